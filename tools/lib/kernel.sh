@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash
+# The distribution's stock kernel for the guest: downloaded and unpacked into the cache, never installed.
+
+cache_dir() { printf '%s' "${POLLUX_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/pollux}"; }
+
+# Prints the directory that holds vmlinuz, lib/modules and a file `version`.
+guest_kernel() {
+  local root newest
+  root=$(cache_dir)/kernel
+  mkdir -p "$root" || die "cannot create $root" "set POLLUX_CACHE to a directory that you may write"
+  newest=$(newest_kernel "$root")
+  if [[ -z $newest ]]; then
+    fetch_kernel "$root"
+    newest=$(newest_kernel "$root")
+  fi
+  [[ -n $newest ]] || die "no kernel was unpacked under $root" "remove that directory and run this again"
+  printf '%s\n' "$newest"
+}
+
+newest_kernel() {
+  find "$1" -mindepth 2 -maxdepth 2 -name complete -path "*/$POLLUX_DISTRO-*" -printf '%h\n' | sort -V | tail -n 1
+}
+
+# The meta package names the kernel that the distribution would install today.
+kernel_packages() {
+  local meta=linux-image-amd64 image
+  [[ $POLLUX_DISTRO == ubuntu-* ]] && meta=linux-image-generic
+  image=$(apt-cache depends "$meta" 2>/dev/null | sed -nE 's/^ *\|?Depends: (linux-image-[0-9][^ ]*)$/\1/p' | head -n 1)
+  [[ -n $image ]] || return 1
+  printf '%s\n' "$image"
+  [[ $POLLUX_DISTRO == ubuntu-* ]] || return 0
+  printf '%s\n' "${image/linux-image/linux-modules}" "${image/linux-image/linux-modules-extra}"
+}
+
+fetch_kernel() {
+  local root=$1 packages version work
+  packages=$(kernel_packages) || {
+    refresh_apt
+    packages=$(kernel_packages) || die "apt knows no stock kernel package" "run 'apt-get update' as root"
+  }
+  version=$(head -n 1 <<<"$packages")
+  version=${version#linux-image-}
+  say "downloading the distribution's kernel $version (once; kept in $root)"
+  # Whatever an interrupted run left is older than a day or still in use.
+  find "$root" -mindepth 1 -maxdepth 1 -name 'unpack.*' -mmin +1440 -exec rm -rf {} +
+  work=$(mktemp -d "$root/unpack.XXXXXX")
+  # shellcheck disable=SC2086  # one word a package
+  download_packages "$work" $packages
+  unpack_kernel "$work" "$version"
+  rm -rf "${root:?}/$POLLUX_DISTRO-$version"
+  mv "$work/tree" "$root/$POLLUX_DISTRO-$version"
+  rm -rf "$work"
+}
+
+download_packages() {
+  local work=$1
+  shift
+  # As root apt drops to its own user, which may not write here; it then says so and downloads all the same.
+  if ! (cd "$work" && apt-get -qq -o Acquire::Retries=2 -o Acquire::http::Timeout=30 download "$@") >"$work/log" 2>&1 </dev/null; then
+    # Lists that are older than the mirror name files that are gone.
+    refresh_apt
+    (cd "$work" && apt-get -qq -o Acquire::Retries=2 -o Acquire::http::Timeout=30 download "$@") >"$work/log" 2>&1 </dev/null || {
+      tail -n 5 "$work/log" >&2
+      local hint
+      hint=$(apt_hint "$work/log")
+      rm -rf "$work"
+      die "'apt-get download $*' failed" "$hint"
+    }
+  fi
+}
+
+unpack_kernel() {
+  local work=$1 version=$2 tree=$1/tree package
+  mkdir "$tree"
+  for package in "$work"/*.deb; do
+    dpkg-deb -x "$package" "$tree" || die "$package cannot be unpacked" "is the disk full? then run this again"
+  done
+  # Newer packages keep modules under usr/lib; depmod and modprobe look under lib.
+  [[ -d $tree/lib/modules ]] || { mkdir -p "$tree/lib" && mv "$tree/usr/lib/modules" "$tree/lib/modules"; }
+  mv "$tree/boot/vmlinuz-$version" "$tree/vmlinuz"
+  depmod -b "$tree" "$version"
+  printf '%s\n' "$version" >"$tree/version"
+  rm -rf "${tree:?}/boot" "${tree:?}/usr/share"
+  : >"$tree/complete"
+}

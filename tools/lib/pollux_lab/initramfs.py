@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The guest's file system: a base that depends on the kernel alone and is cached, and a payload made for each boot."""
+
+import hashlib
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+
+from .errors import LabError
+from .kernel import Kernel
+
+INSIDE = pathlib.Path(__file__).parent / "inside"
+# dash is the shell: busybox's own runs its applets ahead of the programs of the same name.
+HOST_TOOLS = ["dash", "kmod", "ip", "setpriv"]
+KMOD_NAMES = ["modprobe", "rmmod", "insmod", "lsmod"]
+# Opened at run time by name, so no binary's own list shows it.
+LOADED_AT_RUN_TIME = ["libhugetlbfs.so.0"]
+
+
+def base_archive(kernel: Kernel, cache: pathlib.Path) -> pathlib.Path:
+    """busybox, a few host tools and the kernel's modules, packed once."""
+    archive = cache / "initramfs" / f"{kernel.version}-{_base_key(kernel)}.cpio"
+    if archive.exists():
+        return archive
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="pollux-initramfs-") as work:
+        root = pathlib.Path(work) / "root"
+        _make_tree(root)
+        _add_busybox(root)
+        add_programs(root, [_tool(name) for name in HOST_TOOLS], "bin")
+        (root / "bin/sh").symlink_to("dash")
+        for name in KMOD_NAMES:
+            (root / "sbin" / name).symlink_to("/bin/kmod")
+        _add_modules(root, kernel)
+        packed = pathlib.Path(work) / "base.cpio"
+        pack(root, packed)
+        # Under its final name only when whole; two runs at once write the same thing.
+        partial = archive.with_suffix(f".{os.getpid()}")
+        shutil.copyfile(packed, partial)
+        partial.rename(archive)
+    return archive
+
+
+def boot_archive(base: pathlib.Path, programs: list[pathlib.Path], work: pathlib.Path) -> pathlib.Path:
+    """The base, with these programs and the shared libraries they need behind it: what -initrd takes."""
+    root = work / "payload"
+    root.mkdir()
+    add_programs(root, programs, "bin")
+    if programs:
+        _add_run_time_libraries(root)
+    payload = work / "payload.cpio"
+    pack(root, payload)
+    archive = work / "initrd"
+    with open(archive, "wb") as out:
+        for part in (base, payload):
+            with open(part, "rb") as source:
+                shutil.copyfileobj(source, out)
+    payload.unlink()
+    shutil.rmtree(root)
+    return archive
+
+
+def add_programs(root: pathlib.Path, programs: list[pathlib.Path], folder: str) -> None:
+    for program in programs:
+        if not program.is_file():
+            raise LabError(f"{program} does not exist", "build first: cmake --build build/release")
+        _copy(program, root / folder / program.name)
+        _add_libraries(root, program)
+
+
+def pack(root: pathlib.Path, archive: pathlib.Path) -> None:
+    names = sorted(str(path.relative_to(root)) for path in root.rglob("*"))
+    listing = "\0".join(names).encode() + b"\0"
+    with open(archive, "wb") as out:
+        done = subprocess.run(["cpio", "--null", "--create", "--format=newc", "--owner=0:0", "--quiet"],
+                              input=listing, stdout=out, stderr=subprocess.PIPE, cwd=root, timeout=120)
+    if done.returncode != 0:
+        raise LabError("cpio failed: " + done.stderr.decode(errors="replace").strip(), "is the disk full?")
+
+
+def _base_key(kernel: Kernel) -> str:
+    digest = hashlib.sha256()
+    sources = [INSIDE / "init", INSIDE / "lab.sh", pathlib.Path(__file__), pathlib.Path(__file__).parent / "kernel.py"]
+    for source in sources:
+        digest.update(source.read_bytes())
+    for tool in [_tool("busybox"), *map(_tool, HOST_TOOLS), kernel.image]:
+        status = tool.stat()
+        digest.update(f"{tool} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _tool(name: str) -> pathlib.Path:
+    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/bin:/bin")
+    if not found:
+        raise LabError(f"'{name}' is not installed", "run tools/test or tools/demo, which install what is needed")
+    return pathlib.Path(found)
+
+
+def _make_tree(root: pathlib.Path) -> None:
+    for folder in ("bin", "sbin", "dev", "proc", "sys", "run", "tmp", "etc", "root", "lib", "lib64", "usr/bin", "var"):
+        (root / folder).mkdir(parents=True)
+    (root / "tmp").chmod(0o1777)
+    shutil.copy(INSIDE / "init", root / "init")
+    (root / "init").chmod(0o755)
+    shutil.copy(INSIDE / "lab.sh", root / "lib" / "lab.sh")
+    (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\nplain:x:1000:1000::/tmp:/bin/sh\n")
+    (root / "etc/group").write_text("root:x:0:\nplain:x:1000:\n")
+
+
+def _add_busybox(root: pathlib.Path) -> None:
+    busybox = _tool("busybox")
+    listed = subprocess.run([str(busybox), "--list"], capture_output=True, text=True, timeout=10)
+    if "statically linked" not in _file_kind(busybox) or listed.returncode != 0:
+        raise LabError(f"{busybox} is not a static busybox", "install the package busybox-static")
+    _copy(busybox, root / "bin/busybox")
+    others = {*HOST_TOOLS, *KMOD_NAMES, "busybox", "sh"}
+    for applet in listed.stdout.split():
+        if applet not in others:
+            (root / "bin" / applet).symlink_to("busybox")
+
+
+def _file_kind(program: pathlib.Path) -> str:
+    shown = subprocess.run(["ldd", str(program)], capture_output=True, text=True, timeout=10)
+    return "statically linked" if "not a dynamic" in shown.stdout + shown.stderr else "dynamic"
+
+
+def _add_libraries(root: pathlib.Path, program: pathlib.Path) -> None:
+    shown = subprocess.run(["ldd", str(program)], capture_output=True, text=True, timeout=30)
+    if "not found" in shown.stdout:
+        raise LabError(f"{program} misses shared libraries:\n{shown.stdout}", "install the packages they come from")
+    for path in re.findall(r"(/\S+) \(0x", shown.stdout):
+        _copy(pathlib.Path(path), root / path.lstrip("/"))
+
+
+def _add_run_time_libraries(root: pathlib.Path) -> None:
+    cache = subprocess.run([str(_tool("ldconfig")), "-p"], capture_output=True, text=True, timeout=30).stdout
+    for name in LOADED_AT_RUN_TIME:
+        found = re.search(rf"^\s*{re.escape(name)} \(libc6,x86-64.*=> (/\S+)", cache, re.MULTILINE)
+        if found:
+            path = pathlib.Path(found[1])
+            _copy(path, root / str(path).lstrip("/"))
+            _add_libraries(root, path)
+
+
+def _add_modules(root: pathlib.Path, kernel: Kernel) -> None:
+    tree = pathlib.Path("lib/modules") / kernel.version
+    for name in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):
+        if (kernel.directory / tree / name).exists():
+            _copy(kernel.directory / tree / name, root / tree / name)
+    for module in kernel.module_files():
+        target = root / module.relative_to(kernel.directory)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _unpack_module(module, target)
+    done = subprocess.run([str(_tool("depmod")), "-b", str(root), kernel.version], capture_output=True, text=True, timeout=60)
+    if done.returncode != 0:
+        raise LabError("depmod failed: " + done.stderr.strip(), f"remove {kernel.directory} and run this again")
+
+
+def _unpack_module(module: pathlib.Path, target: pathlib.Path) -> None:
+    """Modules go in unpacked: the host decompresses faster than the emulated guest."""
+    unpacker = {".xz": ["xz", "-dc"], ".zst": ["zstd", "-dcq"], ".gz": ["gzip", "-dc"]}.get(module.suffix)
+    if unpacker is None:
+        shutil.copyfile(module, target)
+        return
+    with open(target.with_suffix(""), "wb") as out:
+        done = subprocess.run([*unpacker, str(module)], stdout=out, timeout=60)
+    if done.returncode != 0:
+        raise LabError(f"{module} cannot be unpacked", "remove the kernel's directory in the cache and run this again")
+
+
+def _copy(source: pathlib.Path, target: pathlib.Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+    target.chmod(0o755)

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=dash
+# What jobs in the guest share. Every wait here is bounded.
+
+# await SECONDS COMMAND...: until the command succeeds.
+await() {
+  local left=$(($1 * 20))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    left=$((left - 1))
+    [ "$left" -gt 0 ] || return 1
+    usleep 50000
+  done
+}
+
+fail() {
+  echo "$*" >&2
+  exit 1
+}
+
+gone() { ! kill -0 "$1" 2>/dev/null; }
+
+# spawn NAME COMMAND...: in the background, its output in /run/NAME.out and .err, its status in /run/NAME.status.
+spawn() {
+  local name="$1"
+  shift
+  rm -f "/run/$name.status" "/run/$name.pid"
+  (
+    "$@" </dev/null >"/run/$name.out" 2>"/run/$name.err" &
+    echo $! >"/run/$name.pid"
+    wait $!
+    echo $? >"/run/$name.status"
+  ) </dev/null >/dev/null 2>&1 &
+  await 5 test -s "/run/$name.pid" || fail "$name was not started"
+}
+
+# await_line NAME PATTERN SECONDS: until a spawned program wrote it; fails at once where the program ended.
+await_line() {
+  local left=$(($3 * 20))
+  until grep -q "$2" "/run/$1.out" "/run/$1.err"; do
+    if [ -s "/run/$1.status" ] && ! grep -q "$2" "/run/$1.out" "/run/$1.err"; then
+      cat "/run/$1.err" >&2
+      fail "$1 ended with status $(cat "/run/$1.status") before it wrote '$2'"
+    fi
+    left=$((left - 1))
+    if [ "$left" -le 0 ]; then
+      cat "/run/$1.err" >&2
+      fail "$1 did not write '$2' within $3 s"
+    fi
+    usleep 50000
+  done
+}
+
+# finish NAME SECONDS: waits for its end, prints its output, returns its status.
+finish() {
+  if ! await "$2" test -s "/run/$1.status"; then
+    kill -KILL "$(cat "/run/$1.pid")" 2>/dev/null
+    cat "/run/$1.err" >&2
+    fail "$1 did not end within $2 s"
+  fi
+  cat "/run/$1.out"
+  cat "/run/$1.err" >&2
+  return "$(cat "/run/$1.status")"
+}
+
+# interrupt NAME [SIGNAL]: as Ctrl-C does.
+interrupt() { kill "-${2:-INT}" "$(cat "/run/$1.pid")"; }
+
+free_huge_pages() { awk '/HugePages_Free/ { print $2 }' /proc/meminfo; }
+
+driver_of() { basename "$(readlink "/sys/bus/pci/devices/$1/driver" 2>/dev/null || echo none)"; }
+
+netdev_of() { basename "$(echo "/sys/bus/pci/devices/$1/net/"*)"; }

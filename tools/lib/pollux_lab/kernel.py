@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""An unpacked distribution kernel (tools/lib/kernel.sh makes it) and the modules it offers."""
+
+import dataclasses
+import pathlib
+import subprocess
+
+from .errors import LabError
+
+# Names differ between kernels: vfio_virqfd became part of vfio-pci-core in Linux 6.2, and what is a module in one
+# distribution is built in elsewhere. A name that a kernel does not know is passed over.
+MODULES = [
+    "virtio_pci", "virtio_console",
+    "irqbypass", "vfio", "vfio_virqfd", "vfio_iommu_type1", "vfio-pci-core", "vfio-pci",
+    "igb", "e1000e", "bridge", "bonding", "dummy", "veth", "af_packet",
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Kernel:
+    directory: pathlib.Path
+
+    @property
+    def image(self) -> pathlib.Path:
+        return self.directory / "vmlinuz"
+
+    @property
+    def version(self) -> str:
+        return (self.directory / "version").read_text().strip()
+
+    def module_files(self) -> list[pathlib.Path]:
+        """MODULES and all that they depend on, as paths in the unpacked tree."""
+        files: dict[pathlib.Path, None] = {}
+        for module in MODULES:
+            shown = subprocess.run(
+                ["modprobe", "-d", str(self.directory), "-S", self.version, "--show-depends", module],
+                capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=30)
+            for line in shown.stdout.splitlines():
+                word, _, rest = line.partition(" ")
+                if word == "insmod":
+                    files[pathlib.Path(rest.split()[0])] = None
+        if not any(path.name.startswith("vfio-pci.ko") for path in files) and not self._built_in("vfio-pci"):
+            raise LabError(f"the kernel in {self.directory} has no vfio-pci",
+                           f"remove {self.directory}, so that it is downloaded again")
+        return list(files)
+
+    def _built_in(self, module: str) -> bool:
+        builtin = self.directory / "lib/modules" / self.version / "modules.builtin"
+        return f"/{module}.ko" in builtin.read_text()
+
+
+def kernel_at(directory: str) -> Kernel:
+    kernel = Kernel(pathlib.Path(directory))
+    for name in ("vmlinuz", "version"):
+        if not (kernel.directory / name).is_file():
+            raise LabError(f"{directory} holds no unpacked kernel ({name} is missing)",
+                           "remove that directory and run this again")
+    return kernel

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the guest is made of, and the QEMU command line that says so."""
+
+import dataclasses
+import pathlib
+import socket
+
+
+@dataclasses.dataclass(frozen=True)
+class Hub:
+    """A wire inside QEMU: all ports with the same number hear each other. The fastest link there is."""
+    number: int
+
+
+@dataclasses.dataclass
+class Outside:
+    """A datagram socket to this process: one frame a datagram, nothing lost. `near` is our end."""
+    near: socket.socket = dataclasses.field(init=False)
+    far: socket.socket = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        self.near, self.far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        for end in (self.near, self.far):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+
+    def close(self) -> None:
+        self.near.close()
+        self.far.close()
+
+
+@dataclasses.dataclass
+class Port:
+    """One igb card. `twin` puts it into the previous card's slot as a further function, so they share an IOMMU group."""
+    wire: Hub | Outside
+    dump: pathlib.Path | None = None
+    twin: bool = False
+
+
+@dataclasses.dataclass
+class Machine:
+    ports: list[Port]
+    cpus: int = 2
+    memory_mib: int = 1024
+    huge_pages: int = 192
+    accel: str = "tcg"
+    iommu: bool = True
+    icount: bool = False
+    kernel_arguments: str = ""
+
+    def addresses(self) -> list[str]:
+        """Where the firmware puts each port: it numbers buses in the order of the root ports' slots."""
+        found: list[str] = []
+        bus = function = 0
+        for port in self.ports:
+            bus, function = (bus, function + 1) if port.twin else (bus + 1, 0)
+            found.append(f"0000:{bus:02x}:00.{function}")
+        return found
+
+    def macs(self) -> list[str]:
+        return [f"52:54:00:82:57:{index + 1:02x}" for index in range(len(self.ports))]
+
+    def outside_sockets(self) -> list[Outside]:
+        return [port.wire for port in self.ports if isinstance(port.wire, Outside)]
+
+    def command_line(self, image: pathlib.Path, initrd: pathlib.Path, console_fd: int, channel_fd: int) -> list[str]:
+        line = [
+            "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+            *self._processor(),
+            "-m", str(self.memory_mib),
+            # Made even where a case boots without it, so that the kernel argument alone turns it off.
+            "-device", "intel-iommu,intremap=on,caching-mode=on",
+            "-chardev", f"socket,id=console,fd={console_fd}", "-serial", "chardev:console",
+            "-chardev", f"socket,id=channel,fd={channel_fd}",
+            "-device", "virtio-serial-pci,addr=2", "-device", "virtserialport,chardev=channel,name=lab",
+            "-kernel", str(image), "-initrd", str(initrd), "-append", self._kernel_line(),
+        ]
+        for index, port in enumerate(self.ports):
+            line += self._card(index, port)
+        return line
+
+    def _processor(self) -> list[str]:
+        if self.accel == "kvm":
+            return ["-machine", "q35,kernel-irqchip=split", "-accel", "kvm", "-cpu", "host", "-smp", str(self.cpus)]
+        line = ["-machine", "q35", "-cpu", "max,-rdrand,-rdseed"]
+        if self.icount:
+            return line + ["-accel", "tcg", "-smp", "1", "-icount", "shift=0,sleep=off",
+                           "-rtc", "base=2026-01-01,clock=vm", "-seed", "1"]
+        return line + ["-accel", "tcg,thread=multi", "-smp", str(self.cpus)]
+
+    def _kernel_line(self) -> str:
+        words = ["console=ttyS0", "quiet", "panic=-1", f"lab.hugepages={self.huge_pages}"]
+        words += ["intel_iommu=on", "iommu=pt"] if self.iommu else ["intel_iommu=off"]
+        if self.icount:
+            words += ["nokaslr", "norandmaps", "random.trust_cpu=off"]
+        return " ".join(words + self.kernel_arguments.split())
+
+    def _card(self, index: int, port: Port) -> list[str]:
+        line: list[str] = []
+        slot = sum(not other.twin for other in self.ports[: index + 1])
+        function = int(self.addresses()[index][-1])
+        if not port.twin:
+            # Directly on the root bus its virtual functions stall start-up, and groups would be shared.
+            line += ["-device", f"pcie-root-port,id=rp{slot},chassis={slot},slot={slot},addr={slot + 3:#x}"]
+        if isinstance(port.wire, Hub):
+            line += ["-netdev", f"hubport,id=n{index},hubid={port.wire.number}"]
+        else:
+            line += ["-netdev", f"dgram,id=n{index},local.type=fd,local.str={port.wire.far.fileno()}"]
+        shared = ",multifunction=on" if any(p.twin for p in self.ports) else ""
+        line += ["-device", f"igb,netdev=n{index},bus=rp{slot},addr=0.{function},mac={self.macs()[index]},romfile={shared}"]
+        if port.dump:
+            line += ["-object", f"filter-dump,id=f{index},netdev=n{index},file={port.dump}"]
+        return line

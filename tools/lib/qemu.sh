@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash
+# A QEMU that has the igb card. Debian 12's own does not; its backports suite has a newer one.
+
+qemu_has_igb() {
+  command -v qemu-system-x86_64 >/dev/null || return 1
+  # Not grep -q: it would close the pipe early, and pipefail would call that a failure.
+  qemu-system-x86_64 -device help 2>/dev/null </dev/null | grep 'name "igb"' >/dev/null
+}
+
+need_qemu_with_igb() {
+  qemu_has_igb && return 0
+  [[ $POLLUX_DISTRO == debian-12 ]] ||
+    die "this QEMU has no igb device" "install QEMU 8.0 or newer as qemu-system-x86_64, first in PATH"
+  say "this QEMU has no igb card: installing the one from bookworm-backports"
+  add_backports
+  apt_lists_changed
+  refresh_apt
+  apt_get install -t bookworm-backports qemu-system-x86
+  qemu_has_igb || die "the QEMU from bookworm-backports has no igb device either" \
+    "see what '$(command -v qemu-system-x86_64) -device help' lists; another QEMU may come first in PATH"
+}
+
+# The same mirror and key as the suite this machine is installed from, so no address stands here.
+add_backports() {
+  local dir=${POLLUX_APT_DIR:-/etc/apt} entry target
+  if grep -rqsE '^(deb |Suites:).*bookworm-backports' "$dir"; then return 0; fi
+  if entry=$(backports_from_deb822 "$dir"/sources.list.d/*.sources) && [[ -n $entry ]]; then
+    target=$dir/sources.list.d/pollux-backports.sources
+  elif entry=$(backports_from_one_line "$dir"/sources.list "$dir"/sources.list.d/*.list) && [[ -n $entry ]]; then
+    target=$dir/sources.list.d/pollux-backports.list
+  else
+    die "no package source for bookworm was found under $dir" \
+      "add bookworm-backports there by hand and install qemu-system-x86 from it"
+  fi
+  say "adding $target"
+  printf '%s\n' "$entry" | as_root tee "$target" >/dev/null
+}
+
+# The first stanza for the suite itself, with its other fields (key, options) kept as they are.
+backports_from_deb822() {
+  awk 'BEGIN { RS = ""; FS = "\n" }
+    /(^|\n)Suites:[^\n]*[ \t]bookworm([ \t\n]|$)/ && !/(^|\n)Enabled:[ \t]*no/ {
+      gsub(/(^|\n)#[^\n]*/, ""); sub(/^\n/, "")
+      sub(/(^|\n)Suites:[^\n]*/, "\nSuites: bookworm-backports"); sub(/^\n/, "")
+      print; exit
+    }' "$@" 2>/dev/null
+}
+
+backports_from_one_line() {
+  sed -nE 's/^(deb +(\[[^]]*\] +)?[^ ]+ +)bookworm +(.*)$/\1bookworm-backports \3/p' "$@" 2>/dev/null | head -n 1
+}
