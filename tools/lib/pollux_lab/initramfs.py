@@ -26,6 +26,8 @@ def base_archive(kernel: Kernel, cache: pathlib.Path) -> pathlib.Path:
     if archive.exists():
         return archive
     archive.parent.mkdir(parents=True, exist_ok=True)
+    for older in archive.parent.glob(f"{kernel.version}-*.cpio"):
+        older.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="pollux-initramfs-") as work:
         root = pathlib.Path(work) / "root"
         _make_tree(root)

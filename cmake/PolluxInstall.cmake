@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# cmake --install: both libraries, headers, find_package(pollux) and pkg-config.
+include(CMakePackageConfigHelpers)
+
+install(DIRECTORY include/pollux DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp")
+install(TARGETS pollux_static pollux_shared pollux_headers EXPORT pollux-targets)
+install(EXPORT pollux-targets NAMESPACE pollux:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/pollux)
+configure_package_config_file(cmake/pollux-config.cmake.in ${PROJECT_BINARY_DIR}/pollux-config.cmake
+  INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/pollux)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/pollux-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/pollux-config.cmake ${PROJECT_BINARY_DIR}/pollux-config-version.cmake
+  DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/pollux)
+if(POLLUX_CHECKED OR CMAKE_BUILD_TYPE STREQUAL "Debug")
+  set(POLLUX_PC_CHECKED 1)
+else()
+  set(POLLUX_PC_CHECKED 0)
+endif()
+configure_file(cmake/pollux.pc.in ${PROJECT_BINARY_DIR}/pollux.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/pollux.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

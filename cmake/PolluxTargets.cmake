@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# How the project's targets are made: one object library for each layer, joined into the static and the shared library.
+
+add_library(pollux_options INTERFACE)
+target_compile_options(pollux_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wold-style-cast -Wnon-virtual-dtor
+  -Woverloaded-virtual -Wcast-align -fno-semantic-interposition
+  $<$<BOOL:${POLLUX_WARNINGS_AS_ERRORS}>:-Werror>
+  # The interceptors of a sanitizer confuse GCC's flow analysis: with it these two warn of what cannot happen.
+  $<$<AND:$<BOOL:${POLLUX_SANITIZE}>,$<CXX_COMPILER_ID:GNU>>:-Wno-maybe-uninitialized;-Wno-stringop-overflow>)
+if(POLLUX_SANITIZE)
+  target_compile_options(pollux_options INTERFACE -fsanitize=${POLLUX_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(pollux_options INTERFACE -fsanitize=${POLLUX_SANITIZE})
+endif()
+
+# The public headers and what they need; POLLUX_CHECKED is part of the interface, since inline code obeys it.
+add_library(pollux_headers INTERFACE)
+target_include_directories(pollux_headers INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+target_compile_features(pollux_headers INTERFACE cxx_std_20)
+target_compile_definitions(pollux_headers INTERFACE POLLUX_CHECKED=$<IF:$<OR:$<BOOL:${POLLUX_CHECKED}>,$<CONFIG:Debug>>,1,0>)
+
+set_property(GLOBAL PROPERTY POLLUX_LAYERS "")
+set_property(GLOBAL PROPERTY POLLUX_LINKS "")
+
+# pollux_layer(NAME base SOURCES a.cpp ... LINK PkgConfig::LIBPCI ...): a part of the library.
+function(pollux_layer)
+  cmake_parse_arguments(LAYER "" "NAME" "SOURCES;LINK" ${ARGN})
+  set(target pollux_${LAYER_NAME})
+  add_library(${target} OBJECT ${LAYER_SOURCES})
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/lib)
+  target_link_libraries(${target} PUBLIC pollux_headers tl::expected PRIVATE pollux_options fmt::fmt Threads::Threads ${LAYER_LINK})
+  set_property(GLOBAL APPEND PROPERTY POLLUX_LAYERS ${target})
+  set_property(GLOBAL APPEND PROPERTY POLLUX_LINKS ${LAYER_LINK})
+endfunction()
+
+# pollux_library(): both libraries out of all layers so far.
+function(pollux_library)
+  get_property(layers GLOBAL PROPERTY POLLUX_LAYERS)
+  get_property(links GLOBAL PROPERTY POLLUX_LINKS)
+  list(REMOVE_DUPLICATES links)
+  set(objects "")
+  foreach(layer IN LISTS layers)
+    list(APPEND objects $<TARGET_OBJECTS:${layer}>)
+  endforeach()
+  add_library(pollux_static STATIC ${objects})
+  add_library(pollux_shared SHARED ${objects})
+  foreach(kind static shared)
+    set_target_properties(pollux_${kind} PROPERTIES OUTPUT_NAME pollux EXPORT_NAME ${kind})
+    target_link_libraries(pollux_${kind} PUBLIC pollux_headers tl::expected PRIVATE $<BUILD_INTERFACE:pollux_options> fmt::fmt Threads::Threads ${links} ${CMAKE_DL_LIBS})
+    add_library(pollux::${kind} ALIAS pollux_${kind})
+  endforeach()
+  set_target_properties(pollux_shared PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+  add_library(pollux::pollux ALIAS pollux_static)
+endfunction()
+
+# pollux_program(NAME l2fwd SOURCES main.cpp ... LINK CLI11::CLI11 ...): an example or a tool.
+function(pollux_program)
+  cmake_parse_arguments(PROGRAM "" "NAME" "SOURCES;LINK" ${ARGN})
+  add_executable(${PROGRAM_NAME} ${PROGRAM_SOURCES})
+  target_link_libraries(${PROGRAM_NAME} PRIVATE pollux::pollux pollux_options ${PROGRAM_LINK})
+endfunction()
+
+# pollux_unit_test(mem a_test.cpp ...): one GoogleTest program, its cases known to ctest one by one.
+# It sees the library's private headers, too.
+function(pollux_unit_test name)
+  set(target ${name}_test)
+  add_executable(${target} ${ARGN})
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/lib ${PROJECT_SOURCE_DIR}/tests)
+  target_link_libraries(${target} PRIVATE pollux::pollux pollux_options fmt::fmt GTest::gmock GTest::gtest_main Threads::Threads)
+  gtest_discover_tests(${target} TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
+endfunction()

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <atomic>
+#include <bit>
+#include <cstdint>
+
+/// Barriers and accesses between a processor and a device, named after what they order (Linux, Documentation/
+/// memory-barriers.txt, "Kernel I/O barrier effects"). On x86 stores to write-back memory and to uncached registers keep
+/// their order, so a compiler barrier is enough; Arm needs an outer-shareable DMB, which a C++ fence is not.
+namespace pollux::io {
+
+static_assert(std::endian::native == std::endian::little, "descriptors and registers are little-endian");
+
+/// Orders earlier stores to DMA memory before a later register write (a doorbell).
+inline void io_wmb() noexcept {
+#if defined(__aarch64__)
+  __asm__ volatile("dmb oshst" ::: "memory");
+#else
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+#endif
+}
+
+/// Orders the read of a descriptor's done bit before later reads of what the device wrote with it.
+inline void dma_rmb() noexcept {
+#if defined(__aarch64__)
+  __asm__ volatile("dmb oshld" ::: "memory");
+#else
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+#endif
+}
+
+/// Reads 64 bits that a device may be writing; later reads are not taken from before it.
+[[nodiscard]] inline std::uint64_t load_acquire(const std::uint64_t& word) noexcept {
+  const std::uint64_t value = __atomic_load_n(&word, __ATOMIC_RELAXED);
+  dma_rmb();
+  return value;
+}
+
+[[nodiscard]] inline std::uint32_t read32(const volatile void* address) noexcept {
+  return *static_cast<const volatile std::uint32_t*>(address);
+}
+
+inline void write32(volatile void* address, std::uint32_t value) noexcept {
+  *static_cast<volatile std::uint32_t*>(address) = value;
+}
+
+/// A register write that everything stored to DMA memory before it precedes.
+inline void write32_ordered(volatile void* address, std::uint32_t value) noexcept {
+  io_wmb();
+  write32(address, value);
+}
+
+/// Says "I am spinning" to the processor.
+inline void relax() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+}  // namespace pollux::io

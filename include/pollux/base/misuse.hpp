@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <functional>
+#include <source_location>
+#include <string>
+#include <string_view>
+
+namespace pollux {
+
+/// A place in the user's source. Costs nothing where it is not stored.
+struct Site {
+  const char* file = "";
+  unsigned line = 0;
+
+  [[nodiscard]] static constexpr Site here(std::source_location where = std::source_location::current()) noexcept {
+    return {where.file_name(), static_cast<unsigned>(where.line())};
+  }
+};
+
+/// A programming error that was caught at run time in a build with POLLUX_CHECKED.
+enum class MisuseKind {
+  double_free,        ///< an mbuf was given back twice
+  leak,               ///< mbufs were still out when their pool went away
+  null_mbuf,          ///< a null pointer where an mbuf was expected
+  foreign_mbuf,       ///< an mbuf of another Context
+  use_after_free,     ///< an mbuf that is at home in its pool was used
+  wrong_thread,       ///< an object that belongs to one thread was used by two at once
+  outlived,           ///< an object went away while another still needed it
+};
+
+[[nodiscard]] std::string_view to_string(MisuseKind kind) noexcept;
+
+struct Misuse {
+  MisuseKind kind;
+  std::string what;  ///< who and where: the object's name, the place it was taken, the place it was given back
+};
+
+/// Told of each misuse; the buffer concerned has been set aside and the program goes on.
+using MisuseHandler = std::function<void(const Misuse&)>;
+
+}  // namespace pollux

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+
+#include "pollux/base/clock.hpp"
+#include "pollux/device/device.hpp"
+
+namespace pollux {
+
+/// How a model reaches memory: only what a DMA domain has mapped. A refused access is counted and reported by whoever
+/// implements this, never carried out.
+class ModelDma {
+ public:
+  ModelDma() = default;
+  ModelDma(const ModelDma&) = delete;
+  ModelDma& operator=(const ModelDma&) = delete;
+  virtual ~ModelDma() = default;
+  /// The process's address of `length` bytes at `iova`, or nullptr if any of them is not mapped.
+  [[nodiscard]] virtual std::byte* translate(std::uint64_t iova, std::size_t length) noexcept = 0;
+};
+
+/// A card as software, inside the process. It knows nothing of drivers and is reached through a backend.
+/// Thread rule: one thread at a time; register accesses and `advance` are the only things that make it work.
+class DeviceModel {
+ public:
+  DeviceModel() = default;
+  DeviceModel(const DeviceModel&) = delete;
+  DeviceModel& operator=(const DeviceModel&) = delete;
+  virtual ~DeviceModel() = default;
+
+  [[nodiscard]] virtual PciIdentity identity() const = 0;
+  [[nodiscard]] virtual std::size_t bar_size(unsigned index) const = 0;
+  [[nodiscard]] virtual std::uint32_t read32(unsigned bar, std::uint32_t offset) noexcept = 0;
+  virtual void write32(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept = 0;
+
+  /// Gives the model its way to memory; nullptr while bus mastering is off.
+  virtual void set_dma(ModelDma* dma) noexcept = 0;
+  /// Function level reset.
+  virtual void reset() noexcept = 0;
+  /// Lets everything happen that is due at `now`.
+  virtual void advance(Duration now) noexcept = 0;
+
+  [[nodiscard]] virtual unsigned interrupt_vectors() const = 0;
+  /// Called by the model with a vector's number when it sends that interrupt message.
+  virtual void on_interrupt(std::function<void(unsigned vector)> handler) = 0;
+
+  /// Called by the model with each frame it puts on its wire (without FCS).
+  using WireHandler = std::function<void(std::span<const std::byte> frame)>;
+  virtual void on_transmit(WireHandler handler) = 0;
+  /// A frame (without FCS) arrives from the wire.
+  virtual void receive(std::span<const std::byte> frame) noexcept = 0;
+  /// The wire's other end appears or goes away.
+  virtual void set_carrier(bool present) noexcept = 0;
+};
+
+}  // namespace pollux

@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <type_traits>
+
+#include "pollux/device/bar.hpp"
+
+/// Registers as types. A register is declared once, with its place, its access mode and its named fields:
+///
+///     struct RXDCTL : Register<RXDCTL, 0xC028, Access::rw, Stride{0x40, 16}> {
+///       static constexpr Field PTHRESH{0, 5}, WTHRESH{16, 5};
+///       static constexpr Bit ENABLE{25};
+///       POLLUX_FIELDS(PTHRESH, WTHRESH, ENABLE);
+///     };
+///
+///     regs.write<RXDCTL>(queue, RXDCTL::ENABLE | RXDCTL::WTHRESH(4));
+///     if (regs.read<RXDCTL>(queue).has(RXDCTL::ENABLE)) ...
+///
+/// Fields of different registers do not combine, a read-only register is not written, a write-only one is not read, and
+/// one that clears when it is read is only read by `read_and_clear`: the other uses do not compile. A driver, a model, a
+/// register dump and the documentation share the declaration: `describe` turns it into data.
+namespace pollux {
+
+/// What software may do to a register, by the datasheets' own abbreviations.
+enum class Access : std::uint8_t {
+  rw,      ///< read and write
+  ro,      ///< read only; writes have no effect
+  wo,      ///< write only; a read means nothing
+  w1c,     ///< read; writing ones clears those bits
+  rc,      ///< cleared by being read; not written
+  rc_w1c,  ///< cleared by being read, and by writing ones
+};
+
+[[nodiscard]] constexpr bool readable(Access access) noexcept {
+  return access == Access::rw || access == Access::ro || access == Access::w1c;
+}
+[[nodiscard]] constexpr bool writable(Access access) noexcept { return access != Access::ro && access != Access::rc; }
+[[nodiscard]] constexpr bool clears_on_read(Access access) noexcept {
+  return access == Access::rc || access == Access::rc_w1c;
+}
+/// The datasheets' abbreviation: "RW", "RO", "WO", "W1C", "RC", "RC/W1C".
+[[nodiscard]] constexpr std::string_view to_string(Access access) noexcept {
+  constexpr std::array<std::string_view, 6> kNames{"RW", "RO", "WO", "W1C", "RC", "RC/W1C"};
+  return kNames[static_cast<std::size_t>(access)];
+}
+
+/// An array of registers: `count` of them, `bytes` apart. Where an array lies in two blocks, the first `split` are at the
+/// register's offset and the rest at `second`.
+struct Stride {
+  std::uint32_t bytes = 4;
+  std::uint32_t count = 1;
+  std::uint32_t split = count;
+  std::uint32_t second = 0;
+};
+
+/// A second place where the first `count` of a register answer, `bytes` apart; `count` zero means none.
+struct Alias {
+  std::uint32_t offset = 0;
+  std::uint32_t bytes = 0;
+  std::uint32_t count = 0;
+};
+
+/// A field's place, as data.
+struct FieldInfo {
+  std::string_view name;
+  std::uint32_t lo = 0;     ///< number of its lowest bit
+  std::uint32_t width = 0;  ///< in bits, 1 to 32
+
+  [[nodiscard]] constexpr std::uint32_t mask() const noexcept {
+    return (width >= 32 ? ~std::uint32_t{0} : (std::uint32_t{1} << width) - 1) << lo;
+  }
+};
+
+/// A register's declaration, as data.
+struct RegisterInfo {
+  std::string_view name;
+  std::string_view group;
+  std::uint32_t offset = 0;  ///< of index 0, in bytes
+  Stride stride;
+  Alias alias;
+  Access access = Access::rw;
+  std::span<const FieldInfo> fields;
+
+  /// Where index `index` answers; the caller keeps it below `stride.count`.
+  [[nodiscard]] constexpr std::uint32_t at(std::uint32_t index) const noexcept {
+    return index < stride.split ? offset + index * stride.bytes : stride.second + (index - stride.split) * stride.bytes;
+  }
+};
+
+namespace detail {
+
+/// Not constexpr: being reached in a constant expression is what makes the compiler refuse it.
+inline void register_field_is_outside_32_bits() noexcept {}
+inline void register_field_value_does_not_fit() noexcept {}
+inline void register_index_is_out_of_range() noexcept {}
+
+/// The `which`-th of the comma-separated names.
+[[nodiscard]] constexpr std::string_view nth_name(std::string_view names, std::size_t which) noexcept {
+  for (; which > 0; --which) names.remove_prefix(names.find(',') + 1);
+  names = names.substr(0, names.find(','));
+  while (!names.empty() && names.front() == ' ') names.remove_prefix(1);
+  while (!names.empty() && names.back() == ' ') names.remove_suffix(1);
+  return names;
+}
+
+template <class... Fields>
+[[nodiscard]] constexpr auto list_fields(std::string_view names, const Fields&... fields) noexcept {
+  std::array<FieldInfo, sizeof...(Fields)> list{FieldInfo{{}, fields.lo(), fields.width()}...};
+  for (std::size_t i = 0; i < list.size(); ++i) list[i].name = nth_name(names, i);
+  return list;
+}
+
+}  // namespace detail
+
+/// Lists a register's fields for `describe`. Once in each register that has any, after the last field.
+#define POLLUX_FIELDS(...) static constexpr auto kFields = ::pollux::detail::list_fields(#__VA_ARGS__, __VA_ARGS__)
+
+/// The base of a register's declaration. `Self` is the declared struct; `kOffset` in bytes from the window's start.
+template <class Self, std::uint32_t kOffset, Access kAccess, Stride kStride = Stride{}, Alias kAlias = Alias{}>
+struct Register {
+  static_assert(kOffset % 4 == 0 && kStride.bytes % 4 == 0 && kStride.second % 4 == 0, "registers are 32-bit words");
+  static_assert(kStride.count > 0 && kStride.split <= kStride.count);
+  static_assert(kAlias.count <= kStride.count && kAlias.offset % 4 == 0 && kAlias.bytes % 4 == 0);
+
+  static constexpr std::uint32_t kCount = kStride.count;
+  static constexpr Access kMode = kAccess;
+  static constexpr std::array<FieldInfo, 0> kFields{};
+
+  class Value;
+
+  /// Some bits of the register and what they are to be (or are compared with). `|` joins settings, so a join knows which
+  /// bits it speaks of and `modify` leaves the others alone.
+  class Setting {
+   public:
+    constexpr Setting(std::uint32_t mask, std::uint32_t bits) noexcept : mask_(mask), bits_(bits & mask) {}
+    [[nodiscard]] constexpr std::uint32_t mask() const noexcept { return mask_; }
+    [[nodiscard]] constexpr std::uint32_t bits() const noexcept { return bits_; }
+    /// All other bits zero.
+    [[nodiscard]] constexpr operator Value() const noexcept { return Value(bits_); }  // NOLINT(google-explicit-constructor)
+
+   private:
+    std::uint32_t mask_;
+    std::uint32_t bits_;
+  };
+
+  /// One bit; as a setting, that bit set.
+  class Bit : public Setting {
+   public:
+    explicit constexpr Bit(std::uint32_t number) noexcept : Setting(place(number), place(number)), number_(number) {}
+    [[nodiscard]] constexpr std::uint32_t lo() const noexcept { return number_; }
+    [[nodiscard]] constexpr std::uint32_t width() const noexcept { return 1; }
+
+   private:
+    [[nodiscard]] static constexpr std::uint32_t place(std::uint32_t number) noexcept {
+      if (number > 31) detail::register_field_is_outside_32_bits();
+      return std::uint32_t{1} << (number & 31);
+    }
+    std::uint32_t number_;
+  };
+
+  /// Adjacent bits that hold a number. `FIELD(value)` is the setting of the field to that number. A value that does not
+  /// fit refuses to compile where it is a constant expression; otherwise its excess high bits are cut off, so that it
+  /// never reaches a neighbouring field: check `fits` wherever a value comes from outside.
+  class Field {
+   public:
+    constexpr Field(std::uint32_t lo, std::uint32_t width) noexcept : info_{{}, lo, width} {
+      if (width == 0 || width > 32 || lo > 31 || lo + width > 32) detail::register_field_is_outside_32_bits();
+    }
+    [[nodiscard]] constexpr std::uint32_t lo() const noexcept { return info_.lo; }
+    [[nodiscard]] constexpr std::uint32_t width() const noexcept { return info_.width; }
+    [[nodiscard]] constexpr std::uint32_t mask() const noexcept { return info_.mask(); }
+    [[nodiscard]] constexpr std::uint32_t max() const noexcept { return mask() >> lo(); }
+    [[nodiscard]] constexpr bool fits(std::uint64_t value) const noexcept { return value <= max(); }
+
+    [[nodiscard]] constexpr Setting operator()(std::uint32_t value) const noexcept {
+      if (std::is_constant_evaluated() && !fits(value)) detail::register_field_value_does_not_fit();
+      return Setting(mask(), value << lo());
+    }
+
+   private:
+    FieldInfo info_;
+  };
+
+  /// A field with one of its numbers, under a name: `static constexpr Choice ONE_BUFFER{DESCTYPE, 1};`
+  class Choice : public Setting {
+   public:
+    constexpr Choice(Field field, std::uint32_t value) noexcept : Setting(field(value)) {
+      if (!field.fits(value)) detail::register_field_value_does_not_fit();
+    }
+  };
+
+  /// All 32 bits of this register. A plain value; converts to and from nothing but its own fields.
+  class Value {
+   public:
+    constexpr Value() noexcept = default;
+    explicit constexpr Value(std::uint32_t raw) noexcept : raw_(raw) {}
+
+    [[nodiscard]] constexpr std::uint32_t raw() const noexcept { return raw_; }
+    /// Whether every bit that `setting` speaks of is as it says.
+    [[nodiscard]] constexpr bool has(Setting setting) const noexcept {
+      return (raw_ & setting.mask()) == setting.bits();
+    }
+    [[nodiscard]] constexpr bool has_any(Setting setting) const noexcept { return (raw_ & setting.mask()) != 0; }
+    [[nodiscard]] constexpr std::uint32_t get(Field field) const noexcept { return (raw_ & field.mask()) >> field.lo(); }
+    /// This value with `setting`'s bits as it says and the others as they are.
+    [[nodiscard]] constexpr Value with(Setting setting) const noexcept {
+      return Value((raw_ & ~setting.mask()) | setting.bits());
+    }
+    /// This value with `setting`'s bits zero.
+    [[nodiscard]] constexpr Value without(Setting setting) const noexcept { return Value(raw_ & ~setting.mask()); }
+    [[nodiscard]] constexpr Value without(Field field) const noexcept { return Value(raw_ & ~field.mask()); }
+    /// What every read of a card that is gone answers.
+    [[nodiscard]] constexpr bool all_ones() const noexcept { return raw_ == ~std::uint32_t{0}; }
+
+    friend constexpr bool operator==(Value, Value) noexcept = default;
+
+   private:
+    std::uint32_t raw_ = 0;
+  };
+
+  friend constexpr Setting operator|(Setting left, Setting right) noexcept {
+    return Setting(left.mask() | right.mask(), left.bits() | right.bits());
+  }
+  friend constexpr Value operator|(Value left, Value right) noexcept { return Value(left.raw() | right.raw()); }
+
+  /// Where index `index` answers. An index beyond the array refuses to compile in a constant expression.
+  [[nodiscard]] static constexpr std::uint32_t offset(std::uint32_t index = 0) noexcept {
+    if (index >= kCount && std::is_constant_evaluated()) detail::register_index_is_out_of_range();
+    return index < kStride.split ? kOffset + index * kStride.bytes
+                                 : kStride.second + (index - kStride.split) * kStride.bytes;
+  }
+
+  /// The declaration as data; `name` and `group` must outlive it (string literals do).
+  [[nodiscard]] static constexpr RegisterInfo describe(std::string_view name, std::string_view group) noexcept {
+    return {name, group, kOffset, kStride, kAlias, kAccess, std::span<const FieldInfo>(Self::kFields)};
+  }
+};
+
+namespace detail {
+
+template <class... Rs>
+[[nodiscard]] constexpr auto list_registers(std::string_view group, std::string_view names) noexcept {
+  std::array<RegisterInfo, sizeof...(Rs)> list{Rs::describe({}, group)...};
+  for (std::size_t i = 0; i < list.size(); ++i) list[i].name = nth_name(names, i);
+  return list;
+}
+
+}  // namespace detail
+
+/// A constexpr array of RegisterInfo for the registers named, which belong to `group` (a string literal).
+#define POLLUX_REGISTERS(group, ...) ::pollux::detail::list_registers<__VA_ARGS__>(group, #__VA_ARGS__)
+
+/// Typed access to a card's registers through a Bar. A value, as cheap as the Bar.
+/// `Status` is a register that can be read at any time without effect: it is read to push posted writes out and to tell
+/// whether the card is still there.
+/// Precondition: the Bar's window covers every register of the card; check its size once, when the card is opened.
+/// An index beyond a register's array touches nothing: a read answers all ones, as a card that is gone would.
+/// Thread rule: the Bar's.
+template <class Status>
+class RegisterWindow {
+ public:
+  RegisterWindow() = default;
+  explicit RegisterWindow(const Bar& bar) noexcept : bar_(bar) {}
+
+  template <class R>
+  [[nodiscard]] typename R::Value read() const noexcept {
+    static_assert(R::kCount == 1, "this register is an array: say which index");
+    return read_at<R>(0);
+  }
+  template <class R>
+  [[nodiscard]] typename R::Value read(std::uint32_t index) const noexcept {
+    return read_at<R>(index);
+  }
+
+  /// Reads a register that is cleared by it; what it held is gone from the card.
+  template <class R>
+  typename R::Value read_and_clear(std::uint32_t index) const noexcept {
+    static_assert(clears_on_read(R::kMode), "only a clear-on-read register is read by read_and_clear");
+    if (index >= R::kCount) [[unlikely]] return typename R::Value(~std::uint32_t{0});
+    return typename R::Value(bar_.read32(R::offset(index)));
+  }
+  template <class R>
+  typename R::Value read_and_clear() const noexcept {
+    static_assert(R::kCount == 1, "this register is an array: say which index");
+    return read_and_clear<R>(0);
+  }
+
+  /// Posted: it is on its way when this returns, and at the card after `flush` or any read.
+  template <class R>
+  void write(typename R::Value value) const noexcept {
+    static_assert(R::kCount == 1, "this register is an array: say which index");
+    write<R>(0, value);
+  }
+  template <class R>
+  void write(std::uint32_t index, typename R::Value value) const noexcept {
+    static_assert(writable(R::kMode), "this register is read-only");
+    if (index >= R::kCount) [[unlikely]] return;
+    bar_.write32(R::offset(index), value.raw());
+  }
+
+  /// Reads, changes what `setting` speaks of, writes back.
+  template <class R>
+  void modify(typename R::Setting setting) const noexcept {
+    static_assert(R::kMode == Access::rw, "only a register that reads back what was written can be modified");
+    write<R>(read<R>().with(setting));
+  }
+  template <class R>
+  void modify(std::uint32_t index, typename R::Setting setting) const noexcept {
+    static_assert(R::kMode == Access::rw, "only a register that reads back what was written can be modified");
+    write<R>(index, read<R>(index).with(setting));
+  }
+  /// Reads, clears `setting`'s bits, writes back.
+  template <class R>
+  void clear(typename R::Setting setting) const noexcept {
+    static_assert(R::kMode == Access::rw, "only a register that reads back what was written can be modified");
+    write<R>(read<R>().without(setting));
+  }
+  template <class R>
+  void clear(std::uint32_t index, typename R::Setting setting) const noexcept {
+    static_assert(R::kMode == Access::rw, "only a register that reads back what was written can be modified");
+    write<R>(index, read<R>(index).without(setting));
+  }
+
+  /// A queue's tail register, for the hot path. An index beyond the array answers a doorbell that must not be rung.
+  template <class R>
+  [[nodiscard]] Doorbell doorbell(std::uint32_t index) const noexcept {
+    static_assert(writable(R::kMode), "this register is read-only");
+    return index < R::kCount ? Doorbell(bar_, R::offset(index)) : Doorbell();
+  }
+
+  /// Returns when every write so far has reached the card.
+  void flush() const noexcept {
+    bar_.flush();
+    static_cast<void>(read<Status>());
+  }
+  /// Whether the card is gone: it answers all ones, which its status register never holds.
+  [[nodiscard]] bool removed() const noexcept { return read<Status>().all_ones(); }
+
+  [[nodiscard]] const Bar& bar() const noexcept { return bar_; }
+
+ private:
+  template <class R>
+  [[nodiscard]] typename R::Value read_at(std::uint32_t index) const noexcept {
+    static_assert(!clears_on_read(R::kMode), "reading this register clears it: use read_and_clear");
+    static_assert(R::kMode != Access::wo, "this register is write-only");
+    if (index >= R::kCount) [[unlikely]] return typename R::Value(~std::uint32_t{0});
+    return typename R::Value(bar_.read32(R::offset(index)));
+  }
+
+  Bar bar_;
+};
+
+}  // namespace pollux

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "pollux/base/error.hpp"
+
+namespace pollux {
+
+/// Addresses as a device sees them, first to last, both included.
+struct IovaRange {
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+};
+
+/// A piece of memory that is contiguous for the process and for every device: byte i lies at `address` + i and `iova` + i.
+struct DmaSegment {
+  std::byte* address = nullptr;
+  std::uint64_t iova = 0;
+  std::size_t size = 0;  ///< bytes, a multiple of the page size
+};
+
+/// A translation that one or more devices share: an IOMMU container, an emulator's RAM, an in-process table.
+/// Implemented by backends and attached to a Context, which maps every DmaMemory into every domain.
+/// Thread rule: called with the Context's lock held, so never from two threads at once.
+class DmaDomain {
+ public:
+  DmaDomain() = default;
+  DmaDomain(const DmaDomain&) = delete;
+  DmaDomain& operator=(const DmaDomain&) = delete;
+  virtual ~DmaDomain() = default;
+
+  /// For messages, such as "vfio container".
+  [[nodiscard]] virtual std::string_view name() const = 0;
+  /// The addresses that its devices can use, in ascending order. Constant once the domain is attached.
+  [[nodiscard]] virtual std::vector<IovaRange> usable_iova() const = 0;
+  /// Whether memory must be locked (mlock) because the domain does not pin it itself.
+  [[nodiscard]] virtual bool wants_locked_pages() const { return false; }
+  /// Makes `segment` reachable for the domain's devices, for reading and writing, until `unmap`.
+  [[nodiscard]] virtual Result<void> map(const DmaSegment& segment) = 0;
+  [[nodiscard]] virtual Result<void> unmap(const DmaSegment& segment) = 0;
+};
+
+}  // namespace pollux

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <span>
+
+#include "pollux/base/misuse.hpp"
+
+#ifndef POLLUX_CHECKED
+#define POLLUX_CHECKED 0
+#endif
+
+namespace pollux {
+
+class Mbuf;
+class MempoolCore;
+class MempoolCache;
+class DmaMemory;
+
+/// Gives an mbuf, with all its segments, back to its pool's shared list.
+struct MbufDeleter {
+  void operator()(Mbuf* mbuf) const noexcept;
+};
+
+/// The one owner of an mbuf outside a Burst and a queue. Where a MempoolCache is at hand, `cache.free()` is faster.
+using MbufPtr = std::unique_ptr<Mbuf, MbufDeleter>;
+
+/// What the sender asks the card to do with a frame (`Mbuf::set_tx_offload`).
+struct TxOffload {
+  enum Flag : std::uint8_t {
+    ipv4_checksum = 1,
+    tcp_checksum = 2,
+    udp_checksum = 4,
+    sctp_checksum = 8,
+    tcp_segmentation = 16,
+    insert_vlan = 32,
+    timestamp = 64,
+  };
+  std::uint8_t flags = 0;
+  std::uint8_t l2_length = 0;   ///< bytes, Ethernet header with tags
+  std::uint16_t l3_length = 0;  ///< bytes, IP header with options or extension headers
+  std::uint8_t l4_length = 0;   ///< bytes, TCP or UDP header
+  std::uint16_t segment_size = 0;  ///< bytes of payload a segment, for tcp_segmentation
+  std::uint16_t vlan = 0;       ///< tag control information, host byte order, for insert_vlan
+};
+
+/// How the two raw words of an Mbuf's receive metadata are to be read; `net/rx_metadata.hpp` does.
+enum class RxFormat : std::uint8_t {
+  none = 0,            ///< nothing is known of the frame
+  software = 1,        ///< written by software: see net/rx_metadata.hpp
+  intel_advanced = 2,  ///< the write-back of Intel's advanced receive descriptor
+};
+
+/// A packet buffer: a header of two cache lines in front of the data it describes. A frame that fits one buffer and asks for
+/// nothing special touches the first line only.
+///
+///     head            data                    tail             end
+///      |-- headroom --|------- length --------|--- tailroom ---|
+///
+/// A frame longer than a buffer is a chain of mbufs; the first one owns the rest.
+/// Ownership: exactly one owner, an MbufPtr, a Burst or a queue; hence not copyable, not movable, not deletable.
+/// Thread rule: an mbuf belongs to its owner's thread; clones of one buffer may live on different threads, and whoever holds
+/// one must not write data that others share.
+class alignas(64) Mbuf {
+ public:
+  Mbuf(const Mbuf&) = delete;
+  Mbuf& operator=(const Mbuf&) = delete;
+
+  [[nodiscard]] std::uint8_t* head() noexcept { return buffer_; }
+  [[nodiscard]] std::uint8_t* data() noexcept { return buffer_ + data_offset_; }
+  [[nodiscard]] const std::uint8_t* data() const noexcept { return buffer_ + data_offset_; }
+  [[nodiscard]] std::uint8_t* tail() noexcept { return data() + data_length_; }
+  [[nodiscard]] std::uint8_t* end() noexcept { return buffer_ + capacity(); }
+  /// Bytes of data in this segment.
+  [[nodiscard]] std::uint32_t length() const noexcept { return data_length_; }
+  /// Bytes of the whole frame.
+  [[nodiscard]] std::uint32_t packet_length() const noexcept {
+    return (special_ & kMultiSegment) != 0 ? packet_length_ : data_length_;
+  }
+  [[nodiscard]] std::span<std::uint8_t> bytes() noexcept { return {data(), data_length_}; }
+  [[nodiscard]] std::span<const std::uint8_t> bytes() const noexcept { return {data(), data_length_}; }
+
+  /// Bytes of the buffer, headroom included.
+  [[nodiscard]] std::uint32_t capacity() const noexcept;
+  [[nodiscard]] std::uint32_t headroom() const noexcept { return data_offset_; }
+  /// Bytes behind the data of this segment.
+  [[nodiscard]] std::uint32_t tailroom() const noexcept { return capacity() - data_offset_ - data_length_; }
+
+  /// Moves the start of the data of an empty mbuf by `bytes`. False, with nothing changed, if the mbuf holds data or the
+  /// buffer is too small.
+  [[nodiscard]] bool reserve(std::uint32_t bytes) noexcept;
+  /// Grows the last segment by `bytes` at its end and returns where they start; nullptr, with nothing changed, if its
+  /// tailroom or 65,535 bytes a segment do not allow it.
+  [[nodiscard]] std::uint8_t* append(std::uint32_t bytes) noexcept;
+  /// Grows the frame by `bytes` at its front and returns the new start; nullptr, with nothing changed, without headroom.
+  [[nodiscard]] std::uint8_t* prepend(std::uint32_t bytes) noexcept;
+  /// Takes `bytes` off the front of the first segment and returns the new start; nullptr, with nothing changed, if it has
+  /// fewer.
+  [[nodiscard]] std::uint8_t* strip(std::uint32_t bytes) noexcept;
+  /// Takes `bytes` off the end of the last segment. False, with nothing changed, if it has fewer.
+  [[nodiscard]] bool trim(std::uint32_t bytes) noexcept;
+
+  /// The following segment, or nullptr. It belongs to the first one.
+  [[nodiscard]] Mbuf* next() noexcept { return (special_ & kMultiSegment) != 0 ? next_ : nullptr; }
+  [[nodiscard]] const Mbuf* next() const noexcept { return (special_ & kMultiSegment) != 0 ? next_ : nullptr; }
+  [[nodiscard]] std::uint32_t segments() const noexcept { return (special_ & kMultiSegment) != 0 ? segment_count_ : 1; }
+  /// Hangs `more` behind the last segment. On success `more` is empty; false, with nothing changed, beyond 255 segments.
+  [[nodiscard]] bool chain(MbufPtr& more) noexcept;
+  /// Copies the frame's bytes from `offset` on into `out`; returns how many there were, at most `out.size()`.
+  [[nodiscard]] std::size_t copy_out(std::size_t offset, std::span<std::uint8_t> out) const noexcept;
+
+  /// A second mbuf chain over the same bytes, its headers taken from `cache`; empty if that runs dry. The bytes go back to
+  /// their pool when the last of all clones does. While shared, data is read-only by agreement.
+  [[nodiscard]] MbufPtr clone(MempoolCache& cache) noexcept;
+  /// Whether another mbuf uses this one's bytes, too.
+  [[nodiscard]] bool is_shared() const noexcept;
+
+  /// Called when the last user of an external buffer is done; `opaque` and `data` are those of `attach_external`.
+  using ExternalFree = void (*)(void* opaque, std::uint8_t* data) noexcept;
+  /// Replaces the buffer of an empty, unshared mbuf by `length` bytes of the application's memory at `offset` in `memory`, so
+  /// that they are sent without a copy; the data is all of it, without headroom. False, with nothing changed, if the range
+  /// is outside `memory` or over 65,535 bytes. `free` runs on the thread that lets go last.
+  [[nodiscard]] bool attach_external(const DmaMemory& memory, std::size_t offset, std::size_t length, ExternalFree free,
+                                     void* opaque) noexcept;
+
+  void set_tx_offload(const TxOffload& offload) noexcept;
+  [[nodiscard]] TxOffload tx_offload() const noexcept;
+  /// Nanoseconds of the card's clock; 0 where none was taken.
+  [[nodiscard]] std::uint64_t timestamp() const noexcept { return timestamp_; }
+  void set_timestamp(std::uint64_t nanoseconds) noexcept { timestamp_ = nanoseconds; }
+
+  /// Index of the port that received the frame within its Context; kNoPort for one that software made.
+  [[nodiscard]] std::uint16_t port() const noexcept { return origin_ & kNoPort; }
+  static constexpr std::uint16_t kNoPort = 0x0FFF;
+  [[nodiscard]] RxFormat rx_format() const noexcept { return static_cast<RxFormat>(origin_ >> 12); }
+  [[nodiscard]] std::uint64_t rx_word(int index) const noexcept { return index == 0 ? rx_low_ : rx_high_; }
+  void set_rx_words(RxFormat format, std::uint64_t low, std::uint64_t high) noexcept {
+    rx_low_ = low;
+    rx_high_ = high;
+    origin_ = static_cast<std::uint16_t>(static_cast<unsigned>(format) << 12 | (origin_ & kNoPort));
+  }
+  /// The device's address of the data; DmaMemory::kNoIova plus offset where no device can reach it.
+  [[nodiscard]] std::uint64_t data_iova() const noexcept { return iova_ + data_offset_; }
+
+  static constexpr std::size_t kHeaderSize = 128;
+
+ private:
+  friend class MempoolCore;
+  friend class MempoolCache;
+  friend struct MbufAccess;
+  friend struct MbufDeleter;
+
+  Mbuf() = default;
+  ~Mbuf() = default;
+
+  /// Bits of `special_`; zero is a plain mbuf, and then everything not written below is at its default.
+  enum Special : std::uint8_t {
+    kShared = 1,        ///< clones of this buffer exist: reference_count_ decides
+    kMultiSegment = 2,  ///< next_, segment_count_ and packet_length_ are meaningful
+    kOffload = 4,       ///< tx_flags_ and offload_ are meaningful
+    kExternal = 8,      ///< buffer_ is the application's memory
+    kClone = 16,        ///< buffer_ is another mbuf's: root_
+  };
+
+  [[nodiscard]] Mbuf& last_segment() noexcept;
+
+  // First line: what a plain frame needs.
+  std::uint64_t rx_low_ = 0;   // the write-back's two words as the card wrote them
+  std::uint64_t rx_high_ = 0;
+  std::uint64_t iova_ = 0;     // of buffer_
+  // These four are one 64-bit word for the hot path: MbufAccess::word().
+  std::uint16_t data_length_ = 0;
+  std::uint8_t pool_id_ = 0;
+  std::uint8_t special_ = 0;
+  std::uint16_t data_offset_ = 0;
+  std::uint16_t origin_ = kNoPort;  // RxFormat in the upper 4 bits, port in the lower 12
+  std::uint8_t* buffer_ = nullptr;
+  Mbuf* next_ = nullptr;
+  MempoolCore* pool_ = nullptr;
+  std::atomic<std::uint16_t> reference_count_{1};
+  std::uint8_t segment_count_ = 1;
+  std::uint8_t tx_flags_ = 0;
+  std::uint32_t packet_length_ = 0;
+
+  // Second line: what a special frame needs, and where it came from in checked builds.
+  std::uint64_t offload_ = 0;
+  std::uint64_t timestamp_ = 0;
+  Mbuf* root_ = nullptr;
+  ExternalFree external_free_ = nullptr;
+  void* external_opaque_ = nullptr;
+  std::uint32_t attached_capacity_ = 0;          // of buffer_ while kExternal or kClone
+  std::atomic<std::uint32_t> free_link_{0};      // in the pool's shared list
+  const char* site_file_ = nullptr;              // who took it last, or gave it back
+  std::uint32_t site_line_ = 0;
+  std::atomic<std::uint32_t> custody_{0};        // MbufAccess::Custody, in checked builds
+};
+
+static_assert(sizeof(Mbuf) == Mbuf::kHeaderSize);
+
+/// The door for the library's own code, drivers and benchmarks into an Mbuf's fields. Applications have no need of it.
+struct MbufAccess {
+  enum Custody : std::uint32_t { kAtHome = 0, kTaken = 1 };
+  static constexpr std::uint8_t kShared = Mbuf::kShared;
+  static constexpr std::uint8_t kMultiSegment = Mbuf::kMultiSegment;
+  static constexpr std::uint8_t kOffload = Mbuf::kOffload;
+  static constexpr std::uint8_t kExternal = Mbuf::kExternal;
+  static constexpr std::uint8_t kClone = Mbuf::kClone;
+
+  /// Data length (16 bits), pool id (8), special (8), data offset (16), origin (16): read or written at once.
+  [[nodiscard]] static std::uint64_t word(const Mbuf& mbuf) noexcept {
+    std::uint64_t word;
+    std::memcpy(&word, reinterpret_cast<const std::byte*>(&mbuf) + kWordOffset, sizeof word);
+    return word;
+  }
+  static void set_word(Mbuf& mbuf, std::uint64_t word) noexcept {
+    std::memcpy(reinterpret_cast<std::byte*>(&mbuf) + kWordOffset, &word, sizeof word);
+  }
+  static constexpr std::size_t kWordOffset = 24;
+  static constexpr unsigned kPoolShift = 16;
+  static constexpr unsigned kSpecialShift = 24;
+  static constexpr unsigned kOffsetShift = 32;
+  static constexpr unsigned kOriginShift = 48;
+
+  static std::uint64_t& rx_low(Mbuf& mbuf) noexcept { return mbuf.rx_low_; }
+  static std::uint64_t& rx_high(Mbuf& mbuf) noexcept { return mbuf.rx_high_; }
+  static std::uint64_t& iova(Mbuf& mbuf) noexcept { return mbuf.iova_; }
+  static std::uint8_t& special(Mbuf& mbuf) noexcept { return mbuf.special_; }
+  static std::uint8_t& segment_count(Mbuf& mbuf) noexcept { return mbuf.segment_count_; }
+  static std::uint8_t& tx_flags(Mbuf& mbuf) noexcept { return mbuf.tx_flags_; }
+  static std::uint16_t& data_length(Mbuf& mbuf) noexcept { return mbuf.data_length_; }
+  static std::uint16_t& data_offset(Mbuf& mbuf) noexcept { return mbuf.data_offset_; }
+  static std::uint8_t pool_id(const Mbuf& mbuf) noexcept { return mbuf.pool_id_; }
+  static std::uint32_t& packet_length(Mbuf& mbuf) noexcept { return mbuf.packet_length_; }
+  static Mbuf*& next(Mbuf& mbuf) noexcept { return mbuf.next_; }
+  static std::uint8_t*& buffer(Mbuf& mbuf) noexcept { return mbuf.buffer_; }
+  static MempoolCore& pool(const Mbuf& mbuf) noexcept { return *mbuf.pool_; }
+
+  /// Marks an mbuf as taken from a queue or pool at `site`. Compiles to nothing without POLLUX_CHECKED.
+  static void stamp([[maybe_unused]] Mbuf& mbuf, [[maybe_unused]] Site site) noexcept {
+#if POLLUX_CHECKED
+    mbuf.site_file_ = site.file;
+    mbuf.site_line_ = site.line;
+    mbuf.custody_.store(kTaken, std::memory_order_relaxed);
+#endif
+  }
+};
+
+}  // namespace pollux

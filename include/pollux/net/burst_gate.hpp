@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "pollux/base/clock.hpp"
+#include "pollux/base/error.hpp"
+
+namespace pollux {
+
+/// Makes every thread of the process pass a full memory barrier (membarrier(2), MEMBARRIER_CMD_PRIVATE_EXPEDITED), so that a
+/// poller's plain stores need no fence of their own. Falls back to a millisecond's sleep, long enough for any store buffer.
+void barrier_on_all_threads(Clock& clock);
+
+/// The function a queue's burst calls go to, which another thread may exchange while they run. Costs the poller two plain
+/// stores a burst; all else falls on the thread that starts and stops.
+/// Thread rule: `call` belongs to the polling thread, `open` and `close` to the thread that controls the port.
+template <class Function>
+class BurstGate {
+ public:
+  explicit BurstGate(Function* idle) noexcept : function_(idle), idle_(idle) {}
+
+  template <class... Arguments>
+  [[nodiscard]] std::uint32_t call(Arguments&&... arguments) noexcept {
+    polling_.store(1, std::memory_order_relaxed);
+    // Only the compiler has to keep the order: close() makes this processor drain its stores before it looks.
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    const std::uint32_t count = function_.load(std::memory_order_acquire)(static_cast<Arguments&&>(arguments)...);
+    polling_.store(0, std::memory_order_release);
+    return count;
+  }
+
+  /// From now on bursts go to `function`.
+  void open(Function* function) noexcept { function_.store(function, std::memory_order_release); }
+
+  /// From now on bursts go to the idle function; returns when none is inside the earlier one. Error timeout if a poller does
+  /// not come out of its burst (it was preempted for that long, or hangs): the gate stays closed, call again.
+  [[nodiscard]] Result<void> close(Clock& clock, Duration limit) {
+    function_.store(idle_, std::memory_order_release);
+    barrier_on_all_threads(clock);
+    return wait_until(clock, "the polling thread's leaving its burst", limit,
+                      [this] { return polling_.load(std::memory_order_acquire) == 0; });
+  }
+
+  [[nodiscard]] bool is_open() const noexcept { return function_.load(std::memory_order_relaxed) != idle_; }
+
+ private:
+  std::atomic<Function*> function_;
+  std::atomic<std::uint32_t> polling_{0};
+  Function* idle_;
+};
+
+}  // namespace pollux

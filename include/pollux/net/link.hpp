@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+namespace pollux {
+
+enum class Duplex { half, full };
+
+/// What the card says of its wire.
+struct Link {
+  bool up = false;
+  std::uint32_t speed = 0;  ///< Mb/s: 10, 100 or 1,000; 0 while down
+  Duplex duplex = Duplex::full;
+  bool autonegotiated = true;
+
+  [[nodiscard]] bool operator==(const Link&) const = default;
+};
+
+/// "up, 1000 Mb/s, full duplex" or "down".
+[[nodiscard]] std::string to_string(const Link& link);
+
+/// An Ethernet address, first byte on the wire first.
+using MacAddress = std::array<std::uint8_t, 6>;
+
+/// "52:54:00:12:34:56"
+[[nodiscard]] std::string to_string(const MacAddress& mac);
+
+}  // namespace pollux

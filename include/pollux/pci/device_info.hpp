@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pollux/base/error.hpp"
+#include "pollux/pci/address.hpp"
+#include "pollux/pci/names.hpp"
+#include "pollux/pci/paths.hpp"
+
+namespace pollux::pci {
+
+/// What sysfs tells of one PCI function, as it was when it was read. A plain value; any thread.
+struct DeviceInfo {
+  Address address;
+  std::uint16_t vendor = 0;
+  std::uint16_t device = 0;
+  std::uint16_t subsystem_vendor = 0;
+  std::uint16_t subsystem_device = 0;
+  std::uint32_t class_code = 0;  ///< base class, subclass, programming interface: 24 bits
+  std::uint8_t revision = 0;
+  std::string vendor_name;      ///< empty: not in the list of names, or no list was asked
+  std::string device_name;      ///< likewise
+  std::string class_name;       ///< likewise
+  std::optional<std::uint32_t> iommu_group;
+  int numa_node = -1;           ///< -1: the platform does not say
+  std::string driver;           ///< the kernel driver that has it; empty: none
+  std::string driver_override;  ///< the only driver that may take it; empty: any
+  /// The kernel's network interfaces on it, sorted; only those in the network namespace that `SystemPaths::sys` shows.
+  std::vector<std::string> interfaces;
+
+  [[nodiscard]] bool is_network_controller() const { return class_code >> 16 == 0x02; }
+  [[nodiscard]] bool is_bridge() const { return class_code >> 8 == 0x0604; }
+};
+
+/// Reads one function. `names` may be null. Error `not_found` if there is no such device.
+[[nodiscard]] Result<DeviceInfo> read_device(const SystemPaths& paths, Address address, Names* names = nullptr);
+
+/// Reads every PCI function of the machine, in the order of addresses. Functions that go away meanwhile are left out.
+/// Error `not_supported` if the machine has no PCI bus in sysfs.
+[[nodiscard]] Result<std::vector<DeviceInfo>> list_devices(const SystemPaths& paths, Names* names = nullptr);
+
+}  // namespace pollux::pci

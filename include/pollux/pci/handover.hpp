@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "pollux/base/clock.hpp"
+#include "pollux/base/error.hpp"
+#include "pollux/pci/paths.hpp"
+
+namespace pollux::pci {
+
+/// A user of this machine.
+struct User {
+  std::string name;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+};
+
+/// Looks a user up by name in the machine's user database. Error `not_found` if there is none.
+[[nodiscard]] Result<User> find_user(const std::string& name);
+
+/// Makes `user` the owner of /dev/vfio/GROUP, so that a process of theirs can open it. It lasts until the group's last
+/// device leaves VFIO. The node appears a moment after the bind; it is waited for (`clock`, at most 2 s). Errors: `timeout`,
+/// `permission_denied`, `io_error`.
+[[nodiscard]] Result<void> hand_group_to(const SystemPaths& paths, Clock& clock, std::uint32_t group, const User& user);
+
+/// What a process will map for DMA: VFIO pins it and counts it against RLIMIT_MEMLOCK, huge pages included.
+struct MemlockDemand {
+  std::uint64_t ports = 1;
+  std::uint64_t mbufs_per_port = 16384;
+  std::uint64_t bytes_per_mbuf = 2368;      ///< 37 cache lines: header, headroom, 2,048 bytes of data
+  std::uint64_t rings_per_port = 32;        ///< 16 to receive, 16 to send
+  std::uint64_t ring_bytes = 4096 * 16;     ///< the longest ring, 16 bytes a descriptor
+  std::uint64_t page_bytes = 2ULL << 20U;   ///< what each pool and each port's rings are rounded up to
+
+  /// ports * (round_up(mbufs_per_port * bytes_per_mbuf, page_bytes) + round_up(rings_per_port * ring_bytes, page_bytes))
+  [[nodiscard]] std::uint64_t bytes() const;
+};
+
+/// Tells `user` what limit is needed and how to set it: for limits.conf and for a systemd unit. Several lines.
+[[nodiscard]] std::string memlock_advice(const User& user, const MemlockDemand& demand);
+
+}  // namespace pollux::pci

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pollux/base/error.hpp"
+
+#include <system_error>
+
+namespace pollux {
+
+std::string_view to_string(ErrorCode code) noexcept {
+  switch (code) {
+    case ErrorCode::invalid_argument: return "invalid_argument";
+    case ErrorCode::bad_state: return "bad_state";
+    case ErrorCode::not_found: return "not_found";
+    case ErrorCode::not_supported: return "not_supported";
+    case ErrorCode::permission_denied: return "permission_denied";
+    case ErrorCode::busy: return "busy";
+    case ErrorCode::no_memory: return "no_memory";
+    case ErrorCode::timeout: return "timeout";
+    case ErrorCode::io_error: return "io_error";
+    case ErrorCode::device_removed: return "device_removed";
+    case ErrorCode::device_fault: return "device_fault";
+    case ErrorCode::no_iommu: return "no_iommu";
+    case ErrorCode::module_not_loaded: return "module_not_loaded";
+    case ErrorCode::not_bound: return "not_bound";
+    case ErrorCode::group_not_viable: return "group_not_viable";
+    case ErrorCode::group_in_use: return "group_in_use";
+    case ErrorCode::memlock_too_small: return "memlock_too_small";
+    case ErrorCode::mapping_limit: return "mapping_limit";
+    case ErrorCode::in_use_by_host: return "in_use_by_host";
+  }
+  return "unknown";
+}
+
+std::string Error::message() const {
+  return hint.empty() ? what : what + ": " + hint;
+}
+
+tl::unexpected<Error> fail_errno(ErrorCode code, std::string what, int error_number, std::string hint) {
+  return fail(code, std::move(what) + " (" + std::generic_category().message(error_number) + ")", std::move(hint));
+}
+
+}  // namespace pollux

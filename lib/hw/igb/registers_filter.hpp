@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include "pollux/device/register.hpp"
+
+/// Which packets are taken and which queue they go to. Places: Linux igb, e1000_regs.h; bits: e1000_82575.h and
+/// e1000_defines.h; the aliases: QEMU, hw/net/e1000x_regs.h.
+namespace pollux::hw::igb {
+
+/// Exact addresses; 0 to 15 and 16 to 23 lie in two blocks.
+struct RAL : Register<RAL, 0x5400, Access::rw, Stride{8, 24, 16, 0x54E0}, Alias{0x0040, 8, 16}> {};
+struct RAH : Register<RAH, 0x5404, Access::rw, Stride{8, 24, 16, 0x54E4}, Alias{0x0044, 8, 16}> {
+  static constexpr Field ADDRESS{0, 16}, ASEL{16, 2};
+  static constexpr Field POOLSEL{18, 8};  ///< one bit a pool
+  static constexpr Bit AV{31};
+  POLLUX_FIELDS(ADDRESS, ASEL, POOLSEL, AV);
+};
+
+/// Hash filters of 4096 bits: multicast, unicast, and VLAN (one bit a tag).
+struct MTA : Register<MTA, 0x5200, Access::rw, Stride{4, 128}, Alias{0x0200, 4, 128}> {};
+struct UTA : Register<UTA, 0xA000, Access::wo, Stride{4, 128}> {};
+struct VFTA : Register<VFTA, 0x5600, Access::rw, Stride{4, 128}, Alias{0x0600, 4, 128}> {};
+
+/// How queues are chosen, and which headers RSS hashes.
+struct MRQC : Register<MRQC, 0x5818, Access::rw> {
+  static constexpr Field ENABLE{0, 3};
+  static constexpr Choice NONE{ENABLE, 0}, RSS{ENABLE, 2}, VMDQ{ENABLE, 3}, VMDQ_RSS{ENABLE, 5};
+  static constexpr Bit TCP_IPV4{16}, IPV4{17}, TCP_IPV6_EX{18}, IPV6_EX{19}, IPV6{20}, TCP_IPV6{21}, UDP_IPV4{22},
+      UDP_IPV6{23}, UDP_IPV6_EX{24};
+  POLLUX_FIELDS(ENABLE, TCP_IPV4, IPV4, TCP_IPV6_EX, IPV6_EX, IPV6, TCP_IPV6, UDP_IPV4, UDP_IPV6, UDP_IPV6_EX);
+};
+
+/// RSS redirection: 128 entries, four a register, entry n in byte n % 4 of register n / 4. The 82576 takes the queue from
+/// an entry's low four bits (QEMU, hw/net/igb_regs.h, E1000_RSS_QUEUE).
+struct RETA : Register<RETA, 0x5C00, Access::rw, Stride{4, 32}> {
+  static constexpr Field ENTRY0{0, 4}, ENTRY1{8, 4}, ENTRY2{16, 4}, ENTRY3{24, 4};
+  POLLUX_FIELDS(ENTRY0, ENTRY1, ENTRY2, ENTRY3);
+};
+/// RSS key: byte n of the key in byte n % 4 of register n / 4.
+struct RSSRK : Register<RSSRK, 0x5C80, Access::rw, Stride{4, 10}> {};
+
+/// EtherType filters. Fields: QEMU, hw/net/igb_regs.h.
+struct ETQF : Register<ETQF, 0x5CB0, Access::rw, Stride{4, 8}> {
+  static constexpr Field ETYPE{0, 16}, QUEUE{16, 3};
+  static constexpr Bit FILTER_ENABLE{26}, IMM_INT{29}, TIME_STAMP{30}, QUEUE_ENABLE{31};
+  POLLUX_FIELDS(ETYPE, QUEUE, FILTER_ENABLE, IMM_INT, TIME_STAMP, QUEUE_ENABLE);
+};
+
+/// Five-tuple filters: source and destination address, source port, and the rest. Fields as in DPDK e1000,
+/// e1000_defines.h and e1000_82575.h.
+struct SAQF : Register<SAQF, 0x5980, Access::rw, Stride{4, 8}> {};
+struct DAQF : Register<DAQF, 0x59A0, Access::rw, Stride{4, 8}> {};
+struct SPQF : Register<SPQF, 0x59C0, Access::rw, Stride{4, 8}> {
+  static constexpr Field PORT{0, 16};
+  POLLUX_FIELDS(PORT);
+};
+struct FTQF : Register<FTQF, 0x59E0, Access::rw, Stride{4, 8}> {
+  static constexpr Field PROTOCOL{0, 8};
+  static constexpr Bit QUEUE_ENABLE{8}, VF_BP{15};
+  static constexpr Field QUEUE{16, 4};
+  static constexpr Bit TIME_STAMP{27}, PROTOCOL_BP{28}, SOURCE_ADDRESS_BP{29}, DESTINATION_ADDRESS_BP{30},
+      SOURCE_PORT_BP{31};
+  POLLUX_FIELDS(PROTOCOL, QUEUE_ENABLE, VF_BP, QUEUE, TIME_STAMP, PROTOCOL_BP, SOURCE_ADDRESS_BP, DESTINATION_ADDRESS_BP,
+                SOURCE_PORT_BP);
+};
+struct SYNQF : Register<SYNQF, 0x55FC, Access::rw> {};
+
+/// Immediate interrupt on matching packets.
+struct IMIR : Register<IMIR, 0x5A80, Access::rw, Stride{4, 8}> {
+  static constexpr Field PORT{0, 16};
+  static constexpr Bit PORT_IM_EN{16}, PORT_BP{17};
+  static constexpr Field PRIORITY{29, 3};
+  POLLUX_FIELDS(PORT, PORT_IM_EN, PORT_BP, PRIORITY);
+};
+struct IMIREXT : Register<IMIREXT, 0x5AA0, Access::rw, Stride{4, 8}> {
+  static constexpr Field SIZE_THRESHOLD{0, 12};
+  static constexpr Bit SIZE_BP{12}, URG{13}, ACK{14}, PSH{15}, RST{16}, SYN{17}, FIN{18}, CTRL_BP{19};
+  POLLUX_FIELDS(SIZE_THRESHOLD, SIZE_BP, URG, ACK, PSH, RST, SYN, FIN, CTRL_BP);
+};
+struct IMIRVP : Register<IMIRVP, 0x5AC0, Access::rw> {};
+
+inline constexpr auto kFilterRegisters = POLLUX_REGISTERS("filter", RAL, RAH, MTA, UTA, VFTA, MRQC, RETA, RSSRK, ETQF,
+                                                          SAQF, DAQF, SPQF, FTQF, SYNQF, IMIR, IMIREXT, IMIRVP);
+
+}  // namespace pollux::hw::igb

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string_view>
+#include <typeindex>
+#include <vector>
+
+#include "mem/arena.hpp"
+#include "mem/iova_space.hpp"
+#include "pollux/mem/context.hpp"
+
+namespace pollux {
+
+class MempoolCore;
+
+/// What a Context handle refers to, kept alive by everything made from it.
+class ContextState : public std::enable_shared_from_this<ContextState> {
+ public:
+  explicit ContextState(ContextOptions options);
+  ContextState(const ContextState&) = delete;
+  ContextState& operator=(const ContextState&) = delete;
+  ~ContextState();
+
+  [[nodiscard]] Clock& clock() const noexcept { return *options_.clock; }
+  void log(LogLevel level, std::string_view message) const;
+  void report(const Misuse& misuse) const;
+
+  [[nodiscard]] Result<DmaMemory> allocate(const DmaRequest& request);
+  [[nodiscard]] Result<DmaMemory> register_memory(std::span<std::byte> memory);
+  /// Unmaps `segments` everywhere and gives them back to the arena if they are its own. Called by DmaMemory.
+  void release(std::span<const DmaSegment> segments);
+
+  [[nodiscard]] Result<void> attach(std::shared_ptr<DmaDomain> domain);
+  void detach(const DmaDomain& domain);
+
+  /// 1 to 255 for the first pools (the key by which a queue knows a plain mbuf), 0 for those that come later.
+  [[nodiscard]] std::uint8_t take_pool_id();
+  void return_pool_id(std::uint8_t id);
+  /// 0 to Mbuf::kNoPort - 1; Mbuf::kNoPort when all are taken.
+  [[nodiscard]] std::uint16_t take_port_index();
+  void return_port_index(std::uint16_t index);
+
+  /// Keeps a pool that still has mbufs out after its last user went away, until the last of them is home.
+  void adopt(std::unique_ptr<MempoolCore> orphan);
+  void discard_orphan(MempoolCore& orphan);
+
+  [[nodiscard]] void* service_slot(std::type_index type, std::shared_ptr<void> (*make)());
+
+ private:
+  struct Region {
+    DmaSegment segment;
+    bool in_arena = false;
+  };
+
+  [[nodiscard]] Result<void> map_everywhere(const DmaSegment& segment);
+  void unmap_everywhere(const DmaSegment& segment);
+
+  ContextOptions options_;
+  mutable std::mutex mutex_;
+  Arena arena_;
+  IovaSpace iova_space_;
+  std::vector<Region> regions_;
+  std::vector<std::shared_ptr<DmaDomain>> domains_;
+  std::vector<bool> pool_ids_;
+  std::vector<bool> port_indices_;
+  std::map<std::type_index, std::shared_ptr<void>> services_;
+  std::vector<std::unique_ptr<MempoolCore>> orphans_;
+};
+
+}  // namespace pollux

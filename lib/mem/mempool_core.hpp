@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "pollux/mem/dma_memory.hpp"
+#include "pollux/mem/mbuf.hpp"
+#include "pollux/mem/mempool.hpp"
+
+namespace pollux {
+
+class ContextState;
+
+/// A pool's buffers and their shared list: a lock-free stack of mbuf indices (a Treiber stack; the upper half of its head
+/// counts changes, so that a head that came back is not taken for one that stayed).
+class MempoolCore {
+ public:
+  MempoolCore(std::shared_ptr<ContextState> context, MempoolOptions options, DmaMemory memory, std::uint8_t id);
+  MempoolCore(const MempoolCore&) = delete;
+  MempoolCore& operator=(const MempoolCore&) = delete;
+  ~MempoolCore();
+
+  /// Bytes from one mbuf to the next for these options: an odd number of cache lines, since a power of two would put all
+  /// headers into a few sets of the first-level cache (ixy loses a third of its speed to that).
+  [[nodiscard]] static std::uint32_t stride(const MempoolOptions& options) noexcept;
+
+  /// Takes up to `mbufs.size()` from the shared list, in no order; returns how many there were.
+  [[nodiscard]] std::uint32_t take(std::span<Mbuf*> mbufs) noexcept;
+  /// Gives plain mbufs of this pool back to the shared list.
+  void put(std::span<Mbuf* const> mbufs) noexcept;
+  void count_failure() noexcept { allocation_failures_.fetch_add(1, std::memory_order_relaxed); }
+  void count_unnamed_drop() noexcept { unnamed_drops_.fetch_add(1, std::memory_order_relaxed); }
+
+  [[nodiscard]] const MempoolOptions& options() const noexcept { return options_; }
+  [[nodiscard]] ContextState& context() const noexcept { return *context_; }
+  [[nodiscard]] std::uint8_t id() const noexcept { return id_; }
+  /// Where a frame starts in an empty mbuf.
+  [[nodiscard]] std::uint32_t data_offset() const noexcept { return options_.headroom + (options_.ip_align ? 2 : 0); }
+  /// Bytes of a buffer, headroom included.
+  [[nodiscard]] std::uint32_t buffer_size() const noexcept { return buffer_size_; }
+  /// Whether IOVA minus address is the same for all mbufs, and that difference.
+  [[nodiscard]] bool has_one_segment() const noexcept { return memory_.segments().size() == 1; }
+  [[nodiscard]] std::uint64_t iova_delta() const noexcept;
+  /// Mbuf::word of an empty, plain mbuf of this pool with that origin.
+  [[nodiscard]] std::uint64_t empty_word(RxFormat format, std::uint16_t port) const noexcept;
+
+  void enroll(MempoolCacheCore& cache);
+  void withdraw(MempoolCacheCore& cache);
+  [[nodiscard]] MempoolStats stats() const noexcept;
+  /// Whether every mbuf is in the shared list.
+  [[nodiscard]] bool all_home() const noexcept { return shared_count_.load(std::memory_order_acquire) == options_.count; }
+  /// Tells where mbufs that are out were taken (checked builds) and hands the pool to its Context.
+  static void retire(MempoolCore* core) noexcept;
+  [[nodiscard]] Mbuf& at(std::uint32_t index) const noexcept { return *mbufs_[index]; }
+
+ private:
+  [[nodiscard]] std::string describe_missing() const;
+
+  std::shared_ptr<ContextState> context_;
+  MempoolOptions options_;
+  DmaMemory memory_;
+  std::vector<Mbuf*> mbufs_;
+  std::uint32_t buffer_size_;
+  std::uint8_t id_;
+  std::atomic<bool> orphaned_{false};
+  mutable std::mutex caches_mutex_;
+  std::vector<MempoolCacheCore*> caches_;
+  std::atomic<std::uint64_t> allocation_failures_{0};
+  std::atomic<std::uint64_t> unnamed_drops_{0};
+  alignas(64) std::atomic<std::uint64_t> head_{0};
+  std::atomic<std::uint32_t> shared_count_{0};
+};
+
+/// The stock behind a MempoolCache: a stack, its top the mbuf that was used last and so the warmest. Public members, since
+/// the hot path of a driver works on them directly; nobody else should.
+class alignas(64) MempoolCacheCore {
+ public:
+  MempoolCacheCore(std::shared_ptr<MempoolCore> pool, std::uint32_t capacity);
+  MempoolCacheCore(const MempoolCacheCore&) = delete;
+  MempoolCacheCore& operator=(const MempoolCacheCore&) = delete;
+  ~MempoolCacheCore();
+
+  /// Free places above `capacity` that a group may be copied into before the stock is trimmed.
+  static constexpr std::uint32_t kSlack = 64;
+
+  /// Takes mbufs from the shared list until at least `wanted` are here, or as many as there are.
+  void refill(std::uint32_t wanted) noexcept;
+  /// Gives the colder half away.
+  void spill() noexcept;
+  /// Makes room for `more` (at most kSlack) mbufs.
+  void make_room(std::uint32_t more) noexcept {
+    if (count + more > capacity) [[unlikely]] spill();
+  }
+  /// One segment in any state, of any pool: undoes what was special and gives it back if this was its last user.
+  void free_segment(Mbuf& segment) noexcept;
+  /// A whole frame.
+  void free(Mbuf& frame) noexcept;
+  [[nodiscard]] MempoolCore& pool() const noexcept { return *pool_owner_; }
+
+  // Written by the owner's thread alone; other threads read `count` for statistics.
+  std::uint32_t count = 0;
+  std::uint32_t capacity;
+  std::uint64_t empty_word;  ///< of a fresh mbuf from software
+
+ private:
+  std::shared_ptr<MempoolCore> pool_owner_;
+
+ public:
+  alignas(64) std::array<Mbuf*, MempoolCache::kMaxCapacity + kSlack> mbufs;
+};
+
+/// Gives one segment back to its pool's shared list, whatever its state, if this was its last user.
+void free_segment_shared(Mbuf& segment) noexcept;
+
+}  // namespace pollux

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pollux/pci/host_use.hpp"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <linux/rtnetlink.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "sysfs.hpp"
+
+namespace pollux::pci {
+namespace {
+
+constexpr std::size_t kReasonsShown = 6;
+
+// fe80::/64 and ff00::/8 come with every interface, 169.254.0.0/16 with every such address.
+bool comes_by_itself(const LinkRoute& route) {
+  if (!route.unicast || route.table == RT_TABLE_LOCAL) return true;
+  if (route.has_gateway) return false;
+  return route.destination.is_link_local() || (route.destination.v6 && route.destination.is_multicast());
+}
+
+std::string route_name(const IpPrefix& destination) {
+  return destination.length == 0 ? std::string("default") : destination.to_string();
+}
+
+/// Goes from the port's interface up through those that are stacked on it, across namespaces.
+class Search {
+ public:
+  explicit Search(const NetworkState& state) : state_(state) {}
+
+  void visit(const NetworkNamespace& where, const NetworkLink& link) {
+    if (!visited_.emplace(&where, link.index).second) return;
+    check_master(where, link);
+    check_addresses(where, link);
+    check_routes(where, link);
+    for (const NetworkNamespace& other : state_.namespaces) {
+      for (const NetworkLink& upper : other.links) {
+        if (upper.lower == link.index && sits_in(upper, other, where)) visit(other, upper);
+      }
+    }
+  }
+
+  std::vector<HostUse> take() { return std::move(uses_); }
+
+ private:
+  static bool sits_in(const NetworkLink& upper, const NetworkNamespace& of_upper, const NetworkNamespace& of_lower) {
+    return upper.lower_namespace == 0 ? &of_upper == &of_lower : upper.lower_namespace == of_lower.id;
+  }
+
+  void add(const NetworkNamespace& where, const NetworkLink& link, std::string reason, const std::string& remedy) {
+    uses_.push_back({std::move(reason), link.name, where.name, where.command_prefix + remedy});
+  }
+
+  void check_master(const NetworkNamespace& where, const NetworkLink& link) {
+    if (link.master == 0) return;
+    const auto master = std::find_if(where.links.begin(), where.links.end(),
+                                     [&](const NetworkLink& candidate) { return candidate.index == link.master; });
+    const bool known = master != where.links.end();
+    // A VRF only chooses a routing table: what the port carries shows in its addresses and routes.
+    if (known && master->kind == "vrf") return;
+    const std::string kind = known && !master->kind.empty() ? master->kind : "interface";
+    const std::string name = known ? master->name : std::to_string(link.master);
+    add(where, link, fmt::format("is a member of the {} {}", kind, name), fmt::format("ip link set {} nomaster", link.name));
+  }
+
+  void check_addresses(const NetworkNamespace& where, const NetworkLink& link) {
+    for (const LinkAddress& address : where.addresses) {
+      if (address.link != link.index || address.host_scope || address.prefix.is_link_local()) continue;
+      const std::string text = address.prefix.to_string();
+      add(where, link, "has the address " + text, fmt::format("ip address del {} dev {}", text, link.name));
+    }
+  }
+
+  void check_routes(const NetworkNamespace& where, const NetworkLink& link) {
+    for (const LinkRoute& route : where.routes) {
+      if (route.link != link.index || comes_by_itself(route)) continue;
+      const std::string name = route_name(route.destination);
+      add(where, link, fmt::format("carries the route {}{}", name, route.destination.v6 ? " (IPv6)" : ""),
+          fmt::format("ip {}route del {} dev {} table {}", route.destination.v6 ? "-6 " : "", name, link.name, route.table));
+    }
+  }
+
+  const NetworkState& state_;
+  std::set<std::pair<const NetworkNamespace*, std::uint32_t>> visited_;
+  std::vector<HostUse> uses_;
+};
+
+}  // namespace
+
+bool IpPrefix::is_link_local() const {
+  return v6 ? bytes[0] == 0xfe && (bytes[1] & 0xc0U) == 0x80 && length >= 10
+            : bytes[0] == 169 && bytes[1] == 254 && length >= 16;
+}
+
+bool IpPrefix::is_multicast() const {
+  return v6 ? bytes[0] == 0xff && length >= 8 : (bytes[0] & 0xf0U) == 0xe0 && length >= 4;
+}
+
+std::string IpPrefix::to_string() const {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  inet_ntop(v6 ? AF_INET6 : AF_INET, bytes.data(), text.data(), text.size());
+  return fmt::format("{}/{}", text.data(), length);
+}
+
+std::vector<HostUse> find_host_use(const NetworkState& state, const std::vector<std::string>& device_names) {
+  Search search(state);
+  for (const NetworkNamespace& where : state.namespaces) {
+    for (const NetworkLink& link : where.links) {
+      if (link.parent_device.empty()) continue;
+      if (std::find(device_names.begin(), device_names.end(), link.parent_device) == device_names.end()) continue;
+      search.visit(where, link);
+    }
+  }
+  return search.take();
+}
+
+std::vector<std::string> bus_names(const SystemPaths& paths, Address address) {
+  std::vector<std::string> names{address.to_string()};
+  for (const std::string& child : sysfs::entries(sysfs::device(paths, address))) {
+    if (child.starts_with("virtio")) names.push_back(child);
+  }
+  return names;
+}
+
+Result<void> check_unused(const SystemPaths& paths, const NetworkState& state, Address address) {
+  const auto uses = find_host_use(state, bus_names(paths, address));
+  if (uses.empty()) return {};
+  std::string reasons;
+  std::string remedies;
+  for (std::size_t i = 0; i < std::min(uses.size(), kReasonsShown); ++i) {
+    const HostUse& use = uses[i];
+    reasons += fmt::format("{}{} {} in {}", i == 0 ? "" : "; ", use.interface, use.reason, use.network_namespace);
+    remedies += (i == 0 ? "" : " ; ") + use.remedy;
+  }
+  if (uses.size() > kReasonsShown) reasons += fmt::format("; and {} more", uses.size() - kReasonsShown);
+  return fail(ErrorCode::in_use_by_host, fmt::format("{} is in use by the host: {}", address.to_string(), reasons),
+              fmt::format("free it: {}; or, if the host can do without it, bind with --force", remedies));
+}
+
+}  // namespace pollux::pci

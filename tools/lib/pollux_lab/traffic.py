@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Sends frames into one socket and judges what comes out of another, with a bounded number on the way."""
+
+import dataclasses
+import select
+import socket
+import time
+from collections.abc import Callable
+
+from . import frames
+
+# Fewer than any Rx ring holds, so that QEMU never has a reason to drop one silently.
+WINDOW = 192
+_SCAPY_SAMPLE = 61
+_KEEP_EXAMPLES = 5
+
+
+@dataclasses.dataclass
+class Verdict:
+    """sent = received intact + corrupt + missing; whatever else came in stands beside."""
+    sent: int = 0
+    intact: int = 0
+    corrupt: int = 0
+    missing: int = 0
+    reordered: int = 0
+    unexpected: int = 0
+    bytes_intact: int = 0
+    by_scapy: int = 0
+    seconds: float = 0.0
+    examples: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def clean(self) -> bool:
+        return self.intact == self.sent and not (self.corrupt or self.missing or self.reordered or self.unexpected)
+
+    def __str__(self) -> str:
+        text = (f"{self.sent} sent, {self.intact} intact, {self.corrupt} corrupt, {self.missing} missing, "
+                f"{self.reordered} out of order, {self.unexpected} unexpected")
+        return "\n  ".join([text, *self.examples])
+
+    def example(self, text: str) -> None:
+        if len(self.examples) < _KEEP_EXAMPLES:
+            self.examples.append(text)
+
+
+def send_through(into: socket.socket, out_of: socket.socket, maker: frames.FrameMaker, count: int,
+                 expect: Callable[[bytes], bytes] = frames.unchanged, *, window: int = WINDOW, stall_seconds: float = 5,
+                 progress: Callable[[int], None] | None = None) -> Verdict:
+    """Sends count frames; each has to come back as expect() makes it, in order. Ends when all are accounted for, or
+    when nothing has come for stall_seconds."""
+    return _Exchange(into, out_of, maker, count, expect, window, stall_seconds, progress).run()
+
+
+def drain(*ends: socket.socket) -> int:
+    """Throws away what came before a test began; says how much that was."""
+    thrown = 0
+    for end in ends:
+        while select.select([end], [], [], 0)[0]:
+            end.recv(65536)
+            thrown += 1
+    return thrown
+
+
+class _Exchange:
+    def __init__(self, into, out_of, maker, count, expect, window, stall_seconds, progress):
+        self._into, self._out_of = into, out_of
+        self._maker, self._count, self._expect = maker, count, expect
+        self._window, self._stall, self._progress = window, stall_seconds, progress
+        self._outstanding: dict[int, None] = {}
+        self._verdict = Verdict()
+
+    def run(self) -> Verdict:
+        verdict = self._verdict
+        start = last_news = time.monotonic()
+        self._into.setblocking(False)
+        self._out_of.setblocking(False)
+        while verdict.sent < self._count or self._outstanding:
+            want_to_send = verdict.sent < self._count and len(self._outstanding) < self._window
+            readable, writable, _ = select.select([self._out_of], [self._into] if want_to_send else [], [], 0.2)
+            if readable and self._receive_some():
+                last_news = time.monotonic()
+            if writable and self._send_some() and not self._outstanding:
+                last_news = time.monotonic()
+            if time.monotonic() - last_news > self._stall:
+                break
+        verdict.seconds = time.monotonic() - start
+        verdict.missing = len(self._outstanding)
+        if self._outstanding:
+            verdict.example(f"first missing: frame {next(iter(self._outstanding))}")
+        return verdict
+
+    def _send_some(self) -> bool:
+        sent = False
+        while self._verdict.sent < self._count and len(self._outstanding) < self._window:
+            try:
+                self._into.send(self._maker.frame(self._verdict.sent))
+            except (BlockingIOError, InterruptedError):
+                break
+            self._outstanding[self._verdict.sent] = None
+            self._verdict.sent += 1
+            sent = True
+            if self._progress and self._verdict.sent % 1024 == 0:
+                self._progress(self._verdict.sent)
+        return sent
+
+    def _receive_some(self) -> bool:
+        received = False
+        for _ in range(self._window):
+            try:
+                frame = self._out_of.recv(65536)
+            except (BlockingIOError, InterruptedError):
+                break
+            received = True
+            self._judge(frame)
+        return received
+
+    def _judge(self, frame: bytes) -> None:
+        verdict = self._verdict
+        number = self._maker.number_of(frame)
+        if number is None or number not in self._outstanding:
+            oldest = next(iter(self._outstanding), None)
+            if number is None and oldest is not None and len(frame) == len(self._maker.frame(oldest)):
+                self._corrupt(oldest, frame)
+            else:
+                verdict.unexpected += 1
+                verdict.example(f"unexpected: {len(frame)} bytes, {frame[:32].hex(' ')}")
+            return
+        expected = self._expect(self._maker.frame(number))
+        if frame != expected:
+            self._corrupt(number, frame)
+            return
+        if next(iter(self._outstanding)) != number:
+            verdict.reordered += 1
+            verdict.example(f"frame {number} came before frame {next(iter(self._outstanding))}")
+        del self._outstanding[number]
+        verdict.intact += 1
+        verdict.bytes_intact += len(frame)
+        if number % _SCAPY_SAMPLE == 0:
+            self._ask_scapy(number, frame, expected)
+
+    def _corrupt(self, number: int, frame: bytes) -> None:
+        expected = self._expect(self._maker.frame(number))
+        at = next((i for i, (a, b) in enumerate(zip(frame, expected)) if a != b), min(len(frame), len(expected)))
+        self._verdict.corrupt += 1
+        self._verdict.example(f"frame {number}: {len(frame)} bytes for {len(expected)}, first difference at byte {at}: "
+                              f"{frame[at:at + 8].hex(' ')} for {expected[at:at + 8].hex(' ')}")
+        del self._outstanding[number]
+
+    def _ask_scapy(self, number: int, frame: bytes, expected: bytes) -> None:
+        self._verdict.by_scapy += 1
+        objection = frames.scapy_objection(frame, expected[:6].hex(":"), expected[6:12].hex(":"))
+        if objection:
+            self._verdict.intact -= 1
+            self._verdict.corrupt += 1
+            self._verdict.example(f"frame {number}: scapy says {objection}")
