@@ -22,8 +22,8 @@
 ///     if (regs.read<RXDCTL>(queue).has(RXDCTL::ENABLE)) ...
 ///
 /// Fields of different registers do not combine, a read-only register is not written, a write-only one is not read, and
-/// one that clears when it is read is only read by `read_and_clear`: the other uses do not compile. A driver, a model, a
-/// register dump and the documentation share the declaration: `describe` turns it into data.
+/// one that clears when it is read is only read by `read_and_clear`: the other uses do not compile. A driver, a model,
+/// a register dump and the documentation share the declaration: `describe` turns it into data.
 namespace pollux {
 
 /// What software may do to a register, by the datasheets' own abbreviations.
@@ -49,8 +49,8 @@ enum class Access : std::uint8_t {
   return kNames[static_cast<std::size_t>(access)];
 }
 
-/// An array of registers: `count` of them, `bytes` apart. Where an array lies in two blocks, the first `split` are at the
-/// register's offset and the rest at `second`.
+/// An array of registers: `count` of them, `bytes` apart. Where an array lies in two blocks, the first `split` are at
+/// the register's offset and the rest at `second`.
 struct Stride {
   std::uint32_t bytes = 4;
   std::uint32_t count = 1;
@@ -133,15 +133,17 @@ struct Register {
 
   class Value;
 
-  /// Some bits of the register and what they are to be (or are compared with). `|` joins settings, so a join knows which
-  /// bits it speaks of and `modify` leaves the others alone.
+  /// Some bits of the register and what they are to be (or are compared with). `|` joins settings, so a join knows
+  /// which bits it speaks of and `modify` leaves the others alone.
   class Setting {
    public:
     constexpr Setting(std::uint32_t mask, std::uint32_t bits) noexcept : mask_(mask), bits_(bits & mask) {}
     [[nodiscard]] constexpr std::uint32_t mask() const noexcept { return mask_; }
     [[nodiscard]] constexpr std::uint32_t bits() const noexcept { return bits_; }
     /// All other bits zero.
-    [[nodiscard]] constexpr operator Value() const noexcept { return Value(bits_); }  // NOLINT(google-explicit-constructor)
+    [[nodiscard]] constexpr operator Value() const noexcept {
+      return Value(bits_);
+    }  // NOLINT(google-explicit-constructor)
 
    private:
     std::uint32_t mask_;
@@ -206,7 +208,9 @@ struct Register {
       return (raw_ & setting.mask()) == setting.bits();
     }
     [[nodiscard]] constexpr bool has_any(Setting setting) const noexcept { return (raw_ & setting.mask()) != 0; }
-    [[nodiscard]] constexpr std::uint32_t get(Field field) const noexcept { return (raw_ & field.mask()) >> field.lo(); }
+    [[nodiscard]] constexpr std::uint32_t get(Field field) const noexcept {
+      return (raw_ & field.mask()) >> field.lo();
+    }
     /// This value with `setting`'s bits as it says and the others as they are.
     [[nodiscard]] constexpr Value with(Setting setting) const noexcept {
       return Value((raw_ & ~setting.mask()) | setting.bits());
@@ -281,7 +285,8 @@ class RegisterWindow {
   template <class R>
   typename R::Value read_and_clear(std::uint32_t index) const noexcept {
     static_assert(clears_on_read(R::kMode), "only a clear-on-read register is read by read_and_clear");
-    if (index >= R::kCount) [[unlikely]] return typename R::Value(~std::uint32_t{0});
+    if (index >= R::kCount) [[unlikely]]
+      return typename R::Value(~std::uint32_t{0});
     return typename R::Value(bar_.read32(R::offset(index)));
   }
   template <class R>
@@ -299,7 +304,8 @@ class RegisterWindow {
   template <class R>
   void write(std::uint32_t index, typename R::Value value) const noexcept {
     static_assert(writable(R::kMode), "this register is read-only");
-    if (index >= R::kCount) [[unlikely]] return;
+    if (index >= R::kCount) [[unlikely]]
+      return;
     bar_.write32(R::offset(index), value.raw());
   }
 
@@ -348,7 +354,8 @@ class RegisterWindow {
   [[nodiscard]] typename R::Value read_at(std::uint32_t index) const noexcept {
     static_assert(!clears_on_read(R::kMode), "reading this register clears it: use read_and_clear");
     static_assert(R::kMode != Access::wo, "this register is write-only");
-    if (index >= R::kCount) [[unlikely]] return typename R::Value(~std::uint32_t{0});
+    if (index >= R::kCount) [[unlikely]]
+      return typename R::Value(~std::uint32_t{0});
     return typename R::Value(bar_.read32(R::offset(index)));
   }
 

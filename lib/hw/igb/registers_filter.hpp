@@ -30,8 +30,8 @@ struct MRQC : Register<MRQC, 0x5818, Access::rw> {
   POLLUX_FIELDS(ENABLE, TCP_IPV4, IPV4, TCP_IPV6_EX, IPV6_EX, IPV6, TCP_IPV6, UDP_IPV4, UDP_IPV6, UDP_IPV6_EX);
 };
 
-/// RSS redirection: 128 entries, four a register, entry n in byte n % 4 of register n / 4. The 82576 takes the queue from
-/// an entry's low four bits (QEMU, hw/net/igb_regs.h, E1000_RSS_QUEUE).
+/// RSS redirection: 128 entries, four a register, entry n in byte n % 4 of register n / 4. The 82576 takes the queue
+/// from an entry's low four bits (QEMU, hw/net/igb_regs.h, E1000_RSS_QUEUE).
 struct RETA : Register<RETA, 0x5C00, Access::rw, Stride{4, 32}> {
   static constexpr Field ENTRY0{0, 4}, ENTRY1{8, 4}, ENTRY2{16, 4}, ENTRY3{24, 4};
   POLLUX_FIELDS(ENTRY0, ENTRY1, ENTRY2, ENTRY3);
@@ -60,8 +60,8 @@ struct FTQF : Register<FTQF, 0x59E0, Access::rw, Stride{4, 8}> {
   static constexpr Field QUEUE{16, 4};
   static constexpr Bit TIME_STAMP{27}, PROTOCOL_BP{28}, SOURCE_ADDRESS_BP{29}, DESTINATION_ADDRESS_BP{30},
       SOURCE_PORT_BP{31};
-  POLLUX_FIELDS(PROTOCOL, QUEUE_ENABLE, VF_BP, QUEUE, TIME_STAMP, PROTOCOL_BP, SOURCE_ADDRESS_BP, DESTINATION_ADDRESS_BP,
-                SOURCE_PORT_BP);
+  POLLUX_FIELDS(PROTOCOL, QUEUE_ENABLE, VF_BP, QUEUE, TIME_STAMP, PROTOCOL_BP, SOURCE_ADDRESS_BP,
+                DESTINATION_ADDRESS_BP, SOURCE_PORT_BP);
 };
 struct SYNQF : Register<SYNQF, 0x55FC, Access::rw> {};
 

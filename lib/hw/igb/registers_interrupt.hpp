@@ -4,8 +4,8 @@
 #include "pollux/device/register.hpp"
 
 /// Interrupt causes, masks and vectors. Places and bits: QEMU, hw/net/igb_regs.h and e1000x_regs.h; Linux igb,
-/// e1000_defines.h. The legacy causes also have newer places (DPDK e1000, e1000_regs.h, the _V2 names), where QEMU's card
-/// does not answer; both drivers use the old ones.
+/// e1000_defines.h. The legacy causes also have newer places (DPDK e1000, e1000_regs.h, the _V2 names), where QEMU's
+/// card does not answer; both drivers use the old ones.
 namespace pollux::hw::igb {
 
 /// The causes that are no queue's, in the same bits of ICR, ICS, IMS, IMC and IAM.
@@ -38,7 +38,8 @@ struct ExtendedCauses : Register<Self, kOffset, kAccess> {
 struct EICS : ExtendedCauses<EICS, 0x1520, Access::wo> {};
 struct EIMS : ExtendedCauses<EIMS, 0x1524, Access::rw> {};  ///< reads the mask; ones written are added to it
 struct EIMC : ExtendedCauses<EIMC, 0x1528, Access::wo> {};
-struct EIAC : ExtendedCauses<EIAC, 0x152C, Access::rw> {};  ///< which causes clear themselves when their message is sent
+struct EIAC : ExtendedCauses<EIAC, 0x152C, Access::rw> {
+};  ///< which causes clear themselves when their message is sent
 struct EIAM : ExtendedCauses<EIAM, 0x1530, Access::rw> {};  ///< which masks clear themselves
 struct EICR : ExtendedCauses<EICR, 0x1580, Access::rc_w1c> {};
 
@@ -48,8 +49,8 @@ struct GPIE : Register<GPIE, 0x1514, Access::rw> {
   POLLUX_FIELDS(NSICR, MSIX_MODE, EIAME, PBA);
 };
 
-/// A vector's moderation. The interval counts microseconds: Linux igb's IGB_START_ITR, 648 for about 6000 a second, is 162
-/// in this field.
+/// A vector's moderation. The interval counts microseconds: Linux igb's IGB_START_ITR, 648 for about 6000 a second, is
+/// 162 in this field.
 struct EITR : Register<EITR, 0x1680, Access::rw, Stride{4, 25}> {
   static constexpr Field INTERVAL{2, 13};
   static constexpr Bit CNT_IGNR{31};
@@ -82,8 +83,8 @@ struct TCPTIMER : Register<TCPTIMER, 0x104C, Access::rw> {
   POLLUX_FIELDS(DURATION, KICKSTART, COUNT_ENABLE, COUNT_FINISH, LOOP);
 };
 
-inline constexpr auto kInterruptRegisters = POLLUX_REGISTERS("interrupt", ICR, ICS, IMS, IMC, IAM, EICS, EIMS, EIMC, EIAC,
-                                                             EIAM, EICR, GPIE, EITR, IVAR, IVAR_MISC, PBACL, FRTIMER,
-                                                             TCPTIMER);
+inline constexpr auto kInterruptRegisters =
+    POLLUX_REGISTERS("interrupt", ICR, ICS, IMS, IMC, IAM, EICS, EIMS, EIMC, EIAC, EIAM, EICR, GPIE, EITR, IVAR,
+                     IVAR_MISC, PBACL, FRTIMER, TCPTIMER);
 
 }  // namespace pollux::hw::igb

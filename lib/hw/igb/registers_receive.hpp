@@ -3,8 +3,8 @@
 
 #include "pollux/device/register.hpp"
 
-/// The receive path: its switch, its queues, its packet buffer. Places: QEMU, hw/net/igb_regs.h, which gives the 82576's
-/// layout (16 queues, 0x40 apart) and the older one of queues 0 to 3 (0x100 apart), both of which answer.
+/// The receive path: its switch, its queues, its packet buffer. Places: QEMU, hw/net/igb_regs.h, which gives the
+/// 82576's layout (16 queues, 0x40 apart) and the older one of queues 0 to 3 (0x100 apart), both of which answer.
 namespace pollux::hw::igb {
 
 /// Receive control. Bits: Linux igb, e1000_defines.h.
@@ -68,7 +68,8 @@ struct RDLEN : Register<RDLEN, 0xC008, Access::rw, Stride{0x40, 16}, Alias{0x280
   static constexpr Field LEN{7, 13};  ///< in units of 128 bytes
   POLLUX_FIELDS(LEN);
 };
-struct RDH : Register<RDH, 0xC010, Access::ro, Stride{0x40, 16}, Alias{0x2810, 0x100, 4}> {
+/// Written to zero before the queue is enabled; read-only while it runs, and not a sign of what is in memory yet.
+struct RDH : Register<RDH, 0xC010, Access::rw, Stride{0x40, 16}, Alias{0x2810, 0x100, 4}> {
   static constexpr Field HEAD{0, 16};
   POLLUX_FIELDS(HEAD);
 };
@@ -89,7 +90,8 @@ struct SRRCTL : Register<SRRCTL, 0xC00C, Access::rw, Stride{0x40, 16}, Alias{0x2
   POLLUX_FIELDS(BSIZEPACKET, BSIZEHEADER, DESCTYPE, DROP_EN);
 };
 
-/// Receive descriptor control, one a queue. Widths: DPDK e1000, igb_rxtx.c; bits 25 and 26: e1000_base.h, e1000_82575.h.
+/// Receive descriptor control, one a queue. Widths: DPDK e1000, igb_rxtx.c; bits 25 and 26: e1000_base.h,
+/// e1000_82575.h.
 struct RXDCTL : Register<RXDCTL, 0xC028, Access::rw, Stride{0x40, 16}, Alias{0x2828, 0x100, 4}> {
   static constexpr Field PTHRESH{0, 5}, HTHRESH{8, 5}, WTHRESH{16, 5};
   static constexpr Bit ENABLE{25}, SWFLUSH{26};

@@ -17,7 +17,8 @@ struct PCS_CFG0 : Register<PCS_CFG0, 0x4200, Access::rw> {
 struct PCS_LCTL : Register<PCS_LCTL, 0x4208, Access::rw> {
   static constexpr Bit FLV_LINK_UP{0};
   static constexpr Field FSV{1, 2};  ///< forced speed: 0, 1, 2 for 10, 100, 1000 Mb/s
-  static constexpr Bit FDV_FULL{3}, FSD{4}, FORCE_LINK{5}, FORCE_FCTRL{7}, AN_ENABLE{16}, AN_RESTART{17}, AN_TIMEOUT{18};
+  static constexpr Bit FDV_FULL{3}, FSD{4}, FORCE_LINK{5}, FORCE_FCTRL{7}, AN_ENABLE{16}, AN_RESTART{17},
+      AN_TIMEOUT{18};
   POLLUX_FIELDS(FLV_LINK_UP, FSV, FDV_FULL, FSD, FORCE_LINK, FORCE_FCTRL, AN_ENABLE, AN_RESTART, AN_TIMEOUT);
 };
 

@@ -3,7 +3,8 @@
 
 #include "pollux/device/register.hpp"
 
-/// The transmit path. Places: QEMU, hw/net/igb_regs.h (queues as in registers_receive.hpp), and Linux igb, e1000_regs.h.
+/// The transmit path. Places: QEMU, hw/net/igb_regs.h (queues as in registers_receive.hpp), and Linux igb,
+/// e1000_regs.h.
 namespace pollux::hw::igb {
 
 /// Transmit control. Bits: DPDK e1000, e1000_defines.h.
@@ -57,7 +58,8 @@ struct TDT : Register<TDT, 0xE018, Access::rw, Stride{0x40, 16}, Alias{0x3818, 0
   POLLUX_FIELDS(TAIL);
 };
 
-/// Transmit descriptor control, one a queue. Widths: DPDK e1000, igb_rxtx.c; bits 25 to 27: e1000_base.h, e1000_82575.h.
+/// Transmit descriptor control, one a queue. Widths: DPDK e1000, igb_rxtx.c; bits 25 to 27: e1000_base.h,
+/// e1000_82575.h.
 struct TXDCTL : Register<TXDCTL, 0xE028, Access::rw, Stride{0x40, 16}, Alias{0x3828, 0x100, 4}> {
   static constexpr Field PTHRESH{0, 5}, HTHRESH{8, 5}, WTHRESH{16, 5};
   static constexpr Bit ENABLE{25}, SWFLUSH{26}, PRIORITY{27};

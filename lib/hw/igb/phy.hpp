@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+
+/// The copper PHY inside the 82576, behind MDIC: the registers of IEEE 802.3 clause 22 and a few of its own.
+/// DPDK e1000, e1000_defines.h and e1000_phy.h; Linux igb, e1000_phy.h.
+namespace pollux::hw::igb::phy {
+
+/// The address that the internal PHY answers at (DPDK e1000, e1000_82575.c, igb phy address 1).
+inline constexpr std::uint32_t kAddress = 1;
+/// The identifier, without its four revision bits: 0x02A80391 on the 82576 and on QEMU's igb.
+inline constexpr std::uint32_t kId = 0x02A80390;
+inline constexpr std::uint32_t kIdMask = 0xFFFFFFF0;
+
+// Register numbers.
+inline constexpr std::uint32_t kControl = 0;
+inline constexpr std::uint32_t kStatus = 1;
+inline constexpr std::uint32_t kId1 = 2;
+inline constexpr std::uint32_t kId2 = 3;
+inline constexpr std::uint32_t kAdvertise = 4;
+inline constexpr std::uint32_t kPartner = 5;
+inline constexpr std::uint32_t kExpansion = 6;
+inline constexpr std::uint32_t kGigabitControl = 9;
+inline constexpr std::uint32_t kGigabitStatus = 10;
+inline constexpr std::uint32_t kExtendedStatus = 15;
+inline constexpr std::uint32_t kPortConfig = 16;
+inline constexpr std::uint32_t kPortStatus = 17;
+inline constexpr std::uint32_t kPortControl = 18;
+inline constexpr std::uint32_t kLinkHealth = 19;
+inline constexpr std::uint32_t kPowerManagement = 25;
+inline constexpr std::uint32_t kPageSelect = 31;
+
+// Control (0).
+inline constexpr std::uint16_t kControlSpeedHigh = 0x0040;  ///< with kControlSpeedLow: 10 for 1000, 01 for 100 Mb/s
+inline constexpr std::uint16_t kControlFullDuplex = 0x0100;
+inline constexpr std::uint16_t kControlRestart = 0x0200;  ///< restarts autonegotiation; clears itself
+inline constexpr std::uint16_t kControlIsolate = 0x0400;
+inline constexpr std::uint16_t kControlPowerDown = 0x0800;
+inline constexpr std::uint16_t kControlAutonegotiate = 0x1000;
+inline constexpr std::uint16_t kControlSpeedLow = 0x2000;
+inline constexpr std::uint16_t kControlLoopback = 0x4000;
+inline constexpr std::uint16_t kControlReset = 0x8000;  ///< clears itself
+
+// Status (1). The link bit latches low: read twice for the present state.
+inline constexpr std::uint16_t kStatusLink = 0x0004;
+inline constexpr std::uint16_t kStatusCanAutonegotiate = 0x0008;
+inline constexpr std::uint16_t kStatusRemoteFault = 0x0010;
+inline constexpr std::uint16_t kStatusAutonegotiated = 0x0020;
+
+// What is advertised (4), and what the partner said (5).
+inline constexpr std::uint16_t kSelector8023 = 0x0001;
+inline constexpr std::uint16_t k10Half = 0x0020;
+inline constexpr std::uint16_t k10Full = 0x0040;
+inline constexpr std::uint16_t k100Half = 0x0080;
+inline constexpr std::uint16_t k100Full = 0x0100;
+inline constexpr std::uint16_t kPause = 0x0400;
+inline constexpr std::uint16_t kPauseAsymmetric = 0x0800;
+// 1000BASE-T control (9).
+inline constexpr std::uint16_t kGigabitHalf = 0x0100;
+inline constexpr std::uint16_t kGigabitFull = 0x0200;
+// 1000BASE-T status (10).
+inline constexpr std::uint16_t kGigabitPartnerHalf = 0x0400;
+inline constexpr std::uint16_t kGigabitPartnerFull = 0x0800;
+inline constexpr std::uint16_t kGigabitRemoteOk = 0x1000;
+inline constexpr std::uint16_t kGigabitLocalOk = 0x2000;
+
+// Port status (17).
+inline constexpr std::uint16_t kPortSpeedMask = 0xC000;
+inline constexpr std::uint16_t kPortSpeed1000 = 0xC000;
+inline constexpr std::uint16_t kPortMdix = 0x0800;
+inline constexpr std::uint16_t kPortPolarityReversed = 0x0002;
+// Power management (25): low power link up.
+inline constexpr std::uint16_t kLowPowerD0 = 0x0002;
+inline constexpr std::uint16_t kLowPowerOther = 0x0004;
+
+}  // namespace pollux::hw::igb::phy
