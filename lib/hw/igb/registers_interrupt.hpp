@@ -64,6 +64,7 @@ struct IVAR : Register<IVAR, 0x1700, Access::rw, Stride{4, 8}> {
   POLLUX_FIELDS(RX_LOW, TX_LOW, RX_HIGH, TX_HIGH, RX_LOW_VALID, TX_LOW_VALID, RX_HIGH_VALID, TX_HIGH_VALID);
 };
 /// The vectors of the TCP timer and of all that is no queue's (DPDK e1000, igb_ethdev.c: bits 15:8).
+/// QEMU's card uses bits 7:0 for a reset of the device instead (igb_core.c, igb_raise_interrupts).
 struct IVAR_MISC : Register<IVAR_MISC, 0x1740, Access::rw> {
   static constexpr Field TCP_TIMER{0, 5}, OTHER{8, 5};
   static constexpr Bit TCP_TIMER_VALID{7}, OTHER_VALID{15};

@@ -79,15 +79,17 @@ struct RDT : Register<RDT, 0xC018, Access::rw, Stride{0x40, 16}, Alias{0x2818, 0
   POLLUX_FIELDS(TAIL);
 };
 
-/// Split and replication: buffer sizes and descriptor format. Bits: DPDK e1000, e1000_82575.h and e1000_base.h.
+/// Split and replication: buffer sizes and descriptor format. Bits: DPDK e1000, e1000_82575.h and e1000_base.h; RDMTS:
+/// QEMU, igb_core.c, igb_rx_descr_threshold_hit, and the I210 datasheet, 7.1.4.
 struct SRRCTL : Register<SRRCTL, 0xC00C, Access::rw, Stride{0x40, 16}, Alias{0x280C, 0x100, 4}> {
   static constexpr Field BSIZEPACKET{0, 7};  ///< in KiB
   static constexpr Field BSIZEHEADER{8, 4};  ///< in units of 64 bytes
+  static constexpr Field RDMTS{20, 5};       ///< minimum threshold in units of 16 descriptors
   static constexpr Field DESCTYPE{25, 3};
   static constexpr Choice LEGACY{DESCTYPE, 0}, ONE_BUFFER{DESCTYPE, 1}, SPLIT{DESCTYPE, 2}, REPLICATE{DESCTYPE, 3},
       REPLICATE_LARGE{DESCTYPE, 4}, SPLIT_ALWAYS{DESCTYPE, 5};
   static constexpr Bit DROP_EN{31};
-  POLLUX_FIELDS(BSIZEPACKET, BSIZEHEADER, DESCTYPE, DROP_EN);
+  POLLUX_FIELDS(BSIZEPACKET, BSIZEHEADER, RDMTS, DESCTYPE, DROP_EN);
 };
 
 /// Receive descriptor control, one a queue. Widths: DPDK e1000, igb_rxtx.c; bits 25 and 26: e1000_base.h,

@@ -78,7 +78,8 @@ struct HGORCH : Register<HGORCH, 0x412C, Access::rc> {};
 struct HGOTCL : Register<HGOTCL, 0x4130, Access::rc> {};  ///< the host's good octets sent, low half
 struct HGOTCH : Register<HGOTCH, 0x4134, Access::rc> {};
 struct LENERRS : Register<LENERRS, 0x4138, Access::rc> {};  ///< length errors of typed packets
-struct SCVPC : Register<SCVPC, 0x4228, Access::rc> {};      ///< packets with code violations, SerDes and SGMII
+/// Not to be read on a copper port (Linux igb, e1000_82575.c, igb_clear_hw_cntrs_82575).
+struct SCVPC : Register<SCVPC, 0x4228, Access::rc> {};  ///< packets with code violations, SerDes and SGMII
 
 inline constexpr auto kStatisticsRegisters = POLLUX_REGISTERS(
     "statistics", CRCERRS, ALGNERRC, SYMERRS, RXERRC, MPC, SCC, ECOL, MCC, LATECOL, COLC, CBTMPC, DC, TNCRS, SEC,

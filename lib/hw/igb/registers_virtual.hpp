@@ -50,8 +50,7 @@ struct DTXSWC : Register<DTXSWC, 0x3500, Access::rw> {
   static constexpr Bit VMDQ_LOOPBACK_EN{31};
   POLLUX_FIELDS(MAC_SPOOF, VLAN_SPOOF, LOCAL_LOOPBACK, VMDQ_LOOPBACK_EN);
 };
-struct LVMMC : Register<LVMMC, 0x3548, Access::rc> {};  ///< the last misbehaviour of a virtual function
-struct WVBR : Register<WVBR, 0x3554, Access::rc> {};    ///< which pools misbehaved
+struct WVBR : Register<WVBR, 0x3554, Access::rc> {};  ///< which pools misbehaved
 struct TXSWC : Register<TXSWC, 0x5ACC, Access::rw> {};
 struct IOVCTL : Register<IOVCTL, 0x5BBC, Access::rw> {
   static constexpr Bit REUSE_VFQ{0};
@@ -115,7 +114,7 @@ struct BSCTRH : Register<BSCTRH, 0x5DB8, Access::rw> {};
 struct MSCTRH : Register<MSCTRH, 0x5DBC, Access::rw> {};
 
 inline constexpr auto kVirtualRegisters = POLLUX_REGISTERS(
-    "virtual", VT_CTL, VMOLR, RPLOLR, DVMOLR, VLVF, VMVIR, SWPBS, DTXSWC, LVMMC, WVBR, TXSWC, IOVCTL, VFRE, VFTE, VFLRE,
+    "virtual", VT_CTL, VMOLR, RPLOLR, DVMOLR, VLVF, VMVIR, SWPBS, DTXSWC, WVBR, TXSWC, IOVCTL, VFRE, VFTE, VFLRE,
     P2VMAILBOX, MBVFICR, MBVFIMR, VMBMEM, PVTCTRL, PVFGPRC, PVFGPTC, PVFGORC, PVFGOTC, PVFMPRC, PVFGPRLBC, PVFGPTLBC,
     PVFGORLBC, PVFGOTLBC, VMRCTL, VMRVLAN, VMRVM, SCCRL, BSCTRH, MSCTRH);
 
