@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "pollux/mem/dma_memory.hpp"
@@ -17,8 +18,8 @@ namespace pollux {
 
 class ContextState;
 
-/// A pool's buffers and their shared list: a lock-free stack of mbuf indices (a Treiber stack; the upper half of its head
-/// counts changes, so that a head that came back is not taken for one that stayed).
+/// A pool's buffers and their shared list: a lock-free stack (Treiber's). Its links are 32-bit distances from the first mbuf,
+/// in cache lines; the upper half of its head counts changes, so that a head that came back is not taken for one that stayed.
 class MempoolCore {
  public:
   MempoolCore(std::shared_ptr<ContextState> context, MempoolOptions options, DmaMemory memory, std::uint8_t id);
@@ -57,16 +58,22 @@ class MempoolCore {
   [[nodiscard]] bool all_home() const noexcept { return shared_count_.load(std::memory_order_acquire) == options_.count; }
   /// Tells where mbufs that are out were taken (checked builds) and hands the pool to its Context.
   static void retire(MempoolCore* core) noexcept;
+  /// The device's address of an mbuf's own buffer.
+  [[nodiscard]] std::uint64_t buffer_iova(const Mbuf& mbuf) const noexcept;
   [[nodiscard]] Mbuf& at(std::uint32_t index) const noexcept { return *mbufs_[index]; }
 
  private:
+  void lay_out();
   [[nodiscard]] std::string describe_missing() const;
+  [[nodiscard]] std::uint32_t link_to(const Mbuf& mbuf) const noexcept;
+  [[nodiscard]] Mbuf* follow(std::uint32_t link) const noexcept;
 
   std::shared_ptr<ContextState> context_;
   MempoolOptions options_;
   DmaMemory memory_;
   std::vector<Mbuf*> mbufs_;
-  std::uint32_t buffer_size_;
+  std::byte* lowest_ = nullptr;  // where links count from
+  std::uint32_t buffer_size_ = 0;
   std::uint8_t id_;
   std::atomic<bool> orphaned_{false};
   mutable std::mutex caches_mutex_;
@@ -89,24 +96,32 @@ class alignas(64) MempoolCacheCore {
   /// Free places above `capacity` that a group may be copied into before the stock is trimmed.
   static constexpr std::uint32_t kSlack = 64;
 
-  /// Takes mbufs from the shared list until at least `wanted` are here, or as many as there are.
+  /// Takes mbufs from the shared list until at least `wanted` (at most the maximal capacity) are here, or as many as there are.
   void refill(std::uint32_t wanted) noexcept;
   /// Gives the colder half away.
   void spill() noexcept;
   /// Makes room for `more` (at most kSlack) mbufs.
   void make_room(std::uint32_t more) noexcept {
-    if (count + more > capacity) [[unlikely]] spill();
+    if (count + more > capacity + kSlack) [[unlikely]] spill();
   }
   /// One segment in any state, of any pool: undoes what was special and gives it back if this was its last user.
   void free_segment(Mbuf& segment) noexcept;
   /// A whole frame.
   void free(Mbuf& frame) noexcept;
+  /// At most kSlack frames.
+  void free_group(std::span<Mbuf* const> group, Site site = {}) noexcept;
+  void count_failure() noexcept { __atomic_store_n(&allocation_failures, allocation_failures + 1, __ATOMIC_RELAXED); }
+  /// `count` is written by its owner and read by anyone who asks for statistics.
+  void set_count(std::uint32_t now) noexcept { __atomic_store_n(&count, now, __ATOMIC_RELAXED); }
   [[nodiscard]] MempoolCore& pool() const noexcept { return *pool_owner_; }
 
   // Written by the owner's thread alone; other threads read `count` for statistics.
   std::uint32_t count = 0;
   std::uint32_t capacity;
-  std::uint64_t empty_word;  ///< of a fresh mbuf from software
+  std::uint64_t empty_word;   ///< of a fresh mbuf from software
+  std::uint64_t allocation_failures = 0;
+  std::uint32_t plain_key;    ///< pool id and `special` of a plain mbuf of this pool, as in Mbuf's word; matches
+                             ///< nothing where the pool has no id
 
  private:
   std::shared_ptr<MempoolCore> pool_owner_;

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <functional>
-#include <source_location>
 #include <string>
 #include <string_view>
 
@@ -13,8 +12,9 @@ struct Site {
   const char* file = "";
   unsigned line = 0;
 
-  [[nodiscard]] static constexpr Site here(std::source_location where = std::source_location::current()) noexcept {
-    return {where.file_name(), static_cast<unsigned>(where.line())};
+  /// As a default argument: the place of the call. The builtins, since std::source_location needs clang 16.
+  [[nodiscard]] static constexpr Site here(const char* file = __builtin_FILE(), unsigned line = __builtin_LINE()) noexcept {
+    return {file, line};
   }
 };
 

@@ -86,9 +86,12 @@ class alignas(64) Mbuf {
 
   /// Bytes of the buffer, headroom included.
   [[nodiscard]] std::uint32_t capacity() const noexcept;
-  [[nodiscard]] std::uint32_t headroom() const noexcept { return data_offset_; }
-  /// Bytes behind the data of this segment.
-  [[nodiscard]] std::uint32_t tailroom() const noexcept { return capacity() - data_offset_ - data_length_; }
+  /// Bytes in front of the data that this mbuf may grow into; 0 while the buffer is shared.
+  [[nodiscard]] std::uint32_t headroom() const noexcept { return is_shared() ? 0U : data_offset_; }
+  /// Bytes behind the data of this segment that it may grow into; 0 while the buffer is shared.
+  [[nodiscard]] std::uint32_t tailroom() const noexcept {
+    return is_shared() ? 0U : capacity() - data_offset_ - data_length_;
+  }
 
   /// Moves the start of the data of an empty mbuf by `bytes`. False, with nothing changed, if the mbuf holds data or the
   /// buffer is too small.
@@ -117,7 +120,9 @@ class alignas(64) Mbuf {
   /// their pool when the last of all clones does. While shared, data is read-only by agreement.
   [[nodiscard]] MbufPtr clone(MempoolCache& cache) noexcept;
   /// Whether another mbuf uses this one's bytes, too.
-  [[nodiscard]] bool is_shared() const noexcept;
+  [[nodiscard]] bool is_shared() const noexcept {
+    return (special_ & (kShared | kClone)) != 0 && buffer_owner().reference_count_.load(std::memory_order_acquire) > 1;
+  }
 
   /// Called when the last user of an external buffer is done; `opaque` and `data` are those of `attach_external`.
   using ExternalFree = void (*)(void* opaque, std::uint8_t* data) noexcept;
@@ -167,6 +172,11 @@ class alignas(64) Mbuf {
   };
 
   [[nodiscard]] Mbuf& last_segment() noexcept;
+  [[nodiscard]] Mbuf& buffer_owner() noexcept { return (special_ & kClone) != 0 ? *root_ : *this; }
+  [[nodiscard]] const Mbuf& buffer_owner() const noexcept { return (special_ & kClone) != 0 ? *root_ : *this; }
+  void share_with(Mbuf& clone) noexcept;
+  [[nodiscard]] bool let_go() noexcept;
+  void become_plain() noexcept;
 
   // First line: what a plain frame needs.
   std::uint64_t rx_low_ = 0;   // the write-back's two words as the card wrote them
@@ -246,6 +256,23 @@ struct MbufAccess {
     mbuf.site_line_ = site.line;
     mbuf.custody_.store(kTaken, std::memory_order_relaxed);
 #endif
+  }
+  /// What `stamp` noted; an empty file name without POLLUX_CHECKED.
+  [[nodiscard]] static Site site(const Mbuf& mbuf) noexcept {
+    return {mbuf.site_file_ != nullptr ? mbuf.site_file_ : "", mbuf.site_line_};
+  }
+  static void set_site(Mbuf& mbuf, Site site) noexcept {
+    mbuf.site_file_ = site.file;
+    mbuf.site_line_ = site.line;
+  }
+  static std::atomic<std::uint32_t>& custody(Mbuf& mbuf) noexcept { return mbuf.custody_; }
+  static std::atomic<std::uint32_t>& free_link(Mbuf& mbuf) noexcept { return mbuf.free_link_; }
+  /// Makes the mbuf of a new pool in the memory at `place`.
+  static Mbuf* construct(void* place, MempoolCore& pool, std::uint8_t pool_id) noexcept;
+  /// Undoes what is special about one segment. True if this was the last user of its bytes, and it may go home.
+  [[nodiscard]] static bool let_go(Mbuf& segment) noexcept { return segment.let_go(); }
+  [[nodiscard]] static Mbuf* root(const Mbuf& segment) noexcept {
+    return (segment.special_ & Mbuf::kClone) != 0 ? segment.root_ : nullptr;
   }
 };
 

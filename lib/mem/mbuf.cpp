@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pollux/mem/mbuf.hpp"
+
+#include <algorithm>
+#include <new>
+
+#include "mem/mempool_core.hpp"
+#include "pollux/mem/dma_memory.hpp"
+
+namespace pollux {
+namespace {
+
+constexpr std::uint32_t kMaxSegmentLength = 65535;  // the descriptor's and the mbuf's length field
+constexpr std::uint32_t kMaxSegments = 255;
+constexpr std::uint32_t kMaxUsers = 65000;          // of one buffer: well below what reference_count_ holds
+
+}  // namespace
+
+std::uint32_t Mbuf::capacity() const noexcept {
+  return (special_ & (kExternal | kClone)) != 0 ? attached_capacity_ : pool_->buffer_size();
+}
+
+Mbuf& Mbuf::last_segment() noexcept {
+  Mbuf* last = this;
+  while (Mbuf* following = last->next()) last = following;
+  return *last;
+}
+
+bool Mbuf::reserve(std::uint32_t bytes) noexcept {
+  if (packet_length() != 0 || is_shared() || bytes > capacity() - data_offset_) return false;
+  data_offset_ = static_cast<std::uint16_t>(data_offset_ + bytes);
+  return true;
+}
+
+std::uint8_t* Mbuf::append(std::uint32_t bytes) noexcept {
+  Mbuf& last = last_segment();
+  if (bytes > last.tailroom() || last.data_length_ + bytes > kMaxSegmentLength) return nullptr;
+  std::uint8_t* const start = last.tail();
+  last.data_length_ = static_cast<std::uint16_t>(last.data_length_ + bytes);
+  if ((special_ & kMultiSegment) != 0) packet_length_ += bytes;
+  return start;
+}
+
+std::uint8_t* Mbuf::prepend(std::uint32_t bytes) noexcept {
+  if (bytes > headroom() || data_length_ + bytes > kMaxSegmentLength) return nullptr;
+  data_offset_ = static_cast<std::uint16_t>(data_offset_ - bytes);
+  data_length_ = static_cast<std::uint16_t>(data_length_ + bytes);
+  if ((special_ & kMultiSegment) != 0) packet_length_ += bytes;
+  return data();
+}
+
+std::uint8_t* Mbuf::strip(std::uint32_t bytes) noexcept {
+  if (bytes > data_length_) return nullptr;
+  data_offset_ = static_cast<std::uint16_t>(data_offset_ + bytes);
+  data_length_ = static_cast<std::uint16_t>(data_length_ - bytes);
+  if ((special_ & kMultiSegment) != 0) packet_length_ -= bytes;
+  return data();
+}
+
+bool Mbuf::trim(std::uint32_t bytes) noexcept {
+  Mbuf& last = last_segment();
+  if (bytes > last.data_length_) return false;
+  last.data_length_ = static_cast<std::uint16_t>(last.data_length_ - bytes);
+  if ((special_ & kMultiSegment) != 0) packet_length_ -= bytes;
+  return true;
+}
+
+bool Mbuf::chain(MbufPtr& more) noexcept {
+  if (more == nullptr || more.get() == this || segments() + more->segments() > kMaxSegments) return false;
+  const auto count = static_cast<std::uint8_t>(segments() + more->segments());
+  const std::uint32_t length = packet_length() + more->packet_length();
+  Mbuf& last = last_segment();
+  Mbuf* const joined = more.release();
+  if ((joined->special_ & kMultiSegment) == 0) joined->next_ = nullptr;
+  joined->special_ |= kMultiSegment;
+  last.special_ |= kMultiSegment;
+  last.next_ = joined;
+  segment_count_ = count;
+  packet_length_ = length;
+  return true;
+}
+
+std::size_t Mbuf::copy_out(std::size_t offset, std::span<std::uint8_t> out) const noexcept {
+  std::size_t copied = 0;
+  for (const Mbuf* segment = this; segment != nullptr && copied < out.size(); segment = segment->next()) {
+    if (offset >= segment->data_length_) {
+      offset -= segment->data_length_;
+      continue;
+    }
+    const std::size_t chunk = std::min(out.size() - copied, segment->data_length_ - offset);
+    std::copy_n(segment->data() + offset, chunk, out.data() + copied);
+    copied += chunk;
+    offset = 0;
+  }
+  return copied;
+}
+
+void Mbuf::share_with(Mbuf& clone) noexcept {
+  Mbuf& owner = buffer_owner();
+  // Only the buffer's own mbuf may set its flag: a clone on another thread finds it set already.
+  if (&owner == this) special_ |= kShared;
+  owner.reference_count_.fetch_add(1, std::memory_order_relaxed);
+  clone.rx_low_ = rx_low_;
+  clone.rx_high_ = rx_high_;
+  clone.iova_ = iova_;
+  clone.data_length_ = data_length_;
+  clone.data_offset_ = data_offset_;
+  clone.origin_ = origin_;
+  clone.buffer_ = buffer_;
+  clone.attached_capacity_ = capacity();
+  clone.root_ = &owner;
+  clone.special_ = static_cast<std::uint8_t>(kClone | (special_ & kOffload));
+  clone.tx_flags_ = tx_flags_;
+  clone.offload_ = offload_;
+  clone.timestamp_ = timestamp_;
+}
+
+MbufPtr Mbuf::clone(MempoolCache& cache) noexcept {
+  MbufPtr copy;
+  for (Mbuf* segment = this; segment != nullptr; segment = segment->next()) {
+    if (segment->buffer_owner().reference_count_.load(std::memory_order_relaxed) >= kMaxUsers) return {};
+    MbufPtr header = cache.allocate();
+    if (header == nullptr) return {};
+    segment->share_with(*header);
+    if (copy == nullptr) {
+      copy = std::move(header);
+    } else if (!copy->chain(header)) {
+      return {};
+    }
+  }
+  return copy;
+}
+
+bool Mbuf::attach_external(const DmaMemory& memory, std::size_t offset, std::size_t length, ExternalFree free,
+                           void* opaque) noexcept {
+  if (special_ != 0 || data_length_ != 0 || length == 0 || length > kMaxSegmentLength) return false;
+  for (const DmaSegment& segment : memory.segments()) {
+    if (offset >= segment.size) {
+      offset -= segment.size;
+      continue;
+    }
+    if (length > segment.size - offset) return false;
+    buffer_ = reinterpret_cast<std::uint8_t*>(segment.address) + offset;
+    iova_ = segment.iova + offset;
+    data_offset_ = 0;
+    data_length_ = static_cast<std::uint16_t>(length);
+    attached_capacity_ = static_cast<std::uint32_t>(length);
+    external_free_ = free;
+    external_opaque_ = opaque;
+    special_ = kExternal;
+    return true;
+  }
+  return false;
+}
+
+void Mbuf::set_tx_offload(const TxOffload& offload) noexcept {
+  tx_flags_ = offload.flags;
+  offload_ = std::uint64_t{offload.l2_length} | std::uint64_t{offload.l3_length} << 8 |
+             std::uint64_t{offload.l4_length} << 24 | std::uint64_t{offload.segment_size} << 32 |
+             std::uint64_t{offload.vlan} << 48;
+  special_ = static_cast<std::uint8_t>(offload.flags != 0 ? special_ | kOffload : special_ & ~kOffload);
+}
+
+TxOffload Mbuf::tx_offload() const noexcept {
+  if ((special_ & kOffload) == 0) return {};
+  return {.flags = tx_flags_,
+          .l2_length = static_cast<std::uint8_t>(offload_),
+          .l3_length = static_cast<std::uint16_t>(offload_ >> 8),
+          .l4_length = static_cast<std::uint8_t>(offload_ >> 24),
+          .segment_size = static_cast<std::uint16_t>(offload_ >> 32),
+          .vlan = static_cast<std::uint16_t>(offload_ >> 48)};
+}
+
+void Mbuf::become_plain() noexcept {
+  if ((special_ & (kExternal | kClone)) != 0) {
+    buffer_ = reinterpret_cast<std::uint8_t*>(this) + kHeaderSize;
+    iova_ = pool_->buffer_iova(*this);
+    root_ = nullptr;
+  }
+  special_ = 0;
+  next_ = nullptr;
+  segment_count_ = 1;
+  tx_flags_ = 0;
+  timestamp_ = 0;
+  reference_count_.store(1, std::memory_order_relaxed);
+}
+
+bool Mbuf::let_go() noexcept {
+  // A buffer without clones needs no atomic operation; with some, the last user, on whatever thread, sees what all wrote.
+  if ((special_ & kShared) != 0 && reference_count_.fetch_sub(1, std::memory_order_acq_rel) != 1) return false;
+  if ((special_ & kExternal) != 0 && external_free_ != nullptr) external_free_(external_opaque_, buffer_);
+  become_plain();
+  return true;
+}
+
+Mbuf* MbufAccess::construct(void* place, MempoolCore& pool, std::uint8_t pool_id) noexcept {
+  Mbuf* const mbuf = ::new (place) Mbuf();
+  mbuf->pool_ = &pool;
+  mbuf->pool_id_ = pool_id;
+  mbuf->buffer_ = reinterpret_cast<std::uint8_t*>(mbuf) + Mbuf::kHeaderSize;
+  mbuf->iova_ = pool.buffer_iova(*mbuf);
+  set_word(*mbuf, pool.empty_word(RxFormat::none, Mbuf::kNoPort));
+  return mbuf;
+}
+
+}  // namespace pollux

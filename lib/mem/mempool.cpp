@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pollux/mem/mempool.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "mem/context_state.hpp"
+#include "mem/custody.hpp"
+#include "mem/mempool_core.hpp"
+#include "pollux/mem/burst.hpp"
+
+namespace pollux {
+namespace {
+
+constexpr std::uint32_t kMinDataRoom = 64;
+constexpr std::uint32_t kMaxDataRoom = 65280;
+constexpr std::uint32_t kMaxHeadroom = 1024;
+// A link counts cache lines from the first mbuf in 32 bits.
+constexpr std::uint64_t kMaxBytes = (std::uint64_t{1} << 32) * 64;
+
+Result<void> check(const MempoolOptions& options) {
+  const auto refuse = [&](std::string what, std::string hint) {
+    return fail(ErrorCode::invalid_argument, fmt::format("mempool {}: {}", options.name, what), std::move(hint));
+  };
+  if (options.count == 0) return refuse("count is 0", "ask for at least 1 mbuf");
+  if (options.data_room < kMinDataRoom || options.data_room > kMaxDataRoom) {
+    return refuse(fmt::format("data_room is {} bytes", options.data_room),
+                  fmt::format("choose {} to {}; 2048 holds any standard frame", kMinDataRoom, kMaxDataRoom));
+  }
+  if (options.headroom > kMaxHeadroom || options.headroom % 2 != 0) {
+    return refuse(fmt::format("headroom is {} bytes", options.headroom),
+                  fmt::format("choose an even number up to {} (cards take bit 0 of an address for a flag)", kMaxHeadroom));
+  }
+  if (std::uint64_t{options.count} * MempoolCore::stride(options) > kMaxBytes) {
+    return refuse(fmt::format("{} mbufs are over 256 GiB", options.count), "use several pools");
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Mempool> Mempool::create(Context& context, MempoolOptions options) {
+  if (auto checked = check(options); !checked) return pass_on(std::move(checked));
+  const std::size_t bytes = std::size_t{options.count} * MempoolCore::stride(options);
+  auto memory = context.allocate(
+      {.size = bytes, .numa_node = options.numa_node, .purpose = "mempool " + options.name});
+  if (!memory) return pass_on(std::move(memory));
+  const std::shared_ptr<ContextState>& state = context.state();
+  const std::uint8_t id = state->take_pool_id();
+  return Mempool(std::shared_ptr<MempoolCore>(new MempoolCore(state, std::move(options), std::move(*memory), id),
+                                              &MempoolCore::retire));
+}
+
+MbufPtr Mempool::allocate([[maybe_unused]] Site site) noexcept {
+  Mbuf* mbuf[1];
+  if (core_->take(mbuf) == 0) {
+    core_->count_failure();
+    return {};
+  }
+  MbufAccess::set_word(*mbuf[0], core_->empty_word(RxFormat::none, Mbuf::kNoPort));
+  MbufAccess::stamp(*mbuf[0], site);
+  return MbufPtr(mbuf[0]);
+}
+
+MempoolStats Mempool::stats() const noexcept { return core_->stats(); }
+
+const MempoolOptions& Mempool::options() const noexcept { return core_->options(); }
+
+void MbufDeleter::operator()(Mbuf* mbuf) const noexcept {
+  while (mbuf != nullptr) {
+    Mbuf* const following = mbuf->next();
+    if (!custody::kTraced || custody::give_back(*mbuf)) free_segment_shared(*mbuf);
+    mbuf = following;
+  }
+}
+
+void drop_unnamed(std::span<Mbuf* const> mbufs) noexcept {
+  for (Mbuf* mbuf : mbufs) {
+    MbufAccess::pool(*mbuf).count_unnamed_drop();
+    MbufDeleter{}(mbuf);
+  }
+}
+
+}  // namespace pollux

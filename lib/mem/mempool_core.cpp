@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "mem/mempool_core.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "mem/context_state.hpp"
+#include "mem/custody.hpp"
+
+namespace pollux {
+namespace {
+
+constexpr std::size_t kLine = 64;
+constexpr std::uint64_t kTagStep = std::uint64_t{1} << 32;
+
+}  // namespace
+
+MempoolCore::MempoolCore(std::shared_ptr<ContextState> context, MempoolOptions options, DmaMemory memory,
+                         std::uint8_t id)
+    : context_(std::move(context)), options_(std::move(options)), memory_(std::move(memory)), id_(id) {
+  lay_out();
+}
+
+MempoolCore::~MempoolCore() { context_->return_pool_id(id_); }
+
+std::uint32_t MempoolCore::stride(const MempoolOptions& options) noexcept {
+  const std::size_t bytes = Mbuf::kHeaderSize + options.headroom + (options.ip_align ? 2 : 0) + options.data_room;
+  const std::size_t lines = (bytes + kLine - 1) / kLine;
+  return static_cast<std::uint32_t>((lines | 1) * kLine);
+}
+
+void MempoolCore::lay_out() {
+  const std::uint32_t step = stride(options_);
+  buffer_size_ = step - static_cast<std::uint32_t>(Mbuf::kHeaderSize);
+  lowest_ = memory_.segments().front().address;
+  for (const DmaSegment& segment : memory_.segments()) lowest_ = std::min(lowest_, segment.address);
+  mbufs_.reserve(options_.count);
+  for (const DmaSegment& segment : memory_.segments()) {
+    for (std::size_t at = 0; at + step <= segment.size && mbufs_.size() < options_.count; at += step) {
+      mbufs_.push_back(MbufAccess::construct(segment.address + at, *this, id_));
+    }
+  }
+  put(mbufs_);
+}
+
+std::uint64_t MempoolCore::iova_delta() const noexcept {
+  const DmaSegment& first = memory_.segments().front();
+  return first.iova - reinterpret_cast<std::uintptr_t>(first.address);
+}
+
+std::uint64_t MempoolCore::buffer_iova(const Mbuf& mbuf) const noexcept {
+  const auto* buffer = reinterpret_cast<const std::byte*>(&mbuf) + Mbuf::kHeaderSize;
+  return memory_.iova_of(buffer, buffer_size_);
+}
+
+std::uint64_t MempoolCore::empty_word(RxFormat format, std::uint16_t port) const noexcept {
+  const std::uint64_t origin = std::uint64_t{static_cast<std::uint8_t>(format)} << 12 | (port & Mbuf::kNoPort);
+  return std::uint64_t{id_} << MbufAccess::kPoolShift | std::uint64_t{data_offset()} << MbufAccess::kOffsetShift |
+         origin << MbufAccess::kOriginShift;
+}
+
+std::uint32_t MempoolCore::link_to(const Mbuf& mbuf) const noexcept {
+  return static_cast<std::uint32_t>(static_cast<std::size_t>(reinterpret_cast<const std::byte*>(&mbuf) - lowest_) / kLine) + 1;
+}
+
+Mbuf* MempoolCore::follow(std::uint32_t link) const noexcept {
+  return link == 0 ? nullptr : reinterpret_cast<Mbuf*>(lowest_ + (link - std::size_t{1}) * kLine);
+}
+
+std::uint32_t MempoolCore::take(std::span<Mbuf*> mbufs) noexcept {
+  std::uint64_t head = head_.load(std::memory_order_acquire);
+  for (;;) {
+    std::uint32_t count = 0;
+    auto link = static_cast<std::uint32_t>(head);
+    // Another thread may change these links while we walk; then the head's tag has changed, too, and we walk again.
+    while (count < mbufs.size()) {
+      Mbuf* const mbuf = follow(link);
+      if (mbuf == nullptr) break;
+      mbufs[count++] = mbuf;
+      link = MbufAccess::free_link(*mbuf).load(std::memory_order_relaxed);
+    }
+    if (count == 0) return 0;
+    const std::uint64_t next = ((head & ~std::uint64_t{0xFFFFFFFF}) + kTagStep) | link;
+    if (head_.compare_exchange_weak(head, next, std::memory_order_acquire, std::memory_order_acquire)) {
+      shared_count_.fetch_sub(count, std::memory_order_relaxed);
+      return count;
+    }
+  }
+}
+
+void MempoolCore::put(std::span<Mbuf* const> mbufs) noexcept {
+  if (mbufs.empty()) return;
+  for (std::size_t i = 0; i + 1 < mbufs.size(); ++i) {
+    MbufAccess::free_link(*mbufs[i]).store(link_to(*mbufs[i + 1]), std::memory_order_relaxed);
+  }
+  const std::uint32_t first = link_to(*mbufs.front());
+  std::uint64_t head = head_.load(std::memory_order_relaxed);
+  std::uint64_t next = 0;
+  do {
+    MbufAccess::free_link(*mbufs.back()).store(static_cast<std::uint32_t>(head), std::memory_order_relaxed);
+    next = ((head & ~std::uint64_t{0xFFFFFFFF}) + kTagStep) | first;
+  } while (!head_.compare_exchange_weak(head, next, std::memory_order_release, std::memory_order_relaxed));
+  const auto added = static_cast<std::uint32_t>(mbufs.size());
+  const std::uint32_t total = options_.count;
+  // Whoever brings the last one home may end an orphaned pool; everybody else must not look at the pool any more.
+  if (shared_count_.fetch_add(added, std::memory_order_acq_rel) + added == total &&
+      orphaned_.exchange(false, std::memory_order_acq_rel)) {
+    context_->discard_orphan(*this);
+  }
+}
+
+void MempoolCore::enroll(MempoolCacheCore& cache) {
+  const std::lock_guard lock(caches_mutex_);
+  caches_.push_back(&cache);
+}
+
+void MempoolCore::withdraw(MempoolCacheCore& cache) {
+  const std::lock_guard lock(caches_mutex_);
+  std::erase(caches_, &cache);
+}
+
+MempoolStats MempoolCore::stats() const noexcept {
+  MempoolStats stats;
+  stats.count = options_.count;
+  stats.shared = std::min(shared_count_.load(std::memory_order_relaxed), options_.count);
+  stats.allocation_failures = allocation_failures_.load(std::memory_order_relaxed);
+  stats.unnamed_drops = unnamed_drops_.load(std::memory_order_relaxed);
+  const std::lock_guard lock(caches_mutex_);
+  for (const MempoolCacheCore* cache : caches_) {
+    stats.cached += __atomic_load_n(&cache->count, __ATOMIC_RELAXED);
+    stats.allocation_failures += __atomic_load_n(&cache->allocation_failures, __ATOMIC_RELAXED);
+  }
+  stats.cached = std::min(stats.cached, stats.count - stats.shared);
+  return stats;
+}
+
+std::string MempoolCore::describe_missing() const {
+  std::map<std::pair<std::string_view, unsigned>, std::uint32_t> places;
+  for (Mbuf* mbuf : mbufs_) {
+    if (MbufAccess::custody(*mbuf).load(std::memory_order_relaxed) != MbufAccess::kTaken) continue;
+    const Site site = MbufAccess::site(*mbuf);
+    ++places[{site.file, site.line}];
+  }
+  constexpr std::size_t kShown = 8;
+  std::string text;
+  std::size_t shown = 0;
+  for (const auto& [place, count] : places) {
+    if (shown++ == kShown) {
+      text += fmt::format(", and {} more places", places.size() - kShown);
+      break;
+    }
+    text += fmt::format("{}{} taken at {}:{}", text.empty() ? "" : ", ", count, place.first, place.second);
+  }
+  return text;
+}
+
+void MempoolCore::retire(MempoolCore* core) noexcept {
+  std::unique_ptr<MempoolCore> pool(core);
+  if (pool->all_home()) return;
+  const std::uint32_t missing = pool->options_.count - pool->shared_count_.load(std::memory_order_relaxed);
+  const std::shared_ptr<ContextState> context = pool->context_;
+  if constexpr (custody::kTraced) {
+    context->report({MisuseKind::leak, fmt::format("mempool {}: {} mbufs were out when it went away: {}", pool->options_.name,
+                                                   missing, pool->describe_missing())});
+  }
+  // An mbuf that is still out may come back on any thread, so the pool must last until then.
+  MempoolCore& orphan = *pool;
+  context->adopt(std::move(pool));
+  orphan.orphaned_.store(true, std::memory_order_release);
+  if (orphan.all_home() && orphan.orphaned_.exchange(false, std::memory_order_acq_rel)) context->discard_orphan(orphan);
+}
+
+}  // namespace pollux
