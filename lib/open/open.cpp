@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pollux/open.hpp"
+
+#include <utility>
+
+#include "open/drivers.hpp"
+#include "open/kinds.hpp"
+
+namespace pollux {
+
+Result<Port> open(Context& context, std::unique_ptr<Device> device) {
+  if (device == nullptr) {
+    return fail(ErrorCode::invalid_argument, "there is no device to open", "pass a Device, not an empty pointer");
+  }
+  auto driver = probe_driver(context, std::move(device));
+  if (!driver) return pass_on(std::move(driver));
+  return Port(context.state(), *std::move(driver));
+}
+
+Result<Port> open(Context& context, std::string_view uri) {
+  auto device = open_device(context, uri);
+  if (!device) return pass_on(std::move(device));
+  return open(context, *std::move(device));
+}
+
+Result<Port> open(Context& context, std::string_view uri, const PortConfig& config) {
+  auto port = open(context, uri);
+  if (!port) return port;
+  // A port that fails here goes out of scope, which stops and closes it.
+  if (auto configured = port->configure(config); !configured) return pass_on(std::move(configured));
+  if (auto started = port->start(); !started) return pass_on(std::move(started));
+  return port;
+}
+
+}  // namespace pollux
