@@ -45,8 +45,9 @@ std::optional<Address> parse_any(std::string_view text) {
 
 Result<Address> Address::parse(std::string_view text) {
   if (const auto address = parse_any(text)) return *address;
-  return fail(ErrorCode::invalid_argument, fmt::format("'{}' is not a PCI address", text),
-              "write domain:bus:device.function in hexadecimal, such as 0000:01:00.0; `pollux list` shows those there are");
+  return fail(
+      ErrorCode::invalid_argument, fmt::format("'{}' is not a PCI address", text),
+      "write domain:bus:device.function in hexadecimal, such as 0000:01:00.0; `pollux list` shows those there are");
 }
 
 std::string Address::to_string() const {

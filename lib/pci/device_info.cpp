@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "sysfs.hpp"
+#include "pci/sysfs.hpp"
 
 namespace pollux::pci {
 namespace {

@@ -9,7 +9,7 @@
 #include <set>
 #include <utility>
 
-#include "sysfs.hpp"
+#include "pci/sysfs.hpp"
 
 namespace pollux::pci {
 namespace {
@@ -64,7 +64,8 @@ class Search {
     if (known && master->kind == "vrf") return;
     const std::string kind = known && !master->kind.empty() ? master->kind : "interface";
     const std::string name = known ? master->name : std::to_string(link.master);
-    add(where, link, fmt::format("is a member of the {} {}", kind, name), fmt::format("ip link set {} nomaster", link.name));
+    add(where, link, fmt::format("is a member of the {} {}", kind, name),
+        fmt::format("ip link set {} nomaster", link.name));
   }
 
   void check_addresses(const NetworkNamespace& where, const NetworkLink& link) {
@@ -80,7 +81,8 @@ class Search {
       if (route.link != link.index || comes_by_itself(route)) continue;
       const std::string name = route_name(route.destination);
       add(where, link, fmt::format("carries the route {}{}", name, route.destination.v6 ? " (IPv6)" : ""),
-          fmt::format("ip {}route del {} dev {} table {}", route.destination.v6 ? "-6 " : "", name, link.name, route.table));
+          fmt::format("ip {}route del {} dev {} table {}", route.destination.v6 ? "-6 " : "", name, link.name,
+                      route.table));
     }
   }
 

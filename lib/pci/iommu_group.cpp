@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
+#include "pci/sysfs.hpp"
 #include "pollux/pci/device_info.hpp"
-#include "sysfs.hpp"
 
 namespace pollux::pci {
 namespace {

@@ -8,17 +8,19 @@ extern "C" {
 #include <pci/pci.h>
 }
 
-// libpci ends the process when it meets an error, out of memory or a damaged list of names, and forbids a handler of ours
-// to return. So the handler jumps back to the call that asked, which is a plain C frame but for ours in
-// `Fence::lookup`, where nothing lives that has a destructor. The handler gets no pointer of ours, hence the thread-local
-// one; it is set only during a lookup. pci_init is never called: names do not need it, and it touches hardware.
+// libpci ends the process when it meets an error, out of memory or a damaged list of names, and forbids a handler of
+// ours to return. So the handler jumps back to the call that asked, which is a plain C frame but for ours in
+// `Fence::lookup`, where nothing lives that has a destructor. The handler gets no pointer of ours, hence the
+// thread-local one; it is set only during a lookup. pci_init is never called: names do not need it, and it touches
+// hardware.
 namespace pollux::pci {
 namespace {
 
 thread_local std::jmp_buf* way_out = nullptr;
 
 extern "C" {
-[[noreturn]] void leave_libpci(char* /*message*/, ...) { std::longjmp(*way_out, 1); }
+// The GNU spelling makes it part of the function's type, as libpci's declaration has it.
+__attribute__((noreturn)) void leave_libpci(char* /*message*/, ...) { std::longjmp(*way_out, 1); }
 void ignore_message(char* /*message*/, ...) {}
 }
 
@@ -41,8 +43,8 @@ bool ask(pci_access* access, const Question& question, NameBuffer& buffer, const
     way_out = nullptr;
     return false;
   }
-  name = pci_lookup_name(access, buffer.data(), static_cast<int>(buffer.size()), question.kind | kListOnly, question.first,
-                         question.second);
+  name = pci_lookup_name(access, buffer.data(), static_cast<int>(buffer.size()), question.kind | kListOnly,
+                         question.first, question.second);
   way_out = nullptr;
   return true;
 }

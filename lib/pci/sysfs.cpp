@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "sysfs.hpp"
+#include "pci/sysfs.hpp"
 
 #include <fcntl.h>
 
@@ -9,7 +9,7 @@
 #include <charconv>
 #include <system_error>
 
-#include "file_descriptor.hpp"
+#include "pci/file_descriptor.hpp"
 
 namespace pollux::pci::sysfs {
 namespace {
@@ -20,17 +20,20 @@ tl::unexpected<Error> write_failed(const fs::path& file, int error) {
   const std::string what = "cannot write " + file.string();
   switch (error) {
     case ENOENT:
-    case ENODEV: return fail_errno(ErrorCode::not_found, what, error, "the device or its driver has gone; see `pollux list`");
+    case ENODEV:
+      return fail_errno(ErrorCode::not_found, what, error, "the device or its driver has gone; see `pollux list`");
     case EACCES:
     case EPERM: return fail_errno(ErrorCode::permission_denied, what, error, "run the command as root, with sudo");
     case EROFS:
-      return fail_errno(ErrorCode::permission_denied, what, error,
-                        "sysfs is mounted read-only, as in a container: run it on the host, or mount -o remount,rw /sys");
+      return fail_errno(
+          ErrorCode::permission_denied, what, error,
+          "sysfs is mounted read-only, as in a container: run it on the host, or mount -o remount,rw /sys");
     default: return fail_errno(ErrorCode::io_error, what, error, "the kernel's log says more: dmesg | tail");
   }
 }
 
-/// Attributes are never created, only opened. Truncation means nothing in sysfs and lets a tree of plain files stand in.
+/// Attributes are never created, only opened. Truncation means nothing in sysfs and lets a tree of plain files stand
+/// in.
 Result<FileDescriptor> open_to_write(const fs::path& file, int flags) {
   FileDescriptor descriptor(::open(file.c_str(), O_WRONLY | O_CLOEXEC | flags));
   if (!descriptor) return write_failed(file, errno);

@@ -49,15 +49,16 @@ class Binder {
   /// Binds all to vfio-pci, or none: everything is checked before the first is touched, and if a driver refuses, those
   /// that were moved go back. A device that is bound already is left alone and keeps its record. Further errors:
   /// `not_bound` (vfio-pci refused), `timeout`, `io_error`, `busy` (another Binder works).
-  [[nodiscard]] Result<std::vector<BindOutcome>> bind(std::span<const Address> addresses, const BindOptions& options = {});
+  [[nodiscard]] Result<std::vector<BindOutcome>> bind(std::span<const Address> addresses,
+                                                      const BindOptions& options = {});
 
   /// Whether `unbind` would start; changes nothing. Errors: `not_found`, `module_not_loaded` (the recorded driver),
   /// `group_in_use` (another process has the device open), `permission_denied`, `invalid_argument`.
   [[nodiscard]] Result<void> check_unbind(std::span<const Address> addresses) const;
 
   /// Gives each device back to the driver on record, or lets the kernel choose where there is no record. Everything is
-  /// checked first; a device that vfio-pci does not hold is left alone. Stops at the first failure, whose error says so;
-  /// it can be called again.
+  /// checked first; a device that vfio-pci does not hold is left alone. Stops at the first failure, whose error says
+  /// so; it can be called again.
   [[nodiscard]] Result<std::vector<BindOutcome>> unbind(std::span<const Address> addresses);
 
  private:

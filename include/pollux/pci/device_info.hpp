@@ -22,9 +22,9 @@ struct DeviceInfo {
   std::uint16_t subsystem_device = 0;
   std::uint32_t class_code = 0;  ///< base class, subclass, programming interface: 24 bits
   std::uint8_t revision = 0;
-  std::string vendor_name;      ///< empty: not in the list of names, or no list was asked
-  std::string device_name;      ///< likewise
-  std::string class_name;       ///< likewise
+  std::string vendor_name;  ///< empty: not in the list of names, or no list was asked
+  std::string device_name;  ///< likewise
+  std::string class_name;   ///< likewise
   std::optional<std::uint32_t> iommu_group;
   int numa_node = -1;           ///< -1: the platform does not say
   std::string driver;           ///< the kernel driver that has it; empty: none

@@ -21,20 +21,21 @@ struct User {
 [[nodiscard]] Result<User> find_user(const std::string& name);
 
 /// Makes `user` the owner of /dev/vfio/GROUP, so that a process of theirs can open it. It lasts until the group's last
-/// device leaves VFIO. The node appears a moment after the bind; it is waited for (`clock`, at most 2 s). Errors: `timeout`,
-/// `permission_denied`, `io_error`.
+/// device leaves VFIO. The node appears a moment after the bind; it is waited for (`clock`, at most 2 s). Errors:
+/// `timeout`, `permission_denied`, `io_error`.
 [[nodiscard]] Result<void> hand_group_to(const SystemPaths& paths, Clock& clock, std::uint32_t group, const User& user);
 
 /// What a process will map for DMA: VFIO pins it and counts it against RLIMIT_MEMLOCK, huge pages included.
 struct MemlockDemand {
   std::uint64_t ports = 1;
   std::uint64_t mbufs_per_port = 16384;
-  std::uint64_t bytes_per_mbuf = 2368;      ///< 37 cache lines: header, headroom, 2,048 bytes of data
-  std::uint64_t rings_per_port = 32;        ///< 16 to receive, 16 to send
-  std::uint64_t ring_bytes = 4096 * 16;     ///< the longest ring, 16 bytes a descriptor
-  std::uint64_t page_bytes = 2ULL << 20U;   ///< what each pool and each port's rings are rounded up to
+  std::uint64_t bytes_per_mbuf = 2368;     ///< 37 cache lines: header, headroom, 2,048 bytes of data
+  std::uint64_t rings_per_port = 32;       ///< 16 to receive, 16 to send
+  std::uint64_t ring_bytes = 4096 * 16;    ///< the longest ring, 16 bytes a descriptor
+  std::uint64_t page_bytes = 2ULL << 20U;  ///< what each pool and each port's rings are rounded up to
 
-  /// ports * (round_up(mbufs_per_port * bytes_per_mbuf, page_bytes) + round_up(rings_per_port * ring_bytes, page_bytes))
+  /// ports * (round_up(mbufs_per_port * bytes_per_mbuf, page_bytes) + round_up(rings_per_port * ring_bytes,
+  /// page_bytes))
   [[nodiscard]] std::uint64_t bytes() const;
 };
 

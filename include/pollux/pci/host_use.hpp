@@ -18,11 +18,12 @@ struct HostUse {
   std::string remedy;             ///< the command that ends this use
 };
 
-/// What the host does with the port `device`, on its own interfaces and on those stacked upon them (VLAN, macvlan, ...),
-/// wherever they were moved: an address other than link-local, a route other than those that the kernel adds by itself,
-/// membership in a bridge, bond, team or virtual switch. `device_names` are the names by which the kernel may call the
-/// bus device below the interface: the PCI address, and for virtio the virtio device's name, too.
-[[nodiscard]] std::vector<HostUse> find_host_use(const NetworkState& state, const std::vector<std::string>& device_names);
+/// What the host does with the port `device`, on its own interfaces and on those stacked upon them (VLAN, macvlan,
+/// ...), wherever they were moved: an address other than link-local, a route other than those that the kernel adds by
+/// itself, membership in a bridge, bond, team or virtual switch. `device_names` are the names by which the kernel may
+/// call the bus device below the interface: the PCI address, and for virtio the virtio device's name, too.
+[[nodiscard]] std::vector<HostUse> find_host_use(const NetworkState& state,
+                                                 const std::vector<std::string>& device_names);
 
 /// `device_names` for `find_host_use`.
 [[nodiscard]] std::vector<std::string> bus_names(const SystemPaths& paths, Address address);

@@ -22,8 +22,8 @@ struct GroupMember {
   bool bridge = false;             ///< a PCI bridge, which the kernel tolerates in a group whatever drives it
   bool network_controller = false;
 
-  /// Whether VFIO opens the group with this member in it: bound to a VFIO driver, to pci-stub or to nothing, or a bridge.
-  /// Linux, Documentation/driver-api/vfio.rst, "Groups, Devices, and IOMMUs".
+  /// Whether VFIO opens the group with this member in it: bound to a VFIO driver, to pci-stub or to nothing, or a
+  /// bridge. Linux, Documentation/driver-api/vfio.rst, "Groups, Devices, and IOMMUs".
   [[nodiscard]] bool viable() const;
 };
 
@@ -42,8 +42,8 @@ struct IommuGroup {
 /// Reads a group's members. Error `not_found` if there is no such group.
 [[nodiscard]] Result<IommuGroup> read_group(const SystemPaths& paths, std::uint32_t number);
 
-/// Error `group_not_viable` unless every member can go along when `leaving` are bound to vfio-pci; names each that is in
-/// the way, its driver and the command that moves it.
+/// Error `group_not_viable` unless every member can go along when `leaving` are bound to vfio-pci; names each that is
+/// in the way, its driver and the command that moves it.
 [[nodiscard]] Result<void> check_viable(const IommuGroup& group, std::span<const Address> leaving);
 
 }  // namespace pollux::pci

@@ -9,8 +9,8 @@
 namespace pollux::pci {
 
 /// Vendor, device and class names out of the machine's pci.ids, through libpci. The list is read at the first question
-/// and kept. A name that is not known, or a list that is missing or damaged, gives an empty string: names are for people
-/// and no reason to fail. Thread rule: one thread at a time.
+/// and kept. A name that is not known, or a list that is missing or damaged, gives an empty string: names are for
+/// people and no reason to fail. Thread rule: one thread at a time.
 class Names {
  public:
   /// `pci_ids` names the list; empty means the one that libpci was built with.

@@ -5,8 +5,8 @@
 
 namespace pollux::pci {
 
-/// The roots of the kernel's file systems. The defaults are the machine's own; a test puts a tree of plain files below a
-/// directory of its own. A plain value; any thread.
+/// The roots of the kernel's file systems. The defaults are the machine's own; a test puts a tree of plain files below
+/// a directory of its own. A plain value; any thread.
 struct SystemPaths {
   std::filesystem::path sys = "/sys";
   std::filesystem::path proc = "/proc";

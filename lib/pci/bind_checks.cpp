@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pci/bind_checks.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "pci/sysfs.hpp"
+
+namespace pollux::pci {
+
+Result<void> check_addresses(std::span<const Address> addresses) {
+  if (addresses.empty())
+    return fail(ErrorCode::invalid_argument, "no device was named", "name at least one PCI address");
+  for (std::size_t i = 0; i < addresses.size(); ++i) {
+    const auto rest = addresses.subspan(i + 1);
+    if (std::find(rest.begin(), rest.end(), addresses[i]) != rest.end()) {
+      return fail(ErrorCode::invalid_argument, addresses[i].to_string() + " is named twice", "name each device once");
+    }
+  }
+  return {};
+}
+
+Result<void> check_kind(const DeviceInfo& device, bool force) {
+  const std::string name = device.address.to_string();
+  if (device.is_bridge()) {
+    return fail(ErrorCode::invalid_argument, name + " is a PCI bridge, which VFIO does not take",
+                "name a device behind it; `pollux list` shows the network controllers");
+  }
+  if (!device.is_network_controller() && !force) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{} is no network controller (class {:06x}, driver {})", name, device.class_code,
+                            device.driver.empty() ? "none" : device.driver),
+                "see `pollux list` for those; if it shares an IOMMU group and the host can do without it, use --force");
+  }
+  return {};
+}
+
+Result<void> check_vfio_loaded(const SystemPaths& paths) {
+  if (sysfs::exists(paths.sys / "bus/pci/drivers" / kVfioDriver)) return {};
+  return fail(ErrorCode::module_not_loaded, "the kernel module vfio-pci is not loaded", "modprobe vfio-pci");
+}
+
+Result<void> check_iommu(const SystemPaths& paths, const DeviceInfo& device) {
+  if (device.iommu_group) return {};
+  const auto without = sysfs::read_text(paths.sys / "module/vfio/parameters/enable_unsafe_noiommu_mode");
+  if (without == "Y") return {};
+  const std::string name = device.address.to_string();
+  if (sysfs::entries(paths.sys / "kernel/iommu_groups").empty()) {
+    return fail(
+        ErrorCode::no_iommu, name + " has no IOMMU group: this machine has no IOMMU, or it is switched off",
+        "switch on VT-d or AMD-Vi in the firmware's setup and boot with the kernel parameter intel_iommu=on (Intel) "
+        "or amd_iommu=on (AMD)");
+  }
+  return fail(ErrorCode::no_iommu, name + " has no IOMMU group, though other devices have",
+              "it is behind no IOMMU of this machine: use another slot, or another device (`pollux list`)");
+}
+
+Result<void> check_permission(const SystemPaths& paths, const DeviceInfo& device) {
+  auto writable = sysfs::check_writable(sysfs::device(paths, device.address) / "driver_override");
+  if (!writable) return writable;
+  return sysfs::check_writable(paths.sys / "bus/pci/drivers_probe");
+}
+
+}  // namespace pollux::pci

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pollux/pci/binding.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "pci/bind_checks.hpp"
+#include "pci/driver_record.hpp"
+#include "pci/sysfs.hpp"
+#include "pci/vfio_use.hpp"
+#include "pollux/pci/device_info.hpp"
+#include "pollux/pci/host_use.hpp"
+#include "pollux/pci/iommu_group.hpp"
+
+namespace pollux::pci {
+namespace {
+
+constexpr Duration kInterval = std::chrono::milliseconds(5);
+/// How long a device may stay without a driver after the kernel was free to choose one.
+constexpr Duration kChoiceLimit = std::chrono::milliseconds(300);
+/// An empty write never reaches the kernel; a line without text clears the attribute.
+constexpr const char* kNoOverride = "\n";
+
+std::string or_none(const std::string& driver) { return driver.empty() ? "no driver" : driver; }
+
+Result<std::vector<DeviceInfo>> read_all(const SystemPaths& paths, std::span<const Address> addresses) {
+  if (auto sound = check_addresses(addresses); !sound) return pass_on(std::move(sound));
+  std::vector<DeviceInfo> devices;
+  for (const Address& address : addresses) {
+    auto info = read_device(paths, address);
+    if (!info) return pass_on(std::move(info));
+    devices.push_back(*std::move(info));
+  }
+  return devices;
+}
+
+Result<void> check_group(const SystemPaths& paths, const DeviceInfo& device, std::span<const Address> leaving) {
+  if (!device.iommu_group) return {};
+  const auto group = read_group(paths, *device.iommu_group);
+  if (!group) return tl::unexpected<Error>(group.error());
+  // Only those of `leaving` that are in this group belong in the message.
+  std::vector<Address> together;
+  for (const GroupMember& member : group->members) {
+    if (member.address && std::find(leaving.begin(), leaving.end(), *member.address) != leaving.end()) {
+      together.push_back(*member.address);
+    }
+  }
+  return check_viable(*group, together);
+}
+
+/// A bind or an unbind was broken off after the device had lost its driver.
+bool is_stranded(const DeviceInfo& device, const std::optional<DriverRecord>& record) {
+  return device.driver.empty() && (record.has_value() || device.driver_override == kVfioDriver);
+}
+
+bool is_of(const DriverRecord& record, const DeviceInfo& device) {
+  return record.vendor == device.vendor && record.device == device.device;
+}
+
+}  // namespace
+
+Binder::Binder(SystemPaths paths, Clock& clock, const HostNetwork& network, LogCallback log)
+    : paths_(std::move(paths)), clock_(&clock), network_(&network), log_(std::move(log)) {}
+
+void Binder::log(LogLevel level, const std::string& message) const {
+  if (log_) log_(level, message);
+}
+
+Result<void> Binder::check_bind(std::span<const Address> addresses, const BindOptions& options) const {
+  auto devices = read_all(paths_, addresses);
+  if (!devices) return pass_on(std::move(devices));
+  std::erase_if(*devices, [](const DeviceInfo& device) { return device.driver == kVfioDriver; });
+  if (devices->empty()) return {};
+  for (const DeviceInfo& device : *devices) {
+    if (auto kind = check_kind(device, options.force); !kind) return kind;
+  }
+  if (auto loaded = check_vfio_loaded(paths_); !loaded) return loaded;
+  for (const DeviceInfo& device : *devices) {
+    if (auto iommu = check_iommu(paths_, device); !iommu) return iommu;
+    if (auto viable = check_group(paths_, device, addresses); !viable) return viable;
+    if (auto permitted = check_permission(paths_, device); !permitted) return permitted;
+  }
+  if (options.force) return {};
+  auto state = network_->read();
+  if (!state) return pass_on(std::move(state));
+  for (const std::string& name : state->unseen) log(LogLevel::warning, "could not look into " + name);
+  for (const DeviceInfo& device : *devices) {
+    if (auto unused = check_unused(paths_, *state, device.address); !unused) return unused;
+  }
+  return {};
+}
+
+Result<std::vector<BindOutcome>> Binder::bind(std::span<const Address> addresses, const BindOptions& options) {
+  if (auto checked = check_bind(addresses, options); !checked) return pass_on(std::move(checked));
+  auto lock = BindingLock::take(paths_, *clock_, kLimit);
+  if (!lock) return pass_on(std::move(lock));
+  std::vector<BindOutcome> outcomes;
+  for (const Address& address : addresses) {
+    auto outcome = bind_one(address);
+    if (outcome) {
+      outcomes.push_back(*std::move(outcome));
+      continue;
+    }
+    for (const BindOutcome& done : outcomes) {
+      if (!done.changed) continue;
+      if (const auto back = unbind_one(done.address); !back) log(LogLevel::error, back.error().message());
+    }
+    return pass_on(std::move(outcome));
+  }
+  return outcomes;
+}
+
+Result<BindOutcome> Binder::bind_one(Address address) {
+  auto device = read_device(paths_, address);
+  if (!device) return pass_on(std::move(device));
+  BindOutcome outcome{address, false, device->driver, device->driver, device->iommu_group};
+  if (device->driver == kVfioDriver) return outcome;
+
+  const auto known = load_record(paths_, address);
+  // After a bind that was broken off, the record tells more than the device.
+  const bool keep_record = known && *known && is_of(**known, *device) && is_stranded(*device, *known);
+  DriverRecord record{device->driver, device->driver_override, device->vendor, device->device};
+  if (keep_record) record = **known;
+  if (auto saved = save_record(paths_, address, record); !saved) return pass_on(std::move(saved));
+
+  if (auto moved = move_to(address, kVfioDriver); !moved) {
+    const auto back = record.driver.empty() ? Result<void>{} : move_to(address, record.driver);
+    const auto cleared =
+        sysfs::write(sysfs::device(paths_, address) / "driver_override", record.driver_override + "\n");
+    if (back && cleared) {
+      remove_record(paths_, address);
+      moved.error().what += ", and has " + or_none(record.driver) + " as before";
+    } else {
+      moved.error().what += fmt::format(", and did not go back to {}", or_none(record.driver));
+      moved.error().hint += "; then give it back: pollux unbind " + address.to_string();
+    }
+    return pass_on(std::move(moved));
+  }
+  outcome.changed = true;
+  outcome.previous_driver = record.driver;
+  outcome.driver = kVfioDriver;
+  // Without an IOMMU the kernel makes up a group only now.
+  if (const auto now = read_device(paths_, address)) outcome.iommu_group = now->iommu_group;
+  log(LogLevel::info, fmt::format("{}: {} -> {}", address.to_string(), or_none(record.driver), kVfioDriver));
+  return outcome;
+}
+
+Result<void> Binder::check_unbind(std::span<const Address> addresses) const {
+  auto devices = read_all(paths_, addresses);
+  if (!devices) return pass_on(std::move(devices));
+  for (const DeviceInfo& device : *devices) {
+    const auto record = load_record(paths_, device.address);
+    const auto& known = record ? *record : std::nullopt;
+    if (device.driver != kVfioDriver && !is_stranded(device, known)) continue;
+    if (auto permitted = check_permission(paths_, device); !permitted) return permitted;
+    if (auto free = check_not_open(paths_, device); !free) return free;
+    const bool wanted = known && is_of(*known, device) && !known->driver.empty();
+    if (wanted && !sysfs::exists(paths_.sys / "bus/pci/drivers" / known->driver)) {
+      return fail(ErrorCode::module_not_loaded,
+                  fmt::format("{} had the driver {}, which is not loaded", device.address.to_string(), known->driver),
+                  "modprobe " + known->driver);
+    }
+  }
+  return {};
+}
+
+Result<std::vector<BindOutcome>> Binder::unbind(std::span<const Address> addresses) {
+  if (auto checked = check_unbind(addresses); !checked) return pass_on(std::move(checked));
+  auto lock = BindingLock::take(paths_, *clock_, kLimit);
+  if (!lock) return pass_on(std::move(lock));
+  std::vector<BindOutcome> outcomes;
+  for (const Address& address : addresses) {
+    auto outcome = unbind_one(address);
+    if (!outcome) return pass_on(std::move(outcome));
+    outcomes.push_back(*std::move(outcome));
+  }
+  return outcomes;
+}
+
+Result<BindOutcome> Binder::unbind_one(Address address) {
+  auto device = read_device(paths_, address);
+  if (!device) return pass_on(std::move(device));
+  auto loaded = load_record(paths_, address);
+  if (!loaded) log(LogLevel::warning, loaded.error().what + "; the kernel chooses the driver");
+  std::optional<DriverRecord> record = loaded ? *loaded : std::nullopt;
+  if (record && !is_of(*record, *device)) {
+    log(LogLevel::warning,
+        address.to_string() + " is another card than the one on record; the kernel chooses the driver");
+    record.reset();
+  }
+  BindOutcome outcome{address, false, device->driver, device->driver, device->iommu_group};
+  if (device->driver != kVfioDriver && !is_stranded(*device, record)) {
+    remove_record(paths_, address);
+    return outcome;
+  }
+  const DriverRecord target = record.value_or(DriverRecord{});
+  if (auto moved = move_to(address, target.driver); !moved) return pass_on(std::move(moved));
+  const auto override_file = sysfs::device(paths_, address) / "driver_override";
+  if (auto cleared = sysfs::write(override_file, target.driver_override + "\n"); !cleared) {
+    return pass_on(std::move(cleared));
+  }
+  remove_record(paths_, address);
+  outcome.changed = true;
+  outcome.driver = sysfs::link_target_name(sysfs::device(paths_, address) / "driver");
+  log(LogLevel::info,
+      fmt::format("{}: {} -> {}", address.to_string(), or_none(device->driver), or_none(outcome.driver)));
+  return outcome;
+}
+
+// driver_override keeps every other driver away, so the device can neither be snatched by one that is loaded meanwhile
+// nor needs its ids made known to the driver. Linux, Documentation/ABI/testing/sysfs-bus-pci, "driver_override".
+Result<void> Binder::move_to(Address address, const std::string& driver) {
+  const std::string name = address.to_string();
+  const auto device = sysfs::device(paths_, address);
+  const auto current = [&] { return sysfs::link_target_name(device / "driver"); };
+  if (!driver.empty() && current() == driver) return {};
+  auto overridden = sysfs::write(device / "driver_override", driver.empty() ? kNoOverride : driver + "\n");
+  if (!overridden) return overridden;
+  if (const std::string holder = current(); !holder.empty()) {
+    if (auto released = sysfs::write(device / "driver/unbind", name); !released) return released;
+    const auto gone = wait_until(
+        *clock_, "release", kLimit, [&] { return current() != holder; }, kInterval);
+    if (!gone) {
+      return fail(ErrorCode::timeout, fmt::format("{} did not let go of {}", holder, name),
+                  "see why in the kernel's log: dmesg | grep " + name);
+    }
+  }
+  if (current().empty()) {
+    if (auto probed = sysfs::write(paths_.sys / "bus/pci/drivers_probe", name); !probed) return probed;
+  }
+  const bool taken = wait_until(
+                         *clock_, "probe", driver.empty() ? kChoiceLimit : kLimit,
+                         [&] { return driver.empty() ? !current().empty() : current() == driver; }, kInterval)
+                         .has_value();
+  if (taken || driver.empty()) return {};
+  return fail(ErrorCode::not_bound, fmt::format("{} did not take {}", driver, name),
+              "see why in the kernel's log: dmesg | grep -e vfio -e " + name);
+}
+
+}  // namespace pollux::pci

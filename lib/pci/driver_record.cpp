@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pci/driver_record.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <map>
+#include <sstream>
+#include <system_error>
+
+#include "pci/sysfs.hpp"
+
+namespace pollux::pci {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kFirstLine = "pollux driver record 1";
+
+fs::path directory(const SystemPaths& paths) { return paths.run / "pollux/drivers"; }
+fs::path record_file(const SystemPaths& paths, Address address) { return directory(paths) / address.to_string(); }
+
+tl::unexpected<Error> cannot_write(const fs::path& file, int error) {
+  const bool refused = error == EACCES || error == EPERM || error == EROFS;
+  return fail_errno(refused ? ErrorCode::permission_denied : ErrorCode::io_error, "cannot write " + file.string(),
+                    error,
+                    refused ? "run the command as root, with sudo" : "see that /run exists and has room: df /run");
+}
+
+Result<void> make_directory(const SystemPaths& paths) {
+  std::error_code error;
+  fs::create_directories(directory(paths), error);
+  if (error) return cannot_write(directory(paths), error.value());
+  return {};
+}
+
+Result<void> write_all(const FileDescriptor& descriptor, const fs::path& file, const std::string& text) {
+  std::size_t done = 0;
+  while (done < text.size()) {
+    const ssize_t written = ::write(descriptor.get(), text.data() + done, text.size() - done);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return cannot_write(file, errno);
+    done += static_cast<std::size_t>(written);
+  }
+  return {};
+}
+
+std::optional<std::uint16_t> parse_id(const std::string& text) {
+  std::uint16_t value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value, 16);
+  if (error != std::errc{} || stop != end) return std::nullopt;
+  return value;
+}
+
+std::optional<DriverRecord> parse(const std::string& text) {
+  std::istringstream lines(text);
+  std::string line;
+  if (!std::getline(lines, line) || line != kFirstLine) return std::nullopt;
+  std::map<std::string, std::string> fields;
+  while (std::getline(lines, line)) {
+    const auto equals = line.find('=');
+    if (equals == std::string::npos || !fields.emplace(line.substr(0, equals), line.substr(equals + 1)).second) {
+      return std::nullopt;
+    }
+  }
+  for (const char* name : {"vendor", "device", "driver", "driver_override"}) {
+    if (!fields.contains(name)) return std::nullopt;
+  }
+  const auto vendor = parse_id(fields["vendor"]);
+  const auto device = parse_id(fields["device"]);
+  DriverRecord record{fields["driver"], fields["driver_override"], vendor.value_or(0), device.value_or(0)};
+  const auto acceptable = [](const std::string& name) { return name.empty() || is_driver_name(name); };
+  if (!vendor || !device || !acceptable(record.driver) || !acceptable(record.driver_override)) return std::nullopt;
+  return record;
+}
+
+}  // namespace
+
+bool is_driver_name(const std::string& name) {
+  const auto fits = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
+           c == '.' || c == '+';
+  };
+  return !name.empty() && name.size() <= 64 && name.front() != '.' && std::all_of(name.begin(), name.end(), fits);
+}
+
+Result<void> save_record(const SystemPaths& paths, Address address, const DriverRecord& record) {
+  if (auto made = make_directory(paths); !made) return made;
+  const fs::path file = record_file(paths, address);
+  std::string temporary = file.string() + ".XXXXXX";
+  {
+    const FileDescriptor descriptor(::mkostemp(temporary.data(), O_CLOEXEC));
+    if (!descriptor) return cannot_write(temporary, errno);
+    const auto text = fmt::format("{}\nvendor={:04x}\ndevice={:04x}\ndriver={}\ndriver_override={}\n", kFirstLine,
+                                  record.vendor, record.device, record.driver, record.driver_override);
+    ::fchmod(descriptor.get(), 0644);
+    if (auto written = write_all(descriptor, file, text); !written) {
+      ::unlink(temporary.c_str());
+      return written;
+    }
+  }
+  if (::rename(temporary.c_str(), file.c_str()) != 0) {
+    const int error = errno;
+    ::unlink(temporary.c_str());
+    return cannot_write(file, error);
+  }
+  return {};
+}
+
+Result<std::optional<DriverRecord>> load_record(const SystemPaths& paths, Address address) {
+  const fs::path file = record_file(paths, address);
+  if (!sysfs::exists(file)) return std::nullopt;
+  const auto text = sysfs::read_text(file);
+  auto record = text ? parse(*text) : std::nullopt;
+  if (record) return record;
+  return fail(ErrorCode::io_error,
+              fmt::format("the record of the former driver in {} cannot be understood", file.string()),
+              fmt::format("remove it, and the kernel chooses the driver: rm {}", file.string()));
+}
+
+void remove_record(const SystemPaths& paths, Address address) {
+  std::error_code ignored;
+  fs::remove(record_file(paths, address), ignored);
+}
+
+Result<BindingLock> BindingLock::take(const SystemPaths& paths, Clock& clock, Duration limit) {
+  if (auto made = make_directory(paths); !made) return pass_on(std::move(made));
+  const fs::path file = paths.run / "pollux/lock";
+  FileDescriptor descriptor(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!descriptor) return cannot_write(file, errno);
+  const auto locked = wait_until(
+      clock, "the lock", limit, [&] { return ::flock(descriptor.get(), LOCK_EX | LOCK_NB) == 0; },
+      std::chrono::milliseconds(10));
+  if (!locked) {
+    return fail(ErrorCode::busy, "another process is binding devices and holds " + file.string(),
+                "wait for it; `fuser " + file.string() + "` tells which");
+  }
+  return BindingLock(std::move(descriptor));
+}
+
+}  // namespace pollux::pci

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pollux/pci/handover.hpp"
+
+#include <fmt/format.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <vector>
+
+#include "pci/sysfs.hpp"
+
+namespace pollux::pci {
+namespace {
+
+constexpr std::size_t kLargestEntry = 1U << 20U;
+constexpr Duration kNodeLimit = std::chrono::seconds(2);
+
+std::uint64_t round_up(std::uint64_t value, std::uint64_t unit) {
+  return unit == 0 ? value : (value + unit - 1) / unit * unit;
+}
+
+}  // namespace
+
+Result<User> find_user(const std::string& name) {
+  std::vector<char> buffer(4096);
+  passwd entry{};
+  passwd* found = nullptr;
+  int error = ERANGE;
+  while (error == ERANGE && buffer.size() <= kLargestEntry) {
+    error = ::getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
+    if (error == ERANGE) buffer.resize(buffer.size() * 2);
+  }
+  if (found != nullptr) return User{name, entry.pw_uid, entry.pw_gid};
+  return fail(ErrorCode::not_found, fmt::format("there is no user '{}'", name),
+              "see `getent passwd` for those there are, or add one: useradd NAME");
+}
+
+Result<void> hand_group_to(const SystemPaths& paths, Clock& clock, std::uint32_t group, const User& user) {
+  const auto node = paths.dev / "vfio" / std::to_string(group);
+  const auto appeared = wait_until(
+      clock, node.string(), kNodeLimit, [&] { return sysfs::exists(node); }, std::chrono::milliseconds(10));
+  if (!appeared) {
+    return fail(ErrorCode::timeout, fmt::format("{} did not appear", node.string()),
+                "bind a device of the group to vfio-pci first; in a container, /dev/vfio must be passed in");
+  }
+  if (::chown(node.c_str(), user.uid, user.gid) == 0) return {};
+  const int error = errno;
+  const bool refused = error == EPERM || error == EACCES || error == EROFS;
+  return fail_errno(refused ? ErrorCode::permission_denied : ErrorCode::io_error,
+                    fmt::format("cannot hand {} to {}", node.string(), user.name), error,
+                    refused ? "run the command as root, with sudo" : "look at the node: ls -l " + node.string());
+}
+
+std::uint64_t MemlockDemand::bytes() const {
+  return ports *
+         (round_up(mbufs_per_port * bytes_per_mbuf, page_bytes) + round_up(rings_per_port * ring_bytes, page_bytes));
+}
+
+std::string memlock_advice(const User& user, const MemlockDemand& demand) {
+  const std::uint64_t kibibytes = round_up(demand.bytes(), 1024) / 1024;
+  const std::uint64_t mebibytes = round_up(demand.bytes(), 1U << 20U) >> 20U;
+  if (user.uid == 0) return fmt::format("root needs no memlock limit ({} MiB will be pinned)\n", mebibytes);
+  return fmt::format(
+      "{0} needs a memlock limit of {1} MiB: VFIO pins what is mapped for DMA, huge pages included, here {2} port{3}\n"
+      "with {4} mbufs of {5} bytes and {6} rings of {7} KiB each. More mbufs need more. Set it in one of these:\n"
+      "  /etc/security/limits.d/pollux.conf, for the next login:  {0} - memlock {8}\n"
+      "  the unit of a systemd service:                           LimitMEMLOCK={1}M\n",
+      user.name, mebibytes, demand.ports, demand.ports == 1 ? "" : "s", demand.mbufs_per_port, demand.bytes_per_mbuf,
+      demand.rings_per_port, demand.ring_bytes / 1024, kibibytes);
+}
+
+}  // namespace pollux::pci

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/magic.h>
+#include <sched.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include <algorithm>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "pci/file_descriptor.hpp"
+#include "pci/network_reader.hpp"
+#include "pci/sysfs.hpp"
+#include "pollux/pci/network_state.hpp"
+
+namespace pollux::pci {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A network namespace that is held open, so that its id stays its own.
+struct Found {
+  FileDescriptor descriptor;
+  std::uint64_t id = 0;
+  std::string name;
+  std::string command_prefix;
+};
+
+/// Collects namespaces, each once, from all the places where they show. The first name found is kept.
+class Finder {
+ public:
+  explicit Finder(const SystemPaths& paths) : paths_(paths) {}
+
+  std::vector<Found> find() {
+    add(paths_.proc / "thread-self/ns/net", "this network namespace", "");
+    for (const std::string& name : sysfs::entries(paths_.run / "netns")) {
+      add(paths_.run / "netns" / name, "network namespace " + name, fmt::format("ip netns exec {} ", name));
+    }
+    add_mounted();
+    add_of_processes();
+    return std::move(found_);
+  }
+
+ private:
+  void add(const fs::path& file, const std::string& name, const std::string& command_prefix) {
+    struct stat status {};
+    if (::stat(file.c_str(), &status) != 0 || known(status.st_ino)) return;
+    FileDescriptor descriptor(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    // It may have become another one between the two calls, and `ip netns` leaves plain files behind.
+    if (!descriptor || !is_namespace(descriptor) || ::fstat(descriptor.get(), &status) != 0) return;
+    if (known(status.st_ino)) return;
+    found_.push_back({std::move(descriptor), status.st_ino, name, command_prefix});
+  }
+
+  static bool is_namespace(const FileDescriptor& descriptor) {
+    struct statfs system {};
+    return ::fstatfs(descriptor.get(), &system) == 0 && system.f_type == NSFS_MAGIC;
+  }
+
+  [[nodiscard]] bool known(std::uint64_t id) const {
+    return std::any_of(found_.begin(), found_.end(), [&](const Found& other) { return other.id == id; });
+  }
+
+  // Container engines mount namespaces in places of their own: proc(5), /proc/pid/mountinfo.
+  void add_mounted() {
+    std::ifstream table(paths_.proc / "self/mountinfo");
+    for (std::string line; std::getline(table, line);) {
+      std::istringstream fields(line);
+      std::string ignored;
+      std::string root;
+      std::string place;
+      fields >> ignored >> ignored >> ignored >> root >> place;
+      if (!root.starts_with("net:[")) continue;
+      add(place, "the network namespace at " + place, fmt::format("nsenter --net={} ", place));
+    }
+  }
+
+  void add_of_processes() {
+    for (const std::string& process : sysfs::entries(paths_.proc)) {
+      if (process.find_first_not_of("0123456789") != std::string::npos) continue;
+      const fs::path directory = paths_.proc / process;
+      add(directory / "ns/net",
+          fmt::format("the network namespace of process {} ({})", process,
+                      sysfs::read_text(directory / "comm").value_or("?")),
+          fmt::format("nsenter --target {} --net ", process));
+    }
+  }
+
+  const SystemPaths& paths_;
+  std::vector<Found> found_;
+};
+
+/// What the namespace that the thread is in calls the others; asked for once, and only where an interface needs it.
+class Numbers {
+ public:
+  explicit Numbers(const std::vector<Found>& all) : all_(all) {}
+
+  std::uint64_t id_of(std::int32_t number) {
+    if (!std::exchange(asked_, true)) {
+      for (const Found& one : all_) ids_.emplace(namespace_number(one.descriptor.get()), one.id);
+    }
+    const auto found = ids_.find(number);
+    return number < 0 || found == ids_.end() ? NetworkLink::kUnknownNamespace : found->second;
+  }
+
+ private:
+  const std::vector<Found>& all_;
+  std::map<std::int32_t, std::uint64_t> ids_;
+  bool asked_ = false;
+};
+
+Result<void> read_here(NetworkNamespace& into, const std::vector<Found>& all) {
+  Numbers numbers(all);
+  return read_current_namespace(into, [&](std::int32_t number) { return numbers.id_of(number); });
+}
+
+// Runs in a thread of its own, whose namespace changes and ends with it.
+Result<NetworkState> visit_all(const SystemPaths& paths) {
+  const std::vector<Found> all = Finder(paths).find();
+  NetworkState state;
+  NetworkNamespace own;
+  own.name = "this network namespace";
+  if (!all.empty() && all.front().command_prefix.empty()) own.id = all.front().id;
+  if (auto read = read_here(own, all); !read) return pass_on(std::move(read));
+  state.namespaces.push_back(std::move(own));
+  for (const Found& other : all) {
+    if (other.id == state.namespaces.front().id) continue;
+    NetworkNamespace there;
+    there.id = other.id;
+    there.name = other.name;
+    there.command_prefix = other.command_prefix;
+    if (::setns(other.descriptor.get(), CLONE_NEWNET) == 0 && read_here(there, all)) {
+      state.namespaces.push_back(std::move(there));
+    } else {
+      state.unseen.push_back(other.name);
+    }
+  }
+  return state;
+}
+
+}  // namespace
+
+Result<NetworkState> KernelNetwork::read() const {
+  Result<NetworkState> state;
+  try {
+    std::thread visitor([&] { state = visit_all(paths_); });
+    visitor.join();
+  } catch (const std::system_error& error) {
+    return fail_errno(ErrorCode::io_error, "cannot start a thread to read the host's network state",
+                      error.code().value(), "raise the limit on threads: ulimit -u");
+  }
+  return state;
+}
+
+}  // namespace pollux::pci

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pci/netlink.hpp"
+
+#include <linux/netlink.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace pollux::pci::netlink {
+namespace {
+
+constexpr int kDumpAttempts = 5;
+constexpr timeval kPatience{2, 0};
+
+constexpr std::size_t padded(std::size_t length) { return (length + 3U) & ~std::size_t{3}; }
+
+tl::unexpected<Error> failed(const char* what, int error) {
+  const ErrorCode code = error == EAGAIN ? ErrorCode::timeout : ErrorCode::io_error;
+  return fail_errno(code, std::string("cannot read the host's network state: ") + what, error,
+                    "check that `ip link` works here, or bind with --force if the port is known to be unused");
+}
+
+}  // namespace
+
+std::string read_string(Bytes bytes) {
+  std::string text;
+  for (const std::byte byte : bytes) {
+    if (byte == std::byte{0}) break;
+    text.push_back(static_cast<char>(byte));
+  }
+  return text;
+}
+
+void for_each_attribute(Bytes bytes, const std::function<void(std::uint16_t, Bytes)>& found) {
+  while (const auto header = read<nlattr>(bytes)) {
+    if (header->nla_len < sizeof(nlattr) || header->nla_len > bytes.size()) return;
+    const auto type = static_cast<std::uint16_t>(header->nla_type & NLA_TYPE_MASK);
+    found(type, bytes.first(header->nla_len).subspan(sizeof(nlattr)));
+    bytes = bytes.subspan(std::min(padded(header->nla_len), bytes.size()));
+  }
+}
+
+Bytes after_header(Bytes bytes, std::size_t size) { return bytes.subspan(std::min(padded(size), bytes.size())); }
+
+Payload& Payload::add(std::uint16_t type, std::uint32_t value) {
+  const nlattr header{static_cast<std::uint16_t>(sizeof(nlattr) + sizeof value), type};
+  append(&header, sizeof header);
+  append(&value, sizeof value);
+  return *this;
+}
+
+void Payload::append(const void* data, std::size_t size) {
+  const std::size_t at = bytes_.size();
+  bytes_.resize(at + padded(size));
+  std::memcpy(bytes_.data() + at, data, size);
+}
+
+Result<Socket> Socket::open() {
+  FileDescriptor descriptor(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+  if (!descriptor) return failed("no rtnetlink socket", errno);
+  if (::setsockopt(descriptor.get(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience) != 0) {
+    return failed("no time limit on the rtnetlink socket", errno);
+  }
+  return Socket(std::move(descriptor));
+}
+
+Result<void> Socket::dump(std::uint16_t type, const Payload& question, const std::function<void()>& restart,
+                          const Handler& handler) {
+  for (int attempt = 0; attempt < kDumpAttempts; ++attempt) {
+    restart();
+    if (auto sent = send(type, NLM_F_REQUEST | NLM_F_DUMP, question); !sent) return sent;
+    auto progress = collect(true, handler);
+    if (!progress) return pass_on(std::move(progress));
+    if (!progress->torn) return {};
+  }
+  return fail(ErrorCode::busy, "the host's network configuration changes too fast to be read",
+              "try again when it has settled");
+}
+
+Result<void> Socket::get(std::uint16_t type, const Payload& question, const Handler& handler) {
+  if (auto sent = send(type, NLM_F_REQUEST | NLM_F_ACK, question); !sent) return sent;
+  auto progress = collect(false, handler);
+  if (!progress) return pass_on(std::move(progress));
+  return {};
+}
+
+Result<void> Socket::send(std::uint16_t type, std::uint16_t flags, const Payload& question) {
+  const Bytes body = question.bytes();
+  nlmsghdr header{};
+  header.nlmsg_len = static_cast<std::uint32_t>(sizeof header + body.size());
+  header.nlmsg_type = type;
+  header.nlmsg_flags = flags;
+  header.nlmsg_seq = ++sequence_;
+  std::vector<std::byte> message(header.nlmsg_len);
+  std::memcpy(message.data(), &header, sizeof header);
+  std::memcpy(message.data() + sizeof header, body.data(), body.size());
+  sockaddr_nl kernel{};
+  kernel.nl_family = AF_NETLINK;
+  sockaddr address{};
+  static_assert(sizeof kernel <= sizeof address);
+  std::memcpy(&address, &kernel, sizeof kernel);
+  if (::sendto(descriptor_.get(), message.data(), message.size(), 0, &address, sizeof kernel) < 0) {
+    return failed("rtnetlink refused a question", errno);
+  }
+  return {};
+}
+
+Result<Socket::Progress> Socket::collect(bool is_dump, const Handler& handler) {
+  bool torn = false;
+  for (;;) {
+    auto progress = receive(is_dump, handler);
+    if (!progress) return progress;
+    torn = torn || progress->torn;
+    if (progress->done) return Progress{true, torn};
+  }
+}
+
+// One datagram holds several messages; those of an earlier question, given up in between, are skipped by their number.
+Result<Socket::Progress> Socket::receive(bool is_dump, const Handler& handler) {
+  ssize_t got = 0;
+  do {
+    got = ::recv(descriptor_.get(), buffer_.data(), buffer_.size(), MSG_TRUNC);
+  } while (got < 0 && errno == EINTR);
+  if (got < 0) return failed("rtnetlink did not answer", errno);
+  if (static_cast<std::size_t>(got) > buffer_.size()) return failed("rtnetlink answered at too great length", EMSGSIZE);
+
+  Progress progress;
+  Bytes bytes = Bytes(buffer_).first(static_cast<std::size_t>(got));
+  while (const auto header = read<nlmsghdr>(bytes)) {
+    if (header->nlmsg_len < sizeof(nlmsghdr) || header->nlmsg_len > bytes.size()) break;
+    const Bytes payload = bytes.first(header->nlmsg_len).subspan(sizeof(nlmsghdr));
+    bytes = bytes.subspan(std::min(padded(header->nlmsg_len), bytes.size()));
+    if (header->nlmsg_seq != sequence_) continue;
+    progress.torn = progress.torn || (header->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
+    if (header->nlmsg_type == NLMSG_ERROR) {
+      const int error = -read<int>(payload).value_or(-EBADMSG);
+      if (error != 0) return failed("rtnetlink refused a question", error);
+      progress.done = !is_dump;
+    } else if (header->nlmsg_type == NLMSG_DONE) {
+      progress.done = true;
+    } else {
+      handler(header->nlmsg_type, payload);
+    }
+  }
+  return progress;
+}
+
+}  // namespace pollux::pci::netlink

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pci/network_reader.hpp"
+
+#include <linux/ethtool.h>
+#include <linux/net_namespace.h>
+#include <linux/rtnetlink.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "pci/netlink.hpp"
+
+namespace pollux::pci {
+namespace {
+
+using netlink::Bytes;
+
+std::string read_kind(Bytes link_info) {
+  std::string kind;
+  netlink::for_each_attribute(link_info, [&](std::uint16_t type, Bytes payload) {
+    if (type == IFLA_INFO_KIND) kind = netlink::read_string(payload);
+  });
+  return kind;
+}
+
+// Linux tells the device below an interface by rtnetlink since 5.14; ethtool has told it for longer.
+std::string ask_ethtool(const std::string& interface) {
+  const FileDescriptor socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ethtool_drvinfo answer{};
+  answer.cmd = ETHTOOL_GDRVINFO;
+  ifreq request{};
+  if (!socket || interface.size() >= sizeof request.ifr_name) return {};
+  std::memcpy(request.ifr_name, interface.data(), interface.size());
+  request.ifr_data = reinterpret_cast<char*>(&answer);
+  if (::ioctl(socket.get(), SIOCETHTOOL, &request) != 0) return {};
+  return {answer.bus_info, ::strnlen(answer.bus_info, sizeof answer.bus_info)};
+}
+
+void add_link(NetworkNamespace& into, Bytes message, const NamespaceResolver& resolve) {
+  const auto header = netlink::read<ifinfomsg>(message);
+  if (!header) return;
+  NetworkLink link;
+  link.index = static_cast<std::uint32_t>(header->ifi_index);
+  netlink::for_each_attribute(netlink::after_header(message, sizeof *header), [&](std::uint16_t type, Bytes payload) {
+    switch (type) {
+      case IFLA_IFNAME: link.name = netlink::read_string(payload); break;
+      case IFLA_LINKINFO: link.kind = read_kind(payload); break;
+      case IFLA_PARENT_DEV_NAME: link.parent_device = netlink::read_string(payload); break;
+      case IFLA_MASTER: link.master = netlink::read<std::uint32_t>(payload).value_or(0); break;
+      case IFLA_LINK: link.lower = netlink::read<std::uint32_t>(payload).value_or(0); break;
+      case IFLA_LINK_NETNSID: link.lower_namespace = resolve(netlink::read<std::int32_t>(payload).value_or(-1)); break;
+      default: break;
+    }
+  });
+  if (link.parent_device.empty() && link.kind.empty()) link.parent_device = ask_ethtool(link.name);
+  into.links.push_back(std::move(link));
+}
+
+std::optional<IpPrefix> read_prefix(std::uint8_t family, std::uint8_t length, Bytes bytes) {
+  IpPrefix prefix;
+  prefix.v6 = family == AF_INET6;
+  prefix.length = length;
+  const std::size_t size = prefix.v6 ? 16 : 4;
+  if (bytes.size() < size || length > size * 8) return std::nullopt;
+  std::memcpy(prefix.bytes.data(), bytes.data(), size);
+  return prefix;
+}
+
+void add_address(NetworkNamespace& into, Bytes message) {
+  const auto header = netlink::read<ifaddrmsg>(message);
+  if (!header || (header->ifa_family != AF_INET && header->ifa_family != AF_INET6)) return;
+  std::optional<IpPrefix> peer;
+  std::optional<IpPrefix> local;
+  netlink::for_each_attribute(netlink::after_header(message, sizeof *header), [&](std::uint16_t type, Bytes payload) {
+    if (type == IFA_ADDRESS) peer = read_prefix(header->ifa_family, header->ifa_prefixlen, payload);
+    if (type == IFA_LOCAL) local = read_prefix(header->ifa_family, header->ifa_prefixlen, payload);
+  });
+  // On a point-to-point link IFA_ADDRESS is the other end; IPv6 has IFA_LOCAL only there.
+  const auto& own = local ? local : peer;
+  if (own) into.addresses.push_back({header->ifa_index, *own, header->ifa_scope == RT_SCOPE_HOST});
+}
+
+std::vector<std::pair<std::uint32_t, bool>> read_next_hops(Bytes bytes) {
+  std::vector<std::pair<std::uint32_t, bool>> hops;
+  while (const auto hop = netlink::read<rtnexthop>(bytes)) {
+    if (hop->rtnh_len < sizeof *hop || hop->rtnh_len > bytes.size()) break;
+    bool gateway = false;
+    netlink::for_each_attribute(bytes.first(hop->rtnh_len).subspan(sizeof *hop), [&](std::uint16_t type, Bytes) {
+      gateway = gateway || type == RTA_GATEWAY || type == RTA_VIA;
+    });
+    hops.emplace_back(static_cast<std::uint32_t>(hop->rtnh_ifindex), gateway);
+    bytes = netlink::after_header(bytes, hop->rtnh_len);
+  }
+  return hops;
+}
+
+void add_route(NetworkNamespace& into, Bytes message) {
+  const auto header = netlink::read<rtmsg>(message);
+  if (!header || (header->rtm_family != AF_INET && header->rtm_family != AF_INET6)) return;
+  if ((header->rtm_flags & RTM_F_CLONED) != 0) return;
+  LinkRoute route;
+  route.destination.v6 = header->rtm_family == AF_INET6;
+  route.destination.length = header->rtm_dst_len;
+  route.unicast = header->rtm_type == RTN_UNICAST;
+  route.table = header->rtm_table;
+  std::vector<std::pair<std::uint32_t, bool>> hops;
+  netlink::for_each_attribute(netlink::after_header(message, sizeof *header), [&](std::uint16_t type, Bytes payload) {
+    switch (type) {
+      case RTA_DST:
+        route.destination = read_prefix(header->rtm_family, header->rtm_dst_len, payload).value_or(route.destination);
+        break;
+      case RTA_OIF: route.link = netlink::read<std::uint32_t>(payload).value_or(0); break;
+      case RTA_GATEWAY:
+      case RTA_VIA: route.has_gateway = true; break;
+      case RTA_TABLE: route.table = netlink::read<std::uint32_t>(payload).value_or(route.table); break;
+      case RTA_MULTIPATH: hops = read_next_hops(payload); break;
+      default: break;
+    }
+  });
+  if (hops.empty()) hops.emplace_back(route.link, route.has_gateway);
+  for (const auto& [link, gateway] : hops) {
+    route.link = link;
+    route.has_gateway = gateway;
+    into.routes.push_back(route);
+  }
+}
+
+Result<void> dump_links(netlink::Socket& socket, NetworkNamespace& into, const NamespaceResolver& resolve) {
+  netlink::Payload question(ifinfomsg{});
+  question.add(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+  return socket.dump(
+      RTM_GETLINK, question, [&] { into.links.clear(); },
+      [&](std::uint16_t type, Bytes message) {
+        if (type == RTM_NEWLINK) add_link(into, message, resolve);
+      });
+}
+
+Result<void> dump_addresses(netlink::Socket& socket, NetworkNamespace& into) {
+  return socket.dump(
+      RTM_GETADDR, netlink::Payload(ifaddrmsg{}), [&] { into.addresses.clear(); },
+      [&](std::uint16_t type, Bytes message) {
+        if (type == RTM_NEWADDR) add_address(into, message);
+      });
+}
+
+// A kernel without one of the families answers with the other's routes, or with all; what is not asked for is dropped.
+Result<void> dump_routes(netlink::Socket& socket, NetworkNamespace& into, std::uint8_t family) {
+  rtmsg header{};
+  header.rtm_family = family;
+  std::vector<LinkRoute> before = into.routes;
+  return socket.dump(
+      RTM_GETROUTE, netlink::Payload(header), [&] { into.routes = before; },
+      [&](std::uint16_t type, Bytes message) {
+        const auto found = netlink::read<rtmsg>(message);
+        if (type == RTM_NEWROUTE && found && found->rtm_family == family) add_route(into, message);
+      });
+}
+
+}  // namespace
+
+Result<void> read_current_namespace(NetworkNamespace& into, const NamespaceResolver& resolve) {
+  auto socket = netlink::Socket::open();
+  if (!socket) return pass_on(std::move(socket));
+  if (auto links = dump_links(*socket, into, resolve); !links) return links;
+  if (auto addresses = dump_addresses(*socket, into); !addresses) return addresses;
+  if (auto routes = dump_routes(*socket, into, AF_INET); !routes) return routes;
+  return dump_routes(*socket, into, AF_INET6);
+}
+
+std::int32_t namespace_number(int descriptor) {
+  std::int32_t number = -1;
+  auto socket = netlink::Socket::open();
+  if (!socket) return number;
+  netlink::Payload question(rtgenmsg{});
+  question.add(NETNSA_FD, static_cast<std::uint32_t>(descriptor));
+  const auto asked = socket->get(RTM_GETNSID, question, [&](std::uint16_t type, Bytes message) {
+    if (type != RTM_NEWNSID) return;
+    netlink::for_each_attribute(netlink::after_header(message, sizeof(rtgenmsg)),
+                                [&](std::uint16_t kind, Bytes payload) {
+                                  if (kind == NETNSA_NSID) number = netlink::read<std::int32_t>(payload).value_or(-1);
+                                });
+  });
+  return asked ? number : -1;
+}
+
+}  // namespace pollux::pci

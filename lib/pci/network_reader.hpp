@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "pollux/base/error.hpp"
+#include "pollux/pci/network_state.hpp"
+
+namespace pollux::pci {
+
+/// The id of the namespace that the current one knows as `nsid`, or
+/// `NetworkLink::kUnknownNamespace`.
+using NamespaceResolver = std::function<std::uint64_t(std::int32_t nsid)>;
+
+/// Fills links, addresses and routes from the network namespace that the calling thread is in.
+[[nodiscard]] Result<void> read_current_namespace(NetworkNamespace& into, const NamespaceResolver& resolve);
+
+/// The number under which the current namespace knows the one behind `descriptor`; negative if under none.
+[[nodiscard]] std::int32_t namespace_number(int descriptor);
+
+}  // namespace pollux::pci
