@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A table is only as good as its lists: these look into the headers for declarations that a list forgot.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <regex>
+#include <set>
+#include <string>
+
+#include "hw/igb/registers.hpp"
+
+namespace pollux::hw::igb {
+namespace {
+
+std::string slurp(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::string declarations() {
+  std::string all;
+  for (const auto& entry : std::filesystem::directory_iterator(POLLUX_HW_IGB_DIR)) {
+    if (entry.path().filename().string().starts_with("registers_")) all += slurp(entry.path());
+  }
+  return all;
+}
+
+TEST(IgbSources, EveryDeclaredRegisterIsInTheTable) {
+  const std::string text = declarations();
+  std::set<std::string> declared;
+  const std::regex pattern(R"(struct (\w+) : (Register|Causes|ExtendedCauses)<(\w+),)");
+  for (std::sregex_iterator match(text.begin(), text.end(), pattern), end; match != end; ++match) {
+    if ((*match)[1] == "Causes" || (*match)[1] == "ExtendedCauses") continue;
+    EXPECT_EQ((*match)[1], (*match)[3]) << "a register names another as itself";
+    declared.insert((*match)[1]);
+  }
+  std::set<std::string> listed;
+  for (const RegisterInfo& info : kRegisters) listed.emplace(info.name);
+  EXPECT_GT(declared.size(), 200u);
+  EXPECT_EQ(declared, listed);
+}
+
+TEST(IgbSources, EveryDeclaredFieldIsInItsRegistersList) {
+  const std::string text = declarations();
+  std::map<std::string, std::set<std::string>> declared;
+  const std::regex pattern(R"(struct (\w+) :|static constexpr (?:Bit|Field) ([^;]*);)");
+  const std::regex name(R"((\w+)\{)");
+  std::string current;
+  for (std::sregex_iterator match(text.begin(), text.end(), pattern), end; match != end; ++match) {
+    if ((*match)[1].matched) current = (*match)[1];
+    const std::string members = (*match)[2];
+    for (std::sregex_iterator one(members.begin(), members.end(), name); one != end; ++one) {
+      declared[current].insert((*one)[1]);
+    }
+  }
+  EXPECT_GT(declared.size(), 60u);
+  std::map<std::string, std::set<std::string>> listed;
+  for (const RegisterInfo& info : kRegisters) {
+    const std::string register_name(info.name);
+    for (const FieldInfo& field : info.fields) listed[register_name].emplace(field.name);
+  }
+  for (const auto& [register_name, names] : declared) {
+    if (register_name == "Causes") {
+      EXPECT_EQ(listed["ICR"], names);
+    } else if (register_name == "ExtendedCauses") {
+      EXPECT_EQ(listed["EICR"], names);
+    } else {
+      EXPECT_EQ(listed[register_name], names) << register_name;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace pollux::hw::igb
