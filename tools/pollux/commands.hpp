@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <CLI/App.hpp>
+
+#include "environment.hpp"
+
+/// One function a subcommand: it declares the subcommand's arguments and what runs when it was given. The exit code
+/// goes to `exit_code`. `environment` and `exit_code` outlive `app`.
+namespace pollux::tool {
+
+void add_list(CLI::App& app, const Environment& environment, int& exit_code);
+void add_bind(CLI::App& app, const Environment& environment, int& exit_code);
+void add_unbind(CLI::App& app, const Environment& environment, int& exit_code);
+void add_info(CLI::App& app, const Environment& environment, int& exit_code);
+
+}  // namespace pollux::tool

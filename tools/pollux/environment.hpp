@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <functional>
+#include <iosfwd>
+#include <string>
+
+#include "pollux/base/clock.hpp"
+#include "pollux/base/log.hpp"
+#include "pollux/pci/network_state.hpp"
+#include "pollux/pci/paths.hpp"
+
+namespace pollux::tool {
+
+enum ExitCode : int { kSuccess = 0, kFailure = 1, kUsage = 2 };
+
+/// Which driver of Pollux knows a card, by PCI ids; empty: none.
+using DriverOf = std::function<std::string(std::uint16_t vendor, std::uint16_t device)>;
+
+/// All that a command touches. It refers to objects of the caller's, which outlive it.
+struct Environment {
+  pci::SystemPaths paths;
+  Clock& clock;
+  const pci::HostNetwork& network;
+  LogCallback log;
+  DriverOf driver_of;
+  std::ostream& out;  ///< results
+  std::ostream& err;  ///< failures and how to mend them
+};
+
+}  // namespace pollux::tool

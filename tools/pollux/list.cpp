@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "commands.hpp"
+#include "pci_facts.hpp"
+#include "pollux/pci/device_info.hpp"
+#include "report.hpp"
+
+namespace pollux::tool {
+namespace {
+
+struct Options {
+  bool json = false;
+  bool all = false;
+};
+
+constexpr std::size_t kColumns = 7;
+using Row = std::array<std::string, kColumns>;
+
+std::string short_name(const pci::DeviceInfo& device) {
+  if (device.device_name.empty())
+    return fmt::format("{:04x}:{:04x} {}", device.vendor, device.device, device.vendor_name);
+  return device.vendor_name + " " + device.device_name;
+}
+
+Row row_of(const pci::DeviceInfo& device, const Environment& environment) {
+  return {device.address.to_string(),
+          or_dash(environment.driver_of(device.vendor, device.device)),
+          or_dash(device.driver),
+          device.iommu_group ? std::to_string(*device.iommu_group) : "-",
+          device.numa_node < 0 ? "-" : std::to_string(device.numa_node),
+          or_dash(fmt::format("{}", fmt::join(device.interfaces, ","))),
+          short_name(device)};
+}
+
+void print_table(const std::vector<pci::DeviceInfo>& devices, const Environment& environment) {
+  std::vector<Row> rows{{"ADDRESS", "POLLUX", "KERNEL", "GROUP", "NUMA", "INTERFACE", "NAME"}};
+  for (const pci::DeviceInfo& device : devices) rows.push_back(row_of(device, environment));
+  std::array<std::size_t, kColumns> widths{};
+  for (const Row& row : rows) {
+    for (std::size_t i = 0; i < kColumns; ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  for (const Row& row : rows) {
+    for (std::size_t i = 0; i + 1 < kColumns; ++i) environment.out << fmt::format("{:<{}}  ", row[i], widths[i]);
+    environment.out << row.back() << '\n';
+  }
+}
+
+int run(const Environment& environment, const Options& options) {
+  pci::Names names(environment.paths.pci_ids);
+  auto devices = pci::list_devices(environment.paths, &names);
+  if (!devices) return report(environment, devices.error());
+  if (!options.all) std::erase_if(*devices, [](const auto& device) { return !device.is_network_controller(); });
+  if (options.json) {
+    nlohmann::json listed = nlohmann::json::array();
+    for (const auto& device : *devices) listed.push_back(to_json(device, environment.driver_of));
+    environment.out << nlohmann::json{{"devices", std::move(listed)}}.dump(2, ' ', false, kReplaceBadText) << '\n';
+  } else if (devices->empty()) {
+    environment.out << "no network controllers; --all lists every PCI device\n";
+  } else {
+    print_table(*devices, environment);
+  }
+  return kSuccess;
+}
+
+}  // namespace
+
+void add_list(CLI::App& app, const Environment& environment, int& exit_code) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("list", "List the machine's network controllers and who drives them");
+  command->add_flag("--json", options->json, "Print JSON");
+  command->add_flag("--all", options->all, "List every PCI device");
+  command->callback([options, &environment, &exit_code] { exit_code = run(environment, *options); });
+}
+
+}  // namespace pollux::tool

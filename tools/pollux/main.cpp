@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The `pollux` command: which ports there are, and whose they are.
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "cards.hpp"
+#include "commands.hpp"
+
+namespace {
+
+spdlog::level::level_enum level_of(pollux::LogLevel level) {
+  switch (level) {
+    case pollux::LogLevel::debug: return spdlog::level::debug;
+    case pollux::LogLevel::info: return spdlog::level::info;
+    case pollux::LogLevel::warning: return spdlog::level::warn;
+    case pollux::LogLevel::error: return spdlog::level::err;
+  }
+  return spdlog::level::err;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace pollux::tool;
+  const auto logger = std::make_shared<spdlog::logger>("pollux", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  logger->set_pattern("%n: %l: %v");
+  logger->set_level(spdlog::level::warn);
+
+  pollux::SteadyClock clock;
+  const pollux::pci::KernelNetwork network;
+  Environment environment{{}, clock, network, {}, driver_of, std::cout, std::cerr};
+  environment.log = [&](pollux::LogLevel level, std::string_view message) { logger->log(level_of(level), message); };
+
+  int exit_code = kSuccess;
+  CLI::App app("Lists network cards and moves them between the kernel and Pollux", "pollux");
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.add_flag_callback(
+      "-v,--verbose", [&] { logger->set_level(spdlog::level::debug); }, "Tell what is being done");
+  add_list(app, environment, exit_code);
+  add_bind(app, environment, exit_code);
+  add_unbind(app, environment, exit_code);
+  add_info(app, environment, exit_code);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kSuccess : kUsage;
+  }
+  return exit_code;
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "report.hpp"
+
+#include <fmt/format.h>
+
+#include <ostream>
+
+namespace pollux::tool {
+
+int report(const Environment& environment, const Error& error, ExitCode code) {
+  environment.err << "pollux: " << error.what << '\n';
+  if (!error.hint.empty()) environment.err << "  to mend it: " << error.hint << '\n';
+  return code;
+}
+
+Result<std::vector<pci::Address>> parse_addresses(const std::vector<std::string>& words) {
+  constexpr std::string_view kScheme = "vfio:";
+  std::vector<pci::Address> addresses;
+  for (const std::string& word : words) {
+    std::string_view text = word;
+    if (text.starts_with(kScheme)) text.remove_prefix(kScheme.size());
+    auto address = pci::Address::parse(text);
+    if (!address) return pass_on(std::move(address));
+    addresses.push_back(*address);
+  }
+  return addresses;
+}
+
+void print_outcomes(const Environment& environment, const std::vector<pci::BindOutcome>& outcomes) {
+  for (const pci::BindOutcome& outcome : outcomes) {
+    const std::string group = outcome.iommu_group ? fmt::format(" (group {})", *outcome.iommu_group) : std::string();
+    const auto name = [](const std::string& driver) { return driver.empty() ? std::string("no driver") : driver; };
+    environment.out << outcome.address.to_string() << ": "
+                    << (outcome.changed ? name(outcome.previous_driver) + " -> " + name(outcome.driver)
+                                        : "stays with " + name(outcome.driver))
+                    << group << '\n';
+  }
+}
+
+std::string or_dash(std::string_view text) { return std::string(text.empty() ? "-" : text); }
+
+}  // namespace pollux::tool

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <memory>
+
+#include "commands.hpp"
+#include "pollux/pci/binding.hpp"
+#include "report.hpp"
+
+namespace pollux::tool {
+namespace {
+
+int run(const Environment& environment, const std::vector<std::string>& ports) {
+  const auto addresses = parse_addresses(ports);
+  if (!addresses) return report(environment, addresses.error(), kUsage);
+  pci::Binder binder(environment.paths, environment.clock, environment.network, environment.log);
+  const auto outcomes = binder.unbind(*addresses);
+  if (!outcomes) return report(environment, outcomes.error());
+  print_outcomes(environment, *outcomes);
+  return kSuccess;
+}
+
+}  // namespace
+
+void add_unbind(CLI::App& app, const Environment& environment, int& exit_code) {
+  auto ports = std::make_shared<std::vector<std::string>>();
+  CLI::App* command = app.add_subcommand("unbind", "Give ports back to the drivers that had them before `pollux bind`");
+  command->add_option("ports", *ports, "PCI addresses, such as 0000:01:00.0")->required();
+  command->callback([ports, &environment, &exit_code] { exit_code = run(environment, *ports); });
+}
+
+}  // namespace pollux::tool
