@@ -13,6 +13,8 @@ namespace {
 
 TEST(IgbNvm, ChecksumClosesTheSum) {
   std::array<std::uint16_t, nvm::kSummedWords> words{};
+  words[nvm::kChecksum] = 0xBABA;
+  EXPECT_TRUE(nvm::checksum_holds(words));
   words[0] = 0x5452;
   words[7] = 0xFFFF;
   words[62] = 0x8001;
