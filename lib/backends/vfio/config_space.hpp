@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "backends/vfio/region.hpp"
+#include "pollux/base/clock.hpp"
+#include "pollux/base/error.hpp"
+#include "pollux/device/device.hpp"
+
+namespace pollux::vfio {
+
+/// A function's PCI configuration space, reached through the device's descriptor.
+/// Does not own the descriptor. Thread rule: as the kernel's pread and pwrite, any thread.
+class ConfigSpace {
+ public:
+  ConfigSpace(const Descriptor& descriptor, std::string device, const Region& region)
+      : descriptor_(&descriptor), device_(std::move(device)), offset_(region.offset), size_(region.size) {}
+
+  /// `width` is 1, 2 or 4, `offset` a multiple of it. Errors: `invalid_argument`, `device_removed`, `io_error`.
+  [[nodiscard]] Result<std::uint32_t> read(std::uint32_t offset, unsigned width) const;
+  [[nodiscard]] Result<void> write(std::uint32_t offset, unsigned width, std::uint32_t value) const;
+
+  /// Whether nothing answers any more. The status register is asked, since VFIO remembers the ids (Linux,
+  /// drivers/vfio/pci/vfio_pci_config.c, init_pci_cap_basic_perm).
+  [[nodiscard]] bool silent() const;
+  [[nodiscard]] Result<PciIdentity> identity() const;
+  /// Memory decoding on, INTx off, bus mastering as told; read back. Error `device_fault` if a bit does not stay.
+  [[nodiscard]] Result<void> set_command(bool bus_master) const;
+  /// Wakes the function up if it sleeps. Waits for at most 100 ms.
+  [[nodiscard]] Result<void> power_up(Clock& clock) const;
+
+ private:
+  [[nodiscard]] Result<void> check_place(std::uint32_t offset, unsigned width) const;
+  [[nodiscard]] tl::unexpected<Error> failed(const char* what, std::uint32_t offset, long result) const;
+  [[nodiscard]] Result<std::optional<std::uint32_t>> find_capability(std::uint8_t id) const;
+
+  const Descriptor* descriptor_;
+  std::string device_;
+  std::uint64_t offset_;
+  std::uint64_t size_;
+};
+
+}  // namespace pollux::vfio

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backends/vfio/group.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/vfio.h>
+
+#include <array>
+#include <cerrno>
+
+#include "backends/vfio/container.hpp"
+#include "backends/vfio/preflight.hpp"
+#include "pollux/pci/iommu_group.hpp"
+
+namespace pollux::vfio {
+namespace {
+
+tl::unexpected<Error> explain_open(const std::string& path, const std::string& address, int error) {
+  switch (error) {
+    case EBUSY:
+      return fail(ErrorCode::group_in_use,
+                  fmt::format("{} cannot be opened: {} is held by another process, or by another Context of this one",
+                              address, path),
+                  "see who it is and end it: fuser -v " + path);
+    case EACCES:
+    case EPERM:
+      return fail_errno(ErrorCode::permission_denied,
+                        fmt::format("{} cannot be opened: this user may not open {}", address, path), error,
+                        fmt::format("pollux bind --user $USER {}, or run as root", address));
+    case ENOENT:
+    case ENODEV:
+    case ENXIO:
+      return fail_errno(ErrorCode::not_found, fmt::format("{} cannot be opened: {} is not there", address, path), error,
+                        fmt::format("in a container, pass {} and /dev/vfio/vfio into it; else bind anew: "
+                                    "pollux unbind {} && pollux bind {}",
+                                    path, address, address));
+    default: return fail_errno(ErrorCode::io_error, fmt::format("{} cannot be opened: {}", address, path), error);
+  }
+}
+
+tl::unexpected<Error> explain_not_viable(const Host& host, const pci::DeviceInfo& device) {
+  const std::array leaving{device.address};
+  const auto group = pci::read_group(host.paths, *device.iommu_group);
+  if (group) {
+    if (auto viable = pci::check_viable(*group, leaving); !viable) return pass_on(std::move(viable));
+  }
+  // Since Linux 5.19 somebody else's claim to the group's DMA makes it not viable, too.
+  return fail(ErrorCode::group_in_use,
+              fmt::format("{} cannot be opened: IOMMU group {} is claimed by another user of it",
+                          device.address.to_string(), *device.iommu_group),
+              "see who has one of its devices open: fuser -v /dev/vfio/* /dev/vfio/devices/*");
+}
+
+}  // namespace
+
+Result<Group> Group::open(const Host& host, const pci::DeviceInfo& device) {
+  const std::string path = group_node(host, *device.iommu_group);
+  const int opened = host.kernel->open(path, O_RDWR);
+  if (opened < 0) return explain_open(path, device.address.to_string(), -opened);
+  Group group(Descriptor(host.kernel, opened), *device.iommu_group);
+
+  vfio_group_status status{};
+  status.argsz = sizeof status;
+  if (const int result = group.descriptor_.ioctl(VFIO_GROUP_GET_STATUS, &status); result < 0) {
+    return fail_errno(ErrorCode::io_error, fmt::format("{}: the group's status cannot be read", path), -result);
+  }
+  if ((status.flags & VFIO_GROUP_FLAGS_VIABLE) == 0) return explain_not_viable(host, device);
+  return group;
+}
+
+Result<void> Group::join(const Container& container) {
+  int descriptor = container.descriptor();
+  const int result = descriptor_.ioctl(VFIO_GROUP_SET_CONTAINER, &descriptor);
+  if (result >= 0) return {};
+  const std::string what = fmt::format("IOMMU group {} cannot join the process's VFIO container", number_);
+  switch (-result) {
+    case EBUSY:
+    case EPERM:
+      return fail_errno(ErrorCode::group_in_use, what, -result,
+                        "see who has one of its devices open: fuser -v /dev/vfio/* /dev/vfio/devices/*");
+    // vfio_iommu_type1.c: an address that is mapped already is out of the new group's reach or reserved there.
+    case EINVAL:
+      return fail_errno(ErrorCode::not_supported, what + ": memory is mapped where it cannot reach", -result,
+                        "open this device before memory is allocated, or in a Context of its own");
+    default: return fail_errno(ErrorCode::io_error, what, -result, "see dmesg");
+  }
+}
+
+Result<Descriptor> Group::open_device(pci::Address address) const {
+  std::string name = address.to_string();
+  const int opened = descriptor_.ioctl(VFIO_GROUP_GET_DEVICE_FD, name.data());
+  if (opened >= 0) return Descriptor(descriptor_.shared_kernel(), opened);
+  switch (-opened) {
+    case ENODEV:
+      return fail_errno(ErrorCode::not_bound, fmt::format("{} is not in the hands of VFIO", name), -opened,
+                        "pollux bind " + name);
+    case EBUSY:
+      return fail_errno(ErrorCode::busy, fmt::format("{} is open already", name), -opened,
+                        fmt::format("see who it is and end it: fuser -v /dev/vfio/{}", number_));
+    default:
+      return fail_errno(ErrorCode::io_error, fmt::format("{} cannot be opened through VFIO", name), -opened,
+                        "see dmesg");
+  }
+}
+
+}  // namespace pollux::vfio

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+
+#include "backends/vfio/descriptor.hpp"
+#include "pollux/base/error.hpp"
+#include "pollux/pci/device_info.hpp"
+
+namespace pollux::vfio {
+
+class Container;
+
+/// An IOMMU group that this process has opened. The kernel lets it be opened once.
+class Group {
+ public:
+  /// Opens the group of `device` and checks that all of it is in VFIO's hands. Errors: `permission_denied`,
+  /// `group_in_use`, `group_not_viable`, `not_found`.
+  [[nodiscard]] static Result<Group> open(const Host& host, const pci::DeviceInfo& device);
+
+  /// Puts the group under the container's address space. Error `not_supported` where the two do not go together.
+  [[nodiscard]] Result<void> join(const Container& container);
+  /// A descriptor of one of its devices; after `join`, and after the container's `set_iommu`.
+  [[nodiscard]] Result<Descriptor> open_device(pci::Address address) const;
+  [[nodiscard]] std::uint32_t number() const noexcept { return number_; }
+
+ private:
+  Group(Descriptor descriptor, std::uint32_t number) : descriptor_(std::move(descriptor)), number_(number) {}
+
+  Descriptor descriptor_;
+  std::uint32_t number_;
+};
+
+}  // namespace pollux::vfio

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "backends/vfio/container.hpp"
+#include "backends/vfio/group.hpp"
+#include "pollux/base/error.hpp"
+
+namespace pollux {
+class ContextState;
+}
+
+namespace pollux::vfio {
+
+/// The container and the groups that a Context has open, each with the number of devices that need it.
+/// Thread rule: any thread. It takes the Context's lock inside its own, never the other way round.
+class Holdings {
+ public:
+  struct Share {
+    std::shared_ptr<Container> container;
+    Descriptor device;
+  };
+
+  /// Opens what is not open yet and counts the device in. What fails leaves everything as it was.
+  [[nodiscard]] Result<Share> acquire(ContextState& context, const Host& host, const pci::DeviceInfo& device);
+  /// For each `acquire`, after the device's descriptor was closed. The last one unmaps everything and closes all.
+  void release(ContextState& context, std::uint32_t group);
+
+ private:
+  struct OpenGroup {
+    explicit OpenGroup(Group opened) : group(std::move(opened)) {}
+    Group group;
+    std::size_t devices = 0;
+    std::shared_ptr<DmaDomain> limits;  // set where it reaches less than the groups before it
+  };
+
+  [[nodiscard]] Result<void> open_first(ContextState& context, const Host& host, const pci::DeviceInfo& device);
+  [[nodiscard]] Result<void> open_further(ContextState& context, const Host& host, const pci::DeviceInfo& device);
+  void close_group(ContextState& context, std::uint32_t number);
+
+  std::mutex mutex_;
+  std::shared_ptr<Container> container_;
+  std::map<std::uint32_t, OpenGroup> groups_;
+};
+
+}  // namespace pollux::vfio

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backends/vfio/iommu_info.hpp"
+
+#include <fmt/format.h>
+#include <linux/vfio.h>
+
+#include "backends/vfio/info_query.hpp"
+
+namespace pollux::vfio {
+namespace {
+
+std::vector<IovaRange> assumed_ranges() {
+  constexpr std::uint64_t kInterruptWindow = 0xfee0'0000;
+  constexpr std::uint64_t kInterruptWindowEnd = 0xfef0'0000;
+  constexpr std::uint64_t kLast = (std::uint64_t{1} << 39U) - 1;
+  return {{0, kInterruptWindow - 1}, {kInterruptWindowEnd, kLast}};
+}
+
+Result<std::vector<IovaRange>> parse_ranges(std::span<const std::byte> body) {
+  const auto count = number_at<std::uint32_t>(body, 0);
+  constexpr std::size_t kList = 2 * sizeof(std::uint32_t);
+  if (!count || body.size() < kList || *count > (body.size() - kList) / sizeof(vfio_iova_range)) {
+    return fail(ErrorCode::device_fault,
+                "the IOMMU's list of usable addresses is longer than what the kernel returned");
+  }
+  std::vector<IovaRange> ranges;
+  for (std::size_t i = 0; i < *count; ++i) {
+    const auto range = number_at<vfio_iova_range>(body, kList + i * sizeof(vfio_iova_range));
+    const bool ascending = ranges.empty() || range->start > ranges.back().last;
+    if (range->end < range->start || !ascending) {
+      return fail(
+          ErrorCode::device_fault,
+          fmt::format("the IOMMU's list of usable addresses has the entry {:#x} to {:#x}", range->start, range->end));
+    }
+    ranges.push_back({range->start, range->end});
+  }
+  if (ranges.empty()) return fail(ErrorCode::device_fault, "the IOMMU's list of usable addresses is empty");
+  return ranges;
+}
+
+}  // namespace
+
+Result<IommuInfo> read_iommu_info(const Descriptor& container) {
+  InfoReply reply;
+  const vfio_iommu_type1_info asked{};
+  if (const int result = query_info(container, VFIO_IOMMU_GET_INFO, std::as_bytes(std::span(&asked, 1)), reply);
+      result < 0) {
+    return fail_errno(ErrorCode::io_error, "the VFIO container does not describe its IOMMU", -result);
+  }
+  const auto fixed = reply.fixed<vfio_iommu_type1_info>();
+  IommuInfo info;
+  info.page_sizes = (fixed.flags & VFIO_IOMMU_INFO_PGSIZES) != 0 ? fixed.iova_pgsizes : 4096;
+  const std::uint32_t first = (fixed.flags & VFIO_IOMMU_INFO_CAPS) != 0 ? fixed.cap_offset : 0;
+  if (const auto left = reply.capability(first, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL)) {
+    info.mappings_left = number_at<std::uint32_t>(*left, 0);
+  }
+  const auto body = reply.capability(first, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE);
+  if (!body) {
+    info.ranges = assumed_ranges();
+    return info;
+  }
+  auto ranges = parse_ranges(*body);
+  if (!ranges) return pass_on(std::move(ranges));
+  info.ranges = std::move(*ranges);
+  return info;
+}
+
+}  // namespace pollux::vfio

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backends/vfio/vfio_device.hpp"
+
+#include <fmt/format.h>
+#include <linux/vfio.h>
+
+#include <cerrno>
+
+namespace pollux::vfio {
+
+Result<std::unique_ptr<Device>> VfioDevice::create(Clock& clock, const pci::DeviceInfo& info, OpenedDevice opened) {
+  std::unique_ptr<VfioDevice> device(new VfioDevice(info, std::move(opened)));
+  if (auto described = device->describe(); !described) return pass_on(std::move(described));
+  if (auto up = device->bring_up(clock); !up) return pass_on(std::move(up));
+  return device;
+}
+
+VfioDevice::VfioDevice(const pci::DeviceInfo& info, OpenedDevice opened)
+    : name_("vfio:" + info.address.to_string()), numa_node_(info.numa_node), opened_(std::move(opened)) {}
+
+// The rest follows by the members' order: events off, windows unmapped, descriptor closed, group and container given
+// back.
+VfioDevice::~VfioDevice() {
+  // Closing the descriptor takes bus mastering away, too, so a device that does not answer here is stopped there.
+  if (parts_ && mastering_) static_cast<void>(parts_->config.set_command(false));
+}
+
+Result<void> VfioDevice::describe() {
+  vfio_device_info info{};
+  info.argsz = sizeof info;
+  if (const int result = opened_.descriptor.ioctl(VFIO_DEVICE_GET_INFO, &info); result < 0) {
+    return fail_errno(ErrorCode::io_error, name_ + ": VFIO does not describe the device", -result);
+  }
+  if ((info.flags & VFIO_DEVICE_FLAGS_PCI) == 0 || info.num_regions <= VFIO_PCI_CONFIG_REGION_INDEX) {
+    return fail(ErrorCode::not_supported, name_ + ": VFIO does not show it as a PCI device");
+  }
+  resettable_ = (info.flags & VFIO_DEVICE_FLAGS_RESET) != 0;
+
+  auto config = read_region(opened_.descriptor, name_, VFIO_PCI_CONFIG_REGION_INDEX);
+  if (!config) return pass_on(std::move(config));
+  auto vectors = Interrupts::probe(opened_.descriptor, name_, VFIO_PCI_MSIX_IRQ_INDEX);
+  if (!vectors) return pass_on(std::move(vectors));
+  auto error = Interrupts::probe(opened_.descriptor, name_, VFIO_PCI_ERR_IRQ_INDEX);
+  if (!error) return pass_on(std::move(error));
+  auto removal = Interrupts::probe(opened_.descriptor, name_, VFIO_PCI_REQ_IRQ_INDEX);
+  if (!removal) return pass_on(std::move(removal));
+  parts_.emplace(Parts{ConfigSpace(opened_.descriptor, name_, *config),
+                       {},
+                       std::move(*removal),
+                       std::move(*error),
+                       std::move(*vectors)});
+  return {};
+}
+
+Result<void> VfioDevice::bring_up(Clock& clock) {
+  if (parts_->config.silent()) {
+    return fail(ErrorCode::device_removed, name_ + " does not answer", "look whether it is still there: lspci");
+  }
+  if (auto powered = parts_->config.power_up(clock); !powered) return powered;
+  auto identity = parts_->config.identity();
+  if (!identity) return pass_on(std::move(identity));
+  identity_ = *identity;
+  if (auto set = parts_->config.set_command(false); !set) return set;
+  for (Interrupts* event : {&parts_->error, &parts_->removal}) {
+    if (auto armed = event->enable(event->available() != 0 ? 1 : 0); !armed) return armed;
+  }
+  return {};
+}
+
+Result<std::uint32_t> VfioDevice::read_config(std::uint32_t offset, unsigned width) {
+  return parts_->config.read(offset, width);
+}
+
+Result<void> VfioDevice::write_config(std::uint32_t offset, unsigned width, std::uint32_t value) {
+  return parts_->config.write(offset, width, value);
+}
+
+Result<Bar> VfioDevice::bar(unsigned index) {
+  if (index >= parts_->bars.size()) {
+    return fail(ErrorCode::invalid_argument, fmt::format("{} has no BAR {}: they count from 0 to 5", name_, index));
+  }
+  auto& window = parts_->bars[index];
+  if (!window) {
+    auto region = read_region(opened_.descriptor, name_, index);
+    if (!region) return pass_on(std::move(region));
+    if (region->size == 0) return fail(ErrorCode::not_found, fmt::format("{} has no BAR {}", name_, index));
+    auto mapped = BarWindow::map(opened_.descriptor, name_, *region);
+    if (!mapped) return pass_on(std::move(mapped));
+    window.emplace(std::move(*mapped));
+  }
+  return window->bar();
+}
+
+Result<void> VfioDevice::set_bus_master(bool enabled) {
+  mastering_ = mastering_ || enabled;
+  auto set = parts_->config.set_command(enabled);
+  if (set) mastering_ = enabled;
+  return set;
+}
+
+Result<void> VfioDevice::reset() {
+  if (!resettable_) return fail(ErrorCode::not_supported, name_ + " cannot be reset as a function");
+  const int result = opened_.descriptor.ioctl(VFIO_DEVICE_RESET, static_cast<void*>(nullptr));
+  if (result == -ENODEV) return fail_errno(ErrorCode::device_removed, name_ + " cannot be reset", ENODEV);
+  if (result < 0) return fail_errno(ErrorCode::io_error, name_ + " cannot be reset", -result, "see dmesg");
+  return set_bus_master(mastering_);
+}
+
+Result<std::span<const int>> VfioDevice::enable_interrupts(unsigned count) {
+  if (auto enabled = parts_->vectors.enable(count); !enabled) return pass_on(std::move(enabled));
+  return parts_->vectors.events();
+}
+
+bool VfioDevice::removed() const {
+  if (removed_.load(std::memory_order_relaxed)) return true;
+  const int request = removal_event();
+  const bool asked_back = request >= 0 && opened_.descriptor.kernel().readable(request) > 0;
+  if (!asked_back && !parts_->config.silent()) return false;
+  removed_.store(true, std::memory_order_relaxed);
+  return true;
+}
+
+}  // namespace pollux::vfio

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "backends/vfio/bar_window.hpp"
+#include "backends/vfio/config_space.hpp"
+#include "backends/vfio/device_access.hpp"
+#include "backends/vfio/interrupts.hpp"
+#include "pollux/base/clock.hpp"
+#include "pollux/device/device.hpp"
+#include "pollux/pci/device_info.hpp"
+
+namespace pollux::vfio {
+
+/// A PCI device behind a VFIO descriptor, whoever opened that.
+class VfioDevice final : public Device {
+ public:
+  /// Takes the descriptor over and brings the function into a known state: powered, decoding memory, not mastering the
+  /// bus, INTx masked, error and removal-request events armed where there are any. Errors: `device_removed`,
+  /// `not_supported`, `device_fault`, `io_error`, `timeout`.
+  [[nodiscard]] static Result<std::unique_ptr<Device>> create(Clock& clock, const pci::DeviceInfo& info,
+                                                              OpenedDevice opened);
+  ~VfioDevice() override;
+
+  const std::string& name() const override { return name_; }
+  PciIdentity identity() const override { return identity_; }
+  int numa_node() const override { return numa_node_; }
+  Result<std::uint32_t> read_config(std::uint32_t offset, unsigned width) override;
+  Result<void> write_config(std::uint32_t offset, unsigned width, std::uint32_t value) override;
+  Result<Bar> bar(unsigned index) override;
+  Result<void> set_bus_master(bool enabled) override;
+  Result<void> reset() override;
+  DmaDomain& dma_domain() override { return opened_.access->dma_domain(); }
+  unsigned interrupt_vectors() const override { return parts_->vectors.available(); }
+  Result<std::span<const int>> enable_interrupts(unsigned count) override;
+  int error_event() const override { return parts_->error.event(); }
+  int removal_event() const override { return parts_->removal.event(); }
+  /// Also true once the host has asked for the device back: either way it has to be let go.
+  bool removed() const override;
+
+ private:
+  // What refers to the descriptor, so it is made after and goes before it; the last goes first.
+  struct Parts {
+    ConfigSpace config;
+    std::array<std::optional<BarWindow>, 6> bars;
+    Interrupts removal;
+    Interrupts error;
+    Interrupts vectors;
+  };
+
+  VfioDevice(const pci::DeviceInfo& info, OpenedDevice opened);
+  [[nodiscard]] Result<void> describe();
+  [[nodiscard]] Result<void> bring_up(Clock& clock);
+
+  std::string name_;
+  int numa_node_;
+  PciIdentity identity_;
+  bool resettable_ = false;
+  bool mastering_ = false;
+  mutable std::atomic<bool> removed_{false};
+  OpenedDevice opened_;
+  std::optional<Parts> parts_;
+};
+
+}  // namespace pollux::vfio
