@@ -34,6 +34,11 @@ bool give_back(Mbuf& mbuf, Site site) noexcept {
   return true;
 }
 
+bool is_out(Mbuf& mbuf, const ContextState* context) noexcept {
+  return &MbufAccess::pool(mbuf).context() == context &&
+         MbufAccess::custody(mbuf).load(std::memory_order_relaxed) == MbufAccess::kTaken;
+}
+
 bool may_send(Mbuf* mbuf, const ContextState& context) noexcept {
   if (mbuf == nullptr) {
     context.report({MisuseKind::null_mbuf, "a null mbuf was handed to tx_burst"});

@@ -73,9 +73,12 @@ class Doorbell {
     if (mapped_ != nullptr) [[likely]] return io::write32_ordered(mapped_, value);
     remote_->write32(offset_, value);
   }
+  /// The same for a caller that knows the register to be mapped.
+  void ring_mapped(std::uint32_t value) const noexcept { io::write32_ordered(mapped_, value); }
   void flush() const noexcept {
     if (remote_ != nullptr) [[unlikely]] remote_->flush();
   }
+  [[nodiscard]] bool is_remote() const noexcept { return remote_ != nullptr; }
 
  private:
   volatile std::uint32_t* mapped_ = nullptr;

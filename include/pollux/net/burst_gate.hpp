@@ -19,7 +19,7 @@ void barrier_on_all_threads(Clock& clock);
 template <class Function>
 class BurstGate {
  public:
-  explicit BurstGate(Function* idle) noexcept : function_(idle), idle_(idle) {}
+  explicit BurstGate(Function* idle) noexcept : function_(idle) {}
 
   template <class... Arguments>
   [[nodiscard]] std::uint32_t call(Arguments&&... arguments) noexcept {
@@ -34,21 +34,18 @@ class BurstGate {
   /// From now on bursts go to `function`.
   void open(Function* function) noexcept { function_.store(function, std::memory_order_release); }
 
-  /// From now on bursts go to the idle function; returns when none is inside the earlier one. Error timeout if a poller does
-  /// not come out of its burst (it was preempted for that long, or hangs): the gate stays closed, call again.
-  [[nodiscard]] Result<void> close(Clock& clock, Duration limit) {
-    function_.store(idle_, std::memory_order_release);
+  /// From now on bursts go to `idle`; returns when none is inside the earlier function. Error timeout if a poller does not
+  /// come out of its burst (it was preempted for that long, or hangs): the gate stays closed, call again.
+  [[nodiscard]] Result<void> close(Function* idle, Clock& clock, Duration limit) {
+    function_.store(idle, std::memory_order_release);
     barrier_on_all_threads(clock);
     return wait_until(clock, "the polling thread's leaving its burst", limit,
                       [this] { return polling_.load(std::memory_order_acquire) == 0; });
   }
 
-  [[nodiscard]] bool is_open() const noexcept { return function_.load(std::memory_order_relaxed) != idle_; }
-
  private:
   std::atomic<Function*> function_;
   std::atomic<std::uint32_t> polling_{0};
-  Function* idle_;
 };
 
 }  // namespace pollux

@@ -29,7 +29,9 @@ class RxQueue {
     Mbuf** const out = burst.mbufs_ + burst.size_;
     const std::uint32_t count = gate_.call(*this, out, std::min(limit, Capacity - burst.size_));
 #if POLLUX_CHECKED
-    for (std::uint32_t i = 0; i < count; ++i) MbufAccess::stamp(*out[i], site);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      for (Mbuf* segment = out[i]; segment != nullptr; segment = segment->next()) MbufAccess::stamp(*segment, site);
+    }
 #endif
     burst.size_ += count;
     return count;

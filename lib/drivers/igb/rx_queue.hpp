@@ -3,14 +3,12 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "hw/igb/descriptors.hpp"
 #include "mem/mempool_core.hpp"
 #include "pollux/device/bar.hpp"
 #include "pollux/net/rx_queue.hpp"
-#include "pollux/net/stats.hpp"
 
 namespace pollux::igb {
 
@@ -21,43 +19,75 @@ struct RxQueueSetup {
   std::uint32_t buffer_bytes = 0;       ///< what SRRCTL.BSIZEPACKET lets the card write into one buffer
   Doorbell tail;
   std::shared_ptr<MempoolCore> pool;
-  std::shared_ptr<MempoolCacheCore> cache;
+  std::shared_ptr<MempoolCacheCore> cache;  ///< of `pool`
   std::uint16_t port = 0;
 };
 
 /// Frames that a receive queue threw away, by reason. Written by the polling thread, read by any.
 struct RxDrops {
-  std::uint64_t bad_length = 0;    ///< a write-back longer than its buffer, or done without any length for long
-  std::uint64_t error = 0;         ///< the card marked the frame bad
-  std::uint64_t pool_empty = 0;    ///< no mbuf to put in its place: its buffer went straight back to the card
+  std::uint64_t bad_length = 0;  ///< a write-back longer than its buffer, or done without any length for long
+  std::uint64_t error = 0;       ///< the card marked the frame bad
+  std::uint64_t pool_empty = 0;  ///< no mbuf to put in its place: its buffer went straight back to the card
   std::uint64_t too_many_segments = 0;
-  std::uint64_t stopped = 0;       ///< arrived, but the port was stopped before anyone polled
+  std::uint64_t stopped = 0;  ///< arrived, but the port was stopped before anyone polled
 };
 
-/// The receive half of the hot path; rx_burst.cpp holds the burst functions. The first line is what a burst touches.
+/// The receive half of the hot path; rx_burst.cpp holds the burst functions, rx_careful.cpp what is not plain.
+///
+/// Every slot always has a buffer: a received one is replaced at once, and a frame for which the pool has no replacement is
+/// dropped and its buffer armed again. So the ring never runs dry by a dry pool, and traffic resumes by itself.
 class alignas(64) RxQueue final : public pollux::RxQueue {
  public:
   RxQueue() = default;
 
   /// Control path, in this order. All but `close` need the gate closed.
-  [[nodiscard]] Result<void> setup(RxQueueSetup setup);
+  void setup(RxQueueSetup setup);
   /// Puts a buffer behind every slot and writes all descriptors. Error no_memory, with nothing taken: the pool is too small.
   [[nodiscard]] Result<void> fill();
   /// What RDT is to be once the queue is enabled: all slots but one armed.
-  [[nodiscard]] std::uint32_t first_tail() const noexcept;
+  [[nodiscard]] std::uint32_t first_tail() const noexcept { return mask_; }
   void open() noexcept;
+  /// Error timeout: see BurstGate::close.
   [[nodiscard]] Result<void> close(Clock& clock, Duration limit);
-  /// Takes every buffer back. Only when the card does no DMA any more; counts finished frames nobody polled.
+  /// Takes every buffer back. Only when the card does no DMA any more; counts finished frames that nobody polled.
   void drain() noexcept;
 
   [[nodiscard]] Result<void> use_cache(const MempoolCache& cache) override;
+  /// Frames handed out. From any thread.
   [[nodiscard]] std::uint64_t packets() const noexcept;
   [[nodiscard]] RxDrops drops() const noexcept;
 
  private:
   friend struct RxHotPath;
-  // Filled in with the hot path.
-  std::vector<Mbuf*> slots_;
+
+  /// How a frame in several buffers stands.
+  enum class Chain : std::uint8_t { none, growing, discarding };
+
+  // First line, behind the base's gate: all that an empty poll reads.
+  std::uint32_t next_ = 0;  // slot that the card fills next
+  std::uint32_t mask_ = 0;  // slots - 1
+  hw::igb::Descriptor* ring_ = nullptr;
+  Mbuf** slots_ = nullptr;  // the mbuf behind each descriptor, and kLookAhead more to prefetch from
+  MempoolCacheCore* cache_ = nullptr;
+
+  // Second line: what a burst with frames needs.
+  alignas(64) std::uint64_t wanted_ = 0;  // status of a plain frame; nothing equals it while a chain grows
+  std::uint64_t max_length_ = 0;          // bytes the card may write into a buffer
+  std::uint64_t fresh_word_ = 0;          // Mbuf's word for a frame of this port, but for its length
+  std::uint64_t iova_delta_ = 0;          // from an mbuf's address to its frame's IOVA
+  std::uint64_t packets_ = 0;
+  std::uint32_t group_mask_ = 0;          // slots - 1 between two doorbells
+  Doorbell tail_;
+
+  // Cold.
+  alignas(64) RxDrops drops_;
+  Mbuf* chain_head_ = nullptr;
+  Mbuf* chain_tail_ = nullptr;
+  Chain chain_ = Chain::none;
+  std::uint32_t empty_write_backs_ = 0;  // polls in a row that found done without length
+  std::shared_ptr<MempoolCore> pool_;
+  std::shared_ptr<MempoolCacheCore> cache_owner_;
+  std::vector<Mbuf*> slot_memory_;
 };
 
 }  // namespace pollux::igb

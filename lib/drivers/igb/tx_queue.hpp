@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <vector>
 
 #include "hw/igb/descriptors.hpp"
 #include "mem/mempool_core.hpp"
+#include "pollux/base/ring_index.hpp"
 #include "pollux/device/bar.hpp"
 #include "pollux/net/tx_queue.hpp"
 
@@ -18,8 +20,8 @@ struct TxQueueSetup {
   std::uint32_t size = 0;               ///< a power of two, 8 to 4,096
   std::uint32_t max_frame = 0;          ///< bytes without FCS
   Doorbell tail;
-  std::shared_ptr<MempoolCacheCore> cache;  ///< null: everything goes back to its pool's shared list
-  const ContextState* context = nullptr;    ///< whose mbufs may be sent
+  std::shared_ptr<MempoolCacheCore> cache;    ///< null: every buffer goes back to its pool's shared list
+  std::shared_ptr<const ContextState> context;  ///< whose mbufs may be sent
 };
 
 /// Frames that a transmit queue took and threw away, by reason. Written by the sending thread, read by any.
@@ -27,35 +29,84 @@ struct TxDrops {
   std::uint64_t too_short = 0;
   std::uint64_t too_long = 0;
   std::uint64_t too_many_segments = 0;
-  std::uint64_t bad_segment = 0;      ///< an empty segment, or data outside its buffer
-  std::uint64_t unreachable = 0;      ///< memory that the card cannot read, or of another Context
+  std::uint64_t bad_segment = 0;  ///< an empty segment, or data outside its buffer
+  std::uint64_t unreachable = 0;  ///< memory that the card cannot read, or an mbuf of another Context
   std::uint64_t unsupported_offload = 0;
-  std::uint64_t stopped = 0;          ///< taken, but the port was stopped before the card was done
+  std::uint64_t stopped = 0;  ///< taken, but the port was stopped before the card was done
+
+  [[nodiscard]] std::uint64_t refused() const noexcept {
+    return too_short + too_long + too_many_segments + bad_segment + unreachable + unsupported_offload;
+  }
 };
 
-/// The transmit half of the hot path; tx_burst.cpp holds the burst functions. The first line is what a burst touches.
+/// The transmit half of the hot path; tx_burst.cpp holds the burst functions, tx_careful.cpp what is not plain.
+///
+/// The ring is cut into groups of slots. The card reports only the last slot of a group, and the last one of a burst, as
+/// done; a group that is done goes back at once, and one of plain frames without a look at any mbuf.
 class alignas(64) TxQueue final : public pollux::TxQueue {
  public:
+  /// The shortest frame, without FCS: the card pads to 60 bytes by itself, but not below 17 (Linux igb pads those:
+  /// igb_main.c, igb_xmit_frame).
+  static constexpr std::uint32_t kMinFrame = 17;
+  /// Mbufs a frame: enough for 9.5 KiB in pieces of 300 bytes.
+  static constexpr std::uint32_t kMaxSegments = 32;
+
   TxQueue() = default;
 
   /// Control path, in this order. All but `close` need the gate closed.
-  [[nodiscard]] Result<void> setup(TxQueueSetup setup);
+  void setup(TxQueueSetup setup);
   /// Empties the ring; TDT and TDH are 0 from then on.
   void clear() noexcept;
   void open() noexcept;
+  /// Error timeout: see BurstGate::close.
   [[nodiscard]] Result<void> close(Clock& clock, Duration limit);
+  /// Takes back what the card is done with; returns the slots that are still out. With the gate closed.
+  [[nodiscard]] std::uint32_t settle() noexcept;
   /// Takes every buffer back. Only when the card does no DMA any more; counts frames it had not finished.
   void drain() noexcept;
 
   [[nodiscard]] Result<void> use_cache(const MempoolCache& cache) override;
   [[nodiscard]] std::uint32_t in_flight() const noexcept override;
+  /// Frames taken, refused ones included. From any thread.
   [[nodiscard]] std::uint64_t packets() const noexcept;
   [[nodiscard]] TxDrops drops() const noexcept;
 
  private:
   friend struct TxHotPath;
-  // Filled in with the hot path.
-  std::vector<Mbuf*> slots_;
+
+  static constexpr std::uint32_t kMaxGroups = 4096 / 32;
+
+  void watch_for(MempoolCacheCore* cache) noexcept;
+
+  // First line, behind the base's gate.
+  RingIndex next_;           // first slot that is free to write
+  RingIndex clean_;          // first slot whose buffer has not come back
+  std::uint32_t mask_ = 0;   // slots - 1
+  std::uint32_t span_ = 0;   // longest plain frame less the shortest
+  hw::igb::Descriptor* ring_ = nullptr;
+  const std::uint64_t* done_ = nullptr;  // the word that says the oldest group is done
+
+  // Second line.
+  alignas(64) Mbuf** slots_ = nullptr;
+  std::uint64_t command_ = 0;       // descriptor of a frame of kMinFrame bytes, but for its address
+  std::uint32_t shortest_ = 0;      // length, pool and `special` of the shortest plain frame, as in Mbuf's word
+  std::uint32_t group_mask_ = 0;    // slots in a group - 1
+  std::uint32_t group_shift_ = 0;
+  MempoolCacheCore* cache_ = nullptr;
+  std::uint64_t packets_ = 0;
+  Doorbell tail_;
+
+  // By group: the slot that is reported done (the last, but for a long frame that runs on into the next group), and
+  // whether its buffers must be looked at one by one.
+  alignas(64) std::array<std::uint32_t, kMaxGroups> report_slot_{};
+  std::array<bool, kMaxGroups> mixed_{};
+
+  // Cold.
+  TxDrops drops_;
+  std::uint32_t max_frame_ = 0;
+  std::shared_ptr<MempoolCacheCore> cache_owner_;
+  std::shared_ptr<const ContextState> context_;
+  std::vector<Mbuf*> slot_memory_;
 };
 
 }  // namespace pollux::igb

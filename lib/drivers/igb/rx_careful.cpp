@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "base/compiler.hpp"
+#include "drivers/igb/rx_hot_path.hpp"
+#include "pollux/base/io.hpp"
+
+namespace pollux::igb {
+
+namespace rx = hw::igb::rx;
+
+namespace {
+
+// Where buffers of a frame in the making are said to have been taken, in checked builds.
+constexpr Site kRing{"igb receive ring", 0};
+
+}  // namespace
+
+void RxHotPath::arm(RxQueue& queue, std::uint32_t slot) noexcept {
+  queue.ring_[slot] = rx::armed(MbufAccess::iova(*queue.slots_[slot]) + queue.pool_->data_offset());
+}
+
+// Puts a fresh buffer behind `slot` and arms it; false if there is none.
+bool RxHotPath::replace(RxQueue& queue, std::uint32_t slot) noexcept {
+  MempoolCacheCore& cache = *queue.cache_;
+  if (cache.count == 0) cache.refill(1);
+  if (cache.count == 0) {
+    cache.count_failure();
+    return false;
+  }
+  queue.slots_[slot] = cache.mbufs[cache.count - 1];
+  cache.set_count(cache.count - 1);
+  arm(queue, slot);
+  return true;
+}
+
+// Throws a frame away under `counter`, with what of it is there already, and arms its slot again with the same buffer.
+RxHotPath::Fate RxHotPath::reject(RxQueue& queue, std::uint64_t& counter, std::uint64_t status) noexcept {
+  bump(counter, std::uint64_t{1});
+  if (queue.chain_head_ != nullptr) queue.cache_->free(*queue.chain_head_);
+  queue.chain_head_ = nullptr;
+  arm(queue, queue.next_);
+  // Whatever the card says of the rest of the frame is thrown away without counting it a second time.
+  const bool more = (status & rx::kEndOfPacket) == 0;
+  queue.chain_ = more ? RxQueue::Chain::discarding : RxQueue::Chain::none;
+  queue.wanted_ = more ? kNeverPlain : kPlain;
+  return Fate::consumed;
+}
+
+// Hangs a buffer that is out of its slot behind the frame so far.
+RxHotPath::Fate RxHotPath::extend_chain(RxQueue& queue, Mbuf& segment, std::uint64_t low, std::uint64_t status,
+                                        Mbuf*& out) noexcept {
+  const bool last = (status & rx::kEndOfPacket) != 0;
+  if (queue.chain_head_ == nullptr) {
+    if (last) {
+      out = &segment;
+      return Fate::frame;
+    }
+    queue.chain_head_ = &segment;
+    MbufAccess::packet_length(segment) = 0;
+    MbufAccess::segment_count(segment) = 0;
+  } else {
+    MbufAccess::next(*queue.chain_tail_) = &segment;
+  }
+  MbufAccess::special(segment) = MbufAccess::kMultiSegment;
+  MbufAccess::next(segment) = nullptr;
+  queue.chain_tail_ = &segment;
+  Mbuf& head = *queue.chain_head_;
+  ++MbufAccess::segment_count(head);
+  MbufAccess::packet_length(head) += segment.length();
+  queue.chain_ = last ? RxQueue::Chain::none : RxQueue::Chain::growing;
+  queue.wanted_ = last ? kPlain : kNeverPlain;
+  if (!last) return Fate::consumed;
+  // The verdict on a frame is in its last descriptor.
+  MbufAccess::rx_low(head) = low;
+  MbufAccess::rx_high(head) = status;
+  out = &head;
+  queue.chain_head_ = nullptr;
+  return Fate::frame;
+}
+
+RxHotPath::Fate RxHotPath::take_carefully(RxQueue& queue, Mbuf*& out) noexcept {
+  const std::uint32_t slot = queue.next_;
+  const std::uint64_t status = io::load_acquire(queue.ring_[slot].hi);
+  if (!rx::done(status)) return Fate::not_done;
+  const std::uint64_t low = __atomic_load_n(&queue.ring_[slot].lo, __ATOMIC_RELAXED);
+  const std::uint32_t length = rx::length(status);
+  if (length == 0 && ++queue.empty_write_backs_ < kPatience) return Fate::not_done;
+  queue.empty_write_backs_ = 0;
+
+  if (queue.chain_ == RxQueue::Chain::discarding) {
+    std::uint64_t counted_already = 0;
+    return reject(queue, counted_already, status);
+  }
+  if (length == 0 || length > queue.max_length_) return reject(queue, queue.drops_.bad_length, status);
+  if ((status & rx::kDataError) != 0) return reject(queue, queue.drops_.error, status);
+  if (queue.chain_head_ != nullptr && MbufAccess::segment_count(*queue.chain_head_) == kMaxSegments) {
+    return reject(queue, queue.drops_.too_many_segments, status);
+  }
+  Mbuf& segment = *queue.slots_[slot];
+  if (!replace(queue, slot)) return reject(queue, queue.drops_.pool_empty, status);
+  MbufAccess::rx_low(segment) = low;
+  MbufAccess::rx_high(segment) = status;
+  MbufAccess::set_word(segment, length | queue.fresh_word_);
+  MbufAccess::stamp(segment, kRing);
+  return extend_chain(queue, segment, low, status, out);
+}
+
+POLLUX_COLD std::uint32_t RxHotPath::careful(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
+  std::uint32_t taken = 0;
+  // A card that goes on for ever must not keep the caller: at most once round the ring.
+  for (std::uint32_t slots = 0; slots <= queue.mask_ && taken < limit; ++slots) {
+    const Fate fate = take_carefully(queue, out[taken]);
+    if (fate == Fate::not_done) break;
+    if (fate == Fate::frame) ++taken;
+    if (queue.tail_.is_remote()) {
+      advance<true>(queue, 1);
+    } else {
+      advance<false>(queue, 1);
+    }
+  }
+  bump(queue.packets_, std::uint64_t{taken});
+  return taken;
+}
+
+}  // namespace pollux::igb

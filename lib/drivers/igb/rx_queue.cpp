@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/igb/rx_queue.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/compiler.hpp"
+#include "drivers/igb/rx_hot_path.hpp"
+
+namespace pollux::igb {
+
+namespace rx = hw::igb::rx;
+
+void RxQueue::setup(RxQueueSetup setup) {
+  ring_ = setup.ring;
+  mask_ = setup.size - 1;
+  max_length_ = setup.buffer_bytes;
+  group_mask_ = std::min(32U, setup.size / 4) - 1;
+  tail_ = setup.tail;
+  pool_ = std::move(setup.pool);
+  cache_owner_ = std::move(setup.cache);
+  cache_ = cache_owner_.get();
+  fresh_word_ = pool_->empty_word(RxFormat::intel_advanced, setup.port);
+  iova_delta_ = pool_->iova_delta() + Mbuf::kHeaderSize + pool_->data_offset();
+  slot_memory_.assign(setup.size + RxHotPath::kLookAhead, nullptr);
+  slots_ = slot_memory_.data();
+}
+
+Result<void> RxQueue::fill() {
+  const std::uint32_t slots = mask_ + 1;
+  std::vector<Mbuf*> fresh(slots);
+  const std::uint32_t from_cache = std::min(cache_->count, slots);
+  const std::uint32_t from_pool = pool_->take({fresh.data(), slots - from_cache});
+  if (from_cache + from_pool < slots) {
+    pool_->put({fresh.data(), from_pool});
+    pool_->count_failure();
+    return fail(ErrorCode::no_memory,
+                fmt::format("mempool {} has {} mbufs left and a receive ring needs {}", pool_->options().name,
+                            from_cache + from_pool, slots),
+                "make the pool larger (count) or the rings smaller (rx_ring)");
+  }
+  std::copy_n(cache_->mbufs.data() + cache_->count - from_cache, from_cache, fresh.data() + from_pool);
+  cache_->set_count(cache_->count - from_cache);
+  std::copy(fresh.begin(), fresh.end(), slot_memory_.begin());
+  // What prefetching finds behind the last slot.
+  std::fill(slot_memory_.begin() + slots, slot_memory_.end(), fresh.front());
+  next_ = 0;
+  wanted_ = RxHotPath::kPlain;
+  chain_ = Chain::none;
+  empty_write_backs_ = 0;
+  for (std::uint32_t slot = 0; slot < slots; ++slot) RxHotPath::arm(*this, slot);
+  return {};
+}
+
+void RxQueue::open() noexcept {
+  const bool one_delta = pool_->has_one_segment();
+  if (tail_.is_remote()) {
+    gate_.open(one_delta ? &RxHotPath::burst<true, true> : &RxHotPath::burst<true, false>);
+  } else {
+    gate_.open(one_delta ? &RxHotPath::burst<false, true> : &RxHotPath::burst<false, false>);
+  }
+}
+
+Result<void> RxQueue::close(Clock& clock, Duration limit) { return gate_.close(&idle, clock, limit); }
+
+void RxQueue::drain() noexcept {
+  if (slots_ == nullptr || slots_[0] == nullptr) return;
+  const std::uint32_t slots = mask_ + 1;
+  for (std::uint32_t i = 0; i < slots; ++i) {
+    const std::uint64_t status = ring_[(next_ + i) & mask_].hi;
+    if (!rx::done(status)) break;
+    if ((status & rx::kEndOfPacket) != 0) bump(drops_.stopped, std::uint64_t{1});
+  }
+  if (chain_head_ != nullptr) cache_->free(*std::exchange(chain_head_, nullptr));
+  pool_->put({slots_, slots});
+  std::fill(slot_memory_.begin(), slot_memory_.end(), nullptr);
+}
+
+Result<void> RxQueue::use_cache(const MempoolCache& cache) {
+  if (pool_ == nullptr || &cache.core()->pool() != pool_.get()) {
+    return fail(ErrorCode::invalid_argument, "the cache is not of the receive queue's mempool",
+                "make the cache from the pool that was given as PortConfig::rx_pool");
+  }
+  cache_owner_ = cache.core();
+  cache_ = cache_owner_.get();
+  return {};
+}
+
+std::uint64_t RxQueue::packets() const noexcept { return read_counter(packets_); }
+
+RxDrops RxQueue::drops() const noexcept {
+  return {.bad_length = read_counter(drops_.bad_length),
+          .error = read_counter(drops_.error),
+          .pool_empty = read_counter(drops_.pool_empty),
+          .too_many_segments = read_counter(drops_.too_many_segments),
+          .stopped = read_counter(drops_.stopped)};
+}
+
+}  // namespace pollux::igb

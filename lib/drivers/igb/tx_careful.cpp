@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "base/compiler.hpp"
+#include "drivers/igb/tx_hot_path.hpp"
+#include "mem/context_state.hpp"
+#include "mem/custody.hpp"
+#include "pollux/base/io.hpp"
+
+namespace pollux::igb {
+
+namespace tx = hw::igb::tx;
+
+namespace {
+
+// Whether the card can read the segment: mapped for it, and inside its buffer.
+bool is_reachable(const Mbuf& segment, const ContextState* context) noexcept {
+  return &MbufAccess::pool(segment).context() == context && segment.data_iova() < DmaMemory::kNoIova - segment.capacity();
+}
+
+bool is_sound(Mbuf& segment) noexcept {
+  return segment.length() != 0 && MbufAccess::data_offset(segment) + segment.length() <= segment.capacity();
+}
+
+}  // namespace
+
+// The counter under which a frame has to be refused; nullptr if it can be sent.
+std::uint64_t* TxHotPath::verdict(TxQueue& queue, Mbuf& frame) noexcept {
+  TxDrops& drops = queue.drops_;
+  if ((MbufAccess::special(frame) & MbufAccess::kOffload) != 0) return &drops.unsupported_offload;
+  const std::uint32_t most = std::min(TxQueue::kMaxSegments, queue.mask_);
+  std::uint32_t segments = 0;
+  std::uint64_t bytes = 0;
+  for (Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
+    if (++segments > most) return &drops.too_many_segments;
+    if (!is_reachable(*segment, queue.context_.get())) return &drops.unreachable;
+    if (segment->length() != 0 && !is_sound(*segment)) return &drops.bad_segment;
+    bytes += segment->length();
+  }
+  if (bytes < TxQueue::kMinFrame) return &drops.too_short;
+  if (bytes > queue.max_frame_) return &drops.too_long;
+  for (Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
+    if (!is_sound(*segment)) return &drops.bad_segment;
+  }
+  return nullptr;
+}
+
+TxHotPath::Fate TxHotPath::refuse(TxQueue& queue, Mbuf& frame, std::uint64_t& counter) noexcept {
+  bump(counter, std::uint64_t{1});
+  if (queue.cache_ != nullptr) {
+    queue.cache_->free(frame);
+  } else {
+    MbufDeleter{}(&frame);
+  }
+  return Fate::refused;
+}
+
+// The groups that end inside a frame's slots are done when the frame is: the card reports whole frames only.
+void TxHotPath::move_reports(TxQueue& queue, RingIndex first, RingIndex end) noexcept {
+  const std::uint32_t last = (end - 1).slot(queue.mask_);
+  for (RingIndex slot = first; slot != end; ++slot) {
+    const std::uint32_t group = slot.slot(queue.mask_) >> queue.group_shift_;
+    queue.mixed_[group] = true;
+    if ((slot.value() & queue.group_mask_) == queue.group_mask_) queue.report_slot_[group] = last;
+  }
+  watch_oldest(queue);
+}
+
+POLLUX_COLD TxHotPath::Fate TxHotPath::send_carefully(TxQueue& queue, Mbuf* frame, RingIndex& next) noexcept {
+  if constexpr (custody::kTraced) {
+    if (!custody::may_send(frame, *queue.context_)) {
+      // Nobody's to give back, but for a foreign one: its own pool takes that.
+      if (frame != nullptr && &MbufAccess::pool(*frame).context() != queue.context_.get()) {
+        return refuse(queue, *frame, queue.drops_.unreachable);
+      }
+      bump(queue.drops_.unreachable, std::uint64_t{1});
+      return Fate::refused;
+    }
+  }
+  if (std::uint64_t* const counter = verdict(queue, *frame)) return refuse(queue, *frame, *counter);
+  if (frame->segments() > free_slots(queue, next)) return Fate::no_room;
+  const std::uint32_t bytes = frame->packet_length();
+  const RingIndex first = next;
+  for (Mbuf* segment = frame; segment != nullptr; segment = segment->next()) {
+    const bool last = segment->next() == nullptr;
+    const std::uint32_t slot = next.slot(queue.mask_);
+    queue.ring_[slot] =
+        tx::data(segment->data_iova(), segment->length(), bytes, last ? tx::kEndOfPacket | tx::kReportStatus : 0);
+    queue.slots_[slot] = segment;
+    ++next;
+  }
+  move_reports(queue, first, next);
+  return Fate::queued;
+}
+
+void TxHotPath::free_each(TxQueue& queue, RingIndex first, std::uint32_t count) noexcept {
+  for (std::uint32_t i = 0; i < count; ++i) {
+    Mbuf& segment = *queue.slots_[(first + i).slot(queue.mask_)];
+    if (custody::kTraced && !custody::give_back(segment)) continue;
+    if (queue.cache_ != nullptr) {
+      queue.cache_->free_segment(segment);
+    } else {
+      free_segment_shared(segment);
+    }
+  }
+}
+
+void TxHotPath::reset_group(TxQueue& queue, std::uint32_t group) noexcept {
+  queue.mixed_[group] = false;
+  queue.report_slot_[group] = (group << queue.group_shift_) + queue.group_mask_;
+}
+
+void TxHotPath::watch_oldest(TxQueue& queue) noexcept {
+  const std::uint32_t group = queue.clean_.slot(queue.mask_) >> queue.group_shift_;
+  queue.done_ = &queue.ring_[queue.report_slot_[group]].hi;
+}
+
+POLLUX_COLD std::uint32_t TxHotPath::reclaim(TxQueue& queue) noexcept {
+  const RingIndex before = queue.clean_;
+  const bool all_done = queue.next_ != queue.clean_ &&
+                        tx::done(io::load_acquire(queue.ring_[(queue.next_ - 1).slot(queue.mask_)].hi));
+  for (;;) {
+    const std::uint32_t group_left = queue.group_mask_ + 1 - (queue.clean_.value() & queue.group_mask_);
+    const std::uint32_t pending = queue.next_.distance_from(queue.clean_);
+    const bool group_done = pending >= group_left && tx::done(io::load_acquire(*queue.done_));
+    if (pending == 0 || (!all_done && !group_done)) break;
+    const std::uint32_t slots = std::min(group_left, pending);
+    free_each(queue, queue.clean_, slots);
+    if (slots == group_left) reset_group(queue, queue.clean_.slot(queue.mask_) >> queue.group_shift_);
+    queue.clean_ += slots;
+    watch_oldest(queue);
+  }
+  return queue.clean_.distance_from(before);
+}
+
+}  // namespace pollux::igb

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/igb/tx_queue.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "base/compiler.hpp"
+#include "drivers/igb/tx_hot_path.hpp"
+#include "mem/context_state.hpp"
+
+namespace pollux::igb {
+
+namespace tx = hw::igb::tx;
+
+void TxQueue::setup(TxQueueSetup setup) {
+  ring_ = setup.ring;
+  mask_ = setup.size - 1;
+  max_frame_ = setup.max_frame;
+  span_ = setup.max_frame - kMinFrame;
+  command_ = TxHotPath::kWholeFrame + kMinFrame * TxHotPath::kPerByte;
+  const std::uint32_t group = std::min(TxHotPath::kGroup, setup.size / 4);
+  group_mask_ = group - 1;
+  group_shift_ = static_cast<std::uint32_t>(std::countr_zero(group));
+  tail_ = setup.tail;
+  context_ = std::move(setup.context);
+  cache_owner_ = std::move(setup.cache);
+  watch_for(cache_owner_.get());
+  slot_memory_.assign(setup.size, nullptr);
+  slots_ = slot_memory_.data();
+  clear();
+}
+
+// Sets what a plain frame looks like: one of the cache's pool. Without a cache none is plain.
+void TxQueue::watch_for(MempoolCacheCore* cache) noexcept {
+  constexpr std::uint32_t kMatchesNothing = 0xFFFF0000;
+  cache_ = cache;
+  const bool has_key = cache != nullptr && cache->plain_key <= 0xFFFF;
+  shortest_ = has_key ? cache->plain_key << MbufAccess::kPoolShift | kMinFrame : kMatchesNothing;
+}
+
+void TxQueue::clear() noexcept {
+  next_ = RingIndex();
+  clean_ = RingIndex();
+  std::fill_n(ring_, mask_ + 1, hw::igb::Descriptor{});
+  for (std::uint32_t group = 0; group <= mask_ >> group_shift_; ++group) TxHotPath::reset_group(*this, group);
+  TxHotPath::watch_oldest(*this);
+}
+
+void TxQueue::open() noexcept {
+  const bool small = group_mask_ + 1 < TxHotPath::kGroup;
+  if (tail_.is_remote()) {
+    gate_.open(small ? &TxHotPath::burst<true, true> : &TxHotPath::burst<true, false>);
+  } else {
+    gate_.open(small ? &TxHotPath::burst<false, true> : &TxHotPath::burst<false, false>);
+  }
+}
+
+Result<void> TxQueue::close(Clock& clock, Duration limit) { return gate_.close(&idle, clock, limit); }
+
+std::uint32_t TxQueue::settle() noexcept {
+  TxHotPath::reclaim(*this);
+  return in_flight();
+}
+
+void TxQueue::drain() noexcept {
+  if (ring_ == nullptr) return;
+  TxHotPath::reclaim(*this);
+  const std::uint32_t pending = in_flight();
+  for (std::uint32_t i = 0; i < pending; ++i) {
+    const std::uint64_t command = ring_[(clean_ + i).slot(mask_)].hi;
+    if (!tx::done(command) && (command & tx::kEndOfPacket) != 0) bump(drops_.stopped, std::uint64_t{1});
+  }
+  TxHotPath::free_each(*this, clean_, pending);
+  clear();
+}
+
+Result<void> TxQueue::use_cache(const MempoolCache& cache) {
+  // Frames in the ring were plain for another pool, perhaps: each goes back by its own rules.
+  std::fill(mixed_.begin(), mixed_.end(), true);
+  cache_owner_ = cache.core();
+  watch_for(cache_owner_.get());
+  return {};
+}
+
+std::uint32_t TxQueue::in_flight() const noexcept { return next_.distance_from(clean_); }
+
+std::uint64_t TxQueue::packets() const noexcept { return read_counter(packets_); }
+
+TxDrops TxQueue::drops() const noexcept {
+  return {.too_short = read_counter(drops_.too_short),
+          .too_long = read_counter(drops_.too_long),
+          .too_many_segments = read_counter(drops_.too_many_segments),
+          .bad_segment = read_counter(drops_.bad_segment),
+          .unreachable = read_counter(drops_.unreachable),
+          .unsupported_offload = read_counter(drops_.unsupported_offload),
+          .stopped = read_counter(drops_.stopped)};
+}
+
+}  // namespace pollux::igb
