@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -11,8 +10,7 @@
 #include <typeindex>
 #include <vector>
 
-#include "mem/arena.hpp"
-#include "mem/iova_space.hpp"
+#include "mem/dma_registry.hpp"
 #include "pollux/mem/context.hpp"
 
 namespace pollux {
@@ -22,7 +20,7 @@ class MempoolCore;
 /// What a Context handle refers to, kept alive by everything made from it.
 class ContextState : public std::enable_shared_from_this<ContextState> {
  public:
-  explicit ContextState(ContextOptions options);
+  explicit ContextState(ContextOptions options, HugePagePaths paths = {});
   ContextState(const ContextState&) = delete;
   ContextState& operator=(const ContextState&) = delete;
   ~ContextState();
@@ -35,6 +33,10 @@ class ContextState : public std::enable_shared_from_this<ContextState> {
   [[nodiscard]] Result<DmaMemory> register_memory(std::span<std::byte> memory);
   /// Unmaps `segments` everywhere and gives them back to the arena if they are its own. Called by DmaMemory.
   void release(std::span<const DmaSegment> segments);
+
+  /// The file behind all memory of that page size, as an emulator takes it for its RAM (offset = IOVA); -1 if there is
+  /// none.
+  [[nodiscard]] int memory_descriptor(std::size_t page_size) const;
 
   [[nodiscard]] Result<void> attach(std::shared_ptr<DmaDomain> domain);
   void detach(const DmaDomain& domain);
@@ -53,20 +55,12 @@ class ContextState : public std::enable_shared_from_this<ContextState> {
   [[nodiscard]] void* service_slot(std::type_index type, std::shared_ptr<void> (*make)());
 
  private:
-  struct Region {
-    DmaSegment segment;
-    bool in_arena = false;
-  };
-
-  [[nodiscard]] Result<void> map_everywhere(const DmaSegment& segment);
-  void unmap_everywhere(const DmaSegment& segment);
+  [[nodiscard]] DmaMemory make_memory(const DmaRegion& region);
+  void tell(const PendingLog& pending) const;
 
   ContextOptions options_;
   mutable std::mutex mutex_;
-  Arena arena_;
-  IovaSpace iova_space_;
-  std::vector<Region> regions_;
-  std::vector<std::shared_ptr<DmaDomain>> domains_;
+  DmaRegistry registry_;
   std::vector<bool> pool_ids_;
   std::vector<bool> port_indices_;
   std::map<std::type_index, std::shared_ptr<void>> services_;

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "mem/arena.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "mem/numa.hpp"
+
+namespace pollux {
+namespace {
+
+constexpr int kPopulateWrite = 23;  // MADV_POPULATE_WRITE, Linux 5.14; older C libraries have no name for it
+
+/// Address space without pages: `where` null takes any, else replaces what is there.
+void* reserve_at(void* where, std::size_t size) {
+  const int fixed = where == nullptr ? 0 : MAP_FIXED;
+  return ::mmap(where, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | fixed, -1, 0);
+}
+
+off_t as_offset(std::uint64_t value) { return static_cast<off_t>(value); }
+
+/// A file may not be made larger than this; trying to brings a signal.
+std::size_t largest_file() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return ~std::size_t{0};
+  return static_cast<std::size_t>(limit.rlim_cur);
+}
+
+}  // namespace
+
+int populate_mapping(std::byte* address, std::size_t size) {
+  int result = 0;
+  do {
+    result = ::madvise(address, size, kPopulateWrite);
+  } while (result != 0 && (errno == EINTR || errno == EAGAIN));
+  return result == 0 ? 0 : errno;
+}
+
+int populate_file(int file, std::uint64_t offset, std::byte* address, std::size_t size, std::size_t page_size,
+                  int node) {
+  const numa::ThreadPolicy policy(node);
+  int result = 0;
+  do {
+    result = ::fallocate(file, 0, as_offset(offset), as_offset(size));
+  } while (result != 0 && errno == EINTR);
+  if (result != 0) return errno;
+  for (std::size_t at = 0; at < size; at += page_size) {
+    *static_cast<volatile std::byte*>(address + at) = std::byte{0};
+  }
+  return 0;
+}
+
+Arena::Arena(std::size_t size)
+    : size_(std::max(kGranule, (std::min(size, ~std::size_t{0} - kGranule) + kGranule - 1) / kGranule * kGranule)),
+      owner_(::getpid()) {}
+
+Arena::~Arena() {
+  if (base_ != nullptr && is_owner()) ::munmap(base_, size_);
+}
+
+bool Arena::is_owner() const { return ::getpid() == owner_; }
+
+Result<void> Arena::reserve() {
+  if (base_ != nullptr) return {};
+  std::size_t size = size_;
+  int error = EFBIG;
+  for (; size >= kGranule; size = size / 2 / kGranule * kGranule) {
+    if (size > largest_file()) continue;
+    // A granule more than needed, so that the base can be aligned; the rest goes back.
+    void* const got = reserve_at(nullptr, size + kGranule);
+    if (got == MAP_FAILED) {
+      error = errno;
+      continue;
+    }
+    static_cast<void>(::madvise(got, size + kGranule, MADV_DONTFORK));
+    auto* const start = static_cast<std::byte*>(got);
+    const std::size_t skip = (kGranule - reinterpret_cast<std::uintptr_t>(got) % kGranule) % kGranule;
+    if (skip != 0) ::munmap(start, skip);
+    if (skip != kGranule) ::munmap(start + skip + size, kGranule - skip);
+    base_ = start + skip;
+    size_ = size;
+    return {};
+  }
+  return fail_errno(ErrorCode::no_memory, "no GiB of address space is left for DMA memory", error,
+                    "raise the limits on address space and file size (`ulimit -v unlimited -f unlimited`)");
+}
+
+int Arena::descriptor(std::size_t page_size) const {
+  const auto file = files_.find(page_size);
+  return file == files_.end() ? -1 : file->second.get();
+}
+
+Result<void> Arena::add_file(std::size_t page_size, FileDescriptor file) {
+  if (::ftruncate(file.get(), as_offset(size_)) != 0) {
+    return fail_errno(ErrorCode::no_memory, fmt::format("a file of {} bytes for DMA memory was refused", size_), errno,
+                      "set ContextOptions::arena_size lower");
+  }
+  files_.insert_or_assign(page_size, std::move(file));
+  return {};
+}
+
+Result<std::byte*> Arena::place(std::size_t page_size, std::uint64_t iova, std::size_t size, int node) {
+  const int file = descriptor(page_size);
+  std::byte* const address = address_of(iova);
+  void* const mapped = ::mmap(address, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, as_offset(iova));
+  const int map_error = mapped == MAP_FAILED ? errno : 0;
+  Result<void> bound;
+  int error = map_error;
+  if (error == 0) {
+    static_cast<void>(::madvise(address, size, MADV_DONTFORK));
+    bound = numa::bind(address, size, node);
+    if (bound) error = populate_mapping(address, size);
+    if (bound && error == EINVAL) error = populate_file(file, iova, address, size, page_size, node);
+    if (bound && error == 0) return address;
+  }
+  remove(page_size, iova, size);
+  if (!bound) return pass_on(std::move(bound));
+  return fail_errno(ErrorCode::no_memory,
+                    fmt::format("{} pages of {} KiB could not be had", size / page_size, page_size / 1024),
+                    error == EFAULT ? ENOMEM : error);
+}
+
+void Arena::remove(std::size_t page_size, std::uint64_t iova, std::size_t size) {
+  std::byte* const address = address_of(iova);
+  if (reserve_at(address, size) != MAP_FAILED) static_cast<void>(::madvise(address, size, MADV_DONTFORK));
+  // Without the hole the pages would stay in the file, and the next piece there would not be zero.
+  static_cast<void>(
+      ::fallocate(descriptor(page_size), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, as_offset(iova), as_offset(size)));
+}
+
+}  // namespace pollux

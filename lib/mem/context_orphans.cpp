@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <algorithm>
+#include <utility>
+
+#include "mem/context_state.hpp"
+#include "mem/mempool_core.hpp"
+
+namespace pollux {
+
+ContextState::~ContextState() = default;
+
+void ContextState::adopt(std::unique_ptr<MempoolCore> orphan) {
+  const std::lock_guard lock(mutex_);
+  orphans_.push_back(std::move(orphan));
+}
+
+void ContextState::discard_orphan(MempoolCore& orphan) {
+  // Outlives the lock, since a pool gives its memory back as it goes; it may also be the last to hold this object.
+  std::unique_ptr<MempoolCore> last;
+  const std::lock_guard lock(mutex_);
+  const auto found =
+      std::find_if(orphans_.begin(), orphans_.end(), [&](const auto& held) { return held.get() == &orphan; });
+  if (found == orphans_.end()) return;
+  last = std::move(*found);
+  orphans_.erase(found);
+}
+
+}  // namespace pollux

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "mem/context_state.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "mem/mempool_core.hpp"
+#include "pollux/mem/mbuf.hpp"
+
+namespace pollux {
+namespace {
+
+constexpr std::size_t kPoolIds = std::numeric_limits<std::uint8_t>::max();
+
+/// The lowest number that is not taken, now taken; `numbers.size()` if all are.
+std::size_t take_lowest(std::vector<bool>& numbers) {
+  const auto free = std::find(numbers.begin(), numbers.end(), false);
+  if (free != numbers.end()) *free = true;
+  return static_cast<std::size_t>(free - numbers.begin());
+}
+
+}  // namespace
+
+ContextState::ContextState(ContextOptions options, HugePagePaths paths)
+    : options_(std::move(options)),
+      registry_({.huge_pages = options_.huge_pages,
+                 .huge_page_size = options_.huge_page_size,
+                 .arena_size = options_.arena_size},
+                std::move(paths)),
+      pool_ids_(kPoolIds),
+      port_indices_(Mbuf::kNoPort) {
+  if (options_.clock == nullptr) options_.clock = std::make_shared<SteadyClock>();
+}
+
+void ContextState::log(LogLevel level, std::string_view message) const {
+  if (options_.log) options_.log(level, message);
+}
+
+void ContextState::report(const Misuse& misuse) const {
+  if (options_.on_misuse) return options_.on_misuse(misuse);
+  log(LogLevel::error, fmt::format("{}: {}", to_string(misuse.kind), misuse.what));
+}
+
+void ContextState::tell(const PendingLog& pending) const {
+  for (const auto& [level, message] : pending.messages()) log(level, message);
+}
+
+Result<DmaMemory> ContextState::allocate(const DmaRequest& request) {
+  PendingLog pending;
+  Result<DmaRegion> region = [&] {
+    const std::lock_guard lock(mutex_);
+    return registry_.allocate(request, pending);
+  }();
+  Result<DmaMemory> memory = region ? Result<DmaMemory>(make_memory(*region)) : pass_on(std::move(region));
+  tell(pending);
+  return memory;
+}
+
+Result<DmaMemory> ContextState::register_memory(std::span<std::byte> bytes) {
+  PendingLog pending;
+  Result<DmaRegion> region = [&] {
+    const std::lock_guard lock(mutex_);
+    return registry_.register_memory(bytes, pending);
+  }();
+  Result<DmaMemory> memory = region ? Result<DmaMemory>(make_memory(*region)) : pass_on(std::move(region));
+  tell(pending);
+  return memory;
+}
+
+DmaMemory ContextState::make_memory(const DmaRegion& region) {
+  DmaMemory memory;
+  memory.state_ = shared_from_this();
+  memory.segments_.push_back(region.segment);
+  memory.page_size_ = region.page_size;
+  return memory;
+}
+
+void ContextState::release(std::span<const DmaSegment> segments) {
+  // A forked child that lets go of its copy must not take the memory from its parent (nor wait for a lock that one of
+  // the parent's threads held).
+  if (!registry_.arena().is_owner()) return;
+  PendingLog pending;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const DmaSegment& segment : segments) registry_.release(segment, pending);
+  }
+  tell(pending);
+}
+
+int ContextState::memory_descriptor(std::size_t page_size) const {
+  const std::lock_guard lock(mutex_);
+  return registry_.arena().descriptor(page_size);
+}
+
+Result<void> ContextState::attach(std::shared_ptr<DmaDomain> domain) {
+  PendingLog pending;
+  Result<void> attached = [&] {
+    const std::lock_guard lock(mutex_);
+    return registry_.attach(domain, pending);
+  }();
+  tell(pending);
+  return attached;
+}
+
+void ContextState::detach(const DmaDomain& domain) {
+  PendingLog pending;
+  std::shared_ptr<DmaDomain> held;  // goes away after the lock: its destructor may call the Context
+  {
+    const std::lock_guard lock(mutex_);
+    held = registry_.detach(domain, pending);
+  }
+  tell(pending);
+}
+
+std::uint8_t ContextState::take_pool_id() {
+  const std::lock_guard lock(mutex_);
+  const std::size_t taken = take_lowest(pool_ids_);
+  return taken == pool_ids_.size() ? std::uint8_t{0} : static_cast<std::uint8_t>(taken + 1);
+}
+
+void ContextState::return_pool_id(std::uint8_t id) {
+  const std::lock_guard lock(mutex_);
+  if (id != 0) pool_ids_[id - 1U] = false;
+}
+
+std::uint16_t ContextState::take_port_index() {
+  const std::lock_guard lock(mutex_);
+  return static_cast<std::uint16_t>(take_lowest(port_indices_));
+}
+
+void ContextState::return_port_index(std::uint16_t index) {
+  const std::lock_guard lock(mutex_);
+  if (index < port_indices_.size()) port_indices_[index] = false;
+}
+
+void* ContextState::service_slot(std::type_index type, std::shared_ptr<void> (*make)()) {
+  const std::lock_guard lock(mutex_);
+  std::shared_ptr<void>& slot = services_[type];
+  if (slot == nullptr) slot = make();
+  return slot.get();
+}
+
+}  // namespace pollux

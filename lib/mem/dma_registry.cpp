@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "mem/dma_registry.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "mem/page_lock.hpp"
+
+namespace pollux {
+namespace {
+
+std::uintptr_t number(const std::byte* address) { return reinterpret_cast<std::uintptr_t>(address); }
+
+std::string describe(const DmaSegment& segment) {
+  return fmt::format("{} at IOVA {:#x}", readable_size(segment.size), segment.iova);
+}
+
+/// False, with a message, if the domain did not let go.
+bool unmap(DmaDomain& domain, const DmaSegment& segment, PendingLog& log) {
+  Result<void> unmapped = domain.unmap(segment);
+  if (unmapped) return true;
+  log.add(LogLevel::error, fmt::format("{} could not be unmapped from {}: {}", describe(segment), domain.name(),
+                                       unmapped.error().message()));
+  return false;
+}
+
+/// The largest alignment that lets an IOMMU use pages as large as those that `memory` may lie in.
+std::uint64_t natural_alignment(std::span<std::byte> memory) {
+  const std::uint64_t address_bit = std::uint64_t{1} << std::countr_zero(number(memory.data()));
+  return std::min({address_bit, std::bit_floor(std::uint64_t{memory.size()}), std::uint64_t{Arena::kGranule}});
+}
+
+}  // namespace
+
+Result<DmaRegion> DmaRegistry::allocate(const DmaRequest& request, PendingLog& log) {
+  Result<DmaRegion> region = pages_.take(request, iova_, log);
+  if (!region) return region;
+  if (auto added = add(*region, log); !added) {
+    pages_.give_back(*region, iova_);
+    return pass_on(std::move(added));
+  }
+  return region;
+}
+
+Result<DmaRegion> DmaRegistry::register_memory(std::span<std::byte> memory, PendingLog& log) {
+  if (auto free = check_free(memory); !free) return pass_on(std::move(free));
+  Result<std::uint64_t> iova = iova_.take(memory.size(), natural_alignment(memory), "registered memory");
+  if (!iova) return pass_on(std::move(iova));
+  const DmaRegion region{.segment = {.address = memory.data(), .iova = *iova, .size = memory.size()},
+                         .page_size = ordinary_page_size(),
+                         .own = false};
+  if (auto added = add(region, log); !added) {
+    iova_.release(*iova);
+    return pass_on(std::move(added));
+  }
+  return region;
+}
+
+void DmaRegistry::release(const DmaSegment& segment, PendingLog& log) {
+  const auto found = std::find_if(regions_.begin(), regions_.end(),
+                                  [&](const DmaRegion& region) { return region.segment.iova == segment.iova; });
+  if (found == regions_.end()) return;
+  const DmaRegion region = *found;
+  regions_.erase(found);
+  bool free = true;
+  for (const auto& domain : domains_) free = unmap(*domain, region.segment, log) && free;
+  if (!free) return;
+  if (region.own) {
+    pages_.give_back(region, iova_);
+  } else {
+    iova_.release(region.segment.iova);
+  }
+}
+
+Result<void> DmaRegistry::attach(std::shared_ptr<DmaDomain> domain, PendingLog& log) {
+  if (domain == nullptr) return fail(ErrorCode::invalid_argument, "a null DMA domain cannot be attached");
+  if (std::find(domains_.begin(), domains_.end(), domain) != domains_.end()) {
+    return fail(ErrorCode::bad_state, fmt::format("{} is attached already", domain->name()));
+  }
+  if (auto reachable = check_reach(*domain, domain->usable_iova()); !reachable) return reachable;
+  const bool lock = domain->wants_locked_pages() && !wants_locked_pages();
+  if (lock) {
+    if (auto locked = lock_all(); !locked) return locked;
+  }
+  if (auto mapped = map_all(*domain, log); !mapped) {
+    if (lock) unlock_all(regions_.size());
+    return mapped;
+  }
+  domains_.push_back(std::move(domain));
+  restrict_iova();
+  return {};
+}
+
+std::shared_ptr<DmaDomain> DmaRegistry::detach(const DmaDomain& domain, PendingLog& log) {
+  const auto found =
+      std::find_if(domains_.begin(), domains_.end(), [&](const auto& held) { return held.get() == &domain; });
+  if (found == domains_.end()) return nullptr;
+  std::shared_ptr<DmaDomain> held = *found;
+  domains_.erase(found);
+  for (const DmaRegion& region : regions_) static_cast<void>(unmap(*held, region.segment, log));
+  if (held->wants_locked_pages() && !wants_locked_pages()) unlock_all(regions_.size());
+  restrict_iova();
+  return held;
+}
+
+/// Into every domain or into none.
+Result<void> DmaRegistry::add(const DmaRegion& region, PendingLog& log) {
+  const bool lock = wants_locked_pages() && needs_lock(region);
+  if (lock) {
+    if (auto locked = lock_pages(region); !locked) return locked;
+  }
+  for (std::size_t i = 0; i < domains_.size(); ++i) {
+    Result<void> mapped = domains_[i]->map(region.segment);
+    if (mapped) continue;
+    while (i-- > 0) static_cast<void>(unmap(*domains_[i], region.segment, log));
+    if (lock) unlock_pages(region);
+    return mapped;
+  }
+  regions_.push_back(region);
+  return {};
+}
+
+Result<void> DmaRegistry::check_free(std::span<std::byte> memory) const {
+  const std::size_t page = ordinary_page_size();
+  if (memory.empty() || number(memory.data()) % page != 0 || memory.size() % page != 0) {
+    return fail(
+        ErrorCode::invalid_argument,
+        fmt::format("{} bytes at {} are not whole pages of {} bytes", memory.size(), fmt::ptr(memory.data()), page),
+        "take the memory from mmap or std::aligned_alloc");
+  }
+  const std::uintptr_t first = number(memory.data());
+  if (first + (memory.size() - 1) < first)
+    return fail(ErrorCode::invalid_argument, "memory to register wraps the address space");
+  for (const DmaRegion& region : regions_) {
+    const std::uintptr_t start = number(region.segment.address);
+    if (first >= start + region.segment.size || start >= first + memory.size()) continue;
+    return fail(
+        ErrorCode::invalid_argument,
+        fmt::format("{} bytes at {} overlap memory that devices reach already, {} from {} on", memory.size(),
+                    fmt::ptr(memory.data()), readable_size(region.segment.size), fmt::ptr(region.segment.address)),
+        "keep the DmaMemory of the first registration and use that");
+  }
+  return {};
+}
+
+Result<void> DmaRegistry::check_reach(const DmaDomain& domain, const std::vector<IovaRange>& reach) const {
+  for (const DmaRegion& region : regions_) {
+    if (contains(reach, region.segment.iova, region.segment.size)) continue;
+    return fail(ErrorCode::not_supported,
+                fmt::format("{} cannot reach memory that exists: {}", domain.name(), describe(region.segment)),
+                "open this device before memory is allocated, or give it a Context of its own");
+  }
+  if (intersect(iova_.usable(), reach).empty()) {
+    return fail(ErrorCode::not_supported,
+                fmt::format("{} reaches no address that the devices of this Context reach", domain.name()),
+                "give the device a Context of its own");
+  }
+  return {};
+}
+
+Result<void> DmaRegistry::map_all(DmaDomain& domain, PendingLog& log) const {
+  for (std::size_t i = 0; i < regions_.size(); ++i) {
+    Result<void> mapped = domain.map(regions_[i].segment);
+    if (mapped) continue;
+    while (i-- > 0) static_cast<void>(unmap(domain, regions_[i].segment, log));
+    return mapped;
+  }
+  return {};
+}
+
+Result<void> DmaRegistry::lock_all() const {
+  for (std::size_t i = 0; i < regions_.size(); ++i) {
+    if (!needs_lock(regions_[i])) continue;
+    if (auto locked = lock_pages(regions_[i]); !locked) {
+      unlock_all(i);
+      return locked;
+    }
+  }
+  return {};
+}
+
+void DmaRegistry::unlock_all(std::size_t count) const {
+  for (std::size_t i = 0; i < count; ++i) {
+    if (needs_lock(regions_[i])) unlock_pages(regions_[i]);
+  }
+}
+
+bool DmaRegistry::wants_locked_pages() const {
+  return std::any_of(domains_.begin(), domains_.end(), [](const auto& domain) { return domain->wants_locked_pages(); });
+}
+
+void DmaRegistry::restrict_iova() {
+  std::vector<std::vector<IovaRange>> reach;
+  for (const auto& domain : domains_) reach.push_back(domain->usable_iova());
+  iova_.restrict_to(reach);
+}
+
+}  // namespace pollux

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "mem/dma_region.hpp"
+#include "mem/iova_space.hpp"
+#include "mem/page_allocator.hpp"
+#include "mem/pending_log.hpp"
+#include "pollux/base/error.hpp"
+#include "pollux/mem/dma_domain.hpp"
+
+namespace pollux {
+
+/// All memory that devices reach, and all domains it is mapped into: each region is in every domain at the same IOVA,
+/// or it is in none. Thread rule: one thread at a time.
+class DmaRegistry {
+ public:
+  DmaRegistry(const PageAllocator::Options& options, HugePagePaths paths) : pages_(options, std::move(paths)) {}
+
+  [[nodiscard]] Result<DmaRegion> allocate(const DmaRequest& request, PendingLog& log);
+  [[nodiscard]] Result<DmaRegion> register_memory(std::span<std::byte> memory, PendingLog& log);
+  /// Unmaps a region everywhere and gives its pages back if they are the arena's. A region that a domain does not let
+  /// go is kept as it is, out of everybody's reach, since its device may still write to it.
+  void release(const DmaSegment& segment, PendingLog& log);
+
+  [[nodiscard]] Result<void> attach(std::shared_ptr<DmaDomain> domain, PendingLog& log);
+  /// Returns the registry's hold on the domain, to be let go outside of any lock; empty if it was not attached.
+  [[nodiscard]] std::shared_ptr<DmaDomain> detach(const DmaDomain& domain, PendingLog& log);
+
+  [[nodiscard]] const Arena& arena() const noexcept { return pages_.arena(); }
+
+ private:
+  [[nodiscard]] Result<void> add(const DmaRegion& region, PendingLog& log);
+  [[nodiscard]] Result<void> check_free(std::span<std::byte> memory) const;
+  [[nodiscard]] Result<void> check_reach(const DmaDomain& domain, const std::vector<IovaRange>& reach) const;
+  [[nodiscard]] Result<void> map_all(DmaDomain& domain, PendingLog& log) const;
+  [[nodiscard]] Result<void> lock_all() const;
+  void unlock_all(std::size_t count) const;
+  [[nodiscard]] bool wants_locked_pages() const;
+  void restrict_iova();
+
+  IovaSpace iova_;
+  PageAllocator pages_;
+  std::vector<DmaRegion> regions_;
+  std::vector<std::shared_ptr<DmaDomain>> domains_;
+};
+
+}  // namespace pollux

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "mem/huge_pages.hpp"
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+
+namespace pollux {
+namespace {
+
+/// memfd_create(2), uapi/linux/memfd.h; not in the C library of every system that the kernel of is new enough.
+constexpr unsigned kNoExecSeal = 0x0008;
+constexpr unsigned kHugeShift = 26;
+
+std::uint64_t read_count(const std::string& path) {
+  std::ifstream file(path);
+  std::uint64_t count = 0;
+  return file >> count ? count : 0;
+}
+
+/// The page size in a directory's name such as "hugepages-2048kB"; 0 if it is another name.
+std::size_t size_in_name(std::string_view name) {
+  constexpr std::string_view kPrefix = "hugepages-";
+  constexpr std::string_view kSuffix = "kB";
+  if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix)) return 0;
+  const char* const first = name.data() + kPrefix.size();
+  const char* const last = name.data() + name.size() - kSuffix.size();
+  std::size_t kibibytes = 0;
+  const auto [end, error] = std::from_chars(first, last, kibibytes);
+  return error == std::errc() && end == last && std::has_single_bit(kibibytes) ? kibibytes * 1024 : 0;
+}
+
+}  // namespace
+
+std::string readable_size(std::uint64_t bytes) {
+  constexpr std::uint64_t kKibi = 1024;
+  if (bytes >= kKibi * kKibi * kKibi && bytes % (kKibi * kKibi * kKibi) == 0) return fmt::format("{} GiB", bytes >> 30);
+  if (bytes >= kKibi * kKibi && bytes % (kKibi * kKibi) == 0) return fmt::format("{} MiB", bytes >> 20);
+  return fmt::format("{} KiB", (bytes + kKibi - 1) / kKibi);
+}
+
+std::string HugePageSource::directory(std::size_t page_size, int node) const {
+  const std::string parent = node < 0 ? paths_.machine : fmt::format("{}/node{}/hugepages", paths_.nodes, node);
+  return fmt::format("{}/hugepages-{}kB", parent, page_size / 1024);
+}
+
+std::vector<std::size_t> HugePageSource::sizes() {
+  std::vector<std::size_t> sizes = paths_.use_library ? library_.page_sizes() : std::vector<std::size_t>();
+  if (sizes.empty()) {
+    std::error_code ignored;  // no such directory: a kernel without huge pages
+    for (const auto& entry : std::filesystem::directory_iterator(paths_.machine, ignored)) {
+      const std::size_t size = size_in_name(entry.path().filename().string());
+      if (size != 0) sizes.push_back(size);
+    }
+  }
+  std::sort(sizes.begin(), sizes.end());
+  return sizes;
+}
+
+std::vector<HugePagePool> HugePageSource::pools(int node) {
+  std::vector<HugePagePool> pools;
+  for (const std::size_t size : sizes()) {
+    HugePagePool pool;
+    pool.page_size = size;
+    const std::string machine = directory(pool.page_size, -1);
+    const std::string counted = directory(pool.page_size, node);
+    const std::uint64_t overcommit = read_count(machine + "/nr_overcommit_hugepages");
+    const std::uint64_t surplus = read_count(machine + "/surplus_hugepages");
+    // Reservations are not made on a node, so those of the whole machine may all have to come from this one.
+    const std::uint64_t reserved = read_count(machine + "/resv_hugepages");
+    const std::uint64_t free = read_count(counted + "/free_hugepages");
+    pool.configured = read_count(counted + "/nr_hugepages");
+    pool.available = free - std::min(free, reserved) + overcommit - std::min(overcommit, surplus);
+    pools.push_back(pool);
+  }
+  return pools;
+}
+
+Result<FileDescriptor> HugePageSource::open_file(std::size_t page_size) {
+  FileDescriptor file = paths_.use_library ? library_.unlinked_file(page_size) : FileDescriptor();
+  if (file) return file;
+  return open_memory_file(page_size);
+}
+
+std::string HugePageSource::command_for(const HugePagePool& pool, std::uint64_t missing, int node) const {
+  return fmt::format("echo {} > {}/nr_hugepages", pool.configured + missing, directory(pool.page_size, node));
+}
+
+Result<FileDescriptor> open_memory_file(std::size_t huge_page_size) {
+  unsigned flags = MFD_CLOEXEC;
+  if (huge_page_size != 0) {
+    flags |= MFD_HUGETLB | static_cast<unsigned>(std::countr_zero(huge_page_size)) << kHugeShift;
+  }
+  // Sealed against execution where the kernel knows that (6.3): some systems allow no other kind.
+  int number = ::memfd_create("pollux", flags | kNoExecSeal);
+  if (number < 0 && errno == EINVAL) number = ::memfd_create("pollux", flags);
+  if (number >= 0) return FileDescriptor(number);
+  const int error = errno;
+  if (huge_page_size == 0) return fail_errno(ErrorCode::no_memory, "no file for DMA memory can be made", error);
+  return fail_errno(error == ENODEV || error == EINVAL ? ErrorCode::not_supported : ErrorCode::no_memory,
+                    fmt::format("no file of {} huge pages can be made", readable_size(huge_page_size)), error,
+                    "boot with hugepagesz= for that size, or choose one that /sys/kernel/mm/hugepages lists");
+}
+
+}  // namespace pollux

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "mem/page_lock.hpp"
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <fstream>
+#include <string>
+
+namespace pollux {
+namespace {
+
+/// KiB that this process has locked already: VmLck in /proc/self/status.
+std::uint64_t locked_kibibytes() {
+  std::ifstream status("/proc/self/status");
+  std::string word;
+  std::uint64_t kibibytes = 0;
+  while (status >> word) {
+    if (word == "VmLck:") return status >> kibibytes ? kibibytes : 0;
+  }
+  return 0;
+}
+
+}  // namespace
+
+bool needs_lock(const DmaRegion& region) { return region.page_size == ordinary_page_size(); }
+
+Result<void> lock_pages(const DmaRegion& region) {
+  const DmaSegment& segment = region.segment;
+  if (::mlock(segment.address, segment.size) == 0) return {};
+  const int error = errno;
+  rlimit limit{};
+  static_cast<void>(::getrlimit(RLIMIT_MEMLOCK, &limit));
+  const std::uint64_t needed = locked_kibibytes() + segment.size / 1024;
+  const std::string what = fmt::format("{} KiB of DMA memory could not be locked", segment.size / 1024);
+  const bool limited = error == EPERM || (error == ENOMEM && needed > limit.rlim_cur / 1024);
+  if (!limited)
+    return fail_errno(ErrorCode::no_memory, what, error, "check that the memory is mapped and the machine has it free");
+  return fail(ErrorCode::memlock_too_small,
+              fmt::format("{}: RLIMIT_MEMLOCK is {} KiB and {} KiB are needed", what, limit.rlim_cur / 1024, needed),
+              fmt::format("raise the limit to at least {0} KiB before the start: `ulimit -l {0}`, memlock in "
+                          "/etc/security/limits.conf, or LimitMEMLOCK={0}K for a systemd unit; huge pages need none",
+                          needed));
+}
+
+void unlock_pages(const DmaRegion& region) {
+  if (region.own) ::munlock(region.segment.address, region.segment.size);
+}
+
+}  // namespace pollux
