@@ -16,3 +16,7 @@ class LabError(Exception):
         if self.hint:
             text += "\n  what to do: " + self.hint
         return text
+
+
+class QemuCrashed(LabError):
+    """QEMU itself died of a fault of its own; that says nothing about what was tried in it."""

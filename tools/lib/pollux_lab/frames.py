@@ -8,7 +8,9 @@ SENDER_MAC = "02:a0:a1:a2:a3:a4"
 RECEIVER_MAC = "02:b0:b1:b2:b3:b4"
 SIZES = [60, 61, 64, 65, 127, 128, 129, 256, 511, 512, 513, 1024, 1279, 1513, 1514]
 SMALLEST = 60
-_PATTERN = bytes((index * 167 + (index >> 8) * 29 + 13) & 0xFF for index in range(32768))
+# Beyond the longest frame on a wire of 9.5 kB.
+_LONGEST_FILL = 16384
+_PATTERN = bytes((index * 167 + (index >> 8) * 29 + 13) & 0xFF for index in range(2 * _LONGEST_FILL))
 _SEQUENCE_BYTES = 8
 
 
@@ -24,7 +26,7 @@ class FrameMaker:
     def frame(self, number: int) -> bytes:
         head, size = self._heads[number % len(self._heads)]
         fill = size - len(head) - _SEQUENCE_BYTES
-        start = (number * 31) % (len(_PATTERN) - 16384)
+        start = (number * 31) % _LONGEST_FILL
         return head + number.to_bytes(_SEQUENCE_BYTES, "big") + _PATTERN[start:start + fill]
 
     def number_of(self, frame: bytes) -> int | None:

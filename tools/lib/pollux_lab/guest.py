@@ -2,6 +2,7 @@
 """A running guest: started, given jobs, watched, and always ended."""
 
 import base64
+import contextlib
 import ctypes
 import dataclasses
 import os
@@ -14,14 +15,21 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 
 from . import initramfs
-from .errors import LabError
+from .errors import LabError, QemuCrashed
 from .kernel import Kernel
 from .machine import Machine
 
 # What a healthy guest never logs: a panic, an oops, or a card that reached for memory it was not given.
 COMPLAINTS = re.compile(r"Kernel panic|Oops|BUG:|WARNING: CPU|general protection|DMAR:.*fault|soft lockup|Call Trace")
+# QEMU's remark on every wire that stays inside the guest.
+_IDLE_REMARK = re.compile(r"^.*warning: hub \d+ is not connected to host network\n", re.MULTILINE)
+# What the guest's own time limit makes of a job, and how much later this side gives the whole guest up.
+KILLED = 137
+GRACE_SECONDS = 15
+BOOT_TRIES = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +40,7 @@ class Outcome:
 
 
 class Guest:
-    """Use as a context manager: on the way out, however that comes about, QEMU is gone and so are its files."""
+    """Use with contextlib.closing: on the way out, however that comes about, QEMU is gone and so are its files."""
 
     def __init__(self, machine: Machine, kernel: Kernel, cache: pathlib.Path, programs: list[pathlib.Path],
                  boot_seconds: float = 90):
@@ -48,31 +56,31 @@ class Guest:
         self._received = b""
         self._jobs = 0
 
-    def __enter__(self) -> "Guest":
+    def start(self) -> "Guest":
         self._work = tempfile.TemporaryDirectory(prefix="pollux-guest-")
         try:
-            self._start(pathlib.Path(self._work.name))
+            self._boot(pathlib.Path(self._work.name))
         except BaseException:
-            self._end()
+            self.close()
             raise
         return self
-
-    def __exit__(self, *_) -> None:
-        self._end()
 
     def run(self, script: str, seconds: float = 30) -> Outcome:
         """Runs a shell script in the guest (lab.sh is sourced) and waits for it, for so long and no longer."""
         self._jobs += 1
         wrapped = ". /lib/lab.sh\n" + script
-        line = f"{self._jobs} {base64.b64encode(wrapped.encode()).decode()}\n"
+        line = f"{self._jobs} {seconds:.0f} {base64.b64encode(wrapped.encode()).decode()}\n"
         self._channel.settimeout(seconds)
         try:
             self._channel.sendall(line.encode())
         except OSError as error:
             raise self._lost(f"it no longer listens ({error})") from error
-        number, status, out, err = self._line(seconds, _first_words(script)).split(" ")
+        number, status, out, err = self._line(seconds + GRACE_SECONDS, _first_words(script)).split(" ")
         if int(number) != self._jobs:
             raise self._lost(f"it answered job {number} instead of {self._jobs}")
+        if int(status) == KILLED:
+            raise LabError(f"a job in the guest did not end within {seconds:.0f} s: {_first_words(script)}",
+                           detail=_decoded(out)[-1500:] + _decoded(err)[-3000:])
         return Outcome(int(status), _decoded(out), _decoded(err))
 
     def check(self, script: str, seconds: float = 30) -> str:
@@ -83,9 +91,12 @@ class Guest:
                            detail=outcome.out[-1500:] + outcome.err[-3000:])
         return outcome.out
 
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def complaints(self) -> list[str]:
-        """What the guest's kernel complained about so far."""
-        return [line for line in self.check("dmesg").splitlines() if COMPLAINTS.search(line)]
+        """What the guest's kernel complained about since this was last asked."""
+        return [line for line in self.check("dmesg -c").splitlines() if COMPLAINTS.search(line)]
 
     def stop(self) -> None:
         """An orderly end: powers off and says so, or it is an error."""
@@ -105,7 +116,7 @@ class Guest:
         self._console.sink = sink
         return self._console.socket
 
-    def _start(self, work: pathlib.Path) -> None:
+    def _boot(self, work: pathlib.Path) -> None:
         base = initramfs.base_archive(self._kernel, self._cache)
         archive = initramfs.boot_archive(base, self._programs, work)
         channel, far_channel = socket.socketpair()
@@ -143,21 +154,24 @@ class Guest:
         return line.decode(errors="replace")
 
     def _lost(self, what: str) -> LabError:
-        if self._process and self._process.poll() is None:
+        # A QEMU that is dying closes its sockets first.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(0.5)
+        crashed = not self.alive() and self._process.returncode not in (0, 1)
+        if self.alive():
             self._process.kill()
-        if self._process:
-            self._process.wait(10)
-        if self._console:
-            self._console.finish()
-        detail = self.console_tail()
-        errors = pathlib.Path(self._work.name, "qemu-errors")
-        if errors.exists():
-            detail = errors.read_text(errors="replace")[-2000:] + detail
-        return LabError(f"the guest was lost: {what}", "the end of its console stands above; a slow or busy machine may "
-                        "need another try with nothing else running", detail or "(its console is empty)")
+            self._process.wait()
+        self._console.finish()
+        errors = _IDLE_REMARK.sub("", pathlib.Path(self._work.name, "qemu-errors").read_text(errors="replace"))
+        detail = errors[-2000:] + self.console_tail()
+        if crashed:
+            return QemuCrashed(f"QEMU crashed: {what}", "run this again; if it happens again, try another version of QEMU",
+                               detail)
+        return LabError(f"the guest was lost: {what}", "what stands above is the end of its console; on a slow or busy "
+                        "machine try again with nothing else running", detail or "(its console is empty)")
 
-    def _end(self) -> None:
-        if self._process and self._process.poll() is None:
+    def close(self) -> None:
+        if self.alive():
             self._process.kill()
             self._process.wait()
         if self._console:
@@ -168,6 +182,19 @@ class Guest:
             self._channel.close()
         if self._work:
             self._work.cleanup()
+
+
+def started(make_machine: Callable[[], Machine], *arguments, tell: Callable[[str], None]) -> Guest:
+    """A guest that runs. Emulating several processors, QEMU now and then dies of an assertion (iotlb_to_section) while
+    the memory map changes, as it does at boot; that is tried again, and told."""
+    for attempt in range(1, BOOT_TRIES + 1):
+        try:
+            return Guest(make_machine(), *arguments).start()
+        except QemuCrashed as error:
+            if attempt == BOOT_TRIES:
+                raise
+            tell(f"{error.what}; trying again")
+    raise AssertionError("not reached")
 
 
 class _Console:

@@ -14,7 +14,7 @@ from .kernel import Kernel
 
 INSIDE = pathlib.Path(__file__).parent / "inside"
 # dash is the shell: busybox's own runs its applets ahead of the programs of the same name.
-HOST_TOOLS = ["dash", "kmod", "ip", "setpriv"]
+HOST_TOOLS = ["dash", "env", "kmod", "ip", "setpriv"]
 KMOD_NAMES = ["modprobe", "rmmod", "insmod", "lsmod"]
 # Opened at run time by name, so no binary's own list shows it.
 LOADED_AT_RUN_TIME = ["libhugetlbfs.so.0"]

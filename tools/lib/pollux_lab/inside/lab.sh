@@ -21,12 +21,13 @@ fail() {
 gone() { ! kill -0 "$1" 2>/dev/null; }
 
 # spawn NAME COMMAND...: in the background, its output in /run/NAME.out and .err, its status in /run/NAME.status.
+# A shell without job control starts background programs deaf to Ctrl-C; env gives them their hearing back.
 spawn() {
   local name="$1"
   shift
   rm -f "/run/$name.status" "/run/$name.pid"
   (
-    "$@" </dev/null >"/run/$name.out" 2>"/run/$name.err" &
+    env --default-signal=INT,QUIT "$@" </dev/null >"/run/$name.out" 2>"/run/$name.err" &
     echo $! >"/run/$name.pid"
     wait $!
     echo $? >"/run/$name.status"

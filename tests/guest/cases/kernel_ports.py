@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Together with the kernel's own driver: ports given back to it, and two kernels that talk through l2fwd."""
+
+from cases.boots import C, D, G, H, LAB
+from pollux_lab.cases import Bench, case, require
+
+TRANSFER_KIB = 8192
+
+
+def namespaces(bench: Bench, left: int, right: int) -> str:
+    """Two kernel ports, each in a network namespace of its own, with 10.0.0.1 and 10.0.0.2."""
+    return f"""
+    for side in left right; do ip netns add $side; ip -n $side link set lo up; done
+    move() {{
+      name=$(netdev_of $2)
+      ip link set $name netns $1 && ip -n $1 link set $name name port
+      ip -n $1 addr add $3/24 dev port && ip -n $1 link set port up
+    }}
+    move left {bench.addresses[left]} 10.0.0.1
+    move right {bench.addresses[right]} 10.0.0.2
+    for side in left right; do
+      await 20 ip netns exec $side grep -q 1 /sys/class/net/port/carrier || fail no link in namespace $side
+    done
+    """
+
+
+AWAY = """
+for side in left right; do
+  ip -n $side link set port down
+  ip -n $side link set port netns 1
+  ip netns del $side
+done
+n=0
+for port in $(ls -d /sys/class/net/port* 2>/dev/null); do ip link set $(basename $port) name igb$n; n=$((n + 1)); done
+true
+"""
+
+PING = "ip netns exec left ping -c 20 -i 0.05 -W 2 -s {size} 10.0.0.2"
+
+TRANSFER = f"""
+dd if=/dev/urandom of=/tmp/sent bs=1024 count={TRANSFER_KIB} 2>/dev/null
+(ip netns exec right nc -l -p 5000 -e sh -c 'cat >/tmp/got') &
+await 5 ip netns exec right sh -c 'netstat -ltn | grep -q :5000' || fail the receiver does not listen
+ip netns exec left nc 10.0.0.2 5000 </tmp/sent
+wait
+cmp /tmp/sent /tmp/got && ls -l /tmp/got && rm /tmp/sent /tmp/got
+"""
+
+
+def ping_and_transfer(bench: Bench) -> None:
+    for size in (10, 1400):
+        said = bench.guest.check(PING.format(size=size), 60)
+        require(" 0% packet loss" in said, said)
+    said = bench.guest.check(TRANSFER, 120)
+    require(str(TRANSFER_KIB * 1024) in said, f"the transfer is short: {said}")
+
+
+@case(LAB)
+def two_kernels_ping_and_run_tcp_through_l2fwd(bench: Bench) -> None:
+    bench.bind(C, D)
+    with bench.l2fwd(C, D, options="--no-mac-updating") as l2fwd:
+        try:
+            bench.guest.check(namespaces(bench, G, H), 60)
+            ping_and_transfer(bench)
+        finally:
+            bench.guest.run(AWAY)
+        summary = l2fwd.stop()
+    require(summary.conserved and summary.sent > TRANSFER_KIB * 1024 // 1500, str(summary))
+
+
+@case(LAB)
+def the_kernel_takes_a_port_back_and_passes_traffic(bench: Bench) -> None:
+    """C and G share a wire: once l2fwd had C, the kernel's igb gets it again and talks to G."""
+    for _ in range(2):
+        bench.bind(C, D)
+        with bench.l2fwd(C, D) as l2fwd:
+            require(l2fwd.stop().conserved, "the counts do not add up")
+        bench.guest.check(f"pollux unbind {bench.addresses[C]} {bench.addresses[D]}")
+        driver = bench.guest.check(f"driver_of {bench.addresses[C]}").strip()
+        require(driver == "igb", f"after unbind the driver is {driver}")
+        try:
+            bench.guest.check(namespaces(bench, C, G), 60)
+            ping_and_transfer(bench)
+        finally:
+            bench.guest.run(AWAY)

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What goes wrong with binding and VFIO in real life, each provoked, each with the message that mends it."""
+
+from cases.boots import A, B, C, LAB, NO_IOMMU, OTHER_TWIN, TWIN
+from cases.forwarding import pass_frames, require_counts
+from pollux_lab import frames
+from pollux_lab.cases import Bench, case, require, require_message
+
+AS_PLAIN = "setpriv --reuid 1000 --regid 1000 --clear-groups"
+# What no program of ours may need more than to refuse.
+SECONDS = 20
+
+
+def refused(bench: Bench, command: str, *parts: str) -> None:
+    outcome = bench.guest.run(command, SECONDS)
+    require(0 < outcome.status < 128, f"status {outcome.status} from {command}\n{outcome.out}{outcome.err}")
+    require_message(outcome.err, *parts)
+
+
+def refused_and_unchanged(bench: Bench, port: int, command: str, *parts: str) -> None:
+    before = bench.guest.check(f"driver_of {bench.addresses[port]}")
+    refused(bench, command, *parts)
+    after = bench.guest.check(f"driver_of {bench.addresses[port]}")
+    require(before == after, f"the refusal changed the driver from {before.strip()} to {after.strip()}")
+
+
+@case(LAB)
+def refusal_module_not_loaded(bench: Bench) -> None:
+    bench.guest.check("rmmod vfio-pci")
+    try:
+        refused_and_unchanged(bench, A, f"pollux bind {bench.addresses[A]}", "modprobe vfio-pci")
+    finally:
+        bench.guest.check("modprobe vfio-pci")
+
+
+@case(LAB)
+def refusal_not_bound(bench: Bench) -> None:
+    refused_and_unchanged(bench, A, f"l2fwd {bench.uri(A)}", bench.addresses[A], f"pollux bind {bench.addresses[A]}")
+
+
+@case(LAB)
+def refusal_no_permission(bench: Bench) -> None:
+    bench.bind(A)
+    refused(bench, f"{AS_PLAIN} l2fwd {bench.uri(A)}", "permission", "--user")
+
+
+@case(LAB)
+def refusal_no_permission_to_bind(bench: Bench) -> None:
+    refused_and_unchanged(bench, A, f"{AS_PLAIN} pollux bind {bench.addresses[A]}", "root")
+
+
+@case(LAB)
+def a_port_handed_to_a_user_works_for_that_user(bench: Bench) -> None:
+    bench.bind(A, B, options="--user plain")
+    outcome = bench.guest.check(f"""
+    ulimit -l unlimited
+    spawn plain {AS_PLAIN} l2fwd {bench.uri(A)} {bench.uri(B)} --json
+    await_line plain '^l2fwd: forwarding' 30
+    """, 40)
+    passed = pass_frames(bench, A, B, frames.rewritten_by_l2fwd(bench.macs[B], 1))
+    outcome = bench.guest.check("grep Uid /proc/$(cat /run/plain.pid)/status; interrupt plain; finish plain 20")
+    require("Uid:\t1000\t1000" in outcome, f"it did not run as the user: {outcome}")
+    require(f'"sent":{passed}' in outcome.replace(" ", ""), f"{passed} frames passed, but it says: {outcome}")
+
+
+@case(LAB)
+def refusal_memlock_too_small(bench: Bench) -> None:
+    bench.bind(A, options="--user plain")
+    refused(bench, f"ulimit -l 64; {AS_PLAIN} l2fwd {bench.uri(A)}", "memlock", "ulimit -l")
+
+
+@case(LAB)
+def refusal_group_not_viable_to_bind(bench: Bench) -> None:
+    refused_and_unchanged(bench, TWIN, f"pollux bind {bench.addresses[TWIN]}", "group", bench.addresses[OTHER_TWIN])
+
+
+@case(LAB)
+def refusal_group_not_viable_to_open(bench: Bench) -> None:
+    address = bench.addresses[TWIN]
+    bench.guest.check(f"""
+    cd /sys/bus/pci/devices/{address}
+    echo vfio-pci >driver_override; echo {address} >driver/unbind; echo {address} >/sys/bus/pci/drivers_probe
+    [ "$(driver_of {address})" = vfio-pci ] || fail vfio-pci did not take it""")
+    try:
+        refused(bench, f"l2fwd {bench.uri(TWIN)}", "group", bench.addresses[OTHER_TWIN])
+    finally:
+        bench.guest.check(f"""
+        cd /sys/bus/pci/devices/{address}
+        echo {address} >driver/unbind; echo >driver_override; echo {address} >/sys/bus/pci/drivers_probe
+        [ "$(driver_of {address})" = igb ] || fail igb did not take it back""")
+
+
+@case(LAB)
+def both_twins_bind_together(bench: Bench) -> None:
+    bench.bind(TWIN, OTHER_TWIN)
+    with bench.l2fwd(TWIN, OTHER_TWIN) as l2fwd:
+        require_counts(l2fwd.stop(), 0)
+
+
+@case(LAB)
+def refusal_group_in_use(bench: Bench) -> None:
+    bench.bind(A, B)
+    with bench.l2fwd(A, B) as l2fwd:
+        refused(bench, f"l2fwd {bench.uri(A)} {bench.uri(B)}", bench.addresses[A], "in use", "process")
+        refused(bench, f"pollux unbind {bench.addresses[A]}", bench.addresses[A], "open")
+        # Neither attempt may disturb the one that has it.
+        require_counts(l2fwd_after_traffic(bench, l2fwd), 500)
+
+
+def l2fwd_after_traffic(bench: Bench, l2fwd):
+    pass_frames(bench, A, B, frames.rewritten_by_l2fwd(bench.macs[B], 1), 500)
+    return l2fwd.stop()
+
+
+@case(LAB)
+def refusal_mapping_limit(bench: Bench) -> None:
+    limit = "/sys/module/vfio_iommu_type1/parameters/dma_entry_limit"
+    bench.bind(A)
+    before = bench.guest.check(f"cat {limit}; echo 1 >{limit}").strip()
+    try:
+        refused(bench, f"l2fwd {bench.uri(A)}", "mapping", "dma_entry_limit")
+    finally:
+        bench.guest.check(f"echo {before} >{limit}")
+
+
+@case(LAB)
+def refusal_port_carries_an_address(bench: Bench) -> None:
+    address = bench.addresses[A]
+    bench.guest.check(f"ip addr add 192.0.2.1/24 dev $(netdev_of {address})")
+    try:
+        refused_and_unchanged(bench, A, f"pollux bind {address}", address, "192.0.2.1", "--force")
+    finally:
+        bench.guest.check(f"ip addr flush dev $(netdev_of {address})")
+
+
+@case(LAB)
+def refusal_port_carries_a_route(bench: Bench) -> None:
+    address = bench.addresses[A]
+    bench.guest.check(f"ip link set $(netdev_of {address}) up; ip route add 203.0.113.0/24 dev $(netdev_of {address})")
+    try:
+        refused_and_unchanged(bench, A, f"pollux bind {address}", address, "route", "--force")
+    finally:
+        bench.guest.check(f"ip link set $(netdev_of {address}) down")
+
+
+@case(LAB)
+def refusal_port_is_a_bridge_member(bench: Bench) -> None:
+    address = bench.addresses[A]
+    bench.guest.check(f"ip link add br0 type bridge; ip link set $(netdev_of {address}) master br0")
+    try:
+        refused_and_unchanged(bench, A, f"pollux bind {address}", address, "br0", "--force")
+    finally:
+        bench.guest.check("ip link del br0")
+
+
+@case(LAB)
+def refusal_address_in_another_namespace(bench: Bench) -> None:
+    address = bench.addresses[A]
+    bench.guest.check(f"""
+    ip netns add other; port=$(netdev_of {address})
+    ip link set $port netns other && ip -n other addr add 192.0.2.2/24 dev $port""")
+    try:
+        refused_and_unchanged(bench, A, f"pollux bind {address}", address, "--force")
+    finally:
+        bench.guest.check("ip netns del other")
+        bench.guest.check(f"await 5 test -d /sys/bus/pci/devices/{address}/net")
+
+
+@case(LAB)
+def a_link_local_address_alone_does_not_count(bench: Bench) -> None:
+    address = bench.addresses[A]
+    bench.guest.check(f"ip link set $(netdev_of {address}) up; await 10 sh -c 'ip -6 addr | grep -q fe80' || fail no fe80")
+    bench.bind(A)
+    require(bench.guest.check(f"driver_of {address}").strip() == "vfio-pci", "it was not bound")
+
+
+@case(LAB)
+def force_takes_a_port_with_an_address(bench: Bench) -> None:
+    bench.guest.check(f"ip addr add 192.0.2.1/24 dev $(netdev_of {bench.addresses[A]})")
+    bench.bind(A, options="--force")
+    require(bench.guest.check(f"driver_of {bench.addresses[A]}").strip() == "vfio-pci", "it was not bound")
+
+
+@case(LAB)
+def refusal_malformed_and_unknown_addresses(bench: Bench) -> None:
+    for command in ("pollux bind nonsense", "pollux bind 0000:zz:00.0", "l2fwd vfio:nonsense", "l2fwd nosuch:1"):
+        refused(bench, command, command.split()[-1].removeprefix("vfio:"))
+    for command in ("pollux bind 0000:7f:00.0", "pollux unbind 0000:7f:00.0", "pollux info 0000:7f:00.0",
+                    "l2fwd vfio:0000:7f:00.0"):
+        refused(bench, command, "0000:7f:00.0")
+    # One bad address among good ones: none is taken.
+    refused_and_unchanged(bench, C, f"pollux bind {bench.addresses[C]} 0000:7f:00.0", "0000:7f:00.0")
+
+
+@case(LAB)
+def list_and_info_tell_the_truth(bench: Bench) -> None:
+    bench.bind(A)
+    listed = bench.guest.check("pollux list")
+    lines = {port: next((line for line in listed.splitlines() if bench.addresses[port] in line), "") for port in (A, B)}
+    require("vfio-pci" in lines[A] and "igb" in lines[B], f"the drivers are not in the list:\n{listed}")
+    require(bench.macs[A] in bench.guest.check(f"pollux info {bench.uri(A)}"), "info does not tell the MAC address")
+
+
+@case(NO_IOMMU)
+def refusal_no_iommu(bench: Bench) -> None:
+    refused_and_unchanged(bench, A, f"pollux bind {bench.addresses[A]}", "iommu", "intel_iommu=on")
+    refused(bench, f"l2fwd {bench.uri(A)}", "iommu")

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Test cases that need a guest: declared with @case, run boot by boot, each judged by itself."""
+
+import contextlib
+import dataclasses
+import pathlib
+import shlex
+import sys
+import time
+import traceback
+from collections.abc import Callable
+
+from .errors import LabError, QemuCrashed
+from .guest import Guest, started
+from .junit import Result
+from .kernel import Kernel
+from .machine import Machine
+from .programs import NAMES, Forwarder, generate
+
+
+@dataclasses.dataclass(frozen=True)
+class Boot:
+    """A machine that several cases share. prepare runs in the guest after each start."""
+    name: str
+    machine: Callable[[], Machine]
+    prepare: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    name: str
+    boot: Boot
+    function: Callable[["Bench"], None]
+    long: str  # why it is left out of the plain run; empty: it is part of it
+
+
+REGISTRY: list[Case] = []
+
+
+def case(boot: Boot, long: str = ""):
+    def register(function):
+        REGISTRY.append(Case(f"guest.{function.__name__}", boot, function, long))
+        return function
+    return register
+
+
+def require(condition: bool, what: str) -> None:
+    if not condition:
+        raise AssertionError(what)
+
+
+def require_message(text: str, *parts: str) -> None:
+    """Every part must stand in the text, in whatever case."""
+    for part in parts:
+        require(part.lower() in text.lower(), f"'{part}' is not in what was said:\n{text}")
+
+
+class Bench:
+    """What a case works with: the running guest, and its ports by number."""
+
+    def __init__(self, guest: Guest):
+        self.guest = guest
+        self.addresses = guest.machine.addresses()
+        self.macs = guest.machine.macs()
+        self._to_release: list[str] = []
+
+    def near(self, port: int):
+        """Our end of a port's wire to the outside."""
+        return self.guest.machine.ports[port].wire.near
+
+    def bind(self, *ports: int, options: str = "") -> None:
+        """To vfio-pci, with the pollux command; given back after the case."""
+        addresses = [self.addresses[port] for port in ports]
+        self._to_release += addresses
+        self.guest.check(f"pollux bind {' '.join(addresses)} {options}")
+
+    def uri(self, port: int) -> str:
+        return "vfio:" + self.addresses[port]
+
+    def l2fwd(self, *ports: int, options: str = "", name: str = "l2fwd") -> Forwarder:
+        return Forwarder(self.guest, *map(self.uri, ports), *shlex.split(options), name=name)
+
+    def pktgen(self, *ports: int, options: str = "", seconds: float = 120) -> dict:
+        return generate(self.guest, *map(self.uri, ports), *shlex.split(options), seconds=seconds)
+
+    def tidy(self) -> None:
+        """Undoes what a case left, and says what it should not have left."""
+        names = " ".join(NAMES)
+        script = f"for name in {names}; do pidof $name && killall -KILL $name; done; true"
+        stray = self.guest.check(script).split()
+        if self._to_release:
+            self.guest.check(f"for address in {' '.join(self._to_release)}; do pollux unbind $address; done", 60)
+            self._to_release = []
+        require(not stray, f"processes were still running: {' '.join(stray)}")
+        total = self.guest.machine.huge_pages
+        free = self.guest.check(f'await 5 sh -c \'. /lib/lab.sh; [ "$(free_huge_pages)" = {total} ]\'; free_huge_pages').strip()
+        require(free == str(total), f"{free} huge pages of {total} are free afterwards")
+        complaints = self.guest.complaints()
+        require(not complaints, "the guest's kernel complains:\n" + "\n".join(complaints[:10]))
+
+
+@dataclasses.dataclass
+class Runner:
+    kernel: Kernel
+    cache: pathlib.Path
+    programs: list[pathlib.Path]
+    accel: str = "tcg"
+    full: bool = False
+
+    def run(self, cases: list[Case]) -> list[Result]:
+        results = []
+        for left_out in [case for case in cases if case.long and not self.full]:
+            _tell(f"LEFT OUT  {left_out.name}: {left_out.long} (--full runs it)")
+            results.append(Result(left_out.name, "skipped", 0, left_out.long))
+        chosen = [case for case in cases if self.full or not case.long]
+        for boot in dict.fromkeys(case.boot for case in chosen):
+            results += self._run_boot(boot, [case for case in chosen if case.boot is boot])
+        return results
+
+    def _run_boot(self, boot: Boot, cases: list[Case]) -> list[Result]:
+        results: list[Result] = []
+        waiting = list(cases)
+        crashed: set[Case] = set()
+        while waiting:
+            _tell(f"BOOT      {boot.name}")
+            try:
+                guest = self._start(boot)
+            except LabError as error:
+                # A guest that does not even start takes all its cases with it.
+                return results + [_told(Result(case.name, "failed", 0, str(error))) for case in waiting]
+            with contextlib.closing(guest):
+                self._run_until_lost(guest, waiting, results, crashed)
+        return results
+
+    def _start(self, boot: Boot) -> Guest:
+        def machine() -> Machine:
+            made = boot.machine()
+            made.accel = self.accel
+            return made
+        guest = started(machine, self.kernel, self.cache, self.programs, tell=_tell)
+        try:
+            guest.check(boot.prepare, 120)
+        except BaseException:
+            guest.close()
+            raise
+        return guest
+
+    def _run_until_lost(self, guest: Guest, waiting: list[Case], results: list[Result], crashed: set[Case]) -> None:
+        while waiting and guest.alive():
+            case = waiting[0]
+            try:
+                result = _run_case(case, guest)
+            except QemuCrashed as error:
+                if case not in crashed:
+                    # Once, and loudly: an emulator's own crash is no verdict on the case.
+                    crashed.add(case)
+                    _tell(f"AGAIN     {case.name}: {error}")
+                    return
+                result = Result(case.name, "failed", 0, str(error))
+            results.append(_told(result))
+            waiting.pop(0)
+        if guest.alive():
+            guest.stop()
+
+
+def _run_case(case: Case, guest: Guest) -> Result:
+    start = time.monotonic()
+    bench = Bench(guest)
+    failures = []
+    for step in (lambda: case.function(bench), bench.tidy):
+        try:
+            if guest.alive():
+                step()
+        except QemuCrashed:
+            raise
+        except (AssertionError, LabError) as error:
+            failures.append(str(error))
+        except Exception:  # a bug in a case must not take the others with it
+            failures.append(traceback.format_exc())
+    return Result(case.name, "failed" if failures else "passed", time.monotonic() - start, "\n".join(failures))
+
+
+def _told(result: Result) -> Result:
+    word = {"passed": "PASS", "failed": "FAIL", "skipped": "SKIP"}[result.state]
+    _tell(f"{word:<9} {result.name} ({result.seconds:.1f} s)")
+    if result.state == "failed":
+        _tell("\n".join("          " + line for line in result.detail.splitlines()))
+    return result
+
+
+def _tell(text: str) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        print(text, file=sys.stderr, flush=True)

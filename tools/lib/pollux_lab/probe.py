@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Whether KVM really runs a guest here: a device node alone says little, some hosts hang on the first boot."""
+
+import os
+import pathlib
+
+from .errors import LabError
+from .guest import Guest
+from .kernel import Kernel
+from .machine import Machine
+
+ACCELERATORS = ("tcg", "kvm", "auto")
+PROBE_SECONDS = 5
+
+
+def accelerator(wanted: str, kernel: Kernel, cache: pathlib.Path) -> str:
+    """tcg or kvm. 'auto' takes KVM where the probe boots; 'kvm' insists and fails otherwise."""
+    if wanted == "tcg":
+        return "tcg"
+    objection = _objection_to_kvm(kernel, cache)
+    if objection is None:
+        return "kvm"
+    if wanted == "auto":
+        return "tcg"
+    raise LabError(f"KVM was asked for, but {objection}", "use --accel tcg, which works everywhere")
+
+
+def _objection_to_kvm(kernel: Kernel, cache: pathlib.Path) -> str | None:
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return "/dev/kvm is missing or may not be opened"
+    try:
+        machine = Machine([], accel="kvm", cpus=1, memory_mib=512, huge_pages=0)
+        Guest(machine, kernel, cache, [], PROBE_SECONDS).start().close()
+        return None
+    except LabError as error:
+        return f"a small guest did not boot under it within {PROBE_SECONDS} s ({error.what})"

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Pollux's programs as the host sees them: found in a build folder, run in the guest, their JSON read."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import shlex
+
+from .errors import LabError
+from .guest import Guest
+
+NAMES = ["pollux", "l2fwd", "pktgen"]
+START_SECONDS = 30
+
+
+def built_programs(build: pathlib.Path) -> list[pathlib.Path]:
+    found = []
+    for name in NAMES:
+        candidates = [path for path in sorted(build.rglob(name)) if path.is_file() and os.access(path, os.X_OK)]
+        if not candidates:
+            raise LabError(f"no program '{name}' was built in {build}", f"build first: cmake --build {build}")
+        found.append(candidates[0])
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """The last line of a program's --json output."""
+    received: int
+    sent: int
+    drops: dict[str, int]
+    in_flight: int
+    raw: dict
+
+    @property
+    def dropped(self) -> int:
+        return sum(self.drops.values())
+
+    @property
+    def conserved(self) -> bool:
+        return self.received == self.sent + self.dropped + self.in_flight
+
+    def __str__(self) -> str:
+        named = ", ".join(f"{name} {count}" for name, count in self.drops.items() if count) or "none"
+        return f"received {self.received} = sent {self.sent} + dropped {self.dropped} ({named}) + in flight {self.in_flight}"
+
+
+def summary_in(output: str) -> dict:
+    for line in reversed(output.splitlines()):
+        try:
+            parsed = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(parsed, dict) and isinstance(parsed.get("summary"), dict):
+            return parsed["summary"]
+    raise LabError("the program printed no summary", detail=output[-2000:])
+
+
+class Forwarder:
+    """l2fwd in the guest, forwarding while the `with` block runs."""
+
+    def __init__(self, guest: Guest, *words: str, name: str = "l2fwd"):
+        self._guest = guest
+        self._name = name
+        self._words = ["l2fwd", *words, "--json"]
+        self._running = False
+
+    def __enter__(self) -> "Forwarder":
+        self._guest.check(f"spawn {self._name} {shlex.join(self._words)}\n"
+                          f"await_line {self._name} '^l2fwd: forwarding' {START_SECONDS}", START_SECONDS + 10)
+        self._running = True
+        return self
+
+    def stop(self, signal: str = "INT") -> Summary:
+        """Ends it as Ctrl-C does, or waits for its own end where signal is empty."""
+        self._running = False
+        interrupt = f"interrupt {self._name} {signal}\n" if signal else ""
+        raw = summary_in(self._guest.check(f"{interrupt}finish {self._name} 20", 30))
+        return Summary(raw["received"], raw["sent"], raw.get("drops", {}), raw.get("in_flight", 0), raw)
+
+    def __exit__(self, *_) -> None:
+        if self._running and self._guest.alive():
+            self._guest.run(f"interrupt {self._name} KILL; finish {self._name} 10", 20)
+
+
+def generate(guest: Guest, *words: str, seconds: float = 120) -> dict:
+    """pktgen in the guest, to its end; gives its summary."""
+    return summary_in(guest.check(shlex.join(["pktgen", *words, "--json"]), seconds))
