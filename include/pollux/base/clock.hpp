@@ -68,8 +68,10 @@ template <std::predicate Condition>
   while (!condition()) {
     if (clock.now() >= deadline) {
       if (condition()) return {};
-      const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(limit).count();
-      return fail(ErrorCode::timeout, std::string(what) + " did not happen within " + std::to_string(milliseconds) + " ms");
+      const auto microseconds = std::chrono::duration_cast<std::chrono::microseconds>(limit).count();
+      const bool whole = microseconds % 1000 == 0;
+      return fail(ErrorCode::timeout, std::string(what) + " did not happen within " +
+                                          std::to_string(whole ? microseconds / 1000 : microseconds) + (whole ? " ms" : " us"));
     }
     clock.sleep_for(interval);
   }
