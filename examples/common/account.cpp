@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "common/account.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <chrono>
+#include <string_view>
+
+namespace pollux::examples {
+namespace {
+
+/// Every reason of the driver's begins with the direction in which the frame was going.
+std::uint64_t drops_of(const Stats& stats, std::string_view direction) {
+  std::uint64_t sum = 0;
+  for (const Counter& drop : stats.drops) {
+    if (drop.name.starts_with(direction)) sum += drop.value;
+  }
+  return sum;
+}
+
+std::uint64_t frames_in_flight(Port& port) {
+  const TxQueue* queue = port.tx_queue(0);
+  return queue == nullptr ? 0 : queue->in_flight();
+}
+
+}  // namespace
+
+std::uint64_t Account::dropped() const {
+  std::uint64_t sum = 0;
+  for (const auto& [name, count] : drops) sum += count;
+  return sum;
+}
+
+std::int64_t Account::difference() const {
+  return static_cast<std::int64_t>(received + made) - static_cast<std::int64_t>(sent + dropped() + in_flight + kept);
+}
+
+std::string Account::verdict() const {
+  if (conserved()) return "yes";
+  if (difference() != 0) {
+    return fmt::format("no, {} frames {}", difference() > 0 ? difference() : -difference(),
+                       difference() > 0 ? "are missing" : "too many");
+  }
+  return fmt::format("no, {} buffers did not come back to the pool", mbufs_out);
+}
+
+void drain(std::span<Port> ports, Clock& clock, Duration limit) {
+  const auto empty = [&] {
+    std::uint64_t left = 0;
+    for (Port& port : ports) {
+      if (TxQueue* queue = port.tx_queue(0)) queue->tx_done_cleanup();
+      left += frames_in_flight(port);
+    }
+    return left == 0;
+  };
+  // What is still in flight afterwards is counted as such by whoever stops the port.
+  static_cast<void>(wait_until(clock, "the transmit queues' running empty", limit, empty));
+}
+
+Result<void> stop_all(std::span<Port> ports) {
+  Result<void> result;
+  for (Port& port : ports) {
+    // A port that failed has stopped already as far as it can.
+    if (port.state() != PortState::started) continue;
+    auto stopped = port.stop();
+    if (!stopped && result) result = std::move(stopped);
+  }
+  return result;
+}
+
+Account take_account(std::span<Port> ports, const Mempool& pool, std::span<const DropCounter* const> application) {
+  Account account;
+  for (Port& port : ports) {
+    const Stats stats = port.stats();
+    const std::uint64_t in_flight = frames_in_flight(port);
+    account.received += stats.rx_burst_packets + drops_of(stats, "rx_");
+    account.sent += stats.tx_burst_packets - drops_of(stats, "tx_") - in_flight;
+    account.in_flight += in_flight;
+  }
+  account.drops = collect_drops(ports, application);
+  const MempoolStats mbufs = pool.stats();
+  if (mbufs.unnamed_drops != 0) account.drops["unnamed"] = mbufs.unnamed_drops;
+  account.mbufs_out = mbufs.in_use();
+  return account;
+}
+
+Drops collect_drops(std::span<Port> ports, std::span<const DropCounter* const> application) {
+  Drops drops;
+  for (Port& port : ports) {
+    for (const Counter& drop : port.stats().drops) drops[drop.name] += drop.value;
+  }
+  for (const DropCounter* drop : application) drops[drop->name()] += drop->value();
+  return drops;
+}
+
+std::string describe(const Drops& drops) {
+  std::vector<std::string> named;
+  for (const auto& [name, count] : drops) {
+    if (count != 0) named.push_back(fmt::format("{} {}", name, count));
+  }
+  return named.empty() ? "none" : fmt::format("{}", fmt::join(named, ", "));
+}
+
+nlohmann::ordered_json card_counters(std::span<Port> ports) {
+  auto cards = nlohmann::ordered_json::array();
+  for (Port& port : ports) {
+    const Stats stats = port.stats();
+    cards.push_back({{"port", port.info().name},
+                     {"rx_packets", stats.rx_packets},
+                     {"tx_packets", stats.tx_packets},
+                     {"rx_bytes", stats.rx_bytes},
+                     {"tx_bytes", stats.tx_bytes},
+                     {"rx_errors", stats.rx_errors},
+                     {"rx_missed_errors", stats.rx_missed_errors}});
+  }
+  return cards;
+}
+
+}  // namespace pollux::examples

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "common/command_line.hpp"
+
+#include <charconv>
+#include <chrono>
+#include <string>
+
+namespace pollux::examples {
+namespace {
+
+std::optional<MacAddress> parse_mac(const std::string& text) {
+  MacAddress mac{};
+  if (text.size() != 17) return std::nullopt;
+  for (std::size_t i = 0; i < mac.size(); ++i) {
+    const char* const digits = text.data() + 3 * i;
+    const auto [stop, error] = std::from_chars(digits, digits + 2, mac[i], 16);
+    if (error != std::errc{} || stop != digits + 2) return std::nullopt;
+    if (i + 1 < mac.size() && *stop != ':') return std::nullopt;
+  }
+  return mac;
+}
+
+}  // namespace
+
+void add_port_options(CLI::App& app, PortOptions& options) {
+  app.add_option("--burst", options.burst, "Frames a poll at most")
+      ->check(CLI::Range(1U, kMaxBurst))
+      ->capture_default_str();
+  app.add_option("--rx-ring", options.rx_ring, "Receive descriptors, a power of two")
+      ->check(CLI::Range(8U, 65536U))
+      ->capture_default_str();
+  app.add_option("--tx-ring", options.tx_ring, "Transmit descriptors, a power of two")
+      ->check(CLI::Range(8U, 65536U))
+      ->capture_default_str();
+  app.add_option("--mbufs", options.mbufs, "Packet buffers in the pool")
+      ->check(CLI::Range(64U, 4U << 20U))
+      ->capture_default_str();
+  app.add_option("--mtu", options.mtu, "Bytes of payload a frame may carry")
+      ->check(CLI::Range(68U, 65535U))
+      ->capture_default_str();
+  app.add_option("--wait-link", options.wait_link, "Seconds to wait for the links to come up")
+      ->check(CLI::Range(0.0, 3600.0))
+      ->capture_default_str();
+}
+
+void add_run_options(CLI::App& app, RunOptions& options) {
+  app.add_option("--seconds", options.seconds, "End after that time")->check(CLI::Range(0.001, 1e9));
+  app.add_flag("--json", options.json, "One JSON object a second, and a last one with the summary");
+  app.add_flag("--quiet", options.quiet, "Print the summary only");
+}
+
+CLI::Option* add_mac_option(CLI::App& app, const char* name, std::optional<MacAddress>& mac, const char* description) {
+  const auto take = [&mac](const std::string& text) {
+    mac = parse_mac(text);
+    return mac.has_value();
+  };
+  return app
+      .add_option_function<std::string>(
+          name,
+          [take, name](const std::string& text) {
+            if (!take(text)) {
+              throw CLI::ValidationError(name, "'" + text + "' is not six bytes like 02:00:00:00:00:01");
+            }
+          },
+          description)
+      ->type_name("MAC");
+}
+
+std::optional<int> parse(CLI::App& app, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& end) {
+    return app.exit(end) == 0 ? 0 : kUsageError;
+  }
+  return std::nullopt;
+}
+
+Duration from_seconds(double seconds) {
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+}
+
+double to_seconds(Duration span) { return std::chrono::duration<double>(span).count(); }
+
+}  // namespace pollux::examples

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "common/stage.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace pollux::examples {
+
+Result<std::unique_ptr<Stage>> Stage::open(const std::vector<std::string>& uris, const PortOptions& options,
+                                           LogCallback log) {
+  ContextOptions context_options;
+  context_options.log = std::move(log);
+  std::unique_ptr<Stage> stage(new Stage(std::move(context_options)));
+  auto pool = Mempool::create(stage->context_, {.count = options.mbufs});
+  if (!pool) return pass_on(std::move(pool));
+  stage->pool_ = *std::move(pool);
+  stage->cache_.emplace(*stage->pool_);
+  for (const std::string& uri : uris) {
+    auto port = pollux::open(stage->context_, uri,
+                             {.rx_pool = &*stage->pool_,
+                              .cache = &*stage->cache_,
+                              .rx_ring = options.rx_ring,
+                              .tx_ring = options.tx_ring,
+                              .mtu = options.mtu,
+                              .promiscuous = true});
+    if (!port) return pass_on(std::move(port));
+    stage->ports_.push_back(*std::move(port));
+  }
+  return stage;
+}
+
+Result<void> Stage::wait_for_links(Duration limit, const std::function<bool()>& give_up) {
+  std::vector<std::string> down;
+  const auto all_up = [&] {
+    down.clear();
+    for (Port& port : ports_) {
+      if (!port.link().up) down.push_back(port.info().name);
+    }
+    return down.empty();
+  };
+  const auto waited = wait_until(
+      clock(), "link up", limit, [&] { return all_up() || give_up(); }, std::chrono::milliseconds(1));
+  links_.clear();
+  for (Port& port : ports_) links_.push_back(port.link());
+  if (waited) return {};
+  return fail(ErrorCode::timeout, fmt::format("no link within {} s on {}", to_seconds(limit), fmt::join(down, ", ")),
+              "check the cable and the other end, or give --wait-link more seconds");
+}
+
+Result<void> Stage::service(Duration now) {
+  if (now < service_due_) return {};
+  Duration soonest = std::chrono::seconds(1);
+  for (Port& port : ports_) {
+    const auto within = port.service();
+    if (!within) return tl::unexpected(within.error());
+    soonest = std::min(soonest, *within / 2);
+  }
+  service_due_ = now + soonest;
+  return {};
+}
+
+std::vector<std::string> Stage::link_changes() {
+  std::vector<std::string> changes;
+  links_.resize(ports_.size());
+  for (std::size_t i = 0; i < ports_.size(); ++i) {
+    const Link link = ports_[i].link();
+    if (link != links_[i]) changes.push_back(fmt::format("{}: link {}", ports_[i].info().name, to_string(link)));
+    links_[i] = link;
+  }
+  return changes;
+}
+
+}  // namespace pollux::examples

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <csignal>
+
+namespace pollux::examples {
+
+/// While it lives, Ctrl-C and SIGTERM only raise a flag, so that the program can end cleanly. A second Ctrl-C kills.
+/// One a process.
+class StopSignals {
+ public:
+  StopSignals();
+  StopSignals(const StopSignals&) = delete;
+  StopSignals& operator=(const StopSignals&) = delete;
+  ~StopSignals();
+
+  [[nodiscard]] bool raised() const noexcept;
+
+ private:
+  struct sigaction interrupt_before_ {};
+  struct sigaction terminate_before_ {};
+};
+
+}  // namespace pollux::examples

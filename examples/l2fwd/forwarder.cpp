@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "l2fwd/forwarder.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace pollux::examples {
+
+MacPair l2fwd_macs(std::uint8_t index, const MacAddress& source) {
+  MacPair macs{0x02, 0, 0, 0, 0, index};
+  std::copy(source.begin(), source.end(), macs.begin() + 6);
+  return macs;
+}
+
+std::vector<Route> make_routes(std::vector<Port>& ports) {
+  std::vector<Route> routes;
+  for (std::size_t in = 0; in < ports.size(); ++in) {
+    const std::size_t out = ports.size() - 1 - in;
+    routes.push_back(
+        {&ports[in].rx(0), &ports[out].tx(0), l2fwd_macs(static_cast<std::uint8_t>(out), ports[out].mac())});
+  }
+  return routes;
+}
+
+Forwarder::Forwarder(std::vector<Route> routes, const Options& options, MempoolCache& cache)
+    : routes_(std::move(routes)), options_(options), cache_(&cache) {}
+
+void Forwarder::poll() noexcept {
+  for (const Route& route : routes_) forward(route);
+}
+
+void Forwarder::forward(const Route& route) noexcept {
+  const std::uint64_t left = options_.limit - forwarded_.frames;
+  const auto limit = static_cast<std::uint32_t>(std::min<std::uint64_t>(options_.burst, left));
+  const std::uint32_t received = route.rx->rx_burst(burst_, limit);
+  ++polls_;
+  if (received == 0) {
+    ++empty_polls_;
+    route.tx->tx_done_cleanup();
+    return;
+  }
+  std::uint64_t bytes = 0;
+  for (Mbuf& mbuf : burst_) {
+    // Every buffer has room for an Ethernet header, so this stays inside it however short a card says the frame is.
+    if (options_.update_macs) std::memcpy(mbuf.data(), route.macs.data(), route.macs.size());
+    bytes += mbuf.packet_length();
+  }
+  std::uint32_t sent = route.tx->tx_burst(burst_);
+  for (int tries = 1; !burst_.empty() && tries < kTxTries; ++tries) [[unlikely]] {
+      io::relax();
+      sent += route.tx->tx_burst(burst_);
+    }
+  for (const Mbuf& unsent : burst_) bytes -= unsent.packet_length();
+  forwarded_.add(sent, bytes);
+  burst_.drop(ring_full_, *cache_);
+}
+
+}  // namespace pollux::examples

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "common/rates.hpp"
+#include "pollux/pollux.hpp"
+
+namespace pollux::examples {
+
+/// The first 12 bytes of a frame: where to, where from.
+using MacPair = std::array<std::uint8_t, 12>;
+
+/// One direction: what `rx` receives goes out by `tx`.
+struct Route {
+  RxQueue* rx;
+  TxQueue* tx;
+  MacPair macs;
+};
+
+/// What DPDK's l2fwd writes into a frame that leaves by the port with number `index`: to 02:00:00:00:00:index, from
+/// that port's own address.
+[[nodiscard]] MacPair l2fwd_macs(std::uint8_t index, const MacAddress& source);
+
+/// A route for each port: to the other one of two, back out of the only one.
+[[nodiscard]] std::vector<Route> make_routes(std::vector<Port>& ports);
+
+/// Forwards frames, one poll at a time, between queues that all belong to the calling thread.
+/// A transmit queue that is full is tried `kTxTries` times, since the card frees slots in groups; what it still does
+/// not take is dropped as "tx_ring_full". Waiting longer would only let frames be lost in the receiving card instead.
+class Forwarder {
+ public:
+  static constexpr int kTxTries = 8;
+  static constexpr std::uint32_t kMaxBurst = 512;
+
+  struct Options {
+    std::uint32_t burst = 32;  ///< frames a poll, 1 to kMaxBurst
+    bool update_macs = true;
+    std::uint64_t limit = UINT64_MAX;  ///< frames to forward in all
+  };
+
+  /// `cache` is the one that the routes' queues use.
+  Forwarder(std::vector<Route> routes, const Options& options, MempoolCache& cache);
+
+  /// Polls every route once.
+  void poll() noexcept;
+  [[nodiscard]] bool limit_reached() const noexcept { return forwarded_.frames >= options_.limit; }
+
+  [[nodiscard]] const Traffic& forwarded() const noexcept { return forwarded_; }
+  [[nodiscard]] std::uint64_t polls() const noexcept { return polls_; }
+  [[nodiscard]] std::uint64_t empty_polls() const noexcept { return empty_polls_; }
+  [[nodiscard]] const DropCounter& ring_full() const noexcept { return ring_full_; }
+
+ private:
+  void forward(const Route& route) noexcept;
+
+  std::vector<Route> routes_;
+  Options options_;
+  MempoolCache* cache_;
+  Burst<kMaxBurst> burst_;
+  DropCounter ring_full_{"tx_ring_full"};
+  Traffic forwarded_;
+  std::uint64_t polls_ = 0;
+  std::uint64_t empty_polls_ = 0;
+};
+
+}  // namespace pollux::examples

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <chrono>
+
+#include "common/log.hpp"
+#include "common/stop_signals.hpp"
+#include "l2fwd/report.hpp"
+
+namespace {
+
+using namespace pollux;
+using namespace pollux::examples;
+
+/// Polls between two looks at the clock, which costs more than an empty poll.
+constexpr int kPollsPerLook = 256;
+/// What the cards get to send what they were given last.
+constexpr Duration kDrainLimit = std::chrono::milliseconds(200);
+
+/// Forwards until it is time to end. Fails if a card does.
+Result<void> forward(const L2fwdOptions& options, Stage& stage, Forwarder& forwarder, L2fwdReport& report,
+                     const StopSignals& stop, spdlog::logger& log) {
+  const Duration start = stage.clock().now();
+  const Duration end = options.run.seconds ? start + from_seconds(*options.run.seconds) : Duration::max();
+  Duration line_due = start + std::chrono::seconds(1);
+  while (!stop.raised() && !forwarder.limit_reached()) {
+    for (int i = 0; i < kPollsPerLook && !forwarder.limit_reached(); ++i) forwarder.poll();
+
+    const Duration now = stage.clock().now();
+    if (auto serviced = stage.service(now); !serviced) return serviced;
+    if (now >= line_due) {
+      report.line(now);
+      for (const std::string& change : stage.link_changes()) log.info("{}", change);
+      line_due += std::chrono::seconds(1);
+    }
+    if (now >= end) break;
+  }
+  return {};
+}
+
+int run(const L2fwdOptions& options, const std::shared_ptr<spdlog::logger>& shared_log) {
+  spdlog::logger& log = *shared_log;
+  const StopSignals stop;
+  auto stage = Stage::open(options.ports, options.port, to_log(shared_log));
+  if (!stage) return report_failure(log, stage.error());
+  std::vector<Port>& ports = (*stage)->ports();
+  const auto links = (*stage)->wait_for_links(from_seconds(options.port.wait_link), [&] { return stop.raised(); });
+  if (!links) return report_failure(log, links.error());
+
+  Forwarder forwarder(
+      make_routes(ports),
+      {.burst = options.port.burst, .update_macs = options.update_macs, .limit = options.packets.value_or(UINT64_MAX)},
+      (*stage)->cache());
+  L2fwdReport report(options, **stage, forwarder);
+  log.info("forwarding {} <-> {}, bursts of {}, {}", ports.front().info().name, ports.back().info().name,
+           options.port.burst, options.update_macs ? "addresses rewritten" : "addresses untouched");
+
+  const Result<void> forwarded = forward(options, **stage, forwarder, report, stop, log);
+  const Duration ended = (*stage)->clock().now();
+  if (forwarded) drain(ports, (*stage)->clock(), kDrainLimit);
+  const Result<void> stopped = stop_all(ports);
+
+  const DropCounter* const application[] = {&forwarder.ring_full()};
+  const Account account = take_account(ports, (*stage)->pool(), application);
+  report.summary(ended, account);
+  if (!forwarded) return report_failure(log, forwarded.error());
+  if (!stopped) return report_failure(log, stopped.error());
+  if (!account.conserved()) {
+    log.error("conserved: {}", account.verdict());
+    return 1;
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  L2fwdOptions options;
+  if (const auto status = read_options(argc, argv, options)) return *status;
+  return run(options, make_log("l2fwd"));
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "l2fwd/options.hpp"
+
+namespace pollux::examples {
+
+std::optional<int> read_options(int argc, char** argv, L2fwdOptions& options) {
+  CLI::App app("Forwards Ethernet frames between two ports, or back out of one", "l2fwd");
+  app.footer(
+      "A port is vfio:0000:01:00.0, the bare PCI address, or sim:0. Frames leave with the port's own address as "
+      "source\n"
+      "and 02:00:00:00:00:N as destination, N the number of the port they leave by. Ends on Ctrl-C with a summary;\n"
+      "status 1 if a frame got lost on the way, 2 for a wrong command line.");
+  app.add_option("PORT", options.ports, "One or two ports")->required()->expected(1, 2);
+  app.add_flag("!--no-mac-updating", options.update_macs, "Leave the addresses in the frames as they are");
+  app.add_option("--packets", options.packets, "End after forwarding that many")->check(CLI::PositiveNumber);
+  add_port_options(app, options.port);
+  add_run_options(app, options.run);
+  return parse(app, argc, argv);
+}
+
+}  // namespace pollux::examples

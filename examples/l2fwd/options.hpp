@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/command_line.hpp"
+
+namespace pollux::examples {
+
+struct L2fwdOptions {
+  std::vector<std::string> ports;  ///< one or two URIs
+  bool update_macs = true;
+  std::optional<std::uint64_t> packets;
+  PortOptions port;
+  RunOptions run;
+};
+
+/// Reads the command line; a status to end with if there is nothing to do.
+[[nodiscard]] std::optional<int> read_options(int argc, char** argv, L2fwdOptions& options);
+
+}  // namespace pollux::examples

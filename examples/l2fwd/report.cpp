@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "l2fwd/report.hpp"
+
+#include <fmt/format.h>
+
+#include "common/print.hpp"
+
+namespace pollux::examples {
+namespace {
+
+double share(std::uint64_t part, std::uint64_t whole) {
+  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+}  // namespace
+
+L2fwdReport::L2fwdReport(const L2fwdOptions& options, Stage& stage, const Forwarder& forwarder)
+    : options_(options), stage_(stage), forwarder_(forwarder), start_(look(stage.clock().now())), last_(start_) {}
+
+L2fwdReport::Snapshot L2fwdReport::look(Duration now) const {
+  return {now, forwarder_.forwarded(), forwarder_.polls(), forwarder_.empty_polls()};
+}
+
+void L2fwdReport::line(Duration now) {
+  const Snapshot next = look(now);
+  const Rate rate = rate_of(next.forwarded - last_.forwarded, to_seconds(next.at - last_.at));
+  const double empty = share(next.empty_polls - last_.empty_polls, next.polls - last_.polls);
+  last_ = next;
+  if (options_.run.quiet) return;
+
+  const DropCounter* const application[] = {&forwarder_.ring_full()};
+  const Drops drops = collect_drops(stage_.ports(), application);
+  const double elapsed = to_seconds(now - start_.at);
+  if (options_.run.json) {
+    print_line(nlohmann::ordered_json{
+        {"seconds", elapsed},
+        {"mpps", rate.mpps},
+        {"mbps", rate.mbps},
+        {"forwarded", next.forwarded.frames},
+        {"drops", drops},
+        {"empty_polls",
+         empty}}.dump());
+  } else {
+    print_line(fmt::format("{:6.1f} s  {:9.6f} Mpps  {:8.2f} Mb/s  forwarded {}  dropped: {}  empty polls {:.1f} %",
+                           elapsed, rate.mpps, rate.mbps, next.forwarded.frames, describe(drops), empty * 100));
+  }
+}
+
+void L2fwdReport::summary(Duration now, const Account& account) {
+  const Snapshot end = look(now);
+  const double elapsed = to_seconds(now - start_.at);
+  const Rate rate = rate_of(end.forwarded, elapsed);
+  const double empty = share(end.empty_polls, end.polls);
+  if (options_.run.json) {
+    const nlohmann::ordered_json summary{{"seconds", elapsed},
+                                         {"mpps", rate.mpps},
+                                         {"mbps", rate.mbps},
+                                         {"received", account.received},
+                                         {"sent", account.sent},
+                                         {"drops", account.drops},
+                                         {"in_flight", account.in_flight},
+                                         {"conserved", account.conserved()},
+                                         {"mbufs_out", account.mbufs_out},
+                                         {"polls", end.polls},
+                                         {"empty_polls", empty},
+                                         {"cards", card_counters(stage_.ports())}};
+    print_line(nlohmann::ordered_json{{"summary", summary}}.dump());
+    return;
+  }
+  print_line(fmt::format("ran {:.3f} s: {:.6f} Mpps, {:.2f} Mb/s, empty polls {:.1f} %", elapsed, rate.mpps, rate.mbps,
+                         empty * 100));
+  print_line(fmt::format("received {} = sent {} + dropped {} ({}) + in flight {}", account.received, account.sent,
+                         account.dropped(), describe(account.drops), account.in_flight));
+  print_line(fmt::format("conserved: {}", account.verdict()));
+}
+
+}  // namespace pollux::examples

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include "common/account.hpp"
+#include "common/stage.hpp"
+#include "l2fwd/forwarder.hpp"
+#include "l2fwd/options.hpp"
+
+namespace pollux::examples {
+
+/// Prints what happens: a line a second, and the summary.
+class L2fwdReport {
+ public:
+  L2fwdReport(const L2fwdOptions& options, Stage& stage, const Forwarder& forwarder);
+
+  /// What happened since the last line.
+  void line(Duration now);
+  void summary(Duration now, const Account& account);
+
+ private:
+  struct Snapshot {
+    Duration at{0};
+    Traffic forwarded;
+    std::uint64_t polls = 0;
+    std::uint64_t empty_polls = 0;
+  };
+  [[nodiscard]] Snapshot look(Duration now) const;
+
+  const L2fwdOptions& options_;
+  Stage& stage_;
+  const Forwarder& forwarder_;
+  Snapshot start_;
+  Snapshot last_;
+};
+
+}  // namespace pollux::examples

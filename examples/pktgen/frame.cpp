@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pktgen/frame.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace pollux::examples {
+namespace {
+
+constexpr std::uint32_t kIpAt = 14;
+constexpr std::uint32_t kUdpAt = 34;
+constexpr std::uint32_t kIpAddressesAt = 26;
+constexpr std::uint32_t kIdentityEnd = 38;  // IP addresses and UDP ports
+constexpr std::uint32_t kMagic = 0x506C7578;
+
+void put16(std::span<std::uint8_t> bytes, std::size_t at, std::uint32_t value) {
+  bytes[at] = static_cast<std::uint8_t>(value >> 8U);
+  bytes[at + 1] = static_cast<std::uint8_t>(value);
+}
+
+void put32(std::span<std::uint8_t> bytes, std::size_t at, std::uint32_t value) {
+  put16(bytes, at, value >> 16U);
+  put16(bytes, at + 2, value);
+}
+
+/// RFC 1071.
+std::uint32_t checksum(std::span<const std::uint8_t> bytes) {
+  std::uint32_t sum = 0;
+  for (std::size_t i = 0; i + 1 < bytes.size(); i += 2)
+    sum += static_cast<std::uint32_t>(bytes[i] << 8U | bytes[i + 1]);
+  while (sum > 0xFFFF) sum = (sum & 0xFFFFU) + (sum >> 16U);
+  return ~sum & 0xFFFFU;
+}
+
+/// Differs between neighbours and between bytes that are a multiple of 256 apart.
+std::uint8_t pattern(std::uint32_t at) { return static_cast<std::uint8_t>(at * 167 + (at >> 8U) * 29 + 5); }
+
+void store_sequence(std::uint8_t* at, std::uint64_t sequence) noexcept { std::memcpy(at, &sequence, sizeof sequence); }
+
+}  // namespace
+
+std::vector<std::uint8_t> make_frame(std::uint32_t length, const MacAddress& destination, const MacAddress& source) {
+  std::vector<std::uint8_t> bytes(length);
+  for (std::uint32_t at = 0; at < length; ++at) bytes[at] = pattern(at);
+  std::copy(destination.begin(), destination.end(), bytes.begin());
+  std::copy(source.begin(), source.end(), bytes.begin() + 6);
+  put16(bytes, 12, 0x0800);
+  put16(bytes, kIpAt, 0x4500);
+  put16(bytes, kIpAt + 2, length - kIpAt);
+  put32(bytes, kIpAt + 4, 0x00004000);  // no identification, don't fragment
+  put32(bytes, kIpAt + 8, 0x40110000);  // 64 hops, UDP, checksum below
+  put32(bytes, kIpAddressesAt, 0xC6120001);
+  put32(bytes, kIpAddressesAt + 4, 0xC6120002);
+  put16(bytes, kIpAt + 10, checksum(std::span(bytes).subspan(kIpAt, kUdpAt - kIpAt)));
+  put32(bytes, kUdpAt, 0x00090009);
+  put32(bytes, kUdpAt + 4, (length - kUdpAt) << 16U);  // no checksum, as IPv4 allows
+  put32(bytes, frame::kMagicAt, kMagic);
+  frame::for_each_stamp(length, [&](std::uint32_t at) { store_sequence(&bytes[at], 0); });
+  return bytes;
+}
+
+bool FrameBuilder::build(Mbuf& mbuf, MempoolCache& cache, std::uint64_t sequence) noexcept {
+  std::uint8_t* const data = mbuf.append(length());
+  if (data == nullptr) return build_chain(mbuf, cache, sequence);
+  std::memcpy(data, bytes_.data(), bytes_.size());
+  frame::for_each_stamp(length(), [&](std::uint32_t at) { store_sequence(data + at, sequence); });
+  return true;
+}
+
+bool FrameBuilder::build_chain(Mbuf& mbuf, MempoolCache& cache, std::uint64_t sequence) noexcept {
+  // A stamp may straddle two buffers, so the whole is stamped before it is cut.
+  frame::for_each_stamp(length(), [&](std::uint32_t at) { store_sequence(&bytes_[at], sequence); });
+  std::uint32_t room = mbuf.tailroom();
+  for (std::uint32_t at = 0; at < length();) {
+    const std::uint32_t piece = std::min(room, length() - at);
+    std::uint8_t* const data = mbuf.append(piece);
+    if (data == nullptr) return false;
+    std::memcpy(data, &bytes_[at], piece);
+    at += piece;
+    if (at == length()) break;
+    MbufPtr more = cache.allocate();
+    if (more == nullptr) return false;
+    room = more->tailroom();
+    if (!mbuf.chain(more)) return false;
+  }
+  return true;
+}
+
+FrameChecker::FrameChecker() : expected_(make_frame(frame::kMinLength, {}, {})) {}
+
+FrameChecker::Judgement FrameChecker::judge(const Mbuf& mbuf) {
+  if (mbuf.next() == nullptr) return judge_bytes(mbuf.bytes());
+  joined_.resize(mbuf.packet_length());
+  joined_.resize(mbuf.copy_out(0, joined_));
+  return judge_bytes(joined_);
+}
+
+bool FrameChecker::is_ours(std::span<const std::uint8_t> bytes) const noexcept {
+  const auto same = [&](std::uint32_t from, std::uint32_t to) {
+    return std::memcmp(&bytes[from], &expected_[from], to - from) == 0;
+  };
+  return same(frame::kMagicAt, frame::kFirstStampAt) || same(kIpAddressesAt, kIdentityEnd);
+}
+
+FrameChecker::Judgement FrameChecker::judge_bytes(std::span<const std::uint8_t> bytes) {
+  if (bytes.size() < frame::kMinLength || !is_ours(bytes)) return {Verdict::foreign};
+  if (bytes.size() > frame::kMaxLength) return {Verdict::corrupt};
+  const auto length = static_cast<std::uint32_t>(bytes.size());
+  if (length != expected_.size()) expected_ = make_frame(length, {}, {});
+
+  std::uint64_t sequence = 0;
+  std::memcpy(&sequence, &bytes[frame::kFirstStampAt], sizeof sequence);
+  bool intact = true;
+  std::uint32_t from = frame::kCheckedFrom;
+  frame::for_each_stamp(length, [&](std::uint32_t at) {
+    intact = intact && std::memcmp(&bytes[from], &expected_[from], at - from) == 0 &&
+             std::memcmp(&bytes[at], &sequence, sizeof sequence) == 0;
+    from = at + frame::kStampBytes;
+  });
+  intact = intact && std::memcmp(bytes.data() + from, expected_.data() + from, length - from) == 0;
+  if (!intact) return {Verdict::corrupt};
+  return {Verdict::good, sequence};
+}
+
+}  // namespace pollux::examples

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "pollux/mem/mbuf.hpp"
+#include "pollux/mem/mempool.hpp"
+#include "pollux/net/link.hpp"
+
+namespace pollux::examples {
+
+/// The frames that pktgen sends: Ethernet, IPv4 and UDP (198.18.0.1 to 198.18.0.2, RFC 2544's range, port 9 to port 9),
+/// then a magic word, the frame's 64-bit sequence number, and a pattern that says at each byte which one it is. The
+/// sequence is repeated every kStampInterval bytes, so that a piece of another frame is noticed. All lengths are those
+/// in memory, without the frame check sequence of 4 bytes that the card adds: a 64-byte frame has 60.
+namespace frame {
+inline constexpr std::uint32_t kMinLength = 60;
+inline constexpr std::uint32_t kMaxLength = 9724;
+inline constexpr std::uint32_t kHeadersEnd = 42;
+inline constexpr std::uint32_t kMagicAt = kHeadersEnd;
+inline constexpr std::uint32_t kFirstStampAt = kMagicAt + 4;
+inline constexpr std::uint32_t kStampBytes = 8;
+inline constexpr std::uint32_t kStampInterval = 512;
+/// Addresses may be rewritten on the way; what follows may not.
+inline constexpr std::uint32_t kCheckedFrom = 12;
+
+/// Calls `stamp(offset)` for each place of the sequence in a frame of `length` bytes.
+template <class Stamp>
+constexpr void for_each_stamp(std::uint32_t length, Stamp stamp) {
+  for (std::uint32_t at = kFirstStampAt; at + kStampBytes <= length; at += kStampInterval) stamp(at);
+}
+}  // namespace frame
+
+/// One frame's bytes, whole, with the sequence zero. `length` is kMinLength to kMaxLength.
+[[nodiscard]] std::vector<std::uint8_t> make_frame(std::uint32_t length, const MacAddress& destination,
+                                                   const MacAddress& source);
+
+/// Makes frames of one length: copies the whole and writes the sequence.
+class FrameBuilder {
+ public:
+  FrameBuilder(std::uint32_t length, const MacAddress& destination, const MacAddress& source)
+      : bytes_(make_frame(length, destination, source)) {}
+
+  [[nodiscard]] std::uint32_t length() const noexcept { return static_cast<std::uint32_t>(bytes_.size()); }
+  /// Fills the empty `mbuf`, with further buffers from `cache` chained to it where one is too small. False if those ran
+  /// out: what was chained so far stays with `mbuf`.
+  [[nodiscard]] bool build(Mbuf& mbuf, MempoolCache& cache, std::uint64_t sequence) noexcept;
+
+ private:
+  [[nodiscard]] bool build_chain(Mbuf& mbuf, MempoolCache& cache, std::uint64_t sequence) noexcept;
+
+  std::vector<std::uint8_t> bytes_;
+};
+
+/// Judges frames that arrive.
+class FrameChecker {
+ public:
+  enum class Verdict {
+    good,
+    corrupt,  ///< one of ours by its headers or its magic word, but not as it was sent
+    foreign,  ///< somebody else's
+  };
+  struct Judgement {
+    Verdict verdict = Verdict::foreign;
+    std::uint64_t sequence = 0;  ///< of a good frame
+  };
+
+  FrameChecker();
+  [[nodiscard]] Judgement judge(const Mbuf& mbuf);
+
+ private:
+  [[nodiscard]] Judgement judge_bytes(std::span<const std::uint8_t> bytes);
+  [[nodiscard]] bool is_ours(std::span<const std::uint8_t> bytes) const noexcept;
+
+  std::vector<std::uint8_t> expected_;  // for frames of the length that came last
+  std::vector<std::uint8_t> joined_;    // a chain's bytes
+};
+
+}  // namespace pollux::examples

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pktgen/options.hpp"
+
+#include <algorithm>
+
+#include "common/rates.hpp"
+#include "pktgen/frame.hpp"
+
+namespace pollux::examples {
+namespace {
+
+constexpr std::uint32_t kMinSize = frame::kMinLength + kFcsBytes;
+constexpr std::uint32_t kMaxSize = frame::kMaxLength + kFcsBytes;
+/// What a frame has besides the payload that an MTU counts: the Ethernet header and the frame check sequence.
+constexpr std::uint32_t kOverhead = 18;
+
+void add_options(CLI::App& app, PktgenOptions& options) {
+  app.add_option("PORT", options.ports, "One port, or the one that sends and the one that receives")
+      ->required()
+      ->expected(1, 2);
+  app.add_flag("--send", options.send, "Send on the one port");
+  app.add_flag("--receive", options.receive, "Receive on the one port");
+  app.add_option("--size", options.size, "Bytes a frame, the frame check sequence of 4 bytes included")
+      ->check(CLI::Range(kMinSize, kMaxSize))
+      ->capture_default_str();
+  app.add_option("--count", options.count, "Frames to send; without sending, end after receiving that many")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--rate", options.rate, "Frames a second to send; 0 is as many as go")
+      ->check(CLI::Range(0.0, 1e9))
+      ->capture_default_str();
+  add_mac_option(app, "--dst", options.destination,
+                 "Where frames go; the receiving port's address, or 02:00:00:00:00:00 with one port");
+  add_mac_option(app, "--src", options.source, "Where frames come from; the sending port's address");
+  app.add_flag("--check", options.check, "Verify each frame's content and sequence; status 1 if one is not right");
+  app.add_flag("--expect-all", options.expect_all, "With --check: a lost frame gives status 1, too");
+  app.add_option("--threads", options.threads, "1: one thread sends and receives in turn; 2: one for each")
+      ->check(CLI::Range(1U, 2U))
+      ->capture_default_str();
+  app.add_option("--linger", options.linger, "Seconds of silence to wait for when all is sent")
+      ->check(CLI::Range(0.0, 60.0))
+      ->capture_default_str();
+}
+
+/// What options ask for together.
+void require_sense(PktgenOptions& options) {
+  if (options.ports.size() == 2) {
+    if (options.send || options.receive) {
+      throw CLI::ValidationError("PORT",
+                                 "with two ports the first sends and the second receives, without --send or --receive");
+    }
+    options.send = options.receive = true;
+  }
+  if (!options.send && !options.receive)
+    throw CLI::ValidationError("PORT", "say --send, --receive or both for one port");
+  if (options.check && !options.receive)
+    throw CLI::ValidationError("--check", "nothing is received that could be checked");
+  if (options.expect_all && !options.check) throw CLI::ValidationError("--expect-all", "needs --check");
+  if (options.threads == 2 && !(options.send && options.receive)) {
+    throw CLI::ValidationError("--threads", "two need something to send and to receive");
+  }
+}
+
+}  // namespace
+
+std::optional<int> read_options(int argc, char** argv, PktgenOptions& options) {
+  CLI::App app("Sends numbered Ethernet frames, or counts and checks those that arrive", "pktgen");
+  app.footer(
+      "  pktgen PORT --send --count 1000000 --size 64    pktgen PORT --receive --check    pktgen TXPORT RXPORT "
+      "--check\n"
+      "A port is vfio:0000:01:00.0, the bare PCI address, or sim:0. Frames carry IPv4 and UDP. Status 1 if a frame was "
+      "not\n"
+      "right or the library reports an error, 2 for a wrong command line.");
+  add_options(app, options);
+  add_port_options(app, options.port);
+  add_run_options(app, options.run);
+  app.final_callback([&options] { require_sense(options); });
+  const auto status = parse(app, argc, argv);
+  options.port.mtu = std::max(options.port.mtu, options.size - kOverhead);
+  return status;
+}
+
+}  // namespace pollux::examples

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pktgen/receiver.hpp"
+
+#include "common/ticks.hpp"
+
+namespace pollux::examples {
+
+Receiver::Receiver(RxQueue& queue, MempoolCache& cache, const Options& options)
+    : queue_(&queue), cache_(&cache), options_(options) {}
+
+std::uint32_t Receiver::poll() noexcept {
+  const std::uint32_t count = queue_->rx_burst(burst_, options_.burst);
+  ++polls_;
+  if (count == 0) {
+    ++empty_polls_;
+    return 0;
+  }
+  last_tick_ = ticks();
+  if (received_.frames == 0) first_tick_ = last_tick_;
+  std::uint64_t bytes = 0;
+  for (const Mbuf& mbuf : burst_) {
+    bytes += mbuf.packet_length();
+    if (options_.check) check(mbuf);
+  }
+  received_.add(count, bytes);
+  burst_.drop(consumed_, *cache_);
+  return count;
+}
+
+void Receiver::check(const Mbuf& mbuf) {
+  const FrameChecker::Judgement judgement = checker_.judge(mbuf);
+  switch (judgement.verdict) {
+    case FrameChecker::Verdict::good:
+      ++good_;
+      sequences_.observe(judgement.sequence);
+      break;
+    case FrameChecker::Verdict::corrupt: ++corrupt_; break;
+    case FrameChecker::Verdict::foreign: ++foreign_; break;
+  }
+}
+
+}  // namespace pollux::examples

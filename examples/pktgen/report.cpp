@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pktgen/report.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "common/print.hpp"
+
+namespace pollux::examples {
+namespace {
+
+nlohmann::ordered_json as_json(const Rate& rate) { return {{"mpps", rate.mpps}, {"mbps", rate.mbps}}; }
+
+/// Frames that were sent and did not come, or without a sender those missing between the first and the last that came.
+std::uint64_t count_lost(const Account& account, const Sender* sender, const Receiver& receiver, bool check) {
+  if (sender == nullptr) return receiver.sequences().missing();
+  const std::uint64_t came = check ? receiver.sequences().unique() + receiver.corrupt() : receiver.received().frames;
+  return account.sent > came ? account.sent - came : 0;
+}
+
+}  // namespace
+
+bool PktgenResult::as_expected(bool expect_all) const {
+  return corrupt == 0 && duplicated == 0 && reordered == 0 && (!expect_all || lost == 0);
+}
+
+PktgenResult make_result(Account account, double seconds, double ticks_per_second, const Sender* sender,
+                         const Receiver* receiver, bool check) {
+  PktgenResult result;
+  result.seconds = seconds;
+  if (sender != nullptr) {
+    account.made = sender->built();
+    result.tx = rate_of(sender->taken(), static_cast<double>(sender->ticks_busy()) / ticks_per_second);
+  }
+  if (receiver != nullptr) {
+    account.kept = receiver->received().frames;
+    result.rx = rate_of(receiver->received(), static_cast<double>(receiver->ticks_busy()) / ticks_per_second);
+    result.good = receiver->good();
+    result.corrupt = receiver->corrupt();
+    result.foreign = receiver->foreign();
+    result.duplicated = receiver->sequences().duplicated();
+    result.reordered = receiver->sequences().reordered();
+    result.lost = count_lost(account, sender, *receiver, check);
+    if (receiver->polls() != 0) {
+      result.empty_polls = static_cast<double>(receiver->empty_polls()) / static_cast<double>(receiver->polls());
+    }
+  }
+  result.account = std::move(account);
+  return result;
+}
+
+PktgenReport::PktgenReport(const PktgenOptions& options, Stage& stage)
+    : options_(options), stage_(stage), start_(stage.clock().now()), last_at_(start_) {}
+
+PktgenReport::Counts PktgenReport::count() {
+  Counts counts;
+  for (Port& port : stage_.ports()) {
+    const Stats stats = port.stats();
+    counts.sent += stats.tx_burst_packets;
+    counts.received += stats.rx_burst_packets;
+  }
+  return counts;
+}
+
+void PktgenReport::line(Duration now) {
+  const Counts next = count();
+  const double span = to_seconds(now - last_at_);
+  const double tx_mpps = static_cast<double>(next.sent - last_.sent) / span / 1e6;
+  const double rx_mpps = static_cast<double>(next.received - last_.received) / span / 1e6;
+  last_at_ = now;
+  last_ = next;
+  if (options_.run.quiet) return;
+
+  const Drops drops = collect_drops(stage_.ports(), {});
+  if (options_.run.json) {
+    print_line(nlohmann::ordered_json{
+        {"seconds", elapsed(now)},
+        {"sent", next.sent},
+        {"received", next.received},
+        {"tx_mpps", tx_mpps},
+        {"rx_mpps", rx_mpps},
+        {"drops",
+         drops}}.dump());
+  } else {
+    print_line(fmt::format("{:6.1f} s  sent {} ({:.6f} Mpps)  received {} ({:.6f} Mpps)  dropped: {}", elapsed(now),
+                           next.sent, tx_mpps, next.received, rx_mpps, describe(drops)));
+  }
+}
+
+void PktgenReport::summary(const PktgenResult& result) {
+  const Account& account = result.account;
+  if (options_.run.json) {
+    const nlohmann::ordered_json summary{{"seconds", result.seconds},
+                                         {"size", options_.size},
+                                         {"sent", account.sent},
+                                         {"received", account.received},
+                                         {"good", result.good},
+                                         {"lost", result.lost},
+                                         {"corrupt", result.corrupt},
+                                         {"duplicated", result.duplicated},
+                                         {"reordered", result.reordered},
+                                         {"foreign", result.foreign},
+                                         {"tx", as_json(result.tx)},
+                                         {"rx", as_json(result.rx)},
+                                         {"drops", account.drops},
+                                         {"in_flight", account.in_flight},
+                                         {"conserved", account.conserved()},
+                                         {"mbufs_out", account.mbufs_out},
+                                         {"empty_polls", result.empty_polls},
+                                         {"cards", card_counters(stage_.ports())}};
+    return print_line(nlohmann::ordered_json{{"summary", summary}}.dump());
+  }
+  if (options_.send) {
+    print_line(fmt::format("sent {} frames of {} bytes: {:.6f} Mpps, {:.2f} Mb/s", account.sent, options_.size,
+                           result.tx.mpps, result.tx.mbps));
+  }
+  if (options_.receive) {
+    print_line(fmt::format("received {}: {:.6f} Mpps, {:.2f} Mb/s, empty polls {:.1f} %", account.received,
+                           result.rx.mpps, result.rx.mbps, result.empty_polls * 100));
+  }
+  if (options_.check) {
+    print_line(fmt::format("good {}, lost {}, corrupt {}, duplicated {}, reordered {}, foreign {}", result.good,
+                           result.lost, result.corrupt, result.duplicated, result.reordered, result.foreign));
+  } else if (options_.send && options_.receive) {
+    print_line(fmt::format("lost {}", result.lost));
+  }
+  print_line(fmt::format("dropped: {}; in flight {}; conserved: {}", describe(account.drops), account.in_flight,
+                         account.verdict()));
+}
+
+}  // namespace pollux::examples

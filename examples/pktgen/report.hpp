@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include "common/account.hpp"
+#include "common/stage.hpp"
+#include "pktgen/options.hpp"
+#include "pktgen/receiver.hpp"
+#include "pktgen/sender.hpp"
+
+namespace pollux::examples {
+
+/// What one run of pktgen came to. `lost` counts frames that were sent, or whose number lies between two that came, and
+/// that did not come.
+struct PktgenResult {
+  Account account;
+  double seconds = 0;
+  Rate tx;
+  Rate rx;
+  std::uint64_t good = 0;
+  std::uint64_t corrupt = 0;
+  std::uint64_t foreign = 0;
+  std::uint64_t duplicated = 0;
+  std::uint64_t reordered = 0;
+  std::uint64_t lost = 0;
+  double empty_polls = 0;
+
+  /// Whether what arrived is what was sent. Loss is the wire's right, unless `expect_all`.
+  [[nodiscard]] bool as_expected(bool expect_all) const;
+};
+
+/// Either may be null.
+[[nodiscard]] PktgenResult make_result(Account account, double seconds, double ticks_per_second, const Sender* sender,
+                                       const Receiver* receiver, bool check);
+
+/// Prints a line a second out of the library's counters, since the sender may be another thread's.
+class PktgenReport {
+ public:
+  PktgenReport(const PktgenOptions& options, Stage& stage);
+  void line(Duration now);
+  void summary(const PktgenResult& result);
+  [[nodiscard]] double elapsed(Duration now) const { return to_seconds(now - start_); }
+
+ private:
+  struct Counts {
+    std::uint64_t sent = 0;
+    std::uint64_t received = 0;
+  };
+  [[nodiscard]] Counts count();
+
+  const PktgenOptions& options_;
+  Stage& stage_;
+  Duration start_;
+  Duration last_at_;
+  Counts last_;
+};
+
+}  // namespace pollux::examples

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+
+#include "common/rates.hpp"
+#include "pktgen/frame.hpp"
+#include "pktgen/pacer.hpp"
+#include "pollux/pollux.hpp"
+
+namespace pollux::examples {
+
+/// Sends numbered frames on one queue, one poll at a time.
+/// Thread rule: one thread polls; the others read nothing but `frames_taken`.
+class Sender {
+ public:
+  static constexpr std::uint32_t kMaxBurst = 512;
+
+  struct Options {
+    std::uint32_t burst = 32;
+    std::uint64_t count = UINT64_MAX;  ///< frames to send in all
+  };
+
+  /// `cache` is the one that the queue uses.
+  Sender(TxQueue& queue, MempoolCache& cache, FrameBuilder builder, Pacer pacer, const Options& options);
+
+  /// Sends what may go now; never waits. What a full queue does not take goes with the next poll.
+  void poll() noexcept;
+  /// Every frame that was asked for has been taken by the queue.
+  [[nodiscard]] bool done() const noexcept { return taken_.frames >= options_.count; }
+  /// Gives back what was built but not taken; counted as "unsent".
+  void finish() noexcept { burst_.drop(unsent_, *cache_); }
+
+  /// Frames that the queue took, which may be refused or lost later. Their numbers are 0 to frames - 1.
+  [[nodiscard]] const Traffic& taken() const noexcept { return taken_; }
+  [[nodiscard]] const DropCounter& unsent() const noexcept { return unsent_; }
+  /// Frames built: taken or unsent.
+  [[nodiscard]] std::uint64_t built() const noexcept { return next_sequence_; }
+  /// Between the first and the last frame that the queue took.
+  [[nodiscard]] std::uint64_t ticks_busy() const noexcept { return last_tick_ - first_tick_; }
+
+ private:
+  void build(std::uint64_t now) noexcept;
+
+  TxQueue* queue_;
+  MempoolCache* cache_;
+  FrameBuilder builder_;
+  Pacer pacer_;
+  Options options_;
+  Burst<kMaxBurst> burst_;
+  DropCounter unsent_{"unsent"};
+  Traffic taken_;
+  std::uint64_t next_sequence_ = 0;
+  std::uint64_t first_tick_ = 0;
+  std::uint64_t last_tick_ = 0;
+};
+
+}  // namespace pollux::examples

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pktgen/sequence_tracker.hpp"
+
+#include <algorithm>
+
+namespace pollux::examples {
+
+void SequenceTracker::observe(std::uint64_t sequence) noexcept {
+  if (unique_ == 0) {
+    first_ = last_ = sequence;
+  } else if (sequence > last_) {
+    forget_up_to(sequence);
+    last_ = sequence;
+  } else if (last_ - sequence >= kWindow || (word(sequence) & bit(sequence)) != 0) {
+    ++duplicated_;
+    return;
+  } else {
+    ++reordered_;
+    first_ = std::min(first_, sequence);
+  }
+  word(sequence) |= bit(sequence);
+  ++unique_;
+}
+
+/// The places between the foremost number and the new one still hold what was seen a window ago.
+void SequenceTracker::forget_up_to(std::uint64_t sequence) noexcept {
+  if (sequence - last_ >= kWindow) {
+    std::fill(seen_.begin(), seen_.end(), 0);
+    return;
+  }
+  for (std::uint64_t next = last_ + 1; next <= sequence; ++next) word(next) &= ~bit(next);
+}
+
+std::uint64_t SequenceTracker::missing() const noexcept { return unique_ == 0 ? 0 : last_ - first_ + 1 - unique_; }
+
+}  // namespace pollux::examples

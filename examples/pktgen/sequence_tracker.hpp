@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace pollux::examples {
+
+/// Tells from the sequence numbers of good frames what was lost, doubled or overtaken.
+class SequenceTracker {
+ public:
+  /// How far a frame may lag behind the foremost one and still be told from a double.
+  static constexpr std::uint64_t kWindow = 1U << 20U;
+
+  SequenceTracker() : seen_(kWindow / 64) {}
+
+  void observe(std::uint64_t sequence) noexcept;
+
+  [[nodiscard]] std::uint64_t unique() const noexcept { return unique_; }
+  /// Frames that came again, or more than kWindow late.
+  [[nodiscard]] std::uint64_t duplicated() const noexcept { return duplicated_; }
+  /// Frames that came after one with a greater number (RFC 4737, 3.3).
+  [[nodiscard]] std::uint64_t reordered() const noexcept { return reordered_; }
+  /// Numbers between the smallest and the greatest that never came.
+  [[nodiscard]] std::uint64_t missing() const noexcept;
+  /// The smallest and greatest number so far; meaningless before the first frame.
+  [[nodiscard]] std::uint64_t first() const noexcept { return first_; }
+  [[nodiscard]] std::uint64_t last() const noexcept { return last_; }
+
+ private:
+  void forget_up_to(std::uint64_t sequence) noexcept;
+  [[nodiscard]] std::uint64_t& word(std::uint64_t sequence) noexcept { return seen_[sequence % kWindow / 64]; }
+  [[nodiscard]] static std::uint64_t bit(std::uint64_t sequence) noexcept { return std::uint64_t{1} << sequence % 64; }
+
+  std::vector<std::uint64_t> seen_;  // a bit a number, of the last kWindow
+  std::uint64_t first_ = 0;
+  std::uint64_t last_ = 0;
+  std::uint64_t unique_ = 0;
+  std::uint64_t duplicated_ = 0;
+  std::uint64_t reordered_ = 0;
+};
+
+}  // namespace pollux::examples
