@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace pollux::models::igb {
+
+/// What the card's parser finds in a frame (without FCS). Offsets in bytes from the frame's start; 0: not there.
+struct Headers {
+  bool tagged = false;           ///< the EtherType was VET's
+  std::uint16_t vlan = 0;        ///< the tag, priority included
+  std::uint16_t ether_type = 0;  ///< behind the tag
+  std::size_t ipv4 = 0;
+  std::size_t ipv6 = 0;
+  std::size_t tcp = 0;
+  std::size_t udp = 0;
+  std::size_t sctp = 0;
+  bool ip_options = false;  ///< IPv4 options, or IPv6 extension headers
+  bool fragment = false;    ///< a part of an IP packet, so no layer 4 to be found
+};
+
+inline constexpr std::size_t kMacHeaderBytes = 14;
+
+[[nodiscard]] std::uint16_t read_big16(std::span<const std::byte> frame, std::size_t offset) noexcept;
+[[nodiscard]] bool is_multicast(std::span<const std::byte> frame) noexcept;  ///< broadcast included
+[[nodiscard]] bool is_broadcast(std::span<const std::byte> frame) noexcept;
+/// `vlan_type` is the EtherType that marks a tag. Never looks beyond the frame.
+[[nodiscard]] Headers parse(std::span<const std::byte> frame, std::uint16_t vlan_type) noexcept;
+/// The Ethernet FCS as it follows the frame on the wire, least significant byte first.
+[[nodiscard]] std::uint32_t frame_check_sequence(std::span<const std::byte> frame) noexcept;
+
+}  // namespace pollux::models::igb

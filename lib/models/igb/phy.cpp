@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "models/igb/phy.hpp"
+
+#include "hw/igb/phy.hpp"
+
+namespace pollux::models::igb {
+namespace {
+
+namespace mii = hw::phy;
+
+enum class Allowed : std::uint8_t { nothing, reading, writing, both };
+
+/// Which registers there are. QEMU, igb_core.c, igb_phy_regcap.
+Allowed allowed(std::uint32_t number) noexcept {
+  switch (number) {
+    case mii::kControl:
+    case mii::kAdvertise:
+    case 7:  // next page
+    case mii::kGigabitControl:
+    case mii::kPortConfig:
+    case mii::kPortControl:
+    case mii::kPowerManagement: return Allowed::both;
+    case mii::kStatus:
+    case mii::kId1:
+    case mii::kId2:
+    case mii::kPartner:
+    case mii::kExpansion:
+    case 8:  // the partner's next page
+    case mii::kGigabitStatus:
+    case mii::kExtendedStatus:
+    case mii::kPortStatus:
+    case mii::kLinkHealth: return Allowed::reading;
+    case mii::kPageSelect: return Allowed::writing;
+    default: return Allowed::nothing;
+  }
+}
+
+// Initial values: QEMU, igb_core.c, igb_phy_reg_init.
+constexpr std::uint16_t kStatusAbilities = 0x7949;
+constexpr std::uint16_t kAdvertiseAll = 0x0DE1;
+constexpr std::uint16_t kPartnerAcknowledge = 0x4000;
+constexpr std::uint16_t kGigabitControlAll = 0x0F00;
+constexpr std::uint16_t kExtendedGigabit = 0x3000;
+
+}  // namespace
+
+Phy::Phy(RegisterFile& registers, Timers& timers, std::function<void()> link_changed)
+    : registers_(registers),
+      timers_(timers),
+      link_changed_(std::move(link_changed)),
+      frame_done_(timers.add([this] { finish_frame(); })),
+      negotiated_(timers.add([this] { finish_negotiation(); })) {
+  registers_.on_write<hw::MDIC>([this](std::uint32_t, std::uint32_t value) { start_frame(hw::MDIC::Value(value)); });
+}
+
+void Phy::reset() {
+  timers_.cancel(frame_done_);
+  timers_.cancel(negotiated_);
+  values_.fill(0);
+  values_[mii::kControl] = mii::kControlAutonegotiate | mii::kControlFullDuplex | mii::kControlSpeedHigh;
+  values_[mii::kStatus] = kStatusAbilities;
+  values_[mii::kId1] = static_cast<std::uint16_t>(mii::kId >> 16);
+  values_[mii::kId2] = static_cast<std::uint16_t>((mii::kId & 0xFFF0) | 1);
+  values_[mii::kAdvertise] = kAdvertiseAll;
+  values_[mii::kGigabitControl] = kGigabitControlAll;
+  values_[mii::kExtendedStatus] = kExtendedGigabit;
+  values_[mii::kPortConfig] = 0x0120;
+  waiting_for_carrier_ = false;
+  drop_link();
+}
+
+void Phy::set_carrier(bool present) {
+  if (present == carrier_) return;
+  carrier_ = present;
+  if (!present) {
+    waiting_for_carrier_ = timers_.running(negotiated_) || link_up_;
+    timers_.cancel(negotiated_);
+    drop_link();
+  } else if ((values_[mii::kControl] & mii::kControlAutonegotiate) == 0) {
+    raise_link();
+  } else if (waiting_for_carrier_) {
+    negotiate();
+  }
+}
+
+void Phy::start_frame(hw::MDIC::Value request) {
+  registers_.set<hw::MDIC>(request.without(hw::MDIC::READY | hw::MDIC::ERROR));
+  timers_.start(frame_done_, kFrameTime);
+}
+
+void Phy::finish_frame() {
+  const hw::MDIC::Value request = registers_.get<hw::MDIC>();
+  const std::uint32_t number = request.get(hw::MDIC::REGADD);
+  const Allowed may = allowed(number);
+  const bool reads = request.has(hw::MDIC::READ) && (may == Allowed::reading || may == Allowed::both);
+  const bool writes = request.has(hw::MDIC::WRITE) && (may == Allowed::writing || may == Allowed::both);
+  hw::MDIC::Value answer = request.with(hw::MDIC::READY);
+  if (request.get(hw::MDIC::PHYADD) != mii::kAddress || (!reads && !writes)) {
+    answer = answer.with(hw::MDIC::ERROR);
+  } else if (reads) {
+    answer = answer.with(hw::MDIC::DATA(read(number)));
+  } else {
+    write(number, static_cast<std::uint16_t>(request.get(hw::MDIC::DATA)));
+  }
+  registers_.set<hw::MDIC>(answer);
+}
+
+std::uint16_t Phy::read(std::uint32_t number) {
+  if (number != mii::kStatus) return values_[number];
+  const bool shown = link_up_ && !link_was_lost_;
+  link_was_lost_ = false;
+  return static_cast<std::uint16_t>(values_[number] | (shown ? mii::kStatusLink : 0));
+}
+
+void Phy::write(std::uint32_t number, std::uint16_t value) {
+  if (number == mii::kControl) return write_control(value);
+  values_[number] = value;
+}
+
+void Phy::write_control(std::uint16_t value) {
+  if ((value & mii::kControlReset) != 0) return reset();
+  constexpr std::uint16_t kStored = 0x7DC0;  // not reset and restart, which clear themselves, nor the reserved bits
+  values_[mii::kControl] = static_cast<std::uint16_t>(value & kStored);
+  const bool automatic = (value & mii::kControlAutonegotiate) != 0;
+  if ((value & mii::kControlPowerDown) != 0) {
+    timers_.cancel(negotiated_);
+    drop_link();
+  } else if (automatic && (value & mii::kControlRestart) != 0) {
+    negotiate();
+  } else if (!automatic) {
+    timers_.cancel(negotiated_);
+    drop_link();
+    if (carrier_) raise_link();
+  }
+}
+
+void Phy::negotiate() {
+  drop_link();
+  waiting_for_carrier_ = !carrier_;
+  if (carrier_) timers_.start(negotiated_, kNegotiationTime);
+}
+
+void Phy::finish_negotiation() {
+  values_[mii::kPartner] = kAdvertiseAll | kPartnerAcknowledge;
+  values_[mii::kExpansion] = 0x0005;  // the partner can negotiate, and next pages work
+  values_[mii::kGigabitStatus] =
+      mii::kGigabitPartnerHalf | mii::kGigabitPartnerFull | mii::kGigabitRemoteOk | mii::kGigabitLocalOk;
+  values_[mii::kStatus] |= mii::kStatusAutonegotiated;
+  raise_link();
+}
+
+void Phy::drop_link() {
+  if (link_up_) link_was_lost_ = true;
+  link_up_ = false;
+  values_[mii::kStatus] &= static_cast<std::uint16_t>(~mii::kStatusAutonegotiated);
+  values_[mii::kPartner] = 0;
+  values_[mii::kGigabitStatus] = 0;
+  values_[mii::kPortStatus] = 0;
+  link_changed_();
+}
+
+void Phy::raise_link() {
+  const std::uint16_t control = values_[mii::kControl];
+  const std::uint16_t offer = values_[mii::kAdvertise];
+  if ((control & mii::kControlAutonegotiate) == 0) {
+    speed_ = (control & mii::kControlSpeedHigh) != 0 ? 2 : (control & mii::kControlSpeedLow) != 0 ? 1 : 0;
+    full_duplex_ = (control & mii::kControlFullDuplex) != 0;
+  } else if ((values_[mii::kGigabitControl] & mii::kGigabitFull) != 0) {
+    speed_ = 2;
+    full_duplex_ = true;
+  } else if ((offer & (mii::k100Full | mii::k100Half)) != 0) {
+    speed_ = 1;
+    full_duplex_ = (offer & mii::k100Full) != 0;
+  } else if ((offer & (mii::k10Full | mii::k10Half)) != 0) {
+    speed_ = 0;
+    full_duplex_ = (offer & mii::k10Full) != 0;
+  } else {
+    return;  // nothing in common
+  }
+  link_up_ = true;
+  values_[mii::kPortStatus] = speed_ == 2 ? mii::kPortSpeed1000 : static_cast<std::uint16_t>((speed_ + 1) << 14);
+  link_changed_();
+}
+
+}  // namespace pollux::models::igb

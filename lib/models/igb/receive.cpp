@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "models/igb/receive.hpp"
+
+#include <algorithm>
+
+namespace pollux::models::igb {
+
+Receive::Receive(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts& interrupts, Statistics& statistics)
+    : registers_(registers),
+      timers_(timers),
+      dma_(dma),
+      interrupts_(interrupts),
+      statistics_(statistics),
+      filter_(registers),
+      rss_(registers) {
+  queues_.reserve(hw::kRxQueues);
+  for (std::uint32_t i = 0; i < hw::kRxQueues; ++i) {
+    queues_.emplace_back(registers, dma, i);
+    switch_[i] = timers_.add([this, i] {
+      queues_[i].set_enabled(!queues_[i].enabled());
+      drain();
+    });
+  }
+  hang_on_registers();
+}
+
+void Receive::hang_on_registers() {
+  registers_.on_write<hw::RCTL>([this](std::uint32_t, std::uint32_t value) {
+    registers_.set<hw::RCTL>(hw::RCTL::Value(value));
+    if (!hw::RCTL::Value(value).has(hw::RCTL::RXEN)) flush();
+    drain();
+  });
+  registers_.on_write<hw::RDBAL>([this](std::uint32_t queue, std::uint32_t value) {
+    registers_.set<hw::RDBAL>(queue, hw::RDBAL::Value(value & ~(hw::kRingAlignment - 1)));
+  });
+  registers_.on_write<hw::RDLEN>([this](std::uint32_t queue, std::uint32_t value) {
+    registers_.set<hw::RDLEN>(queue, hw::RDLEN::Value(value & hw::RDLEN::LEN.mask()));
+  });
+  registers_.on_write<hw::RDH>([this](std::uint32_t queue, std::uint32_t value) { queues_[queue].write_head(value); });
+  registers_.on_write<hw::RDT>([this](std::uint32_t queue, std::uint32_t value) {
+    queues_[queue].write_tail(value);
+    drain();
+  });
+  registers_.on_write<hw::RXDCTL>([this](std::uint32_t queue, std::uint32_t value) {
+    const bool wanted = hw::RXDCTL::Value(value).has(hw::RXDCTL::ENABLE);
+    registers_.set<hw::RXDCTL>(queue, hw::RXDCTL::Value(value).without(hw::RXDCTL::SWFLUSH));
+    const bool is = queues_[queue].enabled();
+    queues_[queue].set_enabled(is);
+    if (wanted == is) return timers_.cancel(switch_[queue]);
+    timers_.start(switch_[queue], kEnableTime);
+  });
+}
+
+void Receive::reset(std::array<std::uint8_t, 6> mac) {
+  flush();
+  for (const Timers::Id id : switch_) timers_.cancel(id);
+  for (RxQueue& queue : queues_) queue.reset();
+  filter_.reset(mac);
+  registers_.set<hw::RXCSUM>(hw::RXCSUM::IPOFL | hw::RXCSUM::TUOFL);
+}
+
+void Receive::flush() {
+  losses_.flushed += buffer_.size();
+  buffer_.clear();
+  buffered_bytes_ = 0;
+}
+
+bool Receive::passes(std::span<const std::byte> frame, const Headers& headers, Filter::Verdict verdict) {
+  if (verdict == Filter::Verdict::rejected || !filter_.vlan(headers)) {
+    ++losses_.not_for_us;
+    return false;
+  }
+  statistics_.arrived(frame.size() + hw::kCrcBytes);
+  const Filter::Length length = filter_.length(frame.size(), headers);
+  if (length == Filter::Length::good) return true;
+  statistics_.count<hw::RLEC>();
+  if (length == Filter::Length::short_frame) {
+    statistics_.count<hw::RUC>();
+  } else {
+    statistics_.count<hw::ROC>();
+  }
+  return registers_.get<hw::RCTL>().has(hw::RCTL::SBP);
+}
+
+hw::rx::WriteBack Receive::describe(const Headers& headers, const Rss::Choice& choice, Filter::Verdict verdict) const {
+  hw::rx::WriteBack what;
+  if (headers.ipv4 != 0) what.packet_type |= hw::rx::kTypeIpv4 | (headers.ip_options ? hw::rx::kTypeIpv4Options : 0);
+  if (headers.ipv6 != 0) what.packet_type |= hw::rx::kTypeIpv6 | (headers.ip_options ? hw::rx::kTypeIpv6Extensions : 0);
+  if (headers.tcp != 0) what.packet_type |= hw::rx::kTypeTcp;
+  if (headers.udp != 0) what.packet_type |= hw::rx::kTypeUdp;
+  if (headers.sctp != 0) what.packet_type |= hw::rx::kTypeSctp;
+  if (choice.enabled) {
+    what.rss = choice.type;
+    what.hash = choice.hash;
+  }
+  if (verdict == Filter::Verdict::inexact) what.status |= hw::rx::kInexact;
+  if (headers.tagged && registers_.get<hw::CTRL>().has(hw::CTRL::VME)) {
+    what.status |= hw::rx::kVlan;
+    what.vlan = headers.vlan;
+  }
+  return what;
+}
+
+void Receive::frame(std::span<const std::byte> frame, bool link_up) {
+  if (!link_up || !registers_.get<hw::RCTL>().has(hw::RCTL::RXEN)) {
+    ++losses_.not_receiving;
+    return;
+  }
+  if (frame.size() < kMacHeaderBytes) {
+    statistics_.count<hw::RUC>();
+    return;
+  }
+  const auto vlan_type = static_cast<std::uint16_t>(registers_.get<hw::VET>().get(hw::VET::TYPE));
+  const Headers headers = parse(frame, vlan_type);
+  const Filter::Verdict verdict = filter_.address(frame);
+  if (!passes(frame, headers, verdict)) return;
+  const Rss::Choice choice = rss_.choose(frame, headers);
+  store(frame, choice.queue, describe(headers, choice, verdict));
+}
+
+/// Puts the frame as memory is to see it into the packet buffer, or past it if nothing waits there.
+void Receive::store(std::span<const std::byte> frame, std::uint32_t queue, hw::rx::WriteBack write_back) {
+  const std::size_t charge = frame.size() + hw::kCrcBytes;
+  const std::size_t capacity = std::size_t{registers_.get<hw::RXPBS>().get(hw::RXPBS::SIZE)} * 1024;
+  if (buffered_bytes_ + charge > capacity) {
+    statistics_.count<hw::MPC>();
+    return interrupts_.raise(hw::ICR::RXO);
+  }
+  statistics_.received(frame);
+  scratch_.assign(frame.begin(), frame.end());
+  if ((write_back.status & hw::rx::kVlan) != 0) scratch_.erase(scratch_.begin() + 12, scratch_.begin() + 16);
+  if (!registers_.get<hw::RCTL>().has(hw::RCTL::SECRC)) {
+    const std::uint32_t crc = frame_check_sequence(frame);
+    for (unsigned i = 0; i < hw::kCrcBytes; ++i) scratch_.push_back(static_cast<std::byte>(crc >> 8 * i & 0xFF));
+  }
+  bool counted = false;
+  if (buffer_.empty() && try_deliver(scratch_, queue, write_back, counted)) return;
+  buffer_.push_back({scratch_, write_back, queue, charge, counted});
+  buffered_bytes_ += charge;
+}
+
+// A packet for a queue without descriptors is dropped where SRRCTL.DROP_EN or QDE says so; otherwise it waits in the
+// packet buffer, and everything behind it with it (I210 datasheet, 7.1; 82598 datasheet on RNBC).
+bool Receive::try_deliver(std::span<const std::byte> bytes, std::uint32_t number, const hw::rx::WriteBack& write_back,
+                          bool& counted_no_buffer) {
+  RxQueue& queue = queues_[number];
+  if (!queue.enabled()) {
+    ++losses_.queue_disabled;
+    return true;
+  }
+  if (!dma_.active()) return false;
+  switch (queue.deliver(bytes, write_back)) {
+    case RxQueue::Outcome::stored: interrupts_.raise_receive(number); return true;
+    case RxQueue::Outcome::broken: ++losses_.queue_broken; return true;
+    case RxQueue::Outcome::no_descriptors: break;
+  }
+  if (!counted_no_buffer) statistics_.count<hw::RNBC>();
+  counted_no_buffer = true;
+  const bool drop = registers_.get<hw::SRRCTL>(number).has(hw::SRRCTL::DROP_EN) ||
+                    (registers_.get<hw::QDE>().raw() >> number & 1) != 0;
+  if (drop) statistics_.count<hw::RQDPC>(number);
+  return drop;
+}
+
+void Receive::drain() {
+  while (!buffer_.empty()) {
+    Packet& packet = buffer_.front();
+    if (!try_deliver(packet.bytes, packet.queue, packet.write_back, packet.counted_no_buffer)) return;
+    buffered_bytes_ -= packet.charge;
+    buffer_.pop_front();
+  }
+}
+
+}  // namespace pollux::models::igb

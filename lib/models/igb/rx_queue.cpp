@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "models/igb/rx_queue.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "hw/igb/limits.hpp"
+
+namespace pollux::models::igb {
+namespace {
+
+/// The length is all that counts in a write-back without "end of packet" (82575 manual, 5.3.4.8).
+hw::Descriptor middle(std::size_t length) noexcept {
+  return hw::rx::written_back({.status = hw::rx::kDone, .length = static_cast<std::uint16_t>(length)});
+}
+
+/// Length, checksum, status, errors and tag of the old format (82575 manual, table 27), the packet checksum left zero.
+hw::Descriptor legacy(std::uint64_t address, const hw::rx::WriteBack& what) noexcept {
+  const std::uint64_t status = what.status & 0xFF;
+  const std::uint64_t errors = what.status >> 24 & 0xFF;
+  return {address, what.length | status << 32 | errors << 40 | std::uint64_t{what.vlan} << 48};
+}
+
+}  // namespace
+
+void RxQueue::reset() {
+  broken_ = false;
+  // Queue 0 is enabled after a reset, with write-back after each descriptor (QEMU, igb_core.c, igb_mac_reg_init).
+  enabled_ = number_ == 0;
+  registers_.set<hw::RXDCTL>(number_, hw::RXDCTL::WTHRESH(1));
+  set_enabled(enabled_);
+}
+
+void RxQueue::set_enabled(bool enabled) {
+  if (enabled && !enabled_) broken_ = false;
+  enabled_ = enabled;
+  const hw::RXDCTL::Value control = registers_.get<hw::RXDCTL>(number_);
+  registers_.set<hw::RXDCTL>(number_, enabled ? control.with(hw::RXDCTL::ENABLE) : control.without(hw::RXDCTL::ENABLE));
+}
+
+void RxQueue::write_head(std::uint32_t value) {
+  if (!enabled_ || ring_size() == 0) registers_.set<hw::RDH>(number_, hw::RDH::HEAD(value));
+}
+
+void RxQueue::write_tail(std::uint32_t value) {
+  if (!enabled_) {  // 82575 manual, 14.3.59
+    ++ignored_tails_;
+    return;
+  }
+  registers_.set<hw::RDT>(number_, hw::RDT::TAIL(value));
+}
+
+std::size_t RxQueue::buffer_bytes() const {
+  const std::size_t own = registers_.get<hw::SRRCTL>(number_).get(hw::SRRCTL::BSIZEPACKET);
+  return own != 0 ? own * hw::kRxBufferUnit : std::size_t{2048} >> registers_.get<hw::RCTL>().get(hw::RCTL::BSIZE);
+}
+
+std::uint32_t RxQueue::ring_size() const { return registers_.get<hw::RDLEN>(number_).raw() / hw::kDescriptorBytes; }
+
+std::uint32_t RxQueue::armed() const {
+  const std::uint32_t size = ring_size();
+  if (!enabled_ || broken_ || head() >= size || tail() >= size) return 0;
+  return tail() >= head() ? tail() - head() : size - head() + tail();
+}
+
+std::byte* RxQueue::slot() {
+  const std::uint64_t base =
+      std::uint64_t{registers_.get<hw::RDBAH>(number_).raw()} << 32 | registers_.get<hw::RDBAL>(number_).raw();
+  std::byte* const memory = dma_.reach(base + std::uint64_t{head()} * hw::kDescriptorBytes, hw::kDescriptorBytes);
+  if (memory == nullptr && dma_.active()) broken_ = true;
+  return memory;
+}
+
+void RxQueue::step() {
+  const std::uint32_t next = head() + 1;
+  registers_.set<hw::RDH>(number_, hw::RDH::HEAD(next >= ring_size() ? 0 : next));
+}
+
+// [model-rx-whole] A frame is written only when the ring has descriptors for all of it; silicon may begin earlier.
+// [model-dma-refused] Data that memory refuses is lost while the write-back still comes, since a write on PCI Express
+// has no answer; a descriptor that cannot be read stops the queue until it is enabled anew.
+RxQueue::Outcome RxQueue::deliver(std::span<const std::byte> bytes, hw::rx::WriteBack last) {
+  const hw::SRRCTL::Value format = registers_.get<hw::SRRCTL>(number_);
+  const bool old = format.has(hw::SRRCTL::LEGACY);
+  if (broken_ || (!old && !format.has(hw::SRRCTL::ONE_BUFFER))) return Outcome::broken;
+  const std::size_t room = buffer_bytes();
+  if ((bytes.size() + room - 1) / room > armed()) return Outcome::no_descriptors;
+  while (!bytes.empty()) {
+    std::byte* const at = slot();
+    if (at == nullptr) return Outcome::broken;
+    const std::uint64_t address = Dma::load(at).lo;
+    const std::size_t count = std::min(bytes.size(), room);
+    // Bit 0 can mean "no snoop" (82575 manual, 5.3.4.1).
+    std::byte* const buffer = dma_.reach(address & ~std::uint64_t{1}, count);
+    if (buffer != nullptr) std::memcpy(buffer, bytes.data(), count);
+    bytes = bytes.subspan(count);
+    last.length = static_cast<std::uint16_t>(count);
+    const bool end = bytes.empty();
+    if (old) {
+      const hw::rx::WriteBack part{
+          .status = end ? last.status : hw::rx::kDone, .length = last.length, .vlan = last.vlan};
+      Dma::store(at, legacy(address, part));
+    } else {
+      Dma::store(at, end ? hw::rx::written_back(last) : middle(count));
+    }
+    step();
+  }
+  return Outcome::stored;
+}
+
+bool RxQueue::write_back(const hw::Descriptor& descriptor) {
+  if (armed() == 0) return false;
+  std::byte* const at = slot();
+  if (at == nullptr) return false;
+  Dma::store(at, descriptor);
+  step();
+  return true;
+}
+
+}  // namespace pollux::models::igb

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "hw/igb/descriptors.hpp"
+#include "models/igb/dma.hpp"
+#include "models/igb/register_file.hpp"
+
+namespace pollux::models::igb {
+
+/// One receive queue: its ring, and how a frame gets into the buffers behind it.
+class RxQueue {
+ public:
+  RxQueue(RegisterFile& registers, Dma& dma, std::uint32_t number)
+      : registers_(registers), dma_(dma), number_(number) {}
+
+  void reset();
+  [[nodiscard]] bool enabled() const noexcept { return enabled_; }
+  /// RXDCTL.ENABLE has taken effect.
+  void set_enabled(bool enabled);
+  void write_head(std::uint32_t value);
+  void write_tail(std::uint32_t value);
+
+  enum class Outcome {
+    stored,
+    no_descriptors,  ///< nothing was touched
+    broken,          ///< the ring cannot be used: not in memory, a tail outside it, a format that this card lacks
+  };
+  /// Writes `bytes` (what the buffers are to hold) and the write-backs; `last` is the last descriptor's, less its
+  /// length.
+  [[nodiscard]] Outcome deliver(std::span<const std::byte> bytes, hw::rx::WriteBack last);
+
+  /// Writes back the next armed descriptor as told and moves the head; touches no buffer. False without one. For tests
+  /// of what a driver makes of a card that lies.
+  bool write_back(const hw::Descriptor& descriptor);
+
+  /// Bytes that one buffer takes, from SRRCTL or RCTL.
+  [[nodiscard]] std::size_t buffer_bytes() const;
+  /// Descriptors that the card may fill.
+  [[nodiscard]] std::uint32_t armed() const;
+  /// Writes of RDT that were ignored because the queue was not enabled.
+  [[nodiscard]] std::uint64_t ignored_tails() const noexcept { return ignored_tails_; }
+
+ private:
+  [[nodiscard]] std::uint32_t ring_size() const;
+  [[nodiscard]] std::uint32_t head() const { return registers_.get<hw::RDH>(number_).get(hw::RDH::HEAD); }
+  [[nodiscard]] std::uint32_t tail() const { return registers_.get<hw::RDT>(number_).get(hw::RDT::TAIL); }
+  [[nodiscard]] std::byte* slot();
+  void step();
+
+  RegisterFile& registers_;
+  Dma& dma_;
+  std::uint32_t number_;
+  bool enabled_ = false;
+  bool broken_ = false;  // until it is enabled anew
+  std::uint64_t ignored_tails_ = 0;
+};
+
+}  // namespace pollux::models::igb

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "models/igb/tx_queue.hpp"
+
+#include <cstring>
+
+#include "hw/igb/limits.hpp"
+
+namespace pollux::models::igb {
+
+void TxQueue::reset() {
+  broken_ = false;
+  in_frame_ = false;
+  frame_ = {};
+  contexts_ = {};
+  set_enabled(number_ == 0);  // QEMU, igb_core.c, igb_mac_reg_init
+}
+
+void TxQueue::set_enabled(bool enabled) {
+  if (enabled && !enabled_) {
+    broken_ = false;
+    in_frame_ = false;
+  }
+  enabled_ = enabled;
+  const hw::TXDCTL::Value control = registers_.get<hw::TXDCTL>(number_);
+  registers_.set<hw::TXDCTL>(number_, enabled ? control.with(hw::TXDCTL::ENABLE) : control.without(hw::TXDCTL::ENABLE));
+}
+
+void TxQueue::write_head(std::uint32_t value) {
+  if (!enabled_ || ring_size() == 0) registers_.set<hw::TDH>(number_, hw::TDH::HEAD(value));
+}
+
+std::uint32_t TxQueue::ring_size() const { return registers_.get<hw::TDLEN>(number_).raw() / hw::kDescriptorBytes; }
+
+bool TxQueue::has_work() const {
+  return enabled_ && !broken_ && dma_.active() && head() < ring_size() && tail() < ring_size() && head() != tail();
+}
+
+bool TxQueue::process(const std::function<void(const TxFrame&)>& send) {
+  bool wrote_back = false;
+  while (has_work()) {
+    const std::uint64_t base =
+        std::uint64_t{registers_.get<hw::TDBAH>(number_).raw()} << 32 | registers_.get<hw::TDBAL>(number_).raw();
+    std::byte* const slot = dma_.reach(base + std::uint64_t{head()} * hw::kDescriptorBytes, hw::kDescriptorBytes);
+    if (slot == nullptr) {  // [model-dma-refused]
+      broken_ = true;
+      break;
+    }
+    const hw::Descriptor descriptor = Dma::load(slot);
+    take(descriptor, send);
+    const std::uint32_t next = head() + 1;
+    registers_.set<hw::TDH>(number_, hw::TDH::HEAD(next == ring_size() ? 0 : next));
+    if ((descriptor.hi & hw::tx::kReportStatus) != 0) {
+      write_back(slot, descriptor);
+      wrote_back = true;
+    }
+  }
+  return wrote_back;
+}
+
+void TxQueue::take(const hw::Descriptor& descriptor, const std::function<void(const TxFrame&)>& send) {
+  const bool advanced = (descriptor.hi & hw::tx::kAdvanced) != 0;
+  if (advanced && hw::tx::type(descriptor.hi) == hw::tx::kTypeContext) {
+    contexts_[descriptor.hi >> hw::tx::kContextShift & 1] = descriptor;
+    return;
+  }
+  if (!in_frame_) {
+    frame_.bytes.clear();
+    frame_ = {.bytes = std::move(frame_.bytes), .flags = descriptor.hi};
+    in_frame_ = true;
+  }
+  if (advanced && hw::tx::type(descriptor.hi) == hw::tx::kTypeData) {
+    take_data(descriptor);
+  } else {
+    frame_.unsupported = true;
+  }
+  if ((descriptor.hi & hw::tx::kEndOfPacket) == 0) return;
+  in_frame_ = false;
+  send(frame_);
+}
+
+/// Never keeps more than the longest frame, however many descriptors a driver strings together.
+void TxQueue::take_data(const hw::Descriptor& descriptor) {
+  const std::size_t length = hw::tx::data_length(descriptor.hi);
+  if (frame_.bytes.size() + length > hw::kMaxFrameBytes) {
+    frame_.too_long = true;
+    return;
+  }
+  const std::byte* const data = dma_.reach(descriptor.lo, length);
+  if (data == nullptr) {
+    frame_.unreadable = true;
+    return;
+  }
+  frame_.bytes.insert(frame_.bytes.end(), data, data + length);
+}
+
+void TxQueue::write_back(std::byte* slot, const hw::Descriptor& descriptor) {
+  const hw::TDWBAL::Value low = registers_.get<hw::TDWBAL>(number_);
+  if (!low.has(hw::TDWBAL::HEAD_WB_EN)) return Dma::store_high(slot, descriptor.hi | hw::tx::kDone);
+  const std::uint64_t where = std::uint64_t{registers_.get<hw::TDWBAH>(number_).raw()} << 32 | (low.raw() & ~3U);
+  std::byte* const memory = dma_.reach(where, sizeof(std::uint32_t));
+  const std::uint32_t value = head();
+  if (memory != nullptr) __atomic_store_n(reinterpret_cast<std::uint32_t*>(memory), value, __ATOMIC_RELEASE);
+}
+
+}  // namespace pollux::models::igb

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "hw/igb/descriptors.hpp"
+#include "models/igb/dma.hpp"
+#include "models/igb/register_file.hpp"
+
+namespace pollux::models::igb {
+
+/// What a transmit queue makes of a frame's descriptors.
+struct TxFrame {
+  std::vector<std::byte> bytes;
+  std::uint64_t flags = 0;  ///< the first data descriptor's high word: what was asked for
+  bool too_long = false;
+  bool unreadable = false;   ///< memory refused some of it
+  bool unsupported = false;  ///< a descriptor format that this card lacks
+};
+
+/// One transmit queue: its ring, the two contexts, the frame that is being put together.
+class TxQueue {
+ public:
+  TxQueue(RegisterFile& registers, Dma& dma, std::uint32_t number)
+      : registers_(registers), dma_(dma), number_(number) {}
+
+  void reset();
+  [[nodiscard]] bool enabled() const noexcept { return enabled_; }
+  /// TXDCTL.ENABLE has taken effect.
+  void set_enabled(bool enabled);
+  void write_head(std::uint32_t value);
+
+  /// Takes descriptors up to the tail; each whole frame goes to `send`. True if a write-back was made.
+  bool process(const std::function<void(const TxFrame&)>& send);
+
+  /// The context descriptors last seen, by their index.
+  [[nodiscard]] const std::array<hw::Descriptor, 2>& contexts() const noexcept { return contexts_; }
+
+ private:
+  [[nodiscard]] std::uint32_t ring_size() const;
+  [[nodiscard]] std::uint32_t head() const { return registers_.get<hw::TDH>(number_).get(hw::TDH::HEAD); }
+  [[nodiscard]] std::uint32_t tail() const { return registers_.get<hw::TDT>(number_).get(hw::TDT::TAIL); }
+  [[nodiscard]] bool has_work() const;
+  void take(const hw::Descriptor& descriptor, const std::function<void(const TxFrame&)>& send);
+  void take_data(const hw::Descriptor& descriptor);
+  void write_back(std::byte* slot, const hw::Descriptor& descriptor);
+
+  RegisterFile& registers_;
+  Dma& dma_;
+  std::uint32_t number_;
+  bool enabled_ = false;
+  bool broken_ = false;  // until it is enabled anew
+  bool in_frame_ = false;
+  TxFrame frame_;
+  std::array<hw::Descriptor, 2> contexts_{};
+};
+
+}  // namespace pollux::models::igb

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+#include "hw/igb/nvm.hpp"
+#include "unit/models/bench_driver.hpp"
+
+namespace pollux::models::igb {
+namespace {
+
+using namespace std::chrono_literals;
+namespace mii = hw::phy;
+
+TEST(CardReset, ClearsItselfAfterAWhileAndReadsTheNvm) {
+  Bench bench;
+  bench.write<hw::RCTL>(hw::RCTL::RXEN);
+  bench.write<hw::CTRL>(hw::CTRL::RST);
+  EXPECT_TRUE(bench.read<hw::CTRL>().has(hw::CTRL::RST));
+  EXPECT_EQ(bench.read<hw::RCTL>().raw(), 0u);
+  bench.write<hw::RCTL>(hw::RCTL::RXEN);
+  EXPECT_EQ(bench.read<hw::RCTL>().raw(), 0u) << "written while the reset was at work";
+  EXPECT_EQ(bench.card.writes_in_reset(), 1u);
+
+  bench.pass(Card::kResetTime);
+  EXPECT_FALSE(bench.read<hw::CTRL>().has(hw::CTRL::RST));
+  EXPECT_FALSE(bench.read<hw::EECD>().has(hw::EECD::AUTO_RD));
+  bench.pass(Card::kLoadTime);
+  EXPECT_TRUE(bench.read<hw::EECD>().has(hw::EECD::AUTO_RD));
+  EXPECT_TRUE(bench.read<hw::EEMNGCTL>().has(hw::EEMNGCTL::CFG_DONE_0));
+  EXPECT_EQ(bench.read<hw::RAL>(0).raw(), 0x82000002u);
+  EXPECT_EQ(bench.read<hw::RAH>(0), hw::RAH::Value(hw::RAH::AV | hw::RAH::ADDRESS(0x6057)));
+}
+
+TEST(CardReset, KeepsModerationOnlyInASoftwareReset) {
+  Bench bench;
+  bench.write<hw::EITR>(3, hw::EITR::INTERVAL(50));
+  bench.write<hw::CTRL>(hw::CTRL::RST);
+  bench.pass(Card::kResetTime);
+  EXPECT_EQ(bench.read<hw::EITR>(3).get(hw::EITR::INTERVAL), 50u);
+  bench.card.reset();
+  bench.pass(Card::kResetTime);
+  EXPECT_EQ(bench.read<hw::EITR>(3).get(hw::EITR::INTERVAL), 0u);
+}
+
+TEST(CardControl, MasterDisableTakesEffectAfterAWhile) {
+  Bench bench;
+  EXPECT_TRUE(bench.read<hw::STATUS>().has(hw::STATUS::GIO_MASTER_ENABLE));
+  bench.write<hw::CTRL>(bench.read<hw::CTRL>().with(hw::CTRL::GIO_MASTER_DISABLE));
+  EXPECT_TRUE(bench.read<hw::STATUS>().has(hw::STATUS::GIO_MASTER_ENABLE));
+  bench.pass(Control::kMasterDisableTime);
+  EXPECT_FALSE(bench.read<hw::STATUS>().has(hw::STATUS::GIO_MASTER_ENABLE));
+  EXPECT_FALSE(bench.card.dma().active());
+  bench.write<hw::CTRL>(bench.read<hw::CTRL>().without(hw::CTRL::GIO_MASTER_DISABLE));
+  EXPECT_TRUE(bench.read<hw::STATUS>().has(hw::STATUS::GIO_MASTER_ENABLE));
+  EXPECT_TRUE(bench.card.dma().active());
+}
+
+TEST(CardControl, ReadOnlyRegistersIgnoreWritesAndUnknownPlacesReadZero) {
+  Bench bench;
+  const auto before = bench.read<hw::STATUS>();
+  bench.card.write32(hw::kRegisterBar, hw::STATUS::offset(), 0xFFFFFFFF);
+  EXPECT_EQ(bench.read<hw::STATUS>(), before);
+  EXPECT_EQ(bench.card.registers().unknown_accesses(), 0u);
+  EXPECT_EQ(bench.card.read32(hw::kRegisterBar, 0x1FFF0), 0u);
+  EXPECT_EQ(bench.card.read32(hw::kRegisterBar, 0x20000), 0u);
+  EXPECT_EQ(bench.card.registers().unknown_accesses(), 2u);
+}
+
+TEST(CardControl, QueueRegistersAnswerAtTheirOldPlacesToo) {
+  Bench bench;
+  bench.card.write32(hw::kRegisterBar, 0x2800 + 0x100 * 2, 0x12345680);
+  EXPECT_EQ(bench.read<hw::RDBAL>(2).raw(), 0x12345680u);
+  bench.write<hw::TDLEN>(3, hw::TDLEN::LEN(4));
+  EXPECT_EQ(bench.card.read32(hw::kRegisterBar, 0x3808 + 0x100 * 3), 512u);
+}
+
+TEST(CardControl, RingBasesAndLengthsLoseTheirLowBits) {
+  Bench bench;
+  bench.write<hw::RDBAL>(5, hw::RDBAL::Value(0x1234567F));
+  EXPECT_EQ(bench.read<hw::RDBAL>(5).raw(), 0x12345600u);
+  bench.write<hw::TDLEN>(5, hw::TDLEN::Value(0xFFFFFFFF));
+  EXPECT_EQ(bench.read<hw::TDLEN>(5).raw(), 0xFFF80u);
+}
+
+TEST(CardNvm, HoldsTheAddressAndAValidChecksum) {
+  Bench bench;
+  std::array<std::uint16_t, hw::nvm::kSummedWords> words{};
+  for (std::uint32_t i = 0; i < words.size(); ++i) {
+    bench.write<hw::EERD>(hw::EERD::START | hw::EERD::ADDR(i));
+    EXPECT_FALSE(bench.read<hw::EERD>().has(hw::EERD::DONE));
+    bench.pass(Nvm::kReadTime);
+    ASSERT_TRUE(bench.read<hw::EERD>().has(hw::EERD::DONE));
+    words[i] = static_cast<std::uint16_t>(bench.read<hw::EERD>().get(hw::EERD::DATA));
+  }
+  EXPECT_TRUE(hw::nvm::checksum_holds(words));
+  EXPECT_EQ(words[0], 0x0002);
+  EXPECT_EQ(words[2], 0x6057);
+  EXPECT_EQ(words[hw::nvm::kDeviceId], 0x10C9);
+}
+
+TEST(CardNvm, NeverAnswersBeyondItsEnd) {
+  Bench bench;
+  bench.write<hw::EERD>(hw::EERD::START | hw::EERD::ADDR(Nvm::kWords));
+  bench.pass(1s);
+  EXPECT_FALSE(bench.read<hw::EERD>().has(hw::EERD::DONE));
+}
+
+TEST(CardSemaphores, ReadingTakesTheSoftwareSemaphore) {
+  Bench bench;
+  EXPECT_FALSE(bench.read<hw::SWSM>().has(hw::SWSM::SMBI));
+  EXPECT_TRUE(bench.read<hw::SWSM>().has(hw::SWSM::SMBI));
+  bench.write<hw::SWSM>(hw::SWSM::SMBI | hw::SWSM::SWESMBI);
+  EXPECT_TRUE(bench.read<hw::SWSM>().has(hw::SWSM::SWESMBI));
+  bench.write<hw::SWSM>(hw::SWSM::Value());
+  EXPECT_FALSE(bench.read<hw::SWSM>().has(hw::SWSM::SMBI));
+}
+
+TEST(CardPhy, TellsItsIdentifierAndRefusesWhatIsNotThere) {
+  Bench bench;
+  const auto high = bench.phy_read(mii::kId1);
+  EXPECT_TRUE(high.has(hw::MDIC::READY));
+  const auto low = bench.phy_read(mii::kId2);
+  const std::uint32_t id = high.get(hw::MDIC::DATA) << 16 | low.get(hw::MDIC::DATA);
+  EXPECT_EQ(id & mii::kIdMask, mii::kId);
+  EXPECT_TRUE(bench.phy_read(mii::kId1, 2).has(hw::MDIC::ERROR));
+  EXPECT_TRUE(bench.phy_read(12).has(hw::MDIC::ERROR));
+  EXPECT_TRUE(bench.phy_write(mii::kStatus, 0).has(hw::MDIC::ERROR));
+  bench.write<hw::MDIC>(hw::MDIC::REGADD(mii::kId1) | hw::MDIC::PHYADD(mii::kAddress) | hw::MDIC::READ);
+  EXPECT_FALSE(bench.read<hw::MDIC>().has(hw::MDIC::READY));
+}
+
+TEST(CardLink, ComesUpHalfASecondAfterNegotiationWasStarted) {
+  Bench bench;
+  bench.card.set_carrier(true);
+  bench.write<hw::CTRL>(bench.read<hw::CTRL>().with(hw::CTRL::SLU));
+  bench.pass(10s);
+  EXPECT_FALSE(bench.read<hw::STATUS>().has(hw::STATUS::LU)) << "nobody started autonegotiation";
+
+  bench.phy_write(mii::kControl, mii::kControlAutonegotiate | mii::kControlRestart);
+  bench.pass(499ms);
+  EXPECT_FALSE(bench.read<hw::STATUS>().has(hw::STATUS::LU));
+  bench.pass(1ms);
+  const auto status = bench.read<hw::STATUS>();
+  EXPECT_TRUE(status.has(hw::STATUS::LU | hw::STATUS::FD));
+  EXPECT_EQ(status.get(hw::STATUS::SPEED), 2u);
+  EXPECT_TRUE(bench.read<hw::ICR>().has(hw::ICR::LSC));
+  EXPECT_NE(bench.phy_read(mii::kStatus).get(hw::MDIC::DATA) & mii::kStatusAutonegotiated, 0u);
+}
+
+TEST(CardLink, FollowsCarrierAndSlu) {
+  Bench bench;
+  bench.link_up();
+  ASSERT_TRUE(bench.read<hw::STATUS>().has(hw::STATUS::LU));
+  bench.card.set_carrier(false);
+  EXPECT_FALSE(bench.read<hw::STATUS>().has(hw::STATUS::LU));
+  bench.card.set_carrier(true);
+  bench.pass(Phy::kNegotiationTime);
+  EXPECT_TRUE(bench.read<hw::STATUS>().has(hw::STATUS::LU));
+  EXPECT_EQ(bench.phy_read(mii::kStatus).get(hw::MDIC::DATA) & mii::kStatusLink, 0u) << "the loss is latched";
+  EXPECT_NE(bench.phy_read(mii::kStatus).get(hw::MDIC::DATA) & mii::kStatusLink, 0u);
+  bench.write<hw::CTRL>(bench.read<hw::CTRL>().without(hw::CTRL::SLU));
+  EXPECT_FALSE(bench.read<hw::STATUS>().has(hw::STATUS::LU));
+}
+
+TEST(CardLink, NegotiatesTheBestThatSoftwareAdvertises) {
+  Bench bench;
+  bench.phy_write(mii::kGigabitControl, 0);
+  bench.phy_write(mii::kAdvertise, mii::kSelector8023 | mii::k100Half);
+  bench.link_up();
+  const auto status = bench.read<hw::STATUS>();
+  EXPECT_TRUE(status.has(hw::STATUS::LU));
+  EXPECT_EQ(status.get(hw::STATUS::SPEED), 1u);
+  EXPECT_FALSE(status.has(hw::STATUS::FD));
+}
+
+TEST(CardRemoval, ReadsAllOnesUntilItIsBack) {
+  Bench bench;
+  bench.link_up();
+  bench.card.set_removed(true);
+  EXPECT_TRUE(bench.read<hw::STATUS>().all_ones());
+  bench.write<hw::RCTL>(hw::RCTL::RXEN);
+  bench.card.set_removed(false);
+  bench.pass(Card::kResetTime);
+  EXPECT_EQ(bench.read<hw::RCTL>().raw(), 0u);
+  EXPECT_FALSE(bench.read<hw::STATUS>().has(hw::STATUS::LU));
+}
+
+}  // namespace
+}  // namespace pollux::models::igb
