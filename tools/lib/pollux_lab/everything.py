@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What tools/test runs once the packages are there, and the sum of it all."""
+
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+from . import junit
+from .guest import end_on_signals
+from .junit import Result
+
+PRESETS = ["release", "debug", "asan"]
+FULL_PRESETS = [*PRESETS, "tsan"]
+LONG_LABEL = "long"
+STEP_SECONDS = 40 * 60
+
+
+class Everything:
+    def __init__(self, root: pathlib.Path, kernel: str, full: bool):
+        self._root, self._kernel, self._full = root, kernel, full
+        self._reports = root / "build/test-reports"
+        self._results: list[Result] = []
+
+    def run(self) -> int:
+        shutil.rmtree(self._reports, ignore_errors=True)
+        self._reports.mkdir(parents=True)
+        check = self._root / "tools/check"
+        if check.exists():
+            self._step("check", [str(check)])
+        for preset in FULL_PRESETS if self._full else PRESETS:
+            if self._build(preset):
+                self._unit_tests(preset)
+        if not self._full:
+            self._left_out("build.tsan", "the thread sanitizer's build and its tests")
+            self._left_out("guest on asan", "the guest tests again on the build with sanitizers")
+        self._guest_tests("release")
+        if self._full:
+            self._guest_tests("asan")
+        return self._sum()
+
+    def _build(self, preset: str) -> bool:
+        launcher = ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else []
+        return (self._step(f"configure.{preset}", ["cmake", "--preset", preset, *launcher])
+                and self._step(f"build.{preset}", ["cmake", "--build", "--preset", preset]))
+
+    def _unit_tests(self, preset: str) -> None:
+        folder = self._root / "build" / preset
+        report = self._reports / f"unit-{preset}.xml"
+        chosen = [] if self._full else ["-LE", f"^{LONG_LABEL}$"]
+        tell(f"TEST      unit tests of {preset}")
+        status = self._command(["ctest", "--test-dir", str(folder), "--output-junit", str(report), "--output-on-failure",
+                                "--no-tests=error", "--progress", "--timeout", "600", "-j", str(os.cpu_count() or 1), *chosen],
+                               self._reports / f"unit-{preset}.log")
+        self._collect(f"unit.{preset}", report, status)
+        if not self._full:
+            for name in long_tests(folder):
+                self._left_out(f"{preset} {name}", "long")
+
+    def _guest_tests(self, preset: str) -> None:
+        report = self._reports / f"guest-{preset}.xml"
+        tell(f"TEST      guest tests of {preset}")
+        status = self._command([str(self._root / "tests/guest/run"), "--build", str(self._root / "build" / preset),
+                                "--kernel", self._kernel, "--junit", str(report), *(["--full"] if self._full else [])], None)
+        self._collect(f"guest.{preset}", report, status)
+
+    def _collect(self, name: str, report: pathlib.Path, status: int) -> None:
+        results = junit.read(report) if report.exists() else []
+        self._results += results
+        for result in results:
+            if result.state == "failed":
+                tell(f"FAIL      {name}: {result.name}")
+            elif result.state == "skipped" and name.startswith("unit"):
+                tell(f"SKIP      {name}: {result.name}: {result.detail.strip().splitlines()[-1:] or ''}")
+        # A runner that died counts, whatever it wrote before.
+        if status != 0 and not any(result.state == "failed" for result in results):
+            self._results.append(Result(name, "failed"))
+            tell(f"FAIL      {name} ended with status {status}")
+
+    def _step(self, name: str, command: list[str]) -> bool:
+        log = self._reports / f"{name}.log"
+        start = time.monotonic()
+        status = self._command(command, log)
+        seconds = time.monotonic() - start
+        self._results.append(Result(name, "failed" if status else "passed", seconds))
+        tell(f"{'FAIL' if status else 'PASS':<9} {name} ({seconds:.1f} s)")
+        return status == 0
+
+    def _command(self, command: list[str], log: pathlib.Path | None) -> int:
+        """Runs it with its output in a log, whose end is shown where it fails; without a log it writes to us."""
+        out = open(log, "wb") if log else None
+        process = subprocess.Popen(command, cwd=self._root, stdin=subprocess.DEVNULL, stdout=out or sys.stderr,
+                                   stderr=subprocess.STDOUT if out else None, start_new_session=True)
+        try:
+            status = process.wait(STEP_SECONDS)
+        except subprocess.TimeoutExpired:
+            tell(f"{command[0]} did not end within {STEP_SECONDS} s")
+            status = 124
+        finally:
+            end_group(process)
+            if out:
+                out.close()
+        if status and log:
+            tell("\n".join(log.read_text(errors="replace").splitlines()[-60:]))
+        return status
+
+    def _left_out(self, name: str, why: str) -> None:
+        tell(f"LEFT OUT  {name}: {why} (--full runs it)")
+        self._results.append(Result(name, "skipped", 0, why))
+
+    def _sum(self) -> int:
+        counts = {state: sum(result.state == state for result in self._results) for state in ("passed", "failed", "skipped")}
+        for result in self._results:
+            if result.state == "failed":
+                tell(f"failed: {result.name}")
+        sys.stderr.flush()
+        print(f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped", flush=True)
+        return 1 if counts["failed"] or not counts["passed"] else 0
+
+
+def end_group(process: subprocess.Popen) -> None:
+    """Whatever the command started goes with it: first asked, then killed."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            return
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def long_tests(folder: pathlib.Path) -> list[str]:
+    shown = subprocess.run(["ctest", "--test-dir", str(folder), "-L", f"^{LONG_LABEL}$", "--show-only=json-v1"],
+                           capture_output=True, text=True, timeout=60)
+    return [test["name"] for test in json.loads(shown.stdout or "{}").get("tests", [])]
+
+
+def tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--root", type=pathlib.Path, required=True)
+    parser.add_argument("--kernel", required=True)
+    parser.add_argument("--full", action="store_true")
+    options = parser.parse_args()
+    end_on_signals()
+    everything = Everything(options.root, options.kernel, options.full)
+    try:
+        return everything.run()
+    except KeyboardInterrupt:
+        tell("interrupted")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash
+# What every tool starts with: strict mode, the parts beside this file, and where the project lies.
+
+set -euo pipefail
+# What runs as an ordinary user needs depmod and ldconfig, too.
+export PATH=$PATH:/usr/sbin:/sbin LC_ALL=C.UTF-8
+POLLUX_LIB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck disable=SC2034  # read by the tools
+POLLUX_ROOT=$(cd "$POLLUX_LIB/../.." && pwd)
+for part in messages options distro packages qemu kernel build; do
+  # shellcheck source=/dev/null
+  . "$POLLUX_LIB/$part.sh"
+done
+unset part
+
+# The distribution's Python, which has scapy; another one may come first in PATH.
+lab_python() { PYTHONPATH=$POLLUX_LIB PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 "$@"; }
