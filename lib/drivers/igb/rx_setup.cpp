@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/igb/rx_setup.hpp"
+
+#include "drivers/igb/filters.hpp"
+#include "drivers/igb/port_limits.hpp"
+#include "drivers/igb/rss.hpp"
+
+namespace pollux::igb {
+namespace {
+
+constexpr Duration kEnableLimit = milliseconds(10);
+
+/// Linux igb, igb.h, IGB_RX_PTHRESH, _HTHRESH and _WTHRESH for an 82576 with MSI-X; DPDK, igb_ethdev.c, has the same.
+/// Above 1, finished descriptors would wait for the threshold to be reached or a timer that only runs with interrupts.
+constexpr auto kThresholds = reg::RXDCTL::PTHRESH(8) | reg::RXDCTL::HTHRESH(8) | reg::RXDCTL::WTHRESH(1);
+
+// Linux, igb_main.c, igb_configure_rx_ring: off, base, length, head and tail at 0, then SRRCTL.
+void program_ring(const Card& card, std::uint32_t queue, const Ring& ring, std::uint32_t buffer_bytes, bool drop) {
+  card.regs.write<reg::RXDCTL>(queue, {});
+  card.regs.write<reg::RDBAL>(queue, reg::RDBAL::Value(static_cast<std::uint32_t>(ring.iova)));
+  card.regs.write<reg::RDBAH>(queue, reg::RDBAH::Value(static_cast<std::uint32_t>(ring.iova >> 32)));
+  card.regs.write<reg::RDLEN>(queue, reg::RDLEN::LEN(ring.bytes() / reg::kRingBytesMultiple));
+  card.regs.write<reg::RDH>(queue, {});
+  card.regs.write<reg::RDT>(queue, {});
+  const auto format = reg::SRRCTL::ONE_BUFFER | reg::SRRCTL::BSIZEPACKET(buffer_bytes / reg::kRxBufferUnit);
+  card.regs.write<reg::SRRCTL>(queue, drop ? format | reg::SRRCTL::DROP_EN : format);
+  card.regs.write<reg::RXDCTL>(queue, kThresholds | reg::RXDCTL::ENABLE);
+}
+
+Result<void> wait_enabled(const Card& card, std::uint32_t queue) {
+  return wait_for(card, fmt::format("RXDCTL[{}].ENABLE after the queue was enabled", queue), kEnableLimit,
+                  [&] { return card.regs.read<reg::RXDCTL>(queue).has(reg::RXDCTL::ENABLE); });
+}
+
+}  // namespace
+
+// Linux, igb_main.c, igb_setup_rctl: CRC stripped, long packets allowed up to RLPML, bad packets not stored. Broadcasts
+// are accepted; multicast hashes by bits 47:36.
+Result<void> start_receive(const Card& card, const Plan& plan, const RingMemory& rings) {
+  if (plan.rx_queues == 0) return {};
+  // One queue that is out of descriptors must not hold up the others; a lone one may as well use the packet buffer
+  // (Linux, igb_main.c, igb_setup_srrctl).
+  const bool drop = plan.rx_queues > 1;
+  for (std::uint32_t queue = 0; queue < plan.rx_queues; ++queue) {
+    program_ring(card, queue, rings.rx(queue), plan.buffer_bytes, drop);
+  }
+  spread_over_queues(card, plan.rx_queues);
+  write_receive_limit(card, plan.mtu);
+  card.regs.write<reg::RCTL>(reg::RCTL::BAM | reg::RCTL::LPE | reg::RCTL::SECRC | reg::RCTL::RXEN |
+                             promiscuity(plan.promiscuous, plan.all_multicast));
+  // A queue reports itself enabled only when RCTL.RXEN is set, and ignores RDT until then: Linux,
+  // tools/testing/selftests/vfio/lib/drivers/igb/igb.c, igb_hw_init; 82575 manual, 14.3.59.
+  for (std::uint32_t queue = 0; queue < plan.rx_queues; ++queue) {
+    if (auto enabled = wait_enabled(card, queue); !enabled) return enabled;
+  }
+  return {};
+}
+
+void write_receive_limit(const Card& card, std::uint32_t mtu) {
+  card.regs.write<reg::RLPML>(reg::RLPML::LENGTH(wire_bytes(mtu)));
+  card.regs.bar().flush();
+}
+
+void write_promiscuity(const Card& card, bool promiscuous, bool all_multicast) {
+  card.regs.modify<reg::RCTL>(promiscuity(promiscuous, all_multicast));
+  card.regs.bar().flush();
+}
+
+}  // namespace pollux::igb

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "hw/igb/limits.hpp"
+#include "hw/igb/registers.hpp"
+#include "pollux/base/clock.hpp"
+#include "pollux/net/stats.hpp"
+
+namespace pollux::igb {
+
+/// A counter of the card: one register, or two for octets.
+struct CardCounter {
+  std::string_view name;  ///< the datasheet's; for a pair without the L
+  std::uint32_t offset = 0;
+  bool pair = false;  ///< the high half follows at offset + 4
+};
+
+namespace detail {
+
+/// Of two registers that follow each other, whether they are XL and XH.
+[[nodiscard]] constexpr bool is_pair(const RegisterInfo& low, const RegisterInfo& high) noexcept {
+  return low.name.ends_with('L') && high.name.ends_with('H') && high.offset == low.offset + 4 &&
+         low.name.substr(0, low.name.size() - 1) == high.name.substr(0, high.name.size() - 1);
+}
+
+[[nodiscard]] constexpr std::size_t count_pairs() noexcept {
+  std::size_t pairs = 0;
+  for (std::size_t i = 1; i < hw::igb::kStatisticsRegisters.size(); ++i) {
+    pairs += is_pair(hw::igb::kStatisticsRegisters[i - 1], hw::igb::kStatisticsRegisters[i]) ? 1U : 0U;
+  }
+  return pairs;
+}
+
+[[nodiscard]] constexpr auto list_counters() noexcept {
+  std::array<CardCounter, hw::igb::kStatisticsRegisters.size() - count_pairs()> counters;
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < hw::igb::kStatisticsRegisters.size(); ++i) {
+    const RegisterInfo& info = hw::igb::kStatisticsRegisters[i];
+    const bool pair =
+        i + 1 < hw::igb::kStatisticsRegisters.size() && is_pair(info, hw::igb::kStatisticsRegisters[i + 1]);
+    counters[at++] = {pair ? info.name.substr(0, info.name.size() - 1) : info.name, info.offset, pair};
+    if (pair) ++i;
+  }
+  return counters;
+}
+
+}  // namespace detail
+
+/// Every counter in the card's register table.
+inline constexpr auto kCardCounters = detail::list_counters();
+
+/// The card's counters in 64 bits since the port was opened. They clear when they are read and stick at their highest
+/// value (8254x manual, 13.7), so nobody but this class reads them. Thread rule: any thread, at any time.
+class Statistics {
+ public:
+  /// A 32-bit counter of the shortest frames is full after 48 minutes at line rate; this leaves room, and notices soon
+  /// that a card is gone.
+  static constexpr Duration kFoldInterval = std::chrono::seconds(10);
+
+  /// Begins to count: what the registers hold from before is thrown away.
+  void attach(const hw::igb::Registers& regs);
+  /// Adds what the registers hold now. Nothing is added if the card is gone.
+  void fold();
+  /// Throws away what the registers hold now, such as after a reset.
+  void discard();
+  /// The registers are not read any more; call before they go away.
+  void detach();
+
+  /// Folds first. Fills in what the card counts.
+  void fill(Stats& stats);
+  /// Folds first. Appends every counter under its datasheet name.
+  void append(std::vector<Counter>& counters);
+
+ private:
+  struct Values {
+    std::array<std::uint64_t, kCardCounters.size()> card{};
+    std::uint64_t no_descriptor = 0;  ///< RQDPC of all queues
+  };
+
+  [[nodiscard]] Values read() const;
+  void fold_locked();
+  [[nodiscard]] std::uint64_t value(std::string_view name) const;
+
+  std::mutex mutex_;
+  hw::igb::Registers regs_;
+  bool attached_ = false;
+  Values total_;
+};
+
+}  // namespace pollux::igb
