@@ -43,14 +43,21 @@ POLLUX_ALWAYS_INLINE bool RxHotPath::take_plain(const Constants& constants, Desc
   return true;
 }
 
+// Starts the way of a coming frame's first line from memory: a frame lies a header and its headroom behind its mbuf, and
+// with another headroom the line is a near one.
+POLLUX_ALWAYS_INLINE void prefetch_frame(const Mbuf* mbuf) noexcept {
+  __builtin_prefetch(reinterpret_cast<const std::byte*>(mbuf) + 2 * Mbuf::kHeaderSize, 1, 3);
+}
+
 // Exactly one frame has come: no loop, nothing to keep in registers. Saves a quarter of the cost at low rates.
 template <bool Remote, bool OneDelta>
 POLLUX_ALWAYS_INLINE bool RxHotPath::single(RxQueue& queue, Mbuf** out, std::uint64_t status) noexcept {
   MempoolCacheCore& cache = *queue.cache_;
   const std::uint32_t stock = cache.count;
-  const std::uint32_t slot = queue.next_;
-  if (stock == 0 || !take_plain<OneDelta>(Constants(queue), queue.ring_[slot], status, queue.slots_[slot],
-                                          cache.mbufs[stock - 1], *out)) [[unlikely]] {
+  Mbuf** const slot = queue.slots_ + queue.next_;
+  prefetch_frame(slot[kLookAhead]);
+  if (stock == 0 || !take_plain<OneDelta>(Constants(queue), queue.ring_[queue.next_], status, *slot, cache.mbufs[stock - 1],
+                                          *out)) [[unlikely]] {
     return false;
   }
   cache.set_count(stock - 1);
@@ -81,7 +88,7 @@ POLLUX_HOT std::uint32_t RxHotPath::several(RxQueue& queue, Mbuf** out, std::uin
     do {
       const std::uint64_t status = io::load_acquire(descriptor->hi);
       if (!take_plain<OneDelta>(constants, *descriptor, status, slots_end[i], fresh[-1], out_end[i])) break;
-      __builtin_prefetch(reinterpret_cast<const std::byte*>(slots_end[i + kLookAhead]) + 2 * Mbuf::kHeaderSize, 1, 3);
+      prefetch_frame(slots_end[i + kLookAhead]);
       --fresh;
       ++descriptor;
     } while (++i != 0);
