@@ -10,6 +10,7 @@
 
 #include "backends/sim/open_sim.hpp"
 #include "backends/vfio/open_vfio.hpp"
+#include "models/igb/card.hpp"
 #include "pollux/pci/address.hpp"
 
 namespace pollux {
@@ -23,9 +24,14 @@ struct Kind {
   Result<std::unique_ptr<Device>> (*open)(Context& context, std::string_view which);
 };
 
+/// The backend knows no model, so the cards on its wires are chosen here.
+Result<std::unique_ptr<Device>> open_sim(Context& context, std::string_view which) {
+  return sim::open_sim(context, which, models::igb::make_card);
+}
+
 constexpr std::array kKinds{
     Kind{"vfio", "vfio:0000:01:00.0 (or only 0000:01:00.0), a card bound to vfio-pci", vfio::open_vfio},
-    Kind{"sim", "sim:0, an in-process card", sim::open_sim},
+    Kind{"sim", "sim:0, an in-process card", open_sim},
 };
 
 std::string known_kinds() {

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backends/sim/device.hpp"
+
+#include <fmt/format.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "mem/context_state.hpp"
+
+namespace pollux::sim {
+namespace {
+
+constexpr unsigned kMsixBar = 3;
+constexpr std::uint32_t kEntryBytes = 16;
+constexpr std::uint32_t kEntryControl = 12;
+/// What a platform waits after a function level reset is 100 ms; this card is ready much sooner.
+constexpr Duration kResetTime = std::chrono::milliseconds(2);
+
+}  // namespace
+
+std::uint32_t SimDevice::Window::read32(std::uint32_t offset) noexcept {
+  return wire_.with_card(end_, [&](DeviceModel& card) { return card.read32(bar_, offset); });
+}
+
+void SimDevice::Window::write32(std::uint32_t offset, std::uint32_t value) noexcept {
+  wire_.with_card(end_, [&](DeviceModel& card) { card.write32(bar_, offset, value); });
+}
+
+Result<std::unique_ptr<SimDevice>> SimDevice::create(Context& context, std::string name, std::shared_ptr<Wire> wire,
+                                                     unsigned end) {
+  if (!wire->claim(end)) {
+    return fail(ErrorCode::busy, fmt::format("{} is open already", name),
+                "close the port that has it, or take another");
+  }
+  std::unique_ptr<SimDevice> device(new SimDevice(context, std::move(name), std::move(wire), end));
+  if (auto attached = context.attach(device->domain_); !attached) return pass_on(std::move(attached));
+  device->attached_ = true;
+  return device;
+}
+
+SimDevice::SimDevice(Context& context, std::string name, std::shared_ptr<Wire> wire, unsigned end)
+    : context_(context.state()),
+      name_(std::move(name)),
+      wire_(std::move(wire)),
+      end_(end),
+      identity_(wire_->with_card(end, [](DeviceModel& card) { return card.identity(); })),
+      vectors_(wire_->with_card(end, [](DeviceModel& card) { return card.interrupt_vectors(); })),
+      config_(wire_->with_card(end, [](DeviceModel& card) { return ConfigSpace(card); })),
+      domain_(std::make_shared<Domain>(wire_->lock())) {
+  for (unsigned index = 0; index < windows_.size(); ++index) {
+    windows_[index] = std::make_unique<Window>(*wire_, end_, index);
+  }
+}
+
+SimDevice::~SimDevice() {
+  wire_->with_card(end_, [](DeviceModel& card) {
+    card.set_dma(nullptr);
+    card.on_interrupt({});
+    card.reset();
+  });
+  if (attached_) context_->detach(*domain_);
+  wire_->release(end_);
+}
+
+Result<void> SimDevice::check_config_access(std::uint32_t offset, unsigned width) const {
+  const bool good_width = width == 1 || width == 2 || width == 4;
+  if (good_width && offset < ConfigSpace::kSize && offset % width == 0) return {};
+  return fail(ErrorCode::invalid_argument,
+              fmt::format("{}: no configuration access of {} bytes at {:#x}", name_, width, offset),
+              "use 1, 2 or 4 bytes at a multiple of that below 4096");
+}
+
+Result<std::uint32_t> SimDevice::read_config(std::uint32_t offset, unsigned width) {
+  if (auto valid = check_config_access(offset, width); !valid) return pass_on(std::move(valid));
+  return config_.read(offset, width);
+}
+
+Result<void> SimDevice::write_config(std::uint32_t offset, unsigned width, std::uint32_t value) {
+  if (auto valid = check_config_access(offset, width); !valid) return valid;
+  config_.write(offset, width, value);
+  const bool reset = config_.take_reset_request();
+  const bool master = config_.bus_master();
+  wire_->with_card(end_, [&](DeviceModel& card) {
+    if (reset) card.reset();
+    card.set_dma(master ? domain_.get() : nullptr);
+  });
+  return {};
+}
+
+Result<Bar> SimDevice::bar(unsigned index) {
+  const std::size_t size =
+      wire_->with_card(end_, [index](DeviceModel& card) { return index < 6 ? card.bar_size(index) : 0; });
+  if (size == 0) {
+    return fail(ErrorCode::invalid_argument, fmt::format("{} has no base address register {}", name_, index));
+  }
+  return Bar(*windows_[index], size);
+}
+
+Result<void> SimDevice::set_bus_master(bool enabled) {
+  const std::uint32_t command = config_.read(ConfigSpace::kCommand, 2);
+  const std::uint32_t master = ConfigSpace::kCommandMaster;
+  return write_config(ConfigSpace::kCommand, 2, enabled ? command | master : command & ~master);
+}
+
+Result<void> SimDevice::reset() {
+  wire_->with_card(end_, [](DeviceModel& card) { card.reset(); });
+  context_->clock().sleep_for(kResetTime);
+  return {};
+}
+
+void SimDevice::mask_vectors(DeviceModel& card, unsigned unmasked) {
+  for (unsigned vector = 0; vector < vectors_; ++vector) {
+    card.write32(kMsixBar, vector * kEntryBytes + kEntryControl, vector < unmasked ? 0 : 1);
+  }
+}
+
+Result<std::span<const int>> SimDevice::enable_interrupts(unsigned count) {
+  if (count > vectors_) {
+    return fail(ErrorCode::invalid_argument, fmt::format("{}: {} interrupt vectors asked for", name_, count),
+                fmt::format("it has {}", vectors_));
+  }
+  std::vector<FileDescriptor> events;
+  std::vector<int> numbers;
+  for (unsigned i = 0; i < count; ++i) {
+    events.emplace_back(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!events.back()) {
+      return fail_errno(ErrorCode::io_error, fmt::format("{}: no eventfd for vector {}", name_, i), errno,
+                        "raise the limit of open files (ulimit -n)");
+    }
+    numbers.push_back(events.back().get());
+  }
+  wire_->with_card(end_, [&](DeviceModel& card) {
+    events_ = std::move(events);
+    event_numbers_ = std::move(numbers);
+    card.on_interrupt([this](unsigned vector) {
+      const std::uint64_t one = 1;
+      // It fails only where the counter is full, and then it is signalled anyway.
+      if (vector < event_numbers_.size()) static_cast<void>(!::write(event_numbers_[vector], &one, sizeof one));
+    });
+    mask_vectors(card, count);
+  });
+  return std::span<const int>(event_numbers_);
+}
+
+}  // namespace pollux::sim

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backends/sim/config_space.hpp"
+#include "backends/sim/domain.hpp"
+#include "backends/sim/wire.hpp"
+#include "mem/file_descriptor.hpp"
+#include "pollux/device/device.hpp"
+#include "pollux/mem/context.hpp"
+
+namespace pollux::sim {
+
+/// The card at one end of a wire, as a driver sees any PCI card.
+/// Thread rule: that of Device; the Bars may be used from any thread, since each access takes the wire's lock.
+class SimDevice final : public Device {
+ public:
+  /// Error busy if the card has a device already, and those of Context::attach.
+  [[nodiscard]] static Result<std::unique_ptr<SimDevice>> create(Context& context, std::string name,
+                                                                 std::shared_ptr<Wire> wire, unsigned end);
+  /// Stops the card's DMA, resets it and leaves it to the next one who opens it.
+  ~SimDevice() override;
+
+  [[nodiscard]] const std::string& name() const override { return name_; }
+  [[nodiscard]] PciIdentity identity() const override { return identity_; }
+  [[nodiscard]] int numa_node() const override { return -1; }
+  [[nodiscard]] Result<std::uint32_t> read_config(std::uint32_t offset, unsigned width) override;
+  [[nodiscard]] Result<void> write_config(std::uint32_t offset, unsigned width, std::uint32_t value) override;
+  [[nodiscard]] Result<Bar> bar(unsigned index) override;
+  [[nodiscard]] Result<void> set_bus_master(bool enabled) override;
+  [[nodiscard]] Result<void> reset() override;
+  [[nodiscard]] Domain& dma_domain() override { return *domain_; }
+  [[nodiscard]] unsigned interrupt_vectors() const override { return vectors_; }
+  [[nodiscard]] Result<std::span<const int>> enable_interrupts(unsigned count) override;
+
+  [[nodiscard]] Wire& wire() noexcept { return *wire_; }
+
+ private:
+  class Window final : public RemoteRegisters {
+   public:
+    Window(Wire& wire, unsigned end, unsigned bar) : wire_(wire), end_(end), bar_(bar) {}
+    [[nodiscard]] std::uint32_t read32(std::uint32_t offset) noexcept override;
+    void write32(std::uint32_t offset, std::uint32_t value) noexcept override;
+    void flush() noexcept override {}
+
+   private:
+    Wire& wire_;
+    unsigned end_;
+    unsigned bar_;
+  };
+
+  SimDevice(Context& context, std::string name, std::shared_ptr<Wire> wire, unsigned end);
+  [[nodiscard]] Result<void> check_config_access(std::uint32_t offset, unsigned width) const;
+  void mask_vectors(DeviceModel& card, unsigned unmasked);
+
+  std::shared_ptr<ContextState> context_;
+  std::string name_;
+  std::shared_ptr<Wire> wire_;
+  unsigned end_;
+  PciIdentity identity_;
+  unsigned vectors_;
+  ConfigSpace config_;
+  std::shared_ptr<Domain> domain_;
+  bool attached_ = false;
+  std::array<std::unique_ptr<Window>, 6> windows_;
+  std::vector<FileDescriptor> events_;
+  std::vector<int> event_numbers_;
+};
+
+}  // namespace pollux::sim

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backends/sim/domain.hpp"
+
+#include <fmt/format.h>
+
+namespace pollux::sim {
+namespace {
+
+/// Without the sum that could wrap.
+bool covers(const DmaSegment& segment, std::uint64_t iova, std::size_t length) noexcept {
+  return iova >= segment.iova && length <= segment.size && iova - segment.iova <= segment.size - length;
+}
+
+}  // namespace
+
+std::vector<IovaRange> Domain::usable_iova() const {
+  // What type1 offers with a 48-bit IOMMU, less the window where interrupt messages go.
+  return {{0, 0xFEDFFFFF}, {0xFEF00000, (std::uint64_t{1} << 48) - 1}};
+}
+
+Result<void> Domain::map(const DmaSegment& segment) {
+  const std::lock_guard guard(*lock_);
+  const auto after = segments_.upper_bound(segment.iova);
+  const bool runs_into_next = after != segments_.end() && after->first - segment.iova < segment.size;
+  const bool lies_in_previous =
+      after != segments_.begin() && segment.iova - std::prev(after)->first < std::prev(after)->second.size;
+  if (segment.size == 0 || runs_into_next || lies_in_previous) {
+    return fail(ErrorCode::invalid_argument, fmt::format("sim domain: {:#x} is mapped already", segment.iova));
+  }
+  segments_.emplace(segment.iova, segment);
+  return {};
+}
+
+Result<void> Domain::unmap(const DmaSegment& segment) {
+  const std::lock_guard guard(*lock_);
+  const auto found = segments_.find(segment.iova);
+  if (found == segments_.end() || found->second.size != segment.size) {
+    return fail(ErrorCode::not_found, fmt::format("sim domain: nothing of that size is mapped at {:#x}", segment.iova));
+  }
+  segments_.erase(found);
+  last_ = {};
+  return {};
+}
+
+std::byte* Domain::translate(std::uint64_t iova, std::size_t length) noexcept {
+  if (!covers(last_, iova, length)) {
+    const auto after = segments_.upper_bound(iova);
+    if (after == segments_.begin() || !covers(std::prev(after)->second, iova, length)) {
+      refused_.fetch_add(1, std::memory_order_relaxed);
+      return nullptr;
+    }
+    last_ = std::prev(after)->second;
+  }
+  return last_.address + (iova - last_.iova);
+}
+
+}  // namespace pollux::sim

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "pollux/device/device_model.hpp"
+#include "pollux/mem/dma_domain.hpp"
+
+namespace pollux::sim {
+
+/// An in-process card's IOMMU: a table of what the Context has mapped, beyond which the card reaches nothing.
+/// Thread rule: `map` and `unmap` take the wire's lock; `translate` is called with it held, since the card only works
+/// then.
+class Domain final : public DmaDomain, public ModelDma {
+ public:
+  explicit Domain(std::shared_ptr<std::mutex> wire_lock) : lock_(std::move(wire_lock)) {}
+
+  [[nodiscard]] std::string_view name() const override { return "sim domain"; }
+  [[nodiscard]] std::vector<IovaRange> usable_iova() const override;
+  [[nodiscard]] Result<void> map(const DmaSegment& segment) override;
+  [[nodiscard]] Result<void> unmap(const DmaSegment& segment) override;
+
+  [[nodiscard]] std::byte* translate(std::uint64_t iova, std::size_t length) noexcept override;
+  /// Accesses that found something unmapped.
+  [[nodiscard]] std::uint64_t refused() const noexcept { return refused_.load(std::memory_order_relaxed); }
+
+ private:
+  std::shared_ptr<std::mutex> lock_;
+  std::map<std::uint64_t, DmaSegment> segments_;  // by IOVA
+  DmaSegment last_;                               // the one that was hit before
+  std::atomic<std::uint64_t> refused_{0};
+};
+
+}  // namespace pollux::sim
