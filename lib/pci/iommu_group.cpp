@@ -2,6 +2,7 @@
 #include "pollux/pci/iommu_group.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -28,10 +29,27 @@ GroupMember read_member(const SystemPaths& paths, const std::filesystem::path& g
   return member;
 }
 
-std::string removal_command(const GroupMember& member) {
-  if (member.address && member.network_controller) return "pollux bind " + member.name;
-  if (member.address) return fmt::format("echo {0} > /sys/bus/pci/devices/{0}/driver/unbind", member.name);
-  return fmt::format("echo {0} > /sys/bus/platform/devices/{0}/driver/unbind", member.name);
+std::string unbind_command(const GroupMember& member) {
+  return fmt::format("echo {0} > /sys/bus/{1}/devices/{0}/driver/unbind", member.name,
+                     member.address ? "pci" : "platform");
+}
+
+/// Ports go along in the same command, since one alone would meet the same refusal; other devices lose their drivers.
+std::string viable_hint(std::span<const Address> leaving, const std::vector<GroupMember>& obstacles) {
+  std::vector<std::string> steps;
+  std::string together = "pollux bind";
+  bool has_ports = false;
+  for (const Address& address : leaving) together += " " + address.to_string();
+  for (const GroupMember& member : obstacles) {
+    if (member.address && member.network_controller) {
+      has_ports = true;
+      together += " " + member.name;
+    } else {
+      steps.push_back(unbind_command(member));
+    }
+  }
+  if (has_ports) steps.push_back("bind them together: " + together);
+  return fmt::format("{}", fmt::join(steps, " ; "));
 }
 
 }  // namespace
@@ -69,18 +87,14 @@ Result<IommuGroup> read_group(const SystemPaths& paths, std::uint32_t number) {
 Result<void> check_viable(const IommuGroup& group, std::span<const Address> leaving) {
   const auto obstacles = group.in_the_way(leaving);
   if (obstacles.empty()) return {};
-  std::string listed;
-  std::string commands;
-  for (const GroupMember& member : obstacles) {
-    listed += fmt::format("{}{} ({})", listed.empty() ? "" : ", ", member.name, member.driver);
-    commands += (commands.empty() ? "" : " ; ") + removal_command(member);
-  }
-  std::string subject;
-  for (const Address& address : leaving) subject += (subject.empty() ? "" : ", ") + address.to_string();
+  std::vector<std::string> listed;
+  for (const GroupMember& member : obstacles) listed.push_back(fmt::format("{} ({})", member.name, member.driver));
+  std::vector<std::string> subjects;
+  for (const Address& address : leaving) subjects.push_back(address.to_string());
   return fail(ErrorCode::group_not_viable,
-              fmt::format("{}: IOMMU group {} goes to VFIO only as a whole, and the kernel still drives {}", subject,
-                          group.number, listed),
-              fmt::format("bind them in the same command, or free them first: {}", commands));
+              fmt::format("{}: IOMMU group {} goes to VFIO only as a whole, and the kernel still drives {}",
+                          fmt::join(subjects, ", "), group.number, fmt::join(listed, ", ")),
+              viable_hint(leaving, obstacles));
 }
 
 }  // namespace pollux::pci

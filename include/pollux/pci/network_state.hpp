@@ -28,40 +28,41 @@ struct NetworkLink {
   static constexpr std::uint64_t kUnknownNamespace = UINT64_MAX;
 
   std::uint32_t index = 0;
-  std::string name;
-  std::string kind;           ///< "vlan", "bridge", "bond", ...; empty for hardware
-  std::string parent_device;  ///< name of the bus device below it, such as "0000:01:00.0"; empty: none or not told
-  std::uint32_t master = 0;   ///< link that it is a member of; 0: none
-  std::uint32_t lower = 0;    ///< link that it sits on, as a VLAN does; 0: none
+  std::string name = {};
+  std::string kind = {};           ///< "vlan", "bridge", "bond", ...; empty for hardware
+  std::string parent_device = {};  ///< name of the bus device below it, such as "0000:01:00.0"; empty: none or not told
+  std::uint32_t master = 0;        ///< link that it is a member of; 0: none
+  std::uint32_t lower = 0;         ///< link that it sits on, as a VLAN does; 0: none
   std::uint64_t lower_namespace = 0;  ///< id of the namespace that `lower` is in; 0: the same one
 };
 
 struct LinkAddress {
   std::uint32_t link = 0;
-  IpPrefix prefix;
+  IpPrefix prefix = {};
   bool host_scope = false;  ///< valid inside this machine only
 };
 
 struct LinkRoute {
   std::uint32_t link = 0;  ///< one entry a next hop
-  IpPrefix destination;
+  IpPrefix destination = {};
   bool has_gateway = false;
   bool unicast = true;  ///< false: the kernel's own local, broadcast, anycast and multicast entries
   std::uint32_t table = 0;
 };
 
 struct NetworkNamespace {
-  std::uint64_t id = 0;        ///< inode of its nsfs file
-  std::string name;            ///< in words: "network namespace blue", "the network namespace of process 42 (sshd)"
-  std::string command_prefix;  ///< what comes before "ip" to act there, such as "ip netns exec blue "; empty in our own
-  std::vector<NetworkLink> links;
-  std::vector<LinkAddress> addresses;
-  std::vector<LinkRoute> routes;
+  std::uint64_t id = 0;   ///< inode of its nsfs file
+  std::string name = {};  ///< in words: "network namespace blue", "the network namespace of process 42 (sshd)"
+  std::string command_prefix =
+      {};  ///< what comes before "ip" to act there, such as "ip netns exec blue "; empty in our own
+  std::vector<NetworkLink> links = {};
+  std::vector<LinkAddress> addresses = {};
+  std::vector<LinkRoute> routes = {};
 };
 
 struct NetworkState {
-  std::vector<NetworkNamespace> namespaces;  ///< our own comes first
-  std::vector<std::string> unseen;           ///< names of namespaces that could not be entered
+  std::vector<NetworkNamespace> namespaces = {};  ///< our own comes first
+  std::vector<std::string> unseen = {};           ///< names of namespaces that could not be entered
 };
 
 /// Tells what the host does with its network interfaces.

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The `pollux` command's subcommands, run in-process on a machine of plain files.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "commands.hpp"
+#include "fake_machine.hpp"
+
+namespace pollux::tool {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+class Command : public testing::Test {
+ protected:
+  Command() {
+    machine.load_driver("vfio-pci");
+    machine.write(machine.paths.run / "pci.ids", "8086  Intel\n\t10c9  Card\nC 02  Network\n\t00  Ethernet\n");
+    machine.paths.pci_ids = machine.paths.run / "pci.ids";
+  }
+
+  int run(const std::string& arguments) {
+    out.str("");
+    err.str("");
+    const Environment environment{machine.paths, machine.clock, network, {}, &driver_of, out, err};
+    int exit_code = kSuccess;
+    CLI::App app("", "pollux");
+    app.require_subcommand(1);
+    add_list(app, environment, exit_code);
+    add_bind(app, environment, exit_code);
+    add_unbind(app, environment, exit_code);
+    add_info(app, environment, exit_code);
+    try {
+      app.parse(arguments);
+    } catch (const CLI::ParseError&) {
+      return kUsage;
+    }
+    return exit_code;
+  }
+  static std::string driver_of(std::uint16_t vendor, std::uint16_t device) {
+    return vendor == 0x8086 && device == 0x10c9 ? "igb" : "";
+  }
+
+  pci::test::FakeMachine machine;
+  pci::test::FakeNetwork network;
+  std::ostringstream out;
+  std::ostringstream err;
+  pci::Address first = machine.add({.address = "0000:01:00.0", .group = 7, .interface = "eth1"});
+  pci::Address second = machine.add({.address = "0000:02:00.0", .group = 8, .device = "0x1521"});
+  pci::Address disk = machine.add({.address = "0000:03:00.0", .driver = "nvme", .group = 9, .class_code = "0x010802"});
+};
+
+TEST_F(Command, ListShowsNetworkControllers) {
+  EXPECT_EQ(run("list"), kSuccess);
+  EXPECT_THAT(out.str(), AllOf(HasSubstr("0000:01:00.0  igb     igb     7      1     eth1       Intel Card\n"),
+                               HasSubstr("0000:02:00.0  -       igb     8      1     -          8086:1521 Intel\n"),
+                               Not(HasSubstr("0000:03:00.0"))));
+  EXPECT_EQ(run("list --all"), kSuccess);
+  EXPECT_THAT(out.str(), HasSubstr("0000:03:00.0"));
+}
+
+TEST_F(Command, ListSaysThatThereIsNone) {
+  std::filesystem::remove_all(machine.device(first));
+  std::filesystem::remove_all(machine.device(second));
+  EXPECT_EQ(run("list"), kSuccess);
+  EXPECT_THAT(out.str(), HasSubstr("--all"));
+}
+
+TEST_F(Command, ListFailsWithoutPci) {
+  std::filesystem::remove_all(machine.paths.sys / "bus/pci");
+  EXPECT_EQ(run("list"), kFailure);
+  EXPECT_EQ(out.str(), "");
+  EXPECT_THAT(err.str(), AllOf(HasSubstr("pollux: there is no PCI bus"), HasSubstr("to mend it: mount")));
+}
+
+TEST_F(Command, ListPrintsJson) {
+  EXPECT_EQ(run("list --json"), kSuccess);
+  const auto json = nlohmann::json::parse(out.str());
+  ASSERT_EQ(json["devices"].size(), 2U);
+  const auto& port = json["devices"][0];
+  EXPECT_EQ(port["address"], "0000:01:00.0");
+  EXPECT_EQ(port["vendor_id"], "8086");
+  EXPECT_EQ(port["driver"], "igb");
+  EXPECT_EQ(port["iommu_group"], 7);
+  EXPECT_EQ(port["numa_node"], 1);
+  EXPECT_EQ(port["interfaces"], nlohmann::json::array({"eth1"}));
+  EXPECT_EQ(port["supported"], true);
+  EXPECT_EQ(json["devices"][1]["supported"], false);
+  EXPECT_EQ(json["devices"][1]["pollux_driver"], nullptr);
+}
+
+TEST_F(Command, JsonSurvivesBytesThatAreNoText) {
+  machine.write(machine.paths.run / "pci.ids", "8086  In\xff\xfetel\n");
+  EXPECT_EQ(run("list --json"), kSuccess);
+  EXPECT_TRUE(nlohmann::json::accept(out.str()));
+}
+
+TEST_F(Command, BindAndUnbind) {
+  EXPECT_EQ(run("bind 0000:01:00.0 vfio:02:00.0"), kSuccess) << err.str();
+  EXPECT_EQ(out.str(), "0000:01:00.0: igb -> vfio-pci (group 7)\n0000:02:00.0: igb -> vfio-pci (group 8)\n");
+  EXPECT_EQ(machine.driver_of(second), "vfio-pci");
+  EXPECT_EQ(run("bind 0000:01:00.0"), kSuccess);
+  EXPECT_EQ(out.str(), "0000:01:00.0: stays with vfio-pci (group 7)\n");
+  EXPECT_EQ(run("unbind 0000:01:00.0 0000:02:00.0"), kSuccess) << err.str();
+  EXPECT_EQ(out.str(), "0000:01:00.0: vfio-pci -> igb (group 7)\n0000:02:00.0: vfio-pci -> igb (group 8)\n");
+  EXPECT_EQ(machine.driver_of(first), "igb");
+}
+
+TEST_F(Command, BindChangesNothingIfOneOfTwoIsWrong) {
+  EXPECT_EQ(run("bind 0000:01:00.0 0000:99:00.0"), kFailure);
+  EXPECT_EQ(out.str(), "");
+  EXPECT_THAT(err.str(), AllOf(HasSubstr("there is no PCI device 0000:99:00.0"), HasSubstr("to mend it:")));
+  EXPECT_TRUE(machine.events().empty());
+}
+
+TEST_F(Command, BindHandsAGroupOver) {
+  machine.write(machine.paths.dev / "vfio/7", "");
+  EXPECT_EQ(run("bind 0000:01:00.0 --user root"), kSuccess) << err.str();
+  EXPECT_THAT(out.str(), AllOf(HasSubstr("/dev/vfio/7 belongs to root"), HasSubstr("memlock")));
+}
+
+TEST_F(Command, BindChangesNothingForAnUnknownUser) {
+  EXPECT_EQ(run("bind 0000:01:00.0 --user no-such-user-here"), kFailure);
+  EXPECT_THAT(err.str(), HasSubstr("no-such-user-here"));
+  EXPECT_TRUE(machine.events().empty());
+}
+
+TEST_F(Command, BindRefusesWhatTheHostUsesUnlessForced) {
+  network.state = pci::test::host_with_port("0000:01:00.0");
+  network.state.namespaces[0].addresses.push_back({2, pci::test::prefix("192.0.2.7/24")});
+  EXPECT_EQ(run("bind 0000:01:00.0"), kFailure);
+  EXPECT_THAT(err.str(), AllOf(HasSubstr("192.0.2.7/24"), HasSubstr("--force")));
+  EXPECT_EQ(run("bind --force 0000:01:00.0"), kSuccess) << err.str();
+}
+
+TEST_F(Command, InfoShowsThePort) {
+  EXPECT_EQ(run("info vfio:0000:01:00.0"), kSuccess);
+  EXPECT_THAT(out.str(), AllOf(HasSubstr("PCI device 0000:01:00.0"), HasSubstr("Intel Card"),
+                               HasSubstr("7: 0000:01:00.0 (igb, in the way)"),
+                               HasSubstr("8086:10c9, subsystem 8086:a03c, revision 01")));
+  EXPECT_EQ(run("info --json 01:00.0"), kSuccess);
+  EXPECT_EQ(nlohmann::json::parse(out.str())["pci"]["device_id"], "10c9");
+  EXPECT_EQ(run("info 0000:99:00.0"), kFailure);
+}
+
+TEST_F(Command, UsageErrorsAreTold) {
+  for (const char* arguments :
+       {"", "frob", "bind", "unbind", "info", "list --frob", "bind --user", "info 01:00.0 02:00.0"}) {
+    EXPECT_EQ(run(arguments), kUsage) << arguments;
+  }
+  for (const char* arguments : {"bind eth1", "unbind 0000:01:00", "info sim:0", "bind 0000:01:00.0 0000:0g:00.0"}) {
+    EXPECT_EQ(run(arguments), kUsage) << arguments;
+    EXPECT_THAT(err.str(), HasSubstr("is not a PCI address")) << arguments;
+  }
+  EXPECT_TRUE(machine.events().empty());
+}
+
+}  // namespace
+}  // namespace pollux::tool

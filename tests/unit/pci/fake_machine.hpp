@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "pollux/base/clock.hpp"
+#include "pollux/pci/address.hpp"
+#include "pollux/pci/network_state.hpp"
+#include "pollux/pci/paths.hpp"
+
+namespace pollux::pci::test {
+
+/// What a device of the fake machine is made of.
+struct FakeDevice {
+  std::string address;
+  std::string driver = "igb";  ///< the one that takes it by its ids; empty: none does
+  std::optional<unsigned> group = {};
+  std::string class_code = "0x020000";
+  std::string vendor = "0x8086";
+  std::string device = "0x10c9";
+  std::string interface = {};
+};
+
+/// A tree of plain files in a directory of its own that looks like /sys, /proc, /dev and /run, and a kernel that reacts
+/// to what is written there, once a virtual millisecond.
+class FakeMachine {
+ public:
+  FakeMachine();
+  FakeMachine(const FakeMachine&) = delete;
+  FakeMachine& operator=(const FakeMachine&) = delete;
+  ~FakeMachine();
+
+  /// Adds a device, bound to its driver, and the driver if it is new.
+  Address add(const FakeDevice& device);
+  void load_driver(const std::string& name);
+  void unload_driver(const std::string& name);
+  /// The driver accepts nothing from now on.
+  void refuse(const std::string& driver) { refusing_.insert(driver); }
+  /// The driver keeps what it has from now on.
+  void cling(const std::string& driver) { clinging_.insert(driver); }
+  /// A process that holds `target` open.
+  void add_process(int number, const std::string& name, const std::filesystem::path& target);
+
+  void write(const std::filesystem::path& file, const std::string& text) const;
+  [[nodiscard]] std::string read(const std::filesystem::path& file) const;
+  [[nodiscard]] std::filesystem::path device(Address address) const;
+  [[nodiscard]] std::filesystem::path record(Address address) const;
+  [[nodiscard]] std::string driver_of(Address address) const;
+  /// What the kernel was made to do, such as "unbind igb 0000:01:00.0" and "probe 0000:01:00.0".
+  [[nodiscard]] const std::vector<std::string>& events() const { return events_; }
+
+  SystemPaths paths;
+  ManualClock clock;
+
+ private:
+  void react(Duration now);
+  void react_to_unbind();
+  void react_to_probe();
+  [[nodiscard]] std::string take(const std::filesystem::path& file) const;
+
+  std::filesystem::path root_;
+  std::map<std::string, std::string> natural_;  ///< device to the driver that its ids lead to
+  std::set<std::string> refusing_;
+  std::set<std::string> clinging_;
+  std::vector<std::string> events_;
+  Duration last_{0};
+};
+
+/// A host whose network state the test makes up.
+class FakeNetwork final : public HostNetwork {
+ public:
+  [[nodiscard]] Result<NetworkState> read() const override {
+    if (broken) return tl::unexpected<Error>(*broken);
+    return state;
+  }
+  NetworkState state;
+  std::optional<Error> broken;
+};
+
+/// One namespace with one interface on the device `parent`.
+[[nodiscard]] NetworkState host_with_port(const std::string& parent, const std::string& interface = "eth1");
+
+[[nodiscard]] IpPrefix prefix(const std::string& text);
+
+}  // namespace pollux::pci::test

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pollux/pci/handover.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fake_machine.hpp"
+
+namespace pollux::pci {
+namespace {
+
+using test::FakeMachine;
+using testing::AllOf;
+using testing::HasSubstr;
+
+TEST(Handover, FindsUsers) {
+  const auto root = find_user("root");
+  ASSERT_TRUE(root);
+  EXPECT_EQ(root->uid, 0U);
+  const auto nobody = find_user("no-such-user-here");
+  ASSERT_FALSE(nobody);
+  EXPECT_EQ(nobody.error().code, ErrorCode::not_found);
+  EXPECT_THAT(nobody.error().what, HasSubstr("no-such-user-here"));
+  EXPECT_THAT(nobody.error().hint, HasSubstr("getent passwd"));
+}
+
+TEST(Handover, MakesTheUserOwnTheGroup) {
+  if (::geteuid() != 0) GTEST_SKIP() << "chown needs root";
+  FakeMachine machine;
+  machine.write(machine.paths.dev / "vfio/7", "");
+  ASSERT_TRUE(hand_group_to(machine.paths, machine.clock, 7, {"somebody", 1234, 2345}));
+  struct stat status {};
+  ASSERT_EQ(::stat((machine.paths.dev / "vfio/7").c_str(), &status), 0);
+  EXPECT_EQ(status.st_uid, 1234U);
+  EXPECT_EQ(status.st_gid, 2345U);
+}
+
+TEST(Handover, WaitsForTheNode) {
+  if (::geteuid() != 0) GTEST_SKIP() << "chown needs root";
+  FakeMachine machine;
+  machine.clock.follow([&](Duration now) {
+    if (now > std::chrono::milliseconds(50)) machine.write(machine.paths.dev / "vfio/7", "");
+  });
+  EXPECT_TRUE(hand_group_to(machine.paths, machine.clock, 7, {"somebody", 1234, 2345}));
+}
+
+TEST(Handover, GivesUpOnANodeThatDoesNotAppear) {
+  FakeMachine machine;
+  const auto handed = hand_group_to(machine.paths, machine.clock, 7, {"somebody", 1234, 2345});
+  ASSERT_FALSE(handed);
+  EXPECT_EQ(handed.error().code, ErrorCode::timeout);
+  EXPECT_THAT(handed.error().what, HasSubstr("/dev/vfio/7"));
+  EXPECT_FALSE(handed.error().hint.empty());
+}
+
+TEST(Memlock, FollowsItsFormula) {
+  EXPECT_EQ((MemlockDemand{.ports = 2,
+                           .mbufs_per_port = 3,
+                           .bytes_per_mbuf = 1000,
+                           .rings_per_port = 1,
+                           .ring_bytes = 100,
+                           .page_bytes = 4096}
+                 .bytes()),
+            2U * (4096U + 4096U));
+  // 16,384 mbufs of 2,368 bytes are 37 MiB, so 38 in whole 2 MiB pages; 32 rings of 64 KiB are 2 MiB.
+  EXPECT_EQ(MemlockDemand{}.bytes(), 40ULL << 20U);
+}
+
+TEST(Memlock, AdviceGivesBothWaysToSetIt) {
+  EXPECT_THAT(memlock_advice({"ada", 1000, 1000}, {.ports = 2}),
+              AllOf(HasSubstr("80 MiB"), HasSubstr("ada - memlock 81920"), HasSubstr("LimitMEMLOCK=80M"),
+                    HasSubstr("2 ports")));
+}
+
+TEST(Memlock, RootNeedsNone) { EXPECT_THAT(memlock_advice({"root", 0, 0}, {}), HasSubstr("no memlock limit")); }
+
+}  // namespace
+}  // namespace pollux::pci

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The real kernel's answers, in network namespaces that the test makes. It needs root and the `ip` command.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "pollux/pci/host_use.hpp"
+#include "pollux/pci/network_state.hpp"
+
+namespace pollux::pci {
+namespace {
+
+const NetworkLink* find_link(const NetworkNamespace& where, const std::string& name) {
+  const auto found =
+      std::find_if(where.links.begin(), where.links.end(), [&](const auto& link) { return link.name == name; });
+  return found == where.links.end() ? nullptr : &*found;
+}
+
+std::vector<std::string> addresses_of(const NetworkNamespace& where, const NetworkLink& link) {
+  std::vector<std::string> texts;
+  for (const LinkAddress& address : where.addresses) {
+    if (address.link == link.index && !address.prefix.is_link_local()) texts.push_back(address.prefix.to_string());
+  }
+  return texts;
+}
+
+std::uint64_t own_namespace() {
+  struct stat status {};
+  return ::stat("/proc/thread-self/ns/net", &status) == 0 ? status.st_ino : 0;
+}
+
+/// Two namespaces of names that no one else uses; they go away with the test.
+class KernelNetworkLab : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (::geteuid() != 0) GTEST_SKIP() << "network namespaces need root";
+    if (!run("ip netns add " + blue) || !run("ip netns add " + red)) GTEST_SKIP() << "`ip netns` does not work here";
+    ASSERT_TRUE(run("ip -n " + blue + " link add v0 type veth peer name v1 netns " + red));
+  }
+  void TearDown() override {
+    run("ip netns del " + blue);
+    run("ip netns del " + red);
+  }
+  static bool run(const std::string& command) { return std::system((command + " 2>/dev/null").c_str()) == 0; }
+  static const NetworkNamespace* find(const NetworkState& state, const std::string& name) {
+    for (const NetworkNamespace& where : state.namespaces) {
+      if (where.name == "network namespace " + name) return &where;
+    }
+    return nullptr;
+  }
+
+  const std::string blue = "plx-blue-" + std::to_string(::getpid());
+  const std::string red = "plx-red-" + std::to_string(::getpid());
+};
+
+TEST(KernelNetwork, ReadsItsOwnNamespaceFirst) {
+  const auto state = KernelNetwork().read();
+  ASSERT_TRUE(state) << state.error().message();
+  ASSERT_FALSE(state->namespaces.empty());
+  EXPECT_EQ(state->namespaces[0].id, own_namespace());
+  EXPECT_EQ(state->namespaces[0].name, "this network namespace");
+  ASSERT_NE(find_link(state->namespaces[0], "lo"), nullptr);
+}
+
+TEST_F(KernelNetworkLab, SeesLinksAddressesAndRoutesInOtherNamespaces) {
+  ASSERT_TRUE(run("ip -n " + blue + " addr add 192.0.2.7/24 dev v0"));
+  ASSERT_TRUE(run("ip -n " + blue + " addr add 2001:db8::7/64 dev v0 nodad"));
+  ASSERT_TRUE(run("ip -n " + blue + " link set v0 up"));
+  ASSERT_TRUE(run("ip -n " + red + " link set v1 up"));
+  ASSERT_TRUE(run("ip -n " + blue + " route add default via 192.0.2.1"));
+  const std::uint64_t before = own_namespace();
+  const auto state = KernelNetwork().read();
+  ASSERT_TRUE(state) << state.error().message();
+  EXPECT_EQ(own_namespace(), before);
+
+  const NetworkNamespace* where = find(*state, blue);
+  ASSERT_NE(where, nullptr);
+  EXPECT_EQ(where->command_prefix, "ip netns exec " + blue + " ");
+  const NetworkLink* link = find_link(*where, "v0");
+  ASSERT_NE(link, nullptr);
+  EXPECT_EQ(link->kind, "veth");
+  EXPECT_THAT(addresses_of(*where, *link), testing::UnorderedElementsAre("192.0.2.7/24", "2001:db8::7/64"));
+  const auto is_default = [&](const LinkRoute& route) {
+    return route.link == link->index && route.destination.length == 0 && route.has_gateway && route.unicast &&
+           !route.destination.v6;
+  };
+  EXPECT_TRUE(std::any_of(where->routes.begin(), where->routes.end(), is_default));
+}
+
+TEST_F(KernelNetworkLab, ResolvesWhatSitsInAnotherNamespace) {
+  const auto state = KernelNetwork().read();
+  ASSERT_TRUE(state);
+  const NetworkNamespace* here = find(*state, blue);
+  const NetworkNamespace* there = find(*state, red);
+  ASSERT_NE(here, nullptr);
+  ASSERT_NE(there, nullptr);
+  EXPECT_EQ(find_link(*here, "v0")->lower, find_link(*there, "v1")->index);
+  EXPECT_EQ(find_link(*here, "v0")->lower_namespace, there->id);
+}
+
+TEST_F(KernelNetworkLab, SeesMembership) {
+  if (!run("ip -n " + blue + " link add br0 type bridge")) GTEST_SKIP() << "this kernel has no bridges";
+  ASSERT_TRUE(run("ip -n " + blue + " link set v0 master br0"));
+  const auto state = KernelNetwork().read();
+  ASSERT_TRUE(state);
+  const NetworkNamespace* where = find(*state, blue);
+  ASSERT_NE(where, nullptr);
+  EXPECT_EQ(find_link(*where, "br0")->kind, "bridge");
+  EXPECT_EQ(find_link(*where, "v0")->master, find_link(*where, "br0")->index);
+}
+
+// What the kernel adds to a port by itself must not make it look used; what somebody adds must.
+TEST_F(KernelNetworkLab, JudgesTheRealTablesRight) {
+  ASSERT_TRUE(run("ip -n " + blue + " addr add 169.254.7.7/16 dev v0"));
+  ASSERT_TRUE(run("ip -n " + blue + " link set v0 up"));
+  ASSERT_TRUE(run("ip -n " + red + " link set v1 up"));
+  const auto uses = [&] {
+    auto state = KernelNetwork().read().value();
+    for (NetworkNamespace& where : state.namespaces) {
+      for (NetworkLink& link : where.links) {
+        if (where.name == "network namespace " + blue && link.name == "v0") link.parent_device = "0000:01:00.0";
+      }
+    }
+    return find_host_use(state, {"0000:01:00.0"});
+  };
+  EXPECT_EQ(uses().size(), 0U);
+  ASSERT_TRUE(run("ip -n " + blue + " -6 route add 2001:db8::/64 dev v0"));
+  EXPECT_EQ(uses().size(), 1U);
+  ASSERT_TRUE(run("ip -n " + blue + " route add 198.51.100.0/24 nexthop dev v0 nexthop dev lo") ||
+              run("ip -n " + blue + " route add 198.51.100.0/24 dev v0"));
+  EXPECT_EQ(uses().size(), 2U);
+}
+
+TEST_F(KernelNetworkLab, SeesANamespaceThatOnlyAProcessHolds) {
+  int pipe_ends[2];
+  ASSERT_EQ(::pipe2(pipe_ends, O_CLOEXEC), 0);
+  int ready[2];
+  ASSERT_EQ(::pipe2(ready, O_CLOEXEC), 0);
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    char byte = ::unshare(CLONE_NEWNET) == 0 ? 'y' : 'n';
+    ::close(pipe_ends[1]);
+    if (::write(ready[1], &byte, 1) != 1) ::_exit(1);
+    (void)!::read(pipe_ends[0], &byte, 1);  // until the test closes its end
+    ::_exit(0);
+  }
+  char answer = 0;
+  ASSERT_EQ(::read(ready[0], &answer, 1), 1);
+  const auto state = KernelNetwork().read();
+  for (const int end : {pipe_ends[0], pipe_ends[1], ready[0], ready[1]}) ::close(end);
+  ASSERT_EQ(answer, 'y');
+  ASSERT_TRUE(state);
+  const std::string wanted = "the network namespace of process " + std::to_string(child);
+  EXPECT_TRUE(std::any_of(state->namespaces.begin(), state->namespaces.end(),
+                          [&](const auto& where) { return where.name.starts_with(wanted); }));
+  ::waitpid(child, nullptr, 0);
+}
+
+}  // namespace
+}  // namespace pollux::pci
