@@ -27,9 +27,9 @@ enum class HugePages {
 };
 
 struct ContextOptions {
-  std::shared_ptr<Clock> clock;  ///< null: the machine's monotonic clock
-  LogCallback log;               ///< null: messages are dropped
-  MisuseHandler on_misuse;       ///< null: misuse is logged as an error
+  std::shared_ptr<Clock> clock = nullptr;  ///< null: the machine's monotonic clock
+  LogCallback log = nullptr;               ///< null: messages are dropped
+  MisuseHandler on_misuse = nullptr;       ///< null: misuse is logged as an error
   HugePages huge_pages = HugePages::prefer;
   /// Bytes of a huge page (such as 2 MiB or 1 GiB); 0 takes the smallest size that has enough free pages.
   std::size_t huge_page_size = 0;
@@ -38,9 +38,9 @@ struct ContextOptions {
 };
 
 struct DmaRequest {
-  std::size_t size = 0;          ///< bytes, at least 1; rounded up to whole pages
-  int numa_node = -1;            ///< -1: wherever the kernel likes
-  std::string_view purpose;      ///< for messages, such as "mempool rx"
+  std::size_t size = 0;           ///< bytes, at least 1; rounded up to whole pages
+  int numa_node = -1;             ///< -1: wherever the kernel likes
+  std::string_view purpose = {};  ///< for messages, such as "mempool rx"
 };
 
 /// Owns what would otherwise be global: clock, log, misuse handler, IOVA space, DMA domains and what backends keep for a

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A Context's memory in its domains: the same IOVA in each, in all of them or in none.
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include <memory>
+
+#include "context_lab.hpp"
+#include "fake_domain.hpp"
+#include "machine.hpp"
+
+namespace pollux {
+namespace {
+
+using test::ContextLab;
+using test::FakeDomain;
+
+constexpr std::uint64_t kMi = std::uint64_t{1} << 20;
+
+/// Page-aligned memory of the application's own.
+class Foreign {
+ public:
+  explicit Foreign(std::size_t size)
+      : bytes_(
+            static_cast<std::byte*>(::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)),
+            size) {}
+  Foreign(const Foreign&) = delete;
+  Foreign& operator=(const Foreign&) = delete;
+  ~Foreign() { ::munmap(bytes_.data(), bytes_.size()); }
+  [[nodiscard]] std::span<std::byte> bytes() const { return bytes_; }
+
+ private:
+  std::span<std::byte> bytes_;
+};
+
+struct DomainLab : ContextLab {
+  explicit DomainLab(ContextOptions options = ordinary()) : ContextLab(std::move(options)) {}
+
+  std::shared_ptr<FakeDomain> attach(std::vector<IovaRange> reach = {{0, ~std::uint64_t{0}}}) {
+    auto domain = std::make_shared<FakeDomain>(std::move(reach));
+    const auto attached = state->attach(domain);
+    EXPECT_TRUE(attached) << attached.error().message();
+    return domain;
+  }
+  DmaMemory allocate(std::size_t size) {
+    auto memory = state->allocate({.size = size, .purpose = "test"});
+    EXPECT_TRUE(memory) << memory.error().message();
+    return memory ? std::move(*memory) : DmaMemory();
+  }
+};
+
+TEST(Domains, SeeMemoryOfBeforeAndAfterAtTheSameIova) {
+  DomainLab lab;
+  const DmaMemory before = lab.allocate(8192);
+  const auto first = lab.attach();
+  const DmaMemory between = lab.allocate(4096);
+  const auto second = lab.attach();
+  const DmaMemory after = lab.allocate(16384);
+  for (const DmaMemory* memory : {&before, &between, &after}) {
+    const DmaSegment& segment = memory->segments()[0];
+    for (const auto& domain : {first, second}) {
+      EXPECT_EQ(domain->iova_of(segment.address), segment.iova);
+      EXPECT_EQ(domain->iova_of(segment.address + segment.size - 1), segment.iova + segment.size - 1);
+    }
+  }
+  EXPECT_EQ(first->mapped.size(), 3U);
+  EXPECT_EQ(second->mapped.size(), 3U);
+}
+
+TEST(Domains, LoseMemoryThatIsReleased) {
+  DomainLab lab;
+  const auto first = lab.attach();
+  const auto second = lab.attach();
+  { const DmaMemory memory = lab.allocate(4096); }
+  EXPECT_TRUE(first->mapped.empty());
+  EXPECT_TRUE(second->mapped.empty());
+  EXPECT_EQ(first->unmap_calls, 1);
+  EXPECT_TRUE(lab.log.empty());
+}
+
+TEST(Domains, LimitWhereLaterMemoryLies) {
+  DomainLab lab;
+  const auto low = lab.attach({{0, 64 * kMi - 1}});
+  const auto high = lab.attach({{32 * kMi, ~std::uint64_t{0}}});
+  const DmaMemory memory = lab.allocate(4096);
+  EXPECT_EQ(memory.segments()[0].iova, 32 * kMi);
+  const auto over = lab.state->allocate({.size = 33 * kMi});
+  ASSERT_FALSE(over);
+  EXPECT_EQ(over.error().code, ErrorCode::no_memory);
+  lab.state->detach(*low);
+  EXPECT_TRUE(lab.state->allocate({.size = 33 * kMi})) << "the limit went with its domain";
+}
+
+TEST(Domains, ThatCannotReachMemoryAreRefusedWithNothingMapped) {
+  DomainLab lab;
+  const DmaMemory memory = lab.allocate(4096);
+  auto domain = std::make_shared<FakeDomain>(std::vector<IovaRange>{{16 * kMi, 32 * kMi}});
+  const auto attached = lab.state->attach(domain);
+  ASSERT_FALSE(attached);
+  EXPECT_EQ(attached.error().code, ErrorCode::not_supported);
+  EXPECT_EQ(attached.error().what, "fake domain cannot reach memory that exists: 4 KiB at IOVA 0x100000");
+  EXPECT_FALSE(attached.error().hint.empty());
+  EXPECT_EQ(domain->map_calls, 0);
+  const DmaMemory later = lab.allocate(4096);
+  EXPECT_EQ(later.segments()[0].iova, kMi + 4096) << "a domain that was refused limits nothing";
+}
+
+TEST(Domains, WithNothingInCommonAreRefused) {
+  DomainLab lab;
+  const auto low = lab.attach({{0, 32 * kMi - 1}});
+  const auto attached = lab.state->attach(std::make_shared<FakeDomain>(std::vector<IovaRange>{{32 * kMi, 64 * kMi}}));
+  ASSERT_FALSE(attached);
+  EXPECT_EQ(attached.error().code, ErrorCode::not_supported);
+  EXPECT_TRUE(lab.state->allocate({.size = 4096}));
+}
+
+TEST(Domains, AreAttachedOnceAndNotNull) {
+  DomainLab lab;
+  const auto domain = lab.attach();
+  EXPECT_EQ(lab.state->attach(domain).error().code, ErrorCode::bad_state);
+  EXPECT_EQ(lab.state->attach(nullptr).error().code, ErrorCode::invalid_argument);
+}
+
+TEST(Domains, AnAttachThatFailsUnmapsWhatItHadMapped) {
+  for (int nth = 1; nth <= 3; ++nth) {
+    DomainLab lab;
+    const auto other = lab.attach();
+    const DmaMemory a = lab.allocate(4096);
+    const DmaMemory b = lab.allocate(4096);
+    const DmaMemory c = lab.allocate(4096);
+    auto domain = std::make_shared<FakeDomain>();
+    domain->fail_map_call = nth;
+    const auto attached = lab.state->attach(domain);
+    ASSERT_FALSE(attached);
+    EXPECT_EQ(attached.error().code, ErrorCode::mapping_limit) << "the domain's own error is passed on";
+    EXPECT_EQ(attached.error().hint, "raise its limit");
+    EXPECT_TRUE(domain->mapped.empty()) << "call " << nth;
+    EXPECT_EQ(domain->unmap_calls, nth - 1);
+    EXPECT_EQ(other->mapped.size(), 3U);
+    EXPECT_EQ(domain.use_count(), 1) << "the Context has no hold on it";
+    domain->fail_map_call = 0;
+    EXPECT_TRUE(lab.state->attach(domain)) << "it may be tried again";
+  }
+}
+
+TEST(Domains, AnAllocationThatFailsInOneIsUndoneInTheOthers) {
+  DomainLab lab;
+  const auto first = lab.attach();
+  const auto second = lab.attach();
+  const auto third = lab.attach();
+  second->fail_map_call = 2;
+  const DmaMemory kept = lab.allocate(4096);
+  const auto failed = lab.state->allocate({.size = 4096});
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().code, ErrorCode::mapping_limit);
+  for (const auto& domain : {first, second, third}) EXPECT_EQ(domain->mapped.size(), 1U);
+  EXPECT_EQ(third->map_calls, 1) << "nobody asks further";
+  const DmaMemory next = lab.allocate(4096);
+  EXPECT_EQ(next.segments()[0].iova, kept.segments()[0].iova + 4096) << "the IOVA was given back";
+}
+
+TEST(Domains, DetachUnmapsEverythingAndLetsGo) {
+  DomainLab lab;
+  const auto domain = lab.attach();
+  const DmaMemory memory = lab.allocate(4096);
+  lab.state->detach(*domain);
+  EXPECT_TRUE(domain->mapped.empty());
+  EXPECT_EQ(domain.use_count(), 1);
+  lab.state->detach(*domain);
+  EXPECT_EQ(domain->unmap_calls, 1) << "a domain that is not attached is left alone";
+  const DmaMemory later = lab.allocate(4096);
+  EXPECT_EQ(domain->map_calls, 1);
+  EXPECT_TRUE(lab.state->attach(domain));
+  EXPECT_EQ(domain->mapped.size(), 2U);
+}
+
+/// Its device may still write there, so nobody else may get the place.
+TEST(Domains, MemoryThatADomainDoesNotLetGoIsSetAside) {
+  DomainLab lab;
+  const auto domain = lab.attach();
+  domain->fail_unmap = true;
+  std::uint64_t stuck = 0;
+  std::byte* address = nullptr;
+  {
+    const DmaMemory memory = lab.allocate(4096);
+    stuck = memory.segments()[0].iova;
+    address = memory.segments()[0].address;
+  }
+  ASSERT_EQ(lab.log.size(), 1U);
+  EXPECT_EQ(lab.log[0].first, LogLevel::error);
+  EXPECT_EQ(lab.log[0].second,
+            "4 KiB at IOVA 0x100000 could not be unmapped from fake domain: fake domain does not let go");
+  domain->fail_unmap = false;
+  const DmaMemory next = lab.allocate(4096);
+  EXPECT_NE(next.segments()[0].iova, stuck);
+  *address = std::byte{1};  // still there
+}
+
+TEST(Domains, GoAwayWithTheContext) {
+  const auto domain = std::make_shared<FakeDomain>();
+  {
+    DomainLab lab;
+    ASSERT_TRUE(lab.state->attach(domain));
+    const DmaMemory memory = lab.allocate(4096);
+  }
+  EXPECT_EQ(domain.use_count(), 1);
+  EXPECT_TRUE(domain->mapped.empty());
+}
+
+/// mlock by a process without root's rights: the limit counts.
+std::string lock_as_nobody(std::size_t limit, std::size_t size, bool attach_first) {
+  const test::ChildReport report = test::in_child([&] {
+    const rlimit memlock{limit, limit};
+    if (::setrlimit(RLIMIT_MEMLOCK, &memlock) != 0) return std::string("setrlimit");
+    test::become_nobody();
+    ContextLab lab(ContextLab::ordinary());
+    const auto domain = std::make_shared<FakeDomain>();
+    domain->wants_lock = true;
+    if (attach_first && !lab.state->attach(domain)) return std::string("attach");
+    const auto memory = lab.state->allocate({.size = size});
+    if (!memory) {
+      return std::string(to_string(memory.error().code)) + " " + memory.error().message() + " mapped " +
+             std::to_string(domain->mapped.size());
+    }
+    if (!attach_first) {
+      if (const auto attached = lab.state->attach(domain); !attached) {
+        return std::string(to_string(attached.error().code)) + " mapped " + std::to_string(domain->mapped.size());
+      }
+    }
+    return std::string("locked");
+  });
+  return report.text;
+}
+
+TEST(LockedPages, AreLockedWithinTheLimit) {
+  EXPECT_EQ(lock_as_nobody(64 * 1024, 64 * 1024, true), "locked");
+  EXPECT_EQ(lock_as_nobody(64 * 1024, 64 * 1024, false), "locked");
+}
+
+TEST(LockedPages, BeyondTheLimitAnErrorSaysWhichLimitItTakes) {
+  EXPECT_EQ(
+      lock_as_nobody(64 * 1024, 68 * 1024, true),
+      "memlock_too_small 68 KiB of DMA memory could not be locked: RLIMIT_MEMLOCK is 64 KiB and 68 KiB are needed: "
+      "raise the limit to at least 68 KiB before the start: `ulimit -l 68`, memlock in /etc/security/limits.conf, or "
+      "LimitMEMLOCK=68K for a systemd unit; huge pages need none mapped 0");
+  EXPECT_EQ(lock_as_nobody(64 * 1024, 68 * 1024, false), "memlock_too_small mapped 0");
+}
+
+std::string locked_now() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("VmLck:")) return line.substr(line.find_first_not_of(" \t", 6));
+  }
+  return "unknown";
+}
+
+TEST(LockedPages, AreUnlockedWhenNobodyWantsThemLockedAnyMore) {
+  const test::ChildReport report = test::in_child([] {
+    ContextLab lab(ContextLab::ordinary());
+    const auto domain = std::make_shared<FakeDomain>();
+    domain->wants_lock = true;
+    const auto memory = lab.state->allocate({.size = 8192});
+    std::string seen = locked_now();
+    if (!memory || !lab.state->attach(domain)) return std::string("failed");
+    seen += ", " + locked_now();
+    lab.state->detach(*domain);
+    seen += ", " + locked_now();
+    domain->fail_map_call = domain->map_calls + 1;
+    if (lab.state->attach(domain)) return std::string("attached");
+    return seen + ", " + locked_now();
+  });
+  EXPECT_EQ(report.text, "0 kB, 8 kB, 0 kB, 0 kB");
+}
+
+TEST(RegisteredMemory, GetsAnIovaThatIsTheSameEverywhere) {
+  DomainLab lab;
+  const auto first = lab.attach();
+  const Foreign foreign(4 * 4096);
+  foreign.bytes()[5] = std::byte{42};
+  {
+    const auto memory = lab.state->register_memory(foreign.bytes());
+    ASSERT_TRUE(memory) << memory.error().message();
+    const auto second = lab.attach();
+    EXPECT_EQ(memory->segments()[0].address, foreign.bytes().data());
+    EXPECT_EQ(memory->size(), foreign.bytes().size());
+    EXPECT_EQ(first->iova_of(foreign.bytes().data()), memory->segments()[0].iova);
+    EXPECT_EQ(second->iova_of(foreign.bytes().data()), memory->segments()[0].iova);
+    const DmaMemory own = lab.allocate(4096);
+    EXPECT_NE(own.segments()[0].iova, memory->segments()[0].iova);
+  }
+  EXPECT_TRUE(first->mapped.empty());
+  EXPECT_EQ(foreign.bytes()[5], std::byte{42}) << "it is the application's before and after";
+}
+
+TEST(RegisteredMemory, IsAlignedAsWellAsTheMemoryItself) {
+  DomainLab lab;
+  const Foreign foreign(6 * kMi);
+  const std::uintptr_t start = reinterpret_cast<std::uintptr_t>(foreign.bytes().data());
+  const std::size_t skip = (2 * kMi - start % (2 * kMi)) % (2 * kMi);
+  const auto memory = lab.state->register_memory(foreign.bytes().subspan(skip, 2 * kMi));
+  ASSERT_TRUE(memory);
+  EXPECT_EQ(memory->segments()[0].iova % (2 * kMi), 0U) << "an IOMMU can use a page of 2 MiB";
+}
+
+TEST(RegisteredMemory, MustBeWholePages) {
+  DomainLab lab;
+  const Foreign foreign(4 * 4096);
+  for (const std::span<std::byte> wrong : {foreign.bytes().subspan(1, 4096), foreign.bytes().subspan(0, 4095),
+                                           foreign.bytes().subspan(0, 0), std::span<std::byte>()}) {
+    const auto memory = lab.state->register_memory(wrong);
+    ASSERT_FALSE(memory);
+    EXPECT_EQ(memory.error().code, ErrorCode::invalid_argument);
+    EXPECT_FALSE(memory.error().hint.empty());
+  }
+}
+
+TEST(RegisteredMemory, MustNotOverlapWhatDevicesReachAlready) {
+  DomainLab lab;
+  const Foreign foreign(8 * 4096);
+  const auto pages = [&](std::size_t first, std::size_t count) {
+    return foreign.bytes().subspan(first * 4096, count * 4096);
+  };
+  auto held = lab.state->register_memory(pages(2, 2));
+  ASSERT_TRUE(held);
+  for (const auto& overlap : {pages(2, 2), pages(0, 8), pages(1, 2), pages(3, 2), pages(3, 1)}) {
+    const auto memory = lab.state->register_memory(overlap);
+    ASSERT_FALSE(memory);
+    EXPECT_EQ(memory.error().code, ErrorCode::invalid_argument);
+  }
+  EXPECT_TRUE(lab.state->register_memory(pages(0, 2))) << "a neighbour is no overlap";
+  EXPECT_TRUE(lab.state->register_memory(pages(4, 1)));
+  *held = DmaMemory();
+  EXPECT_TRUE(lab.state->register_memory(pages(0, 8))) << "all of it was given back";
+  const DmaMemory own = lab.allocate(4096);
+  EXPECT_FALSE(lab.state->register_memory({own.segments()[0].address, 4096}))
+      << "the Context's own memory is there already";
+}
+
+TEST(RegisteredMemory, ThatADomainRefusesIsNotKept) {
+  DomainLab lab;
+  const auto first = lab.attach();
+  const auto second = lab.attach();
+  second->fail_map_call = 1;
+  const Foreign foreign(4096);
+  EXPECT_FALSE(lab.state->register_memory(foreign.bytes()));
+  EXPECT_TRUE(first->mapped.empty());
+  const auto again = lab.state->register_memory(foreign.bytes());
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->segments()[0].iova, kMi);
+}
+
+}  // namespace
+}  // namespace pollux

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Which pages a Context gives, what it says about it, and what is left when it goes.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <sys/wait.h>
+#include <csignal>
+#include <cstring>
+
+#include "context_lab.hpp"
+#include "machine.hpp"
+#include "pollux/mem/context.hpp"
+
+namespace pollux {
+namespace {
+
+using test::ContextLab;
+using test::FakeHugePages;
+using test::ReservedHugePages;
+
+constexpr std::size_t kTwoMi = ReservedHugePages::kPageSize;
+constexpr std::size_t kOneGi = std::size_t{1} << 30;
+
+ContextOptions with(HugePages policy, std::size_t page_size = 0) {
+  ContextOptions options;
+  options.huge_pages = policy;
+  options.huge_page_size = page_size;
+  return options;
+}
+
+bool all_zero(const DmaSegment& segment) {
+  for (std::size_t i = 0; i < segment.size; ++i) {
+    if (segment.address[i] != std::byte{0}) return false;
+  }
+  return true;
+}
+
+TEST(ContextMemory, IsZeroedWholePagesAtLowIova) {
+  Context context(ContextLab::ordinary());
+  const auto memory = context.allocate({.size = 10'000, .purpose = "ring"});
+  ASSERT_TRUE(memory) << memory.error().message();
+  ASSERT_EQ(memory->segments().size(), 1U);
+  const DmaSegment& segment = memory->segments()[0];
+  EXPECT_EQ(segment.size, 12'288U);
+  EXPECT_EQ(memory->size(), 12'288U);
+  EXPECT_EQ(memory->page_size(), 4096U);
+  EXPECT_EQ(segment.iova, 0x100000U);
+  EXPECT_TRUE(all_zero(segment));
+}
+
+TEST(ContextMemory, IsZeroedAgainWhenItIsUsedAgain) {
+  Context context(ContextLab::ordinary());
+  const std::byte* first = nullptr;
+  {
+    const auto memory = context.allocate({.size = 8192});
+    ASSERT_TRUE(memory);
+    first = memory->segments()[0].address;
+    std::memset(memory->segments()[0].address, 0xFF, 8192);
+  }
+  const auto memory = context.allocate({.size = 8192});
+  ASSERT_TRUE(memory);
+  EXPECT_EQ(memory->segments()[0].address, first);
+  EXPECT_TRUE(all_zero(memory->segments()[0]));
+}
+
+TEST(ContextMemory, RefusesSizesThatCannotBe) {
+  ContextOptions options = ContextLab::ordinary();
+  options.arena_size = kOneGi;
+  Context context(options);
+  const auto none = context.allocate({.size = 0});
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().code, ErrorCode::invalid_argument);
+  const auto over = context.allocate({.size = kOneGi + 1});
+  ASSERT_FALSE(over);
+  EXPECT_EQ(over.error().code, ErrorCode::invalid_argument);
+  EXPECT_NE(over.error().hint.find("arena_size"), std::string::npos);
+  const auto wrapping = context.allocate({.size = ~std::size_t{0}});
+  ASSERT_FALSE(wrapping);
+  const auto full = context.allocate({.size = kOneGi});
+  ASSERT_FALSE(full) << "the first MiB is never given out";
+  EXPECT_EQ(full.error().code, ErrorCode::no_memory);
+}
+
+TEST(ContextMemory, ANodeThatDoesNotExistIsAnInvalidArgument) {
+  Context context(ContextLab::ordinary());
+  for (const int node : {-2, 4000, 1 << 20}) {
+    const auto memory = context.allocate({.size = 4096, .numa_node = node});
+    ASSERT_FALSE(memory) << node;
+    EXPECT_EQ(memory.error().code, ErrorCode::invalid_argument);
+    EXPECT_EQ(memory.error().what, "NUMA node " + std::to_string(node) + " does not exist");
+    EXPECT_FALSE(memory.error().hint.empty());
+  }
+  EXPECT_TRUE(context.allocate({.size = 4096, .numa_node = 0})) << "there is always a node 0";
+}
+
+TEST(ContextMemory, TakesHugePagesWhereThereAre) {
+  const ReservedHugePages pages(4);
+  if (!pages.missing().empty()) GTEST_SKIP() << pages.missing();
+  ContextLab lab(with(HugePages::prefer));
+  const auto memory = lab.state->allocate({.size = 3 * kTwoMi - 5, .numa_node = 0, .purpose = "pool"});
+  ASSERT_TRUE(memory);
+  EXPECT_EQ(memory->page_size(), kTwoMi);
+  EXPECT_EQ(memory->size(), 3 * kTwoMi);
+  EXPECT_EQ(memory->segments()[0].iova % kTwoMi, 0U);
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(memory->segments()[0].address) % kTwoMi, 0U);
+  EXPECT_TRUE(all_zero(memory->segments()[0]));
+  EXPECT_TRUE(lab.log.empty());
+}
+
+TEST(ContextMemory, GivesHugePagesBackAsSoonAsTheyAreReleased) {
+  const ReservedHugePages pages(2);
+  if (!pages.missing().empty()) GTEST_SKIP() << pages.missing();
+  const std::uint64_t before = ReservedHugePages::free();
+  Context context(with(HugePages::require));
+  {
+    auto memory = context.allocate({.size = 2 * kTwoMi});
+    ASSERT_TRUE(memory) << memory.error().message();
+    EXPECT_EQ(ReservedHugePages::free(), before - 2);
+    std::memset(memory->segments()[0].address, 0xFF, 2 * kTwoMi);
+  }
+  EXPECT_EQ(ReservedHugePages::free(), before);
+  const auto again = context.allocate({.size = 2 * kTwoMi});
+  ASSERT_TRUE(again);
+  EXPECT_TRUE(all_zero(again->segments()[0]));
+}
+
+TEST(ContextMemory, LeavesNoDescriptorAndNoHugePageBehind) {
+  const ReservedHugePages pages(2);
+  if (!pages.missing().empty()) GTEST_SKIP() << pages.missing();
+  const std::uint64_t before = ReservedHugePages::free();
+  const auto descriptors = test::open_descriptors();
+  {
+    ContextLab lab(with(HugePages::prefer));
+    const auto huge = lab.state->allocate({.size = 2 * kTwoMi});
+    const auto ordinary = lab.state->allocate({.size = std::size_t{1} << 20});
+    ASSERT_TRUE(huge);
+    ASSERT_TRUE(ordinary);
+    for (const int descriptor : test::open_descriptors()) {
+      if (std::find(descriptors.begin(), descriptors.end(), descriptor) != descriptors.end()) continue;
+      EXPECT_EQ(::fcntl(descriptor, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC) << descriptor;
+    }
+  }
+  EXPECT_EQ(test::open_descriptors(), descriptors);
+  EXPECT_EQ(ReservedHugePages::free(), before);
+}
+
+TEST(ContextMemory, OutlivesTheContextThatGaveIt) {
+  Result<DmaMemory> memory = fail(ErrorCode::bad_state, "not yet");
+  {
+    Context context(ContextLab::ordinary());
+    memory = context.allocate({.size = 4096});
+  }
+  ASSERT_TRUE(memory);
+  memory->segments()[0].address[4095] = std::byte{1};
+  DmaMemory moved = std::move(*memory);
+  EXPECT_FALSE(*memory);
+  EXPECT_EQ(memory->segments().size(), 0U);
+  EXPECT_TRUE(moved);
+}
+
+TEST(ContextMemory, AProcessThatIsKilledLeavesNoHugePageBehind) {
+  const ReservedHugePages pages(2);
+  if (!pages.missing().empty()) GTEST_SKIP() << pages.missing();
+  const std::uint64_t before = ReservedHugePages::free();
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    Context context(with(HugePages::require));
+    const auto memory = context.allocate({.size = 2 * kTwoMi});
+    const char done = memory ? 'y' : 'n';
+    static_cast<void>(!::write(ends[1], &done, 1));
+    ::pause();
+    ::_exit(0);
+  }
+  char done = 0;
+  ASSERT_EQ(::read(ends[0], &done, 1), 1);
+  EXPECT_EQ(done, 'y');
+  EXPECT_EQ(ReservedHugePages::free(), before - 2);
+  ASSERT_EQ(::kill(child, SIGKILL), 0);
+  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+  EXPECT_TRUE(ReservedHugePages::become_free(before));
+  ::close(ends[0]);
+  ::close(ends[1]);
+}
+
+TEST(ContextMemory, FallsBackToOrdinaryPagesAndSaysOnceWhatItCosts) {
+  FakeHugePages fake;
+  fake.set(kTwoMi, {.configured = 5, .free = 3});
+  ContextLab lab(with(HugePages::prefer), fake.paths());
+  const auto memory = lab.state->allocate({.size = 8 * kTwoMi, .purpose = "mempool rx"});
+  ASSERT_TRUE(memory);
+  EXPECT_EQ(memory->page_size(), 4096U);
+  ASSERT_TRUE(lab.state->allocate({.size = 8 * kTwoMi}));
+  ASSERT_EQ(lab.log.size(), 1U);
+  EXPECT_EQ(lab.log[0].first, LogLevel::warning);
+  EXPECT_EQ(
+      lab.log[0].second,
+      "mempool rx (16 MiB) lies in ordinary pages of 4 KiB, since 8 pages of 2 MiB are needed and 3 are free; that "
+      "costs TLB misses, pins memory one page at a time and takes more IOMMU mappings (4096 pages instead of 8). To "
+      "mend it, as root: echo 10 > " +
+          fake.paths().machine + "/hugepages-2048kB/nr_hugepages (said once)");
+}
+
+TEST(ContextMemory, SaysItAgainInAnotherContext) {
+  FakeHugePages fake;
+  for (int i = 0; i < 2; ++i) {
+    ContextLab lab(with(HugePages::prefer), fake.paths());
+    ASSERT_TRUE(lab.state->allocate({.size = 4096}));
+    ASSERT_EQ(lab.log.size(), 1U);
+    EXPECT_NE(lab.log[0].second.find("this kernel has no huge pages"), std::string::npos);
+  }
+}
+
+TEST(ContextMemory, NeverTakesOrdinaryPagesWithoutAWord) {
+  FakeHugePages fake;
+  ContextLab lab(ContextLab::ordinary(), fake.paths());
+  ASSERT_TRUE(lab.state->allocate({.size = 4096}));
+  EXPECT_TRUE(lab.log.empty());
+}
+
+TEST(ContextMemory, RequiredHugePagesThatAreMissingAreAnErrorWithTheCommand) {
+  FakeHugePages fake;
+  fake.set(kTwoMi, {.configured = 2, .free = 1});
+  fake.set(kOneGi, {});
+  ContextLab lab(with(HugePages::require), fake.paths());
+  const auto memory = lab.state->allocate({.size = 3 * kTwoMi, .purpose = "mempool rx"});
+  ASSERT_FALSE(memory);
+  EXPECT_EQ(memory.error().code, ErrorCode::no_memory);
+  EXPECT_EQ(memory.error().what, "no huge pages for mempool rx (6 MiB): 3 pages of 2 MiB are needed and 1 are free");
+  EXPECT_EQ(memory.error().hint, "as root: echo 4 > " + fake.paths().machine + "/hugepages-2048kB/nr_hugepages");
+}
+
+TEST(ContextMemory, AsksForTheNodesOwnHugePages) {
+  FakeHugePages fake;
+  fake.set(kTwoMi, {.configured = 9, .free = 9});
+  fake.set_on_node(0, kTwoMi, {.configured = 1});
+  ContextLab lab(with(HugePages::require), fake.paths());
+  const auto memory = lab.state->allocate({.size = kTwoMi, .numa_node = 0});
+  ASSERT_FALSE(memory);
+  EXPECT_EQ(memory.error().what,
+            "no huge pages for DMA memory (2 MiB): 1 pages of 2 MiB are needed and 0 are free on NUMA node 0");
+  EXPECT_EQ(memory.error().hint,
+            "as root: echo 2 > " + fake.paths().nodes + "/node0/hugepages/hugepages-2048kB/nr_hugepages");
+}
+
+TEST(ContextMemory, APageSizeThatTheMachineLacksNamesThoseItHas) {
+  FakeHugePages fake;
+  fake.set(kTwoMi, {});
+  fake.set(kOneGi, {});
+  ContextLab lab(with(HugePages::require, 16 * kTwoMi), fake.paths());
+  const auto memory = lab.state->allocate({.size = 4096});
+  ASSERT_FALSE(memory);
+  EXPECT_EQ(memory.error().what,
+            "no huge pages for DMA memory (4 KiB): this machine has no huge pages of 33554432 bytes");
+  EXPECT_EQ(memory.error().hint, "set ContextOptions::huge_page_size to 0 or to one of 2 MiB, 1 GiB");
+}
+
+/// Counted as free and gone when they are wanted: another process was faster, or the counts lie.
+TEST(ContextMemory, FreePagesThatAreNotToBeHadAreNoSurprise) {
+  const ReservedHugePages pages(0);
+  if (!pages.missing().empty()) GTEST_SKIP() << pages.missing();
+  FakeHugePages fake;
+  fake.set(kTwoMi, {.configured = 100'000, .free = 100'000});
+  const std::size_t size = (ReservedHugePages::free() + 1) * kTwoMi;
+  ContextLab strict(with(HugePages::require), fake.paths());
+  const auto none = strict.state->allocate({.size = size});
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().code, ErrorCode::no_memory);
+  EXPECT_NE(none.error().what.find("could not be had"), std::string::npos) << none.error().what;
+  ContextLab lenient(with(HugePages::prefer), fake.paths());
+  const auto ordinary = lenient.state->allocate({.size = size});
+  ASSERT_TRUE(ordinary);
+  EXPECT_EQ(ordinary->page_size(), 4096U);
+  EXPECT_EQ(ordinary->segments()[0].iova, 0x100000U) << "the place of the attempt was given back";
+  ASSERT_EQ(lenient.log.size(), 1U);
+  EXPECT_NE(lenient.log[0].second.find("could not be had"), std::string::npos) << lenient.log[0].second;
+}
+
+TEST(ContextMemory, AnEmulatorFindsItsRamBehindTheDescriptor) {
+  ContextLab lab(ContextLab::ordinary());
+  EXPECT_EQ(lab.state->memory_descriptor(4096), -1);
+  const auto memory = lab.state->allocate({.size = 4096});
+  ASSERT_TRUE(memory);
+  std::memcpy(memory->segments()[0].address, "frame", 5);
+  char read[6] = {};
+  ASSERT_EQ(::pread(lab.state->memory_descriptor(4096), read, 5, static_cast<off_t>(memory->segments()[0].iova)), 5);
+  EXPECT_STREQ(read, "frame");
+}
+
+TEST(DmaMemory, IovaOfKnowsItsEdges) {
+  Context context(ContextLab::ordinary());
+  const auto memory = context.allocate({.size = 8192});
+  ASSERT_TRUE(memory);
+  const DmaSegment segment = memory->segments()[0];
+  EXPECT_EQ(memory->iova_of(segment.address, 8192), segment.iova);
+  EXPECT_EQ(memory->iova_of(segment.address + 8191, 1), segment.iova + 8191);
+  EXPECT_EQ(memory->iova_of(segment.address + 5, 0), segment.iova + 5);
+  EXPECT_EQ(memory->iova_of(segment.address + 1, 8192), DmaMemory::kNoIova);
+  EXPECT_EQ(memory->iova_of(segment.address, ~std::size_t{0}), DmaMemory::kNoIova);
+  EXPECT_EQ(memory->iova_of(segment.address + 8192, 0), DmaMemory::kNoIova);
+  EXPECT_EQ(memory->iova_of(segment.address - 1, 1), DmaMemory::kNoIova);
+  EXPECT_EQ(memory->iova_of(nullptr, 1), DmaMemory::kNoIova);
+  EXPECT_EQ(DmaMemory().iova_of(segment.address, 1), DmaMemory::kNoIova);
+}
+
+TEST(DmaMemory, AssignmentLetsTheOldMemoryGo) {
+  Context context(ContextLab::ordinary());
+  auto first = context.allocate({.size = 4096});
+  auto second = context.allocate({.size = 4096});
+  ASSERT_TRUE(first);
+  ASSERT_TRUE(second);
+  const std::uint64_t freed = first->segments()[0].iova;
+  *first = std::move(*second);
+  const auto third = context.allocate({.size = 4096});
+  ASSERT_TRUE(third);
+  EXPECT_EQ(third->segments()[0].iova, freed);
+}
+
+}  // namespace
+}  // namespace pollux
