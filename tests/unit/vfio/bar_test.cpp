@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <cerrno>
+
+#include "lab.hpp"
+
+namespace pollux::vfio::test {
+namespace {
+
+struct Opened : Lab {
+  explicit Opened(std::vector<std::array<std::uint64_t, 2>> areas = {}) {
+    if (!areas.empty()) set_areas(sparse_areas(areas));
+    auto opened = open();
+    EXPECT_TRUE(opened) << opened.error().message();
+    if (opened) device = std::move(*opened);
+  }
+  void set_areas(const std::vector<std::byte>& body) {
+    ReplyBuilder made(sizeof(vfio_region_info));
+    made.add(2, std::vector<std::byte>(8));
+    made.add(VFIO_REGION_INFO_CAP_SPARSE_MMAP, body);
+    card().regions[VFIO_PCI_BAR3_REGION_INDEX].capabilities = made.tail();
+  }
+  std::unique_ptr<Device> device;
+};
+
+TEST(VfioBar, MapsAWindowOnceAndUnmapsItAtTheEnd) {
+  Opened lab;
+  auto bar = lab.device->bar(0);
+  ASSERT_TRUE(bar) << bar.error().message();
+  EXPECT_EQ(bar->size(), 0x20000u);
+  bar->write32(8, 0x1234);
+  EXPECT_EQ(lab.device->bar(0)->read32(8), 0x1234u);
+  EXPECT_EQ(lab.kernel->count("mmap"), 1u);
+  lab.device.reset();
+  lab.expect_clean();
+}
+
+TEST(VfioBar, RefusesWhatIsNotThere) {
+  Opened lab;
+  EXPECT_EQ(lab.device->bar(1).error().code, ErrorCode::not_found);
+  EXPECT_EQ(lab.device->bar(6).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(lab.device->bar(2).error().code, ErrorCode::not_supported);
+}
+
+TEST(VfioBar, ReportsAMappingThatFails) {
+  Opened lab;
+  lab.kernel->fail("mmap", EINVAL);
+  EXPECT_EQ(lab.device->bar(0).error().code, ErrorCode::io_error);
+  EXPECT_TRUE(lab.device->bar(0));
+}
+
+TEST(VfioBar, PutsOnesWhereTheMsixTableIsKeptAway) {
+  Opened lab({{0x0000, 0x1000}, {0x2000, 0x2000}});
+  const auto bar = lab.device->bar(3);
+  ASSERT_TRUE(bar) << bar.error().message();
+  EXPECT_EQ(bar->size(), 0x4000u);
+  EXPECT_EQ(bar->read32(0x0ffc), 0u);
+  EXPECT_EQ(bar->read32(0x1000), 0xffff'ffffu);
+  EXPECT_EQ(bar->read32(0x1ffc), 0xffff'ffffu);
+  EXPECT_EQ(bar->read32(0x2000), 0u);
+  EXPECT_EQ(bar->read32(0x3ffc), 0u);
+  lab.device.reset();
+  lab.expect_clean();
+}
+
+TEST(VfioBar, UnmapsASparseWindowOfWhichAPartFails) {
+  Opened lab({{0x0000, 0x1000}, {0x2000, 0x2000}});
+  lab.kernel->fail("mmap", ENOMEM, 2);
+  EXPECT_FALSE(lab.device->bar(3));
+  EXPECT_EQ(lab.kernel->mappings(), 0u);
+}
+
+TEST(VfioBar, RefusesAreasThatCannotBeTrue) {
+  const std::vector<std::vector<std::array<std::uint64_t, 2>>> lists{
+      {{0x0000, 0x5000}},                 // longer than the BAR
+      {{0x4000, 0x1000}},                 // behind it
+      {{0x1000, ~std::uint64_t{0xfff}}},  // wraps round
+      {{~std::uint64_t{0xfff}, 0x1000}},
+      {{0x0800, 0x1000}},  // no whole pages
+      {{0x0000, 0x0800}},
+      {{0x0000, 0x2000}, {0x1000, 0x1000}},  // overlap
+      {{0x2000, 0x1000}, {0x0000, 0x1000}},  // descend
+  };
+  for (std::size_t i = 0; i < lists.size(); ++i) {
+    Opened lab(lists[i]);
+    const auto bar = lab.device->bar(3);
+    ASSERT_FALSE(bar) << "list " << i;
+    EXPECT_EQ(bar.error().code, ErrorCode::device_fault) << "list " << i;
+    EXPECT_EQ(lab.kernel->count("mmap"), 0u);
+  }
+}
+
+TEST(VfioBar, RefusesAreasThatTheReplyDoesNotHold) {
+  Opened lab;
+  auto body = sparse_areas({{0, 0x1000}});
+  body[0] = std::byte{2};
+  lab.set_areas(body);
+  EXPECT_EQ(lab.device->bar(3).error().code, ErrorCode::device_fault);
+  lab.set_areas({});
+  EXPECT_EQ(lab.device->bar(3).error().code, ErrorCode::device_fault);
+}
+
+TEST(VfioBar, HasNothingToMapWhereNoAreaIsOffered) {
+  Opened lab;
+  lab.set_areas(sparse_areas({}));
+  EXPECT_EQ(lab.device->bar(3).error().code, ErrorCode::not_supported);
+}
+
+}  // namespace
+}  // namespace pollux::vfio::test

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <cerrno>
+
+#include "lab.hpp"
+
+namespace pollux::vfio::test {
+namespace {
+
+using testing::HasSubstr;
+
+struct Opened : Lab {
+  Opened() {
+    auto opened = open();
+    EXPECT_TRUE(opened) << opened.error().message();
+    device = std::move(*opened);
+  }
+  [[nodiscard]] DmaDomain& domain() const { return device->dma_domain(); }
+  /// Asks for a mapping that the kernel refuses with `error`.
+  [[nodiscard]] Error refusal_of_map(int error, std::size_t size = 1 << 20) const {
+    kernel->fail("MAP_DMA", error);
+    auto mapped = domain().map({nullptr, 0x10'0000, size});
+    EXPECT_FALSE(mapped);
+    return mapped ? Error{} : mapped.error();
+  }
+  std::unique_ptr<Device> device;
+};
+
+TEST(Container, ReportsTheRangesOfTheIommu) {
+  const Opened lab;
+  const auto ranges = lab.domain().usable_iova();
+  ASSERT_EQ(ranges.size(), 2u);
+  EXPECT_EQ(ranges[0].last, 0xfedf'ffffu);
+  EXPECT_EQ(ranges[1].first, 0xfef0'0000u);
+  EXPECT_EQ(ranges[1].last, 0xffff'ffff'ffffu);
+  EXPECT_FALSE(lab.domain().wants_locked_pages());
+}
+
+TEST(Container, MapsAndUnmapsWithTheRightSizes) {
+  const Opened lab;
+  const DmaSegment segment{nullptr, 0x20'0000, 0x4000};
+  ASSERT_TRUE(lab.domain().map(segment));
+  EXPECT_EQ(lab.kernel->dma().at(0x20'0000), 0x4000u);
+  ASSERT_TRUE(lab.domain().unmap(segment));
+  EXPECT_EQ(lab.kernel->dma_mappings(), 0u);
+  EXPECT_THAT(lab.kernel->sizes("MAP_DMA"), testing::ElementsAre(sizeof(vfio_iommu_type1_dma_map)));
+  EXPECT_THAT(lab.kernel->sizes("UNMAP_DMA"), testing::ElementsAre(sizeof(vfio_iommu_type1_dma_unmap)));
+}
+
+TEST(Container, NoticesAnUnmapThatDidNothing) {
+  const Opened lab;
+  const auto unmapped = lab.domain().unmap({nullptr, 0x20'0000, 0x4000});
+  ASSERT_FALSE(unmapped);
+  EXPECT_THAT(unmapped.error().what, HasSubstr("0x200000"));
+}
+
+TEST(Container, SaysWhatMemlockAllowsAndWhatIsNeeded) {
+  const Opened lab;
+  lab.kernel->memlock = 1024 * 1024;
+  const Error error = lab.refusal_of_map(ENOMEM);
+  EXPECT_EQ(error.code, ErrorCode::memlock_too_small);
+  EXPECT_THAT(error.what, HasSubstr("1024 KiB at IOVA 0x100000"));
+  EXPECT_THAT(error.what, HasSubstr("the 1088 KiB that it then needs"));
+  EXPECT_THAT(error.what, HasSubstr("64 KiB are locked already"));
+  EXPECT_THAT(error.what, HasSubstr("RLIMIT_MEMLOCK is 1024 KiB"));
+  EXPECT_THAT(error.hint, HasSubstr("ulimit -l 1088"));
+  EXPECT_THAT(error.hint, HasSubstr("limits.conf"));
+  EXPECT_THAT(error.hint, HasSubstr("LimitMEMLOCK="));
+}
+
+TEST(Container, TellsShortMemoryFromAShortLimit) {
+  const Opened lab;
+  lab.kernel->memlock = RLIM_INFINITY;
+  Error error = lab.refusal_of_map(ENOMEM);
+  EXPECT_EQ(error.code, ErrorCode::no_memory);
+  EXPECT_THAT(error.what, HasSubstr("unlimited"));
+
+  lab.kernel->memlock = (1024 + 64) * 1024;  // exactly enough
+  error = lab.refusal_of_map(ENOMEM);
+  EXPECT_EQ(error.code, ErrorCode::no_memory);
+  EXPECT_THAT(error.what, HasSubstr("RLIMIT_MEMLOCK is 1088 KiB"));
+
+  lab.kernel->memlock = 1024;
+  lab.kernel->process_status = "Name:\tpollux\nVmLck:\t      64 kB\nCapEff:\t0000000000004000\n";
+  error = lab.refusal_of_map(ENOMEM);
+  EXPECT_EQ(error.code, ErrorCode::no_memory);
+  EXPECT_THAT(error.what, HasSubstr("CAP_IPC_LOCK"));
+}
+
+TEST(Container, SurvivesAProcessStatusItCannotRead) {
+  const Opened lab;
+  lab.kernel->memlock = 4096;
+  for (const std::string& status : {std::string(), std::string("\nVmLck:"), std::string("\nVmLck:\t\nCapEff:\tzz")}) {
+    lab.kernel->process_status = status;
+    EXPECT_EQ(lab.refusal_of_map(ENOMEM).code, ErrorCode::memlock_too_small);
+  }
+  lab.kernel->fail("open status", ENOENT);
+  EXPECT_EQ(lab.refusal_of_map(ENOMEM).code, ErrorCode::memlock_too_small);
+}
+
+TEST(Container, SaysThatItTakesNoMoreMappings) {
+  const Opened lab;
+  lab.kernel->mapping_limit = 2;
+  ASSERT_TRUE(lab.domain().map({nullptr, 0x20'0000, 0x1000}));
+  ASSERT_TRUE(lab.domain().map({nullptr, 0x30'0000, 0x1000}));
+  const auto refused = lab.domain().map({nullptr, 0x40'0000, 0x1000});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::mapping_limit);
+  EXPECT_THAT(refused.error().what, HasSubstr("no more mappings than the 2 it has"));
+  EXPECT_THAT(refused.error().hint, HasSubstr("dma_entry_limit"));
+  EXPECT_THAT(refused.error().hint, HasSubstr("huge pages"));
+}
+
+TEST(Container, DoesNotBlameTheMappingLimitWhileThereIsRoom) {
+  const Opened lab;
+  EXPECT_EQ(lab.refusal_of_map(ENOSPC).code, ErrorCode::io_error);
+  lab.kernel->mapping_limit.reset();  // a kernel that does not tell
+  EXPECT_EQ(lab.refusal_of_map(ENOSPC).code, ErrorCode::mapping_limit);
+}
+
+TEST(Container, SaysWhatTheIommuReaches) {
+  const Opened lab;
+  const auto refused = lab.domain().map({nullptr, 0xfee0'0000, 0x1000});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::not_supported);
+  EXPECT_THAT(refused.error().what, HasSubstr("0xfee00000"));
+  EXPECT_THAT(refused.error().what, HasSubstr("0x0 to 0xfedfffff, 0xfef00000 to 0xffffffffffff"));
+}
+
+TEST(Container, HasAnErrorForEveryOtherRefusal) {
+  const Opened lab;
+  EXPECT_EQ(lab.refusal_of_map(EEXIST).code, ErrorCode::bad_state);
+  EXPECT_EQ(lab.refusal_of_map(EFAULT).code, ErrorCode::invalid_argument);
+  EXPECT_EQ(lab.refusal_of_map(EIO).code, ErrorCode::io_error);
+}
+
+}  // namespace
+}  // namespace pollux::vfio::test

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <linux/vfio.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "backends/vfio/kernel.hpp"
+#include "pollux/mem/dma_domain.hpp"
+#include "reply_builder.hpp"
+
+namespace pollux::vfio::test {
+
+struct FakeRegion {
+  std::uint32_t flags = 0;
+  std::uint64_t size = 0;
+  std::vector<std::byte> capabilities = {};  ///< behind the fixed part
+};
+
+/// A PCI function as vfio-pci shows it.
+struct FakeCard {
+  FakeCard();
+  void set16(std::size_t offset, unsigned value);
+  [[nodiscard]] unsigned get16(std::size_t offset) const;
+
+  std::uint32_t group = 0;
+  std::uint32_t flags = VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET;
+  std::uint32_t region_count = VFIO_PCI_NUM_REGIONS;
+  std::map<std::uint32_t, FakeRegion> regions;
+  std::map<std::uint32_t, vfio_irq_info> irqs;
+  std::array<std::uint8_t, 4096> config{};
+  bool silent = false;              ///< gone: reads all ones, but for what VFIO remembers
+  unsigned stuck_command_bits = 0;  ///< command bits that writes do not change
+  int reads_asleep = 0;             ///< how many reads of PMCSR still show D3 after the function was woken
+};
+
+/// A kernel with VFIO in it. It keeps account of every descriptor and mapping, and of each thing done in an order that
+/// a real kernel or card would suffer from.
+class FakeKernel : public Kernel {
+ public:
+  ~FakeKernel() override;
+
+  /// The next call named `step` (after `skip` of them) fails with `error`. Steps are named as in the journal.
+  void fail(const std::string& step, int error, int skip = 0) { scripted_[step] = {error, skip}; }
+  /// The call with that number fails, whichever it is; counted from 0 over all calls that can fail.
+  void fail_call(int number, int error) { failing_call_ = {number, error}; }
+  [[nodiscard]] bool failed_call() const { return calls_ > failing_call_.first; }
+
+  std::map<std::string, FakeCard> cards;  ///< by PCI address
+  std::set<std::uint32_t> not_viable;     ///< groups
+  int api_version = VFIO_API_VERSION;
+  bool type1 = true;
+  std::vector<IovaRange> ranges{{0, 0xfedf'ffff}, {0xfef0'0000, 0xffff'ffff'ffff}};
+  std::map<std::uint32_t, std::vector<IovaRange>> ranges_with_group;  ///< what `ranges` become when it joins
+  std::optional<std::uint32_t> mapping_limit = 65535;
+  std::optional<std::vector<std::byte>> iommu_capabilities;  ///< in place of those made of the above
+  rlim_t memlock = RLIM_INFINITY;
+  std::string process_status = "Name:\tpollux\nVmLck:\t      64 kB\nCapEff:\t0000000000000000\n";
+  std::set<int> signalled;   ///< eventfds that a read would not block on
+  int vectors_granted = -1;  ///< fewer MSI-X vectors than asked; -1: all
+
+  [[nodiscard]] std::size_t open_descriptors() const { return handles_.size(); }
+  [[nodiscard]] std::size_t mappings() const { return windows_.size(); }
+  [[nodiscard]] std::size_t dma_mappings() const { return dma_.size(); }
+  [[nodiscard]] const std::map<std::uint64_t, std::uint64_t>& dma() const { return dma_; }
+  [[nodiscard]] const std::vector<std::string>& journal() const { return journal_; }
+  [[nodiscard]] const std::vector<std::string>& violations() const { return violations_; }
+  [[nodiscard]] std::size_t count(const std::string& step) const;
+  /// The argsz of each call of a request.
+  [[nodiscard]] std::vector<std::uint32_t> sizes(const std::string& request) const;
+  [[nodiscard]] const std::vector<int>& armed(const std::string& card, std::uint32_t index) const;
+
+  int open(const std::string& path, int flags) override;
+  void close(int descriptor) override;
+  int ioctl(int descriptor, unsigned long request, void* argument) override;
+  Mapping mmap(void* address, std::size_t size, int protection, int flags, int descriptor,
+               std::uint64_t offset) override;
+  void munmap(void* address, std::size_t size) override;
+  long pread(int descriptor, void* buffer, std::size_t size, std::uint64_t offset) override;
+  long pwrite(int descriptor, const void* buffer, std::size_t size, std::uint64_t offset) override;
+  int eventfd() override;
+  int readable(int descriptor) override { return signalled.contains(descriptor) ? 1 : 0; }
+  int getrlimit(int resource, rlimit& limit) override;
+
+ private:
+  enum class Kind { container, group, device, event, file };
+  struct Handle {
+    Kind kind;
+    std::string name;        // group number or card
+    bool joined = false;     // a group: into the container
+    bool iommu_set = false;  // the container
+  };
+  struct Scripted {
+    int error = 0;
+    int skip = 0;
+  };
+
+  // What a call does first: into the journal, then fails if that was asked for.
+  [[nodiscard]] int enter(const std::string& step);
+  [[nodiscard]] int add(Handle handle);
+  void complain(const std::string& what) { violations_.push_back(what); }
+  [[nodiscard]] std::size_t groups_joined() const;
+  int container_ioctl(Handle& handle, unsigned long request, void* argument);
+  int group_ioctl(Handle& handle, unsigned long request, void* argument);
+  int device_ioctl(FakeCard& card, const std::string& name, unsigned long request, void* argument);
+  int iommu_info(void* argument);
+  int map_dma(void* argument);
+  int unmap_dma(void* argument);
+  int region_info(const FakeCard& card, void* argument);
+  int set_irqs(const std::string& name, void* argument);
+  void close_device(const std::string& name);
+  void close_group(const Handle& handle);
+  [[nodiscard]] std::vector<IovaRange> current_ranges() const;
+
+  std::map<int, Handle> handles_;
+  int next_ = 100;
+  std::map<void*, std::size_t> windows_;
+  std::map<std::uint64_t, std::uint64_t> dma_;
+  std::map<std::string, std::map<std::uint32_t, std::vector<int>>> armed_;
+  std::map<std::string, Scripted> scripted_;
+  std::pair<int, int> failing_call_{1 << 30, 0};
+  int calls_ = 0;
+  std::vector<std::string> journal_;
+  std::vector<std::string> violations_;
+  std::vector<std::pair<std::string, std::uint32_t>> sizes_;
+};
+
+}  // namespace pollux::vfio::test

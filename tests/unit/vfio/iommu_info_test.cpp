@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backends/vfio/iommu_info.hpp"
+
+#include "lab.hpp"
+
+namespace pollux::vfio::test {
+namespace {
+
+/// Opens the device with what the IOMMU says of itself put in place of the truth.
+Result<std::vector<IovaRange>> ranges_from(std::optional<std::vector<std::byte>> capabilities) {
+  Lab lab;
+  lab.kernel->iommu_capabilities = std::move(capabilities);
+  auto device = lab.open();
+  if (!device) {
+    lab.expect_clean();
+    return pass_on(std::move(device));
+  }
+  return (*device)->dma_domain().usable_iova();
+}
+
+std::vector<std::byte> chain_with(const std::vector<std::byte>& body) {
+  ReplyBuilder made(sizeof(vfio_iommu_type1_info));
+  made.add(VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE, body);
+  return made.tail();
+}
+
+TEST(IommuInfo, AssumesTheUsualRangesOfAnOldKernel) {
+  const auto ranges = ranges_from(std::vector<std::byte>{});
+  ASSERT_TRUE(ranges);
+  ASSERT_EQ(ranges->size(), 2u);
+  EXPECT_EQ((*ranges)[0].last, 0xfedf'ffffu);
+  EXPECT_EQ((*ranges)[1].last, 0x7f'ffff'ffffu);
+}
+
+TEST(IommuInfo, TakesASingleRange) {
+  const auto ranges = ranges_from(chain_with(iova_ranges({{0, ~std::uint64_t{0}}})));
+  ASSERT_TRUE(ranges) << ranges.error().message();
+  EXPECT_EQ((*ranges)[0].last, ~std::uint64_t{0});
+}
+
+TEST(IommuInfo, RefusesListsThatCannotBeTrue) {
+  auto too_many = iova_ranges({{0, 0xfff}});
+  too_many[0] = std::byte{2};
+  auto endless = iova_ranges({{0, 0xfff}});
+  std::fill_n(endless.begin(), 4, std::byte{0xff});
+  const std::vector<std::vector<std::byte>> lists{
+      iova_ranges({}),
+      iova_ranges({{0x2000, 0x1fff}}),
+      iova_ranges({{0x2000, 0x2fff}, {0x1000, 0x1fff}}),
+      iova_ranges({{0x1000, 0x2fff}, {0x2000, 0x3fff}}),
+      too_many,
+      endless,
+  };
+  for (std::size_t i = 0; i < lists.size(); ++i) {
+    const auto ranges = ranges_from(chain_with(lists[i]));
+    ASSERT_FALSE(ranges) << "list " << i;
+    EXPECT_EQ(ranges.error().code, ErrorCode::device_fault) << "list " << i;
+  }
+}
+
+TEST(IommuInfo, IsNotHeldUpByAChainThatLoops) {
+  ReplyBuilder made(sizeof(vfio_iommu_type1_info));
+  const auto first = made.add(VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION, std::vector<std::byte>(24));
+  const auto second = made.add(VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, one_number(65535));
+  made.set_next(second, first);
+  EXPECT_TRUE(ranges_from(made.tail()));
+}
+
+}  // namespace
+}  // namespace pollux::vfio::test
