@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# step(WHAT COMMAND...): ends the test with the command's output where it fails; its standard output is in STEP_OUTPUT.
+function(step what)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE errors)
+  if(NOT status EQUAL 0)
+    string(REPLACE ";" " " command "${ARGN}")
+    message(FATAL_ERROR "${what} failed: ${command}\n${output}\n${errors}")
+  endif()
+  string(STRIP "${output}" output)
+  set(STEP_OUTPUT "${output}" PARENT_SCOPE)
+endfunction()
+
+# run_consumer(PROGRAM): it must say that its frame arrived, and use the shared library if KIND is shared, and only then.
+function(run_consumer program)
+  step("running the consumer" ${CMAKE_COMMAND} -E env LD_LIBRARY_PATH=${LIBDIR} ${program})
+  if(NOT STEP_OUTPUT MATCHES "one frame arrived")
+    message(FATAL_ERROR "the consumer said: ${STEP_OUTPUT}")
+  endif()
+  step("reading the consumer" readelf -d ${program})
+  if(STEP_OUTPUT MATCHES "NEEDED[^\n]*libpollux")
+    set(linked shared)
+  else()
+    set(linked static)
+  endif()
+  if(NOT linked STREQUAL KIND)
+    message(FATAL_ERROR "the consumer uses the ${linked} library, not the ${KIND} one")
+  endif()
+endfunction()
