@@ -5,12 +5,14 @@ add_library(pollux_options INTERFACE)
 target_compile_options(pollux_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wold-style-cast -Wnon-virtual-dtor
   -Woverloaded-virtual -Wcast-align -fno-semantic-interposition
-  $<$<BOOL:${POLLUX_WARNINGS_AS_ERRORS}>:-Werror>
-  # The interceptors of a sanitizer confuse GCC's flow analysis: with it these two warn of what cannot happen.
-  $<$<AND:$<BOOL:${POLLUX_SANITIZE}>,$<CXX_COMPILER_ID:GNU>>:-Wno-maybe-uninitialized;-Wno-stringop-overflow>)
+  $<$<BOOL:${POLLUX_WARNINGS_AS_ERRORS}>:-Werror>)
 if(POLLUX_SANITIZE)
   target_compile_options(pollux_options INTERFACE -fsanitize=${POLLUX_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(pollux_options INTERFACE -fsanitize=${POLLUX_SANITIZE})
+  # The interceptors of a sanitizer confuse GCC's flow analysis: with it these two warn of what cannot happen.
+  if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+    target_compile_options(pollux_options INTERFACE -Wno-maybe-uninitialized -Wno-stringop-overflow)
+  endif()
 endif()
 
 # The public headers and what they need; POLLUX_CHECKED is part of the interface, since inline code obeys it.
