@@ -85,7 +85,7 @@ std::uint32_t MempoolCore::take(std::span<Mbuf*> mbufs) noexcept {
     if (count == 0) return 0;
     const std::uint64_t next = ((head & ~std::uint64_t{0xFFFFFFFF}) + kTagStep) | link;
     if (head_.compare_exchange_weak(head, next, std::memory_order_acquire, std::memory_order_acquire)) {
-      shared_count_.fetch_sub(count, std::memory_order_relaxed);
+      home_.fetch_sub(count, std::memory_order_relaxed);
       return count;
     }
   }
@@ -103,13 +103,10 @@ void MempoolCore::put(std::span<Mbuf* const> mbufs) noexcept {
     MbufAccess::free_link(*mbufs.back()).store(static_cast<std::uint32_t>(head), std::memory_order_relaxed);
     next = ((head & ~std::uint64_t{0xFFFFFFFF}) + kTagStep) | first;
   } while (!head_.compare_exchange_weak(head, next, std::memory_order_release, std::memory_order_relaxed));
-  const auto added = static_cast<std::uint32_t>(mbufs.size());
-  const std::uint32_t total = options_.count;
-  // Whoever brings the last one home may end an orphaned pool; everybody else must not look at the pool any more.
-  if (shared_count_.fetch_add(added, std::memory_order_acq_rel) + added == total &&
-      orphaned_.exchange(false, std::memory_order_acq_rel)) {
-    context_->discard_orphan(*this);
-  }
+  const std::uint64_t added = mbufs.size();
+  const std::uint64_t all_of_an_orphan = kOrphaned + options_.count;
+  // Whoever brings the last one home ends an orphaned pool; everybody else must not look at the pool any more.
+  if (home_.fetch_add(added, std::memory_order_acq_rel) + added == all_of_an_orphan) context_->discard_orphan(*this);
 }
 
 void MempoolCore::enroll(MempoolCacheCore& cache) {
@@ -125,7 +122,9 @@ void MempoolCore::withdraw(MempoolCacheCore& cache) {
 MempoolStats MempoolCore::stats() const noexcept {
   MempoolStats stats;
   stats.count = options_.count;
-  stats.shared = std::min(shared_count_.load(std::memory_order_relaxed), options_.count);
+  // A thread between taking and counting makes it seem too many, one between giving back and counting too few.
+  const auto home = static_cast<std::int64_t>(home_.load(std::memory_order_relaxed));
+  stats.shared = static_cast<std::uint32_t>(std::clamp<std::int64_t>(home, 0, options_.count));
   stats.allocation_failures = allocation_failures_.load(std::memory_order_relaxed);
   stats.unnamed_drops = unnamed_drops_.load(std::memory_order_relaxed);
   const std::lock_guard lock(caches_mutex_);
@@ -160,7 +159,7 @@ std::string MempoolCore::describe_missing() const {
 void MempoolCore::retire(MempoolCore* core) noexcept {
   std::unique_ptr<MempoolCore> pool(core);
   if (pool->all_home()) return;
-  const std::uint32_t missing = pool->options_.count - pool->shared_count_.load(std::memory_order_relaxed);
+  const std::uint32_t missing = pool->options_.count - static_cast<std::uint32_t>(pool->home_.load(std::memory_order_relaxed));
   const std::shared_ptr<ContextState> context = pool->context_;
   if constexpr (custody::kTraced) {
     context->report({MisuseKind::leak, fmt::format("mempool {}: {} mbufs were out when it went away: {}", pool->options_.name,
@@ -169,8 +168,8 @@ void MempoolCore::retire(MempoolCore* core) noexcept {
   // An mbuf that is still out may come back on any thread, so the pool must last until then.
   MempoolCore& orphan = *pool;
   context->adopt(std::move(pool));
-  orphan.orphaned_.store(true, std::memory_order_release);
-  if (orphan.all_home() && orphan.orphaned_.exchange(false, std::memory_order_acq_rel)) context->discard_orphan(orphan);
+  const std::uint64_t total = orphan.options_.count;
+  if (orphan.home_.fetch_add(kOrphaned, std::memory_order_acq_rel) == total) context->discard_orphan(orphan);
 }
 
 }  // namespace pollux

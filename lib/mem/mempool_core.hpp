@@ -35,7 +35,10 @@ class MempoolCore {
   [[nodiscard]] std::uint32_t take(std::span<Mbuf*> mbufs) noexcept;
   /// Gives plain mbufs of this pool back to the shared list.
   void put(std::span<Mbuf* const> mbufs) noexcept;
-  void count_failure() noexcept { allocation_failures_.fetch_add(1, std::memory_order_relaxed); }
+  void count_failures(std::uint64_t failures) noexcept {
+    allocation_failures_.fetch_add(failures, std::memory_order_relaxed);
+  }
+  void count_failure() noexcept { count_failures(1); }
   void count_unnamed_drop() noexcept { unnamed_drops_.fetch_add(1, std::memory_order_relaxed); }
 
   [[nodiscard]] const MempoolOptions& options() const noexcept { return options_; }
@@ -55,7 +58,7 @@ class MempoolCore {
   void withdraw(MempoolCacheCore& cache);
   [[nodiscard]] MempoolStats stats() const noexcept;
   /// Whether every mbuf is in the shared list.
-  [[nodiscard]] bool all_home() const noexcept { return shared_count_.load(std::memory_order_acquire) == options_.count; }
+  [[nodiscard]] bool all_home() const noexcept { return home_.load(std::memory_order_acquire) == options_.count; }
   /// Tells where mbufs that are out were taken (checked builds) and hands the pool to its Context.
   static void retire(MempoolCore* core) noexcept;
   /// The device's address of an mbuf's own buffer.
@@ -63,6 +66,8 @@ class MempoolCore {
   [[nodiscard]] Mbuf& at(std::uint32_t index) const noexcept { return *mbufs_[index]; }
 
  private:
+  static constexpr std::uint64_t kOrphaned = std::uint64_t{1} << 32;
+
   void lay_out();
   [[nodiscard]] std::string describe_missing() const;
   [[nodiscard]] std::uint32_t link_to(const Mbuf& mbuf) const noexcept;
@@ -75,13 +80,14 @@ class MempoolCore {
   std::byte* lowest_ = nullptr;  // where links count from
   std::uint32_t buffer_size_ = 0;
   std::uint8_t id_;
-  std::atomic<bool> orphaned_{false};
   mutable std::mutex caches_mutex_;
   std::vector<MempoolCacheCore*> caches_;
   std::atomic<std::uint64_t> allocation_failures_{0};
   std::atomic<std::uint64_t> unnamed_drops_{0};
   alignas(64) std::atomic<std::uint64_t> head_{0};
-  std::atomic<std::uint32_t> shared_count_{0};
+  // Mbufs in the shared list, and kOrphaned once nobody holds the pool any more. One word, since whoever brings the last
+  // mbuf home must know in the same step whether the pool is now his to end: a step later it may be gone.
+  std::atomic<std::uint64_t> home_{0};
 };
 
 /// The stock behind a MempoolCache: a stack, its top the mbuf that was used last and so the warmest. Public members, since
@@ -98,7 +104,7 @@ class alignas(64) MempoolCacheCore {
 
   /// Takes mbufs from the shared list until at least `wanted` (at most the maximal capacity) are here, or as many as there are.
   void refill(std::uint32_t wanted) noexcept;
-  /// Gives the colder half away.
+  /// Gives the coldest away, all but half of the capacity.
   void spill() noexcept;
   /// Makes room for `more` (at most kSlack) mbufs.
   void make_room(std::uint32_t more) noexcept {
