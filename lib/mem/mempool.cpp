@@ -32,6 +32,14 @@ Result<void> check(const MempoolOptions& options) {
     return refuse(fmt::format("headroom is {} bytes", options.headroom),
                   fmt::format("choose an even number up to {} (cards take bit 0 of an address for a flag)", kMaxHeadroom));
   }
+  if (options.headroom + options.data_room > kMaxDataRoom) {
+    return refuse(fmt::format("headroom and data_room are {} bytes together", options.headroom + options.data_room),
+                  fmt::format("keep their sum to {}, which 16-bit offsets reach", kMaxDataRoom));
+  }
+  if (options.ip_align && options.headroom % 4 != 0) {
+    return refuse(fmt::format("headroom is {} bytes and ip_align is on", options.headroom),
+                  "choose a multiple of 4, so that 2 bytes more align the IP header");
+  }
   if (std::uint64_t{options.count} * MempoolCore::stride(options) > kMaxBytes) {
     return refuse(fmt::format("{} mbufs are over 256 GiB", options.count), "use several pools");
   }

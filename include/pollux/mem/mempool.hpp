@@ -19,8 +19,8 @@ class MempoolCacheCore;
 
 struct MempoolOptions {
   std::uint32_t count = 8192;      ///< mbufs, at least 1
-  std::uint32_t data_room = 2048;  ///< bytes for a frame behind the headroom, 64 to 65,280; rings use it in whole KiB
-  std::uint32_t headroom = 128;    ///< bytes in front of a received frame, even, at most 1,024
+  std::uint32_t data_room = 2048;  ///< bytes for a frame behind the headroom, 64 to 65,280 with it; rings use whole KiB
+  std::uint32_t headroom = 128;    ///< bytes in front of a received frame, even (with ip_align a multiple of 4), at most 1,024
   bool ip_align = false;           ///< start frames 2 bytes later, so that the IP header is 4-byte aligned (NET_IP_ALIGN)
   int numa_node = -1;              ///< -1: wherever the kernel likes
   std::string name = "mempool";    ///< for messages
