@@ -109,17 +109,17 @@ void Mbuf::share_with(Mbuf& clone) noexcept {
   clone.buffer_ = buffer_;
   clone.attached_capacity_ = capacity();
   clone.root_ = &owner;
-  clone.special_ = static_cast<std::uint8_t>(kClone | (special_ & kOffload));
+  clone.special_ = static_cast<std::uint8_t>(kClone | (special_ & (kOffload | kTimestamped)));
   clone.tx_flags_ = tx_flags_;
   clone.offload_ = offload_;
   clone.timestamp_ = timestamp_;
 }
 
-MbufPtr Mbuf::clone(MempoolCache& cache) noexcept {
+MbufPtr Mbuf::clone(MempoolCache& cache, Site site) noexcept {
   MbufPtr copy;
   for (Mbuf* segment = this; segment != nullptr; segment = segment->next()) {
     if (segment->buffer_owner().reference_count_.load(std::memory_order_relaxed) >= kMaxUsers) return {};
-    MbufPtr header = cache.allocate();
+    MbufPtr header = cache.allocate(site);
     if (header == nullptr) return {};
     segment->share_with(*header);
     if (copy == nullptr) {
@@ -134,6 +134,7 @@ MbufPtr Mbuf::clone(MempoolCache& cache) noexcept {
 bool Mbuf::attach_external(const DmaMemory& memory, std::size_t offset, std::size_t length, ExternalFree free,
                            void* opaque) noexcept {
   if (special_ != 0 || data_length_ != 0 || length == 0 || length > kMaxSegmentLength) return false;
+  if (memory.state_.get() != &pool_->context()) return false;
   for (const DmaSegment& segment : memory.segments()) {
     if (offset >= segment.size) {
       offset -= segment.size;
@@ -181,16 +182,26 @@ void Mbuf::become_plain() noexcept {
   next_ = nullptr;
   segment_count_ = 1;
   tx_flags_ = 0;
-  timestamp_ = 0;
   reference_count_.store(1, std::memory_order_relaxed);
 }
 
 bool Mbuf::let_go() noexcept {
   // A buffer without clones needs no atomic operation; with some, the last user, on whatever thread, sees what all wrote.
   if ((special_ & kShared) != 0 && reference_count_.fetch_sub(1, std::memory_order_acq_rel) != 1) return false;
+  end_use();
+  return true;
+}
+
+bool Mbuf::let_go_root() noexcept {
+  // Its owner may be changing `special_` meanwhile, so that is for the last user alone to read.
+  if (reference_count_.fetch_sub(1, std::memory_order_acq_rel) != 1) return false;
+  end_use();
+  return true;
+}
+
+void Mbuf::end_use() noexcept {
   if ((special_ & kExternal) != 0 && external_free_ != nullptr) external_free_(external_opaque_, buffer_);
   become_plain();
-  return true;
 }
 
 Mbuf* MbufAccess::construct(void* place, MempoolCore& pool, std::uint8_t pool_id) noexcept {

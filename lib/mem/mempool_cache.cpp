@@ -35,7 +35,7 @@ MempoolCacheCore::MempoolCacheCore(std::shared_ptr<MempoolCore> pool, std::uint3
 MempoolCacheCore::~MempoolCacheCore() {
   pool_owner_->withdraw(*this);
   pool_owner_->put({mbufs.data(), count});
-  for (; allocation_failures != 0; --allocation_failures) pool_owner_->count_failure();
+  pool_owner_->count_failures(allocation_failures);
 }
 
 void MempoolCacheCore::refill(std::uint32_t wanted) noexcept {
@@ -45,10 +45,12 @@ void MempoolCacheCore::refill(std::uint32_t wanted) noexcept {
 }
 
 void MempoolCacheCore::spill() noexcept {
-  const std::uint32_t half = std::min(count, capacity / 2);
-  pool_owner_->put({mbufs.data(), half});
-  std::memmove(mbufs.data(), mbufs.data() + half, (count - half) * sizeof(Mbuf*));
-  set_count(count - half);
+  // A refill for one large burst may have brought far more than the capacity: all above half of it goes.
+  const std::uint32_t kept = std::min(count, capacity / 2);
+  const std::uint32_t given = count - kept;
+  pool_owner_->put({mbufs.data(), given});
+  std::memmove(mbufs.data(), mbufs.data() + given, kept * sizeof(Mbuf*));
+  set_count(kept);
 }
 
 void MempoolCacheCore::free_segment(Mbuf& segment) noexcept {
@@ -59,7 +61,7 @@ void MempoolCacheCore::free_segment(Mbuf& segment) noexcept {
     mbufs[count] = &segment;
     set_count(count + 1);
   }
-  if (root != nullptr && MbufAccess::let_go(*root)) {
+  if (root != nullptr && MbufAccess::let_go_root(*root)) {
     Mbuf* const home[] = {root};
     MbufAccess::pool(*root).put(home);
   }
@@ -78,7 +80,7 @@ void free_segment_shared(Mbuf& segment) noexcept {
   Mbuf* home[] = {&segment};
   if (MbufAccess::let_go(segment)) MbufAccess::pool(segment).put(home);
   home[0] = root;
-  if (root != nullptr && MbufAccess::let_go(*root)) MbufAccess::pool(*root).put(home);
+  if (root != nullptr && MbufAccess::let_go_root(*root)) MbufAccess::pool(*root).put(home);
 }
 
 MempoolCache::MempoolCache(const Mempool& pool, std::uint32_t capacity)

@@ -37,6 +37,7 @@ class DmaMemory {
 
  private:
   friend class ContextState;
+  friend class Mbuf;
   std::shared_ptr<ContextState> state_;
   std::vector<DmaSegment> segments_;
   std::size_t page_size_ = 0;

@@ -118,7 +118,7 @@ class alignas(64) Mbuf {
 
   /// A second mbuf chain over the same bytes, its headers taken from `cache`; empty if that runs dry. The bytes go back to
   /// their pool when the last of all clones does. While shared, data is read-only by agreement.
-  [[nodiscard]] MbufPtr clone(MempoolCache& cache) noexcept;
+  [[nodiscard]] MbufPtr clone(MempoolCache& cache, Site site = Site::here()) noexcept;
   /// Whether another mbuf uses this one's bytes, too.
   [[nodiscard]] bool is_shared() const noexcept {
     return (special_ & (kShared | kClone)) != 0 && buffer_owner().reference_count_.load(std::memory_order_acquire) > 1;
@@ -126,17 +126,21 @@ class alignas(64) Mbuf {
 
   /// Called when the last user of an external buffer is done; `opaque` and `data` are those of `attach_external`.
   using ExternalFree = void (*)(void* opaque, std::uint8_t* data) noexcept;
-  /// Replaces the buffer of an empty, unshared mbuf by `length` bytes of the application's memory at `offset` in `memory`, so
-  /// that they are sent without a copy; the data is all of it, without headroom. False, with nothing changed, if the range
-  /// is outside `memory` or over 65,535 bytes. `free` runs on the thread that lets go last.
+  /// Replaces the buffer of an empty, plain mbuf (never cloned, one segment, no offload or timestamp yet) by `length` bytes of
+  /// the application's memory at `offset` in `memory`, so that they are sent without a copy; the data is all of it, without
+  /// headroom. False, with nothing changed, for any other mbuf, if the range is empty, outside `memory` or over 65,535 bytes,
+  /// and if `memory` is of another Context. `free` runs on the thread that lets go last.
   [[nodiscard]] bool attach_external(const DmaMemory& memory, std::size_t offset, std::size_t length, ExternalFree free,
                                      void* opaque) noexcept;
 
   void set_tx_offload(const TxOffload& offload) noexcept;
   [[nodiscard]] TxOffload tx_offload() const noexcept;
   /// Nanoseconds of the card's clock; 0 where none was taken.
-  [[nodiscard]] std::uint64_t timestamp() const noexcept { return timestamp_; }
-  void set_timestamp(std::uint64_t nanoseconds) noexcept { timestamp_ = nanoseconds; }
+  [[nodiscard]] std::uint64_t timestamp() const noexcept { return (special_ & kTimestamped) != 0 ? timestamp_ : 0; }
+  void set_timestamp(std::uint64_t nanoseconds) noexcept {
+    timestamp_ = nanoseconds;
+    special_ |= kTimestamped;
+  }
 
   /// Index of the port that received the frame within its Context; kNoPort for one that software made.
   [[nodiscard]] std::uint16_t port() const noexcept { return origin_ & kNoPort; }
@@ -169,6 +173,7 @@ class alignas(64) Mbuf {
     kOffload = 4,       ///< tx_flags_ and offload_ are meaningful
     kExternal = 8,      ///< buffer_ is the application's memory
     kClone = 16,        ///< buffer_ is another mbuf's: root_
+    kTimestamped = 32,  ///< timestamp_ is meaningful
   };
 
   [[nodiscard]] Mbuf& last_segment() noexcept;
@@ -176,6 +181,8 @@ class alignas(64) Mbuf {
   [[nodiscard]] const Mbuf& buffer_owner() const noexcept { return (special_ & kClone) != 0 ? *root_ : *this; }
   void share_with(Mbuf& clone) noexcept;
   [[nodiscard]] bool let_go() noexcept;
+  [[nodiscard]] bool let_go_root() noexcept;
+  void end_use() noexcept;
   void become_plain() noexcept;
 
   // First line: what a plain frame needs.
@@ -204,8 +211,9 @@ class alignas(64) Mbuf {
   void* external_opaque_ = nullptr;
   std::uint32_t attached_capacity_ = 0;          // of buffer_ while kExternal or kClone
   std::atomic<std::uint32_t> free_link_{0};      // in the pool's shared list
-  const char* site_file_ = nullptr;              // who took it last, or gave it back
-  std::uint32_t site_line_ = 0;
+  // Who took it last, or gave it back. Atomic, since a pool that goes away reads the sites of mbufs that others still use.
+  std::atomic<const char*> site_file_{nullptr};
+  std::atomic<std::uint32_t> site_line_{0};
   std::atomic<std::uint32_t> custody_{0};        // MbufAccess::Custody, in checked builds
 };
 
@@ -219,6 +227,7 @@ struct MbufAccess {
   static constexpr std::uint8_t kOffload = Mbuf::kOffload;
   static constexpr std::uint8_t kExternal = Mbuf::kExternal;
   static constexpr std::uint8_t kClone = Mbuf::kClone;
+  static constexpr std::uint8_t kTimestamped = Mbuf::kTimestamped;
 
   /// Data length (16 bits), pool id (8), special (8), data offset (16), origin (16): read or written at once.
   [[nodiscard]] static std::uint64_t word(const Mbuf& mbuf) noexcept {
@@ -252,18 +261,18 @@ struct MbufAccess {
   /// Marks an mbuf as taken from a queue or pool at `site`. Compiles to nothing without POLLUX_CHECKED.
   static void stamp([[maybe_unused]] Mbuf& mbuf, [[maybe_unused]] Site site) noexcept {
 #if POLLUX_CHECKED
-    mbuf.site_file_ = site.file;
-    mbuf.site_line_ = site.line;
+    set_site(mbuf, site);
     mbuf.custody_.store(kTaken, std::memory_order_relaxed);
 #endif
   }
   /// What `stamp` noted; an empty file name without POLLUX_CHECKED.
   [[nodiscard]] static Site site(const Mbuf& mbuf) noexcept {
-    return {mbuf.site_file_ != nullptr ? mbuf.site_file_ : "", mbuf.site_line_};
+    const char* const file = mbuf.site_file_.load(std::memory_order_relaxed);
+    return {file != nullptr ? file : "", mbuf.site_line_.load(std::memory_order_relaxed)};
   }
   static void set_site(Mbuf& mbuf, Site site) noexcept {
-    mbuf.site_file_ = site.file;
-    mbuf.site_line_ = site.line;
+    mbuf.site_file_.store(site.file, std::memory_order_relaxed);
+    mbuf.site_line_.store(site.line, std::memory_order_relaxed);
   }
   static std::atomic<std::uint32_t>& custody(Mbuf& mbuf) noexcept { return mbuf.custody_; }
   static std::atomic<std::uint32_t>& free_link(Mbuf& mbuf) noexcept { return mbuf.free_link_; }
@@ -271,6 +280,8 @@ struct MbufAccess {
   static Mbuf* construct(void* place, MempoolCore& pool, std::uint8_t pool_id) noexcept;
   /// Undoes what is special about one segment. True if this was the last user of its bytes, and it may go home.
   [[nodiscard]] static bool let_go(Mbuf& segment) noexcept { return segment.let_go(); }
+  /// The same for the root of a clone, which the clone's user does not own.
+  [[nodiscard]] static bool let_go_root(Mbuf& root) noexcept { return root.let_go_root(); }
   [[nodiscard]] static Mbuf* root(const Mbuf& segment) noexcept {
     return (segment.special_ & Mbuf::kClone) != 0 ? segment.root_ : nullptr;
   }
