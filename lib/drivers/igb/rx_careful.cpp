@@ -77,13 +77,20 @@ RxHotPath::Fate RxHotPath::extend_chain(RxQueue& queue, Mbuf& segment, std::uint
   return Fate::frame;
 }
 
+// Counts a poll that found no length. Frames that were taken since the last such poll began a new row.
+bool RxHotPath::out_of_patience(RxQueue& queue) noexcept {
+  if (queue.packets_ != queue.packets_at_empty_) queue.empty_write_backs_ = 0;
+  queue.packets_at_empty_ = queue.packets_;
+  return ++queue.empty_write_backs_ >= kPatience;
+}
+
 RxHotPath::Fate RxHotPath::take_carefully(RxQueue& queue, Mbuf*& out) noexcept {
   const std::uint32_t slot = queue.next_;
   const std::uint64_t status = io::load_acquire(queue.ring_[slot].hi);
   if (!rx::done(status)) return Fate::not_done;
   const std::uint64_t low = __atomic_load_n(&queue.ring_[slot].lo, __ATOMIC_RELAXED);
   const std::uint32_t length = rx::length(status);
-  if (length == 0 && ++queue.empty_write_backs_ < kPatience) return Fate::not_done;
+  if (length == 0 && !out_of_patience(queue)) return Fate::not_done;
   queue.empty_write_backs_ = 0;
 
   if (queue.chain_ == RxQueue::Chain::discarding) {

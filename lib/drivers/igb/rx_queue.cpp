@@ -31,7 +31,8 @@ void RxQueue::setup(RxQueueSetup setup) {
 Result<void> RxQueue::fill() {
   const std::uint32_t slots = mask_ + 1;
   std::vector<Mbuf*> fresh(slots);
-  const std::uint32_t from_cache = std::min(cache_->count, slots);
+  // Another's cache may be in use on its thread with other queues; nobody uses one that this queue alone knows.
+  const std::uint32_t from_cache = cache_owner_.use_count() == 1 ? std::min(cache_->count, slots) : 0;
   const std::uint32_t from_pool = pool_->take({fresh.data(), slots - from_cache});
   if (from_cache + from_pool < slots) {
     pool_->put({fresh.data(), from_pool});
@@ -68,12 +69,16 @@ Result<void> RxQueue::close(Clock& clock, Duration limit) { return gate_.close(&
 void RxQueue::drain() noexcept {
   if (slots_ == nullptr || slots_[0] == nullptr) return;
   const std::uint32_t slots = mask_ + 1;
+  bool counted_already = chain_ == Chain::discarding;
   for (std::uint32_t i = 0; i < slots; ++i) {
     const std::uint64_t status = ring_[(next_ + i) & mask_].hi;
     if (!rx::done(status)) break;
-    if ((status & rx::kEndOfPacket) != 0) bump(drops_.stopped, std::uint64_t{1});
+    if ((status & rx::kEndOfPacket) == 0) continue;
+    if (!counted_already) bump(drops_.stopped, std::uint64_t{1});
+    counted_already = false;
   }
-  if (chain_head_ != nullptr) cache_->free(*std::exchange(chain_head_, nullptr));
+  // To the shared list, like all else here: the cache is the polling thread's.
+  MbufDeleter{}(std::exchange(chain_head_, nullptr));
   pool_->put({slots_, slots});
   std::fill(slot_memory_.begin(), slot_memory_.end(), nullptr);
 }

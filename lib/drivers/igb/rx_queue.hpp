@@ -85,6 +85,7 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   Mbuf* chain_tail_ = nullptr;
   Chain chain_ = Chain::none;
   std::uint32_t empty_write_backs_ = 0;  // polls in a row that found done without length
+  std::uint64_t packets_at_empty_ = 0;   // packets_ at the last of them
   std::shared_ptr<MempoolCore> pool_;
   std::shared_ptr<MempoolCacheCore> cache_owner_;
   std::vector<Mbuf*> slot_memory_;

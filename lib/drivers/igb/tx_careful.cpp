@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <algorithm>
+
 #include "base/compiler.hpp"
 #include "drivers/igb/tx_hot_path.hpp"
 #include "mem/context_state.hpp"
@@ -12,8 +14,9 @@ namespace tx = hw::igb::tx;
 namespace {
 
 // Whether the card can read the segment: mapped for it, and inside its buffer.
-bool is_reachable(const Mbuf& segment, const ContextState* context) noexcept {
-  return &MbufAccess::pool(segment).context() == context && segment.data_iova() < DmaMemory::kNoIova - segment.capacity();
+bool is_reachable(Mbuf& segment, const ContextState* context) noexcept {
+  return &MbufAccess::pool(segment).context() == context &&
+         MbufAccess::iova(segment) < DmaMemory::kNoIova - segment.capacity();
 }
 
 bool is_sound(Mbuf& segment) noexcept {

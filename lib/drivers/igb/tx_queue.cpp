@@ -59,23 +59,35 @@ void TxQueue::open() noexcept {
 Result<void> TxQueue::close(Clock& clock, Duration limit) { return gate_.close(&idle, clock, limit); }
 
 std::uint32_t TxQueue::settle() noexcept {
+  // The cache is the sending thread's, which may be using it with another port's queues: buffers go to the shared lists.
+  MempoolCacheCore* const cache = std::exchange(cache_, nullptr);
   TxHotPath::reclaim(*this);
+  cache_ = cache;
   return in_flight();
 }
 
 void TxQueue::drain() noexcept {
   if (ring_ == nullptr) return;
-  TxHotPath::reclaim(*this);
-  const std::uint32_t pending = in_flight();
-  for (std::uint32_t i = 0; i < pending; ++i) {
+  const std::uint32_t pending = settle();
+  // The card sends in order and reports some: all up to the last one that it reported have left.
+  std::uint64_t unsent = 0;
+  for (std::uint32_t i = pending; i-- != 0;) {
     const std::uint64_t command = ring_[(clean_ + i).slot(mask_)].hi;
-    if (!tx::done(command) && (command & tx::kEndOfPacket) != 0) bump(drops_.stopped, std::uint64_t{1});
+    if (tx::done(command)) break;
+    if ((command & tx::kEndOfPacket) != 0) ++unsent;
   }
+  bump(drops_.stopped, unsent);
+  MempoolCacheCore* const cache = std::exchange(cache_, nullptr);
   TxHotPath::free_each(*this, clean_, pending);
+  cache_ = cache;
   clear();
 }
 
 Result<void> TxQueue::use_cache(const MempoolCache& cache) {
+  if (context_ == nullptr || &cache.core()->pool().context() != context_.get()) {
+    return fail(ErrorCode::invalid_argument, "the cache is not of the transmit queue's Context",
+                "make the cache from a pool of the Context that opened the port");
+  }
   // Frames in the ring were plain for another pool, perhaps: each goes back by its own rules.
   std::fill(mixed_.begin(), mixed_.end(), true);
   cache_owner_ = cache.core();

@@ -32,7 +32,7 @@ struct TxDrops {
   std::uint64_t bad_segment = 0;  ///< an empty segment, or data outside its buffer
   std::uint64_t unreachable = 0;  ///< memory that the card cannot read, or an mbuf of another Context
   std::uint64_t unsupported_offload = 0;
-  std::uint64_t stopped = 0;  ///< taken, but the port was stopped before the card was done
+  std::uint64_t stopped = 0;  ///< taken, but the port was stopped before the card reported them sent
 
   [[nodiscard]] std::uint64_t refused() const noexcept {
     return too_short + too_long + too_many_segments + bad_segment + unreachable + unsupported_offload;
