@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "faked_card.hpp"
+
+#include <immintrin.h>
+
+#include <array>
+#include <cstdlib>
+#include <cstring>
+
+#include "hw/igb/descriptors.hpp"
+#include "hw/igb/ids.hpp"
+#include "hw/igb/nvm.hpp"
+#include "hw/igb/registers.hpp"
+
+namespace pollux::bench {
+
+namespace reg = hw::igb;
+using hw::igb::Descriptor;
+
+namespace {
+
+constexpr std::size_t kBarSize = 128 * 1024;
+constexpr std::array<std::uint8_t, 64> kFrame = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 50};
+
+// 02:00:00:00:00:01, zeros, and the checksum.
+std::uint16_t nvm_word(std::uint32_t address) {
+  std::array<std::uint16_t, hw::igb::nvm::kSummedWords> words{0x0002, 0x0000, 0x0100};
+  words[hw::igb::nvm::kChecksum] =
+      hw::igb::nvm::checksum_for(std::span(words).first<hw::igb::nvm::kSummedWords - 1>());
+  return address < words.size() ? words[address] : 0;
+}
+
+// A PHY whose link is up and negotiated (IEEE 802.3, clause 22: control, status, identifiers).
+std::uint16_t phy_register(std::uint32_t address) {
+  constexpr std::array<std::uint16_t, 11> kValues = {0x1140, 0x796D, 0x02A8, 0x0391, 0x0DE1, 0x4DE1, 0x000F, 0, 0, 0x0300, 0x3C00};
+  return address < kValues.size() ? kValues[address] : 0;
+}
+
+void flush_line(const void* address) { _mm_clflushopt(const_cast<void*>(address)); }
+
+}  // namespace
+
+// Every piece of DMA memory of a Context lies at one distance from its IOVA, so the card needs only that.
+class FakedCard::Domain final : public DmaDomain {
+ public:
+  explicit Domain(FakedCard& card) : card_(card) {}
+  [[nodiscard]] std::string_view name() const override { return "faked card"; }
+  [[nodiscard]] std::vector<IovaRange> usable_iova() const override { return {{0, ~std::uint64_t{0}}}; }
+  [[nodiscard]] Result<void> map(const DmaSegment& segment) override {
+    card_.delta_ = reinterpret_cast<std::uintptr_t>(segment.address) - segment.iova;
+    return {};
+  }
+  [[nodiscard]] Result<void> unmap(const DmaSegment&) override { return {}; }
+
+ private:
+  FakedCard& card_;
+};
+
+class FakedDevice final : public Device {
+ public:
+  explicit FakedDevice(FakedCard& card) : card_(card) {}
+  [[nodiscard]] const std::string& name() const override { return name_; }
+  [[nodiscard]] PciIdentity identity() const override {
+    return {.vendor = 0x8086, .device = 0x10C9, .subsystem_vendor = 0x8086, .subsystem_device = 0, .revision = 1};
+  }
+  [[nodiscard]] int numa_node() const override { return -1; }
+  [[nodiscard]] Result<std::uint32_t> read_config(std::uint32_t, unsigned) override { return 0U; }
+  [[nodiscard]] Result<void> write_config(std::uint32_t, unsigned, std::uint32_t) override { return {}; }
+  [[nodiscard]] Result<Bar> bar(unsigned index) override {
+    if (index != 0) return fail(ErrorCode::not_found, "the faked card has BAR 0 only");
+    return Bar(reinterpret_cast<volatile std::uint8_t*>(card_.registers_.get()), kBarSize);
+  }
+  [[nodiscard]] Result<void> set_bus_master(bool) override { return {}; }
+  [[nodiscard]] Result<void> reset() override { return fail(ErrorCode::not_supported, "the faked card has no function reset"); }
+  [[nodiscard]] DmaDomain& dma_domain() override { return *card_.domain_; }
+  [[nodiscard]] unsigned interrupt_vectors() const override { return 0; }
+  [[nodiscard]] Result<std::span<const int>> enable_interrupts(unsigned) override {
+    return fail(ErrorCode::not_supported, "the faked card has no interrupts");
+  }
+
+ private:
+  FakedCard& card_;
+  std::string name_ = "faked:0";
+};
+
+FakedCard::FakedCard()
+    : registers_(static_cast<std::byte*>(std::aligned_alloc(4096, kBarSize)), [](std::byte* memory) { std::free(memory); }),
+      domain_(std::make_shared<Domain>(*this)) {
+  std::memset(registers_.get(), 0, kBarSize);
+  set(reg::STATUS::offset(), reg::STATUS::Value(reg::STATUS::FD | reg::STATUS::LU | reg::STATUS::SPEED(2)).raw());
+  set(reg::EEMNGCTL::offset(), reg::EEMNGCTL::Value(reg::EEMNGCTL::CFG_DONE_0 | reg::EEMNGCTL::CFG_DONE_1).raw());
+  set(reg::EECD::offset(), reg::EECD::Value(reg::EECD::AUTO_RD | reg::EECD::PRES).raw());
+  resume_answering();
+}
+
+FakedCard::~FakedCard() { stop_answering(); }
+
+std::unique_ptr<Device> FakedCard::device() { return std::make_unique<FakedDevice>(*this); }
+
+std::shared_ptr<DmaDomain> FakedCard::domain() const { return domain_; }
+
+void FakedCard::stop_answering() {
+  answering_ = false;
+  if (helper_.joinable()) helper_.join();
+}
+
+void FakedCard::resume_answering() {
+  stop_answering();
+  answering_ = true;
+  helper_ = std::thread([this] {
+    while (answering_) {
+      answer();
+      std::this_thread::sleep_for(std::chrono::microseconds(20));
+    }
+  });
+}
+
+std::uint32_t FakedCard::get(std::uint32_t offset) const { return io::read32(registers_.get() + offset); }
+
+void FakedCard::set(std::uint32_t offset, std::uint32_t value) { io::write32(registers_.get() + offset, value); }
+
+// What the driver's bounded waits wait for.
+void FakedCard::answer() {
+  const reg::CTRL::Value control(get(reg::CTRL::offset()));
+  if (control.has(reg::CTRL::RST)) {
+    for (std::uint32_t queue = 0; queue < reg::RXDCTL::kCount; ++queue) {
+      set(reg::RXDCTL::offset(queue), 0);
+      set(reg::TXDCTL::offset(queue), 0);
+    }
+    set(reg::RAL::offset(0), 0x00000002);
+    set(reg::RAH::offset(0), 0x80000100);
+    set(reg::CTRL::offset(), 0);
+  }
+  const std::uint32_t status = get(reg::STATUS::offset());
+  const std::uint32_t mastering = reg::STATUS::Value(reg::STATUS::GIO_MASTER_ENABLE).raw();
+  set(reg::STATUS::offset(), control.has(reg::CTRL::GIO_MASTER_DISABLE) ? status & ~mastering : status | mastering);
+  const reg::EERD::Value nvm(get(reg::EERD::offset()));
+  if (nvm.has(reg::EERD::START) && !nvm.has(reg::EERD::DONE)) {
+    const std::uint32_t word = nvm_word(nvm.get(reg::EERD::ADDR));
+    set(reg::EERD::offset(), reg::EERD::Value(reg::EERD::DONE | reg::EERD::DATA(word)).raw());
+  }
+  const reg::MDIC::Value phy(get(reg::MDIC::offset()));
+  if (phy.get(reg::MDIC::OP) != 0 && !phy.has(reg::MDIC::READY)) {
+    const std::uint32_t value = phy_register(phy.get(reg::MDIC::REGADD));
+    set(reg::MDIC::offset(), phy.raw() | reg::MDIC::Value(reg::MDIC::READY | reg::MDIC::DATA(value)).raw());
+  }
+}
+
+void FakedCard::restart() {
+  rx_head_ = 0;
+  tx_head_ = 0;
+}
+
+void FakedCard::receive(std::uint32_t count, std::uint32_t length) {
+  const std::uint64_t base = get(reg::RDBAL::offset(0)) | std::uint64_t{get(reg::RDBAH::offset(0))} << 32;
+  auto* const ring = reinterpret_cast<volatile Descriptor*>(at(base));
+  const std::uint32_t slots = get(reg::RDLEN::offset(0)) / sizeof(Descriptor);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    volatile Descriptor& slot = ring[rx_head_];
+    std::byte* const buffer = at(slot.lo);
+    std::memcpy(buffer, kFrame.data(), kFrame.size());
+    if (cold_) flush_line(buffer);
+    slot.lo = 0;
+    slot.hi = reg::rx::kDone | reg::rx::kEndOfPacket | std::uint64_t{length} << reg::rx::kLengthShift;
+    rx_head_ = (rx_head_ + 1) & (slots - 1);
+    // Four descriptors share a line: it is flushed when the card is through with it.
+    if (cold_ && (rx_head_ % 4 == 0 || i + 1 == count)) flush_line(const_cast<Descriptor*>(&slot));
+  }
+  if (cold_) _mm_mfence();
+}
+
+std::uint32_t FakedCard::finish_transmits() {
+  const std::uint64_t base = get(reg::TDBAL::offset(0)) | std::uint64_t{get(reg::TDBAH::offset(0))} << 32;
+  auto* const ring = reinterpret_cast<volatile Descriptor*>(at(base));
+  const std::uint32_t slots = get(reg::TDLEN::offset(0)) / sizeof(Descriptor);
+  const std::uint32_t tail = get(reg::TDT::offset(0));
+  std::uint32_t frames = 0;
+  while (tx_head_ != tail) {
+    volatile Descriptor& slot = ring[tx_head_];
+    const std::uint64_t command = slot.hi;
+    const std::byte* const buffer = at(slot.lo);
+    std::uint64_t word = 0;
+    std::memcpy(&word, buffer, sizeof word);
+    sink_ = sink_ + word;
+    if (cold_) flush_line(buffer);
+    if ((command & reg::tx::kReportStatus) != 0) {
+      slot.lo = 0;
+      slot.hi = reg::tx::kDone;
+    }
+    frames += (command & reg::tx::kEndOfPacket) != 0 ? 1 : 0;
+    tx_head_ = (tx_head_ + 1) & (slots - 1);
+    if (cold_ && (tx_head_ % 4 == 0 || tx_head_ == tail)) flush_line(const_cast<Descriptor*>(&slot));
+  }
+  if (cold_) _mm_mfence();
+  return frames;
+}
+
+}  // namespace pollux::bench

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "pollux/device/device.hpp"
+
+namespace pollux::bench {
+
+/// Plain memory where an 82576's registers would be, so that a driver's accesses cost what a store to a cache costs and all
+/// that is measured is its own work. A helper thread answers what the control path waits for (reset, NVM, PHY, master
+/// disable). The card's side of the rings is done by `receive` and `finish_transmits`, outside the timed part.
+class FakedCard {
+ public:
+  FakedCard();
+  FakedCard(const FakedCard&) = delete;
+  FakedCard& operator=(const FakedCard&) = delete;
+  ~FakedCard();
+
+  /// The Device to hand to `pollux::open`; once. It refers to the card.
+  [[nodiscard]] std::unique_ptr<Device> device();
+
+  /// The card's way to memory: to be attached to the Context before anything is allocated.
+  [[nodiscard]] std::shared_ptr<DmaDomain> domain() const;
+
+  /// Puts the card's place in both rings back to the start, as a queue's restart does.
+  void restart();
+
+  /// Ends the helper thread: nothing but the measured code runs from then on.
+  void stop_answering();
+  void resume_answering();
+
+  /// Flushes each line the card writes or reads from the caches, as if it had gone through memory.
+  void set_cold(bool cold) { cold_ = cold; }
+
+  /// Writes `count` frames of `length` bytes into receive queue 0's posted buffers and marks them done.
+  void receive(std::uint32_t count, std::uint32_t length);
+  /// Reads all frames on transmit queue 0 and reports those done that ask for it; returns how many frames there were.
+  std::uint32_t finish_transmits();
+
+ private:
+  friend class FakedDevice;
+  class Domain;
+
+  [[nodiscard]] std::uint32_t get(std::uint32_t offset) const;
+  void set(std::uint32_t offset, std::uint32_t value);
+  void answer();
+  [[nodiscard]] std::byte* at(std::uint64_t iova) const { return reinterpret_cast<std::byte*>(iova + delta_); }
+
+  std::unique_ptr<std::byte[], void (*)(std::byte*)> registers_;
+  std::shared_ptr<DmaDomain> domain_;
+  std::uint64_t delta_ = 0;  // from IOVA to address
+  std::atomic<bool> answering_{false};
+  std::thread helper_;
+  bool cold_ = false;
+  std::uint32_t rx_head_ = 0;
+  std::uint32_t tx_head_ = 0;
+  volatile std::uint64_t sink_ = 0;
+};
+
+}  // namespace pollux::bench

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What an application pays for working on frames.
+#include <vector>
+
+#include "report.hpp"
+#include "rig.hpp"
+
+namespace pollux::bench {
+namespace {
+
+constexpr std::uint32_t kMbufs = 256;
+
+struct MbufRig {
+  Context context{talking()};
+  Mempool pool = need(Mempool::create(context, {.count = 4096}));
+  MempoolCache cache{pool, MempoolCache::kMaxCapacity};
+  std::vector<MbufPtr> mbufs;
+
+  explicit MbufRig(std::uint32_t length) {
+    shuffle(pool);
+    for (std::uint32_t i = 0; i < kMbufs; ++i) {
+      mbufs.push_back(cache.allocate());
+      if (mbufs.back()->append(length) == nullptr) std::abort();
+    }
+  }
+};
+
+void append_and_trim(benchmark::State& state) {
+  MbufRig rig(60);
+  measure(
+      state, kMbufs, [] {},
+      [&] {
+        for (MbufPtr& mbuf : rig.mbufs) {
+          benchmark::DoNotOptimize(mbuf->append(4));
+          benchmark::DoNotOptimize(mbuf->trim(4));
+        }
+      });
+}
+BENCHMARK(append_and_trim)->Apply(repeated);
+
+void prepend_and_strip(benchmark::State& state) {
+  MbufRig rig(60);
+  measure(
+      state, kMbufs, [] {},
+      [&] {
+        for (MbufPtr& mbuf : rig.mbufs) {
+          benchmark::DoNotOptimize(mbuf->prepend(4));
+          benchmark::DoNotOptimize(mbuf->strip(4));
+        }
+      });
+}
+BENCHMARK(prepend_and_strip)->Apply(repeated);
+
+void clone_and_free(benchmark::State& state) {
+  MbufRig rig(60);
+  measure(
+      state, kMbufs, [] {},
+      [&] {
+        for (MbufPtr& mbuf : rig.mbufs) rig.cache.free(mbuf->clone(rig.cache));
+      });
+}
+BENCHMARK(clone_and_free)->Apply(repeated);
+
+void walk_a_chain_of_five(benchmark::State& state) {
+  MbufRig rig(1800);
+  for (std::uint32_t i = 0; i + 5 <= kMbufs; i += 5) {
+    for (std::uint32_t j = 1; j < 5; ++j) {
+      if (!rig.mbufs[i]->chain(rig.mbufs[i + j])) std::abort();
+    }
+  }
+  measure(
+      state, kMbufs / 5, [] {},
+      [&] {
+        for (std::uint32_t i = 0; i + 5 <= kMbufs; i += 5) {
+          std::uint32_t bytes = 0;
+          for (const Mbuf* segment = rig.mbufs[i].get(); segment != nullptr; segment = segment->next()) bytes += segment->length();
+          benchmark::DoNotOptimize(bytes);
+        }
+      });
+}
+BENCHMARK(walk_a_chain_of_five)->Apply(repeated);
+
+}  // namespace
+}  // namespace pollux::bench
+
+int main(int argc, char** argv) { return pollux::bench::run(argc, argv); }

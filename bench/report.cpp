@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "report.hpp"
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <string>
+
+namespace pollux::bench {
+namespace {
+
+std::string processor() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+  }
+  return "unknown";
+}
+
+std::string free_huge_pages() {
+  std::ifstream file("/proc/meminfo");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("HugePages_Free:")) return line.substr(line.find_last_of(' ') + 1);
+  }
+  return "unknown";
+}
+
+double smallest(const std::vector<double>& values) { return *std::min_element(values.begin(), values.end()); }
+double largest(const std::vector<double>& values) { return *std::max_element(values.begin(), values.end()); }
+
+}  // namespace
+
+int run(int argc, char** argv) {
+  benchmark::AddCustomContext("processor", processor());
+  benchmark::AddCustomContext("time stamp counter", fmt::format("{:.3f} GHz", cycles_per_second() / 1e9));
+#if defined(__clang__)
+  benchmark::AddCustomContext("compiler", "clang " __clang_version__);
+#else
+  benchmark::AddCustomContext("compiler", "gcc " __VERSION__);
+#endif
+#if defined(NDEBUG)
+  benchmark::AddCustomContext("build", "release");
+#else
+  benchmark::AddCustomContext("build", "debug: figures mean nothing");
+#endif
+  benchmark::AddCustomContext("free huge pages", free_huge_pages());
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  const std::size_t ran = benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+  return ran == 0 ? 1 : 0;
+}
+
+void repeated(benchmark::internal::Benchmark* benchmark) {
+  benchmark->UseManualTime()
+      ->Unit(benchmark::kNanosecond)
+      ->MinTime(0.05)
+      ->Repetitions(7)
+      ->ReportAggregatesOnly()
+      ->ComputeStatistics("min", smallest)
+      ->ComputeStatistics("max", largest);
+}
+
+}  // namespace pollux::bench

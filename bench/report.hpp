@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "cycles.hpp"
+
+namespace pollux::bench {
+
+/// Parses Google Benchmark's arguments, names machine, compiler and build in the output, runs everything.
+/// Returns the exit code for main.
+int run(int argc, char** argv);
+
+/// Seven repetitions of which median, minimum, maximum and deviation are shown, timed by the time stamp counter.
+void repeated(benchmark::internal::Benchmark* benchmark);
+
+/// Times `body`, which does `operations` operations, after an untimed `prepare`, as often as Google Benchmark asks. Reports
+/// `cycles` (time stamp counter; the median over all rounds) and `instructions` (single-stepped, one round), both for each
+/// operation.
+template <class Prepare, class Body>
+void measure(benchmark::State& state, std::uint32_t operations, Prepare prepare, Body body) {
+  const double overhead = overhead_cycles();
+  const double rate = cycles_per_second();
+  std::vector<double> rounds;
+  for ([[maybe_unused]] auto _ : state) {
+    prepare();
+    const std::uint64_t start = start_cycles();
+    body();
+    const double cycles = std::max(0.0, static_cast<double>(stop_cycles() - start) - overhead);
+    rounds.push_back(cycles);
+    state.SetIterationTime(cycles / rate);
+  }
+  if (rounds.empty()) return;
+  const auto middle = rounds.begin() + static_cast<std::ptrdiff_t>(rounds.size() / 2);
+  std::nth_element(rounds.begin(), middle, rounds.end());
+  prepare();
+  InstructionCounter counter;
+  counter.start();
+  body();
+  const std::uint64_t instructions = counter.stop();
+  state.counters["cycles"] = *middle / operations;
+  state.counters["instructions"] = static_cast<double>(instructions) / operations;
+  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()) * operations);
+}
+
+}  // namespace pollux::bench
