@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "unit/models/bench_driver.hpp"
@@ -21,6 +22,12 @@ class CardTransmit : public testing::Test {
     slot(number) = hw::tx::data(Bench::buffer(number), static_cast<std::uint32_t>(bytes.size()),
                                 static_cast<std::uint32_t>(bytes.size()), flags);
   }
+  void ring(std::uint32_t tail) { bench.write<hw::TDT>(0, hw::TDT::TAIL(tail)); }
+  [[nodiscard]] std::uint32_t head() { return bench.read<hw::TDH>(0).raw(); }
+  template <class R>
+  [[nodiscard]] std::uint32_t counter() {
+    return bench.read<R>().raw();
+  }
 
   static constexpr std::uint64_t kWhole = hw::tx::kEndOfPacket | hw::tx::kReportStatus;
   Bench bench;
@@ -29,11 +36,177 @@ class CardTransmit : public testing::Test {
 TEST_F(CardTransmit, SendsAFrameAndReportsIt) {
   const auto frame = Bench::frame(60);
   post(0, frame, kWhole);
-  bench.write<hw::TDT>(0, hw::TDT::TAIL(1));
+  ring(1);
   ASSERT_EQ(bench.sent.size(), 1u);
   EXPECT_EQ(bench.sent[0], frame);
   EXPECT_TRUE(hw::tx::done(slot(0).hi));
-  EXPECT_EQ(bench.read<hw::TDH>(0).raw(), 1u);
+  EXPECT_EQ(head(), 1u);
+}
+
+TEST_F(CardTransmit, ReportsOnlyWhereItIsAskedTo) {
+  for (std::uint32_t i = 0; i < 4; ++i) post(i, Bench::frame(60 + i), i == 3 ? kWhole : hw::tx::kEndOfPacket);
+  ring(4);
+  EXPECT_EQ(bench.sent.size(), 4u);
+  for (std::uint32_t i = 0; i < 3; ++i) EXPECT_FALSE(hw::tx::done(slot(i).hi)) << i;
+  EXPECT_TRUE(hw::tx::done(slot(3).hi));
+}
+
+TEST_F(CardTransmit, JoinsTheDescriptorsOfAFrame) {
+  const auto frame = Bench::frame(4000);
+  const std::span<const std::byte> bytes(frame);
+  post(0, bytes.first(1000), 0);
+  post(1, bytes.subspan(1000, 2000), 0);
+  ring(2);
+  EXPECT_TRUE(bench.sent.empty()) << "the end is not there yet";
+  EXPECT_EQ(head(), 2u);
+  post(2, bytes.subspan(3000), kWhole);
+  ring(3);
+  ASSERT_EQ(bench.sent.size(), 1u);
+  EXPECT_EQ(bench.sent[0], frame);
+}
+
+TEST_F(CardTransmit, GoesRoundTheRing) {
+  for (std::uint32_t i = 0; i < 40; ++i) {
+    post(i % Bench::kSlots, Bench::frame(60 + i), kWhole);
+    ring((i + 1) % Bench::kSlots);
+    ASSERT_EQ(bench.sent.size(), i + 1);
+    EXPECT_EQ(bench.sent.back().size(), 60 + i);
+  }
+}
+
+TEST_F(CardTransmit, PadsShortFramesOnlyIfTold) {
+  post(0, Bench::frame(20), kWhole);
+  ring(1);
+  ASSERT_EQ(bench.sent.size(), 1u);
+  EXPECT_EQ(bench.sent[0].size(), 60u);
+  EXPECT_EQ(bench.sent[0][59], std::byte{0});
+  bench.write<hw::TCTL>(hw::TCTL::EN);
+  post(1, Bench::frame(20), kWhole);
+  ring(2);
+  EXPECT_EQ(bench.sent[1].size(), 20u);
+  EXPECT_EQ(counter<hw::GPTC>(), 1u);
+  EXPECT_EQ(counter<hw::TPT>(), 2u);
+}
+
+TEST_F(CardTransmit, RecordsContextsAndInsertsTags) {
+  slot(0) = hw::tx::context({.vlan = 0x602A, .index = 1});
+  const auto frame = Bench::frame(60);
+  post(1, frame, kWhole | hw::tx::kInsertVlan | std::uint64_t{1} << hw::tx::kContextShift);
+  ring(2);
+  ASSERT_EQ(bench.sent.size(), 1u);
+  ASSERT_EQ(bench.sent[0].size(), 64u);
+  EXPECT_EQ(bench.sent[0][12], std::byte{0x81});
+  EXPECT_EQ(bench.sent[0][14], std::byte{0x60});
+  EXPECT_EQ(bench.sent[0][15], std::byte{0x2A});
+  EXPECT_EQ(bench.sent[0][16], frame[12]);
+  EXPECT_EQ(bench.card.transmitter().queue(0).contexts()[1], hw::tx::context({.vlan = 0x602A, .index = 1}));
+}
+
+TEST_F(CardTransmit, SaysWhatItDoesNotOffload) {
+  post(0, Bench::frame(60), kWhole | hw::tx::kInsertIpChecksum);
+  ring(1);
+  EXPECT_EQ(bench.sent.size(), 1u);
+  EXPECT_EQ(bench.card.transmitter().offloads_skipped(), 1u);
+}
+
+TEST_F(CardTransmit, WaitsForLinkQueueAndSwitch) {
+  bench.card.set_carrier(false);
+  post(0, Bench::frame(60), kWhole);
+  ring(1);
+  EXPECT_EQ(head(), 0u);
+  bench.card.set_carrier(true);
+  bench.pass(Phy::kNegotiationTime);
+  EXPECT_EQ(bench.sent.size(), 1u);
+
+  bench.write<hw::TCTL>(hw::TCTL::PSP);
+  post(1, Bench::frame(60), kWhole);
+  ring(2);
+  EXPECT_EQ(bench.sent.size(), 1u);
+  bench.write<hw::TCTL>(hw::TCTL::PSP | hw::TCTL::EN);
+  EXPECT_EQ(bench.sent.size(), 2u);
+
+  bench.write<hw::TXDCTL>(0, hw::TXDCTL::Value());
+  bench.pass(Transmit::kEnableTime);
+  post(2, Bench::frame(60), kWhole);
+  ring(3);
+  EXPECT_EQ(bench.sent.size(), 2u);
+  bench.write<hw::TXDCTL>(0, hw::TXDCTL::ENABLE);
+  EXPECT_EQ(bench.sent.size(), 2u);
+  bench.pass(Transmit::kEnableTime);
+  EXPECT_EQ(bench.sent.size(), 3u);
+}
+
+TEST_F(CardTransmit, SurvivesAHostileDriver) {
+  slot(0) = hw::tx::data(0xDEAD0000, 60, 60, kWhole);  // not mapped
+  slot(1) = hw::tx::data(Bench::buffer(1), 0, 0, kWhole);
+  slot(2) = {Bench::buffer(2), 60 | kWhole};  // the old format
+  slot(3) = {Bench::buffer(3), 60 | kWhole | hw::tx::kAdvanced | std::uint64_t{7} << hw::tx::kTypeShift};
+  post(4, Bench::frame(60), kWhole);
+  slot(4).hi &= ~hw::tx::kInsertCrc;
+  ring(5);
+  EXPECT_TRUE(bench.sent.empty());
+  EXPECT_EQ(head(), 5u);
+  const Transmit::Losses& losses = bench.card.transmitter().losses();
+  EXPECT_EQ(losses.unreadable, 1u);
+  EXPECT_EQ(losses.empty, 1u);
+  EXPECT_EQ(losses.unsupported, 2u);
+  EXPECT_EQ(losses.without_crc, 1u);
+  for (std::uint32_t i = 0; i < 15; ++i) slot((5 + i) % 16) = hw::tx::data(Bench::buffer(0), 60000, 60000, 0);
+  slot(3) = hw::tx::data(Bench::buffer(0), 60000, 60000, kWhole);
+  ring(4);
+  EXPECT_TRUE(bench.sent.empty());
+  EXPECT_EQ(losses.too_long, 1u);
+  ring(Bench::kSlots);
+  EXPECT_EQ(head(), 4u) << "a tail outside the ring";
+  post(4, Bench::frame(60), kWhole);
+  ring(5);
+  EXPECT_EQ(bench.sent.size(), 1u) << "and a good frame still goes out";
+}
+
+TEST_F(CardTransmit, StopsAtARingThatIsNotMapped) {
+  bench.write<hw::TDBAH>(0, hw::TDBAH::Value(1));
+  ring(1);
+  EXPECT_EQ(head(), 0u);
+  EXPECT_EQ(bench.card.dma().refused(), 1u);
+  ring(2);
+  EXPECT_EQ(bench.card.dma().refused(), 1u) << "not tried again";
+}
+
+TEST_F(CardTransmit, WritesItsHeadWhereItIsToldTo) {
+  const std::uint64_t where = TestMemory::kBase + 0x18000;
+  bench.write<hw::TDWBAL>(0, hw::TDWBAL::Value(static_cast<std::uint32_t>(where) | 1));
+  post(0, Bench::frame(60), kWhole);
+  ring(1);
+  EXPECT_FALSE(hw::tx::done(slot(0).hi));
+  EXPECT_EQ(bench.bytes_at(where, 1)[0], std::byte{1});
+}
+
+TEST_F(CardTransmit, ComesBackInLoopback) {
+  bench.start_rx();
+  bench.write<hw::RCTL>(bench.read<hw::RCTL>().with(hw::RCTL::LBM_MAC));
+  std::memcpy(bench.memory.at(TestMemory::kBase + 0x60000), Bench::frame(60).data(), 60);
+  slot(0) = hw::tx::data(TestMemory::kBase + 0x60000, 60, 60, kWhole);
+  ring(1);
+  EXPECT_TRUE(bench.sent.empty());
+  EXPECT_EQ(bench.read<hw::RDH>(0).raw(), 1u);
+  EXPECT_EQ(bench.bytes_at(Bench::buffer(0), 60), Bench::frame(60));
+}
+
+TEST_F(CardTransmit, CountsWhatItSends) {
+  auto broadcast = Bench::frame(100);
+  std::fill_n(broadcast.begin(), 6, std::byte{0xFF});
+  post(0, broadcast, hw::tx::kEndOfPacket);
+  post(1, Bench::frame(1514), kWhole);
+  ring(2);
+  EXPECT_EQ(counter<hw::GPTC>(), 2u);
+  EXPECT_EQ(counter<hw::GPTC>(), 0u);
+  EXPECT_EQ(counter<hw::BPTC>(), 1u);
+  EXPECT_EQ(counter<hw::MPTC>(), 0u);
+  EXPECT_EQ(counter<hw::PTC127>(), 1u);
+  EXPECT_EQ(counter<hw::PTC1522>(), 1u);
+  EXPECT_EQ(counter<hw::GOTCL>(), 100u + 1514u + 8u);
+  EXPECT_EQ(counter<hw::GOTCH>(), 0u);
+  EXPECT_EQ(counter<hw::GOTCL>(), 0u);
 }
 
 }  // namespace

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "unit/models/bench_driver.hpp"
+
+namespace pollux::models::igb {
+namespace {
+
+// The key and vectors by which Microsoft has implementations of RSS verified ("Verifying the RSS Hash Calculation").
+constexpr std::array<std::uint8_t, 40> kKey{0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67,
+                                            0x25, 0x3d, 0x43, 0xa3, 0x8f, 0xb0, 0xd0, 0xca, 0x2b, 0xcb,
+                                            0xae, 0x7b, 0x30, 0xb4, 0x77, 0xcb, 0x2d, 0xa3, 0x80, 0x30,
+                                            0xf2, 0x0c, 0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa};
+
+void put(std::vector<std::byte>& frame, std::size_t at, std::initializer_list<unsigned> bytes) {
+  for (const unsigned byte : bytes) frame[at++] = static_cast<std::byte>(byte);
+}
+
+/// From 66.9.149.187:2794 to 161.142.100.80:1766.
+std::vector<std::byte> ipv4(unsigned protocol) {
+  auto frame = Bench::frame(80);
+  put(frame, 12, {0x08, 0x00, 0x45, 0, 0, 66, 0, 0, 0, 0, 64, protocol, 0, 0});
+  put(frame, 26, {66, 9, 149, 187, 161, 142, 100, 80});
+  put(frame, 34, {2794 >> 8, 2794 & 0xFF, 1766 >> 8, 1766 & 0xFF});
+  return frame;
+}
+
+/// From 3ffe:2501:200:1fff::7, port 2794, to 3ffe:2501:200:3::1, port 1766.
+std::vector<std::byte> ipv6(unsigned protocol) {
+  auto frame = Bench::frame(100);
+  put(frame, 12, {0x86, 0xDD, 0x60, 0, 0, 0, 0, 46, protocol, 64});
+  put(frame, 22, {0x3f, 0xfe, 0x25, 0x01, 0x02, 0x00, 0x1f, 0xff, 0, 0, 0, 0, 0, 0, 0, 7});
+  put(frame, 38, {0x3f, 0xfe, 0x25, 0x01, 0x02, 0x00, 0x00, 0x03, 0, 0, 0, 0, 0, 0, 0, 1});
+  put(frame, 54, {2794 >> 8, 2794 & 0xFF, 1766 >> 8, 1766 & 0xFF});
+  return frame;
+}
+
+class CardRss : public testing::Test {
+ protected:
+  void SetUp() override {
+    bench.link_up();
+    bench.start_rx();
+    for (std::uint32_t i = 0; i < hw::kRssKeyWords; ++i) {
+      const auto byte = [i](std::uint32_t number) { return std::uint32_t{kKey[i * 4 + number]}; };
+      bench.write<hw::RSSRK>(i, hw::RSSRK::Value(byte(0) | byte(1) << 8 | byte(2) << 16 | byte(3) << 24));
+    }
+    bench.write<hw::RXCSUM>(hw::RXCSUM::PCSD);
+    bench.write<hw::MRQC>(hw::MRQC::RSS | hw::MRQC::TCP_IPV4 | hw::MRQC::IPV4 | hw::MRQC::TCP_IPV6 | hw::MRQC::IPV6);
+  }
+  /// What the card writes back for a frame that arrives in queue 0.
+  hw::Descriptor receive(std::span<const std::byte> frame) {
+    const std::uint32_t slot = bench.read<hw::RDH>(0).raw();
+    bench.card.receive(frame);
+    return bench.memory.descriptor(Bench::kRxRing, slot);
+  }
+
+  Bench bench;
+};
+
+TEST_F(CardRss, HashesAsThePublishedVectorsSay) {
+  const auto tcp = receive(ipv4(6));
+  EXPECT_EQ(hw::rx::rss_type(tcp.lo), hw::rx::RssType::tcp_ipv4);
+  EXPECT_EQ(hw::rx::hash(tcp.lo), 0x51ccc178u);
+  EXPECT_EQ(hw::rx::packet_type(tcp.lo), hw::rx::kTypeIpv4 | hw::rx::kTypeTcp);
+  const auto udp = receive(ipv4(17));
+  EXPECT_EQ(hw::rx::rss_type(udp.lo), hw::rx::RssType::ipv4);
+  EXPECT_EQ(hw::rx::hash(udp.lo), 0x323e8fc2u);
+  EXPECT_EQ(hw::rx::packet_type(udp.lo), hw::rx::kTypeIpv4 | hw::rx::kTypeUdp);
+  const auto tcp6 = receive(ipv6(6));
+  EXPECT_EQ(hw::rx::rss_type(tcp6.lo), hw::rx::RssType::tcp_ipv6);
+  EXPECT_EQ(hw::rx::hash(tcp6.lo), 0x40207d3du);
+  const auto other6 = receive(ipv6(59));
+  EXPECT_EQ(hw::rx::rss_type(other6.lo), hw::rx::RssType::ipv6);
+  EXPECT_EQ(hw::rx::hash(other6.lo), 0x2cc18cd5u);
+}
+
+TEST_F(CardRss, LeavesWhatIsNoIpAlone) {
+  const auto plain = receive(Bench::frame(60));
+  EXPECT_EQ(hw::rx::rss_type(plain.lo), hw::rx::RssType::none);
+  EXPECT_EQ(hw::rx::hash(plain.lo), 0u);
+  EXPECT_EQ(hw::rx::packet_type(plain.lo), 0u);
+}
+
+TEST_F(CardRss, FindsTheQueueInTheRedirectionTable) {
+  const std::uint32_t entry = 0x51ccc178u % hw::kRedirectionEntries;
+  bench.write<hw::RETA>(entry / 4, hw::RETA::Value(5u << entry % 4 * 8));
+  bench.card.receive(ipv4(6));
+  EXPECT_EQ(bench.read<hw::RDH>(0).raw(), 0u);
+  EXPECT_EQ(bench.card.receiver().losses().queue_disabled, 1u);
+  bench.start_rx(5);
+  bench.card.receive(ipv4(6));
+  EXPECT_EQ(bench.read<hw::RDH>(5).raw(), 1u);
+}
+
+TEST_F(CardRss, IsOffWithoutRoomForTheHash) {
+  bench.write<hw::RXCSUM>(hw::RXCSUM::Value());
+  const auto tcp = receive(ipv4(6));
+  EXPECT_EQ(hw::rx::rss_type(tcp.lo), hw::rx::RssType::none);
+  EXPECT_EQ(hw::rx::hash(tcp.lo), 0u);
+  EXPECT_EQ(hw::rx::packet_type(tcp.lo), hw::rx::kTypeIpv4 | hw::rx::kTypeTcp);
+}
+
+TEST_F(CardRss, ReadsNoHeaderBeyondTheFrame) {
+  auto cut = ipv4(6);
+  cut[14] = std::byte{0x4F};  // a header of 60 bytes
+  cut.resize(60);
+  EXPECT_EQ(hw::rx::packet_type(receive(cut).lo), 0u);
+  auto fragment = ipv4(6);
+  fragment[21] = std::byte{1};
+  EXPECT_EQ(hw::rx::packet_type(receive(fragment).lo), hw::rx::kTypeIpv4);
+}
+
+}  // namespace
+}  // namespace pollux::models::igb
