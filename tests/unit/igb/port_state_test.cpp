@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <gtest/gtest.h>
+
+#include "pollux/mem/burst.hpp"
+#include "unit/igb/lab.hpp"
+
+namespace pollux::igb {
+namespace {
+
+TEST(PortStates, OpenConfigureStartStopClose) {
+  Lab lab;
+  auto port = lab.open();
+  ASSERT_NE(port, nullptr);
+  EXPECT_EQ(port->state(), PortState::opened);
+  EXPECT_EQ(port->rx_queue(0), nullptr);
+  ASSERT_TRUE(port->configure(lab.config()));
+  EXPECT_EQ(port->state(), PortState::configured);
+  ASSERT_NE(port->rx_queue(0), nullptr);
+  EXPECT_EQ(port->rx_queue(1), nullptr);
+  EXPECT_FALSE(lab.faults->bus_master);
+  ASSERT_TRUE(port->start());
+  EXPECT_EQ(port->state(), PortState::started);
+  EXPECT_TRUE(lab.faults->bus_master);
+  EXPECT_GE(lab.pool.stats().in_use(), 64u);
+  ASSERT_TRUE(port->stop());
+  EXPECT_EQ(port->state(), PortState::configured);
+  EXPECT_FALSE(lab.faults->bus_master);
+  EXPECT_TRUE(lab.all_home());
+  ASSERT_TRUE(port->close());
+  EXPECT_EQ(port->state(), PortState::closed);
+  EXPECT_TRUE(lab.faults->destroyed);
+  EXPECT_EQ(port->rx_queue(0), nullptr);
+}
+
+TEST(PortStates, InfoNamesTheCardAndItsLimits) {
+  Lab lab;
+  auto port = lab.open();
+  ASSERT_NE(port, nullptr);
+  const PortInfo& info = port->info();
+  EXPECT_EQ(info.name, "sim:0");
+  EXPECT_EQ(info.driver, "igb");
+  EXPECT_EQ(info.card, "Intel 82576");
+  EXPECT_EQ(info.backend, "sim");
+  EXPECT_EQ(info.limits.max_rx_queues, 16);
+  EXPECT_EQ(info.limits.max_tx_queues, 16);
+  EXPECT_EQ(info.limits.max_mtu, 9706u);
+  EXPECT_NE(port->register_dump(), nullptr);
+}
+
+/// Each call in each state: whether it fits.
+struct Call {
+  const char* name;
+  Result<void> (*make)(PortDriver& port, Lab& lab);
+  bool opened, configured, started, closed;
+};
+
+Result<void> drop_value(Result<Duration> result) {
+  return result ? Result<void>() : Result<void>(tl::unexpected<Error>(result.error()));
+}
+
+class PortCalls : public testing::TestWithParam<Call> {
+ protected:
+  static void bring_to(PortDriver& port, Lab& lab, PortState state) {
+    if (state == PortState::opened) return;
+    if (state == PortState::closed) {
+      ASSERT_TRUE(port.close());
+      return;
+    }
+    ASSERT_TRUE(port.configure(lab.config()));
+    if (state == PortState::started) {
+      ASSERT_TRUE(port.start());
+    }
+  }
+  static void check(PortState state, bool fits) {
+    Lab lab;
+    auto port = lab.open();
+    ASSERT_NE(port, nullptr);
+    ASSERT_NO_FATAL_FAILURE(bring_to(*port, lab, state));
+    const std::size_t writes = lab.faults->writes.size();
+    const auto result = GetParam().make(*port, lab);
+    EXPECT_EQ(result.has_value(), fits) << GetParam().name << " in state " << static_cast<int>(state)
+                                        << (result ? "" : ": " + result.error().message());
+    if (fits || result) return;
+    EXPECT_EQ(result.error().code, ErrorCode::bad_state);
+    EXPECT_FALSE(result.error().hint.empty());
+    EXPECT_EQ(port->state(), state);
+    EXPECT_EQ(lab.faults->writes.size(), writes) << "a refused call wrote to the card";
+  }
+};
+
+TEST_P(PortCalls, FitOrAreRefusedWithoutAChange) {
+  check(PortState::opened, GetParam().opened);
+  check(PortState::configured, GetParam().configured);
+  check(PortState::started, GetParam().started);
+  check(PortState::closed, GetParam().closed);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, PortCalls,
+    testing::Values(
+        Call{"configure", [](PortDriver& port, Lab& lab) { return port.configure(lab.config()); }, true, true, false,
+             false},
+        Call{"start", [](PortDriver& port, Lab&) { return port.start(); }, false, true, false, false},
+        Call{"stop", [](PortDriver& port, Lab&) { return port.stop(); }, false, false, true, false},
+        Call{"close", [](PortDriver& port, Lab&) { return port.close(); }, true, true, true, false},
+        Call{"set_mac",
+             [](PortDriver& port, Lab&) {
+               return port.set_mac({2, 0, 0, 0, 0, 9});
+             },
+             true, true, true, false},
+        Call{"set_mtu", [](PortDriver& port, Lab&) { return port.set_mtu(1400); }, false, true, true, false},
+        Call{"set_promiscuous", [](PortDriver& port, Lab&) { return port.set_promiscuous(true); }, false, true, true,
+             false},
+        Call{"set_all_multicast", [](PortDriver& port, Lab&) { return port.set_all_multicast(true); }, false, true,
+             true, false},
+        Call{"service", [](PortDriver& port, Lab&) { return drop_value(port.service()); }, true, true, true, false}),
+    [](const auto& call) { return std::string(call.param.name); });
+
+TEST(PortStates, StartsAgainAsOftenAsOneLikes) {
+  Lab lab;
+  auto port = lab.started();
+  ASSERT_NE(port, nullptr);
+  const auto frame = broadcast(64);
+  Burst<8> burst;
+  for (int round = 0; round < 20; ++round) {
+    ASSERT_TRUE(port->link().up);
+    lab.wire->inject(frame);
+    EXPECT_EQ(port->rx_queue(0)->rx_burst(burst), 1u) << "round " << round;
+    burst = {};
+    ASSERT_TRUE(port->stop());
+    EXPECT_TRUE(lab.all_home());
+    EXPECT_EQ(port->rx_queue(0)->rx_burst(burst), 0u);
+    ASSERT_TRUE(port->start());
+    lab.clock->advance(std::chrono::seconds(1));
+  }
+  EXPECT_EQ(port->stats().rx_packets, 20u);
+  EXPECT_EQ(port->stats().rx_burst_packets, 20u);
+}
+
+TEST(PortStates, ConfiguresAgainWithOtherQueuesAndRings) {
+  Lab lab({}, {.count = 4096});
+  auto port = lab.open();
+  ASSERT_NE(port, nullptr);
+  PortConfig config = lab.config();
+  for (const std::uint16_t queues : std::initializer_list<std::uint16_t>{1, 16, 3, 1}) {
+    config.rx_queues = queues;
+    config.tx_queues = queues;
+    config.rx_ring = queues == 3 ? 128 : 32;
+    ASSERT_TRUE(port->configure(config));
+    ASSERT_TRUE(port->start());
+    EXPECT_NE(port->rx_queue(static_cast<std::uint16_t>(queues - 1)), nullptr);
+    EXPECT_EQ(port->tx_queue(queues), nullptr);
+    EXPECT_EQ(lab.value<reg::RDLEN>(0).raw(), config.rx_ring * 16);
+    ASSERT_TRUE(port->stop());
+    EXPECT_TRUE(lab.all_home());
+  }
+}
+
+TEST(PortStates, OpensAgainAfterClose) {
+  Lab lab;
+  for (int round = 0; round < 3; ++round) {
+    auto port = lab.started();
+    ASSERT_NE(port, nullptr);
+    EXPECT_EQ(port->info().index, 0);
+    ASSERT_TRUE(port->close());
+    EXPECT_TRUE(lab.all_home());
+  }
+}
+
+TEST(PortStates, GoingAwayCloses) {
+  Lab lab;
+  { auto port = lab.started(); }
+  EXPECT_TRUE(lab.faults->destroyed);
+  EXPECT_TRUE(lab.all_home());
+  EXPECT_FALSE(lab.value<reg::CTRL_EXT>().has(reg::CTRL_EXT::DRV_LOAD));
+}
+
+TEST(PortStates, ClosingLeavesTheCardToTheNext) {
+  Lab lab;
+  auto port = lab.started();
+  ASSERT_NE(port, nullptr);
+  EXPECT_TRUE(lab.value<reg::CTRL_EXT>().has(reg::CTRL_EXT::DRV_LOAD));
+  lab.faults->writes.clear();
+  ASSERT_TRUE(port->close());
+  // Before the device itself is reset by its backend.
+  std::uint32_t last_ext = ~0u;
+  bool reset = false;
+  for (const auto& [offset, value] : lab.faults->writes) {
+    if (offset == reg::CTRL_EXT::offset()) last_ext = value;
+    if (offset == reg::CTRL::offset() && reg::CTRL::Value(value).has(reg::CTRL::RST)) reset = true;
+  }
+  EXPECT_TRUE(reset);
+  EXPECT_FALSE(reg::CTRL_EXT::Value(last_ext).has(reg::CTRL_EXT::DRV_LOAD));
+  EXPECT_FALSE(lab.faults->bus_master);
+}
+
+TEST(PortStates, WritesNothingWhileTheCardResets) {
+  Lab lab;
+  {
+    auto port = lab.started();
+    ASSERT_NE(port, nullptr);
+    ASSERT_TRUE(port->stop());
+    ASSERT_TRUE(port->start());
+  }
+  EXPECT_EQ(lab.with_card([](models::igb::Card& card) { return card.writes_in_reset(); }), 0u);
+  EXPECT_EQ(lab.with_card([](models::igb::Card& card) { return card.registers().unknown_accesses(); }), 0u);
+}
+
+}  // namespace
+}  // namespace pollux::igb
