@@ -11,8 +11,8 @@
 
 namespace pollux::vfio {
 
-/// A BAR in this process's address space. What the kernel does not let be mapped (the MSI-X table, on kernels
-/// before 4.16) is ordinary memory full of ones there, as if nothing answered.
+/// A BAR in this process's address space. What the kernel does not let be mapped (the MSI-X table, on older kernels) is
+/// ordinary memory full of ones there, as if nothing answered.
 class BarWindow {
  public:
   /// Error `not_supported` for a region that cannot be mapped at all, such as I/O ports.

@@ -19,7 +19,8 @@ tl::unexpected<Error> explain_open(const std::string& path, const std::string& a
   switch (error) {
     case EBUSY:
       return fail(ErrorCode::group_in_use,
-                  fmt::format("{} cannot be opened: {} is held by another process, or by another Context of this one",
+                  fmt::format("{} cannot be opened: its IOMMU group is in use: {} is held by another process, or by "
+                              "another Context of this one",
                               address, path),
                   "see who it is and end it: fuser -v " + path);
     case EACCES:
@@ -44,7 +45,8 @@ tl::unexpected<Error> explain_not_viable(const Host& host, const pci::DeviceInfo
   if (group) {
     if (auto viable = pci::check_viable(*group, leaving); !viable) return pass_on(std::move(viable));
   }
-  // Since Linux 5.19 somebody else's claim to the group's DMA makes it not viable, too.
+  // Somebody else's claim to the group's DMA makes it not viable, too (Linux, drivers/vfio/group.c,
+  // vfio_group_ioctl_get_status).
   return fail(ErrorCode::group_in_use,
               fmt::format("{} cannot be opened: IOMMU group {} is claimed by another user of it",
                           device.address.to_string(), *device.iommu_group),

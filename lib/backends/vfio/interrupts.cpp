@@ -11,7 +11,7 @@
 namespace pollux::vfio {
 namespace {
 
-// PCI Local Bus Specification 3.0, MSI-X: the table size field has 11 bits.
+// linux/pci_regs.h, PCI_MSIX_FLAGS_QSIZE: the table size field has 11 bits.
 constexpr std::uint32_t kMostVectors = 2048;
 
 }  // namespace

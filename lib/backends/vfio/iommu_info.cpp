@@ -49,7 +49,6 @@ Result<IommuInfo> read_iommu_info(const Descriptor& container) {
   }
   const auto fixed = reply.fixed<vfio_iommu_type1_info>();
   IommuInfo info;
-  info.page_sizes = (fixed.flags & VFIO_IOMMU_INFO_PGSIZES) != 0 ? fixed.iova_pgsizes : 4096;
   const std::uint32_t first = (fixed.flags & VFIO_IOMMU_INFO_CAPS) != 0 ? fixed.cap_offset : 0;
   if (const auto left = reply.capability(first, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL)) {
     info.mappings_left = number_at<std::uint32_t>(*left, 0);

@@ -13,13 +13,13 @@ namespace pollux::vfio {
 
 /// What a type1 container says of its IOMMU.
 struct IommuInfo {
-  std::uint64_t page_sizes = 0;                ///< one bit a page size in bytes
   std::vector<IovaRange> ranges;               ///< usable addresses, ascending; never empty
-  std::optional<std::uint32_t> mappings_left;  ///< mappings the container still takes; Linux 5.10 and newer
+  std::optional<std::uint32_t> mappings_left;  ///< mappings the container still takes; not every kernel tells
 };
 
-/// VFIO_IOMMU_GET_INFO. A kernel without the range capability (before Linux 5.4) gets the range that every x86 IOMMU
-/// has: 39 bits but for the interrupt window at 0xfee00000. Error `device_fault` if what it says cannot be true.
+/// VFIO_IOMMU_GET_INFO. A kernel without the range capability gets what three levels
+/// of page tables translate: 39 bits but for the interrupt window at 0xfee00000. Error `device_fault` if what it says
+/// cannot be true.
 [[nodiscard]] Result<IommuInfo> read_iommu_info(const Descriptor& container);
 
 }  // namespace pollux::vfio
