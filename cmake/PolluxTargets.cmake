@@ -5,12 +5,12 @@ add_library(pollux_options INTERFACE)
 target_compile_options(pollux_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wold-style-cast -Wnon-virtual-dtor
   -Woverloaded-virtual -Wcast-align -fno-semantic-interposition
-  $<$<BOOL:${POLLUX_WARNINGS_AS_ERRORS}>:-Werror>)
+  $<$<BOOL:${POLLUX_WARNINGS_AS_ERRORS}>:-Werror>
+  # GCC 12 sees overlaps in the concatenation of short strings that cannot be (GCC bug 105651).
+  $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>)
 if(POLLUX_SANITIZE)
   target_compile_options(pollux_options INTERFACE -fsanitize=${POLLUX_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(pollux_options INTERFACE -fsanitize=${POLLUX_SANITIZE})
-  # GCC 12 sees overlaps in the concatenation of short strings that cannot be (GCC bug 105651).
-  $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>
   # The interceptors of a sanitizer confuse GCC's flow analysis: with it these two warn of what cannot happen.
   if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
     target_compile_options(pollux_options INTERFACE -Wno-maybe-uninitialized -Wno-stringop-overflow)
