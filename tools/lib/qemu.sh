@@ -25,11 +25,14 @@ need_qemu_with_igb() {
 add_backports() {
   local dir=${POLLUX_APT_DIR:-/etc/apt} entry target
   if grep -rqsE '^(deb |Suites:).*bookworm-backports' "$dir"; then return 0; fi
-  if entry=$(backports_from_deb822 "$dir"/sources.list.d/*.sources) && [[ -n $entry ]]; then
-    target=$dir/sources.list.d/pollux-backports.sources
-  elif entry=$(backports_from_one_line "$dir"/sources.list "$dir"/sources.list.d/*.list) && [[ -n $entry ]]; then
+  # A pattern without a match, or a file that is missing, fails; what was found before counts all the same.
+  entry=$(backports_from_deb822 "$dir"/sources.list.d/*.sources) || true
+  target=$dir/sources.list.d/pollux-backports.sources
+  if [[ -z $entry ]]; then
+    entry=$(backports_from_one_line "$dir"/sources.list "$dir"/sources.list.d/*.list) || true
     target=$dir/sources.list.d/pollux-backports.list
-  else
+  fi
+  if [[ -z $entry ]]; then
     die "no package source for bookworm was found under $dir" \
       "add bookworm-backports there by hand and install qemu-system-x86 from it"
   fi
