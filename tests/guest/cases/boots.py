@@ -8,7 +8,7 @@ from pollux_lab.machine import Hub, Machine, Outside, Port
 A, B = 0, 1
 # Wires inside QEMU: C to the generator port G, D to the generator port H.
 C, D, G, H = 2, 3, 4, 5
-# Two functions in one slot, and so in one IOMMU group.
+# Two cards in one IOMMU group.
 TWIN, OTHER_TWIN = 6, 7
 
 _LOAD = "modprobe -a igb vfio-pci"

@@ -31,7 +31,8 @@ class Outside:
 
 @dataclasses.dataclass
 class Port:
-    """One igb card. `twin` puts it into the previous card's slot as a further function, so they share an IOMMU group."""
+    """One igb card. `twin` makes it share an IOMMU group with the card before it: their root ports become functions of
+    one slot, without access control. (Two functions of one 82576 would not do: Linux knows that it keeps them apart.)"""
     wire: Hub | Outside
     dump: pathlib.Path | None = None
     twin: bool = False
@@ -50,12 +51,7 @@ class Machine:
 
     def addresses(self) -> list[str]:
         """Where the firmware puts each port: it numbers buses in the order of the root ports' slots."""
-        found: list[str] = []
-        bus = function = 0
-        for port in self.ports:
-            bus, function = (bus, function + 1) if port.twin else (bus + 1, 0)
-            found.append(f"0000:{bus:02x}:00.{function}")
-        return found
+        return [f"0000:{index + 1:02x}:00.0" for index in range(len(self.ports))]
 
     def macs(self) -> list[str]:
         return [f"52:54:00:82:57:{index + 1:02x}" for index in range(len(self.ports))]
@@ -96,18 +92,18 @@ class Machine:
         return " ".join(words + self.kernel_arguments.split())
 
     def _card(self, index: int, port: Port) -> list[str]:
-        line: list[str] = []
         slot = sum(not other.twin for other in self.ports[: index + 1])
-        function = int(self.addresses()[index][-1])
-        if not port.twin:
-            # Directly on the root bus its virtual functions stall start-up, and groups would be shared.
-            line += ["-device", f"pcie-root-port,id=rp{slot},chassis={slot},slot={slot},addr={slot + 3:#x}"]
+        function = 1 if port.twin else 0
+        shares = port.twin or (index + 1 < len(self.ports) and self.ports[index + 1].twin)
+        sharing = ",multifunction=on,disable-acs=on" if shares else ""
+        # Directly on the root bus its virtual functions stall start-up, and groups would be shared.
+        line = ["-device", f"pcie-root-port,id=rp{index},chassis={index + 1},slot={index + 1},"
+                           f"addr={slot + 3:#x}.{function}{sharing}"]
         if isinstance(port.wire, Hub):
             line += ["-netdev", f"hubport,id=n{index},hubid={port.wire.number}"]
         else:
             line += ["-netdev", f"dgram,id=n{index},local.type=fd,local.str={port.wire.far.fileno()}"]
-        shared = ",multifunction=on" if any(p.twin for p in self.ports) else ""
-        line += ["-device", f"igb,netdev=n{index},bus=rp{slot},addr=0.{function},mac={self.macs()[index]},romfile={shared}"]
+        line += ["-device", f"igb,netdev=n{index},bus=rp{index},mac={self.macs()[index]},romfile="]
         if port.dump:
             line += ["-object", f"filter-dump,id=f{index},netdev=n{index},file={port.dump}"]
         return line
