@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "unit/mem/pool_lab.hpp"
+
+namespace pollux {
+namespace {
+
+constexpr std::uint32_t kMaxLength = 65535;
+constexpr std::uint32_t kMaxSegments = 255;
+constexpr std::uint32_t kMaxUsers = 65000;
+
+TEST(MbufLimits, TheLargestBufferIsUsedToItsLastByte) {
+  test::PoolLab lab;
+  Mempool pool = lab.pool({.count = 2, .data_room = 65280 - 1024, .headroom = 1024});
+  MbufPtr mbuf = pool.allocate();
+  const std::uint32_t capacity = mbuf->capacity();
+  ASSERT_LE(capacity, kMaxLength) << "a data offset has 16 bits";
+  ASSERT_NE(mbuf->append(mbuf->tailroom()), nullptr);
+  ASSERT_NE(mbuf->prepend(1024), nullptr);
+  EXPECT_EQ(mbuf->length(), capacity);
+  EXPECT_EQ(mbuf->append(1), nullptr);
+  EXPECT_EQ(mbuf->prepend(1), nullptr);
+  ASSERT_NE(mbuf->strip(capacity), nullptr);
+  EXPECT_EQ(mbuf->data(), mbuf->end());
+  EXPECT_EQ(mbuf->headroom(), capacity);
+  EXPECT_EQ(mbuf->tailroom(), 0u);
+}
+
+TEST(MbufLimits, ReserveReachesTheEndAndNoFurther) {
+  test::PoolLab lab;
+  Mempool pool = lab.pool({.count = 1, .data_room = 65280 - 1024, .headroom = 1024});
+  MbufPtr mbuf = pool.allocate();
+  const std::uint32_t room = mbuf->tailroom();
+  EXPECT_FALSE(mbuf->reserve(room + 1));
+  EXPECT_FALSE(mbuf->reserve(std::numeric_limits<std::uint32_t>::max()));
+  EXPECT_TRUE(mbuf->reserve(room));
+  EXPECT_EQ(mbuf->data(), mbuf->end());
+  EXPECT_EQ(mbuf->append(1), nullptr);
+}
+
+TEST(MbufLimits, HugeCountsAreRefusedWithNothingChanged) {
+  test::PoolLab lab;
+  Mempool pool = lab.pool({.count = 1});
+  MbufPtr mbuf = pool.allocate();
+  ASSERT_NE(mbuf->append(10), nullptr);
+  constexpr auto kHuge = std::numeric_limits<std::uint32_t>::max();
+  EXPECT_EQ(mbuf->append(kHuge), nullptr);
+  EXPECT_EQ(mbuf->prepend(kHuge), nullptr);
+  EXPECT_EQ(mbuf->strip(kHuge), nullptr);
+  EXPECT_FALSE(mbuf->trim(kHuge));
+  EXPECT_EQ(mbuf->length(), 10u);
+  EXPECT_EQ(mbuf->headroom(), 128u);
+}
+
+TEST(MbufLimits, AnExternalSegmentHoldsAtMost65535Bytes) {
+  test::PoolLab lab;
+  auto memory = lab.context().allocate({.size = 1 << 17});
+  ASSERT_TRUE(memory);
+  Mempool pool = lab.pool({.count = 1});
+  MbufPtr mbuf = pool.allocate();
+  EXPECT_FALSE(mbuf->attach_external(*memory, 0, kMaxLength + 1, nullptr, nullptr));
+  EXPECT_FALSE(mbuf->attach_external(*memory, 0, 0, nullptr, nullptr));
+  EXPECT_FALSE(mbuf->attach_external(*memory, memory->size() - 10, 11, nullptr, nullptr));
+  EXPECT_FALSE(mbuf->attach_external(*memory, memory->size(), 1, nullptr, nullptr));
+  EXPECT_TRUE(mbuf->attach_external(*memory, 3, kMaxLength, nullptr, nullptr));
+  EXPECT_EQ(mbuf->length(), kMaxLength);
+  EXPECT_EQ(mbuf->data_iova(), memory->segments().front().iova + 3);
+}
+
+TEST(MbufLimits, MemoryOfAnotherContextIsRefused) {
+  test::PoolLab lab;
+  test::PoolLab other;
+  auto memory = other.context().allocate({.size = 4096});
+  ASSERT_TRUE(memory);
+  Mempool pool = lab.pool({.count = 1});
+  MbufPtr mbuf = pool.allocate();
+  EXPECT_FALSE(mbuf->attach_external(*memory, 0, 64, nullptr, nullptr));
+  EXPECT_FALSE(mbuf->attach_external(DmaMemory(), 0, 64, nullptr, nullptr));
+  EXPECT_EQ(mbuf->length(), 0u);
+}
+
+TEST(MbufLimits, AFrameHas255SegmentsAtMost) {
+  test::PoolLab lab;
+  Mempool pool = lab.pool({.count = 300, .data_room = 64, .headroom = 0});
+  MbufPtr frame = pool.allocate();
+  ASSERT_NE(frame->append(1), nullptr);
+  for (std::uint32_t i = 1; i < kMaxSegments; ++i) {
+    MbufPtr more = pool.allocate();
+    ASSERT_NE(more->append(1), nullptr);
+    ASSERT_TRUE(frame->chain(more));
+    ASSERT_EQ(more, nullptr);
+  }
+  MbufPtr more = pool.allocate();
+  EXPECT_FALSE(frame->chain(more));
+  EXPECT_NE(more, nullptr) << "what was refused stays the caller's";
+  EXPECT_EQ(frame->segments(), kMaxSegments);
+  EXPECT_EQ(frame->packet_length(), kMaxSegments);
+  MempoolCache cache(pool);
+  EXPECT_EQ(frame->clone(cache), nullptr) << "the pool has fewer mbufs left than the frame has segments";
+  EXPECT_EQ(pool.stats().in_use(), 256u);
+  frame.reset();
+  more.reset();
+  EXPECT_EQ(pool.stats().in_use(), 0u);
+}
+
+TEST(MbufLimits, AChainTakesNeitherNothingNorItself) {
+  test::PoolLab lab;
+  Mempool pool = lab.pool({.count = 1});
+  MbufPtr frame = pool.allocate();
+  MbufPtr nothing;
+  EXPECT_FALSE(frame->chain(nothing));
+  EXPECT_FALSE(frame->chain(frame));
+  EXPECT_EQ(frame->segments(), 1u);
+}
+
+TEST(MbufLimits, ABufferHas65000UsersAtMost) {
+  test::PoolLab lab;
+  Mempool pool = lab.pool({.count = kMaxUsers + 2, .data_room = 64, .headroom = 0});
+  MempoolCache cache(pool);
+  MbufPtr frame = pool.allocate();
+  ASSERT_NE(frame->append(20), nullptr);
+  std::vector<MbufPtr> clones;
+  for (;;) {
+    MbufPtr clone = frame->clone(cache);
+    if (clone == nullptr) break;
+    clones.push_back(std::move(clone));
+    ASSERT_LE(clones.size(), kMaxUsers);
+  }
+  EXPECT_EQ(clones.size(), kMaxUsers - 1);
+  EXPECT_GT(pool.stats().shared + pool.stats().cached, 0u) << "not for want of mbufs";
+  EXPECT_EQ(frame->tailroom(), 0u);
+  clones.clear();
+  EXPECT_FALSE(frame->is_shared());
+  frame.reset();
+  EXPECT_EQ(pool.stats().in_use(), 0u);
+}
+
+TEST(MbufState, NothingOfAFrameOutlivesIt) {
+  test::PoolLab lab;
+  Mempool pool = lab.pool({.count = 1});
+  MempoolCache cache(pool, 64);
+  MbufPtr mbuf = cache.allocate();
+  Mbuf* const same = mbuf.get();
+  ASSERT_NE(mbuf->append(60), nullptr);
+  mbuf->set_timestamp(12345);
+  mbuf->set_tx_offload({.flags = TxOffload::insert_vlan, .vlan = 7});
+  mbuf->set_rx_words(RxFormat::software, 1, 2);
+  cache.free(std::move(mbuf));
+  mbuf = cache.allocate();
+  ASSERT_EQ(mbuf.get(), same);
+  EXPECT_EQ(mbuf->timestamp(), 0u);
+  EXPECT_EQ(mbuf->tx_offload().flags, 0);
+  EXPECT_EQ(mbuf->tx_offload().vlan, 0);
+  EXPECT_EQ(mbuf->rx_format(), RxFormat::none);
+  EXPECT_EQ(mbuf->port(), Mbuf::kNoPort);
+  EXPECT_EQ(mbuf->length(), 0u);
+  EXPECT_EQ(mbuf->headroom(), 128u);
+}
+
+TEST(MbufState, OffloadValuesComeBackWhole) {
+  test::PoolLab lab;
+  Mempool pool = lab.pool({.count = 1});
+  MbufPtr mbuf = pool.allocate();
+  const TxOffload all{
+      .flags = 0x7F, .l2_length = 0xFE, .l3_length = 0xFDFC, .l4_length = 0xFB, .segment_size = 0xFAF9, .vlan = 0xF8F7};
+  mbuf->set_tx_offload(all);
+  const TxOffload read = mbuf->tx_offload();
+  EXPECT_EQ(read.flags, all.flags);
+  EXPECT_EQ(read.l2_length, all.l2_length);
+  EXPECT_EQ(read.l3_length, all.l3_length);
+  EXPECT_EQ(read.l4_length, all.l4_length);
+  EXPECT_EQ(read.segment_size, all.segment_size);
+  EXPECT_EQ(read.vlan, all.vlan);
+  mbuf->set_tx_offload({});
+  EXPECT_EQ(mbuf->tx_offload().l3_length, 0u);
+}
+
+}  // namespace
+}  // namespace pollux

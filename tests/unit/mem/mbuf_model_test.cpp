@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "unit/mem/mbuf_model.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cstdint>
+#include <random>
+#include <utility>
+#include <vector>
+
+#include "unit/mem/pool_lab.hpp"
+
+namespace pollux {
+namespace {
+
+using test::ModelBuffer;
+using test::ModelFrame;
+
+constexpr int kOperations = 300'000;
+constexpr std::size_t kMaxFrames = 48;
+constexpr std::size_t kMaxSegments = 1500;
+
+/// A piece of the application's memory and how often it was lent and came back.
+struct External {
+  std::size_t offset = 0;
+  std::uint8_t* data = nullptr;
+  bool lent = false;
+  int attached = 0;
+  int freed = 0;
+  bool wrong_data = false;
+
+  static void came_back(void* opaque, std::uint8_t* data) noexcept {
+    auto& self = *static_cast<External*>(opaque);
+    ++self.freed;
+    self.wrong_data = self.wrong_data || data != self.data || !self.lent;
+    self.lent = false;
+  }
+};
+
+/// Does random things to mbufs and, the plain way, to their models.
+class Twins {
+ public:
+  explicit Twins(std::uint32_t seed) : random_(seed) {
+    for (std::size_t i = 0; i < externals_.size(); ++i) {
+      externals_[i].offset = i * kExternalRoom;
+      externals_[i].data = reinterpret_cast<std::uint8_t*>(memory_->segments()[0].address) + externals_[i].offset;
+    }
+  }
+
+  /// One operation; what came out wrong, if anything did.
+  [[nodiscard]] std::optional<std::string> step() {
+    if (frames_.empty() || (frames_.size() < kMaxFrames && below(8) == 0)) return allocate();
+    Twin& twin = frames_[below(frames_.size())];
+    if (segments() > kMaxSegments) return free(twin);
+    std::optional<std::string> wrong = operate(twin, below(13));
+    return wrong;
+  }
+
+  [[nodiscard]] std::optional<std::string> check_all() {
+    for (Twin& twin : frames_) {
+      if (auto wrong = difference(*twin.mbuf, twin.model)) return wrong;
+    }
+    return {};
+  }
+
+  /// Frees all in any order and says what did not come home.
+  [[nodiscard]] std::optional<std::string> finish() {
+    while (!frames_.empty()) static_cast<void>(free(frames_[below(frames_.size())]));
+    for (const Mempool* pool : {&small_, &large_}) {
+      if (pool->stats().in_use() != 0) return fmt::format("{} mbufs are not home", pool->stats().in_use());
+    }
+    for (const External& external : externals_) {
+      if (external.attached != external.freed)
+        return fmt::format("{} attached, {} freed", external.attached, external.freed);
+      if (external.wrong_data) return "a callback with other data, or twice";
+    }
+    return {};
+  }
+  [[nodiscard]] int externals_used() const {
+    int sum = 0;
+    for (const External& external : externals_) sum += external.attached;
+    return sum;
+  }
+
+ private:
+  static constexpr std::size_t kExternalRoom = 8192;
+  struct Twin {
+    MbufPtr mbuf;
+    ModelFrame model;
+  };
+
+  [[nodiscard]] std::size_t below(std::size_t limit) { return random_() % limit; }
+  /// Mostly small, sometimes beyond what fits.
+  [[nodiscard]] std::uint32_t some_bytes() {
+    return static_cast<std::uint32_t>(below(4) == 0 ? below(3000) : below(64));
+  }
+  [[nodiscard]] std::vector<std::uint8_t> random_bytes(std::size_t count) {
+    std::vector<std::uint8_t> bytes(count);
+    for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(random_());
+    return bytes;
+  }
+  [[nodiscard]] MempoolCache& some_cache() { return below(2) == 0 ? small_cache_ : large_cache_; }
+  [[nodiscard]] std::size_t segments() const {
+    std::size_t sum = 0;
+    for (const Twin& twin : frames_) sum += twin.model.segments.size();
+    return sum;
+  }
+
+  std::optional<std::string> allocate() {
+    Mempool& pool = below(2) == 0 ? small_ : large_;
+    MempoolCache& cache = &pool == &small_ ? small_cache_ : large_cache_;
+    Twin twin{.mbuf = below(3) == 0 ? pool.allocate() : cache.allocate(), .model = {}};
+    if (twin.mbuf == nullptr) return "allocation failed";
+    auto buffer = std::make_shared<ModelBuffer>();
+    buffer->bytes.resize(twin.mbuf->capacity());
+    twin.model.segments.push_back({.buffer = std::move(buffer), .offset = pool.options().headroom});
+    return adopt(std::move(twin));
+  }
+
+  std::optional<std::string> adopt(Twin twin) {
+    frames_.push_back(std::move(twin));
+    return difference(*frames_.back().mbuf, frames_.back().model);
+  }
+
+  std::optional<std::string> operate(Twin& twin, std::size_t operation) {
+    switch (operation) {
+      case 0: return free(twin);
+      case 1: return reserve(twin);
+      case 2:
+      case 3: return append(twin);
+      case 4: return prepend(twin);
+      case 5: return strip(twin);
+      case 6: return trim(twin);
+      case 7: return chain(twin);
+      case 8: return copy_out(twin);
+      case 9: return clone(twin);
+      case 10: return attach(twin);
+      case 11: return offload(twin);
+      default: return stamp(twin);
+    }
+  }
+
+  std::optional<std::string> free(Twin& twin) {
+    std::swap(twin, frames_.back());
+    MbufPtr mbuf = std::move(frames_.back().mbuf);
+    frames_.pop_back();
+    switch (below(3)) {
+      case 0: mbuf.reset(); break;
+      case 1: some_cache().free(std::move(mbuf)); break;
+      default:
+        Burst<1> burst;
+        if (!burst.push(mbuf)) return "a burst refused an mbuf";
+        burst.drop(dropped_);
+    }
+    return {};
+  }
+
+  /// Whether both said the same, and look the same.
+  static std::optional<std::string> agree(Twin& twin, bool done, bool expected) {
+    if (done != expected) return done ? "done, though it may not be" : "refused";
+    return difference(*twin.mbuf, twin.model);
+  }
+
+  std::optional<std::string> reserve(Twin& twin) {
+    const std::uint32_t bytes = some_bytes();
+    return agree(twin, twin.mbuf->reserve(bytes), twin.model.reserve(bytes));
+  }
+
+  std::optional<std::string> append(Twin& twin) {
+    const auto bytes = random_bytes(some_bytes());
+    std::uint8_t* const place = twin.mbuf->append(static_cast<std::uint32_t>(bytes.size()));
+    if (place != nullptr) std::copy(bytes.begin(), bytes.end(), place);
+    return agree(twin, place != nullptr, twin.model.append(bytes));
+  }
+
+  std::optional<std::string> prepend(Twin& twin) {
+    const auto bytes = random_bytes(some_bytes());
+    std::uint8_t* const place = twin.mbuf->prepend(static_cast<std::uint32_t>(bytes.size()));
+    if (place != nullptr) std::copy(bytes.begin(), bytes.end(), place);
+    return agree(twin, place != nullptr, twin.model.prepend(bytes));
+  }
+
+  std::optional<std::string> strip(Twin& twin) {
+    const std::uint32_t bytes = some_bytes();
+    std::uint8_t* const start = twin.mbuf->strip(bytes);
+    if (start != nullptr && start != twin.mbuf->data()) return "strip returned another place";
+    return agree(twin, start != nullptr, twin.model.strip(bytes));
+  }
+
+  std::optional<std::string> trim(Twin& twin) {
+    const std::uint32_t bytes = some_bytes();
+    return agree(twin, twin.mbuf->trim(bytes), twin.model.trim(bytes));
+  }
+
+  std::optional<std::string> chain(Twin& twin) {
+    Twin& more = frames_[below(frames_.size())];
+    if (&more == &twin) return {};
+    const bool done = twin.mbuf->chain(more.mbuf);
+    if (done != (more.mbuf == nullptr)) return "chain left its argument's owner unclear";
+    const bool expected = twin.model.chain(std::move(more.model));
+    const auto wrong = agree(twin, done, expected);
+    if (done) {
+      std::swap(more, frames_.back());
+      frames_.pop_back();
+    }
+    return wrong;
+  }
+
+  std::optional<std::string> copy_out(Twin& twin) {
+    const auto all = twin.model.contents();
+    const std::size_t offset = below(all.size() + 3);
+    std::vector<std::uint8_t> out(below(all.size() + 3));
+    const std::size_t expected = std::min(out.size(), all.size() - std::min(offset, all.size()));
+    const std::size_t copied = twin.mbuf->copy_out(offset, out);
+    if (copied != expected) return fmt::format("copied {} bytes, expected {}", copied, expected);
+    const auto start = all.begin() + static_cast<std::ptrdiff_t>(std::min(offset, all.size()));
+    if (!std::equal(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(copied), start)) return "copied other bytes";
+    return {};
+  }
+
+  std::optional<std::string> clone(Twin& twin) {
+    MbufPtr copy = twin.mbuf->clone(some_cache());
+    if (copy == nullptr) return "clone failed";
+    ModelFrame model = twin.model.clone();
+    if (auto wrong = difference(*twin.mbuf, twin.model)) return wrong;
+    return adopt({.mbuf = std::move(copy), .model = std::move(model)});
+  }
+
+  std::optional<std::string> attach(Twin& twin) {
+    External& external = externals_[below(externals_.size())];
+    if (external.lent) return {};
+    const std::size_t length = 1 + below(kExternalRoom);
+    const auto bytes = random_bytes(length);
+    std::copy(bytes.begin(), bytes.end(), external.data);
+    const bool done = twin.mbuf->attach_external(*memory_, external.offset, length, &External::came_back, &external);
+    const bool expected = twin.model.can_attach();
+    if (expected) {
+      auto buffer = std::make_shared<ModelBuffer>();
+      buffer->bytes = bytes;
+      twin.model.segments[0] = {.buffer = std::move(buffer), .length = length, .plain = false};
+    }
+    external.lent = done;
+    external.attached += done ? 1 : 0;
+    return agree(twin, done, expected);
+  }
+
+  std::optional<std::string> offload(Twin& twin) {
+    TxOffload wanted;
+    if (below(2) == 0) {
+      wanted = {.flags = static_cast<std::uint8_t>(1 + below(127)),
+                .l2_length = static_cast<std::uint8_t>(random_()),
+                .l3_length = static_cast<std::uint16_t>(random_()),
+                .l4_length = static_cast<std::uint8_t>(random_()),
+                .segment_size = static_cast<std::uint16_t>(random_()),
+                .vlan = static_cast<std::uint16_t>(random_())};
+    }
+    twin.mbuf->set_tx_offload(wanted);
+    twin.model.offload = wanted;
+    return difference(*twin.mbuf, twin.model);
+  }
+
+  std::optional<std::string> stamp(Twin& twin) {
+    twin.model.timestamp = 1 + random_();
+    twin.mbuf->set_timestamp(twin.model.timestamp);
+    return difference(*twin.mbuf, twin.model);
+  }
+
+  std::mt19937 random_;
+  test::PoolLab lab_;
+  Result<DmaMemory> memory_ = lab_.context().allocate({.size = 16 * kExternalRoom});
+  Mempool small_ = lab_.pool({.count = 3000, .data_room = 256, .headroom = 64});
+  Mempool large_ = lab_.pool({.count = 3000, .data_room = 2048, .ip_align = false});
+  MempoolCache small_cache_{small_, 128};
+  MempoolCache large_cache_{large_};
+  std::array<External, 16> externals_;
+  DropCounter dropped_{"dropped"};
+  std::vector<Twin> frames_;
+};
+
+TEST(MbufModel, RandomOperationsLeaveAnMbufAsItsModel) {
+  constexpr std::uint32_t kSeed = 20261120;
+  SCOPED_TRACE(fmt::format("seed {}", kSeed));
+  Twins twins(kSeed);
+  for (int operation = 0; operation < kOperations; ++operation) {
+    const auto wrong = twins.step();
+    ASSERT_EQ(wrong, std::nullopt) << "operation " << operation << ": " << *wrong;
+    if (operation % 512 != 0) continue;
+    const auto other = twins.check_all();
+    ASSERT_EQ(other, std::nullopt) << "after operation " << operation << ", another frame: " << *other;
+  }
+  EXPECT_GT(twins.externals_used(), 1000);
+  const auto left = twins.finish();
+  EXPECT_EQ(left, std::nullopt) << *left;
+}
+
+}  // namespace
+}  // namespace pollux

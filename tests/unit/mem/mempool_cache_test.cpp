@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "mem/mempool_core.hpp"
+#include "unit/mem/pool_lab.hpp"
+
+namespace pollux {
+namespace {
+
+TEST(MempoolCache, CapacityIsBroughtWithinItsLimits) {
+  test::PoolLab lab;
+  const Mempool pool = lab.pool({.count = 4000, .data_room = 64, .headroom = 0});
+  EXPECT_EQ(MempoolCache(pool).core()->capacity, 500u) << "an eighth of the pool";
+  EXPECT_EQ(MempoolCache(pool, 1).core()->capacity, 64u);
+  EXPECT_EQ(MempoolCache(pool, 63).core()->capacity, 64u);
+  EXPECT_EQ(MempoolCache(pool, 300).core()->capacity, 300u);
+  EXPECT_EQ(MempoolCache(pool, 5000).core()->capacity, 1024u);
+  EXPECT_EQ(MempoolCache(lab.pool({.count = 10})).core()->capacity, 64u);
+  EXPECT_EQ(MempoolCache(lab.pool({.count = 20000, .data_room = 64, .headroom = 0})).core()->capacity, 1024u);
+}
+
+TEST(MempoolCache, StatsAreExactAtRest) {
+  test::PoolLab lab;
+  Mempool pool = lab.pool({.count = 1000, .data_room = 64, .headroom = 0});
+  MempoolCache first(pool, 64);
+  MempoolCache second(pool, 128);
+  MbufPtr one = first.allocate();
+  MbufPtr two = second.allocate();
+  MbufPtr three = pool.allocate();
+  const MempoolStats stats = pool.stats();
+  EXPECT_EQ(stats.in_use(), 3u);
+  EXPECT_EQ(stats.cached, first.core()->count + second.core()->count);
+  EXPECT_GT(stats.cached, 0u);
+  EXPECT_EQ(stats.shared + stats.cached, 997u);
+  first.free(std::move(two));
+  EXPECT_EQ(pool.stats().in_use(), 2u) << "any cache of the pool takes it";
+}
+
+TEST(MempoolCache, WhatItHoldsGoesBackWithIt) {
+  test::PoolLab lab;
+  Mempool pool = lab.pool({.count = 500, .data_room = 64, .headroom = 0});
+  {
+    MempoolCache cache(pool);
+    std::vector<MbufPtr> held;
+    for (int i = 0; i < 200; ++i) held.push_back(cache.allocate());
+    for (MbufPtr& mbuf : held) cache.free(std::move(mbuf));
+    EXPECT_GT(pool.stats().cached, 0u);
+  }
+  EXPECT_EQ(pool.stats().cached, 0u);
+  EXPECT_EQ(pool.stats().shared, 500u);
+}
+
+TEST(MempoolCache, FailuresAreCountedAndOutliveIt) {
+  test::PoolLab lab;
+  Mempool pool = lab.pool({.count = 10, .data_room = 64, .headroom = 0});
+  std::optional<MempoolCache> cache(pool);
+  std::array<Mbuf*, 11> mbufs{};
+  EXPECT_FALSE(cache->allocate_bulk(mbufs)) << "all or none";
+  EXPECT_EQ(pool.stats().in_use(), 0u);
+  EXPECT_TRUE(cache->allocate_bulk(std::span(mbufs).first(10)));
+  EXPECT_EQ(cache->allocate(), nullptr);
+  EXPECT_EQ(pool.stats().allocation_failures, 2u);
+  cache->free_bulk(std::span(mbufs).first(10));
+  cache.reset();
+  EXPECT_EQ(pool.stats().allocation_failures, 2u);
+  EXPECT_EQ(pool.stats().shared, 10u);
+}
+
+TEST(MempoolCache, BulkTakesAnyNumberUpToItsMaximum) {
+  test::PoolLab lab;
+  Mempool pool = lab.pool({.count = 3000, .data_room = 64, .headroom = 0});
+  MempoolCache cache(pool, 64);
+  std::vector<Mbuf*> mbufs(MempoolCache::kMaxCapacity + 1);
+  for (const std::size_t count : {0u, 1u, 63u, 64u, 65u, 500u, 1023u, 1024u}) {
+    const std::span<Mbuf*> part(mbufs.data(), count);
+    ASSERT_TRUE(cache.allocate_bulk(part)) << count;
+    for (Mbuf* mbuf : part) {
+      EXPECT_EQ(mbuf->length(), 0u);
+      ASSERT_NE(mbuf->append(64), nullptr);
+    }
+    EXPECT_EQ(pool.stats().in_use(), count);
+    cache.free_bulk(part);
+    EXPECT_EQ(pool.stats().in_use(), 0u);
+  }
+  EXPECT_FALSE(cache.allocate_bulk(mbufs)) << "more than any cache holds";
+}
+
+TEST(MempoolCache, SpillsWhatItCannotHoldAndRefillsWhatItLacks) {
+  test::PoolLab lab;
+  Mempool pool = lab.pool({.count = 2000, .data_room = 64, .headroom = 0});
+  MempoolCache cache(pool, 64);
+  std::vector<Mbuf*> held;
+  for (int i = 0; i < 2000; ++i) held.push_back(pool.allocate().release());
+  for (Mbuf* mbuf : held) {
+    cache.free(MbufPtr(mbuf));
+    ASSERT_LE(cache.core()->count, 64u + MempoolCacheCore::kSlack);
+  }
+  EXPECT_EQ(pool.stats().in_use(), 0u);
+  EXPECT_GT(pool.stats().shared, 1800u);
+  for (Mbuf*& mbuf : held) {
+    mbuf = cache.allocate().release();
+    ASSERT_NE(mbuf, nullptr);
+  }
+  EXPECT_EQ(pool.stats().in_use(), 2000u);
+  cache.free_bulk(held);
+  EXPECT_EQ(pool.stats().in_use(), 0u);
+}
+
+// A receive queue refills for a whole burst, takes few of them and leaves the cache far above its capacity.
+TEST(MempoolCache, AFullCacheOfSmallCapacityTakesMoreWithoutOverflowing) {
+  test::PoolLab lab;
+  Mempool pool = lab.pool({.count = 4000, .data_room = 64, .headroom = 0});
+  MempoolCache cache(pool, 64);
+  std::vector<Mbuf*> held;
+  for (int i = 0; i < 2500; ++i) held.push_back(pool.allocate().release());
+  cache.core()->refill(1024);
+  ASSERT_EQ(cache.core()->count, 1024u);
+  cache.free_bulk(held);
+  EXPECT_LE(cache.core()->count, 64u + MempoolCacheCore::kSlack);
+  EXPECT_EQ(pool.stats().in_use(), 0u);
+}
+
+TEST(MempoolCache, GivesTheMbufUsedLastFirst) {
+  test::PoolLab lab;
+  Mempool pool = lab.pool({.count = 200});
+  MempoolCache cache(pool);
+  MbufPtr one = cache.allocate();
+  MbufPtr two = cache.allocate();
+  Mbuf* const warm = one.get();
+  cache.free(std::move(two));
+  cache.free(std::move(one));
+  EXPECT_EQ(cache.allocate().get(), warm);
+}
+
+TEST(MempoolCache, ForeignMbufsGoToTheirOwnPool) {
+  test::PoolLab lab;
+  Mempool ours = lab.pool({.count = 100, .data_room = 64, .headroom = 0});
+  Mempool theirs = lab.pool({.count = 100, .data_room = 64, .headroom = 0});
+  MempoolCache cache(ours, 64);
+  MempoolCache other(theirs, 64);
+  std::vector<Mbuf*> mixed;
+  for (int i = 0; i < 30; ++i) {
+    mixed.push_back(cache.allocate().release());
+    MbufPtr chain = other.allocate();
+    MbufPtr more = cache.allocate();
+    ASSERT_TRUE(chain->chain(more));
+    mixed.push_back(chain.release());
+  }
+  MbufPtr shared = other.allocate();
+  ASSERT_NE(shared->append(50), nullptr);
+  mixed.push_back(shared->clone(cache).release());
+  cache.free_bulk(mixed);
+  EXPECT_EQ(ours.stats().in_use(), 0u);
+  EXPECT_EQ(theirs.stats().in_use(), 1u);
+  cache.free(std::move(shared));
+  EXPECT_EQ(theirs.stats().in_use(), 0u);
+  for (std::uint32_t i = 0; i < cache.core()->count; ++i) {
+    EXPECT_EQ(&MbufAccess::pool(*cache.core()->mbufs[i]), ours.core().get());
+  }
+}
+
+TEST(MempoolCache, KeepsItsPoolAlive) {
+  test::PoolLab lab;
+  std::optional<Mempool> pool(lab.pool({.count = 100, .data_room = 64, .headroom = 0}));
+  std::optional<MempoolCache> cache(*pool);
+  pool.reset();
+  MbufPtr mbuf = cache->allocate();
+  ASSERT_NE(mbuf, nullptr);
+  cache->free(std::move(mbuf));
+  cache.reset();
+  EXPECT_TRUE(lab.misuses().empty());
+  EXPECT_EQ(lab.pool({.count = 1}).core()->id(), 1) << "the pool is gone";
+}
+
+}  // namespace
+}  // namespace pollux

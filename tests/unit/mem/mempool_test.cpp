@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <algorithm>
+#include <cstdint>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "mem/mempool_core.hpp"
+#include "unit/mem/pool_lab.hpp"
+
+namespace pollux {
+namespace {
+
+using testing::HasSubstr;
+
+struct BadOptions {
+  const char* name;
+  MempoolOptions options;
+  const char* what;
+  const char* hint;
+};
+
+class MempoolRefuses : public testing::TestWithParam<BadOptions> {};
+
+TEST_P(MempoolRefuses, OptionsOutsideTheirRange) {
+  test::PoolLab lab;
+  const auto pool = Mempool::create(lab.context(), GetParam().options);
+  ASSERT_FALSE(pool);
+  EXPECT_EQ(pool.error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(pool.error().what, std::string("mempool mempool: ") + GetParam().what);
+  EXPECT_THAT(pool.error().hint, HasSubstr(GetParam().hint));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    , MempoolRefuses,
+    testing::Values(BadOptions{"NoMbufs", {.count = 0}, "count is 0", "at least 1"},
+                    BadOptions{"RoomTooSmall", {.data_room = 63}, "data_room is 63 bytes", "64 to 65280"},
+                    BadOptions{"RoomTooLarge", {.data_room = 65281}, "data_room is 65281 bytes", "64 to 65280"},
+                    BadOptions{"HeadroomOdd", {.headroom = 129}, "headroom is 129 bytes", "even"},
+                    BadOptions{"HeadroomTooLarge", {.headroom = 1026}, "headroom is 1026 bytes", "1024"},
+                    BadOptions{"BothTooLarge",
+                               {.data_room = 65280, .headroom = 2},
+                               "headroom and data_room are 65282 bytes together",
+                               "65280"},
+                    BadOptions{"HeadroomUndoesAlignment",
+                               {.headroom = 130, .ip_align = true},
+                               "headroom is 130 bytes and ip_align is on",
+                               "multiple of 4"},
+                    BadOptions{
+                        "BeyondLinks", {.count = 0xFFFFFFFF}, "4294967295 mbufs are over 256 GiB", "several pools"}),
+    [](const auto& param) { return std::string(param.param.name); });
+
+TEST(Mempool, TakesTheLimitsThemselves) {
+  test::PoolLab lab;
+  for (const MempoolOptions& options :
+       {MempoolOptions{.count = 1, .data_room = 64, .headroom = 0},
+        MempoolOptions{.count = 1, .data_room = 65280, .headroom = 0},
+        MempoolOptions{.count = 1, .data_room = 64256, .headroom = 1024, .ip_align = true}}) {
+    Mempool pool = lab.pool(options);
+    const MbufPtr mbuf = pool.allocate();
+    ASSERT_NE(mbuf, nullptr);
+    EXPECT_GE(mbuf->tailroom(), options.data_room);
+    EXPECT_EQ(mbuf->headroom(), options.headroom + (options.ip_align ? 2 : 0));
+  }
+}
+
+TEST(Mempool, ErrorsNameThePoolAndNothingIsTaken) {
+  test::PoolLab lab;
+  const auto pool = Mempool::create(lab.context(), {.count = 0, .name = "rx of port 3"});
+  ASSERT_FALSE(pool);
+  EXPECT_THAT(pool.error().what, HasSubstr("rx of port 3"));
+}
+
+class MempoolCount : public testing::TestWithParam<std::uint32_t> {};
+
+TEST_P(MempoolCount, HasExactlyTheMbufsAskedFor) {
+  test::PoolLab lab;
+  Mempool pool = lab.pool({.count = GetParam(), .data_room = 64, .headroom = 0});
+  EXPECT_EQ(pool.stats().count, GetParam());
+  EXPECT_EQ(pool.stats().shared, GetParam());
+  std::vector<MbufPtr> all;
+  while (MbufPtr mbuf = pool.allocate()) all.push_back(std::move(mbuf));
+  EXPECT_EQ(all.size(), GetParam());
+  EXPECT_EQ(pool.stats().in_use(), GetParam());
+  EXPECT_EQ(pool.stats().allocation_failures, 1u);
+  std::set<Mbuf*> different;
+  for (const MbufPtr& mbuf : all) different.insert(mbuf.get());
+  EXPECT_EQ(different.size(), all.size());
+  all.clear();
+  EXPECT_EQ(pool.stats().shared, GetParam());
+}
+
+INSTANTIATE_TEST_SUITE_P(, MempoolCount, testing::Values(1u, 7u, 8191u, 100000u), testing::PrintToStringParamName());
+
+TEST(Mempool, BuffersLieApartAnOddNumberOfLinesAndInsideTheirMemory) {
+  test::PoolLab lab;
+  for (const std::uint32_t room : {64u, 100u, 512u, 1984u, 2048u, 4096u, 9000u}) {
+    for (const std::uint32_t headroom : {0u, 2u, 128u, 1024u}) {
+      const MempoolOptions options{.count = 50, .data_room = room, .headroom = headroom};
+      EXPECT_EQ(MempoolCore::stride(options) % 128, 64u) << room << " behind " << headroom;
+      Mempool pool = lab.pool(options);
+      std::vector<MbufPtr> held;
+      while (MbufPtr mbuf = pool.allocate()) held.push_back(std::move(mbuf));
+      std::sort(held.begin(), held.end());
+      for (std::size_t i = 0; i < held.size(); ++i) {
+        const auto start = reinterpret_cast<std::uintptr_t>(held[i].get());
+        EXPECT_EQ(start % 64, 0u);
+        EXPECT_EQ(MbufAccess::iova(*held[i]), pool.core()->buffer_iova(*held[i]));
+        EXPECT_NE(MbufAccess::iova(*held[i]), DmaMemory::kNoIova) << "a buffer crosses a segment";
+        EXPECT_GE(held[i]->capacity(), headroom + room);
+        if (i == 0) continue;
+        EXPECT_LE(held[i - 1]->end(), reinterpret_cast<std::uint8_t*>(held[i].get()));
+        EXPECT_EQ((start - reinterpret_cast<std::uintptr_t>(held[i - 1].get())) % 128, 64u);
+      }
+    }
+  }
+}
+
+TEST(Mempool, TheDefaultStrideIs37Lines) { EXPECT_EQ(MempoolCore::stride({}), 37u * 64u); }
+
+TEST(Mempool, ExhaustionIsCountedAndPassesByItself) {
+  test::PoolLab lab;
+  Mempool pool = lab.pool({.count = 3});
+  std::vector<MbufPtr> held;
+  for (int i = 0; i < 3; ++i) held.push_back(pool.allocate());
+  for (std::uint64_t failures = 1; failures <= 5; ++failures) {
+    EXPECT_EQ(pool.allocate(), nullptr);
+    EXPECT_EQ(pool.stats().allocation_failures, failures);
+  }
+  held.pop_back();
+  EXPECT_NE(pool.allocate(), nullptr);
+  EXPECT_EQ(pool.stats().allocation_failures, 5u);
+}
+
+TEST(Mempool, MoreThan255PoolsWork) {
+  test::PoolLab lab;
+  std::vector<Mempool> pools;
+  for (int i = 0; i < 300; ++i) pools.push_back(lab.pool({.count = 4, .data_room = 64, .headroom = 0}));
+  EXPECT_EQ(pools[0].core()->id(), 1);
+  EXPECT_EQ(pools[254].core()->id(), 255);
+  EXPECT_EQ(pools[255].core()->id(), 0);
+  for (Mempool& pool : pools) {
+    MempoolCache cache(pool, 64);
+    MbufPtr first = cache.allocate();
+    MbufPtr second = cache.allocate();
+    ASSERT_NE(first, nullptr);
+    ASSERT_NE(first->append(60), nullptr);
+    ASSERT_TRUE(first->chain(second));
+    cache.free(std::move(first));
+    first = cache.allocate();
+    ASSERT_NE(first, nullptr);
+    EXPECT_EQ(first->segments(), 1u);
+    EXPECT_EQ(first->length(), 0u);
+    cache.free(std::move(first));
+    EXPECT_EQ(pool.stats().in_use(), 0u);
+  }
+  pools.erase(pools.begin() + 10);
+  EXPECT_EQ(lab.pool({.count = 1}).core()->id(), 11) << "an id is free again with its pool";
+}
+
+TEST(Mempool, MemoryStaysUntilTheLastMbufIsBack) {
+  test::PoolLab lab;
+  std::vector<MbufPtr> held;
+  {
+    Mempool pool = lab.pool({.count = 8, .name = "short-lived"});
+    for (int i = 0; i < 3; ++i) held.push_back(pool.allocate());
+  }
+  for (const MbufPtr& mbuf : held) {
+    std::uint8_t* const bytes = mbuf->append(2000);
+    ASSERT_NE(bytes, nullptr);
+    std::fill_n(bytes, 2000, std::uint8_t{0xAB});
+  }
+  EXPECT_EQ(lab.pool({.count = 1}).core()->id(), 2) << "the pool is still there";
+  held.clear();
+  EXPECT_EQ(lab.pool({.count = 1}).core()->id(), 1) << "the pool is gone";
+}
+
+TEST(Mempool, OutlivesItsContextHandle) {
+  MbufPtr mbuf;
+  {
+    test::PoolLab lab;
+    mbuf = lab.pool({.count = 2}).allocate();
+  }
+  ASSERT_NE(mbuf->append(2000), nullptr);
+  std::fill_n(mbuf->data(), 2000, std::uint8_t{0xCD});
+  mbuf.reset();
+}
+
+}  // namespace
+}  // namespace pollux

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <fmt/format.h>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "mem/mempool_core.hpp"
+#include "unit/mem/pool_lab.hpp"
+
+namespace pollux {
+namespace {
+
+constexpr std::uint32_t kMbufs = 600;
+constexpr std::uint32_t kThreads = 4;
+constexpr int kOperations = 20'000;
+constexpr std::size_t kMostHeld = 200;
+
+/// Who has which mbuf. Nobody may take one that somebody has.
+class Marks {
+ public:
+  explicit Marks(const Mempool& pool) : pool_(pool.core().get()), stride_(MempoolCore::stride(pool.options())) {}
+
+  void take(const Mbuf& mbuf, std::uint32_t owner) {
+    if (mark(mbuf).exchange(owner, std::memory_order_relaxed) != 0) ++wrong;
+  }
+  void give(const Mbuf& mbuf, std::uint32_t owner) {
+    if (mark(mbuf).exchange(0, std::memory_order_relaxed) != owner) ++wrong;
+  }
+
+  std::atomic<int> wrong{0};
+
+ private:
+  std::atomic<std::uint32_t>& mark(const Mbuf& mbuf) {
+    const auto distance = reinterpret_cast<const std::byte*>(&mbuf) - reinterpret_cast<const std::byte*>(&pool_->at(0));
+    return marks_.at(static_cast<std::size_t>(distance) / stride_);
+  }
+
+  MempoolCore* pool_;
+  std::size_t stride_;
+  std::array<std::atomic<std::uint32_t>, kMbufs> marks_{};
+};
+
+/// Mbufs on their way to a thread.
+class Inbox {
+ public:
+  void post(MbufPtr mbuf) {
+    const std::lock_guard lock(mutex_);
+    mbufs_.push_back(std::move(mbuf));
+  }
+  [[nodiscard]] std::vector<MbufPtr> collect() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(mbufs_, {});
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<MbufPtr> mbufs_;
+};
+
+struct Shared {
+  explicit Shared(test::PoolLab& lab)
+      : pool(lab.pool({.count = kMbufs, .data_room = 64, .headroom = 0})), marks(pool) {}
+  Mempool pool;
+  Marks marks;
+  std::array<Inbox, kThreads> inboxes;
+  std::atomic<int> wrong_bytes{0};
+};
+
+/// One thread that takes mbufs, writes them, clones them, hands them on and gives them back.
+class Worker {
+ public:
+  Worker(Shared& shared, std::uint32_t number, bool with_cache) : shared_(shared), number_(number), random_(number) {
+    if (with_cache) cache_.emplace(shared.pool, 64);
+  }
+
+  void run() {
+    for (int i = 0; i < kOperations; ++i) step();
+    for (MbufPtr& mbuf : held_) free(std::move(mbuf));
+    held_.clear();
+  }
+  void empty_inbox() {
+    for (MbufPtr& mbuf : shared_.inboxes[number_].collect()) free(std::move(mbuf));
+  }
+
+ private:
+  void step() {
+    const auto operation = random_() % 8;
+    if (operation < 3) return allocate();
+    if (operation == 3) return collect();
+    if (held_.empty()) return;
+    std::swap(held_[random_() % held_.size()], held_.back());
+    if (operation == 4 && cache_) return clone_for_another(*held_.back());
+    MbufPtr mbuf = std::move(held_.back());
+    held_.pop_back();
+    if (operation == 5) {
+      shared_.inboxes[random_() % kThreads].post(std::move(mbuf));
+    } else {
+      free(std::move(mbuf));
+    }
+  }
+
+  void allocate() {
+    if (held_.size() >= kMostHeld) return;
+    MbufPtr mbuf = cache_ ? cache_->allocate() : shared_.pool.allocate();
+    if (mbuf == nullptr) return;
+    shared_.marks.take(*mbuf, kTaken);
+    const std::uint64_t tag = ++tags_ << 8 | number_;
+    std::uint8_t* const place = mbuf->append(2 * sizeof tag);
+    std::memcpy(place, &tag, sizeof tag);
+    std::memcpy(place + sizeof tag, &tag, sizeof tag);
+    held_.push_back(std::move(mbuf));
+  }
+
+  // While another thread lets go of clones, the root's owner makes more and changes what else its header says.
+  void clone_for_another(Mbuf& mbuf) {
+    MbufPtr clone = mbuf.clone(*cache_);
+    if (clone == nullptr) return;
+    shared_.marks.take(*clone, kTaken);
+    shared_.inboxes[random_() % kThreads].post(std::move(clone));
+    mbuf.set_tx_offload({.flags = static_cast<std::uint8_t>(random_() % 2)});
+  }
+
+  void collect() {
+    for (MbufPtr& mbuf : shared_.inboxes[number_].collect()) {
+      if (held_.size() < kMostHeld) {
+        held_.push_back(std::move(mbuf));
+      } else {
+        free(std::move(mbuf));
+      }
+    }
+  }
+
+  void free(MbufPtr mbuf) {
+    std::uint64_t tags[2];
+    std::memcpy(tags, mbuf->data(), sizeof tags);
+    if (tags[0] != tags[1]) ++shared_.wrong_bytes;
+    shared_.marks.give(*mbuf, kTaken);
+    if (cache_ && random_() % 4 != 0) {
+      cache_->free(std::move(mbuf));
+    } else {
+      mbuf.reset();
+    }
+  }
+
+  static constexpr std::uint32_t kTaken = 1;
+  Shared& shared_;
+  std::uint32_t number_;
+  std::mt19937 random_;
+  std::optional<MempoolCache> cache_;
+  std::vector<MbufPtr> held_;
+  std::uint64_t tags_ = 0;
+};
+
+TEST(MempoolThreads, NoMbufIsEverInTwoHands) {
+  test::PoolLab lab;
+  Shared shared(lab);
+  {
+    std::vector<std::unique_ptr<Worker>> workers;
+    for (std::uint32_t i = 0; i < kThreads; ++i) workers.push_back(std::make_unique<Worker>(shared, i, i % 2 == 0));
+    std::vector<std::thread> threads;
+    for (auto& worker : workers) threads.emplace_back([&worker] { worker->run(); });
+    for (std::thread& thread : threads) thread.join();
+    for (auto& worker : workers) worker->empty_inbox();
+    EXPECT_EQ(shared.pool.stats().in_use(), 0u);
+  }
+  EXPECT_EQ(shared.marks.wrong, 0);
+  EXPECT_EQ(shared.wrong_bytes, 0);
+  EXPECT_EQ(shared.pool.stats().shared, kMbufs);
+  EXPECT_TRUE(lab.misuses().empty());
+}
+
+// The last mbuf comes home on one thread while the handle goes away on another: exactly one of them ends the pool.
+TEST(MempoolThreads, APoolEndsOnceWhoeverLetsGoLast) {
+  constexpr int kPools = 400;
+  test::PoolLab lab;
+  std::atomic<Mbuf*> handed{nullptr};
+  std::atomic<bool> over{false};
+  std::thread other([&] {
+    while (!over) {
+      if (Mbuf* const mbuf = handed.exchange(nullptr)) MbufDeleter{}(mbuf);
+    }
+  });
+  for (int i = 0; i < kPools; ++i) {
+    std::optional<Mempool> pool(lab.pool({.count = 2, .data_room = 64, .headroom = 0}));
+    handed = pool->allocate().release();
+    if (i % 2 == 0) std::this_thread::yield();
+    pool.reset();
+    while (handed != nullptr) std::this_thread::yield();
+  }
+  over = true;
+  other.join();
+  // Ids are free again with their pools, so none is left over.
+  EXPECT_EQ(lab.pool({.count = 1}).core()->id(), 1);
+  EXPECT_LE(lab.misuses().size(), static_cast<std::size_t>(kPools));
+}
+
+TEST(MempoolThreads, StatsMayBeReadMeanwhile) {
+  test::PoolLab lab;
+  Mempool pool = lab.pool({.count = 300, .data_room = 64, .headroom = 0});
+  std::atomic<bool> over{false};
+  std::thread worker([&] {
+    MempoolCache cache(pool, 64);
+    for (int i = 0; i < 300; ++i) {
+      Burst<128> burst;
+      DropCounter done("done");
+      if (burst.fill(cache, 128)) burst.drop(done, cache);
+    }
+    over = true;
+  });
+  while (!over) {
+    const MempoolStats stats = pool.stats();
+    ASSERT_LE(stats.shared + stats.cached, stats.count);
+  }
+  worker.join();
+  EXPECT_EQ(pool.stats().in_use(), 0u);
+}
+
+}  // namespace
+}  // namespace pollux
