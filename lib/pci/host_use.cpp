@@ -23,6 +23,23 @@ bool comes_by_itself(const LinkRoute& route) {
   return route.destination.is_link_local() || (route.destination.v6 && route.destination.is_multicast());
 }
 
+bool same_network(const IpPrefix& one, const IpPrefix& other) {
+  if (one.v6 != other.v6 || one.length != other.length) return false;
+  for (std::size_t bit = 0; bit < one.length; ++bit) {
+    const auto mask = static_cast<std::uint8_t>(0x80U >> (bit % 8));
+    if (((one.bytes[bit / 8] ^ other.bytes[bit / 8]) & mask) != 0) return false;
+  }
+  return true;
+}
+
+// The kernel adds it with the address and takes it away with it, so it is no reason of its own.
+bool comes_with_an_address(const LinkRoute& route, const NetworkNamespace& where) {
+  if (route.has_gateway) return false;
+  return std::any_of(where.addresses.begin(), where.addresses.end(), [&](const LinkAddress& address) {
+    return address.link == route.link && same_network(address.prefix, route.destination);
+  });
+}
+
 std::string route_name(const IpPrefix& destination) {
   return destination.length == 0 ? std::string("default") : destination.to_string();
 }
@@ -78,7 +95,7 @@ class Search {
 
   void check_routes(const NetworkNamespace& where, const NetworkLink& link) {
     for (const LinkRoute& route : where.routes) {
-      if (route.link != link.index || comes_by_itself(route)) continue;
+      if (route.link != link.index || comes_by_itself(route) || comes_with_an_address(route, where)) continue;
       const std::string name = route_name(route.destination);
       add(where, link, fmt::format("carries the route {}{}", name, route.destination.v6 ? " (IPv6)" : ""),
           fmt::format("ip {}route del {} dev {} table {}", route.destination.v6 ? "-6 " : "", name, link.name,
@@ -140,7 +157,7 @@ Result<void> check_unused(const SystemPaths& paths, const NetworkState& state, A
   }
   if (uses.size() > kReasonsShown) reasons += fmt::format("; and {} more", uses.size() - kReasonsShown);
   return fail(ErrorCode::in_use_by_host, fmt::format("{} is in use by the host: {}", address.to_string(), reasons),
-              fmt::format("free it: {}; or, if the host can do without it, bind with --force", remedies));
+              fmt::format("{} ; or, if the host can do without it, bind with --force", remedies));
 }
 
 }  // namespace pollux::pci

@@ -25,9 +25,8 @@ constexpr std::size_t kColumns = 7;
 using Row = std::array<std::string, kColumns>;
 
 std::string short_name(const pci::DeviceInfo& device) {
-  if (device.device_name.empty())
-    return fmt::format("{:04x}:{:04x} {}", device.vendor, device.device, device.vendor_name);
-  return device.vendor_name + " " + device.device_name;
+  if (!device.device_name.empty()) return joined(device.vendor_name, device.device_name);
+  return joined(fmt::format("{:04x}:{:04x}", device.vendor, device.device), device.vendor_name);
 }
 
 Row row_of(const pci::DeviceInfo& device, const Environment& environment) {

@@ -12,20 +12,21 @@ namespace {
 
 std::string id(std::uint16_t value) { return fmt::format("{:04x}", value); }
 
-std::vector<std::string> member_texts(const Environment& environment, std::uint32_t number) {
+std::vector<std::string> member_texts(const Environment& environment, std::uint32_t number, pci::Address self) {
   std::vector<std::string> texts;
   const auto group = pci::read_group(environment.paths, number);
   if (!group) return texts;
   for (const pci::GroupMember& member : group->members) {
     texts.push_back(fmt::format("{} ({}{})", member.name, member.driver.empty() ? "no driver" : member.driver,
-                                member.viable() ? "" : ", in the way"));
+                                member.viable() || member.address == self ? "" : ", in the way"));
   }
   return texts;
 }
 
 std::string group_text(const Environment& environment, const pci::DeviceInfo& device) {
   if (!device.iommu_group) return "none";
-  return fmt::format("{}: {}", *device.iommu_group, fmt::join(member_texts(environment, *device.iommu_group), ", "));
+  return fmt::format("{}: {}", *device.iommu_group,
+                     fmt::join(member_texts(environment, *device.iommu_group, device.address), ", "));
 }
 
 }  // namespace
@@ -66,8 +67,8 @@ Result<Facts> pci_facts(const Environment& environment, pci::Address address) {
   const std::string pollux_driver = environment.driver_of(device->vendor, device->device);
   Facts facts{"pci", "PCI device " + address.to_string(), {}, to_json(*device, environment.driver_of)};
   facts.lines = {
-      {"name", or_dash(fmt::format("{} {}", device->vendor_name, device->device_name))},
-      {"class", fmt::format("{:06x} {}", device->class_code, device->class_name)},
+      {"name", or_dash(joined(device->vendor_name, device->device_name))},
+      {"class", joined(fmt::format("{:06x}", device->class_code), device->class_name)},
       {"ids", fmt::format("{:04x}:{:04x}, subsystem {:04x}:{:04x}, revision {:02x}", device->vendor, device->device,
                           device->subsystem_vendor, device->subsystem_device, device->revision)},
       {"kernel driver", or_dash(device->driver)},

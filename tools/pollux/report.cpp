@@ -9,7 +9,7 @@ namespace pollux::tool {
 
 int report(const Environment& environment, const Error& error, ExitCode code) {
   environment.err << "pollux: " << error.what << '\n';
-  if (!error.hint.empty()) environment.err << "  to mend it: " << error.hint << '\n';
+  if (!error.hint.empty()) environment.err << "  hint: " << error.hint << '\n';
   return code;
 }
 
@@ -38,5 +38,9 @@ void print_outcomes(const Environment& environment, const std::vector<pci::BindO
 }
 
 std::string or_dash(std::string_view text) { return std::string(text.empty() ? "-" : text); }
+
+std::string joined(const std::string& first, const std::string& second) {
+  return first + (first.empty() || second.empty() ? "" : " ") + second;
+}
 
 }  // namespace pollux::tool

@@ -24,4 +24,7 @@ void print_outcomes(const Environment& environment, const std::vector<pci::BindO
 /// "-" for what is not there.
 [[nodiscard]] std::string or_dash(std::string_view text);
 
+/// Both with a space between, or the one that is not empty.
+[[nodiscard]] std::string joined(const std::string& first, const std::string& second);
+
 }  // namespace pollux::tool

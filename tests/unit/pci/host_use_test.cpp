@@ -87,6 +87,18 @@ TEST_F(HostUse, FindsRoutes) {
   EXPECT_EQ(found()[0].remedy, "ip -6 route del 2001:db8::/32 dev eth1 table 7");
 }
 
+TEST_F(HostUse, CountsTheRouteThatComesWithAnAddressOnce) {
+  own().addresses = {{2, prefix("192.0.2.7/25")}};
+  own().routes = {{.link = 2, .destination = prefix("192.0.2.0/25"), .table = 254}};
+  EXPECT_EQ(only_reason(), "eth1 has the address 192.0.2.7/25 in this network namespace");
+  for (const char* other : {"192.0.2.128/25", "192.0.2.0/24", "192.0.3.0/25", "c000:200::/25"}) {
+    own().routes[0].destination = prefix(other);
+    EXPECT_EQ(found().size(), 2U) << other;
+  }
+  own().routes[0] = {.link = 2, .destination = prefix("192.0.2.0/25"), .has_gateway = true, .table = 254};
+  EXPECT_EQ(found().size(), 2U);
+}
+
 TEST_F(HostUse, FindsALinkLocalRouteThatSomebodyMade) {
   own().routes = {{.link = 2, .destination = prefix("169.254.169.254/32"), .has_gateway = true, .table = 254}};
   EXPECT_EQ(found().size(), 1U);
