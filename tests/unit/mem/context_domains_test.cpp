@@ -234,11 +234,13 @@ std::string lock_as_nobody(std::size_t limit, std::size_t size, bool attach_firs
 }
 
 TEST(LockedPages, AreLockedWithinTheLimit) {
+  if (test::kSanitized) GTEST_SKIP() << "LEFT OUT: a sanitizer turns mlock into nothing";
   EXPECT_EQ(lock_as_nobody(64 * 1024, 64 * 1024, true), "locked");
   EXPECT_EQ(lock_as_nobody(64 * 1024, 64 * 1024, false), "locked");
 }
 
 TEST(LockedPages, BeyondTheLimitAnErrorSaysWhichLimitItTakes) {
+  if (test::kSanitized) GTEST_SKIP() << "LEFT OUT: a sanitizer turns mlock into nothing";
   EXPECT_EQ(
       lock_as_nobody(64 * 1024, 68 * 1024, true),
       "memlock_too_small 68 KiB of DMA memory could not be locked: RLIMIT_MEMLOCK is 64 KiB and 68 KiB are needed: "
@@ -256,6 +258,7 @@ std::string locked_now() {
 }
 
 TEST(LockedPages, AreUnlockedWhenNobodyWantsThemLockedAnyMore) {
+  if (test::kSanitized) GTEST_SKIP() << "LEFT OUT: a sanitizer turns mlock into nothing";
   const test::ChildReport report = test::in_child([] {
     ContextLab lab(ContextLab::ordinary());
     const auto domain = std::make_shared<FakeDomain>();
