@@ -46,7 +46,7 @@ void Card::write32(unsigned bar, std::uint32_t offset, std::uint32_t value) noex
   if (removed_) return;
   if (bar == hw::kMsixBar) return interrupts_.write_table(offset, value);
   if (bar != hw::kRegisterBar) return;
-  // [model-reset-writes] What is written while CTRL.RST is at work is lost.
+  // [I-M-RESETWRITES] What is written while CTRL.RST is at work is lost.
   if (in_reset_) return void(++writes_in_reset_);
   registers_.write(offset, value);
 }
@@ -76,7 +76,7 @@ void Card::transmitted(std::span<const std::byte> frame) {
   if (wire_) wire_(frame);
 }
 
-// [model-reset-phy] A reset takes the PHY with it, and so the link, as QEMU's card does it (igb_core.c, igb_reset).
+// [I-M-RESET] A reset takes the PHY with it, and so the link, as QEMU's card does it (igb_core.c, igb_reset).
 void Card::initialise(bool whole_function) {
   // These survive a software reset (QEMU, igb_core.c, igb_reset).
   const auto receive_buffer = registers_.get<hw::RXPBS>();

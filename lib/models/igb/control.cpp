@@ -55,7 +55,7 @@ void Control::write_control(hw::CTRL::Value value) {
   update_link();
 }
 
-// [model-link-slu] The link is up for the MAC only while CTRL.SLU is set, as the 82575 family's drivers set it on
+// [I-M-SLU] The link is up for the MAC only while CTRL.SLU is set, as the 82575 family's drivers set it on
 // copper (Linux igb, e1000_82575.c, igb_setup_copper_link_82575); QEMU's card does not ask for it.
 void Control::update_link() {
   const bool up = phy_.link_up() && registers_.get<hw::CTRL>().has(hw::CTRL::SLU);

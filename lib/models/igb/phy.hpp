@@ -11,7 +11,7 @@
 namespace pollux::models::igb {
 
 /// The copper PHY behind MDIC. Its partner on the wire can do everything.
-/// [model-phy-start] As with QEMU's card (e1000x_common.c), autonegotiation does not begin by itself after a reset: it
+/// [I-M-PHY] As with QEMU's card (e1000x_common.c), autonegotiation does not begin by itself after a reset: it
 /// waits for software's restart bit, or for the carrier to go and come back.
 class Phy {
  public:

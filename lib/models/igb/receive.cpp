@@ -28,6 +28,7 @@ void Receive::hang_on_registers() {
   registers_.on_write<hw::RCTL>([this](std::uint32_t, std::uint32_t value) {
     registers_.set<hw::RCTL>(hw::RCTL::Value(value));
     if (!hw::RCTL::Value(value).has(hw::RCTL::RXEN)) flush();
+    for (std::uint32_t queue = 0; queue < hw::kRxQueues; ++queue) schedule_switch(queue);
     drain();
   });
   registers_.on_write<hw::RDBAL>([this](std::uint32_t queue, std::uint32_t value) {
@@ -42,19 +43,28 @@ void Receive::hang_on_registers() {
     drain();
   });
   registers_.on_write<hw::RXDCTL>([this](std::uint32_t queue, std::uint32_t value) {
-    const bool wanted = hw::RXDCTL::Value(value).has(hw::RXDCTL::ENABLE);
     registers_.set<hw::RXDCTL>(queue, hw::RXDCTL::Value(value).without(hw::RXDCTL::SWFLUSH));
-    const bool is = queues_[queue].enabled();
-    queues_[queue].set_enabled(is);
-    if (wanted == is) return timers_.cancel(switch_[queue]);
-    timers_.start(switch_[queue], kEnableTime);
+    queues_[queue].set_enabled(queues_[queue].enabled());
+    wanted_[queue] = hw::RXDCTL::Value(value).has(hw::RXDCTL::ENABLE);
+    schedule_switch(queue);
   });
+}
+
+// [I-QENABLE] A queue does not come on before RCTL.RXEN is set.
+void Receive::schedule_switch(std::uint32_t queue) {
+  const bool is = queues_[queue].enabled();
+  const bool may = is || registers_.get<hw::RCTL>().has(hw::RCTL::RXEN);
+  if (wanted_[queue] == is || !may) return timers_.cancel(switch_[queue]);
+  if (!timers_.running(switch_[queue])) timers_.start(switch_[queue], kEnableTime);
 }
 
 void Receive::reset(std::array<std::uint8_t, 6> mac) {
   flush();
   for (const Timers::Id id : switch_) timers_.cancel(id);
-  for (RxQueue& queue : queues_) queue.reset();
+  for (std::uint32_t i = 0; i < hw::kRxQueues; ++i) {
+    queues_[i].reset();
+    wanted_[i] = queues_[i].enabled();
+  }
   filter_.reset(mac);
   registers_.set<hw::RXCSUM>(hw::RXCSUM::IPOFL | hw::RXCSUM::TUOFL);
 }

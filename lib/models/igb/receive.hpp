@@ -55,6 +55,7 @@ class Receive {
   };
 
   void hang_on_registers();
+  void schedule_switch(std::uint32_t queue);
   [[nodiscard]] bool passes(std::span<const std::byte> frame, const Headers& headers, Filter::Verdict verdict);
   [[nodiscard]] hw::rx::WriteBack describe(const Headers& headers, const Rss::Choice& choice,
                                            Filter::Verdict verdict) const;
@@ -73,6 +74,7 @@ class Receive {
   Rss rss_;
   std::vector<RxQueue> queues_;
   std::array<Timers::Id, hw::kRxQueues> switch_{};
+  std::array<bool, hw::kRxQueues> wanted_{};  // what RXDCTL.ENABLE was last written as
   std::deque<Packet> buffer_;
   std::size_t buffered_bytes_ = 0;
   std::vector<std::byte> scratch_;

@@ -18,7 +18,7 @@ bool with_ports(RssType type) noexcept {
 
 }  // namespace
 
-/// [model-rss-ex] The "ex" types take the addresses from the base header: home address options and routing headers are
+/// [I-M-RSSEX] The "ex" types take the addresses from the base header: home address options and routing headers are
 /// not looked into. QEMU (igb_core.c, igb_rss_get_hash_type) gives TCP over IPv6 only to TCP_IPV6_EX; here TCP_IPV6
 /// works.
 RssType Rss::type(const Headers& headers) const {

@@ -76,8 +76,8 @@ void RxQueue::step() {
   registers_.set<hw::RDH>(number_, hw::RDH::HEAD(next >= ring_size() ? 0 : next));
 }
 
-// [model-rx-whole] A frame is written only when the ring has descriptors for all of it; silicon may begin earlier.
-// [model-dma-refused] Data that memory refuses is lost while the write-back still comes, since a write on PCI Express
+// [I-M-RXWHOLE] A frame is written only when the ring has descriptors for all of it; silicon may begin earlier.
+// [I-M-REFUSED] Data that memory refuses is lost while the write-back still comes, since a write on PCI Express
 // has no answer; a descriptor that cannot be read stops the queue until it is enabled anew.
 RxQueue::Outcome RxQueue::deliver(std::span<const std::byte> bytes, hw::rx::WriteBack last) {
   const hw::SRRCTL::Value format = registers_.get<hw::SRRCTL>(number_);

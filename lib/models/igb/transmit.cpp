@@ -21,6 +21,7 @@ Transmit::Transmit(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts
 void Transmit::hang_on_registers() {
   registers_.on_write<hw::TCTL>([this](std::uint32_t, std::uint32_t value) {
     registers_.set<hw::TCTL>(hw::TCTL::Value(value));
+    for (std::uint32_t queue = 0; queue < hw::kTxQueues; ++queue) schedule_switch(queue);
     process_all();
   });
   registers_.on_write<hw::TDBAL>([this](std::uint32_t queue, std::uint32_t value) {
@@ -35,24 +36,33 @@ void Transmit::hang_on_registers() {
     process(queue);
   });
   registers_.on_write<hw::TXDCTL>([this](std::uint32_t queue, std::uint32_t value) {
-    const bool wanted = hw::TXDCTL::Value(value).has(hw::TXDCTL::ENABLE);
     registers_.set<hw::TXDCTL>(queue, hw::TXDCTL::Value(value).without(hw::TXDCTL::SWFLUSH));
-    const bool is = queues_[queue].enabled();
-    queues_[queue].set_enabled(is);
-    if (wanted == is) return timers_.cancel(switch_[queue]);
-    timers_.start(switch_[queue], kEnableTime);
+    queues_[queue].set_enabled(queues_[queue].enabled());
+    wanted_[queue] = hw::TXDCTL::Value(value).has(hw::TXDCTL::ENABLE);
+    schedule_switch(queue);
   });
+}
+
+// [I-QENABLE] A queue does not come on before TCTL.EN is set.
+void Transmit::schedule_switch(std::uint32_t queue) {
+  const bool is = queues_[queue].enabled();
+  const bool may = is || registers_.get<hw::TCTL>().has(hw::TCTL::EN);
+  if (wanted_[queue] == is || !may) return timers_.cancel(switch_[queue]);
+  if (!timers_.running(switch_[queue])) timers_.start(switch_[queue], kEnableTime);
 }
 
 void Transmit::reset() {
   for (const Timers::Id id : switch_) timers_.cancel(id);
-  for (TxQueue& queue : queues_) queue.reset();
+  for (std::uint32_t i = 0; i < hw::kTxQueues; ++i) {
+    queues_[i].reset();
+    wanted_[i] = queues_[i].enabled();
+  }
   link_up_ = false;
   registers_.set<hw::TCTL>(hw::TCTL::PSP | hw::TCTL::CT(0xF) | hw::TCTL::COLD(0x40));
   registers_.set<hw::TIPG>(hw::TIPG::IPGT(8) | hw::TIPG::IPGR1(4) | hw::TIPG::IPGR2(6));
 }
 
-// [model-tx-link] Without a link nothing is fetched and descriptors stay where they are, as Linux describes the silicon
+// [I-M-TXLINK] Without a link nothing is fetched and descriptors stay where they are, as Linux describes the silicon
 // (igb_main.c, igb_watchdog_task: the controller stops DMA when it loses the link); QEMU's card sends into nowhere.
 void Transmit::set_link(bool up) {
   link_up_ = up;

@@ -47,6 +47,7 @@ class Transmit {
 
  private:
   void hang_on_registers();
+  void schedule_switch(std::uint32_t queue);
   void process(std::uint32_t number);
   void process_all();
   void send(std::uint32_t number, const TxFrame& frame);
@@ -57,6 +58,7 @@ class Transmit {
   Statistics& statistics_;
   std::vector<TxQueue> queues_;
   std::array<Timers::Id, hw::kTxQueues> switch_{};
+  std::array<bool, hw::kTxQueues> wanted_{};  // what TXDCTL.ENABLE was last written as
   WireHandler out_;
   std::vector<std::byte> outgoing_;
   bool link_up_ = false;

@@ -41,7 +41,7 @@ bool TxQueue::process(const std::function<void(const TxFrame&)>& send) {
     const std::uint64_t base =
         std::uint64_t{registers_.get<hw::TDBAH>(number_).raw()} << 32 | registers_.get<hw::TDBAL>(number_).raw();
     std::byte* const slot = dma_.reach(base + std::uint64_t{head()} * hw::kDescriptorBytes, hw::kDescriptorBytes);
-    if (slot == nullptr) {  // [model-dma-refused]
+    if (slot == nullptr) {  // [I-M-REFUSED]
       broken_ = true;
       break;
     }

@@ -97,17 +97,17 @@ struct Bench {
     write<hw::RDLEN>(queue, hw::RDLEN::Value(kSlots * hw::kDescriptorBytes));
     write<hw::SRRCTL>(queue, hw::SRRCTL::BSIZEPACKET(kBufferBytes / hw::kRxBufferUnit) | hw::SRRCTL::ONE_BUFFER);
     write<hw::RXDCTL>(queue, hw::RXDCTL::ENABLE);
+    write<hw::RCTL>(hw::RCTL::RXEN | hw::RCTL::BAM | hw::RCTL::SECRC);
     pass(Receive::kEnableTime);
     write<hw::RDT>(queue, hw::RDT::TAIL(armed));
-    write<hw::RCTL>(hw::RCTL::RXEN | hw::RCTL::BAM | hw::RCTL::SECRC);
   }
   void arm(std::uint32_t slot) { memory.descriptor(kRxRing, slot) = hw::rx::armed(buffer(slot)); }
   void start_tx(std::uint32_t queue = 0) {
     write<hw::TDBAL>(queue, hw::TDBAL::Value(static_cast<std::uint32_t>(kTxRing)));
     write<hw::TDLEN>(queue, hw::TDLEN::Value(kSlots * hw::kDescriptorBytes));
     write<hw::TXDCTL>(queue, hw::TXDCTL::ENABLE);
-    pass(Transmit::kEnableTime);
     write<hw::TCTL>(hw::TCTL::EN | hw::TCTL::PSP);
+    pass(Transmit::kEnableTime);
   }
 
   /// A frame to `destination`'s last byte 0x60 (the card's own by default), with its bytes counted up behind the

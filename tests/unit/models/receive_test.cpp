@@ -89,6 +89,16 @@ TEST_F(CardReceive, IgnoresATailWrittenBeforeTheQueueIsEnabled) {
   EXPECT_EQ(bench.read<hw::RDT>(1).raw(), 7u);
 }
 
+TEST_F(CardReceive, EnablesNoQueueBeforeItIsSwitchedOn) {
+  bench.write<hw::RCTL>(bench.read<hw::RCTL>().without(hw::RCTL::RXEN));
+  bench.write<hw::RXDCTL>(2, hw::RXDCTL::ENABLE);
+  bench.pass(std::chrono::seconds(1));
+  EXPECT_FALSE(bench.read<hw::RXDCTL>(2).has(hw::RXDCTL::ENABLE));
+  change_control(hw::RCTL::RXEN);
+  bench.pass(Receive::kEnableTime);
+  EXPECT_TRUE(bench.read<hw::RXDCTL>(2).has(hw::RXDCTL::ENABLE));
+}
+
 TEST_F(CardReceive, KeepsFramesInItsPacketBufferUntilThereAreDescriptors) {
   for (std::uint32_t i = 0; i < Bench::kSlots - 1; ++i) bench.card.receive(Bench::frame(60));
   bench.card.receive(Bench::frame(61));

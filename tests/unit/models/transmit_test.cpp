@@ -136,6 +136,16 @@ TEST_F(CardTransmit, WaitsForLinkQueueAndSwitch) {
   EXPECT_EQ(bench.sent.size(), 3u);
 }
 
+TEST_F(CardTransmit, EnablesNoQueueBeforeItIsSwitchedOn) {
+  bench.write<hw::TCTL>(hw::TCTL::PSP);
+  bench.write<hw::TXDCTL>(2, hw::TXDCTL::ENABLE);
+  bench.pass(std::chrono::seconds(1));
+  EXPECT_FALSE(bench.read<hw::TXDCTL>(2).has(hw::TXDCTL::ENABLE));
+  bench.write<hw::TCTL>(hw::TCTL::PSP | hw::TCTL::EN);
+  bench.pass(Transmit::kEnableTime);
+  EXPECT_TRUE(bench.read<hw::TXDCTL>(2).has(hw::TXDCTL::ENABLE));
+}
+
 TEST_F(CardTransmit, SurvivesAHostileDriver) {
   slot(0) = hw::tx::data(0xDEAD0000, 60, 60, kWhole);  // not mapped
   slot(1) = hw::tx::data(Bench::buffer(1), 0, 0, kWhole);
