@@ -53,14 +53,13 @@ Result<void> check_pool(const PortConfig& config, const ContextState& context, s
     return refuse(port, fmt::format("the pool '{}' belongs to another Context", pool.options().name),
                   "create the pool in the port's Context: only then can the card reach it");
   }
-  const std::uint32_t room = pool.buffer_size() - pool.data_offset();
+  const std::uint32_t room = pool.options().data_room;
   if (usable_buffer_bytes(room) == 0) {
-    return refuse(
-        port,
-        fmt::format("a buffer too small for its queue: pool '{}' has {} bytes behind the headroom, and the card "
-                    "counts buffers in units of {}",
-                    pool.options().name, room, limits::kRxBufferUnit),
-        "create the pool with a data_room of 2,048 (at least 1,024)");
+    return refuse(port,
+                  fmt::format("a buffer too small for its queue: pool '{}' has data_room = {}, and the card "
+                              "counts buffers in units of {}",
+                              pool.options().name, room, limits::kRxBufferUnit),
+                  "create the pool with a data_room of 2,048 (at least 1,024)");
   }
   const std::uint64_t needed = std::uint64_t{config.rx_queues} * config.rx_ring;
   if (pool.options().count < needed) {
@@ -142,7 +141,7 @@ Result<Plan> check_config(const PortConfig& config, const ContextState& context,
     if (auto ring = check_ring("rx_ring", config.rx_ring, port); !ring) return pass_on(std::move(ring));
     if (auto pool = check_pool(config, context, port); !pool) return pass_on(std::move(pool));
     plan.pool = config.rx_pool->core();
-    plan.buffer_bytes = usable_buffer_bytes(plan.pool->buffer_size() - plan.pool->data_offset());
+    plan.buffer_bytes = usable_buffer_bytes(plan.pool->options().data_room);
   }
   if (config.tx_queues != 0) {
     if (auto ring = check_ring("tx_ring", config.tx_ring, port); !ring) return pass_on(std::move(ring));

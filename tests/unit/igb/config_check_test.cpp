@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/igb/config_check.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "drivers/igb/port_limits.hpp"
+#include "mem/context_state.hpp"
+#include "unit/igb/lab.hpp"
+
+namespace pollux::igb {
+namespace {
+
+using testing::HasSubstr;
+
+struct Pools {
+  Context context{{.huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30}};
+  Context other{{.huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30}};
+  Mempool pool = Mempool::create(context, {.count = 4096, .name = "plain"}).value();
+  Mempool small = Mempool::create(context, {.count = 100, .name = "few"}).value();
+  Mempool tight = Mempool::create(context, {.count = 512, .data_room = 1000, .headroom = 0, .name = "tight"}).value();
+  Mempool kibibyte = Mempool::create(context, {.count = 512, .data_room = 1024, .headroom = 0, .name = "1k"}).value();
+  Mempool foreign = Mempool::create(other, {.count = 4096, .name = "foreign"}).value();
+  MempoolCache cache{pool};
+  MempoolCache cache_of_small{small};
+  MempoolCache cache_of_foreign{foreign};
+
+  [[nodiscard]] Result<Plan> check(const PortConfig& config) const {
+    return check_config(config, *context.state(), "sim:0");
+  }
+};
+
+struct Refusal {
+  const char* name;
+  void (*spoil)(PortConfig& config, const Pools& pools);
+  const char* what;  ///< the value and its range
+  const char* hint;
+};
+
+class RefusedConfigs : public testing::TestWithParam<Refusal> {};
+
+TEST_P(RefusedConfigs, NameTheValueAndItsRange) {
+  const Pools pools;
+  PortConfig config{.rx_pool = &pools.pool};
+  ASSERT_TRUE(pools.check(config));
+  GetParam().spoil(config, pools);
+  const auto plan = pools.check(config);
+  ASSERT_FALSE(plan);
+  EXPECT_EQ(plan.error().code, ErrorCode::invalid_argument);
+  EXPECT_THAT(plan.error().what, HasSubstr("sim:0: "));
+  EXPECT_THAT(plan.error().what, HasSubstr(GetParam().what));
+  EXPECT_THAT(plan.error().hint, HasSubstr(GetParam().hint));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, RefusedConfigs,
+    testing::Values(
+        Refusal{"too_many_rx_queues", [](PortConfig& c, const Pools&) { c.rx_queues = 17; },
+                "rx_queues = 17 is outside 0 to 16", "16"},
+        Refusal{"too_many_tx_queues", [](PortConfig& c, const Pools&) { c.tx_queues = 65535; },
+                "tx_queues = 65535 is outside 0 to 16", "16"},
+        Refusal{"no_queue", [](PortConfig& c, const Pools&) { c.rx_queues = c.tx_queues = 0; }, "both 0",
+                "at least one"},
+        Refusal{"no_pool", [](PortConfig& c, const Pools&) { c.rx_pool = nullptr; }, "rx_pool is not set", "Mempool"},
+        Refusal{"rx_ring_zero", [](PortConfig& c, const Pools&) { c.rx_ring = 0; },
+                "rx_ring = 0 is not a power of two from 8 to 4096", "nearest is 8"},
+        Refusal{"rx_ring_odd", [](PortConfig& c, const Pools&) { c.rx_ring = 500; }, "rx_ring = 500", "nearest is 512"},
+        Refusal{"rx_ring_multiple_of_8", [](PortConfig& c, const Pools&) { c.rx_ring = 24; }, "rx_ring = 24",
+                "nearest is 32"},
+        Refusal{"tx_ring_small", [](PortConfig& c, const Pools&) { c.tx_ring = 4; }, "tx_ring = 4", "nearest is 8"},
+        Refusal{"tx_ring_large", [](PortConfig& c, const Pools&) { c.tx_ring = 8192; }, "tx_ring = 8192",
+                "nearest is 4096"},
+        Refusal{"tx_ring_huge", [](PortConfig& c, const Pools&) { c.tx_ring = 0xFFFFFFFF; }, "tx_ring = 4294967295",
+                "nearest is 4096"},
+        Refusal{"mtu_small", [](PortConfig& c, const Pools&) { c.mtu = 67; }, "mtu = 67 is outside 68 to 9706", "9728"},
+        Refusal{"mtu_large", [](PortConfig& c, const Pools&) { c.mtu = 9707; }, "mtu = 9707 is outside 68 to 9706",
+                "9728"},
+        Refusal{"mtu_huge", [](PortConfig& c, const Pools&) { c.mtu = 0xFFFFFFFF; }, "outside 68 to 9706", "9728"},
+        Refusal{"jumbo_in_tiny_ring",
+                [](PortConfig& c, const Pools& p) {
+                  c.rx_pool = &p.kibibyte;
+                  c.rx_ring = 8;
+                  c.mtu = 9000;
+                },
+                "a frame of 9018 bytes does not fit rx_ring = 8 with buffers of 1024", "larger rx_ring"},
+        Refusal{"pool_too_small", [](PortConfig& c, const Pools& p) { c.rx_pool = &p.small; },
+                "pool 'few' has 100 mbufs, 1 receive rings of 512 need 512", "more than 512"},
+        Refusal{"pool_too_small_for_many",
+                [](PortConfig& c, const Pools&) {
+                  c.rx_queues = 16;
+                  c.rx_ring = 512;
+                },
+                "pool 'plain' has 4096 mbufs, 16 receive rings of 512 need 8192", "more than 8192"},
+        Refusal{"buffer_too_small", [](PortConfig& c, const Pools& p) { c.rx_pool = &p.tight; },
+                "a buffer too small for its queue", "at least 1,024"},
+        Refusal{"foreign_pool", [](PortConfig& c, const Pools& p) { c.rx_pool = &p.foreign; },
+                "pool 'foreign' belongs to another Context", "port's Context"},
+        Refusal{"cache_of_another_pool", [](PortConfig& c, const Pools& p) { c.cache = &p.cache_of_small; },
+                "pool 'few' and the receive queues to 'plain'", "rx_pool"},
+        Refusal{"foreign_cache",
+                [](PortConfig& c, const Pools& p) {
+                  c.rx_queues = 0;
+                  c.cache = &p.cache_of_foreign;
+                },
+                "pool 'foreign' belongs to another Context", "port's Context"}),
+    [](const auto& refusal) { return std::string(refusal.param.name); });
+
+TEST(ConfigCheck, TakesWhatTheCardCanDo) {
+  const Pools pools;
+  for (const std::uint32_t ring : {8u, 16u, 512u, 4096u}) {
+    const auto plan = pools.check({.rx_pool = &pools.pool, .rx_ring = ring, .tx_ring = ring, .mtu = 1500});
+    ASSERT_TRUE(plan) << plan.error().message();
+    EXPECT_EQ(plan->rx_ring, ring);
+  }
+  EXPECT_TRUE(pools.check({.rx_queues = 0, .tx_queues = 16})) << "sending needs no pool";
+  EXPECT_TRUE(pools.check({.rx_pool = &pools.pool, .rx_queues = 16, .tx_queues = 0, .rx_ring = 256}));
+  EXPECT_TRUE(pools.check({.rx_pool = &pools.pool, .cache = &pools.cache, .mtu = kMaxMtu}));
+  EXPECT_TRUE(pools.check({.rx_pool = &pools.pool, .mtu = kMinMtu}));
+}
+
+TEST(ConfigCheck, UsesBuffersInWholeKib) {
+  const Pools pools;
+  const auto plain = pools.check({.rx_pool = &pools.pool});
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(plain->buffer_bytes, 2048u);
+  EXPECT_EQ(usable_buffer_bytes(1023), 0u);
+  EXPECT_EQ(usable_buffer_bytes(3071), 2048u);
+  EXPECT_EQ(usable_buffer_bytes(1u << 20), 127u * 1024);
+}
+
+TEST(ConfigCheck, NearestRing) {
+  EXPECT_EQ(nearest_ring(0), 8u);
+  EXPECT_EQ(nearest_ring(11), 8u);
+  EXPECT_EQ(nearest_ring(12), 16u);
+  EXPECT_EQ(nearest_ring(1000), 1024u);
+  EXPECT_EQ(nearest_ring(0xFFFFFFFF), 4096u);
+}
+
+TEST(ConfigCheck, ARefusedConfigurationLeavesThePortAsItWas) {
+  Lab lab;
+  auto port = lab.open();
+  ASSERT_NE(port, nullptr);
+  PortConfig good = lab.config();
+  good.tx_queues = 2;
+  good.mtu = 1400;
+  ASSERT_TRUE(port->configure(good));
+  const std::size_t writes = lab.faults->writes.size();
+  PortConfig bad = lab.config();
+  bad.rx_ring = 100;
+  EXPECT_FALSE(port->configure(bad));
+  EXPECT_EQ(port->state(), PortState::configured);
+  EXPECT_EQ(port->mtu(), 1400u);
+  EXPECT_NE(port->tx_queue(1), nullptr);
+  EXPECT_EQ(lab.faults->writes.size(), writes);
+  EXPECT_TRUE(port->start());
+}
+
+}  // namespace
+}  // namespace pollux::igb

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Cards that are gone, hang or lie: every call ends, names what happened, and no memory goes back that the card may
+// use.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "hw/igb/nvm.hpp"
+#include "pollux/mem/burst.hpp"
+#include "unit/igb/lab.hpp"
+
+namespace pollux::igb {
+namespace {
+
+using testing::HasSubstr;
+
+/// The error of opening a card.
+Error open_error(Lab& lab) {
+  auto port = probe(lab.context, lab.device());
+  EXPECT_FALSE(port);
+  return port ? Error{} : port.error();
+}
+
+std::function<std::optional<std::uint32_t>(std::uint32_t)> answer(std::uint32_t at, std::uint32_t value) {
+  return [=](std::uint32_t offset) -> std::optional<std::uint32_t> {
+    return offset == at ? std::optional(value) : std::nullopt;
+  };
+}
+
+TEST(OpenFails, WhenTheCardIsGone) {
+  Lab lab;
+  lab.faults->removed = true;
+  const Error error = open_error(lab);
+  EXPECT_EQ(error.code, ErrorCode::device_removed);
+  EXPECT_THAT(error.what, HasSubstr("sim:0"));
+  EXPECT_TRUE(lab.faults->destroyed);
+}
+
+TEST(OpenFails, WhenTheWindowIsTooSmall) {
+  Lab lab;
+  lab.faults->bar_size = 4096;
+  EXPECT_EQ(open_error(lab).code, ErrorCode::device_fault);
+}
+
+TEST(OpenFails, WhenResetDoesNotEnd) {
+  Lab lab;
+  lab.faults->on_read = answer(reg::CTRL::offset(), 1u << 26);
+  const Error error = open_error(lab);
+  EXPECT_EQ(error.code, ErrorCode::timeout);
+  EXPECT_THAT(error.what, HasSubstr("CTRL.RST"));
+}
+
+TEST(OpenFails, WhenTheNvmIsDamaged) {
+  Lab lab;
+  lab.with_card([](models::igb::Card& card) { return card.nvm().words()[5] ^= 0x10; });
+  const Error error = open_error(lab);
+  EXPECT_EQ(error.code, ErrorCode::device_fault);
+  EXPECT_THAT(error.what, HasSubstr("0xbaba"));
+}
+
+TEST(OpenFails, WhenTheNvmDoesNotAnswer) {
+  Lab lab;
+  lab.faults->on_read = answer(reg::EERD::offset(), 0);
+  const Error error = open_error(lab);
+  EXPECT_EQ(error.code, ErrorCode::timeout);
+  EXPECT_THAT(error.what, HasSubstr("EERD.DONE"));
+}
+
+TEST(OpenFails, OnAPortThatIsNotCopper) {
+  Lab serdes({.device_id = 0x10E7});
+  EXPECT_EQ(open_error(serdes).code, ErrorCode::not_supported);
+  Lab sgmii;
+  sgmii.faults->on_read = answer(reg::CTRL_EXT::offset(), 2u << 22);
+  EXPECT_EQ(open_error(sgmii).code, ErrorCode::not_supported);
+}
+
+TEST(OpenFails, WhenTheDeviceCannotBeReset) {
+  Lab lab;
+  lab.faults->reset_error = Error{ErrorCode::io_error, "no", ""};
+  EXPECT_EQ(open_error(lab).code, ErrorCode::io_error);
+}
+
+TEST(Open, NeedsNoResetOfTheDevice) {
+  Lab lab;
+  lab.faults->reset_error = Error{ErrorCode::not_supported, "no", ""};
+  EXPECT_NE(lab.open(), nullptr);
+}
+
+TEST(Open, TakesASemaphoreFromADeadHolder) {
+  Lab lab;
+  lab.faults->on_read = [&lab, done = false](std::uint32_t offset) mutable -> std::optional<std::uint32_t> {
+    if (offset == reg::EECD::offset() && !done) {  // after the card's reset
+      done = true;
+      lab.with_card([](models::igb::Card& card) {
+        card.registers().set<reg::SW_FW_SYNC>(reg::SW_FW_SYNC::SW_EEP);
+        card.registers().set<reg::SWSM>(reg::SWSM::SMBI);
+        return 0;
+      });
+    }
+    return std::nullopt;
+  };
+  EXPECT_NE(lab.open(), nullptr);
+  EXPECT_TRUE(lab.has_logged("SWSM.SMBI"));
+  EXPECT_EQ(lab.value<reg::SW_FW_SYNC>().raw(), 0u);
+  EXPECT_EQ(lab.value<reg::SWSM>().raw(), 0u);
+}
+
+TEST(OpenFails, WhileFirmwareKeepsTheNvm) {
+  Lab lab;
+  lab.faults->on_read = answer(reg::SW_FW_SYNC::offset(), 1u << 16);
+  const Error error = open_error(lab);
+  EXPECT_EQ(error.code, ErrorCode::timeout);
+  EXPECT_THAT(error.what, HasSubstr("SW_FW_SYNC"));
+}
+
+TEST(Open, ReadsTheAddressThatTheCardLoaded) {
+  Lab lab({.mac = {0x02, 0x12, 0x34, 0x56, 0x78, 0x9A}});
+  auto port = lab.open();
+  ASSERT_NE(port, nullptr);
+  EXPECT_EQ(port->mac(), (MacAddress{0x02, 0x12, 0x34, 0x56, 0x78, 0x9A}));
+}
+
+TEST(Open, MakesUpAnAddressWhereTheCardsIsNone) {
+  Lab lab({.mac = {0, 0, 0, 0, 0, 0}});
+  auto port = lab.open();
+  ASSERT_NE(port, nullptr);
+  EXPECT_EQ(port->mac()[0] & 3, 2) << "one station's and locally administered";
+  EXPECT_TRUE(lab.has_logged(to_string(port->mac())));
+}
+
+TEST(Open, PrefersTheAlternateAddress) {
+  Lab lab({.lan_id = 1});
+  lab.with_card([](models::igb::Card& card) {
+    auto words = card.nvm().words();
+    words[hw::igb::nvm::kAlternateMacPointer] = 0x100;
+    words[0x103] = 0x2202;
+    words[0x104] = 0x4433;
+    words[0x105] = 0x6655;
+    const std::span<const std::uint16_t, 63> summed(words.data(), 63);
+    words[hw::igb::nvm::kChecksum] = hw::igb::nvm::checksum_for(summed);
+    return 0;
+  });
+  auto port = lab.open();
+  ASSERT_NE(port, nullptr);
+  EXPECT_EQ(port->mac(), (MacAddress{0x02, 0x22, 0x33, 0x44, 0x55, 0x66}));
+}
+
+/// Starts a configured port whose card has a fault, and says what came of it.
+struct Start {
+  explicit Start(Lab& lab) : port(lab.open()) { EXPECT_TRUE(port->configure(lab.config())); }
+  Error error() {
+    auto started = port->start();
+    EXPECT_FALSE(started);
+    return started ? Error{} : started.error();
+  }
+  std::unique_ptr<PortDriver> port;
+};
+
+TEST(StartFails, WhenAQueueDoesNotComeUp) {
+  for (const std::uint32_t control : {reg::RXDCTL::offset(0), reg::TXDCTL::offset(0)}) {
+    Lab lab;
+    Start start(lab);
+    lab.faults->on_read = answer(control, 0);
+    const Error error = start.error();
+    EXPECT_EQ(error.code, ErrorCode::timeout);
+    EXPECT_THAT(error.what, HasSubstr("XDCTL[0].ENABLE"));
+    EXPECT_EQ(start.port->state(), PortState::configured);
+    EXPECT_TRUE(lab.all_home());
+    EXPECT_FALSE(lab.faults->bus_master);
+    lab.faults->on_read = nullptr;
+    EXPECT_TRUE(start.port->start()) << "a fault that went away";
+  }
+}
+
+TEST(StartFails, WhenThePhyDoesNotAnswer) {
+  Lab lab;
+  Start start(lab);
+  lab.faults->on_read = answer(reg::MDIC::offset(), 0);
+  EXPECT_THAT(start.error().what, HasSubstr("MDIC.READY"));
+  EXPECT_TRUE(lab.all_home());
+}
+
+TEST(StartFails, WhenThePhyReportsAnError) {
+  Lab lab;
+  Start start(lab);
+  lab.faults->on_read = answer(reg::MDIC::offset(), (reg::MDIC::READY | reg::MDIC::ERROR).bits());
+  const Error error = start.error();
+  EXPECT_EQ(error.code, ErrorCode::device_fault);
+  EXPECT_THAT(error.what, HasSubstr("MDIC.ERROR"));
+  EXPECT_EQ(start.port->state(), PortState::configured);
+}
+
+TEST(StartFails, WhenThePoolIsHeldElsewhere) {
+  Lab lab({}, {.count = 100});
+  Start start(lab);
+  std::vector<MbufPtr> held;
+  for (int i = 0; i < 50; ++i) held.push_back(lab.pool.allocate());
+  EXPECT_EQ(start.error().code, ErrorCode::no_memory);
+  EXPECT_EQ(start.port->state(), PortState::configured);
+  EXPECT_EQ(lab.pool.stats().in_use(), 50u);
+  held.clear();
+  EXPECT_TRUE(start.port->start());
+}
+
+TEST(StartFails, WhenTheCardIsGone) {
+  Lab lab;
+  Start start(lab);
+  lab.faults->removed = true;
+  EXPECT_EQ(start.error().code, ErrorCode::device_removed);
+  EXPECT_EQ(start.port->state(), PortState::failed);
+  EXPECT_TRUE(start.port->close());
+  EXPECT_TRUE(lab.all_home());
+}
+
+TEST(StartFails, WhenTheBusIsRefused) {
+  Lab lab;
+  Start start(lab);
+  lab.faults->bus_master_error = Error{ErrorCode::io_error, "refused", ""};
+  EXPECT_EQ(start.error().code, ErrorCode::io_error);
+}
+
+TEST(ARemovedCard, IsAnErrorEverywhereAndNeverASpin) {
+  Lab lab;
+  auto port = lab.started();
+  ASSERT_NE(port, nullptr);
+  lab.wire->inject(broadcast(64));
+  const Stats before = port->stats();
+  lab.faults->removed = true;
+  const Duration start = lab.clock->now();
+  EXPECT_EQ(port->set_mtu(2000).error().code, ErrorCode::device_removed);
+  EXPECT_EQ(port->set_promiscuous(true).error().code, ErrorCode::device_removed);
+  EXPECT_EQ(port->set_all_multicast(true).error().code, ErrorCode::device_removed);
+  EXPECT_EQ(port->set_mac({2, 0, 0, 0, 0, 1}).error().code, ErrorCode::device_removed);
+  EXPECT_FALSE(port->link().up);
+  EXPECT_EQ(port->stats().rx_packets, before.rx_packets);
+  EXPECT_EQ(port->service().error().code, ErrorCode::device_removed);
+  EXPECT_EQ(port->state(), PortState::failed);
+  EXPECT_EQ(port->service().error().code, ErrorCode::device_removed);
+  EXPECT_EQ(port->stop().error().code, ErrorCode::bad_state);
+  EXPECT_EQ(port->start().error().code, ErrorCode::bad_state);
+  Burst<8> burst;
+  EXPECT_EQ(port->rx_queue(0)->rx_burst(burst), 0u) << "a failed port is idle";
+  EXPECT_TRUE(port->close());
+  EXPECT_TRUE(lab.all_home());
+  EXPECT_LT(lab.clock->now() - start, std::chrono::seconds(1));
+}
+
+TEST(ARemovedCard, FailsTheStop) {
+  Lab lab;
+  auto port = lab.started();
+  ASSERT_NE(port, nullptr);
+  lab.faults->removed = true;
+  EXPECT_EQ(port->stop().error().code, ErrorCode::device_removed);
+  EXPECT_EQ(port->state(), PortState::failed);
+  EXPECT_FALSE(lab.all_home()) << "whether it is gone for good is only known when the device is";
+  EXPECT_TRUE(port->close());
+  EXPECT_TRUE(lab.all_home());
+}
+
+TEST(AWantedCard, IsStoppedAndGivenBack) {
+  Lab lab;
+  auto port = lab.started();
+  ASSERT_NE(port, nullptr);
+  lab.faults->removal_wanted = true;
+  const auto served = port->service();
+  EXPECT_EQ(served.error().code, ErrorCode::device_removed);
+  EXPECT_FALSE(lab.faults->bus_master) << "it works, so it was stopped";
+  EXPECT_TRUE(port->close());
+  EXPECT_TRUE(lab.all_home());
+}
+
+TEST(AnErrorEvent, FailsThePort) {
+  Lab lab;
+  auto port = lab.started();
+  ASSERT_NE(port, nullptr);
+  const int event = ::eventfd(0, EFD_CLOEXEC);
+  lab.faults->error_event = event;
+  EXPECT_TRUE(port->service());
+  ASSERT_EQ(::eventfd_write(event, 1), 0);
+  EXPECT_EQ(port->service().error().code, ErrorCode::device_fault);
+  EXPECT_EQ(port->state(), PortState::failed);
+  EXPECT_TRUE(port->close());
+  ::close(event);
+}
+
+TEST(ACardThatDoesNotStop, KeepsItsMemoryUntilItIsReset) {
+  Lab lab;
+  auto port = lab.started();
+  ASSERT_NE(port, nullptr);
+  lab.faults->on_read = [&](std::uint32_t offset) -> std::optional<std::uint32_t> {
+    if (offset != reg::STATUS::offset() || lab.faults->resets > 1) return std::nullopt;
+    return (reg::STATUS::GIO_MASTER_ENABLE | reg::STATUS::LU).bits();
+  };
+  const auto stopped = port->stop();
+  EXPECT_EQ(stopped.error().code, ErrorCode::timeout);
+  EXPECT_THAT(stopped.error().what, HasSubstr("GIO_MASTER_ENABLE"));
+  EXPECT_EQ(port->state(), PortState::failed);
+  EXPECT_FALSE(lab.all_home());
+  EXPECT_EQ(port->service().error().code, ErrorCode::timeout);
+  EXPECT_TRUE(port->close());
+  EXPECT_EQ(lab.faults->resets, 2u) << "one when it was opened, one to end its DMA";
+  EXPECT_TRUE(lab.all_home());
+}
+
+TEST(ACardWhoseQueuesHang, IsStoppedByItsMasterDisable) {
+  Lab lab;
+  auto port = lab.started();
+  ASSERT_NE(port, nullptr);
+  lab.faults->on_read = answer(reg::RXDCTL::offset(0), 1u << 25);
+  EXPECT_TRUE(port->stop());
+  EXPECT_TRUE(lab.has_logged("RXDCTL.ENABLE"));
+  EXPECT_TRUE(lab.all_home());
+}
+
+TEST(Service, SaysHowOftenItMustRun) {
+  Lab lab;
+  auto port = lab.started();
+  ASSERT_NE(port, nullptr);
+  const auto interval = port->service();
+  ASSERT_TRUE(interval);
+  // 2^32 frames of 64 bytes at 1 Gb/s.
+  EXPECT_LT(*interval, std::chrono::seconds(2886));
+}
+
+}  // namespace
+}  // namespace pollux::igb

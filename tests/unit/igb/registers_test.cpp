@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a started port has written to the card.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "unit/igb/lab.hpp"
+
+namespace pollux::igb {
+namespace {
+
+TEST(PortRegisters, RingsAndBuffers) {
+  Lab lab({}, {.count = 1024, .data_room = 4096});
+  PortConfig config = lab.config();
+  config.rx_ring = 256;
+  config.tx_ring = 128;
+  auto port = lab.started(config);
+  ASSERT_NE(port, nullptr);
+  EXPECT_EQ(lab.value<reg::RDLEN>(0).raw(), 256u * 16);
+  EXPECT_EQ(lab.value<reg::TDLEN>(0).raw(), 128u * 16);
+  EXPECT_EQ(lab.value<reg::RDBAL>(0).raw() % 128, 0u);
+  EXPECT_EQ(lab.value<reg::TDBAL>(0).raw() % 128, 0u);
+  EXPECT_NE(lab.value<reg::RDBAL>(0).raw(), lab.value<reg::TDBAL>(0).raw());
+  const auto srrctl = lab.value<reg::SRRCTL>(0);
+  EXPECT_TRUE(srrctl.has(reg::SRRCTL::ONE_BUFFER));
+  EXPECT_EQ(srrctl.get(reg::SRRCTL::BSIZEPACKET), 4u);
+  EXPECT_FALSE(srrctl.has(reg::SRRCTL::DROP_EN)) << "a lone queue may fill the packet buffer";
+  EXPECT_EQ(lab.value<reg::RDT>(0).raw(), 255u);
+  EXPECT_EQ(lab.value<reg::TDT>(0).raw(), 0u);
+  EXPECT_TRUE(lab.value<reg::RXDCTL>(0).has(reg::RXDCTL::ENABLE | reg::RXDCTL::WTHRESH(1)));
+  EXPECT_TRUE(lab.value<reg::TXDCTL>(0).has(reg::TXDCTL::ENABLE | reg::TXDCTL::WTHRESH(1)));
+  EXPECT_FALSE(lab.value<reg::RXDCTL>(1).has(reg::RXDCTL::ENABLE));
+  EXPECT_FALSE(lab.value<reg::TXDCTL>(1).has(reg::TXDCTL::ENABLE));
+}
+
+TEST(PortRegisters, AQueueOfZeroStaysOff) {
+  Lab lab;
+  auto port = lab.open();
+  ASSERT_TRUE(port->configure({.rx_queues = 0, .tx_queues = 1}));
+  ASSERT_TRUE(port->start());
+  EXPECT_FALSE(lab.value<reg::RXDCTL>(0).has(reg::RXDCTL::ENABLE));
+  EXPECT_FALSE(lab.value<reg::RCTL>().has(reg::RCTL::RXEN));
+  EXPECT_TRUE(lab.value<reg::TXDCTL>(0).has(reg::TXDCTL::ENABLE));
+  EXPECT_TRUE(port->stop());
+}
+
+TEST(PortRegisters, ReceiveControlFollowsTheConfiguration) {
+  for (const bool promiscuous : {false, true}) {
+    for (const bool all_multicast : {false, true}) {
+      Lab lab;
+      PortConfig config = lab.config();
+      config.promiscuous = promiscuous;
+      config.all_multicast = all_multicast;
+      config.mtu = 3000;
+      auto port = lab.started(config);
+      ASSERT_NE(port, nullptr);
+      const auto rctl = lab.value<reg::RCTL>();
+      EXPECT_TRUE(rctl.has(reg::RCTL::RXEN | reg::RCTL::BAM | reg::RCTL::LPE | reg::RCTL::SECRC));
+      EXPECT_FALSE(rctl.has_any(reg::RCTL::SBP | reg::RCTL::VFE));
+      EXPECT_EQ(rctl.has(reg::RCTL::UPE), promiscuous);
+      EXPECT_EQ(rctl.has(reg::RCTL::MPE), promiscuous || all_multicast);
+      EXPECT_EQ(lab.value<reg::RLPML>().raw(), 3022u);
+    }
+  }
+}
+
+TEST(PortRegisters, SettersReachARunningCard) {
+  Lab lab;
+  auto port = lab.started();
+  ASSERT_NE(port, nullptr);
+  ASSERT_TRUE(port->set_promiscuous(true));
+  EXPECT_TRUE(lab.value<reg::RCTL>().has(reg::RCTL::UPE | reg::RCTL::MPE));
+  ASSERT_TRUE(port->set_promiscuous(false));
+  EXPECT_FALSE(lab.value<reg::RCTL>().has_any(reg::RCTL::UPE | reg::RCTL::MPE));
+  ASSERT_TRUE(port->set_all_multicast(true));
+  EXPECT_TRUE(lab.value<reg::RCTL>().has(reg::RCTL::MPE | reg::RCTL::RXEN));
+  ASSERT_TRUE(port->set_mtu(9000));
+  EXPECT_EQ(port->mtu(), 9000u);
+  EXPECT_EQ(lab.value<reg::RLPML>().raw(), 9022u);
+  ASSERT_TRUE(port->set_mac({0x02, 0x11, 0x22, 0x33, 0x44, 0x55}));
+  EXPECT_EQ(lab.value<reg::RAL>(0).raw(), 0x33221102u);
+  EXPECT_EQ(lab.value<reg::RAH>(0).raw(), 0x80005544u);
+}
+
+TEST(PortRegisters, SettersSurviveARestart) {
+  Lab lab;
+  auto port = lab.started();
+  ASSERT_NE(port, nullptr);
+  ASSERT_TRUE(port->set_promiscuous(true));
+  ASSERT_TRUE(port->set_mtu(2000));
+  ASSERT_TRUE(port->set_mac({0x02, 1, 2, 3, 4, 5}));
+  ASSERT_TRUE(port->stop());
+  ASSERT_TRUE(port->set_all_multicast(true));
+  ASSERT_TRUE(port->start());
+  EXPECT_TRUE(lab.value<reg::RCTL>().has(reg::RCTL::UPE | reg::RCTL::MPE));
+  EXPECT_EQ(lab.value<reg::RLPML>().raw(), 2022u);
+  EXPECT_EQ(lab.value<reg::RAL>(0).raw(), 0x03020102u);
+}
+
+TEST(PortRegisters, RefusedSettersChangeNothing) {
+  Lab lab;
+  auto port = lab.started();
+  ASSERT_NE(port, nullptr);
+  const MacAddress before = port->mac();
+  const std::size_t writes = lab.faults->writes.size();
+  EXPECT_EQ(port->set_mac({}).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(port->set_mac({1, 0, 0, 0, 0, 0}).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(port->set_mac({0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(port->set_mtu(9707).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(port->set_mtu(67).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(port->mac(), before);
+  EXPECT_EQ(port->mtu(), 1500u);
+  EXPECT_EQ(lab.faults->writes.size(), writes);
+}
+
+TEST(PortRegisters, ForeignFiltersAreCleared) {
+  Lab lab;
+  auto port = lab.open();
+  ASSERT_TRUE(port->configure(lab.config()));
+  // Not part of what CTRL.RST clears on silicon (the tables are memory): start with rubbish in them.
+  lab.faults->on_read = [&, spoiled = false](std::uint32_t offset) mutable -> std::optional<std::uint32_t> {
+    if (!spoiled && offset == reg::GCR::offset()) {
+      spoiled = true;
+      lab.with_card([](models::igb::Card& card) {
+        card.registers().set<reg::MTA>(127, reg::MTA::Value(5));
+        card.registers().set<reg::VFTA>(1, reg::VFTA::Value(5));
+        card.registers().set<reg::UTA>(64, reg::UTA::Value(5));
+        card.registers().set<reg::RAH>(23, reg::RAH::Value(0x80000001));
+        return 0;
+      });
+    }
+    return std::nullopt;
+  };
+  ASSERT_TRUE(port->start());
+  EXPECT_EQ(lab.value<reg::MTA>(127).raw(), 0u);
+  EXPECT_EQ(lab.value<reg::VFTA>(1).raw(), 0u);
+  EXPECT_EQ(lab.value<reg::UTA>(64).raw(), 0u);
+  EXPECT_EQ(lab.value<reg::RAH>(23).raw(), 0u);
+  EXPECT_TRUE(lab.value<reg::RAH>(0).has(reg::RAH::AV));
+}
+
+TEST(PortRegisters, SpreadsOverAllQueuesRoundRobin) {
+  Lab lab({}, {.count = 4096});
+  PortConfig config = lab.config();
+  config.rx_queues = 5;
+  auto port = lab.started(config);
+  ASSERT_NE(port, nullptr);
+  EXPECT_TRUE(lab.value<reg::MRQC>().has(reg::MRQC::RSS | reg::MRQC::TCP_IPV4 | reg::MRQC::IPV4 | reg::MRQC::IPV6));
+  EXPECT_TRUE(lab.value<reg::RXCSUM>().has(reg::RXCSUM::PCSD));
+  for (std::uint32_t entry = 0; entry < 128; ++entry) {
+    const auto word = lab.value<reg::RETA>(entry / 4).raw();
+    EXPECT_EQ(word >> (8 * (entry % 4)) & 0xFF, entry % 5);
+  }
+  EXPECT_EQ(lab.value<reg::RSSRK>(0).raw(), 0xDA565A6Du);
+  EXPECT_EQ(lab.value<reg::RSSRK>(9).raw(), 0xFA01ACBEu);
+  for (std::uint32_t queue = 0; queue < 5; ++queue)
+    EXPECT_TRUE(lab.value<reg::SRRCTL>(queue).has(reg::SRRCTL::DROP_EN));
+}
+
+TEST(PortRegisters, InterruptsStayMasked) {
+  Lab lab;
+  auto port = lab.started();
+  ASSERT_NE(port, nullptr);
+  EXPECT_EQ(lab.value<reg::IMS>().raw(), 0u);
+  EXPECT_EQ(lab.value<reg::EIMS>().raw(), 0u);
+}
+
+TEST(PortRegisters, StopDisablesQueuesAndMastering) {
+  Lab lab;
+  auto port = lab.started();
+  ASSERT_NE(port, nullptr);
+  ASSERT_TRUE(port->stop());
+  EXPECT_FALSE(lab.value<reg::RCTL>().has(reg::RCTL::RXEN));
+  EXPECT_FALSE(lab.value<reg::TCTL>().has(reg::TCTL::EN));
+  EXPECT_FALSE(lab.value<reg::RXDCTL>(0).has(reg::RXDCTL::ENABLE));
+  EXPECT_FALSE(lab.value<reg::TXDCTL>(0).has(reg::TXDCTL::ENABLE));
+  EXPECT_TRUE(lab.value<reg::CTRL>().has(reg::CTRL::GIO_MASTER_DISABLE));
+}
+
+TEST(PortRegisters, DumpReadsWithoutSideEffects) {
+  Lab lab;
+  auto port = lab.started();
+  ASSERT_NE(port, nullptr);
+  lab.wire->inject(broadcast(64));
+  std::set<std::uint32_t> read;
+  lab.faults->on_read = [&](std::uint32_t offset) -> std::optional<std::uint32_t> {
+    read.insert(offset);
+    return std::nullopt;
+  };
+  const auto values = port->register_dump()->registers();
+  lab.faults->on_read = nullptr;
+  EXPECT_GT(values.size(), 500u);
+  EXPECT_EQ(read.size(), values.size());
+  for (const RegisterInfo& info : reg::kRegisters) {
+    const bool harmless =
+        readable(info.access) && info.name != "SWSM" && info.name != "RXSATRH" && info.name != "TXSTMPH";
+    EXPECT_TRUE(harmless || !read.contains(info.offset)) << info.name;
+  }
+  const auto tail =
+      std::find_if(values.begin(), values.end(), [](const RegisterValue& v) { return v.name == "RDT[0]"; });
+  ASSERT_NE(tail, values.end());
+  EXPECT_EQ(tail->value, 63u);
+  EXPECT_EQ(tail->offset, reg::RDT::offset(0));
+  EXPECT_EQ(port->stats().rx_packets, 1u) << "the dump took a count away";
+  ASSERT_TRUE(port->close());
+  EXPECT_TRUE(port->register_dump()->registers().empty());
+}
+
+}  // namespace
+}  // namespace pollux::igb

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/igb/statistics.hpp"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+
+namespace pollux::igb {
+namespace {
+
+namespace reg = hw::igb;
+
+/// Counters that clear when they are read; of a pair, both with the high half.
+class Counters final : public RemoteRegisters {
+ public:
+  std::uint32_t read32(std::uint32_t offset) noexcept override {
+    if (removed) return ~std::uint32_t{0};
+    const std::uint32_t value = values[offset];
+    for (const CardCounter& counter : kCardCounters) {
+      if (counter.offset == offset && !counter.pair) values[offset] = 0;
+      if (counter.offset + 4 == offset && counter.pair) values[offset] = values[offset - 4] = 0;
+    }
+    if (offset >= reg::RQDPC::offset(0) && offset <= reg::RQDPC::offset(15) && offset % 0x40 == 0x30)
+      values[offset] = 0;
+    return value;
+  }
+  void write32(std::uint32_t, std::uint32_t) noexcept override {}
+  void flush() noexcept override {}
+
+  template <class R>
+  std::uint32_t& at(std::uint32_t index = 0) {
+    return values[R::offset(index)];
+  }
+
+  std::map<std::uint32_t, std::uint32_t> values;
+  bool removed = false;
+};
+
+struct Fixture {
+  Fixture() { statistics.attach(hw::igb::Registers(Bar(card, reg::kRegisterBytes))); }
+  Stats get() {
+    Stats stats;
+    statistics.fill(stats);
+    return stats;
+  }
+  std::map<std::string, std::uint64_t> all() {
+    std::vector<Counter> list;
+    statistics.append(list);
+    std::map<std::string, std::uint64_t> map;
+    for (const Counter& counter : list) map[counter.name] = counter.value;
+    EXPECT_EQ(map.size(), list.size()) << "two counters of one name";
+    return map;
+  }
+  Counters card;
+  Statistics statistics;
+};
+
+TEST(Statistics, ListsEachRegisterOnceAndPairsAsOne) {
+  std::size_t registers = 0;
+  std::size_t pairs = 0;
+  for (const CardCounter& counter : kCardCounters) {
+    registers += counter.pair ? 2 : 1;
+    pairs += counter.pair ? 1 : 0;
+    EXPECT_FALSE(counter.pair && counter.name.ends_with('L')) << counter.name;
+  }
+  EXPECT_EQ(registers, reg::kStatisticsRegisters.size());
+  EXPECT_EQ(pairs, 6u);  // GORC, GOTC, TOR, TOT, HGORC, HGOTC
+}
+
+TEST(Statistics, AddsWhatClearsWhenRead) {
+  Fixture fixture;
+  fixture.card.at<reg::GPRC>() = 5;
+  EXPECT_EQ(fixture.get().rx_packets, 5u);
+  EXPECT_EQ(fixture.get().rx_packets, 5u);
+  fixture.card.at<reg::GPRC>() = 7;
+  EXPECT_EQ(fixture.get().rx_packets, 12u);
+}
+
+TEST(Statistics, GoesBeyond32Bits) {
+  Fixture fixture;
+  for (int i = 0; i < 3; ++i) {
+    fixture.card.at<reg::GPTC>() = 0xFFFFFFF0;
+    fixture.statistics.fold();
+  }
+  EXPECT_EQ(fixture.get().tx_packets, 3ull * 0xFFFFFFF0);
+}
+
+TEST(Statistics, JoinsTheHalvesOfOctets) {
+  Fixture fixture;
+  fixture.card.at<reg::GORCL>() = 0x89ABCDEF;
+  fixture.card.at<reg::GORCH>() = 0x1;
+  fixture.card.at<reg::GOTCL>() = 3;
+  fixture.card.at<reg::GOTCH>() = 0x10;
+  EXPECT_EQ(fixture.get().rx_bytes, 0x189ABCDEFull);
+  EXPECT_EQ(fixture.get().tx_bytes, 0x1000000003ull);
+}
+
+TEST(Statistics, BeginsAtZeroWhateverTheCardHolds) {
+  Counters card;
+  card.at<reg::GPRC>() = 1000;
+  card.at<reg::GORCH>() = 9;
+  Statistics statistics;
+  statistics.attach(hw::igb::Registers(Bar(card, reg::kRegisterBytes)));
+  Stats stats;
+  statistics.fill(stats);
+  EXPECT_EQ(stats.rx_packets, 0u);
+  EXPECT_EQ(stats.rx_bytes, 0u);
+}
+
+TEST(Statistics, DiscardsWhatAResetLeft) {
+  Fixture fixture;
+  fixture.card.at<reg::GPRC>() = 5;
+  fixture.statistics.fold();
+  fixture.card.at<reg::GPRC>() = 0xDEAD;
+  fixture.statistics.discard();
+  EXPECT_EQ(fixture.get().rx_packets, 5u);
+}
+
+TEST(Statistics, TakesAllOnesOfAMissingCardForNothing) {
+  Fixture fixture;
+  fixture.card.at<reg::GPRC>() = 5;
+  EXPECT_EQ(fixture.get().rx_packets, 5u);
+  fixture.card.removed = true;
+  EXPECT_EQ(fixture.get().rx_packets, 5u);
+  EXPECT_EQ(fixture.get().rx_bytes, 0u);
+}
+
+TEST(Statistics, StaysReadableAfterDetach) {
+  Fixture fixture;
+  fixture.card.at<reg::GPRC>() = 5;
+  fixture.statistics.fold();
+  fixture.statistics.detach();
+  fixture.card.at<reg::GPRC>() = 6;
+  EXPECT_EQ(fixture.get().rx_packets, 5u);
+  EXPECT_EQ(fixture.card.at<reg::GPRC>(), 6u) << "a detached card was read";
+}
+
+TEST(Statistics, MeansWhatLinuxMeans) {
+  Fixture fixture;
+  fixture.card.at<reg::CRCERRS>() = 1;
+  fixture.card.at<reg::ALGNERRC>() = 10;
+  fixture.card.at<reg::RXERRC>() = 100;
+  fixture.card.at<reg::RLEC>() = 1000;
+  fixture.card.at<reg::SYMERRS>() = 50000;
+  fixture.card.at<reg::RUC>() = 50000;
+  fixture.card.at<reg::ECOL>() = 1;
+  fixture.card.at<reg::LATECOL>() = 2;
+  fixture.card.at<reg::COLC>() = 3;
+  fixture.card.at<reg::MPRC>() = 4;
+  fixture.card.at<reg::MPC>() = 5;
+  fixture.card.at<reg::RQDPC>(0) = 0xFFFFF006;
+  fixture.card.at<reg::RQDPC>(15) = 7;
+  const Stats stats = fixture.get();
+  EXPECT_EQ(stats.rx_errors, 1111u);
+  EXPECT_EQ(stats.tx_errors, 3u);
+  EXPECT_EQ(stats.collisions, 3u);
+  EXPECT_EQ(stats.multicast, 4u);
+  EXPECT_EQ(stats.rx_missed_errors, 18u);
+}
+
+TEST(Statistics, NamesEveryCounter) {
+  Fixture fixture;
+  fixture.card.at<reg::SCVPC>() = 11;
+  fixture.card.at<reg::TORL>() = 12;
+  const auto counters = fixture.all();
+  EXPECT_EQ(counters.at("SCVPC"), 11u);
+  EXPECT_EQ(counters.at("TOR"), 12u);
+  EXPECT_EQ(counters.at("CRCERRS"), 0u);
+  EXPECT_EQ(counters.at("RQDPC"), 0u);
+  EXPECT_FALSE(counters.contains("TORL"));
+  EXPECT_EQ(counters.size(), kCardCounters.size() + 1);
+}
+
+}  // namespace
+}  // namespace pollux::igb

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Frames through a port on the in-process card: what arrives, what does not, and what is counted.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <numeric>
+
+#include "pollux/mem/burst.hpp"
+#include "unit/igb/lab.hpp"
+
+namespace pollux::igb {
+namespace {
+
+std::vector<std::byte> to(const MacAddress& destination, std::size_t bytes, unsigned seed = 0) {
+  auto frame = broadcast(bytes, seed);
+  for (std::size_t i = 0; i < 6; ++i) frame[i] = static_cast<std::byte>(destination[i]);
+  return frame;
+}
+
+std::vector<std::byte> bytes_of(const Mbuf& mbuf) {
+  std::vector<std::byte> bytes(mbuf.packet_length());
+  static_cast<void>(mbuf.copy_out(0, {reinterpret_cast<std::uint8_t*>(bytes.data()), bytes.size()}));
+  return bytes;
+}
+
+/// How many frames are there to be taken.
+std::uint32_t receive(PortDriver& port, std::uint16_t queue = 0) {
+  Burst<64> burst;
+  std::uint32_t all = 0;
+  while (const std::uint32_t count = port.rx_queue(queue)->rx_burst(burst)) {
+    all += count;
+    burst = {};
+  }
+  return all;
+}
+
+/// Sends a frame of `bytes` bytes in segments of at most `piece`.
+void send(Lab& lab, PortDriver& port, std::size_t bytes, std::size_t piece = 2000, std::uint16_t queue = 0) {
+  MbufPtr frame;
+  for (std::size_t at = 0; at < bytes; at += piece) {
+    MbufPtr segment = lab.pool.allocate();
+    ASSERT_NE(segment, nullptr);
+    const std::size_t count = std::min(piece, bytes - at);
+    std::uint8_t* const data = segment->append(static_cast<std::uint32_t>(count));
+    ASSERT_NE(data, nullptr);
+    for (std::size_t i = 0; i < count; ++i) data[i] = static_cast<std::uint8_t>(at + i);
+    if (frame == nullptr) {
+      frame = std::move(segment);
+    } else {
+      ASSERT_TRUE(frame->chain(segment));
+    }
+  }
+  Burst<1> burst;
+  ASSERT_TRUE(burst.push(frame));
+  ASSERT_EQ(port.tx_queue(queue)->tx_burst(burst), 1u);
+}
+
+TEST(Receive, DeliversFramesWholeAndInOrder) {
+  Lab lab;
+  auto port = lab.started();
+  ASSERT_NE(port, nullptr);
+  const std::array<std::size_t, 5> sizes{60, 61, 512, 1514, 1518};
+  std::uint64_t octets = 0;
+  for (unsigned i = 0; i < sizes.size(); ++i) {
+    lab.wire->inject(broadcast(sizes[i], i));
+    octets += sizes[i] + 4;
+  }
+  Burst<8> burst;
+  ASSERT_EQ(port->rx_queue(0)->rx_burst(burst), sizes.size());
+  for (unsigned i = 0; i < sizes.size(); ++i) {
+    EXPECT_EQ(bytes_of(burst[i]), broadcast(sizes[i], i)) << "without CRC";
+    EXPECT_EQ(burst[i].port(), port->info().index);
+  }
+  const Stats stats = port->stats();
+  EXPECT_EQ(stats.rx_packets, sizes.size());
+  EXPECT_EQ(stats.rx_bytes, octets);
+  EXPECT_EQ(stats.rx_burst_packets, sizes.size());
+  EXPECT_EQ(stats.dropped(), 0u);
+}
+
+TEST(Receive, TakesJumboFramesInSeveralBuffers) {
+  Lab lab;
+  PortConfig config = lab.config();
+  config.mtu = 9706;
+  auto port = lab.started(config);
+  ASSERT_NE(port, nullptr);
+  const auto longest = broadcast(9724);
+  lab.wire->inject(longest);
+  Burst<8> burst;
+  ASSERT_EQ(port->rx_queue(0)->rx_burst(burst), 1u);
+  EXPECT_EQ(burst[0].segments(), 5u);
+  EXPECT_EQ(bytes_of(burst[0]), longest);
+  lab.wire->inject(broadcast(9725));
+  EXPECT_EQ(receive(*port), 0u);
+}
+
+TEST(Receive, KeepsToTheMtu) {
+  Lab lab;
+  auto port = lab.started();
+  ASSERT_NE(port, nullptr);
+  lab.wire->inject(broadcast(1518));
+  lab.wire->inject(broadcast(1519));
+  EXPECT_EQ(receive(*port), 1u);
+  ASSERT_TRUE(port->set_mtu(4000));
+  lab.wire->inject(broadcast(4018));
+  lab.wire->inject(broadcast(4019));
+  EXPECT_EQ(receive(*port), 1u);
+}
+
+TEST(Receive, FiltersByDestination) {
+  Lab lab;
+  auto port = lab.started();
+  ASSERT_NE(port, nullptr);
+  const MacAddress other{0x02, 9, 9, 9, 9, 9};
+  const MacAddress group{0x01, 0x00, 0x5E, 1, 2, 3};
+  const auto arrives = [&](const MacAddress& destination) {
+    lab.wire->inject(to(destination, 64));
+    return receive(*port) == 1;
+  };
+  EXPECT_TRUE(arrives(port->mac()));
+  EXPECT_FALSE(arrives(other));
+  EXPECT_FALSE(arrives(group));
+  ASSERT_TRUE(port->set_all_multicast(true));
+  EXPECT_TRUE(arrives(group));
+  EXPECT_FALSE(arrives(other));
+  ASSERT_TRUE(port->set_promiscuous(true));
+  EXPECT_TRUE(arrives(other));
+  ASSERT_TRUE(port->set_promiscuous(false));
+  EXPECT_FALSE(arrives(other));
+  const MacAddress before = port->mac();
+  ASSERT_TRUE(port->set_mac(other));
+  EXPECT_TRUE(arrives(other));
+  EXPECT_FALSE(arrives(before));
+}
+
+std::vector<std::byte> ipv4(std::uint8_t host) {
+  auto frame = broadcast(64);
+  const std::array<std::uint8_t, 22> header{0x08, 0x00, 0x45, 0,  0, 50, 0, 0,  0, 0, 64,
+                                            17,   0,    0,    10, 0, 0,  1, 10, 0, 0, host};
+  std::transform(header.begin(), header.end(), frame.begin() + 12, [](std::uint8_t b) { return std::byte{b}; });
+  return frame;
+}
+
+TEST(Receive, SpreadsOverSixteenQueues) {
+  Lab lab({}, {.count = 4096});
+  PortConfig config = lab.config();
+  config.rx_queues = 16;
+  config.rx_ring = 128;
+  auto port = lab.started(config);
+  ASSERT_NE(port, nullptr);
+  for (unsigned host = 0; host < 256; ++host) lab.wire->inject(ipv4(static_cast<std::uint8_t>(host)));
+  std::uint32_t all = 0;
+  for (std::uint16_t queue = 0; queue < 16; ++queue) {
+    const std::uint32_t here = receive(*port, queue);
+    EXPECT_GT(here, 0u) << "queue " << queue;
+    all += here;
+  }
+  EXPECT_EQ(all, 256u);
+  for (int i = 0; i < 3; ++i) lab.wire->inject(broadcast(64));
+  EXPECT_EQ(receive(*port, 0), 3u) << "what is not IP goes to queue 0";
+}
+
+TEST(Transmit, SendsOnEveryQueue) {
+  Lab lab;
+  PortConfig config = lab.config();
+  config.tx_queues = 16;
+  auto port = lab.started(config);
+  ASSERT_NE(port, nullptr);
+  for (std::uint16_t queue = 0; queue < 16; ++queue) send(lab, *port, 100u + queue, 2000, queue);
+  ASSERT_EQ(lab.sent.size(), 16u);
+  for (std::size_t i = 0; i < 16; ++i) EXPECT_EQ(lab.sent[i].size(), 100 + i);
+  const Stats stats = port->stats();
+  EXPECT_EQ(stats.tx_packets, 16u);
+  EXPECT_EQ(stats.tx_burst_packets, 16u);
+}
+
+TEST(Transmit, SendsJumboFramesInPieces) {
+  Lab lab;
+  auto port = lab.started();
+  ASSERT_NE(port, nullptr);
+  send(lab, *port, 9724, 1000);
+  ASSERT_EQ(lab.sent.size(), 1u);
+  ASSERT_EQ(lab.sent[0].size(), 9724u);
+  for (std::size_t i = 0; i < 9724; ++i) ASSERT_EQ(lab.sent[0][i], static_cast<std::byte>(i));
+}
+
+TEST(Transmit, RefusesUnderANameWhatTheCardCannotSend) {
+  Lab lab;
+  auto port = lab.started();
+  ASSERT_NE(port, nullptr);
+  send(lab, *port, 9725, 1000);
+  send(lab, *port, 16);
+  send(lab, *port, 100, 3);
+  EXPECT_TRUE(lab.sent.empty());
+  std::map<std::string, std::uint64_t> drops;
+  const Stats stats = port->stats();
+  for (const Counter& drop : stats.drops) drops[drop.name] = drop.value;
+  EXPECT_EQ(drops.at("tx_too_long"), 1u);
+  EXPECT_EQ(drops.at("tx_too_short"), 1u);
+  EXPECT_EQ(drops.at("tx_too_many_segments"), 1u);
+  EXPECT_EQ(stats.dropped(), 3u);
+  EXPECT_EQ(stats.tx_burst_packets, 3u);
+  EXPECT_TRUE(port->stop());
+  EXPECT_TRUE(lab.all_home());
+}
+
+TEST(Stop, CountsWhatNobodyPolled) {
+  Lab lab;
+  auto port = lab.started();
+  ASSERT_NE(port, nullptr);
+  for (int i = 0; i < 5; ++i) lab.wire->inject(broadcast(64));
+  EXPECT_TRUE(port->stop());
+  const Stats stats = port->stats();
+  EXPECT_EQ(stats.rx_packets, 5u);
+  EXPECT_EQ(stats.rx_burst_packets, 0u);
+  EXPECT_EQ(stats.dropped(), 5u);
+  EXPECT_TRUE(lab.all_home());
+}
+
+TEST(Stop, CountsSurviveRestartAndClose) {
+  Lab lab;
+  auto port = lab.started();
+  ASSERT_NE(port, nullptr);
+  lab.wire->inject(broadcast(64));
+  EXPECT_EQ(receive(*port), 1u);
+  send(lab, *port, 64);
+  ASSERT_TRUE(port->stop());
+  ASSERT_TRUE(port->configure(lab.config()));
+  ASSERT_TRUE(port->start());
+  lab.clock->advance(std::chrono::seconds(1));
+  lab.wire->inject(broadcast(64));
+  EXPECT_EQ(receive(*port), 1u);
+  ASSERT_TRUE(port->close());
+  const Stats stats = port->stats();
+  EXPECT_EQ(stats.rx_packets, 2u);
+  EXPECT_EQ(stats.tx_packets, 1u);
+  EXPECT_EQ(stats.rx_burst_packets, 2u);
+}
+
+TEST(Link, ComesUpByItself) {
+  Lab lab;
+  auto port = lab.open();
+  ASSERT_TRUE(port->configure(lab.config()));
+  EXPECT_FALSE(port->link().up);
+  ASSERT_TRUE(port->start());
+  EXPECT_FALSE(port->link().up);
+  lab.clock->advance(std::chrono::milliseconds(600));
+  const Link link = port->link();
+  EXPECT_EQ(link, (Link{.up = true, .speed = 1000, .duplex = Duplex::full, .autonegotiated = true}));
+  lab.wire->set_carrier(false);
+  EXPECT_FALSE(port->link().up);
+}
+
+TEST(ExtendedStats, NameEachCounterOnce) {
+  Lab lab;
+  auto port = lab.started();
+  ASSERT_NE(port, nullptr);
+  lab.wire->inject(broadcast(64));
+  EXPECT_EQ(receive(*port), 1u);
+  std::map<std::string, std::uint64_t> counters;
+  const auto list = port->extended_stats();
+  for (const Counter& counter : list) counters[counter.name] = counter.value;
+  EXPECT_EQ(counters.size(), list.size());
+  EXPECT_EQ(counters.at("rx_packets"), 1u);
+  EXPECT_EQ(counters.at("GPRC"), 1u);
+  EXPECT_EQ(counters.at("GORC"), 68u);
+  EXPECT_EQ(counters.at("rx_queue_0_packets"), 1u);
+  EXPECT_EQ(counters.at("rx_pool_empty"), 0u);
+}
+
+}  // namespace
+}  // namespace pollux::igb
