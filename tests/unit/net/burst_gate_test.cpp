@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pollux/net/burst_gate.hpp"
+
+#include <gtest/gtest.h>
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <thread>
+
+namespace pollux {
+namespace {
+
+using std::chrono::milliseconds;
+
+/// What a burst function works on: plain memory, as a queue's ring is.
+struct Work {
+  std::uint64_t bursts = 0;
+  std::uint64_t copy = 0;
+  std::atomic<bool> entered{false};
+  std::atomic<bool> may_leave{false};
+};
+
+using Function = std::uint32_t(Work&) noexcept;
+
+std::uint32_t idle(Work&) noexcept { return 0; }
+std::uint32_t busy(Work& work) noexcept {
+  ++work.bursts;
+  work.copy = work.bursts;
+  return 1;
+}
+std::uint32_t stuck(Work& work) noexcept {
+  work.entered = true;
+  while (!work.may_leave) std::this_thread::yield();
+  return 2;
+}
+
+TEST(BurstGate, CallsWhatItIsOpenFor) {
+  ManualClock clock;
+  Work work;
+  BurstGate<Function> gate(&idle);
+  EXPECT_EQ(gate.call(work), 0u);
+  gate.open(&busy);
+  EXPECT_EQ(gate.call(work), 1u);
+  ASSERT_TRUE(gate.close(&idle, clock, milliseconds(1)));
+  EXPECT_EQ(gate.call(work), 0u);
+  EXPECT_EQ(work.bursts, 1u);
+}
+
+// The controlling thread touches the plain memory while the gate is closed: a poller that were still inside would show
+// as a changed count, and as a race under ThreadSanitizer.
+TEST(BurstGate, NobodyIsInsideAfterClose) {
+  constexpr int kTimes = 300;
+  SteadyClock clock;
+  Work work;
+  std::atomic<bool> over{false};
+  BurstGate<Function> gate(&idle);
+  std::thread poller([&] {
+    while (!over) static_cast<void>(gate.call(work));
+  });
+  std::uint64_t seen = 0;
+  int closed = 0;
+  for (; closed < kTimes; ++closed) {
+    gate.open(&busy);
+    if (closed % 3 != 0) std::this_thread::yield();
+    if (closed % 16 == 0) std::this_thread::sleep_for(milliseconds(1));
+    if (!gate.close(&idle, clock, std::chrono::seconds(30))) break;
+    if (work.bursts < seen || work.copy != work.bursts) break;
+    seen = work.bursts;
+    work.copy = 0;
+    std::this_thread::yield();
+    if (work.bursts != seen || work.copy != 0) break;
+    work.copy = work.bursts;
+  }
+  over = true;
+  poller.join();
+  EXPECT_EQ(closed, kTimes);
+  EXPECT_GT(seen, 0u);
+}
+
+TEST(BurstGate, AStuckPollerIsATimeoutAndTheGateStaysClosed) {
+  ManualClock clock;
+  Work work;
+  BurstGate<Function> gate(&idle);
+  gate.open(&stuck);
+  std::uint32_t result = 0;
+  std::thread poller([&] { result = gate.call(work); });
+  while (!work.entered) std::this_thread::yield();
+  const auto closed = gate.close(&idle, clock, milliseconds(20));
+  ASSERT_FALSE(closed);
+  EXPECT_EQ(closed.error().code, ErrorCode::timeout);
+  EXPECT_EQ(closed.error().what, "the polling thread's leaving its burst did not happen within 20 ms");
+  EXPECT_GE(clock.now(), milliseconds(20));
+  EXPECT_LT(clock.now(), milliseconds(30)) << "the wait is bounded";
+  work.may_leave = true;
+  poller.join();
+  EXPECT_EQ(result, 2u) << "what it was in the middle of ended as it should";
+  EXPECT_EQ(gate.call(work), 0u) << "the gate was closed all the same";
+  EXPECT_TRUE(gate.close(&idle, clock, milliseconds(20))) << "and a second call says so";
+}
+
+TEST(BurstGate, ReopensForAnotherFunction) {
+  ManualClock clock;
+  Work work;
+  work.may_leave = true;
+  BurstGate<Function> gate(&idle);
+  for (int i = 0; i < 3; ++i) {
+    gate.open(&busy);
+    EXPECT_EQ(gate.call(work), 1u);
+    ASSERT_TRUE(gate.close(&idle, clock, milliseconds(1)));
+    gate.open(&stuck);
+    EXPECT_EQ(gate.call(work), 2u);
+    ASSERT_TRUE(gate.close(&idle, clock, milliseconds(1)));
+  }
+}
+
+TEST(BarrierOnAllThreads, WaitsOnlyWhereTheKernelCannotDoIt) {
+  const long commands = ::syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
+  const bool offered = commands >= 0 && (commands & MEMBARRIER_CMD_PRIVATE_EXPEDITED) != 0;
+  ManualClock clock;
+  barrier_on_all_threads(clock);
+  barrier_on_all_threads(clock);
+  if (offered) {
+    EXPECT_EQ(clock.now(), Duration(0));
+  } else {
+    EXPECT_EQ(clock.now(), milliseconds(2));
+  }
+}
+
+}  // namespace
+}  // namespace pollux

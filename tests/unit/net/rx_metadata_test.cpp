@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pollux/net/rx_metadata.hpp"
+
+#include <cstdint>
+
+#include "hw/igb/descriptors.hpp"
+#include "unit/mem/pool_lab.hpp"
+
+namespace pollux {
+namespace {
+
+namespace rx = hw::igb::rx;
+
+class RxMetadataTest : public testing::Test {
+ protected:
+  [[nodiscard]] RxMetadata intel(const rx::WriteBack& what) {
+    const hw::igb::Descriptor written = rx::written_back(what);
+    mbuf_->set_rx_words(RxFormat::intel_advanced, written.lo, written.hi);
+    return RxMetadata(*mbuf_);
+  }
+  [[nodiscard]] RxMetadata software(const SoftwareRxMetadata& what) {
+    what.attach_to(*mbuf_);
+    return RxMetadata(*mbuf_);
+  }
+
+  test::PoolLab lab_;
+  Mempool pool_ = lab_.pool({.count = 1});
+  MbufPtr mbuf_ = pool_.allocate();
+};
+
+TEST_F(RxMetadataTest, AFreshMbufKnowsNothing) {
+  const RxMetadata none(*mbuf_);
+  EXPECT_EQ(none.rss_hash(), std::nullopt);
+  EXPECT_EQ(none.vlan(), std::nullopt);
+  EXPECT_EQ(none.packet_type(), PacketType{});
+  EXPECT_EQ(none.ip_checksum(), ChecksumVerdict::unknown);
+  EXPECT_EQ(none.l4_checksum(), ChecksumVerdict::unknown);
+}
+
+TEST_F(RxMetadataTest, WordsOfNoFormatMeanNothing) {
+  mbuf_->set_rx_words(RxFormat::none, ~std::uint64_t{0}, ~std::uint64_t{0});
+  const RxMetadata none(*mbuf_);
+  EXPECT_EQ(none.rss_hash(), std::nullopt);
+  EXPECT_EQ(none.vlan(), std::nullopt);
+  EXPECT_EQ(none.packet_type(), PacketType{});
+  EXPECT_EQ(none.ip_checksum(), ChecksumVerdict::unknown);
+  EXPECT_EQ(none.l4_checksum(), ChecksumVerdict::unknown);
+}
+
+TEST_F(RxMetadataTest, ReadsTheHashOfTheCard) {
+  EXPECT_EQ(intel({.rss = rx::RssType::tcp_ipv4, .hash = 0xDEADBEEF}).rss_hash(), 0xDEADBEEFu);
+  EXPECT_EQ(intel({.rss = rx::RssType::udp_ipv6_ex, .hash = 0}).rss_hash(), 0u);
+  EXPECT_EQ(intel({.rss = rx::RssType::none, .hash = 0xDEADBEEF}).rss_hash(), std::nullopt);
+}
+
+TEST_F(RxMetadataTest, ReadsTheTagOfTheCard) {
+  constexpr std::uint64_t kPlain = rx::kDone | rx::kEndOfPacket;
+  EXPECT_EQ(intel({.status = kPlain | rx::kVlan, .vlan = 0xA123}).vlan(), 0xA123);
+  EXPECT_EQ(intel({.status = kPlain, .vlan = 0xA123}).vlan(), std::nullopt);
+}
+
+TEST_F(RxMetadataTest, ReadsThePacketTypeOfTheCard) {
+  const auto type =
+      intel({.packet_type = rx::kTypeIpv6 | rx::kTypeIpv6Extensions | rx::kTypeUdp | rx::kTypeNfs}).packet_type();
+  EXPECT_EQ(type.bits, PacketType::ipv6 | PacketType::ipv6_extensions | PacketType::udp);
+  EXPECT_TRUE(type.has(PacketType::udp));
+  EXPECT_FALSE(type.has(PacketType::tcp));
+  EXPECT_EQ(intel({.packet_type = rx::kTypeIpv4 | rx::kTypeIpv4Options}).packet_type().bits,
+            PacketType::ipv4 | PacketType::ipv4_options);
+  EXPECT_EQ(intel({.packet_type = rx::kTypeSctp}).packet_type().bits, std::uint32_t{PacketType::sctp});
+  EXPECT_EQ(intel({.packet_type = rx::kTypeTcp}).packet_type().bits, std::uint32_t{PacketType::tcp});
+  EXPECT_EQ(intel({.packet_type = rx::kTypeEtherFilter | 5}).packet_type(), PacketType{})
+      << "the bits are a filter's number";
+}
+
+TEST_F(RxMetadataTest, ReadsTheVerdictsOfTheCard) {
+  constexpr std::uint64_t kPlain = rx::kDone | rx::kEndOfPacket;
+  const auto unchecked = intel({.status = kPlain | rx::kIpError | rx::kL4Error});
+  EXPECT_EQ(unchecked.ip_checksum(), ChecksumVerdict::unknown);
+  EXPECT_EQ(unchecked.l4_checksum(), ChecksumVerdict::unknown);
+  const auto good = intel({.status = kPlain | rx::kIpChecked | rx::kL4Checked});
+  EXPECT_EQ(good.ip_checksum(), ChecksumVerdict::good);
+  EXPECT_EQ(good.l4_checksum(), ChecksumVerdict::good);
+  const auto bad_ip = intel({.status = kPlain | rx::kIpChecked | rx::kL4Checked | rx::kIpError});
+  EXPECT_EQ(bad_ip.ip_checksum(), ChecksumVerdict::bad);
+  EXPECT_EQ(bad_ip.l4_checksum(), ChecksumVerdict::good);
+  const auto bad_l4 = intel({.status = kPlain | rx::kIpChecked | rx::kL4Checked | rx::kL4Error});
+  EXPECT_EQ(bad_l4.ip_checksum(), ChecksumVerdict::good);
+  EXPECT_EQ(bad_l4.l4_checksum(), ChecksumVerdict::bad);
+}
+
+TEST_F(RxMetadataTest, WhatSoftwareNotesComesBack) {
+  for (const ChecksumVerdict ip : {ChecksumVerdict::unknown, ChecksumVerdict::good, ChecksumVerdict::bad}) {
+    for (const ChecksumVerdict l4 : {ChecksumVerdict::unknown, ChecksumVerdict::good, ChecksumVerdict::bad}) {
+      const auto all = software({.packet_type = {PacketType::ipv4 | PacketType::tcp},
+                                 .rss_hash = 0xFFFFFFFF,
+                                 .vlan = 0xFFFF,
+                                 .ip_checksum = ip,
+                                 .l4_checksum = l4});
+      EXPECT_EQ(all.packet_type().bits, PacketType::ipv4 | PacketType::tcp);
+      EXPECT_EQ(all.rss_hash(), 0xFFFFFFFFu);
+      EXPECT_EQ(all.vlan(), 0xFFFF);
+      EXPECT_EQ(all.ip_checksum(), ip);
+      EXPECT_EQ(all.l4_checksum(), l4);
+    }
+  }
+  const auto nothing = software({});
+  EXPECT_EQ(nothing.rss_hash(), std::nullopt);
+  EXPECT_EQ(nothing.vlan(), std::nullopt);
+  EXPECT_EQ(software({.rss_hash = 0}).rss_hash(), 0u);
+  EXPECT_EQ(software({.vlan = std::uint16_t{0}}).vlan(), 0u);
+}
+
+TEST_F(RxMetadataTest, NotesDoNotChangeThePort) {
+  static_cast<void>(software({.vlan = std::uint16_t{1}}));
+  EXPECT_EQ(mbuf_->port(), Mbuf::kNoPort);
+  EXPECT_EQ(mbuf_->rx_format(), RxFormat::software);
+}
+
+}  // namespace
+}  // namespace pollux
