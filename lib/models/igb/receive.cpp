@@ -75,6 +75,7 @@ void Receive::flush() {
   buffered_bytes_ = 0;
 }
 
+// [I-M-SHORT]
 bool Receive::passes(std::span<const std::byte> frame, const Headers& headers, Filter::Verdict verdict) {
   if (verdict == Filter::Verdict::rejected || !filter_.vlan(headers)) {
     ++losses_.not_for_us;
@@ -128,7 +129,7 @@ void Receive::frame(std::span<const std::byte> frame, bool link_up) {
   store(frame, choice.queue, describe(headers, choice, verdict));
 }
 
-/// Puts the frame as memory is to see it into the packet buffer, or past it if nothing waits there.
+/// [I-M-MISSED] Puts the frame as memory is to see it into the packet buffer, or past it if nothing waits there.
 void Receive::store(std::span<const std::byte> frame, std::uint32_t queue, hw::rx::WriteBack write_back) {
   const std::size_t charge = frame.size() + hw::kCrcBytes;
   const std::size_t capacity = std::size_t{registers_.get<hw::RXPBS>().get(hw::RXPBS::SIZE)} * 1024;
@@ -149,8 +150,9 @@ void Receive::store(std::span<const std::byte> frame, std::uint32_t queue, hw::r
   buffered_bytes_ += charge;
 }
 
-// A packet for a queue without descriptors is dropped where SRRCTL.DROP_EN or QDE says so; otherwise it waits in the
-// packet buffer, and everything behind it with it (I210 datasheet, 7.1; 82598 datasheet on RNBC).
+// [I-M-BUFFER] [I-M-QOFF] A packet for a queue without descriptors is dropped where SRRCTL.DROP_EN or QDE says so;
+// otherwise it waits in the packet buffer, and everything behind it with it (I210 datasheet, 7.1; 82598 datasheet on
+// RNBC).
 bool Receive::try_deliver(std::span<const std::byte> bytes, std::uint32_t number, const hw::rx::WriteBack& write_back,
                           bool& counted_no_buffer) {
   RxQueue& queue = queues_[number];

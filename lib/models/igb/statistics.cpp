@@ -62,7 +62,7 @@ void Statistics::sent(std::span<const std::byte> frame) {
   const std::size_t bytes = frame.size() + hw::kCrcBytes;
   count<hw::TPT>();
   add_octets<hw::TOTL, hw::TOTH>(bytes);
-  if (bytes < hw::kMinFrameBytes) return;  // not a good packet: 82544 family manual, 13.7.30
+  if (bytes < hw::kMinFrameBytes) return;  // not a good packet: 8254x manual, 13.7.30
   count<hw::GPTC>();
   count<hw::HGPTC>();
   add_octets<hw::GOTCL, hw::GOTCH>(bytes);

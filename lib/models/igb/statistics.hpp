@@ -10,7 +10,7 @@
 namespace pollux::models::igb {
 
 /// The counters behind the registers of the group "statistics". They stick at all ones and clear when read; an octet
-/// count clears, both halves, when its high half is read (82544 family manual, 13.7.31, for GORC).
+/// count clears, both halves, when its high half is read (8254x manual, 13.7.31, for GORC).
 class Statistics {
  public:
   explicit Statistics(RegisterFile& registers);

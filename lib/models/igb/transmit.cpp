@@ -84,6 +84,7 @@ void Transmit::send(std::uint32_t number, const TxFrame& frame) {
   if (frame.unreadable) return void(++losses_.unreadable);
   if (frame.too_long) return void(++losses_.too_long);
   if (frame.bytes.empty()) return void(++losses_.empty);
+  // [I-M-OFFLOAD]
   constexpr std::uint64_t kOffloads = hw::tx::kSegment | hw::tx::kInsertIpChecksum | hw::tx::kInsertL4Checksum;
   if ((frame.flags & kOffloads) != 0) ++offloads_skipped_;
   outgoing_ = frame.bytes;
