@@ -90,30 +90,12 @@ FakedCard::FakedCard()
   set(reg::STATUS::offset(), reg::STATUS::Value(reg::STATUS::FD | reg::STATUS::LU | reg::STATUS::SPEED(2)).raw());
   set(reg::EEMNGCTL::offset(), reg::EEMNGCTL::Value(reg::EEMNGCTL::CFG_DONE_0 | reg::EEMNGCTL::CFG_DONE_1).raw());
   set(reg::EECD::offset(), reg::EECD::Value(reg::EECD::AUTO_RD | reg::EECD::PRES).raw());
-  resume_answering();
+  clock_->follow([this](Duration) { answer(); });
 }
-
-FakedCard::~FakedCard() { stop_answering(); }
 
 std::unique_ptr<Device> FakedCard::device() { return std::make_unique<FakedDevice>(*this); }
 
 std::shared_ptr<DmaDomain> FakedCard::domain() const { return domain_; }
-
-void FakedCard::stop_answering() {
-  answering_ = false;
-  if (helper_.joinable()) helper_.join();
-}
-
-void FakedCard::resume_answering() {
-  stop_answering();
-  answering_ = true;
-  helper_ = std::thread([this] {
-    while (answering_) {
-      answer();
-      std::this_thread::sleep_for(std::chrono::microseconds(20));
-    }
-  });
-}
 
 std::uint32_t FakedCard::get(std::uint32_t offset) const { return io::read32(registers_.get() + offset); }
 

@@ -1,27 +1,25 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <thread>
-#include <vector>
 
+#include "pollux/base/clock.hpp"
 #include "pollux/device/device.hpp"
 
 namespace pollux::bench {
 
 /// Plain memory where an 82576's registers would be, so that a driver's accesses cost what a store to a cache costs and all
-/// that is measured is its own work. A helper thread answers what the control path waits for (reset, NVM, PHY, master
-/// disable). The card's side of the rings is done by `receive` and `finish_transmits`, outside the timed part.
+/// that is measured is its own work. What the control path waits for (reset, NVM, PHY, master disable) is answered whenever
+/// the driver sleeps on `clock`. The card's side of the rings is done by `receive` and `finish_transmits`, outside the timed
+/// part.
 class FakedCard {
  public:
   FakedCard();
   FakedCard(const FakedCard&) = delete;
   FakedCard& operator=(const FakedCard&) = delete;
-  ~FakedCard();
 
   /// The Device to hand to `pollux::open`; once. It refers to the card.
   [[nodiscard]] std::unique_ptr<Device> device();
@@ -32,9 +30,8 @@ class FakedCard {
   /// Puts the card's place in both rings back to the start, as a queue's restart does.
   void restart();
 
-  /// Ends the helper thread: nothing but the measured code runs from then on.
-  void stop_answering();
-  void resume_answering();
+  /// For the Context's options: the card answers as it moves on.
+  [[nodiscard]] std::shared_ptr<Clock> clock() const { return clock_; }
 
   /// Flushes each line the card writes or reads from the caches, as if it had gone through memory.
   void set_cold(bool cold) { cold_ = cold; }
@@ -56,8 +53,7 @@ class FakedCard {
   std::unique_ptr<std::byte[], void (*)(std::byte*)> registers_;
   std::shared_ptr<DmaDomain> domain_;
   std::uint64_t delta_ = 0;  // from IOVA to address
-  std::atomic<bool> answering_{false};
-  std::thread helper_;
+  std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>();
   bool cold_ = false;
   std::uint32_t rx_head_ = 0;
   std::uint32_t tx_head_ = 0;

@@ -25,23 +25,24 @@ void swap_macs(std::uint8_t* frame) noexcept {
 }
 
 struct PortRig {
-  Context context{talking()};
   FakedCard card;
+  Context context{talking(card.clock())};
   Mempool pool;
   MempoolCache cache;
   Port port;
+  RxQueue& rx;
+  TxQueue& tx;
 
   explicit PortRig(bool cold)
-      : pool(make_pool(context, card)), cache(pool, MempoolCache::kMaxCapacity), port(need(open(context, card.device()))) {
-    need(port.configure({.rx_pool = &pool, .cache = &cache, .mtu = 1500}));
-    need(port.start());
+      : pool(make_pool(context, card)), cache(pool, MempoolCache::kMaxCapacity), port(start(context, card, pool, cache)), rx(port.rx(0)), tx(port.tx(0)) {
     card.restart();
-    card.stop_answering();
     card.set_cold(cold);
   }
-  ~PortRig() {
-    card.finish_transmits();
-    card.resume_answering();
+  static Port start(Context& context, FakedCard& card, const Mempool& pool, const MempoolCache& cache) {
+    Port port = need(open(context, card.device()));
+    need(port.configure({.rx_pool = &pool, .cache = &cache}));
+    need(port.start());
+    return port;
   }
   static Mempool make_pool(Context& context, FakedCard& card) {
     need(context.attach(card.domain()));
@@ -63,9 +64,9 @@ void forward(benchmark::State& state) {
       [&] {
         Burst<64> burst;
         for (std::uint32_t i = 0; i < kFrames; i += burst_size) {
-          rig.port.rx(0).rx_burst(burst, burst_size);
+          rig.rx.rx_burst(burst, burst_size);
           for (Mbuf& mbuf : burst) swap_macs(mbuf.data());
-          rig.port.tx(0).tx_burst(burst);
+          rig.tx.tx_burst(burst);
         }
       });
 }
@@ -84,14 +85,14 @@ void forward_reading_metadata(benchmark::State& state) {
         Burst<64> burst;
         std::uint64_t sum = 0;
         for (std::uint32_t i = 0; i < kFrames; i += burst_size) {
-          rig.port.rx(0).rx_burst(burst, burst_size);
+          rig.rx.rx_burst(burst, burst_size);
           for (Mbuf& mbuf : burst) {
             swap_macs(mbuf.data());
             const RxMetadata metadata(mbuf);
             sum += metadata.rss_hash().value_or(0) + metadata.vlan().value_or(0) + metadata.packet_type().bits +
                    static_cast<unsigned>(metadata.ip_checksum()) + static_cast<unsigned>(metadata.l4_checksum());
           }
-          rig.port.tx(0).tx_burst(burst);
+          rig.tx.tx_burst(burst);
         }
         benchmark::DoNotOptimize(sum);
       });
@@ -109,7 +110,7 @@ void receive_only(benchmark::State& state) {
         rig.card.receive(kFrames, kLength);
       },
       [&] {
-        for (std::uint32_t i = 0; i < kFrames; i += burst_size) rig.port.rx(0).rx_burst(burst, burst_size);
+        for (std::uint32_t i = 0; i < kFrames; i += burst_size) rig.rx.rx_burst(burst, burst_size);
       });
   burst.drop(measured, rig.cache);
 }
@@ -128,7 +129,7 @@ void transmit_only(benchmark::State& state) {
         }
       },
       [&] {
-        for (Burst<64>& burst : bursts) rig.port.tx(0).tx_burst(burst);
+        for (Burst<64>& burst : bursts) rig.tx.tx_burst(burst);
       });
 }
 
@@ -138,16 +139,15 @@ void empty_poll(benchmark::State& state) {
   measure(
       state, kFrames, [] {},
       [&] {
-        for (std::uint32_t i = 0; i < kFrames; ++i) rig.port.rx(0).rx_burst(burst);
+        for (std::uint32_t i = 0; i < kFrames; ++i) rig.rx.rx_burst(burst);
       });
 }
 
 void least_loop_forward(benchmark::State& state) {
-  Context context(talking());
   FakedCard card;
+  Context context(talking(card.clock()));
   need(context.attach(card.domain()));
   LeastLoop loop(context, card);
-  card.stop_answering();
   card.set_cold(state.range(1) != 0);
   const auto burst_size = static_cast<std::uint32_t>(state.range(0));
   measure(

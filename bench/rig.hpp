@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <random>
 #include <utility>
 #include <vector>
@@ -30,11 +31,12 @@ inline void shuffle(Mempool& pool) {
   std::shuffle(mbufs.begin(), mbufs.end(), std::mt19937(1));
 }
 
-/// A Context whose messages go to standard error.
-inline ContextOptions talking() {
-  return {.log = [](LogLevel, std::string_view text) {
+/// For a Context whose messages go to standard error.
+inline ContextOptions talking(std::shared_ptr<Clock> clock = nullptr) {
+  const auto print = [](LogLevel, std::string_view text) {
     std::fprintf(stderr, "%.*s\n", static_cast<int>(text.size()), text.data());
-  }};
+  };
+  return {.clock = std::move(clock), .log = print};
 }
 
 }  // namespace pollux::bench

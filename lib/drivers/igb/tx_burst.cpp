@@ -57,7 +57,7 @@ POLLUX_ALWAYS_INLINE void TxHotPath::clean_group(TxQueue& queue) noexcept {
   const std::uint32_t group = first >> queue.group_shift_;
   if (custody::kTraced || queue.mixed_[group]) [[unlikely]] {
     free_each(queue, queue.clean_, slots);
-    reset_group(queue, group);
+    end_group(queue);
   } else {
     MempoolCacheCore& cache = *queue.cache_;
     cache.make_room(kGroup);
@@ -138,7 +138,9 @@ POLLUX_HOT std::uint32_t TxHotPath::burst(pollux::TxQueue& base, Mbuf* const* mb
   if (count == 1 && !custody::kTraced && single<Remote, Small>(queue, mbufs[0])) return 1;
   if (count == 0) {
     if constexpr (Remote) queue.tail_.flush();
-    return reclaim(queue);
+    const std::uint32_t slots = reclaim(queue);
+    // An empty burst had nothing taken from it; only tx_done_cleanup, which has no burst, asks what came back.
+    return mbufs == nullptr ? slots : 0;
   }
   return several<Remote, Small>(queue, mbufs, count);
 }
