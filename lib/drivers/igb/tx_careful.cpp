@@ -79,6 +79,8 @@ POLLUX_COLD TxHotPath::Fate TxHotPath::send_carefully(TxQueue& queue, Mbuf* fram
     }
   }
   if (std::uint64_t* const counter = verdict(queue, *frame)) return refuse(queue, *frame, *counter);
+  // In a small ring a long frame may wait for what lies done in a group that is not full, which a burst leaves alone.
+  if (frame->segments() > free_slots(queue, next) && next == queue.next_) reclaim(queue);
   if (frame->segments() > free_slots(queue, next)) return Fate::no_room;
   const std::uint32_t bytes = frame->packet_length();
   const RingIndex first = next;
@@ -111,6 +113,15 @@ void TxHotPath::reset_group(TxQueue& queue, std::uint32_t group) noexcept {
   queue.report_slot_[group] = (group << queue.group_shift_) + queue.group_mask_;
 }
 
+void TxHotPath::end_group(TxQueue& queue) noexcept {
+  const std::uint32_t first = queue.clean_.slot(queue.mask_);
+  const std::uint32_t group = first >> queue.group_shift_;
+  reset_group(queue, group);
+  // If the clean end stood inside the group, the next lap's frames may lie in front of it already.
+  const std::uint32_t lap_left = queue.mask_ + 1 - (first & queue.group_mask_);
+  queue.mixed_[group] = queue.next_.distance_from(queue.clean_) > lap_left;
+}
+
 void TxHotPath::watch_oldest(TxQueue& queue) noexcept {
   const std::uint32_t group = queue.clean_.slot(queue.mask_) >> queue.group_shift_;
   queue.done_ = &queue.ring_[queue.report_slot_[group]].hi;
@@ -127,7 +138,7 @@ POLLUX_COLD std::uint32_t TxHotPath::reclaim(TxQueue& queue) noexcept {
     if (pending == 0 || (!all_done && !group_done)) break;
     const std::uint32_t slots = std::min(group_left, pending);
     free_each(queue, queue.clean_, slots);
-    if (slots == group_left) reset_group(queue, queue.clean_.slot(queue.mask_) >> queue.group_shift_);
+    if (slots == group_left) end_group(queue);
     queue.clean_ += slots;
     watch_oldest(queue);
   }

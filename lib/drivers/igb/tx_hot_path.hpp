@@ -35,6 +35,8 @@ struct TxHotPath {
   static void free_each(TxQueue& queue, RingIndex first, std::uint32_t count) noexcept;
   /// Makes `group` plain again and has its last slot report.
   static void reset_group(TxQueue& queue, std::uint32_t group) noexcept;
+  /// The same for the group at the clean end once its buffers are back, before the end moves on.
+  static void end_group(TxQueue& queue) noexcept;
   /// Points `done_` at what reports the group at the clean end.
   static void watch_oldest(TxQueue& queue) noexcept;
 
