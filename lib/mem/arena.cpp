@@ -33,6 +33,12 @@ std::size_t largest_file() {
   return static_cast<std::size_t>(limit.rlim_cur);
 }
 
+Result<void> shortage(std::size_t page_size, std::size_t size, int error) {
+  return fail_errno(
+      ErrorCode::no_memory, fmt::format("{} pages of {} KiB could not be had", size / page_size, page_size / 1024),
+      error, "ask for less, or raise what limits this process (its control group's memory.max and hugetlb.*.max)");
+}
+
 }  // namespace
 
 int populate_mapping(std::byte* address, std::size_t size) {
@@ -83,7 +89,7 @@ Result<void> Arena::reserve() {
     auto* const start = static_cast<std::byte*>(got);
     const std::size_t skip = (kGranule - reinterpret_cast<std::uintptr_t>(got) % kGranule) % kGranule;
     if (skip != 0) ::munmap(start, skip);
-    if (skip != kGranule) ::munmap(start + skip + size, kGranule - skip);
+    ::munmap(start + skip + size, kGranule - skip);
     base_ = start + skip;
     size_ = size;
     return {};
@@ -107,24 +113,23 @@ Result<void> Arena::add_file(std::size_t page_size, FileDescriptor file) {
 }
 
 Result<std::byte*> Arena::place(std::size_t page_size, std::uint64_t iova, std::size_t size, int node) {
-  const int file = descriptor(page_size);
   std::byte* const address = address_of(iova);
+  const int file = descriptor(page_size);
   void* const mapped = ::mmap(address, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, as_offset(iova));
-  const int map_error = mapped == MAP_FAILED ? errno : 0;
-  Result<void> bound;
-  int error = map_error;
-  if (error == 0) {
-    static_cast<void>(::madvise(address, size, MADV_DONTFORK));
-    bound = numa::bind(address, size, node);
-    if (bound) error = populate_mapping(address, size);
-    if (bound && error == EINVAL) error = populate_file(file, iova, address, size, page_size, node);
-    if (bound && error == 0) return address;
-  }
+  Result<void> fetched = mapped == MAP_FAILED ? shortage(page_size, size, errno) : fetch(page_size, iova, size, node);
+  if (fetched) return address;
   remove(page_size, iova, size);
-  if (!bound) return pass_on(std::move(bound));
-  return fail_errno(ErrorCode::no_memory,
-                    fmt::format("{} pages of {} KiB could not be had", size / page_size, page_size / 1024),
-                    error == EFAULT ? ENOMEM : error);
+  return pass_on(std::move(fetched));
+}
+
+Result<void> Arena::fetch(std::size_t page_size, std::uint64_t iova, std::size_t size, int node) {
+  std::byte* const address = address_of(iova);
+  static_cast<void>(::madvise(address, size, MADV_DONTFORK));
+  if (auto bound = numa::bind(address, size, node); !bound) return bound;
+  int error = populate_mapping(address, size);
+  if (error == EINVAL) error = populate_file(descriptor(page_size), iova, address, size, page_size, node);
+  if (error == 0) return {};
+  return shortage(page_size, size, error == EFAULT ? ENOMEM : error);
 }
 
 void Arena::remove(std::size_t page_size, std::uint64_t iova, std::size_t size) {

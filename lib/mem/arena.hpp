@@ -47,6 +47,8 @@ class Arena {
   [[nodiscard]] bool is_owner() const;
 
  private:
+  /// Gets the pages of a piece that is mapped.
+  [[nodiscard]] Result<void> fetch(std::size_t page_size, std::uint64_t iova, std::size_t size, int node);
   [[nodiscard]] std::byte* address_of(std::uint64_t iova) const { return base_ + iova; }
 
   std::size_t size_;

@@ -144,6 +144,20 @@ TEST(Arena, OlderKernelsWayPopulatesAndFailsAlike) {
   ::munmap(mapped, too_much);
 }
 
+TEST(Arena, GivesItsAddressSpaceBack) {
+  std::byte* piece = nullptr;
+  {
+    Arena arena(std::size_t{1} << 30);
+    add_ordinary(arena);
+    const auto placed = arena.place(ordinary_page_size(), kIova, ordinary_page_size(), -1);
+    ASSERT_TRUE(placed);
+    piece = *placed;
+  }
+  unsigned char resident = 0;
+  EXPECT_EQ(::mincore(piece, 1, &resident), -1);
+  EXPECT_EQ(errno, ENOMEM) << "nothing is mapped there, neither a piece nor the reservation";
+}
+
 TEST(Arena, RoundsUpToWholeGibibytes) {
   EXPECT_EQ(Arena(1).size(), Arena::kGranule);
   EXPECT_EQ(Arena(Arena::kGranule + 1).size(), 2 * Arena::kGranule);
