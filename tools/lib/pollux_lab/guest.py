@@ -43,7 +43,7 @@ class Guest:
     """Use with contextlib.closing: on the way out, however that comes about, QEMU is gone and so are its files."""
 
     def __init__(self, machine: Machine, kernel: Kernel, cache: pathlib.Path, programs: list[pathlib.Path],
-                 boot_seconds: float = 90):
+                 boot_seconds: float = 240):
         self.machine = machine
         self._kernel = kernel
         self._cache = cache

@@ -1,0 +1,51 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Compiles each public header alone, twice in one file, with each compiler: it must bring what it needs, without a warning.
+
+usage: check_headers.py ROOT COMPILER... [-- HEADER...]     with HEADERs, only those that depend on them
+"""
+
+import concurrent.futures
+import os
+import pathlib
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import check_includes  # noqa: E402
+
+FLAGS = ["-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Wsign-conversion",
+         "-Wold-style-cast", "-Wnon-virtual-dtor", "-Woverloaded-virtual", "-Wcast-align", "-Werror", "-x", "c++", "-"]
+SECONDS = 120
+
+
+def compile_alone(root: pathlib.Path, compiler: str, header: pathlib.Path) -> str:
+    """The compiler's complaints; empty if there are none."""
+    line = f'#include "{header.relative_to("include")}"\n'
+    run = subprocess.run([compiler, f"-I{root / 'include'}", *FLAGS], input=line * 2, capture_output=True, text=True,
+                         timeout=SECONDS, check=False)
+    return "" if run.returncode == 0 else f"{header} alone, with {compiler}:\n{run.stderr.strip()}"
+
+
+def main() -> int:
+    words = sys.argv[1:]
+    only = set()
+    if "--" in words:
+        only = {pathlib.Path(word) for word in words[words.index("--") + 1:]}
+        words = words[:words.index("--")]
+    root, compilers = pathlib.Path(words[0]).resolve(), words[1:]
+    edges = check_includes.graph(root)
+    headers = [path for path in edges if path.parts[0] == "include" and path.suffix == ".hpp"]
+    if only:
+        headers = [header for header in headers if check_includes.closure(edges, header) & only]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        jobs = [pool.submit(compile_alone, root, compiler, header) for header in headers for compiler in compilers]
+        complaints = [job.result() for job in jobs if job.result()]
+    print("\n".join(complaints), end="\n" if complaints else "")
+    return 1 if complaints else 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    sys.exit(main())
