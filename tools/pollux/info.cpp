@@ -7,6 +7,7 @@
 
 #include "commands.hpp"
 #include "pci_facts.hpp"
+#include "port_facts.hpp"
 #include "report.hpp"
 
 namespace pollux::tool {
@@ -15,7 +16,36 @@ namespace {
 struct Options {
   std::string port;
   bool json = false;
+  bool registers = false;
 };
+
+// Whether `uri` names a port that is no PCI device, such as sim:0.
+bool is_elsewhere(const std::string& uri) {
+  const auto scheme = uri.substr(0, uri.find(':'));
+  return uri.find(':') != std::string::npos && scheme != "vfio" && !pci::Address::parse(uri);
+}
+
+// PCI's view of the card, and the card's own where Pollux may open it.
+Result<std::vector<Facts>> gather(const Environment& environment, const Options& options, ExitCode& failure) {
+  std::vector<Facts> all;
+  const bool may_open = environment.open_port != nullptr;
+  if (!may_open || !is_elsewhere(options.port)) {
+    const auto addresses = parse_addresses({options.port});
+    if (!addresses) {
+      failure = kUsage;
+      return tl::unexpected<Error>(addresses.error());
+    }
+    auto pci = pci_facts(environment, addresses->front());
+    if (!pci) return tl::unexpected<Error>(pci.error());
+    const bool bound = pci->json["driver"] == "vfio-pci";
+    all.push_back(*std::move(pci));
+    if (!may_open || !bound) return all;
+  }
+  auto port = port_facts(environment, options.port, options.registers);
+  if (!port) return tl::unexpected<Error>(port.error());
+  all.push_back(*std::move(port));
+  return all;
+}
 
 void print(const Environment& environment, const std::vector<Facts>& all) {
   for (const Facts& facts : all) {
@@ -31,15 +61,13 @@ void print_json(const Environment& environment, const std::vector<Facts>& all) {
 }
 
 int run(const Environment& environment, const Options& options) {
-  const auto addresses = parse_addresses({options.port});
-  if (!addresses) return report(environment, addresses.error(), kUsage);
-  auto pci = pci_facts(environment, addresses->front());
-  if (!pci) return report(environment, pci.error());
-  const std::vector<Facts> all{*std::move(pci)};
+  ExitCode failure = kFailure;
+  const auto all = gather(environment, options, failure);
+  if (!all) return report(environment, all.error(), failure);
   if (options.json) {
-    print_json(environment, all);
+    print_json(environment, *all);
   } else {
-    print(environment, all);
+    print(environment, *all);
   }
   return kSuccess;
 }
@@ -50,6 +78,7 @@ void add_info(CLI::App& app, const Environment& environment, int& exit_code) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("info", "Show all that is known of one port");
   command->add_option("port", options->port, "A port, such as vfio:0000:01:00.0 or the bare PCI address")->required();
+  command->add_flag("--registers", options->registers, "Show the card's registers, too (a port that Pollux can open)");
   command->add_flag("--json", options->json, "Print JSON");
   command->callback([options, &environment, &exit_code] { exit_code = run(environment, *options); });
 }

@@ -7,6 +7,7 @@
 
 #include "cards.hpp"
 #include "commands.hpp"
+#include "pollux/pollux.hpp"
 
 namespace {
 
@@ -32,6 +33,11 @@ int main(int argc, char** argv) {
   const pollux::pci::KernelNetwork network;
   Environment environment{{}, clock, network, {}, driver_of, std::cout, std::cerr};
   environment.log = [&](pollux::LogLevel level, std::string_view message) { logger->log(level_of(level), message); };
+
+  pollux::ContextOptions options;
+  options.log = environment.log;
+  pollux::Context context(options);
+  environment.open_port = [&](const std::string& uri) { return pollux::open(context, uri); };
 
   int exit_code = kSuccess;
   CLI::App app("Lists network cards and moves them between the kernel and Pollux", "pollux");
