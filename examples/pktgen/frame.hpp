@@ -17,7 +17,7 @@ namespace pollux::examples {
 /// in memory, without the frame check sequence of 4 bytes that the card adds: a 64-byte frame has 60.
 namespace frame {
 inline constexpr std::uint32_t kMinLength = 60;
-inline constexpr std::uint32_t kMaxLength = 9724;
+inline constexpr std::uint32_t kMaxLength = 9720;
 inline constexpr std::uint32_t kHeadersEnd = 42;
 inline constexpr std::uint32_t kMagicAt = kHeadersEnd;
 inline constexpr std::uint32_t kFirstStampAt = kMagicAt + 4;
