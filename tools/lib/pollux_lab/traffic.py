@@ -68,6 +68,7 @@ class _Exchange:
         self._window, self._stall, self._progress = window, stall_seconds, progress
         self._outstanding: dict[int, None] = {}
         self._verdict = Verdict()
+        self._latest = -1
 
     def run(self) -> Verdict:
         verdict = self._verdict
@@ -129,9 +130,10 @@ class _Exchange:
         if frame != expected:
             self._corrupt(number, frame)
             return
-        if next(iter(self._outstanding)) != number:
+        if number < self._latest:
             verdict.reordered += 1
-            verdict.example(f"frame {number} came before frame {next(iter(self._outstanding))}")
+            verdict.example(f"frame {number} came after frame {self._latest}")
+        self._latest = max(self._latest, number)
         del self._outstanding[number]
         verdict.intact += 1
         verdict.bytes_intact += len(frame)
