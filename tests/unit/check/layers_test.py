@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Gives the check on layers a copy of the project with one wrong include each, and sees that it says so."""
+
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(sys.argv.pop())
+SCRIPT = ROOT / "tools/lib/check_layers.py"
+
+
+class Layers(unittest.TestCase):
+    def setUp(self):
+        self._folder = tempfile.TemporaryDirectory(prefix="pollux-layers-")
+        self.addCleanup(self._folder.cleanup)
+        self.copy = pathlib.Path(self._folder.name)
+        for folder in ("include", "lib", "examples", "tools/pollux"):
+            shutil.copytree(ROOT / folder, self.copy / folder)
+
+    def judge(self) -> tuple[int, str]:
+        run = subprocess.run([sys.executable, SCRIPT, self.copy], capture_output=True, text=True, timeout=60, check=False)
+        return run.returncode, run.stdout + run.stderr
+
+    def include(self, source: str, target: str) -> None:
+        path = self.copy / source
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = path.read_text() if path.exists() else ""
+        path.write_text(f'{text}\n#include "{target}"\n')
+
+    def refuses(self, source: str, target: str, words: str) -> None:
+        self.include(source, target)
+        status, said = self.judge()
+        self.assertEqual(status, 1, said)
+        self.assertIn(source, said)
+        self.assertIn(words, said)
+
+    def test_accepts_the_project(self):
+        self.assertEqual(self.judge(), (0, ""))
+
+    def test_refuses_a_lower_layer_that_includes_a_higher_one(self):
+        self.refuses("lib/base/clock.cpp", "pollux/mem/mbuf.hpp", "layer 'base' may not include layer 'mem'")
+
+    def test_refuses_a_public_header_that_includes_a_higher_layer(self):
+        self.refuses("include/pollux/mem/mbuf.hpp", "pollux/net/link.hpp", "layer 'mem' may not include layer 'net'")
+
+    def test_refuses_a_driver_that_includes_a_backend(self):
+        self.refuses("lib/drivers/igb/probe.cpp", "backends/vfio/open_vfio.hpp",
+                     "layer 'drivers/igb' may not include layer 'backends/vfio'")
+
+    def test_refuses_a_model_that_includes_its_driver(self):
+        self.refuses("lib/models/igb/card.cpp", "drivers/igb/probe.hpp",
+                     "layer 'models/igb' may not include layer 'drivers/igb'")
+
+    def test_refuses_a_backend_that_includes_another(self):
+        self.refuses("lib/backends/sim/open_sim.cpp", "backends/vfio/open_vfio.hpp",
+                     "layer 'backends/sim' may not include layer 'backends/vfio'")
+
+    def test_refuses_a_backend_other_than_vfio_that_includes_pci(self):
+        self.refuses("lib/backends/sim/open_sim.cpp", "pollux/pci/address.hpp",
+                     "layer 'backends/sim' may not include layer 'pci'")
+
+    def test_refuses_a_driver_that_includes_the_registers_of_another_card(self):
+        (self.copy / "lib/hw/other").mkdir()
+        (self.copy / "lib/hw/other/ids.hpp").write_text("#pragma once\n")
+        self.refuses("lib/drivers/igb/probe.cpp", "hw/other/ids.hpp",
+                     "layer 'drivers/igb' may not include layer 'hw/other'")
+
+    def test_refuses_a_public_header_that_includes_a_private_one(self):
+        self.refuses("include/pollux/mem/mbuf.hpp", "mem/mempool_core.hpp", "a public header includes a private file")
+
+    def test_refuses_an_example_that_includes_a_private_header(self):
+        self.refuses("examples/l2fwd/main.cpp", "mem/mempool_core.hpp", "an example sees public headers only")
+
+    def test_refuses_the_gathering_header_inside_the_library(self):
+        self.refuses("lib/net/port.cpp", "pollux/pollux.hpp", "for applications")
+
+    def test_refuses_a_layer_that_nobody_knows(self):
+        self.refuses("lib/gadgets/new.cpp", "pollux/base/error.hpp", "layer 'gadgets' is not known")
+
+    def test_refuses_an_include_of_nothing(self):
+        self.refuses("lib/base/clock.cpp", "base/no_such_file.hpp", "there is no such file")
+
+    def test_refuses_a_cycle_inside_a_layer(self):
+        self.include("lib/base/one.hpp", "base/two.hpp")
+        self.include("lib/base/two.hpp", "base/three.hpp")
+        self.include("lib/base/three.hpp", "base/one.hpp")
+        status, said = self.judge()
+        self.assertEqual(status, 1, said)
+        self.assertIn("a cycle of includes: ", said)
+        self.assertEqual(said.count("lib/base/"), 4, said)
+
+
+if __name__ == "__main__":
+    unittest.main()
