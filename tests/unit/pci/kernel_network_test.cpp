@@ -94,6 +94,15 @@ TEST_F(KernelNetworkLab, SeesLinksAddressesAndRoutesInOtherNamespaces) {
   EXPECT_TRUE(std::any_of(where->routes.begin(), where->routes.end(), is_default));
 }
 
+TEST_F(KernelNetworkLab, TakesTheNearEndOfAPointToPointAddress) {
+  ASSERT_TRUE(run("ip -n " + blue + " addr add 192.0.2.7 peer 198.51.100.1/32 dev v0"));
+  const auto state = KernelNetwork().read();
+  ASSERT_TRUE(state) << state.error().message();
+  const NetworkNamespace* where = find(*state, blue);
+  ASSERT_NE(where, nullptr);
+  EXPECT_THAT(addresses_of(*where, *find_link(*where, "v0")), testing::ElementsAre("192.0.2.7/32"));
+}
+
 TEST_F(KernelNetworkLab, ResolvesWhatSitsInAnotherNamespace) {
   const auto state = KernelNetwork().read();
   ASSERT_TRUE(state);
