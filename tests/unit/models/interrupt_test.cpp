@@ -61,6 +61,18 @@ TEST_F(CardInterrupts, FollowIvarInMsixMode) {
   EXPECT_TRUE(bench.read<hw::EICR>().has_any(hw::EICR::VECTORS(2)));
 }
 
+TEST_F(CardInterrupts, ComeOnceForACauseThatNobodyCleared) {
+  use_vectors();
+  bench.write<hw::EIAC>(hw::EIAC::Value());
+  bench.write<hw::EIMS>(hw::EIMS::Value(0x4));
+  bench.card.receive(Bench::frame(60));
+  bench.card.receive(Bench::frame(60));
+  EXPECT_EQ(bench.messages, Vectors{2});
+  bench.write<hw::EICR>(hw::EICR::Value(0x4));
+  bench.card.receive(Bench::frame(60));
+  EXPECT_EQ(bench.messages, (Vectors{2, 2}));
+}
+
 TEST_F(CardInterrupts, StayPendingUntilTheirMaskIsLifted) {
   use_vectors();
   bench.card.receive(Bench::frame(60));
