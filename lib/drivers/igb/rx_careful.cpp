@@ -116,7 +116,10 @@ POLLUX_COLD std::uint32_t RxHotPath::careful(RxQueue& queue, Mbuf** out, std::ui
   // A card that goes on for ever must not keep the caller: at most once round the ring.
   for (std::uint32_t slots = 0; slots <= queue.mask_ && taken < limit; ++slots) {
     const Fate fate = take_carefully(queue, out[taken]);
-    if (fate == Fate::not_done) break;
+    if (fate == Fate::not_done) {
+      if (taken == 0) queue.tail_.flush();
+      break;
+    }
     if (fate == Fate::frame) ++taken;
     if (queue.tail_.is_remote()) {
       advance<true>(queue, 1);

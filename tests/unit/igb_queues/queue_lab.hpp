@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "drivers/igb/rx_queue.hpp"
+#include "drivers/igb/tx_queue.hpp"
+#include "mem/mempool_core.hpp"
+#include "unit/igb_queues/strict_card.hpp"
+#include "unit/mem/pool_lab.hpp"
+
+namespace pollux::test {
+
+struct LabOptions {
+  std::uint32_t rx_ring = 64;
+  std::uint32_t tx_ring = 64;
+  bool remote = false;        ///< tail registers are functions
+  bool split_memory = false;  ///< the receive pool lies in two segments whose IOVAs are elsewhere
+  bool tx_cache = true;       ///< the transmit queue begins with the receive queue's cache
+  std::uint32_t cache = 0;    ///< capacity
+  std::uint32_t max_frame = 9500;
+  MempoolOptions pool{.count = 1000, .name = "rx"};
+};
+
+/// One receive and one transmit queue on a strict card, and a pool with its cache. Not started.
+class QueueLab {
+ public:
+  static constexpr std::uint16_t kPort = 5;
+
+  explicit QueueLab(const LabOptions& options);
+
+  /// Fills the receive ring, starts the card and opens both gates.
+  void start();
+  /// Closes both gates and stops the card where it is. `drain` is left to the test.
+  void close();
+  void drain();
+  /// Lets the card see the tails.
+  void look();
+
+  [[nodiscard]] std::uint32_t in_use() const { return pool->stats().in_use(); }
+  /// What the card and the checks found wrong, as one text; empty if all is well.
+  [[nodiscard]] std::string complaints() const;
+
+  LabOptions options;
+  PoolLab lab;
+  std::shared_ptr<FakeDomain> domain = std::make_shared<FakeDomain>();
+  CardMemory memory{*domain};
+  TailRegister rdt;
+  TailRegister tdt;
+  DmaMemory rings;
+  std::shared_ptr<MempoolCore> pool;
+  std::optional<Mempool> pool_handle;  ///< none where the memory is split
+  std::optional<MempoolCache> cache_handle;
+  std::shared_ptr<MempoolCacheCore> cache;
+  igb::RxQueue rx;
+  igb::TxQueue tx;
+  std::optional<StrictReceiver> receiver;
+  std::optional<StrictTransmitter> transmitter;
+  ManualClock clock;
+
+ private:
+  void make_pool();
+};
+
+}  // namespace pollux::test
