@@ -79,9 +79,7 @@ Account take_account(std::span<Port> ports, const Mempool& pool, std::span<const
     account.in_flight += in_flight;
   }
   account.drops = collect_drops(ports, application);
-  const MempoolStats mbufs = pool.stats();
-  if (mbufs.unnamed_drops != 0) account.drops["unnamed"] = mbufs.unnamed_drops;
-  account.mbufs_out = mbufs.in_use();
+  account.mbufs_out = pool.stats().in_use();
   return account;
 }
 

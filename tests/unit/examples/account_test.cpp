@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "common/account.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/rates.hpp"
+#include "unit/examples/lab.hpp"
+
+namespace pollux::examples {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(Account, IsConservedWhereEveryFrameHasAPlace) {
+  Account account;
+  account.received = 100;
+  account.sent = 90;
+  account.drops = {{"tx_ring_full", 6}, {"rx_error", 1}};
+  account.in_flight = 3;
+  EXPECT_TRUE(account.conserved());
+  EXPECT_EQ(account.verdict(), "yes");
+}
+
+TEST(Account, NamesWhatIsMissing) {
+  Account account;
+  account.received = 100;
+  account.sent = 93;
+  EXPECT_FALSE(account.conserved());
+  EXPECT_THAT(account.verdict(), HasSubstr("7 frames are missing"));
+}
+
+TEST(Account, NamesWhatIsTooMany) {
+  Account account;
+  account.sent = 2;
+  EXPECT_THAT(account.verdict(), HasSubstr("2 frames too many"));
+}
+
+TEST(Account, MissesBuffersThatDidNotComeHome) {
+  Account account;
+  account.mbufs_out = 4;
+  EXPECT_FALSE(account.conserved());
+  EXPECT_THAT(account.verdict(), HasSubstr("4 buffers"));
+}
+
+TEST(Account, CountsWhatAGeneratorMadeAndAReceiverKept) {
+  Account account;
+  account.made = 10;
+  account.sent = 10;
+  account.received = 8;
+  account.kept = 8;
+  EXPECT_TRUE(account.conserved());
+}
+
+TEST(Account, DescribesOnlyDropsThatHappened) {
+  EXPECT_EQ(describe({{"rx_error", 0}, {"tx_ring_full", 3}, {"tx_stopped", 1}}), "tx_ring_full 3, tx_stopped 1");
+  EXPECT_EQ(describe({{"rx_error", 0}}), "none");
+}
+
+TEST(Account, NoticesAFrameThatWasThrownAwayWithoutAName) {
+  Lab lab(2);
+  lab.send(0, std::vector<std::uint8_t>(60, 0x02));
+  {
+    Burst<4> forgotten;
+    ASSERT_EQ(lab.port(1).rx(0).rx_burst(forgotten), 1U);
+  }
+  drain(lab.ports(), lab.clock(), std::chrono::milliseconds(10));
+  ASSERT_TRUE(stop_all(lab.ports()));
+  const Account account = take_account(std::span(&lab.port(1), 1), lab.pool(), {});
+  EXPECT_EQ(account.received, 1U);
+  EXPECT_EQ(account.difference(), 1);
+}
+
+TEST(Account, HasANameForFramesThatNobodyPolledBeforeTheStop) {
+  Lab lab(2);
+  for (int i = 0; i < 5; ++i) lab.send(0, std::vector<std::uint8_t>(60, 0x02));
+  ASSERT_TRUE(stop_all(lab.ports()));
+  const Account account = take_account(std::span(&lab.port(1), 1), lab.pool(), {});
+  EXPECT_EQ(account.received, 5U);
+  EXPECT_EQ(account.drops.at("rx_stopped"), 5U);
+  EXPECT_TRUE(account.conserved()) << account.verdict();
+}
+
+TEST(Account, StopsEveryPortAndKnowsThoseThatAreStopped) {
+  Lab lab(2);
+  ASSERT_TRUE(lab.port(0).stop());
+  EXPECT_TRUE(stop_all(lab.ports()));
+  EXPECT_NE(lab.port(1).state(), PortState::started);
+}
+
+TEST(Rates, CountFcsAndNoTimeIsNoRate) {
+  const Rate rate = rate_of({.frames = 1'000'000, .bytes = 60'000'000}, 2);
+  EXPECT_DOUBLE_EQ(rate.mpps, 0.5);
+  EXPECT_DOUBLE_EQ(rate.mbps, 256);
+  EXPECT_EQ(rate_of({.frames = 1, .bytes = 60}, 0).mpps, 0);
+}
+
+}  // namespace
+}  // namespace pollux::examples

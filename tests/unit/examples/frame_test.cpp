@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pktgen/frame.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "unit/examples/lab.hpp"
+
+namespace pollux::examples {
+namespace {
+
+using Verdict = FrameChecker::Verdict;
+
+constexpr MacAddress kDestination{0x02, 1, 2, 3, 4, 5};
+constexpr MacAddress kSource{0x02, 6, 7, 8, 9, 10};
+constexpr std::uint64_t kSequence = 0x0123'4567'89AB'CDEF;
+
+/// One's complement sum over a header that holds its checksum: all ones if it is right (RFC 1071).
+std::uint32_t header_sum(std::span<const std::uint8_t> bytes) {
+  std::uint32_t sum = 0;
+  for (std::size_t i = 0; i < bytes.size(); i += 2) sum += static_cast<std::uint32_t>(bytes[i] << 8U | bytes[i + 1]);
+  while (sum > 0xFFFF) sum = (sum & 0xFFFFU) + (sum >> 16U);
+  return sum;
+}
+
+class Frame : public testing::Test {
+ protected:
+  MbufPtr build(std::uint32_t length, std::uint64_t sequence = kSequence) {
+    FrameBuilder builder(length, kDestination, kSource);
+    MbufPtr mbuf = lab_.cache().allocate();
+    EXPECT_TRUE(builder.build(*mbuf, lab_.cache(), sequence));
+    EXPECT_EQ(mbuf->packet_length(), length);
+    return mbuf;
+  }
+  static std::uint8_t& byte(Mbuf& mbuf, std::uint32_t at) {
+    Mbuf* segment = &mbuf;
+    while (at >= segment->length()) {
+      at -= segment->length();
+      segment = segment->next();
+    }
+    return segment->data()[at];
+  }
+
+  Lab lab_{0};
+  FrameChecker checker_;
+};
+
+TEST_F(Frame, IsIpv4AndUdpWithRightLengthsAndChecksum) {
+  for (const std::uint32_t length : {60U, 61U, 590U, 1514U, frame::kMaxLength}) {
+    const std::vector<std::uint8_t> bytes = make_frame(length, kDestination, kSource);
+    ASSERT_EQ(bytes.size(), length);
+    EXPECT_EQ(std::memcmp(bytes.data(), kDestination.data(), 6), 0);
+    EXPECT_EQ(std::memcmp(&bytes[6], kSource.data(), 6), 0);
+    EXPECT_EQ(bytes[12] << 8 | bytes[13], 0x0800);
+    EXPECT_EQ(bytes[14], 0x45);
+    EXPECT_EQ(bytes[16] << 8 | bytes[17], static_cast<int>(length - 14));
+    EXPECT_EQ(bytes[23], 17) << "UDP";
+    EXPECT_EQ(header_sum(std::span(bytes).subspan(14, 20)), 0xFFFFU);
+    EXPECT_EQ(bytes[38] << 8 | bytes[39], static_cast<int>(length - 34));
+  }
+}
+
+TEST_F(Frame, IsGoodAsBuiltAtEveryKindOfLength) {
+  for (const std::uint32_t length :
+       {60U, 61U, 62U, 511U, 557U, 558U, 566U, 1514U, 2048U, 2049U, 2094U, 4099U, 9000U, frame::kMaxLength}) {
+    const MbufPtr mbuf = build(length);
+    const auto judgement = checker_.judge(*mbuf);
+    EXPECT_EQ(judgement.verdict, Verdict::good) << length;
+    EXPECT_EQ(judgement.sequence, kSequence) << length;
+  }
+}
+
+TEST_F(Frame, IsAChainWhereOneBufferIsTooSmall) {
+  EXPECT_EQ(build(1514)->segments(), 1U);
+  EXPECT_GE(build(9000)->segments(), 5U);
+}
+
+TEST_F(Frame, StaysGoodWithOtherAddresses) {
+  const MbufPtr mbuf = build(60);
+  std::memset(mbuf->data(), 0x77, 12);
+  EXPECT_EQ(checker_.judge(*mbuf).verdict, Verdict::good);
+}
+
+TEST_F(Frame, IsCorruptWithAnyOtherByteChanged) {
+  for (const std::uint32_t length : {60U, 1100U, 5000U}) {
+    for (std::uint32_t at = frame::kCheckedFrom; at < length; ++at) {
+      if (length == 60 && at >= frame::kFirstStampAt && at < frame::kFirstStampAt + frame::kStampBytes) continue;
+      const MbufPtr mbuf = build(length);
+      byte(*mbuf, at) ^= 0x10;
+      ASSERT_EQ(checker_.judge(*mbuf).verdict, Verdict::corrupt) << "byte " << at << " of " << length;
+    }
+  }
+}
+
+TEST_F(Frame, IsCorruptWhenCutOrGrown) {
+  const MbufPtr cut = build(1514);
+  ASSERT_TRUE(cut->trim(1));
+  EXPECT_EQ(checker_.judge(*cut).verdict, Verdict::corrupt);
+  const MbufPtr grown = build(1514);
+  ASSERT_NE(grown->append(1), nullptr);
+  EXPECT_EQ(checker_.judge(*grown).verdict, Verdict::corrupt);
+}
+
+TEST_F(Frame, IsCorruptWithAPieceOfAnother) {
+  const MbufPtr mbuf = build(5000, 1);
+  const MbufPtr other = build(5000, 2);
+  Mbuf* const second = mbuf->next();
+  std::memcpy(second->data(), other->next()->data(), second->length());
+  EXPECT_EQ(checker_.judge(*mbuf).verdict, Verdict::corrupt);
+}
+
+TEST_F(Frame, OfSomebodyElseIsForeign) {
+  const MbufPtr mbuf = lab_.cache().allocate();
+  std::memset(mbuf->append(60), 0x55, 60);
+  EXPECT_EQ(checker_.judge(*mbuf).verdict, Verdict::foreign);
+  const MbufPtr runt = lab_.cache().allocate();
+  std::memset(runt->append(10), 0x55, 10);
+  EXPECT_EQ(checker_.judge(*runt).verdict, Verdict::foreign);
+  EXPECT_EQ(checker_.judge(*lab_.cache().allocate()).verdict, Verdict::foreign);
+}
+
+TEST_F(Frame, IsNotBuiltFromAPoolThatRunsDry) {
+  std::vector<MbufPtr> all;
+  while (MbufPtr mbuf = lab_.cache().allocate()) all.push_back(std::move(mbuf));
+  all.resize(all.size() - 3);  // three are at hand, five are needed
+  const std::uint32_t held = lab_.pool().stats().in_use();
+  {
+    FrameBuilder builder(9000, kDestination, kSource);
+    const MbufPtr mbuf = lab_.cache().allocate();
+    ASSERT_NE(mbuf, nullptr);
+    EXPECT_FALSE(builder.build(*mbuf, lab_.cache(), 0));
+  }
+  EXPECT_EQ(lab_.pool().stats().in_use(), held);
+}
+
+}  // namespace
+}  // namespace pollux::examples

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "common/account.hpp"
+#include "l2fwd/forwarder.hpp"
+#include "pktgen/receiver.hpp"
+#include "pktgen/sender.hpp"
+#include "unit/examples/lab.hpp"
+
+namespace pollux::examples {
+namespace {
+
+constexpr MacAddress kMac{0x02, 0, 0, 0, 0, 1};
+const Pacer kUnpaced(0, 1, 1);
+
+Sender make_sender(Lab& lab, std::uint64_t count, std::uint32_t length = 60) {
+  return {lab.port(0).tx(0), lab.cache(), FrameBuilder(length, kMac, kMac), kUnpaced, {.burst = 32, .count = count}};
+}
+
+void run(Sender& sender, Receiver& receiver, int polls = 1000) {
+  for (int i = 0; i < polls; ++i) {
+    sender.poll();
+    receiver.poll();
+  }
+}
+
+TEST(Pktgen, SendsWhatItIsAskedForAndFindsItGood) {
+  for (const std::uint32_t length : {60U, 1514U}) {
+    Lab lab(2);
+    Sender sender = make_sender(lab, 1003, length);
+    Receiver receiver(lab.port(1).rx(0), lab.cache(), {.check = true});
+    run(sender, receiver);
+    EXPECT_TRUE(sender.done());
+    EXPECT_EQ(sender.taken().frames, 1003U);
+    EXPECT_EQ(sender.taken().bytes, 1003U * length);
+    EXPECT_EQ(receiver.good(), 1003U);
+    EXPECT_EQ(receiver.received().bytes, 1003U * length);
+    EXPECT_EQ(receiver.sequences().unique(), 1003U);
+    EXPECT_EQ(receiver.sequences().first(), 0U);
+    EXPECT_EQ(receiver.sequences().missing(), 0U);
+  }
+}
+
+TEST(Pktgen, SendsAndChecksFramesOfSeveralBuffers) {
+  PortConfig config;
+  config.mtu = 9500;
+  Lab lab(2, config);
+  Sender sender = make_sender(lab, 300, 9514);
+  Receiver receiver(lab.port(1).rx(0), lab.cache(), {.check = true});
+  run(sender, receiver);
+  EXPECT_EQ(receiver.good(), 300U);
+  EXPECT_EQ(receiver.corrupt(), 0U);
+}
+
+TEST(Pktgen, AccountsForEveryFrameAlsoThoseItDidNotGetRidOf) {
+  PortConfig config;
+  config.tx_ring = 32;
+  Lab lab(2, config);
+  Sender sender = make_sender(lab, 1000);
+  Receiver receiver(lab.port(1).rx(0), lab.cache(), {});
+  for (int i = 0; i < 7; ++i) sender.poll();
+  ASSERT_TRUE(lab.port(0).stop());
+  sender.poll();  // builds, and nobody takes it
+  sender.finish();
+  while (receiver.poll() != 0) continue;
+  ASSERT_TRUE(stop_all(lab.ports()));
+
+  const DropCounter* const application[] = {&sender.unsent()};
+  Account account = take_account(lab.ports(), lab.pool(), application);
+  account.made = sender.built();
+  account.kept = receiver.received().frames;
+  EXPECT_GT(account.drops.at("unsent"), 0U);
+  EXPECT_EQ(account.verdict(), "yes");
+}
+
+TEST(Pktgen, GoesOnWhenTheRingOrThePoolAreTooSmallForItsBursts) {
+  PortConfig config;
+  config.tx_ring = 8;
+  config.rx_ring = 64;
+  Lab lab(2, config, 160);
+  Sender sender = make_sender(lab, 500);
+  Receiver receiver(lab.port(1).rx(0), lab.cache(), {.check = true});
+  run(sender, receiver, 5000);
+  EXPECT_TRUE(sender.done());
+  EXPECT_EQ(receiver.good(), 500U);
+}
+
+TEST(Pktgen, KeepsFramesOfOthersApart) {
+  Lab lab(2);
+  Receiver receiver(lab.port(1).rx(0), lab.cache(), {.check = true});
+  lab.send(0, std::vector<std::uint8_t>(60, 0x02));
+  receiver.poll();
+  EXPECT_EQ(receiver.received().frames, 1U);
+  EXPECT_EQ(receiver.foreign(), 1U);
+  EXPECT_EQ(receiver.good(), 0U);
+}
+
+/// A bad wire: whatever `harm` does to each burst between sim:1 and sim:2.
+class BadWire : public testing::Test {
+ protected:
+  using Harm = std::function<void(Burst<512>&)>;
+
+  void run_through(const Harm& harm) {
+    Burst<512> burst;
+    for (int i = 0; i < 500; ++i) {
+      sender_.poll();
+      lab_.port(1).rx(0).rx_burst(burst);
+      if (!burst.empty()) harm(burst);
+      lab_.port(2).tx(0).tx_burst(burst);
+      receiver_.poll();
+    }
+  }
+
+  Lab lab_{4};
+  DropCounter lost_{"lost"};
+  Sender sender_ = make_sender(lab_, 320);
+  Receiver receiver_{lab_.port(3).rx(0), lab_.cache(), {.burst = 512, .check = true}};
+};
+
+TEST_F(BadWire, ThatIsGoodAfterAllShowsNothing) {
+  run_through([](Burst<512>&) {});
+  EXPECT_EQ(receiver_.good(), 320U);
+}
+
+TEST_F(BadWire, ThatChangesABitShowsAsCorrupt) {
+  run_through([](Burst<512>& burst) { burst[0].data()[58] ^= 1; });
+  EXPECT_EQ(receiver_.corrupt(), 10U);
+  EXPECT_EQ(receiver_.good(), 310U);
+}
+
+TEST_F(BadWire, ThatLosesFramesShowsAsMissing) {
+  run_through([&](Burst<512>& burst) {
+    bool first = true;
+    burst.drop_if(lost_, [&](Mbuf&) { return std::exchange(first, false); });
+  });
+  EXPECT_EQ(lost_.value(), 10U);
+  EXPECT_EQ(receiver_.good(), 310U);
+  // The very first frame is among the lost, and a receiver alone cannot know that it was sent.
+  EXPECT_EQ(receiver_.sequences().first(), 1U);
+  EXPECT_EQ(receiver_.sequences().missing(), 9U);
+}
+
+TEST_F(BadWire, ThatDoublesFramesShowsAsDuplicated) {
+  run_through([&](Burst<512>& burst) {
+    MbufPtr twin = burst[3].clone(lab_.cache());
+    ASSERT_NE(twin, nullptr);
+    ASSERT_TRUE(burst.push(twin));
+  });
+  EXPECT_EQ(receiver_.sequences().duplicated(), 10U);
+  EXPECT_EQ(receiver_.sequences().unique(), 320U);
+}
+
+TEST_F(BadWire, ThatSwapsFramesShowsAsReordered) {
+  run_through([](Burst<512>& burst) {
+    MbufPtr last = burst.pop();
+    MbufPtr before = burst.pop();
+    ASSERT_TRUE(burst.push(last));
+    ASSERT_TRUE(burst.push(before));
+  });
+  EXPECT_EQ(receiver_.sequences().reordered(), 10U);
+  EXPECT_EQ(receiver_.sequences().missing(), 0U);
+}
+
+}  // namespace
+}  // namespace pollux::examples

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pollux/open.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+
+#include "pollux/mem/mempool.hpp"
+
+namespace pollux {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+/// A card of which only the identity is ever asked; tells when it is handed back.
+class NamedCard final : public Device {
+ public:
+  NamedCard(PciIdentity identity, bool& handed_back) : identity_(identity), handed_back_(handed_back) {}
+  ~NamedCard() override { handed_back_ = true; }
+
+  [[nodiscard]] const std::string& name() const override { return name_; }
+  [[nodiscard]] PciIdentity identity() const override { return identity_; }
+  [[nodiscard]] int numa_node() const override { return -1; }
+  [[nodiscard]] Result<std::uint32_t> read_config(std::uint32_t, unsigned) override { return untouched(); }
+  [[nodiscard]] Result<void> write_config(std::uint32_t, unsigned, std::uint32_t) override { return untouched(); }
+  [[nodiscard]] Result<Bar> bar(unsigned) override { return untouched(); }
+  [[nodiscard]] Result<void> set_bus_master(bool) override { return untouched(); }
+  [[nodiscard]] Result<void> reset() override { return untouched(); }
+  [[nodiscard]] DmaDomain& dma_domain() override { std::abort(); }
+  [[nodiscard]] unsigned interrupt_vectors() const override { return 0; }
+  [[nodiscard]] Result<std::span<const int>> enable_interrupts(unsigned) override { return untouched(); }
+
+ private:
+  static tl::unexpected<Error> untouched() {
+    ADD_FAILURE() << "a card that no driver knows must not be touched";
+    return fail(ErrorCode::io_error, "touched");
+  }
+
+  std::string name_ = "test:card";
+  PciIdentity identity_;
+  bool& handed_back_;
+};
+
+class Open : public testing::Test {
+ protected:
+  Error refused(std::string_view uri) {
+    const auto port = open(context_, uri);
+    EXPECT_FALSE(port) << uri;
+    return port ? Error{} : port.error();
+  }
+  Error refused_card(PciIdentity identity) {
+    bool handed_back = false;
+    const auto port = open(context_, std::make_unique<NamedCard>(identity, handed_back));
+    EXPECT_FALSE(port);
+    EXPECT_TRUE(handed_back);
+    return port ? Error{} : port.error();
+  }
+
+  Context context_;
+};
+
+TEST_F(Open, ListsTheKindsForOneItDoesNotKnow) {
+  const Error error = refused("nosuch:1");
+  EXPECT_EQ(error.code, ErrorCode::invalid_argument);
+  EXPECT_THAT(error.what, HasSubstr("'nosuch'"));
+  EXPECT_THAT(error.hint, HasSubstr("vfio:"));
+  EXPECT_THAT(error.hint, HasSubstr("sim:"));
+}
+
+TEST_F(Open, QuotesWhatIsNoUri) {
+  for (const char* text : {"", ":", ":0", "eth0", "0000:zz:00.0", "0000:01:00", "Sim:0", "1sim:0", " sim:0"}) {
+    const Error error = refused(text);
+    EXPECT_EQ(error.code, ErrorCode::invalid_argument) << text;
+    EXPECT_THAT(error.what, HasSubstr("'" + std::string(text) + "'"));
+    EXPECT_THAT(error.hint, HasSubstr("vfio:")) << text;
+  }
+}
+
+TEST_F(Open, AsksWhichOfAKind) {
+  for (const char* text : {"sim:", "vfio:"}) {
+    const Error error = refused(text);
+    EXPECT_EQ(error.code, ErrorCode::invalid_argument) << text;
+    EXPECT_THAT(error.what, HasSubstr("which")) << text;
+  }
+}
+
+TEST_F(Open, TakesABarePciAddressForVfio) {
+  // No machine has bus ff in domain ffff; the error is that of a device that was looked for, not of a text not
+  // understood.
+  const Error error = refused("ffff:ff:1f.7");
+  EXPECT_NE(error.code, ErrorCode::invalid_argument) << error.message();
+  EXPECT_THAT(error.what, HasSubstr("ffff:ff:1f.7"));
+  EXPECT_EQ(refused("vfio:ffff:ff:1f.7").message(), error.message());
+}
+
+TEST_F(Open, TakesAShortPciAddressForVfioThoughItLooksLikeAKind) {
+  EXPECT_THAT(refused("fe:1f.7").message(), Not(HasSubstr("kind")));
+}
+
+TEST_F(Open, NamesACardThatNoDriverKnowsAndThoseSupported) {
+  const Error error = refused_card({.vendor = 0x8086, .device = 0x1521});
+  EXPECT_EQ(error.code, ErrorCode::not_supported);
+  EXPECT_THAT(error.what, HasSubstr("test:card"));
+  EXPECT_THAT(error.what, HasSubstr("8086:1521"));
+  EXPECT_THAT(error.hint, HasSubstr("8086:10c9 82576"));
+}
+
+TEST_F(Open, DoesNotTakeAnotherVendorsCardForOurs) {
+  EXPECT_EQ(refused_card({.vendor = 0x8087, .device = 0x10C9}).code, ErrorCode::not_supported);
+}
+
+TEST_F(Open, TellsAVirtualFunctionFromItsCard) {
+  const Error error = refused_card({.vendor = 0x8086, .device = 0x10CA});
+  EXPECT_EQ(error.code, ErrorCode::not_supported);
+  EXPECT_THAT(error.hint, HasSubstr("virtual function"));
+}
+
+TEST_F(Open, RefusesNoDevice) {
+  const auto port = open(context_, std::unique_ptr<Device>());
+  ASSERT_FALSE(port);
+  EXPECT_EQ(port.error().code, ErrorCode::invalid_argument);
+}
+
+TEST_F(Open, LeavesAPortUnconfiguredWithoutAConfiguration) {
+  const auto port = open(context_, "sim:0");
+  ASSERT_TRUE(port) << port.error().message();
+  EXPECT_EQ(port->state(), PortState::opened);
+  EXPECT_EQ(port->info().name, "sim:0");
+}
+
+TEST_F(Open, StartsAPortWithAConfiguration) {
+  const auto pool = Mempool::create(context_, {.count = 1024});
+  ASSERT_TRUE(pool) << pool.error().message();
+  const auto port = open(context_, "sim:0", {.rx_pool = &*pool});
+  ASSERT_TRUE(port) << port.error().message();
+  EXPECT_EQ(port->state(), PortState::started);
+}
+
+TEST_F(Open, UndoesWhatItDidWhenTheConfigurationIsRefused) {
+  const auto pool = Mempool::create(context_, {.count = 1024});
+  ASSERT_TRUE(pool) << pool.error().message();
+  const auto refused = open(context_, "sim:0", {.rx_pool = &*pool, .rx_ring = 100});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(pool->stats().in_use(), 0U);
+  // It is nobody's again.
+  EXPECT_TRUE(open(context_, "sim:0", {.rx_pool = &*pool}));
+}
+
+TEST_F(Open, UndoesWhatItDidWhenThePortDoesNotStart) {
+  const auto pool = Mempool::create(context_, {.count = 64});
+  ASSERT_TRUE(pool) << pool.error().message();
+  ASSERT_FALSE(open(context_, "sim:0", {.rx_pool = &*pool, .rx_ring = 512}));
+  EXPECT_EQ(pool->stats().in_use(), 0U);
+  EXPECT_TRUE(open(context_, "sim:0", {.rx_pool = &*pool, .rx_ring = 32}));
+}
+
+}  // namespace
+}  // namespace pollux
