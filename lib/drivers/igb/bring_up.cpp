@@ -10,12 +10,17 @@ constexpr Duration kSettle = milliseconds(10);
 constexpr Duration kResetLimit = milliseconds(20);
 constexpr Duration kAutoReadLimit = milliseconds(10);
 
-// Linux, e1000_mac.c, igb_get_auto_rd_done, waits at most this long and igb_reset_hw_82575 goes on without it, since a
-// card without an NVM never says so. QEMU's igb does not either (hw/net/igb_core.c sets it nowhere).
+// [I-RESET] [I-CFGDONE] Linux, e1000_mac.c, igb_get_auto_rd_done, waits at most this long and igb_reset_hw_82575 goes
+// on without it, since a card without an NVM never says so. QEMU's igb says neither (hw/net/igb_core.c).
 void wait_for_configuration(const Card& card) {
+  const bool second = card.regs.read<reg::STATUS>().get(reg::STATUS::LAN_ID) == 1;
+  const auto configured = second ? reg::EEMNGCTL::CFG_DONE_1 : reg::EEMNGCTL::CFG_DONE_0;
   const auto read = wait_for(
-      card, "EECD.AUTO_RD after reset", kAutoReadLimit,
-      [&] { return card.regs.read<reg::EECD>().has(reg::EECD::AUTO_RD); }, milliseconds(1));
+      card, "EECD.AUTO_RD and EEMNGCTL.CFG_DONE after reset", kAutoReadLimit,
+      [&] {
+        return card.regs.read<reg::EECD>().has(reg::EECD::AUTO_RD) && card.regs.read<reg::EEMNGCTL>().has(configured);
+      },
+      milliseconds(1));
   if (!read) card.log(LogLevel::debug, "the card does not say that it has read its NVM; going on");
 }
 
@@ -31,8 +36,8 @@ void mask_interrupts(const Card& card) {
 
 // The order is that of Linux, e1000_82575.c, igb_reset_hw_82575.
 Result<void> reset_card(const Card& card) {
-  // A bus that waits for an answer may hang when the MAC is reset under it (igb_reset_hw_82575). Like there, a card
-  // that does not stop mastering is reset nevertheless: the reset is what ends it.
+  // Erratum E-MASTER: a bus that waits for an answer may hang when the MAC is reset under it (igb_reset_hw_82575). Like
+  // there, a card that does not stop mastering is reset nevertheless: the reset is what ends it.
   if (const auto disabled = disable_master(card); !disabled) {
     if (disabled.error().code == ErrorCode::device_removed) return disabled;
     card.log(LogLevel::warning, disabled.error().what + "; resetting it all the same");
@@ -53,12 +58,12 @@ Result<void> reset_card(const Card& card) {
   wait_for_configuration(card);
   mask_interrupts(card);
 
-  // Queue 0 of either direction comes out of a reset enabled (QEMU, igb_core.c, igb_mac_reg_init; Linux, igb_main.c,
-  // igb_setup_tctl, disables it for the same reason).
+  // [I-QUEUE0] Queue 0 of either direction comes out of a reset enabled (QEMU, igb_core.c, igb_mac_reg_init; Linux,
+  // igb_main.c, igb_setup_tctl, disables it for the same reason).
   card.regs.write<reg::RXDCTL>(0, {});
   card.regs.write<reg::TXDCTL>(0, {});
-  // A request that gets no answer must end as an error and not be repeated for ever: Linux, e1000_82575.c,
-  // igb_set_pcie_completion_timeout.
+  // Erratum E-COMPLETION: a request that gets no answer must end as an error and not be repeated for ever: Linux,
+  // e1000_82575.c, igb_set_pcie_completion_timeout.
   card.regs.clear<reg::GCR>(reg::GCR::COMPLETION_TIMEOUT_RESEND);
   card.regs.flush();
   if (card.regs.removed()) return fail_removed(card.name);

@@ -42,8 +42,8 @@ MacAddress random_mac() {
   return mac;
 }
 
-// Linux, e1000_mac.c, igb_check_alt_mac_addr; words 0 and 0xFFFF say that there is none, and so does a multicast
-// address.
+// [I-MAC] Linux, e1000_mac.c, igb_check_alt_mac_addr; words 0 and 0xFFFF say that there is none, and so does a
+// multicast address.
 Result<std::optional<MacAddress>> alternate_mac(const Card& card) {
   std::array<std::uint16_t, 1> pointer{};
   if (auto read = read_nvm(card, words::kAlternateMacPointer, pointer); !read) return pass_on(std::move(read));
@@ -99,8 +99,8 @@ Result<MacAddress> permanent_mac(const Card& card) {
     if (!alternate) return pass_on(std::move(alternate));
     if (*alternate) return **alternate;
   }
-  // The two ports of a package share the NVM's address words; what the card loaded is this port's (Linux, e1000_mac.c,
-  // igb_read_mac_addr).
+  // [I-MAC] The two ports of a package share the NVM's address words; what the card loaded is this port's (Linux,
+  // e1000_mac.c, igb_read_mac_addr).
   const MacAddress loaded = read_own_address(card);
   if (card.regs.removed()) return fail_removed(card.name);
   if (is_station_address(loaded)) return loaded;

@@ -12,7 +12,7 @@ namespace phy = hw::igb::phy;
 /// DPDK e1000, e1000_phy.c, e1000_read_phy_reg_mdic: 1,920 looks, 50 us apart.
 constexpr Duration kAccessLimit = milliseconds(96);
 
-// Linux, e1000_phy.c, igb_read_phy_reg_mdic and igb_write_phy_reg_mdic.
+// [I-PHYADDR] Linux, e1000_phy.c, igb_read_phy_reg_mdic and igb_write_phy_reg_mdic.
 Result<reg::MDIC::Value> access(const Card& card, std::uint32_t number, reg::MDIC::Setting operation) {
   card.regs.write<reg::MDIC>(operation | reg::MDIC::REGADD(number) | reg::MDIC::PHYADD(phy::kAddress));
   reg::MDIC::Value answer;
@@ -35,6 +35,7 @@ Result<reg::MDIC::Value> access(const Card& card, std::uint32_t number, reg::MDI
   return answer;
 }
 
+// [I-PHYID]
 Result<void> check_phy_present(const Card& card) {
   auto high = read_phy(card, phy::kId1);
   if (!high) return pass_on(std::move(high));
@@ -62,8 +63,8 @@ Result<void> advertise(const Card& card) {
   return write_phy(card, phy::kGigabitControl, full_only);
 }
 
-// Linux, e1000_phy.c, igb_copper_link_autoneg and igb_power_up_phy_copper. It is also what makes QEMU's igb raise
-// STATUS.LU, 500 ms later (igb_core.c, igb_set_phy_ctrl).
+// [I-LINK] Linux, e1000_phy.c, igb_copper_link_autoneg and igb_power_up_phy_copper. It is also what makes QEMU's igb
+// raise STATUS.LU, 500 ms later (igb_core.c, igb_set_phy_ctrl).
 Result<void> restart(const Card& card) {
   auto control = read_phy(card, phy::kControl);
   if (!control) return pass_on(std::move(control));

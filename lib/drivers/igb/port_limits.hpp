@@ -10,8 +10,8 @@ namespace pollux::igb {
 
 inline constexpr std::uint32_t kEthernetHeaderBytes = 14;
 
-/// The MTU that the longest frame leaves: 9,728 bytes less header, CRC and room for one VLAN tag, so that a tagged
-/// frame passes at any MTU.
+/// [I-JUMBO] The MTU that the longest frame leaves: 9,728 bytes less header, CRC and room for one VLAN tag, so that a
+/// tagged frame passes at any MTU.
 inline constexpr std::uint32_t kMaxMtu =
     hw::igb::kMaxFrameBytes - kEthernetHeaderBytes - hw::igb::kVlanTagBytes - hw::igb::kCrcBytes;
 static_assert(kMaxMtu == 9706);

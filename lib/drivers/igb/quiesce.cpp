@@ -36,7 +36,7 @@ void disable_queues(const Card& card, std::uint32_t rx_queues, std::uint32_t tx_
 
 }  // namespace
 
-// Linux, e1000_mac.c, igb_disable_pcie_master: 800 looks, 100 us apart.
+// [I-GIOMASTER] Linux, e1000_mac.c, igb_disable_pcie_master: 800 looks, 100 us apart.
 Result<void> disable_master(const Card& card) {
   card.regs.modify<reg::CTRL>(reg::CTRL::GIO_MASTER_DISABLE);
   return wait_for(

@@ -21,8 +21,8 @@ void write_key(const Card& card) {
   }
 }
 
-// Round robin, as in Linux (igb_main.c, igb_setup_mrqc) and DPDK (igb_rxtx.c, igb_rss_configure); the 82576 takes an
-// entry without the shift of the 82575.
+// [I-RETA] Round robin, as in Linux (igb_main.c, igb_setup_mrqc) and DPDK (igb_rxtx.c, igb_rss_configure); the 82576
+// takes an entry without the shift of the 82575.
 void write_redirection(const Card& card, std::uint32_t queues) {
   for (std::uint32_t word = 0; word < reg::kRedirectionEntries / 4; ++word) {
     const std::uint32_t entry = 4 * word;

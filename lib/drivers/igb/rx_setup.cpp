@@ -10,11 +10,13 @@ namespace {
 
 constexpr Duration kEnableLimit = milliseconds(10);
 
-/// Linux igb, igb.h, IGB_RX_PTHRESH, _HTHRESH and _WTHRESH for an 82576 with MSI-X; DPDK, igb_ethdev.c, has the same.
-/// Above 1, finished descriptors would wait for the threshold to be reached or a timer that only runs with interrupts.
+/// [I-WTHRESH] Linux igb, igb.h, IGB_RX_PTHRESH, _HTHRESH and _WTHRESH for an 82576 with MSI-X; DPDK, igb_ethdev.c, has
+/// the same. Above 1, finished descriptors would wait for the threshold to be reached or a timer that only runs with
+/// interrupts.
 constexpr auto kThresholds = reg::RXDCTL::PTHRESH(8) | reg::RXDCTL::HTHRESH(8) | reg::RXDCTL::WTHRESH(1);
 
-// Linux, igb_main.c, igb_configure_rx_ring: off, base, length, head and tail at 0, then SRRCTL.
+// [I-BSIZE] [I-DESCTYPE] [I-RDH] Linux, igb_main.c, igb_configure_rx_ring: off, base, length, head and tail at 0, then
+// SRRCTL.
 void program_ring(const Card& card, std::uint32_t queue, const Ring& ring, std::uint32_t buffer_bytes, bool drop) {
   card.regs.write<reg::RXDCTL>(queue, {});
   card.regs.write<reg::RDBAL>(queue, reg::RDBAL::Value(static_cast<std::uint32_t>(ring.iova)));
@@ -34,8 +36,8 @@ Result<void> wait_enabled(const Card& card, std::uint32_t queue) {
 
 }  // namespace
 
-// Linux, igb_main.c, igb_setup_rctl: CRC stripped, long packets allowed up to RLPML, bad packets not stored. Broadcasts
-// are accepted; multicast hashes by bits 47:36.
+// [I-CRC] [I-RLPML] Linux, igb_main.c, igb_setup_rctl: CRC stripped, long packets allowed up to RLPML, bad packets not
+// stored. Broadcasts are accepted; multicast hashes by bits 47:36.
 Result<void> start_receive(const Card& card, const Plan& plan, const RingMemory& rings) {
   if (plan.rx_queues == 0) return {};
   // One queue that is out of descriptors must not hold up the others; a lone one may as well use the packet buffer
@@ -46,9 +48,11 @@ Result<void> start_receive(const Card& card, const Plan& plan, const RingMemory&
   }
   spread_over_queues(card, plan.rx_queues);
   write_receive_limit(card, plan.mtu);
+  // Erratum E-IPV6EX: Linux, e1000_82575.c, igb_rx_fifo_flush_82575.
+  card.regs.modify<reg::RFCTL>(reg::RFCTL::IPV6_EX_DIS);
   card.regs.write<reg::RCTL>(reg::RCTL::BAM | reg::RCTL::LPE | reg::RCTL::SECRC | reg::RCTL::RXEN |
                              promiscuity(plan.promiscuous, plan.all_multicast));
-  // A queue reports itself enabled only when RCTL.RXEN is set, and ignores RDT until then: Linux,
+  // [I-QENABLE] [I-RDT] A queue reports itself enabled only when RCTL.RXEN is set, and ignores RDT until then: Linux,
   // tools/testing/selftests/vfio/lib/drivers/igb/igb.c, igb_hw_init; 82575 manual, 14.3.59.
   for (std::uint32_t queue = 0; queue < plan.rx_queues; ++queue) {
     if (auto enabled = wait_enabled(card, queue); !enabled) return enabled;

@@ -5,7 +5,7 @@ namespace pollux::igb {
 
 namespace reg = hw::igb;
 
-// Of a pair the low half is read first; reading the high half clears both (DPDK, igb_ethdev.c,
+// [I-OCTETS] Of a pair the low half is read first; reading the high half clears both (DPDK, igb_ethdev.c,
 // igb_read_stats_registers).
 Statistics::Values Statistics::read() const {
   Values values;
@@ -16,7 +16,7 @@ Statistics::Values Statistics::read() const {
     values.card[i] = high << 32 | low;
   }
   for (std::uint32_t queue = 0; queue < reg::kRxQueues; ++queue) {
-    // Twelve bits: a lower bound when more were dropped since the last look.
+    // [I-RQDPC] Twelve bits: a lower bound when more were dropped since the last look.
     values.no_descriptor += regs_.read_and_clear<reg::RQDPC>(queue).get(reg::RQDPC::COUNT);
   }
   return values;
@@ -31,7 +31,7 @@ void Statistics::fold_locked() {
   total_.no_descriptor += seen.no_descriptor;
 }
 
-// Not initialised by hardware: 8254x manual, 13.7; Linux, e1000_82575.c, igb_clear_hw_cntrs_82575, reads them all
+// Not initialised by hardware: 82575 manual, p. 416; Linux, e1000_82575.c, igb_clear_hw_cntrs_82575, reads them all
 // first, too.
 void Statistics::attach(const hw::igb::Registers& regs) {
   const std::lock_guard lock(mutex_);

@@ -25,40 +25,49 @@ struct CardCounter {
 
 namespace detail {
 
+/// [I-SCVPC] Linux, e1000_82575.c, igb_clear_hw_cntrs_82575: not to be read on a copper port, and others are not
+/// driven.
+[[nodiscard]] constexpr bool is_read(const RegisterInfo& info) noexcept { return info.name != "SCVPC"; }
+
 /// Of two registers that follow each other, whether they are XL and XH.
 [[nodiscard]] constexpr bool is_pair(const RegisterInfo& low, const RegisterInfo& high) noexcept {
   return low.name.ends_with('L') && high.name.ends_with('H') && high.offset == low.offset + 4 &&
          low.name.substr(0, low.name.size() - 1) == high.name.substr(0, high.name.size() - 1);
 }
 
-[[nodiscard]] constexpr std::size_t count_pairs() noexcept {
-  std::size_t pairs = 0;
-  for (std::size_t i = 1; i < hw::igb::kStatisticsRegisters.size(); ++i) {
-    pairs += is_pair(hw::igb::kStatisticsRegisters[i - 1], hw::igb::kStatisticsRegisters[i]) ? 1U : 0U;
+/// Calls `use` with each counter in the order of the table.
+template <class Use>
+constexpr void for_each_counter(Use use) noexcept {
+  constexpr auto& kTable = hw::igb::kStatisticsRegisters;
+  for (std::size_t i = 0; i < kTable.size(); ++i) {
+    const RegisterInfo& info = kTable[i];
+    if (!is_read(info)) continue;
+    const bool pair = i + 1 < kTable.size() && is_pair(info, kTable[i + 1]);
+    use(CardCounter{pair ? info.name.substr(0, info.name.size() - 1) : info.name, info.offset, pair});
+    if (pair) ++i;
   }
-  return pairs;
+}
+
+[[nodiscard]] constexpr std::size_t count_counters() noexcept {
+  std::size_t count = 0;
+  for_each_counter([&count](const CardCounter&) { ++count; });
+  return count;
 }
 
 [[nodiscard]] constexpr auto list_counters() noexcept {
-  std::array<CardCounter, hw::igb::kStatisticsRegisters.size() - count_pairs()> counters;
+  std::array<CardCounter, count_counters()> counters;
   std::size_t at = 0;
-  for (std::size_t i = 0; i < hw::igb::kStatisticsRegisters.size(); ++i) {
-    const RegisterInfo& info = hw::igb::kStatisticsRegisters[i];
-    const bool pair =
-        i + 1 < hw::igb::kStatisticsRegisters.size() && is_pair(info, hw::igb::kStatisticsRegisters[i + 1]);
-    counters[at++] = {pair ? info.name.substr(0, info.name.size() - 1) : info.name, info.offset, pair};
-    if (pair) ++i;
-  }
+  for_each_counter([&](const CardCounter& counter) { counters[at++] = counter; });
   return counters;
 }
 
 }  // namespace detail
 
-/// Every counter in the card's register table.
+/// Every counter in the card's register table that is read.
 inline constexpr auto kCardCounters = detail::list_counters();
 
 /// The card's counters in 64 bits since the port was opened. They clear when they are read and stick at their highest
-/// value (8254x manual, 13.7), so nobody but this class reads them. Thread rule: any thread, at any time.
+/// value ([I-STICK] 82575 manual, p. 416), so nobody but this class reads them. Thread rule: any thread, at any time.
 class Statistics {
  public:
   /// A 32-bit counter of the shortest frames is full after 48 minutes at line rate; this leaves room, and notices soon

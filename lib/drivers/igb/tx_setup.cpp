@@ -6,9 +6,9 @@ namespace {
 
 constexpr Duration kEnableLimit = milliseconds(10);
 
-/// Linux igb, igb.h, IGB_TX_PTHRESH, _HTHRESH and _WTHRESH for an 82576 with MSI-X. DPDK, igb_rxtx.c, brings any
-/// WTHRESH on an 82576 down to 1 for an erratum of its virtual functions; above 1, finished descriptors would also wait
-/// for others.
+/// [I-WTHRESH] Linux igb, igb.h, IGB_TX_PTHRESH, _HTHRESH and _WTHRESH for an 82576 with MSI-X. DPDK, igb_rxtx.c,
+/// brings any WTHRESH on an 82576 down to 1 for an erratum of its virtual functions; above 1, finished descriptors
+/// would also wait for others.
 constexpr auto kThresholds = reg::TXDCTL::PTHRESH(8) | reg::TXDCTL::HTHRESH(1) | reg::TXDCTL::WTHRESH(1);
 
 /// Of a half-duplex link. Linux, e1000_defines.h, E1000_COLLISION_THRESHOLD and E1000_COLLISION_DISTANCE.
@@ -43,7 +43,8 @@ Result<void> start_transmit(const Card& card, const Plan& plan, const RingMemory
   for (std::uint32_t queue = 0; queue < plan.tx_queues; ++queue) program_ring(card, queue, rings.tx(queue));
   card.regs.modify<reg::TCTL_EXT>(reg::TCTL_EXT::COLD(kCollisionDistance));
   card.regs.modify<reg::TCTL>(reg::TCTL::PSP | reg::TCTL::RTLC | reg::TCTL::CT(kCollisionThreshold) | reg::TCTL::EN);
-  // As on the receive side, a queue reports itself enabled only when TCTL.EN is set (igb_hw_init of the same selftest).
+  // [I-QENABLE] As on the receive side, a queue reports itself enabled only when TCTL.EN is set (igb_hw_init of the
+  // same selftest).
   for (std::uint32_t queue = 0; queue < plan.tx_queues; ++queue) {
     if (auto enabled = wait_enabled(card, queue); !enabled) return enabled;
   }

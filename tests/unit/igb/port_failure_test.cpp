@@ -6,6 +6,19 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <utility>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define POLLUX_TEST_LEAKS 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define POLLUX_TEST_LEAKS 1
+#endif
+#endif
+#if POLLUX_TEST_LEAKS
+#include <sanitizer/lsan_interface.h>
+#endif
+
 #include "hw/igb/nvm.hpp"
 #include "pollux/mem/burst.hpp"
 #include "unit/igb/lab.hpp"
@@ -310,6 +323,48 @@ TEST(ACardWhoseQueuesHang, IsStoppedByItsMasterDisable) {
   lab.faults->on_read = answer(reg::RXDCTL::offset(0), 1u << 25);
   EXPECT_TRUE(port->stop());
   EXPECT_TRUE(lab.has_logged("RXDCTL.ENABLE"));
+  EXPECT_TRUE(lab.all_home());
+}
+
+TEST(ACardThatNothingStops, TakesItsMemoryWithIt) {
+  // What is given up here is lost on purpose.
+#if POLLUX_TEST_LEAKS
+  const __lsan::ScopedDisabler lost_on_purpose;
+#endif
+  Lab lab;
+  auto port = lab.started();
+  ASSERT_NE(port, nullptr);
+  lab.faults->on_read = answer(reg::STATUS::offset(), (reg::STATUS::GIO_MASTER_ENABLE | reg::STATUS::LU).bits());
+  lab.faults->reset_error = Error{ErrorCode::io_error, "no", ""};
+  EXPECT_FALSE(port->stop());
+  const auto closed = port->close();
+  ASSERT_FALSE(closed);
+  EXPECT_THAT(closed.error().what, HasSubstr("lost to this process"));
+  EXPECT_EQ(port->state(), PortState::closed);
+  EXPECT_TRUE(lab.faults->destroyed);
+  EXPECT_FALSE(lab.all_home());
+}
+
+TEST(APollerInsideItsBurst, KeepsThePortFromStopping) {
+  Lab lab;
+  auto port = lab.started();
+  ASSERT_NE(port, nullptr);
+  for (unsigned i = 0; i < 32; ++i) lab.wire->inject(broadcast(64, i));
+  Result<void> stopped;
+  bool tried = false;
+  lab.faults->swallows = [&](std::uint32_t offset, std::uint32_t) {
+    if (offset == reg::RDT::offset(0) && !std::exchange(tried, true)) stopped = port->stop();
+    return false;
+  };
+  Burst<32> burst;
+  while (!tried && port->rx_queue(0)->rx_burst(burst, 8) != 0) burst = {};
+  ASSERT_TRUE(tried);
+  ASSERT_FALSE(stopped);
+  EXPECT_EQ(stopped.error().code, ErrorCode::timeout);
+  EXPECT_EQ(port->state(), PortState::started);
+  EXPECT_TRUE(lab.faults->bus_master) << "nothing was taken away from the poller";
+  EXPECT_TRUE(port->stop()) << "it has come out";
+  burst = {};
   EXPECT_TRUE(lab.all_home());
 }
 

@@ -58,6 +58,7 @@ TEST(PortRegisters, ReceiveControlFollowsTheConfiguration) {
       const auto rctl = lab.value<reg::RCTL>();
       EXPECT_TRUE(rctl.has(reg::RCTL::RXEN | reg::RCTL::BAM | reg::RCTL::LPE | reg::RCTL::SECRC));
       EXPECT_FALSE(rctl.has_any(reg::RCTL::SBP | reg::RCTL::VFE));
+      EXPECT_TRUE(lab.value<reg::RFCTL>().has(reg::RFCTL::IPV6_EX_DIS));
       EXPECT_EQ(rctl.has(reg::RCTL::UPE), promiscuous);
       EXPECT_EQ(rctl.has(reg::RCTL::MPE), promiscuous || all_multicast);
       EXPECT_EQ(lab.value<reg::RLPML>().raw(), 3022u);
