@@ -16,6 +16,8 @@ namespace {
 constexpr std::uint32_t kMinDataRoom = 64;
 constexpr std::uint32_t kMaxDataRoom = 65280;
 constexpr std::uint32_t kMaxHeadroom = 1024;
+constexpr std::size_t kSmallPage = 4096;
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
 // A link counts cache lines from the first mbuf in 32 bits.
 constexpr std::uint64_t kMaxBytes = (std::uint64_t{1} << 32) * 64;
 
@@ -40,7 +42,7 @@ Result<void> check(const MempoolOptions& options) {
     return refuse(fmt::format("headroom is {} bytes and ip_align is on", options.headroom),
                   "choose a multiple of 4, so that 2 bytes more align the IP header");
   }
-  if (std::uint64_t{options.count} * MempoolCore::stride(options) > kMaxBytes) {
+  if (MempoolCore::bytes_for(options, kSmallPage) > kMaxBytes) {
     return refuse(fmt::format("{} mbufs are over 256 GiB", options.count), "use several pools");
   }
   return {};
@@ -48,11 +50,27 @@ Result<void> check(const MempoolOptions& options) {
 
 }  // namespace
 
+namespace {
+
+// How much a pool needs depends on the pages it gets, which only an allocation tells.
+Result<DmaMemory> allocate_for(Context& context, const MempoolOptions& options) {
+  const std::string purpose = "mempool " + options.name;
+  const auto allocate = [&](std::size_t page) {
+    return context.allocate(
+        {.size = MempoolCore::bytes_for(options, page), .numa_node = options.numa_node, .purpose = purpose});
+  };
+  auto memory = allocate(kHugePage);
+  if (!memory || memory->size() >= MempoolCore::bytes_for(options, memory->page_size())) return memory;
+  const std::size_t page = memory->page_size();
+  *memory = DmaMemory();
+  return allocate(page);
+}
+
+}  // namespace
+
 Result<Mempool> Mempool::create(Context& context, MempoolOptions options) {
   if (auto checked = check(options); !checked) return pass_on(std::move(checked));
-  const std::size_t bytes = std::size_t{options.count} * MempoolCore::stride(options);
-  auto memory = context.allocate(
-      {.size = bytes, .numa_node = options.numa_node, .purpose = "mempool " + options.name});
+  auto memory = allocate_for(context, options);
   if (!memory) return pass_on(std::move(memory));
   const std::shared_ptr<ContextState>& state = context.state();
   const std::uint8_t id = state->take_pool_id();

@@ -14,6 +14,7 @@ namespace pollux {
 namespace {
 
 constexpr std::size_t kLine = 64;
+constexpr std::size_t kColourStep = 5;  // lines; odd, so that neighbouring blocks use all of them
 constexpr std::uint64_t kTagStep = std::uint64_t{1} << 32;
 
 }  // namespace
@@ -32,18 +33,42 @@ std::uint32_t MempoolCore::stride(const MempoolOptions& options) noexcept {
   return static_cast<std::uint32_t>((lines | 1) * kLine);
 }
 
+std::size_t MempoolCore::bytes_for(const MempoolOptions& options, std::size_t page) noexcept {
+  const std::size_t step = stride(options);
+  if (step > page) return options.count * step;
+  const std::size_t in_a_page = page / step;
+  return (options.count + in_a_page - 1) / in_a_page * page;
+}
+
 void MempoolCore::lay_out() {
-  const std::uint32_t step = stride(options_);
-  buffer_size_ = step - static_cast<std::uint32_t>(Mbuf::kHeaderSize);
+  const std::size_t step = stride(options_);
+  buffer_size_ = static_cast<std::uint32_t>(step - Mbuf::kHeaderSize);
   lowest_ = memory_.segments().front().address;
   for (const DmaSegment& segment : memory_.segments()) lowest_ = std::min(lowest_, segment.address);
   mbufs_.reserve(options_.count);
+  // Only bytes of one page are sure to lie side by side in physical memory, and QEMU's cards silently send no frame that
+  // does not (hw/net/net_tx_pkt.c: a fragment is mapped whole or not at all). Without room for that, pages do not count.
+  const std::size_t page = memory_.page_size();
+  std::size_t in_whole_pages = 0;
+  for (const DmaSegment& segment : memory_.segments()) in_whole_pages += segment.size / page * (page / step);
   for (const DmaSegment& segment : memory_.segments()) {
-    for (std::size_t at = 0; at + step <= segment.size && mbufs_.size() < options_.count; at += step) {
+    fill(segment, in_whole_pages >= options_.count ? page : segment.size);
+  }
+  put(mbufs_);
+}
+
+// Puts mbufs into each block of a segment. What a block has left over is put in front of them, less or more from block to
+// block: with one mbuf a block all headers would fall into the same cache sets.
+void MempoolCore::fill(const DmaSegment& segment, std::size_t block) {
+  const std::size_t step = stride(options_);
+  const std::size_t in_a_block = block / step;
+  const std::size_t spare_lines = (block - in_a_block * step) / kLine;
+  for (std::size_t start = 0; start + block <= segment.size; start += block) {
+    std::size_t at = start + start / block * kColourStep % (spare_lines + 1) * kLine;
+    for (std::size_t i = 0; i < in_a_block && mbufs_.size() < options_.count; ++i, at += step) {
       mbufs_.push_back(MbufAccess::construct(segment.address + at, *this, id_));
     }
   }
-  put(mbufs_);
 }
 
 std::uint64_t MempoolCore::iova_delta() const noexcept {

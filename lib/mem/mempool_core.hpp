@@ -31,6 +31,9 @@ class MempoolCore {
   /// headers into a few sets of the first-level cache (ixy loses a third of its speed to that).
   [[nodiscard]] static std::uint32_t stride(const MempoolOptions& options) noexcept;
 
+  /// Bytes that hold the pool in pages of `page` bytes without any buffer across two of them.
+  [[nodiscard]] static std::size_t bytes_for(const MempoolOptions& options, std::size_t page) noexcept;
+
   /// Takes up to `mbufs.size()` from the shared list, in no order; returns how many there were.
   [[nodiscard]] std::uint32_t take(std::span<Mbuf*> mbufs) noexcept;
   /// Gives plain mbufs of this pool back to the shared list.
@@ -61,6 +64,8 @@ class MempoolCore {
   [[nodiscard]] bool all_home() const noexcept { return home_.load(std::memory_order_acquire) == options_.count; }
   /// Tells where mbufs that are out were taken (checked builds) and hands the pool to its Context.
   static void retire(MempoolCore* core) noexcept;
+  /// Bytes of the pages the pool lies in.
+  [[nodiscard]] std::size_t page_size() const noexcept { return memory_.page_size(); }
   /// The device's address of an mbuf's own buffer.
   [[nodiscard]] std::uint64_t buffer_iova(const Mbuf& mbuf) const noexcept;
   [[nodiscard]] Mbuf& at(std::uint32_t index) const noexcept { return *mbufs_[index]; }
@@ -69,6 +74,7 @@ class MempoolCore {
   static constexpr std::uint64_t kOrphaned = std::uint64_t{1} << 32;
 
   void lay_out();
+  void fill(const DmaSegment& segment, std::size_t block);
   [[nodiscard]] std::string describe_missing() const;
   [[nodiscard]] std::uint32_t link_to(const Mbuf& mbuf) const noexcept;
   [[nodiscard]] Mbuf* follow(std::uint32_t link) const noexcept;

@@ -41,12 +41,12 @@ class Marks {
  private:
   std::atomic<std::uint32_t>& mark(const Mbuf& mbuf) {
     const auto distance = reinterpret_cast<const std::byte*>(&mbuf) - reinterpret_cast<const std::byte*>(&pool_->at(0));
-    return marks_.at(static_cast<std::size_t>(distance) / stride_);
+    return marks_.at(static_cast<std::size_t>(distance) / stride_);  // mbufs lie at least so far apart
   }
 
   MempoolCore* pool_;
   std::size_t stride_;
-  std::array<std::atomic<std::uint32_t>, kMbufs> marks_{};
+  std::array<std::atomic<std::uint32_t>, 2 * kMbufs> marks_{};  // pages may have room left between mbufs
 };
 
 /// Mbufs on their way to a thread.
