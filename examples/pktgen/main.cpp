@@ -9,6 +9,7 @@
 #include "common/stop_signals.hpp"
 #include "common/ticks.hpp"
 #include "pktgen/report.hpp"
+#include "pktgen/window.hpp"
 
 namespace {
 
@@ -116,13 +117,19 @@ Result<void> generate(Run& run, PktgenReport& report, const StopSignals& stop, s
   Finish finish(run, start);
   std::optional<SendingThread> thread;
   if (run.sender && run.options.threads == 2) thread.emplace(*run.sender);
+  Window window(run.options.window);
+  const auto may_send = [&] {
+    return !run.receiver || window.open(run.sender->taken().frames, run.receiver->received().frames);
+  };
   bool time_is_up = false;
   while (!stop.raised()) {
     for (int i = 0; i < kPollsPerLook; ++i) {
-      if (run.sender && !thread && !time_is_up) run.sender->poll();
+      if (run.sender && !thread && !time_is_up && may_send()) run.sender->poll();
       if (run.receiver) run.receiver->poll();
     }
     const Duration now = run.stage.clock().now();
+    if (run.sender && run.receiver && !thread)
+      window.look(now, run.sender->taken().frames, run.receiver->received().frames);
     if (auto serviced = run.stage.service(now); !serviced) return serviced;
     if (now >= line_due) {
       report.line(now);

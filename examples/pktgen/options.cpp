@@ -28,6 +28,9 @@ void add_options(CLI::App& app, PktgenOptions& options) {
   app.add_option("--rate", options.rate, "Frames a second to send; 0 is as many as go")
       ->check(CLI::Range(0.0, 1e9))
       ->capture_default_str();
+  app.add_option("--window", options.window,
+                 "With one thread on two ports: frames on their way at most; what cannot push back then loses none")
+      ->check(CLI::Range(1, 1000000));
   add_mac_option(app, "--dst", options.destination,
                  "Where frames go; the receiving port's address, or 02:00:00:00:00:00 with one port");
   add_mac_option(app, "--src", options.source, "Where frames come from; the sending port's address");
@@ -55,6 +58,9 @@ void require_sense(PktgenOptions& options) {
   if (options.check && !options.receive)
     throw CLI::ValidationError("--check", "nothing is received that could be checked");
   if (options.expect_all && !options.check) throw CLI::ValidationError("--expect-all", "needs --check");
+  if (options.window && !(options.send && options.receive && options.threads == 1)) {
+    throw CLI::ValidationError("--window", "needs one thread that sends and receives");
+  }
   if (options.threads == 2 && !(options.send && options.receive)) {
     throw CLI::ValidationError("--threads", "two need something to send and to receive");
   }

@@ -18,7 +18,8 @@ struct PktgenOptions {
   bool expect_all = false;
   std::uint32_t size = 64;  ///< bytes a frame, with the frame check sequence
   std::optional<std::uint64_t> count;
-  double rate = 0;  ///< frames a second; 0 is as fast as it goes
+  std::optional<std::uint64_t> window;  ///< frames on their way at most
+  double rate = 0;                      ///< frames a second; 0 is as fast as it goes
   std::optional<MacAddress> destination;
   std::optional<MacAddress> source;
   unsigned threads = 1;

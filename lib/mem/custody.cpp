@@ -26,8 +26,8 @@ bool give_back(Mbuf& mbuf, Site site) noexcept {
   const Site earlier = MbufAccess::site(mbuf);
   if (MbufAccess::custody(mbuf).exchange(MbufAccess::kAtHome, std::memory_order_relaxed) == MbufAccess::kAtHome) {
     MbufAccess::pool(mbuf).context().report(
-        {MisuseKind::double_free,
-         describe(mbuf) + " was given back twice" + describe("now", site) + describe("the first time or taken last", earlier)});
+        {MisuseKind::double_free, describe(mbuf) + " was given back twice" + describe("now", site) +
+                                      describe("the first time or taken last", earlier)});
     return false;
   }
   if (*site.file != '\0') MbufAccess::set_site(mbuf, site);

@@ -13,14 +13,15 @@ namespace pollux::custody {
 
 inline constexpr bool kTraced = POLLUX_CHECKED != 0;
 
-/// Notes that `mbuf` goes home. False if it is there already: reported as a double free, and it must be left where it is.
+/// Notes that `mbuf` goes home. False if it is there already: reported as a double free, and it must be left where it
+/// is.
 [[nodiscard]] bool give_back(Mbuf& mbuf, Site site = {}) noexcept;
 
 /// Whether `mbuf` is one of `context`'s and somebody has taken it.
 [[nodiscard]] bool is_out(Mbuf& mbuf, const ContextState* context) noexcept;
 
-/// Whether a queue of `context` may take `mbuf`: neither null, nor at home in its pool, nor of another Context. Reported
-/// otherwise.
+/// Whether a queue of `context` may take `mbuf`: neither null, nor at home in its pool, nor of another Context.
+/// Reported otherwise.
 [[nodiscard]] bool may_send(Mbuf* mbuf, const ContextState& context) noexcept;
 
 }  // namespace pollux::custody

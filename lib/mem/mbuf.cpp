@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::uint32_t kMaxSegmentLength = 65535;  // the descriptor's and the mbuf's length field
 constexpr std::uint32_t kMaxSegments = 255;
-constexpr std::uint32_t kMaxUsers = 65000;          // of one buffer: well below what reference_count_ holds
+constexpr std::uint32_t kMaxUsers = 65000;  // of one buffer: well below what reference_count_ holds
 
 }  // namespace
 
@@ -186,7 +186,8 @@ void Mbuf::become_plain() noexcept {
 }
 
 bool Mbuf::let_go() noexcept {
-  // A buffer without clones needs no atomic operation; with some, the last user, on whatever thread, sees what all wrote.
+  // A buffer without clones needs no atomic operation; with some, the last user, on whatever thread, sees what all
+  // wrote.
   if ((special_ & kShared) != 0 && reference_count_.fetch_sub(1, std::memory_order_acq_rel) != 1) return false;
   end_use();
   return true;

@@ -31,8 +31,9 @@ Result<void> check(const MempoolOptions& options) {
                   fmt::format("choose {} to {}; 2048 holds any standard frame", kMinDataRoom, kMaxDataRoom));
   }
   if (options.headroom > kMaxHeadroom || options.headroom % 2 != 0) {
-    return refuse(fmt::format("headroom is {} bytes", options.headroom),
-                  fmt::format("choose an even number up to {} (cards take bit 0 of an address for a flag)", kMaxHeadroom));
+    return refuse(
+        fmt::format("headroom is {} bytes", options.headroom),
+        fmt::format("choose an even number up to {} (cards take bit 0 of an address for a flag)", kMaxHeadroom));
   }
   if (options.headroom + options.data_room > kMaxDataRoom) {
     return refuse(fmt::format("headroom and data_room are {} bytes together", options.headroom + options.data_room),

@@ -14,7 +14,6 @@ namespace pollux {
 namespace {
 
 constexpr std::size_t kLine = 64;
-constexpr std::size_t kColourStep = 5;  // lines; odd, so that neighbouring blocks use all of them
 constexpr std::uint64_t kTagStep = std::uint64_t{1} << 32;
 
 }  // namespace
@@ -46,8 +45,9 @@ void MempoolCore::lay_out() {
   lowest_ = memory_.segments().front().address;
   for (const DmaSegment& segment : memory_.segments()) lowest_ = std::min(lowest_, segment.address);
   mbufs_.reserve(options_.count);
-  // Only bytes of one page are sure to lie side by side in physical memory, and QEMU's cards silently send no frame that
-  // does not (hw/net/net_tx_pkt.c: a fragment is mapped whole or not at all). Without room for that, pages do not count.
+  // Only bytes of one page are sure to lie side by side in physical memory, and QEMU's cards silently send no frame
+  // that does not (hw/net/net_tx_pkt.c: a fragment is mapped whole or not at all). Without room for that, pages do not
+  // count.
   const std::size_t page = memory_.page_size();
   std::size_t in_whole_pages = 0;
   for (const DmaSegment& segment : memory_.segments()) in_whole_pages += segment.size / page * (page / step);
@@ -57,14 +57,14 @@ void MempoolCore::lay_out() {
   put(mbufs_);
 }
 
-// Puts mbufs into each block of a segment. What a block has left over is put in front of them, less or more from block to
-// block: with one mbuf a block all headers would fall into the same cache sets.
+// Puts mbufs into each block of a segment. What a block has left over is put in front of them, less or more from block
+// to block: with one mbuf a block all headers would fall into the same cache sets.
 void MempoolCore::fill(const DmaSegment& segment, std::size_t block) {
   const std::size_t step = stride(options_);
   const std::size_t in_a_block = block / step;
   const std::size_t spare_lines = (block - in_a_block * step) / kLine;
   for (std::size_t start = 0; start + block <= segment.size; start += block) {
-    std::size_t at = start + start / block * kColourStep % (spare_lines + 1) * kLine;
+    std::size_t at = start + start / block % (spare_lines + 1) * kLine;
     for (std::size_t i = 0; i < in_a_block && mbufs_.size() < options_.count; ++i, at += step) {
       mbufs_.push_back(MbufAccess::construct(segment.address + at, *this, id_));
     }
@@ -88,7 +88,9 @@ std::uint64_t MempoolCore::empty_word(RxFormat format, std::uint16_t port) const
 }
 
 std::uint32_t MempoolCore::link_to(const Mbuf& mbuf) const noexcept {
-  return static_cast<std::uint32_t>(static_cast<std::size_t>(reinterpret_cast<const std::byte*>(&mbuf) - lowest_) / kLine) + 1;
+  return static_cast<std::uint32_t>(static_cast<std::size_t>(reinterpret_cast<const std::byte*>(&mbuf) - lowest_) /
+                                    kLine) +
+         1;
 }
 
 Mbuf* MempoolCore::follow(std::uint32_t link) const noexcept {
@@ -184,11 +186,12 @@ std::string MempoolCore::describe_missing() const {
 void MempoolCore::retire(MempoolCore* core) noexcept {
   std::unique_ptr<MempoolCore> pool(core);
   if (pool->all_home()) return;
-  const std::uint32_t missing = pool->options_.count - static_cast<std::uint32_t>(pool->home_.load(std::memory_order_relaxed));
+  const std::uint32_t missing =
+      pool->options_.count - static_cast<std::uint32_t>(pool->home_.load(std::memory_order_relaxed));
   const std::shared_ptr<ContextState> context = pool->context_;
   if constexpr (custody::kTraced) {
-    context->report({MisuseKind::leak, fmt::format("mempool {}: {} mbufs were out when it went away: {}", pool->options_.name,
-                                                   missing, pool->describe_missing())});
+    context->report({MisuseKind::leak, fmt::format("mempool {}: {} mbufs were out when it went away: {}",
+                                                   pool->options_.name, missing, pool->describe_missing())});
   }
   // An mbuf that is still out may come back on any thread, so the pool must last until then.
   MempoolCore& orphan = *pool;

@@ -18,8 +18,9 @@ namespace pollux {
 
 class ContextState;
 
-/// A pool's buffers and their shared list: a lock-free stack (Treiber's). Its links are 32-bit distances from the first mbuf,
-/// in cache lines; the upper half of its head counts changes, so that a head that came back is not taken for one that stayed.
+/// A pool's buffers and their shared list: a lock-free stack (Treiber's). Its links are 32-bit distances from the first
+/// mbuf, in cache lines; the upper half of its head counts changes, so that a head that came back is not taken for one
+/// that stayed.
 class MempoolCore {
  public:
   MempoolCore(std::shared_ptr<ContextState> context, MempoolOptions options, DmaMemory memory, std::uint8_t id);
@@ -27,8 +28,8 @@ class MempoolCore {
   MempoolCore& operator=(const MempoolCore&) = delete;
   ~MempoolCore();
 
-  /// Bytes from one mbuf to the next for these options: an odd number of cache lines, since a power of two would put all
-  /// headers into a few sets of the first-level cache (ixy loses a third of its speed to that).
+  /// Bytes from one mbuf to the next for these options: an odd number of cache lines, since a power of two would put
+  /// all headers into a few sets of the first-level cache (ixy loses a third of its speed to that).
   [[nodiscard]] static std::uint32_t stride(const MempoolOptions& options) noexcept;
 
   /// Bytes that hold the pool in pages of `page` bytes without any buffer across two of them.
@@ -91,13 +92,13 @@ class MempoolCore {
   std::atomic<std::uint64_t> allocation_failures_{0};
   std::atomic<std::uint64_t> unnamed_drops_{0};
   alignas(64) std::atomic<std::uint64_t> head_{0};
-  // Mbufs in the shared list, and kOrphaned once nobody holds the pool any more. One word, since whoever brings the last
-  // mbuf home must know in the same step whether the pool is now his to end: a step later it may be gone.
+  // Mbufs in the shared list, and kOrphaned once nobody holds the pool any more. One word, since whoever brings the
+  // last mbuf home must know in the same step whether the pool is now his to end: a step later it may be gone.
   std::atomic<std::uint64_t> home_{0};
 };
 
-/// The stock behind a MempoolCache: a stack, its top the mbuf that was used last and so the warmest. Public members, since
-/// the hot path of a driver works on them directly; nobody else should.
+/// The stock behind a MempoolCache: a stack, its top the mbuf that was used last and so the warmest. Public members,
+/// since the hot path of a driver works on them directly; nobody else should.
 class alignas(64) MempoolCacheCore {
  public:
   MempoolCacheCore(std::shared_ptr<MempoolCore> pool, std::uint32_t capacity);
@@ -108,13 +109,15 @@ class alignas(64) MempoolCacheCore {
   /// Free places above `capacity` that a group may be copied into before the stock is trimmed.
   static constexpr std::uint32_t kSlack = 64;
 
-  /// Takes mbufs from the shared list until at least `wanted` (at most the maximal capacity) are here, or as many as there are.
+  /// Takes mbufs from the shared list until at least `wanted` (at most the maximal capacity) are here, or as many as
+  /// there are.
   void refill(std::uint32_t wanted) noexcept;
   /// Gives the coldest away, all but half of the capacity.
   void spill() noexcept;
   /// Makes room for `more` (at most kSlack) mbufs.
   void make_room(std::uint32_t more) noexcept {
-    if (count + more > capacity + kSlack) [[unlikely]] spill();
+    if (count + more > capacity + kSlack) [[unlikely]]
+      spill();
   }
   /// One segment in any state, of any pool: undoes what was special and gives it back if this was its last user.
   void free_segment(Mbuf& segment) noexcept;
@@ -130,10 +133,10 @@ class alignas(64) MempoolCacheCore {
   // Written by the owner's thread alone; other threads read `count` for statistics.
   std::uint32_t count = 0;
   std::uint32_t capacity;
-  std::uint64_t empty_word;   ///< of a fresh mbuf from software
+  std::uint64_t empty_word;  ///< of a fresh mbuf from software
   std::uint64_t allocation_failures = 0;
-  std::uint32_t plain_key;    ///< pool id and `special` of a plain mbuf of this pool, as in Mbuf's word; matches
-                             ///< nothing where the pool has no id
+  std::uint32_t plain_key;  ///< pool id and `special` of a plain mbuf of this pool, as in Mbuf's word; matches
+                            ///< nothing where the pool has no id
 
  private:
   std::shared_ptr<MempoolCore> pool_owner_;

@@ -15,8 +15,9 @@ def through_the_hubs(bench: Bench, options: str) -> tuple[dict, object]:
 
 
 @case(TWO_CPUS)
-def every_frame_of_a_paced_stream_arrives(bench: Bench) -> None:
-    generator, forwarder = through_the_hubs(bench, f"--count {COUNT} --size 64 --rate 20000")
+def every_frame_of_a_bounded_stream_arrives(bench: Bench) -> None:
+    # Fewer on their way than a ring holds, so QEMU has no reason to drop one.
+    generator, forwarder = through_the_hubs(bench, f"--count {COUNT} --size 64 --window 256")
     require(forwarder.conserved, str(forwarder))
     counts = (generator["sent"], forwarder.received, forwarder.sent, generator["received"])
     require(counts == (COUNT,) * 4, f"generator sent, l2fwd received, l2fwd sent, generator received: {counts}")
