@@ -20,6 +20,15 @@ std::uint32_t cache_capacity(const Plan& plan) {
   return std::clamp(spare / (2u * plan.rx_queues), kMinCache, kMaxCache);
 }
 
+// Without a cache every frame would go back to its pool's shared list one by one. A small pool does without: what lies
+// in a transmit queue's stock is not there for the receive side.
+std::shared_ptr<MempoolCacheCore> transmit_cache(const Plan& plan) {
+  constexpr std::uint32_t kPlenty = 1024;
+  if (plan.pool == nullptr || plan.tx_queues == 0) return nullptr;
+  const std::uint32_t spare = plan.pool->options().count - plan.rx_queues * plan.rx_ring;
+  return spare / plan.tx_queues >= kPlenty ? std::make_shared<MempoolCacheCore>(plan.pool, kMinCache) : nullptr;
+}
+
 RxDrops& operator+=(RxDrops& sum, const RxDrops& more) {
   sum.bad_length += more.bad_length;
   sum.error += more.error;
@@ -50,6 +59,8 @@ void QueueSet::setup(const Card& card, const Plan& plan, const RingMemory& rings
                       .size = plan.rx_ring,
                       .buffer_bytes = plan.buffer_bytes,
                       .tail = card.regs.doorbell<reg::RDT>(queue),
+                      .registers = card.regs.bar(),
+                      .head_offset = reg::RDH::offset(queue),
                       .pool = plan.pool,
                       .cache = std::move(cache),
                       .port = port});
@@ -60,7 +71,7 @@ void QueueSet::setup(const Card& card, const Plan& plan, const RingMemory& rings
                       .size = plan.tx_ring,
                       .max_frame = frame_bytes(kMaxMtu),
                       .tail = card.regs.doorbell<reg::TDT>(queue),
-                      .cache = plan.cache,
+                      .cache = plan.cache != nullptr ? plan.cache : transmit_cache(plan),
                       .context = card.context});
   }
   rx_count_ = plan.rx_queues;

@@ -84,6 +84,11 @@ bool RxHotPath::out_of_patience(RxQueue& queue) noexcept {
   return ++queue.empty_write_backs_ >= kPatience;
 }
 
+// Whether the card has yet to use `slot`. Reads a register, so only where patience has run out.
+bool RxHotPath::card_stands_at(const RxQueue& queue, std::uint32_t slot) noexcept {
+  return queue.registers_ && queue.registers_.read32(queue.head_offset_) == slot;
+}
+
 RxHotPath::Fate RxHotPath::take_carefully(RxQueue& queue, Mbuf*& out) noexcept {
   const std::uint32_t slot = queue.next_;
   const std::uint64_t status = io::load_acquire(queue.ring_[slot].hi);
@@ -92,6 +97,12 @@ RxHotPath::Fate RxHotPath::take_carefully(RxQueue& queue, Mbuf*& out) noexcept {
   const std::uint32_t length = rx::length(status);
   if (length == 0 && !out_of_patience(queue)) return Fate::not_done;
   queue.empty_write_backs_ = 0;
+  if (length == 0 && card_stands_at(queue, slot)) {
+    // The tail of an earlier write-back landed on a slot that was armed meanwhile. Moving on would leave the card
+    // behind.
+    arm(queue, slot);
+    return Fate::not_done;
+  }
 
   if (queue.chain_ == RxQueue::Chain::discarding) {
     std::uint64_t counted_already = 0;

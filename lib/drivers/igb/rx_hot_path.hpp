@@ -10,11 +10,12 @@ namespace pollux::igb {
 
 /// What rx_burst.cpp, rx_careful.cpp and rx_queue.cpp share about a receive queue.
 struct RxHotPath {
-  /// Slots ahead whose frame data is prefetched: far enough for a miss to memory, near enough to stay in the first-level
-  /// cache. Halves the cold cost under backlog.
+  /// Slots ahead whose frame data is prefetched: far enough for a miss to memory, near enough to stay in the
+  /// first-level cache. Halves the cold cost under backlog.
   static constexpr std::uint32_t kLookAhead = 24;
-  /// Polls that may find a descriptor done without a length before it counts as a bad write-back. An emulated card on another
-  /// core writes back in several stores, so that a slot armed a moment ago can look done; silicon writes it as one.
+  /// Polls that may find a descriptor done without a length before it counts as a bad write-back. An emulated card on
+  /// another core writes back in several stores, so that a slot armed a moment ago can look done; silicon writes it as
+  /// one.
   static constexpr std::uint32_t kPatience = 1000;
   /// Segments of a frame: 9.5 KiB in buffers of 1 KiB is 10.
   static constexpr std::uint32_t kMaxSegments = 32;
@@ -24,7 +25,8 @@ struct RxHotPath {
                                               hw::igb::rx::kLengthMask << hw::igb::rx::kLengthShift;
   static constexpr std::uint64_t kPlain = hw::igb::rx::kDone | hw::igb::rx::kEndOfPacket;
   /// No status equals this one: every frame takes the careful way.
-  static constexpr std::uint64_t kNeverPlain = ~std::uint64_t{0} & ~(hw::igb::rx::kLengthMask << hw::igb::rx::kLengthShift);
+  static constexpr std::uint64_t kNeverPlain =
+      ~std::uint64_t{0} & ~(hw::igb::rx::kLengthMask << hw::igb::rx::kLengthShift);
 
   /// `Remote`: registers are functions, and an empty poll sends what they have queued.
   /// `OneDelta`: IOVA minus address is the same for the whole pool.
@@ -37,8 +39,8 @@ struct RxHotPath {
   /// Arms `slot` with the buffer that is behind it.
   static void arm(RxQueue& queue, std::uint32_t slot) noexcept;
 
-  /// Moves on by `slots` and tells the card when a group of slots has been armed: a doorbell costs a bus write, so one for
-  /// each group. At idle up to a group less one stays untold, which a ring of four groups does not miss.
+  /// Moves on by `slots` and tells the card when a group of slots has been armed: a doorbell costs a bus write, so one
+  /// for each group. At idle up to a group less one stays untold, which a ring of four groups does not miss.
   template <bool Remote>
   static POLLUX_ALWAYS_INLINE void advance(RxQueue& queue, std::uint32_t slots) noexcept {
     const std::uint32_t before = queue.next_;
@@ -71,6 +73,7 @@ struct RxHotPath {
   // What becomes of one descriptor on the careful way.
   enum class Fate : std::uint8_t { not_done, consumed, frame };
   static bool out_of_patience(RxQueue& queue) noexcept;
+  static bool card_stands_at(const RxQueue& queue, std::uint32_t slot) noexcept;
   static Fate take_carefully(RxQueue& queue, Mbuf*& out) noexcept;
   static Fate reject(RxQueue& queue, std::uint64_t& counter, std::uint64_t status) noexcept;
   static Fate extend_chain(RxQueue& queue, Mbuf& segment, std::uint64_t low, std::uint64_t status, Mbuf*& out) noexcept;

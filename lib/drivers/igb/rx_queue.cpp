@@ -19,6 +19,8 @@ void RxQueue::setup(RxQueueSetup setup) {
   max_length_ = setup.buffer_bytes;
   group_mask_ = std::min(32U, setup.size / 4) - 1;
   tail_ = setup.tail;
+  registers_ = setup.registers;
+  head_offset_ = setup.head_offset;
   pool_ = std::move(setup.pool);
   cache_owner_ = std::move(setup.cache);
   cache_ = cache_owner_.get();

@@ -18,6 +18,8 @@ struct RxQueueSetup {
   std::uint32_t size = 0;               ///< a power of two, 8 to 4,096
   std::uint32_t buffer_bytes = 0;       ///< what SRRCTL.BSIZEPACKET lets the card write into one buffer
   Doorbell tail;
+  Bar registers = {};                  ///< where `head_offset` is; without it every write-back is taken for the card's word
+  std::uint32_t head_offset = 0;  ///< of RDH
   std::shared_ptr<MempoolCore> pool;
   std::shared_ptr<MempoolCacheCore> cache;  ///< of `pool`
   std::uint16_t port = 0;
@@ -34,15 +36,17 @@ struct RxDrops {
 
 /// The receive half of the hot path; rx_burst.cpp holds the burst functions, rx_careful.cpp what is not plain.
 ///
-/// Every slot always has a buffer: a received one is replaced at once, and a frame for which the pool has no replacement is
-/// dropped and its buffer armed again. So the ring never runs dry by a dry pool, and traffic resumes by itself.
+/// Every slot always has a buffer: a received one is replaced at once, and a frame for which the pool has no
+/// replacement is dropped and its buffer armed again. So the ring never runs dry by a dry pool, and traffic resumes by
+/// itself.
 class alignas(64) RxQueue final : public pollux::RxQueue {
  public:
   RxQueue() = default;
 
   /// Control path, in this order. All but `close` need the gate closed.
   void setup(RxQueueSetup setup);
-  /// Puts a buffer behind every slot and writes all descriptors. Error no_memory, with nothing taken: the pool is too small.
+  /// Puts a buffer behind every slot and writes all descriptors. Error no_memory, with nothing taken: the pool is too
+  /// small.
   [[nodiscard]] Result<void> fill();
   /// What RDT is to be once the queue is enabled: all slots but one armed.
   [[nodiscard]] std::uint32_t first_tail() const noexcept { return mask_; }
@@ -76,7 +80,7 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   std::uint64_t fresh_word_ = 0;          // Mbuf's word for a frame of this port, but for its length
   std::uint64_t iova_delta_ = 0;          // from an mbuf's address to its frame's IOVA
   std::uint64_t packets_ = 0;
-  std::uint32_t group_mask_ = 0;          // slots - 1 between two doorbells
+  std::uint32_t group_mask_ = 0;  // slots - 1 between two doorbells
   Doorbell tail_;
 
   // Cold.
@@ -84,6 +88,8 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   Mbuf* chain_head_ = nullptr;
   Mbuf* chain_tail_ = nullptr;
   Chain chain_ = Chain::none;
+  Bar registers_;
+  std::uint32_t head_offset_ = 0;
   std::uint32_t empty_write_backs_ = 0;  // polls in a row that found done without length
   std::uint64_t packets_at_empty_ = 0;   // packets_ at the last of them
   std::shared_ptr<MempoolCore> pool_;
