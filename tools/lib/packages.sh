@@ -10,7 +10,7 @@ packages_for() {
         libpcap-dev libexpected-dev
       ;;
     test) echo libgtest-dev libgmock-dev libbenchmark-dev ;;
-    check) echo git clang clang-format shellcheck python3 ;;
+    check) echo git cmake ninja-build clang clang-format clang-tidy shellcheck python3 ;;
     guest) echo qemu-system-x86 busybox-static kmod cpio iproute2 xz-utils zstd python3 python3-scapy ;;
     *) die "no package list is named '$1'" "name one of: build, test, check, guest" ;;
   esac

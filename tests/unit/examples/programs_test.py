@@ -45,7 +45,7 @@ class Words(unittest.TestCase):
             self.refuses(2, [program, "sim:0", "--rx-ring", "-1"], "--rx-ring")
             self.refuses(2, [program, "sim:0", "--mtu", "20"], "68 to 65535")
             self.refuses(2, [program, "sim:0", "--nonsense"], "--nonsense")
-            self.refuses(2, [program, "sim:0", "sim:1", "sim:2"], "sim:2")
+            self.refuses(2, [program, "sim:0", "sim:1", "sim:2"], "PORT", "2")
         self.refuses(2, [L2FWD, "sim:0", "--packets", "0"], "--packets")
         self.refuses(2, [PKTGEN, "sim:0", "sim:1", "--size", "63"], "64 to 9724")
         self.refuses(2, [PKTGEN, "sim:0", "--send", "--dst", "02:00:00:00:00"], "--dst", "02:00:00:00:00:01")
