@@ -25,14 +25,14 @@ constexpr std::array<std::uint8_t, 64> kFrame = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0
 // 02:00:00:00:00:01, zeros, and the checksum.
 std::uint16_t nvm_word(std::uint32_t address) {
   std::array<std::uint16_t, hw::igb::nvm::kSummedWords> words{0x0002, 0x0000, 0x0100};
-  words[hw::igb::nvm::kChecksum] =
-      hw::igb::nvm::checksum_for(std::span(words).first<hw::igb::nvm::kSummedWords - 1>());
+  words[hw::igb::nvm::kChecksum] = hw::igb::nvm::checksum_for(std::span(words).first<hw::igb::nvm::kSummedWords - 1>());
   return address < words.size() ? words[address] : 0;
 }
 
 // A PHY whose link is up and negotiated (IEEE 802.3, clause 22: control, status, identifiers).
 std::uint16_t phy_register(std::uint32_t address) {
-  constexpr std::array<std::uint16_t, 11> kValues = {0x1140, 0x796D, 0x02A8, 0x0391, 0x0DE1, 0x4DE1, 0x000F, 0, 0, 0x0300, 0x3C00};
+  constexpr std::array<std::uint16_t, 11> kValues = {0x1140, 0x796D, 0x02A8, 0x0391, 0x0DE1, 0x4DE1,
+                                                     0x000F, 0,      0,      0x0300, 0x3C00};
   return address < kValues.size() ? kValues[address] : 0;
 }
 
@@ -71,7 +71,9 @@ class FakedDevice final : public Device {
     return Bar(reinterpret_cast<volatile std::uint8_t*>(card_.registers_.get()), kBarSize);
   }
   [[nodiscard]] Result<void> set_bus_master(bool) override { return {}; }
-  [[nodiscard]] Result<void> reset() override { return fail(ErrorCode::not_supported, "the faked card has no function reset"); }
+  [[nodiscard]] Result<void> reset() override {
+    return fail(ErrorCode::not_supported, "the faked card has no function reset");
+  }
   [[nodiscard]] DmaDomain& dma_domain() override { return *card_.domain_; }
   [[nodiscard]] unsigned interrupt_vectors() const override { return 0; }
   [[nodiscard]] Result<std::span<const int>> enable_interrupts(unsigned) override {
@@ -84,7 +86,8 @@ class FakedDevice final : public Device {
 };
 
 FakedCard::FakedCard()
-    : registers_(static_cast<std::byte*>(std::aligned_alloc(4096, kBarSize)), [](std::byte* memory) { std::free(memory); }),
+    : registers_(static_cast<std::byte*>(std::aligned_alloc(4096, kBarSize)),
+                 [](std::byte* memory) { std::free(memory); }),
       domain_(std::make_shared<Domain>(*this)) {
   std::memset(registers_.get(), 0, kBarSize);
   set(reg::STATUS::offset(), reg::STATUS::Value(reg::STATUS::FD | reg::STATUS::LU | reg::STATUS::SPEED(2)).raw());

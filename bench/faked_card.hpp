@@ -11,10 +11,10 @@
 
 namespace pollux::bench {
 
-/// Plain memory where an 82576's registers would be, so that a driver's accesses cost what a store to a cache costs and all
-/// that is measured is its own work. What the control path waits for (reset, NVM, PHY, master disable) is answered whenever
-/// the driver sleeps on `clock`. The card's side of the rings is done by `receive` and `finish_transmits`, outside the timed
-/// part.
+/// Plain memory where an 82576's registers would be, so that a driver's accesses cost what a store to a cache costs and
+/// all that is measured is its own work. What the control path waits for (reset, NVM, PHY, master disable) is answered
+/// whenever the driver sleeps on `clock`. The card's side of the rings is done by `receive` and `finish_transmits`,
+/// outside the timed part.
 class FakedCard {
  public:
   FakedCard();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The shipped igb driver through its public calls, on a card that is plain memory: cycles and instructions a frame that are
-// the driver's own. 512-entry rings, 448 frames of 64 bytes each round, a shuffled pool.
+// The shipped igb driver through its public calls, on a card that is plain memory: cycles and instructions a frame that
+// are the driver's own. 512-entry rings, 448 frames of 64 bytes each round, a shuffled pool.
 #include <tmmintrin.h>
 
 #include <array>
@@ -34,7 +34,11 @@ struct PortRig {
   TxQueue& tx;
 
   explicit PortRig(bool cold)
-      : pool(make_pool(context, card)), cache(pool, MempoolCache::kMaxCapacity), port(start(context, card, pool, cache)), rx(port.rx(0)), tx(port.tx(0)) {
+      : pool(make_pool(context, card)),
+        cache(pool, MempoolCache::kMaxCapacity),
+        port(start(context, card, pool, cache)),
+        rx(port.rx(0)),
+        tx(port.tx(0)) {
     card.restart();
     card.set_cold(cold);
   }

@@ -11,9 +11,9 @@
 
 namespace pollux::bench {
 
-/// The least code that forwards between the faked card's rings: one line of metadata a frame, no checks, no error, no chain,
-/// no pool but a stack. Nothing that works on these rings and keeps metadata can cost less on the same machine, so a ratio
-/// to it says more than cycles do.
+/// The least code that forwards between the faked card's rings: one line of metadata a frame, no checks, no error, no
+/// chain, no pool but a stack. Nothing that works on these rings and keeps metadata can cost less on the same machine,
+/// so a ratio to it says more than cycles do.
 class LeastLoop {
  public:
   /// Lays out rings and buffers in memory of `context` and writes the ring registers of `card`.

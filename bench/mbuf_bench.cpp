@@ -73,7 +73,8 @@ void walk_a_chain_of_five(benchmark::State& state) {
       [&] {
         for (std::uint32_t i = 0; i + 5 <= kMbufs; i += 5) {
           std::uint32_t bytes = 0;
-          for (const Mbuf* segment = rig.mbufs[i].get(); segment != nullptr; segment = segment->next()) bytes += segment->length();
+          for (const Mbuf* segment = rig.mbufs[i].get(); segment != nullptr; segment = segment->next())
+            bytes += segment->length();
           benchmark::DoNotOptimize(bytes);
         }
       });

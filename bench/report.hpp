@@ -18,9 +18,9 @@ int run(int argc, char** argv);
 /// Seven repetitions of which median, minimum, maximum and deviation are shown, timed by the time stamp counter.
 void repeated(benchmark::internal::Benchmark* benchmark);
 
-/// Times `body`, which does `operations` operations, after an untimed `prepare`, as often as Google Benchmark asks. Reports
-/// `cycles` (time stamp counter; the median over all rounds) and `instructions` (single-stepped, one round), both for each
-/// operation.
+/// Times `body`, which does `operations` operations, after an untimed `prepare`, as often as Google Benchmark asks.
+/// Reports `cycles` (time stamp counter; the median over all rounds) and `instructions` (single-stepped, one round),
+/// both for each operation.
 template <class Prepare, class Body>
 void measure(benchmark::State& state, std::uint32_t operations, Prepare prepare, Body body) {
   const double overhead = overhead_cycles();

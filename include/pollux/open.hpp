@@ -16,8 +16,8 @@ namespace pollux {
 ///     vfio:0000:01:00.0   a card bound to vfio-pci; a bare PCI address means the same
 ///     sim:0               an in-process 82576; sim:0 and sim:1 are joined by a wire, as are sim:2 and sim:3, ...
 ///
-/// Errors: invalid_argument for a URI that is malformed or of no known kind (the hint lists the kinds), not_supported for a
-/// card that no driver knows, and those of the backend, of Port::configure and of Port::start.
+/// Errors: invalid_argument for a URI that is malformed or of no known kind (the hint lists the kinds), not_supported
+/// for a card that no driver knows, and those of the backend, of Port::configure and of Port::start.
 [[nodiscard]] Result<Port> open(Context& context, std::string_view uri, const PortConfig& config);
 
 /// The same without configuring: the port is left in state `opened`.

@@ -6,9 +6,7 @@
 
 namespace pollux {
 
-Duration SteadyClock::now() const {
-  return std::chrono::steady_clock::now().time_since_epoch();
-}
+Duration SteadyClock::now() const { return std::chrono::steady_clock::now().time_since_epoch(); }
 
 void SteadyClock::sleep_for(Duration span) {
   if (span > Duration::zero()) std::this_thread::sleep_for(span);

@@ -30,9 +30,7 @@ std::string_view to_string(ErrorCode code) noexcept {
   return "unknown";
 }
 
-std::string Error::message() const {
-  return hint.empty() ? what : what + ": " + hint;
-}
+std::string Error::message() const { return hint.empty() ? what : what + ": " + hint; }
 
 tl::unexpected<Error> fail_errno(ErrorCode code, std::string what, int error_number, std::string hint) {
   return fail(code, std::move(what) + " (" + std::generic_category().message(error_number) + ")", std::move(hint));

@@ -58,9 +58,9 @@ class ManualClock final : public Clock {
   std::vector<Follower> followers_;
 };
 
-/// Polls `condition` until it holds or `limit` has passed, sleeping `interval` between looks. The condition is looked at
-/// once more after the limit, so a thread that was not scheduled in time does not fail for it.
-/// Error `timeout`: "`what` did not happen within ...", so name the register bit or event in `what`.
+/// Polls `condition` until it holds or `limit` has passed, sleeping `interval` between looks. The condition is looked
+/// at once more after the limit, so a thread that was not scheduled in time does not fail for it. Error `timeout`:
+/// "`what` did not happen within ...", so name the register bit or event in `what`.
 template <std::predicate Condition>
 [[nodiscard]] Result<void> wait_until(Clock& clock, std::string_view what, Duration limit, Condition condition,
                                       Duration interval = std::chrono::microseconds(50)) {
@@ -71,7 +71,8 @@ template <std::predicate Condition>
       const auto microseconds = std::chrono::duration_cast<std::chrono::microseconds>(limit).count();
       const bool whole = microseconds % 1000 == 0;
       return fail(ErrorCode::timeout, std::string(what) + " did not happen within " +
-                                          std::to_string(whole ? microseconds / 1000 : microseconds) + (whole ? " ms" : " us"));
+                                          std::to_string(whole ? microseconds / 1000 : microseconds) +
+                                          (whole ? " ms" : " us"));
     }
     clock.sleep_for(interval);
   }

@@ -11,25 +11,25 @@ namespace pollux {
 
 /// What kind of thing went wrong. A program branches on this; a person reads `Error::what` and `Error::hint`.
 enum class ErrorCode {
-  invalid_argument,    ///< a value that the caller passed is outside its range; nothing was changed
-  bad_state,           ///< the call does not fit the object's state (such as start of a port that is started)
-  not_found,           ///< the device, driver, group, network or file named does not exist
-  not_supported,       ///< the card, the kernel or this build cannot do it
-  permission_denied,   ///< the operating system refused; the hint says which right is missing
-  busy,                ///< another process or another part of this one holds it
-  no_memory,           ///< ordinary memory, huge pages or IOVA space ran out
-  timeout,             ///< a bounded wait ended without its condition
-  io_error,            ///< a system call or the device failed in a way not named here
-  device_removed,      ///< the device answers all ones or its file descriptor is dead
-  device_fault,        ///< the device answered something that cannot be true
-  no_iommu,            ///< the machine has no IOMMU or it is switched off
-  module_not_loaded,   ///< a kernel module is missing
-  not_bound,           ///< the device is not bound to the driver that is needed
-  group_not_viable,    ///< another device of the IOMMU group is still in the host's hands
-  group_in_use,        ///< another process has opened the IOMMU group
-  memlock_too_small,   ///< RLIMIT_MEMLOCK forbids pinning that much
-  mapping_limit,       ///< the IOMMU container takes no more mappings
-  in_use_by_host,      ///< the port carries the host's own traffic
+  invalid_argument,   ///< a value that the caller passed is outside its range; nothing was changed
+  bad_state,          ///< the call does not fit the object's state (such as start of a port that is started)
+  not_found,          ///< the device, driver, group, network or file named does not exist
+  not_supported,      ///< the card, the kernel or this build cannot do it
+  permission_denied,  ///< the operating system refused; the hint says which right is missing
+  busy,               ///< another process or another part of this one holds it
+  no_memory,          ///< ordinary memory, huge pages or IOVA space ran out
+  timeout,            ///< a bounded wait ended without its condition
+  io_error,           ///< a system call or the device failed in a way not named here
+  device_removed,     ///< the device answers all ones or its file descriptor is dead
+  device_fault,       ///< the device answered something that cannot be true
+  no_iommu,           ///< the machine has no IOMMU or it is switched off
+  module_not_loaded,  ///< a kernel module is missing
+  not_bound,          ///< the device is not bound to the driver that is needed
+  group_not_viable,   ///< another device of the IOMMU group is still in the host's hands
+  group_in_use,       ///< another process has opened the IOMMU group
+  memlock_too_small,  ///< RLIMIT_MEMLOCK forbids pinning that much
+  mapping_limit,      ///< the IOMMU container takes no more mappings
+  in_use_by_host,     ///< the port carries the host's own traffic
 };
 
 /// The code's name as it is written in the source, such as "no_iommu". Never fails.
@@ -55,7 +55,8 @@ using Result = tl::expected<T, Error>;
 }
 
 /// Like `fail`, for an errno value: its text is appended to `what`.
-[[nodiscard]] tl::unexpected<Error> fail_errno(ErrorCode code, std::string what, int error_number, std::string hint = {});
+[[nodiscard]] tl::unexpected<Error> fail_errno(ErrorCode code, std::string what, int error_number,
+                                               std::string hint = {});
 
 /// Passes the Error of a failed Result of any type on.
 template <class T>

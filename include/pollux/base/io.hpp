@@ -6,8 +6,8 @@
 #include <cstdint>
 
 /// Barriers and accesses between a processor and a device, named after what they order (Linux, Documentation/
-/// memory-barriers.txt, "Kernel I/O barrier effects"). On x86 stores to write-back memory and to uncached registers keep
-/// their order, so a compiler barrier is enough; Arm needs an outer-shareable DMB, which a C++ fence is not.
+/// memory-barriers.txt, "Kernel I/O barrier effects"). On x86 stores to write-back memory and to uncached registers
+/// keep their order, so a compiler barrier is enough; Arm needs an outer-shareable DMB, which a C++ fence is not.
 namespace pollux::io {
 
 static_assert(std::endian::native == std::endian::little, "descriptors and registers are little-endian");

@@ -13,20 +13,21 @@ struct Site {
   unsigned line = 0;
 
   /// As a default argument: the place of the call. The builtins, since std::source_location needs clang 16.
-  [[nodiscard]] static constexpr Site here(const char* file = __builtin_FILE(), unsigned line = __builtin_LINE()) noexcept {
+  [[nodiscard]] static constexpr Site here(const char* file = __builtin_FILE(),
+                                           unsigned line = __builtin_LINE()) noexcept {
     return {file, line};
   }
 };
 
 /// A programming error that was caught at run time in a build with POLLUX_CHECKED.
 enum class MisuseKind {
-  double_free,        ///< an mbuf was given back twice
-  leak,               ///< mbufs were still out when their pool went away
-  null_mbuf,          ///< a null pointer where an mbuf was expected
-  foreign_mbuf,       ///< an mbuf of another Context
-  use_after_free,     ///< an mbuf that is at home in its pool was used
-  wrong_thread,       ///< an object that belongs to one thread was used by two at once
-  outlived,           ///< an object went away while another still needed it
+  double_free,     ///< an mbuf was given back twice
+  leak,            ///< mbufs were still out when their pool went away
+  null_mbuf,       ///< a null pointer where an mbuf was expected
+  foreign_mbuf,    ///< an mbuf of another Context
+  use_after_free,  ///< an mbuf that is at home in its pool was used
+  wrong_thread,    ///< an object that belongs to one thread was used by two at once
+  outlived,        ///< an object went away while another still needed it
 };
 
 [[nodiscard]] std::string_view to_string(MisuseKind kind) noexcept;

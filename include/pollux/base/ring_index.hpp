@@ -8,8 +8,8 @@
 namespace pollux {
 
 /// A position in a ring: counts on for ever (modulo its type) and is masked only where a slot is touched. So "full" and
-/// "empty" differ, and the distance of two positions is a subtraction. `Word` is a parameter so that a test can go through
-/// every pair of 8-bit positions. Rings have a power of two of slots, at most half of what `Word` counts.
+/// "empty" differ, and the distance of two positions is a subtraction. `Word` is a parameter so that a test can go
+/// through every pair of 8-bit positions. Rings have a power of two of slots, at most half of what `Word` counts.
 template <std::unsigned_integral Word>
 class BasicRingIndex {
  public:
@@ -29,7 +29,9 @@ class BasicRingIndex {
     return *this;
   }
   constexpr BasicRingIndex& operator++() noexcept { return *this += 1; }
-  [[nodiscard]] friend constexpr BasicRingIndex operator+(BasicRingIndex index, Word slots) noexcept { return index += slots; }
+  [[nodiscard]] friend constexpr BasicRingIndex operator+(BasicRingIndex index, Word slots) noexcept {
+    return index += slots;
+  }
   [[nodiscard]] friend constexpr BasicRingIndex operator-(BasicRingIndex index, Word slots) noexcept {
     return BasicRingIndex(static_cast<Word>(index.position_ - slots));
   }

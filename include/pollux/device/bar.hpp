@@ -34,12 +34,14 @@ class Bar {
   /// `offset` in bytes, 4-byte aligned, below `size()`: the caller's duty, since register tables are constants.
   /// A card that is gone answers all ones.
   [[nodiscard]] std::uint32_t read32(std::uint32_t offset) const noexcept {
-    if (base_ != nullptr) [[likely]] return io::read32(base_ + offset);
+    if (base_ != nullptr) [[likely]]
+      return io::read32(base_ + offset);
     return remote_->read32(offset);
   }
   /// Everything stored to DMA memory before the call is visible to the card when it sees the write.
   void write32(std::uint32_t offset, std::uint32_t value) const noexcept {
-    if (base_ != nullptr) [[likely]] return io::write32_ordered(base_ + offset, value);
+    if (base_ != nullptr) [[likely]]
+      return io::write32_ordered(base_ + offset, value);
     remote_->write32(offset, value);
   }
   /// Sends posted writes on their way. Does nothing for a mapped window (reading any register flushes those).
@@ -70,13 +72,15 @@ class Doorbell {
 
   /// Publishes `value` after everything stored to DMA memory before the call.
   void ring(std::uint32_t value) const noexcept {
-    if (mapped_ != nullptr) [[likely]] return io::write32_ordered(mapped_, value);
+    if (mapped_ != nullptr) [[likely]]
+      return io::write32_ordered(mapped_, value);
     remote_->write32(offset_, value);
   }
   /// The same for a caller that knows the register to be mapped.
   void ring_mapped(std::uint32_t value) const noexcept { io::write32_ordered(mapped_, value); }
   void flush() const noexcept {
-    if (remote_ != nullptr) [[unlikely]] remote_->flush();
+    if (remote_ != nullptr) [[unlikely]]
+      remote_->flush();
   }
   [[nodiscard]] bool is_remote() const noexcept { return remote_ != nullptr; }
 

@@ -47,16 +47,16 @@ class Device {
 
   /// Lets the card start DMA, or forbids it. Forbidding returns after the configuration write has taken effect.
   [[nodiscard]] virtual Result<void> set_bus_master(bool enabled) = 0;
-  /// Resets the function (FLR or what the backend has in its place). Error not_supported where there is none: the driver's own
-  /// register reset is enough then.
+  /// Resets the function (FLR or what the backend has in its place). Error not_supported where there is none: the
+  /// driver's own register reset is enough then.
   [[nodiscard]] virtual Result<void> reset() = 0;
   /// The translation for the card's DMA. Already attached to the Context when the Device was opened.
   [[nodiscard]] virtual DmaDomain& dma_domain() = 0;
 
   /// MSI-X vectors that the card offers; 0 where the backend brings none.
   [[nodiscard]] virtual unsigned interrupt_vectors() const = 0;
-  /// Enables `count` vectors (0 disables all), each signalling an eventfd that poll(2) can wait for. All are enabled at once:
-  /// before Linux 6.5 vectors can't be added one by one. The descriptors belong to the Device.
+  /// Enables `count` vectors (0 disables all), each signalling an eventfd that poll(2) can wait for. All are enabled at
+  /// once: before Linux 6.5 vectors can't be added one by one. The descriptors belong to the Device.
   [[nodiscard]] virtual Result<std::span<const int>> enable_interrupts(unsigned count) = 0;
   /// Raised by the platform on an uncorrected PCI error; -1 where the backend has none.
   [[nodiscard]] virtual int error_event() const { return -1; }

@@ -110,13 +110,15 @@ class Burst {
   friend class TxQueue;
 
   void discard_unnamed() noexcept {
-    if (size_ != 0) [[unlikely]] drop_unnamed({mbufs_, size_});
+    if (size_ != 0) [[unlikely]]
+      drop_unnamed({mbufs_, size_});
     size_ = 0;
   }
   // Called when `taken` mbufs from the front have a new owner.
   void forget_front(std::uint32_t taken) noexcept {
     size_ -= taken;
-    if (size_ != 0) [[unlikely]] std::memmove(mbufs_, mbufs_ + taken, size_ * sizeof(Mbuf*));
+    if (size_ != 0) [[unlikely]]
+      std::memmove(mbufs_, mbufs_ + taken, size_ * sizeof(Mbuf*));
   }
 
   std::uint32_t size_ = 0;

@@ -43,8 +43,8 @@ struct DmaRequest {
   std::string_view purpose = {};  ///< for messages, such as "mempool rx"
 };
 
-/// Owns what would otherwise be global: clock, log, misuse handler, IOVA space, DMA domains and what backends keep for a
-/// process. Ports, pools and DMA memory keep its state alive, so the order in which they go away does not matter.
+/// Owns what would otherwise be global: clock, log, misuse handler, IOVA space, DMA domains and what backends keep for
+/// a process. Ports, pools and DMA memory keep its state alive, so the order in which they go away does not matter.
 /// fork: nothing is shared with a child; every descriptor is close-on-exec, and a child must not use the Context.
 /// Thread rule: every member may be called from any thread.
 class Context {
@@ -61,12 +61,12 @@ class Context {
   /// Zeroed memory, populated before it is returned, mapped into every attached domain.
   /// Errors: no_memory (huge pages or address space), memlock_too_small and others from a domain.
   [[nodiscard]] Result<DmaMemory> allocate(const DmaRequest& request);
-  /// Makes the application's own memory reachable for devices until the result goes away. `memory` is page-aligned, a whole
-  /// number of pages, and outlives the result.
+  /// Makes the application's own memory reachable for devices until the result goes away. `memory` is page-aligned, a
+  /// whole number of pages, and outlives the result.
   [[nodiscard]] Result<DmaMemory> register_memory(std::span<std::byte> memory);
 
-  /// Maps all memory, present and future, into `domain` too. Error: not_supported where the domain cannot reach the IOVA of
-  /// memory that exists; nothing stays mapped then.
+  /// Maps all memory, present and future, into `domain` too. Error: not_supported where the domain cannot reach the
+  /// IOVA of memory that exists; nothing stays mapped then.
   [[nodiscard]] Result<void> attach(std::shared_ptr<DmaDomain> domain);
   /// Unmaps everything from `domain` and forgets it. No device of the domain may be doing DMA.
   void detach(const DmaDomain& domain);

@@ -16,7 +16,8 @@ struct IovaRange {
   std::uint64_t last = 0;
 };
 
-/// A piece of memory that is contiguous for the process and for every device: byte i lies at `address` + i and `iova` + i.
+/// A piece of memory that is contiguous for the process and for every device: byte i lies at `address` + i and `iova` +
+/// i.
 struct DmaSegment {
   std::byte* address = nullptr;
   std::uint64_t iova = 0;

@@ -41,11 +41,11 @@ struct TxOffload {
     timestamp = 64,
   };
   std::uint8_t flags = 0;
-  std::uint8_t l2_length = 0;   ///< bytes, Ethernet header with tags
-  std::uint16_t l3_length = 0;  ///< bytes, IP header with options or extension headers
-  std::uint8_t l4_length = 0;   ///< bytes, TCP or UDP header
+  std::uint8_t l2_length = 0;      ///< bytes, Ethernet header with tags
+  std::uint16_t l3_length = 0;     ///< bytes, IP header with options or extension headers
+  std::uint8_t l4_length = 0;      ///< bytes, TCP or UDP header
   std::uint16_t segment_size = 0;  ///< bytes of payload a segment, for tcp_segmentation
-  std::uint16_t vlan = 0;       ///< tag control information, host byte order, for insert_vlan
+  std::uint16_t vlan = 0;          ///< tag control information, host byte order, for insert_vlan
 };
 
 /// How the two raw words of an Mbuf's receive metadata are to be read; `net/rx_metadata.hpp` does.
@@ -55,16 +55,16 @@ enum class RxFormat : std::uint8_t {
   intel_advanced = 2,  ///< the write-back of Intel's advanced receive descriptor
 };
 
-/// A packet buffer: a header of two cache lines in front of the data it describes. A frame that fits one buffer and asks for
-/// nothing special touches the first line only.
+/// A packet buffer: a header of two cache lines in front of the data it describes. A frame that fits one buffer and
+/// asks for nothing special touches the first line only.
 ///
 ///     head            data                    tail             end
 ///      |-- headroom --|------- length --------|--- tailroom ---|
 ///
 /// A frame longer than a buffer is a chain of mbufs; the first one owns the rest.
 /// Ownership: exactly one owner, an MbufPtr, a Burst or a queue; hence not copyable, not movable, not deletable.
-/// Thread rule: an mbuf belongs to its owner's thread; clones of one buffer may live on different threads, and whoever holds
-/// one must not write data that others share.
+/// Thread rule: an mbuf belongs to its owner's thread; clones of one buffer may live on different threads, and whoever
+/// holds one must not write data that others share.
 class alignas(64) Mbuf {
  public:
   Mbuf(const Mbuf&) = delete;
@@ -93,16 +93,17 @@ class alignas(64) Mbuf {
     return is_shared() ? 0U : capacity() - data_offset_ - data_length_;
   }
 
-  /// Moves the start of the data of an empty mbuf by `bytes`. False, with nothing changed, if the mbuf holds data or the
-  /// buffer is too small.
+  /// Moves the start of the data of an empty mbuf by `bytes`. False, with nothing changed, if the mbuf holds data or
+  /// the buffer is too small.
   [[nodiscard]] bool reserve(std::uint32_t bytes) noexcept;
   /// Grows the last segment by `bytes` at its end and returns where they start; nullptr, with nothing changed, if its
   /// tailroom or 65,535 bytes a segment do not allow it.
   [[nodiscard]] std::uint8_t* append(std::uint32_t bytes) noexcept;
-  /// Grows the frame by `bytes` at its front and returns the new start; nullptr, with nothing changed, without headroom.
+  /// Grows the frame by `bytes` at its front and returns the new start; nullptr, with nothing changed, without
+  /// headroom.
   [[nodiscard]] std::uint8_t* prepend(std::uint32_t bytes) noexcept;
-  /// Takes `bytes` off the front of the first segment and returns the new start; nullptr, with nothing changed, if it has
-  /// fewer.
+  /// Takes `bytes` off the front of the first segment and returns the new start; nullptr, with nothing changed, if it
+  /// has fewer.
   [[nodiscard]] std::uint8_t* strip(std::uint32_t bytes) noexcept;
   /// Takes `bytes` off the end of the last segment. False, with nothing changed, if it has fewer.
   [[nodiscard]] bool trim(std::uint32_t bytes) noexcept;
@@ -111,13 +112,14 @@ class alignas(64) Mbuf {
   [[nodiscard]] Mbuf* next() noexcept { return (special_ & kMultiSegment) != 0 ? next_ : nullptr; }
   [[nodiscard]] const Mbuf* next() const noexcept { return (special_ & kMultiSegment) != 0 ? next_ : nullptr; }
   [[nodiscard]] std::uint32_t segments() const noexcept { return (special_ & kMultiSegment) != 0 ? segment_count_ : 1; }
-  /// Hangs `more` behind the last segment. On success `more` is empty; false, with nothing changed, beyond 255 segments.
+  /// Hangs `more` behind the last segment. On success `more` is empty; false, with nothing changed, beyond 255
+  /// segments.
   [[nodiscard]] bool chain(MbufPtr& more) noexcept;
   /// Copies the frame's bytes from `offset` on into `out`; returns how many there were, at most `out.size()`.
   [[nodiscard]] std::size_t copy_out(std::size_t offset, std::span<std::uint8_t> out) const noexcept;
 
-  /// A second mbuf chain over the same bytes, its headers taken from `cache`; empty if that runs dry. The bytes go back to
-  /// their pool when the last of all clones does. While shared, data is read-only by agreement.
+  /// A second mbuf chain over the same bytes, its headers taken from `cache`; empty if that runs dry. The bytes go back
+  /// to their pool when the last of all clones does. While shared, data is read-only by agreement.
   [[nodiscard]] MbufPtr clone(MempoolCache& cache, Site site = Site::here()) noexcept;
   /// Whether another mbuf uses this one's bytes, too.
   [[nodiscard]] bool is_shared() const noexcept {
@@ -126,10 +128,10 @@ class alignas(64) Mbuf {
 
   /// Called when the last user of an external buffer is done; `opaque` and `data` are those of `attach_external`.
   using ExternalFree = void (*)(void* opaque, std::uint8_t* data) noexcept;
-  /// Replaces the buffer of an empty, plain mbuf (never cloned, one segment, no offload or timestamp yet) by `length` bytes of
-  /// the application's memory at `offset` in `memory`, so that they are sent without a copy; the data is all of it, without
-  /// headroom. False, with nothing changed, for any other mbuf, if the range is empty, outside `memory` or over 65,535 bytes,
-  /// and if `memory` is of another Context. `free` runs on the thread that lets go last.
+  /// Replaces the buffer of an empty, plain mbuf (never cloned, one segment, no offload or timestamp yet) by `length`
+  /// bytes of the application's memory at `offset` in `memory`, so that they are sent without a copy; the data is all
+  /// of it, without headroom. False, with nothing changed, for any other mbuf, if the range is empty, outside `memory`
+  /// or over 65,535 bytes, and if `memory` is of another Context. `free` runs on the thread that lets go last.
   [[nodiscard]] bool attach_external(const DmaMemory& memory, std::size_t offset, std::size_t length, ExternalFree free,
                                      void* opaque) noexcept;
 
@@ -186,9 +188,9 @@ class alignas(64) Mbuf {
   void become_plain() noexcept;
 
   // First line: what a plain frame needs.
-  std::uint64_t rx_low_ = 0;   // the write-back's two words as the card wrote them
+  std::uint64_t rx_low_ = 0;  // the write-back's two words as the card wrote them
   std::uint64_t rx_high_ = 0;
-  std::uint64_t iova_ = 0;     // of buffer_
+  std::uint64_t iova_ = 0;  // of buffer_
   // These four are one 64-bit word for the hot path: MbufAccess::word().
   std::uint16_t data_length_ = 0;
   std::uint8_t pool_id_ = 0;
@@ -209,12 +211,13 @@ class alignas(64) Mbuf {
   Mbuf* root_ = nullptr;
   ExternalFree external_free_ = nullptr;
   void* external_opaque_ = nullptr;
-  std::uint32_t attached_capacity_ = 0;          // of buffer_ while kExternal or kClone
-  std::atomic<std::uint32_t> free_link_{0};      // in the pool's shared list
-  // Who took it last, or gave it back. Atomic, since a pool that goes away reads the sites of mbufs that others still use.
+  std::uint32_t attached_capacity_ = 0;      // of buffer_ while kExternal or kClone
+  std::atomic<std::uint32_t> free_link_{0};  // in the pool's shared list
+  // Who took it last, or gave it back. Atomic, since a pool that goes away reads the sites of mbufs that others still
+  // use.
   std::atomic<const char*> site_file_{nullptr};
   std::atomic<std::uint32_t> site_line_{0};
-  std::atomic<std::uint32_t> custody_{0};        // MbufAccess::Custody, in checked builds
+  std::atomic<std::uint32_t> custody_{0};  // MbufAccess::Custody, in checked builds
 };
 
 static_assert(sizeof(Mbuf) == Mbuf::kHeaderSize);

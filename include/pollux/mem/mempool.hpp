@@ -20,26 +20,26 @@ class MempoolCacheCore;
 struct MempoolOptions {
   std::uint32_t count = 8192;      ///< mbufs, at least 1
   std::uint32_t data_room = 2048;  ///< bytes for a frame behind the headroom, 64 to 65,280 with it; rings use whole KiB
-  std::uint32_t headroom = 128;    ///< bytes in front of a received frame, even (with ip_align a multiple of 4), at most 1,024
-  bool ip_align = false;           ///< start frames 2 bytes later, so that the IP header is 4-byte aligned (NET_IP_ALIGN)
-  int numa_node = -1;              ///< -1: wherever the kernel likes
-  std::string name = "mempool";    ///< for messages
+  std::uint32_t headroom =
+      128;                ///< bytes in front of a received frame, even (with ip_align a multiple of 4), at most 1,024
+  bool ip_align = false;  ///< start frames 2 bytes later, so that the IP header is 4-byte aligned (NET_IP_ALIGN)
+  int numa_node = -1;     ///< -1: wherever the kernel likes
+  std::string name = "mempool";  ///< for messages
 };
 
 struct MempoolStats {
-  std::uint32_t count = 0;            ///< mbufs in all
-  std::uint32_t shared = 0;           ///< at home in the shared list
-  std::uint32_t cached = 0;           ///< at home in a cache
+  std::uint32_t count = 0;                ///< mbufs in all
+  std::uint32_t shared = 0;               ///< at home in the shared list
+  std::uint32_t cached = 0;               ///< at home in a cache
   std::uint64_t allocation_failures = 0;  ///< requests for mbufs that were refused because the pool was dry
-  std::uint64_t unnamed_drops = 0;    ///< mbufs that a Burst still owned when it went away
+  std::uint64_t unnamed_drops = 0;        ///< mbufs that a Burst still owned when it went away
   /// Mbufs that an application, a burst or a ring holds.
   [[nodiscard]] std::uint32_t in_use() const noexcept { return count - shared - cached; }
 };
 
-/// A fixed number of mbufs of one size in DMA memory. When it runs dry an allocation fails and is counted; nothing waits.
-/// Ownership: a handle; queues and caches keep the pool alive, and so do mbufs that are still out when the handle goes away
-/// (a `leak` misuse in checked builds).
-/// Thread rule: every member may be called from any thread.
+/// A fixed number of mbufs of one size in DMA memory. When it runs dry an allocation fails and is counted; nothing
+/// waits. Ownership: a handle; queues and caches keep the pool alive, and so do mbufs that are still out when the
+/// handle goes away (a `leak` misuse in checked builds). Thread rule: every member may be called from any thread.
 class Mempool {
  public:
   /// Errors: invalid_argument (a value outside its range), no_memory, and those of Context::allocate.
@@ -57,16 +57,16 @@ class Mempool {
   std::shared_ptr<MempoolCore> core_;
 };
 
-/// A stock of a pool's mbufs that belongs to one thread: no lock and no atomic operation while it neither runs empty nor
-/// full. Share one among all the queues that a thread polls, so that what one transmits another can receive into.
+/// A stock of a pool's mbufs that belongs to one thread: no lock and no atomic operation while it neither runs empty
+/// nor full. Share one among all the queues that a thread polls, so that what one transmits another can receive into.
 /// Ownership: a handle; queues that use the cache keep it alive. What it holds goes back to the pool with it.
 /// Thread rule: one thread at a time, the same as the queues that use it.
 class MempoolCache {
  public:
   static constexpr std::uint32_t kMaxCapacity = 1024;
 
-  /// `capacity` in mbufs, 64 to kMaxCapacity; 0 takes an eighth of the pool within those limits. Out-of-range values are
-  /// brought to the nearest limit.
+  /// `capacity` in mbufs, 64 to kMaxCapacity; 0 takes an eighth of the pool within those limits. Out-of-range values
+  /// are brought to the nearest limit.
   explicit MempoolCache(const Mempool& pool, std::uint32_t capacity = 0);
 
   [[nodiscard]] MbufPtr allocate(Site site = Site::here()) noexcept;

@@ -9,13 +9,14 @@
 
 namespace pollux {
 
-/// Makes every thread of the process pass a full memory barrier (membarrier(2), MEMBARRIER_CMD_PRIVATE_EXPEDITED), so that a
-/// poller's plain stores need no fence of their own. Falls back to a millisecond's sleep, long enough for any store buffer.
+/// Makes every thread of the process pass a full memory barrier (membarrier(2), MEMBARRIER_CMD_PRIVATE_EXPEDITED), so
+/// that a poller's plain stores need no fence of their own. Falls back to a millisecond's sleep, long enough for any
+/// store buffer.
 void barrier_on_all_threads(Clock& clock);
 
-/// The function a queue's burst calls go to, which another thread may exchange while they run. Costs the poller two plain
-/// stores a burst; all else falls on the thread that starts and stops.
-/// Thread rule: `call` belongs to the polling thread, `open` and `close` to the thread that controls the port.
+/// The function a queue's burst calls go to, which another thread may exchange while they run. Costs the poller two
+/// plain stores a burst; all else falls on the thread that starts and stops. Thread rule: `call` belongs to the polling
+/// thread, `open` and `close` to the thread that controls the port.
 template <class Function>
 class BurstGate {
  public:
@@ -34,8 +35,8 @@ class BurstGate {
   /// From now on bursts go to `function`.
   void open(Function* function) noexcept { function_.store(function, std::memory_order_release); }
 
-  /// From now on bursts go to `idle`; returns when none is inside the earlier function. Error timeout if a poller does not
-  /// come out of its burst (it was preempted for that long, or hangs): the gate stays closed, call again.
+  /// From now on bursts go to `idle`; returns when none is inside the earlier function. Error timeout if a poller does
+  /// not come out of its burst (it was preempted for that long, or hangs): the gate stays closed, call again.
   [[nodiscard]] Result<void> close(Function* idle, Clock& clock, Duration limit) {
     function_.store(idle, std::memory_order_release);
     barrier_on_all_threads(clock);

@@ -14,7 +14,8 @@ namespace pollux {
 
 /// A network port: a card's, or one of software. `open()` makes it.
 /// Ownership: move-only; owns its queues and its device. Going away closes it.
-/// Thread rule: control calls come from one thread at a time; queues are polled by whoever they belong to; `stats` from any.
+/// Thread rule: control calls come from one thread at a time; queues are polled by whoever they belong to; `stats` from
+/// any.
 class Port {
  public:
   Port(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver) noexcept
@@ -23,19 +24,19 @@ class Port {
   [[nodiscard]] const PortInfo& info() const { return driver_->info(); }
   [[nodiscard]] PortState state() const { return driver_->state(); }
 
-  /// Validates `config` and sets the queues up. In any state but started, closed and failed; a second call replaces the first.
-  /// Errors: invalid_argument (names the value and its range), bad_state, no_memory.
+  /// Validates `config` and sets the queues up. In any state but started, closed and failed; a second call replaces the
+  /// first. Errors: invalid_argument (names the value and its range), bad_state, no_memory.
   [[nodiscard]] Result<void> configure(const PortConfig& config) { return driver_->configure(config); }
   /// Arms the rings and lets frames flow. The link may still take seconds: see `wait_for_link`.
   [[nodiscard]] Result<void> start() { return driver_->start(); }
-  /// Frames stop flowing, DMA ends, what lies in the rings goes back to its pools under a named counter. Pollers on other
-  /// threads are waited for (bounded) and see empty bursts afterwards.
+  /// Frames stop flowing, DMA ends, what lies in the rings goes back to its pools under a named counter. Pollers on
+  /// other threads are waited for (bounded) and see empty bursts afterwards.
   [[nodiscard]] Result<void> stop() { return driver_->stop(); }
   /// Stops if need be and hands the device back. The destructor does the same, but cannot tell of an error.
   [[nodiscard]] Result<void> close() { return driver_->close(); }
 
-  /// The queue with that index. The index must be below the configured number: check with `rx_queue` where it comes from
-  /// outside.
+  /// The queue with that index. The index must be below the configured number: check with `rx_queue` where it comes
+  /// from outside.
   [[nodiscard]] RxQueue& rx(std::uint16_t index) { return *driver_->rx_queue(index); }
   [[nodiscard]] TxQueue& tx(std::uint16_t index) { return *driver_->tx_queue(index); }
   [[nodiscard]] RxQueue* rx_queue(std::uint16_t index) { return driver_->rx_queue(index); }

@@ -11,18 +11,20 @@ namespace pollux {
 
 /// How a port is to run. Checked whole before the first register is written: a refused configuration changes nothing.
 struct PortConfig {
-  /// Where receive queues take their mbufs; required as soon as there are receive queues. The port keeps the pool alive.
+  /// Where receive queues take their mbufs; required as soon as there are receive queues. The port keeps the pool
+  /// alive.
   const Mempool* rx_pool = nullptr;
-  /// The cache that all queues of the port use, if one thread polls them all; nullptr: each queue has one of its own until
-  /// `RxQueue::use_cache` or `TxQueue::use_cache`. Sharing one among the ports a thread polls is what makes forwarding cheap.
+  /// The cache that all queues of the port use, if one thread polls them all; nullptr: each queue has one of its own
+  /// until `RxQueue::use_cache` or `TxQueue::use_cache`. Sharing one among the ports a thread polls is what makes
+  /// forwarding cheap.
   const MempoolCache* cache = nullptr;
   std::uint16_t rx_queues = 1;
   std::uint16_t tx_queues = 1;
   std::uint32_t rx_ring = 512;  ///< descriptors, a power of two within PortLimits
   std::uint32_t tx_ring = 512;
-  std::uint32_t mtu = 1500;     ///< bytes of an Ethernet payload, within PortLimits
-  bool promiscuous = false;     ///< receive frames for any destination
-  bool all_multicast = false;   ///< receive every multicast frame
+  std::uint32_t mtu = 1500;    ///< bytes of an Ethernet payload, within PortLimits
+  bool promiscuous = false;    ///< receive frames for any destination
+  bool all_multicast = false;  ///< receive every multicast frame
 };
 
 /// What the card can do.
@@ -31,7 +33,7 @@ struct PortLimits {
   std::uint16_t max_tx_queues = 0;
   std::uint32_t min_ring = 0;  ///< descriptors
   std::uint32_t max_ring = 0;
-  std::uint32_t min_mtu = 0;   ///< bytes
+  std::uint32_t min_mtu = 0;  ///< bytes
   std::uint32_t max_mtu = 0;
   std::uint32_t max_tx_segments = 0;  ///< mbufs a frame
   std::uint32_t min_frame = 0;        ///< bytes without FCS that tx_burst takes; shorter ones are refused

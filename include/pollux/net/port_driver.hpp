@@ -34,16 +34,17 @@ struct RegisterValue {
   std::uint32_t value = 0;
 };
 
-/// Capability: the card's registers can be read out. Reading changes nothing on the card (clear-on-read ones are left out).
+/// Capability: the card's registers can be read out. Reading changes nothing on the card (clear-on-read ones are left
+/// out).
 class RegisterDump {
  public:
   virtual ~RegisterDump() = default;
   [[nodiscard]] virtual std::vector<RegisterValue> registers() = 0;
 };
 
-/// What a driver or a software port implements behind a Port. States and their checks are its own duty: a call that does
-/// not fit the state is `bad_state` and changes nothing.
-/// Thread rule: one thread at a time, except that the queues are polled by others and `stats` may be called from any.
+/// What a driver or a software port implements behind a Port. States and their checks are its own duty: a call that
+/// does not fit the state is `bad_state` and changes nothing. Thread rule: one thread at a time, except that the queues
+/// are polled by others and `stats` may be called from any.
 class PortDriver {
  public:
   PortDriver() = default;

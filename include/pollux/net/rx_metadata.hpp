@@ -24,12 +24,11 @@ struct PacketType {
   [[nodiscard]] constexpr bool operator==(const PacketType&) const noexcept = default;
 };
 
-/// What came with a received frame. Decoded from the mbuf's two raw words when asked for, and at no other time: a program
-/// that does not ask does not pay.
-/// Layouts: RxFormat::intel_advanced is the write-back of the advanced receive descriptor (82575 manual, 5.3.4; Linux igb,
-/// e1000_82575.h). RxFormat::software: low word: PacketType in bits 0 to 31, hash in 32 to 63; high word: bit 0 hash is
-/// valid, bit 1 VLAN is valid, bits 2 and 3 the IPv4 header's ChecksumVerdict, bits 4 and 5 that of TCP, UDP or SCTP, bits
-/// 48 to 63 the VLAN tag.
+/// What came with a received frame. Decoded from the mbuf's two raw words when asked for, and at no other time: a
+/// program that does not ask does not pay. Layouts: RxFormat::intel_advanced is the write-back of the advanced receive
+/// descriptor (82575 manual, 5.3.4; Linux igb, e1000_82575.h). RxFormat::software: low word: PacketType in bits 0 to
+/// 31, hash in 32 to 63; high word: bit 0 hash is valid, bit 1 VLAN is valid, bits 2 and 3 the IPv4 header's
+/// ChecksumVerdict, bits 4 and 5 that of TCP, UDP or SCTP, bits 48 to 63 the VLAN tag.
 class RxMetadata {
  public:
   explicit RxMetadata(const Mbuf& mbuf) noexcept
@@ -87,8 +86,7 @@ struct SoftwareRxMetadata {
   ChecksumVerdict l4_checksum = ChecksumVerdict::unknown;
 
   void attach_to(Mbuf& mbuf) const noexcept {
-    const std::uint64_t flags = (rss_hash ? 1U : 0U) | (vlan ? 2U : 0U) |
-                                static_cast<std::uint64_t>(ip_checksum) << 2 |
+    const std::uint64_t flags = (rss_hash ? 1U : 0U) | (vlan ? 2U : 0U) | static_cast<std::uint64_t>(ip_checksum) << 2 |
                                 static_cast<std::uint64_t>(l4_checksum) << 4;
     mbuf.set_rx_words(RxFormat::software, packet_type.bits | std::uint64_t{rss_hash.value_or(0)} << 32,
                       flags | std::uint64_t{vlan.value_or(0)} << 48);

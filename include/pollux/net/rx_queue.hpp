@@ -12,8 +12,9 @@
 namespace pollux {
 
 /// One receive queue of a port. The driver derives from it and supplies the burst function.
-/// Ownership: the port's; a reference stays valid until the port is closed, and yields nothing while the port is stopped.
-/// Thread rule: one thread polls a queue at a time. Starting and stopping the port from another thread is safe meanwhile.
+/// Ownership: the port's; a reference stays valid until the port is closed, and yields nothing while the port is
+/// stopped. Thread rule: one thread polls a queue at a time. Starting and stopping the port from another thread is safe
+/// meanwhile.
 class RxQueue {
  public:
   using BurstFunction = std::uint32_t(RxQueue& queue, Mbuf** mbufs, std::uint32_t limit) noexcept;
@@ -21,8 +22,9 @@ class RxQueue {
   RxQueue(const RxQueue&) = delete;
   RxQueue& operator=(const RxQueue&) = delete;
 
-  /// Appends frames that have arrived, in order, to `burst`: as many as there are, at most `limit` and what fits. Returns how
-  /// many. Never waits. Also when nothing arrived it gives the card what it is owed and sends posted register writes.
+  /// Appends frames that have arrived, in order, to `burst`: as many as there are, at most `limit` and what fits.
+  /// Returns how many. Never waits. Also when nothing arrived it gives the card what it is owed and sends posted
+  /// register writes.
   template <std::uint32_t Capacity>
   std::uint32_t rx_burst(Burst<Capacity>& burst, std::uint32_t limit = Capacity,
                          [[maybe_unused]] Site site = Site::here()) noexcept {
@@ -37,8 +39,8 @@ class RxQueue {
     return count;
   }
 
-  /// Takes mbufs from `cache` from now on; its pool must be the queue's. Call from the polling thread, or before it polls.
-  /// Error: invalid_argument for a cache of another pool.
+  /// Takes mbufs from `cache` from now on; its pool must be the queue's. Call from the polling thread, or before it
+  /// polls. Error: invalid_argument for a cache of another pool.
   [[nodiscard]] virtual Result<void> use_cache(const MempoolCache& cache) = 0;
 
  protected:

@@ -38,7 +38,7 @@ void mask_interrupts(const Card& card) {
 Result<void> reset_card(const Card& card) {
   // Erratum E-MASTER: a bus that waits for an answer may hang when the MAC is reset under it (igb_reset_hw_82575). Like
   // there, a card that does not stop mastering is reset nevertheless: the reset is what ends it.
-  if (const auto disabled = disable_master(card); !disabled) {
+  if (auto disabled = disable_master(card); !disabled) {
     if (disabled.error().code == ErrorCode::device_removed) return disabled;
     card.log(LogLevel::warning, disabled.error().what + "; resetting it all the same");
   }

@@ -14,7 +14,10 @@ using hw::igb::Descriptor;
 // Kept in registers: the compiler must assume that a store through an mbuf changes the queue.
 struct RxHotPath::Constants {
   explicit Constants(const RxQueue& queue) noexcept
-      : wanted(queue.wanted_), max_length(queue.max_length_), fresh_word(queue.fresh_word_), iova_delta(queue.iova_delta_) {}
+      : wanted(queue.wanted_),
+        max_length(queue.max_length_),
+        fresh_word(queue.fresh_word_),
+        iova_delta(queue.iova_delta_) {}
   std::uint64_t wanted;
   std::uint64_t max_length;
   std::uint64_t fresh_word;
@@ -23,12 +26,13 @@ struct RxHotPath::Constants {
 
 // Takes a plain frame out of its slot and arms the slot with `fresh`. False, with nothing changed, for anything else.
 template <bool OneDelta>
-POLLUX_ALWAYS_INLINE bool RxHotPath::take_plain(const Constants& constants, Descriptor& descriptor, std::uint64_t status,
-                                                Mbuf*& slot, Mbuf* fresh, Mbuf*& out) noexcept {
-  // One unsigned comparison for all that can be wrong: any unexpected status bit lands above the length, and a length of 0
-  // wraps round.
+POLLUX_ALWAYS_INLINE bool RxHotPath::take_plain(const Constants& constants, Descriptor& descriptor,
+                                                std::uint64_t status, Mbuf*& slot, Mbuf* fresh, Mbuf*& out) noexcept {
+  // One unsigned comparison for all that can be wrong: any unexpected status bit lands above the length, and a length
+  // of 0 wraps round.
   const std::uint64_t length = std::rotl((status & kInspected) ^ constants.wanted, 32);
-  if (length - 1 >= constants.max_length) [[unlikely]] return false;
+  if (length - 1 >= constants.max_length) [[unlikely]]
+    return false;
   Mbuf& received = *slot;
   MbufAccess::rx_low(received) = __atomic_load_n(&descriptor.lo, __ATOMIC_RELAXED);
   MbufAccess::rx_high(received) = status;
@@ -43,8 +47,8 @@ POLLUX_ALWAYS_INLINE bool RxHotPath::take_plain(const Constants& constants, Desc
   return true;
 }
 
-// Starts the way of a coming frame's first line from memory: a frame lies a header and its headroom behind its mbuf, and
-// with another headroom the line is a near one.
+// Starts the way of a coming frame's first line from memory: a frame lies a header and its headroom behind its mbuf,
+// and with another headroom the line is a near one.
 POLLUX_ALWAYS_INLINE void prefetch_frame(const Mbuf* mbuf) noexcept {
   __builtin_prefetch(reinterpret_cast<const std::byte*>(mbuf) + 2 * Mbuf::kHeaderSize, 1, 3);
 }
@@ -56,8 +60,8 @@ POLLUX_ALWAYS_INLINE bool RxHotPath::single(RxQueue& queue, Mbuf** out, std::uin
   const std::uint32_t stock = cache.count;
   Mbuf** const slot = queue.slots_ + queue.next_;
   prefetch_frame(slot[kLookAhead]);
-  if (stock == 0 || !take_plain<OneDelta>(Constants(queue), queue.ring_[queue.next_], status, *slot, cache.mbufs[stock - 1],
-                                          *out)) [[unlikely]] {
+  if (stock == 0 || !take_plain<OneDelta>(Constants(queue), queue.ring_[queue.next_], status, *slot,
+                                          cache.mbufs[stock - 1], *out)) [[unlikely]] {
     return false;
   }
   cache.set_count(stock - 1);
@@ -116,7 +120,8 @@ POLLUX_HOT std::uint32_t RxHotPath::burst(pollux::RxQueue& base, Mbuf** out, std
     return 0;
   }
   if (limit < 2 || !rx::done(io::load_acquire(queue.ring_[(slot + 1) & queue.mask_].hi))) {
-    if (limit == 0) [[unlikely]] return 0;
+    if (limit == 0) [[unlikely]]
+      return 0;
     if (single<Remote, OneDelta>(queue, out, status)) return 1;
   }
   return several<Remote, OneDelta>(queue, out, limit);

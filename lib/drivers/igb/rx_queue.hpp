@@ -18,7 +18,7 @@ struct RxQueueSetup {
   std::uint32_t size = 0;               ///< a power of two, 8 to 4,096
   std::uint32_t buffer_bytes = 0;       ///< what SRRCTL.BSIZEPACKET lets the card write into one buffer
   Doorbell tail;
-  Bar registers = {};                  ///< where `head_offset` is; without it every write-back is taken for the card's word
+  Bar registers = {};             ///< where `head_offset` is; without it every write-back is taken for the card's word
   std::uint32_t head_offset = 0;  ///< of RDH
   std::shared_ptr<MempoolCore> pool;
   std::shared_ptr<MempoolCacheCore> cache;  ///< of `pool`

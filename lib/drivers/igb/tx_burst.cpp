@@ -31,7 +31,8 @@ POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::group_mask(const TxQueue& queue) n
 // Whether the group at the clean end is complete and the card is done with it.
 template <bool Small>
 POLLUX_ALWAYS_INLINE bool TxHotPath::oldest_done(const TxQueue& queue) noexcept {
-  return (queue.next_.value() ^ queue.clean_.value()) > group_mask<Small>(queue) && tx::done(io::load_acquire(*queue.done_));
+  return (queue.next_.value() ^ queue.clean_.value()) > group_mask<Small>(queue) &&
+         tx::done(io::load_acquire(*queue.done_));
 }
 
 // Writes a plain frame's descriptor. False, with nothing changed, for anything else.
@@ -40,10 +41,11 @@ POLLUX_ALWAYS_INLINE bool TxHotPath::send_plain(const Constants& constants, Desc
   if constexpr (custody::kTraced) {
     if (frame == nullptr || !custody::is_out(*frame, constants.context)) return false;
   }
-  // One comparison for length, pool and whatever makes a frame special: they lie side by side in the mbuf, and a difference
-  // above the length is out of any span.
+  // One comparison for length, pool and whatever makes a frame special: they lie side by side in the mbuf, and a
+  // difference above the length is out of any span.
   const std::uint32_t beyond_shortest = static_cast<std::uint32_t>(MbufAccess::word(*frame)) - constants.shortest;
-  if (beyond_shortest > constants.span) [[unlikely]] return false;
+  if (beyond_shortest > constants.span) [[unlikely]]
+    return false;
   descriptor = {frame->data_iova(), beyond_shortest * kPerByte + constants.command};
   slot = frame;
   return true;
@@ -88,7 +90,8 @@ POLLUX_ALWAYS_INLINE void TxHotPath::finish(TxQueue& queue, RingIndex next, std:
 // A burst of one plain frame while nothing has to be cleaned first.
 template <bool Remote, bool Small>
 POLLUX_ALWAYS_INLINE bool TxHotPath::single(TxQueue& queue, Mbuf* frame) noexcept {
-  if (oldest_done<Small>(queue) || free_slots(queue, queue.next_) == 0) [[unlikely]] return false;
+  if (oldest_done<Small>(queue) || free_slots(queue, queue.next_) == 0) [[unlikely]]
+    return false;
   const std::uint32_t slot = queue.next_.slot(queue.mask_);
   if (!send_plain(Constants(queue), queue.ring_[slot], queue.slots_[slot], frame)) return false;
   queue.ring_[slot].hi |= tx::kReportStatus;
@@ -107,7 +110,8 @@ POLLUX_HOT std::uint32_t TxHotPath::several(TxQueue& queue, Mbuf* const* mbufs, 
     const std::uint32_t room = free_slots(queue, next);
     const std::uint32_t to_group_end = mask + 1 - (next.value() & mask);
     const std::uint32_t run = std::min({to_group_end, count - taken, room});
-    if (run == 0) [[unlikely]] break;
+    if (run == 0) [[unlikely]]
+      break;
     const std::uint32_t first = next.slot(queue.mask_);
     Descriptor* descriptor = queue.ring_ + first;
     Mbuf** const slots_end = queue.slots_ + first + run;
@@ -121,7 +125,8 @@ POLLUX_HOT std::uint32_t TxHotPath::several(TxQueue& queue, Mbuf* const* mbufs, 
     next += done;
     taken += done;
     // The last of a group and of a burst reports; so nothing is stranded when no more bursts come.
-    if (done != 0) [[likely]] descriptor[-1].hi |= tx::kReportStatus;
+    if (done != 0) [[likely]]
+      descriptor[-1].hi |= tx::kReportStatus;
     if (i != 0) [[unlikely]] {
       const Fate fate = send_carefully(queue, mbufs[taken], next);
       if (fate == Fate::no_room) break;

@@ -129,8 +129,8 @@ void TxHotPath::watch_oldest(TxQueue& queue) noexcept {
 
 POLLUX_COLD std::uint32_t TxHotPath::reclaim(TxQueue& queue) noexcept {
   const RingIndex before = queue.clean_;
-  const bool all_done = queue.next_ != queue.clean_ &&
-                        tx::done(io::load_acquire(queue.ring_[(queue.next_ - 1).slot(queue.mask_)].hi));
+  const bool all_done =
+      queue.next_ != queue.clean_ && tx::done(io::load_acquire(queue.ring_[(queue.next_ - 1).slot(queue.mask_)].hi));
   for (;;) {
     const std::uint32_t group_left = queue.group_mask_ + 1 - (queue.clean_.value() & queue.group_mask_);
     const std::uint32_t pending = queue.next_.distance_from(queue.clean_);

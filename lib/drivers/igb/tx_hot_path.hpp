@@ -17,13 +17,15 @@ struct TxHotPath {
   static constexpr std::uint64_t kPerByte = (std::uint64_t{1} << hw::igb::tx::kPayloadShift) | 1;
   static constexpr std::uint64_t kWholeFrame = hw::igb::tx::kData | hw::igb::tx::kEndOfPacket;
 
-  /// `Remote`: registers are functions, and posted writes are sent on their way. `Small`: a ring of under four full groups.
+  /// `Remote`: registers are functions, and posted writes are sent on their way. `Small`: a ring of under four full
+  /// groups.
   template <bool Remote, bool Small>
   static std::uint32_t burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;
 
   /// What became of a frame that is not plain.
   enum class Fate : std::uint8_t { queued, refused, no_room };
-  /// Chains, offloads, clones, external buffers, other pools and frames that cannot be sent. Moves `next` past what it wrote.
+  /// Chains, offloads, clones, external buffers, other pools and frames that cannot be sent. Moves `next` past what it
+  /// wrote.
   static Fate send_carefully(TxQueue& queue, Mbuf* frame, RingIndex& next) noexcept;
 
   /// Takes the group at the clean end back; its report slot must be done.
@@ -56,7 +58,8 @@ struct TxHotPath {
   static std::uint32_t several(TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count) noexcept;
   template <bool Remote>
   static void finish(TxQueue& queue, RingIndex next, std::uint32_t frames) noexcept;
-  static bool send_plain(const Constants& constants, hw::igb::Descriptor& descriptor, Mbuf*& slot, Mbuf* frame) noexcept;
+  static bool send_plain(const Constants& constants, hw::igb::Descriptor& descriptor, Mbuf*& slot,
+                         Mbuf* frame) noexcept;
   static std::uint64_t* verdict(TxQueue& queue, Mbuf& frame) noexcept;
   static Fate refuse(TxQueue& queue, Mbuf& frame, std::uint64_t& counter) noexcept;
   static void move_reports(TxQueue& queue, RingIndex first, RingIndex end) noexcept;

@@ -59,7 +59,8 @@ void TxQueue::open() noexcept {
 Result<void> TxQueue::close(Clock& clock, Duration limit) { return gate_.close(&idle, clock, limit); }
 
 std::uint32_t TxQueue::settle() noexcept {
-  // The cache is the sending thread's, which may be using it with another port's queues: buffers go to the shared lists.
+  // The cache is the sending thread's, which may be using it with another port's queues: buffers go to the shared
+  // lists.
   MempoolCacheCore* const cache = std::exchange(cache_, nullptr);
   TxHotPath::reclaim(*this);
   cache_ = cache;

@@ -20,7 +20,7 @@ struct TxQueueSetup {
   std::uint32_t size = 0;               ///< a power of two, 8 to 4,096
   std::uint32_t max_frame = 0;          ///< bytes without FCS
   Doorbell tail;
-  std::shared_ptr<MempoolCacheCore> cache;    ///< null: every buffer goes back to its pool's shared list
+  std::shared_ptr<MempoolCacheCore> cache;      ///< null: every buffer goes back to its pool's shared list
   std::shared_ptr<const ContextState> context;  ///< whose mbufs may be sent
 };
 
@@ -41,8 +41,8 @@ struct TxDrops {
 
 /// The transmit half of the hot path; tx_burst.cpp holds the burst functions, tx_careful.cpp what is not plain.
 ///
-/// The ring is cut into groups of slots. The card reports only the last slot of a group, and the last one of a burst, as
-/// done; a group that is done goes back at once, and one of plain frames without a look at any mbuf.
+/// The ring is cut into groups of slots. The card reports only the last slot of a group, and the last one of a burst,
+/// as done; a group that is done goes back at once, and one of plain frames without a look at any mbuf.
 class alignas(64) TxQueue final : public pollux::TxQueue {
  public:
   /// The shortest frame, without FCS: the card pads to 60 bytes by itself, but not below 17 (Linux igb pads those:
@@ -79,18 +79,18 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
   void watch_for(MempoolCacheCore* cache) noexcept;
 
   // First line, behind the base's gate.
-  RingIndex next_;           // first slot that is free to write
-  RingIndex clean_;          // first slot whose buffer has not come back
-  std::uint32_t mask_ = 0;   // slots - 1
-  std::uint32_t span_ = 0;   // longest plain frame less the shortest
+  RingIndex next_;          // first slot that is free to write
+  RingIndex clean_;         // first slot whose buffer has not come back
+  std::uint32_t mask_ = 0;  // slots - 1
+  std::uint32_t span_ = 0;  // longest plain frame less the shortest
   hw::igb::Descriptor* ring_ = nullptr;
   const std::uint64_t* done_ = nullptr;  // the word that says the oldest group is done
 
   // Second line.
   alignas(64) Mbuf** slots_ = nullptr;
-  std::uint64_t command_ = 0;       // descriptor of a frame of kMinFrame bytes, but for its address
-  std::uint32_t shortest_ = 0;      // length, pool and `special` of the shortest plain frame, as in Mbuf's word
-  std::uint32_t group_mask_ = 0;    // slots in a group - 1
+  std::uint64_t command_ = 0;     // descriptor of a frame of kMinFrame bytes, but for its address
+  std::uint32_t shortest_ = 0;    // length, pool and `special` of the shortest plain frame, as in Mbuf's word
+  std::uint32_t group_mask_ = 0;  // slots in a group - 1
   std::uint32_t group_shift_ = 0;
   MempoolCacheCore* cache_ = nullptr;
   std::uint64_t packets_ = 0;

@@ -46,7 +46,7 @@ def a_killed_forwarder_leaves_nothing_and_the_next_one_works(bench: Bench) -> No
     for _ in range(3):
         with bench.l2fwd(A, B):
             pass_frames(bench, A, B, frames.rewritten_by_l2fwd(bench.macs[B], 1), 100)
-            bench.guest.run("interrupt l2fwd KILL; finish l2fwd 10")
+            bench.guest.run("interrupt l2fwd KILL; finish l2fwd 10; true")
         free = bench.guest.check("sleep 1; free_huge_pages").strip()
         require(free == str(bench.guest.machine.huge_pages), f"only {free} huge pages are free after a kill")
     with bench.l2fwd(A, B) as l2fwd:

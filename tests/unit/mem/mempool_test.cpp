@@ -178,6 +178,12 @@ TEST(Mempool, MoreThan255PoolsWork) {
     cache.free(std::move(first));
     EXPECT_EQ(pool.stats().in_use(), 0u);
   }
+  // Pools without an id of their own must not take each other's mbufs for theirs.
+  MempoolCache cache(pools[256], 64);
+  MbufPtr foreign = pools[257].allocate();
+  cache.free(std::move(foreign));
+  EXPECT_EQ(pools[257].stats().shared, 4u);
+  EXPECT_EQ(pools[256].stats().in_use(), 0u);
   pools.erase(pools.begin() + 10);
   EXPECT_EQ(lab.pool({.count = 1}).core()->id(), 11) << "an id is free again with its pool";
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -9,6 +10,7 @@
 #include <mutex>
 #include <optional>
 #include <random>
+#include <span>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -176,6 +178,29 @@ TEST(MempoolThreads, NoMbufIsEverInTwoHands) {
   EXPECT_EQ(shared.wrong_bytes, 0);
   EXPECT_EQ(shared.pool.stats().shared, kMbufs);
   EXPECT_TRUE(lab.misuses().empty());
+}
+
+// Nothing but the shared list, with runs long enough to be walked while another thread changes them.
+TEST(MempoolThreads, TheSharedListSurvivesContention) {
+  test::PoolLab lab;
+  Mempool pool = lab.pool({.count = kMbufs, .data_room = 64, .headroom = 0});
+  Marks marks(pool);
+  const auto work = [&](std::uint32_t number) {
+    std::mt19937 random(number);
+    std::array<Mbuf*, 64> mbufs{};
+    for (int i = 0; i < kOperations * 2; ++i) {
+      const std::uint32_t count = pool.core()->take(std::span(mbufs).first(1 + random() % mbufs.size()));
+      for (std::uint32_t m = 0; m < count; ++m) marks.take(*mbufs[m], number);
+      std::rotate(mbufs.begin(), mbufs.begin() + count / 2, mbufs.begin() + count);
+      for (std::uint32_t m = 0; m < count; ++m) marks.give(*mbufs[m], number);
+      pool.core()->put({mbufs.data(), count});
+    }
+  };
+  std::vector<std::thread> threads;
+  for (std::uint32_t number = 1; number <= kThreads; ++number) threads.emplace_back(work, number);
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(marks.wrong, 0);
+  EXPECT_EQ(pool.stats().shared, kMbufs);
 }
 
 // The last mbuf comes home on one thread while the handle goes away on another: exactly one of them ends the pool.
