@@ -81,6 +81,13 @@ TEST(Account, HasANameForFramesThatNobodyPolledBeforeTheStop) {
   EXPECT_TRUE(account.conserved()) << account.verdict();
 }
 
+TEST(Account, NoticesABufferThatIsStillOut) {
+  Lab lab(2);
+  const MbufPtr kept = lab.pool().allocate();
+  ASSERT_TRUE(stop_all(lab.ports()));
+  EXPECT_EQ(take_account(lab.ports(), lab.pool(), {}).mbufs_out, 1U);
+}
+
 TEST(Account, StopsEveryPortAndKnowsThoseThatAreStopped) {
   Lab lab(2);
   ASSERT_TRUE(lab.port(0).stop());

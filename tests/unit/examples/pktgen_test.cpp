@@ -90,6 +90,19 @@ TEST(Pktgen, GoesOnWhenTheRingOrThePoolAreTooSmallForItsBursts) {
   EXPECT_EQ(receiver.good() + drops.at("rx_pool_empty"), 500U) << describe(drops);
 }
 
+TEST(Pktgen, SendsFewerAtOnceWhereThePoolIsNearlyDry) {
+  Lab lab(2);
+  std::vector<MbufPtr> all;
+  while (MbufPtr mbuf = lab.cache().allocate()) all.push_back(std::move(mbuf));
+  for (int i = 0; i < 5; ++i) {
+    lab.cache().free(std::move(all.back()));
+    all.pop_back();
+  }
+  Sender sender = make_sender(lab, 1000);
+  sender.poll();
+  EXPECT_EQ(sender.taken().frames, 4U) << "half of half of half of a burst of 32";
+}
+
 TEST(Pktgen, KeepsFramesOfOthersApart) {
   Lab lab(2);
   Receiver receiver(lab.port(1).rx(0), lab.cache(), {.check = true});

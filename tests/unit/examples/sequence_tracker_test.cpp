@@ -62,6 +62,13 @@ TEST(SequenceTracker, ForgetsWhatLiesAWindowBack) {
   EXPECT_EQ(tracker.reordered(), 2U);
 }
 
+TEST(SequenceTracker, ForgetsAlsoWhereItMovesOnInSmallSteps) {
+  constexpr std::uint64_t kWindow = SequenceTracker::kWindow;
+  const SequenceTracker tracker = after({0, 1, 2, kWindow / 2, kWindow + 5, kWindow + 1});
+  EXPECT_EQ(tracker.duplicated(), 0U);
+  EXPECT_EQ(tracker.reordered(), 1U);
+}
+
 TEST(SequenceTracker, TakesWhatIsTooLateForADouble) {
   EXPECT_EQ(after({0, SequenceTracker::kWindow, 1, 0}).duplicated(), 1U);
   EXPECT_EQ(after({0, SequenceTracker::kWindow, 1, 0}).reordered(), 1U);
