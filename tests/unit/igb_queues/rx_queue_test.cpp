@@ -67,12 +67,14 @@ TEST_F(RxQueueTest, AFullBurstTakesNothing) {
 }
 
 TEST_F(RxQueueTest, WaitsForALengthAndThenCountsABadWriteBack) {
-  use({});
-  lab_->receiver->begin_write_back();
-  for (int i = 1; i < kPatience; ++i) ASSERT_EQ(poll(), 0u);
-  EXPECT_EQ(lab_->rx.drops().bad_length, 0u);
-  EXPECT_EQ(poll(), 0u);
-  EXPECT_EQ(lab_->rx.drops().bad_length, 1u);
+  for (const std::uint64_t status : {rx::kDone, rx::kDone | rx::kEndOfPacket}) {
+    use({});
+    lab_->receiver->begin_write_back(status);
+    for (int i = 1; i < kPatience; ++i) ASSERT_EQ(poll(), 0u);
+    EXPECT_EQ(lab_->rx.drops().bad_length, 0u);
+    EXPECT_EQ(poll(), 0u);
+    EXPECT_EQ(lab_->rx.drops().bad_length, 1u);
+  }
 }
 
 TEST_F(RxQueueTest, PatienceStartsAgainAfterEachFrame) {

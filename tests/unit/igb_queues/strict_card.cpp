@@ -107,11 +107,11 @@ void StrictReceiver::write_back(std::span<const std::uint8_t> bytes, const Descr
   begun_ = false;
 }
 
-void StrictReceiver::begin_write_back() {
+void StrictReceiver::begin_write_back(std::uint64_t status) {
   Descriptor& descriptor = *slot(head_);
   if (!begun_ && descriptor != as_armed_[head_])
     memory_.violate(fmt::format("slot {} changed after it was armed", head_));
-  __atomic_store_n(&descriptor.hi, rx::kDone, __ATOMIC_RELEASE);
+  __atomic_store_n(&descriptor.hi, status, __ATOMIC_RELEASE);
   begun_ = true;
 }
 

@@ -60,8 +60,8 @@ class StrictReceiver {
   [[nodiscard]] std::uint32_t owned() const { return owned_; }
   /// Writes into the next buffer and back over its descriptor. `owned()` must not be 0.
   void write_back(std::span<const std::uint8_t> bytes, const hw::igb::Descriptor& back);
-  /// The first of several stores of a write-back: done, and nothing else yet. `write_back` completes it.
-  void begin_write_back();
+  /// The first of several stores of a write-back: some status and no length yet. `write_back` completes it.
+  void begin_write_back(std::uint64_t status = hw::igb::rx::kDone);
   [[nodiscard]] bool write_back_begun() const { return begun_; }
 
  private:
