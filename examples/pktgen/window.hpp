@@ -14,7 +14,7 @@ namespace pollux::examples {
 /// a while.
 class Window {
  public:
-  static constexpr Duration kPatience = std::chrono::milliseconds(50);
+  static constexpr Duration kPatience = std::chrono::seconds(2);
 
   explicit Window(std::optional<std::uint64_t> frames) : frames_(frames) {}
 

@@ -32,7 +32,7 @@ inline void dma_rmb() noexcept {
 
 /// Reads 64 bits that a device may be writing; later reads are not taken from before it.
 [[nodiscard]] inline std::uint64_t load_acquire(const std::uint64_t& word) noexcept {
-  const std::uint64_t value = __atomic_load_n(&word, __ATOMIC_RELAXED);
+  const std::uint64_t value = __atomic_load_n(&word, __ATOMIC_ACQUIRE);  // for what other threads do as a card
   dma_rmb();
   return value;
 }
