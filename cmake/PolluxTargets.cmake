@@ -14,7 +14,7 @@ if(POLLUX_SANITIZE)
   # The interceptors of a sanitizer confuse GCC's flow analysis: with it the first two warn of what cannot happen.
   # The thread sanitizer does not know fences, which GCC warns of.
   if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
-    target_compile_options(pollux_options INTERFACE -Wno-maybe-uninitialized -Wno-stringop-overflow)
+    target_compile_options(pollux_options INTERFACE -Wno-maybe-uninitialized -Wno-stringop-overflow -Wno-tsan)
   endif()
 endif()
 
