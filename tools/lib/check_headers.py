@@ -22,8 +22,11 @@ SECONDS = 120
 def compile_alone(root: pathlib.Path, compiler: str, header: pathlib.Path) -> str:
     """The compiler's complaints; empty if there are none."""
     line = f'#include "{header.relative_to("include")}"\n'
-    run = subprocess.run([compiler, f"-I{root / 'include'}", *FLAGS], input=line * 2, capture_output=True, text=True,
-                         timeout=SECONDS, check=False)
+    try:
+        run = subprocess.run([compiler, f"-I{root / 'include'}", *FLAGS], input=line * 2, capture_output=True, text=True,
+                             timeout=SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return f"{header} alone: {compiler} did not end within {SECONDS} s"
     return "" if run.returncode == 0 else f"{header} alone, with {compiler}:\n{run.stderr.strip()}"
 
 

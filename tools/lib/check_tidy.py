@@ -45,8 +45,11 @@ def key(root: pathlib.Path, files: set[pathlib.Path], command: str, common: byte
 
 def tidy(root: pathlib.Path, build: pathlib.Path, source: pathlib.Path) -> str:
     """Its complaints; empty if there are none."""
-    run = subprocess.run([tool(), "--quiet", "-p", str(build), str(root / source)], capture_output=True, text=True,
-                         timeout=SECONDS, check=False)
+    try:
+        run = subprocess.run([tool(), "--quiet", "-p", str(build), str(root / source)], capture_output=True, text=True,
+                             timeout=SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return f"{source}: {tool()} did not end within {SECONDS} s"
     if run.returncode == 0:
         return ""
     return run.stdout.strip() or run.stderr.strip() or f"{tool()} ended with status {run.returncode}"

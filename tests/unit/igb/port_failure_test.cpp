@@ -378,5 +378,15 @@ TEST(Service, SaysHowOftenItMustRun) {
   EXPECT_LT(*interval, std::chrono::seconds(2886));
 }
 
+TEST(Service, SavesTheCountsOfACardThatGoesAway) {
+  Lab lab;
+  auto port = lab.started();
+  ASSERT_NE(port, nullptr);
+  lab.wire->inject(broadcast(64));
+  ASSERT_TRUE(port->service());
+  lab.faults->removed = true;
+  EXPECT_EQ(port->stats().rx_packets, 1u);
+}
+
 }  // namespace
 }  // namespace pollux::igb

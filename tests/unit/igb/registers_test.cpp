@@ -167,6 +167,21 @@ TEST(PortRegisters, InterruptsStayMasked) {
   EXPECT_EQ(lab.value<reg::EIMS>().raw(), 0u);
 }
 
+TEST(PortRegisters, InterruptsAreMaskedBeforeAReset) {
+  Lab lab;
+  auto port = lab.open();
+  ASSERT_NE(port, nullptr);
+  bool masked = false;
+  bool extended_masked = false;
+  for (const auto& [offset, value] : lab.faults->writes) {
+    masked = masked || (offset == reg::IMC::offset() && value == ~0u);
+    extended_masked = extended_masked || (offset == reg::EIMC::offset() && value == ~0u);
+    if (offset == reg::CTRL::offset() && reg::CTRL::Value(value).has(reg::CTRL::RST)) break;
+  }
+  EXPECT_TRUE(masked);
+  EXPECT_TRUE(extended_masked);
+}
+
 TEST(PortRegisters, StopDisablesQueuesAndMastering) {
   Lab lab;
   auto port = lab.started();
