@@ -71,6 +71,11 @@ QueueLab::QueueLab(const LabOptions& wanted) : options(wanted), rdt(wanted.remot
   transmitter.emplace(memory, tdt, segment.iova + rx_bytes, options.tx_ring);
 }
 
+QueueLab::~QueueLab() {
+  rx.drain();
+  tx.drain();
+}
+
 void QueueLab::make_pool() {
   if (!options.split_memory) {
     pool_handle = lab.pool(options.pool);

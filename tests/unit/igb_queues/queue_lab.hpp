@@ -30,6 +30,8 @@ class QueueLab {
   static constexpr std::uint16_t kPort = 5;
 
   explicit QueueLab(const LabOptions& options);
+  /// Buffers that a test left in the rings go home, so that their pool does not outlive the test.
+  ~QueueLab();
 
   /// Fills the receive ring, starts the card and opens both gates.
   void start();

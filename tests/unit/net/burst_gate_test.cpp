@@ -55,6 +55,7 @@ TEST(BurstGate, CallsWhatItIsOpenFor) {
 // as a changed count, and as a race under ThreadSanitizer.
 TEST(BurstGate, NobodyIsInsideAfterClose) {
   constexpr int kTimes = 300;
+  constexpr int kAtLeast = 20;  // on a busy machine, where each hand-over costs a time slice
   SteadyClock clock;
   Work work;
   std::atomic<bool> over{false};
@@ -64,21 +65,24 @@ TEST(BurstGate, NobodyIsInsideAfterClose) {
   });
   std::uint64_t seen = 0;
   int closed = 0;
-  for (; closed < kTimes; ++closed) {
+  const Duration enough = clock.now() + std::chrono::seconds(2);
+  bool sound = true;
+  for (; sound && closed < kTimes && (closed < kAtLeast || clock.now() < enough); ++closed) {
     gate.open(&busy);
     if (closed % 3 != 0) std::this_thread::yield();
     if (closed % 16 == 0) std::this_thread::sleep_for(milliseconds(1));
-    if (!gate.close(&idle, clock, std::chrono::seconds(30))) break;
-    if (work.bursts < seen || work.copy != work.bursts) break;
+    sound = gate.close(&idle, clock, std::chrono::seconds(30)).has_value();
+    sound = sound && work.bursts >= seen && work.copy == work.bursts;
+    if (!sound) break;
     seen = work.bursts;
     work.copy = 0;
     std::this_thread::yield();
-    if (work.bursts != seen || work.copy != 0) break;
+    sound = work.bursts == seen && work.copy == 0;
     work.copy = work.bursts;
   }
   over = true;
   poller.join();
-  EXPECT_EQ(closed, kTimes);
+  EXPECT_TRUE(sound) << "after " << closed << " times";
   EXPECT_GT(seen, 0u);
 }
 
