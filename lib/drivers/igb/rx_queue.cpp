@@ -44,8 +44,10 @@ Result<void> RxQueue::fill() {
                             from_cache + from_pool, slots),
                 "make the pool larger (count) or the rings smaller (rx_ring)");
   }
-  std::copy_n(cache_->mbufs.data() + cache_->count - from_cache, from_cache, fresh.data() + from_pool);
-  cache_->set_count(cache_->count - from_cache);
+  if (from_cache != 0) {  // else not even a count may be written back: its thread may have changed it since
+    std::copy_n(cache_->mbufs.data() + cache_->count - from_cache, from_cache, fresh.data() + from_pool);
+    cache_->set_count(cache_->count - from_cache);
+  }
   std::copy(fresh.begin(), fresh.end(), slot_memory_.begin());
   // What prefetching finds behind the last slot.
   std::fill(slot_memory_.begin() + slots, slot_memory_.end(), fresh.front());
