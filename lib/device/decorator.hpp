@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "pollux/device/device.hpp"
+
+namespace pollux {
+
+/// A Device in front of another one, which it owns and to which it forwards everything: the base of those that change
+/// or note what passes. Registers pass through `read_register`, `write_register` and `flush_registers`, since its Bars
+/// are remote windows whatever the inner ones are.
+/// Thread rule: that of Device; the three register functions may be called from any thread, as Bars may.
+class DeviceDecorator : public Device {
+ public:
+  explicit DeviceDecorator(std::unique_ptr<Device> inner);
+  ~DeviceDecorator() override;
+
+  [[nodiscard]] const std::string& name() const override;
+  [[nodiscard]] PciIdentity identity() const override;
+  [[nodiscard]] int numa_node() const override;
+  [[nodiscard]] Result<std::uint32_t> read_config(std::uint32_t offset, unsigned width) override;
+  [[nodiscard]] Result<void> write_config(std::uint32_t offset, unsigned width, std::uint32_t value) override;
+  [[nodiscard]] Result<Bar> bar(unsigned index) override;
+  [[nodiscard]] Result<void> set_bus_master(bool enabled) override;
+  [[nodiscard]] Result<void> reset() override;
+  [[nodiscard]] DmaDomain& dma_domain() override;
+  [[nodiscard]] unsigned interrupt_vectors() const override;
+  [[nodiscard]] Result<std::span<const int>> enable_interrupts(unsigned count) override;
+  [[nodiscard]] int error_event() const override;
+  [[nodiscard]] int removal_event() const override;
+  [[nodiscard]] bool removed() const override;
+
+ protected:
+  [[nodiscard]] Device& inner() const noexcept { return *inner_; }
+
+  /// What happens when a register of window `bar` is read or written, or its posted writes are sent: as given here, the
+  /// inner device's window is.
+  [[nodiscard]] virtual std::uint32_t read_register(unsigned bar, std::uint32_t offset) noexcept;
+  virtual void write_register(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept;
+  virtual void flush_registers(unsigned bar) noexcept;
+
+ private:
+  class Window final : public RemoteRegisters {
+   public:
+    Window(DeviceDecorator& owner, unsigned index, const Bar& bar) : inner(bar), owner_(owner), index_(index) {}
+    [[nodiscard]] std::uint32_t read32(std::uint32_t offset) noexcept override;
+    void write32(std::uint32_t offset, std::uint32_t value) noexcept override;
+    void flush() noexcept override;
+
+    const Bar inner;
+
+   private:
+    DeviceDecorator& owner_;
+    unsigned index_;
+  };
+
+  std::unique_ptr<Device> inner_;
+  std::array<std::unique_ptr<Window>, 6> windows_;
+};
+
+}  // namespace pollux

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "device/decorator.hpp"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "hw/igb/limits.hpp"
+#include "hw/igb/registers.hpp"
+#include "unit/igb/lab.hpp"
+
+namespace pollux {
+namespace {
+
+struct Access {
+  unsigned bar;
+  std::uint32_t offset;
+  bool operator==(const Access&) const = default;
+};
+
+/// Notes what passes, and lets it pass.
+class Listening final : public DeviceDecorator {
+ public:
+  Listening(std::unique_ptr<Device> inner, std::vector<Access>& reads, std::vector<Access>& writes)
+      : DeviceDecorator(std::move(inner)), reads_(reads), writes_(writes) {}
+
+ private:
+  std::uint32_t read_register(unsigned bar, std::uint32_t offset) noexcept override {
+    reads_.push_back({bar, offset});
+    return DeviceDecorator::read_register(bar, offset);
+  }
+  void write_register(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept override {
+    writes_.push_back({bar, offset});
+    DeviceDecorator::write_register(bar, offset, value);
+  }
+
+  std::vector<Access>& reads_;
+  std::vector<Access>& writes_;
+};
+
+TEST(DeviceDecorator, ShowsWhatTheInnerDeviceShowsAndSeesEveryAccess) {
+  igb::Lab lab;
+  std::vector<Access> reads;
+  std::vector<Access> writes;
+  Listening device(lab.device(), reads, writes);
+  EXPECT_EQ(device.name(), "sim:0");
+  EXPECT_EQ(device.identity().vendor, 0x8086);
+  EXPECT_EQ(device.read_config(0, 2).value(), 0x8086u);
+  ASSERT_TRUE(device.set_bus_master(true));
+  EXPECT_NE(device.read_config(4, 2).value() & 4u, 0u);
+
+  const Bar bar = device.bar(0).value();
+  EXPECT_EQ(bar.size(), hw::igb::kRegisterBytes);
+  bar.write32(hw::igb::RLPML::offset(0), 1600);
+  EXPECT_EQ(bar.read32(hw::igb::RLPML::offset(0)), 1600u);
+  EXPECT_EQ(reads, (std::vector<Access>{{0, hw::igb::RLPML::offset(0)}}));
+  EXPECT_EQ(writes, reads);
+  EXPECT_EQ(lab.value<hw::igb::RLPML>().raw(), 1600u);
+}
+
+TEST(DeviceDecorator, GivesTheSameWindowAgain) {
+  igb::Lab lab;
+  std::vector<Access> reads;
+  std::vector<Access> writes;
+  Listening device(lab.device(), reads, writes);
+  const Bar first = device.bar(0).value();
+  const Bar again = device.bar(0).value();
+  EXPECT_EQ(first.remote(), again.remote());
+  EXPECT_FALSE(device.bar(5));
+}
+
+TEST(DeviceDecorator, CarriesAPort) {
+  igb::Lab lab;
+  std::vector<Access> reads;
+  std::vector<Access> writes;
+  auto port = igb::probe(lab.context, std::make_unique<Listening>(lab.device(), reads, writes));
+  ASSERT_TRUE(port) << port.error().message();
+  ASSERT_TRUE((*port)->configure(lab.config()));
+  ASSERT_TRUE((*port)->start());
+  ASSERT_TRUE((*port)->close());
+  EXPECT_FALSE(reads.empty());
+  EXPECT_FALSE(writes.empty());
+  EXPECT_TRUE(lab.all_home());
+}
+
+}  // namespace
+}  // namespace pollux
