@@ -6,22 +6,35 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "backends/sim/open_sim.hpp"
 #include "backends/vfio/open_vfio.hpp"
 #include "models/igb/card.hpp"
+#include "open/drivers.hpp"
+#include "open/uri.hpp"
 #include "pollux/pci/address.hpp"
 
 namespace pollux {
 namespace {
 
-/// A kind of URI, and what reaches its devices. Listed by name, so that a static library never drops one.
+/// What opens a kind of URI. `which` is what follows the colon.
+using OpenDevice = Result<std::unique_ptr<Device>> (*)(Context& context, std::string_view which);
+using OpenPort = Result<std::unique_ptr<PortDriver>> (*)(Context& context, std::string_view which);
+/// A device around another: `argument` is what stands before the inner URI.
+using WrapDevice = Result<std::unique_ptr<Device>> (*)(Context& context, std::string_view argument,
+                                                       std::unique_ptr<Device> inner);
+
+enum class Which : bool { required, optional };
+
+/// A kind of URI. Listed by name, so that a static library never drops one.
 struct Kind {
   std::string_view scheme;
   std::string_view example;
-  /// `which` is what follows the colon, never empty.
-  Result<std::unique_ptr<Device>> (*open)(Context& context, std::string_view which);
+  std::variant<OpenDevice, WrapDevice, OpenPort> open;
+  Which which = Which::required;  ///< whether anything has to follow the colon
 };
 
 /// The backend knows no model, so the cards on its wires are chosen here.
@@ -30,8 +43,9 @@ Result<std::unique_ptr<Device>> open_sim(Context& context, std::string_view whic
 }
 
 constexpr std::array kKinds{
-    Kind{"vfio", "vfio:0000:01:00.0 (or only 0000:01:00.0), a card bound to vfio-pci", vfio::open_vfio},
-    Kind{"sim", "sim:0, an in-process card", open_sim},
+    // Devices.
+    Kind{"vfio", "vfio:0000:01:00.0 (or only 0000:01:00.0), a card bound to vfio-pci", OpenDevice{vfio::open_vfio}},
+    Kind{"sim", "sim:0, an in-process card", OpenDevice{open_sim}},
 };
 
 std::string known_kinds() {
@@ -40,13 +54,60 @@ std::string known_kinds() {
   return fmt::format("write {}", fmt::join(examples, "; or "));
 }
 
-/// RFC 3986, 3.1: a letter, then letters, digits, "+", "-" and ".". Only lower case is in use.
-bool is_scheme(std::string_view text) {
-  const auto is_letter = [](char c) { return c >= 'a' && c <= 'z'; };
-  const auto may_follow = [&](char c) {
-    return is_letter(c) || (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.';
-  };
-  return !text.empty() && is_letter(text.front()) && std::all_of(text.begin(), text.end(), may_follow);
+const Kind* find_kind(std::string_view scheme) {
+  const auto* const kind =
+      std::find_if(kKinds.begin(), kKinds.end(), [&](const Kind& k) { return k.scheme == scheme; });
+  return kind == kKinds.end() ? nullptr : kind;
+}
+
+/// Whether a URI begins here, as far as its first characters tell.
+bool is_uri(std::string_view text) {
+  if (pci::Address::parse(text)) return true;
+  const auto uri = Uri::parse(text);
+  return uri && find_kind(uri->scheme) != nullptr;
+}
+
+struct Named {
+  const Kind* kind;
+  std::string_view which;
+};
+
+Result<Named> look_up(std::string_view uri) {
+  const auto parts = Uri::parse(uri);
+  if (!parts) {
+    return fail(ErrorCode::invalid_argument, fmt::format("'{}' is neither KIND:WHICH nor a PCI address", uri),
+                known_kinds());
+  }
+  const Kind* const kind = find_kind(parts->scheme);
+  if (kind == nullptr) {
+    return fail(ErrorCode::invalid_argument, fmt::format("'{}': no kind of port is called '{}'", uri, parts->scheme),
+                known_kinds());
+  }
+  if (parts->which.empty() && kind->which == Which::required) {
+    return fail(ErrorCode::invalid_argument, fmt::format("'{}' does not say which", uri),
+                fmt::format("write {}", kind->example));
+  }
+  return Named{kind, parts->which};
+}
+
+Result<std::unique_ptr<Device>> open_around(Context& context, const Named& named, WrapDevice wrap) {
+  const auto parts = Wrapping::parse(named.which, is_uri);
+  if (!parts) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("'{}:{}' does not say which device it goes around", named.kind->scheme, named.which),
+                fmt::format("write {}", named.kind->example));
+  }
+  auto inner = open_device(context, parts->inner);
+  if (!inner) return inner;
+  return wrap(context, parts->argument, *std::move(inner));
+}
+
+Result<std::unique_ptr<Device>> open_named_device(Context& context, const Named& named) {
+  if (const auto* open = std::get_if<OpenDevice>(&named.kind->open)) return (*open)(context, named.which);
+  if (const auto* wrap = std::get_if<WrapDevice>(&named.kind->open)) return open_around(context, named, *wrap);
+  return fail(ErrorCode::invalid_argument,
+              fmt::format("'{}:{}' is a port without a card", named.kind->scheme, named.which),
+              "name a device here, such as sim:0");
 }
 
 }  // namespace
@@ -54,23 +115,20 @@ bool is_scheme(std::string_view text) {
 Result<std::unique_ptr<Device>> open_device(Context& context, std::string_view uri) {
   // First, because "ab:00.0" has the look of a scheme, too.
   if (pci::Address::parse(uri)) return vfio::open_vfio(context, uri);
-  const auto colon = uri.find(':');
-  const std::string_view scheme = uri.substr(0, colon);
-  if (colon == std::string_view::npos || !is_scheme(scheme)) {
-    return fail(ErrorCode::invalid_argument, fmt::format("'{}' is neither KIND:WHICH nor a PCI address", uri),
-                known_kinds());
+  auto named = look_up(uri);
+  if (!named) return pass_on(std::move(named));
+  return open_named_device(context, *named);
+}
+
+Result<std::unique_ptr<PortDriver>> open_port(Context& context, std::string_view uri) {
+  if (!pci::Address::parse(uri)) {
+    auto named = look_up(uri);
+    if (!named) return pass_on(std::move(named));
+    if (const auto* open = std::get_if<OpenPort>(&named->kind->open)) return (*open)(context, named->which);
   }
-  const auto kind = std::find_if(kKinds.begin(), kKinds.end(), [&](const Kind& k) { return k.scheme == scheme; });
-  if (kind == kKinds.end()) {
-    return fail(ErrorCode::invalid_argument, fmt::format("'{}': no kind of port is called '{}'", uri, scheme),
-                known_kinds());
-  }
-  const std::string_view which = uri.substr(colon + 1);
-  if (which.empty()) {
-    return fail(ErrorCode::invalid_argument, fmt::format("'{}' does not say which", uri),
-                fmt::format("write {}", kind->example));
-  }
-  return kind->open(context, which);
+  auto device = open_device(context, uri);
+  if (!device) return pass_on(std::move(device));
+  return probe_driver(context, *std::move(device));
 }
 
 }  // namespace pollux

@@ -18,9 +18,9 @@ Result<Port> open(Context& context, std::unique_ptr<Device> device) {
 }
 
 Result<Port> open(Context& context, std::string_view uri) {
-  auto device = open_device(context, uri);
-  if (!device) return pass_on(std::move(device));
-  return open(context, *std::move(device));
+  auto driver = open_port(context, uri);
+  if (!driver) return pass_on(std::move(driver));
+  return Port(context.state(), *std::move(driver));
 }
 
 Result<Port> open(Context& context, std::string_view uri, const PortConfig& config) {
