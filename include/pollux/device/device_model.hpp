@@ -8,20 +8,9 @@
 
 #include "pollux/base/clock.hpp"
 #include "pollux/device/device.hpp"
+#include "pollux/device/model_dma.hpp"
 
 namespace pollux {
-
-/// How a model reaches memory: only what a DMA domain has mapped. A refused access is counted and reported by whoever
-/// implements this, never carried out.
-class ModelDma {
- public:
-  ModelDma() = default;
-  ModelDma(const ModelDma&) = delete;
-  ModelDma& operator=(const ModelDma&) = delete;
-  virtual ~ModelDma() = default;
-  /// The process's address of `length` bytes at `iova`, or nullptr if any of them is not mapped.
-  [[nodiscard]] virtual std::byte* translate(std::uint64_t iova, std::size_t length) noexcept = 0;
-};
 
 /// A card as software, inside the process. It knows nothing of drivers and is reached through a backend.
 /// Thread rule: one thread at a time; register accesses and `advance` are the only things that make it work.

@@ -46,7 +46,10 @@ class Card final : public DeviceModel {
   void write32(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept override;
   void set_dma(ModelDma* dma) noexcept override;
   void reset() noexcept override;
-  void advance(Duration now) noexcept override { timers_.advance(now); }
+  void advance(Duration now) noexcept override {
+    dma_.advance(now);
+    timers_.advance(now);
+  }
   [[nodiscard]] unsigned interrupt_vectors() const override { return interrupts_.vectors(); }
   void on_interrupt(std::function<void(unsigned vector)> handler) override;
   void on_transmit(WireHandler handler) override { wire_ = std::move(handler); }

@@ -63,12 +63,10 @@ std::uint32_t RxQueue::armed() const {
   return tail() >= head() ? tail() - head() : size - head() + tail();
 }
 
-std::byte* RxQueue::slot() {
+std::uint64_t RxQueue::slot() const {
   const std::uint64_t base =
       std::uint64_t{registers_.get<hw::RDBAH>(number_).raw()} << 32 | registers_.get<hw::RDBAL>(number_).raw();
-  std::byte* const memory = dma_.reach(base + std::uint64_t{head()} * hw::kDescriptorBytes, hw::kDescriptorBytes);
-  if (memory == nullptr && dma_.active()) broken_ = true;
-  return memory;
+  return base + std::uint64_t{head()} * hw::kDescriptorBytes;
 }
 
 void RxQueue::step() {
@@ -86,22 +84,25 @@ RxQueue::Outcome RxQueue::deliver(std::span<const std::byte> bytes, hw::rx::Writ
   const std::size_t room = buffer_bytes();
   if ((bytes.size() + room - 1) / room > armed()) return Outcome::no_descriptors;
   while (!bytes.empty()) {
-    std::byte* const at = slot();
-    if (at == nullptr) return Outcome::broken;
-    const std::uint64_t address = Dma::load(at).lo;
+    const std::uint64_t at = slot();
+    const std::byte* const descriptor = dma_.read(ModelAccess::descriptor_read, number_, at, hw::kDescriptorBytes);
+    if (descriptor == nullptr) {
+      broken_ = dma_.active();
+      return Outcome::broken;
+    }
+    const std::uint64_t address = Dma::load(descriptor).lo;
     const std::size_t count = std::min(bytes.size(), room);
     // Bit 0 can mean "no snoop" (82575 manual, 5.3.4.1).
-    std::byte* const buffer = dma_.reach(address & ~std::uint64_t{1}, count);
-    if (buffer != nullptr) std::memcpy(buffer, bytes.data(), count);
+    dma_.write(ModelAccess::payload_write, number_, address & ~std::uint64_t{1}, bytes.first(count));
     bytes = bytes.subspan(count);
     last.length = static_cast<std::uint16_t>(count);
     const bool end = bytes.empty();
     if (old) {
       const hw::rx::WriteBack part{
           .status = end ? last.status : hw::rx::kDone, .length = last.length, .vlan = last.vlan};
-      Dma::store(at, legacy(address, part));
+      dma_.write_back(number_, at, legacy(address, part));
     } else {
-      Dma::store(at, end ? hw::rx::written_back(last) : middle(count));
+      dma_.write_back(number_, at, end ? hw::rx::written_back(last) : middle(count));
     }
     step();
   }
@@ -109,10 +110,7 @@ RxQueue::Outcome RxQueue::deliver(std::span<const std::byte> bytes, hw::rx::Writ
 }
 
 bool RxQueue::write_back(const hw::Descriptor& descriptor) {
-  if (armed() == 0) return false;
-  std::byte* const at = slot();
-  if (at == nullptr) return false;
-  Dma::store(at, descriptor);
+  if (armed() == 0 || !dma_.write_back(number_, slot(), descriptor)) return false;
   step();
   return true;
 }

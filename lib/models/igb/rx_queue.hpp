@@ -48,7 +48,7 @@ class RxQueue {
   [[nodiscard]] std::uint32_t ring_size() const;
   [[nodiscard]] std::uint32_t head() const { return registers_.get<hw::RDH>(number_).get(hw::RDH::HEAD); }
   [[nodiscard]] std::uint32_t tail() const { return registers_.get<hw::RDT>(number_).get(hw::RDT::TAIL); }
-  [[nodiscard]] std::byte* slot();
+  [[nodiscard]] std::uint64_t slot() const;  // the next descriptor's address
   void step();
 
   RegisterFile& registers_;

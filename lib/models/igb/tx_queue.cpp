@@ -40,12 +40,13 @@ bool TxQueue::process(const std::function<void(const TxFrame&)>& send) {
   while (has_work()) {
     const std::uint64_t base =
         std::uint64_t{registers_.get<hw::TDBAH>(number_).raw()} << 32 | registers_.get<hw::TDBAL>(number_).raw();
-    std::byte* const slot = dma_.reach(base + std::uint64_t{head()} * hw::kDescriptorBytes, hw::kDescriptorBytes);
-    if (slot == nullptr) {  // [I-M-REFUSED]
+    const std::uint64_t slot = base + std::uint64_t{head()} * hw::kDescriptorBytes;
+    const std::byte* const memory = dma_.read(ModelAccess::descriptor_read, number_, slot, hw::kDescriptorBytes);
+    if (memory == nullptr) {  // [I-M-REFUSED]
       broken_ = true;
       break;
     }
-    const hw::Descriptor descriptor = Dma::load(slot);
+    const hw::Descriptor descriptor = Dma::load(memory);
     take(descriptor, send);
     const std::uint32_t next = head() + 1;
     registers_.set<hw::TDH>(number_, hw::TDH::HEAD(next == ring_size() ? 0 : next));
@@ -85,7 +86,7 @@ void TxQueue::take_data(const hw::Descriptor& descriptor) {
     frame_.too_long = true;
     return;
   }
-  const std::byte* const data = dma_.reach(descriptor.lo, length);
+  const std::byte* const data = dma_.read(ModelAccess::payload_read, number_, descriptor.lo, length);
   if (data == nullptr) {
     frame_.unreadable = true;
     return;
@@ -93,13 +94,16 @@ void TxQueue::take_data(const hw::Descriptor& descriptor) {
   frame_.bytes.insert(frame_.bytes.end(), data, data + length);
 }
 
-void TxQueue::write_back(std::byte* slot, const hw::Descriptor& descriptor) {
+void TxQueue::write_back(std::uint64_t slot, const hw::Descriptor& descriptor) {
   const hw::TDWBAL::Value low = registers_.get<hw::TDWBAL>(number_);
-  if (!low.has(hw::TDWBAL::HEAD_WB_EN)) return Dma::store_high(slot, descriptor.hi | hw::tx::kDone);
+  if (!low.has(hw::TDWBAL::HEAD_WB_EN)) {
+    const std::uint64_t high = descriptor.hi | hw::tx::kDone;
+    dma_.write(ModelAccess::transmit_write_back, number_, slot + sizeof high, std::as_bytes(std::span(&high, 1)));
+    return;
+  }
   const std::uint64_t where = std::uint64_t{registers_.get<hw::TDWBAH>(number_).raw()} << 32 | (low.raw() & ~3U);
-  std::byte* const memory = dma_.reach(where, sizeof(std::uint32_t));
   const std::uint32_t value = head();
-  if (memory != nullptr) __atomic_store_n(reinterpret_cast<std::uint32_t*>(memory), value, __ATOMIC_RELEASE);
+  dma_.write(ModelAccess::head_write_back, number_, where, std::as_bytes(std::span(&value, 1)));
 }
 
 }  // namespace pollux::models::igb

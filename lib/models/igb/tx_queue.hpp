@@ -48,7 +48,7 @@ class TxQueue {
   [[nodiscard]] bool has_work() const;
   void take(const hw::Descriptor& descriptor, const std::function<void(const TxFrame&)>& send);
   void take_data(const hw::Descriptor& descriptor);
-  void write_back(std::byte* slot, const hw::Descriptor& descriptor);
+  void write_back(std::uint64_t slot, const hw::Descriptor& descriptor);
 
   RegisterFile& registers_;
   Dma& dma_;
