@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "fuzz/ring_lab.hpp"
+
+#include "fuzz/require.hpp"
+
+namespace pollux::test {
+
+RingLab::RingLab()
+    : queues_({.rx_ring = kSlots, .tx_ring = kSlots, .cache = 64, .pool = {.count = kMbufs, .name = "fuzzed"}}) {}
+
+void RingLab::start() {
+  queues_.receiver->stop();
+  queues_.transmitter->stop();
+  require(queues_.rx.fill().has_value(), "a full pool fills the ring");
+  queues_.tx.clear();
+  queues_.rx.open();
+  queues_.tx.open();
+}
+
+void RingLab::stop() {
+  constexpr auto kLimit = std::chrono::milliseconds(10);
+  require(queues_.rx.close(queues_.clock, kLimit).has_value(), "the receive queue closes");
+  require(queues_.tx.close(queues_.clock, kLimit).has_value(), "the transmit queue closes");
+  queues_.drain();
+}
+
+void RingLab::require_all_home() const { require(queues_.in_use() == 0, "every mbuf is home"); }
+
+void RingLab::require_no_misuse() const {
+  const std::string complaints = queues_.complaints();
+  require(complaints.empty(), complaints);
+}
+
+std::span<hw::igb::Descriptor> RingLab::ring(std::uint32_t first) {
+  std::byte* const start = queues_.rings.segments()[0].address;
+  return {reinterpret_cast<hw::igb::Descriptor*>(start) + first, kSlots};
+}
+
+}  // namespace pollux::test

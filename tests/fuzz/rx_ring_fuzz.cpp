@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The shipped receive code under a card that writes anything at any time into any descriptor.
+#include <fuzzer/FuzzedDataProvider.h>
+
+#include <algorithm>
+
+#include "fuzz/require.hpp"
+#include "fuzz/ring_lab.hpp"
+
+namespace pollux::test {
+namespace {
+
+namespace rx = hw::igb::rx;
+
+// Every byte that a frame claims must lie in its buffer, and its segments must add up.
+void require_sound(Mbuf& frame) {
+  std::uint32_t segments = 0;
+  std::uint32_t bytes = 0;
+  for (Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
+    require(segment->length() != 0 && segment->length() <= RingLab::kBufferBytes, "a segment's length fits its buffer");
+    require(segment->data() >= segment->head() && segment->tail() <= segment->end(), "the data lie in the buffer");
+    bytes += segment->length();
+    ++segments;
+  }
+  require(segments == frame.segments(), "the segments are as many as the head says");
+  require(bytes == frame.packet_length(), "the segments add up to the frame");
+  require(frame.port() == QueueLab::kPort, "the frame says which port it came from");
+}
+
+void poll(RingLab& lab, Held& held, std::uint32_t limit) {
+  Burst<32> burst;
+  const std::uint32_t count = lab.rx().rx_burst(burst, limit);
+  require(count == burst.size() && count <= limit, "a burst has as many frames as it says");
+  for (Mbuf& frame : burst) require_sound(frame);
+  while (MbufPtr frame = burst.pop()) held.push_back(std::move(frame));
+}
+
+void write(RingLab& lab, FuzzedDataProvider& input) {
+  hw::igb::Descriptor& slot = lab.rx_ring()[input.ConsumeIntegralInRange<std::size_t>(0, RingLab::kSlots - 1)];
+  switch (input.ConsumeIntegralInRange(0, 3)) {
+    case 0:  // anything at all
+      slot.hi = input.ConsumeIntegral<std::uint64_t>();
+      break;
+    case 1: slot.lo = input.ConsumeIntegral<std::uint64_t>(); break;
+    case 2:  // a plausible frame
+      slot.hi = rx::kDone | rx::kEndOfPacket | input.ConsumeIntegralInRange<std::uint64_t>(0, 2100) << rx::kLengthShift;
+      break;
+    default:  // part of one
+      slot.hi = rx::kDone | input.ConsumeIntegralInRange<std::uint64_t>(1, 2048) << rx::kLengthShift;
+  }
+}
+
+void release(RingLab& lab, Held& held, std::size_t count) {
+  for (; count != 0 && !held.empty(); --count) {
+    lab.cache().free(std::move(held.back()));
+    held.pop_back();
+  }
+}
+
+}  // namespace
+}  // namespace pollux::test
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace pollux::test;
+  static RingLab lab;
+  FuzzedDataProvider input(data, size);
+  Held held;
+  lab.start();
+  while (input.remaining_bytes() != 0) {
+    switch (input.ConsumeIntegralInRange(0, 15)) {
+      case 0:
+        release(lab, held, held.size());
+        lab.stop();
+        lab.require_all_home();
+        lab.start();
+        break;
+      case 1:
+      case 2: release(lab, held, input.ConsumeIntegralInRange<std::size_t>(0, 32)); break;
+      case 3:
+      case 4:
+      case 5:
+      case 6: poll(lab, held, input.ConsumeIntegralInRange<std::uint32_t>(0, 32)); break;
+      default: write(lab, input);
+    }
+  }
+  release(lab, held, held.size());
+  lab.stop();
+  lab.require_all_home();
+  lab.require_no_misuse();
+  return 0;
+}

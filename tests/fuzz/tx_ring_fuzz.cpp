@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The shipped transmit code with any frames an application can make, and a card that reports anything at any time.
+#include <fuzzer/FuzzedDataProvider.h>
+
+#include "fuzz/require.hpp"
+#include "fuzz/ring_lab.hpp"
+
+namespace pollux::test {
+namespace {
+
+namespace tx = hw::igb::tx;
+
+MbufPtr make_segment(RingLab& lab, FuzzedDataProvider& input) {
+  MbufPtr segment = lab.cache().allocate();
+  if (segment == nullptr) return segment;
+  if (input.ConsumeBool()) static_cast<void>(segment->reserve(input.ConsumeIntegralInRange<std::uint32_t>(0, 64)));
+  const auto bytes = input.ConsumeBool() ? input.ConsumeIntegralInRange<std::uint32_t>(0, 70)
+                                         : input.ConsumeIntegralInRange<std::uint32_t>(0, 3000);
+  static_cast<void>(segment->append(bytes));
+  return segment;
+}
+
+MbufPtr make_frame(RingLab& lab, FuzzedDataProvider& input, Held& held) {
+  MbufPtr frame = make_segment(lab, input);
+  if (frame == nullptr) return frame;
+  const auto more = input.ConsumeBool() ? 0U : input.ConsumeIntegralInRange<std::uint32_t>(1, 24);
+  for (std::uint32_t i = 0; i < more; ++i) {
+    MbufPtr segment = make_segment(lab, input);
+    if (segment == nullptr) break;
+    require(frame->chain(segment), "a chain of under 255 segments grows");
+  }
+  if (input.ConsumeProbability<float>() < 0.1F) frame->set_tx_offload({.flags = input.ConsumeIntegral<std::uint8_t>()});
+  if (input.ConsumeProbability<float>() < 0.2F) {
+    if (MbufPtr clone = frame->clone(lab.cache())) held.push_back(std::move(clone));
+  }
+  return frame;
+}
+
+std::uint64_t refused(const igb::TxDrops& drops) {
+  return drops.too_short + drops.too_long + drops.too_many_segments + drops.bad_segment + drops.unreachable +
+         drops.unsupported_offload + drops.stopped;
+}
+
+void send(RingLab& lab, FuzzedDataProvider& input, Held& held) {
+  Burst<32> burst;
+  const auto count = input.ConsumeIntegralInRange<std::uint32_t>(0, 32);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    MbufPtr frame = make_frame(lab, input, held);
+    if (frame == nullptr) break;
+    require(burst.push(frame), "a burst has room");
+  }
+  const std::uint32_t before = burst.size();
+  const std::uint32_t taken = lab.tx().tx_burst(burst);
+  require(taken + burst.size() == before, "what was not taken stays in the burst");
+  require(lab.tx().in_flight() < RingLab::kSlots, "the ring never fills to the last slot");
+  while (MbufPtr frame = burst.pop()) held.push_back(std::move(frame));
+}
+
+// The card reports what it was asked to report, or something else.
+void report(RingLab& lab, FuzzedDataProvider& input) {
+  if (input.ConsumeBool()) {
+    for (hw::igb::Descriptor& slot : lab.tx_ring()) {
+      if ((slot.hi & tx::kReportStatus) != 0) slot.hi |= tx::kDone;
+    }
+    return;
+  }
+  hw::igb::Descriptor& slot = lab.tx_ring()[input.ConsumeIntegralInRange<std::size_t>(0, RingLab::kSlots - 1)];
+  slot.hi = input.ConsumeIntegral<std::uint64_t>();
+}
+
+void release(RingLab& lab, Held& held, std::size_t count) {
+  for (; count != 0 && !held.empty(); --count) {
+    lab.cache().free(std::move(held.back()));
+    held.pop_back();
+  }
+}
+
+}  // namespace
+}  // namespace pollux::test
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace pollux::test;
+  static RingLab lab;
+  FuzzedDataProvider input(data, size);
+  Held held;
+  lab.start();
+  const std::uint64_t refused_before = refused(lab.tx().drops());
+  const std::uint64_t packets_before = lab.tx().packets();
+  while (input.remaining_bytes() != 0) {
+    switch (input.ConsumeIntegralInRange(0, 9)) {
+      case 0:
+        release(lab, held, held.size());
+        lab.stop();
+        lab.require_all_home();
+        lab.start();
+        break;
+      case 1:
+      case 2: release(lab, held, input.ConsumeIntegralInRange<std::size_t>(0, 32)); break;
+      case 3: static_cast<void>(lab.tx().tx_done_cleanup()); break;
+      case 4:
+      case 5: report(lab, input); break;
+      default: send(lab, input, held);
+    }
+  }
+  release(lab, held, held.size());
+  lab.stop();
+  lab.require_all_home();
+  lab.require_no_misuse();
+  require(refused(lab.tx().drops()) >= refused_before && lab.tx().packets() >= packets_before, "counters only grow");
+  return 0;
+}
