@@ -11,8 +11,9 @@ packages_for() {
       ;;
     test) echo libgtest-dev libgmock-dev libbenchmark-dev ;;
     check) echo git cmake ninja-build clang clang-format clang-tidy shellcheck python3 ;;
+    kernel) echo gcc make flex bison bc libelf-dev libssl-dev xz-utils kmod ;;
     guest) echo qemu-system-x86 busybox-static kmod cpio iproute2 xz-utils zstd python3 python3-scapy ;;
-    *) die "no package list is named '$1'" "name one of: build, test, check, guest" ;;
+    *) die "no package list is named '$1'" "name one of: build, test, check, kernel, guest" ;;
   esac
 }
 

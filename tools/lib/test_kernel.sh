@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash
+# A small kernel for the guest tests, with what distributions' kernels lack: IOMMUFD, VFIO's device files and its no-IOMMU
+# mode. Built from the distribution's own kernel source; kept in the cache beside the stock kernel, never installed.
+
+TEST_KERNEL_FRAGMENT=$POLLUX_ROOT/tests/guest/kernel.config
+
+# Prints the directory that holds vmlinuz, lib/modules and a file `version`. One that was built from the same fragment is
+# taken as it is, though the distribution may have a newer source by now.
+test_kernel() {
+  local root found
+  root=$(cache_dir)/test-kernel
+  mkdir -p "$root" || die "cannot create $root" "set POLLUX_CACHE to a directory that you may write"
+  found=$(built_test_kernel "$root")
+  if [[ -z $found ]]; then
+    build_test_kernel "$root"
+    found=$(built_test_kernel "$root")
+  fi
+  [[ -n $found ]] || die "no kernel was built under $root" "remove that directory and run this again"
+  printf '%s\n' "$found"
+}
+
+test_kernel_key() { sha256sum "$TEST_KERNEL_FRAGMENT" | head -c 12; }
+
+built_test_kernel() {
+  find "$1" -mindepth 2 -maxdepth 2 -name complete -path "*/$POLLUX_DISTRO-*-$(test_kernel_key)/*" -printf '%h\n' |
+    sort -V | tail -n 1
+}
+
+test_kernel_source() {
+  case $POLLUX_DISTRO in
+    debian-*) echo linux-source-6.12 ;;
+    ubuntu-24.04) echo linux-source-6.8.0 ;;
+  esac
+}
+
+candidate_version() {
+  # All of it is read: a pipe that closes early would fail.
+  apt-cache policy "$1" 2>/dev/null | awk '$1 == "Candidate:" && $2 != "(none)" { print $2 }'
+}
+
+# Debian 12 has it among its security updates and its backports.
+find_source_version() {
+  local package=$1 version
+  version=$(candidate_version "$package")
+  if [[ -z $version ]]; then
+    refresh_apt
+    version=$(candidate_version "$package")
+  fi
+  if [[ -z $version && $POLLUX_DISTRO == debian-12 ]]; then
+    add_backports
+    apt_lists_changed
+    refresh_apt
+    version=$(candidate_version "$package")
+  fi
+  [[ -n $version ]] || die "apt knows no package $package, which the tests' kernel is built from" \
+    "see 'apt-cache policy $package'; on Debian it is in the main archive, on Debian 12 in bookworm-security"
+  printf '%s\n' "$version"
+}
+
+build_test_kernel() {
+  local root=$1 package version target work start=$SECONDS
+  need_packages kernel
+  package=$(test_kernel_source)
+  version=$(find_source_version "$package")
+  target=$root/$POLLUX_DISTRO-${version//[^A-Za-z0-9.+-]/_}-$(test_kernel_key)
+  # Whatever an interrupted run left is older than a day or still in use.
+  find "$root" -mindepth 1 -maxdepth 1 -name 'work.*' -mmin +1440 -exec rm -rf {} +
+  work=$(mktemp -d "$root/work.XXXXXX")
+  say "building a small kernel for the guest tests from $package $version (once, about three minutes on two cores; kept in $root)"
+  download_packages "$work" "$package"
+  unpack_source "$work"
+  compile_test_kernel "$work"
+  keep_test_kernel "$work" "$target"
+  rm -rf "$work"
+  say "built it in $((SECONDS - start)) s"
+}
+
+# What a kernel for this machine is not built from stays packed: half of the files.
+unpack_source() {
+  local work=$1 archive
+  dpkg-deb -x "$work"/linux-source-*.deb "$work/package" || die "the kernel's source cannot be unpacked" \
+    "is the disk full? then run this again"
+  archive=$(find "$work/package" -name 'linux-source-*.tar.*' | head -n 1)
+  [[ -n $archive ]] || die "there is no linux-source-*.tar.* in the package" "report this with the package's version"
+  mkdir "$work/source"
+  tar -xf "$archive" -C "$work/source" --strip-components=1 --exclude='*/Documentation/[a-z]*' \
+    --exclude='*/drivers/gpu/drm/amd/include' || die "$archive cannot be unpacked" "is the disk full? then run this again"
+  rm -rf "$work/package" "$work"/*.deb
+}
+
+compile_test_kernel() {
+  local work=$1 log=$1.log name
+  local hint="read the lines above; on a full disk free some space, then run this again"
+  local -a make=(make -C "$work/source" -j "$(nproc)" ARCH=x86 KBUILD_BUILD_USER=pollux KBUILD_BUILD_HOST=lab)
+  if command -v ccache >/dev/null; then make+=("CC=ccache gcc" "HOSTCC=ccache gcc" KBUILD_BUILD_TIMESTAMP=2026-01-01); fi
+  run_logged "$log" "$hint" "${make[@]}" tinyconfig
+  (cd "$work/source" && scripts/kconfig/merge_config.sh -m .config "$TEST_KERNEL_FRAGMENT") >>"$log" 2>&1
+  run_logged "$log" "$hint" "${make[@]}" olddefconfig
+  # An option that a newer source renamed, or that lacks what it depends on, vanishes without a word.
+  while read -r name; do
+    grep -qxF "$name" "$work/source/.config" || die "this kernel's source does not take '$name'" \
+      "see tests/guest/kernel.config; what it depends on may be missing there"
+  done < <(grep '^CONFIG_' "$TEST_KERNEL_FRAGMENT")
+  run_logged "$log" "$hint" "${make[@]}" bzImage
+  rm -f "$log"
+}
+
+keep_test_kernel() {
+  local work=$1 target=$2 tree=$1/tree version file
+  version=$(cat "$work/source/include/config/kernel.release")
+  mkdir -p "$tree/lib/modules/$version"
+  cp "$work/source/arch/x86/boot/bzImage" "$tree/vmlinuz"
+  cp "$work/source/.config" "$tree/config"
+  # Without modules the list of what is built in is all that modprobe has to know.
+  for file in modules.builtin modules.builtin.modinfo; do cp "$work/source/$file" "$tree/lib/modules/$version/"; done
+  : >"$tree/lib/modules/$version/modules.order"
+  depmod -b "$tree" "$version"
+  printf '%s\n' "$version" >"$tree/version"
+  : >"$tree/complete"
+  rm -rf "${target:?}"
+  mv "$tree" "$target"
+}
