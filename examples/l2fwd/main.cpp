@@ -6,6 +6,7 @@
 
 #include "common/log.hpp"
 #include "common/stop_signals.hpp"
+#include "l2fwd/circulate.hpp"
 #include "l2fwd/report.hpp"
 
 namespace {
@@ -17,6 +18,8 @@ using namespace pollux::examples;
 constexpr int kPollsPerLook = 256;
 /// What the cards get to send what they were given last.
 constexpr Duration kDrainLimit = std::chrono::milliseconds(200);
+/// For each frame that is set going round.
+constexpr Duration kCirculateLimit = std::chrono::seconds(1);
 
 /// Forwards until it is time to end. Fails if a card does.
 Result<void> forward(const L2fwdOptions& options, Stage& stage, Forwarder& forwarder, L2fwdReport& report,
@@ -52,6 +55,11 @@ int run(const L2fwdOptions& options, const std::shared_ptr<spdlog::logger>& shar
       make_routes(ports),
       {.burst = options.port.burst, .update_macs = options.update_macs, .limit = options.packets.value_or(UINT64_MAX)},
       (*stage)->cache());
+  if (options.circulate != 0) {
+    const auto going =
+        circulate(ports.front(), options.circulate, (*stage)->cache(), (*stage)->clock(), kCirculateLimit);
+    if (!going) return report_failure(log, going.error());
+  }
   L2fwdReport report(options, **stage, forwarder);
   log.info("forwarding {} <-> {}, bursts of {}, {}", ports.front().info().name, ports.back().info().name,
            options.port.burst, options.update_macs ? "addresses rewritten" : "addresses untouched");
@@ -62,7 +70,8 @@ int run(const L2fwdOptions& options, const std::shared_ptr<spdlog::logger>& shar
   const Result<void> stopped = stop_all(ports);
 
   const DropCounter* const application[] = {&forwarder.ring_full()};
-  const Account account = take_account(ports, (*stage)->pool(), application);
+  Account account = take_account(ports, (*stage)->pool(), application);
+  account.made = options.circulate;
   report.summary(ended, account);
   if (!forwarded) return report_failure(log, forwarded.error());
   if (!stopped) return report_failure(log, stopped.error());

@@ -13,6 +13,10 @@ std::optional<int> read_options(int argc, char** argv, L2fwdOptions& options) {
   app.add_option("PORT", options.ports, "One or two ports")->required()->expected(1, 2);
   app.add_flag("!--no-mac-updating", options.update_macs, "Leave the addresses in the frames as they are");
   app.add_option("--packets", options.packets, "End after forwarding that many")->check(CLI::PositiveNumber);
+  app.add_option(
+         "--circulate", options.circulate,
+         "Send that many frames at the start, which go round for ever where the two ports are wired to each other")
+      ->check(CLI::Range(1, 4096));
   add_port_options(app, options.port);
   add_run_options(app, options.run);
   return parse(app, argc, argv);

@@ -14,6 +14,7 @@ struct L2fwdOptions {
   std::vector<std::string> ports;  ///< one or two URIs
   bool update_macs = true;
   std::optional<std::uint64_t> packets;
+  std::uint32_t circulate = 0;  ///< frames to set going round
   PortOptions port;
   RunOptions run;
 };

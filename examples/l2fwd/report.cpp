@@ -55,6 +55,7 @@ void L2fwdReport::summary(Duration now, const Account& account) {
     const nlohmann::ordered_json summary{{"seconds", elapsed},
                                          {"mpps", rate.mpps},
                                          {"mbps", rate.mbps},
+                                         {"made", account.made},
                                          {"received", account.received},
                                          {"sent", account.sent},
                                          {"drops", account.drops},
@@ -69,8 +70,9 @@ void L2fwdReport::summary(Duration now, const Account& account) {
   }
   print_line(fmt::format("ran {:.3f} s: {:.6f} Mpps, {:.2f} Mb/s, empty polls {:.1f} %", elapsed, rate.mpps, rate.mbps,
                          empty * 100));
-  print_line(fmt::format("received {} = sent {} + dropped {} ({}) + in flight {}", account.received, account.sent,
-                         account.dropped(), describe(account.drops), account.in_flight));
+  const std::string made = account.made == 0 ? "" : fmt::format("made {} + ", account.made);
+  print_line(fmt::format("{}received {} = sent {} + dropped {} ({}) + in flight {}", made, account.received,
+                         account.sent, account.dropped(), describe(account.drops), account.in_flight));
   print_line(fmt::format("conserved: {}", account.verdict()));
 }
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "common/rates.hpp"
-#include "pktgen/frame.hpp"
+#include "common/frame.hpp"
 
 namespace pollux::examples {
 namespace {

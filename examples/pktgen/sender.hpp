@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "common/rates.hpp"
-#include "pktgen/frame.hpp"
+#include "common/frame.hpp"
 #include "pktgen/pacer.hpp"
 #include "pollux/pollux.hpp"
 

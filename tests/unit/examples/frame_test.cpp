@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pktgen/frame.hpp"
+#include "common/frame.hpp"
 
 #include <gtest/gtest.h>
 
