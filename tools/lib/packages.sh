@@ -9,6 +9,7 @@ packages_for() {
         libpci-dev libhugetlbfs-dev libnuma-dev libfmt-dev libspdlog-dev libcli11-dev nlohmann-json3-dev \
         libpcap-dev libexpected-dev
       ;;
+    show) echo python3 ;;
     test) echo libgtest-dev libgmock-dev libbenchmark-dev ;;
     check) echo git cmake ninja-build clang clang-format clang-tidy shellcheck python3 ;;
     kernel) echo gcc make flex bison bc libelf-dev libssl-dev xz-utils kmod ;;

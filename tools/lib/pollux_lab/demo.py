@@ -1,215 +1,64 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What tools/demo shows once everything is built: frames through VFIO, judged from outside, then measured inside."""
+"""What tools/demo shows once everything is built: one home of the driver a call, and at last their figures."""
 
 import argparse
-import contextlib
 import pathlib
-import subprocess
 import sys
-import time
 
-from . import frames, probe, programs, shell, traffic
-from .errors import LabError, QemuCrashed
-from .guest import Guest, cache_directory, end_on_signals, started
-from .kernel import kernel_at
-from .machine import Hub, Machine, Outside, Port
+from . import demo_figures
+from .demo_local import LocalDemo
+from .errors import LabError
 
-# A and B reach this process; C and D are wired to the generator ports G and H inside QEMU.
-A, B, C, D, G, H = range(6)
-TRIES = 3
-FCS_BYTES = 4
-DEFAULT_RATE_SIZE = 64
+ACCELERATORS = ["tcg", "kvm", "auto"]
+# Frames on their way through QEMU's hub, which drops what a full ring cannot take: fewer than a ring holds.
+QTEST_WINDOW = 256
 
 
-def machine(accel: str) -> Machine:
-    return Machine([Port(Outside()), Port(Outside()), Port(Hub(0)), Port(Hub(1)), Port(Hub(0)), Port(Hub(1))], accel=accel)
-
-
-class Demo:
-    def __init__(self, options: argparse.Namespace):
-        self._options = options
-        self._phases: dict[str, str] = dict(phase.split("=", 1) for phase in options.phase)
-        self._lines: list[str] = []
-
-    def run(self) -> None:
-        kernel, cache = kernel_at(self._options.kernel), cache_directory()
-        built = programs.built_programs(self._options.build)
-        accel = probe.accelerator(self._options.accel, kernel, cache)
-        for attempt in range(1, TRIES + 1):
-            self._lines = []
-            try:
-                with self._phase("boot"):
-                    guest = started(lambda: machine(accel), kernel, cache, built, tell=tell)
-                with contextlib.closing(guest):
-                    self._show(guest, f"Linux {kernel.version} in {qemu_version()} ({accel}), {guest.machine.cpus} processors")
-                return
-            except QemuCrashed as error:
-                if attempt == TRIES:
-                    raise
-                tell(f"{error}\ntrying again from the boot on")
-
-    def _show(self, guest: Guest, where: str) -> None:
-        with self._phase("bind"):
-            addresses = " ".join(guest.machine.addresses())
-            guest.check(f"modprobe -a igb vfio-pci && pollux bind {addresses}", 60)
-            self._require_vfio(guest)
-        with self._phase("content"):
-            self._content(guest)
-        with self._phase("rate"):
-            self._rate(guest)
-        self._require_health(guest)
-        if self._options.keep_open:
-            self._print(where)
-            tell("the guest stays open: try 'pollux list', 'pollux info PORT', 'l2fwd PORT PORT'; 'exit' ends it")
-            shell.interact(guest)
-            return
-        with self._phase("shutdown"):
-            guest.check(f"pollux unbind {addresses}", 60)
-            guest.stop()
-        self._print(where)
-
-    @staticmethod
-    def _require_vfio(guest: Guest) -> None:
-        for address in guest.machine.addresses():
-            driver = guest.check(f"driver_of {address}").strip()
-            if driver != "vfio-pci":
-                raise LabError(f"'pollux bind' succeeded, but {address} has driver {driver}",
-                               DEFECT)
-
-    def _content(self, guest: Guest) -> None:
-        size = self._options.size
-        maker = frames.FrameMaker([size - FCS_BYTES] if size else None)
-        macs = guest.machine.macs()
-        ends = [guest.machine.ports[port].wire.near for port in (A, B)]
-        verdicts = []
-        with self._l2fwd(guest, A, B) as l2fwd:
-            for into, out_of, out_port in ((0, 1, B), (1, 0, A)):
-                expect = frames.rewritten_by_l2fwd(macs[out_port], out_of)
-                verdicts.append(traffic.send_through(ends[into], ends[out_of], maker, self._options.frames, expect,
-                                                     progress=Progress(self._options.frames, f"way {into + 1} of 2")))
-            summary = l2fwd.stop()
-        for verdict in verdicts:
-            if not verdict.clean:
-                raise LabError(f"not all frames came through as they should: {verdict}", DEFECT, f"l2fwd: {summary}")
-        intact = sum(verdict.intact for verdict in verdicts)
-        require_accounted(summary, intact, intact)
-        sizes = f"{size} bytes" if size else "60 to 1514 bytes"
-        seconds = sum(verdict.seconds for verdict in verdicts)
-        self._lines += [
-            f"content    {intact} frames of {sizes} sent from outside, both ways: {intact} came back, each byte as expected",
-            f"           ({sum(v.by_scapy for v in verdicts)} of them judged by scapy, too; {intact / seconds:,.0f} frames/s"
-            " through the sockets)",
-            f"           l2fwd: {summary}",
-        ]
-
-    def _rate(self, guest: Guest) -> None:
-        size = self._options.size or DEFAULT_RATE_SIZE
-        addresses = guest.machine.addresses()
-        with self._l2fwd(guest, C, D) as l2fwd:
-            seconds = self._options.seconds
-            generator = programs.generate(
-                guest, addresses[G], addresses[H], "--check", "--window", str(WINDOW), "--size", str(size), "--burst", str(self._options.burst),
-                "--seconds", str(seconds), seconds=seconds + 60)
-            summary = l2fwd.stop()
-        if generator["corrupt"] or not generator["good"]:
-            raise LabError(f"the generator got {generator['good']} good and {generator['corrupt']} corrupt frames", DEFECT)
-        require_accounted(summary, None, None)
-        lost_in, lost_out = generator["sent"] - summary.received, summary.sent - generator["received"]
-        if lost_in < 0 or lost_out < 0:
-            raise LabError("more frames were counted at the end of a wire than at its beginning", DEFECT,
-                           f"generator: {generator}\nl2fwd: {summary}")
-        self._lines += [
-            f"rate       {generator['received'] / generator['seconds'] / 1e6:.3f} Mpps forwarded: {size}-byte frames, bursts of "
-            f"{self._options.burst}, {generator['seconds']:.1f} s, generator and l2fwd in one guest",
-            f"           generator sent {generator['sent']} > l2fwd received {summary.received}, sent {summary.sent} > "
-            f"generator received {generator['received']}, none corrupt",
-            f"           l2fwd: {summary}",
-            f"           dropped by QEMU's wires, which tell nobody: {lost_in} before l2fwd, {lost_out} behind it",
-        ]
-
-    def _l2fwd(self, guest: Guest, one: int, other: int) -> programs.Forwarder:
-        addresses = guest.machine.addresses()
-        return programs.Forwarder(guest, f"vfio:{addresses[one]}", f"vfio:{addresses[other]}",
-                                  "--burst", str(self._options.burst))
-
-    @staticmethod
-    def _require_health(guest: Guest) -> None:
-        free = guest.check("free_huge_pages").strip()
-        if free != str(guest.machine.huge_pages):
-            raise LabError(f"only {free} of {guest.machine.huge_pages} huge pages are free afterwards", DEFECT)
-        if complaints := guest.complaints():
-            raise LabError("the guest's kernel complains", DEFECT, "\n".join(complaints[:10]))
-
-    @contextlib.contextmanager
-    def _phase(self, name: str):
-        tell(f"[{name}] ...")
-        start = time.monotonic()
-        yield
-        self._phases[name] = f"{time.monotonic() - start:.1f}"
-
-    def _print(self, where: str) -> None:
-        total = sum(map(float, self._phases.values()))
-        times = ", ".join(f"{name} {seconds} s" for name, seconds in self._phases.items())
-        print("\n".join(["", f"guest      {where}", *self._lines, f"time       {times}; together {total:.1f} s"]), flush=True)
-
-
-# Frames on their way through the hubs, which drop what a full ring cannot take: fewer than a ring holds.
-WINDOW = 256
-DEFECT = "this is a defect: run it again with --keep-open for a look, and report what you see"
-
-
-def require_accounted(summary: programs.Summary, received: int | None, sent: int | None) -> None:
-    if not summary.conserved:
-        raise LabError(f"l2fwd's counts do not add up: {summary}", DEFECT)
-    if received is not None and (summary.received, summary.sent) != (received, sent):
-        raise LabError(f"{received} frames went through l2fwd, but it counted: {summary}", DEFECT)
-
-
-class Progress:
-    """A line that counts up on a terminal; nothing elsewhere."""
-
-    def __init__(self, count: int, what: str):
-        self._count, self._what = count, what
-
-    def __call__(self, done: int) -> None:
-        if sys.stderr.isatty():
-            print(f"\r  {self._what}: {done} of {self._count} frames ", end="", file=sys.stderr, flush=True)
-            if done + 1024 > self._count:
-                print("\r\033[K", end="", file=sys.stderr, flush=True)
-
-
-def tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-def qemu_version() -> str:
-    shown = subprocess.run(["qemu-system-x86_64", "--version"], capture_output=True, text=True, timeout=20).stdout
-    return "QEMU " + (shown.split("version ", 1)[1].split()[0] if "version " in shown else "?")
+def show(options: argparse.Namespace) -> None:
+    if options.home == "forget":
+        demo_figures.forget(options.build)
+        return
+    if options.home == "summary":
+        print("\n" + demo_figures.table(options.build), flush=True)
+        return
+    print(flush=True)
+    if options.home == "sim":
+        demo = LocalDemo(options, "sim", "an 82576 inside the process: no root, no huge pages, no QEMU", None)
+    elif options.home == "qtest":
+        demo = LocalDemo(options, "qtest", "QEMU's igb without a guest: no root, no huge pages", QTEST_WINDOW)
+    else:
+        # Here, because it needs packages that the other homes do without.
+        from .demo_guest import GuestDemo
+        demo = GuestDemo(options)
+    demo.run().write(options.build)
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--home", choices=["forget", *demo_figures.HOMES, "summary"], required=True)
     parser.add_argument("--build", type=pathlib.Path, required=True)
-    parser.add_argument("--kernel", required=True)
+    parser.add_argument("--kernel", default="")
     parser.add_argument("--frames", type=int, default=10000)
     parser.add_argument("--size", type=int, default=0)
     parser.add_argument("--burst", type=int, default=32)
     parser.add_argument("--seconds", type=int, default=5)
-    parser.add_argument("--accel", choices=probe.ACCELERATORS, default="tcg")
-    parser.add_argument("--phase", action="append", default=[], metavar="NAME=SECONDS")
+    parser.add_argument("--accel", choices=ACCELERATORS, default="tcg")
     parser.add_argument("--keep-open", action="store_true")
     return parser.parse_args()
 
 
 def main() -> int:
-    end_on_signals()
+    options = arguments()
     try:
-        Demo(arguments()).run()
+        if options.home == "guest":
+            from .guest import end_on_signals
+            end_on_signals()
+        show(options)
     except LabError as error:
-        tell(f"tools/demo: error: {error}")
+        print(f"tools/demo: error: {error}", file=sys.stderr, flush=True)
         return 1
     except KeyboardInterrupt:
-        tell("tools/demo: interrupted; the guest is gone")
+        print("tools/demo: interrupted; nothing is left running", file=sys.stderr, flush=True)
         return 130
     return 0
 
