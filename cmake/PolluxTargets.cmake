@@ -18,6 +18,13 @@ if(POLLUX_SANITIZE)
   endif()
 endif()
 
+# Only the library's lines count, so only its objects are instrumented; what links them needs the runtime.
+add_library(pollux_coverage INTERFACE)
+if(POLLUX_COVERAGE)
+  target_compile_options(pollux_coverage INTERFACE --coverage -fprofile-update=atomic)
+  target_link_options(pollux_options INTERFACE --coverage)
+endif()
+
 # The public headers and what they need; POLLUX_CHECKED is part of the interface, since inline code obeys it.
 add_library(pollux_headers INTERFACE)
 target_include_directories(pollux_headers INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
@@ -33,7 +40,7 @@ function(pollux_layer)
   set(target pollux_${LAYER_NAME})
   add_library(${target} OBJECT ${LAYER_SOURCES})
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/lib)
-  target_link_libraries(${target} PUBLIC pollux_headers tl::expected PRIVATE pollux_options fmt::fmt Threads::Threads ${LAYER_LINK})
+  target_link_libraries(${target} PUBLIC pollux_headers tl::expected PRIVATE pollux_options pollux_coverage fmt::fmt Threads::Threads ${LAYER_LINK})
   set_property(GLOBAL APPEND PROPERTY POLLUX_LAYERS ${target})
   set_property(GLOBAL APPEND PROPERTY POLLUX_LINKS ${LAYER_LINK})
 endfunction()
@@ -65,12 +72,21 @@ function(pollux_program)
   target_link_libraries(${PROGRAM_NAME} PRIVATE pollux::pollux pollux_options ${PROGRAM_LINK})
 endfunction()
 
-# pollux_unit_test(mem a_test.cpp ...): one GoogleTest program, its cases known to ctest one by one.
-# It sees the library's private headers, too.
+# pollux_unit_test(mem [THREADED] a_test.cpp ...): one GoogleTest program, its cases known to ctest one by one.
+# It sees the library's private headers, too. THREADED: it has several threads, so the thread sanitizer always looks at it.
 function(pollux_unit_test name)
+  cmake_parse_arguments(TEST "THREADED" "" "" ${ARGN})
   set(target ${name}_test)
-  add_executable(${target} ${ARGN})
+  add_executable(${target} ${TEST_UNPARSED_ARGUMENTS})
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/lib ${PROJECT_SOURCE_DIR}/tests)
   target_link_libraries(${target} PRIVATE pollux::pollux pollux_options fmt::fmt GTest::gmock GTest::gtest_main Threads::Threads)
-  gtest_discover_tests(${target} TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
+  set(properties TIMEOUT 300)
+  if(TEST_THREADED)
+    if(NOT TARGET threaded_tests)
+      add_custom_target(threaded_tests)
+    endif()
+    add_dependencies(threaded_tests ${target})
+    list(APPEND properties LABELS threads)
+  endif()
+  gtest_discover_tests(${target} TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60 PROPERTIES ${properties})
 endfunction()

@@ -10,7 +10,7 @@ packages_for() {
         libpcap-dev libexpected-dev
       ;;
     show) echo python3 ;;
-    test) echo libgtest-dev libgmock-dev libbenchmark-dev ;;
+    test) echo libgtest-dev libgmock-dev libbenchmark-dev gcovr clang libclang-rt-dev ;;
     check) echo git cmake ninja-build clang clang-format clang-tidy shellcheck python3 ;;
     kernel) echo gcc make flex bison bc libelf-dev libssl-dev xz-utils kmod ;;
     guest) echo qemu-system-x86 busybox-static kmod cpio iproute2 xz-utils zstd python3 python3-scapy ;;

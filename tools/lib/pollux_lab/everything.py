@@ -18,7 +18,11 @@ from .junit import Result
 PRESETS = ["release", "asan"]
 FULL_PRESETS = [*PRESETS, "debug", "tsan"]
 LONG_LABEL = "long"
+THREADS_LABEL = "threads"
 STEP_SECONDS = 40 * 60
+FUZZ_SECONDS, FULL_FUZZ_SECONDS = 60, 600  # for each fuzzer
+COVERED_LINES = 90.0  # per cent of lib/, by the tests of the build that counts them
+COVERAGE_PRESET = "asan"
 
 
 class Everything:
@@ -35,26 +39,32 @@ class Everything:
             self._step("check", [str(check)])
         for preset in FULL_PRESETS if self._full else PRESETS:
             if self._build(preset):
-                self._unit_tests(preset)
+                forget_coverage(self._root / "build" / preset)
+                self._unit_tests(preset, [])
+                if preset == COVERAGE_PRESET:
+                    self._coverage(preset)
         if not self._full:
             # The sanitized build has all that the debug build checks.
             self._left_out("build.debug", "the unoptimised build and its tests")
-            self._left_out("build.tsan", "the thread sanitizer's build and its tests")
+            self._left_out("build.tsan", "the thread sanitizer on tests that have one thread")
             self._left_out("guest on asan", "the guest tests again on the build with sanitizers")
+            if self._build("tsan", ["--target", "threaded_tests"]):
+                self._unit_tests("tsan", ["-L", f"^{THREADS_LABEL}$"])
+        self._fuzz()
         self._guest_tests("release")
         if self._full:
             self._guest_tests("asan")
         return self._sum()
 
-    def _build(self, preset: str) -> bool:
+    def _build(self, preset: str, words: list[str] | None = None) -> bool:
         launcher = ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else []
         return (self._step(f"configure.{preset}", ["cmake", "--preset", preset, *launcher])
-                and self._step(f"build.{preset}", ["cmake", "--build", "--preset", preset]))
+                and self._step(f"build.{preset}", ["cmake", "--build", "--preset", preset, *(words or [])]))
 
-    def _unit_tests(self, preset: str) -> None:
+    def _unit_tests(self, preset: str, words: list[str]) -> None:
         folder = self._root / "build" / preset
         report = self._reports / f"unit-{preset}.xml"
-        chosen = [] if self._full else ["-LE", f"^{LONG_LABEL}$"]
+        chosen = [*words, *([] if self._full else ["-LE", f"^{LONG_LABEL}$"])]
         tell(f"TEST      unit tests of {preset}")
         status = self._command(["ctest", "--test-dir", str(folder), "--output-junit", str(report), "--output-on-failure",
                                 "--no-tests=error", "--progress", "--timeout", "600", "-j", str(os.cpu_count() or 1), *chosen],
@@ -63,6 +73,32 @@ class Everything:
         if not self._full:
             for name in long_tests(folder):
                 self._left_out(f"{preset} {name}", "long")
+
+    def _coverage(self, preset: str) -> None:
+        """What share of the library's lines ran in the tests so far."""
+        build, summary = self._root / "build" / preset, self._reports / "coverage.json"
+        if not self._step("coverage.count", ["gcovr", "--root", str(self._root), "--filter", "lib/", "-j", str(os.cpu_count() or 1),
+                                             "--gcov-executable", "gcov", "--json-summary", str(summary),
+                                             "--txt", str(self._reports / "coverage.txt"), str(build / "lib")]):
+            return
+        counted = json.loads(summary.read_text())
+        tell(f"{'PASS' if counted['line_percent'] >= COVERED_LINES else 'FAIL':<9} coverage: {counted['line_percent']:.1f} % of "
+             f"{counted['line_total']:,} lines of lib/ ran ({COVERED_LINES:.0f} % wanted)")
+        if counted["line_percent"] >= COVERED_LINES:
+            self._results.append(Result("coverage", "passed"))
+            return
+        self._results.append(Result("coverage", "failed"))
+        files = sorted(counted["files"], key=lambda file: file["line_covered"] - file["line_total"])[:20]
+        tell("\n".join(f"    {file['filename']}: {file['line_total'] - file['line_covered']} of {file['line_total']} lines did not run"
+                       for file in files))
+
+    def _fuzz(self) -> None:
+        if not self._build("fuzz"):
+            return
+        report = self._reports / "fuzz.xml"
+        status = self._command([str(self._root / "tests/fuzz/run"), "--junit", str(report), "--seconds",
+                                str(FULL_FUZZ_SECONDS if self._full else FUZZ_SECONDS)], None)
+        self._collect("fuzz", report, status)
 
     def _guest_tests(self, preset: str) -> None:
         report = self._reports / f"guest-{preset}.xml"
@@ -123,6 +159,12 @@ class Everything:
         sys.stderr.flush()
         print(f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped", flush=True)
         return 1 if counts["failed"] or not counts["passed"] else 0
+
+
+def forget_coverage(folder: pathlib.Path) -> None:
+    """Counts of earlier runs, which would be added to."""
+    for file in folder.rglob("*.gcda"):
+        file.unlink()
 
 
 def end_group(process: subprocess.Popen) -> None:
