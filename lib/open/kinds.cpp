@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "backends/qtest/open_qtest.hpp"
 #include "backends/sim/open_sim.hpp"
 #include "backends/vfio/open_vfio.hpp"
 #include "models/igb/card.hpp"
@@ -46,6 +47,7 @@ constexpr std::array kKinds{
     // Devices.
     Kind{"vfio", "vfio:0000:01:00.0 (or only 0000:01:00.0), a card bound to vfio-pci", OpenDevice{vfio::open_vfio}},
     Kind{"sim", "sim:0, an in-process card", OpenDevice{open_sim}},
+    Kind{"qtest", "qtest:0, a card of a QEMU without a guest", OpenDevice{qtest::open_qtest}},
 };
 
 std::string known_kinds() {

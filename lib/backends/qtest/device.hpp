@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "backends/qtest/machine.hpp"
+#include "pollux/device/device.hpp"
+
+namespace pollux::qtest {
+
+/// A card of a QEMU without a guest.
+/// Thread rule: that of Device; the Bars may be used from any thread, since each access takes the wire's lock.
+/// Interrupts: QEMU itself signals the eventfds (see DoorbellServer); there is no thread, and nobody has to poll.
+class QtestDevice final : public Device {
+ public:
+  /// Error busy if the card has a device already, device_removed if QEMU does not answer.
+  [[nodiscard]] static Result<std::unique_ptr<QtestDevice>> create(Context& context, std::string name,
+                                                                   std::shared_ptr<Machine> machine, unsigned card);
+  /// Resets the function, which ends its DMA, and leaves it to the next one who opens it.
+  ~QtestDevice() override;
+
+  [[nodiscard]] const std::string& name() const override { return name_; }
+  [[nodiscard]] PciIdentity identity() const override { return identity_; }
+  [[nodiscard]] int numa_node() const override { return -1; }
+  [[nodiscard]] Result<std::uint32_t> read_config(std::uint32_t offset, unsigned width) override;
+  [[nodiscard]] Result<void> write_config(std::uint32_t offset, unsigned width, std::uint32_t value) override;
+  [[nodiscard]] Result<Bar> bar(unsigned index) override;
+  [[nodiscard]] Result<void> set_bus_master(bool enabled) override;
+  [[nodiscard]] Result<void> reset() override;
+  [[nodiscard]] DmaDomain& dma_domain() override { return machine_->domain(); }
+  [[nodiscard]] unsigned interrupt_vectors() const override { return vectors_; }
+  [[nodiscard]] Result<std::span<const int>> enable_interrupts(unsigned count) override;
+  [[nodiscard]] bool removed() const override { return machine_->wire().failed(); }
+
+  [[nodiscard]] Machine& machine() noexcept { return *machine_; }
+
+ private:
+  class Window final : public RemoteRegisters {
+   public:
+    Window(Wire& wire, std::uint64_t address) : wire_(wire), address_(address) {}
+    [[nodiscard]] std::uint32_t read32(std::uint32_t offset) noexcept override {
+      return wire_.read32(address_ + offset);
+    }
+    void write32(std::uint32_t offset, std::uint32_t value) noexcept override {
+      wire_.write32(address_ + offset, value);
+    }
+    void flush() noexcept override { wire_.flush(); }
+
+   private:
+    Wire& wire_;
+    std::uint64_t address_;
+  };
+
+  QtestDevice(Context& context, std::string name, std::shared_ptr<Machine> machine, unsigned card);
+  [[nodiscard]] Result<void> learn();
+  [[nodiscard]] Result<void> check_config_access(std::uint32_t offset, unsigned width) const;
+  [[nodiscard]] tl::unexpected<Error> explain(Error error);
+
+  std::shared_ptr<ContextState> context_;
+  std::string name_;
+  std::shared_ptr<Machine> machine_;
+  unsigned card_;
+  unsigned slot_;
+  PciIdentity identity_;
+  std::uint32_t msix_ = 0;     // its capability's offset; 0 if there is none
+  std::uint32_t express_ = 0;  // likewise
+  unsigned vectors_ = 0;
+  std::array<std::unique_ptr<Window>, 6> windows_;
+};
+
+}  // namespace pollux::qtest

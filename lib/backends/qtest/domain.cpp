@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backends/qtest/domain.hpp"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <cstdio>
+#include <fstream>
+#include <string>
+
+namespace pollux::qtest {
+namespace {
+
+/// Below it lie a PC's video memory and ROMs.
+constexpr std::uint64_t kFirst = std::uint64_t{1} << 20;
+
+/// A line of /proc/self/maps: proc(5).
+struct Mapping {
+  std::uint64_t first = 0;
+  std::uint64_t end = 0;
+  std::uint64_t offset = 0;
+  dev_t device = 0;
+  ino_t inode = 0;
+};
+
+bool parse(const std::string& line, Mapping& mapping) {
+  unsigned long first = 0;
+  unsigned long end = 0;
+  unsigned long offset = 0;
+  unsigned major = 0;
+  unsigned minor = 0;
+  unsigned long inode = 0;
+  if (std::sscanf(line.c_str(), "%lx-%lx %*s %lx %x:%x %lu", &first, &end, &offset, &major, &minor, &inode) != 6) {
+    return false;
+  }
+  mapping = {.first = first, .end = end, .offset = offset, .device = ::makedev(major, minor), .inode = inode};
+  return true;
+}
+
+}  // namespace
+
+Domain::Domain(int descriptor, std::uint64_t ram) : ram_(ram) {
+  struct stat file {};
+  if (::fstat(descriptor, &file) != 0) return;
+  device_ = file.st_dev;
+  inode_ = file.st_ino;
+}
+
+std::vector<IovaRange> Domain::usable_iova() const { return {{kFirst, ram_ - 1}}; }
+
+Result<void> Domain::map(const DmaSegment& segment) {
+  const auto address = reinterpret_cast<std::uintptr_t>(segment.address);
+  std::uint64_t covered = address;
+  std::ifstream maps("/proc/self/maps");
+  std::string line;
+  Mapping mapping;
+  while (covered < address + segment.size && std::getline(maps, line)) {
+    if (!parse(line, mapping) || mapping.end <= covered) continue;
+    const bool same_file = mapping.device == device_ && mapping.inode == inode_;
+    const bool same_place = mapping.offset + (covered - mapping.first) == segment.iova + (covered - address);
+    if (mapping.first > covered || !same_file || !same_place) break;
+    covered = mapping.end;
+  }
+  if (covered >= address + segment.size) return {};
+  return fail(ErrorCode::not_supported,
+              fmt::format("{} bytes at {:#x} are not in the file that QEMU has as its RAM", segment.size, segment.iova),
+              "QEMU takes one file, with pages of one size, and no memory of the application's own: set "
+              "ContextOptions::huge_pages to `never`, or to `require` with enough of them");
+}
+
+}  // namespace pollux::qtest

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "backends/qtest/command_line.hpp"
+#include "backends/qtest/domain.hpp"
+#include "backends/qtest/interrupts.hpp"
+#include "backends/qtest/launch.hpp"
+#include "backends/qtest/pci_bus.hpp"
+#include "backends/qtest/process.hpp"
+#include "backends/qtest/target.hpp"
+#include "backends/qtest/wire.hpp"
+#include "pollux/base/error.hpp"
+#include "pollux/mem/context.hpp"
+
+namespace pollux::qtest {
+
+/// One QEMU with two cards that a hub joins. It lives as long as a device of it does. When it fails to answer it is
+/// killed at once, so that a card which is told to be gone writes to nobody's memory any more.
+/// Thread rule: `claim` and `release` may be called from any thread, `bus` needs `bus_lock`; the wire has its own lock.
+class Machine {
+ public:
+  /// Starts QEMU and waits until it answers. Errors: no QEMU, one without an igb or too old, one that died, no memory.
+  [[nodiscard]] static Result<std::shared_ptr<Machine>> start(Context& context, const Target& target);
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
+  /// Ends QEMU, then takes it out of the Context.
+  ~Machine();
+
+  /// Makes `card` (0 or 1) a device's. False if it is one's already.
+  [[nodiscard]] bool claim(unsigned card);
+  void release(unsigned card);
+
+  [[nodiscard]] Wire& wire() noexcept { return *wire_; }
+  [[nodiscard]] std::mutex& bus_lock() noexcept { return bus_lock_; }
+  [[nodiscard]] PciBus& bus() noexcept { return bus_; }
+  [[nodiscard]] static unsigned slot(unsigned card) noexcept { return MachinePlan::kFirstSlot + 2 * card; }
+  [[nodiscard]] const BarLayout& bars(unsigned card) const noexcept { return bars_[card]; }
+  [[nodiscard]] Domain& domain() noexcept { return *domain_; }
+  [[nodiscard]] const DoorbellServer& doorbells() const noexcept { return doorbells_; }
+  /// Where an interrupt message has to go.
+  [[nodiscard]] std::uint64_t doorbell_address() const noexcept { return doorbell_address_; }
+  [[nodiscard]] pid_t pid() const noexcept { return process_.pid(); }
+  /// Logs, once, what became of a QEMU that failed. Not for the hot path.
+  void tell_failure();
+
+ private:
+  Machine(std::shared_ptr<ContextState> context, const Target& target, Launched launched);
+  [[nodiscard]] Result<void> set_up(Context& context, int memory, std::uint64_t ram);
+  [[nodiscard]] Result<void> set_up_bus();
+  [[nodiscard]] Error failure();
+
+  std::shared_ptr<ContextState> context_;
+  std::string uri_;
+  Process process_;
+  DoorbellServer doorbells_;
+  std::optional<Wire> wire_;
+  PciBus bus_;
+  std::mutex bus_lock_;
+  std::array<BarLayout, MachinePlan::kCards> bars_;
+  std::uint64_t doorbell_address_ = 0;
+  std::shared_ptr<Domain> domain_;
+  bool attached_ = false;
+  std::mutex claim_lock_;
+  std::array<bool, MachinePlan::kCards> claimed_{};
+  bool told_ = false;
+};
+
+}  // namespace pollux::qtest

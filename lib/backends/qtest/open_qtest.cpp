@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backends/qtest/open_qtest.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "backends/qtest/device.hpp"
+#include "backends/qtest/target.hpp"
+
+namespace pollux::qtest {
+
+Result<std::shared_ptr<Machine>> Machines::get(Context& context, const Target& target) {
+  const std::lock_guard guard(lock_);
+  std::weak_ptr<Machine>& place = machines_[fmt::format("{} {}", target.number / MachinePlan::kCards, target.qemu)];
+  if (auto machine = place.lock()) return machine;
+  auto started = Machine::start(context, target);
+  if (started) place = *started;
+  return started;
+}
+
+Result<std::unique_ptr<Device>> open_qtest(Context& context, std::string_view which) {
+  auto target = parse_target(which);
+  if (!target) return pass_on(std::move(target));
+  auto machine = context.service<Machines>().get(context, *target);
+  if (!machine) return pass_on(std::move(machine));
+  auto device = QtestDevice::create(context, fmt::format("qtest:{}", target->number), *std::move(machine),
+                                    target->number % MachinePlan::kCards);
+  if (!device) return pass_on(std::move(device));
+  return std::unique_ptr<Device>(*std::move(device));
+}
+
+}  // namespace pollux::qtest

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backends/qtest/pci_bus.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+namespace pollux::qtest {
+namespace {
+
+// The ports of PCI configuration mechanism 1, and in the host bridge the register that opens a window in memory onto
+// all configuration spaces (PCIEXBAR, 256 MiB with bit 0 as its enable). QEMU, include/hw/pci-host/q35.h.
+constexpr std::uint32_t kHostBridge = 0x29C08086;
+constexpr std::uint32_t kWindowRegister = 0x60;
+constexpr std::uint64_t kWindow = 0xB0000000;
+// Between that window and the interrupt controllers.
+constexpr std::uint64_t kFirstBar = 0xC0000000;
+constexpr std::uint64_t kLastBar = 0xFE000000;
+
+// PCI Local Bus 3.0, 6.1 and 6.2.5, by way of Linux, include/uapi/linux/pci_regs.h.
+constexpr std::uint32_t kCommand = 0x04;
+constexpr std::uint32_t kCommandMemory = 0x0002;
+constexpr std::uint32_t kStatus = 0x06;
+constexpr std::uint32_t kStatusCapabilities = 0x0010;
+constexpr std::uint32_t kFirstBarRegister = 0x10;
+constexpr std::uint32_t kCapabilities = 0x34;
+constexpr std::uint32_t kBarIo = 1;
+constexpr std::uint32_t kBarType = 0x6;
+constexpr std::uint32_t kBar64 = 0x4;
+constexpr std::uint32_t kBarFlags = 0xF;
+constexpr unsigned kMostCapabilities = 48;
+
+std::uint64_t window_address(unsigned slot, std::uint32_t offset) { return kWindow | slot << 15 | offset; }
+
+std::string_view suffix(unsigned width) { return width == 1 ? "b" : width == 2 ? "w" : "l"; }
+
+tl::unexpected<Error> gone() {
+  return fail(ErrorCode::device_removed, "QEMU does not answer any more",
+              "close the ports on it and open them again, which starts another one");
+}
+
+}  // namespace
+
+Result<void> PciBus::enable_window() {
+  next_ = kFirstBar;
+  wire_->post("outl 0xcf8 0x80000000");
+  const auto bridge = wire_->ask("inl 0xcfc");
+  if (!bridge) return gone();
+  if (*bridge != kHostBridge) {
+    return fail(ErrorCode::not_supported,
+                fmt::format("QEMU's host bridge is {:#010x} instead of {:#010x}", *bridge, kHostBridge),
+                "start QEMU with -machine q35");
+  }
+  wire_->post(fmt::format("outl 0xcf8 {:#x}", 0x80000000 | (kWindowRegister + 4)));
+  wire_->post("outl 0xcfc 0");
+  wire_->post(fmt::format("outl 0xcf8 {:#x}", 0x80000000 | kWindowRegister));
+  wire_->post(fmt::format("outl 0xcfc {:#x}", kWindow | 1));
+  const auto seen = read(0, 0, 4);
+  if (!seen) return pass_on(Result<std::uint32_t>(seen));
+  if (*seen == kHostBridge) return {};
+  return fail(ErrorCode::device_fault, "QEMU's configuration window does not open", "take another version of QEMU");
+}
+
+Result<std::uint32_t> PciBus::read(unsigned slot, std::uint32_t offset, unsigned width) {
+  const auto value = wire_->ask(fmt::format("read{} {:#x}", suffix(width), window_address(slot, offset)));
+  if (!value) return gone();
+  return static_cast<std::uint32_t>(*value);
+}
+
+Result<void> PciBus::write(unsigned slot, std::uint32_t offset, unsigned width, std::uint32_t value) {
+  wire_->post(fmt::format("write{} {:#x} {:#x}", suffix(width), window_address(slot, offset), value));
+  // A configuration write is not posted: what it does has been done when it returns.
+  auto settled = read(slot, offset, width);
+  if (!settled) return pass_on(std::move(settled));
+  return {};
+}
+
+Result<BarLayout> PciBus::assign(unsigned slot) {
+  BarLayout layout;
+  for (unsigned bar = 0; bar < layout.size.size(); ++bar) {
+    const std::uint32_t offset = kFirstBarRegister + bar * 4;
+    auto before = read(slot, offset, 4);
+    if (!before) return pass_on(std::move(before));
+    if ((*before & kBarIo) != 0) continue;
+    auto size = measure(slot, offset);
+    if (!size) return pass_on(std::move(size));
+    if (*size != 0) {
+      auto at = take_window(*size);
+      if (!at) return pass_on(std::move(at));
+      layout.address[bar] = *at;
+      layout.size[bar] = *size;
+    }
+    if ((*before & kBarType) == kBar64) ++bar;  // the upper half of it, which stays zero
+  }
+  if (auto placed = restore(slot, layout); !placed) return pass_on(std::move(placed));
+  return layout;
+}
+
+Result<std::uint32_t> PciBus::measure(unsigned slot, std::uint32_t offset) {
+  if (auto written = write(slot, offset, 4, ~0U); !written) return pass_on(std::move(written));
+  auto mask = read(slot, offset, 4);
+  if (!mask) return mask;
+  return ~(*mask & ~kBarFlags) + 1;
+}
+
+Result<std::uint64_t> PciBus::take_window(std::uint64_t size) {
+  const std::uint64_t at = (next_ + size - 1) / size * size;
+  if (at + size > kLastBar) {
+    return fail(ErrorCode::no_memory, "QEMU's cards want more address space than there is",
+                "start it with fewer cards");
+  }
+  next_ = at + size;
+  return at;
+}
+
+Result<void> PciBus::restore(unsigned slot, const BarLayout& layout) {
+  for (unsigned bar = 0; bar < layout.size.size(); ++bar) {
+    if (layout.size[bar] == 0) continue;
+    auto placed = write(slot, kFirstBarRegister + bar * 4, 4, static_cast<std::uint32_t>(layout.address[bar]));
+    if (!placed) return placed;
+  }
+  auto command = read(slot, kCommand, 2);
+  if (!command) return pass_on(std::move(command));
+  return write(slot, kCommand, 2, *command | kCommandMemory);
+}
+
+Result<std::optional<std::uint32_t>> PciBus::find_capability(unsigned slot, std::uint8_t id) {
+  auto status = read(slot, kStatus, 2);
+  if (!status) return pass_on(std::move(status));
+  if ((*status & kStatusCapabilities) == 0) return std::optional<std::uint32_t>();
+  std::uint32_t at = kCapabilities;
+  // A list that runs in a circle has an end, too.
+  for (unsigned i = 0; i < kMostCapabilities; ++i) {
+    auto next = read(slot, at, 1);
+    if (!next) return pass_on(std::move(next));
+    const std::uint32_t place = *next & 0xFC;
+    if (place == 0) break;
+    auto found = read(slot, place, 1);
+    if (!found) return pass_on(std::move(found));
+    if (*found == id) return std::optional(place);
+    at = place + 1;
+  }
+  return std::optional<std::uint32_t>();
+}
+
+}  // namespace pollux::qtest

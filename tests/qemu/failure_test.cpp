@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <gmock/gmock.h>
+#include <signal.h>
+
+#include <chrono>
+
+#include "qemu/bench.hpp"
+
+namespace pollux {
+namespace {
+
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+using test::Bench;
+using test::QemuPort;
+using testing::Contains;
+using testing::HasSubstr;
+
+/// Many times what is waited for at most, as the machine may be busy.
+constexpr auto kBound = seconds(30);
+
+void expect_gone(Bench& bench, QemuPort& left, QemuPort& right) {
+  const auto begin = steady_clock::now();
+  for (Port* const port : {&left.port, &right.port}) {
+    const auto serviced = port->service();
+    ASSERT_FALSE(serviced);
+    EXPECT_EQ(serviced.error().code, ErrorCode::device_removed);
+    EXPECT_EQ(port->state(), PortState::failed);
+    Burst<32> burst;
+    EXPECT_EQ(port->rx(0).rx_burst(burst), 0u);
+    EXPECT_TRUE(port->close());
+  }
+  EXPECT_LT(steady_clock::now() - begin, kBound);
+  EXPECT_FALSE(test::process_exists(left.pid));
+  EXPECT_EQ(bench.pool.stats().in_use(), 0u);
+}
+
+void expect_as_new(Bench& bench) {
+  QemuPort left = bench.start("0");
+  QemuPort right = bench.start("1");
+  ASSERT_TRUE(Bench::link_rises(left.port));
+  ASSERT_TRUE(Bench::link_rises(right.port));
+  bench.exchange(left.port, right.port, 200);
+}
+
+TEST(Failure, AKilledQemuIsADeviceRemovedAndCanBeOpenedAgain) {
+  Bench bench;
+  {
+    QemuPort left = bench.start("0");
+    QemuPort right = bench.start("1");
+    ASSERT_TRUE(Bench::link_rises(left.port));
+    ASSERT_TRUE(Bench::link_rises(right.port));
+    bench.exchange(left.port, right.port, 100);
+    ASSERT_EQ(::kill(left.pid, SIGKILL), 0);
+    expect_gone(bench, left, right);
+  }
+  EXPECT_THAT(bench.log, Contains(HasSubstr("signal 9")));
+  expect_as_new(bench);
+}
+
+TEST(Failure, AStoppedQemuIsGivenUpInBoundedTimeAndCanBeOpenedAgain) {
+  Bench bench;
+  {
+    QemuPort left = bench.start("0?timeout=500");
+    QemuPort right = bench.start("1?timeout=500");
+    ASSERT_EQ(::kill(left.pid, SIGSTOP), 0);
+    expect_gone(bench, left, right);
+  }
+  EXPECT_THAT(bench.log, Contains(HasSubstr("no answer within 500 ms")));
+  expect_as_new(bench);
+}
+
+TEST(Failure, APollThatOnlySendsNoticesAStoppedQemu) {
+  Bench bench;
+  QemuPort left = bench.start("0?timeout=500");
+  QemuPort right = bench.start("1?timeout=500");
+  ASSERT_TRUE(Bench::link_rises(left.port));
+  ASSERT_EQ(::kill(left.pid, SIGSTOP), 0);
+  const test::Frame frame = test::numbered_frame(1, 60);
+  EXPECT_EQ(bench.send(left.port, {&frame, 1}), 1u);
+  EXPECT_TRUE(test::eventually([&] {
+    Burst<32> burst;
+    left.port.rx(0).rx_burst(burst);
+    return !test::process_exists(left.pid) || bench.pool.stats().in_use() == 0 || !left.port.link().up;
+  }));
+  expect_gone(bench, left, right);
+}
+
+TEST(Failure, OneThatDiesWhileItsPortStopsIsNoHang) {
+  Bench bench;
+  QemuPort left = bench.start("0");
+  ASSERT_EQ(::kill(left.pid, SIGKILL), 0);
+  const auto begin = steady_clock::now();
+  EXPECT_EQ(left.port.stop().error().code, ErrorCode::device_removed);
+  EXPECT_TRUE(left.port.close());
+  EXPECT_LT(steady_clock::now() - begin, kBound);
+}
+
+TEST(Failure, TheOtherPairLivesOn) {
+  Bench bench;
+  QemuPort lost = bench.start("0");
+  QemuPort left = bench.start("2");
+  QemuPort right = bench.start("3");
+  ASSERT_EQ(::kill(lost.pid, SIGKILL), 0);
+  EXPECT_FALSE(lost.port.service());
+  ASSERT_TRUE(Bench::link_rises(left.port));
+  ASSERT_TRUE(Bench::link_rises(right.port));
+  bench.exchange(left.port, right.port, 200);
+}
+
+}  // namespace
+}  // namespace pollux

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backends/qtest/process.hpp"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <string>
+#include <thread>
+
+namespace pollux::qtest {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::HasSubstr;
+
+constexpr milliseconds kLong{60000};
+
+Process shell(const std::string& script, const std::vector<int>& inherited = {}) {
+  auto started = Process::start({"/bin/sh", "-c", script}, inherited);
+  EXPECT_TRUE(started) << started.error().message();
+  return std::move(started).value_or(Process());
+}
+
+bool exists(pid_t pid) { return ::kill(pid, 0) == 0; }
+
+/// Waits until nothing of `pid` is left, as far as this process may see.
+bool vanishes(pid_t pid) {
+  for (int i = 0; i < 6000 && exists(pid); ++i) std::this_thread::sleep_for(milliseconds(10));
+  return !exists(pid);
+}
+
+TEST(Process, TellsItsFateAndLastWords) {
+  Process process = shell("echo out; echo err >&2; exit 7");
+  ASSERT_TRUE(process.wait(kLong));
+  EXPECT_EQ(process.fate(), "exit status 7");
+  EXPECT_EQ(process.last_words(), "out\nerr");
+}
+
+TEST(Process, KeepsOnlyTheEndOfALongSpeech) {
+  Process process = shell("i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done");
+  ASSERT_TRUE(process.wait(kLong));
+  EXPECT_LE(process.last_words().size(), 1500u);
+  EXPECT_THAT(process.last_words(), testing::EndsWith("line 1999"));
+}
+
+TEST(Process, IsKilledEvenWhenItIsStopped) {
+  Process process = shell("kill -STOP $$; exit 1");
+  EXPECT_FALSE(process.wait(milliseconds(20)));
+  EXPECT_EQ(process.fate(), "still running");
+  process.kill();
+  ASSERT_TRUE(process.wait(kLong));
+  EXPECT_THAT(process.fate(), HasSubstr("signal 9"));
+}
+
+TEST(Process, EndsWithTheObjectAndLeavesNoZombie) {
+  pid_t pid = 0;
+  {
+    const Process process = shell("sleep 1000");
+    pid = process.pid();
+    EXPECT_TRUE(exists(pid));
+  }
+  EXPECT_FALSE(exists(pid));
+}
+
+TEST(Process, EndsWithTheProcessThatMadeItHoweverThatEnds) {
+  std::array<int, 2> pipe{};
+  ASSERT_EQ(::pipe2(pipe.data(), O_CLOEXEC), 0);
+  const pid_t host = ::fork();
+  if (host == 0) {
+    const auto process = Process::start({"/bin/sh", "-c", "trap '' HUP TERM; while :; do sleep 1000; done"}, {});
+    const pid_t pid = process ? process->pid() : 0;
+    static_cast<void>(!::write(pipe[1], &pid, sizeof pid));
+    ::kill(::getpid(), SIGKILL);
+  }
+  ::close(pipe[1]);
+  pid_t pid = 0;
+  ASSERT_EQ(::read(pipe[0], &pid, sizeof pid), static_cast<ssize_t>(sizeof pid));
+  ::close(pipe[0]);
+  ASSERT_EQ(::waitpid(host, nullptr, 0), host);
+  ASSERT_GT(pid, 0);
+  EXPECT_TRUE(vanishes(pid));
+}
+
+TEST(Process, OutlivesTheThreadThatStartedIt) {
+  Process process;
+  std::thread([&] { process = shell("sleep 1000"); }).join();
+  EXPECT_FALSE(process.wait(milliseconds(50)));
+  EXPECT_TRUE(exists(process.pid()));
+}
+
+TEST(Process, HasItsOwnGroupAndNoSignalsBlockedOrIgnored) {
+  sigset_t blocked;
+  sigset_t before;
+  ::sigfillset(&blocked);
+  ::pthread_sigmask(SIG_SETMASK, &blocked, &before);
+  const auto old = ::signal(SIGUSR1, SIG_IGN);
+  Process process = shell("grep -E 'SigBlk|SigIgn' /proc/self/status; ps -o pgid= -p $$ 2>/dev/null || echo $$");
+  ::signal(SIGUSR1, old);
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  ASSERT_TRUE(process.wait(kLong));
+  EXPECT_THAT(process.last_words(), HasSubstr("SigBlk:\t0000000000000000"));
+  EXPECT_THAT(process.last_words(), HasSubstr("SigIgn:\t0000000000000000"));
+  EXPECT_THAT(process.last_words(), HasSubstr(std::to_string(process.pid())));
+}
+
+TEST(Process, HasTheDescriptorsItIsGivenAndNoOthers) {
+  const int given = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  const int hosts = ::open("/dev/null", O_RDONLY);  // not close-on-exec
+  Process process = shell("ls /proc/self/fd | tr '\\n' ' '", {given});
+  ASSERT_TRUE(process.wait(kLong));
+  EXPECT_THAT(process.last_words(), HasSubstr(" " + std::to_string(given) + " "));
+  EXPECT_THAT(process.last_words(), testing::Not(HasSubstr(" " + std::to_string(hosts) + " ")));
+  ::close(given);
+  ::close(hosts);
+}
+
+TEST(Process, SaysWhatCannotBeRun) {
+  const auto missing = Process::start({"/no/such/program"}, {});
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, ErrorCode::not_found);
+  EXPECT_THAT(missing.error().what, HasSubstr("/no/such/program"));
+  EXPECT_EQ(Process::start({"/etc/passwd"}, {}).error().code, ErrorCode::permission_denied);
+}
+
+TEST(Process, AHostThatTakesTheStatusOfEveryChildIsSurvived) {
+  Process process = shell("exit 3");
+  ASSERT_EQ(::waitpid(-1, nullptr, 0), process.pid());
+  EXPECT_TRUE(process.wait(kLong));
+  EXPECT_EQ(process.fate(), "ended");
+}
+
+TEST(FindProgram, LooksInPathOrTakesAPath) {
+  EXPECT_THAT(find_program("sh").value(), testing::EndsWith("/sh"));
+  EXPECT_EQ(find_program("/bin/sh").value(), "/bin/sh");
+  EXPECT_EQ(find_program("/no/sh").error().code, ErrorCode::not_found);
+  const auto missing = find_program("no-such-qemu");
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, ErrorCode::not_found);
+  EXPECT_THAT(missing.error().hint, HasSubstr("qemu=PATH"));
+}
+
+}  // namespace
+}  // namespace pollux::qtest

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backends/qtest/target.hpp"
+
+#include <gtest/gtest.h>
+
+namespace pollux::qtest {
+namespace {
+
+TEST(Target, IsACardsNumberAndOptions) {
+  const auto plain = parse_target("3");
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(plain->number, 3u);
+  EXPECT_EQ(plain->qemu, "qemu-system-x86_64");
+  EXPECT_EQ(plain->uri, "qtest:3");
+  const auto full = parse_target("63?qemu=/opt/q=8/qemu,timeout=250");
+  ASSERT_TRUE(full);
+  EXPECT_EQ(full->number, 63u);
+  EXPECT_EQ(full->qemu, "/opt/q=8/qemu");
+  EXPECT_EQ(full->patience, std::chrono::milliseconds(250));
+}
+
+TEST(Target, RefusesWhatItIsNot) {
+  for (const char* const which : {"",
+                                  "x",
+                                  "64",
+                                  "-1",
+                                  "1x",
+                                  "0 ",
+                                  "4294967296",
+                                  "0,",
+                                  "0?",
+                                  "0?,",
+                                  "0?qemu=",
+                                  "0?qemu",
+                                  "0?timeout=0",
+                                  "0?timeout=x",
+                                  "0,qemu=/x",
+                                  "0?timeout=600001",
+                                  "0?speed=1",
+                                  "?qemu=/x",
+                                  ",",
+                                  "0?qemu=/x,",
+                                  "0?timeout=1?timeout=1"}) {
+    const auto target = parse_target(which);
+    ASSERT_FALSE(target) << which;
+    EXPECT_EQ(target.error().code, ErrorCode::invalid_argument) << which;
+    EXPECT_NE(target.error().what.find(which), std::string::npos) << which;
+    EXPECT_FALSE(target.error().hint.empty()) << which;
+  }
+}
+
+}  // namespace
+}  // namespace pollux::qtest
