@@ -32,6 +32,8 @@ class DeviceModel {
   virtual void reset() noexcept = 0;
   /// Lets everything happen that is due at `now`.
   virtual void advance(Duration now) noexcept = 0;
+  /// No `advance` to a time before this one does anything. Duration::max(): nothing happens by itself.
+  [[nodiscard]] virtual Duration next_event() const noexcept { return Duration::min(); }
 
   [[nodiscard]] virtual unsigned interrupt_vectors() const = 0;
   /// Called by the model with a vector's number when it sends that interrupt message.
@@ -42,6 +44,13 @@ class DeviceModel {
   virtual void on_transmit(WireHandler handler) = 0;
   /// A frame (without FCS) arrives from the wire.
   virtual void receive(std::span<const std::byte> frame) noexcept = 0;
+  /// One that was damaged on the way, so that its FCS no longer fits.
+  virtual void receive_corrupt(std::span<const std::byte> /*frame*/) noexcept {}
+  /// Whether a frame that arrived now would get in: receiving is on and there is room for it. For wires whose other end
+  /// can wait.
+  [[nodiscard]] virtual bool can_receive() const noexcept { return true; }
+  /// The wire has as many frames as it holds: send no more until it is not busy any longer.
+  virtual void set_wire_busy(bool /*busy*/) noexcept {}
   /// The wire's other end appears or goes away.
   virtual void set_carrier(bool present) noexcept = 0;
 };

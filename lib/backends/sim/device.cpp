@@ -22,11 +22,22 @@ constexpr Duration kResetTime = std::chrono::milliseconds(2);
 }  // namespace
 
 std::uint32_t SimDevice::Window::read32(std::uint32_t offset) noexcept {
-  return wire_.with_card(end_, [&](DeviceModel& card) { return card.read32(bar_, offset); });
+  const std::uint32_t value = wire_.with_card(end_, [&](DeviceModel& card) { return card.read32(bar_, offset); });
+  device_.report_refused();
+  return value;
 }
 
 void SimDevice::Window::write32(std::uint32_t offset, std::uint32_t value) noexcept {
-  wire_.with_card(end_, [&](DeviceModel& card) { card.write32(bar_, offset, value); });
+  wire_.write32(end_, bar_, offset, value);
+  device_.report_refused();
+}
+
+void SimDevice::Window::flush() noexcept { wire_.flush(); }
+
+// Not where it happens: the wire's lock is held there, and an application's log may do anything.
+void SimDevice::report_refused() {
+  if (domain_->has_report()) [[unlikely]]
+    context_->log(LogLevel::error, fmt::format("{}: {}", name_, domain_->take_report()));
 }
 
 Result<std::unique_ptr<SimDevice>> SimDevice::create(Context& context, std::string name, std::shared_ptr<Wire> wire,
@@ -51,7 +62,7 @@ SimDevice::SimDevice(Context& context, std::string name, std::shared_ptr<Wire> w
       config_(wire_->with_card(end, [](DeviceModel& card) { return ConfigSpace(card); })),
       domain_(std::make_shared<Domain>(wire_->lock())) {
   for (unsigned index = 0; index < windows_.size(); ++index) {
-    windows_[index] = std::make_unique<Window>(*wire_, end_, index);
+    windows_[index] = std::make_unique<Window>(*this, index);
   }
 }
 

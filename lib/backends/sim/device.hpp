@@ -42,12 +42,13 @@ class SimDevice final : public Device {
  private:
   class Window final : public RemoteRegisters {
    public:
-    Window(Wire& wire, unsigned end, unsigned bar) : wire_(wire), end_(end), bar_(bar) {}
+    Window(SimDevice& device, unsigned bar) : device_(device), wire_(*device.wire_), end_(device.end_), bar_(bar) {}
     [[nodiscard]] std::uint32_t read32(std::uint32_t offset) noexcept override;
     void write32(std::uint32_t offset, std::uint32_t value) noexcept override;
-    void flush() noexcept override {}
+    void flush() noexcept override;
 
    private:
+    SimDevice& device_;
     Wire& wire_;
     unsigned end_;
     unsigned bar_;
@@ -55,6 +56,7 @@ class SimDevice final : public Device {
 
   SimDevice(Context& context, std::string name, std::shared_ptr<Wire> wire, unsigned end);
   [[nodiscard]] Result<void> check_config_access(std::uint32_t offset, unsigned width) const;
+  void report_refused();
   void mask_vectors(DeviceModel& card, unsigned unmasked);
 
   std::shared_ptr<ContextState> context_;

@@ -38,20 +38,32 @@ Result<void> Domain::unmap(const DmaSegment& segment) {
     return fail(ErrorCode::not_found, fmt::format("sim domain: nothing of that size is mapped at {:#x}", segment.iova));
   }
   segments_.erase(found);
-  last_ = {};
+  recent_ = {};
   return {};
 }
 
+std::string Domain::take_report() {
+  const std::lock_guard guard(*lock_);
+  const std::uint64_t count = refused() - reported_.exchange(refused(), std::memory_order_relaxed);
+  return fmt::format("{} accesses to memory that is not mapped were refused, the last one of {} bytes at {:#x}", count,
+                     refused_length_, refused_iova_);
+}
+
 std::byte* Domain::translate(std::uint64_t iova, std::size_t length) noexcept {
-  if (!covers(last_, iova, length)) {
-    const auto after = segments_.upper_bound(iova);
-    if (after == segments_.begin() || !covers(std::prev(after)->second, iova, length)) {
-      refused_.fetch_add(1, std::memory_order_relaxed);
-      return nullptr;
-    }
-    last_ = std::prev(after)->second;
+  for (const DmaSegment& segment : recent_) {
+    if (covers(segment, iova, length)) return segment.address + (iova - segment.iova);
   }
-  return last_.address + (iova - last_.iova);
+  const auto after = segments_.upper_bound(iova);
+  if (after == segments_.begin() || !covers(std::prev(after)->second, iova, length)) {
+    refused_iova_ = iova;
+    refused_length_ = length;
+    refused_.fetch_add(1, std::memory_order_relaxed);
+    return nullptr;
+  }
+  const DmaSegment& segment = std::prev(after)->second;
+  recent_[oldest_] = segment;
+  oldest_ = (oldest_ + 1) % recent_.size();
+  return segment.address + (iova - segment.iova);
 }
 
 }  // namespace pollux::sim

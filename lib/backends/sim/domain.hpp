@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <string>
 
 #include "pollux/device/device_model.hpp"
 #include "pollux/mem/dma_domain.hpp"
@@ -25,14 +27,21 @@ class Domain final : public DmaDomain, public ModelDma {
   [[nodiscard]] Result<void> unmap(const DmaSegment& segment) override;
 
   [[nodiscard]] std::byte* translate(std::uint64_t iova, std::size_t length) noexcept override;
+  /// Whether accesses were refused since the last `take_report`, which says so in a line.
+  [[nodiscard]] bool has_report() const noexcept { return refused() != reported_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::string take_report();
   /// Accesses that found something unmapped.
   [[nodiscard]] std::uint64_t refused() const noexcept { return refused_.load(std::memory_order_relaxed); }
 
  private:
   std::shared_ptr<std::mutex> lock_;
   std::map<std::uint64_t, DmaSegment> segments_;  // by IOVA
-  DmaSegment last_;                               // the one that was hit before
+  std::array<DmaSegment, 4> recent_{};            // hit before: rings and buffers take turns
+  std::size_t oldest_ = 0;                        // of these
   std::atomic<std::uint64_t> refused_{0};
+  std::atomic<std::uint64_t> reported_{0};  // of those
+  std::uint64_t refused_iova_ = 0;          // the last one
+  std::size_t refused_length_ = 0;
 };
 
 }  // namespace pollux::sim

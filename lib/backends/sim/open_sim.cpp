@@ -3,33 +3,90 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <utility>
 
 #include "backends/sim/device.hpp"
 
 namespace pollux::sim {
 
-std::shared_ptr<Wire> Fabric::wire(Clock& clock, unsigned number, ModelFactory make_card) {
-  const std::lock_guard guard(lock_);
-  std::shared_ptr<Wire>& wire = wires_[number / 2];
-  if (wire == nullptr) {
-    const unsigned even = number & ~1U;
-    wire = Wire::create(clock, make_card(even), make_card(even + 1));
+Result<std::shared_ptr<Wire>> Fabric::make(Clock& clock, const Uri& uri, ModelFactory make_card) {
+  std::shared_ptr<Wire> wire;
+  if (uri.setup.far_end.any()) {
+    auto far_end = open_far_end(uri.setup.far_end);
+    if (!far_end) return pass_on(std::move(far_end));
+    wire = Wire::create(clock, make_card(uri.number), *std::move(far_end), uri.setup.wire);
+  } else {
+    const unsigned even = uri.number & ~1U;
+    wire = Wire::create(clock, make_card(even), make_card(even + 1), uri.setup.wire);
+  }
+  if (uri.setup.threaded) {
+    if (auto threaded = wire->run_threaded(); !threaded) return pass_on(std::move(threaded));
   }
   return wire;
 }
 
-Result<std::unique_ptr<Device>> open_sim(Context& context, std::string_view which, ModelFactory make_card) {
-  unsigned number = 0;
-  const auto [end, error] = std::from_chars(which.data(), which.data() + which.size(), number);
-  if (error != std::errc() || end != which.data() + which.size() || number >= Fabric::kCards) {
-    return fail(
-        ErrorCode::invalid_argument, fmt::format("sim:{}: no such in-process card", which),
-        fmt::format("write sim:0 to sim:{}; an even number and the next are joined by a wire", Fabric::kCards - 1));
+Result<std::shared_ptr<Wire>> Fabric::wire(Clock& clock, const Uri& uri, ModelFactory make_card) {
+  const std::lock_guard guard(lock_);
+  Entry& entry = entries_[uri.number / 2];
+  const bool in_use = entry.wire != nullptr && entry.wire->claimed();
+  if (in_use && entry.setup.far_end.any() && entry.card != uri.number) {
+    return fail(ErrorCode::busy,
+                fmt::format("sim:{}: sim:{}'s wire leads to a TAP, a socket or a file", uri.number, entry.card),
+                fmt::format("take another card, or open sim:{} without that", entry.card));
   }
-  auto device = SimDevice::create(context, fmt::format("sim:{}", number),
-                                  context.service<Fabric>().wire(context.clock(), number, make_card), number % 2);
+  if (in_use && uri.has_options && !(uri.setup == entry.setup)) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("sim:{}: the wire it hangs on is in use with other options", uri.number),
+                "say the same for both of its cards, or nothing for the second");
+  }
+  // Nobody uses it: it may be made anew. A far end is, always: its files are opened and closed with the card.
+  if (in_use || (entry.wire != nullptr && uri.setup == entry.setup && !entry.setup.far_end.any())) return entry.wire;
+  entry = {};  // closes a far end's files before they are opened again
+  auto wire = make(clock, uri, make_card);
+  if (!wire) return wire;
+  entry = {*wire, uri.setup, uri.setup.far_end.any() ? uri.number : uri.number - uri.number % 2};
+  return wire;
+}
+
+std::shared_ptr<Wire> Fabric::find(unsigned number) const {
+  const std::lock_guard guard(lock_);
+  return number < Uri::kCards ? entries_[number / 2].wire : nullptr;
+}
+
+namespace {
+
+Result<std::shared_ptr<Wire>> find_wire(Context& context, unsigned card) {
+  std::shared_ptr<Wire> wire = context.service<Fabric>().find(card);
+  if (wire == nullptr) {
+    return fail(ErrorCode::not_found, fmt::format("sim:{} has no wire", card), "open the card first");
+  }
+  return wire;
+}
+
+/// Which end of its wire a card is.
+unsigned end_on(const Wire& wire, unsigned card) { return wire.has_card(1) ? card % 2 : 0; }
+
+}  // namespace
+
+Result<WireCounters> wire_counters(Context& context, unsigned card) {
+  const auto wire = find_wire(context, card);
+  if (!wire) return tl::unexpected(wire.error());
+  return (*wire)->counters(end_on(**wire, card));
+}
+
+Result<WireCounters> wire_counters_towards(Context& context, unsigned card) {
+  const auto wire = find_wire(context, card);
+  if (!wire) return tl::unexpected(wire.error());
+  return (*wire)->counters(1 - end_on(**wire, card));
+}
+
+Result<std::unique_ptr<Device>> open_sim(Context& context, std::string_view which, ModelFactory make_card) {
+  const auto uri = Uri::parse(which);
+  if (!uri) return tl::unexpected(uri.error());
+  auto wire = context.service<Fabric>().wire(context.clock(), *uri, make_card);
+  if (!wire) return pass_on(std::move(wire));
+  const unsigned end = end_on(**wire, uri->number);
+  auto device = SimDevice::create(context, fmt::format("sim:{}", uri->number), *std::move(wire), end);
   if (!device) return pass_on(std::move(device));
   return std::unique_ptr<Device>(*std::move(device));
 }

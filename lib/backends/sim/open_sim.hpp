@@ -6,6 +6,7 @@
 #include <mutex>
 #include <string_view>
 
+#include "backends/sim/uri.hpp"
 #include "backends/sim/wire.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/device/device.hpp"
@@ -21,18 +22,27 @@ using ModelFactory = std::unique_ptr<DeviceModel> (*)(unsigned number);
 /// thread.
 class Fabric {
  public:
-  static constexpr unsigned kCards = 64;
-
-  /// The wire that `number`, below kCards, hangs on; made when first asked for.
-  [[nodiscard]] std::shared_ptr<Wire> wire(Clock& clock, unsigned number, ModelFactory make_card);
+  /// The wire that `uri.number` hangs on. Whoever opens the first of its cards says how it is made; while one is open,
+  /// another setup is a contradiction. Errors: invalid_argument for that, and those of what stands at its far end.
+  [[nodiscard]] Result<std::shared_ptr<Wire>> wire(Clock& clock, const Uri& uri, ModelFactory make_card);
+  /// nullptr if it was never opened.
+  [[nodiscard]] std::shared_ptr<Wire> find(unsigned number) const;
 
  private:
-  std::mutex lock_;
-  std::array<std::shared_ptr<Wire>, kCards / 2> wires_;
+  struct Entry {
+    std::shared_ptr<Wire> wire;
+    Setup setup;
+    unsigned card = 0;  // the one at end 0
+  };
+
+  [[nodiscard]] static Result<std::shared_ptr<Wire>> make(Clock& clock, const Uri& uri, ModelFactory make_card);
+
+  mutable std::mutex lock_;
+  std::array<Entry, Uri::kCards / 2> entries_;
 };
 
-/// Opens the card that `which`, the rest of a "sim:" URI, names: a number below 64.
-/// Errors: invalid_argument for anything else, busy if it is open, and those of Context::attach.
+/// Opens the card that `which`, the rest of a "sim:" URI, names: see Uri.
+/// Errors: invalid_argument for anything else, busy if it is open, those of Fabric::wire and of Context::attach.
 [[nodiscard]] Result<std::unique_ptr<Device>> open_sim(Context& context, std::string_view which,
                                                        ModelFactory make_card);
 

@@ -1,28 +1,54 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "backends/sim/wire.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace pollux::sim {
+namespace {
 
-std::shared_ptr<Wire> Wire::create(Clock& clock, std::unique_ptr<DeviceModel> left,
-                                   std::unique_ptr<DeviceModel> right) {
-  std::shared_ptr<Wire> wire(new Wire(clock));
+/// What a sender's MAC pads to, FCS not counted.
+constexpr std::size_t kShortestFrame = 60;
+/// Frames taken from a far end in one go: a flood must not keep the lock for ever.
+constexpr unsigned kMostAtOnce = 256;
+
+}  // namespace
+
+Wire::Wire(Clock& clock, const WireOptions& options) : clock_(clock), options_(options) {
+  if (options.plain()) return;
+  for (unsigned end = 0; end < ends_.size(); ++end) ends_[end].channel.emplace(options, end);
+}
+
+std::shared_ptr<Wire> Wire::create(Clock& clock, std::unique_ptr<DeviceModel> left, std::unique_ptr<DeviceModel> right,
+                                   const WireOptions& options) {
+  std::shared_ptr<Wire> wire(new Wire(clock, options));
   wire->ends_[0].card = std::move(left);
   wire->ends_[1].card = std::move(right);
   wire->connect();
   return wire;
 }
 
-std::shared_ptr<Wire> Wire::create(Clock& clock, std::unique_ptr<DeviceModel> card, FrameHandler far_end) {
-  std::shared_ptr<Wire> wire(new Wire(clock));
+std::shared_ptr<Wire> Wire::create(Clock& clock, std::unique_ptr<DeviceModel> card, FrameHandler far_end,
+                                   const WireOptions& options) {
+  std::shared_ptr<Wire> wire(new Wire(clock, options));
   wire->ends_[0].card = std::move(card);
   wire->ends_[1].handler = std::move(far_end);
   wire->connect();
   return wire;
 }
 
-Wire::~Wire() = default;
+std::shared_ptr<Wire> Wire::create(Clock& clock, std::unique_ptr<DeviceModel> card, std::unique_ptr<FarEnd> far_end,
+                                   const WireOptions& options) {
+  std::shared_ptr<Wire> wire(new Wire(clock, options));
+  wire->ends_[0].card = std::move(card);
+  wire->ends_[1].far = std::move(far_end);
+  wire->connect();
+  return wire;
+}
+
+Wire::~Wire() {
+  if (runner_ != nullptr) runner_->stop();
+}
 
 void Wire::connect() {
   for (unsigned end = 0; end < ends_.size(); ++end) {
@@ -36,25 +62,143 @@ void Wire::connect() {
       if (wire == nullptr) return;
       const std::lock_guard guard(*wire->lock_);
       wire->catch_up();
+      wire->settle();
     });
   }
 }
 
 bool Wire::claim(unsigned end) {
-  const std::lock_guard guard(*lock_);
-  if (ends_[end].card == nullptr) return false;
-  return !std::exchange(ends_[end].claimed, true);
+  {
+    const std::lock_guard guard(*lock_);
+    if (ends_[end].card == nullptr || std::exchange(ends_[end].claimed, true)) return false;
+  }
+  if (runner_ != nullptr) runner_->start();
+  return true;
 }
 
 void Wire::release(unsigned end) {
+  {
+    const std::lock_guard guard(*lock_);
+    ends_[end].claimed = false;
+  }
+  if (runner_ != nullptr && !claimed()) runner_->stop();
+}
+
+bool Wire::claimed() const {
   const std::lock_guard guard(*lock_);
-  ends_[end].claimed = false;
+  return ends_[0].claimed || ends_[1].claimed;
+}
+
+Result<void> Wire::run_threaded() {
+  if (dynamic_cast<ManualClock*>(&clock_) != nullptr) {
+    return fail(ErrorCode::invalid_argument, "a card on a thread of its own needs real time",
+                "leave out `thread`, or give the Context a clock that runs by itself");
+  }
+  auto runner = Runner::create(*this);
+  if (!runner) return pass_on(std::move(runner));
+  runner_ = *std::move(runner);
+  return {};
+}
+
+void Wire::write32(unsigned end, unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept {
+  const Runner::Write posted{end, bar, offset, value};
+  if (runner_ != nullptr && runner_->post(posted)) return;
+  with_card(end, [&](DeviceModel& card) { card.write32(bar, offset, value); });
+}
+
+void Wire::flush() noexcept {
+  if (runner_ != nullptr || clock_.now().count() < due_.load(std::memory_order_relaxed)) return;
+  const std::lock_guard guard(*lock_);
+  catch_up();
+  settle();
+}
+
+void Wire::write(const Runner::Write& write) noexcept {
+  ends_[write.end].card->write32(write.bar, write.offset, write.value);
+}
+
+Duration Wire::run() {
+  const std::lock_guard guard(*lock_);
+  catch_up();
+  settle();
+  const Duration next = next_event();
+  return next <= now_ ? Duration(0) : next - now_;
 }
 
 void Wire::catch_up() {
-  const Duration now = clock_.now();
+  run_until(clock_.now());
+  if (runner_ != nullptr) runner_->take_posted();
+}
+
+void Wire::run_until(Duration now) {
+  arrivals(now);
+  if (ends_[1].far != nullptr) poll_far_end(now);
+  now_ = std::max(now_, now);
   for (End& end : ends_) {
-    if (end.card != nullptr) end.card->advance(now);
+    if (end.card != nullptr) end.card->advance(now_);
+  }
+}
+
+void Wire::settle() {
+  arrivals(now_);
+  due_.store(next_event().count(), std::memory_order_relaxed);
+}
+
+// What is on the wire happens one after the other, each at its own time, so that two runs with the same clock do the
+// same even if they look at different moments.
+void Wire::arrivals(Duration now) {
+  if (!ends_[0].channel) return;
+  for (Duration next = next_on_wire(); next <= now; next = next_on_wire()) {
+    now_ = std::max(now_, next);
+    for (End& end : ends_) {
+      if (end.card != nullptr) end.card->advance(now_);
+    }
+    for (unsigned from = 0; from < ends_.size(); ++from) {
+      End& end = ends_[from];
+      while (auto frame = end.channel->take(now_, end.sent)) deliver(from, frame->bytes, frame->corrupt);
+      if (!end.held_up || end.channel->congested(now_)) continue;
+      end.held_up = false;
+      if (end.card != nullptr) end.card->set_wire_busy(false);
+    }
+  }
+}
+
+Duration Wire::next_on_wire() const noexcept {
+  Duration next = Duration::max();
+  for (const End& end : ends_) {
+    if (!end.channel) continue;
+    next = std::min(next, end.channel->next());
+    if (end.held_up) next = std::min(next, end.channel->free_at());
+  }
+  return next;
+}
+
+Duration Wire::next_event() const noexcept {
+  Duration next = next_on_wire();
+  for (const End& end : ends_) {
+    if (end.card != nullptr) next = std::min(next, end.card->next_event());
+    // A card that takes nothing for now must not make whoever waits for this spin.
+    if (end.far != nullptr) next = std::min(next, std::max(end.far->next(), now_ + kFarEndInterval));
+  }
+  return next;
+}
+
+// The far end keeps its frames until the card can take them, as a switch would that is asked to pause.
+void Wire::poll_far_end(Duration now) {
+  End& far = ends_[1];
+  if (far.far->next() > now || !ends_[0].claimed) return;
+  for (unsigned taken = 0; taken < kMostAtOnce && ends_[0].card->can_receive(); ++taken) {
+    if (far.channel && far.channel->congested(now)) return;
+    const auto frame = far.far->receive(now);
+    if (!frame) return;
+    now_ = std::max(now_, now);
+    if (frame->size() >= kShortestFrame) {
+      carry(1, *frame);
+    } else {
+      padded_.assign(frame->begin(), frame->end());
+      padded_.resize(kShortestFrame);
+      carry(1, padded_);
+    }
   }
 }
 
@@ -62,6 +206,7 @@ void Wire::inject(std::span<const std::byte> frame) {
   const std::lock_guard guard(*lock_);
   catch_up();
   carry(1, frame);
+  settle();
 }
 
 void Wire::set_carrier(bool present) {
@@ -70,40 +215,57 @@ void Wire::set_carrier(bool present) {
   for (End& end : ends_) {
     if (end.card != nullptr) end.card->set_carrier(present);
   }
+  settle();
 }
 
-Wire::Counters Wire::counters(unsigned end) const {
+WireCounters Wire::counters(unsigned end) const {
   const std::lock_guard guard(*lock_);
   return ends_[end].sent;
 }
 
 // A card that answered a frame with a frame at once would come back in here while the first one is still on its way.
 void Wire::carry(unsigned from, std::span<const std::byte> frame) {
+  End& end = ends_[from];
+  if (end.channel) {
+    end.channel->put(frame, now_, end.sent);
+    if (end.held_up || !end.channel->congested(now_)) return;
+    end.held_up = true;
+    if (end.card != nullptr) end.card->set_wire_busy(true);
+    return;
+  }
+  ++end.sent.entered;
   if (delivering_) {
+    ++end.sent.in_flight;
     queue_.push_back({from, {frame.begin(), frame.end()}});
     return;
   }
   delivering_ = true;
-  deliver(from, frame);
+  deliver(from, frame, false);
   while (!queue_.empty()) {
     const Frame next = std::move(queue_.front());
     queue_.pop_front();
-    deliver(next.from, next.bytes);
+    --ends_[next.from].sent.in_flight;
+    deliver(next.from, next.bytes, false);
   }
   delivering_ = false;
 }
 
-void Wire::deliver(unsigned from, std::span<const std::byte> frame) {
+void Wire::deliver(unsigned from, std::span<const std::byte> frame, bool corrupt) {
   End& to = ends_[1 - from];
-  Counters& counters = ends_[from].sent;
-  if (to.handler) {
+  WireCounters& counters = ends_[from].sent;
+  if (to.card != nullptr && to.claimed) {
+    ++counters.carried;
+    if (corrupt) return to.card->receive_corrupt(frame);
+    to.card->receive(frame);
+  } else if (to.handler && !corrupt) {
     ++counters.carried;
     to.handler(frame);
-  } else if (to.card == nullptr || !to.claimed) {
+  } else if (to.card != nullptr) {
     ++counters.dropped_unopened;
-  } else {
+  } else if (to.far != nullptr && !corrupt && to.far->send(frame, now_)) {
     ++counters.carried;
-    to.card->receive(frame);
+  } else {
+    ++counters.dropped_far_end;  // where there is no card, nobody passes on a frame whose check sequence is wrong
   }
 }
 

@@ -13,12 +13,23 @@ Card::Card(CardOptions options)
       receive_(registers_, timers_, dma_, interrupts_, statistics_),
       transmit_(registers_, timers_, dma_, interrupts_, statistics_),
       control_(registers_, timers_, dma_, phy_, interrupts_, options.lan_id,
-               {.reset = [this] { begin_reset(false); },
-                .link_changed = [this] { transmit_.set_link(control_.link_up()); }}),
+               {.reset = [this] { begin_reset(false); }, .link_changed = [this] { link_changed(); }}),
+      flow_(registers_, timers_, statistics_,
+            {.pause =
+                 [this](bool paused) {
+                   control_.set_paused(paused);
+                   transmit_.hold(Transmit::Hold::pause, paused);
+                 },
+             .send =
+                 [this](std::span<const std::byte> frame) {
+                   if (wire_) wire_(frame);
+                 }}),
       reset_done_(timers_.add([this] { finish_reset(); })),
       load_done_(timers_.add([this] { finish_load(); })) {
   nvm_.program(options_.mac, options_.device_id);
   transmit_.on_frame([this](std::span<const std::byte> frame) { transmitted(frame); });
+  transmit_.on_software_pause([this] { flow_.send_for_software(); });
+  receive_.on_level([this](std::size_t bytes) { flow_.set_level(bytes); });
   initialise(true);
   finish_load();  // power-on is long ago
 }
@@ -61,7 +72,21 @@ void Card::reset() noexcept { begin_reset(true); }
 void Card::on_interrupt(std::function<void(unsigned vector)> handler) { interrupts_.on_message(std::move(handler)); }
 
 void Card::receive(std::span<const std::byte> frame) noexcept {
-  if (!removed_) receive_.frame(frame, control_.link_up() && !in_reset_);
+  if (removed_) return;
+  const bool link_up = control_.link_up() && !in_reset_;
+  if (link_up && FlowControl::concerns(frame) && flow_.take(frame)) return;
+  receive_.frame(frame, link_up);
+}
+
+void Card::receive_corrupt(std::span<const std::byte> frame) noexcept {
+  if (!removed_) receive_.corrupt_frame(frame, control_.link_up() && !in_reset_);
+}
+
+bool Card::can_receive() const noexcept { return !removed_ && !in_reset_ && control_.link_up() && receive_.has_room(); }
+
+void Card::link_changed() {
+  flow_.set_link(control_.link_up(), phy_.speed());
+  transmit_.set_link(control_.link_up());
 }
 
 void Card::set_carrier(bool present) noexcept { phy_.set_carrier(present); }
@@ -95,6 +120,7 @@ void Card::initialise(bool whole_function) {
   phy_.reset();
   receive_.reset(nvm_.mac());
   transmit_.reset();
+  flow_.reset();
 }
 
 void Card::begin_reset(bool whole_function) {

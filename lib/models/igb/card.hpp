@@ -9,6 +9,7 @@
 #include "hw/igb/limits.hpp"
 #include "models/igb/control.hpp"
 #include "models/igb/dma.hpp"
+#include "models/igb/flow_control.hpp"
 #include "models/igb/interrupts.hpp"
 #include "models/igb/nvm.hpp"
 #include "models/igb/phy.hpp"
@@ -50,10 +51,16 @@ class Card final : public DeviceModel {
     dma_.advance(now);
     timers_.advance(now);
   }
+  [[nodiscard]] Duration next_event() const noexcept override {
+    return dma_.intercepted() ? Duration::min() : timers_.next();
+  }
   [[nodiscard]] unsigned interrupt_vectors() const override { return interrupts_.vectors(); }
   void on_interrupt(std::function<void(unsigned vector)> handler) override;
   void on_transmit(WireHandler handler) override { wire_ = std::move(handler); }
   void receive(std::span<const std::byte> frame) noexcept override;
+  void receive_corrupt(std::span<const std::byte> frame) noexcept override;
+  [[nodiscard]] bool can_receive() const noexcept override;
+  void set_wire_busy(bool busy) noexcept override { transmit_.hold(Transmit::Hold::wire, busy); }
   void set_carrier(bool present) noexcept override;
 
   /// Pulled out of its slot: reads all ones, hears nothing, touches nothing; put back it is as after power-on.
@@ -76,6 +83,7 @@ class Card final : public DeviceModel {
   void finish_reset();
   void finish_load();
   void transmitted(std::span<const std::byte> frame);
+  void link_changed();
 
   CardOptions options_;
   RegisterFile registers_;
@@ -89,6 +97,7 @@ class Card final : public DeviceModel {
   Receive receive_;
   Transmit transmit_;
   Control control_;
+  FlowControl flow_;
   Timers::Id reset_done_;
   Timers::Id load_done_;
   WireHandler wire_;

@@ -29,6 +29,7 @@ void Control::reset() {
   dma_.set_master_enabled(true);
   phy_was_reset_ = true;
   link_up_ = false;
+  paused_ = false;
   // QEMU, igb_core.c, igb_mac_reg_init; without its LRST, which there hides GIO_MASTER_ENABLE until software clears it.
   registers_.set<hw::CTRL>(hw::CTRL::FD | hw::CTRL::SPEED(2) | hw::CTRL::ADVD3WUC);
 }
@@ -71,6 +72,7 @@ hw::STATUS::Value Control::status() const {
   const bool full = control.has(hw::CTRL::FRCDPX) ? control.has(hw::CTRL::FD) : phy_.full_duplex();
   if (full) value = value.with(hw::STATUS::FD);
   if (link_up_) value = value.with(hw::STATUS::LU);
+  if (paused_) value = value.with(hw::STATUS::TXOFF);
   if (phy_was_reset_) value = value.with(hw::STATUS::PHYRA);
   if (master_enabled_) value = value.with(hw::STATUS::GIO_MASTER_ENABLE);
   const std::uint32_t speed = control.has(hw::CTRL::FRCSPD) ? control.get(hw::CTRL::SPEED) : phy_.speed();

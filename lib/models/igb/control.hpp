@@ -32,6 +32,9 @@ class Control {
   /// The PHY, the carrier or CTRL.SLU may have changed.
   void update_link();
 
+  /// STATUS.TXOFF: the partner has asked for a pause.
+  void set_paused(bool paused) noexcept { paused_ = paused; }
+
   [[nodiscard]] bool link_up() const noexcept { return link_up_; }
 
  private:
@@ -49,6 +52,7 @@ class Control {
   bool master_enabled_ = true;
   bool phy_was_reset_ = true;
   bool link_up_ = false;
+  bool paused_ = false;
 };
 
 }  // namespace pollux::models::igb

@@ -20,6 +20,8 @@ class Dma {
   void connect(ModelDma* port) noexcept { port_ = port; }
   void set_master_enabled(bool enabled) noexcept { enabled_ = enabled; }
   [[nodiscard]] bool active() const noexcept { return port_ != nullptr && enabled_; }
+  /// Somebody stands between the card and memory, who may have put something off.
+  [[nodiscard]] bool intercepted() const noexcept { return active() && port_->interceptor() != nullptr; }
   void advance(Duration now) noexcept {
     if (!active()) return;
     if (DmaInterceptor* const between = port_->interceptor(); between != nullptr) between->advance(*port_, now);

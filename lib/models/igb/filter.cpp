@@ -54,6 +54,10 @@ Filter::Verdict Filter::address(std::span<const std::byte> frame) const {
     return Verdict::exact;
   }
   if (matches_exactly(frame)) return Verdict::exact;
+  // [I-UTA]
+  const hw::MRQC::Value queueing = registers_.get<hw::MRQC>();
+  const bool pools = queueing.has(hw::MRQC::VMDQ) || queueing.has(hw::MRQC::VMDQ_RSS);
+  if (!multicast && !pools) return Verdict::rejected;
   const std::uint32_t number = hash(frame);
   const std::uint32_t word =
       multicast ? registers_.get<hw::MTA>(number / 32).raw() : registers_.get<hw::UTA>(number / 32).raw();

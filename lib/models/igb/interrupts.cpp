@@ -82,6 +82,7 @@ std::uint32_t Interrupts::pending_extended() const {
 
 template <class R>
 void Interrupts::add(std::uint32_t bits) {
+  if ((registers_.get<R>().raw() & bits) == bits) return;  // most frames find their cause raised
   const std::uint32_t legacy = pending_legacy();
   const std::uint32_t extended = pending_extended();
   registers_.set<R>(typename R::Value(registers_.get<R>().raw() | bits));
@@ -92,14 +93,36 @@ void Interrupts::raise(hw::ICR::Setting causes) { add<hw::ICR>(causes.bits()); }
 
 void Interrupts::raise_extended(std::uint32_t bits) { add<hw::EICR>(bits & extended_bits(msix_mode())); }
 
+std::uint32_t Interrupts::receive_entry(std::uint32_t queue) const {
+  return registers_.get<hw::IVAR>(queue % 8).raw() >> (queue < 8 ? 0 : 16);
+}
+
+std::uint32_t Interrupts::transmit_entry(std::uint32_t queue) const {
+  return registers_.get<hw::IVAR>(queue % 8).raw() >> (queue < 8 ? 8 : 24);
+}
+
+std::optional<Duration> Interrupts::interval_of(std::uint32_t entry) const {
+  const std::uint32_t vector = entry & 0x1F;
+  if ((entry & kEntryValid) == 0 || vector >= hw::kMsixVectors) return std::nullopt;
+  return std::chrono::microseconds(registers_.get<hw::EITR>(vector).get(hw::EITR::INTERVAL));
+}
+
+std::optional<Duration> Interrupts::receive_interval(std::uint32_t queue) const {
+  return interval_of(receive_entry(queue));
+}
+
+std::optional<Duration> Interrupts::transmit_interval(std::uint32_t queue) const {
+  return interval_of(transmit_entry(queue));
+}
+
 void Interrupts::raise_receive(std::uint32_t queue) {
-  const std::uint32_t entry = registers_.get<hw::IVAR>(queue % 8).raw() >> (queue < 8 ? 0 : 16);
+  const std::uint32_t entry = receive_entry(queue);
   if ((entry & kEntryValid) != 0) raise_extended(bit(entry & 0x1F));
   raise(hw::ICR::RXDW);
 }
 
 void Interrupts::raise_transmit(std::uint32_t queue) {
-  const std::uint32_t entry = registers_.get<hw::IVAR>(queue % 8).raw() >> (queue < 8 ? 8 : 24);
+  const std::uint32_t entry = transmit_entry(queue);
   if ((entry & kEntryValid) != 0) raise_extended(bit(entry & 0x1F));
   raise(hw::ICR::TXDW);
 }

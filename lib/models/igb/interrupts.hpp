@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <optional>
 
 #include "hw/igb/limits.hpp"
 #include "models/igb/register_file.hpp"
@@ -28,12 +29,18 @@ class Interrupts {
   void raise(hw::ICR::Setting causes);
   void raise_receive(std::uint32_t queue);
   void raise_transmit(std::uint32_t queue);
+  /// The moderation interval of a queue's vector; nothing where it has no vector.
+  [[nodiscard]] std::optional<Duration> receive_interval(std::uint32_t queue) const;
+  [[nodiscard]] std::optional<Duration> transmit_interval(std::uint32_t queue) const;
 
   [[nodiscard]] std::uint32_t read_table(std::uint32_t offset) const;
   void write_table(std::uint32_t offset, std::uint32_t value);
 
  private:
   [[nodiscard]] bool msix_mode() const;
+  [[nodiscard]] std::uint32_t receive_entry(std::uint32_t queue) const;  // of IVAR, in the low byte
+  [[nodiscard]] std::uint32_t transmit_entry(std::uint32_t queue) const;
+  [[nodiscard]] std::optional<Duration> interval_of(std::uint32_t entry) const;
   [[nodiscard]] std::uint32_t pending_legacy() const;
   [[nodiscard]] std::uint32_t pending_extended() const;
   /// Sends what became visible since `legacy_before` and `extended_before` were pending.

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -38,6 +39,12 @@ class Receive {
   void reset(std::array<std::uint8_t, 6> mac);
   /// A frame without FCS; `link_up` as STATUS.LU says.
   void frame(std::span<const std::byte> frame, bool link_up);
+  /// One whose FCS is wrong.
+  void corrupt_frame(std::span<const std::byte> frame, bool link_up);
+  /// Whether receiving is on and the longest frame would find room.
+  [[nodiscard]] bool has_room() const;
+  /// Told the bytes in the packet buffer whenever they change.
+  void on_level(std::function<void(std::size_t bytes)> handler) { level_ = std::move(handler); }
   /// Moves on what waits in the packet buffer.
   void drain();
 
@@ -57,13 +64,18 @@ class Receive {
   void hang_on_registers();
   void schedule_switch(std::uint32_t queue);
   [[nodiscard]] bool passes(std::span<const std::byte> frame, const Headers& headers, Filter::Verdict verdict);
-  [[nodiscard]] hw::rx::WriteBack describe(const Headers& headers, const Rss::Choice& choice,
-                                           Filter::Verdict verdict) const;
+  [[nodiscard]] hw::rx::WriteBack describe(std::span<const std::byte> frame, const Headers& headers,
+                                           const Rss::Choice& choice, Filter::Verdict verdict) const;
   void store(std::span<const std::byte> frame, std::uint32_t queue, hw::rx::WriteBack write_back);
+  [[nodiscard]] std::span<const std::byte> as_stored(std::span<const std::byte> frame, bool strip);
   /// Whether the packet left the packet buffer, into memory or nowhere.
   [[nodiscard]] bool try_deliver(std::span<const std::byte> bytes, std::uint32_t queue,
                                  const hw::rx::WriteBack& write_back, bool& counted_no_buffer);
   void flush();
+  void stored(std::uint32_t queue);
+  void flush_write_backs(std::uint32_t queue);
+  void set_level(std::size_t bytes);
+  [[nodiscard]] std::size_t capacity() const;
 
   RegisterFile& registers_;
   Timers& timers_;
@@ -74,7 +86,9 @@ class Receive {
   Rss rss_;
   std::vector<RxQueue> queues_;
   std::array<Timers::Id, hw::kRxQueues> switch_{};
+  std::array<Timers::Id, hw::kRxQueues> write_back_{};
   std::array<bool, hw::kRxQueues> wanted_{};  // what RXDCTL.ENABLE was last written as
+  std::function<void(std::size_t)> level_;
   std::deque<Packet> buffer_;
   std::size_t buffered_bytes_ = 0;
   std::vector<std::byte> scratch_;

@@ -25,6 +25,7 @@ hw::Descriptor legacy(std::uint64_t address, const hw::rx::WriteBack& what) noex
 
 void RxQueue::reset() {
   broken_ = false;
+  waiting_.forget();
   // Queue 0 is enabled after a reset, with write-back after each descriptor (QEMU, igb_core.c, igb_mac_reg_init).
   enabled_ = number_ == 0;
   registers_.set<hw::RXDCTL>(number_, hw::RXDCTL::WTHRESH(1));
@@ -33,6 +34,7 @@ void RxQueue::reset() {
 
 void RxQueue::set_enabled(bool enabled) {
   if (enabled && !enabled_) broken_ = false;
+  if (!enabled) flush_write_backs();
   enabled_ = enabled;
   const hw::RXDCTL::Value control = registers_.get<hw::RXDCTL>(number_);
   registers_.set<hw::RXDCTL>(number_, enabled ? control.with(hw::RXDCTL::ENABLE) : control.without(hw::RXDCTL::ENABLE));
@@ -69,6 +71,13 @@ std::uint64_t RxQueue::slot() const {
   return base + std::uint64_t{head()} * hw::kDescriptorBytes;
 }
 
+std::uint32_t RxQueue::threshold() const { return registers_.get<hw::RXDCTL>(number_).get(hw::RXDCTL::WTHRESH); }
+
+void RxQueue::complete(std::uint64_t slot, const hw::Descriptor& descriptor) {
+  if (threshold() <= 1) return void(dma_.write_back(number_, slot, descriptor));
+  waiting_.add(ModelAccess::receive_write_back, slot, std::as_bytes(std::span(&descriptor, 1)));
+}
+
 void RxQueue::step() {
   const std::uint32_t next = head() + 1;
   registers_.set<hw::RDH>(number_, hw::RDH::HEAD(next >= ring_size() ? 0 : next));
@@ -100,9 +109,9 @@ RxQueue::Outcome RxQueue::deliver(std::span<const std::byte> bytes, hw::rx::Writ
     if (old) {
       const hw::rx::WriteBack part{
           .status = end ? last.status : hw::rx::kDone, .length = last.length, .vlan = last.vlan};
-      dma_.write_back(number_, at, legacy(address, part));
+      complete(at, legacy(address, part));
     } else {
-      dma_.write_back(number_, at, end ? hw::rx::written_back(last) : middle(count));
+      complete(at, end ? hw::rx::written_back(last) : middle(count));
     }
     step();
   }

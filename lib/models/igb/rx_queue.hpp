@@ -8,6 +8,7 @@
 #include "hw/igb/descriptors.hpp"
 #include "models/igb/dma.hpp"
 #include "models/igb/register_file.hpp"
+#include "models/igb/write_backs.hpp"
 
 namespace pollux::models::igb {
 
@@ -37,6 +38,12 @@ class RxQueue {
   /// of what a driver makes of a card that lies.
   bool write_back(const hw::Descriptor& descriptor);
 
+  /// Makes the write-backs that wait for others. False if there are none.
+  bool flush_write_backs() { return waiting_.flush(dma_, number_); }
+  [[nodiscard]] std::size_t waiting_write_backs() const noexcept { return waiting_.size(); }
+  /// RXDCTL.WTHRESH.
+  [[nodiscard]] std::uint32_t threshold() const;
+
   /// Bytes that one buffer takes, from SRRCTL or RCTL.
   [[nodiscard]] std::size_t buffer_bytes() const;
   /// Descriptors that the card may fill.
@@ -49,6 +56,7 @@ class RxQueue {
   [[nodiscard]] std::uint32_t head() const { return registers_.get<hw::RDH>(number_).get(hw::RDH::HEAD); }
   [[nodiscard]] std::uint32_t tail() const { return registers_.get<hw::RDT>(number_).get(hw::RDT::TAIL); }
   [[nodiscard]] std::uint64_t slot() const;  // the next descriptor's address
+  void complete(std::uint64_t slot, const hw::Descriptor& descriptor);
   void step();
 
   RegisterFile& registers_;
@@ -57,6 +65,7 @@ class RxQueue {
   bool enabled_ = false;
   bool broken_ = false;  // until it is enabled anew
   std::uint64_t ignored_tails_ = 0;
+  WriteBacks waiting_;
 };
 
 }  // namespace pollux::models::igb

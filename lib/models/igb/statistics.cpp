@@ -58,10 +58,14 @@ void Statistics::received(std::span<const std::byte> frame) {
   count<hw::PRC1522>();
 }
 
-void Statistics::sent(std::span<const std::byte> frame) {
-  const std::size_t bytes = frame.size() + hw::kCrcBytes;
+void Statistics::left(std::size_t bytes) {
   count<hw::TPT>();
   add_octets<hw::TOTL, hw::TOTH>(bytes);
+}
+
+void Statistics::sent(std::span<const std::byte> frame) {
+  const std::size_t bytes = frame.size() + hw::kCrcBytes;
+  left(bytes);
   if (bytes < hw::kMinFrameBytes) return;  // not a good packet: 8254x manual, 13.7.30
   count<hw::GPTC>();
   count<hw::HGPTC>();

@@ -25,7 +25,9 @@ class Statistics {
   void arrived(std::size_t bytes);
   /// A frame of legal length that got into the packet buffer.
   void received(std::span<const std::byte> frame);
-  /// A frame that left on the wire.
+  /// Anything that left on the wire: `bytes` with FCS.
+  void left(std::size_t bytes);
+  /// A frame of software's that left on the wire.
   void sent(std::span<const std::byte> frame);
 
  private:

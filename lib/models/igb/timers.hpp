@@ -26,6 +26,8 @@ class Timers {
   void cancel(Id id) { entries_[id].due = kNever; }
   [[nodiscard]] bool running(Id id) const { return entries_[id].due != kNever; }
   [[nodiscard]] Duration now() const { return now_; }
+  /// Nothing is due before; Duration::max() if nothing ever is.
+  [[nodiscard]] Duration next() const { return next_; }
 
   /// Does what is due at `now`, in order of due times, each at its own time. Time never goes back.
   void advance(Duration now);

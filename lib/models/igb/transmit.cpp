@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "models/igb/transmit.hpp"
 
+#include <utility>
+
 #include "models/igb/frame.hpp"
 
 namespace pollux::models::igb {
@@ -14,13 +16,16 @@ Transmit::Transmit(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts
       queues_[i].set_enabled(!queues_[i].enabled());
       process(i);
     });
+    write_back_[i] = timers_.add([this, i] { flush_write_backs(i); });
   }
   hang_on_registers();
 }
 
 void Transmit::hang_on_registers() {
   registers_.on_write<hw::TCTL>([this](std::uint32_t, std::uint32_t value) {
-    registers_.set<hw::TCTL>(hw::TCTL::Value(value));
+    const hw::TCTL::Value written(value);
+    registers_.set<hw::TCTL>(written.without(hw::TCTL::SWXOFF));
+    if (written.has(hw::TCTL::SWXOFF) && link_up_ && software_pause_) software_pause_();
     for (std::uint32_t queue = 0; queue < hw::kTxQueues; ++queue) schedule_switch(queue);
     process_all();
   });
@@ -39,6 +44,8 @@ void Transmit::hang_on_registers() {
     registers_.set<hw::TXDCTL>(queue, hw::TXDCTL::Value(value).without(hw::TXDCTL::SWFLUSH));
     queues_[queue].set_enabled(queues_[queue].enabled());
     wanted_[queue] = hw::TXDCTL::Value(value).has(hw::TXDCTL::ENABLE);
+    const bool flushes = hw::TXDCTL::Value(value).has(hw::TXDCTL::SWFLUSH);
+    if (flushes || queues_[queue].waiting_write_backs() >= queues_[queue].threshold()) flush_write_backs(queue);
     schedule_switch(queue);
   });
 }
@@ -53,6 +60,7 @@ void Transmit::schedule_switch(std::uint32_t queue) {
 
 void Transmit::reset() {
   for (const Timers::Id id : switch_) timers_.cancel(id);
+  for (const Timers::Id id : write_back_) timers_.cancel(id);
   for (std::uint32_t i = 0; i < hw::kTxQueues; ++i) {
     queues_[i].reset();
     wanted_[i] = queues_[i].enabled();
@@ -73,10 +81,39 @@ void Transmit::process_all() {
   for (std::uint32_t i = 0; i < hw::kTxQueues; ++i) process(i);
 }
 
+void Transmit::hold(Hold why, bool held) {
+  const auto bit = static_cast<unsigned>(why);
+  const unsigned before = holds_;
+  holds_ = static_cast<std::uint8_t>(held ? before | bit : before & ~bit);
+  if (before != 0 && holds_ == 0) process_all();
+}
+
 void Transmit::process(std::uint32_t number) {
   if (!link_up_ || !registers_.get<hw::TCTL>().has(hw::TCTL::EN)) return;
-  const bool reported = queues_[number].process([this, number](const TxFrame& frame) { send(number, frame); });
-  if (reported) interrupts_.raise_transmit(number);
+  if (working_) {
+    work_again_ = true;
+    return;
+  }
+  working_ = true;
+  if (queues_[number].process(*this)) reported(number);
+  working_ = false;
+  if (std::exchange(work_again_, false)) process_all();
+}
+
+void Transmit::reported(std::uint32_t number) {
+  TxQueue& queue = queues_[number];
+  if (queue.waiting_write_backs() == 0) return interrupts_.raise_transmit(number);
+  const std::optional<Duration> interval = interrupts_.transmit_interval(number);
+  if (queue.waiting_write_backs() >= queue.threshold() || interval == Duration(0)) {
+    flush_write_backs(number);
+  } else if (interval && !timers_.running(write_back_[number])) {
+    timers_.start(write_back_[number], *interval);
+  }
+}
+
+void Transmit::flush_write_backs(std::uint32_t number) {
+  timers_.cancel(write_back_[number]);
+  if (queues_[number].flush_write_backs()) interrupts_.raise_transmit(number);
 }
 
 void Transmit::send(std::uint32_t number, const TxFrame& frame) {
@@ -87,22 +124,29 @@ void Transmit::send(std::uint32_t number, const TxFrame& frame) {
   // [I-M-OFFLOAD]
   constexpr std::uint64_t kOffloads = hw::tx::kSegment | hw::tx::kInsertIpChecksum | hw::tx::kInsertL4Checksum;
   if ((frame.flags & kOffloads) != 0) ++offloads_skipped_;
-  outgoing_ = frame.bytes;
-  if ((frame.flags & hw::tx::kInsertVlan) != 0 && outgoing_.size() >= kMacHeaderBytes) {
-    const hw::Descriptor& context = queues_[number].contexts()[frame.flags >> hw::tx::kContextShift & 1];
-    const std::uint32_t type = registers_.get<hw::VET>().get(hw::VET::TYPE);
-    const auto tag = static_cast<std::uint32_t>(context.lo >> hw::tx::kVlanShift & 0xFFFF);
-    const std::array<std::byte, 4> inserted{static_cast<std::byte>(type >> 8), static_cast<std::byte>(type & 0xFF),
-                                            static_cast<std::byte>(tag >> 8), static_cast<std::byte>(tag & 0xFF)};
-    outgoing_.insert(outgoing_.begin() + 12, inserted.begin(), inserted.end());
-  }
   // Without IFCS software's last four bytes are the FCS; a receiver discards the frame unless they are right.
   if ((frame.flags & hw::tx::kInsertCrc) == 0) return void(++losses_.without_crc);
-  if (registers_.get<hw::TCTL>().has(hw::TCTL::PSP) && outgoing_.size() + hw::kCrcBytes < hw::kMinFrameBytes) {
-    outgoing_.resize(hw::kMinFrameBytes - hw::kCrcBytes);
+  const std::span<const std::byte> bytes = with_tag_and_padding(number, frame);
+  statistics_.sent(bytes);
+  if (out_) out_(bytes);
+}
+
+std::span<const std::byte> Transmit::with_tag_and_padding(std::uint32_t number, const TxFrame& frame) {
+  const bool tag = (frame.flags & hw::tx::kInsertVlan) != 0 && frame.bytes.size() >= kMacHeaderBytes;
+  const std::size_t size = frame.bytes.size() + (tag ? hw::kVlanTagBytes : 0);
+  const bool pad = size + hw::kCrcBytes < hw::kMinFrameBytes && registers_.get<hw::TCTL>().has(hw::TCTL::PSP);
+  if (!tag && !pad) return frame.bytes;
+  outgoing_ = frame.bytes;
+  if (tag) {
+    const hw::Descriptor& context = queues_[number].contexts()[frame.flags >> hw::tx::kContextShift & 1];
+    const std::uint32_t type = registers_.get<hw::VET>().get(hw::VET::TYPE);
+    const auto value = static_cast<std::uint32_t>(context.lo >> hw::tx::kVlanShift & 0xFFFF);
+    const std::array<std::byte, 4> inserted{static_cast<std::byte>(type >> 8), static_cast<std::byte>(type & 0xFF),
+                                            static_cast<std::byte>(value >> 8), static_cast<std::byte>(value & 0xFF)};
+    outgoing_.insert(outgoing_.begin() + 12, inserted.begin(), inserted.end());
   }
-  statistics_.sent(outgoing_);
-  if (out_) out_(outgoing_);
+  if (pad) outgoing_.resize(hw::kMinFrameBytes - hw::kCrcBytes);
+  return outgoing_;
 }
 
 }  // namespace pollux::models::igb

@@ -17,7 +17,7 @@
 namespace pollux::models::igb {
 
 /// The transmit path: the queues, and what happens to a frame between them and the wire.
-class Transmit {
+class Transmit final : private TxSink {
  public:
   /// A guess that makes a driver wait for TXDCTL.ENABLE.
   static constexpr Duration kEnableTime = std::chrono::microseconds(10);
@@ -37,8 +37,13 @@ class Transmit {
   void reset();
   /// A frame that leaves: to the wire, or back into the card if RCTL says so.
   void on_frame(WireHandler handler) { out_ = std::move(handler); }
+  /// TCTL.SWXOFF was written.
+  void on_software_pause(std::function<void()> handler) { software_pause_ = std::move(handler); }
   /// Nothing is fetched while the link is down.
   void set_link(bool up);
+  /// Nor while the partner has asked for a pause, or the wire is full: no frame is begun.
+  enum class Hold : std::uint8_t { pause = 1, wire = 2 };
+  void hold(Hold why, bool held);
 
   [[nodiscard]] TxQueue& queue(std::uint32_t number) { return queues_[number]; }
   [[nodiscard]] const Losses& losses() const noexcept { return losses_; }
@@ -50,7 +55,11 @@ class Transmit {
   void schedule_switch(std::uint32_t queue);
   void process(std::uint32_t number);
   void process_all();
-  void send(std::uint32_t number, const TxFrame& frame);
+  void reported(std::uint32_t number);
+  void flush_write_backs(std::uint32_t number);
+  [[nodiscard]] bool ready() const override { return holds_ == 0; }
+  void send(std::uint32_t number, const TxFrame& frame) override;
+  [[nodiscard]] std::span<const std::byte> with_tag_and_padding(std::uint32_t number, const TxFrame& frame);
 
   RegisterFile& registers_;
   Timers& timers_;
@@ -59,9 +68,14 @@ class Transmit {
   std::vector<TxQueue> queues_;
   std::array<Timers::Id, hw::kTxQueues> switch_{};
   std::array<bool, hw::kTxQueues> wanted_{};  // what TXDCTL.ENABLE was last written as
+  std::array<Timers::Id, hw::kTxQueues> write_back_{};
   WireHandler out_;
+  std::function<void()> software_pause_;
   std::vector<std::byte> outgoing_;
   bool link_up_ = false;
+  std::uint8_t holds_ = 0;  // bits of Hold
+  bool working_ = false;    // a frame that goes out may bring one in that brings this on again
+  bool work_again_ = false;
   Losses losses_;
   std::uint64_t offloads_skipped_ = 0;
 };

@@ -12,6 +12,7 @@ void TxQueue::reset() {
   in_frame_ = false;
   frame_ = {};
   contexts_ = {};
+  waiting_.forget();
   set_enabled(number_ == 0);  // QEMU, igb_core.c, igb_mac_reg_init
 }
 
@@ -20,6 +21,7 @@ void TxQueue::set_enabled(bool enabled) {
     broken_ = false;
     in_frame_ = false;
   }
+  if (!enabled) flush_write_backs();
   enabled_ = enabled;
   const hw::TXDCTL::Value control = registers_.get<hw::TXDCTL>(number_);
   registers_.set<hw::TXDCTL>(number_, enabled ? control.with(hw::TXDCTL::ENABLE) : control.without(hw::TXDCTL::ENABLE));
@@ -35,9 +37,11 @@ bool TxQueue::has_work() const {
   return enabled_ && !broken_ && dma_.active() && head() < ring_size() && tail() < ring_size() && head() != tail();
 }
 
-bool TxQueue::process(const std::function<void(const TxFrame&)>& send) {
+std::uint32_t TxQueue::threshold() const { return registers_.get<hw::TXDCTL>(number_).get(hw::TXDCTL::WTHRESH); }
+
+bool TxQueue::process(TxSink& sink) {
   bool wrote_back = false;
-  while (has_work()) {
+  while (has_work() && (in_frame_ || sink.ready())) {
     const std::uint64_t base =
         std::uint64_t{registers_.get<hw::TDBAH>(number_).raw()} << 32 | registers_.get<hw::TDBAL>(number_).raw();
     const std::uint64_t slot = base + std::uint64_t{head()} * hw::kDescriptorBytes;
@@ -47,7 +51,7 @@ bool TxQueue::process(const std::function<void(const TxFrame&)>& send) {
       break;
     }
     const hw::Descriptor descriptor = Dma::load(memory);
-    take(descriptor, send);
+    take(descriptor, sink);
     const std::uint32_t next = head() + 1;
     registers_.set<hw::TDH>(number_, hw::TDH::HEAD(next == ring_size() ? 0 : next));
     if ((descriptor.hi & hw::tx::kReportStatus) != 0) {
@@ -58,7 +62,7 @@ bool TxQueue::process(const std::function<void(const TxFrame&)>& send) {
   return wrote_back;
 }
 
-void TxQueue::take(const hw::Descriptor& descriptor, const std::function<void(const TxFrame&)>& send) {
+void TxQueue::take(const hw::Descriptor& descriptor, TxSink& sink) {
   const bool advanced = (descriptor.hi & hw::tx::kAdvanced) != 0;
   if (advanced && hw::tx::type(descriptor.hi) == hw::tx::kTypeContext) {
     contexts_[descriptor.hi >> hw::tx::kContextShift & 1] = descriptor;
@@ -76,7 +80,7 @@ void TxQueue::take(const hw::Descriptor& descriptor, const std::function<void(co
   }
   if ((descriptor.hi & hw::tx::kEndOfPacket) == 0) return;
   in_frame_ = false;
-  send(frame_);
+  sink.send(number_, frame_);
 }
 
 /// Never keeps more than the longest frame, however many descriptors a driver strings together.
@@ -98,7 +102,9 @@ void TxQueue::write_back(std::uint64_t slot, const hw::Descriptor& descriptor) {
   const hw::TDWBAL::Value low = registers_.get<hw::TDWBAL>(number_);
   if (!low.has(hw::TDWBAL::HEAD_WB_EN)) {
     const std::uint64_t high = descriptor.hi | hw::tx::kDone;
-    dma_.write(ModelAccess::transmit_write_back, number_, slot + sizeof high, std::as_bytes(std::span(&high, 1)));
+    const auto bytes = std::as_bytes(std::span(&high, 1));
+    if (threshold() > 1) return waiting_.add(ModelAccess::transmit_write_back, slot + sizeof high, bytes);
+    dma_.write(ModelAccess::transmit_write_back, number_, slot + sizeof high, bytes);
     return;
   }
   const std::uint64_t where = std::uint64_t{registers_.get<hw::TDWBAH>(number_).raw()} << 32 | (low.raw() & ~3U);

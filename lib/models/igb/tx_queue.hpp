@@ -4,13 +4,13 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <vector>
 
 #include "hw/igb/descriptors.hpp"
 #include "models/igb/dma.hpp"
 #include "models/igb/register_file.hpp"
+#include "models/igb/write_backs.hpp"
 
 namespace pollux::models::igb {
 
@@ -21,6 +21,17 @@ struct TxFrame {
   bool too_long = false;
   bool unreadable = false;   ///< memory refused some of it
   bool unsupported = false;  ///< a descriptor format that this card lacks
+};
+
+/// Where a queue's frames go.
+class TxSink {
+ public:
+  /// Whether another frame may be begun.
+  [[nodiscard]] virtual bool ready() const = 0;
+  virtual void send(std::uint32_t queue, const TxFrame& frame) = 0;
+
+ protected:
+  ~TxSink() = default;
 };
 
 /// One transmit queue: its ring, the two contexts, the frame that is being put together.
@@ -35,8 +46,15 @@ class TxQueue {
   void set_enabled(bool enabled);
   void write_head(std::uint32_t value);
 
-  /// Takes descriptors up to the tail; each whole frame goes to `send`. True if a write-back was made.
-  bool process(const std::function<void(const TxFrame&)>& send);
+  /// Takes descriptors up to the tail, as long as `sink` is ready; each whole frame goes to it. True if software was
+  /// told of one, or will be by a write-back that waits for others.
+  bool process(TxSink& sink);
+
+  /// Makes the write-backs that wait for others. False if there are none.
+  bool flush_write_backs() { return waiting_.flush(dma_, number_); }
+  [[nodiscard]] std::size_t waiting_write_backs() const noexcept { return waiting_.size(); }
+  /// TXDCTL.WTHRESH.
+  [[nodiscard]] std::uint32_t threshold() const;
 
   /// The context descriptors last seen, by their index.
   [[nodiscard]] const std::array<hw::Descriptor, 2>& contexts() const noexcept { return contexts_; }
@@ -46,7 +64,7 @@ class TxQueue {
   [[nodiscard]] std::uint32_t head() const { return registers_.get<hw::TDH>(number_).get(hw::TDH::HEAD); }
   [[nodiscard]] std::uint32_t tail() const { return registers_.get<hw::TDT>(number_).get(hw::TDT::TAIL); }
   [[nodiscard]] bool has_work() const;
-  void take(const hw::Descriptor& descriptor, const std::function<void(const TxFrame&)>& send);
+  void take(const hw::Descriptor& descriptor, TxSink& sink);
   void take_data(const hw::Descriptor& descriptor);
   void write_back(std::uint64_t slot, const hw::Descriptor& descriptor);
 
@@ -58,6 +76,7 @@ class TxQueue {
   bool in_frame_ = false;
   TxFrame frame_;
   std::array<hw::Descriptor, 2> contexts_{};
+  WriteBacks waiting_;
 };
 
 }  // namespace pollux::models::igb

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backends/sim/runner.hpp"
+
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <ctime>
+#include <system_error>
+
+namespace pollux::sim {
+namespace {
+
+/// The longest sleep: a bound on what a wake-up that got lost could cost.
+constexpr Duration kLongestSleep = std::chrono::milliseconds(10);
+/// Looks for more work before sleeping, since drivers ring again soon.
+constexpr int kLooks = 64;
+
+/// Signals are the application's: none is delivered on a thread that it does not know.
+class AllSignalsBlocked {
+ public:
+  AllSignalsBlocked() noexcept {
+    sigset_t all;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  AllSignalsBlocked(const AllSignalsBlocked&) = delete;
+  AllSignalsBlocked& operator=(const AllSignalsBlocked&) = delete;
+  ~AllSignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_{};
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Runner>> Runner::create(Machine& machine) {
+  FileDescriptor wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wake) {
+    return fail_errno(ErrorCode::io_error, "no eventfd for the card's thread", errno,
+                      "raise the limit of open files (ulimit -n)");
+  }
+  return std::unique_ptr<Runner>(new Runner(machine, std::move(wake)));
+}
+
+void Runner::start() {
+  if (thread_.joinable()) return;
+  running_.store(true);
+  const AllSignalsBlocked blocked;
+  try {
+    thread_ = std::thread([this] { loop(); });
+  } catch (const std::system_error&) {
+    running_.store(false);  // the driver's own thread does the work then
+  }
+}
+
+void Runner::stop() {
+  if (!thread_.joinable()) return;
+  running_.store(false);
+  wake();
+  thread_.join();
+}
+
+bool Runner::post(const Write& write) noexcept {
+  if (!running_.load(std::memory_order_relaxed)) return false;
+  {
+    const std::lock_guard guard(post_lock_);
+    if (posted_.size() >= kMostPosted) return false;
+    posted_.push_back(write);
+    has_posted_.store(true);
+  }
+  if (asleep_.load()) wake();
+  return true;
+}
+
+void Runner::take_posted() noexcept {
+  if (!has_posted_.load(std::memory_order_acquire)) return;
+  {
+    const std::lock_guard guard(post_lock_);
+    std::swap(posted_, taken_);
+    has_posted_.store(false);
+  }
+  for (const Write& write : taken_) machine_.write(write);
+  taken_.clear();
+}
+
+void Runner::loop() {
+  while (running_.load(std::memory_order_relaxed)) {
+    const Duration idle = machine_.run();
+    int looks = 0;
+    while (looks < kLooks && !has_posted_.load(std::memory_order_relaxed)) {
+      std::this_thread::yield();
+      ++looks;
+    }
+    if (looks == kLooks && idle > Duration(0)) sleep(std::min(idle, kLongestSleep));
+  }
+}
+
+// `asleep_` is set before the last look, and looked at after a write was posted: one of the two sees the other.
+void Runner::sleep(Duration span) noexcept {
+  asleep_.store(true);
+  if (!has_posted_.load() && running_.load()) {
+    pollfd wait{wake_.get(), POLLIN, 0};
+    const auto nanoseconds = static_cast<long>(span.count());  // under a second
+    const timespec limit{0, nanoseconds};
+    ::ppoll(&wait, 1, &limit, nullptr);
+  }
+  asleep_.store(false);
+  std::uint64_t drained = 0;
+  static_cast<void>(!::read(wake_.get(), &drained, sizeof drained));
+}
+
+void Runner::wake() noexcept {
+  const std::uint64_t one = 1;
+  static_cast<void>(!::write(wake_.get(), &one, sizeof one));
+}
+
+}  // namespace pollux::sim

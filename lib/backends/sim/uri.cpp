@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backends/sim/uri.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <optional>
+
+namespace pollux::sim {
+namespace {
+
+struct Unit {
+  std::string_view name;
+  double factor;
+};
+constexpr std::array kTimes{Unit{"ns", 1}, Unit{"us", 1e3}, Unit{"ms", 1e6}, Unit{"s", 1e9}};
+constexpr std::array kRates{Unit{"", 1}, Unit{"k", 1e3}, Unit{"M", 1e6}, Unit{"G", 1e9}};
+constexpr std::array kShares{Unit{"", 1}, Unit{"%", 0.01}};
+
+/// A number and one of the units; nothing else, no sign, no infinity.
+std::optional<double> quantity(std::string_view text, std::span<const Unit> units) {
+  double number = 0;
+  if (text.empty() || text.front() == '-') return std::nullopt;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || !std::isfinite(number)) return std::nullopt;
+  const std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
+  for (const Unit& known : units) {
+    if (known.name == unit) return number * known.factor;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::uint64_t> whole(std::string_view text) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+/// False where the value is not one of that kind; ranges are left to `check`.
+bool set_share(double& share, std::string_view value) {
+  const auto parsed = quantity(value, kShares);
+  if (parsed) share = *parsed;
+  return parsed.has_value();
+}
+
+bool set_delay(Setup& setup, std::string_view value) {
+  const auto parsed = quantity(value, kTimes);
+  if (!parsed || *parsed > static_cast<double>(WireOptions::kMaxDelay.count())) return false;
+  setup.wire.delay = Duration(static_cast<Duration::rep>(std::llround(*parsed)));
+  return true;
+}
+
+bool set_rate(Setup& setup, std::string_view value) {
+  const auto parsed = quantity(value, kRates);
+  if (!parsed || *parsed < static_cast<double>(WireOptions::kMinRate) || *parsed > 1e15) return false;
+  setup.wire.rate = static_cast<std::uint64_t>(*parsed);
+  return true;
+}
+
+bool set_seed(Setup& setup, std::string_view value) {
+  const auto parsed = whole(value);
+  if (parsed) setup.wire.seed = *parsed;
+  return parsed.has_value();
+}
+
+bool set_text(std::string& text, std::string_view value) {
+  text = value;
+  return !value.empty();
+}
+
+struct Option {
+  std::string_view name;
+  std::string_view wants;
+  bool (*set)(Setup& setup, std::string_view value);
+};
+
+constexpr std::string_view kShare = "a probability from 0 to 1, such as 0.01 or 1%";
+constexpr std::array kOptions{
+    Option{"rate", "bits a second from 1k, such as 100M or 1G", set_rate},
+    Option{"delay", "a time up to 10s, such as 10us", set_delay},
+    Option{"loss", kShare, [](Setup& s, std::string_view v) { return set_share(s.wire.loss, v); }},
+    Option{"corrupt", kShare, [](Setup& s, std::string_view v) { return set_share(s.wire.corrupt, v); }},
+    Option{"mangle", kShare, [](Setup& s, std::string_view v) { return set_share(s.wire.mangle, v); }},
+    Option{"duplicate", kShare, [](Setup& s, std::string_view v) { return set_share(s.wire.duplicate, v); }},
+    Option{"reorder", kShare, [](Setup& s, std::string_view v) { return set_share(s.wire.reorder, v); }},
+    Option{"seed", "a whole number", set_seed},
+    Option{"pcap-in", "a file", [](Setup& s, std::string_view v) { return set_text(s.far_end.pcap_in, v); }},
+    Option{"pcap-out", "a file", [](Setup& s, std::string_view v) { return set_text(s.far_end.pcap_out, v); }},
+    Option{"tap", "an interface", [](Setup& s, std::string_view v) { return set_text(s.far_end.tap, v); }},
+    Option{"socket-local", "a path", [](Setup& s, std::string_view v) { return set_text(s.far_end.socket_local, v); }},
+    Option{"socket-remote", "a path",
+           [](Setup& s, std::string_view v) { return set_text(s.far_end.socket_remote, v); }},
+};
+
+std::string names() {
+  std::string all;
+  for (const Option& option : kOptions) all += fmt::format("{}=, ", option.name);
+  return all + "thread";
+}
+
+Result<void> apply(Setup& setup, std::string_view which, std::string_view part) {
+  if (part == "thread") {
+    setup.threaded = true;
+    return {};
+  }
+  const auto equals = part.find('=');
+  for (const Option& option : kOptions) {
+    if (equals == std::string_view::npos || option.name != part.substr(0, equals)) continue;
+    if (option.set(setup, part.substr(equals + 1))) return {};
+    return fail(ErrorCode::invalid_argument, fmt::format("sim:{}: '{}' is not understood", which, part),
+                fmt::format("{} wants {}", option.name, option.wants));
+  }
+  return fail(ErrorCode::invalid_argument, fmt::format("sim:{}: there is no option '{}'", which, part),
+              fmt::format("there are {}; several are joined by commas", names()));
+}
+
+}  // namespace
+
+Result<void> check(const WireOptions& options) {
+  const auto refuse = [](std::string what, std::string hint) {
+    return fail(ErrorCode::invalid_argument, "wire: " + std::move(what), std::move(hint));
+  };
+  const std::array<std::pair<const char*, double>, 5> shares{{{"loss", options.loss},
+                                                              {"corrupt", options.corrupt},
+                                                              {"mangle", options.mangle},
+                                                              {"duplicate", options.duplicate},
+                                                              {"reorder", options.reorder}}};
+  for (const auto& [name, share] : shares) {
+    if (!(share >= 0 && share <= 1)) return refuse(fmt::format("{} is {}", name, share), "choose 0 to 1");
+  }
+  if (options.delay < Duration(0) || options.delay > WireOptions::kMaxDelay) {
+    return refuse(fmt::format("a delay of {} ns", options.delay.count()), "choose up to 10 s");
+  }
+  if (options.rate != 0 && options.rate < WireOptions::kMinRate) {
+    return refuse(fmt::format("a rate of {} bits a second", options.rate), "choose at least 1000, or 0 for no limit");
+  }
+  return {};
+}
+
+Result<Uri> Uri::parse(std::string_view which) {
+  Uri uri;
+  const auto question = which.find('?');
+  const auto number = whole(which.substr(0, question));
+  if (!number || *number >= kCards) {
+    return fail(ErrorCode::invalid_argument, fmt::format("sim:{}: no such in-process card", which),
+                fmt::format("write sim:0 to sim:{}; an even number and the next are joined by a wire", kCards - 1));
+  }
+  uri.number = static_cast<unsigned>(*number);
+  if (question == std::string_view::npos) return uri;
+  uri.has_options = true;
+  std::string_view rest = which.substr(question + 1);
+  for (bool more = true; more;) {
+    const auto comma = rest.find(',');
+    if (auto applied = apply(uri.setup, which, rest.substr(0, comma)); !applied) return pass_on(std::move(applied));
+    more = comma != std::string_view::npos;
+    if (more) rest.remove_prefix(comma + 1);
+  }
+  if (auto checked = check(uri.setup.wire); !checked) return pass_on(std::move(checked));
+  return uri;
+}
+
+}  // namespace pollux::sim

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "models/igb/checksum.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "unit/models/bench_driver.hpp"
+
+namespace pollux::models::igb {
+namespace {
+
+constexpr std::uint64_t kIpGood = hw::rx::kIpChecked;
+constexpr std::uint64_t kIpBad = hw::rx::kIpChecked | hw::rx::kIpError;
+constexpr std::uint64_t kTcpGood = hw::rx::kL4Checked;
+constexpr std::uint64_t kTcpBad = hw::rx::kL4Checked | hw::rx::kL4Error;
+constexpr std::uint64_t kUdpGood = kTcpGood | hw::rx::kUdpChecked;
+constexpr std::uint64_t kUdpBad = kTcpBad | hw::rx::kUdpChecked;
+
+using Frame = std::vector<std::byte>;
+
+Frame from_hex(std::string_view text) {
+  const auto digit = [](char c) { return static_cast<unsigned>(c <= '9' ? c - '0' : c - 'a' + 10); };
+  Frame frame;
+  std::string digits;
+  std::copy_if(text.begin(), text.end(), std::back_inserter(digits), [](char c) { return c != ' '; });
+  for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
+    frame.push_back(static_cast<std::byte>(digit(digits[i]) << 4 | digit(digits[i + 1])));
+  }
+  return frame;
+}
+
+// Made by scapy 2.5.0 with "x" * n as payload, so that nothing of this library has calculated these checksums.
+const Frame kIpv4Udp = from_hex(
+    "02000082576002000000000108004500003d123400004011547a0a0000010a00000203e807d00029e059787878787878"
+    "787878787878787878787878787878787878787878787878787878");
+const Frame kIpv4Tcp = from_hex(
+    "02000082576002000000000108004500003c00070000400666b30a0000010a00000203e807d000000063000000005010"
+    "2000baee00007878787878787878787878787878787878787878");
+const Frame kIpv6Udp = from_hex(
+    "02000082576002000000000186dd60000000001d1140fd000000000000000000000000000001fd000000000000000000"
+    "00000000000203e807d0001dcd42787878787878787878787878787878787878787878");
+const Frame kIpv6Tcp = from_hex(
+    "02000082576002000000000186dd60000000001c0640fd000000000000000000000000000001fd000000000000000000"
+    "00000000000203e807d0000000000000000050022000a83c00007878787878787878");
+const Frame kIpv4Sctp = from_hex(
+    "02000082576002000000000108004500003c000100004084663b0a0000010a00000203e807d000000005f5ff58330000"
+    "001c000000000000000000000000787878787878787878787878");
+
+constexpr std::size_t kIpAt = 14;
+constexpr std::size_t kIpv4L4At = 34;
+constexpr std::size_t kIpv6L4At = 54;
+
+std::uint64_t verdict(const Frame& frame,
+                      hw::RXCSUM::Value control = hw::RXCSUM::IPOFL | hw::RXCSUM::TUOFL | hw::RXCSUM::CRCOFL,
+                      hw::RFCTL::Value filter = {}) {
+  return checksum_verdict(frame, parse(frame, 0x8100), control, filter);
+}
+
+Frame changed(Frame frame, std::size_t at) {
+  frame[at] ^= std::byte{0x10};
+  return frame;
+}
+
+TEST(CardChecksums, AreFoundGood) {
+  EXPECT_EQ(verdict(kIpv4Udp), kIpGood | kUdpGood);
+  EXPECT_EQ(verdict(kIpv4Tcp), kIpGood | kTcpGood);
+  EXPECT_EQ(verdict(kIpv6Udp), kUdpGood);
+  EXPECT_EQ(verdict(kIpv6Tcp), kTcpGood);
+  EXPECT_EQ(verdict(kIpv4Sctp), kIpGood | kTcpGood);
+}
+
+TEST(CardChecksums, AreFoundBadWhereverABitIsWrong) {
+  for (std::size_t at = kIpv4L4At; at < kIpv4Tcp.size(); ++at) {
+    if (at == kIpv4L4At + 12) continue;  // the header's length
+    EXPECT_EQ(verdict(changed(kIpv4Tcp, at)), kIpGood | kTcpBad) << at;
+  }
+  EXPECT_EQ(verdict(changed(kIpv4Udp, kIpv4Udp.size() - 1)), kIpGood | kUdpBad);
+  EXPECT_EQ(verdict(changed(kIpv6Udp, kIpAt + 20)), kUdpBad) << "an address is in the sum, too";
+  EXPECT_EQ(verdict(changed(kIpv4Sctp, kIpv4Sctp.size() - 1)), kIpGood | kTcpBad);
+  EXPECT_EQ(verdict(changed(kIpv4Tcp, kIpAt + 8)), kIpBad | kTcpGood) << "the time to live is the header's alone";
+}
+
+TEST(CardChecksums, GetNoVerdictWhereNoneWasAskedFor) {
+  EXPECT_EQ(verdict(kIpv4Udp, {}), 0u);
+  EXPECT_EQ(verdict(kIpv4Udp, hw::RXCSUM::IPOFL), kIpGood);
+  EXPECT_EQ(verdict(kIpv4Udp, hw::RXCSUM::TUOFL), kUdpGood);
+  EXPECT_EQ(verdict(kIpv4Sctp, hw::RXCSUM::TUOFL), 0u);
+  EXPECT_EQ(verdict(kIpv6Udp, hw::RXCSUM::TUOFL, hw::RFCTL::IPV6_XSUM_DIS), 0u);
+}
+
+TEST(CardChecksums, GetNoVerdictWithoutAChecksum) {
+  Frame none = kIpv4Udp;
+  none[kIpv4L4At + 6] = none[kIpv4L4At + 7] = std::byte{0};
+  EXPECT_EQ(verdict(none), kIpGood);
+  Frame fragment = kIpv4Udp;
+  fragment[kIpAt + 6] = std::byte{0x20};  // more fragments
+  EXPECT_EQ(verdict(fragment), kIpBad) << "its header is checked all the same";
+  EXPECT_EQ(verdict(Bench::frame(60)), 0u);
+}
+
+TEST(CardChecksums, NeverLookBeyondTheFrame) {
+  for (const Frame* whole : {&kIpv4Udp, &kIpv4Tcp, &kIpv6Udp, &kIpv6Tcp, &kIpv4Sctp}) {
+    for (std::size_t size = kMacHeaderBytes; size < whole->size(); ++size) {
+      const Frame part(whole->begin(), whole->begin() + static_cast<std::ptrdiff_t>(size));
+      EXPECT_EQ(verdict(part) & (hw::rx::kL4Checked | hw::rx::kL4Error), 0u) << size;
+    }
+  }
+  Frame liar = kIpv4Udp;
+  liar[kIpAt + 2] = std::byte{0xFF};
+  EXPECT_EQ(verdict(liar) & hw::rx::kL4Checked, 0u);
+  liar[kIpAt + 2] = liar[kIpAt + 3] = std::byte{0};
+  EXPECT_EQ(verdict(liar) & hw::rx::kL4Checked, 0u);
+}
+
+TEST(CardChecksums, FollowTheIpLengthAndNotThePadding) {
+  Frame padded = kIpv4Udp;
+  padded.resize(padded.size() + 7, std::byte{0xAB});
+  EXPECT_EQ(verdict(padded), kIpGood | kUdpGood);
+}
+
+TEST(CardChecksums, ComeWithTheWriteBack) {
+  Bench bench;
+  bench.link_up();
+  bench.start_rx();
+  bench.write<hw::RCTL>(bench.read<hw::RCTL>().with(hw::RCTL::UPE | hw::RCTL::MPE));
+  bench.card.receive(changed(kIpv4Udp, kIpv4Udp.size() - 1));
+  const hw::Descriptor& slot = bench.memory.descriptor(Bench::kRxRing, 0);
+  EXPECT_EQ(slot.hi & 0xFFFFFFFF, hw::rx::kDone | hw::rx::kEndOfPacket | kIpGood | kUdpBad);
+  EXPECT_EQ(slot.lo >> hw::rx::kIpIdShift & 0xFFFF, 0x1234u) << "the IP packet's number without RXCSUM.PCSD";
+  bench.write<hw::RXCSUM>(bench.read<hw::RXCSUM>().with(hw::RXCSUM::PCSD));
+  bench.card.receive(kIpv4Udp);
+  EXPECT_EQ(bench.memory.descriptor(Bench::kRxRing, 1).lo >> hw::rx::kIpIdShift, 0u);
+}
+
+TEST(CardChecksums, HaveTheCheckValueOfCrc32c) {
+  const std::string_view text = "123456789";
+  EXPECT_EQ(crc32c(std::as_bytes(std::span(text))), 0xE3069283u);
+}
+
+}  // namespace
+}  // namespace pollux::models::igb

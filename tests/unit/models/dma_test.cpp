@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <vector>
+
+#include "unit/models/bench_driver.hpp"
+
+namespace pollux::models::igb {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Notes accesses, and does to them what a test asks for.
+class Meddler final : public DmaInterceptor {
+ public:
+  struct Access {
+    ModelAccess what;
+    std::uint64_t iova;
+    std::size_t length;
+    friend bool operator==(const Access&, const Access&) = default;
+  };
+
+  [[nodiscard]] bool allow(ModelAccess what, std::uint32_t, std::uint64_t iova, std::size_t length) noexcept override {
+    accesses.push_back({what, iova, length});
+    return what != refused;
+  }
+  void write(ModelDma& memory, const ModelWrite& write) noexcept override {
+    if (write.what != late) return void(memory.store(write));
+    kept.push_back({write, {write.bytes.begin(), write.bytes.end()}});
+  }
+  void advance(ModelDma& memory, Duration now) noexcept override {
+    if (now < due) return;
+    for (Kept& one : kept) {
+      one.write.bytes = one.bytes;
+      memory.store(one.write);
+    }
+    kept.clear();
+  }
+
+  std::optional<ModelAccess> refused;
+  std::optional<ModelAccess> late;
+  Duration due{0};
+  std::vector<Access> accesses;
+
+ private:
+  struct Kept {
+    ModelWrite write;
+    std::vector<std::byte> bytes;
+  };
+  std::vector<Kept> kept;
+};
+
+class CardMemory : public testing::Test {
+ protected:
+  void SetUp() override {
+    bench.link_up();
+    bench.start_rx();
+    bench.start_tx();
+    bench.memory.intercept(&meddler);
+  }
+  void send() {
+    bench.memory.descriptor(Bench::kTxRing, 0) =
+        hw::tx::data(Bench::buffer(3), 60, 60, hw::tx::kEndOfPacket | hw::tx::kReportStatus);
+    bench.write<hw::TDT>(0, hw::TDT::TAIL(1));
+  }
+  [[nodiscard]] bool received() { return hw::rx::done(bench.memory.descriptor(Bench::kRxRing, 0).hi); }
+  [[nodiscard]] bool sent() { return hw::tx::done(bench.memory.descriptor(Bench::kTxRing, 0).hi); }
+  using Accesses = std::vector<Meddler::Access>;
+
+  Bench bench;
+  Meddler meddler;
+};
+
+TEST_F(CardMemory, IsReachedPastTheInterceptorAlone) {
+  bench.card.receive(Bench::frame(100));
+  EXPECT_EQ(meddler.accesses, (Accesses{{ModelAccess::descriptor_read, Bench::kRxRing, 16},
+                                        {ModelAccess::payload_write, Bench::buffer(0), 100},
+                                        {ModelAccess::receive_write_back, Bench::kRxRing, 16}}));
+  EXPECT_TRUE(received());
+  meddler.accesses.clear();
+  send();
+  EXPECT_EQ(meddler.accesses, (Accesses{{ModelAccess::descriptor_read, Bench::kTxRing, 16},
+                                        {ModelAccess::payload_read, Bench::buffer(3), 60},
+                                        {ModelAccess::transmit_write_back, Bench::kTxRing + 8, 8}}));
+  EXPECT_TRUE(sent());
+  meddler.accesses.clear();
+  bench.memory.intercept(nullptr);
+  bench.card.receive(Bench::frame(100));
+  EXPECT_TRUE(meddler.accesses.empty());
+}
+
+TEST_F(CardMemory, CanRefuseAsIfItWereNotMapped) {
+  meddler.refused = ModelAccess::payload_write;
+  bench.card.receive(Bench::frame(60));
+  EXPECT_EQ(bench.card.dma().refused(), 1u);
+  EXPECT_TRUE(received());
+  EXPECT_EQ(bench.bytes_at(Bench::buffer(0), 60), std::vector<std::byte>(60)) << "untouched";
+  meddler.refused = ModelAccess::payload_read;
+  send();
+  EXPECT_TRUE(bench.sent.empty());
+  EXPECT_EQ(bench.card.transmitter().losses().unreadable, 1u);
+}
+
+TEST_F(CardMemory, CanSeeAWriteBackLate) {
+  meddler.late = ModelAccess::receive_write_back;
+  meddler.due = bench.now + 1ms;
+  bench.card.receive(Bench::frame(60));
+  bench.pass(999us);
+  EXPECT_FALSE(received());
+  EXPECT_EQ(bench.card.next_event(), Duration::min()) << "somebody may have put something off";
+  bench.pass(1us);
+  EXPECT_TRUE(received());
+}
+
+TEST_F(CardMemory, SeesHeadWriteBacks) {
+  const std::uint64_t where = TestMemory::kBase + 0x18000;
+  bench.write<hw::TDWBAL>(0, hw::TDWBAL::Value(static_cast<std::uint32_t>(where) | 1));
+  send();
+  EXPECT_EQ(meddler.accesses.back(), (Meddler::Access{ModelAccess::head_write_back, where, 4}));
+  EXPECT_EQ(bench.memory.at(where)[0], std::byte{1});
+  EXPECT_FALSE(sent());
+}
+
+TEST_F(CardMemory, IsNotTouchedAcrossTheWordsOfAWriteBack) {
+  const hw::Descriptor before{0x1111, 0x2222};
+  bench.memory.descriptor(Bench::kRxRing, 5) = before;
+  const hw::Descriptor whole{0x3333, 0x4444};
+  ModelWrite write{ModelAccess::receive_write_back, 0, Bench::kRxRing + 5 * 16,
+                   std::as_bytes(std::span(&whole, 1)).first(8)};
+  EXPECT_TRUE(bench.memory.store(write));
+  EXPECT_EQ(bench.memory.descriptor(Bench::kRxRing, 5), (hw::Descriptor{0x3333, 0x2222}));
+  write.iova = 1;
+  EXPECT_FALSE(bench.memory.store(write)) << "not mapped";
+}
+
+TEST_F(CardMemory, TellsTheNextThingThatHappensByItself) {
+  bench.memory.intercept(nullptr);
+  EXPECT_EQ(bench.card.next_event(), Duration::max());
+  bench.write<hw::EERD>(hw::EERD::ADDR(0) | hw::EERD::START);
+  EXPECT_EQ(bench.card.next_event(), bench.now + Nvm::kReadTime);
+  bench.pass(Nvm::kReadTime);
+  EXPECT_EQ(bench.card.next_event(), Duration::max());
+}
+
+}  // namespace
+}  // namespace pollux::models::igb

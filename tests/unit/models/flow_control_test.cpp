@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+
+#include "unit/models/bench_driver.hpp"
+
+namespace pollux::models::igb {
+namespace {
+
+using namespace std::chrono_literals;
+
+class CardFlowControl : public testing::Test {
+ protected:
+  void SetUp() override {
+    bench.link_up();
+    bench.start_rx();
+    bench.start_tx();
+    change_control(hw::RCTL::DPF);
+    change_device(hw::CTRL::RFCE | hw::CTRL::TFCE);
+  }
+  void change_control(hw::RCTL::Setting bits) { bench.write<hw::RCTL>(bench.read<hw::RCTL>().with(bits)); }
+  void change_device(hw::CTRL::Setting bits) { bench.write<hw::CTRL>(bench.read<hw::CTRL>().with(bits)); }
+  template <class R>
+  [[nodiscard]] std::uint32_t counter() {
+    return bench.read<R>().raw();
+  }
+  [[nodiscard]] static std::vector<std::byte> pause(std::uint16_t quanta, std::uint8_t opcode = 1) {
+    std::vector<std::byte> frame(60);
+    const std::array<std::uint8_t, 18> head{0x01,
+                                            0x80,
+                                            0xC2,
+                                            0,
+                                            0,
+                                            1,
+                                            2,
+                                            0,
+                                            0,
+                                            0,
+                                            0,
+                                            9,
+                                            0x88,
+                                            0x08,
+                                            0,
+                                            opcode,
+                                            static_cast<std::uint8_t>(quanta >> 8),
+                                            static_cast<std::uint8_t>(quanta & 0xFF)};
+    std::transform(head.begin(), head.end(), frame.begin(), [](std::uint8_t byte) { return std::byte{byte}; });
+    return frame;
+  }
+  /// Hands the card `count` frames to send, from slot `next` on.
+  void queue_frames(std::uint32_t count) {
+    for (std::uint32_t i = 0; i < count; ++i) {
+      bench.memory.descriptor(Bench::kTxRing, next) =
+          hw::tx::data(Bench::buffer(0), 60, 60, hw::tx::kEndOfPacket | hw::tx::kReportStatus);
+      next = (next + 1) % Bench::kSlots;
+    }
+    bench.write<hw::TDT>(0, hw::TDT::TAIL(next));
+  }
+  [[nodiscard]] std::vector<std::uint32_t> pauses_sent() const {
+    std::vector<std::uint32_t> quanta;
+    for (const auto& frame : bench.sent) {
+      if (read_big16(frame, 12) == 0x8808) quanta.push_back(read_big16(frame, 16));
+    }
+    return quanta;
+  }
+  using Quanta = std::vector<std::uint32_t>;
+
+  Bench bench;
+  std::uint32_t next = 0;
+};
+
+TEST_F(CardFlowControl, StopsSendingForAsLongAsThePartnerAsks) {
+  bench.card.receive(pause(100));  // 100 times 512 ns
+  EXPECT_TRUE(bench.read<hw::STATUS>().has(hw::STATUS::TXOFF));
+  queue_frames(3);
+  bench.pass(51199ns);
+  EXPECT_TRUE(bench.sent.empty());
+  EXPECT_EQ(bench.read<hw::TDH>(0).raw(), 0u) << "nothing is fetched";
+  bench.pass(1ns);
+  EXPECT_EQ(bench.sent.size(), 3u);
+  EXPECT_FALSE(bench.read<hw::STATUS>().has(hw::STATUS::TXOFF));
+  EXPECT_EQ(counter<hw::XOFFRXC>(), 1u);
+  EXPECT_EQ(counter<hw::XOFFRXC>(), 0u) << "cleared by reading";
+}
+
+TEST_F(CardFlowControl, GoesOnWhenThePartnerTakesItBack) {
+  bench.card.receive(pause(0xFFFF));
+  queue_frames(2);
+  EXPECT_TRUE(bench.sent.empty());
+  bench.card.receive(pause(0));
+  EXPECT_EQ(bench.sent.size(), 2u);
+  EXPECT_EQ(counter<hw::XONRXC>(), 1u);
+}
+
+TEST_F(CardFlowControl, TakesANewTimeInPlaceOfTheOld) {
+  bench.card.receive(pause(1000));
+  bench.card.receive(pause(10));
+  queue_frames(1);
+  bench.pass(5120ns);
+  EXPECT_EQ(bench.sent.size(), 1u);
+}
+
+TEST_F(CardFlowControl, IgnoresPausesUnlessToldToObey) {
+  bench.write<hw::CTRL>(bench.read<hw::CTRL>().without(hw::CTRL::RFCE));
+  bench.card.receive(pause(100));
+  queue_frames(1);
+  EXPECT_EQ(bench.sent.size(), 1u);
+  EXPECT_EQ(counter<hw::XOFFRXC>(), 0u);
+  EXPECT_EQ(bench.card.receiver().losses().not_for_us, 1u) << "a multicast like any other";
+}
+
+TEST_F(CardFlowControl, ObeysPausesToItsOwnAddress) {
+  auto frame = pause(100);
+  const auto own = Bench::frame(60);
+  std::copy_n(own.begin(), 6, frame.begin());
+  bench.card.receive(frame);
+  queue_frames(1);
+  EXPECT_TRUE(bench.sent.empty());
+}
+
+TEST_F(CardFlowControl, CountsOpcodesThatItDoesNotKnow) {
+  bench.card.receive(pause(100, 2));
+  queue_frames(1);
+  EXPECT_EQ(bench.sent.size(), 1u);
+  EXPECT_EQ(counter<hw::FCRUC>(), 1u);
+}
+
+TEST_F(CardFlowControl, ShowsPausesToTheHostIfToldSo) {
+  change_control(hw::RCTL::MPE);
+  bench.card.receive(pause(1));
+  EXPECT_EQ(bench.read<hw::RDH>(0).raw(), 0u) << "RCTL.DPF discards them";
+  bench.write<hw::RCTL>(bench.read<hw::RCTL>().without(hw::RCTL::DPF));
+  bench.card.receive(pause(1));
+  EXPECT_EQ(bench.read<hw::RDH>(0).raw(), 1u);
+  EXPECT_EQ(counter<hw::XOFFRXC>(), 2u);
+  EXPECT_EQ(counter<hw::TPR>(), 2u) << "each once";
+}
+
+TEST_F(CardFlowControl, ForgetsAPauseWithItsLink) {
+  bench.card.receive(pause(0xFFFF));
+  bench.card.set_carrier(false);
+  EXPECT_FALSE(bench.read<hw::STATUS>().has(hw::STATUS::TXOFF));
+  bench.card.set_carrier(true);
+  bench.pass(Phy::kNegotiationTime);
+  queue_frames(1);
+  EXPECT_EQ(bench.sent.size(), 1u);
+}
+
+class CardAsksForPauses : public CardFlowControl {
+ protected:
+  void SetUp() override {
+    CardFlowControl::SetUp();
+    bench.write<hw::FCTTV>(hw::FCTTV::TTV(1000));
+    bench.write<hw::FCRTH>(hw::FCRTH::RTH(640 / 16));
+    bench.write<hw::FCRTL>(hw::FCRTL::RTL(256 / 16) | hw::FCRTL::XONE);
+    bench.write<hw::RDT>(0, hw::RDT::TAIL(bench.read<hw::RDH>(0).raw()));  // nothing armed
+  }
+  /// Brings `count` frames, each 64 bytes of the packet buffer.
+  void fill(unsigned count) {
+    for (unsigned i = 0; i < count; ++i) bench.card.receive(Bench::frame(60));
+  }
+  void arm(std::uint32_t count) {
+    for (std::uint32_t i = 0; i < count; ++i) bench.arm(i);
+    bench.write<hw::RDT>(0, hw::RDT::TAIL(count));
+  }
+};
+
+TEST_F(CardAsksForPauses, WhenItsBufferFillsAndTakesThemBackWhenItEmpties) {
+  fill(9);
+  EXPECT_EQ(pauses_sent(), Quanta{});
+  fill(1);
+  EXPECT_EQ(pauses_sent(), Quanta{1000});
+  fill(5);
+  EXPECT_EQ(pauses_sent(), Quanta{1000}) << "said once";
+  arm(10);
+  EXPECT_EQ(pauses_sent(), Quanta{1000}) << "320 bytes are above the low mark";
+  arm(11);
+  EXPECT_EQ(pauses_sent(), (Quanta{1000, 0}));
+  EXPECT_EQ(counter<hw::XOFFTXC>(), 1u);
+  EXPECT_EQ(counter<hw::XONTXC>(), 1u);
+  EXPECT_EQ(counter<hw::GPTC>(), 0u);
+  EXPECT_EQ(counter<hw::TPT>(), 2u);
+  EXPECT_EQ(counter<hw::MPC>(), 0u);
+}
+
+TEST_F(CardAsksForPauses, InAFrameAsTheStandardWantsIt) {
+  fill(10);
+  ASSERT_EQ(bench.sent.size(), 1u);
+  auto expected = pause(1000);
+  const auto own = Bench::frame(60);
+  std::copy_n(own.begin(), 6, expected.begin() + 6);
+  EXPECT_EQ(bench.sent[0], expected);
+}
+
+TEST_F(CardAsksForPauses, AgainWhenTheTimeHasComeDownToItsThreshold) {
+  bench.write<hw::FCRTV>(hw::FCRTV::REFRESH(400));
+  fill(10);
+  bench.pass(600 * 512ns - 1ns);
+  EXPECT_EQ(pauses_sent().size(), 1u);
+  bench.pass(1ns);
+  EXPECT_EQ(pauses_sent(), (Quanta{1000, 1000}));
+  arm(10);
+  bench.pass(1s);
+  EXPECT_EQ(pauses_sent(), (Quanta{1000, 1000, 0})) << "and no more when it is over";
+}
+
+TEST_F(CardAsksForPauses, EvenWhileItIsPausedItself) {
+  bench.card.receive(pause(0xFFFF));
+  fill(10);
+  EXPECT_EQ(pauses_sent(), Quanta{1000});
+}
+
+TEST_F(CardAsksForPauses, NotWithoutLeave) {
+  bench.write<hw::CTRL>(bench.read<hw::CTRL>().without(hw::CTRL::TFCE));
+  fill(20);
+  EXPECT_EQ(pauses_sent(), Quanta{});
+  bench.write<hw::TCTL>(bench.read<hw::TCTL>().with(hw::TCTL::SWXOFF));
+  EXPECT_EQ(pauses_sent(), Quanta{1000}) << "unless software does it by hand";
+  EXPECT_FALSE(bench.read<hw::TCTL>().has(hw::TCTL::SWXOFF)) << "clears itself";
+}
+
+TEST_F(CardAsksForPauses, WithoutTakingThemBackIfXonIsOff) {
+  bench.write<hw::FCRTL>(hw::FCRTL::RTL(256 / 16));
+  fill(10);
+  arm(11);
+  EXPECT_EQ(pauses_sent(), Quanta{1000});
+}
+
+}  // namespace
+}  // namespace pollux::models::igb
