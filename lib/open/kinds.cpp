@@ -17,6 +17,10 @@
 #include "open/drivers.hpp"
 #include "open/uri.hpp"
 #include "pollux/pci/address.hpp"
+#include "ports/null/open_null.hpp"
+#include "ports/pcap/open_pcap.hpp"
+#include "ports/ring/open_ring.hpp"
+#include "ports/tap/open_tap.hpp"
 
 namespace pollux {
 namespace {
@@ -48,6 +52,11 @@ constexpr std::array kKinds{
     Kind{"vfio", "vfio:0000:01:00.0 (or only 0000:01:00.0), a card bound to vfio-pci", OpenDevice{vfio::open_vfio}},
     Kind{"sim", "sim:0, an in-process card", OpenDevice{open_sim}},
     Kind{"qtest", "qtest:0, a card of a QEMU without a guest", OpenDevice{qtest::open_qtest}},
+    // Ports that are no card.
+    Kind{"ring", "ring:a:0 and ring:a:1 (or ring:a, joined with itself), memory", OpenPort{ring::open_ring}},
+    Kind{"pcap", "pcap:in=FILE,out=FILE, capture files", OpenPort{pcap::open_pcap}},
+    Kind{"tap", "tap:NAME, a TAP interface of the kernel", OpenPort{tap::open_tap}},
+    Kind{"null", "null: or null:?rx=64, nowhere, and frames from nowhere", OpenPort{null::open_null}, Which::optional},
 };
 
 std::string known_kinds() {

@@ -24,7 +24,7 @@ ALLOWED = {
     "models": ["base", "mem", "device", "hw/*"],
     "backends": ["base", "mem", "device"],
     "backends/vfio": ["base", "mem", "device", "pci"],
-    "ports": ["base", "mem", "net"],
+    "ports": ["base", "mem", "net", "ports/common"],
     "runtime": ["base", "mem", "device", "net"],
     "open": ["base", "mem", "device", "net", "pci", "hw", "drivers", "models", "backends", "ports"],
 }

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a software port answers and lets be changed while it runs.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "ports/common/port.hpp"
+
+namespace pollux::ports {
+namespace {
+
+/// Nothing has to be folded; this is how soon a medium that has gone is noticed.
+constexpr Duration kServiceInterval = std::chrono::seconds(1);
+
+bool is_station_address(const MacAddress& mac) {
+  return (mac[0] & 1) == 0 && std::any_of(mac.begin(), mac.end(), [](std::uint8_t byte) { return byte != 0; });
+}
+
+}  // namespace
+
+pollux::RxQueue* Port::rx_queue(std::uint16_t index) { return index < plan_.rx_queues ? &medium_->rx(index) : nullptr; }
+
+pollux::TxQueue* Port::tx_queue(std::uint16_t index) { return index < plan_.tx_queues ? &medium_->tx(index) : nullptr; }
+
+Result<void> Port::set_mac(const MacAddress& mac) {
+  if (auto fits = expect({PortState::opened, PortState::configured, PortState::started}, "set_mac"); !fits) return fits;
+  if (!is_station_address(mac)) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{}: {} cannot be a port's address", info_.name, to_string(mac)),
+                "use an address that is not all zero and whose first byte is even");
+  }
+  mac_ = mac;
+  medium_->rules().set_mac(mac);
+  return {};
+}
+
+Result<void> Port::set_mtu(std::uint32_t bytes) {
+  if (auto fits = expect({PortState::configured, PortState::started}, "set_mtu"); !fits) return fits;
+  if (auto good = check_mtu(bytes, plan_, info_.limits, info_.name); !good) return good;
+  if (auto changed = medium_->set_mtu(bytes); !changed) return changed;
+  plan_.mtu = bytes;
+  medium_->rules().set_mtu(bytes);
+  return {};
+}
+
+Result<void> Port::set_promiscuous(bool on) {
+  if (auto fits = expect({PortState::configured, PortState::started}, "set_promiscuous"); !fits) return fits;
+  plan_.promiscuous = on;
+  medium_->rules().set_promiscuous(on);
+  return {};
+}
+
+Result<void> Port::set_all_multicast(bool on) {
+  if (auto fits = expect({PortState::configured, PortState::started}, "set_all_multicast"); !fits) return fits;
+  plan_.all_multicast = on;
+  medium_->rules().set_all_multicast(on);
+  return {};
+}
+
+Link Port::link() {
+  if (state_ != PortState::started) return {};
+  return medium_->link();
+}
+
+RxCounters Port::received() const {
+  RxCounters sum;
+  for (std::uint16_t queue = 0; queue < info_.limits.max_rx_queues; ++queue) {
+    const RxCounters more = medium_->rx(queue).counters();
+    sum.packets += more.packets;
+    sum.bytes += more.bytes;
+    sum.multicast += more.multicast;
+    sum.handed_out += more.handed_out;
+    sum.errors += more.errors;
+    for (std::size_t i = 0; i < sum.drops.size(); ++i) sum.drops[i] += more.drops[i];
+  }
+  return sum;
+}
+
+TxCounters Port::transmitted() const {
+  TxCounters sum;
+  for (std::uint16_t queue = 0; queue < info_.limits.max_tx_queues; ++queue) {
+    const TxCounters more = medium_->tx(queue).counters();
+    sum.taken += more.taken;
+    sum.sent += more.sent;
+    sum.bytes += more.bytes;
+    for (std::size_t i = 0; i < sum.drops.size(); ++i) sum.drops[i] += more.drops[i];
+  }
+  return sum;
+}
+
+Stats Port::stats() {
+  const RxCounters rx = received();
+  const TxCounters tx = transmitted();
+  Stats stats;
+  stats.rx_packets = rx.packets;
+  stats.tx_packets = tx.sent;
+  stats.rx_bytes = rx.bytes + kFcsBytes * rx.packets;
+  stats.tx_bytes = tx.bytes + kFcsBytes * tx.sent;
+  stats.rx_errors = rx.errors;
+  stats.multicast = rx.multicast;
+  stats.rx_burst_packets = rx.handed_out;
+  stats.tx_burst_packets = tx.taken;
+  const auto rx_drop = [&](RxDrop why) {
+    const auto i = static_cast<std::size_t>(why);
+    stats.drops.push_back({std::string(kRxDropNames[i]), rx.drops[i]});
+  };
+  const auto tx_drop = [&](TxDrop why) {
+    const auto i = static_cast<std::size_t>(why);
+    stats.drops.push_back({std::string(kTxDropNames[i]), tx.drops[i]});
+  };
+  const MediumTraits& traits = medium_->traits();
+  std::for_each(traits.rx_drops.begin(), traits.rx_drops.end(), rx_drop);
+  std::for_each(kCommonTxDrops.begin(), kCommonTxDrops.end(), tx_drop);
+  std::for_each(traits.tx_drops.begin(), traits.tx_drops.end(), tx_drop);
+  return stats;
+}
+
+std::vector<Counter> Port::extended_stats() {
+  const Stats sums = stats();
+  std::vector<Counter> counters{{"rx_packets", sums.rx_packets},
+                                {"tx_packets", sums.tx_packets},
+                                {"rx_bytes", sums.rx_bytes},
+                                {"tx_bytes", sums.tx_bytes},
+                                {"rx_errors", sums.rx_errors},
+                                {"multicast", sums.multicast},
+                                {"rx_burst_packets", sums.rx_burst_packets},
+                                {"tx_burst_packets", sums.tx_burst_packets}};
+  counters.insert(counters.end(), sums.drops.begin(), sums.drops.end());
+  for (std::uint16_t queue = 0; queue < info_.limits.max_rx_queues; ++queue) {
+    if (const auto frames = medium_->rx(queue).counters().handed_out; frames != 0)
+      counters.push_back({fmt::format("rx_queue_{}_packets", queue), frames});
+  }
+  for (std::uint16_t queue = 0; queue < info_.limits.max_tx_queues; ++queue) {
+    if (const auto frames = medium_->tx(queue).counters().taken; frames != 0)
+      counters.push_back({fmt::format("tx_queue_{}_packets", queue), frames});
+  }
+  medium_->append(counters);
+  return counters;
+}
+
+Result<Duration> Port::service() {
+  if (state_ == PortState::failed) return tl::unexpected<Error>(failure_);
+  if (auto fits = expect({PortState::opened, PortState::configured, PortState::started}, "service"); !fits) {
+    return pass_on(std::move(fits));
+  }
+  auto well = medium_->service();
+  if (well) return kServiceInterval;
+  if (state_ == PortState::started) {
+    // A poller that does not come out keeps its medium; a later call finds the same fault.
+    if (auto stopped = stop(); !stopped) return pass_on(std::move(well));
+  }
+  state_ = PortState::failed;
+  failure_ = well.error();
+  return pass_on(std::move(well));
+}
+
+}  // namespace pollux::ports

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "ports/common/rx_queue.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace pollux::ports {
+namespace {
+
+constexpr Site kSite{"a software port", 0};
+
+}  // namespace
+
+void RxQueue::setup(RxQueueSetup setup) {
+  pool_ = std::move(setup.pool);
+  cache_owner_ = std::move(setup.cache);
+  cache_ = cache_owner_.get();
+  empty_word_ = pool_->empty_word(RxFormat::none, setup.port);
+}
+
+void RxQueue::retire() noexcept {
+  cache_ = nullptr;
+  cache_owner_ = nullptr;
+  pool_ = nullptr;
+}
+
+Result<void> RxQueue::use_cache(const MempoolCache& cache) {
+  if (pool_ == nullptr || &cache.core()->pool() != pool_.get()) {
+    return fail(ErrorCode::invalid_argument, "the cache is not of the receive queue's mempool",
+                "make the cache from the pool that was given as PortConfig::rx_pool");
+  }
+  cache_owner_ = cache.core();
+  cache_ = cache_owner_.get();
+  return {};
+}
+
+Mbuf* RxQueue::allocate() noexcept {
+  if (cache_->count == 0) [[unlikely]] {
+    cache_->refill(1);
+    if (cache_->count == 0) {
+      cache_->count_failure();
+      return nullptr;
+    }
+  }
+  Mbuf* const mbuf = cache_->mbufs[cache_->count - 1];
+  cache_->set_count(cache_->count - 1);
+  MbufAccess::set_word(*mbuf, empty_word_);
+  MbufAccess::stamp(*mbuf, kSite);
+  return mbuf;
+}
+
+MbufPtr RxQueue::allocate_chain(std::uint32_t bytes) noexcept {
+  MbufPtr chain(allocate());
+  if (chain == nullptr) return chain;
+  for (std::uint64_t room = chain->tailroom(); room < bytes;) {
+    MbufPtr more(allocate());
+    if (more != nullptr) room += more->tailroom();
+    if (more == nullptr || !chain->chain(more)) {
+      if (more != nullptr) cache_->free(*more.release());
+      cache_->free(*chain.release());
+      return {};
+    }
+  }
+  return chain;
+}
+
+namespace {
+
+// Fills the segments of an empty chain one after the other; `read` copies bytes from an offset on.
+template <class Read>
+void fill(Mbuf& chain, std::uint32_t bytes, Read read) noexcept {
+  std::uint32_t done = 0;
+  for (Mbuf* segment = &chain; segment != nullptr; segment = segment->next()) {
+    const std::uint32_t part = std::min(bytes - done, segment->tailroom());
+    read(done, std::span(segment->data(), part));
+    MbufAccess::data_length(*segment) = static_cast<std::uint16_t>(part);
+    done += part;
+  }
+  if (chain.next() != nullptr) MbufAccess::packet_length(chain) = bytes;
+}
+
+}  // namespace
+
+MbufPtr RxQueue::copy(std::span<const std::uint8_t> bytes) noexcept {
+  const auto length = static_cast<std::uint32_t>(bytes.size());
+  MbufPtr chain = allocate_chain(length);
+  if (chain == nullptr) return chain;
+  fill(*chain, length, [&](std::uint32_t offset, std::span<std::uint8_t> out) {
+    std::memcpy(out.data(), bytes.data() + offset, out.size());
+  });
+  return chain;
+}
+
+MbufPtr RxQueue::copy(const Mbuf& frame) noexcept {
+  const std::uint32_t length = frame.packet_length();
+  MbufPtr chain = allocate_chain(length);
+  if (chain == nullptr) return chain;
+  fill(*chain, length,
+       [&](std::uint32_t offset, std::span<std::uint8_t> out) { static_cast<void>(frame.copy_out(offset, out)); });
+  return chain;
+}
+
+void RxQueue::drop(RxDrop why, const std::uint8_t* destination, std::uint32_t bytes) noexcept {
+  count_arrival(destination, bytes);
+  bump(counters_.drops[static_cast<std::size_t>(why)], std::uint64_t{1});
+}
+
+RxCounters RxQueue::counters() const noexcept {
+  RxCounters seen{.packets = read_counter(counters_.packets),
+                  .bytes = read_counter(counters_.bytes),
+                  .multicast = read_counter(counters_.multicast),
+                  .handed_out = read_counter(counters_.handed_out),
+                  .errors = read_counter(counters_.errors)};
+  for (std::size_t i = 0; i < seen.drops.size(); ++i) seen.drops[i] = read_counter(counters_.drops[i]);
+  return seen;
+}
+
+}  // namespace pollux::ports

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+
+#include "pollux/net/link.hpp"
+#include "ports/common/drops.hpp"
+#include "ports/common/plan.hpp"
+
+namespace pollux::ports {
+
+/// Which frames a port receives. Written by the thread that controls the port, read by those that poll.
+class RxRules {
+ public:
+  void set_mac(const MacAddress& mac) noexcept { mac_.store(pack(mac.data()), std::memory_order_relaxed); }
+  void set_promiscuous(bool on) noexcept { promiscuous_.store(on, std::memory_order_relaxed); }
+  void set_all_multicast(bool on) noexcept { all_multicast_.store(on, std::memory_order_relaxed); }
+  void set_mtu(std::uint32_t mtu) noexcept { longest_.store(frame_bytes(mtu), std::memory_order_relaxed); }
+
+  /// Bytes of the longest frame.
+  [[nodiscard]] std::uint32_t longest() const noexcept { return longest_.load(std::memory_order_relaxed); }
+
+  [[nodiscard]] static bool is_multicast(const std::uint8_t* destination) noexcept { return (destination[0] & 1) != 0; }
+
+  /// Why a frame of `bytes`, whose first segment holds at least six of them at `destination`, is not received; nothing
+  /// if it is.
+  [[nodiscard]] std::optional<RxDrop> objection(const std::uint8_t* destination, std::uint32_t bytes) const noexcept {
+    if (bytes > longest()) return RxDrop::too_long;
+    if (promiscuous_.load(std::memory_order_relaxed)) return std::nullopt;
+    const std::uint64_t address = pack(destination);
+    if (address == mac_.load(std::memory_order_relaxed) || address == kBroadcast) return std::nullopt;
+    if (is_multicast(destination) && all_multicast_.load(std::memory_order_relaxed)) return std::nullopt;
+    return RxDrop::filtered;
+  }
+
+ private:
+  static constexpr std::uint64_t kBroadcast = 0xFFFFFFFFFFFF;
+
+  [[nodiscard]] static std::uint64_t pack(const std::uint8_t* mac) noexcept {
+    std::uint64_t packed = 0;
+    std::memcpy(&packed, mac, 6);
+    return packed;
+  }
+
+  std::atomic<std::uint64_t> mac_{0};
+  std::atomic<std::uint32_t> longest_{frame_bytes(1500)};
+  std::atomic<bool> promiscuous_{false};
+  std::atomic<bool> all_multicast_{false};
+};
+
+}  // namespace pollux::ports

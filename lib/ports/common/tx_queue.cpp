@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "ports/common/tx_queue.hpp"
+
+#include <optional>
+#include <utility>
+
+#include "mem/context_state.hpp"
+#include "mem/custody.hpp"
+
+namespace pollux::ports {
+namespace {
+
+constexpr std::uint32_t kMaxFrame = frame_bytes(kMaxMtu);
+
+std::optional<TxDrop> objection(Mbuf& frame, const ContextState* context) noexcept {
+  if ((MbufAccess::special(frame) & MbufAccess::kOffload) != 0) return TxDrop::unsupported_offload;
+  bool has_gap = false;
+  std::uint64_t bytes = 0;
+  for (Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
+    if (&MbufAccess::pool(*segment).context() != context) return TxDrop::unreachable;
+    if (MbufAccess::data_offset(*segment) + segment->length() > segment->capacity()) return TxDrop::bad_segment;
+    has_gap = has_gap || segment->length() == 0;
+    bytes += segment->length();
+  }
+  if (bytes < kEthernetHeaderBytes) return TxDrop::too_short;
+  if (bytes > kMaxFrame) return TxDrop::too_long;
+  if (has_gap) return TxDrop::bad_segment;
+  return std::nullopt;
+}
+
+}  // namespace
+
+void TxQueue::setup(TxQueueSetup setup) {
+  cache_owner_ = std::move(setup.cache);
+  cache_ = cache_owner_.get();
+  context_ = std::move(setup.context);
+}
+
+void TxQueue::retire() noexcept {
+  cache_ = nullptr;
+  cache_owner_ = nullptr;
+}
+
+Result<void> TxQueue::use_cache(const MempoolCache& cache) {
+  if (context_ == nullptr || &cache.core()->pool().context() != context_.get()) {
+    return fail(ErrorCode::invalid_argument, "the cache is not of the transmit queue's Context",
+                "make the cache from a pool of the Context that opened the port");
+  }
+  cache_owner_ = cache.core();
+  cache_ = cache_owner_.get();
+  return {};
+}
+
+bool TxQueue::refuse(Mbuf* frame) noexcept {
+  if constexpr (custody::kTraced) {
+    if (!custody::may_send(frame, *context_)) {
+      // Nobody's to give back, but for a foreign one: its own pool takes that.
+      if (frame != nullptr && &MbufAccess::pool(*frame).context() != context_.get()) {
+        drop(*frame, TxDrop::unreachable);
+      } else {
+        bump(counters_.drops[static_cast<std::size_t>(TxDrop::unreachable)], std::uint64_t{1});
+      }
+      return true;
+    }
+  }
+  const std::optional<TxDrop> why = objection(*frame, context_.get());
+  if (!why) return false;
+  drop(*frame, *why);
+  return true;
+}
+
+void TxQueue::drop(Mbuf& frame, TxDrop why) noexcept {
+  bump(counters_.drops[static_cast<std::size_t>(why)], std::uint64_t{1});
+  give_back(frame);
+}
+
+void TxQueue::give_back(Mbuf& frame) noexcept {
+  if (cache_ != nullptr) {
+    cache_->free(frame);
+  } else {
+    MbufDeleter{}(&frame);
+  }
+}
+
+TxCounters TxQueue::counters() const noexcept {
+  TxCounters seen{.taken = read_counter(counters_.taken),
+                  .sent = read_counter(counters_.sent),
+                  .bytes = read_counter(counters_.bytes)};
+  for (std::size_t i = 0; i < seen.drops.size(); ++i) seen.drops[i] = read_counter(counters_.drops[i]);
+  return seen;
+}
+
+}  // namespace pollux::ports

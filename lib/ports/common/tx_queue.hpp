@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "base/compiler.hpp"
+#include "mem/mempool_core.hpp"
+#include "pollux/net/tx_queue.hpp"
+#include "ports/common/drops.hpp"
+#include "ports/common/plan.hpp"
+
+namespace pollux::ports {
+
+struct TxQueueSetup {
+  std::shared_ptr<MempoolCacheCore> cache;      ///< null: every buffer goes back to its pool's shared list
+  std::shared_ptr<const ContextState> context;  ///< whose mbufs may be sent
+};
+
+/// What the transmit queues of all software ports share. A port's own queue derives from it and hands its burst
+/// function to the constructor; that function takes no frame further for which `refuse` holds, ends each other one with
+/// `sent` or `drop`, and the burst with `count_taken`. Nothing stays in flight: a frame that was taken is another
+/// queue's, in the kernel, in a file or back in its pool when tx_burst returns.
+class alignas(64) TxQueue : public pollux::TxQueue {
+ public:
+  void setup(TxQueueSetup setup);
+  /// Lets go of its cache.
+  void retire() noexcept;
+  void open() noexcept { gate_.open(burst_); }
+  /// Error timeout: see BurstGate::close.
+  [[nodiscard]] Result<void> close(Clock& clock, Duration limit) { return gate_.close(&idle, clock, limit); }
+
+  [[nodiscard]] Result<void> use_cache(const MempoolCache& cache) override;
+  [[nodiscard]] std::uint32_t in_flight() const noexcept override { return 0; }
+  /// From any thread.
+  [[nodiscard]] TxCounters counters() const noexcept;
+
+ protected:
+  explicit TxQueue(BurstFunction* burst) noexcept : burst_(burst) {}
+  ~TxQueue() = default;
+
+  /// True if `frame` cannot be sent: then it was counted and given back.
+  [[nodiscard]] bool refuse(Mbuf* frame) noexcept;
+  /// Gives a frame back under the name of a reason.
+  void drop(Mbuf& frame, TxDrop why) noexcept;
+  /// Counts frames that are sent, `bytes` in all. Whoever has them then gives them back.
+  void count_sent(std::uint64_t bytes, std::uint64_t frames = 1) noexcept {
+    bump(counters_.sent, frames);
+    bump(counters_.bytes, bytes);
+  }
+  /// Counts frames that are not sent and have been given back.
+  void count_drops(TxDrop why, std::uint64_t frames) noexcept {
+    bump(counters_.drops[static_cast<std::size_t>(why)], frames);
+  }
+  /// Counts a frame as sent that was not, after all.
+  void count_unsent(std::uint32_t bytes, TxDrop why) noexcept {
+    bump(counters_.sent, ~std::uint64_t{0});
+    bump(counters_.bytes, ~std::uint64_t{bytes} + 1);
+    bump(counters_.drops[static_cast<std::size_t>(why)], std::uint64_t{1});
+  }
+  void count_taken(std::uint32_t frames) noexcept { bump(counters_.taken, std::uint64_t{frames}); }
+  void give_back(Mbuf& frame) noexcept;
+
+ private:
+  BurstFunction* burst_;
+  MempoolCacheCore* cache_ = nullptr;
+  TxCounters counters_;
+  std::shared_ptr<MempoolCacheCore> cache_owner_;
+  std::shared_ptr<const ContextState> context_;
+};
+
+}  // namespace pollux::ports

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "ports/null/open_null.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <deque>
+#include <utility>
+
+#include "ports/common/options.hpp"
+#include "ports/common/port.hpp"
+#include "ports/null/queues.hpp"
+
+namespace pollux::null {
+namespace {
+
+constexpr std::uint16_t kQueues = 16;
+constexpr std::uint32_t kMinFrame = ports::kEthernetHeaderBytes + ports::kFcsBytes;
+constexpr std::uint32_t kMaxFrame = ports::frame_bytes(ports::kMaxMtu) + ports::kFcsBytes;
+constexpr std::string_view kExample = "null: or null:?rx=64";
+
+constexpr ports::MediumTraits kTraits{.driver = "null",
+                                      .what = "nothing",
+                                      .limits = ports::common_limits(kQueues, kQueues),
+                                      .rx_drops = {},
+                                      .tx_drops = {}};
+
+class Nothing final : public ports::Medium {
+ public:
+  Nothing(std::string name, std::vector<std::uint8_t> frame) : name_(std::move(name)), frame_(std::move(frame)) {
+    for (std::uint16_t queue = 0; queue < kQueues; ++queue) rx_.emplace_back(rules_, frame_);
+  }
+
+  [[nodiscard]] const ports::MediumTraits& traits() const override { return kTraits; }
+  [[nodiscard]] ports::RxQueue& rx(std::uint16_t index) override { return rx_[index]; }
+  [[nodiscard]] ports::TxQueue& tx(std::uint16_t index) override { return tx_[index]; }
+  [[nodiscard]] ports::RxRules& rules() override { return rules_; }
+
+  [[nodiscard]] Result<void> start(const ports::Plan&) override { return {}; }
+  void stop() noexcept override {}
+  [[nodiscard]] Result<void> close() override { return {}; }
+  [[nodiscard]] Link link() override { return {.up = true, .speed = 10'000, .autonegotiated = false}; }
+  [[nodiscard]] Result<void> set_mtu(std::uint32_t bytes) override {
+    if (frame_.size() <= ports::frame_bytes(bytes)) return {};
+    return fail(ErrorCode::invalid_argument, fmt::format("{}: its frames do not fit mtu = {}", name_, bytes),
+                fmt::format("use an mtu of at least {}", frame_.size() - ports::frame_bytes(0)));
+  }
+
+ private:
+  std::string name_;
+  ports::RxRules rules_;
+  std::vector<std::uint8_t> frame_;
+  std::deque<RxQueue> rx_;
+  std::array<TxQueue, kQueues> tx_;
+};
+
+/// A broadcast of `bytes`, FCS included, from `source`.
+std::vector<std::uint8_t> make_frame(std::uint32_t bytes, const MacAddress& source) {
+  std::vector<std::uint8_t> frame(bytes - ports::kFcsBytes);
+  std::fill_n(frame.begin(), 6, std::uint8_t{0xFF});
+  std::copy(source.begin(), source.end(), frame.begin() + 6);
+  frame[12] = 0x88;  // IEEE 802's EtherType for local experiments
+  frame[13] = 0xB5;
+  return frame;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<PortDriver>> open_null(Context& context, std::string_view which) {
+  const std::string name = fmt::format("null:{}", which);
+  if (which.starts_with('?')) which.remove_prefix(1);
+  constexpr std::array<std::string_view, 1> kKeys{"rx"};
+  auto options = ports::UriOptions::parse(which, kKeys, name, kExample);
+  if (!options) return pass_on(std::move(options));
+  const MacAddress mac = ports::mac_for(name);
+  std::vector<std::uint8_t> frame;
+  if (const auto rx = options->get("rx")) {
+    std::uint32_t bytes = 0;
+    const auto [end, error] = std::from_chars(rx->data(), rx->data() + rx->size(), bytes);
+    if (error != std::errc() || end != rx->data() + rx->size() || bytes < kMinFrame || bytes > kMaxFrame) {
+      return fail(ErrorCode::invalid_argument,
+                  fmt::format("'{}': rx is not a number from {} to {}", name, kMinFrame, kMaxFrame),
+                  fmt::format("write {}", kExample));
+    }
+    frame = make_frame(bytes, mac);
+  }
+  return ports::Port::create(context, name, mac, std::make_unique<Nothing>(name, std::move(frame)));
+}
+
+}  // namespace pollux::null

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "ports/pcap/open_pcap.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "mem/context_state.hpp"
+#include "ports/common/options.hpp"
+#include "ports/common/port.hpp"
+#include "ports/pcap/queues.hpp"
+
+namespace pollux::pcap {
+namespace {
+
+constexpr std::string_view kExample =
+    "pcap:in=FILE,out=FILE (either may be missing), with pace=real or loop for the input";
+constexpr std::array<std::string_view, 4> kKeys{"in", "out", "pace", "loop"};
+constexpr std::array kRxDrops{ports::RxDrop::too_short, ports::RxDrop::too_long, ports::RxDrop::truncated};
+constexpr std::array kTxDrops{ports::TxDrop::no_file, ports::TxDrop::write_failed};
+constexpr ports::MediumTraits kTraits{.driver = "pcap",
+                                      .what = "capture files",
+                                      .limits = ports::common_limits(1, 1),
+                                      .rx_drops = kRxDrops,
+                                      .tx_drops = kTxDrops};
+
+class Files final : public ports::Medium {
+ public:
+  Files(std::shared_ptr<ContextState> context, std::string name, std::optional<Reader> reader,
+        std::optional<Writer> writer, Pace pace, bool loop)
+      : context_(std::move(context)),
+        name_(std::move(name)),
+        rx_(rules_, context_->clock(), std::move(reader), pace, loop),
+        tx_(context_->clock(), std::move(writer)) {}
+
+  [[nodiscard]] const ports::MediumTraits& traits() const override { return kTraits; }
+  [[nodiscard]] ports::RxQueue& rx(std::uint16_t) override { return rx_; }
+  [[nodiscard]] ports::TxQueue& tx(std::uint16_t) override { return tx_; }
+  [[nodiscard]] ports::RxRules& rules() override { return rules_; }
+
+  [[nodiscard]] Result<void> start(const ports::Plan&) override {
+    rx_.begin();
+    return {};
+  }
+  void stop() noexcept override {}
+  [[nodiscard]] Result<void> close() override {
+    tx_.end();
+    return {};
+  }
+  [[nodiscard]] Link link() override { return {.up = true, .speed = 10'000, .autonegotiated = false}; }
+  [[nodiscard]] Result<void> service() override {
+    if (rx_.is_malformed() && !std::exchange(told_, true)) {
+      context_->log(LogLevel::error, fmt::format("{}: the input ends early: {}", name_, rx_.complaint()));
+    }
+    return {};
+  }
+
+ private:
+  std::shared_ptr<ContextState> context_;
+  std::string name_;
+  ports::RxRules rules_;
+  RxQueue rx_;
+  TxQueue tx_;
+  bool told_ = false;
+};
+
+tl::unexpected<Error> refuse(std::string_view name, std::string_view what) {
+  return fail(ErrorCode::invalid_argument, fmt::format("'{}': {}", name, what), fmt::format("write {}", kExample));
+}
+
+Result<std::optional<Reader>> open_reader(const ports::UriOptions& options, std::string_view name) {
+  const auto path = options.get("in");
+  if (!path) return std::nullopt;
+  auto reader = Reader::open(std::string(*path), name);
+  if (!reader) return pass_on(std::move(reader));
+  return std::optional<Reader>(*std::move(reader));
+}
+
+Result<std::optional<Writer>> open_writer(const ports::UriOptions& options, const std::optional<Reader>& reader,
+                                          std::string_view name) {
+  const auto path = options.get("out");
+  if (!path) return std::nullopt;
+  auto writer = Writer::open(std::string(*path), reader ? &*reader : nullptr, name);
+  if (!writer) return pass_on(std::move(writer));
+  return std::optional<Writer>(*std::move(writer));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<PortDriver>> open_pcap(Context& context, std::string_view which) {
+  const std::string name = fmt::format("pcap:{}", which);
+  auto options = ports::UriOptions::parse(which, kKeys, name, kExample);
+  if (!options) return pass_on(std::move(options));
+  const bool has_input = options->has("in");
+  if (!has_input && !options->has("out")) return refuse(name, "neither in nor out is there");
+  if (options->get("in") == "" || options->get("out") == "") return refuse(name, "a file has no name");
+  const std::string_view pace = options->get("pace").value_or("none");
+  if (pace != "none" && pace != "real") return refuse(name, "pace is neither real nor none");
+  if (options->get("loop").value_or("") != "") return refuse(name, "loop takes no value");
+  if (!has_input && (options->has("pace") || options->has("loop"))) return refuse(name, "pace and loop need an input");
+
+  auto reader = open_reader(*options, name);
+  if (!reader) return pass_on(std::move(reader));
+  auto writer = open_writer(*options, *reader, name);
+  if (!writer) return pass_on(std::move(writer));
+  return ports::Port::create(context, name, ports::mac_for(name),
+                             std::make_unique<Files>(context.state(), name, *std::move(reader), *std::move(writer),
+                                                     pace == "real" ? Pace::real : Pace::none, options->has("loop")));
+}
+
+}  // namespace pollux::pcap

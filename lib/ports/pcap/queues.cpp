@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "ports/pcap/queues.hpp"
+
+#include <array>
+
+namespace pollux::pcap {
+namespace {
+
+constexpr std::array<std::uint8_t, 6> kNoDestination{};
+
+}  // namespace
+
+// Reads a record unless one is pending. False if there is none.
+bool RxQueue::look_ahead() noexcept {
+  if (pending_) return true;
+  while (!ended_) {
+    switch (reader_->next(record_)) {
+      case Reader::Outcome::record: return pending_ = true;
+      case Reader::Outcome::malformed:
+        count_error();
+        ended_ = true;
+        malformed_.store(true, std::memory_order_release);
+        break;
+      case Reader::Outcome::end:
+        // At most once in a call, and never round an empty file.
+        if (rewound_) return false;
+        ended_ = !loop_ || taken_ == 0 || !reader_->rewind();
+        rewound_ = true;
+        taken_ = 0;
+        epoch_.reset();
+        break;
+    }
+  }
+  return false;
+}
+
+bool RxQueue::is_due(Duration now) noexcept {
+  if (pace_ == Pace::none) return true;
+  if (!epoch_) epoch_ = Epoch{record_.seconds, record_.nanoseconds, now};
+  // Stamps are as hostile as all else in the file: whatever is before the first is due, and no sum may overflow.
+  constexpr std::int64_t kLongest = 1'000'000'000;  // seconds
+  std::int64_t seconds = 0;
+  if (__builtin_sub_overflow(record_.seconds, epoch_->seconds, &seconds)) return record_.seconds < epoch_->seconds;
+  if (seconds < 0) return true;
+  if (seconds > kLongest) return false;
+  std::int64_t nanoseconds = 0;
+  if (__builtin_sub_overflow(record_.nanoseconds, epoch_->nanoseconds, &nanoseconds)) return true;
+  return now - epoch_->time >= std::chrono::seconds(seconds) + Duration(nanoseconds);
+}
+
+// Deals with the pending record; `out` is its mbuf, or nullptr if it was dropped. False if it has to wait.
+bool RxQueue::take(Mbuf*& out) noexcept {
+  out = nullptr;
+  if (record_.length < ports::kEthernetHeaderBytes) {
+    drop(ports::RxDrop::too_short, kNoDestination.data(), record_.length);
+  } else if (record_.bytes.size() < record_.length) {
+    const bool has_destination = record_.bytes.size() >= kNoDestination.size();
+    drop(ports::RxDrop::truncated, has_destination ? record_.bytes.data() : kNoDestination.data(), record_.length);
+  } else if (record_.length > rules().longest()) {
+    drop(ports::RxDrop::too_long, record_.bytes.data(), record_.length);
+  } else {
+    MbufPtr frame = copy(record_.bytes.first(record_.length));
+    if (frame == nullptr) return false;
+    count_arrival(record_.bytes.data(), record_.length);
+    out = frame.release();
+  }
+  pending_ = false;
+  ++taken_;
+  return true;
+}
+
+std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
+  auto& queue = static_cast<RxQueue&>(base);
+  if (!queue.reader_) return 0;
+  queue.rewound_ = false;
+  const Duration now = queue.pace_ == Pace::real ? queue.clock_.now() : Duration(0);
+  std::uint32_t received = 0;
+  // Records that are dropped count for the bound of a call, too.
+  for (std::uint32_t records = 0; records < limit; ++records) {
+    if (!queue.look_ahead() || !queue.is_due(now) || !queue.take(out[received])) break;
+    if (out[received] != nullptr) ++received;
+  }
+  queue.count_handed_out(received);
+  return received;
+}
+
+void TxQueue::write(const Mbuf& frame, Duration now) noexcept {
+  if (frame.segments() == 1) return writer_->put(frame.bytes(), now);
+  const std::size_t bytes = frame.copy_out(0, scratch_);
+  writer_->put({scratch_.data(), bytes}, now);
+}
+
+std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
+  auto& queue = static_cast<TxQueue&>(base);
+  if (count == 0) return 0;
+  const Duration now = queue.clock_.now();
+  std::uint64_t frames = 0;
+  std::uint64_t bytes = 0;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (queue.refuse(mbufs[i])) continue;
+    ++frames;
+    bytes += mbufs[i]->packet_length();
+    if (queue.writer_) queue.write(*mbufs[i], now);
+    queue.give_back(*mbufs[i]);
+  }
+  if (!queue.writer_) {
+    queue.count_drops(ports::TxDrop::no_file, frames);
+  } else if (frames != 0 && queue.writer_->flush()) {
+    queue.count_sent(bytes, frames);
+  } else {
+    queue.count_drops(ports::TxDrop::write_failed, frames);
+  }
+  queue.count_taken(count);
+  return count;
+}
+
+}  // namespace pollux::pcap

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "ports/ring/cable.hpp"
+
+namespace pollux::ring {
+
+void Lane::open(std::uint32_t slots) {
+  if (slots_ == nullptr) slots_ = std::make_unique<Mbuf*[]>(kMaxSlots);
+  limit_.store(slots, std::memory_order_release);
+}
+
+}  // namespace pollux::ring

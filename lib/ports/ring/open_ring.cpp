@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "ports/ring/open_ring.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <deque>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "mem/context_state.hpp"
+#include "ports/common/port.hpp"
+#include "ports/ring/queues.hpp"
+
+namespace pollux::ring {
+namespace {
+
+constexpr std::array kRxDrops{ports::RxDrop::filtered, ports::RxDrop::too_long, ports::RxDrop::stopped};
+constexpr std::array kTxDrops{ports::TxDrop::no_receiver};
+constexpr ports::MediumTraits kTraits{.driver = "ring",
+                                      .what = "a ring of mbufs",
+                                      .limits = ports::common_limits(kQueues, kQueues),
+                                      .rx_drops = kRxDrops,
+                                      .tx_drops = kTxDrops};
+
+/// A Context's cables by name. Thread rule: any thread.
+class Cables {
+ public:
+  [[nodiscard]] Result<std::shared_ptr<Cable>> plug(const std::string& name, unsigned end, bool loop,
+                                                    std::string_view uri) {
+    const std::lock_guard guard(lock_);
+    auto& cable = cables_[name];
+    if (cable == nullptr) cable = std::make_shared<Cable>(loop);
+    if (cable->is_loop != loop) {
+      return fail(ErrorCode::busy,
+                  fmt::format("{}: ring '{}' is open as {}", uri, name, cable->is_loop ? "a loop" : "two ends"),
+                  "use another name, or close that port first");
+    }
+    if (std::exchange(cable->opened[end], true)) {
+      return fail(ErrorCode::busy, fmt::format("{}: this end is open already", uri),
+                  loop ? fmt::format("for two ends that are joined write ring:{0}:0 and ring:{0}:1", name)
+                       : fmt::format("the other end is ring:{}:{}", name, end ^ 1U));
+    }
+    return cable;
+  }
+  void unplug(const std::string& name, unsigned end) noexcept {
+    const std::lock_guard guard(lock_);
+    const auto found = cables_.find(name);
+    if (found == cables_.end()) return;
+    auto& opened = found->second->opened;
+    opened[end] = false;
+    if (!opened[0] && !opened[1]) cables_.erase(found);
+  }
+
+ private:
+  std::mutex lock_;
+  std::map<std::string, std::shared_ptr<Cable>> cables_;
+};
+
+/// One end of a cable.
+class End final : public ports::Medium {
+ public:
+  End(Cables& cables, std::shared_ptr<Cable> cable, std::string name, unsigned end)
+      : cables_(cables), cable_(std::move(cable)), name_(std::move(name)), end_(end) {
+    for (Lane& lane : cable_->lanes[end_]) rx_.emplace_back(rules_, lane);
+    for (Lane& lane : cable_->lanes[cable_->other(end_)]) tx_.emplace_back(lane);
+  }
+
+  [[nodiscard]] const ports::MediumTraits& traits() const override { return kTraits; }
+  [[nodiscard]] ports::RxQueue& rx(std::uint16_t index) override { return rx_[index]; }
+  [[nodiscard]] ports::TxQueue& tx(std::uint16_t index) override { return tx_[index]; }
+  [[nodiscard]] ports::RxRules& rules() override { return rules_; }
+
+  [[nodiscard]] Result<void> start(const ports::Plan& plan) override {
+    const std::lock_guard guard(cable_->control);
+    for (std::uint16_t queue = 0; queue < plan.rx_queues; ++queue) cable_->lanes[end_][queue].open(plan.rx_ring);
+    cable_->started[end_] = true;
+    return {};
+  }
+
+  // A sender that looked at a lane just before it closed may still put frames there. They lie until its receiver starts
+  // again, or until that sender stops, which finds nobody to receive them and takes them back.
+  void stop() noexcept override {
+    const std::lock_guard guard(cable_->control);
+    cable_->started[end_] = false;
+    for (Lane& lane : cable_->lanes[end_]) lane.close();
+    for (RxQueue& queue : rx_) queue.drain();
+    if (cable_->started[cable_->other(end_)]) return;
+    for (TxQueue& queue : tx_) queue.take_back();
+  }
+
+  [[nodiscard]] Result<void> close() override {
+    cables_.unplug(name_, end_);
+    return {};
+  }
+  [[nodiscard]] Link link() override {
+    const bool up = cable_->started[cable_->other(end_)];
+    return {.up = up, .speed = up ? 10'000U : 0U, .autonegotiated = false};
+  }
+
+ private:
+  Cables& cables_;
+  std::shared_ptr<Cable> cable_;
+  std::string name_;
+  unsigned end_;
+  ports::RxRules rules_;
+  std::deque<RxQueue> rx_;
+  std::deque<TxQueue> tx_;
+};
+
+bool is_name(std::string_view name) {
+  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
+           c == '.';
+  });
+}
+
+}  // namespace
+
+Result<std::unique_ptr<PortDriver>> open_ring(Context& context, std::string_view which) {
+  const std::string uri = fmt::format("ring:{}", which);
+  const auto colon = which.find(':');
+  const bool loop = colon == std::string_view::npos;
+  const std::string name(which.substr(0, colon));
+  const std::string_view side = loop ? "0" : which.substr(colon + 1);
+  if (!is_name(name) || (side != "0" && side != "1")) {
+    return fail(ErrorCode::invalid_argument, fmt::format("'{}' names no end of a ring", uri),
+                "write ring:NAME:0 and ring:NAME:1 for two ends that are joined, or ring:NAME for one joined with "
+                "itself; a NAME has letters, digits, '_', '-' and '.'");
+  }
+  const unsigned end = side == "1" ? 1 : 0;
+  auto& cables = context.service<Cables>();
+  auto cable = cables.plug(name, end, loop, uri);
+  if (!cable) return pass_on(std::move(cable));
+  return ports::Port::create(context, uri, ports::mac_for(uri),
+                             std::make_unique<End>(cables, *std::move(cable), name, end));
+}
+
+}  // namespace pollux::ring

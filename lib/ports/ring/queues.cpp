@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "ports/ring/queues.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+namespace pollux::ring {
+namespace {
+
+/// A frame's destination, though its first segment may be shorter than that.
+std::array<std::uint8_t, 6> destination_of(const Mbuf& frame) noexcept {
+  std::array<std::uint8_t, 6> destination;
+  if (frame.length() >= destination.size()) [[likely]] {
+    std::memcpy(destination.data(), frame.data(), destination.size());
+  } else {
+    static_cast<void>(frame.copy_out(0, destination));
+  }
+  return destination;
+}
+
+bool is_shared(const Mbuf& frame) noexcept {
+  for (const Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
+    if (segment->is_shared()) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+// The mbuf to hand out for a frame that is to be received; nullptr if there is none yet.
+Mbuf* RxQueue::receive(Mbuf& frame) noexcept {
+  if (!is_shared(frame)) [[likely]] {
+    mark(frame);
+    return &frame;
+  }
+  MbufPtr own = copy(frame);
+  if (own != nullptr) give_back(frame);
+  return own.release();
+}
+
+std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
+  auto& queue = static_cast<RxQueue&>(base);
+  const std::uint32_t waiting = queue.lane_.waiting();
+  std::uint32_t taken = 0;
+  std::uint32_t received = 0;
+  // Frames that are dropped count for the bound of a call, too.
+  for (const std::uint32_t most = std::min(waiting, limit); taken < most; ++taken) {
+    Mbuf& frame = *queue.lane_.look(taken);
+    const auto destination = destination_of(frame);
+    const std::uint32_t bytes = frame.packet_length();
+    if (const auto why = queue.rules().objection(destination.data(), bytes)) {
+      queue.drop(*why, destination.data(), bytes);
+      queue.give_back(frame);
+      continue;
+    }
+    Mbuf* const own = queue.receive(frame);
+    if (own == nullptr) break;
+    queue.count_arrival(destination.data(), bytes);
+    out[received++] = own;
+  }
+  if (taken != 0) queue.lane_.take(taken);
+  queue.count_handed_out(received);
+  return received;
+}
+
+// To the pools' shared lists: the cache is the polling thread's.
+void RxQueue::drain() noexcept {
+  for (std::uint32_t left = lane_.waiting(); left != 0; --left) {
+    Mbuf* const frame = lane_.look(0);
+    drop(ports::RxDrop::stopped, destination_of(*frame).data(), frame->packet_length());
+    MbufDeleter{}(frame);
+    lane_.take(1);
+  }
+}
+
+std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
+  auto& queue = static_cast<TxQueue&>(base);
+  const Lane::Room room = queue.lane_.room();
+  std::uint32_t taken = 0;
+  std::uint32_t put = 0;
+  for (; taken < count; ++taken) {
+    Mbuf* const frame = mbufs[taken];
+    if (room.is_open && put == room.frames) break;
+    if (queue.refuse(frame)) continue;
+    if (!room.is_open) {
+      queue.drop(*frame, ports::TxDrop::no_receiver);
+      continue;
+    }
+    queue.count_sent(frame->packet_length());
+    queue.lane_.put(put++, frame);
+  }
+  if (put != 0) queue.lane_.show(put);
+  queue.count_taken(taken);
+  return taken;
+}
+
+void TxQueue::take_back() noexcept {
+  for (std::uint32_t left = lane_.waiting(); left != 0; --left) {
+    Mbuf* const frame = lane_.look(0);
+    count_unsent(frame->packet_length(), ports::TxDrop::no_receiver);
+    MbufDeleter{}(frame);
+    lane_.take(1);
+  }
+}
+
+}  // namespace pollux::ring

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "ports/tap/interface.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace pollux::tap {
+namespace {
+
+/// What the kernel takes for a name (net/core/dev.c, dev_valid_name), less the '%' that it takes for a pattern.
+bool is_name(std::string_view name) {
+  const auto is_bad = [](char c) { return c == '/' || c == ':' || c == '%' || c <= ' ' || c == 0x7F; };
+  return !name.empty() && name.size() < IFNAMSIZ && name != "." && name != ".." &&
+         std::none_of(name.begin(), name.end(), is_bad);
+}
+
+ifreq request_for(std::string_view name) noexcept {
+  ifreq request{};
+  std::memcpy(request.ifr_name, name.data(), name.size());
+  return request;
+}
+
+tl::unexpected<Error> no_tun(int error, std::string_view name, const char* tun) {
+  const std::string what = fmt::format("tap:{}: cannot open {}", name, tun);
+  switch (error) {
+    case ENOENT:
+    case ENODEV:
+    case ENXIO:
+      return fail_errno(ErrorCode::module_not_loaded, what, error,
+                        "load the module: modprobe tun (in a container, pass the device in: --device /dev/net/tun)");
+    case EACCES:
+    case EPERM:
+      return fail_errno(ErrorCode::permission_denied, what, error, fmt::format("as root: chmod 0666 {}", tun));
+    default: return fail_errno(ErrorCode::io_error, what, error);
+  }
+}
+
+tl::unexpected<Error> not_attached(int error, std::string_view name) {
+  const std::string what = fmt::format("tap:{}: cannot attach to the interface", name);
+  switch (error) {
+    case EPERM:
+    case EACCES:
+      return fail_errno(
+          ErrorCode::permission_denied, what, error,
+          fmt::format("as root, once: ip tuntap add dev {0} mode tap user $USER && ip link set {0} up", name));
+    case EBUSY:
+      return fail_errno(ErrorCode::busy, what, error, "another process or port is attached; choose another name");
+    case EINVAL:
+      return fail_errno(ErrorCode::invalid_argument, what, error,
+                        fmt::format("there is an interface {} that is no TAP of one queue; choose another name", name));
+    default: return fail_errno(ErrorCode::io_error, what, error);
+  }
+}
+
+}  // namespace
+
+Result<Interface> Interface::open(std::string_view name, const char* tun) {
+  if (!is_name(name)) {
+    return fail(
+        ErrorCode::invalid_argument, fmt::format("'tap:{}': this cannot be an interface's name", name),
+        fmt::format("write tap:NAME with 1 to {} characters, none of them a space, '/', ':' or '%'", IFNAMSIZ - 1));
+  }
+  Descriptor frames(::open(tun, O_RDWR | O_NONBLOCK | O_CLOEXEC));
+  if (frames.get() < 0) return no_tun(errno, name, tun);
+  ifreq request = request_for(name);
+  request.ifr_flags = IFF_TAP | IFF_NO_PI;
+  if (::ioctl(frames.get(), TUNSETIFF, &request) != 0) return not_attached(errno, name);
+  Descriptor control(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (control.get() < 0) {
+    return fail_errno(ErrorCode::io_error, fmt::format("tap:{}: cannot make a socket", name), errno);
+  }
+  return Interface(std::string(name), std::move(frames), std::move(control));
+}
+
+Result<MacAddress> Interface::mac() const {
+  ifreq request = request_for(name_);
+  if (::ioctl(control_.get(), SIOCGIFHWADDR, &request) != 0) {
+    return fail_errno(ErrorCode::io_error, fmt::format("tap:{}: cannot read its address", name_), errno);
+  }
+  MacAddress mac;
+  std::memcpy(mac.data(), request.ifr_hwaddr.sa_data, mac.size());
+  return mac;
+}
+
+bool Interface::is_up() const {
+  ifreq request = request_for(name_);
+  return ::ioctl(control_.get(), SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP) != 0;
+}
+
+Result<void> Interface::bring_up() {
+  ifreq request = request_for(name_);
+  if (::ioctl(control_.get(), SIOCGIFFLAGS, &request) == 0) {
+    if ((request.ifr_flags & IFF_UP) != 0) return {};
+    request.ifr_flags = static_cast<short>(request.ifr_flags | IFF_UP);
+    if (::ioctl(control_.get(), SIOCSIFFLAGS, &request) == 0) return {};
+  }
+  const ErrorCode code = errno == EPERM ? ErrorCode::permission_denied : ErrorCode::io_error;
+  return fail_errno(code, fmt::format("tap:{}: the interface is down and cannot be brought up", name_), errno,
+                    fmt::format("as root: ip link set {} up", name_));
+}
+
+Result<void> Interface::set_mtu(std::uint32_t bytes) {
+  ifreq request = request_for(name_);
+  if (::ioctl(control_.get(), SIOCGIFMTU, &request) == 0) {
+    if (request.ifr_mtu == static_cast<int>(bytes)) return {};
+    request.ifr_mtu = static_cast<int>(bytes);
+    if (::ioctl(control_.get(), SIOCSIFMTU, &request) == 0) return {};
+  }
+  const ErrorCode code = errno == EPERM ? ErrorCode::permission_denied : ErrorCode::io_error;
+  return fail_errno(code, fmt::format("tap:{}: cannot set the interface's mtu to {}", name_, bytes), errno,
+                    fmt::format("as root: ip link set {} mtu {}", name_, bytes));
+}
+
+void Interface::set_carrier(bool on) noexcept {
+  int value = on ? 1 : 0;
+  static_cast<void>(::ioctl(frames_.get(), TUNSETCARRIER, &value));
+}
+
+void Interface::close() noexcept {
+  frames_.reset();
+  control_.reset();
+}
+
+}  // namespace pollux::tap

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "ports/tap/open_tap.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <string>
+#include <utility>
+
+#include "mem/context_state.hpp"
+#include "ports/common/port.hpp"
+#include "ports/tap/interface.hpp"
+#include "ports/tap/queues.hpp"
+
+namespace pollux::tap {
+namespace {
+
+constexpr std::array kRxDrops{ports::RxDrop::filtered, ports::RxDrop::too_short, ports::RxDrop::too_long,
+                              ports::RxDrop::stopped};
+constexpr std::array kTxDrops{ports::TxDrop::no_receiver, ports::TxDrop::write_failed};
+constexpr ports::MediumTraits kTraits{.driver = "tap",
+                                      .what = "a TAP interface of the kernel",
+                                      .limits = ports::common_limits(1, 1),
+                                      .rx_drops = kRxDrops,
+                                      .tx_drops = kTxDrops};
+
+class Tap final : public ports::Medium {
+ public:
+  Tap(std::shared_ptr<ContextState> context, Interface interface)
+      : context_(std::move(context)),
+        interface_(std::move(interface)),
+        rx_(rules_, interface_.descriptor()),
+        tx_(interface_.descriptor()) {
+    interface_.set_carrier(false);
+  }
+
+  [[nodiscard]] const ports::MediumTraits& traits() const override { return kTraits; }
+  [[nodiscard]] ports::RxQueue& rx(std::uint16_t) override { return rx_; }
+  [[nodiscard]] ports::TxQueue& tx(std::uint16_t) override { return tx_; }
+  [[nodiscard]] ports::RxRules& rules() override { return rules_; }
+
+  [[nodiscard]] Result<void> start(const ports::Plan&) override {
+    interface_.set_carrier(true);
+    // Somebody else may do that later; until then there is no link.
+    if (auto up = interface_.bring_up(); !up) context_->log(LogLevel::warning, up.error().message());
+    return {};
+  }
+  void stop() noexcept override {
+    interface_.set_carrier(false);
+    rx_.drain();
+  }
+  [[nodiscard]] Result<void> close() override {
+    interface_.close();
+    return {};
+  }
+  [[nodiscard]] Link link() override {
+    const bool up = interface_.is_up();
+    return {.up = up, .speed = up ? 10'000U : 0U, .autonegotiated = false};
+  }
+  [[nodiscard]] Result<void> set_mtu(std::uint32_t bytes) override { return interface_.set_mtu(bytes); }
+  [[nodiscard]] Result<void> service() override {
+    if (!rx_.is_gone()) return {};
+    return fail(ErrorCode::device_removed, fmt::format("tap:{}: the interface was deleted", interface_.name()),
+                "close the port and open it again");
+  }
+
+ private:
+  std::shared_ptr<ContextState> context_;
+  Interface interface_;
+  ports::RxRules rules_;
+  RxQueue rx_;
+  TxQueue tx_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<PortDriver>> open_tap(Context& context, std::string_view which) {
+  auto interface = Interface::open(which);
+  if (!interface) return pass_on(std::move(interface));
+  auto mac = interface->mac();
+  if (!mac) return pass_on(std::move(mac));
+  // Two ends of a wire have two addresses; the second follows from the first as it would on no other machine.
+  (*mac)[0] = static_cast<std::uint8_t>(((*mac)[0] | 0x02) & 0xFE);
+  (*mac)[5] ^= 0x80;
+  return ports::Port::create(context, fmt::format("tap:{}", which), *mac,
+                             std::make_unique<Tap>(context.state(), *std::move(interface)));
+}
+
+}  // namespace pollux::tap

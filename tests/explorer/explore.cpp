@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "explorer/explore.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <vector>
+
+#include "explorer/world.hpp"
+
+namespace pollux::test {
+namespace {
+
+// Fingerprints that were seen, by open addressing: a std::unordered_set takes five times the memory.
+class Seen {
+ public:
+  /// False if it was there already.
+  bool add(std::uint64_t fingerprint) {
+    if (2 * (count_ + 1) > table_.size()) grow();
+    if (!insert(fingerprint | 1)) return false;
+    ++count_;
+    return true;
+  }
+
+ private:
+  bool insert(std::uint64_t key) {
+    const std::size_t mask = table_.size() - 1;
+    for (std::size_t at = (key >> 20) & mask;; at = (at + 1) & mask) {
+      if (table_[at] == key) return false;
+      if (table_[at] != 0) continue;
+      table_[at] = key;
+      return true;
+    }
+  }
+  void grow() {
+    std::vector<std::uint64_t> old(table_.size() * 2);
+    old.swap(table_);
+    for (const std::uint64_t key : old) {
+      if (key != 0) insert(key);
+    }
+  }
+
+  std::vector<std::uint64_t> table_ = std::vector<std::uint64_t>(std::size_t{1} << 16);
+  std::size_t count_ = 0;
+};
+
+class Explorer {
+ public:
+  Explorer(const Scenario& scenario, std::uint64_t most_states)
+      : scenario_(scenario), most_states_(most_states), world_(scenario) {}
+
+  Explored run() {
+    const std::size_t size = world_.saved_bytes();
+    std::vector<std::byte> next(size);
+    world_.save(next.data());
+    note(0, Step::rx_see_tail);
+    static_cast<void>(seen_.add(world_.fingerprint()));
+    result_.complete = true;
+    while (!next.empty() && result_.violation.empty() && result_.complete) {
+      level_.swap(next);
+      next.clear();
+      first_of_level_ = steps_.size() - level_.size() / size;
+      for (std::size_t i = 0; i < level_.size() / size && go_on(); ++i) expand(i, next);
+      if (!next.empty()) ++result_.depth;
+    }
+    result_.states = steps_.size();
+    return result_;
+  }
+
+ private:
+  [[nodiscard]] bool go_on() const { return result_.violation.empty() && result_.complete; }
+
+  void note(std::size_t parent, Step step) {
+    parents_.push_back(static_cast<std::uint32_t>(parent));
+    steps_.push_back(step);
+  }
+
+  // All that can follow the level's state number `index`.
+  void expand(std::size_t index, std::vector<std::byte>& next) {
+    const std::size_t size = world_.saved_bytes();
+    const std::byte* const saved = level_.data() + index * size;
+    for (std::uint32_t i = 0; i < kSteps && go_on(); ++i) {
+      const auto step = static_cast<Step>(i);
+      world_.bring_back(saved);
+      if (!world_.possible(step)) continue;
+      world_.take(step);
+      ++result_.transitions;
+      if (!world_.violation().empty()) {
+        result_.violation = world_.violation() + "\n" + path_to(first_of_level_ + index, step);
+        return;
+      }
+      if (!seen_.add(world_.fingerprint())) continue;
+      note(first_of_level_ + index, step);
+      result_.wraps = std::max(result_.wraps, world_.wraps());
+      result_.most_dry = std::max(result_.most_dry, world_.pool_empty_drops());
+      next.resize(next.size() + size);
+      world_.save(next.data() + next.size() - size);
+      result_.complete = steps_.size() < most_states_;
+    }
+  }
+
+  // Goes it again, with a line for each step.
+  [[nodiscard]] std::string path_to(std::size_t state, Step last) const {
+    std::vector<Step> path{last};
+    for (std::size_t at = state; at != 0; at = parents_[at]) path.push_back(steps_[at]);
+    std::reverse(path.begin(), path.end());
+    World again(scenario_);
+    std::string text = fmt::format("     start: {}\n", again.describe());
+    for (std::size_t i = 0; i < path.size(); ++i) {
+      again.take(path[i]);
+      text += fmt::format("{:4} {}: {}\n", i + 1, to_string(path[i]), again.describe());
+    }
+    return text;
+  }
+
+  Scenario scenario_;
+  std::uint64_t most_states_;
+  World world_;
+  Explored result_;
+  Seen seen_;
+  std::vector<std::uint32_t> parents_;  // by state, in the order of discovery
+  std::vector<Step> steps_;             // what led there from its parent
+  std::vector<std::byte> level_;
+  std::size_t first_of_level_ = 0;
+};
+
+}  // namespace
+
+Explored explore(const Scenario& scenario, std::uint64_t most_states) { return Explorer(scenario, most_states).run(); }
+
+}  // namespace pollux::test

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <ostream>
+
+#include "explorer/explore.hpp"
+
+namespace pollux::test {
+namespace {
+
+struct Case {
+  const char* name;
+  Scenario scenario;
+  std::uint64_t most_states;
+};
+void PrintTo(const Case& what, std::ostream* to) { *to << what.name; }
+
+std::string name_of(const testing::TestParamInfo<Case>& info) { return info.param.name; }
+
+/// States in a checked or sanitized build, which takes ten times as long for each.
+constexpr std::uint64_t kMostWhenChecked = 60'000;
+
+void explore_and_expect(const Case& what, bool all) {
+  const std::uint64_t most = POLLUX_CHECKED != 0 ? std::min(what.most_states, kMostWhenChecked) : what.most_states;
+  const Explored explored = explore(what.scenario, most);
+  fmt::print("{}: {} states, {} transitions, {} steps deep, {} wraps{}\n", what.name, explored.states,
+             explored.transitions, explored.depth, explored.wraps,
+             explored.complete ? ", all there are" : " (and there are more)");
+  EXPECT_EQ(explored.violation, "");
+  if (!all && POLLUX_CHECKED != 0) return;
+  EXPECT_TRUE(explored.complete) << "there are more states than were gone through";
+  EXPECT_GE(explored.wraps, kWraps);
+}
+
+class Explorer : public testing::TestWithParam<Case> {};
+TEST_P(Explorer, NoInterleavingBreaksAnInvariant) { explore_and_expect(GetParam(), false); }
+
+// Small enough for every build.
+class ExplorerSmall : public testing::TestWithParam<Case> {};
+TEST_P(ExplorerSmall, NoInterleavingBreaksAnInvariant) { explore_and_expect(GetParam(), true); }
+
+// Minutes each: as far as they get.
+class ExplorerLong : public testing::TestWithParam<Case> {};
+TEST_P(ExplorerLong, NoInterleavingBreaksAnInvariant) {
+  const Explored explored = explore(GetParam().scenario, GetParam().most_states);
+  fmt::print("{}: {} states, {} transitions, {} steps deep, {} wraps\n", GetParam().name, explored.states,
+             explored.transitions, explored.depth, explored.wraps);
+  EXPECT_EQ(explored.violation, "");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    , ExplorerSmall,
+    testing::Values(Case{"Receive", {.tx = false, .spare = 1, .one_store = true}, 60'000},
+                    Case{"ReceivePosted", {.tx = false, .remote = true, .spare = 1, .one_store = true}, 60'000},
+                    Case{
+                        "ReceiveOneByOne", {.tx = false, .spare = 1, .one_store = true, .single_bursts = true}, 60'000},
+                    Case{"Transmit", {.rx = false, .spare = 2}, 60'000},
+                    Case{"TransmitPosted", {.rx = false, .remote = true, .spare = 2}, 60'000}),
+    name_of);
+
+INSTANTIATE_TEST_SUITE_P(
+    , Explorer,
+    testing::Values(
+        Case{"ReceiveInSeveralStores", {.tx = false, .spare = 2, .chains = false}, 3'000'000},
+        Case{"ReceiveInSeveralStoresPosted", {.tx = false, .remote = true, .spare = 1, .chains = false}, 3'000'000},
+        Case{"ReceiveAllKindsAndHold",
+             {.tx = false, .spare = 3, .hold = 1, .bad_frames = true, .one_store = true},
+             3'000'000},
+        Case{"TransmitAllKinds", {.rx = false, .spare = 6, .bad_frames = true}, 3'000'000},
+        Case{"TransmitAllKindsPosted", {.rx = false, .remote = true, .spare = 4, .bad_frames = true}, 3'000'000},
+        Case{"ForwardFromADryPool", {.spare = 1, .chains = false, .one_store = true}, 3'000'000},
+        Case{"ForwardOneByOne", {.spare = 2, .chains = false, .one_store = true, .single_bursts = true}, 3'000'000}),
+    name_of);
+
+INSTANTIATE_TEST_SUITE_P(, ExplorerLong,
+                         testing::Values(Case{"ReceiveAllKindsInSeveralStores",
+                                              {.tx = false, .spare = 3, .hold = 1, .prefetch = 2, .bad_frames = true},
+                                              POLLUX_CHECKED != 0 ? 1'000'000 : 20'000'000},
+                                         Case{"TransmitAllKindsFromALargePool",
+                                              {.rx = false, .spare = 12, .prefetch = 2, .bad_frames = true},
+                                              POLLUX_CHECKED != 0 ? 1'000'000 : 20'000'000},
+                                         Case{"ForwardAllKinds",
+                                              {.spare = 3, .hold = 1, .one_store = true},
+                                              POLLUX_CHECKED != 0 ? 1'000'000 : 20'000'000}),
+                         name_of);
+
+}  // namespace
+}  // namespace pollux::test

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "explorer/insides.hpp"
+
+namespace pollux::test {
+namespace {
+
+// An explicit instantiation may name a private member.
+template <auto Member, class Tag>
+struct Reveal {
+  friend constexpr auto reveal(Tag) { return Member; }
+};
+
+struct RxNext {
+  friend constexpr auto reveal(RxNext);
+};
+template struct Reveal<&igb::RxQueue::next_, RxNext>;
+struct RxChain {
+  friend constexpr auto reveal(RxChain);
+};
+template struct Reveal<&igb::RxQueue::chain_, RxChain>;
+struct RxChainHead {
+  friend constexpr auto reveal(RxChainHead);
+};
+template struct Reveal<&igb::RxQueue::chain_head_, RxChainHead>;
+struct RxSlots {
+  friend constexpr auto reveal(RxSlots);
+};
+template struct Reveal<&igb::RxQueue::slots_, RxSlots>;
+
+struct TxNext {
+  friend constexpr auto reveal(TxNext);
+};
+template struct Reveal<&igb::TxQueue::next_, TxNext>;
+struct TxClean {
+  friend constexpr auto reveal(TxClean);
+};
+template struct Reveal<&igb::TxQueue::clean_, TxClean>;
+struct TxSlots {
+  friend constexpr auto reveal(TxSlots);
+};
+template struct Reveal<&igb::TxQueue::slots_, TxSlots>;
+struct TxDone {
+  friend constexpr auto reveal(TxDone);
+};
+template struct Reveal<&igb::TxQueue::done_, TxDone>;
+struct TxReportSlot {
+  friend constexpr auto reveal(TxReportSlot);
+};
+template struct Reveal<&igb::TxQueue::report_slot_, TxReportSlot>;
+struct TxMixed {
+  friend constexpr auto reveal(TxMixed);
+};
+template struct Reveal<&igb::TxQueue::mixed_, TxMixed>;
+struct TxDropsOf {
+  friend constexpr auto reveal(TxDropsOf);
+};
+template struct Reveal<&igb::TxQueue::drops_, TxDropsOf>;
+
+struct PoolHead {
+  friend constexpr auto reveal(PoolHead);
+};
+template struct Reveal<&MempoolCore::head_, PoolHead>;
+struct PoolHome {
+  friend constexpr auto reveal(PoolHome);
+};
+template struct Reveal<&MempoolCore::home_, PoolHome>;
+struct PoolFailures {
+  friend constexpr auto reveal(PoolFailures);
+};
+template struct Reveal<&MempoolCore::allocation_failures_, PoolFailures>;
+struct PoolLowest {
+  friend constexpr auto reveal(PoolLowest);
+};
+template struct Reveal<&MempoolCore::lowest_, PoolLowest>;
+
+}  // namespace
+
+RxInsides look_into(igb::RxQueue& queue) {
+  static_assert(sizeof(queue.*reveal(RxChain())) == 1);
+  return {.next = &(queue.*reveal(RxNext())),
+          .chain = reinterpret_cast<const std::uint8_t*>(&(queue.*reveal(RxChain()))),
+          .chain_head = &(queue.*reveal(RxChainHead())),
+          .slots = queue.*reveal(RxSlots())};
+}
+
+TxInsides look_into(igb::TxQueue& queue) {
+  return {.next = &(queue.*reveal(TxNext())),
+          .clean = &(queue.*reveal(TxClean())),
+          .slots = queue.*reveal(TxSlots()),
+          .done = &(queue.*reveal(TxDone())),
+          .report_slot = (queue.*reveal(TxReportSlot())).data(),
+          .mixed = (queue.*reveal(TxMixed())).data(),
+          .drops = &(queue.*reveal(TxDropsOf()))};
+}
+
+PoolInsides look_into(MempoolCore& pool) {
+  return {.head = &(pool.*reveal(PoolHead())),
+          .home = &(pool.*reveal(PoolHome())),
+          .failures = &(pool.*reveal(PoolFailures())),
+          .lowest = pool.*reveal(PoolLowest())};
+}
+
+}  // namespace pollux::test

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "drivers/igb/rx_queue.hpp"
+#include "drivers/igb/tx_queue.hpp"
+#include "mem/mempool_core.hpp"
+
+namespace pollux::test {
+
+/// Where the parts of a receive queue are that a state consists of.
+struct RxInsides {
+  std::uint32_t* next = nullptr;
+  const std::uint8_t* chain = nullptr;  ///< 0: none, 1: growing, 2: discarding
+  Mbuf** chain_head = nullptr;
+  Mbuf** slots = nullptr;
+};
+
+struct TxInsides {
+  static constexpr std::uint32_t kGroups = 4;  ///< of a ring of 8
+
+  RingIndex* next = nullptr;
+  RingIndex* clean = nullptr;
+  Mbuf** slots = nullptr;
+  const std::uint64_t** done = nullptr;
+  std::uint32_t* report_slot = nullptr;  ///< kGroups of them
+  bool* mixed = nullptr;                 ///< kGroups of them
+  igb::TxDrops* drops = nullptr;
+};
+
+struct PoolInsides {
+  std::atomic<std::uint64_t>* head = nullptr;  ///< its lower half links to the first mbuf of the shared list
+  std::atomic<std::uint64_t>* home = nullptr;
+  std::atomic<std::uint64_t>* failures = nullptr;
+  const std::byte* lowest = nullptr;  ///< where links count from
+};
+
+/// The queue must have been set up.
+[[nodiscard]] RxInsides look_into(igb::RxQueue& queue);
+[[nodiscard]] TxInsides look_into(igb::TxQueue& queue);
+[[nodiscard]] PoolInsides look_into(MempoolCore& pool);
+
+}  // namespace pollux::test
