@@ -73,7 +73,7 @@ Result<DmaMemory> ContextState::register_memory(std::span<std::byte> bytes) {
 DmaMemory ContextState::make_memory(const DmaRegion& region) {
   DmaMemory memory;
   memory.state_ = shared_from_this();
-  memory.segments_.push_back(region.segment);
+  memory.segments_ = region.segments;
   memory.page_size_ = region.page_size;
   return memory;
 }
@@ -85,7 +85,7 @@ void ContextState::release(std::span<const DmaSegment> segments) {
   PendingLog pending;
   {
     const std::lock_guard lock(mutex_);
-    for (const DmaSegment& segment : segments) registry_.release(segment, pending);
+    registry_.release(segments, pending);
   }
   tell(pending);
 }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "mem/page_lock.hpp"
+#include "mem/physical_segments.hpp"
 
 namespace pollux {
 namespace {
@@ -16,6 +17,10 @@ std::uintptr_t number(const std::byte* address) { return reinterpret_cast<std::u
 
 std::string describe(const DmaSegment& segment) {
   return fmt::format("{} at IOVA {:#x}", readable_size(segment.size), segment.iova);
+}
+
+std::string describe(const DmaRegion& region) {
+  return fmt::format("{} at IOVA {:#x}", readable_size(region.size()), region.segments.front().iova);
 }
 
 /// False, with a message, if the domain did not let go.
@@ -27,6 +32,23 @@ bool unmap(DmaDomain& domain, const DmaSegment& segment, PendingLog& log) {
   return false;
 }
 
+bool unmap(DmaDomain& domain, std::span<const DmaSegment> segments, PendingLog& log) {
+  bool free = true;
+  for (const DmaSegment& segment : segments) free = unmap(domain, segment, log) && free;
+  return free;
+}
+
+/// All segments or none.
+Result<void> map(DmaDomain& domain, std::span<const DmaSegment> segments, PendingLog& log) {
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    Result<void> mapped = domain.map(segments[i]);
+    if (mapped) continue;
+    static_cast<void>(unmap(domain, segments.first(i), log));
+    return mapped;
+  }
+  return {};
+}
+
 /// The largest alignment that lets an IOMMU use pages as large as those that `memory` may lie in.
 std::uint64_t natural_alignment(std::span<std::byte> memory) {
   const std::uint64_t address_bit = std::uint64_t{1} << std::countr_zero(number(memory.data()));
@@ -36,8 +58,16 @@ std::uint64_t natural_alignment(std::span<std::byte> memory) {
 }  // namespace
 
 Result<DmaRegion> DmaRegistry::allocate(const DmaRequest& request, PendingLog& log) {
-  Result<DmaRegion> region = pages_.take(request, iova_, log);
+  Result<DmaRegion> region = pages_.take(request, iova_, physical_ == nullptr ? PageKind::any : PageKind::huge, log);
   if (!region) return region;
+  if (physical_ != nullptr) {
+    auto segments = physical_segments(*physical_, *region);
+    if (!segments) {
+      pages_.give_back(*region, iova_);
+      return pass_on(std::move(segments));
+    }
+    region->segments = *std::move(segments);
+  }
   if (auto added = add(*region, log); !added) {
     pages_.give_back(*region, iova_);
     return pass_on(std::move(added));
@@ -47,9 +77,16 @@ Result<DmaRegion> DmaRegistry::allocate(const DmaRequest& request, PendingLog& l
 
 Result<DmaRegion> DmaRegistry::register_memory(std::span<std::byte> memory, PendingLog& log) {
   if (auto free = check_free(memory); !free) return pass_on(std::move(free));
+  if (physical_ != nullptr) {
+    return fail(ErrorCode::not_supported,
+                "memory of the application's own cannot be registered: a device of this Context uses physical "
+                "addresses, and only huge pages that the Context allocates are known to keep theirs",
+                "let the Context allocate it, or reach the device through an IOMMU");
+  }
   Result<std::uint64_t> iova = iova_.take(memory.size(), natural_alignment(memory), "registered memory");
   if (!iova) return pass_on(std::move(iova));
-  const DmaRegion region{.segment = {.address = memory.data(), .iova = *iova, .size = memory.size()},
+  const DmaRegion region{.segments = {{.address = memory.data(), .iova = *iova, .size = memory.size()}},
+                         .place = *iova,
                          .page_size = ordinary_page_size(),
                          .own = false};
   if (auto added = add(region, log); !added) {
@@ -59,19 +96,22 @@ Result<DmaRegion> DmaRegistry::register_memory(std::span<std::byte> memory, Pend
   return region;
 }
 
-void DmaRegistry::release(const DmaSegment& segment, PendingLog& log) {
-  const auto found = std::find_if(regions_.begin(), regions_.end(),
-                                  [&](const DmaRegion& region) { return region.segment.iova == segment.iova; });
+void DmaRegistry::release(std::span<const DmaSegment> segments, PendingLog& log) {
+  if (segments.empty()) return;
+  const auto found = std::find_if(regions_.begin(), regions_.end(), [&](const DmaRegion& region) {
+    return region.address() == segments.front().address;
+  });
   if (found == regions_.end()) return;
   const DmaRegion region = *found;
   regions_.erase(found);
   bool free = true;
-  for (const auto& domain : domains_) free = unmap(*domain, region.segment, log) && free;
+  for (const auto& domain : domains_) free = unmap(*domain, region.segments, log) && free;
+  choose_addresses();
   if (!free) return;
   if (region.own) {
     pages_.give_back(region, iova_);
   } else {
-    iova_.release(region.segment.iova);
+    iova_.release(region.place);
   }
 }
 
@@ -80,6 +120,7 @@ Result<void> DmaRegistry::attach(std::shared_ptr<DmaDomain> domain, PendingLog& 
   if (std::find(domains_.begin(), domains_.end(), domain) != domains_.end()) {
     return fail(ErrorCode::bad_state, fmt::format("{} is attached already", domain->name()));
   }
+  if (auto physical = check_physical(*domain); !physical) return physical;
   if (auto reachable = check_reach(*domain, domain->usable_iova()); !reachable) return reachable;
   const bool lock = domain->wants_locked_pages() && !wants_locked_pages();
   if (lock) {
@@ -90,6 +131,7 @@ Result<void> DmaRegistry::attach(std::shared_ptr<DmaDomain> domain, PendingLog& 
     return mapped;
   }
   domains_.push_back(std::move(domain));
+  choose_addresses();
   restrict_iova();
   return {};
 }
@@ -100,8 +142,9 @@ std::shared_ptr<DmaDomain> DmaRegistry::detach(const DmaDomain& domain, PendingL
   if (found == domains_.end()) return nullptr;
   std::shared_ptr<DmaDomain> held = *found;
   domains_.erase(found);
-  for (const DmaRegion& region : regions_) static_cast<void>(unmap(*held, region.segment, log));
+  for (const DmaRegion& region : regions_) static_cast<void>(unmap(*held, region.segments, log));
   if (held->wants_locked_pages() && !wants_locked_pages()) unlock_all(regions_.size());
+  choose_addresses();
   restrict_iova();
   return held;
 }
@@ -113,9 +156,9 @@ Result<void> DmaRegistry::add(const DmaRegion& region, PendingLog& log) {
     if (auto locked = lock_pages(region); !locked) return locked;
   }
   for (std::size_t i = 0; i < domains_.size(); ++i) {
-    Result<void> mapped = domains_[i]->map(region.segment);
+    Result<void> mapped = map(*domains_[i], region.segments, log);
     if (mapped) continue;
-    while (i-- > 0) static_cast<void>(unmap(*domains_[i], region.segment, log));
+    while (i-- > 0) static_cast<void>(unmap(*domains_[i], region.segments, log));
     if (lock) unlock_pages(region);
     return mapped;
   }
@@ -135,22 +178,24 @@ Result<void> DmaRegistry::check_free(std::span<std::byte> memory) const {
   if (first + (memory.size() - 1) < first)
     return fail(ErrorCode::invalid_argument, "memory to register wraps the address space");
   for (const DmaRegion& region : regions_) {
-    const std::uintptr_t start = number(region.segment.address);
-    if (first >= start + region.segment.size || start >= first + memory.size()) continue;
-    return fail(
-        ErrorCode::invalid_argument,
-        fmt::format("{} bytes at {} overlap memory that devices reach already, {} from {} on", memory.size(),
-                    fmt::ptr(memory.data()), readable_size(region.segment.size), fmt::ptr(region.segment.address)),
-        "keep the DmaMemory of the first registration and use that");
+    const std::uintptr_t start = number(region.address());
+    if (first >= start + region.size() || start >= first + memory.size()) continue;
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{} bytes at {} overlap memory that devices reach already, {} from {} on", memory.size(),
+                            fmt::ptr(memory.data()), readable_size(region.size()), fmt::ptr(region.address())),
+                "keep the DmaMemory of the first registration and use that");
   }
   return {};
 }
 
 Result<void> DmaRegistry::check_reach(const DmaDomain& domain, const std::vector<IovaRange>& reach) const {
   for (const DmaRegion& region : regions_) {
-    if (contains(reach, region.segment.iova, region.segment.size)) continue;
+    if (std::all_of(region.segments.begin(), region.segments.end(),
+                    [&](const DmaSegment& segment) { return contains(reach, segment.iova, segment.size); })) {
+      continue;
+    }
     return fail(ErrorCode::not_supported,
-                fmt::format("{} cannot reach memory that exists: {}", domain.name(), describe(region.segment)),
+                fmt::format("{} cannot reach memory that exists: {}", domain.name(), describe(region)),
                 "open this device before memory is allocated, or give it a Context of its own");
   }
   if (intersect(iova_.usable(), reach).empty()) {
@@ -161,11 +206,20 @@ Result<void> DmaRegistry::check_reach(const DmaDomain& domain, const std::vector
   return {};
 }
 
+/// Memory that has been given out keeps its IOVAs.
+Result<void> DmaRegistry::check_physical(const DmaDomain& domain) const {
+  if (domain.physical_addresses() == nullptr || physical_ != nullptr || regions_.empty()) return {};
+  return fail(ErrorCode::not_supported,
+              fmt::format("{} takes physical addresses, and there is memory whose IOVA is another one: {}",
+                          domain.name(), describe(regions_.front())),
+              "open this device before pools are created and memory is allocated, or give it a Context of its own");
+}
+
 Result<void> DmaRegistry::map_all(DmaDomain& domain, PendingLog& log) const {
   for (std::size_t i = 0; i < regions_.size(); ++i) {
-    Result<void> mapped = domain.map(regions_[i].segment);
+    Result<void> mapped = map(domain, regions_[i].segments, log);
     if (mapped) continue;
-    while (i-- > 0) static_cast<void>(unmap(domain, regions_[i].segment, log));
+    while (i-- > 0) static_cast<void>(unmap(domain, regions_[i].segments, log));
     return mapped;
   }
   return {};
@@ -190,6 +244,15 @@ void DmaRegistry::unlock_all(std::size_t count) const {
 
 bool DmaRegistry::wants_locked_pages() const {
   return std::any_of(domains_.begin(), domains_.end(), [](const auto& domain) { return domain->wants_locked_pages(); });
+}
+
+void DmaRegistry::choose_addresses() {
+  for (const auto& domain : domains_) {
+    if (physical_ == nullptr) physical_ = domain->physical_addresses();
+  }
+  const bool wanted = std::any_of(domains_.begin(), domains_.end(),
+                                  [](const auto& domain) { return domain->physical_addresses() != nullptr; });
+  if (!wanted && regions_.empty()) physical_ = nullptr;
 }
 
 void DmaRegistry::restrict_iova() {

@@ -25,7 +25,7 @@ class DmaRegistry {
   [[nodiscard]] Result<DmaRegion> register_memory(std::span<std::byte> memory, PendingLog& log);
   /// Unmaps a region everywhere and gives its pages back if they are the arena's. A region that a domain does not let
   /// go is kept as it is, out of everybody's reach, since its device may still write to it.
-  void release(const DmaSegment& segment, PendingLog& log);
+  void release(std::span<const DmaSegment> segments, PendingLog& log);
 
   [[nodiscard]] Result<void> attach(std::shared_ptr<DmaDomain> domain, PendingLog& log);
   /// Returns the registry's hold on the domain, to be let go outside of any lock; empty if it was not attached.
@@ -37,16 +37,20 @@ class DmaRegistry {
   [[nodiscard]] Result<void> add(const DmaRegion& region, PendingLog& log);
   [[nodiscard]] Result<void> check_free(std::span<std::byte> memory) const;
   [[nodiscard]] Result<void> check_reach(const DmaDomain& domain, const std::vector<IovaRange>& reach) const;
+  [[nodiscard]] Result<void> check_physical(const DmaDomain& domain) const;
   [[nodiscard]] Result<void> map_all(DmaDomain& domain, PendingLog& log) const;
   [[nodiscard]] Result<void> lock_all() const;
   void unlock_all(std::size_t count) const;
   [[nodiscard]] bool wants_locked_pages() const;
   void restrict_iova();
+  /// Keeps to physical addresses while a domain or memory that exists needs them.
+  void choose_addresses();
 
   IovaSpace iova_;
   PageAllocator pages_;
   std::vector<DmaRegion> regions_;
   std::vector<std::shared_ptr<DmaDomain>> domains_;
+  std::shared_ptr<const PhysicalAddresses> physical_;  // null: IOVAs are what `iova_` hands out
 };
 
 }  // namespace pollux

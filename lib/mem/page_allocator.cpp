@@ -24,7 +24,7 @@ std::size_t ordinary_page_size() { return static_cast<std::size_t>(::sysconf(_SC
 PageAllocator::PageAllocator(const Options& options, HugePagePaths paths)
     : options_(options), arena_(options.arena_size), source_(std::move(paths)) {}
 
-Result<DmaRegion> PageAllocator::take(const DmaRequest& request, IovaSpace& iova, PendingLog& log) {
+Result<DmaRegion> PageAllocator::take(const DmaRequest& request, IovaSpace& iova, PageKind kind, PendingLog& log) {
   if (auto reserved = arena_.reserve(); !reserved) return pass_on(std::move(reserved));
   if (request.size == 0 || request.size > arena_.size()) {
     return fail(ErrorCode::invalid_argument,
@@ -32,10 +32,19 @@ Result<DmaRegion> PageAllocator::take(const DmaRequest& request, IovaSpace& iova
                 "ask for less or set ContextOptions::arena_size higher");
   }
   if (auto node = numa::check_node(request.numa_node); !node) return pass_on(std::move(node));
+  const bool only_huge = kind == PageKind::huge;
+  if (only_huge && options_.huge_pages == HugePages::never) {
+    return fail(ErrorCode::not_supported,
+                fmt::format("{} cannot lie in ordinary pages: a device of this Context uses physical addresses, and "
+                            "the kernel moves such pages about",
+                            describe(request)),
+                "set ContextOptions::huge_pages to HugePages::prefer or HugePages::require");
+  }
   if (options_.huge_pages != HugePages::never) {
     Shortage shortage;
     Result<DmaRegion> huge = take_huge(request, iova, shortage);
-    if (huge || huge.error().code != ErrorCode::no_memory || options_.huge_pages == HugePages::require) return huge;
+    const bool insists = only_huge || options_.huge_pages == HugePages::require;
+    if (huge || huge.error().code != ErrorCode::no_memory || insists) return huge;
     Result<DmaRegion> ordinary = place(request, ordinary_page_size(), iova);
     if (ordinary) warn_once(request, shortage, log);
     return ordinary;
@@ -44,8 +53,8 @@ Result<DmaRegion> PageAllocator::take(const DmaRequest& request, IovaSpace& iova
 }
 
 void PageAllocator::give_back(const DmaRegion& region, IovaSpace& iova) {
-  arena_.remove(region.page_size, region.segment.iova, region.segment.size);
-  iova.release(region.segment.iova);
+  arena_.remove(region.page_size, region.place, region.size());
+  iova.release(region.place);
 }
 
 Result<DmaRegion> PageAllocator::take_huge(const DmaRequest& request, IovaSpace& iova, Shortage& shortage) {
@@ -82,7 +91,10 @@ Result<DmaRegion> PageAllocator::place(const DmaRequest& request, std::size_t pa
     iova.release(*at);
     return pass_on(std::move(address));
   }
-  return DmaRegion{.segment = {.address = *address, .iova = *at, .size = size}, .page_size = page_size, .own = true};
+  return DmaRegion{.segments = {{.address = *address, .iova = *at, .size = size}},
+                   .place = *at,
+                   .page_size = page_size,
+                   .own = true};
 }
 
 PageAllocator::Shortage PageAllocator::explain(const DmaRequest& request,

@@ -16,6 +16,11 @@
 
 namespace pollux {
 
+enum class PageKind {
+  any,   ///< as the Context's options say
+  huge,  ///< huge pages or none, since ordinary ones do not stay where they are in physical memory
+};
+
 /// Which pages a request gets, and at which IOVA: huge ones as the Context's options say, or ordinary ones.
 /// Thread rule: one thread at a time.
 class PageAllocator {
@@ -28,9 +33,10 @@ class PageAllocator {
 
   PageAllocator(const Options& options, HugePagePaths paths);
 
-  /// Zeroed, populated memory inside what `iova` offers. Warns once when it has to fall back to ordinary pages.
-  /// Errors: invalid_argument (size, node), no_memory.
-  [[nodiscard]] Result<DmaRegion> take(const DmaRequest& request, IovaSpace& iova, PendingLog& log);
+  /// Zeroed, populated memory inside what `iova` offers, in one segment. Warns once when it has to fall back to
+  /// ordinary pages. Errors: invalid_argument (size, node), no_memory, not_supported (huge pages only, but the options
+  /// say never).
+  [[nodiscard]] Result<DmaRegion> take(const DmaRequest& request, IovaSpace& iova, PageKind kind, PendingLog& log);
   void give_back(const DmaRegion& region, IovaSpace& iova);
   [[nodiscard]] const Arena& arena() const noexcept { return arena_; }
 

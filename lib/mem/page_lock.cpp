@@ -29,13 +29,12 @@ std::uint64_t locked_kibibytes() {
 bool needs_lock(const DmaRegion& region) { return region.page_size == ordinary_page_size(); }
 
 Result<void> lock_pages(const DmaRegion& region) {
-  const DmaSegment& segment = region.segment;
-  if (::mlock(segment.address, segment.size) == 0) return {};
+  if (::mlock(region.address(), region.size()) == 0) return {};
   const int error = errno;
   rlimit limit{};
   static_cast<void>(::getrlimit(RLIMIT_MEMLOCK, &limit));
-  const std::uint64_t needed = locked_kibibytes() + segment.size / 1024;
-  const std::string what = fmt::format("{} KiB of DMA memory could not be locked", segment.size / 1024);
+  const std::uint64_t needed = locked_kibibytes() + region.size() / 1024;
+  const std::string what = fmt::format("{} KiB of DMA memory could not be locked", region.size() / 1024);
   const bool limited = error == EPERM || (error == ENOMEM && needed > limit.rlim_cur / 1024);
   if (!limited)
     return fail_errno(ErrorCode::no_memory, what, error, "check that the memory is mapped and the machine has it free");
@@ -47,7 +46,7 @@ Result<void> lock_pages(const DmaRegion& region) {
 }
 
 void unlock_pages(const DmaRegion& region) {
-  if (region.own) ::munlock(region.segment.address, region.segment.size);
+  if (region.own) ::munlock(region.address(), region.size());
 }
 
 }  // namespace pollux

@@ -19,6 +19,8 @@ class FakeDomain final : public DmaDomain {
   [[nodiscard]] std::vector<IovaRange> usable_iova() const override { return reach_; }
   [[nodiscard]] bool wants_locked_pages() const override { return wants_lock; }
 
+  [[nodiscard]] std::shared_ptr<const PhysicalAddresses> physical_addresses() const override { return physical; }
+
   [[nodiscard]] Result<void> map(const DmaSegment& segment) override {
     ++map_calls;
     if (map_calls == fail_map_call) return fail(ErrorCode::mapping_limit, label + " takes no more", "raise its limit");
@@ -53,6 +55,7 @@ class FakeDomain final : public DmaDomain {
   }
 
   std::string label = "fake domain";
+  std::shared_ptr<const PhysicalAddresses> physical;
   bool wants_lock = false;
   bool fail_unmap = false;
   int fail_map_call = 0;  ///< the call of `map`, counted from 1, that fails; 0: none

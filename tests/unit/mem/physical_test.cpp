@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Memory for devices that nothing translates for: its IOVAs are physical addresses.
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "context_lab.hpp"
+#include "fake_domain.hpp"
+#include "machine.hpp"
+#include "mem/mempool_core.hpp"
+#include "mem/physical_segments.hpp"
+#include "pollux/mem/mempool.hpp"
+
+namespace pollux {
+namespace {
+
+using test::ContextLab;
+using test::FakeDomain;
+using test::ReservedHugePages;
+
+constexpr std::size_t kPage = ReservedHugePages::kPageSize;
+
+/// A machine whose physical pages are where the test says: in the order in which they are asked for, or by address.
+class FakePhysical final : public PhysicalAddresses {
+ public:
+  explicit FakePhysical(std::vector<std::uint64_t> places) : places_(std::move(places)) {}
+  Result<std::uint64_t> find(const std::byte* address) const override {
+    const auto known = known_.find(address);
+    if (known != known_.end()) return known->second;
+    if (next_ == places_.size()) return fail(ErrorCode::permission_denied, "no more addresses", "run as root");
+    return known_[address] = places_[next_++];
+  }
+
+ private:
+  std::vector<std::uint64_t> places_;
+  mutable std::size_t next_ = 0;
+  mutable std::map<const std::byte*, std::uint64_t> known_;
+};
+
+struct PhysicalLab : ContextLab {
+  explicit PhysicalLab(ContextOptions options = {}) : ContextLab(std::move(options)) {}
+  Result<std::shared_ptr<FakeDomain>> attach(std::vector<std::uint64_t> places) {
+    auto domain = std::make_shared<FakeDomain>();
+    domain->label = "a bare card";
+    domain->physical = std::make_shared<FakePhysical>(std::move(places));
+    if (auto attached = state->attach(domain); !attached) return pass_on(std::move(attached));
+    return domain;
+  }
+  Result<DmaMemory> allocate(std::size_t size) { return state->allocate({.size = size, .purpose = "test"}); }
+};
+
+DmaRegion pages(std::size_t count) {
+  // Only the addresses count; nothing is read or written there.
+  auto* const base = reinterpret_cast<std::byte*>(std::uintptr_t{1} << 32U);
+  return {.segments = {{base, 0x10'0000, count * kPage}}, .place = 0x10'0000, .page_size = kPage};
+}
+
+TEST(PhysicalSegments, JoinPagesThatFollowEachOtherAndNoOthers) {
+  const DmaRegion region = pages(5);
+  const FakePhysical machine({0x4000'0000, 0x4020'0000, 0x1000'0000, 0x0fe0'0000, 0x1020'0000});
+  const auto segments = physical_segments(machine, region);
+  ASSERT_TRUE(segments) << segments.error().message();
+  ASSERT_EQ(segments->size(), 4u);
+  EXPECT_EQ((*segments)[0].iova, 0x4000'0000u);
+  EXPECT_EQ((*segments)[0].size, 2 * kPage);
+  EXPECT_EQ((*segments)[1].iova, 0x1000'0000u);
+  EXPECT_EQ((*segments)[2].iova, 0x0fe0'0000u);
+  EXPECT_EQ((*segments)[3].iova, 0x1020'0000u);
+  EXPECT_EQ((*segments)[3].address, region.address() + 4 * kPage);
+  std::size_t sum = 0;
+  for (const DmaSegment& segment : *segments) {
+    EXPECT_EQ(segment.address, region.address() + sum);
+    sum += segment.size;
+  }
+  EXPECT_EQ(sum, region.size());
+}
+
+TEST(PhysicalSegments, RefuseWhatCannotBeTrueOfHugePages) {
+  for (const std::vector<std::uint64_t>& places : {std::vector<std::uint64_t>{0x4000'1000, 0x4020'0000},
+                                                   {0x4000'0000, 0x4000'0000},
+                                                   {0x4000'0000, ~std::uint64_t{0} - kPage + 1}}) {
+    const auto segments = physical_segments(FakePhysical(places), pages(2));
+    ASSERT_FALSE(segments);
+    EXPECT_EQ(segments.error().code, ErrorCode::device_fault);
+  }
+}
+
+TEST(PhysicalSegments, PassTheErrorOfTheMachineOn) {
+  const auto segments = physical_segments(FakePhysical({0x4000'0000}), pages(2));
+  ASSERT_FALSE(segments);
+  EXPECT_EQ(segments.error().code, ErrorCode::permission_denied);
+}
+
+TEST(Physical, RefusesADeviceWhoseContextHasMemoryAlready) {
+  PhysicalLab lab(ContextLab::ordinary());
+  auto memory = lab.allocate(8192);
+  ASSERT_TRUE(memory);
+  const auto refused = lab.attach({0x4000'0000});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::not_supported);
+  EXPECT_NE(refused.error().what.find("a bare card takes physical addresses"), std::string::npos);
+  EXPECT_NE(refused.error().hint.find("before pools are created"), std::string::npos);
+  *memory = DmaMemory();
+  EXPECT_TRUE(lab.attach({0x4000'0000}));
+}
+
+TEST(Physical, NeedsHugePagesWhateverTheOptionsPrefer) {
+  const test::FakeHugePages none;
+  for (const HugePages policy : {HugePages::prefer, HugePages::require}) {
+    ContextOptions options;
+    options.huge_pages = policy;
+    ContextLab lab(options, none.paths());
+    auto domain = std::make_shared<FakeDomain>();
+    domain->physical = std::make_shared<FakePhysical>(std::vector<std::uint64_t>{0x4000'0000});
+    ASSERT_TRUE(lab.state->attach(domain));
+    const auto memory = lab.state->allocate({.size = 4096});
+    ASSERT_FALSE(memory);
+    EXPECT_EQ(memory.error().code, ErrorCode::no_memory);
+    EXPECT_TRUE(lab.log.empty()) << "ordinary pages were used";
+  }
+}
+
+TEST(Physical, SaysWhichOptionForbidsHugePages) {
+  PhysicalLab lab(ContextLab::ordinary());
+  ASSERT_TRUE(lab.attach({0x4000'0000}));
+  const auto memory = lab.allocate(4096);
+  ASSERT_FALSE(memory);
+  EXPECT_EQ(memory.error().code, ErrorCode::not_supported);
+  EXPECT_NE(memory.error().hint.find("HugePages::prefer"), std::string::npos);
+}
+
+TEST(Physical, TakesNoMemoryOfTheApplications) {
+  PhysicalLab lab(ContextLab::ordinary());
+  const auto domain = lab.attach({0x4000'0000});
+  ASSERT_TRUE(domain);
+  alignas(4096) static std::byte bytes[4096];
+  const auto refused = lab.state->register_memory(bytes);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::not_supported);
+  lab.state->detach(**domain);
+  EXPECT_TRUE(lab.state->register_memory(bytes)) << "without the device it is as before";
+}
+
+TEST(Physical, MemoryHasPhysicalAddressesInEveryDomain) {
+  const ReservedHugePages reserved(3);
+  if (!reserved.missing().empty()) GTEST_SKIP() << reserved.missing();
+  PhysicalLab lab;
+  const auto translated = std::make_shared<FakeDomain>();
+  ASSERT_TRUE(lab.state->attach(translated));
+  const auto domain = lab.attach({0x8000'0000, 0x4000'0000, 0x4020'0000});
+  ASSERT_TRUE(domain) << domain.error().message();
+  auto memory = lab.allocate(3 * kPage);
+  ASSERT_TRUE(memory) << memory.error().message();
+  ASSERT_EQ(memory->segments().size(), 2u);
+  EXPECT_EQ(memory->size(), 3 * kPage);
+  EXPECT_EQ(memory->iova_of(memory->segments()[0].address, kPage), 0x8000'0000u);
+  EXPECT_EQ(memory->iova_of(memory->segments()[1].address + 5, 1), 0x4000'0005u);
+  EXPECT_EQ(memory->iova_of(memory->segments()[0].address + kPage - 1, 2), DmaMemory::kNoIova);
+  for (const auto& held : {translated, *domain}) EXPECT_EQ(held->mapped.size(), 2u);
+  *memory = DmaMemory();
+  for (const auto& held : {translated, *domain}) EXPECT_TRUE(held->mapped.empty());
+}
+
+TEST(Physical, ADomainThatCannotTakeASegmentGetsNone) {
+  const ReservedHugePages reserved(2);
+  if (!reserved.missing().empty()) GTEST_SKIP() << reserved.missing();
+  PhysicalLab lab;
+  const auto first = lab.attach({0x8000'0000, 0x4000'0000, 0x8000'0000, 0x4000'0000});
+  ASSERT_TRUE(first);
+  const auto second = std::make_shared<FakeDomain>();
+  second->fail_map_call = 2;
+  ASSERT_TRUE(lab.state->attach(second));
+  const std::uint64_t free = ReservedHugePages::free();
+  EXPECT_FALSE(lab.allocate(2 * kPage));
+  EXPECT_TRUE((*first)->mapped.empty());
+  EXPECT_TRUE(second->mapped.empty());
+  EXPECT_TRUE(ReservedHugePages::become_free(free));
+  EXPECT_TRUE(lab.allocate(2 * kPage));
+}
+
+TEST(Physical, AFailureToFindAnAddressGivesThePagesBack) {
+  const ReservedHugePages reserved(2);
+  if (!reserved.missing().empty()) GTEST_SKIP() << reserved.missing();
+  PhysicalLab lab;
+  const auto domain = lab.attach({0x8000'0000});
+  ASSERT_TRUE(domain);
+  const std::uint64_t free = ReservedHugePages::free();
+  const auto memory = lab.allocate(2 * kPage);
+  ASSERT_FALSE(memory);
+  EXPECT_EQ(memory.error().code, ErrorCode::permission_denied);
+  EXPECT_TRUE((*domain)->mapped.empty());
+  EXPECT_TRUE(ReservedHugePages::become_free(free));
+}
+
+TEST(Physical, StaysSoWhileThereIsSuchMemory) {
+  const ReservedHugePages reserved(2);
+  if (!reserved.missing().empty()) GTEST_SKIP() << reserved.missing();
+  PhysicalLab lab;
+  const auto domain = lab.attach({0x8000'0000, 0x4000'0000});
+  ASSERT_TRUE(domain);
+  auto first = lab.allocate(kPage);
+  ASSERT_TRUE(first);
+  lab.state->detach(**domain);
+  auto second = lab.allocate(kPage);
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->segments()[0].iova, 0x4000'0000u);
+  EXPECT_TRUE(lab.attach({0x2000'0000})) << "memory that exists has physical addresses";
+}
+
+TEST(Physical, APoolOverSeveralSegmentsKnowsEachBuffersAddress) {
+  const ReservedHugePages reserved(4);
+  if (!reserved.missing().empty()) GTEST_SKIP() << reserved.missing();
+  Context context;
+  auto domain = std::make_shared<FakeDomain>();
+  domain->physical =
+      std::make_shared<FakePhysical>(std::vector<std::uint64_t>{0x8000'0000, 0x4000'0000, 0x6000'0000, 0x2000'0000});
+  ASSERT_TRUE(context.attach(domain));
+  auto pool = Mempool::create(context, {.count = 3000});
+  ASSERT_TRUE(pool) << pool.error().message();
+  std::map<std::uint64_t, unsigned> of_page;
+  std::vector<MbufPtr> mbufs;
+  for (unsigned i = 0; i < 3000; ++i) {
+    mbufs.push_back(pool->allocate());
+    ASSERT_NE(mbufs.back(), nullptr);
+    const std::uint64_t iova = mbufs.back()->data_iova();
+    EXPECT_EQ(iova, domain->iova_of(reinterpret_cast<const std::byte*>(mbufs.back()->data())));
+    ++of_page[iova / kPage * kPage];
+  }
+  EXPECT_GT(of_page.size(), 1u);
+}
+
+}  // namespace
+}  // namespace pollux
