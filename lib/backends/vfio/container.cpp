@@ -7,6 +7,7 @@
 
 #include <cerrno>
 
+#include "backends/vfio/iommu_info.hpp"
 #include "backends/vfio/mapping_error.hpp"
 
 namespace pollux::vfio {
@@ -29,7 +30,7 @@ tl::unexpected<Error> explain_open(const std::string& path, int error) {
 
 }  // namespace
 
-Result<std::shared_ptr<Container>> Container::open(const Host& host) {
+Result<Descriptor> open_container_file(const Host& host) {
   const std::string path = host.paths.dev / "vfio/vfio";
   const int opened = host.kernel->open(path, O_RDWR);
   if (opened < 0) return explain_open(path, -opened);
@@ -40,11 +41,18 @@ Result<std::shared_ptr<Container>> Container::open(const Host& host) {
     return fail(ErrorCode::not_supported,
                 fmt::format("{} speaks version {} of VFIO, not {}", path, version, VFIO_API_VERSION));
   }
-  if (host.kernel->ioctl_with_number(opened, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU) <= 0) {
-    return fail(ErrorCode::module_not_loaded, fmt::format("{} offers no type1 IOMMU", path),
+  return descriptor;
+}
+
+Result<std::shared_ptr<GroupContainer>> Container::open(const Host& host) {
+  auto descriptor = open_container_file(host);
+  if (!descriptor) return pass_on(std::move(descriptor));
+  if (host.kernel->ioctl_with_number(descriptor->get(), VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU) <= 0) {
+    return fail(ErrorCode::module_not_loaded,
+                fmt::format("{} offers no type1 IOMMU", (host.paths.dev / "vfio/vfio").string()),
                 "modprobe vfio_iommu_type1");
   }
-  return std::make_shared<Container>(host, std::move(descriptor));
+  return std::make_shared<Container>(host, *std::move(descriptor));
 }
 
 Result<void> Container::set_iommu() {
@@ -56,10 +64,16 @@ Result<void> Container::set_iommu() {
                 "echo 1 > /sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts");
   }
   if (result < 0) return fail_errno(ErrorCode::io_error, "VFIO cannot set up the IOMMU", -result, "see dmesg");
-  auto info = read_info();
-  if (!info) return pass_on(std::move(info));
-  ranges_ = std::move(info->ranges);
+  auto reach = read_reach();
+  if (!reach) return pass_on(std::move(reach));
+  ranges_ = *std::move(reach);
   return {};
+}
+
+Result<std::vector<IovaRange>> Container::read_reach() const {
+  auto info = read_iommu_info(descriptor_);
+  if (!info) return pass_on(std::move(info));
+  return std::move(info->ranges);
 }
 
 Result<void> Container::map(const DmaSegment& segment) {
@@ -70,7 +84,7 @@ Result<void> Container::map(const DmaSegment& segment) {
   request.iova = segment.iova;
   request.size = segment.size;
   if (const int result = descriptor_.ioctl(VFIO_IOMMU_MAP_DMA, &request); result < 0) {
-    return tl::unexpected(explain_map_failure(host_, descriptor_, {segment, mappings_, ranges_, -result}));
+    return tl::unexpected(explain_map_failure(host_, {segment, ranges_, -result}, descriptor_, mappings_));
   }
   ++mappings_;
   return {};

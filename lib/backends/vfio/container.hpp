@@ -7,26 +7,28 @@
 #include <vector>
 
 #include "backends/vfio/descriptor.hpp"
-#include "backends/vfio/iommu_info.hpp"
-#include "pollux/mem/dma_domain.hpp"
+#include "backends/vfio/group_container.hpp"
 
 namespace pollux::vfio {
 
+/// Opens /dev/vfio/vfio and checks the version it speaks. Errors: `module_not_loaded`, `permission_denied`,
+/// `not_supported`.
+[[nodiscard]] Result<Descriptor> open_container_file(const Host& host);
+
 /// A type1 container: one IOMMU address space that every group in it shares. Memory is pinned once, however many
 /// groups.
-class Container final : public DmaDomain {
+class Container final : public GroupContainer {
  public:
   /// Opens /dev/vfio/vfio and checks that it speaks type1. Nothing can be mapped before a group has joined and
-  /// `set_iommu` was called. Errors: `module_not_loaded`, `permission_denied`, `not_supported`.
-  [[nodiscard]] static Result<std::shared_ptr<Container>> open(const Host& host);
+  /// `set_iommu` was called. Errors: those of `open_container_file`.
+  [[nodiscard]] static Result<std::shared_ptr<GroupContainer>> open(const Host& host);
 
   Container(const Host& host, Descriptor descriptor) : host_(host), descriptor_(std::move(descriptor)) {}
 
-  /// Once, after the first group joined. Error `not_supported` where interrupts cannot be isolated.
-  [[nodiscard]] Result<void> set_iommu();
-  /// Asks anew what the groups that are in it now can reach together.
-  [[nodiscard]] Result<IommuInfo> read_info() const { return read_iommu_info(descriptor_); }
-  [[nodiscard]] int descriptor() const noexcept { return descriptor_.get(); }
+  [[nodiscard]] int descriptor() const noexcept override { return descriptor_.get(); }
+  /// Error `not_supported` where interrupts cannot be isolated.
+  [[nodiscard]] Result<void> set_iommu() override;
+  [[nodiscard]] Result<std::vector<IovaRange>> read_reach() const override;
 
   [[nodiscard]] std::string_view name() const override { return "VFIO container"; }
   [[nodiscard]] std::vector<IovaRange> usable_iova() const override { return ranges_; }

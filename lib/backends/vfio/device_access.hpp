@@ -8,8 +8,8 @@
 
 namespace pollux::vfio {
 
-/// What entitles this process to a device's descriptor and translates the device's DMA: a group in a container. Going
-/// away gives both back, so it outlives the descriptor.
+/// What entitles this process to a device's descriptor and translates its DMA: a group in a container, an IOMMUFD.
+/// Going away gives both back, so it outlives the descriptor.
 class DeviceAccess {
  public:
   DeviceAccess() = default;

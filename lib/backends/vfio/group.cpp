@@ -8,14 +8,15 @@
 #include <array>
 #include <cerrno>
 
-#include "backends/vfio/container.hpp"
+#include "backends/vfio/group_container.hpp"
 #include "backends/vfio/preflight.hpp"
 #include "pollux/pci/iommu_group.hpp"
 
 namespace pollux::vfio {
 namespace {
 
-tl::unexpected<Error> explain_open(const std::string& path, const std::string& address, int error) {
+tl::unexpected<Error> explain_open(const std::string& path, const std::string& address, GroupKind kind, int error) {
+  const bool isolated = kind == GroupKind::behind_iommu;
   switch (error) {
     case EBUSY:
       return fail(ErrorCode::group_in_use,
@@ -27,7 +28,8 @@ tl::unexpected<Error> explain_open(const std::string& path, const std::string& a
     case EPERM:
       return fail_errno(ErrorCode::permission_denied,
                         fmt::format("{} cannot be opened: this user may not open {}", address, path), error,
-                        fmt::format("pollux bind --user $USER {}, or run as root", address));
+                        isolated ? fmt::format("pollux bind --user $USER {}, or run as root", address)
+                                 : "run as root: a device without an IOMMU takes CAP_SYS_RAWIO, whoever owns its file");
     case ENOENT:
     case ENODEV:
     case ENXIO:
@@ -55,10 +57,11 @@ tl::unexpected<Error> explain_not_viable(const Host& host, const pci::DeviceInfo
 
 }  // namespace
 
-Result<Group> Group::open(const Host& host, const pci::DeviceInfo& device) {
-  const std::string path = group_node(host, *device.iommu_group);
+Result<Group> Group::open(const Host& host, const pci::DeviceInfo& device, GroupKind kind) {
+  const std::string path = kind == GroupKind::behind_iommu ? group_node(host, *device.iommu_group)
+                                                           : no_iommu_node(host, *device.iommu_group);
   const int opened = host.kernel->open(path, O_RDWR);
-  if (opened < 0) return explain_open(path, device.address.to_string(), -opened);
+  if (opened < 0) return explain_open(path, device.address.to_string(), kind, -opened);
   Group group(Descriptor(host.kernel, opened), *device.iommu_group);
 
   vfio_group_status status{};
@@ -70,7 +73,7 @@ Result<Group> Group::open(const Host& host, const pci::DeviceInfo& device) {
   return group;
 }
 
-Result<void> Group::join(const Container& container) {
+Result<void> Group::join(const GroupContainer& container) {
   int descriptor = container.descriptor();
   const int result = descriptor_.ioctl(VFIO_GROUP_SET_CONTAINER, &descriptor);
   if (result >= 0) return {};

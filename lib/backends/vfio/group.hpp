@@ -9,17 +9,22 @@
 
 namespace pollux::vfio {
 
-class Container;
+class GroupContainer;
+
+enum class GroupKind {
+  behind_iommu,
+  without_iommu,  ///< made up by VFIO for a device that no IOMMU isolates
+};
 
 /// An IOMMU group that this process has opened. The kernel lets it be opened once.
 class Group {
  public:
   /// Opens the group of `device` and checks that all of it is in VFIO's hands. Errors: `permission_denied`,
   /// `group_in_use`, `group_not_viable`, `not_found`.
-  [[nodiscard]] static Result<Group> open(const Host& host, const pci::DeviceInfo& device);
+  [[nodiscard]] static Result<Group> open(const Host& host, const pci::DeviceInfo& device, GroupKind kind);
 
   /// Puts the group under the container's address space. Error `not_supported` where the two do not go together.
-  [[nodiscard]] Result<void> join(const Container& container);
+  [[nodiscard]] Result<void> join(const GroupContainer& container);
   /// A descriptor of one of its devices; after `join`, and after the container's `set_iommu`.
   [[nodiscard]] Result<Descriptor> open_device(pci::Address address) const;
   [[nodiscard]] std::uint32_t number() const noexcept { return number_; }

@@ -8,10 +8,15 @@
 
 namespace pollux::vfio {
 
-/// Opens `device` through its IOMMU group and the Context's one container, which is opened and attached to the Context
-/// with the first device and leaves with the last. Errors are those of Container, Group, and of mapping the memory
-/// there is.
+/// Opens `device`, which is behind an IOMMU, through its IOMMU group and the Context's one container, which is opened
+/// and attached to the Context with the first device and leaves with the last. Errors are those of Container, Group,
+/// and of mapping the memory there is.
 [[nodiscard]] Result<OpenedDevice> open_through_group(Context& context, const Host& host,
+                                                      const pci::DeviceInfo& device);
+
+/// The same for a device that no IOMMU isolates, with a container of its own kind. The Context's log gets a warning of
+/// what that means, once.
+[[nodiscard]] Result<OpenedDevice> open_without_iommu(Context& context, const Host& host,
                                                       const pci::DeviceInfo& device);
 
 }  // namespace pollux::vfio

@@ -1,33 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "backends/vfio/holdings.hpp"
 
-#include <algorithm>
-
+#include "backends/vfio/narrowed_reach.hpp"
 #include "mem/context_state.hpp"
 
 namespace pollux::vfio {
-namespace {
-
-/// A domain's addresses are constant while it is attached, but each group that joins a container may reach less. This
-/// says so to the Context beside the container and maps nothing by itself.
-class GroupLimits final : public DmaDomain {
- public:
-  explicit GroupLimits(std::vector<IovaRange> ranges) : ranges_(std::move(ranges)) {}
-  std::string_view name() const override { return "VFIO group limits"; }
-  std::vector<IovaRange> usable_iova() const override { return ranges_; }
-  Result<void> map(const DmaSegment&) override { return {}; }
-  Result<void> unmap(const DmaSegment&) override { return {}; }
-
- private:
-  std::vector<IovaRange> ranges_;
-};
-
-bool same(const std::vector<IovaRange>& one, const std::vector<IovaRange>& other) {
-  return std::equal(one.begin(), one.end(), other.begin(), other.end(),
-                    [](const IovaRange& a, const IovaRange& b) { return a.first == b.first && a.last == b.last; });
-}
-
-}  // namespace
 
 Result<Holdings::Share> Holdings::acquire(ContextState& context, const Host& host, const pci::DeviceInfo& device) {
   const std::lock_guard lock(mutex_);
@@ -52,9 +29,9 @@ void Holdings::release(ContextState& context, std::uint32_t group) {
 }
 
 Result<void> Holdings::open_first(ContextState& context, const Host& host, const pci::DeviceInfo& device) {
-  auto container = Container::open(host);
+  auto container = open_container_(host);
   if (!container) return pass_on(std::move(container));
-  auto group = Group::open(host, device);
+  auto group = Group::open(host, device, kind_);
   if (!group) return pass_on(std::move(group));
   if (auto joined = group->join(**container); !joined) return joined;
   if (auto set = (*container)->set_iommu(); !set) return set;
@@ -65,14 +42,14 @@ Result<void> Holdings::open_first(ContextState& context, const Host& host, const
 }
 
 Result<void> Holdings::open_further(ContextState& context, const Host& host, const pci::DeviceInfo& device) {
-  auto group = Group::open(host, device);
+  auto group = Group::open(host, device, kind_);
   if (!group) return pass_on(std::move(group));
   if (auto joined = group->join(*container_); !joined) return joined;
   OpenGroup open(std::move(*group));
-  auto info = container_->read_info();
-  if (!info) return pass_on(std::move(info));
-  if (!same(info->ranges, container_->usable_iova())) {
-    open.limits = std::make_shared<GroupLimits>(std::move(info->ranges));
+  auto reach = container_->read_reach();
+  if (!reach) return pass_on(std::move(reach));
+  if (!same_ranges(*reach, container_->usable_iova())) {
+    open.limits = std::make_shared<NarrowedReach>(*std::move(reach));
     if (auto attached = context.attach(open.limits); !attached) return attached;
   }
   groups_.emplace(open.group.number(), std::move(open));

@@ -7,8 +7,8 @@
 #include <memory>
 #include <mutex>
 
-#include "backends/vfio/container.hpp"
 #include "backends/vfio/group.hpp"
+#include "backends/vfio/group_container.hpp"
 #include "pollux/base/error.hpp"
 
 namespace pollux {
@@ -17,12 +17,15 @@ class ContextState;
 
 namespace pollux::vfio {
 
-/// The container and the groups that a Context has open, each with the number of devices that need it.
+/// A container and the groups that a Context has open in it, each with the number of devices that need it.
 /// Thread rule: any thread. It takes the Context's lock inside its own, never the other way round.
 class Holdings {
  public:
+  using OpenContainer = Result<std::shared_ptr<GroupContainer>> (*)(const Host& host);
+  Holdings(OpenContainer open_container, GroupKind kind) : open_container_(open_container), kind_(kind) {}
+
   struct Share {
-    std::shared_ptr<Container> container;
+    std::shared_ptr<GroupContainer> container;
     Descriptor device;
   };
 
@@ -43,8 +46,10 @@ class Holdings {
   [[nodiscard]] Result<void> open_further(ContextState& context, const Host& host, const pci::DeviceInfo& device);
   void close_group(ContextState& context, std::uint32_t number);
 
+  OpenContainer open_container_;
+  GroupKind kind_;
   std::mutex mutex_;
-  std::shared_ptr<Container> container_;
+  std::shared_ptr<GroupContainer> container_;
   std::map<std::uint32_t, OpenGroup> groups_;
 };
 

@@ -26,19 +26,29 @@ Result<std::vector<IovaRange>> parse_ranges(std::span<const std::byte> body) {
   std::vector<IovaRange> ranges;
   for (std::size_t i = 0; i < *count; ++i) {
     const auto range = number_at<vfio_iova_range>(body, kList + i * sizeof(vfio_iova_range));
-    const bool ascending = ranges.empty() || range->start > ranges.back().last;
-    if (range->end < range->start || !ascending) {
-      return fail(
-          ErrorCode::device_fault,
-          fmt::format("the IOMMU's list of usable addresses has the entry {:#x} to {:#x}", range->start, range->end));
-    }
-    ranges.push_back({range->start, range->end});
+    if (auto added = add_range(ranges, {range->start, range->end}); !added) return pass_on(std::move(added));
   }
-  if (ranges.empty()) return fail(ErrorCode::device_fault, "the IOMMU's list of usable addresses is empty");
+  if (auto some = check_some(ranges); !some) return pass_on(std::move(some));
   return ranges;
 }
 
 }  // namespace
+
+Result<void> add_range(std::vector<IovaRange>& ranges, const IovaRange& range) {
+  const bool ascending = ranges.empty() || range.first > ranges.back().last;
+  if (range.last < range.first || !ascending) {
+    return fail(
+        ErrorCode::device_fault,
+        fmt::format("the IOMMU's list of usable addresses has the entry {:#x} to {:#x}", range.first, range.last));
+  }
+  ranges.push_back(range);
+  return {};
+}
+
+Result<void> check_some(const std::vector<IovaRange>& ranges) {
+  if (!ranges.empty()) return {};
+  return fail(ErrorCode::device_fault, "the IOMMU's list of usable addresses is empty");
+}
 
 Result<IommuInfo> read_iommu_info(const Descriptor& container) {
   InfoReply reply;

@@ -22,4 +22,9 @@ struct IommuInfo {
 /// cannot be true.
 [[nodiscard]] Result<IommuInfo> read_iommu_info(const Descriptor& container);
 
+/// Appends what a kernel says is a further range. Error `device_fault` unless it lies behind those before it.
+[[nodiscard]] Result<void> add_range(std::vector<IovaRange>& ranges, const IovaRange& range);
+/// Error `device_fault` for a list without any.
+[[nodiscard]] Result<void> check_some(const std::vector<IovaRange>& ranges);
+
 }  // namespace pollux::vfio

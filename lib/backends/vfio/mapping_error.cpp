@@ -22,13 +22,15 @@ Error explain_no_memory(const Host& host, const RefusedMapping& refused) {
     return {ErrorCode::no_memory, subject(refused) + ": the kernel ran out of memory, RLIMIT_MEMLOCK is unlimited",
             "free memory, or use fewer or larger pages"};
   }
-  const std::uint64_t needed = memory.locked + refused.segment.size;
+  const std::uint64_t locked = refused.pinned.value_or(memory.locked);
+  const std::uint64_t needed = locked + refused.segment.size;
   const std::string figures =
-      fmt::format("{} KiB are locked already, RLIMIT_MEMLOCK is {} KiB", memory.locked / 1024, *memory.limit / 1024);
+      fmt::format("{} KiB are locked already, RLIMIT_MEMLOCK is {} KiB", locked / 1024, *memory.limit / 1024);
   if (needed <= *memory.limit || memory.exempt) {
+    const std::string_view others = refused.pinned ? ", and what the user's other processes pin counts, too" : "";
     return {ErrorCode::no_memory,
             fmt::format("{}: the kernel ran out of memory; {}{}", subject(refused), figures,
-                        memory.exempt ? ", which CAP_IPC_LOCK lifts" : ""),
+                        memory.exempt ? ", which CAP_IPC_LOCK lifts" : others),
             "free memory, or use fewer or larger pages"};
   }
   return {ErrorCode::memlock_too_small,
@@ -39,14 +41,13 @@ Error explain_no_memory(const Host& host, const RefusedMapping& refused) {
                       needed / 1024)};
 }
 
-Error explain_no_space(const Descriptor& container, const RefusedMapping& refused) {
+Error explain_no_space(const RefusedMapping& refused, const Descriptor& container, std::size_t mappings) {
   const auto info = read_iommu_info(container);
   if (info && info->mappings_left.value_or(0) != 0) {
     return fail_errno(ErrorCode::io_error, subject(refused), ENOSPC).value();
   }
   return {ErrorCode::mapping_limit,
-          fmt::format("{}: the VFIO container takes no more mappings than the {} it has", subject(refused),
-                      refused.mappings),
+          fmt::format("{}: the VFIO container takes no more mappings than the {} it has", subject(refused), mappings),
           "use huge pages (sysctl vm.nr_hugepages=512), or raise the limit for containers opened later: "
           "echo 1000000 > /sys/module/vfio_iommu_type1/parameters/dma_entry_limit"};
 }
@@ -63,11 +64,17 @@ Error explain_invalid(const RefusedMapping& refused) {
 
 }  // namespace
 
-Error explain_map_failure(const Host& host, const Descriptor& container, const RefusedMapping& refused) {
+Error explain_map_failure(const Host& host, const RefusedMapping& refused, const Descriptor& container,
+                          std::size_t mappings) {
+  if (refused.error_number == ENOSPC) return explain_no_space(refused, container, mappings);
+  return explain_map_failure(host, refused);
+}
+
+Error explain_map_failure(const Host& host, const RefusedMapping& refused) {
   switch (refused.error_number) {
     case ENOMEM: return explain_no_memory(host, refused);
-    case ENOSPC: return explain_no_space(container, refused);
     case EINVAL: return explain_invalid(refused);
+    case EADDRINUSE:
     case EEXIST: return {ErrorCode::bad_state, subject(refused) + ": something is mapped there already", {}};
     case EFAULT:
       return {ErrorCode::invalid_argument, subject(refused) + ": the memory is not there, or cannot be written", {}};

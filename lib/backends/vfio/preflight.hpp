@@ -12,7 +12,13 @@ namespace pollux::vfio {
 /// What can be told from sysfs before anything is opened: `no_iommu`, `module_not_loaded`, `not_bound`.
 [[nodiscard]] Result<void> check_ready(const Host& host, const pci::DeviceInfo& device);
 
+/// The same for VFIO's no-IOMMU mode: also whether the kernel has it and it is switched on, and whether `device` needs
+/// it. Errors: `not_supported`, `module_not_loaded`, `no_iommu`, `not_bound`.
+[[nodiscard]] Result<void> check_ready_without_iommu(const Host& host, const pci::DeviceInfo& device);
+
 /// /dev/vfio/N.
 [[nodiscard]] std::filesystem::path group_node(const Host& host, std::uint32_t group);
+/// /dev/vfio/noiommu-N.
+[[nodiscard]] std::filesystem::path no_iommu_node(const Host& host, std::uint32_t group);
 
 }  // namespace pollux::vfio

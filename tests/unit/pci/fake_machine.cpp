@@ -71,7 +71,10 @@ void FakeMachine::add_process(int number, const std::string& name, const fs::pat
   fs::create_symlink(target, directory / "fd/5");
 }
 
-void FakeMachine::write(const fs::path& file, const std::string& text) const { std::ofstream(file) << text; }
+void FakeMachine::write(const fs::path& file, const std::string& text) const {
+  fs::create_directories(file.parent_path());
+  std::ofstream(file) << text;
+}
 
 std::string FakeMachine::read(const fs::path& file) const {
   std::ostringstream text;

@@ -119,6 +119,7 @@ long FakeKernel::pread(int descriptor, void* buffer, std::size_t size, std::uint
   const auto found = handles_.find(descriptor);
   if (found == handles_.end()) return -EBADF;
   if (const int error = enter("pread"); error < 0) return error;
+  if (found->second.kind == Kind::pagemap) return read_pagemap(buffer, size, offset);
   if (found->second.kind == Kind::file) {
     const std::size_t length = std::min(size, process_status.size());
     std::memcpy(buffer, process_status.data(), length);

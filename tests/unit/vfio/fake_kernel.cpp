@@ -15,7 +15,7 @@ Structure& as(void* argument) {
   return *static_cast<Structure*>(argument);
 }
 
-bool ends_with_number(const std::string& path) { return path.find_last_not_of("0123456789") == path.rfind('/'); }
+bool is_number(const std::string& text) { return text.find_first_not_of("0123456789") == std::string::npos; }
 
 }  // namespace
 
@@ -60,21 +60,36 @@ const std::vector<int>& FakeKernel::armed(const std::string& card, std::uint32_t
 }
 
 int FakeKernel::open(const std::string& path, int) {
-  if (path.ends_with("self/status")) {
-    if (const int error = enter("open status"); error < 0) return error;
-    return add({Kind::file, path});
-  }
-  if (path.ends_with("vfio/vfio")) {
-    if (const int error = enter("open container"); error < 0) return error;
-    return add({Kind::container, path});
-  }
-  const std::string number = path.substr(path.rfind('/') + 1);
-  if (!ends_with_number(path)) return -ENOENT;
+  const std::string name = path.substr(path.rfind('/') + 1);
+  if (path.find("vfio/devices/") != std::string::npos) return open_own_file(name);
+  if (is_number(name) || name.starts_with("noiommu-")) return open_group(name);
+  return open_file(path);
+}
+
+int FakeKernel::open_file(const std::string& path) {
+  const std::string name = path.substr(path.rfind('/') + 1);
+  const bool known = name == "status" || name == "vfio" || name == "iommu" || (name == "pagemap" && pagemap);
+  if (!known) return -ENOENT;
+  if (const int error = enter("open " + (name == "vfio" ? std::string("container") : name)); error < 0) return error;
+  if (name == "vfio") return add({Kind::container, path});
+  if (name == "iommu") return add({Kind::iommufd, path});
+  return add({name == "pagemap" ? Kind::pagemap : Kind::file, path});
+}
+
+int FakeKernel::open_group(const std::string& name) {
+  const bool made_up = name.starts_with("noiommu-");
+  const std::string number = name.substr(made_up ? name.find('-') + 1 : 0);
+  if (made_up != no_iommu_groups.contains(static_cast<std::uint32_t>(std::stoul(number)))) return -ENOENT;
   if (const int error = enter("open group " + number); error < 0) return error;
+  if (made_up && !may_use_no_iommu) return -EPERM;
   for (const auto& [descriptor, handle] : handles_) {
     if (handle.kind == Kind::group && handle.name == number) return -EBUSY;
+    const bool own_file = handle.kind == Kind::device && handle.own_file && handle.bound;
+    if (own_file && std::to_string(cards.at(handle.name).group) == number) return -EBUSY;
   }
-  return add({Kind::group, number});
+  Handle handle{Kind::group, number};
+  handle.no_iommu = made_up;
+  return add(handle);
 }
 
 void FakeKernel::close(int descriptor) {
@@ -96,6 +111,8 @@ void FakeKernel::close(int descriptor) {
         }
       }
       return;
+    case Kind::iommufd: return close_iommufd();
+    case Kind::pagemap:
     case Kind::file: return;
   }
 }
@@ -174,7 +191,13 @@ int FakeKernel::ioctl(int descriptor, unsigned long request, void* argument) {
   switch (handle.kind) {
     case Kind::container: return container_ioctl(handle, request, argument);
     case Kind::group: return group_ioctl(handle, request, argument);
-    case Kind::device: return device_ioctl(cards.at(handle.name), handle.name, request, argument);
+    case Kind::iommufd: return iommufd_ioctl(handle, request, argument);
+    case Kind::device:
+      if (handle.own_file) {
+        if (const int done = own_file_ioctl(handle, request, argument); done != -ENOTTY) return done;
+        if (!handle.bound) return -EINVAL;
+      }
+      return device_ioctl(cards.at(handle.name), handle.name, request, argument);
     default: return -ENOTTY;
   }
 }
@@ -186,19 +209,25 @@ int FakeKernel::container_ioctl(Handle& handle, unsigned long request, void* arg
   }
   if (request == VFIO_CHECK_EXTENSION) {
     const int error = enter("CHECK_EXTENSION");
-    return error < 0 ? error : (type1 && argument == reinterpret_cast<void*>(VFIO_TYPE1v2_IOMMU) ? 1 : 0);
+    if (error < 0) return error;
+    if (argument == reinterpret_cast<void*>(VFIO_NOIOMMU_IOMMU)) return no_iommu ? 1 : 0;
+    return type1 && argument == reinterpret_cast<void*>(VFIO_TYPE1v2_IOMMU) ? 1 : 0;
   }
-  if (request == VFIO_SET_IOMMU) {
-    if (const int error = enter("SET_IOMMU"); error < 0) return error;
-    if (groups_joined() == 0 || handle.iommu_set) return -EINVAL;
-    handle.iommu_set = true;
-    return 0;
-  }
-  if (!handle.iommu_set) return -EINVAL;
+  if (request == VFIO_SET_IOMMU) return set_iommu(handle, argument);
+  if (!handle.iommu_set || handle.no_iommu) return -EINVAL;
   if (request == VFIO_IOMMU_GET_INFO) return iommu_info(argument);
   if (request == VFIO_IOMMU_MAP_DMA) return map_dma(argument);
   if (request == VFIO_IOMMU_UNMAP_DMA) return unmap_dma(argument);
   return -ENOTTY;
+}
+
+int FakeKernel::set_iommu(Handle& handle, void* argument) {
+  if (const int error = enter("SET_IOMMU"); error < 0) return error;
+  const bool without = argument == reinterpret_cast<void*>(VFIO_NOIOMMU_IOMMU);
+  // A container takes its kind from the first group in it.
+  if (groups_joined() == 0 || handle.iommu_set || without != handle.no_iommu) return -EINVAL;
+  handle.iommu_set = true;
+  return 0;
 }
 
 int FakeKernel::iommu_info(void* argument) {
@@ -267,26 +296,29 @@ int FakeKernel::group_ioctl(Handle& handle, unsigned long request, void* argumen
     status.flags = not_viable.contains(number) ? 0U : std::uint32_t{VFIO_GROUP_FLAGS_VIABLE};
     return 0;
   }
-  if (request == VFIO_GROUP_SET_CONTAINER) {
-    if (const int error = enter("GROUP_SET_CONTAINER"); error < 0) return error;
-    const auto container = handles_.find(as<int>(argument));
-    if (container == handles_.end() || container->second.kind != Kind::container) return -EBADF;
-    if (handle.joined) return -EINVAL;
-    handle.joined = true;
-    return 0;
-  }
+  if (request == VFIO_GROUP_SET_CONTAINER) return set_container(handle, argument);
   if (request == VFIO_GROUP_GET_DEVICE_FD) {
     if (const int error = enter("GROUP_GET_DEVICE_FD"); error < 0) return error;
     const std::string name = static_cast<const char*>(argument);
     const auto card = cards.find(name);
     if (card == cards.end() || card->second.group != number) return -ENODEV;
-    const bool ready = std::any_of(handles_.begin(), handles_.end(), [](const auto& entry) {
-      return entry.second.kind == Kind::container && entry.second.iommu_set;
-    });
-    if (!handle.joined || !ready) return -EINVAL;
+    if (!handle.joined || !handles_.at(handle.container).iommu_set) return -EINVAL;
     return add({Kind::device, name});
   }
   return -ENOTTY;
+}
+
+int FakeKernel::set_container(Handle& handle, void* argument) {
+  if (const int error = enter("GROUP_SET_CONTAINER"); error < 0) return error;
+  const auto found = handles_.find(as<int>(argument));
+  if (found == handles_.end() || found->second.kind != Kind::container) return -EBADF;
+  Handle& container = found->second;
+  if (handle.joined) return -EINVAL;
+  if (container.iommu_set && container.no_iommu != handle.no_iommu) return -EPERM;
+  container.no_iommu = handle.no_iommu;
+  handle.joined = true;
+  handle.container = found->first;
+  return 0;
 }
 
 }  // namespace pollux::vfio::test

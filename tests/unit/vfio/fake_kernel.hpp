@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -32,6 +33,7 @@ struct FakeCard {
   [[nodiscard]] unsigned get16(std::size_t offset) const;
 
   std::uint32_t group = 0;
+  std::string file;  ///< its own, such as "vfio0"; empty: the kernel makes none
   std::uint32_t flags = VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET;
   std::uint32_t region_count = VFIO_PCI_NUM_REGIONS;
   std::map<std::uint32_t, FakeRegion> regions;
@@ -58,6 +60,12 @@ class FakeKernel : public Kernel {
   std::set<std::uint32_t> not_viable;     ///< groups
   int api_version = VFIO_API_VERSION;
   bool type1 = true;
+  bool no_iommu = false;                    ///< VFIO's no-IOMMU mode is switched on
+  std::set<std::uint32_t> no_iommu_groups;  ///< those that it made up
+  bool may_use_no_iommu = true;             ///< this process has CAP_SYS_RAWIO
+  /// What /proc/self/pagemap has for a page's number; null: there is no such file.
+  std::function<std::uint64_t(std::uint64_t page)> pagemap;
+  std::optional<std::vector<IovaRange>> iommufd_ranges;  ///< in place of `ranges`
   std::vector<IovaRange> ranges{{0, 0xfedf'ffff}, {0xfef0'0000, 0xffff'ffff'ffff}};
   std::map<std::uint32_t, std::vector<IovaRange>> ranges_with_group;  ///< what `ranges` become when it joins
   std::optional<std::uint32_t> mapping_limit = 65535;
@@ -91,12 +99,18 @@ class FakeKernel : public Kernel {
   int getrlimit(int resource, rlimit& limit) override;
 
  private:
-  enum class Kind { container, group, device, event, file };
+  enum class Kind { container, group, device, event, file, pagemap, iommufd };
   struct Handle {
     Kind kind;
     std::string name;        // group number or card
-    bool joined = false;     // a group: into the container
+    bool joined = false;     // a group: into a container
+    int container = -1;      // of a group: the descriptor it joined
     bool iommu_set = false;  // the container
+    bool own_file = false;   // a device: opened by its own file
+    bool bound = false;      // a device with its own file: to the IOMMUFD
+    bool attached = false;   // and to its address space
+    bool no_iommu = false;   // a group that VFIO made up, a container for those
+    std::uint32_t ioas = 0;  // the IOMMUFD's only address space
   };
   struct Scripted {
     int error = 0;
@@ -109,6 +123,19 @@ class FakeKernel : public Kernel {
   void complain(const std::string& what) { violations_.push_back(what); }
   [[nodiscard]] std::size_t groups_joined() const;
   int container_ioctl(Handle& handle, unsigned long request, void* argument);
+  int open_file(const std::string& path);
+  int open_group(const std::string& name);
+  int open_own_file(const std::string& file);
+  int set_iommu(Handle& handle, void* argument);
+  int set_container(Handle& handle, void* argument);
+  int iommufd_ioctl(Handle& handle, unsigned long request, void* argument);
+  int ioas_ranges(void* argument);
+  int ioas_map(void* argument);
+  int ioas_unmap(void* argument);
+  /// -ENOTTY for a request that is no matter of an own file's.
+  int own_file_ioctl(Handle& handle, unsigned long request, void* argument);
+  void close_iommufd();
+  int read_pagemap(void* buffer, std::size_t size, std::uint64_t offset);
   int group_ioctl(Handle& handle, unsigned long request, void* argument);
   int device_ioctl(FakeCard& card, const std::string& name, unsigned long request, void* argument);
   int iommu_info(void* argument);

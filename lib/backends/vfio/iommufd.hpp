@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "backends/vfio/descriptor.hpp"
+#include "pollux/mem/dma_domain.hpp"
+#include "pollux/pci/device_info.hpp"
+
+namespace pollux::vfio {
+
+/// An IOMMUFD with one address space in it, which all of a Context's devices share, so that memory is pinned once.
+class Iommufd final : public DmaDomain {
+ public:
+  /// Opens /dev/iommu and makes the address space. Errors: `module_not_loaded`, `permission_denied`, `io_error`.
+  [[nodiscard]] static Result<std::shared_ptr<Iommufd>> open(const Host& host);
+
+  Iommufd(const Host& host, Descriptor descriptor, std::uint32_t ioas)
+      : host_(host), descriptor_(std::move(descriptor)), ioas_(ioas) {}
+
+  /// Puts the device behind `opened`, its own device file, under the address space, until that file is closed. Errors:
+  /// `busy`, `group_in_use`, `group_not_viable`, `not_supported`, `io_error`.
+  [[nodiscard]] Result<void> admit(const Descriptor& opened, const pci::DeviceInfo& device);
+  /// What the devices that are in it now can reach together.
+  [[nodiscard]] Result<std::vector<IovaRange>> read_reach() const;
+  /// Settles what `usable_iova` says; after the first device was admitted, before it is attached to a Context.
+  void set_reach(std::vector<IovaRange> ranges) { ranges_ = std::move(ranges); }
+
+  [[nodiscard]] std::string_view name() const override { return "IOMMUFD"; }
+  [[nodiscard]] std::vector<IovaRange> usable_iova() const override { return ranges_; }
+  [[nodiscard]] Result<void> map(const DmaSegment& segment) override;
+  [[nodiscard]] Result<void> unmap(const DmaSegment& segment) override;
+
+ private:
+  Host host_;
+  Descriptor descriptor_;
+  std::uint32_t ioas_;
+  std::vector<IovaRange> ranges_;
+  std::uint64_t pinned_ = 0;
+};
+
+}  // namespace pollux::vfio

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backends/vfio/iommufd_access.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <mutex>
+
+#include "backends/vfio/iommufd.hpp"
+#include "backends/vfio/narrowed_reach.hpp"
+#include "mem/context_state.hpp"
+#include "pci/sysfs.hpp"
+
+namespace pollux::vfio {
+namespace {
+
+/// The IOMMUFD that a Context has open, and how many devices need it.
+/// Thread rule: any thread. It takes the Context's lock inside its own, never the other way round.
+class IommufdHoldings {
+ public:
+  struct Share {
+    std::shared_ptr<Iommufd> iommufd;
+    std::shared_ptr<DmaDomain> limits;  // set where the device reaches less than those before it
+    Descriptor device;
+  };
+
+  /// Opens what is not open yet and counts the device in. What fails leaves everything as it was.
+  Result<Share> acquire(ContextState& context, const Host& host, const pci::DeviceInfo& device);
+  /// For each `acquire`, after the device's descriptor was closed.
+  void release(ContextState& context, const std::shared_ptr<DmaDomain>& limits);
+
+ private:
+  std::mutex mutex_;
+  std::shared_ptr<Iommufd> iommufd_;
+  std::size_t devices_ = 0;
+};
+
+class IommufdAccess final : public DeviceAccess {
+ public:
+  IommufdAccess(std::shared_ptr<ContextState> context, IommufdHoldings& holdings, std::shared_ptr<Iommufd> iommufd,
+                std::shared_ptr<DmaDomain> limits)
+      : context_(std::move(context)), holdings_(&holdings), iommufd_(std::move(iommufd)), limits_(std::move(limits)) {}
+  ~IommufdAccess() override {
+    iommufd_.reset();
+    holdings_->release(*context_, limits_);
+  }
+  DmaDomain& dma_domain() override { return *iommufd_; }
+
+ private:
+  std::shared_ptr<ContextState> context_;  // keeps `holdings_` alive
+  IommufdHoldings* holdings_;
+  std::shared_ptr<Iommufd> iommufd_;
+  std::shared_ptr<DmaDomain> limits_;
+};
+
+tl::unexpected<Error> explain_open(const std::string& path, const std::string& address, int error) {
+  switch (error) {
+    case EACCES:
+    case EPERM:
+      return fail_errno(ErrorCode::permission_denied,
+                        fmt::format("{} cannot be opened: this user may not open {}", address, path), error,
+                        fmt::format("pollux bind --user $USER {}, or run as root", address));
+    case ENOENT:
+    case ENODEV:
+    case ENXIO:
+      return fail_errno(ErrorCode::not_found, fmt::format("{} cannot be opened: {} is not there", address, path), error,
+                        fmt::format("in a container, pass {} and /dev/iommu into it; else bind anew: "
+                                    "pollux unbind {} && pollux bind {}",
+                                    path, address, address));
+    default: return fail_errno(ErrorCode::io_error, fmt::format("{} cannot be opened: {}", address, path), error);
+  }
+}
+
+Result<Descriptor> open_node(const Host& host, const pci::DeviceInfo& device) {
+  const std::string address = device.address.to_string();
+  const auto node = device_node(host, device);
+  if (!node) {
+    return fail(ErrorCode::not_supported,
+                fmt::format("{} has no device file of its own: this kernel's VFIO makes none (Linux 6.6 does, with "
+                            "CONFIG_VFIO_DEVICE_CDEV)",
+                            address),
+                fmt::format("open it through its group: vfio:{}?via=group", address));
+  }
+  const int opened = host.kernel->open(*node, O_RDWR);
+  if (opened < 0) return explain_open(*node, address, -opened);
+  return Descriptor(host.kernel, opened);
+}
+
+Result<IommufdHoldings::Share> IommufdHoldings::acquire(ContextState& context, const Host& host,
+                                                        const pci::DeviceInfo& device) {
+  const std::lock_guard lock(mutex_);
+  auto opened = open_node(host, device);
+  if (!opened) return pass_on(std::move(opened));
+  std::shared_ptr<Iommufd> iommufd = iommufd_;
+  if (iommufd == nullptr) {
+    auto first = Iommufd::open(host);
+    if (!first) return pass_on(std::move(first));
+    iommufd = *std::move(first);
+  }
+  // The descriptor goes away before the IOMMUFD where something fails: it is declared later.
+  Share share{iommufd, nullptr, *std::move(opened)};
+  if (auto admitted = iommufd->admit(share.device, device); !admitted) return pass_on(std::move(admitted));
+  auto reach = iommufd->read_reach();
+  if (!reach) return pass_on(std::move(reach));
+  if (iommufd_ == nullptr) {
+    iommufd->set_reach(*std::move(reach));
+    if (auto attached = context.attach(iommufd); !attached) return pass_on(std::move(attached));
+  } else if (!same_ranges(*reach, iommufd->usable_iova())) {
+    share.limits = std::make_shared<NarrowedReach>(*std::move(reach));
+    if (auto attached = context.attach(share.limits); !attached) return pass_on(std::move(attached));
+  }
+  iommufd_ = std::move(iommufd);
+  ++devices_;
+  return share;
+}
+
+void IommufdHoldings::release(ContextState& context, const std::shared_ptr<DmaDomain>& limits) {
+  const std::lock_guard lock(mutex_);
+  if (limits != nullptr) context.detach(*limits);
+  if (--devices_ != 0) return;
+  context.detach(*iommufd_);
+  iommufd_.reset();
+}
+
+}  // namespace
+
+std::optional<std::filesystem::path> device_node(const Host& host, const pci::DeviceInfo& device) {
+  const auto names = pci::sysfs::entries(pci::sysfs::device(host.paths, device.address) / "vfio-dev");
+  if (names.empty()) return std::nullopt;
+  return host.paths.dev / "vfio/devices" / names.front();
+}
+
+Result<OpenedDevice> open_through_iommufd(Context& context, const Host& host, const pci::DeviceInfo& device) {
+  auto& holdings = context.service<IommufdHoldings>();
+  auto share = holdings.acquire(*context.state(), host, device);
+  if (!share) return pass_on(std::move(share));
+  auto access =
+      std::make_unique<IommufdAccess>(context.state(), holdings, std::move(share->iommufd), std::move(share->limits));
+  return OpenedDevice{std::move(access), std::move(share->device)};
+}
+
+}  // namespace pollux::vfio

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Each system call of a device's life fails in turn: opening, memory mapped while it is open, registers, interrupts,
+// bus mastering, reset and the way back.
+#include <cerrno>
+#include <iostream>
+#include <map>
+#include <vector>
+
+#include "lab.hpp"
+
+namespace pollux::vfio::test {
+namespace {
+
+using testing::IsEmpty;
+
+/// What failed, in the order of the calls; the device and its memory are gone again at the end.
+std::vector<Error> live(Lab& lab) {
+  std::vector<Error> errors;
+  const auto note = [&errors](const auto& result) {
+    if (!result) errors.push_back(result.error());
+    return result.has_value();
+  };
+  auto before = lab.context.allocate({.size = 4096, .purpose = "before"});
+  auto device = lab.open();
+  if (!note(device)) return errors;
+  {
+    auto memory = lab.context.allocate({.size = 8192, .purpose = "rings"});
+    note(memory);
+    note((*device)->bar(0));
+    note((*device)->enable_interrupts(3));
+    note((*device)->set_bus_master(true));
+    note((*device)->reset());
+    note((*device)->read_config(0, 4));
+    EXPECT_FALSE((*device)->removed());
+    note((*device)->enable_interrupts(0));
+    note((*device)->set_bus_master(false));
+  }
+  device->reset();
+  return errors;
+}
+
+TEST(EveryCall, IsAnErrorThatLeavesNothingBehind) {
+  std::map<std::string, unsigned> became;
+  for (const int error : {EIO, ENOMEM, ENODEV}) {
+    int call = 0;
+    for (;; ++call) {
+      Lab lab;
+      lab.kernel->fail_call(call, error);
+      const std::vector<Error> errors = live(lab);
+      if (!lab.kernel->failed_call()) {
+        EXPECT_THAT(errors, IsEmpty()) << "without a fault";
+        break;
+      }
+      for (const Error& got : errors) {
+        EXPECT_FALSE(got.what.empty());
+        ++became[std::string(to_string(got.code))];
+      }
+      if (errors.empty()) ++became["works"];
+      EXPECT_LE(errors.size(), 1u) << "call " << call << ": one failing call is one error, " << errors.front().what;
+      EXPECT_EQ(lab.kernel->open_descriptors(), 0u) << "call " << call << " with " << error;
+      EXPECT_EQ(lab.kernel->mappings(), 0u) << "call " << call << " with " << error;
+      EXPECT_THAT(lab.kernel->violations(), IsEmpty()) << "call " << call << " with " << error;
+      EXPECT_THAT(live(lab), IsEmpty()) << "the next one works; call " << call << " with " << error;
+      lab.expect_clean();
+    }
+    EXPECT_GT(call, 30);
+    std::cout << "errno " << error << ": " << call << " system calls failed in turn\n";
+  }
+  for (const auto& [outcome, times] : became) std::cout << times << " x " << outcome << '\n';
+}
+
+}  // namespace
+}  // namespace pollux::vfio::test
