@@ -46,14 +46,22 @@ Result<void> check_iommu(const SystemPaths& paths, const DeviceInfo& device) {
   const auto without = sysfs::read_text(paths.sys / "module/vfio/parameters/enable_unsafe_noiommu_mode");
   if (without == "Y") return {};
   const std::string name = device.address.to_string();
+  const std::string_view do_without =
+      without ? "; or do without, where the card may reach all of this machine's memory: "
+                "echo 1 > /sys/module/vfio/parameters/enable_unsafe_noiommu_mode, and open it with ?via=noiommu"
+              : "";
   if (sysfs::entries(paths.sys / "kernel/iommu_groups").empty()) {
     return fail(
         ErrorCode::no_iommu, name + " has no IOMMU group: this machine has no IOMMU, or it is switched off",
-        "switch on VT-d or AMD-Vi in the firmware's setup and boot with the kernel parameter intel_iommu=on (Intel) "
-        "or amd_iommu=on (AMD)");
+        fmt::format(
+            "switch on VT-d or AMD-Vi in the firmware's setup and boot with the kernel parameter intel_iommu=on "
+            "(Intel) or amd_iommu=on (AMD){}",
+            do_without));
   }
-  return fail(ErrorCode::no_iommu, name + " has no IOMMU group, though other devices have",
-              "it is behind no IOMMU of this machine: use another slot, or another device (`pollux list`)");
+  return fail(
+      ErrorCode::no_iommu, name + " has no IOMMU group, though other devices have",
+      fmt::format("it is behind no IOMMU of this machine: use another slot, or another device (`pollux list`){}",
+                  do_without));
 }
 
 Result<void> check_permission(const SystemPaths& paths, const DeviceInfo& device) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "pci/sysfs.hpp"
+#include "pollux/pci/iommu_group.hpp"
 
 namespace pollux::pci {
 namespace {
@@ -18,6 +19,29 @@ constexpr Duration kNodeLimit = std::chrono::seconds(2);
 
 std::uint64_t round_up(std::uint64_t value, std::uint64_t unit) {
   return unit == 0 ? value : (value + unit - 1) / unit * unit;
+}
+
+Result<void> hand_over(const std::filesystem::path& node, const User& user) {
+  if (::chown(node.c_str(), user.uid, user.gid) == 0) return {};
+  const int error = errno;
+  const bool refused = error == EPERM || error == EACCES || error == EROFS;
+  return fail_errno(refused ? ErrorCode::permission_denied : ErrorCode::io_error,
+                    fmt::format("cannot hand {} to {}", node.string(), user.name), error,
+                    refused ? "run the command as root, with sudo" : "look at the node: ls -l " + node.string());
+}
+
+std::vector<std::filesystem::path> device_files(const SystemPaths& paths, std::uint32_t number) {
+  std::vector<std::filesystem::path> files;
+  const auto group = read_group(paths, number);
+  if (!group) return files;
+  for (const GroupMember& member : group->members) {
+    if (!member.address) continue;
+    for (const std::string& name : sysfs::entries(sysfs::device(paths, *member.address) / "vfio-dev")) {
+      const auto file = paths.dev / "vfio/devices" / name;
+      if (sysfs::exists(file)) files.push_back(file);
+    }
+  }
+  return files;
 }
 
 }  // namespace
@@ -36,20 +60,29 @@ Result<User> find_user(const std::string& name) {
               "see `getent passwd` for those there are, or add one: useradd NAME");
 }
 
-Result<void> hand_group_to(const SystemPaths& paths, Clock& clock, std::uint32_t group, const User& user) {
+Result<std::vector<std::filesystem::path>> hand_group_to(const SystemPaths& paths, Clock& clock, std::uint32_t group,
+                                                         const User& user) {
   const auto node = paths.dev / "vfio" / std::to_string(group);
+  const auto without_iommu = paths.dev / "vfio" / fmt::format("noiommu-{}", group);
   const auto appeared = wait_until(
-      clock, node.string(), kNodeLimit, [&] { return sysfs::exists(node); }, std::chrono::milliseconds(10));
+      clock, node.string(), kNodeLimit, [&] { return sysfs::exists(node) || sysfs::exists(without_iommu); },
+      std::chrono::milliseconds(10));
+  if (appeared && !sysfs::exists(node)) {
+    return fail(ErrorCode::not_supported,
+                fmt::format("{} is of no use to {}: without an IOMMU only root opens a device", without_iommu.string(),
+                            user.name),
+                "run the program as root; or switch the IOMMU on, which keeps the device in its bounds");
+  }
   if (!appeared) {
     return fail(ErrorCode::timeout, fmt::format("{} did not appear", node.string()),
                 "bind a device of the group to vfio-pci first; in a container, /dev/vfio must be passed in");
   }
-  if (::chown(node.c_str(), user.uid, user.gid) == 0) return {};
-  const int error = errno;
-  const bool refused = error == EPERM || error == EACCES || error == EROFS;
-  return fail_errno(refused ? ErrorCode::permission_denied : ErrorCode::io_error,
-                    fmt::format("cannot hand {} to {}", node.string(), user.name), error,
-                    refused ? "run the command as root, with sudo" : "look at the node: ls -l " + node.string());
+  std::vector<std::filesystem::path> files = device_files(paths, group);
+  files.insert(files.begin(), node);
+  for (const auto& file : files) {
+    if (auto handed = hand_over(file, user); !handed) return pass_on(std::move(handed));
+  }
+  return files;
 }
 
 std::uint64_t MemlockDemand::bytes() const {

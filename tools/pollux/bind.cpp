@@ -26,7 +26,9 @@ int hand_over(const Environment& environment, const std::vector<pci::BindOutcome
   for (const std::uint32_t group : groups) {
     const auto handed = pci::hand_group_to(environment.paths, environment.clock, group, user);
     if (!handed) return report(environment, handed.error());
-    environment.out << "group " << group << ": /dev/vfio/" << group << " belongs to " << user.name << '\n';
+    for (const auto& file : *handed) {
+      environment.out << "group " << group << ": " << file.string() << " belongs to " << user.name << '\n';
+    }
   }
   environment.out << pci::memlock_advice(user, {.ports = outcomes.size()});
   return kSuccess;

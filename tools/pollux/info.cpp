@@ -22,7 +22,7 @@ struct Options {
 // Whether `uri` names a port that is no PCI device, such as sim:0.
 bool is_elsewhere(const std::string& uri) {
   const auto scheme = uri.substr(0, uri.find(':'));
-  return uri.find(':') != std::string::npos && scheme != "vfio" && !pci::Address::parse(uri);
+  return uri.find(':') != std::string::npos && scheme != "vfio" && !pci::Address::parse(uri.substr(0, uri.find('?')));
 }
 
 // PCI's view of the card, and the card's own where Pollux may open it.

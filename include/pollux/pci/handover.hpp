@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
+#include <vector>
 
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
@@ -20,10 +22,13 @@ struct User {
 /// Looks a user up by name in the machine's user database. Error `not_found` if there is none.
 [[nodiscard]] Result<User> find_user(const std::string& name);
 
-/// Makes `user` the owner of /dev/vfio/GROUP, so that a process of theirs can open it. It lasts until the group's last
-/// device leaves VFIO. The node appears a moment after the bind; it is waited for (`clock`, at most 2 s). Errors:
-/// `timeout`, `permission_denied`, `io_error`.
-[[nodiscard]] Result<void> hand_group_to(const SystemPaths& paths, Clock& clock, std::uint32_t group, const User& user);
+/// Makes `user` the owner of /dev/vfio/GROUP and of the files that VFIO makes for each of its devices
+/// (/dev/vfio/devices/vfioN, Linux 6.6), so that a process of theirs can open them. Returns which they are. It lasts
+/// until the devices leave VFIO. The nodes appear a moment after the bind; the group's is waited for (`clock`, at most
+/// 2 s). Errors: `timeout`, `permission_denied`, `io_error`, `not_supported` (without an IOMMU only root opens a
+/// device).
+[[nodiscard]] Result<std::vector<std::filesystem::path>> hand_group_to(const SystemPaths& paths, Clock& clock,
+                                                                       std::uint32_t group, const User& user);
 
 /// What a process will map for DMA: VFIO pins it and counts it against RLIMIT_MEMLOCK, huge pages included.
 struct MemlockDemand {

@@ -37,6 +37,34 @@ TEST(Handover, MakesTheUserOwnTheGroup) {
   EXPECT_EQ(status.st_gid, 2345U);
 }
 
+TEST(Handover, HandsTheFilesOfItsDevicesOverToo) {
+  if (::geteuid() != 0) GTEST_SKIP() << "chown needs root";
+  FakeMachine machine;
+  const Address device = machine.add({.address = "0000:01:00.0", .driver = "vfio-pci", .group = 7});
+  const Address other = machine.add({.address = "0000:02:00.0", .driver = "vfio-pci", .group = 8});
+  machine.write(machine.paths.dev / "vfio/7", "");
+  machine.write(machine.device(device) / "vfio-dev/vfio0/dev", "");
+  machine.write(machine.device(other) / "vfio-dev/vfio1/dev", "");
+  for (const char* file : {"vfio0", "vfio1"}) machine.write(machine.paths.dev / "vfio/devices" / file, "");
+  const auto handed = hand_group_to(machine.paths, machine.clock, 7, {"somebody", 1234, 2345});
+  ASSERT_TRUE(handed) << handed.error().message();
+  EXPECT_THAT(*handed, testing::ElementsAre(machine.paths.dev / "vfio/7", machine.paths.dev / "vfio/devices/vfio0"));
+  for (const auto& file : *handed) {
+    struct stat status {};
+    ASSERT_EQ(::stat(file.c_str(), &status), 0);
+    EXPECT_EQ(status.st_uid, 1234U) << file;
+  }
+}
+
+TEST(Handover, RefusesAGroupThatOnlyRootOpens) {
+  FakeMachine machine;
+  machine.write(machine.paths.dev / "vfio/noiommu-7", "");
+  const auto handed = hand_group_to(machine.paths, machine.clock, 7, {"somebody", 1234, 2345});
+  ASSERT_FALSE(handed);
+  EXPECT_EQ(handed.error().code, ErrorCode::not_supported);
+  EXPECT_THAT(handed.error().hint, HasSubstr("as root"));
+}
+
 TEST(Handover, WaitsForTheNode) {
   if (::geteuid() != 0) GTEST_SKIP() << "chown needs root";
   FakeMachine machine;
