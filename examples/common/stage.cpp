@@ -15,20 +15,25 @@ Result<std::unique_ptr<Stage>> Stage::open(const std::vector<std::string>& uris,
   ContextOptions context_options;
   context_options.log = std::move(log);
   std::unique_ptr<Stage> stage(new Stage(std::move(context_options)));
+  // First of all, so that memory gets addresses that every card reaches: physical ones, where one needs them.
+  for (const std::string& uri : uris) {
+    auto port = pollux::open(stage->context_, uri);
+    if (!port) return pass_on(std::move(port));
+    stage->ports_.push_back(*std::move(port));
+  }
   auto pool = Mempool::create(stage->context_, {.count = options.mbufs});
   if (!pool) return pass_on(std::move(pool));
   stage->pool_ = *std::move(pool);
   stage->cache_.emplace(*stage->pool_);
-  for (const std::string& uri : uris) {
-    auto port = pollux::open(stage->context_, uri,
-                             {.rx_pool = &*stage->pool_,
-                              .cache = &*stage->cache_,
-                              .rx_ring = options.rx_ring,
-                              .tx_ring = options.tx_ring,
-                              .mtu = options.mtu,
-                              .promiscuous = true});
-    if (!port) return pass_on(std::move(port));
-    stage->ports_.push_back(*std::move(port));
+  for (Port& port : stage->ports_) {
+    auto configured = port.configure({.rx_pool = &*stage->pool_,
+                                      .cache = &*stage->cache_,
+                                      .rx_ring = options.rx_ring,
+                                      .tx_ring = options.tx_ring,
+                                      .mtu = options.mtu,
+                                      .promiscuous = true});
+    if (!configured) return pass_on(std::move(configured));
+    if (auto started = port.start(); !started) return pass_on(std::move(started));
   }
   return stage;
 }
