@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace pollux::ports {
+
+/// The bytes of a capture file, made by hand (libpcap's pcap-savefile(5)), so that they can be wrong in any way.
+class CaptureFile {
+ public:
+  static constexpr std::uint32_t kMicroseconds = 0xA1B2C3D4;
+  static constexpr std::uint32_t kNanoseconds = 0xA1B23C4D;
+  static constexpr std::uint32_t kEthernet = 1;
+
+  explicit CaptureFile(std::uint32_t magic = kMicroseconds, std::uint32_t link_type = kEthernet) {
+    put(magic);
+    put(std::uint16_t{2});
+    put(std::uint16_t{4});
+    put(std::uint32_t{0});
+    put(std::uint32_t{0});
+    put(std::uint32_t{65535});
+    put(link_type);
+  }
+  /// `fraction` in the file's unit. `length`: what the record says of the wire, -1: as many as there are.
+  CaptureFile& add(const std::vector<std::uint8_t>& frame, std::uint32_t seconds = 0, std::uint32_t fraction = 0,
+                   std::int64_t length = -1) {
+    put(seconds);
+    put(fraction);
+    put(static_cast<std::uint32_t>(frame.size()));
+    put(length < 0 ? static_cast<std::uint32_t>(frame.size()) : static_cast<std::uint32_t>(length));
+    bytes_.insert(bytes_.end(), frame.begin(), frame.end());
+    return *this;
+  }
+  CaptureFile& cut(std::size_t bytes) {
+    bytes_.resize(bytes_.size() - bytes);
+    return *this;
+  }
+  template <class T>
+  CaptureFile& put(T value) {
+    const auto* const first = reinterpret_cast<const std::uint8_t*>(&value);
+    bytes_.insert(bytes_.end(), first, first + sizeof value);
+    return *this;
+  }
+  const CaptureFile& write(const std::string& path) const {
+    std::ofstream file(path, std::ios::binary | std::ios::trunc);
+    file.write(reinterpret_cast<const char*>(bytes_.data()), static_cast<std::streamsize>(bytes_.size()));
+    return *this;
+  }
+
+ private:
+  std::vector<std::uint8_t> bytes_;
+};
+
+/// What a file that the port wrote holds: pcap with nanoseconds, in this machine's order of bytes.
+struct WrittenFile {
+  struct Record {
+    std::uint32_t seconds;
+    std::uint32_t nanoseconds;
+    std::vector<std::uint8_t> frame;
+  };
+  std::uint32_t magic = 0;
+  std::vector<Record> records;
+  bool whole = true;  ///< it ends where a record does
+
+  explicit WrittenFile(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    const std::vector<char> bytes{std::istreambuf_iterator<char>(file), {}};
+    std::size_t at = 0;
+    const auto word = [&] {
+      std::uint32_t value = 0;
+      if (at + sizeof value > bytes.size()) {
+        whole = false;
+        return value;
+      }
+      std::memcpy(&value, bytes.data() + at, sizeof value);
+      at += sizeof value;
+      return value;
+    };
+    magic = word();
+    at = 24;
+    while (at < bytes.size() && whole) {
+      Record record{.seconds = word(), .nanoseconds = word(), .frame = {}};
+      const std::uint32_t captured = word();
+      word();
+      if (!whole || at + captured > bytes.size()) {
+        whole = false;
+        return;
+      }
+      record.frame.assign(bytes.begin() + static_cast<std::ptrdiff_t>(at),
+                          bytes.begin() + static_cast<std::ptrdiff_t>(at + captured));
+      at += captured;
+      records.push_back(std::move(record));
+    }
+  }
+};
+
+}  // namespace pollux::ports

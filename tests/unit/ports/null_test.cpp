@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <gmock/gmock.h>
+
+#include "lab.hpp"
+
+namespace pollux::ports {
+namespace {
+
+using testing::HasSubstr;
+using NullPort = PortLab;
+
+TEST_F(NullPort, SendsAwayAndCounts) {
+  Port port = started("null:");
+  EXPECT_EQ(send(port, {numbered(60, 1), numbered(1000, 2)}), 2U);
+  EXPECT_EQ(port.stats().tx_packets, 2U);
+  EXPECT_EQ(port.stats().tx_bytes, 64U + 1004U);
+  EXPECT_EQ(pool_.stats().in_use(), 0U);
+  EXPECT_TRUE(poll(port).empty());
+}
+
+TEST_F(NullPort, MakesFramesOfTheLengthAskedFor) {
+  Port port = started("null:?rx=64");
+  const std::vector<Bytes> frames = poll(port);
+  ASSERT_EQ(frames.size(), 32U);
+  EXPECT_EQ(frames[0].size(), 60U);
+  EXPECT_EQ(frames[0][12], 0x88);
+  EXPECT_EQ(frames[0][59], 0);
+  EXPECT_EQ(poll(port), frames);
+}
+
+TEST_F(NullPort, MakesLongFramesInChainsIfTheMtuAllows) {
+  const Error error = [&] {
+    const auto port = open(context_, "null:?rx=9018", config());
+    return port ? Error{} : port.error();
+  }();
+  EXPECT_EQ(error.code, ErrorCode::invalid_argument);
+  EXPECT_THAT(error.hint, HasSubstr("8996"));
+  PortConfig jumbo = config();
+  jumbo.mtu = 8996;
+  Port port = must(open(context_, "null:?rx=9018", jumbo));
+  const auto frames = poll(port);
+  ASSERT_EQ(frames.size(), 32U);
+  EXPECT_EQ(frames[31].size(), 9014U);
+  EXPECT_FALSE(port.set_mtu(1500));
+  EXPECT_EQ(port.mtu(), 8996U);
+}
+
+TEST_F(NullPort, RefusesOptionsThatItDoesNotKnow) {
+  for (const char* uri :
+       {"null:?rx=17", "null:?rx=65540", "null:?rx=", "null:?rx=6x", "null:?tx=64", "null:x", "null:?rx=64,rx=65"}) {
+    const Error error = refused(uri);
+    EXPECT_EQ(error.code, ErrorCode::invalid_argument) << uri;
+    EXPECT_THAT(error.hint, HasSubstr("null:?rx=64")) << uri;
+  }
+}
+
+TEST_F(NullPort, GoesOnOnceThePoolHasMbufsAgain) {
+  auto small = must(Mempool::create(context_, {.count = 16}));
+  Port port = must(open(context_, "null:?rx=64", {.rx_pool = &small}));
+  Burst<32> held;
+  EXPECT_EQ(port.rx(0).rx_burst(held), 16U);
+  Burst<32> none;
+  EXPECT_EQ(port.rx(0).rx_burst(none), 0U);
+  DropCounter looked_at("looked at");
+  held.drop(looked_at);
+  EXPECT_EQ(port.rx(0).rx_burst(none), 16U);
+  none.drop(looked_at);
+}
+
+}  // namespace
+}  // namespace pollux::ports

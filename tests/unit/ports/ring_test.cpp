@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <gmock/gmock.h>
+
+#include "lab.hpp"
+
+namespace pollux::ports {
+namespace {
+
+using testing::HasSubstr;
+using RingPort = PortLab;
+
+TEST_F(RingPort, HandsTheSendersMbufOver) {
+  Port left = started("ring:a:0");
+  Port right = started("ring:a:1");
+  MbufPtr mbuf = make_mbuf(numbered(60, 1));
+  const Mbuf* const sent = mbuf.get();
+  Burst<1> burst;
+  ASSERT_TRUE(burst.push(mbuf));
+  ASSERT_EQ(left.tx(0).tx_burst(burst), 1U);
+  Burst<1> arrived;
+  ASSERT_EQ(right.rx(0).rx_burst(arrived), 1U);
+  EXPECT_EQ(&arrived[0], sent);
+  EXPECT_EQ(arrived[0].port(), right.info().index);
+  DropCounter looked_at("looked at");
+  arrived.drop(looked_at);
+}
+
+TEST_F(RingPort, IsJoinedWithItselfWithoutAnEnd) {
+  Port loop = started("ring:loop");
+  EXPECT_TRUE(loop.link().up);
+  EXPECT_EQ(send(loop, {numbered(60, 1), numbered(61, 2)}), 2U);
+  EXPECT_EQ(poll(loop), (std::vector<Bytes>{numbered(60, 1), numbered(61, 2)}));
+  send(loop, {numbered(60, 3)});
+  ASSERT_TRUE(loop.stop());
+  EXPECT_EQ(drops(loop, "rx_stopped"), 1U);
+  EXPECT_EQ(drops(loop, "tx_no_receiver"), 0U);
+  EXPECT_EQ(pool_.stats().in_use(), 0U);
+}
+
+TEST_F(RingPort, DropsWhatNobodyReceivesUnderItsName) {
+  Port left = started("ring:a:0");
+  EXPECT_FALSE(left.link().up);
+  EXPECT_EQ(send(left, {numbered(60, 1)}), 1U);
+  EXPECT_EQ(drops(left, "tx_no_receiver"), 1U);
+  Port right = started("ring:a:1");
+  EXPECT_TRUE(left.link().up);
+  EXPECT_EQ(poll(right), std::vector<Bytes>());
+  EXPECT_EQ(left.stats().tx_packets, 0U);
+}
+
+TEST_F(RingPort, JoinsQueueWithQueue) {
+  PortConfig three = config();
+  three.rx_queues = three.tx_queues = 3;
+  Port left = must(open(context_, "ring:a:0", three));
+  Port right = must(open(context_, "ring:a:1", {.rx_pool = &pool_, .rx_queues = 2, .rx_ring = 8}));
+  for (std::uint16_t queue = 0; queue < 3; ++queue) {
+    EXPECT_EQ(send(left, {numbered(60, static_cast<std::uint8_t>(queue))}, queue), 1U);
+  }
+  EXPECT_EQ(poll(right, 1), std::vector<Bytes>{numbered(60, 1)});
+  EXPECT_EQ(poll(right, 0), std::vector<Bytes>{numbered(60, 0)});
+  EXPECT_EQ(drops(left, "tx_no_receiver"), 1U);  // there is no third queue
+}
+
+TEST_F(RingPort, HoldsAsManyAsTheReceiversRing) {
+  Port left = started("ring:a:0");
+  Port right = must(open(context_, "ring:a:1", {.rx_pool = &pool_, .rx_ring = 8}));
+  const std::vector<Bytes> frames(12, numbered(60, 1));
+  EXPECT_EQ(send(left, frames), 8U);
+  EXPECT_EQ(poll(right).size(), 8U);
+  EXPECT_EQ(send(left, frames), 8U);
+  ASSERT_TRUE(left.stop());
+  EXPECT_EQ(poll(right).size(), 8U);  // what was sent arrives though its sender has stopped
+}
+
+TEST_F(RingPort, CopiesWhatOthersShare) {
+  Port left = started("ring:a:0");
+  Port right = started("ring:a:1");
+  MbufPtr original = make_mbuf(numbered(60, 9));
+  MbufPtr clone = original->clone(cache_);
+  Burst<1> burst;
+  ASSERT_TRUE(burst.push(clone));
+  ASSERT_EQ(left.tx(0).tx_burst(burst), 1U);
+  Burst<1> arrived;
+  ASSERT_EQ(right.rx(0).rx_burst(arrived), 1U);
+  EXPECT_NE(arrived[0].data(), original->data());
+  EXPECT_FALSE(original->is_shared());
+  DropCounter looked_at("looked at");
+  arrived.drop(looked_at);
+}
+
+TEST_F(RingPort, LetsASharedFrameWaitWhileThePoolIsDry) {
+  auto small = must(Mempool::create(context_, {.count = 4}));
+  Port left = started("ring:a:0");
+  Port right = must(open(context_, "ring:a:1", {.rx_pool = &small, .rx_ring = 8}));
+  std::vector<MbufPtr> all;
+  while (MbufPtr mbuf = small.allocate()) all.push_back(std::move(mbuf));
+  MbufPtr original = make_mbuf(numbered(60, 9));
+  Burst<1> burst;
+  MbufPtr clone = original->clone(cache_);
+  ASSERT_TRUE(burst.push(clone));
+  ASSERT_EQ(left.tx(0).tx_burst(burst), 1U);
+  const auto failures = small.stats().allocation_failures;
+  EXPECT_TRUE(poll(right).empty());
+  EXPECT_GT(small.stats().allocation_failures, failures);
+  all.clear();
+  EXPECT_EQ(poll(right), std::vector<Bytes>{numbered(60, 9)});
+}
+
+TEST_F(RingPort, RefusesWhatNamesNoEnd) {
+  for (const char* uri : {"ring:", "ring::0", "ring:a:2", "ring:a:", "ring:a:0:1", "ring:a b", "ring:a:00"}) {
+    const Error error = refused(uri);
+    EXPECT_EQ(error.code, ErrorCode::invalid_argument) << uri;
+    EXPECT_THAT(error.hint, HasSubstr("ring:")) << uri;
+  }
+}
+
+TEST_F(RingPort, OpensEachEndOnce) {
+  Port left = must(open(context_, "ring:a:0"));
+  EXPECT_EQ(refused("ring:a:0").code, ErrorCode::busy);
+  EXPECT_EQ(refused("ring:a").code, ErrorCode::busy);
+  {
+    const Port other = must(open(context_, "ring:a:1"));
+    ASSERT_TRUE(left.close());
+    EXPECT_EQ(refused("ring:a").code, ErrorCode::busy);  // the other end still is one of two
+  }
+  EXPECT_TRUE(open(context_, "ring:a"));
+}
+
+TEST_F(RingPort, BelongsToItsContext) {
+  Context other;
+  const Port here = must(open(context_, "ring:a:0"));
+  EXPECT_TRUE(open(other, "ring:a:0"));
+}
+
+}  // namespace
+}  // namespace pollux::ports

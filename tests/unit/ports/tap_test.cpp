@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <thread>
+
+#include "conformance/own_network.hpp"
+#include "lab.hpp"
+#include "ports/tap/interface.hpp"
+
+namespace pollux::ports {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+/// The kernel's end of an interface.
+class KernelEnd {
+ public:
+  explicit KernelEnd(const std::string& name)
+      : name_(name), socket_(::socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(kEtherType))) {
+    sockaddr_ll address{};
+    address.sll_family = AF_PACKET;
+    address.sll_protocol = htons(kEtherType);
+    address.sll_ifindex = static_cast<int>(::if_nametoindex(name.c_str()));
+    EXPECT_EQ(::bind(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  }
+  KernelEnd(const KernelEnd&) = delete;
+  KernelEnd& operator=(const KernelEnd&) = delete;
+  ~KernelEnd() { ::close(socket_); }
+
+  static constexpr std::uint16_t kEtherType = 0x88B5;
+
+  void send(const Bytes& frame) {
+    EXPECT_EQ(::send(socket_, frame.data(), frame.size(), 0), static_cast<ssize_t>(frame.size()));
+  }
+  Bytes receive() {
+    Bytes frame(65536);
+    const ssize_t bytes = ::recv(socket_, frame.data(), frame.size(), 0);
+    frame.resize(bytes < 0 ? 0 : static_cast<std::size_t>(bytes));
+    return frame;
+  }
+  [[nodiscard]] int mtu() const {
+    ifreq request = named();
+    return ::ioctl(socket_, SIOCGIFMTU, &request) == 0 ? request.ifr_mtu : -1;
+  }
+  void take_down() {
+    ifreq request = named();
+    EXPECT_EQ(::ioctl(socket_, SIOCSIFFLAGS, &request), 0);
+  }
+
+ private:
+  [[nodiscard]] ifreq named() const {
+    ifreq request{};
+    name_.copy(request.ifr_name, IFNAMSIZ - 1);
+    return request;
+  }
+
+  std::string name_;
+  int socket_;
+};
+
+Bytes ether(Bytes frame) {
+  frame[12] = KernelEnd::kEtherType >> 8;
+  frame[13] = KernelEnd::kEtherType & 0xFF;
+  return frame;
+}
+
+class TapPort : public PortLab {
+ protected:
+  void SetUp() override {
+    if (const auto obstacle = conformance::own_network_obstacle()) GTEST_SKIP() << *obstacle;
+    conformance::enter_own_network();
+  }
+};
+
+TEST_F(TapPort, ExchangesFramesWithTheKernel) {
+  Port port = started("tap:plx0");
+  EXPECT_TRUE(port.link().up);
+  KernelEnd kernel("plx0");
+  const Bytes there = ether(numbered(60, 1));
+  EXPECT_EQ(send(port, {there}), 1U);
+  EXPECT_EQ(kernel.receive(), there);
+  const Bytes back = ether(numbered(1514, 2));
+  kernel.send(back);
+  EXPECT_THAT(poll(port), ElementsAre(back));
+  EXPECT_THAT(poll(port), IsEmpty());
+}
+
+TEST_F(TapPort, ReadsLongFramesIntoChainsAndKeepsNoSpareBuffer) {
+  auto small = must(Mempool::create(context_, {.count = 64, .data_room = 1024}));
+  Port port = must(open(context_, "tap:plx0", {.rx_pool = &small, .mtu = 9000}));
+  KernelEnd kernel("plx0");
+  EXPECT_EQ(kernel.mtu(), 9000);
+  const std::vector<Bytes> frames{ether(numbered(9014, 1)), ether(numbered(60, 2)), ether(numbered(1025, 3))};
+  for (const Bytes& frame : frames) kernel.send(frame);
+  EXPECT_EQ(poll(port), frames);
+  EXPECT_THAT(poll(port), IsEmpty());
+  ASSERT_TRUE(port.stop());
+  EXPECT_EQ(small.stats().in_use(), 0U);
+}
+
+TEST_F(TapPort, NamesFramesLongerThanItsOwnMtu) {
+  Port port = started("tap:plx0");
+  KernelEnd kernel("plx0");
+  ASSERT_TRUE(port.set_mtu(3000));
+  kernel.send(ether(numbered(3014, 1)));
+  // The kernel had let it out before.
+  ASSERT_TRUE(port.set_mtu(1500));
+  kernel.send(ether(numbered(60, 2)));
+  EXPECT_THAT(poll(port), ElementsAre(ether(numbered(60, 2))));
+  EXPECT_EQ(drops(port, "rx_too_long"), 1U);
+}
+
+TEST_F(TapPort, DropsWhatWaitsWhenItStops) {
+  Port port = started("tap:plx0");
+  KernelEnd kernel("plx0");
+  kernel.send(ether(numbered(60, 1)));
+  ASSERT_TRUE(port.stop());
+  EXPECT_EQ(drops(port, "rx_stopped"), 1U);
+  EXPECT_FALSE(port.link().up);
+  ASSERT_TRUE(port.start());
+  EXPECT_THAT(poll(port), IsEmpty());
+}
+
+TEST_F(TapPort, NamesWhatAnInterfaceThatIsDownDoesNotTake) {
+  Port port = started("tap:plx0");
+  KernelEnd kernel("plx0");
+  kernel.take_down();
+  EXPECT_FALSE(port.link().up);
+  EXPECT_EQ(send(port, {ether(numbered(60, 1))}), 1U);
+  EXPECT_EQ(drops(port, "tx_no_receiver"), 1U);
+}
+
+TEST_F(TapPort, HasAnAddressOfItsOwn) {
+  const Port port = must(open(context_, "tap:plx0"));
+  auto again = tap::Interface::open("plx1");
+  ASSERT_TRUE(again) << again.error().message();
+  EXPECT_NE(port.mac(), *again->mac());
+  EXPECT_EQ(port.mac()[0] & 3, 2);  // locally administered, one station's
+}
+
+TEST_F(TapPort, IsBusyWhileItIsOpen) {
+  Port port = must(open(context_, "tap:plx0"));
+  EXPECT_EQ(refused("tap:plx0").code, ErrorCode::busy);
+  ASSERT_TRUE(port.close());
+  EXPECT_TRUE(open(context_, "tap:plx0"));
+}
+
+TEST_F(TapPort, TakesNoInterfaceThatIsNoTap) {
+  const Error error = refused("tap:lo");
+  EXPECT_EQ(error.code, ErrorCode::invalid_argument);
+  EXPECT_THAT(error.hint, HasSubstr("lo"));
+}
+
+TEST_F(TapPort, FailsWhenItsInterfaceIsDeleted) {
+  Port port = started("tap:plx0");
+  ASSERT_TRUE(port.service());
+  ASSERT_EQ(std::system("ip link delete plx0"), 0);
+  EXPECT_THAT(poll(port), IsEmpty());
+  const auto service = port.service();
+  ASSERT_FALSE(service);
+  EXPECT_EQ(service.error().code, ErrorCode::device_removed);
+  EXPECT_EQ(port.state(), PortState::failed);
+  EXPECT_FALSE(port.start());
+  EXPECT_TRUE(port.close());
+}
+
+TEST_F(TapPort, NamesTheCommandForAUserWithoutRights) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can give rights up";
+  // The system call changes this thread alone (setresuid(2), "C library/kernel differences").
+  std::thread([this] {
+    ASSERT_EQ(::syscall(SYS_setresuid, 65534, 65534, 65534), 0);
+    const Error error = refused("tap:plx0");
+    EXPECT_EQ(error.code, ErrorCode::permission_denied) << error.message();
+    EXPECT_THAT(error.hint, testing::AnyOf(HasSubstr("ip tuntap add dev plx0 mode tap user"), HasSubstr("chmod")));
+  }).join();
+}
+
+TEST(TapInterface, RefusesNamesThatTheKernelWould) {
+  for (const char* name : {"", ".", "..", "a/b", "a b", "tap%d", "a:b", "sixteen-letters-"}) {
+    const auto interface = tap::Interface::open(name);
+    ASSERT_FALSE(interface) << name;
+    EXPECT_EQ(interface.error().code, ErrorCode::invalid_argument) << name;
+    EXPECT_THAT(interface.error().hint, HasSubstr("1 to 15")) << name;
+  }
+}
+
+TEST(TapInterface, SaysHowToGetTheModule) {
+  const auto interface = tap::Interface::open("plx0", "/nonexistent/tun");
+  ASSERT_FALSE(interface);
+  EXPECT_EQ(interface.error().code, ErrorCode::module_not_loaded);
+  EXPECT_THAT(interface.error().hint, HasSubstr("modprobe tun"));
+}
+
+}  // namespace
+}  // namespace pollux::ports
