@@ -20,6 +20,23 @@ namespace pollux {
 ///                         qtest:0?timeout=MILLISECONDS says how long an answer of its may take (3000). All DMA memory
 ///                         of the Context then has pages of one size and 2.75 GiB at most.
 ///
+/// Ports that are no card. Whatever they send is another port's, the kernel's or a file's when tx_burst returns, so
+/// nothing of theirs is in flight. What they take for granted of a card they share: the order of states, rings of 8 to
+/// 4,096 frames, the filters but for `pcap` and `null`, frames of 14 bytes or more, 255 mbufs a frame.
+///
+///     ring:a:0            one end of a ring within the Context, whose other end is ring:a:1; ring:a is joined with
+///                         itself. Mbufs change hands without a copy (one whose bytes others share is copied), up to 8
+///                         queues each way, on two threads or one. A full ring takes no more; what is sent while the
+///                         other end is not started is dropped as "tx_no_receiver".
+///     pcap:in=FILE,out=FILE
+///                         receives the frames of one capture file, sends to another; either may be missing. With
+///                         pace=real frames come as far apart as their stamps, with loop the file begins again.
+///                         Its bursts may wait for the disk.
+///     tap:NAME            the other end of the kernel's TAP interface NAME, which is made if there is none. Each frame
+///                         costs a system call.
+///     null:               sends into nothing and receives nothing; null:?rx=64 receives frames of 64 bytes (with FCS)
+///                         without end, up to 16 queues each way.
+///
 /// Errors: invalid_argument for a URI that is malformed or of no known kind (the hint lists the kinds), not_supported
 /// for a card that no driver knows, and those of the backend, of Port::configure and of Port::start.
 [[nodiscard]] Result<Port> open(Context& context, std::string_view uri, const PortConfig& config);
