@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a port answers and lets be changed: addresses, MTU, link, queues, counters.
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "conformance/rig.hpp"
+
+namespace pollux::conformance {
+namespace {
+
+constexpr MacAddress kStranger{0x02, 0, 0, 0, 0, 0x77};
+constexpr MacAddress kGroup{0x01, 0x00, 0x5E, 0x01, 0x02, 0x03};
+
+class Control : public Conformance {};
+
+TEST_P(Control, SaysWhatItIs) {
+  for (Port* port : {&left(), &right()}) {
+    const PortInfo& info = port->info();
+    EXPECT_FALSE(info.name.empty());
+    EXPECT_FALSE(info.driver.empty());
+    EXPECT_FALSE(info.card.empty());
+    EXPECT_FALSE(info.backend.empty());
+    EXPECT_GE(info.limits.max_rx_queues, 1);
+    EXPECT_GE(info.limits.max_tx_queues, 1);
+    EXPECT_LE(info.limits.min_ring, info.limits.max_ring);
+    EXPECT_LE(info.limits.min_mtu, 1280U);
+    EXPECT_GE(info.limits.max_mtu, 9000U);
+    EXPECT_GE(info.limits.max_tx_segments, 1U);
+    EXPECT_EQ(port->register_dump() != nullptr, traits().has_registers);
+  }
+  EXPECT_NE(left().info().index, right().info().index);
+  EXPECT_NE(left().mac(), right().mac());
+  EXPECT_EQ(left().mac()[0] & 1, 0);
+}
+
+TEST_P(Control, FiltersByDestination) {
+  POLLUX_NOT_FOR(!traits().filters, "it has no filter");
+  start_both();
+  const Bytes own = make_frame(60, 1, right().mac());
+  const Bytes broadcast = make_frame(60, 2);
+  const Bytes other = make_frame(60, 3, kStranger);
+  const Bytes group = make_frame(60, 4, kGroup);
+  using Frames = std::vector<Bytes>;
+  const auto expect_received = [&](const Frames& expected, const char* when) {
+    send(left(), {own, other, group, broadcast});
+    EXPECT_EQ(receive(right(), expected.size()), expected) << when;
+    expect_silence(right());
+  };
+  expect_received({own, broadcast}, "by default");
+  ASSERT_TRUE(right().set_all_multicast(true));
+  expect_received({own, group, broadcast}, "with all multicast");
+  ASSERT_TRUE(right().set_promiscuous(true));
+  expect_received({own, other, group, broadcast}, "promiscuous");
+  ASSERT_TRUE(right().set_all_multicast(false));
+  expect_received({own, other, group, broadcast}, "promiscuous");
+  ASSERT_TRUE(right().set_promiscuous(false));
+  expect_received({own, broadcast}, "as before");
+}
+
+TEST_P(Control, ReceivesWhateverTheDestinationWithoutAFilter) {
+  POLLUX_NOT_FOR(traits().filters || !traits().delivers, "it has a filter, or receives nothing");
+  start_both();
+  EXPECT_EQ(exchange(left(), right(), {make_frame(60, 1, kStranger), make_frame(60, 2, kGroup)}).size(), 2U);
+  EXPECT_TRUE(right().set_promiscuous(true));
+  EXPECT_TRUE(right().set_promiscuous(false));
+}
+
+TEST_P(Control, ChangesItsAddress) {
+  for (const MacAddress& bad : {kGroup, MacAddress{}, kBroadcast}) {
+    const MacAddress before = right().mac();
+    const auto refused = right().set_mac(bad);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
+    EXPECT_EQ(right().mac(), before);
+  }
+  start_both();
+  const MacAddress before = right().mac();
+  ASSERT_TRUE(right().set_mac(kStranger));
+  EXPECT_EQ(right().mac(), kStranger);
+  if (traits().filters) {
+    send(left(), {make_frame(60, 1, before), make_frame(60, 2, kStranger)});
+    EXPECT_EQ(receive(right(), 1), std::vector<Bytes>{make_frame(60, 2, kStranger)});
+    // It stays through stop and start.
+    ASSERT_TRUE(right().stop());
+    ASSERT_TRUE(right().start());
+    wait_for_links();
+    send(left(), {make_frame(60, 3, kStranger)});
+    EXPECT_EQ(receive(right(), 1), std::vector<Bytes>{make_frame(60, 3, kStranger)});
+  }
+}
+
+TEST_P(Control, HoldsFramesToItsMtu) {
+  start_both();
+  EXPECT_EQ(right().mtu(), 1500U);
+  const PortLimits limits = right().info().limits;
+  for (const std::uint32_t bad : {limits.min_mtu - 1, limits.max_mtu + 1, 0U}) {
+    const auto refused = right().set_mtu(bad);
+    ASSERT_FALSE(refused) << bad;
+    EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument) << bad;
+  }
+  EXPECT_EQ(right().mtu(), 1500U);
+  if (traits().delivers && !traits().by_file) {
+    if (left().mtu() < 3000) {
+      ASSERT_TRUE(left().set_mtu(3000));
+    }
+    // The longest has room for a VLAN tag, which the kernel in between leaves to frames that have one.
+    const std::uint32_t headers = traits().needs_relay ? 14 : 18;
+    const auto longest = [&](std::uint32_t mtu, std::uint32_t number) { return make_frame(mtu + headers, number); };
+    send(left(), {longest(1500, 1), make_frame(1519, 2), make_frame(60, 3)});
+    EXPECT_EQ(receive(right(), 2), (std::vector<Bytes>{longest(1500, 1), make_frame(60, 3)}));
+    ASSERT_TRUE(right().set_mtu(2000));
+    EXPECT_EQ(right().mtu(), 2000U);
+    send(left(), {longest(2000, 4)});
+    EXPECT_EQ(receive(right(), 1), std::vector<Bytes>{longest(2000, 4)});
+    ASSERT_TRUE(right().set_mtu(1000));
+    send(left(), {make_frame(1500, 5), longest(1000, 6)});
+    EXPECT_EQ(receive(right(), 1), std::vector<Bytes>{longest(1000, 6)});
+  }
+}
+
+TEST_P(Control, TellsItsLink) {
+  start_both();
+  for (Port* port : {&left(), &right()}) {
+    const Link link = port->link();
+    EXPECT_TRUE(link.up);
+    EXPECT_GE(link.speed, 10U);
+    EXPECT_EQ(link.duplex, Duplex::full);
+  }
+  ASSERT_TRUE(left().stop());
+  ASSERT_TRUE(left().start());
+  EXPECT_TRUE(left().wait_for_link(std::chrono::seconds(10)));
+}
+
+TEST_P(Control, SendsAndReceivesOnSeveralQueues) {
+  const auto queues =
+      std::min<std::uint16_t>(4, std::min({left().info().limits.max_tx_queues, right().info().limits.max_rx_queues}));
+  POLLUX_NOT_FOR(!traits().delivers || queues < 2, "it has one queue, or what it sends is gone");
+  PortConfig several = config();
+  several.rx_queues = several.tx_queues = queues;
+  start_both(several, several);
+  EXPECT_EQ(left().rx_queue(queues), nullptr);
+  EXPECT_EQ(left().tx_queue(queues), nullptr);
+  std::uint32_t sent = 0;
+  for (std::uint16_t queue = 0; queue < queues; ++queue) {
+    Burst<8> burst;
+    for (int i = 0; i < 8; ++i) {
+      MbufPtr mbuf = make_mbuf(make_frame(80, sent++));
+      ASSERT_TRUE(burst.push(mbuf));
+    }
+    EXPECT_EQ(left().tx(queue).tx_burst(burst), 8U) << queue;
+  }
+  // Queues have no order among each other.
+  const std::vector<Bytes> arrived = receive(right(), sent);
+  EXPECT_EQ(arrived.size(), sent);
+  for (std::uint32_t number = 0; number < sent; ++number) {
+    EXPECT_EQ(std::count(arrived.begin(), arrived.end(), make_frame(80, number)), 1) << number;
+  }
+  for (std::uint16_t queue = 0; queue < queues; ++queue) {
+    for (int i = 0; i < 1000 && left().tx(queue).in_flight() != 0; ++i) {
+      left().tx(queue).tx_done_cleanup();
+      pass_time();
+    }
+    EXPECT_EQ(left().tx(queue).in_flight(), 0U);
+  }
+}
+
+TEST_P(Control, AsksForServiceWithinReason) {
+  start_both();
+  for (Port* port : {&left(), &right()}) {
+    const auto due = port->service();
+    ASSERT_TRUE(due) << due.error().message();
+    EXPECT_GE(*due, std::chrono::milliseconds(1));
+    EXPECT_LE(*due, std::chrono::minutes(10));
+  }
+}
+
+TEST_P(Control, NamesEachCounterOnce) {
+  start_both();
+  if (traits().delivers) static_cast<void>(exchange(left(), right(), make_frames(64, 60)));
+  for (Port* port : {&left(), &right()}) {
+    std::map<std::string, std::uint64_t> values;
+    for (const Counter& counter : port->extended_stats()) {
+      EXPECT_FALSE(counter.name.empty());
+      EXPECT_TRUE(values.emplace(counter.name, counter.value).second) << counter.name << " is there twice";
+    }
+    const Stats stats = port->stats();
+    for (const Counter& drop : stats.drops) {
+      EXPECT_TRUE(drop.name.starts_with("rx_") || drop.name.starts_with("tx_")) << drop.name;
+      ASSERT_TRUE(values.contains(drop.name)) << drop.name;
+      EXPECT_EQ(values[drop.name], drop.value) << drop.name;
+    }
+    EXPECT_EQ(values["rx_burst_packets"], stats.rx_burst_packets);
+    EXPECT_EQ(values["tx_burst_packets"], stats.tx_burst_packets);
+    // Nothing counts down, and nothing is reset by being read or by a stop.
+    ASSERT_TRUE(port->stop());
+    for (const Counter& counter : port->extended_stats()) {
+      EXPECT_GE(counter.value, values[counter.name]) << counter.name;
+    }
+  }
+}
+
+TEST_P(Control, DumpsItsRegistersWithoutChangingThem) {
+  POLLUX_NOT_FOR(!traits().has_registers, "it has no registers");
+  start_both();
+  std::set<std::string> names;
+  const std::vector<RegisterValue> registers = left().register_dump()->registers();
+  EXPECT_GT(registers.size(), 50U);
+  for (const RegisterValue& value : registers) EXPECT_TRUE(names.insert(value.name).second) << value.name;
+  expect_exchange(make_frames(16, 60));
+}
+
+INSTANTIATE_TEST_SUITE_P(Ports, Control, testing::ValuesIn(pairs()), name_of);
+
+}  // namespace
+}  // namespace pollux::conformance

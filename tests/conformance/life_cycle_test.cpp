@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The order of a port's states, and what a call that does not fit leaves behind: nothing.
+#include <functional>
+
+#include "conformance/rig.hpp"
+
+namespace pollux::conformance {
+namespace {
+
+class LifeCycle : public Conformance {
+ protected:
+  using Call = std::function<ErrorCode(Port&)>;
+  struct Named {
+    const char* name;
+    Call call;
+  };
+
+  template <class T>
+  static ErrorCode code_of(const Result<T>& result) {
+    if (result) {
+      ADD_FAILURE() << "the call succeeded";
+      return ErrorCode::io_error;
+    }
+    EXPECT_FALSE(result.error().hint.empty()) << result.error().what;
+    return result.error().code;
+  }
+
+  void expect_bad_state(Port& port, PortState state, const std::vector<Named>& calls) {
+    ASSERT_EQ(port.state(), state);
+    for (const Named& call : calls) {
+      EXPECT_EQ(call.call(port), ErrorCode::bad_state) << call.name;
+      EXPECT_EQ(port.state(), state) << call.name;
+    }
+  }
+
+  const Named configure_{"configure", [this](Port& p) { return code_of(p.configure(config())); }};
+  const Named start_{"start", [](Port& p) { return code_of(p.start()); }};
+  const Named stop_{"stop", [](Port& p) { return code_of(p.stop()); }};
+  const Named close_{"close", [](Port& p) { return code_of(p.close()); }};
+  const Named set_mac_{"set_mac", [](Port& p) { return code_of(p.set_mac({2, 0, 0, 0, 0, 9})); }};
+  const Named set_mtu_{"set_mtu", [](Port& p) { return code_of(p.set_mtu(1400)); }};
+  const Named promiscuous_{"set_promiscuous", [](Port& p) { return code_of(p.set_promiscuous(true)); }};
+  const Named multicast_{"set_all_multicast", [](Port& p) { return code_of(p.set_all_multicast(true)); }};
+  const Named service_{"service", [](Port& p) { return code_of(p.service()); }};
+};
+
+TEST_P(LifeCycle, RefusesCallsThatDoNotFitAnOpenedPort) {
+  EXPECT_EQ(left().rx_queue(0), nullptr);
+  EXPECT_EQ(left().tx_queue(0), nullptr);
+  expect_bad_state(left(), PortState::opened, {start_, stop_, set_mtu_, promiscuous_, multicast_});
+  start_both();
+  expect_exchange(make_frames(traits().delivers ? 8 : 0, 60));
+}
+
+TEST_P(LifeCycle, RefusesCallsThatDoNotFitAConfiguredPort) {
+  ASSERT_TRUE(left().configure(config()));
+  expect_bad_state(left(), PortState::configured, {stop_});
+  // A stopped queue takes nothing and has nothing.
+  Burst<4> burst;
+  MbufPtr mbuf = make_mbuf(make_frame(60, 0));
+  ASSERT_TRUE(burst.push(mbuf));
+  EXPECT_EQ(left().tx(0).tx_burst(burst), 0U);
+  EXPECT_EQ(burst.size(), 1U);
+  Burst<4> empty;
+  EXPECT_EQ(left().rx(0).rx_burst(empty), 0U);
+  DropCounter unsent("unsent");
+  burst.drop(unsent);
+}
+
+TEST_P(LifeCycle, RefusesCallsThatDoNotFitAStartedPort) {
+  start_both();
+  expect_bad_state(left(), PortState::started, {configure_, start_});
+  expect_exchange(make_frames(traits().delivers ? 8 : 0, 60));
+}
+
+TEST_P(LifeCycle, RefusesEverythingOnceClosed) {
+  start_both();
+  EXPECT_TRUE(left().close());
+  expect_bad_state(left(), PortState::closed,
+                   {configure_, start_, stop_, close_, set_mac_, set_mtu_, promiscuous_, multicast_, service_});
+  EXPECT_EQ(left().rx_queue(0), nullptr);
+  EXPECT_EQ(left().tx_queue(0), nullptr);
+  EXPECT_FALSE(left().link().up);
+}
+
+TEST_P(LifeCycle, StartsAgainAsOften) {
+  start_both();
+  for (int round = 0; round < 3; ++round) {
+    expect_exchange(make_frames(traits().delivers ? 40 : 0, 60));
+    ASSERT_TRUE(left().stop());
+    ASSERT_TRUE(right().stop());
+    EXPECT_EQ(left().state(), PortState::configured);
+    ASSERT_TRUE(left().start());
+    ASSERT_TRUE(right().start());
+    wait_for_links();
+  }
+  expect_exchange(make_frames(traits().delivers ? 40 : 0, 60));
+}
+
+TEST_P(LifeCycle, IsReconfiguredWhileStopped) {
+  start_both();
+  for (const std::uint32_t ring : {32U, 256U, 128U}) {
+    ASSERT_TRUE(left().stop());
+    ASSERT_TRUE(right().stop());
+    PortConfig other = config();
+    other.rx_ring = other.tx_ring = ring;
+    other.cache = ring == 256 ? nullptr : &*cache_;
+    start_both(other, other);
+    expect_exchange(make_frames(traits().delivers ? 80 : 0, 100));
+  }
+}
+
+TEST_P(LifeCycle, OpensAgainOnceClosed) {
+  for (int round = 0; round < 2; ++round) {
+    start_both();
+    expect_exchange(make_frames(traits().delivers ? 8 : 0, 60));
+    EXPECT_TRUE(left().close());
+    EXPECT_TRUE(right().close());
+    EXPECT_EQ(pool_->stats().in_use(), 0U);
+    if (traits().by_file) return;  // which is empty again now
+    right_.reset();
+    left_.reset();
+    left_ = open_port(GetParam().left);
+    right_ = open_port(GetParam().right);
+    if (traits().needs_relay) return;  // its interfaces are others now
+  }
+}
+
+TEST_P(LifeCycle, OpensOnlyOnce) {
+  POLLUX_NOT_FOR(!traits().delivers || traits().by_file, "nothing is held that a second port could not have");
+  const auto second = open(*context_, GetParam().left);
+  ASSERT_FALSE(second);
+  const ErrorCode code = second.error().code;
+  EXPECT_TRUE(code == ErrorCode::busy || code == ErrorCode::group_in_use) << second.error().message();
+  start_both();
+  expect_exchange(make_frames(8, 60));
+}
+
+TEST_P(LifeCycle, ChangesNothingForARefusedConfiguration) {
+  const PortLimits limits = left().info().limits;
+  Context other_context;
+  auto other_pool = Mempool::create(other_context, {.count = 256});
+  auto second_pool = Mempool::create(*context_, {.count = 256});
+  ASSERT_TRUE(other_pool && second_pool);
+  const MempoolCache other_cache(*second_pool);
+  const auto with = [&](auto change) {
+    PortConfig config = this->config();
+    change(config);
+    return config;
+  };
+  const std::vector<PortConfig> bad{
+      with([](PortConfig& c) { c.rx_queues = c.tx_queues = 0; }),
+      with([&](PortConfig& c) { c.rx_queues = static_cast<std::uint16_t>(limits.max_rx_queues + 1); }),
+      with([&](PortConfig& c) { c.tx_queues = static_cast<std::uint16_t>(limits.max_tx_queues + 1); }),
+      with([](PortConfig& c) { c.rx_ring = 100; }),
+      with([&](PortConfig& c) { c.rx_ring = limits.min_ring / 2; }),
+      with([&](PortConfig& c) { c.tx_ring = limits.max_ring * 2; }),
+      with([](PortConfig& c) { c.tx_ring = 0; }),
+      with([&](PortConfig& c) { c.mtu = limits.max_mtu + 1; }),
+      with([&](PortConfig& c) { c.mtu = limits.min_mtu - 1; }),
+      with([](PortConfig& c) { c.rx_pool = nullptr; }),
+      with([&](PortConfig& c) { c.rx_pool = &*other_pool; }),
+      with([&](PortConfig& c) { c.cache = &other_cache; }),
+  };
+  const auto refuse_all = [&](PortState state) {
+    for (std::size_t i = 0; i < bad.size(); ++i) {
+      EXPECT_EQ(code_of(left().configure(bad[i])), ErrorCode::invalid_argument) << "configuration " << i;
+      EXPECT_EQ(left().state(), state) << "configuration " << i;
+    }
+  };
+  refuse_all(PortState::opened);
+  ASSERT_TRUE(left().configure(config()));
+  refuse_all(PortState::configured);
+  EXPECT_EQ(left().mtu(), config().mtu);
+  ASSERT_TRUE(right().configure(config()));
+  ASSERT_TRUE(left().start());
+  ASSERT_TRUE(right().start());
+  wait_for_links();
+  expect_exchange(make_frames(traits().delivers ? 40 : 0, 60));
+}
+
+TEST_P(LifeCycle, DoesNotStartWithoutBuffersForItsRings) {
+  POLLUX_NOT_FOR(!traits().checks_fill, "its receive rings have no buffers of their own");
+  const auto small = Mempool::create(*context_, {.count = 64});
+  ASSERT_TRUE(small);
+  auto held = MempoolCache(*small);
+  ASSERT_TRUE(right().configure(config(*small)));
+  {
+    const MbufPtr one = held.allocate();
+    EXPECT_EQ(code_of(right().start()), ErrorCode::no_memory);
+    EXPECT_EQ(right().state(), PortState::configured);
+  }
+  held = MempoolCache(*small);  // what the first held is at home again
+  EXPECT_TRUE(right().start());
+  EXPECT_TRUE(right().stop());
+  EXPECT_EQ(small->stats().in_use(), 0U);
+}
+
+TEST_P(LifeCycle, BringsAllBuffersHomeWhenClosedWithFramesOnTheirWay) {
+  start_both();
+  // Less than any ring holds; the receiver never polls.
+  send(left(), make_frames(48, 200));
+  EXPECT_TRUE(left().close());
+  EXPECT_TRUE(right().close());
+  EXPECT_EQ(pool_->stats().in_use(), 0U);
+}
+
+TEST_P(LifeCycle, BringsAllBuffersHomeWhenTheReceiverClosesFirst) {
+  start_both();
+  send(left(), make_frames(48, 200));
+  EXPECT_TRUE(right().close());
+  if (!traits().pushes_back) send(left(), make_frames(48, 200));
+  EXPECT_TRUE(left().close());
+  EXPECT_EQ(pool_->stats().in_use(), 0U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Ports, LifeCycle, testing::ValuesIn(pairs()), name_of);
+
+}  // namespace
+}  // namespace pollux::conformance

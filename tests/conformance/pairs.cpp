@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "conformance/pairs.hpp"
+
+#include "conformance/own_network.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <ostream>
+
+namespace pollux::conformance {
+namespace {
+
+constexpr Traits kCard{};
+constexpr Traits kRing{
+    .pushes_back = true, .drops_when_dry = false, .hands_over = true, .has_registers = false, .checks_fill = false};
+constexpr Traits kNull{.delivers = false,
+                       .both_ways = false,
+                       .filters = false,
+                       .drops_when_dry = false,
+                       .has_carrier = false,
+                       .has_registers = false,
+                       .checks_fill = false};
+constexpr Traits kPcap{.both_ways = false,
+                       .by_file = true,
+                       .filters = false,
+                       .drops_when_dry = false,
+                       .has_carrier = false,
+                       .has_registers = false,
+                       .checks_fill = false};
+constexpr Traits kTap{
+    .drops_when_dry = false, .has_carrier = false, .has_registers = false, .needs_relay = true, .checks_fill = false};
+
+std::string scratch_file() {
+  const char* const folder = std::getenv("TMPDIR");
+  return fmt::format("{}/pollux-conformance-{}.pcap", folder != nullptr ? folder : "/tmp", ::getpid());
+}
+
+/// Why there can be no TAP interfaces here, if so.
+std::optional<std::string> tap_obstacle() {
+  auto obstacle = own_network_obstacle();
+  if (obstacle) *obstacle += "; or leave the pair out with POLLUX_CONFORMANCE_SKIP=tap";
+  return obstacle;
+}
+
+std::vector<Pair> built_in() {
+  const std::string file = scratch_file();
+  return {{.name = "sim", .left = "sim:0", .right = "sim:1", .traits = kCard, .obstacle = {}},
+          {.name = "qtest", .left = "qtest:0", .right = "qtest:1", .traits = kCard, .obstacle = {}},
+          {.name = "ring", .left = "ring:c:0", .right = "ring:c:1", .traits = kRing, .obstacle = {}},
+          {.name = "null", .left = "null:", .right = "null:?rx=64", .traits = kNull, .obstacle = {}},
+          {.name = "pcap", .left = "pcap:out=" + file, .right = "pcap:in=" + file, .traits = kPcap, .obstacle = {}},
+          {.name = "tap", .left = "tap:plxc0", .right = "tap:plxc1", .traits = kTap, .obstacle = tap_obstacle()}};
+}
+
+/// What a port of the user's choice is is told by its URI.
+Traits traits_of(const std::string& uri) {
+  if (uri.starts_with("ring:")) return kRing;
+  if (uri.starts_with("tap:")) return kTap;
+  return kCard;
+}
+
+/// All but those that POLLUX_CONFORMANCE_SKIP names, such as "tap,qtest". Nothing is left out in silence.
+std::vector<Pair> chosen() {
+  std::vector<Pair> all = built_in();
+  const char* const skip = std::getenv("POLLUX_CONFORMANCE_SKIP");
+  if (skip == nullptr) return all;
+  const std::string names = fmt::format(",{},", skip);
+  std::erase_if(all, [&](const Pair& pair) {
+    if (names.find(fmt::format(",{},", pair.name)) == std::string::npos) return false;
+    fmt::print(stderr, "conformance: LEFT OUT by POLLUX_CONFORMANCE_SKIP: {}\n", pair.name);
+    return true;
+  });
+  return all;
+}
+
+std::vector<Pair> find_pairs() {
+  const char* const wanted = std::getenv("POLLUX_CONFORMANCE_PORTS");
+  if (wanted == nullptr || *wanted == '\0') return chosen();
+  const std::string text(wanted);
+  const auto comma = text.find(',');
+  Pair pair{.name = "given", .left = text.substr(0, comma), .right = {}, .traits = {}, .obstacle = {}};
+  if (comma == std::string::npos) {
+    pair.obstacle = fmt::format("POLLUX_CONFORMANCE_PORTS = '{}' is not two URIs with a comma between them", text);
+  } else {
+    pair.right = text.substr(comma + 1);
+  }
+  pair.traits = traits_of(pair.left);
+  return {pair};
+}
+
+}  // namespace
+
+std::ostream& operator<<(std::ostream& out, const Pair& pair) { return out << pair.left << " and " << pair.right; }
+
+const std::vector<Pair>& pairs() {
+  static const std::vector<Pair> all = find_pairs();
+  return all;
+}
+
+}  // namespace pollux::conformance

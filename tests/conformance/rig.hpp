@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "conformance/pairs.hpp"
+#include "conformance/relay.hpp"
+#include "pollux/pollux.hpp"
+
+namespace pollux::conformance {
+
+using Bytes = std::vector<std::uint8_t>;
+
+inline constexpr MacAddress kBroadcast{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF};
+
+/// A frame without FCS of at least 22 bytes: the EtherType for local experiments, its number, then bytes that follow
+/// from the number.
+[[nodiscard]] Bytes make_frame(std::size_t bytes, std::uint32_t number, const MacAddress& to = kBroadcast);
+[[nodiscard]] std::vector<Bytes> make_frames(std::size_t count, std::size_t bytes, const MacAddress& to = kBroadcast);
+[[nodiscard]] Bytes content(const Mbuf& mbuf);
+
+/// Two ports of a pair on one Context and one pool. At its end both are closed, and all buffers must be home.
+class Conformance : public testing::TestWithParam<Pair> {
+ protected:
+  void SetUp() override;
+  void TearDown() override;
+
+  [[nodiscard]] const Traits& traits() const { return GetParam().traits; }
+  /// Opens, configures and starts both ports and waits for their links.
+  void start_both();
+  void start_both(const PortConfig& left, const PortConfig& right);
+  [[nodiscard]] Port& left() { return *left_; }
+  [[nodiscard]] Port& right() { return *right_; }
+  /// 64 descriptors a ring, one queue each way, both on the pool and its cache.
+  [[nodiscard]] PortConfig config();
+  [[nodiscard]] PortConfig config(const Mempool& pool);
+  [[nodiscard]] Port open_port(const std::string& uri);
+  void wait_for_links();
+
+  /// An mbuf, or a chain of mbufs of at most `segment_bytes` each, with the frame in it.
+  [[nodiscard]] MbufPtr make_mbuf(std::span<const std::uint8_t> frame, std::size_t segment_bytes = 2048);
+  /// Hands all frames to `port`'s queue 0, in bursts of 32, until it has taken them.
+  void send(Port& port, const std::vector<Bytes>& frames, std::size_t segment_bytes = 2048);
+  /// Polls all receive queues until `count` of the suite's frames are here, or none comes any more.
+  [[nodiscard]] std::vector<Bytes> receive(Port& port, std::size_t count);
+  /// Sends so few at once that none is lost, and returns what arrives.
+  [[nodiscard]] std::vector<Bytes> exchange(Port& from, Port& to, const std::vector<Bytes>& frames,
+                                            std::size_t segment_bytes = 2048);
+  /// Expects that the frames arrive, all, in order and unchanged; both ways where there are two.
+  void expect_exchange(const std::vector<Bytes>& frames, std::size_t segment_bytes = 2048);
+  /// Expects that nothing of the suite's arrives.
+  void expect_silence(Port& port);
+  /// Whatever carries frames gets its turn; then a moment passes.
+  void pass_time();
+
+  [[nodiscard]] std::uint64_t drops(Port& port, std::string_view name);
+  [[nodiscard]] static std::uint64_t dropped(Port& port, std::string_view prefix);
+  /// Waits until `port` has counted as many sent frames as were taken from it, less what was dropped.
+  void settle(Port& port);
+  /// Misuse was provoked: it is as it should be that it was reported.
+  void forgive_misuse();
+
+  std::mutex reports_;
+  std::vector<std::string> misuse_;
+  std::optional<Context> context_;
+  std::optional<Mempool> pool_;
+  std::optional<MempoolCache> cache_;
+  std::optional<Port> left_;
+  std::optional<Port> right_;
+
+ private:
+  void reopen_receiver();
+
+  std::unique_ptr<Relay> relay_;
+  std::size_t in_file_ = 0;  // frames that a receiver of a file has had before
+};
+
+/// Its pair's, for the name of a test.
+[[nodiscard]] inline std::string name_of(const testing::TestParamInfo<Pair>& test) { return test.param.name; }
+
+/// A case's traits decide whether it applies to a pair; what they leave out is told, and counted as passed.
+#define POLLUX_NOT_FOR(condition, why)                               \
+  do {                                                               \
+    if (condition) {                                                 \
+      RecordProperty("not_applicable", why);                         \
+      SUCCEED() << GetParam().name << ": not applicable: " << (why); \
+      return;                                                        \
+    }                                                                \
+  } while (false)
+
+}  // namespace pollux::conformance

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What is sent arrives: every length, in order, byte for byte, and every frame is accounted for.
+#include <algorithm>
+
+#include "conformance/rig.hpp"
+
+namespace pollux::conformance {
+namespace {
+
+class Traffic : public Conformance {};
+
+TEST_P(Traffic, CarriesEveryLength) {
+  POLLUX_NOT_FOR(!traits().delivers, "what it sends is gone");
+  start_both();
+  std::vector<Bytes> frames;
+  for (std::uint32_t bytes = 60; bytes <= 1514; ++bytes) frames.push_back(make_frame(bytes, bytes));
+  expect_exchange(frames);
+}
+
+TEST_P(Traffic, KeepsTheOrderRoundItsRingsManyTimes) {
+  POLLUX_NOT_FOR(!traits().delivers, "what it sends is gone");
+  start_both();
+  expect_exchange(make_frames(1000, 64));
+}
+
+TEST_P(Traffic, TakesBurstsOfAnySize) {
+  start_both();
+  Burst<32> none;
+  EXPECT_EQ(left().tx(0).tx_burst(none), 0U);
+  EXPECT_EQ(left().tx(0).tx_done_cleanup(), 0U);
+  Burst<1> one;
+  MbufPtr single = make_mbuf(make_frame(60, 7));
+  ASSERT_TRUE(one.push(single));
+  EXPECT_EQ(left().tx(0).tx_burst(one), 1U);
+  if (traits().delivers && !traits().by_file) {
+    EXPECT_EQ(receive(right(), 1), std::vector<Bytes>{make_frame(60, 7)});
+  }
+  Burst<48> many;
+  const std::vector<Bytes> frames = make_frames(48, 60);
+  for (const Bytes& frame : frames) {
+    MbufPtr mbuf = make_mbuf(frame);
+    ASSERT_TRUE(many.push(mbuf));
+  }
+  EXPECT_EQ(left().tx(0).tx_burst(many), 48U);
+  EXPECT_TRUE(many.empty());
+  if (traits().delivers && !traits().by_file) {
+    EXPECT_EQ(receive(right(), 48), frames);
+  }
+}
+
+TEST_P(Traffic, HandsOutNoMoreThanIsAskedFor) {
+  POLLUX_NOT_FOR(!traits().delivers || traits().by_file, "what it sends is gone, or not received at once");
+  start_both();
+  send(left(), make_frames(20, 60));
+  std::uint32_t got = 0;
+  for (int polls = 0; polls < 200'000 && got < 20; ++polls) {
+    Burst<32> burst;
+    const std::uint32_t count = right().rx(0).rx_burst(burst, 3);
+    ASSERT_LE(count, 3U);
+    ASSERT_EQ(count, burst.size());
+    got += count;
+    DropCounter looked_at("looked at");
+    burst.drop(looked_at);
+    if (count == 0) pass_time();
+  }
+  EXPECT_EQ(got, 20U);
+}
+
+TEST_P(Traffic, SendsChains) {
+  POLLUX_NOT_FOR(!traits().delivers, "what it sends is gone");
+  start_both();
+  for (const std::size_t segment : {14U, 61U, 500U, 1000U}) {
+    std::vector<Bytes> frames;
+    for (std::uint32_t i = 0; i < 12; ++i) {
+      frames.push_back(
+          make_frame(std::min<std::size_t>(60 + i * 120, segment * left().info().limits.max_tx_segments), i));
+    }
+    expect_exchange(frames, segment);
+  }
+}
+
+TEST_P(Traffic, CarriesJumboFrames) {
+  POLLUX_NOT_FOR(!traits().delivers, "what it sends is gone");
+  PortConfig jumbo = config();
+  jumbo.mtu = 9000;
+  start_both(jumbo, jumbo);
+  std::vector<Bytes> frames;
+  for (const std::size_t bytes : {60U, 2048U, 2049U, 4096U, 4097U, 8192U, 9014U}) {
+    frames.push_back(make_frame(bytes, static_cast<std::uint32_t>(bytes)));
+  }
+  expect_exchange(frames, 2048);
+}
+
+TEST_P(Traffic, PutsJumboFramesIntoSmallBuffers) {
+  POLLUX_NOT_FOR(!traits().delivers || traits().hands_over, "the receiver gets no buffers of its own pool");
+  const auto small = Mempool::create(*context_, {.count = 1024, .data_room = 1024});
+  ASSERT_TRUE(small);
+  PortConfig sender = config();
+  sender.mtu = 4000;
+  PortConfig receiver = config(*small);
+  receiver.mtu = 4000;
+  start_both(sender, receiver);
+  const std::vector<Bytes> frames = make_frames(10, 4014);
+  if (traits().by_file) {
+    send(left(), frames, 2000);
+    right_.reset();
+    right_ = open_port(GetParam().right);
+    ASSERT_TRUE(right().configure(receiver));
+    ASSERT_TRUE(right().start());
+    EXPECT_EQ(receive(right(), frames.size()), frames);
+  } else {
+    EXPECT_EQ(exchange(left(), right(), frames, 2000), frames);
+  }
+  right_.reset();
+  EXPECT_EQ(small->stats().in_use(), 0U);
+}
+
+TEST_P(Traffic, CountsWhatItCarries) {
+  POLLUX_NOT_FOR(!traits().delivers, "what it sends is gone");
+  start_both();
+  const MacAddress group{0x01, 0x00, 0x5E, 0, 0, 1};
+  ASSERT_TRUE(right().set_all_multicast(true));
+  std::vector<Bytes> frames = make_frames(100, 60);
+  for (std::uint32_t i = 0; i < 50; ++i) frames.push_back(make_frame(1000, i, group));
+  ASSERT_EQ(exchange(left(), right(), frames).size(), frames.size());
+  settle(left());
+  const Stats sent = left().stats();
+  const Stats received = right().stats();
+  const std::uint64_t bytes = 100 * 64 + 50 * 1004;  // with FCS
+  EXPECT_EQ(sent.tx_burst_packets, 150U);
+  EXPECT_EQ(sent.tx_packets, 150U);
+  EXPECT_EQ(sent.tx_bytes, bytes);
+  EXPECT_EQ(sent.tx_errors, 0U);
+  EXPECT_EQ(received.rx_burst_packets, 150U);
+  EXPECT_EQ(received.rx_packets, 150U);
+  EXPECT_EQ(received.rx_bytes, bytes);
+  // Linux counts broadcasts apart from multicasts where the card does; a software port has one counter for both.
+  EXPECT_GE(received.multicast, 50U);
+  EXPECT_LE(received.multicast, 150U);
+  EXPECT_EQ(received.rx_errors, 0U);
+  EXPECT_EQ(dropped(right(), "rx_"), 0U);
+}
+
+TEST_P(Traffic, AccountsForEveryFrame) {
+  start_both();
+  std::vector<Bytes> frames = make_frames(40, 60);
+  if (traits().delivers) {
+    ASSERT_EQ(exchange(left(), right(), frames).size(), frames.size());
+  }
+  // These are received by nobody who polls.
+  send(left(), make_frames(40, 60));
+  settle(left());
+  pass_time();
+  ASSERT_TRUE(left().stop());
+  ASSERT_TRUE(right().stop());
+  const Stats sent = left().stats();
+  const Stats received = right().stats();
+  EXPECT_EQ(sent.tx_burst_packets, traits().delivers ? 80U : 40U);
+  EXPECT_EQ(sent.tx_burst_packets, sent.tx_packets + dropped(left(), "tx_"));
+  EXPECT_EQ(received.rx_packets, received.rx_burst_packets + dropped(right(), "rx_"));
+  EXPECT_EQ(pool_->stats().in_use(), 0U);
+}
+
+TEST_P(Traffic, TakesPartOfABurstWhenTheRingIsFull) {
+  POLLUX_NOT_FOR(!traits().pushes_back, "its transmit ring empties by itself");
+  start_both();
+  const std::vector<Bytes> frames = make_frames(200, 60);
+  Burst<200> burst;
+  for (const Bytes& frame : frames) {
+    MbufPtr mbuf = make_mbuf(frame);
+    ASSERT_TRUE(burst.push(mbuf));
+  }
+  const std::uint32_t taken = left().tx(0).tx_burst(burst);
+  EXPECT_EQ(taken, 64U);
+  ASSERT_EQ(burst.size(), 200 - taken);
+  EXPECT_EQ(content(burst[0]), frames[taken]);
+  EXPECT_EQ(left().tx(0).tx_burst(burst), 0U);
+  std::vector<Bytes> arrived;
+  while (arrived.size() < frames.size()) {
+    const std::vector<Bytes> more = receive(right(), std::min<std::size_t>(20, frames.size() - arrived.size()));
+    ASSERT_FALSE(more.empty());
+    arrived.insert(arrived.end(), more.begin(), more.end());
+    left().tx(0).tx_burst(burst);
+  }
+  EXPECT_EQ(arrived, frames);
+}
+
+TEST_P(Traffic, MakesFramesItself) {
+  POLLUX_NOT_FOR(traits().delivers, "it receives what the other end sends");
+  start_both();
+  Burst<32> burst;
+  for (int round = 0; round < 10; ++round) {
+    ASSERT_EQ(right().rx(0).rx_burst(burst), 32U);
+    for (Mbuf& mbuf : burst) ASSERT_EQ(mbuf.packet_length(), 60U);
+    DropCounter looked_at("looked at");
+    burst.drop(looked_at);
+  }
+  EXPECT_EQ(right().stats().rx_packets, 320U);
+  EXPECT_EQ(right().stats().rx_bytes, 320U * 64);
+  Burst<32> nothing;
+  EXPECT_EQ(left().rx(0).rx_burst(nothing), 0U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Ports, Traffic, testing::ValuesIn(pairs()), name_of);
+
+}  // namespace
+}  // namespace pollux::conformance
