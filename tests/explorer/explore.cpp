@@ -57,11 +57,11 @@ class Explorer {
     note(0, Step::rx_see_tail);
     static_cast<void>(seen_.add(world_.fingerprint()));
     result_.complete = true;
-    while (!next.empty() && result_.violation.empty() && result_.complete) {
+    while (!next.empty() && result_.complete) {
       level_.swap(next);
       next.clear();
       first_of_level_ = steps_.size() - level_.size() / size;
-      for (std::size_t i = 0; i < level_.size() / size && go_on(); ++i) expand(i, next);
+      for (std::size_t i = 0; i < level_.size() / size && result_.complete; ++i) expand(i, next);
       if (!next.empty()) ++result_.depth;
     }
     result_.states = steps_.size();
@@ -69,8 +69,6 @@ class Explorer {
   }
 
  private:
-  [[nodiscard]] bool go_on() const { return result_.violation.empty() && result_.complete; }
-
   void note(std::size_t parent, Step step) {
     parents_.push_back(static_cast<std::uint32_t>(parent));
     steps_.push_back(step);
@@ -80,13 +78,14 @@ class Explorer {
   void expand(std::size_t index, std::vector<std::byte>& next) {
     const std::size_t size = world_.saved_bytes();
     const std::byte* const saved = level_.data() + index * size;
-    for (std::uint32_t i = 0; i < kSteps && go_on(); ++i) {
+    for (std::uint32_t i = 0; i < kSteps && result_.complete; ++i) {
       const auto step = static_cast<Step>(i);
       world_.bring_back(saved);
       if (!world_.possible(step)) continue;
       world_.take(step);
       ++result_.transitions;
       if (!world_.violation().empty()) {
+        result_.complete = false;
         result_.violation = world_.violation() + "\n" + path_to(first_of_level_ + index, step);
         return;
       }

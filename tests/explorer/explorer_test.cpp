@@ -28,7 +28,7 @@ void explore_and_expect(const Case& what, bool all) {
   fmt::print("{}: {} states, {} transitions, {} steps deep, {} wraps{}\n", what.name, explored.states,
              explored.transitions, explored.depth, explored.wraps,
              explored.complete ? ", all there are" : " (and there are more)");
-  EXPECT_EQ(explored.violation, "");
+  ASSERT_TRUE(explored.violation.empty()) << explored.violation;
   if (!all && POLLUX_CHECKED != 0) return;
   EXPECT_TRUE(explored.complete) << "there are more states than were gone through";
   EXPECT_GE(explored.wraps, kWraps);
@@ -47,7 +47,16 @@ TEST_P(ExplorerLong, NoInterleavingBreaksAnInvariant) {
   const Explored explored = explore(GetParam().scenario, GetParam().most_states);
   fmt::print("{}: {} states, {} transitions, {} steps deep, {} wraps\n", GetParam().name, explored.states,
              explored.transitions, explored.depth, explored.wraps);
-  EXPECT_EQ(explored.violation, "");
+  ASSERT_TRUE(explored.violation.empty()) << explored.violation;
+}
+
+TEST(ExplorerItself, ShowsTheShortestPathToAnErrorStepByStep) {
+  const Explored explored = explore({.tx = false, .one_store = true, .forgetful = true}, 60'000);
+  EXPECT_FALSE(explored.complete);
+  EXPECT_NE(explored.violation.find("is lost\n     start: rx: next 0 RDH 0 RDT 7"), std::string::npos)
+      << explored.violation;
+  EXPECT_NE(explored.violation.find("   5 application: drops the oldest frame: "), std::string::npos)
+      << explored.violation;
 }
 
 INSTANTIATE_TEST_SUITE_P(

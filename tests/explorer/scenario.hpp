@@ -27,6 +27,7 @@ struct Scenario {
   bool bad_frames = false;     ///< frames that the card marks bad arrive, too
   bool one_store = false;      ///< a write-back is one store, as on silicon
   bool single_bursts = false;  ///< bursts of 1 only
+  bool forgetful = false;      ///< the application loses frames: to see that the explorer finds it
 };
 
 /// All that can happen next. Each is atomic: the driver's calls run between the card's steps, and the card's stores

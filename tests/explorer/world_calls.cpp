@@ -62,7 +62,7 @@ void World::look_at_delivered(Mbuf& frame) {
 void World::drop(bool oldest) {
   const auto first = own_.held.begin();
   if (oldest) {
-    cache_->free(MbufPtr(own_.held[0]));
+    if (!scenario_.forgetful) cache_->free(MbufPtr(own_.held[0]));
     std::rotate(first, first + 1, first + own_.held_count);
   } else {
     MbufDeleter{}(own_.held[own_.held_count - 1]);
