@@ -14,8 +14,10 @@
 #include "backends/sim/open_sim.hpp"
 #include "backends/vfio/open_vfio.hpp"
 #include "models/igb/card.hpp"
+#include "open/card_layout.hpp"
 #include "open/drivers.hpp"
 #include "open/uri.hpp"
+#include "pollux/device/record.hpp"
 #include "pollux/pci/address.hpp"
 #include "ports/null/open_null.hpp"
 #include "ports/pcap/open_pcap.hpp"
@@ -47,11 +49,27 @@ Result<std::unique_ptr<Device>> open_sim(Context& context, std::string_view whic
   return sim::open_sim(context, which, models::igb::make_card);
 }
 
+Result<std::unique_ptr<Device>> open_record(Context& context, std::string_view file, std::unique_ptr<Device> inner) {
+  const CardLayout* const layout = find_card_layout(inner->identity());
+  if (layout == nullptr) {
+    return fail(ErrorCode::not_supported,
+                fmt::format("{}: a card that no driver knows can't be recorded", inner->name()),
+                "supported: " + supported_cards());
+  }
+  return record_device(context, std::string(file), *layout, std::move(inner));
+}
+
+Result<std::unique_ptr<Device>> open_replay(Context& context, std::string_view file) {
+  return replay_device(context, std::string(file), find_card_layout);
+}
+
 constexpr std::array kKinds{
     // Devices.
     Kind{"vfio", "vfio:0000:01:00.0 (or only 0000:01:00.0), a card bound to vfio-pci", OpenDevice{vfio::open_vfio}},
     Kind{"sim", "sim:0, an in-process card", OpenDevice{open_sim}},
     Kind{"qtest", "qtest:0, a card of a QEMU without a guest", OpenDevice{qtest::open_qtest}},
+    Kind{"record", "record:FILE,sim:0, a device, with all it does written to a file", WrapDevice{open_record}},
+    Kind{"replay", "replay:FILE, the card of a recording", OpenDevice{open_replay}},
     // Ports that are no card.
     Kind{"ring", "ring:a:0 and ring:a:1 (or ring:a, joined with itself), memory", OpenPort{ring::open_ring}},
     Kind{"pcap", "pcap:in=FILE,out=FILE, capture files", OpenPort{pcap::open_pcap}},

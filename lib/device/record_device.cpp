@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "device/record_device.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+namespace pollux {
+namespace {
+
+using Kind = RecordEvent::Kind;
+using Role = RingRegister::Role;
+
+template <class T>
+std::uint8_t outcome_of(const Result<T>& result) noexcept {
+  return result ? std::uint8_t{0} : static_cast<std::uint8_t>(1 + static_cast<unsigned>(result.error().code));
+}
+
+}  // namespace
+
+void CardRing::clear() noexcept {
+  std::fill(memory_.begin(), memory_.end(), RawDescriptor{});
+  std::fill(seen_.begin(), seen_.end(), RawDescriptor{});
+  std::fill(shown_.begin(), shown_.end(), RawDescriptor{});
+}
+
+void CardRing::give(std::uint16_t slot, const RawDescriptor& armed) noexcept {
+  store_descriptor(memory_[slot], armed);
+  seen_[slot] = armed;
+  shown_[slot] = armed;
+}
+
+Result<std::unique_ptr<Device>> record_device(Context& context, const std::string& file, const CardLayout& layout,
+                                              std::unique_ptr<Device> inner) {
+  RecordHeader header{.identity = inner->identity(),
+                      .vectors = static_cast<std::uint16_t>(inner->interrupt_vectors()),
+                      .bars = {},
+                      .name = inner->name()};
+  for (unsigned index = 0; index < header.bars.size(); ++index) {
+    if (const auto bar = inner->bar(index)) header.bars[index] = bar->size();
+  }
+  auto writer = RecordWriter::create(file, header);
+  if (!writer) return pass_on(std::move(writer));
+  auto device = std::make_unique<RecordDevice>(context.state(), std::move(inner), layout, *std::move(writer));
+  if (auto prepared = device->prepare(); !prepared) return pass_on(std::move(prepared));
+  return device;
+}
+
+RecordDevice::RecordDevice(std::shared_ptr<ContextState> context, std::unique_ptr<Device> inner,
+                           const CardLayout& layout, RecordWriter writer)
+    : DeviceDecorator(std::move(inner)), context_(std::move(context)), layout_(layout), writer_(std::move(writer)) {}
+
+RecordDevice::~RecordDevice() {
+  if (attached_) context_->detach(*memory_);
+}
+
+Result<void> RecordDevice::prepare() {
+  if (auto attached = context_->attach(memory_); !attached) return attached;
+  attached_ = true;
+  std::size_t rings = 0;
+  for (const RingRegisters& kind : layout_.rings) rings += kind.queues;
+  const std::size_t bytes = layout_.most_descriptors * sizeof(RawDescriptor);
+  auto memory = context_->allocate({.size = rings * bytes, .purpose = "rings of a recording"});
+  if (!memory) return pass_on(std::move(memory));
+  ring_memory_ = *std::move(memory);
+  // A ring does not cross a segment; what does not fit the segment's end stays unused.
+  std::size_t segment = 0;
+  std::size_t used = 0;
+  for (const RingRegisters& kind : layout_.rings) {
+    auto& queues = queues_.emplace_back();
+    for (std::uint32_t i = 0; i < kind.queues; ++i, used += bytes) {
+      while (segment < ring_memory_.segments().size() && used + bytes > ring_memory_.segments()[segment].size) {
+        ++segment;
+        used = 0;
+      }
+      if (segment == ring_memory_.segments().size()) {
+        return fail(ErrorCode::no_memory, fmt::format("{}: the rings of a recording do not fit", name()),
+                    "reserve huge pages");
+      }
+      const DmaSegment& place = ring_memory_.segments()[segment];
+      auto* const first = reinterpret_cast<RawDescriptor*>(place.address + used);
+      queues.push_back({DriverRing(), CardRing({first, layout_.most_descriptors}, place.iova + used)});
+    }
+  }
+  return {};
+}
+
+void RecordDevice::add(const RecordEvent& event) noexcept {
+  if (flushes_ != 0) writer_.add({.kind = Kind::flush, .value = std::exchange(flushes_, 0)});
+  writer_.add(event);
+  if (writer_.good() || std::exchange(complained_, true)) return;
+  context_->log(LogLevel::error, fmt::format("{}: the recording ends here, since its file takes no more", name()));
+}
+
+std::optional<RingRegister> RecordDevice::ring_register(unsigned bar, std::uint32_t offset) const noexcept {
+  return bar == layout_.bar ? find_ring_register(layout_, offset) : std::nullopt;
+}
+
+RecordDevice::Queue& RecordDevice::queue_of(const RingRegister& which) noexcept {
+  return queues_[which.kind][which.queue];
+}
+
+std::uint32_t RecordDevice::write_ring(const RingRegister& which, std::uint32_t value) noexcept {
+  Queue& queue = queue_of(which);
+  if (which.role == Role::tail) {
+    queue.driver.move_tail(*memory_, layout_.most_descriptors, value,
+                           [&](std::uint16_t slot) { queue.card.give(slot, queue.driver.given(slot)); });
+    return value;
+  }
+  queue.driver.write(which.role, value);
+  queue.card.clear();
+  if (which.role == Role::base_low) return static_cast<std::uint32_t>(queue.card.iova());
+  if (which.role == Role::base_high) return static_cast<std::uint32_t>(queue.card.iova() >> 32);
+  return value;
+}
+
+std::uint32_t RecordDevice::read_register(unsigned bar, std::uint32_t offset) noexcept {
+  const std::lock_guard lock(mutex_);
+  std::uint32_t value = DeviceDecorator::read_register(bar, offset);
+  if (const auto ring = ring_register(bar, offset); ring && value != ~std::uint32_t{0}) {
+    // The driver's own, and not where the recorder's ring is.
+    if (ring->role == Role::base_low || ring->role == Role::base_high) value = queue_of(*ring).driver.base(ring->role);
+  }
+  add({.kind = Kind::read, .bar = static_cast<std::uint8_t>(bar), .offset = offset, .value = value});
+  bring_news();
+  return value;
+}
+
+void RecordDevice::write_register(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept {
+  const std::lock_guard lock(mutex_);
+  add({.kind = Kind::write, .bar = static_cast<std::uint8_t>(bar), .offset = offset, .value = value});
+  const auto ring = ring_register(bar, offset);
+  DeviceDecorator::write_register(bar, offset, ring ? write_ring(*ring, value) : value);
+  bring_news();
+}
+
+void RecordDevice::flush_registers(unsigned bar) noexcept {
+  const std::lock_guard lock(mutex_);
+  DeviceDecorator::flush_registers(bar);
+  // A poll in vain is worth no event of its own: there may be millions a second.
+  if (flushes_ != std::numeric_limits<std::uint32_t>::max()) ++flushes_;
+  bring_news();
+}
+
+void RecordDevice::bring_news() noexcept {
+  for (std::size_t kind = 0; kind < queues_.size(); ++kind) {
+    for (std::size_t number = 0; number < queues_[kind].size(); ++number) {
+      Queue& queue = queues_[kind][number];
+      if (!queue.driver.is_ready()) continue;
+      queue.card.look(queue.driver.size(), [&](std::uint16_t slot, const RawDescriptor& now) {
+        show(static_cast<std::uint8_t>(kind), static_cast<std::uint16_t>(number), queue, slot, now);
+      });
+    }
+  }
+  look_at_interrupts();
+  if (!removed_ && DeviceDecorator::removed()) {
+    removed_ = true;
+    add({.kind = Kind::removed});
+  }
+}
+
+// A slot that the driver has taken back since is not shown: what the card still does to it is too late to matter.
+void RecordDevice::show(std::uint8_t kind, std::uint16_t number, Queue& queue, std::uint16_t slot,
+                        const RawDescriptor& now) noexcept {
+  if (queue.driver.load(slot) != queue.card.shown(slot)) return;
+  std::span<const std::byte> payload;
+  if (layout_.rings[kind].receive) {
+    const std::uint32_t bytes = std::min(layout_.payload(now.low, now.high), RecordEvent::kMostPayload);
+    // A card that lies about the length has not written that much.
+    if (const std::byte* const frame = memory_->at(queue.driver.given(slot).low, bytes)) payload = {frame, bytes};
+  }
+  add({.kind = Kind::write_back,
+       .bar = kind,
+       .queue = number,
+       .slot = slot,
+       .low = now.low,
+       .high = now.high,
+       .payload = payload});
+  queue.card.shown(slot) = now;
+  queue.driver.store(slot, now);
+}
+
+// Without taking them: the descriptors are the driver's to read.
+void RecordDevice::look_at_interrupts() noexcept {
+  for (std::size_t vector = 0; vector < events_.size(); ++vector) {
+    pollfd waiting{.fd = events_[vector], .events = POLLIN, .revents = 0};
+    const bool raised = ::poll(&waiting, 1, 0) == 1 && (waiting.revents & POLLIN) != 0;
+    if (raised && !raised_[vector]) {
+      add({.kind = Kind::interrupt, .queue = static_cast<std::uint16_t>(vector)});
+    }
+    raised_[vector] = raised;
+  }
+}
+
+Result<std::uint32_t> RecordDevice::read_config(std::uint32_t offset, unsigned width) {
+  const std::lock_guard lock(mutex_);
+  auto value = DeviceDecorator::read_config(offset, width);
+  add({.kind = Kind::config_read,
+       .bar = static_cast<std::uint8_t>(width),
+       .outcome = outcome_of(value),
+       .offset = offset,
+       .value = value.value_or(0)});
+  return value;
+}
+
+Result<void> RecordDevice::write_config(std::uint32_t offset, unsigned width, std::uint32_t value) {
+  const std::lock_guard lock(mutex_);
+  auto written = DeviceDecorator::write_config(offset, width, value);
+  add({.kind = Kind::config_write,
+       .bar = static_cast<std::uint8_t>(width),
+       .outcome = outcome_of(written),
+       .offset = offset,
+       .value = value});
+  return written;
+}
+
+Result<void> RecordDevice::set_bus_master(bool enabled) {
+  const std::lock_guard lock(mutex_);
+  auto set = DeviceDecorator::set_bus_master(enabled);
+  add({.kind = Kind::bus_master, .bar = static_cast<std::uint8_t>(enabled), .outcome = outcome_of(set)});
+  bring_news();
+  return set;
+}
+
+Result<void> RecordDevice::reset() {
+  const std::lock_guard lock(mutex_);
+  auto done = DeviceDecorator::reset();
+  add({.kind = Kind::reset, .outcome = outcome_of(done)});
+  return done;
+}
+
+Result<std::span<const int>> RecordDevice::enable_interrupts(unsigned count) {
+  const std::lock_guard lock(mutex_);
+  auto enabled = DeviceDecorator::enable_interrupts(count);
+  add({.kind = Kind::interrupts_on, .outcome = outcome_of(enabled), .queue = static_cast<std::uint16_t>(count)});
+  events_.clear();
+  if (enabled) events_.assign(enabled->begin(), enabled->end());
+  raised_.assign(events_.size(), false);
+  return enabled;
+}
+
+}  // namespace pollux

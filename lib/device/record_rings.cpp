@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "device/record_rings.hpp"
+
+namespace pollux {
+
+Result<void> MemoryMap::map(const DmaSegment& segment) {
+  const std::lock_guard lock(mutex_);
+  segments_[segment.iova] = segment;
+  return {};
+}
+
+Result<void> MemoryMap::unmap(const DmaSegment& segment) {
+  const std::lock_guard lock(mutex_);
+  segments_.erase(segment.iova);
+  return {};
+}
+
+std::byte* MemoryMap::at(std::uint64_t iova, std::size_t bytes) const {
+  const std::lock_guard lock(mutex_);
+  const auto after = segments_.upper_bound(iova);
+  if (after == segments_.begin()) return nullptr;
+  const DmaSegment& segment = std::prev(after)->second;
+  const std::uint64_t from = iova - segment.iova;
+  if (from >= segment.size || bytes > segment.size - from) return nullptr;
+  return segment.address + from;
+}
+
+std::optional<RingRegister> find_ring_register(const CardLayout& layout, std::uint32_t offset) noexcept {
+  for (std::size_t kind = 0; kind < layout.rings.size(); ++kind) {
+    const RingRegisters& ring = layout.rings[kind];
+    const auto found = [&](std::uint32_t first, RingRegister::Role role) -> std::optional<RingRegister> {
+      const std::uint32_t distance = offset - first;
+      if (offset < first || distance % ring.stride != 0 || distance / ring.stride >= ring.queues) return std::nullopt;
+      return RingRegister{role, static_cast<std::uint8_t>(kind), static_cast<std::uint16_t>(distance / ring.stride)};
+    };
+    if (const auto tail = found(ring.tail, RingRegister::Role::tail)) return tail;
+    if (const auto low = found(ring.base_low, RingRegister::Role::base_low)) return low;
+    if (const auto high = found(ring.base_high, RingRegister::Role::base_high)) return high;
+    if (const auto length = found(ring.length, RingRegister::Role::length)) return length;
+  }
+  return std::nullopt;
+}
+
+void DriverRing::write(RingRegister::Role role, std::uint32_t value) noexcept {
+  if (role == RingRegister::Role::base_low) base_low_ = value;
+  if (role == RingRegister::Role::base_high) base_high_ = value;
+  if (role == RingRegister::Role::length) length_ = value;
+  descriptors_ = {};
+  tail_ = 0;
+}
+
+bool DriverRing::find(const MemoryMap& memory, std::uint32_t most) {
+  if (is_ready()) return true;
+  const std::size_t count = length_ / sizeof(RawDescriptor);
+  const std::uint64_t base = std::uint64_t{base_high_} << 32 | base_low_;
+  if (count == 0 || count > most || base % sizeof(RawDescriptor) != 0) return false;
+  std::byte* const first = memory.at(base, count * sizeof(RawDescriptor));
+  if (first == nullptr) return false;
+  descriptors_ = {reinterpret_cast<RawDescriptor*>(first), count};
+  given_.assign(count, {});
+  return true;
+}
+
+RawDescriptor DriverRing::load(std::uint16_t slot) const noexcept { return load_descriptor(descriptors_[slot]); }
+
+void DriverRing::store(std::uint16_t slot, const RawDescriptor& descriptor) noexcept {
+  store_descriptor(descriptors_[slot], descriptor);
+}
+
+RawDescriptor load_descriptor(const RawDescriptor& from) noexcept {
+  RawDescriptor descriptor;
+  descriptor.high = __atomic_load_n(&from.high, __ATOMIC_ACQUIRE);
+  descriptor.low = __atomic_load_n(&from.low, __ATOMIC_RELAXED);
+  return descriptor;
+}
+
+void store_descriptor(RawDescriptor& to, const RawDescriptor& descriptor) noexcept {
+  __atomic_store_n(&to.low, descriptor.low, __ATOMIC_RELAXED);
+  __atomic_store_n(&to.high, descriptor.high, __ATOMIC_RELEASE);
+}
+
+}  // namespace pollux

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "device/replay_device.hpp"
+
+#include <fmt/format.h>
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
+namespace pollux {
+namespace {
+
+using Kind = RecordEvent::Kind;
+using Role = RingRegister::Role;
+
+Result<std::vector<std::byte>> read_file(const std::string& path) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"), &std::fclose);
+  if (file == nullptr) {
+    const ErrorCode code = errno == ENOENT   ? ErrorCode::not_found
+                           : errno == EACCES ? ErrorCode::permission_denied
+                                             : ErrorCode::io_error;
+    return fail_errno(code, fmt::format("cannot read {}", path), errno, "make a recording with record:FILE,DEVICE");
+  }
+  std::vector<std::byte> bytes;
+  std::array<std::byte, 65536> piece;
+  for (;;) {
+    const std::size_t count = std::fread(piece.data(), 1, piece.size(), file.get());
+    bytes.insert(bytes.end(), piece.begin(), piece.begin() + static_cast<std::ptrdiff_t>(count));
+    if (count != piece.size()) break;
+  }
+  if (std::ferror(file.get()) != 0) {
+    return fail(ErrorCode::io_error, fmt::format("cannot read all of {}", path), "take a file on a disk that works");
+  }
+  return bytes;
+}
+
+Result<void> as_result(const Result<RecordEvent>& event, std::string_view name, std::string_view call) {
+  if (!event) return tl::unexpected<Error>(event.error());
+  if (event->outcome == 0) return {};
+  const auto code = static_cast<ErrorCode>(event->outcome - 1);
+  return fail(code, fmt::format("{}: {} failed as it did when this was recorded", name, call));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Device>> replay_device(Context& context, const std::string& file, FindLayout find,
+                                              std::shared_ptr<ReplayProgress> progress) {
+  auto bytes = read_file(file);
+  if (!bytes) return pass_on(std::move(bytes));
+  auto reader = RecordReader::open(*std::move(bytes));
+  if (!reader) {
+    Error error = std::move(reader).error();
+    error.what = fmt::format("{}: {}", file, error.what);
+    return tl::unexpected<Error>(std::move(error));
+  }
+  const PciIdentity card = reader->header().identity;
+  const CardLayout* const layout = find(card);
+  if (layout == nullptr) {
+    return fail(
+        ErrorCode::not_supported,
+        fmt::format("{}: it was recorded on a card {:04x}:{:04x}, which is unknown", file, card.vendor, card.device),
+        "replay it with the release that made it");
+  }
+  if (!reader->whole()) {
+    context.log(LogLevel::warning, fmt::format("{}: the recording was cut off; what is there is replayed", file));
+  }
+  if (progress == nullptr) progress = std::make_shared<ReplayProgress>();
+  auto device = std::make_unique<ReplayDevice>(context.state(), fmt::format("replay:{}", file), *std::move(reader),
+                                               *layout, std::move(progress));
+  if (auto prepared = device->prepare(); !prepared) return pass_on(std::move(prepared));
+  return device;
+}
+
+ReplayDevice::ReplayDevice(std::shared_ptr<ContextState> context, std::string name, RecordReader reader,
+                           const CardLayout& layout, std::shared_ptr<ReplayProgress> progress)
+    : context_(std::move(context)),
+      name_(std::move(name)),
+      reader_(std::move(reader)),
+      layout_(layout),
+      progress_(std::move(progress)) {
+  for (const RingRegisters& kind : layout_.rings) rings_.emplace_back(kind.queues);
+}
+
+ReplayDevice::~ReplayDevice() {
+  if (attached_) context_->detach(*memory_);
+}
+
+Result<void> ReplayDevice::prepare() {
+  if (auto attached = context_->attach(memory_); !attached) return attached;
+  attached_ = true;
+  return {};
+}
+
+Result<Bar> ReplayDevice::bar(unsigned index) {
+  if (index >= windows_.size() || reader_.header().bars[index] == 0) {
+    return fail(ErrorCode::not_found, fmt::format("{}: the recorded card has no BAR {}", name_, index));
+  }
+  if (windows_[index] == nullptr) windows_[index] = std::make_unique<Window>(*this, index);
+  return Bar(static_cast<RemoteRegisters&>(*windows_[index]), reader_.header().bars[index]);
+}
+
+bool ReplayDevice::is_counter(const RecordEvent& event) const noexcept {
+  return event.kind == Kind::read && event.bar == layout_.bar && layout_.is_counter(event.offset);
+}
+
+bool ReplayDevice::is_status(const RecordEvent& event) const noexcept {
+  return event.kind == Kind::read && event.bar == layout_.bar && layout_.is_status(event.offset);
+}
+
+// Where a ring is differs from run to run.
+bool ReplayDevice::is_pointer(const RecordEvent& done) const noexcept {
+  if (done.kind != Kind::write || done.bar != layout_.bar) return false;
+  const auto ring = find_ring_register(layout_, done.offset);
+  return ring && (ring->role == Role::base_low || ring->role == Role::base_high);
+}
+
+void ReplayDevice::pass_counters() {
+  while (is_counter(reader_.peek())) {
+    counters_[reader_.peek().offset] += reader_.peek().value;
+    pass();
+  }
+}
+
+void ReplayDevice::pass_what_may_wait() {
+  for (;;) {
+    pass_counters();
+    const RecordEvent& next = reader_.peek();
+    if (is_status(next)) {
+      statuses_[next.offset] = next.value;
+    } else if (next.kind != Kind::flush && !is_from_card(next.kind)) {
+      return;
+    }
+    pass();
+  }
+}
+
+// The recorded read, if it is this one's turn; another look, if not.
+std::uint32_t ReplayDevice::read_status(std::uint32_t offset) {
+  pass_counters();
+  const RecordEvent next = reader_.peek();
+  if (is_status(next) && next.offset == offset) {
+    statuses_[offset] = next.value;
+    pass();
+  }
+  return statuses_[offset];
+}
+
+void ReplayDevice::pass() {
+  flushes_ = 0;
+  if (is_from_card(reader_.peek().kind)) card_does(reader_.peek());
+  reader_.advance();
+  while (is_from_card(reader_.peek().kind)) {
+    card_does(reader_.peek());
+    reader_.advance();
+  }
+  if (reader_.peek().kind == Kind::end) progress_->at_end_.store(true, std::memory_order_release);
+}
+
+void ReplayDevice::card_does(const RecordEvent& event) {
+  if (event.kind == Kind::removed) removed_.store(true, std::memory_order_release);
+  if (event.kind == Kind::interrupt && event.queue < event_numbers_.size()) {
+    static_cast<void>(::eventfd_write(event_numbers_[event.queue], 1));
+  }
+  if (event.kind != Kind::write_back) return;
+  if (event.bar >= rings_.size() || event.queue >= rings_[event.bar].size()) return;
+  DriverRing& ring = rings_[event.bar][event.queue];
+  if (event.slot >= ring.size()) return;
+  // The frame first: the driver may look as soon as the descriptor is there.
+  std::byte* const buffer = memory_->at(ring.given(event.slot).low, event.payload.size());
+  if (buffer != nullptr && !event.payload.empty()) std::memcpy(buffer, event.payload.data(), event.payload.size());
+  ring.store(event.slot, {event.low, event.high});
+}
+
+std::optional<RecordEvent> ReplayDevice::answer(const RecordEvent& done) {
+  if (diverged_) return std::nullopt;
+  pass_what_may_wait();
+  const RecordEvent next = reader_.peek();
+  const bool same =
+      next.kind == done.kind && next.bar == done.bar && next.offset == done.offset && next.queue == done.queue &&
+      (done.kind == Kind::read || done.kind == Kind::config_read || next.value == done.value || is_pointer(done));
+  if (!same) {
+    diverge(done);
+    return std::nullopt;
+  }
+  return next;
+}
+
+Result<RecordEvent> ReplayDevice::answer_call(const RecordEvent& done) {
+  auto event = answer(done);
+  if (!event) {
+    return fail(ErrorCode::device_removed, progress_->divergence(),
+                "replay with the driver and the calls that were recorded");
+  }
+  pass();
+  return *event;
+}
+
+std::uint32_t ReplayDevice::read(std::uint8_t bar, std::uint32_t offset) noexcept {
+  const std::lock_guard lock(mutex_);
+  const RecordEvent done{.kind = Kind::read, .bar = bar, .offset = offset};
+  if (is_counter(done) && !diverged_) {
+    pass_counters();
+    return std::exchange(counters_[offset], 0);
+  }
+  if (is_status(done) && !diverged_) return read_status(offset);
+  const auto event = answer(done);
+  if (!event) return ~std::uint32_t{0};
+  pass();
+  const auto ring = bar == layout_.bar ? find_ring_register(layout_, offset) : std::nullopt;
+  const bool is_base = ring && (ring->role == Role::base_low || ring->role == Role::base_high);
+  // A card that was gone already does not know it any more.
+  if (is_base && event->value != ~std::uint32_t{0}) return rings_[ring->kind][ring->queue].base(ring->role);
+  return event->value;
+}
+
+void ReplayDevice::write(std::uint8_t bar, std::uint32_t offset, std::uint32_t value) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (!answer({.kind = Kind::write, .bar = bar, .offset = offset, .value = value})) return;
+  const auto ring = bar == layout_.bar ? find_ring_register(layout_, offset) : std::nullopt;
+  if (ring && ring->role == Role::tail) {
+    rings_[ring->kind][ring->queue].move_tail(*memory_, layout_.most_descriptors, value, [](std::uint16_t) {});
+  } else if (ring) {
+    rings_[ring->kind][ring->queue].write(ring->role, value);
+  }
+  pass();
+}
+
+// A poll in vain, or the one that brings what the recorded one brought. More polls than were recorded bring nothing.
+void ReplayDevice::flush() noexcept {
+  const std::lock_guard lock(mutex_);
+  if (diverged_ || reader_.peek().kind != Kind::flush) return;
+  if (++flushes_ >= reader_.peek().value) pass();
+}
+
+Result<std::uint32_t> ReplayDevice::read_config(std::uint32_t offset, unsigned width) {
+  const std::lock_guard lock(mutex_);
+  auto event = answer_call({.kind = Kind::config_read, .bar = static_cast<std::uint8_t>(width), .offset = offset});
+  if (auto result = as_result(event, name_, "read_config"); !result) return pass_on(std::move(result));
+  return event->value;
+}
+
+Result<void> ReplayDevice::write_config(std::uint32_t offset, unsigned width, std::uint32_t value) {
+  const std::lock_guard lock(mutex_);
+  return as_result(
+      answer_call(
+          {.kind = Kind::config_write, .bar = static_cast<std::uint8_t>(width), .offset = offset, .value = value}),
+      name_, "write_config");
+}
+
+Result<void> ReplayDevice::set_bus_master(bool enabled) {
+  const std::lock_guard lock(mutex_);
+  return as_result(answer_call({.kind = Kind::bus_master, .bar = static_cast<std::uint8_t>(enabled)}), name_,
+                   "set_bus_master");
+}
+
+Result<void> ReplayDevice::reset() {
+  const std::lock_guard lock(mutex_);
+  return as_result(answer_call({.kind = Kind::reset}), name_, "reset");
+}
+
+Result<std::span<const int>> ReplayDevice::enable_interrupts(unsigned count) {
+  const std::lock_guard lock(mutex_);
+  std::vector<FileDescriptor> events;
+  if (count > reader_.header().vectors) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{}: the recorded card has {} interrupt vectors", name_, reader_.header().vectors));
+  }
+  for (unsigned vector = 0; vector < count; ++vector) {
+    events.emplace_back(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!events.back()) return fail_errno(ErrorCode::io_error, fmt::format("{}: eventfd", name_), errno);
+  }
+  // Before the event is passed, since what follows it may raise some.
+  events_ = std::move(events);
+  event_numbers_.clear();
+  for (const FileDescriptor& event : events_) event_numbers_.push_back(event.get());
+  if (auto result = as_result(answer_call({.kind = Kind::interrupts_on, .queue = static_cast<std::uint16_t>(count)}),
+                              name_, "enable_interrupts");
+      !result) {
+    return pass_on(std::move(result));
+  }
+  return std::span<const int>(event_numbers_);
+}
+
+std::string ReplayDevice::describe_register(const RecordEvent& event) const {
+  if (event.bar != layout_.bar) return fmt::format("{:#x} in BAR {}", event.offset, event.bar);
+  return fmt::format("{} ({:#x})", layout_.name(event.offset), event.offset);
+}
+
+std::string ReplayDevice::describe(const RecordEvent& event) const {
+  switch (event.kind) {
+    case Kind::read: return fmt::format("a read of {}", describe_register(event));
+    case Kind::write: return fmt::format("a write of {:#x} to {}", event.value, describe_register(event));
+    case Kind::config_read: return fmt::format("a read of configuration space at {:#x}", event.offset);
+    case Kind::config_write:
+      return fmt::format("a write of {:#x} to configuration space at {:#x}", event.value, event.offset);
+    case Kind::bus_master: return event.bar != 0 ? "bus mastering switched on" : "bus mastering switched off";
+    case Kind::reset: return "a reset of the function";
+    case Kind::interrupts_on: return fmt::format("{} interrupt vectors enabled", event.queue);
+    case Kind::end: return "its end";
+    default: return "a step of the card's";
+  }
+}
+
+void ReplayDevice::diverge(const RecordEvent& done) {
+  diverged_ = true;
+  removed_.store(true, std::memory_order_release);
+  const std::string text = fmt::format("{}: event {}: the driver made {}, and the recording has {}", name_,
+                                       reader_.position(), describe(done), describe(reader_.peek()));
+  {
+    const std::lock_guard lock(progress_->mutex_);
+    progress_->divergence_ = text;
+  }
+  context_->log(LogLevel::error, text);
+}
+
+}  // namespace pollux

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "open/card_layout.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "hw/igb/descriptors.hpp"
+#include "hw/igb/ids.hpp"
+#include "hw/igb/limits.hpp"
+#include "hw/igb/registers.hpp"
+
+namespace pollux {
+namespace {
+
+namespace reg = hw::igb;
+
+template <class Low, class High, class Length, class Tail>
+constexpr RingRegisters ring_of(bool receive, std::uint32_t stride) {
+  return {.receive = receive,
+          .base_low = Low::offset(0),
+          .base_high = High::offset(0),
+          .length = Length::offset(0),
+          .tail = Tail::offset(0),
+          .stride = stride,
+          .queues = Tail::kCount};
+}
+
+constexpr std::array kIgbRings{
+    ring_of<reg::RDBAL, reg::RDBAH, reg::RDLEN, reg::RDT>(true, reg::RDT::offset(1) - reg::RDT::offset(0)),
+    ring_of<reg::TDBAL, reg::TDBAH, reg::TDLEN, reg::TDT>(false, reg::TDT::offset(1) - reg::TDT::offset(0)),
+};
+
+std::uint32_t igb_payload(std::uint64_t, std::uint64_t high) noexcept {
+  return reg::rx::done(high) ? reg::rx::length(high) : 0;
+}
+
+bool is_at(const RegisterInfo& info, std::uint32_t offset) noexcept {
+  for (std::uint32_t index = 0; index < info.stride.count; ++index) {
+    if (info.at(index) == offset) return true;
+  }
+  return false;
+}
+
+// Of those that reading clears, the causes of interrupts can be cleared otherwise, too, and are no counters.
+bool igb_is_counter(std::uint32_t offset) noexcept {
+  return std::any_of(reg::kRegisters.begin(), reg::kRegisters.end(),
+                     [&](const RegisterInfo& info) { return info.access == Access::rc && is_at(info, offset); });
+}
+
+bool igb_is_status(std::uint32_t offset) noexcept { return offset == reg::STATUS::offset(0); }
+
+std::string igb_name(std::uint32_t offset) {
+  for (const RegisterInfo& info : reg::kRegisters) {
+    for (std::uint32_t index = 0; index < info.stride.count; ++index) {
+      if (info.at(index) != offset) continue;
+      return info.stride.count == 1 ? std::string(info.name) : fmt::format("{}[{}]", info.name, index);
+    }
+  }
+  return "an undeclared register";
+}
+
+constexpr CardLayout kIgb{.bar = reg::kRegisterBar,
+                          .rings = kIgbRings,
+                          .most_descriptors = reg::kRingMax,
+                          .payload = igb_payload,
+                          .is_counter = igb_is_counter,
+                          .is_status = igb_is_status,
+                          .name = igb_name};
+
+}  // namespace
+
+const CardLayout* find_card_layout(const PciIdentity& card) {
+  return reg::find_device(card.vendor, card.device) != nullptr ? &kIgb : nullptr;
+}
+
+}  // namespace pollux
