@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "golden/golden.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <utility>
+
+#include "hw/igb/limits.hpp"
+#include "hw/igb/registers.hpp"
+#include "open/card_layout.hpp"
+#include "open/kinds.hpp"
+#include "pollux/mem/context.hpp"
+#include "pollux/mem/mempool.hpp"
+#include "pollux/open.hpp"
+
+namespace pollux::test {
+namespace {
+
+using Kind = TraceEntry::Kind;
+
+const CardLayout& layout() {
+  static const CardLayout* const found = find_card_layout({.vendor = 0x8086, .device = 0x10C9});
+  return *found;
+}
+
+bool is_counter(const TraceEntry& entry) {
+  return entry.kind == Kind::read && entry.bar == hw::igb::kRegisterBar && layout().is_counter(entry.offset);
+}
+
+std::string masked(const TraceEntry& entry, const std::string& name) {
+  constexpr std::array<std::string_view, 4> kBases{"RDBAL[", "RDBAH[", "TDBAL[", "TDBAH["};
+  if (std::any_of(kBases.begin(), kBases.end(), [&](std::string_view base) { return name.starts_with(base); }))
+    return "(ring)";
+  const bool own_address = name == "RAL[0]" || name == "RAH[0]";
+  if (own_address && entry.value != 0) return "(address)";
+  // The card's address is in the first three words of its NVM, and the checksum over them in word 0x3F.
+  const std::uint32_t nvm_word = entry.value >> 2 & 0x3FFF;
+  const bool is_nvm_read = name == "EERD" && entry.kind == Kind::read;
+  if (is_nvm_read && nvm_word < 3) return "(address)";
+  if (is_nvm_read && nvm_word == 0x3F) return "(checksum)";
+  return fmt::format("{:#010x}", entry.value);
+}
+
+std::string name_of(const TraceEntry& entry) {
+  return entry.bar == hw::igb::kRegisterBar ? layout().name(entry.offset)
+                                            : fmt::format("BAR{}+{:#x}", entry.bar, entry.offset);
+}
+
+bool same_register(const TraceEntry& a, const TraceEntry& b) { return a.bar == b.bar && a.offset == b.offset; }
+
+std::string line_of(const TraceEntry& entry, bool read_values) {
+  const std::string failed = entry.worked ? "" : " failed";
+  switch (entry.kind) {
+    case Kind::read:
+    case Kind::write: {
+      const std::string name = name_of(entry);
+      const bool shown = entry.kind == Kind::write || read_values;
+      return fmt::format("{:5} {:16} {}", entry.kind == Kind::read ? "read" : "write", name,
+                         shown ? masked(entry, name) : "?");
+    }
+    case Kind::config_read: return fmt::format("config read at {:#x}{}", entry.offset, failed);
+    case Kind::config_write: return fmt::format("config write at {:#x}: {:#x}{}", entry.offset, entry.value, failed);
+    case Kind::bus_master: return fmt::format("bus mastering {}{}", entry.value != 0 ? "on" : "off", failed);
+    case Kind::reset: return "function level reset" + failed;
+    case Kind::interrupts: return fmt::format("{} interrupt vectors{}", entry.value, failed);
+  }
+  return "?";
+}
+
+std::string path_of(std::string_view name) { return fmt::format("{}/{}", POLLUX_GOLDEN_DIR, name); }
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  return lines;
+}
+
+constexpr std::string_view kStatistics = "read  statistics";
+
+}  // namespace
+
+std::vector<Phase> trace_life(const char* uri, std::shared_ptr<Clock> clock) {
+  Context context({.clock = std::move(clock), .huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30});
+  std::vector<Phase> phases{{"igb_open.txt", {}}, {"igb_start.txt", {}}, {"igb_stop.txt", {}}, {"igb_close.txt", {}}};
+  Phase waiting{"", {}};
+  Phase* phase = &phases[0];
+  auto device = open_device(context, uri);
+  if (!device) {
+    ADD_FAILURE() << device.error().message();
+    return {};
+  }
+  auto port =
+      open(context, trace_device(*std::move(device), [&](const TraceEntry& entry) { phase->trace.push_back(entry); }));
+  if (!port) {
+    ADD_FAILURE() << port.error().message();
+    return {};
+  }
+  const auto pool = Mempool::create(context, {.count = 512});
+  phase = &phases[1];
+  EXPECT_TRUE(port->configure({.rx_pool = &*pool, .rx_ring = 64, .tx_ring = 64}));
+  EXPECT_TRUE(port->start());
+  phase = &waiting;
+  EXPECT_TRUE(port->wait_for_link(std::chrono::seconds(20)));
+  phase = &phases[2];
+  EXPECT_TRUE(port->stop());
+  phase = &phases[3];
+  EXPECT_TRUE(port->close());
+  return phases;
+}
+
+std::string describe_trace(const std::vector<TraceEntry>& trace, bool read_values) {
+  std::string text;
+  for (std::size_t i = 0; i < trace.size(); ++i) {
+    if (is_counter(trace[i])) {
+      while (i + 1 < trace.size() && is_counter(trace[i + 1])) ++i;
+      text += std::string(kStatistics) + "\n";
+      continue;
+    }
+    // What is written back changed shows the change: the rest of the register is the card's business.
+    if (i != 0 && trace[i].kind == Kind::write && trace[i - 1].kind == Kind::read &&
+        same_register(trace[i], trace[i - 1])) {
+      text += fmt::format("write {:16} set {:#010x}, clear {:#010x}\n", name_of(trace[i]),
+                          trace[i].value & ~trace[i - 1].value, ~trace[i].value & trace[i - 1].value);
+      continue;
+    }
+    // A poll shows the value that ended it.
+    const bool polled = trace[i].kind == Kind::read && i + 1 < trace.size() && trace[i + 1].kind == Kind::read &&
+                        same_register(trace[i], trace[i + 1]);
+    if (!polled) text += line_of(trace[i], read_values) + "\n";
+  }
+  return text;
+}
+
+std::string without_read_values(const std::string& text) {
+  std::string plain;
+  for (std::string line : lines_of(text)) {
+    if (line.starts_with("read ") && line != kStatistics) line = line.substr(0, line.rfind(' ') + 1) + "?";
+    plain += line + "\n";
+  }
+  return plain;
+}
+
+std::string golden_text(std::string_view name) {
+  std::ifstream file(path_of(name));
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  // The first lines say what the file is.
+  std::size_t at = 0;
+  while (at < text.size() && text[at] == '#') at = text.find('\n', at) + 1;
+  return text.substr(at);
+}
+
+std::string first_difference(const std::string& expected, const std::string& found) {
+  const std::vector<std::string> a = lines_of(expected);
+  const std::vector<std::string> b = lines_of(found);
+  for (std::size_t i = 0; i < std::max(a.size(), b.size()); ++i) {
+    const std::string left = i < a.size() ? a[i] : "(the end)";
+    const std::string right = i < b.size() ? b[i] : "(the end)";
+    if (left != right) return fmt::format("access {}: expected '{}', found '{}'", i + 1, left, right);
+  }
+  return "";
+}
+
+testing::AssertionResult is_golden(std::string_view name, const std::string& text) {
+  const char* const update = std::getenv("POLLUX_UPDATE_GOLDEN");
+  if (update != nullptr && std::string_view(update) == "1") {
+    std::ofstream file(path_of(name));
+    file
+        << "# SPDX-License-Identifier: BSD-3-Clause\n# What the igb driver does to a card; kept by the golden tests of "
+           "tests/unit/trace.\n"
+        << text;
+    file.close();
+    if (file) return testing::AssertionSuccess() << "updated " << path_of(name);
+    return testing::AssertionFailure() << "cannot write " << path_of(name);
+  }
+  const std::string difference = first_difference(golden_text(name), text);
+  if (difference.empty()) return testing::AssertionSuccess();
+  return testing::AssertionFailure() << "the driver's accesses differ from tests/golden/" << name << " at "
+                                     << difference
+                                     << ".\nIf that is meant, run this test with POLLUX_UPDATE_GOLDEN=1 and read the "
+                                        "difference before it is committed.";
+}
+
+}  // namespace pollux::test

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <gtest/gtest.h>
+
+#include <array>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "golden/golden.hpp"
+#include "pollux/base/clock.hpp"
+
+namespace pollux::test {
+namespace {
+
+/// Where QEMU's card makes the driver do something else than the in-process one, and why.
+struct Difference {
+  std::string_view expected;  ///< lines of the golden file
+  std::string_view found;     ///< what takes their place
+  std::string_view reason;
+};
+constexpr std::array kDifferences{
+    Difference{"read  EECD             ?\nread  EEMNGCTL         ?\n", "read  EECD             ?\n",
+               "its EECD.AUTO_RD never sets, so the driver does not look further [I-CFGDONE]"},
+    Difference{"write GCR              set 0x00000000, clear 0x00000000\n",
+               "write GCR              set 0x00000000, clear 0x00010000\n",
+               "its GCR comes out of reset with the repetition of requests on"},
+    Difference{"write TCTL_EXT         set 0x00010000, clear 0x00000000\n",
+               "write TCTL_EXT         set 0x00000000, clear 0x00000800\n",
+               "its TCTL_EXT comes out of reset with another collision distance"},
+};
+
+std::string as_qemu_has_it(std::string text) {
+  for (const Difference& difference : kDifferences) {
+    for (std::size_t at = text.find(difference.expected); at != std::string::npos;
+         at = text.find(difference.expected, at + difference.found.size())) {
+      text.replace(at, difference.expected.size(), difference.found);
+    }
+  }
+  return text;
+}
+
+TEST(GoldenTrace, OpenStartStopAndCloseOnQemusCard) {
+  const std::vector<Phase> phases = trace_life("qtest:0", std::make_shared<SteadyClock>());
+  EXPECT_FALSE(phases.empty());
+  for (const Phase& phase : phases) {
+    const std::string expected = as_qemu_has_it(without_read_values(golden_text(phase.file)));
+    EXPECT_FALSE(expected.empty());
+    EXPECT_EQ(first_difference(expected, describe_trace(phase.trace, false)), "") << "in tests/golden/" << phase.file;
+  }
+}
+
+}  // namespace
+}  // namespace pollux::test

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "device/record_format.hpp"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace pollux {
+namespace {
+
+using Kind = RecordEvent::Kind;
+
+std::string temporary_file() { return testing::TempDir() + "pollux-record-" + std::to_string(::getpid()) + ".rec"; }
+
+std::vector<std::byte> bytes_of(const std::string& file) {
+  std::ifstream stream(file, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(stream), {}};
+  const auto* const first = reinterpret_cast<const std::byte*>(text.data());
+  return {first, first + text.size()};
+}
+
+const std::vector<std::byte> kFrame(60, std::byte{0x42});
+
+std::vector<RecordEvent> one_of_each() {
+  return {{.kind = Kind::read, .bar = 3, .offset = 0x1234, .value = 0x89ABCDEF},
+          {.kind = Kind::write, .bar = 0, .offset = 0xC018, .value = 7},
+          {.kind = Kind::flush, .value = 3},
+          {.kind = Kind::write_back,
+           .bar = 1,
+           .queue = 15,
+           .slot = 4095,
+           .low = 0x1122334455667788,
+           .high = 0x99AABBCCDDEEFF00,
+           .payload = kFrame},
+          {.kind = Kind::write_back, .bar = 0, .queue = 1, .slot = 2},
+          {.kind = Kind::interrupt, .queue = 9},
+          {.kind = Kind::removed},
+          {.kind = Kind::config_read, .bar = 2, .outcome = 1, .offset = 0xFFE, .value = 5},
+          {.kind = Kind::config_write, .bar = 4, .offset = 4, .value = 6},
+          {.kind = Kind::bus_master, .bar = 1},
+          {.kind = Kind::reset, .outcome = 4},
+          {.kind = Kind::interrupts_on, .queue = 10}};
+}
+
+std::vector<std::byte> recording(const std::vector<RecordEvent>& events) {
+  const std::string file = temporary_file();
+  {
+    auto writer = RecordWriter::create(file, {.identity = {.vendor = 0x8086, .device = 0x10C9, .revision = 1},
+                                              .vectors = 10,
+                                              .bars = {0x20000, 0, 0, 0x4000, 0, 0},
+                                              .name = "sim:0"});
+    EXPECT_TRUE(writer) << writer.error().message();
+    for (const RecordEvent& event : events) writer->add(event);
+    EXPECT_TRUE(writer->good());
+  }
+  auto bytes = bytes_of(file);
+  std::remove(file.c_str());
+  return bytes;
+}
+
+bool same(const RecordEvent& a, const RecordEvent& b) {
+  return a.kind == b.kind && a.bar == b.bar && a.outcome == b.outcome && a.queue == b.queue && a.slot == b.slot &&
+         a.offset == b.offset && a.value == b.value && a.low == b.low && a.high == b.high &&
+         std::equal(a.payload.begin(), a.payload.end(), b.payload.begin(), b.payload.end());
+}
+
+TEST(RecordFormat, WhatIsWrittenIsRead) {
+  const auto events = one_of_each();
+  auto reader = RecordReader::open(recording(events));
+  ASSERT_TRUE(reader) << reader.error().message();
+  EXPECT_EQ(reader->header().identity.device, 0x10C9);
+  EXPECT_EQ(reader->header().identity.revision, 1);
+  EXPECT_EQ(reader->header().vectors, 10);
+  EXPECT_EQ(reader->header().bars[3], 0x4000u);
+  EXPECT_EQ(reader->header().name, "sim:0");
+  EXPECT_TRUE(reader->whole());
+  for (const RecordEvent& event : events) {
+    EXPECT_TRUE(same(reader->peek(), event)) << reader->position();
+    reader->advance();
+  }
+  EXPECT_EQ(reader->peek().kind, Kind::end);
+  reader->advance();
+  EXPECT_EQ(reader->peek().kind, Kind::end);
+  EXPECT_EQ(reader->position(), events.size());
+}
+
+TEST(RecordFormat, ACutOffRecordingGivesItsWholeEvents) {
+  const auto events = one_of_each();
+  const auto bytes = recording(events);
+  const auto header = recording({}).size() - 1;
+  std::uint64_t most = 0;
+  for (std::size_t size = 0; size < bytes.size(); ++size) {
+    auto reader = RecordReader::open({bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size)});
+    if (size < header) {
+      ASSERT_FALSE(reader) << size;
+      EXPECT_EQ(reader.error().code, ErrorCode::invalid_argument);
+      continue;
+    }
+    ASSERT_TRUE(reader) << size << ": " << reader.error().message();
+    EXPECT_FALSE(reader->whole());
+    for (; reader->peek().kind != Kind::end; reader->advance()) {
+      EXPECT_TRUE(same(reader->peek(), events[reader->position()]));
+    }
+    EXPECT_GE(reader->position(), most);
+    most = reader->position();
+  }
+  EXPECT_EQ(most, events.size());
+}
+
+TEST(RecordFormat, RefusesWhatIsNoRecordingAndOtherVersions) {
+  auto bytes = recording({});
+  auto other = bytes;
+  other[8] = std::byte{2};
+  const auto version = RecordReader::open(other);
+  ASSERT_FALSE(version);
+  EXPECT_NE(version.error().what.find("version 2"), std::string::npos) << version.error().what;
+  other = bytes;
+  other[0] = std::byte{'p'};
+  const auto magic = RecordReader::open(other);
+  ASSERT_FALSE(magic);
+  EXPECT_EQ(magic.error().what, "this is no recording");
+  bytes.push_back(std::byte{1});
+  const auto more = RecordReader::open(bytes);
+  ASSERT_FALSE(more);
+  EXPECT_NE(more.error().what.find("behind its end"), std::string::npos);
+}
+
+TEST(RecordFormat, RefusesNumbersThatCannotBe) {
+  const std::vector<RecordEvent> bad{{.kind = Kind::read, .bar = 6},
+                                     {.kind = Kind::flush},
+                                     {.kind = Kind::write, .offset = 2},
+                                     {.kind = Kind::config_read, .bar = 3},
+                                     {.kind = Kind::config_read, .bar = 4, .offset = 4096},
+                                     {.kind = Kind::bus_master, .bar = 2},
+                                     {.kind = Kind::reset, .outcome = 200},
+                                     {.kind = Kind::interrupts_on, .queue = 60000},
+                                     {.kind = static_cast<Kind>(77)}};
+  for (const RecordEvent& event : bad) {
+    const auto reader = RecordReader::open(recording({{.kind = Kind::flush, .value = 3}, event}));
+    ASSERT_FALSE(reader) << static_cast<int>(event.kind);
+    EXPECT_NE(reader.error().what.find("damaged at byte"), std::string::npos) << reader.error().what;
+  }
+  std::vector<std::byte> huge(RecordEvent::kMostPayload + 1);
+  EXPECT_FALSE(RecordReader::open(recording({{.kind = Kind::write_back, .payload = huge}})));
+}
+
+TEST(RecordFormat, SurvivesAnyBytes) {
+  const auto bytes = recording(one_of_each());
+  std::mt19937 random(1);
+  std::size_t opened = 0;
+  for (int round = 0; round < 20000; ++round) {
+    auto spoilt = bytes;
+    for (auto i = random() % 4; i-- != 0;) spoilt[random() % spoilt.size()] = static_cast<std::byte>(random());
+    if (random() % 4 == 0) spoilt.resize(random() % spoilt.size());
+    auto reader = RecordReader::open(std::move(spoilt));
+    if (!reader) continue;
+    ++opened;
+    std::size_t sum = 0;
+    for (; reader->peek().kind != Kind::end; reader->advance()) sum += reader->peek().payload.size();
+    EXPECT_LE(sum, bytes.size());
+  }
+  EXPECT_GT(opened, 1000u) << "the damage should not always be at the front";
+}
+
+TEST(RecordFormat, AFileThatCannotBeWrittenIsNamed) {
+  const auto writer = RecordWriter::create("/nowhere/at/all.rec", {});
+  ASSERT_FALSE(writer);
+  EXPECT_NE(writer.error().what.find("/nowhere/at/all.rec"), std::string::npos);
+}
+
+TEST(RecordFormat, AFullDiskEndsIt) {
+  auto writer = RecordWriter::create("/dev/full", {});
+  ASSERT_TRUE(writer) << writer.error().message();
+  for (int i = 0; i < 100'000 && writer->good(); ++i) writer->add({.kind = Kind::flush, .value = 3});
+  EXPECT_FALSE(writer->good());
+}
+
+}  // namespace
+}  // namespace pollux

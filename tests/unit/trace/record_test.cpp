@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pollux/device/record.hpp"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <random>
+#include <vector>
+
+#include "unit/trace/record_lab.hpp"
+
+namespace pollux::test {
+namespace {
+
+using testing::HasSubstr;
+
+TEST_F(RecordTest, AReplayDeliversTheSameFramesAndCounts) {
+  const Seen recorded = record();
+  EXPECT_GT(recorded.frames.size(), 500u);
+  EXPECT_GT(answers_, 100u);
+  EXPECT_EQ(recorded.stopped, "");
+  const Seen replayed = replay();
+  EXPECT_EQ(progress_->divergence(), "");
+  EXPECT_TRUE(progress_->at_end());
+  EXPECT_EQ(replayed.frames.size(), recorded.frames.size());
+  EXPECT_TRUE(replayed.frames == recorded.frames) << "byte for byte";
+  EXPECT_TRUE(replayed.words == recorded.words);
+  EXPECT_EQ(replayed.counters, recorded.counters);
+  EXPECT_EQ(replayed.stopped, "");
+}
+
+TEST_F(RecordTest, ARecorderChangesNothingThatADriverSees) {
+  const Seen recorded = record();
+  const std::vector<Frame> frames = recorded.frames;
+  // Without one the frames come a poll earlier; they are the same, in the same order.
+  Place place;
+  auto port = open(place.context, "sim:0", place.config());
+  auto far = open(place.context, "sim:1", place.config());
+  ASSERT_TRUE(port);
+  ASSERT_TRUE(far);
+  ASSERT_TRUE(port->wait_for_link(std::chrono::seconds(5)));
+  ASSERT_TRUE(far->wait_for_link(std::chrono::seconds(5)));
+  std::mt19937 random(3);
+  std::vector<Frame> direct;
+  DropCounter dropped("looked at");
+  for (int i = 0; i < kRounds; ++i) {
+    send_some(place, *far, random);
+    Burst<32> burst;
+    port->rx(0).rx_burst(burst);
+    for (Mbuf& mbuf : burst) direct.push_back(content(mbuf));
+    burst.drop(dropped, place.cache);
+    place.clock->advance(std::chrono::microseconds(50));
+  }
+  ASSERT_GE(direct.size(), frames.size());
+  EXPECT_TRUE(std::equal(frames.begin(), frames.end(), direct.begin()));
+}
+
+TEST_F(RecordTest, ADriverThatDoesSomethingElseIsToldWhat) {
+  static_cast<void>(record());
+  const Seen replayed = replay([](Port& port) { EXPECT_FALSE(port.set_promiscuous(true)); });
+  EXPECT_THAT(progress_->divergence(), HasSubstr("to RCTL (0x100), and the recording has a write of"));
+  EXPECT_THAT(log_, HasSubstr(progress_->divergence()));
+  EXPECT_FALSE(progress_->at_end());
+  EXPECT_NE(replayed.stopped, "");
+}
+
+TEST_F(RecordTest, StatisticsMayBeAskedForAtOtherTimes) {
+  const Seen recorded = record();
+  const Seen replayed = replay([](Port& port) { EXPECT_TRUE(port.service()); });
+  EXPECT_EQ(progress_->divergence(), "");
+  EXPECT_TRUE(replayed.frames == recorded.frames);
+  EXPECT_EQ(replayed.counters, recorded.counters);
+}
+
+TEST_F(RecordTest, WhatACrashLeftIsReplayedAsFarAsItGoes) {
+  static_cast<void>(record());
+  std::FILE* const file = std::fopen(file_.c_str(), "rb+");
+  ASSERT_NE(file, nullptr);
+  ASSERT_EQ(std::fseek(file, 0, SEEK_END), 0);
+  const long size = std::ftell(file);
+  ASSERT_EQ(::ftruncate(::fileno(file), size * 3 / 4), 0);
+  std::fclose(file);
+  const Seen replayed = replay();
+  EXPECT_GT(replayed.frames.size(), 100u);
+  EXPECT_THAT(log_, HasSubstr("the recording was cut off"));
+  EXPECT_THAT(progress_->divergence(), HasSubstr("and the recording has its end"));
+}
+
+TEST_F(RecordTest, OpensByUri) {
+  {
+    Place place;
+    auto port = open(place.context, fmt::format("record:{},sim:0", file_), place.config());
+    ASSERT_TRUE(port) << port.error().message();
+    EXPECT_EQ(port->info().name, "sim:0");
+  }
+  {
+    Place place;
+    auto port = open(place.context, fmt::format("replay:{}", file_), place.config());
+    ASSERT_TRUE(port) << port.error().message();
+    EXPECT_EQ(port->info().name, fmt::format("replay:{}", file_));
+    EXPECT_TRUE(port->close());
+    EXPECT_EQ(place.pool.stats().in_use(), 0u);
+  }
+  Place place;
+  const auto missing = open(place.context, "replay:/nowhere/at/all.rec");
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, ErrorCode::not_found);
+  const auto no_recording = open(place.context, "replay:/dev/null");
+  ASSERT_FALSE(no_recording);
+  EXPECT_EQ(no_recording.error().what, "/dev/null: this is no recording");
+  EXPECT_FALSE(open(place.context, "record:/nowhere/at/all.rec,sim:0"));
+  EXPECT_FALSE(open(place.context, fmt::format("record:{}", file_))) << "no device inside";
+}
+
+}  // namespace
+}  // namespace pollux::test

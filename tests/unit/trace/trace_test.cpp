@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pollux/device/trace.hpp"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "hw/igb/registers.hpp"
+#include "unit/igb/lab.hpp"
+
+namespace pollux {
+namespace {
+
+TEST(TraceDevice, ShowsEachAccessInOrderWithWhatCameOfIt) {
+  igb::Lab lab;
+  std::vector<TraceEntry> trace;
+  const auto device = trace_device(lab.device(), [&](const TraceEntry& entry) { trace.push_back(entry); });
+  const Bar bar = device->bar(0).value();
+  const std::uint32_t rlpml = hw::igb::RLPML::offset(0);
+  bar.write32(rlpml, 1600);
+  EXPECT_EQ(bar.read32(rlpml), 1600u);
+  ASSERT_TRUE(device->set_bus_master(true));
+  EXPECT_EQ(device->read_config(0, 2).value(), 0x8086u);
+  ASSERT_TRUE(device->enable_interrupts(1));
+  EXPECT_FALSE(device->enable_interrupts(1000));
+  using Kind = TraceEntry::Kind;
+  EXPECT_EQ(trace, (std::vector<TraceEntry>{{.kind = Kind::write, .offset = rlpml, .value = 1600},
+                                            {.kind = Kind::read, .offset = rlpml, .value = 1600},
+                                            {.kind = Kind::bus_master, .value = 1},
+                                            {.kind = Kind::config_read, .offset = 0, .value = 0x8086},
+                                            {.kind = Kind::interrupts, .value = 1},
+                                            {.kind = Kind::interrupts, .value = 1000, .worked = false}}));
+}
+
+}  // namespace
+}  // namespace pollux
