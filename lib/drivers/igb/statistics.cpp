@@ -5,19 +5,28 @@ namespace pollux::igb {
 
 namespace reg = hw::igb;
 
+namespace {
+
+/// A read that got no answer is all ones. A counter sticks there ([I-STICK]), but not one that is read as often as
+/// kFoldInterval says; an octet counter's low half passes it once in 2^32.
+std::uint64_t count_of(std::uint32_t read) noexcept { return read == ~std::uint32_t{0} ? 0 : read; }
+
+}  // namespace
+
 // [I-OCTETS] Of a pair the low half is read first; reading the high half clears both (DPDK, igb_ethdev.c,
 // igb_read_stats_registers).
 Statistics::Values Statistics::read() const {
   Values values;
   for (std::size_t i = 0; i < kCardCounters.size(); ++i) {
     const CardCounter& counter = kCardCounters[i];
-    const std::uint64_t low = regs_.bar().read32(counter.offset);
-    const std::uint64_t high = counter.pair ? regs_.bar().read32(counter.offset + 4) : 0;
+    const std::uint64_t low = count_of(regs_.bar().read32(counter.offset));
+    const std::uint64_t high = counter.pair ? count_of(regs_.bar().read32(counter.offset + 4)) : 0;
     values.card[i] = high << 32 | low;
   }
   for (std::uint32_t queue = 0; queue < reg::kRxQueues; ++queue) {
     // [I-RQDPC] Twelve bits: a lower bound when more were dropped since the last look.
-    values.no_descriptor += regs_.read_and_clear<reg::RQDPC>(queue).get(reg::RQDPC::COUNT);
+    const auto dropped = regs_.read_and_clear<reg::RQDPC>(queue);
+    if (!dropped.all_ones()) values.no_descriptor += dropped.get(reg::RQDPC::COUNT);
   }
   return values;
 }
