@@ -48,12 +48,14 @@ Result<void> reset_card(const Card& card) {
   card.regs.flush();
   card.clock().sleep_for(kSettle);
 
-  card.regs.write<reg::CTRL>(card.regs.read<reg::CTRL>().with(reg::CTRL::RST));
+  modify<reg::CTRL>(card, reg::CTRL::RST);
   card.regs.bar().flush();
   // Linux, tools/testing/selftests/vfio/lib/drivers/igb/igb.c, igb_reset: a millisecond before the card is looked at.
   card.clock().sleep_for(milliseconds(1));
-  auto done = wait_for(card, "CTRL.RST clearing after reset", kResetLimit,
-                       [&] { return !card.regs.read<reg::CTRL>().has(reg::CTRL::RST); });
+  // That mastering is not disabled any more shows that there was a reset, and not only an end of it.
+  auto done = wait_for(card, "CTRL.RST taking effect and clearing", kResetLimit, [&] {
+    return !card.regs.read<reg::CTRL>().has_any(reg::CTRL::RST | reg::CTRL::GIO_MASTER_DISABLE);
+  });
   if (!done) return done;
   wait_for_configuration(card);
   mask_interrupts(card);
@@ -64,7 +66,7 @@ Result<void> reset_card(const Card& card) {
   card.regs.write<reg::TXDCTL>(0, {});
   // Erratum E-COMPLETION: a request that gets no answer must end as an error and not be repeated for ever: Linux,
   // e1000_82575.c, igb_set_pcie_completion_timeout.
-  card.regs.clear<reg::GCR>(reg::GCR::COMPLETION_TIMEOUT_RESEND);
+  clear<reg::GCR>(card, reg::GCR::COMPLETION_TIMEOUT_RESEND);
   card.regs.flush();
   if (card.regs.removed()) return fail_removed(card.name);
   return {};
@@ -73,9 +75,9 @@ Result<void> reset_card(const Card& card) {
 // Linux, igb_main.c, igb_get_hw_control and igb_release_hw_control.
 void announce_driver(const Card& card, bool loaded) {
   if (loaded) {
-    card.regs.modify<reg::CTRL_EXT>(reg::CTRL_EXT::DRV_LOAD);
+    modify<reg::CTRL_EXT>(card, reg::CTRL_EXT::DRV_LOAD);
   } else {
-    card.regs.clear<reg::CTRL_EXT>(reg::CTRL_EXT::DRV_LOAD);
+    clear<reg::CTRL_EXT>(card, reg::CTRL_EXT::DRV_LOAD);
   }
 }
 

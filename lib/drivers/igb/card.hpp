@@ -50,4 +50,37 @@ template <std::predicate Condition>
   return waited;
 }
 
+/// Reads a register that never is all ones. What a bus answers for a card that did not is, and such a read is made once
+/// more: written back with some bits changed it would set all the others. Still all ones if the card is gone.
+template <class R>
+[[nodiscard]] typename R::Value read_steadily(const Card& card, std::uint32_t index = 0) {
+  const auto value = card.regs.read<R>(index);
+  return value.all_ones() ? card.regs.read<R>(index) : value;
+}
+
+/// Changes what `setting` speaks of, and nothing on a card that is gone.
+template <class R>
+void modify(const Card& card, typename R::Setting setting, std::uint32_t index = 0) {
+  const auto value = read_steadily<R>(card, index);
+  if (!value.all_ones()) card.regs.write<R>(index, value.with(setting));
+}
+template <class R>
+void clear(const Card& card, typename R::Setting setting, std::uint32_t index = 0) {
+  const auto value = read_steadily<R>(card, index);
+  if (!value.all_ones()) card.regs.write<R>(index, value.without(setting));
+}
+
+/// Whether the bits of `mask` are in the register as they were written: for those that say where the card may write.
+/// Errors: device_removed, device_fault.
+template <class R>
+[[nodiscard]] Result<void> check_written(const Card& card, std::string_view name, std::uint32_t index,
+                                         std::uint32_t written, std::uint32_t mask = ~std::uint32_t{0}) {
+  const std::uint32_t held = read_steadily<R>(card, index).raw();
+  if ((held & mask) == (written & mask)) return {};
+  if (card.regs.removed()) return fail_removed(card.name);
+  return fail(ErrorCode::device_fault,
+              fmt::format("{}: {}[{}] reads {:#x} after {:#x} was written", card.name, name, index, held, written),
+              "start the port again; if it stays so, reset the slot");
+}
+
 }  // namespace pollux::igb

@@ -18,7 +18,7 @@ std::uint32_t speed_of(reg::STATUS::Value status) {
 
 // Linux, e1000_82575.c, igb_set_sfp_media_type_82575 and igb_get_invariants_82575 read the media from here.
 Result<void> check_link_mode(const Card& card) {
-  const auto mode = card.regs.read<reg::CTRL_EXT>();
+  const auto mode = read_steadily<reg::CTRL_EXT>(card);
   if (card.regs.removed()) return fail_removed(card.name);
   if (mode.has(reg::CTRL_EXT::LINK_COPPER)) return {};
   return fail(ErrorCode::not_supported,
@@ -29,7 +29,8 @@ Result<void> check_link_mode(const Card& card) {
 
 // Linux, e1000_82575.c, igb_setup_copper_link_82575: SLU set, speed and duplex not forced.
 Result<void> start_link(const Card& card) {
-  const auto control = card.regs.read<reg::CTRL>();
+  const auto control = read_steadily<reg::CTRL>(card);
+  if (control.all_ones()) return fail_removed(card.name);
   card.regs.write<reg::CTRL>(control.with(reg::CTRL::SLU)
                                  .without(reg::CTRL::FRCSPD | reg::CTRL::FRCDPX | reg::CTRL::ILOS)
                                  .without(reg::CTRL::RFCE | reg::CTRL::TFCE));

@@ -152,7 +152,10 @@ Result<void> Port::start_card() {
   if (auto transmit = start_transmit(card_, plan_, rings_); !transmit) return transmit;
   if (auto receive = start_receive(card_, plan_, rings_); !receive) return receive;
   for (std::uint32_t queue = 0; queue < plan_.rx_queues; ++queue) {
-    card_.regs.write<reg::RDT>(queue, reg::RDT::TAIL(queues_->rx(queue)->first_tail()));
+    const std::uint32_t tail = queues_->rx(queue)->first_tail();
+    card_.regs.write<reg::RDT>(queue, reg::RDT::TAIL(tail));
+    // A queue that is not enabled, whatever it says, does not take its tail.
+    if (auto armed = check_written<reg::RDT>(card_, "RDT", queue, tail); !armed) return armed;
   }
   return settle_registers();
 }

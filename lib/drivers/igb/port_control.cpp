@@ -50,7 +50,7 @@ Result<void> Port::set_promiscuous(bool on) {
   if (auto fits = expect({PortState::configured, PortState::started}, "set_promiscuous"); !fits) return fits;
   plan_.promiscuous = on;
   if (state_ != PortState::started) return {};
-  write_promiscuity(card_, plan_.promiscuous, plan_.all_multicast);
+  write_receive_control(card_, plan_.promiscuous, plan_.all_multicast);
   return settle_registers();
 }
 
@@ -58,7 +58,7 @@ Result<void> Port::set_all_multicast(bool on) {
   if (auto fits = expect({PortState::configured, PortState::started}, "set_all_multicast"); !fits) return fits;
   plan_.all_multicast = on;
   if (state_ != PortState::started) return {};
-  write_promiscuity(card_, plan_.promiscuous, plan_.all_multicast);
+  write_receive_control(card_, plan_.promiscuous, plan_.all_multicast);
   return settle_registers();
 }
 

@@ -27,8 +27,8 @@ bool all_disabled(const Card& card, std::uint32_t rx_queues, std::uint32_t tx_qu
 
 // DPDK e1000, e1000_base.c, e1000_rx_fifo_flush_base, waits as long for queues to read back disabled.
 void disable_queues(const Card& card, std::uint32_t rx_queues, std::uint32_t tx_queues) {
-  for (std::uint32_t queue = 0; queue < rx_queues; ++queue) card.regs.clear<reg::RXDCTL>(queue, reg::RXDCTL::ENABLE);
-  for (std::uint32_t queue = 0; queue < tx_queues; ++queue) card.regs.clear<reg::TXDCTL>(queue, reg::TXDCTL::ENABLE);
+  for (std::uint32_t queue = 0; queue < rx_queues; ++queue) clear<reg::RXDCTL>(card, reg::RXDCTL::ENABLE, queue);
+  for (std::uint32_t queue = 0; queue < tx_queues; ++queue) clear<reg::TXDCTL>(card, reg::TXDCTL::ENABLE, queue);
   const auto disabled = wait_for(card, "RXDCTL.ENABLE and TXDCTL.ENABLE clearing", kQueueLimit,
                                  [&] { return all_disabled(card, rx_queues, tx_queues); });
   if (!disabled) card.log(LogLevel::warning, disabled.error().what);
@@ -38,7 +38,7 @@ void disable_queues(const Card& card, std::uint32_t rx_queues, std::uint32_t tx_
 
 // [I-GIOMASTER] Linux, e1000_mac.c, igb_disable_pcie_master: 800 looks, 100 us apart.
 Result<void> disable_master(const Card& card) {
-  card.regs.modify<reg::CTRL>(reg::CTRL::GIO_MASTER_DISABLE);
+  modify<reg::CTRL>(card, reg::CTRL::GIO_MASTER_DISABLE);
   return wait_for(
       card, "STATUS.GIO_MASTER_ENABLE clearing", kMasterLimit,
       [&] { return !card.regs.read<reg::STATUS>().has(reg::STATUS::GIO_MASTER_ENABLE); }, microseconds(100));
@@ -48,9 +48,9 @@ Result<void> disable_master(const Card& card) {
 Result<void> quiesce(const Card& card, std::uint32_t rx_queues, std::uint32_t tx_queues,
                      const std::function<bool()>& transmit_settled) {
   if (card.regs.removed()) return fail_removed(card.name);
-  card.regs.clear<reg::RCTL>(reg::RCTL::RXEN);
+  clear<reg::RCTL>(card, reg::RCTL::RXEN);
   let_transmit_finish(card, transmit_settled);
-  card.regs.clear<reg::TCTL>(reg::TCTL::EN);
+  clear<reg::TCTL>(card, reg::TCTL::EN);
   disable_queues(card, rx_queues, tx_queues);
   return disable_master(card);
 }

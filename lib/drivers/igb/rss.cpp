@@ -37,7 +37,7 @@ void write_redirection(const Card& card, std::uint32_t queues) {
 // Linux, igb_main.c, igb_setup_mrqc. RXCSUM.PCSD puts the hash where the packet checksum would be; RSS needs it (QEMU,
 // igb_core.c, igb_rss_enabled). UDP is left out: fragments of one datagram would go to different queues.
 void spread_over_queues(const Card& card, std::uint32_t queues) {
-  card.regs.modify<reg::RXCSUM>(reg::RXCSUM::PCSD);
+  modify<reg::RXCSUM>(card, reg::RXCSUM::PCSD);
   if (queues <= 1) return card.regs.write<reg::MRQC>({});
   write_key(card);
   write_redirection(card, queues);

@@ -15,9 +15,21 @@ constexpr Duration kEnableLimit = milliseconds(10);
 /// interrupts.
 constexpr auto kThresholds = reg::RXDCTL::PTHRESH(8) | reg::RXDCTL::HTHRESH(8) | reg::RXDCTL::WTHRESH(1);
 
+// A write that was lost must not let the card write where an earlier ring was, or more than a buffer holds.
+Result<void> check_ring(const Card& card, std::uint32_t queue, const Ring& ring, std::uint32_t buffer_bytes) {
+  auto held = check_written<reg::RDBAL>(card, "RDBAL", queue, static_cast<std::uint32_t>(ring.iova));
+  if (held) held = check_written<reg::RDBAH>(card, "RDBAH", queue, static_cast<std::uint32_t>(ring.iova >> 32));
+  if (held) held = check_written<reg::RDLEN>(card, "RDLEN", queue, static_cast<std::uint32_t>(ring.bytes()));
+  constexpr std::uint32_t kFormat = reg::SRRCTL::BSIZEPACKET.mask() | reg::SRRCTL::DESCTYPE.mask();
+  const auto format = reg::SRRCTL::ONE_BUFFER | reg::SRRCTL::BSIZEPACKET(buffer_bytes / reg::kRxBufferUnit);
+  if (held) held = check_written<reg::SRRCTL>(card, "SRRCTL", queue, format.bits(), kFormat);
+  return held;
+}
+
 // [I-BSIZE] [I-DESCTYPE] [I-RDH] Linux, igb_main.c, igb_configure_rx_ring: off, base, length, head and tail at 0, then
-// SRRCTL.
-void program_ring(const Card& card, std::uint32_t queue, const Ring& ring, std::uint32_t buffer_bytes, bool drop) {
+// SRRCTL. What says where the card may write is read back: a write that was lost must not let it write elsewhere.
+Result<void> program_ring(const Card& card, std::uint32_t queue, const Ring& ring, std::uint32_t buffer_bytes,
+                          bool drop) {
   card.regs.write<reg::RXDCTL>(queue, {});
   card.regs.write<reg::RDBAL>(queue, reg::RDBAL::Value(static_cast<std::uint32_t>(ring.iova)));
   card.regs.write<reg::RDBAH>(queue, reg::RDBAH::Value(static_cast<std::uint32_t>(ring.iova >> 32)));
@@ -26,7 +38,9 @@ void program_ring(const Card& card, std::uint32_t queue, const Ring& ring, std::
   card.regs.write<reg::RDT>(queue, {});
   const auto format = reg::SRRCTL::ONE_BUFFER | reg::SRRCTL::BSIZEPACKET(buffer_bytes / reg::kRxBufferUnit);
   card.regs.write<reg::SRRCTL>(queue, drop ? format | reg::SRRCTL::DROP_EN : format);
+  if (auto held = check_ring(card, queue, ring, buffer_bytes); !held) return held;
   card.regs.write<reg::RXDCTL>(queue, kThresholds | reg::RXDCTL::ENABLE);
+  return {};
 }
 
 Result<void> wait_enabled(const Card& card, std::uint32_t queue) {
@@ -44,14 +58,14 @@ Result<void> start_receive(const Card& card, const Plan& plan, const RingMemory&
   // (Linux, igb_main.c, igb_setup_srrctl).
   const bool drop = plan.rx_queues > 1;
   for (std::uint32_t queue = 0; queue < plan.rx_queues; ++queue) {
-    program_ring(card, queue, rings.rx(queue), plan.buffer_bytes, drop);
+    auto programmed = program_ring(card, queue, rings.rx(queue), plan.buffer_bytes, drop);
+    if (!programmed) return programmed;
   }
   spread_over_queues(card, plan.rx_queues);
   write_receive_limit(card, plan.mtu);
   // Erratum E-IPV6EX: Linux, e1000_82575.c, igb_rx_fifo_flush_82575.
-  card.regs.modify<reg::RFCTL>(reg::RFCTL::IPV6_EX_DIS);
-  card.regs.write<reg::RCTL>(reg::RCTL::BAM | reg::RCTL::LPE | reg::RCTL::SECRC | reg::RCTL::RXEN |
-                             promiscuity(plan.promiscuous, plan.all_multicast));
+  modify<reg::RFCTL>(card, reg::RFCTL::IPV6_EX_DIS);
+  write_receive_control(card, plan.promiscuous, plan.all_multicast);
   // [I-QENABLE] [I-RDT] A queue reports itself enabled only when RCTL.RXEN is set, and ignores RDT until then: Linux,
   // tools/testing/selftests/vfio/lib/drivers/igb/igb.c, igb_hw_init; 82575 manual, 14.3.59.
   for (std::uint32_t queue = 0; queue < plan.rx_queues; ++queue) {
@@ -65,8 +79,10 @@ void write_receive_limit(const Card& card, std::uint32_t mtu) {
   card.regs.bar().flush();
 }
 
-void write_promiscuity(const Card& card, bool promiscuous, bool all_multicast) {
-  card.regs.modify<reg::RCTL>(promiscuity(promiscuous, all_multicast));
+// The whole register, so that nothing that was read goes into it.
+void write_receive_control(const Card& card, bool promiscuous, bool all_multicast) {
+  card.regs.write<reg::RCTL>(reg::RCTL::BAM | reg::RCTL::LPE | reg::RCTL::SECRC | reg::RCTL::RXEN |
+                             promiscuity(promiscuous, all_multicast));
   card.regs.bar().flush();
 }
 

@@ -17,7 +17,7 @@ namespace pollux::igb {
 /// Frames longer than `mtu` allows are dropped by the card from now on. Also while it receives.
 void write_receive_limit(const Card& card, std::uint32_t mtu);
 
-/// Receives frames for other stations, or not, from now on.
-void write_promiscuity(const Card& card, bool promiscuous, bool all_multicast);
+/// Turns receiving on; frames for other stations are received, or not, from now on.
+void write_receive_control(const Card& card, bool promiscuous, bool all_multicast);
 
 }  // namespace pollux::igb

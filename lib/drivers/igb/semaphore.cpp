@@ -27,7 +27,7 @@ Owner owner_bits(const Card& card, Shared which) {
   return kPhys[card.regs.read<reg::STATUS>().get(reg::STATUS::LAN_ID)];
 }
 
-void put_semaphore(const Card& card) { card.regs.clear<reg::SWSM>(reg::SWSM::SMBI | reg::SWSM::SWESMBI); }
+void put_semaphore(const Card& card) { clear<reg::SWSM>(card, reg::SWSM::SMBI | reg::SWSM::SWESMBI); }
 
 // Reading SWSM takes SMBI: whoever reads it as zero has it. SWESMBI sticks only while firmware has not got it.
 Result<void> get_semaphore(const Card& card) {
@@ -35,7 +35,7 @@ Result<void> get_semaphore(const Card& card) {
                            [&] { return !card.regs.read<reg::SWSM>().has(reg::SWSM::SMBI); });
   if (!software) return software;
   auto firmware = wait_for(card, "SWSM.SWESMBI being granted", kSemaphoreLimit, [&] {
-    card.regs.modify<reg::SWSM>(reg::SWSM::SWESMBI);
+    modify<reg::SWSM>(card, reg::SWSM::SWESMBI);
     return card.regs.read<reg::SWSM>().has(reg::SWSM::SWESMBI);
   });
   if (!firmware) put_semaphore(card);
@@ -69,7 +69,7 @@ Result<SharedResource> SharedResource::acquire(const Card& card, Shared which) {
     // A driver that was killed leaves its bits set. DPDK, igb_ethdev.c, igb_reset_swfw_lock, clears them, too.
     card.log(LogLevel::warning, taken.error().what + "; taking it from a holder that seems to be dead");
     put_semaphore(card);
-    card.regs.clear<Sync>(owner.software);
+    clear<Sync>(card, owner.software);
     taken = take(card, owner);
   }
   if (!taken) return pass_on(std::move(taken));
@@ -80,7 +80,7 @@ SharedResource::~SharedResource() {
   if (card_ == nullptr || card_->regs.removed()) return;
   // Without the semaphore the bit is cleared all the same: to keep it would lock everybody out.
   const auto semaphore = get_semaphore(*card_);
-  card_->regs.clear<Sync>(bit_);
+  clear<Sync>(*card_, bit_);
   if (semaphore) put_semaphore(*card_);
   card_->regs.bar().flush();
 }

@@ -15,9 +15,17 @@ constexpr auto kThresholds = reg::TXDCTL::PTHRESH(8) | reg::TXDCTL::HTHRESH(1) |
 constexpr std::uint32_t kCollisionThreshold = 15;
 constexpr std::uint32_t kCollisionDistance = 64;
 
+// A write that was lost must not let the card take an earlier ring for this one, and write done bits to it.
+Result<void> check_ring(const Card& card, std::uint32_t queue, const Ring& ring) {
+  auto held = check_written<reg::TDBAL>(card, "TDBAL", queue, static_cast<std::uint32_t>(ring.iova));
+  if (held) held = check_written<reg::TDBAH>(card, "TDBAH", queue, static_cast<std::uint32_t>(ring.iova >> 32));
+  if (held) held = check_written<reg::TDLEN>(card, "TDLEN", queue, static_cast<std::uint32_t>(ring.bytes()));
+  return held;
+}
+
 // Linux, igb_main.c, igb_configure_tx_ring: off, length, base, head and tail at 0. Done bits in the descriptors tell
 // what was sent, not a head written to memory, so TDWBAL stays 0.
-void program_ring(const Card& card, std::uint32_t queue, const Ring& ring) {
+Result<void> program_ring(const Card& card, std::uint32_t queue, const Ring& ring) {
   card.regs.write<reg::TXDCTL>(queue, {});
   card.regs.write<reg::TDLEN>(queue, reg::TDLEN::LEN(ring.bytes() / reg::kRingBytesMultiple));
   card.regs.write<reg::TDBAL>(queue, reg::TDBAL::Value(static_cast<std::uint32_t>(ring.iova)));
@@ -25,7 +33,9 @@ void program_ring(const Card& card, std::uint32_t queue, const Ring& ring) {
   card.regs.write<reg::TDWBAL>(queue, {});
   card.regs.write<reg::TDH>(queue, {});
   card.regs.write<reg::TDT>(queue, {});
+  if (auto held = check_ring(card, queue, ring); !held) return held;
   card.regs.write<reg::TXDCTL>(queue, kThresholds | reg::TXDCTL::ENABLE);
+  return {};
 }
 
 Result<void> wait_enabled(const Card& card, std::uint32_t queue) {
@@ -40,9 +50,11 @@ Result<void> wait_enabled(const Card& card, std::uint32_t queue) {
 // longest.
 Result<void> start_transmit(const Card& card, const Plan& plan, const RingMemory& rings) {
   if (plan.tx_queues == 0) return {};
-  for (std::uint32_t queue = 0; queue < plan.tx_queues; ++queue) program_ring(card, queue, rings.tx(queue));
-  card.regs.modify<reg::TCTL_EXT>(reg::TCTL_EXT::COLD(kCollisionDistance));
-  card.regs.modify<reg::TCTL>(reg::TCTL::PSP | reg::TCTL::RTLC | reg::TCTL::CT(kCollisionThreshold) | reg::TCTL::EN);
+  for (std::uint32_t queue = 0; queue < plan.tx_queues; ++queue) {
+    if (auto programmed = program_ring(card, queue, rings.tx(queue)); !programmed) return programmed;
+  }
+  modify<reg::TCTL_EXT>(card, reg::TCTL_EXT::COLD(kCollisionDistance));
+  modify<reg::TCTL>(card, reg::TCTL::PSP | reg::TCTL::RTLC | reg::TCTL::CT(kCollisionThreshold) | reg::TCTL::EN);
   // [I-QENABLE] As on the receive side, a queue reports itself enabled only when TCTL.EN is set (igb_hw_init of the
   // same selftest).
   for (std::uint32_t queue = 0; queue < plan.tx_queues; ++queue) {
