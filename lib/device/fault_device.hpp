@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "device/decorator.hpp"
+#include "mem/context_state.hpp"
+#include "mem/file_descriptor.hpp"
+#include "pollux/device/fault.hpp"
+
+namespace pollux {
+
+/// A domain without a device: it is there so that a mapping can fail beside those of the real ones.
+class FaultDomain final : public DmaDomain {
+ public:
+  FaultDomain(std::vector<IovaRange> usable, std::shared_ptr<FaultInjector> faults);
+
+  [[nodiscard]] std::string_view name() const override { return "fault domain"; }
+  [[nodiscard]] std::vector<IovaRange> usable_iova() const override { return usable_; }
+  [[nodiscard]] Result<void> map(const DmaSegment& segment) override;
+  [[nodiscard]] Result<void> unmap(const DmaSegment& segment) override;
+
+ private:
+  std::vector<IovaRange> usable_;
+  std::shared_ptr<FaultInjector> faults_;
+};
+
+/// See with_faults.
+class FaultDevice final : public DeviceDecorator {
+ public:
+  FaultDevice(std::shared_ptr<ContextState> context, std::unique_ptr<Device> inner,
+              std::shared_ptr<FaultInjector> faults);
+  ~FaultDevice() override;
+  /// Attaches the domain and makes the events that the plan needs.
+  [[nodiscard]] Result<void> prepare();
+
+  [[nodiscard]] Result<std::uint32_t> read_config(std::uint32_t offset, unsigned width) override;
+  [[nodiscard]] Result<void> write_config(std::uint32_t offset, unsigned width, std::uint32_t value) override;
+  [[nodiscard]] Result<Bar> bar(unsigned index) override;
+  [[nodiscard]] Result<void> set_bus_master(bool enabled) override;
+  [[nodiscard]] Result<void> reset() override;
+  [[nodiscard]] Result<std::span<const int>> enable_interrupts(unsigned count) override;
+  [[nodiscard]] int error_event() const override;
+  [[nodiscard]] int removal_event() const override;
+  [[nodiscard]] bool removed() const override;
+
+ private:
+  [[nodiscard]] std::uint32_t read_register(unsigned bar, std::uint32_t offset) noexcept override;
+  void write_register(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept override;
+
+  [[nodiscard]] bool gone() const noexcept { return gone_.load(std::memory_order_relaxed) && !faults_->lifted(); }
+  /// Counts an access, and lets happen what is ordered for it.
+  void enter_access(std::uint32_t offset) noexcept;
+  /// Counts an access to the register that is to lie; whether it does.
+  [[nodiscard]] bool lies(unsigned bar, std::uint32_t offset) noexcept;
+  void raise_all_vectors() noexcept;
+  /// Counts a call; its error if it is to fail or the card is gone.
+  [[nodiscard]] Result<void> enter_call(const char* what);
+  [[nodiscard]] bool is(FaultKind kind) const noexcept { return faults_->plan().kind == kind; }
+
+  std::shared_ptr<ContextState> context_;
+  std::shared_ptr<FaultInjector> faults_;
+  std::shared_ptr<FaultDomain> domain_;
+  bool attached_ = false;
+  FileDescriptor event_;                // for the kinds that signal one
+  std::vector<FileDescriptor> silent_;  // in place of vectors that never signal
+  std::vector<int> vectors_;
+  std::atomic<bool> gone_{false};
+  std::atomic<bool> wanted_back_{false};
+  std::atomic<bool> in_action_{false};  // the places inside an action are not counted
+};
+
+}  // namespace pollux
