@@ -239,6 +239,43 @@ TEST(Stop, CountsSurviveRestartAndClose) {
   EXPECT_EQ(stats.rx_burst_packets, 2u);
 }
 
+// Where the buffers of frames that were sent go, for a transmit queue that was given no cache.
+TEST(TransmitCache, IsThereWhereThePoolHasPlentyAndNotWhereItHasNot) {
+  // By what each transmit queue would have beside the receive rings: 1,024 is enough.
+  struct Case {
+    std::uint32_t pool;
+    std::uint16_t tx_queues;
+    bool cached;
+  };
+  for (const Case& each :
+       {Case{64 + 1024, 1, true}, Case{64 + 1023, 1, false}, Case{64 + 2048, 2, true}, Case{64 + 2047, 2, false}}) {
+    Lab lab({}, {.count = each.pool});
+    PortConfig config = lab.config();
+    config.tx_queues = each.tx_queues;
+    auto port = lab.started(config);
+    ASSERT_NE(port, nullptr);
+    const std::uint32_t cached_before = lab.pool.stats().cached;
+    const std::uint32_t in_rings = lab.pool.stats().in_use();
+    for (unsigned i = 0; i < 8; ++i) send(lab, *port, 60, 2000, static_cast<std::uint16_t>(each.tx_queues - 1));
+    port->tx_queue(static_cast<std::uint16_t>(each.tx_queues - 1))->tx_done_cleanup();
+    EXPECT_EQ(lab.sent.size(), 8u);
+    EXPECT_EQ(lab.pool.stats().cached - cached_before, each.cached ? 8u : 0u) << each.pool;
+    EXPECT_EQ(lab.pool.stats().in_use(), in_rings) << "wherever they are, they are at home";
+    ASSERT_TRUE(port->close());
+    EXPECT_TRUE(lab.all_home());
+  }
+}
+
+TEST(TransmitCache, IsNoneWithoutReceiveQueues) {
+  Lab lab({}, {.count = 4096});
+  auto port = lab.started({.rx_queues = 0, .tx_ring = 64});
+  ASSERT_NE(port, nullptr);
+  send(lab, *port, 60);
+  port->tx_queue(0)->tx_done_cleanup();
+  EXPECT_EQ(lab.pool.stats().cached, 0u) << "the port does not know whose frames it will send";
+  EXPECT_TRUE(lab.all_home());
+}
+
 TEST(Link, ComesUpByItself) {
   Lab lab;
   auto port = lab.open();

@@ -54,6 +54,8 @@ QueueLab::QueueLab(const LabOptions& wanted) : options(wanted), rdt(wanted.remot
             .size = options.rx_ring,
             .buffer_bytes = buffer_bytes,
             .tail = rdt.doorbell(),
+            .registers = options.rx_head ? Bar(rdh, 2 * HeadRegister::kOffset) : Bar(),
+            .head_offset = HeadRegister::kOffset,
             .pool = pool,
             .cache = cache,
             .port = kPort});
@@ -68,6 +70,7 @@ QueueLab::QueueLab(const LabOptions& wanted) : options(wanted), rdt(wanted.remot
                                         .size = options.rx_ring,
                                         .buffer_bytes = buffer_bytes,
                                         .headroom = pool->data_offset()});
+  rdh.receiver = &*receiver;
   transmitter.emplace(memory, tdt, segment.iova + rx_bytes, options.tx_ring);
 }
 

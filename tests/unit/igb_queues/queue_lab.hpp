@@ -18,10 +18,27 @@ struct LabOptions {
   std::uint32_t tx_ring = 64;
   bool remote = false;        ///< tail registers are functions
   bool split_memory = false;  ///< the receive pool lies in two segments whose IOVAs are elsewhere
+  bool rx_head = false;       ///< the receive queue can read RDH
   bool tx_cache = true;       ///< the transmit queue begins with the receive queue's cache
   std::uint32_t cache = 0;    ///< capacity
   std::uint32_t max_frame = 9500;
   MempoolOptions pool{.count = 1000, .name = "rx"};
+};
+
+/// RDH, as the receive queue reads it where it has its registers.
+class HeadRegister final : public RemoteRegisters {
+ public:
+  static constexpr std::uint32_t kOffset = 4;
+
+  [[nodiscard]] std::uint32_t read32(std::uint32_t offset) noexcept override {
+    ++reads;
+    return offset == kOffset && receiver != nullptr ? receiver->head() : ~std::uint32_t{0};
+  }
+  void write32(std::uint32_t, std::uint32_t) noexcept override {}
+  void flush() noexcept override {}
+
+  const StrictReceiver* receiver = nullptr;
+  unsigned reads = 0;
 };
 
 /// One receive and one transmit queue on a strict card, and a pool with its cache. Not started.
@@ -51,6 +68,7 @@ class QueueLab {
   CardMemory memory{*domain};
   TailRegister rdt;
   TailRegister tdt;
+  HeadRegister rdh;
   DmaMemory rings;
   std::shared_ptr<MempoolCore> pool;
   std::optional<Mempool> pool_handle;  ///< none where the memory is split

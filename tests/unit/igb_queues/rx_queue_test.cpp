@@ -77,6 +77,36 @@ TEST_F(RxQueueTest, WaitsForALengthAndThenCountsABadWriteBack) {
   }
 }
 
+TEST_F(RxQueueTest, AsksTheCardWhenPatienceIsOverAndWaitsOnWhereItStillStands) {
+  use({.rx_ring = 8, .rx_head = true});
+  for (int lap = 0; lap < 20; ++lap) {
+    // What an earlier write-back left on the slot, as with an emulated card that stores in pieces.
+    lab_->receiver->begin_write_back(rx::kDone | rx::kEndOfPacket);
+    for (int i = 1; i < kPatience; ++i) ASSERT_EQ(poll(), 0u);
+    EXPECT_EQ(lab_->rdh.reads, static_cast<unsigned>(lap)) << "a register is read only after that many polls";
+    EXPECT_EQ(poll(), 0u);
+    EXPECT_EQ(lab_->rdh.reads, static_cast<unsigned>(lap) + 1);
+    arrives();
+    EXPECT_EQ(poll(), 1u) << "the slot was armed again, and the card's next frame is taken from it";
+  }
+  EXPECT_EQ(lab_->rx.drops().bad_length, 0u);
+  EXPECT_EQ(lab_->rx.packets(), 20u);
+  expect_sound();
+}
+
+TEST_F(RxQueueTest, GoesOnWhereTheCardWentOnWithoutALength) {
+  use({.rx_ring = 8, .rx_head = true});
+  for (int lap = 0; lap < 20; ++lap) {
+    arrives(rx::kEndOfPacket, 0);
+    arrives();
+    for (int i = 1; i < kPatience; ++i) ASSERT_EQ(poll(), 0u);
+    EXPECT_EQ(poll(), 1u) << "the bad one is thrown away, and the one behind it comes";
+  }
+  EXPECT_EQ(lab_->rx.drops().bad_length, 20u);
+  EXPECT_EQ(lab_->rx.packets(), 20u);
+  expect_sound();
+}
+
 TEST_F(RxQueueTest, PatienceStartsAgainAfterEachFrame) {
   use({});
   for (int i = 0; i < 5; ++i) {

@@ -63,6 +63,8 @@ class StrictReceiver {
   /// The first of several stores of a write-back: some status and no length yet. `write_back` completes it.
   void begin_write_back(std::uint64_t status = hw::igb::rx::kDone);
   [[nodiscard]] bool write_back_begun() const { return begun_; }
+  /// The next descriptor to be written back.
+  [[nodiscard]] std::uint32_t head() const { return head_; }
 
  private:
   [[nodiscard]] hw::igb::Descriptor* slot(std::uint32_t index);
