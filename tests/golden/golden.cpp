@@ -74,6 +74,20 @@ std::string line_of(const TraceEntry& entry, bool read_values) {
   return "?";
 }
 
+/// How many entries from `trace[first]` on write the same to registers that follow each other in an array.
+std::size_t run_of_writes(const std::vector<TraceEntry>& trace, std::size_t first) {
+  const std::string name = name_of(trace[first]);
+  if (trace[first].kind != Kind::write || !name.ends_with(']')) return 1;
+  const std::string array = name.substr(0, name.find('['));
+  std::uint32_t index = static_cast<std::uint32_t>(std::stoul(name.substr(array.size() + 1)));
+  std::size_t end = first + 1;
+  for (; end < trace.size(); ++end) {
+    const bool same = trace[end].kind == Kind::write && trace[end].value == trace[first].value;
+    if (!same || name_of(trace[end]) != fmt::format("{}[{}]", array, ++index)) break;
+  }
+  return end - first;
+}
+
 std::string path_of(std::string_view name) { return fmt::format("{}/{}", POLLUX_GOLDEN_DIR, name); }
 
 std::vector<std::string> lines_of(const std::string& text) {
@@ -129,6 +143,11 @@ std::string describe_trace(const std::vector<TraceEntry>& trace, bool read_value
         same_register(trace[i], trace[i - 1])) {
       text += fmt::format("write {:16} set {:#010x}, clear {:#010x}\n", name_of(trace[i]),
                           trace[i].value & ~trace[i - 1].value, ~trace[i].value & trace[i - 1].value);
+      continue;
+    }
+    if (const std::size_t run = run_of_writes(trace, i); run > 2) {
+      text += fmt::format("write {:16} {:#010x}, the last of {}\n", name_of(trace[i + run - 1]), trace[i].value, run);
+      i += run - 1;
       continue;
     }
     // A poll shows the value that ended it.
