@@ -89,9 +89,12 @@ const Kind* find_kind(std::string_view scheme) {
   return kind == kKinds.end() ? nullptr : kind;
 }
 
+/// A PCI address, with or without the way to it: "0000:01:00.0?via=group".
+bool is_pci_address(std::string_view text) { return pci::Address::parse(text.substr(0, text.find('?'))).has_value(); }
+
 /// Whether a URI begins here, as far as its first characters tell.
 bool is_uri(std::string_view text) {
-  if (pci::Address::parse(text)) return true;
+  if (is_pci_address(text)) return true;
   const auto uri = Uri::parse(text);
   return uri && find_kind(uri->scheme) != nullptr;
 }
@@ -143,14 +146,14 @@ Result<std::unique_ptr<Device>> open_named_device(Context& context, const Named&
 
 Result<std::unique_ptr<Device>> open_device(Context& context, std::string_view uri) {
   // First, because "ab:00.0" has the look of a scheme, too.
-  if (pci::Address::parse(uri)) return vfio::open_vfio(context, uri);
+  if (is_pci_address(uri)) return vfio::open_vfio(context, uri);
   auto named = look_up(uri);
   if (!named) return pass_on(std::move(named));
   return open_named_device(context, *named);
 }
 
 Result<std::unique_ptr<PortDriver>> open_port(Context& context, std::string_view uri) {
-  if (!pci::Address::parse(uri)) {
+  if (!is_pci_address(uri)) {
     auto named = look_up(uri);
     if (!named) return pass_on(std::move(named));
     if (const auto* open = std::get_if<OpenPort>(&named->kind->open)) return (*open)(context, named->which);

@@ -26,4 +26,16 @@ TWO_CPUS = Boot("two processors, igb cards behind an IOMMU", lambda: Machine([
     Port(Hub(0)), Port(Hub(1)), Port(Hub(0)), Port(Hub(1)),
 ], cpus=2), _LOAD)
 
+# The tests' own kernel has IOMMUFD, devices' own files and VFIO's no-IOMMU mode; its drivers are built in.
+SMALL = Boot("small kernel, igb cards behind an IOMMU", lambda: Machine([
+    Port(Outside()), Port(Outside()),
+    Port(Hub(0)), Port(Hub(1)), Port(Hub(0)), Port(Hub(1)),
+    Port(Hub(2)), Port(Hub(3), twin=True),
+], cpus=1), "true", kernel="small")
+SWITCH = "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
+SMALL_BARE = Boot("small kernel, no IOMMU", lambda: Machine([
+    Port(Outside()), Port(Outside()),
+    Port(Hub(0)), Port(Hub(1)), Port(Hub(0)), Port(Hub(1)),
+], cpus=1, iommu=False), f"echo 1 >{SWITCH}", kernel="small")
+
 NO_IOMMU = Boot("no IOMMU", lambda: Machine([Port(Hub(0)), Port(Hub(0))], cpus=1, iommu=False), _LOAD)

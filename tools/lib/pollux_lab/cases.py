@@ -20,10 +20,12 @@ from .programs import NAMES, Forwarder, generate
 
 @dataclasses.dataclass(frozen=True)
 class Boot:
-    """A machine that several cases share. prepare runs in the guest after each start."""
+    """A machine that several cases share. prepare runs in the guest after each start; kernel is the distribution's
+    'stock' kernel or the tests' own 'small' one."""
     name: str
     machine: Callable[[], Machine]
     prepare: str
+    kernel: str = "stock"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Bench:
         self.guest = guest
         self.addresses = guest.machine.addresses()
         self.macs = guest.machine.macs()
+        self.via = ""  # the way to a port, as a URI's end says it
         self._to_release: list[str] = []
 
     def near(self, port: int):
@@ -75,7 +78,7 @@ class Bench:
         self.guest.check(f"pollux bind {' '.join(addresses)} {options}")
 
     def uri(self, port: int) -> str:
-        return "vfio:" + self.addresses[port]
+        return "vfio:" + self.addresses[port] + self.via
 
     def l2fwd(self, *ports: int, options: str = "", name: str = "l2fwd") -> Forwarder:
         return Forwarder(self.guest, *map(self.uri, ports), *shlex.split(options), name=name)
@@ -101,7 +104,7 @@ class Bench:
 
 @dataclasses.dataclass
 class Runner:
-    kernel: Kernel
+    kernel: Callable[[str], Kernel]  # by the name that a boot gives it; asked when it is first needed
     cache: pathlib.Path
     programs: list[pathlib.Path]
     accel: str = "tcg"
@@ -126,7 +129,7 @@ class Runner:
             try:
                 guest = self._start(boot)
             except LabError as error:
-                # A guest that does not even start takes all its cases with it.
+                # A guest that does not even start, for want of a kernel perhaps, takes all its cases with it.
                 return results + [_told(Result(case.name, "failed", 0, str(error))) for case in waiting]
             with contextlib.closing(guest):
                 self._run_until_lost(guest, waiting, results, crashed)
@@ -137,7 +140,7 @@ class Runner:
             made = boot.machine()
             made.accel = self.accel
             return made
-        guest = started(machine, self.kernel, self.cache, self.programs, tell=_tell)
+        guest = started(machine, self.kernel(boot.kernel), self.cache, self.programs, tell=_tell)
         try:
             guest.check(boot.prepare, 120)
         except BaseException:

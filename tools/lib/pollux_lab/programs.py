@@ -12,17 +12,28 @@ from .errors import LabError
 from .guest import Guest
 
 NAMES = ["pollux", "l2fwd", "pktgen"]
+# What a build with tests has beside them, for the guest.
+TESTS = ["guest_test", "conformance_test"]
 START_SECONDS = 30
 
 
 def built_programs(build: pathlib.Path) -> list[pathlib.Path]:
     found = []
     for name in NAMES:
-        candidates = [path for path in sorted(build.rglob(name)) if path.is_file() and os.access(path, os.X_OK)]
+        candidates = _built(build, name)
         if not candidates:
             raise LabError(f"no program '{name}' was built in {build}", f"build first: cmake --build {build}")
         found.append(candidates[0])
     return found
+
+
+def built_tests(build: pathlib.Path) -> list[pathlib.Path]:
+    """Those of TESTS that were built; a case that needs another one fails."""
+    return [candidates[0] for name in TESTS if (candidates := _built(build, name))]
+
+
+def _built(build: pathlib.Path, name: str) -> list[pathlib.Path]:
+    return [path for path in sorted(build.rglob(name)) if path.is_file() and os.access(path, os.X_OK)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +90,10 @@ class Forwarder:
         interrupt = f"interrupt {self._name} {signal}\n" if signal else ""
         raw = summary_in(self._guest.check(f"{interrupt}finish {self._name} 20", 30))
         return Summary(raw["received"], raw["sent"], raw.get("drops", {}), raw.get("in_flight", 0), raw)
+
+    def ended(self) -> None:
+        """It ended by itself, and was waited for."""
+        self._running = False
 
     def __exit__(self, *_) -> None:
         if self._running and self._guest.alive():

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What goes wrong on the newer ways into VFIO and without an IOMMU, each provoked, each with the message that mends it."""
+
+from cases.boots import A, B, LAB, NO_IOMMU, OTHER_TWIN, SMALL, SMALL_BARE, SWITCH, TWIN
+from cases.forwarding import pass_frames, require_counts
+from cases.refusals import AS_PLAIN, refused, refused_and_unchanged
+from pollux_lab import frames
+from pollux_lab.cases import Bench, case, require, require_message
+
+
+def via(bench: Bench, port: int, way: str) -> str:
+    return f"vfio:{bench.addresses[port]}?via={way}"
+
+
+@case(SMALL)
+def refusal_iommufd_missing(bench: Bench) -> None:
+    bench.bind(A, B)
+    bench.guest.check("mv /dev/iommu /dev/iommu.away")
+    try:
+        refused(bench, f"l2fwd {via(bench, A, 'iommufd')}", "/dev/iommu", "modprobe iommufd", "?via=group")
+        # Without a wish of the user's, the group does.
+        with bench.l2fwd(A, B) as l2fwd:
+            require_counts(l2fwd.stop(), 0)
+    finally:
+        bench.guest.check("mv /dev/iommu.away /dev/iommu")
+
+
+@case(SMALL)
+def refusal_iommufd_no_permission(bench: Bench) -> None:
+    bench.bind(A)
+    refused(bench, f"{AS_PLAIN} l2fwd {via(bench, A, 'iommufd')}", "permission", "--user")
+    bench.guest.check("chown 1000 /dev/vfio/devices/*")
+    refused(bench, f"{AS_PLAIN} l2fwd {via(bench, A, 'iommufd')}", "permission", "chmod 0666 /dev/iommu")
+
+
+@case(SMALL)
+def a_port_handed_to_a_user_works_in_either_way(bench: Bench) -> None:
+    bench.bind(A, B, options="--user plain")
+    bench.guest.check("chmod 0666 /dev/iommu")
+    for bench.via in ("", "?via=iommufd", "?via=group"):
+        said = bench.guest.check(f"""
+        ulimit -l unlimited
+        spawn plain {AS_PLAIN} l2fwd {bench.uri(A)} {bench.uri(B)} --json
+        await_line plain '^l2fwd: forwarding' 30
+        interrupt plain; finish plain 20
+        """, 60)
+        require("summary" in said, said)
+    bench.guest.check("chmod 0660 /dev/iommu")
+
+
+@case(SMALL)
+def refusal_iommufd_memlock_too_small(bench: Bench) -> None:
+    bench.bind(A, options="--user plain")
+    bench.guest.check("chmod 0666 /dev/iommu")
+    refused(bench, f"ulimit -l 64; {AS_PLAIN} l2fwd {via(bench, A, 'iommufd')}", "memlock", "ulimit -l")
+    bench.guest.check("chmod 0660 /dev/iommu")
+
+
+@case(SMALL)
+def refusal_iommufd_in_use(bench: Bench) -> None:
+    bench.bind(A, B)
+    bench.via = "?via=iommufd"
+    with bench.l2fwd(A, B) as l2fwd:
+        for way in ("iommufd", "group"):
+            refused(bench, f"l2fwd {via(bench, A, way)}", bench.addresses[A], "in use", "process")
+        refused(bench, f"pollux unbind {bench.addresses[A]}", bench.addresses[A], "open")
+        # No attempt may disturb the one that has it.
+        passed = pass_frames(bench, A, B, frames.rewritten_by_l2fwd(bench.macs[B], 1), 200)
+        require_counts(l2fwd.stop(), passed)
+
+
+@case(SMALL)
+def refusal_iommufd_group_not_viable(bench: Bench) -> None:
+    address = bench.addresses[TWIN]
+    bench.guest.check(f"""
+    cd /sys/bus/pci/devices/{address}
+    echo vfio-pci >driver_override; echo {address} >driver/unbind; echo {address} >/sys/bus/pci/drivers_probe
+    [ "$(driver_of {address})" = vfio-pci ] || fail vfio-pci did not take it""")
+    try:
+        refused(bench, f"l2fwd {via(bench, TWIN, 'iommufd')}", "group", bench.addresses[OTHER_TWIN])
+    finally:
+        bench.guest.check(f"""
+        cd /sys/bus/pci/devices/{address}
+        echo {address} >driver/unbind; echo >driver_override; echo {address} >/sys/bus/pci/drivers_probe
+        [ "$(driver_of {address})" = igb ] || fail igb did not take it back""")
+
+
+@case(SMALL)
+def refusal_no_iommu_behind_an_iommu(bench: Bench) -> None:
+    bench.bind(A)
+    refused(bench, f"l2fwd {via(bench, A, 'noiommu')}", "is behind an IOMMU", f"open it as vfio:{bench.addresses[A]}")
+
+
+@case(SMALL)
+def refusal_of_a_way_that_there_is_not(bench: Bench) -> None:
+    refused(bench, f"l2fwd {via(bench, A, 'magic')}", "via=magic", "?via=iommufd")
+
+
+@case(LAB)
+def refusal_iommufd_on_the_stock_kernel(bench: Bench) -> None:
+    bench.bind(A)
+    refused(bench, f"l2fwd {via(bench, A, 'iommufd')}", "CONFIG_VFIO_DEVICE_CDEV", "?via=group")
+
+
+@case(NO_IOMMU)
+def refusal_no_iommu_mode_on_the_stock_kernel(bench: Bench) -> None:
+    refused(bench, f"l2fwd {via(bench, A, 'noiommu')}", "CONFIG_VFIO_NOIOMMU")
+
+
+@case(SMALL_BARE)
+def no_iommu_is_an_opt_in_and_warns_once(bench: Bench) -> None:
+    bench.bind(A, B)
+    for way in ("", "?via=group", "?via=iommufd"):
+        refused(bench, f"l2fwd vfio:{bench.addresses[A]}{way}", "iommu", "intel_iommu=on", "?via=noiommu")
+    bench.via = "?via=noiommu"
+    with bench.l2fwd(A, B) as l2fwd:
+        require_counts(l2fwd.stop(), 0)
+    said = bench.guest.check("cat /run/l2fwd.err")
+    require_message(said, "without an IOMMU", "overwriting any memory")
+    require(said.count("without an IOMMU") == 1, f"it was said more than once:\n{said}")
+
+
+@case(SMALL_BARE)
+def refusal_no_iommu_mode_switched_off(bench: Bench) -> None:
+    bench.guest.check(f"echo 0 >{SWITCH}")
+    try:
+        refused_and_unchanged(bench, A, f"pollux bind {bench.addresses[A]}", "iommu", SWITCH)
+        refused(bench, f"l2fwd {via(bench, A, 'noiommu')}", SWITCH)
+    finally:
+        bench.guest.check(f"echo 1 >{SWITCH}")
+    bench.bind(A)
+    bench.guest.check(f"echo 0 >{SWITCH}")
+    try:
+        refused(bench, f"l2fwd {via(bench, A, 'noiommu')}", SWITCH)
+    finally:
+        bench.guest.check(f"echo 1 >{SWITCH}")
+
+
+@case(SMALL_BARE)
+def refusal_no_iommu_no_permission(bench: Bench) -> None:
+    bench.bind(A)
+    bench.guest.check("chown 1000 /dev/vfio/noiommu-*")
+    refused(bench, f"{AS_PLAIN} l2fwd {via(bench, A, 'noiommu')}", "CAP_SYS_ADMIN", "run as root")
+    # Root, but for the one right that VFIO asks for; physical addresses are told.
+    most = "setpriv --bounding-set -sys_rawio"
+    refused(bench, f"{most} l2fwd {via(bench, A, 'noiommu')}", "CAP_SYS_RAWIO", "root")
+    refused(bench, f"pollux bind --user plain {bench.addresses[A]}", "only root")
+
+
+@case(SMALL_BARE)
+def refusal_no_iommu_no_huge_pages(bench: Bench) -> None:
+    pages = bench.guest.machine.huge_pages
+    bench.bind(A)
+    bench.guest.check("echo 0 >/proc/sys/vm/nr_hugepages")
+    try:
+        refused(bench, f"l2fwd {via(bench, A, 'noiommu')}", "huge pages", "nr_hugepages")
+    finally:
+        bench.guest.check(f"echo {pages} >/proc/sys/vm/nr_hugepages")

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Every way into VFIO: the group in a type1 container, the device's own file on an IOMMUFD, and no IOMMU at all. The same
+is asked of each."""
+
+import functools
+
+from cases.boots import A, B, C, D, G, SMALL, SMALL_BARE
+from cases.forwarding import pass_frames, require_counts
+from cases.kernel_ports import AWAY, PING, namespaces
+from cases.life import restart
+from pollux_lab import frames
+from pollux_lab.cases import Bench, case, require, require_message
+
+WAYS = {"group": SMALL, "iommufd": SMALL, "noiommu": SMALL_BARE}
+
+
+def in_every_way(long: str = ""):
+    def register(function):
+        for way, boot in WAYS.items():
+            run = functools.partial(_go, way, function)
+            run.__name__ = f"{function.__name__}_via_{way}"
+            case(boot, long)(run)
+        return function
+    return register
+
+
+def _go(way: str, function, bench: Bench) -> None:
+    bench.via = f"?via={way}"
+    function(bench)
+
+
+@in_every_way()
+def frames_pass_intact(bench: Bench) -> None:
+    bench.bind(A, B)
+    with bench.l2fwd(A, B, options="--mtu 9500") as l2fwd:
+        passed = pass_frames(bench, A, B, frames.rewritten_by_l2fwd(bench.macs[B], 1), 2000)
+        passed += pass_frames(bench, B, A, frames.rewritten_by_l2fwd(bench.macs[A], 0), 1000)
+        # Several buffers a frame, which without an IOMMU may lie far apart.
+        passed += pass_frames(bench, A, B, frames.rewritten_by_l2fwd(bench.macs[B], 1), 200, [9514, 4096, 60], window=64)
+        require_counts(l2fwd.stop(), passed)
+
+
+@in_every_way()
+def restarts(bench: Bench) -> None:
+    restart(bench, 2)
+
+
+@in_every_way()
+def a_killed_process_leaves_nothing(bench: Bench) -> None:
+    bench.bind(A, B)
+    with bench.l2fwd(A, B):
+        pass_frames(bench, A, B, frames.rewritten_by_l2fwd(bench.macs[B], 1), 100)
+        bench.guest.run("interrupt l2fwd KILL; finish l2fwd 10; true")
+    total = bench.guest.machine.huge_pages
+    bench.guest.check(f'await 5 sh -c \'. /lib/lab.sh; [ "$(free_huge_pages)" = {total} ]\' || fail huge pages are not free')
+    # What the card was told before must not reach memory that is somebody else's by now.
+    restart(bench, 1)
+
+
+@in_every_way()
+def the_kernel_takes_a_port_back(bench: Bench) -> None:
+    bench.bind(C, D)
+    with bench.l2fwd(C, D) as l2fwd:
+        require(l2fwd.stop().conserved, "the counts do not add up")
+    bench.guest.check(f"pollux unbind {bench.addresses[C]} {bench.addresses[D]}")
+    require(bench.guest.check(f"driver_of {bench.addresses[C]}").strip() == "igb", "the kernel's driver does not have it")
+    try:
+        bench.guest.check(namespaces(bench, C, G), 60)
+        said = bench.guest.check(PING.format(size=1400), 60)
+        require(" 0% packet loss" in said, said)
+    finally:
+        bench.guest.run(AWAY)
+
+
+@in_every_way()
+def a_port_that_the_host_takes_back_is_let_go(bench: Bench) -> None:
+    """Unbinding waits until the program has closed the device; the program is asked to by an event."""
+    bench.bind(A, B)
+    address = bench.addresses[A]
+    with bench.l2fwd(A, B) as l2fwd:
+        pass_frames(bench, A, B, frames.rewritten_by_l2fwd(bench.macs[B], 1), 100)
+        bench.guest.check(f"spawn taker sh -c 'echo {address} >/sys/bus/pci/drivers/vfio-pci/unbind'")
+        outcome = bench.guest.run("finish l2fwd 20", 30)
+        l2fwd.ended()
+        require(0 < outcome.status < 128, f"l2fwd ended with status {outcome.status}\n{outcome.out}{outcome.err}")
+        require_message(bench.guest.check("cat /run/l2fwd.err"), address, "the host wants the card back")
+        bench.guest.check("finish taker 20", 30)
+    require(bench.guest.check(f"driver_of {address}").strip() == "none", "vfio-pci still has it")
+    bench.guest.check(f"echo {address} >/sys/bus/pci/drivers/vfio-pci/bind")
+    restart(bench, 1)
+
+
+def run_tests(bench: Bench, program: str, seconds: float, **settings: str) -> None:
+    words = " ".join(f"{name}='{value}'" for name, value in settings.items())
+    outcome = bench.guest.run(f"{words} {program} --gtest_brief=1", seconds)
+    require(outcome.status == 0 and "PASSED" in outcome.out,
+            f"{program} ended with status {outcome.status}\n{outcome.out[-4000:]}{outcome.err[-2000:]}")
+    require("SKIPPED" not in outcome.out, f"{program} left tests out:\n{outcome.out}")
+
+
+@in_every_way()
+def interrupts_queues_and_removal(bench: Bench) -> None:
+    bench.bind(C, G)
+    run_tests(bench, "guest_test", 60, POLLUX_GUEST_PORTS=f"{bench.uri(C)},{bench.uri(G)}")
+
+
+def conform(bench: Bench, chosen: str) -> None:
+    bench.bind(C, G)
+    run_tests(bench, f"conformance_test --gtest_filter='{chosen}'", 300,
+              POLLUX_CONFORMANCE_PORTS=f"{bench.uri(C)},{bench.uri(G)}")
+
+
+@in_every_way()
+def conformance_in_short(bench: Bench) -> None:
+    """What a way into VFIO has a hand in; the rest is the driver's."""
+    names = ["LifeCycle.OpensOnlyOnce", "LifeCycle.OpensAgainOnceClosed", "LifeCycle.BringsAllBuffersHomeWhenClosed*",
+             "Traffic.CarriesJumboFrames", "Control.SendsAndReceivesOnSeveralQueues"]
+    conform(bench, ":".join(f"Ports/{name}/*" for name in names))
+
+
+@in_every_way(long="every conformance test, more than a minute a way")
+def conformance_whole(bench: Bench) -> None:
+    conform(bench, "*")

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Run in the guest: what needs a kernel's VFIO and has no program of ours to show it. POLLUX_GUEST_PORTS names two
+// ports on one wire, separated by a comma.
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <set>
+#include <string>
+
+#include "hw/igb/registers.hpp"
+#include "open/kinds.hpp"
+#include "pollux/device/register.hpp"
+#include "pollux/pollux.hpp"
+
+namespace pollux {
+namespace {
+
+namespace reg = hw::igb;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+struct PortNames {
+  std::string first;
+  std::string second;
+};
+
+PortNames port_names() {
+  const char* const text = std::getenv("POLLUX_GUEST_PORTS");
+  const std::string all = text == nullptr ? "" : text;
+  const auto comma = all.find(',');
+  EXPECT_NE(comma, std::string::npos) << "POLLUX_GUEST_PORTS names no two ports";
+  return {all.substr(0, comma), comma == std::string::npos ? "" : all.substr(comma + 1)};
+}
+
+/// Whether the descriptor becomes readable within the limit.
+bool readable(int descriptor, milliseconds limit) {
+  pollfd asked{descriptor, POLLIN, 0};
+  return ::poll(&asked, 1, static_cast<int>(limit.count())) == 1;
+}
+
+std::uint64_t take(int event) {
+  std::uint64_t count = 0;
+  return ::read(event, &count, sizeof count) == sizeof count ? count : 0;
+}
+
+TEST(Interrupts, EachVectorSignalsItsOwnEvent) {
+  Context context;
+  auto device = open_device(context, port_names().first);
+  ASSERT_TRUE(device) << device.error().message();
+  constexpr unsigned kVectors = 4;
+  ASSERT_GE((*device)->interrupt_vectors(), kVectors);
+  const auto bar = (*device)->bar(0);
+  ASSERT_TRUE(bar) << bar.error().message();
+  const reg::Registers regs(*bar);
+  // Twice: once they were disabled they can be had again.
+  for (int round = 0; round < 2; ++round) {
+    const auto events = (*device)->enable_interrupts(kVectors);
+    ASSERT_TRUE(events) << events.error().message();
+    ASSERT_EQ(events->size(), kVectors);
+    // The message is a write of the card's.
+    ASSERT_TRUE((*device)->set_bus_master(true));
+    regs.write<reg::GPIE>(reg::GPIE::MSIX_MODE | reg::GPIE::NSICR | reg::GPIE::EIAME);
+    regs.write<reg::EIAC>(reg::EIAC::VECTORS((1U << kVectors) - 1));
+    regs.write<reg::EIMS>(reg::EIMS::VECTORS((1U << kVectors) - 1));
+    for (unsigned vector = 0; vector < kVectors; ++vector) {
+      regs.write<reg::EICS>(reg::EICS::VECTORS(1U << vector));
+      EXPECT_TRUE(readable((*events)[vector], seconds(5))) << "vector " << vector;
+      EXPECT_EQ(take((*events)[vector]), 1u);
+      for (const int other : *events) EXPECT_FALSE(readable(other, milliseconds(0))) << "with vector " << vector;
+      regs.write<reg::EIMS>(reg::EIMS::VECTORS((1U << kVectors) - 1));
+    }
+    // Masked, an interrupt waits.
+    regs.write<reg::EIMC>(reg::EIMC::VECTORS(2));
+    regs.write<reg::EICS>(reg::EICS::VECTORS(2));
+    EXPECT_FALSE(readable((*events)[1], milliseconds(200)));
+    regs.write<reg::EIMS>(reg::EIMS::VECTORS(2));
+    EXPECT_TRUE(readable((*events)[1], seconds(5)));
+    regs.write<reg::EIMC>(reg::EIMC::VECTORS((1U << kVectors) - 1));
+    ASSERT_TRUE((*device)->enable_interrupts(0));
+  }
+}
+
+constexpr std::uint16_t kQueues = 4;
+constexpr unsigned kFlows = 64;
+constexpr unsigned kFramesAFlow = 8;
+constexpr std::size_t kFlowAt = 26;  // the last bytes of the IPv4 source address, 14 + 12
+
+/// An IPv4 frame of 60 bytes for `to`, whose source address is the flow.
+void write_frame(std::uint8_t* frame, const MacAddress& to, const MacAddress& from, std::uint16_t flow) {
+  std::memset(frame, 0, 60);
+  std::memcpy(frame, &to, 6);
+  std::memcpy(frame + 6, &from, 6);
+  frame[12] = 0x08;
+  const std::array<std::uint8_t, 12> header{0x45, 0, 0, 46, 0, 0, 0, 0, 64, 253, 0, 0};
+  std::memcpy(frame + 14, header.data(), header.size());
+  const std::array<std::uint8_t, 8> addresses{
+      10, 1, static_cast<std::uint8_t>(flow >> 8U), static_cast<std::uint8_t>(flow), 10, 2, 0, 1};
+  std::memcpy(frame + 26, addresses.data(), addresses.size());
+}
+
+/// Two ports on a wire: frames go from the second to the first, which has several queues.
+struct Spread {
+  Result<void> open() {
+    const PortNames names = port_names();
+    for (const std::string& name : {names.first, names.second}) {
+      auto port = pollux::open(context, name);
+      if (!port) return tl::unexpected(port.error());
+      ports.push_back(*std::move(port));
+    }
+    auto made = Mempool::create(context, {.count = 8192});
+    if (!made) return tl::unexpected(made.error());
+    pool = *std::move(made);
+    for (std::size_t i = 0; i < ports.size(); ++i) {
+      PortConfig config{.rx_pool = &*pool};
+      if (i == 0) config.rx_queues = kQueues;
+      if (auto configured = ports[i].configure(config); !configured) return configured;
+      if (auto started = ports[i].start(); !started) return started;
+    }
+    for (Port& port : ports) {
+      if (auto up = port.wait_for_link(seconds(20)); !up) return tl::unexpected(up.error());
+    }
+    return {};
+  }
+  /// Sends one frame of each flow.
+  void send_round() {
+    for (std::uint16_t flow = 0; flow < kFlows; flow += 32) {
+      Burst<32> burst;
+      for (std::uint16_t i = 0; i < 32; ++i) {
+        MbufPtr mbuf = pool->allocate();
+        ASSERT_NE(mbuf, nullptr);
+        write_frame(mbuf->append(60), ports[0].mac(), ports[1].mac(), static_cast<std::uint16_t>(flow + i));
+        ASSERT_TRUE(burst.push(mbuf));
+      }
+      ASSERT_EQ(ports[1].tx(0).tx_burst(burst), 32u);
+    }
+  }
+  /// Notes which queue each frame comes from, until `total` have come or none comes for long.
+  void receive(unsigned total) {
+    Clock& clock = context.clock();
+    Duration silent_until = clock.now() + seconds(5);
+    while (received < total && clock.now() < silent_until) {
+      for (std::uint16_t queue = 0; queue < kQueues; ++queue) {
+        Burst<32> burst;
+        if (ports[0].rx(queue).rx_burst(burst) != 0) silent_until = clock.now() + seconds(5);
+        for (Mbuf& mbuf : burst) note(mbuf, queue);
+        burst.drop(looked_at);
+      }
+      ports[1].tx(0).tx_done_cleanup();
+    }
+  }
+  void note(const Mbuf& mbuf, std::uint16_t queue) {
+    ++received;
+    ++in_queue[queue];
+    ASSERT_EQ(mbuf.length(), 60u);
+    const auto flow = static_cast<unsigned>(mbuf.data()[kFlowAt + 2] << 8U | mbuf.data()[kFlowAt + 3]);
+    queues_of[flow].insert(queue);
+  }
+
+  Context context;
+  std::optional<Mempool> pool;
+  std::vector<Port> ports;
+  DropCounter looked_at{"looked at"};
+  unsigned received = 0;
+  std::map<std::uint16_t, unsigned> in_queue;
+  std::map<unsigned, std::set<std::uint16_t>> queues_of;
+};
+
+TEST(Queues, FlowsAreSpreadAndEachStaysWhereItIs) {
+  Spread spread;
+  const auto opened = spread.open();
+  ASSERT_TRUE(opened) << opened.error().message();
+  for (unsigned round = 1; round <= kFramesAFlow; ++round) {
+    ASSERT_NO_FATAL_FAILURE(spread.send_round());
+    spread.receive(round * kFlows);
+  }
+  EXPECT_EQ(spread.received, kFlows * kFramesAFlow);
+  EXPECT_EQ(spread.queues_of.size(), kFlows);
+  for (const auto& [flow, queues] : spread.queues_of) EXPECT_EQ(queues.size(), 1u) << "flow " << flow;
+  EXPECT_EQ(spread.in_queue.size(), kQueues) << "a queue got nothing";
+  for (const auto& [queue, count] : spread.in_queue) EXPECT_LT(count, spread.received / 2) << "queue " << queue;
+}
+
+/// In a process of its own, since writing to `unbind` waits until the device is let go.
+pid_t write_later(const std::string& file, const std::string& text) {
+  const pid_t child = ::fork();
+  if (child != 0) return child;
+  const std::string command = "echo " + text + " > " + file;
+  ::execl("/bin/sh", "sh", "-c", command.c_str(), static_cast<char*>(nullptr));
+  ::_exit(127);
+}
+
+TEST(Removal, TheHostAsksByAnEventAndGetsTheDevice) {
+  const std::string uri = port_names().first;
+  const std::string address = uri.substr(uri.find(':') + 1, std::strlen("0000:00:00.0"));
+  const std::string driver = "/sys/bus/pci/drivers/vfio-pci/";
+  Context context;
+  auto device = open_device(context, uri);
+  ASSERT_TRUE(device) << device.error().message();
+  ASSERT_GE((*device)->removal_event(), 0);
+  EXPECT_FALSE((*device)->removed());
+  EXPECT_FALSE(readable((*device)->removal_event(), milliseconds(0)));
+  const pid_t child = write_later(driver + "unbind", address);
+  ASSERT_GT(child, 0);
+  EXPECT_TRUE(readable((*device)->removal_event(), seconds(20)));
+  EXPECT_TRUE((*device)->removed());
+  int status = 0;
+  EXPECT_EQ(::waitpid(child, &status, WNOHANG), 0) << "the host did not wait for us";
+  device->reset();
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  EXPECT_FALSE(open_device(context, uri)) << "it is not VFIO's any more";
+  EXPECT_EQ(::waitpid(write_later(driver + "bind", address), &status, 0) > 0 && WIFEXITED(status), true);
+  EXPECT_TRUE(open_device(context, uri));
+}
+
+}  // namespace
+}  // namespace pollux
