@@ -110,6 +110,10 @@ bool ReplayDevice::is_status(const RecordEvent& event) const noexcept {
   return event.kind == Kind::read && event.bar == layout_.bar && layout_.is_status(event.offset);
 }
 
+bool ReplayDevice::is_polled_again(const RecordEvent& event) const noexcept {
+  return polled_ && event.kind == Kind::read && event.bar == polled_->bar && event.offset == polled_->offset;
+}
+
 // Where a ring is differs from run to run.
 bool ReplayDevice::is_pointer(const RecordEvent& done) const noexcept {
   if (done.kind != Kind::write || done.bar != layout_.bar) return false;
@@ -177,6 +181,11 @@ void ReplayDevice::card_does(const RecordEvent& event) {
 std::optional<RecordEvent> ReplayDevice::answer(const RecordEvent& done) {
   if (diverged_) return std::nullopt;
   pass_what_may_wait();
+  // A poll that ends sooner than the recorded one: how long it takes until a wait gives up depends on the clock.
+  while (is_polled_again(reader_.peek()) && !is_polled_again(done)) {
+    pass();
+    pass_what_may_wait();
+  }
   const RecordEvent next = reader_.peek();
   const bool same =
       next.kind == done.kind && next.bar == done.bar && next.offset == done.offset && next.queue == done.queue &&
@@ -206,8 +215,12 @@ std::uint32_t ReplayDevice::read(std::uint8_t bar, std::uint32_t offset) noexcep
     return std::exchange(counters_[offset], 0);
   }
   if (is_status(done) && !diverged_) return read_status(offset);
+  // A poll that goes on for longer.
+  if (!diverged_ && is_polled_again(done) && !is_polled_again(reader_.peek())) return polled_value_;
   const auto event = answer(done);
   if (!event) return ~std::uint32_t{0};
+  polled_ = done;
+  polled_value_ = event->value;
   pass();
   const auto ring = bar == layout_.bar ? find_ring_register(layout_, offset) : std::nullopt;
   const bool is_base = ring && (ring->role == Role::base_low || ring->role == Role::base_high);
@@ -219,6 +232,7 @@ std::uint32_t ReplayDevice::read(std::uint8_t bar, std::uint32_t offset) noexcep
 void ReplayDevice::write(std::uint8_t bar, std::uint32_t offset, std::uint32_t value) noexcept {
   const std::lock_guard lock(mutex_);
   if (!answer({.kind = Kind::write, .bar = bar, .offset = offset, .value = value})) return;
+  polled_.reset();
   const auto ring = bar == layout_.bar ? find_ring_register(layout_, offset) : std::nullopt;
   if (ring && ring->role == Role::tail) {
     rings_[ring->kind][ring->queue].move_tail(*memory_, layout_.most_descriptors, value, [](std::uint16_t) {});

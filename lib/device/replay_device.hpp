@@ -64,6 +64,8 @@ class ReplayDevice final : public Device {
   [[nodiscard]] bool is_pointer(const RecordEvent& done) const noexcept;
   [[nodiscard]] bool is_counter(const RecordEvent& event) const noexcept;
   [[nodiscard]] bool is_status(const RecordEvent& event) const noexcept;
+  /// Whether it is one more read of the register that was read last, with nothing else between.
+  [[nodiscard]] bool is_polled_again(const RecordEvent& event) const noexcept;
   void pass_counters();
   [[nodiscard]] std::uint32_t read_status(std::uint32_t offset);
   /// Passes what needs no access of the driver's: polls that it made less often, and registers that it reads at other
@@ -86,6 +88,8 @@ class ReplayDevice final : public Device {
   bool attached_ = false;
   std::atomic<bool> removed_{false};
   bool diverged_ = false;
+  std::optional<RecordEvent> polled_;  // the read before
+  std::uint32_t polled_value_ = 0;
   std::uint32_t flushes_ = 0;                        // of the next event's
   std::vector<std::vector<DriverRing>> rings_;       // by kind
   std::map<std::uint32_t, std::uint32_t> statuses_;  // read last, by offset

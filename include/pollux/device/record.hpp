@@ -78,7 +78,8 @@ class ReplayProgress {
 using FindLayout = const CardLayout* (*)(const PciIdentity& card);
 
 /// The card of a recording. A driver that does anything else than the recorded one finds it removed from then on; the
-/// first difference is logged as an error, with the access that was expected.
+/// first difference is logged as an error, with the access that was expected. What may differ, since it depends on
+/// time: how often a register is read in a row, how often the driver polls, and when it looks at counters and status.
 /// Errors: not_found, permission_denied, io_error (the file), invalid_argument (no recording, of another version,
 /// damaged), not_supported (a card that `find` does not know).
 [[nodiscard]] Result<std::unique_ptr<Device>> replay_device(Context& context, const std::string& file, FindLayout find,

@@ -29,7 +29,9 @@ namespace pollux::test {
 
 /// A Context, a pool and what was logged.
 struct Place {
-  std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
+  explicit Place(std::shared_ptr<Clock> time = std::make_shared<ManualClock>()) : clock(std::move(time)) {}
+
+  std::shared_ptr<Clock> clock;
   std::string log;
   Context context{{.clock = clock,
                    .log = [this](LogLevel, std::string_view line) { log += std::string(line) + "\n"; },
@@ -67,7 +69,7 @@ class Application {
     }
     if (random_() % 16 == 0) static_cast<void>(port_.service());
     if (random_() % 16 == 0) port_.tx(0).tx_done_cleanup();
-    place_.clock->advance(std::chrono::microseconds(50));
+    place_.clock->sleep_for(std::chrono::microseconds(50));
   }
   Seen finish() {
     const auto stopped = port_.stop();
@@ -93,23 +95,32 @@ using Around = std::function<std::unique_ptr<Device>(Context&, std::unique_ptr<D
 inline void start(Place& place, Port& port) {
   ASSERT_TRUE(port.configure(place.config()));
   ASSERT_TRUE(port.start());
-  ASSERT_TRUE(port.wait_for_link(std::chrono::seconds(5)));
+  ASSERT_TRUE(port.wait_for_link(std::chrono::seconds(20)));
 }
+
+/// What is recorded: two cards that are wired to each other.
+struct Wired {
+  std::string near = "sim:0";  ///< the one that is recorded
+  std::string far = "sim:1";
+  std::shared_ptr<Clock> clock = std::make_shared<ManualClock>();
+  Around around = nullptr;  ///< puts something between the recorder and the card
+};
 
 class RecordTest : public testing::Test {
  protected:
   ~RecordTest() override { std::remove(file_.c_str()); }
 
-  /// Records a run between two in-process cards, with what `around` puts between the recorder and the card.
-  Seen record(const Around& around = nullptr) {
-    Place place;
-    std::unique_ptr<Device> inner = open_device(place.context, "sim:0").value();
-    if (around) inner = around(place.context, std::move(inner));
+  /// Records a run with random traffic from the far card.
+  Seen record(const Wired& wired = {}) {
+    Place place(wired.clock);
+    std::unique_ptr<Device> inner = open_device(place.context, wired.near).value();
+    if (wired.around) inner = wired.around(place.context, std::move(inner));
     const CardLayout& layout = *find_card_layout(inner->identity());
     auto port = open(place.context, record_device(place.context, file_, layout, std::move(inner)).value());
     EXPECT_TRUE(port) << port.error().message();
-    auto far = open(place.context, "sim:1", place.config());
+    auto far = open(place.context, wired.far);
     EXPECT_TRUE(far) << far.error().message();
+    start(place, *far);
     start(place, *port);
     Application application(place, *port);
     std::mt19937 random(3);

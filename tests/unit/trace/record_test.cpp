@@ -4,12 +4,14 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <random>
 #include <vector>
 
+#include "hw/igb/registers.hpp"
 #include "unit/trace/record_lab.hpp"
 
 namespace pollux::test {
@@ -52,7 +54,7 @@ TEST_F(RecordTest, ARecorderChangesNothingThatADriverSees) {
     port->rx(0).rx_burst(burst);
     for (Mbuf& mbuf : burst) direct.push_back(content(mbuf));
     burst.drop(dropped, place.cache);
-    place.clock->advance(std::chrono::microseconds(50));
+    place.clock->sleep_for(std::chrono::microseconds(50));
   }
   ASSERT_GE(direct.size(), frames.size());
   EXPECT_TRUE(std::equal(frames.begin(), frames.end(), direct.begin()));
@@ -87,6 +89,38 @@ TEST_F(RecordTest, WhatACrashLeftIsReplayedAsFarAsItGoes) {
   EXPECT_GT(replayed.frames.size(), 100u);
   EXPECT_THAT(log_, HasSubstr("the recording was cut off"));
   EXPECT_THAT(progress_->divergence(), HasSubstr("and the recording has its end"));
+}
+
+TEST_F(RecordTest, AnInterruptComesAtTheSameAccess) {
+  const auto vectors_raised = [](Device& device) {
+    const Bar bar = device.bar(0).value();
+    const auto events = device.enable_interrupts(2).value();
+    std::vector<bool> raised;
+    const auto look = [&] {
+      std::uint64_t count = 0;
+      for (const int event : events) raised.push_back(::read(event, &count, sizeof count) > 0);
+    };
+    bar.write32(hw::igb::GPIE::offset(0), 1U << 4 | 1U << 31);
+    bar.write32(hw::igb::EIMS::offset(0), 3);
+    look();
+    bar.write32(hw::igb::EICS::offset(0), 2);
+    static_cast<void>(bar.read32(hw::igb::STATUS::offset(0)));
+    look();
+    EXPECT_TRUE(device.enable_interrupts(0));
+    return raised;
+  };
+  std::vector<bool> recorded;
+  {
+    Place place;
+    auto inner = open_device(place.context, "sim:0").value();
+    const CardLayout& layout = *find_card_layout(inner->identity());
+    const auto device = record_device(place.context, file_, layout, std::move(inner)).value();
+    recorded = vectors_raised(*device);
+  }
+  EXPECT_EQ(recorded, (std::vector<bool>{false, false, false, true}));
+  Place place;
+  const auto device = replay_device(place.context, file_, find_card_layout).value();
+  EXPECT_EQ(vectors_raised(*device), recorded);
 }
 
 TEST_F(RecordTest, OpensByUri) {

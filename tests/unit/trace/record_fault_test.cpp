@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <utility>
+
+#include "pollux/device/fault.hpp"
+#include "unit/trace/record_lab.hpp"
+
+namespace pollux::test {
+namespace {
+
+using testing::HasSubstr;
+
+TEST_F(RecordTest, ACardThatGoesAwayGoesAwayAgain) {
+  const auto counting = std::make_shared<FaultInjector>();
+  const auto with = [](const std::shared_ptr<FaultInjector>& faults) -> Around {
+    return [faults](Context& context, std::unique_ptr<Device> inner) {
+      return with_faults(context, std::move(inner), faults).value();
+    };
+  };
+  static_cast<void>(record({.around = with(counting)}));
+  const std::uint64_t at = counting->places(FaultPoint::access) * 3 / 4;
+  const Seen recorded =
+      record({.around = with(std::make_shared<FaultInjector>(FaultPlan{.kind = FaultKind::removal, .at = at}))});
+  EXPECT_NE(recorded.stopped, "");
+  const Seen replayed = replay();
+  EXPECT_EQ(progress_->divergence(), "");
+  EXPECT_TRUE(replayed.frames == recorded.frames);
+  EXPECT_EQ(replayed.counters, recorded.counters);
+  EXPECT_THAT(replayed.stopped, HasSubstr("the card is gone"));
+}
+
+}  // namespace
+}  // namespace pollux::test
