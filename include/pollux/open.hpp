@@ -13,7 +13,11 @@ namespace pollux {
 
 /// Opens the port that `uri` names, configures and starts it.
 ///
-///     vfio:0000:01:00.0   a card bound to vfio-pci; a bare PCI address means the same
+///     vfio:0000:01:00.0   a card bound to vfio-pci; a bare PCI address means the same. It is reached through
+///                         IOMMUFD where the kernel has that and this user may open it, else through its IOMMU group;
+///                         ?via=iommufd or ?via=group at the end insists. ?via=noiommu does without an IOMMU: for root,
+///                         with huge pages, opened before memory is allocated from the Context. The card can then
+///                         reach all of the machine's memory, which the log says once.
 ///     sim:0               an in-process 82576; sim:0 and sim:1 are joined by a wire, as are sim:2 and sim:3, ...
 ///     qtest:0             an 82576 of a QEMU that is started for it, without a guest; joined in the same pairs. An
 ///                         ordinary user needs nothing but QEMU 8.0 or newer. qtest:0?qemu=PROGRAM names another QEMU,
