@@ -141,6 +141,11 @@ std::uint32_t World::index_of(const Mbuf* mbuf) const {
   return index < buffers_.size() && buffers_[index] == mbuf ? static_cast<std::uint32_t>(index) : kMostBuffers;
 }
 
+Mbuf* World::buffer_at(const std::byte* place) const {
+  const std::uint32_t index = index_of(reinterpret_cast<const Mbuf*>(place));
+  return index == kMostBuffers ? nullptr : buffers_[index];
+}
+
 // Whether a frame of an empty buffer starts at `iova`.
 bool World::is_buffer(std::uint64_t iova) const {
   const std::uint64_t first = pool_->core()->buffer_iova(*buffers_[0]) + headroom_;

@@ -140,6 +140,9 @@ std::uint32_t World::transmit(std::span<Mbuf* const> frames) {
     if (frames[i]->packet_length() < igb::TxQueue::kMinFrame) --own_.refused;
   }
   if (tx_in_.next->distance_from(before) != slots) violate("tx_burst moved on by another number of slots than it took");
+  // Bursts clean up in groups: what is left is a group that is not full.
+  if (all_reported && !frames.empty() && tx_->in_flight() > slots + kSlotsInGroup - 1)
+    violate(fmt::format("tx_burst left {} slots that were reported", tx_->in_flight() - slots));
   if (all_reported && taken != frames.size()) violate("tx_burst found no room in a ring that is all done");
   return taken;
 }

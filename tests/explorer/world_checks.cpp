@@ -36,14 +36,19 @@ void World::check_owners() {
   }
   for (std::uint32_t i = 0; scenario_.tx && i < tx_->in_flight(); ++i)
     claim(owners, tx_in_.slots[(*tx_in_.clean + i).slot(kRingMask)], "transmit ring");
+  const auto claim_home = [&](Mbuf* mbuf, const char* home) {
+    claim(owners, mbuf, home);
+    if (violation_.empty() && MbufAccess::special(*mbuf) != 0)
+      violate(fmt::format("buffer {} came to the {} and is not plain", index_of(mbuf), home));
+  };
   const MempoolCacheCore& cache = *cache_->core();
-  for (std::uint32_t i = 0; i < cache.count && i < kMostBuffers; ++i) claim(owners, cache.mbufs[i], "cache");
+  for (std::uint32_t i = 0; i < cache.count && i < kMostBuffers; ++i) claim_home(cache.mbufs[i], "cache");
   auto link = static_cast<std::uint32_t>(pool_in_.head->load());
   std::uint32_t shared = 0;
   for (; link != 0 && violation_.empty(); ++shared) {
-    auto* const mbuf = reinterpret_cast<const Mbuf*>(pool_in_.lowest + (link - std::size_t{1}) * 64);
-    claim(owners, mbuf, "pool");
-    if (violation_.empty()) link = MbufAccess::free_link(const_cast<Mbuf&>(*mbuf)).load();
+    Mbuf* const mbuf = buffer_at(pool_in_.lowest + (link - std::size_t{1}) * 64);
+    claim_home(mbuf, "pool");
+    if (violation_.empty()) link = MbufAccess::free_link(*mbuf).load();
   }
   if (shared != pool_in_.home->load()) violate(fmt::format("the pool counts {} at home", pool_in_.home->load()));
   for (std::size_t i = 0; i < buffers_.size(); ++i) {
