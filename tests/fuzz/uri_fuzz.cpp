@@ -13,7 +13,7 @@ namespace {
 
 // A TAP interface would stay, an emulator takes seconds, and a path may lead anywhere.
 bool is_harmless(std::string_view uri) {
-  for (const std::string_view word : {"tap", "qtest", "/", "vfio"}) {
+  for (const std::string_view word : {"tap", "qtest", "thread", "/", "vfio"}) {
     if (uri.find(word) != std::string_view::npos) return false;
   }
   return true;

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A capture file with anything in it.
+#include "fuzz/file_fuzz.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  pollux::test::live_on_file("pcap:in=", data, size);
+  return 0;
+}
