@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "unit/faults/sweep.hpp"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+#include <string_view>
+#include <vector>
+
+namespace pollux::test {
+namespace {
+
+constexpr std::array kAllPhases{Phase::open, Phase::configure, Phase::start, Phase::traffic, Phase::stop, Phase::close};
+
+/// What comes by in a run in which the fault never strikes.
+class Places {
+ public:
+  explicit Places(const Fault& fault) : fault_(fault) {
+    RigOptions options = fault.options;
+    options.device.at = options.memory.at = FaultPlan::kForEver;
+    Rig rig(options);
+    rig.run();
+    EXPECT_EQ(rig.outcome(), "works");
+    for (const std::string& finding : rig.findings()) ADD_FAILURE() << "without a fault: " << finding;
+    for (const Phase phase : kAllPhases) seen_[static_cast<std::size_t>(phase)] = rig.places_after(phase);
+  }
+
+  /// Places until a phase has ended.
+  [[nodiscard]] std::uint64_t until_end_of(Phase phase) const {
+    if (fault_.numbered != 0) return fault_.numbered;
+    const Rig::Places& seen = seen_[static_cast<std::size_t>(phase)];
+    return fault_.in_memory ? seen.memory[static_cast<std::size_t>(fault_.options.memory.what)]
+                            : seen.device[static_cast<std::size_t>(point_of(fault_.options.device.kind))];
+  }
+  [[nodiscard]] Phase phase_of(std::uint64_t place) const {
+    for (const Phase phase : kAllPhases) {
+      if (place < until_end_of(phase)) return phase;
+    }
+    return Phase::close;
+  }
+
+ private:
+  const Fault& fault_;
+  std::array<Rig::Places, kPhases> seen_{};
+};
+
+void print(const Fault& fault, const Tally& tally, Duration longest, double seconds) {
+  std::ostringstream text;
+  for (const auto& [phase, outcomes] : tally) {
+    std::uint64_t sum = 0;
+    std::string list;
+    for (const auto& [outcome, times] : outcomes) {
+      sum += times;
+      list += fmt::format("{}{} x {}", list.empty() ? "" : "; ", times, outcome);
+    }
+    text << fmt::format("{:<24} {:<10} {:>5} points: {}\n", fault.name, to_string(phase), sum, list);
+  }
+  const auto virtual_ms = std::chrono::duration_cast<std::chrono::milliseconds>(longest).count();
+  std::cout << text.str()
+            << fmt::format("{:<24} longest call {} ms of virtual time; took {:.2f} s\n", fault.name, virtual_ms,
+                           seconds);
+  if (const char* const path = std::getenv("POLLUX_FAULT_SUMMARY")) std::ofstream(path, std::ios::app) << text.str();
+}
+
+/// The page names nothing that does not come.
+void expect_all_seen(const Fault& fault, const Tally& tally) {
+  for (const auto& [phase, outcomes] : tally) {
+    for (const std::string& outcome : Page::instance().outcomes(fault.name, phase)) {
+      EXPECT_TRUE(outcomes.contains(outcome)) << fault.name << " (" << to_string(phase) << ") never gives: " << outcome;
+    }
+  }
+}
+
+std::string trimmed(std::string_view text) {
+  const auto first = text.find_first_not_of(' ');
+  if (first == std::string_view::npos) return {};
+  return std::string(text.substr(first, text.find_last_not_of(' ') + 1 - first));
+}
+
+std::vector<std::string> cells_of(const std::string& line) {
+  std::vector<std::string> cells;
+  for (std::size_t at = 1; at < line.size();) {
+    const std::size_t end = std::min(line.find('|', at), line.size());
+    cells.push_back(trimmed(std::string_view(line).substr(at, end - at)));
+    at = end + 1;
+  }
+  return cells;
+}
+
+std::set<std::string> quoted(const std::string& cell) {
+  std::set<std::string> texts;
+  std::size_t open = cell.find('`');
+  while (open != std::string::npos) {
+    const std::size_t close = cell.find('`', open + 1);
+    if (close == std::string::npos) break;
+    texts.insert(cell.substr(open + 1, close - open - 1));
+    open = cell.find('`', close + 1);
+  }
+  return texts;
+}
+
+}  // namespace
+
+const Page& Page::instance() {
+  static const Page page;
+  return page;
+}
+
+Page::Page() {
+  std::ifstream file(POLLUX_FAULTS_PAGE);
+  for (std::string line; std::getline(file, line);) {
+    if (!line.starts_with("| ")) continue;
+    const std::vector<std::string> cells = cells_of(line);
+    if (cells.size() != 3) continue;
+    for (const Phase phase : kAllPhases) {
+      if (cells[1] != "any" && cells[1].find(to_string(phase)) == std::string::npos) continue;
+      rows_[{cells[0], phase}].merge(quoted(cells[2]));
+    }
+  }
+}
+
+const std::set<std::string>& Page::outcomes(const std::string& fault, Phase phase) const {
+  static const std::set<std::string> none;
+  const auto found = rows_.find({fault, phase});
+  return found == rows_.end() ? none : found->second;
+}
+
+void sweep(const Fault& fault) {
+  const auto began = std::chrono::steady_clock::now();
+  const char* const all = std::getenv("POLLUX_EVERY_FAULT");
+  const std::uint64_t stride = all != nullptr ? 1 : fault.stride;
+  Tally tally;
+  Duration longest{0};
+  const Places places(fault);
+  const std::uint64_t end = places.until_end_of(Phase::close);
+  for (std::uint64_t place = 0; place < end; place += stride) {
+    RigOptions options = fault.options;
+    options.device.at = options.memory.at = place;
+    if (fault.order) fault.order(options, place);
+    Rig rig(options);
+    rig.run();
+    const Phase phase = places.phase_of(place);
+    const std::string outcome = rig.outcome();
+    ++tally[phase][outcome];
+    for (const Phase each : {Phase::open, Phase::start, Phase::stop, Phase::close}) {
+      longest = std::max(longest, rig.time_of(each));
+    }
+    EXPECT_TRUE(Page::instance().outcomes(fault.name, phase).contains(outcome))
+        << fault.name << " at place " << place << " (" << to_string(phase) << ", register " << std::hex
+        << rig.faults().struck_register() << std::dec << ") gives what no page names: " << outcome;
+    for (const std::string& finding : rig.findings()) {
+      ADD_FAILURE() << fault.name << " at place " << place << " (" << to_string(phase) << ", register " << std::hex
+                    << rig.faults().struck_register() << std::dec << "): " << finding
+                    << "; the program got: " << outcome;
+    }
+  }
+  if (stride == 1) expect_all_seen(fault, tally);
+  print(fault, tally, longest, std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
+}
+
+}  // namespace pollux::test
