@@ -17,6 +17,7 @@
 #include "open/card_layout.hpp"
 #include "open/drivers.hpp"
 #include "open/uri.hpp"
+#include "pollux/device/fault.hpp"
 #include "pollux/device/record.hpp"
 #include "pollux/pci/address.hpp"
 #include "ports/null/open_null.hpp"
@@ -63,12 +64,19 @@ Result<std::unique_ptr<Device>> open_replay(Context& context, std::string_view f
   return replay_device(context, std::string(file), find_card_layout);
 }
 
+Result<std::unique_ptr<Device>> open_fault(Context& context, std::string_view fault, std::unique_ptr<Device> inner) {
+  auto plan = parse_fault(fault);
+  if (!plan) return pass_on(std::move(plan));
+  return with_faults(context, std::move(inner), std::make_shared<FaultInjector>(*std::move(plan)));
+}
+
 constexpr std::array kKinds{
     // Devices.
     Kind{"vfio", "vfio:0000:01:00.0 (or only 0000:01:00.0), a card bound to vfio-pci", OpenDevice{vfio::open_vfio}},
     Kind{"sim", "sim:0, an in-process card", OpenDevice{open_sim}},
     Kind{"qtest", "qtest:0, a card of a QEMU without a guest", OpenDevice{qtest::open_qtest}},
     Kind{"record", "record:FILE,sim:0, a device, with all it does written to a file", WrapDevice{open_record}},
+    Kind{"fault", "fault:removal@1200,sim:0, a device that goes wrong at that register access", WrapDevice{open_fault}},
     Kind{"replay", "replay:FILE, the card of a recording", OpenDevice{open_replay}},
     // Ports that are no card.
     Kind{"ring", "ring:a:0 and ring:a:1 (or ring:a, joined with itself), memory", OpenPort{ring::open_ring}},
