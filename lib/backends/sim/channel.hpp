@@ -44,7 +44,7 @@ class Channel {
   /// A sender is held up while this many frames wait for their turn to be sent.
   static constexpr std::size_t kBacklog = 64;
   /// Frames in one direction at most, on the way and waiting.
-  static constexpr std::size_t kCapacity = 1 << 20;
+  static constexpr std::size_t kCapacity = 1 << 16;
 
   /// `direction` keeps the two directions' draws apart.
   Channel(const WireOptions& options, unsigned direction) : options_(options), dice_(options.seed * 2 + direction) {}
@@ -56,11 +56,13 @@ class Channel {
 
   /// When the next frame arrives; Duration::max() if none is under way.
   [[nodiscard]] Duration next() const noexcept;
-  /// Whether a sender that can wait should: it may send again at `free_at`.
-  [[nodiscard]] bool congested(Duration now) const noexcept { return free_at() > now; }
-  [[nodiscard]] Duration free_at() const noexcept { return sent_at_ - backlog_time_; }
+  /// Whether a sender that can wait should: until `free_at`, or until a frame arrives if there is no more room.
+  [[nodiscard]] bool congested(Duration now) const noexcept { return full() || free_at() > now; }
+  [[nodiscard]] Duration free_at() const noexcept { return full() ? Duration::max() : sent_at_ - backlog_time_; }
 
  private:
+  /// No room for another frame and its second copy.
+  [[nodiscard]] bool full() const noexcept { return flying_.size() + held_.size() + 2 > kCapacity; }
   /// By arrival, then by the order in which they were sent.
   using Arrival = std::pair<Duration, std::uint64_t>;
   struct Held {

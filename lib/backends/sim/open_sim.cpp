@@ -28,7 +28,8 @@ Result<std::shared_ptr<Wire>> Fabric::make(Clock& clock, const Uri& uri, ModelFa
 Result<std::shared_ptr<Wire>> Fabric::wire(Clock& clock, const Uri& uri, ModelFactory make_card) {
   const std::lock_guard guard(lock_);
   Entry& entry = entries_[uri.number / 2];
-  const bool in_use = entry.wire != nullptr && entry.wire->claimed();
+  // Somebody who has been handed it and has not claimed his end yet uses it, too.
+  const bool in_use = entry.wire != nullptr && (entry.wire->claimed() || entry.wire.use_count() > 1);
   if (in_use && entry.setup.far_end.any() && entry.card != uri.number) {
     return fail(ErrorCode::busy,
                 fmt::format("sim:{}: sim:{}'s wire leads to a TAP, a socket or a file", uri.number, entry.card),

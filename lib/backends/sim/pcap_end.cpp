@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/format.h>
 #include <pcap/pcap.h>
+#include <sys/stat.h>
 
 #include <array>
 #include <cerrno>
@@ -60,12 +61,30 @@ class PcapEnd final : public FarEnd {
   Duration now_{0};
 };
 
+/// Opened here and not by libpcap, which takes "-" for standard streams and leaves descriptors open across exec. Only
+/// regular files: a pipe would have the card wait for its other end.
+std::FILE* open_file(const std::string& path, const char* mode) {
+  struct stat status {};
+  const bool exists = ::stat(path.c_str(), &status) == 0;
+  if (exists && !S_ISREG(status.st_mode)) {
+    errno = EINVAL;
+    return nullptr;
+  }
+  return std::fopen(path.c_str(), mode);
+}
+
 Result<Reader> open_reader(const std::string& path) {
+  std::FILE* const file = open_file(path, "rbe");
+  if (file == nullptr) {
+    return fail_errno(errno == ENOENT ? ErrorCode::not_found : ErrorCode::io_error, fmt::format("pcap-in={}", path),
+                      errno, "name a capture file that exists and may be read");
+  }
   std::array<char, PCAP_ERRBUF_SIZE> error{};
-  Reader reader(pcap_open_offline(path.c_str(), error.data()));
+  Reader reader(pcap_fopen_offline(file, error.data()));
   if (reader == nullptr) {
-    return fail(ErrorCode::not_found, fmt::format("pcap-in={}: {}", path, error.data()),
-                "name a capture file (pcap or pcapng) that exists and may be read");
+    static_cast<void>(std::fclose(file));
+    return fail(ErrorCode::invalid_argument, fmt::format("pcap-in={}: {}", path, error.data()),
+                "name a capture file (pcap or pcapng)");
   }
   if (pcap_datalink(reader.get()) != DLT_EN10MB) {
     return fail(ErrorCode::invalid_argument, fmt::format("pcap-in={}: its frames are not Ethernet's", path),
@@ -88,8 +107,7 @@ Result<std::unique_ptr<FarEnd>> open_pcap_end(const std::string& in, const std::
   if (!out.empty()) {
     format.reset(pcap_open_dead_with_tstamp_precision(DLT_EN10MB, static_cast<int>(kFarEndFrameBytes),
                                                       PCAP_TSTAMP_PRECISION_NANO));
-    // libpcap opens a name without close-on-exec, and takes "-" for the standard output.
-    std::FILE* const file = std::fopen(out.c_str(), "wbe");
+    std::FILE* const file = open_file(out, "wbe");
     if (file == nullptr) {
       return fail_errno(ErrorCode::io_error, fmt::format("pcap-out={}", out), errno, "name a file that may be written");
     }

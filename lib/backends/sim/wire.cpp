@@ -72,7 +72,7 @@ bool Wire::claim(unsigned end) {
     const std::lock_guard guard(*lock_);
     if (ends_[end].card == nullptr || std::exchange(ends_[end].claimed, true)) return false;
   }
-  if (runner_ != nullptr) runner_->start();
+  run_or_rest();
   return true;
 }
 
@@ -81,7 +81,14 @@ void Wire::release(unsigned end) {
     const std::lock_guard guard(*lock_);
     ends_[end].claimed = false;
   }
-  if (runner_ != nullptr && !claimed()) runner_->stop();
+  run_or_rest();
+}
+
+// The thread takes the wire's lock, so it cannot be waited for with that held.
+void Wire::run_or_rest() {
+  if (runner_ == nullptr) return;
+  const std::lock_guard guard(runner_lock_);
+  claimed() ? runner_->start() : runner_->stop();
 }
 
 bool Wire::claimed() const {

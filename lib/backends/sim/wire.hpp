@@ -100,6 +100,7 @@ class Wire final : public std::enable_shared_from_this<Wire>, private Runner::Ma
 
   Wire(Clock& clock, const WireOptions& options);
   void connect();
+  void run_or_rest();
   void catch_up();
   void run_until(Duration now);
   void settle();
@@ -123,6 +124,7 @@ class Wire final : public std::enable_shared_from_this<Wire>, private Runner::Ma
   bool delivering_ = false;
   std::vector<std::byte> padded_;
   std::atomic<Duration::rep> due_{0};  // when `flush` has something to do
+  std::mutex runner_lock_;             // for who starts and stops it
   std::unique_ptr<Runner> runner_;
 };
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "models/igb/checksum.hpp"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <optional>
 
 #include "hw/igb/descriptors.hpp"
@@ -18,16 +21,20 @@ constexpr std::size_t kSctpChecksumBytes = 4;
 
 using Bytes = std::span<const std::byte>;
 
-/// Adds 16-bit words, most significant byte first, as RFC 1071 does; an odd last byte counts as a word's first.
-std::uint32_t add_words(std::uint32_t sum, Bytes bytes) noexcept {
-  std::size_t at = 0;
-  for (; at + 1 < bytes.size(); at += 2) sum += read_big16(bytes, at);
-  if (at < bytes.size()) sum += std::to_integer<std::uint32_t>(bytes[at]) << 8;
+/// Adds 16-bit words as they lie in memory, several at once: the sum of swapped words is the swapped sum (RFC 1071, 2).
+/// An odd last byte counts as a word's first.
+std::uint64_t add_words(std::uint64_t sum, Bytes bytes) noexcept {
+  constexpr std::size_t kStep = sizeof(std::uint64_t);
+  for (; !bytes.empty(); bytes = bytes.subspan(std::min(bytes.size(), kStep))) {
+    std::uint64_t words = 0;
+    std::memcpy(&words, bytes.data(), std::min(bytes.size(), kStep));
+    sum += (words & 0xFFFFFFFF) + (words >> 32);
+  }
   return sum;
 }
 
 /// Whether a sum that includes the checksum itself comes out right.
-bool comes_out(std::uint32_t sum) noexcept {
+bool comes_out(std::uint64_t sum) noexcept {
   while (sum >> 16 != 0) sum = (sum & 0xFFFF) + (sum >> 16);
   return sum == 0xFFFF;
 }
@@ -45,9 +52,9 @@ std::optional<Bytes> layer4(Bytes frame, const Headers& headers) noexcept {
   return frame.subspan(start, end - start);
 }
 
-std::uint32_t pseudo_header(Bytes frame, const Headers& headers, std::uint8_t protocol, std::size_t length) noexcept {
+std::uint64_t pseudo_header(Bytes frame, const Headers& headers, std::uint8_t protocol, std::size_t length) noexcept {
   const Bytes addresses = headers.ipv4 != 0 ? frame.subspan(headers.ipv4 + 12, 8) : frame.subspan(headers.ipv6 + 8, 32);
-  return add_words(protocol + static_cast<std::uint32_t>(length), addresses);
+  return add_words(std::uint64_t{htons(protocol)} + htons(static_cast<std::uint16_t>(length)), addresses);
 }
 
 bool sctp_is_good(Bytes packet) noexcept {
@@ -71,7 +78,7 @@ std::uint64_t verdict4(Bytes frame, const Headers& headers, hw::RXCSUM::Value co
   if (sctp) return hw::rx::kL4Checked | (sctp_is_good(*packet) ? 0 : hw::rx::kL4Error);
   const bool udp = headers.udp != 0;
   if (udp && (packet->size() < 8 || read_big16(*packet, kUdpChecksumAt) == 0)) return 0;
-  const std::uint32_t start = pseudo_header(frame, headers, udp ? kProtocolUdp : kProtocolTcp, packet->size());
+  const std::uint64_t start = pseudo_header(frame, headers, udp ? kProtocolUdp : kProtocolTcp, packet->size());
   const bool good = comes_out(add_words(start, *packet));
   return hw::rx::kL4Checked | (udp ? hw::rx::kUdpChecked : 0) | (good ? 0 : hw::rx::kL4Error);
 }

@@ -233,7 +233,7 @@ void Receive::stored(std::uint32_t number) {
   // [I-M-RDMTS]
   constexpr std::uint32_t kThresholdUnit = 16;
   const std::uint32_t threshold = registers_.get<hw::SRRCTL>(number).get(hw::SRRCTL::RDMTS) * kThresholdUnit;
-  if (queue.armed() != threshold) return;
+  if (queue.left() != threshold) return;
   statistics_.count<hw::RXDMTC>();
   interrupts_.raise(hw::ICR::RXDMT0);
 }

@@ -71,8 +71,6 @@ std::uint64_t RxQueue::slot() const {
   return base + std::uint64_t{head()} * hw::kDescriptorBytes;
 }
 
-std::uint32_t RxQueue::threshold() const { return registers_.get<hw::RXDCTL>(number_).get(hw::RXDCTL::WTHRESH); }
-
 void RxQueue::complete(std::uint64_t slot, const hw::Descriptor& descriptor) {
   if (threshold() <= 1) return void(dma_.write_back(number_, slot, descriptor));
   waiting_.add(ModelAccess::receive_write_back, slot, std::as_bytes(std::span(&descriptor, 1)));
@@ -91,7 +89,10 @@ RxQueue::Outcome RxQueue::deliver(std::span<const std::byte> bytes, hw::rx::Writ
   const bool old = format.has(hw::SRRCTL::LEGACY);
   if (broken_ || (!old && !format.has(hw::SRRCTL::ONE_BUFFER))) return Outcome::broken;
   const std::size_t room = buffer_bytes();
-  if ((bytes.size() + room - 1) / room > armed()) return Outcome::no_descriptors;
+  const auto needed = static_cast<std::uint32_t>((bytes.size() + room - 1) / room);
+  const std::uint32_t available = armed();
+  if (needed > available) return Outcome::no_descriptors;
+  left_ = available - needed;
   while (!bytes.empty()) {
     const std::uint64_t at = slot();
     const std::byte* const descriptor = dma_.read(ModelAccess::descriptor_read, number_, at, hw::kDescriptorBytes);

@@ -42,12 +42,14 @@ class RxQueue {
   bool flush_write_backs() { return waiting_.flush(dma_, number_); }
   [[nodiscard]] std::size_t waiting_write_backs() const noexcept { return waiting_.size(); }
   /// RXDCTL.WTHRESH.
-  [[nodiscard]] std::uint32_t threshold() const;
+  [[nodiscard]] std::uint32_t threshold() const { return registers_.get<hw::RXDCTL>(number_).get(hw::RXDCTL::WTHRESH); }
 
   /// Bytes that one buffer takes, from SRRCTL or RCTL.
   [[nodiscard]] std::size_t buffer_bytes() const;
   /// Descriptors that the card may fill.
   [[nodiscard]] std::uint32_t armed() const;
+  /// Of these, what the last frame left.
+  [[nodiscard]] std::uint32_t left() const noexcept { return left_; }
   /// Writes of RDT that were ignored because the queue was not enabled.
   [[nodiscard]] std::uint64_t ignored_tails() const noexcept { return ignored_tails_; }
 
@@ -64,6 +66,7 @@ class RxQueue {
   std::uint32_t number_;
   bool enabled_ = false;
   bool broken_ = false;  // until it is enabled anew
+  std::uint32_t left_ = 0;
   std::uint64_t ignored_tails_ = 0;
   WriteBacks waiting_;
 };

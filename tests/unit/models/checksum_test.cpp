@@ -51,7 +51,6 @@ const Frame kIpv4Sctp = from_hex(
 
 constexpr std::size_t kIpAt = 14;
 constexpr std::size_t kIpv4L4At = 34;
-constexpr std::size_t kIpv6L4At = 54;
 
 std::uint64_t verdict(const Frame& frame,
                       hw::RXCSUM::Value control = hw::RXCSUM::IPOFL | hw::RXCSUM::TUOFL | hw::RXCSUM::CRCOFL,

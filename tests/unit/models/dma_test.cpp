@@ -29,15 +29,15 @@ class Meddler final : public DmaInterceptor {
   }
   void write(ModelDma& memory, const ModelWrite& write) noexcept override {
     if (write.what != late) return void(memory.store(write));
-    kept.push_back({write, {write.bytes.begin(), write.bytes.end()}});
+    kept_.push_back({write, {write.bytes.begin(), write.bytes.end()}});
   }
   void advance(ModelDma& memory, Duration now) noexcept override {
     if (now < due) return;
-    for (Kept& one : kept) {
+    for (Kept& one : kept_) {
       one.write.bytes = one.bytes;
       memory.store(one.write);
     }
-    kept.clear();
+    kept_.clear();
   }
 
   std::optional<ModelAccess> refused;
@@ -50,7 +50,7 @@ class Meddler final : public DmaInterceptor {
     ModelWrite write;
     std::vector<std::byte> bytes;
   };
-  std::vector<Kept> kept;
+  std::vector<Kept> kept_;
 };
 
 class CardMemory : public testing::Test {

@@ -125,5 +125,44 @@ TEST_F(CardInterrupts, ReportTransmissions) {
   EXPECT_EQ(bench.messages, Vectors{3}) << "nobody asked for a report";
 }
 
+TEST_F(CardInterrupts, MaskThemselvesWhereEiamSaysSo) {
+  use_vectors();
+  bench.write<hw::GPIE>(hw::GPIE::MSIX_MODE | hw::GPIE::EIAME);
+  bench.write<hw::EIAM>(hw::EIAM::Value(0x4));
+  bench.write<hw::EIMS>(hw::EIMS::Value(0xC));
+  bench.card.receive(Bench::frame(60));
+  EXPECT_EQ(bench.messages, Vectors{2});
+  EXPECT_EQ(bench.read<hw::EIMS>().raw(), 0x8u);
+  bench.card.receive(Bench::frame(60));
+  EXPECT_EQ(bench.messages, Vectors{2}) << "masked";
+  bench.write<hw::EIMS>(hw::EIMS::Value(0x4));
+  EXPECT_EQ(bench.messages, (Vectors{2, 2})) << "what came meanwhile";
+  bench.write<hw::GPIE>(hw::GPIE::MSIX_MODE);
+  bench.write<hw::EIMS>(hw::EIMS::Value(0x4));
+  bench.card.receive(Bench::frame(60));
+  EXPECT_EQ(bench.read<hw::EIMS>().raw(), 0xCu) << "EIAM means nothing without GPIE.EIAME";
+}
+
+TEST_F(CardInterrupts, CountMessages) {
+  use_vectors();
+  bench.write<hw::EIMS>(hw::EIMS::Value(0x4));
+  static_cast<void>(bench.read<hw::IAC>());
+  for (int i = 0; i < 3; ++i) bench.card.receive(Bench::frame(60));
+  EXPECT_EQ(bench.read<hw::IAC>().raw(), 3u);
+  EXPECT_EQ(bench.read<hw::IAC>().raw(), 0u);
+}
+
+TEST(CardWithTenVectors, SendsNoMessageBeyondThem) {
+  Bench bench({.vectors = 10});
+  EXPECT_EQ(bench.card.interrupt_vectors(), 10u);
+  bench.write<hw::GPIE>(hw::GPIE::MSIX_MODE);
+  for (unsigned vector = 0; vector < hw::kMsixVectors; ++vector) {
+    bench.card.write32(hw::kMsixBar, vector * 16 + 12, 0);
+  }
+  bench.write<hw::EIMS>(hw::EIMS::Value((1U << hw::kMsixVectors) - 1));
+  bench.write<hw::EICS>(hw::EICS::Value(1U << 9 | 1U << 10));
+  EXPECT_EQ(bench.messages, std::vector<unsigned>{9});
+}
+
 }  // namespace
 }  // namespace pollux::models::igb

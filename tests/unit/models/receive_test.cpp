@@ -318,5 +318,47 @@ TEST_F(CardReceive, CountsLengthsAndOctets) {
   EXPECT_EQ(counter<hw::TORL>(), octets);
 }
 
+TEST_F(CardReceive, CountsDamagedFramesAndStoresThemOnlyIfTold) {
+  bench.card.receive_corrupt(Bench::frame(60));
+  EXPECT_EQ(head(), 0u);
+  EXPECT_EQ(counter<hw::CRCERRS>(), 1u);
+  change_control(hw::RCTL::SBP);
+  bench.card.receive_corrupt(Bench::frame(60));
+  EXPECT_EQ(head(), 1u);
+  EXPECT_EQ(slot(0).hi & 0xFFFFFFFF, hw::rx::kDone | hw::rx::kEndOfPacket | hw::rx::kDataError);
+  bench.card.receive_corrupt(Bench::frame(60, 0x99));
+  EXPECT_EQ(head(), 1u) << "not for this card";
+  EXPECT_EQ(counter<hw::CRCERRS>(), 2u);
+  EXPECT_EQ(counter<hw::GPRC>(), 0u);
+  bench.card.set_carrier(false);
+  bench.card.receive_corrupt(Bench::frame(60));
+  EXPECT_EQ(counter<hw::CRCERRS>(), 0u);
+}
+
+TEST_F(CardReceive, SaysWhetherItCouldTakeAFrame) {
+  EXPECT_TRUE(bench.card.can_receive());
+  bench.write<hw::RDT>(0, hw::RDT::TAIL(0));
+  unsigned taken = 0;
+  for (; bench.card.can_receive() && taken < 10000; ++taken) bench.card.receive(Bench::frame(60));
+  EXPECT_LT(taken, 10000u);
+  EXPECT_EQ(counter<hw::MPC>(), 0u) << "it says so before it has to drop one";
+  bench.write<hw::RCTL>(bench.read<hw::RCTL>().without(hw::RCTL::RXEN));
+  EXPECT_FALSE(bench.card.can_receive());
+  change_control(hw::RCTL::RXEN);
+  EXPECT_TRUE(bench.card.can_receive());
+  bench.card.set_carrier(false);
+  EXPECT_FALSE(bench.card.can_receive());
+}
+
+TEST_F(CardReceive, LooksAtTheUnicastHashInPoolsAlone) {
+  const auto other = Bench::frame(60, 0x99);
+  for (std::uint32_t i = 0; i < hw::UTA::kCount; ++i) bench.write<hw::UTA>(i, hw::UTA::Value(~0u));
+  bench.card.receive(other);
+  EXPECT_EQ(head(), 0u);
+  bench.write<hw::MRQC>(hw::MRQC::VMDQ);
+  bench.card.receive(other);
+  EXPECT_EQ(head(), 1u);
+}
+
 }  // namespace
 }  // namespace pollux::models::igb

@@ -52,6 +52,8 @@ class CardRss : public testing::Test {
   /// What the card writes back for a frame that arrives in queue 0.
   hw::Descriptor receive(std::span<const std::byte> frame) {
     const std::uint32_t slot = bench.read<hw::RDH>(0).raw();
+    bench.arm(slot);
+    bench.write<hw::RDT>(0, hw::RDT::TAIL((slot + 1) % Bench::kSlots));
     bench.card.receive(frame);
     return bench.memory.descriptor(Bench::kRxRing, slot);
   }
@@ -74,6 +76,42 @@ TEST_F(CardRss, HashesAsThePublishedVectorsSay) {
   const auto other6 = receive(ipv6(59));
   EXPECT_EQ(hw::rx::rss_type(other6.lo), hw::rx::RssType::ipv6);
   EXPECT_EQ(hw::rx::hash(other6.lo), 0x2cc18cd5u);
+}
+
+TEST_F(CardRss, KnowsEveryKindOfHash) {
+  using hw::rx::RssType;
+  struct Kind {
+    hw::MRQC::Bit field;
+    bool version6;
+    unsigned protocol;
+    RssType type;
+    std::uint32_t hash;
+  };
+  for (const Kind& kind : {Kind{hw::MRQC::TCP_IPV4, false, 6, RssType::tcp_ipv4, 0x51ccc178},
+                           Kind{hw::MRQC::UDP_IPV4, false, 17, RssType::udp_ipv4, 0x51ccc178},
+                           Kind{hw::MRQC::IPV4, false, 6, RssType::ipv4, 0x323e8fc2},
+                           Kind{hw::MRQC::TCP_IPV6, true, 6, RssType::tcp_ipv6, 0x40207d3d},
+                           Kind{hw::MRQC::TCP_IPV6_EX, true, 6, RssType::tcp_ipv6_ex, 0x40207d3d},
+                           Kind{hw::MRQC::UDP_IPV6, true, 17, RssType::udp_ipv6, 0x40207d3d},
+                           Kind{hw::MRQC::UDP_IPV6_EX, true, 17, RssType::udp_ipv6_ex, 0x40207d3d},
+                           Kind{hw::MRQC::IPV6, true, 6, RssType::ipv6, 0x2cc18cd5},
+                           Kind{hw::MRQC::IPV6_EX, true, 6, RssType::ipv6_ex, 0x2cc18cd5}}) {
+    bench.write<hw::MRQC>(hw::MRQC::RSS | kind.field);
+    const auto slot = receive(kind.version6 ? ipv6(kind.protocol) : ipv4(kind.protocol));
+    EXPECT_EQ(hw::rx::rss_type(slot.lo), kind.type);
+    EXPECT_EQ(hw::rx::hash(slot.lo), kind.hash) << static_cast<int>(kind.type);
+    const auto other = receive(kind.version6 ? ipv4(6) : ipv6(6));
+    EXPECT_EQ(hw::rx::rss_type(other.lo), RssType::none) << static_cast<int>(kind.type);
+  }
+}
+
+TEST_F(CardRss, LeavesExtensionHeadersAloneIfToldTo) {
+  auto extended = ipv6(0);  // hop-by-hop options, 8 bytes, then TCP
+  put(extended, 54, {6, 0, 0, 0, 0, 0, 0, 0});
+  EXPECT_EQ(hw::rx::rss_type(receive(extended).lo), hw::rx::RssType::tcp_ipv6);
+  bench.write<hw::RFCTL>(hw::RFCTL::IPV6_EX_DIS);
+  EXPECT_EQ(hw::rx::rss_type(receive(extended).lo), hw::rx::RssType::none);
+  EXPECT_EQ(hw::rx::rss_type(receive(ipv6(6)).lo), hw::rx::RssType::tcp_ipv6);
 }
 
 TEST_F(CardRss, LeavesWhatIsNoIpAlone) {

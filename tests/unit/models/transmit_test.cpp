@@ -219,5 +219,17 @@ TEST_F(CardTransmit, CountsWhatItSends) {
   EXPECT_EQ(counter<hw::GOTCL>(), 0u);
 }
 
+TEST_F(CardTransmit, BeginsNoFrameWhileTheWireIsBusy) {
+  post(0, Bench::frame(40), hw::tx::kReportStatus);
+  post(1, Bench::frame(20), kWhole);
+  post(2, Bench::frame(60), kWhole);
+  bench.card.set_wire_busy(true);
+  ring(3);
+  EXPECT_EQ(head(), 0u);
+  bench.card.set_wire_busy(false);
+  EXPECT_EQ(bench.sent.size(), 2u);
+  EXPECT_EQ(head(), 3u);
+}
+
 }  // namespace
 }  // namespace pollux::models::igb

@@ -5,6 +5,8 @@
 
 #include <chrono>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "backends/sim/device.hpp"
 #include "backends/sim/open_sim.hpp"
@@ -142,6 +144,29 @@ TEST_F(SimDeviceTest, ReachesOnlyWhatTheContextMapped) {
   EXPECT_EQ(domain.refused(), 3u);
   memory = DmaMemory();
   EXPECT_EQ(domain.translate(segment.iova, 1), nullptr) << "gone, though it was the last one that was hit";
+}
+
+TEST(SimDeviceLog, TellsOfRefusedMemoryOnceAndWithoutTheWiresLock) {
+  std::vector<std::string> lines;
+  std::unique_ptr<Device> device;
+  Context context({.log =
+                       [&](LogLevel level, std::string_view line) {
+                         if (level != LogLevel::error) return;
+                         lines.emplace_back(line);
+                         // What an application's log does may reach the card again.
+                         EXPECT_FALSE(hw::Registers(*device->bar(0)).removed());
+                       },
+                   .huge_pages = HugePages::never,
+                   .arena_size = std::size_t{1} << 30});
+  device = *open_sim(context, "0", models::igb::make_card);
+  auto& domain = dynamic_cast<Domain&>(device->dma_domain());
+  EXPECT_EQ(domain.translate(0xABCD000, 64), nullptr);
+  EXPECT_EQ(domain.translate(0xDCBA000, 128), nullptr);
+  for (int i = 0; i < 3; ++i) EXPECT_FALSE(hw::Registers(*device->bar(0)).removed());
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_THAT(lines[0], testing::HasSubstr("sim:0: 2 accesses"));
+  EXPECT_THAT(lines[0], testing::HasSubstr("128 bytes at 0xdcba000"));
+  device.reset();
 }
 
 TEST(SimDomain, RefusesToMapTwiceAndToUnmapWhatIsNotThere) {

@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -92,6 +93,9 @@ TEST_F(SimFarEnd, NamesTheFileThatIsWrong) {
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().code, ErrorCode::not_found);
   EXPECT_THAT(missing.error().what, testing::HasSubstr(path("none")));
+  ASSERT_EQ(::mkfifo(path("pipe").c_str(), 0600), 0);
+  EXPECT_FALSE(open_far_end({.pcap_in = path("pipe")})) << "and does not wait for its other end";
+  EXPECT_FALSE(open_far_end({.pcap_out = path("pipe")}));
   std::ofstream(path("text")) << "this is no capture";
   EXPECT_FALSE(open_far_end({.pcap_in = path("text")}));
   // Link type 101, raw IP: a header and no frames.

@@ -82,6 +82,21 @@ TEST(SimWireWith, RateHoldsTheCardUpAndLetsItGoOn) {
   EXPECT_EQ(pair.numbers(), counting(sent));
 }
 
+TEST(SimWireWith, ALongDelayHoldsTheCardUpBeforeItLosesAnything) {
+  ProbePair pair({.delay = 1s});
+  unsigned sent = 0;
+  while (!pair.left->busy_ && sent <= Channel::kCapacity) pair.send(sent++);
+  EXPECT_TRUE(pair.left->busy_);
+  EXPECT_EQ(pair.wire->counters(0).dropped_overflow, 0u);
+  for (int i = 0; i < 10; ++i) pair.send(0);  // a card that does not listen
+  EXPECT_GT(pair.wire->counters(0).dropped_overflow, 0u);
+  EXPECT_TRUE(pair.conserved());
+  pair.clock.advance(1s + 10us);
+  EXPECT_FALSE(pair.left->busy_);
+  EXPECT_EQ(pair.wire->counters(0).in_flight, 0u);
+  EXPECT_TRUE(pair.conserved());
+}
+
 TEST(SimWireWith, LossLosesThatShareAndCountsIt) {
   ProbePair pair({.loss = 0.1});
   for (unsigned i = 0; i < kMany; ++i) pair.send(i);

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "unit/models/bench_driver.hpp"
+
+namespace pollux::models::igb {
+namespace {
+
+/// All sixteen queues each way, every ring in a place of its own.
+class CardQueues : public testing::Test {
+ protected:
+  static constexpr std::uint32_t kRingBytes = 0x200;
+
+  void SetUp() override {
+    bench.link_up();
+    bench.write<hw::RXCSUM>(hw::RXCSUM::PCSD);
+    bench.write<hw::MRQC>(hw::MRQC::RSS | hw::MRQC::UDP_IPV4);
+    for (std::uint32_t i = 0; i < hw::RETA::kCount; ++i) {
+      const std::uint32_t first = i * 4 % hw::kRxQueues;
+      bench.write<hw::RETA>(i, hw::RETA::ENTRY0(first) | hw::RETA::ENTRY1(first + 1) | hw::RETA::ENTRY2(first + 2) |
+                                   hw::RETA::ENTRY3(first + 3));
+    }
+    for (std::uint32_t i = 0; i < hw::kRssKeyWords; ++i)
+      bench.write<hw::RSSRK>(i, hw::RSSRK::Value(0x9E3779B9U * (i + 1)));
+    for (std::uint32_t queue = 0; queue < hw::kRxQueues; ++queue) set_up(queue);
+    bench.write<hw::RCTL>(hw::RCTL::RXEN | hw::RCTL::SECRC);
+    bench.write<hw::TCTL>(hw::TCTL::EN | hw::TCTL::PSP);
+    bench.pass(Receive::kEnableTime);
+    for (std::uint32_t queue = 0; queue < hw::kRxQueues; ++queue) bench.write<hw::RDT>(queue, hw::RDT::TAIL(31));
+  }
+  void set_up(std::uint32_t queue) {
+    bench.write<hw::RXDCTL>(queue, hw::RXDCTL::Value());
+    bench.write<hw::RDBAL>(queue, hw::RDBAL::Value(static_cast<std::uint32_t>(rx_ring(queue))));
+    bench.write<hw::RDLEN>(queue, hw::RDLEN::Value(kRingBytes));
+    bench.write<hw::SRRCTL>(queue, hw::SRRCTL::BSIZEPACKET(2) | hw::SRRCTL::ONE_BUFFER);
+    bench.write<hw::RXDCTL>(queue, hw::RXDCTL::ENABLE);
+    bench.write<hw::TDBAL>(queue, hw::TDBAL::Value(static_cast<std::uint32_t>(tx_ring(queue))));
+    bench.write<hw::TDLEN>(queue, hw::TDLEN::Value(kRingBytes));
+    bench.write<hw::TXDCTL>(queue, hw::TXDCTL::ENABLE);
+    for (std::uint32_t slot = 0; slot < 32; ++slot) {
+      bench.memory.descriptor(rx_ring(queue), slot) = hw::rx::armed(Bench::buffer(queue));
+    }
+  }
+  [[nodiscard]] static std::uint64_t rx_ring(std::uint32_t queue) { return Bench::kRxRing + queue * kRingBytes; }
+  [[nodiscard]] static std::uint64_t tx_ring(std::uint32_t queue) { return Bench::kTxRing + queue * kRingBytes; }
+  /// IPv4 and UDP, from a port.
+  [[nodiscard]] static std::vector<std::byte> datagram(unsigned port) {
+    auto frame = Bench::frame(60);
+    const std::array<unsigned, 24> head{0x08, 0x00, 0x45, 0, 0, 46, 0,  0, 0, 0, 64,        17,
+                                        0,    0,    10,   0, 0, 1,  10, 0, 0, 2, port >> 8, port & 0xFF};
+    std::transform(head.begin(), head.end(), frame.begin() + 12,
+                   [](unsigned byte) { return static_cast<std::byte>(byte); });
+    return frame;
+  }
+
+  Bench bench;
+};
+
+TEST_F(CardQueues, ReceiveEachWhatTheHashGivesThem) {
+  std::array<unsigned, hw::kRxQueues> expected{};
+  for (unsigned port = 0; port < 200; ++port) {
+    const auto frame = datagram(port);
+    bench.card.receive(frame);
+    for (std::uint32_t queue = 0; queue < hw::kRxQueues; ++queue) {
+      const hw::Descriptor& slot = bench.memory.descriptor(rx_ring(queue), expected[queue]);
+      if (!hw::rx::done(slot.hi)) continue;
+      EXPECT_EQ(hw::rx::hash(slot.lo) % hw::kRxQueues, queue);
+      ++expected[queue];
+    }
+  }
+  unsigned total = 0;
+  for (std::uint32_t queue = 0; queue < hw::kRxQueues; ++queue) {
+    EXPECT_GT(expected[queue], 0u) << queue;
+    EXPECT_EQ(bench.read<hw::RDH>(queue).raw(), expected[queue]);
+    total += expected[queue];
+  }
+  EXPECT_EQ(total, 200u);
+}
+
+TEST_F(CardQueues, TransmitAll) {
+  for (std::uint32_t queue = 0; queue < hw::kTxQueues; ++queue) {
+    const std::uint32_t size = 60 + queue;
+    bench.memory.descriptor(tx_ring(queue), 0) =
+        hw::tx::data(Bench::buffer(0), size, size, hw::tx::kEndOfPacket | hw::tx::kReportStatus);
+    bench.write<hw::TDT>(queue, hw::TDT::TAIL(1));
+    ASSERT_EQ(bench.sent.size(), queue + 1);
+    EXPECT_EQ(bench.sent.back().size(), size);
+    EXPECT_TRUE(hw::tx::done(bench.memory.descriptor(tx_ring(queue), 0).hi));
+  }
+}
+
+TEST_F(CardQueues, HaveTwoContextsEach) {
+  for (std::uint32_t queue = 0; queue < hw::kTxQueues; ++queue) {
+    for (std::uint32_t index = 0; index < 2; ++index) {
+      bench.memory.descriptor(tx_ring(queue), index) =
+          hw::tx::context({.vlan = static_cast<std::uint16_t>(queue * 2 + index), .index = index});
+      bench.memory.descriptor(tx_ring(queue), 2 + index) =
+          hw::tx::data(Bench::buffer(0), 60, 60,
+                       hw::tx::kEndOfPacket | hw::tx::kInsertVlan | std::uint64_t{index} << hw::tx::kContextShift);
+    }
+    bench.write<hw::TDT>(queue, hw::TDT::TAIL(4));
+    for (unsigned index = 0; index < 2; ++index) {
+      const auto& frame = bench.sent.at(queue * 2 + index);
+      EXPECT_EQ(read_big16(frame, 12), 0x8100);
+      EXPECT_EQ(read_big16(frame, 14), queue * 2 + index);
+    }
+  }
+}
+
+TEST_F(CardQueues, RaiseTheVectorsThatIvarGivesThem) {
+  bench.write<hw::GPIE>(hw::GPIE::MSIX_MODE);
+  for (std::uint32_t vector = 0; vector < hw::kMsixVectors; ++vector) {
+    bench.card.write32(hw::kMsixBar, vector * 16 + 12, 0);
+  }
+  bench.write<hw::EIMS>(hw::EIMS::Value((1U << hw::kMsixVectors) - 1));
+  for (std::uint32_t queue = 0; queue < 8; ++queue) {
+    bench.write<hw::IVAR>(queue, hw::IVAR::TX_LOW(queue) | hw::IVAR::TX_LOW_VALID | hw::IVAR::TX_HIGH(queue + 8) |
+                                     hw::IVAR::TX_HIGH_VALID);
+  }
+  for (std::uint32_t queue = 0; queue < hw::kTxQueues; ++queue) {
+    bench.messages.clear();
+    bench.memory.descriptor(tx_ring(queue), 0) =
+        hw::tx::data(Bench::buffer(0), 60, 60, hw::tx::kEndOfPacket | hw::tx::kReportStatus);
+    bench.write<hw::TDT>(queue, hw::TDT::TAIL(1));
+    EXPECT_EQ(bench.messages, std::vector<unsigned>{queue});
+  }
+}
+
+}  // namespace
+}  // namespace pollux::models::igb
