@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -55,6 +57,26 @@ class KernelEnd {
   void take_down() {
     ifreq request = named();
     EXPECT_EQ(::ioctl(socket_, SIOCSIFFLAGS, &request), 0);
+  }
+  /// As "ip link delete" does (rtnetlink(7), RTM_DELLINK).
+  void remove() {
+    struct {
+      nlmsghdr header{};
+      ifinfomsg link{};
+    } request;
+    request.header.nlmsg_len = sizeof request;
+    request.header.nlmsg_type = RTM_DELLINK;
+    request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+    request.link.ifi_index = static_cast<int>(::if_nametoindex(name_.c_str()));
+    const int netlink = ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    EXPECT_EQ(::send(netlink, &request, sizeof request, 0), static_cast<ssize_t>(sizeof request));
+    struct {
+      nlmsghdr header{};
+      nlmsgerr error{};
+    } answer;
+    EXPECT_GT(::recv(netlink, &answer, sizeof answer, 0), 0);
+    EXPECT_EQ(answer.error.error, 0);
+    ::close(netlink);
   }
 
  private:
@@ -164,7 +186,7 @@ TEST_F(TapPort, TakesNoInterfaceThatIsNoTap) {
 TEST_F(TapPort, FailsWhenItsInterfaceIsDeleted) {
   Port port = started("tap:plx0");
   ASSERT_TRUE(port.service());
-  ASSERT_EQ(std::system("ip link delete plx0"), 0);
+  KernelEnd("plx0").remove();
   EXPECT_THAT(poll(port), IsEmpty());
   const auto service = port.service();
   ASSERT_FALSE(service);
