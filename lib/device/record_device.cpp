@@ -111,6 +111,7 @@ std::uint32_t RecordDevice::write_ring(const RingRegister& which, std::uint32_t 
     return value;
   }
   queue.driver.write(which.role, value);
+  if (which.role == Role::buffer) return value;
   queue.card.clear();
   if (which.role == Role::base_low) return static_cast<std::uint32_t>(queue.card.iova());
   if (which.role == Role::base_high) return static_cast<std::uint32_t>(queue.card.iova() >> 32);
@@ -168,8 +169,9 @@ void RecordDevice::show(std::uint8_t kind, std::uint16_t number, Queue& queue, s
   if (queue.driver.load(slot) != queue.card.shown(slot)) return;
   std::span<const std::byte> payload;
   if (layout_.rings[kind].receive) {
-    const std::uint32_t bytes = std::min(layout_.payload(now.low, now.high), RecordEvent::kMostPayload);
     // A card that lies about the length has not written that much.
+    const std::uint32_t bytes = std::min(
+        {layout_.payload(now.low, now.high), layout_.buffer_bytes(queue.driver.buffer()), RecordEvent::kMostPayload});
     if (const std::byte* const frame = memory_->at(queue.driver.given(slot).low, bytes)) payload = {frame, bytes};
   }
   add({.kind = Kind::write_back,

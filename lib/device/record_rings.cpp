@@ -36,12 +36,17 @@ std::optional<RingRegister> find_ring_register(const CardLayout& layout, std::ui
     if (const auto tail = found(ring.tail, RingRegister::Role::tail)) return tail;
     if (const auto low = found(ring.base_low, RingRegister::Role::base_low)) return low;
     if (const auto high = found(ring.base_high, RingRegister::Role::base_high)) return high;
+    if (const auto buffer = found(ring.buffer, RingRegister::Role::buffer); buffer && ring.buffer != 0) return buffer;
     if (const auto length = found(ring.length, RingRegister::Role::length)) return length;
   }
   return std::nullopt;
 }
 
 void DriverRing::write(RingRegister::Role role, std::uint32_t value) noexcept {
+  if (role == RingRegister::Role::buffer) {
+    buffer_ = value;
+    return;
+  }
   if (role == RingRegister::Role::base_low) base_low_ = value;
   if (role == RingRegister::Role::base_high) base_high_ = value;
   if (role == RingRegister::Role::length) length_ = value;

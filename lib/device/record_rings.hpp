@@ -42,7 +42,7 @@ static_assert(sizeof(RawDescriptor) == 16);
 
 /// A register of a ring, found by its offset.
 struct RingRegister {
-  enum class Role : std::uint8_t { base_low, base_high, length, tail };
+  enum class Role : std::uint8_t { base_low, base_high, length, tail, buffer };
   Role role = Role::tail;
   std::uint8_t kind = 0;  ///< index into CardLayout::rings
   std::uint16_t queue = 0;
@@ -52,7 +52,7 @@ struct RingRegister {
 /// A ring as the driver knows it: what it wrote into the card's registers, and where its descriptors are.
 class DriverRing {
  public:
-  /// What the driver wrote; a new base or length begins a new ring.
+  /// What the driver wrote anywhere but to the tail; a new base or length begins a new ring.
   void write(RingRegister::Role role, std::uint32_t value) noexcept;
   /// The driver writes the tail: `give` is called with each slot that goes to the card by that. Does nothing for a ring
   /// that is not there, or a tail that is not in it.
@@ -72,6 +72,8 @@ class DriverRing {
   [[nodiscard]] RawDescriptor load(std::uint16_t slot) const noexcept;
   /// As a card writes back: the word with the status last.
   void store(std::uint16_t slot, const RawDescriptor& descriptor) noexcept;
+  /// What the driver wrote to RingRegisters::buffer.
+  [[nodiscard]] std::uint32_t buffer() const noexcept { return buffer_; }
   [[nodiscard]] std::uint32_t base(RingRegister::Role role) const noexcept {
     return role == RingRegister::Role::base_low ? base_low_ : base_high_;
   }
@@ -82,6 +84,7 @@ class DriverRing {
   std::uint32_t base_low_ = 0;
   std::uint32_t base_high_ = 0;
   std::uint32_t length_ = 0;
+  std::uint32_t buffer_ = 0;
   std::size_t tail_ = 0;
   std::span<RawDescriptor> descriptors_;  // empty until the ring is used
   std::vector<RawDescriptor> given_;

@@ -172,9 +172,12 @@ void ReplayDevice::card_does(const RecordEvent& event) {
   if (event.bar >= rings_.size() || event.queue >= rings_[event.bar].size()) return;
   DriverRing& ring = rings_[event.bar][event.queue];
   if (event.slot >= ring.size()) return;
-  // The frame first: the driver may look as soon as the descriptor is there.
+  // The frame first: the driver may look as soon as the descriptor is there. A file may lie as a card may, and a card
+  // writes into memory that is mapped, and no more than the driver allowed.
   std::byte* const buffer = memory_->at(ring.given(event.slot).low, event.payload.size());
-  if (buffer != nullptr && !event.payload.empty()) std::memcpy(buffer, event.payload.data(), event.payload.size());
+  const bool fits = event.payload.size() <= layout_.buffer_bytes(ring.buffer());
+  if (buffer != nullptr && fits && !event.payload.empty())
+    std::memcpy(buffer, event.payload.data(), event.payload.size());
   ring.store(event.slot, {event.low, event.high});
 }
 

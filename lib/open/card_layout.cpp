@@ -24,6 +24,7 @@ constexpr RingRegisters ring_of(bool receive, std::uint32_t stride) {
           .base_high = High::offset(0),
           .length = Length::offset(0),
           .tail = Tail::offset(0),
+          .buffer = receive ? reg::SRRCTL::offset(0) : 0,
           .stride = stride,
           .queues = Tail::kCount};
 }
@@ -32,6 +33,12 @@ constexpr std::array kIgbRings{
     ring_of<reg::RDBAL, reg::RDBAH, reg::RDLEN, reg::RDT>(true, reg::RDT::offset(1) - reg::RDT::offset(0)),
     ring_of<reg::TDBAL, reg::TDBAH, reg::TDLEN, reg::TDT>(false, reg::TDT::offset(1) - reg::TDT::offset(0)),
 };
+
+// In KiB; 0 leaves it to RCTL.BSIZE, which the driver leaves at 2,048 bytes.
+std::uint32_t igb_buffer_bytes(std::uint32_t value) noexcept {
+  const std::uint32_t kilobytes = reg::SRRCTL::Value(value).get(reg::SRRCTL::BSIZEPACKET);
+  return kilobytes == 0 ? 2048 : kilobytes * 1024;
+}
 
 std::uint32_t igb_payload(std::uint64_t, std::uint64_t high) noexcept {
   return reg::rx::done(high) ? reg::rx::length(high) : 0;
@@ -65,6 +72,7 @@ std::string igb_name(std::uint32_t offset) {
 constexpr CardLayout kIgb{.bar = reg::kRegisterBar,
                           .rings = kIgbRings,
                           .most_descriptors = reg::kRingMax,
+                          .buffer_bytes = igb_buffer_bytes,
                           .payload = igb_payload,
                           .is_counter = igb_is_counter,
                           .is_status = igb_is_status,

@@ -20,7 +20,7 @@ void PrintTo(const Case& what, std::ostream* to) { *to << what.name; }
 std::string name_of(const testing::TestParamInfo<Case>& info) { return info.param.name; }
 
 /// States in a checked or sanitized build, which takes ten times as long for each.
-constexpr std::uint64_t kMostWhenChecked = 60'000;
+constexpr std::uint64_t kMostWhenChecked = 120'000;
 
 void explore_and_expect(const Case& what, bool all) {
   const std::uint64_t most =

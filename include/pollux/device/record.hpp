@@ -28,6 +28,7 @@ struct RingRegisters {
   std::uint32_t base_high = 0;
   std::uint32_t length = 0;  ///< in bytes of ring
   std::uint32_t tail = 0;
+  std::uint32_t buffer = 0;  ///< says how large receive buffers are; 0 where there is none
   std::uint32_t stride = 0;  ///< bytes from one queue's to the next one's
   std::uint32_t queues = 0;
 };
@@ -37,6 +38,8 @@ struct CardLayout {
   unsigned bar = 0;  ///< of the registers
   std::span<const RingRegisters> rings;
   std::uint32_t most_descriptors = 4096;  ///< in a ring
+  /// Bytes that the card may write into a buffer, by the value of RingRegisters::buffer.
+  std::uint32_t (*buffer_bytes)(std::uint32_t value) noexcept = nullptr;
   /// Bytes that a written-back receive descriptor says are in its buffer; 0 while it is not done.
   std::uint32_t (*payload)(std::uint64_t low, std::uint64_t high) noexcept = nullptr;
   /// Whether the register is a counter that reading clears. A replay answers such reads with the sum of what was

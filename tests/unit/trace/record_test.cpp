@@ -11,6 +11,7 @@
 #include <random>
 #include <vector>
 
+#include "device/record_format.hpp"
 #include "hw/igb/registers.hpp"
 #include "unit/trace/record_lab.hpp"
 
@@ -89,6 +90,45 @@ TEST_F(RecordTest, WhatACrashLeftIsReplayedAsFarAsItGoes) {
   EXPECT_GT(replayed.frames.size(), 100u);
   EXPECT_THAT(log_, HasSubstr("the recording was cut off"));
   EXPECT_THAT(progress_->divergence(), HasSubstr("and the recording has its end"));
+}
+
+// What a hostile file could do to memory is what a card behind an IOMMU could.
+TEST_F(RecordTest, AFrameBeyondItsBufferIsNotWritten) {
+  Place place;
+  auto memory = place.context.allocate({.size = 8192, .purpose = "a ring and two buffers"}).value();
+  const DmaSegment& segment = memory.segments()[0];
+  const std::vector<std::byte> frame(1025, std::byte{0x42});
+  const auto write = [](std::uint32_t offset, std::uint32_t value) {
+    return RecordEvent{.kind = RecordEvent::Kind::write, .offset = offset, .value = value};
+  };
+  const std::vector<RecordEvent> writes{write(hw::igb::SRRCTL::offset(0), 1), write(hw::igb::RDBAL::offset(0), 0),
+                                        write(hw::igb::RDBAH::offset(0), 0), write(hw::igb::RDLEN::offset(0), 128),
+                                        write(hw::igb::RDT::offset(0), 2)};
+  {
+    auto writer =
+        RecordWriter::create(file_, {.identity = {.vendor = 0x8086, .device = 0x10C9}, .bars = {0x20000}}).value();
+    for (const RecordEvent& event : writes) writer.add(event);
+    for (const std::uint16_t slot : {0, 1}) {
+      writer.add({.kind = RecordEvent::Kind::write_back,
+                  .slot = slot,
+                  .high = 3,
+                  .payload = std::span(frame).first(slot == 0 ? 1025 : 1024)});
+    }
+  }
+  const auto device = replay_device(place.context, file_, find_card_layout).value();
+  const Bar bar = device->bar(0).value();
+  auto* const ring = reinterpret_cast<std::uint64_t*>(segment.address);
+  for (const std::uint64_t slot : {0, 1}) ring[2 * slot] = segment.iova + 2048 + slot * 2048;
+  for (const RecordEvent& event : writes) {
+    const bool low = event.offset == hw::igb::RDBAL::offset(0);
+    const bool high = event.offset == hw::igb::RDBAH::offset(0);
+    bar.write32(event.offset, static_cast<std::uint32_t>(low ? segment.iova : high ? segment.iova >> 32 : event.value));
+  }
+  EXPECT_EQ(ring[1], 3u) << "both were written back";
+  EXPECT_EQ(ring[3], 3u);
+  EXPECT_EQ(segment.address[2048], std::byte{0}) << "a byte more than the buffer takes";
+  EXPECT_EQ(segment.address[4096], std::byte{0x42});
+  EXPECT_EQ(segment.address[4096 + 1023], std::byte{0x42});
 }
 
 TEST_F(RecordTest, AnInterruptComesAtTheSameAccess) {
