@@ -17,9 +17,9 @@ TESTS = ["guest_test", "conformance_test"]
 START_SECONDS = 30
 
 
-def built_programs(build: pathlib.Path) -> list[pathlib.Path]:
+def built_programs(build: pathlib.Path, names: list[str] | None = None) -> list[pathlib.Path]:
     found = []
-    for name in NAMES:
+    for name in NAMES if names is None else names:
         candidates = _built(build, name)
         if not candidates:
             raise LabError(f"no program '{name}' was built in {build}", f"build first: cmake --build {build}")
