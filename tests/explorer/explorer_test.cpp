@@ -81,8 +81,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"TransmitUntilTheRingIsFull", {.rx = false, .spare = 9}, 3'000'000},
         Case{"TransmitAllKinds", {.rx = false, .spare = 5, .bad_frames = true}, 3'000'000},
         Case{"TransmitAllKindsPosted", {.rx = false, .remote = true, .spare = 4, .bad_frames = true}, 3'000'000},
-        Case{"ForwardFromADryPool", {.spare = 1, .chains = false, .one_store = true}, 3'000'000},
-        Case{"ForwardOneByOne", {.spare = 2, .chains = false, .one_store = true, .single_bursts = true}, 3'000'000}),
+        Case{"ForwardFromADryPool", {.spare = 1, .one_store = true}, 3'000'000},
+        Case{"Forward", {.spare = 2, .chains = false, .one_store = true}, 3'000'000}),
     name_of);
 
 INSTANTIATE_TEST_SUITE_P(, ExplorerLong,
