@@ -24,12 +24,15 @@ using Bytes = std::span<const std::byte>;
 /// Adds 16-bit words as they lie in memory, several at once: the sum of swapped words is the swapped sum (RFC 1071, 2).
 /// An odd last byte counts as a word's first.
 std::uint64_t add_words(std::uint64_t sum, Bytes bytes) noexcept {
-  constexpr std::size_t kStep = sizeof(std::uint64_t);
-  for (; !bytes.empty(); bytes = bytes.subspan(std::min(bytes.size(), kStep))) {
-    std::uint64_t words = 0;
-    std::memcpy(&words, bytes.data(), std::min(bytes.size(), kStep));
-    sum += (words & 0xFFFFFFFF) + (words >> 32);
-  }
+  const auto add = [&]<class Word>(Word word) {
+    std::memcpy(&word, bytes.data(), sizeof word);
+    bytes = bytes.subspan(sizeof word);
+    sum += (std::uint64_t{word} & 0xFFFFFFFF) + (std::uint64_t{word} >> 32);
+  };
+  while (bytes.size() >= sizeof(std::uint64_t)) add(std::uint64_t{});
+  if (bytes.size() >= sizeof(std::uint32_t)) add(std::uint32_t{});
+  if (bytes.size() >= sizeof(std::uint16_t)) add(std::uint16_t{});
+  if (!bytes.empty()) sum += ntohs(static_cast<std::uint16_t>(std::to_integer<unsigned>(bytes.front()) << 8));
   return sum;
 }
 
