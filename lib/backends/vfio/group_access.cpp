@@ -15,12 +15,16 @@ namespace {
 class GroupAccess final : public DeviceAccess {
  public:
   GroupAccess(std::shared_ptr<ContextState> context, Holdings& holdings, std::shared_ptr<GroupContainer> container,
-              std::uint32_t group)
-      : context_(std::move(context)), holdings_(&holdings), container_(std::move(container)), group_(group) {}
+              std::uint32_t group, pci::Address device)
+      : context_(std::move(context)),
+        holdings_(&holdings),
+        container_(std::move(container)),
+        group_(group),
+        device_(device) {}
   ~GroupAccess() override {
     // The container's last owner is to be `holdings_`, which closes it after its last group.
     container_.reset();
-    holdings_->release(*context_, group_);
+    holdings_->release(*context_, group_, device_);
   }
   DmaDomain& dma_domain() override { return *container_; }
 
@@ -29,6 +33,7 @@ class GroupAccess final : public DeviceAccess {
   Holdings* holdings_;
   std::shared_ptr<GroupContainer> container_;
   std::uint32_t group_;
+  pci::Address device_;
 };
 
 // A type each, since a Context keeps one service of a type.
@@ -43,8 +48,8 @@ struct NoIommuHoldings : Holdings {
 Result<OpenedDevice> open_group(Context& context, Holdings& holdings, const Host& host, const pci::DeviceInfo& device) {
   auto share = holdings.acquire(*context.state(), host, device);
   if (!share) return pass_on(std::move(share));
-  auto access =
-      std::make_unique<GroupAccess>(context.state(), holdings, std::move(share->container), *device.iommu_group);
+  auto access = std::make_unique<GroupAccess>(context.state(), holdings, std::move(share->container),
+                                              *device.iommu_group, device.address);
   return OpenedDevice{std::move(access), std::move(share->device)};
 }
 

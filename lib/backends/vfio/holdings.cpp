@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "backends/vfio/holdings.hpp"
 
+#include <fmt/format.h>
+
 #include "backends/vfio/narrowed_reach.hpp"
 #include "mem/context_state.hpp"
 
@@ -14,18 +16,24 @@ Result<Holdings::Share> Holdings::acquire(ContextState& context, const Host& hos
     if (!opened) return pass_on(std::move(opened));
   }
   OpenGroup& open = groups_.at(number);
+  if (open.devices.contains(device.address)) {
+    return fail(ErrorCode::busy, fmt::format("{} is open in this Context already", device.address.to_string()),
+                "use the port that there is, or close it first");
+  }
   auto descriptor = open.group.open_device(device.address);
   if (!descriptor) {
-    if (open.devices == 0) close_group(context, number);
+    if (open.devices.empty()) close_group(context, number);
     return pass_on(std::move(descriptor));
   }
-  ++open.devices;
+  open.devices.insert(device.address);
   return Share{container_, std::move(*descriptor)};
 }
 
-void Holdings::release(ContextState& context, std::uint32_t group) {
+void Holdings::release(ContextState& context, std::uint32_t group, pci::Address device) {
   const std::lock_guard lock(mutex_);
-  if (--groups_.at(group).devices == 0) close_group(context, group);
+  std::set<pci::Address>& devices = groups_.at(group).devices;
+  devices.erase(device);
+  if (devices.empty()) close_group(context, group);
 }
 
 Result<void> Holdings::open_first(ContextState& context, const Host& host, const pci::DeviceInfo& device) {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 
 #include "backends/vfio/group.hpp"
 #include "backends/vfio/group_container.hpp"
@@ -17,7 +17,7 @@ class ContextState;
 
 namespace pollux::vfio {
 
-/// A container and the groups that a Context has open in it, each with the number of devices that need it.
+/// A container and the groups that a Context has open in it, each with the devices that need it.
 /// Thread rule: any thread. It takes the Context's lock inside its own, never the other way round.
 class Holdings {
  public:
@@ -29,16 +29,17 @@ class Holdings {
     Descriptor device;
   };
 
-  /// Opens what is not open yet and counts the device in. What fails leaves everything as it was.
+  /// Opens what is not open yet. What fails leaves everything as it was. Error `busy` for a device that is open in this
+  /// Context, which the kernel would open once more; else those of the container and of Group.
   [[nodiscard]] Result<Share> acquire(ContextState& context, const Host& host, const pci::DeviceInfo& device);
   /// For each `acquire`, after the device's descriptor was closed. The last one unmaps everything and closes all.
-  void release(ContextState& context, std::uint32_t group);
+  void release(ContextState& context, std::uint32_t group, pci::Address device);
 
  private:
   struct OpenGroup {
     explicit OpenGroup(Group opened) : group(std::move(opened)) {}
     Group group;
-    std::size_t devices = 0;
+    std::set<pci::Address> devices;
     std::shared_ptr<DmaDomain> limits;  // set where it reaches less than the groups before it
   };
 

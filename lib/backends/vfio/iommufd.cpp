@@ -61,7 +61,7 @@ tl::unexpected<Error> explain_bind(const Host& host, const pci::DeviceInfo& devi
   switch (error) {
     // Linux, drivers/vfio/vfio_main.c, vfio_df_open: a device file serves one process at a time.
     case EINVAL:
-      return fail(ErrorCode::busy, what + ": it is in use, held by another process, or by another Context of this one",
+      return fail(ErrorCode::busy, what + ": it is in use, held by another process or in this one",
                   "see who it is and end it: fuser -v /dev/vfio/devices/*");
     case EBUSY:
     case EPERM: return explain_claimed(host, device, what, error);

@@ -126,9 +126,12 @@ void IommufdHoldings::release(ContextState& context, const std::shared_ptr<DmaDo
 }  // namespace
 
 std::optional<std::filesystem::path> device_node(const Host& host, const pci::DeviceInfo& device) {
-  const auto names = pci::sysfs::entries(pci::sysfs::device(host.paths, device.address) / "vfio-dev");
-  if (names.empty()) return std::nullopt;
-  return host.paths.dev / "vfio/devices" / names.front();
+  const auto directory = pci::sysfs::device(host.paths, device.address) / "vfio-dev";
+  for (const std::string& name : pci::sysfs::entries(directory)) {
+    // Since Linux 6.1 there is such a directory; what is new is the file behind it, which this attribute numbers.
+    if (pci::sysfs::exists(directory / name / "dev")) return host.paths.dev / "vfio/devices" / name;
+  }
+  return std::nullopt;
 }
 
 Result<OpenedDevice> open_through_iommufd(Context& context, const Host& host, const pci::DeviceInfo& device) {

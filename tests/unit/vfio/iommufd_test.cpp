@@ -25,7 +25,7 @@ struct IommufdLab : Lab {
   /// The error of opening a device whose `step` fails.
   [[nodiscard]] Error refusal_at(const std::string& step, int error, const std::string& which = kIommufd) {
     kernel->fail(step, error);
-    const Error refused = refusal(which);
+    Error refused = refusal(which);
     expect_clean();
     return refused;
   }
@@ -176,6 +176,7 @@ TEST(IommufdErrors, NoPermission) {
 
 TEST(IommufdErrors, NoFileOfItsOwn) {
   Lab lab;
+  std::filesystem::create_directories(lab.machine.device(*pci::Address::parse(kFirst)) / "vfio-dev/vfio0/power");
   const Error error = lab.refusal(IommufdLab::kIommufd);
   EXPECT_EQ(error.code, ErrorCode::not_supported);
   EXPECT_THAT(error.what, HasSubstr("CONFIG_VFIO_DEVICE_CDEV"));

@@ -9,7 +9,6 @@
 namespace pollux::vfio::test {
 namespace {
 
-using testing::ElementsAre;
 using testing::HasSubstr;
 
 constexpr std::uint64_t kPresent = std::uint64_t{1} << 63U;

@@ -22,6 +22,19 @@ TEST(Sharing, TwoDevicesOfAGroupShareItsDescriptor) {
   lab.expect_clean();
 }
 
+TEST(Sharing, ADeviceOpensOnlyOnce) {
+  Lab lab;
+  auto first = lab.open(kFirst);
+  auto twin = lab.open(kTwin);
+  ASSERT_TRUE(first && twin);
+  const Error error = lab.refusal(kFirst);
+  EXPECT_EQ(error.code, ErrorCode::busy);
+  EXPECT_THAT(error.what, HasSubstr(kFirst + " is open in this Context already"));
+  EXPECT_TRUE((*first)->set_bus_master(true));
+  first->reset();
+  EXPECT_TRUE(lab.open(kFirst));
+}
+
 TEST(Sharing, AFurtherGroupJoinsTheSameContainer) {
   Lab lab;
   auto first = lab.open(kFirst);
