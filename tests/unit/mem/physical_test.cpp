@@ -8,6 +8,7 @@
 
 #include "context_lab.hpp"
 #include "fake_domain.hpp"
+#include "fake_physical.hpp"
 #include "machine.hpp"
 #include "mem/mempool_core.hpp"
 #include "mem/physical_segments.hpp"
@@ -18,26 +19,10 @@ namespace {
 
 using test::ContextLab;
 using test::FakeDomain;
+using test::FakePhysical;
 using test::ReservedHugePages;
 
 constexpr std::size_t kPage = ReservedHugePages::kPageSize;
-
-/// A machine whose physical pages are where the test says: in the order in which they are asked for, or by address.
-class FakePhysical final : public PhysicalAddresses {
- public:
-  explicit FakePhysical(std::vector<std::uint64_t> places) : places_(std::move(places)) {}
-  Result<std::uint64_t> find(const std::byte* address) const override {
-    const auto known = known_.find(address);
-    if (known != known_.end()) return known->second;
-    if (next_ == places_.size()) return fail(ErrorCode::permission_denied, "no more addresses", "run as root");
-    return known_[address] = places_[next_++];
-  }
-
- private:
-  std::vector<std::uint64_t> places_;
-  mutable std::size_t next_ = 0;
-  mutable std::map<const std::byte*, std::uint64_t> known_;
-};
 
 struct PhysicalLab : ContextLab {
   explicit PhysicalLab(ContextOptions options = {}) : ContextLab(std::move(options)) {}
