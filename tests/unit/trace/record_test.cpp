@@ -106,9 +106,11 @@ TEST_F(RecordTest, AFrameBeyondItsBufferIsNotWritten) {
                                         write(hw::igb::RDT::offset(0), 2)};
   {
     auto writer =
-        RecordWriter::create(file_, {.identity = {.vendor = 0x8086, .device = 0x10C9}, .bars = {0x20000}}).value();
+        RecordWriter::create(
+            file_, {.identity = {.vendor = 0x8086, .device = 0x10C9}, .bars = {0x20000}, .name = "written by hand"})
+            .value();
     for (const RecordEvent& event : writes) writer.add(event);
-    for (const std::uint16_t slot : {0, 1}) {
+    for (std::uint16_t slot = 0; slot < 2; ++slot) {
       writer.add({.kind = RecordEvent::Kind::write_back,
                   .slot = slot,
                   .high = 3,
@@ -118,7 +120,7 @@ TEST_F(RecordTest, AFrameBeyondItsBufferIsNotWritten) {
   const auto device = replay_device(place.context, file_, find_card_layout).value();
   const Bar bar = device->bar(0).value();
   auto* const ring = reinterpret_cast<std::uint64_t*>(segment.address);
-  for (const std::uint64_t slot : {0, 1}) ring[2 * slot] = segment.iova + 2048 + slot * 2048;
+  for (std::uint64_t slot = 0; slot < 2; ++slot) ring[2 * slot] = segment.iova + 2048 + slot * 2048;
   for (const RecordEvent& event : writes) {
     const bool low = event.offset == hw::igb::RDBAL::offset(0);
     const bool high = event.offset == hw::igb::RDBAH::offset(0);
