@@ -19,7 +19,8 @@ constexpr Duration kReadLimit = milliseconds(5);
 /// Words between the alternate addresses of two ports. DPDK e1000, e1000_mac.c, e1000_check_alt_mac_addr_generic.
 constexpr std::uint32_t kAlternateStep = 3;
 
-// 82575 manual, "Signature and CRC Fields": the address with START, then DONE, then DATA.
+// 82575 manual, "Signature and CRC Fields": the address with START, then DONE, then DATA. All ones is no answer, and
+// must not pass for a damaged word.
 Result<std::uint16_t> read_word(const Card& card, std::uint16_t address) {
   card.regs.write<reg::EERD>(reg::EERD::ADDR(address) | reg::EERD::START);
   reg::EERD::Value answer;
@@ -27,7 +28,7 @@ Result<std::uint16_t> read_word(const Card& card, std::uint16_t address) {
       card, fmt::format("EERD.DONE for NVM word {:#04x}", address), kReadLimit,
       [&] {
         answer = card.regs.read<reg::EERD>();
-        return answer.has(reg::EERD::DONE);
+        return answer.has(reg::EERD::DONE) && !answer.all_ones();
       },
       microseconds(5));
   if (!read) return pass_on(std::move(read));

@@ -18,7 +18,7 @@ Result<reg::MDIC::Value> access(const Card& card, std::uint32_t number, reg::MDI
   reg::MDIC::Value answer;
   auto ready = wait_for(card, fmt::format("MDIC.READY for PHY register {}", number), kAccessLimit, [&] {
     answer = card.regs.read<reg::MDIC>();
-    return answer.has(reg::MDIC::READY);
+    return answer.has(reg::MDIC::READY) && !answer.all_ones();
   });
   if (!ready) return pass_on(std::move(ready));
   if (answer.has(reg::MDIC::ERROR)) {
