@@ -13,8 +13,6 @@ namespace {
 
 constexpr std::size_t kSmallestPage = 4096;
 constexpr std::size_t kLargestPage = std::size_t{1} << 30;
-/// Loading and linking QEMU on a machine that does something else, too.
-constexpr std::chrono::milliseconds kStartLimit{20000};
 constexpr std::chrono::milliseconds kDeathLimit{2000};
 constexpr std::uint32_t kEmptySlot = ~std::uint32_t{0};
 
@@ -30,7 +28,7 @@ Result<Memory> find_memory(Context& context) {
       if (const int file = context.state()->memory_descriptor(size); file >= 0) return Memory{file, size};
     }
     // There is none before something has been allocated; what was stays for the next.
-    auto first = context.allocate({.size = 1, .purpose = "QEMU's RAM"});
+    auto first = context.allocate({.size = 1, .purpose = "DMA memory"});
     if (!first) return pass_on(std::move(first));
   }
   return fail(ErrorCode::no_memory, "the Context has no memory file");

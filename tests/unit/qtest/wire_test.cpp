@@ -186,9 +186,9 @@ TEST(Wire, WhatIsUnansweredIsBounded) {
 TEST(Wire, AnswersMakeRoomForMore) {
   Talk talk({.unanswered = 8, .patience = kPatient.patience});
   for (int round = 0; round < 100; ++round) {
-    talk.far.say(repeat("OK\n", 8));
     for (std::uint32_t i = 0; i < 8; ++i) talk.wire.write32(0, i);
-    // The first of the next round takes those answers.
+    // The first of the next round takes these.
+    talk.far.say(repeat("OK\n", 8));
   }
   EXPECT_FALSE(talk.wire.failed());
 }

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "differential/traffic.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "hw/igb/descriptors.hpp"
+
+namespace pollux::differential {
+namespace {
+
+using hw::igb::Descriptor;
+
+constexpr unsigned kSender = 0;
+constexpr unsigned kReceiver = 1;
+constexpr std::uint32_t kRing = 64;
+constexpr std::uint32_t kMostFrames = 16;
+
+// Where things lie in the rig's memory.
+constexpr std::size_t kRxRings = 0;
+constexpr std::size_t kTxRing = 0x8000;
+constexpr std::size_t kTxBuffers = 0x100000;
+constexpr std::size_t kTxBufferBytes = 0x4000;
+constexpr std::size_t kRxBuffers = 0x400000;
+constexpr std::size_t kRxBufferBytes = 0x1000;
+constexpr std::uint8_t kUntouched = 0xA5;
+/// QEMU writes no CRC that would begin in one buffer and end in the next, or be alone in it, and says length 0 there:
+/// frames are never so close to a buffer's end, with a tag or without.
+constexpr std::size_t kNearEdge = 8;
+/// Of MRQC: IPv4, IPv6, TCP and UDP over IPv4, UDP over IPv6. For TCP over IPv6 QEMU asks another bit (I-M-RSSEX).
+constexpr std::uint32_t kHashedAlike = 0x00D30000;
+
+std::uint32_t bit_if(bool condition, std::uint32_t bits) { return condition ? bits : 0; }
+
+/// The bit of the multicast table for an address, with RCTL.MO 0: bits 47:36 of it.
+std::uint32_t hash_of(const Address& address) { return (address[4] >> 4 | address[5] << 4) & 0xFFF; }
+
+std::size_t rx_slot(std::uint32_t queue, std::uint32_t slot) {
+  return (queue * kRing + slot) * kRxBufferBytes + kRxBuffers;
+}
+
+Descriptor* ring_at(const Rig& rig, std::size_t at) { return reinterpret_cast<Descriptor*>(rig.memory() + at); }
+
+std::size_t rx_ring(std::uint32_t queue) { return kRxRings + queue * kRing * sizeof(Descriptor); }
+
+void write_filters(const Rig& rig, const ReceiverPlan& plan) {
+  const reg::Registers regs = rig.registers(kReceiver);
+  for (std::uint32_t i = 0; i < plan.exact.size(); ++i) {
+    const Address& address = kAddresses[i];
+    std::uint32_t low = 0;
+    std::memcpy(&low, address.data(), sizeof low);
+    regs.write<reg::RAL>(i, reg::RAL::Value(low));
+    regs.write<reg::RAH>(
+        i, reg::RAH::Value(address[4] | std::uint32_t{address[5]} << 8 | bit_if(plan.exact[i], reg::RAH::AV.bits())));
+    const std::uint32_t hash = hash_of(address);
+    regs.write<reg::MTA>(hash >> 5, reg::MTA::Value(bit_if(plan.hashed[i], 1U << (hash & 31))));
+  }
+  for (std::uint32_t i = 0; i < plan.vlans.size(); ++i) {
+    regs.write<reg::VFTA>(kVlans[i] >> 5, reg::VFTA::Value(bit_if(plan.vlans[i], 1U << (kVlans[i] & 31))));
+  }
+  for (std::uint32_t i = 0; i < plan.reta.size(); ++i) regs.write<reg::RETA>(i, reg::RETA::Value(plan.reta[i]));
+  for (std::uint32_t i = 0; i < plan.rssrk.size(); ++i) regs.write<reg::RSSRK>(i, reg::RSSRK::Value(plan.rssrk[i]));
+  regs.write<reg::MRQC>(reg::MRQC::Value(plan.mrqc));
+  regs.write<reg::RXCSUM>(reg::RXCSUM::Value(plan.rxcsum));
+  regs.write<reg::RLPML>(reg::RLPML::Value(plan.rlpml));
+  regs.write<reg::CTRL>(reg::CTRL::Value(plan.ctrl));
+}
+
+void write_interrupts(const Rig& rig, const ReceiverPlan& plan) {
+  const reg::Registers regs = rig.registers(kReceiver);
+  regs.write<reg::GPIE>(reg::GPIE::MSIX_MODE);
+  regs.write<reg::EIMC>(reg::EIMC::Value(~0U));
+  regs.write<reg::EICR>(reg::EICR::Value(~0U));
+  for (std::uint32_t queue = 0; queue < ReceiverPlan::kQueues; ++queue) {
+    regs.write<reg::IVAR>(queue, reg::IVAR::RX_LOW(plan.vector[queue]) | reg::IVAR::RX_LOW_VALID);
+  }
+  regs.write<reg::EIMS>(reg::EIMS::Value(0x3FF));
+}
+
+void arm_receiver(Rig& rig, const ReceiverPlan& plan) {
+  const reg::Registers regs = rig.registers(kReceiver);
+  std::memset(rig.memory() + kRxBuffers, kUntouched, Rig::kMemory - kRxBuffers);
+  for (std::uint32_t queue = 0; queue < ReceiverPlan::kQueues; ++queue) {
+    for (std::uint32_t slot = 0; slot < kRing; ++slot) {
+      ring_at(rig, rx_ring(queue))[slot] = hw::igb::rx::armed(rig.iova() + rx_slot(queue, slot));
+    }
+    const std::uint64_t at = rig.iova() + rx_ring(queue);
+    regs.write<reg::RDBAL>(queue, reg::RDBAL::Value(static_cast<std::uint32_t>(at)));
+    regs.write<reg::RDBAH>(queue, reg::RDBAH::Value(static_cast<std::uint32_t>(at >> 32)));
+    regs.write<reg::RDLEN>(queue, reg::RDLEN::Value(kRing * sizeof(Descriptor)));
+    regs.write<reg::RDH>(queue, reg::RDH::Value(0));
+    regs.write<reg::RDT>(queue, reg::RDT::Value(0));
+    regs.write<reg::SRRCTL>(queue, reg::SRRCTL::Value(plan.srrctl[queue]));
+    regs.write<reg::RXDCTL>(queue, reg::RXDCTL::ENABLE | reg::RXDCTL::WTHRESH(1));
+  }
+  regs.write<reg::RCTL>(reg::RCTL::Value(plan.rctl));
+  rig.settle();
+  for (std::uint32_t queue = 0; queue < ReceiverPlan::kQueues; ++queue) {
+    regs.write<reg::RDT>(queue, reg::RDT::Value(kRing - 1));
+  }
+  rig.settle();
+}
+
+void disarm(Rig& rig) {
+  const reg::Registers receiver = rig.registers(kReceiver);
+  receiver.write<reg::RCTL>({});
+  for (std::uint32_t queue = 0; queue < reg::kRxQueues; ++queue) receiver.write<reg::RXDCTL>(queue, {});
+  const reg::Registers sender = rig.registers(kSender);
+  sender.write<reg::TCTL>({});
+  for (std::uint32_t queue = 0; queue < reg::kTxQueues; ++queue) sender.write<reg::TXDCTL>(queue, {});
+  rig.settle();
+}
+
+std::uint32_t write_frames(const Rig& rig, const std::vector<SendPlan>& frames) {
+  namespace tx = hw::igb::tx;
+  Descriptor* const ring = ring_at(rig, kTxRing);
+  std::uint32_t next = 0;
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    const SendPlan& plan = frames[i];
+    const auto total = static_cast<std::uint32_t>(plan.frame.size());
+    const std::size_t at = kTxBuffers + i * kTxBufferBytes;
+    std::memcpy(rig.memory() + at, plan.frame.data(), total);
+    std::uint32_t done = 0;
+    for (std::uint32_t piece = 0; piece < plan.buffers; ++piece) {
+      const bool last = piece + 1 == plan.buffers;
+      const std::uint32_t bytes = last ? total - done : total / plan.buffers;
+      const std::uint64_t flags = (last ? tx::kEndOfPacket : 0) | (last && plan.report ? tx::kReportStatus : 0);
+      ring[next++] = tx::data(rig.iova() + at + done, bytes, total, flags);
+      done += bytes;
+    }
+  }
+  return next;
+}
+
+std::uint32_t send(Rig& rig, const std::vector<SendPlan>& frames) {
+  const reg::Registers regs = rig.registers(kSender);
+  const std::uint32_t used = write_frames(rig, frames);
+  const std::uint64_t at = rig.iova() + kTxRing;
+  regs.write<reg::TDBAL>(0, reg::TDBAL::Value(static_cast<std::uint32_t>(at)));
+  regs.write<reg::TDBAH>(0, reg::TDBAH::Value(static_cast<std::uint32_t>(at >> 32)));
+  regs.write<reg::TDLEN>(0, reg::TDLEN::Value(kRing * sizeof(Descriptor)));
+  regs.write<reg::TDH>(0, {});
+  regs.write<reg::TDT>(0, {});
+  regs.write<reg::TXDCTL>(0, reg::TXDCTL::ENABLE);
+  regs.write<reg::TCTL>(reg::TCTL::EN | reg::TCTL::PSP);
+  rig.settle();
+  regs.write<reg::TDT>(0, reg::TDT::Value(used));
+  rig.settle();
+  return used;
+}
+
+void observe_sender(const Rig& rig, std::uint32_t used, Observations& seen) {
+  const reg::Registers regs = rig.registers(kSender);
+  seen.add("tx head", regs.read<reg::TDH>(0).raw());
+  seen.add("tx tail", regs.read<reg::TDT>(0).raw());
+  for (std::uint32_t slot = 0; slot < used; ++slot) {
+    seen.add("tx descriptor done", hw::igb::tx::done(ring_at(rig, kTxRing)[slot].hi) ? 1 : 0);
+  }
+}
+
+/// Takes the CRC, where it is stored, out of what is compared: the last four bytes of the packet that ends in `slot`,
+/// the first of which may lie in the buffer before.
+void observe_crc(const Rig& rig, std::uint32_t queue, std::uint32_t slot, Observations& seen) {
+  std::uint32_t crc = 0;
+  std::uint32_t left = reg::kCrcBytes;
+  for (std::uint32_t at = slot; left != 0 && at <= slot; --at) {
+    std::byte* const buffer = rig.memory() + rx_slot(queue, at);
+    const std::uint32_t length = hw::igb::rx::length(ring_at(rig, rx_ring(queue))[at].hi);
+    for (std::uint32_t i = std::min(length, std::uint32_t{kRxBufferBytes}); i != 0 && left != 0; --left) {
+      crc = crc << 8 | std::to_integer<std::uint32_t>(buffer[--i]);
+      buffer[i] = std::byte{0};
+    }
+  }
+  seen.add(fmt::format("rx crc of queue {} slot {}", queue, slot), crc);
+}
+
+void observe_descriptor(const Rig& rig, std::uint32_t queue, std::uint32_t slot, bool stripped, Observations& seen) {
+  const Descriptor descriptor = ring_at(rig, rx_ring(queue))[slot];
+  const std::string where = fmt::format("of queue {} slot {}", queue, slot);
+  const bool last = (descriptor.hi & hw::igb::rx::kEndOfPacket) != 0;
+  const std::string rx = last ? "rx " : "rx middle ";
+  seen.add("rx length " + where, hw::igb::rx::length(descriptor.hi));
+  seen.add(rx + "status " + where, descriptor.hi & 0xFFFFFFFF);
+  seen.add(rx + "tag " + where, hw::igb::rx::vlan(descriptor.hi));
+  seen.add(rx + "type " + where, descriptor.lo & 0xFFFFFFFF);
+  seen.add(rx + "hash " + where, hw::igb::rx::hash(descriptor.lo));
+  if (last && !stripped) observe_crc(rig, queue, slot, seen);
+}
+
+void observe_queue(const Rig& rig, std::uint32_t queue, bool stripped, Observations& seen) {
+  const std::uint32_t head = rig.registers(kReceiver).read<reg::RDH>(queue).raw();
+  seen.add(fmt::format("rx head of queue {}", queue), head);
+  for (std::uint32_t slot = 0; slot < kRing; ++slot) {
+    const Descriptor descriptor = ring_at(rig, rx_ring(queue))[slot];
+    if (slot < std::min(head, kRing)) {
+      observe_descriptor(rig, queue, slot, stripped, seen);
+    } else {
+      seen.add("rx descriptor untouched", descriptor.lo - rig.iova() - rx_slot(queue, slot) + descriptor.hi);
+    }
+  }
+  for (std::uint32_t slot = 0; slot < std::min(head, kRing); ++slot) {
+    const std::byte* const buffer = rig.memory() + rx_slot(queue, slot);
+    const std::size_t length =
+        std::min(std::size_t{hw::igb::rx::length(ring_at(rig, rx_ring(queue))[slot].hi)}, kRxBufferBytes);
+    const std::string where = fmt::format("of queue {} slot {}", queue, slot);
+    seen.add_bytes("rx bytes " + where, buffer, length);
+    seen.add_bytes("rx bytes behind those " + where, buffer + length, kRxBufferBytes - length);
+  }
+}
+
+void observe_events(const Rig& rig, Observations& seen) {
+  for (std::size_t vector = 0; vector < rig.events(kReceiver).size(); ++vector) {
+    std::uint64_t signals = 0;
+    const bool signalled = ::read(rig.events(kReceiver)[vector], &signals, sizeof signals) == ssize_t{sizeof signals};
+    seen.add(fmt::format("event of vector {}", vector), signalled ? 1 : 0);
+  }
+  seen.add("EICR", rig.read(kReceiver, reg::EICR::offset()));
+}
+
+/// Whether the card takes something off a packet, which changes what QEMU's counts.
+bool strips(const ReceiverPlan& plan) {
+  return (plan.rctl & reg::RCTL::SECRC.bits()) != 0 || (plan.ctrl & reg::CTRL::VME.bits()) != 0;
+}
+
+void observe_counters(const Rig& rig, const ReceiverPlan& plan, Observations& seen) {
+  for (unsigned which = 0; which < Rig::kCards; ++which) {
+    for (const RegisterInfo& counter : reg::kStatisticsRegisters) {
+      const bool size = counter.name.starts_with("PRC") || counter.name.starts_with("GORC");
+      seen.add(fmt::format("{}{} of {}", size && which == kReceiver && strips(plan) ? "stripped: " : "", counter.name,
+                           which == kSender ? "sender" : "receiver"),
+               rig.read(which, counter.offset));
+    }
+  }
+}
+
+ReceiverPlan random_receiver(Random& random) {
+  ReceiverPlan plan;
+  plan.rctl = reg::RCTL::RXEN.bits() | bit_if(random.once(3), reg::RCTL::UPE.bits()) |
+              bit_if(random.once(3), reg::RCTL::MPE.bits()) | bit_if(!random.once(3), reg::RCTL::BAM.bits()) |
+              bit_if(random.once(3), reg::RCTL::LPE.bits()) | bit_if(random.once(2), reg::RCTL::SECRC.bits()) |
+              bit_if(random.once(2), reg::RCTL::VFE.bits());
+  plan.ctrl = (reg::CTRL::SLU | reg::CTRL::FD).bits() | bit_if(random.once(2), reg::CTRL::VME.bits());
+  plan.rxcsum = bit_if(random.once(2), reg::RXCSUM::PCSD.bits()) | bit_if(random.once(2), reg::RXCSUM::IPOFL.bits()) |
+                bit_if(random.once(2), reg::RXCSUM::TUOFL.bits());
+  plan.rlpml = random.once(2) ? 9728 : random.between(64, 1600);
+  if (random.once(2)) plan.mrqc = reg::MRQC::RSS.bits() | (random.word() & kHashedAlike);
+  for (std::uint32_t& word : plan.reta) word = random.word() & 0x03030303;
+  for (std::uint32_t& word : plan.rssrk) word = random.word();
+  for (std::uint32_t& word : plan.srrctl) {
+    word = (reg::SRRCTL::ONE_BUFFER | reg::SRRCTL::BSIZEPACKET(1U << random.below(3))).bits();
+  }
+  for (bool& exact : plan.exact) exact = random.once(2);
+  // QEMU lets unicast pass the multicast table, too.
+  for (std::size_t i = 2; i < plan.hashed.size(); ++i) plan.hashed[i] = random.once(2);
+  for (bool& vlan : plan.vlans) vlan = random.once(2);
+  for (std::uint32_t& vector : plan.vector) vector = random.below(10);
+  return plan;
+}
+
+}  // namespace
+
+Round random_round(Random& random) {
+  Round round{.receiver = random_receiver(random), .frames = {}};
+  const std::uint32_t count = random.between(1, kMostFrames);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    Bytes frame = random_frame(random);
+    while ((frame.size() + kNearEdge) % 1024 < 2 * kNearEdge) frame.push_back(0);
+    round.frames.push_back({.frame = std::move(frame), .buffers = random.between(1, 3), .report = !random.once(3)});
+  }
+  return round;
+}
+
+Observations play(Rig& rig, const Round& round) {
+  Observations seen;
+  disarm(rig);
+  write_filters(rig, round.receiver);
+  write_interrupts(rig, round.receiver);
+  arm_receiver(rig, round.receiver);
+  Observations before;
+  observe_events(rig, before);
+  observe_counters(rig, round.receiver, before);
+  const std::uint32_t used = send(rig, round.frames);
+  observe_sender(rig, used, seen);
+  const bool stripped = (round.receiver.rctl & reg::RCTL::SECRC.bits()) != 0;
+  for (std::uint32_t queue = 0; queue < ReceiverPlan::kQueues; ++queue) observe_queue(rig, queue, stripped, seen);
+  observe_events(rig, seen);
+  observe_counters(rig, round.receiver, seen);
+  return seen;
+}
+
+}  // namespace pollux::differential

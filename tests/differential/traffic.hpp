@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "differential/frames.hpp"
+#include "differential/observation.hpp"
+#include "differential/rig.hpp"
+#include "differential/seed.hpp"
+
+namespace pollux::differential {
+
+/// How the receiving card is set up for a round.
+struct ReceiverPlan {
+  static constexpr std::uint32_t kQueues = 4;
+
+  std::uint32_t rctl = 0;
+  std::uint32_t ctrl = 0;
+  std::uint32_t rxcsum = 0;
+  std::uint32_t rlpml = 0;
+  std::uint32_t mrqc = 0;
+  std::uint32_t vet = 0x8100;
+  std::array<std::uint32_t, 32> reta{};
+  std::array<std::uint32_t, 10> rssrk{};
+  std::array<std::uint32_t, kQueues> srrctl{};
+  std::array<bool, 4> exact{};   ///< which of kAddresses are exact ones
+  std::array<bool, 4> hashed{};  ///< whose bit in the multicast table is set
+  std::array<bool, 3> vlans{};   ///< which of kVlans are let in
+  std::array<std::uint32_t, kQueues> vector{};
+};
+
+/// A frame to send, in how many buffers, and whether the card is to say that it is done.
+struct SendPlan {
+  Bytes frame;
+  std::uint32_t buffers = 1;
+  bool report = true;
+};
+
+/// A round of traffic: card 0 sends, card 1 receives.
+struct Round {
+  ReceiverPlan receiver;
+  std::vector<SendPlan> frames;
+};
+
+[[nodiscard]] Round random_round(Random& random);
+
+/// Sets up, sends, and looks at everything: descriptors, frames, positions, causes, events, counters.
+[[nodiscard]] Observations play(Rig& rig, const Round& round);
+
+}  // namespace pollux::differential

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "differential/traffic.hpp"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+namespace pollux::differential {
+namespace {
+
+TEST(Traffic, RandomRoundsLookAlike) {
+  const std::uint64_t seed = choose_seed();
+  const auto model = Rig::of_model();
+  const auto qemu = Rig::of_qemu();
+  for (Rig* const rig : {model.get(), qemu.get()}) {
+    rig->reset();
+    rig->raise_link();
+  }
+  const auto end = std::chrono::steady_clock::now() + choose_duration();
+  Comparison comparison;
+  unsigned rounds = 0;
+  std::size_t frames = 0;
+  while (std::chrono::steady_clock::now() < end && !HasFailure()) {
+    Random random(seed + rounds);
+    const Round round = random_round(random);
+    comparison.add(play(*model, round), play(*qemu, round), fmt::format("POLLUX_SEED={}", seed + rounds));
+    ++rounds;
+    frames += round.frames.size();
+  }
+  fmt::print("{} rounds, {} frames sent, {} observations compared\n", rounds, frames, comparison.compared());
+  for (const auto& [tag, times] : comparison.met()) fmt::print("  {}: {} times\n", tag, times);
+  EXPECT_TRUE(comparison.alike()) << comparison.report();
+  EXPECT_GT(frames, 0u);
+}
+
+}  // namespace
+}  // namespace pollux::differential
