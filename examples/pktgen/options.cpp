@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
-#include "common/rates.hpp"
 #include "common/frame.hpp"
+#include "common/rates.hpp"
 
 namespace pollux::examples {
 namespace {

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "common/rates.hpp"
 #include "common/frame.hpp"
+#include "common/rates.hpp"
 #include "pktgen/pacer.hpp"
 #include "pollux/pollux.hpp"
 
