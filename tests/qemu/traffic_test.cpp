@@ -54,8 +54,8 @@ TEST(Traffic, AnOrdinaryUserCanDoIt) {
   if (::getuid() != 0) GTEST_SUCCEED() << "all of this ran as an ordinary user";
   const pid_t child = ::fork();
   if (child == 0) {
-    constexpr unsigned nobody = 65534;
-    if (::getuid() == 0 && (::setgid(nobody) != 0 || ::setuid(nobody) != 0)) ::_exit(99);
+    constexpr unsigned kNobody = 65534;
+    if (::getuid() == 0 && (::setgid(kNobody) != 0 || ::setuid(kNobody) != 0)) ::_exit(99);
     ::execl("/proc/self/exe", "qemu_test", "--gtest_filter=Traffic.TenThousandFramesArriveIntactBothWays", nullptr);
     ::_exit(98);
   }

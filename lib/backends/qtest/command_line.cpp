@@ -50,9 +50,9 @@ std::vector<std::string> command_line(const MachinePlan& plan) {
 Result<FileDescriptor> make_firmware() {
   FileDescriptor file(::memfd_create("pollux-firmware", MFD_CLOEXEC));
   // cli; hlt; and back to the hlt, should anything wake it.
-  constexpr std::array<unsigned char, 4> code{0xFA, 0xF4, 0xEB, 0xFD};
+  constexpr std::array<unsigned char, 4> kCode{0xFA, 0xF4, 0xEB, 0xFD};
   if (!file || ::ftruncate(file.get(), kFirmwareSize) != 0 ||
-      ::pwrite(file.get(), code.data(), code.size(), kResetVector) != ssize_t{code.size()}) {
+      ::pwrite(file.get(), kCode.data(), kCode.size(), kResetVector) != ssize_t{kCode.size()}) {
     return fail_errno(ErrorCode::io_error, "no file for QEMU's firmware", errno,
                       "raise the limit of open files (ulimit -n) or free memory");
   }

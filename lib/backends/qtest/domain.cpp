@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include <cstdio>
 #include <fstream>
+#include <sstream>
 #include <string>
 
 namespace pollux::qtest {
@@ -25,17 +25,15 @@ struct Mapping {
 };
 
 bool parse(const std::string& line, Mapping& mapping) {
-  unsigned long first = 0;
-  unsigned long end = 0;
-  unsigned long offset = 0;
+  std::istringstream fields(line);
+  std::string permissions;
+  char separator = 0;
   unsigned major = 0;
   unsigned minor = 0;
-  unsigned long inode = 0;
-  if (std::sscanf(line.c_str(), "%lx-%lx %*s %lx %x:%x %lu", &first, &end, &offset, &major, &minor, &inode) != 6) {
-    return false;
-  }
-  mapping = {.first = first, .end = end, .offset = offset, .device = ::makedev(major, minor), .inode = inode};
-  return true;
+  fields >> std::hex >> mapping.first >> separator >> mapping.end >> permissions >> mapping.offset >> major >>
+      separator >> minor >> std::dec >> mapping.inode;
+  mapping.device = ::makedev(major, minor);
+  return !fields.fail();
 }
 
 }  // namespace

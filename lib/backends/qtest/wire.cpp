@@ -43,8 +43,8 @@ Wire::Wire(FileDescriptor socket, Limits limits, std::function<void()> on_failur
 
 void Wire::write32(std::uint64_t address, std::uint32_t value) noexcept {
   std::array<char, kLongest> line;
-  constexpr std::string_view verb = "writel ";
-  char* at = std::copy(verb.begin(), verb.end(), line.data());
+  constexpr std::string_view kVerb = "writel ";
+  char* at = std::copy(kVerb.begin(), kVerb.end(), line.data());
   at += write_number(at, line.data() + line.size(), address).size();
   *at++ = ' ';
   at += write_number(at, line.data() + line.size(), value).size();
@@ -53,8 +53,8 @@ void Wire::write32(std::uint64_t address, std::uint32_t value) noexcept {
 
 std::uint32_t Wire::read32(std::uint64_t address) noexcept {
   std::array<char, kLongest> line;
-  constexpr std::string_view verb = "readl ";
-  char* at = std::copy(verb.begin(), verb.end(), line.data());
+  constexpr std::string_view kVerb = "readl ";
+  char* at = std::copy(kVerb.begin(), kVerb.end(), line.data());
   at += write_number(at, line.data() + line.size(), address).size();
   const auto value = ask({line.data(), static_cast<std::size_t>(at - line.data())});
   return value ? static_cast<std::uint32_t>(*value) : ~std::uint32_t{0};
