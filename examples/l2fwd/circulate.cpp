@@ -23,8 +23,8 @@ Result<void> circulate(Port& port, std::uint32_t count, MempoolCache& cache, Clo
       return fail(ErrorCode::no_memory, fmt::format("the pool has no buffers for {} frames beside its rings", count),
                   "give more --mbufs, or let fewer --circulate");
     }
-    const auto sent = wait_until(clock, port.info().name + ": room in the transmit ring", limit,
-                                 [&] { return port.tx(0).tx_burst(burst) == 1; });
+    auto sent = wait_until(clock, port.info().name + ": room in the transmit ring", limit,
+                           [&] { return port.tx(0).tx_burst(burst) == 1; });
     if (!sent) return sent;
   }
   return {};
