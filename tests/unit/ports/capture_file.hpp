@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <fstream>
@@ -38,7 +39,7 @@ class CaptureFile {
     return *this;
   }
   CaptureFile& cut(std::size_t bytes) {
-    bytes_.resize(bytes_.size() - bytes);
+    bytes_.erase(bytes_.end() - static_cast<std::ptrdiff_t>(bytes), bytes_.end());
     return *this;
   }
   template <class T>
