@@ -12,7 +12,7 @@ enum class Duplex { half, full };
 /// What the card says of its wire.
 struct Link {
   bool up = false;
-  std::uint32_t speed = 0;  ///< Mb/s: 10, 100 or 1,000; 0 while down
+  std::uint32_t speed = 0;  ///< Mb/s: 10, 100 or 1,000, of a port that is no card 10,000; 0 while down
   Duplex duplex = Duplex::full;
   bool autonegotiated = true;
 

@@ -23,7 +23,8 @@ class TxQueue {
   /// Takes frames from the front of `burst`, in order, until the ring is full; the rest stays in the burst. Returns how
   /// many it took. Frames that cannot be sent (too long, too short, too many segments, memory that the card cannot
   /// reach) are taken, too: given back to their pool and counted in Stats::drops. An empty burst does the same as
-  /// `tx_done_cleanup`.
+  /// `tx_done_cleanup`. Mbufs of another Context are a misuse: checked builds report them, others may take them for
+  /// their own, since pools are told apart within a Context only.
   template <std::uint32_t Capacity>
   std::uint32_t tx_burst(Burst<Capacity>& burst) noexcept {
     const std::uint32_t taken = gate_.call(*this, static_cast<Mbuf* const*>(burst.mbufs_), burst.size_);
