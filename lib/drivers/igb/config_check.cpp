@@ -10,6 +10,7 @@
 #include "drivers/igb/port_limits.hpp"
 #include "drivers/igb/tx_queue.hpp"
 #include "mem/context_state.hpp"
+#include "net/config_check.hpp"
 
 namespace pollux::igb {
 namespace {
@@ -17,24 +18,6 @@ namespace {
 namespace limits = hw::igb;
 
 constexpr std::uint32_t kMaxBufferKib = 127;
-
-tl::unexpected<Error> refuse(std::string_view port, std::string what, std::string hint) {
-  return fail(ErrorCode::invalid_argument, fmt::format("{}: {}", port, what), std::move(hint));
-}
-
-Result<void> check_queues(const PortConfig& config, std::string_view port) {
-  const auto check = [&](const char* name, std::uint16_t count, std::uint32_t max) -> Result<void> {
-    if (count <= max) return {};
-    return refuse(port, fmt::format("{} = {} is outside 0 to {}", name, count, max),
-                  fmt::format("the 82576 has {} of them", max));
-  };
-  if (auto rx = check("rx_queues", config.rx_queues, limits::kRxQueues); !rx) return rx;
-  if (auto tx = check("tx_queues", config.tx_queues, limits::kTxQueues); !tx) return tx;
-  if (config.rx_queues == 0 && config.tx_queues == 0) {
-    return refuse(port, "rx_queues and tx_queues are both 0", "ask for at least one queue");
-  }
-  return {};
-}
 
 Result<void> check_ring(const char* name, std::uint32_t size, std::string_view port) {
   if (std::has_single_bit(size) && size >= limits::kRingMin && size <= limits::kRingMax) return {};
@@ -67,22 +50,6 @@ Result<void> check_pool(const PortConfig& config, const ContextState& context, s
                   fmt::format("a pool too small for its rings: pool '{}' has {} mbufs, {} receive rings of {} need {}",
                               pool.options().name, pool.options().count, config.rx_queues, config.rx_ring, needed),
                   fmt::format("create the pool with more than {} mbufs, or use fewer or smaller rings", needed));
-  }
-  return {};
-}
-
-Result<void> check_cache(const PortConfig& config, const ContextState& context, std::string_view port) {
-  if (config.cache == nullptr) return {};
-  const MempoolCore& pool = config.cache->core()->pool();
-  if (config.rx_queues != 0 && &pool != config.rx_pool->core().get()) {
-    return refuse(port,
-                  fmt::format("the cache belongs to pool '{}' and the receive queues to '{}'", pool.options().name,
-                              config.rx_pool->options().name),
-                  "make the cache from the pool that rx_pool names");
-  }
-  if (&pool.context() != &context) {
-    return refuse(port, fmt::format("the cache's pool '{}' belongs to another Context", pool.options().name),
-                  "make the cache from a pool of the port's Context");
   }
   return {};
 }
@@ -129,7 +96,7 @@ Result<void> check_mtu(std::uint32_t mtu, const Plan& plan, std::string_view por
 }
 
 Result<Plan> check_config(const PortConfig& config, const ContextState& context, std::string_view port) {
-  if (auto queues = check_queues(config, port); !queues) return pass_on(std::move(queues));
+  if (auto queues = check_queues(config, port_limits(), "the 82576", port); !queues) return pass_on(std::move(queues));
   Plan plan{.rx_queues = config.rx_queues,
             .tx_queues = config.tx_queues,
             .rx_ring = config.rx_ring,

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "drivers/igb/port.hpp"
 
-#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -16,34 +15,13 @@
 #include "drivers/igb/rx_setup.hpp"
 #include "drivers/igb/tx_setup.hpp"
 #include "hw/igb/limits.hpp"
+#include "net/port_state.hpp"
 
 namespace pollux::igb {
 namespace {
 
 /// For a poller to leave its burst: it may have been preempted.
 constexpr Duration kPollerLimit = milliseconds(1000);
-
-std::string_view describe(PortState state) {
-  switch (state) {
-    case PortState::opened: return "opened";
-    case PortState::configured: return "configured";
-    case PortState::started: return "started";
-    case PortState::closed: return "closed";
-    case PortState::failed: return "failed";
-  }
-  return "unknown";
-}
-
-std::string_view way_out_of(PortState state) {
-  switch (state) {
-    case PortState::opened: return "configure the port first";
-    case PortState::configured: return "start the port first";
-    case PortState::started: return "stop the port first";
-    case PortState::closed: return "open the port again";
-    case PortState::failed: return "close the port and open it again";
-  }
-  return "";
-}
 
 }  // namespace
 
@@ -238,11 +216,7 @@ Result<void> Port::hand_back() {
 }
 
 Result<void> Port::expect(std::initializer_list<PortState> states, std::string_view call) const {
-  if (std::find(states.begin(), states.end(), state_) != states.end()) return {};
-  const std::string why = state_ == PortState::failed ? fmt::format(" ({})", failure_.what) : "";
-  return fail(ErrorCode::bad_state,
-              fmt::format("{}: {}() on a port that is {}{}", card_.name, call, describe(state_), why),
-              std::string(way_out_of(state_)));
+  return expect_state(state_, states, card_.name, call, failure_);
 }
 
 Result<void> Port::settle_registers() {

@@ -7,33 +7,13 @@
 #include <chrono>
 #include <utility>
 
+#include "net/port_state.hpp"
+
 namespace pollux::ports {
 namespace {
 
 /// For a poller to leave its burst: it may have been preempted.
 constexpr Duration kPollerLimit = std::chrono::seconds(1);
-
-std::string_view describe(PortState state) {
-  switch (state) {
-    case PortState::opened: return "opened";
-    case PortState::configured: return "configured";
-    case PortState::started: return "started";
-    case PortState::closed: return "closed";
-    case PortState::failed: return "failed";
-  }
-  return "unknown";
-}
-
-std::string_view way_out_of(PortState state) {
-  switch (state) {
-    case PortState::opened: return "configure the port first";
-    case PortState::configured: return "start the port first";
-    case PortState::started: return "stop the port first";
-    case PortState::closed: return "open the port again";
-    case PortState::failed: return "close the port and open it again";
-  }
-  return "";
-}
 
 }  // namespace
 
@@ -162,11 +142,7 @@ Result<void> Port::close() {
 }
 
 Result<void> Port::expect(std::initializer_list<PortState> states, std::string_view call) const {
-  if (std::find(states.begin(), states.end(), state_) != states.end()) return {};
-  const std::string why = state_ == PortState::failed ? fmt::format(" ({})", failure_.what) : "";
-  return fail(ErrorCode::bad_state,
-              fmt::format("{}: {}() on a port that is {}{}", info_.name, call, describe(state_), why),
-              std::string(way_out_of(state_)));
+  return expect_state(state_, states, info_.name, call, failure_);
 }
 
 }  // namespace pollux::ports

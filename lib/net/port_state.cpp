@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "net/port_state.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+
+namespace pollux {
+namespace {
+
+std::string_view describe(PortState state) {
+  switch (state) {
+    case PortState::opened: return "opened";
+    case PortState::configured: return "configured";
+    case PortState::started: return "started";
+    case PortState::closed: return "closed";
+    case PortState::failed: return "failed";
+  }
+  return "unknown";
+}
+
+std::string_view way_out_of(PortState state) {
+  switch (state) {
+    case PortState::opened: return "configure the port first";
+    case PortState::configured: return "start the port first";
+    case PortState::started: return "stop the port first";
+    case PortState::closed: return "open the port again";
+    case PortState::failed: return "close the port and open it again";
+  }
+  return "";
+}
+
+}  // namespace
+
+Result<void> expect_state(PortState state, std::initializer_list<PortState> fitting, std::string_view port,
+                          std::string_view call, const Error& failure) {
+  if (std::find(fitting.begin(), fitting.end(), state) != fitting.end()) return {};
+  const std::string why = state == PortState::failed ? fmt::format(" ({})", failure.what) : "";
+  return fail(ErrorCode::bad_state, fmt::format("{}: {}() on a port that is {}{}", port, call, describe(state), why),
+              std::string(way_out_of(state)));
+}
+
+}  // namespace pollux
