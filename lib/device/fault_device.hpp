@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
+#include "base/file_descriptor.hpp"
 #include "device/decorator.hpp"
 #include "mem/context_state.hpp"
-#include "mem/file_descriptor.hpp"
 #include "pollux/device/fault.hpp"
 
 namespace pollux {

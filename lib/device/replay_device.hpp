@@ -12,10 +12,10 @@
 #include <string>
 #include <vector>
 
+#include "base/file_descriptor.hpp"
 #include "device/record_format.hpp"
 #include "device/record_rings.hpp"
 #include "mem/context_state.hpp"
-#include "mem/file_descriptor.hpp"
 
 namespace pollux {
 

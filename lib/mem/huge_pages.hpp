@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "mem/file_descriptor.hpp"
+#include "base/file_descriptor.hpp"
 #include "mem/libhugetlbfs.hpp"
 #include "pollux/base/error.hpp"
 

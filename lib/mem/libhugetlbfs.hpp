@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "mem/file_descriptor.hpp"
+#include "base/file_descriptor.hpp"
 
 namespace pollux {
 

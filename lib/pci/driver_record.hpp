@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "pci/file_descriptor.hpp"
+#include "base/file_descriptor.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/pci/address.hpp"

@@ -14,7 +14,7 @@
 #include <thread>
 #include <utility>
 
-#include "pci/file_descriptor.hpp"
+#include "base/file_descriptor.hpp"
 #include "pci/network_reader.hpp"
 #include "pci/sysfs.hpp"
 #include "pollux/pci/network_state.hpp"

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "pci/file_descriptor.hpp"
+#include "base/file_descriptor.hpp"
 #include "pollux/base/error.hpp"
 
 /// Just enough rtnetlink to read: questions, dumps, attributes. Every length is checked before it is used.

@@ -9,7 +9,7 @@
 #include <charconv>
 #include <system_error>
 
-#include "pci/file_descriptor.hpp"
+#include "base/file_descriptor.hpp"
 
 namespace pollux::pci::sysfs {
 namespace {

@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <system_error>
 
-#include "pci/file_descriptor.hpp"
+#include "base/file_descriptor.hpp"
 #include "pci/sysfs.hpp"
 
 namespace pollux::pci {

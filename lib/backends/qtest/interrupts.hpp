@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "mem/file_descriptor.hpp"
+#include "base/file_descriptor.hpp"
 #include "pollux/base/error.hpp"
 
 namespace pollux::qtest {

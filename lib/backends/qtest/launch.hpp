@@ -7,7 +7,7 @@
 #include "backends/qtest/interrupts.hpp"
 #include "backends/qtest/process.hpp"
 #include "backends/qtest/target.hpp"
-#include "mem/file_descriptor.hpp"
+#include "base/file_descriptor.hpp"
 #include "pollux/base/error.hpp"
 
 namespace pollux::qtest {

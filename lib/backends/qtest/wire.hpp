@@ -10,7 +10,7 @@
 #include <optional>
 #include <string_view>
 
-#include "mem/file_descriptor.hpp"
+#include "base/file_descriptor.hpp"
 
 namespace pollux::qtest {
 

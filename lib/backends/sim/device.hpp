@@ -9,7 +9,7 @@
 #include "backends/sim/config_space.hpp"
 #include "backends/sim/domain.hpp"
 #include "backends/sim/wire.hpp"
-#include "mem/file_descriptor.hpp"
+#include "base/file_descriptor.hpp"
 #include "pollux/device/device.hpp"
 #include "pollux/mem/context.hpp"
 

@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "mem/file_descriptor.hpp"
+#include "base/file_descriptor.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "backends/sim/far_end.hpp"
-#include "mem/file_descriptor.hpp"
+#include "base/file_descriptor.hpp"
 
 namespace pollux::sim {
 namespace {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "backends/qtest/wire.hpp"
-#include "mem/file_descriptor.hpp"
+#include "base/file_descriptor.hpp"
 
 namespace pollux::test {
 

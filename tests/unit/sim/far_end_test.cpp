@@ -20,7 +20,7 @@
 
 #include <fmt/format.h>
 
-#include "mem/file_descriptor.hpp"
+#include "base/file_descriptor.hpp"
 #include "unit/sim/probe_card.hpp"
 
 namespace pollux::sim {
