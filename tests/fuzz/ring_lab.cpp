@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "fuzz/ring_lab.hpp"
 
+#include <utility>
+
 #include "fuzz/require.hpp"
 
 namespace pollux::test {
@@ -22,6 +24,13 @@ void RingLab::stop() {
   require(queues_.rx.close(queues_.clock, kLimit).has_value(), "the receive queue closes");
   require(queues_.tx.close(queues_.clock, kLimit).has_value(), "the transmit queue closes");
   queues_.drain();
+}
+
+void RingLab::release(Held& held, std::size_t count) {
+  for (; count != 0 && !held.empty(); --count) {
+    cache().free(std::move(held.back()));
+    held.pop_back();
+  }
 }
 
 void RingLab::require_all_home() const { require(queues_.in_use() == 0, "every mbuf is home"); }

@@ -10,6 +10,9 @@
 
 namespace pollux::test {
 
+/// Mbufs in the application's hands.
+using Held = std::vector<MbufPtr>;
+
 /// A queue of each kind on rings of 16, for a fuzzer in the card's place: it writes what it likes over the rings.
 /// Made once; each input starts and ends it, and at the end every buffer must be home.
 class RingLab {
@@ -22,6 +25,8 @@ class RingLab {
   void start();
   /// The card stops, pollers leave, what lies in the rings goes home.
   void stop();
+  /// Gives the last `count` of them back, or all there are.
+  void release(Held& held, std::size_t count);
   /// What must hold whatever the card did, once the application holds no mbuf.
   void require_all_home() const;
   void require_no_misuse() const;
@@ -40,8 +45,5 @@ class RingLab {
 
   QueueLab queues_;
 };
-
-/// Mbufs in the application's hands.
-using Held = std::vector<MbufPtr>;
 
 }  // namespace pollux::test

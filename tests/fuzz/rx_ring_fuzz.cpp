@@ -50,13 +50,6 @@ void write(RingLab& lab, FuzzedDataProvider& input) {
   }
 }
 
-void release(RingLab& lab, Held& held, std::size_t count) {
-  for (; count != 0 && !held.empty(); --count) {
-    lab.cache().free(std::move(held.back()));
-    held.pop_back();
-  }
-}
-
 }  // namespace
 }  // namespace pollux::test
 
@@ -69,13 +62,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   while (input.remaining_bytes() != 0) {
     switch (input.ConsumeIntegralInRange(0, 15)) {
       case 0:
-        release(lab, held, held.size());
+        lab.release(held, held.size());
         lab.stop();
         lab.require_all_home();
         lab.start();
         break;
       case 1:
-      case 2: release(lab, held, input.ConsumeIntegralInRange<std::size_t>(0, 32)); break;
+      case 2: lab.release(held, input.ConsumeIntegralInRange<std::size_t>(0, 32)); break;
       case 3:
       case 4:
       case 5:
@@ -83,7 +76,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       default: write(lab, input);
     }
   }
-  release(lab, held, held.size());
+  lab.release(held, held.size());
   lab.stop();
   lab.require_all_home();
   lab.require_no_misuse();

@@ -68,13 +68,6 @@ void report(RingLab& lab, FuzzedDataProvider& input) {
   slot.hi = input.ConsumeIntegral<std::uint64_t>();
 }
 
-void release(RingLab& lab, Held& held, std::size_t count) {
-  for (; count != 0 && !held.empty(); --count) {
-    lab.cache().free(std::move(held.back()));
-    held.pop_back();
-  }
-}
-
 }  // namespace
 }  // namespace pollux::test
 
@@ -89,20 +82,20 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   while (input.remaining_bytes() != 0) {
     switch (input.ConsumeIntegralInRange(0, 9)) {
       case 0:
-        release(lab, held, held.size());
+        lab.release(held, held.size());
         lab.stop();
         lab.require_all_home();
         lab.start();
         break;
       case 1:
-      case 2: release(lab, held, input.ConsumeIntegralInRange<std::size_t>(0, 32)); break;
+      case 2: lab.release(held, input.ConsumeIntegralInRange<std::size_t>(0, 32)); break;
       case 3: static_cast<void>(lab.tx().tx_done_cleanup()); break;
       case 4:
       case 5: report(lab, input); break;
       default: send(lab, input, held);
     }
   }
-  release(lab, held, held.size());
+  lab.release(held, held.size());
   lab.stop();
   lab.require_all_home();
   lab.require_no_misuse();
