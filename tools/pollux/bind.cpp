@@ -12,7 +12,7 @@
 namespace pollux::tool {
 namespace {
 
-struct Options {
+struct BindOptions {
   std::vector<std::string> ports;
   bool force = false;
   std::string user;
@@ -34,7 +34,7 @@ int hand_over(const Environment& environment, const std::vector<pci::BindOutcome
   return kSuccess;
 }
 
-int run(const Environment& environment, const Options& options) {
+int run_bind(const Environment& environment, const BindOptions& options) {
   const auto addresses = parse_addresses(options.ports);
   if (!addresses) return report(environment, addresses.error(), kUsage);
   std::optional<pci::User> user;
@@ -53,14 +53,14 @@ int run(const Environment& environment, const Options& options) {
 }  // namespace
 
 void add_bind(CLI::App& app, const Environment& environment, int& exit_code) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BindOptions>();
   CLI::App* command =
       app.add_subcommand("bind", "Take ports from the kernel and give them to vfio-pci: all of them or none");
   command->add_option("ports", options->ports, "PCI addresses, such as 0000:01:00.0")->required();
   command->add_flag("--force", options->force,
                     "Take a port though the host uses it, or a device that is no network controller");
   command->add_option("--user", options->user, "Let this user open the ports, and tell what memlock limit they need");
-  command->callback([options, &environment, &exit_code] { exit_code = run(environment, *options); });
+  command->callback([options, &environment, &exit_code] { exit_code = run_bind(environment, *options); });
 }
 
 }  // namespace pollux::tool

@@ -13,7 +13,7 @@
 namespace pollux::tool {
 namespace {
 
-struct Options {
+struct InfoOptions {
   std::string port;
   bool json = false;
   bool registers = false;
@@ -26,7 +26,7 @@ bool is_elsewhere(const std::string& uri) {
 }
 
 // PCI's view of the card, and the card's own where Pollux may open it.
-Result<std::vector<Facts>> gather(const Environment& environment, const Options& options, ExitCode& failure) {
+Result<std::vector<Facts>> gather(const Environment& environment, const InfoOptions& options, ExitCode& failure) {
   std::vector<Facts> all;
   const bool may_open = environment.open_port != nullptr;
   if (!may_open || !is_elsewhere(options.port)) {
@@ -60,7 +60,7 @@ void print_json(const Environment& environment, const std::vector<Facts>& all) {
   environment.out << json.dump(2, ' ', false, kReplaceBadText) << '\n';
 }
 
-int run(const Environment& environment, const Options& options) {
+int run_info(const Environment& environment, const InfoOptions& options) {
   ExitCode failure = kFailure;
   const auto all = gather(environment, options, failure);
   if (!all) return report(environment, all.error(), failure);
@@ -75,12 +75,12 @@ int run(const Environment& environment, const Options& options) {
 }  // namespace
 
 void add_info(CLI::App& app, const Environment& environment, int& exit_code) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<InfoOptions>();
   CLI::App* command = app.add_subcommand("info", "Show all that is known of one port");
   command->add_option("port", options->port, "A port, such as vfio:0000:01:00.0 or the bare PCI address")->required();
   command->add_flag("--registers", options->registers, "Show the card's registers, too (a port that Pollux can open)");
   command->add_flag("--json", options->json, "Print JSON");
-  command->callback([options, &environment, &exit_code] { exit_code = run(environment, *options); });
+  command->callback([options, &environment, &exit_code] { exit_code = run_info(environment, *options); });
 }
 
 }  // namespace pollux::tool

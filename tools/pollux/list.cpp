@@ -16,7 +16,7 @@
 namespace pollux::tool {
 namespace {
 
-struct Options {
+struct ListOptions {
   bool json = false;
   bool all = false;
 };
@@ -52,7 +52,7 @@ void print_table(const std::vector<pci::DeviceInfo>& devices, const Environment&
   }
 }
 
-int run(const Environment& environment, const Options& options) {
+int run_list(const Environment& environment, const ListOptions& options) {
   pci::Names names(environment.paths.pci_ids);
   auto devices = pci::list_devices(environment.paths, &names);
   if (!devices) return report(environment, devices.error());
@@ -72,11 +72,11 @@ int run(const Environment& environment, const Options& options) {
 }  // namespace
 
 void add_list(CLI::App& app, const Environment& environment, int& exit_code) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ListOptions>();
   CLI::App* command = app.add_subcommand("list", "List the machine's network controllers and who drives them");
   command->add_flag("--json", options->json, "Print JSON");
   command->add_flag("--all", options->all, "List every PCI device");
-  command->callback([options, &environment, &exit_code] { exit_code = run(environment, *options); });
+  command->callback([options, &environment, &exit_code] { exit_code = run_list(environment, *options); });
 }
 
 }  // namespace pollux::tool

@@ -8,7 +8,7 @@
 namespace pollux::tool {
 namespace {
 
-int run(const Environment& environment, const std::vector<std::string>& ports) {
+int run_unbind(const Environment& environment, const std::vector<std::string>& ports) {
   const auto addresses = parse_addresses(ports);
   if (!addresses) return report(environment, addresses.error(), kUsage);
   pci::Binder binder(environment.paths, environment.clock, environment.network, environment.log);
@@ -24,7 +24,7 @@ void add_unbind(CLI::App& app, const Environment& environment, int& exit_code) {
   auto ports = std::make_shared<std::vector<std::string>>();
   CLI::App* command = app.add_subcommand("unbind", "Give ports back to the drivers that had them before `pollux bind`");
   command->add_option("ports", *ports, "PCI addresses, such as 0000:01:00.0")->required();
-  command->callback([ports, &environment, &exit_code] { exit_code = run(environment, *ports); });
+  command->callback([ports, &environment, &exit_code] { exit_code = run_unbind(environment, *ports); });
 }
 
 }  // namespace pollux::tool
