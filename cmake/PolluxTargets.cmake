@@ -11,12 +11,19 @@ target_compile_options(pollux_options INTERFACE
 if(POLLUX_SANITIZE)
   target_compile_options(pollux_options INTERFACE -fsanitize=${POLLUX_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(pollux_options INTERFACE -fsanitize=${POLLUX_SANITIZE})
-  # The interceptors of a sanitizer confuse GCC's flow analysis: with it the first two warn of what cannot happen.
+  # The interceptors of a sanitizer confuse GCC's flow analysis: with it the first three warn of what cannot happen.
   # The thread sanitizer does not know fences, which GCC warns of.
   if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
-    target_compile_options(pollux_options INTERFACE -Wno-maybe-uninitialized -Wno-stringop-overflow -Wno-tsan)
+    target_compile_options(pollux_options INTERFACE -Wno-maybe-uninitialized -Wno-stringop-overflow -Wno-array-bounds -Wno-tsan)
   endif()
 endif()
+
+separate_arguments(POLLUX_TEST_FLAGS)
+add_library(pollux_test_options INTERFACE)
+target_compile_options(pollux_test_options INTERFACE ${POLLUX_TEST_FLAGS})
+separate_arguments(POLLUX_PROGRAM_FLAGS)
+add_library(pollux_program_options INTERFACE)
+target_compile_options(pollux_program_options INTERFACE ${POLLUX_PROGRAM_FLAGS})
 
 # Only the library's lines count, so only its objects are instrumented; what links them needs the runtime.
 add_library(pollux_coverage INTERFACE)
@@ -41,6 +48,9 @@ function(pollux_layer)
   add_library(${target} OBJECT ${LAYER_SOURCES})
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/lib)
   target_link_libraries(${target} PUBLIC pollux_headers tl::expected PRIVATE pollux_options pollux_coverage fmt::fmt Threads::Threads ${LAYER_LINK})
+  if(POLLUX_PRECOMPILE STREQUAL all)
+    pollux_precompile(${target} pollux_base)
+  endif()
   set_property(GLOBAL APPEND PROPERTY POLLUX_LAYERS ${target})
   set_property(GLOBAL APPEND PROPERTY POLLUX_LINKS ${LAYER_LINK})
 endfunction()
@@ -69,17 +79,36 @@ endfunction()
 function(pollux_program)
   cmake_parse_arguments(PROGRAM "" "NAME" "SOURCES;LINK" ${ARGN})
   add_executable(${PROGRAM_NAME} ${PROGRAM_SOURCES})
-  target_link_libraries(${PROGRAM_NAME} PRIVATE pollux::pollux pollux_options ${PROGRAM_LINK})
+  target_link_libraries(${PROGRAM_NAME} PRIVATE pollux::pollux pollux_options pollux_program_options ${PROGRAM_LINK})
+endfunction()
+
+# pollux_test_program(NAME [BUSY] a_test.cpp ...): a GoogleTest program that sees the library's private headers, too.
+# BUSY: it runs for so long that it is compiled as the library is, without POLLUX_TEST_FLAGS.
+function(pollux_test_program target)
+  cmake_parse_arguments(PROGRAM "BUSY" "" "" ${ARGN})
+  add_executable(${target} ${PROGRAM_UNPARSED_ARGUMENTS})
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/lib ${PROJECT_SOURCE_DIR}/tests)
+  target_link_libraries(${target} PRIVATE pollux::pollux pollux_options fmt::fmt GTest::gmock GTest::gtest_main
+    Threads::Threads)
+  if(PROGRAM_BUSY)
+    return()
+  endif()
+  target_link_libraries(${target} PRIVATE pollux_test_options)
+  if(POLLUX_PRECOMPILE)
+    if(NOT TARGET pollux_test_headers)
+      file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/test_headers.cpp CONTENT "int main() {}\n")
+      pollux_test_program(pollux_test_headers ${PROJECT_BINARY_DIR}/test_headers.cpp)
+    endif()
+    pollux_precompile(${target} pollux_test_headers <gmock/gmock.h> <gtest/gtest.h>)
+  endif()
 endfunction()
 
 # pollux_unit_test(mem [THREADED] a_test.cpp ...): one GoogleTest program, its cases known to ctest one by one.
-# It sees the library's private headers, too. THREADED: it has several threads, so the thread sanitizer always looks at it.
+# THREADED: it has several threads, so the thread sanitizer always looks at it.
 function(pollux_unit_test name)
   cmake_parse_arguments(TEST "THREADED" "" "" ${ARGN})
   set(target ${name}_test)
-  add_executable(${target} ${TEST_UNPARSED_ARGUMENTS})
-  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/lib ${PROJECT_SOURCE_DIR}/tests)
-  target_link_libraries(${target} PRIVATE pollux::pollux pollux_options fmt::fmt GTest::gmock GTest::gtest_main Threads::Threads)
+  pollux_test_program(${target} ${TEST_UNPARSED_ARGUMENTS})
   set(properties TIMEOUT 300)
   if(TEST_THREADED)
     if(NOT TARGET threaded_tests)

@@ -3,6 +3,7 @@
 
 #include <charconv>
 #include <chrono>
+#include <map>
 #include <string>
 
 namespace pollux::examples {
@@ -38,6 +39,13 @@ void add_port_options(CLI::App& app, PortOptions& options) {
   app.add_option("--mtu", options.mtu, "Bytes of payload a frame may carry")
       ->check(CLI::Range(68U, 65535U))
       ->capture_default_str();
+  std::map<std::string, BurstPath> paths;
+  for (const BurstPath path :
+       {BurstPath::best, BurstPath::scalar, BurstPath::avx2, BurstPath::avx512, BurstPath::neon}) {
+    paths.emplace(name(path), path);
+  }
+  app.add_option("--path", options.burst_path, "Instructions that bursts work with; best takes the widest there are")
+      ->transform(CLI::CheckedTransformer(paths, CLI::ignore_case));
   app.add_option("--wait-link", options.wait_link, "Seconds to wait for the links to come up")
       ->check(CLI::Range(0.0, 3600.0))
       ->capture_default_str();

@@ -28,14 +28,30 @@ Result<std::unique_ptr<Stage>> Stage::open(const std::vector<std::string>& uris,
   for (Port& port : stage->ports_) {
     auto configured = port.configure({.rx_pool = &*stage->pool_,
                                       .cache = &*stage->cache_,
+                                      .tx_queues = static_cast<std::uint16_t>(options.fused ? 2 : 1),
                                       .rx_ring = options.rx_ring,
                                       .tx_ring = options.tx_ring,
                                       .mtu = options.mtu,
-                                      .promiscuous = true});
+                                      .promiscuous = true,
+                                      .burst_path = options.burst_path});
     if (!configured) return pass_on(std::move(configured));
+  }
+  if (options.fused) {
+    if (auto fused = stage->fuse(); !fused) return pass_on(std::move(fused));
+  }
+  for (Port& port : stage->ports_) {
     if (auto started = port.start(); !started) return pass_on(std::move(started));
   }
   return stage;
+}
+
+Result<void> Stage::fuse() {
+  for (std::size_t in = 0; in < ports_.size(); ++in) {
+    auto path = ports_[in].forward_path(0, ports_[ports_.size() - 1 - in], 0);
+    if (!path) return pass_on(std::move(path));
+    forward_paths_.push_back(*std::move(path));
+  }
+  return {};
 }
 
 Result<void> Stage::wait_for_links(Duration limit, const std::function<bool()>& give_up) {

@@ -26,6 +26,8 @@ class Stage {
   /// One cache for all queues: every port is polled by the same thread unless a queue is given another cache.
   [[nodiscard]] MempoolCache& cache() noexcept { return *cache_; }
   [[nodiscard]] std::vector<Port>& ports() noexcept { return ports_; }
+  /// With PortOptions::fused, one for each port: what it receives leaves by the other of two, or by the only one.
+  [[nodiscard]] std::vector<std::unique_ptr<ForwardPath>>& forward_paths() noexcept { return forward_paths_; }
 
   /// To be called often: does every port's `service` when it is due. Errors: device_removed, device_fault.
   [[nodiscard]] Result<void> service(Duration now);
@@ -33,12 +35,14 @@ class Stage {
   [[nodiscard]] std::vector<std::string> link_changes();
 
  private:
+  [[nodiscard]] Result<void> fuse();
   explicit Stage(ContextOptions options) : context_(std::move(options)) {}
 
   Context context_;
   std::optional<Mempool> pool_;
   std::optional<MempoolCache> cache_;
   std::vector<Port> ports_;
+  std::vector<std::unique_ptr<ForwardPath>> forward_paths_;
   std::vector<Link> links_;
   Duration service_due_{0};
 };

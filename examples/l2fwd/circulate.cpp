@@ -14,7 +14,8 @@ constexpr MacAddress kBroadcast{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF};
 
 }  // namespace
 
-Result<void> circulate(Port& port, std::uint32_t count, MempoolCache& cache, Clock& clock, Duration limit) {
+Result<void> circulate(Port& port, std::uint16_t queue, std::uint32_t count, MempoolCache& cache, Clock& clock,
+                       Duration limit) {
   FrameBuilder builder(frame::kMinLength, kBroadcast, port.mac());
   Burst<1> burst;
   for (std::uint32_t sequence = 0; sequence < count; ++sequence) {
@@ -24,7 +25,7 @@ Result<void> circulate(Port& port, std::uint32_t count, MempoolCache& cache, Clo
                   "give more --mbufs, or let fewer --circulate");
     }
     auto sent = wait_until(clock, port.info().name + ": room in the transmit ring", limit,
-                           [&] { return port.tx(0).tx_burst(burst) == 1; });
+                           [&] { return port.tx(queue).tx_burst(burst) == 1; });
     if (!sent) return sent;
   }
   return {};

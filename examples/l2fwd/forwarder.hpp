@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "common/rates.hpp"
@@ -13,19 +14,21 @@ namespace pollux::examples {
 /// The first 12 bytes of a frame: where to, where from.
 using MacPair = std::array<std::uint8_t, 12>;
 
-/// One direction: what `rx` receives goes out by `tx`.
+/// One direction: what `rx` receives goes out by `tx`, or with `path` from ring to ring.
 struct Route {
   RxQueue* rx;
   TxQueue* tx;
   MacPair macs;
+  ForwardPath* path = nullptr;
 };
 
 /// What DPDK's l2fwd writes into a frame that leaves by the port with number `index`: to 02:00:00:00:00:index, from
 /// that port's own address.
 [[nodiscard]] MacPair l2fwd_macs(std::uint8_t index, const MacAddress& source);
 
-/// A route for each port: to the other one of two, back out of the only one.
-[[nodiscard]] std::vector<Route> make_routes(std::vector<Port>& ports);
+/// A route for each port: to the other one of two, back out of the only one. `paths` is empty or has one for each port.
+[[nodiscard]] std::vector<Route> make_routes(std::vector<Port>& ports,
+                                             const std::vector<std::unique_ptr<ForwardPath>>& paths = {});
 
 /// Forwards frames, one poll at a time, between queues that all belong to the calling thread.
 /// A transmit queue that is full is tried `kTxTries` times, since the card frees slots in groups; what it still does
@@ -55,6 +58,7 @@ class Forwarder {
 
  private:
   void forward(const Route& route) noexcept;
+  void forward_fused(const Route& route, std::uint32_t limit) noexcept;
 
   std::vector<Route> routes_;
   Options options_;

@@ -52,17 +52,18 @@ int run(const L2fwdOptions& options, const std::shared_ptr<spdlog::logger>& shar
   if (!links) return report_failure(log, links.error());
 
   Forwarder forwarder(
-      make_routes(ports),
+      make_routes(ports, (*stage)->forward_paths()),
       {.burst = options.port.burst, .update_macs = options.update_macs, .limit = options.packets.value_or(UINT64_MAX)},
       (*stage)->cache());
   if (options.circulate != 0) {
-    const auto going =
-        circulate(ports.front(), options.circulate, (*stage)->cache(), (*stage)->clock(), kCirculateLimit);
+    const auto going = circulate(ports.front(), options.port.fused ? 1 : 0, options.circulate, (*stage)->cache(),
+                                 (*stage)->clock(), kCirculateLimit);
     if (!going) return report_failure(log, going.error());
   }
   L2fwdReport report(options, **stage, forwarder);
-  log.info("forwarding {} <-> {}, bursts of {}, {}", ports.front().info().name, ports.back().info().name,
-           options.port.burst, options.update_macs ? "addresses rewritten" : "addresses untouched");
+  log.info("forwarding {} <-> {}, bursts of {}, {}{}", ports.front().info().name, ports.back().info().name,
+           options.port.burst, options.update_macs ? "addresses rewritten" : "addresses untouched",
+           options.port.fused ? ", from ring to ring" : "");
 
   const Result<void> forwarded = forward(options, **stage, forwarder, report, stop, log);
   const Duration ended = (*stage)->clock().now();

@@ -17,6 +17,8 @@ std::optional<int> read_options(int argc, char** argv, L2fwdOptions& options) {
          "--circulate", options.circulate,
          "Send that many frames at the start, which go round for ever where the two ports are wired to each other")
       ->check(CLI::Range(1, 4096));
+  app.add_flag("--fused", options.port.fused,
+               "Exchange buffers between the rings instead of going through the pool; needs cards of one driver");
   add_port_options(app, options.port);
   add_run_options(app, options.run);
   return parse(app, argc, argv);

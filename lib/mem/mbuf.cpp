@@ -33,6 +33,13 @@ bool Mbuf::reserve(std::uint32_t bytes) noexcept {
 }
 
 std::uint8_t* Mbuf::append(std::uint32_t bytes) noexcept {
+  // The usual case by itself: a plain mbuf in its own buffer, which is shorter than the longest segment.
+  if (special_ == 0) [[likely]] {
+    const std::uint32_t end = data_offset_ + std::uint32_t{data_length_};
+    if (bytes > pool_->buffer_size() - end) return nullptr;
+    data_length_ = static_cast<std::uint16_t>(data_length_ + bytes);
+    return buffer_ + end;
+  }
   Mbuf& last = last_segment();
   if (bytes > last.tailroom() || last.data_length_ + bytes > kMaxSegmentLength) return nullptr;
   std::uint8_t* const start = last.tail();

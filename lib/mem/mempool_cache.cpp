@@ -17,40 +17,39 @@ std::uint32_t choose_capacity(const MempoolCore& pool, std::uint32_t wanted) {
   return std::clamp(wanted, kMinCapacity, MempoolCache::kMaxCapacity);
 }
 
-// Reads what decides whether an mbuf is plain: `special` above its pool's id.
-std::uint32_t key_of(const Mbuf& mbuf) noexcept {
-  return static_cast<std::uint16_t>(MbufAccess::word(mbuf) >> MbufAccess::kPoolShift);
-}
-
 }  // namespace
 
 MempoolCacheCore::MempoolCacheCore(std::shared_ptr<MempoolCore> pool, std::uint32_t wanted)
-    : capacity(choose_capacity(*pool, wanted)),
-      empty_word(pool->empty_word(RxFormat::none, Mbuf::kNoPort)),
-      plain_key(pool->id() == 0 ? kNoKey : pool->id()),
-      pool_owner_(std::move(pool)) {
+    : pool_owner_(std::move(pool)) {
+  capacity = choose_capacity(*pool_owner_, wanted);
+  reserved = kPlaces - kSlack - capacity;
+  plain_key = pool_owner_->id() == 0 ? kNoKey : pool_owner_->id();
+  empty_word = pool_owner_->empty_word(RxFormat::none, Mbuf::kNoPort);
   pool_owner_->enroll(*this);
 }
 
 MempoolCacheCore::~MempoolCacheCore() {
   pool_owner_->withdraw(*this);
-  pool_owner_->put({mbufs.data(), count});
+  pool_owner_->put({stock(), count()});
   pool_owner_->count_failures(allocation_failures);
 }
 
 void MempoolCacheCore::refill(std::uint32_t wanted) noexcept {
-  const std::uint32_t batch = std::max(wanted > count ? wanted - count : 0U, capacity / 4);
-  const std::uint32_t room = static_cast<std::uint32_t>(mbufs.size()) - count;
-  set_count(count + pool_owner_->take({mbufs.data() + count, std::min(batch, room)}));
+  const std::uint32_t missing = wanted > count() ? wanted - count() : 0;
+  const std::uint32_t batch = std::min(std::max(missing, capacity / 4), first);
+  // The pool may have fewer than were asked for: what came moves up to the stock.
+  Mbuf** const into = stock() - batch;
+  const std::uint32_t came = pool_owner_->take({into, batch});
+  if (came != batch) std::memmove(stock() - came, into, came * sizeof(Mbuf*));
+  set_first(first - came);
 }
 
 void MempoolCacheCore::spill() noexcept {
   // A refill for one large burst may have brought far more than the capacity: all above half of it goes.
-  const std::uint32_t kept = std::min(count, capacity / 2);
-  const std::uint32_t given = count - kept;
-  pool_owner_->put({mbufs.data(), given});
-  std::memmove(mbufs.data(), mbufs.data() + given, kept * sizeof(Mbuf*));
-  set_count(kept);
+  const std::uint32_t kept = std::min(count(), capacity / 2);
+  pool_owner_->put({stock() + kept, count() - kept});
+  std::memmove(mbufs.data() + kPlaces - kept, stock(), kept * sizeof(Mbuf*));
+  set_first(kPlaces - kept);
 }
 
 void MempoolCacheCore::free_segment(Mbuf& segment) noexcept {
@@ -58,8 +57,8 @@ void MempoolCacheCore::free_segment(Mbuf& segment) noexcept {
   Mbuf* const root = MbufAccess::root(segment);
   if (MbufAccess::let_go(segment)) {
     make_room(1);
-    mbufs[count] = &segment;
-    set_count(count + 1);
+    mbufs[first - 1] = &segment;
+    set_first(first - 1);
   }
   if (root != nullptr && MbufAccess::let_go_root(*root)) {
     Mbuf* const home[] = {root};
@@ -84,27 +83,13 @@ void free_segment_shared(Mbuf& segment) noexcept {
 }
 
 MempoolCache::MempoolCache(const Mempool& pool, std::uint32_t capacity)
-    : core_(std::make_shared<MempoolCacheCore>(pool.core(), capacity)) {}
+    : core_(std::make_shared<MempoolCacheCore>(pool.core(), capacity)), stock_(core_.get()) {}
 
-bool MempoolCache::allocate_bulk(std::span<Mbuf*> mbufs, [[maybe_unused]] Site site) noexcept {
-  MempoolCacheCore& cache = *core_;
-  const auto wanted = static_cast<std::uint32_t>(mbufs.size());
-  if (cache.count < wanted) [[unlikely]] {
-    if (wanted <= kMaxCapacity) cache.refill(wanted);
-    if (cache.count < wanted) {
-      cache.count_failure();
-      return false;
-    }
-  }
-  Mbuf* const* top = cache.mbufs.data() + cache.count;
-  const std::uint64_t word = cache.empty_word;
-  for (Mbuf*& mbuf : mbufs) {
-    mbuf = *--top;
-    MbufAccess::set_word(*mbuf, word);
-    MbufAccess::stamp(*mbuf, site);
-  }
-  cache.set_count(cache.count - wanted);
-  return true;
+bool MempoolCache::refill(std::size_t wanted) noexcept {
+  if (wanted <= kMaxCapacity) core_->refill(static_cast<std::uint32_t>(wanted));
+  if (core_->count() >= wanted) return true;
+  core_->count_failure();
+  return false;
 }
 
 MbufPtr MempoolCache::allocate(Site site) noexcept {
@@ -117,25 +102,28 @@ void MempoolCache::free(MbufPtr mbuf, [[maybe_unused]] Site site) noexcept {
   if (owned[0] != nullptr) free_bulk(owned, site);
 }
 
-void MempoolCache::free_bulk(std::span<Mbuf* const> mbufs, Site site) noexcept {
-  MempoolCacheCore& cache = *core_;
+void MempoolCache::free_slowly(std::span<Mbuf* const> mbufs, Site site) noexcept {
   while (!mbufs.empty()) {
     const std::size_t group = std::min<std::size_t>(mbufs.size(), MempoolCacheCore::kSlack);
-    cache.free_group(mbufs.first(group), site);
-    mbufs = mbufs.subspan(group);
+    core_->free_group(mbufs.last(group), site);
+    mbufs = mbufs.first(mbufs.size() - group);
   }
 }
 
-void MempoolCacheCore::free_group(std::span<Mbuf* const> group, [[maybe_unused]] Site site) noexcept {
+void MempoolCacheCore::free_group(std::span<Mbuf* const> group, Site site) noexcept {
   make_room(static_cast<std::uint32_t>(group.size()));
-  Mbuf** top = mbufs.data() + count;
-  std::size_t done = 0;
-  // Plain mbufs of this pool, the usual case, only change hands.
-  for (; done < group.size() && key_of(*group[done]) == plain_key; ++done) {
-    if (!custody::kTraced || custody::give_back(*group[done], site)) *top++ = group[done];
+  for (std::size_t left = take_back(group, site); left != 0; --left) free(*group[left - 1]);
+}
+
+// Takes plain mbufs from the end of `group`; returns how many are left in front of the last that is not plain.
+std::size_t MempoolCacheCore::take_back(std::span<Mbuf* const> group, Site site) noexcept {
+  std::size_t left = group.size();
+  for (; left != 0 && is_plain(*group[left - 1]); --left) {
+    if (custody::kTraced && !custody::give_back(*group[left - 1], site)) continue;
+    mbufs[first - 1] = group[left - 1];
+    set_first(first - 1);
   }
-  set_count(static_cast<std::uint32_t>(top - mbufs.data()));
-  for (; done < group.size(); ++done) free(*group[done]);
+  return left;
 }
 
 }  // namespace pollux

@@ -156,7 +156,7 @@ MempoolStats MempoolCore::stats() const noexcept {
   stats.unnamed_drops = unnamed_drops_.load(std::memory_order_relaxed);
   const std::lock_guard lock(caches_mutex_);
   for (const MempoolCacheCore* cache : caches_) {
-    stats.cached += __atomic_load_n(&cache->count, __ATOMIC_RELAXED);
+    stats.cached += cache->count();
     stats.allocation_failures += __atomic_load_n(&cache->allocation_failures, __ATOMIC_RELAXED);
   }
   stats.cached = std::min(stats.cached, stats.count - stats.shared);

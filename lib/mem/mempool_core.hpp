@@ -97,17 +97,13 @@ class MempoolCore {
   std::atomic<std::uint64_t> home_{0};
 };
 
-/// The stock behind a MempoolCache: a stack, its top the mbuf that was used last and so the warmest. Public members,
-/// since the hot path of a driver works on them directly; nobody else should.
-class alignas(64) MempoolCacheCore {
+/// What is behind a MempoolCache, whatever refers to it.
+class alignas(64) MempoolCacheCore : public MempoolStock {
  public:
   MempoolCacheCore(std::shared_ptr<MempoolCore> pool, std::uint32_t capacity);
   MempoolCacheCore(const MempoolCacheCore&) = delete;
   MempoolCacheCore& operator=(const MempoolCacheCore&) = delete;
   ~MempoolCacheCore();
-
-  /// Free places above `capacity` that a group may be copied into before the stock is trimmed.
-  static constexpr std::uint32_t kSlack = 64;
 
   /// Takes mbufs from the shared list until at least `wanted` (at most the maximal capacity) are here, or as many as
   /// there are.
@@ -116,7 +112,7 @@ class alignas(64) MempoolCacheCore {
   void spill() noexcept;
   /// Makes room for `more` (at most kSlack) mbufs.
   void make_room(std::uint32_t more) noexcept {
-    if (count + more > capacity + kSlack) [[unlikely]]
+    if (first < more + reserved) [[unlikely]]
       spill();
   }
   /// One segment in any state, of any pool: undoes what was special and gives it back if this was its last user.
@@ -126,23 +122,12 @@ class alignas(64) MempoolCacheCore {
   /// At most kSlack frames.
   void free_group(std::span<Mbuf* const> group, Site site = {}) noexcept;
   void count_failure() noexcept { __atomic_store_n(&allocation_failures, allocation_failures + 1, __ATOMIC_RELAXED); }
-  /// `count` is written by its owner and read by anyone who asks for statistics.
-  void set_count(std::uint32_t now) noexcept { __atomic_store_n(&count, now, __ATOMIC_RELAXED); }
   [[nodiscard]] MempoolCore& pool() const noexcept { return *pool_owner_; }
 
-  // Written by the owner's thread alone; other threads read `count` for statistics.
-  std::uint32_t count = 0;
-  std::uint32_t capacity;
-  std::uint64_t empty_word;  ///< of a fresh mbuf from software
-  std::uint64_t allocation_failures = 0;
-  std::uint32_t plain_key;  ///< pool id and `special` of a plain mbuf of this pool, as in Mbuf's word; matches
-                            ///< nothing where the pool has no id
-
  private:
-  std::shared_ptr<MempoolCore> pool_owner_;
+  [[nodiscard]] std::size_t take_back(std::span<Mbuf* const> group, Site site) noexcept;
 
- public:
-  alignas(64) std::array<Mbuf*, MempoolCache::kMaxCapacity + kSlack> mbufs;
+  std::shared_ptr<MempoolCore> pool_owner_;
 };
 
 /// Gives one segment back to its pool's shared list, whatever its state, if this was its last user.

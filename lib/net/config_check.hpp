@@ -18,6 +18,9 @@ namespace pollux {
 [[nodiscard]] Result<void> check_queues(const PortConfig& config, const PortLimits& limits, std::string_view owner,
                                         std::string_view port);
 
+/// The processor has the instructions of `burst_path`.
+[[nodiscard]] Result<void> check_burst_path(const PortConfig& config, std::string_view port);
+
 /// The cache, if there is one, is of the Context and, where frames are received, of the pool that they come from.
 [[nodiscard]] Result<void> check_cache(const PortConfig& config, const ContextState& context, std::string_view port);
 

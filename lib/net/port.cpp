@@ -8,6 +8,11 @@
 
 namespace pollux {
 
+Result<std::unique_ptr<ForwardPath>> PortDriver::forward_path(std::uint16_t, PortDriver&, std::uint16_t) {
+  return fail(ErrorCode::not_supported, info().name + ": the " + info().driver + " driver has no forward path",
+              "forward with rx_burst and tx_burst, which every port has");
+}
+
 Result<Link> Port::wait_for_link(Duration limit) {
   Link link;
   const auto waited = wait_until(

@@ -43,6 +43,7 @@ void World::make_pool() {
   cache_.emplace(*pool_);
   // Below the least that a cache is made with, so that it goes to the shared list often.
   cache_->core()->capacity = scenario_.cache;
+  cache_->core()->reserved = MempoolCacheCore::kPlaces - MempoolCacheCore::kSlack - scenario_.cache;
   MempoolCore& core = *pool_->core();
   for (std::uint32_t i = 0; i < count; ++i) buffers_.push_back(&core.at(i));
   std::sort(buffers_.begin(), buffers_.end());
@@ -107,9 +108,9 @@ void World::list_regions() {
     add(tx_in_.slots, kRing * sizeof(Mbuf*));
   }
   MempoolCacheCore& cache = *cache_->core();
-  add(&cache.count, sizeof cache.count);
+  add(&cache.first, sizeof cache.first);
   add(&cache.allocation_failures, sizeof cache.allocation_failures);
-  add(cache.mbufs.data(), kMostBuffers * sizeof(Mbuf*));
+  add(cache.mbufs.data() + MempoolCacheCore::kPlaces - kMostBuffers, kMostBuffers * sizeof(Mbuf*));
   add(pool_in_.head, sizeof *pool_in_.head);
   add(pool_in_.home, sizeof *pool_in_.home);
   add(pool_in_.failures, sizeof *pool_in_.failures);

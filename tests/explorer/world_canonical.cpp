@@ -98,7 +98,7 @@ std::uint64_t World::fingerprint() const {
                                           reinterpret_cast<const std::byte*>(tx_ring_)));
   }
   // What is at home is alike, wherever it lies.
-  digest.add(cache_->core()->count);
+  digest.add(cache_->core()->count());
   return digest.value();
 }
 
@@ -125,7 +125,7 @@ std::string World::describe() const {
                     tx_in_.clean->slot(kRingMask), own_.tdt.written(), card.tail, card.sent, card.reported);
   }
   return text +
-         fmt::format("held {}, cache {}, pool {}", own_.held_count, cache_->core()->count, pool_in_.home->load());
+         fmt::format("held {}, cache {}, pool {}", own_.held_count, cache_->core()->count(), pool_in_.home->load());
 }
 
 std::string to_string(Step step) {

@@ -41,8 +41,8 @@ void World::check_owners() {
     if (violation_.empty() && MbufAccess::special(*mbuf) != 0)
       violate(fmt::format("buffer {} came to the {} and is not plain", index_of(mbuf), home));
   };
-  const MempoolCacheCore& cache = *cache_->core();
-  for (std::uint32_t i = 0; i < cache.count && i < kMostBuffers; ++i) claim_home(cache.mbufs[i], "cache");
+  MempoolCacheCore& cache = *cache_->core();
+  for (std::uint32_t i = 0; i < cache.count() && i < kMostBuffers; ++i) claim_home(cache.stock()[i], "cache");
   auto link = static_cast<std::uint32_t>(pool_in_.head->load());
   std::uint32_t shared = 0;
   for (; link != 0 && violation_.empty(); ++shared) {

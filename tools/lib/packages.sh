@@ -13,8 +13,12 @@ packages_for() {
     test) echo libgtest-dev libgmock-dev libbenchmark-dev gcovr clang libclang-rt-dev ;;
     check) echo git cmake ninja-build clang clang-format clang-tidy shellcheck python3 ;;
     kernel) echo gcc make flex bison bc libelf-dev libssl-dev xz-utils kmod ;;
+    arm) echo g++-aarch64-linux-gnu qemu-user ;;
+    bench) echo libbenchmark-dev util-linux python3 ;;
+    plots) echo python3-matplotlib ;;
+    peers) echo dpdk dpdk-dev libdpdk-dev ethtool ;;
     guest) echo qemu-system-x86 busybox-static kmod cpio iproute2 xz-utils zstd python3 python3-scapy ;;
-    *) die "no package list is named '$1'" "name one of: build, test, check, kernel, guest" ;;
+    *) die "no package list is named '$1'" "name one of: build, show, test, check, kernel, arm, bench, plots, peers, guest" ;;
   esac
 }
 

@@ -114,6 +114,11 @@ class Burst {
       drop_unnamed({mbufs_, size_});
     size_ = 0;
   }
+  // Places that are left. That there are no more than Capacity spares every burst a comparison.
+  [[nodiscard]] std::uint32_t room() const noexcept {
+    if (size_ > Capacity) __builtin_unreachable();
+    return Capacity - size_;
+  }
   // Called when `taken` mbufs from the front have a new owner.
   void forget_front(std::uint32_t taken) noexcept {
     size_ -= taken;

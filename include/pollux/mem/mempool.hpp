@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -57,13 +58,42 @@ class Mempool {
   std::shared_ptr<MempoolCore> core_;
 };
 
+/// What a MempoolCache holds: a stack that grows towards lower places, so that what is taken at once lies in order of
+/// its use, the warmest first, and a group that comes back is copied in front as it lies. Open, since bursts of buffers
+/// are taken and given back inline, and drivers work on it directly; nobody else should.
+struct MempoolStock {
+  static constexpr std::uint32_t kMaxCapacity = 1024;
+  /// Free places above `capacity` that a group may be copied into before the stock is trimmed.
+  static constexpr std::uint32_t kSlack = 64;
+  static constexpr std::uint32_t kPlaces = kMaxCapacity + kSlack;
+
+  [[nodiscard]] std::uint32_t count() const noexcept { return kPlaces - __atomic_load_n(&first, __ATOMIC_RELAXED); }
+  /// The warmest mbuf; the rest of the stock lies behind it, and free places in front.
+  [[nodiscard]] Mbuf** stock() noexcept { return mbufs.data() + first; }
+  /// `first` is written by its owner and read by anyone who asks for statistics.
+  void set_first(std::uint32_t now) noexcept { __atomic_store_n(&first, now, __ATOMIC_RELAXED); }
+  /// Whether `mbuf` is a plain one of this stock's pool.
+  [[nodiscard]] bool is_plain(const Mbuf& mbuf) const noexcept {
+    return static_cast<std::uint16_t>(MbufAccess::word(mbuf) >> MbufAccess::kPoolShift) == plain_key;
+  }
+
+  std::uint32_t first = kPlaces;  ///< the warmest mbuf's place
+  std::uint32_t capacity = 0;
+  std::uint32_t reserved = 0;  ///< places in front that stay free for ever, since the capacity is below the maximal one
+  std::uint32_t plain_key = 0;   ///< pool id and `special` of a plain mbuf of this pool, as in Mbuf's word; matches
+                                 ///< nothing where the pool has no id
+  std::uint64_t empty_word = 0;  ///< of a fresh mbuf from software
+  std::uint64_t allocation_failures = 0;
+  alignas(64) std::array<Mbuf*, kPlaces> mbufs;
+};
+
 /// A stock of a pool's mbufs that belongs to one thread: no lock and no atomic operation while it neither runs empty
 /// nor full. Share one among all the queues that a thread polls, so that what one transmits another can receive into.
 /// Ownership: a handle; queues that use the cache keep it alive. What it holds goes back to the pool with it.
 /// Thread rule: one thread at a time, the same as the queues that use it.
 class MempoolCache {
  public:
-  static constexpr std::uint32_t kMaxCapacity = 1024;
+  static constexpr std::uint32_t kMaxCapacity = MempoolStock::kMaxCapacity;
 
   /// `capacity` in mbufs, 64 to kMaxCapacity; 0 takes an eighth of the pool within those limits. Out-of-range values
   /// are brought to the nearest limit.
@@ -72,15 +102,44 @@ class MempoolCache {
   [[nodiscard]] MbufPtr allocate(Site site = Site::here()) noexcept;
   /// Fills all of `mbufs` with empty, plain mbufs that the caller owns from then on, or none of it (false, counted).
   /// `Burst::fill` is the safe form.
-  [[nodiscard]] bool allocate_bulk(std::span<Mbuf*> mbufs, Site site = Site::here()) noexcept;
+  [[nodiscard]] bool allocate_bulk(std::span<Mbuf*> mbufs, [[maybe_unused]] Site site = Site::here()) noexcept {
+    MempoolStock& stock = *stock_;
+    if (stock.count() < mbufs.size() && !refill(mbufs.size())) [[unlikely]]
+      return false;
+    Mbuf* const* const from = stock.stock();
+    const std::uint64_t word = stock.empty_word;
+    for (std::size_t i = 0; i < mbufs.size(); ++i) {
+      Mbuf* const mbuf = from[i];
+      mbufs[i] = mbuf;
+      MbufAccess::set_word(*mbuf, word);
+      MbufAccess::stamp(*mbuf, site);
+    }
+    stock.set_first(stock.first + static_cast<std::uint32_t>(mbufs.size()));
+    return true;
+  }
   void free(MbufPtr mbuf, Site site = Site::here()) noexcept;
   /// Takes over all of `mbufs`, of any pool and with all their segments.
-  void free_bulk(std::span<Mbuf* const> mbufs, Site site = Site::here()) noexcept;
+  void free_bulk(std::span<Mbuf* const> mbufs, Site site = Site::here()) noexcept {
+    std::size_t left = mbufs.size();
+    MempoolStock& stock = *stock_;
+    // Plain mbufs of this pool, the usual case, only change hands: from the last to the first, as they come to lie.
+    if (POLLUX_CHECKED == 0 && left + stock.reserved <= stock.first) [[likely]] {
+      Mbuf** const to = stock.stock() - left;
+      for (; left != 0 && stock.is_plain(*mbufs[left - 1]); --left) to[left - 1] = mbufs[left - 1];
+      stock.set_first(stock.first - static_cast<std::uint32_t>(mbufs.size() - left));
+    }
+    if (left != 0) [[unlikely]]
+      free_slowly(mbufs.first(left), site);
+  }
 
   [[nodiscard]] const std::shared_ptr<MempoolCacheCore>& core() const noexcept { return core_; }
 
  private:
+  [[nodiscard]] bool refill(std::size_t wanted) noexcept;
+  void free_slowly(std::span<Mbuf* const> mbufs, Site site) noexcept;
+
   std::shared_ptr<MempoolCacheCore> core_;
+  MempoolStock* stock_;  // in core_
 };
 
 }  // namespace pollux

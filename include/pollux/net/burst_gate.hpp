@@ -24,10 +24,17 @@ class BurstGate {
 
   template <class... Arguments>
   [[nodiscard]] std::uint32_t call(Arguments&&... arguments) noexcept {
+    return call_then([](std::uint32_t) noexcept {}, static_cast<Arguments&&>(arguments)...);
+  }
+
+  /// The same, and what else belongs to the burst: `then(count)` runs before anyone who closes the gate goes on.
+  template <class Then, class... Arguments>
+  [[nodiscard]] std::uint32_t call_then(Then&& then, Arguments&&... arguments) noexcept {
     polling_.store(1, std::memory_order_relaxed);
     // Only the compiler has to keep the order: close() makes this processor drain its stores before it looks.
     std::atomic_signal_fence(std::memory_order_seq_cst);
     const std::uint32_t count = function_.load(std::memory_order_acquire)(static_cast<Arguments&&>(arguments)...);
+    then(count);
     polling_.store(0, std::memory_order_release);
     return count;
   }

@@ -42,6 +42,16 @@ class Port {
   [[nodiscard]] RxQueue* rx_queue(std::uint16_t index) { return driver_->rx_queue(index); }
   [[nodiscard]] TxQueue* tx_queue(std::uint16_t index) { return driver_->tx_queue(index); }
 
+  /// Capability: forwards from one of this port's receive queues to a transmit queue of `out` (which may be this port)
+  /// by exchanging buffers. Both ports configured and not started; frames flow when both are. Starting `out` then takes
+  /// a transmit ring's worth of mbufs from the receive queue's pool. Errors: bad_state, invalid_argument (no such
+  /// queue, a queue that has a path, ports of two Contexts), not_supported (ports of two drivers, or of one that
+  /// cannot).
+  [[nodiscard]] Result<std::unique_ptr<ForwardPath>> forward_path(std::uint16_t rx_queue, Port& out,
+                                                                  std::uint16_t tx_queue) {
+    return driver_->forward_path(rx_queue, *out.driver_, tx_queue);
+  }
+
   [[nodiscard]] MacAddress mac() const { return driver_->mac(); }
   /// Error invalid_argument for a multicast or all-zero address.
   [[nodiscard]] Result<void> set_mac(const MacAddress& mac) { return driver_->set_mac(mac); }

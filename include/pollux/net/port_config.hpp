@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "pollux/mem/mempool.hpp"
+#include "pollux/net/burst_path.hpp"
 #include "pollux/net/link.hpp"
 
 namespace pollux {
@@ -25,6 +26,9 @@ struct PortConfig {
   std::uint32_t mtu = 1500;    ///< bytes of an Ethernet payload, within PortLimits
   bool promiscuous = false;    ///< receive frames for any destination
   bool all_multicast = false;  ///< receive every multicast frame
+  /// With which instructions bursts work; a path that the processor lacks is refused. `best` is right but for tests and
+  /// measurements.
+  BurstPath burst_path = BurstPath::best;
 };
 
 /// What the card can do.

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "pollux/base/error.hpp"
+#include "pollux/net/forward_path.hpp"
 #include "pollux/net/link.hpp"
 #include "pollux/net/port_config.hpp"
 #include "pollux/net/rx_queue.hpp"
@@ -64,6 +66,10 @@ class PortDriver {
   /// `index` below the configured number of queues; nullptr otherwise.
   [[nodiscard]] virtual RxQueue* rx_queue(std::uint16_t index) = 0;
   [[nodiscard]] virtual TxQueue* tx_queue(std::uint16_t index) = 0;
+
+  /// See Port::forward_path. Without an implementation of its own: not_supported.
+  [[nodiscard]] virtual Result<std::unique_ptr<ForwardPath>> forward_path(std::uint16_t rx_queue, PortDriver& out,
+                                                                          std::uint16_t tx_queue);
 
   [[nodiscard]] virtual MacAddress mac() const = 0;
   [[nodiscard]] virtual Result<void> set_mac(const MacAddress& mac) = 0;

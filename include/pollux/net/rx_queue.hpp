@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 
 #include "pollux/base/misuse.hpp"
@@ -29,7 +28,9 @@ class RxQueue {
   std::uint32_t rx_burst(Burst<Capacity>& burst, std::uint32_t limit = Capacity,
                          [[maybe_unused]] Site site = Site::here()) noexcept {
     Mbuf** const out = burst.mbufs_ + burst.size_;
-    const std::uint32_t count = gate_.call(*this, out, std::min(limit, Capacity - burst.size_));
+    // A value of its own: a choice between two variables, like std::min, would have the compiler put both into memory.
+    const std::uint32_t most = std::uint32_t{limit} < burst.room() ? std::uint32_t{limit} : burst.room();
+    const std::uint32_t count = gate_.call(*this, out, most);
 #if POLLUX_CHECKED
     for (std::uint32_t i = 0; i < count; ++i) {
       for (Mbuf* segment = out[i]; segment != nullptr; segment = segment->next()) MbufAccess::stamp(*segment, site);

@@ -97,13 +97,15 @@ Result<void> check_mtu(std::uint32_t mtu, const Plan& plan, std::string_view por
 
 Result<Plan> check_config(const PortConfig& config, const ContextState& context, std::string_view port) {
   if (auto queues = check_queues(config, port_limits(), "the 82576", port); !queues) return pass_on(std::move(queues));
+  if (auto path = check_burst_path(config, port); !path) return pass_on(std::move(path));
   Plan plan{.rx_queues = config.rx_queues,
             .tx_queues = config.tx_queues,
             .rx_ring = config.rx_ring,
             .tx_ring = config.tx_ring,
             .mtu = config.mtu,
             .promiscuous = config.promiscuous,
-            .all_multicast = config.all_multicast};
+            .all_multicast = config.all_multicast,
+            .burst_path = config.burst_path};
   if (config.rx_queues != 0) {
     if (auto ring = check_ring("rx_ring", config.rx_ring, port); !ring) return pass_on(std::move(ring));
     if (auto pool = check_pool(config, context, port); !pool) return pass_on(std::move(pool));

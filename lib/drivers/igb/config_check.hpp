@@ -20,6 +20,7 @@ struct Plan {
   std::uint32_t mtu = 1500;
   bool promiscuous = false;
   bool all_multicast = false;
+  BurstPath burst_path = BurstPath::best;
   std::uint32_t buffer_bytes = 0;  ///< of one receive buffer, a multiple of 1,024; 0 without receive queues
   std::shared_ptr<MempoolCore> pool = nullptr;        ///< null without receive queues
   std::shared_ptr<MempoolCacheCore> cache = nullptr;  ///< null: each receive queue gets one of its own

@@ -39,6 +39,9 @@ class Port final : public PortDriver, private RegisterDump {
   [[nodiscard]] pollux::RxQueue* rx_queue(std::uint16_t index) override { return queues_->rx(index); }
   [[nodiscard]] pollux::TxQueue* tx_queue(std::uint16_t index) override { return queues_->tx(index); }
 
+  [[nodiscard]] Result<std::unique_ptr<ForwardPath>> forward_path(std::uint16_t rx_queue, PortDriver& out,
+                                                                  std::uint16_t tx_queue) override;
+
   [[nodiscard]] MacAddress mac() const override { return mac_; }
   [[nodiscard]] Result<void> set_mac(const MacAddress& mac) override;
   [[nodiscard]] std::uint32_t mtu() const override { return plan_.mtu; }

@@ -63,7 +63,8 @@ void QueueSet::setup(const Card& card, const Plan& plan, const RingMemory& rings
                       .head_offset = reg::RDH::offset(queue),
                       .pool = plan.pool,
                       .cache = std::move(cache),
-                      .port = port});
+                      .port = port,
+                      .path = plan.burst_path});
   }
   for (std::uint32_t queue = 0; queue < plan.tx_queues; ++queue) {
     // The MTU bounds what is received. What is sent is bounded by the card alone.
@@ -72,7 +73,8 @@ void QueueSet::setup(const Card& card, const Plan& plan, const RingMemory& rings
                       .max_frame = frame_bytes(kMaxMtu),
                       .tail = card.regs.doorbell<reg::TDT>(queue),
                       .cache = plan.cache != nullptr ? plan.cache : transmit_cache(plan),
-                      .context = card.context});
+                      .context = card.context,
+                      .path = plan.burst_path});
   }
   rx_count_ = plan.rx_queues;
   tx_count_ = plan.tx_queues;
@@ -86,6 +88,12 @@ Result<void> QueueSet::fill() {
     }
   }
   for (std::uint32_t queue = 0; queue < tx_count_; ++queue) tx_[queue].clear();
+  for (std::uint32_t queue = 0; queue < tx_count_; ++queue) {
+    if (auto filled = tx_[queue].fill(); !filled) {
+      drain();
+      return filled;
+    }
+  }
   return {};
 }
 

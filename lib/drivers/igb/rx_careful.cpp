@@ -21,13 +21,13 @@ void RxHotPath::arm(RxQueue& queue, std::uint32_t slot) noexcept {
 // Puts a fresh buffer behind `slot` and arms it; false if there is none.
 bool RxHotPath::replace(RxQueue& queue, std::uint32_t slot) noexcept {
   MempoolCacheCore& cache = *queue.cache_;
-  if (cache.count == 0) cache.refill(1);
-  if (cache.count == 0) {
+  if (cache.count() == 0) cache.refill(1);
+  if (cache.count() == 0) {
     cache.count_failure();
     return false;
   }
-  queue.slots_[slot] = cache.mbufs[cache.count - 1];
-  cache.set_count(cache.count - 1);
+  queue.slots_[slot] = *cache.stock();
+  cache.set_first(cache.first + 1);
   arm(queue, slot);
   return true;
 }
@@ -41,7 +41,7 @@ RxHotPath::Fate RxHotPath::reject(RxQueue& queue, std::uint64_t& counter, std::u
   // Whatever the card says of the rest of the frame is thrown away without counting it a second time.
   const bool more = (status & rx::kEndOfPacket) == 0;
   queue.chain_ = more ? RxQueue::Chain::discarding : RxQueue::Chain::none;
-  queue.wanted_ = more ? kNeverPlain : kPlain;
+  queue.rule_.wanted = more ? kNeverPlain : kPlain;
   return Fate::consumed;
 }
 
@@ -67,7 +67,7 @@ RxHotPath::Fate RxHotPath::extend_chain(RxQueue& queue, Mbuf& segment, std::uint
   ++MbufAccess::segment_count(head);
   MbufAccess::packet_length(head) += segment.length();
   queue.chain_ = last ? RxQueue::Chain::none : RxQueue::Chain::growing;
-  queue.wanted_ = last ? kPlain : kNeverPlain;
+  queue.rule_.wanted = last ? kPlain : kNeverPlain;
   if (!last) return Fate::consumed;
   // The verdict on a frame is in its last descriptor.
   MbufAccess::rx_low(head) = low;
@@ -117,7 +117,7 @@ RxHotPath::Fate RxHotPath::take_carefully(RxQueue& queue, Mbuf*& out) noexcept {
   if (!replace(queue, slot)) return reject(queue, queue.drops_.pool_empty, status);
   MbufAccess::rx_low(segment) = low;
   MbufAccess::rx_high(segment) = status;
-  MbufAccess::set_word(segment, length | queue.fresh_word_);
+  MbufAccess::set_word(segment, queue.rule_.one_byte_word + (length - 1));
   MbufAccess::stamp(segment, kRing);
   return extend_chain(queue, segment, low, status, out);
 }
@@ -133,12 +133,12 @@ POLLUX_COLD std::uint32_t RxHotPath::careful(RxQueue& queue, Mbuf** out, std::ui
     }
     if (fate == Fate::frame) ++taken;
     if (queue.tail_.is_remote()) {
-      advance<true>(queue, 1);
+      advance<true>(queue, queue.next_, 1);
     } else {
-      advance<false>(queue, 1);
+      advance<false>(queue, queue.next_, 1);
     }
   }
-  bump(queue.packets_, std::uint64_t{taken});
+  count_packets(queue, taken);
   return taken;
 }
 

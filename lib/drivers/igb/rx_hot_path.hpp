@@ -4,11 +4,13 @@
 #include <cstdint>
 
 #include "base/compiler.hpp"
+#include "drivers/igb/parts.hpp"
 #include "drivers/igb/rx_queue.hpp"
 
 namespace pollux::igb {
 
-/// What rx_burst.cpp, rx_careful.cpp and rx_queue.cpp share about a receive queue.
+/// What the files of the receive half share: rx_burst.hpp is the path of plain frames, rx_careful.cpp that of all
+/// others.
 struct RxHotPath {
   /// Slots ahead whose frame data is prefetched: far enough for a miss to memory, near enough to stay in the
   /// first-level cache. Halves the cold cost under backlog.
@@ -19,19 +21,26 @@ struct RxHotPath {
   static constexpr std::uint32_t kPatience = 1000;
   /// Segments of a frame: 9.5 KiB in buffers of 1 KiB is 10.
   static constexpr std::uint32_t kMaxSegments = 32;
+  /// Descriptors between two doorbells, on rings of at least four times as many.
+  static constexpr std::uint32_t kGroup = 32;
 
   /// Status bits and length that decide whether a frame is plain.
   static constexpr std::uint64_t kInspected = hw::igb::rx::kDone | hw::igb::rx::kEndOfPacket | hw::igb::rx::kDataError |
                                               hw::igb::rx::kLengthMask << hw::igb::rx::kLengthShift;
-  static constexpr std::uint64_t kPlain = hw::igb::rx::kDone | hw::igb::rx::kEndOfPacket;
-  /// No status equals this one: every frame takes the careful way.
-  static constexpr std::uint64_t kNeverPlain =
-      ~std::uint64_t{0} & ~(hw::igb::rx::kLengthMask << hw::igb::rx::kLengthShift);
+  /// Of a plain frame of one byte.
+  static constexpr std::uint64_t kPlain =
+      hw::igb::rx::kDone | hw::igb::rx::kEndOfPacket | std::uint64_t{1} << hw::igb::rx::kLengthShift;
+  /// No status has the bit that this one has: every frame takes the careful way.
+  static constexpr std::uint64_t kNeverPlain = hw::igb::rx::kVlan;
+  static_assert((kInspected & kNeverPlain) == 0);
 
-  /// `Remote`: registers are functions, and an empty poll sends what they have queued.
-  /// `OneDelta`: IOVA minus address is the same for the whole pool.
-  template <bool Remote, bool OneDelta>
+  /// One burst. `Several` takes what is more than one plain frame. `Remote`: registers are functions, and an empty poll
+  /// sends what they have queued. `OneDelta`: IOVA minus address is the same for the whole pool.
+  template <auto Several, bool Remote, bool OneDelta>
   static std::uint32_t burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
+  /// Takes runs of plain frames, each by `Runner`, and hands over to `careful` where another one comes.
+  template <class Runner, bool Remote, bool OneDelta>
+  static std::uint32_t several(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept;
 
   /// The rest of a burst, one descriptor at a time: frames of several buffers, bad ones, and a pool that has run dry.
   static std::uint32_t careful(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept;
@@ -39,14 +48,14 @@ struct RxHotPath {
   /// Arms `slot` with the buffer that is behind it.
   static void arm(RxQueue& queue, std::uint32_t slot) noexcept;
 
-  /// Moves on by `slots` and tells the card when a group of slots has been armed: a doorbell costs a bus write, so one
-  /// for each group. At idle up to a group less one stays untold, which a ring of four groups does not miss.
+  /// Moves on from `slot` by `slots` and tells the card when a group of slots has been armed: a doorbell costs a bus
+  /// write, so one for each group. At idle up to a group less one stays untold, which a ring of four groups does not
+  /// miss.
   template <bool Remote>
-  static POLLUX_ALWAYS_INLINE void advance(RxQueue& queue, std::uint32_t slots) noexcept {
-    const std::uint32_t before = queue.next_;
-    const std::uint32_t after = before + slots;
+  static POLLUX_ALWAYS_INLINE void advance(RxQueue& queue, std::uint32_t slot, std::uint32_t slots) noexcept {
+    const std::uint32_t after = slot + slots;
     queue.next_ = after & queue.mask_;
-    if (((before ^ after) & ~queue.group_mask_) == 0) return;
+    if (parts::has(parts::Part::doorbell_groups) && (slot ^ after) <= queue.group_mask_) return;
     ring_tail<Remote>(queue, (after & ~queue.group_mask_) - 1);
   }
 
@@ -59,16 +68,13 @@ struct RxHotPath {
     }
   }
 
+  static POLLUX_ALWAYS_INLINE void count_packets(RxQueue& queue, std::uint32_t packets) noexcept {
+    if constexpr (parts::has(parts::Part::packet_count)) bump(queue.packets_, packets);
+  }
+
  private:
-  struct Constants;
-  struct Step;
   template <bool Remote, bool OneDelta>
-  static std::uint32_t several(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept;
-  template <bool Remote, bool OneDelta>
-  static bool single(RxQueue& queue, Mbuf** out, std::uint64_t status) noexcept;
-  template <bool OneDelta>
-  static bool take_plain(const Constants& constants, hw::igb::Descriptor& descriptor, std::uint64_t status, Mbuf*& slot,
-                         Mbuf* fresh, Mbuf*& out) noexcept;
+  static bool single(RxQueue& queue, Mbuf** out, std::uint32_t slot, std::uint64_t status) noexcept;
 
   // What becomes of one descriptor on the careful way.
   enum class Fate : std::uint8_t { not_done, consumed, frame };
@@ -79,5 +85,15 @@ struct RxHotPath {
   static Fate extend_chain(RxQueue& queue, Mbuf& segment, std::uint64_t low, std::uint64_t status, Mbuf*& out) noexcept;
   static bool replace(RxQueue& queue, std::uint32_t slot) noexcept;
 };
+
+/// The burst functions of a mapped or a remote card, one pair for each instruction set. Those of a wider one expect a
+/// pool of one segment, and a processor that has it.
+[[nodiscard]] pollux::RxQueue::BurstFunction* rx_burst_scalar(bool remote, bool one_delta) noexcept;
+#if defined(__x86_64__)
+[[nodiscard]] pollux::RxQueue::BurstFunction* rx_burst_avx2(bool remote) noexcept;
+[[nodiscard]] pollux::RxQueue::BurstFunction* rx_burst_avx512(bool remote) noexcept;
+#elif defined(__aarch64__)
+[[nodiscard]] pollux::RxQueue::BurstFunction* rx_burst_neon(bool remote) noexcept;
+#endif
 
 }  // namespace pollux::igb

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/compiler.hpp"
+#include "drivers/igb/forward_queue.hpp"
 #include "drivers/igb/rx_hot_path.hpp"
 
 namespace pollux::igb {
@@ -14,18 +15,23 @@ namespace pollux::igb {
 namespace rx = hw::igb::rx;
 
 void RxQueue::setup(RxQueueSetup setup) {
+  if (forward_ != nullptr) forward_->detach();
   ring_ = setup.ring;
   mask_ = setup.size - 1;
   max_length_ = setup.buffer_bytes;
-  group_mask_ = std::min(32U, setup.size / 4) - 1;
+  group_mask_ = std::min(RxHotPath::kGroup, setup.size / 4) - 1;
   tail_ = setup.tail;
   registers_ = setup.registers;
   head_offset_ = setup.head_offset;
+  path_ = setup.path;
   pool_ = std::move(setup.pool);
   cache_owner_ = std::move(setup.cache);
   cache_ = cache_owner_.get();
-  fresh_word_ = pool_->empty_word(RxFormat::intel_advanced, setup.port);
-  iova_delta_ = pool_->iova_delta() + Mbuf::kHeaderSize + pool_->data_offset();
+  rule_ = {.inspected = RxHotPath::kInspected,
+           .wanted = RxHotPath::kPlain,
+           .span = setup.buffer_bytes - std::uint64_t{1},
+           .one_byte_word = pool_->empty_word(RxFormat::intel_advanced, setup.port) + 1,
+           .iova_delta = pool_->iova_delta() + Mbuf::kHeaderSize + pool_->data_offset()};
   slot_memory_.assign(setup.size + RxHotPath::kLookAhead, nullptr);
   slots_ = slot_memory_.data();
 }
@@ -34,7 +40,7 @@ Result<void> RxQueue::fill() {
   const std::uint32_t slots = mask_ + 1;
   std::vector<Mbuf*> fresh(slots);
   // Another's cache may be in use on its thread with other queues; nobody uses one that this queue alone knows.
-  const std::uint32_t from_cache = cache_owner_.use_count() == 1 ? std::min(cache_->count, slots) : 0;
+  const std::uint32_t from_cache = cache_owner_.use_count() == 1 ? std::min(cache_->count(), slots) : 0;
   const std::uint32_t from_pool = pool_->take({fresh.data(), slots - from_cache});
   if (from_cache + from_pool < slots) {
     pool_->put({fresh.data(), from_pool});
@@ -45,14 +51,14 @@ Result<void> RxQueue::fill() {
                 "make the pool larger (count) or the rings smaller (rx_ring)");
   }
   if (from_cache != 0) {  // else not even a count may be written back: its thread may have changed it since
-    std::copy_n(cache_->mbufs.data() + cache_->count - from_cache, from_cache, fresh.data() + from_pool);
-    cache_->set_count(cache_->count - from_cache);
+    std::copy_n(cache_->stock(), from_cache, fresh.data() + from_pool);
+    cache_->set_first(cache_->first + from_cache);
   }
   std::copy(fresh.begin(), fresh.end(), slot_memory_.begin());
   // What prefetching finds behind the last slot.
   std::fill(slot_memory_.begin() + slots, slot_memory_.end(), fresh.front());
   next_ = 0;
-  wanted_ = RxHotPath::kPlain;
+  rule_.wanted = RxHotPath::kPlain;
   chain_ = Chain::none;
   empty_write_backs_ = 0;
   for (std::uint32_t slot = 0; slot < slots; ++slot) RxHotPath::arm(*this, slot);
@@ -60,15 +66,36 @@ Result<void> RxQueue::fill() {
 }
 
 void RxQueue::open() noexcept {
-  const bool one_delta = pool_->has_one_segment();
-  if (tail_.is_remote()) {
-    gate_.open(one_delta ? &RxHotPath::burst<true, true> : &RxHotPath::burst<true, false>);
+  open_ = true;
+  if (forward_ != nullptr) {
+    forward_->open();
   } else {
-    gate_.open(one_delta ? &RxHotPath::burst<false, true> : &RxHotPath::burst<false, false>);
+    open_gate();
   }
 }
 
-Result<void> RxQueue::close(Clock& clock, Duration limit) { return gate_.close(&idle, clock, limit); }
+void RxQueue::open_gate() noexcept {
+  const bool remote = tail_.is_remote();
+  const bool one_delta = pool_->has_one_segment();
+  // The wider ones reckon addresses by one difference for the whole pool.
+  switch (one_delta ? widest(path_) : BurstPath::scalar) {
+#if defined(__x86_64__)
+    case BurstPath::avx512: return gate_.open(rx_burst_avx512(remote));
+    case BurstPath::avx2: return gate_.open(rx_burst_avx2(remote));
+#elif defined(__aarch64__)
+    case BurstPath::neon: return gate_.open(rx_burst_neon(remote));
+#endif
+    default: return gate_.open(rx_burst_scalar(remote, one_delta));
+  }
+}
+
+Result<void> RxQueue::close(Clock& clock, Duration limit) {
+  open_ = false;
+  if (forward_ != nullptr) {
+    if (auto closed = forward_->close(clock, limit); !closed) return closed;
+  }
+  return gate_.close(&idle, clock, limit);
+}
 
 void RxQueue::drain() noexcept {
   if (slots_ == nullptr || slots_[0] == nullptr) return;

@@ -8,9 +8,12 @@
 #include "hw/igb/descriptors.hpp"
 #include "mem/mempool_core.hpp"
 #include "pollux/device/bar.hpp"
+#include "pollux/net/burst_path.hpp"
 #include "pollux/net/rx_queue.hpp"
 
 namespace pollux::igb {
+
+class ForwardQueue;
 
 /// What the control path knows of a receive queue when it sets it up.
 struct RxQueueSetup {
@@ -23,6 +26,16 @@ struct RxQueueSetup {
   std::shared_ptr<MempoolCore> pool;
   std::shared_ptr<MempoolCacheCore> cache;  ///< of `pool`
   std::uint16_t port = 0;
+  BurstPath path = BurstPath::best;  ///< one that the processor has
+};
+
+/// What makes a frame plain, and what one becomes: constants of a queue that its hot loop keeps in registers.
+struct RxRule {
+  std::uint64_t inspected = 0;      ///< bits of the write-back's high word that decide
+  std::uint64_t wanted = 0;         ///< those of a plain frame of one byte; differs from all while a chain grows
+  std::uint64_t span = 0;           ///< bytes that the card may write into a buffer, less one
+  std::uint64_t one_byte_word = 0;  ///< Mbuf's word of a frame of one byte
+  std::uint64_t iova_delta = 0;     ///< from an mbuf's address to its frame's IOVA
 };
 
 /// Frames that a receive queue threw away, by reason. Written by the polling thread, read by any.
@@ -56,6 +69,10 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   /// Takes every buffer back. Only when the card does no DMA any more; counts finished frames that nobody polled.
   void drain() noexcept;
 
+  /// Whether a forward path has the queue.
+  [[nodiscard]] bool is_forwarding() const noexcept { return forward_ != nullptr; }
+  [[nodiscard]] const std::shared_ptr<MempoolCore>& pool() const noexcept { return pool_; }
+
   [[nodiscard]] Result<void> use_cache(const MempoolCache& cache) override;
   /// Frames handed out. From any thread.
   [[nodiscard]] std::uint64_t packets() const noexcept;
@@ -63,9 +80,13 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
 
  private:
   friend struct RxHotPath;
+  friend struct ForwardHotPath;
+  friend class ForwardQueue;
 
   /// How a frame in several buffers stands.
   enum class Chain : std::uint8_t { none, growing, discarding };
+
+  void open_gate() noexcept;
 
   // First line, behind the base's gate: all that an empty poll reads.
   std::uint32_t next_ = 0;  // slot that the card fills next
@@ -75,12 +96,10 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   MempoolCacheCore* cache_ = nullptr;
 
   // Second line: what a burst with frames needs.
-  alignas(64) std::uint64_t wanted_ = 0;  // status of a plain frame; nothing equals it while a chain grows
-  std::uint64_t max_length_ = 0;          // bytes the card may write into a buffer
-  std::uint64_t fresh_word_ = 0;          // Mbuf's word for a frame of this port, but for its length
-  std::uint64_t iova_delta_ = 0;          // from an mbuf's address to its frame's IOVA
+  alignas(64) RxRule rule_;
   std::uint64_t packets_ = 0;
   std::uint32_t group_mask_ = 0;  // slots - 1 between two doorbells
+  std::uint32_t max_length_ = 0;  // bytes the card may write into a buffer
   Doorbell tail_;
 
   // Cold.
@@ -92,6 +111,9 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   std::uint32_t head_offset_ = 0;
   std::uint32_t empty_write_backs_ = 0;  // polls in a row that found done without length
   std::uint64_t packets_at_empty_ = 0;   // packets_ at the last of them
+  BurstPath path_ = BurstPath::best;
+  bool open_ = false;
+  ForwardQueue* forward_ = nullptr;
   std::shared_ptr<MempoolCore> pool_;
   std::shared_ptr<MempoolCacheCore> cache_owner_;
   std::vector<Mbuf*> slot_memory_;

@@ -25,7 +25,6 @@ bool is_sound(Mbuf& segment) noexcept {
 
 }  // namespace
 
-// The counter under which a frame has to be refused; nullptr if it can be sent.
 std::uint64_t* TxHotPath::verdict(TxQueue& queue, Mbuf& frame) noexcept {
   TxDrops& drops = queue.drops_;
   if ((MbufAccess::special(frame) & MbufAccess::kOffload) != 0) return &drops.unsupported_offload;
@@ -56,7 +55,7 @@ TxHotPath::Fate TxHotPath::refuse(TxQueue& queue, Mbuf& frame, std::uint64_t& co
   return Fate::refused;
 }
 
-// The groups that end inside a frame's slots are done when the frame is: the card reports whole frames only.
+// The card reports whole frames only.
 void TxHotPath::move_reports(TxQueue& queue, RingIndex first, RingIndex end) noexcept {
   const std::uint32_t last = (end - 1).slot(queue.mask_);
   for (RingIndex slot = first; slot != end; ++slot) {
@@ -97,6 +96,7 @@ POLLUX_COLD TxHotPath::Fate TxHotPath::send_carefully(TxQueue& queue, Mbuf* fram
 }
 
 void TxHotPath::free_each(TxQueue& queue, RingIndex first, std::uint32_t count) noexcept {
+  if (queue.has_spares_) return;  // a forward path takes them for the frames to come
   for (std::uint32_t i = 0; i < count; ++i) {
     Mbuf& segment = *queue.slots_[(first + i).slot(queue.mask_)];
     if (custody::kTraced && !custody::give_back(segment)) continue;
@@ -122,9 +122,16 @@ void TxHotPath::end_group(TxQueue& queue) noexcept {
   queue.mixed_[group] = queue.next_.distance_from(queue.clean_) > lap_left;
 }
 
-void TxHotPath::watch_oldest(TxQueue& queue) noexcept {
-  const std::uint32_t group = queue.clean_.slot(queue.mask_) >> queue.group_shift_;
-  queue.done_ = &queue.ring_[queue.report_slot_[group]].hi;
+POLLUX_COLD void TxHotPath::free_mixed_group(TxQueue& queue, std::uint32_t slots) noexcept {
+  free_each(queue, queue.clean_, slots);
+  end_group(queue);
+}
+
+POLLUX_COLD std::uint32_t TxHotPath::idle_burst(TxQueue& queue, Mbuf* const* mbufs) noexcept {
+  queue.tail_.flush();
+  const std::uint32_t slots = reclaim(queue);
+  // An empty burst had nothing taken from it; only tx_done_cleanup, which has no burst, asks what came back.
+  return mbufs == nullptr ? slots : 0;
 }
 
 POLLUX_COLD std::uint32_t TxHotPath::reclaim(TxQueue& queue) noexcept {

@@ -5,7 +5,10 @@
 #include <bit>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "base/compiler.hpp"
+#include "drivers/igb/forward_queue.hpp"
 #include "drivers/igb/tx_hot_path.hpp"
 #include "mem/context_state.hpp"
 
@@ -13,17 +16,28 @@ namespace pollux::igb {
 
 namespace tx = hw::igb::tx;
 
+namespace {
+
+// Where buffers are said to have been taken, in checked builds, that a forward path left in the ring.
+constexpr Site kForwardPath{"igb forward path", 0};
+
+}  // namespace
+
 void TxQueue::setup(TxQueueSetup setup) {
+  if (forward_ != nullptr) forward_->detach();
   ring_ = setup.ring;
   mask_ = setup.size - 1;
   max_frame_ = setup.max_frame;
-  span_ = setup.max_frame - kMinFrame;
-  command_ = TxHotPath::kWholeFrame + kMinFrame * TxHotPath::kPerByte;
+  path_ = setup.path;
   const std::uint32_t group = std::min(TxHotPath::kGroup, setup.size / 4);
   group_mask_ = group - 1;
   group_shift_ = static_cast<std::uint32_t>(std::countr_zero(group));
   tail_ = setup.tail;
   context_ = std::move(setup.context);
+  rule_ = {.command = TxHotPath::kWholeFrame + kMinFrame * TxHotPath::kPerByte,
+           .per_byte = TxHotPath::kPerByte,
+           .span = setup.max_frame - kMinFrame,
+           .context = context_.get()};
   cache_owner_ = std::move(setup.cache);
   watch_for(cache_owner_.get());
   slot_memory_.assign(setup.size, nullptr);
@@ -36,7 +50,7 @@ void TxQueue::watch_for(MempoolCacheCore* cache) noexcept {
   constexpr std::uint32_t kMatchesNothing = 0xFFFF0000;
   cache_ = cache;
   const bool has_key = cache != nullptr && cache->plain_key <= 0xFFFF;
-  shortest_ = has_key ? cache->plain_key << MbufAccess::kPoolShift | kMinFrame : kMatchesNothing;
+  rule_.shortest = has_key ? cache->plain_key << MbufAccess::kPoolShift | kMinFrame : kMatchesNothing;
 }
 
 void TxQueue::clear() noexcept {
@@ -47,16 +61,62 @@ void TxQueue::clear() noexcept {
   TxHotPath::watch_oldest(*this);
 }
 
+Result<void> TxQueue::fill() {
+  if (forward_ == nullptr) return {};
+  const std::uint32_t slots = mask_ + 1;
+  MempoolCore& pool = *forward_->pool();
+  const std::uint32_t taken = pool.take(slot_memory_);
+  if (taken < slots) {
+    pool.put({slots_, taken});
+    pool.count_failure();
+    return fail(ErrorCode::no_memory,
+                fmt::format("mempool {} has {} mbufs left and a forward path's transmit ring needs {}",
+                            pool.options().name, taken, slots),
+                "make the pool larger (count) or the rings smaller (rx_ring, tx_ring)");
+  }
+  has_spares_ = true;
+  return {};
+}
+
+void TxQueue::give_back_spares() noexcept {
+  if (!std::exchange(has_spares_, false)) return;
+  const std::uint32_t in_use = in_flight();
+  for (std::uint32_t i = in_use; i <= mask_; ++i) forward_->pool()->put({slots_ + (clean_ + i).slot(mask_), 1});
+  // Those that are being sent go home one by one, like frames of a burst; in checked builds that asks who took them.
+  for (std::uint32_t i = 0; i < in_use; ++i) MbufAccess::stamp(*slots_[(clean_ + i).slot(mask_)], kForwardPath);
+  std::fill(mixed_.begin(), mixed_.end(), true);
+}
+
 void TxQueue::open() noexcept {
-  const bool small = group_mask_ + 1 < TxHotPath::kGroup;
-  if (tail_.is_remote()) {
-    gate_.open(small ? &TxHotPath::burst<true, true> : &TxHotPath::burst<true, false>);
+  open_ = true;
+  if (forward_ != nullptr) {
+    forward_->open();
   } else {
-    gate_.open(small ? &TxHotPath::burst<false, true> : &TxHotPath::burst<false, false>);
+    open_gate();
   }
 }
 
-Result<void> TxQueue::close(Clock& clock, Duration limit) { return gate_.close(&idle, clock, limit); }
+void TxQueue::open_gate() noexcept {
+  const bool remote = tail_.is_remote();
+  const bool small = group_mask_ + 1 < TxHotPath::kGroup;
+  switch (small ? BurstPath::scalar : widest(path_)) {
+#if defined(__x86_64__)
+    case BurstPath::avx512: return gate_.open(tx_burst_avx512(remote));
+    case BurstPath::avx2: return gate_.open(tx_burst_avx2(remote));
+#elif defined(__aarch64__)
+    case BurstPath::neon: return gate_.open(tx_burst_neon(remote));
+#endif
+    default: return gate_.open(tx_burst_scalar(remote, small));
+  }
+}
+
+Result<void> TxQueue::close(Clock& clock, Duration limit) {
+  open_ = false;
+  if (forward_ != nullptr) {
+    if (auto closed = forward_->close(clock, limit); !closed) return closed;
+  }
+  return gate_.close(&idle, clock, limit);
+}
 
 std::uint32_t TxQueue::settle() noexcept {
   // The cache is the sending thread's, which may be using it with another port's queues: buffers go to the shared
@@ -78,6 +138,8 @@ void TxQueue::drain() noexcept {
     if ((command & tx::kEndOfPacket) != 0) ++unsent;
   }
   bump(drops_.stopped, unsent);
+  if (forward_ != nullptr) forward_->drop_waiting();
+  give_back_spares();
   MempoolCacheCore* const cache = std::exchange(cache_, nullptr);
   TxHotPath::free_each(*this, clean_, pending);
   cache_ = cache;

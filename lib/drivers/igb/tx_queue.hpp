@@ -10,9 +10,12 @@
 #include "mem/mempool_core.hpp"
 #include "pollux/base/ring_index.hpp"
 #include "pollux/device/bar.hpp"
+#include "pollux/net/burst_path.hpp"
 #include "pollux/net/tx_queue.hpp"
 
 namespace pollux::igb {
+
+class ForwardQueue;
 
 /// What the control path knows of a transmit queue when it sets it up.
 struct TxQueueSetup {
@@ -22,6 +25,16 @@ struct TxQueueSetup {
   Doorbell tail;
   std::shared_ptr<MempoolCacheCore> cache;      ///< null: every buffer goes back to its pool's shared list
   std::shared_ptr<const ContextState> context;  ///< whose mbufs may be sent
+  BurstPath path = BurstPath::best;             ///< one that the processor has
+};
+
+/// What makes a frame plain, and the descriptor of one: constants of a queue that its hot loop keeps in registers.
+struct TxRule {
+  std::uint64_t command = 0;              ///< descriptor of the shortest plain frame, but for its address
+  std::uint64_t per_byte = 0;             ///< what one more byte changes in it: the buffer's length and the packet's
+  std::uint32_t shortest = 0;             ///< length, pool and `special` of the shortest plain frame, as in Mbuf's word
+  std::uint32_t span = 0;                 ///< longest plain frame less the shortest
+  const ContextState* context = nullptr;  ///< whose frames they must be; looked at in checked builds only
 };
 
 /// Frames that a transmit queue took and threw away, by reason. Written by the sending thread, read by any.
@@ -65,6 +78,12 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
   /// Takes every buffer back. Only when the card does no DMA any more; counts frames it had not finished.
   void drain() noexcept;
 
+  /// Whether a forward path has the queue.
+  [[nodiscard]] bool is_forwarding() const noexcept { return forward_ != nullptr; }
+  /// For a queue that a forward path has: puts a buffer behind every slot, to be exchanged for those of frames. Nothing
+  /// for others. Error no_memory, with nothing taken.
+  [[nodiscard]] Result<void> fill();
+
   [[nodiscard]] Result<void> use_cache(const MempoolCache& cache) override;
   [[nodiscard]] std::uint32_t in_flight() const noexcept override;
   /// Frames taken, refused ones included. From any thread.
@@ -73,28 +92,30 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
 
  private:
   friend struct TxHotPath;
+  friend struct ForwardHotPath;
+  friend class ForwardQueue;
 
   static constexpr std::uint32_t kMaxGroups = 4096 / 32;
 
   void watch_for(MempoolCacheCore* cache) noexcept;
+  void open_gate() noexcept;
+  void give_back_spares() noexcept;
 
   // First line, behind the base's gate.
-  RingIndex next_;          // first slot that is free to write
-  RingIndex clean_;         // first slot whose buffer has not come back
-  std::uint32_t mask_ = 0;  // slots - 1
-  std::uint32_t span_ = 0;  // longest plain frame less the shortest
+  RingIndex next_;                // first slot that is free to write
+  RingIndex clean_;               // first slot whose buffer has not come back
+  std::uint32_t mask_ = 0;        // slots - 1
+  std::uint32_t group_mask_ = 0;  // slots in a group - 1
   hw::igb::Descriptor* ring_ = nullptr;
+  Mbuf** slots_ = nullptr;
   const std::uint64_t* done_ = nullptr;  // the word that says the oldest group is done
 
   // Second line.
-  alignas(64) Mbuf** slots_ = nullptr;
-  std::uint64_t command_ = 0;     // descriptor of a frame of kMinFrame bytes, but for its address
-  std::uint32_t shortest_ = 0;    // length, pool and `special` of the shortest plain frame, as in Mbuf's word
-  std::uint32_t group_mask_ = 0;  // slots in a group - 1
-  std::uint32_t group_shift_ = 0;
-  MempoolCacheCore* cache_ = nullptr;
+  alignas(64) TxRule rule_;
   std::uint64_t packets_ = 0;
   Doorbell tail_;
+  MempoolCacheCore* cache_ = nullptr;
+  std::uint32_t group_shift_ = 0;
 
   // By group: the slot that is reported done (the last, but for a long frame that runs on into the next group), and
   // whether its buffers must be looked at one by one.
@@ -104,6 +125,10 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
   // Cold.
   TxDrops drops_;
   std::uint32_t max_frame_ = 0;
+  BurstPath path_ = BurstPath::best;
+  bool open_ = false;
+  bool has_spares_ = false;  // a buffer is behind every slot, sent or not
+  ForwardQueue* forward_ = nullptr;
   std::shared_ptr<MempoolCacheCore> cache_owner_;
   std::shared_ptr<const ContextState> context_;
   std::vector<Mbuf*> slot_memory_;

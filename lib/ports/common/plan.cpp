@@ -70,6 +70,7 @@ Result<Plan> check_config(const PortConfig& config, const PortLimits& limits, co
   if (config.tx_queues != 0) {
     if (auto ring = check_ring("tx_ring", config.tx_ring, limits, port); !ring) return pass_on(std::move(ring));
   }
+  if (auto path = check_burst_path(config, port); !path) return pass_on(std::move(path));
   if (auto cache = check_cache(config, context, port); !cache) return pass_on(std::move(cache));
   if (config.cache != nullptr) plan.cache = config.cache->core();
   if (auto mtu = check_mtu(config.mtu, plan, limits, port); !mtu) return pass_on(std::move(mtu));

@@ -36,15 +36,15 @@ Result<void> RxQueue::use_cache(const MempoolCache& cache) {
 }
 
 Mbuf* RxQueue::allocate() noexcept {
-  if (cache_->count == 0) [[unlikely]] {
+  if (cache_->count() == 0) [[unlikely]] {
     cache_->refill(1);
-    if (cache_->count == 0) {
+    if (cache_->count() == 0) {
       cache_->count_failure();
       return nullptr;
     }
   }
-  Mbuf* const mbuf = cache_->mbufs[cache_->count - 1];
-  cache_->set_count(cache_->count - 1);
+  Mbuf* const mbuf = *cache_->stock();
+  cache_->set_first(cache_->first + 1);
   MbufAccess::set_word(*mbuf, empty_word_);
   MbufAccess::stamp(*mbuf, kSite);
   return mbuf;

@@ -59,6 +59,40 @@ class TwoPorts : public testing::Test {
   Lab lab_{4};
 };
 
+TEST_F(TwoPorts, ForwardFromRingToRingAsThroughThePool) {
+  for (const std::size_t i : {1u, 2u}) ASSERT_TRUE(lab_.port(i).stop());
+  std::vector<std::unique_ptr<ForwardPath>> paths;
+  for (const std::size_t i : {1u, 2u}) {
+    auto path = lab_.port(i).forward_path(0, lab_.port(3 - i), 0);
+    ASSERT_TRUE(path) << path.error().message();
+    paths.push_back(*std::move(path));
+  }
+  for (const std::size_t i : {1u, 2u}) ASSERT_TRUE(lab_.port(i).start());
+  for (const std::size_t i : {1u, 2u}) ASSERT_TRUE(lab_.port(i).wait_for_link(std::chrono::seconds(10)));
+  std::vector<Port> ports = inner();
+  Forwarder forwarder(make_routes(ports, paths), {}, lab_.cache());
+  for (std::uint8_t number = 0; number < 200; ++number) {
+    lab_.send(0, numbered_frame(number));
+    lab_.send(3, numbered_frame(number, 1500));
+    run(forwarder, 2);
+  }
+  run(forwarder);
+  EXPECT_EQ(forwarder.forwarded().frames, 400U);
+  const std::vector<Bytes> there = lab_.receive(3);
+  ASSERT_EQ(there.size(), 200U);
+  Bytes expected = numbered_frame(199);
+  const MacPair macs = l2fwd_macs(1, ports[1].mac());
+  std::copy(macs.begin(), macs.end(), expected.begin());
+  EXPECT_EQ(there.back(), expected);
+  EXPECT_EQ(lab_.receive(0).size(), 200U);
+  EXPECT_EQ(ports[0].stats().rx_burst_packets, 200U);
+  EXPECT_EQ(ports[1].stats().tx_burst_packets, 200U);
+  for (Port& port : ports) EXPECT_TRUE(port.stop());
+  paths.clear();
+  for (const std::size_t i : {0u, 3u}) EXPECT_TRUE(lab_.port(i).stop());
+  EXPECT_EQ(lab_.pool().stats().in_use(), 0U);
+}
+
 TEST_F(TwoPorts, WriteTheAddressesOfDpdksL2fwd) {
   std::vector<Port> ports = inner();
   Forwarder forwarder(make_routes(ports), {}, lab_.cache());

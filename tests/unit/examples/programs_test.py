@@ -155,6 +155,27 @@ class L2fwd(unittest.TestCase):
         # None was lost on the way round: what stopping found in the rings is all that did not go out again.
         self.assertEqual(sum(summary["drops"].values()), summary["drops"]["rx_stopped"])
 
+    def test_frames_go_round_from_ring_to_ring(self):
+        outcome = run(L2FWD, "sim:0", "sim:1", "--fused", "--circulate", "100", "--packets", "20000", "--quiet", "--json")
+        self.assertEqual(outcome.returncode, 0, outcome.stderr)
+        summary = objects(outcome.stdout)[-1]["summary"]
+        self.assertGreaterEqual(summary["sent"], 20000 + 100)
+        self.assertTrue(summary["conserved"])
+        self.assertEqual(sum(summary["drops"].values()), summary["drops"]["rx_stopped"])
+
+    def test_every_way_of_working_forwards(self):
+        for path in ("best", "scalar"):
+            outcome = run(L2FWD, "sim:0", "sim:1", "--path", path, "--circulate", "10", "--packets", "1000", "--quiet")
+            self.assertEqual(outcome.returncode, 0, outcome.stderr)
+        outcome = run(L2FWD, "sim:0", "sim:1", "--path", "mmx")
+        self.assertEqual(outcome.returncode, 2)
+        self.assertIn("--path", outcome.stderr)
+
+    def test_only_cards_exchange_buffers(self):
+        outcome = run(L2FWD, "null:", "--fused", "--seconds", "1")
+        self.assertEqual(outcome.returncode, 1)
+        self.assertIn("forward with rx_burst and tx_burst", outcome.stderr)
+
     def test_quiet_prints_the_summary_only(self):
         outcome = run(L2FWD, "sim:0", "sim:1", "--seconds", "1.5", "--quiet", "--json")
         self.assertEqual(len(objects(outcome.stdout)), 1)

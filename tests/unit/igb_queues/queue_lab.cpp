@@ -58,13 +58,15 @@ QueueLab::QueueLab(const LabOptions& wanted) : options(wanted), rdt(wanted.remot
             .head_offset = HeadRegister::kOffset,
             .pool = pool,
             .cache = cache,
-            .port = kPort});
+            .port = kPort,
+            .path = options.path});
   tx.setup({.ring = reinterpret_cast<hw::igb::Descriptor*>(segment.address + rx_bytes),
             .size = options.tx_ring,
             .max_frame = options.max_frame,
             .tail = tdt.doorbell(),
             .cache = options.tx_cache ? cache : nullptr,
-            .context = lab.context().state()});
+            .context = lab.context().state(),
+            .path = options.path});
   receiver.emplace(memory, rdt,
                    StrictReceiver::Ring{.iova = segment.iova,
                                         .size = options.rx_ring,
@@ -101,6 +103,8 @@ void QueueLab::start() {
   ASSERT_TRUE(filled) << filled.error().message();
   receiver->start();
   tx.clear();
+  const auto spares = tx.fill();
+  ASSERT_TRUE(spares) << spares.error().message();
   transmitter->start();
   rx.open();
   tx.open();

@@ -180,7 +180,7 @@ TEST_F(RxQueueTest, FillingTakesFromACacheThatNobodyElseHas) {
   QueueLab lab({.rx_ring = 64, .pool = {.count = 64}});
   MbufPtr one = lab.cache_handle->allocate();
   lab.cache_handle->free(std::move(one));
-  ASSERT_GT(lab.cache->count, 0u);
+  ASSERT_GT(lab.cache->count(), 0u);
   EXPECT_FALSE(lab.rx.fill()) << "the cache may be in use on another thread";
   ASSERT_TRUE(lab.tx.use_cache(MempoolCache(*lab.pool_handle)));
   lab.cache_handle.reset();

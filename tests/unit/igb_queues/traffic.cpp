@@ -47,6 +47,7 @@ void Traffic::round() {
   if (options_.switch_caches && below(40) == 0) switch_caches();
   if (options_.stops && below(200) == 0) stop_and_start();
   check_drops();
+  note_rings();
 }
 
 void Traffic::receive() {
@@ -56,12 +57,33 @@ void Traffic::receive() {
   ASSERT_EQ(count, in.size());
   ASSERT_LE(count, limit);
   lab_.look();
+  note(count);
+  for (Mbuf& mbuf : in) note(mbuf);
   for (Mbuf& mbuf : in) check_received(mbuf);
   handed_ += count;
   ASSERT_EQ(lab_.rx.packets(), handed_);
   std::vector<MbufPtr> frames(count);
   for (std::uint32_t i = count; i-- != 0;) frames[i] = in.pop();
   for (MbufPtr& frame : frames) use(std::move(frame));
+}
+
+void Traffic::note(Mbuf& frame) {
+  for (Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
+    note(segment->rx_word(0));
+    note(segment->rx_word(1));
+    note(segment->data_iova());
+    note(MbufAccess::word(*segment));
+  }
+}
+
+void Traffic::note_rings() {
+  const auto* const words = reinterpret_cast<const std::uint64_t*>(lab_.rings.segments().front().address);
+  const std::size_t descriptors = std::size_t{options_.lab.rx_ring} + options_.lab.tx_ring;
+  for (std::size_t i = 0; i < 2 * descriptors; ++i) note(words[i]);
+  note(lab_.rx.packets());
+  note(lab_.tx.packets());
+  note(lab_.tx.in_flight());
+  note(lab_.in_use());
 }
 
 // Bad frames may have been left out before it, and good ones for which there was no buffer.
@@ -136,6 +158,7 @@ void Traffic::transmit() {
   const std::uint32_t size = out_.size();
   const std::uint32_t taken = size == 0 ? 0 : lab_.tx.tx_burst(out_);
   ASSERT_LE(taken, size);
+  note(taken);
   ASSERT_EQ(out_.size(), size - taken);
   taken_ += taken;
   for (std::uint32_t i = 0; i < taken; ++i) {

@@ -37,6 +37,8 @@ class Traffic {
   /// Frames received and sent.
   [[nodiscard]] std::uint64_t frames() const { return received_ + sent_; }
   [[nodiscard]] std::uint64_t starved() const { return lab_.rx.drops().pool_empty; }
+  /// A digest of all that the queues did: what each call returned, each mbuf it handed out, and both rings after it.
+  [[nodiscard]] std::uint64_t transcript() const { return transcript_; }
 
  private:
   static constexpr std::uint32_t kMostHeld = 64;
@@ -48,6 +50,9 @@ class Traffic {
   [[nodiscard]] std::uint32_t below(std::uint32_t limit) { return static_cast<std::uint32_t>(random_() % limit); }
   void round();
   void receive();
+  void note(std::uint64_t value) { transcript_ = (transcript_ ^ value) * 0x100000001B3; }
+  void note(Mbuf& frame);
+  void note_rings();
   void check_received(Mbuf& mbuf);
   void check_good(Mbuf& mbuf, const WireFrame& frame);
   void use(MbufPtr mbuf);
@@ -89,6 +94,7 @@ class Traffic {
   std::uint64_t handed_ = 0;
   std::uint64_t taken_ = 0;
   std::uint64_t sent_ = 0;
+  std::uint64_t transcript_ = 0xCBF29CE484222325;
 };
 
 }  // namespace pollux::test

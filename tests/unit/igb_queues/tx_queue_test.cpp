@@ -53,8 +53,8 @@ class TxQueueTest : public testing::Test {
     EXPECT_EQ(lab_->in_use(), in_ring_);
     EXPECT_EQ(other_->stats().in_use(), 0u);
     EXPECT_EQ(lab_->complaints(), "");
-    for (std::uint32_t i = 0; i < lab_->cache->count; ++i) {
-      EXPECT_EQ(&MbufAccess::pool(*lab_->cache->mbufs[i]), lab_->pool.get()) << "an mbuf in another pool's cache";
+    for (std::uint32_t i = 0; i < lab_->cache->count(); ++i) {
+      EXPECT_EQ(&MbufAccess::pool(*lab_->cache->stock()[i]), lab_->pool.get()) << "an mbuf in another pool's cache";
     }
   }
 
@@ -281,12 +281,12 @@ TEST_F(TxQueueTest, StoppingAndStartingLeaveTheCacheAlone) {
   lab_->receiver->write_back(std::vector<std::uint8_t>(10), {0, 1 | std::uint64_t{10} << 32});  // a frame that goes on
   Burst<1> none;
   ASSERT_EQ(lab_->rx.rx_burst(none), 0u);
-  const std::uint32_t stock = lab_->cache->count;
+  const std::uint32_t stock = lab_->cache->count();
   lab_->close();
   EXPECT_EQ(lab_->tx.settle(), 10u) << "the last was not done";
   lab_->drain();
   lab_->start();
-  EXPECT_EQ(lab_->cache->count, stock) << "its thread may be using it with another queue";
+  EXPECT_EQ(lab_->cache->count(), stock) << "its thread may be using it with another queue";
   EXPECT_EQ(lab_->in_use(), in_ring_);
 }
 

@@ -52,9 +52,8 @@ class BufferWatch final : public DmaInterceptor {
   [[nodiscard]] std::uint64_t looked_at() const noexcept { return looked_at_; }
   [[nodiscard]] bool is_free(const Mbuf& mbuf) {
     for (const MempoolCache* cache : caches_) {
-      const MempoolCacheCore& stock = *cache->core();
-      if (std::find(stock.mbufs.begin(), stock.mbufs.begin() + stock.count, &mbuf) !=
-          stock.mbufs.begin() + stock.count) {
+      MempoolCacheCore& stock = *cache->core();
+      if (std::find(stock.stock(), stock.stock() + stock.count(), &mbuf) != stock.stock() + stock.count()) {
         return true;
       }
     }

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# A toolchain for 64-bit Arm from another processor, with Debian's cross compiler; programs run under qemu-user. The
+# libraries come from POLLUX_SYSROOT, which tools/lib/arm-sysroot fills, and which also tells the emulator where they are.
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
+set(CMAKE_LIBRARY_ARCHITECTURE aarch64-linux-gnu)
+
+set(POLLUX_SYSROOT "${CMAKE_CURRENT_LIST_DIR}/../build/aarch64-sysroot" CACHE PATH "Libraries and headers for Arm")
+list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES POLLUX_SYSROOT)
+get_filename_component(sysroot "${POLLUX_SYSROOT}" ABSOLUTE)
+set(CMAKE_SYSROOT "${sysroot}")
+# The emulator keeps a record of each page, so of a process it sees 8 GiB: a Context reserves what is granted, up to 64.
+set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64;-L;${sysroot};-R;8G)
+
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
+set(ENV{PKG_CONFIG_DIR} "")
+set(ENV{PKG_CONFIG_LIBDIR} "${sysroot}/usr/lib/aarch64-linux-gnu/pkgconfig:${sysroot}/usr/share/pkgconfig")
+set(ENV{PKG_CONFIG_SYSROOT_DIR} "${sysroot}")

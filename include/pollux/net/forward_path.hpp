@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+
+#include "pollux/device/bar.hpp"
+#include "pollux/net/burst_gate.hpp"
+
+namespace pollux {
+
+/// A frame on its way through a ForwardPath.
+struct ForwardedFrame {
+  std::uint8_t* data;           ///< the Ethernet header's first byte; the frame may be edited in place
+  std::uint32_t length;         ///< bytes that lie there
+  std::uint32_t packet_length;  ///< bytes of the whole frame: more than `length` where it came in several buffers
+};
+
+/// Capability of two queues of one driver: frames go from a receive ring straight to a transmit ring. The buffer of a
+/// frame that arrived and that of one that was sent change places, so no mbuf is touched, no pool and no cache. For
+/// whoever forwards everything: metadata, drops and copies need rx_burst and tx_burst. `Port::forward_path` makes it.
+///
+/// While it lives, the two queues are its own: their rx_burst and tx_burst yield and take nothing. It moves frames
+/// while both ports are started. Their statistics count its frames as they do those of bursts. Ownership: the caller's;
+/// it may outlive the ports, and moves nothing then. When it goes away, the queues are as before. Thread rule: `burst`
+/// on one thread at a time; making and destroying it on the thread that controls the ports.
+class ForwardPath {
+ public:
+  static constexpr std::uint32_t kMaxBurst = 64;
+  /// What a driver supplies: fills `frames`, writes their descriptors and leaves in `tail_` what the transmit queue's
+  /// doorbell is to say.
+  using BurstFunction = std::uint32_t(ForwardPath& path, ForwardedFrame* frames, std::uint32_t limit) noexcept;
+
+  ForwardPath(const ForwardPath&) = delete;
+  ForwardPath& operator=(const ForwardPath&) = delete;
+  virtual ~ForwardPath() = default;
+
+  /// Moves frames that have arrived, in order, as many as there are and the transmit ring has room for, at most `limit`
+  /// and kMaxBurst; shows each to `edit(ForwardedFrame&)` before the card may send it. Returns how many. Frames that
+  /// cannot be sent are counted in the statistics of the port that refused them. Never waits.
+  template <std::invocable<ForwardedFrame&> Edit>
+  std::uint32_t burst(std::uint32_t limit, Edit&& edit) noexcept {
+    ForwardedFrame frames[kMaxBurst];
+    if (limit > kMaxBurst) limit = kMaxBurst;
+    return gate_.call_then(
+        [&](std::uint32_t count) noexcept {
+          if (count == 0) return;
+          for (ForwardedFrame* frame = frames; frame != frames + count; ++frame) edit(*frame);
+          if (doorbell_.is_remote()) [[unlikely]] {
+            doorbell_.ring(tail_);
+            doorbell_.flush();
+          } else {
+            doorbell_.ring_mapped(tail_);
+          }
+        },
+        *this, frames, limit);
+  }
+
+ protected:
+  ForwardPath() noexcept : gate_(&idle) {}
+  static std::uint32_t idle(ForwardPath&, ForwardedFrame*, std::uint32_t) noexcept { return 0; }
+
+  BurstGate<BurstFunction> gate_;
+  std::uint32_t tail_ = 0;
+  Doorbell doorbell_;
+};
+
+}  // namespace pollux

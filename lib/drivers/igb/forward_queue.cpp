@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/igb/forward_queue.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "drivers/igb/forward_hot_path.hpp"
+#include "drivers/igb/rx_hot_path.hpp"
+#include "drivers/igb/tx_hot_path.hpp"
+#include "mem/context_state.hpp"
+
+namespace pollux::igb {
+
+ForwardQueue::ForwardQueue(std::shared_ptr<void> rx_owner, RxQueue& rx, std::shared_ptr<void> tx_owner, TxQueue& tx)
+    : rx_(&rx), tx_(&tx), rx_owner_(std::move(rx_owner)), tx_owner_(std::move(tx_owner)) {
+  rx.forward_ = this;
+  tx.forward_ = this;
+}
+
+ForwardQueue::~ForwardQueue() { detach(); }
+
+void ForwardQueue::set_rule() noexcept {
+  constexpr std::uint64_t kBeyondOne = TxQueue::kMinFrame - 1;
+  rule_.wanted =
+      waiting_ != nullptr ? RxHotPath::kNeverPlain : rx_->rule_.wanted + (kBeyondOne << hw::igb::rx::kLengthShift);
+}
+
+void ForwardQueue::open() noexcept {
+  if (!rx_->open_ || !tx_->open_) return;
+  const std::uint32_t longest = std::min(rx_->max_length_, tx_->max_frame_);
+  rule_ = {.inspected = rx_->rule_.inspected,
+           .span = longest - TxQueue::kMinFrame,
+           .iova_delta = rx_->rule_.iova_delta,
+           .data_delta = Mbuf::kHeaderSize + pool()->data_offset(),
+           .command = tx_->rule_.command,
+           .per_byte = tx_->rule_.per_byte};
+  set_rule();
+  doorbell_ = tx_->tail_;
+  const bool remote = rx_->tail_.is_remote();
+  const bool small = tx_->group_mask_ + 1 < TxHotPath::kGroup;
+  const bool one_delta = pool()->has_one_segment();
+  switch (small || !one_delta ? BurstPath::scalar : widest(rx_->path_)) {
+#if defined(__x86_64__)
+    case BurstPath::avx512: return gate_.open(forward_burst_avx512(remote));
+    case BurstPath::avx2: return gate_.open(forward_burst_avx2(remote));
+#elif defined(__aarch64__)
+    case BurstPath::neon: return gate_.open(forward_burst_neon(remote));
+#endif
+    default: return gate_.open(forward_burst_scalar(remote, small, one_delta));
+  }
+}
+
+void ForwardQueue::drop_waiting() noexcept {
+  if (waiting_ == nullptr) return;
+  bump(tx_->drops_.stopped, 1);
+  bump(tx_->packets_, 1);
+  MbufDeleter{}(std::exchange(waiting_, nullptr));
+}
+
+void ForwardQueue::detach() noexcept {
+  if (rx_ == nullptr) return;
+  // Whoever destroys a path does not use it at the same time, so there is nobody to wait for.
+  gate_.open(&idle);
+  drop_waiting();
+  tx_->give_back_spares();
+  RxQueue& rx = *std::exchange(rx_, nullptr);
+  TxQueue& tx = *std::exchange(tx_, nullptr);
+  rx.forward_ = nullptr;
+  tx.forward_ = nullptr;
+  if (rx.open_) rx.open_gate();
+  if (tx.open_) tx.open_gate();
+}
+
+}  // namespace pollux::igb
