@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <linux/if_xdp.h>
+
+#include <memory>
+
+#include "work.hpp"
+
+namespace peers {
+
+/// One AF_XDP socket on queue 0 of an interface, in copy mode (igb has no other before Linux 6.14), with memory of its
+/// own: the first half of its frames is for receiving, the other for sending. Linux,
+/// Documentation/networking/af_xdp.rst.
+class XdpSocket {
+ public:
+  explicit XdpSocket(const std::string& interface);
+  XdpSocket(const XdpSocket&) = delete;
+  XdpSocket& operator=(const XdpSocket&) = delete;
+  ~XdpSocket();
+
+  static constexpr std::uint32_t kRing = 512;
+  static constexpr std::uint32_t kChunk = 2048;
+
+  /// Queues up to `count` copies of `data`; returns how many found room.
+  std::uint32_t send(const Frame& data, std::uint32_t count) noexcept;
+  /// Takes up to `limit` frames and gives their memory back for the next ones.
+  std::uint32_t receive(std::uint32_t limit) noexcept;
+
+ private:
+  /// A ring that is shared with the kernel.
+  struct Ring {
+    std::uint32_t* producer = nullptr;
+    std::uint32_t* consumer = nullptr;
+    void* entries = nullptr;
+    void* mapping = nullptr;
+    std::size_t size = 0;
+  };
+
+  void make_rings();
+  Ring map_ring(const xdp_ring_offset& offsets, std::size_t entry_size, std::uint64_t page_offset) const;
+  void reclaim() noexcept;
+
+  int socket_ = -1;
+  int link_ = -1;  ///< the program that hands the queue's frames to the socket
+  std::uint8_t* memory_ = nullptr;
+  Ring fill_, completion_, rx_, tx_;
+  std::uint32_t in_flight_ = 0;
+};
+
+/// igb starts anew when it is given a program.
+void wait_for_link(const std::string& interface);
+
+/// The work on two of them. Who sends writes into the shared memory and wakes the kernel once a burst.
+class AfXdpSide {
+ public:
+  template <unsigned B>
+  class Packets {
+   public:
+    [[nodiscard]] std::uint32_t size() const noexcept { return count_; }
+
+   private:
+    friend class AfXdpSide;
+    std::uint32_t count_ = 0;
+    Frame frame_{};
+  };
+
+  explicit AfXdpSide(const std::vector<std::string>& interfaces) {
+    for (const std::string& interface : interfaces) sockets_.push_back(std::make_unique<XdpSocket>(interface));
+    for (const std::string& interface : interfaces) wait_for_link(interface);
+  }
+
+  template <unsigned B>
+  bool alloc(Packets<B>& packets) noexcept {
+    packets.count_ = B;
+    return true;
+  }
+  // The frame is written where it is sent from: in tx.
+  template <unsigned B>
+  void fill(Packets<B>& packets, const Frame& frame) noexcept {
+    packets.frame_ = frame;
+  }
+  template <unsigned B>
+  void tx(unsigned port, Packets<B>& packets) noexcept {
+    packets.count_ -= sockets_[port]->send(packets.frame_, packets.count_);
+  }
+  template <unsigned B>
+  void rx(unsigned port, Packets<B>& packets) noexcept {
+    packets.count_ += sockets_[port]->receive(B - packets.count_);
+  }
+  template <unsigned B>
+  void free(Packets<B>& packets) noexcept {
+    packets.count_ = 0;
+  }
+
+ private:
+  std::vector<std::unique_ptr<XdpSocket>> sockets_;
+};
+
+}  // namespace peers

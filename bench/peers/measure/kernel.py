@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Instructions a frame through the kernel's own driver of the card, on the same ports and counted the same way: its generator,
+packet sockets and AF_XDP in copy mode. All that the processor does counts: system calls, interrupts, the stack."""
+
+import pathlib
+import shutil
+
+from pollux_lab.errors import LabError
+
+from .counts import BURSTS, FRAMES, named
+from .figures import Figures
+from .guests import guest, lines_of
+from .session import Session
+from .tell import tell
+
+SECONDS = 300
+RUNS = (("pktgen", "txonly"), ("af_packet", "txonly"), ("af_xdp", "txonly"), ("af_packet", "lockstep"), ("af_xdp", "lockstep"))
+# Interrupts at once, since the loops that wait for a frame would be counted; rings as everywhere here.
+PREPARE = """modprobe -a igb pktgen || exit 1
+[ ! -e /proc/sys/net/ipv6 ] || echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6
+for address in {addresses}; do
+  interface=$(netdev_of "$address")
+  ethtool -C "$interface" rx-usecs 0 && ethtool -G "$interface" rx 512 tx 512 || exit 1
+  ip link set "$interface" up promisc on || exit 1
+  await 20 grep -q 1 "/sys/class/net/$interface/carrier" || fail "no link on $interface"
+  echo "$interface"
+done"""
+
+RECEIVER_UP = "ip link set {0} up && await 20 grep -q 1 /sys/class/net/{0}/carrier"
+
+
+def measure(session: Session, figures: Figures) -> None:
+    ethtool = shutil.which("ethtool", path="/usr/sbin:/sbin:/usr/bin")
+    if not ethtool:
+        raise LabError("'ethtool' is not installed", "run bench/peers/run, which installs what is needed")
+    tell(f"[kernel] Linux {session.kernel.version}")
+    with guest(session.kernel, [*session.programs("kernel_app"), pathlib.Path(ethtool)], icount=True) as running:
+        one, other = running.check(PREPARE.format(addresses=" ".join(running.machine.addresses())), 120).split()
+        bursts = " ".join(f"--burst {burst}" for burst in BURSTS)
+        for repetition in range(1 if session.quick else 2):
+            for kind, case in RUNS:
+                tell(f"[kernel] {kind}, {case}, repetition {repetition + 1}")
+                # Who only sends sends to nobody.
+                interfaces = f"{one} {other}" if case == "lockstep" else one
+                running.check(RECEIVER_UP.format(other) if case == "lockstep" else f"ip link set {other} down")
+                command = f"kernel_app {kind} {bursts} --frames {FRAMES} --case {case} {interfaces}"
+                for line in lines_of(running, command, SECONDS):
+                    figures.add({"where": "guest", "case": named(line["case"]), "who": f"kernel_{kind}",
+                                 "burst": line["burst"], "instructions": line["ticks"]})

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <memory>
+
+#include "pollux_stage.hpp"
+
+namespace peers {
+
+/// Frames go round as in `forward`, but by exchanging buffers: what port 1 sends arrives at port 0, which hands it on.
+/// DPDK has nothing to compare it with.
+class FusedLoop {
+ public:
+  explicit FusedLoop(const Options& options)
+      : stage_(options, 2), path_(need(stage_.ports[0].forward_path(0, stage_.ports[1], 0))) {
+    stage_.start();
+  }
+
+  /// More frames can be set going round, none be taken out: bursts have to come in rising order.
+  template <unsigned B>
+  void run(std::uint64_t rounds) {
+    for (; going_ < B; ++going_) send_one();
+    const Line line("fused", B, rounds * B);
+    const std::uint64_t start = stamp();
+    for (std::uint64_t round = 0; round < rounds; ++round) move(B);
+    line.ticks("ticks", stamp() - start);
+  }
+
+ private:
+  [[gnu::always_inline]] void move(std::uint32_t frames) {
+    const auto untouched = [](pollux::ForwardedFrame&) noexcept {};
+    std::uint32_t moved = path_->burst(frames, untouched);
+    for (std::uint32_t tries = 0; moved != frames; moved += path_->burst(frames - moved, untouched)) {
+      if (++tries == kPatience) give_up("frames were lost on the way");
+    }
+  }
+
+  // By the queue that the path does not have.
+  void send_one() {
+    pollux::Burst<1> burst;
+    if (!burst.fill(stage_.cache, 1)) give_up("the pool is dry");
+    write(burst, broadcast_frame());
+    if (stage_.ports[1].tx(1).tx_burst(burst) != 1) give_up("a frame was not taken");
+  }
+
+  Stage stage_;
+  std::unique_ptr<pollux::ForwardPath> path_;
+  std::uint32_t going_ = 0;
+};
+
+inline void run_fused(const Options& options) {
+  if (options.ports.size() != 2) give_up("this takes two ports");
+  const auto wanted = [&](unsigned burst) {
+    return std::find(options.bursts.begin(), options.bursts.end(), burst) != options.bursts.end();
+  };
+  FusedLoop loop(options);
+  if (wanted(1)) loop.run<1>(options.frames);
+  if (wanted(32)) loop.run<32>(options.frames / 32);
+}
+
+}  // namespace peers

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <vector>
+
+/// The work that every side does, word for word the same: only what a `Side` calls differs. A side has
+///
+///     template <unsigned B> struct Packets;     up to B frames; .size() says how many
+///     bool alloc(Packets<B>&)                   B empty buffers
+///     void fill(Packets<B>&, const Frame&)      makes each of them that frame
+///     void tx(unsigned port, Packets<B>&)       sends from the front; what did not fit stays
+///     void rx(unsigned port, Packets<B>&)       receives behind what is there
+///     void free(Packets<B>&)
+namespace peers {
+
+/// 64 bytes on the wire: the card adds four of FCS.
+constexpr std::uint16_t kFrameSize = 60;
+using Frame = std::array<std::uint8_t, kFrameSize>;
+
+inline Frame broadcast_frame() {
+  Frame frame{};
+  std::memset(frame.data(), 0xFF, 6);
+  const std::array<std::uint8_t, 6> source{0x02, 0, 0, 0, 0, 1};
+  std::memcpy(frame.data() + 6, source.data(), source.size());
+  frame[12] = 0x88;  // local experimental EtherType 1
+  frame[13] = 0xB5;
+  for (std::size_t i = 14; i < frame.size(); ++i) frame[i] = static_cast<std::uint8_t>(i);
+  return frame;
+}
+
+/// Where QEMU counts instructions (-icount shift=0), the time stamp counter is that count.
+[[gnu::always_inline]] inline std::uint64_t stamp() noexcept {
+  std::uint32_t low = 0;
+  std::uint32_t high = 0;
+  __asm__ volatile("rdtsc" : "=a"(low), "=d"(high) : : "memory");
+  return std::uint64_t{high} << 32 | low;
+}
+
+/// What two stamps cost when nothing lies between them.
+inline std::uint64_t stamp_cost() noexcept {
+  std::uint64_t least = UINT64_MAX;
+  for (int i = 0; i < 100; ++i) {
+    const std::uint64_t start = stamp();
+    const std::uint64_t cost = stamp() - start;
+    if (cost < least) least = cost;
+  }
+  return least;
+}
+
+[[noreturn]] inline void give_up(const char* what) {
+  std::fprintf(stderr, "%s\n", what);
+  std::exit(1);
+}
+
+/// A poll that finds nothing for so long will never find anything: frames were lost.
+constexpr std::uint32_t kPatience = 1'000'000;
+
+template <class Side, unsigned B>
+[[gnu::always_inline]] inline void send_all(Side& side, unsigned port, typename Side::template Packets<B>& packets) {
+  side.tx(port, packets);
+  for (std::uint32_t tries = 0; packets.size() != 0; side.tx(port, packets)) {
+    if (++tries == kPatience) give_up("frames were not sent: the ring stays full");
+  }
+}
+
+template <class Side, unsigned B>
+[[gnu::always_inline]] inline void receive_all(Side& side, unsigned port, typename Side::template Packets<B>& packets) {
+  side.rx(port, packets);
+  for (std::uint32_t tries = 0; packets.size() != B; side.rx(port, packets)) {
+    if (++tries == kPatience) give_up("frames were lost on the way");
+  }
+}
+
+struct Parts {
+  std::uint64_t alloc = 0, fill = 0, tx = 0, rx = 0, free = 0;
+};
+
+/// Port 0 sends bursts, port 1 receives each before the next is made. With `kInParts` each step is measured by itself.
+template <bool kInParts, class Side, unsigned B>
+std::uint64_t lockstep(Side& side, std::uint64_t rounds, Parts& parts) {
+  const Frame frame = broadcast_frame();
+  typename Side::template Packets<B> packets;
+  const std::uint64_t start = stamp();
+  for (std::uint64_t round = 0; round < rounds; ++round) {
+    const std::uint64_t t0 = kInParts ? stamp() : 0;
+    if (!side.alloc(packets)) give_up("the pool is dry");
+    const std::uint64_t t1 = kInParts ? stamp() : 0;
+    side.fill(packets, frame);
+    const std::uint64_t t2 = kInParts ? stamp() : 0;
+    send_all<Side, B>(side, 0, packets);
+    const std::uint64_t t3 = kInParts ? stamp() : 0;
+    receive_all<Side, B>(side, 1, packets);
+    const std::uint64_t t4 = kInParts ? stamp() : 0;
+    side.free(packets);
+    if constexpr (kInParts) {
+      const std::uint64_t t5 = stamp();
+      parts.alloc += t1 - t0;
+      parts.fill += t2 - t1;
+      parts.tx += t3 - t2;
+      parts.rx += t4 - t3;
+      parts.free += t5 - t4;
+    }
+  }
+  return stamp() - start;
+}
+
+/// Frames go round: what port 1 sends arrives at port 0, which hands it to port 1 again. Nobody looks into them.
+template <class Side, unsigned B>
+std::uint64_t forward(Side& side, std::uint64_t rounds) {
+  typename Side::template Packets<B> packets;
+  if (!side.alloc(packets)) give_up("the pool is dry");
+  side.fill(packets, broadcast_frame());
+  send_all<Side, B>(side, 1, packets);
+  const std::uint64_t start = stamp();
+  for (std::uint64_t round = 0; round < rounds; ++round) {
+    receive_all<Side, B>(side, 0, packets);
+    send_all<Side, B>(side, 1, packets);
+  }
+  const std::uint64_t took = stamp() - start;
+  receive_all<Side, B>(side, 0, packets);
+  side.free(packets);
+  return took;
+}
+
+/// Port 0 sends as fast as it can; nobody receives.
+template <class Side, unsigned B>
+std::uint64_t txonly(Side& side, std::uint64_t rounds) {
+  const Frame frame = broadcast_frame();
+  typename Side::template Packets<B> packets;
+  const std::uint64_t start = stamp();
+  for (std::uint64_t round = 0; round < rounds; ++round) {
+    if (!side.alloc(packets)) give_up("the pool is dry");
+    side.fill(packets, frame);
+    send_all<Side, B>(side, 0, packets);
+  }
+  return stamp() - start;
+}
+
+/// Polls of a queue that nothing arrives at.
+template <class Side, unsigned B>
+std::uint64_t empty_poll(Side& side, std::uint64_t rounds) {
+  typename Side::template Packets<B> packets;
+  const std::uint64_t start = stamp();
+  for (std::uint64_t round = 0; round < rounds; ++round) side.rx(0, packets);
+  return stamp() - start;
+}
+
+}  // namespace peers
