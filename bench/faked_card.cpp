@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "faked_card.hpp"
 
-#include <immintrin.h>
-
 #include <array>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 
-#include "hw/igb/descriptors.hpp"
 #include "hw/igb/ids.hpp"
 #include "hw/igb/nvm.hpp"
 #include "hw/igb/registers.hpp"
@@ -15,12 +13,10 @@
 namespace pollux::bench {
 
 namespace reg = hw::igb;
-using hw::igb::Descriptor;
 
 namespace {
 
 constexpr std::size_t kBarSize = 128 * 1024;
-constexpr std::array<std::uint8_t, 64> kFrame = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 50};
 
 // 02:00:00:00:00:01, zeros, and the checksum.
 std::uint16_t nvm_word(std::uint32_t address) {
@@ -35,8 +31,6 @@ std::uint16_t phy_register(std::uint32_t address) {
                                                      0x000F, 0,      0,      0x0300, 0x3C00};
   return address < kValues.size() ? kValues[address] : 0;
 }
-
-void flush_line(const void* address) { _mm_clflushopt(const_cast<void*>(address)); }
 
 }  // namespace
 
@@ -98,8 +92,6 @@ FakedCard::FakedCard()
 
 std::unique_ptr<Device> FakedCard::device() { return std::make_unique<FakedDevice>(*this); }
 
-std::shared_ptr<DmaDomain> FakedCard::domain() const { return domain_; }
-
 std::uint32_t FakedCard::get(std::uint32_t offset) const { return io::read32(registers_.get() + offset); }
 
 void FakedCard::set(std::uint32_t offset, std::uint32_t value) { io::write32(registers_.get() + offset, value); }
@@ -129,55 +121,6 @@ void FakedCard::answer() {
     const std::uint32_t value = phy_register(phy.get(reg::MDIC::REGADD));
     set(reg::MDIC::offset(), phy.raw() | reg::MDIC::Value(reg::MDIC::READY | reg::MDIC::DATA(value)).raw());
   }
-}
-
-void FakedCard::restart() {
-  rx_head_ = 0;
-  tx_head_ = 0;
-}
-
-void FakedCard::receive(std::uint32_t count, std::uint32_t length) {
-  const std::uint64_t base = get(reg::RDBAL::offset(0)) | std::uint64_t{get(reg::RDBAH::offset(0))} << 32;
-  auto* const ring = reinterpret_cast<volatile Descriptor*>(at(base));
-  const std::uint32_t slots = get(reg::RDLEN::offset(0)) / sizeof(Descriptor);
-  for (std::uint32_t i = 0; i < count; ++i) {
-    volatile Descriptor& slot = ring[rx_head_];
-    std::byte* const buffer = at(slot.lo);
-    std::memcpy(buffer, kFrame.data(), kFrame.size());
-    if (cold_) flush_line(buffer);
-    slot.lo = 0;
-    slot.hi = reg::rx::kDone | reg::rx::kEndOfPacket | std::uint64_t{length} << reg::rx::kLengthShift;
-    rx_head_ = (rx_head_ + 1) & (slots - 1);
-    // Four descriptors share a line: it is flushed when the card is through with it.
-    if (cold_ && (rx_head_ % 4 == 0 || i + 1 == count)) flush_line(const_cast<Descriptor*>(&slot));
-  }
-  if (cold_) _mm_mfence();
-}
-
-std::uint32_t FakedCard::finish_transmits() {
-  const std::uint64_t base = get(reg::TDBAL::offset(0)) | std::uint64_t{get(reg::TDBAH::offset(0))} << 32;
-  auto* const ring = reinterpret_cast<volatile Descriptor*>(at(base));
-  const std::uint32_t slots = get(reg::TDLEN::offset(0)) / sizeof(Descriptor);
-  const std::uint32_t tail = get(reg::TDT::offset(0));
-  std::uint32_t frames = 0;
-  while (tx_head_ != tail) {
-    volatile Descriptor& slot = ring[tx_head_];
-    const std::uint64_t command = slot.hi;
-    const std::byte* const buffer = at(slot.lo);
-    std::uint64_t word = 0;
-    std::memcpy(&word, buffer, sizeof word);
-    sink_ = sink_ + word;
-    if (cold_) flush_line(buffer);
-    if ((command & reg::tx::kReportStatus) != 0) {
-      slot.lo = 0;
-      slot.hi = reg::tx::kDone;
-    }
-    frames += (command & reg::tx::kEndOfPacket) != 0 ? 1 : 0;
-    tx_head_ = (tx_head_ + 1) & (slots - 1);
-    if (cold_ && (tx_head_ % 4 == 0 || tx_head_ == tail)) flush_line(const_cast<Descriptor*>(&slot));
-  }
-  if (cold_) _mm_mfence();
-  return frames;
 }
 
 }  // namespace pollux::bench

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <string>
 
 #include "pollux/base/clock.hpp"
 #include "pollux/device/device.hpp"
@@ -17,6 +17,8 @@ namespace pollux::bench {
 /// outside the timed part.
 class FakedCard {
  public:
+  static constexpr std::uint32_t kQueues = 16;
+
   FakedCard();
   FakedCard(const FakedCard&) = delete;
   FakedCard& operator=(const FakedCard&) = delete;
@@ -25,9 +27,9 @@ class FakedCard {
   [[nodiscard]] std::unique_ptr<Device> device();
 
   /// The card's way to memory: to be attached to the Context before anything is allocated.
-  [[nodiscard]] std::shared_ptr<DmaDomain> domain() const;
+  [[nodiscard]] std::shared_ptr<DmaDomain> domain() const { return domain_; }
 
-  /// Puts the card's place in both rings back to the start, as a queue's restart does.
+  /// Puts the card's place in all rings back to the start, as the queues' restart does.
   void restart();
 
   /// For the Context's options: the card answers as it moves on.
@@ -36,10 +38,14 @@ class FakedCard {
   /// Flushes each line the card writes or reads from the caches, as if it had gone through memory.
   void set_cold(bool cold) { cold_ = cold; }
 
-  /// Writes `count` frames of `length` bytes into receive queue 0's posted buffers and marks them done.
-  void receive(std::uint32_t count, std::uint32_t length);
-  /// Reads all frames on transmit queue 0 and reports those done that ask for it; returns how many frames there were.
-  std::uint32_t finish_transmits();
+  /// Reports a hash, a type and two good checksums with each frame from now on.
+  void set_marking(bool marking) { marking_ = marking; }
+
+  /// Writes `count` frames of `length` bytes into a receive queue's posted buffers and marks them done. A frame that is
+  /// longer than a buffer takes several.
+  void receive(std::uint32_t queue, std::uint32_t count, std::uint32_t length);
+  /// Reads all frames on a transmit queue and reports those done that ask for it; returns how many frames there were.
+  std::uint32_t finish_transmits(std::uint32_t queue);
 
  private:
   friend class FakedDevice;
@@ -55,8 +61,9 @@ class FakedCard {
   std::uint64_t delta_ = 0;  // from IOVA to address
   std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>();
   bool cold_ = false;
-  std::uint32_t rx_head_ = 0;
-  std::uint32_t tx_head_ = 0;
+  bool marking_ = false;
+  std::array<std::uint32_t, kQueues> rx_heads_{};
+  std::array<std::uint32_t, kQueues> tx_heads_{};
   volatile std::uint64_t sink_ = 0;
 };
 

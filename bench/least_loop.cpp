@@ -4,44 +4,59 @@
 #include <algorithm>
 #include <random>
 
+#include "hw/igb/limits.hpp"
 #include "hw/igb/registers.hpp"
 #include "pollux/base/io.hpp"
 #include "rig.hpp"
+#include "swap_macs.hpp"
 
 namespace pollux::bench {
 
 namespace reg = hw::igb;
 using hw::igb::Descriptor;
 
-LeastLoop::LeastLoop(Context& context, FakedCard& card) {
-  constexpr std::size_t kRingBytes = kRing * sizeof(Descriptor);
-  memory_ = need(context.allocate({.size = 2 * kRingBytes + kBuffers * sizeof(Buffer), .purpose = "least loop"}));
+namespace {
+
+constexpr std::uint64_t kCommand = reg::tx::kData | reg::tx::kEndOfPacket | reg::tx::kReportStatus;
+
+constexpr std::uint64_t command(std::uint64_t length) { return kCommand | length | length << reg::tx::kPayloadShift; }
+
+}  // namespace
+
+template <std::uint32_t Slots>
+LeastLoop<Slots>::LeastLoop(Context& context, FakedCard& card, const Setup& setup, bool full) {
+  const std::size_t ring_bytes = std::max<std::size_t>(Slots * sizeof(Descriptor), 4096);
+  memory_ = need(context.allocate({.size = 2 * ring_bytes + setup.pool * sizeof(Buffer), .purpose = "the least loop"}));
   const DmaSegment& segment = memory_.segments().front();
   to_iova_ = segment.iova - reinterpret_cast<std::uintptr_t>(segment.address);
   rx_.descriptors = reinterpret_cast<Descriptor*>(segment.address);
-  tx_.descriptors = rx_.descriptors + kRing;
-  auto* const buffers = reinterpret_cast<Buffer*>(segment.address + 2 * kRingBytes);
-  for (std::uint32_t i = 0; i < kBuffers; ++i) stack_.push_back(buffers + i);
+  tx_.descriptors = reinterpret_cast<Descriptor*>(segment.address + ring_bytes);
+  auto* const buffers = reinterpret_cast<Buffer*>(segment.address + 2 * ring_bytes);
+  for (std::uint32_t i = 0; i < setup.pool; ++i) stack_.push_back(buffers + i);
   std::shuffle(stack_.begin(), stack_.end(), std::mt19937(1));
-  top_ = kBuffers;
-  for (std::uint32_t slot = 0; slot < kRing; ++slot) {
-    rx_.slots[slot] = stack_[--top_];
-    rx_.descriptors[slot] = {reinterpret_cast<std::uintptr_t>(rx_.slots[slot]->data.data()) + to_iova_, 0};
+  top_ = setup.pool;
+  for (std::uint32_t slot = 0; slot < Slots; ++slot) {
+    rx_.slots[slot] = take();
+    rx_.descriptors[slot] = {iova(rx_.slots[slot]), 0};
+    tx_.slots[slot] = full ? take() : nullptr;
+    tx_.descriptors[slot] = {0, full ? reg::tx::kDone : 0};
   }
   const Bar bar = need(card.device()->bar(0));
   bar.write32(reg::RDBAL::offset(0), static_cast<std::uint32_t>(segment.iova));
   bar.write32(reg::RDBAH::offset(0), static_cast<std::uint32_t>(segment.iova >> 32));
-  bar.write32(reg::RDLEN::offset(0), kRingBytes);
-  bar.write32(reg::TDBAL::offset(0), static_cast<std::uint32_t>(segment.iova + kRingBytes));
-  bar.write32(reg::TDBAH::offset(0), static_cast<std::uint32_t>((segment.iova + kRingBytes) >> 32));
-  bar.write32(reg::TDLEN::offset(0), kRingBytes);
+  bar.write32(reg::RDLEN::offset(0), Slots * std::uint32_t{sizeof(Descriptor)});
+  bar.write32(reg::SRRCTL::offset(0), Setup::kBuffer / reg::kRxBufferUnit);
+  bar.write32(reg::TDBAL::offset(0), static_cast<std::uint32_t>(segment.iova + ring_bytes));
+  bar.write32(reg::TDBAH::offset(0), static_cast<std::uint32_t>((segment.iova + ring_bytes) >> 32));
+  bar.write32(reg::TDLEN::offset(0), Slots * std::uint32_t{sizeof(Descriptor)});
   bar.write32(reg::TDT::offset(0), 0);
   rx_.tail = bar.mapped(reg::RDT::offset(0));
   tx_.tail = bar.mapped(reg::TDT::offset(0));
   card.restart();
 }
 
-__attribute__((noinline)) std::uint32_t LeastLoop::rx_burst(Buffer** buffers, std::uint32_t limit) noexcept {
+template <std::uint32_t Slots>
+__attribute__((noinline)) std::uint32_t LeastLoop<Slots>::rx_burst(Buffer** buffers, std::uint32_t limit) noexcept {
   if (top_ < limit) return 0;
   std::uint32_t slot = rx_.next;
   std::uint32_t count = 0;
@@ -57,40 +72,77 @@ __attribute__((noinline)) std::uint32_t LeastLoop::rx_burst(Buffer** buffers, st
     Buffer* const replacement = *--fresh;
     rx_.slots[slot] = replacement;
     descriptor = {reinterpret_cast<std::uintptr_t>(replacement->data.data()) + to_iova_, 0};
-    slot = (slot + 1) & (kRing - 1);
+    slot = (slot + 1) & kMask;
   }
   top_ -= count;
   if (count != 0) {
     rx_.next = slot;
-    io::write32_ordered(rx_.tail, (slot - 1) & (kRing - 1));
+    io::write32_ordered(rx_.tail, (slot - 1) & kMask);
   }
   return count;
 }
 
-__attribute__((noinline)) std::uint32_t LeastLoop::tx_burst(Buffer* const* buffers, std::uint32_t count) noexcept {
+template <std::uint32_t Slots>
+__attribute__((noinline)) std::uint32_t LeastLoop<Slots>::tx_burst(Buffer* const* buffers,
+                                                                   std::uint32_t count) noexcept {
   constexpr std::uint32_t kGroup = 32;
-  constexpr std::uint64_t kCommand = reg::tx::kData | reg::tx::kEndOfPacket | reg::tx::kReportStatus;
   std::uint32_t clean = tx_.clean;
-  std::uint32_t used = (tx_.next - clean) & (kRing - 1);
-  while (used >= kGroup && reg::tx::done(io::load_acquire(tx_.descriptors[(clean + kGroup - 1) & (kRing - 1)].hi))) {
+  std::uint32_t used = (tx_.next - clean) & kMask;
+  while (used >= kGroup && reg::tx::done(io::load_acquire(tx_.descriptors[(clean + kGroup - 1) & kMask].hi))) {
     std::copy_n(tx_.slots.data() + clean, kGroup, stack_.data() + top_);
     top_ += kGroup;
-    clean = (clean + kGroup) & (kRing - 1);
+    clean = (clean + kGroup) & kMask;
     used -= kGroup;
   }
   tx_.clean = clean;
-  count = std::min(count, kRing - 1 - used);
+  count = std::min(count, kMask - used);
   std::uint32_t slot = tx_.next;
   for (std::uint32_t i = 0; i < count; ++i) {
-    tx_.slots[slot] = buffers[i];
-    const std::uint64_t length = buffers[i]->length;
-    tx_.descriptors[slot] = {reinterpret_cast<std::uintptr_t>(buffers[i]->data.data()) + to_iova_,
-                             kCommand | length | length << reg::tx::kPayloadShift};
-    slot = (slot + 1) & (kRing - 1);
+    Buffer* const buffer = buffers[i];
+    tx_.slots[slot] = buffer;
+    tx_.descriptors[slot] = {reinterpret_cast<std::uintptr_t>(buffer->data.data()) + to_iova_, command(buffer->length)};
+    slot = (slot + 1) & kMask;
   }
   tx_.next = slot;
   io::write32_ordered(tx_.tail, slot);
   return count;
 }
+
+template <std::uint32_t Slots>
+__attribute__((noinline)) std::uint32_t LeastLoop<Slots>::fused(std::uint32_t limit) noexcept {
+  std::uint32_t in = rx_.next;
+  std::uint32_t out = tx_.next;
+  std::uint32_t count = 0;
+  if (!reg::tx::done(io::load_acquire(tx_.descriptors[(out + limit - 1) & kMask].hi))) return 0;
+  for (; count < limit; ++count) {
+    const std::uint64_t status = io::load_acquire(rx_.descriptors[in].hi);
+    if (!reg::rx::done(status)) break;
+    Buffer* const full = rx_.slots[in];
+    Buffer* const empty = tx_.slots[out];
+    rx_.slots[in] = empty;
+    tx_.slots[out] = full;
+    swap_macs(full->data.data());
+    rx_.descriptors[in] = {reinterpret_cast<std::uintptr_t>(empty->data.data()) + to_iova_, 0};
+    tx_.descriptors[out] = {reinterpret_cast<std::uintptr_t>(full->data.data()) + to_iova_,
+                            command(reg::rx::length(status))};
+    in = (in + 1) & kMask;
+    out = (out + 1) & kMask;
+  }
+  if (count != 0) {
+    rx_.next = in;
+    tx_.next = out;
+    io::write32_ordered(rx_.tail, (in - 1) & kMask);
+    io::write32_ordered(tx_.tail, out);
+  }
+  return count;
+}
+
+template class LeastLoop<64>;
+template class LeastLoop<128>;
+template class LeastLoop<256>;
+template class LeastLoop<512>;
+template class LeastLoop<1024>;
+template class LeastLoop<2048>;
+template class LeastLoop<4096>;
 
 }  // namespace pollux::bench

@@ -8,37 +8,49 @@
 #include "faked_card.hpp"
 #include "hw/igb/descriptors.hpp"
 #include "pollux/mem/context.hpp"
+#include "setup.hpp"
 
 namespace pollux::bench {
 
+struct LeastBuffer {
+  std::uint32_t length;
+  std::uint32_t status;
+  std::array<std::uint8_t, 56> rest_of_line;
+  std::array<std::uint8_t, 2240> data;
+};
+
 /// The least code that forwards between the faked card's rings: one line of metadata a frame, no checks, no error, no
-/// chain, no pool but a stack. Nothing that works on these rings and keeps metadata can cost less on the same machine,
-/// so a ratio to it says more than cycles do.
+/// chain, no pool but a stack. Nothing that works on these rings and keeps metadata can cost much less on the same
+/// machine, so a ratio to it says more than cycles do. `Slots` of a ring are a constant: least_loop.cpp lists them.
+template <std::uint32_t Slots>
 class LeastLoop {
  public:
-  /// Lays out rings and buffers in memory of `context` and writes the ring registers of `card`.
-  LeastLoop(Context& context, FakedCard& card);
+  /// Lays out rings and buffers in memory of `context` and writes the ring registers of `card`. With `full` every
+  /// transmit slot has a buffer that is done, for `fused`.
+  LeastLoop(Context& context, FakedCard& card, const Setup& setup, bool full = false);
 
-  struct Buffer {
-    std::uint32_t length;
-    std::uint32_t status;
-    std::array<std::uint8_t, 56> rest_of_line;
-    std::array<std::uint8_t, 2240> data;
-  };
+  using Buffer = LeastBuffer;
 
   std::uint32_t rx_burst(Buffer** buffers, std::uint32_t limit) noexcept;
   std::uint32_t tx_burst(Buffer* const* buffers, std::uint32_t count) noexcept;
+  /// Forwards by exchanging the two slots' buffers: without a stack and without metadata.
+  std::uint32_t fused(std::uint32_t limit) noexcept;
+
+  [[nodiscard]] Buffer* take() noexcept { return stack_[--top_]; }
+  void give(Buffer* buffer) noexcept { stack_[top_++] = buffer; }
 
  private:
-  static constexpr std::uint32_t kRing = 512;
-  static constexpr std::uint32_t kBuffers = 8192;
+  static constexpr std::uint32_t kMask = Slots - 1;
   struct Ring {
     hw::igb::Descriptor* descriptors = nullptr;
-    std::array<Buffer*, kRing> slots{};
+    std::array<Buffer*, Slots> slots{};
     std::uint32_t next = 0;
     std::uint32_t clean = 0;
     volatile std::uint32_t* tail = nullptr;
   };
+  [[nodiscard]] std::uint64_t iova(const Buffer* buffer) const noexcept {
+    return reinterpret_cast<std::uintptr_t>(buffer->data.data()) + to_iova_;
+  }
 
   DmaMemory memory_;
   std::uint64_t to_iova_ = 0;

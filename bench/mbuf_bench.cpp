@@ -36,7 +36,7 @@ void append_and_trim(benchmark::State& state) {
         }
       });
 }
-BENCHMARK(append_and_trim)->Apply(repeated);
+BENCHMARK(append_and_trim)->Apply(repeated_for_a_while);
 
 void prepend_and_strip(benchmark::State& state) {
   MbufRig rig(60);
@@ -49,7 +49,7 @@ void prepend_and_strip(benchmark::State& state) {
         }
       });
 }
-BENCHMARK(prepend_and_strip)->Apply(repeated);
+BENCHMARK(prepend_and_strip)->Apply(repeated_for_a_while);
 
 void clone_and_free(benchmark::State& state) {
   MbufRig rig(60);
@@ -59,7 +59,7 @@ void clone_and_free(benchmark::State& state) {
         for (MbufPtr& mbuf : rig.mbufs) rig.cache.free(mbuf->clone(rig.cache));
       });
 }
-BENCHMARK(clone_and_free)->Apply(repeated);
+BENCHMARK(clone_and_free)->Apply(repeated_for_a_while);
 
 void walk_a_chain_of_five(benchmark::State& state) {
   MbufRig rig(1800);
@@ -79,7 +79,7 @@ void walk_a_chain_of_five(benchmark::State& state) {
         }
       });
 }
-BENCHMARK(walk_a_chain_of_five)->Apply(repeated);
+BENCHMARK(walk_a_chain_of_five)->Apply(repeated_for_a_while);
 
 }  // namespace
 }  // namespace pollux::bench

@@ -51,14 +51,28 @@ int run(int argc, char** argv) {
   return ran == 0 ? 1 : 0;
 }
 
-void repeated(benchmark::internal::Benchmark* benchmark) {
-  benchmark->UseManualTime()
+benchmark::internal::Benchmark* repeated(benchmark::internal::Benchmark* benchmark) {
+  return benchmark->UseManualTime()
       ->Unit(benchmark::kNanosecond)
-      ->MinTime(0.05)
       ->Repetitions(7)
       ->ReportAggregatesOnly()
       ->ComputeStatistics("min", smallest)
       ->ComputeStatistics("max", largest);
+}
+
+void repeated_for_a_while(benchmark::internal::Benchmark* benchmark) { repeated(benchmark)->MinTime(0.05); }
+
+void measure(benchmark::State& state, Workload& workload) {
+  const double overhead = overhead_cycles();
+  const double rate = cycles_per_second();
+  std::vector<double> rounds;
+  for ([[maybe_unused]] auto _ : state) {
+    rounds.push_back(cycles_of_round(workload, overhead));
+    state.SetIterationTime(rounds.back() / rate);
+  }
+  if (rounds.empty()) return;
+  state.counters["cycles"] = median(rounds) / workload.operations();
+  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()) * workload.operations());
 }
 
 }  // namespace pollux::bench

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cycles.hpp"
+#include "measure.hpp"
 
 namespace pollux::bench {
 
@@ -16,11 +17,16 @@ namespace pollux::bench {
 int run(int argc, char** argv);
 
 /// Seven repetitions of which median, minimum, maximum and deviation are shown, timed by the time stamp counter.
-void repeated(benchmark::internal::Benchmark* benchmark);
+benchmark::internal::Benchmark* repeated(benchmark::internal::Benchmark* benchmark);
+/// For BENCHMARK(...)->Apply: the same, for as many rounds as take a twentieth of a second.
+void repeated_for_a_while(benchmark::internal::Benchmark* benchmark);
 
-/// Times `body`, which does `operations` operations, after an untimed `prepare`, as often as Google Benchmark asks.
-/// Reports `cycles` (time stamp counter; the median over all rounds) and `instructions` (single-stepped, one round),
-/// both for each operation.
+/// Reports `cycles` for each operation, the median over all rounds.
+void measure(benchmark::State& state, Workload& workload);
+
+/// The same for what is no Workload: times `body`, which does `operations` operations, after an untimed `prepare`, as
+/// often as Google Benchmark asks. Reports `cycles` (time stamp counter; the median over all rounds) and `instructions`
+/// (single-stepped, one round), both for each operation.
 template <class Prepare, class Body>
 void measure(benchmark::State& state, std::uint32_t operations, Prepare prepare, Body body) {
   const double overhead = overhead_cycles();
@@ -35,14 +41,12 @@ void measure(benchmark::State& state, std::uint32_t operations, Prepare prepare,
     state.SetIterationTime(cycles / rate);
   }
   if (rounds.empty()) return;
-  const auto middle = rounds.begin() + static_cast<std::ptrdiff_t>(rounds.size() / 2);
-  std::nth_element(rounds.begin(), middle, rounds.end());
   prepare();
   InstructionCounter counter;
   counter.start();
   body();
   const std::uint64_t instructions = counter.stop();
-  state.counters["cycles"] = *middle / operations;
+  state.counters["cycles"] = median(rounds) / operations;
   state.counters["instructions"] = static_cast<double>(instructions) / operations;
   state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()) * operations);
 }

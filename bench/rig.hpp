@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <memory>
 #include <random>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -14,13 +15,15 @@
 
 namespace pollux::bench {
 
+[[noreturn]] inline void give_up(std::string_view why) {
+  std::fprintf(stderr, "error: %.*s\n", static_cast<int>(why.size()), why.data());
+  std::exit(1);
+}
+
 /// A benchmark without what it needs has nothing to say.
 template <class T>
 T need(Result<T> result) {
-  if (!result) {
-    std::fprintf(stderr, "%s\n", result.error().message().c_str());
-    std::exit(1);
-  }
+  if (!result) give_up(result.error().message());
   if constexpr (!std::is_void_v<T>) return std::move(*result);
 }
 
@@ -31,10 +34,10 @@ inline void shuffle(Mempool& pool) {
   std::shuffle(mbufs.begin(), mbufs.end(), std::mt19937(1));
 }
 
-/// For a Context whose messages go to standard error.
+/// For a Context whose errors go to standard error. What the machine lacks is said once, when a program begins.
 inline ContextOptions talking(std::shared_ptr<Clock> clock = nullptr) {
-  const auto print = [](LogLevel, std::string_view text) {
-    std::fprintf(stderr, "%.*s\n", static_cast<int>(text.size()), text.data());
+  const auto print = [](LogLevel level, std::string_view text) {
+    if (level == LogLevel::error) std::fprintf(stderr, "%.*s\n", static_cast<int>(text.size()), text.data());
   };
   return {.clock = std::move(clock), .log = print};
 }

@@ -26,7 +26,7 @@ void free_running(benchmark::State& state) {
         benchmark::DoNotOptimize(slots.data());
       });
 }
-BENCHMARK(free_running)->Apply(repeated);
+BENCHMARK(free_running)->Apply(repeated_for_a_while);
 
 void wrapped(benchmark::State& state) {
   std::array<std::uint64_t, kSlots> slots{};
@@ -44,7 +44,7 @@ void wrapped(benchmark::State& state) {
         benchmark::DoNotOptimize(slots.data());
       });
 }
-BENCHMARK(wrapped)->Apply(repeated);
+BENCHMARK(wrapped)->Apply(repeated_for_a_while);
 
 }  // namespace
 }  // namespace pollux::bench

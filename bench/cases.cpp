@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <algorithm>
+#include <array>
+
+#include "rig.hpp"
+#include "workloads.hpp"
+
+namespace pollux::bench {
+
+std::span<const Case> cases() {
+  static constexpr std::array kCases = {
+      Case{"forward", kPollux, &forward},
+      Case{"forward_offload", kPollux, &forward_offload},
+      Case{"forward_queues", kPollux, &forward_queues},
+      Case{"forward_raw", kPollux, &forward_raw},
+      Case{"fused", kPollux, &fused},
+      Case{"rx", kPollux, &receive},
+      Case{"tx", kPollux, &transmit},
+      Case{"empty_poll", kPollux, &empty_poll, false, false},
+      Case{"alloc_free", kPollux, &alloc_free, false, false},
+      Case{"forward", kLeastLoop, &least_forward, true, false},
+      Case{"fused", kLeastLoop, &least_fused, true, false},
+      Case{"rx", kLeastLoop, &least_receive, true, false},
+      Case{"tx", kLeastLoop, &least_transmit, true, false},
+      Case{"empty_poll", kLeastLoop, &least_empty_poll, false, false},
+  };
+  return kCases;
+}
+
+const Case& find_case(std::string_view name, std::string_view who) {
+  const auto found = std::ranges::find_if(cases(), [&](const Case& one) { return one.name == name && one.who == who; });
+  if (found == cases().end()) give_up("no such case");
+  return *found;
+}
+
+}  // namespace pollux::bench

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The faked card's side of the rings.
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "faked_card.hpp"
+#include "hw/igb/descriptors.hpp"
+#include "hw/igb/limits.hpp"
+#include "hw/igb/registers.hpp"
+
+namespace pollux::bench {
+
+namespace reg = hw::igb;
+using hw::igb::Descriptor;
+
+namespace {
+
+constexpr std::uint32_t kLine = 64;
+
+// An Ethernet and an IPv4 header; what follows is zero.
+constexpr std::array<std::byte, 10240> kFrame = [] {
+  constexpr std::array<std::uint8_t, 18> kStart = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 50};
+  std::array<std::byte, 10240> frame{};
+  std::transform(kStart.begin(), kStart.end(), frame.begin(), [](std::uint8_t byte) { return std::byte{byte}; });
+  return frame;
+}();
+
+constexpr reg::rx::WriteBack kUnmarked;
+// A UDP packet that was hashed, with both checksums found good.
+constexpr reg::rx::WriteBack kMarked{.rss = reg::rx::RssType::ipv4,
+                                     .packet_type = reg::rx::kTypeIpv4 | reg::rx::kTypeUdp,
+                                     .hash = 0x12345678,
+                                     .status = kUnmarked.status | reg::rx::kIpChecked | reg::rx::kL4Checked};
+
+Descriptor write_back(reg::rx::WriteBack what, std::uint32_t bytes, bool last) {
+  what.length = static_cast<std::uint16_t>(bytes);
+  if (!last) what.status &= ~reg::rx::kEndOfPacket;
+  return reg::rx::written_back(what);
+}
+
+void flush(const void* address, std::uint32_t bytes) {
+  const auto* const first = static_cast<const std::byte*>(address);
+  for (std::uint32_t i = 0; i < bytes; i += kLine) _mm_clflushopt(const_cast<std::byte*>(first + i));
+}
+
+}  // namespace
+
+void FakedCard::restart() {
+  rx_heads_.fill(0);
+  tx_heads_.fill(0);
+}
+
+void FakedCard::receive(std::uint32_t queue, std::uint32_t count, std::uint32_t length) {
+  const std::uint64_t base = get(reg::RDBAL::offset(queue)) | std::uint64_t{get(reg::RDBAH::offset(queue))} << 32;
+  auto* const ring = reinterpret_cast<volatile Descriptor*>(at(base));
+  const std::uint32_t mask = get(reg::RDLEN::offset(queue)) / std::uint32_t{sizeof(Descriptor)} - 1;
+  const std::uint32_t room =
+      reg::SRRCTL::Value(get(reg::SRRCTL::offset(queue))).get(reg::SRRCTL::BSIZEPACKET) * reg::kRxBufferUnit;
+  std::uint32_t head = rx_heads_[queue];
+  for (std::uint32_t i = 0; i < count; ++i) {
+    for (std::uint32_t done = 0; done < length;) {
+      volatile Descriptor& slot = ring[head];
+      const std::uint32_t bytes = std::min(room, length - done);
+      std::byte* const buffer = at(slot.lo);
+      std::memcpy(buffer, kFrame.data() + done, bytes);
+      if (cold_) flush(buffer, bytes);
+      done += bytes;
+      const Descriptor written = write_back(marking_ ? kMarked : kUnmarked, bytes, done == length);
+      slot.lo = written.lo;
+      slot.hi = written.hi;
+      head = (head + 1) & mask;
+      // Four descriptors share a line: it is flushed when the card is through with it.
+      if (cold_ && (head % 4 == 0 || i + 1 == count)) flush(const_cast<Descriptor*>(&slot), 1);
+    }
+  }
+  rx_heads_[queue] = head;
+  if (cold_) _mm_mfence();
+}
+
+std::uint32_t FakedCard::finish_transmits(std::uint32_t queue) {
+  const std::uint64_t base = get(reg::TDBAL::offset(queue)) | std::uint64_t{get(reg::TDBAH::offset(queue))} << 32;
+  auto* const ring = reinterpret_cast<volatile Descriptor*>(at(base));
+  const std::uint32_t mask = get(reg::TDLEN::offset(queue)) / std::uint32_t{sizeof(Descriptor)} - 1;
+  const std::uint32_t tail = get(reg::TDT::offset(queue));
+  std::uint32_t head = tx_heads_[queue];
+  std::uint32_t frames = 0;
+  while (head != tail) {
+    volatile Descriptor& slot = ring[head];
+    const std::uint64_t command = slot.hi;
+    const std::byte* const buffer = at(slot.lo);
+    std::uint64_t word = 0;
+    std::memcpy(&word, buffer, sizeof word);
+    sink_ = sink_ + word;
+    if (cold_) flush(buffer, reg::tx::data_length(command));
+    if ((command & reg::tx::kReportStatus) != 0) {
+      slot.lo = 0;
+      slot.hi = reg::tx::kDone;
+    }
+    frames += (command & reg::tx::kEndOfPacket) != 0 ? 1 : 0;
+    head = (head + 1) & mask;
+    if (cold_ && (head % 4 == 0 || head == tail)) flush(const_cast<Descriptor*>(&slot), 1);
+  }
+  tx_heads_[queue] = head;
+  if (cold_) _mm_mfence();
+  return frames;
+}
+
+}  // namespace pollux::bench

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Holds the hot path to the number of instructions that it was recorded to need. Cycles differ from run to run and from
+// machine to machine; instructions of the same code do not.
+#include <sys/wait.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "faked_card.hpp"
+#include "gated_cases.hpp"
+#include "measure.hpp"
+#include "recorded_values.hpp"
+#include "rig.hpp"
+
+namespace pollux::bench {
+namespace {
+
+constexpr double kTolerance = 1.01;     // of the recorded value
+constexpr double kOwnershipAtMost = 1;  // instructions a frame that Burst may cost over raw pointers
+constexpr double kChecksAtMost = 6;     // that all checks together may
+constexpr double kFlatWithin = 0.02;    // from one queue to sixteen
+constexpr int kPassed = 0;
+constexpr int kFailed = 1;
+constexpr int kLeftOut = 77;  // what ctest takes for skipped
+
+struct Options {
+  std::string file;
+  BurstPath path = BurstPath::scalar;
+  bool record = false;
+  bool safety = false;
+  bool queues = false;
+  bool print = false;
+  std::string unchecked{};
+};
+
+// Whether what was recorded says anything about this program; said loudly where not.
+bool comparable(const RecordedValues& recorded) {
+  if (recorded.instructions.empty()) give_up("nothing is recorded; to mend it: --record");
+  if (recorded.compiler == compiler_here() && recorded.flags == flags_here()) return true;
+  fmt::print("REPORT ONLY: the limits are for {} '{}', this was built by {} '{}'. Nothing is judged.\n",
+             recorded.compiler, recorded.flags, compiler_here(), flags_here());
+  return false;
+}
+
+double count(const GatedCase& gated) { return instructions_of(*gated.what, gated.setup); }
+
+int compare(const Options& options) {
+  const RecordedValues recorded = RecordedValues::read(options.file);
+  const bool judged = comparable(recorded);
+  int status = kPassed;
+  fmt::print("{:<36} {:>9} {:>9}\n", "instructions a frame", "recorded", "now");
+  for (const GatedCase& gated : gated_cases(options.path)) {
+    const double now = count(gated);
+    const auto found = recorded.instructions.find(gated.name());
+    const bool known = found != recorded.instructions.end();
+    const double limit = known ? found->second * kTolerance : 0;
+    std::string verdict;
+    if (!known)
+      verdict = "not recorded: see --record";
+    else if (now > limit)
+      verdict = fmt::format("over by {:.1f} %", (now / found->second - 1) * 100);
+    else if (now * kTolerance < found->second)
+      verdict = "fewer: worth recording";
+    fmt::print("{:<36} {:>9} {:>9.2f}  {}\n", gated.name(), known ? fmt::format("{:.2f}", found->second) : "-", now,
+               verdict);
+    if (judged && (!known || now > limit)) status = kFailed;
+  }
+  return status;
+}
+
+int record(const Options& options) {
+  RecordedValues values = RecordedValues::read(options.file);
+  if (values.compiler != compiler_here() || values.flags != flags_here()) values.instructions.clear();
+  values.compiler = compiler_here();
+  values.flags = flags_here();
+  for (const BurstPath path : kPaths) {
+    if (!processor_has(path)) {
+      fmt::print("LEFT OUT: {}, which this processor lacks; its values stay as they were\n", pollux::name(path));
+      continue;
+    }
+    for (const GatedCase& gated : gated_cases(path)) {
+      values.instructions[gated.name()] = count(gated);
+      fmt::print("{:<36} {:>9.2f}\n", gated.name(), values.instructions[gated.name()]);
+    }
+  }
+  values.write(options.file);
+  return kPassed;
+}
+
+// What another program of this kind, whose hot path has no checks, counts for forwarding.
+double count_unchecked(const std::string& program) {
+  std::FILE* const pipe = popen((program + " --print").c_str(), "r");
+  double value = 0;
+  const bool read = pipe != nullptr && std::fscanf(pipe, "%lf", &value) == 1;
+  if (pipe == nullptr || pclose(pipe) != 0 || !read) give_up(fmt::format("'{} --print' printed no count", program));
+  return value;
+}
+
+bool within(const char* what, double cost, double most) {
+  fmt::print("{:<36} {:>9.2f} of at most {:.0f} instructions a frame\n", what, cost, most);
+  return cost <= most;
+}
+
+// Safety is nearly free: both proofs at a burst of 32, scalar.
+int prove_safety(const Options& options) {
+  const double safe = count({&find_case("forward", kPollux), {}});
+  const double raw = count({&find_case("forward_raw", kPollux), {}});
+  const bool ownership = within("ownership types over raw pointers", safe - raw, kOwnershipAtMost);
+  const bool checks = within("all checks together", safe - count_unchecked(options.unchecked), kChecksAtMost);
+  if (!comparable(RecordedValues::read(options.file))) return kPassed;
+  return ownership && checks ? kPassed : kFailed;
+}
+
+int prove_flat() {
+  double one = 0;
+  int status = kPassed;
+  fmt::print("{:<10} instructions a frame\n", "queues");
+  for (const std::uint16_t queues : {std::uint16_t{1}, std::uint16_t{4}, std::uint16_t{FakedCard::kQueues}}) {
+    const double now = count(forward_on_queues(queues));
+    if (queues == 1) one = now;
+    const bool flat = now <= one * (1 + kFlatWithin) && now >= one * (1 - kFlatWithin);
+    fmt::print("{:<10} {:.2f}{}\n", queues, now, flat ? "" : ", more than 2 % from one queue's");
+    if (!flat) status = kFailed;
+  }
+  return status;
+}
+
+int judge(const Options& options) {
+  if (options.print) {
+    fmt::print("{}\n", count({&find_case("forward", kPollux), {}}));
+    return kPassed;
+  }
+  if (options.record) return record(options);
+  if (options.safety) return prove_safety(options);
+  if (options.queues) return prove_flat();
+  if (processor_has(options.path)) return compare(options);
+  fmt::print("LEFT OUT: {}, which this processor lacks\n", pollux::name(options.path));
+  return kLeftOut;
+}
+
+}  // namespace
+}  // namespace pollux::bench
+
+int main(int argc, char** argv) {
+  using namespace pollux::bench;
+  Options options{.file = POLLUX_BENCH_VALUES};
+  std::string path = "scalar";
+  CLI::App app("Counts the instructions of the hot path and compares them with what was recorded.");
+  app.add_option("--file", options.file, "recorded values")->capture_default_str();
+  app.add_option("--path", path, "scalar, avx2 or avx512")->capture_default_str()->check([](const std::string& name) {
+    return pollux::burst_path_of(name) ? std::string() : "no path is named " + name;
+  });
+  app.add_flag("--record", options.record, "write what is counted now into the file, for every path");
+  app.add_flag("--queues", options.queues, "only: are they the same from 1 to 16 queues?");
+  app.add_flag("--print", options.print, "only: print those of forwarding");
+  auto* const unchecked = app.add_option("--unchecked", options.unchecked, "this program without checks");
+  app.add_flag("--safety", options.safety, "only: what do ownership types and checks cost?")->needs(unchecked);
+  CLI11_PARSE(app, argc, argv);
+  options.path = *pollux::burst_path_of(path);
+  return judge(options);
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "port_rig.hpp"
+
+#include "mem/mempool_core.hpp"
+
+namespace pollux::bench {
+namespace {
+
+MbufPtr need_mbuf(MbufPtr mbuf) {
+  if (mbuf == nullptr) give_up("the pool is too small to be used in turn");
+  return mbuf;
+}
+
+Mempool make_pool(Context& context, FakedCard& card, const Setup& setup) {
+  need(context.attach(card.domain()));
+  Mempool pool = need(Mempool::create(context, {.count = setup.pool, .data_room = Setup::kBuffer}));
+  shuffle(pool);
+  return pool;
+}
+
+Port start(Context& context, FakedCard& card, const Mempool& pool, const MempoolCache& cache, const Setup& setup) {
+  Port port = need(open(context, card.device()));
+  need(port.configure({.rx_pool = &pool,
+                       .cache = &cache,
+                       .rx_queues = setup.queues,
+                       .tx_queues = setup.queues,
+                       .rx_ring = setup.ring,
+                       .tx_ring = setup.ring,
+                       .mtu = std::max(1500U, setup.frame),
+                       .burst_path = setup.path}));
+  need(port.start());
+  return port;
+}
+
+}  // namespace
+
+PortRig::PortRig(const Setup& setup)
+    : setup_(setup),
+      context_(talking(card_.clock())),
+      pool_(make_pool(context_, card_, setup)),
+      cache_(pool_, MempoolCache::kMaxCapacity),
+      port_(start(context_, card_, pool_, cache_, setup)) {
+  card_.restart();
+  card_.set_cold(setup.cold);
+  card_.set_marking(setup.marked);
+  if (!setup.rotate) return;
+  // Custody of an mbuf that changes places like this could not be traced.
+  if (POLLUX_CHECKED != 0) give_up("a pool's mbufs can be used in turn in builds without POLLUX_CHECKED only");
+  // What rings and cache hold between them stays in circulation.
+  const std::uint32_t kept = 2 * setup.ring * setup.queues + MempoolCache::kMaxCapacity;
+  for (std::uint32_t i = kept; i < setup.pool; ++i) waiting_.push_back(need_mbuf(pool_.allocate()));
+}
+
+void PortRig::next_round() {
+  finish_transmits(first_ ? 0 : setup_.frames());
+  first_ = false;
+  receive();
+}
+
+void PortRig::finish_transmits(std::uint32_t expected) {
+  for (std::uint16_t queue = 0; queue < setup_.queues; ++queue) {
+    if (card_.finish_transmits(queue) != expected) give_up("the driver did not send what it was given");
+  }
+}
+
+void PortRig::receive() {
+  if (setup_.rotate) rotate();
+  for (std::uint16_t queue = 0; queue < setup_.queues; ++queue) card_.receive(queue, setup_.frames(), setup_.frame);
+}
+
+std::unique_ptr<ForwardPath> PortRig::fuse() {
+  need(port_.stop());
+  std::unique_ptr<ForwardPath> path = need(port_.forward_path(0, port_, 0));
+  need(port_.start());
+  card_.restart();
+  return path;
+}
+
+// Changes places without a look at any mbuf, which would bring it into the caches.
+void PortRig::rotate() {
+  MempoolCacheCore& cache = *cache_.core();
+  for (std::uint32_t i = 0; i < cache.count() && !waiting_.empty(); ++i) {
+    Mbuf*& place = cache.stock()[i];
+    Mbuf* const warm = place;
+    place = waiting_[turn_].release();
+    waiting_[turn_].reset(warm);
+    turn_ = (turn_ + 1) % waiting_.size();
+  }
+}
+
+}  // namespace pollux::bench

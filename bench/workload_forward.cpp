@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// rx_burst, a swap of the MAC addresses, tx_burst.
+#include "do_not_optimize.hpp"
+#include "pollux/net/rx_metadata.hpp"
+#include "port_rig.hpp"
+#include "swap_macs.hpp"
+#include "workloads.hpp"
+
+namespace pollux::bench {
+namespace {
+
+class Forward : public Workload {
+ public:
+  explicit Forward(const Setup& setup)
+      : Workload(setup.frames() * setup.queues, setup.rounds()),
+        rig(setup),
+        frames(setup.frames()),
+        limit(setup.limit()) {}
+  void prepare() override { rig.next_round(); }
+  void run() override {
+    RxQueue& rx = rig.rx();
+    TxQueue& tx = rig.tx();
+    Burst<Setup::kMaxBurst> burst;
+    for (std::uint32_t done = 0; done < frames; done += limit) {
+      rx.rx_burst(burst, limit);
+      for (Mbuf& mbuf : burst) swap_macs(mbuf.data());
+      tx.tx_burst(burst);
+    }
+  }
+
+ protected:
+  PortRig rig;
+  std::uint32_t frames;
+  std::uint32_t limit;
+};
+
+// For an application that looks at hash, type, VLAN and checksum verdicts of every frame.
+class ForwardOffload final : public Forward {
+ public:
+  using Forward::Forward;
+  void run() override {
+    RxQueue& rx = rig.rx();
+    TxQueue& tx = rig.tx();
+    Burst<Setup::kMaxBurst> burst;
+    std::uint64_t sum = 0;
+    for (std::uint32_t done = 0; done < frames; done += limit) {
+      rx.rx_burst(burst, limit);
+      for (Mbuf& mbuf : burst) {
+        swap_macs(mbuf.data());
+        const RxMetadata metadata(mbuf);
+        sum += metadata.rss_hash().value_or(0) + metadata.vlan().value_or(0) + metadata.packet_type().bits +
+               static_cast<unsigned>(metadata.ip_checksum()) + static_cast<unsigned>(metadata.l4_checksum());
+      }
+      tx.tx_burst(burst);
+    }
+    do_not_optimize(sum);
+  }
+};
+
+// One thread that polls several queues in turn.
+class ForwardQueues final : public Forward {
+ public:
+  explicit ForwardQueues(const Setup& setup) : Forward(setup) {
+    for (std::uint16_t queue = 0; queue < setup.queues; ++queue) lanes_.push_back({&rig.rx(queue), &rig.tx(queue)});
+  }
+  void run() override {
+    Burst<Setup::kMaxBurst> burst;
+    for (std::uint32_t done = 0; done < frames; done += limit) {
+      for (const Lane& lane : lanes_) {
+        lane.rx->rx_burst(burst, limit);
+        for (Mbuf& mbuf : burst) swap_macs(mbuf.data());
+        lane.tx->tx_burst(burst);
+      }
+    }
+  }
+
+ private:
+  struct Lane {
+    RxQueue* rx;
+    TxQueue* tx;
+  };
+  std::vector<Lane> lanes_;
+};
+
+// What the ownership types cost is seen beside the same with raw pointers, which no application can have: a queue's
+// gate is reached by way of a derived class.
+struct RawRx final : RxQueue {
+  static constexpr auto kGate = &RawRx::gate_;
+};
+struct RawTx final : TxQueue {
+  static constexpr auto kGate = &RawTx::gate_;
+};
+
+class ForwardRaw final : public Forward {
+ public:
+  using Forward::Forward;
+  void run() override {
+    RxQueue& rx = rig.rx();
+    TxQueue& tx = rig.tx();
+    std::array<Mbuf*, Setup::kMaxBurst> mbufs{};
+    for (std::uint32_t done = 0; done < frames; done += limit) {
+      const std::uint32_t count = (rx.*RawRx::kGate).call(rx, mbufs.data(), limit);
+      for (std::uint32_t i = 0; i < count; ++i) swap_macs(mbufs[i]->data());
+      static_cast<void>((tx.*RawTx::kGate).call(tx, static_cast<Mbuf* const*>(mbufs.data()), count));
+    }
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Workload> forward(const Setup& setup) { return std::make_unique<Forward>(setup); }
+std::unique_ptr<Workload> forward_offload(const Setup& setup) { return std::make_unique<ForwardOffload>(setup); }
+std::unique_ptr<Workload> forward_queues(const Setup& setup) { return std::make_unique<ForwardQueues>(setup); }
+std::unique_ptr<Workload> forward_raw(const Setup& setup) { return std::make_unique<ForwardRaw>(setup); }
+
+}  // namespace pollux::bench

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <memory>
+
+#include "workload.hpp"
+
+namespace pollux::bench {
+
+std::unique_ptr<Workload> forward(const Setup& setup);
+std::unique_ptr<Workload> forward_offload(const Setup& setup);
+std::unique_ptr<Workload> forward_queues(const Setup& setup);
+std::unique_ptr<Workload> forward_raw(const Setup& setup);
+std::unique_ptr<Workload> fused(const Setup& setup);
+std::unique_ptr<Workload> receive(const Setup& setup);
+std::unique_ptr<Workload> transmit(const Setup& setup);
+std::unique_ptr<Workload> empty_poll(const Setup& setup);
+std::unique_ptr<Workload> alloc_free(const Setup& setup);
+
+std::unique_ptr<Workload> least_forward(const Setup& setup);
+std::unique_ptr<Workload> least_fused(const Setup& setup);
+std::unique_ptr<Workload> least_receive(const Setup& setup);
+std::unique_ptr<Workload> least_transmit(const Setup& setup);
+std::unique_ptr<Workload> least_empty_poll(const Setup& setup);
+
+}  // namespace pollux::bench
