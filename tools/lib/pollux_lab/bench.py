@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What tools/bench runs once everything is built: measures, prints the tables, writes JSON, Markdown and pictures."""
+
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+
+from . import bench_plots, bench_quoted, bench_table
+from .bench_records import measure
+from .errors import LabError
+from .guest import end_on_signals
+
+HUGE_PAGES = 96  # of 2 MiB: the largest pool has 65,536 mbufs
+HUGE_PAGES_FILE = pathlib.Path("/proc/sys/vm/nr_hugepages")
+STEP_SECONDS = 3600
+
+# Names of cases in each step, as faked_card_bench and latency_bench have them; --quick takes the second where there is one.
+TABLE = ("^(forward|forward_offload|rx|tx|fused|empty_poll|alloc_free)/[^/]+/[^/]+/[^/]+/burst:[0-9]+/iter",
+         "^(forward|forward_offload|rx|tx|fused|empty_poll|alloc_free)/[^/]+/[^/]+/[^/]+/burst:(1|32)/iter")
+RINGS = "^forward/[^/]+/(scalar|avx512)/[^/]+/burst:32/ring:"
+POOLS = "^forward/[^/]+/(scalar|avx512)/[^/]+/burst:32/pool:"
+FRAMES = "^(forward|rx|tx)/[^/]+/(scalar|avx512)/[^/]+/burst:32/frame:"
+MARKED = "^forward_offload/[^/]+/(scalar|avx512)/[^/]+/burst:32/marked"
+TRICKLE = "^forward/[^/]+/(scalar|avx512)/[^/]+/burst:[0-9]+/trickle"
+QUEUES = "^forward_queues/"
+LATENCY = ("^latency/[^/]+/(scalar|avx512)/", "^latency/[^/]+/(scalar|avx512)/warm/")
+PARTS = "^(forward/pollux/scalar/[a-z]+/burst:(1|32)|forward_offload/pollux/scalar/warm/burst:32)/iter"
+
+
+class Run:
+    def __init__(self, options: argparse.Namespace):
+        self._options = options
+        self._bench = options.build / "bench"
+        self._records: list[dict] = []
+        self._context: dict = {}
+        self._parts: dict[str, list[dict]] = {}
+        self._left_out: list[str] = []
+
+    def run(self) -> None:
+        quick = self._options.quick
+        with huge_pages(self._options.huge_pages):
+            self._step("the table", "faked_card_bench", TABLE[quick])
+            if not quick:
+                for what, pattern in (("rings", RINGS), ("pools", POOLS), ("frames", FRAMES), ("trickle", TRICKLE), ("marked frames", MARKED), ("queues", QUEUES)):
+                    self._step(what, "faked_card_bench", pattern)
+            self._step("latency", "latency_bench", LATENCY[quick])
+            if self._options.ablation:
+                for program in sorted(self._bench.glob("without_*")):
+                    if os.access(program, os.X_OK) and program.is_file():
+                        self._part(program)
+        self._peers()
+        self._show()
+        self._write()
+
+    def _step(self, what: str, program: str, pattern: str) -> None:
+        records, self._context = self._measured(what, program, pattern)
+        self._records += records
+
+    def _part(self, program: pathlib.Path) -> None:
+        part = program.name.removeprefix("without_")
+        self._parts[part], _ = self._measured(f"without {part.replace('_', ' ')}", program.name, PARTS)
+
+    def _measured(self, what: str, program: str, pattern: str) -> tuple[list[dict], dict]:
+        start = time.monotonic()
+        tell(f"[{what}] ...")
+        records, context, left_out = measure(self._bench / program, pattern, self._options.core, STEP_SECONDS)
+        for line in left_out:
+            if line not in self._left_out:
+                tell(line)
+                self._left_out.append(line)
+        tell(f"[{what}] {len(records)} cases, {time.monotonic() - start:.0f} s")
+        return records, context
+
+    def _peers(self) -> None:
+        """Their program prints its own tables."""
+        if not self._options.peers:
+            return
+        tell("[peers] ...")
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder) / "peers.json"
+            command = [str(self._options.peers), "--json", str(file), *(["--quick"] if self._options.quick else [])]
+            sys.stdout.flush()
+            status = subprocess.run(command, stdin=subprocess.DEVNULL).returncode
+            if status != 0:
+                raise LabError(f"'{' '.join(command)}' ended with status {status}", "see above, or leave the peers out: --no-peers")
+            self._records += json.loads(file.read_text())
+
+    def _tables(self) -> list[tuple[str, str, list[list[str]]]]:
+        ticks = rate(self._context)
+        remark = ("goal: at most that many cycles (c), brought to this machine by the least loop's forwarding, and instructions (i). "
+                  "ratio: to the least loop at the same work. times: how many times Pollux's cycles, brought here in the same way. "
+                  f"*: quoted, {bench_quoted.SOURCE}.")
+        tables = [("The table", remark, bench_table.main_rows(self._records)),
+                  ("The budget", f"A frame of 64 bytes at 1 Gb/s has 672 ns, {672e-9 * ticks:,.0f} ticks here. Shares of one core are on "
+                                 "paper: the card's and the bus's part is not in them.", bench_table.budget_rows(self._records, ticks)),
+                  ("Every case", "Cycles: median of seven repetitions [min to max].", bench_table.every_row(self._records)),
+                  ("Latency", "From the write-back of 64 frames at once to the return of the tx_burst that took each.",
+                   bench_table.latency_rows(self._records))]
+        if self._parts:
+            tables.append(("What each part costs or gains", "The hot path with one part left out.",
+                           bench_table.part_rows(self._records, self._parts)))
+        return tables
+
+    def _show(self) -> None:
+        print(f"\n{machine(self._context)}")
+        for title, remark, rows in self._tables():
+            print(f"\n{title}\n{bench_table.text(rows)}\n{remark}", flush=True)
+
+    def _write(self) -> None:
+        if self._options.json:
+            parts = [{**record, "who": f"pollux without {part.replace('_', ' ')}"} for part, records in self._parts.items() for record in records]
+            self._options.json.write_text(json.dumps(self._records + parts, indent=1) + "\n")
+            tell(f"wrote {self._options.json}")
+        if self._options.markdown:
+            sections = [f"## {title}\n\n{bench_table.markdown(rows)}\n\n{remark}\n" for title, remark, rows in self._tables()]
+            self._options.markdown.write_text("\n".join([f"{machine(self._context)}\n", *sections]))
+            tell(f"wrote {self._options.markdown}")
+        if self._options.plots:
+            for file in bench_plots.draw(self._records, self._options.plots, machine(self._context)):
+                tell(f"wrote {file}")
+
+
+def rate(context: dict) -> float:
+    """Ticks of the time stamp counter a second."""
+    return float(context["time stamp counter"].split()[0]) * 1e9
+
+
+def machine(context: dict) -> str:
+    return (f"{context['processor']}, time stamp counter {context['time stamp counter']}, {context['compiler']}, "
+            f"{context['free huge pages']} huge pages free, load {context['load_avg'][0]:.1f}, {context['date'][:10]}")
+
+
+@contextlib.contextmanager
+def huge_pages(wanted: bool) -> Iterator[None]:
+    """Asks for as many as are missing, and gives them back."""
+    total, missing = int(HUGE_PAGES_FILE.read_text()), HUGE_PAGES - free_huge_pages()
+    if not wanted or missing <= 0:
+        yield
+        return
+    with contextlib.suppress(OSError):
+        HUGE_PAGES_FILE.write_text(str(total + missing))
+    if free_huge_pages() < HUGE_PAGES:
+        tell(f"WITHOUT HUGE PAGES for the largest pools: {free_huge_pages()} of {HUGE_PAGES} are free, which costs TLB misses. "
+             f"As root: echo {HUGE_PAGES} > {HUGE_PAGES_FILE}")
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            HUGE_PAGES_FILE.write_text(str(total))
+
+
+def free_huge_pages() -> int:
+    for line in pathlib.Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("HugePages_Free:"):
+            return int(line.split()[1])
+    return 0
+
+
+def tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", type=pathlib.Path, required=True)
+    parser.add_argument("--core", type=int, required=True)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--ablation", action="store_true")
+    parser.add_argument("--huge-pages", action="store_true")
+    parser.add_argument("--peers", type=pathlib.Path)
+    parser.add_argument("--json", type=pathlib.Path)
+    parser.add_argument("--markdown", type=pathlib.Path)
+    parser.add_argument("--plots", type=pathlib.Path)
+    options = parser.parse_args()
+    end_on_signals()
+    try:
+        Run(options).run()
+    except LabError as error:
+        tell(f"tools/bench: error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
