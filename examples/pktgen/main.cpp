@@ -117,7 +117,7 @@ Result<void> generate(Run& run, PktgenReport& report, const StopSignals& stop, s
   Finish finish(run, start);
   std::optional<SendingThread> thread;
   if (run.sender && run.options.threads == 2) thread.emplace(*run.sender);
-  Window window(run.options.window);
+  Window window(run.options.window, start);
   const auto may_send = [&] {
     return !run.receiver || window.open(run.sender->taken().frames, run.receiver->received().frames);
   };

@@ -16,7 +16,7 @@ class Window {
  public:
   static constexpr Duration kPatience = std::chrono::seconds(2);
 
-  explicit Window(std::optional<std::uint64_t> frames) : frames_(frames) {}
+  Window(std::optional<std::uint64_t> frames, Duration start) : frames_(frames), last_change_(start) {}
 
   /// Whether more may be sent.
   [[nodiscard]] bool open(std::uint64_t sent, std::uint64_t received) const noexcept {
@@ -29,6 +29,7 @@ class Window {
       last_change_ = now;
     } else if (now - last_change_ > kPatience) {
       given_up_ = sent - received;
+      last_change_ = now;  // what goes out in their place has as long
     }
   }
 
@@ -36,7 +37,7 @@ class Window {
   std::optional<std::uint64_t> frames_;
   std::uint64_t given_up_ = 0;
   std::uint64_t received_ = 0;
-  Duration last_change_{0};
+  Duration last_change_;
 };
 
 }  // namespace pollux::examples
