@@ -55,9 +55,11 @@ class Run:
                 for program in sorted(self._bench.glob("without_*")):
                     if os.access(program, os.X_OK) and program.is_file():
                         self._part(program)
-        self._peers()
-        self._show()
-        self._write()
+        try:
+            self._peers()
+        finally:  # where the rivals fail, what was measured before is worth as much
+            self._show()
+            self._write()
 
     def _step(self, what: str, program: str, pattern: str) -> None:
         records, self._context = self._measured(what, program, pattern)
