@@ -36,7 +36,7 @@ def _lines(records: list[dict], key: str, temperature: str) -> dict[str, list[tu
         points = [_point(record, key) for record in records
                   if record.get("case") == "forward" and record.get("who") == who and record.get("instruction_set") == instruction_set
                   and record.get("where") == f"native-{temperature}" and _varies(record, key)]
-        if points:
+        if len(points) > 1:  # the table's own case is a point of every row, also of those that were not measured
             lines[instruction_set if who == "pollux" else who] = sorted(points)
     if key == "burst" and temperature == "warm":
         lines |= _quoted(records)
@@ -112,8 +112,10 @@ def _panels(path: pathlib.Path, title: str, axis: str, quantity: str, panels: di
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     shown = {name: lines for name, lines in panels.items() if lines}
-    figure, axes = pyplot.subplots(1, len(shown), figsize=(max(6.5, 5.2 * len(shown)), 4.0), squeeze=False, layout="constrained")
+    figure, axes = pyplot.subplots(1, len(shown), figsize=(max(6.5, 5.2 * len(shown)), 4.5), squeeze=False, layout="constrained")
     figure.suptitle(f"{title}\n", fontsize=11, fontweight="bold")
+    # A frame in five buffers, or one that waited for another program, is far above the rest.
+    wide = any(max(_values(lines)) > 12 * min(_values(lines)) for lines in shown.values())
     for panel, (name, lines) in zip(axes[0], shown.items()):
         ticks = sorted({point[0] for points in lines.values() for point in points})
         for label, points in lines.items():
@@ -125,23 +127,27 @@ def _panels(path: pathlib.Path, title: str, axis: str, quantity: str, panels: di
         panel.xaxis.set_major_locator(FixedLocator(_apart(ticks)))
         panel.xaxis.set_minor_locator(NullLocator())
         panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
-        if quantity == "nanoseconds":  # a frame that had to wait for another program waited a thousand times as long
+        if wide:
             panel.set_yscale("log")
             panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         else:  # a single disturbed repetition must not flatten everything else
-            panel.set_ylim(0, 1.12 * max(point[1] for points in lines.values() for point in points))
+            panel.set_ylim(0, 1.12 * max(_values(lines)))
         panel.set_title(name, loc="left", fontsize=10)
         panel.set_xlabel(axis)
         panel.set_ylabel(quantity)
         panel.grid(axis="y", color="#dddddd", linewidth=0.6)
         panel.set_axisbelow(True)
-        panel.legend(frameon=False, fontsize=8, handlelength=3)
+        panel.legend(frameon=False, fontsize=8, handlelength=3, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.16))
     figure.supxlabel(machine, fontsize=7, color="#666666", x=0.995, ha="right")
     written = [path.with_suffix(suffix) for suffix in (".svg", ".png")]
     for file in written:
         figure.savefig(file, dpi=150, metadata={"Date": None} if file.suffix == ".svg" else None)
     pyplot.close(figure)
     return written
+
+
+def _values(lines: dict[str, list[tuple]]) -> list[float]:
+    return [point[1] for points in lines.values() for point in points]
 
 
 def _apart(ticks: list[int]) -> list[int]:
