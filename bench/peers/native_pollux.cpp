@@ -72,10 +72,9 @@ void measure_ring() {
   peers::measure("ring", "sp-sc", B, [&](unsigned objects) {
     for (unsigned i = 0; i < objects; i += B) {
       if (lane.room().frames < B) peers::give_up("the ring is full");
-      for (unsigned j = 0; j < B; ++j) lane.put(j, mbufs[j]);
-      lane.show(B);
+      lane.put(mbufs);
       if (lane.waiting() < B) peers::give_up("the ring is empty");
-      for (unsigned j = 0; j < B; ++j) mbufs[j] = lane.look(j);
+      lane.look(mbufs);
       lane.take(B);
       __asm__ volatile("" : : "r"(mbufs.data()) : "memory");
     }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
 
 #include "pollux/base/ring_index.hpp"
 #include "pollux/mem/mbuf.hpp"
@@ -33,25 +36,39 @@ class Lane {
     const std::uint32_t waiting = tail_.load(std::memory_order_relaxed) - head_.load(std::memory_order_acquire);
     return {.is_open = limit != 0, .frames = waiting < limit ? limit - waiting : 0};
   }
-  /// The sender's: `ahead` counts frames that were put and not yet shown. Within `room`.
-  void put(std::uint32_t ahead, Mbuf* frame) noexcept { slot(tail_.load(std::memory_order_relaxed) + ahead) = frame; }
-  void show(std::uint32_t frames) noexcept {
-    tail_.store(tail_.load(std::memory_order_relaxed) + frames, std::memory_order_release);
+  /// The sender's, within `room`: the receiver sees all of them at once.
+  void put(std::span<Mbuf* const> frames) noexcept {
+    const std::uint32_t tail = tail_.load(std::memory_order_relaxed);
+    const auto [first, second] = pieces(tail, frames.size());
+    std::copy_n(frames.data(), first.size(), first.data());
+    std::copy_n(frames.data() + first.size(), second.size(), second.data());
+    tail_.store(tail + static_cast<std::uint32_t>(frames.size()), std::memory_order_release);
   }
 
-  /// The receiver's: how many frames wait, the one `ahead` places behind the first, and that some have been taken.
+  /// The receiver's: how many frames wait, which ones are the first of them, and that some have been taken.
   [[nodiscard]] std::uint32_t waiting() const noexcept {
     return tail_.load(std::memory_order_acquire) - head_.load(std::memory_order_relaxed);
   }
-  [[nodiscard]] Mbuf* look(std::uint32_t ahead) const noexcept {
-    return slots_[(head_.load(std::memory_order_relaxed) + ahead) & (kMaxSlots - 1)];
+  void look(std::span<Mbuf*> frames) const noexcept {
+    const auto [first, second] = pieces(head_.load(std::memory_order_relaxed), frames.size());
+    std::copy_n(first.data(), first.size(), frames.data());
+    std::copy_n(second.data(), second.size(), frames.data() + first.size());
   }
   void take(std::uint32_t frames) noexcept {
     head_.store(head_.load(std::memory_order_relaxed) + frames, std::memory_order_release);
   }
 
  private:
-  [[nodiscard]] Mbuf*& slot(std::uint32_t position) const noexcept { return slots_[position & (kMaxSlots - 1)]; }
+  /// The slots from a position on: up to the last one, then from the first one on.
+  struct Pieces {
+    std::span<Mbuf*> first;
+    std::span<Mbuf*> second;
+  };
+  [[nodiscard]] Pieces pieces(std::uint32_t position, std::size_t count) const noexcept {
+    const std::uint32_t at = position & (kMaxSlots - 1);
+    const std::size_t first = std::min<std::size_t>(count, kMaxSlots - at);
+    return {.first = {&slots_[at], first}, .second = {&slots_[0], count - first}};
+  }
 
   alignas(64) std::atomic<std::uint32_t> tail_{0};  // the sender's
   alignas(64) std::atomic<std::uint32_t> head_{0};  // the receiver's

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 namespace pollux::ring {
 namespace {
@@ -41,12 +42,13 @@ Mbuf* RxQueue::receive(Mbuf& frame) noexcept {
 
 std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
   auto& queue = static_cast<RxQueue&>(base);
-  const std::uint32_t waiting = queue.lane_.waiting();
+  // Frames that are dropped count for the bound of a call, too.
+  const std::uint32_t most = std::min(queue.lane_.waiting(), limit);
+  if (most != 0) queue.lane_.look({out, most});
   std::uint32_t taken = 0;
   std::uint32_t received = 0;
-  // Frames that are dropped count for the bound of a call, too.
-  for (const std::uint32_t most = std::min(waiting, limit); taken < most; ++taken) {
-    Mbuf& frame = *queue.lane_.look(taken);
+  for (; taken < most; ++taken) {
+    Mbuf& frame = *out[taken];
     const auto destination = destination_of(frame);
     const std::uint32_t bytes = frame.packet_length();
     if (const auto why = queue.rules().objection(destination.data(), bytes)) {
@@ -67,7 +69,8 @@ std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t li
 // To the pools' shared lists: the cache is the polling thread's.
 void RxQueue::drain() noexcept {
   for (std::uint32_t left = lane_.waiting(); left != 0; --left) {
-    Mbuf* const frame = lane_.look(0);
+    Mbuf* frame = nullptr;
+    lane_.look({&frame, 1});
     drop(ports::RxDrop::stopped, destination_of(*frame).data(), frame->packet_length());
     MbufDeleter{}(frame);
     lane_.take(1);
@@ -79,25 +82,32 @@ std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uin
   const Lane::Room room = queue.lane_.room();
   std::uint32_t taken = 0;
   std::uint32_t put = 0;
+  std::uint32_t run = 0;  // frames before `taken` that are to be put
+  const auto put_run = [&] {
+    if (run != 0) queue.lane_.put({mbufs + taken - run, run});
+    put += std::exchange(run, 0);
+  };
   for (; taken < count; ++taken) {
     Mbuf* const frame = mbufs[taken];
-    if (room.is_open && put == room.frames) break;
-    if (queue.refuse(frame)) continue;
-    if (!room.is_open) {
+    if (room.is_open && put + run == room.frames) break;
+    if (queue.refuse(frame)) {
+      put_run();
+    } else if (!room.is_open) {
       queue.drop(*frame, ports::TxDrop::no_receiver);
-      continue;
+    } else {
+      queue.count_sent(frame->packet_length());
+      ++run;
     }
-    queue.count_sent(frame->packet_length());
-    queue.lane_.put(put++, frame);
   }
-  if (put != 0) queue.lane_.show(put);
+  put_run();
   queue.count_taken(taken);
   return taken;
 }
 
 void TxQueue::take_back() noexcept {
   for (std::uint32_t left = lane_.waiting(); left != 0; --left) {
-    Mbuf* const frame = lane_.look(0);
+    Mbuf* frame = nullptr;
+    lane_.look({&frame, 1});
     count_unsent(frame->packet_length(), ports::TxDrop::no_receiver);
     MbufDeleter{}(frame);
     lane_.take(1);
