@@ -31,10 +31,10 @@ def variants(quick: bool) -> list[Variant]:
     """In turns: ours and theirs after each other, linked the same way."""
     cases = " ".join(f"--case {case}" for case in CASES)
     chosen = [
-        Variant("pollux", "static", "simd", f"--path best {cases}"),
+        Variant("pollux", "static", "simd", f"--path avx2 {cases}"),
         Variant("dpdk", "static", "scalar", cases),
-        Variant("pollux", "static", "simd", "--path best --case fused", tuple(sorted(BURSTS))),
-        Variant("pollux", "shared", "simd", f"--path best {cases}"),
+        Variant("pollux", "static", "simd", "--path avx2 --case fused", tuple(sorted(BURSTS))),
+        Variant("pollux", "shared", "simd", f"--path avx2 {cases}"),
         Variant("dpdk", "shared", "scalar", cases),
         Variant("pollux", "static", "scalar", f"--path scalar {cases}"),
     ]

@@ -9,7 +9,7 @@ namespace pollux {
 
 /// With which instructions rx_burst and tx_burst work. All do the same, to the same frames; they differ in speed.
 enum class BurstPath : std::uint8_t {
-  best,    ///< the widest that processor, driver and memory allow
+  best,    ///< the widest that processor, driver and memory allow; scalar where QEMU's TCG emulates the processor
   scalar,  ///< the reference: any processor, a frame at a time
   avx2,    ///< x86-64 with AVX2
   avx512,  ///< x86-64 with AVX-512 F, BW, DQ and VL
@@ -19,7 +19,8 @@ enum class BurstPath : std::uint8_t {
 /// Whether this processor, under this kernel, can run `path`.
 [[nodiscard]] bool processor_has(BurstPath path) noexcept;
 
-/// `path` itself, or for `best` the widest that the processor has.
+/// `path` itself, or for `best` the widest that the processor has: scalar where it is QEMU's TCG, whose vectors are
+/// slow.
 [[nodiscard]] BurstPath widest(BurstPath path) noexcept;
 
 /// "best", "scalar", "avx2", ...
