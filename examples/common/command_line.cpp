@@ -44,7 +44,7 @@ void add_port_options(CLI::App& app, PortOptions& options) {
        {BurstPath::best, BurstPath::scalar, BurstPath::avx2, BurstPath::avx512, BurstPath::neon}) {
     paths.emplace(name(path), path);
   }
-  app.add_option("--path", options.burst_path, "Instructions that bursts work with; best takes the widest there are")
+  app.add_option("--path", options.burst_path, "Instructions that bursts work with; best takes the fastest there is")
       ->transform(CLI::CheckedTransformer(paths, CLI::ignore_case));
   app.add_option("--wait-link", options.wait_link, "Seconds to wait for the links to come up")
       ->check(CLI::Range(0.0, 3600.0))
