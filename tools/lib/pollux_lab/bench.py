@@ -87,7 +87,7 @@ class Run:
         tell("[peers] ...")
         with tempfile.TemporaryDirectory() as folder:
             file = pathlib.Path(folder) / "peers.json"
-            command = [str(self._options.peers), "--json", str(file), *(["--quick"] if self._options.quick else [])]
+            command = [str(self._options.peers), "--json", str(file)]
             sys.stdout.flush()
             status = subprocess.run(command, stdin=subprocess.DEVNULL).returncode
             if status != 0:
