@@ -2,7 +2,9 @@
 #include "pollux/base/clock.hpp"
 
 #include <algorithm>
+#include <string>
 #include <thread>
+#include <utility>
 
 namespace pollux {
 
@@ -19,6 +21,16 @@ void ManualClock::advance(Duration span) {
     span -= step;
     for (const Follower& follower : followers_) follower(now_);
   }
+}
+
+Result<void> timed_out(std::string_view what, Duration limit) {
+  const auto microseconds = std::chrono::duration_cast<std::chrono::microseconds>(limit).count();
+  const bool whole = microseconds % 1000 == 0;
+  std::string text(what);
+  text += " did not happen within ";
+  text += std::to_string(whole ? microseconds / 1000 : microseconds);
+  text += whole ? " ms" : " us";
+  return fail(ErrorCode::timeout, std::move(text));
 }
 
 }  // namespace pollux

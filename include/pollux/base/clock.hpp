@@ -58,9 +58,12 @@ class ManualClock final : public Clock {
   std::vector<Follower> followers_;
 };
 
+/// Error `timeout`: "`what` did not happen within `limit`".
+[[nodiscard]] Result<void> timed_out(std::string_view what, Duration limit);
+
 /// Polls `condition` until it holds or `limit` has passed, sleeping `interval` between looks. The condition is looked
-/// at once more after the limit, so a thread that was not scheduled in time does not fail for it. Error `timeout`:
-/// "`what` did not happen within ...", so name the register bit or event in `what`.
+/// at once more after the limit, so a thread that was not scheduled in time does not fail for it. Error as
+/// `timed_out`, so name the register bit or event in `what`.
 template <std::predicate Condition>
 [[nodiscard]] Result<void> wait_until(Clock& clock, std::string_view what, Duration limit, Condition condition,
                                       Duration interval = std::chrono::microseconds(50)) {
@@ -68,11 +71,7 @@ template <std::predicate Condition>
   while (!condition()) {
     if (clock.now() >= deadline) {
       if (condition()) return {};
-      const auto microseconds = std::chrono::duration_cast<std::chrono::microseconds>(limit).count();
-      const bool whole = microseconds % 1000 == 0;
-      return fail(ErrorCode::timeout, std::string(what) + " did not happen within " +
-                                          std::to_string(whole ? microseconds / 1000 : microseconds) +
-                                          (whole ? " ms" : " us"));
+      return timed_out(what, limit);
     }
     clock.sleep_for(interval);
   }

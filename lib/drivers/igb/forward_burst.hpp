@@ -98,27 +98,27 @@ POLLUX_ALWAYS_INLINE std::uint32_t ForwardHotPath::several(ForwardQueue& path, F
     const std::uint32_t to_group_end = TxHotPath::group_mask<Small>(tx) + 1 - (tx_slot & tx.group_mask_);
     const std::uint32_t run =
         std::min({limit - moved, make_room<Small>(tx, limit - moved), to_group_end, rx.mask_ + 1 - slot});
-    std::intptr_t i = 0;
-    if (run != 0) [[likely]] {
-      i = Runner::move(path.rule_,
-                       {.rx_descriptors = rx.ring_ + slot + run,
-                        .rx_slots = rx.slots_ + slot + run,
-                        .tx_descriptors = tx.ring_ + tx_slot + run,
-                        .tx_slots = tx.slots_ + tx_slot + run,
-                        .frames = frames + moved + run},
-                       -static_cast<std::intptr_t>(run));
-      const std::uint32_t done = run + static_cast<std::uint32_t>(i);
-      // The last of a group and of a burst reports, as in TxHotPath::several.
-      if (done != 0) [[likely]] {
-        tx.ring_[tx_slot + done - 1].hi |= hw::igb::tx::kReportStatus;
-        tx.next_ += done;
-        RxHotPath::advance<Remote>(rx, slot, done);
-        moved += done;
-        plain += done;
-      }
-      if (i == 0) continue;
-      if (path.waiting_ == nullptr && !hw::igb::rx::done(io::load_acquire(rx.ring_[rx.next_].hi))) break;
+    // Without room nothing is taken out of the receive ring, not even what is not plain: that may need a fresh buffer.
+    if (run == 0) [[unlikely]]
+      break;
+    const std::intptr_t i = Runner::move(path.rule_,
+                                         {.rx_descriptors = rx.ring_ + slot + run,
+                                          .rx_slots = rx.slots_ + slot + run,
+                                          .tx_descriptors = tx.ring_ + tx_slot + run,
+                                          .tx_slots = tx.slots_ + tx_slot + run,
+                                          .frames = frames + moved + run},
+                                         -static_cast<std::intptr_t>(run));
+    const std::uint32_t done = run + static_cast<std::uint32_t>(i);
+    // The last of a group and of a burst reports, as in TxHotPath::several.
+    if (done != 0) [[likely]] {
+      tx.ring_[tx_slot + done - 1].hi |= hw::igb::tx::kReportStatus;
+      tx.next_ += done;
+      RxHotPath::advance<Remote>(rx, slot, done);
+      moved += done;
+      plain += done;
     }
+    if (i == 0) continue;
+    if (path.waiting_ == nullptr && !hw::igb::rx::done(io::load_acquire(rx.ring_[rx.next_].hi))) break;
     if (!careful(path, frames[moved])) break;
     ++moved;
   }

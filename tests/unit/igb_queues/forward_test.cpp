@@ -195,6 +195,40 @@ TEST_P(Forward, ReckonsAddressesInSplitMemory) {
   run(options, BurstPath::best);
 }
 
+// What cannot be sent yet needs no buffer, either: a dry pool is no reason to throw it away.
+TEST(ForwardStall, LosesNothingToAFullTransmitRingAndADryPool) {
+  constexpr std::uint32_t kRing = 64;
+  LabOptions options{.rx_ring = kRing, .tx_ring = kRing, .pool = {.count = 2 * kRing, .data_room = 2048, .name = "rx"}};
+  QueueLab lab(options);
+  const std::vector<std::uint8_t> frame(64, 0xA5);
+  const hw::igb::Descriptor plain{
+      0, hw::igb::rx::kDone | hw::igb::rx::kEndOfPacket | std::uint64_t{frame.size()} << hw::igb::rx::kLengthShift};
+  igb::ForwardQueue path(nullptr, lab.rx, nullptr, lab.tx);
+  lab.start();
+  std::uint32_t delivered = 0;
+  std::uint32_t forwarded = 0;
+  const auto forward = [&] {
+    lab.look();
+    return path.burst(ForwardPath::kMaxBurst, [&](ForwardedFrame&) { lab.transmitter->expect(frame); });
+  };
+  // The card sends nothing: soon every slot of the transmit ring is taken, and frames pile up behind it.
+  for (std::uint32_t i = 0; i < 4 * kRing && lab.receiver->owned() > 4; ++i) {
+    lab.receiver->write_back(frame, plain);
+    ++delivered;
+    forwarded += forward();
+  }
+  ASSERT_LT(forwarded, delivered);
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(forward(), 0u);
+  EXPECT_EQ(sum(lab.rx.drops()), 0u);
+  for (int i = 0; i < 10; ++i) {
+    lab.look();
+    lab.transmitter->process(kRing);
+    forwarded += forward();
+  }
+  EXPECT_EQ(forwarded, delivered);
+  EXPECT_EQ(lab.complaints(), "");
+}
+
 INSTANTIATE_TEST_SUITE_P(, Forward, testing::Range(1u, 13u));
 
 }  // namespace
