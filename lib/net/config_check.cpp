@@ -33,7 +33,7 @@ Result<void> check_queues(const PortConfig& config, const PortLimits& limits, st
 Result<void> check_burst_path(const PortConfig& config, std::string_view port) {
   if (processor_has(config.burst_path)) return {};
   return refuse(port, fmt::format("this processor cannot run burst_path = {}", name(config.burst_path)),
-                "use burst_path = best, which takes the widest that it can");
+                "use burst_path = best, which takes one that it has");
 }
 
 Result<void> check_cache(const PortConfig& config, const ContextState& context, std::string_view port) {

@@ -47,7 +47,7 @@ struct RxDrops {
   std::uint64_t stopped = 0;  ///< arrived, but the port was stopped before anyone polled
 };
 
-/// The receive half of the hot path; rx_burst.cpp holds the burst functions, rx_careful.cpp what is not plain.
+/// The receive half of the hot path; rx_burst.hpp holds the way of plain frames, rx_careful.cpp what is not plain.
 ///
 /// Every slot always has a buffer: a received one is replaced at once, and a frame for which the pool has no
 /// replacement is dropped and its buffer armed again. So the ring never runs dry by a dry pool, and traffic resumes by

@@ -52,7 +52,7 @@ struct TxDrops {
   }
 };
 
-/// The transmit half of the hot path; tx_burst.cpp holds the burst functions, tx_careful.cpp what is not plain.
+/// The transmit half of the hot path; tx_burst.hpp holds the way of plain frames, tx_careful.cpp what is not plain.
 ///
 /// The ring is cut into groups of slots. The card reports only the last slot of a group, and the last one of a burst,
 /// as done; a group that is done goes back at once, and one of plain frames without a look at any mbuf.
