@@ -82,6 +82,7 @@ class Doorbell {
     if (remote_ != nullptr) [[unlikely]]
       remote_->flush();
   }
+  [[nodiscard]] bool is_mapped() const noexcept { return mapped_ != nullptr; }
   [[nodiscard]] bool is_remote() const noexcept { return remote_ != nullptr; }
 
  private:

@@ -50,9 +50,8 @@ struct TxOffload {
 
 /// How the two raw words of an Mbuf's receive metadata are to be read; `net/rx_metadata.hpp` does.
 enum class RxFormat : std::uint8_t {
-  none = 0,            ///< nothing is known of the frame
-  software = 1,        ///< written by software: see net/rx_metadata.hpp
-  intel_advanced = 2,  ///< the write-back of Intel's advanced receive descriptor
+  none = 0,        ///< nothing is known of the frame
+  write_back = 1,  ///< as the write-back of Intel's advanced receive descriptor, by a card or by software
 };
 
 /// A packet buffer: a header of two cache lines in front of the data it describes. A frame that fits one buffer and
@@ -148,6 +147,8 @@ class alignas(64) Mbuf {
   [[nodiscard]] std::uint16_t port() const noexcept { return origin_ & kNoPort; }
   static constexpr std::uint16_t kNoPort = 0x0FFF;
   [[nodiscard]] RxFormat rx_format() const noexcept { return static_cast<RxFormat>(origin_ >> 12); }
+  /// Whether rx_format() is any but RxFormat::none.
+  [[nodiscard]] bool has_rx_words() const noexcept { return origin_ > kNoPort; }
   [[nodiscard]] std::uint64_t rx_word(int index) const noexcept { return index == 0 ? rx_low_ : rx_high_; }
   void set_rx_words(RxFormat format, std::uint64_t low, std::uint64_t high) noexcept {
     rx_low_ = low;

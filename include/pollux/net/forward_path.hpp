@@ -28,7 +28,7 @@ class ForwardPath {
  public:
   static constexpr std::uint32_t kMaxBurst = 64;
   /// What a driver supplies: fills `frames`, writes their descriptors and leaves in `tail_` what the transmit queue's
-  /// doorbell is to say.
+  /// doorbell is to say. `limit` is 1 to kMaxBurst.
   using BurstFunction = std::uint32_t(ForwardPath& path, ForwardedFrame* frames, std::uint32_t limit) noexcept;
 
   ForwardPath(const ForwardPath&) = delete;
@@ -39,18 +39,22 @@ class ForwardPath {
   /// and kMaxBurst; shows each to `edit(ForwardedFrame&)` before the card may send it. Returns how many. Frames that
   /// cannot be sent are counted in the statistics of the port that refused them. Never waits.
   template <std::invocable<ForwardedFrame&> Edit>
-  std::uint32_t burst(std::uint32_t limit, Edit&& edit) noexcept {
+  [[gnu::always_inline]] std::uint32_t burst(std::uint32_t limit, Edit&& edit) noexcept {
+    if (limit - 1 >= kMaxBurst) [[unlikely]] {
+      if (limit == 0) return 0;
+      limit = kMaxBurst;
+    }
     ForwardedFrame frames[kMaxBurst];
-    if (limit > kMaxBurst) limit = kMaxBurst;
     return gate_.call_then(
         [&](std::uint32_t count) noexcept {
           if (count == 0) return;
-          for (ForwardedFrame* frame = frames; frame != frames + count; ++frame) edit(*frame);
-          if (doorbell_.is_remote()) [[unlikely]] {
+          ForwardedFrame* frame = frames;
+          for (std::uint32_t left = count; left != 0; --left) edit(*frame++);
+          if (doorbell_.is_mapped()) [[likely]] {
+            doorbell_.ring_mapped(tail_);
+          } else {
             doorbell_.ring(tail_);
             doorbell_.flush();
-          } else {
-            doorbell_.ring_mapped(tail_);
           }
         },
         *this, frames, limit);

@@ -130,15 +130,16 @@ POLLUX_ALWAYS_INLINE std::uint32_t ForwardHotPath::several(ForwardQueue& path, F
 
 // Exactly one frame has come: no loop, nothing to keep in registers.
 template <bool Remote, bool OneDelta>
-POLLUX_ALWAYS_INLINE bool ForwardHotPath::single(ForwardQueue& path, RxQueue& rx, ForwardedFrame* frames,
-                                                 std::uint32_t slot, std::uint64_t status) noexcept {
+POLLUX_ALWAYS_INLINE bool ForwardHotPath::single(ForwardQueue& path, RxQueue& rx, ForwardedFrame& frame,
+                                                 std::uint32_t slot, hw::igb::Descriptor& descriptor,
+                                                 std::uint64_t status) noexcept {
   TxQueue& tx = *path.tx_;
   const RingIndex next = tx.next_;
   if (TxHotPath::free_slots(tx, next) == 0) [[unlikely]]
     return false;
   const std::uint32_t tx_slot = next.slot(tx.mask_);
   Mbuf** const behind = rx.slots_ + slot;
-  if (!move_plain<OneDelta>(path.rule_, rx.ring_[slot], status, *behind, tx.ring_[tx_slot], tx.slots_[tx_slot], *frames,
+  if (!move_plain<OneDelta>(path.rule_, descriptor, status, *behind, tx.ring_[tx_slot], tx.slots_[tx_slot], frame,
                             hw::igb::tx::kReportStatus)) [[unlikely]] {
     return false;
   }
@@ -159,12 +160,13 @@ POLLUX_ALWAYS_INLINE std::uint32_t ForwardHotPath::burst(ForwardPath& base, Forw
   ForwardQueue& path = static_cast<ForwardQueue&>(base);
   RxQueue& rx = *path.rx_;
   const std::uint32_t slot = rx.next_;
-  const std::uint64_t status = io::load_acquire(rx.ring_[slot].hi);
+  hw::igb::Descriptor& descriptor = rx.ring_[slot];
+  const std::uint64_t status = io::load_acquire(descriptor.hi);
   if (!hw::igb::rx::done(status)) {
     if constexpr (Remote) rx.tail_.flush();
     if (path.waiting_ == nullptr) return 0;
-  } else if (limit < 2 || !hw::igb::rx::done(io::load_acquire(rx.ring_[(slot + 1) & rx.mask_].hi))) {
-    if (limit != 0 && single<Remote, OneDelta>(path, rx, frames, slot, status)) return 1;
+  } else if (limit == 1 || !hw::igb::rx::done(io::load_acquire(rx.ring_[(slot + 1) & rx.mask_].hi))) {
+    if (single<Remote, OneDelta>(path, rx, *frames, slot, descriptor, status)) return 1;
   }
   return Several(path, frames, limit);
 }

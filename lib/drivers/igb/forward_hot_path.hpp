@@ -23,8 +23,8 @@ struct ForwardHotPath {
 
  private:
   template <bool Remote, bool OneDelta>
-  static bool single(ForwardQueue& path, RxQueue& rx, ForwardedFrame* frames, std::uint32_t slot,
-                     std::uint64_t status) noexcept;
+  static bool single(ForwardQueue& path, RxQueue& rx, ForwardedFrame& frame, std::uint32_t slot,
+                     hw::igb::Descriptor& descriptor, std::uint64_t status) noexcept;
   template <bool Small>
   static std::uint32_t make_room(TxQueue& tx, std::uint32_t wanted) noexcept;
   static bool send_waiting(ForwardQueue& path, ForwardedFrame& frame) noexcept;

@@ -101,7 +101,7 @@ void Traffic::check_received(Mbuf& mbuf) {
 void Traffic::check_good(Mbuf& mbuf, const WireFrame& frame) {
   ASSERT_EQ(mbuf.segments(), frame.pieces.size());
   ASSERT_EQ(mbuf.packet_length(), frame.bytes.size());
-  ASSERT_EQ(mbuf.rx_format(), RxFormat::intel_advanced);
+  ASSERT_EQ(mbuf.rx_format(), RxFormat::write_back);
   ASSERT_EQ(mbuf.port(), QueueLab::kPort);
   ASSERT_EQ(mbuf.rx_word(0), frame.pieces.back().back.lo);
   ASSERT_EQ(mbuf.rx_word(1), frame.pieces.back().back.hi);

@@ -148,7 +148,7 @@ TEST(MbufState, NothingOfAFrameOutlivesIt) {
   ASSERT_NE(mbuf->append(60), nullptr);
   mbuf->set_timestamp(12345);
   mbuf->set_tx_offload({.flags = TxOffload::insert_vlan, .vlan = 7});
-  mbuf->set_rx_words(RxFormat::software, 1, 2);
+  mbuf->set_rx_words(RxFormat::write_back, 1, 2);
   cache.free(std::move(mbuf));
   mbuf = cache.allocate();
   ASSERT_EQ(mbuf.get(), same);

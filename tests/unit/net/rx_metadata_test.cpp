@@ -15,7 +15,7 @@ class RxMetadataTest : public testing::Test {
  protected:
   [[nodiscard]] RxMetadata intel(const rx::WriteBack& what) {
     const hw::igb::Descriptor written = rx::written_back(what);
-    mbuf_->set_rx_words(RxFormat::intel_advanced, written.lo, written.hi);
+    mbuf_->set_rx_words(RxFormat::write_back, written.lo, written.hi);
     return RxMetadata(*mbuf_);
   }
   [[nodiscard]] RxMetadata software(const SoftwareRxMetadata& what) {
@@ -29,6 +29,7 @@ class RxMetadataTest : public testing::Test {
 };
 
 TEST_F(RxMetadataTest, AFreshMbufKnowsNothing) {
+  EXPECT_FALSE(mbuf_->has_rx_words());
   const RxMetadata none(*mbuf_);
   EXPECT_EQ(none.rss_hash(), std::nullopt);
   EXPECT_EQ(none.vlan(), std::nullopt);
@@ -39,6 +40,7 @@ TEST_F(RxMetadataTest, AFreshMbufKnowsNothing) {
 
 TEST_F(RxMetadataTest, WordsOfNoFormatMeanNothing) {
   mbuf_->set_rx_words(RxFormat::none, ~std::uint64_t{0}, ~std::uint64_t{0});
+  EXPECT_FALSE(mbuf_->has_rx_words());
   const RxMetadata none(*mbuf_);
   EXPECT_EQ(none.rss_hash(), std::nullopt);
   EXPECT_EQ(none.vlan(), std::nullopt);
@@ -107,6 +109,7 @@ TEST_F(RxMetadataTest, WhatSoftwareNotesComesBack) {
   const auto nothing = software({});
   EXPECT_EQ(nothing.rss_hash(), std::nullopt);
   EXPECT_EQ(nothing.vlan(), std::nullopt);
+  EXPECT_EQ(nothing.packet_type(), PacketType{});
   EXPECT_EQ(software({.rss_hash = 0}).rss_hash(), 0u);
   EXPECT_EQ(software({.vlan = std::uint16_t{0}}).vlan(), 0u);
 }
@@ -114,7 +117,8 @@ TEST_F(RxMetadataTest, WhatSoftwareNotesComesBack) {
 TEST_F(RxMetadataTest, NotesDoNotChangeThePort) {
   static_cast<void>(software({.vlan = std::uint16_t{1}}));
   EXPECT_EQ(mbuf_->port(), Mbuf::kNoPort);
-  EXPECT_EQ(mbuf_->rx_format(), RxFormat::software);
+  EXPECT_EQ(mbuf_->rx_format(), RxFormat::write_back);
+  EXPECT_TRUE(mbuf_->has_rx_words());
 }
 
 }  // namespace
