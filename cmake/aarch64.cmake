@@ -11,7 +11,8 @@ list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES POLLUX_SYSROOT)
 get_filename_component(sysroot "${POLLUX_SYSROOT}" ABSOLUTE)
 set(CMAKE_SYSROOT "${sysroot}")
 # The emulator keeps a record of each page, so of a process it sees 8 GiB: a Context reserves what is granted, up to 64.
-set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64;-L;${sysroot};-R;8G)
+# They begin at a whole GiB: where the emulator puts them by itself, huge pages are not aligned for the host.
+set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64;-L;${sysroot};-R;8G;-B;0x400000000)
 
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
