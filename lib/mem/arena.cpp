@@ -115,7 +115,9 @@ Result<void> Arena::add_file(std::size_t page_size, FileDescriptor file) {
 Result<std::byte*> Arena::place(std::size_t page_size, std::uint64_t iova, std::size_t size, int node) {
   std::byte* const address = address_of(iova);
   const int file = descriptor(page_size);
-  void* const mapped = ::mmap(address, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, as_offset(iova));
+  // Nothing is reserved: huge pages that cannot be fetched would stay promised to the file, and lost to all others.
+  constexpr int kFlags = MAP_SHARED | MAP_FIXED | MAP_NORESERVE;
+  void* const mapped = ::mmap(address, size, PROT_READ | PROT_WRITE, kFlags, file, as_offset(iova));
   Result<void> fetched = mapped == MAP_FAILED ? shortage(page_size, size, errno) : fetch(page_size, iova, size, node);
   if (fetched) return address;
   remove(page_size, iova, size);

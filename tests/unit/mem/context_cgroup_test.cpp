@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -72,13 +73,20 @@ class HugePageGroup {
   bool enabled_ = false;
 };
 
+/// Pages of 2 MiB that are promised to someone and not taken yet.
+std::uint64_t promised() {
+  return std::stoull("0" + read_all("/sys/kernel/mm/hugepages/hugepages-2048kB/resv_hugepages"));
+}
+
 std::string allocate_in_group(const HugePageGroup& group, HugePages policy) {
   const test::ChildReport report = test::in_child([&] {
     if (!group.enter()) return std::string("could not enter");
     ContextOptions options;
     options.huge_pages = policy;
     ContextLab lab(options);
+    const std::uint64_t before = promised();
     const auto memory = lab.state->allocate({.size = 3 * kTwoMi});
+    if (promised() != before) return std::string("keeps pages from others");
     const auto small = lab.state->allocate({.size = kTwoMi});
     std::string text = memory ? std::to_string(memory->page_size()) : std::string(to_string(memory.error().code));
     if (memory) memory->segments()[0].address[memory->size() - 1] = std::byte{1};
