@@ -52,7 +52,8 @@ void FrameSource::spoil(WireFrame& frame) {
       break;
     case 1: {
       frame.fate = RxFate::bad_length;
-      const std::uint64_t lie = options_.buffer_bytes + 1 + below(0xFFFF - options_.buffer_bytes);
+      const std::uint32_t most = below(2) == 0 ? 1 : 0xFFFF - options_.buffer_bytes;  // often by a single byte
+      const std::uint64_t lie = options_.buffer_bytes + 1 + below(most);
       piece.back.hi = (piece.back.hi & ~length_bits) | lie << rx::kLengthShift;
       break;
     }

@@ -56,6 +56,7 @@ class Traffic {
   void check_received(Mbuf& mbuf);
   void check_good(Mbuf& mbuf, const WireFrame& frame);
   void use(MbufPtr mbuf);
+  static void grow_to(Mbuf& mbuf, std::uint32_t bytes);
   void send(MbufPtr mbuf, TxFate fate);
   void transmit();
   void make_something();
