@@ -3,9 +3,7 @@
 
 #include <linux/if_xdp.h>
 
-#include <memory>
-
-#include "work.hpp"
+#include "mapped_side.hpp"
 
 namespace peers {
 
@@ -52,49 +50,11 @@ class XdpSocket {
 void wait_for_link(const std::string& interface);
 
 /// The work on two of them. Who sends writes into the shared memory and wakes the kernel once a burst.
-class AfXdpSide {
+class AfXdpSide : public MappedSide<XdpSocket> {
  public:
-  template <unsigned B>
-  class Packets {
-   public:
-    [[nodiscard]] std::uint32_t size() const noexcept { return count_; }
-
-   private:
-    friend class AfXdpSide;
-    std::uint32_t count_ = 0;
-    Frame frame_{};
-  };
-
-  explicit AfXdpSide(const std::vector<std::string>& interfaces) {
-    for (const std::string& interface : interfaces) sockets_.push_back(std::make_unique<XdpSocket>(interface));
+  explicit AfXdpSide(const std::vector<std::string>& interfaces) : MappedSide(interfaces) {
     for (const std::string& interface : interfaces) wait_for_link(interface);
   }
-
-  template <unsigned B>
-  bool alloc(Packets<B>& packets) noexcept {
-    packets.count_ = B;
-    return true;
-  }
-  // The frame is written where it is sent from: in tx.
-  template <unsigned B>
-  void fill(Packets<B>& packets, const Frame& frame) noexcept {
-    packets.frame_ = frame;
-  }
-  template <unsigned B>
-  void tx(unsigned port, Packets<B>& packets) noexcept {
-    packets.count_ -= sockets_[port]->send(packets.frame_, packets.count_);
-  }
-  template <unsigned B>
-  void rx(unsigned port, Packets<B>& packets) noexcept {
-    packets.count_ += sockets_[port]->receive(B - packets.count_);
-  }
-  template <unsigned B>
-  void free(Packets<B>& packets) noexcept {
-    packets.count_ = 0;
-  }
-
- private:
-  std::vector<std::unique_ptr<XdpSocket>> sockets_;
 };
 
 }  // namespace peers

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <linux/if_packet.h>
+
+#include "mapped_side.hpp"
+#include "packet_socket.hpp"
+
+namespace peers {
+
+/// A packet socket with a ring of slots that is shared with the kernel. A slot is a header, whose status says whose the
+/// slot is, and a frame. Linux, Documentation/networking/packet_mmap.rst.
+///
+/// The headers are those of TPACKET_V2. TPACKET_V3 hands over frames by the block, when it is full or a timer of at
+/// least a millisecond has run off: the wait for a burst would be most of what is counted. Its ring for sending is that
+/// of V2.
+class PacketRing {
+ public:
+  enum class Use : std::uint8_t { kReceive, kSend };
+
+  PacketRing(const std::string& interface, Use use);
+  PacketRing(const PacketRing&) = delete;
+  PacketRing& operator=(const PacketRing&) = delete;
+  ~PacketRing();
+
+  static constexpr std::uint32_t kSlots = 512;
+  static constexpr std::uint32_t kSlotSize = 2048;
+
+  [[nodiscard]] const PacketSocket& socket() const noexcept { return socket_; }
+  /// Positions count on and on.
+  [[nodiscard]] tpacket2_hdr* slot(std::uint32_t position) const noexcept {
+    return reinterpret_cast<tpacket2_hdr*>(memory_ + std::size_t{position % kSlots} * kSlotSize);
+  }
+  static std::uint32_t status(const tpacket2_hdr* slot) noexcept {
+    return __atomic_load_n(&slot->tp_status, __ATOMIC_ACQUIRE);
+  }
+  static void set_status(tpacket2_hdr* slot, std::uint32_t status) noexcept {
+    __atomic_store_n(&slot->tp_status, status, __ATOMIC_RELEASE);
+  }
+
+ private:
+  PacketSocket socket_;
+  std::uint8_t* memory_ = nullptr;
+};
+
+/// Both rings of an interface. Each has a socket of its own: what receives is to have no part of the options for
+/// sending, and nothing is to arrive where frames are sent from.
+class PacketRings {
+ public:
+  explicit PacketRings(const std::string& interface);
+
+  std::uint32_t send(const Frame& data, std::uint32_t count) noexcept;
+  std::uint32_t receive(std::uint32_t limit) noexcept;
+
+ private:
+  void write(const Frame& data, std::uint32_t count) noexcept;
+
+  PacketRing rx_, tx_;
+  std::uint32_t next_rx_ = 0;
+  std::uint32_t next_tx_ = 0;
+  std::uint32_t waiting_ = 0;  ///< from next_tx_ on: written, but the kernel has not taken them
+};
+
+using AfPacketRingSide = MappedSide<PacketRings>;
+
+}  // namespace peers
