@@ -76,6 +76,9 @@ void QueueSet::setup(const Card& card, const Plan& plan, const RingMemory& rings
                       .context = card.context,
                       .path = plan.burst_path});
   }
+  // Queues that are there no more let theirs go like those that are set up anew.
+  std::for_each(rx_.begin() + plan.rx_queues, rx_.end(), [](RxQueue& queue) { queue.end_forwarding(); });
+  std::for_each(tx_.begin() + plan.tx_queues, tx_.end(), [](TxQueue& queue) { queue.end_forwarding(); });
   rx_count_ = plan.rx_queues;
   tx_count_ = plan.tx_queues;
 }

@@ -15,7 +15,7 @@ namespace pollux::igb {
 namespace rx = hw::igb::rx;
 
 void RxQueue::setup(RxQueueSetup setup) {
-  if (forward_ != nullptr) forward_->detach();
+  end_forwarding();
   ring_ = setup.ring;
   mask_ = setup.size - 1;
   max_length_ = setup.buffer_bytes;
@@ -34,6 +34,10 @@ void RxQueue::setup(RxQueueSetup setup) {
            .iova_delta = pool_->iova_delta() + Mbuf::kHeaderSize + pool_->data_offset()};
   slot_memory_.assign(setup.size + RxHotPath::kLookAhead, nullptr);
   slots_ = slot_memory_.data();
+}
+
+void RxQueue::end_forwarding() noexcept {
+  if (forward_ != nullptr) forward_->detach();
 }
 
 Result<void> RxQueue::fill() {

@@ -69,6 +69,8 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   /// Takes every buffer back. Only when the card does no DMA any more; counts finished frames that nobody polled.
   void drain() noexcept;
 
+  /// A forward path is made for what one configuration says, and ends with it.
+  void end_forwarding() noexcept;
   /// Whether a forward path has the queue.
   [[nodiscard]] bool is_forwarding() const noexcept { return forward_ != nullptr; }
   [[nodiscard]] const std::shared_ptr<MempoolCore>& pool() const noexcept { return pool_; }

@@ -24,7 +24,7 @@ constexpr Site kForwardPath{"igb forward path", 0};
 }  // namespace
 
 void TxQueue::setup(TxQueueSetup setup) {
-  if (forward_ != nullptr) forward_->detach();
+  end_forwarding();
   ring_ = setup.ring;
   mask_ = setup.size - 1;
   max_frame_ = setup.max_frame;
@@ -43,6 +43,10 @@ void TxQueue::setup(TxQueueSetup setup) {
   slot_memory_.assign(setup.size, nullptr);
   slots_ = slot_memory_.data();
   clear();
+}
+
+void TxQueue::end_forwarding() noexcept {
+  if (forward_ != nullptr) forward_->detach();
 }
 
 // Sets what a plain frame looks like: one of the cache's pool. Without a cache none is plain.

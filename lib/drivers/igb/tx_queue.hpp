@@ -78,6 +78,8 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
   /// Takes every buffer back. Only when the card does no DMA any more; counts frames it had not finished.
   void drain() noexcept;
 
+  /// As RxQueue's.
+  void end_forwarding() noexcept;
   /// Whether a forward path has the queue.
   [[nodiscard]] bool is_forwarding() const noexcept { return forward_ != nullptr; }
   /// For a queue that a forward path has: puts a buffer behind every slot, to be exchanged for those of frames. Nothing

@@ -57,6 +57,18 @@ class Lane {
   void take(std::uint32_t frames) noexcept {
     head_.store(head_.load(std::memory_order_relaxed) + frames, std::memory_order_release);
   }
+  /// Takes each frame that waits now, and hands it to `end`, after which it goes back to its pool's shared list: for
+  /// the control thread, with both queues closed, since a cache belongs to its polling thread.
+  template <class End>
+  void empty(End&& end) noexcept {
+    for (std::uint32_t left = waiting(); left != 0; --left) {
+      Mbuf* frame = nullptr;
+      look({&frame, 1});
+      end(*frame);
+      MbufDeleter{}(frame);
+      take(1);
+    }
+  }
 
  private:
   /// The slots from a position on: up to the last one, then from the first one on.

@@ -66,15 +66,9 @@ std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t li
   return received;
 }
 
-// To the pools' shared lists: the cache is the polling thread's.
 void RxQueue::drain() noexcept {
-  for (std::uint32_t left = lane_.waiting(); left != 0; --left) {
-    Mbuf* frame = nullptr;
-    lane_.look({&frame, 1});
-    drop(ports::RxDrop::stopped, destination_of(*frame).data(), frame->packet_length());
-    MbufDeleter{}(frame);
-    lane_.take(1);
-  }
+  lane_.empty(
+      [this](const Mbuf& frame) { drop(ports::RxDrop::stopped, destination_of(frame).data(), frame.packet_length()); });
 }
 
 std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
@@ -105,13 +99,7 @@ std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uin
 }
 
 void TxQueue::take_back() noexcept {
-  for (std::uint32_t left = lane_.waiting(); left != 0; --left) {
-    Mbuf* frame = nullptr;
-    lane_.look({&frame, 1});
-    count_unsent(frame->packet_length(), ports::TxDrop::no_receiver);
-    MbufDeleter{}(frame);
-    lane_.take(1);
-  }
+  lane_.empty([this](const Mbuf& frame) { count_unsent(frame.packet_length(), ports::TxDrop::no_receiver); });
 }
 
 }  // namespace pollux::ring

@@ -120,6 +120,23 @@ TEST(ForwardPath, IsLetGoByAPortThatIsConfiguredAnew) {
   EXPECT_EQ(lab.receive_all().size(), 1u);
 }
 
+TEST(ForwardPath, IsLetGoWithAQueueThatIsThereNoMore) {
+  Context context;
+  const Mempool pool = Mempool::create(context, {.count = 1024}).value();
+  Port in = open(context, "sim:0").value();
+  Port out = open(context, "sim:1").value();
+  PortConfig config{.rx_pool = &pool, .rx_queues = 2, .tx_queues = 2, .rx_ring = 64, .tx_ring = 64};
+  ASSERT_TRUE(in.configure(config));
+  ASSERT_TRUE(out.configure(config));
+  const auto path = in.forward_path(1, out, 0);
+  const auto way_back = out.forward_path(1, in, 1);
+  ASSERT_TRUE(path && way_back);
+  config.rx_queues = config.tx_queues = 1;
+  ASSERT_TRUE(in.configure(config));
+  EXPECT_TRUE(out.forward_path(0, out, 0)) << "its transmit queue is free again";
+  EXPECT_TRUE(out.forward_path(1, out, 1)) << "and its receive queue";
+}
+
 TEST(ForwardPath, OutlivesItsPort) {
   ForwardLab lab;
   lab.start();
