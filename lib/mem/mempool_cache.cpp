@@ -54,6 +54,11 @@ void MempoolCacheCore::spill() noexcept {
 
 void MempoolCacheCore::free_segment(Mbuf& segment) noexcept {
   if (&MbufAccess::pool(segment) != pool_owner_.get()) return free_segment_shared(segment);
+  if (MbufAccess::unlink(segment)) [[likely]] {
+    make_room(1);
+    mbufs[first - 1] = &segment;
+    return set_first(first - 1);
+  }
   Mbuf* const root = MbufAccess::root(segment);
   if (MbufAccess::let_go(segment)) {
     make_room(1);

@@ -282,6 +282,14 @@ struct MbufAccess {
   static std::atomic<std::uint32_t>& free_link(Mbuf& mbuf) noexcept { return mbuf.free_link_; }
   /// Makes the mbuf of a new pool in the memory at `place`.
   static Mbuf* construct(void* place, MempoolCore& pool, std::uint8_t pool_id) noexcept;
+  /// Makes a segment plain about which nothing is special but that it is part of a chain. False for any other.
+  [[nodiscard]] static bool unlink(Mbuf& segment) noexcept {
+    if ((segment.special_ & ~Mbuf::kMultiSegment) != 0) return false;
+    segment.special_ = 0;
+    segment.next_ = nullptr;
+    segment.segment_count_ = 1;
+    return true;
+  }
   /// Undoes what is special about one segment. True if this was the last user of its bytes, and it may go home.
   [[nodiscard]] static bool let_go(Mbuf& segment) noexcept { return segment.let_go(); }
   /// The same for the root of a clone, which the clone's user does not own.

@@ -41,8 +41,7 @@ POLLUX_ALWAYS_INLINE bool take_plain(const RxRule& rule, hw::igb::Descriptor& de
   if constexpr (OneDelta) {
     descriptor = hw::igb::rx::armed(reinterpret_cast<std::uintptr_t>(fresh) + rule.iova_delta);
   } else {
-    descriptor =
-        hw::igb::rx::armed(MbufAccess::iova(*fresh) + (rule.one_byte_word >> MbufAccess::kOffsetShift & 0xFFFF));
+    descriptor = hw::igb::rx::armed(MbufAccess::iova(*fresh) + rule.data_offset());
   }
   return true;
 }

@@ -39,8 +39,7 @@ inline Avx2RxRunner::Constants Avx2RxRunner::spread(const RxRule& rule) noexcept
           .span = avx2::in_high_words(rule.span << 32),
           .one_byte_word = _mm256_set1_epi64x(static_cast<long long>(rule.one_byte_word)),
           .iova_delta = _mm256_set1_epi64x(static_cast<long long>(rule.iova_delta)),
-          .to_buffer = _mm256_set1_epi64x(
-              static_cast<long long>(rule.iova_delta - (rule.one_byte_word >> MbufAccess::kOffsetShift & 0xFFFF)))};
+          .to_buffer = _mm256_set1_epi64x(static_cast<long long>(rule.iova_delta - rule.data_offset()))};
 }
 
 // As take_plain, for four. False, with nothing changed, if one of them is not plain.

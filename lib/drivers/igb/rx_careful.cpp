@@ -15,11 +15,11 @@ constexpr Site kRing{"igb receive ring", 0};
 }  // namespace
 
 void RxHotPath::arm(RxQueue& queue, std::uint32_t slot) noexcept {
-  queue.ring_[slot] = rx::armed(MbufAccess::iova(*queue.slots_[slot]) + queue.pool_->data_offset());
+  queue.ring_[slot] = rx::armed(MbufAccess::iova(*queue.slots_[slot]) + queue.rule_.data_offset());
 }
 
 // Puts a fresh buffer behind `slot` and arms it; false if there is none.
-bool RxHotPath::replace(RxQueue& queue, std::uint32_t slot) noexcept {
+POLLUX_ALWAYS_INLINE bool RxHotPath::replace(RxQueue& queue, std::uint32_t slot) noexcept {
   MempoolCacheCore& cache = *queue.cache_;
   if (cache.count() == 0) cache.refill(1);
   if (cache.count() == 0) {
@@ -33,7 +33,7 @@ bool RxHotPath::replace(RxQueue& queue, std::uint32_t slot) noexcept {
 }
 
 // Throws a frame away under `counter`, with what of it is there already, and arms its slot again with the same buffer.
-RxHotPath::Fate RxHotPath::reject(RxQueue& queue, std::uint64_t& counter, std::uint64_t status) noexcept {
+POLLUX_COLD RxHotPath::Fate RxHotPath::reject(RxQueue& queue, std::uint64_t& counter, std::uint64_t status) noexcept {
   bump(counter, std::uint64_t{1});
   if (queue.chain_head_ != nullptr) queue.cache_->free(*queue.chain_head_);
   queue.chain_head_ = nullptr;
@@ -46,8 +46,8 @@ RxHotPath::Fate RxHotPath::reject(RxQueue& queue, std::uint64_t& counter, std::u
 }
 
 // Hangs a buffer that is out of its slot behind the frame so far.
-RxHotPath::Fate RxHotPath::extend_chain(RxQueue& queue, Mbuf& segment, std::uint64_t low, std::uint64_t status,
-                                        Mbuf*& out) noexcept {
+POLLUX_ALWAYS_INLINE RxHotPath::Fate RxHotPath::extend_chain(RxQueue& queue, Mbuf& segment, std::uint64_t low,
+                                                             std::uint64_t status, Mbuf*& out) noexcept {
   const bool last = (status & rx::kEndOfPacket) != 0;
   if (queue.chain_head_ == nullptr) {
     if (last) {
@@ -89,7 +89,7 @@ bool RxHotPath::card_stands_at(const RxQueue& queue, std::uint32_t slot) noexcep
   return queue.registers_ && queue.registers_.read32(queue.head_offset_) == slot;
 }
 
-RxHotPath::Fate RxHotPath::take_carefully(RxQueue& queue, Mbuf*& out) noexcept {
+POLLUX_ALWAYS_INLINE RxHotPath::Fate RxHotPath::take_carefully(RxQueue& queue, Mbuf*& out) noexcept {
   const std::uint32_t slot = queue.next_;
   const std::uint64_t status = io::load_acquire(queue.ring_[slot].hi);
   if (!rx::done(status)) return Fate::not_done;
@@ -122,7 +122,7 @@ RxHotPath::Fate RxHotPath::take_carefully(RxQueue& queue, Mbuf*& out) noexcept {
   return extend_chain(queue, segment, low, status, out);
 }
 
-POLLUX_COLD std::uint32_t RxHotPath::careful(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
+POLLUX_APART std::uint32_t RxHotPath::careful(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
   std::uint32_t taken = 0;
   // A card that goes on for ever must not keep the caller: at most once round the ring.
   for (std::uint32_t slots = 0; slots <= queue.mask_ && taken < limit; ++slots) {

@@ -36,6 +36,11 @@ struct RxRule {
   std::uint64_t span = 0;           ///< bytes that the card may write into a buffer, less one
   std::uint64_t one_byte_word = 0;  ///< Mbuf's word of a frame of one byte
   std::uint64_t iova_delta = 0;     ///< from an mbuf's address to its frame's IOVA
+
+  /// From an mbuf's buffer to its frame.
+  [[nodiscard]] std::uint64_t data_offset() const noexcept {
+    return one_byte_word >> MbufAccess::kOffsetShift & 0xFFFF;
+  }
 };
 
 /// Frames that a receive queue threw away, by reason. Written by the polling thread, read by any.

@@ -13,14 +13,16 @@ namespace tx = hw::igb::tx;
 
 namespace {
 
-// Whether the card can read the segment: mapped for it, and inside its buffer.
-bool is_reachable(Mbuf& segment, const ContextState* context) noexcept {
-  return &MbufAccess::pool(segment).context() == context &&
-         MbufAccess::iova(segment) < DmaMemory::kNoIova - segment.capacity();
+// Mbuf::capacity, inline for a segment in its own buffer.
+std::uint32_t capacity_of(Mbuf& segment) noexcept {
+  constexpr unsigned kElsewhere = MbufAccess::kExternal | MbufAccess::kClone;
+  return (MbufAccess::special(segment) & kElsewhere) != 0 ? segment.capacity()
+                                                          : MbufAccess::pool(segment).buffer_size();
 }
 
-bool is_sound(Mbuf& segment) noexcept {
-  return segment.length() != 0 && MbufAccess::data_offset(segment) + segment.length() <= segment.capacity();
+// Whether the card can read the segment's buffer of `capacity` bytes: it is mapped for it.
+bool is_reachable(Mbuf& segment, const ContextState* context, std::uint32_t capacity) noexcept {
+  return &MbufAccess::pool(segment).context() == context && MbufAccess::iova(segment) < DmaMemory::kNoIova - capacity;
 }
 
 }  // namespace
@@ -31,18 +33,22 @@ std::uint64_t* TxHotPath::verdict(TxQueue& queue, Mbuf& frame) noexcept {
   const std::uint32_t most = std::min(TxQueue::kMaxSegments, queue.mask_);
   std::uint32_t segments = 0;
   std::uint64_t bytes = 0;
+  bool has_empty = false;
   for (Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
     if (++segments > most) return &drops.too_many_segments;
-    if (!is_reachable(*segment, queue.context_.get())) return &drops.unreachable;
-    if (segment->length() != 0 && !is_sound(*segment)) return &drops.bad_segment;
-    bytes += segment->length();
+    const std::uint32_t capacity = capacity_of(*segment);
+    if (!is_reachable(*segment, queue.context_.get(), capacity)) return &drops.unreachable;
+    const std::uint32_t length = segment->length();
+    if (length == 0) {
+      has_empty = true;
+    } else if (MbufAccess::data_offset(*segment) + length > capacity) {
+      return &drops.bad_segment;
+    }
+    bytes += length;
   }
   if (bytes < TxQueue::kMinFrame) return &drops.too_short;
   if (bytes > queue.max_frame_) return &drops.too_long;
-  for (Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
-    if (!is_sound(*segment)) return &drops.bad_segment;
-  }
-  return nullptr;
+  return has_empty ? &drops.bad_segment : nullptr;
 }
 
 TxHotPath::Fate TxHotPath::refuse(TxQueue& queue, Mbuf& frame, std::uint64_t& counter) noexcept {
@@ -58,15 +64,20 @@ TxHotPath::Fate TxHotPath::refuse(TxQueue& queue, Mbuf& frame, std::uint64_t& co
 // The card reports whole frames only.
 void TxHotPath::move_reports(TxQueue& queue, RingIndex first, RingIndex end) noexcept {
   const std::uint32_t last = (end - 1).slot(queue.mask_);
-  for (RingIndex slot = first; slot != end; ++slot) {
+  std::uint32_t left = end.distance_from(first);
+  for (RingIndex slot = first; left != 0;) {
     const std::uint32_t group = slot.slot(queue.mask_) >> queue.group_shift_;
+    const std::uint32_t to_group_end = queue.group_mask_ + 1 - (slot.value() & queue.group_mask_);
     queue.mixed_[group] = true;
-    if ((slot.value() & queue.group_mask_) == queue.group_mask_) queue.report_slot_[group] = last;
+    if (left < to_group_end) break;
+    queue.report_slot_[group] = last;
+    slot += to_group_end;
+    left -= to_group_end;
   }
   watch_oldest(queue);
 }
 
-POLLUX_COLD TxHotPath::Fate TxHotPath::send_carefully(TxQueue& queue, Mbuf* frame, RingIndex& next) noexcept {
+POLLUX_APART TxHotPath::Fate TxHotPath::send_carefully(TxQueue& queue, Mbuf* frame, RingIndex& next) noexcept {
   if constexpr (custody::kTraced) {
     if (!custody::may_send(frame, *queue.context_)) {
       // Nobody's to give back, but for a foreign one: its own pool takes that.
@@ -84,13 +95,12 @@ POLLUX_COLD TxHotPath::Fate TxHotPath::send_carefully(TxQueue& queue, Mbuf* fram
   const std::uint32_t bytes = frame->packet_length();
   const RingIndex first = next;
   for (Mbuf* segment = frame; segment != nullptr; segment = segment->next()) {
-    const bool last = segment->next() == nullptr;
     const std::uint32_t slot = next.slot(queue.mask_);
-    queue.ring_[slot] =
-        tx::data(segment->data_iova(), segment->length(), bytes, last ? tx::kEndOfPacket | tx::kReportStatus : 0);
+    queue.ring_[slot] = tx::data(segment->data_iova(), segment->length(), bytes, 0);
     queue.slots_[slot] = segment;
     ++next;
   }
+  queue.ring_[(next - 1).slot(queue.mask_)].hi |= tx::kEndOfPacket | tx::kReportStatus;
   move_reports(queue, first, next);
   return Fate::queued;
 }
@@ -122,7 +132,7 @@ void TxHotPath::end_group(TxQueue& queue) noexcept {
   queue.mixed_[group] = queue.next_.distance_from(queue.clean_) > lap_left;
 }
 
-POLLUX_COLD void TxHotPath::free_mixed_group(TxQueue& queue, std::uint32_t slots) noexcept {
+POLLUX_APART void TxHotPath::free_mixed_group(TxQueue& queue, std::uint32_t slots) noexcept {
   free_each(queue, queue.clean_, slots);
   end_group(queue);
 }
