@@ -17,6 +17,7 @@ void RxQueue::setup(RxQueueSetup setup) {
   cache_owner_ = std::move(setup.cache);
   cache_ = cache_owner_.get();
   empty_word_ = pool_->empty_word(RxFormat::none, setup.port);
+  room_ = pool_->buffer_size() - pool_->data_offset();
 }
 
 void RxQueue::retire() noexcept {
@@ -53,9 +54,8 @@ Mbuf* RxQueue::allocate() noexcept {
 MbufPtr RxQueue::allocate_chain(std::uint32_t bytes) noexcept {
   MbufPtr chain(allocate());
   if (chain == nullptr) return chain;
-  for (std::uint64_t room = chain->tailroom(); room < bytes;) {
+  for (std::uint64_t room = room_; room < bytes; room += room_) {
     MbufPtr more(allocate());
-    if (more != nullptr) room += more->tailroom();
     if (more == nullptr || !chain->chain(more)) {
       if (more != nullptr) cache_->free(*more.release());
       cache_->free(*chain.release());
@@ -67,12 +67,13 @@ MbufPtr RxQueue::allocate_chain(std::uint32_t bytes) noexcept {
 
 namespace {
 
-// Fills the segments of an empty chain one after the other; `read` copies bytes from an offset on.
+// Fills the segments of an empty chain, each with `room` bytes, one after the other; `read` copies bytes from an offset
+// on.
 template <class Read>
-void fill(Mbuf& chain, std::uint32_t bytes, Read read) noexcept {
+void fill(Mbuf& chain, std::uint32_t room, std::uint32_t bytes, Read read) noexcept {
   std::uint32_t done = 0;
   for (Mbuf* segment = &chain; segment != nullptr; segment = segment->next()) {
-    const std::uint32_t part = std::min(bytes - done, segment->tailroom());
+    const std::uint32_t part = std::min(bytes - done, room);
     read(done, std::span(segment->data(), part));
     MbufAccess::data_length(*segment) = static_cast<std::uint16_t>(part);
     done += part;
@@ -86,7 +87,7 @@ MbufPtr RxQueue::copy(std::span<const std::uint8_t> bytes) noexcept {
   const auto length = static_cast<std::uint32_t>(bytes.size());
   MbufPtr chain = allocate_chain(length);
   if (chain == nullptr) return chain;
-  fill(*chain, length, [&](std::uint32_t offset, std::span<std::uint8_t> out) {
+  fill(*chain, room_, length, [&](std::uint32_t offset, std::span<std::uint8_t> out) {
     std::memcpy(out.data(), bytes.data() + offset, out.size());
   });
   return chain;
@@ -96,7 +97,7 @@ MbufPtr RxQueue::copy(const Mbuf& frame) noexcept {
   const std::uint32_t length = frame.packet_length();
   MbufPtr chain = allocate_chain(length);
   if (chain == nullptr) return chain;
-  fill(*chain, length,
+  fill(*chain, room_, length,
        [&](std::uint32_t offset, std::span<std::uint8_t> out) { static_cast<void>(frame.copy_out(offset, out)); });
   return chain;
 }

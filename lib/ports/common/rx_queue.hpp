@@ -80,6 +80,7 @@ class alignas(64) RxQueue : public pollux::RxQueue {
   const RxRules& rules_;
   MempoolCacheCore* cache_ = nullptr;
   std::uint64_t empty_word_ = 0;  // Mbuf's word of an empty mbuf that this port received
+  std::uint32_t room_ = 0;        // bytes of a frame that an empty mbuf takes
   RxCounters counters_;
   std::shared_ptr<MempoolCore> pool_;
   std::shared_ptr<MempoolCacheCore> cache_owner_;

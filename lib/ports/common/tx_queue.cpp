@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "ports/common/tx_queue.hpp"
 
-#include <optional>
 #include <utility>
 
 #include "mem/context_state.hpp"
-#include "mem/custody.hpp"
 
 namespace pollux::ports {
-namespace {
 
-constexpr std::uint32_t kMaxFrame = frame_bytes(kMaxMtu);
-
-std::optional<TxDrop> objection(Mbuf& frame, const ContextState* context) noexcept {
+std::optional<TxDrop> TxQueue::objection(Mbuf& frame, const ContextState* context) noexcept {
   if ((MbufAccess::special(frame) & MbufAccess::kOffload) != 0) return TxDrop::unsupported_offload;
   bool has_gap = false;
   std::uint64_t bytes = 0;
@@ -27,8 +22,6 @@ std::optional<TxDrop> objection(Mbuf& frame, const ContextState* context) noexce
   if (has_gap) return TxDrop::bad_segment;
   return std::nullopt;
 }
-
-}  // namespace
 
 void TxQueue::setup(TxQueueSetup setup) {
   cache_owner_ = std::move(setup.cache);
@@ -51,7 +44,7 @@ Result<void> TxQueue::use_cache(const MempoolCache& cache) {
   return {};
 }
 
-bool TxQueue::refuse(Mbuf* frame) noexcept {
+POLLUX_APART bool TxQueue::refuse_carefully(Mbuf* frame) noexcept {
   if constexpr (custody::kTraced) {
     if (!custody::may_send(frame, *context_)) {
       // Nobody's to give back, but for a foreign one: its own pool takes that.

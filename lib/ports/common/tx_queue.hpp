@@ -2,9 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
+#include <optional>
 
 #include "base/compiler.hpp"
+#include "mem/custody.hpp"
 #include "mem/mempool_core.hpp"
 #include "pollux/net/tx_queue.hpp"
 #include "ports/common/drops.hpp"
@@ -40,7 +43,15 @@ class alignas(64) TxQueue : public pollux::TxQueue {
   ~TxQueue() = default;
 
   /// True if `frame` cannot be sent: then it was counted and given back.
-  [[nodiscard]] bool refuse(Mbuf* frame) noexcept;
+  [[nodiscard]] bool refuse(Mbuf* frame) noexcept {
+    // A plain frame of the cache's own pool can only be too short: no segment is too long.
+    static_assert(kMaxFrame >= std::numeric_limits<std::uint16_t>::max());
+    if (!custody::kTraced && cache_ != nullptr && cache_->is_plain(*frame) && frame->length() >= kEthernetHeaderBytes)
+        [[likely]] {
+      return false;
+    }
+    return refuse_carefully(frame);
+  }
   /// Gives a frame back under the name of a reason.
   void drop(Mbuf& frame, TxDrop why) noexcept;
   /// Counts frames that are sent, `bytes` in all. Whoever has them then gives them back.
@@ -62,6 +73,11 @@ class alignas(64) TxQueue : public pollux::TxQueue {
   void give_back(Mbuf& frame) noexcept;
 
  private:
+  static constexpr std::uint32_t kMaxFrame = frame_bytes(kMaxMtu);
+
+  [[nodiscard]] static std::optional<TxDrop> objection(Mbuf& frame, const ContextState* context) noexcept;
+  [[nodiscard]] bool refuse_carefully(Mbuf* frame) noexcept;
+
   BurstFunction* burst_;
   MempoolCacheCore* cache_ = nullptr;
   TxCounters counters_;
