@@ -37,8 +37,9 @@ struct Options {
 };
 
 // Whether what was recorded says anything about this program; said loudly where not.
-bool comparable(const RecordedValues& recorded) {
-  if (recorded.instructions.empty()) give_up("nothing is recorded; to mend it: --record");
+bool comparable(const RecordedValues& recorded, const std::string& file) {
+  if (recorded.instructions.empty())
+    give_up(fmt::format("{} has no recorded values; to mend it: --record, or name another --file", file));
   if (recorded.compiler == compiler_here() && recorded.flags == flags_here()) return true;
   fmt::print("REPORT ONLY: the limits are for {} '{}', this was built by {} '{}'. Nothing is judged.\n",
              recorded.compiler, recorded.flags, compiler_here(), flags_here());
@@ -49,7 +50,7 @@ double count(const GatedCase& gated) { return instructions_of(*gated.what, gated
 
 int compare(const Options& options) {
   const RecordedValues recorded = RecordedValues::read(options.file);
-  const bool judged = comparable(recorded);
+  const bool judged = comparable(recorded, options.file);
   int status = kPassed;
   fmt::print("{:<36} {:>9} {:>9}\n", "instructions a frame", "recorded", "now");
   for (const GatedCase& gated : gated_cases(options.path)) {
@@ -110,7 +111,7 @@ int prove_safety(const Options& options) {
   const double raw = count({&find_case("forward_raw", kPollux), {}});
   const bool ownership = within("ownership types over raw pointers", safe - raw, kOwnershipAtMost);
   const bool checks = within("all checks together", safe - count_unchecked(options.unchecked), kChecksAtMost);
-  if (!comparable(RecordedValues::read(options.file))) return kPassed;
+  if (!comparable(RecordedValues::read(options.file), options.file)) return kPassed;
   return ownership && checks ? kPassed : kFailed;
 }
 
@@ -150,9 +151,9 @@ int main(int argc, char** argv) {
   std::string path = "scalar";
   CLI::App app("Counts the instructions of the hot path and compares them with what was recorded.");
   app.add_option("--file", options.file, "recorded values")->capture_default_str();
-  app.add_option("--path", path, "scalar, avx2 or avx512")->capture_default_str()->check([](const std::string& name) {
-    return pollux::burst_path_of(name) ? std::string() : "no path is named " + name;
-  });
+  app.add_option("--path", path, "whose instructions")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"scalar", "avx2", "avx512"}));
   app.add_flag("--record", options.record, "write what is counted now into the file, for every path");
   app.add_flag("--queues", options.queues, "only: are they the same from 1 to 16 queues?");
   app.add_flag("--print", options.print, "only: print those of forwarding");

@@ -17,7 +17,7 @@ RecordedValues RecordedValues::read(const std::string& path) {
   try {
     const nlohmann::json json = nlohmann::json::parse(file);
     return {json.at("compiler"), json.at("flags"), json.at("instructions")};
-  } catch (const nlohmann::json::exception& error) {
+  } catch (const std::exception& error) {  // of the parser, or of a stream that cannot be read
     give_up(fmt::format("{} does not hold recorded values: {}", path, error.what()));
   }
 }

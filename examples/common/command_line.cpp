@@ -3,6 +3,8 @@
 
 #include <charconv>
 #include <chrono>
+#include <cstdint>
+#include <limits>
 #include <map>
 #include <string>
 
@@ -44,12 +46,16 @@ void add_port_options(CLI::App& app, PortOptions& options) {
        {BurstPath::best, BurstPath::scalar, BurstPath::avx2, BurstPath::avx512, BurstPath::neon}) {
     paths.emplace(name(path), path);
   }
-  app.add_option("--path", options.burst_path, "Instructions that bursts work with; best takes the fastest there is")
-      ->transform(CLI::CheckedTransformer(paths, CLI::ignore_case));
+  app.add_option_function<std::string>(
+         "--path", [&options, paths](const std::string& path) { options.burst_path = paths.at(path); },
+         "Instructions that bursts work with; best takes the fastest there is")
+      ->transform(CLI::IsMember(paths, CLI::ignore_case));
   app.add_option("--wait-link", options.wait_link, "Seconds to wait for the links to come up")
       ->check(CLI::Range(0.0, 3600.0))
       ->capture_default_str();
 }
+
+CLI::Range frame_count() { return {std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max()}; }
 
 void add_run_options(CLI::App& app, RunOptions& options) {
   app.add_option("--seconds", options.seconds, "End after that time")->check(CLI::Range(0.001, 1e9));

@@ -35,6 +35,8 @@ struct RunOptions {
 };
 
 void add_port_options(CLI::App& app, PortOptions& options);
+/// For a number of frames: at least one.
+[[nodiscard]] CLI::Range frame_count();
 void add_run_options(CLI::App& app, RunOptions& options);
 /// Takes "02:00:00:00:00:01" into `mac`.
 CLI::Option* add_mac_option(CLI::App& app, const char* name, std::optional<MacAddress>& mac, const char* description);

@@ -12,7 +12,7 @@ std::optional<int> read_options(int argc, char** argv, L2fwdOptions& options) {
       "status 1 if a frame got lost on the way, 2 for a wrong command line.");
   app.add_option("PORT", options.ports, "One or two ports")->required()->expected(1, 2);
   app.add_flag("!--no-mac-updating", options.update_macs, "Leave the addresses in the frames as they are");
-  app.add_option("--packets", options.packets, "End after forwarding that many")->check(CLI::PositiveNumber);
+  app.add_option("--packets", options.packets, "End after forwarding that many")->check(frame_count());
   app.add_option(
          "--circulate", options.circulate,
          "Send that many frames at the start, which go round for ever where the two ports are wired to each other")

@@ -24,7 +24,7 @@ void add_options(CLI::App& app, PktgenOptions& options) {
       ->check(CLI::Range(kMinSize, kMaxSize))
       ->capture_default_str();
   app.add_option("--count", options.count, "Frames to send; without sending, end after receiving that many")
-      ->check(CLI::PositiveNumber);
+      ->check(frame_count());
   app.add_option("--rate", options.rate, "Frames a second to send; 0 is as many as go")
       ->check(CLI::Range(0.0, 1e9))
       ->capture_default_str();

@@ -9,4 +9,5 @@
 #include "pollux/mem/mbuf.hpp"
 #include "pollux/mem/mempool.hpp"
 #include "pollux/net/port.hpp"
+#include "pollux/net/rx_metadata.hpp"
 #include "pollux/open.hpp"

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 
 from . import bench_plots, bench_quoted, bench_table
-from .bench_records import measure
+from .bench_records import measure, widest
 from .errors import LabError
 from .guest import end_on_signals
 
@@ -22,15 +22,16 @@ HUGE_PAGES_FILE = pathlib.Path("/proc/sys/vm/nr_hugepages")
 STEP_SECONDS = 3600
 
 # Names of cases in each step, as faked_card_bench and latency_bench have them; --quick takes the second where there is one.
+# WIDE is the widest instruction set that this processor has.
 TABLE = ("^(forward|forward_offload|rx|tx|fused|empty_poll|alloc_free)/[^/]+/[^/]+/[^/]+/burst:[0-9]+/iter",
          "^(forward|forward_offload|rx|tx|fused|empty_poll|alloc_free)/[^/]+/[^/]+/[^/]+/burst:(1|32)/iter")
-RINGS = "^forward/[^/]+/(scalar|avx512)/[^/]+/burst:32/ring:"
-POOLS = "^forward/[^/]+/(scalar|avx512)/[^/]+/burst:32/pool:"
-FRAMES = "^(forward|rx|tx)/[^/]+/(scalar|avx512)/[^/]+/burst:32/frame:"
-MARKED = "^forward_offload/[^/]+/(scalar|avx512)/[^/]+/burst:32/marked"
-TRICKLE = "^forward/[^/]+/(scalar|avx512)/[^/]+/burst:[0-9]+/trickle"
+RINGS = "^forward/[^/]+/(scalar|WIDE)/[^/]+/burst:32/ring:"
+POOLS = "^forward/[^/]+/(scalar|WIDE)/[^/]+/burst:32/pool:"
+FRAMES = "^(forward|rx|tx)/[^/]+/(scalar|WIDE)/[^/]+/burst:32/frame:"
+MARKED = "^forward_offload/[^/]+/(scalar|WIDE)/[^/]+/burst:32/marked"
+TRICKLE = "^forward/[^/]+/(scalar|WIDE)/[^/]+/burst:[0-9]+/trickle"
 QUEUES = "^forward_queues/"
-LATENCY = ("^latency/[^/]+/(scalar|avx512)/", "^latency/[^/]+/(scalar|avx512)/warm/")
+LATENCY = ("^latency/[^/]+/(scalar|WIDE)/", "^latency/[^/]+/(scalar|WIDE)/warm/")
 PARTS = "^(forward/pollux/scalar/[a-z]+/burst:(1|32)|forward_offload/pollux/scalar/warm/burst:32)/iter"
 
 
@@ -72,6 +73,7 @@ class Run:
     def _measured(self, what: str, program: str, pattern: str) -> tuple[list[dict], dict]:
         start = time.monotonic()
         tell(f"[{what}] ...")
+        pattern = pattern.replace("WIDE", widest(self._records))
         records, context, left_out = measure(self._bench / program, pattern, self._options.core, STEP_SECONDS)
         for line in left_out:
             if line not in self._left_out:
@@ -116,14 +118,29 @@ class Run:
             print(f"\n{title}\n{bench_table.text(rows)}\n{remark}", flush=True)
 
     def _write(self) -> None:
+        """One file that cannot be written costs none of the others."""
+        failed = []
+        for write in (self._write_json, self._write_markdown, self._write_plots):
+            try:
+                write()
+            except OSError as error:
+                failed.append(str(error))
+        if failed:
+            raise LabError("; ".join(failed), "the tables are above; name a place that can be written to for the next run")
+
+    def _write_json(self) -> None:
         if self._options.json:
             parts = [{**record, "who": f"pollux without {part.replace('_', ' ')}"} for part, records in self._parts.items() for record in records]
             self._options.json.write_text(json.dumps(self._records + parts, indent=1) + "\n")
             tell(f"wrote {self._options.json}")
+
+    def _write_markdown(self) -> None:
         if self._options.markdown:
             sections = [f"## {title}\n\n{bench_table.markdown(rows)}\n\n{remark}\n" for title, remark, rows in self._tables()]
             self._options.markdown.write_text("\n".join([f"{machine(self._context)}\n", *sections]))
             tell(f"wrote {self._options.markdown}")
+
+    def _write_plots(self) -> None:
         if self._options.plots:
             for file in bench_plots.draw(self._records, self._options.plots, machine(self._context)):
                 tell(f"wrote {file}")

@@ -4,7 +4,7 @@
 import pathlib
 
 from . import bench_quoted
-from .bench_records import find
+from .bench_records import find, widest
 
 COLOURS = {"scalar": "#1f5fa8", "avx2": "#2a9d6f", "avx512": "#c8541b", "least loop": "#555555", "DPDK": "#a03070", "ixy": "#8a7a00"}
 TEMPERATURES = ("warm", "cold")
@@ -77,9 +77,8 @@ def _quoted(records: list[dict]) -> dict[str, list[tuple]]:
 
 def _latencies(records: list[dict], temperature: str) -> dict[str, list[tuple]]:
     chosen = [record for record in records if record.get("case") == "latency" and record["where"] == f"native-{temperature}"]
-    widest = next((path for path in ("avx512", "avx2", "scalar") if any(record["instruction_set"] == path for record in chosen)), None)
     lines = {}
-    for path in dict.fromkeys(("scalar", widest)):
+    for path in dict.fromkeys(("scalar", widest(chosen))):
         for name, key in (("p50", "p50_ns"), ("p99", "p99_ns"), ("p99.9", "p99.9_ns")):
             points = sorted((record["burst"], *[record[key]] * 3) for record in chosen if record["instruction_set"] == path)
             if points:

@@ -57,6 +57,11 @@ def _described(name: str) -> dict:
     return record
 
 
+def widest(records: list[dict]) -> str:
+    """The widest instruction set that was measured."""
+    return next((name for name in ("avx512", "avx2") if any(record.get("instruction_set") == name for record in records)), "scalar")
+
+
 def find(records: list[dict], **wanted) -> dict | None:
     """The record with these values; what is not named has to be at its default."""
     for record in records:
