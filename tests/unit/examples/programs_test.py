@@ -46,13 +46,20 @@ class Words(unittest.TestCase):
             self.refuses(2, [program, "sim:0", "--mtu", "20"], "68 to 65535")
             self.refuses(2, [program, "sim:0", "--nonsense"], "--nonsense")
             self.refuses(2, [program, "sim:0", "sim:1", "sim:2"], "PORT", "2")
-        self.refuses(2, [L2FWD, "sim:0", "--packets", "0"], "--packets")
+            self.refuses(2, [program, "sim:0", "--path", "nonsense"], "nonsense", "scalar", "avx2", "best")
+        self.refuses(2, [L2FWD, "sim:0", "--packets", "0"], "--packets", "1 to 18446744073709551615")
         self.refuses(2, [PKTGEN, "sim:0", "sim:1", "--size", "63"], "64 to 9724")
         self.refuses(2, [PKTGEN, "sim:0", "--send", "--dst", "02:00:00:00:00"], "--dst", "02:00:00:00:00:01")
         self.refuses(2, [PKTGEN, "sim:0", "--send", "--dst", "02:00:00:00:00:0g"], "--dst")
         self.refuses(2, [PKTGEN, "sim:0"], "--send", "--receive")
         self.refuses(2, [PKTGEN, "sim:0", "--send", "--check"], "--check")
         self.refuses(2, [PKTGEN, "sim:0", "sim:1", "--send"], "two ports")
+
+    def test_what_a_card_could_not_take_is_named(self):
+        # More than the far end's ring has room for, before anyone polls.
+        outcome = run(L2FWD, "sim:0", "sim:1", "--circulate", "4096", "--packets", "20000")
+        self.assertRegex(outcome.stdout, r"lost at sim:1 before it was received: rx_missed_errors [1-9]")
+        self.assertNotIn("lost at", run(L2FWD, "sim:0", "sim:1", "--circulate", "64", "--packets", "20000").stdout)
 
     def test_the_librarys_errors_end_with_one_and_say_what_mends_them(self):
         for program, words in ((L2FWD, []), (PKTGEN, ["--receive"])):
