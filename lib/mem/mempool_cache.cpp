@@ -56,14 +56,12 @@ void MempoolCacheCore::free_segment(Mbuf& segment) noexcept {
   if (&MbufAccess::pool(segment) != pool_owner_.get()) return free_segment_shared(segment);
   if (MbufAccess::unlink(segment)) [[likely]] {
     make_room(1);
-    mbufs[first - 1] = &segment;
-    return set_first(first - 1);
+    return push(segment);
   }
   Mbuf* const root = MbufAccess::root(segment);
   if (MbufAccess::let_go(segment)) {
     make_room(1);
-    mbufs[first - 1] = &segment;
-    set_first(first - 1);
+    push(segment);
   }
   if (root != nullptr && MbufAccess::let_go_root(*root)) {
     Mbuf* const home[] = {root};
@@ -125,8 +123,7 @@ std::size_t MempoolCacheCore::take_back(std::span<Mbuf* const> group, Site site)
   std::size_t left = group.size();
   for (; left != 0 && is_plain(*group[left - 1]); --left) {
     if (custody::kTraced && !custody::give_back(*group[left - 1], site)) continue;
-    mbufs[first - 1] = group[left - 1];
-    set_first(first - 1);
+    push(*group[left - 1]);
   }
   return left;
 }

@@ -125,6 +125,11 @@ class alignas(64) MempoolCacheCore : public MempoolStock {
   [[nodiscard]] MempoolCore& pool() const noexcept { return *pool_owner_; }
 
  private:
+  /// One more plain mbuf, for which there is room.
+  void push(Mbuf& mbuf) noexcept {
+    mbufs[first - 1] = &mbuf;
+    set_first(first - 1);
+  }
   [[nodiscard]] std::size_t take_back(std::span<Mbuf* const> group, Site site) noexcept;
 
   std::shared_ptr<MempoolCore> pool_owner_;

@@ -16,3 +16,5 @@ unset part
 
 # The distribution's Python, which has scapy; another one may come first in PATH.
 lab_python() { PYTHONPATH=$POLLUX_LIB PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 "$@"; }
+# As the rest of this process, so that a signal to it reaches what runs.
+become_lab_python() { PYTHONPATH=$POLLUX_LIB PYTHONDONTWRITEBYTECODE=1 exec /usr/bin/python3 "$@"; }

@@ -69,7 +69,7 @@ def _quoted(records: list[dict]) -> dict[str, list[tuple]]:
         for burst, value in cycles.items():
             least = find(records, who="least loop", case="forward", where="native-warm", burst=burst, instruction_set="scalar")
             if least:
-                points.append((burst, *[value * least["cycles_median"] / bench_quoted.LEAST_LOOP_WARM[burst]] * 3))
+                points.append((burst, *[value * least["cycles_median"] / bench_quoted.LEAST_LOOP["native-warm", burst]] * 3))
         if len(points) > 1:
             lines[who] = points
     return lines
