@@ -107,8 +107,9 @@ void RxQueue::drain() noexcept {
   bool counted_already = chain_ == Chain::discarding;
   for (std::uint32_t i = 0; i < slots; ++i) {
     const std::uint64_t status = ring_[(next_ + i) & mask_].hi;
-    // Also behind a slot whose write-back has not come.
-    if (!rx::done(status) || (status & rx::kEndOfPacket) == 0) continue;
+    // Also behind a slot whose write-back has not come. Done without a length is no frame but the tail of an earlier
+    // write-back, on a slot that was armed meanwhile (RxHotPath::kPatience).
+    if (!rx::done(status) || (status & rx::kEndOfPacket) == 0 || rx::length(status) == 0) continue;
     if (!counted_already) bump(drops_.stopped, std::uint64_t{1});
     counted_already = false;
   }

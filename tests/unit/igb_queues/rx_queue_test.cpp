@@ -107,6 +107,19 @@ TEST_F(RxQueueTest, GoesOnWhereTheCardWentOnWithoutALength) {
   expect_sound();
 }
 
+TEST_F(RxQueueTest, CountsNoFrameForWhatAnEarlierWriteBackLeftWhenItStops) {
+  use({.rx_ring = 8, .rx_head = true});
+  arrives();
+  EXPECT_EQ(poll(), 1u);
+  arrives();
+  lab_->receiver->begin_write_back(rx::kDone | rx::kEndOfPacket);
+  lab_->close();
+  lab_->drain();
+  EXPECT_EQ(lab_->rx.packets(), 1u);
+  EXPECT_EQ(lab_->rx.drops().stopped, 1u) << "the frame that arrived, and nothing for the slot behind it";
+  expect_sound();
+}
+
 TEST_F(RxQueueTest, PatienceStartsAgainAfterEachFrame) {
   use({});
   for (int i = 0; i < 5; ++i) {
