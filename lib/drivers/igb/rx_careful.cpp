@@ -11,6 +11,8 @@ namespace {
 
 // Where buffers of a frame in the making are said to have been taken, in checked builds.
 constexpr Site kRing{"igb receive ring", 0};
+// A status without any bit.
+constexpr std::uint64_t kNotDone = 0;
 
 }  // namespace
 
@@ -77,32 +79,34 @@ POLLUX_ALWAYS_INLINE RxHotPath::Fate RxHotPath::extend_chain(RxQueue& queue, Mbu
   return Fate::frame;
 }
 
-// Counts a poll that found no length. Frames that were taken since the last such poll began a new row.
-bool RxHotPath::out_of_patience(RxQueue& queue) noexcept {
-  if (queue.packets_ != queue.packets_at_empty_) queue.empty_write_backs_ = 0;
-  queue.packets_at_empty_ = queue.packets_;
-  return ++queue.empty_write_backs_ >= kPatience;
-}
-
 // Whether the card has yet to use `slot`. Reads a register, so only where patience has run out.
 bool RxHotPath::card_stands_at(const RxQueue& queue, std::uint32_t slot) noexcept {
   return queue.registers_ && queue.registers_.read32(queue.head_offset_) == slot;
 }
 
+// The status of a slot that is done without a length: not done as long as the card may still write there. Where it yet
+// stands at the slot, the tail of an earlier write-back landed there after it was armed, and the card's next one will
+// cover that: moving on would leave the card behind, and arming once more could destroy what it is about to write.
+POLLUX_COLD std::uint64_t RxHotPath::status_without_length(RxQueue& queue, std::uint32_t slot) noexcept {
+  // Frames that were taken since the last such poll began a new row.
+  if (queue.packets_ != queue.packets_at_empty_) queue.empty_write_backs_ = 0;
+  queue.packets_at_empty_ = queue.packets_;
+  if (++queue.empty_write_backs_ < kPatience) return kNotDone;
+  queue.empty_write_backs_ = 0;
+  if (card_stands_at(queue, slot)) return kNotDone;
+  // It may have come by since the slot was read; what it wrote there is visible once its head has moved on.
+  return io::load_acquire(queue.ring_[slot].hi);
+}
+
 POLLUX_ALWAYS_INLINE RxHotPath::Fate RxHotPath::take_carefully(RxQueue& queue, Mbuf*& out) noexcept {
   const std::uint32_t slot = queue.next_;
-  const std::uint64_t status = io::load_acquire(queue.ring_[slot].hi);
+  std::uint64_t status = io::load_acquire(queue.ring_[slot].hi);
+  if (rx::done(status) && rx::length(status) == 0) [[unlikely]]
+    status = status_without_length(queue, slot);
   if (!rx::done(status)) return Fate::not_done;
   const std::uint64_t low = __atomic_load_n(&queue.ring_[slot].lo, __ATOMIC_RELAXED);
   const std::uint32_t length = rx::length(status);
-  if (length == 0 && !out_of_patience(queue)) return Fate::not_done;
   queue.empty_write_backs_ = 0;
-  if (length == 0 && card_stands_at(queue, slot)) {
-    // The tail of an earlier write-back landed on a slot that was armed meanwhile. Moving on would leave the card
-    // behind.
-    arm(queue, slot);
-    return Fate::not_done;
-  }
 
   if (queue.chain_ == RxQueue::Chain::discarding) {
     std::uint64_t counted_already = 0;

@@ -78,8 +78,8 @@ struct RxHotPath {
 
   // What becomes of one descriptor on the careful way.
   enum class Fate : std::uint8_t { not_done, consumed, frame };
-  static bool out_of_patience(RxQueue& queue) noexcept;
   static bool card_stands_at(const RxQueue& queue, std::uint32_t slot) noexcept;
+  static std::uint64_t status_without_length(RxQueue& queue, std::uint32_t slot) noexcept;
   static Fate take_carefully(RxQueue& queue, Mbuf*& out) noexcept;
   static Fate reject(RxQueue& queue, std::uint64_t& counter, std::uint64_t status) noexcept;
   static Fate extend_chain(RxQueue& queue, Mbuf& segment, std::uint64_t low, std::uint64_t status, Mbuf*& out) noexcept;

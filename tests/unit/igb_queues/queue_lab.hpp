@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -33,12 +34,14 @@ class HeadRegister final : public RemoteRegisters {
 
   [[nodiscard]] std::uint32_t read32(std::uint32_t offset) noexcept override {
     ++reads;
+    if (before_read) before_read();
     return offset == kOffset && receiver != nullptr ? receiver->head() : ~std::uint32_t{0};
   }
   void write32(std::uint32_t, std::uint32_t) noexcept override {}
   void flush() noexcept override {}
 
   const StrictReceiver* receiver = nullptr;
+  std::function<void()> before_read;
   unsigned reads = 0;
 };
 

@@ -87,10 +87,33 @@ TEST_F(RxQueueTest, AsksTheCardWhenPatienceIsOverAndWaitsOnWhereItStillStands) {
     EXPECT_EQ(poll(), 0u);
     EXPECT_EQ(lab_->rdh.reads, static_cast<unsigned>(lap) + 1);
     arrives();
-    EXPECT_EQ(poll(), 1u) << "the slot was armed again, and the card's next frame is taken from it";
+    EXPECT_EQ(poll(), 1u) << "the card's next frame is taken from the slot";
   }
   EXPECT_EQ(lab_->rx.drops().bad_length, 0u);
   EXPECT_EQ(lab_->rx.packets(), 20u);
+  expect_sound();
+}
+
+TEST_F(RxQueueTest, TakesAFrameThatTheCardWritesWhileItIsAsked) {
+  use({.rx_ring = 8, .rx_head = true});
+  lab_->rdh.before_read = [this] { arrives(); };
+  for (int lap = 0; lap < 20; ++lap) {
+    lab_->receiver->begin_write_back(rx::kDone | rx::kEndOfPacket);
+    for (int i = 1; i < kPatience; ++i) ASSERT_EQ(poll(), 0u);
+    EXPECT_EQ(poll(), 1u) << "the slot was done without a length, and the card has moved on, but with a frame";
+  }
+  EXPECT_EQ(lab_->rx.drops().bad_length, 0u);
+  EXPECT_EQ(lab_->rx.packets(), 20u);
+  expect_sound();
+}
+
+TEST_F(RxQueueTest, LeavesASlotAloneThatTheCardMayBeWriting) {
+  use({.rx_ring = 8, .rx_head = true});
+  const auto left_over = rx::kDone | rx::kEndOfPacket;
+  lab_->receiver->begin_write_back(left_over);
+  for (int i = 0; i < 5 * kPatience; ++i) ASSERT_EQ(poll(), 0u);
+  EXPECT_EQ(lab_->rdh.reads, 5u);
+  EXPECT_EQ(lab_->receiver->begun_status(), left_over) << "the next store of the card's might be its last";
   expect_sound();
 }
 

@@ -63,6 +63,8 @@ class StrictReceiver {
   /// The first of several stores of a write-back: some status and no length yet. `write_back` completes it.
   void begin_write_back(std::uint64_t status = hw::igb::rx::kDone);
   [[nodiscard]] bool write_back_begun() const { return begun_; }
+  /// What stands in the status of the next descriptor.
+  [[nodiscard]] std::uint64_t begun_status() { return slot(head_)->hi; }
   /// The next descriptor to be written back.
   [[nodiscard]] std::uint32_t head() const { return head_; }
 
