@@ -4,7 +4,6 @@
 #include <charconv>
 #include <chrono>
 #include <cstdint>
-#include <limits>
 #include <map>
 #include <string>
 
@@ -55,7 +54,10 @@ void add_port_options(CLI::App& app, PortOptions& options) {
       ->capture_default_str();
 }
 
-CLI::Range frame_count() { return {std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max()}; }
+CLI::Range frame_count() {
+  // Well below the type's limit, to which the parser turns whatever is beyond it.
+  return {std::uint64_t{1}, std::uint64_t{1'000'000'000'000'000'000}};
+}
 
 void add_run_options(CLI::App& app, RunOptions& options) {
   app.add_option("--seconds", options.seconds, "End after that time")->check(CLI::Range(0.001, 1e9));

@@ -75,6 +75,12 @@ int run(const L2fwdOptions& options, const std::shared_ptr<spdlog::logger>& shar
   Account account = take_account(ports, (*stage)->pool(), application);
   account.made = options.circulate;
   report.summary(ended, account);
+  if (options.circulate != 0 && account.received == 0) {
+    log.warn(
+        "none of the {} frames that were set going came back: the ports must be wired to each other, as sim:0 and "
+        "sim:1 are",
+        options.circulate);
+  }
   if (!forwarded) return report_failure(log, forwarded.error());
   if (!stopped) return report_failure(log, stopped.error());
   if (!account.conserved()) {

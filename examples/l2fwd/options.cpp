@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "l2fwd/options.hpp"
 
+#include <fmt/format.h>
+
+#include "pollux/net/forward_path.hpp"
+
 namespace pollux::examples {
 
 std::optional<int> read_options(int argc, char** argv, L2fwdOptions& options) {
@@ -21,6 +25,13 @@ std::optional<int> read_options(int argc, char** argv, L2fwdOptions& options) {
                "Exchange buffers between the rings instead of going through the pool; needs cards of one driver");
   add_port_options(app, options.port);
   add_run_options(app, options.run);
+  app.callback([&options] {
+    if (options.port.fused && options.port.burst > ForwardPath::kMaxBurst) {
+      throw CLI::ValidationError("--burst",
+                                 fmt::format("{} is too many with --fused, which moves at most {} frames a poll",
+                                             options.port.burst, ForwardPath::kMaxBurst));
+    }
+  });
   return parse(app, argc, argv);
 }
 

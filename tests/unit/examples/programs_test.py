@@ -47,7 +47,9 @@ class Words(unittest.TestCase):
             self.refuses(2, [program, "sim:0", "--nonsense"], "--nonsense")
             self.refuses(2, [program, "sim:0", "sim:1", "sim:2"], "PORT", "2")
             self.refuses(2, [program, "sim:0", "--path", "nonsense"], "nonsense", "scalar", "avx2", "best")
-        self.refuses(2, [L2FWD, "sim:0", "--packets", "0"], "--packets", "1 to 18446744073709551615")
+        self.refuses(2, [L2FWD, "sim:0", "--packets", "0"], "--packets", "1 to 1000000000000000000")
+        self.refuses(2, [L2FWD, "sim:0", "--packets", "99999999999999999999999"], "--packets", "1 to 1000000000000000000")
+        self.refuses(2, [L2FWD, "sim:0", "--fused", "--burst", "65"], "--burst", "65", "--fused", "at most 64")
         self.refuses(2, [PKTGEN, "sim:0", "sim:1", "--size", "63"], "64 to 9724")
         self.refuses(2, [PKTGEN, "sim:0", "--send", "--dst", "02:00:00:00:00"], "--dst", "02:00:00:00:00:01")
         self.refuses(2, [PKTGEN, "sim:0", "--send", "--dst", "02:00:00:00:00:0g"], "--dst")
@@ -169,6 +171,13 @@ class L2fwd(unittest.TestCase):
         self.assertGreaterEqual(summary["sent"], 20000 + 100)
         self.assertTrue(summary["conserved"])
         self.assertEqual(sum(summary["drops"].values()), summary["drops"]["rx_stopped"])
+
+    def test_frames_that_cannot_come_back_are_spoken_of(self):
+        outcome = run(L2FWD, "sim:0", "sim:2", "--circulate", "8", "--seconds", "0.2", "--quiet")
+        self.assertIn("none of the 8 frames that were set going came back", outcome.stderr)
+        self.assertIn("wired to each other", outcome.stderr)
+        outcome = run(L2FWD, "sim:0", "sim:1", "--circulate", "8", "--seconds", "0.2", "--quiet")
+        self.assertNotIn("came back", outcome.stderr)
 
     def test_every_way_of_working_forwards(self):
         for path in ("best", "scalar"):

@@ -45,6 +45,15 @@ class Run:
         self._left_out: list[str] = []
 
     def run(self) -> None:
+        try:
+            self._measure()
+            self._peers()
+        finally:  # where a step fails, what was measured before is worth as much
+            if self._records:
+                self._show()
+                self._write()
+
+    def _measure(self) -> None:
         quick = self._options.quick
         with huge_pages(self._options.huge_pages):
             self._step("the table", "faked_card_bench", TABLE[quick])
@@ -56,11 +65,6 @@ class Run:
                 for program in sorted(self._bench.glob("without_*")):
                     if os.access(program, os.X_OK) and program.is_file():
                         self._part(program)
-        try:
-            self._peers()
-        finally:  # where the rivals fail, what was measured before is worth as much
-            self._show()
-            self._write()
 
     def _step(self, what: str, program: str, pattern: str) -> None:
         records, self._context = self._measured(what, program, pattern)
