@@ -78,7 +78,9 @@ void FrameSource::write_piece(StrictReceiver& receiver, std::deque<WireFrame>& a
 void FrameSource::deliver(StrictReceiver& receiver, std::uint32_t slots, std::deque<WireFrame>& arrived) {
   for (; slots != 0 && receiver.owned() != 0; --slots) {
     if (next_piece_ == 0) current_ = make(true);
-    if (options_.hostile && !receiver.write_back_begun() && below(60) == 0) return receiver.begin_write_back();
+    if (options_.hostile && !receiver.write_back_begun() && below(60) == 0) {
+      return receiver.begin_write_back(rx::kDone | (below(2) == 0 ? rx::kEndOfPacket : 0));
+    }
     write_piece(receiver, arrived);
   }
 }
