@@ -95,7 +95,12 @@ class Run:
             file = pathlib.Path(folder) / "peers.json"
             command = [str(self._options.peers), "--json", str(file)]
             sys.stdout.flush()
-            status = subprocess.run(command, stdin=subprocess.DEVNULL).returncode
+            with subprocess.Popen(command, stdin=subprocess.DEVNULL) as program:
+                try:
+                    status = program.wait()
+                except BaseException:
+                    program.terminate()  # not killed, so that it can end its guest
+                    raise
             if status != 0:
                 raise LabError(f"'{' '.join(command)}' ended with status {status}", "see above, or leave the peers out: --no-peers")
             self._records += json.loads(file.read_text())
