@@ -14,7 +14,9 @@ for part in messages options distro packages qemu kernel test_kernel build; do
 done
 unset part
 
+# Where Python finds the tools' modules; a tool with more of its own adds their folder.
+LAB_MODULES=$POLLUX_LIB
 # The distribution's Python, which has scapy; another one may come first in PATH.
-lab_python() { PYTHONPATH=$POLLUX_LIB PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 "$@"; }
+lab_python() { PYTHONPATH=$LAB_MODULES PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 "$@"; }
 # As the rest of this process, so that a signal to it reaches what runs.
-become_lab_python() { PYTHONPATH=$POLLUX_LIB PYTHONDONTWRITEBYTECODE=1 exec /usr/bin/python3 "$@"; }
+become_lab_python() { PYTHONPATH=$LAB_MODULES PYTHONDONTWRITEBYTECODE=1 exec /usr/bin/python3 "$@"; }

@@ -12,10 +12,8 @@ from unittest import mock
 
 from pollux_lab import bench
 from pollux_lab.errors import LabError
+from records import CARD
 
-FORWARD = {"where": "native-warm", "case": "forward", "path": "scalar", "who": "pollux", "instruction_set": "scalar", "burst": 32,
-           "cycles_median": 7.0, "cycles_min": 6.9, "cycles_max": 7.1, "instructions": 59.0}
-LEAST = FORWARD | {"who": "least loop", "cycles_median": 6.7}
 CONTEXT = {"processor": "a processor", "time stamp counter": "2.596 GHz", "compiler": "a compiler", "free huge pages": "96",
            "load_avg": [0.1], "date": "2026-01-01T00:00:00"}
 BROKEN = LabError("a program ended", "look at what it said")
@@ -34,14 +32,14 @@ class Steps(unittest.TestCase):
             return printed.getvalue(), json.loads(file.read_text()) if file.exists() else None
 
     def test_what_was_measured_before_a_step_failed_is_kept(self):
-        printed, records = self.measured_with(([FORWARD, LEAST], CONTEXT, []), BROKEN)
+        printed, records = self.measured_with((CARD, CONTEXT, []), BROKEN)
         self.assertIn("The table", printed)
-        self.assertEqual(records, [FORWARD, LEAST])
+        self.assertEqual(records, CARD)
 
     def test_what_was_measured_before_the_rivals_failed_is_kept(self):
-        printed, records = self.measured_with(([FORWARD, LEAST], CONTEXT, []), ([], CONTEXT, []), peers=pathlib.Path("/bin/false"))
+        printed, records = self.measured_with((CARD, CONTEXT, []), ([], CONTEXT, []), peers=pathlib.Path("/bin/false"))
         self.assertIn("The table", printed)
-        self.assertEqual(records, [FORWARD, LEAST])
+        self.assertEqual(records, CARD)
 
     def test_where_nothing_was_measured_the_failure_is_all_there_is(self):
         printed, records = self.measured_with(BROKEN)

@@ -5,16 +5,8 @@ import unittest
 
 from pollux_lab import bench_quoted, bench_table
 from pollux_lab.bench_records import find, records_of, widest
+from records import CARD
 
-
-def record(who, case, instruction_set, cycles, instructions, where="native-warm", burst=32, **more):
-    return {"where": where, "case": case, "path": "scalar" if instruction_set == "scalar" else "simd", "who": who,
-            "instruction_set": instruction_set, "burst": burst, "cycles_median": cycles, "cycles_min": cycles - 0.1,
-            "cycles_max": cycles + 0.1, "instructions": instructions, **more}
-
-
-CARD = [record("pollux", "forward", "scalar", 7.0, 59.0), record("pollux", "forward", "avx2", 5.0, 44.0),
-        record("least loop", "forward", "scalar", 6.7, 57.0)]
 # As bench/peers has them: natively without an instruction set, and in the guest without cycles, too.
 PEERS = [{"where": "native-warm", "who": "dpdk", "case": "ring", "path": "sp-sc", "burst": 32, "cycles_median": 1.0, "cycles_min": 1.0,
           "cycles_max": 1.1, "instructions": 7.8},

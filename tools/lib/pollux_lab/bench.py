@@ -99,7 +99,8 @@ class Run:
                 try:
                     status = program.wait()
                 except BaseException:
-                    program.terminate()  # not killed, so that it can end its guest
+                    # Asked, not killed, so that it can end its guest. Not in a group of its own: sudo may need the terminal.
+                    program.terminate()
                     raise
             if status != 0:
                 raise LabError(f"'{' '.join(command)}' ended with status {status}", "see above, or leave the peers out: --no-peers")
