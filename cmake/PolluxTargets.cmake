@@ -119,3 +119,22 @@ function(pollux_unit_test name)
   endif()
   gtest_discover_tests(${target} TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60 PROPERTIES ${properties})
 endfunction()
+
+# pollux_cases(ENTRY PREFIX): the test ENTRY writes its cases, which tools/test counts as PREFIX.CLASS.CASE.
+function(pollux_cases entry prefix)
+  set_property(TEST ${entry} APPEND PROPERTY ENVIRONMENT GTEST_OUTPUT=xml:${PROJECT_BINARY_DIR}/test-cases/${entry}/${prefix}.xml)
+endfunction()
+
+# pollux_python_test(ENTRY script_test.py [ARGUMENT...]): a script of unittest's, which may use the tools' modules. The project's
+# Python is the same whatever is built, so the builds with sanitizers do without, unless PROGRAMS says that it starts what was built.
+function(pollux_python_test entry script)
+  cmake_parse_arguments(TEST "PROGRAMS" "" "" ${ARGN})
+  if(POLLUX_SANITIZE AND NOT TEST_PROGRAMS)
+    return()
+  endif()
+  add_test(NAME ${entry}
+    COMMAND ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=${PROJECT_SOURCE_DIR}/tools/lib
+      /usr/bin/python3 -m pollux_lab.run_unittest ${CMAKE_CURRENT_SOURCE_DIR}/${script} ${TEST_UNPARSED_ARGUMENTS})
+  set_tests_properties(${entry} PROPERTIES TIMEOUT 300)
+  pollux_cases(${entry} ${entry})
+endfunction()

@@ -3,6 +3,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 import pathlib
 import shlex
 import sys
@@ -55,6 +56,14 @@ def require_message(text: str, *parts: str) -> None:
     """Every part must stand in the text, in whatever case."""
     for part in parts:
         require(part.lower() in text.lower(), f"'{part}' is not in what was said:\n{text}")
+
+
+class LeftOut(Exception):
+    """A case cannot be tried here; what it says is why."""
+
+
+def leave_out(why: str) -> None:
+    raise LeftOut(why)
 
 
 class Bench:
@@ -127,7 +136,7 @@ class Runner:
         while waiting:
             _tell(f"BOOT      {boot.name}")
             try:
-                guest = self._start(boot)
+                guest = self._start(boot, results)
             except LabError as error:
                 # A guest that does not even start, for want of a kernel perhaps, takes all its cases with it.
                 return results + [_told(Result(case.name, "failed", 0, str(error))) for case in waiting]
@@ -135,12 +144,17 @@ class Runner:
                 self._run_until_lost(guest, waiting, results, crashed)
         return results
 
-    def _start(self, boot: Boot) -> Guest:
+    def _start(self, boot: Boot, results: list[Result]) -> Guest:
+        attempts = itertools.count(1)
+
+        def again(text: str) -> None:
+            results.append(_again(f"guest boot {boot.name}, attempt {next(attempts)}", text))
+
         def machine() -> Machine:
             made = boot.machine()
             made.accel = self.accel
             return made
-        guest = started(machine, self.kernel(boot.kernel), self.cache, self.programs, tell=_tell)
+        guest = started(machine, self.kernel(boot.kernel), self.cache, self.programs, tell=again)
         try:
             guest.check(boot.prepare, 120)
         except BaseException:
@@ -157,7 +171,7 @@ class Runner:
                 if case not in crashed:
                     # Once, and loudly: an emulator's own crash is no verdict on the case.
                     crashed.add(case)
-                    _tell(f"AGAIN     {case.name}: {error}")
+                    results.append(_again(f"{case.name}, first attempt", str(error)))
                     return
                 result = Result(case.name, "failed", 0, str(error))
             results.append(_told(result))
@@ -170,17 +184,31 @@ def _run_case(case: Case, guest: Guest) -> Result:
     start = time.monotonic()
     bench = Bench(guest)
     failures = []
+    left_out = ""
     for step in (lambda: case.function(bench), bench.tidy):
         try:
             if guest.alive():
                 step()
+            elif not failures:
+                failures.append("the guest had ended by itself")
         except QemuCrashed:
             raise
+        except LeftOut as reason:
+            left_out = str(reason)
         except (AssertionError, LabError) as error:
             failures.append(str(error))
         except Exception:  # a bug in a case must not take the others with it
             failures.append(traceback.format_exc())
-    return Result(case.name, "failed" if failures else "passed", time.monotonic() - start, "\n".join(failures))
+    seconds = time.monotonic() - start
+    if failures or not left_out:
+        return Result(case.name, "failed" if failures else "passed", seconds, "\n".join(failures))
+    return Result(case.name, "skipped", seconds, left_out)
+
+
+def _again(name: str, why: str) -> Result:
+    """An attempt that decided nothing. It is counted as left out, so that a run that needed it does not end as one that did not."""
+    _tell(f"AGAIN     {name}: {why}")
+    return Result(name, "skipped", 0, f"started again: {why.splitlines()[0]}")
 
 
 def _told(result: Result) -> Result:

@@ -2,6 +2,7 @@
 """What tools/test runs once the packages are there, and the sum of it all."""
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -10,10 +11,12 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 
-from . import junit
+from . import check_results, ctest_results, junit, test_environment
 from .guest import end_on_signals
 from .junit import Result
+from .summary import Summary
 
 PRESETS = ["release", "asan"]
 FULL_PRESETS = [*PRESETS, "debug", "tsan"]
@@ -32,20 +35,31 @@ STEP_SECONDS = 40 * 60
 FUZZ_SECONDS, FULL_FUZZ_SECONDS = 60, 600  # for each fuzzer
 COVERED_LINES = 90.0  # per cent of lib/, by the tests of the build that counts them
 COVERAGE_PRESET = "asan"
+RESULTS = "results.json"  # in build/test-reports: everything that ran, for programs
 
 
 class Everything:
     def __init__(self, root: pathlib.Path, kernel: str, full: bool):
         self._root, self._kernel, self._full = root, kernel, full
         self._reports = root / "build/test-reports"
-        self._results: list[Result] = []
+        self._summary = Summary()
+        self._environment = test_environment.without_settings(os.environ, tell)
 
     def run(self) -> int:
         shutil.rmtree(self._reports, ignore_errors=True)
         self._reports.mkdir(parents=True)
-        check = self._root / "tools/check"
-        if check.exists():
-            self._step("check", [str(check)])
+        try:
+            self._all()
+        except (KeyboardInterrupt, SystemExit):
+            self._summary.add(Result("interrupted", "failed", suite="run"))
+        except Exception:  # a mistake in here must not lose the account of what ran
+            tell(traceback.format_exc())
+            self._summary.add(Result("tools/test itself", "failed", detail=traceback.format_exc(), suite="run"))
+        return self._sum()
+
+    def _all(self) -> None:
+        if (self._root / "tools/check").exists():
+            self._check()
         for preset in FULL_PRESETS if self._full else PRESETS:
             if self._build(preset):
                 forget_coverage(self._root / "build" / preset)
@@ -65,7 +79,14 @@ class Everything:
         if self._full:
             self._guest_tests("asan")
             self._arm()
-        return self._sum()
+
+    def _check(self) -> None:
+        """Each of its checks counts by itself."""
+        log = self._reports / "check.log"
+        with self._timed("check"):
+            status = self._command([str(self._root / "tools/check")], log)
+        results = check_results.read(log.read_text(errors="replace"))
+        self._collect("check", results, status)
 
     def _build(self, preset: str, words: list[str] | None = None) -> bool:
         if shutil.which("ccache"):
@@ -76,17 +97,21 @@ class Everything:
                 and self._step(f"build.{preset}", ["cmake", "--build", "--preset", preset, *(words or [])]))
 
     def _unit_tests(self, preset: str, words: list[str]) -> None:
-        folder = self._root / "build" / preset
+        folder, suite = self._root / "build" / preset, f"unit.{preset}"
         report = self._reports / f"unit-{preset}.xml"
         chosen = [*words, *([] if self._full else ["-LE", f"^{LONG_LABEL}$"])]
         tell(f"TEST      unit tests of {preset}")
-        status = self._command(["ctest", "--test-dir", str(folder), "--output-junit", str(report), "--output-on-failure",
-                                "--no-tests=error", "--progress", "--timeout", "600", "-j", str(TESTS_AT_ONCE), *chosen],
-                               self._reports / f"unit-{preset}.log")
-        self._collect(f"unit.{preset}", report, status)
+        known = ctest_results.known_tests(folder)
+        ctest_results.forget(known)
+        with self._timed(suite):
+            status = self._command(
+                ["ctest", "--test-dir", str(folder), "--output-junit", str(report), "--output-on-failure", "--no-tests=error",
+                 "--progress", "--timeout", "600", "--test-output-truncation", "head", "-j", str(TESTS_AT_ONCE), *chosen],
+                self._reports / f"unit-{preset}.log")
+        self._collect(suite, ctest_results.read(report, known, suite) if report.exists() else [], status)
         if not self._full:
-            for name in long_tests(folder):
-                self._left_out(f"{preset} {name}", "long")
+            for test in ctest_results.known_tests(folder, *words, "-L", f"^{LONG_LABEL}$"):
+                self._left_out(test.name, "long", suite)
 
     def _coverage(self, preset: str) -> None:
         """What share of the library's lines ran in the tests so far."""
@@ -99,9 +124,9 @@ class Everything:
         tell(f"{'PASS' if counted['line_percent'] >= COVERED_LINES else 'FAIL':<9} coverage: {counted['line_percent']:.1f} % of "
              f"{counted['line_total']:,} lines of lib/ ran ({COVERED_LINES:.0f} % wanted)")
         if counted["line_percent"] >= COVERED_LINES:
-            self._results.append(Result("coverage", "passed"))
+            self._summary.add(Result("coverage", "passed", suite="step"))
             return
-        self._results.append(Result("coverage", "failed"))
+        self._summary.add(Result("coverage", "failed", suite="step"))
         files = sorted(counted["files"], key=lambda file: file["line_covered"] - file["line_total"])[:20]
         tell("\n".join(f"    {file['filename']}: {file['line_total'] - file['line_covered']} of {file['line_total']} lines did not run"
                        for file in files))
@@ -110,42 +135,49 @@ class Everything:
         if not self._build("fuzz"):
             return
         report = self._reports / "fuzz.xml"
-        status = self._command([str(self._root / "tests/fuzz/run"), "--junit", str(report), "--seconds",
-                                str(FULL_FUZZ_SECONDS if self._full else FUZZ_SECONDS)], None)
-        self._collect("fuzz", report, status)
+        with self._timed("fuzz"):
+            status = self._command([str(self._root / "tests/fuzz/run"), "--junit", str(report), "--seconds",
+                                    str(FULL_FUZZ_SECONDS if self._full else FUZZ_SECONDS)], None)
+        self._collect("fuzz", read(report, "fuzz"), status)
 
     def _arm(self) -> None:
         """What does not depend on the machine's own devices, built for 64-bit Arm and emulated."""
         if self._step("sysroot.aarch64", [str(self._root / "tools/lib/arm-sysroot")]) and self._build("aarch64"):
             self._unit_tests("aarch64", ["-R", ARM_NAMES, "-E", ARM_LEFT_OUT, "-LE", f"^{LONG_LABEL}$"])
-            self._left_out("aarch64.mem", "tests of mappings, which qemu-user does not emulate", "x86 runs them")
+            self._left_out("aarch64.mem", "tests of mappings, which qemu-user does not emulate", remedy="x86 runs them")
 
     def _guest_tests(self, preset: str) -> None:
-        report = self._reports / f"guest-{preset}.xml"
+        report, suite = self._reports / f"guest-{preset}.xml", f"guest.{preset}"
         tell(f"TEST      guest tests of {preset}")
-        status = self._command([str(self._root / "tests/guest/run"), "--build", str(self._root / "build" / preset),
-                                "--kernel", self._kernel, "--junit", str(report), *(["--full"] if self._full else [])], None)
-        self._collect(f"guest.{preset}", report, status)
+        with self._timed(suite):
+            status = self._command([str(self._root / "tests/guest/run"), "--build", str(self._root / "build" / preset), "--kernel",
+                                    self._kernel, "--junit", str(report), *(["--full"] if self._full else [])], None)
+        self._collect(suite, read(report, suite), status)
 
-    def _collect(self, name: str, report: pathlib.Path, status: int) -> None:
-        results = junit.read(report) if report.exists() else []
-        self._results += results
+    def _collect(self, suite: str, results: list[Result], status: int) -> None:
+        self._summary.add(*results)
         for result in results:
             if result.state == "failed":
-                tell(f"FAIL      {name}: {result.name}")
-            elif result.state == "skipped" and name.startswith("unit"):
-                tell(f"SKIP      {name}: {result.name}: {result.detail.strip().splitlines()[-1:] or ''}")
-        # A runner that died counts, whatever it wrote before.
-        if status != 0 and not any(result.state == "failed" for result in results):
-            self._results.append(Result(name, "failed"))
-            tell(f"FAIL      {name} ended with status {status}")
+                tell(f"FAIL      {suite}: {result.name}")
+        # A runner that died counts, whatever it wrote before; and one that ran nothing has shown nothing.
+        if not any(result.state == "failed" for result in results) and (status != 0 or not results):
+            self._summary.add(Result(suite, "failed", detail=f"it ended with status {status}", suite=suite))
+            tell(f"FAIL      {suite} ended with status {status} and {len(results)} results")
+
+    @contextlib.contextmanager
+    def _timed(self, step: str):
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self._summary.took(step, time.monotonic() - start)
 
     def _step(self, name: str, command: list[str]) -> bool:
-        log = self._reports / f"{name}.log"
         start = time.monotonic()
-        status = self._command(command, log)
+        with self._timed(name):
+            status = self._command(command, self._reports / f"{name}.log")
         seconds = time.monotonic() - start
-        self._results.append(Result(name, "failed" if status else "passed", seconds))
+        self._summary.add(Result(name, "failed" if status else "passed", seconds, suite="step"))
         tell(f"{'FAIL' if status else 'PASS':<9} {name} ({seconds:.1f} s)")
         return status == 0
 
@@ -153,7 +185,7 @@ class Everything:
         """Runs it with its output in a log, whose end is shown where it fails; without a log it writes to us."""
         out = open(log, "wb") if log else None
         process = subprocess.Popen(command, cwd=self._root, stdin=subprocess.DEVNULL, stdout=out or sys.stderr,
-                                   stderr=subprocess.STDOUT if out else None, start_new_session=True)
+                                   stderr=subprocess.STDOUT if out else None, start_new_session=True, env=self._environment)
         try:
             status = process.wait(STEP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -167,18 +199,19 @@ class Everything:
             tell("\n".join(log.read_text(errors="replace").splitlines()[-60:]))
         return status
 
-    def _left_out(self, name: str, why: str, remedy: str = "--full runs it") -> None:
-        tell(f"LEFT OUT  {name}: {why} ({remedy})")
-        self._results.append(Result(name, "skipped", 0, why))
+    def _left_out(self, name: str, why: str, suite: str = "run", remedy: str = "--full runs it") -> None:
+        self._summary.add(Result(name, "skipped", 0, f"{why} ({remedy})", suite))
 
     def _sum(self) -> int:
-        counts = {state: sum(result.state == state for result in self._results) for state in ("passed", "failed", "skipped")}
-        for result in self._results:
-            if result.state == "failed":
-                tell(f"failed: {result.name}")
+        self._summary.write(self._reports / RESULTS, full=self._full)
+        tell("\n".join(self._summary.lines()))
         sys.stderr.flush()
-        print(f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped", flush=True)
-        return 1 if counts["failed"] or not counts["passed"] else 0
+        print(self._summary.last_line(), flush=True)
+        return self._summary.status()
+
+
+def read(report: pathlib.Path, suite: str) -> list[Result]:
+    return junit.read(report, suite) if report.exists() else []
 
 
 def forget_coverage(folder: pathlib.Path) -> None:
@@ -200,12 +233,6 @@ def end_group(process: subprocess.Popen) -> None:
             continue
 
 
-def long_tests(folder: pathlib.Path) -> list[str]:
-    shown = subprocess.run(["ctest", "--test-dir", str(folder), "-L", f"^{LONG_LABEL}$", "--show-only=json-v1"],
-                           capture_output=True, text=True, timeout=60)
-    return [test["name"] for test in json.loads(shown.stdout or "{}").get("tests", [])]
-
-
 def tell(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
@@ -217,12 +244,7 @@ def main() -> int:
     parser.add_argument("--full", action="store_true")
     options = parser.parse_args()
     end_on_signals()
-    everything = Everything(options.root, options.kernel, options.full)
-    try:
-        return everything.run()
-    except KeyboardInterrupt:
-        tell("interrupted")
-        return 130
+    return Everything(options.root, options.kernel, options.full).run()
 
 
 if __name__ == "__main__":

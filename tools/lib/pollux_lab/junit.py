@@ -1,39 +1,115 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Results in the file format that ctest writes, too, and their sum."""
+"""Results of tests in JUnit's format, as ctest, GoogleTest and the project's own runners write it."""
 
 import dataclasses
 import pathlib
+import re
 import xml.etree.ElementTree as ElementTree
+
+# How ctest marks a test that left itself out; every other test that did not run could not be started.
+_LEFT_OUT = re.compile(r"^(SKIP_RETURN_CODE|SKIP_REGULAR_EXPRESSION_MATCHED)")
+_PLACE = re.compile(r"^\S+:\d+(: Skipped)?$")  # of a GTEST_SKIP, before its reason
+NO_REASON = "no reason given"
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
+    """One test case, or one step of a run. `detail` is why it was skipped, or what failed."""
     name: str
     state: str  # passed, failed or skipped
     seconds: float = 0.0
     detail: str = ""
+    suite: str = ""  # what ran it, such as unit.release
 
 
 def write(path: pathlib.Path, suite: str, results: list[Result]) -> None:
-    root = ElementTree.Element("testsuite", name=suite, tests=str(len(results)))
-    for result in results:
-        entry = ElementTree.SubElement(root, "testcase", name=result.name, classname=suite, time=f"{result.seconds:.3f}",
-                                       status={"passed": "run", "failed": "fail", "skipped": "notrun"}[result.state])
-        if result.state != "passed":
-            ElementTree.SubElement(entry, "failure" if result.state == "failed" else "skipped").text = _xml(result.detail)
+    _write(path, [(suite, result.name, result) for result in results])
+
+
+def write_cases(path: pathlib.Path, results: list[Result]) -> None:
+    """For read_cases: each name is CLASS.CASE."""
+    _write(path, [(*result.name.rpartition(".")[::2], result) for result in results])
+
+
+def _write(path: pathlib.Path, named: list[tuple[str, str, Result]]) -> None:
+    root = ElementTree.Element("testsuite", name=path.stem, tests=str(len(named)))
+    for group, name, result in named:
+        entry = ElementTree.SubElement(root, "testcase", name=name, classname=group, time=f"{result.seconds:.3f}",
+                                       result={"passed": "completed", "failed": "failed", "skipped": "skipped"}[result.state])
+        if result.state == "failed":
+            ElementTree.SubElement(entry, "failure").text = _xml(result.detail)
+        elif result.state == "skipped":
+            ElementTree.SubElement(entry, "skipped", message=_xml(result.detail))
     ElementTree.ElementTree(root).write(path, encoding="unicode")
 
 
-def read(path: pathlib.Path) -> list[Result]:
-    results = []
-    for entry in ElementTree.parse(path).getroot().iter("testcase"):
-        skipped, failed = entry.find("skipped"), entry.find("failure")
-        # ctest marks a test that it could not start as "fail" or "notrun", with no failure beside it at times.
-        status = entry.get("status", "run")
-        state = "failed" if failed is not None or status == "fail" else "skipped" if skipped is not None else "passed"
-        output = entry.findtext("system-out") or ""
-        results.append(Result(entry.get("name", "?"), state, float(entry.get("time") or 0), output))
-    return results
+def read(path: pathlib.Path, suite: str = "") -> list[Result]:
+    """What a runner of ours or ctest wrote; a name is as it stands there."""
+    return [Result(entry.get("name", "?"), _state(entry), float(entry.get("time") or 0), _detail(entry), suite)
+            for entry in ElementTree.parse(path).getroot().iter("testcase")]
+
+
+def read_cases(path: pathlib.Path, suite: str = "") -> list[Result]:
+    """The cases of one program, by GoogleTest or unittest: PROGRAM.CLASS.CASE, where the file is PROGRAM.xml."""
+    return [Result(f"{path.stem}.{entry.get('classname')}.{entry.get('name')}", _state(entry), float(entry.get("time") or 0),
+                   _detail(entry), suite)
+            for entry in ElementTree.parse(path).getroot().iter("testcase")]
+
+
+def outputs(path: pathlib.Path) -> list[str]:
+    """What each test printed, in the order of read."""
+    return [entry.findtext("system-out") or "" for entry in ElementTree.parse(path).getroot().iter("testcase")]
+
+
+def _state(entry: ElementTree.Element) -> str:
+    skipped = entry.find("skipped")
+    if entry.find("failure") is not None or entry.get("status") == "fail":
+        return "failed"
+    if _disabled(entry):
+        return "skipped"
+    if entry.get("result") is None and entry.get("status") == "notrun":  # ctest, of what it could not start, too
+        return "skipped" if skipped is not None and _LEFT_OUT.match(skipped.get("message", "")) else "failed"
+    return "skipped" if skipped is not None or entry.get("result") == "skipped" else "passed"
+
+
+def _disabled(entry: ElementTree.Element) -> bool:
+    """ctest's word for it, and GoogleTest's."""
+    return entry.get("status") == "disabled" or entry.get("result") == "suppressed"
+
+
+def _detail(entry: ElementTree.Element) -> str:
+    """Why it did not pass: a skip's reason in one line, a failure's words or the end of its output."""
+    skipped = entry.find("skipped")
+    output = entry.findtext("system-out") or ""
+    state = _state(entry)
+    if state == "passed":
+        return ""
+    if state == "skipped":
+        if _disabled(entry):
+            return "disabled where it is declared"
+        if entry.get("result") is None:
+            return skip_reason(output) or NO_REASON
+        message = "" if skipped is None else skipped.get("message") or skipped.text or ""
+        return " ".join(line.strip() for line in message.splitlines() if line.strip() and not _PLACE.match(line)) or NO_REASON
+    failures = [failure.text or failure.get("message") or "" for failure in entry.iter("failure")]
+    words = "\n".join(text.strip() for text in failures if text.strip())
+    return words or output or (skipped.get("message", "") if skipped is not None else "it said nothing; a crash, or its time was up")
+
+
+def skip_reason(output: str) -> str:
+    """What a program printed before it ended as skipped: a GTEST_SKIP's words, or a line that begins with LEFT OUT."""
+    lines = output.splitlines()
+    for place, line in enumerate(lines):
+        if line.startswith(("LEFT OUT", "SKIPPED")):
+            return line.partition(":")[2].strip() or line
+        if _PLACE.match(line) and line.endswith("Skipped"):
+            words = []
+            for word in lines[place + 1:]:
+                if not word.strip() or word.startswith("[ "):
+                    break
+                words.append(word.strip())
+            return " ".join(words)
+    return ""
 
 
 def _xml(text: str) -> str:

@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How tools/test reads results and counts them: nothing that was left out may read as passed."""
+
+import contextlib
+import io
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from unittest import mock
+
+from pollux_lab import cases, check_results, ctest_results, everything, guest, junit, test_environment
+from pollux_lab.errors import LabError, QemuCrashed
+from pollux_lab.junit import Result
+from pollux_lab.summary import Summary
+
+# As ctest 3.25 writes them.
+CTEST = """<testsuite name="x">
+<testcase name="good" classname="good" time="0.5" status="run"><system-out>fine</system-out></testcase>
+<testcase name="bad" classname="bad" time="1" status="fail"><failure message=""/><system-out>hello</system-out></testcase>
+<testcase name="code" classname="code" time="0" status="notrun"><skipped message="SKIP_RETURN_CODE=77"/>
+<system-out>LEFT OUT: avx512, which this processor lacks</system-out></testcase>
+<testcase name="words" classname="words" time="0" status="notrun"><skipped message="SKIP_REGULAR_EXPRESSION_MATCHED"/><system-out>
+[ RUN      ] A.B
+/source/a_test.cpp:30: Skipped
+chown needs
+root
+
+[  SKIPPED ] A.B (0 ms)</system-out></testcase>
+<testcase name="missing" classname="missing" time="0" status="notrun"><skipped message="Unable to find executable"/>
+<system-out>Unable to find executable: /nowhere</system-out></testcase>
+<testcase name="fixture" classname="fixture" time="0" status="notrun"><skipped message="Fixture dependency failed"/>
+<system-out>Failed test dependencies: a</system-out></testcase>
+<testcase name="disabled" classname="disabled" time="0" status="disabled"><system-out>Disabled</system-out></testcase>
+<testcase name="killed" classname="killed" time="300" status="fail"><failure message=""/><system-out></system-out></testcase>
+</testsuite>"""
+
+# As GoogleTest 1.12 writes them.
+GTEST = """<testsuites tests="4" failures="1" disabled="1" name="AllTests"><testsuite name="Ports/Traffic" tests="4">
+<testcase name="Carries/sim" status="run" result="completed" time="0.25" classname="Ports/Traffic" />
+<testcase name="Breaks/sim" status="run" result="completed" time="0" classname="Ports/Traffic">
+<failure message="a_test.cpp:5&#x0A;2 is not 3" type=""><![CDATA[a_test.cpp:5
+2 is not 3]]></failure></testcase>
+<testcase name="Skips/sim" status="run" result="skipped" time="0" classname="Ports/Traffic">
+<skipped message="/source/a_test.cpp:30&#x0A;chown needs root"><![CDATA[/source/a_test.cpp:30
+chown needs root]]></skipped></testcase>
+<testcase name="DISABLED_Sleeps" status="notrun" result="suppressed" time="0" classname="Ports/Traffic" />
+</testsuite></testsuites>"""
+
+PYTHON = """
+import sys, unittest
+assert sys.argv == [__file__], sys.argv
+class Steps(unittest.TestCase):
+    def test_good(self): pass
+    def test_bad(self): self.assertEqual(1, 2)
+    @unittest.skip("no card")
+    def test_left_out(self): pass
+    def test_half_bad(self):
+        for n in range(3):
+            with self.subTest(n=n): self.assertNotEqual(n, 1)
+unittest.main()
+"""
+
+CHECK = """licence   passed (0 s)
+format    skipped: clang-format here is version 19; version 14 is what judges
+tidy      FAILED (81 s)
+    lib/a.cpp:1: wrong
+    lib/b.cpp:2: wrong
+1 passed, 1 failed, 1 skipped
+"""
+
+
+class Files(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="pollux-results-")
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def file(self, name: str, text: str) -> pathlib.Path:
+        path = self.folder / name
+        path.write_text(text)
+        return path
+
+
+class Reading(Files):
+    def test_ctest_each_state_and_its_reason(self):
+        found = {result.name: result for result in junit.read(self.file("c.xml", CTEST), "unit.release")}
+        self.assertEqual({name: result.state for name, result in found.items()}, {
+            "good": "passed", "bad": "failed", "code": "skipped", "words": "skipped", "missing": "failed", "fixture": "failed",
+            "disabled": "skipped", "killed": "failed"})
+        self.assertEqual(found["code"].detail, "avx512, which this processor lacks")
+        self.assertEqual(found["words"].detail, "chown needs root")
+        self.assertEqual(found["bad"].detail, "hello")
+        self.assertTrue(found["killed"].detail)
+        self.assertEqual(found["good"].suite, "unit.release")
+
+    def test_googletest_each_case(self):
+        found = {result.name: result for result in junit.read_cases(self.file("conformance.xml", GTEST))}
+        prefix = "conformance.Ports/Traffic."
+        self.assertEqual({name.removeprefix(prefix): result.state for name, result in found.items()}, {
+            "Carries/sim": "passed", "Breaks/sim": "failed", "Skips/sim": "skipped", "DISABLED_Sleeps": "skipped"})
+        self.assertEqual(found[prefix + "Skips/sim"].detail, "chown needs root")
+        self.assertIn("2 is not 3", found[prefix + "Breaks/sim"].detail)
+
+    def test_what_is_written_reads_the_same(self):
+        results = [Result("A.a", "passed", 1.5), Result("A.b", "failed", 0, "why\nnot"), Result("B.c", "skipped", 0, "no card")]
+        junit.write(self.folder / "w.xml", "guest", results)
+        self.assertEqual(junit.read(self.folder / "w.xml"), results)
+
+    def test_unittest_each_case(self):
+        script, written = self.file("steps_test.py", PYTHON), self.folder / "tools.steps.xml"
+        run = subprocess.run([sys.executable, "-m", "pollux_lab.run_unittest", str(script)], capture_output=True, text=True, timeout=60,
+                             env={**os.environ, "GTEST_OUTPUT": f"xml:{written}"}, check=False)
+        self.assertNotEqual(run.returncode, 0, run.stderr)
+        found = {result.name: result for result in junit.read_cases(written)}
+        self.assertEqual({name: result.state for name, result in found.items()}, {
+            "tools.steps.Steps.test_good": "passed", "tools.steps.Steps.test_bad": "failed",
+            "tools.steps.Steps.test_left_out": "skipped", "tools.steps.Steps.test_half_bad": "failed"})
+        self.assertEqual(found["tools.steps.Steps.test_left_out"].detail, "no card")
+
+    def test_checks_each_by_name(self):
+        self.assertEqual(check_results.read(CHECK), [
+            Result("check.licence", "passed", 0, suite="check"),
+            Result("check.format", "skipped", 0, "clang-format here is version 19; version 14 is what judges", "check"),
+            Result("check.tidy", "failed", 81, "lib/a.cpp:1: wrong\nlib/b.cpp:2: wrong", "check")])
+
+
+class ProgramsOfCases(Files):
+    """A test of ctest's that is a program of many cases."""
+
+    def read(self, entry: str, cases: str | None) -> list[Result]:
+        report = self.file("report.xml", f"<testsuite>{entry}</testsuite>")
+        path = self.folder / "mem.xml"
+        if cases is not None:
+            path.write_text(cases)
+        return ctest_results.read(report, [ctest_results.Known("mem", [], path)], "unit.asan")
+
+    PASSED = '<testcase name="mem" time="1" status="run"><system-out>ok</system-out></testcase>'
+    FAILED = '<testcase name="mem" time="1" status="fail"><failure message=""/><system-out>LeakSanitizer</system-out></testcase>'
+    ONE = '<testsuites><testcase name="a" classname="B" status="run" result="completed" time="0"/></testsuites>'
+
+    def test_its_cases_stand_for_it(self):
+        self.assertEqual(self.read(self.PASSED, self.ONE), [Result("mem.B.a", "passed", 0, "", "unit.asan")])
+        self.assertEqual(len(self.read(self.FAILED, GTEST)), 4)
+
+    def test_one_that_ran_nothing_has_failed(self):
+        for cases in (None, "<testsuites/>"):
+            self.assertEqual([(result.name, result.state) for result in self.read(self.PASSED, cases)], [("mem", "failed")])
+
+    def test_a_crash_and_a_bad_end_count(self):
+        self.assertEqual([(result.name, result.state) for result in self.read(self.FAILED, None)], [("mem", "failed")])
+        self.assertEqual([(result.name, result.state) for result in self.read(self.FAILED, self.ONE)],
+                         [("mem.B.a", "passed"), ("mem", "failed")])
+
+    def test_cases_left_out_inside_must_be_written_down(self):
+        for said in ("OK (skipped=2)", "FAILED (failures=1, skipped=2)", "[  SKIPPED ] 1 test, listed below:"):
+            report = self.file("report.xml", '<testsuite><testcase name="x" status="run" time="0">'
+                               f"<system-out>...\n{said}\n</system-out></testcase></testsuite>")
+            known = [ctest_results.Known("x", [], None)]
+            self.assertEqual([result.state for result in ctest_results.read(report, known, "")], ["failed"], said)
+
+
+class Sum(Files):
+    def setUp(self):
+        super().setUp()
+        self.summary = Summary()
+        self.summary.add(Result("a", "passed", 1, suite="unit.release"), Result("a", "passed", 2, suite="unit.asan"),
+                         Result("b", "skipped", 0, "long", "unit.release"), Result("b", "skipped", 0, "long", "unit.asan"),
+                         Result("c", "skipped", 0, "no card", "unit.release"), Result("c", "skipped", 0, "a sanitizer", "unit.asan"))
+
+    def test_the_same_left_out_in_two_builds_counts_once(self):
+        self.assertEqual(self.summary.last_line(), "2 passed, 0 failed, 3 skipped")
+        self.assertIn("skipped: b (unit.release, unit.asan): long", self.summary.lines())
+        self.assertEqual(sum(line.startswith("skipped: ") for line in self.summary.lines()), 3)
+
+    def test_failures_and_nothing_at_all_are_no_success(self):
+        self.assertEqual(self.summary.status(), 0)
+        self.summary.add(Result("d", "failed"))
+        self.assertEqual(self.summary.status(), 1)
+        self.assertIn("failed: d", self.summary.lines())
+        nothing = Summary()
+        nothing.add(Result("b", "skipped", 0, "long"))
+        self.assertEqual(nothing.status(), 1)
+
+    def test_the_file_for_programs_has_all_of_it(self):
+        self.summary.took("build.release", 12.34)
+        self.summary.write(self.folder / "results.json", full=False)
+        read = json.loads((self.folder / "results.json").read_text())
+        self.assertEqual(read["counts"], {"passed": 2, "failed": 0, "skipped": 3})
+        self.assertEqual(read["steps"], [{"name": "build.release", "seconds": 12.3}])
+        self.assertEqual(len(read["results"]), 6)
+        self.assertEqual(read["results"][2], {"suite": "unit.release", "name": "b", "state": "skipped", "seconds": 0, "reason": "long"})
+
+
+class TheLastLine(Files):
+    """Whatever ends a run, it is counted and told."""
+
+    def run_that(self, happens) -> str:
+        whole = everything.Everything(self.folder, "kernel", False)
+        with mock.patch.object(whole, "_all", side_effect=happens), contextlib.redirect_stdout(io.StringIO()) as printed, \
+                contextlib.redirect_stderr(io.StringIO()):
+            self.assertEqual(whole.run(), 1)
+        self.assertTrue((self.folder / "build/test-reports/results.json").exists())
+        return printed.getvalue()
+
+    def test_an_interrupted_run_has_failed(self):
+        for end in (KeyboardInterrupt, SystemExit(143), ValueError("a mistake")):
+            self.assertEqual(self.run_that(end), "0 passed, 1 failed, 0 skipped\n", end)
+
+    def test_a_runner_that_ran_nothing_has_failed(self):
+        whole = everything.Everything(self.folder, "kernel", False)
+        with contextlib.redirect_stderr(io.StringIO()):
+            whole._collect("fuzz", [], 0)
+            whole._collect("guest.release", [Result("guest.a", "passed")], 1)
+            whole._collect("unit.asan", [Result("a", "passed")], 0)
+        self.assertEqual([result.name for result in whole._summary.results if result.state == "failed"], ["fuzz", "guest.release"])
+
+
+class FakeGuest:
+    """Starts, or crashes as the test says."""
+
+    def __init__(self):
+        self.machine = mock.Mock(addresses=lambda: [], macs=lambda: [], huge_pages=0)
+        self.there = True
+
+    def start(self):
+        return self
+
+    def check(self, script, seconds=30):
+        return ""
+
+    def alive(self):
+        return self.there
+
+    def complaints(self):
+        return []
+
+    def stop(self):
+        self.there = False
+
+    close = stop
+
+
+class Again(unittest.TestCase):
+    """A guest that had to be started again is no plain success."""
+
+    def results_of(self, function, starts=None) -> list[tuple[str, str]]:
+        boot = cases.Boot("two cards", mock.Mock(), "true")
+        runner = cases.Runner(mock.Mock(), pathlib.Path(), [])
+        guests = starts or (lambda *arguments: FakeGuest())
+        with mock.patch.object(guest, "Guest", side_effect=guests), contextlib.redirect_stderr(io.StringIO()), \
+                mock.patch.object(cases.Bench, "tidy"):
+            return [(result.name, result.state) for result in runner.run([cases.Case("guest.a", boot, function, "")])]
+
+    def test_a_case_whose_qemu_crashed_once_is_counted_twice(self):
+        outcomes = [QemuCrashed("QEMU crashed"), None]
+        def crashing(_bench):
+            if outcome := outcomes.pop(0):
+                raise outcome
+        self.assertEqual(self.results_of(crashing), [("guest.a, first attempt", "skipped"), ("guest.a", "passed")])
+
+    def test_a_case_whose_qemu_crashes_again_has_failed(self):
+        def crashing(_bench):
+            raise QemuCrashed("QEMU crashed")
+        self.assertEqual(self.results_of(crashing), [("guest.a, first attempt", "skipped"), ("guest.a", "failed")])
+
+    def test_a_boot_that_crashed_is_counted(self):
+        starts = [QemuCrashed("QEMU crashed"), FakeGuest()]
+        self.assertEqual(self.results_of(lambda _bench: None, starts=starts),
+                         [("guest boot two cards, attempt 1", "skipped"), ("guest.a", "passed")])
+
+    def test_a_case_can_leave_itself_out_with_its_reason(self):
+        def leaving(_bench):
+            cases.leave_out("this QEMU has no AVX-512")
+        self.assertEqual(self.results_of(leaving), [("guest.a", "skipped")])
+
+    def test_a_guest_that_ended_by_itself_has_not_passed(self):
+        def ending(bench):
+            bench.guest.there = False
+        self.assertEqual(self.results_of(ending), [("guest.a", "failed")])
+
+    def test_a_kernel_that_is_missing_fails_the_cases(self):
+        self.assertEqual(self.results_of(lambda _bench: None, starts=LabError("no kernel")), [("guest.a", "failed")])
+
+
+class Environment(unittest.TestCase):
+    def test_settings_for_one_test_do_not_reach_all(self):
+        told = []
+        left = test_environment.without_settings(
+            {"HOME": "/root", "POLLUX_UPDATE_GOLDEN": "1", "POLLUX_CONFORMANCE_PORTS": "null:,null:", "GTEST_FILTER": "none",
+             "POLLUX_CACHE": "/cache", "ASAN_OPTIONS": "exitcode=0"}, told.append)
+        self.assertEqual(left, {"HOME": "/root", "POLLUX_CACHE": "/cache"})
+        self.assertEqual(len(told), 4)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Runs a script of unittest's, python3 -m pollux_lab.run_unittest SCRIPT ARGUMENT..., and writes its cases where
+GTEST_OUTPUT=xml:FILE of the environment says, as GoogleTest's programs do."""
+
+import os
+import pathlib
+import runpy
+import sys
+import time
+import unittest
+
+from . import junit
+from .junit import Result
+
+PREFIX = "xml:"
+
+
+class Recorder(unittest.TextTestResult):
+    """Notes each case; a case with failing subtests has failed, whatever else comes of it."""
+
+    def __init__(self, *arguments, **words):
+        super().__init__(*arguments, **words)
+        self.cases: dict[str, Result] = {}
+        self._begun = 0.0
+
+    def startTest(self, test):
+        self._begun = time.monotonic()
+        super().startTest(test)
+
+    def addSuccess(self, test):
+        super().addSuccess(test)
+        self._note(test, "passed")
+
+    def addFailure(self, test, err):
+        super().addFailure(test, err)
+        self._note(test, "failed", self.failures[-1][1])
+
+    def addError(self, test, err):
+        super().addError(test, err)
+        self._note(test, "failed", self.errors[-1][1])
+
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            self._note(test, "failed", str(err[1]))
+
+    def addSkip(self, test, reason):
+        super().addSkip(test, reason)
+        self._note(test, "skipped", reason)
+
+    def addExpectedFailure(self, test, err):
+        super().addExpectedFailure(test, err)
+        self._note(test, "skipped", "it is expected to fail")
+
+    def addUnexpectedSuccess(self, test):
+        super().addUnexpectedSuccess(test)
+        self._note(test, "failed", "it was expected to fail, and did not")
+
+    def _note(self, test, state: str, detail: str = "") -> None:
+        name = test.id().removeprefix("__main__.")
+        before = self.cases.get(name)
+        if before is None or before.state != "failed":
+            self.cases[name] = Result(name, state, time.monotonic() - self._begun, detail)
+
+
+class Runner(unittest.TextTestRunner):
+    resultclass = Recorder
+
+    def run(self, test):
+        result = super().run(test)
+        wanted = os.environ.get("GTEST_OUTPUT", "")
+        if wanted.startswith(PREFIX):
+            path = pathlib.Path(wanted.removeprefix(PREFIX))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            junit.write_cases(path, list(result.cases.values()))
+        return result
+
+
+def main() -> None:
+    sys.argv = sys.argv[1:]
+    script = pathlib.Path(sys.argv[0])
+    sys.path[0] = str(script.parent)
+    # unittest.main takes what this name stands for when a script calls it.
+    unittest.runner.TextTestRunner = Runner
+    runpy.run_path(str(script), run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The account of a run of tools/test: what passed, what failed, what was left out and why, and where the time went."""
+
+import json
+import pathlib
+
+from .junit import Result
+
+FORMAT = 1  # of results.json
+LONGEST_REASON = 4000  # characters: the end of a failure's output
+
+
+class Summary:
+    def __init__(self):
+        self.results: list[Result] = []
+        self._steps: list[tuple[str, float]] = []
+
+    def add(self, *results: Result) -> None:
+        self.results += results
+
+    def took(self, step: str, seconds: float) -> None:
+        self._steps.append((step, seconds))
+
+    def skipped_once(self) -> list[tuple[str, str, list[str]]]:
+        """Name, reason and suites of what was left out: the same test for the same reason in two builds is one."""
+        suites: dict[tuple[str, str], list[str]] = {}
+        for result in self.results:
+            if result.state == "skipped":
+                there = suites.setdefault((result.name, " ".join(result.detail.split())), [])
+                if result.suite not in there:
+                    there.append(result.suite)
+        return [(name, reason, there) for (name, reason), there in suites.items()]
+
+    def counts(self) -> dict[str, int]:
+        return {"passed": sum(result.state == "passed" for result in self.results),
+                "failed": sum(result.state == "failed" for result in self.results),
+                "skipped": len(self.skipped_once())}
+
+    def write(self, path: pathlib.Path, **facts) -> None:
+        """All of it for programs: `counts` as in the last line, `steps` and every single result, with its suite and
+        state, its seconds and, where it did not pass, its reason."""
+        path.write_text(json.dumps({
+            "format": FORMAT, **facts, "counts": self.counts(), "seconds": round(sum(seconds for _, seconds in self._steps), 1),
+            "steps": [{"name": step, "seconds": round(seconds, 1)} for step, seconds in self._steps],
+            "results": [{"suite": result.suite, "name": result.name, "state": result.state,
+                         "seconds": round(result.seconds, 3), "reason": result.detail[-LONGEST_REASON:]} for result in self.results],
+        }, indent=1) + "\n")
+
+    def lines(self) -> list[str]:
+        """For a person, without the last line: each step's seconds, what was left out once each, and what failed."""
+        lines = [f"seconds   {step:<28} {seconds:8.1f}" for step, seconds in self._steps]
+        lines.append(f"seconds   {'all':<28} {sum(seconds for _, seconds in self._steps):8.1f}")
+        for name, reason, suites in self.skipped_once():
+            where = ", ".join(suite for suite in suites if suite)
+            lines.append(f"skipped: {name}{f' ({where})' if where else ''}: {reason}")
+        lines += [f"failed: {result.name}{f' ({result.suite})' if result.suite else ''}"
+                  for result in self.results if result.state == "failed"]
+        return lines
+
+    def last_line(self) -> str:
+        counts = self.counts()
+        return f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped"
+
+    def status(self) -> int:
+        counts = self.counts()
+        return 1 if counts["failed"] or not counts["passed"] else 0
