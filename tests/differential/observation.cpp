@@ -4,8 +4,7 @@
 #include <fmt/format.h>
 #include <algorithm>
 #include <cstddef>
-
-#include "differential/differences.hpp"
+#include <utility>
 
 namespace pollux::differential {
 namespace {
@@ -27,25 +26,64 @@ void Observations::add_bytes(const std::string& what, const void* bytes, std::si
   add(what, sum);
 }
 
+Comparison::Comparison(Scope scope, std::span<const Difference> known) {
+  for (const Difference& difference : known) {
+    if (difference.scope == scope) known_.push_back({.difference = &difference});
+  }
+}
+
+void Comparison::note(const std::string& kind, const std::string& text) {
+  Mismatch& mismatch = mismatches_[kind];
+  if (mismatch.times++ == 0) mismatch.first = text;
+}
+
 void Comparison::add(const Observations& model, const Observations& qemu, const std::string& where) {
-  const std::size_t size = std::min(model.list().size(), qemu.list().size());
-  for (std::size_t i = 0; i < size; ++i) {
+  if (model.list().empty() && qemu.list().empty()) note("nothing", where + ": nothing was observed");
+  const std::size_t both = std::min(model.list().size(), qemu.list().size());
+  for (std::size_t i = 0; i < both; ++i) {
     const Observation& ours = model.list()[i];
     const Observation& theirs = qemu.list()[i];
-    // A position that differs, which has been noted, and so one of them has more behind it.
-    if (ours.what != theirs.what) return;
-    ++compared_;
-    std::uint64_t different = ours.value ^ theirs.value;
-    for (const Difference& known : known_differences()) {
-      if ((different & known.bits) == 0 || !known.explains(ours.what, theirs.value)) continue;
-      different &= ~known.bits;
-      ++met_[known.tag];
+    if (ours.what != theirs.what) {
+      // What follows belongs to different things.
+      note("other: " + without_numbers(ours.what),
+           fmt::format("{}: where the model shows {}, QEMU shows {}", where, ours.what, theirs.what));
+      return;
     }
-    if (different == 0) continue;
-    Mismatch& mismatch = mismatches_[without_numbers(ours.what)];
-    if (mismatch.times++ != 0) continue;
-    mismatch.first = fmt::format("{}: {}: the model has {:#x}, QEMU {:#x}", where, ours.what, ours.value, theirs.value);
+    compare(ours, theirs, where);
   }
+  for (const auto& [list, name] : {std::pair(&model.list(), "the model"), std::pair(&qemu.list(), "QEMU")}) {
+    if (list->size() == both) continue;
+    const std::string& what = (*list)[both].what;
+    note("surplus: " + without_numbers(what),
+         fmt::format("{}: {} alone shows {} ({} more)", where, name, what, list->size() - both));
+  }
+}
+
+void Comparison::compare(const Observation& model, const Observation& qemu, const std::string& where) {
+  ++compared_;
+  std::uint64_t different = model.value ^ qemu.value;
+  for (Known& known : known_) {
+    const Difference& difference = *known.difference;
+    if ((different & difference.bits) == 0 || !difference.explains(model.what, model.value, qemu.value)) continue;
+    known.bits_seen |= different & difference.bits;
+    different &= ~difference.bits;
+    ++met_[difference.tag];
+  }
+  if (different == 0) return;
+  note(without_numbers(model.what),
+       fmt::format("{}: {}: the model has {:#x}, QEMU {:#x}", where, model.what, model.value, qemu.value));
+}
+
+std::string Comparison::stale() const {
+  std::string text;
+  for (const Known& known : known_) {
+    const Difference& difference = *known.difference;
+    const bool any = difference.bits == Difference::kAnyBits && known.bits_seen != 0;
+    if (any || known.bits_seen == difference.bits) continue;
+    text += fmt::format("{} ({}): of the bits {:#x} only {:#x} were seen to differ\n", difference.what, difference.tag,
+                        difference.bits, known.bits_seen);
+  }
+  return text;
 }
 
 std::string Comparison::report() const {

@@ -3,8 +3,11 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
+
+#include "differential/differences.hpp"
 
 namespace pollux::differential {
 
@@ -29,11 +32,15 @@ class Observations {
 /// What the model showed otherwise than QEMU, of all that was compared, where no known difference explains it.
 class Comparison {
  public:
-  /// `where` says how to come back to it.
+  explicit Comparison(Scope scope, std::span<const Difference> known = known_differences());
+  /// Both lists have to name the same things in the same order; where they do not, or nothing was observed, that is a
+  /// mismatch. `where` says how to come back to it.
   void add(const Observations& model, const Observations& qemu, const std::string& where);
   [[nodiscard]] bool alike() const { return mismatches_.empty(); }
   /// One line for each kind of observation that differed: how often, and the first time.
   [[nodiscard]] std::string report() const;
+  /// One line for each known difference of the scope that did not occur, or not in all of its bits: it is stale.
+  [[nodiscard]] std::string stale() const;
   /// How often a difference that is known was met, by its tag.
   [[nodiscard]] const std::map<std::string, std::uint64_t>& met() const { return met_; }
   [[nodiscard]] std::uint64_t compared() const { return compared_; }
@@ -43,6 +50,14 @@ class Comparison {
     std::string first;
     std::uint64_t times = 0;
   };
+  struct Known {
+    const Difference* difference;
+    std::uint64_t bits_seen = 0;
+  };
+  void compare(const Observation& model, const Observation& qemu, const std::string& where);
+  void note(const std::string& kind, const std::string& text);
+
+  std::vector<Known> known_;                    // those of the scope
   std::map<std::string, Mismatch> mismatches_;  // by what was observed, without numbers
   std::map<std::string, std::uint64_t> met_;
   std::uint64_t compared_ = 0;

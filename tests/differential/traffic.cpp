@@ -28,6 +28,7 @@ constexpr std::size_t kTxBufferBytes = 0x4000;
 constexpr std::size_t kRxBuffers = 0x400000;
 constexpr std::size_t kRxBufferBytes = 0x1000;
 constexpr std::uint8_t kUntouched = 0xA5;
+constexpr std::uint32_t kLongestFrame = 1518;  // without RCTL.LPE, with its CRC
 /// QEMU writes no CRC that would begin in one buffer and end in the next, or be alone in it, and says length 0 there:
 /// frames are never so close to a buffer's end, with a tag or without.
 constexpr std::size_t kNearEdge = 8;
@@ -162,9 +163,28 @@ void observe_sender(const Rig& rig, std::uint32_t used, Observations& seen) {
   }
 }
 
+/// The CRC of IEEE 802.3, as it lies behind a frame.
+std::uint32_t crc_of(const Bytes& frame) {
+  std::uint32_t crc = ~0U;
+  for (const std::uint8_t byte : frame) {
+    crc ^= byte;
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0xEDB88320 : 0);
+  }
+  return ~crc;
+}
+
+/// Of a CRC that was stored: none, that of a frame that was sent, or something else.
+std::uint32_t judge_crc(std::uint32_t crc, const Round& round) {
+  if (crc == 0) return 0;
+  return std::any_of(round.frames.begin(), round.frames.end(),
+                     [&](const SendPlan& plan) { return crc_of(plan.frame) == crc; })
+             ? 1
+             : 2;
+}
+
 /// Takes the CRC, where it is stored, out of what is compared: the last four bytes of the packet that ends in `slot`,
 /// the first of which may lie in the buffer before.
-void observe_crc(const Rig& rig, std::uint32_t queue, std::uint32_t slot, Observations& seen) {
+std::uint32_t take_crc(const Rig& rig, std::uint32_t queue, std::uint32_t slot) {
   std::uint32_t crc = 0;
   std::uint32_t left = reg::kCrcBytes;
   for (std::uint32_t at = slot; left != 0 && at <= slot; --at) {
@@ -175,10 +195,11 @@ void observe_crc(const Rig& rig, std::uint32_t queue, std::uint32_t slot, Observ
       buffer[i] = std::byte{0};
     }
   }
-  seen.add(fmt::format("rx crc of queue {} slot {}", queue, slot), crc);
+  return crc;
 }
 
-void observe_descriptor(const Rig& rig, std::uint32_t queue, std::uint32_t slot, bool stripped, Observations& seen) {
+void observe_descriptor(const Rig& rig, std::uint32_t queue, std::uint32_t slot, const Round& round,
+                        Observations& seen) {
   const Descriptor descriptor = ring_at(rig, rx_ring(queue))[slot];
   const std::string where = fmt::format("of queue {} slot {}", queue, slot);
   const bool last = (descriptor.hi & hw::igb::rx::kEndOfPacket) != 0;
@@ -188,16 +209,17 @@ void observe_descriptor(const Rig& rig, std::uint32_t queue, std::uint32_t slot,
   seen.add(rx + "tag " + where, hw::igb::rx::vlan(descriptor.hi));
   seen.add(rx + "type " + where, descriptor.lo & 0xFFFFFFFF);
   seen.add(rx + "hash " + where, hw::igb::rx::hash(descriptor.lo));
-  if (last && !stripped) observe_crc(rig, queue, slot, seen);
+  const bool stripped = (round.receiver.rctl & reg::RCTL::SECRC.bits()) != 0;
+  if (last && !stripped) seen.add("rx crc " + where, judge_crc(take_crc(rig, queue, slot), round));
 }
 
-void observe_queue(const Rig& rig, std::uint32_t queue, bool stripped, Observations& seen) {
+void observe_queue(const Rig& rig, std::uint32_t queue, const Round& round, Observations& seen) {
   const std::uint32_t head = rig.registers(kReceiver).read<reg::RDH>(queue).raw();
   seen.add(fmt::format("rx head of queue {}", queue), head);
   for (std::uint32_t slot = 0; slot < kRing; ++slot) {
     const Descriptor descriptor = ring_at(rig, rx_ring(queue))[slot];
     if (slot < std::min(head, kRing)) {
-      observe_descriptor(rig, queue, slot, stripped, seen);
+      observe_descriptor(rig, queue, slot, round, seen);
     } else {
       seen.add("rx descriptor untouched", descriptor.lo - rig.iova() - rx_slot(queue, slot) + descriptor.hi);
     }
@@ -226,13 +248,27 @@ bool strips(const ReceiverPlan& plan) {
   return (plan.rctl & reg::RCTL::SECRC.bits()) != 0 || (plan.ctrl & reg::CTRL::VME.bits()) != 0;
 }
 
-void observe_counters(const Rig& rig, const ReceiverPlan& plan, Observations& seen) {
+/// Whether a frame is longer than the receiver takes, which changes what QEMU's counts.
+bool oversize(const Round& round) {
+  const std::uint32_t limit = (round.receiver.rctl & reg::RCTL::LPE.bits()) != 0 ? round.receiver.rlpml : kLongestFrame;
+  return std::any_of(round.frames.begin(), round.frames.end(),
+                     [&](const SendPlan& plan) { return plan.frame.size() + reg::kCrcBytes > limit; });
+}
+
+/// A counter's name, with what it is about in this round if known differences depend on that.
+std::string counter_name(std::string_view name, unsigned which, const Round& round) {
+  const std::string text = fmt::format("{} of {}", name, which == kSender ? "sender" : "receiver");
+  if (which == kSender) return text;
+  const bool size = name.starts_with("PRC") || name.starts_with("GORC") || name == "TORL";
+  if (size && strips(round.receiver)) return "stripped: " + text;
+  const bool length = name == "ROC" || name == "RLEC" || name == "TPR" || name == "TORL";
+  return length && oversize(round) ? "oversize: " + text : text;
+}
+
+void observe_counters(const Rig& rig, const Round& round, Observations& seen) {
   for (unsigned which = 0; which < Rig::kCards; ++which) {
     for (const RegisterInfo& counter : reg::kStatisticsRegisters) {
-      const bool size = counter.name.starts_with("PRC") || counter.name.starts_with("GORC");
-      seen.add(fmt::format("{}{} of {}", size && which == kReceiver && strips(plan) ? "stripped: " : "", counter.name,
-                           which == kSender ? "sender" : "receiver"),
-               rig.read(which, counter.offset));
+      seen.add(counter_name(counter.name, which, round), rig.read(which, counter.offset));
     }
   }
 }
@@ -241,7 +277,7 @@ ReceiverPlan random_receiver(Random& random) {
   ReceiverPlan plan;
   plan.rctl = reg::RCTL::RXEN.bits() | bit_if(random.once(3), reg::RCTL::UPE.bits()) |
               bit_if(random.once(3), reg::RCTL::MPE.bits()) | bit_if(!random.once(3), reg::RCTL::BAM.bits()) |
-              bit_if(random.once(3), reg::RCTL::LPE.bits()) | bit_if(random.once(2), reg::RCTL::SECRC.bits()) |
+              bit_if(random.once(2), reg::RCTL::LPE.bits()) | bit_if(random.once(2), reg::RCTL::SECRC.bits()) |
               bit_if(random.once(2), reg::RCTL::VFE.bits());
   plan.ctrl = (reg::CTRL::SLU | reg::CTRL::FD).bits() | bit_if(random.once(2), reg::CTRL::VME.bits());
   plan.rxcsum = bit_if(random.once(2), reg::RXCSUM::PCSD.bits()) | bit_if(random.once(2), reg::RXCSUM::IPOFL.bits()) |
@@ -282,13 +318,12 @@ Observations play(Rig& rig, const Round& round) {
   arm_receiver(rig, round.receiver);
   Observations before;
   observe_events(rig, before);
-  observe_counters(rig, round.receiver, before);
+  observe_counters(rig, round, before);
   const std::uint32_t used = send(rig, round.frames);
   observe_sender(rig, used, seen);
-  const bool stripped = (round.receiver.rctl & reg::RCTL::SECRC.bits()) != 0;
-  for (std::uint32_t queue = 0; queue < ReceiverPlan::kQueues; ++queue) observe_queue(rig, queue, stripped, seen);
+  for (std::uint32_t queue = 0; queue < ReceiverPlan::kQueues; ++queue) observe_queue(rig, queue, round, seen);
   observe_events(rig, seen);
-  observe_counters(rig, round.receiver, seen);
+  observe_counters(rig, round, seen);
   return seen;
 }
 

@@ -7,6 +7,9 @@
 namespace pollux::differential {
 namespace {
 
+/// The rarest known difference occurs about once in 15 rounds: that many show them all, but for once in 10^8 runs.
+constexpr unsigned kLeastRounds = 300;
+
 TEST(Traffic, RandomRoundsLookAlike) {
   const std::uint64_t seed = choose_seed();
   const auto model = Rig::of_model();
@@ -16,10 +19,10 @@ TEST(Traffic, RandomRoundsLookAlike) {
     rig->raise_link();
   }
   const auto end = std::chrono::steady_clock::now() + choose_duration();
-  Comparison comparison;
+  Comparison comparison(Scope::traffic);
   unsigned rounds = 0;
   std::size_t frames = 0;
-  while (std::chrono::steady_clock::now() < end && !HasFailure()) {
+  while (rounds < kLeastRounds || std::chrono::steady_clock::now() < end) {
     Random random(seed + rounds);
     const Round round = random_round(random);
     comparison.add(play(*model, round), play(*qemu, round), fmt::format("POLLUX_SEED={}", seed + rounds));
@@ -29,7 +32,7 @@ TEST(Traffic, RandomRoundsLookAlike) {
   fmt::print("{} rounds, {} frames sent, {} observations compared\n", rounds, frames, comparison.compared());
   for (const auto& [tag, times] : comparison.met()) fmt::print("  {}: {} times\n", tag, times);
   EXPECT_TRUE(comparison.alike()) << comparison.report();
-  EXPECT_GT(frames, 0u);
+  EXPECT_EQ(comparison.stale(), "");
 }
 
 }  // namespace
