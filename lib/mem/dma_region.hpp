@@ -15,6 +15,7 @@ struct DmaRegion {
   std::uint64_t place = 0;           ///< what it takes of the IovaSpace and, if `own`, of the arena
   std::size_t page_size = 0;         ///< bytes
   bool own = true;                   ///< from the arena; else the application's memory
+  bool locked = false;               ///< lock_pages locked it, and not the application before that
 
   [[nodiscard]] std::byte* address() const { return segments.front().address; }
   [[nodiscard]] std::size_t size() const {

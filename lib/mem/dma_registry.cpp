@@ -102,12 +102,13 @@ void DmaRegistry::release(std::span<const DmaSegment> segments, PendingLog& log)
     return region.address() == segments.front().address;
   });
   if (found == regions_.end()) return;
-  const DmaRegion region = *found;
+  DmaRegion region = *found;
   regions_.erase(found);
   bool free = true;
   for (const auto& domain : domains_) free = unmap(*domain, region.segments, log) && free;
   choose_addresses();
   if (!free) return;
+  unlock_pages(region);
   if (region.own) {
     pages_.give_back(region, iova_);
   } else {
@@ -127,7 +128,7 @@ Result<void> DmaRegistry::attach(std::shared_ptr<DmaDomain> domain, PendingLog& 
     if (auto locked = lock_all(); !locked) return locked;
   }
   if (auto mapped = map_all(*domain, log); !mapped) {
-    if (lock) unlock_all(regions_.size());
+    if (lock) unlock_all();
     return mapped;
   }
   domains_.push_back(std::move(domain));
@@ -143,14 +144,14 @@ std::shared_ptr<DmaDomain> DmaRegistry::detach(const DmaDomain& domain, PendingL
   std::shared_ptr<DmaDomain> held = *found;
   domains_.erase(found);
   for (const DmaRegion& region : regions_) static_cast<void>(unmap(*held, region.segments, log));
-  if (held->wants_locked_pages() && !wants_locked_pages()) unlock_all(regions_.size());
+  if (held->wants_locked_pages() && !wants_locked_pages()) unlock_all();
   choose_addresses();
   restrict_iova();
   return held;
 }
 
 /// Into every domain or into none.
-Result<void> DmaRegistry::add(const DmaRegion& region, PendingLog& log) {
+Result<void> DmaRegistry::add(DmaRegion region, PendingLog& log) {
   const bool lock = wants_locked_pages() && needs_lock(region);
   if (lock) {
     if (auto locked = lock_pages(region); !locked) return locked;
@@ -162,7 +163,7 @@ Result<void> DmaRegistry::add(const DmaRegion& region, PendingLog& log) {
     if (lock) unlock_pages(region);
     return mapped;
   }
-  regions_.push_back(region);
+  regions_.push_back(std::move(region));
   return {};
 }
 
@@ -225,21 +226,20 @@ Result<void> DmaRegistry::map_all(DmaDomain& domain, PendingLog& log) const {
   return {};
 }
 
-Result<void> DmaRegistry::lock_all() const {
-  for (std::size_t i = 0; i < regions_.size(); ++i) {
-    if (!needs_lock(regions_[i])) continue;
-    if (auto locked = lock_pages(regions_[i]); !locked) {
-      unlock_all(i);
+/// All that need it or none. Only while no domain wants locked pages yet.
+Result<void> DmaRegistry::lock_all() {
+  for (DmaRegion& region : regions_) {
+    if (!needs_lock(region)) continue;
+    if (auto locked = lock_pages(region); !locked) {
+      unlock_all();
       return locked;
     }
   }
   return {};
 }
 
-void DmaRegistry::unlock_all(std::size_t count) const {
-  for (std::size_t i = 0; i < count; ++i) {
-    if (needs_lock(regions_[i])) unlock_pages(regions_[i]);
-  }
+void DmaRegistry::unlock_all() {
+  for (DmaRegion& region : regions_) unlock_pages(region);
 }
 
 bool DmaRegistry::wants_locked_pages() const {

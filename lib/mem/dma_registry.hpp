@@ -34,13 +34,13 @@ class DmaRegistry {
   [[nodiscard]] const Arena& arena() const noexcept { return pages_.arena(); }
 
  private:
-  [[nodiscard]] Result<void> add(const DmaRegion& region, PendingLog& log);
+  [[nodiscard]] Result<void> add(DmaRegion region, PendingLog& log);
   [[nodiscard]] Result<void> check_free(std::span<std::byte> memory) const;
   [[nodiscard]] Result<void> check_reach(const DmaDomain& domain, const std::vector<IovaRange>& reach) const;
   [[nodiscard]] Result<void> check_physical(const DmaDomain& domain) const;
   [[nodiscard]] Result<void> map_all(DmaDomain& domain, PendingLog& log) const;
-  [[nodiscard]] Result<void> lock_all() const;
-  void unlock_all(std::size_t count) const;
+  [[nodiscard]] Result<void> lock_all();
+  void unlock_all();
   [[nodiscard]] bool wants_locked_pages() const;
   void restrict_iova();
   /// Keeps to physical addresses while a domain or memory that exists needs them.

@@ -28,12 +28,16 @@ std::uint64_t locked_kibibytes() {
 
 bool needs_lock(const DmaRegion& region) { return region.page_size == ordinary_page_size(); }
 
-Result<void> lock_pages(const DmaRegion& region) {
-  if (::mlock(region.address(), region.size()) == 0) return {};
+Result<void> lock_pages(DmaRegion& region) {
+  const std::uint64_t before = locked_kibibytes();
+  if (::mlock(region.address(), region.size()) == 0) {
+    region.locked = locked_kibibytes() == before + region.size() / 1024;
+    return {};
+  }
   const int error = errno;
   rlimit limit{};
   static_cast<void>(::getrlimit(RLIMIT_MEMLOCK, &limit));
-  const std::uint64_t needed = locked_kibibytes() + region.size() / 1024;
+  const std::uint64_t needed = before + region.size() / 1024;
   const std::string what = fmt::format("{} KiB of DMA memory could not be locked", region.size() / 1024);
   const bool limited = error == EPERM || (error == ENOMEM && needed > limit.rlim_cur / 1024);
   if (!limited)
@@ -45,8 +49,9 @@ Result<void> lock_pages(const DmaRegion& region) {
                           needed));
 }
 
-void unlock_pages(const DmaRegion& region) {
-  if (region.own) ::munlock(region.address(), region.size());
+void unlock_pages(DmaRegion& region) {
+  if (region.locked) ::munlock(region.address(), region.size());
+  region.locked = false;
 }
 
 }  // namespace pollux

@@ -9,8 +9,8 @@ namespace pollux {
 /// Huge pages are never moved to swap and need no lock.
 [[nodiscard]] bool needs_lock(const DmaRegion& region);
 /// Keeps the region's pages in memory. Error: memlock_too_small, with the limit that it takes.
-[[nodiscard]] Result<void> lock_pages(const DmaRegion& region);
-/// Only the arena's memory: locks do not nest, so the application's own may have been locked by itself before.
-void unlock_pages(const DmaRegion& region);
+[[nodiscard]] Result<void> lock_pages(DmaRegion& region);
+/// Undoes lock_pages. Locks do not nest: what the application had locked before stays locked.
+void unlock_pages(DmaRegion& region);
 
 }  // namespace pollux

@@ -44,7 +44,12 @@ tl::unexpected<Error> in_use(const DeviceInfo& device, const std::string& holder
 
 }  // namespace
 
-Result<void> check_not_open(const SystemPaths& paths, const DeviceInfo& device) {
+int probe_node(const fs::path& node) {
+  const FileDescriptor attempt(::open(node.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK));
+  return attempt ? 0 : errno;
+}
+
+Result<void> check_not_open(const SystemPaths& paths, const DeviceInfo& device, const NodeProbe& probe) {
   const auto nodes = nodes_of(paths, device);
   for (const std::string& process : sysfs::entries(paths.proc)) {
     if (process.find_first_not_of("0123456789") != std::string::npos) continue;
@@ -54,8 +59,7 @@ Result<void> check_not_open(const SystemPaths& paths, const DeviceInfo& device) 
   }
   // A holder in another process namespace does not show in /proc, but a group opens only once.
   for (const fs::path& node : nodes) {
-    const FileDescriptor attempt(::open(node.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK));
-    if (!attempt && errno == EBUSY) {
+    if (probe(node) == EBUSY) {
       return in_use(device, "a process that cannot be seen from here", "end it first: fuser -v " + node.string());
     }
   }

@@ -276,6 +276,46 @@ TEST(LockedPages, AreUnlockedWhenNobodyWantsThemLockedAnyMore) {
   EXPECT_EQ(report.text, "0 kB, 8 kB, 0 kB, 0 kB");
 }
 
+TEST(LockedPages, AreUnlockedWhenMappingFails) {
+  if (test::kSanitized) GTEST_SKIP() << "LEFT OUT: a sanitizer turns mlock into nothing";
+  const test::ChildReport report = test::in_child([] {
+    DomainLab lab;
+    const auto domain = std::make_shared<FakeDomain>();
+    domain->wants_lock = true;
+    if (!lab.state->attach(domain)) return std::string("not attached");
+    const Foreign foreign(8192);
+    domain->fail_map_call = domain->map_calls + 1;
+    if (lab.state->register_memory(foreign.bytes())) return std::string("registered");
+    std::string seen = locked_now();
+    domain->fail_map_call = domain->map_calls + 1;
+    if (lab.state->allocate({.size = 8192})) return std::string("allocated");
+    return seen + ", " + locked_now();
+  });
+  EXPECT_EQ(report.text, "0 kB, 0 kB");
+}
+
+TEST(LockedPages, OfTheApplicationAreUnlockedOnReleaseUnlessItLockedThemItself) {
+  if (test::kSanitized) GTEST_SKIP() << "LEFT OUT: a sanitizer turns mlock into nothing";
+  const test::ChildReport report = test::in_child([] {
+    DomainLab lab;
+    const auto domain = std::make_shared<FakeDomain>();
+    domain->wants_lock = true;
+    if (!lab.state->attach(domain)) return std::string("not attached");
+    const Foreign foreign(8192);
+    std::string seen;
+    for (const bool locked_before : {false, true}) {
+      if (locked_before) ::mlock(foreign.bytes().data(), 4096);
+      {
+        const auto memory = lab.state->register_memory(foreign.bytes());
+        seen += (memory ? "" : "not registered, ") + locked_now() + ", ";
+      }
+      seen += locked_now() + ", ";
+    }
+    return seen;
+  });
+  EXPECT_EQ(report.text, "8 kB, 0 kB, 8 kB, 8 kB, ");
+}
+
 TEST(RegisteredMemory, GetsAnIovaThatIsTheSameEverywhere) {
   DomainLab lab;
   const auto first = lab.attach();

@@ -253,6 +253,11 @@ TEST(IommufdErrors, ALimitOnLockedMemoryCountsWhatThisDomainPinned) {
   EXPECT_EQ(others.error().code, ErrorCode::no_memory);
   EXPECT_THAT(others.error().what, HasSubstr("the user's other processes"));
   EXPECT_TRUE(domain.unmap({nullptr, 0x80'0000, 512 * 1024}));
+  lab.kernel->fail("IOAS_MAP", ENOMEM);
+  const auto after = domain.map({nullptr, 0x10'0000, 1024 * 1024});
+  ASSERT_FALSE(after);
+  EXPECT_EQ(after.error().code, ErrorCode::no_memory) << "what was unmapped is not pinned any more";
+  EXPECT_THAT(after.error().what, HasSubstr("; 0 KiB are locked already"));
 }
 
 TEST(IommufdErrors, RangesThatCannotBeTrue) {

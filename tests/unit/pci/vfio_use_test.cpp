@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pci/vfio_use.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "fake_machine.hpp"
+
+namespace pollux::pci {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+struct VfioUse : testing::Test {
+  VfioUse() { std::filesystem::create_directories(machine.device(port) / "vfio-dev/vfio3"); }
+
+  /// What is said where opening `busy` gives `error`; all else is not there.
+  Result<void> check(const std::string& busy, int error) {
+    const DeviceInfo device = *read_device(machine.paths, port);
+    return check_not_open(machine.paths, device, [&](const std::filesystem::path& node) {
+      probed.push_back(node.lexically_relative(machine.paths.dev).string());
+      return probed.back() == busy ? error : ENOENT;
+    });
+  }
+
+  test::FakeMachine machine;
+  Address port = machine.add({.address = "0000:01:00.0", .group = 7});
+  std::vector<std::string> probed;
+};
+
+TEST_F(VfioUse, TriesEachNodeWhereNoProcessIsSeen) {
+  EXPECT_TRUE(check("vfio/7", 0));
+  EXPECT_THAT(probed, ElementsAre("vfio/7", "vfio/noiommu-7", "vfio/devices/vfio3"));
+}
+
+TEST_F(VfioUse, FindsAHolderThatCannotBeSeen) {
+  for (const std::string node : {"vfio/7", "vfio/noiommu-7", "vfio/devices/vfio3"}) {
+    const auto checked = check(node, EBUSY);
+    ASSERT_FALSE(checked) << node;
+    EXPECT_EQ(checked.error().code, ErrorCode::group_in_use);
+    EXPECT_THAT(checked.error().what, AllOf(HasSubstr("0000:01:00.0"), HasSubstr("cannot be seen from here")));
+    EXPECT_EQ(checked.error().hint, "end it first: fuser -v " + (machine.paths.dev / node).string());
+  }
+}
+
+TEST_F(VfioUse, TakesNoOtherErrorForAHolder) {
+  for (const int error : {EACCES, ENOENT, EPERM, ENODEV}) EXPECT_TRUE(check("vfio/7", error)) << error;
+}
+
+TEST(NodeProbe, GivesTheErrorOfTheAttempt) {
+  EXPECT_EQ(probe_node("/dev/null"), 0);
+  EXPECT_EQ(probe_node("/dev/null/below"), ENOTDIR);
+  EXPECT_EQ(probe_node("/dev/none-of-this-name"), ENOENT);
+}
+
+}  // namespace
+}  // namespace pollux::pci
