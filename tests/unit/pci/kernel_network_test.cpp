@@ -42,6 +42,9 @@ class KernelNetworkLab : public testing::Test {
   void SetUp() override {
     if (::geteuid() != 0) GTEST_SKIP() << "network namespaces need root";
     if (!run("ip netns add " + blue) || !run("ip netns add " + red)) GTEST_SKIP() << "`ip netns` does not work here";
+    ASSERT_TRUE(run("ip -n " + blue + " link show lo"))
+        << "`ip -n` does not work here. From iproute2 6.15 on it needs \"/\" to be a mount point: for a chroot, "
+           "`mount --bind TREE TREE` before entering it";
     ASSERT_TRUE(run("ip -n " + blue + " link add v0 type veth peer name v1 netns " + red));
   }
   void TearDown() override {
