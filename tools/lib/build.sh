@@ -8,7 +8,7 @@ configure() {
   shift 2
   # Said either way: the folder may have been configured when a cache was there that is gone now.
   command -v ccache >/dev/null && launcher=-DCMAKE_CXX_COMPILER_LAUNCHER=ccache
-  mkdir -p "$folder" || die "cannot create $folder" "is the project's folder writable?"
+  mkdir -p "$folder" || die "$folder cannot be created" "$(where_to_build '')"
   run_logged "$folder/configure.log" "read the lines above; if the folder stems from another machine, remove $folder" \
     cmake -S "$source" -B "$folder" -G Ninja -DCMAKE_BUILD_TYPE=Release "$launcher" "$@"
 }

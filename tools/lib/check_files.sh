@@ -2,19 +2,40 @@
 # shellcheck shell=bash
 # Which files the checks look at, and how they look.
 
-# project_files: everything that git knows or would take up, or with --changed what differs from that commit.
-project_files() {
-  local file
+# git_files: what it knows or would take up, or with --changed what differs from that commit; each name ends in a zero byte.
+git_files() {
   if [[ -n ${changed_since:-} ]]; then
-    git diff --name-only --diff-filter=d "$changed_since" --
-    git ls-files --others --exclude-standard
+    git diff -z --relative --name-only --diff-filter=d "$changed_since" -- && git ls-files -z --others --exclude-standard
   else
-    git ls-files --cached --others --exclude-standard
-  fi | sort -u | while read -r file; do
-    # What was deleted and not yet committed is no file any more.
-    [[ -f $file ]] && echo "$file"
-  done
+    git ls-files -z --cached --others --exclude-standard
+  fi
 }
+
+PROJECT_FILES=()
+
+# list_project_files: sets PROJECT_FILES. Where git does not answer, or knows nothing here, nothing could be looked at.
+list_project_files() {
+  local file names=$SCRATCH/files
+  need_tool git
+  git_files >"$names" 2>"$SCRATCH/git" || die "git does not say which files there are: $(head -n 1 "$SCRATCH/git")" "$(git_hint)"
+  while IFS= read -r -d '' file; do
+    # What was deleted and not yet committed is no file any more.
+    [[ ! -f $file ]] || PROJECT_FILES+=("$file")
+  done < <(sort -zu "$names")
+  ((${#PROJECT_FILES[@]})) || [[ -n ${changed_since:-} ]] || die "git knows of no file in $POLLUX_ROOT" "$(git_hint)"
+}
+
+git_hint() {
+  if grep -q 'dubious ownership' "$SCRATCH/git"; then
+    echo "git config --global --add safe.directory '$POLLUX_ROOT', where you trust whom it belongs to; or a clone of your own"
+  elif [[ ! -e $POLLUX_ROOT/.git ]]; then
+    echo "use a clone; in files unpacked from an archive run 'git init' first"
+  else
+    echo "see what 'git -C $POLLUX_ROOT status' says"
+  fi
+}
+
+project_files() { ((${#PROJECT_FILES[@]} == 0)) || printf '%s\n' "${PROJECT_FILES[@]}"; }
 
 # files_of cpp|shell|code
 files_of() {

@@ -5,8 +5,6 @@
 usage: check_headers.py ROOT COMPILER... [-- HEADER...]     with HEADERs, only those that depend on them
 """
 
-import concurrent.futures
-import os
 import pathlib
 import subprocess
 import sys
@@ -41,7 +39,10 @@ def main() -> int:
     headers = [path for path in edges if path.parts[0] == "include" and path.suffix == ".hpp"]
     if only:
         headers = [header for header in headers if check_includes.closure(edges, header) & only]
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    if not headers and not only:
+        print(f"{root}/include holds no header to look at")
+        return 1
+    with check_includes.workers() as pool:
         jobs = [pool.submit(compile_alone, root, compiler, header) for header in headers for compiler in compilers]
         complaints = [job.result() for job in jobs if job.result()]
     print("\n".join(complaints), end="\n" if complaints else "")

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Which of the project's files include which: what the checks on layers and on changed files stand on."""
 
+import concurrent.futures
+import contextlib
+import os
 import pathlib
 import re
+from collections.abc import Iterator
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<(pollux/[^>]+)>)')
 FOLDERS = ("include", "lib", "examples", "tools/pollux")
@@ -77,3 +81,13 @@ def find_cycle(edges: dict[pathlib.Path, list[pathlib.Path]]) -> list[pathlib.Pa
                 trail.append(target)
                 stack.append((target, iter(edges.get(target, []))))
     return []
+
+
+@contextlib.contextmanager
+def workers() -> Iterator[concurrent.futures.Executor]:
+    """As many threads as there are processors; Ctrl-C ends what runs, and nothing more is begun."""
+    pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count())
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -75,8 +75,9 @@ def complaint(source: pathlib.Path, target: pathlib.Path) -> str:
 
 def main() -> int:
     root = pathlib.Path(sys.argv[1]).resolve()
-    complaints = []
-    for source in check_includes.sources(root):
+    sources = check_includes.sources(root)
+    complaints = [] if sources else [f"{root} holds no source to look at"]
+    for source in sources:
         for line, written, target in check_includes.includes(root, source):
             why = complaint(source, target) if target else "there is no such file"
             if why:

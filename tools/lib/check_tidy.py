@@ -17,6 +17,7 @@ import os
 import pathlib
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -57,6 +58,8 @@ def run_tidy(words: list[str], what: str) -> str:
         run = subprocess.run([tool(), "--quiet", *words], capture_output=True, text=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:
         return f"{what}: {tool()} did not end within {SECONDS} s"
+    if run.returncode == -signal.SIGINT:
+        raise KeyboardInterrupt  # which nothing is to be looked at again for
     if run.returncode == 0:
         return ""
     return run.stdout.strip() or run.stderr.strip() or f"{tool()} ended with status {run.returncode}"
@@ -123,8 +126,11 @@ def main() -> int:
     common = version + (root / ".clang-tidy").read_bytes()
     edges = check_includes.graph(root)
 
-    waiting, marks = {}, {}
-    for source, command in sorted(commands(root, build).items()):
+    waiting, marks, compiled = {}, {}, commands(root, build)
+    if not compiled:
+        print(f"{build}/compile_commands.json names no source of the library")
+        return 1
+    for source, command in sorted(compiled.items()):
         files = check_includes.closure(edges, source)
         if only and not files & only:
             continue
@@ -133,7 +139,7 @@ def main() -> int:
             waiting[source], marks[source] = command, mark
 
     complaints = []
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    with check_includes.workers() as pool:
         jobs = [pool.submit(tidy, root, build, group, command) for group, command in batches(waiting)]
         for job in concurrent.futures.as_completed(jobs):
             for source, complaint in job.result().items():

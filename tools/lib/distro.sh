@@ -1,23 +1,31 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=bash
-# Which distribution this is. Sets POLLUX_DISTRO; refuses what the package lists were not written for.
+# Which distribution and which machine this is, and refusing those that a tool was not written for.
 
-# shellcheck disable=SC2034  # POLLUX_DISTRO is read by those who source this file
+# Sets POLLUX_DISTRO, to `unknown` where the package lists were not written for it, POLLUX_DISTRO_SAYS and POLLUX_MACHINE.
+# shellcheck disable=SC2034  # read by those who source this file
 detect_distro() {
-  local file=${POLLUX_OS_RELEASE:-/etc/os-release} id version
-  [[ -r $file ]] || die "$file is missing, so the distribution is unknown" "$(supported_distros)"
-  # shellcheck source=/dev/null
-  id=$(. "$file" && printf '%s' "${ID:-}")
-  # shellcheck source=/dev/null
-  version=$(. "$file" && printf '%s' "${VERSION_ID:-}")
-  case "$id-$version" in
-    debian-12 | debian-13 | ubuntu-24.04) POLLUX_DISTRO=$id-$version ;;
-    *) die "no package list for '${id:-unknown} ${version:-unknown}'" "$(supported_distros)" ;;
-  esac
-  [[ $(uname -m) == x86_64 ]] || die "this machine is $(uname -m), the guest is x86_64" "use an x86_64 machine"
+  local file=${POLLUX_OS_RELEASE:-/etc/os-release} id='' version=''
+  if [[ -r $file ]]; then
+    # shellcheck source=/dev/null
+    id=$(. "$file" && printf '%s' "${ID:-}")
+    # shellcheck source=/dev/null
+    version=$(. "$file" && printf '%s' "${VERSION_ID:-}")
+  fi
+  POLLUX_DISTRO=unknown POLLUX_DISTRO_SAYS="${id:-a distribution without a name}${version:+ $version}"
+  case $id-$version in debian-12 | debian-13 | ubuntu-24.04) POLLUX_DISTRO=$id-$version ;; esac
+  POLLUX_MACHINE=${POLLUX_UNAME:-$(uname -m)}
 }
 
-supported_distros() {
-  printf '%s' "use Debian 12, Debian 13 or Ubuntu 24.04; or install the packages named in tools/lib/packages.sh" \
-    " by hand and run cmake, ctest and tests/guest/run yourself"
+# need_known_distro WHAT
+need_known_distro() {
+  [[ $POLLUX_DISTRO == unknown ]] || return 0
+  die "$1 needs Debian 12, Debian 13 or Ubuntu 24.04; this is $POLLUX_DISTRO_SAYS" \
+    "install the packages named in tools/lib/packages.sh by hand and run cmake, ctest and tests/guest/run yourself"
+}
+
+# need_x86_64 WHAT
+need_x86_64() {
+  [[ $POLLUX_MACHINE == x86_64 ]] || die "$1 needs an x86_64 machine; this is $POLLUX_MACHINE" \
+    "use one, or see 'tools/demo --on sim' and, for the tests, the preset aarch64 in HACKING.md"
 }

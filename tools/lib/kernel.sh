@@ -2,13 +2,27 @@
 # shellcheck shell=bash
 # The distribution's stock kernel for the guest: downloaded and unpacked into the cache, never installed.
 
-cache_dir() { printf '%s' "${POLLUX_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/pollux}"; }
+# The same rule as cache_directory in pollux_lab/guest.py. Without HOME, `~` is what the password file says.
+cache_dir() {
+  local home=${HOME:-}
+  [[ -n $home ]] || home=$(unset HOME && echo ~)
+  printf '%s' "${POLLUX_CACHE:-${XDG_CACHE_HOME:-$home/.cache}/pollux}"
+}
+
+# Creates a folder of the cache, and prints it.
+cache_folder() {
+  local folder said
+  folder=$(cache_dir)/$1
+  said=$(mkdir -p "$folder" 2>&1 && { : >"$folder/.writable"; } 2>&1) ||
+    die "$folder cannot be written to: ${said##*: }" "set POLLUX_CACHE to a folder that can be written to"
+  rm -f "$folder/.writable"
+  printf '%s\n' "$folder"
+}
 
 # Prints the directory that holds vmlinuz, lib/modules and a file `version`.
 guest_kernel() {
   local root newest
-  root=$(cache_dir)/kernel
-  mkdir -p "$root" || die "cannot create $root" "set POLLUX_CACHE to a directory that you may write"
+  root=$(cache_folder kernel) || exit 1
   newest=$(newest_kernel "$root")
   if [[ -z $newest ]]; then
     fetch_kernel "$root"

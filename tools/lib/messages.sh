@@ -20,5 +20,29 @@ run_logged() {
   shift 2
   if "$@" >"$log" 2>&1 </dev/null; then return 0; fi
   tail -n 40 "$log" >&2
-  die "'$*' failed (its whole output: $log)" "$hint"
+  die "'$*' failed (its whole output: $log)" "$(disk_hint "$log" "$hint")"
+}
+
+# disk_hint LOG ELSE: where a command may have failed for want of space, that is what to mend. It may not have been able to say so.
+disk_hint() {
+  local log=$1 folder
+  for folder in "$(dirname "$log")" "${TMPDIR:-/tmp}"; do
+    if has_no_room "$folder"; then
+      echo "the disk that holds $folder is full; free some space there, then run this again"
+      return
+    fi
+  done
+  if grep -qE 'No space left on device|Disk quota exceeded' "$log"; then
+    echo "a disk is full: see 'df -h $(dirname "$log") ${TMPDIR:-/tmp}'; free some space, then run this again"
+  else
+    echo "$2"
+  fi
+}
+
+readonly LEAST_ROOM_KIB=4096
+
+has_no_room() {
+  local free
+  free=$(df -Pk "$1" 2>/dev/null | awk 'NR == 2 { print $4 }')
+  [[ -n $free ]] && ((free < LEAST_ROOM_KIB))
 }

@@ -17,8 +17,19 @@ packages_for() {
     bench) echo libbenchmark-dev util-linux python3 ;;
     plots) echo python3-matplotlib ;;
     peers) echo dpdk dpdk-dev libdpdk-dev ethtool ;;
-    guest) echo qemu-system-x86 busybox-static kmod cpio iproute2 xz-utils zstd python3 python3-scapy ;;
-    *) die "no package list is named '$1'" "name one of: build, show, test, check, kernel, arm, bench, plots, peers, guest" ;;
+    emulator) echo qemu-system-x86 ;;
+    guest) echo busybox-static kmod cpio iproute2 xz-utils zstd python3 python3-scapy ;;
+    *) die "no package list is named '$1'" "see packages_for in tools/lib/packages.sh" ;;
+  esac
+}
+
+# What stands for a role's packages on a distribution whose packages are not known. Libraries are asked for by CMake.
+commands_for() {
+  case $1 in
+    build) echo c++ cmake ninja pkg-config ;;
+    show) echo /usr/bin/python3 ;;
+    emulator) echo qemu-system-x86_64 ;;
+    *) need_known_distro "$POLLUX_TOOL" ;;
   esac
 }
 
@@ -29,6 +40,10 @@ is_installed() {
 # need_packages ROLE...: does nothing at all, and asks nobody for rights, where everything is there.
 need_packages() {
   local role package missing=()
+  if [[ $POLLUX_DISTRO == unknown ]]; then
+    need_commands "$@"
+    return
+  fi
   for role in "$@"; do
     for package in $(packages_for "$role"); do
       is_installed "$package" || missing+=("$package")
@@ -36,46 +51,67 @@ need_packages() {
   done
   ((${#missing[@]})) || return 0
   say "installing ${#missing[@]} packages: ${missing[*]}"
+  need_root_rights "apt-get install ${missing[*]}"
   refresh_apt
   apt_install "${missing[@]}"
 }
 
-as_root() {
-  if ((EUID == 0)); then
-    "$@"
-  elif command -v sudo >/dev/null; then
-    sudo "$@"
-  else
-    die "installing packages needs root, and sudo is not here" "run this as root, or install sudo"
-  fi
+need_commands() {
+  local role word missing=() packages=()
+  for role in "$@"; do
+    commands_for "$role" >"$SCRATCH/commands"
+    for word in $(<"$SCRATCH/commands"); do command -v "$word" >/dev/null || missing+=("$word"); done
+    # shellcheck disable=SC2207  # one word a package
+    packages+=($(packages_for "$role"))
+  done
+  ((${#missing[@]})) || return 0
+  die "$POLLUX_DISTRO_SAYS is not known here, so nothing is installed, and these are not here: ${missing[*]}" \
+    "install them; all that is needed has these names on Debian: ${packages[*]}"
 }
+
+# need_root_rights BY_HAND: before anything goes into a log, so that what sudo asks and says is seen. BY_HAND is what root can do
+# instead.
+need_root_rights() {
+  ((EUID == 0)) && return
+  command -v sudo >/dev/null || die "this needs root's rights, and sudo is not here" "run this as root, or have root run: $1"
+  sudo -n true 2>/dev/null || sudo -v || die "sudo gives no rights to $(id -un)" "run this as root, or have root run: $1"
+}
+
+# What makes a command root's, for the shell to start with its own redirections: those of a function would take what a trap says.
+AS_ROOT=()
+((EUID == 0)) || AS_ROOT=(sudo)
+
+# How long another package manager is waited for. dpkg's own lock has a time limit in apt-get; that on the lists has none.
+APT_LOCK_SECONDS=${POLLUX_APT_LOCK_SECONDS:-120}
+LOCK_COMPLAINTS='Could not get lock|Unable to lock|is another process using it'
 
 # No network, a held lock or a broken mirror must not hang: each has its own bound.
 apt_get() {
-  local log status=0
-  log=$(mktemp "${TMPDIR:-/tmp}/pollux-apt.XXXXXX")
-  as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l apt-get -qq -y --no-install-recommends \
-    -o DPkg::Lock::Timeout=120 -o Acquire::Retries=2 -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30 \
-    -o Dpkg::Use-Pty=0 -o APT::Color=0 "$@" >"$log" 2>&1 </dev/null || status=$?
-  if ((status == 0)); then
-    rm -f "$log"
-    return 0
-  fi
+  local log=$SCRATCH/apt.log status deadline=$((SECONDS + APT_LOCK_SECONDS)) told=no
+  need_root_rights "apt-get $*"
+  while :; do
+    status=0
+    "${AS_ROOT[@]}" env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l apt-get -qq -y --no-install-recommends \
+      -o "DPkg::Lock::Timeout=$APT_LOCK_SECONDS" -o Acquire::Retries=2 -o Acquire::http::Timeout=30 \
+      -o Acquire::https::Timeout=30 -o Dpkg::Use-Pty=0 -o APT::Color=0 "$@" >"$log" 2>&1 </dev/null || status=$?
+    ((status != 0)) || return 0
+    if ! grep -qE "$LOCK_COMPLAINTS" "$log" || ((SECONDS >= deadline)); then break; fi
+    [[ $told == yes ]] || say "another package manager is at work; waiting for it, at most $APT_LOCK_SECONDS s"
+    told=yes
+    sleep 1
+  done
   tail -n 15 "$log" >&2
-  local hint
-  hint=$(apt_hint "$log")
-  rm -f "$log"
-  die "'apt-get $*' failed" "$hint"
+  die "'apt-get $*' failed" "$(apt_hint "$log")"
 }
 
 apt_hint() {
-  if grep -qE 'Could not get lock|Unable to lock|is another process using it' "$1"; then
+  if grep -qE "$LOCK_COMPLAINTS" "$1"; then
     echo "another package manager is running; wait for it to end, then run this again"
   elif grep -qE 'Temporary failure resolving|Could not (connect|resolve)|Connection (failed|timed out|refused)|Unable to connect' "$1"; then
     echo "the package mirror cannot be reached; check the network, a proxy (http_proxy) and /etc/apt/sources.list*"
   elif grep -qE 'Unable to locate package|has no installation candidate' "$1"; then
     echo "the mirror lacks a package; on Ubuntu enable 'universe' in /etc/apt/sources.list.d, then run this again"
-  elif grep -q 'No space left on device' "$1"; then
+  elif grep -qE 'No space left on device|enough free space' "$1"; then
     echo "the disk is full; free some space (apt-get clean helps), then run this again"
   elif grep -qE 'dpkg --configure -a|fix-broken' "$1"; then
     echo "an earlier installation was interrupted; run 'dpkg --configure -a' and 'apt-get -f install' as root"

@@ -36,8 +36,9 @@ add_backports() {
     die "no package source for bookworm was found under $dir" \
       "add bookworm-backports there by hand and install qemu-system-x86 from it"
   fi
+  need_root_rights "tee '$target' <<<'$entry'"
   say "adding $target"
-  printf '%s\n' "$entry" | as_root tee "$target" >/dev/null
+  printf '%s\n' "$entry" | "${AS_ROOT[@]}" tee "$target" >/dev/null
 }
 
 # The first stanza for the suite itself, with its other fields (key, options) kept as they are.

@@ -9,8 +9,7 @@ TEST_KERNEL_FRAGMENT=$POLLUX_ROOT/tests/guest/kernel.config
 # taken as it is, though the distribution may have a newer source by now.
 test_kernel() {
   local root found
-  root=$(cache_dir)/test-kernel
-  mkdir -p "$root" || die "cannot create $root" "set POLLUX_CACHE to a directory that you may write"
+  root=$(cache_folder test-kernel) || exit 1
   found=$(built_test_kernel "$root")
   if [[ -z $found ]]; then
     build_test_kernel "$root"
@@ -65,8 +64,8 @@ build_test_kernel() {
   version=$(find_source_version "$package")
   target=$root/$POLLUX_DISTRO-${version//[^A-Za-z0-9.+-]/_}-$(test_kernel_key)
   # Whatever an interrupted run left is older than a day or still in use.
-  find "$root" -mindepth 1 -maxdepth 1 -name 'work.*' -mmin +1440 -exec rm -rf {} +
-  work=$(mktemp -d "$root/work.XXXXXX")
+  find "$root" -mindepth 1 -maxdepth 1 -name 'pollux-work.*' -mmin +1440 -exec rm -rf {} +
+  work=$(kernel_work_folder "$root") || exit 1
   say "building a small kernel for the guest tests from $package $version (once, about three minutes on two cores; kept in $root)"
   download_packages "$work" "$package"
   unpack_source "$work"
@@ -74,6 +73,14 @@ build_test_kernel() {
   keep_test_kernel "$work" "$target"
   rm -rf "$work"
   say "built it in $((SECONDS - start)) s"
+}
+
+# Prints a new folder to build in. The kernel's own build takes no path with a space or colon in it.
+kernel_work_folder() {
+  local root=$1
+  case $root in *[[:space:]:]*) root=/var/tmp ;; esac
+  mktemp -d "$root/pollux-work.XXXXXX" || die "nothing can be written to $root" \
+    "free some space there, or set POLLUX_CACHE to a path without a space"
 }
 
 # What a kernel for this machine is not built from stays packed: half of the files.
@@ -95,7 +102,9 @@ compile_test_kernel() {
   local -a make=(make -C "$work/source" -j "$(nproc)" ARCH=x86 KBUILD_BUILD_USER=pollux KBUILD_BUILD_HOST=lab)
   if command -v ccache >/dev/null; then make+=("CC=ccache gcc" "HOSTCC=ccache gcc" KBUILD_BUILD_TIMESTAMP=2026-01-01); fi
   run_logged "$log" "$hint" "${make[@]}" tinyconfig
-  (cd "$work/source" && scripts/kconfig/merge_config.sh -m .config "$TEST_KERNEL_FRAGMENT") >>"$log" 2>&1
+  # Copied, since the script takes no path with a space in it.
+  cp "$TEST_KERNEL_FRAGMENT" "$work/source/pollux.config"
+  run_logged "$log" "$hint" env -C "$work/source" scripts/kconfig/merge_config.sh -m .config pollux.config
   run_logged "$log" "$hint" "${make[@]}" olddefconfig
   # An option that a newer source renamed, or that lacks what it depends on, vanishes without a word.
   while read -r name; do
@@ -118,6 +127,8 @@ keep_test_kernel() {
   depmod -b "$tree" "$version"
   printf '%s\n' "$version" >"$tree/version"
   : >"$tree/complete"
-  rm -rf "${target:?}"
-  mv "$tree" "$target"
+  rm -rf "${target:?}" "$target.new"
+  # It may come from another disk: only what is whole gets its name.
+  mv "$tree" "$target.new"
+  mv "$target.new" "$target"
 }

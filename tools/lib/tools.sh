@@ -8,7 +8,7 @@ export PATH=$PATH:/usr/sbin:/sbin LC_ALL=C.UTF-8
 POLLUX_LIB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck disable=SC2034  # read by the tools
 POLLUX_ROOT=$(cd "$POLLUX_LIB/../.." && pwd)
-for part in messages options distro packages qemu kernel test_kernel build; do
+for part in messages options ending distro packages qemu kernel test_kernel build; do
   # shellcheck source=/dev/null
   . "$POLLUX_LIB/$part.sh"
 done
@@ -19,4 +19,7 @@ LAB_MODULES=$POLLUX_LIB
 # The distribution's Python, which has scapy; another one may come first in PATH.
 lab_python() { PYTHONPATH=$LAB_MODULES PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 "$@"; }
 # As the rest of this process, so that a signal to it reaches what runs.
-become_lab_python() { PYTHONPATH=$LAB_MODULES PYTHONDONTWRITEBYTECODE=1 exec /usr/bin/python3 "$@"; }
+become_lab_python() {
+  rm -rf "$SCRATCH"
+  PYTHONPATH=$LAB_MODULES PYTHONDONTWRITEBYTECODE=1 exec /usr/bin/python3 "$@"
+}

@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the tools do before their work begins, where something is in the way: a clear message, a status, and tools/test's last line."""
+
+import os
+import pathlib
+import pwd
+import shlex
+import subprocess
+import unittest
+import unittest.mock
+
+from pollux_lab.guest import cache_directory
+from stranger import ROOT, Stranger, await_file, end_all_of, last_line
+
+ONE_FAILED = "0 passed, 1 failed, 0 skipped"
+NOTHING_INSTALLED = "exit 1"
+LOCKED = "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 4711 (apt-get)"
+
+
+class Rights(unittest.TestCase):
+    def test_without_sudo_the_reason_and_the_remedy_are_said(self):
+        with Stranger(ordinary=True) as stranger:
+            stranger.fake("dpkg-query", NOTHING_INSTALLED)
+            for tool in ("tools/test", "tools/demo", "tools/bench"):
+                outcome = stranger.run(tool)
+                self.assertEqual(outcome.returncode, 1, outcome)
+                self.assertIn("sudo is not here", outcome.stderr)
+                self.assertRegex(outcome.stderr, "what to do: .*apt-get install .*cmake")
+                self.assertEqual(last_line(outcome), ONE_FAILED if tool == "tools/test" else "")
+
+    def test_what_sudo_says_is_seen(self):
+        with Stranger(ordinary=True) as stranger:
+            stranger.fake("dpkg-query", NOTHING_INSTALLED)
+            stranger.fake("sudo", "echo 'a stranger is not in the sudoers file' >&2; exit 1")
+            outcome = stranger.run("tools/test")
+            self.assertIn("not in the sudoers file", outcome.stderr)
+            self.assertIn("what to do: run this as root", outcome.stderr)
+            self.assertEqual((outcome.returncode, last_line(outcome)), (1, ONE_FAILED))
+
+
+class AptsLock(unittest.TestCase):
+    def outcome_of(self, script: str, seconds: int) -> subprocess.CompletedProcess:
+        with Stranger() as stranger:
+            stranger.fake("sudo", "[[ $1 != -n ]] || shift; \"$@\"")
+            stranger.fake("apt-get", script.replace("COUNT", str(stranger.place / "count")))
+            return stranger.shell("refresh_apt; echo went on", POLLUX_APT_LOCK_SECONDS=str(seconds))
+
+    def test_it_is_waited_for(self):
+        outcome = self.outcome_of(f"echo x >>COUNT; (($(wc -l <COUNT) > 2)) || {{ echo '{LOCKED}'; exit 100; }}", 60)
+        self.assertEqual((outcome.returncode, outcome.stdout), (0, "went on\n"), outcome)
+        self.assertEqual(outcome.stderr.count("waiting"), 1)
+
+    def test_but_not_for_ever(self):
+        outcome = self.outcome_of(f"echo '{LOCKED}'; exit 100", 1)
+        self.assertEqual((outcome.returncode, outcome.stdout), (1, ""))
+        self.assertIn("held by process 4711", outcome.stderr)
+        self.assertIn("another package manager is running", outcome.stderr)
+
+    def test_another_error_is_no_reason_to_wait(self):
+        outcome = self.outcome_of("echo 'E: Unable to locate package x'; echo x >>COUNT; exit 100", 60)
+        self.assertEqual(outcome.returncode, 1)
+        self.assertNotIn("waiting", outcome.stderr)
+
+
+class OneAtATime(unittest.TestCase):
+    def test_a_second_run_names_the_first(self):
+        with Stranger() as stranger:
+            stranger.fake_that_stays("dpkg-query")
+            first = stranger._start(["tools/test"], {})
+            try:
+                await_file(stranger.place / "begun", first)
+                second = stranger.run("tools/test")
+                self.assertEqual((second.returncode, last_line(second)), (1, ONE_FAILED))
+                self.assertIn(f"runs in this checkout already (process {first.pid})", second.stderr)
+                self.assertIn("what to do: wait", second.stderr)
+            finally:
+                end_all_of(first)
+                first.communicate()
+            stranger.fake("dpkg-query", "exit 1")
+            stranger.fake("apt-get", "echo E: from apt; exit 1")
+            stranger.fake("sudo", "[[ $1 != -n ]] || shift; \"$@\"")
+            self.assertIn("E: from apt", stranger.run("tools/test").stderr, "the lock goes with who had it")
+
+
+class Interrupted(unittest.TestCase):
+    def test_the_preparations_of_the_tests_end_with_the_count(self):
+        with Stranger() as stranger:
+            stranger.fake("dpkg-query", NOTHING_INSTALLED)
+            stranger.fake("sudo", "[[ $1 != -n ]] || shift; \"$@\"")
+            stranger.fake_that_stays("apt-get")
+            outcome = stranger.interrupted("tools/test", once="begun")
+            self.assertEqual((outcome.returncode, last_line(outcome)), (130, ONE_FAILED), outcome)
+            self.assertIn("interrupted", outcome.stderr)
+            self.assertNotIn("failed", outcome.stderr)
+            self.assertEqual(list(stranger.temporary.iterdir()), [])
+
+    def test_a_build_of_the_demo_ends_without_blaming_it(self):
+        with Stranger() as stranger:
+            stranger.fake("dpkg-query", "printf installed")
+            stranger.fake_that_stays("cmake")
+            outcome = stranger.interrupted("tools/demo", "--on", "sim", once="begun")
+            self.assertEqual(outcome.returncode, 130, outcome)
+            self.assertNotIn("failed", outcome.stderr)
+
+
+class Places(unittest.TestCase):
+    def test_a_checkout_that_cannot_be_written_to_is_said(self):
+        for tool in ("tools/test", "tools/demo", "tools/bench"):
+            with Stranger(ordinary=True) as stranger:
+                stranger.root.chmod(0o555)
+                outcome = stranger.run(tool)
+                self.assertEqual(outcome.returncode, 1)
+                self.assertRegex(outcome.stderr, "build cannot be written to: Permission denied\n.*what to do: .*git clone")
+                self.assertEqual(last_line(outcome), ONE_FAILED if tool == "tools/test" else "")
+
+    def test_a_temporary_folder_that_cannot_be_written_to_is_said(self):
+        with Stranger() as stranger:
+            outcome = stranger.run("tools/test", TMPDIR=str(stranger.place / "none"))
+            self.assertEqual((outcome.returncode, last_line(outcome)), (1, ONE_FAILED))
+            self.assertRegex(outcome.stderr, "none: No such file or directory\n.*what to do: .*TMPDIR")
+
+    def test_without_a_home_the_cache_is_where_the_password_file_says(self):
+        home = pwd.getpwuid(os.getuid()).pw_dir
+        with Stranger() as stranger:
+            for unset in (None, ""):
+                self.assertEqual(stranger.shell("cache_dir", HOME=unset).stdout, f"{home}/.cache/pollux")
+            self.assertEqual(stranger.shell("cache_dir", HOME="/a home").stdout, "/a home/.cache/pollux")
+        with unittest.mock.patch.dict(os.environ):
+            for name in ("HOME", "XDG_CACHE_HOME", "POLLUX_CACHE"):
+                os.environ.pop(name, None)
+            self.assertEqual(str(cache_directory()), f"{home}/.cache/pollux")
+
+    def test_a_cache_that_cannot_be_written_to_is_said(self):
+        with Stranger() as stranger:
+            (stranger.place / "file").write_text("")
+            for kernel in ("guest_kernel", "test_kernel"):
+                outcome = stranger.shell(f"kernel=$({kernel}); echo went on", POLLUX_CACHE=str(stranger.place / "file"))
+                self.assertEqual((outcome.returncode, outcome.stdout), (1, ""))
+                self.assertRegex(outcome.stderr, "cannot be written to: .*\n.*what to do: set POLLUX_CACHE")
+
+    def test_a_path_with_a_space_is_none_for_the_kernels_build(self):
+        with Stranger(name="a checkout") as stranger:
+            stranger.fake("make", """[[ $2 != *" "* ]] || exit 1; echo "$@" >>"$HOME/made"; touch "$2/.config" """)
+            stranger.fake("depmod", "true")
+            script = """work=$(kernel_work_folder "$HOME/a cache"); trap 'rm -rf "$work"' EXIT; mkdir -p "$work/source/scripts/kconfig"
+              TEST_KERNEL_FRAGMENT="$HOME/a fragment"; echo CONFIG_X=y >"$TEST_KERNEL_FRAGMENT"
+              printf 'cat $3 >>$2\\n' >"$work/source/scripts/kconfig/merge_config.sh"; chmod +x "$work"/source/scripts/kconfig/*
+              compile_test_kernel "$work"; grep -c bzImage "$HOME/made" """
+            outcome = stranger.shell(script)
+            self.assertEqual((outcome.returncode, outcome.stdout), (0, "1\n"), outcome)
+
+    def test_pkg_config_names_a_prefix_with_a_space_as_one_word(self):
+        with Stranger() as stranger:
+            text = (ROOT / "cmake/pollux.pc.in").read_text()
+            for name, value in (("CMAKE_INSTALL_PREFIX", "/a prefix"), ("CMAKE_INSTALL_LIBDIR", "lib"),
+                                ("CMAKE_INSTALL_INCLUDEDIR", "include")):
+                text = text.replace(f"@{name}@", value)
+            text = "\n".join(line for line in text.splitlines() if not line.startswith("Requires"))
+            (stranger.place / "pollux.pc").write_text(text)
+            shown = subprocess.run(["pkg-config", "--cflags", "--libs", str(stranger.place / "pollux.pc")], capture_output=True,
+                                   text=True, check=True).stdout
+            self.assertIn("-I/a prefix/include", shlex.split(shown))
+            self.assertIn("-L/a prefix/lib", shlex.split(shown))
+
+
+class FullDisk(unittest.TestCase):
+    def on_a_full_disk(self, stranger: Stranger, folder: pathlib.Path, *words: str) -> subprocess.CompletedProcess:
+        folder.mkdir(exist_ok=True)
+        script = (f"mount -t tmpfs -o size=1m none '{folder}' && {{ head -c 2M /dev/zero >'{folder}/filler'; exec \"$@\"; }}")
+        return stranger.run("/usr/bin/unshare", "--mount", "--map-root-user", "/bin/bash", "-c", script + " 2>&1", "bash", *words,
+                            PATH=stranger.environment["PATH"] + ":/usr/bin:/bin:/usr/sbin")
+
+    def setUp(self):
+        if subprocess.run(["unshare", "--mount", "--map-root-user", "true"], capture_output=True).returncode:
+            self.skipTest("this kernel lets no one mount a small disk of their own")
+
+    def test_a_full_temporary_folder_is_said(self):
+        with Stranger() as stranger:
+            outcome = self.on_a_full_disk(stranger, stranger.temporary, str(stranger.root / "tools/test"))
+            self.assertEqual(outcome.returncode, 1, outcome)
+            self.assertRegex(outcome.stdout, "No space left on device\n.*what to do: free some space")
+            self.assertIn(ONE_FAILED, outcome.stdout)
+
+    def test_a_build_folder_without_room_is_said(self):
+        with Stranger() as stranger:
+            stranger.fake("dpkg-query", "printf installed")
+            (stranger.root / "build").mkdir()
+            outcome = self.on_a_full_disk(stranger, stranger.root / "build/demo", str(stranger.root / "tools/demo"), "--on", "sim")
+            self.assertEqual(outcome.returncode, 1, outcome)
+            self.assertRegex(outcome.stdout, "what to do: the disk that holds .*/build/demo is full")
+
+
+class Elsewhere(unittest.TestCase):
+    ALPINE = 'ID=alpine\nVERSION_ID="3.22"\n'
+
+    def built_there(self, os_release: str, *words: str, **environment: str) -> subprocess.CompletedProcess:
+        """tools/demo, as far as the build, where all commands that it needs are there, and no apt."""
+        with Stranger() as stranger:
+            stranger.says_it_is(os_release)
+            for command in ("c++", "ninja", "pkg-config"):
+                stranger.fake(command, "true")
+            stranger.fake("cmake", "echo building began; exit 1")
+            return stranger.run("tools/demo", *words, **environment)
+
+    def test_the_demo_begins_on_a_distribution_that_is_not_known(self):
+        for os_release in (self.ALPINE, ""):
+            outcome = self.built_there(os_release, "--on", "sim")
+            self.assertIn("building began", outcome.stderr)
+            self.assertNotIn("LEFT OUT", outcome.stderr)
+        self.assertIn("LEFT OUT: the guest", self.built_there(self.ALPINE).stderr)
+
+    def test_on_arm_the_guest_alone_is_refused(self):
+        self.assertIn("the guest needs an x86_64 machine; this is aarch64",
+                      self.on_arm("--on", "guest").stderr)
+        for words in (["--on", "sim"], []):
+            self.assertIn("building began", self.on_arm(*words).stderr)
+
+    def on_arm(self, *words: str) -> subprocess.CompletedProcess:
+        with Stranger() as stranger:
+            # An x86 package would be missing: what is asked for has to be what Arm has.
+            stranger.fake("dpkg-query", "[[ $4 == *x86* ]] || printf installed")
+            stranger.fake("cmake", "echo building began; exit 1")
+            return stranger.run("tools/demo", *words, POLLUX_UNAME="aarch64")
+
+    def test_what_is_missing_there_is_named_with_debians_packages(self):
+        with Stranger() as stranger:
+            stranger.says_it_is(self.ALPINE)
+            outcome = stranger.run("tools/demo", "--on", "sim")
+            self.assertEqual(outcome.returncode, 1)
+            self.assertRegex(outcome.stderr, "alpine 3.22 is not known.* c\\+\\+ cmake ninja pkg-config\n.*libcli11-dev")
+
+    def test_the_tests_say_what_they_need(self):
+        with Stranger() as stranger:
+            self.assertIn("this is aarch64", stranger.run("tools/test", POLLUX_UNAME="aarch64").stderr)
+            stranger.says_it_is(self.ALPINE)
+            outcome = stranger.run("tools/test")
+            self.assertIn("this is alpine 3.22", outcome.stderr)
+            self.assertEqual((outcome.returncode, last_line(outcome)), (1, ONE_FAILED))
+
+    def test_help_says_what_stays_behind_and_what_was_not_tried(self):
+        with Stranger() as stranger:
+            for tool in ("tools/test", "tools/demo", "tools/bench", "tools/check"):
+                outcome = stranger.run(tool, "--help")
+                self.assertEqual((outcome.returncode, outcome.stderr), (0, ""))
+                self.assertRegex(outcome.stdout, "(?i)stays\nbehind|stays behind")
+                self.assertRegex(outcome.stdout, "not tried|not on")
+
+
+if __name__ == "__main__":
+    unittest.main()

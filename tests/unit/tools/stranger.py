@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The tools in a stranger's hands: a checkout of their own, with commands that only seem to do what they are asked."""
+
+import contextlib
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+SECONDS = 30
+NOBODY = pwd.getpwnam("nobody")
+# What the tools' scripts call without doubt; sudo is not among them.
+COMMANDS = ["awk", "bash", "cat", "chmod", "cp", "cut", "date", "df", "dirname", "env", "find", "flock", "git", "grep", "head", "id", "mkdir", "mktemp",
+            "mv", "nproc", "printf", "python3", "rm", "sed", "sleep", "sort", "tail", "taskset",
+            "tee", "touch", "tr", "true", "uname", "unshare", "wc"]
+DEBIAN_13 = 'ID=debian\nVERSION_ID="13"\n'
+
+
+class Stranger:
+    """Use in a `with` block. `tools/` is copied, so that who runs it may do without rights to the project itself."""
+
+    def __init__(self, ordinary: bool = False, name: str = "checkout"):
+        self._folder = tempfile.TemporaryDirectory(prefix="pollux-tools-")
+        self.place = pathlib.Path(self._folder.name)
+        self.root = self.place / name
+        self.bin = self.place / "bin"
+        self.temporary = self.place / "tmp"
+        shutil.copytree(ROOT / "tools", self.root / "tools", ignore=shutil.ignore_patterns("__pycache__"))
+        for folder in (self.bin, self.temporary):
+            folder.mkdir()
+        for command in COMMANDS:
+            if found := shutil.which(command):
+                (self.bin / command).symlink_to(found)
+        (self.place / "os-release").write_text(DEBIAN_13)
+        self.environment = {"PATH": str(self.bin), "HOME": str(self.place), "TMPDIR": str(self.temporary),
+                            "POLLUX_OS_RELEASE": str(self.place / "os-release"), "POLLUX_UNAME": "x86_64"}
+        self._user = []
+        if ordinary and os.geteuid() == 0:
+            for path in [self.place, *self.place.rglob("*")]:
+                os.chown(path, NOBODY.pw_uid, NOBODY.pw_gid, follow_symlinks=False)
+            self._user = ["/usr/bin/setpriv", f"--reuid={NOBODY.pw_uid}", f"--regid={NOBODY.pw_gid}", "--clear-groups"]
+
+    def __enter__(self) -> "Stranger":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._folder.cleanup()
+
+    def fake(self, command: str, script: str) -> None:
+        """From now on that is what the command does."""
+        file = self.bin / command
+        file.unlink(missing_ok=True)
+        file.write_text(f"#!/bin/bash\n{script}\n")
+        file.chmod(0o755)
+
+    def fake_that_stays(self, command: str) -> None:
+        """It makes the file `begun` and goes on until it is interrupted."""
+        self.fake(command, f"trap 'exit 130' INT\ntouch '{self.place}/begun'\nsleep 60")
+
+    def says_it_is(self, os_release: str) -> None:
+        (self.place / "os-release").write_text(os_release)
+
+    def run(self, *words: str, **environment: str | None) -> subprocess.CompletedProcess:
+        """Runs a tool, by its path in the checkout."""
+        program = self._start(words, environment)
+        try:
+            out, err = program.communicate(timeout=SECONDS)
+        finally:
+            end_all_of(program)
+        return subprocess.CompletedProcess(words, program.returncode, out, err)
+
+    def shell(self, script: str, **environment: str | None) -> subprocess.CompletedProcess:
+        """Runs a few lines of shell that have all of the tools' functions."""
+        file = self.place / "script.sh"
+        file.write_text(f"export POLLUX_TOOL=a-tool\n. '{self.root}/tools/lib/tools.sh'\nbegin_tool\ndetect_distro\n{script}\n")
+        return self.run(str(self.bin / "bash"), str(file), **environment)
+
+    def interrupted(self, *words: str, once: str) -> subprocess.CompletedProcess:
+        """Runs a tool and, as soon as that file of `place` is there, presses Ctrl-C. What is left over then makes this fail."""
+        program = self._start(words, {})
+        try:
+            await_file(self.place / once, program)
+            os.killpg(program.pid, signal.SIGINT)
+            out, err = program.communicate(timeout=SECONDS)
+            if left := processes_in(program.pid):
+                raise AssertionError(f"left running: {left}")
+        finally:
+            end_all_of(program)
+        return subprocess.CompletedProcess(words, program.returncode, out, err)
+
+    def _start(self, words, environment) -> subprocess.Popen:
+        variables = {name: value for name, value in (self.environment | environment).items() if value is not None}
+        command = [words[0] if words[0].startswith("/") else str(self.root / words[0]), *words[1:]]
+        return subprocess.Popen([*self._user, *command], cwd=self.place, env=variables, text=True, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+
+
+def last_line(outcome: subprocess.CompletedProcess) -> str:
+    return outcome.stdout.splitlines()[-1] if outcome.stdout else ""
+
+
+def await_file(file: pathlib.Path, program: subprocess.Popen) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not file.exists():
+        if program.poll() is not None or time.monotonic() > deadline:
+            raise AssertionError(f"{file.name} never came: {program.communicate()}")
+        time.sleep(0.02)
+
+
+def processes_in(session: int) -> list[str]:
+    found = []
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            stat = (entry / "stat").read_text().rpartition(")")[2].split()
+            if int(stat[3]) == session and stat[0] != "Z":
+                found.append((entry / "cmdline").read_text().replace("\0", " "))
+    return found
+
+
+def end_all_of(program: subprocess.Popen) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(program.pid, signal.SIGKILL)
+    program.wait()

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash
+# How a tool begins and ends: a folder for what is needed meanwhile, signals, one run of a tool at a time in a checkout.
+
+SCRATCH=
+
+# begin_tool: makes SCRATCH. From here on every end, by Ctrl-C, too, removes it and calls the tool's function `tool_ends`, if it
+# has one.
+begin_tool() {
+  local folder=${TMPDIR:-/tmp} said
+  trap end_tool EXIT
+  # A command in the foreground gets the signal of a terminal, too; bash waits for its end before it goes on here.
+  trap 'interrupted 130' INT
+  trap 'interrupted 143' TERM
+  trap 'interrupted 129' HUP
+  SCRATCH=$(mktemp -d "$folder/pollux.XXXXXX" 2>&1) || cannot_write "$folder" "$SCRATCH"
+  # A folder can be made on a disk that has no room for what comes.
+  said=$({ head -c 65536 /dev/zero >"$SCRATCH/room"; } 2>&1) || cannot_write "$folder" "$said"
+  rm -f "$SCRATCH/room"
+}
+
+# cannot_write FOLDER SAID
+cannot_write() {
+  die "nothing can be written to $1: ${2##*: }" "free some space there, or set TMPDIR to a folder that can be written to"
+}
+
+end_tool() {
+  [[ ! -d $SCRATCH ]] || rm -rf "$SCRATCH"
+  ! declare -F tool_ends >/dev/null || tool_ends
+}
+
+interrupted() {
+  trap '' INT TERM HUP
+  say "$POLLUX_TOOL: interrupted"
+  exit "$1"
+}
+
+# lock_checkout NAME: one run at a time of what builds in the same folders. The lock goes with the process that has it and with
+# whatever it started, so that none is left behind.
+lock_checkout() {
+  local file=$POLLUX_ROOT/build/$1.lock said
+  said=$(mkdir -p "$POLLUX_ROOT/build" 2>&1 && { : >>"$file"; } 2>&1) ||
+    die "$POLLUX_ROOT/build cannot be written to: ${said##*: }" "$(where_to_build "$said")"
+  exec {CHECKOUT_LOCK}>>"$file"
+  if ! flock --nonblock "$CHECKOUT_LOCK"; then
+    die "tools/$1 runs in this checkout already (process $(cat "$file"))" \
+      "wait for it to end, end it, or use another checkout: git clone '$POLLUX_ROOT' FOLDER"
+  fi
+  echo $$ 2>/dev/null >"$file" || die "nothing can be written to $file: the disk is full" "free some space there"
+}
+
+where_to_build() {
+  case $1 in
+    *"No space left"* | *"quota exceeded"*) echo "free some space there" ;;
+    *) echo "work in a checkout of your own: git clone '$POLLUX_ROOT' FOLDER" ;;
+  esac
+}
