@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Builds mutants in a copy of the sources, one after another, and runs the tests that concern them."""
+
+import concurrent.futures
+import dataclasses
+import fcntl
+import hashlib
+import os
+import pathlib
+import queue
+import resource
+import shutil
+import subprocess
+import time
+
+from .errors import LabError
+from .mutants import Mutant
+
+KILLED, SURVIVED, NOT_BUILT, SAME = "killed", "survived", "did not build", "same code"
+
+# The test programs that concern a file, the quickest first: those of the longest path that its own begins with.
+CONCERNED = {
+    "lib/base": ["base", "mem"],
+    "lib/mem": ["mem", "ports", "igb"],
+    "lib/device": ["trace", "sim", "faults"],
+    "lib/net": ["net", "igb", "igb_queues", "ports"],
+    "lib/hw": ["hw", "igb", "models"],
+    "lib/drivers": ["igb", "igb_queues", "sim"],
+    "lib/models": ["models", "sim", "igb"],
+    "lib/backends/sim": ["sim", "igb"],
+    "lib/backends/vfio": ["vfio"],
+    "lib/backends/qtest": ["qtest"],
+    "lib/pci": ["pci", "command"],
+    "lib/open": ["open", "sim"],
+    "lib/ports": ["ports", "conformance"],
+}
+# Of all others, such as public headers.
+EVERY = ["base", "mem", "net", "hw", "models", "igb", "igb_queues", "trace", "faults", "sim", "open", "ports", "pci", "vfio"]
+
+CONFIGURE_SECONDS, BUILD_SECONDS = 120, 1800
+MUTANT_BUILD_SECONDS = 600
+PATIENCE, LEAST_SECONDS = 4, 20  # a test program may take as many times as long as without the mutant, and that much more
+MEMORY_BYTES = 4 << 30           # of a test program's data: a mutant may well collect memory without end
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    mutant: Mutant
+    state: str
+    seconds: float
+    detail: str  # which test killed it, or which programs it survived
+
+
+def concerned(path: str) -> list[str]:
+    for folder in sorted(CONCERNED, key=len, reverse=True):
+        if path.startswith(folder + "/"):
+            return CONCERNED[folder]
+    return EVERY
+
+
+class Workshop:
+    """A copy of the sources with a build of its own. What is there of an earlier run is brought up to date."""
+
+    def __init__(self, root: pathlib.Path, folder: pathlib.Path, preset: str):
+        self._root, self._source, self._preset = root, folder, preset
+        self._build = folder / "build" / preset
+        self._seconds: dict[str, float] = {}
+        self._digests: dict[str, str] = {}
+
+    def prepare(self, programs: list[str]) -> None:
+        """Builds these without a mutant; they have to pass."""
+        self._copy()
+        self._must(configuring(self._preset), CONFIGURE_SECONDS)
+        self._must(self._building(programs), BUILD_SECONDS)
+        for program in programs:
+            begun = time.monotonic()
+            status, output = self._run(program, BUILD_SECONDS)
+            if status != 0:
+                raise LabError(f"the tests in {program} fail without any mutant", "mend them first", output[-3000:])
+            self._seconds[program] = time.monotonic() - begun
+            self._digests[program] = self._digest(program)
+
+    def judge(self, mutant: Mutant) -> Verdict:
+        file = self._source / mutant.path
+        original = file.read_text()
+        begun = time.monotonic()
+        try:
+            file.write_text(mutant.apply(original))
+            state, detail = self._judge(concerned(mutant.path))
+        finally:
+            file.write_text(original)
+        return Verdict(mutant, state, time.monotonic() - begun, detail)
+
+    def _judge(self, programs: list[str]) -> tuple[str, str]:
+        status, output = self._command(self._building(programs), MUTANT_BUILD_SECONDS)
+        if status != 0:
+            errors = [line for line in output.splitlines() if " error: " in line]
+            return NOT_BUILT, errors[0].strip() if errors else f"status {status}"
+        changed = [program for program in programs if self._digest(program) != self._digests[program]]
+        if not changed:
+            return SAME, "the compiler makes the same of it"
+        for program in changed:
+            status, output = self._run(program, PATIENCE * self._seconds[program] + LEAST_SECONDS)
+            if status == 124:
+                return KILLED, f"{program} did not end"
+            if status != 0:
+                failed = [line.split("]")[1].split(" (")[0].strip() for line in output.splitlines() if line.startswith("[  FAILED  ]")]
+                return KILLED, f"{program}: {failed[0] if failed else f'status {status}'}"
+        return SURVIVED, "passed " + ", ".join(changed)
+
+    def _copy(self) -> None:
+        """All that is no result of a build; what is the same keeps its time, so that it is not built again."""
+        wanted = set()
+        for file in sources(self._root):
+            wanted.add(file)
+            target, source = self._source / file, self._root / file
+            content = source.read_bytes()
+            if not target.exists() or target.read_bytes() != content:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content)
+            target.chmod(source.stat().st_mode & 0o777)
+        for file in sources(self._source):
+            if file not in wanted:
+                (self._source / file).unlink()
+
+    def _building(self, programs: list[str]) -> list[str]:
+        return ["cmake", "--build", str(self._build), "--target", *(f"{program}_test" for program in programs)]
+
+    def _program(self, program: str) -> pathlib.Path:
+        found = list((self._build / "tests").rglob(f"{program}_test"))
+        if len(found) != 1:
+            raise LabError(f"{len(found)} programs are called {program}_test below {self._build}/tests")
+        return found[0]
+
+    def _digest(self, program: str) -> str:
+        return hashlib.sha256(self._program(program).read_bytes()).hexdigest()
+
+    def _run(self, program: str, seconds: float) -> tuple[int, str]:
+        path = self._program(program)
+        return self._command([str(path), "--gtest_brief=1", "--gtest_fail_fast"], seconds, path.parent, limited=True)
+
+    def _must(self, command: list[str], seconds: float) -> None:
+        status, output = self._command(command, seconds)
+        if status != 0:
+            raise LabError(f"{' '.join(command)} failed without any mutant", "", output[-3000:])
+
+    def _command(self, command: list[str], seconds: float, folder: pathlib.Path | None = None, limited: bool = False) -> tuple[int, str]:
+        """Its status, 124 if it did not end in time, and what it said. Whatever it started goes with it."""
+        def limit():
+            resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        log = self._source.parent / f"{self._source.name}.log"
+        with open(log, "wb") as out:
+            process = subprocess.Popen(command, cwd=folder or self._source, stdin=subprocess.DEVNULL, stdout=out,
+                                       stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=limit if limited else None)
+            try:
+                status = process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                status = 124
+            finally:
+                end(process)
+        return status, log.read_text(errors="replace")
+
+
+def sources(root: pathlib.Path) -> list[pathlib.Path]:
+    """Every file below the root but what was built, relative to it."""
+    found = []
+    for folder, folders, files in os.walk(root):
+        here = pathlib.Path(folder).relative_to(root)
+        folders[:] = [name for name in folders if name not in (".git", "__pycache__") and here / name != pathlib.Path("build")]
+        found += [here / name for name in files if not (pathlib.Path(folder) / name).is_symlink() and here / name != pathlib.Path(".git")]
+    return found
+
+
+def end(process: subprocess.Popen) -> None:
+    try:
+        os.killpg(process.pid, 9)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
+def configuring(preset: str) -> list[str]:
+    launcher = ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else []
+    return ["cmake", "--preset", preset, "-DPOLLUX_PRECOMPILE=", "-DPOLLUX_BUILD_BENCH=OFF", *launcher]
+
+
+def only_run(folder: pathlib.Path):
+    """Holds the folder as long as the file that is returned stays open."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = open(folder / "lock", "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise LabError(f"another run uses {folder}", "wait for it, or name another folder with --folder") from None
+    return lock
+
+
+def judge_all(workshops: list[Workshop], mutants: list[Mutant], tell) -> list[Verdict]:
+    """Each workshop takes the next mutant that is left. `tell` hears each verdict."""
+    free: queue.Queue[Workshop] = queue.Queue()
+    for workshop in workshops:
+        free.put(workshop)
+
+    def judge(mutant: Mutant) -> Verdict:
+        workshop = free.get()
+        try:
+            verdict = workshop.judge(mutant)
+        finally:
+            free.put(workshop)
+        tell(verdict)
+        return verdict
+
+    with concurrent.futures.ThreadPoolExecutor(len(workshops)) as pool:
+        return list(pool.map(judge, mutants))
