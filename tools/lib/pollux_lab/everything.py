@@ -33,6 +33,8 @@ ARM_LEFT_OUT = r"^mem\.(Arena|ContextMemory|LibHugetlbfsDeathTest)\."
 TESTS_AT_ONCE = (os.cpu_count() or 1) + 1
 STEP_SECONDS = 40 * 60
 FUZZ_SECONDS, FULL_FUZZ_SECONDS = 60, 600  # for each fuzzer
+# Of the mutants of tests/mutation a sample. Some of those that survive are equivalent, which nobody has looked at yet.
+MUTANTS, MUTANTS_KILLED = 60, 75  # so many, and so many of a hundred that tests have to see
 COVERED_LINES = 90.0  # per cent of lib/, by the tests of the build that counts them
 COVERAGE_PRESET = "asan"
 RESULTS = "results.json"  # in build/test-reports: everything that ran, for programs
@@ -72,6 +74,7 @@ class Everything:
             self._left_out("build.tsan", "the thread sanitizer on tests that have one thread")
             self._left_out("guest on asan", "the guest tests again on the build with sanitizers")
             self._left_out("aarch64", "the tests on 64-bit Arm, emulated")
+            self._left_out("mutation", "mistakes made on purpose, of which tests have to see most")
             if self._build("tsan", ["--target", "threaded_tests"]):
                 self._unit_tests("tsan", ["-L", f"^{THREADS_LABEL}$", "-R", THREADS_NAMES])
         self._fuzz()
@@ -79,6 +82,7 @@ class Everything:
         if self._full:
             self._guest_tests("asan")
             self._arm()
+            self._mutation()
 
     def _check(self) -> None:
         """Each of its checks counts by itself."""
@@ -139,6 +143,14 @@ class Everything:
             status = self._command([str(self._root / "tests/fuzz/run"), "--junit", str(report), "--seconds",
                                     str(FULL_FUZZ_SECONDS if self._full else FUZZ_SECONDS)], None)
         self._collect("fuzz", read(report, "fuzz"), status)
+
+    def _mutation(self) -> None:
+        report = self._reports / "mutation.xml"
+        with self._timed("mutation"):
+            status = self._command([str(self._root / "tests/mutation/run"), "lib/**/*.cpp", "lib/**/*.hpp", "--junit", str(report),
+                                    "--sample", str(MUTANTS), "--minimum", str(MUTANTS_KILLED), "--jobs", str(os.cpu_count() or 1)],
+                                   None)
+        self._collect("mutation", read(report, "mutation"), status)
 
     def _arm(self) -> None:
         """What does not depend on the machine's own devices, built for 64-bit Arm and emulated."""
