@@ -91,9 +91,16 @@ int record(const Options& options) {
   return kPassed;
 }
 
+// As one word of a shell, whatever is in it.
+std::string quoted(const std::string& text) {
+  std::string word = "'";
+  for (const char letter : text) word += letter == '\'' ? std::string("'\\''") : std::string(1, letter);
+  return word + "'";
+}
+
 // What another program of this kind, whose hot path has no checks, counts for forwarding.
 double count_unchecked(const std::string& program) {
-  std::FILE* const pipe = popen((program + " --print").c_str(), "r");
+  std::FILE* const pipe = popen((quoted(program) + " --print").c_str(), "r");
   double value = 0;
   const bool read = pipe != nullptr && std::fscanf(pipe, "%lf", &value) == 1;
   if (pipe == nullptr || pclose(pipe) != 0 || !read) give_up(fmt::format("'{} --print' printed no count", program));
