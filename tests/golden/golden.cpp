@@ -7,6 +7,7 @@
 #include <array>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -88,7 +89,7 @@ std::size_t run_of_writes(const std::vector<TraceEntry>& trace, std::size_t firs
   return end - first;
 }
 
-std::string path_of(std::string_view name) { return fmt::format("{}/{}", POLLUX_GOLDEN_DIR, name); }
+std::string path_of(std::string_view name) { return std::filesystem::path(POLLUX_GOLDEN_DIR) / name; }
 
 std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> lines;
@@ -196,7 +197,8 @@ testing::AssertionResult is_golden(std::string_view name, const std::string& tex
            "tests/unit/trace.\n"
         << text;
     file.close();
-    if (file) return testing::AssertionSuccess() << "updated " << path_of(name);
+    // Nothing was compared, so nothing has passed.
+    if (file) return testing::AssertionFailure() << "written anew: " << path_of(name) << "; run this again without it";
     return testing::AssertionFailure() << "cannot write " << path_of(name);
   }
   const std::string difference = first_difference(golden_text(name), text);

@@ -28,8 +28,8 @@ struct Phase {
 /// A trace of that text without its read values.
 [[nodiscard]] std::string without_read_values(const std::string& text);
 
-/// Compares `text` with the file `name` of tests/golden. With POLLUX_UPDATE_GOLDEN=1 in the environment the file is
-/// written instead.
+/// Compares `text` with the file `name` of tests/golden, or of any folder. With POLLUX_UPDATE_GOLDEN=1 in the
+/// environment the file is written instead, which is a failure, too: nothing was compared.
 [[nodiscard]] testing::AssertionResult is_golden(std::string_view name, const std::string& text);
 /// What that file holds; empty if there is none.
 [[nodiscard]] std::string golden_text(std::string_view name);

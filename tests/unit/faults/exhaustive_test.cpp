@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // One fault at each register access, call, mapping and access to memory of open, configure, start, traffic, stop and
 // close. What must hold whatever happens is in rig.cpp; what the user gets is in docs/82576/faults.md.
+#include <gtest/gtest-spi.h>
 #include <gtest/gtest.h>
 
 #include "unit/faults/sweep.hpp"
@@ -21,6 +22,14 @@ TEST(EveryPlace, LostWrite) { sweep(device("lost write", {.kind = FaultKind::los
 TEST(EveryPlace, FailingCall) { sweep(device("failing call", {.kind = FaultKind::call_fails})); }
 TEST(EveryPlace, FailingMap) { sweep(device("failing map", {.kind = FaultKind::map_fails})); }
 TEST(EveryPlace, FailingUnmap) { sweep(device("failing unmap", {.kind = FaultKind::unmap_fails})); }
+
+// A kind whose places are never passed would pass unjudged.
+TEST(EveryPlaceItself, AFaultWithoutPlacesFails) {
+  // The driver never asks for this write-back.
+  static const Fault fault{
+      .name = "removal", .options = {.memory = {.what = ModelAccess::head_write_back}}, .in_memory = true};
+  EXPECT_FATAL_FAILURE(sweep(fault), "no place to strike at");
+}
 
 }  // namespace
 }  // namespace pollux::test

@@ -140,6 +140,7 @@ void sweep(const Fault& fault) {
   Duration longest{0};
   const Places places(fault);
   const std::uint64_t end = places.until_end_of(Phase::close);
+  ASSERT_NE(end, 0U) << fault.name << " has no place to strike at, so nothing was tried";
   for (std::uint64_t place = 0; place < end; place += stride) {
     RigOptions options = fault.options;
     options.device.at = options.memory.at = place;

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "golden/golden.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <cstdlib>
 #include <memory>
 #include <vector>
 
@@ -13,6 +16,16 @@ TEST(GoldenTrace, OpenStartStopAndCloseOnTheInProcessCard) {
   for (const Phase& phase : trace_life("sim:0", std::make_shared<ManualClock>())) {
     EXPECT_TRUE(is_golden(phase.file, describe_trace(phase.trace)));
   }
+}
+
+TEST(GoldenTrace, WhatIsWrittenAnewHasNotPassed) {
+  const std::string path = fmt::format("{}pollux-golden-{}.txt", testing::TempDir(), ::getpid());
+  ::setenv("POLLUX_UPDATE_GOLDEN", "1", 1);
+  EXPECT_FALSE(is_golden(path, "write CTRL 0x00000000\n"));
+  ::unsetenv("POLLUX_UPDATE_GOLDEN");
+  EXPECT_TRUE(is_golden(path, "write CTRL 0x00000000\n"));
+  EXPECT_FALSE(is_golden(path, "write CTRL 0x00000001\n"));
+  ::unlink(path.c_str());
 }
 
 TEST(GoldenTrace, ADifferenceIsShownByItsLine) {
