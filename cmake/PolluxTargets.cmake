@@ -103,21 +103,55 @@ function(pollux_test_program target)
   endif()
 endfunction()
 
-# pollux_unit_test(mem [THREADED] a_test.cpp ...): one GoogleTest program, its cases known to ctest one by one.
-# THREADED: it has several threads, so the thread sanitizer always looks at it.
+# pollux_unit_test(mem a_test.cpp ... [THREADS a_test.cpp ...] [EXCEPT PATTERN...] [SHARDS n]): one GoogleTest program, one test
+# of ctest's. THREADS: those of its sources that make a program of the cases with several threads (POLLUX_THREADED_CASES), which
+# the thread sanitizer always looks at. EXCEPT: cases that are not run. SHARDS: as below.
+set(POLLUX_THREADED_CASES *Thread* *BurstGate* *StoppingWhilePolled*)
 function(pollux_unit_test name)
-  cmake_parse_arguments(TEST "THREADED" "" "" ${ARGN})
-  set(target ${name}_test)
-  pollux_test_program(${target} ${TEST_UNPARSED_ARGUMENTS})
-  set(properties TIMEOUT 300)
-  if(TEST_THREADED)
+  cmake_parse_arguments(TEST "" "SHARDS" "THREADS;EXCEPT" ${ARGN})
+  pollux_test_program(${name}_test ${TEST_UNPARSED_ARGUMENTS})
+  if(TEST_THREADS AND POLLUX_SANITIZE STREQUAL "thread")
+    pollux_test_program(${name}_threads_test ${TEST_THREADS})
     if(NOT TARGET threaded_tests)
       add_custom_target(threaded_tests)
     endif()
-    add_dependencies(threaded_tests ${target})
-    list(APPEND properties LABELS threads)
+    add_dependencies(threaded_tests ${name}_threads_test)
+    pollux_cases_test(${name}.threads ${name}_threads_test PREFIX ${name} ONLY ${POLLUX_THREADED_CASES} LABELS threads)
+    list(APPEND TEST_EXCEPT ${POLLUX_THREADED_CASES})
   endif()
-  gtest_discover_tests(${target} TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60 PROPERTIES ${properties})
+  pollux_cases_test(${name} ${name}_test PREFIX ${name} EXCEPT ${TEST_EXCEPT} SHARDS ${TEST_SHARDS})
+endfunction()
+
+# pollux_cases_test(ENTRY target PREFIX p [ONLY PATTERN...] [EXCEPT PATTERN...] [SHARDS n] [LABELS l...]): a test of ctest's that
+# runs cases of a GoogleTest program in one process, since starting it for each case costs more than most cases do. Its cases
+# count one by one, as PREFIX.SUITE.CASE. Patterns are GoogleTest's. SHARDS makes several tests of it that run side by side.
+function(pollux_cases_test entry target)
+  cmake_parse_arguments(CASES "" "PREFIX;SHARDS" "ONLY;EXCEPT;LABELS" ${ARGN})
+  list(JOIN CASES_ONLY ":" filter)
+  if(CASES_EXCEPT)
+    list(JOIN CASES_EXCEPT ":" except)
+    string(APPEND filter "-${except}")
+  endif()
+  set(words "")
+  if(filter)
+    set(words --gtest_filter=${filter})
+  endif()
+  set(shards 1)
+  if(CASES_SHARDS)
+    set(shards ${CASES_SHARDS})
+  endif()
+  foreach(shard RANGE 1 ${shards})
+    set(name ${entry})
+    if(shards GREATER 1)
+      set(name ${entry}.${shard})
+    endif()
+    math(EXPR index "${shard} - 1")
+    add_test(NAME ${name} COMMAND ${target} ${words})
+    # What is worth sharing out is begun first.
+    set_tests_properties(${name} PROPERTIES TIMEOUT 900 COST ${shards} LABELS "${CASES_LABELS}"
+      ENVIRONMENT "GTEST_TOTAL_SHARDS=${shards};GTEST_SHARD_INDEX=${index}")
+    pollux_cases(${name} ${CASES_PREFIX})
+  endforeach()
 endfunction()
 
 # pollux_cases(ENTRY PREFIX): the test ENTRY writes its cases, which tools/test counts as PREFIX.CLASS.CASE.

@@ -18,15 +18,14 @@ class Buffers : public Conformance {
   }
 };
 
-TEST_P(Buffers, SurvivesADryPool) {
-  POLLUX_NOT_FOR(!traits().delivers || traits().hands_over, "it takes no buffers of the pool");
+CONFORMANCE_TEST_WHERE(Buffers, SurvivesADryPool, traits.delivers && !traits.hands_over) {
   auto small = Mempool::create(*context_, {.count = 128});
   ASSERT_TRUE(small);
   start_both(config(), config(*small));
   if (traits().by_file) {
     send(left(), make_frames(32, 60));
     right_.reset();
-    right_ = open_port(GetParam().right);
+    right_ = open_port(pair().right);
     ASSERT_TRUE(right().configure(config(*small)));
     ASSERT_TRUE(right().start());
   }
@@ -63,7 +62,7 @@ TEST_P(Buffers, SurvivesADryPool) {
   EXPECT_EQ(small->stats().in_use(), 0U);
 }
 
-TEST_P(Buffers, SendsClonesAndLeavesTheOriginalAlone) {
+CONFORMANCE_TEST(Buffers, SendsClonesAndLeavesTheOriginalAlone) {
   start_both();
   const Bytes frame = make_frame(300, 5);
   MbufPtr original = make_mbuf(frame);
@@ -94,7 +93,7 @@ TEST_P(Buffers, SendsClonesAndLeavesTheOriginalAlone) {
   settle(left());
 }
 
-TEST_P(Buffers, SendsMemoryOfTheApplication) {
+CONFORMANCE_TEST(Buffers, SendsMemoryOfTheApplication) {
   auto memory = context_->allocate({.size = 4096, .purpose = "frames"});
   ASSERT_TRUE(memory);
   start_both();
@@ -112,7 +111,7 @@ TEST_P(Buffers, SendsMemoryOfTheApplication) {
   EXPECT_EQ(freed, 1);
 }
 
-TEST_P(Buffers, NamesWhatItCannotSend) {
+CONFORMANCE_TEST(Buffers, NamesWhatItCannotSend) {
   start_both();
   const PortLimits limits = left().info().limits;
   const auto expect_dropped = [&](const char* name, MbufPtr mbuf) {
@@ -141,7 +140,7 @@ TEST_P(Buffers, NamesWhatItCannotSend) {
   EXPECT_EQ(left().stats().tx_packets, 0U);
 }
 
-TEST_P(Buffers, RefusesMbufsOfAnotherContext) {
+CONFORMANCE_TEST(Buffers, RefusesMbufsOfAnotherContext) {
   start_both();
   Context other;
   // Pools have numbers within their Context, and a build without checks tells an mbuf by that of its pool: with the
@@ -159,7 +158,7 @@ TEST_P(Buffers, RefusesMbufsOfAnotherContext) {
   forgive_misuse();
 }
 
-TEST_P(Buffers, TakesAnotherCacheOfItsPoolOnly) {
+CONFORMANCE_TEST(Buffers, TakesAnotherCacheOfItsPoolOnly) {
   start_both();
   auto other = Mempool::create(*context_, {.count = 256});
   ASSERT_TRUE(other);
@@ -181,8 +180,7 @@ TEST_P(Buffers, TakesAnotherCacheOfItsPoolOnly) {
   EXPECT_FALSE(left().tx(0).use_cache(MempoolCache(*elsewhere)));
 }
 
-TEST_P(Buffers, ForwardsReceivedFramesBack) {
-  POLLUX_NOT_FOR(!traits().both_ways, "it goes one way");
+CONFORMANCE_TEST_WHERE(Buffers, ForwardsReceivedFramesBack, traits.both_ways) {
   start_both();
   const std::vector<Bytes> frames = make_frames(30, 128);
   send(left(), frames);
@@ -196,8 +194,6 @@ TEST_P(Buffers, ForwardsReceivedFramesBack) {
   EXPECT_EQ(receive(left(), frames.size()), frames);
   settle(right());
 }
-
-INSTANTIATE_TEST_SUITE_P(Ports, Buffers, testing::ValuesIn(pairs()), name_of);
 
 }  // namespace
 }  // namespace pollux::conformance

@@ -44,7 +44,7 @@ class LifeCycle : public Conformance {
   const Named service_{"service", [](Port& p) { return code_of(p.service()); }};
 };
 
-TEST_P(LifeCycle, RefusesCallsThatDoNotFitAnOpenedPort) {
+CONFORMANCE_TEST(LifeCycle, RefusesCallsThatDoNotFitAnOpenedPort) {
   EXPECT_EQ(left().rx_queue(0), nullptr);
   EXPECT_EQ(left().tx_queue(0), nullptr);
   expect_bad_state(left(), PortState::opened, {start_, stop_, set_mtu_, promiscuous_, multicast_});
@@ -52,7 +52,7 @@ TEST_P(LifeCycle, RefusesCallsThatDoNotFitAnOpenedPort) {
   expect_exchange(make_frames(traits().delivers ? 8 : 0, 60));
 }
 
-TEST_P(LifeCycle, RefusesCallsThatDoNotFitAConfiguredPort) {
+CONFORMANCE_TEST(LifeCycle, RefusesCallsThatDoNotFitAConfiguredPort) {
   ASSERT_TRUE(left().configure(config()));
   expect_bad_state(left(), PortState::configured, {stop_});
   // A stopped queue takes nothing and has nothing.
@@ -67,13 +67,13 @@ TEST_P(LifeCycle, RefusesCallsThatDoNotFitAConfiguredPort) {
   burst.drop(unsent);
 }
 
-TEST_P(LifeCycle, RefusesCallsThatDoNotFitAStartedPort) {
+CONFORMANCE_TEST(LifeCycle, RefusesCallsThatDoNotFitAStartedPort) {
   start_both();
   expect_bad_state(left(), PortState::started, {configure_, start_});
   expect_exchange(make_frames(traits().delivers ? 8 : 0, 60));
 }
 
-TEST_P(LifeCycle, RefusesEverythingOnceClosed) {
+CONFORMANCE_TEST(LifeCycle, RefusesEverythingOnceClosed) {
   start_both();
   EXPECT_TRUE(left().close());
   expect_bad_state(left(), PortState::closed,
@@ -83,7 +83,7 @@ TEST_P(LifeCycle, RefusesEverythingOnceClosed) {
   EXPECT_FALSE(left().link().up);
 }
 
-TEST_P(LifeCycle, StartsAgainAsOften) {
+CONFORMANCE_TEST(LifeCycle, StartsAgainAsOften) {
   start_both();
   for (int round = 0; round < 3; ++round) {
     expect_exchange(make_frames(traits().delivers ? 40 : 0, 60));
@@ -97,7 +97,7 @@ TEST_P(LifeCycle, StartsAgainAsOften) {
   expect_exchange(make_frames(traits().delivers ? 40 : 0, 60));
 }
 
-TEST_P(LifeCycle, IsReconfiguredWhileStopped) {
+CONFORMANCE_TEST(LifeCycle, IsReconfiguredWhileStopped) {
   start_both();
   for (const std::uint32_t ring : {32U, 256U, 128U}) {
     ASSERT_TRUE(left().stop());
@@ -110,7 +110,7 @@ TEST_P(LifeCycle, IsReconfiguredWhileStopped) {
   }
 }
 
-TEST_P(LifeCycle, OpensAgainOnceClosed) {
+CONFORMANCE_TEST(LifeCycle, OpensAgainOnceClosed) {
   for (int round = 0; round < 2; ++round) {
     start_both();
     expect_exchange(make_frames(traits().delivers ? 8 : 0, 60));
@@ -120,15 +120,14 @@ TEST_P(LifeCycle, OpensAgainOnceClosed) {
     if (traits().by_file) return;  // which is empty again now
     right_.reset();
     left_.reset();
-    left_ = open_port(GetParam().left);
-    right_ = open_port(GetParam().right);
+    left_ = open_port(pair().left);
+    right_ = open_port(pair().right);
     if (traits().needs_relay) return;  // its interfaces are others now
   }
 }
 
-TEST_P(LifeCycle, OpensOnlyOnce) {
-  POLLUX_NOT_FOR(!traits().delivers || traits().by_file, "nothing is held that a second port could not have");
-  const auto second = open(*context_, GetParam().left);
+CONFORMANCE_TEST_WHERE(LifeCycle, OpensOnlyOnce, traits.delivers && !traits.by_file) {
+  const auto second = open(*context_, pair().left);
   ASSERT_FALSE(second);
   const ErrorCode code = second.error().code;
   EXPECT_TRUE(code == ErrorCode::busy || code == ErrorCode::group_in_use) << second.error().message();
@@ -136,7 +135,7 @@ TEST_P(LifeCycle, OpensOnlyOnce) {
   expect_exchange(make_frames(8, 60));
 }
 
-TEST_P(LifeCycle, ChangesNothingForARefusedConfiguration) {
+CONFORMANCE_TEST(LifeCycle, ChangesNothingForARefusedConfiguration) {
   const PortLimits limits = left().info().limits;
   Context other_context;
   auto other_pool = Mempool::create(other_context, {.count = 256});
@@ -179,8 +178,7 @@ TEST_P(LifeCycle, ChangesNothingForARefusedConfiguration) {
   expect_exchange(make_frames(traits().delivers ? 40 : 0, 60));
 }
 
-TEST_P(LifeCycle, DoesNotStartWithoutBuffersForItsRings) {
-  POLLUX_NOT_FOR(!traits().checks_fill, "its receive rings have no buffers of their own");
+CONFORMANCE_TEST_WHERE(LifeCycle, DoesNotStartWithoutBuffersForItsRings, traits.checks_fill) {
   const auto small = Mempool::create(*context_, {.count = 64});
   ASSERT_TRUE(small);
   auto held = MempoolCache(*small);
@@ -196,7 +194,7 @@ TEST_P(LifeCycle, DoesNotStartWithoutBuffersForItsRings) {
   EXPECT_EQ(small->stats().in_use(), 0U);
 }
 
-TEST_P(LifeCycle, BringsAllBuffersHomeWhenClosedWithFramesOnTheirWay) {
+CONFORMANCE_TEST(LifeCycle, BringsAllBuffersHomeWhenClosedWithFramesOnTheirWay) {
   start_both();
   // Less than any ring holds; the receiver never polls.
   send(left(), make_frames(48, 200));
@@ -205,7 +203,7 @@ TEST_P(LifeCycle, BringsAllBuffersHomeWhenClosedWithFramesOnTheirWay) {
   EXPECT_EQ(pool_->stats().in_use(), 0U);
 }
 
-TEST_P(LifeCycle, BringsAllBuffersHomeWhenTheReceiverClosesFirst) {
+CONFORMANCE_TEST(LifeCycle, BringsAllBuffersHomeWhenTheReceiverClosesFirst) {
   start_both();
   send(left(), make_frames(48, 200));
   EXPECT_TRUE(right().close());
@@ -213,8 +211,6 @@ TEST_P(LifeCycle, BringsAllBuffersHomeWhenTheReceiverClosesFirst) {
   EXPECT_TRUE(left().close());
   EXPECT_EQ(pool_->stats().in_use(), 0U);
 }
-
-INSTANTIATE_TEST_SUITE_P(Ports, LifeCycle, testing::ValuesIn(pairs()), name_of);
 
 }  // namespace
 }  // namespace pollux::conformance

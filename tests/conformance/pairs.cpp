@@ -30,9 +30,14 @@ constexpr Traits kPcap{.both_ways = false,
                        .drops_when_dry = false,
                        .has_carrier = false,
                        .has_registers = false,
+                       .several_queues = false,
                        .checks_fill = false};
-constexpr Traits kTap{
-    .drops_when_dry = false, .has_carrier = false, .has_registers = false, .needs_relay = true, .checks_fill = false};
+constexpr Traits kTap{.drops_when_dry = false,
+                      .has_carrier = false,
+                      .has_registers = false,
+                      .needs_relay = true,
+                      .several_queues = false,
+                      .checks_fill = false};
 
 std::string scratch_file() {
   const char* const folder = std::getenv("TMPDIR");
@@ -46,7 +51,7 @@ std::optional<std::string> tap_obstacle() {
   return obstacle;
 }
 
-std::vector<Pair> built_in() {
+std::vector<Pair> made_here() {
   const std::string file = scratch_file();
   return {{.name = "sim", .left = "sim:0", .right = "sim:1", .traits = kCard, .obstacle = {}},
           {.name = "qtest", .left = "qtest:0", .right = "qtest:1", .traits = kCard, .obstacle = {}},
@@ -65,7 +70,7 @@ Traits traits_of(const std::string& uri) {
 
 /// All but those that POLLUX_CONFORMANCE_SKIP names, such as "tap,qtest". Nothing is left out in silence.
 std::vector<Pair> chosen() {
-  std::vector<Pair> all = built_in();
+  std::vector<Pair> all = made_here();
   const char* const skip = std::getenv("POLLUX_CONFORMANCE_SKIP");
   if (skip == nullptr) return all;
   const std::string names = fmt::format(",{},", skip);
@@ -95,6 +100,8 @@ std::vector<Pair> find_pairs() {
 }  // namespace
 
 std::ostream& operator<<(std::ostream& out, const Pair& pair) { return out << pair.left << " and " << pair.right; }
+
+std::vector<Pair> built_in_pairs() { return made_here(); }
 
 const std::vector<Pair>& pairs() {
   static const std::vector<Pair> all = find_pairs();

@@ -20,6 +20,7 @@ struct Traits {
   bool has_carrier = true;     ///< the link is down while the other port is not started
   bool has_registers = true;   ///< and so a register dump
   bool needs_relay = false;    ///< the kernel has the other end, and the test carries frames between the two
+  bool several_queues = true;  ///< each way
   bool checks_fill = true;     ///< start fails if the pool cannot fill the receive rings
 };
 
@@ -38,5 +39,7 @@ std::ostream& operator<<(std::ostream& out, const Pair& pair);
 
 /// All pairs that are built in, and the one of POLLUX_CONFORMANCE_PORTS ("A,B": that one alone).
 [[nodiscard]] const std::vector<Pair>& pairs();
+/// The first of these alone, whatever the environment says.
+[[nodiscard]] std::vector<Pair> built_in_pairs();
 
 }  // namespace pollux::conformance

@@ -60,19 +60,19 @@ Bytes content(const Mbuf& mbuf) {
 }
 
 void Conformance::SetUp() {
-  if (GetParam().obstacle) FAIL() << *GetParam().obstacle;
+  if (pair().obstacle) FAIL() << *pair().obstacle;
   context_.emplace(ContextOptions{.clock = nullptr, .log = nullptr, .on_misuse = [this](const Misuse& what) {
                                     const std::lock_guard guard(reports_);
                                     misuse_.push_back(what.what);
                                   }});
   if (traits().needs_relay) enter_own_network();
-  left_ = open_port(GetParam().left);
+  left_ = open_port(pair().left);
   // Before its sender has made it there is no file to read.
-  right_ = open_port(GetParam().right);
+  right_ = open_port(pair().right);
   // After the ports, since one without an IOMMU takes no memory that has other addresses than physical ones.
   pool_ = must(Mempool::create(*context_, {.count = 2048, .name = "conformance"}));
   cache_.emplace(*pool_);
-  if (traits().needs_relay) relay_ = std::make_unique<Relay>(GetParam().left, GetParam().right);
+  if (traits().needs_relay) relay_ = std::make_unique<Relay>(pair().left, pair().right);
 }
 
 void Conformance::TearDown() {
@@ -86,7 +86,7 @@ void Conformance::TearDown() {
   pool_.reset();
   context_.reset();
   for (const std::string& what : misuse_) ADD_FAILURE() << "misuse: " << what;
-  if (traits().by_file) ::unlink(GetParam().left.substr(GetParam().left.find('=') + 1).c_str());
+  if (traits().by_file) ::unlink(pair().left.substr(pair().left.find('=') + 1).c_str());
 }
 
 PortConfig Conformance::config() {
@@ -187,7 +187,7 @@ void Conformance::reopen_receiver() {
   const PortConfig again = config();
   const std::uint32_t mtu = right_->mtu();
   right_.reset();
-  right_ = open_port(GetParam().right);
+  right_ = open_port(pair().right);
   must(right_->configure(again));
   if (mtu != again.mtu) must(right_->set_mtu(mtu));
   must(right_->start());

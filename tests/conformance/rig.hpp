@@ -29,12 +29,17 @@ inline constexpr MacAddress kBroadcast{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF};
 [[nodiscard]] Bytes content(const Mbuf& mbuf);
 
 /// Two ports of a pair on one Context and one pool. At its end both are closed, and all buffers must be home.
-class Conformance : public testing::TestWithParam<Pair> {
+class Conformance : public testing::Test {
+ public:
+  /// Before it runs, which pair it is about.
+  void use(const Pair& pair) { pair_ = &pair; }
+
  protected:
   void SetUp() override;
   void TearDown() override;
 
-  [[nodiscard]] const Traits& traits() const { return GetParam().traits; }
+  [[nodiscard]] const Pair& pair() const { return *pair_; }
+  [[nodiscard]] const Traits& traits() const { return pair_->traits; }
   /// Opens, configures and starts both ports and waits for their links.
   void start_both();
   void start_both(const PortConfig& left, const PortConfig& right);
@@ -80,21 +85,37 @@ class Conformance : public testing::TestWithParam<Pair> {
  private:
   void reopen_receiver();
 
+  const Pair* pair_ = nullptr;
   std::unique_ptr<Relay> relay_;
   std::size_t in_file_ = 0;  // frames that a receiver of a file has had before
 };
 
-/// Its pair's, for the name of a test.
-[[nodiscard]] inline std::string name_of(const testing::TestParamInfo<Pair>& test) { return test.param.name; }
+/// A case as the program knows it, before it knows the pairs.
+struct Case {
+  const char* fixture;
+  const char* name;
+  const char* file;
+  int line;
+  bool (*applies)(const Traits& traits);
+  Conformance* (*make)();
+};
+/// Notes a case; the result means nothing.
+bool declare(const Case& declared);
+/// Makes a test of each case with each pair that it applies to: what a pair cannot do by nature has no test that could
+/// pass unjudged. To be called once, before the tests run.
+void instantiate();
 
-/// A case's traits decide whether it applies to a pair; what they leave out is told, and counted as passed.
-#define POLLUX_NOT_FOR(condition, why)                               \
-  do {                                                               \
-    if (condition) {                                                 \
-      RecordProperty("not_applicable", why);                         \
-      SUCCEED() << GetParam().name << ": not applicable: " << (why); \
-      return;                                                        \
-    }                                                                \
-  } while (false)
+/// A case that every pair has to pass.
+#define CONFORMANCE_TEST(fixture, name) CONFORMANCE_TEST_WHERE(fixture, name, (static_cast<void>(traits), true))
+
+/// A case for those pairs whose `traits` make `condition` true.
+#define CONFORMANCE_TEST_WHERE(fixture, name, condition)                                                    \
+  class fixture##_##name final : public fixture {                                                           \
+    void TestBody() override;                                                                               \
+  };                                                                                                        \
+  [[maybe_unused]] const bool fixture##_##name##_is_declared =                                              \
+      declare({#fixture, #name, __FILE__, __LINE__, [](const Traits& traits) -> bool { return condition; }, \
+               []() -> Conformance* { return new fixture##_##name; }});                                     \
+  void fixture##_##name::TestBody()
 
 }  // namespace pollux::conformance

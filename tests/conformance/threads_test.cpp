@@ -67,7 +67,7 @@ class Threads : public Conformance {
   }
 };
 
-TEST_P(Threads, StopsAndStartsWhileAnotherThreadPolls) {
+CONFORMANCE_TEST(Threads, StopsAndStartsWhileAnotherThreadPolls) {
   PortConfig own = config(*pool_);  // queues have caches of their own
   start_both(own, own);
   Poller poller(left(), right(), *pool_);
@@ -92,7 +92,7 @@ TEST_P(Threads, StopsAndStartsWhileAnotherThreadPolls) {
   EXPECT_EQ(received.rx_packets, received.rx_burst_packets + dropped(right(), "rx_"));
 }
 
-TEST_P(Threads, TellsItsCountersToAnyThread) {
+CONFORMANCE_TEST(Threads, TellsItsCountersToAnyThread) {
   PortConfig own = config(*pool_);
   start_both(own, own);
   Poller poller(left(), right(), *pool_);
@@ -110,8 +110,8 @@ TEST_P(Threads, TellsItsCountersToAnyThread) {
   EXPECT_GE(left().stats().tx_burst_packets, last);
 }
 
-TEST_P(Threads, ReceivesOnOneThreadWhatAnotherSends) {
-  POLLUX_NOT_FOR(!traits().delivers || traits().by_file || traits().needs_relay, "nothing arrives meanwhile");
+CONFORMANCE_TEST_WHERE(Threads, ReceivesOnOneThreadWhatAnotherSends,
+                       traits.delivers && !traits.by_file && !traits.needs_relay) {
   PortConfig own = config(*pool_);
   start_both(own, own);
   constexpr std::uint32_t kFrames = 2000;
@@ -149,8 +149,6 @@ TEST_P(Threads, ReceivesOnOneThreadWhatAnotherSends) {
   EXPECT_TRUE(in_order) << "near frame " << received;
   EXPECT_EQ(received, kFrames);
 }
-
-INSTANTIATE_TEST_SUITE_P(Ports, Threads, testing::ValuesIn(pairs()), name_of);
 
 }  // namespace
 }  // namespace pollux::conformance

@@ -9,21 +9,19 @@ namespace {
 
 class Traffic : public Conformance {};
 
-TEST_P(Traffic, CarriesEveryLength) {
-  POLLUX_NOT_FOR(!traits().delivers, "what it sends is gone");
+CONFORMANCE_TEST_WHERE(Traffic, CarriesEveryLength, traits.delivers) {
   start_both();
   std::vector<Bytes> frames;
   for (std::uint32_t bytes = 60; bytes <= 1514; ++bytes) frames.push_back(make_frame(bytes, bytes));
   expect_exchange(frames);
 }
 
-TEST_P(Traffic, KeepsTheOrderRoundItsRingsManyTimes) {
-  POLLUX_NOT_FOR(!traits().delivers, "what it sends is gone");
+CONFORMANCE_TEST_WHERE(Traffic, KeepsTheOrderRoundItsRingsManyTimes, traits.delivers) {
   start_both();
   expect_exchange(make_frames(1000, 64));
 }
 
-TEST_P(Traffic, TakesBurstsOfAnySize) {
+CONFORMANCE_TEST(Traffic, TakesBurstsOfAnySize) {
   start_both();
   Burst<32> none;
   EXPECT_EQ(left().tx(0).tx_burst(none), 0U);
@@ -48,8 +46,7 @@ TEST_P(Traffic, TakesBurstsOfAnySize) {
   }
 }
 
-TEST_P(Traffic, HandsOutNoMoreThanIsAskedFor) {
-  POLLUX_NOT_FOR(!traits().delivers || traits().by_file, "what it sends is gone, or not received at once");
+CONFORMANCE_TEST_WHERE(Traffic, HandsOutNoMoreThanIsAskedFor, traits.delivers && !traits.by_file) {
   start_both();
   send(left(), make_frames(20, 60));
   std::uint32_t got = 0;
@@ -66,8 +63,7 @@ TEST_P(Traffic, HandsOutNoMoreThanIsAskedFor) {
   EXPECT_EQ(got, 20U);
 }
 
-TEST_P(Traffic, SendsChains) {
-  POLLUX_NOT_FOR(!traits().delivers, "what it sends is gone");
+CONFORMANCE_TEST_WHERE(Traffic, SendsChains, traits.delivers) {
   start_both();
   for (const std::size_t segment : {14U, 61U, 500U, 1000U}) {
     std::vector<Bytes> frames;
@@ -79,8 +75,7 @@ TEST_P(Traffic, SendsChains) {
   }
 }
 
-TEST_P(Traffic, CarriesJumboFrames) {
-  POLLUX_NOT_FOR(!traits().delivers, "what it sends is gone");
+CONFORMANCE_TEST_WHERE(Traffic, CarriesJumboFrames, traits.delivers) {
   PortConfig jumbo = config();
   jumbo.mtu = 9000;
   start_both(jumbo, jumbo);
@@ -91,8 +86,7 @@ TEST_P(Traffic, CarriesJumboFrames) {
   expect_exchange(frames, 2048);
 }
 
-TEST_P(Traffic, PutsJumboFramesIntoSmallBuffers) {
-  POLLUX_NOT_FOR(!traits().delivers || traits().hands_over, "the receiver gets no buffers of its own pool");
+CONFORMANCE_TEST_WHERE(Traffic, PutsJumboFramesIntoSmallBuffers, traits.delivers && !traits.hands_over) {
   const auto small = Mempool::create(*context_, {.count = 1024, .data_room = 1024});
   ASSERT_TRUE(small);
   PortConfig sender = config();
@@ -104,7 +98,7 @@ TEST_P(Traffic, PutsJumboFramesIntoSmallBuffers) {
   if (traits().by_file) {
     send(left(), frames, 2000);
     right_.reset();
-    right_ = open_port(GetParam().right);
+    right_ = open_port(pair().right);
     ASSERT_TRUE(right().configure(receiver));
     ASSERT_TRUE(right().start());
     EXPECT_EQ(receive(right(), frames.size()), frames);
@@ -115,8 +109,7 @@ TEST_P(Traffic, PutsJumboFramesIntoSmallBuffers) {
   EXPECT_EQ(small->stats().in_use(), 0U);
 }
 
-TEST_P(Traffic, CountsWhatItCarries) {
-  POLLUX_NOT_FOR(!traits().delivers, "what it sends is gone");
+CONFORMANCE_TEST_WHERE(Traffic, CountsWhatItCarries, traits.delivers) {
   start_both();
   const MacAddress group{0x01, 0x00, 0x5E, 0, 0, 1};
   ASSERT_TRUE(right().set_all_multicast(true));
@@ -141,7 +134,7 @@ TEST_P(Traffic, CountsWhatItCarries) {
   EXPECT_EQ(dropped(right(), "rx_"), 0U);
 }
 
-TEST_P(Traffic, AccountsForEveryFrame) {
+CONFORMANCE_TEST(Traffic, AccountsForEveryFrame) {
   start_both();
   std::vector<Bytes> frames = make_frames(40, 60);
   if (traits().delivers) {
@@ -161,8 +154,7 @@ TEST_P(Traffic, AccountsForEveryFrame) {
   EXPECT_EQ(pool_->stats().in_use(), 0U);
 }
 
-TEST_P(Traffic, TakesPartOfABurstWhenTheRingIsFull) {
-  POLLUX_NOT_FOR(!traits().pushes_back, "its transmit ring empties by itself");
+CONFORMANCE_TEST_WHERE(Traffic, TakesPartOfABurstWhenTheRingIsFull, traits.pushes_back) {
   start_both();
   const std::vector<Bytes> frames = make_frames(200, 60);
   Burst<200> burst;
@@ -185,8 +177,7 @@ TEST_P(Traffic, TakesPartOfABurstWhenTheRingIsFull) {
   EXPECT_EQ(arrived, frames);
 }
 
-TEST_P(Traffic, MakesFramesItself) {
-  POLLUX_NOT_FOR(traits().delivers, "it receives what the other end sends");
+CONFORMANCE_TEST_WHERE(Traffic, MakesFramesItself, !traits.delivers) {
   start_both();
   Burst<32> burst;
   for (int round = 0; round < 10; ++round) {
@@ -200,8 +191,6 @@ TEST_P(Traffic, MakesFramesItself) {
   Burst<32> nothing;
   EXPECT_EQ(left().rx(0).rx_burst(nothing), 0U);
 }
-
-INSTANTIATE_TEST_SUITE_P(Ports, Traffic, testing::ValuesIn(pairs()), name_of);
 
 }  // namespace
 }  // namespace pollux::conformance

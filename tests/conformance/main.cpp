@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The suite's own main, since which tests there are follows from the pairs and their traits.
+#include <gmock/gmock.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "conformance/rig.hpp"
+
+namespace pollux::conformance {
+namespace {
+
+std::vector<Case>& declared_cases() {
+  static std::vector<Case> cases;
+  return cases;
+}
+
+/// Stands for a case that none of the built-in pairs has to pass: nobody would miss it.
+class Orphan : public testing::Test {
+  void TestBody() override { FAIL() << "this case applies to none of the pairs that are built in"; }
+};
+
+}  // namespace
+
+bool declare(const Case& declared) {
+  declared_cases().push_back(declared);
+  return true;
+}
+
+void instantiate() {
+  for (const Case& one : declared_cases()) {
+    const std::string suite = fmt::format("Ports/{}", one.fixture);
+    const std::vector<Pair> built_in = built_in_pairs();
+    if (std::none_of(built_in.begin(), built_in.end(), [&](const Pair& pair) { return one.applies(pair.traits); })) {
+      testing::RegisterTest("Orphans", one.name, nullptr, nullptr, one.file, one.line,
+                            []() -> Orphan* { return new Orphan; });
+    }
+    for (const Pair& pair : pairs()) {
+      if (!one.applies(pair.traits)) continue;
+      const auto make = [&pair, make = one.make]() -> Conformance* {
+        Conformance* const test = make();
+        test->use(pair);
+        return test;
+      };
+      testing::RegisterTest(suite.c_str(), fmt::format("{}/{}", one.name, pair.name).c_str(), nullptr, nullptr,
+                            one.file, one.line, make);
+    }
+  }
+}
+
+}  // namespace pollux::conformance
+
+int main(int argc, char** argv) {
+  testing::InitGoogleMock(&argc, argv);
+  pollux::conformance::instantiate();
+  return RUN_ALL_TESTS();
+}
