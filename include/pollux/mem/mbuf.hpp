@@ -136,7 +136,7 @@ class alignas(64) Mbuf {
 
   void set_tx_offload(const TxOffload& offload) noexcept;
   [[nodiscard]] TxOffload tx_offload() const noexcept;
-  /// Nanoseconds of the card's clock; 0 where none was taken.
+  /// Nanoseconds of the card's clock; 0 where none was taken. The igb driver takes none yet.
   [[nodiscard]] std::uint64_t timestamp() const noexcept { return (special_ & kTimestamped) != 0 ? timestamp_ : 0; }
   void set_timestamp(std::uint64_t nanoseconds) noexcept {
     timestamp_ = nanoseconds;

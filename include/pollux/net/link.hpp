@@ -12,8 +12,8 @@ enum class Duplex { half, full };
 /// What the card says of its wire.
 struct Link {
   bool up = false;
-  std::uint32_t speed = 0;  ///< Mb/s: 10, 100 or 1,000, of a port that is no card 10,000; 0 while down
-  Duplex duplex = Duplex::full;
+  std::uint32_t speed = 0;       ///< Mb/s: 10, 100 or 1,000, of a port that is no card 10,000; 0 while down
+  Duplex duplex = Duplex::full;  ///< half: collisions and back-off are the card's; no simulated card has any
   bool autonegotiated = true;
 
   [[nodiscard]] bool operator==(const Link&) const = default;

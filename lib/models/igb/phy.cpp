@@ -39,6 +39,7 @@ Allowed allowed(std::uint32_t number) noexcept {
 constexpr std::uint16_t kStatusAbilities = 0x7949;
 constexpr std::uint16_t kAdvertiseAll = 0x0DE1;
 constexpr std::uint16_t kPartnerAcknowledge = 0x4000;
+constexpr std::uint16_t kPartnerNegotiates = 0x0005;  // and next pages work
 constexpr std::uint16_t kGigabitControlAll = 0x0F00;
 constexpr std::uint16_t kExtendedGigabit = 0x3000;
 
@@ -77,7 +78,7 @@ void Phy::set_carrier(bool present) {
     timers_.cancel(negotiated_);
     drop_link();
   } else if ((values_[mii::kControl] & mii::kControlAutonegotiate) == 0) {
-    raise_link();
+    force_link();
   } else if (waiting_for_carrier_) {
     negotiate();
   }
@@ -130,7 +131,7 @@ void Phy::write_control(std::uint16_t value) {
   } else if (!automatic) {
     timers_.cancel(negotiated_);
     drop_link();
-    if (carrier_) raise_link();
+    if (carrier_) force_link();
   }
 }
 
@@ -141,12 +142,29 @@ void Phy::negotiate() {
 }
 
 void Phy::finish_negotiation() {
-  values_[mii::kPartner] = kAdvertiseAll | kPartnerAcknowledge;
-  values_[mii::kExpansion] = 0x0005;  // the partner can negotiate, and next pages work
-  values_[mii::kGigabitStatus] =
-      mii::kGigabitPartnerHalf | mii::kGigabitPartnerFull | mii::kGigabitRemoteOk | mii::kGigabitLocalOk;
   values_[mii::kStatus] |= mii::kStatusAutonegotiated;
-  raise_link();
+  values_[mii::kPartner] = partner_.abilities;
+  values_[mii::kExpansion] = 0;
+  if (!partner_.negotiates) {
+    if ((partner_.abilities & (mii::k100Half | mii::k100Full)) != 0) return raise_link(1, false);
+    if ((partner_.abilities & (mii::k10Half | mii::k10Full)) != 0) return raise_link(0, false);
+    return;
+  }
+  values_[mii::kPartner] |= kPartnerAcknowledge;
+  values_[mii::kExpansion] = kPartnerNegotiates;
+  const unsigned half = partner_.gigabit_half ? mii::kGigabitPartnerHalf : 0;
+  const unsigned full = partner_.gigabit_full ? mii::kGigabitPartnerFull : 0;
+  values_[mii::kGigabitStatus] = static_cast<std::uint16_t>(half | full | mii::kGigabitRemoteOk | mii::kGigabitLocalOk);
+  raise_best_link(values_[mii::kAdvertise] & partner_.abilities);
+}
+
+// The best that both offer, in the order of IEEE 802.3, annex 28B.3; with nothing in common there is no link.
+void Phy::raise_best_link(unsigned common) {
+  const std::uint16_t gigabit = values_[mii::kGigabitControl];
+  if ((gigabit & mii::kGigabitFull) != 0 && partner_.gigabit_full) return raise_link(2, true);
+  if ((gigabit & mii::kGigabitHalf) != 0 && partner_.gigabit_half) return raise_link(2, false);
+  if ((common & (mii::k100Full | mii::k100Half)) != 0) return raise_link(1, (common & mii::k100Full) != 0);
+  if ((common & (mii::k10Full | mii::k10Half)) != 0) return raise_link(0, (common & mii::k10Full) != 0);
 }
 
 void Phy::drop_link() {
@@ -159,24 +177,17 @@ void Phy::drop_link() {
   link_changed_();
 }
 
-void Phy::raise_link() {
+void Phy::force_link() {
   const std::uint16_t control = values_[mii::kControl];
-  const std::uint16_t offer = values_[mii::kAdvertise];
-  if ((control & mii::kControlAutonegotiate) == 0) {
-    speed_ = (control & mii::kControlSpeedHigh) != 0 ? 2 : (control & mii::kControlSpeedLow) != 0 ? 1 : 0;
-    full_duplex_ = (control & mii::kControlFullDuplex) != 0;
-  } else if ((values_[mii::kGigabitControl] & mii::kGigabitFull) != 0) {
-    speed_ = 2;
-    full_duplex_ = true;
-  } else if ((offer & (mii::k100Full | mii::k100Half)) != 0) {
-    speed_ = 1;
-    full_duplex_ = (offer & mii::k100Full) != 0;
-  } else if ((offer & (mii::k10Full | mii::k10Half)) != 0) {
-    speed_ = 0;
-    full_duplex_ = (offer & mii::k10Full) != 0;
-  } else {
-    return;  // nothing in common
-  }
+  const std::uint32_t speed = (control & mii::kControlSpeedHigh) != 0  ? 2
+                              : (control & mii::kControlSpeedLow) != 0 ? 1
+                                                                       : 0;
+  raise_link(speed, (control & mii::kControlFullDuplex) != 0);
+}
+
+void Phy::raise_link(std::uint32_t speed, bool full_duplex) {
+  speed_ = speed;
+  full_duplex_ = full_duplex;
   link_up_ = true;
   values_[mii::kPortStatus] = speed_ == 2 ? mii::kPortSpeed1000 : static_cast<std::uint16_t>((speed_ + 1) << 14);
   link_changed_();

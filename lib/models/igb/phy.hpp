@@ -5,12 +5,25 @@
 #include <cstdint>
 #include <functional>
 
+#include "hw/igb/phy.hpp"
 #include "models/igb/register_file.hpp"
 #include "models/igb/timers.hpp"
 
 namespace pollux::models::igb {
 
-/// The copper PHY behind MDIC. Its partner on the wire can do everything.
+/// [I-M-PARTNER] What the PHY at the other end of the wire can do.
+struct LinkPartner {
+  /// As register 5 shows it: what it advertises, or the one mode that it is forced to.
+  std::uint16_t abilities = hw::phy::kSelector8023 | hw::phy::k10Half | hw::phy::k10Full | hw::phy::k100Half |
+                            hw::phy::k100Full | hw::phy::kPause | hw::phy::kPauseAsymmetric;
+  bool gigabit_half = true;
+  bool gigabit_full = true;
+  /// False: forced to 10 or 100 Mb/s. Its speed is found by parallel detection and its duplex is not, so the link is
+  /// half duplex (82575 manual, p. 264, 11.2).
+  bool negotiates = true;
+};
+
+/// The copper PHY behind MDIC.
 /// [I-M-PHY] As with QEMU's card (e1000x_common.c), autonegotiation does not begin by itself after a reset: it
 /// waits for software's restart bit, or for the carrier to go and come back.
 class Phy {
@@ -25,6 +38,8 @@ class Phy {
 
   void reset();
   void set_carrier(bool present);
+  /// Who is at the other end from the next negotiation on.
+  void set_partner(const LinkPartner& partner) noexcept { partner_ = partner; }
 
   [[nodiscard]] bool link_up() const noexcept { return link_up_; }
   /// As STATUS.SPEED counts: 0, 1, 2 for 10, 100, 1000 Mb/s.
@@ -40,7 +55,9 @@ class Phy {
   void negotiate();
   void finish_negotiation();
   void drop_link();
-  void raise_link();
+  void force_link();
+  void raise_link(std::uint32_t speed, bool full_duplex);
+  void raise_best_link(unsigned common);
 
   RegisterFile& registers_;
   Timers& timers_;
@@ -48,6 +65,7 @@ class Phy {
   Timers::Id frame_done_;
   Timers::Id negotiated_;
   std::array<std::uint16_t, 32> values_{};
+  LinkPartner partner_;
   bool carrier_ = false;
   bool waiting_for_carrier_ = false;
   bool link_up_ = false;

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <utility>
 
 #include "hw/igb/nvm.hpp"
 #include "unit/models/bench_driver.hpp"
@@ -172,6 +173,52 @@ TEST(CardLink, NegotiatesTheBestThatSoftwareAdvertises) {
   EXPECT_TRUE(status.has(hw::STATUS::LU));
   EXPECT_EQ(status.get(hw::STATUS::SPEED), 1u);
   EXPECT_FALSE(status.has(hw::STATUS::FD));
+}
+
+TEST(CardLink, NegotiatesTheBestThatBothOffer) {
+  struct Case {
+    LinkPartner partner;
+    std::uint32_t speed;  // as STATUS counts
+    bool full;
+  };
+  constexpr auto k10 = static_cast<std::uint16_t>(mii::k10Half | mii::k10Full);
+  for (const Case& part :
+       {Case{{}, 2, true}, Case{{.gigabit_full = false}, 2, false},
+        Case{{.gigabit_half = false, .gigabit_full = false}, 1, true},
+        Case{{.abilities = mii::k100Half | k10, .gigabit_half = false, .gigabit_full = false}, 1, false},
+        Case{{.abilities = k10, .gigabit_half = false, .gigabit_full = false}, 0, true},
+        Case{{.abilities = mii::k10Half, .gigabit_half = false, .gigabit_full = false}, 0, false}}) {
+    Bench bench;
+    bench.card.phy().set_partner(part.partner);
+    bench.link_up();
+    const auto status = bench.read<hw::STATUS>();
+    EXPECT_TRUE(status.has(hw::STATUS::LU));
+    EXPECT_EQ(status.get(hw::STATUS::SPEED), part.speed);
+    EXPECT_EQ(status.has(hw::STATUS::FD), part.full) << part.speed;
+    EXPECT_EQ(bench.phy_read(mii::kPartner).get(hw::MDIC::DATA) & 0x0FFF, part.partner.abilities);
+  }
+}
+
+TEST(CardLink, StaysDownWithNothingInCommon) {
+  Bench bench;
+  bench.card.phy().set_partner({.abilities = mii::k10Half, .gigabit_half = true, .gigabit_full = false});
+  bench.phy_write(mii::kGigabitControl, mii::kGigabitFull);
+  bench.phy_write(mii::kAdvertise, mii::kSelector8023 | mii::k100Full);
+  bench.link_up();
+  EXPECT_FALSE(bench.read<hw::STATUS>().has(hw::STATUS::LU));
+}
+
+TEST(CardLink, FindsAForcedPartnersSpeedAndNotItsDuplex) {
+  for (const auto& [ability, speed] : {std::pair{mii::k10Full, 0u}, std::pair{mii::k100Full, 1u}}) {
+    Bench bench;
+    bench.card.phy().set_partner({.abilities = ability, .negotiates = false});
+    bench.link_up();
+    const auto status = bench.read<hw::STATUS>();
+    EXPECT_TRUE(status.has(hw::STATUS::LU));
+    EXPECT_EQ(status.get(hw::STATUS::SPEED), speed);
+    EXPECT_FALSE(status.has(hw::STATUS::FD));
+    EXPECT_EQ(bench.phy_read(mii::kExpansion).get(hw::MDIC::DATA) & 1, 0u) << "the partner cannot negotiate";
+  }
 }
 
 TEST(CardRemoval, ReadsAllOnesUntilItIsBack) {

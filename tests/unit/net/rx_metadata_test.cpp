@@ -91,6 +91,19 @@ TEST_F(RxMetadataTest, ReadsTheVerdictsOfTheCard) {
   EXPECT_EQ(bad_l4.l4_checksum(), ChecksumVerdict::bad);
 }
 
+// E-SCTP60
+TEST_F(RxMetadataTest, SctpOf60BytesIsNeverBad) {
+  const auto l4 = [this](std::uint32_t type, std::uint16_t length, std::uint64_t error) {
+    return intel({.packet_type = type, .status = rx::kDone | rx::kL4Checked | error, .length = length}).l4_checksum();
+  };
+  constexpr std::uint32_t kSctp = rx::kTypeIpv4 | rx::kTypeSctp;
+  EXPECT_EQ(l4(kSctp, 60, rx::kL4Error), ChecksumVerdict::unknown);
+  EXPECT_EQ(l4(kSctp, 60, 0), ChecksumVerdict::good);
+  EXPECT_EQ(l4(kSctp, 59, rx::kL4Error), ChecksumVerdict::bad);
+  EXPECT_EQ(l4(kSctp, 61, rx::kL4Error), ChecksumVerdict::bad);
+  EXPECT_EQ(l4(rx::kTypeIpv4 | rx::kTypeTcp, 60, rx::kL4Error), ChecksumVerdict::bad);
+}
+
 TEST_F(RxMetadataTest, WhatSoftwareNotesComesBack) {
   for (const ChecksumVerdict ip : {ChecksumVerdict::unknown, ChecksumVerdict::good, ChecksumVerdict::bad}) {
     for (const ChecksumVerdict l4 : {ChecksumVerdict::unknown, ChecksumVerdict::good, ChecksumVerdict::bad}) {

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the port says of its link, and that frames pass, whatever the partner on the wire can do.
+#include <gtest/gtest.h>
+
+#include <ostream>
+
+#include "hw/igb/phy.hpp"
+#include "pollux/mem/burst.hpp"
+#include "unit/igb/lab.hpp"
+
+namespace pollux::igb {
+namespace {
+
+namespace mii = hw::igb::phy;
+using models::igb::LinkPartner;
+
+constexpr std::uint16_t kAll10 = mii::k10Half | mii::k10Full;
+constexpr std::uint16_t kAll100 = mii::k100Half | mii::k100Full;
+
+LinkPartner without_gigabit(unsigned abilities) {
+  return {.abilities = static_cast<std::uint16_t>(abilities), .gigabit_half = false, .gigabit_full = false};
+}
+
+LinkPartner forced(unsigned abilities) {
+  return {.abilities = static_cast<std::uint16_t>(abilities), .negotiates = false};
+}
+
+struct Case {
+  const char* name;
+  LinkPartner partner;
+  const char* link;  ///< as to_string(Link) has it
+};
+
+/// For the test's name.
+void PrintTo(const Case& part, std::ostream* out) { *out << part.link; }
+
+class PortLink : public testing::TestWithParam<Case> {
+ protected:
+  static bool frame_arrives(Lab& lab, PortDriver& port) {
+    Burst<4> burst;
+    lab.wire->inject(broadcast(64));
+    return port.rx_queue(0)->rx_burst(burst) == 1;
+  }
+  static bool frame_is_sent(Lab& lab, PortDriver& port) {
+    lab.sent.clear();
+    MbufPtr mbuf = lab.pool.allocate();
+    std::uint8_t* const data = mbuf->append(60);
+    for (unsigned i = 0; i < 60; ++i) data[i] = static_cast<std::uint8_t>(i);
+    Burst<1> burst;
+    return burst.push(mbuf) && port.tx_queue(0)->tx_burst(burst) == 1 && lab.sent.size() == 1;
+  }
+};
+
+TEST_P(PortLink, IsReportedAndCarriesFrames) {
+  Lab lab;
+  lab.with_card([](models::igb::Card& card) {
+    card.phy().set_partner(GetParam().partner);
+    return 0;
+  });
+  auto port = lab.started();
+  ASSERT_NE(port, nullptr);
+  EXPECT_EQ(to_string(port->link()), GetParam().link);
+  const bool up = port->link().up;
+  EXPECT_EQ(frame_arrives(lab, *port), up);
+  EXPECT_EQ(frame_is_sent(lab, *port), up);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, PortLink,
+    testing::Values(Case{"Full10", without_gigabit(kAll10), "up, 10 Mb/s, full duplex"},
+                    Case{"Half10", without_gigabit(mii::k10Half), "up, 10 Mb/s, half duplex"},
+                    Case{"Full100", without_gigabit(kAll100 | kAll10), "up, 100 Mb/s, full duplex"},
+                    Case{"Half100", without_gigabit(mii::k100Half | kAll10), "up, 100 Mb/s, half duplex"},
+                    Case{"Full1000", LinkPartner{}, "up, 1000 Mb/s, full duplex"},
+                    // The driver offers 1000 Mb/s as full duplex alone.
+                    Case{"Half1000And100", LinkPartner{.gigabit_full = false}, "up, 100 Mb/s, full duplex"},
+                    Case{"Half1000Alone", LinkPartner{.abilities = 0, .gigabit_full = false}, "down"},
+                    Case{"Forced100", forced(mii::k100Full), "up, 100 Mb/s, half duplex"},
+                    Case{"Forced10", forced(mii::k10Half), "up, 10 Mb/s, half duplex"}),
+    [](const auto& part) { return std::string(part.param.name); });
+
+TEST(PortLinkChanges, FollowThePartnerThatIsPluggedIn) {
+  Lab lab;
+  auto port = lab.started();
+  ASSERT_NE(port, nullptr);
+  EXPECT_EQ(to_string(port->link()), "up, 1000 Mb/s, full duplex");
+  lab.wire->set_carrier(false);
+  EXPECT_EQ(to_string(port->link()), "down");
+  lab.with_card([](models::igb::Card& card) {
+    card.phy().set_partner(forced(mii::k10Half));
+    return 0;
+  });
+  lab.wire->set_carrier(true);
+  lab.clock->advance(std::chrono::seconds(1));
+  EXPECT_EQ(to_string(port->link()), "up, 10 Mb/s, half duplex");
+}
+
+}  // namespace
+}  // namespace pollux::igb

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What came with a frame that passed the in-process card and the driver, on each burst path.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <optional>
+
+#include "pollux/mem/burst.hpp"
+#include "support/flows.hpp"
+#include "unit/igb/lab.hpp"
+
+namespace pollux::igb {
+namespace {
+
+using test::KnownFrame;
+
+constexpr std::uint16_t kQueues = 4;
+/// Each frame as often, so that on every queue whole groups of SIMD width carry it, and a rest.
+constexpr std::size_t kCopies = 7;
+
+class Metadata : public testing::TestWithParam<BurstPath> {
+ protected:
+  void SetUp() override {
+    if (!processor_has(GetParam())) GTEST_SKIP() << "this processor has no " << name(GetParam());
+    PortConfig config = lab_.config();
+    config.rx_queues = kQueues;
+    config.burst_path = GetParam();
+    port_ = lab_.started(config);
+    ASSERT_NE(port_, nullptr);
+  }
+
+  /// What is on the queue that `frame`'s hash leads to must be `copies` of it, and the others be empty.
+  void expect(const KnownFrame& frame, std::size_t copies) {
+    const std::uint16_t due = static_cast<std::uint16_t>(frame.hash.value_or(0) % 128 % kQueues);
+    for (std::uint16_t queue = 0; queue < kQueues; ++queue) {
+      Burst<64> burst;
+      port_->rx_queue(queue)->rx_burst(burst);
+      EXPECT_EQ(burst.size(), queue == due ? copies : 0) << frame.name << " on queue " << queue;
+      for (const Mbuf& mbuf : burst) {
+        EXPECT_TRUE(test::holds(mbuf, frame)) << frame.name;
+        test::expect_metadata(mbuf, frame);
+      }
+    }
+  }
+  void pass(const std::vector<KnownFrame>& frames, std::size_t copies) {
+    for (const KnownFrame& frame : frames) {
+      for (std::size_t i = 0; i < copies; ++i) lab_.wire->inject(frame.bytes);
+      expect(frame, copies);
+    }
+  }
+
+  Lab lab_;
+  std::unique_ptr<PortDriver> port_;
+};
+
+TEST_P(Metadata, OfFramesAloneIsWhatTheCardSaid) { pass(test::known_frames(), 1); }
+
+TEST_P(Metadata, OfFramesInGroupsIsWhatTheCardSaid) { pass(test::known_frames(), kCopies); }
+
+// Neighbours in a group differ in every field.
+TEST_P(Metadata, OfNeighboursIsNotMixedUp) {
+  std::vector<std::vector<KnownFrame>> due(kQueues);
+  for (const KnownFrame& frame : test::known_frames()) {
+    lab_.wire->inject(frame.bytes);
+    due[frame.hash.value_or(0) % 128 % kQueues].push_back(frame);
+  }
+  for (std::uint16_t queue = 0; queue < kQueues; ++queue) {
+    Burst<64> burst;
+    port_->rx_queue(queue)->rx_burst(burst);
+    ASSERT_EQ(burst.size(), due[queue].size());
+    EXPECT_GE(burst.size(), 4u) << "less than a group of SIMD width";
+    for (std::uint32_t i = 0; i < burst.size(); ++i) {
+      EXPECT_TRUE(test::holds(burst[i], due[queue][i])) << due[queue][i].name;
+      test::expect_metadata(burst[i], due[queue][i]);
+    }
+  }
+}
+
+// As the headers say: the driver has no tags stripped and takes no timestamps yet.
+TEST_P(Metadata, LeavesATagInTheFrameAndHasNoTimestamp) {
+  KnownFrame frame = test::known_frames().front();
+  const std::array<std::byte, 4> tag{std::byte{0x81}, std::byte{0x00}, std::byte{0x60}, std::byte{0x2A}};
+  frame.bytes.insert(frame.bytes.begin() + 12, tag.begin(), tag.end());
+  for (std::size_t i = 0; i < kCopies; ++i) lab_.wire->inject(frame.bytes);
+  Burst<64> burst;
+  port_->rx_queue(static_cast<std::uint16_t>(*frame.hash % 128 % kQueues))->rx_burst(burst);
+  ASSERT_EQ(burst.size(), kCopies);
+  for (const Mbuf& mbuf : burst) {
+    EXPECT_TRUE(test::holds(mbuf, frame));
+    EXPECT_EQ(RxMetadata(mbuf).vlan(), std::nullopt);
+    EXPECT_EQ(mbuf.timestamp(), 0u);
+  }
+}
+
+// The driver does not ask the card to check SCTP.
+TEST_P(Metadata, OfSctpHasNoVerdict) {
+  auto frames = test::known_sctp_frames();
+  for (KnownFrame& frame : frames) frame.l4 = ChecksumVerdict::unknown;
+  pass(frames, kCopies);
+}
+
+// On a card that checks SCTP all the same, as QEMU's does: E-SCTP60.
+TEST_P(Metadata, OfSctpIsHeldBackWhereTheCardIsWrong) {
+  lab_.with_card([](models::igb::Card& card) {
+    card.registers().set<reg::RXCSUM>(card.registers().get<reg::RXCSUM>().with(reg::RXCSUM::CRCOFL));
+    return 0;
+  });
+  pass(test::known_sctp_frames(), kCopies);
+}
+
+#if defined(__aarch64__)
+const auto kPaths = testing::Values(BurstPath::scalar, BurstPath::neon);
+#else
+const auto kPaths = testing::Values(BurstPath::scalar, BurstPath::avx2, BurstPath::avx512);
+#endif
+INSTANTIATE_TEST_SUITE_P(All, Metadata, kPaths, [](const auto& path) { return std::string(name(path.param)); });
+
+}  // namespace
+}  // namespace pollux::igb
