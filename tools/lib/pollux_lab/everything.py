@@ -13,7 +13,7 @@ import sys
 import time
 import traceback
 
-from . import check_results, ctest_results, junit, test_environment
+from . import check_results, claims, ctest_results, features, junit, test_environment
 from .guest import end_on_signals
 from .junit import Result
 from .summary import Summary
@@ -81,6 +81,14 @@ class Everything:
             self._guest_tests("asan")
             self._arm()
             self._mutation()
+        self._claims()
+
+    def _claims(self) -> None:
+        """What the documents say, against all that ran before."""
+        with self._timed("claims"):
+            results = features.judge(self._root, claims.Run(self._summary.results))
+        self._collect("claims", results, 0)
+        tell("\n".join(result.detail for result in results if result.state == "failed"))
 
     def _check(self) -> None:
         """Each of its checks counts by itself."""

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""docs/features.md and docs/concepts.md: a claim stands on a test that passed, and on nothing else."""
+
+import contextlib
+import io
+import json
+import pathlib
+import sys
+import tempfile
+import unittest
+
+from unittest import mock
+
+from pollux_lab import claims, concepts, everything, features
+from pollux_lab.claims import LEFT_OUT, SHOWN, STALE, Run
+from pollux_lab.errors import LabError
+from pollux_lab.junit import Result
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+
+TABLE = """
+preface = "# Features\\n\\n{dpdk} and {linux}"
+shown = "Names of tests."
+[dpdk]
+version = "v"
+pf = ["Link status", "DCB"]
+vf = ["Link status"]
+partial = []
+neither = []
+[linux]
+version = "w"
+names = ["get_link"]
+[[section]]
+title = "Link"
+[[section.feature]]
+name = "link"
+dpdk = ["Link status"]
+linux = ["get_link"]
+sim.tests = ["igb.Link.*"]
+qtest.tests = ["qemu.Link.IsUp"]
+qtest.lacks = "only one speed"
+[[section.feature]]
+name = "DCB"
+dpdk = ["DCB"]
+left_out = "nobody does"
+"""
+
+
+def run_of(**states: str) -> Run:
+    """A run of which both tests of TABLE are part, passed unless told otherwise; None: it did not run."""
+    names = {"igb.Link.IsUp": "passed", "igb.Link.IsDown": "passed", "qemu.Link.IsUp": "passed"}
+    names |= {name.replace("__", "."): state for name, state in states.items()}
+    return Run([Result(name, state, suite="unit.release", detail="no avx512") for name, state in names.items() if state])
+
+
+class Claims(unittest.TestCase):
+    def test_is_shown_by_a_test_that_passed(self):
+        run = Run([Result("igb.A.B", "passed"), Result("igb.A.C/sim  # GetParam() = 8-byte object <00>", "passed")])
+        self.assertEqual(run.verdict(["igb.A.B"]).state, SHOWN)
+        self.assertEqual(run.verdict(["igb.A.*"]).state, SHOWN)
+        self.assertEqual(run.verdict(["igb.A.C/sim"]).state, SHOWN, "ctest's words about the parameter are no part of the name")
+
+    def test_is_stale_where_no_such_test_ran_or_one_failed(self):
+        run = Run([Result("igb.A.B", "passed", suite="unit.release"), Result("igb.A.B", "failed", suite="unit.asan"),
+                   Result("igb.A.C", "passed")])
+        self.assertEqual(run.verdict(["igb.A.D"]).state, STALE)
+        self.assertEqual(run.verdict(["igb.a.c"]).state, STALE, "letters count")
+        self.assertIn("unit.asan", run.verdict(["igb.A.B"]).reason)
+        self.assertEqual(run.verdict(["igb.A.*"]).state, STALE, "one of several failed")
+        self.assertEqual(run.verdict(["igb.A.C", "igb.A.D"]).state, STALE, "each pattern needs a test")
+        self.assertEqual(run.verdict([]).state, STALE)
+
+    def test_is_left_out_where_its_tests_could_not_run(self):
+        run = Run([Result("igb.A.B", "skipped", detail="this processor\n has no avx512"), Result("igb.A.C", "passed")])
+        self.assertEqual(run.verdict(["igb.A.B"]), claims.Verdict(LEFT_OUT, "igb.A.B was left out: this processor has no avx512"))
+        self.assertEqual(run.verdict(["igb.A.*"]).state, SHOWN)
+        self.assertEqual(run.verdict(["igb.A.B", "igb.A.D"]).state, STALE)
+
+    def test_needs_results(self):
+        with self.assertRaises(LabError):
+            claims.read_run(pathlib.Path("/nowhere/results.json"))
+
+
+class Folder(unittest.TestCase):
+    """A project with the table above, its page and the rows of concepts."""
+
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.root = pathlib.Path(scratch.name)
+        (self.root / "docs").mkdir()
+        (self.root / "lib").mkdir()
+        (self.root / "lib/a.cpp").write_text("")
+        self.table(TABLE)
+        self.concepts({})
+        self.write()
+
+    def table(self, text: str) -> None:
+        (self.root / features.TABLE).write_text(text)
+
+    def concepts(self, rows: dict[int, str]) -> None:
+        lines = [f"| {n} | c | k | {rows.get(n, 'not there yet | ')} |" for n in range(1, concepts.ROWS + 1)]
+        (self.root / concepts.PAGE).write_text("\n".join(lines) + "\n")
+
+    def write(self, run: Run | None = None) -> str:
+        page = features.render(features.load(self.root / features.TABLE), run or run_of())
+        (self.root / features.PAGE).write_text(page)
+        return page
+
+    def judged(self, run: Run) -> dict[str, str]:
+        return {result.name: result.state for result in features.judge(self.root, run)}
+
+
+class Page(Folder):
+    def test_says_what_passed(self):
+        page = self.write()
+        self.assertIn("| link | Link status: igb, igb_vf | `get_link` | yes | in part | not tried |", page)
+        self.assertIn("- link, qtest: only one speed.", page)
+        self.assertIn("| DCB | DCB: igb | no | nobody does |", page)
+        self.assertIn("- link. sim: `igb.Link.*`. qtest: `qemu.Link.IsUp`", page)
+        self.assertEqual(page, self.write(), "made again it is the same")
+        self.assertEqual(set(self.judged(run_of()).values()), {"passed"})
+
+    def test_says_no_where_a_test_failed_or_is_missing(self):
+        for state in ("failed", None):
+            run = run_of(igb__Link__IsUp=state, igb__Link__IsDown=state)
+            self.assertIn("| `get_link` | no | in part | not tried |", features.render(features.load(self.root / features.TABLE), run))
+            judged = self.judged(run)
+            self.assertEqual(judged["claim: link on sim"], "failed")
+            self.assertEqual(judged["docs/features.md"], "failed")
+
+    def test_keeps_what_could_not_be_tried_and_says_so(self):
+        run = run_of(igb__Link__IsUp="skipped", igb__Link__IsDown="skipped")
+        judged = self.judged(run)
+        self.assertEqual(judged["claim: link on sim"], "skipped")
+        self.assertEqual(judged["docs/features.md"], "passed")
+
+    def test_is_held_against_the_run(self):
+        (self.root / features.PAGE).write_text(self.write().replace("not tried", "yes"))
+        self.assertEqual(self.judged(run_of())["docs/features.md"], "failed")
+        (self.root / features.PAGE).unlink()
+        self.assertEqual(self.judged(run_of())["docs/features.md"], "failed")
+
+    def test_refuses_a_table_that_leaves_out_or_makes_up(self):
+        for wrong in (TABLE.replace('dpdk = ["DCB"]', ""), TABLE.replace('linux = ["get_link"]', ""),
+                      TABLE.replace('pf = ["Link status", "DCB"]', 'pf = ["Link status"]'),
+                      TABLE.replace("igb.Link.*", "qemu.Link.IsUp"), TABLE.replace("igb.Link.*", "guest.link"),
+                      TABLE.replace("qemu.Link.IsUp", "conformance.Ports/A.B/sim"),
+                      TABLE.replace('left_out = "nobody does"', 'left_out = "nobody does"\nsim.tests = ["igb.Link.*"]'),
+                      TABLE.replace("left_out", "unknown")):
+            self.table(wrong)
+            with self.assertRaises(LabError):
+                features.load(self.root / features.TABLE)
+            self.assertEqual(self.judged(run_of()), {"docs/features.toml": "failed"})
+
+
+class Concepts(Folder):
+    def test_need_a_file_and_a_test_or_the_word_that_they_are_missing(self):
+        self.concepts({3: "`lib/a.cpp` | `igb.Link.*`", 4: "out of scope: the stack | "})
+        self.assertEqual(set(self.judged(run_of()).values()), {"passed"})
+        for wrong in ("`lib/a.cpp` | ", "something | `igb.Link.*`", "not there yet | `igb.Link.*`"):
+            self.concepts({3: wrong})
+            self.assertEqual(self.judged(run_of())["docs/concepts.md"], "failed", wrong)
+
+    def test_are_stale_without_their_test(self):
+        self.concepts({3: "`lib/a.cpp` | `igb.Gone.*`"})
+        self.assertEqual(self.judged(run_of())["claim: row 3, c"], "failed")
+
+    def test_are_all_there(self):
+        page = self.root / concepts.PAGE
+        page.write_text("".join(page.read_text().splitlines(keepends=True)[:-1]))
+        self.assertEqual(self.judged(run_of())["docs/concepts.md"], "failed")
+
+
+class Documents(Folder):
+    def test_name_files_that_are_there(self):
+        name = "files that the documents name"
+        (self.root / "README.md").write_text("`lib/a.cpp`, `lib/a`, `lib/*.cpp`, `lib/`, `include/uapi/linux`, `build/x`, `lib/a.cpp --fix`\n")
+        self.assertEqual(self.judged(run_of())[name], "passed")
+        for wrong in ("lib/b.cpp", "tests/none/", "lib/*.hpp", "tools/none --fix"):
+            (self.root / "README.md").write_text(f"`{wrong}`\n")
+            self.assertEqual(self.judged(run_of())[name], "failed", wrong)
+
+
+class Command(Folder):
+    def call(self, *words: str) -> tuple[int, str]:
+        out = io.StringIO()
+        with mock.patch.object(sys, "argv", ["features", "--root", str(self.root), *words]), contextlib.redirect_stdout(out), \
+                contextlib.redirect_stderr(out):
+            return features.main(), out.getvalue()
+
+    def results(self, state: str) -> None:
+        path = self.root / features.RESULTS
+        path.parent.mkdir(parents=True, exist_ok=True)
+        names = ("igb.Link.IsUp", "qemu.Link.IsUp")
+        path.write_text(json.dumps({"results": [{"name": name, "state": state, "suite": "unit.release", "reason": ""} for name in names]}))
+
+    def test_compares_and_writes(self):
+        self.assertEqual(self.call()[0], 1, "without results there is nothing to compare with")
+        self.results("passed")
+        self.assertEqual(self.call()[0], 0)
+        (self.root / features.PAGE).write_text("old\n")
+        status, out = self.call()
+        self.assertEqual(status, 1)
+        self.assertIn("tools/features --write", out)
+        self.assertEqual(self.call("--write")[0], 0)
+        self.assertEqual(self.call()[0], 0)
+        self.results("failed")
+        self.assertEqual(self.call()[0], 1)
+
+
+class AtTheEndOfARun(unittest.TestCase):
+    """tools/test asks at its end."""
+
+    def test_a_stale_claim_fails_the_run(self):
+        with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stderr(io.StringIO()):
+            whole = everything.Everything(pathlib.Path(scratch), "kernel", False)
+            with mock.patch.object(everything.features, "judge", return_value=[Result("claim: x on sim", "failed", suite="claims")]):
+                whole._claims()
+            self.assertEqual(whole._summary.status(), 1)
+            self.assertEqual(whole._summary.counts()["failed"], 1)
+
+
+class Project(unittest.TestCase):
+    """The project's own table and pages, as far as they can be judged without a run."""
+
+    def test_table_is_sound(self):
+        features.load(ROOT / features.TABLE)
+
+    def test_concepts_are_sound(self):
+        self.assertEqual(concepts.mistakes(ROOT), [])
+
+    def test_documents_name_files_that_are_there(self):
+        self.assertEqual(claims.missing_paths(ROOT), [])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the docs say, held against the tests of a run: a claim names the tests that show it, by patterns."""
+
+import dataclasses
+import fnmatch
+import json
+import pathlib
+import re
+
+from .errors import LabError
+from .junit import Result
+
+SHOWN, LEFT_OUT, STALE = "shown", "left out", "stale"
+# Folders of the project that a name in the docs may start with.
+FOLDERS = "bench|cmake|docs|examples|include|lib|tests|tools"
+_PATH = re.compile(rf"^(?:{FOLDERS})/[\w.*/-]*[\w*/]$")
+_LINUX = ("include/uapi/", "tools/testing/")  # which has such folders, too, and is cited
+_QUOTED = re.compile(r"`([^`\n]+)`")
+_PARAMETER = re.compile(r"  # GetParam\(\) = .*$", re.DOTALL)  # ctest's addition to the name of a test with a parameter
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    state: str
+    reason: str = ""
+
+
+class Run:
+    """The results of a run, by their names in results.json."""
+
+    def __init__(self, results: list[Result]):
+        self._results: dict[str, list[Result]] = {}
+        for result in results:
+            self._results.setdefault(_PARAMETER.sub("", result.name), []).append(result)
+
+    def verdict(self, patterns: list[str]) -> Verdict:
+        """Shown only if each pattern has a test that passed and none that failed."""
+        verdicts = [self._one(pattern) for pattern in patterns]
+        for state in (STALE, LEFT_OUT):
+            reasons = [verdict.reason for verdict in verdicts if verdict.state == state]
+            if reasons:
+                return Verdict(state, "; ".join(reasons))
+        return Verdict(SHOWN) if patterns else Verdict(STALE, "it names no test")
+
+    def _one(self, pattern: str) -> Verdict:
+        found = [result for name in sorted(self._results) if fnmatch.fnmatchcase(name, pattern) for result in self._results[name]]
+        if not found:
+            return Verdict(STALE, f"no test called {pattern} ran")
+        for result in found:
+            if result.state == "failed":
+                return Verdict(STALE, f"{result.name} failed{f' ({result.suite})' if result.suite else ''}")
+        if any(result.state == "passed" for result in found):
+            return Verdict(SHOWN)
+        return Verdict(LEFT_OUT, f"{pattern} was left out: {' '.join(found[0].detail.split())}")
+
+
+def read_run(path: pathlib.Path) -> Run:
+    """From a results.json; raises LabError."""
+    if not path.exists():
+        raise LabError(f"there is no {path}", "tools/test writes it")
+    entries = json.loads(path.read_text())["results"]
+    return Run([Result(entry["name"], entry["state"], suite=entry["suite"], detail=entry["reason"]) for entry in entries])
+
+
+def quoted(text: str) -> list[str]:
+    """What stands between backquotes."""
+    return _QUOTED.findall(text)
+
+
+def is_path(name: str) -> bool:
+    return bool(_PATH.match(name)) and not name.startswith(_LINUX)
+
+
+def is_there(root: pathlib.Path, path: str) -> bool:
+    """Whether there is such a file or folder, or a source of a program of that name; a star stands for any name."""
+    return any(True for name in (path.rstrip("/"), f"{path}.cpp") for _ in root.glob(name))
+
+
+def missing_paths(root: pathlib.Path) -> list[str]:
+    """Files and folders that the project's documents name and that are not there."""
+    documents = [*root.glob("*.md"), *(root / "docs").rglob("*.md"), *(root / "tests").rglob("*.md")]
+    mistakes = []
+    for document in sorted(documents):
+        for name in dict.fromkeys(quoted(document.read_text())):
+            for path in name.split():
+                if is_path(path) and not is_there(root, path):
+                    mistakes.append(f"{document.relative_to(root)} names {path}, which is not there")
+    return mistakes

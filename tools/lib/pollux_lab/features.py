@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""docs/features.md: made from docs/features.toml and the tests that passed in a run of tools/test."""
+
+import argparse
+import dataclasses
+import pathlib
+import sys
+import tomllib
+
+from . import claims, concepts
+from .claims import LEFT_OUT, SHOWN, Run
+from .errors import LabError
+from .junit import Result
+
+TABLE, PAGE = pathlib.Path("docs/features.toml"), pathlib.Path("docs/features.md")
+RESULTS = pathlib.Path("build/test-reports/results.json")
+BACKENDS = ("sim", "qtest", "guest")
+# Whose tests a claim may name: those of another backend show nothing of it.
+QTEST_ONLY = ("qemu.", "differential.")
+MEND = "tools/features --write mends the page; a stale claim is mended in docs/features.toml or by the test that it names"
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """That a feature works on a backend, or in part, and the tests that show it."""
+    tests: list[str]
+    lacks: str = ""  # what is missing; empty: nothing
+
+
+@dataclasses.dataclass(frozen=True)
+class Feature:
+    name: str
+    dpdk: str
+    linux: str
+    claims: dict[str, Claim]
+    instead: dict[str, str]  # what stands on a backend without a claim
+    left_out: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    facts: dict
+    sections: list[tuple[str, list[Feature]]]
+
+    def features(self) -> list[Feature]:
+        return [feature for _, features in self.sections for feature in features]
+
+
+def load(path: pathlib.Path) -> Table:
+    """Raises LabError for what the table must not say."""
+    raw = tomllib.loads(path.read_text())
+    mistakes = _uncovered(raw)
+    sections = [(section["title"], [_feature(entry, raw, mistakes) for entry in section["feature"]]) for section in raw["section"]]
+    if mistakes:
+        raise LabError(f"{path} is not sound", "mend it", "\n".join(mistakes))
+    return Table(raw, sections)
+
+
+def _uncovered(raw: dict) -> list[str]:
+    """Every name of the other drivers has a row, and no row names what they do not have."""
+    rows = [entry for section in raw["section"] for entry in section["feature"]]
+    mistakes = []
+    for other, known in (("dpdk", [*raw["dpdk"]["pf"], *raw["dpdk"]["vf"], *raw["dpdk"]["neither"]]), ("linux", raw["linux"]["names"])):
+        named = [name for entry in rows for name in entry.get(other, [])]
+        mistakes += [f"{other}: no row has '{name}'" for name in dict.fromkeys(known) if name not in named]
+        mistakes += [f"{other}: there is no '{name}'" for name in dict.fromkeys(named) if name not in known]
+    return mistakes
+
+
+def _feature(entry: dict, raw: dict, mistakes: list[str]) -> Feature:
+    made: dict[str, Claim] = {}
+    for backend in BACKENDS:
+        if backend in entry:
+            made[backend] = Claim(entry[backend]["tests"], entry[backend].get("lacks", ""))
+            mistakes += [f"{entry['name']}: {test} shows nothing of {backend}" for test in made[backend].tests if not _is_of(test, backend)]
+    if "left_out" in entry and made:
+        mistakes.append(f"{entry['name']} is left out and claimed")
+    unknown = set(entry) - {"name", "dpdk", "dpdk_note", "linux", "linux_note", "left_out", "instead", *BACKENDS}
+    mistakes += [f"{entry['name']}: '{key}' is no key" for key in sorted(unknown)]
+    return Feature(entry["name"], _dpdk(entry, raw["dpdk"]), _linux(entry), made, entry.get("instead", {}), entry.get("left_out", ""))
+
+
+def _is_of(test: str, backend: str) -> bool:
+    guest = test.startswith("guest.")
+    qtest = test.startswith(QTEST_ONLY) or (test.startswith("conformance.") and test.endswith("/qtest"))
+    return {"guest": guest, "qtest": qtest, "sim": not guest and not qtest}[backend]
+
+
+def _dpdk(entry: dict, dpdk: dict) -> str:
+    parts = []
+    for name in entry.get("dpdk", []):
+        has = [title for title, known in (("igb", dpdk["pf"]), ("igb_vf", dpdk["vf"])) if name in known]
+        parts.append(f"{name}: {', '.join(has) or 'no'}{' in part' if name in dpdk['partial'] else ''}")
+    return "; ".join([*parts, *([entry["dpdk_note"]] if "dpdk_note" in entry else [])]) or "no"
+
+
+def _linux(entry: dict) -> str:
+    names = ", ".join(f"`{name}`" for name in entry.get("linux", []))
+    return "; ".join(part for part in (names, entry.get("linux_note")) if part) or "no"
+
+
+def verdicts(table: Table, run: Run) -> list[tuple[Feature, str, claims.Verdict]]:
+    return [(feature, backend, run.verdict(claim.tests))
+            for feature in table.features() for backend, claim in feature.claims.items()]
+
+
+def render(table: Table, run: Run) -> str:
+    """The page as this run shows it. A claim whose tests could not run here stays; one that is stale is a no."""
+    stands = {(feature.name, backend) for feature, backend, verdict in verdicts(table, run) if verdict.state in (SHOWN, LEFT_OUT)}
+    dpdk, linux = table.facts["dpdk"], table.facts["linux"]
+    parts = [table.facts["preface"].format(dpdk=dpdk["version"], linux=linux["version"]).strip()]
+    for title, features in table.sections:
+        kept = [feature for feature in features if not feature.left_out]
+        parts += [f"## {title}", _table(kept, stands)]
+        parts += [text for text in (_in_part(kept, stands),) if text]
+    parts += ["## Left out", "| feature | DPDK igb | Linux igb | why |\n|---|---|---|---|\n" + "\n".join(
+        f"| {feature.name} | {feature.dpdk} | {feature.linux} | {feature.left_out} |" for feature in table.features() if feature.left_out)]
+    parts += ["## What shows it", table.facts["shown"].strip(), _tests(table, stands)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(features: list[Feature], stands: set) -> str:
+    lines = ["| feature | DPDK igb | Linux igb | sim | qtest | guest |", "|---|---|---|---|---|---|"]
+    for feature in features:
+        cells = [_cell(feature, backend, stands) for backend in BACKENDS]
+        lines.append(f"| {' | '.join([feature.name, feature.dpdk, feature.linux, *cells])} |")
+    return "\n".join(lines)
+
+
+def _cell(feature: Feature, backend: str, stands: set) -> str:
+    if (feature.name, backend) in stands:
+        return "in part" if feature.claims[backend].lacks else "yes"
+    if backend in feature.instead:
+        return feature.instead[backend]
+    # It works somewhere, and no test of a plain run shows it here.
+    return "not tried" if feature.claims and backend not in feature.claims else "no"
+
+
+def _in_part(features: list[Feature], stands: set) -> str:
+    lines = [f"- {feature.name}, {backend}: {claim.lacks}." for feature in features
+             for backend, claim in feature.claims.items() if claim.lacks and (feature.name, backend) in stands]
+    return "In part:\n\n" + "\n".join(lines) if lines else ""
+
+
+def _tests(table: Table, stands: set) -> str:
+    lines = []
+    for feature in table.features():
+        shown = [f"{backend}: {', '.join(f'`{test}`' for test in claim.tests)}"
+                 for backend, claim in feature.claims.items() if (feature.name, backend) in stands]
+        if shown:
+            lines.append(f"- {feature.name}. {'. '.join(shown)}")
+    return "\n".join(lines)
+
+
+def judge(root: pathlib.Path, run: Run) -> list[Result]:
+    """The documents' claims against a run, as results of their own: stale claims, those that could not be tried here, and
+    whether the page is the one that the run makes."""
+    try:
+        table = load(root / TABLE)
+    except LabError as error:
+        return [_result(str(TABLE), [str(error)])]
+    judged = [(f"{feature.name} on {backend}", verdict) for feature, backend, verdict in verdicts(table, run)]
+    judged += concepts.judge(root, run)
+    results = [Result(f"claim: {what}", "failed" if verdict.state == claims.STALE else "skipped", detail=f"{verdict.reason}", suite="claims")
+               for what, verdict in judged if verdict.state != SHOWN]
+    page = root / PAGE
+    same = page.exists() and page.read_text() == render(table, run)
+    results.append(_result(str(PAGE), [] if same else [f"{PAGE} is not what the tests of this run show; {MEND}"]))
+    results.append(_result(str(concepts.PAGE), concepts.mistakes(root)))
+    results.append(_result("files that the documents name", claims.missing_paths(root)))
+    return results
+
+
+def _result(name: str, mistakes: list[str]) -> Result:
+    return Result(name, "failed" if mistakes else "passed", detail="\n".join(mistakes), suite="claims")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="tools/features", description=__doc__ + " Without a word it says what differs.")
+    parser.add_argument("--root", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--write", action="store_true", help=f"write {PAGE} as the last run of tools/test shows it")
+    options = parser.parse_args()
+    try:
+        run = claims.read_run(options.root / RESULTS)
+        if options.write:
+            (options.root / PAGE).write_text(render(load(options.root / TABLE), run))
+        results = judge(options.root, run)
+    except LabError as error:
+        print(f"tools/features: {error}", file=sys.stderr)
+        return 1
+    for result in results:
+        if result.state != "passed":
+            print(f"{result.state}: {result.name}: {result.detail}")
+    counts = [sum(result.state == state for result in results) for state in ("passed", "failed", "skipped")]
+    print("{} passed, {} failed, {} skipped".format(*counts))
+    return 1 if counts[1] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
