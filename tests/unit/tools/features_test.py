@@ -182,6 +182,16 @@ class Documents(Folder):
             self.assertEqual(self.judged(run_of())[name], "failed", wrong)
 
 
+    def test_have_a_row_for_each_tag_in_the_code(self):
+        name = "rows of docs/82576 that the code rests on"
+        (self.root / "docs/82576").mkdir()
+        (self.root / "docs/82576/interpretations.md").write_text("| tag |\n|---|\n| I-M-PHY | what |\n")
+        (self.root / "lib/a.cpp").write_text("// [I-M-PHY] as described\n")
+        self.assertEqual(self.judged(run_of())[name], "passed")
+        (self.root / "lib/a.cpp").write_text("// [I-M-PHY] and E-GONE\n")
+        self.assertEqual(self.judged(run_of())[name], "failed")
+
+
 class Command(Folder):
     def call(self, *words: str) -> tuple[int, str]:
         out = io.StringIO()
@@ -232,6 +242,9 @@ class Project(unittest.TestCase):
 
     def test_documents_name_files_that_are_there(self):
         self.assertEqual(claims.missing_paths(ROOT), [])
+
+    def test_tags_have_their_rows(self):
+        self.assertEqual(claims.missing_tags(ROOT), [])
 
 
 if __name__ == "__main__":

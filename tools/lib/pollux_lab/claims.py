@@ -16,6 +16,8 @@ FOLDERS = "bench|cmake|docs|examples|include|lib|tests|tools"
 _PATH = re.compile(rf"^(?:{FOLDERS})/[\w.*/-]*[\w*/]$")
 _LINUX = ("include/uapi/", "tools/testing/")  # which has such folders, too, and is cited
 _QUOTED = re.compile(r"`([^`\n]+)`")
+_TAG = re.compile(r"\b(?:I|E)-[A-Z][A-Z0-9-]+\b")
+_TAG_ROW = re.compile(r"^\| ((?:I|E)-[A-Z0-9-]+) \|", re.MULTILINE)
 _PARAMETER = re.compile(r"  # GetParam\(\) = .*$", re.DOTALL)  # ctest's addition to the name of a test with a parameter
 
 
@@ -74,6 +76,14 @@ def is_path(name: str) -> bool:
 def is_there(root: pathlib.Path, path: str) -> bool:
     """Whether there is such a file or folder, or a source of a program of that name; a star stands for any name."""
     return any(True for name in (path.rstrip("/"), f"{path}.cpp") for _ in root.glob(name))
+
+
+def missing_tags(root: pathlib.Path) -> list[str]:
+    """Tags of open readings and errata beside the code that docs/82576 has no row for."""
+    known = {tag for page in (root / "docs/82576").glob("*.md") for tag in _TAG_ROW.findall(page.read_text())}
+    sources = sorted(source for kind in ("*.hpp", "*.cpp") for source in (root / "lib").rglob(kind))
+    return [f"{source.relative_to(root)} rests on {tag}, which docs/82576 does not have"
+            for source in sources for tag in dict.fromkeys(_TAG.findall(source.read_text())) if tag not in known]
 
 
 def missing_paths(root: pathlib.Path) -> list[str]:

@@ -168,6 +168,7 @@ def judge(root: pathlib.Path, run: Run) -> list[Result]:
     results.append(_result(str(PAGE), [] if same else [f"{PAGE} is not what the tests of this run show; {MEND}"]))
     results.append(_result(str(concepts.PAGE), concepts.mistakes(root)))
     results.append(_result("files that the documents name", claims.missing_paths(root)))
+    results.append(_result("rows of docs/82576 that the code rests on", claims.missing_tags(root)))
     return results
 
 
