@@ -7,6 +7,7 @@
 
 #include "pollux/base/clock.hpp"
 #include "pollux/base/log.hpp"
+#include "pollux/mem/context.hpp"
 #include "pollux/net/port.hpp"
 #include "pollux/pci/network_state.hpp"
 #include "pollux/pci/paths.hpp"
@@ -18,7 +19,7 @@ enum ExitCode : int { kSuccess = 0, kFailure = 1, kUsage = 2 };
 /// Which driver of Pollux knows a card, by PCI ids; empty: none.
 using DriverOf = std::function<std::string(std::uint16_t vendor, std::uint16_t device)>;
 
-/// Opens a port by its URI; empty where only the machine's files are looked at.
+/// Opens a port of `Environment::context` by its URI; empty where only the machine's files are looked at.
 using OpenPort = std::function<Result<Port>(const std::string& uri)>;
 
 /// All that a command touches. It refers to objects of the caller's, which outlive it.
@@ -30,6 +31,7 @@ struct Environment {
   DriverOf driver_of;
   std::ostream& out;  ///< results
   std::ostream& err;  ///< failures and how to mend them
+  Context& context;   ///< for ports, and the buffers that a started one needs
   OpenPort open_port = {};
 };
 

@@ -31,12 +31,10 @@ int main(int argc, char** argv) {
 
   pollux::SteadyClock clock;
   const pollux::pci::KernelNetwork network;
-  Environment environment{{}, clock, network, {}, driver_of, std::cout, std::cerr};
-  environment.log = [&](pollux::LogLevel level, std::string_view message) { logger->log(level_of(level), message); };
-
   pollux::ContextOptions options;
-  options.log = environment.log;
+  options.log = [&](pollux::LogLevel level, std::string_view message) { logger->log(level_of(level), message); };
   pollux::Context context(options);
+  Environment environment{{}, clock, network, options.log, driver_of, std::cout, std::cerr, context};
   environment.open_port = [&](const std::string& uri) { return pollux::open(context, uri); };
 
   int exit_code = kSuccess;

@@ -3,14 +3,47 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
+
+#include "pollux/mem/mempool.hpp"
+
 namespace pollux::tool {
 namespace {
 
-void add_registers(Facts& facts, Port& port) {
-  RegisterDump* const dump = port.register_dump();
-  if (dump == nullptr) return;
+/// Autonegotiation to 1000BASE-T takes some three seconds.
+constexpr Duration kLinkLimit = std::chrono::seconds(5);
+constexpr std::uint32_t kRing = 64;
+
+Result<void> start(Port& port, const Mempool& pool) {
+  const PortLimits& limits = port.info().limits;
+  const std::uint32_t ring = std::clamp(kRing, limits.min_ring, limits.max_ring);
+  if (auto configured = port.configure({.rx_pool = &pool, .rx_ring = ring, .tx_ring = ring}); !configured) {
+    return configured;
+  }
+  return port.start();
+}
+
+/// Starts the port, since the link of one that was never started is down whatever is plugged in. A link that does not
+/// come up within kLinkLimit is down. The port is stopped afterwards.
+Result<Link> find_link(Context& context, Port& port) {
+  auto pool = Mempool::create(context, {.count = 256, .name = "info"});
+  if (!pool) return tl::unexpected<Error>(pool.error());
+  Result<Link> link = Link{};
+  if (const auto started = start(port, *pool); !started) {
+    link = tl::unexpected<Error>(started.error());
+  } else {
+    static_cast<void>(port.wait_for_link(kLinkLimit));
+    link = port.link();
+  }
+  // Before the pool goes, of which the port's rings hold buffers.
+  if (auto closed = port.close(); !closed) return tl::unexpected<Error>(closed.error());
+  return link;
+}
+
+void add_registers(Facts& facts, const std::vector<RegisterValue>& registers) {
   facts.json["registers"] = nlohmann::json::array();
-  for (const RegisterValue& value : dump->registers()) {
+  for (const RegisterValue& value : registers) {
     facts.lines.push_back({value.name, fmt::format("{:#010x} at {:#06x}", value.value, value.offset)});
     facts.json["registers"].push_back({{"name", value.name}, {"offset", value.offset}, {"value", value.value}});
   }
@@ -21,16 +54,19 @@ void add_registers(Facts& facts, Port& port) {
 Result<Facts> port_facts(const Environment& environment, const std::string& uri, bool with_registers) {
   auto port = environment.open_port(uri);
   if (!port) return tl::unexpected<Error>(port.error());
-  const PortInfo& info = port->info();
+  const PortInfo info = port->info();
   const PortLimits& limits = info.limits;
   const std::string mac = to_string(port->mac());
+  RegisterDump* const dump = with_registers ? port->register_dump() : nullptr;
+  const std::vector<RegisterValue> registers = dump == nullptr ? std::vector<RegisterValue>{} : dump->registers();
+  const Result<Link> link = find_link(environment.context, *port);
   Facts facts{"port", "Port " + info.name, {}, {}};
   facts.lines = {
       {"card", info.card},
       {"driver in Pollux", info.driver},
       {"reached by", info.backend},
       {"MAC address", mac},
-      {"link", to_string(port->link())},
+      {"link", link ? to_string(*link) : "not known: " + link.error().what},
       {"queues", fmt::format("up to {} receive and {} transmit", limits.max_rx_queues, limits.max_tx_queues)},
       {"rings", fmt::format("{} to {} descriptors, a power of two", limits.min_ring, limits.max_ring)},
       {"MTU", fmt::format("{} to {} bytes", limits.min_mtu, limits.max_mtu)},
@@ -42,7 +78,8 @@ Result<Facts> port_facts(const Environment& environment, const std::string& uri,
                 {"driver", info.driver},
                 {"backend", info.backend},
                 {"mac", mac},
-                {"link_up", port->link().up},
+                {"link_up", link ? nlohmann::json(link->up) : nlohmann::json(nullptr)},
+                {"link_speed", link ? nlohmann::json(link->speed) : nlohmann::json(nullptr)},
                 {"max_rx_queues", limits.max_rx_queues},
                 {"max_tx_queues", limits.max_tx_queues},
                 {"min_ring", limits.min_ring},
@@ -51,8 +88,7 @@ Result<Facts> port_facts(const Environment& environment, const std::string& uri,
                 {"max_mtu", limits.max_mtu},
                 {"min_frame", limits.min_frame},
                 {"max_tx_segments", limits.max_tx_segments}};
-  if (with_registers) add_registers(facts, *port);
-  if (auto closed = port->close(); !closed) return tl::unexpected<Error>(closed.error());
+  if (dump != nullptr) add_registers(facts, registers);
   return facts;
 }
 

@@ -27,7 +27,7 @@ class Command : public testing::Test {
   int run(const std::string& arguments) {
     out.str("");
     err.str("");
-    const Environment environment{machine.paths, machine.clock, network, {}, &driver_of, out, err};
+    const Environment environment{machine.paths, machine.clock, network, {}, &driver_of, out, err, context, open_port};
     int exit_code = kSuccess;
     CLI::App app("", "pollux");
     app.require_subcommand(1);
@@ -50,6 +50,8 @@ class Command : public testing::Test {
   pci::test::FakeNetwork network;
   std::ostringstream out;
   std::ostringstream err;
+  Context context;
+  OpenPort open_port;
   pci::Address first = machine.add({.address = "0000:01:00.0", .group = 7, .interface = "eth1"});
   pci::Address second = machine.add({.address = "0000:02:00.0", .group = 8, .device = "0x1521"});
   pci::Address disk = machine.add({.address = "0000:03:00.0", .driver = "nvme", .group = 9, .class_code = "0x010802"});
