@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <stdexcept>
 #include <thread>
@@ -26,6 +27,15 @@ constexpr Duration kPatience = seconds(10);
 constexpr Duration kSilence = milliseconds(40);
 
 bool is_ours(const Bytes& frame) { return frame.size() >= kHeader && frame[12] == 0x88 && frame[13] == 0xB5; }
+
+/// With which instructions the suite's ports work: POLLUX_CONFORMANCE_PATH names another than the best.
+BurstPath chosen_path() {
+  const char* const text = std::getenv("POLLUX_CONFORMANCE_PATH");
+  if (text == nullptr || *text == '\0') return BurstPath::best;
+  const auto path = burst_path_of(text);
+  if (!path) throw std::runtime_error("POLLUX_CONFORMANCE_PATH names no instructions");
+  return *path;
+}
 
 template <class T>
 T must(Result<T> result) {
@@ -95,7 +105,9 @@ PortConfig Conformance::config() {
   return config;
 }
 
-PortConfig Conformance::config(const Mempool& pool) { return {.rx_pool = &pool, .rx_ring = 64, .tx_ring = 64}; }
+PortConfig Conformance::config(const Mempool& pool) {
+  return {.rx_pool = &pool, .rx_ring = 64, .tx_ring = 64, .burst_path = chosen_path()};
+}
 
 Port Conformance::open_port(const std::string& uri) { return must(open(*context_, uri)); }
 
