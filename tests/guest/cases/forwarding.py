@@ -13,7 +13,7 @@ def pass_frames(bench: Bench, into: int, out_of: int, expect, count: int = COUNT
                 window: int = traffic.WINDOW) -> int:
     verdict = traffic.send_through(bench.near(into), bench.near(out_of), frames.FrameMaker(sizes), count, expect,
                                    window=window)
-    require(verdict.clean, str(verdict))
+    require(verdict.clean and verdict.sent == count, f"of {count}: {verdict}")
     require(verdict.by_scapy > 0, "scapy was asked about none of them")
     return verdict.intact
 
@@ -63,15 +63,41 @@ def jumbo_frames_pass_whole(bench: Bench) -> None:
 
 
 @case(LAB)
-def frames_beyond_the_mtu_are_dropped_by_name(bench: Bench) -> None:
+def frames_beyond_the_mtu_end_at_the_card(bench: Bench) -> None:
+    """The card leaves room for a VLAN tag, whether there is one or not. What is longer never gets to the program. The
+    82576 counts it (RLEC: rx_errors); QEMU's drops it without a counter."""
+    beyond = 20
     bench.bind(A, B)
     with bench.l2fwd(A, B) as l2fwd:
-        # A frame of 1,518 bytes still passes: the card leaves room for a VLAN tag, whether there is one or not.
-        for number in range(20):
-            bench.near(A).send(frames.FrameMaker([1600]).frame(number))
-        passed = pass_frames(bench, A, B, frames.rewritten_by_l2fwd(bench.macs[B], 1), 200)
+        expect = frames.rewritten_by_l2fwd(bench.macs[B], 1)
+        for number in range(beyond):
+            bench.near(A).send(frames.FrameMaker([1519, 1600, 9000]).frame(number))
+        # One that came through would be unexpected here.
+        passed = pass_frames(bench, A, B, expect, 200) + pass_frames(bench, A, B, expect, 20, [1518])
         summary = l2fwd.stop()
-    require(summary.conserved and summary.sent == passed, f"{passed} passed, but l2fwd says: {summary}")
+    require_counts(summary, passed)
+    card = summary.raw["cards"][0]
+    require(card["rx_packets"] == passed and card["rx_errors"] in (0, beyond), f"{passed} passed, but the card says {card}")
+
+
+# Four descriptors at once are what the wide code takes: a burst of fewer does not reach it.
+WIDE_BURST = 4
+
+
+@case(LAB)
+def frames_pass_intact_by_avx2(bench: Bench) -> None:
+    bench.guest.check("grep -qw avx2 /proc/cpuinfo || fail this processor has no AVX2")
+    bench.bind(A, B)
+    with bench.l2fwd(A, B, options="--path avx2 --mtu 9500") as l2fwd:
+        expect = frames.rewritten_by_l2fwd(bench.macs[B], 1)
+        passed = pass_frames(bench, A, B, expect)
+        passed += pass_frames(bench, B, A, frames.rewritten_by_l2fwd(bench.macs[A], 0))
+        # Frames in one buffer and in several take turns, so that a group of four is now whole and now is not.
+        passed += pass_frames(bench, A, B, expect, 300, [60, 60, 60, 1514, 9514], window=64)
+        summary = l2fwd.stop()
+    require_counts(summary, passed)
+    bursts = summary.raw["polls"] * (1 - summary.raw["empty_polls"])
+    require(passed > WIDE_BURST * bursts, f"{passed} frames came in {bursts:.0f} bursts: too few at once")
 
 
 @case(LAB)

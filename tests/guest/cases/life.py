@@ -4,13 +4,15 @@
 import json
 
 from cases.boots import A, B, C, D, G, H, LAB, TWO_CPUS
+from cases.conservation import start_generator
 from cases.forwarding import pass_frames, require_counts
 from pollux_lab import frames
 from pollux_lab.cases import Bench, case, require
+from pollux_lab.programs import summary_in
 
 
 def restart(bench: Bench, times: int) -> None:
-    bench.bind(A, B)
+    """Between A and B, which are bound."""
     for _ in range(times):
         with bench.l2fwd(A, B) as l2fwd:
             passed = pass_frames(bench, A, B, frames.rewritten_by_l2fwd(bench.macs[B], 1), 100)
@@ -19,38 +21,52 @@ def restart(bench: Bench, times: int) -> None:
 
 @case(LAB)
 def twenty_restarts_each_pass_frames(bench: Bench) -> None:
+    bench.bind(A, B)
     restart(bench, 20)
 
 
 @case(LAB, long="four hundred restarts, some fifteen minutes")
 def four_hundred_restarts_each_pass_frames(bench: Bench) -> None:
+    bench.bind(A, B)
     restart(bench, 400)
 
 
 @case(TWO_CPUS)
 def ctrl_c_under_load_ends_with_counts_that_add_up(bench: Bench) -> None:
     bench.bind(C, D, G, H)
-    generator = f"pktgen {bench.uri(G)} {bench.uri(H)} --seconds 30 --size 64 --json"
     for signal in ("INT", "TERM"):
         with bench.l2fwd(C, D) as l2fwd:
-            bench.guest.check(f"spawn generator {generator}; sleep 4")
+            start_generator(bench, "")
             summary = l2fwd.stop(signal)
-            bench.guest.run("interrupt generator; finish generator 20")
+            generator = summary_in(bench.guest.check("interrupt generator; finish generator 20"))
+        require(generator["sent"] > summary.received, f"the load ended before: {generator}, {summary}")
         require(summary.conserved, f"after SIG{signal} the counts do not add up: {summary}")
         require(summary.sent > 0, f"nothing was forwarded before SIG{signal}: {summary}")
+
+
+# Wherever a program could leave a file; what jobs leave in /run is this side's.
+FILES = "find /dev/shm /dev/hugepages /tmp /var /root /run -type f | grep -v '^/run/job/\\|^/run/l2fwd\\.' | sort"
+
+
+def kill(bench: Bench) -> None:
+    """A forwarder in the middle of its work, outright: no file and no huge page of its own is left."""
+    files = bench.guest.check(FILES)
+    with bench.l2fwd(A, B) as l2fwd:
+        pass_frames(bench, A, B, frames.rewritten_by_l2fwd(bench.macs[B], 1), 100)
+        bench.guest.run("interrupt l2fwd KILL; finish l2fwd 10; true")
+        l2fwd.ended()
+    total = bench.guest.machine.huge_pages
+    bench.guest.check(f'await 5 sh -c \'. /lib/lab.sh; [ "$(free_huge_pages)" = {total} ]\' || fail huge pages are not free')
+    left = bench.guest.check(FILES)
+    require(left == files, f"files before:\n{files}and after:\n{left}")
 
 
 @case(LAB)
 def a_killed_forwarder_leaves_nothing_and_the_next_one_works(bench: Bench) -> None:
     bench.bind(A, B)
     for _ in range(3):
-        with bench.l2fwd(A, B):
-            pass_frames(bench, A, B, frames.rewritten_by_l2fwd(bench.macs[B], 1), 100)
-            bench.guest.run("interrupt l2fwd KILL; finish l2fwd 10; true")
-        free = bench.guest.check("sleep 1; free_huge_pages").strip()
-        require(free == str(bench.guest.machine.huge_pages), f"only {free} huge pages are free after a kill")
-    with bench.l2fwd(A, B) as l2fwd:
-        require_counts(l2fwd.stop(), 0)
+        kill(bench)
+    restart(bench, 1)
 
 
 @case(LAB)
@@ -60,6 +76,7 @@ def it_ends_by_itself_after_the_seconds_given(bench: Bench) -> None:
         summary = l2fwd.stop(signal="")
         lines = [json.loads(line) for line in bench.guest.check("cat /run/l2fwd.out").splitlines()]
     require(summary.conserved, str(summary))
+    require(summary.raw["seconds"] >= 3, f"it ended after {summary.raw['seconds']} s")
     require(2 <= len(lines) - 1 <= 4, f"{len(lines) - 1} lines of statistics in 3 s")
 
 

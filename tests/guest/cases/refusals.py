@@ -1,12 +1,21 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What goes wrong with binding and VFIO in real life, each provoked, each with the message that mends it."""
 
+import json
+
 from cases.boots import A, B, C, LAB, NO_IOMMU, OTHER_TWIN, TWIN
 from cases.forwarding import pass_frames, require_counts
 from pollux_lab import frames
 from pollux_lab.cases import Bench, case, require, require_message
+from pollux_lab.programs import summary_in
 
 AS_PLAIN = "setpriv --reuid 1000 --regid 1000 --clear-groups"
+WHAT_SYSFS_SAYS = """
+for address in {addresses}; do
+  device=/sys/bus/pci/devices/$address
+  echo $address $(driver_of $address) $(basename $(readlink $device/iommu_group)) $(ls $device/net 2>/dev/null)
+done
+"""
 # What no program of ours may need more than to refuse.
 SECONDS = 20
 
@@ -52,15 +61,20 @@ def refusal_no_permission_to_bind(bench: Bench) -> None:
 @case(LAB)
 def a_port_handed_to_a_user_works_for_that_user(bench: Bench) -> None:
     bench.bind(A, B, options="--user plain")
-    outcome = bench.guest.check(f"""
+    works_for_a_user(bench)
+
+
+def works_for_a_user(bench: Bench) -> None:
+    """A and B were handed to the user `plain`, who passes frames between them."""
+    bench.guest.check(f"""
     ulimit -l unlimited
     spawn plain {AS_PLAIN} l2fwd {bench.uri(A)} {bench.uri(B)} --json
     await_line plain '^l2fwd: forwarding' 30
     """, 40)
-    passed = pass_frames(bench, A, B, frames.rewritten_by_l2fwd(bench.macs[B], 1))
-    outcome = bench.guest.check("grep Uid /proc/$(cat /run/plain.pid)/status; interrupt plain; finish plain 20")
+    passed = pass_frames(bench, A, B, frames.rewritten_by_l2fwd(bench.macs[B], 1), 500)
+    outcome = bench.guest.check("grep Uid /proc/$(cat /run/plain.pid)/status; interrupt plain; finish plain 20", 40)
     require("Uid:\t1000\t1000" in outcome, f"it did not run as the user: {outcome}")
-    require(f'"sent":{passed}' in outcome.replace(" ", ""), f"{passed} frames passed, but it says: {outcome}")
+    require(summary_in(outcome)["sent"] == passed, f"{passed} frames passed, but it says: {outcome}")
 
 
 @case(LAB)
@@ -160,7 +174,7 @@ def refusal_address_in_another_namespace(bench: Bench) -> None:
     ip netns add other; port=$(netdev_of {address})
     ip link set $port netns other && ip -n other addr add 192.0.2.2/24 dev $port""")
     try:
-        refused_and_unchanged(bench, A, f"pollux bind {address}", address, "--force")
+        refused_and_unchanged(bench, A, f"pollux bind {address}", address, "network namespace other", "--force")
     finally:
         bench.guest.check("ip netns del other")
         bench.guest.check(f"await 5 test -d /sys/bus/pci/devices/{address}/net")
@@ -195,10 +209,21 @@ def refusal_malformed_and_unknown_addresses(bench: Bench) -> None:
 @case(LAB)
 def list_and_info_tell_the_truth(bench: Bench) -> None:
     bench.bind(A)
-    listed = bench.guest.check("pollux list")
-    lines = {port: next((line for line in listed.splitlines() if bench.addresses[port] in line), "") for port in (A, B)}
-    require("vfio-pci" in lines[A] and "igb" in lines[B], f"the drivers are not in the list:\n{listed}")
-    require(bench.macs[A] in bench.guest.check(f"pollux info {bench.uri(A)}"), "info does not tell the MAC address")
+    listed = json.loads(bench.guest.check("pollux list --json"))["devices"]
+    found = {device["address"]: [device["driver"], str(device["iommu_group"]), *device["interfaces"]] for device in listed}
+    truth = {}
+    for line in bench.guest.check(WHAT_SYSFS_SAYS.format(addresses=" ".join(bench.addresses))).splitlines():
+        address, *words = line.split()
+        truth[address] = words
+    require(found == truth, f"pollux list says {found}, the kernel {truth}")
+    try:
+        for up in (True, False):
+            bench.guest.set_link(A, up)
+            port = json.loads(bench.guest.check(f"pollux info --json {bench.uri(A)}"))["port"]
+            told = (port["mac"], port["link_up"], port["link_speed"])
+            require(told == (bench.macs[A], up, 1000 if up else 0), f"with the cable {'in' if up else 'out'}: {told}")
+    finally:
+        bench.guest.set_link(A, True)
 
 
 @case(NO_IOMMU)

@@ -3,7 +3,7 @@
 
 from cases.boots import A, B, LAB, NO_IOMMU, OTHER_TWIN, SMALL, SMALL_BARE, SWITCH, TWIN
 from cases.forwarding import pass_frames, require_counts
-from cases.refusals import AS_PLAIN, refused, refused_and_unchanged
+from cases.refusals import AS_PLAIN, refused, refused_and_unchanged, works_for_a_user
 from pollux_lab import frames
 from pollux_lab.cases import Bench, case, require, require_message
 
@@ -38,13 +38,7 @@ def a_port_handed_to_a_user_works_in_either_way(bench: Bench) -> None:
     bench.bind(A, B, options="--user plain")
     bench.guest.check("chmod 0666 /dev/iommu")
     for bench.via in ("", "?via=iommufd", "?via=group"):
-        said = bench.guest.check(f"""
-        ulimit -l unlimited
-        spawn plain {AS_PLAIN} l2fwd {bench.uri(A)} {bench.uri(B)} --json
-        await_line plain '^l2fwd: forwarding' 30
-        interrupt plain; finish plain 20
-        """, 60)
-        require("summary" in said, said)
+        works_for_a_user(bench)
     bench.guest.check("chmod 0660 /dev/iommu")
 
 

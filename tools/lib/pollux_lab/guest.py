@@ -5,6 +5,7 @@ import base64
 import contextlib
 import ctypes
 import dataclasses
+import json
 import os
 import pathlib
 import re
@@ -53,6 +54,7 @@ class Guest:
         self._process = None
         self._channel = None
         self._console = None
+        self._monitor = None
         self._received = b""
         self._jobs = 0
 
@@ -108,6 +110,18 @@ class Guest:
         if status != 0:
             raise self._lost(f"QEMU ended with status {status}")
 
+    def set_link(self, port: int, up: bool) -> None:
+        """Plugs a port's cable in, or pulls it out."""
+        self._monitor.execute("set_link", {"name": self.machine.netdev(port), "up": up})
+
+    def read(self, path: str, seconds: float = 30) -> bytes:
+        """A file of the guest's."""
+        return base64.b64decode(self.check(f"base64 -w 0 <{path}", seconds))
+
+    def program(self, name: str) -> pathlib.Path:
+        """One that the guest has, as it lies on this machine."""
+        return next(path for path in self._programs if path.name == name)
+
     def console_tail(self, lines: int = 15) -> str:
         return "\n".join(self._console.text().splitlines()[-lines:]) if self._console else ""
 
@@ -121,10 +135,13 @@ class Guest:
         archive = initramfs.boot_archive(base, self._programs, work)
         channel, far_channel = socket.socketpair()
         console, far_console = socket.socketpair()
+        monitor, far_monitor = socket.socketpair()
         self._channel = channel
         self._console = _Console(console)
-        line = self.machine.command_line(self._kernel.image, archive, far_console.fileno(), far_channel.fileno())
-        handed_over = [far_channel, far_console, *(wire.far for wire in self.machine.outside_sockets())]
+        self._monitor = _Monitor(monitor)
+        line = self.machine.command_line(self._kernel.image, archive, far_console.fileno(), far_channel.fileno(),
+                                         far_monitor.fileno())
+        handed_over = [far_channel, far_console, far_monitor, *(wire.far for wire in self.machine.outside_sockets())]
         errors = open(work / "qemu-errors", "wb")
         self._process = subprocess.Popen(
             line, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, start_new_session=True,
@@ -178,8 +195,9 @@ class Guest:
             self._console.finish()
         for wire in self.machine.outside_sockets():
             wire.close()
-        if self._channel:
-            self._channel.close()
+        for end in (self._channel, self._monitor):
+            if end:
+                end.close()
         if self._work:
             self._work.cleanup()
 
@@ -225,6 +243,46 @@ class _Console:
             self._data += data
             if self.sink:
                 self.sink(data)
+
+
+class _Monitor:
+    """QEMU's own interface (QMP): one JSON object a line."""
+
+    def __init__(self, end: socket.socket):
+        end.settimeout(GRACE_SECONDS)
+        self._lines = end.makefile("rw")
+        self._end = end
+        self._greeted = False
+
+    def execute(self, command: str, arguments: dict) -> None:
+        if not self._greeted:
+            self._greeted = "QMP" in self._answer()
+            self._call({"execute": "qmp_capabilities"})
+        self._call({"execute": command, "arguments": arguments})
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._lines.close()
+        self._end.close()
+
+    def _call(self, words: dict) -> None:
+        self._lines.write(json.dumps(words) + "\n")
+        self._lines.flush()
+        answer = self._answer()
+        # Events come between.
+        while "event" in answer:
+            answer = self._answer()
+        if "return" not in answer:
+            raise LabError(f"QEMU refused {words}: {answer}")
+
+    def _answer(self) -> dict:
+        try:
+            line = self._lines.readline()
+        except OSError as error:
+            raise LabError(f"QEMU's monitor does not answer: {error}") from error
+        if not line:
+            raise LabError("QEMU's monitor is gone")
+        return json.loads(line)
 
 
 def _die_with_parent() -> None:

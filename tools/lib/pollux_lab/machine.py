@@ -59,7 +59,12 @@ class Machine:
     def outside_sockets(self) -> list[Outside]:
         return [port.wire for port in self.ports if isinstance(port.wire, Outside)]
 
-    def command_line(self, image: pathlib.Path, initrd: pathlib.Path, console_fd: int, channel_fd: int) -> list[str]:
+    def netdev(self, port: int) -> str:
+        """QEMU's name of a port's wire."""
+        return f"n{port}"
+
+    def command_line(self, image: pathlib.Path, initrd: pathlib.Path, console_fd: int, channel_fd: int,
+                     monitor_fd: int) -> list[str]:
         line = [
             "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
             *self._processor(),
@@ -68,6 +73,7 @@ class Machine:
             "-device", "intel-iommu,intremap=on,caching-mode=on",
             "-chardev", f"socket,id=console,fd={console_fd}", "-serial", "chardev:console",
             "-chardev", f"socket,id=channel,fd={channel_fd}",
+            "-chardev", f"socket,id=monitor,fd={monitor_fd}", "-mon", "chardev=monitor,mode=control",
             "-device", "virtio-serial-pci,addr=2", "-device", "virtserialport,chardev=channel,name=lab",
             "-kernel", str(image), "-initrd", str(initrd), "-append", self._kernel_line(),
         ]
@@ -101,10 +107,10 @@ class Machine:
         line = ["-device", f"pcie-root-port,id=rp{index},chassis={index + 1},slot={index + 1},"
                            f"addr={slot + 3:#x}.{function}{sharing}"]
         if isinstance(port.wire, Hub):
-            line += ["-netdev", f"hubport,id=n{index},hubid={port.wire.number}"]
+            line += ["-netdev", f"hubport,id={self.netdev(index)},hubid={port.wire.number}"]
         else:
-            line += ["-netdev", f"dgram,id=n{index},local.type=fd,local.str={port.wire.far.fileno()}"]
-        line += ["-device", f"igb,netdev=n{index},bus=rp{index},mac={self.macs()[index]},romfile="]
+            line += ["-netdev", f"dgram,id={self.netdev(index)},local.type=fd,local.str={port.wire.far.fileno()}"]
+        line += ["-device", f"igb,netdev={self.netdev(index)},bus=rp{index},mac={self.macs()[index]},romfile="]
         if port.dump:
-            line += ["-object", f"filter-dump,id=f{index},netdev=n{index},file={port.dump}"]
+            line += ["-object", f"filter-dump,id=f{index},netdev={self.netdev(index)},file={port.dump}"]
         return line

@@ -51,11 +51,13 @@ class Summary:
 
     @property
     def conserved(self) -> bool:
-        return self.received == self.sent + self.dropped + self.in_flight
+        """The frames and the buffers, and the program says so, too."""
+        adds_up = self.received == self.sent + self.dropped + self.in_flight
+        return adds_up and self.raw["conserved"] and self.raw["mbufs_out"] == 0
 
     def __str__(self) -> str:
         named = ", ".join(f"{name} {count}" for name, count in self.drops.items() if count) or "none"
-        return f"received {self.received} = sent {self.sent} + dropped {self.dropped} ({named}) + in flight {self.in_flight}"
+        return f"received {self.received} = sent {self.sent} + dropped {self.dropped} ({named}) + in flight {self.in_flight}, {self.raw['mbufs_out']} buffers out"
 
 
 def summary_in(output: str) -> dict:

@@ -51,16 +51,6 @@ def send_through(into: socket.socket, out_of: socket.socket, maker: frames.Frame
     return _Exchange(into, out_of, maker, count, expect, window, stall_seconds, progress).run()
 
 
-def drain(*ends: socket.socket) -> int:
-    """Throws away what came before a test began; says how much that was."""
-    thrown = 0
-    for end in ends:
-        while select.select([end], [], [], 0)[0]:
-            end.recv(65536)
-            thrown += 1
-    return thrown
-
-
 class _Exchange:
     def __init__(self, into, out_of, maker, count, expect, window, stall_seconds, progress):
         self._into, self._out_of = into, out_of

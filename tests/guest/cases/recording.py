@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A run over VFIO that is written down, and the same run again on this machine, where there is no card."""
+
+import pathlib
+import subprocess
+import tempfile
+
+from cases.boots import A, B
+from cases.forwarding import pass_frames, require_counts
+from cases.ways import in_every_way
+from pollux_lab import frames
+from pollux_lab.cases import Bench, require
+from pollux_lab.programs import Forwarder, summary_in
+from scapy.utils import RawPcapReader
+
+COUNT = 400
+RUN = ["--no-mac-updating", "--packets", str(COUNT)]
+# Whatever does not depend on how long the run took.
+LASTING = ["received", "sent", "drops", "in_flight", "mbufs_out"]
+
+
+@in_every_way()
+def a_recording_replays_without_the_cards(bench: Bench) -> None:
+    bench.bind(A, B)
+    files = ["/tmp/a.rec", "/tmp/b.rec"]
+    ports = [f"record:{file},{bench.uri(port)}" for file, port in zip(files, (A, B))]
+    with Forwarder(bench.guest, *ports, *RUN) as l2fwd:
+        passed = pass_frames(bench, A, B, frames.unchanged, COUNT)
+        recorded = l2fwd.stop(signal="")
+    require_counts(recorded, passed)
+    with tempfile.TemporaryDirectory(prefix="pollux-recording-") as folder:
+        copies = [pathlib.Path(folder, pathlib.Path(file).name) for file in files]
+        for file, copy in zip(files, copies):
+            copy.write_bytes(bench.guest.read(file))
+        bench.guest.check(f"rm {' '.join(files)}")
+        # Registers: a driver that does anything else than the recorded one finds its card removed.
+        replayed = replay(bench, f"replay:{copies[0]}", f"replay:{copies[1]}")
+        require(lasting(replayed) == lasting(recorded.raw), f"recorded {recorded.raw}\nreplayed {replayed}")
+        # Frames: what the driver receives from the file is what was sent into the card.
+        capture = pathlib.Path(folder, "replayed.pcap")
+        replay(bench, f"replay:{copies[0]}", f"pcap:out={capture}")
+        got = [frame for frame, _ in RawPcapReader(str(capture))]
+    maker = frames.FrameMaker()
+    wrong = [number for number, frame in enumerate(got) if frame != maker.frame(number)]
+    require(len(got) == COUNT and not wrong, f"{len(got)} frames of {COUNT}, not as sent: {wrong[:10]}")
+
+
+def lasting(summary: dict) -> dict:
+    cards = [{name: value for name, value in card.items() if name != "port"} for card in summary["cards"]]
+    return {name: summary[name] for name in LASTING} | {"cards": cards}
+
+
+def replay(bench: Bench, *ports: str) -> dict:
+    """On this machine, as an ordinary program: it needs neither the guest nor a card."""
+    words = [str(bench.guest.program("l2fwd")), *ports, *RUN, "--json"]
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    require(done.returncode == 0, f"{' '.join(words)} ended with status {done.returncode}\n{done.stderr}")
+    return summary_in(done.stdout)
