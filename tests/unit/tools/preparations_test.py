@@ -189,6 +189,16 @@ class FullDisk(unittest.TestCase):
             self.assertEqual(outcome.returncode, 1, outcome)
             self.assertRegex(outcome.stdout, "what to do: the disk that holds .*/build/demo is full")
 
+    def test_the_tests_themselves_say_it_and_count(self):
+        everything = ["/usr/bin/env", f"PYTHONPATH={ROOT}/tools/lib", "/usr/bin/python3", "-m", "pollux_lab.everything"]
+        with Stranger() as stranger:
+            stranger.fake("cmake", "exit 1")
+            stranger.fake("ccache", "exit 1")
+            outcome = self.on_a_full_disk(stranger, stranger.root / "build", *everything, "--root", str(stranger.root), "--kernel", "none")
+            self.assertEqual(outcome.returncode, 1, outcome)
+            self.assertRegex(outcome.stdout, "No space left on device.*\n  what to do: the disk that holds .*/build is full")
+            self.assertRegex(last_line(outcome), r"^0 passed, [1-9]\d* failed, \d+ skipped$")
+
 
 class Elsewhere(unittest.TestCase):
     ALPINE = 'ID=alpine\nVERSION_ID="3.22"\n'

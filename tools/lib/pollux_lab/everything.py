@@ -13,7 +13,7 @@ import sys
 import time
 import traceback
 
-from . import check_results, claims, ctest_results, features, junit, test_environment
+from . import check_results, claims, ctest_results, features, junit, room, test_environment
 from .guest import end_on_signals
 from .junit import Result
 from .summary import Summary
@@ -46,12 +46,14 @@ class Everything:
         self._environment = test_environment.without_settings(os.environ, tell)
 
     def run(self) -> int:
-        shutil.rmtree(self._reports, ignore_errors=True)
-        self._reports.mkdir(parents=True)
         try:
+            shutil.rmtree(self._reports, ignore_errors=True)
+            self._reports.mkdir(parents=True)
             self._all()
         except (KeyboardInterrupt, SystemExit):
             self._summary.add(Result("interrupted", "failed", suite="run"))
+        except OSError as error:  # a full disk, a folder of somebody else's
+            self._give_up(str(error))
         except Exception:  # a mistake in here must not lose the account of what ran
             tell(traceback.format_exc())
             self._summary.add(Result("tools/test itself", "failed", detail=traceback.format_exc(), suite="run"))
@@ -219,13 +221,22 @@ class Everything:
                 out.close()
         if status and log:
             tell("\n".join(log.read_text(errors="replace").splitlines()[-60:]))
+        if status and (hint := room.hint(self._root / "build")):
+            tell(f"  what to do: {hint}")
         return status
 
     def _left_out(self, name: str, why: str, suite: str = "run", remedy: str = "--full runs it") -> None:
         self._summary.add(Result(name, "skipped", 0, f"{why} ({remedy})", suite))
 
+    def _give_up(self, why: str) -> None:
+        tell("\n  what to do: ".join(filter(None, [f"tools/test: error: {why}", room.hint(self._root / "build")])))
+        self._summary.add(Result("tools/test itself", "failed", detail=why, suite="run"))
+
     def _sum(self) -> int:
-        self._summary.write(self._reports / RESULTS, full=self._full)
+        try:
+            self._summary.write(self._reports / RESULTS, full=self._full)
+        except OSError as error:
+            self._give_up(str(error))
         tell("\n".join(self._summary.lines()))
         sys.stderr.flush()
         print(self._summary.last_line(), flush=True)
