@@ -9,6 +9,7 @@ import subprocess
 import unittest
 import unittest.mock
 
+from pollux_lab.everything import end_group
 from pollux_lab.guest import cache_directory
 from stranger import ROOT, Stranger, await_file, end_all_of, last_line
 
@@ -101,6 +102,15 @@ class Interrupted(unittest.TestCase):
             outcome = stranger.interrupted("tools/demo", "--on", "sim", once="begun")
             self.assertEqual(outcome.returncode, 130, outcome)
             self.assertNotIn("failed", outcome.stderr)
+
+    def test_what_a_step_started_may_end_what_it_started(self):
+        with Stranger() as stranger:
+            stranger.fake("slow", f"trap \"sleep 0.3; touch '{stranger.place}/ended'; exit\" TERM\ntouch '{stranger.place}/begun'\n"
+                          "while :; do sleep 0.05; done")
+            step = subprocess.Popen(["bash", "-c", f"'{stranger.bin}/slow' & wait"], start_new_session=True, text=True)
+            await_file(stranger.place / "begun", step)
+            end_group(step)
+            self.assertTrue((stranger.place / "ended").exists())
 
 
 class Places(unittest.TestCase):

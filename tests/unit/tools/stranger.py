@@ -18,6 +18,8 @@ NOBODY = pwd.getpwnam("nobody")
 COMMANDS = ["awk", "bash", "cat", "chmod", "cp", "cut", "date", "df", "dirname", "env", "find", "flock", "git", "grep", "head", "id", "mkdir", "mktemp",
             "mv", "nproc", "printf", "python3", "rm", "sed", "sleep", "sort", "tail", "taskset",
             "tee", "touch", "tr", "true", "uname", "unshare", "wc"]
+# A test that is ended ends what it started, which runs in sessions of its own.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 DEBIAN_13 = 'ID=debian\nVERSION_ID="13"\n'
 
 

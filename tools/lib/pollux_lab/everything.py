@@ -31,6 +31,7 @@ STEP_SECONDS = 40 * 60
 FUZZ_SECONDS, FULL_FUZZ_SECONDS = 20, 600  # for each fuzzer
 # Of the mutants of tests/mutation a sample. Some of those that survive are equivalent, which nobody has looked at yet.
 MUTANTS, MUTANTS_KILLED = 60, 75  # so many, and so many of a hundred that tests have to see
+END_SECONDS = 10  # for what was asked to end
 COVERED_LINES = 90.0  # per cent of lib/, by the tests of the build that counts them
 COVERAGE_PRESET = "asan"
 # Whether a build traces mbufs is seen by which of these it has: one that should not, or should, and has lost it must not pass.
@@ -254,16 +255,17 @@ def forget_coverage(folder: pathlib.Path) -> None:
 
 
 def end_group(process: subprocess.Popen) -> None:
-    """Whatever the command started goes with it: first asked, then killed."""
+    """Whatever the command started goes with it: first asked, with time to end what it started itself, then killed."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, number)
+            deadline = time.monotonic() + END_SECONDS
+            while time.monotonic() < deadline:
+                process.poll()
+                os.killpg(process.pid, 0)
+                time.sleep(0.05)
         except ProcessLookupError:
             return
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            continue
 
 
 def tell(text: str) -> None:
