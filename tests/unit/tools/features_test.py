@@ -2,9 +2,11 @@
 """docs/features.md and docs/concepts.md: a claim stands on a test that passed, and on nothing else."""
 
 import contextlib
+import fnmatch
 import io
 import json
 import pathlib
+import re
 import sys
 import tempfile
 import unittest
@@ -231,6 +233,16 @@ class AtTheEndOfARun(unittest.TestCase):
             self.assertEqual(whole._summary.counts()["failed"], 1)
 
 
+def in_sources(test: str) -> str:
+    """The pattern as it would be before a program, an instantiation, a parameter or a way into VFIO became part of the name."""
+    if test.startswith("guest."):
+        return re.sub(r"(_via)?_\*$|_via_\w+$|_by_\w+$", "*", test)
+    if test.startswith("instruction_gate."):
+        return test
+    suite = re.sub(r"^\w+/", "", test.split(".", 1)[1])
+    return suite.split("/")[0]
+
+
 class Project(unittest.TestCase):
     """The project's own table and pages, as far as they can be judged without a run."""
 
@@ -242,6 +254,18 @@ class Project(unittest.TestCase):
 
     def test_documents_name_files_that_are_there(self):
         self.assertEqual(claims.missing_paths(ROOT), [])
+
+    def test_claims_name_tests_that_are_in_the_sources(self):
+        """A run says it for sure, and half an hour later."""
+        macro = re.compile(r"^(?:\w*TEST\w*)\((\w+), *(\w+)", re.MULTILINE)
+        there = {f"{suite}.{name}" for source in (ROOT / "tests").rglob("*.cpp") for suite, name in macro.findall(source.read_text())}
+        there |= {f"guest.{name}" for source in (ROOT / "tests/guest/cases").glob("*.py")
+                  for name in re.findall(r"^def (\w+)\(bench", source.read_text(), re.MULTILINE)}
+        there |= {f"instruction_gate.{path}" for path in ("scalar", "avx2", "avx512")}
+        named = [test for feature in features.load(ROOT / features.TABLE).features() for claim in feature.claims.values() for test in claim.tests]
+        named += [test for row in concepts.rows((ROOT / concepts.PAGE).read_text()) for test in claims.quoted(row.shown_by)]
+        self.assertGreater(len(named), 100)
+        self.assertEqual([test for test in dict.fromkeys(named) if not fnmatch.filter(there, in_sources(test))], [])
 
     def test_tags_have_their_rows(self):
         self.assertEqual(claims.missing_tags(ROOT), [])
