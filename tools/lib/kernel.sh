@@ -92,9 +92,13 @@ unpack_kernel() {
   done
   # Newer packages keep modules under usr/lib; depmod and modprobe look under lib.
   [[ -d $tree/lib/modules ]] || { mkdir -p "$tree/lib" && mv "$tree/usr/lib/modules" "$tree/lib/modules"; }
-  mv "$tree/boot/vmlinuz-$version" "$tree/vmlinuz"
-  depmod -b "$tree" "$version"
-  printf '%s\n' "$version" >"$tree/version"
-  rm -rf "${tree:?}/boot" "${tree:?}/usr/share"
-  : >"$tree/complete"
+  {
+    mv "$tree/boot/vmlinuz-$version" "$tree/vmlinuz" && rm -rf "${tree:?}/boot" "${tree:?}/usr/share" &&
+      complete_kernel "$tree" "$version"
+  } || die "the kernel cannot be unpacked to $tree" "$(disk_hint "$tree/version" "remove that directory and run this again")"
+}
+
+# complete_kernel TREE VERSION: lists its modules and, once all is there, says so. On a full disk an empty file can still be made.
+complete_kernel() {
+  depmod -b "$1" "$2" && printf '%s\n' "$2" >"$1/version" && [[ -s $1/lib/modules/$2/modules.dep.bin ]] && : >"$1/complete"
 }

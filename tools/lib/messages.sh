@@ -32,7 +32,7 @@ disk_hint() {
       return
     fi
   done
-  if grep -qE 'No space left on device|Disk quota exceeded' "$log"; then
+  if grep -qsE 'No space left on device|Disk quota exceeded' "$log"; then
     echo "a disk is full: see 'df -h $(dirname "$log") ${TMPDIR:-/tmp}'; free some space, then run this again"
   else
     echo "$2"

@@ -116,19 +116,14 @@ compile_test_kernel() {
 }
 
 keep_test_kernel() {
-  local work=$1 target=$2 tree=$1/tree version file
+  local work=$1 target=$2 tree=$1/tree version modules
   version=$(cat "$work/source/include/config/kernel.release")
-  mkdir -p "$tree/lib/modules/$version"
-  cp "$work/source/arch/x86/boot/bzImage" "$tree/vmlinuz"
-  cp "$work/source/.config" "$tree/config"
-  # Without modules the list of what is built in is all that modprobe has to know.
-  for file in modules.builtin modules.builtin.modinfo; do cp "$work/source/$file" "$tree/lib/modules/$version/"; done
-  : >"$tree/lib/modules/$version/modules.order"
-  depmod -b "$tree" "$version"
-  printf '%s\n' "$version" >"$tree/version"
-  : >"$tree/complete"
-  rm -rf "${target:?}" "$target.new"
-  # It may come from another disk: only what is whole gets its name.
-  mv "$tree" "$target.new"
-  mv "$target.new" "$target"
+  modules=$tree/lib/modules/$version
+  # Without modules the list of what is built in is all that modprobe has to know. What comes from another disk gets its name once
+  # it is whole.
+  {
+    mkdir -p "$modules" && cp "$work/source/arch/x86/boot/bzImage" "$tree/vmlinuz" && cp "$work/source/.config" "$tree/config" &&
+      cp "$work/source/modules.builtin" "$work/source/modules.builtin.modinfo" "$modules/" && : >"$modules/modules.order" &&
+      complete_kernel "$tree" "$version" && rm -rf "${target:?}" "$target.new" && mv "$tree" "$target.new" && mv "$target.new" "$target"
+  } || die "the kernel cannot be kept in $target" "$(disk_hint "$target" "read the lines above")"
 }

@@ -70,6 +70,18 @@ class Checks(unittest.TestCase):
             outcome = stranger.run("tools/check", "layers", "headers")
             self.assertEqual(last_line(outcome), "0 passed, 2 failed, 0 skipped", outcome.stdout)
 
+    def test_a_checkout_that_cannot_be_written_to_is_said_and_all_else_is_judged(self):
+        trusted = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
+        with Stranger(ordinary=True) as stranger:
+            git(stranger, "init")
+            (stranger.root / "one.cpp").write_text("// SPDX-License-Identifier: BSD-3-Clause\n")
+            for command in ("clang-tidy", "clang++", "cmake", "ninja"):
+                stranger.fake(command, "echo LLVM version 14.0.6")
+            stranger.root.chmod(0o555)
+            outcome = stranger.run("tools/check", "licence", "tidy", **trusted)
+            self.assertRegex(outcome.stdout, "build cannot be written to: Permission denied\n.*what to do: .*git clone")
+            self.assertEqual((outcome.returncode, last_line(outcome)), (1, "1 passed, 1 failed, 0 skipped"))
+
     def test_ctrl_c_ends_with_the_count(self):
         with Stranger() as stranger:
             git(stranger, "init")

@@ -148,6 +148,20 @@ class Places(unittest.TestCase):
                 self.assertEqual((outcome.returncode, outcome.stdout), (1, ""))
                 self.assertRegex(outcome.stderr, "cannot be written to: .*\n.*what to do: set POLLUX_CACHE")
 
+    def test_a_kernel_is_complete_only_once_all_of_it_is_there(self):
+        script = """work=$HOME/work; mkdir "$work"; touch "$work/one.deb"
+          kernel=$(unpack_kernel "$work" 6.1); status=$?; ls "$work/tree/complete" && echo it is taken for whole; exit $status"""
+        for depmod in ("exit 1", ": >$2/lib/modules/6.1/modules.dep.bin", "echo x >$2/lib/modules/6.1/modules.dep.bin"):
+            with self.subTest(depmod), Stranger() as stranger:
+                stranger.fake("dpkg-deb", 'mkdir -p "$3"/boot "$3"/lib/modules/6.1; touch "$3"/boot/vmlinuz-6.1')
+                stranger.fake("depmod", depmod)
+                outcome = stranger.shell("set +e; " + script)
+                if "echo x" in depmod:
+                    self.assertEqual((outcome.returncode, "taken for whole" in outcome.stdout), (0, True), outcome)
+                else:
+                    self.assertEqual((outcome.returncode, outcome.stdout), (1, ""), outcome)
+                    self.assertRegex(outcome.stderr, "the kernel cannot be unpacked to .*\n.*what to do:")
+
     def test_a_path_with_a_space_is_none_for_the_kernels_build(self):
         with Stranger(name="a checkout") as stranger:
             stranger.fake("make", """[[ $2 != *" "* ]] || exit 1; echo "$@" >>"$HOME/made"; touch "$2/.config" """)

@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 SECONDS = 30
 NOBODY = pwd.getpwnam("nobody")
 # What the tools' scripts call without doubt; sudo is not among them.
-COMMANDS = ["awk", "bash", "cat", "chmod", "cp", "cut", "date", "df", "dirname", "env", "find", "flock", "git", "grep", "head", "id", "mkdir", "mktemp",
+COMMANDS = ["awk", "bash", "cat", "chmod", "cp", "cut", "date", "df", "dirname", "env", "find", "flock", "git", "grep", "head", "id", "ls", "mkdir", "mktemp",
             "mv", "nproc", "printf", "python3", "rm", "sed", "sleep", "sort", "tail", "taskset",
             "tee", "touch", "tr", "true", "uname", "unshare", "wc"]
 # A test that is ended ends what it started, which runs in sessions of its own.
