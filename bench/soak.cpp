@@ -72,7 +72,7 @@ class Soak {
     auto next_sample = began;
     for (auto now = began; now - began < length; now = std::chrono::steady_clock::now()) {
       for (std::uint32_t pass = 0; pass < kPassesBetweenLooks; ++pass) stretch.frames += turn();
-      for (Port& port : ports_) static_cast<void>(need(port.service()));
+      static_cast<void>(need(context_.control().run_due()));
       if (now < next_sample) continue;
       next_sample = now + std::chrono::seconds(1);
       sample(stretch);

@@ -74,13 +74,9 @@ Result<void> Stage::wait_for_links(Duration limit, const std::function<bool()>& 
 
 Result<void> Stage::service(Duration now) {
   if (now < service_due_) return {};
-  Duration soonest = std::chrono::seconds(1);
-  for (Port& port : ports_) {
-    const auto within = port.service();
-    if (!within) return tl::unexpected(within.error());
-    soonest = std::min(soonest, *within / 2);
-  }
-  service_due_ = now + soonest;
+  auto next = context_.control().run_due();
+  if (!next) return pass_on(std::move(next));
+  service_due_ = *next;
   return {};
 }
 

@@ -29,7 +29,7 @@ class Stage {
   /// With PortOptions::fused, one for each port: what it receives leaves by the other of two, or by the only one.
   [[nodiscard]] std::vector<std::unique_ptr<ForwardPath>>& forward_paths() noexcept { return forward_paths_; }
 
-  /// To be called often: does every port's `service` when it is due. Errors: device_removed, device_fault.
+  /// To be called often: runs the Context's Control when it is due. Errors: device_removed, device_fault.
   [[nodiscard]] Result<void> service(Duration now);
   /// Names each link that changed since the last call, such as "vfio:0000:01:00.0: link down".
   [[nodiscard]] std::vector<std::string> link_changes();
@@ -44,7 +44,7 @@ class Stage {
   std::vector<Port> ports_;
   std::vector<std::unique_ptr<ForwardPath>> forward_paths_;
   std::vector<Link> links_;
-  Duration service_due_{0};
+  Time service_due_{0};
 };
 
 }  // namespace pollux::examples

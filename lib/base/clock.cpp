@@ -17,9 +17,10 @@ void SteadyClock::sleep_for(Duration span) {
 void ManualClock::advance(Duration span) {
   while (span > Duration::zero()) {
     const Duration step = std::min(span, kStep);
-    now_ += step;
+    const Duration then = now() + step;
+    now_.store(then.count(), std::memory_order_release);
     span -= step;
-    for (const Follower& follower : followers_) follower(now_);
+    for (const Follower& follower : followers_) follower(then);
   }
 }
 

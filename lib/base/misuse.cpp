@@ -12,6 +12,7 @@ std::string_view to_string(MisuseKind kind) noexcept {
     case MisuseKind::use_after_free: return "use_after_free";
     case MisuseKind::wrong_thread: return "wrong_thread";
     case MisuseKind::outlived: return "outlived";
+    case MisuseKind::overdue: return "overdue";
   }
   return "unknown";
 }

@@ -4,14 +4,36 @@
 #include <utility>
 
 #include "mem/context_state.hpp"
+#include "mem/control_thread.hpp"
 
 namespace pollux {
+namespace {
 
-Context::Context(ContextOptions options) : state_(std::make_shared<ContextState>(std::move(options))) {}
+std::unique_ptr<ControlThread> start_thread(ContextState& state) {
+  if (dynamic_cast<const ManualClock*>(&state.clock()) != nullptr) {
+    state.log(LogLevel::warning, "no control thread with a ManualClock: call context.control().run_due()");
+    return nullptr;
+  }
+  auto thread = ControlThread::start(state.scheduler(),
+                                     [&state](const Error& failure) { state.log(LogLevel::error, failure.message()); });
+  if (thread) return *std::move(thread);
+  state.log(LogLevel::error, thread.error().message());
+  return nullptr;
+}
+
+}  // namespace
+
+Context::Context(ContextOptions options) {
+  const bool threaded = options.control_thread;
+  state_ = std::make_shared<ContextState>(std::move(options));
+  if (threaded) control_thread_ = start_thread(*state_);
+}
 
 Context::~Context() = default;
 
 Clock& Context::clock() const noexcept { return state_->clock(); }
+
+Control& Context::control() const noexcept { return state_->control(); }
 
 void Context::log(LogLevel level, std::string_view message) const { state_->log(level, message); }
 

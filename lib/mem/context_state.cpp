@@ -22,18 +22,22 @@ std::size_t take_lowest(std::vector<bool>& numbers) {
   return static_cast<std::size_t>(free - numbers.begin());
 }
 
+ContextOptions with_clock(ContextOptions options) {
+  if (options.clock == nullptr) options.clock = std::make_shared<SteadyClock>();
+  return options;
+}
+
 }  // namespace
 
 ContextState::ContextState(ContextOptions options, HugePagePaths paths)
-    : options_(std::move(options)),
+    : options_(with_clock(std::move(options))),
+      scheduler_(*options_.clock),
       registry_({.huge_pages = options_.huge_pages,
                  .huge_page_size = options_.huge_page_size,
                  .arena_size = options_.arena_size},
                 std::move(paths)),
       pool_ids_(kPoolIds),
-      port_indices_(Mbuf::kNoPort) {
-  if (options_.clock == nullptr) options_.clock = std::make_shared<SteadyClock>();
-}
+      port_indices_(Mbuf::kNoPort) {}
 
 void ContextState::log(LogLevel level, std::string_view message) const {
   if (options_.log) options_.log(level, message);

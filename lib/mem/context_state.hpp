@@ -10,6 +10,7 @@
 #include <typeindex>
 #include <vector>
 
+#include "mem/control_scheduler.hpp"
 #include "mem/dma_registry.hpp"
 #include "pollux/mem/context.hpp"
 
@@ -26,6 +27,8 @@ class ContextState : public std::enable_shared_from_this<ContextState> {
   ~ContextState();
 
   [[nodiscard]] Clock& clock() const noexcept { return *options_.clock; }
+  [[nodiscard]] Control& control() noexcept { return control_; }
+  [[nodiscard]] ControlScheduler& scheduler() noexcept { return scheduler_; }
   void log(LogLevel level, std::string_view message) const;
   void report(const Misuse& misuse) const;
 
@@ -59,6 +62,8 @@ class ContextState : public std::enable_shared_from_this<ContextState> {
   void tell(const PendingLog& pending) const;
 
   ContextOptions options_;
+  ControlScheduler scheduler_;
+  Control control_{scheduler_};
   mutable std::mutex mutex_;
   DmaRegistry registry_;
   std::vector<bool> pool_ids_;

@@ -3,8 +3,11 @@
 
 #include <chrono>
 #include <string>
+#include <utility>
 
 #include "mem/context_state.hpp"
+#include "net/forward_ports.hpp"
+#include "net/port_core.hpp"
 
 namespace pollux {
 
@@ -13,17 +16,110 @@ Result<std::unique_ptr<ForwardPath>> PortDriver::forward_path(std::uint16_t, Por
               "forward with rx_burst and tx_burst, which every port has");
 }
 
+Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver)
+    : core_(PortCore::create(std::move(context), std::move(driver))), driver_(core_->driver()) {}
+
+Port::Port(Port&& other) noexcept : core_(std::move(other.core_)), driver_(std::exchange(other.driver_, nullptr)) {}
+
+Port& Port::operator=(Port&& other) noexcept {
+  const Port before(std::move(*this));
+  core_ = std::move(other.core_);
+  driver_ = std::exchange(other.driver_, nullptr);
+  return *this;
+}
+
+Port::~Port() {
+  if (core_ != nullptr) core_->retire();
+}
+
+PortState Port::state() const {
+  const auto lock = core_->lock();
+  return driver_->state();
+}
+
+Result<void> Port::configure(const PortConfig& config) {
+  const auto lock = core_->lock();
+  return driver_->configure(config);
+}
+
+Result<void> Port::start() { return core_->start(); }
+
+Result<void> Port::stop() { return core_->stop(); }
+
+Result<void> Port::close() { return core_->close(); }
+
+Result<std::unique_ptr<ForwardPath>> Port::forward_path(std::uint16_t rx_queue, Port& out, std::uint16_t tx_queue) {
+  const ForwardPorts ports(core_, out.core_);
+  const auto locks = ports.lock();
+  auto path = driver_->forward_path(rx_queue, *out.driver_, tx_queue);
+  if (path) (*path)->ports_ = std::make_unique<ForwardPorts>(ports);
+  return path;
+}
+
+MacAddress Port::mac() const {
+  const auto lock = core_->lock();
+  return driver_->mac();
+}
+
+Result<void> Port::set_mac(const MacAddress& mac) {
+  const auto lock = core_->lock();
+  return driver_->set_mac(mac);
+}
+
+std::uint32_t Port::mtu() const {
+  const auto lock = core_->lock();
+  return driver_->mtu();
+}
+
+Result<void> Port::set_mtu(std::uint32_t bytes) {
+  const auto lock = core_->lock();
+  return driver_->set_mtu(bytes);
+}
+
+Result<void> Port::set_promiscuous(bool on) {
+  const auto lock = core_->lock();
+  return driver_->set_promiscuous(on);
+}
+
+Result<void> Port::set_all_multicast(bool on) {
+  const auto lock = core_->lock();
+  return driver_->set_all_multicast(on);
+}
+
+Link Port::link() {
+  const auto lock = core_->lock();
+  return driver_->link();
+}
+
+// Between two looks others may have their turn.
 Result<Link> Port::wait_for_link(Duration limit) {
-  Link link;
+  Link found;
   const auto waited = wait_until(
-      context_->clock(), info().name + ": link up", limit,
+      core_->context().clock(), info().name + ": link up", limit,
       [&] {
-        link = driver_->link();
-        return link.up;
+        found = link();
+        return found.up;
       },
       std::chrono::milliseconds(1));
-  if (waited) return link;
+  if (waited) return found;
   return fail(ErrorCode::timeout, waited.error().what, "check the cable and the other end, or wait longer");
+}
+
+Stats Port::stats() {
+  const auto lock = core_->lock();
+  return driver_->stats();
+}
+
+std::vector<Counter> Port::extended_stats() {
+  const auto lock = core_->lock();
+  return driver_->extended_stats();
+}
+
+Result<Duration> Port::service() { return core_->service(); }
+
+RegisterDump* Port::register_dump() {
+  const auto lock = core_->lock();
+  return driver_->register_dump();
 }
 
 }  // namespace pollux

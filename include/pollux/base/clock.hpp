@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <concepts>
 #include <cstdint>
@@ -15,6 +16,8 @@ namespace pollux {
 
 /// Time since an arbitrary start, in nanoseconds.
 using Duration = std::chrono::nanoseconds;
+/// A moment on a Clock: what its `now()` says then.
+using Time = Duration;
 
 /// Where the library takes time from, so that waits can be tested in virtual time.
 /// Thread rule: the implementations here may be called from any thread unless they say otherwise.
@@ -40,21 +43,21 @@ class SteadyClock final : public Clock {
 
 /// Virtual time: moves only when somebody sleeps or advances it, and steps its followers as it goes.
 /// An in-process card follows the clock, so that a driver's bounded wait lets the card work.
-/// Thread rule: one thread at a time.
+/// Thread rule: one thread at a time moves it; `now` may be called from any.
 class ManualClock final : public Clock {
  public:
   /// Called with the new time after each step of at most `kStep`.
   using Follower = std::function<void(Duration now)>;
   static constexpr Duration kStep = std::chrono::microseconds(10);
 
-  [[nodiscard]] Duration now() const override { return now_; }
+  [[nodiscard]] Duration now() const override { return Duration(now_.load(std::memory_order_acquire)); }
   void sleep_for(Duration span) override { advance(span); }
   /// Moves time on in steps of at most `kStep`, telling every follower after each.
   void advance(Duration span);
   void follow(Follower follower) { followers_.push_back(std::move(follower)); }
 
  private:
-  Duration now_{0};
+  std::atomic<Duration::rep> now_{0};
   std::vector<Follower> followers_;
 };
 

@@ -28,6 +28,7 @@ enum class MisuseKind {
   use_after_free,  ///< an mbuf that is at home in its pool was used
   wrong_thread,    ///< an object that belongs to one thread was used by two at once
   outlived,        ///< an object went away while another still needed it
+  overdue,         ///< a port's service did not run for too long
 };
 
 [[nodiscard]] std::string_view to_string(MisuseKind kind) noexcept;

@@ -13,12 +13,14 @@
 #include "pollux/base/error.hpp"
 #include "pollux/base/log.hpp"
 #include "pollux/base/misuse.hpp"
+#include "pollux/mem/control.hpp"
 #include "pollux/mem/dma_domain.hpp"
 #include "pollux/mem/dma_memory.hpp"
 
 namespace pollux {
 
 class ContextState;
+class ControlThread;
 
 enum class HugePages {
   prefer,   ///< huge pages where the machine has free ones, ordinary pages otherwise (said once, with what it costs)
@@ -35,6 +37,11 @@ struct ContextOptions {
   std::size_t huge_page_size = 0;
   /// Bytes of address space for DMA memory (reserved, not used); halved until the system grants it.
   std::size_t arena_size = std::size_t{64} << 30;
+  /// Runs the Control on a thread of its own, which ends with the Context (ports that live longer are not serviced any
+  /// more) and takes no signals. A port that fails is then logged as an error, as is a thread that could not be had;
+  /// the log and misuse callbacks are called on that thread, too. Not with a ManualClock: whoever moves the time runs
+  /// what is due.
+  bool control_thread = false;
 };
 
 struct DmaRequest {
@@ -55,6 +62,8 @@ class Context {
   ~Context();
 
   [[nodiscard]] Clock& clock() const noexcept;
+  /// What a program calls now and then, so that its ports are looked after.
+  [[nodiscard]] Control& control() const noexcept;
   void log(LogLevel level, std::string_view message) const;
   void report(const Misuse& misuse) const;
 
@@ -87,6 +96,7 @@ class Context {
   [[nodiscard]] void* service_slot(std::type_index type, ServiceFactory make);
 
   std::shared_ptr<ContextState> state_;
+  std::unique_ptr<ControlThread> control_thread_;
 };
 
 }  // namespace pollux

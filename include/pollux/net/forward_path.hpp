@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <concepts>
 #include <cstdint>
+#include <memory>
+#include <mutex>
 
 #include "pollux/device/bar.hpp"
 #include "pollux/net/burst_gate.hpp"
 
 namespace pollux {
+
+class ForwardPorts;
 
 /// A frame on its way through a ForwardPath.
 struct ForwardedFrame {
@@ -23,17 +28,19 @@ struct ForwardedFrame {
 /// While it lives, the two queues are its own: their rx_burst and tx_burst yield and take nothing. It moves frames
 /// while both ports are started. Their statistics count its frames as they do those of bursts. Ownership: the caller's;
 /// it may outlive the ports, and moves nothing then. When it goes away, the queues are as before. Thread rule: `burst`
-/// on one thread at a time; making and destroying it on the thread that controls the ports.
+/// on one thread at a time; making and destroying it are control calls of both ports, from any thread but not while
+/// another is in `burst`.
 class ForwardPath {
  public:
   static constexpr std::uint32_t kMaxBurst = 64;
   /// What a driver supplies: fills `frames`, writes their descriptors and leaves in `tail_` what the transmit queue's
   /// doorbell is to say. `limit` is 1 to kMaxBurst.
   using BurstFunction = std::uint32_t(ForwardPath& path, ForwardedFrame* frames, std::uint32_t limit) noexcept;
+  using ControlLocks = std::array<std::unique_lock<std::mutex>, 2>;
 
   ForwardPath(const ForwardPath&) = delete;
   ForwardPath& operator=(const ForwardPath&) = delete;
-  virtual ~ForwardPath() = default;
+  virtual ~ForwardPath();
 
   /// Moves frames that have arrived, in order, as many as there are and the transmit ring has room for, at most `limit`
   /// and kMaxBurst; shows each to `edit(ForwardedFrame&)` before the card may send it. Returns how many. Frames that
@@ -61,12 +68,19 @@ class ForwardPath {
   }
 
  protected:
-  ForwardPath() noexcept : gate_(&idle) {}
+  ForwardPath() noexcept;
+  /// For the driver's destructor: as long as the result lives no control call of either port runs.
+  [[nodiscard]] ControlLocks lock_ports() const;
   static std::uint32_t idle(ForwardPath&, ForwardedFrame*, std::uint32_t) noexcept { return 0; }
 
   BurstGate<BurstFunction> gate_;
   std::uint32_t tail_ = 0;
   Doorbell doorbell_;
+
+ private:
+  friend class Port;
+
+  std::unique_ptr<ForwardPorts> ports_;
 };
 
 }  // namespace pollux

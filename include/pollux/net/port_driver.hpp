@@ -45,8 +45,8 @@ class RegisterDump {
 };
 
 /// What a driver or a software port implements behind a Port. States and their checks are its own duty: a call that
-/// does not fit the state is `bad_state` and changes nothing. Thread rule: one thread at a time, except that the queues
-/// are polled by others and `stats` may be called from any.
+/// does not fit the state is `bad_state` and changes nothing. Thread rule: one thread at a time, which the Port sees
+/// to, except that the queues are polled by others.
 class PortDriver {
  public:
   PortDriver() = default;
@@ -84,6 +84,10 @@ class PortDriver {
   [[nodiscard]] virtual std::vector<Counter> extended_stats() = 0;
   /// See Port::service.
   [[nodiscard]] virtual Result<Duration> service() = 0;
+
+  /// Eventfds that mean that `service` is due at once, such as a device's error and removal events; -1 for none. They
+  /// belong to the driver and stay as they are until the port is closed.
+  [[nodiscard]] virtual std::vector<int> events() const { return {}; }
 
   [[nodiscard]] virtual RegisterDump* register_dump() { return nullptr; }
 };

@@ -18,7 +18,10 @@ ForwardQueue::ForwardQueue(std::shared_ptr<void> rx_owner, RxQueue& rx, std::sha
   tx.forward_ = this;
 }
 
-ForwardQueue::~ForwardQueue() { detach(); }
+ForwardQueue::~ForwardQueue() {
+  const auto locks = lock_ports();
+  detach();
+}
 
 void ForwardQueue::set_rule() noexcept {
   constexpr std::uint64_t kBeyondOne = TxQueue::kMinFrame - 1;

@@ -53,6 +53,7 @@ class Port final : public PortDriver, private RegisterDump {
   [[nodiscard]] Stats stats() override;
   [[nodiscard]] std::vector<Counter> extended_stats() override;
   [[nodiscard]] Result<Duration> service() override;
+  [[nodiscard]] std::vector<int> events() const override;
 
   [[nodiscard]] RegisterDump* register_dump() override { return this; }
 

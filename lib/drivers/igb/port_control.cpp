@@ -111,6 +111,11 @@ Result<Duration> Port::service() {
   return Statistics::kFoldInterval;
 }
 
+std::vector<int> Port::events() const {
+  if (device_ == nullptr) return {};
+  return {device_->error_event(), device_->removal_event()};
+}
+
 std::vector<RegisterValue> Port::registers() {
   if (device_ == nullptr || !card_.regs.bar()) return {};
   return dump_registers(card_.regs);

@@ -10,8 +10,8 @@
 namespace pollux::ports {
 namespace {
 
-/// Nothing has to be folded; this is how soon a medium that has gone is noticed.
-constexpr Duration kServiceInterval = std::chrono::seconds(1);
+/// Nothing has to be folded; at this pace a medium that has gone is noticed.
+constexpr Duration kServiceInterval = std::chrono::seconds(10);
 
 bool is_station_address(const MacAddress& mac) {
   return (mac[0] & 1) == 0 && std::any_of(mac.begin(), mac.end(), [](std::uint8_t byte) { return byte != 0; });

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "mem/control_events.hpp"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <utility>
+
+namespace pollux {
+namespace {
+
+/// The key of the timer and the alarm; tasks count from 1.
+constexpr std::uint64_t kMoment = 0;
+
+itimerspec in(Duration span) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(span);
+  itimerspec timer{};
+  timer.it_value.tv_sec = seconds.count();
+  timer.it_value.tv_nsec = (span - seconds).count();
+  return timer;
+}
+
+}  // namespace
+
+void ManualAlarm::set(Time now, Time due) noexcept {
+  eventfd_t raised = 0;
+  static_cast<void>(::eventfd_read(event_.get(), &raised));
+  due_.store(due.count(), std::memory_order_release);
+  look(now);
+}
+
+void ManualAlarm::look(Time now) noexcept {
+  Time::rep due = due_.load(std::memory_order_acquire);
+  if (now.count() < due) return;
+  // Raised once, by whoever finds it due first.
+  if (due_.compare_exchange_strong(due, Time::max().count())) static_cast<void>(::eventfd_write(event_.get(), 1));
+}
+
+std::optional<ControlEvents> ControlEvents::create(Clock& clock) {
+  ControlEvents events;
+  events.epoll_ = FileDescriptor(::epoll_create1(EPOLL_CLOEXEC));
+  if (!events.epoll_) return std::nullopt;
+  int moment = -1;
+  if (auto* const manual = dynamic_cast<ManualClock*>(&clock)) {
+    FileDescriptor event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!event) return std::nullopt;
+    moment = event.get();
+    events.alarm_ = std::make_shared<ManualAlarm>(std::move(event));
+    manual->follow([weak = std::weak_ptr(events.alarm_)](Time now) {
+      if (const auto alarm = weak.lock()) alarm->look(now);
+    });
+  } else {
+    events.timer_ = FileDescriptor(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+    moment = events.timer_.get();
+  }
+  if (moment < 0 || !events.add(moment, EPOLLIN, kMoment)) return std::nullopt;
+  return events;
+}
+
+bool ControlEvents::add(int descriptor, std::uint32_t events, std::uint64_t key) noexcept {
+  epoll_event what{};
+  what.events = events;
+  what.data.u64 = key;
+  return ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, descriptor, &what) == 0;
+}
+
+// The time left and not the moment itself, since the clock may be the caller's own.
+void ControlEvents::set_due(Time now, Time due) noexcept {
+  if (due == due_ && due > now) return;
+  due_ = due;
+  if (alarm_ != nullptr) return alarm_->set(now, due);
+  // Zero would disarm it: what is due already is due in a nanosecond.
+  const itimerspec timer = due == Time::max() ? itimerspec{} : in(std::max(due - now, Duration(1)));
+  static_cast<void>(::timerfd_settime(timer_.get(), 0, &timer, nullptr));
+}
+
+// Edge-triggered, since only the device's own driver may read its event: it is told once each time it is raised.
+void ControlEvents::watch(int event, TaskId task) noexcept {
+  if (event >= 0) static_cast<void>(add(event, EPOLLIN | EPOLLET, task));
+}
+
+void ControlEvents::forget(int event) noexcept {
+  if (event >= 0) static_cast<void>(::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, event, nullptr));
+}
+
+std::vector<ControlEvents::TaskId> ControlEvents::collect() noexcept {
+  std::vector<TaskId> raised;
+  std::array<epoll_event, 16> found{};
+  int count = 0;
+  do {
+    count = ::epoll_wait(epoll_.get(), found.data(), static_cast<int>(found.size()), 0);
+    for (int i = 0; i < count; ++i) {
+      const std::uint64_t key = found[static_cast<std::size_t>(i)].data.u64;
+      if (key != kMoment) {
+        raised.push_back(key);
+      } else {
+        due_ = Time::min();  // it stays readable until it is set anew
+      }
+    }
+  } while (count == static_cast<int>(found.size()));
+  return raised;
+}
+
+}  // namespace pollux

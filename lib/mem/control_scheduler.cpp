@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "mem/control_scheduler.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "pollux/mem/control.hpp"
+
+namespace pollux {
+
+int Control::event_fd() { return scheduler_->event_fd(); }
+
+Result<Time> Control::run_due() { return scheduler_->run_due(); }
+
+ControlScheduler::TaskId ControlScheduler::add(std::weak_ptr<ControlTask> task, Time due, std::vector<int> events) {
+  const std::lock_guard lock(mutex_);
+  const TaskId id = ++last_id_;
+  if (events_) {
+    for (const int event : events) events_->watch(event, id);
+  }
+  entries_.emplace(id, Entry{std::move(task), due, std::move(events)});
+  set_alarm();
+  return id;
+}
+
+void ControlScheduler::drop(std::map<TaskId, Entry>::iterator entry) {
+  if (events_) {
+    for (const int event : entry->second.events) events_->forget(event);
+  }
+  entries_.erase(entry);
+  set_alarm();
+}
+
+void ControlScheduler::remove(TaskId id) {
+  const std::lock_guard lock(mutex_);
+  if (const auto found = entries_.find(id); found != entries_.end()) drop(found);
+}
+
+void ControlScheduler::move(TaskId id, Time due) {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(id);
+  if (found == entries_.end()) return;
+  found->second.due = due;
+  set_alarm();
+}
+
+int ControlScheduler::event_fd() {
+  const std::lock_guard lock(mutex_);
+  if (!events_) {
+    events_ = ControlEvents::create(clock_);
+    if (!events_) return -1;
+    for (const auto& [id, entry] : entries_) {
+      for (const int event : entry.events) events_->watch(event, id);
+    }
+    set_alarm();
+  }
+  return events_->descriptor();
+}
+
+Time ControlScheduler::next_due() const {
+  Time due = Time::max();
+  for (const auto& [id, entry] : entries_) {
+    if (!entry.running) due = std::min(due, entry.due);
+  }
+  return due;
+}
+
+void ControlScheduler::set_alarm() {
+  if (events_) events_->set_due(clock_.now(), next_due());
+}
+
+std::shared_ptr<ControlTask> ControlScheduler::take_due(Time now, TaskId& id) {
+  if (events_) {
+    for (const TaskId raised : events_->collect()) {
+      if (const auto found = entries_.find(raised); found != entries_.end()) found->second.due = now;
+    }
+  }
+  for (auto entry = entries_.begin(); entry != entries_.end();) {
+    const auto here = entry++;
+    if (here->second.running || here->second.due > now) continue;
+    auto task = here->second.task.lock();
+    if (task == nullptr) {
+      drop(here);
+      continue;
+    }
+    id = here->first;
+    here->second.running = true;
+    // Whoever moves it or raises its event meanwhile says when it runs next.
+    here->second.due = Time::max();
+    return task;
+  }
+  return nullptr;
+}
+
+void ControlScheduler::finish(TaskId id, Time due) {
+  const auto found = entries_.find(id);
+  if (found == entries_.end()) return;
+  found->second.running = false;
+  found->second.due = std::min(found->second.due, due);
+}
+
+Result<Time> ControlScheduler::run_tasks() {
+  const Time now = clock_.now();
+  std::unique_lock lock(mutex_);
+  TaskId id = 0;
+  while (auto task = take_due(now, id)) {
+    lock.unlock();
+    Result<Time> next = task->run();
+    task.reset();  // perhaps the last to hold it
+    lock.lock();
+    if (next) {
+      // Later than now, whatever it says: each task runs once a call.
+      finish(id, std::max(*next, now + Duration(1)));
+      continue;
+    }
+    if (const auto found = entries_.find(id); found != entries_.end()) drop(found);
+    return next;
+  }
+  set_alarm();
+  return next_due();
+}
+
+Result<Time> ControlScheduler::run_due() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!failures_.empty()) {
+      const Error failure = std::move(failures_.front());
+      failures_.pop_front();
+      return tl::unexpected<Error>(failure);
+    }
+  }
+  return run_tasks();
+}
+
+void ControlScheduler::keep(Error failure) {
+  const std::lock_guard lock(mutex_);
+  failures_.push_back(std::move(failure));
+}
+
+}  // namespace pollux

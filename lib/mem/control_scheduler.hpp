@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "mem/control_events.hpp"
+#include "mem/control_task.hpp"
+#include "pollux/base/clock.hpp"
+#include "pollux/base/error.hpp"
+
+namespace pollux {
+
+/// The tasks of a Control and when each is due. A task runs without the scheduler's lock, so it may add, move and
+/// remove tasks, itself among them. Thread rule: every member may be called from any thread.
+class ControlScheduler {
+ public:
+  using TaskId = ControlEvents::TaskId;
+
+  explicit ControlScheduler(Clock& clock) noexcept : clock_(clock) {}
+
+  /// `task` runs at `due` and whenever one of `events` (eventfds, -1 for none) is raised. They are open until it is
+  /// removed.
+  [[nodiscard]] TaskId add(std::weak_ptr<ControlTask> task, Time due, std::vector<int> events);
+  /// Does not wait for a run in progress. One that is not there any more is removed already.
+  void remove(TaskId id);
+  void move(TaskId id, Time due);
+
+  [[nodiscard]] int event_fd();
+  /// See Control::run_due.
+  [[nodiscard]] Result<Time> run_due();
+  /// The same without the failures that were kept.
+  [[nodiscard]] Result<Time> run_tasks();
+  /// A failure that the program was not told yet: the next run_due tells it.
+  void keep(Error failure);
+
+ private:
+  struct Entry {
+    std::weak_ptr<ControlTask> task;
+    Time due;
+    std::vector<int> events;
+    bool running = false;
+  };
+  [[nodiscard]] std::shared_ptr<ControlTask> take_due(Time now, TaskId& id);
+  void finish(TaskId id, Time due);
+  [[nodiscard]] Time next_due() const;
+  void set_alarm();
+  void drop(std::map<TaskId, Entry>::iterator entry);
+
+  Clock& clock_;
+  std::mutex mutex_;
+  std::map<TaskId, Entry> entries_;
+  TaskId last_id_ = 0;
+  std::optional<ControlEvents> events_;  // once event_fd was called
+  std::deque<Error> failures_;
+};
+
+}  // namespace pollux

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <memory>
+#include <thread>
+
+#include "base/file_descriptor.hpp"
+#include "pollux/base/error.hpp"
+
+namespace pollux {
+
+class ControlScheduler;
+
+/// Runs what is due on a thread of its own, for a program that has asked for one. The thread takes no signals, and ends
+/// when this goes away.
+class ControlThread {
+ public:
+  /// Told of each failure, on the thread.
+  using OnFailure = std::function<void(const Error&)>;
+
+  /// `scheduler` outlives the result. Error io_error: the process has no descriptor or no thread left.
+  [[nodiscard]] static Result<std::unique_ptr<ControlThread>> start(ControlScheduler& scheduler, OnFailure on_failure);
+  ControlThread(const ControlThread&) = delete;
+  ControlThread& operator=(const ControlThread&) = delete;
+  ~ControlThread();
+
+ private:
+  ControlThread(ControlScheduler& scheduler, FileDescriptor stop, OnFailure on_failure);
+  void work(int event);
+
+  ControlScheduler& scheduler_;
+  FileDescriptor stop_;
+  OnFailure on_failure_;
+  pid_t owner_;
+  std::thread thread_;
+};
+
+}  // namespace pollux

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pollux/net/forward_path.hpp"
+
+#include <mutex>
+
+#include "net/forward_ports.hpp"
+
+namespace pollux {
+
+ForwardPath::ForwardPath() noexcept : gate_(&idle) {}
+
+ForwardPath::~ForwardPath() = default;
+
+ForwardPath::ControlLocks ForwardPath::lock_ports() const {
+  return ports_ == nullptr ? ControlLocks{} : ports_->lock();
+}
+
+// Two paths may lead from one port to the other and back, on two threads.
+ForwardPath::ControlLocks ForwardPorts::lock() const {
+  if (in_ == out_) return {in_->lock(), {}};
+  ForwardPath::ControlLocks locks{in_->lock(), {}};
+  locks[0].unlock();
+  locks[1] = out_->lock();
+  locks[1].unlock();
+  std::lock(locks[0], locks[1]);
+  return locks;
+}
+
+}  // namespace pollux

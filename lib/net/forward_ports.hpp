@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <memory>
+#include <utility>
+
+#include "net/port_core.hpp"
+#include "pollux/net/forward_path.hpp"
+
+namespace pollux {
+
+/// The ports that a forward path joins, perhaps one and the same.
+class ForwardPorts {
+ public:
+  ForwardPorts(std::shared_ptr<PortCore> in, std::shared_ptr<PortCore> out) noexcept
+      : in_(std::move(in)), out_(std::move(out)) {}
+
+  /// As long as the result lives no control call of either port runs.
+  [[nodiscard]] ForwardPath::ControlLocks lock() const;
+
+ private:
+  std::shared_ptr<PortCore> in_;
+  std::shared_ptr<PortCore> out_;
+};
+
+}  // namespace pollux

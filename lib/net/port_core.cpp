@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "net/port_core.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "mem/context_state.hpp"
+
+namespace pollux {
+namespace {
+
+#if POLLUX_CHECKED
+constexpr bool kChecked = true;
+#else
+constexpr bool kChecked = false;
+#endif
+
+/// Until a driver has said how often it wants to be called.
+constexpr Duration kNotSaid = std::chrono::seconds(10);
+
+double to_seconds(Duration span) { return std::chrono::duration<double>(span).count(); }
+
+}  // namespace
+
+PortCore::PortCore(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver) noexcept
+    : context_(std::move(context)), driver_(std::move(driver)), within_(kNotSaid) {}
+
+std::shared_ptr<PortCore> PortCore::create(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver) {
+  std::shared_ptr<PortCore> core(new PortCore(std::move(context), std::move(driver)));
+  core->join_control();
+  return core;
+}
+
+void PortCore::join_control() {
+  task_ = context_->scheduler().add(weak_from_this(), context_->clock().now() + kLongest, driver_->events());
+}
+
+void PortCore::leave_control() {
+  if (task_) context_->scheduler().remove(*std::exchange(task_, std::nullopt));
+}
+
+void PortCore::leave_if_failed() {
+  if (driver_->state() == PortState::failed) leave_control();
+}
+
+std::unique_lock<std::mutex> PortCore::lock() {
+  std::unique_lock lock(mutex_);
+  if constexpr (kChecked) {
+    if (const auto overdue = find_overdue()) {
+      // The handler is the program's and may look at the port.
+      lock.unlock();
+      context_->report(*overdue);
+      lock.lock();
+    }
+  }
+  return lock;
+}
+
+// Only where frames flow: nothing else lets a counter run full.
+std::optional<Misuse> PortCore::find_overdue() {
+  if (reported_ || !task_ || driver_->state() != PortState::started) return std::nullopt;
+  const Duration since = context_->clock().now() - serviced_;
+  if (since <= kOverdue * within_) return std::nullopt;
+  reported_ = true;
+  return Misuse{
+      MisuseKind::overdue,
+      fmt::format("{}: service did not run for {:.1f} s and is due every {:.1f} s, or else counters of the card stick "
+                  "unseen and nobody notices that it is gone; call context.control().run_due() in the program's loop "
+                  "whenever the time it returned has come, or set ContextOptions::control_thread",
+                  driver_->info().name, to_seconds(since), to_seconds(within_))};
+}
+
+Result<void> PortCore::start() {
+  const auto held = lock();
+  auto started = driver_->start();
+  serviced_ = context_->clock().now();
+  reported_ = false;
+  leave_if_failed();
+  return started;
+}
+
+Result<void> PortCore::stop() {
+  const auto held = lock();
+  auto stopped = driver_->stop();
+  leave_if_failed();
+  return stopped;
+}
+
+Result<Duration> PortCore::serve() {
+  auto within = driver_->service();
+  serviced_ = context_->clock().now();
+  reported_ = false;
+  if (within) within_ = *within;
+  return within;
+}
+
+Result<Duration> PortCore::service() {
+  const auto held = lock();
+  auto within = serve();
+  if (!within) {
+    // Told here, so nobody else has to be.
+    leave_control();
+  } else if (task_) {
+    context_->scheduler().move(*task_, serviced_ + std::min(kLongest, *within / 2));
+  }
+  return within;
+}
+
+Result<Time> PortCore::run() {
+  const auto held = lock();
+  if (!task_) return Time::max();  // left while its turn came
+  const auto within = serve();
+  if (within) return serviced_ + std::min(kLongest, *within / 2);
+  leave_control();
+  return tl::unexpected<Error>(within.error());
+}
+
+Result<void> PortCore::close() {
+  const auto held = lock();
+  leave_control();  // the device's events end with it
+  auto closed = driver_->close();
+  // A poller that does not come out keeps the port as it was.
+  if (driver_->state() == PortState::started) join_control();
+  return closed;
+}
+
+void PortCore::retire() {
+  const auto held = lock();
+  leave_control();
+  driver_.reset();
+}
+
+}  // namespace pollux

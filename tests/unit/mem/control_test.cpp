@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pollux/mem/control.hpp"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <set>
+
+#include "base/file_descriptor.hpp"
+#include "context_lab.hpp"
+#include "mem/control_scheduler.hpp"
+#include "mem/control_task.hpp"
+
+namespace pollux {
+namespace {
+
+using namespace std::chrono_literals;
+using test::ContextLab;
+
+/// Counts its runs and does with each what the test says.
+class Task final : public ControlTask {
+ public:
+  explicit Task(std::function<Result<Time>()> next) : next_(std::move(next)) {}
+  [[nodiscard]] Result<Time> run() override {
+    ++runs;
+    return next_();
+  }
+  int runs = 0;
+
+ private:
+  std::function<Result<Time>()> next_;
+};
+
+bool is_readable(int descriptor, int milliseconds = 0) {
+  pollfd look{.fd = descriptor, .events = POLLIN, .revents = 0};
+  return ::poll(&look, 1, milliseconds) == 1;
+}
+
+class ControlTest : public testing::Test {
+ protected:
+  [[nodiscard]] std::shared_ptr<Task> every(Duration interval) {
+    return std::make_shared<Task>([this, interval]() -> Result<Time> { return clock_->now() + interval; });
+  }
+  static std::shared_ptr<Task> failing(const char* what) {
+    return std::make_shared<Task>([what]() -> Result<Time> { return fail(ErrorCode::device_removed, what); });
+  }
+  [[nodiscard]] static ContextOptions on(std::shared_ptr<Clock> clock) {
+    ContextOptions options = ContextLab::ordinary();
+    options.clock = std::move(clock);
+    return options;
+  }
+  /// What run_due returned; the test has failed if that was an error.
+  [[nodiscard]] Time run_due() {
+    const auto next = control_.run_due();
+    EXPECT_TRUE(next) << next.error().message();
+    return next.value_or(Time::min());
+  }
+
+  std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>();
+  ContextLab lab_{on(clock_)};
+  Control& control_ = lab_.state->control();
+  ControlScheduler& scheduler_ = lab_.state->scheduler();
+};
+
+TEST_F(ControlTest, WantsNothingWhileNothingHangsOnIt) {
+  EXPECT_EQ(run_due(), Time::max());
+  EXPECT_FALSE(is_readable(control_.event_fd()));
+}
+
+TEST_F(ControlTest, RunsEachTaskWhenItIsDueAndSaysWhenTheNextIs) {
+  const auto often = every(2ms);
+  const auto seldom = every(5ms);
+  static_cast<void>(scheduler_.add(often, 1ms, {}));
+  static_cast<void>(scheduler_.add(seldom, 4ms, {}));
+  EXPECT_EQ(run_due(), 1ms);
+  EXPECT_EQ(often->runs, 0);
+  clock_->advance(1ms);
+  EXPECT_EQ(run_due(), 3ms);
+  EXPECT_EQ(often->runs, 1);
+  EXPECT_EQ(run_due(), 3ms) << "nothing is due yet";
+  clock_->advance(3ms);
+  EXPECT_EQ(run_due(), 6ms);
+  EXPECT_EQ(often->runs, 2) << "late is once, not twice";
+  EXPECT_EQ(seldom->runs, 1);
+}
+
+TEST_F(ControlTest, RunsATaskOnceACallHoweverSoonItWantsToRunAgain) {
+  const auto greedy = every(0ns);
+  static_cast<void>(scheduler_.add(greedy, 0ms, {}));
+  EXPECT_EQ(run_due(), 1ns);
+  EXPECT_EQ(greedy->runs, 1);
+}
+
+TEST_F(ControlTest, TellsEachFailureOnceAndGoesOnWithTheOthers) {
+  const auto first = failing("a");
+  const auto second = failing("b");
+  const auto well = every(1s);
+  static_cast<void>(scheduler_.add(first, 1ms, {}));
+  static_cast<void>(scheduler_.add(second, 1ms, {}));
+  static_cast<void>(scheduler_.add(well, 1ms, {}));
+  clock_->advance(1ms);
+  EXPECT_EQ(control_.run_due().error().what, "a");
+  EXPECT_TRUE(is_readable(control_.event_fd())) << "the others are still due";
+  EXPECT_EQ(control_.run_due().error().what, "b");
+  EXPECT_EQ(run_due(), 1001ms);
+  clock_->advance(2s);
+  EXPECT_EQ(run_due(), 3001ms);
+  EXPECT_EQ(first->runs, 1);
+  EXPECT_EQ(second->runs, 1);
+  EXPECT_EQ(well->runs, 2);
+}
+
+TEST_F(ControlTest, RunsNothingThatWasRemovedOrIsGone) {
+  const auto removed = every(1ms);
+  auto gone = every(1ms);
+  const auto id = scheduler_.add(removed, 1ms, {});
+  static_cast<void>(scheduler_.add(gone, 1ms, {}));
+  scheduler_.remove(id);
+  scheduler_.remove(id);
+  gone.reset();
+  clock_->advance(1ms);
+  EXPECT_EQ(run_due(), Time::max());
+  EXPECT_EQ(removed->runs, 0);
+}
+
+TEST_F(ControlTest, LetsATaskRemoveItselfAndAddAnother) {
+  ControlScheduler::TaskId id = 0;
+  const auto next = every(1s);
+  const auto first = std::make_shared<Task>([&]() -> Result<Time> {
+    scheduler_.remove(id);
+    static_cast<void>(scheduler_.add(next, clock_->now() + 1ms, {}));
+    return clock_->now();
+  });
+  id = scheduler_.add(first, 1ms, {});
+  clock_->advance(1ms);
+  EXPECT_EQ(run_due(), 2ms);
+  clock_->advance(1ms);
+  EXPECT_EQ(run_due(), 1002ms);
+  EXPECT_EQ(first->runs, 1);
+  EXPECT_EQ(next->runs, 1);
+}
+
+TEST_F(ControlTest, KeepsWhatWasMovedWhileItRan) {
+  ControlScheduler::TaskId id = 0;
+  const auto task = std::make_shared<Task>([&]() -> Result<Time> {
+    scheduler_.move(id, clock_->now() + 1ms);
+    return clock_->now() + 1s;
+  });
+  id = scheduler_.add(task, 1ms, {});
+  clock_->advance(1ms);
+  EXPECT_EQ(run_due(), 2ms);
+}
+
+TEST_F(ControlTest, ItsEventFollowsVirtualTime) {
+  const auto task = every(2ms);
+  const auto early = every(2ms);
+  static_cast<void>(scheduler_.add(task, 1ms, {}));
+  const int event = control_.event_fd();
+  ASSERT_GE(event, 0);
+  EXPECT_EQ(control_.event_fd(), event);
+  EXPECT_FALSE(is_readable(event));
+  clock_->advance(999us);
+  EXPECT_FALSE(is_readable(event));
+  clock_->advance(1us);
+  EXPECT_TRUE(is_readable(event));
+  EXPECT_EQ(run_due(), 3ms);
+  EXPECT_FALSE(is_readable(event));
+  // One that is due sooner than all the others brings it forward.
+  static_cast<void>(scheduler_.add(early, 2ms, {}));
+  clock_->advance(1ms);
+  EXPECT_TRUE(is_readable(event));
+  EXPECT_EQ(run_due(), 3ms);
+  EXPECT_EQ(early->runs, 1);
+}
+
+TEST_F(ControlTest, ItsEventFollowsTheMachinesClock) {
+  ContextLab lab(ContextLab::ordinary());
+  Control& control = lab.state->control();
+  const auto task = std::make_shared<Task>([&]() -> Result<Time> { return lab.state->clock().now() + 1h; });
+  static_cast<void>(lab.state->scheduler().add(task, lab.state->clock().now() + 1h, {}));
+  const int event = control.event_fd();
+  EXPECT_FALSE(is_readable(event));
+  static_cast<void>(lab.state->scheduler().add(task, lab.state->clock().now() + 20ms, {}));
+  EXPECT_TRUE(is_readable(event, 60000));
+  const auto next = control.run_due();
+  ASSERT_TRUE(next);
+  EXPECT_EQ(task->runs, 1);
+  EXPECT_GT(*next, lab.state->clock().now() + 30min);
+  EXPECT_FALSE(is_readable(event));
+}
+
+TEST_F(ControlTest, ADevicesEventMakesItsTaskDueAtOnce) {
+  for (const bool asked_before : {false, true}) {
+    if (asked_before) static_cast<void>(control_.event_fd());
+    const FileDescriptor raised(::eventfd(0, EFD_CLOEXEC));
+    const auto concerned = every(1h);
+    const auto other = every(1h);
+    const auto id = scheduler_.add(concerned, clock_->now() + 1h, {-1, raised.get()});
+    const auto other_id = scheduler_.add(other, clock_->now() + 1h, {-1, -1});
+    const int event = control_.event_fd();
+    EXPECT_FALSE(is_readable(event));
+    ASSERT_EQ(::eventfd_write(raised.get(), 1), 0);
+    EXPECT_TRUE(is_readable(event));
+    EXPECT_EQ(run_due(), clock_->now() + 1h);
+    EXPECT_EQ(concerned->runs, 1);
+    EXPECT_EQ(other->runs, 0);
+    // Nobody has read the device's event, which is its driver's, and still it is told once.
+    EXPECT_FALSE(is_readable(event));
+    ASSERT_EQ(::eventfd_write(raised.get(), 1), 0);
+    EXPECT_TRUE(is_readable(event));
+    scheduler_.remove(id);
+    scheduler_.remove(other_id);
+    EXPECT_FALSE(is_readable(event)) << "the event of a task that is gone means nothing";
+  }
+}
+
+TEST_F(ControlTest, ItsDescriptorsAreCloseOnExec) {
+  const auto open_descriptors = [] {
+    std::set<int> open;
+    for (int descriptor = 0; descriptor < 1024; ++descriptor) {
+      if (::fcntl(descriptor, F_GETFD) >= 0) open.insert(descriptor);
+    }
+    return open;
+  };
+  for (const bool virtual_time : {false, true}) {
+    ContextLab lab(virtual_time ? on(std::make_shared<ManualClock>()) : ContextLab::ordinary());
+    const std::set<int> before = open_descriptors();
+    ASSERT_GE(lab.state->control().event_fd(), 0);
+    int made = 0;
+    for (const int descriptor : open_descriptors()) {
+      if (before.contains(descriptor)) continue;
+      ++made;
+      EXPECT_NE(::fcntl(descriptor, F_GETFD) & FD_CLOEXEC, 0) << descriptor;
+    }
+    EXPECT_EQ(made, 2) << "one to wait for, one for the moment";
+  }
+}
+
+}  // namespace
+}  // namespace pollux

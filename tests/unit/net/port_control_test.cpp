@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a Port adds to its driver: one control call at a time, and a service that hangs on the Context's Control.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/file_descriptor.hpp"
+#include "fake_driver.hpp"
+#include "pollux/mem/context.hpp"
+#include "pollux/net/port.hpp"
+
+namespace pollux {
+namespace {
+
+using namespace std::chrono_literals;
+using test::FakeCard;
+using test::FakeDriver;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class PortControl : public testing::Test {
+ protected:
+  static ContextOptions options() {
+    ContextOptions options;
+    options.huge_pages = HugePages::never;
+    return options;
+  }
+  ContextOptions watched() {
+    ContextOptions options = PortControl::options();
+    options.clock = clock_;
+    options.on_misuse = [this](const Misuse& misuse) {
+      misuses_.push_back(misuse.what);
+      EXPECT_EQ(misuse.kind, MisuseKind::overdue);
+      EXPECT_THAT(misuse.what, HasSubstr("fake:0"));
+      if (on_misuse_) on_misuse_();
+    };
+    return options;
+  }
+  static Port open(Context& context, std::shared_ptr<FakeCard> card, std::string name = "fake:0") {
+    return {context.state(), std::make_unique<FakeDriver>(std::move(card), std::move(name))};
+  }
+  void open_and_start() {
+    port_.emplace(open(context_, card_));
+    ASSERT_TRUE(port_->configure({}));
+    ASSERT_TRUE(port_->start());
+  }
+  /// As a program does it that calls when it was asked to, for that long.
+  void run_for(Duration span) {
+    const Time end = clock_->now() + span;
+    while (clock_->now() < end) {
+      const auto due = context_.control().run_due();
+      ASSERT_TRUE(due) << due.error().message();
+      clock_->advance(std::min(*due, end) - clock_->now());
+    }
+  }
+
+  std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>();
+  std::shared_ptr<FakeCard> card_ = std::make_shared<FakeCard>();
+  std::vector<std::string> misuses_;
+  std::function<void()> on_misuse_;
+  Context context_{watched()};
+  std::optional<Port> port_;
+};
+
+TEST_F(PortControl, ServesEachOpenPortOnceASecond) {
+  const auto second = std::make_shared<FakeCard>();
+  open_and_start();
+  {
+    const Port other = open(context_, second, "fake:1");
+    run_for(10500ms);
+    EXPECT_EQ(card_->services, 10);
+    EXPECT_EQ(second->services, 10);
+  }
+  run_for(5s);
+  EXPECT_EQ(card_->services, 15);
+  EXPECT_EQ(second->services, 10) << "a port that is gone";
+  ASSERT_TRUE(port_->close());
+  EXPECT_EQ(context_.control().run_due().value(), Time::max()) << "a port that is closed";
+  EXPECT_EQ(card_->services, 15);
+}
+
+TEST_F(PortControl, APortThatFailsIsToldOnceWithItsError) {
+  open_and_start();
+  card_->removed = true;
+  clock_->advance(1s);
+  const auto due = context_.control().run_due();
+  ASSERT_FALSE(due);
+  EXPECT_EQ(due.error().code, ErrorCode::device_removed);
+  EXPECT_THAT(due.error().what, HasSubstr("fake:0"));
+  EXPECT_EQ(port_->state(), PortState::failed);
+  clock_->advance(5s);
+  EXPECT_EQ(context_.control().run_due().value(), Time::max());
+  EXPECT_EQ(card_->services, 1);
+}
+
+TEST_F(PortControl, AFailureThatServiceToldIsNotToldAgain) {
+  open_and_start();
+  card_->removed = true;
+  EXPECT_EQ(port_->service().error().code, ErrorCode::device_removed);
+  clock_->advance(5s);
+  EXPECT_EQ(context_.control().run_due().value(), Time::max());
+  EXPECT_EQ(port_->service().error().code, ErrorCode::device_removed) << "service itself tells it each time";
+}
+
+TEST_F(PortControl, AServiceOfTheProgramsOwnMovesTheNext) {
+  open_and_start();
+  clock_->advance(700ms);
+  ASSERT_TRUE(port_->service());
+  EXPECT_EQ(context_.control().run_due().value(), 1700ms);
+}
+
+TEST_F(PortControl, ADevicesEventIsServedAtOnce) {
+  const FileDescriptor removal(::eventfd(0, EFD_CLOEXEC));
+  card_->events = {-1, removal.get()};
+  open_and_start();
+  const int event = context_.control().event_fd();
+  pollfd look{.fd = event, .events = POLLIN, .revents = 0};
+  EXPECT_EQ(::poll(&look, 1, 0), 0);
+  card_->removed = true;
+  ASSERT_EQ(::eventfd_write(removal.get(), 1), 0);
+  EXPECT_EQ(::poll(&look, 1, 0), 1);
+  EXPECT_FALSE(context_.control().run_due());
+  EXPECT_EQ(::poll(&look, 1, 0), 0) << "nobody reads the event of a card that is gone, and nobody waits for it";
+}
+
+TEST_F(PortControl, APortThatCannotCloseIsStillServed) {
+  open_and_start();
+  card_->stuck = true;
+  EXPECT_FALSE(port_->close());
+  run_for(2500ms);
+  EXPECT_EQ(card_->services, 2);
+}
+
+TEST_F(PortControl, APortMayMove) {
+  open_and_start();
+  Port moved = *std::move(port_);
+  port_.reset();
+  EXPECT_FALSE(card_->destroyed);
+  run_for(1500ms);
+  EXPECT_EQ(card_->services, 1);
+  const auto second = std::make_shared<FakeCard>();
+  moved = open(context_, second, "fake:1");
+  EXPECT_TRUE(card_->destroyed) << "what is assigned to goes away";
+  EXPECT_EQ(moved.info().name, "fake:1");
+  run_for(1500ms);
+  EXPECT_EQ(card_->services, 1);
+  EXPECT_EQ(second->services, 1);
+}
+
+TEST_F(PortControl, APortMayOutliveItsContext) {
+  auto context = std::make_unique<Context>(options());
+  Port port = open(*context, card_);
+  context.reset();
+  EXPECT_TRUE(port.service());
+}
+
+#if POLLUX_CHECKED
+
+TEST_F(PortControl, AnOverdueServiceIsReportedOncePerLapse) {
+  open_and_start();
+  clock_->advance(20s);
+  static_cast<void>(port_->stats());
+  EXPECT_THAT(misuses_, IsEmpty()) << "late, but not by much";
+  clock_->advance(1us);
+  static_cast<void>(port_->stats());
+  static_cast<void>(port_->link());
+  EXPECT_THAT(misuses_, ElementsAre(AllOf(HasSubstr("fake:0"), HasSubstr("20.0 s"), HasSubstr("control().run_due()"))));
+  run_for(30s);
+  EXPECT_EQ(misuses_.size(), 1u) << "it runs again";
+  clock_->advance(1min);
+  static_cast<void>(context_.control().run_due());
+  EXPECT_EQ(misuses_.size(), 2u) << "found by who is late";
+  clock_->advance(1min);
+  ASSERT_TRUE(port_->close());
+  EXPECT_EQ(misuses_.size(), 3u);
+}
+
+TEST_F(PortControl, AServiceIsOverdueOnlyWhileFramesMayFlow) {
+  port_.emplace(open(context_, card_));
+  clock_->advance(1min);
+  ASSERT_TRUE(port_->configure({}));
+  clock_->advance(1min);
+  ASSERT_TRUE(port_->start());
+  static_cast<void>(port_->stats());
+  ASSERT_TRUE(port_->stop());
+  clock_->advance(1min);
+  static_cast<void>(port_->stats());
+  EXPECT_THAT(misuses_, IsEmpty());
+  ASSERT_TRUE(port_->start());
+  clock_->advance(1min);
+  port_.reset();
+  EXPECT_EQ(misuses_.size(), 1u) << "going away finds it, too";
+}
+
+TEST_F(PortControl, TheMisuseHandlerMayCallThePort) {
+  open_and_start();
+  on_misuse_ = [this] { EXPECT_EQ(port_->state(), PortState::started); };
+  clock_->advance(1min);
+  static_cast<void>(port_->stats());
+  EXPECT_EQ(misuses_.size(), 1u);
+}
+
+#else
+
+TEST_F(PortControl, AnUncheckedBuildReportsNothing) {
+  open_and_start();
+  clock_->advance(1min);
+  static_cast<void>(port_->stats());
+  EXPECT_THAT(misuses_, IsEmpty());
+}
+
+#endif
+
+TEST(PortThreads, ControlCallsOfAllThreadsWaitForEachOther) {
+  ContextOptions options;
+  options.huge_pages = HugePages::never;
+  options.control_thread = true;
+  Context context(options);
+  const auto card = std::make_shared<FakeCard>();
+  Port port(context.state(), std::make_unique<FakeDriver>(card, "fake:0"));
+  constexpr int kRounds = 500;
+  const auto repeat = [](auto call) {
+    return std::thread([call] {
+      for (int i = 0; i < kRounds; ++i) call();
+    });
+  };
+  std::thread callers[] = {
+      repeat([&] {
+        EXPECT_TRUE(port.configure({}));
+        EXPECT_TRUE(port.start());
+        EXPECT_TRUE(port.stop());
+      }),
+      repeat([&] { static_cast<void>(port.stats()); }),
+      repeat([&] { static_cast<void>(port.link()); }),
+      repeat([&] { static_cast<void>(port.state()); }),
+      repeat([&] { EXPECT_TRUE(port.service()); }),
+      repeat([&] { EXPECT_TRUE(context.control().run_due()); }),
+      repeat([&] {
+        const auto second = std::make_shared<FakeCard>();
+        const Port other(context.state(), std::make_unique<FakeDriver>(second, "fake:1"));
+      }),
+  };
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_FALSE(card->overlapped);
+}
+
+TEST(PortThreads, APortIsServedByTheControlThread) {
+  ContextOptions options;
+  options.huge_pages = HugePages::never;
+  options.control_thread = true;
+  Context context(options);
+  const FileDescriptor removal(::eventfd(0, EFD_CLOEXEC));
+  const auto card = std::make_shared<FakeCard>();
+  card->events = {removal.get()};
+  Port port(context.state(), std::make_unique<FakeDriver>(card, "fake:0"));
+  card->removed = true;
+  ASSERT_EQ(::eventfd_write(removal.get(), 1), 0);
+  EXPECT_TRUE(
+      wait_until(context.clock(), "the port's failure", 60s, [&] { return port.state() == PortState::failed; }));
+}
+
+}  // namespace
+}  // namespace pollux
