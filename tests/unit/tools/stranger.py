@@ -12,7 +12,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-SECONDS = 30
+SECONDS = 60
 NOBODY = pwd.getpwnam("nobody")
 # What the tools' scripts call without doubt; sudo is not among them.
 COMMANDS = ["awk", "bash", "cat", "chmod", "cp", "cut", "date", "df", "dirname", "env", "find", "flock", "git", "grep", "head", "id", "ls", "mkdir", "mktemp",
