@@ -84,17 +84,11 @@ class ForwardQueues final : public Forward {
 
 // What the ownership types cost is seen beside the same with raw pointers, which no application can have: a queue's
 // gate is reached by way of a derived class.
-struct RawRx : RxQueue {
+struct RawRx final : RxQueue {
   static constexpr auto kGate = &RawRx::gate_;
-
- protected:
-  ~RawRx() = default;
 };
-struct RawTx : TxQueue {
+struct RawTx final : TxQueue {
   static constexpr auto kGate = &RawTx::gate_;
-
- protected:
-  ~RawTx() = default;
 };
 
 class ForwardRaw final : public Forward {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <new>
 #include <utility>
 
 #include "mem/mempool_core.hpp"
@@ -76,8 +77,13 @@ Result<DmaMemory> ContextState::register_memory(std::span<std::byte> bytes) {
 
 DmaMemory ContextState::make_memory(const DmaRegion& region) {
   DmaMemory memory;
+  try {
+    memory.segments_ = region.segments;
+  } catch (const std::bad_alloc&) {
+    release(region.segments);
+    throw;
+  }
   memory.state_ = shared_from_this();
-  memory.segments_ = region.segments;
   memory.page_size_ = region.page_size;
   return memory;
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <new>
 #include <utility>
 
 #include "mem/page_lock.hpp"
@@ -68,11 +69,15 @@ Result<DmaRegion> DmaRegistry::allocate(const DmaRequest& request, PendingLog& l
     }
     region->segments = *std::move(segments);
   }
-  if (auto added = add(*region, log); !added) {
+  try {
+    auto added = add(*region, log);
+    if (added) return region;
     pages_.give_back(*region, iova_);
     return pass_on(std::move(added));
+  } catch (const std::bad_alloc&) {
+    pages_.give_back(*region, iova_);
+    throw;
   }
-  return region;
 }
 
 Result<DmaRegion> DmaRegistry::register_memory(std::span<std::byte> memory, PendingLog& log) {
@@ -102,7 +107,7 @@ void DmaRegistry::release(std::span<const DmaSegment> segments, PendingLog& log)
     return region.address() == segments.front().address;
   });
   if (found == regions_.end()) return;
-  DmaRegion region = *found;
+  DmaRegion region = std::move(*found);
   regions_.erase(found);
   bool free = true;
   for (const auto& domain : domains_) free = unmap(*domain, region.segments, log) && free;
@@ -122,7 +127,10 @@ Result<void> DmaRegistry::attach(std::shared_ptr<DmaDomain> domain, PendingLog& 
     return fail(ErrorCode::bad_state, fmt::format("{} is attached already", domain->name()));
   }
   if (auto physical = check_physical(*domain); !physical) return physical;
-  if (auto reachable = check_reach(*domain, domain->usable_iova()); !reachable) return reachable;
+  const std::vector<IovaRange> reach = domain->usable_iova();
+  if (auto reachable = check_reach(*domain, reach); !reachable) return reachable;
+  std::vector<IovaRange> usable = intersect(common_reach(), reach);
+  domains_.reserve(domains_.size() + 1);
   const bool lock = domain->wants_locked_pages() && !wants_locked_pages();
   if (lock) {
     if (auto locked = lock_all(); !locked) return locked;
@@ -133,7 +141,7 @@ Result<void> DmaRegistry::attach(std::shared_ptr<DmaDomain> domain, PendingLog& 
   }
   domains_.push_back(std::move(domain));
   choose_addresses();
-  restrict_iova();
+  iova_.restrict_to(std::move(usable));
   return {};
 }
 
@@ -146,12 +154,16 @@ std::shared_ptr<DmaDomain> DmaRegistry::detach(const DmaDomain& domain, PendingL
   for (const DmaRegion& region : regions_) static_cast<void>(unmap(*held, region.segments, log));
   if (held->wants_locked_pages() && !wants_locked_pages()) unlock_all();
   choose_addresses();
-  restrict_iova();
+  try {
+    iova_.restrict_to(common_reach());
+  } catch (const std::bad_alloc&) {  // the other domains reach more than stays usable then, and none less
+  }
   return held;
 }
 
 /// Into every domain or into none.
 Result<void> DmaRegistry::add(DmaRegion region, PendingLog& log) {
+  regions_.reserve(regions_.size() + 1);
   const bool lock = wants_locked_pages() && needs_lock(region);
   if (lock) {
     if (auto locked = lock_pages(region); !locked) return locked;
@@ -255,10 +267,10 @@ void DmaRegistry::choose_addresses() {
   if (!wanted && regions_.empty()) physical_ = nullptr;
 }
 
-void DmaRegistry::restrict_iova() {
+std::vector<IovaRange> DmaRegistry::common_reach() const {
   std::vector<std::vector<IovaRange>> reach;
   for (const auto& domain : domains_) reach.push_back(domain->usable_iova());
-  iova_.restrict_to(reach);
+  return IovaSpace::usable_in(reach);
 }
 
 }  // namespace pollux

@@ -16,7 +16,8 @@
 namespace pollux {
 
 /// All memory that devices reach, and all domains it is mapped into: each region is in every domain at the same IOVA,
-/// or it is in none. Thread rule: one thread at a time.
+/// or it is in none. What takes memory takes it before it changes anything, so that std::bad_alloc leaves all as it
+/// was; `release` and `detach` do not fail for want of it. Thread rule: one thread at a time.
 class DmaRegistry {
  public:
   DmaRegistry(const PageAllocator::Options& options, HugePagePaths paths) : pages_(options, std::move(paths)) {}
@@ -42,7 +43,8 @@ class DmaRegistry {
   [[nodiscard]] Result<void> lock_all();
   void unlock_all();
   [[nodiscard]] bool wants_locked_pages() const;
-  void restrict_iova();
+  /// What all domains reach.
+  [[nodiscard]] std::vector<IovaRange> common_reach() const;
   /// Keeps to physical addresses while a domain or memory that exists needs them.
   void choose_addresses();
 

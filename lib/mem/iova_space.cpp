@@ -60,9 +60,10 @@ bool contains(std::span<const IovaRange> ranges, std::uint64_t first, std::uint6
 
 IovaSpace::IovaSpace() : usable_(always_usable()) {}
 
-void IovaSpace::restrict_to(std::span<const std::vector<IovaRange>> domains) {
-  usable_ = always_usable();
-  for (const std::vector<IovaRange>& ranges : domains) usable_ = intersect(usable_, ranges);
+std::vector<IovaRange> IovaSpace::usable_in(std::span<const std::vector<IovaRange>> domains) {
+  std::vector<IovaRange> usable = always_usable();
+  for (const std::vector<IovaRange>& ranges : domains) usable = intersect(usable, ranges);
+  return usable;
 }
 
 Result<std::uint64_t> IovaSpace::take(std::uint64_t size, std::uint64_t alignment, std::string owner,

@@ -6,6 +6,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "pollux/base/error.hpp"
@@ -30,8 +31,10 @@ class IovaSpace {
 
   IovaSpace();
 
-  /// Makes the usable addresses those that are in every list of `domains`. What is taken stays taken.
-  void restrict_to(std::span<const std::vector<IovaRange>> domains);
+  /// The addresses that are in every list of `domains`, for `restrict_to`.
+  [[nodiscard]] static std::vector<IovaRange> usable_in(std::span<const std::vector<IovaRange>> domains);
+  /// Makes these the usable addresses. What is taken stays taken.
+  void restrict_to(std::vector<IovaRange> usable) noexcept { usable_ = std::move(usable); }
   [[nodiscard]] const std::vector<IovaRange>& usable() const noexcept { return usable_; }
 
   /// Takes the lowest free range of `size` bytes at a multiple of `alignment` (a power of two) with nothing above

@@ -84,6 +84,8 @@ Result<DmaRegion> PageAllocator::place(const DmaRequest& request, std::size_t pa
     if (auto added = arena_.add_file(page_size, *std::move(file)); !added) return pass_on(std::move(added));
   }
   const std::size_t size = pages_for(request.size, page_size) * page_size;
+  DmaRegion region;
+  region.segments.resize(1);  // while nothing has to be given back if there is no memory for it
   Result<std::uint64_t> at = iova.take(size, page_size, describe(request), arena_.size() - 1);
   if (!at) return pass_on(std::move(at));
   Result<std::byte*> address = arena_.place(page_size, *at, size, request.numa_node);
@@ -91,10 +93,10 @@ Result<DmaRegion> PageAllocator::place(const DmaRequest& request, std::size_t pa
     iova.release(*at);
     return pass_on(std::move(address));
   }
-  return DmaRegion{.segments = {{.address = *address, .iova = *at, .size = size}},
-                   .place = *at,
-                   .page_size = page_size,
-                   .own = true};
+  region.segments[0] = {.address = *address, .iova = *at, .size = size};
+  region.place = *at;
+  region.page_size = page_size;
+  return region;
 }
 
 PageAllocator::Shortage PageAllocator::explain(const DmaRequest& request,

@@ -42,11 +42,13 @@ void SimDevice::report_refused() {
 
 Result<std::unique_ptr<SimDevice>> SimDevice::create(Context& context, std::string name, std::shared_ptr<Wire> wire,
                                                      unsigned end) {
-  if (!wire->claim(end)) {
-    return fail(ErrorCode::busy, fmt::format("{} is open already", name),
+  // First, since without memory for it nothing is to stay claimed.
+  std::unique_ptr<SimDevice> device(new SimDevice(context, std::move(name), std::move(wire), end));
+  if (!device->wire_->claim(end)) {
+    return fail(ErrorCode::busy, fmt::format("{} is open already", device->name_),
                 "close the port that has it, or take another");
   }
-  std::unique_ptr<SimDevice> device(new SimDevice(context, std::move(name), std::move(wire), end));
+  device->claimed_ = true;
   if (auto attached = context.attach(device->domain_); !attached) return pass_on(std::move(attached));
   device->attached_ = true;
   return device;
@@ -67,6 +69,7 @@ SimDevice::SimDevice(Context& context, std::string name, std::shared_ptr<Wire> w
 }
 
 SimDevice::~SimDevice() {
+  if (!claimed_) return;
   wire_->with_card(end_, [](DeviceModel& card) {
     card.set_dma(nullptr);
     card.on_interrupt({});

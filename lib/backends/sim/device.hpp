@@ -67,6 +67,7 @@ class SimDevice final : public Device {
   unsigned vectors_;
   ConfigSpace config_;
   std::shared_ptr<Domain> domain_;
+  bool claimed_ = false;
   bool attached_ = false;
   std::array<std::unique_ptr<Window>, 6> windows_;
   std::vector<FileDescriptor> events_;

@@ -45,9 +45,10 @@ struct Card {
 template <std::predicate Condition>
 [[nodiscard]] Result<void> wait_for(const Card& card, std::string_view what, Duration limit, Condition condition,
                                     Duration interval = microseconds(50)) {
-  auto waited = wait_until(card.clock(), fmt::format("{}: {}", card.name, what), limit, std::move(condition), interval);
+  const auto waited = wait_until(card.clock(), what, limit, std::move(condition), interval);
   if (card.regs.removed()) return fail_removed(card.name);
-  return waited;
+  if (waited) return {};
+  return timed_out(fmt::format("{}: {}", card.name, what), limit);
 }
 
 /// Reads a register that never is all ones. What a bus answers for a card that did not is, and such a read is made once

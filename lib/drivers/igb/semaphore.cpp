@@ -2,6 +2,7 @@
 #include "drivers/igb/semaphore.hpp"
 
 #include <array>
+#include <new>
 
 // The protocol is that of the I210 datasheet, 4.6.1 and 4.6.2, and of the 82575 manual, "Software-Firmware
 // Synchronization"; Linux, e1000_82575.c, igb_acquire_swfw_sync_82575, follows it.
@@ -79,7 +80,11 @@ Result<SharedResource> SharedResource::acquire(const Card& card, Shared which) {
 SharedResource::~SharedResource() {
   if (card_ == nullptr || card_->regs.removed()) return;
   // Without the semaphore the bit is cleared all the same: to keep it would lock everybody out.
-  const auto semaphore = get_semaphore(*card_);
+  bool semaphore = false;
+  try {
+    semaphore = get_semaphore(*card_).has_value();
+  } catch (const std::bad_alloc&) {  // of its error's text
+  }
   clear<Sync>(*card_, bit_);
   if (semaphore) put_semaphore(*card_);
   card_->regs.bar().flush();

@@ -16,7 +16,7 @@ constexpr std::uint64_t kGi = 1024 * kMi;
 
 using Ranges = std::vector<IovaRange>;
 
-void restrict_to(IovaSpace& space, std::vector<Ranges> domains) { space.restrict_to(domains); }
+void restrict_to(IovaSpace& space, std::vector<Ranges> domains) { space.restrict_to(IovaSpace::usable_in(domains)); }
 
 std::uint64_t take(IovaSpace& space, std::uint64_t size, std::uint64_t alignment = 4096) {
   auto iova = space.take(size, alignment, "test");
