@@ -84,11 +84,17 @@ class ForwardQueues final : public Forward {
 
 // What the ownership types cost is seen beside the same with raw pointers, which no application can have: a queue's
 // gate is reached by way of a derived class.
-struct RawRx final : RxQueue {
+struct RawRx : RxQueue {
   static constexpr auto kGate = &RawRx::gate_;
+
+ protected:
+  ~RawRx() = default;
 };
-struct RawTx final : TxQueue {
+struct RawTx : TxQueue {
   static constexpr auto kGate = &RawTx::gate_;
+
+ protected:
+  ~RawTx() = default;
 };
 
 class ForwardRaw final : public Forward {

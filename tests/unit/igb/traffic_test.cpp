@@ -107,6 +107,9 @@ TEST(Receive, KeepsToTheMtu) {
   lab.wire->inject(broadcast(4018));
   lab.wire->inject(broadcast(4019));
   EXPECT_EQ(receive(*port), 1u);
+  // The two that were too long are lost by name.
+  EXPECT_EQ(port->stats().rx_packets, 2u);
+  EXPECT_EQ(port->stats().rx_errors, 2u);
 }
 
 TEST(Receive, FiltersByDestination) {
