@@ -27,9 +27,10 @@ PageAllocator::PageAllocator(const Options& options, HugePagePaths paths)
 Result<DmaRegion> PageAllocator::take(const DmaRequest& request, IovaSpace& iova, PageKind kind, PendingLog& log) {
   if (auto reserved = arena_.reserve(); !reserved) return pass_on(std::move(reserved));
   if (request.size == 0 || request.size > arena_.size()) {
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("{} bytes of DMA memory were asked for; 1 to {} are possible", request.size, arena_.size()),
-                "ask for less or set ContextOptions::arena_size higher");
+    return fail(
+        ErrorCode::invalid_argument,
+        fmt::format("{} cannot be had: 1 to {} bytes of DMA memory are possible", describe(request), arena_.size()),
+        "ask for less or set ContextOptions::arena_size higher");
   }
   if (auto node = numa::check_node(request.numa_node); !node) return pass_on(std::move(node));
   const bool only_huge = kind == PageKind::huge;

@@ -65,10 +65,20 @@ TEST(Mempool, TakesTheLimitsThemselves) {
 }
 
 TEST(Mempool, ErrorsNameThePoolAndNothingIsTaken) {
-  test::PoolLab lab;
-  const auto pool = Mempool::create(lab.context(), {.count = 0, .name = "rx of port 3"});
-  ASSERT_FALSE(pool);
-  EXPECT_THAT(pool.error().what, HasSubstr("rx of port 3"));
+  const ContextOptions options{.huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30};
+  Context context(options);
+  // An option out of range, and more than the arena holds.
+  for (const std::uint32_t count : {0u, 400'000u, 4'000'000u}) {
+    const auto pool = Mempool::create(context, {.count = count, .name = "rx of port 3"});
+    ASSERT_FALSE(pool) << count;
+    EXPECT_THAT(pool.error().message(), HasSubstr("rx of port 3"));
+  }
+  // What comes after them has the number and the place of a Context's first pool.
+  Mempool after = Mempool::create(context, {.count = 1}).value();
+  Context fresh(options);
+  Mempool first = Mempool::create(fresh, {.count = 1}).value();
+  EXPECT_EQ(after.core()->id(), first.core()->id());
+  EXPECT_EQ(after.allocate()->data_iova(), first.allocate()->data_iova());
 }
 
 class MempoolCount : public testing::TestWithParam<std::uint32_t> {};
