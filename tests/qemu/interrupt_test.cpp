@@ -49,7 +49,7 @@ TEST_F(Interrupts, EachVectorReachesItsOwnEventfd) {
   ASSERT_TRUE(events) << events.error().message();
   ASSERT_EQ(events->size(), 10u);
   const reg::Registers regs = prepare(*card, 0x3FF);
-  for (const std::uint32_t vector : {0u, 9u, 4u}) {
+  for (const std::uint32_t vector : {0u, 9u, 4u, 1u, 8u, 2u, 7u, 3u, 6u, 5u}) {
     regs.write<reg::EICS>(reg::EICS::Value(1u << vector));
     regs.flush();
     EXPECT_TRUE(take((*events)[vector], kLong)) << vector;
@@ -102,6 +102,13 @@ TEST_F(Interrupts, NoneComeWhenDisabledAndTooManyAreRefused) {
   regs.flush();
   EXPECT_FALSE(take(first, 50));
   EXPECT_EQ(card->enable_interrupts(11).error().code, ErrorCode::invalid_argument);
+  // The same descriptor, so that the silence was not a closed one's.
+  const auto again = card->enable_interrupts(2);
+  ASSERT_TRUE(again);
+  ASSERT_EQ(again->front(), first);
+  regs.write<reg::EICS>(reg::EICS::Value(1));
+  regs.flush();
+  EXPECT_TRUE(take(first, kLong));
 }
 
 }  // namespace

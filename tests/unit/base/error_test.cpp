@@ -63,6 +63,7 @@ TEST(Misuse, EveryKindHasANameOfItsOwn) {
     EXPECT_NE(name, "unknown") << kind;
     EXPECT_TRUE(names.insert(name).second) << name;
   }
+  EXPECT_EQ(to_string(static_cast<MisuseKind>(kLast + 1)), "unknown") << "a kind that this test does not know";
 }
 
 TEST(Site, SaysWhereItWasTaken) {

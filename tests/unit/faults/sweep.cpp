@@ -71,6 +71,10 @@ void print(const Fault& fault, const Tally& tally, Duration longest, double seco
 
 /// The page names nothing that does not come.
 void expect_all_seen(const Fault& fault, const Tally& tally) {
+  for (const Phase phase : kAllPhases) {
+    EXPECT_TRUE(tally.contains(phase) || !Page::instance().names(fault.name, phase))
+        << fault.name << " has no place in " << to_string(phase);
+  }
   for (const auto& [phase, outcomes] : tally) {
     for (const std::string& outcome : Page::instance().outcomes(fault.name, phase)) {
       EXPECT_TRUE(outcomes.contains(outcome)) << fault.name << " (" << to_string(phase) << ") never gives: " << outcome;
@@ -122,6 +126,7 @@ Page::Page() {
     for (const Phase phase : kAllPhases) {
       if (cells[1] != "any" && cells[1].find(to_string(phase)) == std::string::npos) continue;
       rows_[{cells[0], phase}].merge(quoted(cells[2]));
+      if (cells[1] != "any") named_.insert({cells[0], phase});
     }
   }
 }
@@ -150,6 +155,8 @@ void sweep(const Fault& fault) {
     const Phase phase = places.phase_of(place);
     const std::string outcome = rig.outcome();
     ++tally[phase][outcome];
+    const bool struck = fault.in_memory ? rig.memory().struck() : rig.faults().struck();
+    EXPECT_TRUE(struck || fault.numbered != 0) << fault.name << " did not strike at place " << place;
     for (const Phase each : {Phase::open, Phase::start, Phase::stop, Phase::close}) {
       longest = std::max(longest, rig.time_of(each));
     }

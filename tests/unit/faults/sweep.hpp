@@ -34,10 +34,13 @@ class Page {
  public:
   static const Page& instance();
   [[nodiscard]] const std::set<std::string>& outcomes(const std::string& fault, Phase phase) const;
+  /// Whether a row is about that phase by its name, and not by "any".
+  [[nodiscard]] bool names(const std::string& fault, Phase phase) const { return named_.contains({fault, phase}); }
 
  private:
   Page();
   std::map<std::pair<std::string, Phase>, std::set<std::string>> rows_;
+  std::set<std::pair<std::string, Phase>> named_;
 };
 
 }  // namespace pollux::test

@@ -31,7 +31,13 @@ TEST(IgbNvm, AddressLiesLowByteFirst) {
   EXPECT_EQ(nvm::mac_address(words), expected);
 }
 
-TEST(IgbPhy, RevisionIsNoPartOfTheIdentifier) { EXPECT_EQ(0x02A80391u & phy::kIdMask, phy::kId); }
+TEST(IgbPhy, RevisionIsNoPartOfTheIdentifier) {
+  constexpr std::uint32_t kRevisions = 16;  // the identifier's lowest four bits
+  for (std::uint32_t revision = 0; revision < kRevisions; ++revision) {
+    EXPECT_EQ((0x02A80390u | revision) & phy::kIdMask, phy::kId) << revision;
+  }
+  EXPECT_NE((0x02A80390u + kRevisions) & phy::kIdMask, phy::kId) << "another model";
+}
 
 }  // namespace
 }  // namespace pollux::hw::igb

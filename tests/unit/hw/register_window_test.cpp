@@ -64,6 +64,7 @@ TEST_F(RegisterWindowTest, ReadsAndClearsByOneRead) {
 TEST_F(RegisterWindowTest, TouchesNothingBeyondAnArray) {
   regs.write<RXDCTL>(16, RXDCTL::ENABLE);
   regs.modify<RXDCTL>(16, RXDCTL::ENABLE);
+  regs.clear<RXDCTL>(16, RXDCTL::ENABLE);
   EXPECT_TRUE(regs.read<RXDCTL>(16).all_ones());
   EXPECT_TRUE(regs.read_and_clear<RQDPC>(99).all_ones());
   EXPECT_TRUE(card.log.empty());
@@ -84,6 +85,17 @@ TEST_F(RegisterWindowTest, TellsACardThatIsGone) {
 TEST_F(RegisterWindowTest, DoorbellRingsTheQueuesTail) {
   regs.doorbell<TDT>(3).ring(17);
   EXPECT_EQ(card.words[0xE0D8 / 4], 17u);
+}
+
+TEST(RegisterWindow, HasADoorbellForEachTailAndForNoneBeyond) {
+  std::vector<std::uint8_t> memory(0x20000);
+  const Registers regs(Bar(memory.data(), memory.size()));
+  for (std::uint32_t queue = 0; queue < TDT::kCount; ++queue) {
+    ASSERT_TRUE(regs.doorbell<TDT>(queue).is_mapped()) << queue;
+    regs.doorbell<TDT>(queue).ring(queue + 1);
+    EXPECT_EQ(memory[TDT::offset(queue)], queue + 1);
+  }
+  EXPECT_FALSE(regs.doorbell<TDT>(TDT::kCount).is_mapped());
 }
 
 TEST(RegisterWindow, WorksOnMappedMemory) {

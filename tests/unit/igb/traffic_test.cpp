@@ -174,6 +174,9 @@ TEST(Transmit, SendsOnEveryQueue) {
   for (std::uint16_t queue = 0; queue < 16; ++queue) send(lab, *port, 100u + queue, 2000, queue);
   ASSERT_EQ(lab.sent.size(), 16u);
   for (std::size_t i = 0; i < 16; ++i) EXPECT_EQ(lab.sent[i].size(), 100 + i);
+  for (std::uint32_t queue = 0; queue < 16; ++queue) {
+    EXPECT_EQ(lab.value<reg::TDH>(queue).raw(), 1u) << "queue " << queue << " sent none or several";
+  }
   const Stats stats = port->stats();
   EXPECT_EQ(stats.tx_packets, 16u);
   EXPECT_EQ(stats.tx_burst_packets, 16u);

@@ -107,10 +107,14 @@ class ForwardRun {
     unreported_ = forwarded_ - lab_.transmitter->reported();
     ASSERT_GE(lab_.tx.drops().stopped, unreported_);
     ASSERT_LE(lab_.tx.drops().stopped, unreported_ + 3) << "and frames that waited, one a stop";
+    // A frame that the card was in the middle of may have been rejected already.
+    const std::uint64_t named = lab_.rx.packets() + sum(lab_.rx.drops());
+    ASSERT_GE(named, received_) << "a frame without a name";
+    ASSERT_LE(named, received_ + (source_.in_the_middle() ? 1 : 0));
     source_.forget();
     arrived_.clear();
     lab_.transmitter->expect_no_more();
-    received_ = lab_.rx.packets() + sum(lab_.rx.drops());
+    received_ = named;
     lab_.start();
     ASSERT_EQ(lab_.in_use(), options_.lab.rx_ring + options_.lab.tx_ring);
   }
@@ -119,7 +123,9 @@ class ForwardRun {
   void come_to_rest() {
     for (int i = 0; i < 1000 && (source_.in_the_middle() || lab_.receiver->write_back_begun() || i < 100); ++i) {
       if (source_.in_the_middle() || lab_.receiver->write_back_begun()) {
+        const std::size_t before = arrived_.size();
         source_.deliver(*lab_.receiver, 1, arrived_);
+        received_ += arrived_.size() - before;
       }
       forward(ForwardPath::kMaxBurst);
       lab_.transmitter->process(options_.lab.tx_ring);
@@ -128,6 +134,10 @@ class ForwardRun {
     static_cast<void>(lab_.tx.tx_done_cleanup());
     ASSERT_EQ(lab_.tx.in_flight(), 0u);
     ASSERT_EQ(lab_.in_use(), options_.lab.rx_ring);
+    ASSERT_EQ(lab_.rx.packets() + sum(lab_.rx.drops()), received_) << "a frame without a name";
+    ASSERT_EQ(lab_.transmitter->expected(), 0u) << "shown, and not on the wire";
+    const igb::RxDrops drops = lab_.rx.drops();
+    EXPECT_TRUE(options_.hostile || drops.bad_length + drops.error + drops.too_many_segments == 0);
     Burst<32> burst;
     const std::size_t segments = 9500 / 1024 + 1;
     if (lab_.receiver->owned() > segments) {
@@ -182,13 +192,9 @@ std::uint64_t run(ForwardOptions options, BurstPath path) {
 
 class Forward : public testing::TestWithParam<std::uint32_t> {};
 
-TEST_P(Forward, MovesEveryFrameOnWhateverPath) {
+TEST_P(Forward, MovesEveryFrame) {
   SCOPED_TRACE(fmt::format("seed {}", GetParam()));
-  const std::uint64_t scalar = run(options_for(GetParam()), BurstPath::scalar);
-  for (const BurstPath path : {BurstPath::avx2, BurstPath::avx512, BurstPath::neon}) {
-    if (HasFailure() || !processor_has(path)) continue;
-    EXPECT_EQ(run(options_for(GetParam()), path), scalar) << name(path);
-  }
+  run(options_for(GetParam()), BurstPath::scalar);
 }
 
 TEST_P(Forward, ReckonsAddressesInSplitMemory) {
@@ -231,7 +237,27 @@ TEST(ForwardStall, LosesNothingToAFullTransmitRingAndADryPool) {
   EXPECT_EQ(lab.complaints(), "");
 }
 
-INSTANTIATE_TEST_SUITE_P(, Forward, testing::Range(1u, 13u));
+constexpr std::uint32_t kSeeds = 12;
+INSTANTIATE_TEST_SUITE_P(, Forward, testing::Range(1u, kSeeds + 1));
+
+#if defined(__aarch64__)
+constexpr BurstPath kWidePaths[] = {BurstPath::neon};
+#else
+constexpr BurstPath kWidePaths[] = {BurstPath::avx2, BurstPath::avx512};
+#endif
+
+class ForwardWide : public testing::TestWithParam<BurstPath> {};
+
+TEST_P(ForwardWide, MovesEveryFrameAsTheScalarPathDoes) {
+  if (!processor_has(GetParam())) GTEST_SKIP() << "this processor has no " << name(GetParam());
+  for (std::uint32_t seed = 1; seed <= kSeeds && !HasFailure(); ++seed) {
+    SCOPED_TRACE(fmt::format("seed {}", seed));
+    EXPECT_EQ(run(options_for(seed), GetParam()), run(options_for(seed), BurstPath::scalar));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, ForwardWide, testing::ValuesIn(kWidePaths),
+                         [](const auto& param) { return std::string(name(param.param)); });
 
 }  // namespace
 }  // namespace pollux::test

@@ -2,7 +2,9 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "unit/igb_queues/queue_lab.hpp"
@@ -50,7 +52,7 @@ TEST(StoppingWhilePolled, CountsEveryFrameAndBringsEveryBufferHome) {
   const std::vector<std::uint8_t> bytes(60, 0x11);
   std::uint64_t received = 0;
   std::uint64_t sent = 0;
-  const Poller poller(lab);
+  std::optional<Poller> poller(std::in_place, lab);
   const Duration enough = clock.now() + std::chrono::seconds(3);
   for (int round = 0; round < kRounds && (round < kAtLeast || clock.now() < enough); ++round) {
     ASSERT_TRUE(lab.rx.fill());
@@ -81,6 +83,8 @@ TEST(StoppingWhilePolled, CountsEveryFrameAndBringsEveryBufferHome) {
     ASSERT_EQ(lab.complaints(), "");
   }
   EXPECT_GT(lab.rx.packets(), 0u);
+  poller.reset();  // with what was in its hands
+  EXPECT_EQ(lab.in_use(), 0u);
 }
 
 }  // namespace

@@ -137,6 +137,8 @@ TEST(ContextMemory, LeavesNoDescriptorAndNoHugePageBehind) {
     const auto ordinary = lab.state->allocate({.size = std::size_t{1} << 20});
     ASSERT_TRUE(huge);
     ASSERT_TRUE(ordinary);
+    EXPECT_EQ(huge->page_size(), kTwoMi);
+    EXPECT_GT(test::open_descriptors().size(), descriptors.size());
     for (const int descriptor : test::open_descriptors()) {
       if (std::find(descriptors.begin(), descriptors.end(), descriptor) != descriptors.end()) continue;
       EXPECT_EQ(::fcntl(descriptor, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC) << descriptor;
@@ -214,10 +216,14 @@ TEST(ContextMemory, SaysItAgainInAnotherContext) {
   }
 }
 
+/// The option HugePages::never.
 TEST(ContextMemory, NeverTakesOrdinaryPagesWithoutAWord) {
   FakeHugePages fake;
+  fake.set(kTwoMi, {.configured = 5, .free = 5});
   ContextLab lab(ContextLab::ordinary(), fake.paths());
-  ASSERT_TRUE(lab.state->allocate({.size = 4096}));
+  const auto memory = lab.state->allocate({.size = kTwoMi});
+  ASSERT_TRUE(memory);
+  EXPECT_EQ(memory->page_size(), 4096U);
   EXPECT_TRUE(lab.log.empty());
 }
 

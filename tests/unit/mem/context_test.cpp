@@ -32,9 +32,13 @@ TEST(Context, HasAClockOfItsOwnUnlessGivenOne) {
 }
 
 TEST(Context, DropsMessagesWithoutACallback) {
+  testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();
   Context context;
   context.log(LogLevel::error, "to nobody");
   context.report({MisuseKind::leak, "to nobody"});
+  EXPECT_EQ(testing::internal::GetCapturedStdout(), "");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
 }
 
 TEST(Context, ReportsMisuseToItsHandlerOrElseToTheLog) {
@@ -72,6 +76,7 @@ TEST(Context, MakesAServiceOnceForEachTypeAndContext) {
     context.service<CountedService>().value = 7;
     context.service<OtherService>().value = 8;
     EXPECT_EQ(context.service<CountedService>().value, 7);
+    EXPECT_EQ(context.service<OtherService>().value, 8);
     EXPECT_EQ(CountedService::made, 1);
     Context second;
     EXPECT_EQ(second.service<CountedService>().value, 0);

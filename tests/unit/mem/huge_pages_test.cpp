@@ -76,7 +76,10 @@ TEST(HugePages, NamesThatAreNoSizeAreSkipped) {
                            "hugepages--8kB", "hugepages-99999999999999999999kB"}) {
     fake.make_directory(name);
   }
-  EXPECT_TRUE(HugePageSource(fake.paths()).pools().empty());
+  fake.set(kTwoMi, {});
+  const auto pools = HugePageSource(fake.paths()).pools();
+  ASSERT_EQ(pools.size(), 1U);
+  EXPECT_EQ(pools[0].page_size, kTwoMi);
 }
 
 TEST(HugePages, AKernelWithoutThemHasNone) {
@@ -93,17 +96,21 @@ TEST(HugePages, TheCommandAddsToWhatIsConfigured) {
 }
 
 TEST(HugePages, ThisMachinesSizesAgreeWithAndWithoutTheLibrary) {
+  if (!LibHugetlbfs().loaded()) GTEST_SKIP() << "LEFT OUT: libhugetlbfs is not installed, or would print here";
   HugePageSource with;
   HugePageSource without({.use_library = false});
   const auto left = with.pools();
   const auto right = without.pools();
   ASSERT_EQ(left.size(), right.size());
+  if (left.empty()) GTEST_SKIP() << "LEFT OUT: this kernel has no huge pages";
   for (std::size_t i = 0; i < left.size(); ++i) EXPECT_EQ(left[i].page_size, right[i].page_size);
 }
 
 TEST(HugePages, FilesHaveNoNameAndAreClosedOnExec) {
   HugePageSource source;
-  for (const HugePagePool& pool : source.pools()) {
+  const auto pools = source.pools();
+  if (pools.empty()) GTEST_SKIP() << "LEFT OUT: this kernel has no huge pages";
+  for (const HugePagePool& pool : pools) {
     const auto file = source.open_file(pool.page_size);
     ASSERT_TRUE(file) << file.error().message();
     struct stat status {};
@@ -213,6 +220,7 @@ int use_a_mount() {
 
 /// The library keeps the mounts that it saw when it was loaded; memfd needs none.
 int mount_after_it_was_loaded() {
+  if (!LibHugetlbfs().loaded()) return kNoLibrary;
   HugePageSource source;
   static_cast<void>(source.pools());
   if (!mount_hugetlbfs_privately()) return kNotRoot;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "unit/mem/pool_lab.hpp"
 
@@ -14,6 +17,14 @@ class MbufLayout : public testing::Test {
   template <class Field>
   [[nodiscard]] std::ptrdiff_t offset_of(const Field& field) const {
     return reinterpret_cast<const std::byte*>(&field) - reinterpret_cast<const std::byte*>(mbuf_.get());
+  }
+
+  using Header = std::array<std::byte, Mbuf::kHeaderSize>;
+
+  [[nodiscard]] Header header() const {
+    Header bytes;
+    std::memcpy(bytes.data(), static_cast<const void*>(mbuf_.get()), bytes.size());
+    return bytes;
   }
 
   test::PoolLab lab_;
@@ -41,6 +52,16 @@ TEST_F(MbufLayout, WhatAPlainFrameNeedsLiesInTheFirstLine) {
 TEST_F(MbufLayout, WhatOnlyASpecialFrameNeedsLiesInTheSecondLine) {
   EXPECT_GE(offset_of(MbufAccess::free_link(*mbuf_)), kLine);
   EXPECT_GE(offset_of(MbufAccess::custody(*mbuf_)), kLine);
+  // Of a time stamp and of offloads the first line tells only that there are some.
+  mbuf_->set_timestamp(~std::uint64_t{0});
+  mbuf_->set_tx_offload({.flags = TxOffload::insert_vlan});
+  const Header before = header();
+  mbuf_->set_timestamp(1);
+  mbuf_->set_tx_offload(
+      {.flags = TxOffload::insert_vlan, .l2_length = 1, .l3_length = 2, .l4_length = 3, .segment_size = 4, .vlan = 5});
+  const Header after = header();
+  EXPECT_TRUE(std::equal(before.begin(), before.begin() + kLine, after.begin()));
+  EXPECT_FALSE(std::equal(before.begin() + kLine, before.end(), after.begin() + kLine));
 }
 
 TEST_F(MbufLayout, TheWordHoldsLengthPoolSpecialOffsetAndOrigin) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <limits>
 #include <vector>
@@ -141,20 +142,38 @@ TEST(MbufLimits, ABufferHas65000UsersAtMost) {
 
 TEST(MbufState, NothingOfAFrameOutlivesIt) {
   test::PoolLab lab;
-  Mempool pool = lab.pool({.count = 1});
+  Mempool pool = lab.pool({.count = 4});
   MempoolCache cache(pool, 64);
   MbufPtr mbuf = cache.allocate();
   Mbuf* const same = mbuf.get();
   ASSERT_NE(mbuf->append(60), nullptr);
   mbuf->set_timestamp(12345);
-  mbuf->set_tx_offload({.flags = TxOffload::insert_vlan, .vlan = 7});
+  mbuf->set_tx_offload(
+      {.flags = TxOffload::insert_vlan, .l2_length = 1, .l3_length = 2, .l4_length = 3, .segment_size = 4, .vlan = 7});
   mbuf->set_rx_words(RxFormat::write_back, 1, 2);
+  constexpr std::uint64_t kOrigin = std::uint64_t{0xFFFF} << MbufAccess::kOriginShift;
+  MbufAccess::set_word(*mbuf, (MbufAccess::word(*mbuf) & ~kOrigin) | std::uint64_t{0x1005} << MbufAccess::kOriginShift);
+  ASSERT_EQ(mbuf->port(), 5);
+  MbufPtr more = cache.allocate();
+  ASSERT_TRUE(mbuf->chain(more));
+  MbufPtr clone = mbuf->clone(cache);
+  ASSERT_NE(clone, nullptr);
+  clone.reset();
   cache.free(std::move(mbuf));
-  mbuf = cache.allocate();
-  ASSERT_EQ(mbuf.get(), same);
+  std::array<MbufPtr, 4> all;
+  for (MbufPtr& one : all) one = cache.allocate();
+  const auto found = std::find_if(all.begin(), all.end(), [&](const MbufPtr& one) { return one.get() == same; });
+  ASSERT_NE(found, all.end());
+  mbuf = std::move(*found);
   EXPECT_EQ(mbuf->timestamp(), 0u);
-  EXPECT_EQ(mbuf->tx_offload().flags, 0);
-  EXPECT_EQ(mbuf->tx_offload().vlan, 0);
+  const TxOffload offload = mbuf->tx_offload();
+  EXPECT_EQ(offload.flags, 0);
+  EXPECT_EQ(offload.l2_length + offload.l3_length + offload.l4_length + offload.segment_size + offload.vlan, 0);
+  EXPECT_EQ(mbuf->segments(), 1u);
+  EXPECT_EQ(mbuf->next(), nullptr);
+  EXPECT_EQ(mbuf->packet_length(), 0u);
+  EXPECT_FALSE(mbuf->is_shared());
+  EXPECT_FALSE(mbuf->has_rx_words());
   EXPECT_EQ(mbuf->rx_format(), RxFormat::none);
   EXPECT_EQ(mbuf->port(), Mbuf::kNoPort);
   EXPECT_EQ(mbuf->length(), 0u);

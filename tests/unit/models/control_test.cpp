@@ -59,9 +59,18 @@ TEST(CardControl, MasterDisableTakesEffectAfterAWhile) {
 
 TEST(CardControl, ReadOnlyRegistersIgnoreWritesAndUnknownPlacesReadZero) {
   Bench bench;
-  const auto before = bench.read<hw::STATUS>();
-  bench.card.write32(hw::kRegisterBar, hw::STATUS::offset(), 0xFFFFFFFF);
-  EXPECT_EQ(bench.read<hw::STATUS>(), before);
+  std::size_t registers = 0;
+  for (const RegisterInfo& info : hw::kRegisters) {
+    if (info.access != Access::ro) continue;
+    for (std::uint32_t i = 0; i < info.stride.count; ++i, ++registers) {
+      const std::uint32_t before = bench.card.read32(hw::kRegisterBar, info.at(i));
+      for (const std::uint32_t value : {~before, ~0u}) {
+        bench.card.write32(hw::kRegisterBar, info.at(i), value);
+        EXPECT_EQ(bench.card.read32(hw::kRegisterBar, info.at(i)), before) << info.name << " " << i;
+      }
+    }
+  }
+  EXPECT_GT(registers, 20u);
   EXPECT_EQ(bench.card.registers().unknown_accesses(), 0u);
   EXPECT_EQ(bench.card.read32(hw::kRegisterBar, 0x1FFF0), 0u);
   EXPECT_EQ(bench.card.read32(hw::kRegisterBar, 0x20000), 0u);
@@ -102,9 +111,13 @@ TEST(CardNvm, HoldsTheAddressAndAValidChecksum) {
 
 TEST(CardNvm, NeverAnswersBeyondItsEnd) {
   Bench bench;
-  bench.write<hw::EERD>(hw::EERD::START | hw::EERD::ADDR(Nvm::kWords));
-  bench.pass(1s);
-  EXPECT_FALSE(bench.read<hw::EERD>().has(hw::EERD::DONE));
+  const auto answers = [&](std::uint32_t word) {
+    bench.write<hw::EERD>(hw::EERD::START | hw::EERD::ADDR(word));
+    bench.pass(1s);
+    return bench.read<hw::EERD>().has(hw::EERD::DONE);
+  };
+  EXPECT_TRUE(answers(Nvm::kWords - 1));
+  for (std::uint32_t word = Nvm::kWords; word <= hw::EERD::ADDR.max(); ++word) EXPECT_FALSE(answers(word)) << word;
 }
 
 TEST(CardSemaphores, ReadingTakesTheSoftwareSemaphore) {

@@ -160,7 +160,7 @@ TEST(CardWithTenVectors, SendsNoMessageBeyondThem) {
     bench.card.write32(hw::kMsixBar, vector * 16 + 12, 0);
   }
   bench.write<hw::EIMS>(hw::EIMS::Value((1U << hw::kMsixVectors) - 1));
-  bench.write<hw::EICS>(hw::EICS::Value(1U << 9 | 1U << 10));
+  bench.write<hw::EICS>(hw::EICS::Value((1U << hw::kMsixVectors) - (1U << 9)));
   EXPECT_EQ(bench.messages, std::vector<unsigned>{9});
 }
 

@@ -20,8 +20,14 @@ TEST(Link, MacAddressesAreWrittenByteByByte) {
 }
 
 TEST(Link, AreEqualWhenAllIs) {
-  EXPECT_EQ((Link{.up = true, .speed = 100}), (Link{.up = true, .speed = 100}));
-  EXPECT_NE((Link{.up = true, .speed = 100}), (Link{.up = true, .speed = 1000}));
+  const Link link{.up = true, .speed = 100, .duplex = Duplex::half, .autonegotiated = false};
+  EXPECT_EQ(link, Link(link));
+  for (const Link& other : {Link{.up = false, .speed = 100, .duplex = Duplex::half, .autonegotiated = false},
+                            Link{.up = true, .speed = 1000, .duplex = Duplex::half, .autonegotiated = false},
+                            Link{.up = true, .speed = 100, .duplex = Duplex::full, .autonegotiated = false},
+                            Link{.up = true, .speed = 100, .duplex = Duplex::half, .autonegotiated = true}}) {
+    EXPECT_NE(link, other) << to_string(other);
+  }
 }
 
 }  // namespace

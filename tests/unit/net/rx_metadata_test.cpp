@@ -128,10 +128,15 @@ TEST_F(RxMetadataTest, WhatSoftwareNotesComesBack) {
 }
 
 TEST_F(RxMetadataTest, NotesDoNotChangeThePort) {
-  static_cast<void>(software({.vlan = std::uint16_t{1}}));
-  EXPECT_EQ(mbuf_->port(), Mbuf::kNoPort);
-  EXPECT_EQ(mbuf_->rx_format(), RxFormat::write_back);
-  EXPECT_TRUE(mbuf_->has_rx_words());
+  constexpr std::uint64_t kOrigin = std::uint64_t{0xFFFF} << MbufAccess::kOriginShift;
+  for (const std::uint64_t port : {std::uint64_t{0}, std::uint64_t{5}, std::uint64_t{Mbuf::kNoPort}}) {
+    MbufAccess::set_word(*mbuf_, (MbufAccess::word(*mbuf_) & ~kOrigin) | port << MbufAccess::kOriginShift);
+    ASSERT_EQ(mbuf_->rx_format(), RxFormat::none);
+    static_cast<void>(software({.rss_hash = ~0u, .vlan = std::uint16_t{0xFFFF}}));
+    EXPECT_EQ(mbuf_->port(), port);
+    EXPECT_EQ(mbuf_->rx_format(), RxFormat::write_back);
+    EXPECT_TRUE(mbuf_->has_rx_words());
+  }
 }
 
 }  // namespace

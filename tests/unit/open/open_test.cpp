@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "pollux/mem/mempool.hpp"
 
@@ -66,8 +67,10 @@ TEST_F(Open, ListsTheKindsForOneItDoesNotKnow) {
   const Error error = refused("nosuch:1");
   EXPECT_EQ(error.code, ErrorCode::invalid_argument);
   EXPECT_THAT(error.what, HasSubstr("'nosuch'"));
-  EXPECT_THAT(error.hint, HasSubstr("vfio:"));
-  EXPECT_THAT(error.hint, HasSubstr("sim:"));
+  for (const char* kind :
+       {"vfio:", "sim:", "qtest:", "record:", "fault:", "replay:", "ring:", "pcap:", "tap:", "null:"}) {
+    EXPECT_THAT(error.hint, HasSubstr(kind));
+  }
 }
 
 TEST_F(Open, QuotesWhatIsNoUri) {
@@ -105,7 +108,9 @@ TEST_F(Open, NamesACardThatNoDriverKnowsAndThoseSupported) {
   EXPECT_EQ(error.code, ErrorCode::not_supported);
   EXPECT_THAT(error.what, HasSubstr("test:card"));
   EXPECT_THAT(error.what, HasSubstr("8086:1521"));
-  EXPECT_THAT(error.hint, HasSubstr("8086:10c9 82576"));
+  for (const char* card : {"8086:10c9 82576", "8086:10e8", "8086:1526", "8086:150a"}) {
+    EXPECT_THAT(error.hint, HasSubstr(card));
+  }
 }
 
 TEST_F(Open, DoesNotTakeAnotherVendorsCardForOurs) {
@@ -151,11 +156,17 @@ TEST_F(Open, UndoesWhatItDidWhenTheConfigurationIsRefused) {
 }
 
 TEST_F(Open, UndoesWhatItDidWhenThePortDoesNotStart) {
-  const auto pool = Mempool::create(context_, {.count = 64});
+  auto pool = Mempool::create(context_, {.count = 100});
   ASSERT_TRUE(pool) << pool.error().message();
-  ASSERT_FALSE(open(context_, "sim:0", {.rx_pool = &*pool, .rx_ring = 512}));
-  EXPECT_EQ(pool->stats().in_use(), 0U);
-  EXPECT_TRUE(open(context_, "sim:0", {.rx_pool = &*pool, .rx_ring = 32}));
+  // The pool is large enough for the configuration, but at the start others have its mbufs.
+  std::vector<MbufPtr> held;
+  for (int i = 0; i < 50; ++i) held.push_back(pool->allocate());
+  const auto port = open(context_, "sim:0", {.rx_pool = &*pool, .rx_ring = 64});
+  ASSERT_FALSE(port);
+  EXPECT_EQ(port.error().code, ErrorCode::no_memory) << port.error().message();
+  EXPECT_EQ(pool->stats().in_use(), held.size());
+  held.clear();
+  EXPECT_TRUE(open(context_, "sim:0", {.rx_pool = &*pool, .rx_ring = 64}));
 }
 
 }  // namespace

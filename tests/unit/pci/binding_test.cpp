@@ -178,8 +178,11 @@ TEST_F(Binding, PutsEveryPortBackIfADriverRefusesOne) {
   machine.cling("stubborn");
   const auto bound = binder().bind(std::vector{first, third});
   ASSERT_FALSE(bound);
+  EXPECT_THAT(machine.events(), ElementsAre("unbind igb 0000:01:00.0", "probe 0000:01:00.0",
+                                            "unbind vfio-pci 0000:01:00.0", "probe 0000:01:00.0"));
   EXPECT_EQ(machine.driver_of(first), "igb");
   EXPECT_EQ(machine.driver_of(third), "stubborn");
+  EXPECT_FALSE(std::filesystem::exists(machine.record(third)));
   EXPECT_EQ(override_of(first), "\n");
   EXPECT_FALSE(std::filesystem::exists(machine.record(first)));
 }

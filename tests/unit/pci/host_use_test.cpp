@@ -210,6 +210,9 @@ TEST_F(HostUse, DoesNotFloodTheTerminal) {
   const auto checked = check_unused(machine.paths, state, address);
   ASSERT_FALSE(checked);
   EXPECT_THAT(checked.error().what, HasSubstr("and 44 more"));
+  EXPECT_THAT(checked.error().what, HasSubstr("192.0.2.6/24"));
+  EXPECT_THAT(checked.error().what, testing::Not(HasSubstr("192.0.2.7/24")));
+  EXPECT_THAT(checked.error().hint, testing::Not(HasSubstr("192.0.2.7/24")));
 }
 
 }  // namespace

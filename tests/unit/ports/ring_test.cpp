@@ -120,6 +120,7 @@ TEST_F(RingPort, OpensEachEndOnce) {
   EXPECT_EQ(refused("ring:a").code, ErrorCode::busy);
   {
     const Port other = must(open(context_, "ring:a:1"));
+    EXPECT_EQ(refused("ring:a:1").code, ErrorCode::busy);
     ASSERT_TRUE(left.close());
     EXPECT_EQ(refused("ring:a").code, ErrorCode::busy);  // the other end still is one of two
   }

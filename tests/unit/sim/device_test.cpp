@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -83,9 +84,14 @@ TEST_F(SimDeviceTest, HasRegistersAndAnMsixTable) {
 }
 
 TEST_F(SimDeviceTest, GivesEachCardItsAddress) {
-  auto left = opened("2");
-  auto right = opened("3");
-  EXPECT_NE(registers(*left).read<hw::RAH>(0), registers(*right).read<hw::RAH>(0));
+  std::set<std::uint64_t> addresses;
+  std::vector<std::unique_ptr<Device>> cards;
+  for (unsigned number = 0; number < 64; ++number) {
+    cards.push_back(opened(std::to_string(number)));
+    const auto regs = registers(*cards.back());
+    addresses.insert(std::uint64_t{regs.read<hw::RAH>(0).raw()} << 32 | regs.read<hw::RAL>(0).raw());
+  }
+  EXPECT_EQ(addresses.size(), cards.size());
 }
 
 TEST_F(SimDeviceTest, ResetsOnRequestEitherWay) {

@@ -195,7 +195,7 @@ TEST_F(SimFarEnd, JoinsATapOrSaysWhatIsMissing) {
     EXPECT_THAT(probe.error().code, testing::AnyOf(ErrorCode::permission_denied, ErrorCode::not_supported));
     EXPECT_THAT(probe.error().hint,
                 testing::AnyOf(testing::HasSubstr("ip tuntap add"), testing::HasSubstr("modprobe")));
-    return;
+    GTEST_SKIP() << "LEFT OUT: " << probe.error().message();
   }
   probe->reset();
   connect(options);

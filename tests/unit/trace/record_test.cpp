@@ -57,8 +57,16 @@ TEST_F(RecordTest, ARecorderChangesNothingThatADriverSees) {
     burst.drop(dropped, place.cache);
     place.clock->sleep_for(std::chrono::microseconds(50));
   }
+  EXPECT_GT(frames.size(), 500u);
   ASSERT_GE(direct.size(), frames.size());
   EXPECT_TRUE(std::equal(frames.begin(), frames.end(), direct.begin()));
+  const auto stopped = std::find_if(recorded.counters.begin(), recorded.counters.end(),
+                                    [](const auto& counter) { return counter.first == "rx_stopped"; });
+  ASSERT_NE(stopped, recorded.counters.end());
+  ASSERT_TRUE(port->stop());
+  std::uint64_t left_over = 0;
+  for (const Counter& drop : port->stats().drops) left_over += drop.name == "rx_stopped" ? drop.value : 0;
+  EXPECT_EQ(frames.size() + stopped->second, direct.size() + left_over) << "frames that a recorder lost, or made";
 }
 
 TEST_F(RecordTest, ADriverThatDoesSomethingElseIsToldWhat) {

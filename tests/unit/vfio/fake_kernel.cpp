@@ -26,7 +26,10 @@ FakeKernel::~FakeKernel() {
 int FakeKernel::enter(const std::string& step) {
   journal_.push_back(step);
   const int number = calls_++;
-  if (number == failing_call_.first) return -failing_call_.second;
+  if (number == failing_call_.first) {
+    failed_step_ = step;
+    return -failing_call_.second;
+  }
   const auto found = scripted_.find(step);
   if (found == scripted_.end() || found->second.skip-- > 0) return 0;
   const int error = found->second.error;

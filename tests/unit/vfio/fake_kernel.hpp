@@ -55,6 +55,8 @@ class FakeKernel : public Kernel {
   /// The call with that number fails, whichever it is; counted from 0 over all calls that can fail.
   void fail_call(int number, int error) { failing_call_ = {number, error}; }
   [[nodiscard]] bool failed_call() const { return calls_ > failing_call_.first; }
+  /// Which that was; empty if it did not come.
+  [[nodiscard]] const std::string& failed_step() const { return failed_step_; }
 
   std::map<std::string, FakeCard> cards;  ///< by PCI address
   std::set<std::uint32_t> not_viable;     ///< groups
@@ -154,6 +156,7 @@ class FakeKernel : public Kernel {
   std::map<std::string, std::map<std::uint32_t, std::vector<int>>> armed_;
   std::map<std::string, Scripted> scripted_;
   std::pair<int, int> failing_call_{1 << 30, 0};
+  std::string failed_step_;
   int calls_ = 0;
   std::vector<std::string> journal_;
   std::vector<std::string> violations_;

@@ -99,6 +99,7 @@ TEST(IommufdAccess, AddressesStayWithinWhatEveryDeviceReaches) {
   auto memory = lab.context.allocate({.size = 4096, .purpose = "test"});
   ASSERT_TRUE(memory) << memory.error().message();
   EXPECT_GE(memory->segments()[0].iova, narrow.first);
+  EXPECT_LE(memory->segments()[0].iova, narrow.last);
   *memory = DmaMemory();
   second->reset();
   auto wide = lab.context.allocate({.size = 4096, .purpose = "test"});

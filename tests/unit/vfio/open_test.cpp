@@ -38,7 +38,9 @@ TEST(OpenVfio, TellsTheKernelTheSizeOfEachStructure) {
   EXPECT_THAT(lab.kernel->sizes("GROUP_GET_STATUS"), ElementsAre(sizeof(vfio_group_status)));
   EXPECT_THAT(lab.kernel->sizes("DEVICE_GET_INFO"), ElementsAre(sizeof(vfio_device_info)));
   EXPECT_THAT(lab.kernel->sizes("DEVICE_GET_REGION_INFO"), ElementsAre(sizeof(vfio_region_info)));
-  EXPECT_THAT(lab.kernel->sizes("DEVICE_GET_IRQ_INFO"), testing::Each(sizeof(vfio_irq_info)));
+  const auto of_irqs = lab.kernel->sizes("DEVICE_GET_IRQ_INFO");
+  EXPECT_FALSE(of_irqs.empty());
+  EXPECT_THAT(of_irqs, testing::Each(sizeof(vfio_irq_info)));
   const auto info = lab.kernel->sizes("IOMMU_GET_INFO");
   ASSERT_EQ(info.size(), 2u);
   EXPECT_EQ(info[0], sizeof(vfio_iommu_type1_info));
