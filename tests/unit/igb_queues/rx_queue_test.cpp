@@ -201,6 +201,28 @@ TEST_F(RxQueueTest, AnEmptyPollSendsPostedDoorbells) {
   expect_sound();
 }
 
+TEST_F(RxQueueTest, APollThatFindsAHalfWrittenSlotSendsPostedDoorbells) {
+  use({.rx_ring = 8, .remote = true});
+  arrives();
+  arrives();
+  EXPECT_EQ(poll(), 2u);
+  ASSERT_TRUE(lab_->rdt.anything_posted());
+  lab_->receiver->begin_write_back(rx::kDone | rx::kEndOfPacket);
+  EXPECT_EQ(poll(), 0u) << "done without a length yet";
+  EXPECT_FALSE(lab_->rdt.anything_posted()) << "or a card that waits for descriptors would wait for ever";
+}
+
+TEST_F(RxQueueTest, ARefusedAllocationIsCountedAtThePool) {
+  use({.rx_ring = 8, .pool = {.count = 8}});
+  for (std::uint64_t frames = 1; frames <= 5; ++frames) {
+    arrives();
+    EXPECT_EQ(poll(), 0u);
+    EXPECT_EQ(lab_->rx.drops().pool_empty, frames);
+    EXPECT_EQ(lab_->pool->stats().allocation_failures, frames);
+  }
+  expect_sound();
+}
+
 TEST_F(RxQueueTest, ATooSmallPoolIsAnErrorThatTakesNothing) {
   QueueLab lab({.rx_ring = 64, .pool = {.count = 63, .name = "small"}});
   const auto filled = lab.rx.fill();

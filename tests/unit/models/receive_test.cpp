@@ -321,6 +321,26 @@ TEST_F(CardReceive, CountsLengthsAndOctets) {
   EXPECT_EQ(counter<hw::TORL>(), octets);
 }
 
+TEST_F(CardReceive, OctetsStickAtTheirEnd) {
+  bench.card.registers().set<hw::GORCH>(hw::GORCH::Value(0xFFFFFFFF));
+  bench.card.registers().set<hw::GORCL>(hw::GORCL::Value(0xFFFFFFFF - 63));
+  bench.card.receive(Bench::frame(59));
+  EXPECT_EQ(counter<hw::GORCL>(), 0xFFFFFFFF - 63) << "too short to be a good one";
+  bench.card.receive(Bench::frame(60));
+  EXPECT_EQ(counter<hw::GORCL>(), 0xFFFFFFFFu) << "64 octets are one too many";
+  bench.card.receive(Bench::frame(60));
+  EXPECT_EQ(counter<hw::GORCL>(), 0xFFFFFFFFu);
+  EXPECT_EQ(counter<hw::GORCH>(), 0xFFFFFFFFu);
+}
+
+TEST_F(CardReceive, OctetsReachTheirEndExactly) {
+  bench.card.registers().set<hw::GORCH>(hw::GORCH::Value(0xFFFFFFFF));
+  bench.card.registers().set<hw::GORCL>(hw::GORCL::Value(0xFFFFFFFF - 65));
+  bench.card.receive(Bench::frame(60));
+  EXPECT_EQ(counter<hw::GORCL>(), 0xFFFFFFFEu);
+  EXPECT_EQ(counter<hw::GORCH>(), 0xFFFFFFFFu);
+}
+
 TEST_F(CardReceive, CountsDamagedFramesAndStoresThemOnlyIfTold) {
   bench.card.receive_corrupt(Bench::frame(60));
   EXPECT_EQ(head(), 0u);
