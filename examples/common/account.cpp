@@ -60,11 +60,13 @@ void drain(std::span<Port> ports, Clock& clock, Duration limit) {
 
 Result<void> stop_all(std::span<Port> ports) {
   Result<void> result;
+  const auto note = [&result](Result<void> step) {
+    if (!step && result) result = std::move(step);
+  };
   for (Port& port : ports) {
-    // A port that failed has stopped already as far as it can.
-    if (port.state() != PortState::started) continue;
-    auto stopped = port.stop();
-    if (!stopped && result) result = std::move(stopped);
+    if (port.state() == PortState::started) note(port.stop());
+    // One that failed keeps its buffers until its card is handed back, and can do no more than that.
+    if (port.state() == PortState::failed) note(port.close());
   }
   return result;
 }
@@ -100,6 +102,35 @@ std::string describe(const Drops& drops) {
   return named.empty() ? "none" : fmt::format("{}", fmt::join(named, ", "));
 }
 
+namespace {
+
+std::uint64_t removed_buffers(Port& port) {
+  for (const Counter& counter : port.extended_stats()) {
+    if (counter.name == "removed_buffers") return counter.value;
+  }
+  return 0;
+}
+
+}  // namespace
+
+std::vector<std::string> card_remarks(std::span<Port> ports) {
+  std::vector<std::string> remarks;
+  for (Port& port : ports) {
+    const std::string& name = port.info().name;
+    const Stats stats = port.stats();
+    const bool exact = port.info().missed_count == MissedCount::exact;
+    if (stats.rx_missed_errors + stats.rx_errors != 0) {
+      remarks.push_back(fmt::format("lost at {} before it was received: rx_missed_errors {}{}, rx_errors {}", name,
+                                    stats.rx_missed_errors, exact ? "" : " at least", stats.rx_errors));
+    }
+    if (!exact) remarks.push_back(fmt::format("{} does not count every frame that it misses", name));
+    if (const std::uint64_t buffers = removed_buffers(port); buffers != 0) {
+      remarks.push_back(fmt::format("came back from {}, whose card was gone or had failed: {} buffers", name, buffers));
+    }
+  }
+  return remarks;
+}
+
 nlohmann::ordered_json card_counters(std::span<Port> ports) {
   auto cards = nlohmann::ordered_json::array();
   for (Port& port : ports) {
@@ -110,7 +141,12 @@ nlohmann::ordered_json card_counters(std::span<Port> ports) {
                      {"rx_bytes", stats.rx_bytes},
                      {"tx_bytes", stats.tx_bytes},
                      {"rx_errors", stats.rx_errors},
-                     {"rx_missed_errors", stats.rx_missed_errors}});
+                     {"rx_dropped", stats.rx_dropped},
+                     {"tx_dropped", stats.tx_dropped},
+                     {"multicast", stats.multicast},
+                     {"rx_missed_errors", stats.rx_missed_errors},
+                     {"rx_missed_exact", port.info().missed_count == MissedCount::exact},
+                     {"removed_buffers", removed_buffers(port)}});
   }
   return cards;
 }

@@ -42,7 +42,8 @@ struct Account {
 /// Lets the transmit queues finish, for at most `limit`. Nothing may send meanwhile.
 void drain(std::span<Port> ports, Clock& clock, Duration limit);
 
-/// Stops all ports, even if one of them does not stop cleanly: then the first error, after all were tried.
+/// Stops all ports, even if one of them does not stop cleanly: then the first error, after all were tried. A port that
+/// failed is closed, since that is when its buffers come back.
 [[nodiscard]] Result<void> stop_all(std::span<Port> ports);
 
 /// Adds up the library's counters and the application's. Exact once the ports have stopped.
@@ -53,6 +54,10 @@ void drain(std::span<Port> ports, Clock& clock, Duration limit);
 [[nodiscard]] Drops collect_drops(std::span<Port> ports, std::span<const DropCounter* const> application);
 /// Those above zero: "rx_pool_empty 7, tx_ring_full 9", or "none".
 [[nodiscard]] std::string describe(const Drops& drops);
+
+/// What there is to say of each port beside the sum, which frames that a card could not take never reached: those, what
+/// the card cannot tell, and buffers that came back from a card that was gone or had failed.
+[[nodiscard]] std::vector<std::string> card_remarks(std::span<Port> ports);
 
 /// What each card counted itself, for comparison with the other end of the wire.
 [[nodiscard]] nlohmann::ordered_json card_counters(std::span<Port> ports);

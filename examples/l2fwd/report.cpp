@@ -73,13 +73,7 @@ void L2fwdReport::summary(Duration now, const Account& account) {
   const std::string made = account.made == 0 ? "" : fmt::format("made {} + ", account.made);
   print_line(fmt::format("{}received {} = sent {} + dropped {} ({}) + in flight {}", made, account.received,
                          account.sent, account.dropped(), describe(account.drops), account.in_flight));
-  // What a card could not take never reached the library: it is no part of the sum above.
-  for (Port& port : stage_.ports()) {
-    const Stats stats = port.stats();
-    if (stats.rx_missed_errors + stats.rx_errors == 0) continue;
-    print_line(fmt::format("lost at {} before it was received: rx_missed_errors {}, rx_errors {}", port.info().name,
-                           stats.rx_missed_errors, stats.rx_errors));
-  }
+  for (const std::string& remark : card_remarks(stage_.ports())) print_line(remark);
   print_line(fmt::format("conserved: {}", account.verdict()));
 }
 

@@ -34,6 +34,12 @@ POLLUX_ALWAYS_INLINE void bump(std::uint64_t& counter, std::uint64_t by) noexcep
 #endif
 }
 
+/// Stores what one thread writes and others may look at.
+template <class Value>
+POLLUX_ALWAYS_INLINE void publish(Value& place, Value value) noexcept {
+  __atomic_store_n(&place, value, __ATOMIC_RELAXED);
+}
+
 template <class Counter>
 [[nodiscard]] POLLUX_ALWAYS_INLINE Counter read_counter(const Counter& counter) noexcept {
   return __atomic_load_n(&counter, __ATOMIC_RELAXED);

@@ -192,12 +192,67 @@ CONFORMANCE_TEST(Control, NamesEachCounterOnce) {
     }
     EXPECT_EQ(values["rx_burst_packets"], stats.rx_burst_packets);
     EXPECT_EQ(values["tx_burst_packets"], stats.tx_burst_packets);
+    for (const char* const name :
+         {"rx_packets",       "tx_packets",        "rx_bytes",          "tx_bytes",       "rx_errors",
+          "tx_errors",        "rx_dropped",        "tx_dropped",        "multicast",      "collisions",
+          "rx_missed_errors", "rx_length_errors",  "rx_over_errors",    "rx_crc_errors",  "rx_frame_errors",
+          "rx_fifo_errors",   "tx_aborted_errors", "tx_carrier_errors", "tx_fifo_errors", "tx_heartbeat_errors",
+          "tx_window_errors"}) {
+      EXPECT_TRUE(values.contains(name)) << name << " of rtnl_link_stats64 is missing";
+    }
     // Nothing counts down, and nothing is reset by being read or by a stop.
     ASSERT_TRUE(port->stop());
     for (const Counter& counter : port->extended_stats()) {
       EXPECT_GE(counter.value, values[counter.name]) << counter.name;
     }
   }
+}
+
+CONFORMANCE_TEST(Control, CountsPacketsAndDropsOfEachQueue) {
+  const std::uint16_t queues =
+      std::min({std::uint16_t{2}, left().info().limits.max_tx_queues, right().info().limits.max_rx_queues});
+  PortConfig both = config();
+  both.rx_queues = std::min(queues, left().info().limits.max_rx_queues);
+  both.tx_queues = queues;
+  start_both(both, both);
+  // A frame that is refused for its length, by the last queue alone.
+  MbufPtr runt = make_mbuf(make_frame(22, 0));
+  runt->trim(12);
+  Burst<1> burst;
+  ASSERT_TRUE(burst.push(runt));
+  ASSERT_EQ(left().tx(static_cast<std::uint16_t>(queues - 1)).tx_burst(burst), 1U);
+  send(left(), make_frames(10, 60));
+  if (traits().delivers) static_cast<void>(receive(right(), 10));
+  for (Port* port : {&left(), &right()}) {
+    const Stats stats = port->stats();
+    std::map<std::string, std::uint64_t> values;
+    for (const Counter& counter : port->extended_stats()) values.emplace(counter.name, counter.value);
+    std::uint64_t packets = 0;
+    std::uint64_t drops = 0;
+    ASSERT_EQ(stats.tx_queues.size(), queues);
+    for (std::size_t i = 0; i < stats.tx_queues.size(); ++i) {
+      packets += stats.tx_queues[i].packets;
+      drops += stats.tx_queues[i].drops;
+      EXPECT_EQ(values.at("tx_queue_" + std::to_string(i) + "_packets"), stats.tx_queues[i].packets);
+      EXPECT_EQ(values.at("tx_queue_" + std::to_string(i) + "_drops"), stats.tx_queues[i].drops);
+    }
+    EXPECT_EQ(packets, stats.tx_burst_packets);
+    EXPECT_EQ(drops, stats.tx_dropped);
+    packets = drops = 0;
+    ASSERT_EQ(stats.rx_queues.size(), both.rx_queues);
+    for (std::size_t i = 0; i < stats.rx_queues.size(); ++i) {
+      packets += stats.rx_queues[i].packets;
+      drops += stats.rx_queues[i].drops;
+      EXPECT_EQ(values.at("rx_queue_" + std::to_string(i) + "_packets"), stats.rx_queues[i].packets);
+      EXPECT_EQ(values.at("rx_queue_" + std::to_string(i) + "_drops"), stats.rx_queues[i].drops);
+    }
+    EXPECT_EQ(packets, stats.rx_burst_packets);
+    EXPECT_EQ(drops, stats.rx_dropped);
+    EXPECT_EQ(stats.rx_dropped + stats.tx_dropped, stats.dropped());
+  }
+  const Stats sent = left().stats();
+  EXPECT_EQ(sent.tx_queues.back().drops, 1U);
+  EXPECT_EQ(sent.tx_queues.front().packets, queues == 1 ? 11U : 10U);
 }
 
 CONFORMANCE_TEST_WHERE(Control, DumpsItsRegistersWithoutChangingThem, traits.has_registers) {

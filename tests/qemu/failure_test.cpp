@@ -27,8 +27,17 @@ bool has_ended(pid_t pid) {
   return found != 0 || info.si_pid == pid;
 }
 
+std::uint64_t value_of(const std::vector<Counter>& counters, std::string_view name) {
+  for (const Counter& counter : counters) {
+    if (counter.name == name) return counter.value;
+  }
+  ADD_FAILURE() << "no counter " << name;
+  return 0;
+}
+
 void expect_gone(Bench& bench, QemuPort& left, QemuPort& right) {
   const auto begin = steady_clock::now();
+  const std::uint64_t out = bench.pool.stats().in_use();
   for (Port* const port : {&left.port, &right.port}) {
     const auto serviced = port->service();
     ASSERT_FALSE(serviced);
@@ -41,6 +50,9 @@ void expect_gone(Bench& bench, QemuPort& left, QemuPort& right) {
   EXPECT_LT(steady_clock::now() - begin, kBound);
   EXPECT_FALSE(test::process_exists(left.pid));
   EXPECT_EQ(bench.pool.stats().in_use(), 0u);
+  EXPECT_EQ(value_of(left.port.extended_stats(), "removed_buffers") +
+                value_of(right.port.extended_stats(), "removed_buffers"),
+            out);
 }
 
 void expect_as_new(Bench& bench) {

@@ -60,6 +60,7 @@ Result<Facts> port_facts(const Environment& environment, const std::string& uri,
   RegisterDump* const dump = with_registers ? port->register_dump() : nullptr;
   const std::vector<RegisterValue> registers = dump == nullptr ? std::vector<RegisterValue>{} : dump->registers();
   const Result<Link> link = find_link(environment.context, *port);
+  const bool exact = info.missed_count == MissedCount::exact;
   Facts facts{"port", "Port " + info.name, {}, {}};
   facts.lines = {
       {"card", info.card},
@@ -72,6 +73,7 @@ Result<Facts> port_facts(const Environment& environment, const std::string& uri,
       {"MTU", fmt::format("{} to {} bytes", limits.min_mtu, limits.max_mtu)},
       {"shortest frame", fmt::format("{} bytes without FCS", limits.min_frame)},
       {"mbufs a frame", fmt::format("up to {}", limits.max_tx_segments)},
+      {"missed frames", exact ? "all counted" : "not all counted: rx_missed_errors is a lower bound"},
   };
   facts.json = {{"name", info.name},
                 {"card", info.card},
@@ -87,7 +89,8 @@ Result<Facts> port_facts(const Environment& environment, const std::string& uri,
                 {"min_mtu", limits.min_mtu},
                 {"max_mtu", limits.max_mtu},
                 {"min_frame", limits.min_frame},
-                {"max_tx_segments", limits.max_tx_segments}};
+                {"max_tx_segments", limits.max_tx_segments},
+                {"rx_missed_exact", exact}};
   if (dump != nullptr) add_registers(facts, registers);
   return facts;
 }

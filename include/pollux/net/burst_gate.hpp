@@ -39,6 +39,9 @@ class BurstGate {
     return count;
   }
 
+  /// Whether no burst is going on; what one did that has ended is visible then.
+  [[nodiscard]] bool is_idle() const noexcept { return polling_.load(std::memory_order_acquire) == 0; }
+
   /// From now on bursts go to `function`.
   void open(Function* function) noexcept { function_.store(function, std::memory_order_release); }
 

@@ -27,6 +27,7 @@ struct PortInfo {
   std::uint16_t index = 0;  ///< within the Context: Mbuf::port() of what it receives
   int numa_node = -1;
   PortLimits limits;
+  MissedCount missed_count = MissedCount::exact;  ///< what Stats::rx_missed_errors is worth here
 };
 
 /// A register's value for a dump.

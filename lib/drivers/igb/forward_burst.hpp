@@ -149,7 +149,7 @@ POLLUX_ALWAYS_INLINE bool ForwardHotPath::single(ForwardQueue& path, RxQueue& rx
   tx.next_ = next + 1;
   path.tail_ = (next + 1).slot(tx.mask_);
   const std::uint32_t after = slot + 1;
-  rx.next_ = after & rx.mask_;
+  publish(rx.next_, after & rx.mask_);
   if ((after & rx.group_mask_) == 0) RxHotPath::ring_tail<Remote>(rx, slot);
   return true;
 }

@@ -14,6 +14,7 @@ namespace pollux::igb {
 
 ForwardQueue::ForwardQueue(std::shared_ptr<void> rx_owner, RxQueue& rx, std::shared_ptr<void> tx_owner, TxQueue& tx)
     : rx_(&rx), tx_(&tx), rx_owner_(std::move(rx_owner)), tx_owner_(std::move(tx_owner)) {
+  const std::lock_guard lock(rx.forward_lock_);
   rx.forward_ = this;
   tx.forward_ = this;
 }
@@ -54,11 +55,13 @@ void ForwardQueue::open() noexcept {
   }
 }
 
-void ForwardQueue::drop_waiting() noexcept {
-  if (waiting_ == nullptr) return;
-  bump(tx_->drops_.stopped, 1);
+std::uint32_t ForwardQueue::drop_waiting(DrainReason reason) noexcept {
+  if (waiting_ == nullptr) return 0;
+  bump(reason == DrainReason::stopped ? tx_->drops_.stopped : tx_->drops_.removed, 1);
   bump(tx_->packets_, 1);
+  const std::uint32_t buffers = waiting_->segments();
   MbufDeleter{}(std::exchange(waiting_, nullptr));
+  return buffers;
 }
 
 void ForwardQueue::detach() noexcept {
@@ -69,7 +72,10 @@ void ForwardQueue::detach() noexcept {
   tx_->give_back_spares();
   RxQueue& rx = *std::exchange(rx_, nullptr);
   TxQueue& tx = *std::exchange(tx_, nullptr);
-  rx.forward_ = nullptr;
+  {
+    const std::lock_guard lock(rx.forward_lock_);
+    rx.forward_ = nullptr;
+  }
   tx.forward_ = nullptr;
   if (rx.open_) rx.open_gate();
   if (tx.open_) tx.open_gate();

@@ -33,10 +33,12 @@ class ForwardQueue final : public ForwardPath {
   void open() noexcept;
   /// Error timeout: see BurstGate::close.
   [[nodiscard]] Result<void> close(Clock& clock, Duration limit) { return gate_.close(&idle, clock, limit); }
+  /// Whether no burst is going on. From any thread that holds the receive queue's lock.
+  [[nodiscard]] bool is_idle() const noexcept { return gate_.is_idle(); }
   /// Gives both queues back to their own bursts.
   void detach() noexcept;
-  /// Throws the frame away that waits for room in the transmit ring.
-  void drop_waiting() noexcept;
+  /// Throws the frame away that waits for room in the transmit ring; returns its buffers.
+  std::uint32_t drop_waiting(DrainReason reason = DrainReason::stopped) noexcept;
   [[nodiscard]] const std::shared_ptr<MempoolCore>& pool() const noexcept { return rx_->pool(); }
 
  private:

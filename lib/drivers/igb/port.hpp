@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
@@ -65,6 +66,8 @@ class Port final : public PortDriver, private RegisterDump {
   /// Ends DMA at the card and at the bus; the queues are closed.
   [[nodiscard]] Result<void> end_dma();
   [[nodiscard]] tl::unexpected<Error> enter_failed(Error why);
+  /// Empties the rings. Only when nothing can write there any more.
+  void take_buffers_back(DrainReason reason);
   /// Whether no DMA can reach memory any more, once a failed port's device is handed back.
   [[nodiscard]] bool failed_card_is_harmless();
   [[nodiscard]] Result<void> hand_back();
@@ -80,6 +83,7 @@ class Port final : public PortDriver, private RegisterDump {
   PortState state_ = PortState::opened;
   Error failure_;  // why it is failed
   bool buffers_in_rings_ = false;
+  std::atomic<std::uint64_t> removed_buffers_ = 0;  // taken back from a card that was gone or had failed
   bool dma_ended_ = true;
   bool poller_stuck_ = false;  // some thread is inside a burst for good
   MacAddress mac_{};

@@ -12,6 +12,7 @@
 #include "drivers/igb/port.hpp"
 #include "drivers/igb/register_dump.hpp"
 #include "drivers/igb/rx_setup.hpp"
+#include "net/stats.hpp"
 
 namespace pollux::igb {
 namespace {
@@ -69,26 +70,15 @@ Link Port::link() {
 
 Stats Port::stats() {
   Stats stats;
-  statistics_.fill(stats);
   queues_->count(stats);
+  statistics_.fill(stats);
+  sum_drops(stats);
   return stats;
 }
 
 std::vector<Counter> Port::extended_stats() {
-  const Stats sums = stats();
-  std::vector<Counter> counters{{"rx_packets", sums.rx_packets},
-                                {"tx_packets", sums.tx_packets},
-                                {"rx_bytes", sums.rx_bytes},
-                                {"tx_bytes", sums.tx_bytes},
-                                {"rx_errors", sums.rx_errors},
-                                {"tx_errors", sums.tx_errors},
-                                {"multicast", sums.multicast},
-                                {"collisions", sums.collisions},
-                                {"rx_missed_errors", sums.rx_missed_errors},
-                                {"rx_burst_packets", sums.rx_burst_packets},
-                                {"tx_burst_packets", sums.tx_burst_packets}};
-  counters.insert(counters.end(), sums.drops.begin(), sums.drops.end());
-  queues_->append(counters);
+  std::vector<Counter> counters = named_counters(stats(), true);
+  counters.push_back({"removed_buffers", removed_buffers_});
   statistics_.append(counters);
   return counters;
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "drivers/igb/port_limits.hpp"
+#include "net/stats.hpp"
 
 namespace pollux::igb {
 namespace {
@@ -35,6 +36,7 @@ RxDrops& operator+=(RxDrops& sum, const RxDrops& more) {
   sum.pool_empty += more.pool_empty;
   sum.too_many_segments += more.too_many_segments;
   sum.stopped += more.stopped;
+  sum.removed += more.removed;
   return sum;
 }
 
@@ -46,6 +48,7 @@ TxDrops& operator+=(TxDrops& sum, const TxDrops& more) {
   sum.unreachable += more.unreachable;
   sum.unsupported_offload += more.unsupported_offload;
   sum.stopped += more.stopped;
+  sum.removed += more.removed;
   return sum;
 }
 
@@ -110,8 +113,8 @@ Result<void> QueueSet::close(Clock& clock, Duration limit) {
   const auto close_one = [&](auto& queue) {
     if (auto closed = queue.close(clock, limit); !closed) result = std::move(closed);
   };
-  std::for_each_n(rx_.begin(), rx_count_, close_one);
-  std::for_each_n(tx_.begin(), tx_count_, close_one);
+  std::for_each_n(rx_.begin(), rx_count_.load(), close_one);
+  std::for_each_n(tx_.begin(), tx_count_.load(), close_one);
   return result;
 }
 
@@ -121,45 +124,75 @@ bool QueueSet::transmit_settled() noexcept {
   return settled;
 }
 
-void QueueSet::drain() noexcept {
-  for (std::uint32_t queue = 0; queue < rx_count_; ++queue) rx_[queue].drain();
-  for (std::uint32_t queue = 0; queue < tx_count_; ++queue) tx_[queue].drain();
+std::uint32_t QueueSet::drain(DrainReason reason) noexcept {
+  std::uint32_t buffers = 0;
+  for (std::uint32_t queue = 0; queue < rx_count_; ++queue) buffers += rx_[queue].drain(reason);
+  for (std::uint32_t queue = 0; queue < tx_count_; ++queue) buffers += tx_[queue].drain(reason);
+  return buffers;
 }
 
 void QueueSet::count(Stats& stats) const {
   RxDrops rx;
   TxDrops tx;
-  for (const RxQueue& queue : rx_) {
-    stats.rx_burst_packets += queue.packets();
-    rx += queue.drops();
+  for (std::size_t i = 0; i < rx_.size(); ++i) {
+    const QueueStats queue{.packets = rx_[i].packets(), .drops = rx_[i].drops().sum()};
+    stats.rx_burst_packets += queue.packets;
+    rx += rx_[i].drops();
+    put_if_used(stats.rx_queues, i, rx_count_, queue);
   }
-  for (const TxQueue& queue : tx_) {
-    stats.tx_burst_packets += queue.packets();
-    tx += queue.drops();
+  for (std::size_t i = 0; i < tx_.size(); ++i) {
+    const QueueStats queue{.packets = tx_[i].packets(), .drops = tx_[i].drops().sum()};
+    stats.tx_burst_packets += queue.packets;
+    tx += tx_[i].drops();
+    put_if_used(stats.tx_queues, i, tx_count_, queue);
   }
   stats.drops = {{"rx_bad_length", rx.bad_length},
                  {"rx_error", rx.error},
                  {"rx_pool_empty", rx.pool_empty},
                  {"rx_too_many_segments", rx.too_many_segments},
                  {"rx_stopped", rx.stopped},
+                 {"rx_removed", rx.removed},
                  {"tx_too_short", tx.too_short},
                  {"tx_too_long", tx.too_long},
                  {"tx_too_many_segments", tx.too_many_segments},
                  {"tx_bad_segment", tx.bad_segment},
                  {"tx_unreachable", tx.unreachable},
                  {"tx_unsupported_offload", tx.unsupported_offload},
-                 {"tx_stopped", tx.stopped}};
+                 {"tx_stopped", tx.stopped},
+                 {"tx_removed", tx.removed}};
 }
 
-void QueueSet::append(std::vector<Counter>& counters) const {
-  for (std::uint32_t i = 0; i < rx_.size(); ++i) {
-    if (const auto packets = rx_[i].packets(); packets != 0)
-      counters.push_back({fmt::format("rx_queue_{}_packets", i), packets});
+std::uint64_t QueueSet::taken() const {
+  std::uint64_t frames = 0;
+  for (const RxQueue& queue : rx_) frames += queue.packets() + queue.drops().sum();
+  return frames;
+}
+
+// The order makes the sum too large where frames come and are taken meanwhile, and never too small: where each ring is
+// polled, then up to where the card has filled it, then what has been taken until now. Descriptors pass for frames.
+std::optional<std::uint64_t> QueueSet::delivered(const hw::igb::Registers& regs, Clock& clock) const {
+  const std::uint32_t queues = rx_count_;
+  std::array<std::uint32_t, hw::igb::kRxQueues> next{};
+  for (std::uint32_t queue = 0; queue < queues; ++queue) next[queue] = rx_[queue].next_slot();
+#if !defined(__x86_64__)
+  // A burst's first store, which says that it goes on, may become visible after its others (BurstGate).
+  barrier_on_all_threads(clock);
+#else
+  static_cast<void>(clock);
+#endif
+  std::uint64_t frames = 0;
+  for (std::uint32_t queue = 0; queue < queues; ++queue) {
+    const auto head = regs.read<reg::RDH>(queue);
+    if (head.all_ones()) return std::nullopt;
+    frames += (head.get(reg::RDH::HEAD) - next[queue]) & rx_[queue].slot_mask();
   }
-  for (std::uint32_t i = 0; i < tx_.size(); ++i) {
-    if (const auto packets = tx_[i].packets(); packets != 0)
-      counters.push_back({fmt::format("tx_queue_{}_packets", i), packets});
+  for (std::uint32_t queue = 0; queue < hw::igb::kRxQueues; ++queue) {
+    // Queues that are not in use are polled by nobody, and keep what they counted.
+    const auto taken = rx_[queue].taken();
+    if (!taken) return std::nullopt;
+    frames += *taken;
   }
+  return frames;
 }
 
 }  // namespace pollux::igb

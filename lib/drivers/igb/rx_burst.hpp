@@ -123,7 +123,7 @@ POLLUX_ALWAYS_INLINE bool RxHotPath::single(RxQueue& queue, Mbuf** out, std::uin
   cache.set_first(stock + 1);
   count_packets(queue, 1);
   const std::uint32_t after = slot + 1;
-  queue.next_ = after & queue.mask_;
+  publish(queue.next_, after & queue.mask_);
   if (!parts::has(parts::Part::doorbell_groups) || (after & queue.group_mask_) == 0) ring_tail<Remote>(queue, slot);
   return true;
 }

@@ -42,7 +42,7 @@ POLLUX_COLD RxHotPath::Fate RxHotPath::reject(RxQueue& queue, std::uint64_t& cou
   arm(queue, queue.next_);
   // Whatever the card says of the rest of the frame is thrown away without counting it a second time.
   const bool more = (status & rx::kEndOfPacket) == 0;
-  queue.chain_ = more ? RxQueue::Chain::discarding : RxQueue::Chain::none;
+  publish(queue.chain_, more ? RxQueue::Chain::discarding : RxQueue::Chain::none);
   queue.rule_.wanted = more ? kNeverPlain : kPlain;
   return Fate::consumed;
 }
@@ -68,7 +68,7 @@ POLLUX_ALWAYS_INLINE RxHotPath::Fate RxHotPath::extend_chain(RxQueue& queue, Mbu
   Mbuf& head = *queue.chain_head_;
   ++MbufAccess::segment_count(head);
   MbufAccess::packet_length(head) += segment.length();
-  queue.chain_ = last ? RxQueue::Chain::none : RxQueue::Chain::growing;
+  publish(queue.chain_, last ? RxQueue::Chain::none : RxQueue::Chain::growing);
   queue.rule_.wanted = last ? kPlain : kNeverPlain;
   if (!last) return Fate::consumed;
   // The verdict on a frame is in its last descriptor.

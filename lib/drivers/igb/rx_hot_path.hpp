@@ -54,7 +54,7 @@ struct RxHotPath {
   template <bool Remote>
   static POLLUX_ALWAYS_INLINE void advance(RxQueue& queue, std::uint32_t slot, std::uint32_t slots) noexcept {
     const std::uint32_t after = slot + slots;
-    queue.next_ = after & queue.mask_;
+    publish(queue.next_, after & queue.mask_);
     if (parts::has(parts::Part::doorbell_groups) && (slot ^ after) <= queue.group_mask_) return;
     ring_tail<Remote>(queue, (after & ~queue.group_mask_) - 1);
   }

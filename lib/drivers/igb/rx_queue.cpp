@@ -9,6 +9,7 @@
 #include "base/compiler.hpp"
 #include "drivers/igb/forward_queue.hpp"
 #include "drivers/igb/rx_hot_path.hpp"
+#include "pollux/base/io.hpp"
 
 namespace pollux::igb {
 
@@ -101,8 +102,9 @@ Result<void> RxQueue::close(Clock& clock, Duration limit) {
   return gate_.close(&idle, clock, limit);
 }
 
-void RxQueue::drain() noexcept {
-  if (slots_ == nullptr || slots_[0] == nullptr) return;
+std::uint32_t RxQueue::drain(DrainReason reason) noexcept {
+  if (slots_ == nullptr || slots_[0] == nullptr) return 0;
+  std::uint64_t& counter = reason == DrainReason::stopped ? drops_.stopped : drops_.removed;
   const std::uint32_t slots = mask_ + 1;
   bool counted_already = chain_ == Chain::discarding;
   for (std::uint32_t i = 0; i < slots; ++i) {
@@ -110,13 +112,15 @@ void RxQueue::drain() noexcept {
     // Also behind a slot whose write-back has not come. Done without a length is no frame but the tail of an earlier
     // write-back, on a slot that was armed meanwhile (RxHotPath::kPatience).
     if (!rx::done(status) || (status & rx::kEndOfPacket) == 0 || rx::length(status) == 0) continue;
-    if (!counted_already) bump(drops_.stopped, std::uint64_t{1});
+    if (!counted_already) bump(counter, std::uint64_t{1});
     counted_already = false;
   }
   // To the shared list, like all else here: the cache is the polling thread's.
+  const std::uint32_t in_chain = chain_head_ != nullptr ? MbufAccess::segment_count(*chain_head_) : 0;
   MbufDeleter{}(std::exchange(chain_head_, nullptr));
   pool_->put({slots_, slots});
   std::fill(slot_memory_.begin(), slot_memory_.end(), nullptr);
+  return slots + in_chain;
 }
 
 Result<void> RxQueue::use_cache(const MempoolCache& cache) {
@@ -136,7 +140,26 @@ RxDrops RxQueue::drops() const noexcept {
           .error = read_counter(drops_.error),
           .pool_empty = read_counter(drops_.pool_empty),
           .too_many_segments = read_counter(drops_.too_many_segments),
-          .stopped = read_counter(drops_.stopped)};
+          .stopped = read_counter(drops_.stopped),
+          .removed = read_counter(drops_.removed)};
+}
+
+// A forward path, which moves the queue's frames while it lives, has a gate of its own.
+bool RxQueue::is_idle() const {
+  const std::lock_guard lock(forward_lock_);
+  return forward_ != nullptr ? forward_->is_idle() : gate_.is_idle();
+}
+
+// A burst moves on in the ring before it counts; what it took is counted when it has ended. Between two bursts is soon:
+// an empty one takes nanoseconds. One that was preempted is not waited for.
+std::optional<std::uint64_t> RxQueue::taken() const {
+  constexpr int kLooks = 10'000;
+  for (int look = 0; !is_idle(); ++look) {
+    if (look == kLooks) return std::nullopt;
+    io::relax();
+  }
+  const bool in_part = read_counter(chain_) != Chain::none;
+  return packets() + drops().sum() + (in_part ? 1 : 0);
 }
 
 }  // namespace pollux::igb

@@ -3,8 +3,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <vector>
 
+#include "drivers/igb/drain_reason.hpp"
 #include "hw/igb/descriptors.hpp"
 #include "mem/mempool_core.hpp"
 #include "pollux/device/bar.hpp"
@@ -50,6 +53,11 @@ struct RxDrops {
   std::uint64_t pool_empty = 0;  ///< no mbuf to put in its place: its buffer went straight back to the card
   std::uint64_t too_many_segments = 0;
   std::uint64_t stopped = 0;  ///< arrived, but the port was stopped before anyone polled
+  std::uint64_t removed = 0;  ///< the same where the card was gone or had failed
+
+  [[nodiscard]] std::uint64_t sum() const noexcept {
+    return bad_length + error + pool_empty + too_many_segments + stopped + removed;
+  }
 };
 
 /// The receive half of the hot path; rx_burst.hpp holds the way of plain frames, rx_careful.cpp what is not plain.
@@ -71,8 +79,9 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   void open() noexcept;
   /// Error timeout: see BurstGate::close.
   [[nodiscard]] Result<void> close(Clock& clock, Duration limit);
-  /// Takes every buffer back. Only when the card does no DMA any more; counts finished frames that nobody polled.
-  void drain() noexcept;
+  /// Takes every buffer back; returns how many. Only when the card does no DMA any more; counts finished frames that
+  /// nobody polled.
+  std::uint32_t drain(DrainReason reason = DrainReason::stopped) noexcept;
 
   /// A forward path is made for what one configuration says, and ends with it.
   void end_forwarding() noexcept;
@@ -85,6 +94,13 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   [[nodiscard]] std::uint64_t packets() const noexcept;
   [[nodiscard]] RxDrops drops() const noexcept;
 
+  /// The slot of which the next frame will be taken, from any thread: to be looked at before `taken`.
+  [[nodiscard]] std::uint32_t next_slot() const noexcept { return __atomic_load_n(&next_, __ATOMIC_ACQUIRE); }
+  /// Frames taken out of the ring so far, with all that were taken before a look at `next_slot` and a frame of which
+  /// only a part has been; nothing if a poller that was inside its burst then may still be. From any thread.
+  [[nodiscard]] std::optional<std::uint64_t> taken() const;
+  [[nodiscard]] std::uint32_t slot_mask() const noexcept { return mask_; }
+
  private:
   friend struct RxHotPath;
   friend struct ForwardHotPath;
@@ -94,6 +110,7 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   enum class Chain : std::uint8_t { none, growing, discarding };
 
   void open_gate() noexcept;
+  [[nodiscard]] bool is_idle() const;
 
   // First line, behind the base's gate: all that an empty poll reads.
   std::uint32_t next_ = 0;  // slot that the card fills next
@@ -120,6 +137,7 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   std::uint64_t packets_at_empty_ = 0;   // packets_ at the last of them
   BurstPath path_ = BurstPath::best;
   bool open_ = false;
+  mutable std::mutex forward_lock_;  // for those that read counters; the control thread alone changes forward_
   ForwardQueue* forward_ = nullptr;
   std::shared_ptr<MempoolCore> pool_;
   std::shared_ptr<MempoolCacheCore> cache_owner_;

@@ -4,11 +4,14 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "drivers/igb/missed_frames.hpp"
 #include "hw/igb/limits.hpp"
 #include "hw/igb/registers.hpp"
 #include "pollux/base/clock.hpp"
@@ -66,6 +69,10 @@ constexpr void for_each_counter(Use use) noexcept {
 /// Every counter in the card's register table that is read.
 inline constexpr auto kCardCounters = detail::list_counters();
 
+/// How many frames came into a running port's receive rings since it was opened, at the least as many as that; nothing
+/// if that cannot be told now, or the card is gone.
+using DeliveredFrames = std::function<std::optional<std::uint64_t>(const hw::igb::Registers& regs)>;
+
 /// The card's counters in 64 bits since the port was opened. They clear when they are read and stick at their highest
 /// value ([I-STICK] 82575 manual, p. 416), so nobody but this class reads them. Thread rule: any thread, at any time.
 class Statistics {
@@ -83,25 +90,38 @@ class Statistics {
   /// The registers are not read any more; call before they go away.
   void detach();
 
+  /// Frames may come from now on, besides the `delivered` that came before. `waits`: see MissedFrames. `so_far` is
+  /// asked whenever somebody reads the counters, until `end_receive`.
+  void begin_receive(std::uint64_t delivered, bool waits, DeliveredFrames so_far);
+  /// No frame comes any more, and the counters have been folded as far as that is possible.
+  void end_receive(std::uint64_t delivered);
+
   /// Folds first. Fills in what the card counts.
   void fill(Stats& stats);
-  /// Folds first. Appends every counter under its datasheet name.
+  /// Folds first. Appends every counter under its datasheet name, and what rx_missed_errors is made of.
   void append(std::vector<Counter>& counters);
 
  private:
   struct Values {
     std::array<std::uint64_t, kCardCounters.size()> card{};
-    std::uint64_t no_descriptor = 0;  ///< RQDPC of all queues
+    std::array<std::uint64_t, hw::igb::kRxQueues> no_descriptor{};  ///< RQDPC
   };
 
   [[nodiscard]] Values read() const;
-  void fold_locked();
+  /// False if the card is gone, or not there any more.
+  bool fold_locked();
+  void look_locked();
   [[nodiscard]] std::uint64_t value(std::string_view name) const;
+  [[nodiscard]] std::uint64_t no_descriptor() const;
 
   std::mutex mutex_;
   hw::igb::Registers regs_;
   bool attached_ = false;
   Values total_;
+  MissedFrames missed_;
+  DeliveredFrames delivered_;
+  std::uint64_t rx_bytes_ = 0;  // as last told
+  std::uint64_t tx_bytes_ = 0;
 };
 
 }  // namespace pollux::igb

@@ -82,13 +82,14 @@ Result<void> TxQueue::fill() {
   return {};
 }
 
-void TxQueue::give_back_spares() noexcept {
-  if (!std::exchange(has_spares_, false)) return;
+std::uint32_t TxQueue::give_back_spares() noexcept {
+  if (!std::exchange(has_spares_, false)) return 0;
   const std::uint32_t in_use = in_flight();
   for (std::uint32_t i = in_use; i <= mask_; ++i) forward_->pool()->put({slots_ + (clean_ + i).slot(mask_), 1});
   // Those that are being sent go home one by one, like frames of a burst; in checked builds that asks who took them.
   for (std::uint32_t i = 0; i < in_use; ++i) MbufAccess::stamp(*slots_[(clean_ + i).slot(mask_)], kForwardPath);
   std::fill(mixed_.begin(), mixed_.end(), true);
+  return mask_ + 1 - in_use;
 }
 
 void TxQueue::open() noexcept {
@@ -131,8 +132,8 @@ std::uint32_t TxQueue::settle() noexcept {
   return in_flight();
 }
 
-void TxQueue::drain() noexcept {
-  if (ring_ == nullptr) return;
+std::uint32_t TxQueue::drain(DrainReason reason) noexcept {
+  if (ring_ == nullptr) return 0;
   const std::uint32_t pending = settle();
   // The card sends in order and reports some: all up to the last one that it reported have left.
   std::uint64_t unsent = 0;
@@ -141,13 +142,15 @@ void TxQueue::drain() noexcept {
     if (tx::done(command)) break;
     if ((command & tx::kEndOfPacket) != 0) ++unsent;
   }
-  bump(drops_.stopped, unsent);
-  if (forward_ != nullptr) forward_->drop_waiting();
-  give_back_spares();
+  bump(reason == DrainReason::stopped ? drops_.stopped : drops_.removed, unsent);
+  std::uint32_t buffers = pending;
+  if (forward_ != nullptr) buffers += forward_->drop_waiting(reason);
+  buffers += give_back_spares();
   MempoolCacheCore* const cache = std::exchange(cache_, nullptr);
   TxHotPath::free_each(*this, clean_, pending);
   cache_ = cache;
   clear();
+  return buffers;
 }
 
 Result<void> TxQueue::use_cache(const MempoolCache& cache) {
@@ -173,7 +176,8 @@ TxDrops TxQueue::drops() const noexcept {
           .bad_segment = read_counter(drops_.bad_segment),
           .unreachable = read_counter(drops_.unreachable),
           .unsupported_offload = read_counter(drops_.unsupported_offload),
-          .stopped = read_counter(drops_.stopped)};
+          .stopped = read_counter(drops_.stopped),
+          .removed = read_counter(drops_.removed)};
 }
 
 }  // namespace pollux::igb

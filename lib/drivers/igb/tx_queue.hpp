@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "drivers/igb/drain_reason.hpp"
 #include "hw/igb/descriptors.hpp"
 #include "mem/mempool_core.hpp"
 #include "pollux/base/ring_index.hpp"
@@ -46,10 +47,12 @@ struct TxDrops {
   std::uint64_t unreachable = 0;  ///< memory that the card cannot read, or an mbuf of another Context
   std::uint64_t unsupported_offload = 0;
   std::uint64_t stopped = 0;  ///< taken, but the port was stopped before the card reported them sent
+  std::uint64_t removed = 0;  ///< the same where the card was gone or had failed
 
   [[nodiscard]] std::uint64_t refused() const noexcept {
     return too_short + too_long + too_many_segments + bad_segment + unreachable + unsupported_offload;
   }
+  [[nodiscard]] std::uint64_t sum() const noexcept { return refused() + stopped + removed; }
 };
 
 /// The transmit half of the hot path; tx_burst.hpp holds the way of plain frames, tx_careful.cpp what is not plain.
@@ -75,8 +78,9 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
   [[nodiscard]] Result<void> close(Clock& clock, Duration limit);
   /// Takes back what the card is done with; returns the slots that are still out. With the gate closed.
   [[nodiscard]] std::uint32_t settle() noexcept;
-  /// Takes every buffer back. Only when the card does no DMA any more; counts frames it had not finished.
-  void drain() noexcept;
+  /// Takes every buffer back; returns how many. Only when the card does no DMA any more; counts frames it had not
+  /// finished.
+  std::uint32_t drain(DrainReason reason = DrainReason::stopped) noexcept;
 
   /// As RxQueue's.
   void end_forwarding() noexcept;
@@ -101,7 +105,8 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
 
   void watch_for(MempoolCacheCore* cache) noexcept;
   void open_gate() noexcept;
-  void give_back_spares() noexcept;
+  /// Returns how many.
+  std::uint32_t give_back_spares() noexcept;
 
   // First line, behind the base's gate.
   RingIndex next_;                // first slot that is free to write

@@ -42,7 +42,7 @@ inline constexpr std::array kCommonTxDrops{TxDrop::too_short,   TxDrop::too_long
 struct RxCounters {
   std::uint64_t packets = 0;     ///< arrived, dropped ones included
   std::uint64_t bytes = 0;       ///< of those, without FCS
-  std::uint64_t multicast = 0;   ///< of those
+  std::uint64_t multicast = 0;   ///< of those, without broadcasts
   std::uint64_t handed_out = 0;  ///< by rx_burst
   std::uint64_t errors = 0;      ///< what should have been a frame and was none
   std::array<std::uint64_t, kRxDropNames.size()> drops{};

@@ -67,6 +67,8 @@ Result<void> Port::configure(const PortConfig& config) {
   if (auto mtu = medium_->set_mtu(plan->mtu); !mtu) return mtu;
   retire_queues();
   plan_ = *std::move(plan);
+  rx_queues_ = plan_.rx_queues;
+  tx_queues_ = plan_.tx_queues;
   setup_queues();
   RxRules& rules = medium_->rules();
   rules.set_mtu(plan_.mtu);
@@ -136,6 +138,8 @@ Result<void> Port::close() {
   auto result = medium_->close();
   retire_queues();
   plan_ = {};
+  rx_queues_ = 0;
+  tx_queues_ = 0;
   context_->return_port_index(info_.index);
   state_ = PortState::closed;
   return result;

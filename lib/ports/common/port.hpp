@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
@@ -56,8 +57,8 @@ class Port final : public PortDriver {
   [[nodiscard]] Result<void> close_queues();
   void setup_queues();
   void retire_queues() noexcept;
-  [[nodiscard]] RxCounters received() const;
-  [[nodiscard]] TxCounters transmitted() const;
+  [[nodiscard]] RxCounters received(std::vector<QueueStats>& queues) const;
+  [[nodiscard]] TxCounters transmitted(std::vector<QueueStats>& queues) const;
 
   std::shared_ptr<ContextState> context_;
   std::unique_ptr<Medium> medium_;
@@ -66,6 +67,9 @@ class Port final : public PortDriver {
   Error failure_;  // why it is failed
   MacAddress mac_{};
   Plan plan_;
+  // How many queues `plan_` has, for those who read counters.
+  std::atomic<std::uint16_t> rx_queues_ = 0;
+  std::atomic<std::uint16_t> tx_queues_ = 0;
 };
 
 /// A locally administered address that is always the same for the same name (IEEE 802, 8.4: bit 1 of the first byte).

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <numeric>
 
+#include "net/stats.hpp"
 #include "ports/common/port.hpp"
 
 namespace pollux::ports {
@@ -63,40 +65,59 @@ Link Port::link() {
   return medium_->link();
 }
 
-RxCounters Port::received() const {
+namespace {
+
+void add(RxCounters& sum, const RxCounters& more) {
+  sum.packets += more.packets;
+  sum.bytes += more.bytes;
+  sum.multicast += more.multicast;
+  sum.handed_out += more.handed_out;
+  sum.errors += more.errors;
+  for (std::size_t i = 0; i < sum.drops.size(); ++i) sum.drops[i] += more.drops[i];
+}
+
+void add(TxCounters& sum, const TxCounters& more) {
+  sum.taken += more.taken;
+  sum.sent += more.sent;
+  sum.bytes += more.bytes;
+  for (std::size_t i = 0; i < sum.drops.size(); ++i) sum.drops[i] += more.drops[i];
+}
+
+template <class Drops>
+std::uint64_t sum_of(const Drops& drops) {
+  return std::accumulate(drops.begin(), drops.end(), std::uint64_t{0});
+}
+
+}  // namespace
+
+RxCounters Port::received(std::vector<QueueStats>& queues) const {
   RxCounters sum;
   for (std::uint16_t queue = 0; queue < info_.limits.max_rx_queues; ++queue) {
     const RxCounters more = medium_->rx(queue).counters();
-    sum.packets += more.packets;
-    sum.bytes += more.bytes;
-    sum.multicast += more.multicast;
-    sum.handed_out += more.handed_out;
-    sum.errors += more.errors;
-    for (std::size_t i = 0; i < sum.drops.size(); ++i) sum.drops[i] += more.drops[i];
+    add(sum, more);
+    put_if_used(queues, queue, rx_queues_, {.packets = more.handed_out, .drops = sum_of(more.drops)});
   }
   return sum;
 }
 
-TxCounters Port::transmitted() const {
+TxCounters Port::transmitted(std::vector<QueueStats>& queues) const {
   TxCounters sum;
   for (std::uint16_t queue = 0; queue < info_.limits.max_tx_queues; ++queue) {
     const TxCounters more = medium_->tx(queue).counters();
-    sum.taken += more.taken;
-    sum.sent += more.sent;
-    sum.bytes += more.bytes;
-    for (std::size_t i = 0; i < sum.drops.size(); ++i) sum.drops[i] += more.drops[i];
+    add(sum, more);
+    put_if_used(queues, queue, tx_queues_, {.packets = more.taken, .drops = sum_of(more.drops)});
   }
   return sum;
 }
 
 Stats Port::stats() {
-  const RxCounters rx = received();
-  const TxCounters tx = transmitted();
   Stats stats;
+  const RxCounters rx = received(stats.rx_queues);
+  const TxCounters tx = transmitted(stats.tx_queues);
   stats.rx_packets = rx.packets;
   stats.tx_packets = tx.sent;
-  stats.rx_bytes = rx.bytes + kFcsBytes * rx.packets;
-  stats.tx_bytes = tx.bytes + kFcsBytes * tx.sent;
+  stats.rx_bytes = rx.bytes;
+  stats.tx_bytes = tx.bytes;
   stats.rx_errors = rx.errors;
   stats.multicast = rx.multicast;
   stats.rx_burst_packets = rx.handed_out;
@@ -113,28 +134,12 @@ Stats Port::stats() {
   std::for_each(traits.rx_drops.begin(), traits.rx_drops.end(), rx_drop);
   std::for_each(kCommonTxDrops.begin(), kCommonTxDrops.end(), tx_drop);
   std::for_each(traits.tx_drops.begin(), traits.tx_drops.end(), tx_drop);
+  sum_drops(stats);
   return stats;
 }
 
 std::vector<Counter> Port::extended_stats() {
-  const Stats sums = stats();
-  std::vector<Counter> counters{{"rx_packets", sums.rx_packets},
-                                {"tx_packets", sums.tx_packets},
-                                {"rx_bytes", sums.rx_bytes},
-                                {"tx_bytes", sums.tx_bytes},
-                                {"rx_errors", sums.rx_errors},
-                                {"multicast", sums.multicast},
-                                {"rx_burst_packets", sums.rx_burst_packets},
-                                {"tx_burst_packets", sums.tx_burst_packets}};
-  counters.insert(counters.end(), sums.drops.begin(), sums.drops.end());
-  for (std::uint16_t queue = 0; queue < info_.limits.max_rx_queues; ++queue) {
-    if (const auto frames = medium_->rx(queue).counters().handed_out; frames != 0)
-      counters.push_back({fmt::format("rx_queue_{}_packets", queue), frames});
-  }
-  for (std::uint16_t queue = 0; queue < info_.limits.max_tx_queues; ++queue) {
-    if (const auto frames = medium_->tx(queue).counters().taken; frames != 0)
-      counters.push_back({fmt::format("tx_queue_{}_packets", queue), frames});
-  }
+  std::vector<Counter> counters = named_counters(stats(), false);
   medium_->append(counters);
   return counters;
 }

@@ -23,7 +23,10 @@ class RxRules {
   /// Bytes of the longest frame.
   [[nodiscard]] std::uint32_t longest() const noexcept { return longest_.load(std::memory_order_relaxed); }
 
-  [[nodiscard]] static bool is_multicast(const std::uint8_t* destination) noexcept { return (destination[0] & 1) != 0; }
+  /// Whether six bytes are a group's address; that of all stations is none.
+  [[nodiscard]] static bool is_multicast(const std::uint8_t* destination) noexcept {
+    return (destination[0] & 1) != 0 && pack(destination) != kBroadcast;
+  }
 
   /// Why a frame of `bytes`, whose first segment holds at least six of them at `destination`, is not received; nothing
   /// if it is.

@@ -95,6 +95,23 @@ TEST(Account, StopsEveryPortAndKnowsThoseThatAreStopped) {
   EXPECT_NE(lab.port(1).state(), PortState::started);
 }
 
+TEST(Account, ClosesAPortThatFailedSoThatItsBuffersComeBack) {
+  Context context;
+  auto pool = Mempool::create(context, {.count = 2048});
+  ASSERT_TRUE(pool);
+  std::vector<Port> ports;
+  ports.push_back(open(context, "fault:removal@3000,sim:0", {.rx_pool = &*pool}).value());
+  ASSERT_TRUE(ports[0].wait_for_link(std::chrono::seconds(10)));
+  for (int i = 0; i < 100'000 && ports[0].service(); ++i) {
+  }
+  ASSERT_EQ(ports[0].state(), PortState::failed);
+  EXPECT_TRUE(stop_all(ports)) << "the card is gone, so nothing can write any more";
+  EXPECT_EQ(ports[0].state(), PortState::closed);
+  const Account account = take_account(ports, *pool, {});
+  EXPECT_TRUE(account.conserved()) << account.verdict();
+  EXPECT_THAT(card_remarks(ports), testing::Contains(HasSubstr("512 buffers")));
+}
+
 TEST(Rates, CountFcsAndNoTimeIsNoRate) {
   const Rate rate = rate_of({.frames = 1'000'000, .bytes = 60'000'000}, 2);
   EXPECT_DOUBLE_EQ(rate.mpps, 0.5);

@@ -84,7 +84,7 @@ class Pktgen(unittest.TestCase):
             self.assertEqual([summary[name] for name in ("sent", "received", "good", "lost")], [20000, 20000, 20000, 0])
             self.assertTrue(summary["conserved"])
             self.assertEqual([card["tx_packets"] for card in summary["cards"]], [20000, 0])
-            self.assertEqual([card["rx_bytes"] for card in summary["cards"]], [0, 20000 * size])
+            self.assertEqual([card["rx_bytes"] for card in summary["cards"]], [0, 20000 * (size - 4)])
 
     def test_jumbo_frames_arrive(self):
         summary = self.summary("sim:0", "sim:1", "--count", "500", "--size", "9500", "--check", "--expect-all")
@@ -179,6 +179,22 @@ class L2fwd(unittest.TestCase):
         self.assertIn("wired to each other", outcome.stderr)
         outcome = run(L2FWD, "sim:0", "sim:1", "--circulate", "8", "--seconds", "0.2", "--quiet")
         self.assertNotIn("came back", outcome.stderr)
+
+    def test_buffers_come_back_from_a_card_that_is_gone(self):
+        for words in ((), ("--fused",)):
+            outcome = run(L2FWD, "fault:removal@3000,sim:0", "sim:1", "--circulate", "64", "--seconds", "20", "--quiet",
+                          *words)
+            self.assertEqual(outcome.returncode, 1, outcome.stdout + outcome.stderr)
+            self.assertIn("error: sim:0: the card is gone", outcome.stderr)
+            self.assertIn("conserved: yes", outcome.stdout)
+            self.assertRegex(outcome.stdout, r"came back from sim:0, whose card was gone or had failed: \d{3,} buffers")
+        outcome = run(L2FWD, "fault:removal@3000,sim:0", "sim:1", "--circulate", "64", "--seconds", "20", "--json")
+        self.assertEqual(outcome.returncode, 1, outcome.stdout + outcome.stderr)
+        summary = objects(outcome.stdout)[-1]["summary"]
+        self.assertTrue(summary["conserved"])
+        self.assertEqual(summary["mbufs_out"], 0)
+        self.assertGreaterEqual(summary["cards"][0]["removed_buffers"], 512)
+        self.assertEqual(summary["cards"][1]["removed_buffers"], 0)
 
     def test_every_way_of_working_forwards(self):
         for path in ("best", "scalar"):

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -104,6 +105,75 @@ TEST(Statistics, JoinsTheHalvesOfOctets) {
   EXPECT_EQ(fixture.get().tx_bytes, 0x1000000003ull);
 }
 
+TEST(Statistics, LeavesTheFcsOutOfBytes) {
+  Fixture fixture;
+  fixture.card.at<reg::GORCL>() = 3 * 64;
+  fixture.card.at<reg::GPRC>() = 3;
+  fixture.card.at<reg::GOTCL>() = 2 * 1518;
+  fixture.card.at<reg::GPTC>() = 2;
+  const Stats stats = fixture.get();
+  EXPECT_EQ(stats.rx_bytes, 3u * 60);
+  EXPECT_EQ(stats.tx_bytes, 2u * 1514);
+}
+
+TEST(Statistics, BytesNeverGoBack) {
+  Fixture fixture;
+  fixture.card.at<reg::GORCL>() = 640;
+  fixture.card.at<reg::GPRC>() = 10;
+  EXPECT_EQ(fixture.get().rx_bytes, 600u);
+  fixture.card.at<reg::GPRC>() = 2;  // two frames came when their octets had been read
+  EXPECT_EQ(fixture.get().rx_bytes, 600u);
+  fixture.card.at<reg::GORCL>() = 128;
+  EXPECT_EQ(fixture.get().rx_bytes, 720u);
+}
+
+/// A started receive side: what was delivered is what the test says.
+struct Receiving : Fixture {
+  explicit Receiving(bool waits = false) {
+    statistics.begin_receive(100, waits, [this](const hw::igb::Registers&) { return delivered; });
+  }
+  void good(std::uint32_t frames) { card.at<reg::GPRC>() = frames; }
+  std::optional<std::uint64_t> delivered = 100;
+};
+
+TEST(Statistics, MissedIsWhatTheCardCountedAndDidNotDeliver) {
+  Receiving fixture;
+  fixture.good(50);
+  fixture.delivered = 130;
+  fixture.card.at<reg::MPC>() = 5;
+  EXPECT_EQ(fixture.get().rx_missed_errors, 25u);
+  fixture.statistics.end_receive(130);
+  EXPECT_EQ(fixture.get().rx_missed_errors, 25u);
+}
+
+TEST(Statistics, MissedNeverGoesBackNorBelowZero) {
+  Receiving fixture;
+  fixture.good(10);
+  EXPECT_EQ(fixture.get().rx_missed_errors, 10u);
+  fixture.delivered = 140;  // counts what came since the registers were read
+  EXPECT_EQ(fixture.get().rx_missed_errors, 10u);
+  fixture.good(40);
+  fixture.delivered = std::nullopt;
+  EXPECT_EQ(fixture.get().rx_missed_errors, 10u) << "it cannot be told now";
+  fixture.delivered = 130;
+  EXPECT_EQ(fixture.get().rx_missed_errors, 20u);
+  fixture.statistics.end_receive(500);
+  EXPECT_EQ(fixture.get().rx_missed_errors, 20u);
+  fixture.statistics.begin_receive(500, false, [](const hw::igb::Registers&) { return 501u; });
+  fixture.good(3);
+  EXPECT_EQ(fixture.get().rx_missed_errors, 22u) << "a card that delivered too much hides nothing after a start";
+}
+
+TEST(Statistics, FramesThatWaitAreMissedAtTheStop) {
+  Receiving fixture(true);
+  fixture.good(10);
+  EXPECT_EQ(fixture.get().rx_missed_errors, 0u);
+  fixture.statistics.end_receive(107);
+  EXPECT_EQ(fixture.get().rx_missed_errors, 3u);
+  EXPECT_EQ(fixture.all().at("rx_missed_stopped"), 3u);
+  EXPECT_EQ(fixture.all().at("rx_missed_no_descriptor"), 0u);
+}
+
 TEST(Statistics, BeginsAtZeroWhateverTheCardHolds) {
   Counters card;
   card.at<reg::GPRC>() = 1000;
@@ -154,6 +224,7 @@ TEST(Statistics, MeansWhatLinuxMeans) {
   fixture.card.at<reg::RUC>() = 50000;
   fixture.card.at<reg::ECOL>() = 1;
   fixture.card.at<reg::LATECOL>() = 2;
+  fixture.card.at<reg::TNCRS>() = 7;
   fixture.card.at<reg::COLC>() = 3;
   fixture.card.at<reg::MPRC>() = 4;
   fixture.card.at<reg::MPC>() = 5;
@@ -161,7 +232,13 @@ TEST(Statistics, MeansWhatLinuxMeans) {
   fixture.card.at<reg::RQDPC>(15) = 7;
   const Stats stats = fixture.get();
   EXPECT_EQ(stats.rx_errors, 1111u);
-  EXPECT_EQ(stats.tx_errors, 3u);
+  EXPECT_EQ(stats.rx_crc_errors, 1u);
+  EXPECT_EQ(stats.rx_frame_errors, 10u);
+  EXPECT_EQ(stats.rx_length_errors, 1000u);
+  EXPECT_EQ(stats.tx_errors, 10u);
+  EXPECT_EQ(stats.tx_aborted_errors, 1u);
+  EXPECT_EQ(stats.tx_window_errors, 2u);
+  EXPECT_EQ(stats.tx_carrier_errors, 7u);
   EXPECT_EQ(stats.collisions, 3u);
   EXPECT_EQ(stats.multicast, 4u);
   EXPECT_EQ(stats.rx_missed_errors, 18u);
@@ -179,10 +256,10 @@ TEST(Statistics, NamesEveryCounter) {
   }
   EXPECT_TRUE(counters.contains("LENERRS"));
   EXPECT_TRUE(counters.contains("TOR"));
-  EXPECT_EQ(counters.at("RQDPC"), 0u);
+  EXPECT_EQ(counters.at("rx_missed_packet_buffer"), counters.at("MPC"));
   EXPECT_FALSE(counters.contains("TORL"));
   EXPECT_FALSE(counters.contains("SCVPC")) << "not to be read on a copper port";
-  EXPECT_EQ(counters.size(), kCardCounters.size() + 1);
+  EXPECT_EQ(counters.size(), kCardCounters.size() + 3) << "and what rx_missed_errors is made of";
 }
 
 }  // namespace

@@ -65,7 +65,7 @@ TEST(Receive, DeliversFramesWholeAndInOrder) {
   std::uint64_t octets = 0;
   for (unsigned i = 0; i < sizes.size(); ++i) {
     lab.wire->inject(broadcast(sizes[i], i));
-    octets += sizes[i] + 4;
+    octets += sizes[i];
   }
   Burst<8> burst;
   ASSERT_EQ(port->rx_queue(0)->rx_burst(burst), sizes.size());
@@ -309,6 +309,7 @@ TEST(ExtendedStats, NameEachCounterOnce) {
   EXPECT_EQ(counters.at("rx_packets"), 1u);
   EXPECT_EQ(counters.at("GPRC"), 1u);
   EXPECT_EQ(counters.at("GORC"), 68u);
+  EXPECT_EQ(counters.at("rx_bytes"), 64u) << "without FCS";
   EXPECT_EQ(counters.at("rx_queue_0_packets"), 1u);
   EXPECT_EQ(counters.at("rx_pool_empty"), 0u);
 }

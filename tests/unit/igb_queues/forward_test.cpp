@@ -18,9 +18,7 @@ namespace {
 
 constexpr std::uint32_t kRounds = kSanitized || POLLUX_CHECKED != 0 ? 400 : 3000;
 
-std::uint64_t sum(const igb::RxDrops& drops) {
-  return drops.bad_length + drops.error + drops.pool_empty + drops.too_many_segments + drops.stopped;
-}
+std::uint64_t sum(const igb::RxDrops& drops) { return drops.sum(); }
 
 struct ForwardOptions {
   LabOptions lab;

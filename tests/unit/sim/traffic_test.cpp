@@ -187,11 +187,12 @@ TEST(SimTraffic, CountsAsTheCardDoes) {
   const Stats stats = lab.port.stats();
   EXPECT_EQ(stats.rx_packets, 10u);
   EXPECT_EQ(stats.rx_burst_packets, 10u);
-  EXPECT_EQ(stats.rx_bytes, 10u * 64 + 45);
+  EXPECT_EQ(stats.rx_bytes, 10u * 60 + 45);
   EXPECT_EQ(stats.tx_packets, 5u);
   EXPECT_EQ(stats.tx_burst_packets, 5u);
-  EXPECT_EQ(stats.tx_bytes, 5u * 104);
+  EXPECT_EQ(stats.tx_bytes, 5u * 100);
   EXPECT_EQ(stats.rx_errors, 1u);
+  EXPECT_EQ(stats.rx_length_errors, 1u);
   EXPECT_EQ(lab.port.stats().rx_packets, 10u) << "the card's counters clear when read; the port's do not";
 }
 

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Several receive queues that nobody empties in time: every frame is received, dropped under a name or missed.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "support/lab.hpp"
+
+namespace pollux::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint16_t kQueues = 4;
+/// RQDPC counts no more than this for a queue between two looks.
+constexpr std::uint64_t kMostOfRqdpc = 4095;
+
+/// An IPv4 packet to anybody from one of many addresses, which the card spreads over its queues.
+Frame flow(std::uint32_t number, std::size_t bytes = 60) {
+  Frame frame = counting_frame(bytes);
+  constexpr std::array<unsigned, 20> kHeader{0x45, 0, 0, 46, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 0, 10, 1, 0, 1};
+  frame[12] = std::byte{0x08};
+  frame[13] = std::byte{0x00};
+  for (std::size_t i = 0; i < kHeader.size(); ++i) frame[14 + i] = static_cast<std::byte>(kHeader[i]);
+  frame[28] = static_cast<std::byte>(number >> 8 & 0xFF);
+  frame[29] = static_cast<std::byte>(number & 0xFF);
+  return frame;
+}
+
+/// One card in virtual time, with queues that the test polls or does not.
+class Overload : public testing::Test {
+ protected:
+  void use(std::uint16_t queues = kQueues, MempoolOptions pool = {.count = 1024}) {
+    lab_.emplace(LabOptions{.port = {.rx_queues = queues, .rx_ring = 64, .tx_ring = 64, .mtu = 4000}, .pool = pool});
+  }
+  void inject(std::uint64_t frames, std::size_t bytes = 60) {
+    for (std::uint64_t i = 0; i < frames; ++i) {
+      lab_->inject(flow(static_cast<std::uint32_t>(injected_ % 1024), bytes));
+      ++injected_;
+    }
+  }
+  std::uint64_t poll_once() {
+    std::uint64_t count = 0;
+    DropCounter seen("seen");
+    for (std::uint16_t queue = 0; queue < lab_->config.rx_queues; ++queue) {
+      Burst<32> burst;
+      count += lab_->port.rx(queue).rx_burst(burst);
+      burst.drop(seen, lab_->cache);
+    }
+    received_ += count;
+    return count;
+  }
+  void poll_all() {
+    while (poll_once() != 0) {
+    }
+  }
+  /// Received + dropped + missed; what is in rings or packet buffer is not yet in there.
+  [[nodiscard]] std::uint64_t named() {
+    const Stats stats = lab_->port.stats();
+    EXPECT_EQ(stats.rx_burst_packets, received_);
+    return received_ + stats.rx_dropped + stats.rx_missed_errors;
+  }
+  [[nodiscard]] std::uint64_t counter(std::string_view name) {
+    for (const Counter& counter : lab_->port.extended_stats()) {
+      if (counter.name == name) return counter.value;
+    }
+    ADD_FAILURE() << "no counter " << name;
+    return 0;
+  }
+
+  std::optional<Lab> lab_;
+  std::uint64_t injected_ = 0;
+  std::uint64_t received_ = 0;
+};
+
+TEST_F(Overload, EveryMissIsCountedThoughNobodyLookedInBetween) {
+  use();
+  inject(50'000);
+  poll_all();
+  EXPECT_GT(injected_ - received_, 2 * kQueues * kMostOfRqdpc) << "no more than RQDPC can tell";
+  EXPECT_EQ(named(), injected_);
+  EXPECT_EQ(lab_->port.info().missed_count, MissedCount::exact);
+}
+
+TEST_F(Overload, FramesInTheRingsAreNotMissed) {
+  use();
+  inject(5'000);
+  const std::uint64_t in_rings = kQueues * 63;
+  EXPECT_EQ(named(), injected_ - in_rings) << "nobody has polled";
+  poll_once();
+  EXPECT_EQ(named(), injected_ - in_rings + received_) << "rings polled in part";
+  poll_all();
+  EXPECT_EQ(named(), injected_);
+}
+
+TEST_F(Overload, FramesOfSeveralBuffersAreCountedOnce) {
+  use();
+  inject(2'000, 4000);
+  poll_all();
+  EXPECT_EQ(named(), injected_);
+  inject(300, 60);
+  inject(300, 3000);
+  poll_all();
+  EXPECT_EQ(named(), injected_);
+}
+
+TEST_F(Overload, FramesThatTheLibraryThrewAwayAreNotMissed) {
+  use(kQueues, {.count = kQueues * 64 + 64});
+  std::vector<MbufPtr> taken;
+  for (MbufPtr mbuf = lab_->pool.allocate(); mbuf != nullptr; mbuf = lab_->pool.allocate())
+    taken.push_back(std::move(mbuf));
+  for (MbufPtr mbuf = lab_->cache.allocate(); mbuf != nullptr; mbuf = lab_->cache.allocate())
+    taken.push_back(std::move(mbuf));
+  for (int round = 0; round < 20; ++round) {
+    inject(1'000);
+    for (int polls = 0; polls < 4; ++polls) poll_once();
+  }
+  EXPECT_GT(lab_->drops("rx_pool_empty"), 0u);
+  EXPECT_EQ(named(), injected_);
+}
+
+TEST_F(Overload, EveryStopAndStartInTheMiddleKeepsTheSum) {
+  use();
+  for (int round = 0; round < 5; ++round) {
+    inject(6'000);
+    poll_once();
+    ASSERT_TRUE(lab_->port.stop());
+    EXPECT_EQ(named(), injected_) << "what lay in the rings is rx_stopped";
+    ASSERT_TRUE(lab_->port.start());
+    ASSERT_TRUE(lab_->port.wait_for_link(5s));
+    EXPECT_EQ(named(), injected_) << "a reset clears the card's counters, not the port's";
+  }
+  EXPECT_GT(lab_->drops("rx_stopped"), 0u);
+}
+
+TEST_F(Overload, WhatTheLoneQueuesCardStillHeldAtTheStopHasAName) {
+  use(1);
+  inject(500);  // 63 in the ring, the rest in the packet buffer
+  EXPECT_EQ(lab_->port.stats().rx_missed_errors, 0u) << "frames that wait in the card are not lost yet";
+  ASSERT_TRUE(lab_->port.stop());
+  EXPECT_EQ(lab_->drops("rx_stopped"), 63u);
+  EXPECT_EQ(counter("rx_missed_stopped"), 500u - 63);
+  EXPECT_EQ(named(), injected_);
+}
+
+TEST_F(Overload, OneQueueTellsOfItsPartAtLeast) {
+  use();
+  inject(3'000);
+  const Stats stats = lab_->port.stats();
+  ASSERT_EQ(stats.rx_queues.size(), kQueues);
+  std::uint64_t told = 0;
+  for (const QueueStats& queue : stats.rx_queues) {
+    EXPECT_GT(queue.missed_at_least, 0u);
+    told += queue.missed_at_least;
+  }
+  EXPECT_EQ(told, stats.rx_missed_errors) << "so few fit RQDPC";
+  EXPECT_EQ(counter("rx_queue_2_missed_at_least"), stats.rx_queues[2].missed_at_least);
+  inject(50'000);
+  const Stats later = lab_->port.stats();
+  told = 0;
+  for (const QueueStats& queue : later.rx_queues) told += queue.missed_at_least;
+  EXPECT_LT(told, later.rx_missed_errors) << "so many do not";
+}
+
+TEST_F(Overload, AForwardPathsFramesAreNotMissed) {
+  use(2);
+  auto path = [this] {
+    EXPECT_TRUE(lab_->port.stop());
+    auto made = lab_->port.forward_path(0, lab_->port, 0);
+    EXPECT_TRUE(made);
+    EXPECT_TRUE(lab_->port.start());
+    EXPECT_TRUE(lab_->port.wait_for_link(5s));
+    return *std::move(made);
+  }();
+  std::uint64_t moved = 0;
+  for (int round = 0; round < 20; ++round) {
+    inject(400);
+    moved += path->burst(32, [](ForwardedFrame&) {});
+    poll_once();
+  }
+  while (const std::uint32_t more = path->burst(32, [](ForwardedFrame&) {})) moved += more;
+  poll_all();
+  const Stats stats = lab_->port.stats();
+  EXPECT_EQ(stats.rx_burst_packets, moved + received_);
+  EXPECT_GT(moved, 0u);
+  EXPECT_EQ(moved + received_ + stats.rx_dropped + stats.rx_missed_errors, injected_);
+}
+
+/// The same with cards on a thread of their own and both pollers on others: the sum, and no counter that goes back.
+TEST(OverloadThreaded, EveryFrameIsReceivedDroppedOrMissed) {
+  constexpr std::uint64_t kFrames = 60'000;
+  Context context{{.huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30}};
+  Mempool pool = *Mempool::create(context, {.count = 4096});
+  const auto open_port = [&](std::string_view uri, std::uint16_t queues) {
+    auto port = open(context, uri, {.rx_pool = &pool, .rx_queues = queues, .rx_ring = 64, .tx_ring = 512});
+    EXPECT_TRUE(port) << port.error().message();
+    return *std::move(port);
+  };
+  Port sender = open_port("sim:0?thread", 1);
+  Port receiver = open_port("sim:1", kQueues);
+  ASSERT_TRUE(sender.wait_for_link(10s) && receiver.wait_for_link(10s));
+
+  std::atomic<bool> done = false;
+  std::atomic<std::uint64_t> received = 0;
+  std::thread polling([&] {
+    DropCounter seen("seen");
+    MempoolCache cache(pool);
+    for (std::uint16_t queue = 0; queue < kQueues; ++queue) ASSERT_TRUE(receiver.rx(queue).use_cache(cache));
+    bool found = true;
+    while (!done || found) {
+      found = false;
+      for (std::uint16_t queue = 0; queue < kQueues; ++queue) {
+        Burst<4> burst;
+        const std::uint32_t count = receiver.rx(queue).rx_burst(burst);
+        found = found || count != 0;
+        received += count;
+        burst.drop(seen, cache);
+      }
+      std::this_thread::sleep_for(50us);  // too slow on purpose
+    }
+  });
+  std::thread watching([&] {
+    std::uint64_t missed = 0;
+    std::uint64_t packets = 0;
+    std::uint64_t bytes = 0;
+    while (!done) {
+      const Stats stats = receiver.stats();
+      ASSERT_GE(stats.rx_missed_errors, missed);
+      ASSERT_GE(stats.rx_packets, packets);
+      ASSERT_GE(stats.rx_bytes, bytes);
+      ASSERT_LE(stats.rx_missed_errors, kFrames);
+      missed = stats.rx_missed_errors;
+      packets = stats.rx_packets;
+      bytes = stats.rx_bytes;
+      std::this_thread::sleep_for(1ms);
+    }
+  });
+  MempoolCache cache(pool);
+  std::uint64_t sent = 0;
+  while (sent < kFrames) {
+    const Frame frame = flow(static_cast<std::uint32_t>(sent % 1024));
+    MbufPtr mbuf = cache.allocate();
+    if (mbuf == nullptr) {
+      static_cast<void>(sender.tx(0).tx_done_cleanup());
+      std::this_thread::yield();
+      continue;
+    }
+    std::memcpy(mbuf->append(static_cast<std::uint32_t>(frame.size())), frame.data(), frame.size());
+    Burst<1> out;
+    ASSERT_TRUE(out.push(mbuf));
+    while (sender.tx(0).tx_burst(out) == 0) std::this_thread::yield();
+    ++sent;
+  }
+  while (sender.tx(0).in_flight() != 0) {
+    static_cast<void>(sender.tx(0).tx_done_cleanup());
+    std::this_thread::yield();
+  }
+  done = true;
+  polling.join();
+  watching.join();
+  const Stats stats = receiver.stats();
+  EXPECT_GT(stats.rx_missed_errors, 0u);
+  EXPECT_EQ(stats.rx_burst_packets, received.load());
+  EXPECT_EQ(received + stats.rx_dropped + stats.rx_missed_errors, kFrames);
+}
+
+}  // namespace
+}  // namespace pollux::test
