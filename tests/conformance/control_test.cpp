@@ -217,7 +217,7 @@ CONFORMANCE_TEST(Control, CountsPacketsAndDropsOfEachQueue) {
   start_both(both, both);
   // A frame that is refused for its length, by the last queue alone.
   MbufPtr runt = make_mbuf(make_frame(22, 0));
-  runt->trim(12);
+  ASSERT_TRUE(runt->trim(12));
   Burst<1> burst;
   ASSERT_TRUE(burst.push(runt));
   ASSERT_EQ(left().tx(static_cast<std::uint16_t>(queues - 1)).tx_burst(burst), 1U);
