@@ -3,12 +3,19 @@
 
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <map>
 #include <string>
+#include <system_error>
+
+#include <fmt/format.h>
 
 namespace pollux::examples {
 namespace {
+
+/// Of every kind of port there is: PortLimits has it for each.
+constexpr std::uint32_t kMaxRing = 4096;
 
 std::optional<MacAddress> parse_mac(const std::string& text) {
   MacAddress mac{};
@@ -29,10 +36,10 @@ void add_port_options(CLI::App& app, PortOptions& options) {
       ->check(CLI::Range(1U, kMaxBurst))
       ->capture_default_str();
   app.add_option("--rx-ring", options.rx_ring, "Receive descriptors, a power of two")
-      ->check(CLI::Range(8U, 65536U))
+      ->check(CLI::Range(8U, kMaxRing))
       ->capture_default_str();
   app.add_option("--tx-ring", options.tx_ring, "Transmit descriptors, a power of two")
-      ->check(CLI::Range(8U, 65536U))
+      ->check(CLI::Range(8U, kMaxRing))
       ->capture_default_str();
   app.add_option("--mbufs", options.mbufs, "Packet buffers in the pool")
       ->check(CLI::Range(64U, 4U << 20U))
@@ -50,7 +57,7 @@ void add_port_options(CLI::App& app, PortOptions& options) {
          "Instructions that bursts work with; best takes the fastest there is")
       ->transform(CLI::IsMember(paths, CLI::ignore_case));
   app.add_option("--wait-link", options.wait_link, "Seconds to wait for the links to come up")
-      ->check(CLI::Range(0.0, 3600.0))
+      ->check(number(0, 3600))
       ->capture_default_str();
 }
 
@@ -59,8 +66,22 @@ CLI::Range frame_count() {
   return {std::uint64_t{1}, std::uint64_t{1'000'000'000'000'000'000}};
 }
 
+// CLI::Range compares, and whatever is compared with "nan" is false: it lets that pass.
+CLI::Validator number(double lowest, double highest) {
+  const std::string range = fmt::format("{:g} to {:g}", lowest, highest);
+  const auto check = [=](const std::string& text) {
+    double value = 0;
+    const char* const end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, value);
+    const bool is_number = error == std::errc{} && stop == end && std::isfinite(value);
+    if (is_number && value >= lowest && value <= highest) return std::string();
+    return fmt::format("{} is no number from {}", text, range);
+  };
+  return {check, range};
+}
+
 void add_run_options(CLI::App& app, RunOptions& options) {
-  app.add_option("--seconds", options.seconds, "End after that time")->check(CLI::Range(0.001, 1e9));
+  app.add_option("--seconds", options.seconds, "End after that time")->check(number(0.001, 1e9));
   app.add_flag("--json", options.json, "One JSON object a second, and a last one with the summary");
   app.add_flag("--quiet", options.quiet, "Print the summary only");
 }

@@ -37,6 +37,8 @@ struct RunOptions {
 void add_port_options(CLI::App& app, PortOptions& options);
 /// For a number of frames: at least one.
 [[nodiscard]] CLI::Range frame_count();
+/// For a number from `lowest` to `highest`; "nan" is none.
+[[nodiscard]] CLI::Validator number(double lowest, double highest);
 void add_run_options(CLI::App& app, RunOptions& options);
 /// Takes "02:00:00:00:00:01" into `mac`.
 CLI::Option* add_mac_option(CLI::App& app, const char* name, std::optional<MacAddress>& mac, const char* description);

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "common/log.hpp"
+#include "common/output.hpp"
 #include "common/stop_signals.hpp"
 #include "l2fwd/circulate.hpp"
 #include "l2fwd/report.hpp"
@@ -20,6 +21,35 @@ constexpr int kPollsPerLook = 256;
 constexpr Duration kDrainLimit = std::chrono::milliseconds(200);
 /// For each frame that is set going round.
 constexpr Duration kCirculateLimit = std::chrono::seconds(1);
+/// For the first of them to come back.
+constexpr Duration kReturnLimit = std::chrono::milliseconds(500);
+
+/// Says once that frames which were set going round do not come back: soon, and not after an hour.
+class ReturnWatch {
+ public:
+  ReturnWatch(std::uint32_t circulating, Duration start, spdlog::logger& log)
+      : circulating_(circulating), limit_(start + kReturnLimit), log_(log), over_(circulating == 0) {}
+
+  void look(Duration now, bool came_back) {
+    if (over_ || (!came_back && now < limit_)) return;
+    end(came_back);
+  }
+  void end(bool came_back) {
+    if (!over_ && !came_back) {
+      log_.warn(
+          "none of the {} frames that were set going came back: the ports must be wired to each other, as sim:0 and "
+          "sim:1 are",
+          circulating_);
+    }
+    over_ = true;
+  }
+
+ private:
+  std::uint32_t circulating_;
+  Duration limit_;
+  spdlog::logger& log_;
+  bool over_;
+};
 
 /// Forwards until it is time to end. Fails if a card does.
 Result<void> forward(const L2fwdOptions& options, Stage& stage, Forwarder& forwarder, L2fwdReport& report,
@@ -27,11 +57,13 @@ Result<void> forward(const L2fwdOptions& options, Stage& stage, Forwarder& forwa
   const Duration start = stage.clock().now();
   const Duration end = options.run.seconds ? start + from_seconds(*options.run.seconds) : Duration::max();
   Duration line_due = start + std::chrono::seconds(1);
+  ReturnWatch returns(options.circulate, start, log);
   while (!stop.raised() && !forwarder.limit_reached()) {
     for (int i = 0; i < kPollsPerLook && !forwarder.limit_reached(); ++i) forwarder.poll();
 
     const Duration now = stage.clock().now();
     if (auto serviced = stage.service(now); !serviced) return serviced;
+    returns.look(now, forwarder.forwarded().frames != 0);
     if (now >= line_due) {
       report.line(now);
       for (const std::string& change : stage.link_changes()) log.info("{}", change);
@@ -39,10 +71,11 @@ Result<void> forward(const L2fwdOptions& options, Stage& stage, Forwarder& forwa
     }
     if (now >= end) break;
   }
+  returns.end(forwarder.forwarded().frames != 0);
   return {};
 }
 
-int run(const L2fwdOptions& options, const std::shared_ptr<spdlog::logger>& shared_log) {
+int run(const L2fwdOptions& options, const std::shared_ptr<spdlog::logger>& shared_log, Output& output) {
   spdlog::logger& log = *shared_log;
   const StopSignals stop;
   auto stage = Stage::open(options.ports, options.port, to_log(shared_log));
@@ -60,7 +93,7 @@ int run(const L2fwdOptions& options, const std::shared_ptr<spdlog::logger>& shar
                                  (*stage)->clock(), kCirculateLimit);
     if (!going) return report_failure(log, going.error());
   }
-  L2fwdReport report(options, **stage, forwarder);
+  L2fwdReport report(options, **stage, forwarder, output);
   log.info("forwarding {} <-> {}, bursts of {}, {}{}", ports.front().info().name, ports.back().info().name,
            options.port.burst, options.update_macs ? "addresses rewritten" : "addresses untouched",
            options.port.fused ? ", from ring to ring" : "");
@@ -75,12 +108,6 @@ int run(const L2fwdOptions& options, const std::shared_ptr<spdlog::logger>& shar
   Account account = take_account(ports, (*stage)->pool(), application);
   account.made = options.circulate;
   report.summary(ended, account);
-  if (options.circulate != 0 && account.received == 0) {
-    log.warn(
-        "none of the {} frames that were set going came back: the ports must be wired to each other, as sim:0 and "
-        "sim:1 are",
-        options.circulate);
-  }
   if (!forwarded) return report_failure(log, forwarded.error());
   if (!stopped) return report_failure(log, stopped.error());
   if (!account.conserved()) {
@@ -93,7 +120,9 @@ int run(const L2fwdOptions& options, const std::shared_ptr<spdlog::logger>& shar
 }  // namespace
 
 int main(int argc, char** argv) {
-  L2fwdOptions options;
-  if (const auto status = read_options(argc, argv, options)) return *status;
-  return run(options, make_log("l2fwd"));
+  return run_program("l2fwd", [&](const std::shared_ptr<spdlog::logger>& log, Output& output) {
+    L2fwdOptions options;
+    if (const auto status = read_options(argc, argv, options)) return *status;
+    return run(options, log, output);
+  });
 }

@@ -13,7 +13,11 @@ std::optional<int> read_options(int argc, char** argv, L2fwdOptions& options) {
       "A port is vfio:0000:01:00.0, the bare PCI address, or sim:0. Frames leave with the port's own address as "
       "source\n"
       "and 02:00:00:00:00:N as destination, N the number of the port they leave by. Ends on Ctrl-C with a summary;\n"
-      "status 1 if a frame got lost on the way, 2 for a wrong command line.");
+      "status 1 if a frame that was received is in none of its places (sent, dropped by name, in flight), if a port "
+      "fails\n"
+      "or the output cannot be written, 2 for a wrong command line. What a card itself had no room for is named, and "
+      "does\n"
+      "not change the status.");
   app.add_option("PORT", options.ports, "One or two ports")->required()->expected(1, 2);
   app.add_flag("!--no-mac-updating", options.update_macs, "Leave the addresses in the frames as they are");
   app.add_option("--packets", options.packets, "End after forwarding that many")->check(frame_count());
@@ -22,7 +26,9 @@ std::optional<int> read_options(int argc, char** argv, L2fwdOptions& options) {
          "Send that many frames at the start, which go round for ever where the two ports are wired to each other")
       ->check(CLI::Range(1, 4096));
   app.add_flag("--fused", options.port.fused,
-               "Exchange buffers between the rings instead of going through the pool; needs cards of one driver");
+               fmt::format("Exchange buffers between the rings instead of going through the pool; needs cards of one "
+                           "driver, and --burst is {} at most",
+                           ForwardPath::kMaxBurst));
   add_port_options(app, options.port);
   add_run_options(app, options.run);
   app.callback([&options] {

@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include "common/print.hpp"
-
 namespace pollux::examples {
 namespace {
 
@@ -14,8 +12,13 @@ double share(std::uint64_t part, std::uint64_t whole) {
 
 }  // namespace
 
-L2fwdReport::L2fwdReport(const L2fwdOptions& options, Stage& stage, const Forwarder& forwarder)
-    : options_(options), stage_(stage), forwarder_(forwarder), start_(look(stage.clock().now())), last_(start_) {}
+L2fwdReport::L2fwdReport(const L2fwdOptions& options, Stage& stage, const Forwarder& forwarder, Output& output)
+    : options_(options),
+      stage_(stage),
+      forwarder_(forwarder),
+      output_(output),
+      start_(look(stage.clock().now())),
+      last_(start_) {}
 
 L2fwdReport::Snapshot L2fwdReport::look(Duration now) const {
   return {now, forwarder_.forwarded(), forwarder_.polls(), forwarder_.empty_polls()};
@@ -32,7 +35,7 @@ void L2fwdReport::line(Duration now) {
   const Drops drops = collect_drops(stage_.ports(), application);
   const double elapsed = to_seconds(now - start_.at);
   if (options_.run.json) {
-    print_line(nlohmann::ordered_json{
+    output_.line(nlohmann::ordered_json{
         {"seconds", elapsed},
         {"mpps", rate.mpps},
         {"mbps", rate.mbps},
@@ -41,8 +44,8 @@ void L2fwdReport::line(Duration now) {
         {"empty_polls",
          empty}}.dump());
   } else {
-    print_line(fmt::format("{:6.1f} s  {:9.6f} Mpps  {:8.2f} Mb/s  forwarded {}  dropped: {}  empty polls {:.1f} %",
-                           elapsed, rate.mpps, rate.mbps, next.forwarded.frames, describe(drops), empty * 100));
+    output_.line(fmt::format("{:6.1f} s  {:9.6f} Mpps  {:8.2f} Mb/s  forwarded {}  dropped: {}  empty polls {:.1f} %",
+                             elapsed, rate.mpps, rate.mbps, next.forwarded.frames, describe(drops), empty * 100));
   }
 }
 
@@ -65,16 +68,16 @@ void L2fwdReport::summary(Duration now, const Account& account) {
                                          {"polls", end.polls},
                                          {"empty_polls", empty},
                                          {"cards", card_counters(stage_.ports())}};
-    print_line(nlohmann::ordered_json{{"summary", summary}}.dump());
+    output_.line(nlohmann::ordered_json{{"summary", summary}}.dump());
     return;
   }
-  print_line(fmt::format("ran {:.3f} s: {:.6f} Mpps, {:.2f} Mb/s, empty polls {:.1f} %", elapsed, rate.mpps, rate.mbps,
-                         empty * 100));
+  output_.line(fmt::format("ran {:.3f} s: {:.6f} Mpps, {:.2f} Mb/s, empty polls {:.1f} %", elapsed, rate.mpps,
+                           rate.mbps, empty * 100));
   const std::string made = account.made == 0 ? "" : fmt::format("made {} + ", account.made);
-  print_line(fmt::format("{}received {} = sent {} + dropped {} ({}) + in flight {}", made, account.received,
-                         account.sent, account.dropped(), describe(account.drops), account.in_flight));
-  for (const std::string& remark : card_remarks(stage_.ports())) print_line(remark);
-  print_line(fmt::format("conserved: {}", account.verdict()));
+  output_.line(fmt::format("{}received {} = sent {} + dropped {} ({}) + in flight {}", made, account.received,
+                           account.sent, account.dropped(), describe(account.drops), account.in_flight));
+  for (const std::string& remark : card_remarks(stage_.ports())) output_.line(remark);
+  output_.line(fmt::format("conserved: {}", account.verdict()));
 }
 
 }  // namespace pollux::examples

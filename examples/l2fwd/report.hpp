@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common/account.hpp"
+#include "common/output.hpp"
 #include "common/stage.hpp"
 #include "l2fwd/forwarder.hpp"
 #include "l2fwd/options.hpp"
@@ -11,7 +12,8 @@ namespace pollux::examples {
 /// Prints what happens: a line a second, and the summary.
 class L2fwdReport {
  public:
-  L2fwdReport(const L2fwdOptions& options, Stage& stage, const Forwarder& forwarder);
+  /// All of them outlive it.
+  L2fwdReport(const L2fwdOptions& options, Stage& stage, const Forwarder& forwarder, Output& output);
 
   /// What happened since the last line.
   void line(Duration now);
@@ -29,6 +31,7 @@ class L2fwdReport {
   const L2fwdOptions& options_;
   Stage& stage_;
   const Forwarder& forwarder_;
+  Output& output_;
   Snapshot start_;
   Snapshot last_;
 };

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "common/log.hpp"
+#include "common/output.hpp"
 #include "common/stop_signals.hpp"
 #include "common/ticks.hpp"
 #include "pktgen/report.hpp"
@@ -49,12 +50,13 @@ Result<void> prepare(Run& run, double ticks_per_second) {
                        Sender::Options{options.port.burst, options.count.value_or(UINT64_MAX)});
   }
   if (options.receive) {
-    run.receiver.emplace(rx_port.rx(0), run.stage.cache(), Receiver::Options{options.port.burst, options.check});
+    const std::uint64_t limit = options.send ? UINT64_MAX : options.count.value_or(UINT64_MAX);
+    run.receiver.emplace(rx_port.rx(0), run.stage.cache(), Receiver::Options{options.port.burst, options.check, limit});
   }
   return {};
 }
 
-/// Decides when it is over: at the end of the time, or when all was sent and it has been silent for long enough, or
+/// Decides when it is over: at the end of the time, or when all was sent and none of it has come for long enough, or
 /// when as many arrived as were asked for.
 class Finish {
  public:
@@ -62,11 +64,12 @@ class Finish {
 
   [[nodiscard]] bool reached(Duration now, bool all_sent) {
     const PktgenOptions& options = run_.options;
-    if (run_.receiver && run_.receiver->received().frames != received_) {
-      received_ = run_.receiver->received().frames;
+    if (!run_.sender) return time_is_up(now) || run_.receiver->done();
+    // Frames of others, which may never end, do not put it off.
+    if (run_.receiver && run_.receiver->ours() != received_) {
+      received_ = run_.receiver->ours();
       last_change_ = now;
     }
-    if (!run_.sender) return time_is_up(now) || (options.count && run_.receiver->good() >= *options.count);
     if (!all_sent) {
       last_change_ = now;
       return false;
@@ -146,7 +149,7 @@ Result<void> generate(Run& run, PktgenReport& report, const StopSignals& stop, s
   return {};
 }
 
-int run_pktgen(const PktgenOptions& options, const std::shared_ptr<spdlog::logger>& shared_log) {
+int run_pktgen(const PktgenOptions& options, const std::shared_ptr<spdlog::logger>& shared_log, Output& output) {
   spdlog::logger& log = *shared_log;
   const StopSignals stop;
   auto stage = Stage::open(options.ports, options.port, to_log(shared_log));
@@ -158,7 +161,7 @@ int run_pktgen(const PktgenOptions& options, const std::shared_ptr<spdlog::logge
   const double ticks_per_second = measure_ticks_per_second();
   Run run{options, **stage, {}, {}, {}};
   if (auto prepared = prepare(run, ticks_per_second); !prepared) return report_failure(log, prepared.error());
-  PktgenReport report(options, **stage);
+  PktgenReport report(options, **stage, output);
   if (options.send) log.info("sending frames of {} bytes on {}", options.size, ports.front().info().name);
   if (options.receive) log.info("receiving on {}", ports.back().info().name);
 
@@ -180,13 +183,17 @@ int run_pktgen(const PktgenOptions& options, const std::shared_ptr<spdlog::logge
     log.error("conserved: {}", result.account.verdict());
     return 1;
   }
-  return options.check && !result.as_expected(options.expect_all) ? 1 : 0;
+  if (!options.check || result.as_expected(options.expect_all)) return 0;
+  if (result.all_foreign()) log.error("nothing could be checked: none of the {} frames was pktgen's", result.foreign);
+  return 1;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  PktgenOptions options;
-  if (const auto status = read_options(argc, argv, options)) return *status;
-  return run_pktgen(options, make_log("pktgen"));
+  return run_program("pktgen", [&](const std::shared_ptr<spdlog::logger>& log, Output& output) {
+    PktgenOptions options;
+    if (const auto status = read_options(argc, argv, options)) return *status;
+    return run_pktgen(options, log, output);
+  });
 }

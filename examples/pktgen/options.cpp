@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pktgen/options.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "common/frame.hpp"
@@ -20,13 +22,15 @@ void add_options(CLI::App& app, PktgenOptions& options) {
       ->expected(1, 2);
   app.add_flag("--send", options.send, "Send on the one port");
   app.add_flag("--receive", options.receive, "Receive on the one port");
-  app.add_option("--size", options.size, "Bytes a frame, the frame check sequence of 4 bytes included")
+  app.add_option(
+         "--size", options.size,
+         "Bytes a frame, the frame check sequence of 4 bytes included; the MTU grows with it unless --mtu is given")
       ->check(CLI::Range(kMinSize, kMaxSize))
       ->capture_default_str();
-  app.add_option("--count", options.count, "Frames to send; without sending, end after receiving that many")
+  app.add_option("--count", options.count, "Frames to send; without sending, frames to receive, whoever sent them")
       ->check(frame_count());
   app.add_option("--rate", options.rate, "Frames a second to send; 0 is as many as go")
-      ->check(CLI::Range(0.0, 1e9))
+      ->check(number(0, 1e9))
       ->capture_default_str();
   app.add_option("--window", options.window,
                  "With one thread on two ports: frames on their way at most; what cannot push back then loses none")
@@ -34,18 +38,23 @@ void add_options(CLI::App& app, PktgenOptions& options) {
   add_mac_option(app, "--dst", options.destination,
                  "Where frames go; the receiving port's address, or 02:00:00:00:00:00 with one port");
   add_mac_option(app, "--src", options.source, "Where frames come from; the sending port's address");
-  app.add_flag("--check", options.check, "Verify each frame's content and sequence; status 1 if one is not right");
+  app.add_flag("--check", options.check,
+               "Verify each frame's content and sequence; status 1 if one is not right, or if all are others' frames");
   app.add_flag("--expect-all", options.expect_all, "With --check: a lost frame gives status 1, too");
   app.add_option("--threads", options.threads, "1: one thread sends and receives in turn; 2: one for each")
       ->check(CLI::Range(1U, 2U))
       ->capture_default_str();
-  app.add_option("--linger", options.linger, "Seconds of silence to wait for when all is sent")
-      ->check(CLI::Range(0.0, 60.0))
+  app.add_option("--linger", options.linger, "When all is sent, seconds to wait in which none of it comes")
+      ->check(number(0, 60))
       ->capture_default_str();
 }
 
 /// What options ask for together.
-void require_sense(PktgenOptions& options) {
+void require_sense(PktgenOptions& options, bool mtu_given) {
+  if (mtu_given && options.size > options.port.mtu + kOverhead) {
+    throw CLI::ValidationError("--size", fmt::format("{} needs an MTU of {}, and --mtu says {}", options.size,
+                                                     options.size - kOverhead, options.port.mtu));
+  }
   if (options.ports.size() == 2) {
     if (options.send || options.receive) {
       throw CLI::ValidationError("PORT",
@@ -75,11 +84,12 @@ std::optional<int> read_options(int argc, char** argv, PktgenOptions& options) {
       "--check\n"
       "A port is vfio:0000:01:00.0, the bare PCI address, or sim:0. Frames carry IPv4 and UDP. Status 1 if a frame was "
       "not\n"
-      "right or the library reports an error, 2 for a wrong command line.");
+      "right, the library reports an error or the output cannot be written, 2 for a wrong command line. Frames that a\n"
+      "card missed are named and do not change the status, but for --expect-all.");
   add_options(app, options);
   add_port_options(app, options.port);
   add_run_options(app, options.run);
-  app.final_callback([&options] { require_sense(options); });
+  app.final_callback([&options, &app] { require_sense(options, app.count("--mtu") != 0); });
   const auto status = parse(app, argc, argv);
   options.port.mtu = std::max(options.port.mtu, options.size - kOverhead);
   return status;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pktgen/receiver.hpp"
 
+#include <algorithm>
+
 #include "common/ticks.hpp"
 
 namespace pollux::examples {
@@ -9,7 +11,9 @@ Receiver::Receiver(RxQueue& queue, MempoolCache& cache, const Options& options)
     : queue_(&queue), cache_(&cache), options_(options) {}
 
 std::uint32_t Receiver::poll() noexcept {
-  const std::uint32_t count = queue_->rx_burst(burst_, options_.burst);
+  const std::uint64_t left = options_.limit - received_.frames;
+  const auto limit = static_cast<std::uint32_t>(std::min<std::uint64_t>(options_.burst, left));
+  const std::uint32_t count = queue_->rx_burst(burst_, limit);
   ++polls_;
   if (count == 0) {
     ++empty_polls_;

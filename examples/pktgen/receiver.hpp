@@ -19,16 +19,20 @@ class Receiver {
   struct Options {
     std::uint32_t burst = 32;
     bool check = false;
+    std::uint64_t limit = UINT64_MAX;  ///< frames to receive in all, whoever sent them
   };
 
   /// `cache` is the one that the queue uses.
   Receiver(RxQueue& queue, MempoolCache& cache, const Options& options);
 
-  /// Takes what has arrived; returns how many frames that were.
+  /// Takes what has arrived, as far as the limit goes; returns how many frames that were.
   std::uint32_t poll() noexcept;
 
   /// Everything received.
   [[nodiscard]] const Traffic& received() const noexcept { return received_; }
+  [[nodiscard]] bool done() const noexcept { return received_.frames >= options_.limit; }
+  /// Frames of pktgen's, also damaged ones: what a sender waits for. All frames without `check`.
+  [[nodiscard]] std::uint64_t ours() const noexcept { return received_.frames - foreign_; }
   /// Of those, frames of pktgen's that arrived as they were sent. All frames count without `check`.
   [[nodiscard]] std::uint64_t good() const noexcept { return options_.check ? good_ : received_.frames; }
   [[nodiscard]] std::uint64_t corrupt() const noexcept { return corrupt_; }

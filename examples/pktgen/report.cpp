@@ -5,8 +5,6 @@
 
 #include <utility>
 
-#include "common/print.hpp"
-
 namespace pollux::examples {
 namespace {
 
@@ -22,7 +20,7 @@ std::uint64_t count_lost(const Account& account, const Sender* sender, const Rec
 }  // namespace
 
 bool PktgenResult::as_expected(bool expect_all) const {
-  return corrupt == 0 && duplicated == 0 && reordered == 0 && (!expect_all || lost == 0);
+  return corrupt == 0 && duplicated == 0 && reordered == 0 && (!expect_all || lost == 0) && !all_foreign();
 }
 
 PktgenResult make_result(Account account, double seconds, double ticks_per_second, const Sender* sender,
@@ -50,8 +48,8 @@ PktgenResult make_result(Account account, double seconds, double ticks_per_secon
   return result;
 }
 
-PktgenReport::PktgenReport(const PktgenOptions& options, Stage& stage)
-    : options_(options), stage_(stage), start_(stage.clock().now()), last_at_(start_) {}
+PktgenReport::PktgenReport(const PktgenOptions& options, Stage& stage, Output& output)
+    : options_(options), stage_(stage), output_(output), start_(stage.clock().now()), last_at_(start_) {}
 
 PktgenReport::Counts PktgenReport::count() {
   Counts counts;
@@ -74,7 +72,7 @@ void PktgenReport::line(Duration now) {
 
   const Drops drops = collect_drops(stage_.ports(), {});
   if (options_.run.json) {
-    print_line(nlohmann::ordered_json{
+    output_.line(nlohmann::ordered_json{
         {"seconds", elapsed(now)},
         {"sent", next.sent},
         {"received", next.received},
@@ -83,8 +81,8 @@ void PktgenReport::line(Duration now) {
         {"drops",
          drops}}.dump());
   } else {
-    print_line(fmt::format("{:6.1f} s  sent {} ({:.6f} Mpps)  received {} ({:.6f} Mpps)  dropped: {}", elapsed(now),
-                           next.sent, tx_mpps, next.received, rx_mpps, describe(drops)));
+    output_.line(fmt::format("{:6.1f} s  sent {} ({:.6f} Mpps)  received {} ({:.6f} Mpps)  dropped: {}", elapsed(now),
+                             next.sent, tx_mpps, next.received, rx_mpps, describe(drops)));
   }
 }
 
@@ -109,24 +107,25 @@ void PktgenReport::summary(const PktgenResult& result) {
                                          {"mbufs_out", account.mbufs_out},
                                          {"empty_polls", result.empty_polls},
                                          {"cards", card_counters(stage_.ports())}};
-    return print_line(nlohmann::ordered_json{{"summary", summary}}.dump());
+    return output_.line(nlohmann::ordered_json{{"summary", summary}}.dump());
   }
   if (options_.send) {
-    print_line(fmt::format("sent {} frames of {} bytes: {:.6f} Mpps, {:.2f} Mb/s", account.sent, options_.size,
-                           result.tx.mpps, result.tx.mbps));
+    output_.line(fmt::format("sent {} frames of {} bytes: {:.6f} Mpps, {:.2f} Mb/s", account.sent, options_.size,
+                             result.tx.mpps, result.tx.mbps));
   }
   if (options_.receive) {
-    print_line(fmt::format("received {}: {:.6f} Mpps, {:.2f} Mb/s, empty polls {:.1f} %", account.received,
-                           result.rx.mpps, result.rx.mbps, result.empty_polls * 100));
+    output_.line(fmt::format("received {}: {:.6f} Mpps, {:.2f} Mb/s, empty polls {:.1f} %", account.received,
+                             result.rx.mpps, result.rx.mbps, result.empty_polls * 100));
   }
   if (options_.check) {
-    print_line(fmt::format("good {}, lost {}, corrupt {}, duplicated {}, reordered {}, foreign {}", result.good,
-                           result.lost, result.corrupt, result.duplicated, result.reordered, result.foreign));
+    output_.line(fmt::format("good {}, lost {}, corrupt {}, duplicated {}, reordered {}, foreign {}", result.good,
+                             result.lost, result.corrupt, result.duplicated, result.reordered, result.foreign));
   } else if (options_.send && options_.receive) {
-    print_line(fmt::format("lost {}", result.lost));
+    output_.line(fmt::format("lost {}", result.lost));
   }
-  print_line(fmt::format("dropped: {}; in flight {}; conserved: {}", describe(account.drops), account.in_flight,
-                         account.verdict()));
+  for (const std::string& remark : card_remarks(stage_.ports())) output_.line(remark);
+  output_.line(fmt::format("dropped: {}; in flight {}; conserved: {}", describe(account.drops), account.in_flight,
+                           account.verdict()));
 }
 
 }  // namespace pollux::examples

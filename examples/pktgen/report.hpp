@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common/account.hpp"
+#include "common/output.hpp"
 #include "common/stage.hpp"
 #include "pktgen/options.hpp"
 #include "pktgen/receiver.hpp"
@@ -26,6 +27,8 @@ struct PktgenResult {
 
   /// Whether what arrived is what was sent. Loss is the wire's right, unless `expect_all`.
   [[nodiscard]] bool as_expected(bool expect_all) const;
+  /// Frames came, and none of them could be checked: whatever works there, it is not what pktgen sends.
+  [[nodiscard]] bool all_foreign() const { return foreign != 0 && good + corrupt == 0; }
 };
 
 /// Either may be null.
@@ -35,7 +38,8 @@ struct PktgenResult {
 /// Prints a line a second out of the library's counters, since the sender may be another thread's.
 class PktgenReport {
  public:
-  PktgenReport(const PktgenOptions& options, Stage& stage);
+  /// All of them outlive it.
+  PktgenReport(const PktgenOptions& options, Stage& stage, Output& output);
   void line(Duration now);
   void summary(const PktgenResult& result);
   [[nodiscard]] double elapsed(Duration now) const { return to_seconds(now - start_); }
@@ -49,6 +53,7 @@ class PktgenReport {
 
   const PktgenOptions& options_;
   Stage& stage_;
+  Output& output_;
   Duration start_;
   Duration last_at_;
   Counts last_;

@@ -5,6 +5,7 @@
 
 #include <iostream>
 
+#include "../../examples/common/standard_streams.hpp"
 #include "cards.hpp"
 #include "commands.hpp"
 #include "pollux/pollux.hpp"
@@ -21,9 +22,7 @@ spdlog::level::level_enum level_of(pollux::LogLevel level) {
   return spdlog::level::err;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   using namespace pollux::tool;
   const auto logger = std::make_shared<spdlog::logger>("pollux", std::make_shared<spdlog::sinks::stderr_sink_mt>());
   logger->set_pattern("%n: %l: %v");
@@ -53,4 +52,18 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? kSuccess : kUsage;
   }
   return exit_code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace pollux::examples;
+  if (!secure_standard_streams()) {
+    std::cerr << "pollux: standard output is closed\n";
+    return pollux::tool::kFailure;
+  }
+  const int status = run(argc, argv);
+  const int error = flush_output();
+  if (error != 0) std::cerr << "pollux: " << cannot_write(error) << '\n';
+  return error != 0 && status == pollux::tool::kSuccess ? pollux::tool::kFailure : status;
 }

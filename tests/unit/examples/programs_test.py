@@ -2,13 +2,17 @@
 """Runs l2fwd and pktgen as a user does, on in-process cards."""
 
 import json
+import pathlib
 import re
 import signal
+import struct
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
+POLLUX = sys.argv.pop()  # "-" where the command is not built
 PKTGEN = sys.argv.pop()
 L2FWD = sys.argv.pop()
 SECONDS = 60
@@ -16,6 +20,11 @@ SECONDS = 60
 
 def run(*words: str) -> subprocess.CompletedProcess:
     return subprocess.run(words, capture_output=True, text=True, timeout=SECONDS, check=False, stdin=subprocess.DEVNULL)
+
+
+def words_of(text: str) -> str:
+    """Without the line breaks that a help text is set in."""
+    return " ".join(text.split())
 
 
 def objects(output: str) -> list[dict]:
@@ -58,6 +67,23 @@ class Words(unittest.TestCase):
         self.refuses(2, [PKTGEN, "sim:0", "--send", "--check"], "--check")
         self.refuses(2, [PKTGEN, "sim:0", "sim:1", "--send"], "two ports")
 
+    def test_what_is_no_number_is_refused(self):
+        for text in ("nan", "-nan", "inf", "1e400", "5s", ""):
+            for program, port in ((L2FWD, ["sim:0"]), (PKTGEN, ["sim:0", "--receive"])):
+                self.refuses(2, [program, *port, "--seconds", text], "--seconds")
+                self.refuses(2, [program, *port, "--wait-link", text], "--wait-link")
+            self.refuses(2, [PKTGEN, "sim:0", "--send", "--rate", text], "--rate", "0 to 1e+09")
+            self.refuses(2, [PKTGEN, "sim:0", "--send", "--linger", text], "--linger", "0 to 60")
+
+    def test_help_offers_nothing_that_is_refused(self):
+        for program in (L2FWD, PKTGEN):
+            for option in ("--rx-ring", "--tx-ring"):
+                self.refuses(2, [program, "sim:0", option, "8192"], option, "8 to 4096")
+        self.assertRegex(words_of(run(L2FWD, "--help").stdout), r"--burst is 64 at most")
+        self.refuses(2, [PKTGEN, "sim:0", "sim:1", "--size", "1519", "--mtu", "1500"], "--size", "MTU of 1501")
+        self.assertIn("the MTU grows with it unless --mtu is given", words_of(run(PKTGEN, "--help").stdout))
+        self.assertIn("does not change the status", words_of(run(L2FWD, "--help").stdout))
+
     def test_what_a_card_could_not_take_is_named(self):
         # More than the far end's ring has room for, before anyone polls.
         outcome = run(L2FWD, "sim:0", "sim:1", "--circulate", "4096", "--packets", "20000")
@@ -70,6 +96,38 @@ class Words(unittest.TestCase):
             self.refuses(1, [program, "sim:0", "--rx-ring", "100", *words], "rx_ring", "power of two")
             self.refuses(1, [program, "sim:0", "--mbufs", "64", *words], "pool", "512")
         self.refuses(1, [L2FWD, "sim:0", "sim:0"], "open already")
+
+
+class Streams(unittest.TestCase):
+    """Where the output goes to is full, or closed, and the program says so."""
+
+    WAYS = ([L2FWD, "sim:0", "sim:1", "--seconds", "0.1"], [PKTGEN, "sim:0", "sim:1", "--count", "10", "--json"],
+            [L2FWD, "--help"], [PKTGEN, "--help"], *([[POLLUX, "--help"], [POLLUX, "list", "--all"],
+                                                      [POLLUX, "info", "sim:0"]] if POLLUX != "-" else []))
+
+    def through_shell(self, words: list[str], redirection: str) -> subprocess.CompletedProcess:
+        return run("/bin/sh", "-c", f'exec "$@" {redirection}', "sh", *words)
+
+    def test_a_full_disk_is_an_error(self):
+        for words in self.WAYS:
+            outcome = self.through_shell(words, ">/dev/full")
+            self.assertEqual(outcome.returncode, 1, (words, outcome.stderr))
+            self.assertEqual(outcome.stderr.count("cannot write to standard output: No space left on device"), 1, words)
+
+    def test_a_closed_output_is_an_error(self):
+        for words in self.WAYS:
+            outcome = self.through_shell(words, ">&-")
+            self.assertEqual(outcome.returncode, 1, (words, outcome.stderr))
+            self.assertIn("standard output is closed", outcome.stderr, words)
+
+    def test_closed_input_and_messages_do_no_harm(self):
+        for redirection in ("<&-", "2>&-", "<&- 2>&-"):
+            outcome = self.through_shell([PKTGEN, "sim:0", "sim:1", "--count", "10", "--check", "--json"], redirection)
+            self.assertEqual(outcome.returncode, 0, redirection)
+            self.assertEqual(objects(outcome.stdout)[-1]["summary"]["good"], 10)
+            # A message must not go into whatever has got the number of the closed descriptor.
+            outcome = self.through_shell([L2FWD, "nosuch:1"], redirection)
+            self.assertEqual(outcome.returncode, 1, redirection)
 
 
 class Pktgen(unittest.TestCase):
@@ -119,6 +177,41 @@ class Pktgen(unittest.TestCase):
     def test_a_receiver_alone_ends_after_its_time(self):
         summary = self.summary("sim:0", "--receive", "--seconds", "0.2")
         self.assertEqual(summary["received"], 0)
+
+
+    def capture(self, frames: int, directory: str) -> str:
+        """A capture file with frames that are not pktgen's."""
+        record = struct.pack("<IIII", 0, 0, 60, 60) + b"\xff" * 6 + b"\x02" * 54
+        path = pathlib.Path(directory) / "foreign.pcap"
+        path.write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1) + frames * record)
+        return str(path)
+
+    def test_a_receiver_ends_at_its_count_and_not_beyond(self):
+        summary = self.summary("null:?rx=64", "--receive", "--count", "45", "--burst", "32")
+        self.assertEqual(summary["received"], 45)
+
+    def test_frames_of_others_end_it_but_are_no_success(self):
+        with tempfile.TemporaryDirectory() as directory:
+            foreign = f"pcap:in={self.capture(50, directory)}"
+            outcome = run(PKTGEN, foreign, "--receive", "--check", "--count", "45", "--json")
+            summary = objects(outcome.stdout)[-1]["summary"]
+            self.assertEqual([summary[name] for name in ("received", "foreign", "good")], [45, 45, 0])
+            self.assertEqual(outcome.returncode, 1)
+            self.assertIn("none of the 45 frames was pktgen's", outcome.stderr)
+            self.assertEqual(self.summary(foreign, "--receive", "--count", "45")["received"], 45)
+
+    def test_frames_of_others_do_not_put_the_end_off(self):
+        # Nothing comes back, and others' frames never stop coming.
+        outcome = run(PKTGEN, "null:?rx=64", "--send", "--receive", "--count", "10", "--check", "--linger", "0.1", "--json")
+        summary = objects(outcome.stdout)[-1]["summary"]
+        self.assertGreater(summary["foreign"], 0)
+        self.assertEqual(outcome.returncode, 1)
+
+    def test_what_a_card_could_not_take_is_named(self):
+        # The ring that receives is as small as it can be, and the packet buffer full soon.
+        words = ("sim:0", "sim:1", "--rx-ring", "8", "--tx-ring", "4096", "--burst", "512", "--size", "1518", "--count", "20000")
+        outcome = run(PKTGEN, *words)
+        self.assertRegex(outcome.stdout, r"lost at sim:1 before it was received: rx_missed_errors [1-9]")
 
 
 class L2fwd(unittest.TestCase):
@@ -172,6 +265,21 @@ class L2fwd(unittest.TestCase):
         self.assertGreaterEqual(summary["sent"], 20000 + 100)
         self.assertTrue(summary["conserved"])
         self.assertEqual(sum(summary["drops"].values()), summary["drops"]["rx_stopped"])
+
+    def test_frames_that_cannot_come_back_are_spoken_of_at_the_start(self):
+        program = subprocess.Popen([L2FWD, "sim:0", "sim:2", "--circulate", "8"], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        try:
+            said = ""
+            while "came back" not in said:
+                line = program.stderr.readline()
+                self.assertNotEqual(line, "", said)
+                said += line
+            self.assertIsNone(program.poll(), "it was said while the program runs")
+        finally:
+            program.send_signal(signal.SIGINT)
+            _, rest = program.communicate(timeout=SECONDS)
+        self.assertNotIn("came back", rest)
 
     def test_frames_that_cannot_come_back_are_spoken_of(self):
         outcome = run(L2FWD, "sim:0", "sim:2", "--circulate", "8", "--seconds", "0.2", "--quiet")
