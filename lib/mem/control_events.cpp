@@ -87,7 +87,7 @@ void ControlEvents::forget(int event) noexcept {
   if (event >= 0) static_cast<void>(::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, event, nullptr));
 }
 
-std::vector<ControlEvents::TaskId> ControlEvents::collect() noexcept {
+std::vector<ControlEvents::TaskId> ControlEvents::collect() {
   std::vector<TaskId> raised;
   std::array<epoll_event, 16> found{};
   int count = 0;

@@ -43,7 +43,7 @@ class ControlEvents {
   void watch(int event, TaskId task) noexcept;
   void forget(int event) noexcept;
   /// The tasks whose events were raised since the last call.
-  [[nodiscard]] std::vector<TaskId> collect() noexcept;
+  [[nodiscard]] std::vector<TaskId> collect();
 
  private:
   ControlEvents() = default;

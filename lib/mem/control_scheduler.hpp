@@ -22,7 +22,8 @@ class ControlScheduler {
  public:
   using TaskId = ControlEvents::TaskId;
 
-  explicit ControlScheduler(Clock& clock) noexcept : clock_(clock) {}
+  // Not noexcept: a container may allocate when it is made.
+  explicit ControlScheduler(Clock& clock) : clock_(clock) {}
 
   /// `task` runs at `due` and whenever one of `events` (eventfds, -1 for none) is raised. They are open until it is
   /// removed.
