@@ -29,6 +29,8 @@ PortCore::PortCore(std::shared_ptr<ContextState> context, std::unique_ptr<PortDr
 
 std::shared_ptr<PortCore> PortCore::create(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver) {
   std::shared_ptr<PortCore> core(new PortCore(std::move(context), std::move(driver)));
+  // A device's event may make it due at once, on the Control's thread.
+  const std::lock_guard lock(core->mutex_);
   core->join_control();
   return core;
 }
