@@ -37,12 +37,15 @@ POLLUX_ALWAYS_INLINE void bump(std::uint64_t& counter, std::uint64_t by) noexcep
 /// Stores what one thread writes and others may look at.
 template <class Value>
 POLLUX_ALWAYS_INLINE void publish(Value& place, Value value) noexcept {
-  __atomic_store_n(&place, value, __ATOMIC_RELAXED);
+  // Not __atomic_store_n, whose value may be no enum with clang.
+  __atomic_store(&place, &value, __ATOMIC_RELAXED);
 }
 
 template <class Counter>
 [[nodiscard]] POLLUX_ALWAYS_INLINE Counter read_counter(const Counter& counter) noexcept {
-  return __atomic_load_n(&counter, __ATOMIC_RELAXED);
+  Counter value;
+  __atomic_load(&counter, &value, __ATOMIC_RELAXED);
+  return value;
 }
 
 }  // namespace pollux
