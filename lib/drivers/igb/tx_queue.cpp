@@ -82,14 +82,13 @@ Result<void> TxQueue::fill() {
   return {};
 }
 
-std::uint32_t TxQueue::give_back_spares() noexcept {
-  if (!std::exchange(has_spares_, false)) return 0;
+void TxQueue::give_back_spares() noexcept {
+  if (!std::exchange(has_spares_, false)) return;
   const std::uint32_t in_use = in_flight();
   for (std::uint32_t i = in_use; i <= mask_; ++i) forward_->pool()->put({slots_ + (clean_ + i).slot(mask_), 1});
   // Those that are being sent go home one by one, like frames of a burst; in checked builds that asks who took them.
   for (std::uint32_t i = 0; i < in_use; ++i) MbufAccess::stamp(*slots_[(clean_ + i).slot(mask_)], kForwardPath);
   std::fill(mixed_.begin(), mixed_.end(), true);
-  return mask_ + 1 - in_use;
 }
 
 void TxQueue::open() noexcept {
@@ -134,6 +133,8 @@ std::uint32_t TxQueue::settle() noexcept {
 
 std::uint32_t TxQueue::drain(DrainReason reason) noexcept {
   if (ring_ == nullptr) return 0;
+  // Those of frames that were sent and not cleaned yet come back, too.
+  std::uint32_t buffers = has_spares_ ? mask_ + 1 : in_flight();
   const std::uint32_t pending = settle();
   // The card sends in order and reports some: all up to the last one that it reported have left.
   std::uint64_t unsent = 0;
@@ -143,9 +144,8 @@ std::uint32_t TxQueue::drain(DrainReason reason) noexcept {
     if ((command & tx::kEndOfPacket) != 0) ++unsent;
   }
   bump(reason == DrainReason::stopped ? drops_.stopped : drops_.removed, unsent);
-  std::uint32_t buffers = pending;
   if (forward_ != nullptr) buffers += forward_->drop_waiting(reason);
-  buffers += give_back_spares();
+  give_back_spares();
   MempoolCacheCore* const cache = std::exchange(cache_, nullptr);
   TxHotPath::free_each(*this, clean_, pending);
   cache_ = cache;

@@ -105,8 +105,7 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
 
   void watch_for(MempoolCacheCore* cache) noexcept;
   void open_gate() noexcept;
-  /// Returns how many.
-  std::uint32_t give_back_spares() noexcept;
+  void give_back_spares() noexcept;
 
   // First line, behind the base's gate.
   RingIndex next_;                // first slot that is free to write
