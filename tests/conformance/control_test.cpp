@@ -262,6 +262,11 @@ CONFORMANCE_TEST_WHERE(Control, DumpsItsRegistersWithoutChangingThem, traits.has
   EXPECT_GT(registers.size(), 50U);
   for (const RegisterValue& value : registers) EXPECT_TRUE(names.insert(value.name).second) << value.name;
   expect_exchange(make_frames(16, 60));
+  // A counter that the dump had read would be cleared by it and never reach the port's own.
+  const std::uint64_t sent = left().stats().tx_packets;
+  EXPECT_EQ(exchange(left(), right(), make_frames(16, 60)).size(), 16U);
+  static_cast<void>(left().register_dump()->registers());
+  EXPECT_EQ(left().stats().tx_packets, sent + 16);
 }
 
 }  // namespace

@@ -55,27 +55,27 @@ TEST(Interrupts, EachVectorSignalsItsOwnEvent) {
   Context context;
   auto device = open_device(context, port_names().first);
   ASSERT_TRUE(device) << device.error().message();
-  constexpr unsigned kVectors = 4;
-  ASSERT_GE((*device)->interrupt_vectors(), kVectors);
+  const unsigned vectors = (*device)->interrupt_vectors();
+  ASSERT_GE(vectors, 2U);
   const auto bar = (*device)->bar(0);
   ASSERT_TRUE(bar) << bar.error().message();
   const reg::Registers regs(*bar);
   // Twice: once they were disabled they can be had again.
   for (int round = 0; round < 2; ++round) {
-    const auto events = (*device)->enable_interrupts(kVectors);
+    const auto events = (*device)->enable_interrupts(vectors);
     ASSERT_TRUE(events) << events.error().message();
-    ASSERT_EQ(events->size(), kVectors);
+    ASSERT_EQ(events->size(), vectors);
     // The message is a write of the card's.
     ASSERT_TRUE((*device)->set_bus_master(true));
     regs.write<reg::GPIE>(reg::GPIE::MSIX_MODE | reg::GPIE::NSICR | reg::GPIE::EIAME);
-    regs.write<reg::EIAC>(reg::EIAC::VECTORS((1U << kVectors) - 1));
-    regs.write<reg::EIMS>(reg::EIMS::VECTORS((1U << kVectors) - 1));
-    for (unsigned vector = 0; vector < kVectors; ++vector) {
+    regs.write<reg::EIAC>(reg::EIAC::VECTORS((1U << vectors) - 1));
+    regs.write<reg::EIMS>(reg::EIMS::VECTORS((1U << vectors) - 1));
+    for (unsigned vector = 0; vector < vectors; ++vector) {
       regs.write<reg::EICS>(reg::EICS::VECTORS(1U << vector));
       EXPECT_TRUE(readable((*events)[vector], seconds(5))) << "vector " << vector;
       EXPECT_EQ(take((*events)[vector]), 1u);
       for (const int other : *events) EXPECT_FALSE(readable(other, milliseconds(0))) << "with vector " << vector;
-      regs.write<reg::EIMS>(reg::EIMS::VECTORS((1U << kVectors) - 1));
+      regs.write<reg::EIMS>(reg::EIMS::VECTORS((1U << vectors) - 1));
     }
     // Masked, an interrupt waits.
     regs.write<reg::EIMC>(reg::EIMC::VECTORS(2));
@@ -83,7 +83,7 @@ TEST(Interrupts, EachVectorSignalsItsOwnEvent) {
     EXPECT_FALSE(readable((*events)[1], milliseconds(200)));
     regs.write<reg::EIMS>(reg::EIMS::VECTORS(2));
     EXPECT_TRUE(readable((*events)[1], seconds(5)));
-    regs.write<reg::EIMC>(reg::EIMC::VECTORS((1U << kVectors) - 1));
+    regs.write<reg::EIMC>(reg::EIMC::VECTORS((1U << vectors) - 1));
     ASSERT_TRUE((*device)->enable_interrupts(0));
   }
 }

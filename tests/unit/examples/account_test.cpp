@@ -117,6 +117,7 @@ TEST(Rates, CountFcsAndNoTimeIsNoRate) {
   EXPECT_DOUBLE_EQ(rate.mpps, 0.5);
   EXPECT_DOUBLE_EQ(rate.mbps, 256);
   EXPECT_EQ(rate_of({.frames = 1, .bytes = 60}, 0).mpps, 0);
+  EXPECT_EQ(rate_of({.frames = 1, .bytes = 60}, 0).mbps, 0);
 }
 
 }  // namespace

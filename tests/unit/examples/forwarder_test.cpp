@@ -198,6 +198,7 @@ TEST(Idle, GivesEverySentBufferBack) {
   Forwarder forwarder(make_routes(ports), {}, lab.cache());
   for (int i = 0; i < 100; ++i) lab.send(0, numbered_frame(1));
   for (int i = 0; i < 20; ++i) forwarder.poll();
+  EXPECT_EQ(forwarder.forwarded().frames, 100U);
   EXPECT_EQ(ports[1].tx(0).in_flight(), 0U);
 }
 

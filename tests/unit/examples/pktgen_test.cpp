@@ -138,6 +138,11 @@ class BadWire : public testing::Test {
 TEST_F(BadWire, ThatIsGoodAfterAllShowsNothing) {
   run_through([](Burst<512>&) {});
   EXPECT_EQ(receiver_.good(), 320U);
+  EXPECT_EQ(receiver_.corrupt(), 0U);
+  EXPECT_EQ(receiver_.foreign(), 0U);
+  EXPECT_EQ(receiver_.sequences().missing(), 0U);
+  EXPECT_EQ(receiver_.sequences().duplicated(), 0U);
+  EXPECT_EQ(receiver_.sequences().reordered(), 0U);
 }
 
 TEST_F(BadWire, ThatChangesABitShowsAsCorrupt) {

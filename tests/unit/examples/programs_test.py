@@ -305,17 +305,23 @@ class L2fwd(unittest.TestCase):
         self.assertEqual(summary["cards"][1]["removed_buffers"], 0)
 
     def test_every_way_of_working_forwards(self):
-        for path in ("best", "scalar"):
-            outcome = run(L2FWD, "sim:0", "sim:1", "--path", path, "--circulate", "10", "--packets", "1000", "--quiet")
-            self.assertEqual(outcome.returncode, 0, outcome.stderr)
+        flags = set(pathlib.Path("/proc/cpuinfo").read_text().split())
+        here = {"best": True, "scalar": True, "avx2": "avx2" in flags, "neon": "asimd" in flags,
+                "avx512": {"avx2", "avx512f", "avx512bw", "avx512dq", "avx512vl"} <= flags}
+        for path, works in here.items():
+            with self.subTest(path=path):
+                outcome = run(L2FWD, "sim:0", "sim:1", "--path", path, "--circulate", "10", "--packets", "1000", "--quiet")
+                self.assertEqual(outcome.returncode, 0 if works else 1, outcome.stderr)
         outcome = run(L2FWD, "sim:0", "sim:1", "--path", "mmx")
         self.assertEqual(outcome.returncode, 2)
         self.assertIn("--path", outcome.stderr)
 
     def test_only_cards_exchange_buffers(self):
-        outcome = run(L2FWD, "null:", "--fused", "--seconds", "1")
-        self.assertEqual(outcome.returncode, 1)
-        self.assertIn("forward with rx_burst and tx_burst", outcome.stderr)
+        for ports in (["null:"], ["ring:a:0", "ring:a:1"]):
+            with self.subTest(ports=ports):
+                outcome = run(L2FWD, *ports, "--fused", "--seconds", "1")
+                self.assertEqual(outcome.returncode, 1)
+                self.assertIn("forward with rx_burst and tx_burst", outcome.stderr)
 
     def test_quiet_prints_the_summary_only(self):
         outcome = run(L2FWD, "sim:0", "sim:1", "--seconds", "1.5", "--quiet", "--json")

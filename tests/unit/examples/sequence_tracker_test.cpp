@@ -22,6 +22,8 @@ TEST(SequenceTracker, FindsNothingWrongWithNothing) {
   const SequenceTracker tracker;
   EXPECT_EQ(tracker.missing(), 0U);
   EXPECT_EQ(tracker.unique(), 0U);
+  EXPECT_EQ(tracker.duplicated(), 0U);
+  EXPECT_EQ(tracker.reordered(), 0U);
 }
 
 TEST(SequenceTracker, FindsNothingWrongWithFramesInOrder) {
