@@ -13,6 +13,7 @@
 
 #include "base/file_descriptor.hpp"
 #include "context_lab.hpp"
+#include "machine.hpp"
 #include "mem/control_scheduler.hpp"
 #include "mem/control_task.hpp"
 
@@ -156,6 +157,26 @@ TEST_F(ControlTest, KeepsWhatWasMovedWhileItRan) {
   EXPECT_EQ(run_due(), 2ms);
 }
 
+TEST_F(ControlTest, RunsNoTaskThatIsRunningAlready) {
+  ControlScheduler::TaskId id = 0;
+  int runs = 0;
+  Time next_within{};
+  const auto task = std::make_shared<Task>([&]() -> Result<Time> {
+    if (++runs == 1) {
+      // As its own event or another thread might while it runs.
+      scheduler_.move(id, clock_->now());
+      next_within = run_due();
+      EXPECT_EQ(runs, 1);
+    }
+    return clock_->now() + 1s;
+  });
+  id = scheduler_.add(task, 1ms, {});
+  clock_->advance(1ms);
+  EXPECT_EQ(run_due(), 1001ms);
+  EXPECT_EQ(next_within, Time::max()) << "it says when it is done, and nobody before that";
+  EXPECT_EQ(runs, 2) << "what was asked for while it ran is not forgotten";
+}
+
 TEST_F(ControlTest, ItsEventFollowsVirtualTime) {
   const auto task = every(2ms);
   const auto early = every(2ms);
@@ -192,6 +213,29 @@ TEST_F(ControlTest, ItsEventFollowsTheMachinesClock) {
   EXPECT_EQ(task->runs, 1);
   EXPECT_GT(*next, lab.state->clock().now() + 30min);
   EXPECT_FALSE(is_readable(event));
+}
+
+/// A program's own, which stands still while the machine's goes on.
+class StillClock final : public Clock {
+ public:
+  [[nodiscard]] Duration now() const override { return 1h; }
+  void sleep_for(Duration) override {}
+};
+
+TEST_F(ControlTest, ItsEventWaitsAnewWhereTheClockIsBehindTheMachines) {
+  ContextLab lab(on(std::make_shared<StillClock>()));
+  Control& control = lab.state->control();
+  const auto task = every(1h);
+  static_cast<void>(lab.state->scheduler().add(task, 1h + 20ms, {}));
+  const int event = control.event_fd();
+  EXPECT_TRUE(is_readable(event, 60000)) << "20 ms of the machine's have passed";
+  const auto waits_anew = [&] {
+    const auto next = control.run_due();
+    EXPECT_EQ(next.value_or(Time::min()), 1h + 20ms);
+    return !is_readable(event);
+  };
+  EXPECT_TRUE(test::eventually(waits_anew)) << "a loop that waits for it would spin";
+  EXPECT_EQ(task->runs, 0);
 }
 
 TEST_F(ControlTest, ADevicesEventMakesItsTaskDueAtOnce) {

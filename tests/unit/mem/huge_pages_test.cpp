@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -130,6 +131,16 @@ TEST(HugePages, ASizeThatTheMachineLacksIsAnErrorWithAHint) {
   EXPECT_NE(file.error().hint.find("hugepagesz="), std::string::npos);
 }
 
+TEST(HugePages, AnOrdinaryFileThatCannotBeMadeIsAnErrorOfItsOwn) {
+  const test::ChildReport report = test::in_child([] {
+    const rlimit none{0, 0};
+    if (::setrlimit(RLIMIT_NOFILE, &none) != 0) return std::string("setrlimit");
+    const auto file = open_memory_file(0);
+    return file ? std::string("a file") : std::string(to_string(file.error().code)) + " " + file.error().what;
+  });
+  EXPECT_EQ(report.text, "no_memory no file for DMA memory can be made (Too many open files)");
+}
+
 TEST(HugePages, SizesReadWell) {
   EXPECT_EQ(readable_size(1), "1 KiB");
   EXPECT_EQ(readable_size(4096), "4 KiB");
@@ -227,6 +238,22 @@ int mount_after_it_was_loaded() {
   return source.open_file(kTwoMi) ? 0 : 1;
 }
 
+bool linker_finds_it() { return ::dlopen("libhugetlbfs.so.0", RTLD_NOW | RTLD_LOCAL) != nullptr; }
+
+int load_as_asked() {
+  const bool may = may_load_libhugetlbfs(environ, "/proc");
+  const bool loaded = LibHugetlbfs().loaded();
+  if (!linker_finds_it()) return kNoLibrary;
+  return loaded == may ? 0 : 1;
+}
+
+int load_where_it_would_print() {
+  ::setenv("HUGETLB_VERBOSE", "1", 1);
+  const bool loaded = LibHugetlbfs().loaded();
+  if (!linker_finds_it()) return kNoLibrary;
+  return loaded ? 1 : 0;
+}
+
 class LibHugetlbfsDeathTest : public testing::Test {
  protected:
   LibHugetlbfsDeathTest() { testing::FLAGS_gtest_death_test_style = "threadsafe"; }
@@ -244,6 +271,10 @@ class LibHugetlbfsDeathTest : public testing::Test {
     EXPECT_EQ(code, 0) << "the step of that number failed";
   }
 };
+
+TEST_F(LibHugetlbfsDeathTest, IsLoadedWhereItMayBe) { expect_success(load_as_asked); }
+
+TEST_F(LibHugetlbfsDeathTest, IsNotLoadedWhereItWouldPrint) { expect_success(load_where_it_would_print); }
 
 TEST_F(LibHugetlbfsDeathTest, GivesAFileOnAMountThatLeavesNoName) { expect_success(use_a_mount); }
 

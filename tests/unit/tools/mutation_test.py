@@ -24,6 +24,9 @@ class Operators(unittest.TestCase):
         self.assertEqual(made("while (a && f(b)) {\n", "condition"), ["while (!(a && f(b))) {"])
         self.assertEqual(made("if (auto x = f(); !x) return x;\n", "condition"), ["if (auto x = f(); !(!x)) return x;"])
 
+    def test_a_negated_condition_keeps_its_literals(self):
+        self.assertEqual(made('if (may_load(environ, "/proc")) go();\n', "condition"), ['if (!(may_load(environ, "/proc"))) go();'])
+
     def test_a_declaration_is_no_condition_to_negate(self):
         self.assertEqual(made("if (auto* x = f()) {\nif constexpr (kBig) {\n", "condition"), [])
 

@@ -16,6 +16,7 @@ _SWAPS = {"<": ["<=", ">="], "<=": ["<", ">"], ">": [">=", "<="], ">=": [">", "<
           "<<": [">>"], ">>": ["<<"], "+=": ["-="], "-=": ["+="], "|=": ["&="], "&=": ["|="]}
 _OPERATOR = re.compile(r"(?<= )(?:" + "|".join(re.escape(word) for word in sorted(_SWAPS, key=len, reverse=True)) + r")(?=[ \n])")
 _NUMBER = re.compile(r"(?<![\w.'])(0[xX][0-9a-fA-F']+|\d[\d']*)([uUlLzZ]*)(?![\w.'])")
+_ITSELF = "\0"  # in what is put in a text's place: that text
 _TRUTH = re.compile(r"\b(?:true|false)\b")
 _CONDITION = re.compile(r"\b(?:if|while) \(")
 _RETURN = re.compile(r"\breturn ([^;]+);")
@@ -54,7 +55,8 @@ def mutants_of(path: str, text: str) -> list[Mutant]:
     found: list[Mutant] = []
     for kind, make in (("condition", _conditions), ("operator", _operators), ("constant", _constants), ("return", _returns),
                        ("statement", _statements)):
-        found += [Mutant(path, begin, end, new, kind, text.count("\n", 0, begin) + 1) for begin, end, new in make(code)]
+        found += [Mutant(path, begin, end, new.replace(_ITSELF, text[begin:end]), kind, text.count("\n", 0, begin) + 1)
+                  for begin, end, new in make(code)]
     return sorted(set(found), key=lambda mutant: (mutant.begin, mutant.end, mutant.new))
 
 
@@ -86,7 +88,7 @@ def _conditions(code: str):
         begin += code[begin:end].rfind("; ") + 2 if "; " in code[begin:end] else 0  # if (auto x = f(); x)
         condition = code[begin:end]
         if condition.strip() and not re.search(r"[^=!<>]=[^=]", condition):
-            yield begin, end, f"!({condition})"
+            yield begin, end, f"!({_ITSELF})"
 
 
 def _operators(code: str):
