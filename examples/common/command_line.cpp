@@ -112,10 +112,4 @@ std::optional<int> parse(CLI::App& app, int argc, char** argv) {
   return std::nullopt;
 }
 
-Duration from_seconds(double seconds) {
-  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
-}
-
-double to_seconds(Duration span) { return std::chrono::duration<double>(span).count(); }
-
 }  // namespace pollux::examples

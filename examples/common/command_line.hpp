@@ -5,34 +5,10 @@
 #include <cstdint>
 #include <optional>
 
-#include "pollux/base/clock.hpp"
-#include "pollux/net/burst_path.hpp"
+#include "common/options.hpp"
 #include "pollux/net/link.hpp"
 
 namespace pollux::examples {
-
-/// Exit status for a command line that cannot be understood; a failure at work is 1.
-inline constexpr int kUsageError = 2;
-inline constexpr std::uint32_t kMaxBurst = 512;
-
-/// What every example asks of its ports.
-struct PortOptions {
-  std::uint32_t burst = 32;  ///< frames a poll, 1 to kMaxBurst
-  std::uint32_t rx_ring = 512;
-  std::uint32_t tx_ring = 512;
-  std::uint32_t mbufs = 8192;
-  std::uint32_t mtu = 1500;
-  double wait_link = 10;  ///< seconds
-  BurstPath burst_path = BurstPath::best;
-  bool fused = false;  ///< ports forward by exchanging buffers; a second transmit queue is left for bursts
-};
-
-/// What every example says, and when it ends.
-struct RunOptions {
-  std::optional<double> seconds;
-  bool json = false;
-  bool quiet = false;  ///< no line a second
-};
 
 void add_port_options(CLI::App& app, PortOptions& options);
 /// For a number of frames: at least one.
@@ -45,8 +21,5 @@ CLI::Option* add_mac_option(CLI::App& app, const char* name, std::optional<MacAd
 
 /// The status to end with at once: 0 after --help, kUsageError after an error that was printed; nothing to go on.
 [[nodiscard]] std::optional<int> parse(CLI::App& app, int argc, char** argv);
-
-[[nodiscard]] Duration from_seconds(double seconds);
-[[nodiscard]] double to_seconds(Duration span);
 
 }  // namespace pollux::examples

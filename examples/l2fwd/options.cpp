@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "common/command_line.hpp"
 #include "pollux/net/forward_path.hpp"
 
 namespace pollux::examples {

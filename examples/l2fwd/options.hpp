@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "common/command_line.hpp"
+#include "common/options.hpp"
 
 namespace pollux::examples {
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "common/command_line.hpp"
 #include "common/frame.hpp"
 #include "common/rates.hpp"
 

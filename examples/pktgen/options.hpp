@@ -6,7 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "common/command_line.hpp"
+#include "common/options.hpp"
+#include "pollux/net/link.hpp"
 
 namespace pollux::examples {
 

@@ -45,9 +45,9 @@ class Seen {
   std::size_t count_ = 0;
 };
 
-class Explorer {
+class Search {
  public:
-  Explorer(const Scenario& scenario, std::uint64_t most_states)
+  Search(const Scenario& scenario, std::uint64_t most_states)
       : scenario_(scenario), most_states_(most_states), world_(scenario) {}
 
   Explored run() {
@@ -126,6 +126,6 @@ class Explorer {
 
 }  // namespace
 
-Explored explore(const Scenario& scenario, std::uint64_t most_states) { return Explorer(scenario, most_states).run(); }
+Explored explore(const Scenario& scenario, std::uint64_t most_states) { return Search(scenario, most_states).run(); }
 
 }  // namespace pollux::test

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "qemu/bench.hpp"
+#include "support/burst_paths.hpp"
 #include "support/flows.hpp"
 
 namespace pollux {
@@ -55,12 +56,8 @@ TEST_P(Metadata, IsWhatTheCardSaid) {
   expect_all(bench, right.port, frames);
 }
 
-#if defined(__aarch64__)
-const auto kPaths = testing::Values(BurstPath::scalar, BurstPath::neon);
-#else
-const auto kPaths = testing::Values(BurstPath::scalar, BurstPath::avx2, BurstPath::avx512);
-#endif
-INSTANTIATE_TEST_SUITE_P(All, Metadata, kPaths, [](const auto& path) { return std::string(name(path.param)); });
+INSTANTIATE_TEST_SUITE_P(All, Metadata, testing::ValuesIn(test::kBurstPaths),
+                         [](const auto& path) { return std::string(name(path.param)); });
 
 }  // namespace
 }  // namespace pollux

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <CLI/CLI.hpp>
-
 #include "environment.hpp"
+
+namespace CLI {
+class App;
+}
 
 /// One function a subcommand: it declares the subcommand's arguments and what runs when it was given. The exit code
 /// goes to `exit_code`. `environment` and `exit_code` outlive `app`.

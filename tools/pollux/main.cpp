@@ -2,6 +2,7 @@
 // The `pollux` command: which ports there are, and whose they are.
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <CLI/CLI.hpp>
 
 #include <iostream>
 

@@ -2,6 +2,7 @@
 #include "backends/qtest/device.hpp"
 
 #include <fmt/format.h>
+#include <linux/pci_regs.h>
 
 #include <algorithm>
 #include <utility>
@@ -14,8 +15,7 @@ namespace {
 // PCI Local Bus 3.0, 6.1 and 6.8.2, and PCI Express Base, "PCI Express Capability Structure", by way of Linux,
 // include/uapi/linux/pci_regs.h.
 constexpr std::uint32_t kConfigSize = 4096;
-constexpr std::uint32_t kCommand = 0x04;
-constexpr std::uint32_t kCommandMaster = 0x0004;
+constexpr std::uint32_t kMaster = PCI_COMMAND_MASTER;
 constexpr std::uint32_t kRevision = 0x08;
 constexpr std::uint32_t kSubsystem = 0x2C;
 constexpr std::uint8_t kExpressId = 0x10;
@@ -128,9 +128,9 @@ Result<Bar> QtestDevice::bar(unsigned index) {
 }
 
 Result<void> QtestDevice::set_bus_master(bool enabled) {
-  auto command = read_config(kCommand, 2);
+  auto command = read_config(PCI_COMMAND, 2);
   if (!command) return pass_on(std::move(command));
-  return write_config(kCommand, 2, enabled ? *command | kCommandMaster : *command & ~kCommandMaster);
+  return write_config(PCI_COMMAND, 2, enabled ? *command | kMaster : *command & ~kMaster);
 }
 
 Result<void> QtestDevice::reset() {

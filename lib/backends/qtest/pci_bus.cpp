@@ -2,6 +2,7 @@
 #include "backends/qtest/pci_bus.hpp"
 
 #include <fmt/format.h>
+#include <linux/pci_regs.h>
 
 #include <algorithm>
 #include <string_view>
@@ -20,8 +21,6 @@ constexpr std::uint64_t kFirstBar = 0xC0000000;
 constexpr std::uint64_t kLastBar = 0xFE000000;
 
 // PCI Local Bus 3.0, 6.1 and 6.2.5, by way of Linux, include/uapi/linux/pci_regs.h.
-constexpr std::uint32_t kCommand = 0x04;
-constexpr std::uint32_t kCommandMemory = 0x0002;
 constexpr std::uint32_t kStatus = 0x06;
 constexpr std::uint32_t kStatusCapabilities = 0x0010;
 constexpr std::uint32_t kFirstBarRegister = 0x10;
@@ -121,9 +120,9 @@ Result<void> PciBus::restore(unsigned slot, const BarLayout& layout) {
     auto placed = write(slot, kFirstBarRegister + bar * 4, 4, static_cast<std::uint32_t>(layout.address[bar]));
     if (!placed) return placed;
   }
-  auto command = read(slot, kCommand, 2);
+  auto command = read(slot, PCI_COMMAND, 2);
   if (!command) return pass_on(std::move(command));
-  return write(slot, kCommand, 2, *command | kCommandMemory);
+  return write(slot, PCI_COMMAND, 2, *command | PCI_COMMAND_MEMORY);
 }
 
 Result<std::optional<std::uint32_t>> PciBus::find_capability(unsigned slot, std::uint8_t id) {

@@ -5,7 +5,6 @@ namespace pollux::sim {
 namespace {
 
 constexpr std::uint32_t kPowerManagement = 0x40;
-constexpr std::uint32_t kMsixBar = 3;
 constexpr std::uint32_t kPendingOffset = 0x2000;
 constexpr std::uint32_t kHasCapabilities = 0x0010;
 constexpr std::uint32_t kEthernetClass = 0x020000;

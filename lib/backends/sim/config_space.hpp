@@ -18,6 +18,7 @@ class ConfigSpace {
   static constexpr std::uint32_t kCommandMemory = 0x0002;
   static constexpr std::uint32_t kCommandMaster = 0x0004;
   static constexpr std::uint32_t kMsix = 0x70;
+  static constexpr std::uint32_t kMsixBar = 3;
   static constexpr std::uint32_t kExpress = 0xA0;
   static constexpr std::uint32_t kDeviceControl = kExpress + 8;
   static constexpr std::uint32_t kInitiateReset = 0x8000;

@@ -13,7 +13,6 @@
 namespace pollux::sim {
 namespace {
 
-constexpr unsigned kMsixBar = 3;
 constexpr std::uint32_t kEntryBytes = 16;
 constexpr std::uint32_t kEntryControl = 12;
 /// What a platform waits after a function level reset is 100 ms; this card is ready much sooner.
@@ -127,7 +126,7 @@ Result<void> SimDevice::reset() {
 
 void SimDevice::mask_vectors(DeviceModel& card, unsigned unmasked) {
   for (unsigned vector = 0; vector < vectors_; ++vector) {
-    card.write32(kMsixBar, vector * kEntryBytes + kEntryControl, vector < unmasked ? 0 : 1);
+    card.write32(ConfigSpace::kMsixBar, vector * kEntryBytes + kEntryControl, vector < unmasked ? 0 : 1);
   }
 }
 

@@ -18,7 +18,7 @@ namespace {
 // More than any IOMMU's reserved windows leave; what the kernel says is bounded by it.
 constexpr std::uint32_t kMostRanges = 4096;
 
-tl::unexpected<Error> explain_open(const std::string& path, int error) {
+tl::unexpected<Error> explain_iommufd(const std::string& path, int error) {
   switch (error) {
     case ENOENT:
     case ENODEV:
@@ -84,7 +84,7 @@ tl::unexpected<Error> explain_attach(const pci::DeviceInfo& device, int error) {
 Result<std::shared_ptr<Iommufd>> Iommufd::open(const Host& host) {
   const std::string path = host.paths.dev / "iommu";
   const int opened = host.kernel->open(path, O_RDWR);
-  if (opened < 0) return explain_open(path, -opened);
+  if (opened < 0) return explain_iommufd(path, -opened);
   Descriptor descriptor(host.kernel, opened);
   uapi::IoasAlloc request;
   if (const int result = descriptor.ioctl(uapi::kIoasAlloc, &request); result < 0) {

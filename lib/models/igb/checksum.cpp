@@ -13,8 +13,6 @@
 namespace pollux::models::igb {
 namespace {
 
-constexpr std::uint8_t kProtocolTcp = 6;
-constexpr std::uint8_t kProtocolUdp = 17;
 constexpr std::size_t kUdpChecksumAt = 6;
 constexpr std::size_t kSctpChecksumAt = 8;
 constexpr std::size_t kSctpChecksumBytes = 4;

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::size_t kUntaggedMax = 1518;
 
-std::uint32_t byte_at(std::span<const std::byte> frame, std::size_t offset) noexcept {
+std::uint32_t wide_byte_at(std::span<const std::byte> frame, std::size_t offset) noexcept {
   return std::to_integer<std::uint32_t>(frame[offset]);
 }
 
@@ -27,9 +27,9 @@ void Filter::reset(std::array<std::uint8_t, 6> mac) {
 }
 
 bool Filter::matches_exactly(std::span<const std::byte> frame) const {
-  const std::uint32_t low =
-      byte_at(frame, 0) | byte_at(frame, 1) << 8 | byte_at(frame, 2) << 16 | byte_at(frame, 3) << 24;
-  const std::uint32_t high = byte_at(frame, 4) | byte_at(frame, 5) << 8;
+  const std::uint32_t low = wide_byte_at(frame, 0) | wide_byte_at(frame, 1) << 8 | wide_byte_at(frame, 2) << 16 |
+                            wide_byte_at(frame, 3) << 24;
+  const std::uint32_t high = wide_byte_at(frame, 4) | wide_byte_at(frame, 5) << 8;
   for (std::uint32_t i = 0; i < hw::kExactAddresses; ++i) {
     const hw::RAH::Value entry = registers_.get<hw::RAH>(i);
     if (entry.has(hw::RAH::AV) && entry.get(hw::RAH::ADDRESS) == high && registers_.get<hw::RAL>(i).raw() == low) {
@@ -42,7 +42,7 @@ bool Filter::matches_exactly(std::span<const std::byte> frame) const {
 /// Twelve bits of the address's last two bytes; RCTL.MO says which (QEMU, e1000x_common.c, e1000x_rx_group_filter).
 std::uint32_t Filter::hash(std::span<const std::byte> frame) const {
   constexpr std::array<std::uint32_t, 4> kShift{4, 3, 2, 0};
-  const std::uint32_t last = byte_at(frame, 5) << 8 | byte_at(frame, 4);
+  const std::uint32_t last = wide_byte_at(frame, 5) << 8 | wide_byte_at(frame, 4);
   return last >> kShift[registers_.get<hw::RCTL>().get(hw::RCTL::MO)] & 0xFFF;
 }
 

@@ -8,9 +8,6 @@ namespace {
 
 constexpr std::uint16_t kTypeIpv4 = 0x0800;
 constexpr std::uint16_t kTypeIpv6 = 0x86DD;
-constexpr std::uint8_t kProtocolTcp = 6;
-constexpr std::uint8_t kProtocolUdp = 17;
-constexpr std::uint8_t kProtocolSctp = 132;
 
 std::uint8_t byte_at(std::span<const std::byte> frame, std::size_t offset) noexcept {
   return offset < frame.size() ? std::to_integer<std::uint8_t>(frame[offset]) : std::uint8_t{0};

@@ -22,6 +22,10 @@ struct Headers {
 };
 
 inline constexpr std::size_t kMacHeaderBytes = 14;
+// IANA's protocol numbers.
+inline constexpr std::uint8_t kProtocolTcp = 6;
+inline constexpr std::uint8_t kProtocolUdp = 17;
+inline constexpr std::uint8_t kProtocolSctp = 132;
 
 [[nodiscard]] std::uint16_t read_big16(std::span<const std::byte> frame, std::size_t offset) noexcept;
 [[nodiscard]] bool is_multicast(std::span<const std::byte> frame) noexcept;  ///< broadcast included

@@ -25,16 +25,16 @@ LinkPartner forced(unsigned abilities) {
   return {.abilities = static_cast<std::uint16_t>(abilities), .negotiates = false};
 }
 
-struct Case {
+struct LinkCase {
   const char* name;
   LinkPartner partner;
   const char* link;  ///< as to_string(Link) has it
 };
 
 /// For the test's name.
-void PrintTo(const Case& part, std::ostream* out) { *out << part.link; }
+void PrintTo(const LinkCase& part, std::ostream* out) { *out << part.link; }
 
-class PortLink : public testing::TestWithParam<Case> {
+class PortLink : public testing::TestWithParam<LinkCase> {
  protected:
   static bool frame_arrives(Lab& lab, PortDriver& port) {
     Burst<4> burst;
@@ -67,16 +67,16 @@ TEST_P(PortLink, IsReportedAndCarriesFrames) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, PortLink,
-    testing::Values(Case{"Full10", without_gigabit(kAll10), "up, 10 Mb/s, full duplex"},
-                    Case{"Half10", without_gigabit(mii::k10Half), "up, 10 Mb/s, half duplex"},
-                    Case{"Full100", without_gigabit(kAll100 | kAll10), "up, 100 Mb/s, full duplex"},
-                    Case{"Half100", without_gigabit(mii::k100Half | kAll10), "up, 100 Mb/s, half duplex"},
-                    Case{"Full1000", LinkPartner{}, "up, 1000 Mb/s, full duplex"},
+    testing::Values(LinkCase{"Full10", without_gigabit(kAll10), "up, 10 Mb/s, full duplex"},
+                    LinkCase{"Half10", without_gigabit(mii::k10Half), "up, 10 Mb/s, half duplex"},
+                    LinkCase{"Full100", without_gigabit(kAll100 | kAll10), "up, 100 Mb/s, full duplex"},
+                    LinkCase{"Half100", without_gigabit(mii::k100Half | kAll10), "up, 100 Mb/s, half duplex"},
+                    LinkCase{"Full1000", LinkPartner{}, "up, 1000 Mb/s, full duplex"},
                     // The driver offers 1000 Mb/s as full duplex alone.
-                    Case{"Half1000And100", LinkPartner{.gigabit_full = false}, "up, 100 Mb/s, full duplex"},
-                    Case{"Half1000Alone", LinkPartner{.abilities = 0, .gigabit_full = false}, "down"},
-                    Case{"Forced100", forced(mii::k100Full), "up, 100 Mb/s, half duplex"},
-                    Case{"Forced10", forced(mii::k10Half), "up, 10 Mb/s, half duplex"}),
+                    LinkCase{"Half1000And100", LinkPartner{.gigabit_full = false}, "up, 100 Mb/s, full duplex"},
+                    LinkCase{"Half1000Alone", LinkPartner{.abilities = 0, .gigabit_full = false}, "down"},
+                    LinkCase{"Forced100", forced(mii::k100Full), "up, 100 Mb/s, half duplex"},
+                    LinkCase{"Forced10", forced(mii::k10Half), "up, 10 Mb/s, half duplex"}),
     [](const auto& part) { return std::string(part.param.name); });
 
 TEST(PortLinkChanges, FollowThePartnerThatIsPluggedIn) {

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "pollux/mem/burst.hpp"
+#include "support/burst_paths.hpp"
 #include "support/flows.hpp"
 #include "unit/igb/lab.hpp"
 
@@ -108,12 +109,8 @@ TEST_P(Metadata, OfSctpIsHeldBackWhereTheCardIsWrong) {
   pass(test::known_sctp_frames(), kCopies);
 }
 
-#if defined(__aarch64__)
-const auto kPaths = testing::Values(BurstPath::scalar, BurstPath::neon);
-#else
-const auto kPaths = testing::Values(BurstPath::scalar, BurstPath::avx2, BurstPath::avx512);
-#endif
-INSTANTIATE_TEST_SUITE_P(All, Metadata, kPaths, [](const auto& path) { return std::string(name(path.param)); });
+INSTANTIATE_TEST_SUITE_P(All, Metadata, testing::ValuesIn(test::kBurstPaths),
+                         [](const auto& path) { return std::string(name(path.param)); });
 
 }  // namespace
 }  // namespace pollux::igb

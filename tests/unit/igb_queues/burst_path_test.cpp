@@ -6,19 +6,12 @@
 
 #include <cstdlib>
 
+#include "support/burst_paths.hpp"
 #include "unit/igb_queues/traffic.hpp"
 #include "unit/mem/machine.hpp"
 
 namespace pollux::test {
 namespace {
-
-constexpr std::uint32_t kFramesARun = kSanitized || POLLUX_CHECKED != 0 ? 1'500 : 12'000;
-
-#if defined(__aarch64__)
-constexpr BurstPath kWidePaths[] = {BurstPath::neon};
-#else
-constexpr BurstPath kWidePaths[] = {BurstPath::avx2, BurstPath::avx512};
-#endif
 
 class BurstPathTest : public testing::TestWithParam<BurstPath> {
  protected:

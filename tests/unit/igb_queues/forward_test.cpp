@@ -9,6 +9,7 @@
 
 #include "drivers/igb/forward_queue.hpp"
 #include "pollux/net/burst_path.hpp"
+#include "support/burst_paths.hpp"
 #include "unit/igb_queues/frame_source.hpp"
 #include "unit/igb_queues/queue_lab.hpp"
 #include "unit/mem/machine.hpp"
@@ -235,20 +236,14 @@ TEST(ForwardStall, LosesNothingToAFullTransmitRingAndADryPool) {
   EXPECT_EQ(lab.complaints(), "");
 }
 
-constexpr std::uint32_t kSeeds = 12;
-INSTANTIATE_TEST_SUITE_P(, Forward, testing::Range(1u, kSeeds + 1));
-
-#if defined(__aarch64__)
-constexpr BurstPath kWidePaths[] = {BurstPath::neon};
-#else
-constexpr BurstPath kWidePaths[] = {BurstPath::avx2, BurstPath::avx512};
-#endif
+constexpr std::uint32_t kForwardSeeds = 12;
+INSTANTIATE_TEST_SUITE_P(, Forward, testing::Range(1u, kForwardSeeds + 1));
 
 class ForwardWide : public testing::TestWithParam<BurstPath> {};
 
 TEST_P(ForwardWide, MovesEveryFrameAsTheScalarPathDoes) {
   if (!processor_has(GetParam())) GTEST_SKIP() << "this processor has no " << name(GetParam());
-  for (std::uint32_t seed = 1; seed <= kSeeds && !HasFailure(); ++seed) {
+  for (std::uint32_t seed = 1; seed <= kForwardSeeds && !HasFailure(); ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
     EXPECT_EQ(run(options_for(seed), GetParam()), run(options_for(seed), BurstPath::scalar));
   }

@@ -14,7 +14,7 @@ namespace {
 
 namespace rx = hw::igb::rx;
 
-constexpr int kRounds = 200;
+constexpr int kStops = 200;
 constexpr int kAtLeast = 20;  // on a busy machine, where each hand-over costs a time slice
 
 /// Polls both queues and works with the cache all the time, as a thread with queues of several ports does.
@@ -54,7 +54,7 @@ TEST(StoppingWhilePolled, CountsEveryFrameAndBringsEveryBufferHome) {
   std::uint64_t sent = 0;
   std::optional<Poller> poller(std::in_place, lab);
   const Duration enough = clock.now() + std::chrono::seconds(3);
-  for (int round = 0; round < kRounds && (round < kAtLeast || clock.now() < enough); ++round) {
+  for (int round = 0; round < kStops && (round < kAtLeast || clock.now() < enough); ++round) {
     ASSERT_TRUE(lab.rx.fill());
     lab.receiver->start();
     lab.tx.clear();

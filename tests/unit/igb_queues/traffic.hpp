@@ -11,8 +11,12 @@
 
 #include "unit/igb_queues/frame_source.hpp"
 #include "unit/igb_queues/queue_lab.hpp"
+#include "unit/mem/machine.hpp"
 
 namespace pollux::test {
+
+/// To receive in one run of a test that makes several.
+inline constexpr std::uint32_t kFramesARun = kSanitized || POLLUX_CHECKED != 0 ? 1'500 : 12'000;
 
 struct TrafficOptions {
   LabOptions lab;

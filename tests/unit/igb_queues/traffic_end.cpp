@@ -5,11 +5,6 @@
 #include "unit/igb_queues/traffic.hpp"
 
 namespace pollux::test {
-namespace {
-
-[[nodiscard]] std::uint64_t sum(const igb::RxDrops& drops) { return drops.sum(); }
-
-}  // namespace
 
 void Traffic::check_drops() {
   const auto expected = [this](TxFate fate) { return expected_tx_[static_cast<std::size_t>(fate)]; };
@@ -21,7 +16,7 @@ void Traffic::check_drops() {
   ASSERT_EQ(drops.unreachable, expected(TxFate::unreachable));
   ASSERT_EQ(drops.unsupported_offload, expected(TxFate::unsupported_offload));
   // Every frame has one fate: handed out, dropped under a name, or not polled yet.
-  ASSERT_LE(handed_ + sum(lab_.rx.drops()), received_ + (source_.in_the_middle() ? 1 : 0));
+  ASSERT_LE(handed_ + lab_.rx.drops().sum(), received_ + (source_.in_the_middle() ? 1 : 0));
 }
 
 void Traffic::stop_and_start() {
@@ -38,7 +33,7 @@ void Traffic::stop_and_start() {
   ASSERT_EQ(taken_, tx.refused() + lab_.transmitter->reported() + tx.stopped);
   ASSERT_GE(tx.stopped, tx_before.stopped);
   // A frame that the card was in the middle of may have been rejected already.
-  const std::uint64_t rx = handed_ + sum(lab_.rx.drops());
+  const std::uint64_t rx = handed_ + lab_.rx.drops().sum();
   ASSERT_GE(rx, received_);
   ASSERT_LE(rx, received_ + (source_.in_the_middle() ? 1 : 0));
   received_ = rx;
@@ -59,7 +54,7 @@ void Traffic::come_to_rest() {
     transmit();
     lab_.transmitter->process(options_.lab.tx_ring);
     std::erase_if(arrived_, [&](const WireFrame& frame) {
-      const bool past = lab_.rx.packets() + sum(lab_.rx.drops()) == received_;
+      const bool past = lab_.rx.packets() + lab_.rx.drops().sum() == received_;
       if (past) ++expected_rx_[static_cast<std::size_t>(frame.fate)];
       return past;
     });
@@ -79,7 +74,7 @@ void Traffic::come_to_rest() {
 
 // With every buffer home nothing is missing for good, however dry the pool was: frames flow without a drop.
 void Traffic::recover() {
-  const std::uint64_t dropped = sum(lab_.rx.drops());
+  const std::uint64_t dropped = lab_.rx.drops().sum();
   for (int i = 0; i < 200; ++i) {
     Burst<512> in;
     for (int polls = 0; polls < 3 && lab_.receiver->owned() < options_.lab.rx_ring / 2; ++polls) {
@@ -97,7 +92,7 @@ void Traffic::recover() {
     check_received(in[0]);
     ++handed_;
   }
-  ASSERT_EQ(sum(lab_.rx.drops()), dropped);
+  ASSERT_EQ(lab_.rx.drops().sum(), dropped);
 }
 
 void Traffic::finish() {

@@ -11,7 +11,6 @@
 namespace pollux::test {
 namespace {
 
-constexpr std::uint32_t kFramesARun = kSanitized || POLLUX_CHECKED != 0 ? 1'500 : 12'000;
 constexpr std::uint32_t kSeeds = 4;
 
 class TrafficTest : public testing::TestWithParam<std::tuple<std::uint32_t, bool>> {

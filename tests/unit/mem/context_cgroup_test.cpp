@@ -17,9 +17,8 @@ namespace pollux {
 namespace {
 
 using test::ContextLab;
+using test::kTwoMi;
 using test::ReservedHugePages;
-
-constexpr std::size_t kTwoMi = ReservedHugePages::kPageSize;
 
 std::string read_all(const std::string& path) {
   std::ifstream file(path);

@@ -9,14 +9,14 @@
 #include "context_lab.hpp"
 #include "fake_domain.hpp"
 #include "machine.hpp"
+#include "unit/mem/sizes.hpp"
 
 namespace pollux {
 namespace {
 
 using test::ContextLab;
 using test::FakeDomain;
-
-constexpr std::uint64_t kMi = std::uint64_t{1} << 20;
+using test::kMi;
 
 /// Page-aligned memory of the application's own.
 class Foreign {

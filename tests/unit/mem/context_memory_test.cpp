@@ -18,10 +18,9 @@ namespace {
 
 using test::ContextLab;
 using test::FakeHugePages;
+using test::kGi;
+using test::kTwoMi;
 using test::ReservedHugePages;
-
-constexpr std::size_t kTwoMi = ReservedHugePages::kPageSize;
-constexpr std::size_t kOneGi = std::size_t{1} << 30;
 
 ContextOptions with(HugePages policy, std::size_t page_size = 0) {
   ContextOptions options;
@@ -67,18 +66,18 @@ TEST(ContextMemory, IsZeroedAgainWhenItIsUsedAgain) {
 
 TEST(ContextMemory, RefusesSizesThatCannotBe) {
   ContextOptions options = ContextLab::ordinary();
-  options.arena_size = kOneGi;
+  options.arena_size = kGi;
   Context context(options);
   const auto none = context.allocate({.size = 0});
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().code, ErrorCode::invalid_argument);
-  const auto over = context.allocate({.size = kOneGi + 1});
+  const auto over = context.allocate({.size = kGi + 1});
   ASSERT_FALSE(over);
   EXPECT_EQ(over.error().code, ErrorCode::invalid_argument);
   EXPECT_NE(over.error().hint.find("arena_size"), std::string::npos);
   const auto wrapping = context.allocate({.size = ~std::size_t{0}});
   ASSERT_FALSE(wrapping);
-  const auto full = context.allocate({.size = kOneGi});
+  const auto full = context.allocate({.size = kGi});
   ASSERT_FALSE(full) << "the first MiB is never given out";
   EXPECT_EQ(full.error().code, ErrorCode::no_memory);
 }
@@ -230,7 +229,7 @@ TEST(ContextMemory, NeverTakesOrdinaryPagesWithoutAWord) {
 TEST(ContextMemory, RequiredHugePagesThatAreMissingAreAnErrorWithTheCommand) {
   FakeHugePages fake;
   fake.set(kTwoMi, {.configured = 2, .free = 1});
-  fake.set(kOneGi, {});
+  fake.set(kGi, {});
   ContextLab lab(with(HugePages::require), fake.paths());
   const auto memory = lab.state->allocate({.size = 3 * kTwoMi, .purpose = "mempool rx"});
   ASSERT_FALSE(memory);
@@ -255,7 +254,7 @@ TEST(ContextMemory, AsksForTheNodesOwnHugePages) {
 TEST(ContextMemory, APageSizeThatTheMachineLacksNamesThoseItHas) {
   FakeHugePages fake;
   fake.set(kTwoMi, {});
-  fake.set(kOneGi, {});
+  fake.set(kGi, {});
   ContextLab lab(with(HugePages::require, 16 * kTwoMi), fake.paths());
   const auto memory = lab.state->allocate({.size = 4096});
   ASSERT_FALSE(memory);

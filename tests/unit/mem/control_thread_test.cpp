@@ -29,9 +29,9 @@ using namespace std::chrono_literals;
 /// How long a thread may take for what it does at once.
 constexpr auto kPatience = 60s;
 
-class Task final : public ControlTask {
+class Work final : public ControlTask {
  public:
-  explicit Task(std::function<Result<Time>()> work) : work_(std::move(work)) {}
+  explicit Work(std::function<Result<Time>()> work) : work_(std::move(work)) {}
   [[nodiscard]] Result<Time> run() override { return work_(); }
 
  private:
@@ -82,7 +82,7 @@ TEST(ControlThread, RunsWhatIsDueOnItselfAndTakesNoSignal) {
   Context context(with_thread());
   std::promise<std::pair<std::thread::id, sigset_t>> ran;
   std::atomic<int> runs{0};
-  const auto task = std::make_shared<Task>([&]() -> Result<Time> {
+  const auto task = std::make_shared<Work>([&]() -> Result<Time> {
     if (++runs == 1) return context.clock().now() + 1ms;
     if (runs == 2) {
       sigset_t blocked;
@@ -107,9 +107,9 @@ TEST(ControlThread, LogsAFailureAndKeepsItForTheProgram) {
   Log log;
   Context context(with_thread(&log));
   std::atomic<bool> well{false};
-  const auto failing = std::make_shared<Task>(
+  const auto failing = std::make_shared<Work>(
       []() -> Result<Time> { return fail(ErrorCode::device_removed, "sim:0: gone", "open it again"); });
-  const auto other = std::make_shared<Task>([&]() -> Result<Time> {
+  const auto other = std::make_shared<Work>([&]() -> Result<Time> {
     well = true;
     return context.clock().now() + 1h;
   });
@@ -153,7 +153,7 @@ TEST(ControlThread, StaysWithTheParentWhenAForkedChildLetsGoOfTheContext) {
   ASSERT_EQ(::waitpid(child, &status, 0), child);
   EXPECT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
   std::promise<void> ran;
-  const auto task = std::make_shared<Task>([&]() -> Result<Time> {
+  const auto task = std::make_shared<Work>([&]() -> Result<Time> {
     ran.set_value();
     return Time::max();
   });
@@ -166,7 +166,7 @@ TEST(ControlThread, AndTheProgramsOwnMayRunTogether) {
   std::atomic<int> inside{0};
   std::atomic<int> runs{0};
   std::atomic<bool> overlapped{false};
-  const auto task = std::make_shared<Task>([&]() -> Result<Time> {
+  const auto task = std::make_shared<Work>([&]() -> Result<Time> {
     if (inside.fetch_add(1) != 0) overlapped = true;
     ++runs;
     inside.fetch_sub(1);

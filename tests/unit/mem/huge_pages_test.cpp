@@ -26,10 +26,9 @@ namespace pollux {
 namespace {
 
 using test::FakeHugePages;
+using test::kGi;
+using test::kTwoMi;
 using test::ReservedHugePages;
-
-constexpr std::size_t kTwoMi = ReservedHugePages::kPageSize;
-constexpr std::size_t kOneGi = std::size_t{1} << 30;
 
 std::string link_of(int descriptor) {
   std::error_code error;
@@ -38,7 +37,7 @@ std::string link_of(int descriptor) {
 
 TEST(HugePages, ListsEverySizeSmallestFirstWithWhatIsFree) {
   FakeHugePages fake;
-  fake.set(kOneGi, {.configured = 4, .free = 3});
+  fake.set(kGi, {.configured = 4, .free = 3});
   fake.set(kTwoMi, {.configured = 100, .free = 60, .reserved = 10});
   fake.set(64 * 1024, {});
   HugePageSource source(fake.paths());
@@ -49,7 +48,7 @@ TEST(HugePages, ListsEverySizeSmallestFirstWithWhatIsFree) {
   EXPECT_EQ(pools[1].page_size, kTwoMi);
   EXPECT_EQ(pools[1].configured, 100U);
   EXPECT_EQ(pools[1].available, 50U) << "what others have reserved is not to be had";
-  EXPECT_EQ(pools[2].page_size, kOneGi);
+  EXPECT_EQ(pools[2].page_size, kGi);
   EXPECT_EQ(pools[2].available, 3U);
 }
 
@@ -92,7 +91,7 @@ TEST(HugePages, TheCommandAddsToWhatIsConfigured) {
   HugePageSource source;
   EXPECT_EQ(source.command_for({.page_size = kTwoMi, .configured = 5, .available = 1}, 3, -1),
             "echo 8 > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages");
-  EXPECT_EQ(source.command_for({.page_size = kOneGi, .configured = 0, .available = 0}, 2, 1),
+  EXPECT_EQ(source.command_for({.page_size = kGi, .configured = 0, .available = 0}, 2, 1),
             "echo 2 > /sys/devices/system/node/node1/hugepages/hugepages-1048576kB/nr_hugepages");
 }
 
@@ -146,7 +145,7 @@ TEST(HugePages, SizesReadWell) {
   EXPECT_EQ(readable_size(4096), "4 KiB");
   EXPECT_EQ(readable_size(kTwoMi), "2 MiB");
   EXPECT_EQ(readable_size(kTwoMi + 4096), "2052 KiB");
-  EXPECT_EQ(readable_size(3 * kOneGi), "3 GiB");
+  EXPECT_EQ(readable_size(3 * kGi), "3 GiB");
 }
 
 class Proc {
@@ -221,7 +220,7 @@ int use_a_mount() {
   const ReservedHugePages pages(1);
   if (!pages.missing().empty()) return kNoPages;
   const std::uint64_t before = ReservedHugePages::free();
-  Arena arena(kOneGi);
+  Arena arena(kGi);
   if (!arena.reserve() || !arena.add_file(kTwoMi, std::move(*file))) return 5;
   if (!arena.place(kTwoMi, kTwoMi, kTwoMi, 0)) return 6;
   if (ReservedHugePages::free() != before - 1) return 7;

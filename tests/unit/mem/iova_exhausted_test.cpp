@@ -12,16 +12,17 @@
 #include "context_lab.hpp"
 #include "fake_domain.hpp"
 #include "pollux/mem/mempool.hpp"
+#include "unit/mem/sizes.hpp"
 
 namespace pollux {
 namespace {
 
 using test::ContextLab;
 using test::FakeDomain;
+using test::kMi;
 using testing::AllOf;
 using testing::HasSubstr;
 
-constexpr std::uint64_t kMi = std::uint64_t{1} << 20;
 constexpr std::uint64_t kReach = 4 * kMi;  ///< bytes that the narrow domain reaches
 
 /// A Context one of whose devices reaches little.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "mem/iova_space.hpp"
+#include "unit/mem/sizes.hpp"
 
 #include <gtest/gtest.h>
 
@@ -10,9 +11,9 @@
 namespace pollux {
 namespace {
 
-constexpr std::uint64_t kKi = 1024;
-constexpr std::uint64_t kMi = 1024 * kKi;
-constexpr std::uint64_t kGi = 1024 * kMi;
+using test::kGi;
+using test::kKi;
+using test::kMi;
 
 using Ranges = std::vector<IovaRange>;
 

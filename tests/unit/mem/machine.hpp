@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "unit/mem/sizes.hpp"
+
 namespace pollux::test {
 
 /// Huge pages of 2 MiB set aside for one test; what it added is taken away when it goes away. Tests that have one
@@ -18,7 +20,7 @@ class ReservedHugePages {
   ReservedHugePages& operator=(const ReservedHugePages&) = delete;
   ~ReservedHugePages();
 
-  static constexpr std::size_t kPageSize = std::size_t{2} << 20;
+  static constexpr std::size_t kPageSize = kTwoMi;
   /// Empty if there are as many free pages as were asked for; else why not, for GTEST_SKIP.
   [[nodiscard]] const std::string& missing() const { return missing_; }
   [[nodiscard]] static std::uint64_t free();

@@ -17,9 +17,9 @@ namespace {
 using test::ModelBuffer;
 using test::ModelFrame;
 
-constexpr int kOperations = 300'000;
+constexpr int kSteps = 300'000;
 constexpr std::size_t kMaxFrames = 48;
-constexpr std::size_t kMaxSegments = 1500;
+constexpr std::size_t kMostSegments = 1500;
 
 /// A piece of the application's memory and how often it was lent and came back.
 struct External {
@@ -52,7 +52,7 @@ class Twins {
   [[nodiscard]] std::optional<std::string> step() {
     if (frames_.empty() || (frames_.size() < kMaxFrames && below(8) == 0)) return allocate();
     Twin& twin = frames_[below(frames_.size())];
-    if (segments() > kMaxSegments) return free(twin);
+    if (segments() > kMostSegments) return free(twin);
     std::optional<std::string> wrong = operate(twin, below(13));
     return wrong;
   }
@@ -282,7 +282,7 @@ TEST(MbufModel, RandomOperationsLeaveAnMbufAsItsModel) {
   constexpr std::uint32_t kSeed = 20261120;
   SCOPED_TRACE(fmt::format("seed {}", kSeed));
   Twins twins(kSeed);
-  for (int operation = 0; operation < kOperations; ++operation) {
+  for (int operation = 0; operation < kSteps; ++operation) {
     const auto wrong = twins.step();
     ASSERT_EQ(wrong, std::nullopt) << "operation " << operation << ": " << *wrong;
     if (operation % 512 != 0) continue;

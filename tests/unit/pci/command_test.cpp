@@ -2,6 +2,7 @@
 // The `pollux` command's subcommands, run in-process on a machine of plain files.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <CLI/CLI.hpp>
 
 #include <filesystem>
 #include <nlohmann/json.hpp>

@@ -36,14 +36,13 @@ TEST(GoldenTrace, ADifferenceIsShownByItsLine) {
 }
 
 TEST(GoldenTrace, PollsCountersAndPointersAreOneLineEach) {
-  using Kind = TraceEntry::Kind;
-  const std::vector<TraceEntry> trace{{.kind = Kind::read, .offset = 8, .value = 1},
-                                      {.kind = Kind::read, .offset = 8, .value = 3},
-                                      {.kind = Kind::write, .offset = 0, .value = 0x40},
-                                      {.kind = Kind::write, .offset = 0xC000, .value = 0x1000},
-                                      {.kind = Kind::read, .offset = 0x4000},
-                                      {.kind = Kind::read, .offset = 0x4004},
-                                      {.kind = Kind::bus_master, .value = 1}};
+  const std::vector<TraceEntry> trace{{.kind = TraceEntry::Kind::read, .offset = 8, .value = 1},
+                                      {.kind = TraceEntry::Kind::read, .offset = 8, .value = 3},
+                                      {.kind = TraceEntry::Kind::write, .offset = 0, .value = 0x40},
+                                      {.kind = TraceEntry::Kind::write, .offset = 0xC000, .value = 0x1000},
+                                      {.kind = TraceEntry::Kind::read, .offset = 0x4000},
+                                      {.kind = TraceEntry::Kind::read, .offset = 0x4004},
+                                      {.kind = TraceEntry::Kind::bus_master, .value = 1}};
   const std::string text = describe_trace(trace);
   EXPECT_EQ(text,
             "read  STATUS           0x00000003\n"

@@ -14,8 +14,6 @@
 namespace pollux {
 namespace {
 
-using Kind = RecordEvent::Kind;
-
 std::string temporary_file() { return testing::TempDir() + "pollux-record-" + std::to_string(::getpid()) + ".rec"; }
 
 std::vector<std::byte> bytes_of(const std::string& file) {
@@ -28,24 +26,24 @@ std::vector<std::byte> bytes_of(const std::string& file) {
 const std::vector<std::byte> kFrame(60, std::byte{0x42});
 
 std::vector<RecordEvent> one_of_each() {
-  return {{.kind = Kind::read, .bar = 3, .offset = 0x1234, .value = 0x89ABCDEF},
-          {.kind = Kind::write, .bar = 0, .offset = 0xC018, .value = 7},
-          {.kind = Kind::flush, .value = 3},
-          {.kind = Kind::write_back,
+  return {{.kind = RecordEvent::Kind::read, .bar = 3, .offset = 0x1234, .value = 0x89ABCDEF},
+          {.kind = RecordEvent::Kind::write, .bar = 0, .offset = 0xC018, .value = 7},
+          {.kind = RecordEvent::Kind::flush, .value = 3},
+          {.kind = RecordEvent::Kind::write_back,
            .bar = 1,
            .queue = 15,
            .slot = 4095,
            .low = 0x1122334455667788,
            .high = 0x99AABBCCDDEEFF00,
            .payload = kFrame},
-          {.kind = Kind::write_back, .bar = 0, .queue = 1, .slot = 2},
-          {.kind = Kind::interrupt, .queue = 9},
-          {.kind = Kind::removed},
-          {.kind = Kind::config_read, .bar = 2, .outcome = 1, .offset = 0xFFE, .value = 5},
-          {.kind = Kind::config_write, .bar = 4, .offset = 4, .value = 6},
-          {.kind = Kind::bus_master, .bar = 1},
-          {.kind = Kind::reset, .outcome = 4},
-          {.kind = Kind::interrupts_on, .queue = 10}};
+          {.kind = RecordEvent::Kind::write_back, .bar = 0, .queue = 1, .slot = 2},
+          {.kind = RecordEvent::Kind::interrupt, .queue = 9},
+          {.kind = RecordEvent::Kind::removed},
+          {.kind = RecordEvent::Kind::config_read, .bar = 2, .outcome = 1, .offset = 0xFFE, .value = 5},
+          {.kind = RecordEvent::Kind::config_write, .bar = 4, .offset = 4, .value = 6},
+          {.kind = RecordEvent::Kind::bus_master, .bar = 1},
+          {.kind = RecordEvent::Kind::reset, .outcome = 4},
+          {.kind = RecordEvent::Kind::interrupts_on, .queue = 10}};
 }
 
 std::vector<std::byte> recording(const std::vector<RecordEvent>& events) {
@@ -84,9 +82,9 @@ TEST(RecordFormat, WhatIsWrittenIsRead) {
     EXPECT_TRUE(same(reader->peek(), event)) << reader->position();
     reader->advance();
   }
-  EXPECT_EQ(reader->peek().kind, Kind::end);
+  EXPECT_EQ(reader->peek().kind, RecordEvent::Kind::end);
   reader->advance();
-  EXPECT_EQ(reader->peek().kind, Kind::end);
+  EXPECT_EQ(reader->peek().kind, RecordEvent::Kind::end);
   EXPECT_EQ(reader->position(), events.size());
 }
 
@@ -104,7 +102,7 @@ TEST(RecordFormat, ACutOffRecordingGivesItsWholeEvents) {
     }
     ASSERT_TRUE(reader) << size << ": " << reader.error().message();
     EXPECT_FALSE(reader->whole());
-    for (; reader->peek().kind != Kind::end; reader->advance()) {
+    for (; reader->peek().kind != RecordEvent::Kind::end; reader->advance()) {
       EXPECT_TRUE(same(reader->peek(), events[reader->position()]));
     }
     EXPECT_GE(reader->position(), most);
@@ -132,22 +130,22 @@ TEST(RecordFormat, RefusesWhatIsNoRecordingAndOtherVersions) {
 }
 
 TEST(RecordFormat, RefusesNumbersThatCannotBe) {
-  const std::vector<RecordEvent> bad{{.kind = Kind::read, .bar = 6},
-                                     {.kind = Kind::flush},
-                                     {.kind = Kind::write, .offset = 2},
-                                     {.kind = Kind::config_read, .bar = 3},
-                                     {.kind = Kind::config_read, .bar = 4, .offset = 4096},
-                                     {.kind = Kind::bus_master, .bar = 2},
-                                     {.kind = Kind::reset, .outcome = 200},
-                                     {.kind = Kind::interrupts_on, .queue = 60000},
-                                     {.kind = static_cast<Kind>(77)}};
+  const std::vector<RecordEvent> bad{{.kind = RecordEvent::Kind::read, .bar = 6},
+                                     {.kind = RecordEvent::Kind::flush},
+                                     {.kind = RecordEvent::Kind::write, .offset = 2},
+                                     {.kind = RecordEvent::Kind::config_read, .bar = 3},
+                                     {.kind = RecordEvent::Kind::config_read, .bar = 4, .offset = 4096},
+                                     {.kind = RecordEvent::Kind::bus_master, .bar = 2},
+                                     {.kind = RecordEvent::Kind::reset, .outcome = 200},
+                                     {.kind = RecordEvent::Kind::interrupts_on, .queue = 60000},
+                                     {.kind = static_cast<RecordEvent::Kind>(77)}};
   for (const RecordEvent& event : bad) {
-    const auto reader = RecordReader::open(recording({{.kind = Kind::flush, .value = 3}, event}));
+    const auto reader = RecordReader::open(recording({{.kind = RecordEvent::Kind::flush, .value = 3}, event}));
     ASSERT_FALSE(reader) << static_cast<int>(event.kind);
     EXPECT_NE(reader.error().what.find("damaged at byte"), std::string::npos) << reader.error().what;
   }
   std::vector<std::byte> huge(RecordEvent::kMostPayload + 1);
-  EXPECT_FALSE(RecordReader::open(recording({{.kind = Kind::write_back, .payload = huge}})));
+  EXPECT_FALSE(RecordReader::open(recording({{.kind = RecordEvent::Kind::write_back, .payload = huge}})));
 }
 
 TEST(RecordFormat, SurvivesAnyBytes) {
@@ -162,7 +160,7 @@ TEST(RecordFormat, SurvivesAnyBytes) {
     if (!reader) continue;
     ++opened;
     std::size_t sum = 0;
-    for (; reader->peek().kind != Kind::end; reader->advance()) sum += reader->peek().payload.size();
+    for (; reader->peek().kind != RecordEvent::Kind::end; reader->advance()) sum += reader->peek().payload.size();
     EXPECT_LE(sum, bytes.size());
   }
   EXPECT_GT(opened, 1000u) << "the damage should not always be at the front";
@@ -177,7 +175,7 @@ TEST(RecordFormat, AFileThatCannotBeWrittenIsNamed) {
 TEST(RecordFormat, AFullDiskEndsIt) {
   auto writer = RecordWriter::create("/dev/full", {});
   ASSERT_TRUE(writer) << writer.error().message();
-  for (int i = 0; i < 100'000 && writer->good(); ++i) writer->add({.kind = Kind::flush, .value = 3});
+  for (int i = 0; i < 100'000 && writer->good(); ++i) writer->add({.kind = RecordEvent::Kind::flush, .value = 3});
   EXPECT_FALSE(writer->good());
 }
 

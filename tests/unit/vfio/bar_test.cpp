@@ -6,8 +6,8 @@
 namespace pollux::vfio::test {
 namespace {
 
-struct Opened : Lab {
-  explicit Opened(std::vector<std::array<std::uint64_t, 2>> areas = {}) {
+struct WithAreas : Lab {
+  explicit WithAreas(std::vector<std::array<std::uint64_t, 2>> areas = {}) {
     if (!areas.empty()) set_areas(sparse_areas(areas));
     auto opened = open();
     EXPECT_TRUE(opened) << opened.error().message();
@@ -23,7 +23,7 @@ struct Opened : Lab {
 };
 
 TEST(VfioBar, MapsAWindowOnceAndUnmapsItAtTheEnd) {
-  Opened lab;
+  WithAreas lab;
   auto bar = lab.device->bar(0);
   ASSERT_TRUE(bar) << bar.error().message();
   EXPECT_EQ(bar->size(), 0x20000u);
@@ -35,21 +35,21 @@ TEST(VfioBar, MapsAWindowOnceAndUnmapsItAtTheEnd) {
 }
 
 TEST(VfioBar, RefusesWhatIsNotThere) {
-  Opened lab;
+  WithAreas lab;
   EXPECT_EQ(lab.device->bar(1).error().code, ErrorCode::not_found);
   EXPECT_EQ(lab.device->bar(6).error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(lab.device->bar(2).error().code, ErrorCode::not_supported);
 }
 
 TEST(VfioBar, ReportsAMappingThatFails) {
-  Opened lab;
+  WithAreas lab;
   lab.kernel->fail("mmap", EINVAL);
   EXPECT_EQ(lab.device->bar(0).error().code, ErrorCode::io_error);
   EXPECT_TRUE(lab.device->bar(0));
 }
 
 TEST(VfioBar, PutsOnesWhereTheMsixTableIsKeptAway) {
-  Opened lab({{0x0000, 0x1000}, {0x2000, 0x2000}});
+  WithAreas lab({{0x0000, 0x1000}, {0x2000, 0x2000}});
   const auto bar = lab.device->bar(3);
   ASSERT_TRUE(bar) << bar.error().message();
   EXPECT_EQ(bar->size(), 0x4000u);
@@ -63,7 +63,7 @@ TEST(VfioBar, PutsOnesWhereTheMsixTableIsKeptAway) {
 }
 
 TEST(VfioBar, UnmapsASparseWindowOfWhichAPartFails) {
-  Opened lab({{0x0000, 0x1000}, {0x2000, 0x2000}});
+  WithAreas lab({{0x0000, 0x1000}, {0x2000, 0x2000}});
   lab.kernel->fail("mmap", ENOMEM, 2);
   EXPECT_FALSE(lab.device->bar(3));
   EXPECT_EQ(lab.kernel->mappings(), 0u);
@@ -81,7 +81,7 @@ TEST(VfioBar, RefusesAreasThatCannotBeTrue) {
       {{0x2000, 0x1000}, {0x0000, 0x1000}},  // descend
   };
   for (std::size_t i = 0; i < lists.size(); ++i) {
-    Opened lab(lists[i]);
+    WithAreas lab(lists[i]);
     const auto bar = lab.device->bar(3);
     ASSERT_FALSE(bar) << "list " << i;
     EXPECT_EQ(bar.error().code, ErrorCode::device_fault) << "list " << i;
@@ -90,7 +90,7 @@ TEST(VfioBar, RefusesAreasThatCannotBeTrue) {
 }
 
 TEST(VfioBar, RefusesAreasThatTheReplyDoesNotHold) {
-  Opened lab;
+  WithAreas lab;
   auto body = sparse_areas({{0, 0x1000}});
   body[0] = std::byte{2};
   lab.set_areas(body);
@@ -100,7 +100,7 @@ TEST(VfioBar, RefusesAreasThatTheReplyDoesNotHold) {
 }
 
 TEST(VfioBar, HasNothingToMapWhereNoAreaIsOffered) {
-  Opened lab;
+  WithAreas lab;
   lab.set_areas(sparse_areas({}));
   EXPECT_EQ(lab.device->bar(3).error().code, ErrorCode::not_supported);
 }

@@ -8,8 +8,8 @@ namespace {
 
 using testing::HasSubstr;
 
-struct Opened : Lab {
-  Opened() {
+struct WithDomain : Lab {
+  WithDomain() {
     auto opened = open();
     EXPECT_TRUE(opened) << opened.error().message();
     device = std::move(*opened);
@@ -26,7 +26,7 @@ struct Opened : Lab {
 };
 
 TEST(Container, ReportsTheRangesOfTheIommu) {
-  const Opened lab;
+  const WithDomain lab;
   const auto ranges = lab.domain().usable_iova();
   ASSERT_EQ(ranges.size(), 2u);
   EXPECT_EQ(ranges[0].last, 0xfedf'ffffu);
@@ -36,7 +36,7 @@ TEST(Container, ReportsTheRangesOfTheIommu) {
 }
 
 TEST(Container, MapsAndUnmapsWithTheRightSizes) {
-  const Opened lab;
+  const WithDomain lab;
   const DmaSegment segment{nullptr, 0x20'0000, 0x4000};
   ASSERT_TRUE(lab.domain().map(segment));
   EXPECT_EQ(lab.kernel->dma().at(0x20'0000), 0x4000u);
@@ -47,14 +47,14 @@ TEST(Container, MapsAndUnmapsWithTheRightSizes) {
 }
 
 TEST(Container, NoticesAnUnmapThatDidNothing) {
-  const Opened lab;
+  const WithDomain lab;
   const auto unmapped = lab.domain().unmap({nullptr, 0x20'0000, 0x4000});
   ASSERT_FALSE(unmapped);
   EXPECT_THAT(unmapped.error().what, HasSubstr("0x200000"));
 }
 
 TEST(Container, SaysWhatMemlockAllowsAndWhatIsNeeded) {
-  const Opened lab;
+  const WithDomain lab;
   lab.kernel->memlock = 1024 * 1024;
   const Error error = lab.refusal_of_map(ENOMEM);
   EXPECT_EQ(error.code, ErrorCode::memlock_too_small);
@@ -68,7 +68,7 @@ TEST(Container, SaysWhatMemlockAllowsAndWhatIsNeeded) {
 }
 
 TEST(Container, TellsShortMemoryFromAShortLimit) {
-  const Opened lab;
+  const WithDomain lab;
   lab.kernel->memlock = RLIM_INFINITY;
   Error error = lab.refusal_of_map(ENOMEM);
   EXPECT_EQ(error.code, ErrorCode::no_memory);
@@ -87,7 +87,7 @@ TEST(Container, TellsShortMemoryFromAShortLimit) {
 }
 
 TEST(Container, SurvivesAProcessStatusItCannotRead) {
-  const Opened lab;
+  const WithDomain lab;
   lab.kernel->memlock = 4096;
   for (const std::string& status : {std::string(), std::string("\nVmLck:"), std::string("\nVmLck:\t\nCapEff:\tzz")}) {
     lab.kernel->process_status = status;
@@ -98,7 +98,7 @@ TEST(Container, SurvivesAProcessStatusItCannotRead) {
 }
 
 TEST(Container, SaysThatItTakesNoMoreMappings) {
-  const Opened lab;
+  const WithDomain lab;
   lab.kernel->mapping_limit = 2;
   ASSERT_TRUE(lab.domain().map({nullptr, 0x20'0000, 0x1000}));
   ASSERT_TRUE(lab.domain().map({nullptr, 0x30'0000, 0x1000}));
@@ -111,14 +111,14 @@ TEST(Container, SaysThatItTakesNoMoreMappings) {
 }
 
 TEST(Container, DoesNotBlameTheMappingLimitWhileThereIsRoom) {
-  const Opened lab;
+  const WithDomain lab;
   EXPECT_EQ(lab.refusal_of_map(ENOSPC).code, ErrorCode::io_error);
   lab.kernel->mapping_limit.reset();  // a kernel that does not tell
   EXPECT_EQ(lab.refusal_of_map(ENOSPC).code, ErrorCode::mapping_limit);
 }
 
 TEST(Container, SaysWhatTheIommuReaches) {
-  const Opened lab;
+  const WithDomain lab;
   const auto refused = lab.domain().map({nullptr, 0xfee0'0000, 0x1000});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::not_supported);
@@ -127,7 +127,7 @@ TEST(Container, SaysWhatTheIommuReaches) {
 }
 
 TEST(Container, HasAnErrorForEveryOtherRefusal) {
-  const Opened lab;
+  const WithDomain lab;
   EXPECT_EQ(lab.refusal_of_map(EEXIST).code, ErrorCode::bad_state);
   EXPECT_EQ(lab.refusal_of_map(EFAULT).code, ErrorCode::invalid_argument);
   EXPECT_EQ(lab.refusal_of_map(EIO).code, ErrorCode::io_error);

@@ -11,8 +11,8 @@ namespace {
 
 using testing::HasSubstr;
 
-struct Opened : Lab {
-  Opened() { reopen(); }
+struct Reopened : Lab {
+  Reopened() { reopen(); }
   void reopen() {
     device.reset();
     auto opened = open();
@@ -24,7 +24,7 @@ struct Opened : Lab {
 };
 
 TEST(VfioDevice, StartsWithTheBusQuietAndMemoryDecoded) {
-  Opened lab;
+  Reopened lab;
   lab.device.reset();
   lab.card().set16(PCI_COMMAND, PCI_COMMAND_MASTER | PCI_COMMAND_SERR);
   lab.reopen();
@@ -32,7 +32,7 @@ TEST(VfioDevice, StartsWithTheBusQuietAndMemoryDecoded) {
 }
 
 TEST(VfioDevice, SwitchesBusMastering) {
-  Opened lab;
+  Reopened lab;
   ASSERT_TRUE(lab.device->set_bus_master(true));
   EXPECT_NE(lab.command() & PCI_COMMAND_MASTER, 0u);
   ASSERT_TRUE(lab.device->set_bus_master(false));
@@ -44,7 +44,7 @@ TEST(VfioDevice, SwitchesBusMastering) {
 }
 
 TEST(VfioDevice, ReportsABusMasterBitThatStays) {
-  Opened lab;
+  Reopened lab;
   ASSERT_TRUE(lab.device->set_bus_master(true));
   lab.card().stuck_command_bits = PCI_COMMAND_MASTER;
   const auto set = lab.device->set_bus_master(false);
@@ -54,7 +54,7 @@ TEST(VfioDevice, ReportsABusMasterBitThatStays) {
 }
 
 TEST(VfioDevice, ReadsAndWritesConfigurationSpace) {
-  Opened lab;
+  Reopened lab;
   EXPECT_EQ(lab.device->read_config(PCI_VENDOR_ID, 4).value(), 0x10c9'8086u);
   EXPECT_EQ(lab.device->read_config(PCI_REVISION_ID, 1).value(), 1u);
   ASSERT_TRUE(lab.device->write_config(PCI_CACHE_LINE_SIZE, 1, 0x10));
@@ -62,7 +62,7 @@ TEST(VfioDevice, ReadsAndWritesConfigurationSpace) {
 }
 
 TEST(VfioDevice, RefusesPlacesThatAreNoField) {
-  Opened lab;
+  Reopened lab;
   for (const auto& [offset, width] :
        {std::pair{0u, 3u}, {0u, 0u}, {0u, 8u}, {2u, 4u}, {1u, 2u}, {4096u, 1u}, {0xffff'fffcu, 4u}}) {
     const auto read = lab.device->read_config(offset, width);
@@ -113,7 +113,7 @@ TEST(VfioDevice, RefusesWhatIsNoPciDevice) {
 }
 
 TEST(VfioDevice, ResetsWhereTheKernelCan) {
-  Opened lab;
+  Reopened lab;
   ASSERT_TRUE(lab.device->set_bus_master(true));
   lab.card().set16(PCI_COMMAND, 0);
   ASSERT_TRUE(lab.device->reset());
@@ -131,7 +131,7 @@ TEST(VfioDevice, ResetsWhereTheKernelCan) {
 }
 
 TEST(VfioDevice, ReportsAResetThatFails) {
-  Opened lab;
+  Reopened lab;
   lab.kernel->fail("DEVICE_RESET", EAGAIN);
   EXPECT_EQ(lab.device->reset().error().code, ErrorCode::io_error);
   lab.kernel->fail("DEVICE_RESET", ENODEV);
@@ -139,7 +139,7 @@ TEST(VfioDevice, ReportsAResetThatFails) {
 }
 
 TEST(VfioDevice, KnowsThatItWasAskedBack) {
-  Opened lab;
+  Reopened lab;
   EXPECT_FALSE(lab.device->removed());
   ASSERT_GE(lab.device->removal_event(), 0);
   EXPECT_NE(lab.device->removal_event(), lab.device->error_event());
@@ -148,7 +148,7 @@ TEST(VfioDevice, KnowsThatItWasAskedBack) {
 }
 
 TEST(VfioDevice, KnowsThatItIsGone) {
-  Opened lab;
+  Reopened lab;
   ASSERT_TRUE(lab.device->set_bus_master(true));
   lab.card().silent = true;
   EXPECT_TRUE(lab.device->removed());
@@ -158,7 +158,7 @@ TEST(VfioDevice, KnowsThatItIsGone) {
 }
 
 TEST(VfioDevice, KnowsThatItsDescriptorIsDead) {
-  Opened lab;
+  Reopened lab;
   lab.kernel->fail("pread", ENODEV);
   EXPECT_TRUE(lab.device->removed());
 }
@@ -175,7 +175,7 @@ TEST(VfioDevice, DoesWithoutEventsThatAreNotOffered) {
 }
 
 TEST(VfioDevice, EnablesAllVectorsInOneCall) {
-  Opened lab;
+  Reopened lab;
   ASSERT_EQ(lab.device->interrupt_vectors(), 10u);
   const std::size_t before = lab.kernel->count("arm irqs");
   const auto events = lab.device->enable_interrupts(10);
@@ -196,7 +196,7 @@ TEST(VfioDevice, EnablesAllVectorsInOneCall) {
 }
 
 TEST(VfioDevice, RefusesMoreVectorsThanThereAre) {
-  Opened lab;
+  Reopened lab;
   const auto events = lab.device->enable_interrupts(11);
   ASSERT_FALSE(events);
   EXPECT_EQ(events.error().code, ErrorCode::invalid_argument);
@@ -205,7 +205,7 @@ TEST(VfioDevice, RefusesMoreVectorsThanThereAre) {
 }
 
 TEST(VfioDevice, LeavesNoEventBehindWhereVectorsCannotBeHad) {
-  Opened lab;
+  Reopened lab;
   const std::size_t before = lab.kernel->open_descriptors();
   lab.kernel->fail("eventfd", EMFILE, 5);
   const auto short_of_files = lab.device->enable_interrupts(10);

@@ -11,11 +11,6 @@ namespace {
 
 constexpr std::uint32_t kIoas = 3;
 
-template <class Structure>
-Structure& as(void* argument) {
-  return *static_cast<Structure*>(argument);
-}
-
 }  // namespace
 
 int FakeKernel::open_own_file(const std::string& file) {

@@ -10,11 +10,6 @@
 namespace pollux::vfio::test {
 namespace {
 
-template <class Structure>
-Structure& as(void* argument) {
-  return *static_cast<Structure*>(argument);
-}
-
 bool is_number(const std::string& text) { return text.find_first_not_of("0123456789") == std::string::npos; }
 
 }  // namespace

@@ -20,6 +20,12 @@
 
 namespace pollux::vfio::test {
 
+/// What an ioctl's argument points to.
+template <class Structure>
+[[nodiscard]] Structure& as(void* argument) {
+  return *static_cast<Structure*>(argument);
+}
+
 struct FakeRegion {
   std::uint32_t flags = 0;
   std::uint64_t size = 0;

@@ -20,8 +20,6 @@ from .summary import Summary
 
 PRESETS = ["release", "asan"]
 FULL_PRESETS = [*PRESETS, "debug", "tsan"]
-# Where there is no compiler cache. All sources are seen without it in one build, and the library's in release as installed.
-PRECOMPILED = {"release": "tests", "asan": "all", "tsan": "tests", "fuzz": "all"}
 LONG_LABEL = "long"
 THREADS_LABEL = "threads"  # of programs made of what has several threads
 ARM_NAMES = r"^(base|igb_queues|mem|net|sim)(\.[0-9]+)?$"  # of the programs that the preset builds
@@ -102,11 +100,8 @@ class Everything:
         self._collect("check", results, status)
 
     def _build(self, preset: str, words: list[str] | None = None) -> bool:
-        if shutil.which("ccache"):
-            quicker = ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache", "-DPOLLUX_PRECOMPILE="]
-        else:
-            quicker = ["-UCMAKE_CXX_COMPILER_LAUNCHER", f"-DPOLLUX_PRECOMPILE={PRECOMPILED.get(preset, '')}"]
-        return (self._step(f"configure.{preset}", ["cmake", "--preset", preset, *quicker])
+        launcher = "-DCMAKE_CXX_COMPILER_LAUNCHER=ccache" if shutil.which("ccache") else "-UCMAKE_CXX_COMPILER_LAUNCHER"
+        return (self._step(f"configure.{preset}", ["cmake", "--preset", preset, launcher])
                 and self._step(f"build.{preset}", ["cmake", "--build", "--preset", preset, *(words or [])]))
 
     def _unit_tests(self, preset: str, words: list[str]) -> None:

@@ -185,7 +185,7 @@ def end(process: subprocess.Popen) -> None:
 
 def configuring(preset: str) -> list[str]:
     launcher = ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else []
-    return ["cmake", "--preset", preset, "-DPOLLUX_PRECOMPILE=", "-DPOLLUX_BUILD_BENCH=OFF", *launcher]
+    return ["cmake", "--preset", preset, "-DPOLLUX_TOGETHER=", "-DPOLLUX_BUILD_BENCH=OFF", *launcher]
 
 
 def only_run(folder: pathlib.Path):
