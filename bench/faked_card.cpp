@@ -6,9 +6,9 @@
 #include <cstring>
 #include <string>
 
-#include "hw/igb/ids.hpp"
-#include "hw/igb/nvm.hpp"
-#include "hw/igb/registers.hpp"
+#include "hw/intel/igb/ids.hpp"
+#include "hw/intel/igb/nvm.hpp"
+#include "hw/intel/igb/registers.hpp"
 
 namespace pollux::bench {
 

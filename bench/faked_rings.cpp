@@ -6,14 +6,14 @@
 #include <cstring>
 
 #include "faked_card.hpp"
-#include "hw/igb/descriptors.hpp"
-#include "hw/igb/limits.hpp"
-#include "hw/igb/registers.hpp"
+#include "hw/intel/descriptors.hpp"
+#include "hw/intel/igb/limits.hpp"
+#include "hw/intel/igb/registers.hpp"
 
 namespace pollux::bench {
 
 namespace reg = hw::igb;
-using hw::igb::Descriptor;
+using hw::intel::Descriptor;
 
 namespace {
 
@@ -27,17 +27,18 @@ constexpr std::array<std::byte, 10240> kFrame = [] {
   return frame;
 }();
 
-constexpr reg::rx::WriteBack kUnmarked;
+constexpr hw::intel::rx::WriteBack kUnmarked;
 // A UDP packet that was hashed, with both checksums found good.
-constexpr reg::rx::WriteBack kMarked{.rss = reg::rx::RssType::ipv4,
-                                     .packet_type = reg::rx::kTypeIpv4 | reg::rx::kTypeUdp,
-                                     .hash = 0x12345678,
-                                     .status = kUnmarked.status | reg::rx::kIpChecked | reg::rx::kL4Checked};
+constexpr hw::intel::rx::WriteBack kMarked{
+    .rss = hw::intel::rx::RssType::ipv4,
+    .packet_type = hw::intel::rx::kTypeIpv4 | hw::intel::rx::kTypeUdp,
+    .hash = 0x12345678,
+    .status = kUnmarked.status | hw::intel::rx::kIpChecked | hw::intel::rx::kL4Checked};
 
-Descriptor write_back(reg::rx::WriteBack what, std::uint32_t bytes, bool last) {
+Descriptor write_back(hw::intel::rx::WriteBack what, std::uint32_t bytes, bool last) {
   what.length = static_cast<std::uint16_t>(bytes);
-  if (!last) what.status &= ~reg::rx::kEndOfPacket;
-  return reg::rx::written_back(what);
+  if (!last) what.status &= ~hw::intel::rx::kEndOfPacket;
+  return hw::intel::rx::written_back(what);
 }
 
 void flush(const void* address, std::uint32_t bytes) {
@@ -93,12 +94,12 @@ std::uint32_t FakedCard::finish_transmits(std::uint32_t queue) {
     std::uint64_t word = 0;
     std::memcpy(&word, buffer, sizeof word);
     sink_ = sink_ + word;
-    if (cold_) flush(buffer, reg::tx::data_length(command));
-    if ((command & reg::tx::kReportStatus) != 0) {
+    if (cold_) flush(buffer, hw::intel::tx::data_length(command));
+    if ((command & hw::intel::tx::kReportStatus) != 0) {
       slot.lo = 0;
-      slot.hi = reg::tx::kDone;
+      slot.hi = hw::intel::tx::kDone;
     }
-    frames += (command & reg::tx::kEndOfPacket) != 0 ? 1 : 0;
+    frames += (command & hw::intel::tx::kEndOfPacket) != 0 ? 1 : 0;
     head = (head + 1) & mask;
     if (cold_ && (head % 4 == 0 || head == tail)) flush(const_cast<Descriptor*>(&slot), 1);
   }

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <random>
 
-#include "hw/igb/limits.hpp"
-#include "hw/igb/registers.hpp"
+#include "hw/intel/igb/limits.hpp"
+#include "hw/intel/igb/registers.hpp"
 #include "pollux/base/io.hpp"
 #include "rig.hpp"
 #include "swap_macs.hpp"
@@ -13,13 +13,15 @@
 namespace pollux::bench {
 
 namespace reg = hw::igb;
-using hw::igb::Descriptor;
+using hw::intel::Descriptor;
 
 namespace {
 
-constexpr std::uint64_t kCommand = reg::tx::kData | reg::tx::kEndOfPacket | reg::tx::kReportStatus;
+constexpr std::uint64_t kCommand = hw::intel::tx::kData | hw::intel::tx::kEndOfPacket | hw::intel::tx::kReportStatus;
 
-constexpr std::uint64_t command(std::uint64_t length) { return kCommand | length | length << reg::tx::kPayloadShift; }
+constexpr std::uint64_t command(std::uint64_t length) {
+  return kCommand | length | length << hw::intel::tx::kPayloadShift;
+}
 
 }  // namespace
 
@@ -39,7 +41,7 @@ LeastLoop<Slots>::LeastLoop(Context& context, FakedCard& card, const Setup& setu
     rx_.slots[slot] = take();
     rx_.descriptors[slot] = {iova(rx_.slots[slot]), 0};
     tx_.slots[slot] = full ? take() : nullptr;
-    tx_.descriptors[slot] = {0, full ? reg::tx::kDone : 0};
+    tx_.descriptors[slot] = {0, full ? hw::intel::tx::kDone : 0};
   }
   const Bar bar = need(card.device()->bar(0));
   bar.write32(reg::RDBAL::offset(0), static_cast<std::uint32_t>(segment.iova));
@@ -64,9 +66,9 @@ __attribute__((noinline)) std::uint32_t LeastLoop<Slots>::rx_burst(Buffer** buff
   for (; count < limit; ++count) {
     Descriptor& descriptor = rx_.descriptors[slot];
     const std::uint64_t status = io::load_acquire(descriptor.hi);
-    if (!reg::rx::done(status)) break;
+    if (!hw::intel::rx::done(status)) break;
     Buffer* const buffer = rx_.slots[slot];
-    buffer->length = reg::rx::length(status);
+    buffer->length = hw::intel::rx::length(status);
     buffer->status = static_cast<std::uint32_t>(status);
     buffers[count] = buffer;
     Buffer* const replacement = *--fresh;
@@ -88,7 +90,7 @@ __attribute__((noinline)) std::uint32_t LeastLoop<Slots>::tx_burst(Buffer* const
   constexpr std::uint32_t kGroup = 32;
   std::uint32_t clean = tx_.clean;
   std::uint32_t used = (tx_.next - clean) & kMask;
-  while (used >= kGroup && reg::tx::done(io::load_acquire(tx_.descriptors[(clean + kGroup - 1) & kMask].hi))) {
+  while (used >= kGroup && hw::intel::tx::done(io::load_acquire(tx_.descriptors[(clean + kGroup - 1) & kMask].hi))) {
     std::copy_n(tx_.slots.data() + clean, kGroup, stack_.data() + top_);
     top_ += kGroup;
     clean = (clean + kGroup) & kMask;
@@ -113,10 +115,10 @@ __attribute__((noinline)) std::uint32_t LeastLoop<Slots>::fused(std::uint32_t li
   std::uint32_t in = rx_.next;
   std::uint32_t out = tx_.next;
   std::uint32_t count = 0;
-  if (!reg::tx::done(io::load_acquire(tx_.descriptors[(out + limit - 1) & kMask].hi))) return 0;
+  if (!hw::intel::tx::done(io::load_acquire(tx_.descriptors[(out + limit - 1) & kMask].hi))) return 0;
   for (; count < limit; ++count) {
     const std::uint64_t status = io::load_acquire(rx_.descriptors[in].hi);
-    if (!reg::rx::done(status)) break;
+    if (!hw::intel::rx::done(status)) break;
     Buffer* const full = rx_.slots[in];
     Buffer* const empty = tx_.slots[out];
     rx_.slots[in] = empty;
@@ -124,7 +126,7 @@ __attribute__((noinline)) std::uint32_t LeastLoop<Slots>::fused(std::uint32_t li
     swap_macs(full->data.data());
     rx_.descriptors[in] = {reinterpret_cast<std::uintptr_t>(empty->data.data()) + to_iova_, 0};
     tx_.descriptors[out] = {reinterpret_cast<std::uintptr_t>(full->data.data()) + to_iova_,
-                            command(reg::rx::length(status))};
+                            command(hw::intel::rx::length(status))};
     in = (in + 1) & kMask;
     out = (out + 1) & kMask;
   }

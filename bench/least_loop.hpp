@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "faked_card.hpp"
-#include "hw/igb/descriptors.hpp"
+#include "hw/intel/descriptors.hpp"
 #include "pollux/mem/context.hpp"
 #include "setup.hpp"
 
@@ -42,7 +42,7 @@ class LeastLoop {
  private:
   static constexpr std::uint32_t kMask = Slots - 1;
   struct Ring {
-    hw::igb::Descriptor* descriptors = nullptr;
+    hw::intel::Descriptor* descriptors = nullptr;
     std::array<Buffer*, Slots> slots{};
     std::uint32_t next = 0;
     std::uint32_t clean = 0;

@@ -7,8 +7,8 @@
 #include <memory>
 
 #include "backends/qtest/open_qtest.hpp"
-#include "hw/igb/limits.hpp"
-#include "hw/igb/registers.hpp"
+#include "hw/intel/igb/limits.hpp"
+#include "hw/intel/igb/registers.hpp"
 #include "pollux/mem/context.hpp"
 
 namespace {

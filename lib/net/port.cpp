@@ -16,8 +16,10 @@ Result<std::unique_ptr<ForwardPath>> PortDriver::forward_path(std::uint16_t, Por
               "forward with rx_burst and tx_burst, which every port has");
 }
 
+std::uint32_t PortDriver::drain(DrainReason) noexcept { return 0; }
+
 Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver)
-    : core_(PortCore::create(std::move(context), std::move(driver))), driver_(core_->driver()) {}
+    : core_(PortCore::create(std::move(context), std::move(driver))), driver_(&core_->machine().driver()) {}
 
 Port::Port(Port&& other) noexcept : core_(std::move(other.core_)), driver_(std::exchange(other.driver_, nullptr)) {}
 
@@ -34,12 +36,12 @@ Port::~Port() {
 
 PortState Port::state() const {
   const auto lock = core_->lock();
-  return driver_->state();
+  return core_->machine().state();
 }
 
 Result<void> Port::configure(const PortConfig& config) {
   const auto lock = core_->lock();
-  return driver_->configure(config);
+  return core_->machine().configure(config);
 }
 
 Result<void> Port::start() { return core_->start(); }
@@ -51,44 +53,44 @@ Result<void> Port::close() { return core_->close(); }
 Result<std::unique_ptr<ForwardPath>> Port::forward_path(std::uint16_t rx_queue, Port& out, std::uint16_t tx_queue) {
   const ForwardPorts ports(core_, out.core_);
   const auto locks = ports.lock();
-  auto path = driver_->forward_path(rx_queue, *out.driver_, tx_queue);
+  auto path = core_->machine().forward_path(rx_queue, out.core_->machine(), tx_queue);
   if (path) (*path)->ports_ = std::make_unique<ForwardPorts>(ports);
   return path;
 }
 
 MacAddress Port::mac() const {
   const auto lock = core_->lock();
-  return driver_->mac();
+  return core_->machine().mac();
 }
 
 Result<void> Port::set_mac(const MacAddress& mac) {
   const auto lock = core_->lock();
-  return driver_->set_mac(mac);
+  return core_->machine().set_mac(mac);
 }
 
 std::uint32_t Port::mtu() const {
   const auto lock = core_->lock();
-  return driver_->mtu();
+  return core_->machine().mtu();
 }
 
 Result<void> Port::set_mtu(std::uint32_t bytes) {
   const auto lock = core_->lock();
-  return driver_->set_mtu(bytes);
+  return core_->machine().set_mtu(bytes);
 }
 
 Result<void> Port::set_promiscuous(bool on) {
   const auto lock = core_->lock();
-  return driver_->set_promiscuous(on);
+  return core_->machine().set_promiscuous(on);
 }
 
 Result<void> Port::set_all_multicast(bool on) {
   const auto lock = core_->lock();
-  return driver_->set_all_multicast(on);
+  return core_->machine().set_all_multicast(on);
 }
 
 Link Port::link() {
   const auto lock = core_->lock();
-  return driver_->link();
+  return core_->machine().link();
 }
 
 // Between two looks others may have their turn.
@@ -107,19 +109,19 @@ Result<Link> Port::wait_for_link(Duration limit) {
 
 Stats Port::stats() {
   const auto lock = core_->lock();
-  return driver_->stats();
+  return core_->machine().stats();
 }
 
 std::vector<Counter> Port::extended_stats() {
   const auto lock = core_->lock();
-  return driver_->extended_stats();
+  return core_->machine().extended_stats();
 }
 
 Result<Duration> Port::service() { return core_->service(); }
 
 RegisterDump* Port::register_dump() {
   const auto lock = core_->lock();
-  return driver_->register_dump();
+  return core_->machine().register_dump();
 }
 
 }  // namespace pollux

@@ -24,8 +24,10 @@ double to_seconds(Duration span) { return std::chrono::duration<double>(span).co
 
 }  // namespace
 
-PortCore::PortCore(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver) noexcept
-    : context_(std::move(context)), driver_(std::move(driver)), within_(kNotSaid) {}
+PortCore::PortCore(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver)
+    : context_(std::move(context)), within_(kNotSaid) {
+  machine_.emplace(context_, std::move(driver));
+}
 
 std::shared_ptr<PortCore> PortCore::create(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver) {
   std::shared_ptr<PortCore> core(new PortCore(std::move(context), std::move(driver)));
@@ -36,7 +38,7 @@ std::shared_ptr<PortCore> PortCore::create(std::shared_ptr<ContextState> context
 }
 
 void PortCore::join_control() {
-  task_ = context_->scheduler().add(weak_from_this(), context_->clock().now() + kLongest, driver_->events());
+  task_ = context_->scheduler().add(weak_from_this(), context_->clock().now() + kLongest, machine_->events());
 }
 
 void PortCore::leave_control() {
@@ -44,7 +46,7 @@ void PortCore::leave_control() {
 }
 
 void PortCore::leave_if_failed() {
-  if (driver_->state() == PortState::failed) leave_control();
+  if (machine_->state() == PortState::failed) leave_control();
 }
 
 std::unique_lock<std::mutex> PortCore::lock() {
@@ -62,7 +64,7 @@ std::unique_lock<std::mutex> PortCore::lock() {
 
 // Only where frames flow: nothing else lets a counter run full.
 std::optional<Misuse> PortCore::find_overdue() {
-  if (reported_ || !task_ || driver_->state() != PortState::started) return std::nullopt;
+  if (reported_ || !task_ || machine_->state() != PortState::started) return std::nullopt;
   const Duration since = context_->clock().now() - serviced_;
   if (since <= kOverdue * within_) return std::nullopt;
   reported_ = true;
@@ -71,12 +73,12 @@ std::optional<Misuse> PortCore::find_overdue() {
       fmt::format("{}: service did not run for {:.1f} s and is due every {:.1f} s, or else counters of the card stick "
                   "unseen and nobody notices that it is gone; call context.control().run_due() in the program's loop "
                   "whenever the time it returned has come, or set ContextOptions::control_thread",
-                  driver_->info().name, to_seconds(since), to_seconds(within_))};
+                  machine_->info().name, to_seconds(since), to_seconds(within_))};
 }
 
 Result<void> PortCore::start() {
   const auto held = lock();
-  auto started = driver_->start();
+  auto started = machine_->start();
   serviced_ = context_->clock().now();
   reported_ = false;
   leave_if_failed();
@@ -85,13 +87,13 @@ Result<void> PortCore::start() {
 
 Result<void> PortCore::stop() {
   const auto held = lock();
-  auto stopped = driver_->stop();
+  auto stopped = machine_->stop();
   leave_if_failed();
   return stopped;
 }
 
 Result<Duration> PortCore::serve() {
-  auto within = driver_->service();
+  auto within = machine_->service();
   serviced_ = context_->clock().now();
   reported_ = false;
   if (within) within_ = *within;
@@ -122,16 +124,16 @@ Result<Time> PortCore::run() {
 Result<void> PortCore::close() {
   const auto held = lock();
   leave_control();  // the device's events end with it
-  auto closed = driver_->close();
+  auto closed = machine_->close();
   // A poller that does not come out keeps the port as it was.
-  if (driver_->state() == PortState::started) join_control();
+  if (machine_->state() == PortState::started) join_control();
   return closed;
 }
 
 void PortCore::retire() {
   const auto held = lock();
   leave_control();
-  driver_.reset();
+  machine_.reset();
 }
 
 }  // namespace pollux

@@ -8,6 +8,7 @@
 
 #include "mem/control_scheduler.hpp"
 #include "mem/control_task.hpp"
+#include "net/port_machine.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/base/misuse.hpp"
@@ -17,8 +18,8 @@ namespace pollux {
 
 class ContextState;
 
-/// What stands behind a Port: its driver, the mutex of its control calls, and its service, which hangs on the Context's
-/// Control from here until the port is closed or has failed.
+/// What stands behind a Port: its states and its driver, the mutex of its control calls, and its service, which hangs
+/// on the Context's Control from here until the port is closed or has failed.
 class PortCore final : public ControlTask, public std::enable_shared_from_this<PortCore> {
  public:
   /// A service is overdue when it has not run for this many times as long as the driver said.
@@ -32,8 +33,8 @@ class PortCore final : public ControlTask, public std::enable_shared_from_this<P
   /// As long as the result lives no other control call runs. An overdue service is reported first.
   [[nodiscard]] std::unique_lock<std::mutex> lock();
   [[nodiscard]] ContextState& context() const noexcept { return *context_; }
-  /// The driver, for whoever holds the lock; its queues and what does not change, for anybody.
-  [[nodiscard]] PortDriver* driver() const noexcept { return driver_.get(); }
+  /// For whoever holds the lock; its driver's queues and what does not change, for anybody.
+  [[nodiscard]] PortMachine& machine() noexcept { return *machine_; }
 
   // Control calls that mean something to the service, too. Each takes the lock.
   [[nodiscard]] Result<void> start();
@@ -46,7 +47,7 @@ class PortCore final : public ControlTask, public std::enable_shared_from_this<P
   [[nodiscard]] Result<Time> run() override;
 
  private:
-  PortCore(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver) noexcept;
+  PortCore(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver);
 
   [[nodiscard]] Result<Duration> serve();
   void join_control();
@@ -55,8 +56,8 @@ class PortCore final : public ControlTask, public std::enable_shared_from_this<P
   void leave_if_failed();
   [[nodiscard]] std::optional<Misuse> find_overdue();
 
-  std::shared_ptr<ContextState> context_;  // outlives the driver
-  std::unique_ptr<PortDriver> driver_;
+  std::shared_ptr<ContextState> context_;  // outlives the machine
+  std::optional<PortMachine> machine_;
   std::mutex mutex_;
   std::optional<ControlScheduler::TaskId> task_;  // nothing: it does not hang on the Control (any more)
   Duration within_;                               // what the driver said last

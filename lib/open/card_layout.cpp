@@ -7,10 +7,10 @@
 #include <array>
 #include <string_view>
 
-#include "hw/igb/descriptors.hpp"
-#include "hw/igb/ids.hpp"
-#include "hw/igb/limits.hpp"
-#include "hw/igb/registers.hpp"
+#include "hw/intel/descriptors.hpp"
+#include "hw/intel/igb/ids.hpp"
+#include "hw/intel/igb/limits.hpp"
+#include "hw/intel/igb/registers.hpp"
 
 namespace pollux {
 namespace {
@@ -41,7 +41,7 @@ std::uint32_t igb_buffer_bytes(std::uint32_t value) noexcept {
 }
 
 std::uint32_t igb_payload(std::uint64_t, std::uint64_t high) noexcept {
-  return reg::rx::done(high) ? reg::rx::length(high) : 0;
+  return hw::intel::rx::done(high) ? hw::intel::rx::length(high) : 0;
 }
 
 bool is_at(const RegisterInfo& info, std::uint32_t offset) noexcept {

@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "drivers/igb/probe.hpp"
-#include "hw/igb/ids.hpp"
+#include "drivers/intel/igb/probe.hpp"
+#include "hw/intel/igb/ids.hpp"
 
 namespace pollux {
 namespace {
@@ -35,7 +35,7 @@ std::vector<std::string> igb_cards() {
 }
 
 constexpr std::array kDrivers{
-    Driver{"igb", igb_knows, igb_cards, igb::probe},
+    Driver{"igb", igb_knows, igb_cards, drivers::igb::probe},
 };
 
 /// A card that looks supported at first sight deserves a better hint than the list.

@@ -13,7 +13,7 @@
 #include "backends/qtest/open_qtest.hpp"
 #include "backends/sim/open_sim.hpp"
 #include "backends/vfio/open_vfio.hpp"
-#include "models/igb/card.hpp"
+#include "models/intel/igb/card.hpp"
 #include "open/card_layout.hpp"
 #include "open/drivers.hpp"
 #include "open/uri.hpp"

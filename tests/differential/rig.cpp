@@ -8,8 +8,8 @@
 
 #include "backends/qtest/open_qtest.hpp"
 #include "backends/sim/open_sim.hpp"
-#include "hw/igb/phy.hpp"
-#include "models/igb/card.hpp"
+#include "hw/intel/igb/phy.hpp"
+#include "models/intel/igb/card.hpp"
 
 namespace pollux::differential {
 namespace {

@@ -8,12 +8,12 @@
 #include <cstring>
 #include <utility>
 
-#include "hw/igb/descriptors.hpp"
+#include "hw/intel/descriptors.hpp"
 
 namespace pollux::differential {
 namespace {
 
-using hw::igb::Descriptor;
+using hw::intel::Descriptor;
 
 constexpr unsigned kSender = 0;
 constexpr unsigned kReceiver = 1;
@@ -87,7 +87,7 @@ void arm_receiver(Rig& rig, const ReceiverPlan& plan) {
   std::memset(rig.memory() + kRxBuffers, kUntouched, Rig::kMemory - kRxBuffers);
   for (std::uint32_t queue = 0; queue < ReceiverPlan::kQueues; ++queue) {
     for (std::uint32_t slot = 0; slot < kRing; ++slot) {
-      ring_at(rig, rx_ring(queue))[slot] = hw::igb::rx::armed(rig.iova() + rx_slot(queue, slot));
+      ring_at(rig, rx_ring(queue))[slot] = hw::intel::rx::armed(rig.iova() + rx_slot(queue, slot));
     }
     const std::uint64_t at = rig.iova() + rx_ring(queue);
     regs.write<reg::RDBAL>(queue, reg::RDBAL::Value(static_cast<std::uint32_t>(at)));
@@ -117,7 +117,7 @@ void disarm(Rig& rig) {
 }
 
 std::uint32_t write_frames(const Rig& rig, const std::vector<SendPlan>& frames) {
-  namespace tx = hw::igb::tx;
+  namespace tx = hw::intel::tx;
   Descriptor* const ring = ring_at(rig, kTxRing);
   std::uint32_t next = 0;
   for (std::size_t i = 0; i < frames.size(); ++i) {
@@ -159,7 +159,7 @@ void observe_sender(const Rig& rig, std::uint32_t used, Observations& seen) {
   seen.add("tx head", regs.read<reg::TDH>(0).raw());
   seen.add("tx tail", regs.read<reg::TDT>(0).raw());
   for (std::uint32_t slot = 0; slot < used; ++slot) {
-    seen.add("tx descriptor done", hw::igb::tx::done(ring_at(rig, kTxRing)[slot].hi) ? 1 : 0);
+    seen.add("tx descriptor done", hw::intel::tx::done(ring_at(rig, kTxRing)[slot].hi) ? 1 : 0);
   }
 }
 
@@ -189,7 +189,7 @@ std::uint32_t take_crc(const Rig& rig, std::uint32_t queue, std::uint32_t slot) 
   std::uint32_t left = reg::kCrcBytes;
   for (std::uint32_t at = slot; left != 0 && at <= slot; --at) {
     std::byte* const buffer = rig.memory() + rx_slot(queue, at);
-    const std::uint32_t length = hw::igb::rx::length(ring_at(rig, rx_ring(queue))[at].hi);
+    const std::uint32_t length = hw::intel::rx::length(ring_at(rig, rx_ring(queue))[at].hi);
     for (std::uint32_t i = std::min(length, std::uint32_t{kRxBufferBytes}); i != 0 && left != 0; --left) {
       crc = crc << 8 | std::to_integer<std::uint32_t>(buffer[--i]);
       buffer[i] = std::byte{0};
@@ -202,13 +202,13 @@ void observe_descriptor(const Rig& rig, std::uint32_t queue, std::uint32_t slot,
                         Observations& seen) {
   const Descriptor descriptor = ring_at(rig, rx_ring(queue))[slot];
   const std::string where = fmt::format("of queue {} slot {}", queue, slot);
-  const bool last = (descriptor.hi & hw::igb::rx::kEndOfPacket) != 0;
+  const bool last = (descriptor.hi & hw::intel::rx::kEndOfPacket) != 0;
   const std::string rx = last ? "rx " : "rx middle ";
-  seen.add("rx length " + where, hw::igb::rx::length(descriptor.hi));
+  seen.add("rx length " + where, hw::intel::rx::length(descriptor.hi));
   seen.add(rx + "status " + where, descriptor.hi & 0xFFFFFFFF);
-  seen.add(rx + "tag " + where, hw::igb::rx::vlan(descriptor.hi));
+  seen.add(rx + "tag " + where, hw::intel::rx::vlan(descriptor.hi));
   seen.add(rx + "type " + where, descriptor.lo & 0xFFFFFFFF);
-  seen.add(rx + "hash " + where, hw::igb::rx::hash(descriptor.lo));
+  seen.add(rx + "hash " + where, hw::intel::rx::hash(descriptor.lo));
   const bool stripped = (round.receiver.rctl & reg::RCTL::SECRC.bits()) != 0;
   if (last && !stripped) seen.add("rx crc " + where, judge_crc(take_crc(rig, queue, slot), round));
 }
@@ -227,7 +227,7 @@ void observe_queue(const Rig& rig, std::uint32_t queue, const Round& round, Obse
   for (std::uint32_t slot = 0; slot < std::min(head, kRing); ++slot) {
     const std::byte* const buffer = rig.memory() + rx_slot(queue, slot);
     const std::size_t length =
-        std::min(std::size_t{hw::igb::rx::length(ring_at(rig, rx_ring(queue))[slot].hi)}, kRxBufferBytes);
+        std::min(std::size_t{hw::intel::rx::length(ring_at(rig, rx_ring(queue))[slot].hi)}, kRxBufferBytes);
     const std::string where = fmt::format("of queue {} slot {}", queue, slot);
     seen.add_bytes("rx bytes " + where, buffer, length);
     seen.add_bytes("rx bytes behind those " + where, buffer + length, kRxBufferBytes - length);

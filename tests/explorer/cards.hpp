@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "explorer/scenario.hpp"
-#include "hw/igb/descriptors.hpp"
+#include "hw/intel/descriptors.hpp"
 #include "pollux/device/bar.hpp"
 
 namespace pollux::test {
@@ -47,7 +47,7 @@ struct ReceivingCard {
   std::uint32_t head = 0;     ///< the slot it fills next, or is filling
   std::uint32_t tail = 0;     ///< as it last saw it
   std::uint32_t fetched = 0;  ///< descriptors it has read, from `head` on
-  std::array<hw::igb::Descriptor, kRing> read{};
+  std::array<hw::intel::Descriptor, kRing> read{};
   Phase phase = Phase::idle;
   std::uint64_t status = 0;          ///< of the write-back under way
   bool in_frame = false;             ///< the first half of a frame has been written back
@@ -62,7 +62,7 @@ struct SendingCard {
   std::uint32_t sent = 0;      ///< slots from `reported` on that have been sent
   std::uint32_t fetched = 0;   ///< slots behind those that have been read
   std::uint32_t tail = 0;
-  std::array<hw::igb::Descriptor, kRing> read{};
+  std::array<hw::intel::Descriptor, kRing> read{};
   bool in_frame = false;
 
   [[nodiscard]] std::uint32_t owned() const noexcept { return (tail - reported) & kRingMask; }

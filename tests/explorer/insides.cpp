@@ -13,48 +13,48 @@ struct Reveal {
 struct RxNext {
   friend constexpr auto reveal(RxNext);
 };
-template struct Reveal<&igb::RxQueue::next_, RxNext>;
+template struct Reveal<&drivers::intel::RxQueue::next_, RxNext>;
 struct RxChain {
   friend constexpr auto reveal(RxChain);
 };
-template struct Reveal<&igb::RxQueue::chain_, RxChain>;
+template struct Reveal<&drivers::intel::RxQueue::chain_, RxChain>;
 struct RxChainHead {
   friend constexpr auto reveal(RxChainHead);
 };
-template struct Reveal<&igb::RxQueue::chain_head_, RxChainHead>;
+template struct Reveal<&drivers::intel::RxQueue::chain_head_, RxChainHead>;
 struct RxSlots {
   friend constexpr auto reveal(RxSlots);
 };
-template struct Reveal<&igb::RxQueue::slots_, RxSlots>;
+template struct Reveal<&drivers::intel::RxQueue::slots_, RxSlots>;
 
 struct TxNext {
   friend constexpr auto reveal(TxNext);
 };
-template struct Reveal<&igb::TxQueue::next_, TxNext>;
+template struct Reveal<&drivers::intel::TxQueue::next_, TxNext>;
 struct TxClean {
   friend constexpr auto reveal(TxClean);
 };
-template struct Reveal<&igb::TxQueue::clean_, TxClean>;
+template struct Reveal<&drivers::intel::TxQueue::clean_, TxClean>;
 struct TxSlots {
   friend constexpr auto reveal(TxSlots);
 };
-template struct Reveal<&igb::TxQueue::slots_, TxSlots>;
+template struct Reveal<&drivers::intel::TxQueue::slots_, TxSlots>;
 struct TxDone {
   friend constexpr auto reveal(TxDone);
 };
-template struct Reveal<&igb::TxQueue::done_, TxDone>;
+template struct Reveal<&drivers::intel::TxQueue::done_, TxDone>;
 struct TxReportSlot {
   friend constexpr auto reveal(TxReportSlot);
 };
-template struct Reveal<&igb::TxQueue::report_slot_, TxReportSlot>;
+template struct Reveal<&drivers::intel::TxQueue::report_slot_, TxReportSlot>;
 struct TxMixed {
   friend constexpr auto reveal(TxMixed);
 };
-template struct Reveal<&igb::TxQueue::mixed_, TxMixed>;
+template struct Reveal<&drivers::intel::TxQueue::mixed_, TxMixed>;
 struct TxDropsOf {
   friend constexpr auto reveal(TxDropsOf);
 };
-template struct Reveal<&igb::TxQueue::drops_, TxDropsOf>;
+template struct Reveal<&drivers::intel::TxQueue::drops_, TxDropsOf>;
 
 struct PoolHead {
   friend constexpr auto reveal(PoolHead);
@@ -75,7 +75,7 @@ template struct Reveal<&MempoolCore::lowest_, PoolLowest>;
 
 }  // namespace
 
-RxInsides look_into(igb::RxQueue& queue) {
+RxInsides look_into(drivers::intel::RxQueue& queue) {
   static_assert(sizeof(queue.*reveal(RxChain())) == 1);
   return {.next = &(queue.*reveal(RxNext())),
           .chain = reinterpret_cast<const std::uint8_t*>(&(queue.*reveal(RxChain()))),
@@ -83,7 +83,7 @@ RxInsides look_into(igb::RxQueue& queue) {
           .slots = queue.*reveal(RxSlots())};
 }
 
-TxInsides look_into(igb::TxQueue& queue) {
+TxInsides look_into(drivers::intel::TxQueue& queue) {
   return {.next = &(queue.*reveal(TxNext())),
           .clean = &(queue.*reveal(TxClean())),
           .slots = queue.*reveal(TxSlots()),

@@ -4,8 +4,8 @@
 #include <atomic>
 #include <cstdint>
 
-#include "drivers/igb/rx_queue.hpp"
-#include "drivers/igb/tx_queue.hpp"
+#include "drivers/intel/queue/rx_queue.hpp"
+#include "drivers/intel/queue/tx_queue.hpp"
 #include "mem/mempool_core.hpp"
 
 namespace pollux::test {
@@ -27,7 +27,7 @@ struct TxInsides {
   const std::uint64_t** done = nullptr;
   std::uint32_t* report_slot = nullptr;  ///< kGroups of them
   bool* mixed = nullptr;                 ///< kGroups of them
-  igb::TxDrops* drops = nullptr;
+  drivers::intel::TxDrops* drops = nullptr;
 };
 
 struct PoolInsides {
@@ -38,8 +38,8 @@ struct PoolInsides {
 };
 
 /// The queue must have been set up.
-[[nodiscard]] RxInsides look_into(igb::RxQueue& queue);
-[[nodiscard]] TxInsides look_into(igb::TxQueue& queue);
+[[nodiscard]] RxInsides look_into(drivers::intel::RxQueue& queue);
+[[nodiscard]] TxInsides look_into(drivers::intel::TxQueue& queue);
 [[nodiscard]] PoolInsides look_into(MempoolCore& pool);
 
 }  // namespace pollux::test

@@ -49,7 +49,7 @@ class World {
   [[nodiscard]] std::uint64_t pool_empty_drops() const { return scenario_.rx ? rx_->drops().pool_empty : 0; }
 
  private:
-  using Descriptor = hw::igb::Descriptor;
+  using Descriptor = hw::intel::Descriptor;
   static constexpr std::uint32_t kMostHeld = 16;
 
   // All that changes and is not the driver's: saved as it is.
@@ -130,8 +130,8 @@ class World {
   DmaMemory ring_memory_;
   std::optional<Mempool> pool_;
   std::optional<MempoolCache> cache_;
-  std::unique_ptr<igb::RxQueue> rx_;
-  std::unique_ptr<igb::TxQueue> tx_;
+  std::unique_ptr<drivers::intel::RxQueue> rx_;
+  std::unique_ptr<drivers::intel::TxQueue> tx_;
   Descriptor* rx_ring_ = nullptr;
   Descriptor* tx_ring_ = nullptr;
   RxInsides rx_in_;

@@ -9,7 +9,7 @@
 
 namespace pollux::test {
 
-namespace rx = hw::igb::rx;
+namespace rx = hw::intel::rx;
 
 void World::step_application(Step step) {
   switch (step) {
@@ -117,7 +117,7 @@ std::uint32_t World::transmit(std::span<Mbuf* const> frames) {
   std::vector<std::size_t> frame_of;
   Burst<3> burst;
   for (std::size_t i = 0; i < frames.size(); ++i) {
-    const bool refused = frames[i]->packet_length() < igb::TxQueue::kMinFrame;
+    const bool refused = frames[i]->packet_length() < drivers::intel::TxQueue::kMinFrame;
     if (refused) ++own_.refused;
     for (Mbuf* segment = frames[i]; segment != nullptr && !refused; segment = segment->next()) {
       segments.push_back(segment);
@@ -137,7 +137,7 @@ std::uint32_t World::transmit(std::span<Mbuf* const> frames) {
   }
   // What it did not take stays with the caller, and a refused one was counted when it was made.
   for (std::size_t i = taken; i < frames.size(); ++i) {
-    if (frames[i]->packet_length() < igb::TxQueue::kMinFrame) --own_.refused;
+    if (frames[i]->packet_length() < drivers::intel::TxQueue::kMinFrame) --own_.refused;
   }
   if (tx_in_.next->distance_from(before) != slots) violate("tx_burst moved on by another number of slots than it took");
   // Bursts clean up in groups: what is left is a group that is not full.

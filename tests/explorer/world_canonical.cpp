@@ -8,8 +8,8 @@
 
 namespace pollux::test {
 
-namespace rx = hw::igb::rx;
-namespace tx = hw::igb::tx;
+namespace rx = hw::intel::rx;
+namespace tx = hw::intel::tx;
 
 namespace {
 

@@ -8,14 +8,14 @@
 
 namespace pollux::test {
 
-namespace rx = hw::igb::rx;
-namespace tx = hw::igb::tx;
+namespace rx = hw::intel::rx;
+namespace tx = hw::intel::tx;
 using Phase = ReceivingCard::Phase;
 
 namespace {
 
 // The card's store of a descriptor's status word alone: the lower half of the upper word.
-void store_status_word(hw::igb::Descriptor& descriptor, std::uint64_t status) {
+void store_status_word(hw::intel::Descriptor& descriptor, std::uint64_t status) {
   const auto word = static_cast<std::uint32_t>(status);
   std::memcpy(&descriptor.hi, &word, sizeof word);
 }

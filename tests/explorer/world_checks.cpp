@@ -6,8 +6,8 @@
 
 namespace pollux::test {
 
-namespace rx = hw::igb::rx;
-namespace tx = hw::igb::tx;
+namespace rx = hw::intel::rx;
+namespace tx = hw::intel::tx;
 
 void World::check() {
   if (!violation_.empty()) return;
@@ -85,7 +85,7 @@ void World::check_receive_ring() {
 }
 
 void World::check_receive_account() {
-  const igb::RxDrops drops = rx_->drops();
+  const drivers::intel::RxDrops drops = rx_->drops();
   std::uint64_t waiting = 0;
   for (std::uint32_t i = 0; i < unpolled(); ++i) {
     if ((rx_ring_[(*rx_in_.next + i) & kRingMask].hi & rx::kEndOfPacket) != 0) ++waiting;
@@ -119,7 +119,7 @@ void World::check_transmit_ring() {
     if (content(mbuf) != own_.posted[slot])
       violate(fmt::format("the bytes of slot {} changed before they were sent", slot));
   }
-  const igb::TxDrops drops = tx_->drops();
+  const drivers::intel::TxDrops drops = tx_->drops();
   if (drops.refused() != own_.refused || drops.too_short != own_.refused || drops.stopped != 0)
     violate(fmt::format("{} frames were refused and {} counted", own_.refused, drops.refused()));
 }

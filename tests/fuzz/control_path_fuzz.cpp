@@ -11,7 +11,7 @@
 #include "backends/sim/wire.hpp"
 #include "device/decorator.hpp"
 #include "fuzz/require.hpp"
-#include "models/igb/card.hpp"
+#include "models/intel/igb/card.hpp"
 #include "pollux/open.hpp"
 
 namespace pollux::test {

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "fuzz/require.hpp"
-#include "hw/igb/registers.hpp"
-#include "models/igb/card.hpp"
+#include "hw/intel/igb/registers.hpp"
+#include "models/intel/igb/card.hpp"
 
 namespace pollux::test {
 namespace {

@@ -40,9 +40,9 @@ void RingLab::require_no_misuse() const {
   require(complaints.empty(), complaints);
 }
 
-std::span<hw::igb::Descriptor> RingLab::ring(std::uint32_t first) {
+std::span<hw::intel::Descriptor> RingLab::ring(std::uint32_t first) {
   std::byte* const start = queues_.rings.segments()[0].address;
-  return {reinterpret_cast<hw::igb::Descriptor*>(start) + first, kSlots};
+  return {reinterpret_cast<hw::intel::Descriptor*>(start) + first, kSlots};
 }
 
 }  // namespace pollux::test

@@ -5,8 +5,8 @@
 #include <span>
 #include <vector>
 
-#include "hw/igb/descriptors.hpp"
-#include "unit/igb_queues/queue_lab.hpp"
+#include "hw/intel/descriptors.hpp"
+#include "unit/intel_queues/queue_lab.hpp"
 
 namespace pollux::test {
 
@@ -31,17 +31,17 @@ class RingLab {
   void require_all_home() const;
   void require_no_misuse() const;
 
-  [[nodiscard]] igb::RxQueue& rx() { return queues_.rx; }
-  [[nodiscard]] igb::TxQueue& tx() { return queues_.tx; }
+  [[nodiscard]] drivers::intel::RxQueue& rx() { return queues_.rx; }
+  [[nodiscard]] drivers::intel::TxQueue& tx() { return queues_.tx; }
   [[nodiscard]] MempoolCache& cache() { return *queues_.cache_handle; }
   [[nodiscard]] std::uint32_t in_use() const { return queues_.in_use(); }
-  [[nodiscard]] std::span<hw::igb::Descriptor> rx_ring() { return ring(0); }
-  [[nodiscard]] std::span<hw::igb::Descriptor> tx_ring() { return ring(kSlots); }
+  [[nodiscard]] std::span<hw::intel::Descriptor> rx_ring() { return ring(0); }
+  [[nodiscard]] std::span<hw::intel::Descriptor> tx_ring() { return ring(kSlots); }
   /// Bytes of a receive buffer as the card knows it.
   static constexpr std::uint32_t kBufferBytes = 2048;
 
  private:
-  [[nodiscard]] std::span<hw::igb::Descriptor> ring(std::uint32_t first);
+  [[nodiscard]] std::span<hw::intel::Descriptor> ring(std::uint32_t first);
 
   QueueLab queues_;
 };

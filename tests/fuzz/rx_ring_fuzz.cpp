@@ -10,7 +10,7 @@
 namespace pollux::test {
 namespace {
 
-namespace rx = hw::igb::rx;
+namespace rx = hw::intel::rx;
 
 // Every byte that a frame claims must lie in its buffer, and its segments must add up.
 void require_sound(Mbuf& frame) {
@@ -36,7 +36,7 @@ void poll(RingLab& lab, Held& held, std::uint32_t limit) {
 }
 
 void write(RingLab& lab, FuzzedDataProvider& input) {
-  hw::igb::Descriptor& slot = lab.rx_ring()[input.ConsumeIntegralInRange<std::size_t>(0, RingLab::kSlots - 1)];
+  hw::intel::Descriptor& slot = lab.rx_ring()[input.ConsumeIntegralInRange<std::size_t>(0, RingLab::kSlots - 1)];
   switch (input.ConsumeIntegralInRange(0, 3)) {
     case 0:  // anything at all
       slot.hi = input.ConsumeIntegral<std::uint64_t>();

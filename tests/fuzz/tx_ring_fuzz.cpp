@@ -8,7 +8,7 @@
 namespace pollux::test {
 namespace {
 
-namespace tx = hw::igb::tx;
+namespace tx = hw::intel::tx;
 
 MbufPtr make_segment(RingLab& lab, FuzzedDataProvider& input) {
   MbufPtr segment = lab.cache().allocate();
@@ -36,7 +36,7 @@ MbufPtr make_frame(RingLab& lab, FuzzedDataProvider& input, Held& held) {
   return frame;
 }
 
-std::uint64_t refused(const igb::TxDrops& drops) {
+std::uint64_t refused(const drivers::intel::TxDrops& drops) {
   return drops.too_short + drops.too_long + drops.too_many_segments + drops.bad_segment + drops.unreachable +
          drops.unsupported_offload + drops.stopped;
 }
@@ -59,12 +59,12 @@ void send(RingLab& lab, FuzzedDataProvider& input, Held& held) {
 // The card reports what it was asked to report, or something else.
 void report(RingLab& lab, FuzzedDataProvider& input) {
   if (input.ConsumeBool()) {
-    for (hw::igb::Descriptor& slot : lab.tx_ring()) {
+    for (hw::intel::Descriptor& slot : lab.tx_ring()) {
       if ((slot.hi & tx::kReportStatus) != 0) slot.hi |= tx::kDone;
     }
     return;
   }
-  hw::igb::Descriptor& slot = lab.tx_ring()[input.ConsumeIntegralInRange<std::size_t>(0, RingLab::kSlots - 1)];
+  hw::intel::Descriptor& slot = lab.tx_ring()[input.ConsumeIntegralInRange<std::size_t>(0, RingLab::kSlots - 1)];
   slot.hi = input.ConsumeIntegral<std::uint64_t>();
 }
 

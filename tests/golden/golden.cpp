@@ -13,8 +13,8 @@
 #include <sstream>
 #include <utility>
 
-#include "hw/igb/limits.hpp"
-#include "hw/igb/registers.hpp"
+#include "hw/intel/igb/limits.hpp"
+#include "hw/intel/igb/registers.hpp"
 #include "open/card_layout.hpp"
 #include "open/kinds.hpp"
 #include "pollux/mem/context.hpp"

@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "backends/qtest/open_qtest.hpp"
-#include "hw/igb/registers.hpp"
+#include "hw/intel/igb/registers.hpp"
 #include "qemu/bench.hpp"
 
 namespace pollux {

@@ -34,9 +34,9 @@ Frame content(const Mbuf& mbuf) {
   return bytes;
 }
 
-bool LabCard::write_back(std::uint32_t queue, const hw::igb::rx::WriteBack& what) {
+bool LabCard::write_back(std::uint32_t queue, const hw::intel::rx::WriteBack& what) {
   return with([&](models::igb::Card& card) {
-    return card.receiver().queue(queue).write_back(hw::igb::rx::written_back(what));
+    return card.receiver().queue(queue).write_back(hw::intel::rx::written_back(what));
   });
 }
 

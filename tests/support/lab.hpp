@@ -15,8 +15,8 @@
 
 #include "backends/sim/device.hpp"
 #include "backends/sim/wire.hpp"
-#include "hw/igb/descriptors.hpp"
-#include "models/igb/card.hpp"
+#include "hw/intel/descriptors.hpp"
+#include "models/intel/igb/card.hpp"
 #include "pollux/mem/burst.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/mem/mempool.hpp"
@@ -48,7 +48,7 @@ class LabCard {
     return wire_.with_card(end_, [&](DeviceModel& card) { return work(static_cast<models::igb::Card&>(card)); });
   }
   /// The next armed descriptor is written back as told, true or not. False if none is armed.
-  bool write_back(std::uint32_t queue, const hw::igb::rx::WriteBack& what);
+  bool write_back(std::uint32_t queue, const hw::intel::rx::WriteBack& what);
   template <class R>
   [[nodiscard]] typename R::Value value(std::uint32_t index = 0) {
     return with([index](models::igb::Card& card) { return card.registers().get<R>(index); });

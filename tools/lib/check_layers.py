@@ -11,47 +11,58 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import check_includes  # noqa: E402
 
-# What a layer may include besides itself. "hw/*" means the folder of the same name only: a driver and its model share their
-# card's declarations, and nobody else's.
+# What a layer may include besides itself; the first pattern that fits counts. A vendor's cards share what lies in its folder and
+# in drivers/VENDOR/queue and forward; a driver and its model share their card's declarations, and nobody else sees those.
+VENDOR, CARD = "{vendor}", "{card}"
 ALLOWED = {
     "base": [],
     "pci": ["base"],
     "mem": ["base"],
     "device": ["base", "mem"],
     "net": ["base", "mem", "device"],
-    "hw": ["base", "device"],
-    "drivers": ["base", "mem", "device", "net", "hw/*"],
-    "models": ["base", "mem", "device", "hw/*"],
-    "backends": ["base", "mem", "device"],
+    "hw/*": ["base", "device"],
+    "hw/*/*": ["base", "device", f"hw/{VENDOR}"],
+    "drivers/*/queue": ["base", "mem", "device", "net", f"hw/{VENDOR}"],
+    "drivers/*/forward": ["base", "mem", "device", "net", f"hw/{VENDOR}", f"drivers/{VENDOR}/queue"],
+    "drivers/*/*": ["base", "mem", "device", "net", f"hw/{VENDOR}", f"hw/{VENDOR}/{CARD}", f"drivers/{VENDOR}/queue",
+                    f"drivers/{VENDOR}/forward"],
+    "models/*/*": ["base", "mem", "device", f"hw/{VENDOR}", f"hw/{VENDOR}/{CARD}"],
     "backends/vfio": ["base", "mem", "device", "pci"],
-    "ports": ["base", "mem", "net", "ports/common"],
+    "backends/*": ["base", "mem", "device"],
+    "ports/*": ["base", "mem", "net", "ports/common"],
     "runtime": ["base", "mem", "device", "net"],
-    "open": ["base", "mem", "device", "net", "pci", "hw", "drivers", "models", "backends", "ports"],
+    "open": ["base", "mem", "device", "net", "pci", "hw/*", "hw/*/*", "drivers/*/*", "models/*/*", "backends/*", "ports/*"],
 }
-# Layers whose folders are parts that know nothing of each other.
-APART = ("hw", "drivers", "models", "backends", "ports")
+# How many folders deep the parts of a layer lie that know nothing of each other.
+DEPTH = {"hw": 3, "drivers": 3, "models": 3, "backends": 2, "ports": 2}
 UMBRELLA = pathlib.Path("include/pollux/pollux.hpp")
 
 
 def layer_of(path: pathlib.Path) -> str:
-    """"mem", "drivers/igb", ...; "examples" and "tools" for what stands upon the library."""
+    """"mem", "drivers/intel/igb", ...; "examples" and "tools" for what stands upon the library."""
     if path.parts[0] not in ("include", "lib"):
         return path.parts[0]
     parts = path.parts[2:] if path.parts[0] == "include" else path.parts[1:]
     if len(parts) == 1:
         return pathlib.PurePath(parts[0]).stem  # open.hpp, pollux.hpp
-    return "/".join(parts[:2]) if parts[0] in APART and len(parts) > 2 else parts[0]
+    return "/".join(parts[:-1][:DEPTH.get(parts[0], 1)])
+
+
+def fits(layer: str, pattern: str) -> bool:
+    return pathlib.PurePath(layer).match(pattern) and layer.count("/") == pattern.count("/")
+
+
+def allowed(layer: str) -> list[str] | None:
+    """Patterns of layers; None for a layer that nobody knows."""
+    _, vendor, card, *_ = [*layer.split("/"), "", "", ""]
+    for pattern, targets in ALLOWED.items():
+        if fits(layer, pattern):
+            return [target.format(vendor=vendor, card=card) for target in targets]
+    return None
 
 
 def may_include(layer: str, target: str) -> bool:
-    if layer == target:
-        return True
-    family, _, part = layer.partition("/")
-    allowed = ALLOWED.get(layer, ALLOWED.get(family, []))
-    target_family, _, target_part = target.partition("/")
-    if f"{target_family}/*" in allowed:
-        return target_part == part
-    return target in allowed or target_family in allowed
+    return layer == target or any(fits(target, pattern) for pattern in allowed(layer) or [])
 
 
 def complaint(source: pathlib.Path, target: pathlib.Path) -> str:
@@ -66,7 +77,7 @@ def complaint(source: pathlib.Path, target: pathlib.Path) -> str:
     if target == UMBRELLA:
         return "the header that gathers all is for applications"
     layer, target_layer = layer_of(source), layer_of(target)
-    if layer.partition("/")[0] not in ALLOWED:
+    if allowed(layer) is None:
         return f"layer '{layer}' is not known; add it to {pathlib.Path(__file__).name} and to the architecture page"
     if target_layer in ("examples", "tools") or not may_include(layer, target_layer):
         return f"layer '{layer}' may not include layer '{target_layer}'"

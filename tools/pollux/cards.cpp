@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "cards.hpp"
 
-#include "hw/igb/ids.hpp"
+#include "hw/intel/igb/ids.hpp"
 
 namespace pollux::tool {
 

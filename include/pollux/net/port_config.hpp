@@ -39,8 +39,12 @@ struct PortLimits {
   std::uint32_t max_ring = 0;
   std::uint32_t min_mtu = 0;  ///< bytes
   std::uint32_t max_mtu = 0;
-  std::uint32_t max_tx_segments = 0;  ///< mbufs a frame
-  std::uint32_t min_frame = 0;        ///< bytes without FCS that tx_burst takes; shorter ones are refused
+  std::uint32_t max_tx_segments = 0;             ///< mbufs a frame
+  std::uint32_t min_frame = 0;                   ///< bytes without FCS that tx_burst takes; shorter ones are refused
+  std::uint32_t max_rx_segments = 0;             ///< mbufs that a received frame may take
+  std::uint32_t buffer_unit = 1;                 ///< bytes; of a receive buffer a multiple of it is used
+  std::uint32_t max_buffer = ~std::uint32_t{0};  ///< bytes of a receive buffer that are used at most
+  bool rings_hold_buffers = false;  ///< an mbuf of the pool lies behind every receive descriptor while the port runs
 };
 
 enum class PortState {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "pollux/base/error.hpp"
+#include "pollux/net/drain_reason.hpp"
 #include "pollux/net/forward_path.hpp"
 #include "pollux/net/link.hpp"
 #include "pollux/net/port_config.hpp"
@@ -45,52 +46,80 @@ class RegisterDump {
   [[nodiscard]] virtual std::vector<RegisterValue> registers() = 0;
 };
 
-/// What a driver or a software port implements behind a Port. States and their checks are its own duty: a call that
-/// does not fit the state is `bad_state` and changes nothing. Thread rule: one thread at a time, which the Port sees
-/// to, except that the queues are polled by others.
+/// What a port is to do once it runs.
+struct PortSettings {
+  MacAddress mac{};
+  std::uint32_t mtu = 1500;
+  bool promiscuous = false;
+  bool all_multicast = false;
+};
+
+struct ValidatedConfig;
+
+/// What a driver or a software port does behind a Port. The order of states and every argument are checked before one
+/// of these is called (PortMachine); each says in which states that is. Thread rule: one thread at a time, which the
+/// Port sees to, except that `info`, the queues once they are found, and their bursts are used by others.
 class PortDriver {
  public:
   PortDriver() = default;
   PortDriver(const PortDriver&) = delete;
   PortDriver& operator=(const PortDriver&) = delete;
-  /// Closes the port if that was not done.
   virtual ~PortDriver() = default;
 
   [[nodiscard]] virtual const PortInfo& info() const = 0;
-  [[nodiscard]] virtual PortState state() const = 0;
+  /// The address that the port has before anybody sets another.
+  [[nodiscard]] virtual MacAddress permanent_mac() const = 0;
 
-  [[nodiscard]] virtual Result<void> configure(const PortConfig& config) = 0;
-  [[nodiscard]] virtual Result<void> start() = 0;
-  [[nodiscard]] virtual Result<void> stop() = 0;
-  [[nodiscard]] virtual Result<void> close() = 0;
-
+  /// Opened or configured: sets the queues up. On failure nothing has changed.
+  [[nodiscard]] virtual Result<void> configure(const ValidatedConfig& config) = 0;
   /// `index` below the configured number of queues; nullptr otherwise.
   [[nodiscard]] virtual RxQueue* rx_queue(std::uint16_t index) = 0;
   [[nodiscard]] virtual TxQueue* tx_queue(std::uint16_t index) = 0;
-
-  /// See Port::forward_path. Without an implementation of its own: not_supported.
+  /// Configured, as is `out`, which is of the same Context: see Port::forward_path.
   [[nodiscard]] virtual Result<std::unique_ptr<ForwardPath>> forward_path(std::uint16_t rx_queue, PortDriver& out,
                                                                           std::uint16_t tx_queue);
 
-  [[nodiscard]] virtual MacAddress mac() const = 0;
+  /// Configured: puts buffers into receive rings that hold them. Error no_memory, with nothing taken.
+  [[nodiscard]] virtual Result<void> fill() { return {}; }
+  /// Configured and filled: the card works from now on, its queues still closed. `halt` follows a failure.
+  [[nodiscard]] virtual Result<void> start(const PortSettings& settings) = 0;
+  virtual void open_queues() noexcept = 0;
+  /// Bursts yield nothing from now on; waits for pollers. Error timeout: one does not come out; it may be called again.
+  [[nodiscard]] virtual Result<void> close_queues(Duration limit) = 0;
+  /// Started, or failed to, with the queues closed: afterwards nothing reaches memory. An error means that the card
+  /// does not stop, and the port has failed.
+  [[nodiscard]] virtual Result<void> halt() = 0;
+  /// With nothing reaching memory: takes back every buffer that is in a ring; returns how many.
+  virtual std::uint32_t drain(DrainReason reason) noexcept;
+
+  /// Started: takes effect at once.
   [[nodiscard]] virtual Result<void> set_mac(const MacAddress& mac) = 0;
-  [[nodiscard]] virtual std::uint32_t mtu() const = 0;
+  /// Configured (as part of `configure`, too) or started.
   [[nodiscard]] virtual Result<void> set_mtu(std::uint32_t bytes) = 0;
-  [[nodiscard]] virtual Result<void> set_promiscuous(bool on) = 0;
-  [[nodiscard]] virtual Result<void> set_all_multicast(bool on) = 0;
+  /// Started.
+  [[nodiscard]] virtual Result<void> set_promiscuity(bool promiscuous, bool all_multicast) = 0;
+
+  /// Opened, configured or started.
   [[nodiscard]] virtual Link link() = 0;
-
+  /// In any state. Without rx_dropped and tx_dropped, which the Port sums up.
   [[nodiscard]] virtual Stats stats() = 0;
-  /// Every counter there is, the card's own included.
-  [[nodiscard]] virtual std::vector<Counter> extended_stats() = 0;
-  /// See Port::service.
+  /// Appends what there is to count besides `stats`.
+  virtual void append_counters(std::vector<Counter>& counters) = 0;
+  /// Opened, configured or started: see Port::service. An error means that the port has failed.
   [[nodiscard]] virtual Result<Duration> service() = 0;
-
   /// Eventfds that mean that `service` is due at once, such as a device's error and removal events; -1 for none. They
-  /// belong to the driver and stay as they are until the port is closed.
+  /// belong to the driver and stay as they are until `release`.
   [[nodiscard]] virtual std::vector<int> events() const { return {}; }
-
   [[nodiscard]] virtual RegisterDump* register_dump() { return nullptr; }
+
+  /// Failed: whether nothing can reach memory any more, or can be kept from it.
+  [[nodiscard]] virtual bool make_harmless() { return true; }
+  /// Hands the device back, in order unless it has `failed`. Called once, before the last `drain`.
+  [[nodiscard]] virtual Result<void> release(bool failed) = 0;
+  /// After `release`, with no buffer in a ring: queues are not to be found any more, and their memory goes.
+  virtual void retire() noexcept = 0;
+  /// In place of drain and retire where somebody may still use the queues: they and their memory stay for good.
+  virtual void abandon() noexcept = 0;
 };
 
 }  // namespace pollux

@@ -6,11 +6,12 @@
 #include <string_view>
 #include <vector>
 
+#include "net/validated_config.hpp"
 #include "pollux/net/link.hpp"
 #include "pollux/net/port_config.hpp"
 #include "pollux/net/stats.hpp"
 #include "ports/common/drops.hpp"
-#include "ports/common/plan.hpp"
+#include "ports/common/limits.hpp"
 #include "ports/common/rx_queue.hpp"
 #include "ports/common/tx_queue.hpp"
 
@@ -25,8 +26,8 @@ struct MediumTraits {
   std::span<const TxDrop> tx_drops;  ///< the same for sending, besides kCommonTxDrops
 };
 
-/// Where the frames of one kind of software port go to and come from. The port keeps the order of states and calls
-/// these from the thread that controls it; only the queues' burst functions run elsewhere.
+/// Where the frames of one kind of software port go to and come from. Its functions are called in the order of a port's
+/// states, on the thread that controls it; only the queues' burst functions run elsewhere.
 class Medium {
  public:
   Medium() = default;
@@ -41,7 +42,7 @@ class Medium {
   [[nodiscard]] virtual RxRules& rules() = 0;
 
   /// Called with the queues closed, before they open. On failure nothing has changed.
-  [[nodiscard]] virtual Result<void> start(const Plan& plan) = 0;
+  [[nodiscard]] virtual Result<void> start(const ValidatedConfig& config) = 0;
   /// Called with the queues closed: drops, counted, what waits to be received.
   virtual void stop() noexcept = 0;
   /// Called when stopped: hands back what the system or another port has to do with it.

@@ -7,13 +7,11 @@
 #include <chrono>
 #include <utility>
 
-#include "net/port_state.hpp"
-
 namespace pollux::ports {
 namespace {
 
-/// For a poller to leave its burst: it may have been preempted.
-constexpr Duration kPollerLimit = std::chrono::seconds(1);
+/// Nothing has to be folded; at this pace a medium that has gone is noticed.
+constexpr Duration kServiceInterval = std::chrono::seconds(10);
 
 }  // namespace
 
@@ -27,18 +25,7 @@ MacAddress mac_for(std::string_view name) noexcept {
 }
 
 Port::Port(std::shared_ptr<ContextState> context, PortInfo info, MacAddress mac, std::unique_ptr<Medium> medium)
-    : context_(std::move(context)), medium_(std::move(medium)), info_(std::move(info)), mac_(mac) {
-  medium_->rules().set_mac(mac_);
-}
-
-Port::~Port() {
-  if (state_ == PortState::closed) return;
-  const auto closed = close();
-  if (closed) return;
-  context_->log(LogLevel::error, closed.error().message());
-  // A thread is still inside a burst; what it uses must outlive it.
-  if (state_ != PortState::closed) static_cast<void>(medium_.release());
-}
+    : context_(std::move(context)), medium_(std::move(medium)), info_(std::move(info)), mac_(mac) {}
 
 Result<std::unique_ptr<PortDriver>> Port::create(Context& context, std::string name, MacAddress mac,
                                                  std::unique_ptr<Medium> medium) {
@@ -60,93 +47,117 @@ Result<std::unique_ptr<PortDriver>> Port::create(Context& context, std::string n
   return std::unique_ptr<PortDriver>(new Port(state, std::move(info), mac, std::move(medium)));
 }
 
-Result<void> Port::configure(const PortConfig& config) {
-  if (auto fits = expect({PortState::opened, PortState::configured}, "configure"); !fits) return fits;
-  auto plan = check_config(config, info_.limits, *context_, info_.name);
-  if (!plan) return pass_on(std::move(plan));
-  if (auto mtu = medium_->set_mtu(plan->mtu); !mtu) return mtu;
+Result<void> Port::configure(const ValidatedConfig& config) {
+  if (auto mtu = medium_->set_mtu(config.mtu); !mtu) return mtu;
   retire_queues();
-  plan_ = *std::move(plan);
-  rx_queues_ = plan_.rx_queues;
-  tx_queues_ = plan_.tx_queues;
+  config_ = config;
+  rx_queues_ = config_.rx_queues;
+  tx_queues_ = config_.tx_queues;
   setup_queues();
-  RxRules& rules = medium_->rules();
-  rules.set_mtu(plan_.mtu);
-  rules.set_promiscuous(plan_.promiscuous);
-  rules.set_all_multicast(plan_.all_multicast);
-  state_ = PortState::configured;
   return {};
 }
 
 // Caches go home when their queues are not in use any more, whoever still refers to those.
 void Port::retire_queues() noexcept {
-  for (std::uint16_t queue = 0; queue < plan_.rx_queues; ++queue) medium_->rx(queue).retire();
-  for (std::uint16_t queue = 0; queue < plan_.tx_queues; ++queue) medium_->tx(queue).retire();
+  for (std::uint16_t queue = 0; queue < config_.rx_queues; ++queue) medium_->rx(queue).retire();
+  for (std::uint16_t queue = 0; queue < config_.tx_queues; ++queue) medium_->tx(queue).retire();
 }
 
 void Port::setup_queues() {
   // A cache of one's own is small, and never more than a share of a small pool.
   constexpr std::uint32_t kOwnCache = 256;
-  for (std::uint16_t queue = 0; queue < plan_.rx_queues; ++queue) {
-    auto cache = plan_.cache;
+  for (std::uint16_t queue = 0; queue < config_.rx_queues; ++queue) {
+    auto cache = config_.cache;
     if (cache == nullptr) {
-      const std::uint32_t share = plan_.pool->options().count / (4U * plan_.rx_queues);
-      cache = std::make_shared<MempoolCacheCore>(plan_.pool, std::clamp(share, 1U, kOwnCache));
+      const std::uint32_t share = config_.pool->options().count / (4U * config_.rx_queues);
+      cache = std::make_shared<MempoolCacheCore>(config_.pool, std::clamp(share, 1U, kOwnCache));
     }
-    medium_->rx(queue).setup({.pool = plan_.pool, .cache = std::move(cache), .port = info_.index});
+    medium_->rx(queue).setup({.pool = config_.pool, .cache = std::move(cache), .port = info_.index});
   }
-  for (std::uint16_t queue = 0; queue < plan_.tx_queues; ++queue) {
-    medium_->tx(queue).setup({.cache = plan_.cache, .context = context_});
+  for (std::uint16_t queue = 0; queue < config_.tx_queues; ++queue) {
+    medium_->tx(queue).setup({.cache = config_.cache, .context = context_});
   }
 }
 
-Result<void> Port::start() {
-  if (auto fits = expect({PortState::configured}, "start"); !fits) return fits;
-  if (auto started = medium_->start(plan_); !started) return started;
-  for (std::uint16_t queue = 0; queue < plan_.rx_queues; ++queue) medium_->rx(queue).open();
-  for (std::uint16_t queue = 0; queue < plan_.tx_queues; ++queue) medium_->tx(queue).open();
-  state_ = PortState::started;
+pollux::RxQueue* Port::rx_queue(std::uint16_t index) {
+  return index < config_.rx_queues ? &medium_->rx(index) : nullptr;
+}
+
+pollux::TxQueue* Port::tx_queue(std::uint16_t index) {
+  return index < config_.tx_queues ? &medium_->tx(index) : nullptr;
+}
+
+Result<void> Port::start(const PortSettings& settings) {
+  RxRules& rules = medium_->rules();
+  rules.set_mac(settings.mac);
+  rules.set_mtu(settings.mtu);
+  rules.set_promiscuous(settings.promiscuous);
+  rules.set_all_multicast(settings.all_multicast);
+  if (auto started = medium_->start(config_); !started) return started;
+  running_ = true;
   return {};
 }
 
-Result<void> Port::close_queues() {
+void Port::open_queues() noexcept {
+  for (std::uint16_t queue = 0; queue < config_.rx_queues; ++queue) medium_->rx(queue).open();
+  for (std::uint16_t queue = 0; queue < config_.tx_queues; ++queue) medium_->tx(queue).open();
+}
+
+Result<void> Port::close_queues(Duration limit) {
   Result<void> result;
   const auto close_one = [&](auto& queue) {
-    if (auto closed = queue.close(context_->clock(), kPollerLimit); !closed) {
+    if (auto closed = queue.close(context_->clock(), limit); !closed) {
       result = fail(closed.error().code, fmt::format("{}: {}", info_.name, closed.error().what),
                     "stop polling, then stop the port again");
     }
   };
-  for (std::uint16_t queue = 0; queue < plan_.rx_queues; ++queue) close_one(medium_->rx(queue));
-  for (std::uint16_t queue = 0; queue < plan_.tx_queues; ++queue) close_one(medium_->tx(queue));
+  for (std::uint16_t queue = 0; queue < config_.rx_queues; ++queue) close_one(medium_->rx(queue));
+  for (std::uint16_t queue = 0; queue < config_.tx_queues; ++queue) close_one(medium_->tx(queue));
   return result;
 }
 
-Result<void> Port::stop() {
-  if (auto fits = expect({PortState::started}, "stop"); !fits) return fits;
-  if (auto closed = close_queues(); !closed) return closed;
-  medium_->stop();
-  state_ = PortState::configured;
+Result<void> Port::halt() {
+  if (std::exchange(running_, false)) medium_->stop();
   return {};
 }
 
-Result<void> Port::close() {
-  if (state_ == PortState::closed) return expect({}, "close");
-  if (state_ == PortState::started) {
-    if (auto stopped = stop(); !stopped) return stopped;
-  }
-  auto result = medium_->close();
-  retire_queues();
-  plan_ = {};
-  rx_queues_ = 0;
-  tx_queues_ = 0;
-  context_->return_port_index(info_.index);
-  state_ = PortState::closed;
-  return result;
+Result<void> Port::set_mac(const MacAddress& mac) {
+  medium_->rules().set_mac(mac);
+  return {};
 }
 
-Result<void> Port::expect(std::initializer_list<PortState> states, std::string_view call) const {
-  return expect_state(state_, states, info_.name, call, failure_);
+Result<void> Port::set_mtu(std::uint32_t bytes) {
+  if (auto changed = medium_->set_mtu(bytes); !changed) return changed;
+  medium_->rules().set_mtu(bytes);
+  return {};
+}
+
+Result<void> Port::set_promiscuity(bool promiscuous, bool all_multicast) {
+  medium_->rules().set_promiscuous(promiscuous);
+  medium_->rules().set_all_multicast(all_multicast);
+  return {};
+}
+
+Link Port::link() { return running_ ? medium_->link() : Link{}; }
+
+Result<Duration> Port::service() {
+  if (auto well = medium_->service(); !well) return pass_on(std::move(well));
+  return kServiceInterval;
+}
+
+// What somebody is still inside of stays open, since the system would soon give its number to something else.
+Result<void> Port::release(bool) { return running_ ? Result<void>() : medium_->close(); }
+
+void Port::retire() noexcept {
+  retire_queues();
+  config_ = {};
+  rx_queues_ = 0;
+  tx_queues_ = 0;
+}
+
+void Port::abandon() noexcept {
+  config_ = {};
+  static_cast<void>(new std::shared_ptr<Medium>(medium_));
 }
 
 }  // namespace pollux::ports

@@ -6,9 +6,9 @@
 #include <cstring>
 #include <optional>
 
+#include "net/frame_size.hpp"
 #include "pollux/net/link.hpp"
 #include "ports/common/drops.hpp"
-#include "ports/common/plan.hpp"
 
 namespace pollux::ports {
 

@@ -11,7 +11,7 @@
 #include "mem/mempool_core.hpp"
 #include "pollux/net/tx_queue.hpp"
 #include "ports/common/drops.hpp"
-#include "ports/common/plan.hpp"
+#include "ports/common/limits.hpp"
 
 namespace pollux::ports {
 

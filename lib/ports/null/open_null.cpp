@@ -17,8 +17,8 @@ namespace pollux::null {
 namespace {
 
 constexpr std::uint16_t kQueues = 16;
-constexpr std::uint32_t kMinFrame = ports::kEthernetHeaderBytes + ports::kFcsBytes;
-constexpr std::uint32_t kMaxFrame = ports::frame_bytes(ports::kMaxMtu) + ports::kFcsBytes;
+constexpr std::uint32_t kMinFrame = kEthernetHeaderBytes + kFcsBytes;
+constexpr std::uint32_t kMaxFrame = frame_bytes(ports::kMaxMtu) + kFcsBytes;
 constexpr std::string_view kExample = "null: or null:?rx=64";
 
 constexpr ports::MediumTraits kTraits{.driver = "null",
@@ -38,14 +38,14 @@ class Nothing final : public ports::Medium {
   [[nodiscard]] ports::TxQueue& tx(std::uint16_t index) override { return tx_[index]; }
   [[nodiscard]] ports::RxRules& rules() override { return rules_; }
 
-  [[nodiscard]] Result<void> start(const ports::Plan&) override { return {}; }
+  [[nodiscard]] Result<void> start(const ValidatedConfig&) override { return {}; }
   void stop() noexcept override {}
   [[nodiscard]] Result<void> close() override { return {}; }
   [[nodiscard]] Link link() override { return {.up = true, .speed = 10'000, .autonegotiated = false}; }
   [[nodiscard]] Result<void> set_mtu(std::uint32_t bytes) override {
-    if (frame_.size() <= ports::frame_bytes(bytes)) return {};
+    if (frame_.size() <= frame_bytes(bytes)) return {};
     return fail(ErrorCode::invalid_argument, fmt::format("{}: its frames do not fit mtu = {}", name_, bytes),
-                fmt::format("use an mtu of at least {}", frame_.size() - ports::frame_bytes(0)));
+                fmt::format("use an mtu of at least {}", frame_.size() - frame_bytes(0)));
   }
 
  private:
@@ -58,7 +58,7 @@ class Nothing final : public ports::Medium {
 
 /// A broadcast of `bytes`, FCS included, from `source`.
 std::vector<std::uint8_t> make_frame(std::uint32_t bytes, const MacAddress& source) {
-  std::vector<std::uint8_t> frame(bytes - ports::kFcsBytes);
+  std::vector<std::uint8_t> frame(bytes - kFcsBytes);
   std::fill_n(frame.begin(), 6, std::uint8_t{0xFF});
   std::copy(source.begin(), source.end(), frame.begin() + 6);
   frame[12] = 0x88;  // IEEE 802's EtherType for local experiments

@@ -41,7 +41,7 @@ class Files final : public ports::Medium {
   [[nodiscard]] ports::TxQueue& tx(std::uint16_t) override { return tx_; }
   [[nodiscard]] ports::RxRules& rules() override { return rules_; }
 
-  [[nodiscard]] Result<void> start(const ports::Plan&) override {
+  [[nodiscard]] Result<void> start(const ValidatedConfig&) override {
     rx_.begin();
     return {};
   }

@@ -51,7 +51,7 @@ bool RxQueue::is_due(Duration now) noexcept {
 // Deals with the pending record; `out` is its mbuf, or nullptr if it was dropped. False if it has to wait.
 bool RxQueue::take(Mbuf*& out) noexcept {
   out = nullptr;
-  if (record_.length < ports::kEthernetHeaderBytes) {
+  if (record_.length < kEthernetHeaderBytes) {
     drop(ports::RxDrop::too_short, kNoDestination.data(), record_.length);
   } else if (record_.bytes.size() < record_.length) {
     const bool has_destination = record_.bytes.size() >= kNoDestination.size();

@@ -73,9 +73,9 @@ class End final : public ports::Medium {
   [[nodiscard]] ports::TxQueue& tx(std::uint16_t index) override { return tx_[index]; }
   [[nodiscard]] ports::RxRules& rules() override { return rules_; }
 
-  [[nodiscard]] Result<void> start(const ports::Plan& plan) override {
+  [[nodiscard]] Result<void> start(const ValidatedConfig& config) override {
     const std::lock_guard guard(cable_->control);
-    for (std::uint16_t queue = 0; queue < plan.rx_queues; ++queue) cable_->lanes[end_][queue].open(plan.rx_ring);
+    for (std::uint16_t queue = 0; queue < config.rx_queues; ++queue) cable_->lanes[end_][queue].open(config.rx_ring);
     cable_->started[end_] = true;
     return {};
   }

@@ -39,7 +39,7 @@ class Tap final : public ports::Medium {
   [[nodiscard]] ports::TxQueue& tx(std::uint16_t) override { return tx_; }
   [[nodiscard]] ports::RxRules& rules() override { return rules_; }
 
-  [[nodiscard]] Result<void> start(const ports::Plan&) override {
+  [[nodiscard]] Result<void> start(const ValidatedConfig&) override {
     interface_.set_carrier(true);
     // Somebody else may do that later; until then there is no link.
     if (auto up = interface_.bring_up(); !up) context_->log(LogLevel::warning, up.error().message());

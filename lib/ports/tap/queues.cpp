@@ -75,7 +75,7 @@ std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t li
     if (!queue.reserve(longest)) break;
     const auto bytes = static_cast<std::uint32_t>(queue.read_frame());
     const std::uint8_t* const start = queue.segments_[0]->data();
-    if (bytes < ports::kEthernetHeaderBytes) {
+    if (bytes < kEthernetHeaderBytes) {
       queue.give_back_from(0);
       if (bytes == 0) break;
       queue.drop(ports::RxDrop::too_short, kNoDestination.data(), bytes);

@@ -15,7 +15,7 @@
 #include <set>
 #include <string>
 
-#include "hw/igb/registers.hpp"
+#include "hw/intel/igb/registers.hpp"
 #include "open/kinds.hpp"
 #include "pollux/device/register.hpp"
 #include "pollux/pollux.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // EXPECT: register_field_is_outside_32_bits
-#include "hw/igb/registers.hpp"
+#include "hw/intel/igb/registers.hpp"
 
 using namespace pollux::hw::igb;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // EXPECT GNU: no match for
 // EXPECT Clang: invalid operands to binary expression
-#include "hw/igb/registers.hpp"
+#include "hw/intel/igb/registers.hpp"
 
 using namespace pollux::hw::igb;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // EXPECT: only a register that reads back what was written can be modified
-#include "hw/igb/registers.hpp"
+#include "hw/intel/igb/registers.hpp"
 
 using namespace pollux::hw::igb;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // EXPECT: only a clear-on-read register is read by read_and_clear
-#include "hw/igb/registers.hpp"
+#include "hw/intel/igb/registers.hpp"
 
 using namespace pollux::hw::igb;
 

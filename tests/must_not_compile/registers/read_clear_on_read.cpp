@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // EXPECT: reading this register clears it: use read_and_clear
-#include "hw/igb/registers.hpp"
+#include "hw/intel/igb/registers.hpp"
 
 using namespace pollux::hw::igb;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // EXPECT GNU: no matching function for call to
 // EXPECT Clang: no matching member function for call to
-#include "hw/igb/registers.hpp"
+#include "hw/intel/igb/registers.hpp"
 
 using namespace pollux::hw::igb;
 

@@ -47,12 +47,12 @@ class Layers(unittest.TestCase):
         self.refuses("include/pollux/mem/mbuf.hpp", "pollux/net/link.hpp", "layer 'mem' may not include layer 'net'")
 
     def test_refuses_a_driver_that_includes_a_backend(self):
-        self.refuses("lib/drivers/igb/probe.cpp", "backends/vfio/open_vfio.hpp",
-                     "layer 'drivers/igb' may not include layer 'backends/vfio'")
+        self.refuses("lib/drivers/intel/igb/probe.cpp", "backends/vfio/open_vfio.hpp",
+                     "layer 'drivers/intel/igb' may not include layer 'backends/vfio'")
 
     def test_refuses_a_model_that_includes_its_driver(self):
-        self.refuses("lib/models/igb/card.cpp", "drivers/igb/probe.hpp",
-                     "layer 'models/igb' may not include layer 'drivers/igb'")
+        self.refuses("lib/models/intel/igb/card.cpp", "drivers/intel/igb/probe.hpp",
+                     "layer 'models/intel/igb' may not include layer 'drivers/intel/igb'")
 
     def test_refuses_a_backend_that_includes_another(self):
         self.refuses("lib/backends/sim/open_sim.cpp", "backends/vfio/open_vfio.hpp",
@@ -63,10 +63,26 @@ class Layers(unittest.TestCase):
                      "layer 'backends/sim' may not include layer 'pci'")
 
     def test_refuses_a_driver_that_includes_the_registers_of_another_card(self):
-        (self.copy / "lib/hw/other").mkdir()
-        (self.copy / "lib/hw/other/ids.hpp").write_text("#pragma once\n")
-        self.refuses("lib/drivers/igb/probe.cpp", "hw/other/ids.hpp",
-                     "layer 'drivers/igb' may not include layer 'hw/other'")
+        (self.copy / "lib/hw/intel/other").mkdir()
+        (self.copy / "lib/hw/intel/other/ids.hpp").write_text("#pragma once\n")
+        self.refuses("lib/drivers/intel/igb/probe.cpp", "hw/intel/other/ids.hpp",
+                     "layer 'drivers/intel/igb' may not include layer 'hw/intel/other'")
+
+    def test_refuses_a_driver_that_includes_the_driver_of_another_card(self):
+        self.refuses("lib/drivers/intel/other/probe.cpp", "drivers/intel/igb/port.hpp",
+                     "layer 'drivers/intel/other' may not include layer 'drivers/intel/igb'")
+
+    def test_refuses_a_driver_that_includes_what_cards_of_another_vendor_share(self):
+        self.refuses("lib/drivers/acme/card/probe.cpp", "drivers/intel/queue/rx_queue.hpp",
+                     "layer 'drivers/acme/card' may not include layer 'drivers/intel/queue'")
+
+    def test_refuses_queues_that_know_of_a_card(self):
+        self.refuses("lib/drivers/intel/queue/rx_queue.cpp", "hw/intel/igb/limits.hpp",
+                     "layer 'drivers/intel/queue' may not include layer 'hw/intel/igb'")
+
+    def test_refuses_queues_that_know_of_a_forward_path(self):
+        self.refuses("lib/drivers/intel/queue/rx_queue.cpp", "drivers/intel/forward/forward_queue.hpp",
+                     "layer 'drivers/intel/queue' may not include layer 'drivers/intel/forward'")
 
     def test_refuses_a_public_header_that_includes_a_private_one(self):
         self.refuses("include/pollux/mem/mbuf.hpp", "mem/mempool_core.hpp", "a public header includes a private file")

@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "hw/igb/limits.hpp"
-#include "hw/igb/registers.hpp"
+#include "hw/intel/igb/limits.hpp"
+#include "hw/intel/igb/registers.hpp"
 #include "unit/igb/lab.hpp"
 
 namespace pollux {
@@ -41,7 +41,7 @@ class Listening final : public DeviceDecorator {
 };
 
 TEST(DeviceDecorator, ShowsWhatTheInnerDeviceShowsAndSeesEveryAccess) {
-  igb::Lab lab;
+  drivers::igb::Lab lab;
   std::vector<Access> reads;
   std::vector<Access> writes;
   Listening device(lab.device(), reads, writes);
@@ -61,7 +61,7 @@ TEST(DeviceDecorator, ShowsWhatTheInnerDeviceShowsAndSeesEveryAccess) {
 }
 
 TEST(DeviceDecorator, GivesTheSameWindowAgain) {
-  igb::Lab lab;
+  drivers::igb::Lab lab;
   std::vector<Access> reads;
   std::vector<Access> writes;
   Listening device(lab.device(), reads, writes);
@@ -72,14 +72,15 @@ TEST(DeviceDecorator, GivesTheSameWindowAgain) {
 }
 
 TEST(DeviceDecorator, CarriesAPort) {
-  igb::Lab lab;
+  drivers::igb::Lab lab;
   std::vector<Access> reads;
   std::vector<Access> writes;
-  auto port = igb::probe(lab.context, std::make_unique<Listening>(lab.device(), reads, writes));
-  ASSERT_TRUE(port) << port.error().message();
-  ASSERT_TRUE((*port)->configure(lab.config()));
-  ASSERT_TRUE((*port)->start());
-  ASSERT_TRUE((*port)->close());
+  auto driver = drivers::igb::probe(lab.context, std::make_unique<Listening>(lab.device(), reads, writes));
+  ASSERT_TRUE(driver) << driver.error().message();
+  PortMachine port(lab.context.state(), *std::move(driver));
+  ASSERT_TRUE(port.configure(lab.config()));
+  ASSERT_TRUE(port.start());
+  ASSERT_TRUE(port.close());
   EXPECT_FALSE(reads.empty());
   EXPECT_FALSE(writes.empty());
   EXPECT_TRUE(lab.all_home());

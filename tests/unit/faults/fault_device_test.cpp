@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "backends/sim/device.hpp"
-#include "hw/igb/registers.hpp"
-#include "models/igb/card.hpp"
+#include "hw/intel/igb/registers.hpp"
+#include "models/intel/igb/card.hpp"
 #include "pollux/device/fault.hpp"
 #include "pollux/open.hpp"
 #include "support/lab.hpp"

@@ -6,13 +6,13 @@
 #include <cstring>
 #include <utility>
 
-#include "hw/igb/descriptors.hpp"
+#include "hw/intel/descriptors.hpp"
 #include "unit/faults/sweep.hpp"
 
 namespace pollux::test {
 namespace {
 
-namespace rx = hw::igb::rx;
+namespace rx = hw::intel::rx;
 using namespace std::chrono_literals;
 
 Fault in_memory(std::string name, MemoryFault fault) {
@@ -29,7 +29,7 @@ Fault refused(std::string name, ModelAccess what) {
 Fault bent(std::string name, std::uint64_t bits, std::uint64_t value, std::uint64_t count = 1) {
   return in_memory(std::move(name),
                    {.kind = MemoryFaultKind::changed, .count = count, .change = [=](std::span<std::byte> bytes) {
-                      hw::igb::Descriptor descriptor;
+                      hw::intel::Descriptor descriptor;
                       std::memcpy(&descriptor, bytes.data(), sizeof descriptor);
                       descriptor.hi = (descriptor.hi & ~bits) | value;
                       std::memcpy(bytes.data(), &descriptor, sizeof descriptor);

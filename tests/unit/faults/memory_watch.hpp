@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "hw/igb/descriptors.hpp"
+#include "hw/intel/descriptors.hpp"
 #include "pollux/device/fault_memory.hpp"
 #include "pollux/mem/mbuf.hpp"
 

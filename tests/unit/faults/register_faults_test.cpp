@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "hw/igb/registers.hpp"
+#include "hw/intel/igb/registers.hpp"
 #include "unit/faults/sweep.hpp"
 
 namespace pollux::test {

@@ -5,7 +5,7 @@
 
 #include <utility>
 
-#include "drivers/igb/probe.hpp"
+#include "drivers/intel/igb/probe.hpp"
 
 namespace pollux::test {
 namespace {
@@ -92,8 +92,8 @@ std::unique_ptr<Device> Rig::make_device(bool with_fault) {
 void Rig::open() {
   auto device = make_device(true);
   if (device == nullptr) return;
-  auto port = igb::probe(*context_, std::move(device));
-  if (good(port, "open")) port_ = *std::move(port);
+  auto port = drivers::igb::probe(*context_, std::move(device));
+  if (good(port, "open")) port_ = std::make_unique<PortMachine>(context_->state(), *std::move(port));
 }
 
 void Rig::start() {
@@ -149,9 +149,9 @@ void Rig::recover() {
   const std::size_t sent_before = sent_.size();
   auto device = make_device(false);
   if (device == nullptr) return finding("the card cannot be opened again");
-  auto port = igb::probe(*context_, std::move(device));
+  auto port = drivers::igb::probe(*context_, std::move(device));
   if (!port) return finding("the card cannot be opened again: " + port.error().message());
-  port_ = *std::move(port);
+  port_ = std::make_unique<PortMachine>(context_->state(), *std::move(port));
   Result<void> step = port_->configure({.rx_pool = &*pool_, .rx_ring = kRing, .tx_ring = kRing});
   if (step) step = port_->start();
   if (!step) return finding("the card cannot be started again: " + step.error().message());

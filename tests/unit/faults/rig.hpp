@@ -14,6 +14,7 @@
 
 #include "backends/sim/device.hpp"
 #include "backends/sim/wire.hpp"
+#include "net/port_machine.hpp"
 #include "pollux/device/fault.hpp"
 #include "pollux/mem/burst.hpp"
 #include "pollux/mem/mempool.hpp"
@@ -115,7 +116,7 @@ class Rig {
   MemoryWatch watch_;
   std::optional<Mempool> pool_;
   std::shared_ptr<sim::Wire> wire_;
-  std::unique_ptr<PortDriver> port_;
+  std::unique_ptr<PortMachine> port_;
 
   struct Held {
     MbufPtr mbuf;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "hw/igb/descriptors.hpp"
+#include "hw/intel/descriptors.hpp"
 
 #include <gtest/gtest.h>
 
 #include <cstring>
 
-namespace pollux::hw::igb {
+namespace pollux::hw::intel {
 namespace {
 
 // Expected words are put together by hand from the structures in Linux igb's e1000_82575.h.
@@ -89,4 +89,4 @@ TEST(IgbDescriptor, LiesInMemoryAsTheCardReadsIt) {
 }
 
 }  // namespace
-}  // namespace pollux::hw::igb
+}  // namespace pollux::hw::intel

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "hw/igb/nvm.hpp"
+#include "hw/intel/igb/nvm.hpp"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <array>
 
-#include "hw/igb/phy.hpp"
+#include "hw/intel/igb/phy.hpp"
 
 namespace pollux::hw::igb {
 namespace {

@@ -7,9 +7,9 @@
 #include <utility>
 #include <vector>
 
-#include "hw/igb/ids.hpp"
-#include "hw/igb/limits.hpp"
-#include "hw/igb/registers.hpp"
+#include "hw/intel/igb/ids.hpp"
+#include "hw/intel/igb/limits.hpp"
+#include "hw/intel/igb/registers.hpp"
 
 namespace pollux::hw::igb {
 namespace {

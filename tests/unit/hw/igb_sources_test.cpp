@@ -12,7 +12,7 @@
 #include <string>
 #include <utility>
 
-#include "hw/igb/registers.hpp"
+#include "hw/intel/igb/registers.hpp"
 
 namespace pollux::hw::igb {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "hw/igb/registers.hpp"
+#include "hw/intel/igb/registers.hpp"
 
 namespace pollux::hw::igb {
 namespace {

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "drivers/igb/config_check.hpp"
+#include "net/config_check.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <functional>
 
-#include "drivers/igb/port_limits.hpp"
+#include "drivers/intel/igb/port_limits.hpp"
+#include "drivers/intel/queue/queue_port.hpp"
 #include "mem/context_state.hpp"
 #include "unit/igb/lab.hpp"
 
-namespace pollux::igb {
+namespace pollux::drivers::igb {
 namespace {
 
 using testing::HasSubstr;
@@ -27,8 +28,11 @@ struct Pools {
   MempoolCache cache_of_small{small};
   MempoolCache cache_of_foreign{foreign};
 
-  [[nodiscard]] Result<Plan> check(const PortConfig& config) const {
-    return check_config(config, *context.state(), "sim:0");
+  PortInfo port =
+      intel::describe_port(*Lab().device(), "igb", "Intel 82576", 0, intel::queue_limits(hw::igb::kRxQueues, kMaxMtu));
+
+  [[nodiscard]] Result<ValidatedConfig> check(const PortConfig& config) const {
+    return check_config(config, port, *context.state());
   }
 };
 
@@ -125,17 +129,18 @@ TEST(ConfigCheck, UsesBuffersInWholeKib) {
   const auto plain = pools.check({.rx_pool = &pools.pool});
   ASSERT_TRUE(plain);
   EXPECT_EQ(plain->buffer_bytes, 2048u);
-  EXPECT_EQ(usable_buffer_bytes(1023), 0u);
-  EXPECT_EQ(usable_buffer_bytes(3071), 2048u);
-  EXPECT_EQ(usable_buffer_bytes(1u << 20), 127u * 1024);
+  EXPECT_EQ(usable_buffer_bytes(1023, pools.port.limits), 0u);
+  EXPECT_EQ(usable_buffer_bytes(3071, pools.port.limits), 2048u);
+  EXPECT_EQ(usable_buffer_bytes(1u << 20, pools.port.limits), 127u * 1024);
 }
 
 TEST(ConfigCheck, NearestRing) {
-  EXPECT_EQ(nearest_ring(0), 8u);
-  EXPECT_EQ(nearest_ring(11), 8u);
-  EXPECT_EQ(nearest_ring(12), 16u);
-  EXPECT_EQ(nearest_ring(1000), 1024u);
-  EXPECT_EQ(nearest_ring(0xFFFFFFFF), 4096u);
+  const PortLimits limits = intel::queue_limits(hw::igb::kRxQueues, kMaxMtu);
+  EXPECT_EQ(nearest_ring(0, limits), 8u);
+  EXPECT_EQ(nearest_ring(11, limits), 8u);
+  EXPECT_EQ(nearest_ring(12, limits), 16u);
+  EXPECT_EQ(nearest_ring(1000, limits), 1024u);
+  EXPECT_EQ(nearest_ring(0xFFFFFFFF, limits), 4096u);
 }
 
 TEST(ConfigCheck, ARefusedConfigurationLeavesThePortAsItWas) {
@@ -158,4 +163,4 @@ TEST(ConfigCheck, ARefusedConfigurationLeavesThePortAsItWas) {
 }
 
 }  // namespace
-}  // namespace pollux::igb
+}  // namespace pollux::drivers::igb

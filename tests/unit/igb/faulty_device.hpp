@@ -9,10 +9,10 @@
 #include <utility>
 #include <vector>
 
-#include "hw/igb/limits.hpp"
+#include "hw/intel/igb/limits.hpp"
 #include "pollux/device/device.hpp"
 
-namespace pollux::igb {
+namespace pollux::drivers::igb {
 
 /// What is wrong with a card, and what was done to it. Shared with the test, since a port owns its device.
 struct Faults {
@@ -92,4 +92,4 @@ class FaultyDevice final : public Device, private RemoteRegisters {
   Bar window_;
 };
 
-}  // namespace pollux::igb
+}  // namespace pollux::drivers::igb

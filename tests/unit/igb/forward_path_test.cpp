@@ -69,6 +69,7 @@ TEST(ForwardPath, LeadsFromDriverToSameDriver) {
   ASSERT_TRUE(lab.port.configure(lab.config));
   auto null = open(lab.context, "null:");
   ASSERT_TRUE(null) << null.error().message();
+  ASSERT_TRUE(null->configure({.rx_queues = 0}));
   expect_refused(lab.port.forward_path(0, *null, 0), ErrorCode::not_supported, "another driver");
   expect_refused(null->forward_path(0, lab.port, 0), ErrorCode::not_supported, "no forward path");
 }

@@ -12,15 +12,16 @@
 
 #include "backends/sim/device.hpp"
 #include "backends/sim/wire.hpp"
-#include "drivers/igb/probe.hpp"
+#include "drivers/intel/igb/probe.hpp"
 #include "mem/context_state.hpp"
-#include "models/igb/card.hpp"
+#include "models/intel/igb/card.hpp"
+#include "net/port_machine.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/mem/mempool.hpp"
 #include "unit/igb/faulty_device.hpp"
 
-namespace pollux::igb {
+namespace pollux::drivers::igb {
 
 namespace reg = hw::igb;
 
@@ -38,14 +39,14 @@ struct Lab {
     return std::make_unique<FaultyDevice>(*std::move(inner), faults);
   }
   /// An opened port, or the test fails.
-  [[nodiscard]] std::unique_ptr<PortDriver> open() {
+  [[nodiscard]] std::unique_ptr<PortMachine> open() {
     auto port = probe(context, device());
     EXPECT_TRUE(port) << port.error().message();
-    return port ? *std::move(port) : nullptr;
+    return port ? std::make_unique<PortMachine>(context.state(), *std::move(port)) : nullptr;
   }
   [[nodiscard]] PortConfig config() const { return {.rx_pool = &pool, .rx_ring = 64, .tx_ring = 64}; }
-  [[nodiscard]] std::unique_ptr<PortDriver> started() { return started(config()); }
-  [[nodiscard]] std::unique_ptr<PortDriver> started(const PortConfig& config) {
+  [[nodiscard]] std::unique_ptr<PortMachine> started() { return started(config()); }
+  [[nodiscard]] std::unique_ptr<PortMachine> started(const PortConfig& config) {
     auto port = open();
     if (port == nullptr) return port;
     const auto configured = port->configure(config);
@@ -95,4 +96,4 @@ struct Lab {
   return frame;
 }
 
-}  // namespace pollux::igb
+}  // namespace pollux::drivers::igb

@@ -4,11 +4,11 @@
 
 #include <ostream>
 
-#include "hw/igb/phy.hpp"
+#include "hw/intel/igb/phy.hpp"
 #include "pollux/mem/burst.hpp"
 #include "unit/igb/lab.hpp"
 
-namespace pollux::igb {
+namespace pollux::drivers::igb {
 namespace {
 
 namespace mii = hw::igb::phy;
@@ -36,12 +36,12 @@ void PrintTo(const LinkCase& part, std::ostream* out) { *out << part.link; }
 
 class PortLink : public testing::TestWithParam<LinkCase> {
  protected:
-  static bool frame_arrives(Lab& lab, PortDriver& port) {
+  static bool frame_arrives(Lab& lab, PortMachine& port) {
     Burst<4> burst;
     lab.wire->inject(broadcast(64));
     return port.rx_queue(0)->rx_burst(burst) == 1;
   }
-  static bool frame_is_sent(Lab& lab, PortDriver& port) {
+  static bool frame_is_sent(Lab& lab, PortMachine& port) {
     lab.sent.clear();
     MbufPtr mbuf = lab.pool.allocate();
     std::uint8_t* const data = mbuf->append(60);
@@ -96,4 +96,4 @@ TEST(PortLinkChanges, FollowThePartnerThatIsPluggedIn) {
 }
 
 }  // namespace
-}  // namespace pollux::igb
+}  // namespace pollux::drivers::igb

@@ -8,7 +8,7 @@
 #include "pollux/mem/burst.hpp"
 #include "unit/igb/lab.hpp"
 
-namespace pollux::igb {
+namespace pollux::drivers::igb {
 namespace {
 
 std::uint64_t value_of(const std::vector<Counter>& counters, std::string_view name) {
@@ -66,4 +66,4 @@ TEST(StartFails, AndNoBufferOfAnEarlierQueueIsLostWhenALaterOneCannotBeFilled) {
 }
 
 }  // namespace
-}  // namespace pollux::igb
+}  // namespace pollux::drivers::igb

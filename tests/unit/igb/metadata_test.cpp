@@ -10,7 +10,7 @@
 #include "support/flows.hpp"
 #include "unit/igb/lab.hpp"
 
-namespace pollux::igb {
+namespace pollux::drivers::igb {
 namespace {
 
 using test::KnownFrame;
@@ -51,7 +51,7 @@ class Metadata : public testing::TestWithParam<BurstPath> {
   }
 
   Lab lab_;
-  std::unique_ptr<PortDriver> port_;
+  std::unique_ptr<PortMachine> port_;
 };
 
 TEST_P(Metadata, OfFramesAloneIsWhatTheCardSaid) { pass(test::known_frames(), 1); }
@@ -113,4 +113,4 @@ INSTANTIATE_TEST_SUITE_P(All, Metadata, testing::ValuesIn(test::kBurstPaths),
                          [](const auto& path) { return std::string(name(path.param)); });
 
 }  // namespace
-}  // namespace pollux::igb
+}  // namespace pollux::drivers::igb

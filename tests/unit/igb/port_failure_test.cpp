@@ -19,11 +19,11 @@
 #include <sanitizer/lsan_interface.h>
 #endif
 
-#include "hw/igb/nvm.hpp"
+#include "hw/intel/igb/nvm.hpp"
 #include "pollux/mem/burst.hpp"
 #include "unit/igb/lab.hpp"
 
-namespace pollux::igb {
+namespace pollux::drivers::igb {
 namespace {
 
 using testing::HasSubstr;
@@ -167,7 +167,7 @@ struct Start {
     EXPECT_FALSE(started);
     return started ? Error{} : started.error();
   }
-  std::unique_ptr<PortDriver> port;
+  std::unique_ptr<PortMachine> port;
 };
 
 TEST(StartFails, WhenAQueueDoesNotComeUp) {
@@ -391,4 +391,4 @@ TEST(Service, SavesTheCountsOfACardThatGoesAway) {
 }
 
 }  // namespace
-}  // namespace pollux::igb
+}  // namespace pollux::drivers::igb

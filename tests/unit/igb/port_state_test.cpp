@@ -4,7 +4,7 @@
 #include "pollux/mem/burst.hpp"
 #include "unit/igb/lab.hpp"
 
-namespace pollux::igb {
+namespace pollux::drivers::igb {
 namespace {
 
 TEST(PortStates, OpenConfigureStartStopClose) {
@@ -50,7 +50,7 @@ TEST(PortStates, InfoNamesTheCardAndItsLimits) {
 /// Each call in each state: whether it fits.
 struct Call {
   const char* name;
-  Result<void> (*make)(PortDriver& port, Lab& lab);
+  Result<void> (*make)(PortMachine& port, Lab& lab);
   bool opened, configured, started, closed;
 };
 
@@ -60,7 +60,7 @@ Result<void> drop_value(Result<Duration> result) {
 
 class PortCalls : public testing::TestWithParam<Call> {
  protected:
-  static void bring_to(PortDriver& port, Lab& lab, PortState state) {
+  static void bring_to(PortMachine& port, Lab& lab, PortState state) {
     if (state == PortState::opened) return;
     if (state == PortState::closed) {
       ASSERT_TRUE(port.close());
@@ -98,22 +98,22 @@ TEST_P(PortCalls, FitOrAreRefusedWithoutAChange) {
 INSTANTIATE_TEST_SUITE_P(
     All, PortCalls,
     testing::Values(
-        Call{"configure", [](PortDriver& port, Lab& lab) { return port.configure(lab.config()); }, true, true, false,
+        Call{"configure", [](PortMachine& port, Lab& lab) { return port.configure(lab.config()); }, true, true, false,
              false},
-        Call{"start", [](PortDriver& port, Lab&) { return port.start(); }, false, true, false, false},
-        Call{"stop", [](PortDriver& port, Lab&) { return port.stop(); }, false, false, true, false},
-        Call{"close", [](PortDriver& port, Lab&) { return port.close(); }, true, true, true, false},
+        Call{"start", [](PortMachine& port, Lab&) { return port.start(); }, false, true, false, false},
+        Call{"stop", [](PortMachine& port, Lab&) { return port.stop(); }, false, false, true, false},
+        Call{"close", [](PortMachine& port, Lab&) { return port.close(); }, true, true, true, false},
         Call{"set_mac",
-             [](PortDriver& port, Lab&) {
+             [](PortMachine& port, Lab&) {
                return port.set_mac({2, 0, 0, 0, 0, 9});
              },
              true, true, true, false},
-        Call{"set_mtu", [](PortDriver& port, Lab&) { return port.set_mtu(1400); }, false, true, true, false},
-        Call{"set_promiscuous", [](PortDriver& port, Lab&) { return port.set_promiscuous(true); }, false, true, true,
+        Call{"set_mtu", [](PortMachine& port, Lab&) { return port.set_mtu(1400); }, false, true, true, false},
+        Call{"set_promiscuous", [](PortMachine& port, Lab&) { return port.set_promiscuous(true); }, false, true, true,
              false},
-        Call{"set_all_multicast", [](PortDriver& port, Lab&) { return port.set_all_multicast(true); }, false, true,
+        Call{"set_all_multicast", [](PortMachine& port, Lab&) { return port.set_all_multicast(true); }, false, true,
              true, false},
-        Call{"service", [](PortDriver& port, Lab&) { return drop_value(port.service()); }, true, true, true, false}),
+        Call{"service", [](PortMachine& port, Lab&) { return drop_value(port.service()); }, true, true, true, false}),
     [](const auto& call) { return std::string(call.param.name); });
 
 TEST(PortStates, StartsAgainAsOftenAsOneLikes) {
@@ -207,4 +207,4 @@ TEST(PortStates, WritesNothingWhileTheCardResets) {
 }
 
 }  // namespace
-}  // namespace pollux::igb
+}  // namespace pollux::drivers::igb

@@ -9,7 +9,7 @@
 
 #include "unit/igb/lab.hpp"
 
-namespace pollux::igb {
+namespace pollux::drivers::igb {
 namespace {
 
 TEST(PortRegisters, RingsAndBuffers) {
@@ -229,4 +229,4 @@ TEST(PortRegisters, DumpReadsWithoutSideEffects) {
 }
 
 }  // namespace
-}  // namespace pollux::igb
+}  // namespace pollux::drivers::igb

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "drivers/igb/statistics.hpp"
+#include "drivers/intel/igb/statistics.hpp"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 #include <set>
 #include <string>
 
-namespace pollux::igb {
+namespace pollux::drivers::igb {
 namespace {
 
 namespace reg = hw::igb;
@@ -130,7 +130,7 @@ TEST(Statistics, BytesNeverGoBack) {
 /// A started receive side: what was delivered is what the test says.
 struct Receiving : Fixture {
   explicit Receiving(bool waits = false) {
-    statistics.begin_receive(100, waits, [this](const hw::igb::Registers&) { return delivered; });
+    statistics.begin_receive(100, waits, [this] { return delivered; });
   }
   void good(std::uint32_t frames) { card.at<reg::GPRC>() = frames; }
   std::optional<std::uint64_t> delivered = 100;
@@ -159,7 +159,7 @@ TEST(Statistics, MissedNeverGoesBackNorBelowZero) {
   EXPECT_EQ(fixture.get().rx_missed_errors, 20u);
   fixture.statistics.end_receive(500);
   EXPECT_EQ(fixture.get().rx_missed_errors, 20u);
-  fixture.statistics.begin_receive(500, false, [](const hw::igb::Registers&) { return 501u; });
+  fixture.statistics.begin_receive(500, false, [] { return 501u; });
   fixture.good(3);
   EXPECT_EQ(fixture.get().rx_missed_errors, 22u) << "a card that delivered too much hides nothing after a start";
 }
@@ -263,4 +263,4 @@ TEST(Statistics, NamesEveryCounter) {
 }
 
 }  // namespace
-}  // namespace pollux::igb
+}  // namespace pollux::drivers::igb

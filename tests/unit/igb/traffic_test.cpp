@@ -10,7 +10,7 @@
 #include "pollux/mem/burst.hpp"
 #include "unit/igb/lab.hpp"
 
-namespace pollux::igb {
+namespace pollux::drivers::igb {
 namespace {
 
 std::vector<std::byte> to(const MacAddress& destination, std::size_t bytes, unsigned seed = 0) {
@@ -26,7 +26,7 @@ std::vector<std::byte> bytes_of(const Mbuf& mbuf) {
 }
 
 /// How many frames are there to be taken.
-std::uint32_t receive(PortDriver& port, std::uint16_t queue = 0) {
+std::uint32_t receive(PortMachine& port, std::uint16_t queue = 0) {
   Burst<64> burst;
   std::uint32_t all = 0;
   while (const std::uint32_t count = port.rx_queue(queue)->rx_burst(burst)) {
@@ -37,7 +37,7 @@ std::uint32_t receive(PortDriver& port, std::uint16_t queue = 0) {
 }
 
 /// Sends a frame of `bytes` bytes in segments of at most `piece`.
-void send(Lab& lab, PortDriver& port, std::size_t bytes, std::size_t piece = 2000, std::uint16_t queue = 0) {
+void send(Lab& lab, PortMachine& port, std::size_t bytes, std::size_t piece = 2000, std::uint16_t queue = 0) {
   MbufPtr frame;
   for (std::size_t at = 0; at < bytes; at += piece) {
     MbufPtr segment = lab.pool.allocate();
@@ -315,4 +315,4 @@ TEST(ExtendedStats, NameEachCounterOnce) {
 }
 
 }  // namespace
-}  // namespace pollux::igb
+}  // namespace pollux::drivers::igb

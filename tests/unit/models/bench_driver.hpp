@@ -9,8 +9,8 @@
 #include <span>
 #include <vector>
 
-#include "hw/igb/phy.hpp"
-#include "models/igb/card.hpp"
+#include "hw/intel/igb/phy.hpp"
+#include "models/intel/igb/card.hpp"
 
 namespace pollux::models::igb {
 
@@ -30,8 +30,8 @@ class TestMemory final : public ModelDma {
     return base_ + (iova - kBase);
   }
   [[nodiscard]] std::byte* at(std::uint64_t iova) { return base_ + (iova - kBase); }
-  [[nodiscard]] hw::Descriptor& descriptor(std::uint64_t ring, std::uint32_t slot) {
-    return *reinterpret_cast<hw::Descriptor*>(at(ring + slot * hw::kDescriptorBytes));
+  [[nodiscard]] intel::Descriptor& descriptor(std::uint64_t ring, std::uint32_t slot) {
+    return *reinterpret_cast<intel::Descriptor*>(at(ring + slot * hw::kDescriptorBytes));
   }
 
  private:
@@ -101,7 +101,7 @@ struct Bench {
     pass(Receive::kEnableTime);
     write<hw::RDT>(queue, hw::RDT::TAIL(armed));
   }
-  void arm(std::uint32_t slot) { memory.descriptor(kRxRing, slot) = hw::rx::armed(buffer(slot)); }
+  void arm(std::uint32_t slot) { memory.descriptor(kRxRing, slot) = intel::rx::armed(buffer(slot)); }
   void start_tx(std::uint32_t queue = 0) {
     write<hw::TDBAL>(queue, hw::TDBAL::Value(static_cast<std::uint32_t>(kTxRing)));
     write<hw::TDLEN>(queue, hw::TDLEN::Value(kSlots * hw::kDescriptorBytes));

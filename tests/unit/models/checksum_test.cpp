@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "models/igb/checksum.hpp"
+#include "models/intel/igb/checksum.hpp"
 
 #include <gtest/gtest.h>
 
@@ -12,12 +12,12 @@
 namespace pollux::models::igb {
 namespace {
 
-constexpr std::uint64_t kIpGood = hw::rx::kIpChecked;
-constexpr std::uint64_t kIpBad = hw::rx::kIpChecked | hw::rx::kIpError;
-constexpr std::uint64_t kTcpGood = hw::rx::kL4Checked;
-constexpr std::uint64_t kTcpBad = hw::rx::kL4Checked | hw::rx::kL4Error;
-constexpr std::uint64_t kUdpGood = kTcpGood | hw::rx::kUdpChecked;
-constexpr std::uint64_t kUdpBad = kTcpBad | hw::rx::kUdpChecked;
+constexpr std::uint64_t kIpGood = intel::rx::kIpChecked;
+constexpr std::uint64_t kIpBad = intel::rx::kIpChecked | intel::rx::kIpError;
+constexpr std::uint64_t kTcpGood = intel::rx::kL4Checked;
+constexpr std::uint64_t kTcpBad = intel::rx::kL4Checked | intel::rx::kL4Error;
+constexpr std::uint64_t kUdpGood = kTcpGood | intel::rx::kUdpChecked;
+constexpr std::uint64_t kUdpBad = kTcpBad | intel::rx::kUdpChecked;
 
 using Frame = std::vector<std::byte>;
 
@@ -104,14 +104,14 @@ TEST(CardChecksums, NeverLookBeyondTheFrame) {
   for (const Frame* whole : {&kIpv4Udp, &kIpv4Tcp, &kIpv6Udp, &kIpv6Tcp, &kIpv4Sctp}) {
     for (std::size_t size = 0; size < whole->size(); ++size) {
       const Frame part(whole->begin(), whole->begin() + static_cast<std::ptrdiff_t>(size));
-      EXPECT_EQ(verdict(part) & (hw::rx::kL4Checked | hw::rx::kL4Error), 0u) << size;
+      EXPECT_EQ(verdict(part) & (intel::rx::kL4Checked | intel::rx::kL4Error), 0u) << size;
     }
   }
   Frame liar = kIpv4Udp;
   liar[kIpAt + 2] = std::byte{0xFF};
-  EXPECT_EQ(verdict(liar) & hw::rx::kL4Checked, 0u);
+  EXPECT_EQ(verdict(liar) & intel::rx::kL4Checked, 0u);
   liar[kIpAt + 2] = liar[kIpAt + 3] = std::byte{0};
-  EXPECT_EQ(verdict(liar) & hw::rx::kL4Checked, 0u);
+  EXPECT_EQ(verdict(liar) & intel::rx::kL4Checked, 0u);
 }
 
 TEST(CardChecksums, FollowTheIpLengthAndNotThePadding) {
@@ -126,12 +126,12 @@ TEST(CardChecksums, ComeWithTheWriteBack) {
   bench.start_rx();
   bench.write<hw::RCTL>(bench.read<hw::RCTL>().with(hw::RCTL::UPE | hw::RCTL::MPE));
   bench.card.receive(changed(kIpv4Udp, kIpv4Udp.size() - 1));
-  const hw::Descriptor& slot = bench.memory.descriptor(Bench::kRxRing, 0);
-  EXPECT_EQ(slot.hi & 0xFFFFFFFF, hw::rx::kDone | hw::rx::kEndOfPacket | kIpGood | kUdpBad);
-  EXPECT_EQ(slot.lo >> hw::rx::kIpIdShift & 0xFFFF, 0x1234u) << "the IP packet's number without RXCSUM.PCSD";
+  const intel::Descriptor& slot = bench.memory.descriptor(Bench::kRxRing, 0);
+  EXPECT_EQ(slot.hi & 0xFFFFFFFF, intel::rx::kDone | intel::rx::kEndOfPacket | kIpGood | kUdpBad);
+  EXPECT_EQ(slot.lo >> intel::rx::kIpIdShift & 0xFFFF, 0x1234u) << "the IP packet's number without RXCSUM.PCSD";
   bench.write<hw::RXCSUM>(bench.read<hw::RXCSUM>().with(hw::RXCSUM::PCSD));
   bench.card.receive(kIpv4Udp);
-  EXPECT_EQ(bench.memory.descriptor(Bench::kRxRing, 1).lo >> hw::rx::kIpIdShift, 0u);
+  EXPECT_EQ(bench.memory.descriptor(Bench::kRxRing, 1).lo >> intel::rx::kIpIdShift, 0u);
 }
 
 TEST(CardChecksums, HaveTheCheckValueOfCrc32c) {

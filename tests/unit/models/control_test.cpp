@@ -4,7 +4,7 @@
 #include <chrono>
 #include <utility>
 
-#include "hw/igb/nvm.hpp"
+#include "hw/intel/igb/nvm.hpp"
 #include "unit/models/bench_driver.hpp"
 
 namespace pollux::models::igb {

@@ -63,11 +63,11 @@ class CardMemory : public testing::Test {
   }
   void send() {
     bench.memory.descriptor(Bench::kTxRing, 0) =
-        hw::tx::data(Bench::buffer(3), 60, 60, hw::tx::kEndOfPacket | hw::tx::kReportStatus);
+        intel::tx::data(Bench::buffer(3), 60, 60, intel::tx::kEndOfPacket | intel::tx::kReportStatus);
     bench.write<hw::TDT>(0, hw::TDT::TAIL(1));
   }
-  [[nodiscard]] bool received() { return hw::rx::done(bench.memory.descriptor(Bench::kRxRing, 0).hi); }
-  [[nodiscard]] bool sent() { return hw::tx::done(bench.memory.descriptor(Bench::kTxRing, 0).hi); }
+  [[nodiscard]] bool received() { return intel::rx::done(bench.memory.descriptor(Bench::kRxRing, 0).hi); }
+  [[nodiscard]] bool sent() { return intel::tx::done(bench.memory.descriptor(Bench::kTxRing, 0).hi); }
   using Accesses = std::vector<Meddler::Access>;
 
   Bench bench;
@@ -125,13 +125,13 @@ TEST_F(CardMemory, SeesHeadWriteBacks) {
 }
 
 TEST_F(CardMemory, IsNotTouchedAcrossTheWordsOfAWriteBack) {
-  const hw::Descriptor before{0x1111, 0x2222};
+  const intel::Descriptor before{0x1111, 0x2222};
   bench.memory.descriptor(Bench::kRxRing, 5) = before;
-  const hw::Descriptor whole{0x3333, 0x4444};
+  const intel::Descriptor whole{0x3333, 0x4444};
   ModelWrite write{ModelAccess::receive_write_back, 0, Bench::kRxRing + 5 * 16,
                    std::as_bytes(std::span(&whole, 1)).first(8)};
   EXPECT_TRUE(bench.memory.store(write));
-  EXPECT_EQ(bench.memory.descriptor(Bench::kRxRing, 5), (hw::Descriptor{0x3333, 0x2222}));
+  EXPECT_EQ(bench.memory.descriptor(Bench::kRxRing, 5), (intel::Descriptor{0x3333, 0x2222}));
   write.iova = 1;
   EXPECT_FALSE(bench.memory.store(write)) << "not mapped";
 }

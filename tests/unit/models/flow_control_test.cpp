@@ -54,7 +54,7 @@ class CardFlowControl : public testing::Test {
   void queue_frames(std::uint32_t count) {
     for (std::uint32_t i = 0; i < count; ++i) {
       bench.memory.descriptor(Bench::kTxRing, next) =
-          hw::tx::data(Bench::buffer(0), 60, 60, hw::tx::kEndOfPacket | hw::tx::kReportStatus);
+          intel::tx::data(Bench::buffer(0), 60, 60, intel::tx::kEndOfPacket | intel::tx::kReportStatus);
       next = (next + 1) % Bench::kSlots;
     }
     bench.write<hw::TDT>(0, hw::TDT::TAIL(next));

@@ -117,10 +117,10 @@ TEST_F(CardInterrupts, ReportTransmissions) {
   bench.start_tx();
   bench.write<hw::EIMS>(hw::EIMS::Value(0x8));
   bench.memory.descriptor(Bench::kTxRing, 0) =
-      hw::tx::data(Bench::buffer(0), 60, 60, hw::tx::kEndOfPacket | hw::tx::kReportStatus);
+      intel::tx::data(Bench::buffer(0), 60, 60, intel::tx::kEndOfPacket | intel::tx::kReportStatus);
   bench.write<hw::TDT>(0, hw::TDT::TAIL(1));
   EXPECT_EQ(bench.messages, Vectors{3});
-  bench.memory.descriptor(Bench::kTxRing, 1) = hw::tx::data(Bench::buffer(0), 60, 60, hw::tx::kEndOfPacket);
+  bench.memory.descriptor(Bench::kTxRing, 1) = intel::tx::data(Bench::buffer(0), 60, 60, intel::tx::kEndOfPacket);
   bench.write<hw::TDT>(0, hw::TDT::TAIL(2));
   EXPECT_EQ(bench.messages, Vectors{3}) << "nobody asked for a report";
 }

@@ -42,7 +42,7 @@ class CardQueues : public testing::Test {
     bench.write<hw::TDLEN>(queue, hw::TDLEN::Value(kRingBytes));
     bench.write<hw::TXDCTL>(queue, hw::TXDCTL::ENABLE);
     for (std::uint32_t slot = 0; slot < 32; ++slot) {
-      bench.memory.descriptor(rx_ring(queue), slot) = hw::rx::armed(Bench::buffer(queue));
+      bench.memory.descriptor(rx_ring(queue), slot) = intel::rx::armed(Bench::buffer(queue));
     }
   }
   [[nodiscard]] static std::uint64_t rx_ring(std::uint32_t queue) { return Bench::kRxRing + queue * kRingBytes; }
@@ -66,9 +66,9 @@ TEST_F(CardQueues, ReceiveEachWhatTheHashGivesThem) {
     const auto frame = datagram(port);
     bench.card.receive(frame);
     for (std::uint32_t queue = 0; queue < hw::kRxQueues; ++queue) {
-      const hw::Descriptor& slot = bench.memory.descriptor(rx_ring(queue), expected[queue]);
-      if (!hw::rx::done(slot.hi)) continue;
-      EXPECT_EQ(hw::rx::hash(slot.lo) % hw::kRxQueues, queue);
+      const intel::Descriptor& slot = bench.memory.descriptor(rx_ring(queue), expected[queue]);
+      if (!intel::rx::done(slot.hi)) continue;
+      EXPECT_EQ(intel::rx::hash(slot.lo) % hw::kRxQueues, queue);
       ++expected[queue];
     }
   }
@@ -85,11 +85,11 @@ TEST_F(CardQueues, TransmitAll) {
   for (std::uint32_t queue = 0; queue < hw::kTxQueues; ++queue) {
     const std::uint32_t size = 60 + queue;
     bench.memory.descriptor(tx_ring(queue), 0) =
-        hw::tx::data(Bench::buffer(0), size, size, hw::tx::kEndOfPacket | hw::tx::kReportStatus);
+        intel::tx::data(Bench::buffer(0), size, size, intel::tx::kEndOfPacket | intel::tx::kReportStatus);
     bench.write<hw::TDT>(queue, hw::TDT::TAIL(1));
     ASSERT_EQ(bench.sent.size(), queue + 1);
     EXPECT_EQ(bench.sent.back().size(), size);
-    EXPECT_TRUE(hw::tx::done(bench.memory.descriptor(tx_ring(queue), 0).hi));
+    EXPECT_TRUE(intel::tx::done(bench.memory.descriptor(tx_ring(queue), 0).hi));
   }
 }
 
@@ -97,10 +97,10 @@ TEST_F(CardQueues, HaveTwoContextsEach) {
   for (std::uint32_t queue = 0; queue < hw::kTxQueues; ++queue) {
     for (std::uint32_t index = 0; index < 2; ++index) {
       bench.memory.descriptor(tx_ring(queue), index) =
-          hw::tx::context({.vlan = static_cast<std::uint16_t>(queue * 2 + index), .index = index});
-      bench.memory.descriptor(tx_ring(queue), 2 + index) =
-          hw::tx::data(Bench::buffer(0), 60, 60,
-                       hw::tx::kEndOfPacket | hw::tx::kInsertVlan | std::uint64_t{index} << hw::tx::kContextShift);
+          intel::tx::context({.vlan = static_cast<std::uint16_t>(queue * 2 + index), .index = index});
+      bench.memory.descriptor(tx_ring(queue), 2 + index) = intel::tx::data(
+          Bench::buffer(0), 60, 60,
+          intel::tx::kEndOfPacket | intel::tx::kInsertVlan | std::uint64_t{index} << intel::tx::kContextShift);
     }
     bench.write<hw::TDT>(queue, hw::TDT::TAIL(4));
     for (unsigned index = 0; index < 2; ++index) {
@@ -124,7 +124,7 @@ TEST_F(CardQueues, RaiseTheVectorsThatIvarGivesThem) {
   for (std::uint32_t queue = 0; queue < hw::kTxQueues; ++queue) {
     bench.messages.clear();
     bench.memory.descriptor(tx_ring(queue), 0) =
-        hw::tx::data(Bench::buffer(0), 60, 60, hw::tx::kEndOfPacket | hw::tx::kReportStatus);
+        intel::tx::data(Bench::buffer(0), 60, 60, intel::tx::kEndOfPacket | intel::tx::kReportStatus);
     bench.write<hw::TDT>(queue, hw::TDT::TAIL(1));
     EXPECT_EQ(bench.messages, std::vector<unsigned>{queue});
   }

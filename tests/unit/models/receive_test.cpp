@@ -16,7 +16,7 @@ class CardReceive : public testing::Test {
     bench.link_up();
     bench.start_rx();
   }
-  [[nodiscard]] const hw::Descriptor& slot(std::uint32_t number) {
+  [[nodiscard]] const intel::Descriptor& slot(std::uint32_t number) {
     return bench.memory.descriptor(Bench::kRxRing, number);
   }
   [[nodiscard]] std::uint32_t head(std::uint32_t queue = 0) { return bench.read<hw::RDH>(queue).raw(); }
@@ -32,11 +32,11 @@ class CardReceive : public testing::Test {
 TEST_F(CardReceive, WritesTheFrameAndItsDescriptor) {
   const auto frame = Bench::frame(60);
   bench.card.receive(frame);
-  EXPECT_EQ(slot(0).hi & 0xFFFFFFFF, hw::rx::kDone | hw::rx::kEndOfPacket);
-  EXPECT_EQ(hw::rx::length(slot(0).hi), 60u);
+  EXPECT_EQ(slot(0).hi & 0xFFFFFFFF, intel::rx::kDone | intel::rx::kEndOfPacket);
+  EXPECT_EQ(intel::rx::length(slot(0).hi), 60u);
   EXPECT_EQ(bench.bytes_at(Bench::buffer(0), 60), frame);
   EXPECT_EQ(head(), 1u);
-  EXPECT_EQ(slot(1), hw::rx::armed(Bench::buffer(1)));
+  EXPECT_EQ(slot(1), intel::rx::armed(Bench::buffer(1)));
 }
 
 TEST_F(CardReceive, SpreadsALongFrameOverItsBuffers) {
@@ -44,11 +44,11 @@ TEST_F(CardReceive, SpreadsALongFrameOverItsBuffers) {
   change_control(hw::RCTL::LPE);
   const auto frame = Bench::frame(5000);
   bench.card.receive(frame);
-  EXPECT_EQ(slot(0).hi & 0xFFFFFFFF, hw::rx::kDone);
-  EXPECT_EQ(slot(1).hi & 0xFFFFFFFF, hw::rx::kDone);
-  EXPECT_EQ(slot(2).hi & 0xFFFFFFFF, hw::rx::kDone | hw::rx::kEndOfPacket);
-  EXPECT_EQ(hw::rx::length(slot(0).hi), 2048u);
-  EXPECT_EQ(hw::rx::length(slot(2).hi), 5000u - 4096u);
+  EXPECT_EQ(slot(0).hi & 0xFFFFFFFF, intel::rx::kDone);
+  EXPECT_EQ(slot(1).hi & 0xFFFFFFFF, intel::rx::kDone);
+  EXPECT_EQ(slot(2).hi & 0xFFFFFFFF, intel::rx::kDone | intel::rx::kEndOfPacket);
+  EXPECT_EQ(intel::rx::length(slot(0).hi), 2048u);
+  EXPECT_EQ(intel::rx::length(slot(2).hi), 5000u - 4096u);
   EXPECT_EQ(bench.bytes_at(Bench::buffer(0), 5000), frame) << "the buffers lie one behind the other";
   EXPECT_EQ(head(), 3u);
 }
@@ -60,7 +60,7 @@ TEST_F(CardReceive, KeepsTheFcsUnlessItIsToStripIt) {
   std::transform(text.begin(), text.end(), frame.begin(), [](char c) { return static_cast<std::byte>(c); });
   EXPECT_EQ(frame_check_sequence(std::span(frame).first(9)), 0xCBF43926u) << "the check value of CRC-32";
   bench.card.receive(Bench::frame(60));
-  EXPECT_EQ(hw::rx::length(slot(0).hi), 64u);
+  EXPECT_EQ(intel::rx::length(slot(0).hi), 64u);
   const std::uint32_t crc = frame_check_sequence(Bench::frame(60));
   const auto tail = bench.bytes_at(Bench::buffer(0) + 60, 4);
   EXPECT_EQ(tail[0], static_cast<std::byte>(crc & 0xFF));
@@ -70,7 +70,7 @@ TEST_F(CardReceive, KeepsTheFcsUnlessItIsToStripIt) {
 TEST_F(CardReceive, GoesRoundTheRing) {
   for (std::uint32_t i = 0; i < 40; ++i) {
     bench.card.receive(Bench::frame(60 + i));
-    ASSERT_EQ(hw::rx::length(slot(i % Bench::kSlots).hi), 60 + i);
+    ASSERT_EQ(intel::rx::length(slot(i % Bench::kSlots).hi), 60 + i);
     bench.arm(i % Bench::kSlots);
     bench.write<hw::RDT>(0, hw::RDT::TAIL((i + Bench::kSlots) % Bench::kSlots));
   }
@@ -110,8 +110,8 @@ TEST_F(CardReceive, KeepsFramesInItsPacketBufferUntilThereAreDescriptors) {
   bench.arm(15);
   bench.arm(0);
   bench.write<hw::RDT>(0, hw::RDT::TAIL(1));
-  EXPECT_EQ(hw::rx::length(slot(15).hi), 61u);
-  EXPECT_EQ(hw::rx::length(slot(0).hi), 62u);
+  EXPECT_EQ(intel::rx::length(slot(15).hi), 61u);
+  EXPECT_EQ(intel::rx::length(slot(0).hi), 62u);
   EXPECT_EQ(bench.card.receiver().waiting(), 0u);
 }
 
@@ -185,7 +185,7 @@ TEST_F(CardReceive, TakesBroadcastsAndMulticastsAsTold) {
   bench.write<hw::MTA>(0x341 / 32, hw::MTA::Value(1u << 0x341 % 32));
   bench.card.receive(multicast);
   EXPECT_EQ(head(), 2u);
-  EXPECT_NE(slot(1).hi & hw::rx::kInexact, 0u);
+  EXPECT_NE(slot(1).hi & intel::rx::kInexact, 0u);
   bench.write<hw::MTA>(0x341 / 32, hw::MTA::Value());
   change_control(hw::RCTL::MPE);
   bench.card.receive(multicast);
@@ -220,7 +220,7 @@ TEST_F(CardReceive, FiltersAndStripsVlanTags) {
   std::transform(tag.begin(), tag.end(), tagged.begin() + 12,
                  [](std::uint8_t byte) { return static_cast<std::byte>(byte); });
   bench.card.receive(tagged);
-  EXPECT_EQ(hw::rx::length(slot(0).hi), 64u) << "left alone unless told";
+  EXPECT_EQ(intel::rx::length(slot(0).hi), 64u) << "left alone unless told";
   change_control(hw::RCTL::VFE);
   bench.card.receive(tagged);
   EXPECT_EQ(head(), 1u);
@@ -228,9 +228,9 @@ TEST_F(CardReceive, FiltersAndStripsVlanTags) {
   bench.write<hw::CTRL>(bench.read<hw::CTRL>().with(hw::CTRL::VME));
   bench.card.receive(tagged);
   EXPECT_EQ(head(), 2u);
-  EXPECT_EQ(hw::rx::length(slot(1).hi), 60u);
-  EXPECT_EQ(hw::rx::vlan(slot(1).hi), 0x602A);
-  EXPECT_NE(slot(1).hi & hw::rx::kVlan, 0u);
+  EXPECT_EQ(intel::rx::length(slot(1).hi), 60u);
+  EXPECT_EQ(intel::rx::vlan(slot(1).hi), 0x602A);
+  EXPECT_NE(slot(1).hi & intel::rx::kVlan, 0u);
   auto expected = tagged;
   expected.erase(expected.begin() + 12, expected.begin() + 16);
   EXPECT_EQ(bench.bytes_at(Bench::buffer(1), 60), expected);
@@ -259,13 +259,13 @@ TEST_F(CardReceive, LosesFramesForADisabledQueue) {
 }
 
 TEST_F(CardReceive, NeverReachesWhatIsNotMapped) {
-  bench.memory.descriptor(Bench::kRxRing, 0) = hw::rx::armed(0xDEAD0000);
+  bench.memory.descriptor(Bench::kRxRing, 0) = intel::rx::armed(0xDEAD0000);
   bench.card.receive(Bench::frame(60));
   EXPECT_EQ(bench.card.dma().refused(), 1u);
-  EXPECT_TRUE(hw::rx::done(slot(0).hi));
+  EXPECT_TRUE(intel::rx::done(slot(0).hi));
   // A buffer whose end lies outside.
   const std::uint64_t end = TestMemory::kBase + (1 << 20);
-  bench.memory.descriptor(Bench::kRxRing, 1) = hw::rx::armed(end - 32);
+  bench.memory.descriptor(Bench::kRxRing, 1) = intel::rx::armed(end - 32);
   bench.card.receive(Bench::frame(60));
   EXPECT_EQ(bench.card.dma().refused(), 2u);
   // A ring that is not there stops the queue.
@@ -293,8 +293,8 @@ TEST_F(CardReceive, TakesATailOutsideTheRingForAnEmptyRing) {
 }
 
 TEST_F(CardReceive, LiesWhenATestTellsItTo) {
-  ASSERT_TRUE(bench.card.receiver().queue(0).write_back(hw::rx::written_back({.length = 4000})));
-  EXPECT_EQ(hw::rx::length(slot(0).hi), 4000u);
+  ASSERT_TRUE(bench.card.receiver().queue(0).write_back(intel::rx::written_back({.length = 4000})));
+  EXPECT_EQ(intel::rx::length(slot(0).hi), 4000u);
   EXPECT_EQ(head(), 1u);
 }
 
@@ -348,7 +348,7 @@ TEST_F(CardReceive, CountsDamagedFramesAndStoresThemOnlyIfTold) {
   change_control(hw::RCTL::SBP);
   bench.card.receive_corrupt(Bench::frame(60));
   EXPECT_EQ(head(), 1u);
-  EXPECT_EQ(slot(0).hi & 0xFFFFFFFF, hw::rx::kDone | hw::rx::kEndOfPacket | hw::rx::kDataError);
+  EXPECT_EQ(slot(0).hi & 0xFFFFFFFF, intel::rx::kDone | intel::rx::kEndOfPacket | intel::rx::kDataError);
   bench.card.receive_corrupt(Bench::frame(60, 0x99));
   EXPECT_EQ(head(), 1u) << "not for this card";
   EXPECT_EQ(counter<hw::CRCERRS>(), 2u);

@@ -50,7 +50,7 @@ class CardRss : public testing::Test {
     bench.write<hw::MRQC>(hw::MRQC::RSS | hw::MRQC::TCP_IPV4 | hw::MRQC::IPV4 | hw::MRQC::TCP_IPV6 | hw::MRQC::IPV6);
   }
   /// What the card writes back for a frame that arrives in queue 0.
-  hw::Descriptor receive(std::span<const std::byte> frame) {
+  intel::Descriptor receive(std::span<const std::byte> frame) {
     const std::uint32_t slot = bench.read<hw::RDH>(0).raw();
     bench.arm(slot);
     bench.write<hw::RDT>(0, hw::RDT::TAIL((slot + 1) % Bench::kSlots));
@@ -63,23 +63,23 @@ class CardRss : public testing::Test {
 
 TEST_F(CardRss, HashesAsThePublishedVectorsSay) {
   const auto tcp = receive(ipv4(6));
-  EXPECT_EQ(hw::rx::rss_type(tcp.lo), hw::rx::RssType::tcp_ipv4);
-  EXPECT_EQ(hw::rx::hash(tcp.lo), 0x51ccc178u);
-  EXPECT_EQ(hw::rx::packet_type(tcp.lo), hw::rx::kTypeIpv4 | hw::rx::kTypeTcp);
+  EXPECT_EQ(intel::rx::rss_type(tcp.lo), intel::rx::RssType::tcp_ipv4);
+  EXPECT_EQ(intel::rx::hash(tcp.lo), 0x51ccc178u);
+  EXPECT_EQ(intel::rx::packet_type(tcp.lo), intel::rx::kTypeIpv4 | intel::rx::kTypeTcp);
   const auto udp = receive(ipv4(17));
-  EXPECT_EQ(hw::rx::rss_type(udp.lo), hw::rx::RssType::ipv4);
-  EXPECT_EQ(hw::rx::hash(udp.lo), 0x323e8fc2u);
-  EXPECT_EQ(hw::rx::packet_type(udp.lo), hw::rx::kTypeIpv4 | hw::rx::kTypeUdp);
+  EXPECT_EQ(intel::rx::rss_type(udp.lo), intel::rx::RssType::ipv4);
+  EXPECT_EQ(intel::rx::hash(udp.lo), 0x323e8fc2u);
+  EXPECT_EQ(intel::rx::packet_type(udp.lo), intel::rx::kTypeIpv4 | intel::rx::kTypeUdp);
   const auto tcp6 = receive(ipv6(6));
-  EXPECT_EQ(hw::rx::rss_type(tcp6.lo), hw::rx::RssType::tcp_ipv6);
-  EXPECT_EQ(hw::rx::hash(tcp6.lo), 0x40207d3du);
+  EXPECT_EQ(intel::rx::rss_type(tcp6.lo), intel::rx::RssType::tcp_ipv6);
+  EXPECT_EQ(intel::rx::hash(tcp6.lo), 0x40207d3du);
   const auto other6 = receive(ipv6(59));
-  EXPECT_EQ(hw::rx::rss_type(other6.lo), hw::rx::RssType::ipv6);
-  EXPECT_EQ(hw::rx::hash(other6.lo), 0x2cc18cd5u);
+  EXPECT_EQ(intel::rx::rss_type(other6.lo), intel::rx::RssType::ipv6);
+  EXPECT_EQ(intel::rx::hash(other6.lo), 0x2cc18cd5u);
 }
 
 TEST_F(CardRss, KnowsEveryKindOfHash) {
-  using hw::rx::RssType;
+  using intel::rx::RssType;
   struct Kind {
     hw::MRQC::Bit field;
     bool version6;
@@ -98,27 +98,27 @@ TEST_F(CardRss, KnowsEveryKindOfHash) {
                            Kind{hw::MRQC::IPV6_EX, true, 6, RssType::ipv6_ex, 0x2cc18cd5}}) {
     bench.write<hw::MRQC>(hw::MRQC::RSS | kind.field);
     const auto slot = receive(kind.version6 ? ipv6(kind.protocol) : ipv4(kind.protocol));
-    EXPECT_EQ(hw::rx::rss_type(slot.lo), kind.type);
-    EXPECT_EQ(hw::rx::hash(slot.lo), kind.hash) << static_cast<int>(kind.type);
+    EXPECT_EQ(intel::rx::rss_type(slot.lo), kind.type);
+    EXPECT_EQ(intel::rx::hash(slot.lo), kind.hash) << static_cast<int>(kind.type);
     const auto other = receive(kind.version6 ? ipv4(6) : ipv6(6));
-    EXPECT_EQ(hw::rx::rss_type(other.lo), RssType::none) << static_cast<int>(kind.type);
+    EXPECT_EQ(intel::rx::rss_type(other.lo), RssType::none) << static_cast<int>(kind.type);
   }
 }
 
 TEST_F(CardRss, LeavesExtensionHeadersAloneIfToldTo) {
   auto extended = ipv6(0);  // hop-by-hop options, 8 bytes, then TCP
   put(extended, 54, {6, 0, 0, 0, 0, 0, 0, 0});
-  EXPECT_EQ(hw::rx::rss_type(receive(extended).lo), hw::rx::RssType::tcp_ipv6);
+  EXPECT_EQ(intel::rx::rss_type(receive(extended).lo), intel::rx::RssType::tcp_ipv6);
   bench.write<hw::RFCTL>(hw::RFCTL::IPV6_EX_DIS);
-  EXPECT_EQ(hw::rx::rss_type(receive(extended).lo), hw::rx::RssType::none);
-  EXPECT_EQ(hw::rx::rss_type(receive(ipv6(6)).lo), hw::rx::RssType::tcp_ipv6);
+  EXPECT_EQ(intel::rx::rss_type(receive(extended).lo), intel::rx::RssType::none);
+  EXPECT_EQ(intel::rx::rss_type(receive(ipv6(6)).lo), intel::rx::RssType::tcp_ipv6);
 }
 
 TEST_F(CardRss, LeavesWhatIsNoIpAlone) {
   const auto plain = receive(Bench::frame(60));
-  EXPECT_EQ(hw::rx::rss_type(plain.lo), hw::rx::RssType::none);
-  EXPECT_EQ(hw::rx::hash(plain.lo), 0u);
-  EXPECT_EQ(hw::rx::packet_type(plain.lo), 0u);
+  EXPECT_EQ(intel::rx::rss_type(plain.lo), intel::rx::RssType::none);
+  EXPECT_EQ(intel::rx::hash(plain.lo), 0u);
+  EXPECT_EQ(intel::rx::packet_type(plain.lo), 0u);
 }
 
 TEST_F(CardRss, FindsTheQueueInTheRedirectionTable) {
@@ -135,19 +135,19 @@ TEST_F(CardRss, FindsTheQueueInTheRedirectionTable) {
 TEST_F(CardRss, IsOffWithoutRoomForTheHash) {
   bench.write<hw::RXCSUM>(hw::RXCSUM::Value());
   const auto tcp = receive(ipv4(6));
-  EXPECT_EQ(hw::rx::rss_type(tcp.lo), hw::rx::RssType::none);
-  EXPECT_EQ(hw::rx::hash(tcp.lo), 0u);
-  EXPECT_EQ(hw::rx::packet_type(tcp.lo), hw::rx::kTypeIpv4 | hw::rx::kTypeTcp);
+  EXPECT_EQ(intel::rx::rss_type(tcp.lo), intel::rx::RssType::none);
+  EXPECT_EQ(intel::rx::hash(tcp.lo), 0u);
+  EXPECT_EQ(intel::rx::packet_type(tcp.lo), intel::rx::kTypeIpv4 | intel::rx::kTypeTcp);
 }
 
 TEST_F(CardRss, ReadsNoHeaderBeyondTheFrame) {
   auto cut = ipv4(6);
   cut[14] = std::byte{0x4F};  // a header of 60 bytes
   cut.resize(60);
-  EXPECT_EQ(hw::rx::packet_type(receive(cut).lo), 0u);
+  EXPECT_EQ(intel::rx::packet_type(receive(cut).lo), 0u);
   auto fragment = ipv4(6);
   fragment[21] = std::byte{1};
-  EXPECT_EQ(hw::rx::packet_type(receive(fragment).lo), hw::rx::kTypeIpv4);
+  EXPECT_EQ(intel::rx::packet_type(receive(fragment).lo), intel::rx::kTypeIpv4);
 }
 
 }  // namespace

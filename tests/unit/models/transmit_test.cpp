@@ -15,12 +15,14 @@ class CardTransmit : public testing::Test {
     bench.link_up();
     bench.start_tx();
   }
-  [[nodiscard]] hw::Descriptor& slot(std::uint32_t number) { return bench.memory.descriptor(Bench::kTxRing, number); }
+  [[nodiscard]] intel::Descriptor& slot(std::uint32_t number) {
+    return bench.memory.descriptor(Bench::kTxRing, number);
+  }
   /// Puts the bytes behind slot `number`.
   void post(std::uint32_t number, std::span<const std::byte> bytes, std::uint64_t flags) {
     std::memcpy(bench.memory.at(Bench::buffer(number)), bytes.data(), bytes.size());
-    slot(number) = hw::tx::data(Bench::buffer(number), static_cast<std::uint32_t>(bytes.size()),
-                                static_cast<std::uint32_t>(bytes.size()), flags);
+    slot(number) = intel::tx::data(Bench::buffer(number), static_cast<std::uint32_t>(bytes.size()),
+                                   static_cast<std::uint32_t>(bytes.size()), flags);
   }
   void ring(std::uint32_t tail) { bench.write<hw::TDT>(0, hw::TDT::TAIL(tail)); }
   [[nodiscard]] std::uint32_t head() { return bench.read<hw::TDH>(0).raw(); }
@@ -29,7 +31,7 @@ class CardTransmit : public testing::Test {
     return bench.read<R>().raw();
   }
 
-  static constexpr std::uint64_t kWhole = hw::tx::kEndOfPacket | hw::tx::kReportStatus;
+  static constexpr std::uint64_t kWhole = intel::tx::kEndOfPacket | intel::tx::kReportStatus;
   Bench bench;
 };
 
@@ -39,16 +41,16 @@ TEST_F(CardTransmit, SendsAFrameAndReportsIt) {
   ring(1);
   ASSERT_EQ(bench.sent.size(), 1u);
   EXPECT_EQ(bench.sent[0], frame);
-  EXPECT_TRUE(hw::tx::done(slot(0).hi));
+  EXPECT_TRUE(intel::tx::done(slot(0).hi));
   EXPECT_EQ(head(), 1u);
 }
 
 TEST_F(CardTransmit, ReportsOnlyWhereItIsAskedTo) {
-  for (std::uint32_t i = 0; i < 4; ++i) post(i, Bench::frame(60 + i), i == 3 ? kWhole : hw::tx::kEndOfPacket);
+  for (std::uint32_t i = 0; i < 4; ++i) post(i, Bench::frame(60 + i), i == 3 ? kWhole : intel::tx::kEndOfPacket);
   ring(4);
   EXPECT_EQ(bench.sent.size(), 4u);
-  for (std::uint32_t i = 0; i < 3; ++i) EXPECT_FALSE(hw::tx::done(slot(i).hi)) << i;
-  EXPECT_TRUE(hw::tx::done(slot(3).hi));
+  for (std::uint32_t i = 0; i < 3; ++i) EXPECT_FALSE(intel::tx::done(slot(i).hi)) << i;
+  EXPECT_TRUE(intel::tx::done(slot(3).hi));
 }
 
 TEST_F(CardTransmit, JoinsTheDescriptorsOfAFrame) {
@@ -89,9 +91,9 @@ TEST_F(CardTransmit, PadsShortFramesOnlyIfTold) {
 }
 
 TEST_F(CardTransmit, RecordsContextsAndInsertsTags) {
-  slot(0) = hw::tx::context({.vlan = 0x602A, .index = 1});
+  slot(0) = intel::tx::context({.vlan = 0x602A, .index = 1});
   const auto frame = Bench::frame(60);
-  post(1, frame, kWhole | hw::tx::kInsertVlan | std::uint64_t{1} << hw::tx::kContextShift);
+  post(1, frame, kWhole | intel::tx::kInsertVlan | std::uint64_t{1} << intel::tx::kContextShift);
   ring(2);
   ASSERT_EQ(bench.sent.size(), 1u);
   ASSERT_EQ(bench.sent[0].size(), 64u);
@@ -99,11 +101,11 @@ TEST_F(CardTransmit, RecordsContextsAndInsertsTags) {
   EXPECT_EQ(bench.sent[0][14], std::byte{0x60});
   EXPECT_EQ(bench.sent[0][15], std::byte{0x2A});
   EXPECT_EQ(bench.sent[0][16], frame[12]);
-  EXPECT_EQ(bench.card.transmitter().queue(0).contexts()[1], hw::tx::context({.vlan = 0x602A, .index = 1}));
+  EXPECT_EQ(bench.card.transmitter().queue(0).contexts()[1], intel::tx::context({.vlan = 0x602A, .index = 1}));
 }
 
 TEST_F(CardTransmit, SaysWhatItDoesNotOffload) {
-  post(0, Bench::frame(60), kWhole | hw::tx::kInsertIpChecksum);
+  post(0, Bench::frame(60), kWhole | intel::tx::kInsertIpChecksum);
   ring(1);
   EXPECT_EQ(bench.sent.size(), 1u);
   EXPECT_EQ(bench.card.transmitter().offloads_skipped(), 1u);
@@ -147,12 +149,12 @@ TEST_F(CardTransmit, EnablesNoQueueBeforeItIsSwitchedOn) {
 }
 
 TEST_F(CardTransmit, SurvivesAHostileDriver) {
-  slot(0) = hw::tx::data(0xDEAD0000, 60, 60, kWhole);  // not mapped
-  slot(1) = hw::tx::data(Bench::buffer(1), 0, 0, kWhole);
+  slot(0) = intel::tx::data(0xDEAD0000, 60, 60, kWhole);  // not mapped
+  slot(1) = intel::tx::data(Bench::buffer(1), 0, 0, kWhole);
   slot(2) = {Bench::buffer(2), 60 | kWhole};  // the old format
-  slot(3) = {Bench::buffer(3), 60 | kWhole | hw::tx::kAdvanced | std::uint64_t{7} << hw::tx::kTypeShift};
+  slot(3) = {Bench::buffer(3), 60 | kWhole | intel::tx::kAdvanced | std::uint64_t{7} << intel::tx::kTypeShift};
   post(4, Bench::frame(60), kWhole);
-  slot(4).hi &= ~hw::tx::kInsertCrc;
+  slot(4).hi &= ~intel::tx::kInsertCrc;
   ring(5);
   EXPECT_TRUE(bench.sent.empty());
   EXPECT_EQ(head(), 5u);
@@ -161,8 +163,8 @@ TEST_F(CardTransmit, SurvivesAHostileDriver) {
   EXPECT_EQ(losses.empty, 1u);
   EXPECT_EQ(losses.unsupported, 2u);
   EXPECT_EQ(losses.without_crc, 1u);
-  for (std::uint32_t i = 0; i < 15; ++i) slot((5 + i) % 16) = hw::tx::data(Bench::buffer(0), 60000, 60000, 0);
-  slot(3) = hw::tx::data(Bench::buffer(0), 60000, 60000, kWhole);
+  for (std::uint32_t i = 0; i < 15; ++i) slot((5 + i) % 16) = intel::tx::data(Bench::buffer(0), 60000, 60000, 0);
+  slot(3) = intel::tx::data(Bench::buffer(0), 60000, 60000, kWhole);
   ring(4);
   EXPECT_TRUE(bench.sent.empty());
   EXPECT_EQ(losses.too_long, 1u);
@@ -187,7 +189,7 @@ TEST_F(CardTransmit, WritesItsHeadWhereItIsToldTo) {
   bench.write<hw::TDWBAL>(0, hw::TDWBAL::Value(static_cast<std::uint32_t>(where) | 1));
   post(0, Bench::frame(60), kWhole);
   ring(1);
-  EXPECT_FALSE(hw::tx::done(slot(0).hi));
+  EXPECT_FALSE(intel::tx::done(slot(0).hi));
   EXPECT_EQ(bench.bytes_at(where, 1)[0], std::byte{1});
 }
 
@@ -195,7 +197,7 @@ TEST_F(CardTransmit, ComesBackInLoopback) {
   bench.start_rx();
   bench.write<hw::RCTL>(bench.read<hw::RCTL>().with(hw::RCTL::LBM_MAC));
   std::memcpy(bench.memory.at(TestMemory::kBase + 0x60000), Bench::frame(60).data(), 60);
-  slot(0) = hw::tx::data(TestMemory::kBase + 0x60000, 60, 60, kWhole);
+  slot(0) = intel::tx::data(TestMemory::kBase + 0x60000, 60, 60, kWhole);
   ring(1);
   EXPECT_TRUE(bench.sent.empty());
   EXPECT_EQ(bench.read<hw::RDH>(0).raw(), 1u);
@@ -205,7 +207,7 @@ TEST_F(CardTransmit, ComesBackInLoopback) {
 TEST_F(CardTransmit, CountsWhatItSends) {
   auto broadcast = Bench::frame(100);
   std::fill_n(broadcast.begin(), 6, std::byte{0xFF});
-  post(0, broadcast, hw::tx::kEndOfPacket);
+  post(0, broadcast, intel::tx::kEndOfPacket);
   post(1, Bench::frame(1514), kWhole);
   ring(2);
   EXPECT_EQ(counter<hw::GPTC>(), 2u);
@@ -220,7 +222,7 @@ TEST_F(CardTransmit, CountsWhatItSends) {
 }
 
 TEST_F(CardTransmit, BeginsNoFrameWhileTheWireIsBusy) {
-  post(0, Bench::frame(40), hw::tx::kReportStatus);
+  post(0, Bench::frame(40), intel::tx::kReportStatus);
   post(1, Bench::frame(20), kWhole);
   post(2, Bench::frame(60), kWhole);
   bench.card.set_wire_busy(true);

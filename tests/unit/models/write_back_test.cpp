@@ -32,21 +32,21 @@ class CardThresholds : public testing::Test {
   void send(std::uint32_t count) {
     for (std::uint32_t i = 0; i < count; ++i, ++next) {
       bench.memory.descriptor(Bench::kTxRing, next) =
-          hw::tx::data(Bench::buffer(0), 60, 60, hw::tx::kEndOfPacket | hw::tx::kReportStatus);
+          intel::tx::data(Bench::buffer(0), 60, 60, intel::tx::kEndOfPacket | intel::tx::kReportStatus);
     }
     bench.write<hw::TDT>(0, hw::TDT::TAIL(next));
   }
   [[nodiscard]] unsigned received() {
     unsigned done = 0;
-    while (done < Bench::kSlots && hw::rx::length(bench.memory.descriptor(Bench::kRxRing, done).hi) == 60 + done &&
-           hw::rx::done(bench.memory.descriptor(Bench::kRxRing, done).hi)) {
+    while (done < Bench::kSlots && intel::rx::length(bench.memory.descriptor(Bench::kRxRing, done).hi) == 60 + done &&
+           intel::rx::done(bench.memory.descriptor(Bench::kRxRing, done).hi)) {
       ++done;
     }
     return done;
   }
   [[nodiscard]] unsigned sent() {
     unsigned done = 0;
-    while (done < Bench::kSlots && hw::tx::done(bench.memory.descriptor(Bench::kTxRing, done).hi)) ++done;
+    while (done < Bench::kSlots && intel::tx::done(bench.memory.descriptor(Bench::kTxRing, done).hi)) ++done;
     return done;
   }
 

@@ -23,43 +23,45 @@ struct FakeCard {
   std::vector<int> events;
 };
 
-/// A driver that does nothing but keep its state, and notices when two calls come at once.
+/// A driver that does nothing, and notices when two calls come at once.
 class FakeDriver final : public PortDriver {
  public:
   static constexpr Duration kWithin = std::chrono::seconds(10);
 
   FakeDriver(std::shared_ptr<FakeCard> card, std::string name) : card_(std::move(card)) {
     info_.name = std::move(name);
+    info_.limits = {
+        .max_rx_queues = 1, .max_tx_queues = 1, .min_ring = 8, .max_ring = 512, .min_mtu = 68, .max_mtu = 1500};
   }
   ~FakeDriver() override { card_->destroyed = true; }
 
   [[nodiscard]] const PortInfo& info() const override { return info_; }
-  [[nodiscard]] PortState state() const override { return alone(state_); }
-  [[nodiscard]] Result<void> configure(const PortConfig&) override { return enter(PortState::configured); }
-  [[nodiscard]] Result<void> start() override { return enter(PortState::started); }
-  [[nodiscard]] Result<void> stop() override { return enter(PortState::configured); }
-  [[nodiscard]] Result<void> close() override {
-    if (card_->stuck && state_ == PortState::started) return fail(ErrorCode::busy, info_.name + ": a poller is inside");
-    return enter(PortState::closed);
-  }
+  [[nodiscard]] MacAddress permanent_mac() const override { return {2, 0, 0, 0, 0, 1}; }
+  [[nodiscard]] Result<void> configure(const ValidatedConfig&) override { return alone(Result<void>()); }
   [[nodiscard]] RxQueue* rx_queue(std::uint16_t) override { return nullptr; }
   [[nodiscard]] TxQueue* tx_queue(std::uint16_t) override { return nullptr; }
-  [[nodiscard]] MacAddress mac() const override { return alone(MacAddress{}); }
+  [[nodiscard]] Result<void> start(const PortSettings&) override { return alone(Result<void>()); }
+  void open_queues() noexcept override {}
+  [[nodiscard]] Result<void> close_queues(Duration) override {
+    if (card_->stuck) return fail(ErrorCode::busy, info_.name + ": a poller is inside");
+    return alone(Result<void>());
+  }
+  [[nodiscard]] Result<void> halt() override { return alone(Result<void>()); }
   [[nodiscard]] Result<void> set_mac(const MacAddress&) override { return alone(Result<void>()); }
-  [[nodiscard]] std::uint32_t mtu() const override { return alone(1500U); }
   [[nodiscard]] Result<void> set_mtu(std::uint32_t) override { return alone(Result<void>()); }
-  [[nodiscard]] Result<void> set_promiscuous(bool) override { return alone(Result<void>()); }
-  [[nodiscard]] Result<void> set_all_multicast(bool) override { return alone(Result<void>()); }
+  [[nodiscard]] Result<void> set_promiscuity(bool, bool) override { return alone(Result<void>()); }
   [[nodiscard]] Link link() override { return alone(Link{}); }
   [[nodiscard]] Stats stats() override { return alone(Stats{}); }
-  [[nodiscard]] std::vector<Counter> extended_stats() override { return alone(std::vector<Counter>{}); }
+  void append_counters(std::vector<Counter>&) override {}
   [[nodiscard]] Result<Duration> service() override {
     ++card_->services;
     if (!card_->removed) return alone(Result<Duration>(kWithin));
-    state_ = PortState::failed;
     return fail(ErrorCode::device_removed, info_.name + ": the card is gone", "open it again");
   }
   [[nodiscard]] std::vector<int> events() const override { return card_->events; }
+  [[nodiscard]] Result<void> release(bool) override { return alone(Result<void>()); }
+  void retire() noexcept override {}
+  void abandon() noexcept override {}
 
  private:
   /// Takes a moment, so that another call at the same time is seen.
@@ -70,15 +72,13 @@ class FakeDriver final : public PortDriver {
     inside_ = false;
     return answer;
   }
-  Result<void> enter(PortState state) {
-    state_ = state;
-    return alone(Result<void>());
-  }
 
   std::shared_ptr<FakeCard> card_;
   PortInfo info_;
-  PortState state_ = PortState::opened;
   mutable std::atomic<bool> inside_{false};
 };
+
+/// What a fake port can be configured for: it has no pool.
+[[nodiscard]] inline PortConfig sending_only() { return {.rx_queues = 0}; }
 
 }  // namespace pollux::test

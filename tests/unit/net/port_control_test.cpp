@@ -53,7 +53,7 @@ class PortControl : public testing::Test {
   }
   void open_and_start() {
     port_.emplace(open(context_, card_));
-    ASSERT_TRUE(port_->configure({}));
+    ASSERT_TRUE(port_->configure(test::sending_only()));
     ASSERT_TRUE(port_->start());
   }
   /// As a program does it that calls when it was asked to, for that long.
@@ -190,7 +190,7 @@ TEST_F(PortControl, AnOverdueServiceIsReportedOncePerLapse) {
 TEST_F(PortControl, AServiceIsOverdueOnlyWhileFramesMayFlow) {
   port_.emplace(open(context_, card_));
   clock_->advance(1min);
-  ASSERT_TRUE(port_->configure({}));
+  ASSERT_TRUE(port_->configure(test::sending_only()));
   clock_->advance(1min);
   ASSERT_TRUE(port_->start());
   static_cast<void>(port_->stats());
@@ -238,7 +238,7 @@ TEST(PortThreads, ControlCallsOfAllThreadsWaitForEachOther) {
   };
   std::thread callers[] = {
       repeat([&] {
-        EXPECT_TRUE(port.configure({}));
+        EXPECT_TRUE(port.configure(test::sending_only()));
         EXPECT_TRUE(port.start());
         EXPECT_TRUE(port.stop());
       }),

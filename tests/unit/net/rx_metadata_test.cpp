@@ -3,18 +3,18 @@
 
 #include <cstdint>
 
-#include "hw/igb/descriptors.hpp"
+#include "hw/intel/descriptors.hpp"
 #include "unit/mem/pool_lab.hpp"
 
 namespace pollux {
 namespace {
 
-namespace rx = hw::igb::rx;
+namespace rx = hw::intel::rx;
 
 class RxMetadataTest : public testing::Test {
  protected:
   [[nodiscard]] RxMetadata intel(const rx::WriteBack& what) {
-    const hw::igb::Descriptor written = rx::written_back(what);
+    const hw::intel::Descriptor written = rx::written_back(what);
     mbuf_->set_rx_words(RxFormat::write_back, written.lo, written.hi);
     return RxMetadata(*mbuf_);
   }

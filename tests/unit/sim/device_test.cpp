@@ -11,9 +11,9 @@
 
 #include "backends/sim/device.hpp"
 #include "backends/sim/open_sim.hpp"
-#include "hw/igb/limits.hpp"
-#include "hw/igb/registers.hpp"
-#include "models/igb/card.hpp"
+#include "hw/intel/igb/limits.hpp"
+#include "hw/intel/igb/registers.hpp"
+#include "models/intel/igb/card.hpp"
 
 namespace pollux::sim {
 namespace {

@@ -8,7 +8,7 @@
 #include <memory>
 
 #include "backends/sim/open_sim.hpp"
-#include "models/igb/card.hpp"
+#include "models/intel/igb/card.hpp"
 
 namespace pollux::sim {
 namespace {

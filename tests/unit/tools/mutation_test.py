@@ -83,7 +83,7 @@ class Programs(unittest.TestCase):
     def test_a_file_has_the_programs_of_its_layer(self):
         self.assertEqual(concerned("lib/backends/vfio/bar.cpp"), ["vfio"])
         self.assertEqual(concerned("lib/backends/sim/wire.cpp")[0], "sim")
-        self.assertIn("igb_queues", concerned("lib/drivers/igb/rx_queue.cpp"))
+        self.assertIn("intel_queues", concerned("lib/drivers/intel/queue/rx_queue.cpp"))
         self.assertEqual(concerned("include/pollux/mem/mbuf.hpp"), EVERY)
         self.assertEqual(concerned("lib/new/file.cpp"), EVERY)
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "device/record_format.hpp"
-#include "hw/igb/registers.hpp"
+#include "hw/intel/igb/registers.hpp"
 #include "unit/trace/record_lab.hpp"
 
 namespace pollux::test {

@@ -5,14 +5,14 @@
 
 #include <vector>
 
-#include "hw/igb/registers.hpp"
+#include "hw/intel/igb/registers.hpp"
 #include "unit/igb/lab.hpp"
 
 namespace pollux {
 namespace {
 
 TEST(TraceDevice, ShowsEachAccessInOrderWithWhatCameOfIt) {
-  igb::Lab lab;
+  drivers::igb::Lab lab;
   std::vector<TraceEntry> trace;
   const auto device = trace_device(lab.device(), [&](const TraceEntry& entry) { trace.push_back(entry); });
   const Bar bar = device->bar(0).value();

@@ -22,7 +22,7 @@ PRESETS = ["release", "asan"]
 FULL_PRESETS = [*PRESETS, "debug", "tsan"]
 LONG_LABEL = "long"
 THREADS_LABEL = "threads"  # of programs made of what has several threads
-ARM_NAMES = r"^(base|igb_queues|mem|net|sim)(\.[0-9]+)?$"  # of the programs that the preset builds
+ARM_NAMES = r"^(base|intel_queues|mem|net|sim)(\.[0-9]+)?$"  # of the programs that the preset builds
 # Many tests wait for a link in real time, so a processor has room for more than one.
 TESTS_AT_ONCE = (os.cpu_count() or 1) + 1
 STEP_SECONDS = 40 * 60

@@ -23,9 +23,9 @@ CONCERNED = {
     "lib/base": ["base", "mem"],
     "lib/mem": ["mem", "ports", "igb"],
     "lib/device": ["trace", "sim", "faults"],
-    "lib/net": ["net", "igb", "igb_queues", "ports"],
+    "lib/net": ["net", "igb", "intel_queues", "ports"],
     "lib/hw": ["hw", "igb", "models"],
-    "lib/drivers": ["igb", "igb_queues", "sim"],
+    "lib/drivers": ["igb", "intel_queues", "sim"],
     "lib/models": ["models", "sim", "igb"],
     "lib/backends/sim": ["sim", "igb"],
     "lib/backends/vfio": ["vfio"],
@@ -35,7 +35,7 @@ CONCERNED = {
     "lib/ports": ["ports", "conformance"],
 }
 # Of all others, such as public headers.
-EVERY = ["base", "mem", "net", "hw", "models", "igb", "igb_queues", "trace", "faults", "sim", "open", "ports", "pci", "vfio"]
+EVERY = ["base", "mem", "net", "hw", "models", "igb", "intel_queues", "trace", "faults", "sim", "open", "ports", "pci", "vfio"]
 
 CONFIGURE_SECONDS, BUILD_SECONDS = 120, 1800
 MUTANT_BUILD_SECONDS = 600

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <algorithm>
+#include <bit>
+
+#include "drivers/intel/forward/forward_hot_path.hpp"
+#include "drivers/intel/queue/rx_burst.hpp"
+#include "drivers/intel/queue/tx_burst.hpp"
+
+// The way of a plain frame from one ring to another, from top to bottom: its buffer and one that was sent change
+// places.
+namespace pollux::drivers::intel {
+
+/// Where a run of slots ends in each of the arrays; all are indexed from minus its length up to -1.
+struct ForwardRun {
+  hw::intel::Descriptor* rx_descriptors;
+  Mbuf** rx_slots;
+  hw::intel::Descriptor* tx_descriptors;
+  Mbuf** tx_slots;  ///< whose buffers have been sent
+  ForwardedFrame* frames;
+};
+
+/// Moves a plain frame. False, with nothing changed, for anything else.
+template <bool OneDelta>
+POLLUX_ALWAYS_INLINE bool move_plain(const ForwardRule& rule, hw::intel::Descriptor& rx_descriptor,
+                                     std::uint64_t status, Mbuf*& rx_slot, hw::intel::Descriptor& tx_descriptor,
+                                     Mbuf*& tx_slot, ForwardedFrame& frame, std::uint64_t more = 0) noexcept {
+  // As take_plain, for a length that may be sent, too.
+  const std::uint64_t beyond_shortest = std::rotl((status & rule.inspected) - rule.wanted, 32);
+  if (beyond_shortest > rule.span) [[unlikely]]
+    return false;
+  Mbuf* const received = rx_slot;
+  Mbuf* const spare = tx_slot;
+  rx_slot = spare;
+  tx_slot = received;
+  const auto iova_of = [&](Mbuf* mbuf) {
+    if constexpr (OneDelta) return reinterpret_cast<std::uintptr_t>(mbuf) + rule.iova_delta;
+    return MbufAccess::iova(*mbuf) + rule.data_delta - Mbuf::kHeaderSize;
+  };
+  rx_descriptor = hw::intel::rx::armed(iova_of(spare));
+  tx_descriptor = {iova_of(received), beyond_shortest * rule.per_byte + rule.command + more};
+  const auto length = static_cast<std::uint32_t>(beyond_shortest) + TxQueue::kMinFrame;
+  frame = {reinterpret_cast<std::uint8_t*>(received) + rule.data_delta, length, length};
+  return true;
+}
+
+/// Moves the next frame of a run, if it is a plain one.
+template <bool OneDelta>
+POLLUX_ALWAYS_INLINE bool move_next(const ForwardRule& rule, const ForwardRun& run, std::intptr_t i) noexcept {
+  const std::uint64_t status = io::load_acquire(run.rx_descriptors[i].hi);
+  if (!move_plain<OneDelta>(rule, run.rx_descriptors[i], status, run.rx_slots[i], run.tx_descriptors[i],
+                            run.tx_slots[i], run.frames[i])) {
+    return false;
+  }
+  prefetch_frame(run.rx_slots[i + RxHotPath::kPrefetchDistance]);
+  return true;
+}
+
+/// The reference: a frame at a time. Other Loops do the same with several at once.
+template <bool OneDelta>
+struct ScalarForwardLoop {
+  /// Moves plain frames from slot `i` of the run on; returns the slot of the first that is not, or 0 at the run's end.
+  static POLLUX_ALWAYS_INLINE std::intptr_t move(const ForwardRule& rule, const ForwardRun& run,
+                                                 std::intptr_t i) noexcept {
+    do {
+      if (!move_next<OneDelta>(rule, run, i)) break;
+    } while (++i != 0);
+    return i;
+  }
+};
+
+// Lets groups that have been sent be used again, as far as they are wanted; returns how many slots are free.
+template <bool Small>
+POLLUX_ALWAYS_INLINE std::uint32_t ForwardHotPath::make_room(TxQueue& tx, std::uint32_t wanted) noexcept {
+  std::uint32_t room = TxHotPath::free_slots(tx, tx.next_);
+  while (room < wanted && TxHotPath::oldest_done<Small>(tx)) {
+    const std::uint32_t slots = TxHotPath::group_mask<Small>(tx) + 1 - (tx.clean_.value() & tx.group_mask_);
+    if (tx.mixed_[tx.clean_.slot(tx.mask_) >> tx.group_shift_]) [[unlikely]]
+      TxHotPath::end_group(tx);
+    tx.clean_ += slots;
+    TxHotPath::watch_oldest(tx);
+    room += slots;
+  }
+  return room;
+}
+
+template <class Loop, bool Remote, bool Small>
+POLLUX_ALWAYS_INLINE std::uint32_t ForwardHotPath::burst_loop(ForwardQueue& path, ForwardedFrame* frames,
+                                                              std::uint32_t limit) noexcept {
+  RxQueue& rx = *path.rx_;
+  TxQueue& tx = *path.tx_;
+  std::uint32_t moved = 0;
+  std::uint32_t plain = 0;
+  while (moved < limit) {
+    const std::uint32_t slot = rx.next_;
+    const std::uint32_t tx_slot = tx.next_.slot(tx.mask_);
+    const std::uint32_t to_group_end = TxHotPath::group_mask<Small>(tx) + 1 - (tx_slot & tx.group_mask_);
+    const std::uint32_t run =
+        std::min({limit - moved, make_room<Small>(tx, limit - moved), to_group_end, rx.mask_ + 1 - slot});
+    // Without room nothing is taken out of the receive ring, not even what is not plain: that may need a fresh buffer.
+    if (run == 0) [[unlikely]]
+      break;
+    const std::intptr_t i = Loop::move(path.rule_,
+                                       {.rx_descriptors = rx.ring_ + slot + run,
+                                        .rx_slots = rx.slots_ + slot + run,
+                                        .tx_descriptors = tx.ring_ + tx_slot + run,
+                                        .tx_slots = tx.slots_ + tx_slot + run,
+                                        .frames = frames + moved + run},
+                                       -static_cast<std::intptr_t>(run));
+    const std::uint32_t done = run + static_cast<std::uint32_t>(i);
+    // The last of a group and of a burst reports, as in TxHotPath::burst_loop.
+    if (done != 0) [[likely]] {
+      tx.ring_[tx_slot + done - 1].hi |= hw::intel::tx::kReportStatus;
+      tx.next_ += done;
+      RxHotPath::advance<Remote>(rx, slot, done);
+      moved += done;
+      plain += done;
+    }
+    if (i == 0) continue;
+    if (path.waiting_ == nullptr && !hw::intel::rx::done(io::load_acquire(rx.ring_[rx.next_].hi))) break;
+    if (!slow(path, frames[moved])) break;
+    ++moved;
+  }
+  RxHotPath::count_packets(rx, plain);
+  bump(tx.packets_, plain);
+  path.tail_ = tx.next_.slot(tx.mask_);
+  return moved;
+}
+
+// Exactly one frame has come: no loop, nothing to keep in registers.
+template <bool Remote, bool OneDelta>
+POLLUX_ALWAYS_INLINE bool ForwardHotPath::burst_one(ForwardQueue& path, RxQueue& rx, ForwardedFrame& frame,
+                                                    std::uint32_t slot, hw::intel::Descriptor& descriptor,
+                                                    std::uint64_t status) noexcept {
+  TxQueue& tx = *path.tx_;
+  const RingIndex next = tx.next_;
+  if (TxHotPath::free_slots(tx, next) == 0) [[unlikely]]
+    return false;
+  const std::uint32_t tx_slot = next.slot(tx.mask_);
+  Mbuf** const behind = rx.slots_ + slot;
+  if (!move_plain<OneDelta>(path.rule_, descriptor, status, *behind, tx.ring_[tx_slot], tx.slots_[tx_slot], frame,
+                            hw::intel::tx::kReportStatus)) [[unlikely]] {
+    return false;
+  }
+  prefetch_frame(behind[RxHotPath::kPrefetchDistance]);
+  RxHotPath::count_packets(rx, 1);
+  bump(tx.packets_, 1);
+  tx.next_ = next + 1;
+  path.tail_ = (next + 1).slot(tx.mask_);
+  const std::uint32_t after = slot + 1;
+  publish(rx.next_, after & rx.mask_);
+  if ((after & rx.group_mask_) == 0) RxHotPath::ring_tail<Remote>(rx, slot);
+  return true;
+}
+
+template <auto BurstLoop, bool Remote, bool Small, bool OneDelta>
+POLLUX_ALWAYS_INLINE std::uint32_t ForwardHotPath::burst(ForwardPath& base, ForwardedFrame* frames,
+                                                         std::uint32_t limit) noexcept {
+  ForwardQueue& path = static_cast<ForwardQueue&>(base);
+  RxQueue& rx = *path.rx_;
+  const std::uint32_t slot = rx.next_;
+  hw::intel::Descriptor& descriptor = rx.ring_[slot];
+  const std::uint64_t status = io::load_acquire(descriptor.hi);
+  if (!hw::intel::rx::done(status)) {
+    if constexpr (Remote) rx.tail_.flush();
+    if (path.waiting_ == nullptr) return 0;
+  } else if (limit == 1 || !hw::intel::rx::done(io::load_acquire(rx.ring_[(slot + 1) & rx.mask_].hi))) {
+    if (burst_one<Remote, OneDelta>(path, rx, *frames, slot, descriptor, status)) return 1;
+  }
+  return BurstLoop(path, frames, limit);
+}
+
+}  // namespace pollux::drivers::intel

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/intel/forward/make_forward_path.hpp"
+
+#include <fmt/format.h>
+
+#include "drivers/intel/forward/forward_queue.hpp"
+#include "net/config_check.hpp"
+
+namespace pollux::drivers::intel {
+namespace {
+
+tl::unexpected<Error> no_queue(const PortDriver& port, const char* kind, std::uint16_t queue) {
+  return refuse(port.info().name, fmt::format("forward_path: there is no {} queue {}", kind, queue),
+                "configure the port with more queues, or name a lower one");
+}
+
+tl::unexpected<Error> taken(const PortDriver& port, const char* kind, std::uint16_t queue) {
+  return refuse(port.info().name, fmt::format("forward_path: {} queue {} has a path already", kind, queue),
+                "destroy that path first, or name another queue");
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ForwardPath>> make_forward_path(QueuePort& in, std::uint16_t rx_queue, PortDriver& out,
+                                                       std::uint16_t tx_queue) {
+  auto* const to = dynamic_cast<QueuePort*>(&out);
+  if (to == nullptr) {
+    return fail(ErrorCode::not_supported,
+                fmt::format("{}: a forward path to {} leads to another driver", in.info().name, out.info().name),
+                "forward with rx_burst and tx_burst, which works between all ports");
+  }
+  RxQueue* const rx = in.queues()->rx(rx_queue);
+  TxQueue* const tx = to->queues()->tx(tx_queue);
+  if (rx == nullptr) return no_queue(in, "receive", rx_queue);
+  if (tx == nullptr) return no_queue(out, "transmit", tx_queue);
+  if (rx->is_lent()) return taken(in, "receive", rx_queue);
+  if (tx->is_lent()) return taken(out, "transmit", tx_queue);
+  return std::make_unique<ForwardQueue>(in.queues(), *rx, to->queues(), *tx);
+}
+
+}  // namespace pollux::drivers::intel

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/intel/igb/filters.hpp"
+
+namespace pollux::drivers::igb {
+
+MacAddress read_own_address(const Card& card) {
+  const std::uint32_t low = card.regs.read<reg::RAL>(0).raw();
+  const std::uint32_t high = card.regs.read<reg::RAH>(0).get(reg::RAH::ADDRESS);
+  MacAddress mac{};
+  for (unsigned i = 0; i < 4; ++i) mac[i] = static_cast<std::uint8_t>(low >> (8 * i));
+  for (unsigned i = 0; i < 2; ++i) mac[4 + i] = static_cast<std::uint8_t>(high >> (8 * i));
+  return mac;
+}
+
+// Linux, e1000_mac.c, igb_rar_set: low half first, with flushes between, since some bridges join two writes into one
+// burst.
+void write_own_address(const Card& card, const MacAddress& mac) {
+  std::uint32_t low = 0;
+  std::uint32_t high = 0;
+  for (unsigned i = 0; i < 4; ++i) low |= std::uint32_t{mac[i]} << (8 * i);
+  for (unsigned i = 0; i < 2; ++i) high |= std::uint32_t{mac[4 + i]} << (8 * i);
+  card.regs.write<reg::RAL>(0, reg::RAL::Value(low));
+  card.regs.flush();
+  card.regs.write<reg::RAH>(0, reg::RAH::ADDRESS(high) | reg::RAH::AV);
+  card.regs.flush();
+}
+
+// Linux, e1000_82575.c, igb_init_hw_82575: VFTA, the other receive addresses, MTA, UTA.
+void clear_filters(const Card& card) {
+  for (std::uint32_t i = 0; i < reg::kVlanTableWords; ++i) card.regs.write<reg::VFTA>(i, {});
+  for (std::uint32_t i = 1; i < reg::kExactAddresses; ++i) {
+    card.regs.write<reg::RAL>(i, {});
+    card.regs.write<reg::RAH>(i, {});
+  }
+  for (std::uint32_t i = 0; i < reg::kMulticastTableWords; ++i) card.regs.write<reg::MTA>(i, {});
+  for (std::uint32_t i = 0; i < reg::kUnicastTableWords; ++i) card.regs.write<reg::UTA>(i, {});
+  card.regs.flush();
+}
+
+reg::RCTL::Setting promiscuity(bool promiscuous, bool all_multicast) {
+  const std::uint32_t upe = promiscuous ? reg::RCTL::UPE.mask() : 0;
+  const std::uint32_t mpe = promiscuous || all_multicast ? reg::RCTL::MPE.mask() : 0;
+  return {reg::RCTL::UPE.mask() | reg::RCTL::MPE.mask(), upe | mpe};
+}
+
+}  // namespace pollux::drivers::igb

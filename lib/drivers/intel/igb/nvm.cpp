@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/intel/igb/nvm.hpp"
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+#include <random>
+
+#include "drivers/intel/igb/filters.hpp"
+#include "drivers/intel/igb/semaphore.hpp"
+#include "hw/intel/igb/nvm.hpp"
+
+namespace pollux::drivers::igb {
+namespace {
+
+namespace words = hw::igb::nvm;
+
+constexpr Duration kReadLimit = milliseconds(5);
+/// Words between the alternate addresses of two ports. DPDK e1000, e1000_mac.c, e1000_check_alt_mac_addr_generic.
+constexpr std::uint32_t kAlternateStep = 3;
+
+// 82575 manual, "Signature and CRC Fields": the address with START, then DONE, then DATA. All ones is no answer, and
+// must not pass for a damaged word.
+Result<std::uint16_t> read_word(const Card& card, std::uint16_t address) {
+  card.regs.write<reg::EERD>(reg::EERD::ADDR(address) | reg::EERD::START);
+  reg::EERD::Value answer;
+  auto read = wait_for(
+      card, fmt::format("EERD.DONE for NVM word {:#04x}", address), kReadLimit,
+      [&] {
+        answer = card.regs.read<reg::EERD>();
+        return answer.has(reg::EERD::DONE) && !answer.all_ones();
+      },
+      microseconds(5));
+  if (!read) return pass_on(std::move(read));
+  return static_cast<std::uint16_t>(answer.get(reg::EERD::DATA));
+}
+
+MacAddress random_mac() {
+  std::random_device random;
+  MacAddress mac;
+  for (std::uint8_t& byte : mac) byte = static_cast<std::uint8_t>(random());
+  mac[0] = static_cast<std::uint8_t>((mac[0] & 0xFC) | 0x02);  // one station's, locally administered
+  return mac;
+}
+
+// [I-MAC] Linux, e1000_mac.c, igb_check_alt_mac_addr; words 0 and 0xFFFF say that there is none, and so does a
+// multicast address.
+Result<std::optional<MacAddress>> alternate_mac(const Card& card) {
+  std::array<std::uint16_t, 1> pointer{};
+  if (auto read = read_nvm(card, words::kAlternateMacPointer, pointer); !read) return pass_on(std::move(read));
+  if (pointer[0] == 0 || pointer[0] == 0xFFFF) return std::optional<MacAddress>();
+  const std::uint32_t port = card.regs.read<reg::STATUS>().get(reg::STATUS::LAN_ID);
+  std::array<std::uint16_t, 3> address{};
+  const auto first = static_cast<std::uint16_t>(pointer[0] + port * kAlternateStep);
+  if (!reg::EERD::ADDR.fits(first + address.size() - 1u)) return std::optional<MacAddress>();
+  if (auto read = read_nvm(card, first, address); !read) return pass_on(std::move(read));
+  const MacAddress mac = words::mac_address(address);
+  return is_station_address(mac) ? std::optional(mac) : std::nullopt;
+}
+
+bool has_nvm(const Card& card) { return card.regs.read<reg::EECD>().has(reg::EECD::PRES); }
+
+}  // namespace
+
+bool is_station_address(const MacAddress& mac) noexcept {
+  return (mac[0] & 1) == 0 && std::any_of(mac.begin(), mac.end(), [](std::uint8_t byte) { return byte != 0; });
+}
+
+Result<void> read_nvm(const Card& card, std::uint16_t first, std::span<std::uint16_t> into) {
+  auto held = SharedResource::acquire(card, Shared::nvm);
+  if (!held) return pass_on(std::move(held));
+  for (std::uint16_t& word : into) {
+    auto read = read_word(card, first++);
+    if (!read) return pass_on(std::move(read));
+    word = *read;
+  }
+  return {};
+}
+
+// Linux, e1000_nvm.c, igb_validate_nvm_checksum.
+Result<void> check_nvm(const Card& card) {
+  if (!has_nvm(card)) {
+    card.log(LogLevel::warning,
+             "the card has no NVM (EECD.PRES is 0); its address will be a random one unless firmware set it");
+    return {};
+  }
+  std::array<std::uint16_t, words::kSummedWords> content{};
+  if (auto read = read_nvm(card, 0, content); !read) return read;
+  if (words::checksum_holds(content)) return {};
+  const auto sum = static_cast<std::uint16_t>(std::accumulate(content.begin(), content.end(), 0u));
+  return fail(ErrorCode::device_fault,
+              fmt::format("{}: the NVM's words 0x00 to {:#04x} sum to {:#06x}, not {:#06x}", card.name,
+                          words::kChecksum, sum, words::kSum),
+              "the card's settings are damaged; write its NVM anew with the vendor's tool");
+}
+
+Result<MacAddress> permanent_mac(const Card& card) {
+  if (has_nvm(card)) {
+    auto alternate = alternate_mac(card);
+    if (!alternate) return pass_on(std::move(alternate));
+    if (*alternate) return **alternate;
+  }
+  // [I-MAC] The two ports of a package share the NVM's address words; what the card loaded is this port's (Linux,
+  // e1000_mac.c, igb_read_mac_addr).
+  const MacAddress loaded = read_own_address(card);
+  if (card.regs.removed()) return fail_removed(card.name);
+  if (is_station_address(loaded)) return loaded;
+  const MacAddress mac = random_mac();
+  card.log(LogLevel::warning, fmt::format("{} cannot be a port's address; using {} until it is opened again",
+                                          to_string(loaded), to_string(mac)));
+  return mac;
+}
+
+}  // namespace pollux::drivers::igb

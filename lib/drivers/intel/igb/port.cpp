@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/intel/igb/port.hpp"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "drivers/intel/igb/bring_up.hpp"
+#include "drivers/intel/igb/filters.hpp"
+#include "drivers/intel/igb/link.hpp"
+#include "drivers/intel/igb/nvm.hpp"
+#include "drivers/intel/igb/port_limits.hpp"
+#include "drivers/intel/igb/quiesce.hpp"
+#include "drivers/intel/igb/rx_setup.hpp"
+#include "drivers/intel/igb/tx_setup.hpp"
+#include "hw/intel/igb/ids.hpp"
+#include "hw/intel/igb/limits.hpp"
+
+namespace pollux::drivers::igb {
+namespace {
+
+// [I-OVERRUN] QEMU's card counts neither the frames for which no queue has a descriptor, nor those that its network
+// drops while the card asks it to wait.
+MissedCount missed_count(const PciIdentity& identity) {
+  const bool is_qemus =
+      identity.subsystem_vendor == reg::kQemuSubsystemVendor && identity.subsystem_device == reg::kQemuSubsystem;
+  return is_qemus ? MissedCount::lower_bound : MissedCount::exact;
+}
+
+PortInfo describe(const Device& device, std::uint16_t index) {
+  PortInfo info =
+      intel::describe_port(device, "igb", "Intel 82576", index, intel::queue_limits(reg::kRxQueues, kMaxMtu));
+  info.missed_count = missed_count(device.identity());
+  return info;
+}
+
+}  // namespace
+
+Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, std::uint16_t index)
+    : QueuePort(context, describe(*device, index)),
+      device_(std::move(device)),
+      card_{.regs = {}, .context = std::move(context), .name = device_->name()} {}
+
+Result<std::unique_ptr<PortDriver>> Port::open(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device) {
+  const std::uint16_t index = context->take_port_index();
+  if (index == Mbuf::kNoPort) {
+    return fail(ErrorCode::no_memory, fmt::format("{}: the Context has no port number left", device->name()),
+                "close ports that are not needed, or use another Context");
+  }
+  std::unique_ptr<Port> port(new Port(context, std::move(device), index));
+  if (auto up = port->bring_up(); !up) {
+    // Nothing of the card is in use yet, so there is nothing to stop.
+    static_cast<void>(port->release(true));
+    context->return_port_index(index);
+    return pass_on(std::move(up));
+  }
+  return std::unique_ptr<PortDriver>(std::move(port));
+}
+
+Result<void> Port::bring_up() {
+  auto bar = device_->bar(reg::kRegisterBar);
+  if (!bar) return pass_on(std::move(bar));
+  if (bar->size() < reg::kRegisterBytes) {
+    return fail(ErrorCode::device_fault,
+                fmt::format("{}: the register window has {} bytes and should have {}", card_.name, bar->size(),
+                            reg::kRegisterBytes),
+                "the card is not what its identity says");
+  }
+  if (auto reset = device_->reset(); !reset && reset.error().code != ErrorCode::not_supported) return reset;
+  card_.regs = hw::igb::Registers(*bar);
+  if (card_.regs.removed()) return fail_removed(card_.name);
+  if (auto reset = reset_card(card_); !reset) return reset;
+  if (auto mode = check_link_mode(card_); !mode) return mode;
+  if (auto nvm = check_nvm(card_); !nvm) return nvm;
+  auto mac = igb::permanent_mac(card_);
+  if (!mac) return pass_on(std::move(mac));
+  permanent_mac_ = *mac;
+  announce_driver(card_, true);
+  statistics_.attach(card_.regs);
+  use_registers({.bar = *bar,
+                 .rdh = reg::RDH::offset(0),
+                 .rdt = reg::RDT::offset(0),
+                 .tdt = reg::TDT::offset(0),
+                 .stride = reg::RDT::offset(1) - reg::RDT::offset(0)});
+  return settle_registers();
+}
+
+// Every start begins with a reset: what stops a card's DMA is only undone by one. The order is Linux's: igb_main.c,
+// igb_reset, then igb_configure; the link starts first, since it takes longest.
+Result<void> Port::start(const PortSettings& settings) {
+  statistics_.fold();
+  running_ = true;
+  if (auto reset = reset_card(card_); !reset) return reset;
+  announce_driver(card_, true);
+  clear_filters(card_);
+  write_own_address(card_, settings.mac);
+  if (auto link = start_link(card_); !link) return link;
+  statistics_.discard();
+  // A lone queue's frames wait in the packet buffer for descriptors (start_receive).
+  statistics_.begin_receive(queues()->taken(), config().rx_queues <= 1,
+                            [this] { return queues()->delivered(queue_registers(), card_.clock()); });
+  dma_ended_ = false;
+  if (auto mastering = device_->set_bus_master(true); !mastering) return mastering;
+  if (auto transmit = start_transmit(card_, config(), rings()); !transmit) return transmit;
+  if (auto receive = start_receive(card_, config(), settings, rings()); !receive) return receive;
+  return arm_rings();
+}
+
+Result<void> Port::arm_rings() {
+  for (std::uint32_t queue = 0; queue < config().rx_queues; ++queue) {
+    const std::uint32_t tail = queues()->rx(queue)->first_tail();
+    card_.regs.write<reg::RDT>(queue, reg::RDT::TAIL(tail));
+    // A queue that is not enabled, whatever it says, does not take its tail.
+    if (auto armed = check_written<reg::RDT>(card_, "RDT", queue, tail); !armed) return armed;
+  }
+  return settle_registers();
+}
+
+Result<void> Port::halt() {
+  running_ = false;
+  auto ended = end_dma();
+  statistics_.fold();
+  return ended;
+}
+
+Result<void> Port::end_dma() {
+  if (auto quiet =
+          quiesce(card_, config().rx_queues, config().tx_queues, [this] { return queues()->transmit_settled(); });
+      !quiet) {
+    return quiet;
+  }
+  if (auto off = device_->set_bus_master(false); !off) return off;
+  dma_ended_ = true;
+  return {};
+}
+
+std::uint32_t Port::drain(DrainReason reason) noexcept {
+  const std::uint32_t buffers = QueuePort::drain(reason);
+  statistics_.end_receive(queues()->taken());
+  return buffers;
+}
+
+bool Port::make_harmless() {
+  if (dma_ended_ || !card_.regs.bar() || card_.regs.removed()) return true;
+  return device_->reset().has_value();
+}
+
+// The kernel's driver resets the card again; it only must not be told that another driver has it.
+Result<void> Port::release(bool failed) {
+  Result<void> result;
+  statistics_.fold();
+  if (!failed) {
+    result = reset_card(card_);
+    if (result) announce_driver(card_, false);
+    card_.regs.bar().flush();
+  }
+  statistics_.detach();
+  card_.regs = {};
+  device_.reset();
+  return result;
+}
+
+Result<void> Port::settle_registers() {
+  card_.regs.flush();
+  if (card_.regs.removed()) return fail_removed(card_.name);
+  return {};
+}
+
+}  // namespace pollux::drivers::igb

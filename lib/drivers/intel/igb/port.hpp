@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "drivers/intel/igb/card.hpp"
+#include "drivers/intel/igb/statistics.hpp"
+#include "drivers/intel/queue/queue_port.hpp"
+#include "pollux/device/device.hpp"
+#include "pollux/net/port_driver.hpp"
+
+namespace pollux::drivers::igb {
+
+/// A port of an 82576: what controls the card. The doing is in the files beside.
+class Port final : public intel::QueuePort, private RegisterDump {
+ public:
+  /// Brings the card up. Errors: see probe.
+  [[nodiscard]] static Result<std::unique_ptr<PortDriver>> open(std::shared_ptr<ContextState> context,
+                                                                std::unique_ptr<Device> device);
+
+  [[nodiscard]] MacAddress permanent_mac() const override { return permanent_mac_; }
+  [[nodiscard]] Result<std::unique_ptr<ForwardPath>> forward_path(std::uint16_t rx_queue, PortDriver& out,
+                                                                  std::uint16_t tx_queue) override;
+
+  [[nodiscard]] Result<void> start(const PortSettings& settings) override;
+  [[nodiscard]] Result<void> halt() override;
+  std::uint32_t drain(DrainReason reason) noexcept override;
+
+  [[nodiscard]] Result<void> set_mac(const MacAddress& mac) override;
+  [[nodiscard]] Result<void> set_mtu(std::uint32_t bytes) override;
+  [[nodiscard]] Result<void> set_promiscuity(bool promiscuous, bool all_multicast) override;
+  [[nodiscard]] Link link() override;
+
+  [[nodiscard]] Stats stats() override;
+  void append_counters(std::vector<Counter>& counters) override;
+  [[nodiscard]] Result<Duration> service() override;
+  [[nodiscard]] std::vector<int> events() const override;
+  [[nodiscard]] RegisterDump* register_dump() override { return this; }
+
+  [[nodiscard]] bool make_harmless() override;
+  [[nodiscard]] Result<void> release(bool failed) override;
+
+ private:
+  Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, std::uint16_t index);
+
+  [[nodiscard]] Result<void> bring_up();
+  [[nodiscard]] Result<void> arm_rings();
+  /// Ends DMA at the card and at the bus; the queues are closed.
+  [[nodiscard]] Result<void> end_dma();
+  /// A card that is gone is found out here; else what a setter has written has arrived.
+  [[nodiscard]] Result<void> settle_registers();
+  [[nodiscard]] std::vector<RegisterValue> registers() override;
+
+  std::unique_ptr<Device> device_;
+  Card card_;
+  MacAddress permanent_mac_{};
+  bool running_ = false;   // between start and halt
+  bool dma_ended_ = true;  // known to have
+  Statistics statistics_;
+};
+
+}  // namespace pollux::drivers::igb

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/intel/igb/rss.hpp"
+
+#include <array>
+
+namespace pollux::drivers::igb {
+namespace {
+
+/// The key of Microsoft's verification suite for RSS, which spreads evenly and makes hashes comparable with other
+/// cards'; DPDK, igb_rxtx.c, names the 82576 datasheet as its source.
+constexpr std::array<std::uint8_t, reg::kRssKeyWords * 4> kKey{
+    0x6D, 0x5A, 0x56, 0xDA, 0x25, 0x5B, 0x0E, 0xC2, 0x41, 0x67, 0x25, 0x3D, 0x43, 0xA3,
+    0x8F, 0xB0, 0xD0, 0xCA, 0x2B, 0xCB, 0xAE, 0x7B, 0x30, 0xB4, 0x77, 0xCB, 0x2D, 0xA3,
+    0x80, 0x30, 0xF2, 0x0C, 0x6A, 0x42, 0xB7, 0x3B, 0xBE, 0xAC, 0x01, 0xFA};
+
+void write_key(const Card& card) {
+  for (std::uint32_t word = 0; word < reg::kRssKeyWords; ++word) {
+    std::uint32_t value = 0;
+    for (std::uint32_t byte = 0; byte < 4; ++byte) value |= std::uint32_t{kKey[4 * word + byte]} << (8 * byte);
+    card.regs.write<reg::RSSRK>(word, reg::RSSRK::Value(value));
+  }
+}
+
+// [I-RETA] Round robin, as in Linux (igb_main.c, igb_setup_mrqc) and DPDK (igb_rxtx.c, igb_rss_configure); the 82576
+// takes an entry without the shift of the 82575.
+void write_redirection(const Card& card, std::uint32_t queues) {
+  for (std::uint32_t word = 0; word < reg::kRedirectionEntries / 4; ++word) {
+    const std::uint32_t entry = 4 * word;
+    card.regs.write<reg::RETA>(word, reg::RETA::ENTRY0(entry % queues) | reg::RETA::ENTRY1((entry + 1) % queues) |
+                                         reg::RETA::ENTRY2((entry + 2) % queues) |
+                                         reg::RETA::ENTRY3((entry + 3) % queues));
+  }
+}
+
+}  // namespace
+
+// Linux, igb_main.c, igb_setup_mrqc. RXCSUM.PCSD puts the hash where the packet checksum would be; RSS needs it (QEMU,
+// igb_core.c, igb_rss_enabled). UDP is left out: fragments of one datagram would go to different queues.
+void spread_over_queues(const Card& card, std::uint32_t queues) {
+  modify<reg::RXCSUM>(card, reg::RXCSUM::PCSD);
+  if (queues <= 1) return card.regs.write<reg::MRQC>({});
+  write_key(card);
+  write_redirection(card, queues);
+  card.regs.write<reg::MRQC>(reg::MRQC::RSS | reg::MRQC::TCP_IPV4 | reg::MRQC::IPV4 | reg::MRQC::TCP_IPV6 |
+                             reg::MRQC::IPV6 | reg::MRQC::TCP_IPV6_EX);
+}
+
+}  // namespace pollux::drivers::igb

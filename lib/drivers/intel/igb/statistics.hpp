@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "drivers/intel/igb/missed_frames.hpp"
+#include "hw/intel/igb/limits.hpp"
+#include "hw/intel/igb/registers.hpp"
+#include "pollux/base/clock.hpp"
+#include "pollux/net/stats.hpp"
+
+namespace pollux::drivers::igb {
+
+/// A counter of the card: one register, or two for octets.
+struct CardCounter {
+  std::string_view name;  ///< the datasheet's; for a pair without the L
+  std::uint32_t offset = 0;
+  bool pair = false;  ///< the high half follows at offset + 4
+};
+
+namespace detail {
+
+/// [I-SCVPC] Linux, e1000_82575.c, igb_clear_hw_cntrs_82575: not to be read on a copper port, and others are not
+/// driven.
+[[nodiscard]] constexpr bool is_read(const RegisterInfo& info) noexcept { return info.name != "SCVPC"; }
+
+/// Of two registers that follow each other, whether they are XL and XH.
+[[nodiscard]] constexpr bool is_pair(const RegisterInfo& low, const RegisterInfo& high) noexcept {
+  return low.name.ends_with('L') && high.name.ends_with('H') && high.offset == low.offset + 4 &&
+         low.name.substr(0, low.name.size() - 1) == high.name.substr(0, high.name.size() - 1);
+}
+
+/// Calls `use` with each counter in the order of the table.
+template <class Use>
+constexpr void for_each_counter(Use use) noexcept {
+  constexpr auto& kTable = hw::igb::kStatisticsRegisters;
+  for (std::size_t i = 0; i < kTable.size(); ++i) {
+    const RegisterInfo& info = kTable[i];
+    if (!is_read(info)) continue;
+    const bool pair = i + 1 < kTable.size() && is_pair(info, kTable[i + 1]);
+    use(CardCounter{pair ? info.name.substr(0, info.name.size() - 1) : info.name, info.offset, pair});
+    if (pair) ++i;
+  }
+}
+
+[[nodiscard]] constexpr std::size_t count_counters() noexcept {
+  std::size_t count = 0;
+  for_each_counter([&count](const CardCounter&) { ++count; });
+  return count;
+}
+
+[[nodiscard]] constexpr auto list_counters() noexcept {
+  std::array<CardCounter, count_counters()> counters;
+  std::size_t at = 0;
+  for_each_counter([&](const CardCounter& counter) { counters[at++] = counter; });
+  return counters;
+}
+
+}  // namespace detail
+
+/// Every counter in the card's register table that is read.
+inline constexpr auto kCardCounters = detail::list_counters();
+
+/// How many frames came into a running port's receive rings since it was opened, at the least as many as that; nothing
+/// if that cannot be told now, or the card is gone.
+using DeliveredFrames = std::function<std::optional<std::uint64_t>()>;
+
+/// The card's counters in 64 bits since the port was opened. They clear when they are read and stick at their highest
+/// value ([I-STICK] 82575 manual, p. 416), so nobody but this class reads them. Thread rule: any thread, at any time.
+class Statistics {
+ public:
+  /// A 32-bit counter of the shortest frames is full after 48 minutes at line rate; this leaves room, and notices soon
+  /// that a card is gone.
+  static constexpr Duration kFoldInterval = std::chrono::seconds(10);
+
+  /// Begins to count: what the registers hold from before is thrown away.
+  void attach(const hw::igb::Registers& regs);
+  /// Adds what the registers hold now. Nothing is added if the card is gone.
+  void fold();
+  /// Throws away what the registers hold now, such as after a reset.
+  void discard();
+  /// The registers are not read any more; call before they go away.
+  void detach();
+
+  /// Frames may come from now on, besides the `delivered` that came before. `waits`: see MissedFrames. `so_far` is
+  /// asked whenever somebody reads the counters, until `end_receive`.
+  void begin_receive(std::uint64_t delivered, bool waits, DeliveredFrames so_far);
+  /// No frame comes any more, and the counters have been folded as far as that is possible.
+  void end_receive(std::uint64_t delivered);
+
+  /// Folds first. Fills in what the card counts.
+  void fill(Stats& stats);
+  /// Folds first. Appends every counter under its datasheet name, and what rx_missed_errors is made of.
+  void append(std::vector<Counter>& counters);
+
+ private:
+  struct Values {
+    std::array<std::uint64_t, kCardCounters.size()> card{};
+    std::array<std::uint64_t, hw::igb::kRxQueues> no_descriptor{};  ///< RQDPC
+  };
+
+  [[nodiscard]] Values read() const;
+  /// False if the card is gone, or not there any more.
+  bool fold_locked();
+  void look_locked();
+  [[nodiscard]] std::uint64_t value(std::string_view name) const;
+  [[nodiscard]] std::uint64_t no_descriptor() const;
+
+  std::mutex mutex_;
+  hw::igb::Registers regs_;
+  bool attached_ = false;
+  Values total_;
+  MissedFrames missed_;
+  DeliveredFrames delivered_;
+  std::uint64_t rx_bytes_ = 0;  // as last told
+  std::uint64_t tx_bytes_ = 0;
+};
+
+}  // namespace pollux::drivers::igb

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/intel/queue/queue_port.hpp"
+
+#include <string>
+#include <utility>
+
+#include "drivers/intel/queue/rx_hot_path.hpp"
+#include "hw/intel/rings.hpp"
+#include "net/frame_size.hpp"
+
+namespace pollux::drivers::intel {
+
+PortLimits queue_limits(std::uint16_t queues, std::uint32_t max_mtu) noexcept {
+  return {.max_rx_queues = queues,
+          .max_tx_queues = queues,
+          .min_ring = hw::intel::kRingMin,
+          .max_ring = hw::intel::kRingMax,
+          .min_mtu = kMinMtu,
+          .max_mtu = max_mtu,
+          .max_tx_segments = TxQueue::kMaxSegments,
+          .min_frame = TxQueue::kMinFrame,
+          .max_rx_segments = RxHotPath::kMaxSegments,
+          .buffer_unit = hw::intel::kRxBufferUnit,
+          .max_buffer = hw::intel::kRxBufferUnitsMax * hw::intel::kRxBufferUnit,
+          .rings_hold_buffers = true};
+}
+
+PortInfo describe_port(const Device& device, std::string_view driver, std::string_view card, std::uint16_t index,
+                       const PortLimits& limits) {
+  const std::string& name = device.name();
+  return {.name = name,
+          .driver = std::string(driver),
+          .card = std::string(card),
+          .backend = name.substr(0, name.find(':')),
+          .index = index,
+          .numa_node = device.numa_node(),
+          .limits = limits};
+}
+
+QueuePort::QueuePort(std::shared_ptr<ContextState> context, PortInfo info)
+    : context_(std::move(context)), info_(std::move(info)), queues_(std::make_shared<QueueSet>(info_.limits)) {}
+
+Result<void> QueuePort::configure(const ValidatedConfig& config) {
+  auto rings = RingMemory::allocate(*context_, config, info_.numa_node, info_.name);
+  if (!rings) return pass_on(std::move(rings));
+  queues_->setup(registers_, config, *rings, context_, info_.index);
+  rings_ = *std::move(rings);
+  config_ = config;
+  return {};
+}
+
+void QueuePort::retire() noexcept {
+  queues_->retire();
+  rings_ = {};
+}
+
+void QueuePort::abandon() noexcept {
+  queues_->retire();
+  static_cast<void>(new std::pair(queues_, std::move(rings_)));
+}
+
+}  // namespace pollux::drivers::intel

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "drivers/intel/queue/queue_set.hpp"
+#include "drivers/intel/queue/ring_memory.hpp"
+#include "mem/context_state.hpp"
+#include "net/validated_config.hpp"
+#include "pollux/device/device.hpp"
+#include "pollux/net/port_driver.hpp"
+
+namespace pollux::drivers::intel {
+
+/// What every queue of advanced descriptors can do; a card adds how many there are. `mtu` is the longest that its
+/// frames leave room for.
+[[nodiscard]] PortLimits queue_limits(std::uint16_t queues, std::uint32_t max_mtu) noexcept;
+
+/// PortInfo of a card behind `device`.
+[[nodiscard]] PortInfo describe_port(const Device& device, std::string_view driver, std::string_view card,
+                                     std::uint16_t index, const PortLimits& limits);
+
+/// The half of a driver that its queues and their memory are: a card's driver derives from it and adds what controls
+/// the card.
+class QueuePort : public PortDriver {
+ public:
+  [[nodiscard]] const PortInfo& info() const final { return info_; }
+
+  [[nodiscard]] Result<void> configure(const ValidatedConfig& config) override;
+  [[nodiscard]] pollux::RxQueue* rx_queue(std::uint16_t index) final { return queues_->rx(index); }
+  [[nodiscard]] pollux::TxQueue* tx_queue(std::uint16_t index) final { return queues_->tx(index); }
+  [[nodiscard]] Result<void> fill() final { return queues_->fill(); }
+  void open_queues() noexcept final { queues_->open(); }
+  [[nodiscard]] Result<void> close_queues(Duration limit) final { return queues_->close(context_->clock(), limit); }
+  std::uint32_t drain(DrainReason reason) noexcept override { return queues_->drain(reason); }
+  void retire() noexcept final;
+  void abandon() noexcept final;
+
+  /// All queues of the port, for a path that borrows some.
+  [[nodiscard]] const std::shared_ptr<QueueSet>& queues() const noexcept { return queues_; }
+
+ protected:
+  QueuePort(std::shared_ptr<ContextState> context, PortInfo info);
+
+  /// To be called before `configure`.
+  void use_registers(const QueueRegisters& registers) noexcept { registers_ = registers; }
+  [[nodiscard]] const QueueRegisters& queue_registers() const noexcept { return registers_; }
+  [[nodiscard]] const RingMemory& rings() const noexcept { return rings_; }
+  [[nodiscard]] const ValidatedConfig& config() const noexcept { return config_; }
+  [[nodiscard]] ContextState& context() const noexcept { return *context_; }
+
+ private:
+  std::shared_ptr<ContextState> context_;
+  PortInfo info_;
+  QueueRegisters registers_;
+  ValidatedConfig config_;
+  RingMemory rings_;
+  std::shared_ptr<QueueSet> queues_;
+};
+
+}  // namespace pollux::drivers::intel

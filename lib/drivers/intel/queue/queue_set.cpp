@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/intel/queue/queue_set.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "net/stats.hpp"
+
+namespace pollux::drivers::intel {
+namespace {
+
+/// What a card that is gone reads.
+constexpr std::uint32_t kRemoved = ~std::uint32_t{0};
+
+constexpr std::uint32_t kMinCache = 64;
+constexpr std::uint32_t kMaxCache = 512;
+
+// Large enough that the pool's shared list is seldom asked, small enough that many queues do not keep the pool to
+// themselves: at most half of what the rings leave.
+std::uint32_t cache_capacity(const ValidatedConfig& config) {
+  const std::uint32_t in_rings = config.rx_queues * config.rx_ring;
+  const std::uint32_t spare = config.pool->options().count - in_rings;
+  return std::clamp(spare / (2u * config.rx_queues), kMinCache, kMaxCache);
+}
+
+// Without a cache every frame would go back to its pool's shared list one by one. A small pool does without: what lies
+// in a transmit queue's stock is not there for the receive side.
+std::shared_ptr<MempoolCacheCore> transmit_cache(const ValidatedConfig& config) {
+  constexpr std::uint32_t kPlenty = 1024;
+  if (config.pool == nullptr || config.tx_queues == 0) return nullptr;
+  const std::uint32_t spare = config.pool->options().count - config.rx_queues * config.rx_ring;
+  return spare / config.tx_queues >= kPlenty ? std::make_shared<MempoolCacheCore>(config.pool, kMinCache) : nullptr;
+}
+
+RxDrops& operator+=(RxDrops& sum, const RxDrops& more) {
+  sum.bad_length += more.bad_length;
+  sum.error += more.error;
+  sum.pool_empty += more.pool_empty;
+  sum.too_many_segments += more.too_many_segments;
+  sum.stopped += more.stopped;
+  sum.removed += more.removed;
+  return sum;
+}
+
+TxDrops& operator+=(TxDrops& sum, const TxDrops& more) {
+  sum.too_short += more.too_short;
+  sum.too_long += more.too_long;
+  sum.too_many_segments += more.too_many_segments;
+  sum.bad_segment += more.bad_segment;
+  sum.unreachable += more.unreachable;
+  sum.unsupported_offload += more.unsupported_offload;
+  sum.stopped += more.stopped;
+  sum.removed += more.removed;
+  return sum;
+}
+
+}  // namespace
+
+void QueueSet::setup(const QueueRegisters& registers, const ValidatedConfig& config, const RingMemory& rings,
+                     std::shared_ptr<const ContextState> context, std::uint16_t port) {
+  for (std::uint32_t queue = 0; queue < config.rx_queues; ++queue) {
+    auto cache = config.cache != nullptr ? config.cache
+                                         : std::make_shared<MempoolCacheCore>(config.pool, cache_capacity(config));
+    rx_[queue].setup({.ring = rings.rx(queue).descriptors,
+                      .size = config.rx_ring,
+                      .buffer_bytes = config.buffer_bytes,
+                      .tail = registers.rx_tail(queue),
+                      .registers = registers.bar,
+                      .head_offset = registers.rx_head(queue),
+                      .pool = config.pool,
+                      .cache = std::move(cache),
+                      .port = port,
+                      .path = config.burst_path});
+  }
+  for (std::uint32_t queue = 0; queue < config.tx_queues; ++queue) {
+    tx_[queue].setup({.ring = rings.tx(queue).descriptors,
+                      .size = config.tx_ring,
+                      .max_frame = max_frame_,
+                      .tail = registers.tx_tail(queue),
+                      .cache = config.cache != nullptr ? config.cache : transmit_cache(config),
+                      .context = context,
+                      .path = config.burst_path});
+  }
+  // Ends the lending of queues that are no longer in use, too.
+  std::for_each(rx_.begin() + config.rx_queues, rx_.end(), [](RxQueue& queue) { queue.end_lending(); });
+  std::for_each(tx_.begin() + config.tx_queues, tx_.end(), [](TxQueue& queue) { queue.end_lending(); });
+  rx_count_ = config.rx_queues;
+  tx_count_ = config.tx_queues;
+}
+
+Result<void> QueueSet::fill() {
+  for (std::uint32_t queue = 0; queue < rx_count_; ++queue) {
+    if (auto filled = rx_[queue].fill(); !filled) {
+      for (std::uint32_t undo = 0; undo < queue; ++undo) rx_[undo].drain();
+      return filled;
+    }
+  }
+  for (std::uint32_t queue = 0; queue < tx_count_; ++queue) tx_[queue].clear();
+  for (std::uint32_t queue = 0; queue < tx_count_; ++queue) {
+    if (auto filled = tx_[queue].fill(); !filled) {
+      drain();
+      return filled;
+    }
+  }
+  return {};
+}
+
+void QueueSet::open() noexcept {
+  for (std::uint32_t queue = 0; queue < rx_count_; ++queue) rx_[queue].open();
+  for (std::uint32_t queue = 0; queue < tx_count_; ++queue) tx_[queue].open();
+}
+
+Result<void> QueueSet::close(Clock& clock, Duration limit) {
+  Result<void> result;
+  const auto close_one = [&](auto& queue) {
+    if (auto closed = queue.close(clock, limit); !closed) result = std::move(closed);
+  };
+  std::for_each_n(rx_.begin(), rx_count_.load(), close_one);
+  std::for_each_n(tx_.begin(), tx_count_.load(), close_one);
+  return result;
+}
+
+bool QueueSet::transmit_settled() noexcept {
+  bool settled = true;
+  for (std::uint32_t queue = 0; queue < tx_count_; ++queue) settled = tx_[queue].settle() == 0 && settled;
+  return settled;
+}
+
+std::uint32_t QueueSet::drain(DrainReason reason) noexcept {
+  std::uint32_t buffers = 0;
+  for (std::uint32_t queue = 0; queue < rx_count_; ++queue) buffers += rx_[queue].drain(reason);
+  for (std::uint32_t queue = 0; queue < tx_count_; ++queue) buffers += tx_[queue].drain(reason);
+  return buffers;
+}
+
+void QueueSet::count(Stats& stats) const {
+  RxDrops rx;
+  TxDrops tx;
+  for (std::size_t i = 0; i < rx_.size(); ++i) {
+    const QueueStats queue{.packets = rx_[i].packets(), .drops = rx_[i].drops().sum()};
+    stats.rx_burst_packets += queue.packets;
+    rx += rx_[i].drops();
+    put_if_used(stats.rx_queues, i, rx_count_, queue);
+  }
+  for (std::size_t i = 0; i < tx_.size(); ++i) {
+    const QueueStats queue{.packets = tx_[i].packets(), .drops = tx_[i].drops().sum()};
+    stats.tx_burst_packets += queue.packets;
+    tx += tx_[i].drops();
+    put_if_used(stats.tx_queues, i, tx_count_, queue);
+  }
+  stats.drops = {{"rx_bad_length", rx.bad_length},
+                 {"rx_error", rx.error},
+                 {"rx_pool_empty", rx.pool_empty},
+                 {"rx_too_many_segments", rx.too_many_segments},
+                 {"rx_stopped", rx.stopped},
+                 {"rx_removed", rx.removed},
+                 {"tx_too_short", tx.too_short},
+                 {"tx_too_long", tx.too_long},
+                 {"tx_too_many_segments", tx.too_many_segments},
+                 {"tx_bad_segment", tx.bad_segment},
+                 {"tx_unreachable", tx.unreachable},
+                 {"tx_unsupported_offload", tx.unsupported_offload},
+                 {"tx_stopped", tx.stopped},
+                 {"tx_removed", tx.removed}};
+}
+
+std::uint64_t QueueSet::taken() const {
+  std::uint64_t frames = 0;
+  for (const RxQueue& queue : rx_) frames += queue.packets() + queue.drops().sum();
+  return frames;
+}
+
+// The order makes the sum too large where frames come and are taken meanwhile, and never too small: where each ring is
+// polled, then up to where the card has filled it, then what has been taken until now. Descriptors pass for frames.
+std::optional<std::uint64_t> QueueSet::delivered(const QueueRegisters& registers, Clock& clock) const {
+  const std::uint32_t queues = rx_count_;
+  std::vector<std::uint32_t> next(queues);
+  for (std::uint32_t queue = 0; queue < queues; ++queue) next[queue] = rx_[queue].next_slot();
+#if !defined(__x86_64__)
+  // A burst's first store, which says that it goes on, may become visible after its others (BurstGate).
+  barrier_on_all_threads(clock);
+#else
+  static_cast<void>(clock);
+#endif
+  std::uint64_t frames = 0;
+  for (std::uint32_t queue = 0; queue < queues; ++queue) {
+    const std::uint32_t head = registers.bar.read32(registers.rx_head(queue));
+    if (head == kRemoved) return std::nullopt;
+    frames += (head - next[queue]) & rx_[queue].slot_mask();
+  }
+  // Queues that are not in use are polled by nobody, and keep what they counted.
+  for (const RxQueue& queue : rx_) {
+    const auto taken = queue.taken();
+    if (!taken) return std::nullopt;
+    frames += *taken;
+  }
+  return frames;
+}
+
+}  // namespace pollux::drivers::intel

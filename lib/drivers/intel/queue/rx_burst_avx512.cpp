@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/intel/queue/avx512.hpp"
+#include "drivers/intel/queue/rx_burst.hpp"
+
+namespace pollux::drivers::intel {
+namespace {
+
+/// Four descriptors, one cache line, at a time.
+struct Avx512RxLoop {
+  static constexpr std::intptr_t kStep = 4;
+
+  /// RxRule, four times side by side.
+  struct Constants {
+    __m512i inspected, wanted, span, one_byte_word, iova_delta, to_buffer;
+  };
+  POLLUX_AVX512 static inline Constants spread(const RxRule& rule) noexcept;
+  POLLUX_AVX512 static inline bool take_line(const Constants& constants, const RxRun& run, std::intptr_t i) noexcept;
+
+  POLLUX_AVX512 static inline std::intptr_t take(const RxRule& rule, const RxRun& run, std::intptr_t i) noexcept {
+    while ((reinterpret_cast<std::uintptr_t>(run.descriptors + i) & 63) != 0) {
+      if (!take_next<true>(rule, run, i) || ++i == 0) return i;
+    }
+    if (i <= -kStep) {
+      const Constants constants = spread(rule);
+      do {
+        if (!take_line(constants, run, i)) break;
+        i += kStep;
+      } while (i <= -kStep);
+    }
+    // What is left of the run, or the line in which something is not plain.
+    while (i != 0 && take_next<true>(rule, run, i)) ++i;
+    return i;
+  }
+};
+
+inline Avx512RxLoop::Constants Avx512RxLoop::spread(const RxRule& rule) noexcept {
+  return {.inspected = avx512::in_high_words(rule.inspected),
+          .wanted = avx512::in_high_words(rule.wanted),
+          .span = avx512::in_high_words(rule.span << 32),
+          .one_byte_word = _mm512_set1_epi64(static_cast<long long>(rule.one_byte_word)),
+          .iova_delta = _mm512_set1_epi64(static_cast<long long>(rule.iova_delta)),
+          .to_buffer = _mm512_set1_epi64(static_cast<long long>(rule.iova_delta - rule.data_offset()))};
+}
+
+// As take_plain, for four. False, with nothing changed, if one of them is not plain.
+inline bool Avx512RxLoop::take_line(const Constants& constants, const RxRun& run, std::intptr_t i) noexcept {
+  constexpr __mmask8 kLowWords = 0x55;
+  const __m512i line = _mm512_load_si512(run.descriptors + i);  // each descriptor is read once, its 16 bytes as one
+  io::dma_rmb();
+  // In each 32 bits by themselves: nothing of the status, and a length less one within the span.
+  const __m512i beyond = _mm512_sub_epi32(_mm512_and_si512(line, constants.inspected), constants.wanted);
+  if (parts::has(parts::Part::checks) && _mm512_cmpgt_epu32_mask(beyond, constants.span) != 0) [[unlikely]]
+    return false;
+  const __m256i received = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(run.slots + i));
+  const __m256i fresh = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(run.fresh + i));
+  Mbuf* const* const mbufs = run.slots + i;
+  Mbuf* const first = mbufs[0];
+  Mbuf* const second = mbufs[1];
+  Mbuf* const third = mbufs[2];
+  Mbuf* const fourth = mbufs[3];
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(run.out + i), received);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(run.slots + i), fresh);
+  // Armed again: the fresh buffers' addresses in the low words, zeros in the high ones.
+  const __m512i armed = _mm512_maskz_add_epi64(
+      kLowWords, _mm512_maskz_expand_epi64(kLowWords, _mm512_castsi256_si512(fresh)), constants.iova_delta);
+  _mm512_store_si512(run.descriptors + i, armed);
+  // Behind a write-back's two words lie the buffer's IOVA and the word with length, pool and origin: one store an mbuf.
+  const __m512i words = _mm512_add_epi64(_mm512_srli_epi64(beyond, 32), constants.one_byte_word);
+  const __m512i buffers = _mm512_add_epi64(_mm512_castsi256_si512(received), constants.to_buffer);
+  const __m512i behind = _mm512_mask_expand_epi64(words, kLowWords, buffers);
+  const __m512i first_two = _mm512_permutex2var_epi64(line, _mm512_set_epi64(11, 10, 3, 2, 9, 8, 1, 0), behind);
+  const __m512i last_two = _mm512_permutex2var_epi64(line, _mm512_set_epi64(15, 14, 7, 6, 13, 12, 5, 4), behind);
+  _mm256_store_si256(reinterpret_cast<__m256i*>(first), _mm512_castsi512_si256(first_two));
+  _mm256_store_si256(reinterpret_cast<__m256i*>(second), _mm512_extracti64x4_epi64(first_two, 1));
+  _mm256_store_si256(reinterpret_cast<__m256i*>(third), _mm512_castsi512_si256(last_two));
+  _mm256_store_si256(reinterpret_cast<__m256i*>(fourth), _mm512_extracti64x4_epi64(last_two, 1));
+  for (std::intptr_t k = 0; k < kStep; ++k) prefetch_frame(mbufs[RxHotPath::kPrefetchDistance + k]);
+  return true;
+}
+
+template <bool Remote>
+POLLUX_AVX512 POLLUX_FLATTEN POLLUX_HOT std::uint32_t burst_loop(RxQueue& queue, Mbuf** out,
+                                                                 std::uint32_t limit) noexcept {
+  return RxHotPath::burst_loop<Avx512RxLoop, Remote, true>(queue, out, limit);
+}
+
+template <bool Remote>
+POLLUX_HOT std::uint32_t burst(pollux::RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
+  return RxHotPath::burst<burst_loop<Remote>, Remote, true>(queue, out, limit);
+}
+
+}  // namespace
+
+pollux::RxQueue::BurstFunction* rx_burst_avx512(bool remote) noexcept { return remote ? &burst<true> : &burst<false>; }
+
+}  // namespace pollux::drivers::intel

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "base/compiler.hpp"
+#include "drivers/intel/queue/rx_hot_path.hpp"
+#include "pollux/base/io.hpp"
+
+namespace pollux::drivers::intel {
+
+namespace rx = hw::intel::rx;
+
+namespace {
+
+// Where buffers of a frame in the making are said to have been taken, in checked builds.
+constexpr Site kRing{"igb receive ring", 0};
+// A status without any bit.
+constexpr std::uint64_t kNotDone = 0;
+
+}  // namespace
+
+void RxHotPath::arm(RxQueue& queue, std::uint32_t slot) noexcept {
+  queue.ring_[slot] = rx::armed(MbufAccess::iova(*queue.slots_[slot]) + queue.rule_.data_offset());
+}
+
+// Puts a fresh buffer behind `slot` and arms it; false if there is none.
+POLLUX_ALWAYS_INLINE bool RxHotPath::replace(RxQueue& queue, std::uint32_t slot) noexcept {
+  MempoolCacheCore& cache = *queue.cache_;
+  if (cache.count() == 0) cache.refill(1);
+  if (cache.count() == 0) {
+    cache.count_failure();
+    return false;
+  }
+  queue.slots_[slot] = *cache.stock();
+  cache.set_first(cache.first + 1);
+  arm(queue, slot);
+  return true;
+}
+
+// Throws a frame away under `counter`, with what of it is there already, and arms its slot again with the same buffer.
+POLLUX_COLD RxHotPath::Outcome RxHotPath::reject(RxQueue& queue, std::uint64_t& counter,
+                                                 std::uint64_t status) noexcept {
+  bump(counter, std::uint64_t{1});
+  if (queue.chain_head_ != nullptr) queue.cache_->free(*queue.chain_head_);
+  queue.chain_head_ = nullptr;
+  arm(queue, queue.next_);
+  // Whatever the card says of the rest of the frame is thrown away without counting it a second time.
+  const bool more = (status & rx::kEndOfPacket) == 0;
+  publish(queue.chain_, more ? RxQueue::Chain::discarding : RxQueue::Chain::none);
+  queue.rule_.wanted = more ? kNeverPlain : kPlain;
+  return Outcome::consumed;
+}
+
+// Hangs a buffer that is out of its slot behind the frame so far.
+POLLUX_ALWAYS_INLINE RxHotPath::Outcome RxHotPath::extend_chain(RxQueue& queue, Mbuf& segment, std::uint64_t low,
+                                                                std::uint64_t status, Mbuf*& out) noexcept {
+  const bool last = (status & rx::kEndOfPacket) != 0;
+  if (queue.chain_head_ == nullptr) {
+    if (last) {
+      out = &segment;
+      return Outcome::frame;
+    }
+    queue.chain_head_ = &segment;
+    MbufAccess::packet_length(segment) = 0;
+    MbufAccess::segment_count(segment) = 0;
+  } else {
+    MbufAccess::next(*queue.chain_tail_) = &segment;
+  }
+  MbufAccess::special(segment) = MbufAccess::kMultiSegment;
+  MbufAccess::next(segment) = nullptr;
+  queue.chain_tail_ = &segment;
+  Mbuf& head = *queue.chain_head_;
+  ++MbufAccess::segment_count(head);
+  MbufAccess::packet_length(head) += segment.length();
+  publish(queue.chain_, last ? RxQueue::Chain::none : RxQueue::Chain::growing);
+  queue.rule_.wanted = last ? kPlain : kNeverPlain;
+  if (!last) return Outcome::consumed;
+  // The verdict on a frame is in its last descriptor.
+  MbufAccess::rx_low(head) = low;
+  MbufAccess::rx_high(head) = status;
+  out = &head;
+  queue.chain_head_ = nullptr;
+  return Outcome::frame;
+}
+
+// Whether the card has yet to use `slot`. Reads a register, so only where patience has run out.
+bool RxHotPath::card_stands_at(const RxQueue& queue, std::uint32_t slot) noexcept {
+  return queue.registers_ && queue.registers_.read32(queue.head_offset_) == slot;
+}
+
+// The status of a slot that is done without a length: not done as long as the card may still write there. Where it yet
+// stands at the slot, the tail of an earlier write-back landed there after it was armed, and the card's next one will
+// cover that: moving on would leave the card behind, and arming once more could destroy what it is about to write.
+POLLUX_COLD std::uint64_t RxHotPath::status_without_length(RxQueue& queue, std::uint32_t slot) noexcept {
+  // Frames that were taken since the last such poll began a new row.
+  if (queue.packets_ != queue.packets_at_empty_) queue.empty_write_backs_ = 0;
+  queue.packets_at_empty_ = queue.packets_;
+  if (++queue.empty_write_backs_ < kMaxEmptyWritebackPolls) return kNotDone;
+  queue.empty_write_backs_ = 0;
+  if (card_stands_at(queue, slot)) return kNotDone;
+  // It may have come by since the slot was read; what it wrote there is visible once its head has moved on.
+  return io::load_acquire(queue.ring_[slot].hi);
+}
+
+POLLUX_ALWAYS_INLINE RxHotPath::Outcome RxHotPath::take_slow(RxQueue& queue, Mbuf*& out) noexcept {
+  const std::uint32_t slot = queue.next_;
+  std::uint64_t status = io::load_acquire(queue.ring_[slot].hi);
+  if (rx::done(status) && rx::length(status) == 0) [[unlikely]]
+    status = status_without_length(queue, slot);
+  if (!rx::done(status)) return Outcome::not_done;
+  const std::uint64_t low = __atomic_load_n(&queue.ring_[slot].lo, __ATOMIC_RELAXED);
+  const std::uint32_t length = rx::length(status);
+  queue.empty_write_backs_ = 0;
+
+  if (queue.chain_ == RxQueue::Chain::discarding) {
+    std::uint64_t counted_already = 0;
+    return reject(queue, counted_already, status);
+  }
+  if (length == 0 || length > queue.max_length_) return reject(queue, queue.drops_.bad_length, status);
+  if ((status & rx::kDataError) != 0) return reject(queue, queue.drops_.error, status);
+  if (queue.chain_head_ != nullptr && MbufAccess::segment_count(*queue.chain_head_) == kMaxSegments) {
+    return reject(queue, queue.drops_.too_many_segments, status);
+  }
+  Mbuf& segment = *queue.slots_[slot];
+  if (!replace(queue, slot)) return reject(queue, queue.drops_.pool_empty, status);
+  MbufAccess::rx_low(segment) = low;
+  MbufAccess::rx_high(segment) = status;
+  MbufAccess::set_word(segment, queue.rule_.one_byte_word + (length - 1));
+  MbufAccess::stamp(segment, kRing);
+  return extend_chain(queue, segment, low, status, out);
+}
+
+POLLUX_APART std::uint32_t RxHotPath::slow(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
+  std::uint32_t taken = 0;
+  // A card that goes on for ever must not keep the caller: at most once round the ring.
+  for (std::uint32_t slots = 0; slots <= queue.mask_ && taken < limit; ++slots) {
+    const Outcome fate = take_slow(queue, out[taken]);
+    if (fate == Outcome::not_done) {
+      if (taken == 0) queue.tail_.flush();
+      break;
+    }
+    if (fate == Outcome::frame) ++taken;
+    if (queue.tail_.is_remote()) {
+      advance<true>(queue, queue.next_, 1);
+    } else {
+      advance<false>(queue, queue.next_, 1);
+    }
+  }
+  count_packets(queue, taken);
+  return taken;
+}
+
+}  // namespace pollux::drivers::intel

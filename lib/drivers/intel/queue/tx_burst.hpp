@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+
+#include "drivers/intel/queue/tx_hot_path.hpp"
+#include "mem/custody.hpp"
+#include "pollux/base/io.hpp"
+
+// The way of a plain frame from the application to its descriptor, and of its buffer back, from top to bottom. Its
+// figures are in docs/performance.md, what each trick gains among them.
+namespace pollux::drivers::intel {
+
+/// Where a run of slots ends in each of the arrays; all are indexed from minus its length up to -1.
+struct TxRun {
+  hw::intel::Descriptor* descriptors;
+  Mbuf** slots;         ///< whose buffers the descriptors name
+  Mbuf* const* frames;  ///< to be sent
+};
+
+/// Writes a plain frame's descriptor. False, with nothing changed, for anything else.
+POLLUX_ALWAYS_INLINE bool send_plain(const TxRule& rule, hw::intel::Descriptor& descriptor, Mbuf*& slot, Mbuf* frame,
+                                     std::uint64_t more = 0) noexcept {
+  if constexpr (custody::kTraced) {
+    if (frame == nullptr || !custody::is_out(*frame, rule.context)) return false;
+  }
+  // One comparison for length, pool and whatever makes a frame special: they lie side by side in the mbuf, and a
+  // difference above the length is out of any span.
+  const std::uint32_t beyond_shortest = static_cast<std::uint32_t>(MbufAccess::word(*frame)) - rule.shortest;
+  if (parts::has(parts::Part::checks) && beyond_shortest > rule.span) [[unlikely]]
+    return false;
+  descriptor = {frame->data_iova(), beyond_shortest * rule.per_byte + rule.command + more};
+  slot = frame;
+  return true;
+}
+
+/// Sends the next frame of a run, if it is a plain one.
+POLLUX_ALWAYS_INLINE bool send_next(const TxRule& rule, const TxRun& run, std::intptr_t i) noexcept {
+  return send_plain(rule, run.descriptors[i], run.slots[i], run.frames[i]);
+}
+
+/// The reference: a frame at a time. Other Loops do the same with several at once.
+struct ScalarTxLoop {
+  /// Sends plain frames from slot `i` of the run on; returns the slot of the first that is not, or 0 at the run's end.
+  static POLLUX_ALWAYS_INLINE std::intptr_t send(const TxRule& rule, const TxRun& run, std::intptr_t i) noexcept {
+    do {
+      if (!send_next(rule, run, i)) break;
+    } while (++i != 0);
+    return i;
+  }
+  static POLLUX_ALWAYS_INLINE void copy_group(Mbuf** to, Mbuf* const* from) noexcept {
+    std::memcpy(to, from, TxHotPath::kGroup * sizeof(Mbuf*));
+  }
+};
+
+template <bool Small>
+POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::group_mask(const TxQueue& queue) noexcept {
+  if constexpr (Small) return queue.group_mask_;
+  return kGroup - 1;
+}
+
+template <bool Small>
+POLLUX_ALWAYS_INLINE bool TxHotPath::oldest_done(const TxQueue& queue) noexcept {
+  return (queue.next_.value() ^ queue.clean_.value()) > group_mask<Small>(queue) &&
+         hw::intel::tx::done(io::load_acquire(*queue.done_));
+}
+
+template <class Loop, bool Small>
+POLLUX_ALWAYS_INLINE void TxHotPath::clean_group(TxQueue& queue) noexcept {
+  const std::uint32_t first = queue.clean_.slot(queue.mask_);
+  const std::uint32_t mask = group_mask<Small>(queue);
+  const std::uint32_t slots = mask + 1 - (first & mask);
+  const std::uint32_t group = first >> queue.group_shift_;
+  if (custody::kTraced || !parts::has(parts::Part::recycling) || queue.mixed_[group]) [[unlikely]] {
+    free_mixed_group(queue, slots);
+  } else {
+    MempoolCacheCore& cache = *queue.cache_;
+    cache.make_room(kGroup);
+    // Plain frames of the cache's own pool: the pointers are all that moves.
+    Mbuf** const to = cache.stock() - slots;
+    if (!Small && slots == kGroup) [[likely]] {
+      Loop::copy_group(to, queue.slots_ + first);
+    } else {
+      std::copy_n(queue.slots_ + first, slots, to);
+    }
+    cache.set_first(cache.first - slots);
+  }
+  queue.clean_ += slots;
+  watch_oldest(queue);
+}
+
+template <bool Remote>
+POLLUX_ALWAYS_INLINE void TxHotPath::finish(TxQueue& queue, RingIndex next, std::uint32_t frames) noexcept {
+  queue.next_ = next;
+  if constexpr (parts::has(parts::Part::packet_count)) bump(queue.packets_, frames);
+  if constexpr (Remote) {
+    queue.tail_.ring(next.slot(queue.mask_));
+    queue.tail_.flush();
+  } else {
+    queue.tail_.ring_mapped(next.slot(queue.mask_));
+  }
+}
+
+template <class Loop, bool Remote, bool Small>
+POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::burst_loop(TxQueue& queue, Mbuf* const* mbufs,
+                                                         std::uint32_t count) noexcept {
+  while (oldest_done<Small>(queue)) clean_group<Loop, Small>(queue);
+  const TxRule rule = queue.rule_;  // in registers: for the compiler a store into the ring might change the queue
+  const std::uint32_t mask = group_mask<Small>(queue);
+  RingIndex next = queue.next_;
+  std::uint32_t taken = 0;
+  while (taken < count) {
+    const std::uint32_t to_group_end = mask + 1 - (next.value() & mask);
+    const std::uint32_t run = std::min({to_group_end, count - taken, free_slots(queue, next)});
+    if (run == 0) [[unlikely]]
+      break;
+    const std::uint32_t end = next.slot(queue.mask_) + run;
+    const std::intptr_t i =
+        Loop::send(rule, {.descriptors = queue.ring_ + end, .slots = queue.slots_ + end, .frames = mbufs + taken + run},
+                   -static_cast<std::intptr_t>(run));
+    const std::uint32_t done = run + static_cast<std::uint32_t>(i);
+    next += done;
+    taken += done;
+    // The last of a group and of a burst reports; so nothing is stranded when no more bursts come.
+    if (done != 0) [[likely]]
+      queue.ring_[end + static_cast<std::uint32_t>(i) - 1].hi |= hw::intel::tx::kReportStatus;
+    if (i != 0) [[unlikely]] {
+      RingIndex behind = next;
+      if (send_slow(queue, mbufs[taken], behind) == Outcome::no_room) break;
+      next = behind;
+      ++taken;
+    }
+  }
+  if (taken != 0) finish<Remote>(queue, next, taken);
+  return taken;
+}
+
+// A burst of one plain frame while nothing has to be cleaned first.
+template <bool Remote, bool Small>
+POLLUX_ALWAYS_INLINE bool TxHotPath::burst_one(TxQueue& queue, Mbuf* frame) noexcept {
+  if (oldest_done<Small>(queue) || free_slots(queue, queue.next_) == 0) [[unlikely]]
+    return false;
+  const RingIndex next = queue.next_;
+  const std::uint32_t slot = next.slot(queue.mask_);
+  if (!send_plain(queue.rule_, queue.ring_[slot], queue.slots_[slot], frame, hw::intel::tx::kReportStatus))
+    return false;
+  finish<Remote>(queue, next + 1, 1);
+  return true;
+}
+
+template <auto BurstLoop, bool Remote, bool Small>
+POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::burst(pollux::TxQueue& base, Mbuf* const* mbufs,
+                                                    std::uint32_t count) noexcept {
+  TxQueue& queue = static_cast<TxQueue&>(base);
+  if (parts::has(parts::Part::burst_of_one) && count == 1 && !custody::kTraced &&
+      burst_one<Remote, Small>(queue, mbufs[0])) {
+    return 1;
+  }
+  if (count == 0) [[unlikely]]
+    return idle_burst(queue, mbufs);
+  return BurstLoop(queue, mbufs, count);
+}
+
+}  // namespace pollux::drivers::intel

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/intel/queue/tx_queue.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/compiler.hpp"
+#include "drivers/intel/queue/tx_hot_path.hpp"
+#include "mem/context_state.hpp"
+
+namespace pollux::drivers::intel {
+
+namespace tx = hw::intel::tx;
+
+namespace {
+
+// Where buffers are said to have been taken, in checked builds, that a borrower left in the ring.
+constexpr Site kBorrower{"forward path", 0};
+
+}  // namespace
+
+void TxQueue::setup(TxQueueSetup setup) {
+  end_lending();
+  ring_ = setup.ring;
+  mask_ = setup.size - 1;
+  max_frame_ = setup.max_frame;
+  path_ = setup.path;
+  const std::uint32_t group = std::min(TxHotPath::kGroup, setup.size / 4);
+  group_mask_ = group - 1;
+  group_shift_ = static_cast<std::uint32_t>(std::countr_zero(group));
+  tail_ = setup.tail;
+  context_ = std::move(setup.context);
+  rule_ = {.command = TxHotPath::kWholeFrame + kMinFrame * TxHotPath::kPerByte,
+           .per_byte = TxHotPath::kPerByte,
+           .span = setup.max_frame - kMinFrame,
+           .context = context_.get()};
+  cache_owner_ = std::move(setup.cache);
+  watch_for(cache_owner_.get());
+  slot_memory_.assign(setup.size, nullptr);
+  slots_ = slot_memory_.data();
+  clear();
+}
+
+void TxQueue::lend(QueueBorrower& borrower, std::shared_ptr<MempoolCore> pool) noexcept {
+  borrower_ = &borrower;
+  spares_pool_ = std::move(pool);
+}
+
+void TxQueue::take_back() noexcept {
+  give_back_spares();
+  borrower_ = nullptr;
+  spares_pool_.reset();
+  if (open_) open_gate();
+}
+
+void TxQueue::end_lending() noexcept {
+  if (borrower_ != nullptr) borrower_->give_back();
+}
+
+// Sets what a plain frame looks like: one of the cache's pool. Without a cache none is plain.
+void TxQueue::watch_for(MempoolCacheCore* cache) noexcept {
+  constexpr std::uint32_t kMatchesNothing = 0xFFFF0000;
+  cache_ = cache;
+  const bool has_key = cache != nullptr && cache->plain_key <= 0xFFFF;
+  rule_.shortest = has_key ? cache->plain_key << MbufAccess::kPoolShift | kMinFrame : kMatchesNothing;
+}
+
+void TxQueue::clear() noexcept {
+  next_ = RingIndex();
+  clean_ = RingIndex();
+  std::fill_n(ring_, mask_ + 1, hw::intel::Descriptor{});
+  for (std::uint32_t group = 0; group <= mask_ >> group_shift_; ++group) TxHotPath::reset_group(*this, group);
+  TxHotPath::watch_oldest(*this);
+}
+
+Result<void> TxQueue::fill() {
+  if (borrower_ == nullptr) return {};
+  const std::uint32_t slots = mask_ + 1;
+  MempoolCore& pool = *spares_pool_;
+  const std::uint32_t taken = pool.take(slot_memory_);
+  if (taken < slots) {
+    pool.put({slots_, taken});
+    pool.count_failure();
+    return fail(ErrorCode::no_memory,
+                fmt::format("mempool {} has {} mbufs left and a forward path's transmit ring needs {}",
+                            pool.options().name, taken, slots),
+                "make the pool larger (count) or the rings smaller (rx_ring, tx_ring)");
+  }
+  has_spares_ = true;
+  return {};
+}
+
+void TxQueue::give_back_spares() noexcept {
+  if (!std::exchange(has_spares_, false)) return;
+  const std::uint32_t in_use = in_flight();
+  for (std::uint32_t i = in_use; i <= mask_; ++i) spares_pool_->put({slots_ + (clean_ + i).slot(mask_), 1});
+  // Those that are being sent go home one by one, like frames of a burst; in checked builds that asks who took them.
+  for (std::uint32_t i = 0; i < in_use; ++i) MbufAccess::stamp(*slots_[(clean_ + i).slot(mask_)], kBorrower);
+  std::fill(mixed_.begin(), mixed_.end(), true);
+}
+
+void TxQueue::open() noexcept {
+  open_ = true;
+  if (borrower_ != nullptr) {
+    borrower_->open();
+  } else {
+    open_gate();
+  }
+}
+
+void TxQueue::open_gate() noexcept {
+  const bool remote = tail_.is_remote();
+  const bool small = group_mask_ + 1 < TxHotPath::kGroup;
+  switch (small ? BurstPath::scalar : widest(path_)) {
+#if defined(__x86_64__)
+    case BurstPath::avx512: return gate_.open(tx_burst_avx512(remote));
+    case BurstPath::avx2: return gate_.open(tx_burst_avx2(remote));
+#elif defined(__aarch64__)
+    case BurstPath::neon: return gate_.open(tx_burst_neon(remote));
+#endif
+    default: return gate_.open(tx_burst_scalar(remote, small));
+  }
+}
+
+Result<void> TxQueue::close(Clock& clock, Duration limit) {
+  open_ = false;
+  if (borrower_ != nullptr) {
+    if (auto closed = borrower_->close(clock, limit); !closed) return closed;
+  }
+  return gate_.close(&idle, clock, limit);
+}
+
+std::uint32_t TxQueue::settle() noexcept {
+  // The cache is the sending thread's, which may be using it with another port's queues: buffers go to the shared
+  // lists.
+  MempoolCacheCore* const cache = std::exchange(cache_, nullptr);
+  TxHotPath::reclaim(*this);
+  cache_ = cache;
+  return in_flight();
+}
+
+std::uint32_t TxQueue::drain(DrainReason reason) noexcept {
+  if (ring_ == nullptr) return 0;
+  // Those of frames that were sent and not cleaned yet come back, too.
+  std::uint32_t buffers = has_spares_ ? mask_ + 1 : in_flight();
+  const std::uint32_t pending = settle();
+  // The card sends in order and reports some: all up to the last one that it reported have left.
+  std::uint64_t unsent = 0;
+  for (std::uint32_t i = pending; i-- != 0;) {
+    const std::uint64_t command = ring_[(clean_ + i).slot(mask_)].hi;
+    if (tx::done(command)) break;
+    if ((command & tx::kEndOfPacket) != 0) ++unsent;
+  }
+  bump(reason == DrainReason::stopped ? drops_.stopped : drops_.removed, unsent);
+  if (borrower_ != nullptr) buffers += borrower_->drop_waiting(reason);
+  give_back_spares();
+  MempoolCacheCore* const cache = std::exchange(cache_, nullptr);
+  TxHotPath::free_each(*this, clean_, pending);
+  cache_ = cache;
+  clear();
+  return buffers;
+}
+
+Result<void> TxQueue::use_cache(const MempoolCache& cache) {
+  if (context_ == nullptr || &cache.core()->pool().context() != context_.get()) {
+    return fail(ErrorCode::invalid_argument, "the cache is not of the transmit queue's Context",
+                "make the cache from a pool of the Context that opened the port");
+  }
+  // Frames in the ring were plain for another pool, perhaps: each goes back by its own rules.
+  std::fill(mixed_.begin(), mixed_.end(), true);
+  cache_owner_ = cache.core();
+  watch_for(cache_owner_.get());
+  return {};
+}
+
+std::uint32_t TxQueue::in_flight() const noexcept { return next_.distance_from(clean_); }
+
+std::uint64_t TxQueue::packets() const noexcept { return read_counter(packets_); }
+
+TxDrops TxQueue::drops() const noexcept {
+  return {.too_short = read_counter(drops_.too_short),
+          .too_long = read_counter(drops_.too_long),
+          .too_many_segments = read_counter(drops_.too_many_segments),
+          .bad_segment = read_counter(drops_.bad_segment),
+          .unreachable = read_counter(drops_.unreachable),
+          .unsupported_offload = read_counter(drops_.unsupported_offload),
+          .stopped = read_counter(drops_.stopped),
+          .removed = read_counter(drops_.removed)};
+}
+
+}  // namespace pollux::drivers::intel

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+
+#include "hw/intel/igb/registers_control.hpp"
+#include "hw/intel/igb/registers_filter.hpp"
+#include "hw/intel/igb/registers_interrupt.hpp"
+#include "hw/intel/igb/registers_nvm.hpp"
+#include "hw/intel/igb/registers_receive.hpp"
+#include "hw/intel/igb/registers_serdes.hpp"
+#include "hw/intel/igb/registers_statistics.hpp"
+#include "hw/intel/igb/registers_system.hpp"
+#include "hw/intel/igb/registers_time.hpp"
+#include "hw/intel/igb/registers_transmit.hpp"
+#include "hw/intel/igb/registers_virtual.hpp"
+#include "pollux/device/register.hpp"
+
+/// All registers of the 82576 that are declared, as types and as a table.
+namespace pollux::hw::igb {
+
+/// Access to an 82576's registers. STATUS is read to flush: it has no side effect and is never all ones on a live card.
+using Registers = RegisterWindow<STATUS>;
+
+namespace detail {
+
+template <std::size_t... kSizes>
+[[nodiscard]] constexpr auto join(const std::array<RegisterInfo, kSizes>&... parts) noexcept {
+  std::array<RegisterInfo, (kSizes + ...)> all;
+  auto next = all.begin();
+  ((next = std::copy(parts.begin(), parts.end(), next)), ...);
+  return all;
+}
+
+}  // namespace detail
+
+/// For a register dump, a model's dispatch, the documentation.
+inline constexpr auto kRegisters = detail::join(
+    kControlRegisters, kSerdesRegisters, kNvmRegisters, kInterruptRegisters, kReceiveRegisters, kFilterRegisters,
+    kTransmitRegisters, kStatisticsRegisters, kVirtualRegisters, kTimeRegisters, kSystemRegisters);
+
+}  // namespace pollux::hw::igb

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "models/intel/igb/card.hpp"
+
+namespace pollux::models::igb {
+
+Card::Card(CardOptions options)
+    : options_(options),
+      interrupts_(registers_, timers_, options.vectors),
+      statistics_(registers_),
+      nvm_(registers_, timers_),
+      semaphores_(registers_),
+      phy_(registers_, timers_, [this] { control_.update_link(); }),
+      receive_(registers_, timers_, dma_, interrupts_, statistics_),
+      transmit_(registers_, timers_, dma_, interrupts_, statistics_),
+      control_(registers_, timers_, dma_, phy_, interrupts_, options.lan_id,
+               {.reset = [this] { begin_reset(false); }, .link_changed = [this] { link_changed(); }}),
+      flow_(registers_, timers_, statistics_,
+            {.pause =
+                 [this](bool paused) {
+                   control_.set_paused(paused);
+                   transmit_.hold(Transmit::Hold::pause, paused);
+                 },
+             .send =
+                 [this](std::span<const std::byte> frame) {
+                   if (wire_) wire_(frame);
+                 }}),
+      reset_done_(timers_.add([this] { finish_reset(); })),
+      load_done_(timers_.add([this] { finish_load(); })) {
+  nvm_.program(options_.mac, options_.device_id);
+  transmit_.on_frame([this](std::span<const std::byte> frame) { transmitted(frame); });
+  transmit_.on_software_pause([this] { flow_.send_for_software(); });
+  receive_.on_level([this](std::size_t bytes) { flow_.set_level(bytes); });
+  initialise(true);
+  finish_load();  // power-on is long ago
+}
+
+PciIdentity Card::identity() const {
+  return {.vendor = hw::kVendorId,
+          .device = options_.device_id,
+          .subsystem_vendor = hw::kVendorId,
+          .subsystem_device = options_.device_id,
+          .revision = 1};
+}
+
+std::size_t Card::bar_size(unsigned index) const {
+  if (index == hw::kRegisterBar) return hw::kRegisterBytes;
+  return index == hw::kMsixBar ? Interrupts::kBarBytes : 0;
+}
+
+std::uint32_t Card::read32(unsigned bar, std::uint32_t offset) noexcept {
+  if (removed_) return ~std::uint32_t{0};
+  if (bar == hw::kRegisterBar) return registers_.read(offset);
+  return bar == hw::kMsixBar ? interrupts_.read_table(offset) : ~std::uint32_t{0};
+}
+
+void Card::write32(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept {
+  if (removed_) return;
+  if (bar == hw::kMsixBar) return interrupts_.write_table(offset, value);
+  if (bar != hw::kRegisterBar) return;
+  // [I-M-RESETWRITES] What is written while CTRL.RST is at work is lost.
+  if (in_reset_) return void(++writes_in_reset_);
+  registers_.write(offset, value);
+}
+
+void Card::set_dma(ModelDma* dma) noexcept {
+  dma_.connect(dma);
+  if (dma != nullptr) receive_.drain();
+}
+
+void Card::reset() noexcept { begin_reset(true); }
+
+void Card::on_interrupt(std::function<void(unsigned vector)> handler) { interrupts_.on_message(std::move(handler)); }
+
+void Card::receive(std::span<const std::byte> frame) noexcept {
+  if (removed_) return;
+  const bool link_up = control_.link_up() && !in_reset_;
+  if (link_up && FlowControl::concerns(frame) && flow_.take(frame)) return;
+  receive_.frame(frame, link_up);
+}
+
+void Card::receive_corrupt(std::span<const std::byte> frame) noexcept {
+  if (!removed_) receive_.corrupt_frame(frame, control_.link_up() && !in_reset_);
+}
+
+bool Card::can_receive() const noexcept { return !removed_ && !in_reset_ && control_.link_up() && receive_.has_room(); }
+
+void Card::link_changed() {
+  flow_.set_link(control_.link_up(), phy_.speed());
+  transmit_.set_link(control_.link_up());
+}
+
+void Card::set_carrier(bool present) noexcept { phy_.set_carrier(present); }
+
+void Card::set_removed(bool removed) {
+  removed_ = removed;
+  if (removed) begin_reset(true);
+}
+
+void Card::transmitted(std::span<const std::byte> frame) {
+  if (registers_.get<hw::RCTL>().has(hw::RCTL::LBM_MAC)) return receive_.frame(frame, control_.link_up());
+  if (wire_) wire_(frame);
+}
+
+// [I-M-RESET] A reset takes the PHY with it, and so the link, as QEMU's card does it (igb_core.c, igb_reset).
+void Card::initialise(bool whole_function) {
+  // These survive a software reset (QEMU, igb_core.c, igb_reset).
+  const auto receive_buffer = registers_.get<hw::RXPBS>();
+  const auto transmit_buffer = registers_.get<hw::TXPBS>();
+  std::array<hw::EITR::Value, hw::EITR::kCount> moderation;
+  for (std::uint32_t i = 0; i < moderation.size(); ++i) moderation[i] = registers_.get<hw::EITR>(i);
+  registers_.clear();
+  registers_.set<hw::RXPBS>(whole_function ? hw::RXPBS::SIZE(0x40) : receive_buffer);
+  registers_.set<hw::TXPBS>(whole_function ? hw::TXPBS::Value(0x28) : transmit_buffer);
+  if (!whole_function) {
+    for (std::uint32_t i = 0; i < moderation.size(); ++i) registers_.set<hw::EITR>(i, moderation[i]);
+  }
+  control_.reset();
+  interrupts_.reset(whole_function);
+  nvm_.reset();
+  phy_.reset();
+  receive_.reset(nvm_.mac());
+  transmit_.reset();
+  flow_.reset();
+}
+
+void Card::begin_reset(bool whole_function) {
+  initialise(whole_function);
+  in_reset_ = true;
+  control_.set_in_reset(true);
+  timers_.cancel(load_done_);
+  timers_.start(reset_done_, kResetTime);
+}
+
+void Card::finish_reset() {
+  in_reset_ = false;
+  control_.set_in_reset(false);
+  timers_.start(load_done_, kLoadTime);
+}
+
+void Card::finish_load() {
+  nvm_.set_loaded(true);
+  registers_.change<hw::EEMNGCTL>(0, hw::EEMNGCTL::CFG_DONE_0 | hw::EEMNGCTL::CFG_DONE_1);
+}
+
+std::unique_ptr<DeviceModel> make_card(unsigned number) {
+  CardOptions options;
+  options.mac[5] = static_cast<std::uint8_t>(0x60 + number);
+  options.lan_id = number % 2;
+  return std::make_unique<Card>(options);
+}
+
+}  // namespace pollux::models::igb

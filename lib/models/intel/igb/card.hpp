@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+
+#include "hw/intel/igb/ids.hpp"
+#include "hw/intel/igb/limits.hpp"
+#include "models/intel/igb/control.hpp"
+#include "models/intel/igb/dma.hpp"
+#include "models/intel/igb/flow_control.hpp"
+#include "models/intel/igb/interrupts.hpp"
+#include "models/intel/igb/nvm.hpp"
+#include "models/intel/igb/phy.hpp"
+#include "models/intel/igb/receive.hpp"
+#include "models/intel/igb/register_file.hpp"
+#include "models/intel/igb/semaphores.hpp"
+#include "models/intel/igb/statistics.hpp"
+#include "models/intel/igb/timers.hpp"
+#include "models/intel/igb/transmit.hpp"
+#include "pollux/device/device_model.hpp"
+
+namespace pollux::models::igb {
+
+struct CardOptions {
+  std::array<std::uint8_t, 6> mac{0x02, 0x00, 0x00, 0x82, 0x57, 0x60};
+  std::uint16_t device_id = hw::kDeviceIds[0].id;
+  std::uint32_t lan_id = 0;             ///< which port of its package, 0 to 3
+  unsigned vectors = hw::kMsixVectors;  ///< MSI-X vectors; QEMU's card has 10
+};
+
+/// One port of an 82576 as software. Deterministic: it does something only when a register is accessed, a frame
+/// arrives or time is told to it.
+class Card final : public DeviceModel {
+ public:
+  /// A guess: how long CTRL.RST reads as set. Linux igb waits a millisecond before it looks.
+  static constexpr Duration kResetTime = std::chrono::microseconds(20);
+  /// A guess: from there until the NVM has been read (EECD.AUTO_RD, EEMNGCTL.CFG_DONE).
+  static constexpr Duration kLoadTime = std::chrono::milliseconds(1);
+
+  explicit Card(CardOptions options = {});
+
+  [[nodiscard]] PciIdentity identity() const override;
+  [[nodiscard]] std::size_t bar_size(unsigned index) const override;
+  [[nodiscard]] std::uint32_t read32(unsigned bar, std::uint32_t offset) noexcept override;
+  void write32(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept override;
+  void set_dma(ModelDma* dma) noexcept override;
+  void reset() noexcept override;
+  void advance(Duration now) noexcept override {
+    dma_.advance(now);
+    timers_.advance(now);
+  }
+  [[nodiscard]] Duration next_event() const noexcept override {
+    return dma_.intercepted() ? Duration::min() : timers_.next();
+  }
+  [[nodiscard]] unsigned interrupt_vectors() const override { return interrupts_.vectors(); }
+  void on_interrupt(std::function<void(unsigned vector)> handler) override;
+  void on_transmit(WireHandler handler) override { wire_ = std::move(handler); }
+  void receive(std::span<const std::byte> frame) noexcept override;
+  void receive_corrupt(std::span<const std::byte> frame) noexcept override;
+  [[nodiscard]] bool can_receive() const noexcept override;
+  void set_wire_busy(bool busy) noexcept override { transmit_.hold(Transmit::Hold::wire, busy); }
+  void set_carrier(bool present) noexcept override;
+
+  /// Pulled out of its slot: reads all ones, hears nothing, touches nothing; put back it is as after power-on.
+  void set_removed(bool removed);
+
+  // The parts, for tests and for what makes the card misbehave.
+  [[nodiscard]] RegisterFile& registers() noexcept { return registers_; }
+  [[nodiscard]] const Dma& dma() const noexcept { return dma_; }
+  [[nodiscard]] Nvm& nvm() noexcept { return nvm_; }
+  [[nodiscard]] Phy& phy() noexcept { return phy_; }
+  [[nodiscard]] Interrupts& interrupts() noexcept { return interrupts_; }
+  [[nodiscard]] Receive& receiver() noexcept { return receive_; }
+  [[nodiscard]] Transmit& transmitter() noexcept { return transmit_; }
+  /// Accesses that a driver must not make: written while CTRL.RST was at work, and so ignored.
+  [[nodiscard]] std::uint64_t writes_in_reset() const noexcept { return writes_in_reset_; }
+
+ private:
+  void begin_reset(bool whole_function);
+  void initialise(bool whole_function);
+  void finish_reset();
+  void finish_load();
+  void transmitted(std::span<const std::byte> frame);
+  void link_changed();
+
+  CardOptions options_;
+  RegisterFile registers_;
+  Timers timers_;
+  Dma dma_;
+  Interrupts interrupts_;
+  Statistics statistics_;
+  Nvm nvm_;
+  Semaphores semaphores_;
+  Phy phy_;
+  Receive receive_;
+  Transmit transmit_;
+  Control control_;
+  FlowControl flow_;
+  Timers::Id reset_done_;
+  Timers::Id load_done_;
+  WireHandler wire_;
+  bool in_reset_ = false;
+  bool removed_ = false;
+  std::uint64_t writes_in_reset_ = 0;
+};
+
+/// The card behind `sim:number`; each number has an address of its own.
+[[nodiscard]] std::unique_ptr<DeviceModel> make_card(unsigned number);
+
+}  // namespace pollux::models::igb

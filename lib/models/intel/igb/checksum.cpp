@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "models/intel/igb/checksum.hpp"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <optional>
+
+#include "hw/intel/descriptors.hpp"
+
+namespace pollux::models::igb {
+
+namespace intel = pollux::hw::intel;
+namespace {
+
+constexpr std::size_t kUdpChecksumAt = 6;
+constexpr std::size_t kSctpChecksumAt = 8;
+constexpr std::size_t kSctpChecksumBytes = 4;
+
+using Bytes = std::span<const std::byte>;
+
+/// Adds 16-bit words as they lie in memory, several at once: the sum of swapped words is the swapped sum (RFC 1071, 2).
+/// An odd last byte counts as a word's first.
+std::uint64_t add_words(std::uint64_t sum, Bytes bytes) noexcept {
+  const auto add = [&]<class Word>(Word word) {
+    std::memcpy(&word, bytes.data(), sizeof word);
+    bytes = bytes.subspan(sizeof word);
+    sum += (std::uint64_t{word} & 0xFFFFFFFF) + (std::uint64_t{word} >> 32);
+  };
+  while (bytes.size() >= sizeof(std::uint64_t)) add(std::uint64_t{});
+  if (bytes.size() >= sizeof(std::uint32_t)) add(std::uint32_t{});
+  if (bytes.size() >= sizeof(std::uint16_t)) add(std::uint16_t{});
+  if (!bytes.empty()) sum += ntohs(static_cast<std::uint16_t>(std::to_integer<unsigned>(bytes.front()) << 8));
+  return sum;
+}
+
+/// Whether a sum that includes the checksum itself comes out right.
+bool comes_out(std::uint64_t sum) noexcept {
+  while (sum >> 16 != 0) sum = (sum & 0xFFFF) + (sum >> 16);
+  return sum == 0xFFFF;
+}
+
+Bytes ipv4_header(Bytes frame, const Headers& headers) noexcept {
+  return frame.subspan(headers.ipv4, (std::to_integer<std::size_t>(frame[headers.ipv4]) & 0xF) * 4);
+}
+
+/// The bytes of layer 4 by the IP header's length; nothing if the frame does not have them.
+std::optional<Bytes> layer4(Bytes frame, const Headers& headers) noexcept {
+  const std::size_t start = headers.tcp + headers.udp + headers.sctp;  // one of them
+  const std::size_t end = headers.ipv4 != 0 ? headers.ipv4 + read_big16(frame, headers.ipv4 + 2)
+                                            : headers.ipv6 + 40 + read_big16(frame, headers.ipv6 + 4);
+  if (start == 0 || end < start || end > frame.size()) return std::nullopt;
+  return frame.subspan(start, end - start);
+}
+
+std::uint64_t pseudo_header(Bytes frame, const Headers& headers, std::uint8_t protocol, std::size_t length) noexcept {
+  const Bytes addresses = headers.ipv4 != 0 ? frame.subspan(headers.ipv4 + 12, 8) : frame.subspan(headers.ipv6 + 8, 32);
+  return add_words(std::uint64_t{htons(protocol)} + htons(static_cast<std::uint16_t>(length)), addresses);
+}
+
+bool sctp_is_good(Bytes packet) noexcept {
+  std::array<std::byte, 10 * 1024> copy{};
+  if (packet.size() > copy.size()) return false;
+  std::copy(packet.begin(), packet.end(), copy.begin());
+  std::uint32_t written = 0;
+  for (std::size_t i = 0; i < kSctpChecksumBytes; ++i) {
+    std::byte& byte = copy[kSctpChecksumAt + i];
+    written |= std::to_integer<std::uint32_t>(byte) << 8 * i;
+    byte = std::byte{0};
+  }
+  return crc32c(Bytes(copy).first(packet.size())) == written;
+}
+
+std::uint64_t verdict4(Bytes frame, const Headers& headers, hw::RXCSUM::Value control) noexcept {
+  const bool sctp = headers.sctp != 0;
+  if (!control.has(sctp ? hw::RXCSUM::CRCOFL : hw::RXCSUM::TUOFL)) return 0;
+  const std::optional<Bytes> packet = layer4(frame, headers);
+  if (!packet) return 0;
+  if (sctp) return intel::rx::kL4Checked | (sctp_is_good(*packet) ? 0 : intel::rx::kL4Error);
+  const bool udp = headers.udp != 0;
+  if (udp && (packet->size() < 8 || read_big16(*packet, kUdpChecksumAt) == 0)) return 0;
+  const std::uint64_t start = pseudo_header(frame, headers, udp ? kProtocolUdp : kProtocolTcp, packet->size());
+  const bool good = comes_out(add_words(start, *packet));
+  return intel::rx::kL4Checked | (udp ? intel::rx::kUdpChecked : 0) | (good ? 0 : intel::rx::kL4Error);
+}
+
+}  // namespace
+
+std::uint32_t crc32c(Bytes bytes) noexcept {
+  std::uint32_t crc = ~std::uint32_t{0};
+  for (const std::byte byte : bytes) {
+    crc ^= std::to_integer<std::uint32_t>(byte);
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ ((crc & 1) != 0 ? 0x82F63B78U : 0U);
+  }
+  return ~crc;
+}
+
+std::uint64_t checksum_verdict(Bytes frame, const Headers& headers, hw::RXCSUM::Value control,
+                               hw::RFCTL::Value filter) noexcept {
+  std::uint64_t status = 0;
+  if (headers.ipv4 == 0 && headers.ipv6 == 0) return status;
+  if (headers.ipv6 != 0 && filter.has(hw::RFCTL::IPV6_XSUM_DIS)) return status;
+  if (headers.ipv4 != 0 && control.has(hw::RXCSUM::IPOFL)) {
+    const bool good = comes_out(add_words(0, ipv4_header(frame, headers)));
+    status |= intel::rx::kIpChecked | (good ? 0 : intel::rx::kIpError);
+  }
+  return status | (headers.fragment ? 0 : verdict4(frame, headers, control));
+}
+
+}  // namespace pollux::models::igb

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "models/intel/igb/control.hpp"
+
+namespace pollux::models::igb {
+
+Control::Control(RegisterFile& registers, Timers& timers, Dma& dma, Phy& phy, Interrupts& interrupts,
+                 std::uint32_t lan_id, Actions actions)
+    : registers_(registers),
+      timers_(timers),
+      dma_(dma),
+      phy_(phy),
+      interrupts_(interrupts),
+      actions_(std::move(actions)),
+      master_disabled_(timers.add([this] {
+        master_enabled_ = false;
+        dma_.set_master_enabled(false);
+      })),
+      lan_id_(lan_id) {
+  registers_.on_write<hw::CTRL>([this](std::uint32_t, std::uint32_t value) { write_control(hw::CTRL::Value(value)); });
+  registers_.on_read<hw::STATUS>([this](std::uint32_t) { return status().raw(); });
+  registers_.on_write<hw::CTRL_EXT>([this](std::uint32_t, std::uint32_t value) {
+    registers_.set<hw::CTRL_EXT>(hw::CTRL_EXT::Value(value).without(hw::CTRL_EXT::EE_RST));
+  });
+}
+
+void Control::reset() {
+  timers_.cancel(master_disabled_);
+  master_enabled_ = true;
+  dma_.set_master_enabled(true);
+  phy_was_reset_ = true;
+  link_up_ = false;
+  paused_ = false;
+  // QEMU, igb_core.c, igb_mac_reg_init; without its LRST, which there hides GIO_MASTER_ENABLE until software clears it.
+  registers_.set<hw::CTRL>(hw::CTRL::FD | hw::CTRL::SPEED(2) | hw::CTRL::ADVD3WUC);
+}
+
+void Control::set_in_reset(bool in_reset) {
+  const hw::CTRL::Value control = registers_.get<hw::CTRL>();
+  registers_.set<hw::CTRL>(in_reset ? control.with(hw::CTRL::RST) : control.without(hw::CTRL::RST));
+}
+
+void Control::write_control(hw::CTRL::Value value) {
+  if (value.has(hw::CTRL::RST)) return actions_.reset();
+  registers_.set<hw::CTRL>(value.without(hw::CTRL::PHY_RST));
+  if (value.has(hw::CTRL::PHY_RST)) {
+    phy_.reset();
+    phy_was_reset_ = true;
+  }
+  if (!value.has(hw::CTRL::GIO_MASTER_DISABLE)) {
+    timers_.cancel(master_disabled_);
+    master_enabled_ = true;
+    dma_.set_master_enabled(true);
+  } else if (master_enabled_ && !timers_.running(master_disabled_)) {
+    timers_.start(master_disabled_, kMasterDisableTime);
+  }
+  update_link();
+}
+
+// [I-M-SLU] The link is up for the MAC only while CTRL.SLU is set, as the 82575 family's drivers set it on
+// copper (Linux igb, e1000_82575.c, igb_setup_copper_link_82575); QEMU's card does not ask for it.
+void Control::update_link() {
+  const bool up = phy_.link_up() && registers_.get<hw::CTRL>().has(hw::CTRL::SLU);
+  if (up == link_up_) return;
+  link_up_ = up;
+  actions_.link_changed();
+  interrupts_.raise(hw::ICR::LSC);
+}
+
+hw::STATUS::Value Control::status() const {
+  const hw::CTRL::Value control = registers_.get<hw::CTRL>();
+  hw::STATUS::Value value = hw::STATUS::LAN_ID(lan_id_);
+  const bool full = control.has(hw::CTRL::FRCDPX) ? control.has(hw::CTRL::FD) : phy_.full_duplex();
+  if (full) value = value.with(hw::STATUS::FD);
+  if (link_up_) value = value.with(hw::STATUS::LU);
+  if (paused_) value = value.with(hw::STATUS::TXOFF);
+  if (phy_was_reset_) value = value.with(hw::STATUS::PHYRA);
+  if (master_enabled_) value = value.with(hw::STATUS::GIO_MASTER_ENABLE);
+  const std::uint32_t speed = control.has(hw::CTRL::FRCSPD) ? control.get(hw::CTRL::SPEED) : phy_.speed();
+  return value.with(hw::STATUS::SPEED(speed));
+}
+
+}  // namespace pollux::models::igb

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "models/intel/igb/dma.hpp"
+#include "models/intel/igb/interrupts.hpp"
+#include "models/intel/igb/phy.hpp"
+#include "models/intel/igb/register_file.hpp"
+#include "models/intel/igb/timers.hpp"
+
+namespace pollux::models::igb {
+
+/// CTRL, STATUS and CTRL_EXT: the MAC's side of the link, the master disable and the reset bits.
+class Control {
+ public:
+  /// A guess that makes a driver wait: how long requests under way take to end.
+  static constexpr Duration kMasterDisableTime = std::chrono::microseconds(10);
+
+  struct Actions {
+    std::function<void()> reset;         ///< CTRL.RST was written
+    std::function<void()> link_changed;  ///< STATUS.LU has a new value
+  };
+
+  Control(RegisterFile& registers, Timers& timers, Dma& dma, Phy& phy, Interrupts& interrupts, std::uint32_t lan_id,
+          Actions actions);
+
+  void reset();
+  /// CTRL.RST reads as set until this says that the reset is over.
+  void set_in_reset(bool in_reset);
+  /// The PHY, the carrier or CTRL.SLU may have changed.
+  void update_link();
+
+  /// STATUS.TXOFF: the partner has asked for a pause.
+  void set_paused(bool paused) noexcept { paused_ = paused; }
+
+  [[nodiscard]] bool link_up() const noexcept { return link_up_; }
+
+ private:
+  void write_control(hw::CTRL::Value value);
+  [[nodiscard]] hw::STATUS::Value status() const;
+
+  RegisterFile& registers_;
+  Timers& timers_;
+  Dma& dma_;
+  Phy& phy_;
+  Interrupts& interrupts_;
+  Actions actions_;
+  Timers::Id master_disabled_;
+  std::uint32_t lan_id_;
+  bool master_enabled_ = true;
+  bool phy_was_reset_ = true;
+  bool link_up_ = false;
+  bool paused_ = false;
+};
+
+}  // namespace pollux::models::igb

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+
+#include "hw/intel/descriptors.hpp"
+#include "pollux/device/device_model.hpp"
+
+namespace pollux::models::igb {
+
+namespace intel = pollux::hw::intel;
+
+/// The card's way to memory: every read and write goes through here. Off while the bus forbids mastering or
+/// CTRL.GIO_MASTER_DISABLE has taken effect.
+class Dma {
+ public:
+  void connect(ModelDma* port) noexcept { port_ = port; }
+  void set_master_enabled(bool enabled) noexcept { enabled_ = enabled; }
+  [[nodiscard]] bool active() const noexcept { return port_ != nullptr && enabled_; }
+  /// Somebody stands between the card and memory, who may have put something off.
+  [[nodiscard]] bool intercepted() const noexcept { return active() && port_->interceptor() != nullptr; }
+  void advance(Duration now) noexcept {
+    if (!active()) return;
+    if (DmaInterceptor* const between = port_->interceptor(); between != nullptr) between->advance(*port_, now);
+  }
+
+  /// The memory at `iova`, for reading, or nullptr: refused, which is counted, or the card is no bus master.
+  [[nodiscard]] const std::byte* read(ModelAccess what, std::uint32_t queue, std::uint64_t iova,
+                                      std::size_t length) noexcept {
+    return reach(what, queue, iova, length);
+  }
+
+  /// False if memory refused it, which is counted, or the card is no bus master.
+  bool write(ModelAccess what, std::uint32_t queue, std::uint64_t iova, std::span<const std::byte> bytes) noexcept {
+    std::byte* const memory = reach(what, queue, iova, bytes.size());
+    if (memory == nullptr) return false;
+    if (DmaInterceptor* const between = port_->interceptor(); between != nullptr) [[unlikely]] {
+      between->write(*port_, {what, queue, iova, bytes});
+    } else {
+      store_as_card(memory, what, bytes);
+    }
+    return true;
+  }
+  /// A whole receive descriptor: its low word first, then the one with the done bit.
+  bool write_back(std::uint32_t queue, std::uint64_t iova, const intel::Descriptor& descriptor) noexcept {
+    return write(ModelAccess::receive_write_back, queue, iova, std::as_bytes(std::span(&descriptor, 1)));
+  }
+
+  /// Software may be writing it meanwhile: its own risk.
+  [[nodiscard]] static intel::Descriptor load(const std::byte* memory) noexcept {
+    intel::Descriptor descriptor;
+    std::memcpy(&descriptor, memory, sizeof descriptor);
+    return descriptor;
+  }
+
+  [[nodiscard]] std::uint64_t refused() const noexcept { return refused_; }
+
+ private:
+  [[nodiscard]] std::byte* reach(ModelAccess what, std::uint32_t queue, std::uint64_t iova,
+                                 std::size_t length) noexcept {
+    if (!active()) return nullptr;
+    DmaInterceptor* const between = port_->interceptor();
+    const bool allowed = between == nullptr || between->allow(what, queue, iova, length);
+    std::byte* const memory = allowed ? port_->translate(iova, length) : nullptr;
+    if (memory == nullptr) ++refused_;
+    return memory;
+  }
+
+  ModelDma* port_ = nullptr;
+  bool enabled_ = true;
+  std::uint64_t refused_ = 0;
+};
+
+}  // namespace pollux::models::igb

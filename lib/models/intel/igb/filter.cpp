@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "models/intel/igb/filter.hpp"
+
+#include <array>
+
+#include "hw/intel/igb/limits.hpp"
+
+namespace pollux::models::igb {
+namespace {
+
+constexpr std::size_t kUntaggedMax = 1518;
+
+std::uint32_t wide_byte_at(std::span<const std::byte> frame, std::size_t offset) noexcept {
+  return std::to_integer<std::uint32_t>(frame[offset]);
+}
+
+}  // namespace
+
+Filter::Filter(RegisterFile& registers) : registers_(registers) {}
+
+void Filter::reset(std::array<std::uint8_t, 6> mac) {
+  const auto byte = [&mac](std::size_t i) { return static_cast<std::uint32_t>(mac[i]); };
+  registers_.set<hw::RAL>(0, hw::RAL::Value(byte(0) | byte(1) << 8 | byte(2) << 16 | byte(3) << 24));
+  registers_.set<hw::RAH>(0, hw::RAH::ADDRESS(byte(4) | byte(5) << 8) | hw::RAH::AV);
+  registers_.set<hw::RLPML>(hw::RLPML::LENGTH(hw::kMaxFrameBytes));
+  registers_.set<hw::VET>(hw::VET::TYPE(0x8100) | hw::VET::OUTER_TYPE(0x8100));
+}
+
+bool Filter::matches_exactly(std::span<const std::byte> frame) const {
+  const std::uint32_t low = wide_byte_at(frame, 0) | wide_byte_at(frame, 1) << 8 | wide_byte_at(frame, 2) << 16 |
+                            wide_byte_at(frame, 3) << 24;
+  const std::uint32_t high = wide_byte_at(frame, 4) | wide_byte_at(frame, 5) << 8;
+  for (std::uint32_t i = 0; i < hw::kExactAddresses; ++i) {
+    const hw::RAH::Value entry = registers_.get<hw::RAH>(i);
+    if (entry.has(hw::RAH::AV) && entry.get(hw::RAH::ADDRESS) == high && registers_.get<hw::RAL>(i).raw() == low) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/// Twelve bits of the address's last two bytes; RCTL.MO says which (QEMU, e1000x_common.c, e1000x_rx_group_filter).
+std::uint32_t Filter::hash(std::span<const std::byte> frame) const {
+  constexpr std::array<std::uint32_t, 4> kShift{4, 3, 2, 0};
+  const std::uint32_t last = wide_byte_at(frame, 5) << 8 | wide_byte_at(frame, 4);
+  return last >> kShift[registers_.get<hw::RCTL>().get(hw::RCTL::MO)] & 0xFFF;
+}
+
+Filter::Verdict Filter::address(std::span<const std::byte> frame) const {
+  const hw::RCTL::Value control = registers_.get<hw::RCTL>();
+  const bool broadcast = is_broadcast(frame);
+  const bool multicast = is_multicast(frame);
+  if (broadcast ? control.has(hw::RCTL::BAM) : control.has(multicast ? hw::RCTL::MPE : hw::RCTL::UPE)) {
+    return Verdict::exact;
+  }
+  if (matches_exactly(frame)) return Verdict::exact;
+  // [I-UTA]
+  const hw::MRQC::Value queueing = registers_.get<hw::MRQC>();
+  const bool pools = queueing.has(hw::MRQC::VMDQ) || queueing.has(hw::MRQC::VMDQ_RSS);
+  if (!multicast && !pools) return Verdict::rejected;
+  const std::uint32_t number = hash(frame);
+  const std::uint32_t word =
+      multicast ? registers_.get<hw::MTA>(number / 32).raw() : registers_.get<hw::UTA>(number / 32).raw();
+  return (word >> number % 32 & 1) != 0 ? Verdict::inexact : Verdict::rejected;
+}
+
+bool Filter::vlan(const Headers& headers) const {
+  if (!headers.tagged || !registers_.get<hw::RCTL>().has(hw::RCTL::VFE)) return true;
+  const std::uint32_t id = headers.vlan & 0xFFF;
+  return (registers_.get<hw::VFTA>(id / 32).raw() >> id % 32 & 1) != 0;
+}
+
+// 82575 manual, 14.9.34 and 14.9.35: 1518 bytes, 1522 with a tag; RLPML where RCTL.LPE is set.
+Filter::Length Filter::length(std::size_t bytes_without_crc, const Headers& headers) const {
+  const std::size_t bytes = bytes_without_crc + hw::kCrcBytes;
+  if (bytes < hw::kMinFrameBytes) return Length::short_frame;
+  const std::size_t fixed = kUntaggedMax + (headers.tagged ? hw::kVlanTagBytes : 0);
+  const bool large = registers_.get<hw::RCTL>().has(hw::RCTL::LPE);
+  const std::size_t limit = large ? registers_.get<hw::RLPML>().get(hw::RLPML::LENGTH) : fixed;
+  return bytes > limit ? Length::long_frame : Length::good;
+}
+
+}  // namespace pollux::models::igb

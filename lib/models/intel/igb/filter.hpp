@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <span>
+
+#include "models/intel/igb/frame.hpp"
+#include "models/intel/igb/register_file.hpp"
+
+namespace pollux::models::igb {
+
+/// Which frames the MAC takes: addresses, hash tables, VLANs, lengths.
+class Filter {
+ public:
+  explicit Filter(RegisterFile& registers);
+  void reset(std::array<std::uint8_t, 6> mac);
+
+  enum class Verdict {
+    rejected,  ///< not for this card
+    exact,     ///< a broadcast, promiscuous mode or one of the exact addresses
+    inexact,   ///< a hash table matched
+  };
+  [[nodiscard]] Verdict address(std::span<const std::byte> frame) const;
+  [[nodiscard]] bool vlan(const Headers& headers) const;
+  enum class Length { good, short_frame, long_frame };
+  [[nodiscard]] Length length(std::size_t bytes_without_crc, const Headers& headers) const;
+
+ private:
+  [[nodiscard]] bool matches_exactly(std::span<const std::byte> frame) const;
+  [[nodiscard]] std::uint32_t hash(std::span<const std::byte> frame) const;
+
+  RegisterFile& registers_;
+};
+
+}  // namespace pollux::models::igb

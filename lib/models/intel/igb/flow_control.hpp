@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+
+#include "models/intel/igb/register_file.hpp"
+#include "models/intel/igb/statistics.hpp"
+#include "models/intel/igb/timers.hpp"
+
+namespace pollux::models::igb {
+
+/// Pause frames (IEEE 802.3, annex 31B): obeyed where CTRL.RFCE is set, sent where CTRL.TFCE is and the packet buffer
+/// fills up to FCRTH. I210 datasheet, 3.7.5; 82575 manual, 14.3.53 to 14.3.55 and 14.9.14 to 14.9.18.
+/// [I-M-PAUSE] Pause frames that go no further count in TPR and TOR, those sent in TPT and TOT, besides their own
+/// counters.
+class FlowControl {
+ public:
+  struct Actions {
+    std::function<void(bool paused)> pause;                      ///< this card's transmitter
+    std::function<void(std::span<const std::byte> frame)> send;  ///< to the wire, whatever is paused
+  };
+
+  FlowControl(RegisterFile& registers, Timers& timers, Statistics& statistics, Actions actions);
+
+  void reset();
+  void set_link(bool up, std::uint32_t speed);
+  /// Whether `take` may have something to do with a frame.
+  [[nodiscard]] static bool concerns(std::span<const std::byte> frame) noexcept {
+    return frame.size() >= 18 && frame[12] == std::byte{0x88} && frame[13] == std::byte{0x08};
+  }
+  /// A frame from the wire that concerns this part. True if it was for this part alone and goes no further.
+  [[nodiscard]] bool take(std::span<const std::byte> frame);
+  /// TCTL.SWXOFF: one pause frame with the time in FCTTV, whatever CTRL.TFCE says.
+  void send_for_software();
+  /// The packet buffer holds that much now.
+  void set_level(std::size_t bytes);
+  [[nodiscard]] bool paused() const noexcept { return timers_.running(resume_); }
+
+ private:
+  [[nodiscard]] Duration quanta(std::uint32_t count) const noexcept;
+  [[nodiscard]] bool is_for_us(std::span<const std::byte> frame) const;
+  void send(std::uint32_t quanta);
+  void send_off();
+  void refresh();
+
+  RegisterFile& registers_;
+  Timers& timers_;
+  Statistics& statistics_;
+  Actions actions_;
+  Timers::Id resume_;
+  Timers::Id refresh_;
+  bool link_up_ = false;
+  bool off_sent_ = false;  // the partner has been told to stop and not yet to go on
+  std::size_t level_ = 0;
+  std::uint32_t speed_ = 2;  // as STATUS.SPEED counts
+};
+
+}  // namespace pollux::models::igb

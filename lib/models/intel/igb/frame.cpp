@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "models/intel/igb/frame.hpp"
+
+#include <algorithm>
+
+namespace pollux::models::igb {
+namespace {
+
+constexpr std::uint16_t kTypeIpv4 = 0x0800;
+constexpr std::uint16_t kTypeIpv6 = 0x86DD;
+
+std::uint8_t byte_at(std::span<const std::byte> frame, std::size_t offset) noexcept {
+  return offset < frame.size() ? std::to_integer<std::uint8_t>(frame[offset]) : std::uint8_t{0};
+}
+
+void note_layer4(Headers& headers, std::uint8_t protocol, std::size_t offset, std::size_t size) noexcept {
+  if (protocol == kProtocolTcp && offset + 20 <= size) headers.tcp = offset;
+  if (protocol == kProtocolUdp && offset + 8 <= size) headers.udp = offset;
+  if (protocol == kProtocolSctp && offset + 12 <= size) headers.sctp = offset;
+}
+
+void parse_ipv4(std::span<const std::byte> frame, std::size_t at, Headers& headers) noexcept {
+  const std::size_t header_bytes = (byte_at(frame, at) & 0x0FU) * std::size_t{4};
+  if (byte_at(frame, at) >> 4 != 4 || header_bytes < 20 || at + header_bytes > frame.size()) return;
+  headers.ipv4 = at;
+  headers.ip_options = header_bytes > 20;
+  headers.fragment = (read_big16(frame, at + 6) & 0x3FFF) != 0;
+  if (!headers.fragment) note_layer4(headers, byte_at(frame, at + 9), at + header_bytes, frame.size());
+}
+
+/// Extension headers that are stepped over: hop-by-hop, routing, destination options.
+void parse_ipv6(std::span<const std::byte> frame, std::size_t at, Headers& headers) noexcept {
+  if (byte_at(frame, at) >> 4 != 6 || at + 40 > frame.size()) return;
+  headers.ipv6 = at;
+  std::uint8_t next = byte_at(frame, at + 6);
+  std::size_t offset = at + 40;
+  while ((next == 0 || next == 43 || next == 60) && offset + 8 <= frame.size()) {
+    headers.ip_options = true;
+    next = byte_at(frame, offset);
+    offset += (byte_at(frame, offset + 1) + std::size_t{1}) * 8;
+  }
+  if (next == 44) {
+    headers.ip_options = true;
+    headers.fragment = true;
+    return;
+  }
+  note_layer4(headers, next, offset, frame.size());
+}
+
+}  // namespace
+
+std::uint16_t read_big16(std::span<const std::byte> frame, std::size_t offset) noexcept {
+  return static_cast<std::uint16_t>(byte_at(frame, offset) << 8 | byte_at(frame, offset + 1));
+}
+
+bool is_multicast(std::span<const std::byte> frame) noexcept { return (byte_at(frame, 0) & 1) != 0; }
+
+bool is_broadcast(std::span<const std::byte> frame) noexcept {
+  return frame.size() >= 6 &&
+         std::all_of(frame.begin(), frame.begin() + 6, [](std::byte byte) { return byte == std::byte{0xFF}; });
+}
+
+Headers parse(std::span<const std::byte> frame, std::uint16_t vlan_type) noexcept {
+  Headers headers;
+  std::size_t at = kMacHeaderBytes;
+  headers.ether_type = read_big16(frame, 12);
+  if (headers.ether_type == vlan_type) {
+    headers.tagged = true;
+    headers.vlan = read_big16(frame, 14);
+    headers.ether_type = read_big16(frame, 16);
+    at += 4;
+  }
+  if (headers.ether_type == kTypeIpv4) parse_ipv4(frame, at, headers);
+  if (headers.ether_type == kTypeIpv6) parse_ipv6(frame, at, headers);
+  return headers;
+}
+
+std::uint32_t frame_check_sequence(std::span<const std::byte> frame) noexcept {
+  std::uint32_t crc = ~std::uint32_t{0};
+  for (const std::byte byte : frame) {
+    crc ^= std::to_integer<std::uint32_t>(byte);
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ ((crc & 1) != 0 ? 0xEDB88320U : 0U);
+  }
+  return ~crc;
+}
+
+}  // namespace pollux::models::igb

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "models/intel/igb/interrupts.hpp"
+
+#include <algorithm>
+
+namespace pollux::models::igb {
+namespace {
+
+constexpr std::uint32_t kVectorBits = (std::uint32_t{1} << hw::kMsixVectors) - 1;
+constexpr std::uint32_t kEntryWords = 4;
+constexpr std::uint32_t kEntryControl = 3;
+constexpr std::uint32_t kEntryMasked = 1;
+constexpr std::uint32_t kEntryValid = 0x80;  // of a byte of IVAR
+
+/// The bits of the extended registers that mean something: vectors, or queues and the two others (QEMU, igb_core.c).
+std::uint32_t extended_bits(bool msix_mode) noexcept { return msix_mode ? kVectorBits : 0xC000FFFFU; }
+
+std::uint32_t bit(std::uint32_t number) noexcept { return std::uint32_t{1} << number; }
+
+}  // namespace
+
+Interrupts::Interrupts(RegisterFile& registers, Timers& timers, unsigned vectors)
+    : registers_(registers), timers_(timers), vectors_(std::min(vectors, hw::kMsixVectors)) {
+  for (unsigned vector = 0; vector < hw::kMsixVectors; ++vector) {
+    interval_[vector] = timers_.add([this, vector] {
+      if ((postponed_ & bit(vector)) == 0) return;
+      postponed_ &= ~bit(vector);
+      request(vector);
+    });
+  }
+  hang_on_legacy();
+  hang_on_extended();
+}
+
+void Interrupts::hang_on_legacy() {
+  registers_.on_read<hw::ICR>([this](std::uint32_t) { return read_icr(); });
+  registers_.on_write<hw::ICR>([this](std::uint32_t, std::uint32_t value) {
+    clear_masks_by_iam();
+    registers_.set<hw::ICR>(hw::ICR::Value(registers_.get<hw::ICR>().raw() & ~value));
+  });
+  registers_.on_write<hw::ICS>([this](std::uint32_t, std::uint32_t value) { add<hw::ICR>(value); });
+  registers_.on_write<hw::IMS>([this](std::uint32_t, std::uint32_t value) { add<hw::IMS>(value); });
+  registers_.on_write<hw::IMC>([this](std::uint32_t, std::uint32_t value) {
+    registers_.set<hw::IMS>(hw::IMS::Value(registers_.get<hw::IMS>().raw() & ~value));
+  });
+}
+
+void Interrupts::hang_on_extended() {
+  registers_.on_write<hw::PBACL>([this](std::uint32_t, std::uint32_t value) { pending_bits_ &= ~value; });
+  registers_.on_write<hw::EICS>([this](std::uint32_t, std::uint32_t value) { raise_extended(value); });
+  registers_.on_write<hw::EIMS>(
+      [this](std::uint32_t, std::uint32_t value) { add<hw::EIMS>(value & extended_bits(msix_mode())); });
+  registers_.on_write<hw::EIMC>([this](std::uint32_t, std::uint32_t value) {
+    registers_.set<hw::EIMS>(hw::EIMS::Value(registers_.get<hw::EIMS>().raw() & ~value));
+  });
+  registers_.on_write<hw::EICR>([this](std::uint32_t, std::uint32_t value) {
+    registers_.set<hw::EICR>(hw::EICR::Value(registers_.get<hw::EICR>().raw() & ~value));
+  });
+}
+
+void Interrupts::reset(bool whole_function) {
+  // Initial values are zero: the register file has been cleared.
+  for (const Timers::Id id : interval_) timers_.cancel(id);
+  postponed_ = 0;
+  if (!whole_function) return;
+  table_.fill(0);
+  for (unsigned vector = 0; vector < hw::kMsixVectors; ++vector) {
+    table_[vector * kEntryWords + kEntryControl] = kEntryMasked;
+  }
+  pending_bits_ = 0;
+}
+
+bool Interrupts::msix_mode() const { return registers_.get<hw::GPIE>().has(hw::GPIE::MSIX_MODE); }
+
+std::uint32_t Interrupts::pending_legacy() const {
+  return registers_.get<hw::ICR>().raw() & registers_.get<hw::IMS>().raw();
+}
+
+std::uint32_t Interrupts::pending_extended() const {
+  return registers_.get<hw::EICR>().raw() & registers_.get<hw::EIMS>().raw();
+}
+
+template <class R>
+void Interrupts::add(std::uint32_t bits) {
+  if ((registers_.get<R>().raw() & bits) == bits) return;  // most frames find their cause raised
+  const std::uint32_t legacy = pending_legacy();
+  const std::uint32_t extended = pending_extended();
+  registers_.set<R>(typename R::Value(registers_.get<R>().raw() | bits));
+  notify(legacy, extended);
+}
+
+void Interrupts::raise(hw::ICR::Setting causes) { add<hw::ICR>(causes.bits()); }
+
+void Interrupts::raise_extended(std::uint32_t bits) { add<hw::EICR>(bits & extended_bits(msix_mode())); }
+
+std::uint32_t Interrupts::receive_entry(std::uint32_t queue) const {
+  return registers_.get<hw::IVAR>(queue % 8).raw() >> (queue < 8 ? 0 : 16);
+}
+
+std::uint32_t Interrupts::transmit_entry(std::uint32_t queue) const {
+  return registers_.get<hw::IVAR>(queue % 8).raw() >> (queue < 8 ? 8 : 24);
+}
+
+std::optional<Duration> Interrupts::interval_of(std::uint32_t entry) const {
+  const std::uint32_t vector = entry & 0x1F;
+  if ((entry & kEntryValid) == 0 || vector >= hw::kMsixVectors) return std::nullopt;
+  return std::chrono::microseconds(registers_.get<hw::EITR>(vector).get(hw::EITR::INTERVAL));
+}
+
+std::optional<Duration> Interrupts::receive_interval(std::uint32_t queue) const {
+  return interval_of(receive_entry(queue));
+}
+
+std::optional<Duration> Interrupts::transmit_interval(std::uint32_t queue) const {
+  return interval_of(transmit_entry(queue));
+}
+
+void Interrupts::raise_receive(std::uint32_t queue) {
+  const std::uint32_t entry = receive_entry(queue);
+  if ((entry & kEntryValid) != 0) raise_extended(bit(entry & 0x1F));
+  raise(hw::ICR::RXDW);
+}
+
+void Interrupts::raise_transmit(std::uint32_t queue) {
+  const std::uint32_t entry = transmit_entry(queue);
+  if ((entry & kEntryValid) != 0) raise_extended(bit(entry & 0x1F));
+  raise(hw::ICR::TXDW);
+}
+
+void Interrupts::notify(std::uint32_t legacy_before, std::uint32_t extended_before) {
+  const std::uint32_t legacy = pending_legacy() & ~legacy_before;
+  if (!msix_mode()) {
+    const hw::ICR::Value icr = registers_.get<hw::ICR>();
+    registers_.set<hw::ICR>(pending_legacy() != 0 ? icr.with(hw::ICR::INTA) : icr.without(hw::ICR::INTA));
+    if (legacy == 0) return;
+    registers_.change<hw::EICR>(0, hw::EICR::OTHER);
+    return message(0);
+  }
+  const hw::IVAR_MISC::Value other = registers_.get<hw::IVAR_MISC>();
+  if (legacy != 0 && other.has(hw::IVAR_MISC::OTHER_VALID)) {
+    const std::uint32_t vector = bit(other.get(hw::IVAR_MISC::OTHER));
+    registers_.set<hw::EICR>(hw::EICR::Value(registers_.get<hw::EICR>().raw() | vector));
+  }
+  const std::uint32_t raised = pending_extended() & ~extended_before & kVectorBits;
+  for (unsigned vector = 0; vector < hw::kMsixVectors; ++vector) {
+    if ((raised & bit(vector)) != 0) request(vector);
+  }
+}
+
+void Interrupts::request(unsigned vector) {
+  if (timers_.running(interval_[vector])) {
+    postponed_ |= bit(vector);
+    return;
+  }
+  const std::uint32_t microseconds = registers_.get<hw::EITR>(vector).get(hw::EITR::INTERVAL);
+  if (microseconds != 0) timers_.start(interval_[vector], std::chrono::microseconds(microseconds));
+  message(vector);
+  const std::uint32_t cleared = registers_.get<hw::EIAC>().raw() & bit(vector);
+  registers_.set<hw::EICR>(hw::EICR::Value(registers_.get<hw::EICR>().raw() & ~cleared));
+  if (registers_.get<hw::GPIE>().has(hw::GPIE::EIAME)) {
+    const std::uint32_t masked = registers_.get<hw::EIAM>().raw() & bit(vector);
+    registers_.set<hw::EIMS>(hw::EIMS::Value(registers_.get<hw::EIMS>().raw() & ~masked));
+  }
+}
+
+void Interrupts::message(unsigned vector) {
+  if (vector >= vectors_) return;
+  if ((table_[vector * kEntryWords + kEntryControl] & kEntryMasked) != 0) {
+    pending_bits_ |= bit(vector);
+    return;
+  }
+  registers_.set<hw::IAC>(hw::IAC::Value(registers_.get<hw::IAC>().raw() + 1));
+  if (send_) send_(vector);
+}
+
+void Interrupts::clear_masks_by_iam() {
+  const bool always = registers_.get<hw::GPIE>().has(hw::GPIE::NSICR);
+  const bool asserted = registers_.get<hw::IMS>().raw() != 0 && registers_.get<hw::ICR>().has(hw::ICR::INTA);
+  if (!always && !asserted) return;
+  registers_.set<hw::IMS>(hw::IMS::Value(registers_.get<hw::IMS>().raw() & ~registers_.get<hw::IAM>().raw()));
+}
+
+std::uint32_t Interrupts::read_icr() {
+  const hw::ICR::Value value = registers_.get<hw::ICR>();
+  const bool clears = registers_.get<hw::GPIE>().has(hw::GPIE::NSICR) || registers_.get<hw::IMS>().raw() == 0 ||
+                      value.has(hw::ICR::INTA);
+  clear_masks_by_iam();
+  if (clears) registers_.set<hw::ICR>(hw::ICR::Value());
+  return value.raw();
+}
+
+std::uint32_t Interrupts::read_table(std::uint32_t offset) const {
+  if (offset < kTableBytes) return table_[offset / 4];
+  return offset == kPendingOffset ? pending_bits_ : 0;
+}
+
+void Interrupts::write_table(std::uint32_t offset, std::uint32_t value) {
+  if (offset >= kTableBytes) return;
+  table_[offset / 4] = value;
+  const unsigned vector = offset / 16;
+  const bool unmasked = (table_[vector * kEntryWords + kEntryControl] & kEntryMasked) == 0;
+  if (unmasked && (pending_bits_ & bit(vector)) != 0) {
+    pending_bits_ &= ~bit(vector);
+    message(vector);
+  }
+}
+
+}  // namespace pollux::models::igb

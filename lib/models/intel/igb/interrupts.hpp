@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+
+#include "hw/intel/igb/limits.hpp"
+#include "models/intel/igb/register_file.hpp"
+#include "models/intel/igb/timers.hpp"
+
+namespace pollux::models::igb {
+
+/// Causes, masks, vectors and moderation; and the MSI-X table in BAR 3. The order of events follows QEMU, igb_core.c.
+class Interrupts {
+ public:
+  static constexpr std::uint32_t kTableBytes = hw::kMsixVectors * 16;
+  static constexpr std::uint32_t kPendingOffset = 0x2000;
+  static constexpr std::uint32_t kBarBytes = 0x4000;
+
+  Interrupts(RegisterFile& registers, Timers& timers, unsigned vectors);
+
+  void reset(bool whole_function);
+  void on_message(std::function<void(unsigned vector)> handler) { send_ = std::move(handler); }
+  [[nodiscard]] unsigned vectors() const noexcept { return vectors_; }
+
+  /// A cause that is no queue's: bits of ICR.
+  void raise(hw::ICR::Setting causes);
+  void raise_receive(std::uint32_t queue);
+  void raise_transmit(std::uint32_t queue);
+  /// The moderation interval of a queue's vector; nothing where it has no vector.
+  [[nodiscard]] std::optional<Duration> receive_interval(std::uint32_t queue) const;
+  [[nodiscard]] std::optional<Duration> transmit_interval(std::uint32_t queue) const;
+
+  [[nodiscard]] std::uint32_t read_table(std::uint32_t offset) const;
+  void write_table(std::uint32_t offset, std::uint32_t value);
+
+ private:
+  [[nodiscard]] bool msix_mode() const;
+  [[nodiscard]] std::uint32_t receive_entry(std::uint32_t queue) const;  // of IVAR, in the low byte
+  [[nodiscard]] std::uint32_t transmit_entry(std::uint32_t queue) const;
+  [[nodiscard]] std::optional<Duration> interval_of(std::uint32_t entry) const;
+  [[nodiscard]] std::uint32_t pending_legacy() const;
+  [[nodiscard]] std::uint32_t pending_extended() const;
+  /// Sends what became visible since `legacy_before` and `extended_before` were pending.
+  void notify(std::uint32_t legacy_before, std::uint32_t extended_before);
+  template <class R>
+  void add(std::uint32_t bits);
+  void raise_extended(std::uint32_t bits);
+  void request(unsigned vector);
+  void message(unsigned vector);
+  void clear_masks_by_iam();
+  [[nodiscard]] std::uint32_t read_icr();
+  void hang_on_legacy();
+  void hang_on_extended();
+
+  RegisterFile& registers_;
+  Timers& timers_;
+  unsigned vectors_;
+  std::function<void(unsigned)> send_;
+  std::array<std::uint32_t, hw::kMsixVectors * 4> table_{};
+  std::uint32_t pending_bits_ = 0;
+  std::uint32_t postponed_ = 0;  // vectors with a message to send when their interval is over
+  std::array<Timers::Id, hw::kMsixVectors> interval_{};
+};
+
+}  // namespace pollux::models::igb

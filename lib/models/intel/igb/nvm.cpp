@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "models/intel/igb/nvm.hpp"
+
+#include "hw/intel/igb/ids.hpp"
+#include "hw/intel/igb/nvm.hpp"
+
+namespace pollux::models::igb {
+
+Nvm::Nvm(RegisterFile& registers, Timers& timers)
+    : registers_(registers), timers_(timers), done_(timers.add([this] { finish_read(); })) {
+  words_.fill(0xFFFF);  // what erased memory holds
+  registers_.on_write<hw::EERD>([this](std::uint32_t, std::uint32_t value) { start_read(hw::EERD::Value(value)); });
+  registers_.on_write<hw::EECD>([this](std::uint32_t, std::uint32_t value) {
+    const hw::EECD::Value written(value);
+    const hw::EECD::Value now = registers_.get<hw::EECD>();
+    const auto keep = hw::EECD::PRES | hw::EECD::AUTO_RD | hw::EECD::SIZE(hw::EECD::SIZE.max());
+    const bool granted = written.has(hw::EECD::REQ);
+    const hw::EECD::Value stored(written.without(keep).raw() | (now.raw() & keep.mask()));
+    registers_.set<hw::EECD>(granted ? stored.with(hw::EECD::GNT) : stored.without(hw::EECD::GNT));
+  });
+}
+
+void Nvm::program(std::array<std::uint8_t, 6> mac, std::uint16_t device_id) {
+  namespace place = hw::nvm;
+  for (std::size_t i = 0; i < 3; ++i) {
+    words_[place::kMacAddress + i] = static_cast<std::uint16_t>(mac[2 * i] | mac[2 * i + 1] << 8);
+  }
+  for (std::size_t i = 3; i < place::kSummedWords; ++i) words_[i] = 0;
+  words_[place::kSubsystemId] = device_id;
+  words_[place::kSubsystemVendorId] = hw::kVendorId;
+  words_[place::kDeviceId] = device_id;
+  words_[place::kVendorId] = hw::kVendorId;
+  words_[place::kAlternateMacPointer] = 0xFFFF;
+  const std::span<const std::uint16_t, kWords> all(words_);
+  words_[place::kChecksum] = place::checksum_for(all.first<place::kSummedWords - 1>());
+}
+
+std::array<std::uint8_t, 6> Nvm::mac() const {
+  const std::span<const std::uint16_t, kWords> all(words_);
+  return hw::nvm::mac_address(all.first<3>());
+}
+
+void Nvm::reset() {
+  timers_.cancel(done_);
+  // 2 in SIZE is what QEMU's card has (igb_core.c, igb_mac_reg_init).
+  registers_.set<hw::EECD>(hw::EECD::PRES | hw::EECD::SIZE(2));
+}
+
+void Nvm::set_loaded(bool loaded) {
+  const hw::EECD::Value eecd = registers_.get<hw::EECD>();
+  registers_.set<hw::EECD>(loaded ? eecd.with(hw::EECD::AUTO_RD) : eecd.without(hw::EECD::AUTO_RD));
+}
+
+void Nvm::start_read(hw::EERD::Value request) {
+  registers_.set<hw::EERD>(hw::EERD::ADDR(request.get(hw::EERD::ADDR)));
+  if (request.has(hw::EERD::START)) timers_.start(done_, kReadTime);
+}
+
+void Nvm::finish_read() {
+  const std::uint32_t address = registers_.get<hw::EERD>().get(hw::EERD::ADDR);
+  if (address >= kWords) return;  // never done, as QEMU's card does it (igb_core.c, igb_set_eerd)
+  registers_.set<hw::EERD>(hw::EERD::ADDR(address) | hw::EERD::DATA(words_[address]) | hw::EERD::DONE);
+}
+
+}  // namespace pollux::models::igb

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "models/intel/igb/register_file.hpp"
+#include "models/intel/igb/timers.hpp"
+
+namespace pollux::models::igb {
+
+/// The non-volatile memory, read word by word through EERD. Its SPI pins answer a request for them and nothing else.
+class Nvm {
+ public:
+  static constexpr std::size_t kWords = 1024;
+  /// A guess that makes a driver wait: the real time depends on the SPI clock.
+  static constexpr Duration kReadTime = std::chrono::microseconds(5);
+
+  Nvm(RegisterFile& registers, Timers& timers);
+
+  /// Fills the words that a driver looks at, and the checksum.
+  void program(std::array<std::uint8_t, 6> mac, std::uint16_t device_id);
+  [[nodiscard]] std::array<std::uint8_t, 6> mac() const;
+  /// The contents, for a test to spoil.
+  [[nodiscard]] std::span<std::uint16_t, kWords> words() noexcept { return words_; }
+
+  void reset();
+  /// EECD.AUTO_RD: the card has read its configuration.
+  void set_loaded(bool loaded);
+
+ private:
+  void start_read(hw::EERD::Value request);
+  void finish_read();
+
+  RegisterFile& registers_;
+  Timers& timers_;
+  Timers::Id done_;
+  std::array<std::uint16_t, kWords> words_{};
+};
+
+}  // namespace pollux::models::igb

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "models/intel/igb/receive.hpp"
+
+#include <algorithm>
+
+#include "models/intel/igb/checksum.hpp"
+
+namespace pollux::models::igb {
+
+Receive::Receive(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts& interrupts, Statistics& statistics)
+    : registers_(registers),
+      timers_(timers),
+      dma_(dma),
+      interrupts_(interrupts),
+      statistics_(statistics),
+      filter_(registers),
+      rss_(registers) {
+  queues_.reserve(hw::kRxQueues);
+  for (std::uint32_t i = 0; i < hw::kRxQueues; ++i) {
+    queues_.emplace_back(registers, dma, i);
+    switch_[i] = timers_.add([this, i] {
+      queues_[i].set_enabled(!queues_[i].enabled());
+      drain();
+    });
+    write_back_[i] = timers_.add([this, i] { flush_write_backs(i); });
+  }
+  hang_on_registers();
+}
+
+void Receive::hang_on_registers() {
+  registers_.on_write<hw::RCTL>([this](std::uint32_t, std::uint32_t value) {
+    registers_.set<hw::RCTL>(hw::RCTL::Value(value));
+    if (!hw::RCTL::Value(value).has(hw::RCTL::RXEN)) flush();
+    for (std::uint32_t queue = 0; queue < hw::kRxQueues; ++queue) schedule_switch(queue);
+    drain();
+  });
+  registers_.on_write<hw::RDBAL>([this](std::uint32_t queue, std::uint32_t value) {
+    registers_.set<hw::RDBAL>(queue, hw::RDBAL::Value(value & ~(hw::kRingAlignment - 1)));
+  });
+  registers_.on_write<hw::RDLEN>([this](std::uint32_t queue, std::uint32_t value) {
+    registers_.set<hw::RDLEN>(queue, hw::RDLEN::Value(value & hw::RDLEN::LEN.mask()));
+  });
+  registers_.on_write<hw::RDH>([this](std::uint32_t queue, std::uint32_t value) { queues_[queue].write_head(value); });
+  registers_.on_write<hw::RDT>([this](std::uint32_t queue, std::uint32_t value) {
+    queues_[queue].write_tail(value);
+    drain();
+  });
+  registers_.on_write<hw::RXDCTL>([this](std::uint32_t queue, std::uint32_t value) {
+    registers_.set<hw::RXDCTL>(queue, hw::RXDCTL::Value(value).without(hw::RXDCTL::SWFLUSH));
+    queues_[queue].set_enabled(queues_[queue].enabled());
+    wanted_[queue] = hw::RXDCTL::Value(value).has(hw::RXDCTL::ENABLE);
+    const bool flushes = hw::RXDCTL::Value(value).has(hw::RXDCTL::SWFLUSH);
+    if (flushes || queues_[queue].waiting_write_backs() >= queues_[queue].threshold()) flush_write_backs(queue);
+    schedule_switch(queue);
+  });
+}
+
+// [I-QENABLE] A queue does not come on before RCTL.RXEN is set.
+void Receive::schedule_switch(std::uint32_t queue) {
+  const bool is = queues_[queue].enabled();
+  const bool may = is || registers_.get<hw::RCTL>().has(hw::RCTL::RXEN);
+  if (wanted_[queue] == is || !may) return timers_.cancel(switch_[queue]);
+  if (!timers_.running(switch_[queue])) timers_.start(switch_[queue], kEnableTime);
+}
+
+void Receive::reset(std::array<std::uint8_t, 6> mac) {
+  flush();
+  for (const Timers::Id id : switch_) timers_.cancel(id);
+  for (const Timers::Id id : write_back_) timers_.cancel(id);
+  for (std::uint32_t i = 0; i < hw::kRxQueues; ++i) {
+    queues_[i].reset();
+    wanted_[i] = queues_[i].enabled();
+  }
+  filter_.reset(mac);
+  registers_.set<hw::RXCSUM>(hw::RXCSUM::IPOFL | hw::RXCSUM::TUOFL);
+}
+
+void Receive::flush() {
+  losses_.flushed += buffer_.size();
+  buffer_.clear();
+  set_level(0);
+}
+
+void Receive::set_level(std::size_t bytes) {
+  buffered_bytes_ = bytes;
+  if (level_) level_(bytes);
+}
+
+std::size_t Receive::capacity() const { return std::size_t{registers_.get<hw::RXPBS>().get(hw::RXPBS::SIZE)} * 1024; }
+
+bool Receive::has_room() const {
+  return registers_.get<hw::RCTL>().has(hw::RCTL::RXEN) && buffered_bytes_ + hw::kMaxFrameBytes <= capacity();
+}
+
+// [I-M-SHORT]
+bool Receive::passes(std::span<const std::byte> frame, const Headers& headers, Filter::Verdict verdict) {
+  if (verdict == Filter::Verdict::rejected || !filter_.vlan(headers)) {
+    ++losses_.not_for_us;
+    return false;
+  }
+  statistics_.arrived(frame.size() + hw::kCrcBytes);
+  const Filter::Length length = filter_.length(frame.size(), headers);
+  if (length == Filter::Length::good) return true;
+  statistics_.count<hw::RLEC>();
+  if (length == Filter::Length::short_frame) {
+    statistics_.count<hw::RUC>();
+  } else {
+    statistics_.count<hw::ROC>();
+  }
+  return registers_.get<hw::RCTL>().has(hw::RCTL::SBP);
+}
+
+intel::rx::WriteBack Receive::describe(std::span<const std::byte> frame, const Headers& headers,
+                                       const Rss::Choice& choice, Filter::Verdict verdict) const {
+  intel::rx::WriteBack what;
+  if (headers.ipv4 != 0)
+    what.packet_type |= intel::rx::kTypeIpv4 | (headers.ip_options ? intel::rx::kTypeIpv4Options : 0);
+  if (headers.ipv6 != 0)
+    what.packet_type |= intel::rx::kTypeIpv6 | (headers.ip_options ? intel::rx::kTypeIpv6Extensions : 0);
+  if (headers.tcp != 0) what.packet_type |= intel::rx::kTypeTcp;
+  if (headers.udp != 0) what.packet_type |= intel::rx::kTypeUdp;
+  if (headers.sctp != 0) what.packet_type |= intel::rx::kTypeSctp;
+  const hw::RXCSUM::Value checksums = registers_.get<hw::RXCSUM>();
+  if (choice.enabled) {
+    what.rss = choice.type;
+    what.hash = choice.hash;
+  } else if (!checksums.has(hw::RXCSUM::PCSD) && headers.ipv4 != 0) {
+    what.hash = read_big16(frame, headers.ipv4 + 4);  // [I-M-PCSD]
+  }
+  if (headers.ipv4 != 0 || headers.ipv6 != 0) {
+    what.status |= checksum_verdict(frame, headers, checksums, registers_.get<hw::RFCTL>());
+  }
+  if (verdict == Filter::Verdict::inexact) what.status |= intel::rx::kInexact;
+  if (headers.tagged && registers_.get<hw::CTRL>().has(hw::CTRL::VME)) {
+    what.status |= intel::rx::kVlan;
+    what.vlan = headers.vlan;
+  }
+  return what;
+}
+
+void Receive::frame(std::span<const std::byte> frame, bool link_up) {
+  if (!link_up || !registers_.get<hw::RCTL>().has(hw::RCTL::RXEN)) {
+    ++losses_.not_receiving;
+    return;
+  }
+  if (frame.size() < kMacHeaderBytes) {
+    statistics_.count<hw::RUC>();
+    return;
+  }
+  const auto vlan_type = static_cast<std::uint16_t>(registers_.get<hw::VET>().get(hw::VET::TYPE));
+  const Headers headers = parse(frame, vlan_type);
+  const Filter::Verdict verdict = filter_.address(frame);
+  if (!passes(frame, headers, verdict)) return;
+  const Rss::Choice choice = rss_.choose(frame, headers);
+  store(frame, choice.queue, describe(frame, headers, choice, verdict));
+}
+
+// [I-M-CORRUPT] Where bad packets are stored they are filtered like all others (82575 manual on RCTL.SBP).
+void Receive::corrupt_frame(std::span<const std::byte> frame, bool link_up) {
+  if (!link_up || !registers_.get<hw::RCTL>().has(hw::RCTL::RXEN)) {
+    ++losses_.not_receiving;
+    return;
+  }
+  statistics_.count<hw::CRCERRS>();
+  statistics_.arrived(frame.size() + hw::kCrcBytes);
+  if (!registers_.get<hw::RCTL>().has(hw::RCTL::SBP) || frame.size() < kMacHeaderBytes) return;
+  if (filter_.address(frame) == Filter::Verdict::rejected) return void(++losses_.not_for_us);
+  store(frame, 0, {.status = intel::rx::kDone | intel::rx::kEndOfPacket | intel::rx::kDataError});
+}
+
+/// [I-M-MISSED] Puts the frame as memory is to see it into the packet buffer, or past it if nothing waits there.
+void Receive::store(std::span<const std::byte> frame, std::uint32_t queue, intel::rx::WriteBack write_back) {
+  const std::size_t charge = frame.size() + hw::kCrcBytes;
+  if (buffered_bytes_ + charge > capacity()) {
+    statistics_.count<hw::MPC>();
+    return interrupts_.raise(hw::ICR::RXO);
+  }
+  if ((write_back.status & intel::rx::kDataError) == 0) statistics_.received(frame);
+  const std::span<const std::byte> bytes = as_stored(frame, (write_back.status & intel::rx::kVlan) != 0);
+  bool counted = false;
+  if (buffer_.empty() && try_deliver(bytes, queue, write_back, counted)) return;
+  buffer_.push_back({{bytes.begin(), bytes.end()}, write_back, queue, charge, counted});
+  set_level(buffered_bytes_ + charge);
+}
+
+/// Less its tag, with its check sequence, if registers say so.
+std::span<const std::byte> Receive::as_stored(std::span<const std::byte> frame, bool strip) {
+  const bool crc_wanted = !registers_.get<hw::RCTL>().has(hw::RCTL::SECRC);
+  if (!strip && !crc_wanted) return frame;
+  scratch_.assign(frame.begin(), frame.end());
+  if (strip) scratch_.erase(scratch_.begin() + 12, scratch_.begin() + 16);
+  if (crc_wanted) {
+    const std::uint32_t crc = frame_check_sequence(frame);
+    for (unsigned i = 0; i < hw::kCrcBytes; ++i) scratch_.push_back(static_cast<std::byte>(crc >> 8 * i & 0xFF));
+  }
+  return scratch_;
+}
+
+// [I-M-BUFFER] [I-M-QOFF] A packet for a queue without descriptors is dropped where SRRCTL.DROP_EN or QDE says so;
+// otherwise it waits in the packet buffer, and everything behind it with it (I210 datasheet, 7.1; 82598 datasheet on
+// RNBC).
+bool Receive::try_deliver(std::span<const std::byte> bytes, std::uint32_t number,
+                          const intel::rx::WriteBack& write_back, bool& counted_no_buffer) {
+  RxQueue& queue = queues_[number];
+  if (!queue.enabled()) {
+    ++losses_.queue_disabled;
+    return true;
+  }
+  if (!dma_.active()) return false;
+  switch (queue.deliver(bytes, write_back)) {
+    case RxQueue::Outcome::stored: stored(number); return true;
+    case RxQueue::Outcome::broken: ++losses_.queue_broken; return true;
+    case RxQueue::Outcome::no_descriptors: break;
+  }
+  if (!counted_no_buffer) statistics_.count<hw::RNBC>();
+  counted_no_buffer = true;
+  const bool drop = registers_.get<hw::SRRCTL>(number).has(hw::SRRCTL::DROP_EN) ||
+                    (registers_.get<hw::QDE>().raw() >> number & 1) != 0;
+  if (drop) statistics_.count<hw::RQDPC>(number);
+  return drop;
+}
+
+void Receive::stored(std::uint32_t number) {
+  RxQueue& queue = queues_[number];
+  if (queue.waiting_write_backs() == 0) {
+    interrupts_.raise_receive(number);
+  } else {
+    const std::optional<Duration> interval = interrupts_.receive_interval(number);
+    if (queue.waiting_write_backs() >= queue.threshold() || interval == Duration(0)) {
+      flush_write_backs(number);
+    } else if (interval && !timers_.running(write_back_[number])) {
+      timers_.start(write_back_[number], *interval);
+    }
+  }
+  // [I-M-RDMTS]
+  constexpr std::uint32_t kRdmtsUnit = 16;
+  const std::uint32_t threshold = registers_.get<hw::SRRCTL>(number).get(hw::SRRCTL::RDMTS) * kRdmtsUnit;
+  if (queue.left() != threshold) return;
+  statistics_.count<hw::RXDMTC>();
+  interrupts_.raise(hw::ICR::RXDMT0);
+}
+
+void Receive::flush_write_backs(std::uint32_t number) {
+  timers_.cancel(write_back_[number]);
+  if (queues_[number].flush_write_backs()) interrupts_.raise_receive(number);
+}
+
+void Receive::drain() {
+  while (!buffer_.empty()) {
+    Packet& packet = buffer_.front();
+    if (!try_deliver(packet.bytes, packet.queue, packet.write_back, packet.counted_no_buffer)) return;
+    const std::size_t left = buffered_bytes_ - packet.charge;
+    buffer_.pop_front();
+    set_level(left);  // may bring more frames
+  }
+}
+
+}  // namespace pollux::models::igb

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "hw/intel/igb/limits.hpp"
+#include "models/intel/igb/filter.hpp"
+#include "models/intel/igb/interrupts.hpp"
+#include "models/intel/igb/rss.hpp"
+#include "models/intel/igb/rx_queue.hpp"
+#include "models/intel/igb/statistics.hpp"
+#include "models/intel/igb/timers.hpp"
+
+namespace pollux::models::igb {
+
+namespace intel = pollux::hw::intel;
+
+/// The receive path: filters, queue choice, the packet buffer, the queues.
+class Receive {
+ public:
+  /// A guess that makes a driver wait for RXDCTL.ENABLE.
+  static constexpr Duration kEnableTime = std::chrono::microseconds(10);
+
+  /// Frames that no register counts.
+  struct Losses {
+    std::uint64_t not_receiving = 0;  ///< link down or RCTL.RXEN clear
+    std::uint64_t not_for_us = 0;     ///< filtered
+    std::uint64_t queue_disabled = 0;
+    std::uint64_t queue_broken = 0;  ///< see RxQueue::Outcome::broken
+    std::uint64_t flushed = 0;       ///< in the packet buffer at a reset or when receiving was switched off
+  };
+
+  Receive(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts& interrupts, Statistics& statistics);
+
+  void reset(std::array<std::uint8_t, 6> mac);
+  /// A frame without FCS; `link_up` as STATUS.LU says.
+  void frame(std::span<const std::byte> frame, bool link_up);
+  /// One whose FCS is wrong.
+  void corrupt_frame(std::span<const std::byte> frame, bool link_up);
+  /// Whether receiving is on and the longest frame would find room.
+  [[nodiscard]] bool has_room() const;
+  /// Told the bytes in the packet buffer whenever they change.
+  void on_level(std::function<void(std::size_t bytes)> handler) { level_ = std::move(handler); }
+  /// Moves on what waits in the packet buffer.
+  void drain();
+
+  [[nodiscard]] RxQueue& queue(std::uint32_t number) { return queues_[number]; }
+  [[nodiscard]] const Losses& losses() const noexcept { return losses_; }
+  [[nodiscard]] std::size_t waiting() const noexcept { return buffer_.size(); }
+
+ private:
+  struct Packet {
+    std::vector<std::byte> bytes;
+    intel::rx::WriteBack write_back;
+    std::uint32_t queue = 0;
+    std::size_t charge = 0;  // bytes of the packet buffer
+    bool counted_no_buffer = false;
+  };
+
+  void hang_on_registers();
+  void schedule_switch(std::uint32_t queue);
+  [[nodiscard]] bool passes(std::span<const std::byte> frame, const Headers& headers, Filter::Verdict verdict);
+  [[nodiscard]] intel::rx::WriteBack describe(std::span<const std::byte> frame, const Headers& headers,
+                                              const Rss::Choice& choice, Filter::Verdict verdict) const;
+  void store(std::span<const std::byte> frame, std::uint32_t queue, intel::rx::WriteBack write_back);
+  [[nodiscard]] std::span<const std::byte> as_stored(std::span<const std::byte> frame, bool strip);
+  /// Whether the packet left the packet buffer, into memory or nowhere.
+  [[nodiscard]] bool try_deliver(std::span<const std::byte> bytes, std::uint32_t queue,
+                                 const intel::rx::WriteBack& write_back, bool& counted_no_buffer);
+  void flush();
+  void stored(std::uint32_t queue);
+  void flush_write_backs(std::uint32_t queue);
+  void set_level(std::size_t bytes);
+  [[nodiscard]] std::size_t capacity() const;
+
+  RegisterFile& registers_;
+  Timers& timers_;
+  Dma& dma_;
+  Interrupts& interrupts_;
+  Statistics& statistics_;
+  Filter filter_;
+  Rss rss_;
+  std::vector<RxQueue> queues_;
+  std::array<Timers::Id, hw::kRxQueues> switch_{};
+  std::array<Timers::Id, hw::kRxQueues> write_back_{};
+  std::array<bool, hw::kRxQueues> wanted_{};  // what RXDCTL.ENABLE was last written as
+  std::function<void(std::size_t)> level_;
+  std::deque<Packet> buffer_;
+  std::size_t buffered_bytes_ = 0;
+  std::vector<std::byte> scratch_;
+  Losses losses_;
+};
+
+}  // namespace pollux::models::igb

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "hw/intel/igb/registers.hpp"
+
+namespace pollux::models::igb {
+
+namespace hw = pollux::hw::igb;
+
+/// The 82576's registers as the table in hw/intel/igb declares them: places, aliases and access modes. What a register
+/// does beyond holding bits is hung on by the part of the card that owns it.
+class RegisterFile {
+ public:
+  /// `index` is the register's own within its array.
+  using ReadHook = std::function<std::uint32_t(std::uint32_t index)>;
+  using WriteHook = std::function<void(std::uint32_t index, std::uint32_t value)>;
+
+  RegisterFile();
+  RegisterFile(const RegisterFile&) = delete;
+  RegisterFile& operator=(const RegisterFile&) = delete;
+
+  /// What software's access at `offset` does. Unknown places read zero and swallow writes; both are counted.
+  [[nodiscard]] std::uint32_t read(std::uint32_t offset);
+  void write(std::uint32_t offset, std::uint32_t value);
+
+  /// The card's own view: no side effects, no access modes.
+  template <class R>
+  [[nodiscard]] typename R::Value get(std::uint32_t index = 0) const {
+    return typename R::Value(words_[R::offset(index) / 4].value);
+  }
+  template <class R>
+  void set(typename R::Value value) {
+    set<R>(0, value);
+  }
+  template <class R>
+  void set(std::uint32_t index, typename R::Value value) {
+    words_[R::offset(index) / 4].value = value.raw();
+  }
+  template <class R>
+  void change(std::uint32_t index, typename R::Setting setting) {
+    set<R>(index, get<R>(index).with(setting));
+  }
+
+  /// A read answers what the hook says. Replaces the access mode's own behaviour.
+  template <class R>
+  void on_read(ReadHook hook) {
+    const auto number = static_cast<std::uint16_t>(read_hooks_.size());
+    read_hooks_.push_back(std::move(hook));
+    for (std::uint32_t i = 0; i < R::kCount; ++i) words_[R::offset(i) / 4].read_hook = number;
+  }
+  /// A write does what the hook does, storing included. Replaces the access mode's own behaviour.
+  template <class R>
+  void on_write(WriteHook hook) {
+    static_assert(writable(R::kMode), "the table says that software cannot write this register");
+    const auto number = static_cast<std::uint16_t>(write_hooks_.size());
+    write_hooks_.push_back(std::move(hook));
+    for (std::uint32_t i = 0; i < R::kCount; ++i) words_[R::offset(i) / 4].write_hook = number;
+  }
+
+  /// Every register to zero; the parts then put their initial values back.
+  void clear();
+
+  [[nodiscard]] std::uint64_t unknown_accesses() const noexcept { return unknown_accesses_; }
+
+ private:
+  struct Word {
+    std::uint32_t value = 0;
+    std::uint16_t home = 0;  // the word that an alias stands for; its own number otherwise
+    std::uint16_t index = 0;
+    std::uint16_t read_hook = 0;
+    std::uint16_t write_hook = 0;
+    Access access = Access::ro;
+    bool known = false;
+  };
+
+  void lay_out(const RegisterInfo& info);
+  [[nodiscard]] Word* find(std::uint32_t offset);
+
+  std::vector<Word> words_;
+  std::vector<ReadHook> read_hooks_;
+  std::vector<WriteHook> write_hooks_;
+  std::uint64_t unknown_accesses_ = 0;
+};
+
+}  // namespace pollux::models::igb

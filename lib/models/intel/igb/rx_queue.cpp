@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "models/intel/igb/rx_queue.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "hw/intel/igb/limits.hpp"
+
+namespace pollux::models::igb {
+namespace {
+
+/// The length is all that counts in a write-back without "end of packet" (82575 manual, 5.3.4.8).
+intel::Descriptor middle(std::size_t length) noexcept {
+  return intel::rx::written_back({.status = intel::rx::kDone, .length = static_cast<std::uint16_t>(length)});
+}
+
+/// Length, checksum, status, errors and tag of the old format (82575 manual, table 27), the packet checksum left zero.
+intel::Descriptor legacy(std::uint64_t address, const intel::rx::WriteBack& what) noexcept {
+  const std::uint64_t status = what.status & 0xFF;
+  const std::uint64_t errors = what.status >> 24 & 0xFF;
+  return {address, what.length | status << 32 | errors << 40 | std::uint64_t{what.vlan} << 48};
+}
+
+}  // namespace
+
+void RxQueue::reset() {
+  broken_ = false;
+  waiting_.forget();
+  // Queue 0 is enabled after a reset, with write-back after each descriptor (QEMU, igb_core.c, igb_mac_reg_init).
+  enabled_ = number_ == 0;
+  registers_.set<hw::RXDCTL>(number_, hw::RXDCTL::WTHRESH(1));
+  set_enabled(enabled_);
+}
+
+void RxQueue::set_enabled(bool enabled) {
+  if (enabled && !enabled_) broken_ = false;
+  if (!enabled) flush_write_backs();
+  enabled_ = enabled;
+  const hw::RXDCTL::Value control = registers_.get<hw::RXDCTL>(number_);
+  registers_.set<hw::RXDCTL>(number_, enabled ? control.with(hw::RXDCTL::ENABLE) : control.without(hw::RXDCTL::ENABLE));
+}
+
+void RxQueue::write_head(std::uint32_t value) {
+  if (!enabled_ || ring_size() == 0) registers_.set<hw::RDH>(number_, hw::RDH::HEAD(value));
+}
+
+void RxQueue::write_tail(std::uint32_t value) {
+  if (!enabled_) {  // 82575 manual, 14.3.59
+    ++ignored_tails_;
+    return;
+  }
+  registers_.set<hw::RDT>(number_, hw::RDT::TAIL(value));
+}
+
+std::size_t RxQueue::buffer_bytes() const {
+  const std::size_t own = registers_.get<hw::SRRCTL>(number_).get(hw::SRRCTL::BSIZEPACKET);
+  return own != 0 ? own * hw::kRxBufferUnit : std::size_t{2048} >> registers_.get<hw::RCTL>().get(hw::RCTL::BSIZE);
+}
+
+std::uint32_t RxQueue::ring_size() const { return registers_.get<hw::RDLEN>(number_).raw() / hw::kDescriptorBytes; }
+
+std::uint32_t RxQueue::armed() const {
+  const std::uint32_t size = ring_size();
+  if (!enabled_ || broken_ || head() >= size || tail() >= size) return 0;
+  return tail() >= head() ? tail() - head() : size - head() + tail();
+}
+
+std::uint64_t RxQueue::slot() const {
+  const std::uint64_t base =
+      std::uint64_t{registers_.get<hw::RDBAH>(number_).raw()} << 32 | registers_.get<hw::RDBAL>(number_).raw();
+  return base + std::uint64_t{head()} * hw::kDescriptorBytes;
+}
+
+void RxQueue::complete(std::uint64_t slot, const intel::Descriptor& descriptor) {
+  if (threshold() <= 1) return void(dma_.write_back(number_, slot, descriptor));
+  waiting_.add(ModelAccess::receive_write_back, slot, std::as_bytes(std::span(&descriptor, 1)));
+}
+
+void RxQueue::step() {
+  const std::uint32_t next = head() + 1;
+  registers_.set<hw::RDH>(number_, hw::RDH::HEAD(next >= ring_size() ? 0 : next));
+}
+
+// [I-M-RXWHOLE] A frame is written only when the ring has descriptors for all of it; silicon may begin earlier.
+// [I-M-REFUSED] Data that memory refuses is lost while the write-back still comes, since a write on PCI Express
+// has no answer; a descriptor that cannot be read stops the queue until it is enabled anew.
+RxQueue::Outcome RxQueue::deliver(std::span<const std::byte> bytes, intel::rx::WriteBack last) {
+  const hw::SRRCTL::Value format = registers_.get<hw::SRRCTL>(number_);
+  const bool old = format.has(hw::SRRCTL::LEGACY);
+  if (broken_ || (!old && !format.has(hw::SRRCTL::ONE_BUFFER))) return Outcome::broken;
+  const std::size_t room = buffer_bytes();
+  const auto needed = static_cast<std::uint32_t>((bytes.size() + room - 1) / room);
+  const std::uint32_t available = armed();
+  if (needed > available) return Outcome::no_descriptors;
+  left_ = available - needed;
+  while (!bytes.empty()) {
+    const std::uint64_t at = slot();
+    const std::byte* const descriptor = dma_.read(ModelAccess::descriptor_read, number_, at, hw::kDescriptorBytes);
+    if (descriptor == nullptr) {
+      broken_ = dma_.active();
+      return Outcome::broken;
+    }
+    const std::uint64_t address = Dma::load(descriptor).lo;
+    const std::size_t count = std::min(bytes.size(), room);
+    // Bit 0 can mean "no snoop" (82575 manual, 5.3.4.1).
+    dma_.write(ModelAccess::payload_write, number_, address & ~std::uint64_t{1}, bytes.first(count));
+    bytes = bytes.subspan(count);
+    last.length = static_cast<std::uint16_t>(count);
+    const bool end = bytes.empty();
+    if (old) {
+      const intel::rx::WriteBack part{
+          .status = end ? last.status : intel::rx::kDone, .length = last.length, .vlan = last.vlan};
+      complete(at, legacy(address, part));
+    } else {
+      complete(at, end ? intel::rx::written_back(last) : middle(count));
+    }
+    step();
+  }
+  return Outcome::stored;
+}
+
+bool RxQueue::write_back(const intel::Descriptor& descriptor) {
+  if (armed() == 0 || !dma_.write_back(number_, slot(), descriptor)) return false;
+  step();
+  return true;
+}
+
+}  // namespace pollux::models::igb

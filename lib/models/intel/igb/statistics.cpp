@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "models/intel/igb/statistics.hpp"
+
+#include "hw/intel/igb/limits.hpp"
+#include "models/intel/igb/frame.hpp"
+
+namespace pollux::models::igb {
+
+Statistics::Statistics(RegisterFile& registers) : registers_(registers) {
+  clear_together<hw::GORCL, hw::GORCH>();
+  clear_together<hw::GOTCL, hw::GOTCH>();
+  clear_together<hw::TORL, hw::TORH>();
+  clear_together<hw::TOTL, hw::TOTH>();
+  clear_together<hw::HGORCL, hw::HGORCH>();
+  clear_together<hw::HGOTCL, hw::HGOTCH>();
+}
+
+template <class Low, class High>
+void Statistics::clear_together() {
+  registers_.on_read<Low>([this](std::uint32_t) { return registers_.get<Low>().raw(); });
+  registers_.on_read<High>([this](std::uint32_t) {
+    const std::uint32_t high = registers_.get<High>().raw();
+    registers_.set<Low>(typename Low::Value());
+    registers_.set<High>(typename High::Value());
+    return high;
+  });
+}
+
+template <class Low, class High>
+void Statistics::add_octets(std::uint64_t octets) {
+  const std::uint64_t before = std::uint64_t{registers_.get<High>().raw()} << 32 | registers_.get<Low>().raw();
+  const std::uint64_t after = before > ~octets ? ~std::uint64_t{0} : before + octets;
+  registers_.set<Low>(typename Low::Value(static_cast<std::uint32_t>(after)));
+  registers_.set<High>(typename High::Value(static_cast<std::uint32_t>(after >> 32)));
+}
+
+void Statistics::arrived(std::size_t bytes) {
+  count<hw::TPR>();
+  add_octets<hw::TORL, hw::TORH>(bytes);
+}
+
+void Statistics::received(std::span<const std::byte> frame) {
+  const std::size_t bytes = frame.size() + hw::kCrcBytes;
+  count<hw::GPRC>();
+  count<hw::RPTHC>();
+  add_octets<hw::GORCL, hw::GORCH>(bytes);
+  add_octets<hw::HGORCL, hw::HGORCH>(bytes);
+  if (is_broadcast(frame)) {
+    count<hw::BPRC>();
+  } else if (is_multicast(frame)) {
+    count<hw::MPRC>();
+  }
+  if (bytes <= 64) return count<hw::PRC64>();
+  if (bytes <= 127) return count<hw::PRC127>();
+  if (bytes <= 255) return count<hw::PRC255>();
+  if (bytes <= 511) return count<hw::PRC511>();
+  if (bytes <= 1023) return count<hw::PRC1023>();
+  count<hw::PRC1522>();
+}
+
+void Statistics::left(std::size_t bytes) {
+  count<hw::TPT>();
+  add_octets<hw::TOTL, hw::TOTH>(bytes);
+}
+
+void Statistics::sent(std::span<const std::byte> frame) {
+  const std::size_t bytes = frame.size() + hw::kCrcBytes;
+  left(bytes);
+  if (bytes < hw::kMinFrameBytes) return;  // not a good packet: 8254x manual, 13.7.30
+  count<hw::GPTC>();
+  count<hw::HGPTC>();
+  add_octets<hw::GOTCL, hw::GOTCH>(bytes);
+  add_octets<hw::HGOTCL, hw::HGOTCH>(bytes);
+  if (is_broadcast(frame)) {
+    count<hw::BPTC>();
+  } else if (is_multicast(frame)) {
+    count<hw::MPTC>();
+  }
+  if (bytes <= 64) return count<hw::PTC64>();
+  if (bytes <= 127) return count<hw::PTC127>();
+  if (bytes <= 255) return count<hw::PTC255>();
+  if (bytes <= 511) return count<hw::PTC511>();
+  if (bytes <= 1023) return count<hw::PTC1023>();
+  count<hw::PTC1522>();
+}
+
+}  // namespace pollux::models::igb

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "models/intel/igb/transmit.hpp"
+
+#include <utility>
+
+#include "models/intel/igb/frame.hpp"
+
+namespace pollux::models::igb {
+
+namespace intel = pollux::hw::intel;
+
+Transmit::Transmit(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts& interrupts, Statistics& statistics)
+    : registers_(registers), timers_(timers), interrupts_(interrupts), statistics_(statistics) {
+  queues_.reserve(hw::kTxQueues);
+  for (std::uint32_t i = 0; i < hw::kTxQueues; ++i) {
+    queues_.emplace_back(registers, dma, i);
+    switch_[i] = timers_.add([this, i] {
+      queues_[i].set_enabled(!queues_[i].enabled());
+      process(i);
+    });
+    write_back_[i] = timers_.add([this, i] { flush_write_backs(i); });
+  }
+  hang_on_registers();
+}
+
+void Transmit::hang_on_registers() {
+  registers_.on_write<hw::TCTL>([this](std::uint32_t, std::uint32_t value) {
+    const hw::TCTL::Value written(value);
+    registers_.set<hw::TCTL>(written.without(hw::TCTL::SWXOFF));
+    if (written.has(hw::TCTL::SWXOFF) && link_up_ && software_pause_) software_pause_();
+    for (std::uint32_t queue = 0; queue < hw::kTxQueues; ++queue) schedule_switch(queue);
+    process_all();
+  });
+  registers_.on_write<hw::TDBAL>([this](std::uint32_t queue, std::uint32_t value) {
+    registers_.set<hw::TDBAL>(queue, hw::TDBAL::Value(value & ~(hw::kRingAlignment - 1)));
+  });
+  registers_.on_write<hw::TDLEN>([this](std::uint32_t queue, std::uint32_t value) {
+    registers_.set<hw::TDLEN>(queue, hw::TDLEN::Value(value & hw::TDLEN::LEN.mask()));
+  });
+  registers_.on_write<hw::TDH>([this](std::uint32_t queue, std::uint32_t value) { queues_[queue].write_head(value); });
+  registers_.on_write<hw::TDT>([this](std::uint32_t queue, std::uint32_t value) {
+    registers_.set<hw::TDT>(queue, hw::TDT::TAIL(value));
+    process(queue);
+  });
+  registers_.on_write<hw::TXDCTL>([this](std::uint32_t queue, std::uint32_t value) {
+    registers_.set<hw::TXDCTL>(queue, hw::TXDCTL::Value(value).without(hw::TXDCTL::SWFLUSH));
+    queues_[queue].set_enabled(queues_[queue].enabled());
+    wanted_[queue] = hw::TXDCTL::Value(value).has(hw::TXDCTL::ENABLE);
+    const bool flushes = hw::TXDCTL::Value(value).has(hw::TXDCTL::SWFLUSH);
+    if (flushes || queues_[queue].waiting_write_backs() >= queues_[queue].threshold()) flush_write_backs(queue);
+    schedule_switch(queue);
+  });
+}
+
+// [I-QENABLE] A queue does not come on before TCTL.EN is set.
+void Transmit::schedule_switch(std::uint32_t queue) {
+  const bool is = queues_[queue].enabled();
+  const bool may = is || registers_.get<hw::TCTL>().has(hw::TCTL::EN);
+  if (wanted_[queue] == is || !may) return timers_.cancel(switch_[queue]);
+  if (!timers_.running(switch_[queue])) timers_.start(switch_[queue], kEnableTime);
+}
+
+void Transmit::reset() {
+  for (const Timers::Id id : switch_) timers_.cancel(id);
+  for (const Timers::Id id : write_back_) timers_.cancel(id);
+  for (std::uint32_t i = 0; i < hw::kTxQueues; ++i) {
+    queues_[i].reset();
+    wanted_[i] = queues_[i].enabled();
+  }
+  link_up_ = false;
+  registers_.set<hw::TCTL>(hw::TCTL::PSP | hw::TCTL::CT(0xF) | hw::TCTL::COLD(0x40));
+  registers_.set<hw::TIPG>(hw::TIPG::IPGT(8) | hw::TIPG::IPGR1(4) | hw::TIPG::IPGR2(6));
+}
+
+// [I-M-TXLINK] Without a link nothing is fetched and descriptors stay where they are, as Linux describes the silicon
+// (igb_main.c, igb_watchdog_task: the controller stops DMA when it loses the link); QEMU's card sends into nowhere.
+void Transmit::set_link(bool up) {
+  link_up_ = up;
+  process_all();
+}
+
+void Transmit::process_all() {
+  for (std::uint32_t i = 0; i < hw::kTxQueues; ++i) process(i);
+}
+
+void Transmit::hold(Hold why, bool held) {
+  const auto bit = static_cast<unsigned>(why);
+  const unsigned before = holds_;
+  holds_ = static_cast<std::uint8_t>(held ? before | bit : before & ~bit);
+  if (before != 0 && holds_ == 0) process_all();
+}
+
+void Transmit::process(std::uint32_t number) {
+  if (!link_up_ || !registers_.get<hw::TCTL>().has(hw::TCTL::EN)) return;
+  if (working_) {
+    work_again_ = true;
+    return;
+  }
+  working_ = true;
+  if (queues_[number].process(*this)) reported(number);
+  working_ = false;
+  if (std::exchange(work_again_, false)) process_all();
+}
+
+void Transmit::reported(std::uint32_t number) {
+  TxQueue& queue = queues_[number];
+  if (queue.waiting_write_backs() == 0) return interrupts_.raise_transmit(number);
+  const std::optional<Duration> interval = interrupts_.transmit_interval(number);
+  if (queue.waiting_write_backs() >= queue.threshold() || interval == Duration(0)) {
+    flush_write_backs(number);
+  } else if (interval && !timers_.running(write_back_[number])) {
+    timers_.start(write_back_[number], *interval);
+  }
+}
+
+void Transmit::flush_write_backs(std::uint32_t number) {
+  timers_.cancel(write_back_[number]);
+  if (queues_[number].flush_write_backs()) interrupts_.raise_transmit(number);
+}
+
+void Transmit::send(std::uint32_t number, const TxFrame& frame) {
+  if (frame.unsupported) return void(++losses_.unsupported);
+  if (frame.unreadable) return void(++losses_.unreadable);
+  if (frame.too_long) return void(++losses_.too_long);
+  if (frame.bytes.empty()) return void(++losses_.empty);
+  // [I-M-OFFLOAD]
+  constexpr std::uint64_t kOffloads = intel::tx::kSegment | intel::tx::kInsertIpChecksum | intel::tx::kInsertL4Checksum;
+  if ((frame.flags & kOffloads) != 0) ++offloads_skipped_;
+  // Without IFCS software's last four bytes are the FCS; a receiver discards the frame unless they are right.
+  if ((frame.flags & intel::tx::kInsertCrc) == 0) return void(++losses_.without_crc);
+  const std::span<const std::byte> bytes = with_tag_and_padding(number, frame);
+  statistics_.sent(bytes);
+  if (out_) out_(bytes);
+}
+
+std::span<const std::byte> Transmit::with_tag_and_padding(std::uint32_t number, const TxFrame& frame) {
+  const bool tag = (frame.flags & intel::tx::kInsertVlan) != 0 && frame.bytes.size() >= kMacHeaderBytes;
+  const std::size_t size = frame.bytes.size() + (tag ? hw::kVlanTagBytes : 0);
+  const bool pad = size + hw::kCrcBytes < hw::kMinFrameBytes && registers_.get<hw::TCTL>().has(hw::TCTL::PSP);
+  if (!tag && !pad) return frame.bytes;
+  outgoing_ = frame.bytes;
+  if (tag) {
+    const intel::Descriptor& context = queues_[number].contexts()[frame.flags >> intel::tx::kContextShift & 1];
+    const std::uint32_t type = registers_.get<hw::VET>().get(hw::VET::TYPE);
+    const auto value = static_cast<std::uint32_t>(context.lo >> intel::tx::kVlanShift & 0xFFFF);
+    const std::array<std::byte, 4> inserted{static_cast<std::byte>(type >> 8), static_cast<std::byte>(type & 0xFF),
+                                            static_cast<std::byte>(value >> 8), static_cast<std::byte>(value & 0xFF)};
+    outgoing_.insert(outgoing_.begin() + 12, inserted.begin(), inserted.end());
+  }
+  if (pad) outgoing_.resize(hw::kMinFrameBytes - hw::kCrcBytes);
+  return outgoing_;
+}
+
+}  // namespace pollux::models::igb

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "hw/intel/igb/limits.hpp"
+#include "models/intel/igb/interrupts.hpp"
+#include "models/intel/igb/statistics.hpp"
+#include "models/intel/igb/timers.hpp"
+#include "models/intel/igb/tx_queue.hpp"
+
+namespace pollux::models::igb {
+
+/// The transmit path: the queues, and what happens to a frame between them and the wire.
+class Transmit final : private TxSink {
+ public:
+  /// A guess that makes a driver wait for TXDCTL.ENABLE.
+  static constexpr Duration kEnableTime = std::chrono::microseconds(10);
+  using WireHandler = std::function<void(std::span<const std::byte>)>;
+
+  /// Frames that no register counts.
+  struct Losses {
+    std::uint64_t too_long = 0;
+    std::uint64_t unreadable = 0;
+    std::uint64_t unsupported = 0;  ///< descriptors of another format
+    std::uint64_t without_crc = 0;  ///< left without a valid FCS, so that nobody receives them
+    std::uint64_t empty = 0;
+  };
+
+  Transmit(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts& interrupts, Statistics& statistics);
+
+  void reset();
+  /// A frame that leaves: to the wire, or back into the card if RCTL says so.
+  void on_frame(WireHandler handler) { out_ = std::move(handler); }
+  /// TCTL.SWXOFF was written.
+  void on_software_pause(std::function<void()> handler) { software_pause_ = std::move(handler); }
+  /// Nothing is fetched while the link is down.
+  void set_link(bool up);
+  /// Nor while the partner has asked for a pause, or the wire is full: no frame is begun.
+  enum class Hold : std::uint8_t { pause = 1, wire = 2 };
+  void hold(Hold why, bool held);
+
+  [[nodiscard]] TxQueue& queue(std::uint32_t number) { return queues_[number]; }
+  [[nodiscard]] const Losses& losses() const noexcept { return losses_; }
+  /// Frames sent unchanged although a checksum or segmentation was asked for, which this card does not do yet.
+  [[nodiscard]] std::uint64_t offloads_skipped() const noexcept { return offloads_skipped_; }
+
+ private:
+  void hang_on_registers();
+  void schedule_switch(std::uint32_t queue);
+  void process(std::uint32_t number);
+  void process_all();
+  void reported(std::uint32_t number);
+  void flush_write_backs(std::uint32_t number);
+  [[nodiscard]] bool ready() const override { return holds_ == 0; }
+  void send(std::uint32_t number, const TxFrame& frame) override;
+  [[nodiscard]] std::span<const std::byte> with_tag_and_padding(std::uint32_t number, const TxFrame& frame);
+
+  RegisterFile& registers_;
+  Timers& timers_;
+  Interrupts& interrupts_;
+  Statistics& statistics_;
+  std::vector<TxQueue> queues_;
+  std::array<Timers::Id, hw::kTxQueues> switch_{};
+  std::array<bool, hw::kTxQueues> wanted_{};  // what TXDCTL.ENABLE was last written as
+  std::array<Timers::Id, hw::kTxQueues> write_back_{};
+  WireHandler out_;
+  std::function<void()> software_pause_;
+  std::vector<std::byte> outgoing_;
+  bool link_up_ = false;
+  std::uint8_t holds_ = 0;  // bits of Hold
+  bool working_ = false;    // a frame that goes out may bring one in that brings this on again
+  bool work_again_ = false;
+  Losses losses_;
+  std::uint64_t offloads_skipped_ = 0;
+};
+
+}  // namespace pollux::models::igb

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "hw/intel/descriptors.hpp"
+#include "models/intel/igb/dma.hpp"
+#include "models/intel/igb/register_file.hpp"
+#include "models/intel/igb/write_backs.hpp"
+
+namespace pollux::models::igb {
+
+namespace intel = pollux::hw::intel;
+
+/// What a transmit queue makes of a frame's descriptors.
+struct TxFrame {
+  std::vector<std::byte> bytes;
+  std::uint64_t flags = 0;  ///< the first data descriptor's high word: what was asked for
+  bool too_long = false;
+  bool unreadable = false;   ///< memory refused some of it
+  bool unsupported = false;  ///< a descriptor format that this card lacks
+};
+
+/// Where a queue's frames go.
+class TxSink {
+ public:
+  /// Whether another frame may be begun.
+  [[nodiscard]] virtual bool ready() const = 0;
+  virtual void send(std::uint32_t queue, const TxFrame& frame) = 0;
+
+ protected:
+  ~TxSink() = default;
+};
+
+/// One transmit queue: its ring, the two contexts, the frame that is being put together.
+class TxQueue {
+ public:
+  TxQueue(RegisterFile& registers, Dma& dma, std::uint32_t number)
+      : registers_(registers), dma_(dma), number_(number) {}
+
+  void reset();
+  [[nodiscard]] bool enabled() const noexcept { return enabled_; }
+  /// TXDCTL.ENABLE has taken effect.
+  void set_enabled(bool enabled);
+  void write_head(std::uint32_t value);
+
+  /// Takes descriptors up to the tail, as long as `sink` is ready; each whole frame goes to it. True if software was
+  /// told of one, or will be by a write-back that waits for others.
+  bool process(TxSink& sink);
+
+  /// Makes the write-backs that wait for others. False if there are none.
+  bool flush_write_backs() { return waiting_.flush(dma_, number_); }
+  [[nodiscard]] std::size_t waiting_write_backs() const noexcept { return waiting_.size(); }
+  /// TXDCTL.WTHRESH.
+  [[nodiscard]] std::uint32_t threshold() const;
+
+  /// The context descriptors last seen, by their index.
+  [[nodiscard]] const std::array<intel::Descriptor, 2>& contexts() const noexcept { return contexts_; }
+
+ private:
+  [[nodiscard]] std::uint32_t ring_size() const;
+  [[nodiscard]] std::uint32_t head() const { return registers_.get<hw::TDH>(number_).get(hw::TDH::HEAD); }
+  [[nodiscard]] std::uint32_t tail() const { return registers_.get<hw::TDT>(number_).get(hw::TDT::TAIL); }
+  [[nodiscard]] bool has_work() const;
+  void take(const intel::Descriptor& descriptor, TxSink& sink);
+  void take_data(const intel::Descriptor& descriptor);
+  void write_back(std::uint64_t slot, const intel::Descriptor& descriptor);
+
+  RegisterFile& registers_;
+  Dma& dma_;
+  std::uint32_t number_;
+  bool enabled_ = false;
+  bool broken_ = false;  // until it is enabled anew
+  bool in_frame_ = false;
+  TxFrame frame_;
+  std::array<intel::Descriptor, 2> contexts_{};
+  WriteBacks waiting_;
+};
+
+}  // namespace pollux::models::igb

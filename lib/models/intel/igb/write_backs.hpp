@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <vector>
+
+#include "hw/intel/igb/limits.hpp"
+#include "models/intel/igb/dma.hpp"
+
+namespace pollux::models::igb {
+
+/// A queue's write-backs that wait for company: with a threshold above 1 they are made together.
+/// [I-M-WTHRESH] They are made when the threshold is reached, when the moderation interval of the queue's vector is
+/// over since the first of them, on SWFLUSH and when the queue is switched off; at once where that interval is zero.
+/// Without a vector no interval ends. I210 datasheet, 7.1.4.4 and 7.2.2.6.
+class WriteBacks {
+ public:
+  /// 8 or 16 bytes, as ModelAccess says.
+  void add(ModelAccess what, std::uint64_t iova, std::span<const std::byte> bytes) {
+    Entry& entry = entries_.emplace_back();
+    entry.what = what;
+    entry.iova = iova;
+    entry.size = bytes.size();
+    std::memcpy(entry.bytes.data(), bytes.data(), bytes.size());
+  }
+  [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
+  /// Makes them, in order. False if there were none.
+  bool flush(Dma& dma, std::uint32_t queue) {
+    if (entries_.empty()) return false;
+    for (const Entry& entry : entries_) {
+      dma.write(entry.what, queue, entry.iova, std::span(entry.bytes).first(entry.size));
+    }
+    entries_.clear();
+    return true;
+  }
+  void forget() noexcept { entries_.clear(); }
+
+ private:
+  struct Entry {
+    ModelAccess what = ModelAccess::receive_write_back;
+    std::uint64_t iova = 0;
+    std::size_t size = 0;
+    std::array<std::byte, hw::kDescriptorBytes> bytes{};
+  };
+  std::vector<Entry> entries_;
+};
+
+}  // namespace pollux::models::igb

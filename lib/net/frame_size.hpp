@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+
+namespace pollux {
+
+inline constexpr std::uint32_t kEthernetHeaderBytes = 14;
+inline constexpr std::uint32_t kVlanTagBytes = 4;
+inline constexpr std::uint32_t kFcsBytes = 4;
+
+/// The least that IPv4 asks of a link (RFC 791).
+inline constexpr std::uint32_t kMinMtu = 68;
+
+/// The longest frame in memory for an MTU: header, one VLAN tag, payload; no FCS.
+[[nodiscard]] constexpr std::uint32_t frame_bytes(std::uint32_t mtu) noexcept {
+  return mtu + kEthernetHeaderBytes + kVlanTagBytes;
+}
+/// The same on the wire, FCS included.
+[[nodiscard]] constexpr std::uint32_t wire_bytes(std::uint32_t mtu) noexcept { return frame_bytes(mtu) + kFcsBytes; }
+
+}  // namespace pollux

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "net/port_machine.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "net/config_check.hpp"
+#include "net/port_state.hpp"
+#include "net/stats.hpp"
+
+namespace pollux {
+namespace {
+
+/// For a poller to leave its burst: it may have been preempted.
+constexpr Duration kPollerLimit = std::chrono::seconds(1);
+
+constexpr auto kAlive = {PortState::opened, PortState::configured, PortState::started};
+constexpr auto kConfigured = {PortState::configured, PortState::started};
+
+bool is_station_address(const MacAddress& mac) {
+  return (mac[0] & 1) == 0 && std::any_of(mac.begin(), mac.end(), [](std::uint8_t byte) { return byte != 0; });
+}
+
+}  // namespace
+
+PortMachine::PortMachine(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver) noexcept
+    : context_(std::move(context)), driver_(std::move(driver)), mac_(driver_->permanent_mac()) {}
+
+PortMachine::~PortMachine() {
+  if (state_ == PortState::closed) return;
+  auto closed = close();
+  if (!closed && state_ == PortState::started) {
+    // A thread is still inside a burst; what it uses must outlive it.
+    poller_stuck_ = true;
+    static_cast<void>(enter_failed(closed.error()));
+    closed = close();
+  }
+  if (!closed) context_->log(LogLevel::error, closed.error().message());
+}
+
+Result<void> PortMachine::expect(std::initializer_list<PortState> states, std::string_view call) const {
+  return expect_state(state_, states, info().name, call, failure_);
+}
+
+Result<void> PortMachine::configure(const PortConfig& config) {
+  if (auto fits = expect({PortState::opened, PortState::configured}, "configure"); !fits) return fits;
+  auto valid = check_config(config, info(), *context_);
+  if (!valid) return pass_on(std::move(valid));
+  if (auto configured = driver_->configure(*valid); !configured) return configured;
+  config_ = *std::move(valid);
+  state_ = PortState::configured;
+  return {};
+}
+
+Result<void> PortMachine::start() {
+  if (auto fits = expect({PortState::configured}, "start"); !fits) return fits;
+  if (auto filled = driver_->fill(); !filled) return filled;
+  filled_ = true;
+  auto started = driver_->start(
+      {.mac = mac_, .mtu = config_.mtu, .promiscuous = config_.promiscuous, .all_multicast = config_.all_multicast});
+  if (!started) {
+    if (started.error().code == ErrorCode::device_removed) return enter_failed(started.error());
+    if (auto halted = driver_->halt(); !halted) return enter_failed(halted.error());
+    take_buffers_back(DrainReason::stopped);
+    return started;
+  }
+  driver_->open_queues();
+  state_ = PortState::started;
+  return {};
+}
+
+Result<void> PortMachine::stop() {
+  if (auto fits = expect({PortState::started}, "stop"); !fits) return fits;
+  if (auto closed = driver_->close_queues(kPollerLimit); !closed) return closed;
+  if (auto halted = driver_->halt(); !halted) return enter_failed(halted.error());
+  take_buffers_back(DrainReason::stopped);
+  state_ = PortState::configured;
+  return {};
+}
+
+tl::unexpected<Error> PortMachine::enter_failed(Error why) {
+  if (state_ == PortState::started && !poller_stuck_) {
+    if (const auto closed = driver_->close_queues(kPollerLimit); !closed) poller_stuck_ = true;
+    // The card may well be able to stop, such as when the host only asks for it back.
+    if (!poller_stuck_) static_cast<void>(driver_->halt());
+  }
+  state_ = PortState::failed;
+  failure_ = why;
+  return tl::unexpected<Error>(std::move(why));
+}
+
+void PortMachine::take_buffers_back(DrainReason reason) {
+  const std::uint32_t buffers = driver_->drain(reason);
+  if (reason == DrainReason::removed) removed_buffers_ += buffers;
+  filled_ = false;
+}
+
+Result<void> PortMachine::close() {
+  if (state_ == PortState::closed) return expect({}, "close");
+  if (state_ == PortState::started) {
+    // A poller that is still inside keeps everything in place. A card that failed to stop is dealt with below.
+    if (auto stopped = stop(); !stopped && state_ == PortState::started) return stopped;
+  }
+  return hand_back();
+}
+
+Result<void> PortMachine::hand_back() {
+  const bool failed = state_ == PortState::failed;
+  const bool harmless = !failed || driver_->make_harmless();
+  auto result = driver_->release(failed);
+  if (harmless && !poller_stuck_) {
+    if (filled_) take_buffers_back(DrainReason::removed);
+    driver_->retire();
+  } else {
+    // Somebody might still write there: this memory is given up for good.
+    driver_->abandon();
+    result = fail(harmless ? ErrorCode::busy : failure_.code,
+                  fmt::format("{}: {}; its rings and buffers are lost to this process", info().name,
+                              harmless ? "a thread is still polling" : "the card did not stop"),
+                  "stop polling before the port goes away, or reset the slot");
+  }
+  config_ = {};
+  context_->return_port_index(info().index);
+  state_ = PortState::closed;
+  return result;
+}
+
+Result<std::unique_ptr<ForwardPath>> PortMachine::forward_path(std::uint16_t rx_queue, PortMachine& out,
+                                                               std::uint16_t tx_queue) {
+  if (auto fits = expect({PortState::configured}, "forward_path"); !fits) return pass_on(std::move(fits));
+  if (auto fits = out.expect({PortState::configured}, "forward_path"); !fits) return pass_on(std::move(fits));
+  if (out.context_ != context_) {
+    return refuse(info().name, fmt::format("forward_path: {} belongs to another Context", out.info().name),
+                  "open both ports in one Context: only then can both reach the buffers");
+  }
+  return driver_->forward_path(rx_queue, *out.driver_, tx_queue);
+}
+
+Result<void> PortMachine::set_mac(const MacAddress& mac) {
+  if (auto fits = expect(kAlive, "set_mac"); !fits) return fits;
+  if (!is_station_address(mac)) {
+    return refuse(info().name, fmt::format("{} cannot be a port's address", to_string(mac)),
+                  "use an address that is not all zero and whose first byte is even");
+  }
+  mac_ = mac;
+  return state_ == PortState::started ? driver_->set_mac(mac) : Result<void>();
+}
+
+Result<void> PortMachine::set_mtu(std::uint32_t bytes) {
+  if (auto fits = expect(kConfigured, "set_mtu"); !fits) return fits;
+  if (auto good = check_mtu(bytes, config_, info()); !good) return good;
+  if (auto set = driver_->set_mtu(bytes); !set) return set;
+  config_.mtu = bytes;
+  return {};
+}
+
+Result<void> PortMachine::set_promiscuous(bool on) {
+  if (auto fits = expect(kConfigured, "set_promiscuous"); !fits) return fits;
+  config_.promiscuous = on;
+  return set_promiscuity();
+}
+
+Result<void> PortMachine::set_all_multicast(bool on) {
+  if (auto fits = expect(kConfigured, "set_all_multicast"); !fits) return fits;
+  config_.all_multicast = on;
+  return set_promiscuity();
+}
+
+Result<void> PortMachine::set_promiscuity() {
+  if (state_ != PortState::started) return {};
+  return driver_->set_promiscuity(config_.promiscuous, config_.all_multicast);
+}
+
+Link PortMachine::link() {
+  if (state_ == PortState::closed || state_ == PortState::failed) return {};
+  return driver_->link();
+}
+
+Stats PortMachine::stats() {
+  Stats stats = driver_->stats();
+  sum_drops(stats);
+  return stats;
+}
+
+std::vector<Counter> PortMachine::extended_stats() {
+  const bool is_card = info().limits.rings_hold_buffers;
+  std::vector<Counter> counters = named_counters(stats(), is_card);
+  if (is_card) counters.push_back({"removed_buffers", removed_buffers_});
+  driver_->append_counters(counters);
+  return counters;
+}
+
+Result<Duration> PortMachine::service() {
+  if (state_ == PortState::failed) return tl::unexpected<Error>(failure_);
+  if (auto fits = expect(kAlive, "service"); !fits) return pass_on(std::move(fits));
+  auto within = driver_->service();
+  if (!within) return enter_failed(within.error());
+  return within;
+}
+
+}  // namespace pollux

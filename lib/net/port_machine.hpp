@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "mem/context_state.hpp"
+#include "net/validated_config.hpp"
+#include "pollux/net/port_driver.hpp"
+
+namespace pollux {
+
+/// The order of a port's states over its driver, and all that is checked before a driver is asked for something.
+///
+///     opened -- configure --> configured -- start --> started -- stop --> configured
+///     any -- close --> closed;   any -- the card is gone, faulty or does not stop --> failed -- close --> closed
+///
+/// What its functions do is said at Port's. Thread rule: one thread at a time.
+class PortMachine {
+ public:
+  PortMachine(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver) noexcept;
+  PortMachine(const PortMachine&) = delete;
+  PortMachine& operator=(const PortMachine&) = delete;
+  /// Closes the port if that was not done.
+  ~PortMachine();
+
+  [[nodiscard]] PortDriver& driver() const noexcept { return *driver_; }
+  [[nodiscard]] const PortInfo& info() const { return driver_->info(); }
+  [[nodiscard]] PortState state() const noexcept { return state_; }
+
+  [[nodiscard]] Result<void> configure(const PortConfig& config);
+  [[nodiscard]] Result<void> start();
+  [[nodiscard]] Result<void> stop();
+  [[nodiscard]] Result<void> close();
+
+  [[nodiscard]] RxQueue* rx_queue(std::uint16_t index) const { return driver_->rx_queue(index); }
+  [[nodiscard]] TxQueue* tx_queue(std::uint16_t index) const { return driver_->tx_queue(index); }
+  [[nodiscard]] Result<std::unique_ptr<ForwardPath>> forward_path(std::uint16_t rx_queue, PortMachine& out,
+                                                                  std::uint16_t tx_queue);
+
+  [[nodiscard]] const MacAddress& mac() const noexcept { return mac_; }
+  [[nodiscard]] Result<void> set_mac(const MacAddress& mac);
+  [[nodiscard]] std::uint32_t mtu() const noexcept { return config_.mtu; }
+  [[nodiscard]] Result<void> set_mtu(std::uint32_t bytes);
+  [[nodiscard]] Result<void> set_promiscuous(bool on);
+  [[nodiscard]] Result<void> set_all_multicast(bool on);
+  [[nodiscard]] Link link();
+
+  [[nodiscard]] Stats stats();
+  [[nodiscard]] std::vector<Counter> extended_stats();
+  [[nodiscard]] Result<Duration> service();
+  [[nodiscard]] std::vector<int> events() const { return driver_->events(); }
+  [[nodiscard]] RegisterDump* register_dump() { return driver_->register_dump(); }
+
+ private:
+  [[nodiscard]] Result<void> expect(std::initializer_list<PortState> states, std::string_view call) const;
+  [[nodiscard]] Result<void> set_promiscuity();
+  [[nodiscard]] tl::unexpected<Error> enter_failed(Error why);
+  void take_buffers_back(DrainReason reason);
+  [[nodiscard]] Result<void> hand_back();
+
+  std::shared_ptr<ContextState> context_;
+  std::unique_ptr<PortDriver> driver_;
+  PortState state_ = PortState::opened;
+  Error failure_;  // why it is failed
+  ValidatedConfig config_;
+  MacAddress mac_;
+  bool filled_ = false;                             // buffers are in rings
+  bool poller_stuck_ = false;                       // some thread is inside a burst for good
+  std::atomic<std::uint64_t> removed_buffers_ = 0;  // taken back from a card that was gone or had failed
+};
+
+}  // namespace pollux

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <random>
+#include <vector>
+
+#include "unit/intel_queues/strict_card.hpp"
+
+namespace pollux::test {
+
+/// What is to become of a frame that the card receives.
+enum class RxFate { good, bad_length, error, too_many_segments };
+
+/// A frame as the wire brought it, cut into the pieces that the card writes back.
+struct WireFrame {
+  struct Piece {
+    std::size_t from = 0;  ///< bytes of the frame in this piece
+    std::size_t to = 0;
+    hw::intel::Descriptor back;
+  };
+  RxFate fate = RxFate::good;
+  std::vector<std::uint8_t> bytes;
+  std::vector<Piece> pieces;
+};
+
+/// Makes frames of 1 to 9,500 bytes, and lies about some of them.
+class FrameSource {
+ public:
+  struct Options {
+    std::uint32_t buffer_bytes = 2048;
+    std::uint32_t max_bytes = 9500;
+    bool hostile = false;
+  };
+  FrameSource(std::mt19937& random, const Options& options) : random_(random), options_(options) {}
+
+  /// Writes pieces of frames into at most `slots` of the card's buffers. Frames that ended are appended to `arrived`.
+  void deliver(StrictReceiver& receiver, std::uint32_t slots, std::deque<WireFrame>& arrived);
+  /// The same for one good frame, all of it, which must fit what the card owns.
+  void deliver_good(StrictReceiver& receiver, std::deque<WireFrame>& arrived);
+  [[nodiscard]] bool in_the_middle() const { return next_piece_ != 0; }
+  /// Forgets the frame that a stopped card was in the middle of.
+  void forget() { next_piece_ = 0; }
+
+ private:
+  [[nodiscard]] std::uint32_t below(std::uint32_t limit) { return static_cast<std::uint32_t>(random_() % limit); }
+  [[nodiscard]] WireFrame make(bool may_be_bad);
+  void spoil(WireFrame& frame);
+  void write_piece(StrictReceiver& receiver, std::deque<WireFrame>& arrived);
+
+  std::mt19937& random_;
+  Options options_;
+  std::uint64_t content_ = 0;
+  WireFrame current_;
+  std::size_t next_piece_ = 0;
+};
+
+}  // namespace pollux::test

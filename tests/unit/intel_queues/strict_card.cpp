@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "unit/intel_queues/strict_card.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace pollux::test {
+
+namespace rx = hw::intel::rx;
+namespace tx = hw::intel::tx;
+using hw::intel::Descriptor;
+
+std::byte* CardMemory::at(std::uint64_t iova, std::size_t bytes) {
+  for (const DmaSegment& segment : domain_.mapped) {
+    if (iova < segment.iova || iova - segment.iova >= segment.size) continue;
+    if (bytes <= segment.size - (iova - segment.iova)) return segment.address + (iova - segment.iova);
+  }
+  violate(fmt::format("{} bytes at IOVA {:#x} are out of the card's reach", bytes, iova));
+  return nullptr;
+}
+
+void CardMemory::violate(std::string what) {
+  // One wrong step is often followed by thousands.
+  constexpr std::size_t kMost = 20;
+  if (violations_.size() < kMost) violations_.push_back(std::move(what));
+}
+
+void CardMemory::arm(std::uint64_t iova, std::uint32_t bytes, std::uint32_t headroom) {
+  if (iova % 2 != 0) violate(fmt::format("armed an odd address, {:#x}", iova));
+  if (at(iova, bytes) == nullptr) return;
+  const auto above = armed_.lower_bound(iova);
+  if (above != armed_.end() && above->first < iova + bytes) violate(fmt::format("armed {:#x} twice", iova));
+  if (above != armed_.begin() && std::prev(above)->second > iova)
+    violate(fmt::format("armed {:#x} over another", iova));
+  const auto queued = queued_.lower_bound(iova - headroom);
+  if (queued != queued_.end() && queued->first < iova + bytes)
+    violate(fmt::format("armed {:#x}, which is to be sent", iova));
+  armed_.emplace(iova, iova + bytes);
+}
+
+void CardMemory::queue(std::uint64_t iova, std::uint32_t bytes) {
+  const auto above = armed_.upper_bound(iova);
+  if (above != armed_.begin() && std::prev(above)->second > iova)
+    violate(fmt::format("sends {:#x}, which is armed", iova));
+  if (above != armed_.end() && above->first < iova + bytes) violate(fmt::format("sends {:#x}, which is armed", iova));
+  ++queued_[iova];
+}
+
+void CardMemory::unqueue(std::uint64_t iova) {
+  const auto found = queued_.find(iova);
+  if (found != queued_.end() && --found->second == 0) queued_.erase(found);
+}
+
+Descriptor* StrictReceiver::slot(std::uint32_t index) {
+  return reinterpret_cast<Descriptor*>(memory_.at(ring_.iova + index * sizeof(Descriptor), sizeof(Descriptor)));
+}
+
+void StrictReceiver::start() {
+  head_ = tail_seen_ = owned_ = 0;
+  begun_ = false;
+  as_armed_.assign(ring_.size, {});
+  memory_.disarm_all();
+  tail_.reset();
+}
+
+void StrictReceiver::stop() {
+  owned_ = 0;
+  begun_ = false;
+  memory_.disarm_all();
+}
+
+void StrictReceiver::look() {
+  if (tail_.wrong_offset()) memory_.violate("a receive doorbell at another offset");
+  for (const std::uint32_t value : tail_.look()) {
+    if (value >= ring_.size) return memory_.violate(fmt::format("RDT {} in a ring of {}", value, ring_.size));
+    const std::uint32_t more = (value - tail_seen_) & (ring_.size - 1);
+    if (owned_ + more >= ring_.size) return memory_.violate(fmt::format("RDT {} reaches RDH {}", value, head_));
+    for (std::uint32_t i = 0; i < more; ++i) check_armed((tail_seen_ + i) & (ring_.size - 1));
+    tail_seen_ = value;
+    owned_ += more;
+  }
+}
+
+void StrictReceiver::check_armed(std::uint32_t index) {
+  const Descriptor armed = *slot(index);
+  if (armed.hi != 0)
+    memory_.violate(fmt::format("slot {} is armed with {:#x} where its header address lies", index, armed.hi));
+  memory_.arm(armed.lo, ring_.buffer_bytes, ring_.headroom);
+  as_armed_[index] = armed;
+}
+
+void StrictReceiver::write_back(std::span<const std::uint8_t> bytes, const Descriptor& back) {
+  Descriptor& descriptor = *slot(head_);
+  if (!begun_ && descriptor != as_armed_[head_])
+    memory_.violate(fmt::format("slot {} changed after it was armed", head_));
+  const std::uint64_t iova = as_armed_[head_].lo;
+  if (bytes.size() > ring_.buffer_bytes) memory_.violate("the test writes beyond a buffer");
+  if (!bytes.empty()) std::memcpy(memory_.at(iova, bytes.size()), bytes.data(), bytes.size());
+  memory_.disarm(iova);
+  __atomic_store_n(&descriptor.lo, back.lo, __ATOMIC_RELAXED);
+  __atomic_store_n(&descriptor.hi, back.hi, __ATOMIC_RELEASE);
+  head_ = (head_ + 1) & (ring_.size - 1);
+  --owned_;
+  begun_ = false;
+}
+
+void StrictReceiver::begin_write_back(std::uint64_t status) {
+  Descriptor& descriptor = *slot(head_);
+  if (!begun_ && descriptor != as_armed_[head_])
+    memory_.violate(fmt::format("slot {} changed after it was armed", head_));
+  __atomic_store_n(&descriptor.hi, status, __ATOMIC_RELEASE);
+  begun_ = true;
+}
+
+Descriptor* StrictTransmitter::slot(std::uint32_t index) {
+  return reinterpret_cast<Descriptor*>(memory_.at(ring_iova_ + index * sizeof(Descriptor), sizeof(Descriptor)));
+}
+
+void StrictTransmitter::start() {
+  head_ = tail_seen_ = pending_ = 0;
+  frame_.clear();
+  memory_.unqueue_all();
+  tail_.reset();
+}
+
+void StrictTransmitter::stop() {
+  pending_ = 0;
+  // What was sent and not reported counts as stopped: nobody can tell.
+  sent_ = reported_;
+  frame_.clear();
+  memory_.unqueue_all();
+  expect_no_more();
+}
+
+void StrictTransmitter::look() {
+  if (tail_.wrong_offset()) memory_.violate("a transmit doorbell at another offset");
+  for (const std::uint32_t value : tail_.look()) {
+    if (value >= size_) return memory_.violate(fmt::format("TDT {} in a ring of {}", value, size_));
+    const std::uint32_t more = (value - tail_seen_) & (size_ - 1);
+    if (pending_ + more >= size_) return memory_.violate(fmt::format("TDT {} reaches TDH {}", value, head_));
+    for (std::uint32_t i = 0; i < more; ++i) check_queued((tail_seen_ + i) & (size_ - 1));
+    tail_seen_ = value;
+    pending_ += more;
+    // The last of a burst must report, or nothing would come back at idle.
+    if (more != 0 && (slot((value - 1) & (size_ - 1))->hi & tx::kReportStatus) == 0) {
+      memory_.violate("the last descriptor of a burst does not report");
+    }
+  }
+}
+
+void StrictTransmitter::check_queued(std::uint32_t index) {
+  const Descriptor queued = *slot(index);
+  as_queued_[index] = queued;
+  constexpr std::uint64_t kMay =
+      tx::kDataLengthMask | tx::kData | tx::kEndOfPacket | tx::kReportStatus | tx::kPayloadMask << tx::kPayloadShift;
+  if (tx::type(queued.hi) != tx::kTypeData || (queued.hi & tx::kData) != tx::kData || (queued.hi & ~kMay) != 0) {
+    memory_.violate(fmt::format("slot {} holds {:#x}, no plain data descriptor", index, queued.hi));
+  }
+  const std::uint32_t bytes = tx::data_length(queued.hi);
+  if (bytes == 0) memory_.violate(fmt::format("slot {} sends nothing", index));
+  if (memory_.at(queued.lo, bytes) != nullptr) memory_.queue(queued.lo, bytes);
+}
+
+std::uint32_t StrictTransmitter::process(std::uint32_t descriptors) {
+  const std::uint32_t todo = std::min(descriptors, pending_);
+  for (std::uint32_t i = 0; i < todo; ++i) process_one();
+  return todo;
+}
+
+void StrictTransmitter::process_one() {
+  Descriptor& descriptor = *slot(head_);
+  const Descriptor queued = as_queued_[head_];
+  if (descriptor != queued) memory_.violate(fmt::format("slot {} changed after the doorbell", head_));
+  const std::uint32_t bytes = tx::data_length(queued.hi);
+  if (!frame_.empty() && frame_bytes_ != tx::payload_length(queued.hi)) memory_.violate("a frame of two lengths");
+  frame_bytes_ = tx::payload_length(queued.hi);
+  const std::byte* const data = memory_.at(queued.lo, bytes);
+  if (data != nullptr) {
+    const auto* const first = reinterpret_cast<const std::uint8_t*>(data);
+    frame_.insert(frame_.end(), first, first + bytes);
+    memory_.unqueue(queued.lo);
+  }
+  if ((queued.hi & tx::kEndOfPacket) != 0) end_of_frame(frame_bytes_);
+  if ((queued.hi & tx::kReportStatus) != 0) {
+    if ((queued.hi & tx::kEndOfPacket) == 0) memory_.violate("a report in the middle of a frame");
+    reported_ = sent_;
+    // All but "done" may be overwritten.
+    noise_ = noise_ * 6364136223846793005u + 1442695040888963407u;
+    __atomic_store_n(&descriptor.lo, noise_, __ATOMIC_RELAXED);
+    __atomic_store_n(&descriptor.hi, noise_ | tx::kDone, __ATOMIC_RELEASE);
+  }
+  head_ = (head_ + 1) & (size_ - 1);
+  --pending_;
+}
+
+void StrictTransmitter::end_of_frame(std::uint32_t packet_bytes) {
+  if (packet_bytes != frame_.size())
+    memory_.violate(fmt::format("a frame of {} bytes is said to have {}", frame_.size(), packet_bytes));
+  if (expected_.empty()) {
+    memory_.violate("a frame that nobody sent");
+  } else {
+    if (expected_.front() != frame_) memory_.violate(fmt::format("frame {} has other bytes", sent_));
+    expected_.pop_front();
+  }
+  ++sent_;
+  frame_.clear();
+}
+
+}  // namespace pollux::test

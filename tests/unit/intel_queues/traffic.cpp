@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "unit/intel_queues/traffic.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+#include <utility>
+
+namespace pollux::test {
+
+Traffic::Traffic(const TrafficOptions& options)
+    : options_(options),
+      random_(options.seed),
+      lab_(options.lab),
+      other_pool_(lab_.lab.pool({.count = 600, .name = "other"})),
+      other_cache_(other_pool_, 64),
+      external_memory_(std::move(lab_.lab.context().allocate({.size = 1 << 16, .purpose = "external"}).value())),
+      source_(random_, {.buffer_bytes = (lab_.pool->buffer_size() - lab_.pool->data_offset()) / 1024 * 1024,
+                        .hostile = options.hostile}) {
+  if (lab_.pool_handle) second_cache_.emplace(*lab_.pool_handle, 64);
+}
+
+void Traffic::run() {
+  lab_.start();
+  while (received_ < options_.frames) {
+    round();
+    if (testing::Test::HasFatalFailure() || testing::Test::HasNonfatalFailure()) return;
+    ASSERT_EQ(lab_.complaints(), "");
+  }
+  come_to_rest();
+  recover();
+  finish();
+}
+
+void Traffic::round() {
+  const std::uint32_t slots = below(3) == 0 ? below(4) : below(options_.lab.rx_ring);
+  const std::size_t before = arrived_.size();
+  source_.deliver(*lab_.receiver, slots, arrived_);
+  received_ += arrived_.size() - before;
+  receive();
+  if (below(3) == 0) make_something();
+  if (below(3) != 0) transmit();
+  lab_.look();
+  lab_.transmitter->process(below(options_.lab.tx_ring));
+  if (below(8) == 0) release_some();
+  if (below(32) == 0) static_cast<void>(lab_.tx.tx_done_cleanup());
+  if (options_.switch_caches && below(40) == 0) switch_caches();
+  if (options_.stops && below(200) == 0) stop_and_start();
+  check_drops();
+  note_rings();
+}
+
+void Traffic::receive() {
+  Burst<512> in;
+  const std::uint32_t limit = below(2) == 0 ? options_.burst_limit : 1 + below(options_.burst_limit);
+  const std::uint32_t count = lab_.rx.rx_burst(in, limit);
+  ASSERT_EQ(count, in.size());
+  ASSERT_LE(count, limit);
+  lab_.look();
+  note(count);
+  for (Mbuf& mbuf : in) note(mbuf);
+  for (Mbuf& mbuf : in) check_received(mbuf);
+  handed_ += count;
+  ASSERT_EQ(lab_.rx.packets(), handed_);
+  std::vector<MbufPtr> frames(count);
+  for (std::uint32_t i = count; i-- != 0;) frames[i] = in.pop();
+  for (MbufPtr& frame : frames) use(std::move(frame));
+}
+
+void Traffic::note(Mbuf& frame) {
+  for (Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
+    note(segment->rx_word(0));
+    note(segment->rx_word(1));
+    note(segment->data_iova());
+    note(MbufAccess::word(*segment));
+  }
+}
+
+void Traffic::note_rings() {
+  const auto* const words = reinterpret_cast<const std::uint64_t*>(lab_.rings.segments().front().address);
+  const std::size_t descriptors = std::size_t{options_.lab.rx_ring} + options_.lab.tx_ring;
+  for (std::size_t i = 0; i < 2 * descriptors; ++i) note(words[i]);
+  note(lab_.rx.packets());
+  note(lab_.tx.packets());
+  note(lab_.tx.in_flight());
+  note(lab_.in_use());
+}
+
+// Bad frames may have been left out before it, and good ones for which there was no buffer.
+void Traffic::check_received(Mbuf& mbuf) {
+  const std::vector<std::uint8_t> bytes = bytes_of(mbuf);
+  // The word tells one frame of a byte from the next.
+  const auto is = [&](const WireFrame& frame) {
+    return frame.fate == RxFate::good && frame.bytes == bytes && frame.pieces.back().back.lo == mbuf.rx_word(0);
+  };
+  while (!arrived_.empty() && !is(arrived_.front())) {
+    ++expected_rx_[static_cast<std::size_t>(arrived_.front().fate)];
+    arrived_.pop_front();
+  }
+  ASSERT_FALSE(arrived_.empty()) << "a frame that never arrived, or not like this";
+  check_good(mbuf, arrived_.front());
+  arrived_.pop_front();
+}
+
+void Traffic::check_good(Mbuf& mbuf, const WireFrame& frame) {
+  ASSERT_EQ(mbuf.segments(), frame.pieces.size());
+  ASSERT_EQ(mbuf.packet_length(), frame.bytes.size());
+  ASSERT_EQ(mbuf.rx_format(), RxFormat::write_back);
+  ASSERT_EQ(mbuf.port(), QueueLab::kPort);
+  ASSERT_EQ(mbuf.rx_word(1), frame.pieces.back().back.hi);
+  if (frame.pieces.size() == 1) {
+    ASSERT_EQ(MbufAccess::special(mbuf), 0) << "a plain frame";
+  }
+  std::size_t piece = 0;
+  for (Mbuf* segment = &mbuf; segment != nullptr; segment = segment->next(), ++piece) {
+    ASSERT_EQ(segment->length(), frame.pieces[piece].to - frame.pieces[piece].from);
+    ASSERT_EQ(segment->headroom(), lab_.pool->data_offset());
+    ASSERT_EQ(&MbufAccess::pool(*segment), lab_.pool.get());
+  }
+  ASSERT_EQ(piece, frame.pieces.size());
+}
+
+void Traffic::use(MbufPtr mbuf) {
+  switch (below(24)) {
+    case 0: mbuf.reset(); return;
+    case 1: lab_.cache->free(*mbuf.release()); return;
+    case 2: other_cache_.free(std::move(mbuf)); return;
+    case 3:
+    case 4:
+      if (held_.size() < kMostHeld) held_.push_back(std::move(mbuf));
+      return;
+    case 5:
+    case 6: {
+      MbufPtr clone = mbuf->clone(other_cache_);
+      if (clone == nullptr) return;
+      if (below(2) == 0) std::swap(clone, mbuf);
+      if (held_.size() < kMostHeld) held_.push_back(std::move(clone));
+      break;
+    }
+    case 7:
+      if (!options_.hostile) break;
+      mbuf->set_tx_offload({.flags = TxOffload::ipv4_checksum, .l2_length = 14, .l3_length = 20});
+      return send(std::move(mbuf), TxFate::unsupported_offload);
+    case 8: mbuf->set_timestamp(1); break;
+    case 9:
+      if (mbuf->prepend(4) != nullptr) std::memset(mbuf->data(), 0x81, 4);
+      break;
+    case 10: static_cast<void>(mbuf->strip(below(mbuf->length()))); break;
+    case 11: grow_to(*mbuf, options_.lab.max_frame + below(options_.hostile ? 2 : 1)); break;
+    default: break;
+  }
+  const TxFate fate = fate_of(*mbuf);
+  send(std::move(mbuf), fate);
+}
+
+void Traffic::grow_to(Mbuf& mbuf, std::uint32_t bytes) {
+  if (mbuf.packet_length() >= bytes) return;
+  const std::uint32_t more = bytes - mbuf.packet_length();
+  std::uint8_t* const place = mbuf.append(more);
+  if (place != nullptr) std::memset(place, 0x42, more);
+}
+
+void Traffic::send(MbufPtr mbuf, TxFate fate) {
+  Outgoing outgoing{.fate = fate, .bytes = bytes_of(*mbuf)};
+  if (out_.full()) transmit();
+  if (out_.push(mbuf)) outgoing_.push_back(std::move(outgoing));
+}
+
+void Traffic::transmit() {
+  const std::uint32_t size = out_.size();
+  const std::uint32_t taken = size == 0 ? 0 : lab_.tx.tx_burst(out_);
+  ASSERT_LE(taken, size);
+  note(taken);
+  ASSERT_EQ(out_.size(), size - taken);
+  taken_ += taken;
+  for (std::uint32_t i = 0; i < taken; ++i) {
+    Outgoing& outgoing = outgoing_.front();
+    ++expected_tx_[static_cast<std::size_t>(outgoing.fate)];
+    if (outgoing.fate == TxFate::sent) lab_.transmitter->expect(std::move(outgoing.bytes));
+    outgoing_.pop_front();
+  }
+  lab_.look();
+  ASSERT_EQ(lab_.tx.packets(), taken_);
+  ASSERT_LT(lab_.tx.in_flight(), options_.lab.tx_ring);
+}
+
+void Traffic::make_something() {
+  if (options_.hostile && below(3) == 0) return make_unsendable();
+  if (below(8) == 0) return send_external(true);
+  MbufPtr frame = make(17 + below(below(8) == 0 ? 6000 : 200), 1 + below(below(4) == 0 ? 6 : 1));
+  if (frame == nullptr) return;
+  const TxFate fate = fate_of(*frame);
+  send(std::move(frame), fate);
+}
+
+// A frame of that many bytes in that many mbufs of the other pool, or of more if they do not fit.
+MbufPtr Traffic::make(std::uint32_t bytes, std::uint32_t segments) {
+  MbufPtr frame = other_cache_.allocate();
+  if (frame == nullptr) return {};
+  const std::uint32_t share = std::max(1U, bytes / segments);
+  while (frame->packet_length() < bytes) {
+    const std::uint32_t part = std::min({share, bytes - frame->packet_length(), 2048U});
+    if (frame->packet_length() != 0) {
+      MbufPtr more = other_pool_.allocate();
+      if (more == nullptr || !frame->chain(more)) return {};
+    }
+    std::uint8_t* const place = frame->append(part);
+    std::iota(place, place + part, static_cast<std::uint8_t>(random_()));
+  }
+  return frame;
+}
+
+void Traffic::make_unsendable() {
+  MbufPtr frame;
+  switch (below(6)) {
+    case 0: frame = make(below(17), 1); break;
+    case 1: frame = make(options_.lab.max_frame + 1 + below(100), 1); break;
+    case 2: frame = make(500, 33 + below(20)); break;
+    case 3: return send_with_empty_segment();
+    case 4: return send_external(false);
+    default:
+      frame = make(100, 1 + below(3));
+      if (frame == nullptr) return;
+      frame->set_tx_offload({.flags = TxOffload::insert_vlan, .vlan = 1});
+      return send(std::move(frame), TxFate::unsupported_offload);
+  }
+  if (frame == nullptr) return;
+  const TxFate fate = fate_of(*frame);
+  EXPECT_NE(fate, TxFate::sent);
+  send(std::move(frame), fate);
+}
+
+void Traffic::send_with_empty_segment() {
+  MbufPtr frame = make(60, 1);
+  MbufPtr empty = other_cache_.allocate();
+  MbufPtr last = make(60, 1);
+  if (frame == nullptr || empty == nullptr || last == nullptr) return;
+  const bool followed = below(2) == 0 && empty->chain(last);
+  ASSERT_EQ(followed, last == nullptr);
+  ASSERT_TRUE(frame->chain(empty));
+  send(std::move(frame), TxFate::bad_segment);
+}
+
+void Traffic::external_came_back(void* opaque, std::uint8_t*) noexcept { --*static_cast<int*>(opaque); }
+
+void Traffic::send_external(bool reachable) {
+  MbufPtr mbuf = other_cache_.allocate();
+  if (mbuf == nullptr) return;
+  const std::uint32_t bytes = 17 + below(4000);
+  ASSERT_TRUE(mbuf->attach_external(external_memory_, below(60000), bytes, &external_came_back, &externals_out_));
+  ++externals_out_;
+  if (reachable) {
+    const TxFate fate = fate_of(*mbuf);
+    return send(std::move(mbuf), fate);
+  }
+  MbufAccess::iova(*mbuf) = DmaMemory::kNoIova;
+  send(std::move(mbuf), TxFate::unreachable);
+}
+
+TxFate Traffic::fate_of(const Mbuf& mbuf) const {
+  if (mbuf.segments() > std::min(32U, options_.lab.tx_ring - 1)) return TxFate::too_many_segments;
+  if (mbuf.packet_length() < 17) return TxFate::too_short;
+  return mbuf.packet_length() > options_.lab.max_frame ? TxFate::too_long : TxFate::sent;
+}
+
+std::vector<std::uint8_t> Traffic::bytes_of(const Mbuf& mbuf) {
+  std::vector<std::uint8_t> bytes(mbuf.packet_length());
+  bytes.resize(mbuf.copy_out(0, bytes));
+  return bytes;
+}
+
+void Traffic::switch_caches() {
+  if (!second_cache_) return;
+  const MempoolCache& first = *lab_.cache_handle;
+  const std::array<const MempoolCache*, 3> caches{&first, &*second_cache_, &other_cache_};
+  ASSERT_TRUE(lab_.tx.use_cache(*caches[below(3)]));
+  ASSERT_TRUE(lab_.rx.use_cache(*caches[below(2)]));
+}
+
+void Traffic::release_some() {
+  for (MbufPtr& mbuf : held_) {
+    if (below(2) == 0) mbuf.reset();
+  }
+  std::erase_if(held_, [](const MbufPtr& mbuf) { return mbuf == nullptr; });
+}
+
+}  // namespace pollux::test

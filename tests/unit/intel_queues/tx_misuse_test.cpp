@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <string>
+#include <vector>
+
+#include "unit/intel_queues/queue_lab.hpp"
+
+#if POLLUX_CHECKED
+
+namespace pollux::test {
+namespace {
+
+using testing::ElementsAre;
+using Parts = std::vector<std::string>;
+
+// A burst refuses a null pointer, so that one gets in only by force.
+using Slots = Mbuf* [4];
+Slots& slots_of(Burst<4>& burst);
+template <Slots Burst<4>::*Member>
+struct Reach {
+  friend Slots& slots_of(Burst<4>& burst) { return burst.*Member; }
+};
+template struct Reach<&Burst<4>::mbufs_>;
+
+class TxMisuse : public testing::Test {
+ protected:
+  TxMisuse() : lab_({}) { lab_.start(); }
+  [[nodiscard]] MbufPtr good(Site site = Site::here()) {
+    MbufPtr mbuf = lab_.cache_handle->allocate(site);
+    EXPECT_NE(mbuf->append(60), nullptr);
+    std::fill_n(mbuf->data(), 60, std::uint8_t{7});
+    return mbuf;
+  }
+  void push(Burst<4>& burst, MbufPtr mbuf) { ASSERT_TRUE(burst.push(mbuf)); }
+  /// A good frame on either side still goes out.
+  void expect_others_sent(Burst<4>& burst) {
+    ASSERT_EQ(lab_.tx.tx_burst(burst), 3u);
+    for (int i = 0; i < 2; ++i) lab_.transmitter->expect(std::vector<std::uint8_t>(60, 7));
+    lab_.look();
+    lab_.transmitter->process(10);
+    static_cast<void>(lab_.tx.tx_done_cleanup());
+    EXPECT_EQ(lab_.transmitter->sent(), 2u);
+    EXPECT_EQ(lab_.tx.drops().unreachable, 1u);
+    EXPECT_EQ(lab_.in_use(), lab_.options.rx_ring);
+    EXPECT_TRUE(lab_.memory.violations().empty());
+  }
+
+  QueueLab lab_;
+};
+
+TEST_F(TxMisuse, ANullMbufIsNamedAndPassedOver) {
+  Burst<4> burst;
+  for (int i = 0; i < 3; ++i) push(burst, good());
+  Mbuf*& middle = slots_of(burst)[1];
+  MbufPtr removed(std::exchange(middle, nullptr));
+  removed.reset();
+  expect_others_sent(burst);
+  EXPECT_THAT(lab_.lab.misuses(), ElementsAre(IsMisuse(MisuseKind::null_mbuf, Parts{"null mbuf", "tx_burst"})));
+}
+
+TEST_F(TxMisuse, AnotherContextsMbufIsNamedAndGoesHome) {
+  PoolLab elsewhere;
+  Mempool pool = elsewhere.pool({.count = 4, .name = "elsewhere"});
+  const Site site = Site::here();
+  MbufPtr foreign = pool.allocate(site);
+  ASSERT_NE(foreign->append(60), nullptr);
+  Burst<4> burst;
+  push(burst, good());
+  push(burst, std::move(foreign));
+  push(burst, good());
+  expect_others_sent(burst);
+  EXPECT_THAT(lab_.lab.misuses(),
+              ElementsAre(IsMisuse(MisuseKind::foreign_mbuf, Parts{"mempool elsewhere", place(site)})));
+  EXPECT_EQ(pool.stats().in_use(), 0u);
+}
+
+TEST_F(TxMisuse, AnMbufThatIsHomeIsNamedAndLeftThere) {
+  const Site site = Site::here();
+  MbufPtr mbuf = good(site);
+  Mbuf* const raw = mbuf.get();
+  Burst<4> burst;
+  push(burst, good());
+  push(burst, std::move(mbuf));
+  push(burst, good());
+  MbufDeleter{}(raw);
+  expect_others_sent(burst);
+  EXPECT_THAT(lab_.lab.misuses(), ElementsAre(IsMisuse(MisuseKind::use_after_free, Parts{"mempool rx", place(site)})));
+}
+
+TEST_F(TxMisuse, AnMbufFreedWhileItIsSentComesHomeOnce) {
+  MbufPtr mbuf = good();
+  Mbuf* const raw = mbuf.get();
+  Burst<4> burst;
+  push(burst, std::move(mbuf));
+  ASSERT_EQ(lab_.tx.tx_burst(burst), 1u);
+  lab_.transmitter->expect(std::vector<std::uint8_t>(60, 7));
+  lab_.look();
+  lab_.transmitter->process(1);
+  MbufDeleter{}(raw);
+  static_cast<void>(lab_.tx.tx_done_cleanup());
+  EXPECT_THAT(lab_.lab.misuses(), ElementsAre(IsMisuse(MisuseKind::double_free, Parts{"mempool rx"})));
+  EXPECT_EQ(lab_.in_use(), lab_.options.rx_ring);
+}
+
+}  // namespace
+}  // namespace pollux::test
+
+#endif

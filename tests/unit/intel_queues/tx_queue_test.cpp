@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "unit/intel_queues/queue_lab.hpp"
+
+namespace pollux::test {
+namespace {
+
+class TxQueueTest : public testing::Test {
+ protected:
+  void use(const LabOptions& options) {
+    lab_.emplace(options);
+    other_.emplace(lab_->lab.pool({.count = 300, .name = "other"}));
+    lab_->start();
+    in_ring_ = lab_->in_use();
+  }
+  [[nodiscard]] static std::uint8_t* filled(Mbuf& mbuf, std::uint32_t bytes) {
+    std::uint8_t* const place = mbuf.append(bytes);
+    for (std::uint32_t i = 0; i < bytes; ++i) place[i] = static_cast<std::uint8_t>(i);
+    return place;
+  }
+  [[nodiscard]] MbufPtr plain(std::uint32_t bytes = 60) {
+    MbufPtr mbuf = lab_->cache_handle->allocate();
+    EXPECT_NE(filled(*mbuf, bytes), nullptr);
+    return mbuf;
+  }
+  /// Bytes of `memory` as if no device could reach them.
+  [[nodiscard]] MbufPtr unreachable(const DmaMemory& memory) {
+    MbufPtr mbuf = other_->allocate();
+    EXPECT_TRUE(mbuf->attach_external(memory, 0, 100, nullptr, nullptr));
+    MbufAccess::iova(*mbuf) = DmaMemory::kNoIova;
+    return mbuf;
+  }
+
+  [[nodiscard]] MbufPtr chain(std::uint32_t segments, std::uint32_t each = 60) {
+    MbufPtr frame = plain(each);
+    for (std::uint32_t i = 1; i < segments; ++i) {
+      MbufPtr more = plain(each);
+      EXPECT_TRUE(frame->chain(more));
+    }
+    return frame;
+  }
+  /// True if the queue took it. It is expected on the wire if `sent`.
+  bool send(MbufPtr mbuf, bool sent = true) {
+    std::vector<std::uint8_t> bytes(mbuf->packet_length());
+    bytes.resize(mbuf->copy_out(0, bytes));
+    Burst<1> burst;
+    EXPECT_TRUE(burst.push(mbuf));
+    const bool taken = lab_->tx.tx_burst(burst) == 1;
+    if (taken && sent) lab_->transmitter->expect(std::move(bytes));
+    lab_->look();
+    burst.drop(left_);
+    return taken;
+  }
+  void process_all() { lab_->transmitter->process(lab_->options.tx_ring); }
+  [[nodiscard]] drivers::intel::TxDrops drops() const { return lab_->tx.drops(); }
+  /// Everything is home but what the receive ring holds.
+  void expect_home() {
+    EXPECT_EQ(lab_->in_use(), in_ring_);
+    EXPECT_EQ(other_->stats().in_use(), 0u);
+    EXPECT_EQ(lab_->complaints(), "");
+    for (std::uint32_t i = 0; i < lab_->cache->count(); ++i) {
+      EXPECT_EQ(&MbufAccess::pool(*lab_->cache->stock()[i]), lab_->pool.get()) << "an mbuf in another pool's cache";
+    }
+  }
+
+  std::optional<QueueLab> lab_;
+  std::optional<Mempool> other_;
+  std::uint32_t in_ring_ = 0;
+  DropCounter left_{"left in the burst"};
+};
+
+TEST_F(TxQueueTest, TakesNothingBeforeItIsOpen) {
+  PoolLab lab;
+  Mempool pool = lab.pool({.count = 4});
+  drivers::intel::TxQueue queue;
+  Burst<4> burst;
+  MbufPtr mbuf = pool.allocate();
+  ASSERT_TRUE(burst.push(mbuf));
+  EXPECT_EQ(queue.tx_burst(burst), 0u);
+  EXPECT_EQ(burst.size(), 1u);
+  EXPECT_EQ(queue.tx_done_cleanup(), 0u);
+  queue.drain();
+}
+
+TEST_F(TxQueueTest, EverythingSentComesBackAtIdleWithOnePoll) {
+  for (const std::uint32_t ring : {8u, 64u, 512u}) {
+    use({.tx_ring = ring});
+    for (std::uint32_t frames = 1; frames < ring && frames < 100; ++frames) {
+      for (std::uint32_t i = 0; i < frames; ++i) ASSERT_TRUE(send(plain()));
+      EXPECT_LE(lab_->tx.in_flight(), frames);
+      process_all();
+      static_cast<void>(lab_->tx.tx_done_cleanup());
+      ASSERT_EQ(lab_->tx.in_flight(), 0u);
+      ASSERT_EQ(lab_->in_use(), in_ring_);
+    }
+    expect_home();
+  }
+}
+
+TEST_F(TxQueueTest, CleanupTakesBackWhatIsDoneAndNoMore) {
+  use({});
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(send(plain()));
+  EXPECT_EQ(lab_->tx.tx_done_cleanup(), 0u);
+  lab_->transmitter->process(4);
+  EXPECT_EQ(lab_->tx.tx_done_cleanup(), 0u) << "the last of them is not done, nor is a group";
+  lab_->transmitter->process(1);
+  EXPECT_EQ(lab_->tx.tx_done_cleanup(), 5u);
+  EXPECT_EQ(lab_->tx.tx_done_cleanup(), 0u);
+  expect_home();
+}
+
+TEST_F(TxQueueTest, NothingIsTakenFromAnEmptyBurst) {
+  use({});
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(send(plain()));
+  process_all();
+  Burst<4> burst;
+  EXPECT_EQ(lab_->tx.tx_burst(burst), 0u);
+  EXPECT_TRUE(burst.empty());
+  EXPECT_EQ(lab_->tx.in_flight(), 0u) << "but what is done came back";
+  expect_home();
+}
+
+TEST_F(TxQueueTest, AFullRingLeavesTheRestInTheBurst) {
+  use({.tx_ring = 16});
+  Burst<32> burst;
+  for (std::uint32_t i = 0; i < 20; ++i) {
+    MbufPtr mbuf = plain(60 + i);
+    ASSERT_TRUE(burst.push(mbuf));
+  }
+  EXPECT_EQ(lab_->tx.tx_burst(burst), 15u);
+  ASSERT_EQ(burst.size(), 5u);
+  EXPECT_EQ(burst[0].length(), 75u) << "in order";
+  EXPECT_EQ(lab_->tx.tx_burst(burst), 0u);
+  burst.drop(left_);
+}
+
+TEST_F(TxQueueTest, TheLongestFrameGetsThroughASmallRing) {
+  for (const std::uint32_t ring : {8u, 16u, 32u}) {
+    use({.tx_ring = ring});
+    for (std::uint32_t round = 0; round < 3 * ring; ++round) {
+      ASSERT_TRUE(send(plain()));
+      process_all();
+      ASSERT_TRUE(send(chain(ring - 1))) << "one slot is in use, and done";
+      process_all();
+    }
+    static_cast<void>(lab_->tx.tx_done_cleanup());
+    expect_home();
+  }
+}
+
+// An empty burst leaves the clean end in the middle of a group. When the ring is nearly full, the next lap's frames lie
+// in the same group, in front of it.
+TEST_F(TxQueueTest, AFrameOfTheNextLapKeepsItsNature) {
+  for (std::uint32_t in_group = 1; in_group < 4; ++in_group) {
+    use({.tx_ring = 16});
+    for (std::uint32_t i = 0; i < in_group; ++i) ASSERT_TRUE(send(plain()));
+    process_all();
+    ASSERT_EQ(lab_->tx.tx_done_cleanup(), in_group);
+    for (std::uint32_t i = in_group; i < 16; ++i) {
+      ASSERT_TRUE(send(plain())) << i;
+      if (i == 14) lab_->transmitter->process(4 - in_group);
+    }
+    MbufPtr foreign = other_->allocate();
+    ASSERT_NE(filled(*foreign, 60), nullptr);
+    // Slot 0 of the next lap; what is left of the first group is still in the ring, unless the queue has cleaned it.
+    const bool taken = send(std::move(foreign));
+    process_all();
+    for (int i = 0; i < 40; ++i) {
+      ASSERT_TRUE(send(plain()));
+      process_all();
+    }
+    static_cast<void>(lab_->tx.tx_done_cleanup());
+    EXPECT_TRUE(taken) << in_group;
+    expect_home();
+  }
+}
+
+TEST_F(TxQueueTest, EachRefusalHasItsName) {
+  use({.tx_ring = 64, .max_frame = 2000});
+  EXPECT_TRUE(send(plain(17)));
+  EXPECT_TRUE(send(plain(2000)));
+  EXPECT_EQ(drops().refused(), 0u);
+  EXPECT_TRUE(send(plain(16), false));
+  EXPECT_TRUE(send(plain(0), false));
+  EXPECT_EQ(drops().too_short, 2u);
+  EXPECT_TRUE(send(plain(2001), false));
+  EXPECT_TRUE(send(chain(3, 700), false));
+  EXPECT_EQ(drops().too_long, 2u);
+  EXPECT_TRUE(send(chain(32, 20)));
+  EXPECT_TRUE(send(chain(33, 20), false));
+  EXPECT_EQ(drops().too_many_segments, 1u);
+  MbufPtr hollow = plain(60);
+  MbufPtr empty = plain(0);
+  ASSERT_TRUE(hollow->chain(empty));
+  EXPECT_TRUE(send(std::move(hollow), false));
+  EXPECT_EQ(drops().bad_segment, 1u);
+  MbufPtr offload = plain();
+  offload->set_tx_offload({.flags = TxOffload::tcp_checksum});
+  EXPECT_TRUE(send(std::move(offload), false));
+  EXPECT_EQ(drops().unsupported_offload, 1u);
+  auto memory = lab_->lab.context().allocate({.size = 4096});
+  ASSERT_TRUE(memory);
+  EXPECT_TRUE(send(unreachable(*memory), false));
+  EXPECT_EQ(drops().unreachable, 1u);
+
+  EXPECT_EQ(drops().refused(), 8u);
+  EXPECT_EQ(lab_->tx.packets(), 11u);
+  process_all();
+  static_cast<void>(lab_->tx.tx_done_cleanup());
+  EXPECT_EQ(lab_->transmitter->sent(), 3u);
+  expect_home();
+}
+
+TEST_F(TxQueueTest, MemoryWithoutAnAddressIsUnreachableWhateverItsHeadroom) {
+  use({});
+  auto memory = lab_->lab.context().allocate({.size = 4096});
+  ASSERT_TRUE(memory);
+  for (const std::uint32_t stripped : {0u, 40u}) {
+    MbufPtr mbuf = unreachable(*memory);
+    ASSERT_NE(mbuf->strip(stripped), nullptr);
+    EXPECT_TRUE(send(std::move(mbuf), false));
+  }
+  EXPECT_EQ(drops().unreachable, 2u);
+  expect_home();
+}
+
+TEST_F(TxQueueTest, DataBeyondItsBufferIsABadSegment) {
+  use({});
+  auto memory = lab_->lab.context().allocate({.size = 4096});
+  ASSERT_TRUE(memory);
+  MbufPtr mbuf = other_->allocate();
+  ASSERT_TRUE(mbuf->attach_external(*memory, 0, 100, nullptr, nullptr));
+  MbufAccess::data_length(*mbuf) = 101;
+  EXPECT_TRUE(send(std::move(mbuf), false));
+  EXPECT_EQ(drops().bad_segment, 1u);
+}
+
+TEST_F(TxQueueTest, AnotherContextsMbufGoesHomeUnsent) {
+  use({});
+  PoolLab elsewhere;
+  std::vector<Mempool> pools;
+  for (int i = 0; i < 8; ++i) pools.push_back(elsewhere.pool({.count = 4, .name = "elsewhere"}));
+  MbufPtr mbuf = pools.back().allocate();
+  ASSERT_NE(filled(*mbuf, 60), nullptr);
+  EXPECT_TRUE(send(std::move(mbuf), false));
+  EXPECT_EQ(drops().unreachable, 1u);
+  EXPECT_EQ(pools.back().stats().in_use(), 0u);
+  process_all();
+}
+
+TEST_F(TxQueueTest, RefusesACacheOfAnotherContext) {
+  use({});
+  PoolLab elsewhere;
+  const auto used = lab_->tx.use_cache(MempoolCache(elsewhere.pool({.count = 4})));
+  ASSERT_FALSE(used);
+  EXPECT_EQ(used.error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(used.error().what, "the cache is not of the transmit queue's Context");
+  EXPECT_TRUE(lab_->tx.use_cache(MempoolCache(*other_))) << "any pool of its own will do";
+}
+
+TEST_F(TxQueueTest, CountsAsStoppedWhatWasNotReported) {
+  use({});
+  Burst<8> burst;
+  for (int times = 0; times < 3; ++times) {
+    for (int i = 0; i < 4; ++i) {
+      MbufPtr mbuf = plain();
+      ASSERT_TRUE(burst.push(mbuf));
+    }
+    ASSERT_EQ(lab_->tx.tx_burst(burst), 4u);
+    for (int i = 0; i < 4; ++i) {
+      MbufPtr same = plain();
+      lab_->transmitter->expect({same->bytes().begin(), same->bytes().end()});
+    }
+    lab_->look();
+  }
+  lab_->transmitter->process(6);
+  EXPECT_EQ(lab_->transmitter->reported(), 4u);
+  lab_->close();
+  lab_->drain();
+  EXPECT_EQ(drops().stopped, 8u) << "two that were sent without a report are among them";
+  EXPECT_EQ(lab_->tx.in_flight(), 0u);
+  EXPECT_EQ(lab_->in_use(), 0u);
+}
+
+TEST_F(TxQueueTest, StoppingAndStartingLeaveTheCacheAlone) {
+  use({.cache = 128});
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(send(plain()));
+  lab_->transmitter->process(7);
+  lab_->receiver->write_back(std::vector<std::uint8_t>(10), {0, 1 | std::uint64_t{10} << 32});  // a frame that goes on
+  Burst<1> none;
+  ASSERT_EQ(lab_->rx.rx_burst(none), 0u);
+  const std::uint32_t stock = lab_->cache->count();
+  lab_->close();
+  EXPECT_EQ(lab_->tx.settle(), 10u) << "the last was not done";
+  lab_->drain();
+  lab_->start();
+  EXPECT_EQ(lab_->cache->count(), stock) << "its thread may be using it with another queue";
+  EXPECT_EQ(lab_->in_use(), in_ring_);
+}
+
+}  // namespace
+}  // namespace pollux::test

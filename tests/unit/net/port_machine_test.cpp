@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a driver is asked for, in which order, and what becomes of the port where it fails.
+#include "net/port_machine.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "pollux/mem/context.hpp"
+
+namespace pollux {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+/// What a test orders from its driver, and what that was asked for.
+struct Orders {
+  std::vector<std::string> calls;
+  std::optional<ErrorCode> start, halt, close_queues, service, release;
+  bool harmless = true;
+  PortSettings settings;
+
+  Result<void> note(std::string call, const std::optional<ErrorCode>& error = std::nullopt) {
+    calls.push_back(std::move(call));
+    return error ? Result<void>(fail(*error, calls.back() + " failed")) : Result<void>();
+  }
+};
+
+class OrderedDriver final : public PortDriver {
+ public:
+  OrderedDriver(Orders& orders, std::uint16_t index) : orders_(orders) {
+    info_.name = "fake:0";
+    info_.card = "a fake";
+    info_.index = index;
+    info_.limits = {.max_tx_queues = 2, .min_ring = 8, .max_ring = 512, .min_mtu = 68, .max_mtu = 9000};
+    info_.limits.rings_hold_buffers = true;
+  }
+  [[nodiscard]] const PortInfo& info() const override { return info_; }
+  [[nodiscard]] MacAddress permanent_mac() const override { return {2, 0, 0, 0, 0, 1}; }
+  [[nodiscard]] Result<void> configure(const ValidatedConfig&) override { return orders_.note("configure"); }
+  [[nodiscard]] RxQueue* rx_queue(std::uint16_t) override { return nullptr; }
+  [[nodiscard]] TxQueue* tx_queue(std::uint16_t) override { return nullptr; }
+  [[nodiscard]] Result<void> fill() override { return orders_.note("fill"); }
+  [[nodiscard]] Result<void> start(const PortSettings& settings) override {
+    orders_.settings = settings;
+    return orders_.note("start", orders_.start);
+  }
+  void open_queues() noexcept override { static_cast<void>(orders_.note("open_queues")); }
+  [[nodiscard]] Result<void> close_queues(Duration) override {
+    return orders_.note("close_queues", orders_.close_queues);
+  }
+  [[nodiscard]] Result<void> halt() override { return orders_.note("halt", orders_.halt); }
+  std::uint32_t drain(DrainReason reason) noexcept override {
+    static_cast<void>(orders_.note(reason == DrainReason::stopped ? "drain" : "drain removed"));
+    return 7;
+  }
+  [[nodiscard]] Result<void> set_mac(const MacAddress&) override { return orders_.note("set_mac"); }
+  [[nodiscard]] Result<void> set_mtu(std::uint32_t) override { return orders_.note("set_mtu"); }
+  [[nodiscard]] Result<void> set_promiscuity(bool promiscuous, bool all_multicast) override {
+    return orders_.note("set_promiscuity " + std::to_string(promiscuous) + std::to_string(all_multicast));
+  }
+  [[nodiscard]] Link link() override { return {.up = true}; }
+  [[nodiscard]] Stats stats() override { return {}; }
+  void append_counters(std::vector<Counter>&) override {}
+  [[nodiscard]] Result<Duration> service() override {
+    if (auto well = orders_.note("service", orders_.service); !well) return pass_on(std::move(well));
+    return Duration(1);
+  }
+  [[nodiscard]] bool make_harmless() override { return orders_.harmless; }
+  [[nodiscard]] Result<void> release(bool failed) override {
+    return orders_.note(failed ? "release failed" : "release", orders_.release);
+  }
+  void retire() noexcept override { static_cast<void>(orders_.note("retire")); }
+  void abandon() noexcept override { static_cast<void>(orders_.note("abandon")); }
+
+ private:
+  Orders& orders_;
+  PortInfo info_;
+};
+
+class Machine : public testing::Test {
+ protected:
+  void open() {
+    port_ = std::make_unique<PortMachine>(
+        context_.state(), std::make_unique<OrderedDriver>(orders_, context_.state()->take_port_index()));
+  }
+  void start() {
+    open();
+    ASSERT_TRUE(port_->configure({.rx_queues = 0}));
+    ASSERT_TRUE(port_->start());
+    orders_.calls.clear();
+  }
+  [[nodiscard]] std::uint64_t removed_buffers() {
+    for (const Counter& counter : port_->extended_stats()) {
+      if (counter.name == "removed_buffers") return counter.value;
+    }
+    return ~std::uint64_t{0};
+  }
+
+  Orders orders_;
+  Context context_{{.huge_pages = HugePages::never}};
+  std::unique_ptr<PortMachine> port_;
+};
+
+TEST_F(Machine, AsksForEachStepInItsOrder) {
+  open();
+  EXPECT_THAT(orders_.calls, IsEmpty());
+  ASSERT_TRUE(port_->configure({.rx_queues = 0}));
+  ASSERT_TRUE(port_->start());
+  EXPECT_THAT(orders_.calls, ElementsAre("configure", "fill", "start", "open_queues"));
+  orders_.calls.clear();
+  ASSERT_TRUE(port_->stop());
+  EXPECT_THAT(orders_.calls, ElementsAre("close_queues", "halt", "drain"));
+  orders_.calls.clear();
+  ASSERT_TRUE(port_->close());
+  EXPECT_THAT(orders_.calls, ElementsAre("release", "retire"));
+  EXPECT_EQ(removed_buffers(), 0u);
+}
+
+TEST_F(Machine, AsksForNothingThatDoesNotFit) {
+  open();
+  EXPECT_EQ(port_->start().error().code, ErrorCode::bad_state);
+  EXPECT_EQ(port_->set_mtu(1400).error().code, ErrorCode::bad_state);
+  EXPECT_EQ(port_->configure({.rx_queues = 0, .tx_queues = 3}).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(port_->configure({.rx_queues = 0, .tx_ring = 12}).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(port_->set_mac({1, 0, 0, 0, 0, 1}).error().code, ErrorCode::invalid_argument) << "a group's";
+  EXPECT_EQ(port_->set_mac({}).error().code, ErrorCode::invalid_argument);
+  ASSERT_TRUE(port_->configure({.rx_queues = 0}));
+  EXPECT_EQ(port_->set_mtu(9001).error().code, ErrorCode::invalid_argument);
+  EXPECT_THAT(orders_.calls, ElementsAre("configure"));
+  EXPECT_EQ(port_->mac(), (MacAddress{2, 0, 0, 0, 0, 1}));
+  EXPECT_EQ(port_->mtu(), 1500u);
+}
+
+TEST_F(Machine, ASettingIsKeptForTheStartAndTakesEffectAtOnceLater) {
+  open();
+  ASSERT_TRUE(port_->set_mac({2, 0, 0, 0, 0, 9}));
+  ASSERT_TRUE(port_->configure({.rx_queues = 0, .mtu = 1400}));
+  ASSERT_TRUE(port_->set_promiscuous(true));
+  EXPECT_THAT(orders_.calls, ElementsAre("configure"));
+  ASSERT_TRUE(port_->start());
+  EXPECT_EQ(orders_.settings.mac, (MacAddress{2, 0, 0, 0, 0, 9}));
+  EXPECT_EQ(orders_.settings.mtu, 1400u);
+  EXPECT_TRUE(orders_.settings.promiscuous);
+  EXPECT_FALSE(orders_.settings.all_multicast);
+  orders_.calls.clear();
+  ASSERT_TRUE(port_->set_mac({2, 0, 0, 0, 0, 8}));
+  ASSERT_TRUE(port_->set_mtu(1300));
+  ASSERT_TRUE(port_->set_all_multicast(true));
+  ASSERT_TRUE(port_->set_promiscuous(false));
+  EXPECT_THAT(orders_.calls, ElementsAre("set_mac", "set_mtu", "set_promiscuity 11", "set_promiscuity 01"));
+  EXPECT_EQ(port_->mtu(), 1300u);
+}
+
+TEST_F(Machine, AStartThatFailsIsUndone) {
+  open();
+  ASSERT_TRUE(port_->configure({.rx_queues = 0}));
+  orders_.start = ErrorCode::timeout;
+  orders_.calls.clear();
+  EXPECT_EQ(port_->start().error().code, ErrorCode::timeout);
+  EXPECT_THAT(orders_.calls, ElementsAre("fill", "start", "halt", "drain"));
+  EXPECT_EQ(port_->state(), PortState::configured);
+  orders_.start.reset();
+  EXPECT_TRUE(port_->start());
+}
+
+TEST_F(Machine, AStartThatFindsTheCardGoneFailsThePort) {
+  open();
+  ASSERT_TRUE(port_->configure({.rx_queues = 0}));
+  orders_.start = ErrorCode::device_removed;
+  EXPECT_EQ(port_->start().error().code, ErrorCode::device_removed);
+  EXPECT_EQ(port_->state(), PortState::failed);
+  orders_.calls.clear();
+  ASSERT_TRUE(port_->close());
+  EXPECT_THAT(orders_.calls, ElementsAre("release failed", "drain removed", "retire"));
+  EXPECT_EQ(removed_buffers(), 7u);
+}
+
+TEST_F(Machine, ACardThatDoesNotStopKeepsItsMemory) {
+  start();
+  orders_.halt = ErrorCode::timeout;
+  orders_.harmless = false;
+  EXPECT_EQ(port_->stop().error().code, ErrorCode::timeout);
+  EXPECT_EQ(port_->state(), PortState::failed);
+  EXPECT_THAT(port_->configure({.rx_queues = 0}).error().what, HasSubstr("halt failed")) << "why it is failed";
+  orders_.calls.clear();
+  const auto closed = port_->close();
+  ASSERT_FALSE(closed);
+  EXPECT_EQ(closed.error().code, ErrorCode::timeout);
+  EXPECT_THAT(closed.error().what, HasSubstr("lost to this process"));
+  EXPECT_THAT(orders_.calls, ElementsAre("release failed", "abandon"));
+  EXPECT_EQ(port_->state(), PortState::closed);
+}
+
+TEST_F(Machine, APollerThatStaysInsideKeepsThePortStarted) {
+  start();
+  orders_.close_queues = ErrorCode::timeout;
+  EXPECT_EQ(port_->stop().error().code, ErrorCode::timeout);
+  EXPECT_EQ(port_->close().error().code, ErrorCode::timeout);
+  EXPECT_EQ(port_->state(), PortState::started);
+  EXPECT_THAT(orders_.calls, ElementsAre("close_queues", "close_queues"));
+  orders_.close_queues.reset();
+  EXPECT_TRUE(port_->close());
+}
+
+TEST_F(Machine, APortThatGoesAwayUnderAPollerLeavesItWhatItUses) {
+  start();
+  orders_.close_queues = ErrorCode::timeout;
+  port_.reset();
+  EXPECT_THAT(orders_.calls, ElementsAre("close_queues", "release failed", "abandon"));
+}
+
+TEST_F(Machine, AServiceThatFailsStopsThePort) {
+  start();
+  orders_.service = ErrorCode::device_fault;
+  EXPECT_EQ(port_->service().error().code, ErrorCode::device_fault);
+  EXPECT_THAT(orders_.calls, ElementsAre("service", "close_queues", "halt"));
+  EXPECT_EQ(port_->state(), PortState::failed);
+  EXPECT_FALSE(port_->link().up);
+  EXPECT_EQ(port_->service().error().code, ErrorCode::device_fault) << "without asking again";
+  EXPECT_EQ(orders_.calls.size(), 3u);
+}
+
+TEST_F(Machine, AnErrorOfHandingBackIsToldAndThePortClosed) {
+  start();
+  orders_.release = ErrorCode::timeout;
+  EXPECT_EQ(port_->close().error().code, ErrorCode::timeout);
+  EXPECT_EQ(port_->state(), PortState::closed);
+  EXPECT_EQ(context_.state()->take_port_index(), 0) << "its number is free again";
+}
+
+TEST_F(Machine, NoPathIsMadeBetweenPortsOfTwoContexts) {
+  open();
+  ASSERT_TRUE(port_->configure({.rx_queues = 0}));
+  Context other({.huge_pages = HugePages::never});
+  Orders orders;
+  PortMachine second(other.state(), std::make_unique<OrderedDriver>(orders, other.state()->take_port_index()));
+  EXPECT_EQ(port_->forward_path(0, second, 0).error().code, ErrorCode::bad_state);
+  ASSERT_TRUE(second.configure({.rx_queues = 0}));
+  EXPECT_THAT(port_->forward_path(0, second, 0).error().what, HasSubstr("another Context"));
+}
+
+}  // namespace
+}  // namespace pollux
