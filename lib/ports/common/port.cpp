@@ -7,6 +7,8 @@
 #include <chrono>
 #include <utility>
 
+#include "base/keep_for_good.hpp"
+
 namespace pollux::ports {
 namespace {
 
@@ -157,7 +159,7 @@ void Port::retire() noexcept {
 
 void Port::abandon() noexcept {
   config_ = {};
-  static_cast<void>(new std::shared_ptr<Medium>(medium_));
+  keep_for_good(medium_);
 }
 
 }  // namespace pollux::ports

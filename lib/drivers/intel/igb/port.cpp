@@ -41,7 +41,8 @@ Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device
       device_(std::move(device)),
       card_{.regs = {}, .context = std::move(context), .name = device_->name()} {}
 
-Result<std::unique_ptr<PortDriver>> Port::open(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device) {
+Result<std::unique_ptr<PortDriver>> Port::open(const std::shared_ptr<ContextState>& context,
+                                               std::unique_ptr<Device> device) {
   const std::uint16_t index = context->take_port_index();
   if (index == Mbuf::kNoPort) {
     return fail(ErrorCode::no_memory, fmt::format("{}: the Context has no port number left", device->name()),

@@ -17,7 +17,7 @@ namespace pollux::drivers::igb {
 class Port final : public intel::QueuePort, private RegisterDump {
  public:
   /// Brings the card up. Errors: see probe.
-  [[nodiscard]] static Result<std::unique_ptr<PortDriver>> open(std::shared_ptr<ContextState> context,
+  [[nodiscard]] static Result<std::unique_ptr<PortDriver>> open(const std::shared_ptr<ContextState>& context,
                                                                 std::unique_ptr<Device> device);
 
   [[nodiscard]] MacAddress permanent_mac() const override { return permanent_mac_; }

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "base/keep_for_good.hpp"
 #include "drivers/intel/queue/rx_hot_path.hpp"
 #include "hw/intel/rings.hpp"
 #include "net/frame_size.hpp"
@@ -56,7 +57,8 @@ void QueuePort::retire() noexcept {
 
 void QueuePort::abandon() noexcept {
   queues_->retire();
-  static_cast<void>(new std::pair(queues_, std::move(rings_)));
+  keep_for_good(queues_);
+  keep_for_good(std::move(rings_));
 }
 
 }  // namespace pollux::drivers::intel

@@ -57,7 +57,7 @@ TxDrops& operator+=(TxDrops& sum, const TxDrops& more) {
 }  // namespace
 
 void QueueSet::setup(const QueueRegisters& registers, const ValidatedConfig& config, const RingMemory& rings,
-                     std::shared_ptr<const ContextState> context, std::uint16_t port) {
+                     const std::shared_ptr<const ContextState>& context, std::uint16_t port) {
   for (std::uint32_t queue = 0; queue < config.rx_queues; ++queue) {
     auto cache = config.cache != nullptr ? config.cache
                                          : std::make_shared<MempoolCacheCore>(config.pool, cache_capacity(config));

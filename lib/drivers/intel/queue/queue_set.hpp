@@ -39,7 +39,7 @@ class QueueSet {
 
   /// Puts the first queues to use as `config` says. With no buffer in any ring. `port`: Mbuf::port() of what arrives.
   void setup(const QueueRegisters& registers, const ValidatedConfig& config, const RingMemory& rings,
-             std::shared_ptr<const ContextState> context, std::uint16_t port);
+             const std::shared_ptr<const ContextState>& context, std::uint16_t port);
   /// Nobody uses any queue any more, and memory of the rings is not looked at again. With no buffer in any ring.
   void retire() noexcept {
     rx_count_ = 0;
