@@ -2,33 +2,14 @@
 #include "pollux/net/burst_path.hpp"
 
 #include <array>
-#include <cstring>
-
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
 
 #include "base/compiler.hpp"
+#include "net/processor.hpp"
 
 namespace pollux {
 namespace {
 
 constexpr std::array kAll = {BurstPath::best, BurstPath::scalar, BurstPath::avx2, BurstPath::avx512, BurstPath::neon};
-
-// Whether this is QEMU's TCG, by the hypervisor's leaf of CPUID (QEMU, target/i386/cpu.c).
-bool is_emulated() noexcept {
-#if defined(__x86_64__)
-  constexpr unsigned kHypervisorLeaf = 0x40000000;
-  unsigned eax = 0;
-  std::array<unsigned, 3> signature{};
-  unsigned features = 0;
-  if (__get_cpuid(1, &eax, &signature[0], &features, &signature[2]) == 0 || (features >> 31 & 1) == 0) return false;
-  __cpuid(kHypervisorLeaf, eax, signature[0], signature[1], signature[2]);
-  return std::memcmp(signature.data(), "TCGTCGTCGTCG", sizeof signature) == 0;
-#else
-  return false;
-#endif
-}
 
 }  // namespace
 
@@ -50,16 +31,17 @@ bool processor_has(BurstPath path) noexcept {
   }
 }
 
-BurstPath widest(BurstPath path) noexcept {
+BurstPath best_of(BurstPath path) noexcept {
   if (path != BurstPath::best) return path;
 #if defined(POLLUX_THREAD_SANITIZER)
   // It knows atomic loads for what they are; a vector that is loaded at once it takes for a race with the card.
   return BurstPath::scalar;
 #endif
   // It calls a function for each vector instruction: l2fwd on its igb forwards half as much again without.
-  if (is_emulated()) return BurstPath::scalar;
-  for (const BurstPath wide : {BurstPath::avx512, BurstPath::avx2, BurstPath::neon}) {
-    if (processor_has(wide)) return wide;
+  if (this_processor().is_tcg) return BurstPath::scalar;
+  if (processor_has(BurstPath::avx512) && is_quicker_with_avx512(this_processor())) return BurstPath::avx512;
+  for (const BurstPath simd : {BurstPath::avx2, BurstPath::neon}) {
+    if (processor_has(simd)) return simd;
   }
   return BurstPath::scalar;
 }

@@ -9,7 +9,7 @@ namespace pollux {
 
 /// With which instructions rx_burst and tx_burst work. All do the same, to the same frames; they differ in speed.
 enum class BurstPath : std::uint8_t {
-  best,    ///< the widest that processor, driver and memory allow; scalar where QEMU's TCG emulates the processor
+  best,    ///< the quickest that processor, driver and memory allow, as far as that was measured
   scalar,  ///< the reference: any processor, a frame at a time
   avx2,    ///< x86-64 with AVX2
   avx512,  ///< x86-64 with AVX-512 F, BW, DQ and VL
@@ -19,9 +19,9 @@ enum class BurstPath : std::uint8_t {
 /// Whether this processor, under this kernel, can run `path`.
 [[nodiscard]] bool processor_has(BurstPath path) noexcept;
 
-/// `path` itself, or for `best` the widest that the processor has: scalar where it is QEMU's TCG, whose vectors are
-/// slow.
-[[nodiscard]] BurstPath widest(BurstPath path) noexcept;
+/// `path` itself, or for `best` what is quickest here: AVX2, or AVX-512 on processors that were measured to be quicker
+/// with it; scalar where QEMU's TCG emulates the processor, whose vectors are slow.
+[[nodiscard]] BurstPath best_of(BurstPath path) noexcept;
 
 /// "best", "scalar", "avx2", ...
 [[nodiscard]] std::string_view name(BurstPath path) noexcept;

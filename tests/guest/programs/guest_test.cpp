@@ -224,8 +224,8 @@ TEST(Removal, TheHostAsksByAnEventAndGetsTheDevice) {
 // What an emulated processor says of itself, only a guest can tell. POLLUX_GUEST_EMULATED says that this is one.
 TEST(Path, AnEmulatedProcessorIsNotGivenItsAvx2Unasked) {
   const bool emulated = std::getenv("POLLUX_GUEST_EMULATED") != nullptr;
-  EXPECT_EQ(processor_has(BurstPath::avx2) && widest(BurstPath::best) == BurstPath::scalar, emulated);
-  EXPECT_EQ(widest(BurstPath::avx2), BurstPath::avx2);
+  EXPECT_EQ(processor_has(BurstPath::avx2) && best_of(BurstPath::best) == BurstPath::scalar, emulated);
+  EXPECT_EQ(best_of(BurstPath::avx2), BurstPath::avx2);
 }
 
 }  // namespace

@@ -80,8 +80,8 @@ TEST(BurstPathName, IsTheOneThatIsRead) {
     EXPECT_EQ(burst_path_of(name(path)), path);
   }
   EXPECT_EQ(burst_path_of("mmx"), std::nullopt);
-  EXPECT_TRUE(processor_has(widest(BurstPath::best)));
-  EXPECT_EQ(widest(BurstPath::scalar), BurstPath::scalar);
+  EXPECT_TRUE(processor_has(best_of(BurstPath::best)));
+  EXPECT_EQ(best_of(BurstPath::scalar), BurstPath::scalar);
 }
 
 }  // namespace

@@ -21,6 +21,9 @@ struct ForwardRun {
   ForwardedFrame* frames;
 };
 
+/// The shortest frame's length in both halves of a word, as a ForwardedFrame has it.
+inline constexpr std::uint64_t kMinFrameTwice = std::uint64_t{TxQueue::kMinFrame} << 32 | TxQueue::kMinFrame;
+
 /// Moves a plain frame. False, with nothing changed, for anything else.
 template <bool OneDelta>
 POLLUX_ALWAYS_INLINE bool move_plain(const ForwardRule& rule, hw::intel::Descriptor& rx_descriptor,

@@ -1,77 +1,63 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "drivers/intel/forward/forward_burst.hpp"
 #include "drivers/intel/queue/avx2.hpp"
+#include "drivers/intel/queue/simd_loop.hpp"
 
 namespace pollux::drivers::intel {
 namespace {
 
 /// Four receive descriptors, one cache line, at a time, as two pairs.
-struct Avx2ForwardLoop {
-  static constexpr std::intptr_t kStep = 4;
+class Avx2ForwardStep {
+ public:
+  static constexpr std::intptr_t kFrames = 4;
+  static constexpr bool kAligned = true;
+  static constexpr bool kEnabled = true;
+
+  POLLUX_AVX2 inline explicit Avx2ForwardStep(const ForwardRule& rule) noexcept;
+  POLLUX_AVX2 inline bool operator()(const ForwardRun& run, std::intptr_t i) const noexcept;
+
+ private:
   static constexpr int kHighWords = 0b1100'1100;
 
-  /// ForwardRule, twice side by side.
-  struct Constants {
-    __m256i inspected, wanted, span, iova_delta, data_delta, command, shortest;
-  };
-  POLLUX_AVX2 static inline Constants spread(const ForwardRule& rule) noexcept;
-  POLLUX_AVX2 static inline __m256i commands_of(const Constants& constants, __m256i beyond) noexcept;
-  POLLUX_AVX2 static inline __m256i shown_of(const Constants& constants, __m256i beyond) noexcept;
-  POLLUX_AVX2 static inline bool move_line(const Constants& constants, const ForwardRun& run, std::intptr_t i) noexcept;
+  POLLUX_AVX2 inline __m256i commands_of(__m256i beyond) const noexcept;
+  POLLUX_AVX2 inline __m256i shown_of(__m256i beyond) const noexcept;
 
-  POLLUX_AVX2 static inline std::intptr_t move(const ForwardRule& rule, const ForwardRun& run,
-                                               std::intptr_t i) noexcept {
-    while ((reinterpret_cast<std::uintptr_t>(run.rx_descriptors + i) & 63) != 0) {
-      if (!move_next<true>(rule, run, i) || ++i == 0) return i;
-    }
-    if (i <= -kStep) {
-      const Constants constants = spread(rule);
-      do {
-        if (!move_line(constants, run, i)) break;
-        i += kStep;
-      } while (i <= -kStep);
-    }
-    // What is left of the run, or the line in which something is not plain.
-    while (i != 0 && move_next<true>(rule, run, i)) ++i;
-    return i;
-  }
+  /// ForwardRule, twice side by side.
+  __m256i inspected_, wanted_, span_, iova_delta_, data_delta_, command_, shortest_;
 };
 
-inline Avx2ForwardLoop::Constants Avx2ForwardLoop::spread(const ForwardRule& rule) noexcept {
-  constexpr std::uint64_t kTwice = (std::uint64_t{1} << 32) | 1;
-  constexpr std::uint64_t kShortest = TxQueue::kMinFrame * kTwice;
-  return {.inspected = avx2::in_high_words(rule.inspected),
-          .wanted = avx2::in_high_words(rule.wanted),
-          .span = avx2::in_high_words(rule.span << 32),
-          .iova_delta = _mm256_set1_epi64x(static_cast<long long>(rule.iova_delta)),
-          .data_delta = _mm256_set1_epi64x(static_cast<long long>(rule.data_delta)),
-          .command = _mm256_set1_epi64x(static_cast<long long>(rule.command)),
-          .shortest = _mm256_set1_epi64x(static_cast<long long>(kShortest))};
-}
+inline Avx2ForwardStep::Avx2ForwardStep(const ForwardRule& rule) noexcept
+    : inspected_(avx2::in_high_words(rule.inspected)),
+      wanted_(avx2::in_high_words(rule.wanted)),
+      span_(avx2::in_high_words(rule.span << 32)),
+      iova_delta_(_mm256_set1_epi64x(static_cast<long long>(rule.iova_delta))),
+      data_delta_(_mm256_set1_epi64x(static_cast<long long>(rule.data_delta))),
+      command_(_mm256_set1_epi64x(static_cast<long long>(rule.command))),
+      shortest_(_mm256_set1_epi64x(static_cast<long long>(kMinFrameTwice))) {}
 
 // In the high words: the length, twice, and the command.
-inline __m256i Avx2ForwardLoop::commands_of(const Constants& constants, __m256i beyond) noexcept {
+inline __m256i Avx2ForwardStep::commands_of(__m256i beyond) const noexcept {
   const __m256i bytes = _mm256_srli_epi64(beyond, 32);
   const __m256i lengths = _mm256_add_epi64(bytes, _mm256_slli_epi64(bytes, hw::intel::tx::kPayloadShift));
-  return _mm256_add_epi64(lengths, constants.command);
+  return _mm256_add_epi64(lengths, command_);
 }
 
 // In the high words: the length, twice, as a ForwardedFrame has it.
-inline __m256i Avx2ForwardLoop::shown_of(const Constants& constants, __m256i beyond) noexcept {
+inline __m256i Avx2ForwardStep::shown_of(__m256i beyond) const noexcept {
   const __m256i bytes = _mm256_srli_epi64(beyond, 32);
-  return _mm256_add_epi64(_mm256_or_si256(bytes, _mm256_slli_epi64(bytes, 32)), constants.shortest);
+  return _mm256_add_epi64(_mm256_or_si256(bytes, _mm256_slli_epi64(bytes, 32)), shortest_);
 }
 
 // As move_plain, for four. False, with nothing changed, if one of them is not plain.
-inline bool Avx2ForwardLoop::move_line(const Constants& constants, const ForwardRun& run, std::intptr_t i) noexcept {
+inline bool Avx2ForwardStep::operator()(const ForwardRun& run, std::intptr_t i) const noexcept {
   auto* const descriptors = reinterpret_cast<__m256i*>(run.rx_descriptors + i);
   const __m256i pair = _mm256_load_si256(descriptors);  // each descriptor is read once, its 16 bytes as one
   const __m256i next_pair = _mm256_load_si256(descriptors + 1);
   io::dma_rmb();
   // In each 32 bits by themselves: nothing of the status, and a length beyond the shortest within the span.
-  const __m256i beyond = _mm256_sub_epi32(_mm256_and_si256(pair, constants.inspected), constants.wanted);
-  const __m256i next_beyond = _mm256_sub_epi32(_mm256_and_si256(next_pair, constants.inspected), constants.wanted);
-  if (!avx2::all_within(beyond, next_beyond, constants.span)) [[unlikely]]
+  const __m256i beyond = _mm256_sub_epi32(_mm256_and_si256(pair, inspected_), wanted_);
+  const __m256i next_beyond = _mm256_sub_epi32(_mm256_and_si256(next_pair, inspected_), wanted_);
+  if (!avx2::all_within(beyond, next_beyond, span_)) [[unlikely]]
     return false;
   const __m256i received = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(run.rx_slots + i));
   const __m256i spare = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(run.tx_slots + i));
@@ -80,24 +66,30 @@ inline bool Avx2ForwardLoop::move_line(const Constants& constants, const Forward
   // Unpacking goes by halves, so the middle two change places first.
   constexpr int kMiddleSwapped = 0b11'01'10'00;
   const __m256i zero = _mm256_setzero_si256();
-  const __m256i spares = _mm256_permute4x64_epi64(_mm256_add_epi64(spare, constants.iova_delta), kMiddleSwapped);
+  const __m256i spares = _mm256_permute4x64_epi64(_mm256_add_epi64(spare, iova_delta_), kMiddleSwapped);
   _mm256_store_si256(descriptors, _mm256_unpacklo_epi64(spares, zero));
   _mm256_store_si256(descriptors + 1, _mm256_unpackhi_epi64(spares, zero));
   const __m256i mbufs = _mm256_permute4x64_epi64(received, kMiddleSwapped);
-  const __m256i addresses = _mm256_add_epi64(mbufs, constants.iova_delta);
+  const __m256i addresses = _mm256_add_epi64(mbufs, iova_delta_);
   const __m256i next_addresses = _mm256_unpackhi_epi64(addresses, addresses);
   auto* const tx_descriptors = reinterpret_cast<__m256i*>(run.tx_descriptors + i);
-  _mm256_storeu_si256(tx_descriptors, _mm256_blend_epi32(addresses, commands_of(constants, beyond), kHighWords));
-  _mm256_storeu_si256(tx_descriptors + 1,
-                      _mm256_blend_epi32(next_addresses, commands_of(constants, next_beyond), kHighWords));
-  const __m256i data = _mm256_add_epi64(mbufs, constants.data_delta);
+  _mm256_storeu_si256(tx_descriptors, _mm256_blend_epi32(addresses, commands_of(beyond), kHighWords));
+  _mm256_storeu_si256(tx_descriptors + 1, _mm256_blend_epi32(next_addresses, commands_of(next_beyond), kHighWords));
+  const __m256i data = _mm256_add_epi64(mbufs, data_delta_);
   const __m256i next_data = _mm256_unpackhi_epi64(data, data);
   auto* const frames = reinterpret_cast<__m256i*>(run.frames + i);
-  _mm256_storeu_si256(frames, _mm256_blend_epi32(data, shown_of(constants, beyond), kHighWords));
-  _mm256_storeu_si256(frames + 1, _mm256_blend_epi32(next_data, shown_of(constants, next_beyond), kHighWords));
-  for (std::intptr_t k = 0; k < kStep; ++k) prefetch_frame(run.rx_slots[i + RxHotPath::kPrefetchDistance + k]);
+  _mm256_storeu_si256(frames, _mm256_blend_epi32(data, shown_of(beyond), kHighWords));
+  _mm256_storeu_si256(frames + 1, _mm256_blend_epi32(next_data, shown_of(next_beyond), kHighWords));
+  for (std::intptr_t k = 0; k < kFrames; ++k) prefetch_frame(run.rx_slots[i + RxHotPath::kPrefetchDistance + k]);
   return true;
 }
+
+struct Avx2ForwardLoop {
+  POLLUX_AVX2 static inline std::intptr_t move(const ForwardRule& rule, const ForwardRun& run,
+                                               std::intptr_t i) noexcept {
+    return simd_loop<Avx2ForwardStep, move_next<true>>(rule, run, run.rx_descriptors, i);
+  }
+};
 
 template <bool Remote>
 POLLUX_AVX2 POLLUX_FLATTEN POLLUX_HOT std::uint32_t burst_loop(ForwardQueue& path, ForwardedFrame* frames,

@@ -1,46 +1,42 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "drivers/intel/forward/forward_burst.hpp"
 #include "drivers/intel/queue/neon.hpp"
+#include "drivers/intel/queue/simd_loop.hpp"
 
 namespace pollux::drivers::intel {
 namespace {
 
 /// Four receive descriptors at a time, as two pairs.
-struct NeonForwardLoop {
-  static constexpr std::intptr_t kStep = 4;
+class NeonForwardStep {
+ public:
+  static constexpr std::intptr_t kFrames = 4;
+  static constexpr bool kAligned = false;
+  static constexpr bool kEnabled = true;
+
+  POLLUX_ALWAYS_INLINE explicit NeonForwardStep(const ForwardRule& rule) noexcept;
+  POLLUX_ALWAYS_INLINE bool operator()(const ForwardRun& run, std::intptr_t i) const noexcept;
+
+ private:
+  POLLUX_ALWAYS_INLINE ForwardedFrame frame_of(Mbuf* received, std::uint64_t beyond) const noexcept {
+    const auto length = static_cast<std::uint32_t>(beyond) + TxQueue::kMinFrame;
+    return {reinterpret_cast<std::uint8_t*>(received) + data_delta_, length, length};
+  }
+  POLLUX_ALWAYS_INLINE void move_pair(const ForwardRun& run, std::intptr_t i, uint64x2_t beyond) const noexcept;
 
   /// ForwardRule, twice side by side.
-  struct Constants {
-    uint64x2_t inspected, wanted, span, iova_delta, command;
-    std::uint64_t data_delta;
-  };
-  static POLLUX_ALWAYS_INLINE ForwardedFrame frame_of(const Constants& constants, Mbuf* received,
-                                                      std::uint64_t beyond) noexcept {
-    const auto length = static_cast<std::uint32_t>(beyond) + TxQueue::kMinFrame;
-    return {reinterpret_cast<std::uint8_t*>(received) + constants.data_delta, length, length};
-  }
-  static POLLUX_ALWAYS_INLINE void move_pair(const Constants& constants, const ForwardRun& run, std::intptr_t i,
-                                             uint64x2_t beyond) noexcept;
-  static POLLUX_ALWAYS_INLINE bool move_four(const Constants& constants, const ForwardRun& run,
-                                             std::intptr_t i) noexcept;
-
-  static POLLUX_ALWAYS_INLINE std::intptr_t move(const ForwardRule& rule, const ForwardRun& run,
-                                                 std::intptr_t i) noexcept {
-    const Constants constants = {.inspected = vdupq_n_u64(rule.inspected),
-                                 .wanted = vdupq_n_u64(rule.wanted),
-                                 .span = vdupq_n_u64(rule.span),
-                                 .iova_delta = vdupq_n_u64(rule.iova_delta),
-                                 .command = vdupq_n_u64(rule.command),
-                                 .data_delta = rule.data_delta};
-    while (i <= -kStep && move_four(constants, run, i)) i += kStep;
-    // What is left of the run, or the four in which something is not plain.
-    while (i != 0 && move_next<true>(rule, run, i)) ++i;
-    return i;
-  }
+  uint64x2_t inspected_, wanted_, span_, iova_delta_, command_;
+  std::uint64_t data_delta_;
 };
 
-inline void NeonForwardLoop::move_pair(const Constants& constants, const ForwardRun& run, std::intptr_t i,
-                                       uint64x2_t beyond) noexcept {
+inline NeonForwardStep::NeonForwardStep(const ForwardRule& rule) noexcept
+    : inspected_(vdupq_n_u64(rule.inspected)),
+      wanted_(vdupq_n_u64(rule.wanted)),
+      span_(vdupq_n_u64(rule.span)),
+      iova_delta_(vdupq_n_u64(rule.iova_delta)),
+      command_(vdupq_n_u64(rule.command)),
+      data_delta_(rule.data_delta) {}
+
+inline void NeonForwardStep::move_pair(const ForwardRun& run, std::intptr_t i, uint64x2_t beyond) const noexcept {
   Mbuf* const first = run.rx_slots[i];
   Mbuf* const second = run.rx_slots[i + 1];
   Mbuf* const spare = run.tx_slots[i];
@@ -49,31 +45,38 @@ inline void NeonForwardLoop::move_pair(const Constants& constants, const Forward
   run.rx_slots[i + 1] = next_spare;
   run.tx_slots[i] = first;
   run.tx_slots[i + 1] = second;
-  const uint64x2_t armed = vaddq_u64(neon::pair(spare, next_spare), constants.iova_delta);
-  const uint64x2_t sent = vaddq_u64(neon::pair(first, second), constants.iova_delta);
+  const uint64x2_t armed = vaddq_u64(neon::pair(spare, next_spare), iova_delta_);
+  const uint64x2_t sent = vaddq_u64(neon::pair(first, second), iova_delta_);
   neon::store(run.rx_descriptors + i, armed, vdupq_n_u64(0));
-  neon::store(run.tx_descriptors + i, sent, vaddq_u64(neon::lengths(beyond), constants.command));
-  run.frames[i] = frame_of(constants, first, vgetq_lane_u64(beyond, 0));
-  run.frames[i + 1] = frame_of(constants, second, vgetq_lane_u64(beyond, 1));
+  neon::store(run.tx_descriptors + i, sent, vaddq_u64(neon::lengths(beyond), command_));
+  run.frames[i] = frame_of(first, vgetq_lane_u64(beyond, 0));
+  run.frames[i + 1] = frame_of(second, vgetq_lane_u64(beyond, 1));
 }
 
 // As move_plain, for four. False, with nothing changed, if one of them is not plain. Of a write-back only the word with
 // "done" is needed, and read once.
-inline bool NeonForwardLoop::move_four(const Constants& constants, const ForwardRun& run, std::intptr_t i) noexcept {
+inline bool NeonForwardStep::operator()(const ForwardRun& run, std::intptr_t i) const noexcept {
   const hw::intel::Descriptor* const descriptors = run.rx_descriptors + i;
   const uint64x2_t status = neon::load(descriptors[0].hi, descriptors[1].hi);
   const uint64x2_t next_status = neon::load(descriptors[2].hi, descriptors[3].hi);
-  const uint64x2_t beyond = neon::beyond_shortest(status, constants.inspected, constants.wanted);
-  const uint64x2_t next_beyond = neon::beyond_shortest(next_status, constants.inspected, constants.wanted);
-  if (neon::any_above(beyond, next_beyond, constants.span)) [[unlikely]]
+  const uint64x2_t beyond = neon::beyond_shortest(status, inspected_, wanted_);
+  const uint64x2_t next_beyond = neon::beyond_shortest(next_status, inspected_, wanted_);
+  if (neon::any_above(beyond, next_beyond, span_)) [[unlikely]]
     return false;
   __atomic_thread_fence(__ATOMIC_ACQUIRE);  // for what other threads do as a card
   io::dma_rmb();
-  move_pair(constants, run, i, beyond);
-  move_pair(constants, run, i + 2, next_beyond);
-  for (std::intptr_t k = 0; k < kStep; ++k) prefetch_frame(run.rx_slots[i + k + RxHotPath::kPrefetchDistance]);
+  move_pair(run, i, beyond);
+  move_pair(run, i + 2, next_beyond);
+  for (std::intptr_t k = 0; k < kFrames; ++k) prefetch_frame(run.rx_slots[i + k + RxHotPath::kPrefetchDistance]);
   return true;
 }
+
+struct NeonForwardLoop {
+  static POLLUX_ALWAYS_INLINE std::intptr_t move(const ForwardRule& rule, const ForwardRun& run,
+                                                 std::intptr_t i) noexcept {
+    return simd_loop<NeonForwardStep, move_next<true>>(rule, run, run.rx_descriptors, i);
+  }
+};
 
 template <bool Remote>
 POLLUX_HOT std::uint32_t burst_loop(ForwardQueue& path, ForwardedFrame* frames, std::uint32_t limit) noexcept {

@@ -44,7 +44,7 @@ void ForwardQueue::open() noexcept {
   const bool remote = rx_->tail_.is_remote();
   const bool small = tx_->group_mask_ + 1 < TxHotPath::kGroup;
   const bool one_delta = pool.has_one_segment();
-  switch (small || !one_delta ? BurstPath::scalar : widest(rx_->path_)) {
+  switch (small || !one_delta ? BurstPath::scalar : best_of(rx_->path_)) {
 #if defined(__x86_64__)
     case BurstPath::avx512: return gate_.open(forward_burst_avx512(remote));
     case BurstPath::avx2: return gate_.open(forward_burst_avx2(remote));

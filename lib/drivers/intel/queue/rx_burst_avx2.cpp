@@ -1,57 +1,44 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "drivers/intel/queue/avx2.hpp"
 #include "drivers/intel/queue/rx_burst.hpp"
+#include "drivers/intel/queue/simd_loop.hpp"
 
 namespace pollux::drivers::intel {
 namespace {
 
 /// Four descriptors, one cache line, at a time, as two pairs.
-struct Avx2RxLoop {
-  static constexpr std::intptr_t kStep = 4;
+class Avx2RxStep {
+ public:
+  static constexpr std::intptr_t kFrames = 4;
+  static constexpr bool kAligned = true;
+  static constexpr bool kEnabled = true;
 
+  POLLUX_AVX2 inline explicit Avx2RxStep(const RxRule& rule) noexcept;
+  POLLUX_AVX2 inline bool operator()(const RxRun& run, std::intptr_t i) const noexcept;
+
+ private:
   /// RxRule, twice side by side.
-  struct Constants {
-    __m256i inspected, wanted, span, one_byte_word, iova_delta, to_buffer;
-  };
-  POLLUX_AVX2 static inline Constants spread(const RxRule& rule) noexcept;
-  POLLUX_AVX2 static inline bool take_line(const Constants& constants, const RxRun& run, std::intptr_t i) noexcept;
-
-  POLLUX_AVX2 static inline std::intptr_t take(const RxRule& rule, const RxRun& run, std::intptr_t i) noexcept {
-    while ((reinterpret_cast<std::uintptr_t>(run.descriptors + i) & 63) != 0) {
-      if (!take_next<true>(rule, run, i) || ++i == 0) return i;
-    }
-    if (i <= -kStep) {
-      const Constants constants = spread(rule);
-      do {
-        if (!take_line(constants, run, i)) break;
-        i += kStep;
-      } while (i <= -kStep);
-    }
-    // What is left of the run, or the line in which something is not plain.
-    while (i != 0 && take_next<true>(rule, run, i)) ++i;
-    return i;
-  }
+  __m256i inspected_, wanted_, span_, one_byte_word_, iova_delta_, to_buffer_;
 };
 
-inline Avx2RxLoop::Constants Avx2RxLoop::spread(const RxRule& rule) noexcept {
-  return {.inspected = avx2::in_high_words(rule.inspected),
-          .wanted = avx2::in_high_words(rule.wanted),
-          .span = avx2::in_high_words(rule.span << 32),
-          .one_byte_word = _mm256_set1_epi64x(static_cast<long long>(rule.one_byte_word)),
-          .iova_delta = _mm256_set1_epi64x(static_cast<long long>(rule.iova_delta)),
-          .to_buffer = _mm256_set1_epi64x(static_cast<long long>(rule.iova_delta - rule.data_offset()))};
-}
+inline Avx2RxStep::Avx2RxStep(const RxRule& rule) noexcept
+    : inspected_(avx2::in_high_words(rule.inspected)),
+      wanted_(avx2::in_high_words(rule.wanted)),
+      span_(avx2::in_high_words(rule.span << 32)),
+      one_byte_word_(_mm256_set1_epi64x(static_cast<long long>(rule.one_byte_word))),
+      iova_delta_(_mm256_set1_epi64x(static_cast<long long>(rule.iova_delta))),
+      to_buffer_(_mm256_set1_epi64x(static_cast<long long>(rule.iova_delta - rule.data_offset()))) {}
 
 // As take_plain, for four. False, with nothing changed, if one of them is not plain.
-inline bool Avx2RxLoop::take_line(const Constants& constants, const RxRun& run, std::intptr_t i) noexcept {
+inline bool Avx2RxStep::operator()(const RxRun& run, std::intptr_t i) const noexcept {
   auto* const descriptors = reinterpret_cast<__m256i*>(run.descriptors + i);
   const __m256i pair = _mm256_load_si256(descriptors);  // each descriptor is read once, its 16 bytes as one
   const __m256i next_pair = _mm256_load_si256(descriptors + 1);
   io::dma_rmb();
   // In each 32 bits by themselves: nothing of the status, and a length less one within the span.
-  const __m256i beyond = _mm256_sub_epi32(_mm256_and_si256(pair, constants.inspected), constants.wanted);
-  const __m256i next_beyond = _mm256_sub_epi32(_mm256_and_si256(next_pair, constants.inspected), constants.wanted);
-  if (parts::has(parts::Part::checks) && !avx2::all_within(beyond, next_beyond, constants.span)) [[unlikely]]
+  const __m256i beyond = _mm256_sub_epi32(_mm256_and_si256(pair, inspected_), wanted_);
+  const __m256i next_beyond = _mm256_sub_epi32(_mm256_and_si256(next_pair, inspected_), wanted_);
+  if (parts::has(parts::Part::checks) && !avx2::all_within(beyond, next_beyond, span_)) [[unlikely]]
     return false;
   const __m256i received = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(run.slots + i));
   const __m256i fresh = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(run.fresh + i));
@@ -66,14 +53,14 @@ inline bool Avx2RxLoop::take_line(const Constants& constants, const RxRun& run, 
   // the middle two change places first.
   constexpr int kMiddleSwapped = 0b11'01'10'00;
   const __m256i zero = _mm256_setzero_si256();
-  const __m256i addresses = _mm256_permute4x64_epi64(_mm256_add_epi64(fresh, constants.iova_delta), kMiddleSwapped);
+  const __m256i addresses = _mm256_permute4x64_epi64(_mm256_add_epi64(fresh, iova_delta_), kMiddleSwapped);
   _mm256_store_si256(descriptors, _mm256_unpacklo_epi64(addresses, zero));
   _mm256_store_si256(descriptors + 1, _mm256_unpackhi_epi64(addresses, zero));
   // Behind a write-back's two words lie the buffer's IOVA and the word with length, pool and origin: one store an mbuf.
   constexpr int kHighWords = 0b1100'1100;
-  const __m256i buffers = _mm256_permute4x64_epi64(_mm256_add_epi64(received, constants.to_buffer), kMiddleSwapped);
-  const __m256i words = _mm256_add_epi64(_mm256_srli_epi64(beyond, 32), constants.one_byte_word);
-  const __m256i next_words = _mm256_add_epi64(_mm256_srli_epi64(next_beyond, 32), constants.one_byte_word);
+  const __m256i buffers = _mm256_permute4x64_epi64(_mm256_add_epi64(received, to_buffer_), kMiddleSwapped);
+  const __m256i words = _mm256_add_epi64(_mm256_srli_epi64(beyond, 32), one_byte_word_);
+  const __m256i next_words = _mm256_add_epi64(_mm256_srli_epi64(next_beyond, 32), one_byte_word_);
   const __m256i behind = _mm256_blend_epi32(buffers, words, kHighWords);
   const __m256i next_behind = _mm256_blend_epi32(_mm256_unpackhi_epi64(buffers, buffers), next_words, kHighWords);
   constexpr int kLowHalves = 0x20;
@@ -83,9 +70,15 @@ inline bool Avx2RxLoop::take_line(const Constants& constants, const RxRun& run, 
   _mm256_store_si256(reinterpret_cast<__m256i*>(third), _mm256_permute2x128_si256(next_pair, next_behind, kLowHalves));
   _mm256_store_si256(reinterpret_cast<__m256i*>(fourth),
                      _mm256_permute2x128_si256(next_pair, next_behind, kHighHalves));
-  for (std::intptr_t k = 0; k < kStep; ++k) prefetch_frame(mbufs[RxHotPath::kPrefetchDistance + k]);
+  for (std::intptr_t k = 0; k < kFrames; ++k) prefetch_frame(mbufs[RxHotPath::kPrefetchDistance + k]);
   return true;
 }
+
+struct Avx2RxLoop {
+  POLLUX_AVX2 static inline std::intptr_t take(const RxRule& rule, const RxRun& run, std::intptr_t i) noexcept {
+    return simd_loop<Avx2RxStep, take_next<true>>(rule, run, run.descriptors, i);
+  }
+};
 
 template <bool Remote>
 POLLUX_AVX2 POLLUX_FLATTEN POLLUX_HOT std::uint32_t burst_loop(RxQueue& queue, Mbuf** out,

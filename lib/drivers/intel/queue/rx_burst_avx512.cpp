@@ -1,55 +1,42 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "drivers/intel/queue/avx512.hpp"
 #include "drivers/intel/queue/rx_burst.hpp"
+#include "drivers/intel/queue/simd_loop.hpp"
 
 namespace pollux::drivers::intel {
 namespace {
 
 /// Four descriptors, one cache line, at a time.
-struct Avx512RxLoop {
-  static constexpr std::intptr_t kStep = 4;
+class Avx512RxStep {
+ public:
+  static constexpr std::intptr_t kFrames = 4;
+  static constexpr bool kAligned = true;
+  static constexpr bool kEnabled = true;
 
+  POLLUX_AVX512 inline explicit Avx512RxStep(const RxRule& rule) noexcept;
+  POLLUX_AVX512 inline bool operator()(const RxRun& run, std::intptr_t i) const noexcept;
+
+ private:
   /// RxRule, four times side by side.
-  struct Constants {
-    __m512i inspected, wanted, span, one_byte_word, iova_delta, to_buffer;
-  };
-  POLLUX_AVX512 static inline Constants spread(const RxRule& rule) noexcept;
-  POLLUX_AVX512 static inline bool take_line(const Constants& constants, const RxRun& run, std::intptr_t i) noexcept;
-
-  POLLUX_AVX512 static inline std::intptr_t take(const RxRule& rule, const RxRun& run, std::intptr_t i) noexcept {
-    while ((reinterpret_cast<std::uintptr_t>(run.descriptors + i) & 63) != 0) {
-      if (!take_next<true>(rule, run, i) || ++i == 0) return i;
-    }
-    if (i <= -kStep) {
-      const Constants constants = spread(rule);
-      do {
-        if (!take_line(constants, run, i)) break;
-        i += kStep;
-      } while (i <= -kStep);
-    }
-    // What is left of the run, or the line in which something is not plain.
-    while (i != 0 && take_next<true>(rule, run, i)) ++i;
-    return i;
-  }
+  __m512i inspected_, wanted_, span_, one_byte_word_, iova_delta_, to_buffer_;
 };
 
-inline Avx512RxLoop::Constants Avx512RxLoop::spread(const RxRule& rule) noexcept {
-  return {.inspected = avx512::in_high_words(rule.inspected),
-          .wanted = avx512::in_high_words(rule.wanted),
-          .span = avx512::in_high_words(rule.span << 32),
-          .one_byte_word = _mm512_set1_epi64(static_cast<long long>(rule.one_byte_word)),
-          .iova_delta = _mm512_set1_epi64(static_cast<long long>(rule.iova_delta)),
-          .to_buffer = _mm512_set1_epi64(static_cast<long long>(rule.iova_delta - rule.data_offset()))};
-}
+inline Avx512RxStep::Avx512RxStep(const RxRule& rule) noexcept
+    : inspected_(avx512::in_high_words(rule.inspected)),
+      wanted_(avx512::in_high_words(rule.wanted)),
+      span_(avx512::in_high_words(rule.span << 32)),
+      one_byte_word_(_mm512_set1_epi64(static_cast<long long>(rule.one_byte_word))),
+      iova_delta_(_mm512_set1_epi64(static_cast<long long>(rule.iova_delta))),
+      to_buffer_(_mm512_set1_epi64(static_cast<long long>(rule.iova_delta - rule.data_offset()))) {}
 
 // As take_plain, for four. False, with nothing changed, if one of them is not plain.
-inline bool Avx512RxLoop::take_line(const Constants& constants, const RxRun& run, std::intptr_t i) noexcept {
+inline bool Avx512RxStep::operator()(const RxRun& run, std::intptr_t i) const noexcept {
   constexpr __mmask8 kLowWords = 0x55;
   const __m512i line = _mm512_load_si512(run.descriptors + i);  // each descriptor is read once, its 16 bytes as one
   io::dma_rmb();
   // In each 32 bits by themselves: nothing of the status, and a length less one within the span.
-  const __m512i beyond = _mm512_sub_epi32(_mm512_and_si512(line, constants.inspected), constants.wanted);
-  if (parts::has(parts::Part::checks) && _mm512_cmpgt_epu32_mask(beyond, constants.span) != 0) [[unlikely]]
+  const __m512i beyond = _mm512_sub_epi32(_mm512_and_si512(line, inspected_), wanted_);
+  if (parts::has(parts::Part::checks) && _mm512_cmpgt_epu32_mask(beyond, span_) != 0) [[unlikely]]
     return false;
   const __m256i received = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(run.slots + i));
   const __m256i fresh = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(run.fresh + i));
@@ -62,11 +49,11 @@ inline bool Avx512RxLoop::take_line(const Constants& constants, const RxRun& run
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(run.slots + i), fresh);
   // Armed again: the fresh buffers' addresses in the low words, zeros in the high ones.
   const __m512i armed = _mm512_maskz_add_epi64(
-      kLowWords, _mm512_maskz_expand_epi64(kLowWords, _mm512_castsi256_si512(fresh)), constants.iova_delta);
+      kLowWords, _mm512_maskz_expand_epi64(kLowWords, _mm512_castsi256_si512(fresh)), iova_delta_);
   _mm512_store_si512(run.descriptors + i, armed);
   // Behind a write-back's two words lie the buffer's IOVA and the word with length, pool and origin: one store an mbuf.
-  const __m512i words = _mm512_add_epi64(_mm512_srli_epi64(beyond, 32), constants.one_byte_word);
-  const __m512i buffers = _mm512_add_epi64(_mm512_castsi256_si512(received), constants.to_buffer);
+  const __m512i words = _mm512_add_epi64(_mm512_srli_epi64(beyond, 32), one_byte_word_);
+  const __m512i buffers = _mm512_add_epi64(_mm512_castsi256_si512(received), to_buffer_);
   const __m512i behind = _mm512_mask_expand_epi64(words, kLowWords, buffers);
   const __m512i first_two = _mm512_permutex2var_epi64(line, _mm512_set_epi64(11, 10, 3, 2, 9, 8, 1, 0), behind);
   const __m512i last_two = _mm512_permutex2var_epi64(line, _mm512_set_epi64(15, 14, 7, 6, 13, 12, 5, 4), behind);
@@ -74,9 +61,15 @@ inline bool Avx512RxLoop::take_line(const Constants& constants, const RxRun& run
   _mm256_store_si256(reinterpret_cast<__m256i*>(second), _mm512_extracti64x4_epi64(first_two, 1));
   _mm256_store_si256(reinterpret_cast<__m256i*>(third), _mm512_castsi512_si256(last_two));
   _mm256_store_si256(reinterpret_cast<__m256i*>(fourth), _mm512_extracti64x4_epi64(last_two, 1));
-  for (std::intptr_t k = 0; k < kStep; ++k) prefetch_frame(mbufs[RxHotPath::kPrefetchDistance + k]);
+  for (std::intptr_t k = 0; k < kFrames; ++k) prefetch_frame(mbufs[RxHotPath::kPrefetchDistance + k]);
   return true;
 }
+
+struct Avx512RxLoop {
+  POLLUX_AVX512 static inline std::intptr_t take(const RxRule& rule, const RxRun& run, std::intptr_t i) noexcept {
+    return simd_loop<Avx512RxStep, take_next<true>>(rule, run, run.descriptors, i);
+  }
+};
 
 template <bool Remote>
 POLLUX_AVX512 POLLUX_FLATTEN POLLUX_HOT std::uint32_t burst_loop(RxQueue& queue, Mbuf** out,

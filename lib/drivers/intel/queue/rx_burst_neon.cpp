@@ -1,37 +1,38 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "drivers/intel/queue/neon.hpp"
 #include "drivers/intel/queue/rx_burst.hpp"
+#include "drivers/intel/queue/simd_loop.hpp"
 
 namespace pollux::drivers::intel {
 namespace {
 
 /// Four descriptors at a time, as two pairs.
-struct NeonRxLoop {
-  static constexpr std::intptr_t kStep = 4;
+class NeonRxStep {
+ public:
+  static constexpr std::intptr_t kFrames = 4;
+  static constexpr bool kAligned = false;
+  static constexpr bool kEnabled = true;
+
+  POLLUX_ALWAYS_INLINE explicit NeonRxStep(const RxRule& rule) noexcept;
+  POLLUX_ALWAYS_INLINE bool operator()(const RxRun& run, std::intptr_t i) const noexcept;
+
+ private:
+  POLLUX_ALWAYS_INLINE void take_pair(const RxRun& run, std::intptr_t i, uint64x2_t status,
+                                      uint64x2_t beyond) const noexcept;
 
   /// RxRule, twice side by side.
-  struct Constants {
-    uint64x2_t inspected, wanted, span, one_byte_word, iova_delta;
-  };
-  static POLLUX_ALWAYS_INLINE void take_pair(const Constants& constants, const RxRun& run, std::intptr_t i,
-                                             uint64x2_t status, uint64x2_t beyond) noexcept;
-  static POLLUX_ALWAYS_INLINE bool take_four(const Constants& constants, const RxRun& run, std::intptr_t i) noexcept;
-
-  static POLLUX_ALWAYS_INLINE std::intptr_t take(const RxRule& rule, const RxRun& run, std::intptr_t i) noexcept {
-    const Constants constants = {.inspected = vdupq_n_u64(rule.inspected),
-                                 .wanted = vdupq_n_u64(rule.wanted),
-                                 .span = vdupq_n_u64(rule.span),
-                                 .one_byte_word = vdupq_n_u64(rule.one_byte_word),
-                                 .iova_delta = vdupq_n_u64(rule.iova_delta)};
-    while (i <= -kStep && take_four(constants, run, i)) i += kStep;
-    // What is left of the run, or the four in which something is not plain.
-    while (i != 0 && take_next<true>(rule, run, i)) ++i;
-    return i;
-  }
+  uint64x2_t inspected_, wanted_, span_, one_byte_word_, iova_delta_;
 };
 
-inline void NeonRxLoop::take_pair(const Constants& constants, const RxRun& run, std::intptr_t i, uint64x2_t status,
-                                  uint64x2_t beyond) noexcept {
+inline NeonRxStep::NeonRxStep(const RxRule& rule) noexcept
+    : inspected_(vdupq_n_u64(rule.inspected)),
+      wanted_(vdupq_n_u64(rule.wanted)),
+      span_(vdupq_n_u64(rule.span)),
+      one_byte_word_(vdupq_n_u64(rule.one_byte_word)),
+      iova_delta_(vdupq_n_u64(rule.iova_delta)) {}
+
+inline void NeonRxStep::take_pair(const RxRun& run, std::intptr_t i, uint64x2_t status,
+                                  uint64x2_t beyond) const noexcept {
   hw::intel::Descriptor* const descriptors = run.descriptors + i;
   const uint64x2_t low = neon::load(descriptors[0].lo, descriptors[1].lo);
   Mbuf* const first = run.slots[i];
@@ -40,33 +41,39 @@ inline void NeonRxLoop::take_pair(const Constants& constants, const RxRun& run, 
   Mbuf* const next_fresh = run.fresh[i + 1];
   vst1q_u64(&MbufAccess::rx_low(*first), vzip1q_u64(low, status));  // and rx_high behind it
   vst1q_u64(&MbufAccess::rx_low(*second), vzip2q_u64(low, status));
-  const uint64x2_t words = vaddq_u64(beyond, constants.one_byte_word);
+  const uint64x2_t words = vaddq_u64(beyond, one_byte_word_);
   MbufAccess::set_word(*first, vgetq_lane_u64(words, 0));
   MbufAccess::set_word(*second, vgetq_lane_u64(words, 1));
   run.out[i] = first;
   run.out[i + 1] = second;
   run.slots[i] = fresh;
   run.slots[i + 1] = next_fresh;
-  neon::store(descriptors, vaddq_u64(neon::pair(fresh, next_fresh), constants.iova_delta), vdupq_n_u64(0));
+  neon::store(descriptors, vaddq_u64(neon::pair(fresh, next_fresh), iova_delta_), vdupq_n_u64(0));
 }
 
 // As take_plain, for four. False, with nothing changed, if one of them is not plain. A load of 16 bytes may read its
 // halves in any order, so the words with "done" are read first, and the others behind a barrier: each word once.
-inline bool NeonRxLoop::take_four(const Constants& constants, const RxRun& run, std::intptr_t i) noexcept {
+inline bool NeonRxStep::operator()(const RxRun& run, std::intptr_t i) const noexcept {
   const hw::intel::Descriptor* const descriptors = run.descriptors + i;
   const uint64x2_t status = neon::load(descriptors[0].hi, descriptors[1].hi);
   const uint64x2_t next_status = neon::load(descriptors[2].hi, descriptors[3].hi);
-  const uint64x2_t beyond = neon::beyond_shortest(status, constants.inspected, constants.wanted);
-  const uint64x2_t next_beyond = neon::beyond_shortest(next_status, constants.inspected, constants.wanted);
-  if (neon::any_above(beyond, next_beyond, constants.span)) [[unlikely]]
+  const uint64x2_t beyond = neon::beyond_shortest(status, inspected_, wanted_);
+  const uint64x2_t next_beyond = neon::beyond_shortest(next_status, inspected_, wanted_);
+  if (neon::any_above(beyond, next_beyond, span_)) [[unlikely]]
     return false;
   __atomic_thread_fence(__ATOMIC_ACQUIRE);  // for what other threads do as a card
   io::dma_rmb();
-  take_pair(constants, run, i, status, beyond);
-  take_pair(constants, run, i + 2, next_status, next_beyond);
-  for (std::intptr_t k = 0; k < kStep; ++k) prefetch_frame(run.slots[i + k + RxHotPath::kPrefetchDistance]);
+  take_pair(run, i, status, beyond);
+  take_pair(run, i + 2, next_status, next_beyond);
+  for (std::intptr_t k = 0; k < kFrames; ++k) prefetch_frame(run.slots[i + k + RxHotPath::kPrefetchDistance]);
   return true;
 }
+
+struct NeonRxLoop {
+  static POLLUX_ALWAYS_INLINE std::intptr_t take(const RxRule& rule, const RxRun& run, std::intptr_t i) noexcept {
+    return simd_loop<NeonRxStep, take_next<true>>(rule, run, run.descriptors, i);
+  }
+};
 
 template <bool Remote>
 POLLUX_HOT std::uint32_t burst_loop(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {

@@ -95,7 +95,7 @@ void RxQueue::open_gate() noexcept {
   const bool remote = tail_.is_remote();
   const bool one_delta = pool_->has_one_segment();
   // The wider ones reckon addresses by one difference for the whole pool.
-  switch (one_delta ? widest(path_) : BurstPath::scalar) {
+  switch (one_delta ? best_of(path_) : BurstPath::scalar) {
 #if defined(__x86_64__)
     case BurstPath::avx512: return gate_.open(rx_burst_avx512(remote));
     case BurstPath::avx2: return gate_.open(rx_burst_avx2(remote));

@@ -114,7 +114,7 @@ void TxQueue::open() noexcept {
 void TxQueue::open_gate() noexcept {
   const bool remote = tail_.is_remote();
   const bool small = group_mask_ + 1 < TxHotPath::kGroup;
-  switch (small ? BurstPath::scalar : widest(path_)) {
+  switch (small ? BurstPath::scalar : best_of(path_)) {
 #if defined(__x86_64__)
     case BurstPath::avx512: return gate_.open(tx_burst_avx512(remote));
     case BurstPath::avx2: return gate_.open(tx_burst_avx2(remote));

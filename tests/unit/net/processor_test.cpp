@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "net/processor.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <string>
+
+#include "pollux/net/burst_path.hpp"
+
+namespace pollux {
+namespace {
+
+/// What the kernel says of the first processor under that name.
+std::string cpuinfo(const std::string& name) {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with(name) && line.find_first_not_of(" \t", name.size()) == line.find(':')) {
+      return line.substr(line.find(": ") + 2);
+    }
+  }
+  return "";
+}
+
+TEST(Processor, IsTheOneThatTheKernelSees) {
+#if defined(__x86_64__)
+  const Processor processor = this_processor();
+  EXPECT_EQ(processor.vendor, cpuinfo("vendor_id"));
+  EXPECT_EQ(std::to_string(processor.family), cpuinfo("cpu family"));
+#else
+  EXPECT_EQ(this_processor().vendor, "");
+#endif
+}
+
+TEST(Processor, Avx512IsTakenOnlyWhereItWasMeasuredToBeQuicker) {
+  EXPECT_TRUE(is_quicker_with_avx512({.vendor = "AuthenticAMD", .family = 0x1A}));
+  EXPECT_FALSE(is_quicker_with_avx512({.vendor = "AuthenticAMD", .family = 0x19})) << "not measured";
+  EXPECT_FALSE(is_quicker_with_avx512({.vendor = "GenuineIntel", .family = 6})) << "measured: slower";
+  EXPECT_FALSE(is_quicker_with_avx512({.vendor = "GenuineIntel", .family = 0x1A}));
+  EXPECT_FALSE(is_quicker_with_avx512({}));
+}
+
+TEST(Processor, BestIsAvx2UnlessSomethingElseIsKnownToBeQuicker) {
+  const BurstPath best = best_of(BurstPath::best);
+  ASSERT_TRUE(processor_has(best));
+  if (best == BurstPath::avx512) {
+    EXPECT_TRUE(is_quicker_with_avx512(this_processor()));
+  }
+  if (best == BurstPath::scalar && !this_processor().is_tcg) {
+#if !defined(__SANITIZE_THREAD__)
+    EXPECT_FALSE(processor_has(BurstPath::avx2));
+#endif
+  }
+  for (const BurstPath path : {BurstPath::scalar, BurstPath::avx2, BurstPath::avx512, BurstPath::neon}) {
+    EXPECT_EQ(best_of(path), path) << "what was asked for by name";
+  }
+}
+
+}  // namespace
+}  // namespace pollux
