@@ -13,6 +13,7 @@ std::string_view to_string(MisuseKind kind) noexcept {
     case MisuseKind::wrong_thread: return "wrong_thread";
     case MisuseKind::outlived: return "outlived";
     case MisuseKind::overdue: return "overdue";
+    case MisuseKind::no_such_queue: return "no_such_queue";
   }
   return "unknown";
 }

@@ -124,4 +124,8 @@ RegisterDump* Port::register_dump() {
   return core_->machine().register_dump();
 }
 
+RxQueue& Port::missing_rx(std::uint16_t index, Site site) { return core_->missing_rx(index, site); }
+
+TxQueue& Port::missing_tx(std::uint16_t index, Site site) { return core_->missing_tx(index, site); }
+
 }  // namespace pollux

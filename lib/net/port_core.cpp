@@ -136,4 +136,22 @@ void PortCore::retire() {
   machine_.reset();
 }
 
+RxQueue& PortCore::missing_rx(std::uint16_t index, Site site) {
+  report_missing("receive", "rx_queue", index, site);
+  return missing_rx_;
+}
+
+TxQueue& PortCore::missing_tx(std::uint16_t index, Site site) {
+  report_missing("transmit", "tx_queue", index, site);
+  return missing_tx_;
+}
+
+void PortCore::report_missing(const char* kind, const char* call, std::uint16_t index, Site site) {
+  context_->report(
+      {MisuseKind::no_such_queue,
+       fmt::format("{}: there is no {} queue {}, which {}:{} asks for; configure the port with more, or ask "
+                   "{}() whether one is there",
+                   machine_->info().name, kind, index, site.file, site.line, call)});
+}
+
 }  // namespace pollux

@@ -8,6 +8,7 @@
 
 #include "mem/control_scheduler.hpp"
 #include "mem/control_task.hpp"
+#include "net/missing_queue.hpp"
 #include "net/port_machine.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
@@ -44,6 +45,10 @@ class PortCore final : public ControlTask, public std::enable_shared_from_this<P
   /// The end of the Port: closes what is open, and the driver is gone.
   void retire();
 
+  /// Reports the misuse and stands in for the queue.
+  [[nodiscard]] RxQueue& missing_rx(std::uint16_t index, Site site);
+  [[nodiscard]] TxQueue& missing_tx(std::uint16_t index, Site site);
+
   [[nodiscard]] Result<Time> run() override;
 
  private:
@@ -55,9 +60,12 @@ class PortCore final : public ControlTask, public std::enable_shared_from_this<P
   /// Whoever called was told of the failure, so the Control does not tell it again.
   void leave_if_failed();
   [[nodiscard]] std::optional<Misuse> find_overdue();
+  void report_missing(const char* kind, const char* call, std::uint16_t index, Site site);
 
   std::shared_ptr<ContextState> context_;  // outlives the machine
   std::optional<PortMachine> machine_;
+  MissingRxQueue missing_rx_;
+  MissingTxQueue missing_tx_;
   std::mutex mutex_;
   std::optional<ControlScheduler::TaskId> task_;  // nothing: it does not hang on the Control (any more)
   Duration within_;                               // what the driver said last

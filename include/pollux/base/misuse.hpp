@@ -29,6 +29,7 @@ enum class MisuseKind {
   wrong_thread,    ///< an object that belongs to one thread was used by two at once
   outlived,        ///< an object went away while another still needed it
   overdue,         ///< a port's service did not run for too long
+  no_such_queue,   ///< a queue beyond those that a port is configured with
 };
 
 [[nodiscard]] std::string_view to_string(MisuseKind kind) noexcept;

@@ -7,6 +7,7 @@
 
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
+#include "pollux/base/misuse.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/net/port_driver.hpp"
 
@@ -43,9 +44,21 @@ class Port {
   [[nodiscard]] Result<void> close();
 
   /// The queue with that index. The index must be below the configured number: check with `rx_queue` where it comes
-  /// from outside.
-  [[nodiscard]] RxQueue& rx(std::uint16_t index) { return *driver_->rx_queue(index); }
-  [[nodiscard]] TxQueue& tx(std::uint16_t index) { return *driver_->tx_queue(index); }
+  /// from outside. Builds with POLLUX_CHECKED report one that is not, and return a queue that carries nothing.
+  [[nodiscard]] RxQueue& rx(std::uint16_t index, [[maybe_unused]] Site site = Site::here()) {
+    RxQueue* const queue = driver_->rx_queue(index);
+#if POLLUX_CHECKED
+    if (queue == nullptr) return missing_rx(index, site);
+#endif
+    return *queue;
+  }
+  [[nodiscard]] TxQueue& tx(std::uint16_t index, [[maybe_unused]] Site site = Site::here()) {
+    TxQueue* const queue = driver_->tx_queue(index);
+#if POLLUX_CHECKED
+    if (queue == nullptr) return missing_tx(index, site);
+#endif
+    return *queue;
+  }
   [[nodiscard]] RxQueue* rx_queue(std::uint16_t index) { return driver_->rx_queue(index); }
   [[nodiscard]] TxQueue* tx_queue(std::uint16_t index) { return driver_->tx_queue(index); }
 
@@ -82,6 +95,9 @@ class Port {
   [[nodiscard]] RegisterDump* register_dump();
 
  private:
+  [[nodiscard]] RxQueue& missing_rx(std::uint16_t index, Site site);
+  [[nodiscard]] TxQueue& missing_tx(std::uint16_t index, Site site);
+
   std::shared_ptr<PortCore> core_;
   PortDriver* driver_;  // the core's, at hand for who asks for a queue
 };

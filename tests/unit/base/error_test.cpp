@@ -57,7 +57,7 @@ TEST(Error, EveryCodeHasANameOfItsOwn) {
 
 TEST(Misuse, EveryKindHasANameOfItsOwn) {
   std::set<std::string_view> names;
-  constexpr int kLast = static_cast<int>(MisuseKind::overdue);
+  constexpr int kLast = static_cast<int>(MisuseKind::no_such_queue);
   for (int kind = 0; kind <= kLast; ++kind) {
     const std::string_view name = to_string(static_cast<MisuseKind>(kind));
     EXPECT_NE(name, "unknown") << kind;

@@ -16,6 +16,7 @@
 
 #include "base/file_descriptor.hpp"
 #include "fake_driver.hpp"
+#include "pollux/mem/burst.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/net/port.hpp"
 
@@ -210,6 +211,30 @@ TEST_F(PortControl, TheMisuseHandlerMayCallThePort) {
   clock_->advance(1min);
   static_cast<void>(port_->stats());
   EXPECT_EQ(misuses_.size(), 1u);
+}
+
+TEST(PortQueues, OneThatIsNotThereIsReportedAndCarriesNothing) {
+  std::vector<std::string> misuses;
+  ContextOptions options;
+  options.huge_pages = HugePages::never;
+  options.on_misuse = [&](const Misuse& misuse) {
+    EXPECT_EQ(misuse.kind, MisuseKind::no_such_queue);
+    misuses.push_back(misuse.what);
+  };
+  Context context(options);
+  Port port(context.state(), std::make_unique<FakeDriver>(std::make_shared<FakeCard>(), "fake:0"));
+  Burst<4> burst;
+  const Site site = Site::here();
+  EXPECT_EQ(port.rx(3).rx_burst(burst), 0u);
+  EXPECT_EQ(port.tx(2).tx_burst(burst), 0u);
+  const std::string file = std::string(site.file) + ":";
+  EXPECT_THAT(misuses, ElementsAre(AllOf(HasSubstr("fake:0: there is no receive queue 3"),
+                                         HasSubstr(file + std::to_string(site.line + 1)), HasSubstr("rx_queue()")),
+                                   AllOf(HasSubstr("fake:0: there is no transmit queue 2"),
+                                         HasSubstr(file + std::to_string(site.line + 2)), HasSubstr("tx_queue()"))));
+  EXPECT_EQ(port.tx(0).in_flight(), 0u);
+  EXPECT_EQ(port.rx_queue(3), nullptr) << "asking is no misuse";
+  EXPECT_EQ(misuses.size(), 3u);
 }
 
 #else
