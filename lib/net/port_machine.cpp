@@ -3,11 +3,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <chrono>
 #include <utility>
 
 #include "net/config_check.hpp"
+#include "net/port_identity.hpp"
 #include "net/port_state.hpp"
 #include "net/stats.hpp"
 
@@ -19,10 +19,6 @@ constexpr Duration kPollerLimit = std::chrono::seconds(1);
 
 constexpr auto kAlive = {PortState::opened, PortState::configured, PortState::started};
 constexpr auto kConfigured = {PortState::configured, PortState::started};
-
-bool is_station_address(const MacAddress& mac) {
-  return (mac[0] & 1) == 0 && std::any_of(mac.begin(), mac.end(), [](std::uint8_t byte) { return byte != 0; });
-}
 
 }  // namespace
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/keep_for_good.hpp"
+#include "net/port_identity.hpp"
 
 namespace pollux::ports {
 namespace {
@@ -32,18 +33,17 @@ Port::Port(std::shared_ptr<ContextState> context, PortInfo info, MacAddress mac,
 Result<std::unique_ptr<PortDriver>> Port::create(Context& context, std::string name, MacAddress mac,
                                                  std::unique_ptr<Medium> medium) {
   const std::shared_ptr<ContextState>& state = context.state();
-  const std::uint16_t index = state->take_port_index();
-  if (index == Mbuf::kNoPort) {
+  const auto index = take_port_index(*state, name);
+  if (!index) {
     static_cast<void>(medium->close());
-    return fail(ErrorCode::no_memory, fmt::format("{}: the Context has no port number left", name),
-                "close ports that are not needed, or use another Context");
+    return tl::unexpected<Error>(index.error());
   }
   const MediumTraits& traits = medium->traits();
   PortInfo info{.name = std::move(name),
                 .driver = std::string(traits.driver),
                 .card = std::string(traits.what),
                 .backend = "software",
-                .index = index,
+                .index = *index,
                 .numa_node = -1,
                 .limits = traits.limits};
   return std::unique_ptr<PortDriver>(new Port(state, std::move(info), mac, std::move(medium)));

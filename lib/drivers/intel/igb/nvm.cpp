@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "drivers/intel/igb/nvm.hpp"
 
-#include <algorithm>
 #include <array>
 #include <numeric>
 #include <random>
@@ -9,6 +8,7 @@
 #include "drivers/intel/igb/filters.hpp"
 #include "drivers/intel/igb/semaphore.hpp"
 #include "hw/intel/igb/nvm.hpp"
+#include "net/port_identity.hpp"
 
 namespace pollux::drivers::igb {
 namespace {
@@ -61,10 +61,6 @@ Result<std::optional<MacAddress>> alternate_mac(const Card& card) {
 bool has_nvm(const Card& card) { return card.regs.read<reg::EECD>().has(reg::EECD::PRES); }
 
 }  // namespace
-
-bool is_station_address(const MacAddress& mac) noexcept {
-  return (mac[0] & 1) == 0 && std::any_of(mac.begin(), mac.end(), [](std::uint8_t byte) { return byte != 0; });
-}
 
 Result<void> read_nvm(const Card& card, std::uint16_t first, std::span<std::uint16_t> into) {
   auto held = SharedResource::acquire(card, Shared::nvm);

@@ -22,7 +22,4 @@ namespace pollux::drivers::igb {
 /// warning. Call after a reset. Errors: device_removed, timeout.
 [[nodiscard]] Result<MacAddress> permanent_mac(const Card& card);
 
-/// Neither multicast nor all zero (nor, hence, broadcast).
-[[nodiscard]] bool is_station_address(const MacAddress& mac) noexcept;
-
 }  // namespace pollux::drivers::igb

@@ -15,6 +15,7 @@
 #include "drivers/intel/igb/tx_setup.hpp"
 #include "hw/intel/igb/ids.hpp"
 #include "hw/intel/igb/limits.hpp"
+#include "net/port_identity.hpp"
 
 namespace pollux::drivers::igb {
 namespace {
@@ -43,16 +44,13 @@ Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device
 
 Result<std::unique_ptr<PortDriver>> Port::open(const std::shared_ptr<ContextState>& context,
                                                std::unique_ptr<Device> device) {
-  const std::uint16_t index = context->take_port_index();
-  if (index == Mbuf::kNoPort) {
-    return fail(ErrorCode::no_memory, fmt::format("{}: the Context has no port number left", device->name()),
-                "close ports that are not needed, or use another Context");
-  }
-  std::unique_ptr<Port> port(new Port(context, std::move(device), index));
+  const auto index = take_port_index(*context, device->name());
+  if (!index) return tl::unexpected<Error>(index.error());
+  std::unique_ptr<Port> port(new Port(context, std::move(device), *index));
   if (auto up = port->bring_up(); !up) {
     // Nothing of the card is in use yet, so there is nothing to stop.
     static_cast<void>(port->release(true));
-    context->return_port_index(index);
+    context->return_port_index(*index);
     return pass_on(std::move(up));
   }
   return std::unique_ptr<PortDriver>(std::move(port));

@@ -14,7 +14,7 @@
 
 namespace pollux::drivers::intel {
 
-/// What every queue of advanced descriptors can do; a card adds how many there are. `mtu` is the longest that its
+/// What every queue of advanced descriptors can do; a card adds how many there are. `max_mtu` is the longest that its
 /// frames leave room for.
 [[nodiscard]] PortLimits queue_limits(std::uint16_t queues, std::uint32_t max_mtu) noexcept;
 
@@ -49,7 +49,6 @@ class QueuePort : public PortDriver {
   [[nodiscard]] const QueueRegisters& queue_registers() const noexcept { return registers_; }
   [[nodiscard]] const RingMemory& rings() const noexcept { return rings_; }
   [[nodiscard]] const ValidatedConfig& config() const noexcept { return config_; }
-  [[nodiscard]] ContextState& context() const noexcept { return *context_; }
 
  private:
   std::shared_ptr<ContextState> context_;

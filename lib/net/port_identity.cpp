@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "net/port_identity.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "pollux/mem/mbuf.hpp"
+
+namespace pollux {
+
+Result<std::uint16_t> take_port_index(ContextState& context, std::string_view port) {
+  const std::uint16_t index = context.take_port_index();
+  if (index != Mbuf::kNoPort) return index;
+  return fail(ErrorCode::no_memory, fmt::format("{}: the Context has no port number left", port),
+              "close ports that are not needed, or use another Context");
+}
+
+bool is_station_address(const MacAddress& mac) noexcept {
+  return (mac[0] & 1) == 0 && std::any_of(mac.begin(), mac.end(), [](std::uint8_t byte) { return byte != 0; });
+}
+
+}  // namespace pollux
