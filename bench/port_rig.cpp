@@ -19,7 +19,7 @@ Mempool make_pool(Context& context, FakedCard& card, const Setup& setup) {
 }
 
 Port start(Context& context, FakedCard& card, const Mempool& pool, const MempoolCache& cache, const Setup& setup) {
-  Port port = need(open(context, card.device()));
+  Port port = need(open_unconfigured(context, card.device()));
   need(port.configure({.rx_pool = &pool,
                        .cache = &cache,
                        .rx_queues = setup.queues,

@@ -28,7 +28,7 @@ struct Stage {
     const auto path = pollux::burst_path_of(options.path);
     if (!path) give_up("no such path");
     for (const std::string& address : options.ports) {
-      ports.push_back(need(pollux::open(context, "vfio:" + address)));
+      ports.push_back(need(pollux::open_unconfigured(context, "vfio:" + address)));
       need(ports.back().configure({.rx_pool = &pool,
                                    .cache = &cache,
                                    .tx_queues = tx_queues,

@@ -17,7 +17,7 @@ Result<std::unique_ptr<Stage>> Stage::open(const std::vector<std::string>& uris,
   std::unique_ptr<Stage> stage(new Stage(std::move(context_options)));
   // First of all, so that memory gets addresses that every card reaches: physical ones, where one needs them.
   for (const std::string& uri : uris) {
-    auto port = pollux::open(stage->context_, uri);
+    auto port = pollux::open_unconfigured(stage->context_, uri);
     if (!port) return pass_on(std::move(port));
     stage->ports_.push_back(*std::move(port));
   }

@@ -7,8 +7,19 @@
 #include "open/kinds.hpp"
 
 namespace pollux {
+namespace {
 
-Result<Port> open(Context& context, std::unique_ptr<Device> device) {
+Result<Port> start(Result<Port> port, const PortConfig& config) {
+  if (!port) return port;
+  // A port that fails here goes out of scope, which stops and closes it.
+  if (auto configured = port->configure(config); !configured) return pass_on(std::move(configured));
+  if (auto started = port->start(); !started) return pass_on(std::move(started));
+  return port;
+}
+
+}  // namespace
+
+Result<Port> open_unconfigured(Context& context, std::unique_ptr<Device> device) {
   if (device == nullptr) {
     return fail(ErrorCode::invalid_argument, "there is no device to open", "pass a Device, not an empty pointer");
   }
@@ -17,19 +28,18 @@ Result<Port> open(Context& context, std::unique_ptr<Device> device) {
   return Port(context.state(), *std::move(driver));
 }
 
-Result<Port> open(Context& context, std::string_view uri) {
+Result<Port> open_unconfigured(Context& context, std::string_view uri) {
   auto driver = open_port(context, uri);
   if (!driver) return pass_on(std::move(driver));
   return Port(context.state(), *std::move(driver));
 }
 
 Result<Port> open(Context& context, std::string_view uri, const PortConfig& config) {
-  auto port = open(context, uri);
-  if (!port) return port;
-  // A port that fails here goes out of scope, which stops and closes it.
-  if (auto configured = port->configure(config); !configured) return pass_on(std::move(configured));
-  if (auto started = port->start(); !started) return pass_on(std::move(started));
-  return port;
+  return start(open_unconfigured(context, uri), config);
+}
+
+Result<Port> open(Context& context, std::unique_ptr<Device> device, const PortConfig& config) {
+  return start(open_unconfigured(context, std::move(device)), config);
 }
 
 }  // namespace pollux

@@ -129,7 +129,7 @@ CONFORMANCE_TEST(LifeCycle, OpensAgainOnceClosed) {
 }
 
 CONFORMANCE_TEST_WHERE(LifeCycle, OpensOnlyOnce, traits.delivers && !traits.by_file) {
-  const auto second = open(*context_, pair().left);
+  const auto second = open_unconfigured(*context_, pair().left);
   ASSERT_FALSE(second);
   const ErrorCode code = second.error().code;
   EXPECT_TRUE(code == ErrorCode::busy || code == ErrorCode::group_in_use) << second.error().message();
@@ -159,7 +159,7 @@ CONFORMANCE_TEST(LifeCycle, ChangesNothingForARefusedConfiguration) {
       with([](PortConfig& c) { c.tx_ring = 0; }),
       with([&](PortConfig& c) { c.mtu = limits.max_mtu + 1; }),
       with([&](PortConfig& c) { c.mtu = limits.min_mtu - 1; }),
-      with([](PortConfig& c) { c.rx_pool = nullptr; }),
+      with([](PortConfig& c) { c.rx_pool = nullptr; }),  // the cache's pool is another one then
       with([&](PortConfig& c) { c.rx_pool = &*other_pool; }),
       with([&](PortConfig& c) { c.cache = &other_cache; }),
   };

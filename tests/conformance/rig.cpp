@@ -109,7 +109,7 @@ PortConfig Conformance::config(const Mempool& pool) {
   return {.rx_pool = &pool, .rx_ring = 64, .tx_ring = 64, .burst_path = chosen_path()};
 }
 
-Port Conformance::open_port(const std::string& uri) { return must(open(*context_, uri)); }
+Port Conformance::open_port(const std::string& uri) { return must(open_unconfigured(*context_, uri)); }
 
 void Conformance::start_both() { start_both(config(), config()); }
 

@@ -98,7 +98,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   {
     auto inner = sim::SimDevice::create(machine.context, "sim:fuzzed", machine.wire, 0);
     require(inner.has_value(), "an in-process card opens");
-    auto port = open(machine.context, std::make_unique<LyingDevice>(*std::move(inner), input));
+    auto port = open_unconfigured(machine.context, std::make_unique<LyingDevice>(*std::move(inner), input));
     if (!port) {
       require(!port.error().what.empty(), "an error says what failed");
     } else {

@@ -55,7 +55,7 @@ void live_on_file(std::string_view scheme, const std::uint8_t* data, std::size_t
   static Machine machine;
   const InputFile file(data, size);
   {
-    auto port = open(machine.context, std::string(scheme) + file.path());
+    auto port = open_unconfigured(machine.context, std::string(scheme) + file.path());
     if (port) {
       live(*port, machine);
       static_cast<void>(port->close());

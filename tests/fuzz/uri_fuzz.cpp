@@ -23,7 +23,7 @@ void open_and_close(std::string_view uri) {
   using namespace pollux;
   Context context(
       {.clock = std::make_shared<ManualClock>(), .huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30});
-  auto port = open(context, uri);
+  auto port = open_unconfigured(context, uri);
   if (port) {
     static_cast<void>(port->close());
     return;

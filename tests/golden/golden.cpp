@@ -112,8 +112,8 @@ std::vector<Phase> trace_life(const char* uri, std::shared_ptr<Clock> clock) {
     ADD_FAILURE() << device.error().message();
     return {};
   }
-  auto port =
-      open(context, trace_device(*std::move(device), [&](const TraceEntry& entry) { phase->trace.push_back(entry); }));
+  auto port = open_unconfigured(
+      context, trace_device(*std::move(device), [&](const TraceEntry& entry) { phase->trace.push_back(entry); }));
   if (!port) {
     ADD_FAILURE() << port.error().message();
     return {};

@@ -66,7 +66,7 @@ Bench::~Bench() {
 QemuPort Bench::open(const std::string& which) {
   auto device = must(qtest::open_qtest(context, which));
   const pid_t pid = static_cast<qtest::QtestDevice&>(*device).machine().pid();
-  return {must(pollux::open(context, std::move(device))), pid};
+  return {must(pollux::open_unconfigured(context, std::move(device))), pid};
 }
 
 QemuPort Bench::start(const std::string& which) {

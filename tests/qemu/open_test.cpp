@@ -44,7 +44,7 @@ TEST(Open, TheUriOpensAPort) {
 TEST(Open, ACardOpensOnce) {
   Bench bench;
   const QemuPort port = bench.open("0");
-  const auto again = open(bench.context, "qtest:0");
+  const auto again = open_unconfigured(bench.context, "qtest:0");
   ASSERT_FALSE(again);
   EXPECT_EQ(again.error().code, ErrorCode::busy);
 }

@@ -70,7 +70,7 @@ Lab::~Lab() = default;
 
 Port Lab::open_port() {
   std::unique_ptr<Device> device = must(sim::SimDevice::create(context, "sim:lab", wire, 0));
-  return must(open(context, std::move(device)));
+  return must(open_unconfigured(context, std::move(device)));
 }
 
 Burst<32> Lab::rx_burst() {

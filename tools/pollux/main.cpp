@@ -35,7 +35,7 @@ int run(int argc, char** argv) {
   options.log = [&](pollux::LogLevel level, std::string_view message) { logger->log(level_of(level), message); };
   pollux::Context context(options);
   Environment environment{{}, clock, network, options.log, driver_of, std::cout, std::cerr, context};
-  environment.open_port = [&](const std::string& uri) { return pollux::open(context, uri); };
+  environment.open_port = [&](const std::string& uri) { return pollux::open_unconfigured(context, uri); };
 
   int exit_code = kSuccess;
   CLI::App app("Lists network cards and moves them between the kernel and Pollux", "pollux");

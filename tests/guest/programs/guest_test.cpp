@@ -111,7 +111,7 @@ struct Spread {
   Result<void> open() {
     const PortNames names = port_names();
     for (const std::string& name : {names.first, names.second}) {
-      auto port = pollux::open(context, name);
+      auto port = pollux::open_unconfigured(context, name);
       if (!port) return tl::unexpected(port.error());
       ports.push_back(*std::move(port));
     }

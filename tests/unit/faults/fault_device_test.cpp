@@ -229,14 +229,14 @@ TEST(FaultText, RefusesWhatIsNone) {
 TEST(FaultUri, OpensAPortWhoseCardGoesAway) {
   auto clock = std::make_shared<ManualClock>();
   Context context{{.clock = clock, .huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30}};
-  const auto gone = open(context, "fault:removal@100,sim:0");
+  const auto gone = open_unconfigured(context, "fault:removal@100,sim:0");
   ASSERT_FALSE(gone);
   EXPECT_EQ(gone.error().code, ErrorCode::device_removed);
-  const auto nonsense = open(context, "fault:nonsense,sim:0");
+  const auto nonsense = open_unconfigured(context, "fault:nonsense,sim:0");
   ASSERT_FALSE(nonsense);
   EXPECT_EQ(nonsense.error().code, ErrorCode::invalid_argument);
   EXPECT_NE(nonsense.error().hint.find("removal-event"), std::string::npos);
-  auto port = open(context, "fault:removal-event@100,sim:0");
+  auto port = open_unconfigured(context, "fault:removal-event@100,sim:0");
   ASSERT_TRUE(port) << port.error().message();
   EXPECT_EQ(port->service().error().code, ErrorCode::device_removed);
   EXPECT_TRUE(port->close());

@@ -67,7 +67,7 @@ TEST(ForwardPath, NeedsQueuesThatAreThereAndFree) {
 TEST(ForwardPath, LeadsFromDriverToSameDriver) {
   Lab lab(not_started());
   ASSERT_TRUE(lab.port.configure(lab.config));
-  auto null = open(lab.context, "null:");
+  auto null = open_unconfigured(lab.context, "null:");
   ASSERT_TRUE(null) << null.error().message();
   ASSERT_TRUE(null->configure({.rx_queues = 0}));
   expect_refused(lab.port.forward_path(0, *null, 0), ErrorCode::not_supported, "another driver");
@@ -124,8 +124,8 @@ TEST(ForwardPath, IsLetGoByAPortThatIsConfiguredAnew) {
 TEST(ForwardPath, IsLetGoWithAQueueThatIsThereNoMore) {
   Context context;
   const Mempool pool = Mempool::create(context, {.count = 1024}).value();
-  Port in = open(context, "sim:0").value();
-  Port out = open(context, "sim:1").value();
+  Port in = open_unconfigured(context, "sim:0").value();
+  Port out = open_unconfigured(context, "sim:1").value();
   PortConfig config{.rx_pool = &pool, .rx_queues = 2, .tx_queues = 2, .rx_ring = 64, .tx_ring = 64};
   ASSERT_TRUE(in.configure(config));
   ASSERT_TRUE(out.configure(config));

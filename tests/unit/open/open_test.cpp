@@ -48,13 +48,13 @@ class NamedCard final : public Device {
 class Open : public testing::Test {
  protected:
   Error refused(std::string_view uri) {
-    const auto port = open(context_, uri);
+    const auto port = open_unconfigured(context_, uri);
     EXPECT_FALSE(port) << uri;
     return port ? Error{} : port.error();
   }
   Error refused_card(PciIdentity identity) {
     bool handed_back = false;
-    const auto port = open(context_, std::make_unique<NamedCard>(identity, handed_back));
+    const auto port = open_unconfigured(context_, std::make_unique<NamedCard>(identity, handed_back));
     EXPECT_FALSE(port);
     EXPECT_TRUE(handed_back);
     return port ? Error{} : port.error();
@@ -124,13 +124,13 @@ TEST_F(Open, TellsAVirtualFunctionFromItsCard) {
 }
 
 TEST_F(Open, RefusesNoDevice) {
-  const auto port = open(context_, std::unique_ptr<Device>());
+  const auto port = open_unconfigured(context_, std::unique_ptr<Device>());
   ASSERT_FALSE(port);
   EXPECT_EQ(port.error().code, ErrorCode::invalid_argument);
 }
 
 TEST_F(Open, LeavesAPortUnconfiguredWithoutAConfiguration) {
-  const auto port = open(context_, "sim:0");
+  const auto port = open_unconfigured(context_, "sim:0");
   ASSERT_TRUE(port) << port.error().message();
   EXPECT_EQ(port->state(), PortState::opened);
   EXPECT_EQ(port->info().name, "sim:0");

@@ -48,7 +48,7 @@ class PortLab : public testing::Test {
   [[nodiscard]] PortConfig config() { return {.rx_pool = &pool_, .cache = &cache_, .rx_ring = 64, .tx_ring = 64}; }
   [[nodiscard]] Port started(const std::string& uri) { return must(open(context_, uri, config())); }
   [[nodiscard]] Error refused(const std::string& uri) {
-    const auto port = open(context_, uri);
+    const auto port = open_unconfigured(context_, uri);
     EXPECT_FALSE(port) << uri;
     return port ? Error{} : port.error();
   }

@@ -115,21 +115,21 @@ TEST_F(RingPort, RefusesWhatNamesNoEnd) {
 }
 
 TEST_F(RingPort, OpensEachEndOnce) {
-  Port left = must(open(context_, "ring:a:0"));
+  Port left = must(open_unconfigured(context_, "ring:a:0"));
   EXPECT_EQ(refused("ring:a:0").code, ErrorCode::busy);
   EXPECT_EQ(refused("ring:a").code, ErrorCode::busy);
   {
-    const Port other = must(open(context_, "ring:a:1"));
+    const Port other = must(open_unconfigured(context_, "ring:a:1"));
     EXPECT_EQ(refused("ring:a:1").code, ErrorCode::busy);
     ASSERT_TRUE(left.close());
     EXPECT_EQ(refused("ring:a").code, ErrorCode::busy);  // the other end still is one of two
   }
-  EXPECT_TRUE(open(context_, "ring:a"));
+  EXPECT_TRUE(open_unconfigured(context_, "ring:a"));
 }
 
 TEST_F(RingPort, BelongsToItsContext) {
   Context other;
-  const Port here = must(open(context_, "ring:a:0"));
+  const Port here = must(open_unconfigured(context_, "ring:a:0"));
   EXPECT_TRUE(open(other, "ring:a:0"));
 }
 

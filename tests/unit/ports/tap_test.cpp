@@ -163,7 +163,7 @@ TEST_F(TapPort, NamesWhatAnInterfaceThatIsDownDoesNotTake) {
 }
 
 TEST_F(TapPort, HasAnAddressOfItsOwn) {
-  const Port port = must(open(context_, "tap:plx0"));
+  const Port port = must(open_unconfigured(context_, "tap:plx0"));
   auto again = tap::Interface::open("plx1");
   ASSERT_TRUE(again) << again.error().message();
   EXPECT_NE(port.mac(), *again->mac());
@@ -171,10 +171,10 @@ TEST_F(TapPort, HasAnAddressOfItsOwn) {
 }
 
 TEST_F(TapPort, IsBusyWhileItIsOpen) {
-  Port port = must(open(context_, "tap:plx0"));
+  Port port = must(open_unconfigured(context_, "tap:plx0"));
   EXPECT_EQ(refused("tap:plx0").code, ErrorCode::busy);
   ASSERT_TRUE(port.close());
-  EXPECT_TRUE(open(context_, "tap:plx0"));
+  EXPECT_TRUE(open_unconfigured(context_, "tap:plx0"));
 }
 
 TEST_F(TapPort, TakesNoInterfaceThatIsNoTap) {

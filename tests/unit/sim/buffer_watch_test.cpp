@@ -20,7 +20,7 @@ class SimBuffers : public testing::Test {
     ASSERT_TRUE(device) << device.error().message();
     domain = &(*device)->dma_domain();
     domain->intercept(&watch);
-    auto opened = open(lab.context, *std::move(device));
+    auto opened = open_unconfigured(lab.context, *std::move(device));
     ASSERT_TRUE(opened) << opened.error().message();
     port.emplace(*std::move(opened));
     lab.config.mtu = 5000;

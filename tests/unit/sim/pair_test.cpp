@@ -66,12 +66,12 @@ TEST(SimPair, CarriesFramesBothWays) {
 
 TEST(SimPair, HasAPortThatIsTakenOnlyOnce) {
   Pair pair(std::make_shared<ManualClock>());
-  const auto again = open(pair.context, "sim:1");
+  const auto again = open_unconfigured(pair.context, "sim:1");
   ASSERT_FALSE(again);
   EXPECT_EQ(again.error().code, ErrorCode::busy);
   ASSERT_TRUE(pair.right->close());
   pair.right.reset();
-  EXPECT_TRUE(open(pair.context, "sim:1"));
+  EXPECT_TRUE(open_unconfigured(pair.context, "sim:1"));
 }
 
 TEST(SimPair, ComesUpAloneAndInRealTime) {

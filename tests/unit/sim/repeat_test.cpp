@@ -45,9 +45,9 @@ std::optional<Port> open_traced(Context& context, std::shared_ptr<sim::Wire> wir
   EXPECT_TRUE(device) << device.error().message();
   if (!device) return std::nullopt;
   (*device)->dma_domain().intercept(&tracer);
-  auto port = open(context, *std::move(device));
+  auto port = open(context, *std::move(device), config);
   EXPECT_TRUE(port) << port.error().message();
-  if (!port || !port->configure(config) || !port->start()) return std::nullopt;
+  if (!port) return std::nullopt;
   return *std::move(port);
 }
 

@@ -173,7 +173,7 @@ TEST(SimTraffic, ClosesAndOpensAgain) {
   EXPECT_TRUE(lab.every_mbuf_accounted_for());
   auto device = sim::SimDevice::create(lab.context, "sim:again", lab.wire, 0);
   ASSERT_TRUE(device) << device.error().message();
-  auto again = open(lab.context, *std::move(device));
+  auto again = open_unconfigured(lab.context, *std::move(device));
   ASSERT_TRUE(again) << again.error().message();
   EXPECT_EQ(again->mac(), (MacAddress{0x02, 0x00, 0x00, 0x82, 0x57, 0x60}));
 }

@@ -116,9 +116,9 @@ class RecordTest : public testing::Test {
     std::unique_ptr<Device> inner = open_device(place.context, wired.near).value();
     if (wired.around) inner = wired.around(place.context, std::move(inner));
     const CardLayout& layout = *find_card_layout(inner->identity());
-    auto port = open(place.context, record_device(place.context, file_, layout, std::move(inner)).value());
+    auto port = open_unconfigured(place.context, record_device(place.context, file_, layout, std::move(inner)).value());
     EXPECT_TRUE(port) << port.error().message();
-    auto far = open(place.context, wired.far);
+    auto far = open_unconfigured(place.context, wired.far);
     EXPECT_TRUE(far) << far.error().message();
     start(place, *far);
     start(place, *port);
@@ -142,7 +142,7 @@ class RecordTest : public testing::Test {
     progress_ = std::make_shared<ReplayProgress>();
     auto device = replay_device(place.context, file_, find_card_layout, progress_);
     EXPECT_TRUE(device) << device.error().message();
-    auto port = open(place.context, *std::move(device));
+    auto port = open_unconfigured(place.context, *std::move(device));
     EXPECT_TRUE(port) << port.error().message();
     start(place, *port);
     Application application(place, *port);

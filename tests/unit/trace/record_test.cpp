@@ -189,14 +189,14 @@ TEST_F(RecordTest, OpensByUri) {
     EXPECT_EQ(place.pool.stats().in_use(), 0u);
   }
   Place place;
-  const auto missing = open(place.context, "replay:/nowhere/at/all.rec");
+  const auto missing = open_unconfigured(place.context, "replay:/nowhere/at/all.rec");
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().code, ErrorCode::not_found);
-  const auto no_recording = open(place.context, "replay:/dev/null");
+  const auto no_recording = open_unconfigured(place.context, "replay:/dev/null");
   ASSERT_FALSE(no_recording);
   EXPECT_EQ(no_recording.error().what, "/dev/null: this is no recording");
-  EXPECT_FALSE(open(place.context, "record:/nowhere/at/all.rec,sim:0"));
-  EXPECT_FALSE(open(place.context, fmt::format("record:{}", file_))) << "no device inside";
+  EXPECT_FALSE(open_unconfigured(place.context, "record:/nowhere/at/all.rec,sim:0"));
+  EXPECT_FALSE(open_unconfigured(place.context, fmt::format("record:{}", file_))) << "no device inside";
 }
 
 }  // namespace

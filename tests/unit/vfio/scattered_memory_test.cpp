@@ -35,7 +35,7 @@ struct Scattered {
     domain->physical = std::make_shared<FakePhysical>(scattered());
     EXPECT_TRUE(context.attach(domain));
     for (const char* uri : {"sim:0", "sim:1"}) {
-      auto port = open(context, uri);
+      auto port = open_unconfigured(context, uri);
       EXPECT_TRUE(port) << port.error().message();
       ports.push_back(*std::move(port));
     }
