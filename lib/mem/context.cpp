@@ -29,7 +29,7 @@ Context::Context(ContextOptions options) {
   if (threaded) control_thread_ = start_thread(*state_);
 }
 
-Context::~Context() = default;
+Context::~Context() { state_->retire(); }
 
 Clock& Context::clock() const noexcept { return state_->clock(); }
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <algorithm>
+#include <mutex>
 #include <utility>
+#include <vector>
 
 #include "mem/context_state.hpp"
+#include "mem/custody.hpp"
 #include "mem/mempool_core.hpp"
 
 namespace pollux {
@@ -23,6 +26,19 @@ void ContextState::discard_orphan(MempoolCore& orphan) {
   if (found == orphans_.end()) return;
   last = std::move(*found);
   orphans_.erase(found);
+}
+
+void ContextState::retire() {
+  retired_ = true;
+  if (!custody::kTraced) return;
+  std::vector<Misuse> leaks;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& orphan : orphans_) {
+      if (orphan->owner() == MempoolCore::Owner::port) leaks.push_back(orphan->describe_leak());
+    }
+  }
+  for (const Misuse& leak : leaks) report(leak);
 }
 
 }  // namespace pollux

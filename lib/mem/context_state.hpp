@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -54,6 +55,10 @@ class ContextState : public std::enable_shared_from_this<ContextState> {
   /// Keeps a pool that still has mbufs out after its last user went away, until the last of them is home.
   void adopt(std::unique_ptr<MempoolCore> orphan);
   void discard_orphan(MempoolCore& orphan);
+  /// The Context has gone; what it refers to may be needed longer. Reports mbufs that are still out of ports' own pools
+  /// (checked builds).
+  void retire();
+  [[nodiscard]] bool is_retired() const noexcept { return retired_.load(std::memory_order_relaxed); }
 
   [[nodiscard]] void* service_slot(std::type_index type, std::shared_ptr<void> (*make)());
 
@@ -70,6 +75,7 @@ class ContextState : public std::enable_shared_from_this<ContextState> {
   std::vector<bool> port_indices_;
   std::map<std::type_index, std::shared_ptr<void>> services_;
   std::vector<std::unique_ptr<MempoolCore>> orphans_;
+  std::atomic<bool> retired_{false};
 };
 
 }  // namespace pollux

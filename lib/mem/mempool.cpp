@@ -49,12 +49,8 @@ Result<void> check(const MempoolOptions& options) {
   return {};
 }
 
-}  // namespace
-
-namespace {
-
 // How much a pool needs depends on the pages it gets, which only an allocation tells.
-Result<DmaMemory> allocate_for(Context& context, const MempoolOptions& options) {
+Result<DmaMemory> allocate_for(ContextState& context, const MempoolOptions& options) {
   const std::string purpose = "mempool " + options.name;
   const auto allocate = [&](std::size_t page) {
     return context.allocate(
@@ -69,14 +65,20 @@ Result<DmaMemory> allocate_for(Context& context, const MempoolOptions& options) 
 
 }  // namespace
 
-Result<Mempool> Mempool::create(Context& context, MempoolOptions options) {
+Result<std::shared_ptr<MempoolCore>> MempoolCore::create(const std::shared_ptr<ContextState>& context,
+                                                         MempoolOptions options, Owner owner) {
   if (auto checked = check(options); !checked) return pass_on(std::move(checked));
-  auto memory = allocate_for(context, options);
+  auto memory = allocate_for(*context, options);
   if (!memory) return pass_on(std::move(memory));
-  const std::shared_ptr<ContextState>& state = context.state();
-  const std::uint8_t id = state->take_pool_id();
-  return Mempool(std::shared_ptr<MempoolCore>(new MempoolCore(state, std::move(options), std::move(*memory), id),
-                                              &MempoolCore::retire));
+  const std::uint8_t id = context->take_pool_id();
+  return std::shared_ptr<MempoolCore>(new MempoolCore(context, std::move(options), *std::move(memory), id, owner),
+                                      &MempoolCore::retire);
+}
+
+Result<Mempool> Mempool::create(Context& context, MempoolOptions options) {
+  auto core = MempoolCore::create(context.state(), std::move(options), MempoolCore::Owner::application);
+  if (!core) return pass_on(std::move(core));
+  return Mempool(*std::move(core));
 }
 
 MbufPtr Mempool::allocate([[maybe_unused]] Site site) noexcept {

@@ -19,8 +19,8 @@ constexpr std::uint64_t kTagStep = std::uint64_t{1} << 32;
 }  // namespace
 
 MempoolCore::MempoolCore(std::shared_ptr<ContextState> context, MempoolOptions options, DmaMemory memory,
-                         std::uint8_t id)
-    : context_(std::move(context)), options_(std::move(options)), memory_(std::move(memory)), id_(id) {
+                         std::uint8_t id, Owner owner)
+    : context_(std::move(context)), options_(std::move(options)), memory_(std::move(memory)), id_(id), owner_(owner) {
   lay_out();
 }
 
@@ -183,15 +183,18 @@ std::string MempoolCore::describe_missing() const {
   return text;
 }
 
+Misuse MempoolCore::describe_leak() const {
+  const std::uint32_t missing = options_.count - static_cast<std::uint32_t>(home_.load(std::memory_order_relaxed));
+  return {MisuseKind::leak, fmt::format("mempool {}: {} mbufs were out when {} went away: {}", options_.name, missing,
+                                        owner_ == Owner::port ? "its Context" : "it", describe_missing())};
+}
+
 void MempoolCore::retire(MempoolCore* core) noexcept {
   std::unique_ptr<MempoolCore> pool(core);
   if (pool->all_home()) return;
-  const std::uint32_t missing =
-      pool->options_.count - static_cast<std::uint32_t>(pool->home_.load(std::memory_order_relaxed));
   const std::shared_ptr<ContextState> context = pool->context_;
-  if constexpr (custody::kTraced) {
-    context->report({MisuseKind::leak, fmt::format("mempool {}: {} mbufs were out when it went away: {}",
-                                                   pool->options_.name, missing, pool->describe_missing())});
+  if (custody::kTraced && (pool->owner_ == Owner::application || context->is_retired())) {
+    context->report(pool->describe_leak());
   }
   // An mbuf that is still out may come back on any thread, so the pool must last until then.
   MempoolCore& orphan = *pool;

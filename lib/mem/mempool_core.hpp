@@ -23,10 +23,21 @@ class ContextState;
 /// that stayed.
 class MempoolCore {
  public:
-  MempoolCore(std::shared_ptr<ContextState> context, MempoolOptions options, DmaMemory memory, std::uint8_t id);
+  /// Whose the pool is: when mbufs that are out become a leak.
+  enum class Owner : bool {
+    application,  ///< when its last user lets it go
+    port,         ///< when the Context goes: frames that the port received may wait in another port's ring
+  };
+
+  MempoolCore(std::shared_ptr<ContextState> context, MempoolOptions options, DmaMemory memory, std::uint8_t id,
+              Owner owner = Owner::application);
   MempoolCore(const MempoolCore&) = delete;
   MempoolCore& operator=(const MempoolCore&) = delete;
   ~MempoolCore();
+
+  /// A pool in memory of `context`, as Mempool::create makes it. Errors: see there.
+  [[nodiscard]] static Result<std::shared_ptr<MempoolCore>> create(const std::shared_ptr<ContextState>& context,
+                                                                   MempoolOptions options, Owner owner);
 
   /// Bytes from one mbuf to the next for these options: an odd number of cache lines, since a power of two would put
   /// all headers into a few sets of the first-level cache (ixy loses a third of its speed to that).
@@ -63,13 +74,16 @@ class MempoolCore {
   [[nodiscard]] MempoolStats stats() const noexcept;
   /// Whether every mbuf is in the shared list.
   [[nodiscard]] bool all_home() const noexcept { return home_.load(std::memory_order_acquire) == options_.count; }
-  /// Tells where mbufs that are out were taken (checked builds) and hands the pool to its Context.
+  /// Reports mbufs that are out as a leak (checked builds), now or once the Context goes, and hands the pool to it.
   static void retire(MempoolCore* core) noexcept;
   /// Bytes of the pages the pool lies in.
   [[nodiscard]] std::size_t page_size() const noexcept { return memory_.page_size(); }
   /// The device's address of an mbuf's own buffer.
   [[nodiscard]] std::uint64_t buffer_iova(const Mbuf& mbuf) const noexcept;
   [[nodiscard]] Mbuf& at(std::uint32_t index) const noexcept { return *mbufs_[index]; }
+  [[nodiscard]] Owner owner() const noexcept { return owner_; }
+  /// Where the mbufs that are out were taken.
+  [[nodiscard]] Misuse describe_leak() const;
 
  private:
   static constexpr std::uint64_t kOrphaned = std::uint64_t{1} << 32;
@@ -87,6 +101,7 @@ class MempoolCore {
   std::byte* lowest_ = nullptr;  // where links count from
   std::uint32_t buffer_size_ = 0;
   std::uint8_t id_;
+  Owner owner_;
   mutable std::mutex caches_mutex_;
   std::vector<MempoolCacheCore*> caches_;
   std::atomic<std::uint64_t> allocation_failures_{0};

@@ -57,22 +57,28 @@ Result<void> check_buffers(const PortConfig& config, const MempoolOptions& pool,
                 fmt::format("create the pool with more than {} mbufs, or use fewer or smaller rings", needed));
 }
 
-Result<void> check_pool(const PortConfig& config, const PortInfo& port, const ContextState& context) {
-  if (config.rx_pool == nullptr) {
-    return refuse(port.name, fmt::format("rx_queues = {}, but rx_pool is not set", config.rx_queues),
-                  "create a Mempool and point rx_pool at it, or set rx_queues to 0");
-  }
-  const MempoolCore& pool = *config.rx_pool->core();
-  if (&pool.context() != &context) {
-    return refuse(port.name, fmt::format("the pool '{}' belongs to another Context", pool.options().name),
-                  "create the pool in the port's Context: only then can the port reach it");
-  }
-  return check_buffers(config, pool.options(), port);
+// What rings hold, what caches keep for themselves, and what the application has in its hands meanwhile.
+MempoolOptions own_pool_for(const PortConfig& config, const PortInfo& port) {
+  constexpr std::uint32_t kRxCache = 512, kTxCache = 64, kApplication = 2048;
+  return {.count = config.rx_queues * (config.rx_ring + kRxCache) + config.tx_queues * (config.tx_ring + kTxCache) +
+                   kApplication,
+          .numa_node = port.numa_node,
+          .name = port.name};
+}
+
+Result<void> check_owner(const MempoolCore& pool, const PortInfo& port, const ContextState& context) {
+  if (&pool.context() == &context) return {};
+  return refuse(port.name, fmt::format("the pool '{}' belongs to another Context", pool.options().name),
+                "create the pool in the port's Context: only then can the port reach it");
 }
 
 Result<void> check_cache(const PortConfig& config, const PortInfo& port, const ContextState& context) {
   if (config.cache == nullptr) return {};
   const MempoolCore& pool = config.cache->core()->pool();
+  if (config.rx_queues != 0 && config.rx_pool == nullptr) {
+    return refuse(port.name, fmt::format("the cache belongs to pool '{}', but rx_pool is not set", pool.options().name),
+                  "let rx_pool name the pool that the cache was made from");
+  }
   if (config.rx_queues != 0 && &pool != config.rx_pool->core().get()) {
     return refuse(port.name,
                   fmt::format("the cache belongs to pool '{}' and the receive queues to '{}'", pool.options().name,
@@ -114,7 +120,7 @@ Result<void> check_mtu(std::uint32_t mtu, const ValidatedConfig& config, const P
                     wire_bytes(limits.max_mtu)));
   }
   if (config.rx_queues == 0) return {};
-  const MempoolOptions& pool = config.pool->options();
+  const MempoolOptions& pool = config.pool_options();
   // Of a ring that holds buffers one slot always stays unarmed, so that a full one differs from an empty one.
   const std::uint32_t there = limits.rings_hold_buffers ? config.rx_ring - 1 : pool.count;
   const std::uint64_t room = std::uint64_t{std::min(there, limits.max_rx_segments)} * config.buffer_bytes;
@@ -142,14 +148,19 @@ Result<ValidatedConfig> check_config(const PortConfig& config, const PortInfo& p
                         .promiscuous = config.promiscuous,
                         .all_multicast = config.all_multicast,
                         .burst_path = config.burst_path};
-  if (config.rx_queues != 0) {
-    if (auto ring = check_ring("rx_ring", config.rx_ring, port); !ring) return pass_on(std::move(ring));
-    if (auto pool = check_pool(config, port, context); !pool) return pass_on(std::move(pool));
-    valid.pool = config.rx_pool->core();
-    valid.buffer_bytes = usable_buffer_bytes(valid.pool->options().data_room, port.limits);
-  }
   if (config.tx_queues != 0) {
     if (auto ring = check_ring("tx_ring", config.tx_ring, port); !ring) return pass_on(std::move(ring));
+  }
+  if (config.rx_queues != 0) {
+    if (auto ring = check_ring("rx_ring", config.rx_ring, port); !ring) return pass_on(std::move(ring));
+    if (config.rx_pool == nullptr) {
+      valid.own_pool = own_pool_for(config, port);
+    } else {
+      valid.pool = config.rx_pool->core();
+      if (auto owner = check_owner(*valid.pool, port, context); !owner) return pass_on(std::move(owner));
+    }
+    if (auto fits = check_buffers(config, valid.pool_options(), port); !fits) return pass_on(std::move(fits));
+    valid.buffer_bytes = usable_buffer_bytes(valid.pool_options().data_room, port.limits);
   }
   if (auto cache = check_cache(config, port, context); !cache) return pass_on(std::move(cache));
   if (config.cache != nullptr) valid.cache = config.cache->core();

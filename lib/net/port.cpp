@@ -44,6 +44,11 @@ Result<void> Port::configure(const PortConfig& config) {
   return core_->machine().configure(config);
 }
 
+std::optional<Mempool> Port::rx_pool(std::uint16_t queue) const {
+  const auto lock = core_->lock();
+  return core_->machine().rx_pool(queue);
+}
+
 Result<void> Port::start() { return core_->start(); }
 
 Result<void> Port::stop() { return core_->stop(); }

@@ -45,10 +45,34 @@ Result<void> PortMachine::configure(const PortConfig& config) {
   if (auto fits = expect({PortState::opened, PortState::configured}, "configure"); !fits) return fits;
   auto valid = check_config(config, info(), *context_);
   if (!valid) return pass_on(std::move(valid));
+  if (auto made = make_own_pool(*valid); !made) return made;
   if (auto configured = driver_->configure(*valid); !configured) return configured;
   config_ = *std::move(valid);
   state_ = PortState::configured;
   return {};
+}
+
+// A port that is configured anew keeps its pool if that is of the right size.
+Result<void> PortMachine::make_own_pool(ValidatedConfig& config) const {
+  if (!config.own_pool) return {};
+  if (config_.own_pool && config_.own_pool->count == config.own_pool->count) {
+    config.pool = config_.pool;
+    return {};
+  }
+  auto pool = MempoolCore::create(context_, *config.own_pool, MempoolCore::Owner::port);
+  if (!pool) {
+    return fail(
+        pool.error().code,
+        fmt::format("{}: no pool of its own with {} mbufs: {}", info().name, config.own_pool->count, pool.error().what),
+        fmt::format("{}; or ask for smaller rings, or let rx_pool name a pool that is there", pool.error().hint));
+  }
+  config.pool = *std::move(pool);
+  return {};
+}
+
+std::optional<Mempool> PortMachine::rx_pool(std::uint16_t queue) const {
+  if (queue >= config_.rx_queues) return std::nullopt;
+  return Mempool(config_.pool);
 }
 
 Result<void> PortMachine::start() {

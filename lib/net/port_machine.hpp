@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -39,6 +40,7 @@ class PortMachine {
 
   [[nodiscard]] RxQueue* rx_queue(std::uint16_t index) const { return driver_->rx_queue(index); }
   [[nodiscard]] TxQueue* tx_queue(std::uint16_t index) const { return driver_->tx_queue(index); }
+  [[nodiscard]] std::optional<Mempool> rx_pool(std::uint16_t queue) const;
   [[nodiscard]] Result<std::unique_ptr<ForwardPath>> forward_path(std::uint16_t rx_queue, PortMachine& out,
                                                                   std::uint16_t tx_queue);
 
@@ -58,6 +60,7 @@ class PortMachine {
 
  private:
   [[nodiscard]] Result<void> expect(std::initializer_list<PortState> states, std::string_view call) const;
+  [[nodiscard]] Result<void> make_own_pool(ValidatedConfig& config) const;
   [[nodiscard]] Result<void> set_promiscuity();
   [[nodiscard]] tl::unexpected<Error> enter_failed(Error why);
   void take_buffers_back(DrainReason reason);

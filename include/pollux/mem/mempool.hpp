@@ -54,6 +54,7 @@ class Mempool {
   [[nodiscard]] const std::shared_ptr<MempoolCore>& core() const noexcept { return core_; }
 
  private:
+  friend class PortMachine;
   explicit Mempool(std::shared_ptr<MempoolCore> core) : core_(std::move(core)) {}
   std::shared_ptr<MempoolCore> core_;
 };

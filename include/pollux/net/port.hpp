@@ -3,12 +3,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/base/misuse.hpp"
 #include "pollux/mem/context.hpp"
+#include "pollux/mem/mempool.hpp"
 #include "pollux/net/port_driver.hpp"
 
 namespace pollux {
@@ -34,7 +36,8 @@ class Port {
 
   /// Validates `config` and sets the queues up. In any state but started, closed and failed; a second call replaces the
   /// first. Errors: invalid_argument (names the value and its range), bad_state, no_memory.
-  [[nodiscard]] Result<void> configure(const PortConfig& config);
+  /// no_memory also where the pool that the port makes for itself (PortConfig::rx_pool) finds no room.
+  [[nodiscard]] Result<void> configure(const PortConfig& config = {});
   /// Arms the rings and lets frames flow. The link may still take seconds: see `wait_for_link`.
   [[nodiscard]] Result<void> start();
   /// Frames stop flowing, DMA ends, what lies in the rings goes back to its pools under a named counter. Pollers on
@@ -59,6 +62,9 @@ class Port {
 #endif
     return *queue;
   }
+  /// The pool of a receive queue: the one that was configured, or the port's own. Empty where there is no such queue.
+  /// The handle keeps the pool alive, also when the port is closed.
+  [[nodiscard]] std::optional<Mempool> rx_pool(std::uint16_t queue = 0) const;
   [[nodiscard]] RxQueue* rx_queue(std::uint16_t index) { return driver_->rx_queue(index); }
   [[nodiscard]] TxQueue* tx_queue(std::uint16_t index) { return driver_->tx_queue(index); }
 

@@ -12,8 +12,13 @@ namespace pollux {
 
 /// How a port is to run. Checked whole before the first register is written: a refused configuration changes nothing.
 struct PortConfig {
-  /// Where receive queues take their mbufs; required as soon as there are receive queues. The port keeps the pool
-  /// alive.
+  /// Where receive queues take their mbufs; the port keeps the pool alive. nullptr: the port makes a pool of its own as
+  /// soon as it has receive queues, which Port::rx_pool hands out. That one has mbufs of 2,048 bytes behind 128 of
+  /// headroom, on the card's NUMA node: one for each descriptor of every ring, 512 more a receive queue and 64 a
+  /// transmit queue for caches, and 2,048 for the application and other ports (3,648 by default, 9 MiB in huge pages).
+  /// It lives until the port is closed and the last of its mbufs has come home, wherever that was sent. Ports that
+  /// forward to each other are faster with one pool (and one cache) for all: transmitting gives mbufs of another pool
+  /// back one by one.
   const Mempool* rx_pool = nullptr;
   /// The cache that all queues of the port use, if one thread polls them all; nullptr: each queue has one of its own
   /// until `RxQueue::use_cache` or `TxQueue::use_cache`. Sharing one among the ports a thread polls is what makes

@@ -67,7 +67,12 @@ INSTANTIATE_TEST_SUITE_P(
                 "tx_queues = 65535 is outside 0 to 16", "16"},
         Refusal{"no_queue", [](PortConfig& c, const Pools&) { c.rx_queues = c.tx_queues = 0; }, "both 0",
                 "at least one"},
-        Refusal{"no_pool", [](PortConfig& c, const Pools&) { c.rx_pool = nullptr; }, "rx_pool is not set", "Mempool"},
+        Refusal{"cache_without_its_pool",
+                [](PortConfig& c, const Pools& p) {
+                  c.rx_pool = nullptr;
+                  c.cache = &p.cache;
+                },
+                "the cache belongs to pool 'plain', but rx_pool is not set", "rx_pool"},
         Refusal{"rx_ring_zero", [](PortConfig& c, const Pools&) { c.rx_ring = 0; },
                 "rx_ring = 0 is not a power of two from 8 to 4096", "nearest is 8"},
         Refusal{"rx_ring_odd", [](PortConfig& c, const Pools&) { c.rx_ring = 500; }, "rx_ring = 500", "nearest is 512"},
@@ -122,6 +127,18 @@ TEST(ConfigCheck, TakesWhatTheCardCanDo) {
   EXPECT_TRUE(pools.check({.rx_pool = &pools.pool, .rx_queues = 16, .tx_queues = 0, .rx_ring = 256}));
   EXPECT_TRUE(pools.check({.rx_pool = &pools.pool, .cache = &pools.cache, .mtu = kMaxMtu}));
   EXPECT_TRUE(pools.check({.rx_pool = &pools.pool, .mtu = kMinMtu}));
+}
+
+TEST(ConfigCheck, PlansAPoolWhereNoneIsGiven) {
+  const Pools pools;
+  const auto valid = pools.check({.rx_ring = 8, .tx_ring = 8, .mtu = kMaxMtu});
+  ASSERT_TRUE(valid) << valid.error().message();
+  EXPECT_EQ(valid->pool, nullptr);
+  ASSERT_TRUE(valid->own_pool);
+  EXPECT_EQ(valid->own_pool->count, 8U + 512 + 8 + 64 + 2048);
+  EXPECT_EQ(valid->buffer_bytes, 2048U);
+  EXPECT_FALSE(pools.check({.rx_pool = &pools.pool})->own_pool);
+  EXPECT_FALSE(pools.check({.rx_queues = 0})->own_pool);
 }
 
 TEST(ConfigCheck, UsesBuffersInWholeKib) {

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The pool that a port makes for itself where none is given.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "pollux/pollux.hpp"
+#include "unit/mem/fake_domain.hpp"
+
+namespace pollux {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+/// A Context that can go before the test does, and what it found fault with.
+class OwnPool : public testing::Test {
+ protected:
+  [[nodiscard]] Port opened(const std::string& uri, const PortConfig& config = {}) {
+    auto port = open(*context_, uri, config);
+    if (!port) throw std::runtime_error(port.error().message());
+    return *std::move(port);
+  }
+  [[nodiscard]] Port unconfigured(const std::string& uri) {
+    auto port = open_unconfigured(*context_, uri);
+    if (!port) throw std::runtime_error(port.error().message());
+    return *std::move(port);
+  }
+  /// One frame through a ring that is joined with itself, in an mbuf of the port's own pool.
+  [[nodiscard]] static MbufPtr through(Port& port) {
+    MbufPtr mbuf = port.rx_pool()->allocate();
+    if (mbuf == nullptr || mbuf->append(60) == nullptr) return {};
+    std::fill_n(mbuf->data(), 60, std::uint8_t{0xFF});
+    Burst<1> burst;
+    if (!burst.push(mbuf) || port.tx(0).tx_burst(burst) != 1 || port.rx(0).rx_burst(burst) != 1) return {};
+    return burst.pop();
+  }
+
+  std::vector<std::string> misuses_;
+  std::unique_ptr<Context> context_ = std::make_unique<Context>(
+      ContextOptions{.on_misuse = [this](const Misuse& misuse) { misuses_.push_back(misuse.what); },
+                     .huge_pages = HugePages::never,
+                     .arena_size = std::size_t{1} << 30});
+};
+
+TEST_F(OwnPool, IsAsLargeAsTheRingsAskFor) {
+  const Port plain = opened("null:");
+  ASSERT_TRUE(plain.rx_pool());
+  EXPECT_EQ(plain.rx_pool()->options().count, 512U + 512 + 512 + 64 + 2048) << "as PortConfig::rx_pool says";
+  EXPECT_EQ(plain.rx_pool()->options().data_room, 2048U);
+  EXPECT_EQ(plain.rx_pool()->options().name, "null:");
+  const Port wide = opened("null:", {.rx_queues = 2, .tx_queues = 3, .rx_ring = 64, .tx_ring = 128});
+  EXPECT_EQ(wide.rx_pool(1)->options().count, 2U * (64 + 512) + 3U * (128 + 64) + 2048);
+  EXPECT_FALSE(wide.rx_pool(2)) << "there are two queues";
+}
+
+TEST_F(OwnPool, IsMadeOnlyForPortsThatReceive) {
+  EXPECT_FALSE(opened("null:", {.rx_queues = 0}).rx_pool());
+  EXPECT_FALSE(unconfigured("null:").rx_pool());
+}
+
+TEST_F(OwnPool, CarriesFrames) {
+  Port port = opened("ring:own");
+  const std::optional<Mempool> pool = port.rx_pool();
+  const MbufPtr mbuf = through(port);
+  ASSERT_NE(mbuf, nullptr);
+  EXPECT_EQ(mbuf->packet_length(), 60U);
+  EXPECT_EQ(pool->stats().in_use(), 1U);
+}
+
+TEST_F(OwnPool, ServesOtherPorts) {
+  const Port first = opened("null:");
+  const auto pool = first.rx_pool();
+  const Port second = opened("null:", {.rx_pool = &*pool});
+  EXPECT_EQ(second.rx_pool()->core(), pool->core());
+}
+
+TEST_F(OwnPool, StaysWhereTheSizeDoes) {
+  Port port = unconfigured("null:");
+  ASSERT_TRUE(port.configure());
+  const auto first = port.rx_pool()->core();
+  ASSERT_TRUE(port.configure({.promiscuous = true}));
+  EXPECT_EQ(port.rx_pool()->core(), first);
+  ASSERT_FALSE(port.configure({.rx_ring = 100}));
+  EXPECT_EQ(port.rx_pool()->core(), first) << "a refused configuration changes nothing";
+  ASSERT_TRUE(port.configure({.rx_ring = 1024}));
+  EXPECT_NE(port.rx_pool()->core(), first);
+  const auto given = Mempool::create(*context_, {.count = 100});
+  ASSERT_TRUE(given);
+  ASSERT_TRUE(port.configure({.rx_pool = &*given}));
+  EXPECT_EQ(port.rx_pool()->core(), given->core());
+  ASSERT_TRUE(port.configure());
+  EXPECT_NE(port.rx_pool()->core(), given->core());
+}
+
+TEST_F(OwnPool, ThatFindsNoMemoryIsNamedAndChangesNothing) {
+  constexpr std::uint64_t kMi = std::uint64_t{1} << 20;
+  Context small({.huge_pages = HugePages::never});
+  ASSERT_TRUE(small.attach(
+      std::make_shared<test::FakeDomain>(std::vector<IovaRange>{{.first = 16 * kMi, .last = 28 * kMi - 1}})));
+  auto port = open_unconfigured(small, "null:");
+  ASSERT_TRUE(port) << port.error().message();
+  const auto refused = port->configure();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::no_memory);
+  EXPECT_THAT(refused.error().what, AllOf(HasSubstr("null:"), HasSubstr("pool of its own"), HasSubstr("3648 mbufs")));
+  EXPECT_THAT(refused.error().hint, HasSubstr("rx_pool"));
+  EXPECT_EQ(port->state(), PortState::opened);
+  EXPECT_TRUE(port->configure({.rx_ring = 8, .tx_ring = 8})) << "smaller rings do with what is there";
+}
+
+TEST_F(OwnPool, OutlivesItsPortWhileFramesAreOut) {
+  MbufPtr mbuf;
+  {
+    Port port = opened("ring:own");
+    mbuf = through(port);
+  }
+  ASSERT_NE(mbuf, nullptr);
+  EXPECT_EQ(mbuf->data()[59], 0xFF);
+  mbuf.reset();
+  context_.reset();
+  EXPECT_THAT(misuses_, IsEmpty()) << "a frame that comes home late is no leak";
+}
+
+#if POLLUX_CHECKED
+TEST_F(OwnPool, TellsOfALeakWhenTheContextGoes) {
+  MbufPtr leaked;
+  {
+    Port port = opened("ring:own");
+    leaked = through(port);
+  }
+  EXPECT_THAT(misuses_, IsEmpty());
+  context_.reset();
+  EXPECT_THAT(misuses_, ElementsAre(AllOf(HasSubstr("mempool ring:own: 1 mbufs were out when its Context went away"),
+                                          HasSubstr("own_pool_test.cpp"))));
+}
+
+TEST_F(OwnPool, TellsOfALeakWhenItsPortGoesAfterTheContext) {
+  std::optional<Port> port = opened("ring:own");
+  const MbufPtr leaked = through(*port);
+  context_.reset();
+  EXPECT_THAT(misuses_, IsEmpty());
+  port.reset();
+  EXPECT_THAT(misuses_, ElementsAre(HasSubstr("ring:own: 1 mbufs were out")));
+}
+#endif
+
+}  // namespace
+}  // namespace pollux
