@@ -4,6 +4,7 @@
 #include <memory>
 #include <string_view>
 
+#include "pollux/base/api.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/device/device.hpp"
 #include "pollux/mem/context.hpp"
@@ -44,16 +45,17 @@ namespace pollux {
 /// Errors: invalid_argument for a URI that is malformed or of no known kind (the hint lists the kinds), not_supported
 /// for a card that no driver knows, and those of the backend, of Port::configure and of Port::start. A port that could
 /// not be started is closed again.
-[[nodiscard]] Result<Port> open(Context& context, std::string_view uri, const PortConfig& config = {});
+[[nodiscard]] POLLUX_API Result<Port> open(Context& context, std::string_view uri, const PortConfig& config = {});
 
 /// The same on a device of the caller's own (a test's, a decorator's, a benchmark's), with the driver that knows its
 /// card. The port owns the device.
-[[nodiscard]] Result<Port> open(Context& context, std::unique_ptr<Device> device, const PortConfig& config = {});
+[[nodiscard]] POLLUX_API Result<Port> open(Context& context, std::unique_ptr<Device> device,
+                                           const PortConfig& config = {});
 
 /// Opens the port only: it is in state `opened`, and Port::configure and Port::start come next. For a program that
 /// looks at `Port::info` before it decides how many queues it wants, or that joins queues by Port::forward_path.
 /// Errors: those of `open`, but for those of Port::configure and Port::start.
-[[nodiscard]] Result<Port> open_unconfigured(Context& context, std::string_view uri);
-[[nodiscard]] Result<Port> open_unconfigured(Context& context, std::unique_ptr<Device> device);
+[[nodiscard]] POLLUX_API Result<Port> open_unconfigured(Context& context, std::string_view uri);
+[[nodiscard]] POLLUX_API Result<Port> open_unconfigured(Context& context, std::unique_ptr<Device> device);
 
 }  // namespace pollux

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "pollux/base/api.hpp"
 #include "pollux/base/error.hpp"
 
 namespace pollux {
@@ -21,7 +22,7 @@ using Time = Duration;
 
 /// Where the library takes time from, so that waits can be tested in virtual time.
 /// Thread rule: the implementations here may be called from any thread unless they say otherwise.
-class Clock {
+class POLLUX_API Clock {
  public:
   Clock() = default;
   Clock(const Clock&) = delete;
@@ -35,7 +36,7 @@ class Clock {
 };
 
 /// The machine's monotonic clock.
-class SteadyClock final : public Clock {
+class POLLUX_API SteadyClock final : public Clock {
  public:
   [[nodiscard]] Duration now() const override;
   void sleep_for(Duration span) override;
@@ -44,7 +45,7 @@ class SteadyClock final : public Clock {
 /// Virtual time: moves only when somebody sleeps or advances it, and steps its followers as it goes.
 /// An in-process card follows the clock, so that a driver's bounded wait lets the card work.
 /// Thread rule: one thread at a time moves it; `now` may be called from any.
-class ManualClock final : public Clock {
+class POLLUX_API ManualClock final : public Clock {
  public:
   /// Called with the new time after each step of at most `kStep`.
   using Follower = std::function<void(Duration now)>;
@@ -62,7 +63,7 @@ class ManualClock final : public Clock {
 };
 
 /// Error `timeout`: "`what` did not happen within `limit`".
-[[nodiscard]] Result<void> timed_out(std::string_view what, Duration limit);
+[[nodiscard]] POLLUX_API Result<void> timed_out(std::string_view what, Duration limit);
 
 /// Polls `condition` until it holds or `limit` has passed, sleeping `interval` between looks. The condition is looked
 /// at once more after the limit, so a thread that was not scheduled in time does not fail for it. Error as

@@ -7,6 +7,8 @@
 
 #include <tl/expected.hpp>
 
+#include "pollux/base/api.hpp"
+
 namespace pollux {
 
 /// What kind of thing went wrong. A program branches on this; a person reads `Error::what` and `Error::hint`.
@@ -33,10 +35,10 @@ enum class ErrorCode {
 };
 
 /// The code's name as it is written in the source, such as "no_iommu". Never fails.
-[[nodiscard]] std::string_view to_string(ErrorCode code) noexcept;
+[[nodiscard]] POLLUX_API std::string_view to_string(ErrorCode code) noexcept;
 
 /// A failure as a value: what failed and on which device, and what mends it.
-struct Error {
+struct POLLUX_API Error {
   ErrorCode code = ErrorCode::io_error;
   std::string what;  ///< names the device or object and what failed; one line, no full stop
   std::string hint;  ///< the command or change that mends it; empty only where nothing can
@@ -55,8 +57,8 @@ using Result = tl::expected<T, Error>;
 }
 
 /// Like `fail`, for an errno value: its text is appended to `what`.
-[[nodiscard]] tl::unexpected<Error> fail_errno(ErrorCode code, std::string what, int error_number,
-                                               std::string hint = {});
+[[nodiscard]] POLLUX_API tl::unexpected<Error> fail_errno(ErrorCode code, std::string what, int error_number,
+                                                          std::string hint = {});
 
 /// Passes the Error of a failed Result of any type on.
 template <class T>

@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "pollux/base/api.hpp"
+
 namespace pollux {
 
 /// A place in the user's source. Costs nothing where it is not stored.
@@ -32,7 +34,7 @@ enum class MisuseKind {
   no_such_queue,   ///< a queue beyond those that a port is configured with
 };
 
-[[nodiscard]] std::string_view to_string(MisuseKind kind) noexcept;
+[[nodiscard]] POLLUX_API std::string_view to_string(MisuseKind kind) noexcept;
 
 struct Misuse {
   MisuseKind kind;

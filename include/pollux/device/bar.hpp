@@ -4,13 +4,14 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "pollux/base/api.hpp"
 #include "pollux/base/io.hpp"
 
 namespace pollux {
 
 /// Registers that are reached by calls: an in-process card, or an emulator in another process.
 /// Writes may be posted (queued); a read happens after every earlier write, and `flush` sends what is queued.
-class RemoteRegisters {
+class POLLUX_API RemoteRegisters {
  public:
   RemoteRegisters() = default;
   RemoteRegisters(const RemoteRegisters&) = delete;
@@ -25,7 +26,7 @@ class RemoteRegisters {
 /// Ownership: the Device it came from owns the mapping and outlives it.
 /// Thread rule: different registers may be accessed from different threads when mapped; a remote window belongs to one
 /// thread at a time unless its backend says otherwise.
-class Bar {
+class POLLUX_API Bar {
  public:
   Bar() = default;
   Bar(volatile std::uint8_t* base, std::size_t size) noexcept : base_(base), size_(size) {}
@@ -64,7 +65,7 @@ class Bar {
 };
 
 /// A register that is written once a burst and never read: a queue's tail.
-class Doorbell {
+class POLLUX_API Doorbell {
  public:
   Doorbell() = default;
   Doorbell(const Bar& bar, std::uint32_t offset) noexcept

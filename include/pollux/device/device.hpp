@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 
+#include "pollux/base/api.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/device/bar.hpp"
 #include "pollux/mem/dma_domain.hpp"
@@ -24,7 +25,7 @@ struct PciIdentity {
 /// A PCI card in this process's hands, however it is reached. A driver sees this and nothing of the backend.
 /// Ownership: a port owns its Device; Bars and event descriptors belong to the Device and end with it.
 /// Thread rule: one thread at a time, except `removed` and the Bars (see Bar).
-class Device {
+class POLLUX_API Device {
  public:
   Device() = default;
   Device(const Device&) = delete;

@@ -6,6 +6,7 @@
 #include <functional>
 #include <span>
 
+#include "pollux/base/api.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/device/device.hpp"
 #include "pollux/device/model_dma.hpp"
@@ -14,7 +15,7 @@ namespace pollux {
 
 /// A card as software, inside the process. It knows nothing of drivers and is reached through a backend.
 /// Thread rule: one thread at a time; register accesses and `advance` are the only things that make it work.
-class DeviceModel {
+class POLLUX_API DeviceModel {
  public:
   DeviceModel() = default;
   DeviceModel(const DeviceModel&) = delete;

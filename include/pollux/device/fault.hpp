@@ -9,6 +9,7 @@
 #include <memory>
 #include <string_view>
 
+#include "pollux/base/api.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/device/device.hpp"
 #include "pollux/mem/context.hpp"
@@ -45,7 +46,7 @@ enum class FaultKind : std::uint8_t {
   lost_interrupts,     ///< a vector never signals
   spurious_interrupt,  ///< at an access every vector that is enabled signals, for no reason of the card's
 };
-[[nodiscard]] FaultPoint point_of(FaultKind kind) noexcept;
+[[nodiscard]] POLLUX_API FaultPoint point_of(FaultKind kind) noexcept;
 
 /// A register of BAR 0 that lies.
 struct RegisterLie {
@@ -70,11 +71,11 @@ struct FaultPlan {
 /// A fault as a text: "KIND@PLACE" or "KIND@PLACExCOUNT", such as "removal@1200", "ones@3x2" or "lost-write@40"; place
 /// 0 if none is given. The kinds are those above, with "-" for "_", but `none`, `action` and `liar`. Error:
 /// invalid_argument; the hint lists the kinds.
-[[nodiscard]] Result<FaultPlan> parse_fault(std::string_view text);
+[[nodiscard]] POLLUX_API Result<FaultPlan> parse_fault(std::string_view text);
 
 /// Holds a plan, counts places and says when the fault strikes. Shared by whoever orders the fault and the device.
 /// Thread rule: any thread, but `action` is called on whichever accesses the register.
-class FaultInjector {
+class POLLUX_API FaultInjector {
  public:
   explicit FaultInjector(FaultPlan plan = {});
   FaultInjector(const FaultInjector&) = delete;
@@ -106,7 +107,7 @@ class FaultInjector {
 /// whatever the inner device has, and while it lives the Context has one more DMA domain, which maps nothing and only
 /// fails when the plan says so.
 /// Errors: those of Context::attach, and those ordered for the first places of `map`.
-[[nodiscard]] Result<std::unique_ptr<Device>> with_faults(Context& context, std::unique_ptr<Device> device,
-                                                          std::shared_ptr<FaultInjector> faults);
+[[nodiscard]] POLLUX_API Result<std::unique_ptr<Device>> with_faults(Context& context, std::unique_ptr<Device> device,
+                                                                     std::shared_ptr<FaultInjector> faults);
 
 }  // namespace pollux

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "pollux/base/api.hpp"
 #include "pollux/device/model_dma.hpp"
 
 namespace pollux {
@@ -42,7 +43,7 @@ inline constexpr std::size_t kMemoryPlaces = 6;  ///< kinds of ModelAccess
 
 /// Lets a fault happen between a model and memory: put it there with ModelDma::intercept.
 /// Thread rule: that of DmaInterceptor; `places` and `lift` while the model is at rest.
-class FaultyMemory : public DmaInterceptor {
+class POLLUX_API FaultyMemory : public DmaInterceptor {
  public:
   explicit FaultyMemory(MemoryFault fault = {});
 

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <span>
 
+#include "pollux/base/api.hpp"
 #include "pollux/base/clock.hpp"
 
 namespace pollux {
@@ -33,7 +34,7 @@ class ModelDma;
 
 /// Stands between a model and memory, for tests and faults: refuses accesses, and carries writes out as it likes.
 /// Thread rule: called by whoever makes the model work, one thread at a time, with the backend's lock held.
-class DmaInterceptor {
+class POLLUX_API DmaInterceptor {
  public:
   DmaInterceptor() = default;
   DmaInterceptor(const DmaInterceptor&) = delete;
@@ -53,7 +54,7 @@ class DmaInterceptor {
 
 /// How a model reaches memory: only what a DMA domain has mapped. A refused access is counted and reported by whoever
 /// implements this, never carried out.
-class ModelDma {
+class POLLUX_API ModelDma {
  public:
   ModelDma() = default;
   ModelDma(const ModelDma&) = delete;

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 
+#include "pollux/base/api.hpp"
 #include "pollux/device/device.hpp"
 #include "pollux/mem/context.hpp"
 
@@ -57,11 +58,12 @@ struct CardLayout {
 /// error, and the Device goes on.
 /// `layout` and what it refers to outlive the Device. Thread rule: that of Device.
 /// Errors: io_error and permission_denied (the file), no_memory (the rings).
-[[nodiscard]] Result<std::unique_ptr<Device>> record_device(Context& context, const std::string& file,
-                                                            const CardLayout& layout, std::unique_ptr<Device> inner);
+[[nodiscard]] POLLUX_API Result<std::unique_ptr<Device>> record_device(Context& context, const std::string& file,
+                                                                       const CardLayout& layout,
+                                                                       std::unique_ptr<Device> inner);
 
 /// How far a replay has come. Thread rule: any thread.
-class ReplayProgress {
+class POLLUX_API ReplayProgress {
  public:
   /// What the driver did that the recorded one did not; empty as long as it did the same.
   [[nodiscard]] std::string divergence() const {
@@ -85,7 +87,7 @@ using FindLayout = const CardLayout* (*)(const PciIdentity& card);
 /// time: how often a register is read in a row, how often the driver polls, and when it looks at counters and status.
 /// Errors: not_found, permission_denied, io_error (the file), invalid_argument (no recording, of another version,
 /// damaged), not_supported (a card that `find` does not know).
-[[nodiscard]] Result<std::unique_ptr<Device>> replay_device(Context& context, const std::string& file, FindLayout find,
-                                                            std::shared_ptr<ReplayProgress> progress = nullptr);
+[[nodiscard]] POLLUX_API Result<std::unique_ptr<Device>> replay_device(
+    Context& context, const std::string& file, FindLayout find, std::shared_ptr<ReplayProgress> progress = nullptr);
 
 }  // namespace pollux

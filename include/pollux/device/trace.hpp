@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 
+#include "pollux/base/api.hpp"
 #include "pollux/device/device.hpp"
 
 namespace pollux {
@@ -28,6 +29,6 @@ using TraceSink = std::function<void(const TraceEntry&)>;
 /// Shows `sink` each access to `inner`, in the order in which they happen. The result's register windows are remote,
 /// whatever the inner ones are.
 /// Thread rule: `sink` is called on the thread that makes the access, and must not throw.
-[[nodiscard]] std::unique_ptr<Device> trace_device(std::unique_ptr<Device> inner, TraceSink sink);
+[[nodiscard]] POLLUX_API std::unique_ptr<Device> trace_device(std::unique_ptr<Device> inner, TraceSink sink);
 
 }  // namespace pollux

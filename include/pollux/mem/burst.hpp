@@ -8,6 +8,7 @@
 #include <span>
 #include <utility>
 
+#include "pollux/base/api.hpp"
 #include "pollux/mem/drop_counter.hpp"
 #include "pollux/mem/mbuf.hpp"
 #include "pollux/mem/mempool.hpp"
@@ -15,7 +16,7 @@
 namespace pollux {
 
 /// Gives mbufs back that nobody named a reason for; each pool counts its own (MempoolStats::unnamed_drops).
-void drop_unnamed(std::span<Mbuf* const> mbufs) noexcept;
+POLLUX_API void drop_unnamed(std::span<Mbuf* const> mbufs) noexcept;
 
 /// Up to `Capacity` mbufs in order, owned. What rx_burst fills and tx_burst empties. Lives on the stack; move-only.
 /// What it still owns when it goes away returns to its pool and is counted there as an unnamed drop.

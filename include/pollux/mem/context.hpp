@@ -9,6 +9,7 @@
 #include <string_view>
 #include <typeindex>
 
+#include "pollux/base/api.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/base/log.hpp"
@@ -54,7 +55,7 @@ struct DmaRequest {
 /// a process. Ports, pools and DMA memory keep its state alive, so the order in which they go away does not matter.
 /// fork: nothing is shared with a child; every descriptor is close-on-exec, and a child must not use the Context.
 /// Thread rule: every member may be called from any thread.
-class Context {
+class POLLUX_API Context {
  public:
   explicit Context(ContextOptions options = {});
   Context(const Context&) = delete;

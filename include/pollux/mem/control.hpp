@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include "pollux/base/api.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 
@@ -23,7 +24,7 @@ class ControlScheduler;
 ///
 /// in an event loop, which waits for `event_fd`, or on a thread: ContextOptions::control_thread.
 /// Thread rule: every member may be called from any thread; what is due runs on the calling one.
-class Control {
+class POLLUX_API Control {
  public:
   explicit Control(ControlScheduler& scheduler) noexcept : scheduler_(&scheduler) {}
 

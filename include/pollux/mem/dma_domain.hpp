@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "pollux/base/api.hpp"
 #include "pollux/base/error.hpp"
 
 namespace pollux {
@@ -27,7 +28,7 @@ struct DmaSegment {
 
 /// Tells where pages lie in the machine's own memory. Implemented by backends whose devices nothing translates for.
 /// Thread rule: called with the Context's lock held, so never from two threads at once.
-class PhysicalAddresses {
+class POLLUX_API PhysicalAddresses {
  public:
   PhysicalAddresses() = default;
   PhysicalAddresses(const PhysicalAddresses&) = delete;
@@ -42,7 +43,7 @@ class PhysicalAddresses {
 /// A translation that one or more devices share: an IOMMU container, an emulator's RAM, an in-process table.
 /// Implemented by backends and attached to a Context, which maps every DmaMemory into every domain.
 /// Thread rule: called with the Context's lock held, so never from two threads at once.
-class DmaDomain {
+class POLLUX_API DmaDomain {
  public:
   DmaDomain() = default;
   DmaDomain(const DmaDomain&) = delete;

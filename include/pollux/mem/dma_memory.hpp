@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "pollux/base/api.hpp"
 #include "pollux/mem/dma_domain.hpp"
 
 namespace pollux {
@@ -17,7 +18,7 @@ class ContextState;
 /// memory that the application registered, only unmaps it).
 /// Each segment has one IOVA, the same in every domain. Rings and buffers never cross a segment.
 /// Thread rule: reading the members is free; creation and destruction take the Context's lock.
-class DmaMemory {
+class POLLUX_API DmaMemory {
  public:
   DmaMemory() = default;
   DmaMemory(DmaMemory&&) noexcept;

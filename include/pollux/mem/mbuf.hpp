@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 
+#include "pollux/base/api.hpp"
 #include "pollux/base/misuse.hpp"
 
 #ifndef POLLUX_CHECKED
@@ -22,7 +23,7 @@ class MempoolCache;
 class DmaMemory;
 
 /// Gives an mbuf, with all its segments, back to its pool's shared list.
-struct MbufDeleter {
+struct POLLUX_API MbufDeleter {
   void operator()(Mbuf* mbuf) const noexcept;
 };
 
@@ -64,7 +65,7 @@ enum class RxFormat : std::uint8_t {
 /// Ownership: exactly one owner, an MbufPtr, a Burst or a queue; hence not copyable, not movable, not deletable.
 /// Thread rule: an mbuf belongs to its owner's thread; clones of one buffer may live on different threads, and whoever
 /// holds one must not write data that others share.
-class alignas(64) Mbuf {
+class POLLUX_API alignas(64) Mbuf {
  public:
   Mbuf(const Mbuf&) = delete;
   Mbuf& operator=(const Mbuf&) = delete;
@@ -224,7 +225,7 @@ class alignas(64) Mbuf {
 static_assert(sizeof(Mbuf) == Mbuf::kHeaderSize);
 
 /// The door for the library's own code, drivers and benchmarks into an Mbuf's fields. Applications have no need of it.
-struct MbufAccess {
+struct POLLUX_API MbufAccess {
   enum Custody : std::uint32_t { kAtHome = 0, kTaken = 1 };
   static constexpr std::uint8_t kShared = Mbuf::kShared;
   static constexpr std::uint8_t kMultiSegment = Mbuf::kMultiSegment;

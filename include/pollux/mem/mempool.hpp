@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 
+#include "pollux/base/api.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/base/misuse.hpp"
 #include "pollux/mem/context.hpp"
@@ -41,7 +42,7 @@ struct MempoolStats {
 /// A fixed number of mbufs of one size in DMA memory. When it runs dry an allocation fails and is counted; nothing
 /// waits. Ownership: a handle; queues and caches keep the pool alive, and so do mbufs that are still out when the
 /// handle goes away (a `leak` misuse in checked builds). Thread rule: every member may be called from any thread.
-class Mempool {
+class POLLUX_API Mempool {
  public:
   /// Errors: invalid_argument (a value outside its range), no_memory, and those of Context::allocate.
   [[nodiscard]] static Result<Mempool> create(Context& context, MempoolOptions options = {});
@@ -92,7 +93,7 @@ struct MempoolStock {
 /// nor full. Share one among all the queues that a thread polls, so that what one transmits another can receive into.
 /// Ownership: a handle; queues that use the cache keep it alive. What it holds goes back to the pool with it.
 /// Thread rule: one thread at a time, the same as the queues that use it.
-class MempoolCache {
+class POLLUX_API MempoolCache {
  public:
   static constexpr std::uint32_t kMaxCapacity = MempoolStock::kMaxCapacity;
 

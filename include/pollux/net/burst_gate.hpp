@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "pollux/base/api.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 
@@ -12,7 +13,7 @@ namespace pollux {
 /// Makes every thread of the process pass a full memory barrier (membarrier(2), MEMBARRIER_CMD_PRIVATE_EXPEDITED), so
 /// that a poller's plain stores need no fence of their own. Falls back to a millisecond's sleep, long enough for any
 /// store buffer.
-void barrier_on_all_threads(Clock& clock);
+POLLUX_API void barrier_on_all_threads(Clock& clock);
 
 /// The function a queue's burst calls go to, which another thread may exchange while they run. Costs the poller two
 /// plain stores a burst; all else falls on the thread that starts and stops. Thread rule: `call` belongs to the polling

@@ -5,6 +5,8 @@
 #include <optional>
 #include <string_view>
 
+#include "pollux/base/api.hpp"
+
 namespace pollux {
 
 /// With which instructions rx_burst and tx_burst work. All do the same, to the same frames; they differ in speed.
@@ -17,14 +19,14 @@ enum class BurstPath : std::uint8_t {
 };
 
 /// Whether this processor, under this kernel, can run `path`.
-[[nodiscard]] bool processor_has(BurstPath path) noexcept;
+[[nodiscard]] POLLUX_API bool processor_has(BurstPath path) noexcept;
 
 /// `path` itself, or for `best` what is quickest here: AVX2, or AVX-512 on processors that were measured to be quicker
 /// with it; scalar where QEMU's TCG emulates the processor, whose vectors are slow.
-[[nodiscard]] BurstPath best_of(BurstPath path) noexcept;
+[[nodiscard]] POLLUX_API BurstPath best_of(BurstPath path) noexcept;
 
 /// "best", "scalar", "avx2", ...
-[[nodiscard]] std::string_view name(BurstPath path) noexcept;
-[[nodiscard]] std::optional<BurstPath> burst_path_of(std::string_view name) noexcept;
+[[nodiscard]] POLLUX_API std::string_view name(BurstPath path) noexcept;
+[[nodiscard]] POLLUX_API std::optional<BurstPath> burst_path_of(std::string_view name) noexcept;
 
 }  // namespace pollux

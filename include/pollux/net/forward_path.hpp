@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 
+#include "pollux/base/api.hpp"
 #include "pollux/device/bar.hpp"
 #include "pollux/net/burst_gate.hpp"
 
@@ -30,7 +31,7 @@ struct ForwardedFrame {
 /// it may outlive the ports, and moves nothing then. When it goes away, the queues are as before. Thread rule: `burst`
 /// on one thread at a time; making and destroying it are control calls of both ports, from any thread but not while
 /// another is in `burst`.
-class ForwardPath {
+class POLLUX_API ForwardPath {
  public:
   static constexpr std::uint32_t kMaxBurst = 64;
   /// What a driver supplies: fills `frames`, writes their descriptors and leaves in `tail_` what the transmit queue's

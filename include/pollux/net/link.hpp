@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string>
 
+#include "pollux/base/api.hpp"
+
 namespace pollux {
 
 enum class Duplex { half, full };
@@ -20,12 +22,12 @@ struct Link {
 };
 
 /// "up, 1000 Mb/s, full duplex" or "down".
-[[nodiscard]] std::string to_string(const Link& link);
+[[nodiscard]] POLLUX_API std::string to_string(const Link& link);
 
 /// An Ethernet address, first byte on the wire first.
 using MacAddress = std::array<std::uint8_t, 6>;
 
 /// "52:54:00:12:34:56"
-[[nodiscard]] std::string to_string(const MacAddress& mac);
+[[nodiscard]] POLLUX_API std::string to_string(const MacAddress& mac);
 
 }  // namespace pollux

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "pollux/base/api.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/base/misuse.hpp"
@@ -24,7 +25,7 @@ class PortCore;
 /// wait for each other, and for `service` on the thread that runs the Context's Control. So a log or misuse callback
 /// must not call a port. Queues are polled by whoever they belong to. Moving and destroying the Port itself is for one
 /// thread, while no other calls it.
-class Port {
+class POLLUX_API Port {
  public:
   Port(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver);
   Port(Port&& other) noexcept;

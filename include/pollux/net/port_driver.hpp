@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "pollux/base/api.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/net/drain_reason.hpp"
 #include "pollux/net/forward_path.hpp"
@@ -40,7 +41,7 @@ struct RegisterValue {
 
 /// Capability: the card's registers can be read out. Reading changes nothing on the card (clear-on-read ones are left
 /// out).
-class RegisterDump {
+class POLLUX_API RegisterDump {
  public:
   virtual ~RegisterDump() = default;
   [[nodiscard]] virtual std::vector<RegisterValue> registers() = 0;
@@ -59,7 +60,7 @@ struct ValidatedConfig;
 /// What a driver or a software port does behind a Port. The order of states and every argument are checked before one
 /// of these is called (PortMachine); each says in which states that is. Thread rule: one thread at a time, which the
 /// Port sees to, except that `info`, the queues once they are found, and their bursts are used by others.
-class PortDriver {
+class POLLUX_API PortDriver {
  public:
   PortDriver() = default;
   PortDriver(const PortDriver&) = delete;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "pollux/base/api.hpp"
 #include "pollux/base/misuse.hpp"
 #include "pollux/mem/burst.hpp"
 #include "pollux/mem/mempool.hpp"
@@ -14,7 +15,7 @@ namespace pollux {
 /// Ownership: the port's; a reference stays valid until the port is closed, and yields nothing while the port is
 /// stopped. Thread rule: one thread polls a queue at a time. Starting and stopping the port from another thread is safe
 /// meanwhile.
-class RxQueue {
+class POLLUX_API RxQueue {
  public:
   using BurstFunction = std::uint32_t(RxQueue& queue, Mbuf** mbufs, std::uint32_t limit) noexcept;
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "pollux/base/api.hpp"
 #include "pollux/mem/burst.hpp"
 #include "pollux/mem/mempool.hpp"
 #include "pollux/net/burst_gate.hpp"
@@ -13,7 +14,7 @@ namespace pollux {
 /// Ownership: the port's; a reference stays valid until the port is closed, and takes nothing while the port is
 /// stopped. Thread rule: one thread sends on a queue at a time. Starting and stopping the port from another thread is
 /// safe meanwhile.
-class TxQueue {
+class POLLUX_API TxQueue {
  public:
   using BurstFunction = std::uint32_t(TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count) noexcept;
 

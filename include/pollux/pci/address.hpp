@@ -6,13 +6,14 @@
 #include <string>
 #include <string_view>
 
+#include "pollux/base/api.hpp"
 #include "pollux/base/error.hpp"
 
 namespace pollux::pci {
 
 /// Where a PCI function sits: domain, bus, device (0..31), function (0..7). Ordered as `lspci` lists them.
 /// A plain value; any thread.
-struct Address {
+struct POLLUX_API Address {
   std::uint32_t domain = 0;
   std::uint8_t bus = 0;
   std::uint8_t device = 0;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "pollux/base/api.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/base/log.hpp"
@@ -34,7 +35,7 @@ struct BindOutcome {
 /// Moves PCI functions between the kernel's drivers and vfio-pci, by `driver_override` and `drivers_probe`. The driver
 /// that a device had is recorded below /run/pollux, so that another process can give it back. Binders in several
 /// processes wait for each other. Thread rule: one thread at a time. Keeps references to `clock` and `network`.
-class Binder {
+class POLLUX_API Binder {
  public:
   /// How long a driver may take to let go of a device or to take it, and another Binder to finish.
   static constexpr Duration kLimit = std::chrono::seconds(5);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "pollux/base/api.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/pci/address.hpp"
 #include "pollux/pci/names.hpp"
@@ -37,10 +38,11 @@ struct DeviceInfo {
 };
 
 /// Reads one function. `names` may be null. Error `not_found` if there is no such device.
-[[nodiscard]] Result<DeviceInfo> read_device(const SystemPaths& paths, Address address, Names* names = nullptr);
+[[nodiscard]] POLLUX_API Result<DeviceInfo> read_device(const SystemPaths& paths, Address address,
+                                                        Names* names = nullptr);
 
 /// Reads every PCI function of the machine, in the order of addresses. Functions that go away meanwhile are left out.
 /// Error `not_supported` if the machine has no PCI bus in sysfs.
-[[nodiscard]] Result<std::vector<DeviceInfo>> list_devices(const SystemPaths& paths, Names* names = nullptr);
+[[nodiscard]] POLLUX_API Result<std::vector<DeviceInfo>> list_devices(const SystemPaths& paths, Names* names = nullptr);
 
 }  // namespace pollux::pci

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "pollux/base/api.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/pci/paths.hpp"
@@ -20,18 +21,19 @@ struct User {
 };
 
 /// Looks a user up by name in the machine's user database. Error `not_found` if there is none.
-[[nodiscard]] Result<User> find_user(const std::string& name);
+[[nodiscard]] POLLUX_API Result<User> find_user(const std::string& name);
 
 /// Makes `user` the owner of /dev/vfio/GROUP and of the files that VFIO makes for each of its devices
 /// (/dev/vfio/devices/vfioN, Linux 6.6), so that a process of theirs can open them. Returns which they are. It lasts
 /// until the devices leave VFIO. The nodes appear a moment after the bind; the group's is waited for (`clock`, at most
 /// 2 s). Errors: `timeout`, `permission_denied`, `io_error`, `not_supported` (without an IOMMU only root opens a
 /// device).
-[[nodiscard]] Result<std::vector<std::filesystem::path>> hand_group_to(const SystemPaths& paths, Clock& clock,
-                                                                       std::uint32_t group, const User& user);
+[[nodiscard]] POLLUX_API Result<std::vector<std::filesystem::path>> hand_group_to(const SystemPaths& paths,
+                                                                                  Clock& clock, std::uint32_t group,
+                                                                                  const User& user);
 
 /// What a process will map for DMA: VFIO pins it and counts it against RLIMIT_MEMLOCK, huge pages included.
-struct MemlockDemand {
+struct POLLUX_API MemlockDemand {
   std::uint64_t ports = 1;
   std::uint64_t mbufs_per_port = 16384;
   std::uint64_t bytes_per_mbuf = 2368;     ///< 37 cache lines: header, headroom, 2,048 bytes of data
@@ -45,6 +47,6 @@ struct MemlockDemand {
 };
 
 /// Tells `user` what limit is needed and how to set it: for limits.conf and for a systemd unit. Several lines.
-[[nodiscard]] std::string memlock_advice(const User& user, const MemlockDemand& demand);
+[[nodiscard]] POLLUX_API std::string memlock_advice(const User& user, const MemlockDemand& demand);
 
 }  // namespace pollux::pci

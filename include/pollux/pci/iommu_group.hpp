@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "pollux/base/api.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/pci/address.hpp"
 #include "pollux/pci/paths.hpp"
@@ -15,7 +16,7 @@
 namespace pollux::pci {
 
 /// One device of an IOMMU group.
-struct GroupMember {
+struct POLLUX_API GroupMember {
   std::string name;                ///< as sysfs names it: the PCI address or a platform device's name
   std::optional<Address> address;  ///< none: not a PCI device
   std::string driver;              ///< empty: none
@@ -28,7 +29,7 @@ struct GroupMember {
 };
 
 /// The devices that an IOMMU cannot tell apart: VFIO hands over all of them or none. A plain value; any thread.
-struct IommuGroup {
+struct POLLUX_API IommuGroup {
   std::uint32_t number = 0;
   std::vector<GroupMember> members;  ///< in the order of their names
 
@@ -37,13 +38,13 @@ struct IommuGroup {
 };
 
 /// Whether a driver is one of VFIO's: vfio-pci or one of its variants for a family of devices.
-[[nodiscard]] bool is_vfio_driver(std::string_view driver);
+[[nodiscard]] POLLUX_API bool is_vfio_driver(std::string_view driver);
 
 /// Reads a group's members. Error `not_found` if there is no such group.
-[[nodiscard]] Result<IommuGroup> read_group(const SystemPaths& paths, std::uint32_t number);
+[[nodiscard]] POLLUX_API Result<IommuGroup> read_group(const SystemPaths& paths, std::uint32_t number);
 
 /// Error `group_not_viable` unless every member can go along when `leaving` are bound to vfio-pci; names each that is
 /// in the way, its driver and the command that moves it.
-[[nodiscard]] Result<void> check_viable(const IommuGroup& group, std::span<const Address> leaving);
+[[nodiscard]] POLLUX_API Result<void> check_viable(const IommuGroup& group, std::span<const Address> leaving);
 
 }  // namespace pollux::pci

@@ -6,12 +6,14 @@
 #include <memory>
 #include <string>
 
+#include "pollux/base/api.hpp"
+
 namespace pollux::pci {
 
 /// Vendor, device and class names out of the machine's pci.ids, through libpci. The list is read at the first question
 /// and kept. A name that is not known, or a list that is missing or damaged, gives an empty string: names are for
 /// people and no reason to fail. Thread rule: one thread at a time.
-class Names {
+class POLLUX_API Names {
  public:
   /// `pci_ids` names the list; empty means the one that libpci was built with.
   explicit Names(const std::filesystem::path& pci_ids = {});

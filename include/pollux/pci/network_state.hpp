@@ -7,13 +7,14 @@
 #include <utility>
 #include <vector>
 
+#include "pollux/base/api.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/pci/paths.hpp"
 
 namespace pollux::pci {
 
 /// An IPv4 or IPv6 address with the length of its prefix in bits.
-struct IpPrefix {
+struct POLLUX_API IpPrefix {
   bool v6 = false;
   std::array<std::uint8_t, 16> bytes{};  ///< network order; IPv4 takes the first four
   std::uint8_t length = 0;               ///< 0..32 or 0..128
@@ -66,7 +67,7 @@ struct NetworkState {
 };
 
 /// Tells what the host does with its network interfaces.
-class HostNetwork {
+class POLLUX_API HostNetwork {
  public:
   HostNetwork() = default;
   HostNetwork(const HostNetwork&) = delete;
@@ -80,7 +81,7 @@ class HostNetwork {
 /// Asks the kernel by rtnetlink in every network namespace it can find: those of processes, and those that are mounted,
 /// as `ip netns` and container engines do. A thread of its own visits them, so the caller's namespace never changes.
 /// Namespaces other than the caller's need CAP_SYS_ADMIN. Thread rule: any.
-class KernelNetwork final : public HostNetwork {
+class POLLUX_API KernelNetwork final : public HostNetwork {
  public:
   explicit KernelNetwork(SystemPaths paths = {}) : paths_(std::move(paths)) {}
   [[nodiscard]] Result<NetworkState> read() const override;

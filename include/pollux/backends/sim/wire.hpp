@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "pollux/base/api.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/mem/context.hpp"
@@ -37,7 +38,7 @@ struct WireOptions {
 };
 
 /// Error invalid_argument, which names the value and its range.
-[[nodiscard]] Result<void> check(const WireOptions& options);
+[[nodiscard]] POLLUX_API Result<void> check(const WireOptions& options);
 
 /// What became of the frames that came out of one end. entered + duplicated = carried + lost + dropped_unopened +
 /// dropped_overflow + dropped_far_end + in_flight; the others tell of frames that these count, too.
@@ -57,8 +58,8 @@ struct WireCounters {
 
 /// The counters of the frames that came out of the card `sim:card`. Error not_found if its wire was never opened.
 /// Thread rule: any thread.
-[[nodiscard]] Result<WireCounters> wire_counters(Context& context, unsigned card);
+[[nodiscard]] POLLUX_API Result<WireCounters> wire_counters(Context& context, unsigned card);
 /// The same of the frames on their way to it: from the other card, or from the TAP, socket or file.
-[[nodiscard]] Result<WireCounters> wire_counters_towards(Context& context, unsigned card);
+[[nodiscard]] POLLUX_API Result<WireCounters> wire_counters_towards(Context& context, unsigned card);
 
 }  // namespace pollux::sim

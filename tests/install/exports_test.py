@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The shared library exports what the public headers declare, all of it and nothing else.
+
+usage: exports_test.py SHARED STATIC INCLUDE
+"""
+
+import pathlib
+import re
+import subprocess
+import sys
+import unittest
+
+SHARED, STATIC, INCLUDE = (sys.argv.pop(1) for _ in range(3))
+TABLES = re.compile(r"^(?:vtable|VTT|typeinfo(?: name)?) for |^(?:non-virtual|virtual) thunk to |^guard variable for ")
+NAMESPACE = re.compile(r"^namespace (pollux(?:::\w+)*) \{", re.M)
+CLASS = re.compile(r"^(?:class|struct) (POLLUX_API )?(?:alignas\(\d+\) )?(\w+)(?: final)?(?: :[^{;]*)? \{", re.M)
+FUNCTION = re.compile(r"^(?:\[\[nodiscard\]\] )?POLLUX_API [^;{]*?(\w+)\(", re.M)
+
+
+ANY, STRONG = "A-Zuv", "TDBR"  # weak is what every user of a header makes for itself
+
+
+def symbols(kinds: str, *words: str) -> list[str]:
+    """What a library defines, demangled."""
+    lines = subprocess.run(["nm", "-C", "--defined-only", *words], check=True, capture_output=True, text=True).stdout.splitlines()
+    return [line.split(" ", 2)[2] for line in lines if re.match(rf"[0-9a-f]+ [{kinds}] ", line)]
+
+
+def name_of(symbol: str) -> str:
+    """`pollux::pci::Address::parse` of its symbol; an operator has its bracket in its name."""
+    symbol = TABLES.sub("", symbol)
+    return re.split(r"(?<!operator)[(\[]", symbol.replace("[abi:cxx11]", ""))[0]
+
+
+class Headers:
+    """What the public headers declare at namespace scope, by full name."""
+
+    def __init__(self, folder: pathlib.Path):
+        self.names: set[str] = set()
+        self.marked: set[str] = set()
+        for header in folder.rglob("*.hpp"):
+            text = header.read_text()
+            spaces = [(found.start(), found[1]) for found in NAMESPACE.finditer(text)]
+            for found in CLASS.finditer(text):
+                self._add(spaces, found.start(), found[2], bool(found[1]))
+            for found in FUNCTION.finditer(text):
+                self._add(spaces, found.start(), found[1], True)
+
+    def _add(self, spaces: list[tuple[int, str]], at: int, name: str, marked: bool) -> None:
+        space = [where for start, where in spaces if start < at][-1]
+        self.names.add(f"{space}::{name}")
+        if marked:
+            self.marked.add(f"{space}::{name}")
+
+    @staticmethod
+    def owner(names: set[str], symbol: str) -> str | None:
+        """Which of the names the symbol is, or is a member of."""
+        parts = name_of(symbol).split("::")
+        ways = ("::".join(parts[:count]) for count in range(len(parts), 1, -1))
+        return next((way for way in ways if way in names), None)
+
+
+class Exports(unittest.TestCase):
+    maxDiff = None
+    @classmethod
+    def setUpClass(cls):
+        cls.headers = Headers(pathlib.Path(INCLUDE) / "pollux")
+        cls.exported = symbols(ANY, "-D", SHARED)
+        cls.defined = symbols(STRONG, STATIC)
+
+    def test_there_is_something_to_judge(self):
+        for name in ("pollux::open(", "pollux::Port::start(", "vtable for pollux::PortDriver"):
+            self.assertTrue(any(symbol.startswith(name) for symbol in self.exported), name)
+        self.assertIn("pollux::pci::Address", self.headers.marked)
+
+    def test_nothing_is_exported_that_no_public_header_marks(self):
+        stray = sorted(symbol for symbol in self.exported if not Headers.owner(self.headers.marked, symbol))
+        self.assertEqual(stray, [], "hide it, or declare it in a public header with POLLUX_API")
+
+    def test_what_public_headers_declare_is_exported(self):
+        exported = set(self.exported)
+        missing = sorted(symbol for symbol in set(self.defined) - exported if Headers.owner(self.headers.names, symbol))
+        self.assertEqual(missing, [], "mark its class, or the function, POLLUX_API")
+
+
+if __name__ == "__main__":
+    unittest.main()
