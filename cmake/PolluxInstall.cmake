@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# cmake --install: both libraries, headers, find_package(pollux) and pkg-config.
+# cmake --install: both libraries, headers, find_package(pollux), pkg-config, l2fwd, pktgen and the pollux command. The installed
+# tree may be moved as a whole.
 include(CMakePackageConfigHelpers)
 
 install(DIRECTORY include/pollux DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp")
@@ -15,5 +16,7 @@ if(POLLUX_CHECKED OR CMAKE_BUILD_TYPE STREQUAL "Debug")
 else()
   set(POLLUX_PC_CHECKED 0)
 endif()
+file(RELATIVE_PATH POLLUX_PC_PREFIX ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+string(REGEX REPLACE "/$" "" POLLUX_PC_PREFIX ${POLLUX_PC_PREFIX})
 configure_file(cmake/pollux.pc.in ${PROJECT_BINARY_DIR}/pollux.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/pollux.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

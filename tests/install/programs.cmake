@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# The programs run from where they were installed, without the library's folder in any path.
+include(${CMAKE_CURRENT_LIST_DIR}/common.cmake)
+step("forwarding" ${CMAKE_COMMAND} -E env --unset=LD_LIBRARY_PATH ${BINDIR}/l2fwd sim:0 sim:1 --circulate 64 --seconds 1)
+if(NOT STEP_OUTPUT MATCHES "received")
+  message(FATAL_ERROR "l2fwd said: ${STEP_OUTPUT}")
+endif()
+step("sending and checking" ${CMAKE_COMMAND} -E env --unset=LD_LIBRARY_PATH ${BINDIR}/pktgen sim:0 sim:1 --count 1000 --check)
+if(EXISTS ${BINDIR}/hello)
+  message(FATAL_ERROR "hello is installed, though it is there to be read")
+endif()
