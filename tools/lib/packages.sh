@@ -12,6 +12,7 @@ packages_for() {
     show) echo python3 ;;
     test) echo libgtest-dev libgmock-dev libbenchmark-dev gcovr clang libclang-rt-dev ;;
     check) echo git cmake ninja-build clang clang-format clang-tidy shellcheck python3 ;;
+    abi) echo abigail-tools ;;
     kernel) echo gcc make flex bison bc libelf-dev libssl-dev xz-utils kmod ;;
     arm) echo g++-aarch64-linux-gnu qemu-user ;;
     bench) echo libbenchmark-dev util-linux python3 ;;

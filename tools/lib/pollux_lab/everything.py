@@ -74,6 +74,7 @@ class Everything:
             self._left_out("guest on asan", "the guest tests again on the build with sanitizers")
             self._left_out("aarch64", "the tests on 64-bit Arm, emulated")
             self._left_out("mutation", "mistakes made on purpose, of which tests have to see most")
+            self._left_out("check.abi", "the shared library's interface against that of the last tag")
             if self._build("tsan", ["--target", "threaded_tests"]):
                 self._unit_tests("tsan", ["-L", f"^{THREADS_LABEL}$"])
         self._fuzz()
@@ -82,6 +83,7 @@ class Everything:
             self._guest_tests("asan")
             self._arm()
             self._mutation()
+            self._abi()
         self._claims()
 
     def _claims(self) -> None:
@@ -98,6 +100,12 @@ class Everything:
             status = self._command([str(self._root / "tools/check")], log)
         results = check_results.read(log.read_text(errors="replace"))
         self._collect("check", results, status)
+
+    def _abi(self) -> None:
+        log = self._reports / "abi.log"
+        with self._timed("abi"):
+            status = self._command([str(self._root / "tools/abi")], log)
+        self._collect("abi", check_results.read(log.read_text(errors="replace")), status)
 
     def _build(self, preset: str, words: list[str] | None = None) -> bool:
         launcher = "-DCMAKE_CXX_COMPILER_LAUNCHER=ccache" if shutil.which("ccache") else "-UCMAKE_CXX_COMPILER_LAUNCHER"
