@@ -15,7 +15,7 @@ struct PortConfig {
   /// Where receive queues take their mbufs; the port keeps the pool alive. nullptr: the port makes a pool of its own as
   /// soon as it has receive queues, which Port::rx_pool hands out. That one has mbufs of 2,048 bytes behind 128 of
   /// headroom, on the card's NUMA node: one for each descriptor of every ring, 512 more a receive queue and 64 a
-  /// transmit queue for caches, and 2,048 for the application and other ports (3,648 by default, 9 MiB in huge pages).
+  /// transmit queue for caches, and 2,048 for the application and other ports (3,648 by default, 10 MiB in huge pages).
   /// It lives until the port is closed and the last of its mbufs has come home, wherever that was sent. Ports that
   /// forward to each other are faster with one pool (and one cache) for all: transmitting gives mbufs of another pool
   /// back one by one.
