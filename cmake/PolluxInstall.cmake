@@ -11,11 +11,6 @@ configure_package_config_file(cmake/pollux-config.cmake.in ${PROJECT_BINARY_DIR}
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/pollux-config-version.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/pollux-config.cmake ${PROJECT_BINARY_DIR}/pollux-config-version.cmake
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/pollux)
-if(POLLUX_CHECKED OR CMAKE_BUILD_TYPE STREQUAL "Debug")
-  set(POLLUX_PC_CHECKED 1)
-else()
-  set(POLLUX_PC_CHECKED 0)
-endif()
 file(RELATIVE_PATH POLLUX_PC_PREFIX ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 string(REGEX REPLACE "/$" "" POLLUX_PC_PREFIX ${POLLUX_PC_PREFIX})
 configure_file(cmake/pollux.pc.in ${PROJECT_BINARY_DIR}/pollux.pc @ONLY)

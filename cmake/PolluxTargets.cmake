@@ -32,11 +32,19 @@ if(POLLUX_COVERAGE)
   target_link_options(pollux_options INTERFACE --coverage)
 endif()
 
-# The public headers and what they need; POLLUX_CHECKED is part of the interface, since inline code obeys it.
+# The public headers and what they need. POLLUX_CHECKED is part of the interface, since inline code obeys it; once installed it is what
+# the library was built with, whatever a program is built as.
+if(POLLUX_CHECKED OR CMAKE_BUILD_TYPE STREQUAL "Debug")
+  set(POLLUX_IS_CHECKED 1)
+else()
+  set(POLLUX_IS_CHECKED 0)
+endif()
 add_library(pollux_headers INTERFACE)
 target_include_directories(pollux_headers INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 target_compile_features(pollux_headers INTERFACE cxx_std_20)
-target_compile_definitions(pollux_headers INTERFACE POLLUX_CHECKED=$<IF:$<OR:$<BOOL:${POLLUX_CHECKED}>,$<CONFIG:Debug>>,1,0>)
+target_compile_definitions(pollux_headers INTERFACE
+  $<BUILD_INTERFACE:POLLUX_CHECKED=$<IF:$<OR:$<BOOL:${POLLUX_CHECKED}>,$<CONFIG:Debug>>,1,0>>
+  $<INSTALL_INTERFACE:POLLUX_CHECKED=${POLLUX_IS_CHECKED}>)
 
 set_property(GLOBAL PROPERTY POLLUX_LAYERS "")
 set_property(GLOBAL PROPERTY POLLUX_LINKS "")

@@ -6,6 +6,9 @@
 #include <cstdio>
 #include <cstring>
 
+// However this program is built, its inline code obeys what the library was built with.
+static_assert(POLLUX_CHECKED == EXPECTED_CHECKED);
+
 namespace {
 
 pollux::Result<bool> send_one_across() {
