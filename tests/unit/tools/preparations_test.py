@@ -175,16 +175,17 @@ class Places(unittest.TestCase):
 
     def test_pkg_config_names_a_prefix_with_a_space_as_one_word(self):
         with Stranger() as stranger:
+            folder = stranger.place / "a prefix/lib/pkgconfig"
+            folder.mkdir(parents=True)
             text = (ROOT / "cmake/pollux.pc.in").read_text()
-            for name, value in (("CMAKE_INSTALL_PREFIX", "/a prefix"), ("CMAKE_INSTALL_LIBDIR", "lib"),
-                                ("CMAKE_INSTALL_INCLUDEDIR", "include")):
+            for name, value in (("POLLUX_PC_PREFIX", "../.."), ("CMAKE_INSTALL_LIBDIR", "lib"), ("CMAKE_INSTALL_INCLUDEDIR", "include")):
                 text = text.replace(f"@{name}@", value)
             text = "\n".join(line for line in text.splitlines() if not line.startswith("Requires"))
-            (stranger.place / "pollux.pc").write_text(text)
-            shown = subprocess.run(["pkg-config", "--cflags", "--libs", str(stranger.place / "pollux.pc")], capture_output=True,
+            (folder / "pollux.pc").write_text(text)
+            shown = subprocess.run(["pkg-config", "--cflags", "--libs", str(folder / "pollux.pc")], capture_output=True,
                                    text=True, check=True).stdout
-            self.assertIn("-I/a prefix/include", shlex.split(shown))
-            self.assertIn("-L/a prefix/lib", shlex.split(shown))
+            self.assertIn(f"-I{folder}/../../include", shlex.split(shown))
+            self.assertIn(f"-L{folder}/../../lib", shlex.split(shown))
 
 
 class FullDisk(unittest.TestCase):
