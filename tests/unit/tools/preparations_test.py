@@ -182,8 +182,8 @@ class Places(unittest.TestCase):
                 text = text.replace(f"@{name}@", value)
             text = "\n".join(line for line in text.splitlines() if not line.startswith("Requires"))
             (folder / "pollux.pc").write_text(text)
-            shown = subprocess.run(["pkg-config", "--cflags", "--libs", str(folder / "pollux.pc")], capture_output=True,
-                                   text=True, check=True).stdout
+            shown = subprocess.run(["pkg-config", "--cflags", "--libs", "pollux"], capture_output=True, text=True, check=True,
+                                   env=os.environ | {"PKG_CONFIG_PATH": str(folder)}).stdout
             self.assertIn(f"-I{folder}/../../include", shlex.split(shown))
             self.assertIn(f"-L{folder}/../../lib", shlex.split(shown))
 
