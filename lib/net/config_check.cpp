@@ -137,9 +137,17 @@ Result<void> check_mtu(std::uint32_t mtu, const ValidatedConfig& config, const P
                 "create the pool with a larger data_room or count");
 }
 
+Result<void> check_promiscuous(bool promiscuous, const PortInfo& port) {
+  if (!promiscuous || port.limits.promiscuous) return {};
+  return fail(ErrorCode::not_supported,
+              fmt::format("{}: {} cannot receive frames for any destination", port.name, port.card),
+              "leave promiscuous off; a virtual function receives what is sent to its own address");
+}
+
 Result<ValidatedConfig> check_config(const PortConfig& config, const PortInfo& port, const ContextState& context) {
   if (auto queues = check_queues(config, port); !queues) return pass_on(std::move(queues));
   if (auto path = check_burst_path(config, port); !path) return pass_on(std::move(path));
+  if (auto can = check_promiscuous(config.promiscuous, port); !can) return pass_on(std::move(can));
   ValidatedConfig valid{.rx_queues = config.rx_queues,
                         .tx_queues = config.tx_queues,
                         .rx_ring = config.rx_ring,

@@ -24,6 +24,9 @@ namespace pollux {
 /// Whether the MTU is within the port's limits, and its frames fit the buffers of `config`. Error invalid_argument.
 [[nodiscard]] Result<void> check_mtu(std::uint32_t mtu, const ValidatedConfig& config, const PortInfo& port);
 
+/// Whether the port can receive frames for any destination, if that is asked for. Error not_supported.
+[[nodiscard]] Result<void> check_promiscuous(bool promiscuous, const PortInfo& port);
+
 /// Bytes that a port uses of a buffer with `room` of them.
 [[nodiscard]] std::uint32_t usable_buffer_bytes(std::uint32_t room, const PortLimits& limits) noexcept;
 

@@ -124,10 +124,7 @@ std::vector<Counter> Port::extended_stats() {
 
 Result<Duration> Port::service() { return core_->service(); }
 
-RegisterDump* Port::register_dump() {
-  const auto lock = core_->lock();
-  return core_->machine().register_dump();
-}
+std::unique_lock<std::mutex> lock_port(PortCore& core) { return core.lock(); }
 
 RxQueue& Port::missing_rx(std::uint16_t index, Site site) { return core_->missing_rx(index, site); }
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <random>
 
 #include "pollux/mem/mbuf.hpp"
 
@@ -18,6 +19,14 @@ Result<std::uint16_t> take_port_index(ContextState& context, std::string_view po
 
 bool is_station_address(const MacAddress& mac) noexcept {
   return (mac[0] & 1) == 0 && std::any_of(mac.begin(), mac.end(), [](std::uint8_t byte) { return byte != 0; });
+}
+
+MacAddress random_station_address() {
+  std::random_device random;
+  MacAddress mac;
+  for (std::uint8_t& byte : mac) byte = static_cast<std::uint8_t>(random());
+  mac[0] = static_cast<std::uint8_t>((mac[0] & 0xFC) | 0x02);  // one station's, locally administered
+  return mac;
 }
 
 }  // namespace pollux

@@ -18,4 +18,7 @@ namespace pollux {
 /// Whether a port can have the address: not a group's, and not all zero.
 [[nodiscard]] bool is_station_address(const MacAddress& mac) noexcept;
 
+/// One for a port that was given none: locally administered (IEEE 802, 8.2.2).
+[[nodiscard]] MacAddress random_station_address();
+
 }  // namespace pollux

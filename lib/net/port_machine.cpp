@@ -165,8 +165,11 @@ Result<void> PortMachine::set_mac(const MacAddress& mac) {
     return refuse(info().name, fmt::format("{} cannot be a port's address", to_string(mac)),
                   "use an address that is not all zero and whose first byte is even");
   }
+  if (state_ == PortState::started) {
+    if (auto set = driver_->set_mac(mac); !set) return set;
+  }
   mac_ = mac;
-  return state_ == PortState::started ? driver_->set_mac(mac) : Result<void>();
+  return {};
 }
 
 Result<void> PortMachine::set_mtu(std::uint32_t bytes) {
@@ -179,19 +182,22 @@ Result<void> PortMachine::set_mtu(std::uint32_t bytes) {
 
 Result<void> PortMachine::set_promiscuous(bool on) {
   if (auto fits = expect(kConfigured, "set_promiscuous"); !fits) return fits;
-  config_.promiscuous = on;
-  return set_promiscuity();
+  if (auto can = check_promiscuous(on, info()); !can) return can;
+  return set_promiscuity(on, config_.all_multicast);
 }
 
 Result<void> PortMachine::set_all_multicast(bool on) {
   if (auto fits = expect(kConfigured, "set_all_multicast"); !fits) return fits;
-  config_.all_multicast = on;
-  return set_promiscuity();
+  return set_promiscuity(config_.promiscuous, on);
 }
 
-Result<void> PortMachine::set_promiscuity() {
-  if (state_ != PortState::started) return {};
-  return driver_->set_promiscuity(config_.promiscuous, config_.all_multicast);
+Result<void> PortMachine::set_promiscuity(bool promiscuous, bool all_multicast) {
+  if (state_ == PortState::started) {
+    if (auto set = driver_->set_promiscuity(promiscuous, all_multicast); !set) return set;
+  }
+  config_.promiscuous = promiscuous;
+  config_.all_multicast = all_multicast;
+  return {};
 }
 
 Link PortMachine::link() {

@@ -56,12 +56,12 @@ class PortMachine {
   [[nodiscard]] std::vector<Counter> extended_stats();
   [[nodiscard]] Result<Duration> service();
   [[nodiscard]] std::vector<int> events() const { return driver_->events(); }
-  [[nodiscard]] RegisterDump* register_dump() { return driver_->register_dump(); }
 
  private:
   [[nodiscard]] Result<void> expect(std::initializer_list<PortState> states, std::string_view call) const;
   [[nodiscard]] Result<void> make_own_pool(ValidatedConfig& config) const;
-  [[nodiscard]] Result<void> set_promiscuity();
+  /// In effect at once on a started port; what the driver refuses changes nothing.
+  [[nodiscard]] Result<void> set_promiscuity(bool promiscuous, bool all_multicast);
   [[nodiscard]] tl::unexpected<Error> enter_failed(Error why);
   void take_buffers_back(DrainReason reason);
   [[nodiscard]] Result<void> hand_back();

@@ -78,7 +78,7 @@ void live(Port& port, Machine& machine, FuzzedDataProvider& input) {
     static_cast<void>(port.service());
     static_cast<void>(port.stats());
     static_cast<void>(port.extended_stats());
-    if (port.register_dump() != nullptr) static_cast<void>(port.register_dump()->registers());
+    if (const auto dump = port.capability<RegisterDump>()) static_cast<void>(dump->registers());
     static_cast<void>(port.set_mtu(input.ConsumeIntegralInRange<std::uint32_t>(0, 10'000)));
     static_cast<void>(port.set_promiscuous(input.ConsumeBool()));
     exchange(port, machine);

@@ -58,7 +58,7 @@ TEST(Traffic, ACardThatCannotCountWhatItMissesIsNotSaidToBeExact) {
 // this process, at the same distance from its start as `mbuf` does from its own IOVA.
 std::uint64_t address_in_first_descriptor(Port& port, const Mbuf& mbuf) {
   std::uint64_t ring = 0;
-  for (const RegisterValue& value : port.register_dump()->registers()) {
+  for (const RegisterValue& value : port.capability<RegisterDump>()->registers()) {
     if (value.name == "TDBAL[0]") ring |= value.value;
     if (value.name == "TDBAH[0]") ring |= std::uint64_t{value.value} << 32;
   }

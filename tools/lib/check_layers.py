@@ -12,7 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import check_includes  # noqa: E402
 
 # What a layer may include besides itself; the first pattern that fits counts. A vendor's cards share what lies in its folder and
-# in drivers/VENDOR/queue and forward; a driver and its model share their card's declarations, and nobody else sees those.
+# in drivers/VENDOR/queue, forward and common; a driver and its model share their card's declarations, and nobody else sees those.
 VENDOR, CARD = "{vendor}", "{card}"
 ALLOWED = {
     "base": [],
@@ -24,8 +24,9 @@ ALLOWED = {
     "hw/*/*": ["base", "device", f"hw/{VENDOR}"],
     "drivers/*/queue": ["base", "mem", "device", "net", f"hw/{VENDOR}"],
     "drivers/*/forward": ["base", "mem", "device", "net", f"hw/{VENDOR}", f"drivers/{VENDOR}/queue"],
+    "drivers/*/common": ["base", "mem", "device", "net", f"hw/{VENDOR}", f"drivers/{VENDOR}/queue"],
     "drivers/*/*": ["base", "mem", "device", "net", f"hw/{VENDOR}", f"hw/{VENDOR}/{CARD}", f"drivers/{VENDOR}/queue",
-                    f"drivers/{VENDOR}/forward"],
+                    f"drivers/{VENDOR}/forward", f"drivers/{VENDOR}/common"],
     "models/*/*": ["base", "mem", "device", f"hw/{VENDOR}", f"hw/{VENDOR}/{CARD}"],
     "backends/vfio": ["base", "mem", "device", "pci"],
     "backends/*": ["base", "mem", "device"],

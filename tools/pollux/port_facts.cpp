@@ -57,8 +57,9 @@ Result<Facts> port_facts(const Environment& environment, const std::string& uri,
   const PortInfo info = port->info();
   const PortLimits& limits = info.limits;
   const std::string mac = to_string(port->mac());
-  RegisterDump* const dump = with_registers ? port->register_dump() : nullptr;
-  const std::vector<RegisterValue> registers = dump == nullptr ? std::vector<RegisterValue>{} : dump->registers();
+  const auto dump = port->capability<RegisterDump>();
+  const std::vector<RegisterValue> registers =
+      with_registers && dump ? dump->registers() : std::vector<RegisterValue>{};
   const Result<Link> link = find_link(environment.context, *port);
   const bool exact = info.missed_count == MissedCount::exact;
   Facts facts{"port", "Port " + info.name, {}, {}};
@@ -91,7 +92,7 @@ Result<Facts> port_facts(const Environment& environment, const std::string& uri,
                 {"min_frame", limits.min_frame},
                 {"max_tx_segments", limits.max_tx_segments},
                 {"rx_missed_exact", exact}};
-  if (dump != nullptr) add_registers(facts, registers);
+  if (with_registers && dump) add_registers(facts, registers);
   return facts;
 }
 

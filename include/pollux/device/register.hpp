@@ -34,6 +34,7 @@ enum class Access : std::uint8_t {
   w1c,     ///< read; writing ones clears those bits
   rc,      ///< cleared by being read; not written
   rc_w1c,  ///< cleared by being read, and by writing ones
+  rw_rc,   ///< read and write; reading clears some of its bits
 };
 
 [[nodiscard]] constexpr bool readable(Access access) noexcept {
@@ -41,11 +42,11 @@ enum class Access : std::uint8_t {
 }
 [[nodiscard]] constexpr bool writable(Access access) noexcept { return access != Access::ro && access != Access::rc; }
 [[nodiscard]] constexpr bool clears_on_read(Access access) noexcept {
-  return access == Access::rc || access == Access::rc_w1c;
+  return access == Access::rc || access == Access::rc_w1c || access == Access::rw_rc;
 }
-/// The datasheets' abbreviation: "RW", "RO", "WO", "W1C", "RC", "RC/W1C".
+/// The datasheets' abbreviation: "RW", "RO", "WO", "W1C", "RC", "RC/W1C", "RW/RC".
 [[nodiscard]] constexpr std::string_view to_string(Access access) noexcept {
-  constexpr std::array<std::string_view, 6> kNames{"RW", "RO", "WO", "W1C", "RC", "RC/W1C"};
+  constexpr std::array<std::string_view, 7> kNames{"RW", "RO", "WO", "W1C", "RC", "RC/W1C", "RW/RC"};
   return kNames[static_cast<std::size_t>(access)];
 }
 
@@ -129,6 +130,7 @@ struct Register {
 
   static constexpr std::uint32_t kCount = kStride.count;
   static constexpr Access kMode = kAccess;
+  static constexpr Alias kSecondPlace = kAlias;
   static constexpr std::array<FieldInfo, 0> kFields{};
 
   class Value;
@@ -259,21 +261,47 @@ template <class... Rs>
 /// A constexpr array of RegisterInfo for the registers named, which belong to `group` (a string literal).
 #define POLLUX_REGISTERS(group, ...) ::pollux::detail::list_registers<__VA_ARGS__>(group, #__VA_ARGS__)
 
+/// Where the registers of a window answer: each at its own place.
+struct OwnPlaces {
+  template <class R>
+  [[nodiscard]] static constexpr std::uint32_t count() noexcept {
+    return R::kCount;
+  }
+  template <class R>
+  [[nodiscard]] static constexpr std::uint32_t offset(std::uint32_t index) noexcept {
+    return R::offset(index);
+  }
+};
+
+/// Those that have a second place at that one, as a virtual function has the registers of its queues.
+struct SecondPlaces {
+  template <class R>
+  [[nodiscard]] static constexpr std::uint32_t count() noexcept {
+    return R::kSecondPlace.count == 0 ? R::kCount : R::kSecondPlace.count;
+  }
+  template <class R>
+  [[nodiscard]] static constexpr std::uint32_t offset(std::uint32_t index) noexcept {
+    return R::kSecondPlace.count == 0 ? R::offset(index) : R::kSecondPlace.offset + index * R::kSecondPlace.bytes;
+  }
+};
+
 /// Typed access to a card's registers through a Bar. A value, as cheap as the Bar.
 /// `Status` is a register that can be read at any time without effect: it is read to push posted writes out and to tell
 /// whether the card is still there.
 /// Precondition: the Bar's window covers every register of the card; check its size once, when the card is opened.
 /// An index beyond a register's array touches nothing: a read answers all ones, as a card that is gone would.
 /// Thread rule: the Bar's.
-template <class Status>
+template <class Status, class Places = OwnPlaces>
 class RegisterWindow {
  public:
+  using Place = Places;
+
   RegisterWindow() = default;
   explicit RegisterWindow(const Bar& bar) noexcept : bar_(bar) {}
 
   template <class R>
   [[nodiscard]] typename R::Value read() const noexcept {
-    static_assert(R::kCount == 1, "this register is an array: say which index");
+    static_assert(Places::template count<R>() == 1, "this register is an array: say which index");
     return read_at<R>(0);
   }
   template <class R>
@@ -285,28 +313,28 @@ class RegisterWindow {
   template <class R>
   typename R::Value read_and_clear(std::uint32_t index) const noexcept {
     static_assert(clears_on_read(R::kMode), "only a clear-on-read register is read by read_and_clear");
-    if (index >= R::kCount) [[unlikely]]
+    if (index >= Places::template count<R>()) [[unlikely]]
       return typename R::Value(~std::uint32_t{0});
-    return typename R::Value(bar_.read32(R::offset(index)));
+    return typename R::Value(bar_.read32(Places::template offset<R>(index)));
   }
   template <class R>
   typename R::Value read_and_clear() const noexcept {
-    static_assert(R::kCount == 1, "this register is an array: say which index");
+    static_assert(Places::template count<R>() == 1, "this register is an array: say which index");
     return read_and_clear<R>(0);
   }
 
   /// Posted: it is on its way when this returns, and at the card after `flush` or any read.
   template <class R>
   void write(typename R::Value value) const noexcept {
-    static_assert(R::kCount == 1, "this register is an array: say which index");
+    static_assert(Places::template count<R>() == 1, "this register is an array: say which index");
     write<R>(0, value);
   }
   template <class R>
   void write(std::uint32_t index, typename R::Value value) const noexcept {
     static_assert(writable(R::kMode), "this register is read-only");
-    if (index >= R::kCount) [[unlikely]]
+    if (index >= Places::template count<R>()) [[unlikely]]
       return;
-    bar_.write32(R::offset(index), value.raw());
+    bar_.write32(Places::template offset<R>(index), value.raw());
   }
 
   /// Reads, changes what `setting` speaks of, writes back.
@@ -336,7 +364,7 @@ class RegisterWindow {
   template <class R>
   [[nodiscard]] Doorbell doorbell(std::uint32_t index) const noexcept {
     static_assert(writable(R::kMode), "this register is read-only");
-    return index < R::kCount ? Doorbell(bar_, R::offset(index)) : Doorbell();
+    return index < Places::template count<R>() ? Doorbell(bar_, Places::template offset<R>(index)) : Doorbell();
   }
 
   /// Returns when every write so far has reached the card.
@@ -354,9 +382,9 @@ class RegisterWindow {
   [[nodiscard]] typename R::Value read_at(std::uint32_t index) const noexcept {
     static_assert(!clears_on_read(R::kMode), "reading this register clears it: use read_and_clear");
     static_assert(R::kMode != Access::wo, "this register is write-only");
-    if (index >= R::kCount) [[unlikely]]
+    if (index >= Places::template count<R>()) [[unlikely]]
       return typename R::Value(~std::uint32_t{0});
-    return typename R::Value(bar_.read32(R::offset(index)));
+    return typename R::Value(bar_.read32(Places::template offset<R>(index)));
   }
 
   Bar bar_;

@@ -12,6 +12,7 @@
 #include "pollux/base/misuse.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/mem/mempool.hpp"
+#include "pollux/net/capability.hpp"
 #include "pollux/net/port_driver.hpp"
 
 namespace pollux {
@@ -98,8 +99,11 @@ class POLLUX_API Port {
   /// the Control does not tell it again.
   [[nodiscard]] Result<Duration> service();
 
-  /// Capability; nullptr where the port has no registers. Not to be used while another thread closes the port.
-  [[nodiscard]] RegisterDump* register_dump();
+  /// What not every port can do: `port.capability<RegisterDump>()`, which may be absent.
+  template <class C>
+  [[nodiscard]] Capability<C> capability() {
+    return Capability<C>(core_, driver_->template capability<C>());
+  }
 
  private:
   [[nodiscard]] RxQueue& missing_rx(std::uint16_t index, Site site);

@@ -49,6 +49,7 @@ struct PortLimits {
   std::uint32_t max_rx_segments = 0;             ///< mbufs that a received frame may take
   std::uint32_t buffer_unit = 1;                 ///< bytes; of a receive buffer a multiple of it is used
   std::uint32_t max_buffer = ~std::uint32_t{0};  ///< bytes of a receive buffer that are used at most
+  bool promiscuous = true;                       ///< whether frames for any destination can be asked for
   bool rings_hold_buffers = false;  ///< an mbuf of the pool lies behind every receive descriptor while the port runs
 };
 

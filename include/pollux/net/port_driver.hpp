@@ -10,6 +10,7 @@
 
 #include "pollux/base/api.hpp"
 #include "pollux/base/error.hpp"
+#include "pollux/net/capability.hpp"
 #include "pollux/net/drain_reason.hpp"
 #include "pollux/net/forward_path.hpp"
 #include "pollux/net/link.hpp"
@@ -43,6 +44,8 @@ struct RegisterValue {
 /// out).
 class POLLUX_API RegisterDump {
  public:
+  static constexpr CapabilityId kId = capability_id("pollux.RegisterDump.1");
+
   virtual ~RegisterDump() = default;
   [[nodiscard]] virtual std::vector<RegisterValue> registers() = 0;
 };
@@ -93,7 +96,7 @@ class POLLUX_API PortDriver {
   /// With nothing reaching memory: takes back every buffer that is in a ring; returns how many.
   virtual std::uint32_t drain(DrainReason reason) noexcept;
 
-  /// Started: takes effect at once.
+  /// Started: takes effect at once. On failure the port keeps what it had, as with the next two.
   [[nodiscard]] virtual Result<void> set_mac(const MacAddress& mac) = 0;
   /// Configured (as part of `configure`, too) or started.
   [[nodiscard]] virtual Result<void> set_mtu(std::uint32_t bytes) = 0;
@@ -111,7 +114,13 @@ class POLLUX_API PortDriver {
   /// Eventfds that mean that `service` is due at once, such as a device's error and removal events; -1 for none. They
   /// belong to the driver and stay as they are until `release`.
   [[nodiscard]] virtual std::vector<int> events() const { return {}; }
-  [[nodiscard]] virtual RegisterDump* register_dump() { return nullptr; }
+  /// The sub-object of this driver that is the interface with that id, to be cast to it; nullptr: it has none. Each
+  /// call of it comes under the port's mutex, in any state: the interface says what follows.
+  [[nodiscard]] virtual void* capability(CapabilityId /*id*/) noexcept { return nullptr; }
+  template <class C>
+  [[nodiscard]] C* capability() noexcept {
+    return static_cast<C*>(capability(C::kId));
+  }
 
   /// Failed: whether nothing can reach memory any more, or can be kept from it.
   [[nodiscard]] virtual bool make_harmless() { return true; }

@@ -89,11 +89,15 @@ TEST(Register, NamesItsAccess) {
   EXPECT_EQ(to_string(Access::w1c), "W1C");
   EXPECT_EQ(to_string(Access::rc), "RC");
   EXPECT_EQ(to_string(Access::rc_w1c), "RC/W1C");
+  EXPECT_EQ(to_string(Access::rw_rc), "RW/RC");
   EXPECT_TRUE(readable(Access::w1c));
   EXPECT_FALSE(readable(Access::rc));
   EXPECT_FALSE(readable(Access::wo));
   EXPECT_FALSE(writable(Access::ro));
   EXPECT_TRUE(clears_on_read(Access::rc_w1c));
+  EXPECT_TRUE(clears_on_read(Access::rw_rc));
+  EXPECT_TRUE(writable(Access::rw_rc));
+  EXPECT_FALSE(readable(Access::rw_rc));
 }
 
 }  // namespace

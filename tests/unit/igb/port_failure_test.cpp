@@ -248,7 +248,8 @@ TEST(ARemovedCard, IsAnErrorEverywhereAndNeverASpin) {
   EXPECT_FALSE(port->link().up);
   EXPECT_EQ(port->stats().rx_packets, before.rx_packets);
   for (const Counter& counter : port->extended_stats()) EXPECT_LT(counter.value, 0xFFFFFFFFu) << counter.name;
-  for (const RegisterValue& value : port->register_dump()->registers()) EXPECT_EQ(value.value, ~0u) << value.name;
+  for (const RegisterValue& value : port->driver().capability<RegisterDump>()->registers())
+    EXPECT_EQ(value.value, ~0u) << value.name;
   EXPECT_EQ(port->service().error().code, ErrorCode::device_removed);
   EXPECT_EQ(port->state(), PortState::failed);
   EXPECT_EQ(port->service().error().code, ErrorCode::device_removed);

@@ -206,7 +206,7 @@ TEST(PortRegisters, DumpReadsWithoutSideEffects) {
     read.insert(offset);
     return std::nullopt;
   };
-  const auto values = port->register_dump()->registers();
+  const auto values = port->driver().capability<RegisterDump>()->registers();
   lab.faults->on_read = nullptr;
   EXPECT_GT(values.size(), 500u);
   EXPECT_EQ(read.size(), values.size());
@@ -225,7 +225,7 @@ TEST(PortRegisters, DumpReadsWithoutSideEffects) {
   EXPECT_EQ(tail->offset, reg::RDT::offset(0));
   EXPECT_EQ(port->stats().rx_packets, 1u) << "the dump took a count away";
   ASSERT_TRUE(port->close());
-  EXPECT_TRUE(port->register_dump()->registers().empty());
+  EXPECT_TRUE(port->driver().capability<RegisterDump>()->registers().empty());
 }
 
 }  // namespace

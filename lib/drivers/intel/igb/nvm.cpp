@@ -3,7 +3,6 @@
 
 #include <array>
 #include <numeric>
-#include <random>
 
 #include "drivers/intel/igb/filters.hpp"
 #include "drivers/intel/igb/semaphore.hpp"
@@ -33,14 +32,6 @@ Result<std::uint16_t> read_word(const Card& card, std::uint16_t address) {
       microseconds(5));
   if (!read) return pass_on(std::move(read));
   return static_cast<std::uint16_t>(answer.get(reg::EERD::DATA));
-}
-
-MacAddress random_mac() {
-  std::random_device random;
-  MacAddress mac;
-  for (std::uint8_t& byte : mac) byte = static_cast<std::uint8_t>(random());
-  mac[0] = static_cast<std::uint8_t>((mac[0] & 0xFC) | 0x02);  // one station's, locally administered
-  return mac;
 }
 
 // [I-MAC] Linux, e1000_mac.c, igb_check_alt_mac_addr; words 0 and 0xFFFF say that there is none, and so does a
@@ -101,7 +92,7 @@ Result<MacAddress> permanent_mac(const Card& card) {
   const MacAddress loaded = read_own_address(card);
   if (card.regs.removed()) return fail_removed(card.name);
   if (is_station_address(loaded)) return loaded;
-  const MacAddress mac = random_mac();
+  const MacAddress mac = random_station_address();
   card.log(LogLevel::warning, fmt::format("{} cannot be a port's address; using {} until it is opened again",
                                           to_string(loaded), to_string(mac)));
   return mac;

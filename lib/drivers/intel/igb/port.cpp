@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "drivers/intel/common/ring_setup.hpp"
 #include "drivers/intel/igb/bring_up.hpp"
 #include "drivers/intel/igb/filters.hpp"
 #include "drivers/intel/igb/link.hpp"
@@ -81,7 +82,7 @@ Result<void> Port::bring_up() {
                  .rdt = reg::RDT::offset(0),
                  .tdt = reg::TDT::offset(0),
                  .stride = reg::RDT::offset(1) - reg::RDT::offset(0)});
-  return settle_registers();
+  return settle_registers(card_);
 }
 
 // Every start begins with a reset: what stops a card's DMA is only undone by one. The order is Linux's: igb_main.c,
@@ -102,17 +103,8 @@ Result<void> Port::start(const PortSettings& settings) {
   if (auto mastering = device_->set_bus_master(true); !mastering) return mastering;
   if (auto transmit = start_transmit(card_, config(), rings()); !transmit) return transmit;
   if (auto receive = start_receive(card_, config(), settings, rings()); !receive) return receive;
-  return arm_rings();
-}
-
-Result<void> Port::arm_rings() {
-  for (std::uint32_t queue = 0; queue < config().rx_queues; ++queue) {
-    const std::uint32_t tail = queues()->rx(queue)->first_tail();
-    card_.regs.write<reg::RDT>(queue, reg::RDT::TAIL(tail));
-    // A queue that is not enabled, whatever it says, does not take its tail.
-    if (auto armed = check_written<reg::RDT>(card_, "RDT", queue, tail); !armed) return armed;
-  }
-  return settle_registers();
+  if (auto armed = arm_rx_rings(card_, *queues(), config().rx_queues); !armed) return armed;
+  return settle_registers(card_);
 }
 
 Result<void> Port::halt() {
@@ -157,12 +149,6 @@ Result<void> Port::release(bool failed) {
   card_.regs = {};
   device_.reset();
   return result;
-}
-
-Result<void> Port::settle_registers() {
-  card_.regs.flush();
-  if (card_.regs.removed()) return fail_removed(card_.name);
-  return {};
 }
 
 }  // namespace pollux::drivers::igb

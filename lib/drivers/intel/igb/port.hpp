@@ -37,7 +37,9 @@ class Port final : public intel::QueuePort, private RegisterDump {
   void append_counters(std::vector<Counter>& counters) override;
   [[nodiscard]] Result<Duration> service() override;
   [[nodiscard]] std::vector<int> events() const override;
-  [[nodiscard]] RegisterDump* register_dump() override { return this; }
+  [[nodiscard]] void* capability(CapabilityId id) noexcept override {
+    return id == RegisterDump::kId ? static_cast<RegisterDump*>(this) : nullptr;
+  }
 
   [[nodiscard]] bool make_harmless() override;
   [[nodiscard]] Result<void> release(bool failed) override;
@@ -46,11 +48,8 @@ class Port final : public intel::QueuePort, private RegisterDump {
   Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, std::uint16_t index);
 
   [[nodiscard]] Result<void> bring_up();
-  [[nodiscard]] Result<void> arm_rings();
   /// Ends DMA at the card and at the bus; the queues are closed.
   [[nodiscard]] Result<void> end_dma();
-  /// A card that is gone is found out here; else what a setter has written has arrived.
-  [[nodiscard]] Result<void> settle_registers();
   [[nodiscard]] std::vector<RegisterValue> registers() override;
 
   std::unique_ptr<Device> device_;

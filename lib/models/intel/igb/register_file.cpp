@@ -48,6 +48,7 @@ void RegisterFile::write(std::uint32_t offset, std::uint32_t value) {
   if (word->write_hook != 0) return write_hooks_[word->write_hook](word->index, value);
   switch (word->access) {
     case Access::rw:
+    case Access::rw_rc:
     case Access::wo: word->value = value; return;
     case Access::w1c:
     case Access::rc_w1c: word->value &= ~value; return;

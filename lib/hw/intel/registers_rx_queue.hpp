@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include "pollux/device/register.hpp"
+
+/// The registers of a receive queue, the same on the 82576, the I350 and their virtual functions. Each queue has them
+/// 0x40 bytes apart; where the 82575 had them (0x100 apart) they answer, too, and that is where a virtual function has
+/// its own. Places: QEMU, hw/net/igb_regs.h; Linux igbvf, regs.h.
+namespace pollux::hw::intel {
+
+/// A receive queue's ring: base (128-byte aligned), length in bytes, head (the card's), tail (software's).
+struct RDBAL : Register<RDBAL, 0xC000, Access::rw, Stride{0x40, 16}, Alias{0x2800, 0x100, 4}> {};
+struct RDBAH : Register<RDBAH, 0xC004, Access::rw, Stride{0x40, 16}, Alias{0x2804, 0x100, 4}> {};
+struct RDLEN : Register<RDLEN, 0xC008, Access::rw, Stride{0x40, 16}, Alias{0x2808, 0x100, 4}> {
+  static constexpr Field LEN{7, 13};  ///< in units of 128 bytes
+  POLLUX_FIELDS(LEN);
+};
+/// Written to zero before the queue is enabled; read-only while it runs, and not a sign of what is in memory yet.
+struct RDH : Register<RDH, 0xC010, Access::rw, Stride{0x40, 16}, Alias{0x2810, 0x100, 4}> {
+  static constexpr Field HEAD{0, 16};
+  POLLUX_FIELDS(HEAD);
+};
+/// The card ignores a write while the queue is disabled (82575 manual, 14.3.59).
+struct RDT : Register<RDT, 0xC018, Access::rw, Stride{0x40, 16}, Alias{0x2818, 0x100, 4}> {
+  static constexpr Field TAIL{0, 16};
+  POLLUX_FIELDS(TAIL);
+};
+
+/// Split and replication: buffer sizes and descriptor format. Bits: DPDK e1000, e1000_82575.h and e1000_base.h; RDMTS:
+/// QEMU, igb_core.c, igb_rx_descr_threshold_hit, and the I210 datasheet, 7.1.4.
+struct SRRCTL : Register<SRRCTL, 0xC00C, Access::rw, Stride{0x40, 16}, Alias{0x280C, 0x100, 4}> {
+  static constexpr Field BSIZEPACKET{0, 7};  ///< in KiB
+  static constexpr Field BSIZEHEADER{8, 4};  ///< in units of 64 bytes
+  static constexpr Field RDMTS{20, 5};       ///< minimum threshold in units of 16 descriptors
+  static constexpr Field DESCTYPE{25, 3};
+  static constexpr Choice LEGACY{DESCTYPE, 0}, ONE_BUFFER{DESCTYPE, 1}, SPLIT{DESCTYPE, 2}, REPLICATE{DESCTYPE, 3},
+      REPLICATE_LARGE{DESCTYPE, 4}, SPLIT_ALWAYS{DESCTYPE, 5};
+  static constexpr Bit DROP_EN{31};
+  POLLUX_FIELDS(BSIZEPACKET, BSIZEHEADER, RDMTS, DESCTYPE, DROP_EN);
+};
+
+/// Receive descriptor control, one a queue. Widths: DPDK e1000, igb_rxtx.c; bits 25 and 26: e1000_base.h,
+/// e1000_82575.h.
+struct RXDCTL : Register<RXDCTL, 0xC028, Access::rw, Stride{0x40, 16}, Alias{0x2828, 0x100, 4}> {
+  static constexpr Field PTHRESH{0, 5}, HTHRESH{8, 5}, WTHRESH{16, 5};
+  static constexpr Bit ENABLE{25}, SWFLUSH{26};
+  POLLUX_FIELDS(PTHRESH, HTHRESH, WTHRESH, ENABLE, SWFLUSH);
+};
+
+/// Direct cache access of a receive queue. Bits: Linux igb, e1000_82575.h.
+struct RXCTL : Register<RXCTL, 0xC014, Access::rw, Stride{0x40, 16}, Alias{0x2814, 0x100, 4}> {
+  static constexpr Bit DESC_DCA_EN{5}, HEAD_DCA_EN{6}, DATA_DCA_EN{7}, DESC_READ_RO_EN{9};
+  static constexpr Field CPUID{24, 8};
+  POLLUX_FIELDS(DESC_DCA_EN, HEAD_DCA_EN, DATA_DCA_EN, DESC_READ_RO_EN, CPUID);
+};
+
+/// Packets dropped for want of descriptors, one a queue. Width: Linux igb, igb_main.c, igb_update_stats.
+struct RQDPC : Register<RQDPC, 0xC030, Access::rc, Stride{0x40, 16}, Alias{0x2830, 0x100, 4}> {
+  static constexpr Field COUNT{0, 12};
+  POLLUX_FIELDS(COUNT);
+};
+
+inline constexpr auto kRxQueueRegisters =
+    POLLUX_REGISTERS("queue", RDBAL, RDBAH, RDLEN, RDH, RDT, SRRCTL, RXDCTL, RXCTL, RQDPC);
+
+}  // namespace pollux::hw::intel
