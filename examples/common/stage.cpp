@@ -32,7 +32,7 @@ Result<std::unique_ptr<Stage>> Stage::open(const std::vector<std::string>& uris,
                                       .rx_ring = options.rx_ring,
                                       .tx_ring = options.tx_ring,
                                       .mtu = options.mtu,
-                                      .promiscuous = true,
+                                      .promiscuous = port.info().limits.promiscuous,
                                       .burst_path = options.burst_path});
     if (!configured) return pass_on(std::move(configured));
   }

@@ -14,7 +14,7 @@ namespace pollux::examples {
 /// The ports of a command line, started, and what they stand on.
 class Stage {
  public:
-  /// Opens and starts all ports, promiscuous, on one pool. Errors are the library's.
+  /// Opens and starts all ports, promiscuous where they can be, on one pool. Errors are the library's.
   [[nodiscard]] static Result<std::unique_ptr<Stage>> open(const std::vector<std::string>& uris,
                                                            const PortOptions& options, LogCallback log);
 

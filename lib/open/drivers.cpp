@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "drivers/intel/igb/probe.hpp"
+#include "drivers/intel/igbvf/probe.hpp"
 #include "hw/intel/igb/ids.hpp"
+#include "hw/intel/igbvf/ids.hpp"
 
 namespace pollux {
 namespace {
@@ -24,27 +26,25 @@ struct Driver {
   Result<std::unique_ptr<PortDriver>> (*probe)(Context& context, std::unique_ptr<Device> device);
 };
 
-bool igb_knows(const PciIdentity& card) { return hw::igb::find_device(card.vendor, card.device) != nullptr; }
-
-std::vector<std::string> igb_cards() {
+template <class Ids>
+std::vector<std::string> list_cards(std::uint16_t vendor, const Ids& ids) {
   std::vector<std::string> cards;
-  for (const hw::igb::DeviceId& card : hw::igb::kDeviceIds) {
-    cards.push_back(fmt::format("{:04x}:{:04x} {}", hw::igb::kVendorId, card.id, card.name));
-  }
+  for (const auto& card : ids) cards.push_back(fmt::format("{:04x}:{:04x} {}", vendor, card.id, card.name));
   return cards;
 }
 
+bool igb_knows(const PciIdentity& card) { return hw::igb::find_device(card.vendor, card.device) != nullptr; }
+
+std::vector<std::string> igb_cards() { return list_cards(hw::igb::kVendorId, hw::igb::kDeviceIds); }
+
+bool igbvf_knows(const PciIdentity& card) { return hw::igbvf::find_device(card.vendor, card.device) != nullptr; }
+
+std::vector<std::string> igbvf_cards() { return list_cards(hw::igbvf::kVendorId, hw::igbvf::kDeviceIds); }
+
 constexpr std::array kDrivers{
     Driver{"igb", igb_knows, igb_cards, drivers::igb::probe},
+    Driver{"igbvf", igbvf_knows, igbvf_cards, drivers::igbvf::probe},
 };
-
-/// A card that looks supported at first sight deserves a better hint than the list.
-std::string hint_for(const PciIdentity& card) {
-  if (card.vendor == hw::igb::kVendorId && card.device == hw::igb::kVirtualFunctionId) {
-    return "this is a virtual function of an 82576; open its physical function";
-  }
-  return "supported: " + supported_cards();
-}
 
 }  // namespace
 
@@ -63,7 +63,7 @@ Result<std::unique_ptr<PortDriver>> probe_driver(Context& context, std::unique_p
   }
   return fail(ErrorCode::not_supported,
               fmt::format("{}: no driver knows the card {:04x}:{:04x}", device->name(), card.vendor, card.device),
-              hint_for(card));
+              "supported: " + supported_cards());
 }
 
 }  // namespace pollux

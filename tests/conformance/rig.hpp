@@ -67,6 +67,9 @@ class Conformance : public testing::Test {
   /// Whatever carries frames gets its turn; then a moment passes.
   void pass_time();
 
+  /// Has `port` receive a group's frames, or no longer, in the way that it has for that.
+  void receive_multicast(Port& port, const MacAddress& group, bool on);
+
   [[nodiscard]] std::uint64_t drops(Port& port, std::string_view name);
   [[nodiscard]] static std::uint64_t dropped(Port& port, std::string_view prefix);
   /// Waits until `port` has counted as many sent frames as were taken from it, less what was dropped.
@@ -84,6 +87,8 @@ class Conformance : public testing::Test {
 
  private:
   void reopen_receiver();
+  /// Throws away what came back of what `port` sent.
+  void forget_own(Port& port);
 
   const Pair* pair_ = nullptr;
   std::unique_ptr<Relay> relay_;

@@ -87,7 +87,7 @@ CONFORMANCE_TEST(Threads, StopsAndStartsWhileAnotherThreadPolls) {
   const Stats received = right().stats();
   EXPECT_EQ(sent.tx_burst_packets, poller.made());
   EXPECT_EQ(received.rx_burst_packets, poller.received());
-  if (traits().has_registers) return;  // frames that a reset of the card found on their way are in no counter of it
+  if (traits().registers != 0) return;  // frames that a reset of the card found on their way are in no counter of it
   EXPECT_EQ(sent.tx_burst_packets, sent.tx_packets + dropped(left(), "tx_"));
   EXPECT_EQ(received.rx_packets, received.rx_burst_packets + dropped(right(), "rx_"));
 }

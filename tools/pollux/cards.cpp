@@ -2,11 +2,13 @@
 #include "cards.hpp"
 
 #include "hw/intel/igb/ids.hpp"
+#include "hw/intel/igbvf/ids.hpp"
 
 namespace pollux::tool {
 
 std::string driver_of(std::uint16_t vendor, std::uint16_t device) {
-  return hw::igb::find_device(vendor, device) != nullptr ? "igb" : "";
+  if (hw::igb::find_device(vendor, device) != nullptr) return "igb";
+  return hw::igbvf::find_device(vendor, device) != nullptr ? "igbvf" : "";
 }
 
 }  // namespace pollux::tool

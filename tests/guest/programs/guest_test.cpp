@@ -228,5 +228,47 @@ TEST(Path, AnEmulatedProcessorIsNotGivenItsAvx2Unasked) {
   EXPECT_EQ(best_of(BurstPath::avx2), BurstPath::avx2);
 }
 
+/// POLLUX_GUEST_FUNCTION: a virtual function that the host gave an address, and does not trust.
+std::string function_name() {
+  const char* const text = std::getenv("POLLUX_GUEST_FUNCTION");
+  return text == nullptr ? "" : text;
+}
+
+constexpr MacAddress kOwnIdea{0x02, 0xAB, 0, 0, 0, 0x01};
+
+TEST(VirtualFunction, KeepsTheAddressThatItMayNotChange) {
+  Context context;
+  const auto pool = Mempool::create(context, {.count = 1024});
+  ASSERT_TRUE(pool) << pool.error().message();
+  auto port = open(context, function_name(), {.rx_pool = &*pool});
+  ASSERT_TRUE(port) << port.error().message();
+  const MacAddress given = port->mac();
+  const auto set = port->set_mac(kOwnIdea);
+  ASSERT_FALSE(set);
+  EXPECT_EQ(set.error().code, ErrorCode::not_supported);
+  EXPECT_NE(set.error().hint.find("trust on"), std::string::npos) << set.error().hint;
+  EXPECT_EQ(port->mac(), given);
+  EXPECT_EQ(port->state(), PortState::started);
+}
+
+TEST(VirtualFunction, IsGivenGroupsAndVlansByTheKernel) {
+  Context context;
+  const auto pool = Mempool::create(context, {.count = 1024});
+  ASSERT_TRUE(pool) << pool.error().message();
+  auto port = open(context, function_name(), {.rx_pool = &*pool});
+  ASSERT_TRUE(port) << port.error().message();
+  const auto vlans = port->capability<VlanFilter>();
+  ASSERT_TRUE(vlans);
+  const auto added = vlans->set_vlan(100, true);
+  EXPECT_TRUE(added) << added.error().message();
+  const auto removed = vlans->set_vlan(100, false);
+  EXPECT_TRUE(removed) << removed.error().message();
+  const auto groups = port->capability<MulticastFilter>();
+  ASSERT_TRUE(groups);
+  const std::array<MacAddress, 2> wanted{MacAddress{0x01, 0, 0x5E, 0, 0, 1}, MacAddress{0x33, 0x33, 0, 0, 0, 1}};
+  const auto set = groups->set_multicast(wanted);
+  EXPECT_TRUE(set) << set.error().message();
+}
+
 }  // namespace
 }  // namespace pollux

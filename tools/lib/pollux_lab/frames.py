@@ -15,12 +15,13 @@ _SEQUENCE_BYTES = 8
 
 
 class FrameMaker:
-    """frame(n) is the n-th frame: its size and kind (plain, UDP, UDP behind a VLAN tag) follow from n alone."""
+    """frame(n) is the n-th frame: its size and kind (plain, UDP, UDP behind a VLAN tag unless told) follow from n alone."""
 
-    def __init__(self, sizes: list[int] | None = None, destination: str = RECEIVER_MAC, source: str = SENDER_MAC):
+    def __init__(self, sizes: list[int] | None = None, destination: str = RECEIVER_MAC, source: str = SENDER_MAC,
+                 tagged: bool = True):
         self._heads: list[tuple[bytes, int]] = []
         for size in sizes or SIZES:
-            for make in (_plain, _udp, _tagged_udp):
+            for make in (_plain, _udp, _tagged_udp) if tagged else (_plain, _udp):
                 self._heads.append((make(destination, source, size), size))
 
     def frame(self, number: int) -> bytes:

@@ -9,8 +9,6 @@
 namespace pollux::hw::igb {
 
 inline constexpr std::uint16_t kVendorId = 0x8086;
-/// A virtual function; another kind of device with another register layout, named here to be told apart.
-inline constexpr std::uint16_t kVirtualFunctionId = 0x10CA;
 
 /// The subsystem of QEMU's igb, which says of no card but QEMU's own that it is emulated: QEMU, include/hw/pci/pci.h,
 /// PCI_SUBVENDOR_ID_REDHAT_QUMRANET and PCI_SUBDEVICE_ID_QEMU, the default of a device that sets none (hw/net/igb.c).

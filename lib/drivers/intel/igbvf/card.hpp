@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+
+#include "drivers/intel/common/card.hpp"
+#include "hw/intel/igbvf/registers.hpp"
+
+namespace pollux::drivers::igbvf {
+
+namespace reg = hw::igbvf;
+
+using Card = intel::Card<hw::igbvf::Registers>;
+using intel::fail_removed;
+using intel::microseconds;
+using intel::milliseconds;
+
+/// Of the two queues each way that a function has, Linux's igb lets the second receive nothing: its pool has no RSS.
+inline constexpr std::uint16_t kQueues = 1;
+
+}  // namespace pollux::drivers::igbvf

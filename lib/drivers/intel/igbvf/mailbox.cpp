@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/intel/igbvf/mailbox.hpp"
+
+#include <utility>
+
+namespace pollux::drivers::igbvf {
+namespace {
+
+using reg::V2PMAILBOX;
+
+/// Linux igbvf, mbx.h: E1000_VF_MBX_INIT_TIMEOUT looks, E1000_VF_MBX_INIT_DELAY apart.
+constexpr Duration kAnswerLimit = std::chrono::seconds(1);
+constexpr Duration kLookInterval = microseconds(500);
+/// PF and VF take the memory for the time of a copy.
+constexpr Duration kLockLimit = milliseconds(100);
+
+constexpr auto kClearedByReading = V2PMAILBOX::PFSTS | V2PMAILBOX::PFACK | V2PMAILBOX::RSTD;
+
+Result<void> explain(Result<void> waited) {
+  if (!waited && waited.error().code == ErrorCode::timeout) {
+    waited.error().hint =
+        "bring the physical function's interface up in the host (ip link set NAME up): its driver answers only then";
+  }
+  return waited;
+}
+
+bool answers(std::uint32_t word, std::uint32_t request) {
+  constexpr std::uint32_t kAnswered = hw::igbvf::kAccepted | hw::igbvf::kRefused;
+  return (word & kAnswered) != 0 && hw::igbvf::kind_of(word) == hw::igbvf::kind_of(request);
+}
+
+}  // namespace
+
+V2PMAILBOX::Value Mailbox::look(const Card& card) {
+  const auto value = card.regs.read_and_clear<V2PMAILBOX>();
+  if (!value.all_ones()) kept_ = kept_ | V2PMAILBOX::Value(value.raw() & kClearedByReading.mask());
+  return value;
+}
+
+bool Mailbox::take(const Card& card, reg::V2PMAILBOX::Bit bit) {
+  static_cast<void>(look(card));
+  const bool was_set = kept_.has(bit);
+  kept_ = kept_.without(bit);
+  return was_set;
+}
+
+// The bit only stays if the other side does not have the memory.
+Result<void> Mailbox::lock(const Card& card) {
+  return wait_for(
+      card, "the mailbox becoming free", kLockLimit,
+      [&] {
+        card.regs.write<V2PMAILBOX>(V2PMAILBOX::VFU);
+        return look(card).has(V2PMAILBOX::VFU);
+      },
+      kLookInterval);
+}
+
+// Linux igbvf, mbx.c, e1000_write_mbx_vf: what was said before is void; REQ alone gives the memory back.
+Result<void> Mailbox::send(const Card& card, std::span<const std::uint32_t> request) {
+  if (auto locked = lock(card); !locked) return locked;
+  kept_ = kept_.without(V2PMAILBOX::PFSTS | V2PMAILBOX::PFACK);
+  for (std::uint32_t i = 0; i < request.size(); ++i) card.regs.write<reg::VMBMEM>(i, reg::VMBMEM::Value(request[i]));
+  card.regs.write<V2PMAILBOX>(V2PMAILBOX::REQ);
+  card.regs.flush();
+  return explain(wait_for(
+      card, "the physical function's driver reading a request", kAnswerLimit,
+      [&] { return take(card, V2PMAILBOX::PFACK); }, kLookInterval));
+}
+
+// Linux igbvf, mbx.c, e1000_read_mbx_vf.
+Result<Words> Mailbox::receive(const Card& card) {
+  if (auto locked = lock(card); !locked) return pass_on(std::move(locked));
+  Words words{};
+  for (std::uint32_t i = 0; i < words.size(); ++i) words[i] = card.regs.read<reg::VMBMEM>(i).raw();
+  card.regs.write<V2PMAILBOX>(V2PMAILBOX::ACK);
+  card.regs.flush();
+  if (card.regs.removed()) return fail_removed(card.name);
+  return words;
+}
+
+Result<Words> Mailbox::ask_once(const Card& card, std::span<const std::uint32_t> request) {
+  if (auto sent = send(card, request); !sent) return pass_on(std::move(sent));
+  Result<Words> answer = Words{};
+  auto answered = wait_for(
+      card, "the physical function's driver answering a request", kAnswerLimit,
+      [&] {
+        if (!take(card, V2PMAILBOX::PFSTS)) return false;
+        answer = receive(card);
+        return !answer || answers((*answer)[0], request[0]);
+      },
+      kLookInterval);
+  if (!answered) return pass_on(explain(std::move(answered)));
+  return answer;
+}
+
+// A message that the physical function sends by itself may overwrite its answer before that was read.
+Result<Words> Mailbox::ask(const Card& card, std::span<const std::uint32_t> request) {
+  auto answer = ask_once(card, request);
+  if (answer || answer.error().code != ErrorCode::timeout) return answer;
+  return ask_once(card, request);
+}
+
+// Linux igbvf, vf.c, e1000_reset_hw_vf: nothing can be set up while either bit stands.
+Result<void> Mailbox::wait_until_ready(const Card& card) {
+  kept_ = {};
+  auto ready = wait_for(
+      card, "the physical function's reset ending", kAnswerLimit,
+      [&] { return !look(card).has_any(V2PMAILBOX::RSTI | V2PMAILBOX::RSTD); }, kLookInterval);
+  kept_ = {};
+  return explain(std::move(ready));
+}
+
+// A control message comes when the link changes, too; then the function is still clear to send. Linux igb, igb_main.c,
+// igb_ping_all_vfs and igb_down.
+bool Mailbox::take_reset_notice(const Card& card) {
+  const auto now = look(card);
+  if (now.all_ones()) return false;
+  if (now.has(V2PMAILBOX::RSTI) || take(card, V2PMAILBOX::RSTD)) return true;
+  if (!take(card, V2PMAILBOX::PFSTS)) return false;
+  const auto message = receive(card);
+  return message && ((*message)[0] & hw::igbvf::kClearToSend) == 0;
+}
+
+}  // namespace pollux::drivers::igbvf

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/intel/igbvf/port.hpp"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "drivers/intel/common/ring_setup.hpp"
+#include "drivers/intel/igbvf/requests.hpp"
+#include "hw/intel/igbvf/ids.hpp"
+#include "net/frame_size.hpp"
+#include "net/port_identity.hpp"
+
+namespace pollux::drivers::igbvf {
+namespace {
+
+/// Linux igbvf, netdev.c, igbvf_down, lets this pass after it has disabled the queues.
+constexpr Duration kSettle = milliseconds(10);
+
+constexpr std::uint32_t kMaxMtu = hw::intel::kMaxFrameBytes - wire_bytes(0);
+
+// Frames that found no descriptor are counted in 12 bits, and those that found the card's packet buffer full are the
+// physical function's.
+PortInfo describe(const Device& device, std::uint16_t index) {
+  PortLimits limits = intel::queue_limits(kQueues, kMaxMtu);
+  limits.promiscuous = false;
+  const auto* const card = hw::igbvf::find_device(device.identity().vendor, device.identity().device);
+  PortInfo info = intel::describe_port(device, "igbvf", fmt::format("Intel {}", card->name), index, limits);
+  info.missed_count = MissedCount::lower_bound;
+  return info;
+}
+
+template <class R>
+constexpr std::uint32_t place_of() {
+  return reg::Registers::Place::offset<R>(0);
+}
+
+}  // namespace
+
+Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, std::uint16_t index)
+    : QueuePort(context, describe(*device, index)),
+      device_(std::move(device)),
+      card_{.regs = {}, .context = std::move(context), .name = device_->name()} {}
+
+Result<std::unique_ptr<PortDriver>> Port::open(const std::shared_ptr<ContextState>& context,
+                                               std::unique_ptr<Device> device) {
+  const auto index = take_port_index(*context, device->name());
+  if (!index) return tl::unexpected<Error>(index.error());
+  std::unique_ptr<Port> port(new Port(context, std::move(device), *index));
+  if (auto up = port->bring_up(); !up) {
+    static_cast<void>(port->release(true));
+    context->return_port_index(*index);
+    return pass_on(std::move(up));
+  }
+  return std::unique_ptr<PortDriver>(std::move(port));
+}
+
+Result<void> Port::bring_up() {
+  auto bar = device_->bar(reg::kRegisterBar);
+  if (!bar) return pass_on(std::move(bar));
+  if (bar->size() < reg::kRegisterBytes) {
+    return fail(ErrorCode::device_fault,
+                fmt::format("{}: the register window has {} bytes and should have {}", card_.name, bar->size(),
+                            reg::kRegisterBytes),
+                "the card is not what its identity says");
+  }
+  if (auto reset = device_->reset(); !reset && reset.error().code != ErrorCode::not_supported) return reset;
+  card_.regs = reg::Registers(*bar);
+  if (card_.regs.removed()) return fail_removed(card_.name);
+  auto mac = reset_function(card_, mailbox_);
+  if (!mac) return pass_on(std::move(mac));
+  given_mac_ = mac->value_or(MacAddress{});
+  permanent_mac_ = is_station_address(given_mac_) ? given_mac_ : random_station_address();
+  statistics_.attach(card_.regs);
+  use_registers({.bar = *bar,
+                 .rdh = place_of<hw::intel::RDH>(),
+                 .rdt = place_of<hw::intel::RDT>(),
+                 .tdt = place_of<hw::intel::TDT>(),
+                 .stride = hw::intel::RDT::kSecondPlace.bytes});
+  return settle_registers(card_);
+}
+
+// Every start begins with a reset, after which the physical function knows nothing of what was asked for before.
+Result<void> Port::start(const PortSettings& settings) {
+  running_ = true;
+  auto mac = reset_function(card_, mailbox_);
+  if (!mac) return pass_on(std::move(mac));
+  was_reset_ = false;
+  given_mac_ = mac->value_or(MacAddress{});
+  if (auto requested = request_settings(settings); !requested) return requested;
+  dma_ended_ = false;
+  if (auto mastering = device_->set_bus_master(true); !mastering) return mastering;
+  return start_queues();
+}
+
+// An address that the host gave is not asked for: Linux's igb refuses that to a function that it does not trust, be it
+// the same (igb_main.c, igb_set_vf_mac_addr).
+Result<void> Port::request_settings(const PortSettings& settings) {
+  if (settings.mac != given_mac_) {
+    if (auto set = request_address(card_, mailbox_, settings.mac); !set) return set;
+    given_mac_ = settings.mac;
+  }
+  if (auto set = request_max_frame(card_, mailbox_, wire_bytes(settings.mtu)); !set) return set;
+  if (settings.all_multicast) {
+    if (auto set = request_all_multicast(card_, mailbox_, true); !set) return set;
+  }
+  if (!multicast_.empty()) {
+    if (auto set = request_multicast(card_, mailbox_, multicast_); !set) return set;
+  }
+  for (const std::uint16_t vlan : vlans_) {
+    if (auto set = request_vlan(card_, mailbox_, vlan, true); !set) return set;
+  }
+  return {};
+}
+
+// Linux igbvf, netdev.c, igbvf_setup_srrctl: frames without a descriptor are dropped, or they would hold up the other
+// functions.
+Result<void> Port::start_queues() {
+  for (std::uint32_t queue = 0; queue < config().tx_queues; ++queue) {
+    if (auto programmed = program_tx_ring(card_, queue, rings().tx(queue)); !programmed) return programmed;
+    if (auto enabled = wait_tx_enabled(card_, queue); !enabled) return enabled;
+  }
+  for (std::uint32_t queue = 0; queue < config().rx_queues; ++queue) {
+    auto programmed =
+        program_rx_ring(card_, queue, rings().rx(queue), {.buffer_bytes = config().buffer_bytes, .drop = true});
+    if (!programmed) return programmed;
+    if (auto enabled = wait_rx_enabled(card_, queue); !enabled) return enabled;
+  }
+  if (auto armed = arm_rx_rings(card_, *queues(), config().rx_queues); !armed) return armed;
+  return settle_registers(card_);
+}
+
+// A function cannot end mastering at the card; its reset ends what its queues still do, and the bus the rest.
+Result<void> Port::halt() {
+  running_ = false;
+  if (card_.regs.removed()) return fail_removed(card_.name);
+  if (link().up && !was_reset_) {
+    let_transmit_finish(card_, [this] { return queues()->transmit_settled(); });
+  }
+  intel::disable_queues(card_, config().rx_queues, config().tx_queues);
+  card_.clock().sleep_for(kSettle);
+  statistics_.fold();
+  card_.regs.write<reg::CTRL>(reg::CTRL::RST);
+  if (auto settled = settle_registers(card_); !settled) return settled;
+  if (auto off = device_->set_bus_master(false); !off) return off;
+  dma_ended_ = true;
+  return {};
+}
+
+bool Port::make_harmless() {
+  if (dma_ended_ || !card_.regs.bar() || card_.regs.removed()) return true;
+  return device_->reset().has_value();
+}
+
+Result<void> Port::release(bool failed) {
+  if (!failed) statistics_.fold();
+  statistics_.detach();
+  card_.regs = {};
+  device_.reset();
+  return {};
+}
+
+}  // namespace pollux::drivers::igbvf

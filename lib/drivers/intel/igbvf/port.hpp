@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "drivers/intel/igbvf/card.hpp"
+#include "drivers/intel/igbvf/mailbox.hpp"
+#include "drivers/intel/igbvf/statistics.hpp"
+#include "drivers/intel/queue/queue_port.hpp"
+#include "pollux/device/device.hpp"
+#include "pollux/net/frame_filters.hpp"
+#include "pollux/net/port_driver.hpp"
+
+namespace pollux::drivers::igbvf {
+
+/// A port of a virtual function. The physical function's driver, the kernel's or another, owns the link, the filters
+/// and the address; what the port wants of them it asks for through the mailbox, anew at every start.
+class Port final : public intel::QueuePort, private RegisterDump, private MulticastFilter, private VlanFilter {
+ public:
+  /// Takes the function over. Errors: see probe.
+  [[nodiscard]] static Result<std::unique_ptr<PortDriver>> open(const std::shared_ptr<ContextState>& context,
+                                                                std::unique_ptr<Device> device);
+
+  [[nodiscard]] MacAddress permanent_mac() const override { return permanent_mac_; }
+  [[nodiscard]] Result<std::unique_ptr<ForwardPath>> forward_path(std::uint16_t rx_queue, PortDriver& out,
+                                                                  std::uint16_t tx_queue) override;
+
+  [[nodiscard]] Result<void> start(const PortSettings& settings) override;
+  [[nodiscard]] Result<void> halt() override;
+
+  [[nodiscard]] Result<void> set_mac(const MacAddress& mac) override;
+  [[nodiscard]] Result<void> set_mtu(std::uint32_t bytes) override;
+  [[nodiscard]] Result<void> set_promiscuity(bool promiscuous, bool all_multicast) override;
+  [[nodiscard]] Link link() override;
+
+  [[nodiscard]] Stats stats() override;
+  void append_counters(std::vector<Counter>& counters) override { statistics_.append(counters); }
+  [[nodiscard]] Result<Duration> service() override;
+  [[nodiscard]] std::vector<int> events() const override;
+  [[nodiscard]] void* capability(CapabilityId id) noexcept override;
+
+  [[nodiscard]] bool make_harmless() override;
+  [[nodiscard]] Result<void> release(bool failed) override;
+
+ private:
+  Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, std::uint16_t index);
+
+  [[nodiscard]] Result<void> bring_up();
+  /// Tells the physical function what the port is to receive.
+  [[nodiscard]] Result<void> request_settings(const PortSettings& settings);
+  [[nodiscard]] Result<void> start_queues();
+  [[nodiscard]] Result<void> expect_open() const;
+
+  [[nodiscard]] std::vector<RegisterValue> registers() override;
+  [[nodiscard]] Result<void> set_multicast(std::span<const MacAddress> groups) override;
+  [[nodiscard]] Result<void> set_vlan(std::uint16_t vlan, bool receive) override;
+
+  std::unique_ptr<Device> device_;
+  Card card_;
+  Mailbox mailbox_;
+  MacAddress permanent_mac_{};
+  MacAddress given_mac_{};             // what the physical function has for this one
+  std::vector<MacAddress> multicast_;  // asked for
+  std::set<std::uint16_t> vlans_;
+  bool running_ = false;    // between start and halt
+  bool was_reset_ = false;  // by the physical function, since the last start
+  bool dma_ended_ = true;   // known to have
+  Statistics statistics_;
+};
+
+}  // namespace pollux::drivers::igbvf

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a port answers and lets be changed while it runs.
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "drivers/intel/common/device_events.hpp"
+#include "drivers/intel/common/register_dump.hpp"
+#include "drivers/intel/forward/make_forward_path.hpp"
+#include "drivers/intel/igbvf/port.hpp"
+#include "drivers/intel/igbvf/requests.hpp"
+#include "net/frame_size.hpp"
+
+namespace pollux::drivers::igbvf {
+namespace {
+
+/// Its mailbox's memory belongs to the conversation; the other part of the mailbox is cleared by reading.
+constexpr std::array<std::string_view, 1> kNotDumped{"VMBMEM"};
+
+std::uint32_t speed_of(std::uint32_t field) noexcept {
+  constexpr std::array<std::uint32_t, 4> kSpeeds{10, 100, 1000, 1000};
+  return kSpeeds[field & 3];
+}
+
+bool is_group(const MacAddress& mac) noexcept { return (mac[0] & 1) != 0; }
+
+}  // namespace
+
+Result<std::unique_ptr<ForwardPath>> Port::forward_path(std::uint16_t rx_queue, PortDriver& out,
+                                                        std::uint16_t tx_queue) {
+  return intel::make_forward_path(*this, rx_queue, out, tx_queue);
+}
+
+Result<void> Port::set_mac(const MacAddress& mac) {
+  if (auto set = request_address(card_, mailbox_, mac); !set) return set;
+  given_mac_ = mac;
+  return {};
+}
+
+// What the physical function lets through is asked for with the rest when the port starts.
+Result<void> Port::set_mtu(std::uint32_t bytes) {
+  return running_ ? request_max_frame(card_, mailbox_, wire_bytes(bytes)) : Result<void>();
+}
+
+Result<void> Port::set_promiscuity(bool /*promiscuous*/, bool all_multicast) {
+  return request_all_multicast(card_, mailbox_, all_multicast);
+}
+
+Result<void> Port::expect_open() const {
+  if (device_ != nullptr && card_.regs.bar()) return {};
+  return fail(ErrorCode::bad_state, fmt::format("{}: the port is closed", card_.name), "open it again");
+}
+
+Result<void> Port::set_multicast(std::span<const MacAddress> groups) {
+  if (auto is_open = expect_open(); !is_open) return is_open;
+  const auto wrong = std::find_if_not(groups.begin(), groups.end(), is_group);
+  if (wrong != groups.end()) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{}: {} is no multicast address", card_.name, to_string(*wrong)),
+                "the first byte of a group's address is odd");
+  }
+  if (groups.size() > hw::igbvf::kMaxMulticast) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{}: {} multicast groups are more than the {} that a virtual function can ask for",
+                            card_.name, groups.size(), hw::igbvf::kMaxMulticast),
+                "use set_all_multicast");
+  }
+  if (auto set = request_multicast(card_, mailbox_, groups); !set) return set;
+  multicast_.assign(groups.begin(), groups.end());
+  return {};
+}
+
+Result<void> Port::set_vlan(std::uint16_t vlan, bool receive) {
+  if (auto is_open = expect_open(); !is_open) return is_open;
+  if (vlan < 1 || vlan > 4094) {
+    return fail(ErrorCode::invalid_argument, fmt::format("{}: VLAN {} is outside 1 to 4,094", card_.name, vlan),
+                "0 means no VLAN, and 4,095 is reserved (IEEE 802.1Q)");
+  }
+  if (auto set = request_vlan(card_, mailbox_, vlan, receive); !set) return set;
+  if (receive) {
+    vlans_.insert(vlan);
+  } else {
+    vlans_.erase(vlan);
+  }
+  return {};
+}
+
+Link Port::link() {
+  const auto status = card_.regs.read<reg::STATUS>();
+  if (was_reset_ || status.all_ones() || !status.has(reg::STATUS::LU)) return {};
+  return {.up = true,
+          .speed = speed_of(status.get(reg::STATUS::SPEED)),
+          .duplex = status.has(reg::STATUS::FD) ? Duplex::full : Duplex::half,
+          .autonegotiated = true};
+}
+
+Stats Port::stats() {
+  Stats stats;
+  queues()->count(stats);
+  statistics_.fill(stats);
+  return stats;
+}
+
+// A physical function that was reset has switched this one off and forgotten what it had asked for. An opened port sees
+// to that when it starts.
+Result<Duration> Port::service() {
+  if (card_.regs.removed()) return fail_removed(card_.name);
+  if (auto healthy = intel::check_device(*device_); !healthy) return pass_on(std::move(healthy));
+  if (mailbox_.take_reset_notice(card_)) {
+    was_reset_ = true;
+    if (running_) {
+      return fail(ErrorCode::device_fault, fmt::format("{}: the physical function was reset", card_.name),
+                  "close the port and open it again once the physical function is up");
+    }
+  }
+  statistics_.fold();
+  return Statistics::kFoldInterval;
+}
+
+std::vector<int> Port::events() const {
+  return device_ == nullptr ? std::vector<int>{} : intel::device_events(*device_);
+}
+
+void* Port::capability(CapabilityId id) noexcept {
+  if (id == RegisterDump::kId) return static_cast<RegisterDump*>(this);
+  if (id == MulticastFilter::kId) return static_cast<MulticastFilter*>(this);
+  if (id == VlanFilter::kId) return static_cast<VlanFilter*>(this);
+  return nullptr;
+}
+
+std::vector<RegisterValue> Port::registers() {
+  if (!expect_open()) return {};
+  auto values = intel::dump_registers(card_.regs.bar(), reg::kRegisters, kNotDumped);
+  intel::dump_second_places(card_.regs.bar(), hw::intel::kRxQueueRegisters, kQueues, values);
+  intel::dump_second_places(card_.regs.bar(), hw::intel::kTxQueueRegisters, kQueues, values);
+  return values;
+}
+
+}  // namespace pollux::drivers::igbvf

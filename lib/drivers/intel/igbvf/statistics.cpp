@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/intel/igbvf/statistics.hpp"
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+#include "net/frame_size.hpp"
+
+namespace pollux::drivers::igbvf {
+namespace {
+
+struct CardCounter {
+  std::string_view name;
+  std::uint32_t offset;
+};
+
+/// Octets are read before frames: so the FCS of all that is in them can be subtracted, and a frame that comes in
+/// between makes them too few for a moment and never too many.
+enum Index : std::size_t { kRxOctets, kTxOctets, kRxLoopOctets, kTxLoopOctets, kRx, kTx, kMulticast, kRxLoop, kTxLoop };
+constexpr std::array<CardCounter, Statistics::kCounters> kCounterTable{{
+    {"VFGORC", reg::VFGORC::offset()},
+    {"VFGOTC", reg::VFGOTC::offset()},
+    {"VFGORLBC", reg::VFGORLBC::offset()},
+    {"VFGOTLBC", reg::VFGOTLBC::offset()},
+    {"VFGPRC", reg::VFGPRC::offset()},
+    {"VFGPTC", reg::VFGPTC::offset()},
+    {"VFMPRC", reg::VFMPRC::offset()},
+    {"VFGPRLBC", reg::VFGPRLBC::offset()},
+    {"VFGPTLBC", reg::VFGPTLBC::offset()},
+}};
+
+std::uint64_t without_fcs(std::uint64_t octets, std::uint64_t frames) noexcept {
+  const std::uint64_t fcs = frames * kFcsBytes;
+  return octets > fcs ? octets - fcs : 0;
+}
+
+}  // namespace
+
+Statistics::Values Statistics::read() const {
+  Values values{};
+  for (std::size_t i = 0; i < kCounters; ++i) values[i] = regs_.bar().read32(kCounterTable[i].offset);
+  return values;
+}
+
+// A counter that seems to have gone half round or more within an interval was cleared, which only a reset of the card
+// does: then what it holds is what came since.
+void Statistics::fold_locked() {
+  if (!attached_) return;
+  const Values now = read();
+  const auto dropped = regs_.read_and_clear<hw::intel::RQDPC>(0);
+  if (regs_.removed()) return;
+  for (std::size_t i = 0; i < kCounters; ++i) {
+    const std::uint32_t step = now[i] - last_[i];
+    total_[i] += step < 0x8000'0000 ? step : now[i];
+  }
+  last_ = now;
+  no_descriptor_ += dropped.get(hw::intel::RQDPC::COUNT);
+}
+
+void Statistics::attach(const reg::Registers& regs) {
+  const std::lock_guard lock(mutex_);
+  regs_ = regs;
+  last_ = read();
+  attached_ = true;
+}
+
+void Statistics::fold() {
+  const std::lock_guard lock(mutex_);
+  fold_locked();
+}
+
+void Statistics::detach() {
+  const std::lock_guard lock(mutex_);
+  attached_ = false;
+}
+
+void Statistics::fill(Stats& stats) {
+  const std::lock_guard lock(mutex_);
+  fold_locked();
+  stats.rx_packets = total_[kRx];
+  stats.tx_packets = total_[kTx];
+  stats.rx_bytes = rx_bytes_ = std::max(rx_bytes_, without_fcs(total_[kRxOctets], total_[kRx]));
+  stats.tx_bytes = tx_bytes_ = std::max(tx_bytes_, without_fcs(total_[kTxOctets], total_[kTx]));
+  stats.multicast = total_[kMulticast];
+  stats.rx_missed_errors = no_descriptor_;
+  if (!stats.rx_queues.empty()) stats.rx_queues[0].missed_at_least = no_descriptor_;
+}
+
+void Statistics::append(std::vector<Counter>& counters) {
+  const std::lock_guard lock(mutex_);
+  fold_locked();
+  for (std::size_t i = 0; i < kCounters; ++i) counters.push_back({std::string(kCounterTable[i].name), total_[i]});
+}
+
+}  // namespace pollux::drivers::igbvf

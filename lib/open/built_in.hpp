@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <deque>
+
+#include "pollux/net/card_driver.hpp"
+
+/// The one list of drivers, and the one of cards as software, that the library comes with. Listed by name, so that a
+/// static library never drops one.
+namespace pollux {
+
+[[nodiscard]] std::deque<CardDriver> built_in_drivers();
+/// The first is what `sim:` URIs have unless they name another.
+[[nodiscard]] std::deque<CardModel> built_in_models();
+
+}  // namespace pollux

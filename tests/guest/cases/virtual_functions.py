@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Virtual functions of an igb card: the kernel's own igb has the physical function, makes them and answers their mailboxes; they
+are bound to vfio-pci and driven by igbvf."""
+
+import contextlib
+import json
+
+from cases.boots import A, C, G, LAB
+from cases.forwarding import require_counts
+from cases.kernel_ports import PING
+from cases.ways import conform_to, run_tests
+from pollux_lab import frames, traffic
+from pollux_lab.cases import Bench, case, require, require_message
+from pollux_lab.programs import Forwarder, summary_in
+
+
+def given_mac(index: int) -> str:
+    """What the host gives a function for an address."""
+    return f"02:f0:00:00:00:{index:02x}"
+
+
+@contextlib.contextmanager
+def functions(bench: Bench, port: int, count: int, given: int = 0):
+    """So many functions of a port's card, whose interface is up; the host gives the first `given` of them an address. Yields their
+    URIs, bound."""
+    card = bench.addresses[port]
+    name = bench.guest.check(f"netdev_of {card}").strip()
+    addresses = "\n".join(f"ip link set {name} vf {index} mac {given_mac(index)}" for index in range(given))
+    bench.guest.check(f"""
+    # What the kernel itself would send from its own interface of the card.
+    echo 1 >/proc/sys/net/ipv6/conf/{name}/disable_ipv6
+    ip link set {name} up
+    echo {count} >/sys/bus/pci/devices/{card}/sriov_numvfs
+    await 10 test -e /sys/bus/pci/devices/{card}/virtfn{count - 1} || fail the kernel made no functions
+    {addresses}
+    await 20 grep -q 1 /sys/class/net/{name}/carrier || fail {name} has no link
+    """, 60)
+    made = bench.guest.check(
+        f"for n in $(seq 0 {count - 1}); do basename $(readlink /sys/bus/pci/devices/{card}/virtfn$n); done").split()
+    try:
+        bench.guest.check(f"pollux bind {' '.join(made)}", 60)
+        yield ["vfio:" + address for address in made]
+    finally:
+        bench.guest.run(f"""
+        for function in {' '.join(made)}; do pollux unbind $function; done
+        echo 0 >/sys/bus/pci/devices/{card}/sriov_numvfs
+        ip link set {name} down
+        """, 60)
+
+
+def facts(bench: Bench, uri: str) -> dict:
+    return json.loads(bench.guest.check(f"pollux info {uri} --json", 60))["port"]
+
+
+@case(LAB)
+def info_tells_what_a_virtual_function_is(bench: Bench) -> None:
+    with functions(bench, C, 2, given=1) as made:
+        given, chosen = (facts(bench, uri) for uri in made)
+        listed = bench.guest.check("pollux list")
+    require(given["driver"] == "igbvf" and given["card"] == "Intel 82576 virtual function", str(given))
+    require(given["mac"] == given_mac(0), f"the host gave {given_mac(0)}: {given}")
+    require(given["link_up"] and given["link_speed"] == 1000, f"its link is the card's: {given}")
+    require(int(chosen["mac"].split(":")[0], 16) & 3 == 2 and chosen["mac"] != given["mac"], f"one of its own: {chosen}")
+    require("igbvf" in listed, f"the list does not know functions:\n{listed}")
+
+
+@case(LAB)
+def l2fwd_forwards_between_two_virtual_functions(bench: Bench) -> None:
+    """Frames from outside to the first leave by the second: both are functions of the card that has that wire."""
+    count = 2000
+    # Without VLAN tags: the physical function's driver lets a function have only the VLANs that it asked for.
+    maker = frames.FrameMaker(destination=given_mac(0), tagged=False)
+    with functions(bench, A, 2, given=2) as made, Forwarder(bench.guest, *made) as l2fwd:
+        verdict = traffic.send_through(bench.near(A), bench.near(A), maker, count,
+                                       frames.rewritten_by_l2fwd(given_mac(1), 1), window=64)
+        summary = l2fwd.stop()
+    require(verdict.clean and verdict.sent == count, f"of {count}: {verdict}")
+    require_counts(summary, count)
+
+
+@case(LAB)
+def a_virtual_function_pings_the_kernel_through_the_physical_one(bench: Bench) -> None:
+    """The pings come from a kernel's TAP interface with the function's address, pass l2fwd and the function, and are answered by
+    the kernel's own interface of the card."""
+    name = bench.guest.check(f"modprobe tun && netdev_of {bench.addresses[C]}").strip()
+    with functions(bench, C, 1, given=1) as made:
+        with Forwarder(bench.guest, *made, "tap:lab0", "--no-mac-updating") as l2fwd:
+            try:
+                bench.guest.check(f"""
+                ip netns add left && ip link set lab0 address {given_mac(0)} && ip link set lab0 netns left
+                ip -n left addr add 10.0.0.1/24 dev lab0 && ip -n left link set lab0 up
+                ip addr add 10.0.0.2/24 dev {name}
+                """)
+                for size in (10, 1400):
+                    said = bench.guest.check(PING.format(size=size), 60)
+                    require(" 0% packet loss" in said, said)
+            finally:
+                bench.guest.run(f"ip netns del left; ip addr del 10.0.0.2/24 dev {name}")
+            summary = l2fwd.stop()
+    require(summary.conserved and summary.sent >= 80, str(summary))
+
+
+@case(LAB)
+def virtual_functions_of_two_cards_conform(bench: Bench) -> None:
+    """The whole suite, as far as the nature of a function allows."""
+    with functions(bench, C, 1) as left, functions(bench, G, 1) as right:
+        ports = f"{left[0]},{right[0]}"
+        conform_to(bench, ports, nature="function")
+
+
+@case(LAB)
+def virtual_functions_of_one_card_exchange_frames(bench: Bench) -> None:
+    """Inside the card, which copies what one sends to the other."""
+    chosen = ["Traffic.KeepsTheOrderRoundItsRingsManyTimes", "Traffic.CarriesJumboFrames", "Control.FiltersByDestination"]
+    with functions(bench, C, 2) as made:
+        run_tests(bench, f"conformance_test --gtest_filter='{':'.join(f'Ports/{name}/*' for name in chosen)}'", len(chosen), 120,
+                  POLLUX_CONFORMANCE_PORTS=",".join(made), POLLUX_CONFORMANCE_NATURE="function")
+
+
+@case(LAB)
+def a_virtual_function_whose_physical_one_is_down_says_so(bench: Bench) -> None:
+    name = bench.guest.check(f"netdev_of {bench.addresses[C]}").strip()
+    with functions(bench, C, 1) as made:
+        bench.guest.check(f"ip link set {name} down")
+        outcome = bench.guest.run(f"pollux info {made[0]}", 60)
+        require(outcome.status != 0, "it opened")
+        require_message(outcome.err, made[0], "the physical function's", "ip link set NAME up")
+
+
+@case(LAB)
+def a_virtual_function_notices_the_reset_of_its_physical_one(bench: Bench) -> None:
+    name = bench.guest.check(f"netdev_of {bench.addresses[C]}").strip()
+    with functions(bench, C, 2, given=2) as made:
+        with Forwarder(bench.guest, *made) as l2fwd:
+            bench.guest.check(f"ip link set {name} down && ip link set {name} up")
+            outcome = bench.guest.run("finish l2fwd 20", 30)
+            l2fwd.ended()
+            require(0 < outcome.status < 128, f"l2fwd ended with status {outcome.status}\n{outcome.out}{outcome.err}")
+            require_message(outcome.err, "the physical function was reset", "open it again")
+            require(summary_in(outcome.out)["conserved"], outcome.out)
+        bench.guest.check(f"await 20 grep -q 1 /sys/class/net/{name}/carrier")
+        with Forwarder(bench.guest, *made) as l2fwd:
+            require(l2fwd.stop().conserved, "it does not work anew")
+
+
+@case(LAB)
+def an_address_that_the_host_refuses_a_virtual_function_is_named(bench: Bench) -> None:
+    """The kernel's igb keeps the address that it was told to give, unless it trusts the function."""
+    with functions(bench, C, 1, given=1) as made:
+        run_tests(bench, "guest_test --gtest_filter='VirtualFunction.*'", 2, 60, POLLUX_GUEST_FUNCTION=made[0])

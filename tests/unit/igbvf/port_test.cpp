@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A port over a function that carries no frames: what it asks of the physical function, and what it makes of the
+// answers.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "drivers/intel/igbvf/probe.hpp"
+#include "pollux/pollux.hpp"
+#include "unit/igbvf/fake_function.hpp"
+
+namespace pollux::drivers::igbvf {
+namespace {
+
+using testing::HasSubstr;
+using testing::SizeIs;
+
+constexpr MacAddress kGiven{0x02, 0x11, 0x22, 0x33, 0x44, 0x55};
+constexpr MacAddress kOther{0x02, 0x11, 0x22, 0x33, 0x44, 0x66};
+constexpr MacAddress kGroup{0x01, 0x00, 0x5E, 0x01, 0x02, 0x03};
+
+class FunctionPort : public testing::Test {
+ protected:
+  FunctionPort() { function->mac = kGiven; }
+
+  Result<Port> try_open(std::size_t bar_bytes = hw::igbvf::kRegisterBytes) {
+    auto driver = probe(context, std::make_unique<FakeDevice>(function, bar_bytes));
+    if (!driver) return tl::unexpected<Error>(driver.error());
+    return Port(context.state(), *std::move(driver));
+  }
+  Port opened() { return try_open().value(); }
+  PortConfig config() { return {.rx_pool = &*pool, .rx_ring = 64, .tx_ring = 64}; }
+  Port started() {
+    Port port = opened();
+    EXPECT_TRUE(port.configure(config()));
+    const auto started = port.start();
+    EXPECT_TRUE(started) << (started ? "" : started.error().message());
+    return port;
+  }
+
+  std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
+  Context context{{.clock = clock}};
+  Result<Mempool> pool = Mempool::create(context, {.count = 256});
+  std::shared_ptr<FakeFunction> function = std::make_shared<FakeFunction>();
+};
+
+TEST_F(FunctionPort, SaysWhatItIs) {
+  Port port = opened();
+  EXPECT_EQ(port.info().driver, "igbvf");
+  EXPECT_EQ(port.info().card, "Intel 82576 virtual function");
+  EXPECT_EQ(port.info().limits.max_rx_queues, 1);
+  EXPECT_FALSE(port.info().limits.promiscuous);
+  EXPECT_EQ(port.info().missed_count, MissedCount::lower_bound);
+  EXPECT_EQ(port.mac(), kGiven);
+  EXPECT_TRUE(port.capability<RegisterDump>());
+  EXPECT_TRUE(port.capability<MulticastFilter>());
+  EXPECT_TRUE(port.capability<VlanFilter>());
+}
+
+TEST_F(FunctionPort, MakesAnAddressWhereItWasGivenNoneAndAsksForIt) {
+  function->mac.reset();
+  Port port = opened();
+  const MacAddress own = port.mac();
+  EXPECT_EQ(own[0] & 3, 2);
+  ASSERT_TRUE(port.configure(config()));
+  ASSERT_TRUE(port.start());
+  const auto asked = function->requests_of(Message::set_address);
+  ASSERT_THAT(asked, SizeIs(1));
+  EXPECT_TRUE(std::equal(own.begin(), own.end(), reinterpret_cast<const std::uint8_t*>(&asked[0][1])));
+}
+
+TEST_F(FunctionPort, DoesNotAskForTheAddressThatItWasGiven) {
+  started();
+  EXPECT_THAT(function->requests_of(Message::set_address), SizeIs(0));
+}
+
+TEST_F(FunctionPort, RefusesAWindowThatIsTooSmall) {
+  const auto port = try_open(4096);
+  ASSERT_FALSE(port);
+  EXPECT_EQ(port.error().code, ErrorCode::device_fault);
+  EXPECT_THAT(port.error().what, HasSubstr("4096"));
+}
+
+TEST_F(FunctionPort, DoesNotOpenWhereThePhysicalFunctionIsDown) {
+  function->reads = false;
+  const auto port = try_open();
+  ASSERT_FALSE(port);
+  EXPECT_EQ(port.error().code, ErrorCode::timeout);
+  EXPECT_THAT(port.error().hint, HasSubstr("ip link set"));
+}
+
+TEST_F(FunctionPort, ProgramsItsRingsAtThePlacesOfAFunctionAndNoOther) {
+  Port port = started();
+  EXPECT_EQ(function->at<hw::intel::RDLEN>(), 64U * 16);
+  EXPECT_EQ(function->at<hw::intel::TDLEN>(), 64U * 16);
+  EXPECT_EQ(function->words[0x2818 / 4], 63U) << "RDT";
+  EXPECT_NE(function->words[0x2800 / 4], 0U) << "RDBAL";
+  EXPECT_TRUE(hw::intel::SRRCTL::Value(function->at<hw::intel::SRRCTL>()).has(hw::intel::SRRCTL::DROP_EN));
+  EXPECT_EQ(function->unknown, 0U);
+}
+
+TEST_F(FunctionPort, AsksForItsMtuWhenItStartsAndWhenItChanges) {
+  Port port = started();
+  ASSERT_TRUE(port.set_mtu(1400));
+  const auto asked = function->requests_of(Message::set_max_frame);
+  ASSERT_THAT(asked, SizeIs(2));
+  EXPECT_EQ(asked[0][1], 1522U);
+  EXPECT_EQ(asked[1][1], 1422U);
+}
+
+TEST_F(FunctionPort, KeepsItsAddressWhereAnotherIsRefused) {
+  Port port = started();
+  function->refuses = Message::set_address;
+  const auto set = port.set_mac(kOther);
+  ASSERT_FALSE(set);
+  EXPECT_EQ(set.error().code, ErrorCode::not_supported);
+  EXPECT_EQ(port.mac(), kGiven);
+  function->refuses.reset();
+  ASSERT_TRUE(port.set_mac(kOther));
+  EXPECT_EQ(port.mac(), kOther);
+}
+
+TEST_F(FunctionPort, KeepsItsMtuWhereAnotherIsRefused) {
+  Port port = started();
+  function->refuses = Message::set_max_frame;
+  ASSERT_FALSE(port.set_mtu(1400));
+  EXPECT_EQ(port.mtu(), 1500U);
+}
+
+TEST_F(FunctionPort, KeepsWhichMulticastItReceivesWhereAChangeIsRefused) {
+  Port port = started();
+  function->refuses = Message::set_promiscuous;
+  ASSERT_FALSE(port.set_all_multicast(true));
+  function->refuses.reset();
+  function->requests.clear();
+  ASSERT_TRUE(port.stop());
+  ASSERT_TRUE(port.start());
+  EXPECT_THAT(function->requests_of(Message::set_promiscuous), SizeIs(0));
+}
+
+TEST_F(FunctionPort, AsksAnewForEverythingAtEachStart) {
+  Port port = started();
+  ASSERT_TRUE(port.set_all_multicast(true));
+  ASSERT_TRUE(port.capability<MulticastFilter>()->set_multicast(std::vector{kGroup}));
+  ASSERT_TRUE(port.capability<VlanFilter>()->set_vlan(7, true));
+  ASSERT_TRUE(port.capability<VlanFilter>()->set_vlan(8, true));
+  ASSERT_TRUE(port.capability<VlanFilter>()->set_vlan(7, false));
+  ASSERT_TRUE(port.set_mac(kOther));
+  ASSERT_TRUE(port.stop());
+  function->requests.clear();
+  ASSERT_TRUE(port.start());
+  EXPECT_THAT(function->requests_of(Message::set_promiscuous), SizeIs(1));
+  EXPECT_THAT(function->requests_of(Message::set_multicast), SizeIs(1));
+  EXPECT_THAT(function->requests_of(Message::set_address), SizeIs(1));
+  const auto vlans = function->requests_of(Message::set_vlan);
+  ASSERT_THAT(vlans, SizeIs(1));
+  EXPECT_EQ(vlans[0][1], 8U);
+}
+
+TEST_F(FunctionPort, RejectsGroupsAndVlansThatThereAreNot) {
+  Port port = started();
+  function->requests.clear();
+  const auto filter = port.capability<MulticastFilter>();
+  const auto station = filter->set_multicast(std::vector{kGroup, kOther});
+  ASSERT_FALSE(station);
+  EXPECT_THAT(station.error().what, HasSubstr("02:11:22:33:44:66"));
+  const auto many = filter->set_multicast(std::vector<MacAddress>(31, kGroup));
+  ASSERT_FALSE(many);
+  EXPECT_THAT(many.error().what, HasSubstr("31"));
+  for (const std::uint16_t vlan : std::to_array<std::uint16_t>({0, 4095, 65535})) {
+    const auto set = port.capability<VlanFilter>()->set_vlan(vlan, true);
+    ASSERT_FALSE(set) << vlan;
+    EXPECT_EQ(set.error().code, ErrorCode::invalid_argument);
+  }
+  EXPECT_THAT(function->requests, SizeIs(0));
+  EXPECT_TRUE(filter->set_multicast(std::vector<MacAddress>(30, kGroup)));
+}
+
+TEST_F(FunctionPort, AClosedPortHasNoFiltersLeft) {
+  Port port = started();
+  const auto vlans = port.capability<VlanFilter>();
+  const auto groups = port.capability<MulticastFilter>();
+  const auto dump = port.capability<RegisterDump>();
+  EXPECT_FALSE(dump->registers().empty());
+  ASSERT_TRUE(port.close());
+  EXPECT_EQ(vlans->set_vlan(7, true).error().code, ErrorCode::bad_state);
+  EXPECT_EQ(groups->set_multicast({}).error().code, ErrorCode::bad_state);
+  EXPECT_TRUE(dump->registers().empty());
+}
+
+TEST_F(FunctionPort, ReadsItsLinkFromThePhysicalFunction) {
+  Port port = started();
+  EXPECT_EQ(port.link(), (Link{.up = true, .speed = 1000, .duplex = Duplex::full, .autonegotiated = true}));
+  function->link_up = false;
+  EXPECT_FALSE(port.link().up);
+}
+
+TEST_F(FunctionPort, FailsByNameWhenThePhysicalFunctionWasReset) {
+  Port port = started();
+  ASSERT_TRUE(port.service());
+  function->reset_by_physical();
+  const auto service = port.service();
+  ASSERT_FALSE(service);
+  EXPECT_EQ(service.error().code, ErrorCode::device_fault);
+  EXPECT_THAT(service.error().what, HasSubstr("physical function was reset"));
+  EXPECT_EQ(port.state(), PortState::failed);
+  EXPECT_FALSE(port.link().up);
+  EXPECT_TRUE(port.close());
+  EXPECT_EQ(pool->stats().in_use(), 0U);
+  EXPECT_TRUE(try_open()) << "opened again it works";
+}
+
+TEST_F(FunctionPort, AResetBeforeItStartsDoesNotConcernIt) {
+  Port port = opened();
+  function->reset_by_physical();
+  ASSERT_TRUE(port.service());
+  EXPECT_FALSE(port.link().up);
+  ASSERT_TRUE(port.configure(config()));
+  ASSERT_TRUE(port.start());
+  EXPECT_TRUE(port.link().up);
+}
+
+TEST_F(FunctionPort, DoesNotStartWithAQueueThatStaysOff) {
+  function->queues_stay_off = true;
+  Port port = opened();
+  ASSERT_TRUE(port.configure(config()));
+  const auto started = port.start();
+  ASSERT_FALSE(started);
+  EXPECT_EQ(started.error().code, ErrorCode::timeout);
+  EXPECT_THAT(started.error().what, HasSubstr("TXDCTL[0].ENABLE"));
+  EXPECT_EQ(pool->stats().in_use(), 0U);
+}
+
+TEST_F(FunctionPort, GivesItsBuffersBackWhenTheCardIsGone) {
+  Port port = started();
+  EXPECT_GT(pool->stats().in_use(), 0U);
+  function->removed = true;
+  EXPECT_FALSE(port.service());
+  EXPECT_TRUE(port.close());
+  EXPECT_EQ(pool->stats().in_use(), 0U);
+}
+
+TEST_F(FunctionPort, CountersGoOnWhereTheCardsGoRound) {
+  function->at<hw::igbvf::VFGPRC>() = 0xFFFF'FF00;
+  function->at<hw::igbvf::VFGORC>() = 0xFFFF'0000;
+  Port port = started();
+  EXPECT_EQ(port.stats().rx_packets, 0U);
+  function->at<hw::igbvf::VFGPRC>() = 0x100;  // 512 on
+  function->at<hw::igbvf::VFGORC>() = 0x8000;
+  Stats stats = port.stats();
+  EXPECT_EQ(stats.rx_packets, 512U);
+  EXPECT_EQ(stats.rx_bytes, 0x1'8000U - 512U * 4);
+  // A reset of the card cleared them.
+  function->at<hw::igbvf::VFGPRC>() = 3;
+  stats = port.stats();
+  EXPECT_EQ(stats.rx_packets, 512U + 3);
+  ASSERT_TRUE(port.close());
+  EXPECT_EQ(port.stats().rx_packets, 512U + 3);
+}
+
+}  // namespace
+}  // namespace pollux::drivers::igbvf
