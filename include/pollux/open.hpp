@@ -2,12 +2,15 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "pollux/base/api.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/device/device.hpp"
 #include "pollux/mem/context.hpp"
+#include "pollux/net/card_driver.hpp"
 #include "pollux/net/port.hpp"
 
 namespace pollux {
@@ -20,6 +23,7 @@ namespace pollux {
 ///                         with huge pages, opened before memory is allocated from the Context. The card can then
 ///                         reach all of the machine's memory, which the log says once.
 ///     sim:0               an in-process 82576; sim:0 and sim:1 are joined by a wire, as are sim:2 and sim:3, ...
+///                         sim:0?card=NAME puts another card that the Context knows at both of its ends.
 ///     qtest:0             an 82576 of a QEMU that is started for it, without a guest; joined in the same pairs. An
 ///                         ordinary user needs nothing but QEMU 8.0 or newer. qtest:0?qemu=PROGRAM names another QEMU,
 ///                         qtest:0?timeout=MILLISECONDS says how long an answer of its may take (3000). All DMA memory
@@ -57,5 +61,25 @@ namespace pollux {
 /// Errors: those of `open`, but for those of Port::configure and Port::start.
 [[nodiscard]] POLLUX_API Result<Port> open_unconfigured(Context& context, std::string_view uri);
 [[nodiscard]] POLLUX_API Result<Port> open_unconfigured(Context& context, std::unique_ptr<Device> device);
+
+/// Opens the device that `uri` names, for a decorator (`with_faults`, `trace_device`) or a driver of the caller's own:
+/// what `open` takes in place of a URI. Errors: invalid_argument (malformed, of no known kind, or a port that is no
+/// card; the hint lists the kinds), and those of the backend.
+[[nodiscard]] POLLUX_API Result<std::unique_ptr<Device>> open_device(Context& context, std::string_view uri);
+
+/// A card that a driver of the Context knows.
+struct SupportedCard {
+  std::string driver;  ///< "igb"
+  KnownCard card;
+};
+/// Every card that `open` knows, driven or not, the drivers added last first.
+[[nodiscard]] POLLUX_API std::vector<SupportedCard> supported_cards(Context& context);
+
+/// From now on `open` hands cards of `driver` to it, before it asks those that are there. Error invalid_argument: it
+/// has no name, no card or no probe.
+[[nodiscard]] POLLUX_API Result<void> add_driver(Context& context, CardDriver driver);
+
+/// From now on `sim:N?card=NAME` is such a card. Error invalid_argument: its name is none, or it cannot be made.
+[[nodiscard]] POLLUX_API Result<void> add_card_model(Context& context, CardModel model);
 
 }  // namespace pollux

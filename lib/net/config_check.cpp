@@ -94,6 +94,8 @@ Result<void> check_cache(const PortConfig& config, const PortInfo& port, const C
 
 }  // namespace
 
+const MempoolOptions& ValidatedConfig::pool_options() const { return pool != nullptr ? pool->options() : *own_pool; }
+
 tl::unexpected<Error> refuse(std::string_view port, std::string what, std::string hint) {
   return fail(ErrorCode::invalid_argument, fmt::format("{}: {}", port, what), std::move(hint));
 }

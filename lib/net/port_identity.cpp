@@ -7,6 +7,7 @@
 #include <random>
 
 #include "pollux/mem/mbuf.hpp"
+#include "pollux/net/port_driver.hpp"
 
 namespace pollux {
 
@@ -16,6 +17,12 @@ Result<std::uint16_t> take_port_index(ContextState& context, std::string_view po
   return fail(ErrorCode::no_memory, fmt::format("{}: the Context has no port number left", port),
               "close ports that are not needed, or use another Context");
 }
+
+Result<std::uint16_t> take_port_index(Context& context, std::string_view port) {
+  return take_port_index(*context.state(), port);
+}
+
+void return_port_index(Context& context, std::uint16_t index) { context.state()->return_port_index(index); }
 
 bool is_station_address(const MacAddress& mac) noexcept {
   return (mac[0] & 1) == 0 && std::any_of(mac.begin(), mac.end(), [](std::uint8_t byte) { return byte != 0; });

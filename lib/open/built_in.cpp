@@ -11,4 +11,13 @@ std::deque<CardDriver> built_in_drivers() { return {drivers::igb::driver(), driv
 
 std::deque<CardModel> built_in_models() { return {{.name = "82576", .make = models::igb::make_card}}; }
 
+const CardLayout* find_card_layout(const PciIdentity& card) {
+  for (const CardDriver& driver : built_in_drivers()) {
+    for (const KnownCard& known : driver.cards) {
+      if (known.vendor == card.vendor && known.device == card.device) return driver.layout;
+    }
+  }
+  return nullptr;
+}
+
 }  // namespace pollux

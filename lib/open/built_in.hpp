@@ -10,7 +10,10 @@
 namespace pollux {
 
 [[nodiscard]] std::deque<CardDriver> built_in_drivers();
-/// The first is what `sim:` URIs have unless they name another.
+/// The last is what `sim:` URIs have unless they name another.
 [[nodiscard]] std::deque<CardModel> built_in_models();
+
+/// What record and replay have to know of a card that a driver among these knows; nullptr for any other.
+[[nodiscard]] const CardLayout* find_card_layout(const PciIdentity& card);
 
 }  // namespace pollux

@@ -13,12 +13,12 @@
 #include "backends/qtest/open_qtest.hpp"
 #include "backends/sim/open_sim.hpp"
 #include "backends/vfio/open_vfio.hpp"
-#include "models/intel/igb/card.hpp"
-#include "open/card_layout.hpp"
 #include "open/drivers.hpp"
+#include "open/registry.hpp"
 #include "open/uri.hpp"
 #include "pollux/device/fault.hpp"
 #include "pollux/device/record.hpp"
+#include "pollux/open.hpp"
 #include "pollux/pci/address.hpp"
 #include "ports/null/open_null.hpp"
 #include "ports/pcap/open_pcap.hpp"
@@ -45,23 +45,29 @@ struct Kind {
   Which which = Which::required;  ///< whether anything has to follow the colon
 };
 
-/// The backend knows no model, so the cards on its wires are chosen here.
+/// The backend knows no model, so the cards on its wires are looked up here.
 Result<std::unique_ptr<Device>> open_sim(Context& context, std::string_view which) {
-  return sim::open_sim(context, which, models::igb::make_card);
+  return sim::open_sim(context, which, [&](std::string_view name) -> Result<sim::ModelFactory> {
+    const auto model = context.service<Registry>().find_model(name);
+    if (!model) return tl::unexpected<Error>(model.error());
+    return (*model)->make;
+  });
 }
 
 Result<std::unique_ptr<Device>> open_record(Context& context, std::string_view file, std::unique_ptr<Device> inner) {
-  const CardLayout* const layout = find_card_layout(inner->identity());
+  const Registry& registry = context.service<Registry>();
+  const CardLayout* const layout = registry.find_layout(inner->identity());
   if (layout == nullptr) {
     return fail(ErrorCode::not_supported,
-                fmt::format("{}: a card that no driver knows can't be recorded", inner->name()),
-                "supported: " + supported_cards());
+                fmt::format("{}: a card whose rings no driver describes can't be recorded", inner->name()),
+                "drivers: " + registry.describe());
   }
   return record_device(context, std::string(file), *layout, std::move(inner));
 }
 
 Result<std::unique_ptr<Device>> open_replay(Context& context, std::string_view file) {
-  return replay_device(context, std::string(file), find_card_layout);
+  return replay_device(context, std::string(file),
+                       [&](const PciIdentity& card) { return context.service<Registry>().find_layout(card); });
 }
 
 Result<std::unique_ptr<Device>> open_fault(Context& context, std::string_view fault, std::unique_ptr<Device> inner) {

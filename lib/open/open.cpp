@@ -5,6 +5,7 @@
 
 #include "open/drivers.hpp"
 #include "open/kinds.hpp"
+#include "open/registry.hpp"
 
 namespace pollux {
 namespace {
@@ -40,6 +41,22 @@ Result<Port> open(Context& context, std::string_view uri, const PortConfig& conf
 
 Result<Port> open(Context& context, std::unique_ptr<Device> device, const PortConfig& config) {
   return start(open_unconfigured(context, std::move(device)), config);
+}
+
+std::vector<SupportedCard> supported_cards(Context& context) {
+  std::vector<SupportedCard> all;
+  for (const CardDriver* driver : context.service<Registry>().drivers()) {
+    for (const KnownCard& card : driver->cards) all.push_back({.driver = driver->name, .card = card});
+  }
+  return all;
+}
+
+Result<void> add_driver(Context& context, CardDriver driver) {
+  return context.service<Registry>().add(std::move(driver));
+}
+
+Result<void> add_card_model(Context& context, CardModel model) {
+  return context.service<Registry>().add(std::move(model));
 }
 
 }  // namespace pollux

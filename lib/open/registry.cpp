@@ -61,6 +61,7 @@ std::optional<Registry::Found> Registry::find(const PciIdentity& card) const {
 Result<const CardModel*> Registry::find_model(std::string_view name) const {
   const std::lock_guard lock(mutex_);
   std::vector<std::string_view> names;
+  if (name.empty()) return &models_.back();
   for (const CardModel& model : models_) {
     if (model.name == name) return &model;
     names.push_back(model.name);
@@ -86,7 +87,8 @@ std::string Registry::describe() const {
   for (const CardDriver* driver : drivers()) {
     std::vector<std::string> cards;
     for (const KnownCard& card : driver->cards) {
-      if (card.not_driven.empty()) cards.push_back(fmt::format("{:04x}:{:04x} {}", card.vendor, card.device, card.name));
+      if (card.not_driven.empty())
+        cards.push_back(fmt::format("{:04x}:{:04x} {}", card.vendor, card.device, card.name));
     }
     lines.push_back(fmt::format("{} ({})", driver->name, fmt::join(cards, ", ")));
   }

@@ -29,7 +29,7 @@ class Registry {
   };
   /// Valid as long as the registry.
   [[nodiscard]] std::optional<Found> find(const PciIdentity& card) const;
-  /// Error invalid_argument: there is none of that name; the hint lists them.
+  /// An empty name: the last that is built in. Error invalid_argument: there is none of that name; the hint lists them.
   [[nodiscard]] Result<const CardModel*> find_model(std::string_view name) const;
   /// What record and replay have to know of a card; nullptr: it cannot be recorded.
   [[nodiscard]] const CardLayout* find_layout(const PciIdentity& card) const;

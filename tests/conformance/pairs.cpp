@@ -18,7 +18,12 @@ namespace {
 constexpr Traits kCard{};
 /// A virtual function of a card whose physical function the kernel has. QEMU's card does not leave the sender out when
 /// it copies a broadcast to its functions, and does not know VMOLR.MPME (hw/net/igb_core.c, igb_receive_assign).
-constexpr Traits kFunction{.promiscuous = false, .all_multicast = false, .hears_itself = true, .several_queues = false};
+constexpr Traits kFunction{.promiscuous = false,
+                           .all_multicast = false,
+                           .hears_itself = true,
+                           .holds_back = false,
+                           .registers = 20,
+                           .several_queues = false};
 constexpr Traits kRing{
     .pushes_back = true, .drops_when_dry = false, .hands_over = true, .registers = 0, .checks_fill = false};
 constexpr Traits kNull{.delivers = false,

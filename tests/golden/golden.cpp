@@ -15,7 +15,7 @@
 
 #include "hw/intel/igb/limits.hpp"
 #include "hw/intel/igb/registers.hpp"
-#include "open/card_layout.hpp"
+#include "open/built_in.hpp"
 #include "open/kinds.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/mem/mempool.hpp"

@@ -7,7 +7,6 @@
 #include <iostream>
 
 #include "../../examples/common/standard_streams.hpp"
-#include "cards.hpp"
 #include "commands.hpp"
 #include "pollux/pollux.hpp"
 
@@ -34,6 +33,13 @@ int run(int argc, char** argv) {
   pollux::ContextOptions options;
   options.log = [&](pollux::LogLevel level, std::string_view message) { logger->log(level_of(level), message); };
   pollux::Context context(options);
+  const auto driver_of = [&](std::uint16_t vendor, std::uint16_t device) -> std::string {
+    for (const pollux::SupportedCard& known : pollux::supported_cards(context)) {
+      const bool is_this = known.card.vendor == vendor && known.card.device == device;
+      if (is_this && known.card.not_driven.empty()) return known.driver;
+    }
+    return "";
+  };
   Environment environment{{}, clock, network, options.log, driver_of, std::cout, std::cerr, context};
   environment.open_port = [&](const std::string& uri) { return pollux::open_unconfigured(context, uri); };
 

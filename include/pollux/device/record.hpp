@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -80,7 +81,7 @@ class POLLUX_API ReplayProgress {
 };
 
 /// The layout for a card; nullptr for an unknown one.
-using FindLayout = const CardLayout* (*)(const PciIdentity& card);
+using FindLayout = std::function<const CardLayout*(const PciIdentity& card)>;
 
 /// The card of a recording. A driver that does anything else than the recorded one finds it removed from then on; the
 /// first difference is logged as an error, with the access that was expected. What may differ, since it depends on

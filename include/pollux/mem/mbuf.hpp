@@ -252,6 +252,8 @@ struct POLLUX_API MbufAccess {
   static std::uint64_t& rx_low(Mbuf& mbuf) noexcept { return mbuf.rx_low_; }
   static std::uint64_t& rx_high(Mbuf& mbuf) noexcept { return mbuf.rx_high_; }
   static std::uint64_t& iova(Mbuf& mbuf) noexcept { return mbuf.iova_; }
+  /// Marks a frame without metadata as received by that port.
+  static void set_port(Mbuf& mbuf, std::uint16_t port) noexcept { mbuf.origin_ = port & Mbuf::kNoPort; }
   static std::uint8_t& special(Mbuf& mbuf) noexcept { return mbuf.special_; }
   static std::uint8_t& segment_count(Mbuf& mbuf) noexcept { return mbuf.segment_count_; }
   static std::uint8_t& tx_flags(Mbuf& mbuf) noexcept { return mbuf.tx_flags_; }

@@ -44,6 +44,8 @@ struct MempoolStats {
 /// handle goes away (a `leak` misuse in checked builds). Thread rule: every member may be called from any thread.
 class POLLUX_API Mempool {
  public:
+  /// One more handle on a pool.
+  explicit Mempool(std::shared_ptr<MempoolCore> core) : core_(std::move(core)) {}
   /// Errors: invalid_argument (a value outside its range), no_memory, and those of Context::allocate.
   [[nodiscard]] static Result<Mempool> create(Context& context, MempoolOptions options = {});
 
@@ -55,8 +57,6 @@ class POLLUX_API Mempool {
   [[nodiscard]] const std::shared_ptr<MempoolCore>& core() const noexcept { return core_; }
 
  private:
-  friend class PortMachine;
-  explicit Mempool(std::shared_ptr<MempoolCore> core) : core_(std::move(core)) {}
   std::shared_ptr<MempoolCore> core_;
 };
 

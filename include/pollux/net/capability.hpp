@@ -7,6 +7,8 @@
 #include <string_view>
 #include <utility>
 
+#include "pollux/base/api.hpp"
+
 /// What some ports can do and others cannot, without a place of its own in Port and PortDriver: an interface with a
 /// stable id, which a driver either has or has not.
 namespace pollux {
@@ -14,7 +16,7 @@ namespace pollux {
 class PortCore;
 
 /// The mutex of a port's control calls, taken.
-[[nodiscard]] std::unique_lock<std::mutex> lock_port(PortCore& core);
+[[nodiscard]] POLLUX_API std::unique_lock<std::mutex> lock_port(PortCore& core);
 
 using CapabilityId = std::uint64_t;
 

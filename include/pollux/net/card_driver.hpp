@@ -21,7 +21,7 @@ struct KnownCard {
   std::uint16_t vendor = 0;
   std::uint16_t device = 0;
   std::string name;        ///< "82576"
-  std::string not_driven;  ///< why it is known, and yet not driven; empty: it is driven
+  std::string not_driven = {};  ///< why it is known, and yet not driven; empty: it is driven
 };
 
 /// All that the library knows of a driver: one row.

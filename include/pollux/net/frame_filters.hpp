@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 
+#include "pollux/base/api.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/net/capability.hpp"
 #include "pollux/net/link.hpp"
@@ -12,7 +13,7 @@ namespace pollux {
 
 /// Capability: which multicast groups a port receives besides the broadcasts. What is asked for holds until the port is
 /// closed, over stops and starts.
-class MulticastFilter {
+class POLLUX_API MulticastFilter {
  public:
   static constexpr CapabilityId kId = capability_id("pollux.MulticastFilter.1");
 
@@ -24,7 +25,7 @@ class MulticastFilter {
 };
 
 /// Capability: which VLANs a port receives. What is asked for holds until the port is closed, over stops and starts.
-class VlanFilter {
+class POLLUX_API VlanFilter {
  public:
   static constexpr CapabilityId kId = capability_id("pollux.VlanFilter.1");
 

@@ -10,6 +10,7 @@
 
 #include "pollux/base/api.hpp"
 #include "pollux/base/error.hpp"
+#include "pollux/mem/context.hpp"
 #include "pollux/net/capability.hpp"
 #include "pollux/net/drain_reason.hpp"
 #include "pollux/net/forward_path.hpp"
@@ -18,6 +19,7 @@
 #include "pollux/net/rx_queue.hpp"
 #include "pollux/net/stats.hpp"
 #include "pollux/net/tx_queue.hpp"
+#include "pollux/net/validated_config.hpp"
 
 namespace pollux {
 
@@ -58,7 +60,11 @@ struct PortSettings {
   bool all_multicast = false;
 };
 
-struct ValidatedConfig;
+/// The number of a new port within its Context: PortInfo::index, and Mbuf::port() of what it receives. Who opens a port
+/// gives it back by closing it; a probe that fails afterwards, by `return_port_index`. Error no_memory: none is left;
+/// `port` names the port in it.
+[[nodiscard]] POLLUX_API Result<std::uint16_t> take_port_index(Context& context, std::string_view port);
+POLLUX_API void return_port_index(Context& context, std::uint16_t index);
 
 /// What a driver or a software port does behind a Port. The order of states and every argument are checked before one
 /// of these is called (PortMachine); each says in which states that is. Thread rule: one thread at a time, which the

@@ -9,7 +9,7 @@
 
 namespace pollux::sim {
 
-Result<std::shared_ptr<Wire>> Fabric::make(Clock& clock, const Uri& uri, ModelFactory make_card) {
+Result<std::shared_ptr<Wire>> Fabric::make(Clock& clock, const Uri& uri, const ModelFactory& make_card) {
   std::shared_ptr<Wire> wire;
   if (uri.setup.far_end.any()) {
     auto far_end = open_far_end(uri.setup.far_end);
@@ -25,7 +25,7 @@ Result<std::shared_ptr<Wire>> Fabric::make(Clock& clock, const Uri& uri, ModelFa
   return wire;
 }
 
-Result<std::shared_ptr<Wire>> Fabric::wire(Clock& clock, const Uri& uri, ModelFactory make_card) {
+Result<std::shared_ptr<Wire>> Fabric::wire(Clock& clock, const Uri& uri, const FindModel& find_model) {
   const std::lock_guard guard(lock_);
   Entry& entry = entries_[uri.number / 2];
   // Somebody who has been handed it and has not claimed his end yet uses it, too.
@@ -42,8 +42,10 @@ Result<std::shared_ptr<Wire>> Fabric::wire(Clock& clock, const Uri& uri, ModelFa
   }
   // Nobody uses it: it may be made anew. A far end is, always: its files are opened and closed with the card.
   if (in_use || (entry.wire != nullptr && uri.setup == entry.setup && !entry.setup.far_end.any())) return entry.wire;
+  const auto make_card = find_model(uri.setup.card);
+  if (!make_card) return tl::unexpected<Error>(make_card.error());
   entry = {};  // closes a far end's files before they are opened again
-  auto wire = make(clock, uri, make_card);
+  auto wire = make(clock, uri, *make_card);
   if (!wire) return wire;
   entry = {*wire, uri.setup, uri.setup.far_end.any() ? uri.number : uri.number - uri.number % 2};
   return wire;
@@ -81,15 +83,20 @@ Result<WireCounters> wire_counters_towards(Context& context, unsigned card) {
   return (*wire)->counters(1 - end_on(**wire, card));
 }
 
-Result<std::unique_ptr<Device>> open_sim(Context& context, std::string_view which, ModelFactory make_card) {
+Result<std::unique_ptr<Device>> open_sim(Context& context, std::string_view which, const FindModel& find_model) {
   const auto uri = Uri::parse(which);
   if (!uri) return tl::unexpected(uri.error());
-  auto wire = context.service<Fabric>().wire(context.clock(), *uri, make_card);
+  auto wire = context.service<Fabric>().wire(context.clock(), *uri, find_model);
   if (!wire) return pass_on(std::move(wire));
   const unsigned end = end_on(**wire, uri->number);
   auto device = SimDevice::create(context, fmt::format("sim:{}", uri->number), *std::move(wire), end);
   if (!device) return pass_on(std::move(device));
   return std::unique_ptr<Device>(*std::move(device));
+}
+
+Result<std::unique_ptr<Device>> open_sim(Context& context, std::string_view which,
+                                         std::unique_ptr<DeviceModel> (*make_card)(unsigned number)) {
+  return open_sim(context, which, FindModel([make_card](std::string_view) { return ModelFactory(make_card); }));
 }
 
 }  // namespace pollux::sim

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string_view>
@@ -14,8 +15,11 @@
 
 namespace pollux::sim {
 
-/// Makes the card behind `sim:number`. Handed in by whoever knows the models, since a backend does not.
-using ModelFactory = std::unique_ptr<DeviceModel> (*)(unsigned number);
+/// Makes the card behind `sim:number`.
+using ModelFactory = std::function<std::unique_ptr<DeviceModel>(unsigned number)>;
+/// The cards of a name; an empty one asks for those that a URI has which names none. Handed in by whoever knows the
+/// models, since a backend does not.
+using FindModel = std::function<Result<ModelFactory>(std::string_view name)>;
 
 /// A Context's wires: sim:0 and sim:1 hang on the first, sim:2 and sim:3 on the second, ... The carrier is present as
 /// long as the wire exists; frames for an end that is not open are the wire's own, counted drops. Thread rule: any
@@ -24,7 +28,7 @@ class Fabric {
  public:
   /// The wire that `uri.number` hangs on. Whoever opens the first of its cards says how it is made; while one is open,
   /// another setup is a contradiction. Errors: invalid_argument for that, and those of what stands at its far end.
-  [[nodiscard]] Result<std::shared_ptr<Wire>> wire(Clock& clock, const Uri& uri, ModelFactory make_card);
+  [[nodiscard]] Result<std::shared_ptr<Wire>> wire(Clock& clock, const Uri& uri, const FindModel& find_model);
   /// nullptr if it was never opened.
   [[nodiscard]] std::shared_ptr<Wire> find(unsigned number) const;
 
@@ -35,7 +39,7 @@ class Fabric {
     unsigned card = 0;  // the one at end 0
   };
 
-  [[nodiscard]] static Result<std::shared_ptr<Wire>> make(Clock& clock, const Uri& uri, ModelFactory make_card);
+  [[nodiscard]] static Result<std::shared_ptr<Wire>> make(Clock& clock, const Uri& uri, const ModelFactory& make_card);
 
   mutable std::mutex lock_;
   std::array<Entry, Uri::kCards / 2> entries_;
@@ -44,6 +48,9 @@ class Fabric {
 /// Opens the card that `which`, the rest of a "sim:" URI, names: see Uri.
 /// Errors: invalid_argument for anything else, busy if it is open, those of Fabric::wire and of Context::attach.
 [[nodiscard]] Result<std::unique_ptr<Device>> open_sim(Context& context, std::string_view which,
-                                                       ModelFactory make_card);
+                                                       const FindModel& find_model);
+/// The same where there is one kind of card, whatever the URI says.
+[[nodiscard]] Result<std::unique_ptr<Device>> open_sim(Context& context, std::string_view which,
+                                                       std::unique_ptr<DeviceModel> (*make_card)(unsigned number));
 
 }  // namespace pollux::sim

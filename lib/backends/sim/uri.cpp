@@ -90,6 +90,7 @@ constexpr std::array kOptions{
     Option{"pcap-in", "a file", [](Setup& s, std::string_view v) { return set_text(s.far_end.pcap_in, v); }},
     Option{"pcap-out", "a file", [](Setup& s, std::string_view v) { return set_text(s.far_end.pcap_out, v); }},
     Option{"tap", "an interface", [](Setup& s, std::string_view v) { return set_text(s.far_end.tap, v); }},
+    Option{"card", "a card's name", [](Setup& s, std::string_view v) { return set_text(s.card, v); }},
     Option{"socket-local", "a path", [](Setup& s, std::string_view v) { return set_text(s.far_end.socket_local, v); }},
     Option{"socket-remote", "a path",
            [](Setup& s, std::string_view v) { return set_text(s.far_end.socket_remote, v); }},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "backends/sim/far_end.hpp"
@@ -13,6 +14,7 @@ namespace pollux::sim {
 struct Setup {
   WireOptions wire;
   FarEndOptions far_end;
+  std::string card = {};  ///< a kind of card, for both ends; empty: the usual one
   bool threaded = false;
   friend bool operator==(const Setup&, const Setup&) = default;
 };
@@ -23,6 +25,7 @@ struct Setup {
 ///   loss=0.01          a probability, or loss=1%; the same for corrupt, mangle, duplicate, reorder
 ///   seed=7
 ///   pcap-in=FILE, pcap-out=FILE, tap=NAME, socket-local=PATH, socket-remote=PATH
+///   card=NAME          another kind of card, at both ends
 ///   thread             the wire's cards work on a thread of their own
 /// A file's name has no comma in it.
 struct Uri {

@@ -51,7 +51,7 @@ class Layers(unittest.TestCase):
                      "layer 'drivers/intel/igb' may not include layer 'backends/vfio'")
 
     def test_refuses_a_model_that_includes_its_driver(self):
-        self.refuses("lib/models/intel/igb/card.cpp", "drivers/intel/igb/probe.hpp",
+        self.refuses("lib/models/intel/igb/card.cpp", "drivers/intel/igb/driver.hpp",
                      "layer 'models/intel/igb' may not include layer 'drivers/intel/igb'")
 
     def test_refuses_a_backend_that_includes_another(self):

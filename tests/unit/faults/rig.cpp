@@ -5,7 +5,7 @@
 
 #include <utility>
 
-#include "drivers/intel/igb/probe.hpp"
+#include "drivers/intel/igb/driver.hpp"
 
 namespace pollux::test {
 namespace {

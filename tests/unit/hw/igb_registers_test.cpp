@@ -179,7 +179,7 @@ TEST(IgbIds, NameEachPhysicalFunctionAndNothingElse) {
       {0x10C9, Media::copper}, {0x10E6, Media::fiber},  {0x10E7, Media::serdes}, {0x10E8, Media::copper},
       {0x1526, Media::copper}, {0x150A, Media::copper}, {0x1518, Media::serdes}, {0x150D, Media::serdes}};
   for (std::uint32_t id = 0; id <= 0xFFFF; ++id) {
-    const DeviceId* const found = find_device(0x8086, static_cast<std::uint16_t>(id));
+    const CardTraits* const found = find_card(0x8086, static_cast<std::uint16_t>(id));
     const auto known = expected.find(static_cast<std::uint16_t>(id));
     ASSERT_EQ(found != nullptr, known != expected.end()) << id;
     if (found == nullptr) continue;
@@ -187,7 +187,7 @@ TEST(IgbIds, NameEachPhysicalFunctionAndNothingElse) {
     EXPECT_EQ(found->media, known->second) << id;
   }
   for (std::uint32_t vendor = 0; vendor <= 0xFFFF; ++vendor) {
-    ASSERT_EQ(find_device(static_cast<std::uint16_t>(vendor), 0x10C9) != nullptr, vendor == 0x8086) << vendor;
+    ASSERT_EQ(find_card(static_cast<std::uint16_t>(vendor), 0x10C9) != nullptr, vendor == 0x8086) << vendor;
   }
 }
 

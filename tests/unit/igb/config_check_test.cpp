@@ -29,7 +29,7 @@ struct Pools {
   MempoolCache cache_of_foreign{foreign};
 
   PortInfo port =
-      intel::describe_port(*Lab().device(), "igb", "Intel 82576", 0, intel::queue_limits(hw::igb::kRxQueues, kMaxMtu));
+      intel::describe_port(*Lab().device(), "igb", "Intel 82576", 0, intel::queue_limits(hw::igb::kRxQueues, max_mtu(hw::igb::kCards[0])));
 
   [[nodiscard]] Result<ValidatedConfig> check(const PortConfig& config) const {
     return check_config(config, port, *context.state());
@@ -125,13 +125,13 @@ TEST(ConfigCheck, TakesWhatTheCardCanDo) {
   }
   EXPECT_TRUE(pools.check({.rx_queues = 0, .tx_queues = 16})) << "sending needs no pool";
   EXPECT_TRUE(pools.check({.rx_pool = &pools.pool, .rx_queues = 16, .tx_queues = 0, .rx_ring = 256}));
-  EXPECT_TRUE(pools.check({.rx_pool = &pools.pool, .cache = &pools.cache, .mtu = kMaxMtu}));
+  EXPECT_TRUE(pools.check({.rx_pool = &pools.pool, .cache = &pools.cache, .mtu = max_mtu(hw::igb::kCards[0])}));
   EXPECT_TRUE(pools.check({.rx_pool = &pools.pool, .mtu = kMinMtu}));
 }
 
 TEST(ConfigCheck, PlansAPoolWhereNoneIsGiven) {
   const Pools pools;
-  const auto valid = pools.check({.rx_ring = 8, .tx_ring = 8, .mtu = kMaxMtu});
+  const auto valid = pools.check({.rx_ring = 8, .tx_ring = 8, .mtu = max_mtu(hw::igb::kCards[0])});
   ASSERT_TRUE(valid) << valid.error().message();
   EXPECT_EQ(valid->pool, nullptr);
   ASSERT_TRUE(valid->own_pool);
@@ -152,7 +152,7 @@ TEST(ConfigCheck, UsesBuffersInWholeKib) {
 }
 
 TEST(ConfigCheck, NearestRing) {
-  const PortLimits limits = intel::queue_limits(hw::igb::kRxQueues, kMaxMtu);
+  const PortLimits limits = intel::queue_limits(hw::igb::kRxQueues, max_mtu(hw::igb::kCards[0]));
   EXPECT_EQ(nearest_ring(0, limits), 8u);
   EXPECT_EQ(nearest_ring(11, limits), 8u);
   EXPECT_EQ(nearest_ring(12, limits), 16u);

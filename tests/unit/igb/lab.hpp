@@ -12,7 +12,7 @@
 
 #include "backends/sim/device.hpp"
 #include "backends/sim/wire.hpp"
-#include "drivers/intel/igb/probe.hpp"
+#include "drivers/intel/igb/driver.hpp"
 #include "mem/context_state.hpp"
 #include "models/intel/igb/card.hpp"
 #include "net/port_machine.hpp"

@@ -8,7 +8,7 @@
 #include <array>
 #include <vector>
 
-#include "drivers/intel/igbvf/probe.hpp"
+#include "drivers/intel/igbvf/driver.hpp"
 #include "pollux/pollux.hpp"
 #include "unit/igbvf/fake_function.hpp"
 

@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-#include "open/card_layout.hpp"
+#include "open/built_in.hpp"
 #include "open/kinds.hpp"
 #include "pollux/device/record.hpp"
 #include "pollux/mem/burst.hpp"

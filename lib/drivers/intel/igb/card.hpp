@@ -2,6 +2,7 @@
 #pragma once
 
 #include "drivers/intel/common/card.hpp"
+#include "hw/intel/igb/ids.hpp"
 #include "hw/intel/igb/limits.hpp"
 #include "hw/intel/igb/registers.hpp"
 
@@ -9,7 +10,10 @@ namespace pollux::drivers::igb {
 
 namespace reg = hw::igb;
 
-using Card = intel::Card<hw::igb::Registers>;
+/// What every step of the driver works on.
+struct Card : intel::Card<hw::igb::Registers> {
+  const hw::igb::CardTraits* traits = nullptr;  ///< of its device id
+};
 using intel::fail_removed;
 using intel::microseconds;
 using intel::milliseconds;

@@ -28,7 +28,7 @@ void write_own_address(const Card& card, const MacAddress& mac) {
 // Linux, e1000_82575.c, igb_init_hw_82575: VFTA, the other receive addresses, MTA, UTA.
 void clear_filters(const Card& card) {
   for (std::uint32_t i = 0; i < reg::kVlanTableWords; ++i) card.regs.write<reg::VFTA>(i, {});
-  for (std::uint32_t i = 1; i < reg::kExactAddresses; ++i) {
+  for (std::uint32_t i = 1; i < card.traits->exact_addresses; ++i) {
     card.regs.write<reg::RAL>(i, {});
     card.regs.write<reg::RAH>(i, {});
   }

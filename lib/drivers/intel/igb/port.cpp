@@ -29,25 +29,26 @@ MissedCount missed_count(const PciIdentity& identity) {
   return is_qemus ? MissedCount::lower_bound : MissedCount::exact;
 }
 
-PortInfo describe(const Device& device, std::uint16_t index) {
-  PortInfo info =
-      intel::describe_port(device, "igb", "Intel 82576", index, intel::queue_limits(reg::kRxQueues, kMaxMtu));
+PortInfo describe(const Device& device, const hw::igb::CardTraits& card, std::uint16_t index) {
+  PortInfo info = intel::describe_port(device, "igb", fmt::format("Intel {}", card.name), index,
+                                       intel::queue_limits(card.queues, max_mtu(card)));
   info.missed_count = missed_count(device.identity());
   return info;
 }
 
 }  // namespace
 
-Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, std::uint16_t index)
-    : QueuePort(context, describe(*device, index)),
+Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, const hw::igb::CardTraits& traits,
+           std::uint16_t index)
+    : QueuePort(context, describe(*device, traits, index)),
       device_(std::move(device)),
-      card_{.regs = {}, .context = std::move(context), .name = device_->name()} {}
+      card_{{.regs = {}, .context = std::move(context), .name = device_->name()}, &traits} {}
 
 Result<std::unique_ptr<PortDriver>> Port::open(const std::shared_ptr<ContextState>& context,
-                                               std::unique_ptr<Device> device) {
+                                               const hw::igb::CardTraits& traits, std::unique_ptr<Device> device) {
   const auto index = take_port_index(*context, device->name());
   if (!index) return tl::unexpected<Error>(index.error());
-  std::unique_ptr<Port> port(new Port(context, std::move(device), *index));
+  std::unique_ptr<Port> port(new Port(context, std::move(device), traits, *index));
   if (auto up = port->bring_up(); !up) {
     // Nothing of the card is in use yet, so there is nothing to stop.
     static_cast<void>(port->release(true));

@@ -18,6 +18,7 @@ class Port final : public intel::QueuePort, private RegisterDump {
  public:
   /// Brings the card up. Errors: see probe.
   [[nodiscard]] static Result<std::unique_ptr<PortDriver>> open(const std::shared_ptr<ContextState>& context,
+                                                                const hw::igb::CardTraits& traits,
                                                                 std::unique_ptr<Device> device);
 
   [[nodiscard]] MacAddress permanent_mac() const override { return permanent_mac_; }
@@ -45,7 +46,8 @@ class Port final : public intel::QueuePort, private RegisterDump {
   [[nodiscard]] Result<void> release(bool failed) override;
 
  private:
-  Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, std::uint16_t index);
+  Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, const hw::igb::CardTraits& traits,
+       std::uint16_t index);
 
   [[nodiscard]] Result<void> bring_up();
   /// Ends DMA at the card and at the bus; the queues are closed.

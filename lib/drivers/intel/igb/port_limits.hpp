@@ -3,14 +3,16 @@
 
 #include <cstdint>
 
-#include "hw/intel/igb/limits.hpp"
+#include "hw/intel/igb/ids.hpp"
 #include "net/frame_size.hpp"
 
 namespace pollux::drivers::igb {
 
-/// [I-JUMBO] The MTU that the longest frame leaves: 9,728 bytes less header, FCS and room for one VLAN tag, so that a
-/// tagged frame passes at any MTU.
-inline constexpr std::uint32_t kMaxMtu = hw::igb::kMaxFrameBytes - wire_bytes(0);
-static_assert(kMaxMtu == 9706);
+/// [I-JUMBO] The MTU that the card's longest frame leaves: less header, FCS and room for one VLAN tag, so that a tagged
+/// frame passes at any MTU.
+[[nodiscard]] constexpr std::uint32_t max_mtu(const hw::igb::CardTraits& card) noexcept {
+  return card.max_frame - wire_bytes(0);
+}
+static_assert(max_mtu(hw::igb::kCards[0]) == 9706);
 
 }  // namespace pollux::drivers::igb

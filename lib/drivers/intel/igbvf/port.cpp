@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "drivers/intel/common/ring_setup.hpp"
+#include "drivers/intel/igbvf/driver.hpp"
 #include "drivers/intel/igbvf/requests.hpp"
 #include "hw/intel/igbvf/ids.hpp"
 #include "net/frame_size.hpp"
@@ -53,6 +54,24 @@ Result<std::unique_ptr<PortDriver>> Port::open(const std::shared_ptr<ContextStat
     return pass_on(std::move(up));
   }
   return std::unique_ptr<PortDriver>(std::move(port));
+}
+
+CardDriver driver() {
+  CardDriver row{.name = "igbvf", .cards = {}, .probe = probe};
+  for (const hw::igbvf::DeviceId& card : hw::igbvf::kDeviceIds) {
+    row.cards.push_back({.vendor = hw::igbvf::kVendorId, .device = card.id, .name = std::string(card.name)});
+  }
+  return row;
+}
+
+Result<std::unique_ptr<PortDriver>> probe(Context& context, std::unique_ptr<Device> device) {
+  const PciIdentity card = device->identity();
+  if (hw::igbvf::find_device(card.vendor, card.device) != nullptr)
+    return Port::open(context.state(), std::move(device));
+  return fail(
+      ErrorCode::not_supported,
+      fmt::format("{}: {:04x}:{:04x} is not a virtual function of an 82576", device->name(), card.vendor, card.device),
+      "use a card that the igbvf driver knows");
 }
 
 Result<void> Port::bring_up() {

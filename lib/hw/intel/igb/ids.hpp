@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "hw/intel/igb/limits.hpp"
+
 /// PCI identifiers of the 82576. Linux igb, e1000_hw.h; QEMU, hw/net/igb_regs.h.
 namespace pollux::hw::igb {
 
@@ -18,28 +20,33 @@ inline constexpr std::uint16_t kQemuSubsystem = 0x1100;
 /// What a port's MAC is joined to.
 enum class Media : std::uint8_t { copper, fiber, serdes };
 
-struct DeviceId {
+/// What a device id says of the card behind it: whatever another one may have different. The driver and the model take
+/// it from here.
+struct CardTraits {
   std::uint16_t id;
-  Media media;
   std::string_view name;
+  Media media;
+  std::uint16_t queues = kRxQueues;                 ///< each way
+  std::uint32_t exact_addresses = kExactAddresses;  ///< RAL and RAH, index 0 the port's own
+  std::uint32_t max_frame = kMaxFrameBytes;         ///< with FCS
 };
 
-inline constexpr std::array<DeviceId, 8> kDeviceIds{{
-    {0x10C9, Media::copper, "82576"},
-    {0x10E6, Media::fiber, "82576 fiber"},
-    {0x10E7, Media::serdes, "82576 SerDes"},
-    {0x10E8, Media::copper, "82576 quad copper"},
-    {0x1526, Media::copper, "82576 quad copper ET2"},
-    {0x150A, Media::copper, "82576NS"},
-    {0x1518, Media::serdes, "82576NS SerDes"},
-    {0x150D, Media::serdes, "82576 quad SerDes"},
+inline constexpr std::array<CardTraits, 8> kCards{{
+    {0x10C9, "82576", Media::copper},
+    {0x10E6, "82576 fiber", Media::fiber},
+    {0x10E7, "82576 SerDes", Media::serdes},
+    {0x10E8, "82576 quad copper", Media::copper},
+    {0x1526, "82576 quad copper ET2", Media::copper},
+    {0x150A, "82576NS", Media::copper},
+    {0x1518, "82576NS SerDes", Media::serdes},
+    {0x150D, "82576 quad SerDes", Media::serdes},
 }};
 
-/// The entry of a physical function, or nullptr for any other device.
-[[nodiscard]] constexpr const DeviceId* find_device(std::uint16_t vendor, std::uint16_t device) noexcept {
+/// The row of a physical function, or nullptr for any other device.
+[[nodiscard]] constexpr const CardTraits* find_card(std::uint16_t vendor, std::uint16_t device) noexcept {
   if (vendor != kVendorId) return nullptr;
-  for (const DeviceId& entry : kDeviceIds) {
-    if (entry.id == device) return &entry;
+  for (const CardTraits& card : kCards) {
+    if (card.id == device) return &card;
   }
   return nullptr;
 }

@@ -25,7 +25,7 @@ namespace pollux::models::igb {
 
 struct CardOptions {
   std::array<std::uint8_t, 6> mac{0x02, 0x00, 0x00, 0x82, 0x57, 0x60};
-  std::uint16_t device_id = hw::kDeviceIds[0].id;
+  std::uint16_t device_id = hw::kCards[0].id;
   std::uint32_t lan_id = 0;             ///< which port of its package, 0 to 3
   unsigned vectors = hw::kMsixVectors;  ///< MSI-X vectors; QEMU's card has 10
 };

@@ -6,9 +6,13 @@
 #include "pollux/base/error.hpp"
 #include "pollux/device/device.hpp"
 #include "pollux/mem/context.hpp"
+#include "pollux/net/card_driver.hpp"
 #include "pollux/net/port_driver.hpp"
 
 namespace pollux::drivers::igbvf {
+
+/// The driver's row. Its cards cannot be recorded: how often a mailbox is looked at depends on time.
+[[nodiscard]] CardDriver driver();
 
 /// Takes a virtual function of an 82576 over: resets it and asks the physical function's driver for its address. The
 /// port is in state `opened`. Errors: not_supported (another card), device_removed, device_fault, timeout (the physical

@@ -6,9 +6,13 @@
 #include "pollux/base/error.hpp"
 #include "pollux/device/device.hpp"
 #include "pollux/mem/context.hpp"
+#include "pollux/net/card_driver.hpp"
 #include "pollux/net/port_driver.hpp"
 
 namespace pollux::drivers::igb {
+
+/// The driver's row.
+[[nodiscard]] CardDriver driver();
 
 /// Takes an 82576 over: resets it, checks its NVM and reads its address. The port is in state `opened`.
 /// Errors: not_supported (another card, or a port that is not copper), device_removed, device_fault, timeout, and those

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "open/card_layout.hpp"
+#include "drivers/intel/igb/card_layout.hpp"
 
 #include <fmt/format.h>
 
@@ -8,11 +8,10 @@
 #include <string_view>
 
 #include "hw/intel/descriptors.hpp"
-#include "hw/intel/igb/ids.hpp"
 #include "hw/intel/igb/limits.hpp"
 #include "hw/intel/igb/registers.hpp"
 
-namespace pollux {
+namespace pollux::drivers::igb {
 namespace {
 
 namespace reg = hw::igb;
@@ -80,8 +79,6 @@ constexpr CardLayout kIgb{.bar = reg::kRegisterBar,
 
 }  // namespace
 
-const CardLayout* find_card_layout(const PciIdentity& card) {
-  return reg::find_device(card.vendor, card.device) != nullptr ? &kIgb : nullptr;
-}
+const CardLayout& card_layout() noexcept { return kIgb; }
 
-}  // namespace pollux
+}  // namespace pollux::drivers::igb

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "own_driver/card.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "own_driver/registers.hpp"
+
+namespace own_driver {
+
+pollux::PciIdentity Card::identity() const { return {.vendor = kVendor, .device = kDevice}; }
+
+std::size_t Card::bar_size(unsigned index) const { return index == 0 ? kBarBytes : 0; }
+
+void Card::reset() noexcept {
+  enabled_ = false;
+  writing_.clear();
+  waiting_.clear();
+  read_ = 0;
+}
+
+void Card::receive(std::span<const std::byte> frame) noexcept {
+  if (enabled_ && frame.size() <= kMaxFrame && waiting_.size() < kWaiting) {
+    waiting_.emplace_back(frame.begin(), frame.end());
+  }
+}
+
+std::uint32_t Card::next_word() noexcept {
+  if (waiting_.empty()) return 0;
+  const std::vector<std::byte>& frame = waiting_.front();
+  std::uint32_t word = 0;
+  const std::size_t bytes = std::min(sizeof word, frame.size() - read_);
+  std::memcpy(&word, frame.data() + read_, bytes);
+  read_ += bytes;
+  if (read_ == frame.size()) {
+    waiting_.pop_front();
+    read_ = 0;
+  }
+  return word;
+}
+
+void Card::send(std::uint32_t bytes) noexcept {
+  if (enabled_ && bytes <= writing_.size() && bytes <= kMaxFrame && wire_) wire_(std::span(writing_).first(bytes));
+  writing_.clear();
+}
+
+std::uint32_t Card::read32(unsigned, std::uint32_t offset) noexcept {
+  switch (offset) {
+    case kIdentity: return kIdentityValue;
+    case kControl: return enabled_ ? kEnable : 0;
+    case kStatus: return carrier_ ? kLinkUp : 0;
+    case kAddressLow: return 0x00544F02;  // 02:4f:54:00
+    case kAddressHigh: return std::uint32_t{number_} << 8;
+    case kRxLength: return waiting_.empty() ? 0 : static_cast<std::uint32_t>(waiting_.front().size());
+    case kRxData: return next_word();
+    default: return 0;
+  }
+}
+
+void Card::write32(unsigned, std::uint32_t offset, std::uint32_t value) noexcept {
+  if (offset == kControl) {
+    enabled_ = (value & kEnable) != 0;
+    if (!enabled_) waiting_.clear(), read_ = 0;
+  } else if (offset == kTxData && writing_.size() < kMaxFrame) {
+    const auto* const bytes = reinterpret_cast<const std::byte*>(&value);
+    writing_.insert(writing_.end(), bytes, bytes + sizeof value);
+  } else if (offset == kTxSend) {
+    send(value);
+  }
+}
+
+}  // namespace own_driver

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <vector>
+
+#include <pollux/device/device_model.hpp>
+
+namespace own_driver {
+
+/// The card as software: what stands behind `sim:0?card=toy`.
+class Card final : public pollux::DeviceModel {
+ public:
+  explicit Card(unsigned number) : number_(static_cast<std::uint8_t>(number)) {}
+
+  [[nodiscard]] pollux::PciIdentity identity() const override;
+  [[nodiscard]] std::size_t bar_size(unsigned index) const override;
+  [[nodiscard]] std::uint32_t read32(unsigned bar, std::uint32_t offset) noexcept override;
+  void write32(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept override;
+  void set_dma(pollux::ModelDma*) noexcept override {}
+  void reset() noexcept override;
+  void advance(pollux::Duration) noexcept override {}
+  [[nodiscard]] pollux::Duration next_event() const noexcept override { return pollux::Duration::max(); }
+  [[nodiscard]] unsigned interrupt_vectors() const override { return 0; }
+  void on_interrupt(std::function<void(unsigned)>) override {}
+  void on_transmit(WireHandler handler) override { wire_ = std::move(handler); }
+  void receive(std::span<const std::byte> frame) noexcept override;
+  void set_carrier(bool present) noexcept override { carrier_ = present; }
+
+ private:
+  static constexpr std::size_t kWaiting = 64;  // frames; what comes beyond is lost, as on a card
+
+  [[nodiscard]] std::uint32_t next_word() noexcept;
+  void send(std::uint32_t bytes) noexcept;
+
+  std::uint8_t number_;
+  bool enabled_ = false;
+  bool carrier_ = false;
+  std::vector<std::byte> writing_;
+  std::deque<std::vector<std::byte>> waiting_;
+  std::size_t read_ = 0;  // bytes of the first one that waits
+  WireHandler wire_;
+};
+
+}  // namespace own_driver

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "own_driver/driver.hpp"
+
+#include <chrono>
+#include <utility>
+
+#include "own_driver/registers.hpp"
+
+namespace own_driver {
+
+pollux::CardDriver driver() {
+  return {.name = "toy",
+          .cards = {{.vendor = kVendor, .device = kDevice, .name = "made-up card", .not_driven = {}}},
+          .probe = Port::probe};
+}
+
+Port::Port(pollux::Context& context, std::unique_ptr<pollux::Device> device, const pollux::Bar& bar,
+           std::uint16_t index)
+    : context_(context), device_(std::move(device)), bar_(bar) {
+  info_ = {.name = device_->name(),
+           .driver = "toy",
+           .card = "made-up card",
+           .backend = "sim",
+           .index = index,
+           .limits = {.max_rx_queues = 1,
+                      .max_tx_queues = 1,
+                      .min_ring = 8,
+                      .max_ring = 4096,
+                      .min_mtu = 68,
+                      .max_mtu = 1500,
+                      .max_tx_segments = 255,
+                      .min_frame = 14,
+                      .max_rx_segments = 1}};
+  info_.missed_count = pollux::MissedCount::lower_bound;  // it counts nothing
+  const std::uint32_t low = bar_.read32(kAddressLow);
+  const std::uint32_t high = bar_.read32(kAddressHigh);
+  for (unsigned i = 0; i < 4; ++i) mac_[i] = static_cast<std::uint8_t>(low >> (8 * i));
+  for (unsigned i = 0; i < 2; ++i) mac_[4 + i] = static_cast<std::uint8_t>(high >> (8 * i));
+}
+
+pollux::Result<std::unique_ptr<pollux::PortDriver>> Port::probe(pollux::Context& context,
+                                                                std::unique_ptr<pollux::Device> device) {
+  auto bar = device->bar(0);
+  if (!bar) return tl::unexpected<pollux::Error>(bar.error());
+  if (bar->size() < kBarBytes || bar->read32(kIdentity) != kIdentityValue) {
+    return pollux::fail(pollux::ErrorCode::device_fault, device->name() + ": this is not the card that it says it is",
+                        "is its model the one of this example?");
+  }
+  const auto index = pollux::take_port_index(context, device->name());
+  if (!index) return tl::unexpected<pollux::Error>(index.error());
+  return std::unique_ptr<pollux::PortDriver>(new Port(context, std::move(device), *bar, *index));
+}
+
+pollux::Result<void> Port::configure(const pollux::ValidatedConfig& config) {
+  if (config.rx_queues != 0) queues_->rx.setup(bar_, config.mempool(), info_.index);
+  queues_->tx.setup(bar_);
+  rx_queues_ = config.rx_queues;
+  tx_queues_ = config.tx_queues;
+  return {};
+}
+
+pollux::Result<void> Port::start(const pollux::PortSettings& settings) {
+  if (settings.mac != mac_) return set_mac(settings.mac);
+  bar_.write32(kControl, kEnable);
+  if (bar_.read32(kControl) == kEnable) return {};
+  return pollux::fail(pollux::ErrorCode::device_fault, info_.name + ": the card does not start", "reset it");
+}
+
+void Port::open_queues() noexcept {
+  queues_->rx.open();
+  queues_->tx.open();
+}
+
+pollux::Result<void> Port::close_queues(pollux::Duration limit) {
+  auto closed = queues_->rx.close(context_.clock(), limit);
+  if (closed) closed = queues_->tx.close(context_.clock(), limit);
+  return closed;
+}
+
+pollux::Result<void> Port::halt() {
+  bar_.write32(kControl, 0);
+  bar_.flush();
+  return {};
+}
+
+pollux::Result<void> Port::set_mac(const pollux::MacAddress& mac) {
+  return pollux::fail(pollux::ErrorCode::not_supported,
+                      info_.name + ": its address cannot become " + pollux::to_string(mac), "use the one that it has");
+}
+
+pollux::Link Port::link() {
+  if ((bar_.read32(kStatus) & kLinkUp) == 0) return {};
+  return {.up = true, .speed = 100, .duplex = pollux::Duplex::full, .autonegotiated = false};
+}
+
+pollux::Stats Port::stats() {
+  pollux::Stats stats;
+  stats.rx_packets = queues_->rx.packets;
+  stats.rx_bytes = queues_->rx.bytes;
+  stats.rx_burst_packets = queues_->rx.handed_out;
+  stats.tx_packets = queues_->tx.packets;
+  stats.tx_bytes = queues_->tx.bytes;
+  stats.tx_burst_packets = queues_->tx.taken;
+  stats.drops = {{"rx_pool_empty", queues_->rx.pool_empty},
+                 {"rx_bad_length", queues_->rx.bad_length},
+                 {"tx_too_short", queues_->tx.too_short},
+                 {"tx_too_long", queues_->tx.too_long}};
+  if (rx_queues_ != 0)
+    stats.rx_queues.push_back(
+        {.packets = queues_->rx.handed_out, .drops = queues_->rx.pool_empty + queues_->rx.bad_length});
+  if (tx_queues_ != 0)
+    stats.tx_queues.push_back({.packets = queues_->tx.taken, .drops = queues_->tx.too_short + queues_->tx.too_long});
+  return stats;
+}
+
+// Nothing of it has to be folded; that it is gone is to be noticed.
+pollux::Result<pollux::Duration> Port::service() {
+  if (bar_.read32(kIdentity) == kIdentityValue) return pollux::Duration(std::chrono::seconds(1));
+  return pollux::fail(pollux::ErrorCode::device_removed, info_.name + ": the card is gone", "close the port");
+}
+
+pollux::Result<void> Port::release(bool failed) {
+  if (!failed) bar_.write32(kControl, 0);
+  bar_ = {};
+  device_.reset();
+  return {};
+}
+
+// A thread is still inside a burst: what it uses must never go away.
+void Port::abandon() noexcept {
+  retire();
+  static_cast<void>(new std::shared_ptr<Queues>(queues_));
+}
+
+}  // namespace own_driver

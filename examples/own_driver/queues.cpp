@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "own_driver/queues.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "own_driver/registers.hpp"
+
+namespace own_driver {
+namespace {
+
+constexpr std::uint32_t kMinFrame = 14;
+
+void add(Count& count, std::uint64_t n) noexcept {
+  count.store(count.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+void RxQueue::setup(const pollux::Bar& bar, pollux::Mempool pool, std::uint16_t port) {
+  bar_ = bar;
+  pool_ = std::move(pool);
+  port_ = port;
+}
+
+void RxQueue::skip(std::uint32_t length) noexcept {
+  for (std::uint32_t at = 0; at < length; at += 4) static_cast<void>(bar_.read32(kRxData));
+}
+
+pollux::MbufPtr RxQueue::read(std::uint32_t length) noexcept {
+  pollux::MbufPtr frame = pool_->allocate();
+  std::uint8_t* const to = frame == nullptr ? nullptr : frame->append(length);
+  if (to == nullptr) return {};
+  for (std::uint32_t at = 0; at < length; at += 4) {
+    const std::uint32_t word = bar_.read32(kRxData);
+    std::memcpy(to + at, &word, std::min<std::size_t>(sizeof word, length - at));
+  }
+  pollux::MbufAccess::set_port(*frame, port_);
+  return frame;
+}
+
+// What a card says is hostile until it is bounded: a length beyond its own limit is no frame.
+std::uint32_t RxQueue::burst(pollux::RxQueue& base, pollux::Mbuf** out, std::uint32_t limit) noexcept {
+  auto& queue = static_cast<RxQueue&>(base);
+  std::uint32_t count = 0;
+  while (count < limit) {
+    const std::uint32_t length = queue.bar_.read32(kRxLength);
+    if (length == 0) break;
+    if (length > kMaxFrame) {
+      add(queue.bad_length, 1);
+      break;
+    }
+    add(queue.packets, 1);
+    add(queue.bytes, length);
+    pollux::MbufPtr frame = queue.read(length);
+    if (frame == nullptr) {
+      queue.skip(length);
+      add(queue.pool_empty, 1);
+      continue;
+    }
+    out[count++] = frame.release();
+  }
+  add(queue.handed_out, count);
+  return count;
+}
+
+// A segment need not end at a word, so the words are put together from all of them.
+void TxQueue::write(const pollux::Mbuf& frame) noexcept {
+  std::array<std::uint8_t, 4> word{};
+  std::size_t filled = 0;
+  const auto flush = [&] {
+    std::uint32_t value = 0;
+    std::memcpy(&value, word.data(), sizeof value);
+    bar_.write32(kTxData, value);
+    word = {};
+    filled = 0;
+  };
+  for (const pollux::Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
+    for (std::uint32_t i = 0; i < segment->length(); ++i) {
+      word[filled++] = segment->data()[i];
+      if (filled == word.size()) flush();
+    }
+  }
+  if (filled != 0) flush();
+  bar_.write32(kTxSend, frame.packet_length());
+}
+
+std::uint32_t TxQueue::burst(pollux::TxQueue& base, pollux::Mbuf* const* mbufs, std::uint32_t count) noexcept {
+  auto& queue = static_cast<TxQueue&>(base);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const pollux::MbufPtr frame(mbufs[i]);  // given back, whatever becomes of it
+    const std::uint32_t length = frame->packet_length();
+    if (length < kMinFrame || length > kMaxFrame) {
+      add(length < kMinFrame ? queue.too_short : queue.too_long, 1);
+      continue;
+    }
+    queue.write(*frame);
+    add(queue.packets, 1);
+    add(queue.bytes, length);
+  }
+  queue.bar_.flush();
+  add(queue.taken, count);
+  return count;
+}
+
+}  // namespace own_driver

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+
+#include <pollux/pollux.hpp>
+
+namespace own_driver {
+
+/// A counter that one thread writes and any reads.
+using Count = std::atomic<std::uint64_t>;
+
+class RxQueue final : public pollux::RxQueue {
+ public:
+  void setup(const pollux::Bar& bar, pollux::Mempool pool, std::uint16_t port);
+  void open() noexcept { gate_.open(&burst); }
+  [[nodiscard]] pollux::Result<void> close(pollux::Clock& clock, pollux::Duration limit) {
+    return gate_.close(&idle, clock, limit);
+  }
+  /// The pool is a handle, and this queue takes its mbufs from that.
+  [[nodiscard]] pollux::Result<void> use_cache(const pollux::MempoolCache&) override { return {}; }
+
+  Count packets{0}, bytes{0}, handed_out{0}, pool_empty{0}, bad_length{0};
+
+ private:
+  static std::uint32_t burst(pollux::RxQueue& base, pollux::Mbuf** out, std::uint32_t limit) noexcept;
+  [[nodiscard]] pollux::MbufPtr read(std::uint32_t length) noexcept;
+  void skip(std::uint32_t length) noexcept;
+
+  pollux::Bar bar_;
+  std::optional<pollux::Mempool> pool_;
+  std::uint16_t port_ = 0;
+};
+
+class TxQueue final : public pollux::TxQueue {
+ public:
+  void setup(const pollux::Bar& bar) { bar_ = bar; }
+  void open() noexcept { gate_.open(&burst); }
+  [[nodiscard]] pollux::Result<void> close(pollux::Clock& clock, pollux::Duration limit) {
+    return gate_.close(&idle, clock, limit);
+  }
+  [[nodiscard]] pollux::Result<void> use_cache(const pollux::MempoolCache&) override { return {}; }
+  [[nodiscard]] std::uint32_t in_flight() const noexcept override { return 0; }
+
+  Count packets{0}, bytes{0}, taken{0}, too_short{0}, too_long{0};
+
+ private:
+  static std::uint32_t burst(pollux::TxQueue& base, pollux::Mbuf* const* mbufs, std::uint32_t count) noexcept;
+  void write(const pollux::Mbuf& frame) noexcept;
+
+  pollux::Bar bar_;
+};
+
+}  // namespace own_driver
