@@ -20,7 +20,7 @@ namespace pollux {
 struct KnownCard {
   std::uint16_t vendor = 0;
   std::uint16_t device = 0;
-  std::string name;        ///< "82576"
+  std::string name;             ///< "82576"
   std::string not_driven = {};  ///< why it is known, and yet not driven; empty: it is driven
 };
 

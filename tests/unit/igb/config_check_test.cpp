@@ -28,8 +28,8 @@ struct Pools {
   MempoolCache cache_of_small{small};
   MempoolCache cache_of_foreign{foreign};
 
-  PortInfo port =
-      intel::describe_port(*Lab().device(), "igb", "Intel 82576", 0, intel::queue_limits(hw::igb::kRxQueues, max_mtu(hw::igb::kCards[0])));
+  PortInfo port = intel::describe_port(*Lab().device(), "igb", "Intel 82576", 0,
+                                       intel::queue_limits(hw::igb::kRxQueues, max_mtu(hw::igb::kCards[0])));
 
   [[nodiscard]] Result<ValidatedConfig> check(const PortConfig& config) const {
     return check_config(config, port, *context.state());

@@ -108,7 +108,8 @@ TEST_F(Open, NamesACardThatNoDriverKnowsAndThoseSupported) {
   EXPECT_EQ(error.code, ErrorCode::not_supported);
   EXPECT_THAT(error.what, HasSubstr("test:card"));
   EXPECT_THAT(error.what, HasSubstr("8086:1521"));
-  for (const char* card : {"8086:10c9 82576", "8086:10e8", "8086:1526", "8086:150a", "8086:10ca 82576 virtual function"}) {
+  for (const char* card :
+       {"8086:10c9 82576", "8086:10e8", "8086:1526", "8086:150a", "8086:10ca 82576 virtual function"}) {
     EXPECT_THAT(error.hint, HasSubstr(card));
   }
 }
