@@ -9,6 +9,7 @@
 #include "pollux/mem/mbuf.hpp"
 #include "pollux/mem/mempool.hpp"
 #include "pollux/net/frame_filters.hpp"
+#include "pollux/mem/offload.hpp"
 #include "pollux/net/port.hpp"
 #include "pollux/net/rx_metadata.hpp"
 #include "pollux/open.hpp"

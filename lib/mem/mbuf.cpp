@@ -50,6 +50,7 @@ std::uint8_t* Mbuf::append(std::uint32_t bytes) noexcept {
 
 std::uint8_t* Mbuf::prepend(std::uint32_t bytes) noexcept {
   if (bytes > headroom() || data_length_ + bytes > kMaxSegmentLength) return nullptr;
+  if ((special_ & kOffload) != 0 && !grow_offload(bytes)) return nullptr;
   data_offset_ = static_cast<std::uint16_t>(data_offset_ - bytes);
   data_length_ = static_cast<std::uint16_t>(data_length_ + bytes);
   if ((special_ & kMultiSegment) != 0) packet_length_ += bytes;
@@ -61,6 +62,7 @@ std::uint8_t* Mbuf::strip(std::uint32_t bytes) noexcept {
   data_offset_ = static_cast<std::uint16_t>(data_offset_ + bytes);
   data_length_ = static_cast<std::uint16_t>(data_length_ - bytes);
   if ((special_ & kMultiSegment) != 0) packet_length_ -= bytes;
+  if ((special_ & kOffload) != 0) shrink_offload(bytes);
   return data();
 }
 
@@ -116,10 +118,44 @@ void Mbuf::share_with(Mbuf& clone) noexcept {
   clone.buffer_ = buffer_;
   clone.attached_capacity_ = capacity();
   clone.root_ = &owner;
-  clone.special_ = static_cast<std::uint8_t>(kClone | (special_ & (kOffload | kTimestamped)));
-  clone.tx_flags_ = tx_flags_;
-  clone.offload_ = offload_;
-  clone.timestamp_ = timestamp_;
+  clone.special_ = kClone;
+  copy_notes_to(clone);
+}
+
+void Mbuf::copy_notes_to(Mbuf& copy) const noexcept {
+  constexpr unsigned kNoted = kOffload | kTimestamped;
+  copy.special_ = static_cast<std::uint8_t>((copy.special_ & ~kNoted) | (special_ & kNoted));
+  copy.tx_offload_ = tx_offload_;
+  copy.timestamp_ = timestamp_;
+  copy.user_ = user_;
+  copy.port_private_ = port_private_;
+}
+
+// The frame's first `bytes` are new. False, with nothing changed, if the request cannot say that.
+bool Mbuf::grow_offload(std::uint32_t bytes) noexcept {
+  TxOffload& offload = tx_offload_;
+  std::uint16_t& first = offload.outer_l2 + offload.outer_l3 != 0 ? offload.outer_l2 : offload.l2;
+  if (first + bytes > kMaxSegmentLength) return false;
+  first = static_cast<std::uint16_t>(first + bytes);
+  return true;
+}
+
+// The frame's first `bytes` are gone, and with them what was asked of headers that they were a part of.
+void Mbuf::shrink_offload(std::uint32_t bytes) noexcept {
+  TxOffload& offload = tx_offload_;
+  const auto takes_part_of = [&bytes](std::uint16_t& header) {
+    const std::uint32_t part = std::min<std::uint32_t>(bytes, header);
+    header = static_cast<std::uint16_t>(header - part);
+    bytes -= part;
+    return part != 0;
+  };
+  constexpr std::uint32_t kOfNoHeader = TxOffload::insert_vlan | TxOffload::insert_outer_vlan | TxOffload::timestamp;
+  takes_part_of(offload.outer_l2);
+  if (takes_part_of(offload.outer_l3)) offload.flags &= ~std::uint32_t{TxOffload::outer_ipv4_checksum};
+  if (takes_part_of(offload.l2)) offload.flags &= ~std::uint32_t{TxOffload::outer_udp_checksum};
+  if (takes_part_of(offload.l3)) offload.flags &= ~std::uint32_t{TxOffload::ipv4_checksum};
+  if (bytes != 0) offload.flags &= kOfNoHeader;
+  set_tx_offload(TxOffload(offload));
 }
 
 MbufPtr Mbuf::clone(MempoolCache& cache, Site site) noexcept {
@@ -161,24 +197,6 @@ bool Mbuf::attach_external(const DmaMemory& memory, std::size_t offset, std::siz
   return false;
 }
 
-void Mbuf::set_tx_offload(const TxOffload& offload) noexcept {
-  tx_flags_ = offload.flags;
-  offload_ = std::uint64_t{offload.l2_length} | std::uint64_t{offload.l3_length} << 8 |
-             std::uint64_t{offload.l4_length} << 24 | std::uint64_t{offload.segment_size} << 32 |
-             std::uint64_t{offload.vlan} << 48;
-  special_ = static_cast<std::uint8_t>(offload.flags != 0 ? special_ | kOffload : special_ & ~kOffload);
-}
-
-TxOffload Mbuf::tx_offload() const noexcept {
-  if ((special_ & kOffload) == 0) return {};
-  return {.flags = tx_flags_,
-          .l2_length = static_cast<std::uint8_t>(offload_),
-          .l3_length = static_cast<std::uint16_t>(offload_ >> 8),
-          .l4_length = static_cast<std::uint8_t>(offload_ >> 24),
-          .segment_size = static_cast<std::uint16_t>(offload_ >> 32),
-          .vlan = static_cast<std::uint16_t>(offload_ >> 48)};
-}
-
 void Mbuf::become_plain() noexcept {
   if ((special_ & (kExternal | kClone)) != 0) {
     buffer_ = reinterpret_cast<std::uint8_t*>(this) + kHeaderSize;
@@ -188,7 +206,6 @@ void Mbuf::become_plain() noexcept {
   special_ = 0;
   next_ = nullptr;
   segment_count_ = 1;
-  tx_flags_ = 0;
   reference_count_.store(1, std::memory_order_relaxed);
 }
 

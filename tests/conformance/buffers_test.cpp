@@ -131,7 +131,7 @@ CONFORMANCE_TEST(Buffers, NamesWhatItCannotSend) {
   ASSERT_TRUE(with_gap->chain(gap));
   expect_dropped("tx_bad_segment", std::move(with_gap));
   MbufPtr offloaded = make_mbuf(make_frame(60, 0));
-  offloaded->set_tx_offload({.flags = TxOffload::tcp_segmentation, .l2_length = 14, .l3_length = 20, .l4_length = 20});
+  offloaded->set_tx_offload({.flags = TxOffload::tcp_segmentation, .l2 = 14, .l3 = 20, .l4 = 20});
   // A card that learns the offload will drop this one for what it asks for, and not for asking.
   expect_dropped("tx_unsupported_offload", std::move(offloaded));
   if (limits.max_tx_segments < 255) {

@@ -13,7 +13,7 @@ namespace pollux::test {
 namespace {
 
 using Bytes = std::vector<std::uint8_t>;
-using enum ChecksumVerdict;
+using enum ChecksumStatus;
 
 constexpr std::size_t kPayload = 32;
 constexpr std::size_t kIpAt = 14;
@@ -127,7 +127,7 @@ Built build(const Flow& flow, std::uint8_t protocol) {
 }
 
 KnownFrame known(const std::string& name, const Bytes& bytes, std::optional<std::uint32_t> hash, std::uint32_t type,
-                 ChecksumVerdict ip, ChecksumVerdict l4) {
+                 ChecksumStatus ip, ChecksumStatus l4) {
   KnownFrame frame{name, std::vector<std::byte>(bytes.size()), hash, {type}, ip, l4};
   std::memcpy(frame.bytes.data(), bytes.data(), bytes.size());
   return frame;
@@ -141,8 +141,8 @@ void add_flow(std::vector<KnownFrame>& frames, const Flow& flow, std::uint8_t pr
   const std::uint32_t type = (version6 ? PacketType::ipv6 : PacketType::ipv4) | (protocol == kTcp   ? PacketType::tcp
                                                                                  : protocol == kUdp ? PacketType::udp
                                                                                                     : 0U);
-  const ChecksumVerdict ip_good = version6 ? unknown : ChecksumVerdict::good;
-  const ChecksumVerdict l4_good = checked ? ChecksumVerdict::good : unknown;
+  const ChecksumStatus ip_good = version6 ? unknown : ChecksumStatus::good;
+  const ChecksumStatus l4_good = checked ? ChecksumStatus::good : unknown;
   const std::string name = std::string(flow.source) + " protocol " + std::to_string(protocol);
   frames.push_back(known(name, good.bytes, hash, type, ip_good, l4_good));
   Bytes spoilt = good.bytes;

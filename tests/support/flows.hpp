@@ -20,8 +20,8 @@ struct KnownFrame {
   std::vector<std::byte> bytes;
   std::optional<std::uint32_t> hash;  ///< with the key of Microsoft's RSS verification suite
   PacketType type;
-  ChecksumVerdict ip;
-  ChecksumVerdict l4;
+  ChecksumStatus ip;
+  ChecksumStatus l4;
 };
 
 /// Every flow of Microsoft's RSS verification suite over TCP, UDP and neither, with good and with bad checksums, and

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -10,6 +11,7 @@
 
 #include "pollux/base/api.hpp"
 #include "pollux/base/misuse.hpp"
+#include "pollux/mem/offload.hpp"
 
 #ifndef POLLUX_CHECKED
 #define POLLUX_CHECKED 0
@@ -30,33 +32,10 @@ struct POLLUX_API MbufDeleter {
 /// The one owner of an mbuf outside a Burst and a queue. Where a MempoolCache is at hand, `cache.free()` is faster.
 using MbufPtr = std::unique_ptr<Mbuf, MbufDeleter>;
 
-/// What the sender asks the card to do with a frame (`Mbuf::set_tx_offload`).
-struct TxOffload {
-  enum Flag : std::uint8_t {
-    ipv4_checksum = 1,
-    tcp_checksum = 2,
-    udp_checksum = 4,
-    sctp_checksum = 8,
-    tcp_segmentation = 16,
-    insert_vlan = 32,
-    timestamp = 64,
-  };
-  std::uint8_t flags = 0;
-  std::uint8_t l2_length = 0;      ///< bytes, Ethernet header with tags
-  std::uint16_t l3_length = 0;     ///< bytes, IP header with options or extension headers
-  std::uint8_t l4_length = 0;      ///< bytes, TCP or UDP header
-  std::uint16_t segment_size = 0;  ///< bytes of payload a segment, for tcp_segmentation
-  std::uint16_t vlan = 0;          ///< tag control information, host byte order, for insert_vlan
-};
-
-/// How the two raw words of an Mbuf's receive metadata are to be read; `net/rx_metadata.hpp` does.
-enum class RxFormat : std::uint8_t {
-  none = 0,        ///< nothing is known of the frame
-  write_back = 1,  ///< as the write-back of Intel's advanced receive descriptor, by a card or by software
-};
-
-/// A packet buffer: a header of two cache lines in front of the data it describes. A frame that fits one buffer and
-/// asks for nothing special touches the first line only.
+/// A packet buffer: a header of three cache lines in front of the data it describes. A frame that fits one buffer and
+/// asks for nothing special touches the first line only. The second has what a special frame needs, the third what
+/// belongs to the application and to the port; nothing but these two touch it. Where each field lies is settled (ADR
+/// 0009).
 ///
 ///     head            data                    tail             end
 ///      |-- headroom --|------- length --------|--- tailroom ---|
@@ -100,7 +79,7 @@ class POLLUX_API alignas(64) Mbuf {
   /// tailroom or 65,535 bytes a segment do not allow it.
   [[nodiscard]] std::uint8_t* append(std::uint32_t bytes) noexcept;
   /// Grows the frame by `bytes` at its front and returns the new start; nullptr, with nothing changed, without
-  /// headroom.
+  /// headroom, and where 16 bits do not hold the segment's length or one of its request.
   [[nodiscard]] std::uint8_t* prepend(std::uint32_t bytes) noexcept;
   /// Takes `bytes` off the front of the first segment and returns the new start; nullptr, with nothing changed, if it
   /// has fewer.
@@ -135,8 +114,19 @@ class POLLUX_API alignas(64) Mbuf {
   [[nodiscard]] bool attach_external(const DmaMemory& memory, std::size_t offset, std::size_t length, ExternalFree free,
                                      void* opaque) noexcept;
 
-  void set_tx_offload(const TxOffload& offload) noexcept;
-  [[nodiscard]] TxOffload tx_offload() const noexcept;
+  /// Asks the port that will send the frame for `offload`; without flags it asks for nothing. For the first mbuf of a
+  /// frame. `prepend` and `strip` keep the request with the headers that it is about: lengths change with them, and
+  /// what is asked of a header that is stripped off is not asked any more.
+  void set_tx_offload(const TxOffload& offload) noexcept {
+    tx_offload_ = offload;
+    special_ = static_cast<std::uint8_t>(offload.flags != 0 ? special_ | kOffload : special_ & ~kOffload);
+  }
+  /// What is asked for; all zero where nothing is.
+  [[nodiscard]] TxOffload tx_offload() const noexcept { return (special_ & kOffload) != 0 ? tx_offload_ : TxOffload{}; }
+  /// Whether a checksum of the frame is still to be computed, by whoever sends it or by `complete_checksums`.
+  [[nodiscard]] bool has_partial_checksum() const noexcept {
+    return (special_ & kOffload) != 0 && (tx_offload_.flags & TxOffload::kChecksums) != 0;
+  }
   /// Nanoseconds of the card's clock; 0 where none was taken. The igb driver takes none yet.
   [[nodiscard]] std::uint64_t timestamp() const noexcept { return (special_ & kTimestamped) != 0 ? timestamp_ : 0; }
   void set_timestamp(std::uint64_t nanoseconds) noexcept {
@@ -144,12 +134,23 @@ class POLLUX_API alignas(64) Mbuf {
     special_ |= kTimestamped;
   }
 
+  /// The application's own field. Nobody else reads or writes it: it keeps what was last set, also while the buffer is
+  /// in a queue or a pool, so that of a fresh or received mbuf it is whatever an earlier frame left there. A clone gets
+  /// a copy.
+  [[nodiscard]] std::uint64_t user() const noexcept { return user_; }
+  void set_user(std::uint64_t value) noexcept { user_ = value; }
+
   /// Index of the port that received the frame within its Context; kNoPort for one that software made.
   [[nodiscard]] std::uint16_t port() const noexcept { return origin_ & kNoPort; }
   static constexpr std::uint16_t kNoPort = 0x0FFF;
   [[nodiscard]] RxFormat rx_format() const noexcept { return static_cast<RxFormat>(origin_ >> 12); }
   /// Whether rx_format() is any but RxFormat::none.
   [[nodiscard]] bool has_rx_words() const noexcept { return origin_ > kNoPort; }
+  /// rx_format() == RxFormat::intel_advanced, as one comparison, which GCC does not make of that by itself.
+  [[nodiscard]] bool has_intel_rx_words() const noexcept {
+    static_assert(static_cast<unsigned>(RxFormat::intel_advanced) == 15, "there is no higher format");
+    return origin_ >= (15U << 12);
+  }
   [[nodiscard]] std::uint64_t rx_word(int index) const noexcept { return index == 0 ? rx_low_ : rx_high_; }
   void set_rx_words(RxFormat format, std::uint64_t low, std::uint64_t high) noexcept {
     rx_low_ = low;
@@ -159,7 +160,7 @@ class POLLUX_API alignas(64) Mbuf {
   /// The device's address of the data; DmaMemory::kNoIova plus offset where no device can reach it.
   [[nodiscard]] std::uint64_t data_iova() const noexcept { return iova_ + data_offset_; }
 
-  static constexpr std::size_t kHeaderSize = 128;
+  static constexpr std::size_t kHeaderSize = 192;
 
  private:
   friend class MempoolCore;
@@ -174,7 +175,7 @@ class POLLUX_API alignas(64) Mbuf {
   enum Special : std::uint8_t {
     kShared = 1,        ///< clones of this buffer exist: reference_count_ decides
     kMultiSegment = 2,  ///< next_, segment_count_ and packet_length_ are meaningful
-    kOffload = 4,       ///< tx_flags_ and offload_ are meaningful
+    kOffload = 4,       ///< tx_offload_ is meaningful
     kExternal = 8,      ///< buffer_ is the application's memory
     kClone = 16,        ///< buffer_ is another mbuf's: root_
     kTimestamped = 32,  ///< timestamp_ is meaningful
@@ -184,6 +185,9 @@ class POLLUX_API alignas(64) Mbuf {
   [[nodiscard]] Mbuf& buffer_owner() noexcept { return (special_ & kClone) != 0 ? *root_ : *this; }
   [[nodiscard]] const Mbuf& buffer_owner() const noexcept { return (special_ & kClone) != 0 ? *root_ : *this; }
   void share_with(Mbuf& clone) noexcept;
+  void copy_notes_to(Mbuf& copy) const noexcept;
+  [[nodiscard]] bool grow_offload(std::uint32_t bytes) noexcept;
+  void shrink_offload(std::uint32_t bytes) noexcept;
   [[nodiscard]] bool let_go() noexcept;
   [[nodiscard]] bool let_go_root() noexcept;
   void end_use() noexcept;
@@ -204,22 +208,27 @@ class POLLUX_API alignas(64) Mbuf {
   MempoolCore* pool_ = nullptr;
   std::atomic<std::uint16_t> reference_count_{1};
   std::uint8_t segment_count_ = 1;
-  std::uint8_t tx_flags_ = 0;
+  std::uint8_t unused_ = 0;
   std::uint32_t packet_length_ = 0;
 
-  // Second line: what a special frame needs, and where it came from in checked builds.
-  std::uint64_t offload_ = 0;
+  // Second line: what a special frame needs.
+  TxOffload tx_offload_;
+  std::uint32_t attached_capacity_ = 0;  // of buffer_ while kExternal or kClone
   std::uint64_t timestamp_ = 0;
   Mbuf* root_ = nullptr;
   ExternalFree external_free_ = nullptr;
   void* external_opaque_ = nullptr;
-  std::uint32_t attached_capacity_ = 0;      // of buffer_ while kExternal or kClone
   std::atomic<std::uint32_t> free_link_{0};  // in the pool's shared list
+  std::atomic<std::uint32_t> custody_{0};    // MbufAccess::Custody, in checked builds
+
+  // Third line: the application's, the port's, and where the mbuf came from in checked builds.
+  std::uint64_t user_ = 0;
+  std::array<std::uint64_t, 2> port_private_{};
   // Who took it last, or gave it back. Atomic, since a pool that goes away reads the sites of mbufs that others still
   // use.
   std::atomic<const char*> site_file_{nullptr};
   std::atomic<std::uint32_t> site_line_{0};
-  std::atomic<std::uint32_t> custody_{0};  // MbufAccess::Custody, in checked builds
+  std::array<std::uint32_t, 7> reserved_{};
 };
 
 static_assert(sizeof(Mbuf) == Mbuf::kHeaderSize);
@@ -256,13 +265,20 @@ struct POLLUX_API MbufAccess {
   static void set_port(Mbuf& mbuf, std::uint16_t port) noexcept { mbuf.origin_ = port & Mbuf::kNoPort; }
   static std::uint8_t& special(Mbuf& mbuf) noexcept { return mbuf.special_; }
   static std::uint8_t& segment_count(Mbuf& mbuf) noexcept { return mbuf.segment_count_; }
-  static std::uint8_t& tx_flags(Mbuf& mbuf) noexcept { return mbuf.tx_flags_; }
+  /// What the request is, or was before it was met.
+  static TxOffload& tx_offload(Mbuf& mbuf) noexcept { return mbuf.tx_offload_; }
+  /// For the port that has the mbuf, from its rx_burst or tx_burst until the mbuf is another's. Of a mbuf that is new
+  /// to the port it is whatever an earlier port left there. A clone gets a copy.
+  static std::array<std::uint64_t, 2>& port_private(Mbuf& mbuf) noexcept { return mbuf.port_private_; }
+  static std::uint64_t& user(Mbuf& mbuf) noexcept { return mbuf.user_; }
   static std::uint16_t& data_length(Mbuf& mbuf) noexcept { return mbuf.data_length_; }
   static std::uint16_t& data_offset(Mbuf& mbuf) noexcept { return mbuf.data_offset_; }
   static std::uint8_t pool_id(const Mbuf& mbuf) noexcept { return mbuf.pool_id_; }
   static std::uint32_t& packet_length(Mbuf& mbuf) noexcept { return mbuf.packet_length_; }
   static Mbuf*& next(Mbuf& mbuf) noexcept { return mbuf.next_; }
   static std::uint8_t*& buffer(Mbuf& mbuf) noexcept { return mbuf.buffer_; }
+  /// Gives a copy of a frame's bytes what goes with them: request, timestamp, the application's field and the port's.
+  static void copy_notes(const Mbuf& from, Mbuf& to) noexcept { from.copy_notes_to(to); }
   static MempoolCore& pool(const Mbuf& mbuf) noexcept { return *mbuf.pool_; }
 
   /// Marks an mbuf as taken from a queue or pool at `site`. Compiles to nothing without POLLUX_CHECKED.

@@ -96,7 +96,7 @@ TEST_P(Metadata, LeavesATagInTheFrameAndHasNoTimestamp) {
 // The driver does not ask the card to check SCTP.
 TEST_P(Metadata, OfSctpHasNoVerdict) {
   auto frames = test::known_sctp_frames();
-  for (KnownFrame& frame : frames) frame.l4 = ChecksumVerdict::unknown;
+  for (KnownFrame& frame : frames) frame.l4 = ChecksumStatus::unknown;
   pass(frames, kCopies);
 }
 

@@ -105,7 +105,7 @@ void Traffic::check_received(Mbuf& mbuf) {
 void Traffic::check_good(Mbuf& mbuf, const WireFrame& frame) {
   ASSERT_EQ(mbuf.segments(), frame.pieces.size());
   ASSERT_EQ(mbuf.packet_length(), frame.bytes.size());
-  ASSERT_EQ(mbuf.rx_format(), RxFormat::write_back);
+  ASSERT_EQ(mbuf.rx_format(), RxFormat::intel_advanced);
   ASSERT_EQ(mbuf.port(), QueueLab::kPort);
   ASSERT_EQ(mbuf.rx_word(1), frame.pieces.back().back.hi);
   if (frame.pieces.size() == 1) {
@@ -139,7 +139,7 @@ void Traffic::use(MbufPtr mbuf) {
     }
     case 7:
       if (!options_.hostile) break;
-      mbuf->set_tx_offload({.flags = TxOffload::ipv4_checksum, .l2_length = 14, .l3_length = 20});
+      mbuf->set_tx_offload({.flags = TxOffload::tcp_segmentation, .l2 = 14, .l3 = 20});
       return send(std::move(mbuf), TxFate::unsupported_offload);
     case 8: mbuf->set_timestamp(1); break;
     case 9:

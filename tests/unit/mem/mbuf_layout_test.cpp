@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "mem/mempool_core.hpp"
 #include "unit/mem/pool_lab.hpp"
 
 namespace pollux {
@@ -33,7 +34,7 @@ class MbufLayout : public testing::Test {
 };
 
 static_assert(alignof(Mbuf) == kLine);
-static_assert(sizeof(Mbuf) == 2 * kLine);
+static_assert(sizeof(Mbuf) == 3 * kLine);
 static_assert(MbufAccess::kWordOffset + sizeof(std::uint64_t) <= kLine);
 static_assert(MbufAccess::kWordOffset % sizeof(std::uint64_t) == 0);
 
@@ -46,22 +47,46 @@ TEST_F(MbufLayout, WhatAPlainFrameNeedsLiesInTheFirstLine) {
   EXPECT_LE(offset_of(MbufAccess::next(mbuf)), kLine - 8);
   EXPECT_LE(offset_of(MbufAccess::packet_length(mbuf)), kLine - 4);
   EXPECT_LT(offset_of(MbufAccess::segment_count(mbuf)), kLine);
-  EXPECT_LT(offset_of(MbufAccess::tx_flags(mbuf)), kLine);
 }
 
 TEST_F(MbufLayout, WhatOnlyASpecialFrameNeedsLiesInTheSecondLine) {
-  EXPECT_GE(offset_of(MbufAccess::free_link(*mbuf_)), kLine);
-  EXPECT_GE(offset_of(MbufAccess::custody(*mbuf_)), kLine);
+  Mbuf& mbuf = *mbuf_;
+  EXPECT_EQ(offset_of(MbufAccess::tx_offload(mbuf)), kLine);
+  EXPECT_EQ(offset_of(MbufAccess::free_link(mbuf)), 2 * kLine - 8);
+  EXPECT_EQ(offset_of(MbufAccess::custody(mbuf)), 2 * kLine - 4);
   // Of a time stamp and of offloads the first line tells only that there are some.
   mbuf_->set_timestamp(~std::uint64_t{0});
   mbuf_->set_tx_offload({.flags = TxOffload::insert_vlan});
   const Header before = header();
   mbuf_->set_timestamp(1);
-  mbuf_->set_tx_offload(
-      {.flags = TxOffload::insert_vlan, .l2_length = 1, .l3_length = 2, .l4_length = 3, .segment_size = 4, .vlan = 5});
+  mbuf_->set_tx_offload({.flags = TxOffload::insert_vlan,
+                         .l2 = 1,
+                         .l3 = 2,
+                         .l4 = 3,
+                         .outer_l2 = 4,
+                         .outer_l3 = 5,
+                         .segment_size = 6,
+                         .vlan = 7,
+                         .outer_vlan = 8});
   const Header after = header();
   EXPECT_TRUE(std::equal(before.begin(), before.begin() + kLine, after.begin()));
-  EXPECT_FALSE(std::equal(before.begin() + kLine, before.end(), after.begin() + kLine));
+  EXPECT_FALSE(std::equal(before.begin() + kLine, before.begin() + 2 * kLine, after.begin() + kLine));
+  EXPECT_TRUE(std::equal(before.begin() + 2 * kLine, before.end(), after.begin() + 2 * kLine));
+}
+
+TEST_F(MbufLayout, WhatBelongsToOthersLiesInTheThirdLine) {
+  EXPECT_EQ(offset_of(MbufAccess::user(*mbuf_)), 2 * kLine);
+  EXPECT_EQ(offset_of(MbufAccess::port_private(*mbuf_)), 2 * kLine + 8);
+  const Header before = header();
+  mbuf_->set_user(~mbuf_->user());
+  MbufAccess::port_private(*mbuf_) = {1, 2};
+  const Header after = header();
+  EXPECT_TRUE(std::equal(before.begin(), before.begin() + 2 * kLine, after.begin()));
+}
+
+TEST_F(MbufLayout, AUsualPoolsMbufsLie37LinesApart) {
+  EXPECT_EQ(MempoolCore::stride(pool_.options()), 37U * kLine);
+  EXPECT_EQ(mbuf_->tailroom(), 2048U);
 }
 
 TEST_F(MbufLayout, TheWordHoldsLengthPoolSpecialOffsetAndOrigin) {

@@ -148,11 +148,10 @@ TEST(MbufState, NothingOfAFrameOutlivesIt) {
   Mbuf* const same = mbuf.get();
   ASSERT_NE(mbuf->append(60), nullptr);
   mbuf->set_timestamp(12345);
-  mbuf->set_tx_offload(
-      {.flags = TxOffload::insert_vlan, .l2_length = 1, .l3_length = 2, .l4_length = 3, .segment_size = 4, .vlan = 7});
-  mbuf->set_rx_words(RxFormat::write_back, 1, 2);
+  mbuf->set_tx_offload({.flags = TxOffload::insert_vlan, .l2 = 1, .l3 = 2, .l4 = 3, .segment_size = 4, .vlan = 7});
+  mbuf->set_rx_words(RxFormat::intel_advanced, 1, 2);
   constexpr std::uint64_t kOrigin = std::uint64_t{0xFFFF} << MbufAccess::kOriginShift;
-  MbufAccess::set_word(*mbuf, (MbufAccess::word(*mbuf) & ~kOrigin) | std::uint64_t{0x1005} << MbufAccess::kOriginShift);
+  MbufAccess::set_word(*mbuf, (MbufAccess::word(*mbuf) & ~kOrigin) | std::uint64_t{0xF005} << MbufAccess::kOriginShift);
   ASSERT_EQ(mbuf->port(), 5);
   MbufPtr more = cache.allocate();
   ASSERT_TRUE(mbuf->chain(more));
@@ -166,9 +165,7 @@ TEST(MbufState, NothingOfAFrameOutlivesIt) {
   ASSERT_NE(found, all.end());
   mbuf = std::move(*found);
   EXPECT_EQ(mbuf->timestamp(), 0u);
-  const TxOffload offload = mbuf->tx_offload();
-  EXPECT_EQ(offload.flags, 0);
-  EXPECT_EQ(offload.l2_length + offload.l3_length + offload.l4_length + offload.segment_size + offload.vlan, 0);
+  EXPECT_EQ(mbuf->tx_offload(), TxOffload());
   EXPECT_EQ(mbuf->segments(), 1u);
   EXPECT_EQ(mbuf->next(), nullptr);
   EXPECT_EQ(mbuf->packet_length(), 0u);
@@ -180,22 +177,105 @@ TEST(MbufState, NothingOfAFrameOutlivesIt) {
   EXPECT_EQ(mbuf->headroom(), 128u);
 }
 
+constexpr TxOffload kAllOffloads{.flags = 0xFFFFFFFF,
+                                 .l2 = 0xFEFD,
+                                 .l3 = 0xFCFB,
+                                 .l4 = 0xFAF9,
+                                 .outer_l2 = 0xF8F7,
+                                 .outer_l3 = 0xF6F5,
+                                 .segment_size = 0xF4F3,
+                                 .vlan = 0xF2F1,
+                                 .outer_vlan = 0xF0EF};
+
 TEST(MbufState, OffloadValuesComeBackWhole) {
   test::PoolLab lab;
   Mempool pool = lab.pool({.count = 1});
   MbufPtr mbuf = pool.allocate();
-  const TxOffload all{
-      .flags = 0x7F, .l2_length = 0xFE, .l3_length = 0xFDFC, .l4_length = 0xFB, .segment_size = 0xFAF9, .vlan = 0xF8F7};
-  mbuf->set_tx_offload(all);
-  const TxOffload read = mbuf->tx_offload();
-  EXPECT_EQ(read.flags, all.flags);
-  EXPECT_EQ(read.l2_length, all.l2_length);
-  EXPECT_EQ(read.l3_length, all.l3_length);
-  EXPECT_EQ(read.l4_length, all.l4_length);
-  EXPECT_EQ(read.segment_size, all.segment_size);
-  EXPECT_EQ(read.vlan, all.vlan);
-  mbuf->set_tx_offload({});
-  EXPECT_EQ(mbuf->tx_offload().l3_length, 0u);
+  mbuf->set_tx_offload(kAllOffloads);
+  EXPECT_EQ(mbuf->tx_offload(), kAllOffloads);
+  EXPECT_TRUE(mbuf->has_partial_checksum());
+  TxOffload without_flags = kAllOffloads;
+  without_flags.flags = 0;
+  mbuf->set_tx_offload(without_flags);
+  EXPECT_EQ(mbuf->tx_offload(), TxOffload());
+  EXPECT_FALSE(mbuf->has_partial_checksum());
+  mbuf->set_tx_offload({.flags = TxOffload::insert_vlan});
+  EXPECT_FALSE(mbuf->has_partial_checksum());
+}
+
+TEST(MbufState, TheApplicationsFieldStaysAsItWasSet) {
+  test::PoolLab lab;
+  Mempool pool = lab.pool({.count = 2});
+  MempoolCache cache(pool);
+  MbufPtr mbuf = cache.allocate();
+  mbuf->set_user(0x0123456789ABCDEF);
+  EXPECT_EQ(MbufAccess::special(*mbuf), 0) << "a frame is as plain with it as without";
+  ASSERT_NE(mbuf->append(60), nullptr);
+  const MbufPtr clone = mbuf->clone(cache);
+  ASSERT_NE(clone, nullptr);
+  EXPECT_EQ(clone->user(), 0x0123456789ABCDEF);
+  mbuf->set_user(1);
+  EXPECT_EQ(clone->user(), 0x0123456789ABCDEF);
+  EXPECT_EQ(mbuf->user(), 1U);
+}
+
+TEST(MbufState, AClonesPrivateDataOfThePortIsACopy) {
+  test::PoolLab lab;
+  Mempool pool = lab.pool({.count = 2});
+  MempoolCache cache(pool);
+  MbufPtr mbuf = cache.allocate();
+  MbufAccess::port_private(*mbuf) = {1, 2};
+  const MbufPtr clone = mbuf->clone(cache);
+  ASSERT_NE(clone, nullptr);
+  MbufAccess::port_private(*mbuf) = {3, 4};
+  EXPECT_EQ(MbufAccess::port_private(*clone), (std::array<std::uint64_t, 2>{1, 2}));
+}
+
+/// A frame of 200 bytes whose request is about headers of 14, 20, 16 and 24 bytes, the first two a tunnel's.
+class MbufRequest : public testing::Test {
+ protected:
+  static constexpr std::uint32_t kFlags = TxOffload::ipv4_checksum | TxOffload::udp_checksum | TxOffload::insert_vlan |
+                                          TxOffload::outer_ipv4_checksum | TxOffload::outer_udp_checksum;
+
+  MbufRequest() {
+    EXPECT_NE(mbuf_->append(200), nullptr);
+    mbuf_->set_tx_offload({.flags = kFlags, .l2 = 16, .l3 = 24, .outer_l2 = 14, .outer_l3 = 20});
+  }
+  [[nodiscard]] TxOffload after_strip(std::uint32_t bytes) {
+    EXPECT_NE(mbuf_->strip(bytes), nullptr);
+    return mbuf_->tx_offload();
+  }
+
+  test::PoolLab lab_;
+  Mempool pool_ = lab_.pool({.count = 1});
+  MbufPtr mbuf_ = pool_.allocate();
+};
+
+TEST_F(MbufRequest, MovesWithItsHeadersWhereBytesAreAddedInFront) {
+  ASSERT_NE(mbuf_->prepend(4), nullptr);
+  EXPECT_EQ(mbuf_->tx_offload(), (TxOffload{.flags = kFlags, .l2 = 16, .l3 = 24, .outer_l2 = 18, .outer_l3 = 20}));
+  mbuf_->set_tx_offload({.flags = TxOffload::tcp_checksum, .l2 = 14, .l3 = 20});
+  ASSERT_NE(mbuf_->prepend(8), nullptr);
+  EXPECT_EQ(mbuf_->tx_offload(), (TxOffload{.flags = TxOffload::tcp_checksum, .l2 = 22, .l3 = 20}));
+  mbuf_->set_tx_offload({.flags = TxOffload::tcp_checksum, .l2 = 65535});
+  EXPECT_EQ(mbuf_->prepend(1), nullptr) << "no request can say where the header is then";
+  EXPECT_EQ(mbuf_->length(), 212U);
+}
+
+TEST_F(MbufRequest, LosesWhatWasAskedOfHeadersThatAreGone) {
+  EXPECT_EQ(after_strip(4), (TxOffload{.flags = kFlags, .l2 = 16, .l3 = 24, .outer_l2 = 10, .outer_l3 = 20}));
+  std::uint32_t flags = kFlags & ~std::uint32_t{TxOffload::outer_ipv4_checksum};
+  EXPECT_EQ(after_strip(11), (TxOffload{.flags = flags, .l2 = 16, .l3 = 24, .outer_l3 = 19}));
+  EXPECT_EQ(after_strip(19), (TxOffload{.flags = flags, .l2 = 16, .l3 = 24}));
+  flags &= ~std::uint32_t{TxOffload::outer_udp_checksum};
+  EXPECT_EQ(after_strip(2), (TxOffload{.flags = flags, .l2 = 14, .l3 = 24}));
+  EXPECT_EQ(after_strip(14), (TxOffload{.flags = flags, .l3 = 24}));
+  flags &= ~std::uint32_t{TxOffload::ipv4_checksum};
+  EXPECT_EQ(after_strip(24), (TxOffload{.flags = flags}));
+  EXPECT_EQ(after_strip(1), (TxOffload{.flags = TxOffload::insert_vlan}));
+  mbuf_->set_tx_offload({.flags = TxOffload::tcp_checksum, .l2 = 1});
+  EXPECT_EQ(after_strip(2), TxOffload());
+  EXPECT_EQ(MbufAccess::special(*mbuf_), 0);
 }
 
 }  // namespace

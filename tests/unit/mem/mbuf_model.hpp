@@ -43,6 +43,7 @@ struct ModelFrame {
   [[nodiscard]] bool append(const std::vector<std::uint8_t>& bytes);
   [[nodiscard]] bool prepend(const std::vector<std::uint8_t>& bytes);
   [[nodiscard]] bool strip(std::size_t bytes);
+  void strip_request(std::size_t bytes);
   [[nodiscard]] bool trim(std::size_t bytes);
   [[nodiscard]] bool chain(ModelFrame&& more);
   [[nodiscard]] ModelFrame clone();

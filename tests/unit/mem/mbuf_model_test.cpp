@@ -248,12 +248,18 @@ class Twins {
   std::optional<std::string> offload(Twin& twin) {
     TxOffload wanted;
     if (below(2) == 0) {
-      wanted = {.flags = static_cast<std::uint8_t>(1 + below(127)),
-                .l2_length = static_cast<std::uint8_t>(random_()),
-                .l3_length = static_cast<std::uint16_t>(random_()),
-                .l4_length = static_cast<std::uint8_t>(random_()),
+      // Mostly headers as frames have them, sometimes as none has.
+      const std::size_t longest = below(4) == 0 ? 65536 : 41;
+      const bool in_tunnel = below(2) == 0;
+      wanted = {.flags = static_cast<std::uint32_t>(1 + below(2047)),
+                .l2 = static_cast<std::uint16_t>(below(longest)),
+                .l3 = static_cast<std::uint16_t>(below(longest)),
+                .l4 = static_cast<std::uint16_t>(random_()),
+                .outer_l2 = static_cast<std::uint16_t>(in_tunnel ? below(longest) : 0),
+                .outer_l3 = static_cast<std::uint16_t>(in_tunnel ? below(longest) : 0),
                 .segment_size = static_cast<std::uint16_t>(random_()),
-                .vlan = static_cast<std::uint16_t>(random_())};
+                .vlan = static_cast<std::uint16_t>(random_()),
+                .outer_vlan = static_cast<std::uint16_t>(random_())};
     }
     twin.mbuf->set_tx_offload(wanted);
     twin.model.offload = wanted;

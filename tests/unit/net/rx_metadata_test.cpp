@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "hw/intel/descriptors.hpp"
+#include "net/virtio_net_header.hpp"
 #include "unit/mem/pool_lab.hpp"
 
 namespace pollux {
@@ -15,7 +16,7 @@ class RxMetadataTest : public testing::Test {
  protected:
   [[nodiscard]] RxMetadata intel(const rx::WriteBack& what) {
     const hw::intel::Descriptor written = rx::written_back(what);
-    mbuf_->set_rx_words(RxFormat::write_back, written.lo, written.hi);
+    mbuf_->set_rx_words(RxFormat::intel_advanced, written.lo, written.hi);
     return RxMetadata(*mbuf_);
   }
   [[nodiscard]] RxMetadata software(const SoftwareRxMetadata& what) {
@@ -34,8 +35,8 @@ TEST_F(RxMetadataTest, AFreshMbufKnowsNothing) {
   EXPECT_EQ(none.rss_hash(), std::nullopt);
   EXPECT_EQ(none.vlan(), std::nullopt);
   EXPECT_EQ(none.packet_type(), PacketType{});
-  EXPECT_EQ(none.ip_checksum(), ChecksumVerdict::unknown);
-  EXPECT_EQ(none.l4_checksum(), ChecksumVerdict::unknown);
+  EXPECT_EQ(none.ip_checksum(), ChecksumStatus::unknown);
+  EXPECT_EQ(none.l4_checksum(), ChecksumStatus::unknown);
 }
 
 TEST_F(RxMetadataTest, WordsOfNoFormatMeanNothing) {
@@ -45,8 +46,8 @@ TEST_F(RxMetadataTest, WordsOfNoFormatMeanNothing) {
   EXPECT_EQ(none.rss_hash(), std::nullopt);
   EXPECT_EQ(none.vlan(), std::nullopt);
   EXPECT_EQ(none.packet_type(), PacketType{});
-  EXPECT_EQ(none.ip_checksum(), ChecksumVerdict::unknown);
-  EXPECT_EQ(none.l4_checksum(), ChecksumVerdict::unknown);
+  EXPECT_EQ(none.ip_checksum(), ChecksumStatus::unknown);
+  EXPECT_EQ(none.l4_checksum(), ChecksumStatus::unknown);
 }
 
 TEST_F(RxMetadataTest, ReadsTheHashOfTheCard) {
@@ -78,17 +79,17 @@ TEST_F(RxMetadataTest, ReadsThePacketTypeOfTheCard) {
 TEST_F(RxMetadataTest, ReadsTheVerdictsOfTheCard) {
   constexpr std::uint64_t kPlain = rx::kDone | rx::kEndOfPacket;
   const auto unchecked = intel({.status = kPlain | rx::kIpError | rx::kL4Error});
-  EXPECT_EQ(unchecked.ip_checksum(), ChecksumVerdict::unknown);
-  EXPECT_EQ(unchecked.l4_checksum(), ChecksumVerdict::unknown);
+  EXPECT_EQ(unchecked.ip_checksum(), ChecksumStatus::unknown);
+  EXPECT_EQ(unchecked.l4_checksum(), ChecksumStatus::unknown);
   const auto good = intel({.status = kPlain | rx::kIpChecked | rx::kL4Checked});
-  EXPECT_EQ(good.ip_checksum(), ChecksumVerdict::good);
-  EXPECT_EQ(good.l4_checksum(), ChecksumVerdict::good);
+  EXPECT_EQ(good.ip_checksum(), ChecksumStatus::good);
+  EXPECT_EQ(good.l4_checksum(), ChecksumStatus::good);
   const auto bad_ip = intel({.status = kPlain | rx::kIpChecked | rx::kL4Checked | rx::kIpError});
-  EXPECT_EQ(bad_ip.ip_checksum(), ChecksumVerdict::bad);
-  EXPECT_EQ(bad_ip.l4_checksum(), ChecksumVerdict::good);
+  EXPECT_EQ(bad_ip.ip_checksum(), ChecksumStatus::bad);
+  EXPECT_EQ(bad_ip.l4_checksum(), ChecksumStatus::good);
   const auto bad_l4 = intel({.status = kPlain | rx::kIpChecked | rx::kL4Checked | rx::kL4Error});
-  EXPECT_EQ(bad_l4.ip_checksum(), ChecksumVerdict::good);
-  EXPECT_EQ(bad_l4.l4_checksum(), ChecksumVerdict::bad);
+  EXPECT_EQ(bad_l4.ip_checksum(), ChecksumStatus::good);
+  EXPECT_EQ(bad_l4.l4_checksum(), ChecksumStatus::bad);
 }
 
 // E-SCTP60
@@ -97,16 +98,16 @@ TEST_F(RxMetadataTest, SctpOf60BytesIsNeverBad) {
     return intel({.packet_type = type, .status = rx::kDone | rx::kL4Checked | error, .length = length}).l4_checksum();
   };
   constexpr std::uint32_t kSctp = rx::kTypeIpv4 | rx::kTypeSctp;
-  EXPECT_EQ(l4(kSctp, 60, rx::kL4Error), ChecksumVerdict::unknown);
-  EXPECT_EQ(l4(kSctp, 60, 0), ChecksumVerdict::good);
-  EXPECT_EQ(l4(kSctp, 59, rx::kL4Error), ChecksumVerdict::bad);
-  EXPECT_EQ(l4(kSctp, 61, rx::kL4Error), ChecksumVerdict::bad);
-  EXPECT_EQ(l4(rx::kTypeIpv4 | rx::kTypeTcp, 60, rx::kL4Error), ChecksumVerdict::bad);
+  EXPECT_EQ(l4(kSctp, 60, rx::kL4Error), ChecksumStatus::unknown);
+  EXPECT_EQ(l4(kSctp, 60, 0), ChecksumStatus::good);
+  EXPECT_EQ(l4(kSctp, 59, rx::kL4Error), ChecksumStatus::bad);
+  EXPECT_EQ(l4(kSctp, 61, rx::kL4Error), ChecksumStatus::bad);
+  EXPECT_EQ(l4(rx::kTypeIpv4 | rx::kTypeTcp, 60, rx::kL4Error), ChecksumStatus::bad);
 }
 
 TEST_F(RxMetadataTest, WhatSoftwareNotesComesBack) {
-  for (const ChecksumVerdict ip : {ChecksumVerdict::unknown, ChecksumVerdict::good, ChecksumVerdict::bad}) {
-    for (const ChecksumVerdict l4 : {ChecksumVerdict::unknown, ChecksumVerdict::good, ChecksumVerdict::bad}) {
+  for (const ChecksumStatus ip : {ChecksumStatus::unknown, ChecksumStatus::good, ChecksumStatus::bad}) {
+    for (const ChecksumStatus l4 : {ChecksumStatus::unknown, ChecksumStatus::good, ChecksumStatus::bad}) {
       const auto all = software({.packet_type = {PacketType::ipv4 | PacketType::tcp},
                                  .rss_hash = 0xFFFFFFFF,
                                  .vlan = 0xFFFF,
@@ -134,9 +135,52 @@ TEST_F(RxMetadataTest, NotesDoNotChangeThePort) {
     ASSERT_EQ(mbuf_->rx_format(), RxFormat::none);
     static_cast<void>(software({.rss_hash = ~0u, .vlan = std::uint16_t{0xFFFF}}));
     EXPECT_EQ(mbuf_->port(), port);
-    EXPECT_EQ(mbuf_->rx_format(), RxFormat::write_back);
+    EXPECT_EQ(mbuf_->rx_format(), RxFormat::software);
     EXPECT_TRUE(mbuf_->has_rx_words());
   }
+}
+
+TEST_F(RxMetadataTest, TellsOfChecksumsThatAreStillToBeComputed) {
+  mbuf_->set_tx_offload({.flags = TxOffload::ipv4_checksum});
+  EXPECT_EQ(RxMetadata(*mbuf_).ip_checksum(), ChecksumStatus::partial);
+  EXPECT_EQ(RxMetadata(*mbuf_).l4_checksum(), ChecksumStatus::unknown);
+  for (const std::uint32_t flag : {TxOffload::tcp_checksum, TxOffload::udp_checksum, TxOffload::sctp_checksum}) {
+    mbuf_->set_tx_offload({.flags = flag});
+    // Also beside what software noted, which stays for the other checksum.
+    const RxMetadata noted = software({.vlan = std::uint16_t{7}, .ip_checksum = ChecksumStatus::bad});
+    EXPECT_EQ(noted.l4_checksum(), ChecksumStatus::partial);
+    EXPECT_EQ(noted.ip_checksum(), ChecksumStatus::bad);
+    EXPECT_EQ(noted.vlan(), 7);
+    EXPECT_EQ(software({.l4_checksum = ChecksumStatus::bad}).l4_checksum(), ChecksumStatus::partial);
+  }
+  mbuf_->set_tx_offload({.flags = TxOffload::insert_vlan});
+  EXPECT_EQ(RxMetadata(*mbuf_).l4_checksum(), ChecksumStatus::bad) << "as noted, now that it is not to be computed";
+  mbuf_->set_tx_offload({});
+  EXPECT_EQ(software({.l4_checksum = ChecksumStatus::partial}).l4_checksum(), ChecksumStatus::unknown);
+}
+
+TEST_F(RxMetadataTest, TakesNoBitsOfACardForAPartialChecksum) {
+  constexpr std::uint64_t kAllBits = 0xFFFFFFFF;
+  for (const std::uint16_t length : {std::uint16_t{1}, std::uint16_t{1514}, std::uint16_t{0xFFFF}}) {
+    const RxMetadata spoilt = intel({.status = kAllBits, .length = length});
+    EXPECT_EQ(spoilt.ip_checksum(), ChecksumStatus::bad);
+    EXPECT_EQ(spoilt.l4_checksum(), ChecksumStatus::bad);
+  }
+}
+
+TEST_F(RxMetadataTest, ReadsTheHeaderOfVirtioNet) {
+  const auto virtio = [this](std::uint8_t flags) {
+    VirtioNetHeader{.flags = flags, .checksum_start = 0xFFFF, .checksum_offset = 0xFFFF}.attach_to(*mbuf_);
+    return RxMetadata(*mbuf_);
+  };
+  EXPECT_EQ(virtio(0).l4_checksum(), ChecksumStatus::unknown);
+  EXPECT_EQ(virtio(VirtioNetHeader::kDataValid).l4_checksum(), ChecksumStatus::good);
+  EXPECT_EQ(virtio(VirtioNetHeader::kDataValid).ip_checksum(), ChecksumStatus::unknown);
+  EXPECT_EQ(virtio(VirtioNetHeader::kDataValid).rss_hash(), std::nullopt);
+  EXPECT_EQ(virtio(VirtioNetHeader::kNeedsChecksum).l4_checksum(), ChecksumStatus::unknown) << "no request says where";
+  mbuf_->set_tx_offload({.flags = TxOffload::udp_checksum});
+  EXPECT_EQ(virtio(VirtioNetHeader::kNeedsChecksum).l4_checksum(), ChecksumStatus::partial);
+  EXPECT_EQ(VirtioNetHeader::of(*mbuf_).checksum_offset, 0xFFFF);
 }
 
 }  // namespace

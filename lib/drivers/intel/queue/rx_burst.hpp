@@ -49,8 +49,9 @@ POLLUX_ALWAYS_INLINE bool take_plain(const RxRule& rule, hw::intel::Descriptor& 
 /// Starts the way of a coming frame's first line from memory: a frame lies a header and its headroom behind its mbuf,
 /// and with another headroom the line is a near one.
 POLLUX_ALWAYS_INLINE void prefetch_frame(const Mbuf* mbuf) noexcept {
+  constexpr std::size_t kHeadroom = 128;  // unless MempoolOptions::headroom says otherwise
   if constexpr (parts::has(parts::Part::look_ahead))
-    __builtin_prefetch(reinterpret_cast<const std::byte*>(mbuf) + 2 * Mbuf::kHeaderSize, 1, 3);
+    __builtin_prefetch(reinterpret_cast<const std::byte*>(mbuf) + Mbuf::kHeaderSize + kHeadroom, 1, 3);
 }
 
 /// Takes the next frame of a run, if it is a plain one.

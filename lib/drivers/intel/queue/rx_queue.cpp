@@ -30,7 +30,7 @@ void RxQueue::setup(RxQueueSetup setup) {
   rule_ = {.inspected = RxHotPath::kInspected,
            .wanted = RxHotPath::kPlain,
            .span = setup.buffer_bytes - std::uint64_t{1},
-           .one_byte_word = pool_->empty_word(RxFormat::write_back, setup.port) + 1,
+           .one_byte_word = pool_->empty_word(RxFormat::intel_advanced, setup.port) + 1,
            .iova_delta = pool_->iova_delta() + Mbuf::kHeaderSize + pool_->data_offset()};
   slot_memory_.assign(setup.size + RxHotPath::kPrefetchDistance, nullptr);
   slots_ = slot_memory_.data();

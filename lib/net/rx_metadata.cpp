@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pollux/net/rx_metadata.hpp"
+
+#include "base/compiler.hpp"
+#include "net/virtio_net_header.hpp"
+
+namespace pollux {
+
+POLLUX_COLD RxMetadata::Words RxMetadata::decode(const Mbuf& mbuf) noexcept {
+  Words words{0, 0};
+  switch (mbuf.rx_format()) {
+    case RxFormat::software:
+    case RxFormat::intel_advanced: words = {mbuf.rx_word(0), mbuf.rx_word(1)}; break;
+    case RxFormat::virtio_net:
+      // A checksum that was partial and is not any more (no request) was computed since, or given up: nothing is known.
+      if ((VirtioNetHeader::of(mbuf).flags & VirtioNetHeader::kDataValid) != 0)
+        words.high = std::uint64_t{1} << kL4.checked;
+      break;
+    case RxFormat::none: break;
+  }
+  const auto note_partial = [&](std::uint32_t flags, Check check) {
+    if ((mbuf.tx_offload().flags & flags) == 0) return;
+    words.high |=
+        std::uint64_t{1} << check.checked | std::uint64_t{1} << check.error | std::uint64_t{1} << check.partial;
+  };
+  note_partial(TxOffload::ipv4_checksum, kIp);
+  note_partial(TxOffload::kL4Checksums, kL4);
+  return words;
+}
+
+}  // namespace pollux
