@@ -10,6 +10,8 @@
 #include "pollux/mem/mempool.hpp"
 #include "pollux/net/frame_filters.hpp"
 #include "pollux/mem/offload.hpp"
+#include "pollux/net/checksum_offload.hpp"
+#include "pollux/net/offload_limits.hpp"
 #include "pollux/net/port.hpp"
 #include "pollux/net/rx_metadata.hpp"
 #include "pollux/open.hpp"

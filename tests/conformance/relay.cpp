@@ -27,6 +27,12 @@ int packet_socket(const std::string& interface) {
   address.sll_family = AF_PACKET;
   address.sll_protocol = htons(kEtherType);
   address.sll_ifindex = static_cast<int>(::if_nametoindex(interface.c_str()));
+  // With the header of virtio-net, which says of a checksum that it is still to be computed (packet(7)).
+  const int on = 1;
+  if (::setsockopt(number, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof on) != 0) {
+    ::close(number);
+    give_up("the header of a packet socket's frames");
+  }
   const int room = 4 << 20;
   ::setsockopt(number, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room);
   if (address.sll_ifindex == 0 || ::bind(number, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
@@ -37,7 +43,7 @@ int packet_socket(const std::string& interface) {
 }
 
 void carry(int from, int to) {
-  std::vector<std::uint8_t> frame(65536);
+  std::vector<std::uint8_t> frame(65600);
   for (;;) {
     sockaddr_ll source{};
     socklen_t length = sizeof source;

@@ -34,6 +34,8 @@ class POLLUX_API Port {
   ~Port();
 
   [[nodiscard]] const PortInfo& info() const { return driver_->info(); }
+  /// What frames may ask of this port, and what it tells of those it received.
+  [[nodiscard]] const OffloadLimits& offloads() const { return info().offloads; }
   [[nodiscard]] PortState state() const;
 
   /// Validates `config` and sets the queues up. In any state but started, closed and failed; a second call replaces the

@@ -15,6 +15,7 @@
 #include "pollux/net/drain_reason.hpp"
 #include "pollux/net/forward_path.hpp"
 #include "pollux/net/link.hpp"
+#include "pollux/net/offload_limits.hpp"
 #include "pollux/net/port_config.hpp"
 #include "pollux/net/rx_queue.hpp"
 #include "pollux/net/stats.hpp"
@@ -32,6 +33,7 @@ struct PortInfo {
   std::uint16_t index = 0;  ///< within the Context: Mbuf::port() of what it receives
   int numa_node = -1;
   PortLimits limits;
+  OffloadLimits offloads;
   MissedCount missed_count = MissedCount::exact;  ///< what Stats::rx_missed_errors is worth here
 };
 

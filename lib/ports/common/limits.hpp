@@ -3,7 +3,9 @@
 
 #include <cstdint>
 
+#include "net/checksums.hpp"
 #include "net/frame_size.hpp"
+#include "pollux/net/offload_limits.hpp"
 #include "pollux/net/port_config.hpp"
 
 namespace pollux::ports {
@@ -22,6 +24,15 @@ inline constexpr std::uint32_t kMaxMtu = 65535 - frame_bytes(0);
           .max_tx_segments = 255,
           .min_frame = kEthernetHeaderBytes,
           .max_rx_segments = 255};
+}
+
+/// Every software port takes frames with partial checksums; `in_software` are those that it computes itself.
+[[nodiscard]] constexpr OffloadLimits common_offloads(std::uint32_t in_software, std::uint32_t rx_flags = 0) noexcept {
+  return {.tx_flags = TxOffload::kChecksums,
+          .tx_software_flags = in_software,
+          .rx_flags = rx_flags,
+          .max_l2 = kMaxHeader,
+          .max_l3 = kMaxHeader};
 }
 
 }  // namespace pollux::ports

@@ -45,7 +45,8 @@ Result<std::unique_ptr<PortDriver>> Port::create(Context& context, std::string n
                 .backend = "software",
                 .index = *index,
                 .numa_node = -1,
-                .limits = traits.limits};
+                .limits = traits.limits,
+                .offloads = traits.offloads};
   return std::unique_ptr<PortDriver>(new Port(state, std::move(info), mac, std::move(medium)));
 }
 

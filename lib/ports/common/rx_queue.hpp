@@ -48,7 +48,7 @@ class alignas(64) RxQueue : public pollux::RxQueue {
   [[nodiscard]] MbufPtr allocate_chain(std::uint32_t bytes) noexcept;
   /// The bytes in mbufs; empty pointer, counted at the pool, if it is dry.
   [[nodiscard]] MbufPtr copy(std::span<const std::uint8_t> bytes) noexcept;
-  /// The same of another mbuf's bytes.
+  /// The same of another mbuf's bytes, with its request, timestamp and the application's field.
   [[nodiscard]] MbufPtr copy(const Mbuf& frame) noexcept;
   void give_back(Mbuf& frame) noexcept { cache_->free(frame); }
   /// Marks a frame that somebody else allocated as received by this port.

@@ -4,11 +4,12 @@
 #include <utility>
 
 #include "mem/context_state.hpp"
+#include "net/checksums.hpp"
 
 namespace pollux::ports {
 
 std::optional<TxDrop> TxQueue::objection(Mbuf& frame, const ContextState* context) noexcept {
-  if ((MbufAccess::special(frame) & MbufAccess::kOffload) != 0) return TxDrop::unsupported_offload;
+  if ((frame.tx_offload().flags & ~TxOffload::kChecksums) != 0) return TxDrop::unsupported_offload;
   bool has_gap = false;
   std::uint64_t bytes = 0;
   for (Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
@@ -20,6 +21,7 @@ std::optional<TxDrop> TxQueue::objection(Mbuf& frame, const ContextState* contex
   if (bytes < kEthernetHeaderBytes) return TxDrop::too_short;
   if (bytes > kMaxFrame) return TxDrop::too_long;
   if (has_gap) return TxDrop::bad_segment;
+  if (frame.has_partial_checksum() && !checksums_fit(frame)) return TxDrop::bad_offload;
   return std::nullopt;
 }
 

@@ -21,9 +21,10 @@ struct TxQueueSetup {
 };
 
 /// What the transmit queues of all software ports share. A port's own queue derives from it and hands its burst
-/// function to the constructor; that function takes no frame further for which `refuse` holds, ends each other one with
-/// `sent` or `drop`, and the burst with `count_taken`. Nothing stays in flight: a frame that was taken is another
-/// queue's, in the kernel, in a file or back in its pool when tx_burst returns.
+/// function to the constructor; that function takes no frame further for which `refuse` holds, computes or passes on
+/// the checksums that are partial in each other one, ends it with `count_sent` or `drop`, and the burst with
+/// `count_taken`. Nothing stays in flight: a frame that was taken is another queue's, in the kernel, in a file or back
+/// in its pool when tx_burst returns.
 class alignas(64) TxQueue : public pollux::TxQueue {
  public:
   void setup(TxQueueSetup setup);

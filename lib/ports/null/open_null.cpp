@@ -24,6 +24,7 @@ constexpr std::string_view kExample = "null: or null:?rx=64";
 constexpr ports::MediumTraits kTraits{.driver = "null",
                                       .what = "nothing",
                                       .limits = ports::common_limits(kQueues, kQueues),
+                                      .offloads = ports::common_offloads(0),
                                       .rx_drops = {},
                                       .tx_drops = {}};
 

@@ -24,6 +24,7 @@ constexpr std::array kTxDrops{ports::TxDrop::no_file, ports::TxDrop::write_faile
 constexpr ports::MediumTraits kTraits{.driver = "pcap",
                                       .what = "capture files",
                                       .limits = ports::common_limits(1, 1),
+                                      .offloads = ports::common_offloads(TxOffload::kChecksums),
                                       .rx_drops = kRxDrops,
                                       .tx_drops = kTxDrops};
 

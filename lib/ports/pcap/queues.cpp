@@ -3,6 +3,8 @@
 
 #include <array>
 
+#include "net/checksums.hpp"
+
 namespace pollux::pcap {
 namespace {
 
@@ -85,9 +87,11 @@ std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t li
 }
 
 void TxQueue::write(const Mbuf& frame, Duration now) noexcept {
-  if (frame.segments() == 1) return writer_->put(frame.bytes(), now);
-  const std::size_t bytes = frame.copy_out(0, scratch_);
-  writer_->put({scratch_.data(), bytes}, now);
+  const bool is_partial = frame.has_partial_checksum();
+  if (frame.segments() == 1 && !is_partial) return writer_->put(frame.bytes(), now);
+  const std::span<std::uint8_t> whole(scratch_.data(), frame.copy_out(0, scratch_));
+  if (is_partial) complete_checksums(whole, frame.tx_offload());
+  writer_->put(whole, now);
 }
 
 std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {

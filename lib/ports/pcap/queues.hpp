@@ -58,7 +58,7 @@ class RxQueue final : public ports::RxQueue {
   std::atomic<bool> malformed_{false};
 };
 
-/// Sends frames to a file; drops them if there is none.
+/// Sends frames to a file, with all their checksums; drops them if there is none.
 class TxQueue final : public ports::TxQueue {
  public:
   TxQueue(Clock& clock, std::optional<Writer> writer) noexcept
@@ -73,7 +73,8 @@ class TxQueue final : public ports::TxQueue {
 
   Clock& clock_;
   std::optional<Writer> writer_;
-  std::vector<std::uint8_t> scratch_ = std::vector<std::uint8_t>(65536);  // a chain in one piece
+  std::vector<std::uint8_t> scratch_ =
+      std::vector<std::uint8_t>(65536);  // a chain in one piece, and a frame whose checksums are computed
 };
 
 }  // namespace pollux::pcap

@@ -22,6 +22,7 @@ constexpr std::array kTxDrops{ports::TxDrop::no_receiver};
 constexpr ports::MediumTraits kTraits{.driver = "ring",
                                       .what = "a ring of mbufs",
                                       .limits = ports::common_limits(kQueues, kQueues),
+                                      .offloads = ports::common_offloads(0, RxOffload::partial_checksum),
                                       .rx_drops = kRxDrops,
                                       .tx_drops = kTxDrops};
 

@@ -12,6 +12,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "net/virtio_net_header.hpp"
+
 namespace pollux::tap {
 namespace {
 
@@ -60,6 +62,15 @@ tl::unexpected<Error> not_attached(int error, std::string_view name) {
   }
 }
 
+// Has the kernel leave checksums of TCP and UDP to be computed, which it says in a VirtioNetHeader in front of each
+// frame. Where it does not, it computes them; the header is there all the same.
+bool exchange_checksums(int frames) noexcept {
+  int bytes = sizeof(VirtioNetHeader);
+  if (::ioctl(frames, TUNSETVNETHDRSZ, &bytes) != 0) return false;
+  static_cast<void>(::ioctl(frames, TUNSETOFFLOAD, TUN_F_CSUM));
+  return true;
+}
+
 }  // namespace
 
 Result<Interface> Interface::open(std::string_view name, const char* tun) {
@@ -71,8 +82,11 @@ Result<Interface> Interface::open(std::string_view name, const char* tun) {
   Descriptor frames(::open(tun, O_RDWR | O_NONBLOCK | O_CLOEXEC));
   if (frames.get() < 0) return no_tun(errno, name, tun);
   ifreq request = request_for(name);
-  request.ifr_flags = IFF_TAP | IFF_NO_PI;
+  request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
   if (::ioctl(frames.get(), TUNSETIFF, &request) != 0) return not_attached(errno, name);
+  if (!exchange_checksums(frames.get())) {
+    return fail_errno(ErrorCode::io_error, fmt::format("tap:{}: cannot set the header of its frames", name), errno);
+  }
   Descriptor control(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (control.get() < 0) {
     return fail_errno(ErrorCode::io_error, fmt::format("tap:{}: cannot make a socket", name), errno);
@@ -125,6 +139,8 @@ void Interface::set_carrier(bool on) noexcept {
 }
 
 void Interface::close() noexcept {
+  // An interface that stays may be opened next by somebody who expects whole checksums.
+  if (frames_.get() >= 0) static_cast<void>(::ioctl(frames_.get(), TUNSETOFFLOAD, 0));
   frames_.reset();
   control_.reset();
 }

@@ -38,7 +38,7 @@ class Interface {
   /// Errors: invalid_argument (the name), module_not_loaded, permission_denied, busy, not_supported, io_error.
   [[nodiscard]] static Result<Interface> open(std::string_view name, const char* tun = kTun);
 
-  /// For reads and writes of whole frames, which do not wait.
+  /// For reads and writes of whole frames, each behind a VirtioNetHeader, which do not wait.
   [[nodiscard]] int descriptor() const noexcept { return frames_.get(); }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   /// Of the kernel's end.

@@ -16,13 +16,16 @@ namespace pollux::tap {
 namespace {
 
 constexpr std::array kRxDrops{ports::RxDrop::filtered, ports::RxDrop::too_short, ports::RxDrop::too_long,
-                              ports::RxDrop::stopped};
+                              ports::RxDrop::stopped, ports::RxDrop::bad_offload};
 constexpr std::array kTxDrops{ports::TxDrop::no_receiver, ports::TxDrop::write_failed};
-constexpr ports::MediumTraits kTraits{.driver = "tap",
-                                      .what = "a TAP interface of the kernel",
-                                      .limits = ports::common_limits(1, 1),
-                                      .rx_drops = kRxDrops,
-                                      .tx_drops = kTxDrops};
+constexpr ports::MediumTraits kTraits{
+    .driver = "tap",
+    .what = "a TAP interface of the kernel",
+    .limits = ports::common_limits(1, 1),
+    .offloads = ports::common_offloads(TxOffload::ipv4_checksum | TxOffload::sctp_checksum,
+                                       RxOffload::tcp_checksum | RxOffload::udp_checksum | RxOffload::partial_checksum),
+    .rx_drops = kRxDrops,
+    .tx_drops = kTxDrops};
 
 class Tap final : public ports::Medium {
  public:

@@ -6,10 +6,28 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "net/checksums.hpp"
+
 namespace pollux::tap {
 namespace {
 
 constexpr std::array<std::uint8_t, 6> kNoDestination{};
+constexpr std::size_t kHeaderBytes = sizeof(VirtioNetHeader);
+constexpr std::uint16_t kTcpChecksum = 16;  // where it lies in the header: RFC 9293, 3.1
+constexpr std::uint16_t kUdpChecksum = 6;   // RFC 768
+
+// Bytes of an Ethernet header with its tags, of which at least `bytes` lie at `start`.
+std::uint16_t ethernet_bytes(const std::uint8_t* start, std::uint32_t bytes) noexcept {
+  constexpr std::uint16_t kCustomerTag = 0x8100;
+  constexpr std::uint16_t kServiceTag = 0x88A8;
+  std::uint16_t length = kEthernetHeaderBytes;
+  for (int tags = 0; tags < 2 && length + kVlanTagBytes <= bytes; ++tags) {
+    const auto type = static_cast<std::uint16_t>(start[length - 2] << 8 | start[length - 1]);
+    if (type != kCustomerTag && type != kServiceTag) break;
+    length = static_cast<std::uint16_t>(length + kVlanTagBytes);
+  }
+  return length;
+}
 
 }  // namespace
 
@@ -34,17 +52,42 @@ bool RxQueue::reserve(std::uint32_t bytes) noexcept {
 
 // Bytes of the frame that was read; none: 0.
 std::int64_t RxQueue::read_frame() noexcept {
-  std::array<iovec, kMaxSegments + 1> pieces;
+  std::array<iovec, kMaxSegments + 2> pieces;
+  pieces[0] = {.iov_base = &header_, .iov_len = kHeaderBytes};
   for (std::size_t i = 0; i < reserved_; ++i) {
-    pieces[i] = {.iov_base = segments_[i]->data(), .iov_len = segments_[i]->tailroom()};
+    pieces[i + 1] = {.iov_base = segments_[i]->data(), .iov_len = segments_[i]->tailroom()};
   }
   // The kernel cuts a frame that does not fit and does not say so.
-  pieces[reserved_] = {.iov_base = beyond_.data(), .iov_len = beyond_.size()};
-  const auto bytes = ::readv(descriptor_, pieces.data(), static_cast<int>(reserved_ + 1));
-  if (bytes >= 0) return bytes;
+  pieces[reserved_ + 1] = {.iov_base = beyond_.data(), .iov_len = beyond_.size()};
+  const auto bytes = ::readv(descriptor_, pieces.data(), static_cast<int>(reserved_ + 2));
+  if (bytes >= 0) return std::max<std::int64_t>(bytes - static_cast<std::int64_t>(kHeaderBytes), 0);
   // The file goes on without its interface (Linux, drivers/net/tun.c, tun_chr_read_iter: EBADFD).
   if (errno == EBADFD) gone_.store(true, std::memory_order_relaxed);
   return 0;
+}
+
+// Counts the frame that was read, of which the first segment lies at `start`. False if it is to be dropped.
+bool RxQueue::admit_frame(const std::uint8_t* start, std::uint32_t bytes) noexcept {
+  const bool needs_checksum = (header_.flags & VirtioNetHeader::kNeedsChecksum) != 0;
+  if (needs_checksum && std::uint32_t{header_.checksum_start} + header_.checksum_offset + 2 > bytes) {
+    drop(ports::RxDrop::bad_offload, start, bytes);
+    return false;
+  }
+  return admit(start, bytes);
+}
+
+// Tells in a frame of one's own what the kernel said of it.
+void RxQueue::note(Mbuf& frame) const noexcept {
+  header_.attach_to(frame);
+  if ((header_.flags & VirtioNetHeader::kNeedsChecksum) == 0) return;
+  TxOffload request{.flags = header_.checksum_offset == kTcpChecksum   ? TxOffload::tcp_checksum
+                             : header_.checksum_offset == kUdpChecksum ? TxOffload::udp_checksum
+                                                                       : std::uint32_t{0}};
+  // No request can say where the checksum of another protocol lies.
+  if (request.flags == 0) return complete_internet_checksum(frame, header_.checksum_start, header_.checksum_offset);
+  request.l2 = std::min(ethernet_bytes(frame.data(), frame.length()), header_.checksum_start);
+  request.l3 = static_cast<std::uint16_t>(header_.checksum_start - request.l2);
+  frame.set_tx_offload(request);
 }
 
 // Makes a frame of the first `bytes` that were read; mbufs that it does not need go back.
@@ -79,10 +122,12 @@ std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t li
       queue.give_back_from(0);
       if (bytes == 0) break;
       queue.drop(ports::RxDrop::too_short, kNoDestination.data(), bytes);
-    } else if (!queue.admit(start, bytes)) {
+    } else if (!queue.admit_frame(start, bytes)) {
       queue.give_back_from(0);
     } else {
-      out[received++] = queue.join(bytes).release();
+      MbufPtr frame = queue.join(bytes);
+      queue.note(*frame);
+      out[received++] = frame.release();
     }
   }
   queue.count_handed_out(received);
@@ -93,21 +138,48 @@ void RxQueue::drain() noexcept {
   constexpr int kMostFrames = 4096;  // more than the kernel queues; with a carrier that stays on it ends nevertheless
   std::vector<std::uint8_t> frame(65536);
   for (int i = 0; i < kMostFrames; ++i) {
-    iovec piece{.iov_base = frame.data(), .iov_len = frame.size()};
-    const auto bytes = ::readv(descriptor_, &piece, 1);
-    if (bytes <= 0) return;
-    drop(ports::RxDrop::stopped, frame.data(), static_cast<std::uint32_t>(bytes));
+    std::array<iovec, 2> pieces{
+        {{.iov_base = &header_, .iov_len = kHeaderBytes}, {.iov_base = frame.data(), .iov_len = frame.size()}}};
+    const auto bytes = ::readv(descriptor_, pieces.data(), static_cast<int>(pieces.size()));
+    if (bytes <= static_cast<std::int64_t>(kHeaderBytes)) return;
+    drop(ports::RxDrop::stopped, frame.data(), static_cast<std::uint32_t>(bytes) - std::uint32_t{kHeaderBytes});
   }
 }
 
 // 0, or errno.
 int TxQueue::write_frame(Mbuf& frame) noexcept {
-  std::array<iovec, 256> pieces;
-  int count = 0;
+  if (frame.has_partial_checksum()) return write_partial(frame);
+  VirtioNetHeader header;
+  std::array<iovec, 257> pieces;
+  pieces[0] = {.iov_base = &header, .iov_len = kHeaderBytes};
+  int count = 1;
   for (Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
     pieces[static_cast<std::size_t>(count++)] = {.iov_base = segment->data(), .iov_len = segment->length()};
   }
   return ::writev(descriptor_, pieces.data(), count) >= 0 ? 0 : errno;
+}
+
+// As write_frame. The frame is left as it is, since it may have to be sent once more, and its bytes may be shared.
+int TxQueue::write_partial(const Mbuf& frame) noexcept {
+  const std::span<std::uint8_t> whole(scratch_.data(), frame.copy_out(0, scratch_));
+  const TxOffload request = frame.tx_offload();
+  TxOffload ours = request;
+  ours.flags &= std::uint32_t{TxOffload::ipv4_checksum | TxOffload::sctp_checksum};
+  VirtioNetHeader header;
+  if ((request.flags & (TxOffload::tcp_checksum | TxOffload::udp_checksum)) != 0) {
+    // What it has no numbers for is computed.
+    if (request.l4_offset() > kMaxHeader) {
+      ours = request;
+    } else {
+      header.flags = VirtioNetHeader::kNeedsChecksum;
+      header.checksum_start = static_cast<std::uint16_t>(request.l4_offset());
+      header.checksum_offset = (request.flags & TxOffload::tcp_checksum) != 0 ? kTcpChecksum : kUdpChecksum;
+    }
+  }
+  if (ours.flags != 0) complete_checksums(whole, ours);
+  std::array<iovec, 2> pieces{
+      {{.iov_base = &header, .iov_len = kHeaderBytes}, {.iov_base = whole.data(), .iov_len = whole.size()}}};
+  return ::writev(descriptor_, pieces.data(), static_cast<int>(pieces.size())) >= 0 ? 0 : errno;
 }
 
 std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {

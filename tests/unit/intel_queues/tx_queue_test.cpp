@@ -198,19 +198,62 @@ TEST_F(TxQueueTest, EachRefusalHasItsName) {
   EXPECT_TRUE(send(std::move(hollow), false));
   EXPECT_EQ(drops().bad_segment, 1u);
   MbufPtr offload = plain();
-  offload->set_tx_offload({.flags = TxOffload::tcp_checksum});
+  offload->set_tx_offload({.flags = TxOffload::tcp_segmentation});
   EXPECT_TRUE(send(std::move(offload), false));
   EXPECT_EQ(drops().unsupported_offload, 1u);
+  MbufPtr bare = plain();
+  bare->set_tx_offload({.flags = TxOffload::tcp_checksum, .l2 = 14, .l3 = 29});
+  EXPECT_TRUE(send(std::move(bare), false)) << "its header ends behind the frame";
+  EXPECT_EQ(drops().bad_offload, 1u);
   auto memory = lab_->lab.context().allocate({.size = 4096});
   ASSERT_TRUE(memory);
   EXPECT_TRUE(send(unreachable(*memory), false));
   EXPECT_EQ(drops().unreachable, 1u);
 
-  EXPECT_EQ(drops().refused(), 8u);
-  EXPECT_EQ(lab_->tx.packets(), 11u);
+  EXPECT_EQ(drops().refused(), 9u);
+  EXPECT_EQ(lab_->tx.packets(), 12u);
   process_all();
   static_cast<void>(lab_->tx.tx_done_cleanup());
   EXPECT_EQ(lab_->transmitter->sent(), 3u);
+  expect_home();
+}
+
+// What comes out is judged by tests/conformance; here, that the frame stays the queue's like any other.
+TEST_F(TxQueueTest, ComputesWhatAFrameAsksForBeforeTheCardReadsIt) {
+  use({});
+  MbufPtr mbuf = plain(60);
+  Mbuf* const same = mbuf.get();
+  std::fill_n(mbuf->data(), 60, std::uint8_t{0});
+  mbuf->data()[42] = 0x12;
+  mbuf->set_tx_offload({.flags = TxOffload::udp_checksum, .l2 = 14, .l3 = 20});
+  std::vector<std::uint8_t> expected(60);
+  expected[42] = 0x12;
+  expected[40] = 0xED;
+  expected[41] = 0xFF;
+  Burst<1> burst;
+  ASSERT_TRUE(burst.push(mbuf));
+  lab_->transmitter->expect(expected);
+  ASSERT_EQ(lab_->tx.tx_burst(burst), 1U);
+  EXPECT_EQ(same->tx_offload(), TxOffload());
+  lab_->look();
+  process_all();
+  static_cast<void>(lab_->tx.tx_done_cleanup());
+  EXPECT_EQ(lab_->transmitter->sent(), 1U);
+  expect_home();
+}
+
+TEST_F(TxQueueTest, WritesNoChecksumIntoBytesThatACloneShares) {
+  use({});
+  MbufPtr mbuf = plain(60);
+  const std::vector<std::uint8_t> before(mbuf->bytes().begin(), mbuf->bytes().end());
+  mbuf->set_tx_offload({.flags = TxOffload::udp_checksum, .l2 = 14, .l3 = 20});
+  MempoolCache cache(*other_);
+  MbufPtr clone = mbuf->clone(cache);
+  ASSERT_NE(clone, nullptr);
+  EXPECT_TRUE(send(std::move(clone), false));
+  EXPECT_EQ(drops().shared_checksum, 1u);
+  EXPECT_TRUE(std::equal(before.begin(), before.end(), mbuf->data()));
+  mbuf.reset();
   expect_home();
 }
 

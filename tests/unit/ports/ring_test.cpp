@@ -25,6 +25,29 @@ TEST_F(RingPort, HandsTheSendersMbufOver) {
   arrived.drop(looked_at);
 }
 
+TEST_F(RingPort, PassesARequestForChecksumsOn) {
+  Port left = started("ring:a:0");
+  Port right = started("ring:a:1");
+  const TxOffload request{.flags = TxOffload::udp_checksum, .l2 = 14, .l3 = 20};
+  for (const bool is_shared : {false, true}) {
+    MbufPtr mbuf = make_mbuf(numbered(60, 1));
+    mbuf->set_tx_offload(request);
+    mbuf->set_user(77);
+    const MbufPtr clone = is_shared ? mbuf->clone(cache_) : MbufPtr();
+    Burst<1> burst;
+    ASSERT_TRUE(burst.push(mbuf));
+    ASSERT_EQ(left.tx(0).tx_burst(burst), 1U);
+    Burst<1> arrived;
+    ASSERT_EQ(right.rx(0).rx_burst(arrived), 1U);
+    EXPECT_EQ(arrived[0].tx_offload(), request) << "shared: " << is_shared;
+    EXPECT_EQ(arrived[0].user(), 77U) << "shared: " << is_shared;
+    EXPECT_EQ(arrived[0].is_shared(), false) << "shared bytes are copied";
+    EXPECT_EQ(RxMetadata(arrived[0]).l4_checksum(), ChecksumStatus::partial);
+    DropCounter looked_at("looked at");
+    arrived.drop(looked_at);
+  }
+}
+
 TEST_F(RingPort, IsJoinedWithItselfWithoutAnEnd) {
   Port loop = started("ring:loop");
   EXPECT_TRUE(loop.link().up);

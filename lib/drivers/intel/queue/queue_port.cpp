@@ -7,6 +7,7 @@
 #include "base/keep_for_good.hpp"
 #include "drivers/intel/queue/rx_hot_path.hpp"
 #include "hw/intel/rings.hpp"
+#include "net/checksums.hpp"
 #include "net/frame_size.hpp"
 
 namespace pollux::drivers::intel {
@@ -26,6 +27,15 @@ PortLimits queue_limits(std::uint16_t queues, std::uint32_t max_mtu) noexcept {
           .rings_hold_buffers = true};
 }
 
+OffloadLimits queue_offloads() noexcept {
+  return {.tx_flags = TxOffload::kChecksums,
+          .tx_software_flags = TxOffload::kChecksums,
+          .rx_flags = RxOffload::ipv4_checksum | RxOffload::tcp_checksum | RxOffload::udp_checksum |
+                      RxOffload::rss_hash | RxOffload::packet_type,
+          .max_l2 = kMaxHeader,
+          .max_l3 = kMaxHeader};
+}
+
 PortInfo describe_port(const Device& device, std::string_view driver, std::string_view card, std::uint16_t index,
                        const PortLimits& limits) {
   const std::string& name = device.name();
@@ -35,7 +45,8 @@ PortInfo describe_port(const Device& device, std::string_view driver, std::strin
           .backend = name.substr(0, name.find(':')),
           .index = index,
           .numa_node = device.numa_node(),
-          .limits = limits};
+          .limits = limits,
+          .offloads = queue_offloads()};
 }
 
 QueuePort::QueuePort(std::shared_ptr<ContextState> context, PortInfo info)

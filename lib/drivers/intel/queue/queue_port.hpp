@@ -18,6 +18,9 @@ namespace pollux::drivers::intel {
 /// frames leave room for.
 [[nodiscard]] PortLimits queue_limits(std::uint16_t queues, std::uint32_t max_mtu) noexcept;
 
+/// What such queues do with a frame's request, in software for now, and what the cards' write-backs tell by default.
+[[nodiscard]] OffloadLimits queue_offloads() noexcept;
+
 /// PortInfo of a card behind `device`.
 [[nodiscard]] PortInfo describe_port(const Device& device, std::string_view driver, std::string_view card,
                                      std::uint16_t index, const PortLimits& limits);

@@ -49,6 +49,8 @@ TxDrops& operator+=(TxDrops& sum, const TxDrops& more) {
   sum.bad_segment += more.bad_segment;
   sum.unreachable += more.unreachable;
   sum.unsupported_offload += more.unsupported_offload;
+  sum.bad_offload += more.bad_offload;
+  sum.shared_checksum += more.shared_checksum;
   sum.stopped += more.stopped;
   sum.removed += more.removed;
   return sum;
@@ -160,6 +162,8 @@ void QueueSet::count(Stats& stats) const {
                  {"tx_bad_segment", tx.bad_segment},
                  {"tx_unreachable", tx.unreachable},
                  {"tx_unsupported_offload", tx.unsupported_offload},
+                 {"tx_bad_offload", tx.bad_offload},
+                 {"tx_shared_checksum", tx.shared_checksum},
                  {"tx_stopped", tx.stopped},
                  {"tx_removed", tx.removed}};
 }

@@ -35,7 +35,7 @@ struct TxHotPath {
   /// wrote.
   static Outcome send_slow(TxQueue& queue, Mbuf* frame, RingIndex& next) noexcept;
 
-  /// The counter under which a frame has to be refused; nullptr if it can be sent.
+  /// The counter under which a frame has to be refused; nullptr if it can be sent. Its checksums are computed then.
   static std::uint64_t* verdict(TxQueue& queue, Mbuf& frame) noexcept;
   /// Gives a frame back and counts it.
   static Outcome refuse(TxQueue& queue, Mbuf& frame, std::uint64_t& counter) noexcept;

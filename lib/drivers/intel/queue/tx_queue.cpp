@@ -187,6 +187,8 @@ TxDrops TxQueue::drops() const noexcept {
           .bad_segment = read_counter(drops_.bad_segment),
           .unreachable = read_counter(drops_.unreachable),
           .unsupported_offload = read_counter(drops_.unsupported_offload),
+          .bad_offload = read_counter(drops_.bad_offload),
+          .shared_checksum = read_counter(drops_.shared_checksum),
           .stopped = read_counter(drops_.stopped),
           .removed = read_counter(drops_.removed)};
 }

@@ -42,14 +42,17 @@ struct TxDrops {
   std::uint64_t too_short = 0;
   std::uint64_t too_long = 0;
   std::uint64_t too_many_segments = 0;
-  std::uint64_t bad_segment = 0;  ///< an empty segment, or data outside its buffer
-  std::uint64_t unreachable = 0;  ///< memory that the card cannot read, or an mbuf of another Context
-  std::uint64_t unsupported_offload = 0;
-  std::uint64_t stopped = 0;  ///< taken, but the port was stopped before the card reported them sent
-  std::uint64_t removed = 0;  ///< the same where the card was gone or had failed
+  std::uint64_t bad_segment = 0;          ///< an empty segment, or data outside its buffer
+  std::uint64_t unreachable = 0;          ///< memory that the card cannot read, or an mbuf of another Context
+  std::uint64_t unsupported_offload = 0;  ///< asks for more than OffloadLimits has
+  std::uint64_t bad_offload = 0;          ///< asks for what does not fit its bytes
+  std::uint64_t shared_checksum = 0;      ///< a checksum would have to be written into bytes that others use, too
+  std::uint64_t stopped = 0;              ///< taken, but the port was stopped before the card reported them sent
+  std::uint64_t removed = 0;              ///< the same where the card was gone or had failed
 
   [[nodiscard]] std::uint64_t refused() const noexcept {
-    return too_short + too_long + too_many_segments + bad_segment + unreachable + unsupported_offload;
+    return too_short + too_long + too_many_segments + bad_segment + unreachable + unsupported_offload + bad_offload +
+           shared_checksum;
   }
   [[nodiscard]] std::uint64_t sum() const noexcept { return refused() + stopped + removed; }
 };

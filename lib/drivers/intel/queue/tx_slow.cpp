@@ -6,6 +6,7 @@
 #include "mem/context_state.hpp"
 #include "mem/custody.hpp"
 #include "pollux/base/io.hpp"
+#include "pollux/net/checksum_offload.hpp"
 
 namespace pollux::drivers::intel {
 
@@ -25,11 +26,21 @@ bool is_reachable(Mbuf& segment, const ContextState* context, std::uint32_t capa
   return &MbufAccess::pool(segment).context() == context && MbufAccess::iova(segment) < DmaMemory::kNoIova - capacity;
 }
 
+// Computes what the frame asks for; the counter of what keeps it from that. The card is not asked to yet.
+std::uint64_t* complete(TxDrops& drops, Mbuf& frame) noexcept {
+  switch (complete_checksums(frame)) {
+    case ChecksumCompletion::complete: return nullptr;
+    case ChecksumCompletion::bad_request: return &drops.bad_offload;
+    case ChecksumCompletion::shared_data: break;
+  }
+  return &drops.shared_checksum;
+}
+
 }  // namespace
 
 std::uint64_t* TxHotPath::verdict(TxQueue& queue, Mbuf& frame) noexcept {
   TxDrops& drops = queue.drops_;
-  if ((MbufAccess::special(frame) & MbufAccess::kOffload) != 0) return &drops.unsupported_offload;
+  if ((frame.tx_offload().flags & ~TxOffload::kChecksums) != 0) return &drops.unsupported_offload;
   const std::uint32_t most = std::min(TxQueue::kMaxSegments, queue.mask_);
   std::uint32_t segments = 0;
   std::uint64_t bytes = 0;
@@ -48,7 +59,7 @@ std::uint64_t* TxHotPath::verdict(TxQueue& queue, Mbuf& frame) noexcept {
   }
   if (bytes < TxQueue::kMinFrame) return &drops.too_short;
   if (bytes > queue.max_frame_) return &drops.too_long;
-  return has_empty ? &drops.bad_segment : nullptr;
+  return has_empty ? &drops.bad_segment : complete(drops, frame);
 }
 
 TxHotPath::Outcome TxHotPath::refuse(TxQueue& queue, Mbuf& frame, std::uint64_t& counter) noexcept {

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Checksums that a frame's request leaves to be computed, in software: what a card does where it can.
+#include <array>
+#include <optional>
+
+#include "net/checksums.hpp"
+#include "net/frame_bytes.hpp"
+#include "net/sums.hpp"
+
+namespace pollux {
+namespace {
+
+constexpr std::uint32_t kIpv4Header = 20;  // the shortest
+constexpr std::uint32_t kIpv4HeaderMax = 60;
+constexpr std::uint32_t kIpv6Header = 40;
+constexpr std::uint32_t kIpv4Checksum = 10;  // where it lies in its header
+
+/// Of the transport protocols: the number in an IP header, where the checksum lies in theirs, and its bytes.
+struct Transport {
+  std::uint32_t flag;
+  std::uint8_t protocol;
+  std::uint8_t checksum;
+  std::uint8_t bytes;
+};
+constexpr std::array kTransports{
+    Transport{.flag = TxOffload::tcp_checksum, .protocol = 6, .checksum = 16, .bytes = 2},     // RFC 9293, 3.1
+    Transport{.flag = TxOffload::udp_checksum, .protocol = 17, .checksum = 6, .bytes = 2},     // RFC 768
+    Transport{.flag = TxOffload::sctp_checksum, .protocol = 132, .checksum = 8, .bytes = 4}};  // RFC 9260, 3.1
+
+/// The one that is asked for; nothing where none is, or more than one.
+std::optional<Transport> transport_of(const TxOffload& request) noexcept {
+  for (const Transport& one : kTransports) {
+    if ((request.flags & TxOffload::kL4Checksums) == one.flag) return one;
+  }
+  return std::nullopt;
+}
+
+bool ipv4_fits(const FrameBytes& frame, const TxOffload& request) noexcept {
+  const std::uint32_t at = request.l3_offset();
+  if (request.l3 < kIpv4Header || request.l3 > kIpv4HeaderMax || at + request.l3 > frame.size()) return false;
+  // Version 4, and a length that is the request's: else the field is no header's checksum.
+  return frame.read8(at) == (0x40 | request.l3 / 4) && request.l3 % 4 == 0;
+}
+
+bool transport_fits(const FrameBytes& frame, const TxOffload& request) noexcept {
+  const auto transport = transport_of(request);
+  return transport && std::size_t{request.l4_offset()} + transport->checksum + transport->bytes <= frame.size();
+}
+
+bool fits(const FrameBytes& frame, const TxOffload& request) noexcept {
+  if ((request.flags & TxOffload::ipv4_checksum) != 0 && !ipv4_fits(frame, request)) return false;
+  return (request.flags & TxOffload::kL4Checksums) == 0 || transport_fits(frame, request);
+}
+
+// Where the IP packet ends by its own header, behind which an Ethernet frame may be padded; the frame's end where that
+// header tells nothing that fits, such as a segmented packet's length of 0.
+std::size_t packet_end(const FrameBytes& frame, const TxOffload& request, std::size_t least) noexcept {
+  const std::uint32_t at = request.l3_offset();
+  std::size_t end = 0;
+  if (request.l3 >= kIpv4Header && frame.read8(at) >> 4 == 4) {
+    end = std::size_t{at} + frame.read16(at + 2);
+  } else if (request.l3 >= kIpv6Header && frame.read8(at) >> 4 == 6) {
+    end = std::size_t{at} + kIpv6Header + frame.read16(at + 4);
+  }
+  return end >= least && end <= frame.size() ? end : frame.size();
+}
+
+std::size_t packet_end(const FrameBytes& frame, const TxOffload& request, const Transport& transport) noexcept {
+  return packet_end(frame, request, std::size_t{request.l4_offset()} + transport.checksum + transport.bytes);
+}
+
+// RFC 9293, 3.1, and RFC 8200, 8.1. Both sums come to the same: addresses, protocol, length.
+std::optional<std::uint16_t> pseudo_header_sum(const FrameBytes& frame, const TxOffload& request,
+                                               const Transport& transport) noexcept {
+  const std::uint32_t at = request.l3_offset();
+  InternetSum sum;
+  if (request.l3 >= kIpv4Header && frame.read8(at) >> 4 == 4) {
+    frame.for_each(at + 12, at + 20, [&sum](std::span<const std::uint8_t> piece, Mbuf*) { sum.add(piece); });
+  } else if (request.l3 >= kIpv6Header && frame.read8(at) >> 4 == 6) {
+    frame.for_each(at + 8, at + 40, [&sum](std::span<const std::uint8_t> piece, Mbuf*) { sum.add(piece); });
+  } else {
+    return std::nullopt;
+  }
+  sum.add(transport.protocol);
+  // A card that cuts a packet into segments adds the length of each (82576 and DPDK, rte_ip.h, rte_ipv4_phdr_cksum).
+  constexpr std::uint32_t kSegmentation = TxOffload::tcp_segmentation | TxOffload::udp_segmentation;
+  if ((request.flags & kSegmentation) == 0) {
+    sum.add(static_cast<std::uint32_t>(packet_end(frame, request, transport) - request.l4_offset()));
+  }
+  return sum.folded();
+}
+
+InternetSum sum_of(const FrameBytes& frame, std::size_t from, std::size_t to) noexcept {
+  InternetSum sum;
+  frame.for_each(from, to, [&sum](std::span<const std::uint8_t> piece, Mbuf*) { sum.add(piece); });
+  return sum;
+}
+
+void complete_ipv4(const FrameBytes& frame, const TxOffload& request) noexcept {
+  const std::uint32_t at = request.l3_offset();
+  frame.write16(at + kIpv4Checksum, 0);
+  frame.write16(at + kIpv4Checksum, static_cast<std::uint16_t>(~sum_of(frame, at, at + request.l3).folded()));
+}
+
+void complete_sctp(const FrameBytes& frame, const TxOffload& request, const Transport& transport) noexcept {
+  const std::size_t at = std::size_t{request.l4_offset()} + transport.checksum;
+  constexpr std::array<std::uint8_t, 4> kNone{};
+  frame.write(at, kNone);
+  Crc32c crc;
+  frame.for_each(request.l4_offset(), packet_end(frame, request, transport),
+                 [&crc](std::span<const std::uint8_t> piece, Mbuf*) { crc.add(piece); });
+  frame.write(at, crc.bytes());
+}
+
+// The field holds the pseudo-header's sum, and so is a part of the sum as it stands.
+void complete_internet(const FrameBytes& frame, std::size_t start, std::size_t offset, std::size_t end,
+                       bool zero_means_none) noexcept {
+  const auto sum = static_cast<std::uint16_t>(~sum_of(frame, start, end).folded());
+  // RFC 768: a computed sum of 0 is sent as all ones.
+  frame.write16(start + offset, sum == 0 && zero_means_none ? 0xFFFF : sum);
+}
+
+void complete(const FrameBytes& frame, const TxOffload& request) noexcept {
+  if ((request.flags & TxOffload::ipv4_checksum) != 0) complete_ipv4(frame, request);
+  const auto transport = transport_of(request);
+  if (!transport) return;
+  if (transport->flag == TxOffload::sctp_checksum) return complete_sctp(frame, request, *transport);
+  complete_internet(frame, request.l4_offset(), transport->checksum, packet_end(frame, request, *transport),
+                    transport->flag == TxOffload::udp_checksum);
+}
+
+// Whether a segment's bytes are the frame's alone.
+bool is_own(Mbuf& segment) noexcept {
+  if (segment.is_shared()) return false;
+  Mbuf* const root = MbufAccess::root(segment);
+  return (MbufAccess::special(root != nullptr ? *root : segment) & MbufAccess::kExternal) == 0;
+}
+
+bool can_write(const FrameBytes& frame, std::size_t offset, std::size_t bytes) noexcept {
+  bool own = true;
+  frame.for_each(offset, offset + bytes,
+                 [&own](std::span<const std::uint8_t>, Mbuf* segment) { own = own && is_own(*segment); });
+  return own;
+}
+
+bool can_write_checksums(const FrameBytes& frame, const TxOffload& request) noexcept {
+  if ((request.flags & TxOffload::ipv4_checksum) != 0 && !can_write(frame, request.l3_offset() + kIpv4Checksum, 2)) {
+    return false;
+  }
+  const auto transport = transport_of(request);
+  return !transport || can_write(frame, std::size_t{request.l4_offset()} + transport->checksum, transport->bytes);
+}
+
+}  // namespace
+
+bool checksums_fit(const Mbuf& frame) noexcept {
+  // Nothing is written.
+  return fits(FrameBytes(const_cast<Mbuf&>(frame)), frame.tx_offload());
+}
+
+void complete_checksums(std::span<std::uint8_t> frame, const TxOffload& request) noexcept {
+  complete(FrameBytes(frame), request);
+}
+
+void complete_internet_checksum(Mbuf& frame, std::uint32_t start, std::uint32_t offset) noexcept {
+  const FrameBytes bytes(frame);
+  complete_internet(bytes, start, offset, bytes.size(), false);
+}
+
+ChecksumCompletion complete_checksums(Mbuf& frame) noexcept {
+  if (!frame.has_partial_checksum()) return ChecksumCompletion::complete;
+  TxOffload request = frame.tx_offload();
+  const FrameBytes bytes(frame);
+  if (!fits(bytes, request)) return ChecksumCompletion::bad_request;
+  if (!can_write_checksums(bytes, request)) return ChecksumCompletion::shared_data;
+  complete(bytes, request);
+  request.flags &= ~TxOffload::kChecksums;
+  frame.set_tx_offload(request);
+  return ChecksumCompletion::complete;
+}
+
+bool request_checksums(Mbuf& frame, const TxOffload& request) noexcept {
+  const FrameBytes bytes(frame);
+  TxOffload checked = request;
+  if ((request.flags & TxOffload::tcp_segmentation) != 0) checked.flags |= TxOffload::tcp_checksum;
+  if ((request.flags & TxOffload::udp_segmentation) != 0) checked.flags |= TxOffload::udp_checksum;
+  if (!fits(bytes, checked) || !can_write_checksums(bytes, checked)) return false;
+  const auto transport = transport_of(checked);
+  if (transport && transport->flag != TxOffload::sctp_checksum) {
+    const auto sum = pseudo_header_sum(bytes, checked, *transport);
+    if (!sum) return false;
+    bytes.write16(std::size_t{request.l4_offset()} + transport->checksum, *sum);
+  }
+  frame.set_tx_offload(request);
+  return true;
+}
+
+}  // namespace pollux
