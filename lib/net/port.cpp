@@ -39,6 +39,11 @@ PortState Port::state() const {
   return core_->machine().state();
 }
 
+EffectiveConfig Port::config() const {
+  const auto lock = core_->lock();
+  return core_->machine().config();
+}
+
 Result<void> Port::configure(const PortConfig& config) {
   const auto lock = core_->lock();
   return core_->machine().configure(config);

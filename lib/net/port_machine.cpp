@@ -75,6 +75,21 @@ std::optional<Mempool> PortMachine::rx_pool(std::uint16_t queue) const {
   return Mempool(config_.pool);
 }
 
+EffectiveConfig PortMachine::config() const {
+  const bool receives = config_.rx_queues != 0;
+  return {.rx_queues = config_.rx_queues,
+          .tx_queues = config_.tx_queues,
+          .rx_ring = receives ? config_.rx_ring : 0,
+          .tx_ring = config_.tx_queues != 0 ? config_.tx_ring : 0,
+          .mtu = config_.mtu,
+          .rx_buffer_bytes = config_.buffer_bytes,
+          .rx_pool = receives ? config_.pool->options().name : std::string(),
+          .shares_cache = config_.cache != nullptr,
+          .promiscuous = config_.promiscuous,
+          .all_multicast = config_.all_multicast,
+          .burst_path = best_of(config_.burst_path)};
+}
+
 Result<void> PortMachine::start() {
   if (auto fits = expect({PortState::configured}, "start"); !fits) return fits;
   if (auto filled = driver_->fill(); !filled) return filled;

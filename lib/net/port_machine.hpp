@@ -32,6 +32,7 @@ class PortMachine {
   [[nodiscard]] PortDriver& driver() const noexcept { return *driver_; }
   [[nodiscard]] const PortInfo& info() const { return driver_->info(); }
   [[nodiscard]] PortState state() const noexcept { return state_; }
+  [[nodiscard]] EffectiveConfig config() const;
 
   [[nodiscard]] Result<void> configure(const PortConfig& config);
   [[nodiscard]] Result<void> start();

@@ -37,6 +37,49 @@ CONFORMANCE_TEST(Control, SaysWhatItIs) {
   EXPECT_EQ(left().mac()[0] & 1, 0);
 }
 
+CONFORMANCE_TEST(Control, TellsTheConfigurationThatIsInForce) {
+  EXPECT_EQ(right().config().rx_queues, 0);
+  EXPECT_EQ(right().config().tx_queues, 0);
+  EXPECT_EQ(right().config().rx_pool, "");
+  PortConfig wanted = config();
+  wanted.tx_ring = 128;
+  wanted.promiscuous = true;
+  wanted.burst_path = BurstPath::scalar;
+  start_both(config(), wanted);
+  EffectiveConfig expected{.rx_queues = 1,
+                           .tx_queues = 1,
+                           .rx_ring = 64,
+                           .tx_ring = 128,
+                           .mtu = 1500,
+                           .rx_buffer_bytes = 2048,
+                           .rx_pool = "conformance",
+                           .shares_cache = true,
+                           .promiscuous = true,
+                           .all_multicast = false,
+                           .burst_path = BurstPath::scalar};
+  EXPECT_EQ(right().config(), expected);
+  EXPECT_NE(left().config().burst_path, BurstPath::best);
+  ASSERT_TRUE(right().set_mtu(1600));
+  ASSERT_TRUE(right().set_promiscuous(false));
+  ASSERT_TRUE(right().set_all_multicast(true));
+  EXPECT_FALSE(right().set_mtu(1));
+  expected.mtu = 1600;
+  expected.promiscuous = false;
+  expected.all_multicast = true;
+  EXPECT_EQ(right().config(), expected);
+  ASSERT_TRUE(right().stop());
+  EXPECT_EQ(right().config(), expected);
+  PortConfig refused = config();
+  refused.rx_ring = 65;
+  EXPECT_FALSE(right().configure(refused));
+  EXPECT_EQ(right().config(), expected) << "a refused configuration changes nothing";
+  ASSERT_TRUE(right().configure({.rx_queues = 0, .tx_ring = 64}));
+  expected = {.tx_queues = 1, .tx_ring = 64, .mtu = 1500, .burst_path = best_of(BurstPath::best)};
+  EXPECT_EQ(right().config(), expected);
+  ASSERT_TRUE(right().close());
+  EXPECT_EQ(right().config().tx_queues, 0);
+}
+
 CONFORMANCE_TEST_WHERE(Control, FiltersByDestination, traits.filters) {
   start_both();
   const Bytes own = make_frame(60, 1, right().mac());

@@ -37,6 +37,8 @@ class POLLUX_API Port {
   /// What frames may ask of this port, and what it tells of those it received.
   [[nodiscard]] const OffloadLimits& offloads() const { return info().offloads; }
   [[nodiscard]] PortState state() const;
+  /// What `configure` and the setters below came to. Without queues in states `opened` and `closed`.
+  [[nodiscard]] EffectiveConfig config() const;
 
   /// Validates `config` and sets the queues up. In any state but started, closed and failed; a second call replaces the
   /// first. Errors: invalid_argument (names the value and its range), bad_state, no_memory.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "pollux/mem/mempool.hpp"
@@ -34,6 +35,25 @@ struct PortConfig {
   /// With which instructions bursts work; a path that the processor lacks is refused. `best` is right but for tests and
   /// measurements.
   BurstPath burst_path = BurstPath::best;
+};
+
+/// The configuration that is in force, as data: what was asked for, with what that left open decided, and with what was
+/// changed since.
+struct EffectiveConfig {
+  std::uint16_t rx_queues = 0;
+  std::uint16_t tx_queues = 0;
+  std::uint32_t rx_ring = 0;          ///< descriptors of each receive queue; 0 without any
+  std::uint32_t tx_ring = 0;          ///< the same of transmit queues
+  std::uint32_t mtu = 0;              ///< bytes
+  std::uint32_t rx_buffer_bytes = 0;  ///< of a received frame in each mbuf at most; 0 without receive queues
+  std::string rx_pool = {};           ///< the pool's name; empty without receive queues
+  bool shares_cache = false;          ///< all queues use the one of PortConfig::cache, unless they were given others
+  bool promiscuous = false;
+  bool all_multicast = false;
+  BurstPath burst_path =
+      BurstPath::scalar;  ///< never `best`; small rings and pools in pieces use `scalar` nevertheless
+
+  [[nodiscard]] bool operator==(const EffectiveConfig&) const = default;
 };
 
 /// What the card can do.
