@@ -18,6 +18,9 @@ namespace pollux {
 /// Gives mbufs back that nobody named a reason for; each pool counts its own (MempoolStats::unnamed_drops).
 POLLUX_API void drop_unnamed(std::span<Mbuf* const> mbufs) noexcept;
 
+template <class Ring>
+class BasicMbufRing;
+
 /// Up to `Capacity` mbufs in order, owned. What rx_burst fills and tx_burst empties. Lives on the stack; move-only.
 /// What it still owns when it goes away returns to its pool and is counted there as an unnamed drop.
 /// Thread rule: one thread.
@@ -109,6 +112,8 @@ class Burst {
  private:
   friend class RxQueue;
   friend class TxQueue;
+  template <class Ring>
+  friend class BasicMbufRing;
 
   void discard_unnamed() noexcept {
     if (size_ != 0) [[unlikely]]

@@ -4,7 +4,7 @@
 namespace pollux::ring {
 
 void Lane::open(std::uint32_t slots) {
-  if (slots_ == nullptr) slots_ = std::make_unique<Mbuf*[]>(kMaxSlots);
+  if (!ring_) ring_.emplace(kMaxSlots);
   limit_.store(slots, std::memory_order_release);
 }
 

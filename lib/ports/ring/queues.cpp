@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "ports/ring/queues.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cstring>
 #include <utility>
@@ -43,8 +42,7 @@ Mbuf* RxQueue::receive(Mbuf& frame) noexcept {
 std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
   auto& queue = static_cast<RxQueue&>(base);
   // Frames that are dropped count for the bound of a call, too.
-  const std::uint32_t most = std::min(queue.lane_.waiting(), limit);
-  if (most != 0) queue.lane_.look({out, most});
+  const std::uint32_t most = queue.lane_.look({out, limit});
   std::uint32_t taken = 0;
   std::uint32_t received = 0;
   for (; taken < most; ++taken) {
@@ -73,7 +71,7 @@ void RxQueue::drain() noexcept {
 
 std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
   auto& queue = static_cast<TxQueue&>(base);
-  const Lane::Room room = queue.lane_.room();
+  const Lane::Room room = queue.lane_.room(count);
   std::uint32_t taken = 0;
   std::uint32_t put = 0;
   std::uint32_t run = 0;  // frames before `taken` that are to be put

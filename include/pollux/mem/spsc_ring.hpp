@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <span>
+#include <type_traits>
+
+#include "pollux/base/ring_index.hpp"
+
+namespace pollux {
+
+/// A bounded first-in-first-out ring between two threads: one enqueues, one dequeues. No lock and no atomic
+/// read-modify-write. Each side keeps a copy of the other side's position and reads the real one only when the copy
+/// says that there is too little (L. Lamport, "Specifying Concurrent Program Modules", 1983, with the cached positions
+/// of "MCRingBuffer", P. Lee and others, 2010). Holds values, such as pointers, and owns nothing that they point to;
+/// `SpscMbufRing` owns mbufs. Thread rule: one producer and one consumer at a time; another thread may take a role over
+/// once it is synchronised with the one that had it. Where `operator new` fails, std::bad_alloc passes through the
+/// constructor; nothing else fails. `Word` counts positions; a test takes 8 bits to see every wrap.
+template <class T, std::unsigned_integral Word = std::uint32_t>
+class SpscRing {
+  static_assert(std::is_trivially_copyable_v<T>);
+
+ public:
+  static constexpr std::uint32_t kMinCapacity = 2;
+  static constexpr std::uint32_t kMaxCapacity = std::uint32_t{1} << std::min(20, std::numeric_limits<Word>::digits - 1);
+
+  /// Room for `capacity` values: rounded up to a power of two, and brought to the nearest limit.
+  explicit SpscRing(std::uint32_t capacity)
+      : mask_(static_cast<Word>(std::bit_ceil(std::clamp(capacity, kMinCapacity, kMaxCapacity)) - 1)),
+        slots_(std::make_unique<T[]>(std::size_t{mask_} + 1)) {}
+  SpscRing(const SpscRing&) = delete;
+  SpscRing& operator=(const SpscRing&) = delete;
+
+  [[nodiscard]] std::uint32_t capacity() const noexcept { return std::uint32_t{mask_} + 1; }
+  /// How many values wait. Exact on both sides while the other side rests; out of date at once otherwise. Any thread.
+  [[nodiscard]] std::uint32_t size() const noexcept {
+    // In this order, since the consumer never gets ahead of the producer.
+    const Index head(head_.load(std::memory_order_acquire));
+    const Index tail(tail_.load(std::memory_order_acquire));
+    return std::min<std::uint32_t>(tail.distance_from(head), capacity());
+  }
+  [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+
+  /// The producer's: how many values fit now, at least. Looks at the consumer's position only where fewer than `wanted`
+  /// were known to fit.
+  [[nodiscard]] std::uint32_t room(std::uint32_t wanted) noexcept {
+    const Index tail(tail_.load(std::memory_order_relaxed));
+    const std::uint32_t known = capacity() - tail.distance_from(known_head_);
+    if (known >= wanted) return known;
+    known_head_ = Index(head_.load(std::memory_order_acquire));
+    return capacity() - tail.distance_from(known_head_);
+  }
+  /// The producer's: adds values from the front of `values` until the ring is full; returns how many. The consumer sees
+  /// all of them at once.
+  std::uint32_t enqueue(std::span<const T> values) noexcept {
+    const std::uint32_t count = at_most(values.size(), room(at_most(values.size(), capacity())));
+    if (count == 0) return 0;
+    const Index tail(tail_.load(std::memory_order_relaxed));
+    const auto [first, second] = pieces(tail, count);
+    std::copy_n(values.data(), first.size(), first.data());
+    std::copy_n(values.data() + first.size(), second.size(), second.data());
+    tail_.store((tail + static_cast<Word>(count)).value(), std::memory_order_release);
+    return count;
+  }
+
+  /// The consumer's: copies the oldest values that wait into `values` and leaves them in the ring; returns how many.
+  [[nodiscard]] std::uint32_t peek(std::span<T> values) noexcept {
+    const Index head(head_.load(std::memory_order_relaxed));
+    if (known_tail_.distance_from(head) < values.size()) known_tail_ = Index(tail_.load(std::memory_order_acquire));
+    const std::uint32_t count = at_most(values.size(), known_tail_.distance_from(head));
+    const auto [first, second] = pieces(head, count);
+    std::copy_n(first.data(), first.size(), values.data());
+    std::copy_n(second.data(), second.size(), values.data() + first.size());
+    return count;
+  }
+  /// The consumer's: takes the oldest `count` values away, which must have been seen with `peek`.
+  void discard(std::uint32_t count) noexcept {
+    const Index head(head_.load(std::memory_order_relaxed));
+    head_.store((head + static_cast<Word>(count)).value(), std::memory_order_release);
+  }
+  /// The consumer's: takes the oldest values that wait; returns how many.
+  std::uint32_t dequeue(std::span<T> values) noexcept {
+    const std::uint32_t count = peek(values);
+    if (count != 0) discard(count);
+    return count;
+  }
+
+ private:
+  using Index = BasicRingIndex<Word>;
+
+  [[nodiscard]] static std::uint32_t at_most(std::size_t count, std::uint32_t limit) noexcept {
+    return count < limit ? static_cast<std::uint32_t>(count) : limit;
+  }
+  /// The slots from a position on: up to the last one, then from the first one on.
+  struct Pieces {
+    std::span<T> first;
+    std::span<T> second;
+  };
+  [[nodiscard]] Pieces pieces(Index position, std::size_t count) const noexcept {
+    const std::size_t at = position.slot(mask_);
+    const std::size_t first = std::min<std::size_t>(count, capacity() - at);
+    return {.first = {&slots_[at], first}, .second = {&slots_[0], count - first}};
+  }
+
+  const Word mask_;
+  const std::unique_ptr<T[]> slots_;
+  alignas(64) std::atomic<Word> tail_{0};  // written by the producer
+  Index known_head_;                       // the producer's copy
+  alignas(64) std::atomic<Word> head_{0};  // written by the consumer
+  Index known_tail_;                       // the consumer's copy
+};
+
+}  // namespace pollux
