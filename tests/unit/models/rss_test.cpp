@@ -110,8 +110,12 @@ TEST_F(CardRss, LeavesExtensionHeadersAloneIfToldTo) {
   put(extended, 54, {6, 0, 0, 0, 0, 0, 0, 0});
   EXPECT_EQ(intel::rx::rss_type(receive(extended).lo), intel::rx::RssType::tcp_ipv6);
   bench.write<hw::RFCTL>(hw::RFCTL::IPV6_EX_DIS);
-  EXPECT_EQ(intel::rx::rss_type(receive(extended).lo), intel::rx::RssType::none);
+  const auto slot = receive(extended);
+  EXPECT_EQ(intel::rx::rss_type(slot.lo), intel::rx::RssType::ipv6);
+  EXPECT_EQ(intel::rx::hash(slot.lo), 0x2cc18cd5u);
   EXPECT_EQ(intel::rx::rss_type(receive(ipv6(6)).lo), intel::rx::RssType::tcp_ipv6);
+  bench.write<hw::MRQC>(hw::MRQC::RSS | hw::MRQC::TCP_IPV6 | hw::MRQC::IPV6_EX);
+  EXPECT_EQ(intel::rx::rss_type(receive(extended).lo), intel::rx::RssType::none);
 }
 
 TEST_F(CardRss, LeavesWhatIsNoIpAlone) {

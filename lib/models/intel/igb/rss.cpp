@@ -20,7 +20,7 @@ bool with_ports(RssType type) noexcept {
 
 /// [I-M-RSSEX] The "ex" types take the addresses from the base header: home address options and routing headers are
 /// not looked into. QEMU (igb_core.c, igb_rss_get_hash_type) gives TCP over IPv6 only to TCP_IPV6_EX; here TCP_IPV6
-/// works. With RFCTL.IPV6_EX_DIS packets with extension headers are not hashed (QEMU, the same place).
+/// works. With RFCTL.IPV6_EX_DIS packets with extension headers count as IPv6 and nothing more (QEMU, the same place).
 RssType Rss::type(const Headers& headers) const {
   const hw::MRQC::Value fields = registers_.get<hw::MRQC>();
   if (headers.ipv4 != 0) {
@@ -29,13 +29,13 @@ RssType Rss::type(const Headers& headers) const {
     return fields.has(hw::MRQC::IPV4) ? RssType::ipv4 : RssType::none;
   }
   if (headers.ipv6 == 0) return RssType::none;
-  if (headers.ip_options && registers_.get<hw::RFCTL>().has(hw::RFCTL::IPV6_EX_DIS)) return RssType::none;
+  const RssType ipv6 = fields.has(hw::MRQC::IPV6) ? RssType::ipv6 : RssType::none;
+  if (headers.ip_options && registers_.get<hw::RFCTL>().has(hw::RFCTL::IPV6_EX_DIS)) return ipv6;
   if (headers.tcp != 0 && fields.has(hw::MRQC::TCP_IPV6_EX)) return RssType::tcp_ipv6_ex;
   if (headers.tcp != 0 && fields.has(hw::MRQC::TCP_IPV6)) return RssType::tcp_ipv6;
   if (headers.udp != 0 && fields.has(hw::MRQC::UDP_IPV6_EX)) return RssType::udp_ipv6_ex;
   if (headers.udp != 0 && fields.has(hw::MRQC::UDP_IPV6)) return RssType::udp_ipv6;
-  if (fields.has(hw::MRQC::IPV6_EX)) return RssType::ipv6_ex;
-  return fields.has(hw::MRQC::IPV6) ? RssType::ipv6 : RssType::none;
+  return fields.has(hw::MRQC::IPV6_EX) ? RssType::ipv6_ex : ipv6;
 }
 
 /// Microsoft's Toeplitz hash: for each set bit of the input, first bit first, the key's 32 bits that start there.
