@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "drivers/intel/igb/rss.hpp"
 
-#include <array>
+#include "pollux/net/packet/toeplitz.hpp"
 
 namespace pollux::drivers::igb {
 namespace {
 
-/// The key of Microsoft's verification suite for RSS, which spreads evenly and makes hashes comparable with other
-/// cards'; DPDK, igb_rxtx.c, names the 82576 datasheet as its source.
-constexpr std::array<std::uint8_t, reg::kRssKeyWords * 4> kKey{
-    0x6D, 0x5A, 0x56, 0xDA, 0x25, 0x5B, 0x0E, 0xC2, 0x41, 0x67, 0x25, 0x3D, 0x43, 0xA3,
-    0x8F, 0xB0, 0xD0, 0xCA, 0x2B, 0xCB, 0xAE, 0x7B, 0x30, 0xB4, 0x77, 0xCB, 0x2D, 0xA3,
-    0x80, 0x30, 0xF2, 0x0C, 0x6A, 0x42, 0xB7, 0x3B, 0xBE, 0xAC, 0x01, 0xFA};
+/// DPDK, igb_rxtx.c, has the same one and names the 82576 datasheet as its source.
+constexpr const packet::RssKey& kKey = packet::kDefaultRssKey;
+static_assert(kKey.size() == reg::kRssKeyWords * 4);
 
 void write_key(const Card& card) {
   for (std::uint32_t word = 0; word < reg::kRssKeyWords; ++word) {

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "pollux/net/link.hpp"
+#include "pollux/net/packet/byte_order.hpp"
+
+// Headers as values with their numbers in host byte order. For each of them
+//   read(bytes)   is the header that `bytes` begin with; nothing if they are too few or hold another one;
+//   write(bytes)  writes the header at the start of `bytes` and returns its length; 0, with nothing written, if it does
+//                 not fit or a field has a value that the wire has no room for.
+namespace pollux::packet {
+
+using Ipv4Address = std::array<std::uint8_t, 4>;   ///< first byte on the wire first
+using Ipv6Address = std::array<std::uint8_t, 16>;  ///< first byte on the wire first
+
+/// IEEE 802 Numbers, IANA.
+namespace ether_type {
+inline constexpr std::uint16_t kIpv4 = 0x0800;
+inline constexpr std::uint16_t kArp = 0x0806;
+inline constexpr std::uint16_t kVlan = 0x8100;  ///< an IEEE 802.1Q customer tag
+inline constexpr std::uint16_t kIpv6 = 0x86DD;
+inline constexpr std::uint16_t kService = 0x88A8;  ///< an IEEE 802.1Q service tag, the outer one of QinQ
+inline constexpr std::uint16_t kOldQinq = 0x9100;  ///< an outer tag as it was before IEEE 802.1ad
+}  // namespace ether_type
+
+[[nodiscard]] constexpr bool is_vlan(std::uint16_t type) noexcept {
+  return type == ether_type::kVlan || type == ether_type::kService || type == ether_type::kOldQinq;
+}
+
+/// The header of IEEE 802.3, without preamble and FCS.
+struct EthernetHeader {
+  static constexpr std::size_t kLength = 14;
+
+  MacAddress destination{};
+  MacAddress source{};
+  std::uint16_t ether_type = 0;  ///< below 0x0600: a length
+
+  [[nodiscard]] static std::optional<EthernetHeader> read(std::span<const std::uint8_t> bytes) noexcept {
+    if (bytes.size() < kLength) return std::nullopt;
+    EthernetHeader header;
+    std::copy_n(bytes.begin(), 6, header.destination.begin());
+    std::copy_n(bytes.begin() + 6, 6, header.source.begin());
+    header.ether_type = load16(&bytes[12]);
+    return header;
+  }
+  std::size_t write(std::span<std::uint8_t> bytes) const noexcept {
+    if (bytes.size() < kLength) return 0;
+    std::copy_n(destination.begin(), 6, bytes.begin());
+    std::copy_n(source.begin(), 6, bytes.begin() + 6);
+    store16(&bytes[12], ether_type);
+    return kLength;
+  }
+  [[nodiscard]] bool operator==(const EthernetHeader&) const noexcept = default;
+};
+
+/// What follows an EtherType that marks a tag of IEEE 802.1Q.
+struct VlanHeader {
+  static constexpr std::size_t kLength = 4;
+
+  std::uint16_t id = 0;       ///< 0 to 4,095
+  std::uint8_t priority = 0;  ///< 0 to 7
+  bool drop_eligible = false;
+  std::uint16_t ether_type = 0;  ///< of what follows the tag
+
+  [[nodiscard]] std::uint16_t tag_control() const noexcept {
+    return static_cast<std::uint16_t>(priority << 13 | (drop_eligible ? 1 << 12 : 0) | id);
+  }
+  [[nodiscard]] static std::optional<VlanHeader> read(std::span<const std::uint8_t> bytes) noexcept {
+    if (bytes.size() < kLength) return std::nullopt;
+    const std::uint16_t control = load16(bytes.data());
+    return VlanHeader{.id = static_cast<std::uint16_t>(control & 0x0FFF),
+                      .priority = static_cast<std::uint8_t>(control >> 13),
+                      .drop_eligible = (control >> 12 & 1) != 0,
+                      .ether_type = load16(&bytes[2])};
+  }
+  std::size_t write(std::span<std::uint8_t> bytes) const noexcept {
+    if (bytes.size() < kLength || id > 0x0FFF || priority > 7) return 0;
+    store16(bytes.data(), tag_control());
+    store16(&bytes[2], ether_type);
+    return kLength;
+  }
+  [[nodiscard]] bool operator==(const VlanHeader&) const noexcept = default;
+};
+
+/// ARP for IPv4 over Ethernet: RFC 826.
+struct ArpHeader {
+  static constexpr std::size_t kLength = 28;
+  static constexpr std::uint16_t kRequest = 1;
+  static constexpr std::uint16_t kReply = 2;
+
+  std::uint16_t operation = kRequest;
+  MacAddress sender_mac{};
+  Ipv4Address sender{};
+  MacAddress target_mac{};
+  Ipv4Address target{};
+
+  /// Nothing for ARP of other protocols or hardware, too.
+  [[nodiscard]] static std::optional<ArpHeader> read(std::span<const std::uint8_t> bytes) noexcept {
+    if (bytes.size() < kLength || !std::equal(kKind.begin(), kKind.end(), bytes.begin())) return std::nullopt;
+    ArpHeader header;
+    header.operation = load16(&bytes[6]);
+    std::copy_n(bytes.begin() + 8, 6, header.sender_mac.begin());
+    std::copy_n(bytes.begin() + 14, 4, header.sender.begin());
+    std::copy_n(bytes.begin() + 18, 6, header.target_mac.begin());
+    std::copy_n(bytes.begin() + 24, 4, header.target.begin());
+    return header;
+  }
+  std::size_t write(std::span<std::uint8_t> bytes) const noexcept {
+    if (bytes.size() < kLength) return 0;
+    std::copy_n(kKind.begin(), kKind.size(), bytes.begin());
+    store16(&bytes[6], operation);
+    std::copy_n(sender_mac.begin(), 6, bytes.begin() + 8);
+    std::copy_n(sender.begin(), 4, bytes.begin() + 14);
+    std::copy_n(target_mac.begin(), 6, bytes.begin() + 18);
+    std::copy_n(target.begin(), 4, bytes.begin() + 24);
+    return kLength;
+  }
+  [[nodiscard]] bool operator==(const ArpHeader&) const noexcept = default;
+
+ private:
+  /// Ethernet, IPv4, and the lengths of their addresses.
+  static constexpr std::array<std::uint8_t, 6> kKind{0, 1, 0x08, 0x00, 6, 4};
+};
+
+}  // namespace pollux::packet

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pollux/net/packet/classify.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+
+#include "pollux/net/packet/ip.hpp"
+#include "pollux/net/packet/sums.hpp"
+#include "pollux/net/packet/transport.hpp"
+
+namespace pollux::packet {
+namespace {
+
+constexpr std::size_t kSctpChecksumAt = 8;
+constexpr std::size_t kSctpChecksumBytes = 4;
+
+/// A frame's bytes by their offset, in one piece or in a chain. Whoever asks knows that they are there.
+class FlatFrame {
+ public:
+  explicit FlatFrame(std::span<const std::uint8_t> bytes) noexcept : bytes_(bytes) {}
+  [[nodiscard]] std::size_t size() const noexcept { return bytes_.size(); }
+  void copy(std::size_t from, std::span<std::uint8_t> to) const noexcept {
+    std::copy_n(bytes_.begin() + static_cast<std::ptrdiff_t>(from), to.size(), to.begin());
+  }
+  template <class Sum>
+  void add_to(Sum& sum, std::size_t from, std::size_t to) const noexcept {
+    sum.add(bytes_.subspan(from, to - from));
+  }
+
+ private:
+  std::span<const std::uint8_t> bytes_;
+};
+
+class ChainedFrame {
+ public:
+  explicit ChainedFrame(const Mbuf& frame) noexcept : frame_(frame) {}
+  [[nodiscard]] std::size_t size() const noexcept { return frame_.packet_length(); }
+  void copy(std::size_t from, std::span<std::uint8_t> to) const noexcept {
+    static_cast<void>(frame_.copy_out(from, to));
+  }
+  template <class Sum>
+  void add_to(Sum& sum, std::size_t from, std::size_t to) const noexcept {
+    std::size_t start = 0;
+    for (const Mbuf* segment = &frame_; segment != nullptr && start < to; segment = segment->next()) {
+      const std::size_t end = start + segment->length();
+      const std::size_t first = std::max(from, start);
+      const std::size_t last = std::min(to, end);
+      if (first < last) sum.add(segment->bytes().subspan(first - start, last - first));
+      start = end;
+    }
+  }
+
+ private:
+  const Mbuf& frame_;
+};
+
+template <class Frame>
+std::uint16_t number_at(const Frame& frame, std::size_t at) noexcept {
+  std::array<std::uint8_t, 2> bytes{};
+  frame.copy(at, bytes);
+  return load16(bytes.data());
+}
+
+/// Where the addresses lie, both of them.
+struct Addresses {
+  std::size_t at;
+  std::size_t bytes;
+};
+Addresses addresses_of(const Layout& layout) noexcept {
+  if (layout.type.has(PacketType::ipv4)) return {.at = layout.l3 + std::size_t{12}, .bytes = 8};
+  return {.at = layout.l3 + std::size_t{8}, .bytes = 32};
+}
+
+/// Where the IP packet ends by its own length.
+template <class Frame>
+std::size_t ip_end(const Frame& frame, const Layout& layout) noexcept {
+  if (layout.type.has(PacketType::ipv4)) return std::size_t{layout.l3} + number_at(frame, layout.l3 + 2U);
+  return layout.l3 + Ipv6Header::kLength + number_at(frame, layout.l3 + 4U);
+}
+
+template <class Frame>
+std::optional<std::uint32_t> hash_of(const ToeplitzHash& hash, const Frame& frame, const Layout& layout,
+                                     RssFields fields) noexcept {
+  if (!layout.is_ip()) return std::nullopt;
+  std::array<std::uint8_t, ToeplitzHash::kMaxInput> input{};
+  const Addresses addresses = addresses_of(layout);
+  std::size_t size = addresses.bytes;
+  frame.copy(addresses.at, std::span(input).first(size));
+  if ((fields.tcp_ports && layout.type.has(PacketType::tcp)) ||
+      (fields.udp_ports && layout.type.has(PacketType::udp))) {
+    frame.copy(layout.l4, std::span(input).subspan(size, 4));
+    size += 4;
+  }
+  return hash(std::span(input).first(size));
+}
+
+ChecksumVerdict judged(bool is_good) noexcept { return is_good ? ChecksumVerdict::good : ChecksumVerdict::bad; }
+
+template <class Frame>
+ChecksumVerdict judge_ip(const Frame& frame, const Layout& layout) noexcept {
+  if (!layout.type.has(PacketType::ipv4)) return ChecksumVerdict::unknown;
+  std::array<std::uint8_t, Ipv4Header::kMaxLength> header{};
+  frame.copy(layout.l3, std::span(header).first(1));
+  InternetSum sum;
+  frame.add_to(sum, layout.l3, layout.l3 + (header[0] & 0x0FU) * std::size_t{4});
+  return judged(sum.is_good());
+}
+
+template <class Frame>
+ChecksumVerdict judge_sctp(const Frame& frame, std::size_t from, std::size_t to) noexcept {
+  if (to - from < kSctpChecksumAt + kSctpChecksumBytes) return ChecksumVerdict::unknown;
+  const std::size_t at = from + kSctpChecksumAt;
+  std::array<std::uint8_t, kSctpChecksumBytes> bytes{};
+  Crc32c crc;
+  frame.add_to(crc, from, at);
+  crc.add(bytes);  // its own field counts as zero
+  frame.add_to(crc, at + bytes.size(), to);
+  frame.copy(at, bytes);
+  return judged(bytes == crc.bytes());
+}
+
+template <class Frame>
+ChecksumVerdict judge_l4(const Frame& frame, const Layout& layout) noexcept {
+  constexpr std::uint32_t kTransports = PacketType::tcp | PacketType::udp | PacketType::sctp;
+  if ((layout.type.bits & kTransports) == 0) return ChecksumVerdict::unknown;
+  const std::size_t end = ip_end(frame, layout);
+  if (end < layout.l4 || end > frame.size()) return ChecksumVerdict::unknown;
+  if (layout.type.has(PacketType::sctp)) return judge_sctp(frame, layout.l4, end);
+  const bool is_udp = layout.type.has(PacketType::udp);
+  if (is_udp && (end - layout.l4 < UdpHeader::kLength || number_at(frame, layout.l4 + UdpHeader::kChecksumAt) == 0)) {
+    return ChecksumVerdict::unknown;
+  }
+  InternetSum sum;
+  const Addresses addresses = addresses_of(layout);
+  frame.add_to(sum, addresses.at, addresses.at + addresses.bytes);
+  sum.add(std::uint32_t{layout.protocol});
+  sum.add(static_cast<std::uint32_t>(end - layout.l4));
+  frame.add_to(sum, layout.l4, end);
+  return judged(sum.is_good());
+}
+
+}  // namespace
+
+std::optional<std::uint32_t> rss_hash(const ToeplitzHash& hash, std::span<const std::uint8_t> frame,
+                                      const Layout& layout, RssFields fields) noexcept {
+  return hash_of(hash, FlatFrame(frame), layout, fields);
+}
+std::optional<std::uint32_t> rss_hash(const ToeplitzHash& hash, const Mbuf& frame, const Layout& layout,
+                                      RssFields fields) noexcept {
+  return hash_of(hash, ChainedFrame(frame), layout, fields);
+}
+
+ChecksumVerdict ip_checksum(std::span<const std::uint8_t> frame, const Layout& layout) noexcept {
+  return judge_ip(FlatFrame(frame), layout);
+}
+ChecksumVerdict ip_checksum(const Mbuf& frame, const Layout& layout) noexcept {
+  return judge_ip(ChainedFrame(frame), layout);
+}
+ChecksumVerdict l4_checksum(std::span<const std::uint8_t> frame, const Layout& layout) noexcept {
+  return judge_l4(FlatFrame(frame), layout);
+}
+ChecksumVerdict l4_checksum(const Mbuf& frame, const Layout& layout) noexcept {
+  return judge_l4(ChainedFrame(frame), layout);
+}
+
+SoftwareRxMetadata classify(const ToeplitzHash& hash, const Mbuf& frame, const Layout& layout,
+                            RssFields fields) noexcept {
+  return {.packet_type = layout.type,
+          .rss_hash = rss_hash(hash, frame, layout, fields),
+          .ip_checksum = ip_checksum(frame, layout),
+          .l4_checksum = l4_checksum(frame, layout)};
+}
+
+}  // namespace pollux::packet

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Type, hash and verdicts in software beside what Microsoft's suite and the cards' tests know of the same frames.
+#include "pollux/net/packet/classify.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <vector>
+
+#include "support/flows.hpp"
+#include "support/various_frames.hpp"
+#include "unit/mem/pool_lab.hpp"
+
+namespace pollux::packet {
+namespace {
+
+std::span<const std::uint8_t> octets(const test::KnownFrame& frame) {
+  return {reinterpret_cast<const std::uint8_t*>(frame.bytes.data()), frame.bytes.size()};
+}
+
+class Classify : public testing::Test {
+ protected:
+  /// The frame in mbufs of `piece` bytes each.
+  [[nodiscard]] MbufPtr chain(std::span<const std::uint8_t> bytes, std::size_t piece) {
+    MbufPtr first = pool_.allocate();
+    for (MbufPtr* mbuf = &first; !bytes.empty();) {
+      const std::size_t now = std::min(piece, bytes.size());
+      std::memcpy((*mbuf)->append(static_cast<std::uint32_t>(now)), bytes.data(), now);
+      bytes = bytes.subspan(now);
+      if (mbuf != &first) {
+        EXPECT_TRUE(first->chain(next_));
+      }
+      if (bytes.empty()) break;
+      next_ = pool_.allocate();
+      mbuf = &next_;
+    }
+    return first;
+  }
+
+  test::PoolLab lab_;
+  Mempool pool_ = lab_.pool({.count = 512, .data_room = 2048, .headroom = 0});
+  MbufPtr next_;
+  const ToeplitzHash hash_;
+};
+
+TEST_F(Classify, SaysOfKnownFramesWhatIsKnown) {
+  auto frames = test::known_frames();
+  for (test::KnownFrame& frame : test::known_sctp_frames()) {
+    // What is not to be believed of a card's verdict is known here (E-SCTP60).
+    if (frame.l4 == ChecksumVerdict::unknown) frame.l4 = ChecksumVerdict::bad;
+    frames.push_back(frame);
+  }
+  ASSERT_GT(frames.size(), 50U);
+  for (const test::KnownFrame& frame : frames) {
+    const Layout layout = parse(octets(frame));
+    EXPECT_EQ(layout.type.bits, frame.type.bits) << frame.name;
+    EXPECT_EQ(rss_hash(hash_, octets(frame), layout), frame.hash) << frame.name;
+    EXPECT_EQ(ip_checksum(octets(frame), layout), frame.ip) << frame.name;
+    EXPECT_EQ(l4_checksum(octets(frame), layout), frame.l4) << frame.name;
+  }
+}
+
+TEST_F(Classify, ReachesTheReaderOfAnMbuf) {
+  for (const test::KnownFrame& frame : test::known_frames()) {
+    const MbufPtr mbuf = chain(octets(frame), frame.bytes.size());
+    classify(hash_, *mbuf, parse(*mbuf)).attach_to(*mbuf);
+    test::expect_metadata(*mbuf, frame);
+  }
+}
+
+TEST_F(Classify, TakesPortsOfUdpOnlyWhenToldTo) {
+  const test::KnownFrame tcp = test::known_frames().front();
+  std::vector<std::uint8_t> udp(octets(tcp).begin(), octets(tcp).end());
+  udp[23] = 17;
+  udp[38] = 0;
+  udp[39] = 30;
+  const Layout layout = parse(udp);
+  ASSERT_TRUE(layout.type.has(PacketType::udp));
+  EXPECT_EQ(rss_hash(hash_, udp, layout), 0x323e8fc2U);
+  EXPECT_EQ(rss_hash(hash_, udp, layout, {.udp_ports = true}), 0x51ccc178U);
+  EXPECT_EQ(rss_hash(hash_, octets(tcp), parse(octets(tcp)), {.tcp_ports = false}), 0x323e8fc2U);
+}
+
+TEST_F(Classify, DoesNotDependOnWhereAChainIsCut) {
+  const auto compare = [&](std::span<const std::uint8_t> bytes, const std::string& name) {
+    const Layout layout = parse(bytes);
+    for (const std::size_t piece : {1U, 7U, 14U, 34U, 35U, 60U}) {
+      if (bytes.size() > piece * 200) continue;  // an mbuf has 255 segments at most
+      const MbufPtr mbuf = chain(bytes, piece);
+      const Layout in_pieces = parse(*mbuf);
+      EXPECT_EQ(in_pieces.type.bits, layout.type.bits) << name << " by " << piece;
+      EXPECT_EQ(in_pieces.l4, layout.l4) << name << " by " << piece;
+      EXPECT_EQ(in_pieces.payload, layout.payload) << name << " by " << piece;
+      EXPECT_EQ(in_pieces.end, layout.end) << name << " by " << piece;
+      EXPECT_EQ(in_pieces.malformed, layout.malformed) << name << " by " << piece;
+      EXPECT_EQ(in_pieces.truncated, layout.truncated) << name << " by " << piece;
+      EXPECT_EQ(rss_hash(hash_, *mbuf, layout), rss_hash(hash_, bytes, layout)) << name << " by " << piece;
+      EXPECT_EQ(ip_checksum(*mbuf, layout), ip_checksum(bytes, layout)) << name << " by " << piece;
+      EXPECT_EQ(l4_checksum(*mbuf, layout), l4_checksum(bytes, layout)) << name << " by " << piece;
+    }
+  };
+  for (const test::KnownFrame& frame : test::known_frames()) compare(octets(frame), frame.name);
+  for (const test::KnownFrame& frame : test::known_sctp_frames()) compare(octets(frame), frame.name);
+  for (const test::NamedFrame& frame : test::various_frames()) compare(frame.bytes, frame.name);
+}
+
+// All that was made with right checksums has them.
+TEST_F(Classify, FindsTheChecksumsOfMadeFramesRight) {
+  for (const test::NamedFrame& frame : test::various_frames()) {
+    if (frame.name.starts_with("odd ")) continue;
+    const Layout layout = parse(frame.bytes);
+    const bool has_ip = layout.type.has(PacketType::ipv4);
+    EXPECT_EQ(ip_checksum(frame.bytes, layout), has_ip ? ChecksumVerdict::good : ChecksumVerdict::unknown)
+        << frame.name;
+    const bool has_l4 =
+        layout.type.has(PacketType::tcp) || layout.type.has(PacketType::udp) || layout.type.has(PacketType::sctp);
+    EXPECT_EQ(l4_checksum(frame.bytes, layout), has_l4 ? ChecksumVerdict::good : ChecksumVerdict::unknown)
+        << frame.name;
+  }
+}
+
+}  // namespace
+}  // namespace pollux::packet
