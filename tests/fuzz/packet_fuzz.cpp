@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A frame with anything in it: no byte beyond it is read, offsets are in order, and packet type and verdicts are those
+// of the in-process card's own parser. Its first bytes show nothing that all do not.
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "fuzz/require.hpp"
+#include "pollux/net/packet/classify.hpp"
+#include "support/card_view.hpp"
+
+namespace {
+
+using namespace pollux;
+
+void headers(std::span<const std::uint8_t> bytes) {
+  std::array<std::uint8_t, 64> memory;
+  if (const auto ip = packet::Ipv4Header::read(bytes))
+    test::require(ip->write(memory) == ip->length(), "IPv4 is written again");
+  if (const auto tcp = packet::TcpHeader::read(bytes))
+    test::require(tcp->write(memory) == tcp->length(), "TCP is written again");
+  if (const auto ip = packet::Ipv6Header::read(bytes)) {
+    test::require(ip->write(memory) == ip->kLength, "IPv6 is written again");
+    test::require(packet::Ipv6Header::read(memory) == ip, "IPv6 stays the same");
+  }
+  if (const auto arp = packet::ArpHeader::read(bytes))
+    test::require(arp->write(memory) == arp->kLength, "ARP is written again");
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size == 0) return 0;
+  // Of the first byte: where the frame is cut.
+  const std::vector<std::uint8_t> frame(data + 1, data + size);
+  const std::string why = test::disagreement(frame);
+  test::require(why.empty(), why);
+
+  const std::size_t cut = data[0] < frame.size() ? data[0] : frame.size();
+  const std::vector<std::uint8_t> first(frame.begin(), frame.begin() + static_cast<std::ptrdiff_t>(cut));
+  const packet::Layout whole = packet::parse(frame);
+  const packet::Layout layout = packet::parse(first, frame.size());
+  test::require(layout.payload <= cut && layout.end <= frame.size(),
+                "offsets of a frame's first bytes are within them");
+  test::require((layout.type.bits & ~whole.type.bits) == 0, "a frame's first bytes show no more than all do");
+  test::require(layout.truncated || layout.type.bits == whole.type.bits, "what is not truncated is the same");
+
+  static const packet::ToeplitzHash hash;
+  const auto value = packet::rss_hash(hash, frame, whole, {.udp_ports = true});
+  test::require(value.has_value() == whole.is_ip(), "IP has a hash, and nothing else has");
+  headers(frame);
+  if (whole.l3 != 0) headers(std::span(frame).subspan(whole.l3));
+  return 0;
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Shows the packet parser and the builder to another program: "packet_tool build" prints frames, a name and hexadecimal
+// bytes a line with a tab between; "packet_tool parse" reads frames as hexadecimal lines and prints what it finds in
+// each.
+#include <fmt/format.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <iostream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pollux/net/packet/classify.hpp"
+#include "support/various_frames.hpp"
+
+namespace {
+
+using namespace pollux;
+
+std::string to_hex(const std::vector<std::uint8_t>& bytes) {
+  std::string text;
+  for (const std::uint8_t byte : bytes) text += fmt::format("{:02x}", byte);
+  return text;
+}
+
+std::vector<std::uint8_t> from_hex(const std::string& text) {
+  std::vector<std::uint8_t> bytes;
+  for (std::size_t i = 0; i + 1 < text.size(); i += 2) {
+    bytes.push_back(static_cast<std::uint8_t>(std::stoul(text.substr(i, 2), nullptr, 16)));
+  }
+  return bytes;
+}
+
+std::string_view word(ChecksumVerdict verdict) {
+  if (verdict == ChecksumVerdict::good) return "good";
+  return verdict == ChecksumVerdict::bad ? "bad" : "unknown";
+}
+
+std::string found_in(const std::vector<std::uint8_t>& frame) {
+  static const packet::ToeplitzHash hash;
+  const packet::Layout layout = packet::parse(frame);
+  return fmt::format(
+      "type={} ether_type={} vlans={} vlan0={} vlan1={} fragment={} truncated={} malformed={} l3={} l4={} "
+      "payload={} end={} protocol={} hash={} ip={} transport={}\n",
+      layout.type.bits, layout.ether_type, layout.vlan_count, layout.vlans[0], layout.vlans[1],
+      static_cast<int>(layout.fragment), int{layout.truncated}, int{layout.malformed}, layout.l3, layout.l4,
+      layout.payload, layout.end, layout.protocol,
+      packet::rss_hash(hash, frame, layout, {.udp_ports = true}).value_or(0), word(packet::ip_checksum(frame, layout)),
+      word(packet::l4_checksum(frame, layout)));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string_view order = argc == 2 ? argv[1] : "";
+  if (order == "build") {
+    for (const auto& frame : test::various_frames()) std::cout << frame.name << '\t' << to_hex(frame.bytes) << '\n';
+    return 0;
+  }
+  if (order == "parse") {
+    for (std::string line; std::getline(std::cin, line);) std::cout << found_in(from_hex(line));
+    return 0;
+  }
+  std::cerr << "usage: packet_tool build|parse\n";
+  return 2;
+}
