@@ -9,6 +9,8 @@
 
 #include "fuzz/require.hpp"
 #include "pollux/net/packet/classify.hpp"
+#include "pollux/net/packet/ip.hpp"
+#include "pollux/net/packet/transport.hpp"
 #include "support/card_view.hpp"
 
 namespace {

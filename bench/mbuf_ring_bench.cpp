@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What handing frames from one thread to another costs: enqueue and dequeue of bursts by one thread, where nobody else
+// touches the ring, and between two threads.
+#include <atomic>
+#include <thread>
+
+#include "pollux/mem/mbuf_ring.hpp"
+#include "report.hpp"
+#include "rig.hpp"
+
+namespace pollux::bench {
+namespace {
+
+constexpr std::uint32_t kRounds = 512;
+constexpr std::uint32_t kSlots = 1024;
+
+struct RingRig {
+  Context context{talking()};
+  Mempool pool = need(Mempool::create(context, {.count = 8192}));
+  MempoolCache cache{pool, MempoolCache::kMaxCapacity};
+};
+
+/// A frame is there and back: enqueued, and dequeued into the same burst.
+template <class Ring>
+void one_thread(benchmark::State& state) {
+  RingRig rig;
+  Ring ring(kSlots);
+  Burst<64> burst;
+  const auto size = static_cast<std::uint32_t>(state.range(0));
+  if (!burst.fill(rig.cache, size)) std::abort();
+  measure(
+      state, kRounds, [] {},
+      [&] {
+        for (std::uint32_t i = 0; i < kRounds; i += size) {
+          ring.enqueue(burst);
+          ring.dequeue(burst);
+        }
+      });
+  DropCounter done("done");
+  burst.drop(done, rig.cache);
+}
+
+/// A thread that sends each frame back as soon as it has come; what is timed is a frame's share of the round trips.
+template <class Ring>
+class Echo {
+ public:
+  ~Echo() {
+    stop_ = true;
+    thread_.join();
+  }
+  Ring there{kSlots};
+  Ring back{kSlots};
+
+ private:
+  void run() {
+    Burst<64> burst;
+    while (!stop_.load(std::memory_order_relaxed)) {
+      there.dequeue(burst);
+      back.enqueue(burst);
+    }
+  }
+  std::atomic<bool> stop_{false};
+  std::thread thread_{[this] { run(); }};
+};
+
+template <class Ring>
+void two_threads(benchmark::State& state) {
+  RingRig rig;
+  Echo<Ring> echo;
+  const auto size = static_cast<std::uint32_t>(state.range(0));
+  constexpr std::uint32_t kFrames = 65536;
+  const double rate = cycles_per_second();
+  std::vector<double> rounds;
+  DropCounter done("done");
+  for ([[maybe_unused]] auto _ : state) {
+    const std::uint64_t start = start_cycles();
+    for (std::uint32_t sent = 0, returned = 0; returned < kFrames;) {
+      Burst<64> burst;
+      if (sent < kFrames && sent - returned < kSlots / 2 && burst.fill(rig.cache, size)) {
+        sent += burst.size();
+        while (!burst.empty()) echo.there.enqueue(burst);
+      }
+      echo.back.dequeue(burst);
+      returned += burst.size();
+      burst.drop(done, rig.cache);
+    }
+    const auto cycles = static_cast<double>(stop_cycles() - start);
+    rounds.push_back(cycles);
+    state.SetIterationTime(cycles / rate);
+  }
+  if (!rounds.empty()) state.counters["cycles"] = median(rounds) / kFrames;
+  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()) * kFrames);
+}
+
+#define POLLUX_RING_CASES(Ring)                                                                         \
+  BENCHMARK_TEMPLATE(one_thread, Ring)->Apply(repeated_for_a_while)->ArgName("burst")->Arg(1)->Arg(32); \
+  BENCHMARK_TEMPLATE(two_threads, Ring)->Apply(repeated_for_a_while)->ArgName("burst")->Arg(1)->Arg(32)
+
+POLLUX_RING_CASES(SpscMbufRing);
+POLLUX_RING_CASES(MpscMbufRing);
+POLLUX_RING_CASES(MpmcMbufRing);
+
+}  // namespace
+}  // namespace pollux::bench
+
+int main(int argc, char** argv) { return pollux::bench::run(argc, argv); }
