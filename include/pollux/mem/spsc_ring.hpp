@@ -57,16 +57,20 @@ class SpscRing {
     known_head_ = Index(head_.load(std::memory_order_acquire));
     return capacity() - tail.distance_from(known_head_);
   }
-  /// The producer's: adds values from the front of `values` until the ring is full; returns how many. The consumer sees
-  /// all of them at once.
-  std::uint32_t enqueue(std::span<const T> values) noexcept {
-    const std::uint32_t count = at_most(values.size(), room(at_most(values.size(), capacity())));
-    if (count == 0) return 0;
+  /// The producer's: adds all of `values`, at most as many as `room` said. The consumer sees all of them at once.
+  void put(std::span<const T> values) noexcept {
     const Index tail(tail_.load(std::memory_order_relaxed));
-    const auto [first, second] = pieces(tail, count);
+    const auto [first, second] = pieces(tail, values.size());
     std::copy_n(values.data(), first.size(), first.data());
-    std::copy_n(values.data() + first.size(), second.size(), second.data());
-    tail_.store((tail + static_cast<Word>(count)).value(), std::memory_order_release);
+    if (!second.empty()) [[unlikely]]
+      std::copy_n(values.data() + first.size(), second.size(), second.data());
+    tail_.store((tail + static_cast<Word>(values.size())).value(), std::memory_order_release);
+  }
+  /// The producer's: adds values from the front of `values` until the ring is full; returns how many.
+  std::uint32_t enqueue(std::span<const T> values) noexcept {
+    const std::uint32_t wanted = at_most(values.size(), capacity());
+    const std::uint32_t count = at_most(wanted, room(wanted));
+    if (count != 0) put(values.first(count));
     return count;
   }
 
@@ -75,9 +79,11 @@ class SpscRing {
     const Index head(head_.load(std::memory_order_relaxed));
     if (known_tail_.distance_from(head) < values.size()) known_tail_ = Index(tail_.load(std::memory_order_acquire));
     const std::uint32_t count = at_most(values.size(), known_tail_.distance_from(head));
+    if (count == 0) return 0;
     const auto [first, second] = pieces(head, count);
     std::copy_n(first.data(), first.size(), values.data());
-    std::copy_n(second.data(), second.size(), values.data() + first.size());
+    if (!second.empty()) [[unlikely]]
+      std::copy_n(second.data(), second.size(), values.data() + first.size());
     return count;
   }
   /// The consumer's: takes the oldest `count` values away, which must have been seen with `peek`.

@@ -39,10 +39,11 @@ class Lane {
     return {.is_open = true, .frames = free > reserved ? free - reserved : 0};
   }
   /// The sender's, within `room`: the receiver sees all of them at once.
-  void put(std::span<Mbuf* const> frames) noexcept { ring_->enqueue(frames); }
+  void put(std::span<Mbuf* const> frames) noexcept { ring_->put(frames); }
 
-  /// The receiver's: copies the first frames that wait and leaves them there; returns how many.
-  [[nodiscard]] std::uint32_t look(std::span<Mbuf*> frames) noexcept { return ring_ ? ring_->peek(frames) : 0; }
+  /// The receiver's, which polls only once it has opened the lane: copies the first frames that wait and leaves them
+  /// there; returns how many.
+  [[nodiscard]] std::uint32_t look(std::span<Mbuf*> frames) noexcept { return ring_->peek(frames); }
   /// The receiver's: takes that many away.
   void take(std::uint32_t frames) noexcept { ring_->discard(frames); }
   /// Takes each frame that waits now, and hands it to `end`, after which it goes back to its pool's shared list: for
