@@ -12,7 +12,7 @@
 namespace pollux::bench {
 namespace {
 
-constexpr std::uint32_t kCalls = 512;
+constexpr std::uint32_t kCalls = 64;
 
 enum class Kind { udp4, tcp6, tagged_tcp4 };
 
@@ -48,7 +48,7 @@ void measure_calls(benchmark::State& state, Body body, std::uint32_t calls = kCa
       });
 }
 
-std::uint32_t calls_over(std::size_t bytes) { return bytes > 100 ? kCalls / 32 : kCalls; }
+std::uint32_t calls_over(std::size_t bytes) { return bytes > 100 ? kCalls / 4 : kCalls; }
 
 template <Kind kKind>
 void parse(benchmark::State& state) {
