@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 
+#include "pollux/base/api.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/net/packet/ethernet.hpp"
 #include "pollux/net/packet/ip.hpp"
@@ -29,7 +30,7 @@ namespace pollux::packet {
 /// that a payload may be another packet or a header that this does not know. A call that does not fit, or not at that
 /// place, is remembered; all that follow do nothing, and `finish` says which it was. Thread rule: one thread. Allocates
 /// nothing but the text of an error.
-class Builder {
+class POLLUX_API Builder {
  public:
   /// Bytes in memory of the shortest Ethernet frame, without FCS.
   static constexpr std::size_t kMinFrame = 60;

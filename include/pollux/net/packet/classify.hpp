@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 
+#include "pollux/base/api.hpp"
 #include "pollux/mem/mbuf.hpp"
 #include "pollux/net/packet/parse.hpp"
 #include "pollux/net/packet/toeplitz.hpp"
@@ -23,22 +24,25 @@ struct RssFields {
 
 /// The receive-side scaling hash; nothing where the frame is no IP. Bytes of the home address option and of the routing
 /// header do not count: the addresses are those of the IP header.
-[[nodiscard]] std::optional<std::uint32_t> rss_hash(const ToeplitzHash& hash, std::span<const std::uint8_t> frame,
-                                                    const Layout& layout, RssFields fields = {}) noexcept;
-[[nodiscard]] std::optional<std::uint32_t> rss_hash(const ToeplitzHash& hash, const Mbuf& frame, const Layout& layout,
-                                                    RssFields fields = {}) noexcept;
+[[nodiscard]] POLLUX_API std::optional<std::uint32_t> rss_hash(const ToeplitzHash& hash,
+                                                               std::span<const std::uint8_t> frame,
+                                                               const Layout& layout, RssFields fields = {}) noexcept;
+[[nodiscard]] POLLUX_API std::optional<std::uint32_t> rss_hash(const ToeplitzHash& hash, const Mbuf& frame,
+                                                               const Layout& layout, RssFields fields = {}) noexcept;
 
 /// Whether the IPv4 header's checksum is right; unknown where there is none.
-[[nodiscard]] ChecksumVerdict ip_checksum(std::span<const std::uint8_t> frame, const Layout& layout) noexcept;
-[[nodiscard]] ChecksumVerdict ip_checksum(const Mbuf& frame, const Layout& layout) noexcept;
+[[nodiscard]] POLLUX_API ChecksumVerdict ip_checksum(std::span<const std::uint8_t> frame,
+                                                     const Layout& layout) noexcept;
+[[nodiscard]] POLLUX_API ChecksumVerdict ip_checksum(const Mbuf& frame, const Layout& layout) noexcept;
 /// Whether that of TCP, UDP or SCTP is right; unknown for all else, for fragments, for UDP without one, and where the
 /// IP packet is not whole.
-[[nodiscard]] ChecksumVerdict l4_checksum(std::span<const std::uint8_t> frame, const Layout& layout) noexcept;
-[[nodiscard]] ChecksumVerdict l4_checksum(const Mbuf& frame, const Layout& layout) noexcept;
+[[nodiscard]] POLLUX_API ChecksumVerdict l4_checksum(std::span<const std::uint8_t> frame,
+                                                     const Layout& layout) noexcept;
+[[nodiscard]] POLLUX_API ChecksumVerdict l4_checksum(const Mbuf& frame, const Layout& layout) noexcept;
 
 /// All of it, to be attached to the frame's mbuf (`SoftwareRxMetadata::attach_to`), such as for one from a port that is
 /// no card. No tag is stripped, so `vlan` is left out.
-[[nodiscard]] SoftwareRxMetadata classify(const ToeplitzHash& hash, const Mbuf& frame, const Layout& layout,
-                                          RssFields fields = {}) noexcept;
+[[nodiscard]] POLLUX_API SoftwareRxMetadata classify(const ToeplitzHash& hash, const Mbuf& frame, const Layout& layout,
+                                                     RssFields fields = {}) noexcept;
 
 }  // namespace pollux::packet

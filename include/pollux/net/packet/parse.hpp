@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "pollux/base/api.hpp"
 #include "pollux/mem/mbuf.hpp"
 #include "pollux/net/rx_metadata.hpp"
 
@@ -64,11 +65,11 @@ struct Layout {
 /// Looks at a frame that starts with its Ethernet header and has no FCS. `bytes` is all of it, or its first bytes where
 /// `frame_length` says how long it is; what lies beyond `bytes` counts as truncated. Any bytes do; none beyond `bytes`
 /// is read. Of a frame over 65,535 bytes only so many are looked at.
-[[nodiscard]] Layout parse(std::span<const std::uint8_t> bytes, std::size_t frame_length) noexcept;
+[[nodiscard]] POLLUX_API Layout parse(std::span<const std::uint8_t> bytes, std::size_t frame_length) noexcept;
 [[nodiscard]] inline Layout parse(std::span<const std::uint8_t> bytes) noexcept { return parse(bytes, bytes.size()); }
 /// The same for a received frame. Where its headers do not end in the first segment of a chain, the first
 /// kMaxHeaderBytes are copied together and looked at again.
-[[nodiscard]] Layout parse(const Mbuf& frame) noexcept;
+[[nodiscard]] POLLUX_API Layout parse(const Mbuf& frame) noexcept;
 inline constexpr std::size_t kMaxHeaderBytes = 512;
 
 }  // namespace pollux::packet

@@ -6,12 +6,13 @@
 #include <cstdint>
 #include <span>
 
+#include "pollux/base/api.hpp"
 #include "pollux/net/packet/ethernet.hpp"
 
 namespace pollux::packet {
 
 /// The sum of an Internet checksum (RFC 1071), over bytes that may come in several pieces of any length.
-class InternetSum {
+class POLLUX_API InternetSum {
  public:
   /// Adds bytes that follow those added so far. Any number of bytes up to 4 GiB in all.
   void add(std::span<const std::uint8_t> bytes) noexcept;
@@ -30,14 +31,14 @@ class InternetSum {
 };
 
 /// The Internet checksum of `bytes`, in host byte order; its own field must be zero.
-[[nodiscard]] std::uint16_t internet_checksum(std::span<const std::uint8_t> bytes) noexcept;
+[[nodiscard]] POLLUX_API std::uint16_t internet_checksum(std::span<const std::uint8_t> bytes) noexcept;
 
 /// What TCP, UDP and ICMPv6 add to the sum of their own bytes: RFC 9293, 3.1, RFC 768 and RFC 8200, 8.1. `length`:
 /// bytes of header and payload.
-[[nodiscard]] InternetSum pseudo_header(const Ipv4Address& source, const Ipv4Address& destination,
-                                        std::uint8_t protocol, std::uint32_t length) noexcept;
-[[nodiscard]] InternetSum pseudo_header(const Ipv6Address& source, const Ipv6Address& destination,
-                                        std::uint8_t protocol, std::uint32_t length) noexcept;
+[[nodiscard]] POLLUX_API InternetSum pseudo_header(const Ipv4Address& source, const Ipv4Address& destination,
+                                                   std::uint8_t protocol, std::uint32_t length) noexcept;
+[[nodiscard]] POLLUX_API InternetSum pseudo_header(const Ipv6Address& source, const Ipv6Address& destination,
+                                                   std::uint8_t protocol, std::uint32_t length) noexcept;
 
 /// UDP's field for a computed checksum: 0, which there means "none", goes as all ones (RFC 768).
 [[nodiscard]] constexpr std::uint16_t udp_checksum(std::uint16_t computed) noexcept {
@@ -63,7 +64,7 @@ class InternetSum {
 }
 
 /// The CRC of SCTP (RFC 9260, appendix A; polynomial 0x1EDC6F41), over bytes that may come in several pieces.
-class Crc32c {
+class POLLUX_API Crc32c {
  public:
   void add(std::span<const std::uint8_t> bytes) noexcept;
   [[nodiscard]] std::uint32_t value() const noexcept { return ~crc_; }

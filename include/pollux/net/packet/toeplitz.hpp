@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <span>
 
+#include "pollux/base/api.hpp"
+
 namespace pollux::packet {
 
 using RssKey = std::array<std::uint8_t, 40>;
@@ -22,7 +24,7 @@ inline constexpr RssKey kDefaultRssKey{0x6D, 0x5A, 0x56, 0xDA, 0x25, 0x5B, 0x0E,
 /// driver documentation). The input is the fields as they are on the wire: source address, destination address and,
 /// where ports are hashed, source port and destination port; `rss_hash` in classify.hpp picks them. Of a key it makes a
 /// table of 4.5 KiB, so keep one for many frames. Thread rule: any number of threads may hash at once.
-class ToeplitzHash {
+class POLLUX_API ToeplitzHash {
  public:
   /// Bytes of input that a key of 40 bytes suffices for: IPv6 addresses and ports.
   static constexpr std::size_t kMaxInput = 36;
