@@ -5,10 +5,13 @@
 
 #include "net/checksums.hpp"
 #include "net/frame_bytes.hpp"
-#include "net/sums.hpp"
+#include "pollux/net/packet/sums.hpp"
 
 namespace pollux {
 namespace {
+
+using packet::Crc32c;
+using packet::InternetSum;
 
 constexpr std::uint32_t kIpv4Header = 20;  // the shortest
 constexpr std::uint32_t kIpv4HeaderMax = 60;

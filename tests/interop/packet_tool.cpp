@@ -32,9 +32,9 @@ std::vector<std::uint8_t> from_hex(const std::string& text) {
   return bytes;
 }
 
-std::string_view word(ChecksumVerdict verdict) {
-  if (verdict == ChecksumVerdict::good) return "good";
-  return verdict == ChecksumVerdict::bad ? "bad" : "unknown";
+std::string_view word(ChecksumStatus verdict) {
+  if (verdict == ChecksumStatus::good) return "good";
+  return verdict == ChecksumStatus::bad ? "bad" : "unknown";
 }
 
 std::string found_in(const std::vector<std::uint8_t>& frame) {

@@ -25,9 +25,9 @@ std::uint32_t type_of(const card::Headers& headers) {
   return bits;
 }
 
-ChecksumVerdict verdict(std::uint64_t status, std::uint64_t checked, std::uint64_t error) {
-  if ((status & checked) == 0) return ChecksumVerdict::unknown;
-  return (status & error) != 0 ? ChecksumVerdict::bad : ChecksumVerdict::good;
+ChecksumStatus verdict(std::uint64_t status, std::uint64_t checked, std::uint64_t error) {
+  if ((status & checked) == 0) return ChecksumStatus::unknown;
+  return (status & error) != 0 ? ChecksumStatus::bad : ChecksumStatus::good;
 }
 
 /// A tag that the card looks behind, and no other in it.
@@ -55,8 +55,8 @@ std::string impossible(const packet::Layout& layout, std::size_t size) {
 std::string disagreement(std::span<const std::uint8_t> frame) {
   const packet::Layout layout = packet::parse(frame);
   if (std::string why = impossible(layout, frame.size()); !why.empty()) return why;
-  const ChecksumVerdict ip = packet::ip_checksum(frame, layout);
-  const ChecksumVerdict l4 = packet::l4_checksum(frame, layout);
+  const ChecksumStatus ip = packet::ip_checksum(frame, layout);
+  const ChecksumStatus l4 = packet::l4_checksum(frame, layout);
   const auto bytes = std::as_bytes(frame);
   const card::Headers headers = card::parse(bytes, 0x8100);
   if (!sees_the_same(layout, headers)) return {};
@@ -65,8 +65,8 @@ std::string disagreement(std::span<const std::uint8_t> frame) {
   }
   const auto all = card::hw::RXCSUM::IPOFL | card::hw::RXCSUM::TUOFL | card::hw::RXCSUM::CRCOFL;
   const std::uint64_t status = card::checksum_verdict(bytes, headers, all, {});
-  const ChecksumVerdict card_ip = verdict(status, rx::kIpChecked, rx::kIpError);
-  const ChecksumVerdict card_l4 = verdict(status, rx::kL4Checked, rx::kL4Error);
+  const ChecksumStatus card_ip = verdict(status, rx::kIpChecked, rx::kIpError);
+  const ChecksumStatus card_l4 = verdict(status, rx::kL4Checked, rx::kL4Error);
   if (ip != card_ip) return fmt::format("IP checksum {}, the card's verdict is {}", int(ip), int(card_ip));
   // Of SCTP the card's verdict on what has no room for a checksum means nothing, and packets over 10 KiB it takes for
   // bad.

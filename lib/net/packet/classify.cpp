@@ -95,11 +95,11 @@ std::optional<std::uint32_t> hash_of(const ToeplitzHash& hash, const Frame& fram
   return hash(std::span(input).first(size));
 }
 
-ChecksumVerdict judged(bool is_good) noexcept { return is_good ? ChecksumVerdict::good : ChecksumVerdict::bad; }
+ChecksumStatus judged(bool is_good) noexcept { return is_good ? ChecksumStatus::good : ChecksumStatus::bad; }
 
 template <class Frame>
-ChecksumVerdict judge_ip(const Frame& frame, const Layout& layout) noexcept {
-  if (!layout.type.has(PacketType::ipv4)) return ChecksumVerdict::unknown;
+ChecksumStatus judge_ip(const Frame& frame, const Layout& layout) noexcept {
+  if (!layout.type.has(PacketType::ipv4)) return ChecksumStatus::unknown;
   std::array<std::uint8_t, Ipv4Header::kMaxLength> header{};
   frame.copy(layout.l3, std::span(header).first(1));
   InternetSum sum;
@@ -108,8 +108,8 @@ ChecksumVerdict judge_ip(const Frame& frame, const Layout& layout) noexcept {
 }
 
 template <class Frame>
-ChecksumVerdict judge_sctp(const Frame& frame, std::size_t from, std::size_t to) noexcept {
-  if (to - from < kSctpChecksumAt + kSctpChecksumBytes) return ChecksumVerdict::unknown;
+ChecksumStatus judge_sctp(const Frame& frame, std::size_t from, std::size_t to) noexcept {
+  if (to - from < kSctpChecksumAt + kSctpChecksumBytes) return ChecksumStatus::unknown;
   const std::size_t at = from + kSctpChecksumAt;
   std::array<std::uint8_t, kSctpChecksumBytes> bytes{};
   Crc32c crc;
@@ -121,15 +121,15 @@ ChecksumVerdict judge_sctp(const Frame& frame, std::size_t from, std::size_t to)
 }
 
 template <class Frame>
-ChecksumVerdict judge_l4(const Frame& frame, const Layout& layout) noexcept {
+ChecksumStatus judge_l4(const Frame& frame, const Layout& layout) noexcept {
   constexpr std::uint32_t kTransports = PacketType::tcp | PacketType::udp | PacketType::sctp;
-  if ((layout.type.bits & kTransports) == 0) return ChecksumVerdict::unknown;
+  if ((layout.type.bits & kTransports) == 0) return ChecksumStatus::unknown;
   const std::size_t end = ip_end(frame, layout);
-  if (end < layout.l4 || end > frame.size()) return ChecksumVerdict::unknown;
+  if (end < layout.l4 || end > frame.size()) return ChecksumStatus::unknown;
   if (layout.type.has(PacketType::sctp)) return judge_sctp(frame, layout.l4, end);
   const bool is_udp = layout.type.has(PacketType::udp);
   if (is_udp && (end - layout.l4 < UdpHeader::kLength || number_at(frame, layout.l4 + UdpHeader::kChecksumAt) == 0)) {
-    return ChecksumVerdict::unknown;
+    return ChecksumStatus::unknown;
   }
   InternetSum sum;
   const Addresses addresses = addresses_of(layout);
@@ -151,16 +151,16 @@ std::optional<std::uint32_t> rss_hash(const ToeplitzHash& hash, const Mbuf& fram
   return hash_of(hash, ChainedFrame(frame), layout, fields);
 }
 
-ChecksumVerdict ip_checksum(std::span<const std::uint8_t> frame, const Layout& layout) noexcept {
+ChecksumStatus ip_checksum(std::span<const std::uint8_t> frame, const Layout& layout) noexcept {
   return judge_ip(FlatFrame(frame), layout);
 }
-ChecksumVerdict ip_checksum(const Mbuf& frame, const Layout& layout) noexcept {
+ChecksumStatus ip_checksum(const Mbuf& frame, const Layout& layout) noexcept {
   return judge_ip(ChainedFrame(frame), layout);
 }
-ChecksumVerdict l4_checksum(std::span<const std::uint8_t> frame, const Layout& layout) noexcept {
+ChecksumStatus l4_checksum(std::span<const std::uint8_t> frame, const Layout& layout) noexcept {
   return judge_l4(FlatFrame(frame), layout);
 }
-ChecksumVerdict l4_checksum(const Mbuf& frame, const Layout& layout) noexcept {
+ChecksumStatus l4_checksum(const Mbuf& frame, const Layout& layout) noexcept {
   return judge_l4(ChainedFrame(frame), layout);
 }
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "net/checksums.hpp"
-#include "net/sums.hpp"
+#include "pollux/net/packet/sums.hpp"
 #include "unit/mem/pool_lab.hpp"
 
 namespace pollux {
@@ -289,7 +289,7 @@ TEST_F(ChecksumOffload, CompletesAsVirtioNetHasIt) {
 // RFC 9260, appendix A, has no example; these are those of iSCSI for the same CRC (RFC 3720, B.4).
 TEST(Crc32cTest, IsThatOfTheExamples) {
   const auto crc = [](const Bytes& bytes) {
-    Crc32c sum;
+    packet::Crc32c sum;
     sum.add(bytes);
     return sum.bytes();
   };
@@ -306,7 +306,7 @@ TEST(InternetSumTest, IsThatOfTheExampleInPiecesOfAnyLength) {
   const Bytes example{0x00, 0x01, 0xF2, 0x03, 0xF4, 0xF5, 0xF6, 0xF7};
   for (std::size_t first = 0; first <= example.size(); ++first) {
     for (std::size_t second = first; second <= example.size(); ++second) {
-      InternetSum sum;
+      packet::InternetSum sum;
       sum.add(std::span(example).first(first));
       sum.add(std::span(example).subspan(first, second - first));
       sum.add(std::span(example).subspan(second));

@@ -89,7 +89,7 @@ TEST_F(BuilderTest, ComputesChecksumsOfIpv6AndIcmp) {
     auto made =
         tcp.ipv6({.source = {1}, .destination = {2}}).tcp({.options = Octets{1, 1, 1, 1}}).payload(bytes).finish();
     ASSERT_TRUE(made.has_value());
-    EXPECT_EQ(l4_checksum(*made, parse(*made)), ChecksumVerdict::good);
+    EXPECT_EQ(l4_checksum(*made, parse(*made)), ChecksumStatus::good);
     EXPECT_EQ(load16(&(*made)[18]), 24 + payload);
     Builder icmp = with_ethernet();
     Octets echo{128, 0, 0xFF, 0xFF};
@@ -109,7 +109,7 @@ TEST_F(BuilderTest, LeavesChecksumsOfFragmentsOut) {
   const auto made = builder.ipv4({.more_fragments = true}).udp({.checksum = 0x1234}).payload(Octets(8)).finish();
   ASSERT_TRUE(made.has_value());
   EXPECT_EQ(load16(&(*made)[40]), 0);
-  EXPECT_EQ(ip_checksum(*made, parse(*made)), ChecksumVerdict::good);
+  EXPECT_EQ(ip_checksum(*made, parse(*made)), ChecksumStatus::good);
 }
 
 TEST_F(BuilderTest, NamesWhatHasNoRoom) {
@@ -176,7 +176,7 @@ TEST_F(BuilderTest, BuildsIntoAnMbuf) {
   ASSERT_NE(mbuf->append(static_cast<std::uint32_t>(frame->size())), nullptr);
   const Layout layout = parse(*mbuf);
   EXPECT_EQ(layout.payload_length(), 100);
-  EXPECT_EQ(l4_checksum(*mbuf, layout), ChecksumVerdict::good);
+  EXPECT_EQ(l4_checksum(*mbuf, layout), ChecksumStatus::good);
 }
 
 }  // namespace

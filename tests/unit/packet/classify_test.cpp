@@ -49,7 +49,7 @@ TEST_F(Classify, SaysOfKnownFramesWhatIsKnown) {
   auto frames = test::known_frames();
   for (test::KnownFrame& frame : test::known_sctp_frames()) {
     // What is not to be believed of a card's verdict is known here (E-SCTP60).
-    if (frame.l4 == ChecksumVerdict::unknown) frame.l4 = ChecksumVerdict::bad;
+    if (frame.l4 == ChecksumStatus::unknown) frame.l4 = ChecksumStatus::bad;
     frames.push_back(frame);
   }
   ASSERT_GT(frames.size(), 50U);
@@ -112,12 +112,10 @@ TEST_F(Classify, FindsTheChecksumsOfMadeFramesRight) {
     if (frame.name.starts_with("odd ")) continue;
     const Layout layout = parse(frame.bytes);
     const bool has_ip = layout.type.has(PacketType::ipv4);
-    EXPECT_EQ(ip_checksum(frame.bytes, layout), has_ip ? ChecksumVerdict::good : ChecksumVerdict::unknown)
-        << frame.name;
+    EXPECT_EQ(ip_checksum(frame.bytes, layout), has_ip ? ChecksumStatus::good : ChecksumStatus::unknown) << frame.name;
     const bool has_l4 =
         layout.type.has(PacketType::tcp) || layout.type.has(PacketType::udp) || layout.type.has(PacketType::sctp);
-    EXPECT_EQ(l4_checksum(frame.bytes, layout), has_l4 ? ChecksumVerdict::good : ChecksumVerdict::unknown)
-        << frame.name;
+    EXPECT_EQ(l4_checksum(frame.bytes, layout), has_l4 ? ChecksumStatus::good : ChecksumStatus::unknown) << frame.name;
   }
 }
 

@@ -31,14 +31,12 @@ struct RssFields {
                                                                const Layout& layout, RssFields fields = {}) noexcept;
 
 /// Whether the IPv4 header's checksum is right; unknown where there is none.
-[[nodiscard]] POLLUX_API ChecksumVerdict ip_checksum(std::span<const std::uint8_t> frame,
-                                                     const Layout& layout) noexcept;
-[[nodiscard]] POLLUX_API ChecksumVerdict ip_checksum(const Mbuf& frame, const Layout& layout) noexcept;
+[[nodiscard]] POLLUX_API ChecksumStatus ip_checksum(std::span<const std::uint8_t> frame, const Layout& layout) noexcept;
+[[nodiscard]] POLLUX_API ChecksumStatus ip_checksum(const Mbuf& frame, const Layout& layout) noexcept;
 /// Whether that of TCP, UDP or SCTP is right; unknown for all else, for fragments, for UDP without one, and where the
 /// IP packet is not whole.
-[[nodiscard]] POLLUX_API ChecksumVerdict l4_checksum(std::span<const std::uint8_t> frame,
-                                                     const Layout& layout) noexcept;
-[[nodiscard]] POLLUX_API ChecksumVerdict l4_checksum(const Mbuf& frame, const Layout& layout) noexcept;
+[[nodiscard]] POLLUX_API ChecksumStatus l4_checksum(std::span<const std::uint8_t> frame, const Layout& layout) noexcept;
+[[nodiscard]] POLLUX_API ChecksumStatus l4_checksum(const Mbuf& frame, const Layout& layout) noexcept;
 
 /// All of it, to be attached to the frame's mbuf (`SoftwareRxMetadata::attach_to`), such as for one from a port that is
 /// no card. No tag is stripped, so `vlan` is left out.
