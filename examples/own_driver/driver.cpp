@@ -30,7 +30,11 @@ Port::Port(pollux::Context& context, std::unique_ptr<pollux::Device> device, con
                       .max_mtu = 1500,
                       .max_tx_segments = 255,
                       .min_frame = 14,
-                      .max_rx_segments = 1}};
+                      .max_rx_segments = 1},
+           .offloads = {.tx_flags = pollux::TxOffload::kChecksums,
+                        .tx_software_flags = pollux::TxOffload::kChecksums,
+                        .max_l2 = 255,
+                        .max_l3 = 255}};
   info_.missed_count = pollux::MissedCount::lower_bound;  // it counts nothing
   const std::uint32_t low = bar_.read32(kAddressLow);
   const std::uint32_t high = bar_.read32(kAddressHigh);
@@ -101,15 +105,17 @@ pollux::Stats Port::stats() {
   stats.tx_packets = queues_->tx.packets;
   stats.tx_bytes = queues_->tx.bytes;
   stats.tx_burst_packets = queues_->tx.taken;
-  stats.drops = {{"rx_pool_empty", queues_->rx.pool_empty},
-                 {"rx_bad_length", queues_->rx.bad_length},
-                 {"tx_too_short", queues_->tx.too_short},
-                 {"tx_too_long", queues_->tx.too_long}};
+  stats.drops = {
+      {"rx_pool_empty", queues_->rx.pool_empty},   {"rx_bad_length", queues_->rx.bad_length},
+      {"tx_too_short", queues_->tx.too_short},     {"tx_too_long", queues_->tx.too_long},
+      {"tx_bad_offload", queues_->tx.bad_offload}, {"tx_unsupported_offload", queues_->tx.unsupported_offload}};
   if (rx_queues_ != 0)
     stats.rx_queues.push_back(
         {.packets = queues_->rx.handed_out, .drops = queues_->rx.pool_empty + queues_->rx.bad_length});
   if (tx_queues_ != 0)
-    stats.tx_queues.push_back({.packets = queues_->tx.taken, .drops = queues_->tx.too_short + queues_->tx.too_long});
+    stats.tx_queues.push_back(
+        {.packets = queues_->tx.taken,
+         .drops = stats.drops[2].value + stats.drops[3].value + stats.drops[4].value + stats.drops[5].value});
   return stats;
 }
 

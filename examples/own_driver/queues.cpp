@@ -87,18 +87,24 @@ void TxQueue::write(const pollux::Mbuf& frame) noexcept {
   bar_.write32(kTxSend, frame.packet_length());
 }
 
+Count* TxQueue::objection(pollux::Mbuf& frame) noexcept {
+  if (frame.packet_length() < kMinFrame) return &too_short;
+  if (frame.packet_length() > kMaxFrame) return &too_long;
+  if (pollux::complete_checksums(frame) != pollux::ChecksumCompletion::complete) return &bad_offload;
+  return frame.tx_offload().flags == 0 ? nullptr : &unsupported_offload;
+}
+
 std::uint32_t TxQueue::burst(pollux::TxQueue& base, pollux::Mbuf* const* mbufs, std::uint32_t count) noexcept {
   auto& queue = static_cast<TxQueue&>(base);
   for (std::uint32_t i = 0; i < count; ++i) {
     const pollux::MbufPtr frame(mbufs[i]);  // given back, whatever becomes of it
-    const std::uint32_t length = frame->packet_length();
-    if (length < kMinFrame || length > kMaxFrame) {
-      add(length < kMinFrame ? queue.too_short : queue.too_long, 1);
+    if (Count* const why = queue.objection(*frame)) {
+      add(*why, 1);
       continue;
     }
     queue.write(*frame);
     add(queue.packets, 1);
-    add(queue.bytes, length);
+    add(queue.bytes, frame->packet_length());
   }
   queue.bar_.flush();
   add(queue.taken, count);

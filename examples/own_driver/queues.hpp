@@ -44,10 +44,12 @@ class TxQueue final : public pollux::TxQueue {
   [[nodiscard]] pollux::Result<void> use_cache(const pollux::MempoolCache&) override { return {}; }
   [[nodiscard]] std::uint32_t in_flight() const noexcept override { return 0; }
 
-  Count packets{0}, bytes{0}, taken{0}, too_short{0}, too_long{0};
+  Count packets{0}, bytes{0}, taken{0}, too_short{0}, too_long{0}, bad_offload{0}, unsupported_offload{0};
 
  private:
   static std::uint32_t burst(pollux::TxQueue& base, pollux::Mbuf* const* mbufs, std::uint32_t count) noexcept;
+  /// The counter of why the frame cannot be sent; nullptr if it can. Computes what checksums it asks for.
+  [[nodiscard]] Count* objection(pollux::Mbuf& frame) noexcept;
   void write(const pollux::Mbuf& frame) noexcept;
 
   pollux::Bar bar_;

@@ -94,7 +94,20 @@ TEST_F(Registered, ItsDropsHaveNames) {
   ASSERT_TRUE(left) << left.error().message();
   EXPECT_EQ(send(*left, frame_of(*left, 13, 1)), 1U);
   EXPECT_EQ(send(*left, frame_of(*left, 1519, 1)), 1U);
-  EXPECT_EQ(left->stats().tx_dropped, 2U);
+  MbufPtr segmented = frame_of(*left, 1000, 1);
+  segmented->set_tx_offload({.flags = TxOffload::tcp_segmentation, .l2 = 14, .l3 = 20, .l4 = 20, .segment_size = 500});
+  EXPECT_EQ(send(*left, std::move(segmented)), 1U);
+  MbufPtr no_header = frame_of(*left, 60, 1);
+  no_header->set_tx_offload({.flags = TxOffload::ipv4_checksum, .l2 = 14, .l3 = 20});
+  EXPECT_EQ(send(*left, std::move(no_header)), 1U);
+  EXPECT_EQ(left->stats().tx_dropped, 4U);
+  for (const char* name : {"tx_too_short", "tx_too_long", "tx_unsupported_offload", "tx_bad_offload"}) {
+    for (const Counter& drop : left->stats().drops) {
+      if (drop.name == name) {
+        EXPECT_EQ(drop.value, 1U) << name;
+      }
+    }
+  }
   EXPECT_EQ(left->stats().tx_packets, 0U);
   EXPECT_EQ(left->set_mac({0x02, 1, 2, 3, 4, 5}).error().code, ErrorCode::not_supported);
   const Result<void> configured = left->stop();
