@@ -33,7 +33,7 @@ struct PortInfo {
   std::uint16_t index = 0;  ///< within the Context: Mbuf::port() of what it receives
   int numa_node = -1;
   PortLimits limits;
-  OffloadLimits offloads;
+  OffloadLimits offloads{};
   MissedCount missed_count = MissedCount::exact;  ///< what Stats::rx_missed_errors is worth here
 };
 

@@ -22,7 +22,7 @@ struct MediumTraits {
   std::string_view driver;  ///< "ring"
   std::string_view what;    ///< "a ring of mbufs", as PortInfo::card
   PortLimits limits;
-  OffloadLimits offloads;
+  OffloadLimits offloads{};
   std::span<const RxDrop> rx_drops;  ///< every reason it may drop a received frame for
   std::span<const TxDrop> tx_drops;  ///< the same for sending, besides kCommonTxDrops
 };
