@@ -16,7 +16,7 @@ inline constexpr std::uint16_t kMaxHeader = 65535;
 [[nodiscard]] bool checksums_fit(const Mbuf& frame) noexcept;
 
 /// Computes those that `request` names in a copy of a frame for which `checksums_fit` holds.
-void complete_checksums(std::span<std::uint8_t> frame, const TxOffload& request) noexcept;
+void complete_checksums_in(std::span<std::uint8_t> frame, const TxOffload& request) noexcept;
 
 /// Writes the Internet checksum of all bytes from `start` on at `start` + `offset`, where a sum to begin with lies, as
 /// virtio-net has it (VIRTIO_NET_HDR_F_NEEDS_CSUM). All of them must be in the frame, whose buffers nobody else uses.

@@ -161,7 +161,7 @@ bool checksums_fit(const Mbuf& frame) noexcept {
   return fits(FrameBytes(const_cast<Mbuf&>(frame)), frame.tx_offload());
 }
 
-void complete_checksums(std::span<std::uint8_t> frame, const TxOffload& request) noexcept {
+void complete_checksums_in(std::span<std::uint8_t> frame, const TxOffload& request) noexcept {
   complete(FrameBytes(frame), request);
 }
 

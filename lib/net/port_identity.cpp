@@ -11,7 +11,7 @@
 
 namespace pollux {
 
-Result<std::uint16_t> take_port_index(ContextState& context, std::string_view port) {
+Result<std::uint16_t> next_port_index(ContextState& context, std::string_view port) {
   const std::uint16_t index = context.take_port_index();
   if (index != Mbuf::kNoPort) return index;
   return fail(ErrorCode::no_memory, fmt::format("{}: the Context has no port number left", port),
@@ -19,7 +19,7 @@ Result<std::uint16_t> take_port_index(ContextState& context, std::string_view po
 }
 
 Result<std::uint16_t> take_port_index(Context& context, std::string_view port) {
-  return take_port_index(*context.state(), port);
+  return next_port_index(*context.state(), port);
 }
 
 void return_port_index(Context& context, std::uint16_t index) { context.state()->return_port_index(index); }

@@ -13,7 +13,7 @@ namespace pollux {
 
 /// The number of a new port within its Context: Mbuf::port() of what it receives. The PortMachine gives it back when
 /// the port is closed. Error no_memory: none is left; `port` names the port in it.
-[[nodiscard]] Result<std::uint16_t> take_port_index(ContextState& context, std::string_view port);
+[[nodiscard]] Result<std::uint16_t> next_port_index(ContextState& context, std::string_view port);
 
 /// Whether a port can have the address: not a group's, and not all zero.
 [[nodiscard]] bool is_station_address(const MacAddress& mac) noexcept;

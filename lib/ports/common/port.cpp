@@ -33,7 +33,7 @@ Port::Port(std::shared_ptr<ContextState> context, PortInfo info, MacAddress mac,
 Result<std::unique_ptr<PortDriver>> Port::create(Context& context, std::string name, MacAddress mac,
                                                  std::unique_ptr<Medium> medium) {
   const std::shared_ptr<ContextState>& state = context.state();
-  const auto index = take_port_index(*state, name);
+  const auto index = next_port_index(*state, name);
   if (!index) {
     static_cast<void>(medium->close());
     return tl::unexpected<Error>(index.error());

@@ -90,7 +90,7 @@ void TxQueue::write(const Mbuf& frame, Duration now) noexcept {
   const bool is_partial = frame.has_partial_checksum();
   if (frame.segments() == 1 && !is_partial) return writer_->put(frame.bytes(), now);
   const std::span<std::uint8_t> whole(scratch_.data(), frame.copy_out(0, scratch_));
-  if (is_partial) complete_checksums(whole, frame.tx_offload());
+  if (is_partial) complete_checksums_in(whole, frame.tx_offload());
   writer_->put(whole, now);
 }
 

@@ -176,7 +176,7 @@ int TxQueue::write_partial(const Mbuf& frame) noexcept {
       header.checksum_offset = (request.flags & TxOffload::tcp_checksum) != 0 ? kTcpChecksum : kUdpChecksum;
     }
   }
-  if (ours.flags != 0) complete_checksums(whole, ours);
+  if (ours.flags != 0) complete_checksums_in(whole, ours);
   std::array<iovec, 2> pieces{
       {{.iov_base = &header, .iov_len = kHeaderBytes}, {.iov_base = whole.data(), .iov_len = whole.size()}}};
   return ::writev(descriptor_, pieces.data(), static_cast<int>(pieces.size())) >= 0 ? 0 : errno;

@@ -46,7 +46,7 @@ Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device
 
 Result<std::unique_ptr<PortDriver>> Port::open(const std::shared_ptr<ContextState>& context,
                                                const hw::igb::CardTraits& traits, std::unique_ptr<Device> device) {
-  const auto index = take_port_index(*context, device->name());
+  const auto index = next_port_index(*context, device->name());
   if (!index) return tl::unexpected<Error>(index.error());
   std::unique_ptr<Port> port(new Port(context, std::move(device), traits, *index));
   if (auto up = port->bring_up(); !up) {
