@@ -2,6 +2,7 @@
 #include "own_driver/driver.hpp"
 
 #include <chrono>
+#include <new>
 #include <utility>
 
 #include "own_driver/registers.hpp"
@@ -135,7 +136,7 @@ pollux::Result<void> Port::release(bool failed) {
 // A thread is still inside a burst: what it uses must never go away.
 void Port::abandon() noexcept {
   retire();
-  static_cast<void>(new std::shared_ptr<Queues>(queues_));
+  static_cast<void>(new (std::nothrow) std::shared_ptr<Queues>(queues_));
 }
 
 }  // namespace own_driver

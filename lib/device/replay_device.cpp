@@ -46,7 +46,7 @@ Result<void> as_result(const Result<RecordEvent>& event, std::string_view name, 
 
 }  // namespace
 
-Result<std::unique_ptr<Device>> replay_device(Context& context, const std::string& file, FindLayout find,
+Result<std::unique_ptr<Device>> replay_device(Context& context, const std::string& file, const FindLayout& find,
                                               std::shared_ptr<ReplayProgress> progress) {
   auto bytes = read_file(file);
   if (!bytes) return pass_on(std::move(bytes));

@@ -89,6 +89,7 @@ using FindLayout = std::function<const CardLayout*(const PciIdentity& card)>;
 /// Errors: not_found, permission_denied, io_error (the file), invalid_argument (no recording, of another version,
 /// damaged), not_supported (a card that `find` does not know).
 [[nodiscard]] POLLUX_API Result<std::unique_ptr<Device>> replay_device(
-    Context& context, const std::string& file, FindLayout find, std::shared_ptr<ReplayProgress> progress = nullptr);
+    Context& context, const std::string& file, const FindLayout& find,
+    std::shared_ptr<ReplayProgress> progress = nullptr);
 
 }  // namespace pollux

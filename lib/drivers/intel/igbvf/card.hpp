@@ -15,7 +15,7 @@ using intel::fail_removed;
 using intel::microseconds;
 using intel::milliseconds;
 
-/// Of the two queues each way that a function has, Linux's igb lets the second receive nothing: its pool has no RSS.
+/// [I-VFQUEUE] Of the two queues each way that a function has, Linux's igb lets the second receive nothing.
 inline constexpr std::uint16_t kQueues = 1;
 
 }  // namespace pollux::drivers::igbvf

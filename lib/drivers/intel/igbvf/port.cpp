@@ -25,8 +25,7 @@ constexpr std::uint32_t kMaxMtu = hw::intel::kMaxFrameBytes - wire_bytes(0);
 PortInfo describe(const Device& device, std::uint16_t index) {
   PortLimits limits = intel::queue_limits(kQueues, kMaxMtu);
   limits.promiscuous = false;
-  const auto* const card = hw::igbvf::find_device(device.identity().vendor, device.identity().device);
-  PortInfo info = intel::describe_port(device, "igbvf", fmt::format("Intel {}", card->name), index, limits);
+  PortInfo info = intel::describe_port(device, "igbvf", fmt::format("Intel {}", hw::igbvf::kName), index, limits);
   info.missed_count = MissedCount::lower_bound;
   return info;
 }
@@ -57,17 +56,17 @@ Result<std::unique_ptr<PortDriver>> Port::open(const std::shared_ptr<ContextStat
 }
 
 CardDriver driver() {
-  CardDriver row{.name = "igbvf", .cards = {}, .probe = probe};
-  for (const hw::igbvf::DeviceId& card : hw::igbvf::kDeviceIds) {
-    row.cards.push_back({.vendor = hw::igbvf::kVendorId, .device = card.id, .name = std::string(card.name)});
-  }
-  return row;
+  return {.name = "igbvf",
+          .cards = {{.vendor = hw::igbvf::kVendorId,
+                     .device = hw::igbvf::kDeviceId,
+                     .name = std::string(hw::igbvf::kName)}},
+          .probe = probe};
 }
 
 Result<std::unique_ptr<PortDriver>> probe(Context& context, std::unique_ptr<Device> device) {
   const PciIdentity card = device->identity();
-  if (hw::igbvf::find_device(card.vendor, card.device) != nullptr)
-    return Port::open(context.state(), std::move(device));
+  const bool is_ours = card.vendor == hw::igbvf::kVendorId && card.device == hw::igbvf::kDeviceId;
+  if (is_ours) return Port::open(context.state(), std::move(device));
   return fail(
       ErrorCode::not_supported,
       fmt::format("{}: {:04x}:{:04x} is not a virtual function of an 82576", device->name(), card.vendor, card.device),
@@ -149,7 +148,8 @@ Result<void> Port::start_queues() {
   return settle_registers(card_);
 }
 
-// A function cannot end mastering at the card; its reset ends what its queues still do, and the bus the rest.
+// [I-VFHALT] A function cannot end mastering at the card: its reset ends what its queues still do, and the bus the
+// rest.
 Result<void> Port::halt() {
   running_ = false;
   if (card_.regs.removed()) return fail_removed(card_.name);
