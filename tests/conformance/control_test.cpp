@@ -43,7 +43,7 @@ CONFORMANCE_TEST(Control, TellsTheConfigurationThatIsInForce) {
   EXPECT_EQ(right().config().rx_pool, "");
   PortConfig wanted = config();
   wanted.tx_ring = 128;
-  wanted.promiscuous = true;
+  wanted.promiscuous = traits().promiscuous;
   wanted.burst_path = BurstPath::scalar;
   start_both(config(), wanted);
   EffectiveConfig expected{.rx_queues = 1,
@@ -54,7 +54,7 @@ CONFORMANCE_TEST(Control, TellsTheConfigurationThatIsInForce) {
                            .rx_buffer_bytes = 2048,
                            .rx_pool = "conformance",
                            .shares_cache = true,
-                           .promiscuous = true,
+                           .promiscuous = traits().promiscuous,
                            .all_multicast = false,
                            .burst_path = BurstPath::scalar};
   EXPECT_EQ(right().config(), expected);
