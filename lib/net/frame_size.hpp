@@ -19,4 +19,10 @@ inline constexpr std::uint32_t kMinMtu = 68;
 /// The same on the wire, FCS included.
 [[nodiscard]] constexpr std::uint32_t wire_bytes(std::uint32_t mtu) noexcept { return frame_bytes(mtu) + kFcsBytes; }
 
+/// What is left of a card's `octets` without the FCS of each of `frames`.
+[[nodiscard]] constexpr std::uint64_t without_fcs(std::uint64_t octets, std::uint64_t frames) noexcept {
+  const std::uint64_t fcs = frames * kFcsBytes;
+  return octets > fcs ? octets - fcs : 0;
+}
+
 }  // namespace pollux

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "drivers/intel/common/ring_setup.hpp"
+#include "drivers/intel/common/take_over.hpp"
 #include "drivers/intel/igb/bring_up.hpp"
 #include "drivers/intel/igb/filters.hpp"
 #include "drivers/intel/igb/link.hpp"
@@ -59,15 +60,8 @@ Result<std::unique_ptr<PortDriver>> Port::open(const std::shared_ptr<ContextStat
 }
 
 Result<void> Port::bring_up() {
-  auto bar = device_->bar(reg::kRegisterBar);
+  auto bar = intel::take_over(*device_, reg::kRegisterBar, reg::kRegisterBytes);
   if (!bar) return pass_on(std::move(bar));
-  if (bar->size() < reg::kRegisterBytes) {
-    return fail(ErrorCode::device_fault,
-                fmt::format("{}: the register window has {} bytes and should have {}", card_.name, bar->size(),
-                            reg::kRegisterBytes),
-                "the card is not what its identity says");
-  }
-  if (auto reset = device_->reset(); !reset && reset.error().code != ErrorCode::not_supported) return reset;
   card_.regs = hw::igb::Registers(*bar);
   if (card_.regs.removed()) return fail_removed(card_.name);
   if (auto reset = reset_card(card_); !reset) return reset;

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "net/frame_size.hpp"
+
 namespace pollux::drivers::igb {
 
 namespace reg = hw::igb;
@@ -13,12 +15,6 @@ namespace {
 /// A read that got no answer is all ones. A counter sticks there ([I-STICK]), but not one that is read as often as
 /// kFoldInterval says; an octet counter's low half passes it once in 2^32.
 std::uint64_t count_of(std::uint32_t read) noexcept { return read == ~std::uint32_t{0} ? 0 : read; }
-
-/// What is left of `octets` without the FCS of each of `frames`.
-std::uint64_t without_fcs(std::uint64_t octets, std::uint64_t frames) noexcept {
-  const std::uint64_t fcs = frames * reg::kCrcBytes;
-  return octets > fcs ? octets - fcs : 0;
-}
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "drivers/intel/common/ring_setup.hpp"
+#include "drivers/intel/common/take_over.hpp"
 #include "drivers/intel/igbvf/driver.hpp"
 #include "drivers/intel/igbvf/requests.hpp"
 #include "hw/intel/igbvf/ids.hpp"
@@ -74,15 +75,8 @@ Result<std::unique_ptr<PortDriver>> probe(Context& context, std::unique_ptr<Devi
 }
 
 Result<void> Port::bring_up() {
-  auto bar = device_->bar(reg::kRegisterBar);
+  auto bar = intel::take_over(*device_, reg::kRegisterBar, reg::kRegisterBytes);
   if (!bar) return pass_on(std::move(bar));
-  if (bar->size() < reg::kRegisterBytes) {
-    return fail(ErrorCode::device_fault,
-                fmt::format("{}: the register window has {} bytes and should have {}", card_.name, bar->size(),
-                            reg::kRegisterBytes),
-                "the card is not what its identity says");
-  }
-  if (auto reset = device_->reset(); !reset && reset.error().code != ErrorCode::not_supported) return reset;
   card_.regs = reg::Registers(*bar);
   if (card_.regs.removed()) return fail_removed(card_.name);
   auto mac = reset_function(card_, mailbox_);

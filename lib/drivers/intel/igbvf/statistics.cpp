@@ -30,11 +30,6 @@ constexpr std::array<CardCounter, Statistics::kCounters> kCounterTable{{
     {"VFGPTLBC", reg::VFGPTLBC::offset()},
 }};
 
-std::uint64_t without_fcs(std::uint64_t octets, std::uint64_t frames) noexcept {
-  const std::uint64_t fcs = frames * kFcsBytes;
-  return octets > fcs ? octets - fcs : 0;
-}
-
 }  // namespace
 
 Statistics::Values Statistics::read() const {
