@@ -46,8 +46,8 @@ void add(const Case& one, Setup setup) {
 template <class Change>
 void add_all(std::string_view name, std::string_view who, Change change) {
   const Case& one = find_case(name, who);
-  for (const BurstPath path : kPaths) {
-    if (path != BurstPath::scalar && (!one.has_paths || !processor_has(path))) continue;
+  for (const BurstMode path : kPaths) {
+    if (path != BurstMode::scalar && (!one.has_paths || !processor_has(path))) continue;
     for (const bool cold : {false, true}) {
       if (cold && !one.touches_frames) continue;
       Setup setup{.path = path, .cold = cold};
@@ -111,8 +111,8 @@ void add_sweeps(std::string_view who) {
 
 int main(int argc, char** argv) {
   using namespace pollux::bench;
-  using pollux::BurstPath;
-  for (const BurstPath path : kPaths) {
+  using pollux::BurstMode;
+  for (const BurstMode path : kPaths) {
     if (!processor_has(path)) fmt::print(stderr, "LEFT OUT: {}, which this processor lacks\n", pollux::name(path));
   }
   add_table();

@@ -13,15 +13,15 @@ std::string GatedCase::name() const {
   return text;
 }
 
-std::vector<GatedCase> gated_cases(BurstPath path) {
+std::vector<GatedCase> gated_cases(BurstMode path) {
   std::vector<GatedCase> gated;
   for (const Case& one : cases()) {
     if (one.who != kPollux || one.name == "forward_queues" || one.name == "forward_raw") continue;
-    if (!one.has_paths && path != BurstPath::scalar) continue;
+    if (!one.has_paths && path != BurstMode::scalar) continue;
     gated.push_back({&one, {.path = path}});
     if (one.name == "forward" || one.name == "fused") gated.push_back({&one, {.path = path, .burst = 1}});
     if (one.name == "forward_offload") gated.push_back({&one, {.path = path, .marked = true}});
-    if (one.name == "forward" && path == BurstPath::scalar) gated.push_back({&one, {.path = path, .frame = 9000}});
+    if (one.name == "forward" && path == BurstMode::scalar) gated.push_back({&one, {.path = path, .frame = 9000}});
   }
   return gated;
 }

@@ -17,7 +17,7 @@ struct GatedCase {
 };
 
 /// What a path is held to. What goes through no burst function in several instruction sets is with `scalar`.
-[[nodiscard]] std::vector<GatedCase> gated_cases(BurstPath path);
+[[nodiscard]] std::vector<GatedCase> gated_cases(BurstMode path);
 
 /// The same work on that many queues, with rings so small that all are gone through.
 [[nodiscard]] GatedCase forward_on_queues(std::uint16_t queues);

@@ -33,7 +33,7 @@ constexpr int kLeftOut = 77;  // what ctest takes for skipped
 
 struct Options {
   std::string file;
-  BurstPath path = BurstPath::scalar;
+  BurstMode path = BurstMode::scalar;
   bool record = false;
   bool safety = false;
   bool queues = false;
@@ -84,7 +84,7 @@ int compare(const Options& options) {
 int record(const Options& options) {
   Records records = Records::read(options.file);
   RecordedValues& values = records.make_ours();
-  for (const BurstPath path : kPaths) {
+  for (const BurstMode path : kPaths) {
     if (!processor_has(path)) {
       fmt::print("LEFT OUT: {}, which this processor lacks; its values stay as they were\n", pollux::name(path));
       continue;
@@ -178,6 +178,6 @@ int main(int argc, char** argv) {
   auto* const unchecked = app.add_option("--unchecked", options.unchecked, "this program without checks");
   app.add_flag("--safety", options.safety, "only: what do ownership types and checks cost?")->needs(unchecked);
   CLI11_PARSE(app, argc, argv);
-  options.path = *pollux::burst_path_of(path);
+  options.path = *pollux::burst_mode_of(path);
   return judge(options);
 }

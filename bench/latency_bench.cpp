@@ -44,7 +44,7 @@ void latency(benchmark::State& state, const Setup& setup, std::uint32_t limit) {
 }
 
 void add_all() {
-  for (const BurstPath path : kPaths) {
+  for (const BurstMode path : kPaths) {
     if (!processor_has(path)) continue;
     for (const bool cold : {false, true}) {
       for (const std::uint32_t limit : {1U, 2U, 4U, 8U, 16U, 32U, 64U}) {

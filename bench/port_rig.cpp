@@ -27,7 +27,7 @@ Port start(Context& context, FakedCard& card, const Mempool& pool, const Mempool
                        .rx_ring = setup.ring,
                        .tx_ring = setup.ring,
                        .mtu = std::max(1500U, setup.frame),
-                       .burst_path = setup.path}));
+                       .burst_mode = setup.path}));
   need(port.start());
   return port;
 }
@@ -44,7 +44,7 @@ PortRig::PortRig(const Setup& setup)
   card_.set_cold(setup.cold);
   card_.set_marking(setup.marked);
   if (!setup.rotate) return;
-  // Custody of an mbuf that changes places like this could not be traced.
+  // Ownership of an mbuf that changes places like this could not be traced.
   if (POLLUX_CHECKED != 0) give_up("a pool's mbufs can be used in turn in builds without POLLUX_CHECKED only");
   // What rings and cache hold between them stays in circulation.
   const std::uint32_t kept = 2 * setup.ring * setup.queues + MempoolCache::kMaxCapacity;
@@ -80,7 +80,7 @@ std::unique_ptr<ForwardPath> PortRig::fuse() {
 void PortRig::rotate() {
   MempoolCacheCore& cache = *cache_.core();
   for (std::uint32_t i = 0; i < cache.count() && !waiting_.empty(); ++i) {
-    Mbuf*& place = cache.stock()[i];
+    Mbuf*& place = cache.objects()[i];
     Mbuf* const warm = place;
     place = waiting_[turn_].release();
     waiting_[turn_].reset(warm);

@@ -6,13 +6,13 @@
 #include <cstdint>
 #include <numeric>
 
-#include "pollux/net/burst_path.hpp"
+#include "pollux/net/burst_mode.hpp"
 
 namespace pollux::bench {
 
 /// What a case runs on. The defaults are those of docs/performance.md's table.
 struct Setup {
-  BurstPath path = BurstPath::scalar;
+  BurstMode path = BurstMode::scalar;
   std::uint32_t burst = 32;   ///< frames a call is asked for; with `trickle`, that arrive at once
   std::uint32_t frame = 64;   ///< bytes
   std::uint32_t ring = 512;   ///< descriptors, each way
@@ -48,6 +48,6 @@ struct Setup {
   [[nodiscard]] constexpr std::uint32_t rounds() const noexcept { return ring / std::gcd(ring, frames() * segments()); }
 };
 
-inline constexpr std::array<BurstPath, 3> kPaths{BurstPath::scalar, BurstPath::avx2, BurstPath::avx512};
+inline constexpr std::array<BurstMode, 3> kPaths{BurstMode::scalar, BurstMode::avx2, BurstMode::avx512};
 
 }  // namespace pollux::bench

@@ -47,13 +47,13 @@ void add_port_options(CLI::App& app, PortOptions& options) {
   app.add_option("--mtu", options.mtu, "Bytes of payload a frame may carry")
       ->check(CLI::Range(68U, 65535U))
       ->capture_default_str();
-  std::map<std::string, BurstPath> paths;
-  for (const BurstPath path :
-       {BurstPath::best, BurstPath::scalar, BurstPath::avx2, BurstPath::avx512, BurstPath::neon}) {
+  std::map<std::string, BurstMode> paths;
+  for (const BurstMode path :
+       {BurstMode::best, BurstMode::scalar, BurstMode::avx2, BurstMode::avx512, BurstMode::neon}) {
     paths.emplace(name(path), path);
   }
   app.add_option_function<std::string>(
-         "--path", [&options, paths](const std::string& path) { options.burst_path = paths.at(path); },
+         "--path", [&options, paths](const std::string& path) { options.burst_mode = paths.at(path); },
          "Instructions that bursts work with; best takes the fastest there is")
       ->transform(CLI::IsMember(paths, CLI::ignore_case));
   app.add_option("--wait-link", options.wait_link, "Seconds to wait for the links to come up")

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "pollux/base/clock.hpp"
-#include "pollux/net/burst_path.hpp"
+#include "pollux/net/burst_mode.hpp"
 
 namespace pollux::examples {
 
@@ -21,7 +21,7 @@ struct PortOptions {
   std::uint32_t mbufs = 8192;
   std::uint32_t mtu = 1500;
   double wait_link = 10;  ///< seconds
-  BurstPath burst_path = BurstPath::best;
+  BurstMode burst_mode = BurstMode::best;
   bool fused = false;  ///< ports forward by exchanging buffers; a second transmit queue is left for bursts
 };
 

@@ -52,21 +52,21 @@ class ReturnWatch {
 };
 
 /// Forwards until it is time to end. Fails if a card does.
-Result<void> forward(const L2fwdOptions& options, Stage& stage, Forwarder& forwarder, L2fwdReport& report,
+Result<void> forward(const L2fwdOptions& options, ProgramSetup& setup, Forwarder& forwarder, L2fwdReport& report,
                      const StopSignals& stop, spdlog::logger& log) {
-  const Duration start = stage.clock().now();
+  const Duration start = setup.clock().now();
   const Duration end = options.run.seconds ? start + from_seconds(*options.run.seconds) : Duration::max();
   Duration line_due = start + std::chrono::seconds(1);
   ReturnWatch returns(options.circulate, start, log);
   while (!stop.raised() && !forwarder.limit_reached()) {
     for (int i = 0; i < kPollsPerLook && !forwarder.limit_reached(); ++i) forwarder.poll();
 
-    const Duration now = stage.clock().now();
-    if (auto serviced = stage.service(now); !serviced) return serviced;
+    const Duration now = setup.clock().now();
+    if (auto serviced = setup.service(now); !serviced) return serviced;
     returns.look(now, forwarder.forwarded().frames != 0);
     if (now >= line_due) {
       report.line(now);
-      for (const std::string& change : stage.link_changes()) log.info("{}", change);
+      for (const std::string& change : setup.link_changes()) log.info("{}", change);
       line_due += std::chrono::seconds(1);
     }
     if (now >= end) break;
@@ -78,34 +78,34 @@ Result<void> forward(const L2fwdOptions& options, Stage& stage, Forwarder& forwa
 int run(const L2fwdOptions& options, const std::shared_ptr<spdlog::logger>& shared_log, Output& output) {
   spdlog::logger& log = *shared_log;
   const StopSignals stop;
-  auto stage = Stage::open(options.ports, options.port, to_log(shared_log));
-  if (!stage) return report_failure(log, stage.error());
-  std::vector<Port>& ports = (*stage)->ports();
-  const auto links = (*stage)->wait_for_links(from_seconds(options.port.wait_link), [&] { return stop.raised(); });
+  auto setup = ProgramSetup::open(options.ports, options.port, to_log(shared_log));
+  if (!setup) return report_failure(log, setup.error());
+  std::vector<Port>& ports = (*setup)->ports();
+  const auto links = (*setup)->wait_for_links(from_seconds(options.port.wait_link), [&] { return stop.raised(); });
   if (!links) return report_failure(log, links.error());
 
   Forwarder forwarder(
-      make_routes(ports, (*stage)->forward_paths()),
+      make_routes(ports, (*setup)->forward_paths()),
       {.burst = options.port.burst, .update_macs = options.update_macs, .limit = options.packets.value_or(UINT64_MAX)},
-      (*stage)->cache());
+      (*setup)->cache());
   if (options.circulate != 0) {
-    const auto going = circulate(ports.front(), options.port.fused ? 1 : 0, options.circulate, (*stage)->cache(),
-                                 (*stage)->clock(), kCirculateLimit);
+    const auto going = circulate(ports.front(), options.port.fused ? 1 : 0, options.circulate, (*setup)->cache(),
+                                 (*setup)->clock(), kCirculateLimit);
     if (!going) return report_failure(log, going.error());
   }
-  L2fwdReport report(options, **stage, forwarder, output);
+  L2fwdReport report(options, **setup, forwarder, output);
   log.info("forwarding {} <-> {}, bursts of {}, {}{}", ports.front().info().name, ports.back().info().name,
            options.port.burst, options.update_macs ? "addresses rewritten" : "addresses untouched",
            options.port.fused ? ", from ring to ring" : "");
 
-  const Result<void> forwarded = forward(options, **stage, forwarder, report, stop, log);
-  const Duration ended = (*stage)->clock().now();
+  const Result<void> forwarded = forward(options, **setup, forwarder, report, stop, log);
+  const Duration ended = (*setup)->clock().now();
   // Of a forward path's queues stop_all alone can tell when they have run empty.
-  if (forwarded && !options.port.fused) drain(ports, (*stage)->clock(), kDrainLimit);
+  if (forwarded && !options.port.fused) drain(ports, (*setup)->clock(), kDrainLimit);
   const Result<void> stopped = stop_all(ports);
 
   const DropCounter* const application[] = {&forwarder.ring_full()};
-  Account account = take_account(ports, (*stage)->pool(), application);
+  Account account = take_account(ports, (*setup)->pool(), application);
   account.made = options.circulate;
   report.summary(ended, account);
   if (!forwarded) return report_failure(log, forwarded.error());

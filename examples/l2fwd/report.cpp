@@ -14,12 +14,12 @@ double share(std::uint64_t part, std::uint64_t whole) {
 
 }  // namespace
 
-L2fwdReport::L2fwdReport(const L2fwdOptions& options, Stage& stage, const Forwarder& forwarder, Output& output)
+L2fwdReport::L2fwdReport(const L2fwdOptions& options, ProgramSetup& setup, const Forwarder& forwarder, Output& output)
     : options_(options),
-      stage_(stage),
+      setup_(setup),
       forwarder_(forwarder),
       output_(output),
-      start_(look(stage.clock().now())),
+      start_(look(setup.clock().now())),
       last_(start_) {}
 
 L2fwdReport::Snapshot L2fwdReport::look(Duration now) const {
@@ -34,7 +34,7 @@ void L2fwdReport::line(Duration now) {
   if (options_.run.quiet) return;
 
   const DropCounter* const application[] = {&forwarder_.ring_full()};
-  const Drops drops = collect_drops(stage_.ports(), application);
+  const Drops drops = collect_drops(setup_.ports(), application);
   const double elapsed = to_seconds(now - start_.at);
   if (options_.run.json) {
     output_.line(nlohmann::ordered_json{
@@ -69,7 +69,7 @@ void L2fwdReport::summary(Duration now, const Account& account) {
                                          {"mbufs_out", account.mbufs_out},
                                          {"polls", end.polls},
                                          {"empty_polls", empty},
-                                         {"cards", card_counters(stage_.ports())}};
+                                         {"cards", card_counters(setup_.ports())}};
     output_.line(nlohmann::ordered_json{{"summary", summary}}.dump());
     return;
   }
@@ -78,7 +78,7 @@ void L2fwdReport::summary(Duration now, const Account& account) {
   const std::string made = account.made == 0 ? "" : fmt::format("made {} + ", account.made);
   output_.line(fmt::format("{}received {} = sent {} + dropped {} ({}) + in flight {}", made, account.received,
                            account.sent, account.dropped(), describe(account.drops), account.in_flight));
-  for (const std::string& remark : card_remarks(stage_.ports())) output_.line(remark);
+  for (const std::string& remark : card_remarks(setup_.ports())) output_.line(remark);
   output_.line(fmt::format("conserved: {}", account.verdict()));
 }
 

@@ -3,7 +3,7 @@
 
 #include "common/account.hpp"
 #include "common/output.hpp"
-#include "common/stage.hpp"
+#include "common/program_setup.hpp"
 #include "l2fwd/forwarder.hpp"
 #include "l2fwd/options.hpp"
 
@@ -13,7 +13,7 @@ namespace pollux::examples {
 class L2fwdReport {
  public:
   /// All of them outlive it.
-  L2fwdReport(const L2fwdOptions& options, Stage& stage, const Forwarder& forwarder, Output& output);
+  L2fwdReport(const L2fwdOptions& options, ProgramSetup& setup, const Forwarder& forwarder, Output& output);
 
   /// What happened since the last line.
   void line(Duration now);
@@ -29,7 +29,7 @@ class L2fwdReport {
   [[nodiscard]] Snapshot look(Duration now) const;
 
   const L2fwdOptions& options_;
-  Stage& stage_;
+  ProgramSetup& setup_;
   const Forwarder& forwarder_;
   Output& output_;
   Snapshot start_;

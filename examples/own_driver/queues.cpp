@@ -87,7 +87,7 @@ void TxQueue::write(const pollux::Mbuf& frame) noexcept {
   bar_.write32(kTxSend, frame.packet_length());
 }
 
-Count* TxQueue::objection(pollux::Mbuf& frame) noexcept {
+Count* TxQueue::drop_reason(pollux::Mbuf& frame) noexcept {
   if (frame.packet_length() < kMinFrame) return &too_short;
   if (frame.packet_length() > kMaxFrame) return &too_long;
   if (pollux::complete_checksums(frame) != pollux::ChecksumCompletion::complete) return &bad_offload;
@@ -98,7 +98,7 @@ std::uint32_t TxQueue::burst(pollux::TxQueue& base, pollux::Mbuf* const* mbufs, 
   auto& queue = static_cast<TxQueue&>(base);
   for (std::uint32_t i = 0; i < count; ++i) {
     const pollux::MbufPtr frame(mbufs[i]);  // given back, whatever becomes of it
-    if (Count* const why = queue.objection(*frame)) {
+    if (Count* const why = queue.drop_reason(*frame)) {
       add(*why, 1);
       continue;
     }

@@ -49,7 +49,7 @@ class TxQueue final : public pollux::TxQueue {
  private:
   static std::uint32_t burst(pollux::TxQueue& base, pollux::Mbuf* const* mbufs, std::uint32_t count) noexcept;
   /// The counter of why the frame cannot be sent; nullptr if it can. Computes what checksums it asks for.
-  [[nodiscard]] Count* objection(pollux::Mbuf& frame) noexcept;
+  [[nodiscard]] Count* drop_reason(pollux::Mbuf& frame) noexcept;
   void write(const pollux::Mbuf& frame) noexcept;
 
   pollux::Bar bar_;

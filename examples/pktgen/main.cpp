@@ -25,7 +25,7 @@ constexpr Duration kDrainLimit = std::chrono::milliseconds(200);
 /// What runs: either half may be missing, and the sender may be polled by a thread of its own.
 struct Run {
   const PktgenOptions& options;
-  Stage& stage;
+  ProgramSetup& setup;
   std::optional<MempoolCache> sender_cache;  // of the second thread
   std::optional<Sender> sender;
   std::optional<Receiver> receiver;
@@ -33,12 +33,12 @@ struct Run {
 
 Result<void> prepare(Run& run, double ticks_per_second) {
   const PktgenOptions& options = run.options;
-  Port& tx_port = run.stage.ports().front();
-  Port& rx_port = run.stage.ports().back();
+  Port& tx_port = run.setup.ports().front();
+  Port& rx_port = run.setup.ports().back();
   if (options.send) {
-    MempoolCache* cache = &run.stage.cache();
+    MempoolCache* cache = &run.setup.cache();
     if (options.threads == 2) {
-      cache = &run.sender_cache.emplace(run.stage.pool());
+      cache = &run.sender_cache.emplace(run.setup.pool());
       if (auto used = tx_port.tx(0).use_cache(*cache); !used) return used;
     }
     const MacAddress destination = &tx_port == &rx_port ? MacAddress{0x02, 0, 0, 0, 0, 0} : rx_port.mac();
@@ -51,7 +51,7 @@ Result<void> prepare(Run& run, double ticks_per_second) {
   }
   if (options.receive) {
     const std::uint64_t limit = options.send ? UINT64_MAX : options.count.value_or(UINT64_MAX);
-    run.receiver.emplace(rx_port.rx(0), run.stage.cache(), Receiver::Options{options.port.burst, options.check, limit});
+    run.receiver.emplace(rx_port.rx(0), run.setup.cache(), Receiver::Options{options.port.burst, options.check, limit});
   }
   return {};
 }
@@ -115,7 +115,7 @@ class SendingThread {
 
 /// Runs until it is over. Fails if a card does.
 Result<void> generate(Run& run, PktgenReport& report, const StopSignals& stop, spdlog::logger& log) {
-  const Duration start = run.stage.clock().now();
+  const Duration start = run.setup.clock().now();
   Duration line_due = start + std::chrono::seconds(1);
   Finish finish(run, start);
   std::optional<SendingThread> thread;
@@ -130,13 +130,13 @@ Result<void> generate(Run& run, PktgenReport& report, const StopSignals& stop, s
       if (run.sender && !thread && !time_is_up && may_send()) run.sender->poll();
       if (run.receiver) run.receiver->poll();
     }
-    const Duration now = run.stage.clock().now();
+    const Duration now = run.setup.clock().now();
     if (run.sender && run.receiver && !thread)
       window.look(now, run.sender->taken().frames, run.receiver->received().frames);
-    if (auto serviced = run.stage.service(now); !serviced) return serviced;
+    if (auto serviced = run.setup.service(now); !serviced) return serviced;
     if (now >= line_due) {
       report.line(now);
-      for (const std::string& change : run.stage.link_changes()) log.info("{}", change);
+      for (const std::string& change : run.setup.link_changes()) log.info("{}", change);
       line_due += std::chrono::seconds(1);
     }
     if (!time_is_up && finish.time_is_up(now)) {
@@ -152,29 +152,29 @@ Result<void> generate(Run& run, PktgenReport& report, const StopSignals& stop, s
 int run_pktgen(const PktgenOptions& options, const std::shared_ptr<spdlog::logger>& shared_log, Output& output) {
   spdlog::logger& log = *shared_log;
   const StopSignals stop;
-  auto stage = Stage::open(options.ports, options.port, to_log(shared_log));
-  if (!stage) return report_failure(log, stage.error());
-  std::vector<Port>& ports = (*stage)->ports();
-  const auto links = (*stage)->wait_for_links(from_seconds(options.port.wait_link), [&] { return stop.raised(); });
+  auto setup = ProgramSetup::open(options.ports, options.port, to_log(shared_log));
+  if (!setup) return report_failure(log, setup.error());
+  std::vector<Port>& ports = (*setup)->ports();
+  const auto links = (*setup)->wait_for_links(from_seconds(options.port.wait_link), [&] { return stop.raised(); });
   if (!links) return report_failure(log, links.error());
 
   const double ticks_per_second = measure_ticks_per_second();
-  Run run{options, **stage, {}, {}, {}};
+  Run run{options, **setup, {}, {}, {}};
   if (auto prepared = prepare(run, ticks_per_second); !prepared) return report_failure(log, prepared.error());
-  PktgenReport report(options, **stage, output);
+  PktgenReport report(options, **setup, output);
   if (options.send) log.info("sending frames of {} bytes on {}", options.size, ports.front().info().name);
   if (options.receive) log.info("receiving on {}", ports.back().info().name);
 
   const Result<void> generated = generate(run, report, stop, log);
-  const double seconds = report.elapsed((*stage)->clock().now());
+  const double seconds = report.elapsed((*setup)->clock().now());
   if (run.sender) run.sender->finish();
-  if (generated) drain(ports, (*stage)->clock(), kDrainLimit);
+  if (generated) drain(ports, (*setup)->clock(), kDrainLimit);
   const Result<void> stopped = stop_all(ports);
 
   std::vector<const DropCounter*> application;
   if (run.sender) application.push_back(&run.sender->unsent());
   const PktgenResult result =
-      make_result(take_account(ports, (*stage)->pool(), application), seconds, ticks_per_second,
+      make_result(take_account(ports, (*setup)->pool(), application), seconds, ticks_per_second,
                   run.sender ? &*run.sender : nullptr, run.receiver ? &*run.receiver : nullptr, options.check);
   report.summary(result);
   if (!generated) return report_failure(log, generated.error());

@@ -50,12 +50,12 @@ PktgenResult make_result(Account account, double seconds, double ticks_per_secon
   return result;
 }
 
-PktgenReport::PktgenReport(const PktgenOptions& options, Stage& stage, Output& output)
-    : options_(options), stage_(stage), output_(output), start_(stage.clock().now()), last_at_(start_) {}
+PktgenReport::PktgenReport(const PktgenOptions& options, ProgramSetup& setup, Output& output)
+    : options_(options), setup_(setup), output_(output), start_(setup.clock().now()), last_at_(start_) {}
 
 PktgenReport::Counts PktgenReport::count() {
   Counts counts;
-  for (Port& port : stage_.ports()) {
+  for (Port& port : setup_.ports()) {
     const Stats stats = port.stats();
     counts.sent += stats.tx_burst_packets;
     counts.received += stats.rx_burst_packets;
@@ -72,7 +72,7 @@ void PktgenReport::line(Duration now) {
   last_ = next;
   if (options_.run.quiet) return;
 
-  const Drops drops = collect_drops(stage_.ports(), {});
+  const Drops drops = collect_drops(setup_.ports(), {});
   if (options_.run.json) {
     output_.line(nlohmann::ordered_json{
         {"seconds", elapsed(now)},
@@ -108,7 +108,7 @@ void PktgenReport::summary(const PktgenResult& result) {
                                          {"conserved", account.conserved()},
                                          {"mbufs_out", account.mbufs_out},
                                          {"empty_polls", result.empty_polls},
-                                         {"cards", card_counters(stage_.ports())}};
+                                         {"cards", card_counters(setup_.ports())}};
     return output_.line(nlohmann::ordered_json{{"summary", summary}}.dump());
   }
   if (options_.send) {
@@ -125,7 +125,7 @@ void PktgenReport::summary(const PktgenResult& result) {
   } else if (options_.send && options_.receive) {
     output_.line(fmt::format("lost {}", result.lost));
   }
-  for (const std::string& remark : card_remarks(stage_.ports())) output_.line(remark);
+  for (const std::string& remark : card_remarks(setup_.ports())) output_.line(remark);
   output_.line(fmt::format("dropped: {}; in flight {}; conserved: {}", describe(account.drops), account.in_flight,
                            account.verdict()));
 }

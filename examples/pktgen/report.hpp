@@ -3,7 +3,7 @@
 
 #include "common/account.hpp"
 #include "common/output.hpp"
-#include "common/stage.hpp"
+#include "common/program_setup.hpp"
 #include "pktgen/options.hpp"
 #include "pktgen/receiver.hpp"
 #include "pktgen/sender.hpp"
@@ -39,7 +39,7 @@ struct PktgenResult {
 class PktgenReport {
  public:
   /// All of them outlive it.
-  PktgenReport(const PktgenOptions& options, Stage& stage, Output& output);
+  PktgenReport(const PktgenOptions& options, ProgramSetup& setup, Output& output);
   void line(Duration now);
   void summary(const PktgenResult& result);
   [[nodiscard]] double elapsed(Duration now) const { return to_seconds(now - start_); }
@@ -52,7 +52,7 @@ class PktgenReport {
   [[nodiscard]] Counts count();
 
   const PktgenOptions& options_;
-  Stage& stage_;
+  ProgramSetup& setup_;
   Output& output_;
   Duration start_;
   Duration last_at_;

@@ -25,7 +25,7 @@ namespace pollux {
 #endif
 
 /// Adds to a counter that one thread writes and others read.
-POLLUX_ALWAYS_INLINE void bump(std::uint64_t& counter, std::uint64_t by) noexcept {
+POLLUX_ALWAYS_INLINE void add_to(std::uint64_t& counter, std::uint64_t by) noexcept {
 #if defined(__x86_64__) && !defined(POLLUX_THREAD_SANITIZER)
   // One instruction, which other threads see whole; of an atomic load, an addition and an atomic store GCC makes three.
   __asm__("addq %1, %0" : "+m"(counter) : "re"(by));

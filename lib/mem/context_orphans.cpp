@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "mem/context_state.hpp"
-#include "mem/custody.hpp"
 #include "mem/mempool_core.hpp"
+#include "mem/ownership.hpp"
 
 namespace pollux {
 
@@ -30,7 +30,7 @@ void ContextState::discard_orphan(MempoolCore& orphan) {
 
 void ContextState::retire() {
   retired_ = true;
-  if (!custody::kTraced) return;
+  if (!ownership::kChecked) return;
   std::vector<Misuse> leaks;
   {
     const std::lock_guard lock(mutex_);

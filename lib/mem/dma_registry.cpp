@@ -128,8 +128,8 @@ Result<void> DmaRegistry::attach(std::shared_ptr<DmaDomain> domain, PendingLog& 
   }
   if (auto physical = check_physical(*domain); !physical) return physical;
   const std::vector<IovaRange> reach = domain->usable_iova();
-  if (auto reachable = check_reach(*domain, reach); !reachable) return reachable;
-  std::vector<IovaRange> usable = intersect(common_reach(), reach);
+  if (auto reachable = check_usable_iova(*domain, reach); !reachable) return reachable;
+  std::vector<IovaRange> usable = intersect(common_iova_ranges(), reach);
   domains_.reserve(domains_.size() + 1);
   const bool lock = domain->wants_locked_pages() && !wants_locked_pages();
   if (lock) {
@@ -155,7 +155,7 @@ std::shared_ptr<DmaDomain> DmaRegistry::detach(const DmaDomain& domain, PendingL
   if (held->wants_locked_pages() && !wants_locked_pages()) unlock_all();
   choose_addresses();
   try {
-    iova_.restrict_to(common_reach());
+    iova_.restrict_to(common_iova_ranges());
   } catch (const std::bad_alloc&) {  // the other domains reach more than stays usable then, and none less
   }
   return held;
@@ -201,7 +201,7 @@ Result<void> DmaRegistry::check_free(std::span<std::byte> memory) const {
   return {};
 }
 
-Result<void> DmaRegistry::check_reach(const DmaDomain& domain, const std::vector<IovaRange>& reach) const {
+Result<void> DmaRegistry::check_usable_iova(const DmaDomain& domain, const std::vector<IovaRange>& reach) const {
   for (const DmaRegion& region : regions_) {
     if (std::all_of(region.segments.begin(), region.segments.end(),
                     [&](const DmaSegment& segment) { return contains(reach, segment.iova, segment.size); })) {
@@ -267,7 +267,7 @@ void DmaRegistry::choose_addresses() {
   if (!wanted && regions_.empty()) physical_ = nullptr;
 }
 
-std::vector<IovaRange> DmaRegistry::common_reach() const {
+std::vector<IovaRange> DmaRegistry::common_iova_ranges() const {
   std::vector<std::vector<IovaRange>> reach;
   for (const auto& domain : domains_) reach.push_back(domain->usable_iova());
   return IovaSpace::usable_in(reach);

@@ -37,14 +37,14 @@ class DmaRegistry {
  private:
   [[nodiscard]] Result<void> add(DmaRegion region, PendingLog& log);
   [[nodiscard]] Result<void> check_free(std::span<std::byte> memory) const;
-  [[nodiscard]] Result<void> check_reach(const DmaDomain& domain, const std::vector<IovaRange>& reach) const;
+  [[nodiscard]] Result<void> check_usable_iova(const DmaDomain& domain, const std::vector<IovaRange>& reach) const;
   [[nodiscard]] Result<void> check_physical(const DmaDomain& domain) const;
   [[nodiscard]] Result<void> map_all(DmaDomain& domain, PendingLog& log) const;
   [[nodiscard]] Result<void> lock_all();
   void unlock_all();
   [[nodiscard]] bool wants_locked_pages() const;
   /// What all domains reach.
-  [[nodiscard]] std::vector<IovaRange> common_reach() const;
+  [[nodiscard]] std::vector<IovaRange> common_iova_ranges() const;
   /// Keeps to physical addresses while a domain or memory that exists needs them.
   void choose_addresses();
 

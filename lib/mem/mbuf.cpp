@@ -209,7 +209,7 @@ void Mbuf::become_plain() noexcept {
   reference_count_.store(1, std::memory_order_relaxed);
 }
 
-bool Mbuf::let_go() noexcept {
+bool Mbuf::detach() noexcept {
   // A buffer without clones needs no atomic operation; with some, the last user, on whatever thread, sees what all
   // wrote.
   if ((special_ & kShared) != 0 && reference_count_.fetch_sub(1, std::memory_order_acq_rel) != 1) return false;

@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "mem/context_state.hpp"
-#include "mem/custody.hpp"
 #include "mem/mempool_core.hpp"
+#include "mem/ownership.hpp"
 #include "pollux/mem/burst.hpp"
 
 namespace pollux {
@@ -99,7 +99,7 @@ const MempoolOptions& Mempool::options() const noexcept { return core_->options(
 void MbufDeleter::operator()(Mbuf* mbuf) const noexcept {
   while (mbuf != nullptr) {
     Mbuf* const following = mbuf->next();
-    if (!custody::kTraced || custody::give_back(*mbuf)) free_segment_shared(*mbuf);
+    if (!ownership::kChecked || ownership::give_back(*mbuf)) free_segment_shared(*mbuf);
     mbuf = following;
   }
 }

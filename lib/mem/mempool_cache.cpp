@@ -3,8 +3,8 @@
 #include <cstring>
 #include <utility>
 
-#include "mem/custody.hpp"
 #include "mem/mempool_core.hpp"
+#include "mem/ownership.hpp"
 
 namespace pollux {
 namespace {
@@ -30,25 +30,25 @@ MempoolCacheCore::MempoolCacheCore(std::shared_ptr<MempoolCore> pool, std::uint3
 
 MempoolCacheCore::~MempoolCacheCore() {
   pool_owner_->withdraw(*this);
-  pool_owner_->put({stock(), count()});
+  pool_owner_->put({objects(), count()});
   pool_owner_->count_failures(allocation_failures);
 }
 
 void MempoolCacheCore::refill(std::uint32_t wanted) noexcept {
   const std::uint32_t missing = wanted > count() ? wanted - count() : 0;
   const std::uint32_t batch = std::min(std::max(missing, capacity / 4), first);
-  // The pool may have fewer than were asked for: what came moves up to the stock.
-  Mbuf** const into = stock() - batch;
+  // The pool may have fewer than were asked for: what came moves up to the objects.
+  Mbuf** const into = objects() - batch;
   const std::uint32_t came = pool_owner_->take({into, batch});
-  if (came != batch) std::memmove(stock() - came, into, came * sizeof(Mbuf*));
+  if (came != batch) std::memmove(objects() - came, into, came * sizeof(Mbuf*));
   set_first(first - came);
 }
 
-void MempoolCacheCore::spill() noexcept {
+void MempoolCacheCore::flush() noexcept {
   // A refill for one large burst may have brought far more than the capacity: all above half of it goes.
   const std::uint32_t kept = std::min(count(), capacity / 2);
-  pool_owner_->put({stock() + kept, count() - kept});
-  std::memmove(mbufs.data() + kPlaces - kept, stock(), kept * sizeof(Mbuf*));
+  pool_owner_->put({objects() + kept, count() - kept});
+  std::memmove(mbufs.data() + kPlaces - kept, objects(), kept * sizeof(Mbuf*));
   set_first(kPlaces - kept);
 }
 
@@ -59,7 +59,7 @@ void MempoolCacheCore::free_segment(Mbuf& segment) noexcept {
     return push(segment);
   }
   Mbuf* const root = MbufAccess::root(segment);
-  if (MbufAccess::let_go(segment)) {
+  if (MbufAccess::detach(segment)) {
     make_room(1);
     push(segment);
   }
@@ -72,7 +72,7 @@ void MempoolCacheCore::free_segment(Mbuf& segment) noexcept {
 void MempoolCacheCore::free(Mbuf& frame) noexcept {
   for (Mbuf* segment = &frame; segment != nullptr;) {
     Mbuf* const following = segment->next();
-    if (!custody::kTraced || custody::give_back(*segment)) free_segment(*segment);
+    if (!ownership::kChecked || ownership::give_back(*segment)) free_segment(*segment);
     segment = following;
   }
 }
@@ -80,13 +80,13 @@ void MempoolCacheCore::free(Mbuf& frame) noexcept {
 void free_segment_shared(Mbuf& segment) noexcept {
   Mbuf* const root = MbufAccess::root(segment);
   Mbuf* home[] = {&segment};
-  if (MbufAccess::let_go(segment)) MbufAccess::pool(segment).put(home);
+  if (MbufAccess::detach(segment)) MbufAccess::pool(segment).put(home);
   home[0] = root;
   if (root != nullptr && MbufAccess::let_go_root(*root)) MbufAccess::pool(*root).put(home);
 }
 
 MempoolCache::MempoolCache(const Mempool& pool, std::uint32_t capacity)
-    : core_(std::make_shared<MempoolCacheCore>(pool.core(), capacity)), stock_(core_.get()) {}
+    : core_(std::make_shared<MempoolCacheCore>(pool.core(), capacity)), objects_(core_.get()) {}
 
 bool MempoolCache::refill(std::size_t wanted) noexcept {
   if (wanted <= kMaxCapacity) core_->refill(static_cast<std::uint32_t>(wanted));
@@ -122,7 +122,7 @@ void MempoolCacheCore::free_group(std::span<Mbuf* const> group, Site site) noexc
 std::size_t MempoolCacheCore::take_back(std::span<Mbuf* const> group, Site site) noexcept {
   std::size_t left = group.size();
   for (; left != 0 && is_plain(*group[left - 1]); --left) {
-    if (custody::kTraced && !custody::give_back(*group[left - 1], site)) continue;
+    if (ownership::kChecked && !ownership::give_back(*group[left - 1], site)) continue;
     push(*group[left - 1]);
   }
   return left;

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "mem/context_state.hpp"
-#include "mem/custody.hpp"
+#include "mem/ownership.hpp"
 
 namespace pollux {
 namespace {
@@ -166,7 +166,7 @@ MempoolStats MempoolCore::stats() const noexcept {
 std::string MempoolCore::describe_missing() const {
   std::map<std::pair<std::string_view, unsigned>, std::uint32_t> places;
   for (Mbuf* mbuf : mbufs_) {
-    if (MbufAccess::custody(*mbuf).load(std::memory_order_relaxed) != MbufAccess::kTaken) continue;
+    if (MbufAccess::owner_state(*mbuf).load(std::memory_order_relaxed) != MbufAccess::kAllocated) continue;
     const Site site = MbufAccess::site(*mbuf);
     ++places[{site.file, site.line}];
   }
@@ -193,7 +193,7 @@ void MempoolCore::retire(MempoolCore* core) noexcept {
   std::unique_ptr<MempoolCore> pool(core);
   if (pool->all_home()) return;
   const std::shared_ptr<ContextState> context = pool->context_;
-  if (custody::kTraced && (pool->owner_ == Owner::application || context->is_retired())) {
+  if (ownership::kChecked && (pool->owner_ == Owner::application || context->is_retired())) {
     context->report(pool->describe_leak());
   }
   // An mbuf that is still out may come back on any thread, so the pool must last until then.

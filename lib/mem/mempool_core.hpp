@@ -113,7 +113,7 @@ class MempoolCore {
 };
 
 /// What is behind a MempoolCache, whatever refers to it.
-class alignas(64) MempoolCacheCore : public MempoolStock {
+class alignas(64) MempoolCacheCore : public MempoolCacheObjects {
  public:
   MempoolCacheCore(std::shared_ptr<MempoolCore> pool, std::uint32_t capacity);
   MempoolCacheCore(const MempoolCacheCore&) = delete;
@@ -124,11 +124,11 @@ class alignas(64) MempoolCacheCore : public MempoolStock {
   /// there are.
   void refill(std::uint32_t wanted) noexcept;
   /// Gives the coldest away, all but half of the capacity.
-  void spill() noexcept;
+  void flush() noexcept;
   /// Makes room for `more` (at most kSlack) mbufs.
   void make_room(std::uint32_t more) noexcept {
     if (first < more + reserved) [[unlikely]]
-      spill();
+      flush();
   }
   /// One segment in any state, of any pool: undoes what was special and gives it back if this was its last user.
   void free_segment(Mbuf& segment) noexcept;

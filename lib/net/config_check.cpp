@@ -35,10 +35,10 @@ Result<void> check_ring(const char* name, std::uint32_t size, const PortInfo& po
       fmt::format("the nearest is {}", nearest_ring(size, limits)));
 }
 
-Result<void> check_burst_path(const PortConfig& config, const PortInfo& port) {
-  if (processor_has(config.burst_path)) return {};
-  return refuse(port.name, fmt::format("this processor cannot run burst_path = {}", name(config.burst_path)),
-                "use burst_path = best, which takes one that it has");
+Result<void> check_burst_mode(const PortConfig& config, const PortInfo& port) {
+  if (processor_has(config.burst_mode)) return {};
+  return refuse(port.name, fmt::format("this processor cannot run burst_mode = {}", name(config.burst_mode)),
+                "use burst_mode = best, which takes one that it has");
 }
 
 Result<void> check_buffers(const PortConfig& config, const MempoolOptions& pool, const PortInfo& port) {
@@ -148,7 +148,7 @@ Result<void> check_promiscuous(bool promiscuous, const PortInfo& port) {
 
 Result<ValidatedConfig> check_config(const PortConfig& config, const PortInfo& port, const ContextState& context) {
   if (auto queues = check_queues(config, port); !queues) return pass_on(std::move(queues));
-  if (auto path = check_burst_path(config, port); !path) return pass_on(std::move(path));
+  if (auto path = check_burst_mode(config, port); !path) return pass_on(std::move(path));
   if (auto can = check_promiscuous(config.promiscuous, port); !can) return pass_on(std::move(can));
   ValidatedConfig valid{.rx_queues = config.rx_queues,
                         .tx_queues = config.tx_queues,
@@ -157,7 +157,7 @@ Result<ValidatedConfig> check_config(const PortConfig& config, const PortInfo& p
                         .mtu = config.mtu,
                         .promiscuous = config.promiscuous,
                         .all_multicast = config.all_multicast,
-                        .burst_path = config.burst_path};
+                        .burst_mode = config.burst_mode};
   if (config.tx_queues != 0) {
     if (auto ring = check_ring("tx_ring", config.tx_ring, port); !ring) return pass_on(std::move(ring));
   }

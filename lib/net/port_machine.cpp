@@ -87,7 +87,7 @@ EffectiveConfig PortMachine::config() const {
           .shares_cache = config_.cache != nullptr,
           .promiscuous = config_.promiscuous,
           .all_multicast = config_.all_multicast,
-          .burst_path = best_of(config_.burst_path)};
+          .burst_mode = best_of(config_.burst_mode)};
 }
 
 Result<void> PortMachine::start() {

@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "open/drivers.hpp"
-#include "open/kinds.hpp"
 #include "open/registry.hpp"
+#include "open/uri_schemes.hpp"
 
 namespace pollux {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <atomic>
 
-#include "conformance/rig.hpp"
+#include "conformance/fixture.hpp"
 
 namespace pollux::conformance {
 namespace {

@@ -4,7 +4,7 @@
 #include <map>
 #include <set>
 
-#include "conformance/rig.hpp"
+#include "conformance/fixture.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -44,7 +44,7 @@ CONFORMANCE_TEST(Control, TellsTheConfigurationThatIsInForce) {
   PortConfig wanted = config();
   wanted.tx_ring = 128;
   wanted.promiscuous = traits().promiscuous;
-  wanted.burst_path = BurstPath::scalar;
+  wanted.burst_mode = BurstMode::scalar;
   start_both(config(), wanted);
   EffectiveConfig expected{.rx_queues = 1,
                            .tx_queues = 1,
@@ -56,9 +56,9 @@ CONFORMANCE_TEST(Control, TellsTheConfigurationThatIsInForce) {
                            .shares_cache = true,
                            .promiscuous = traits().promiscuous,
                            .all_multicast = false,
-                           .burst_path = BurstPath::scalar};
+                           .burst_mode = BurstMode::scalar};
   EXPECT_EQ(right().config(), expected);
-  EXPECT_NE(left().config().burst_path, BurstPath::best);
+  EXPECT_NE(left().config().burst_mode, BurstMode::best);
   ASSERT_TRUE(right().set_mtu(1600));
   ASSERT_TRUE(right().set_promiscuous(false));
   ASSERT_TRUE(right().set_all_multicast(true));
@@ -74,7 +74,7 @@ CONFORMANCE_TEST(Control, TellsTheConfigurationThatIsInForce) {
   EXPECT_FALSE(right().configure(refused));
   EXPECT_EQ(right().config(), expected) << "a refused configuration changes nothing";
   ASSERT_TRUE(right().configure({.rx_queues = 0, .tx_ring = 64}));
-  expected = {.tx_queues = 1, .tx_ring = 64, .mtu = 1500, .burst_path = best_of(BurstPath::best)};
+  expected = {.tx_queues = 1, .tx_ring = 64, .mtu = 1500, .burst_mode = best_of(BurstMode::best)};
   EXPECT_EQ(right().config(), expected);
   ASSERT_TRUE(right().close());
   EXPECT_EQ(right().config().tx_queues, 0);

@@ -2,7 +2,7 @@
 // The order of a port's states, and what a call that does not fit leaves behind: nothing.
 #include <functional>
 
-#include "conformance/rig.hpp"
+#include "conformance/fixture.hpp"
 
 namespace pollux::conformance {
 namespace {

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "conformance/rig.hpp"
+#include "conformance/fixture.hpp"
 
 namespace pollux::conformance {
 namespace {

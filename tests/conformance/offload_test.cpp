@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <array>
 
-#include "conformance/rig.hpp"
+#include "conformance/fixture.hpp"
 
 namespace pollux::conformance {
 namespace {

@@ -4,7 +4,7 @@
 #include <atomic>
 #include <thread>
 
-#include "conformance/rig.hpp"
+#include "conformance/fixture.hpp"
 
 namespace pollux::conformance {
 namespace {

@@ -2,7 +2,7 @@
 // What is sent arrives: every length, in order, byte for byte, and every frame is accounted for.
 #include <algorithm>
 
-#include "conformance/rig.hpp"
+#include "conformance/fixture.hpp"
 
 namespace pollux::conformance {
 namespace {

@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "differential/fixture.hpp"
 #include "differential/observation.hpp"
-#include "differential/rig.hpp"
 #include "differential/seed.hpp"
 
 namespace pollux::differential {
@@ -59,17 +59,17 @@ struct Registers : testing::Test {
     model->reset();
     qemu->reset();
   }
-  std::unique_ptr<Rig> model = Rig::of_model();
-  std::unique_ptr<Rig> qemu = Rig::of_qemu();
+  std::unique_ptr<Fixture> model = Fixture::of_model();
+  std::unique_ptr<Fixture> qemu = Fixture::of_qemu();
 };
 
 TEST_F(Registers, HaveTheSameValuesAfterAReset) {
   std::array<Observations, 2> seen;
   for (unsigned i = 0; i < 2; ++i) {
-    Rig& rig = i == 0 ? *model : *qemu;
+    Fixture& fixture = i == 0 ? *model : *qemu;
     for (const Place& place : every_place()) {
       if (place.info->access == Access::wo) continue;
-      seen[i].add(place.name, rig.read(1, place.offset));
+      seen[i].add(place.name, fixture.read(1, place.offset));
     }
   }
   expect_alike(Scope::reset, seen, "after a reset");
@@ -89,9 +89,9 @@ TEST_F(Registers, KeepTheSameBitsOfWhatIsWritten) {
   for (const Place& place : places) {
     for (const std::uint32_t value : values_to_write(random)) {
       for (unsigned i = 0; i < 2; ++i) {
-        Rig& rig = i == 0 ? *model : *qemu;
-        rig.write(1, place.offset, value);
-        seen[i].add(place.name, rig.read(1, place.offset));
+        Fixture& fixture = i == 0 ? *model : *qemu;
+        fixture.write(1, place.offset, value);
+        seen[i].add(place.name, fixture.read(1, place.offset));
       }
     }
   }
@@ -108,9 +108,9 @@ TEST_F(Registers, AnswerAtTheirOtherPlaces) {
       const std::uint32_t other = info.alias.offset + index * info.alias.bytes;
       for (const std::uint32_t value : values_to_write(random)) {
         for (unsigned i = 0; i < 2; ++i) {
-          Rig& rig = i == 0 ? *model : *qemu;
-          rig.write(1, other, value);
-          seen[i].add(fmt::format("{} {}", info.name, index), rig.read(1, info.at(index)));
+          Fixture& fixture = i == 0 ? *model : *qemu;
+          fixture.write(1, other, value);
+          seen[i].add(fmt::format("{} {}", info.name, index), fixture.read(1, info.at(index)));
         }
       }
     }

@@ -44,12 +44,14 @@ std::size_t rx_slot(std::uint32_t queue, std::uint32_t slot) {
   return (queue * kRing + slot) * kRxBufferBytes + kRxBuffers;
 }
 
-Descriptor* ring_at(const Rig& rig, std::size_t at) { return reinterpret_cast<Descriptor*>(rig.memory() + at); }
+Descriptor* ring_at(const Fixture& fixture, std::size_t at) {
+  return reinterpret_cast<Descriptor*>(fixture.memory() + at);
+}
 
 std::size_t rx_ring(std::uint32_t queue) { return kRxRings + queue * kRing * sizeof(Descriptor); }
 
-void write_filters(const Rig& rig, const ReceiverPlan& plan) {
-  const reg::Registers regs = rig.registers(kReceiver);
+void write_filters(const Fixture& fixture, const ReceiverPlan& plan) {
+  const reg::Registers regs = fixture.registers(kReceiver);
   for (std::uint32_t i = 0; i < plan.exact.size(); ++i) {
     const Address& address = kAddresses[i];
     std::uint32_t low = 0;
@@ -71,8 +73,8 @@ void write_filters(const Rig& rig, const ReceiverPlan& plan) {
   regs.write<reg::CTRL>(reg::CTRL::Value(plan.ctrl));
 }
 
-void write_interrupts(const Rig& rig, const ReceiverPlan& plan) {
-  const reg::Registers regs = rig.registers(kReceiver);
+void write_interrupts(const Fixture& fixture, const ReceiverPlan& plan) {
+  const reg::Registers regs = fixture.registers(kReceiver);
   regs.write<reg::GPIE>(reg::GPIE::MSIX_MODE);
   regs.write<reg::EIMC>(reg::EIMC::Value(~0U));
   regs.write<reg::EICR>(reg::EICR::Value(~0U));
@@ -82,14 +84,14 @@ void write_interrupts(const Rig& rig, const ReceiverPlan& plan) {
   regs.write<reg::EIMS>(reg::EIMS::Value(0x3FF));
 }
 
-void arm_receiver(Rig& rig, const ReceiverPlan& plan) {
-  const reg::Registers regs = rig.registers(kReceiver);
-  std::memset(rig.memory() + kRxBuffers, kUntouched, Rig::kMemory - kRxBuffers);
+void arm_receiver(Fixture& fixture, const ReceiverPlan& plan) {
+  const reg::Registers regs = fixture.registers(kReceiver);
+  std::memset(fixture.memory() + kRxBuffers, kUntouched, Fixture::kMemory - kRxBuffers);
   for (std::uint32_t queue = 0; queue < ReceiverPlan::kQueues; ++queue) {
     for (std::uint32_t slot = 0; slot < kRing; ++slot) {
-      ring_at(rig, rx_ring(queue))[slot] = hw::intel::rx::armed(rig.iova() + rx_slot(queue, slot));
+      ring_at(fixture, rx_ring(queue))[slot] = hw::intel::rx::armed(fixture.iova() + rx_slot(queue, slot));
     }
-    const std::uint64_t at = rig.iova() + rx_ring(queue);
+    const std::uint64_t at = fixture.iova() + rx_ring(queue);
     regs.write<reg::RDBAL>(queue, reg::RDBAL::Value(static_cast<std::uint32_t>(at)));
     regs.write<reg::RDBAH>(queue, reg::RDBAH::Value(static_cast<std::uint32_t>(at >> 32)));
     regs.write<reg::RDLEN>(queue, reg::RDLEN::Value(kRing * sizeof(Descriptor)));
@@ -99,48 +101,48 @@ void arm_receiver(Rig& rig, const ReceiverPlan& plan) {
     regs.write<reg::RXDCTL>(queue, reg::RXDCTL::ENABLE | reg::RXDCTL::WTHRESH(1));
   }
   regs.write<reg::RCTL>(reg::RCTL::Value(plan.rctl));
-  rig.settle();
+  fixture.settle();
   for (std::uint32_t queue = 0; queue < ReceiverPlan::kQueues; ++queue) {
     regs.write<reg::RDT>(queue, reg::RDT::Value(kRing - 1));
   }
-  rig.settle();
+  fixture.settle();
 }
 
-void disarm(Rig& rig) {
-  const reg::Registers receiver = rig.registers(kReceiver);
+void disarm(Fixture& fixture) {
+  const reg::Registers receiver = fixture.registers(kReceiver);
   receiver.write<reg::RCTL>({});
   for (std::uint32_t queue = 0; queue < reg::kRxQueues; ++queue) receiver.write<reg::RXDCTL>(queue, {});
-  const reg::Registers sender = rig.registers(kSender);
+  const reg::Registers sender = fixture.registers(kSender);
   sender.write<reg::TCTL>({});
   for (std::uint32_t queue = 0; queue < reg::kTxQueues; ++queue) sender.write<reg::TXDCTL>(queue, {});
-  rig.settle();
+  fixture.settle();
 }
 
-std::uint32_t write_frames(const Rig& rig, const std::vector<SendPlan>& frames) {
+std::uint32_t write_frames(const Fixture& fixture, const std::vector<SendPlan>& frames) {
   namespace tx = hw::intel::tx;
-  Descriptor* const ring = ring_at(rig, kTxRing);
+  Descriptor* const ring = ring_at(fixture, kTxRing);
   std::uint32_t next = 0;
   for (std::size_t i = 0; i < frames.size(); ++i) {
     const SendPlan& plan = frames[i];
     const auto total = static_cast<std::uint32_t>(plan.frame.size());
     const std::size_t at = kTxBuffers + i * kTxBufferBytes;
-    std::memcpy(rig.memory() + at, plan.frame.data(), total);
+    std::memcpy(fixture.memory() + at, plan.frame.data(), total);
     std::uint32_t done = 0;
     for (std::uint32_t piece = 0; piece < plan.buffers; ++piece) {
       const bool last = piece + 1 == plan.buffers;
       const std::uint32_t bytes = last ? total - done : total / plan.buffers;
       const std::uint64_t flags = (last ? tx::kEndOfPacket : 0) | (last && plan.report ? tx::kReportStatus : 0);
-      ring[next++] = tx::data(rig.iova() + at + done, bytes, total, flags);
+      ring[next++] = tx::data(fixture.iova() + at + done, bytes, total, flags);
       done += bytes;
     }
   }
   return next;
 }
 
-std::uint32_t send(Rig& rig, const std::vector<SendPlan>& frames) {
-  const reg::Registers regs = rig.registers(kSender);
-  const std::uint32_t used = write_frames(rig, frames);
-  const std::uint64_t at = rig.iova() + kTxRing;
+std::uint32_t send(Fixture& fixture, const std::vector<SendPlan>& frames) {
+  const reg::Registers regs = fixture.registers(kSender);
+  const std::uint32_t used = write_frames(fixture, frames);
+  const std::uint64_t at = fixture.iova() + kTxRing;
   regs.write<reg::TDBAL>(0, reg::TDBAL::Value(static_cast<std::uint32_t>(at)));
   regs.write<reg::TDBAH>(0, reg::TDBAH::Value(static_cast<std::uint32_t>(at >> 32)));
   regs.write<reg::TDLEN>(0, reg::TDLEN::Value(kRing * sizeof(Descriptor)));
@@ -148,18 +150,18 @@ std::uint32_t send(Rig& rig, const std::vector<SendPlan>& frames) {
   regs.write<reg::TDT>(0, {});
   regs.write<reg::TXDCTL>(0, reg::TXDCTL::ENABLE);
   regs.write<reg::TCTL>(reg::TCTL::EN | reg::TCTL::PSP);
-  rig.settle();
+  fixture.settle();
   regs.write<reg::TDT>(0, reg::TDT::Value(used));
-  rig.settle();
+  fixture.settle();
   return used;
 }
 
-void observe_sender(const Rig& rig, std::uint32_t used, Observations& seen) {
-  const reg::Registers regs = rig.registers(kSender);
+void observe_sender(const Fixture& fixture, std::uint32_t used, Observations& seen) {
+  const reg::Registers regs = fixture.registers(kSender);
   seen.add("tx head", regs.read<reg::TDH>(0).raw());
   seen.add("tx tail", regs.read<reg::TDT>(0).raw());
   for (std::uint32_t slot = 0; slot < used; ++slot) {
-    seen.add("tx descriptor done", hw::intel::tx::done(ring_at(rig, kTxRing)[slot].hi) ? 1 : 0);
+    seen.add("tx descriptor done", hw::intel::tx::done(ring_at(fixture, kTxRing)[slot].hi) ? 1 : 0);
   }
 }
 
@@ -184,12 +186,12 @@ std::uint32_t judge_crc(std::uint32_t crc, const Round& round) {
 
 /// Takes the CRC, where it is stored, out of what is compared: the last four bytes of the packet that ends in `slot`,
 /// the first of which may lie in the buffer before.
-std::uint32_t take_crc(const Rig& rig, std::uint32_t queue, std::uint32_t slot) {
+std::uint32_t take_crc(const Fixture& fixture, std::uint32_t queue, std::uint32_t slot) {
   std::uint32_t crc = 0;
   std::uint32_t left = reg::kCrcBytes;
   for (std::uint32_t at = slot; left != 0 && at <= slot; --at) {
-    std::byte* const buffer = rig.memory() + rx_slot(queue, at);
-    const std::uint32_t length = hw::intel::rx::length(ring_at(rig, rx_ring(queue))[at].hi);
+    std::byte* const buffer = fixture.memory() + rx_slot(queue, at);
+    const std::uint32_t length = hw::intel::rx::length(ring_at(fixture, rx_ring(queue))[at].hi);
     for (std::uint32_t i = std::min(length, std::uint32_t{kRxBufferBytes}); i != 0 && left != 0; --left) {
       crc = crc << 8 | std::to_integer<std::uint32_t>(buffer[--i]);
       buffer[i] = std::byte{0};
@@ -198,9 +200,9 @@ std::uint32_t take_crc(const Rig& rig, std::uint32_t queue, std::uint32_t slot) 
   return crc;
 }
 
-void observe_descriptor(const Rig& rig, std::uint32_t queue, std::uint32_t slot, const Round& round,
+void observe_descriptor(const Fixture& fixture, std::uint32_t queue, std::uint32_t slot, const Round& round,
                         Observations& seen) {
-  const Descriptor descriptor = ring_at(rig, rx_ring(queue))[slot];
+  const Descriptor descriptor = ring_at(fixture, rx_ring(queue))[slot];
   const std::string where = fmt::format("of queue {} slot {}", queue, slot);
   const bool last = (descriptor.hi & hw::intel::rx::kEndOfPacket) != 0;
   const std::string rx = last ? "rx " : "rx middle ";
@@ -210,37 +212,38 @@ void observe_descriptor(const Rig& rig, std::uint32_t queue, std::uint32_t slot,
   seen.add(rx + "type " + where, descriptor.lo & 0xFFFFFFFF);
   seen.add(rx + "hash " + where, hw::intel::rx::hash(descriptor.lo));
   const bool stripped = (round.receiver.rctl & reg::RCTL::SECRC.bits()) != 0;
-  if (last && !stripped) seen.add("rx crc " + where, judge_crc(take_crc(rig, queue, slot), round));
+  if (last && !stripped) seen.add("rx crc " + where, judge_crc(take_crc(fixture, queue, slot), round));
 }
 
-void observe_queue(const Rig& rig, std::uint32_t queue, const Round& round, Observations& seen) {
-  const std::uint32_t head = rig.registers(kReceiver).read<reg::RDH>(queue).raw();
+void observe_queue(const Fixture& fixture, std::uint32_t queue, const Round& round, Observations& seen) {
+  const std::uint32_t head = fixture.registers(kReceiver).read<reg::RDH>(queue).raw();
   seen.add(fmt::format("rx head of queue {}", queue), head);
   for (std::uint32_t slot = 0; slot < kRing; ++slot) {
-    const Descriptor descriptor = ring_at(rig, rx_ring(queue))[slot];
+    const Descriptor descriptor = ring_at(fixture, rx_ring(queue))[slot];
     if (slot < std::min(head, kRing)) {
-      observe_descriptor(rig, queue, slot, round, seen);
+      observe_descriptor(fixture, queue, slot, round, seen);
     } else {
-      seen.add("rx descriptor untouched", descriptor.lo - rig.iova() - rx_slot(queue, slot) + descriptor.hi);
+      seen.add("rx descriptor untouched", descriptor.lo - fixture.iova() - rx_slot(queue, slot) + descriptor.hi);
     }
   }
   for (std::uint32_t slot = 0; slot < std::min(head, kRing); ++slot) {
-    const std::byte* const buffer = rig.memory() + rx_slot(queue, slot);
+    const std::byte* const buffer = fixture.memory() + rx_slot(queue, slot);
     const std::size_t length =
-        std::min(std::size_t{hw::intel::rx::length(ring_at(rig, rx_ring(queue))[slot].hi)}, kRxBufferBytes);
+        std::min(std::size_t{hw::intel::rx::length(ring_at(fixture, rx_ring(queue))[slot].hi)}, kRxBufferBytes);
     const std::string where = fmt::format("of queue {} slot {}", queue, slot);
     seen.add_bytes("rx bytes " + where, buffer, length);
     seen.add_bytes("rx bytes behind those " + where, buffer + length, kRxBufferBytes - length);
   }
 }
 
-void observe_events(const Rig& rig, Observations& seen) {
-  for (std::size_t vector = 0; vector < rig.events(kReceiver).size(); ++vector) {
+void observe_events(const Fixture& fixture, Observations& seen) {
+  for (std::size_t vector = 0; vector < fixture.events(kReceiver).size(); ++vector) {
     std::uint64_t signals = 0;
-    const bool signalled = ::read(rig.events(kReceiver)[vector], &signals, sizeof signals) == ssize_t{sizeof signals};
+    const bool signalled =
+        ::read(fixture.events(kReceiver)[vector], &signals, sizeof signals) == ssize_t{sizeof signals};
     seen.add(fmt::format("event of vector {}", vector), signalled ? 1 : 0);
   }
-  seen.add("EICR", rig.read(kReceiver, reg::EICR::offset()));
+  seen.add("EICR", fixture.read(kReceiver, reg::EICR::offset()));
 }
 
 /// Whether the card takes something off a packet, which changes what QEMU's counts.
@@ -265,10 +268,10 @@ std::string counter_name(std::string_view name, unsigned which, const Round& rou
   return length && oversize(round) ? "oversize: " + text : text;
 }
 
-void observe_counters(const Rig& rig, const Round& round, Observations& seen) {
-  for (unsigned which = 0; which < Rig::kCards; ++which) {
+void observe_counters(const Fixture& fixture, const Round& round, Observations& seen) {
+  for (unsigned which = 0; which < Fixture::kCards; ++which) {
     for (const RegisterInfo& counter : reg::kStatisticsRegisters) {
-      seen.add(counter_name(counter.name, which, round), rig.read(which, counter.offset));
+      seen.add(counter_name(counter.name, which, round), fixture.read(which, counter.offset));
     }
   }
 }
@@ -310,20 +313,20 @@ Round random_round(Random& random) {
   return round;
 }
 
-Observations play(Rig& rig, const Round& round) {
+Observations play(Fixture& fixture, const Round& round) {
   Observations seen;
-  disarm(rig);
-  write_filters(rig, round.receiver);
-  write_interrupts(rig, round.receiver);
-  arm_receiver(rig, round.receiver);
+  disarm(fixture);
+  write_filters(fixture, round.receiver);
+  write_interrupts(fixture, round.receiver);
+  arm_receiver(fixture, round.receiver);
   Observations before;
-  observe_events(rig, before);
-  observe_counters(rig, round, before);
-  const std::uint32_t used = send(rig, round.frames);
-  observe_sender(rig, used, seen);
-  for (std::uint32_t queue = 0; queue < ReceiverPlan::kQueues; ++queue) observe_queue(rig, queue, round, seen);
-  observe_events(rig, seen);
-  observe_counters(rig, round, seen);
+  observe_events(fixture, before);
+  observe_counters(fixture, round, before);
+  const std::uint32_t used = send(fixture, round.frames);
+  observe_sender(fixture, used, seen);
+  for (std::uint32_t queue = 0; queue < ReceiverPlan::kQueues; ++queue) observe_queue(fixture, queue, round, seen);
+  observe_events(fixture, seen);
+  observe_counters(fixture, round, seen);
   return seen;
 }
 

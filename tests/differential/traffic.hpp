@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "differential/fixture.hpp"
 #include "differential/frames.hpp"
 #include "differential/observation.hpp"
-#include "differential/rig.hpp"
 #include "differential/seed.hpp"
 
 namespace pollux::differential {
@@ -47,6 +47,6 @@ struct Round {
 [[nodiscard]] Round random_round(Random& random);
 
 /// Sets up, sends, and looks at everything: descriptors, frames, positions, causes, events, counters.
-[[nodiscard]] Observations play(Rig& rig, const Round& round);
+[[nodiscard]] Observations play(Fixture& fixture, const Round& round);
 
 }  // namespace pollux::differential

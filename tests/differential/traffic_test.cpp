@@ -12,11 +12,11 @@ constexpr unsigned kLeastRounds = 300;
 
 TEST(Traffic, RandomRoundsLookAlike) {
   const std::uint64_t seed = choose_seed();
-  const auto model = Rig::of_model();
-  const auto qemu = Rig::of_qemu();
-  for (Rig* const rig : {model.get(), qemu.get()}) {
-    rig->reset();
-    rig->raise_link();
+  const auto model = Fixture::of_model();
+  const auto qemu = Fixture::of_qemu();
+  for (Fixture* const fixture : {model.get(), qemu.get()}) {
+    fixture->reset();
+    fixture->raise_link();
   }
   const auto end = std::chrono::steady_clock::now() + choose_duration();
   Comparison comparison(Scope::traffic);

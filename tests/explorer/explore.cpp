@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "explorer/world.hpp"
+#include "explorer/state.hpp"
 
 namespace pollux::test {
 namespace {
@@ -48,14 +48,14 @@ class Seen {
 class Search {
  public:
   Search(const Scenario& scenario, std::uint64_t most_states)
-      : scenario_(scenario), most_states_(most_states), world_(scenario) {}
+      : scenario_(scenario), most_states_(most_states), state_(scenario) {}
 
   Explored run() {
-    const std::size_t size = world_.saved_bytes();
+    const std::size_t size = state_.saved_bytes();
     std::vector<std::byte> next(size);
-    world_.save(next.data());
+    state_.save(next.data());
     note(0, Step::rx_see_tail);
-    static_cast<void>(seen_.add(world_.fingerprint()));
+    static_cast<void>(seen_.add(state_.fingerprint()));
     result_.complete = true;
     while (!next.empty() && result_.complete) {
       level_.swap(next);
@@ -76,25 +76,25 @@ class Search {
 
   // All that can follow the level's state number `index`.
   void expand(std::size_t index, std::vector<std::byte>& next) {
-    const std::size_t size = world_.saved_bytes();
+    const std::size_t size = state_.saved_bytes();
     const std::byte* const saved = level_.data() + index * size;
     for (std::uint32_t i = 0; i < kSteps && result_.complete; ++i) {
       const auto step = static_cast<Step>(i);
-      world_.bring_back(saved);
-      if (!world_.possible(step)) continue;
-      world_.take(step);
+      state_.bring_back(saved);
+      if (!state_.possible(step)) continue;
+      state_.take(step);
       ++result_.transitions;
-      if (!world_.violation().empty()) {
+      if (!state_.violation().empty()) {
         result_.complete = false;
-        result_.violation = world_.violation() + "\n" + path_to(first_of_level_ + index, step);
+        result_.violation = state_.violation() + "\n" + path_to(first_of_level_ + index, step);
         return;
       }
-      if (!seen_.add(world_.fingerprint())) continue;
+      if (!seen_.add(state_.fingerprint())) continue;
       note(first_of_level_ + index, step);
-      result_.wraps = std::max(result_.wraps, world_.wraps());
-      result_.most_dry = std::max(result_.most_dry, world_.pool_empty_drops());
+      result_.wraps = std::max(result_.wraps, state_.wraps());
+      result_.most_dry = std::max(result_.most_dry, state_.pool_empty_drops());
       next.resize(next.size() + size);
-      world_.save(next.data() + next.size() - size);
+      state_.save(next.data() + next.size() - size);
       result_.complete = steps_.size() < most_states_;
     }
   }
@@ -104,7 +104,7 @@ class Search {
     std::vector<Step> path{last};
     for (std::size_t at = state; at != 0; at = parents_[at]) path.push_back(steps_[at]);
     std::reverse(path.begin(), path.end());
-    World again(scenario_);
+    State again(scenario_);
     std::string text = fmt::format("     start: {}\n", again.describe());
     for (std::size_t i = 0; i < path.size(); ++i) {
       again.take(path[i]);
@@ -115,7 +115,7 @@ class Search {
 
   Scenario scenario_;
   std::uint64_t most_states_;
-  World world_;
+  State state_;
   Explored result_;
   Seen seen_;
   std::vector<std::uint32_t> parents_;  // by state, in the order of discovery

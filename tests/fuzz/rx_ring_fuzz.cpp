@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "fuzz/require.hpp"
-#include "fuzz/ring_lab.hpp"
+#include "fuzz/ring_fixture.hpp"
 
 namespace pollux::test {
 namespace {
@@ -17,26 +17,28 @@ void require_sound(Mbuf& frame) {
   std::uint32_t segments = 0;
   std::uint32_t bytes = 0;
   for (Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
-    require(segment->length() != 0 && segment->length() <= RingLab::kBufferBytes, "a segment's length fits its buffer");
+    require(segment->length() != 0 && segment->length() <= RingFixture::kBufferBytes,
+            "a segment's length fits its buffer");
     require(segment->data() >= segment->head() && segment->tail() <= segment->end(), "the data lie in the buffer");
     bytes += segment->length();
     ++segments;
   }
   require(segments == frame.segments(), "the segments are as many as the head says");
   require(bytes == frame.packet_length(), "the segments add up to the frame");
-  require(frame.port() == QueueLab::kPort, "the frame says which port it came from");
+  require(frame.port() == QueueFixture::kPort, "the frame says which port it came from");
 }
 
-void poll(RingLab& lab, Held& held, std::uint32_t limit) {
+void poll(RingFixture& fixture, Held& held, std::uint32_t limit) {
   Burst<32> burst;
-  const std::uint32_t count = lab.rx().rx_burst(burst, limit);
+  const std::uint32_t count = fixture.rx().rx_burst(burst, limit);
   require(count == burst.size() && count <= limit, "a burst has as many frames as it says");
   for (Mbuf& frame : burst) require_sound(frame);
   while (MbufPtr frame = burst.pop()) held.push_back(std::move(frame));
 }
 
-void write(RingLab& lab, FuzzedDataProvider& input) {
-  hw::intel::Descriptor& slot = lab.rx_ring()[input.ConsumeIntegralInRange<std::size_t>(0, RingLab::kSlots - 1)];
+void write(RingFixture& fixture, FuzzedDataProvider& input) {
+  hw::intel::Descriptor& slot =
+      fixture.rx_ring()[input.ConsumeIntegralInRange<std::size_t>(0, RingFixture::kSlots - 1)];
   switch (input.ConsumeIntegralInRange(0, 3)) {
     case 0:  // anything at all
       slot.hi = input.ConsumeIntegral<std::uint64_t>();
@@ -55,30 +57,30 @@ void write(RingLab& lab, FuzzedDataProvider& input) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace pollux::test;
-  static RingLab lab;
+  static RingFixture fixture;
   FuzzedDataProvider input(data, size);
   Held held;
-  lab.start();
+  fixture.start();
   while (input.remaining_bytes() != 0) {
     switch (input.ConsumeIntegralInRange(0, 15)) {
       case 0:
-        lab.release(held, held.size());
-        lab.stop();
-        lab.require_all_home();
-        lab.start();
+        fixture.release(held, held.size());
+        fixture.stop();
+        fixture.require_all_home();
+        fixture.start();
         break;
       case 1:
-      case 2: lab.release(held, input.ConsumeIntegralInRange<std::size_t>(0, 32)); break;
+      case 2: fixture.release(held, input.ConsumeIntegralInRange<std::size_t>(0, 32)); break;
       case 3:
       case 4:
       case 5:
-      case 6: poll(lab, held, input.ConsumeIntegralInRange<std::uint32_t>(0, 32)); break;
-      default: write(lab, input);
+      case 6: poll(fixture, held, input.ConsumeIntegralInRange<std::uint32_t>(0, 32)); break;
+      default: write(fixture, input);
     }
   }
-  lab.release(held, held.size());
-  lab.stop();
-  lab.require_all_home();
-  lab.require_no_misuse();
+  fixture.release(held, held.size());
+  fixture.stop();
+  fixture.require_all_home();
+  fixture.require_no_misuse();
   return 0;
 }

@@ -3,15 +3,15 @@
 #include <fuzzer/FuzzedDataProvider.h>
 
 #include "fuzz/require.hpp"
-#include "fuzz/ring_lab.hpp"
+#include "fuzz/ring_fixture.hpp"
 
 namespace pollux::test {
 namespace {
 
 namespace tx = hw::intel::tx;
 
-MbufPtr make_segment(RingLab& lab, FuzzedDataProvider& input) {
-  MbufPtr segment = lab.cache().allocate();
+MbufPtr make_segment(RingFixture& fixture, FuzzedDataProvider& input) {
+  MbufPtr segment = fixture.cache().allocate();
   if (segment == nullptr) return segment;
   if (input.ConsumeBool()) static_cast<void>(segment->reserve(input.ConsumeIntegralInRange<std::uint32_t>(0, 64)));
   const auto bytes = input.ConsumeBool() ? input.ConsumeIntegralInRange<std::uint32_t>(0, 70)
@@ -20,12 +20,12 @@ MbufPtr make_segment(RingLab& lab, FuzzedDataProvider& input) {
   return segment;
 }
 
-MbufPtr make_frame(RingLab& lab, FuzzedDataProvider& input, Held& held) {
-  MbufPtr frame = make_segment(lab, input);
+MbufPtr make_frame(RingFixture& fixture, FuzzedDataProvider& input, Held& held) {
+  MbufPtr frame = make_segment(fixture, input);
   if (frame == nullptr) return frame;
   const auto more = input.ConsumeBool() ? 0U : input.ConsumeIntegralInRange<std::uint32_t>(1, 24);
   for (std::uint32_t i = 0; i < more; ++i) {
-    MbufPtr segment = make_segment(lab, input);
+    MbufPtr segment = make_segment(fixture, input);
     if (segment == nullptr) break;
     require(frame->chain(segment), "a chain of under 255 segments grows");
   }
@@ -37,7 +37,7 @@ MbufPtr make_frame(RingLab& lab, FuzzedDataProvider& input, Held& held) {
          .outer_l3 = input.ConsumeBool() ? std::uint16_t{0} : input.ConsumeIntegral<std::uint16_t>()});
   }
   if (input.ConsumeProbability<float>() < 0.2F) {
-    if (MbufPtr clone = frame->clone(lab.cache())) held.push_back(std::move(clone));
+    if (MbufPtr clone = frame->clone(fixture.cache())) held.push_back(std::move(clone));
   }
   return frame;
 }
@@ -47,30 +47,31 @@ std::uint64_t refused(const drivers::intel::TxDrops& drops) {
          drops.unsupported_offload + drops.bad_offload + drops.shared_checksum + drops.stopped;
 }
 
-void send(RingLab& lab, FuzzedDataProvider& input, Held& held) {
+void send(RingFixture& fixture, FuzzedDataProvider& input, Held& held) {
   Burst<32> burst;
   const auto count = input.ConsumeIntegralInRange<std::uint32_t>(0, 32);
   for (std::uint32_t i = 0; i < count; ++i) {
-    MbufPtr frame = make_frame(lab, input, held);
+    MbufPtr frame = make_frame(fixture, input, held);
     if (frame == nullptr) break;
     require(burst.push(frame), "a burst has room");
   }
   const std::uint32_t before = burst.size();
-  const std::uint32_t taken = lab.tx().tx_burst(burst);
+  const std::uint32_t taken = fixture.tx().tx_burst(burst);
   require(taken + burst.size() == before, "what was not taken stays in the burst");
-  require(lab.tx().in_flight() < RingLab::kSlots, "the ring never fills to the last slot");
+  require(fixture.tx().in_flight() < RingFixture::kSlots, "the ring never fills to the last slot");
   while (MbufPtr frame = burst.pop()) held.push_back(std::move(frame));
 }
 
 // The card reports what it was asked to report, or something else.
-void report(RingLab& lab, FuzzedDataProvider& input) {
+void report(RingFixture& fixture, FuzzedDataProvider& input) {
   if (input.ConsumeBool()) {
-    for (hw::intel::Descriptor& slot : lab.tx_ring()) {
+    for (hw::intel::Descriptor& slot : fixture.tx_ring()) {
       if ((slot.hi & tx::kReportStatus) != 0) slot.hi |= tx::kDone;
     }
     return;
   }
-  hw::intel::Descriptor& slot = lab.tx_ring()[input.ConsumeIntegralInRange<std::size_t>(0, RingLab::kSlots - 1)];
+  hw::intel::Descriptor& slot =
+      fixture.tx_ring()[input.ConsumeIntegralInRange<std::size_t>(0, RingFixture::kSlots - 1)];
   slot.hi = input.ConsumeIntegral<std::uint64_t>();
 }
 
@@ -79,32 +80,33 @@ void report(RingLab& lab, FuzzedDataProvider& input) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace pollux::test;
-  static RingLab lab;
+  static RingFixture fixture;
   FuzzedDataProvider input(data, size);
   Held held;
-  lab.start();
-  const std::uint64_t refused_before = refused(lab.tx().drops());
-  const std::uint64_t packets_before = lab.tx().packets();
+  fixture.start();
+  const std::uint64_t refused_before = refused(fixture.tx().drops());
+  const std::uint64_t packets_before = fixture.tx().packets();
   while (input.remaining_bytes() != 0) {
     switch (input.ConsumeIntegralInRange(0, 9)) {
       case 0:
-        lab.release(held, held.size());
-        lab.stop();
-        lab.require_all_home();
-        lab.start();
+        fixture.release(held, held.size());
+        fixture.stop();
+        fixture.require_all_home();
+        fixture.start();
         break;
       case 1:
-      case 2: lab.release(held, input.ConsumeIntegralInRange<std::size_t>(0, 32)); break;
-      case 3: static_cast<void>(lab.tx().tx_done_cleanup()); break;
+      case 2: fixture.release(held, input.ConsumeIntegralInRange<std::size_t>(0, 32)); break;
+      case 3: static_cast<void>(fixture.tx().tx_done_cleanup()); break;
       case 4:
-      case 5: report(lab, input); break;
-      default: send(lab, input, held);
+      case 5: report(fixture, input); break;
+      default: send(fixture, input, held);
     }
   }
-  lab.release(held, held.size());
-  lab.stop();
-  lab.require_all_home();
-  lab.require_no_misuse();
-  require(refused(lab.tx().drops()) >= refused_before && lab.tx().packets() >= packets_before, "counters only grow");
+  fixture.release(held, held.size());
+  fixture.stop();
+  fixture.require_all_home();
+  fixture.require_no_misuse();
+  require(refused(fixture.tx().drops()) >= refused_before && fixture.tx().packets() >= packets_before,
+          "counters only grow");
   return 0;
 }

@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "pollux/base/clock.hpp"
-#include "unit/trace/record_lab.hpp"
+#include "unit/trace/record_fixture.hpp"
 
 namespace pollux::test {
 namespace {

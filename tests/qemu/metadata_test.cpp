@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What came with a frame that passed QEMU's card and the driver, on each burst path.
+// What came with a frame that passed QEMU's card and the driver, on each burst mode.
 #include <algorithm>
 #include <span>
 #include <string>
@@ -7,7 +7,7 @@
 
 #include "pollux/net/packet/classify.hpp"
 #include "qemu/bench.hpp"
-#include "support/burst_paths.hpp"
+#include "support/burst_modes.hpp"
 #include "support/flows.hpp"
 #include "support/various_frames.hpp"
 
@@ -42,7 +42,7 @@ void expect_software_agrees(const packet::ToeplitzHash& hash, const Mbuf& mbuf) 
   EXPECT_EQ(packet::l4_checksum(mbuf, layout), card.l4_checksum()) << name;
 }
 
-class Metadata : public testing::TestWithParam<BurstPath> {};
+class Metadata : public testing::TestWithParam<BurstMode> {};
 
 /// Finds each of `frames` in what arrives on `port`, and compares what came with it.
 void expect_all(Bench& bench, Port& port, std::vector<KnownFrame> frames) {
@@ -70,7 +70,7 @@ void expect_all(Bench& bench, Port& port, std::vector<KnownFrame> frames) {
 TEST_P(Metadata, IsWhatTheCardSaid) {
   if (!processor_has(GetParam())) GTEST_SKIP() << "this processor has no " << name(GetParam());
   Bench bench;
-  bench.config.burst_path = GetParam();
+  bench.config.burst_mode = GetParam();
   QemuPort left = bench.start("0");
   bench.config.rx_queues = 4;
   QemuPort right = bench.start("1");
@@ -114,7 +114,7 @@ TEST(SoftwareView, IsTheCards) {
       << " of " << bytes.size() << " frames arrived";
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Metadata, testing::ValuesIn(test::kBurstPaths),
+INSTANTIATE_TEST_SUITE_P(All, Metadata, testing::ValuesIn(test::kBurstModes),
                          [](const auto& path) { return std::string(name(path.param)); });
 
 }  // namespace

@@ -64,7 +64,7 @@ std::string disagreement(std::span<const std::uint8_t> frame) {
     return fmt::format("packet type {:#x}, the card's is {:#x}", layout.type.bits, type_of(headers));
   }
   const auto all = card::hw::RXCSUM::IPOFL | card::hw::RXCSUM::TUOFL | card::hw::RXCSUM::CRCOFL;
-  const std::uint64_t status = card::checksum_verdict(bytes, headers, all, {});
+  const std::uint64_t status = card::checksum_status(bytes, headers, all, {});
   const ChecksumStatus card_ip = verdict(status, rx::kIpChecked, rx::kIpError);
   const ChecksumStatus card_l4 = verdict(status, rx::kL4Checked, rx::kL4Error);
   if (ip != card_ip) return fmt::format("IP checksum {}, the card's verdict is {}", int(ip), int(card_ip));

@@ -188,7 +188,7 @@ class POLLUX_API alignas(64) Mbuf {
   void copy_notes_to(Mbuf& copy) const noexcept;
   [[nodiscard]] bool grow_offload(std::uint32_t bytes) noexcept;
   void shrink_offload(std::uint32_t bytes) noexcept;
-  [[nodiscard]] bool let_go() noexcept;
+  [[nodiscard]] bool detach() noexcept;
   [[nodiscard]] bool let_go_root() noexcept;
   void end_use() noexcept;
   void become_plain() noexcept;
@@ -218,8 +218,8 @@ class POLLUX_API alignas(64) Mbuf {
   Mbuf* root_ = nullptr;
   ExternalFree external_free_ = nullptr;
   void* external_opaque_ = nullptr;
-  std::atomic<std::uint32_t> free_link_{0};  // in the pool's shared list
-  std::atomic<std::uint32_t> custody_{0};    // MbufAccess::Custody, in checked builds
+  std::atomic<std::uint32_t> free_link_{0};    // in the pool's shared list
+  std::atomic<std::uint32_t> owner_state_{0};  // MbufAccess::OwnerState, in checked builds
 
   // Third line: the application's, the port's, and where the mbuf came from in checked builds.
   std::uint64_t user_ = 0;
@@ -235,7 +235,7 @@ static_assert(sizeof(Mbuf) == Mbuf::kHeaderSize);
 
 /// The door for the library's own code, drivers and benchmarks into an Mbuf's fields. Applications have no need of it.
 struct POLLUX_API MbufAccess {
-  enum Custody : std::uint32_t { kAtHome = 0, kTaken = 1 };
+  enum OwnerState : std::uint32_t { kFree = 0, kAllocated = 1 };
   static constexpr std::uint8_t kShared = Mbuf::kShared;
   static constexpr std::uint8_t kMultiSegment = Mbuf::kMultiSegment;
   static constexpr std::uint8_t kOffload = Mbuf::kOffload;
@@ -285,7 +285,7 @@ struct POLLUX_API MbufAccess {
   static void stamp([[maybe_unused]] Mbuf& mbuf, [[maybe_unused]] Site site) noexcept {
 #if POLLUX_CHECKED
     set_site(mbuf, site);
-    mbuf.custody_.store(kTaken, std::memory_order_relaxed);
+    mbuf.owner_state_.store(kAllocated, std::memory_order_relaxed);
 #endif
   }
   /// What `stamp` noted; an empty file name without POLLUX_CHECKED.
@@ -297,7 +297,7 @@ struct POLLUX_API MbufAccess {
     mbuf.site_file_.store(site.file, std::memory_order_relaxed);
     mbuf.site_line_.store(site.line, std::memory_order_relaxed);
   }
-  static std::atomic<std::uint32_t>& custody(Mbuf& mbuf) noexcept { return mbuf.custody_; }
+  static std::atomic<std::uint32_t>& owner_state(Mbuf& mbuf) noexcept { return mbuf.owner_state_; }
   static std::atomic<std::uint32_t>& free_link(Mbuf& mbuf) noexcept { return mbuf.free_link_; }
   /// Makes the mbuf of a new pool in the memory at `place`.
   static Mbuf* construct(void* place, MempoolCore& pool, std::uint8_t pool_id) noexcept;
@@ -310,7 +310,7 @@ struct POLLUX_API MbufAccess {
     return true;
   }
   /// Undoes what is special about one segment. True if this was the last user of its bytes, and it may go home.
-  [[nodiscard]] static bool let_go(Mbuf& segment) noexcept { return segment.let_go(); }
+  [[nodiscard]] static bool detach(Mbuf& segment) noexcept { return segment.detach(); }
   /// The same for the root of a clone, which the clone's user does not own.
   [[nodiscard]] static bool let_go_root(Mbuf& root) noexcept { return root.let_go_root(); }
   [[nodiscard]] static Mbuf* root(const Mbuf& segment) noexcept {

@@ -63,7 +63,7 @@ class POLLUX_API Mempool {
 /// What a MempoolCache holds: a stack that grows towards lower places, so that what is taken at once lies in order of
 /// its use, the warmest first, and a group that comes back is copied in front as it lies. Open, since bursts of buffers
 /// are taken and given back inline, and drivers work on it directly; nobody else should.
-struct MempoolStock {
+struct MempoolCacheObjects {
   static constexpr std::uint32_t kMaxCapacity = 1024;
   /// Free places above `capacity` that a group may be copied into before the stock is trimmed.
   static constexpr std::uint32_t kSlack = 64;
@@ -71,7 +71,7 @@ struct MempoolStock {
 
   [[nodiscard]] std::uint32_t count() const noexcept { return kPlaces - __atomic_load_n(&first, __ATOMIC_RELAXED); }
   /// The warmest mbuf; the rest of the stock lies behind it, and free places in front.
-  [[nodiscard]] Mbuf** stock() noexcept { return mbufs.data() + first; }
+  [[nodiscard]] Mbuf** objects() noexcept { return mbufs.data() + first; }
   /// `first` is written by its owner and read by anyone who asks for statistics.
   void set_first(std::uint32_t now) noexcept { __atomic_store_n(&first, now, __ATOMIC_RELAXED); }
   /// Whether `mbuf` is a plain one of this stock's pool.
@@ -95,7 +95,7 @@ struct MempoolStock {
 /// Thread rule: one thread at a time, the same as the queues that use it.
 class POLLUX_API MempoolCache {
  public:
-  static constexpr std::uint32_t kMaxCapacity = MempoolStock::kMaxCapacity;
+  static constexpr std::uint32_t kMaxCapacity = MempoolCacheObjects::kMaxCapacity;
 
   /// `capacity` in mbufs, 64 to kMaxCapacity; 0 takes an eighth of the pool within those limits. Out-of-range values
   /// are brought to the nearest limit.
@@ -105,30 +105,30 @@ class POLLUX_API MempoolCache {
   /// Fills all of `mbufs` with empty, plain mbufs that the caller owns from then on, or none of it (false, counted).
   /// `Burst::fill` is the safe form.
   [[nodiscard]] bool allocate_bulk(std::span<Mbuf*> mbufs, [[maybe_unused]] Site site = Site::here()) noexcept {
-    MempoolStock& stock = *stock_;
-    if (stock.count() < mbufs.size() && !refill(mbufs.size())) [[unlikely]]
+    MempoolCacheObjects& objects = *objects_;
+    if (objects.count() < mbufs.size() && !refill(mbufs.size())) [[unlikely]]
       return false;
-    Mbuf* const* const from = stock.stock();
-    const std::uint64_t word = stock.empty_word;
+    Mbuf* const* const from = objects.objects();
+    const std::uint64_t word = objects.empty_word;
     for (std::size_t i = 0; i < mbufs.size(); ++i) {
       Mbuf* const mbuf = from[i];
       mbufs[i] = mbuf;
       MbufAccess::set_word(*mbuf, word);
       MbufAccess::stamp(*mbuf, site);
     }
-    stock.set_first(stock.first + static_cast<std::uint32_t>(mbufs.size()));
+    objects.set_first(objects.first + static_cast<std::uint32_t>(mbufs.size()));
     return true;
   }
   void free(MbufPtr mbuf, Site site = Site::here()) noexcept;
   /// Takes over all of `mbufs`, of any pool and with all their segments.
   void free_bulk(std::span<Mbuf* const> mbufs, Site site = Site::here()) noexcept {
     std::size_t left = mbufs.size();
-    MempoolStock& stock = *stock_;
+    MempoolCacheObjects& objects = *objects_;
     // Plain mbufs of this pool, the usual case, only change hands: from the last to the first, as they come to lie.
-    if (POLLUX_CHECKED == 0 && left + stock.reserved <= stock.first) [[likely]] {
-      Mbuf** const to = stock.stock() - left;
-      for (; left != 0 && stock.is_plain(*mbufs[left - 1]); --left) to[left - 1] = mbufs[left - 1];
-      stock.set_first(stock.first - static_cast<std::uint32_t>(mbufs.size() - left));
+    if (POLLUX_CHECKED == 0 && left + objects.reserved <= objects.first) [[likely]] {
+      Mbuf** const to = objects.objects() - left;
+      for (; left != 0 && objects.is_plain(*mbufs[left - 1]); --left) to[left - 1] = mbufs[left - 1];
+      objects.set_first(objects.first - static_cast<std::uint32_t>(mbufs.size() - left));
     }
     if (left != 0) [[unlikely]]
       free_slowly(mbufs.first(left), site);
@@ -141,7 +141,7 @@ class POLLUX_API MempoolCache {
   void free_slowly(std::span<Mbuf* const> mbufs, Site site) noexcept;
 
   std::shared_ptr<MempoolCacheCore> core_;
-  MempoolStock* stock_;  // in core_
+  MempoolCacheObjects* objects_;  // in core_
 };
 
 }  // namespace pollux

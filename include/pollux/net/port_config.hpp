@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "pollux/mem/mempool.hpp"
-#include "pollux/net/burst_path.hpp"
+#include "pollux/net/burst_mode.hpp"
 #include "pollux/net/link.hpp"
 
 namespace pollux {
@@ -34,7 +34,7 @@ struct PortConfig {
   bool all_multicast = false;  ///< receive every multicast frame
   /// With which instructions bursts work; a path that the processor lacks is refused. `best` is right but for tests and
   /// measurements.
-  BurstPath burst_path = BurstPath::best;
+  BurstMode burst_mode = BurstMode::best;
 };
 
 /// The configuration that is in force, as data: what was asked for, with what that left open decided, and with what was
@@ -50,8 +50,8 @@ struct EffectiveConfig {
   bool shares_cache = false;          ///< all queues use the one of PortConfig::cache, unless they were given others
   bool promiscuous = false;
   bool all_multicast = false;
-  BurstPath burst_path =
-      BurstPath::scalar;  ///< never `best`; small rings and pools in pieces use `scalar` nevertheless
+  BurstMode burst_mode =
+      BurstMode::scalar;  ///< never `best`; small rings and pools in pieces use `scalar` nevertheless
 
   [[nodiscard]] bool operator==(const EffectiveConfig&) const = default;
 };

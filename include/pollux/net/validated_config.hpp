@@ -20,7 +20,7 @@ struct POLLUX_API ValidatedConfig {
   std::uint32_t mtu = 1500;
   bool promiscuous = false;
   bool all_multicast = false;
-  BurstPath burst_path = BurstPath::best;
+  BurstMode burst_mode = BurstMode::best;
   std::uint32_t buffer_bytes = 0;  ///< of a receive buffer, a multiple of PortLimits::buffer_unit; 0 without queues
   /// The pool that the port has to make, since none was given; `pool` is that pool afterwards.
   std::optional<MempoolOptions> own_pool = std::nullopt;

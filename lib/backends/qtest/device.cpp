@@ -54,7 +54,7 @@ QtestDevice::QtestDevice(Context& context, std::string name, std::shared_ptr<Mac
       slot_(Machine::slot(card)) {
   const BarLayout& bars = machine_->bars(card);
   for (unsigned index = 0; index < windows_.size(); ++index) {
-    windows_[index] = std::make_unique<Window>(machine_->wire(), bars.address[index]);
+    windows_[index] = std::make_unique<Window>(machine_->connection(), bars.address[index]);
   }
 }
 

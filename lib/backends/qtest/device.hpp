@@ -33,24 +33,24 @@ class QtestDevice final : public Device {
   [[nodiscard]] DmaDomain& dma_domain() override { return machine_->domain(); }
   [[nodiscard]] unsigned interrupt_vectors() const override { return vectors_; }
   [[nodiscard]] Result<std::span<const int>> enable_interrupts(unsigned count) override;
-  [[nodiscard]] bool removed() const override { return machine_->wire().failed(); }
+  [[nodiscard]] bool removed() const override { return machine_->connection().failed(); }
 
   [[nodiscard]] Machine& machine() noexcept { return *machine_; }
 
  private:
   class Window final : public RemoteRegisters {
    public:
-    Window(Wire& wire, std::uint64_t address) : wire_(wire), address_(address) {}
+    Window(QtestConnection& connection, std::uint64_t address) : connection_(connection), address_(address) {}
     [[nodiscard]] std::uint32_t read32(std::uint32_t offset) noexcept override {
-      return wire_.read32(address_ + offset);
+      return connection_.read32(address_ + offset);
     }
     void write32(std::uint32_t offset, std::uint32_t value) noexcept override {
-      wire_.write32(address_ + offset, value);
+      connection_.write32(address_ + offset, value);
     }
-    void flush() noexcept override { wire_.flush(); }
+    void flush() noexcept override { connection_.flush(); }
 
    private:
-    Wire& wire_;
+    QtestConnection& connection_;
     std::uint64_t address_;
   };
 

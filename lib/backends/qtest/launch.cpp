@@ -52,14 +52,14 @@ Result<Launched> launch(const Target& target, int memory, std::uint64_t ram) {
   }
   Launched launched;
   launched.socket = FileDescriptor(ends[0]);
-  const FileDescriptor far_end(ends[1]);
+  const FileDescriptor link_partner(ends[1]);
   auto firmware = make_firmware();
   if (!firmware) return pass_on(std::move(firmware));
   auto doorbells = DoorbellServer::create(MachinePlan::kCards, kVectors);
   if (!doorbells) return pass_on(std::move(doorbells));
   launched.doorbells = *std::move(doorbells);
   const MachinePlan plan{.qemu = *qemu,
-                         .socket = far_end.get(),
+                         .socket = link_partner.get(),
                          .memory = memory,
                          .ram = ram,
                          .firmware = firmware->get(),
@@ -77,9 +77,10 @@ Result<Launched> launch(const Target& target, int memory, std::uint64_t ram) {
 
 Error explain_death(const std::string& uri, const Process& process) {
   const std::string words = process.last_words();
-  Error error{.code = ErrorCode::io_error,
-              .what = fmt::format("{}: QEMU ended with {}{}{}", uri, process.fate(), words.empty() ? "" : ": ", words),
-              .hint = "see what it says; name another with qtest:0?qemu=PATH"};
+  Error error{
+      .code = ErrorCode::io_error,
+      .what = fmt::format("{}: QEMU ended with {}{}{}", uri, process.exit_text(), words.empty() ? "" : ": ", words),
+      .hint = "see what it says; name another with qtest:0?qemu=PATH"};
   for (const Complaint& complaint : kComplaints) {
     if (words.find(complaint.text) == std::string::npos) continue;
     error.code = complaint.code;

@@ -56,8 +56,8 @@ Machine::Machine(std::shared_ptr<ContextState> context, const Target& target, La
       uri_(target.uri),
       process_(std::move(launched.process)),
       doorbells_(std::move(launched.doorbells)),
-      bus_(wire_.emplace(std::move(launched.socket), Wire::Limits{.patience = target.patience},
-                         [this] { process_.kill(); })) {}
+      bus_(connection_.emplace(std::move(launched.socket), QtestConnection::Limits{.patience = target.patience},
+                               [this] { process_.kill(); })) {}
 
 Machine::~Machine() {
   tell_failure();
@@ -67,7 +67,7 @@ Machine::~Machine() {
 
 Result<void> Machine::set_up(Context& context, int memory, std::uint64_t ram) {
   if (auto bus = set_up_bus(); !bus) {
-    if (wire_->failed()) return tl::unexpected<Error>(failure());
+    if (connection_->failed()) return tl::unexpected<Error>(failure());
     return bus;
   }
   domain_ = std::make_shared<Domain>(memory, ram);
@@ -105,14 +105,14 @@ void Machine::release(unsigned card) {
 }
 
 Error Machine::failure() {
-  if (wire_->failure() == WireFailure::closed) {
+  if (connection_->failure() == WireFailure::closed) {
     static_cast<void>(process_.wait(kDeathLimit));
     return explain_death(uri_, process_);
   }
-  if (wire_->failure() == WireFailure::silent) {
+  if (connection_->failure() == WireFailure::silent) {
     return {ErrorCode::timeout,
             fmt::format("{}: QEMU (process {}) gave no answer within {} ms and was killed", uri_, process_.pid(),
-                        wire_->limits().patience.count()),
+                        connection_->limits().patience.count()),
             "see whether it was stopped or starved; qtest:0?timeout=MILLISECONDS gives it more time"};
   }
   return {ErrorCode::device_fault,
@@ -122,7 +122,7 @@ Error Machine::failure() {
 }
 
 void Machine::tell_failure() {
-  if (!wire_->failed()) return;
+  if (!connection_->failed()) return;
   const std::lock_guard guard(claim_lock_);
   if (!std::exchange(told_, true)) context_->log(LogLevel::error, failure().message());
 }

@@ -8,13 +8,13 @@
 #include <string>
 
 #include "backends/qtest/command_line.hpp"
+#include "backends/qtest/connection.hpp"
 #include "backends/qtest/domain.hpp"
 #include "backends/qtest/interrupts.hpp"
 #include "backends/qtest/launch.hpp"
 #include "backends/qtest/pci_bus.hpp"
 #include "backends/qtest/process.hpp"
 #include "backends/qtest/target.hpp"
-#include "backends/qtest/wire.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/mem/context.hpp"
 
@@ -36,7 +36,7 @@ class Machine {
   [[nodiscard]] bool claim(unsigned card);
   void release(unsigned card);
 
-  [[nodiscard]] Wire& wire() noexcept { return *wire_; }
+  [[nodiscard]] QtestConnection& connection() noexcept { return *connection_; }
   [[nodiscard]] std::mutex& bus_lock() noexcept { return bus_lock_; }
   [[nodiscard]] PciBus& bus() noexcept { return bus_; }
   [[nodiscard]] static unsigned slot(unsigned card) noexcept { return MachinePlan::kFirstSlot + 2 * card; }
@@ -59,7 +59,7 @@ class Machine {
   std::string uri_;
   Process process_;
   DoorbellServer doorbells_;
-  std::optional<Wire> wire_;
+  std::optional<QtestConnection> connection_;
   PciBus bus_;
   std::mutex bus_lock_;
   std::array<BarLayout, MachinePlan::kCards> bars_;

@@ -44,18 +44,18 @@ tl::unexpected<Error> gone() {
 
 Result<void> PciBus::enable_window() {
   next_ = kFirstBar;
-  wire_->post("outl 0xcf8 0x80000000");
-  const auto bridge = wire_->ask("inl 0xcfc");
+  connection_->post("outl 0xcf8 0x80000000");
+  const auto bridge = connection_->ask("inl 0xcfc");
   if (!bridge) return gone();
   if (*bridge != kHostBridge) {
     return fail(ErrorCode::not_supported,
                 fmt::format("QEMU's host bridge is {:#010x} instead of {:#010x}", *bridge, kHostBridge),
                 "start QEMU with -machine q35");
   }
-  wire_->post(fmt::format("outl 0xcf8 {:#x}", 0x80000000 | (kWindowRegister + 4)));
-  wire_->post("outl 0xcfc 0");
-  wire_->post(fmt::format("outl 0xcf8 {:#x}", 0x80000000 | kWindowRegister));
-  wire_->post(fmt::format("outl 0xcfc {:#x}", kWindow | 1));
+  connection_->post(fmt::format("outl 0xcf8 {:#x}", 0x80000000 | (kWindowRegister + 4)));
+  connection_->post("outl 0xcfc 0");
+  connection_->post(fmt::format("outl 0xcf8 {:#x}", 0x80000000 | kWindowRegister));
+  connection_->post(fmt::format("outl 0xcfc {:#x}", kWindow | 1));
   const auto seen = read(0, 0, 4);
   if (!seen) return pass_on(Result<std::uint32_t>(seen));
   if (*seen == kHostBridge) return {};
@@ -63,13 +63,13 @@ Result<void> PciBus::enable_window() {
 }
 
 Result<std::uint32_t> PciBus::read(unsigned slot, std::uint32_t offset, unsigned width) {
-  const auto value = wire_->ask(fmt::format("read{} {:#x}", suffix(width), window_address(slot, offset)));
+  const auto value = connection_->ask(fmt::format("read{} {:#x}", suffix(width), window_address(slot, offset)));
   if (!value) return gone();
   return static_cast<std::uint32_t>(*value);
 }
 
 Result<void> PciBus::write(unsigned slot, std::uint32_t offset, unsigned width, std::uint32_t value) {
-  wire_->post(fmt::format("write{} {:#x} {:#x}", suffix(width), window_address(slot, offset), value));
+  connection_->post(fmt::format("write{} {:#x} {:#x}", suffix(width), window_address(slot, offset), value));
   // A configuration write is not posted: what it does has been done when it returns.
   auto settled = read(slot, offset, width);
   if (!settled) return pass_on(std::move(settled));

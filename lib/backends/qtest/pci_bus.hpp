@@ -6,7 +6,7 @@
 #include <map>
 #include <optional>
 
-#include "backends/qtest/wire.hpp"
+#include "backends/qtest/connection.hpp"
 #include "pollux/base/error.hpp"
 
 namespace pollux::qtest {
@@ -23,7 +23,7 @@ class PciBus {
  public:
   static constexpr unsigned kSlots = 32;
 
-  explicit PciBus(Wire& wire) : wire_(&wire) {}
+  explicit PciBus(QtestConnection& connection) : connection_(&connection) {}
 
   /// Opens the window through which configuration spaces are reached. Error not_supported for what is no q35.
   [[nodiscard]] Result<void> enable_window();
@@ -43,7 +43,7 @@ class PciBus {
   [[nodiscard]] Result<std::uint32_t> measure(unsigned slot, std::uint32_t offset);
   [[nodiscard]] Result<std::uint64_t> take_window(std::uint64_t size);
 
-  Wire* wire_;
+  QtestConnection* connection_;
   std::uint64_t next_;
 };
 

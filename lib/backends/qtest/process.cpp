@@ -147,7 +147,7 @@ Process& Process::operator=(Process&& other) noexcept {
   std::swap(handle_, other.handle_);
   std::swap(leash_, other.leash_);
   std::swap(output_, other.output_);
-  std::swap(fate_, other.fate_);
+  std::swap(exit_text_, other.exit_text_);
   std::swap(ended_, other.ended_);
   return *this;
 }
@@ -177,7 +177,7 @@ bool Process::wait(std::chrono::milliseconds limit) {
   const auto handle = static_cast<id_t>(handle_.get());
   const bool reaped = ::waitid(static_cast<idtype_t>(kPidDescriptor), handle, &info, WEXITED) == 0;
   // A host that waits for every child, or ignores SIGCHLD, has the status.
-  fate_ = reaped ? describe_end(info) : "ended";
+  exit_text_ = reaped ? describe_end(info) : "ended";
   ended_ = true;
   return true;
 }

@@ -34,7 +34,7 @@ class Process {
   /// Waits until it has ended, at most so long. Whether it has.
   [[nodiscard]] bool wait(std::chrono::milliseconds limit);
   /// "exit status 1", "signal 9 (Killed)"; "still running" as long as `wait` has not said otherwise.
-  [[nodiscard]] const std::string& fate() const noexcept { return fate_; }
+  [[nodiscard]] const std::string& exit_text() const noexcept { return exit_text_; }
   /// The last lines that it printed.
   [[nodiscard]] std::string last_words() const;
 
@@ -43,7 +43,7 @@ class Process {
   FileDescriptor handle_;
   FileDescriptor leash_;
   FileDescriptor output_;
-  std::string fate_ = "still running";
+  std::string exit_text_ = "still running";
   bool ended_ = true;
 };
 

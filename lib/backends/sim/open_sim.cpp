@@ -11,10 +11,10 @@ namespace pollux::sim {
 
 Result<std::shared_ptr<Wire>> Fabric::make(Clock& clock, const Uri& uri, const ModelFactory& make_card) {
   std::shared_ptr<Wire> wire;
-  if (uri.setup.far_end.any()) {
-    auto far_end = open_far_end(uri.setup.far_end);
-    if (!far_end) return pass_on(std::move(far_end));
-    wire = Wire::create(clock, make_card(uri.number), *std::move(far_end), uri.setup.wire);
+  if (uri.setup.link_partner.any()) {
+    auto link_partner = open_link_partner(uri.setup.link_partner);
+    if (!link_partner) return pass_on(std::move(link_partner));
+    wire = Wire::create(clock, make_card(uri.number), *std::move(link_partner), uri.setup.wire);
   } else {
     const unsigned even = uri.number & ~1U;
     wire = Wire::create(clock, make_card(even), make_card(even + 1), uri.setup.wire);
@@ -30,7 +30,7 @@ Result<std::shared_ptr<Wire>> Fabric::wire(Clock& clock, const Uri& uri, const F
   Entry& entry = entries_[uri.number / 2];
   // Somebody who has been handed it and has not claimed his end yet uses it, too.
   const bool in_use = entry.wire != nullptr && (entry.wire->claimed() || entry.wire.use_count() > 1);
-  if (in_use && entry.setup.far_end.any() && entry.card != uri.number) {
+  if (in_use && entry.setup.link_partner.any() && entry.card != uri.number) {
     return fail(ErrorCode::busy,
                 fmt::format("sim:{}: sim:{}'s wire leads to a TAP, a socket or a file", uri.number, entry.card),
                 fmt::format("take another card, or open sim:{} without that", entry.card));
@@ -40,14 +40,15 @@ Result<std::shared_ptr<Wire>> Fabric::wire(Clock& clock, const Uri& uri, const F
                 fmt::format("sim:{}: the wire it hangs on is in use with other options", uri.number),
                 "say the same for both of its cards, or nothing for the second");
   }
-  // Nobody uses it: it may be made anew. A far end is, always: its files are opened and closed with the card.
-  if (in_use || (entry.wire != nullptr && uri.setup == entry.setup && !entry.setup.far_end.any())) return entry.wire;
+  // Nobody uses it: it may be made anew. A link partner is, always: its files are opened and closed with the card.
+  if (in_use || (entry.wire != nullptr && uri.setup == entry.setup && !entry.setup.link_partner.any()))
+    return entry.wire;
   const auto make_card = find_model(uri.setup.card);
   if (!make_card) return tl::unexpected<Error>(make_card.error());
-  entry = {};  // closes a far end's files before they are opened again
+  entry = {};  // closes a link partner's files before they are opened again
   auto wire = make(clock, uri, *make_card);
   if (!wire) return wire;
-  entry = {*wire, uri.setup, uri.setup.far_end.any() ? uri.number : uri.number - uri.number % 2};
+  entry = {*wire, uri.setup, uri.setup.link_partner.any() ? uri.number : uri.number - uri.number % 2};
   return wire;
 }
 

@@ -27,7 +27,7 @@ using FindModel = std::function<Result<ModelFactory>(std::string_view name)>;
 class Fabric {
  public:
   /// The wire that `uri.number` hangs on. Whoever opens the first of its cards says how it is made; while one is open,
-  /// another setup is a contradiction. Errors: invalid_argument for that, and those of what stands at its far end.
+  /// another setup is a contradiction. Errors: invalid_argument for that, and those of what stands at its link partner.
   [[nodiscard]] Result<std::shared_ptr<Wire>> wire(Clock& clock, const Uri& uri, const FindModel& find_model);
   /// nullptr if it was never opened.
   [[nodiscard]] std::shared_ptr<Wire> find(unsigned number) const;

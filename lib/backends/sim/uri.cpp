@@ -87,13 +87,14 @@ constexpr std::array kOptions{
     Option{"duplicate", kShare, [](Setup& s, std::string_view v) { return set_share(s.wire.duplicate, v); }},
     Option{"reorder", kShare, [](Setup& s, std::string_view v) { return set_share(s.wire.reorder, v); }},
     Option{"seed", "a whole number", set_seed},
-    Option{"pcap-in", "a file", [](Setup& s, std::string_view v) { return set_text(s.far_end.pcap_in, v); }},
-    Option{"pcap-out", "a file", [](Setup& s, std::string_view v) { return set_text(s.far_end.pcap_out, v); }},
-    Option{"tap", "an interface", [](Setup& s, std::string_view v) { return set_text(s.far_end.tap, v); }},
+    Option{"pcap-in", "a file", [](Setup& s, std::string_view v) { return set_text(s.link_partner.pcap_in, v); }},
+    Option{"pcap-out", "a file", [](Setup& s, std::string_view v) { return set_text(s.link_partner.pcap_out, v); }},
+    Option{"tap", "an interface", [](Setup& s, std::string_view v) { return set_text(s.link_partner.tap, v); }},
     Option{"card", "a card's name", [](Setup& s, std::string_view v) { return set_text(s.card, v); }},
-    Option{"socket-local", "a path", [](Setup& s, std::string_view v) { return set_text(s.far_end.socket_local, v); }},
+    Option{"socket-local", "a path",
+           [](Setup& s, std::string_view v) { return set_text(s.link_partner.socket_local, v); }},
     Option{"socket-remote", "a path",
-           [](Setup& s, std::string_view v) { return set_text(s.far_end.socket_remote, v); }},
+           [](Setup& s, std::string_view v) { return set_text(s.link_partner.socket_remote, v); }},
 };
 
 std::string names() {

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "backends/sim/far_end.hpp"
+#include "backends/sim/link_partner.hpp"
 #include "pollux/backends/sim/wire.hpp"
 #include "pollux/base/error.hpp"
 
@@ -13,7 +13,7 @@ namespace pollux::sim {
 /// How a wire is made.
 struct Setup {
   WireOptions wire;
-  FarEndOptions far_end;
+  LinkPartnerOptions link_partner;
   std::string card = {};  ///< a kind of card, for both ends; empty: the usual one
   bool threaded = false;
   friend bool operator==(const Setup&, const Setup&) = default;

@@ -9,7 +9,7 @@ namespace {
 
 /// What a sender's MAC pads to, FCS not counted.
 constexpr std::size_t kShortestFrame = 60;
-/// Frames taken from a far end in one go: a flood must not keep the lock for ever.
+/// Frames taken from a link partner in one go: a flood must not keep the lock for ever.
 constexpr unsigned kMostAtOnce = 256;
 
 }  // namespace
@@ -28,20 +28,20 @@ std::shared_ptr<Wire> Wire::create(Clock& clock, std::unique_ptr<DeviceModel> le
   return wire;
 }
 
-std::shared_ptr<Wire> Wire::create(Clock& clock, std::unique_ptr<DeviceModel> card, FrameHandler far_end,
+std::shared_ptr<Wire> Wire::create(Clock& clock, std::unique_ptr<DeviceModel> card, FrameHandler link_partner,
                                    const WireOptions& options) {
   std::shared_ptr<Wire> wire(new Wire(clock, options));
   wire->ends_[0].card = std::move(card);
-  wire->ends_[1].handler = std::move(far_end);
+  wire->ends_[1].handler = std::move(link_partner);
   wire->connect();
   return wire;
 }
 
-std::shared_ptr<Wire> Wire::create(Clock& clock, std::unique_ptr<DeviceModel> card, std::unique_ptr<FarEnd> far_end,
-                                   const WireOptions& options) {
+std::shared_ptr<Wire> Wire::create(Clock& clock, std::unique_ptr<DeviceModel> card,
+                                   std::unique_ptr<LinkPartner> link_partner, const WireOptions& options) {
   std::shared_ptr<Wire> wire(new Wire(clock, options));
   wire->ends_[0].card = std::move(card);
-  wire->ends_[1].far = std::move(far_end);
+  wire->ends_[1].far = std::move(link_partner);
   wire->connect();
   return wire;
 }
@@ -139,7 +139,7 @@ void Wire::catch_up() {
 
 void Wire::run_until(Duration now) {
   arrivals(now);
-  if (ends_[1].far != nullptr) poll_far_end(now);
+  if (ends_[1].far != nullptr) poll_link_partner(now);
   now_ = std::max(now_, now);
   for (End& end : ends_) {
     if (end.card != nullptr) end.card->advance(now_);
@@ -185,13 +185,13 @@ Duration Wire::next_event() const noexcept {
   for (const End& end : ends_) {
     if (end.card != nullptr) next = std::min(next, end.card->next_event());
     // A card that takes nothing for now must not make whoever waits for this spin.
-    if (end.far != nullptr) next = std::min(next, std::max(end.far->next(), now_ + kFarEndInterval));
+    if (end.far != nullptr) next = std::min(next, std::max(end.far->next(), now_ + kLinkPartnerInterval));
   }
   return next;
 }
 
-// The far end keeps its frames until the card can take them, as a switch would that is asked to pause.
-void Wire::poll_far_end(Duration now) {
+// The link partner keeps its frames until the card can take them, as a switch would that is asked to pause.
+void Wire::poll_link_partner(Duration now) {
   End& far = ends_[1];
   if (far.far->next() > now || !ends_[0].claimed) return;
   for (unsigned taken = 0; taken < kMostAtOnce && ends_[0].card->can_receive(); ++taken) {
@@ -272,7 +272,7 @@ void Wire::deliver(unsigned from, std::span<const std::byte> frame, bool corrupt
   } else if (to.far != nullptr && !corrupt && to.far->send(frame, now_)) {
     ++counters.carried;
   } else {
-    ++counters.dropped_far_end;  // where there is no card, nobody passes on a frame whose check sequence is wrong
+    ++counters.dropped_link_partner;  // where there is no card, nobody passes on a frame whose check sequence is wrong
   }
 }
 

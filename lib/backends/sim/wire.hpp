@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "backends/sim/channel.hpp"
-#include "backends/sim/far_end.hpp"
+#include "backends/sim/link_partner.hpp"
 #include "backends/sim/runner.hpp"
 #include "pollux/backends/sim/wire.hpp"
 #include "pollux/base/clock.hpp"
@@ -35,11 +35,12 @@ class Wire final : public std::enable_shared_from_this<Wire>, private Runner::Ma
   [[nodiscard]] static std::shared_ptr<Wire> create(Clock& clock, std::unique_ptr<DeviceModel> left,
                                                     std::unique_ptr<DeviceModel> right,
                                                     const WireOptions& options = {});
-  /// `far_end` gets what the card sends.
+  /// `link_partner` gets what the card sends.
   [[nodiscard]] static std::shared_ptr<Wire> create(Clock& clock, std::unique_ptr<DeviceModel> card,
-                                                    FrameHandler far_end, const WireOptions& options = {});
+                                                    FrameHandler link_partner, const WireOptions& options = {});
   [[nodiscard]] static std::shared_ptr<Wire> create(Clock& clock, std::unique_ptr<DeviceModel> card,
-                                                    std::unique_ptr<FarEnd> far_end, const WireOptions& options = {});
+                                                    std::unique_ptr<LinkPartner> link_partner,
+                                                    const WireOptions& options = {});
   Wire(const Wire&) = delete;
   Wire& operator=(const Wire&) = delete;
   ~Wire();
@@ -67,7 +68,7 @@ class Wire final : public std::enable_shared_from_this<Wire>, private Runner::Ma
   /// Lets happen what is due by now; cheap if nothing is.
   void flush() noexcept;
 
-  /// A frame (without FCS) from the far end of a wire with one card.
+  /// A frame (without FCS) from the link partner of a wire with one card.
   void inject(std::span<const std::byte> frame);
   /// Plugs the wire in or out.
   void set_carrier(bool present);
@@ -82,7 +83,7 @@ class Wire final : public std::enable_shared_from_this<Wire>, private Runner::Ma
   struct End {
     std::unique_ptr<DeviceModel> card;
     FrameHandler handler;
-    std::unique_ptr<FarEnd> far;
+    std::unique_ptr<LinkPartner> far;
     bool claimed = false;
     bool held_up = false;  // its card has been told to wait, for the wire is busy
     WireCounters sent;
@@ -104,7 +105,7 @@ class Wire final : public std::enable_shared_from_this<Wire>, private Runner::Ma
   void catch_up();
   void run_until(Duration now);
   void settle();
-  void poll_far_end(Duration now);
+  void poll_link_partner(Duration now);
   [[nodiscard]] Duration next_on_wire() const noexcept;
   [[nodiscard]] Duration next_event() const noexcept;
   void arrivals(Duration now);

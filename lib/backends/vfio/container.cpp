@@ -64,13 +64,13 @@ Result<void> Container::set_iommu() {
                 "echo 1 > /sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts");
   }
   if (result < 0) return fail_errno(ErrorCode::io_error, "VFIO cannot set up the IOMMU", -result, "see dmesg");
-  auto reach = read_reach();
-  if (!reach) return pass_on(std::move(reach));
-  ranges_ = *std::move(reach);
+  auto ranges = read_usable_iova();
+  if (!ranges) return pass_on(std::move(ranges));
+  ranges_ = *std::move(ranges);
   return {};
 }
 
-Result<std::vector<IovaRange>> Container::read_reach() const {
+Result<std::vector<IovaRange>> Container::read_usable_iova() const {
   auto info = read_iommu_info(descriptor_);
   if (!info) return pass_on(std::move(info));
   return std::move(info->ranges);

@@ -28,7 +28,7 @@ class Container final : public GroupContainer {
   [[nodiscard]] int descriptor() const noexcept override { return descriptor_.get(); }
   /// Error `not_supported` where interrupts cannot be isolated.
   [[nodiscard]] Result<void> set_iommu() override;
-  [[nodiscard]] Result<std::vector<IovaRange>> read_reach() const override;
+  [[nodiscard]] Result<std::vector<IovaRange>> read_usable_iova() const override;
 
   [[nodiscard]] std::string_view name() const override { return "VFIO container"; }
   [[nodiscard]] std::vector<IovaRange> usable_iova() const override { return ranges_; }

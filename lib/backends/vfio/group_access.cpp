@@ -6,7 +6,7 @@
 #include <atomic>
 
 #include "backends/vfio/container.hpp"
-#include "backends/vfio/holdings.hpp"
+#include "backends/vfio/container_registry.hpp"
 #include "backends/vfio/no_iommu_container.hpp"
 
 namespace pollux::vfio {
@@ -14,41 +14,42 @@ namespace {
 
 class GroupAccess final : public DeviceAccess {
  public:
-  GroupAccess(std::shared_ptr<ContextState> context, Holdings& holdings, std::shared_ptr<GroupContainer> container,
-              std::uint32_t group, pci::Address device)
+  GroupAccess(std::shared_ptr<ContextState> context, ContainerRegistry& registry,
+              std::shared_ptr<GroupContainer> container, std::uint32_t group, pci::Address device)
       : context_(std::move(context)),
-        holdings_(&holdings),
+        registry_(&registry),
         container_(std::move(container)),
         group_(group),
         device_(device) {}
   ~GroupAccess() override {
-    // The container's last owner is to be `holdings_`, which closes it after its last group.
+    // The container's last owner is to be `registry_`, which closes it after its last group.
     container_.reset();
-    holdings_->release(*context_, group_, device_);
+    registry_->release(*context_, group_, device_);
   }
   DmaDomain& dma_domain() override { return *container_; }
 
  private:
-  std::shared_ptr<ContextState> context_;  // keeps `holdings_` alive
-  Holdings* holdings_;
+  std::shared_ptr<ContextState> context_;  // keeps `registry_` alive
+  ContainerRegistry* registry_;
   std::shared_ptr<GroupContainer> container_;
   std::uint32_t group_;
   pci::Address device_;
 };
 
 // A type each, since a Context keeps one service of a type.
-struct TypeOneHoldings : Holdings {
-  TypeOneHoldings() : Holdings(Container::open, GroupKind::behind_iommu) {}
+struct TypeOneRegistry : ContainerRegistry {
+  TypeOneRegistry() : ContainerRegistry(Container::open, GroupKind::behind_iommu) {}
 };
-struct NoIommuHoldings : Holdings {
-  NoIommuHoldings() : Holdings(NoIommuContainer::open, GroupKind::without_iommu) {}
+struct NoIommuRegistry : ContainerRegistry {
+  NoIommuRegistry() : ContainerRegistry(NoIommuContainer::open, GroupKind::without_iommu) {}
   std::atomic<bool> warned{false};
 };
 
-Result<OpenedDevice> open_group(Context& context, Holdings& holdings, const Host& host, const pci::DeviceInfo& device) {
-  auto share = holdings.acquire(*context.state(), host, device);
+Result<OpenedDevice> open_group(Context& context, ContainerRegistry& registry, const Host& host,
+                                const pci::DeviceInfo& device) {
+  auto share = registry.acquire(*context.state(), host, device);
   if (!share) return pass_on(std::move(share));
-  auto access = std::make_unique<GroupAccess>(context.state(), holdings, std::move(share->container),
+  auto access = std::make_unique<GroupAccess>(context.state(), registry, std::move(share->container),
                                               *device.iommu_group, device.address);
   return OpenedDevice{std::move(access), std::move(share->device)};
 }
@@ -56,13 +57,13 @@ Result<OpenedDevice> open_group(Context& context, Holdings& holdings, const Host
 }  // namespace
 
 Result<OpenedDevice> open_through_group(Context& context, const Host& host, const pci::DeviceInfo& device) {
-  return open_group(context, context.service<TypeOneHoldings>(), host, device);
+  return open_group(context, context.service<TypeOneRegistry>(), host, device);
 }
 
 Result<OpenedDevice> open_without_iommu(Context& context, const Host& host, const pci::DeviceInfo& device) {
-  auto& holdings = context.service<NoIommuHoldings>();
-  auto opened = open_group(context, holdings, host, device);
-  if (opened && !holdings.warned.exchange(true)) {
+  auto& registry = context.service<NoIommuRegistry>();
+  auto opened = open_group(context, registry, host, device);
+  if (opened && !registry.warned.exchange(true)) {
     context.log(LogLevel::warning,
                 fmt::format("{} is used without an IOMMU: nothing keeps the card, or a bug in what tells it addresses, "
                             "from reading and overwriting any memory of this machine, the kernel's included; the "

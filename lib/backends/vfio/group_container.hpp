@@ -16,7 +16,7 @@ class GroupContainer : public DmaDomain {
   /// Once, after the first group joined.
   [[nodiscard]] virtual Result<void> set_iommu() = 0;
   /// Asks anew what the groups that are in it now can reach together.
-  [[nodiscard]] virtual Result<std::vector<IovaRange>> read_reach() const = 0;
+  [[nodiscard]] virtual Result<std::vector<IovaRange>> read_usable_iova() const = 0;
 };
 
 }  // namespace pollux::vfio

@@ -106,7 +106,7 @@ Result<void> Iommufd::admit(const Descriptor& opened, const pci::DeviceInfo& dev
   return {};
 }
 
-Result<std::vector<IovaRange>> Iommufd::read_reach() const {
+Result<std::vector<IovaRange>> Iommufd::read_usable_iova() const {
   uapi::IoasIovaRanges request;
   request.ioas = ioas_;
   std::vector<uapi::IovaRange> told;

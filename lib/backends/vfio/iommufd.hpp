@@ -26,9 +26,9 @@ class Iommufd final : public DmaDomain {
   /// `busy`, `group_in_use`, `group_not_viable`, `not_supported`, `io_error`.
   [[nodiscard]] Result<void> admit(const Descriptor& opened, const pci::DeviceInfo& device);
   /// What the devices that are in it now can reach together.
-  [[nodiscard]] Result<std::vector<IovaRange>> read_reach() const;
+  [[nodiscard]] Result<std::vector<IovaRange>> read_usable_iova() const;
   /// Settles what `usable_iova` says; after the first device was admitted, before it is attached to a Context.
-  void set_reach(std::vector<IovaRange> ranges) { ranges_ = std::move(ranges); }
+  void set_usable_iova(std::vector<IovaRange> ranges) { ranges_ = std::move(ranges); }
 
   [[nodiscard]] std::string_view name() const override { return "IOMMUFD"; }
   [[nodiscard]] std::vector<IovaRange> usable_iova() const override { return ranges_; }

@@ -8,7 +8,7 @@
 #include <mutex>
 
 #include "backends/vfio/iommufd.hpp"
-#include "backends/vfio/narrowed_reach.hpp"
+#include "backends/vfio/narrowed_iova_ranges.hpp"
 #include "mem/context_state.hpp"
 #include "pci/sysfs.hpp"
 
@@ -17,7 +17,7 @@ namespace {
 
 /// The IOMMUFD that a Context has open, and how many devices need it.
 /// Thread rule: any thread. It takes the Context's lock inside its own, never the other way round.
-class IommufdHoldings {
+class IommufdRegistry {
  public:
   struct Share {
     std::shared_ptr<Iommufd> iommufd;
@@ -38,18 +38,18 @@ class IommufdHoldings {
 
 class IommufdAccess final : public DeviceAccess {
  public:
-  IommufdAccess(std::shared_ptr<ContextState> context, IommufdHoldings& holdings, std::shared_ptr<Iommufd> iommufd,
+  IommufdAccess(std::shared_ptr<ContextState> context, IommufdRegistry& registry, std::shared_ptr<Iommufd> iommufd,
                 std::shared_ptr<DmaDomain> limits)
-      : context_(std::move(context)), holdings_(&holdings), iommufd_(std::move(iommufd)), limits_(std::move(limits)) {}
+      : context_(std::move(context)), registry_(&registry), iommufd_(std::move(iommufd)), limits_(std::move(limits)) {}
   ~IommufdAccess() override {
     iommufd_.reset();
-    holdings_->release(*context_, limits_);
+    registry_->release(*context_, limits_);
   }
   DmaDomain& dma_domain() override { return *iommufd_; }
 
  private:
-  std::shared_ptr<ContextState> context_;  // keeps `holdings_` alive
-  IommufdHoldings* holdings_;
+  std::shared_ptr<ContextState> context_;  // keeps `registry_` alive
+  IommufdRegistry* registry_;
   std::shared_ptr<Iommufd> iommufd_;
   std::shared_ptr<DmaDomain> limits_;
 };
@@ -87,7 +87,7 @@ Result<Descriptor> open_node(const Host& host, const pci::DeviceInfo& device) {
   return Descriptor(host.kernel, opened);
 }
 
-Result<IommufdHoldings::Share> IommufdHoldings::acquire(ContextState& context, const Host& host,
+Result<IommufdRegistry::Share> IommufdRegistry::acquire(ContextState& context, const Host& host,
                                                         const pci::DeviceInfo& device) {
   const std::lock_guard lock(mutex_);
   auto opened = open_node(host, device);
@@ -101,13 +101,13 @@ Result<IommufdHoldings::Share> IommufdHoldings::acquire(ContextState& context, c
   // The descriptor goes away before the IOMMUFD where something fails: it is declared later.
   Share share{iommufd, nullptr, *std::move(opened)};
   if (auto admitted = iommufd->admit(share.device, device); !admitted) return pass_on(std::move(admitted));
-  auto reach = iommufd->read_reach();
-  if (!reach) return pass_on(std::move(reach));
+  auto ranges = iommufd->read_usable_iova();
+  if (!ranges) return pass_on(std::move(ranges));
   if (iommufd_ == nullptr) {
-    iommufd->set_reach(*std::move(reach));
+    iommufd->set_usable_iova(*std::move(ranges));
     if (auto attached = context.attach(iommufd); !attached) return pass_on(std::move(attached));
-  } else if (!same_ranges(*reach, iommufd->usable_iova())) {
-    share.limits = std::make_shared<NarrowedReach>(*std::move(reach));
+  } else if (!same_ranges(*ranges, iommufd->usable_iova())) {
+    share.limits = std::make_shared<NarrowedIovaRanges>(*std::move(ranges));
     if (auto attached = context.attach(share.limits); !attached) return pass_on(std::move(attached));
   }
   iommufd_ = std::move(iommufd);
@@ -115,7 +115,7 @@ Result<IommufdHoldings::Share> IommufdHoldings::acquire(ContextState& context, c
   return share;
 }
 
-void IommufdHoldings::release(ContextState& context, const std::shared_ptr<DmaDomain>& limits) {
+void IommufdRegistry::release(ContextState& context, const std::shared_ptr<DmaDomain>& limits) {
   const std::lock_guard lock(mutex_);
   if (limits != nullptr) context.detach(*limits);
   if (--devices_ != 0) return;
@@ -135,11 +135,11 @@ std::optional<std::filesystem::path> device_node(const Host& host, const pci::De
 }
 
 Result<OpenedDevice> open_through_iommufd(Context& context, const Host& host, const pci::DeviceInfo& device) {
-  auto& holdings = context.service<IommufdHoldings>();
-  auto share = holdings.acquire(*context.state(), host, device);
+  auto& registry = context.service<IommufdRegistry>();
+  auto share = registry.acquire(*context.state(), host, device);
   if (!share) return pass_on(std::move(share));
   auto access =
-      std::make_unique<IommufdAccess>(context.state(), holdings, std::move(share->iommufd), std::move(share->limits));
+      std::make_unique<IommufdAccess>(context.state(), registry, std::move(share->iommufd), std::move(share->limits));
   return OpenedDevice{std::move(access), std::move(share->device)};
 }
 

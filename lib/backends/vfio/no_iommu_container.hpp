@@ -25,7 +25,7 @@ class NoIommuContainer final : public GroupContainer {
 
   [[nodiscard]] int descriptor() const noexcept override { return descriptor_.get(); }
   [[nodiscard]] Result<void> set_iommu() override;
-  [[nodiscard]] Result<std::vector<IovaRange>> read_reach() const override { return usable_iova(); }
+  [[nodiscard]] Result<std::vector<IovaRange>> read_usable_iova() const override { return usable_iova(); }
 
   [[nodiscard]] std::string_view name() const override { return "a device without an IOMMU"; }
   [[nodiscard]] std::vector<IovaRange> usable_iova() const override { return {{0, ~std::uint64_t{0}}}; }

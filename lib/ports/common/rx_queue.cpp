@@ -44,7 +44,7 @@ Mbuf* RxQueue::allocate() noexcept {
       return nullptr;
     }
   }
-  Mbuf* const mbuf = *cache_->stock();
+  Mbuf* const mbuf = *cache_->objects();
   cache_->set_first(cache_->first + 1);
   MbufAccess::set_word(*mbuf, empty_word_);
   MbufAccess::stamp(*mbuf, kSite);
@@ -105,7 +105,7 @@ MbufPtr RxQueue::copy(const Mbuf& frame) noexcept {
 
 void RxQueue::drop(RxDrop why, const std::uint8_t* destination, std::uint32_t bytes) noexcept {
   count_arrival(destination, bytes);
-  bump(counters_.drops[static_cast<std::size_t>(why)], std::uint64_t{1});
+  add_to(counters_.drops[static_cast<std::size_t>(why)], std::uint64_t{1});
 }
 
 RxCounters RxQueue::counters() const noexcept {

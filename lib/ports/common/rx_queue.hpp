@@ -59,7 +59,7 @@ class alignas(64) RxQueue : public pollux::RxQueue {
 
   /// Counts an arrived frame, `bytes` long, of which at least six lie at `destination`. False if it is to be dropped.
   [[nodiscard]] bool admit(const std::uint8_t* destination, std::uint32_t bytes) noexcept {
-    if (const auto why = rules_.objection(destination, bytes)) {
+    if (const auto why = rules_.drop_reason(destination, bytes)) {
       drop(*why, destination, bytes);
       return false;
     }
@@ -67,12 +67,12 @@ class alignas(64) RxQueue : public pollux::RxQueue {
     return true;
   }
   void count_arrival(const std::uint8_t* destination, std::uint32_t bytes) noexcept {
-    bump(counters_.packets, std::uint64_t{1});
-    bump(counters_.bytes, std::uint64_t{bytes});
-    if (RxRules::is_multicast(destination)) bump(counters_.multicast, std::uint64_t{1});
+    add_to(counters_.packets, std::uint64_t{1});
+    add_to(counters_.bytes, std::uint64_t{bytes});
+    if (RxRules::is_multicast(destination)) add_to(counters_.multicast, std::uint64_t{1});
   }
-  void count_error() noexcept { bump(counters_.errors, std::uint64_t{1}); }
-  void count_handed_out(std::uint32_t frames) noexcept { bump(counters_.handed_out, std::uint64_t{frames}); }
+  void count_error() noexcept { add_to(counters_.errors, std::uint64_t{1}); }
+  void count_handed_out(std::uint32_t frames) noexcept { add_to(counters_.handed_out, std::uint64_t{frames}); }
   [[nodiscard]] const RxRules& rules() const noexcept { return rules_; }
 
  private:

@@ -30,7 +30,7 @@ class RxRules {
 
   /// Why a frame of `bytes`, whose first segment holds at least six of them at `destination`, is not received; nothing
   /// if it is.
-  [[nodiscard]] std::optional<RxDrop> objection(const std::uint8_t* destination, std::uint32_t bytes) const noexcept {
+  [[nodiscard]] std::optional<RxDrop> drop_reason(const std::uint8_t* destination, std::uint32_t bytes) const noexcept {
     if (bytes > longest()) return RxDrop::too_long;
     if (promiscuous_.load(std::memory_order_relaxed)) return std::nullopt;
     const std::uint64_t address = pack(destination);

@@ -8,7 +8,7 @@
 
 namespace pollux::ports {
 
-std::optional<TxDrop> TxQueue::objection(Mbuf& frame, const ContextState* context) noexcept {
+std::optional<TxDrop> TxQueue::drop_reason(Mbuf& frame, const ContextState* context) noexcept {
   if ((frame.tx_offload().flags & ~TxOffload::kChecksums) != 0) return TxDrop::unsupported_offload;
   bool has_gap = false;
   std::uint64_t bytes = 0;
@@ -47,25 +47,25 @@ Result<void> TxQueue::use_cache(const MempoolCache& cache) {
 }
 
 POLLUX_APART bool TxQueue::refuse_carefully(Mbuf* frame) noexcept {
-  if constexpr (custody::kTraced) {
-    if (!custody::may_send(frame, *context_)) {
+  if constexpr (ownership::kChecked) {
+    if (!ownership::may_send(frame, *context_)) {
       // Nobody's to give back, but for a foreign one: its own pool takes that.
       if (frame != nullptr && &MbufAccess::pool(*frame).context() != context_.get()) {
         drop(*frame, TxDrop::unreachable);
       } else {
-        bump(counters_.drops[static_cast<std::size_t>(TxDrop::unreachable)], std::uint64_t{1});
+        add_to(counters_.drops[static_cast<std::size_t>(TxDrop::unreachable)], std::uint64_t{1});
       }
       return true;
     }
   }
-  const std::optional<TxDrop> why = objection(*frame, context_.get());
+  const std::optional<TxDrop> why = drop_reason(*frame, context_.get());
   if (!why) return false;
   drop(*frame, *why);
   return true;
 }
 
 void TxQueue::drop(Mbuf& frame, TxDrop why) noexcept {
-  bump(counters_.drops[static_cast<std::size_t>(why)], std::uint64_t{1});
+  add_to(counters_.drops[static_cast<std::size_t>(why)], std::uint64_t{1});
   give_back(frame);
 }
 

@@ -7,8 +7,8 @@
 #include <optional>
 
 #include "base/compiler.hpp"
-#include "mem/custody.hpp"
 #include "mem/mempool_core.hpp"
+#include "mem/ownership.hpp"
 #include "pollux/net/tx_queue.hpp"
 #include "ports/common/drops.hpp"
 #include "ports/common/limits.hpp"
@@ -47,8 +47,8 @@ class alignas(64) TxQueue : public pollux::TxQueue {
   [[nodiscard]] bool refuse(Mbuf* frame) noexcept {
     // A plain frame of the cache's own pool can only be too short: no segment is too long.
     static_assert(kMaxFrame >= std::numeric_limits<std::uint16_t>::max());
-    if (!custody::kTraced && cache_ != nullptr && cache_->is_plain(*frame) && frame->length() >= kEthernetHeaderBytes)
-        [[likely]] {
+    if (!ownership::kChecked && cache_ != nullptr && cache_->is_plain(*frame) &&
+        frame->length() >= kEthernetHeaderBytes) [[likely]] {
       return false;
     }
     return refuse_carefully(frame);
@@ -57,26 +57,26 @@ class alignas(64) TxQueue : public pollux::TxQueue {
   void drop(Mbuf& frame, TxDrop why) noexcept;
   /// Counts frames that are sent, `bytes` in all. Whoever has them then gives them back.
   void count_sent(std::uint64_t bytes, std::uint64_t frames = 1) noexcept {
-    bump(counters_.sent, frames);
-    bump(counters_.bytes, bytes);
+    add_to(counters_.sent, frames);
+    add_to(counters_.bytes, bytes);
   }
   /// Counts frames that are not sent and have been given back.
   void count_drops(TxDrop why, std::uint64_t frames) noexcept {
-    bump(counters_.drops[static_cast<std::size_t>(why)], frames);
+    add_to(counters_.drops[static_cast<std::size_t>(why)], frames);
   }
   /// Counts a frame as sent that was not, after all.
   void count_unsent(std::uint32_t bytes, TxDrop why) noexcept {
-    bump(counters_.sent, ~std::uint64_t{0});
-    bump(counters_.bytes, ~std::uint64_t{bytes} + 1);
-    bump(counters_.drops[static_cast<std::size_t>(why)], std::uint64_t{1});
+    add_to(counters_.sent, ~std::uint64_t{0});
+    add_to(counters_.bytes, ~std::uint64_t{bytes} + 1);
+    add_to(counters_.drops[static_cast<std::size_t>(why)], std::uint64_t{1});
   }
-  void count_taken(std::uint32_t frames) noexcept { bump(counters_.taken, std::uint64_t{frames}); }
+  void count_taken(std::uint32_t frames) noexcept { add_to(counters_.taken, std::uint64_t{frames}); }
   void give_back(Mbuf& frame) noexcept;
 
  private:
   static constexpr std::uint32_t kMaxFrame = frame_bytes(kMaxMtu);
 
-  [[nodiscard]] static std::optional<TxDrop> objection(Mbuf& frame, const ContextState* context) noexcept;
+  [[nodiscard]] static std::optional<TxDrop> drop_reason(Mbuf& frame, const ContextState* context) noexcept;
   [[nodiscard]] bool refuse_carefully(Mbuf* frame) noexcept;
 
   BurstFunction* burst_;

@@ -26,47 +26,47 @@ constexpr ports::MediumTraits kTraits{.driver = "ring",
                                       .rx_drops = kRxDrops,
                                       .tx_drops = kTxDrops};
 
-/// A Context's cables by name. Thread rule: any thread.
-class Cables {
+/// A Context's pairs by name. Thread rule: any thread.
+class RingPairs {
  public:
-  [[nodiscard]] Result<std::shared_ptr<Cable>> plug(const std::string& name, unsigned end, bool loop,
-                                                    std::string_view uri) {
+  [[nodiscard]] Result<std::shared_ptr<RingPair>> plug(const std::string& name, unsigned end, bool loop,
+                                                       std::string_view uri) {
     const std::lock_guard guard(lock_);
-    auto& cable = cables_[name];
-    if (cable == nullptr) cable = std::make_shared<Cable>(loop);
-    if (cable->is_loop != loop) {
+    auto& pair = pairs_[name];
+    if (pair == nullptr) pair = std::make_shared<RingPair>(loop);
+    if (pair->is_loop != loop) {
       return fail(ErrorCode::busy,
-                  fmt::format("{}: ring '{}' is open as {}", uri, name, cable->is_loop ? "a loop" : "two ends"),
+                  fmt::format("{}: ring '{}' is open as {}", uri, name, pair->is_loop ? "a loop" : "two ends"),
                   "use another name, or close that port first");
     }
-    if (std::exchange(cable->opened[end], true)) {
+    if (std::exchange(pair->opened[end], true)) {
       return fail(ErrorCode::busy, fmt::format("{}: this end is open already", uri),
                   loop ? fmt::format("for two ends that are joined write ring:{0}:0 and ring:{0}:1", name)
                        : fmt::format("the other end is ring:{}:{}", name, end ^ 1U));
     }
-    return cable;
+    return pair;
   }
   void unplug(const std::string& name, unsigned end) noexcept {
     const std::lock_guard guard(lock_);
-    const auto found = cables_.find(name);
-    if (found == cables_.end()) return;
+    const auto found = pairs_.find(name);
+    if (found == pairs_.end()) return;
     auto& opened = found->second->opened;
     opened[end] = false;
-    if (!opened[0] && !opened[1]) cables_.erase(found);
+    if (!opened[0] && !opened[1]) pairs_.erase(found);
   }
 
  private:
   std::mutex lock_;
-  std::map<std::string, std::shared_ptr<Cable>> cables_;
+  std::map<std::string, std::shared_ptr<RingPair>> pairs_;
 };
 
-/// One end of a cable.
+/// One end of a pair.
 class End final : public ports::Medium {
  public:
-  End(Cables& cables, std::shared_ptr<Cable> cable, std::string name, unsigned end)
-      : cables_(cables), cable_(std::move(cable)), name_(std::move(name)), end_(end) {
-    for (Lane& lane : cable_->lanes[end_]) rx_.emplace_back(rules_, lane);
-    for (Lane& lane : cable_->lanes[cable_->other(end_)]) tx_.emplace_back(lane);
+  End(RingPairs& pairs, std::shared_ptr<RingPair> pair, std::string name, unsigned end)
+      : pairs_(pairs), pair_(std::move(pair)), name_(std::move(name)), end_(end) {
+    for (FrameRing& ring : pair_->rings[end_]) rx_.emplace_back(rules_, ring);
+    for (FrameRing& ring : pair_->rings[pair_->other(end_)]) tx_.emplace_back(ring);
   }
 
   [[nodiscard]] const ports::MediumTraits& traits() const override { return kTraits; }
@@ -75,35 +75,35 @@ class End final : public ports::Medium {
   [[nodiscard]] ports::RxRules& rules() override { return rules_; }
 
   [[nodiscard]] Result<void> start(const ValidatedConfig& config) override {
-    const std::lock_guard guard(cable_->control);
-    for (std::uint16_t queue = 0; queue < config.rx_queues; ++queue) cable_->lanes[end_][queue].open(config.rx_ring);
-    cable_->started[end_] = true;
+    const std::lock_guard guard(pair_->control);
+    for (std::uint16_t queue = 0; queue < config.rx_queues; ++queue) pair_->rings[end_][queue].open(config.rx_ring);
+    pair_->started[end_] = true;
     return {};
   }
 
-  // A sender that looked at a lane just before it closed may still put frames there. They lie until its receiver starts
+  // A sender that looked at a ring just before it closed may still put frames there. They lie until its receiver starts
   // again, or until that sender stops, which finds nobody to receive them and takes them back.
   void stop() noexcept override {
-    const std::lock_guard guard(cable_->control);
-    cable_->started[end_] = false;
-    for (Lane& lane : cable_->lanes[end_]) lane.close();
+    const std::lock_guard guard(pair_->control);
+    pair_->started[end_] = false;
+    for (FrameRing& ring : pair_->rings[end_]) ring.close();
     for (RxQueue& queue : rx_) queue.drain();
-    if (cable_->started[cable_->other(end_)]) return;
+    if (pair_->started[pair_->other(end_)]) return;
     for (TxQueue& queue : tx_) queue.take_back();
   }
 
   [[nodiscard]] Result<void> close() override {
-    cables_.unplug(name_, end_);
+    pairs_.unplug(name_, end_);
     return {};
   }
   [[nodiscard]] Link link() override {
-    const bool up = cable_->started[cable_->other(end_)];
+    const bool up = pair_->started[pair_->other(end_)];
     return {.up = up, .speed = up ? 10'000U : 0U, .autonegotiated = false};
   }
 
  private:
-  Cables& cables_;
-  std::shared_ptr<Cable> cable_;
+  RingPairs& pairs_;
+  std::shared_ptr<RingPair> pair_;
   std::string name_;
   unsigned end_;
   ports::RxRules rules_;
@@ -132,11 +132,11 @@ Result<std::unique_ptr<PortDriver>> open_ring(Context& context, std::string_view
                 "itself; a NAME has letters, digits, '_', '-' and '.'");
   }
   const unsigned end = side == "1" ? 1 : 0;
-  auto& cables = context.service<Cables>();
-  auto cable = cables.plug(name, end, loop, uri);
-  if (!cable) return pass_on(std::move(cable));
+  auto& pairs = context.service<RingPairs>();
+  auto pair = pairs.plug(name, end, loop, uri);
+  if (!pair) return pass_on(std::move(pair));
   return ports::Port::create(context, uri, ports::mac_for(uri),
-                             std::make_unique<End>(cables, *std::move(cable), name, end));
+                             std::make_unique<End>(pairs, *std::move(pair), name, end));
 }
 
 }  // namespace pollux::ring

@@ -42,14 +42,14 @@ Mbuf* RxQueue::receive(Mbuf& frame) noexcept {
 std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
   auto& queue = static_cast<RxQueue&>(base);
   // Frames that are dropped count for the bound of a call, too.
-  const std::uint32_t most = queue.lane_.look({out, limit});
+  const std::uint32_t most = queue.ring_.look({out, limit});
   std::uint32_t taken = 0;
   std::uint32_t received = 0;
   for (; taken < most; ++taken) {
     Mbuf& frame = *out[taken];
     const auto destination = destination_of(frame);
     const std::uint32_t bytes = frame.packet_length();
-    if (const auto why = queue.rules().objection(destination.data(), bytes)) {
+    if (const auto why = queue.rules().drop_reason(destination.data(), bytes)) {
       queue.drop(*why, destination.data(), bytes);
       queue.give_back(frame);
       continue;
@@ -59,24 +59,24 @@ std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t li
     queue.count_arrival(destination.data(), bytes);
     out[received++] = own;
   }
-  if (taken != 0) queue.lane_.take(taken);
+  if (taken != 0) queue.ring_.take(taken);
   queue.count_handed_out(received);
   return received;
 }
 
 void RxQueue::drain() noexcept {
-  lane_.empty(
+  ring_.empty(
       [this](const Mbuf& frame) { drop(ports::RxDrop::stopped, destination_of(frame).data(), frame.packet_length()); });
 }
 
 std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
   auto& queue = static_cast<TxQueue&>(base);
-  const Lane::Room room = queue.lane_.room(count);
+  const FrameRing::Room room = queue.ring_.room(count);
   std::uint32_t taken = 0;
   std::uint32_t put = 0;
   std::uint32_t run = 0;  // frames before `taken` that are to be put
   const auto put_run = [&] {
-    if (run != 0) queue.lane_.put({mbufs + taken - run, run});
+    if (run != 0) queue.ring_.put({mbufs + taken - run, run});
     put += std::exchange(run, 0);
   };
   for (; taken < count; ++taken) {
@@ -97,7 +97,7 @@ std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uin
 }
 
 void TxQueue::take_back() noexcept {
-  lane_.empty([this](const Mbuf& frame) { count_unsent(frame.packet_length(), ports::TxDrop::no_receiver); });
+  ring_.empty([this](const Mbuf& frame) { count_unsent(frame.packet_length(), ports::TxDrop::no_receiver); });
 }
 
 }  // namespace pollux::ring

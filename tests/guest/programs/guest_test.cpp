@@ -16,7 +16,7 @@
 #include <string>
 
 #include "hw/intel/igb/registers.hpp"
-#include "open/kinds.hpp"
+#include "open/uri_schemes.hpp"
 #include "pollux/device/register.hpp"
 #include "pollux/pollux.hpp"
 
@@ -224,8 +224,8 @@ TEST(Removal, TheHostAsksByAnEventAndGetsTheDevice) {
 // What an emulated processor says of itself, only a guest can tell. POLLUX_GUEST_EMULATED says that this is one.
 TEST(Path, AnEmulatedProcessorIsNotGivenItsAvx2Unasked) {
   const bool emulated = std::getenv("POLLUX_GUEST_EMULATED") != nullptr;
-  EXPECT_EQ(processor_has(BurstPath::avx2) && best_of(BurstPath::best) == BurstPath::scalar, emulated);
-  EXPECT_EQ(best_of(BurstPath::avx2), BurstPath::avx2);
+  EXPECT_EQ(processor_has(BurstMode::avx2) && best_of(BurstMode::best) == BurstMode::scalar, emulated);
+  EXPECT_EQ(best_of(BurstMode::avx2), BurstMode::avx2);
 }
 
 /// POLLUX_GUEST_FUNCTION: a virtual function that the host gave an address, and does not trust.

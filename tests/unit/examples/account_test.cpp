@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "common/rates.hpp"
-#include "unit/examples/lab.hpp"
+#include "unit/examples/fixture.hpp"
 
 namespace pollux::examples {
 namespace {
@@ -58,41 +58,41 @@ TEST(Account, DescribesOnlyDropsThatHappened) {
 }
 
 TEST(Account, NoticesAFrameThatWasThrownAwayWithoutAName) {
-  Lab lab(2);
-  lab.send(0, std::vector<std::uint8_t>(60, 0x02));
+  Fixture fixture(2);
+  fixture.send(0, std::vector<std::uint8_t>(60, 0x02));
   {
     Burst<4> forgotten;
-    ASSERT_EQ(lab.port(1).rx(0).rx_burst(forgotten), 1U);
+    ASSERT_EQ(fixture.port(1).rx(0).rx_burst(forgotten), 1U);
   }
-  drain(lab.ports(), lab.clock(), std::chrono::milliseconds(10));
-  ASSERT_TRUE(stop_all(lab.ports()));
-  const Account account = take_account(std::span(&lab.port(1), 1), lab.pool(), {});
+  drain(fixture.ports(), fixture.clock(), std::chrono::milliseconds(10));
+  ASSERT_TRUE(stop_all(fixture.ports()));
+  const Account account = take_account(std::span(&fixture.port(1), 1), fixture.pool(), {});
   EXPECT_EQ(account.received, 1U);
   EXPECT_EQ(account.difference(), 1);
 }
 
 TEST(Account, HasANameForFramesThatNobodyPolledBeforeTheStop) {
-  Lab lab(2);
-  for (int i = 0; i < 5; ++i) lab.send(0, std::vector<std::uint8_t>(60, 0x02));
-  ASSERT_TRUE(stop_all(lab.ports()));
-  const Account account = take_account(std::span(&lab.port(1), 1), lab.pool(), {});
+  Fixture fixture(2);
+  for (int i = 0; i < 5; ++i) fixture.send(0, std::vector<std::uint8_t>(60, 0x02));
+  ASSERT_TRUE(stop_all(fixture.ports()));
+  const Account account = take_account(std::span(&fixture.port(1), 1), fixture.pool(), {});
   EXPECT_EQ(account.received, 5U);
   EXPECT_EQ(account.drops.at("rx_stopped"), 5U);
   EXPECT_TRUE(account.conserved()) << account.verdict();
 }
 
 TEST(Account, NoticesABufferThatIsStillOut) {
-  Lab lab(2);
-  const MbufPtr kept = lab.pool().allocate();
-  ASSERT_TRUE(stop_all(lab.ports()));
-  EXPECT_EQ(take_account(lab.ports(), lab.pool(), {}).mbufs_out, 1U);
+  Fixture fixture(2);
+  const MbufPtr kept = fixture.pool().allocate();
+  ASSERT_TRUE(stop_all(fixture.ports()));
+  EXPECT_EQ(take_account(fixture.ports(), fixture.pool(), {}).mbufs_out, 1U);
 }
 
 TEST(Account, StopsEveryPortAndKnowsThoseThatAreStopped) {
-  Lab lab(2);
-  ASSERT_TRUE(lab.port(0).stop());
-  EXPECT_TRUE(stop_all(lab.ports()));
-  EXPECT_NE(lab.port(1).state(), PortState::started);
+  Fixture fixture(2);
+  ASSERT_TRUE(fixture.port(0).stop());
+  EXPECT_TRUE(stop_all(fixture.ports()));
+  EXPECT_NE(fixture.port(1).state(), PortState::started);
 }
 
 TEST(Account, ClosesAPortThatFailedSoThatItsBuffersComeBack) {

@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "common/account.hpp"
-#include "unit/examples/lab.hpp"
+#include "unit/examples/fixture.hpp"
 
 namespace pollux::examples {
 namespace {
@@ -48,56 +48,56 @@ class TwoPorts : public testing::Test {
  protected:
   std::vector<Port> inner() {
     std::vector<Port> ports;
-    ports.push_back(std::move(lab_.port(1)));
-    ports.push_back(std::move(lab_.port(2)));
+    ports.push_back(std::move(fixture_.port(1)));
+    ports.push_back(std::move(fixture_.port(2)));
     return ports;
   }
   static void run(Forwarder& forwarder, int polls = 20) {
     for (int i = 0; i < polls; ++i) forwarder.poll();
   }
 
-  Lab lab_{4};
+  Fixture fixture_{4};
 };
 
 TEST_F(TwoPorts, ForwardFromRingToRingAsThroughThePool) {
-  for (const std::size_t i : {1u, 2u}) ASSERT_TRUE(lab_.port(i).stop());
+  for (const std::size_t i : {1u, 2u}) ASSERT_TRUE(fixture_.port(i).stop());
   std::vector<std::unique_ptr<ForwardPath>> paths;
   for (const std::size_t i : {1u, 2u}) {
-    auto path = lab_.port(i).forward_path(0, lab_.port(3 - i), 0);
+    auto path = fixture_.port(i).forward_path(0, fixture_.port(3 - i), 0);
     ASSERT_TRUE(path) << path.error().message();
     paths.push_back(*std::move(path));
   }
-  for (const std::size_t i : {1u, 2u}) ASSERT_TRUE(lab_.port(i).start());
-  for (const std::size_t i : {1u, 2u}) ASSERT_TRUE(lab_.port(i).wait_for_link(std::chrono::seconds(10)));
+  for (const std::size_t i : {1u, 2u}) ASSERT_TRUE(fixture_.port(i).start());
+  for (const std::size_t i : {1u, 2u}) ASSERT_TRUE(fixture_.port(i).wait_for_link(std::chrono::seconds(10)));
   std::vector<Port> ports = inner();
-  Forwarder forwarder(make_routes(ports, paths), {}, lab_.cache());
+  Forwarder forwarder(make_routes(ports, paths), {}, fixture_.cache());
   for (std::uint8_t number = 0; number < 200; ++number) {
-    lab_.send(0, numbered_frame(number));
-    lab_.send(3, numbered_frame(number, 1500));
+    fixture_.send(0, numbered_frame(number));
+    fixture_.send(3, numbered_frame(number, 1500));
     run(forwarder, 2);
   }
   run(forwarder);
   EXPECT_EQ(forwarder.forwarded().frames, 400U);
-  const std::vector<Bytes> there = lab_.receive(3);
+  const std::vector<Bytes> there = fixture_.receive(3);
   ASSERT_EQ(there.size(), 200U);
   Bytes expected = numbered_frame(199);
   const MacPair macs = l2fwd_macs(1, ports[1].mac());
   std::copy(macs.begin(), macs.end(), expected.begin());
   EXPECT_EQ(there.back(), expected);
-  EXPECT_EQ(lab_.receive(0).size(), 200U);
+  EXPECT_EQ(fixture_.receive(0).size(), 200U);
   EXPECT_EQ(ports[0].stats().rx_burst_packets, 200U);
   EXPECT_EQ(ports[1].stats().tx_burst_packets, 200U);
   for (Port& port : ports) EXPECT_TRUE(port.stop());
   paths.clear();
-  for (const std::size_t i : {0u, 3u}) EXPECT_TRUE(lab_.port(i).stop());
-  EXPECT_EQ(lab_.pool().stats().in_use(), 0U);
+  for (const std::size_t i : {0u, 3u}) EXPECT_TRUE(fixture_.port(i).stop());
+  EXPECT_EQ(fixture_.pool().stats().in_use(), 0U);
 }
 
 TEST_F(TwoPorts, WriteTheAddressesOfDpdksL2fwd) {
   std::vector<Port> ports = inner();
-  Forwarder forwarder(make_routes(ports), {}, lab_.cache());
-  lab_.send(0, numbered_frame(1));
-  lab_.send(3, numbered_frame(2));
+  Forwarder forwarder(make_routes(ports), {}, fixture_.cache());
+  fixture_.send(0, numbered_frame(1));
+  fixture_.send(3, numbered_frame(2));
   run(forwarder);
 
   const MacAddress first = ports[0].mac();
@@ -107,32 +107,32 @@ TEST_F(TwoPorts, WriteTheAddressesOfDpdksL2fwd) {
   const std::uint8_t to_second[] = {0x02, 0, 0, 0, 0, 1};
   std::copy(std::begin(to_second), std::end(to_second), there.begin());
   std::copy(second.begin(), second.end(), there.begin() + 6);
-  EXPECT_EQ(lab_.receive(3), std::vector<Bytes>{there});
+  EXPECT_EQ(fixture_.receive(3), std::vector<Bytes>{there});
   Bytes back = numbered_frame(2);
   const std::uint8_t to_first[] = {0x02, 0, 0, 0, 0, 0};
   std::copy(std::begin(to_first), std::end(to_first), back.begin());
   std::copy(first.begin(), first.end(), back.begin() + 6);
-  EXPECT_EQ(lab_.receive(0), std::vector<Bytes>{back});
+  EXPECT_EQ(fixture_.receive(0), std::vector<Bytes>{back});
 }
 
 TEST_F(TwoPorts, LeaveTheAddressesAloneWhereAsked) {
   std::vector<Port> ports = inner();
-  Forwarder forwarder(make_routes(ports), {.update_macs = false}, lab_.cache());
-  lab_.send(0, numbered_frame(7));
+  Forwarder forwarder(make_routes(ports), {.update_macs = false}, fixture_.cache());
+  fixture_.send(0, numbered_frame(7));
   run(forwarder);
-  EXPECT_EQ(lab_.receive(3), std::vector<Bytes>{numbered_frame(7)});
+  EXPECT_EQ(fixture_.receive(3), std::vector<Bytes>{numbered_frame(7)});
 }
 
 TEST_F(TwoPorts, KeepTheOrderAndCountWhatTheyForward) {
   std::vector<Port> ports = inner();
-  Forwarder forwarder(make_routes(ports), {.burst = 8, .update_macs = false}, lab_.cache());
+  Forwarder forwarder(make_routes(ports), {.burst = 8, .update_macs = false}, fixture_.cache());
   std::vector<Bytes> sent;
   for (std::uint8_t i = 0; i < 200; ++i) {
     sent.push_back(numbered_frame(i, 60 + i));
-    lab_.send(0, sent.back());
+    fixture_.send(0, sent.back());
   }
   run(forwarder, 30);
-  EXPECT_EQ(lab_.receive(3), sent);
+  EXPECT_EQ(fixture_.receive(3), sent);
   EXPECT_EQ(forwarder.forwarded().frames, 200U);
   EXPECT_EQ(forwarder.forwarded().bytes, 200U * 60 + 199 * 200 / 2);
   EXPECT_EQ(forwarder.polls(), 60U);
@@ -141,23 +141,23 @@ TEST_F(TwoPorts, KeepTheOrderAndCountWhatTheyForward) {
 
 TEST_F(TwoPorts, ForwardNoMoreThanTheLimit) {
   std::vector<Port> ports = inner();
-  Forwarder forwarder(make_routes(ports), {.limit = 50}, lab_.cache());
-  for (int i = 0; i < 100; ++i) lab_.send(0, numbered_frame(1));
+  Forwarder forwarder(make_routes(ports), {.limit = 50}, fixture_.cache());
+  for (int i = 0; i < 100; ++i) fixture_.send(0, numbered_frame(1));
   run(forwarder);
   EXPECT_TRUE(forwarder.limit_reached());
   EXPECT_EQ(forwarder.forwarded().frames, 50U);
-  EXPECT_EQ(lab_.receive(3).size(), 50U);
+  EXPECT_EQ(fixture_.receive(3).size(), 50U);
 }
 
 TEST_F(TwoPorts, AccountForEveryFrame) {
   std::vector<Port> ports = inner();
-  Forwarder forwarder(make_routes(ports), {}, lab_.cache());
-  for (int i = 0; i < 300; ++i) lab_.send(0, numbered_frame(1));
+  Forwarder forwarder(make_routes(ports), {}, fixture_.cache());
+  for (int i = 0; i < 300; ++i) fixture_.send(0, numbered_frame(1));
   for (int i = 0; i < 5; ++i) forwarder.poll();  // 160 of 300
-  drain(ports, lab_.clock(), std::chrono::milliseconds(10));
+  drain(ports, fixture_.clock(), std::chrono::milliseconds(10));
   ASSERT_TRUE(stop_all(ports));
   const DropCounter* const application[] = {&forwarder.ring_full()};
-  const Account account = take_account(ports, lab_.pool(), application);
+  const Account account = take_account(ports, fixture_.pool(), application);
   EXPECT_EQ(account.received, 300U);
   EXPECT_EQ(account.sent, 160U);
   EXPECT_EQ(account.drops.at("rx_stopped"), 140U);
@@ -166,8 +166,8 @@ TEST_F(TwoPorts, AccountForEveryFrame) {
 
 TEST_F(TwoPorts, DropUnderANameWhatAFullRingDoesNotTake) {
   TightQueue tight(5);
-  Forwarder forwarder({{&lab_.port(1).rx(0), &tight, {}}}, {}, lab_.cache());
-  for (int i = 0; i < 20; ++i) lab_.send(0, numbered_frame(1));
+  Forwarder forwarder({{&fixture_.port(1).rx(0), &tight, {}}}, {}, fixture_.cache());
+  for (int i = 0; i < 20; ++i) fixture_.send(0, numbered_frame(1));
   forwarder.poll();
   EXPECT_EQ(tight.in_flight(), 5U);
   EXPECT_EQ(tight.calls(), Forwarder::kTxTries);
@@ -178,25 +178,25 @@ TEST_F(TwoPorts, DropUnderANameWhatAFullRingDoesNotTake) {
 }
 
 TEST(OnePort, SendsBackWhereItCameFrom) {
-  Lab lab(2);
+  Fixture fixture(2);
   std::vector<Port> ports;
-  ports.push_back(std::move(lab.port(1)));
-  Forwarder forwarder(make_routes(ports), {}, lab.cache());
-  lab.send(0, numbered_frame(9));
+  ports.push_back(std::move(fixture.port(1)));
+  Forwarder forwarder(make_routes(ports), {}, fixture.cache());
+  fixture.send(0, numbered_frame(9));
   for (int i = 0; i < 5; ++i) forwarder.poll();
-  const std::vector<Bytes> back = lab.receive(0);
+  const std::vector<Bytes> back = fixture.receive(0);
   ASSERT_EQ(back.size(), 1U);
   EXPECT_EQ(back[0][5], 0) << "the only port is number 0";
   EXPECT_EQ(std::memcmp(&back[0][6], ports[0].mac().data(), 6), 0);
 }
 
 TEST(Idle, GivesEverySentBufferBack) {
-  Lab lab(4);
+  Fixture fixture(4);
   std::vector<Port> ports;
-  ports.push_back(std::move(lab.port(1)));
-  ports.push_back(std::move(lab.port(2)));
-  Forwarder forwarder(make_routes(ports), {}, lab.cache());
-  for (int i = 0; i < 100; ++i) lab.send(0, numbered_frame(1));
+  ports.push_back(std::move(fixture.port(1)));
+  ports.push_back(std::move(fixture.port(2)));
+  Forwarder forwarder(make_routes(ports), {}, fixture.cache());
+  for (int i = 0; i < 100; ++i) fixture.send(0, numbered_frame(1));
   for (int i = 0; i < 20; ++i) forwarder.poll();
   EXPECT_EQ(forwarder.forwarded().frames, 100U);
   EXPECT_EQ(ports[1].tx(0).in_flight(), 0U);

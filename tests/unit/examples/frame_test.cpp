@@ -5,7 +5,7 @@
 
 #include <cstring>
 
-#include "unit/examples/lab.hpp"
+#include "unit/examples/fixture.hpp"
 
 namespace pollux::examples {
 namespace {
@@ -28,8 +28,8 @@ class Frame : public testing::Test {
  protected:
   MbufPtr build(std::uint32_t length, std::uint64_t sequence = kSequence) {
     FrameBuilder builder(length, kDestination, kSource);
-    MbufPtr mbuf = lab_.cache().allocate();
-    EXPECT_TRUE(builder.build(*mbuf, lab_.cache(), sequence));
+    MbufPtr mbuf = fixture_.cache().allocate();
+    EXPECT_TRUE(builder.build(*mbuf, fixture_.cache(), sequence));
     EXPECT_EQ(mbuf->packet_length(), length);
     return mbuf;
   }
@@ -42,7 +42,7 @@ class Frame : public testing::Test {
     return segment->data()[at];
   }
 
-  Lab lab_{0};
+  Fixture fixture_{0};
   FrameChecker checker_;
 };
 
@@ -111,27 +111,27 @@ TEST_F(Frame, IsCorruptWithAPieceOfAnother) {
 }
 
 TEST_F(Frame, OfSomebodyElseIsForeign) {
-  const MbufPtr mbuf = lab_.cache().allocate();
+  const MbufPtr mbuf = fixture_.cache().allocate();
   std::memset(mbuf->append(60), 0x55, 60);
   EXPECT_EQ(checker_.judge(*mbuf).verdict, Verdict::foreign);
-  const MbufPtr runt = lab_.cache().allocate();
+  const MbufPtr runt = fixture_.cache().allocate();
   std::memset(runt->append(10), 0x55, 10);
   EXPECT_EQ(checker_.judge(*runt).verdict, Verdict::foreign);
-  EXPECT_EQ(checker_.judge(*lab_.cache().allocate()).verdict, Verdict::foreign);
+  EXPECT_EQ(checker_.judge(*fixture_.cache().allocate()).verdict, Verdict::foreign);
 }
 
 TEST_F(Frame, IsNotBuiltFromAPoolThatRunsDry) {
   std::vector<MbufPtr> all;
-  while (MbufPtr mbuf = lab_.cache().allocate()) all.push_back(std::move(mbuf));
+  while (MbufPtr mbuf = fixture_.cache().allocate()) all.push_back(std::move(mbuf));
   all.resize(all.size() - 3);  // three are at hand, five are needed
-  const std::uint32_t held = lab_.pool().stats().in_use();
+  const std::uint32_t held = fixture_.pool().stats().in_use();
   {
     FrameBuilder builder(9000, kDestination, kSource);
-    const MbufPtr mbuf = lab_.cache().allocate();
+    const MbufPtr mbuf = fixture_.cache().allocate();
     ASSERT_NE(mbuf, nullptr);
-    EXPECT_FALSE(builder.build(*mbuf, lab_.cache(), 0));
+    EXPECT_FALSE(builder.build(*mbuf, fixture_.cache(), 0));
   }
-  EXPECT_EQ(lab_.pool().stats().in_use(), held);
+  EXPECT_EQ(fixture_.pool().stats().in_use(), held);
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 #include "l2fwd/forwarder.hpp"
 #include "pktgen/receiver.hpp"
 #include "pktgen/sender.hpp"
-#include "unit/examples/lab.hpp"
+#include "unit/examples/fixture.hpp"
 
 namespace pollux::examples {
 namespace {
@@ -15,8 +15,12 @@ namespace {
 constexpr MacAddress kMac{0x02, 0, 0, 0, 0, 1};
 const Pacer kUnpaced(0, 1, 1);
 
-Sender make_sender(Lab& lab, std::uint64_t count, std::uint32_t length = 60) {
-  return {lab.port(0).tx(0), lab.cache(), FrameBuilder(length, kMac, kMac), kUnpaced, {.burst = 32, .count = count}};
+Sender make_sender(Fixture& fixture, std::uint64_t count, std::uint32_t length = 60) {
+  return {fixture.port(0).tx(0),
+          fixture.cache(),
+          FrameBuilder(length, kMac, kMac),
+          kUnpaced,
+          {.burst = 32, .count = count}};
 }
 
 void run(Sender& sender, Receiver& receiver, int polls = 1000) {
@@ -28,9 +32,9 @@ void run(Sender& sender, Receiver& receiver, int polls = 1000) {
 
 TEST(Pktgen, SendsWhatItIsAskedForAndFindsItGood) {
   for (const std::uint32_t length : {60U, 1514U}) {
-    Lab lab(2);
-    Sender sender = make_sender(lab, 1003, length);
-    Receiver receiver(lab.port(1).rx(0), lab.cache(), {.check = true});
+    Fixture fixture(2);
+    Sender sender = make_sender(fixture, 1003, length);
+    Receiver receiver(fixture.port(1).rx(0), fixture.cache(), {.check = true});
     run(sender, receiver);
     EXPECT_TRUE(sender.done());
     EXPECT_EQ(sender.taken().frames, 1003U);
@@ -46,9 +50,9 @@ TEST(Pktgen, SendsWhatItIsAskedForAndFindsItGood) {
 TEST(Pktgen, SendsAndChecksFramesOfSeveralBuffers) {
   PortConfig config;
   config.mtu = 9500;
-  Lab lab(2, config);
-  Sender sender = make_sender(lab, 300, 9514);
-  Receiver receiver(lab.port(1).rx(0), lab.cache(), {.check = true});
+  Fixture fixture(2, config);
+  Sender sender = make_sender(fixture, 300, 9514);
+  Receiver receiver(fixture.port(1).rx(0), fixture.cache(), {.check = true});
   run(sender, receiver);
   EXPECT_EQ(receiver.good(), 300U);
   EXPECT_EQ(receiver.corrupt(), 0U);
@@ -57,18 +61,18 @@ TEST(Pktgen, SendsAndChecksFramesOfSeveralBuffers) {
 TEST(Pktgen, AccountsForEveryFrameAlsoThoseItDidNotGetRidOf) {
   PortConfig config;
   config.tx_ring = 32;
-  Lab lab(2, config);
-  Sender sender = make_sender(lab, 1000);
-  Receiver receiver(lab.port(1).rx(0), lab.cache(), {});
+  Fixture fixture(2, config);
+  Sender sender = make_sender(fixture, 1000);
+  Receiver receiver(fixture.port(1).rx(0), fixture.cache(), {});
   for (int i = 0; i < 7; ++i) sender.poll();
-  ASSERT_TRUE(lab.port(0).stop());
+  ASSERT_TRUE(fixture.port(0).stop());
   sender.poll();  // builds, and nobody takes it
   sender.finish();
   while (receiver.poll() != 0) continue;
-  ASSERT_TRUE(stop_all(lab.ports()));
+  ASSERT_TRUE(stop_all(fixture.ports()));
 
   const DropCounter* const application[] = {&sender.unsent()};
-  Account account = take_account(lab.ports(), lab.pool(), application);
+  Account account = take_account(fixture.ports(), fixture.pool(), application);
   account.made = sender.built();
   account.kept = receiver.received().frames;
   EXPECT_GT(account.drops.at("unsent"), 0U);
@@ -79,34 +83,34 @@ TEST(Pktgen, GoesOnWhenTheRingOrThePoolAreTooSmallForItsBursts) {
   PortConfig config;
   config.tx_ring = 8;
   config.rx_ring = 64;
-  Lab lab(2, config, 160);
-  Sender sender = make_sender(lab, 500);
-  Receiver receiver(lab.port(1).rx(0), lab.cache(), {.check = true});
+  Fixture fixture(2, config, 160);
+  Sender sender = make_sender(fixture, 500);
+  Receiver receiver(fixture.port(1).rx(0), fixture.cache(), {.check = true});
   run(sender, receiver, 5000);
   EXPECT_TRUE(sender.done());
   EXPECT_EQ(receiver.corrupt(), 0U);
   // What the receiving queue had no buffer for has a name.
-  const Drops drops = collect_drops(lab.ports(), {});
+  const Drops drops = collect_drops(fixture.ports(), {});
   EXPECT_EQ(receiver.good() + drops.at("rx_pool_empty"), 500U) << describe(drops);
 }
 
 TEST(Pktgen, SendsFewerAtOnceWhereThePoolIsNearlyDry) {
-  Lab lab(2);
+  Fixture fixture(2);
   std::vector<MbufPtr> all;
-  while (MbufPtr mbuf = lab.cache().allocate()) all.push_back(std::move(mbuf));
+  while (MbufPtr mbuf = fixture.cache().allocate()) all.push_back(std::move(mbuf));
   for (int i = 0; i < 5; ++i) {
-    lab.cache().free(std::move(all.back()));
+    fixture.cache().free(std::move(all.back()));
     all.pop_back();
   }
-  Sender sender = make_sender(lab, 1000);
+  Sender sender = make_sender(fixture, 1000);
   sender.poll();
   EXPECT_EQ(sender.taken().frames, 4U) << "half of half of half of a burst of 32";
 }
 
 TEST(Pktgen, KeepsFramesOfOthersApart) {
-  Lab lab(2);
-  Receiver receiver(lab.port(1).rx(0), lab.cache(), {.check = true});
-  lab.send(0, std::vector<std::uint8_t>(60, 0x02));
+  Fixture fixture(2);
+  Receiver receiver(fixture.port(1).rx(0), fixture.cache(), {.check = true});
+  fixture.send(0, std::vector<std::uint8_t>(60, 0x02));
   receiver.poll();
   EXPECT_EQ(receiver.received().frames, 1U);
   EXPECT_EQ(receiver.foreign(), 1U);
@@ -122,17 +126,17 @@ class BadWire : public testing::Test {
     Burst<512> burst;
     for (int i = 0; i < 500; ++i) {
       sender_.poll();
-      lab_.port(1).rx(0).rx_burst(burst);
+      fixture_.port(1).rx(0).rx_burst(burst);
       if (!burst.empty()) harm(burst);
-      lab_.port(2).tx(0).tx_burst(burst);
+      fixture_.port(2).tx(0).tx_burst(burst);
       receiver_.poll();
     }
   }
 
-  Lab lab_{4};
+  Fixture fixture_{4};
   DropCounter lost_{"lost"};
-  Sender sender_ = make_sender(lab_, 320);
-  Receiver receiver_{lab_.port(3).rx(0), lab_.cache(), {.burst = 512, .check = true}};
+  Sender sender_ = make_sender(fixture_, 320);
+  Receiver receiver_{fixture_.port(3).rx(0), fixture_.cache(), {.burst = 512, .check = true}};
 };
 
 TEST_F(BadWire, ThatIsGoodAfterAllShowsNothing) {
@@ -165,7 +169,7 @@ TEST_F(BadWire, ThatLosesFramesShowsAsMissing) {
 
 TEST_F(BadWire, ThatDoublesFramesShowsAsDuplicated) {
   run_through([&](Burst<512>& burst) {
-    MbufPtr twin = burst[3].clone(lab_.cache());
+    MbufPtr twin = burst[3].clone(fixture_.cache());
     ASSERT_NE(twin, nullptr);
     ASSERT_TRUE(burst.push(twin));
   });

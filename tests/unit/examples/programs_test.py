@@ -85,7 +85,7 @@ class Words(unittest.TestCase):
         self.assertIn("does not change the status", words_of(run(L2FWD, "--help").stdout))
 
     def test_what_a_card_could_not_take_is_named(self):
-        # More than the far end's ring has room for, before anyone polls.
+        # More than the link partner's ring has room for, before anyone polls.
         outcome = run(L2FWD, "sim:0", "sim:1", "--circulate", "4096", "--packets", "20000")
         self.assertRegex(outcome.stdout, r"lost at sim:1 before it was received: rx_missed_errors [1-9]")
         self.assertNotIn("lost at", run(L2FWD, "sim:0", "sim:1", "--circulate", "64", "--packets", "20000").stdout)

@@ -9,7 +9,7 @@
 
 #include "hw/intel/igb/limits.hpp"
 #include "hw/intel/igb/registers.hpp"
-#include "unit/igb/lab.hpp"
+#include "unit/igb/fixture.hpp"
 
 namespace pollux {
 namespace {
@@ -41,10 +41,10 @@ class Listening final : public DeviceDecorator {
 };
 
 TEST(DeviceDecorator, ShowsWhatTheInnerDeviceShowsAndSeesEveryAccess) {
-  drivers::igb::Lab lab;
+  drivers::igb::Fixture fixture;
   std::vector<Access> reads;
   std::vector<Access> writes;
-  Listening device(lab.device(), reads, writes);
+  Listening device(fixture.device(), reads, writes);
   EXPECT_EQ(device.name(), "sim:0");
   EXPECT_EQ(device.identity().vendor, 0x8086);
   EXPECT_EQ(device.read_config(0, 2).value(), 0x8086u);
@@ -57,14 +57,14 @@ TEST(DeviceDecorator, ShowsWhatTheInnerDeviceShowsAndSeesEveryAccess) {
   EXPECT_EQ(bar.read32(hw::igb::RLPML::offset(0)), 1600u);
   EXPECT_EQ(reads, (std::vector<Access>{{0, hw::igb::RLPML::offset(0)}}));
   EXPECT_EQ(writes, reads);
-  EXPECT_EQ(lab.value<hw::igb::RLPML>().raw(), 1600u);
+  EXPECT_EQ(fixture.value<hw::igb::RLPML>().raw(), 1600u);
 }
 
 TEST(DeviceDecorator, GivesTheSameWindowAgain) {
-  drivers::igb::Lab lab;
+  drivers::igb::Fixture fixture;
   std::vector<Access> reads;
   std::vector<Access> writes;
-  Listening device(lab.device(), reads, writes);
+  Listening device(fixture.device(), reads, writes);
   const Bar first = device.bar(0).value();
   const Bar again = device.bar(0).value();
   EXPECT_EQ(first.remote(), again.remote());
@@ -72,18 +72,18 @@ TEST(DeviceDecorator, GivesTheSameWindowAgain) {
 }
 
 TEST(DeviceDecorator, CarriesAPort) {
-  drivers::igb::Lab lab;
+  drivers::igb::Fixture fixture;
   std::vector<Access> reads;
   std::vector<Access> writes;
-  auto driver = drivers::igb::probe(lab.context, std::make_unique<Listening>(lab.device(), reads, writes));
+  auto driver = drivers::igb::probe(fixture.context, std::make_unique<Listening>(fixture.device(), reads, writes));
   ASSERT_TRUE(driver) << driver.error().message();
-  PortMachine port(lab.context.state(), *std::move(driver));
-  ASSERT_TRUE(port.configure(lab.config()));
+  PortMachine port(fixture.context.state(), *std::move(driver));
+  ASSERT_TRUE(port.configure(fixture.config()));
   ASSERT_TRUE(port.start());
   ASSERT_TRUE(port.close());
   EXPECT_FALSE(reads.empty());
   EXPECT_FALSE(writes.empty());
-  EXPECT_TRUE(lab.all_home());
+  EXPECT_TRUE(fixture.all_home());
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // One fault at each register access, call, mapping and access to memory of open, configure, start, traffic, stop and
-// close. What must hold whatever happens is in rig.cpp; what the user gets is in docs/82576/faults.md.
+// close. What must hold whatever happens is in fixture.cpp; what the user gets is in docs/82576/faults.md.
 #include <gtest/gtest-spi.h>
 #include <gtest/gtest.h>
 

@@ -11,7 +11,7 @@
 #include "models/intel/igb/card.hpp"
 #include "pollux/device/fault.hpp"
 #include "pollux/open.hpp"
-#include "support/lab.hpp"
+#include "support/fixture.hpp"
 
 namespace pollux::test {
 namespace {

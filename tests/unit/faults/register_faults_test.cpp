@@ -70,9 +70,9 @@ TEST(EveryPlace, LinkThatFlaps) {
   Fault fault{.name = "link flaps",
               .options = {.device = {.kind = FaultKind::action, .count = kAway},
                           .action =
-                              [](Rig& rig, std::uint64_t strike) {
-                                if (strike == 0) rig.wire().set_carrier(false);
-                                if (strike == kAway - 1) rig.wire().set_carrier(true);
+                              [](Fixture& fixture, std::uint64_t strike) {
+                                if (strike == 0) fixture.wire().set_carrier(false);
+                                if (strike == kAway - 1) fixture.wire().set_carrier(true);
                               }},
               .stride = 7};
   sweep(fault);
@@ -80,8 +80,8 @@ TEST(EveryPlace, LinkThatFlaps) {
 
 TEST(EveryPlace, DamagedNvm) {
   const auto damage = [](std::uint64_t word) {
-    return [word](Rig& rig) {
-      rig.card().with([word](models::igb::Card& card) { return card.nvm().words()[word] ^= 0x10; });
+    return [word](Fixture& fixture) {
+      fixture.card().with([word](models::igb::Card& card) { return card.nvm().words()[word] ^= 0x10; });
     };
   };
   sweep({.name = "damaged NVM word",
@@ -98,7 +98,7 @@ TEST(EveryPlace, PoolRunsEmpty) {
          .order =
              [](RigOptions& options, std::uint64_t place) {
                options.pool = static_cast<std::uint32_t>(place + 1);
-               options.recovers = options.pool >= Rig::kRing + 40;
+               options.recovers = options.pool >= Fixture::kRing + 40;
              },
          .numbered = 64});
 }

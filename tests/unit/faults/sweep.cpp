@@ -25,17 +25,17 @@ class Places {
   explicit Places(const Fault& fault) : fault_(fault) {
     RigOptions options = fault.options;
     options.device.at = options.memory.at = FaultPlan::kForEver;
-    Rig rig(options);
-    rig.run();
-    EXPECT_EQ(rig.outcome(), "works");
-    for (const std::string& finding : rig.findings()) ADD_FAILURE() << "without a fault: " << finding;
-    for (const Phase phase : kAllPhases) seen_[static_cast<std::size_t>(phase)] = rig.places_after(phase);
+    Fixture fixture(options);
+    fixture.run();
+    EXPECT_EQ(fixture.outcome(), "works");
+    for (const std::string& finding : fixture.findings()) ADD_FAILURE() << "without a fault: " << finding;
+    for (const Phase phase : kAllPhases) seen_[static_cast<std::size_t>(phase)] = fixture.places_after(phase);
   }
 
   /// Places until a phase has ended.
   [[nodiscard]] std::uint64_t until_end_of(Phase phase) const {
     if (fault_.numbered != 0) return fault_.numbered;
-    const Rig::Places& seen = seen_[static_cast<std::size_t>(phase)];
+    const Fixture::Places& seen = seen_[static_cast<std::size_t>(phase)];
     return fault_.in_memory ? seen.memory[static_cast<std::size_t>(fault_.options.memory.what)]
                             : seen.device[static_cast<std::size_t>(point_of(fault_.options.device.kind))];
   }
@@ -48,7 +48,7 @@ class Places {
 
  private:
   const Fault& fault_;
-  std::array<Rig::Places, kPhases> seen_{};
+  std::array<Fixture::Places, kPhases> seen_{};
 };
 
 void print(const Fault& fault, const Tally& tally, Duration longest, double seconds) {
@@ -150,22 +150,22 @@ void sweep(const Fault& fault) {
     RigOptions options = fault.options;
     options.device.at = options.memory.at = place;
     if (fault.order) fault.order(options, place);
-    Rig rig(options);
-    rig.run();
+    Fixture fixture(options);
+    fixture.run();
     const Phase phase = places.phase_of(place);
-    const std::string outcome = rig.outcome();
+    const std::string outcome = fixture.outcome();
     ++tally[phase][outcome];
-    const bool struck = fault.in_memory ? rig.memory().struck() : rig.faults().struck();
+    const bool struck = fault.in_memory ? fixture.memory().struck() : fixture.faults().struck();
     EXPECT_TRUE(struck || fault.numbered != 0) << fault.name << " did not strike at place " << place;
     for (const Phase each : {Phase::open, Phase::start, Phase::stop, Phase::close}) {
-      longest = std::max(longest, rig.time_of(each));
+      longest = std::max(longest, fixture.time_of(each));
     }
     EXPECT_TRUE(Page::instance().outcomes(fault.name, phase).contains(outcome))
         << fault.name << " at place " << place << " (" << to_string(phase) << ", register " << std::hex
-        << rig.faults().struck_register() << std::dec << ") gives what no page names: " << outcome;
-    for (const std::string& finding : rig.findings()) {
+        << fixture.faults().struck_register() << std::dec << ") gives what no page names: " << outcome;
+    for (const std::string& finding : fixture.findings()) {
       ADD_FAILURE() << fault.name << " at place " << place << " (" << to_string(phase) << ", register " << std::hex
-                    << rig.faults().struck_register() << std::dec << "): " << finding
+                    << fixture.faults().struck_register() << std::dec << "): " << finding
                     << "; the program got: " << outcome;
     }
   }

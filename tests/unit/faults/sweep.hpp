@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-#include "unit/faults/rig.hpp"
+#include "unit/faults/fixture.hpp"
 
 namespace pollux::test {
 
@@ -16,7 +16,7 @@ namespace pollux::test {
 struct Fault {
   std::string name;  ///< as in docs/82576/faults.md
   RigOptions options = {};
-  /// Where it differs from place to place, or needs the rig; sets what is to strike at place `at`.
+  /// Where it differs from place to place, or needs the fixture; sets what is to strike at place `at`.
   std::function<void(RigOptions& options, std::uint64_t at)> order = nullptr;
   bool in_memory = false;      ///< its places are accesses to memory
   std::uint64_t stride = 1;    ///< every so many places, where runs are not to be exhaustive
@@ -26,7 +26,7 @@ struct Fault {
 /// Outcomes and how often they came, by the phase in which the fault struck.
 using Tally = std::map<Phase, std::map<std::string, std::uint64_t>>;
 
-/// Runs a rig for each place of the fault, and expects no finding and no outcome that the page does not name.
+/// Runs a fixture for each place of the fault, and expects no finding and no outcome that the page does not name.
 void sweep(const Fault& fault);
 
 /// The rows of docs/82576/faults.md: what may come of a fault that strikes in a phase.

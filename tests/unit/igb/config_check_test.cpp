@@ -9,7 +9,7 @@
 #include "drivers/intel/igb/port_limits.hpp"
 #include "drivers/intel/queue/queue_port.hpp"
 #include "mem/context_state.hpp"
-#include "unit/igb/lab.hpp"
+#include "unit/igb/fixture.hpp"
 
 namespace pollux::drivers::igb {
 namespace {
@@ -28,7 +28,7 @@ struct Pools {
   MempoolCache cache_of_small{small};
   MempoolCache cache_of_foreign{foreign};
 
-  PortInfo port = intel::describe_port(*Lab().device(), "igb", "Intel 82576", 0,
+  PortInfo port = intel::describe_port(*Fixture().device(), "igb", "Intel 82576", 0,
                                        intel::queue_limits(hw::igb::kRxQueues, max_mtu(hw::igb::kCards[0])));
 
   [[nodiscard]] Result<ValidatedConfig> check(const PortConfig& config) const {
@@ -161,21 +161,21 @@ TEST(ConfigCheck, NearestRing) {
 }
 
 TEST(ConfigCheck, ARefusedConfigurationLeavesThePortAsItWas) {
-  Lab lab;
-  auto port = lab.open();
+  Fixture fixture;
+  auto port = fixture.open();
   ASSERT_NE(port, nullptr);
-  PortConfig good = lab.config();
+  PortConfig good = fixture.config();
   good.tx_queues = 2;
   good.mtu = 1400;
   ASSERT_TRUE(port->configure(good));
-  const std::size_t writes = lab.faults->writes.size();
-  PortConfig bad = lab.config();
+  const std::size_t writes = fixture.faults->writes.size();
+  PortConfig bad = fixture.config();
   bad.rx_ring = 100;
   EXPECT_FALSE(port->configure(bad));
   EXPECT_EQ(port->state(), PortState::configured);
   EXPECT_EQ(port->mtu(), 1400u);
   EXPECT_NE(port->tx_queue(1), nullptr);
-  EXPECT_EQ(lab.faults->writes.size(), writes);
+  EXPECT_EQ(fixture.faults->writes.size(), writes);
   EXPECT_TRUE(port->start());
 }
 

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "support/lab.hpp"
+#include "support/fixture.hpp"
 
 namespace pollux::test {
 namespace {
@@ -16,9 +16,9 @@ LabOptions not_started() {
   return options;
 }
 
-/// A Lab whose port is configured, and forwards back out of itself.
-struct ForwardLab : Lab {
-  ForwardLab() : Lab(not_started()) {
+/// A Fixture whose port is configured, and forwards back out of itself.
+struct ForwardFixture : Fixture {
+  ForwardFixture() : Fixture(not_started()) {
     EXPECT_TRUE(port.configure(config));
     path = std::move(port.forward_path(0, port, 0).value());
   }
@@ -46,79 +46,80 @@ void expect_refused(const Result<std::unique_ptr<ForwardPath>>& path, ErrorCode 
 }
 
 TEST(ForwardPath, IsMadeBetweenConfigureAndStart) {
-  Lab lab(not_started());
-  expect_refused(lab.port.forward_path(0, lab.port, 0), ErrorCode::bad_state, "forward_path");
-  ASSERT_TRUE(lab.port.configure(lab.config));
-  ASSERT_TRUE(lab.port.forward_path(0, lab.port, 0));
-  ASSERT_TRUE(lab.port.start());
-  expect_refused(lab.port.forward_path(0, lab.port, 0), ErrorCode::bad_state, "forward_path");
+  Fixture fixture(not_started());
+  expect_refused(fixture.port.forward_path(0, fixture.port, 0), ErrorCode::bad_state, "forward_path");
+  ASSERT_TRUE(fixture.port.configure(fixture.config));
+  ASSERT_TRUE(fixture.port.forward_path(0, fixture.port, 0));
+  ASSERT_TRUE(fixture.port.start());
+  expect_refused(fixture.port.forward_path(0, fixture.port, 0), ErrorCode::bad_state, "forward_path");
 }
 
 TEST(ForwardPath, NeedsQueuesThatAreThereAndFree) {
-  ForwardLab lab;
-  expect_refused(lab.port.forward_path(1, lab.port, 0), ErrorCode::invalid_argument, "no receive queue 1");
-  expect_refused(lab.port.forward_path(0, lab.port, 0), ErrorCode::invalid_argument, "receive queue 0 has a path");
-  Lab other(not_started());
+  ForwardFixture fixture;
+  expect_refused(fixture.port.forward_path(1, fixture.port, 0), ErrorCode::invalid_argument, "no receive queue 1");
+  expect_refused(fixture.port.forward_path(0, fixture.port, 0), ErrorCode::invalid_argument,
+                 "receive queue 0 has a path");
+  Fixture other(not_started());
   ASSERT_TRUE(other.port.configure(other.config));
   expect_refused(other.port.forward_path(0, other.port, 7), ErrorCode::invalid_argument, "no transmit queue 7");
-  expect_refused(other.port.forward_path(0, lab.port, 0), ErrorCode::invalid_argument, "another Context");
+  expect_refused(other.port.forward_path(0, fixture.port, 0), ErrorCode::invalid_argument, "another Context");
 }
 
 TEST(ForwardPath, LeadsFromDriverToSameDriver) {
-  Lab lab(not_started());
-  ASSERT_TRUE(lab.port.configure(lab.config));
-  auto null = open_unconfigured(lab.context, "null:");
+  Fixture fixture(not_started());
+  ASSERT_TRUE(fixture.port.configure(fixture.config));
+  auto null = open_unconfigured(fixture.context, "null:");
   ASSERT_TRUE(null) << null.error().message();
   ASSERT_TRUE(null->configure({.rx_queues = 0}));
-  expect_refused(lab.port.forward_path(0, *null, 0), ErrorCode::not_supported, "another driver");
-  expect_refused(null->forward_path(0, lab.port, 0), ErrorCode::not_supported, "no forward path");
+  expect_refused(fixture.port.forward_path(0, *null, 0), ErrorCode::not_supported, "another driver");
+  expect_refused(null->forward_path(0, fixture.port, 0), ErrorCode::not_supported, "no forward path");
 }
 
 TEST(ForwardPath, MovesFramesAndCountsThem) {
-  ForwardLab lab;
-  lab.start();
-  for (unsigned i = 0; i < 20; ++i) lab.inject(counting_frame(60 + i, i));
-  EXPECT_EQ(lab.forward(), 20u);
-  ASSERT_EQ(lab.sent.size(), 20u);
-  EXPECT_EQ(lab.sent[7], counting_frame(67, 7));
-  EXPECT_EQ(lab.port.stats().rx_burst_packets, 20u);
-  EXPECT_EQ(lab.port.stats().tx_burst_packets, 20u);
-  EXPECT_EQ(lab.pool.stats().in_use(), lab.config.rx_ring + lab.config.tx_ring);
-  ASSERT_TRUE(lab.port.stop());
-  EXPECT_EQ(lab.pool.stats().in_use(), 0u);
+  ForwardFixture fixture;
+  fixture.start();
+  for (unsigned i = 0; i < 20; ++i) fixture.inject(counting_frame(60 + i, i));
+  EXPECT_EQ(fixture.forward(), 20u);
+  ASSERT_EQ(fixture.sent.size(), 20u);
+  EXPECT_EQ(fixture.sent[7], counting_frame(67, 7));
+  EXPECT_EQ(fixture.port.stats().rx_burst_packets, 20u);
+  EXPECT_EQ(fixture.port.stats().tx_burst_packets, 20u);
+  EXPECT_EQ(fixture.pool.stats().in_use(), fixture.config.rx_ring + fixture.config.tx_ring);
+  ASSERT_TRUE(fixture.port.stop());
+  EXPECT_EQ(fixture.pool.stats().in_use(), 0u);
 }
 
 TEST(ForwardPath, RestsWhileItsPortIsStoppedAndGoesOnAfterwards) {
-  ForwardLab lab;
-  EXPECT_EQ(lab.forward(), 0u);
-  lab.start();
-  ASSERT_TRUE(lab.port.stop());
-  EXPECT_EQ(lab.forward(), 0u);
-  lab.start();
-  lab.inject(counting_frame(60));
-  EXPECT_EQ(lab.forward(), 1u);
+  ForwardFixture fixture;
+  EXPECT_EQ(fixture.forward(), 0u);
+  fixture.start();
+  ASSERT_TRUE(fixture.port.stop());
+  EXPECT_EQ(fixture.forward(), 0u);
+  fixture.start();
+  fixture.inject(counting_frame(60));
+  EXPECT_EQ(fixture.forward(), 1u);
 }
 
 TEST(ForwardPath, GivesTheQueuesBackWhileTheyRun) {
-  ForwardLab lab;
-  lab.start();
-  lab.inject(counting_frame(60));
-  EXPECT_EQ(lab.rx_burst().size(), 0u) << "the queue is the path's";
-  EXPECT_EQ(lab.forward(), 1u);
-  lab.path.reset();
-  lab.inject(counting_frame(61));
-  EXPECT_EQ(lab.receive_all().size(), 1u);
-  EXPECT_TRUE(lab.transmit(counting_frame(62)));
-  EXPECT_TRUE(lab.every_mbuf_accounted_for());
+  ForwardFixture fixture;
+  fixture.start();
+  fixture.inject(counting_frame(60));
+  EXPECT_EQ(fixture.rx_burst().size(), 0u) << "the queue is the path's";
+  EXPECT_EQ(fixture.forward(), 1u);
+  fixture.path.reset();
+  fixture.inject(counting_frame(61));
+  EXPECT_EQ(fixture.receive_all().size(), 1u);
+  EXPECT_TRUE(fixture.transmit(counting_frame(62)));
+  EXPECT_TRUE(fixture.every_mbuf_accounted_for());
 }
 
 TEST(ForwardPath, IsLetGoByAPortThatIsConfiguredAnew) {
-  ForwardLab lab;
-  ASSERT_TRUE(lab.port.configure(lab.config));
-  lab.start();
-  lab.inject(counting_frame(60));
-  EXPECT_EQ(lab.forward(), 0u);
-  EXPECT_EQ(lab.receive_all().size(), 1u);
+  ForwardFixture fixture;
+  ASSERT_TRUE(fixture.port.configure(fixture.config));
+  fixture.start();
+  fixture.inject(counting_frame(60));
+  EXPECT_EQ(fixture.forward(), 0u);
+  EXPECT_EQ(fixture.receive_all().size(), 1u);
 }
 
 TEST(ForwardPath, IsLetGoWithAQueueThatIsThereNoMore) {
@@ -139,27 +140,27 @@ TEST(ForwardPath, IsLetGoWithAQueueThatIsThereNoMore) {
 }
 
 TEST(ForwardPath, OutlivesItsPort) {
-  ForwardLab lab;
-  lab.start();
-  ASSERT_TRUE(lab.port.close());
-  EXPECT_EQ(lab.forward(), 0u);
-  EXPECT_EQ(lab.pool.stats().in_use(), 0u);
+  ForwardFixture fixture;
+  fixture.start();
+  ASSERT_TRUE(fixture.port.close());
+  EXPECT_EQ(fixture.forward(), 0u);
+  EXPECT_EQ(fixture.pool.stats().in_use(), 0u);
 }
 
 TEST(ForwardPath, StartSaysThatThePoolIsTooSmallForItsSpares) {
   LabOptions options = not_started();
   options.pool.count = 100;  // 64 for the receive ring, and 64 more
-  Lab lab(options);
-  ASSERT_TRUE(lab.port.configure(lab.config));
-  auto path = lab.port.forward_path(0, lab.port, 0);
+  Fixture fixture(options);
+  ASSERT_TRUE(fixture.port.configure(fixture.config));
+  auto path = fixture.port.forward_path(0, fixture.port, 0);
   ASSERT_TRUE(path);
-  const auto started = lab.port.start();
+  const auto started = fixture.port.start();
   ASSERT_FALSE(started);
   EXPECT_EQ(started.error().code, ErrorCode::no_memory);
   EXPECT_THAT(started.error().message(), HasSubstr("forward path's transmit ring needs 64"));
-  EXPECT_EQ(lab.pool.stats().in_use(), 0u);
+  EXPECT_EQ(fixture.pool.stats().in_use(), 0u);
   path->reset();
-  EXPECT_TRUE(lab.port.start()) << "without it there are enough";
+  EXPECT_TRUE(fixture.port.start()) << "without it there are enough";
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 
 #include "hw/intel/igb/phy.hpp"
 #include "pollux/mem/burst.hpp"
-#include "unit/igb/lab.hpp"
+#include "unit/igb/fixture.hpp"
 
 namespace pollux::drivers::igb {
 namespace {
@@ -36,33 +36,33 @@ void PrintTo(const LinkCase& part, std::ostream* out) { *out << part.link; }
 
 class PortLink : public testing::TestWithParam<LinkCase> {
  protected:
-  static bool frame_arrives(Lab& lab, PortMachine& port) {
+  static bool frame_arrives(Fixture& fixture, PortMachine& port) {
     Burst<4> burst;
-    lab.wire->inject(broadcast(64));
+    fixture.wire->inject(broadcast(64));
     return port.rx_queue(0)->rx_burst(burst) == 1;
   }
-  static bool frame_is_sent(Lab& lab, PortMachine& port) {
-    lab.sent.clear();
-    MbufPtr mbuf = lab.pool.allocate();
+  static bool frame_is_sent(Fixture& fixture, PortMachine& port) {
+    fixture.sent.clear();
+    MbufPtr mbuf = fixture.pool.allocate();
     std::uint8_t* const data = mbuf->append(60);
     for (unsigned i = 0; i < 60; ++i) data[i] = static_cast<std::uint8_t>(i);
     Burst<1> burst;
-    return burst.push(mbuf) && port.tx_queue(0)->tx_burst(burst) == 1 && lab.sent.size() == 1;
+    return burst.push(mbuf) && port.tx_queue(0)->tx_burst(burst) == 1 && fixture.sent.size() == 1;
   }
 };
 
 TEST_P(PortLink, IsReportedAndCarriesFrames) {
-  Lab lab;
-  lab.with_card([](models::igb::Card& card) {
+  Fixture fixture;
+  fixture.with_card([](models::igb::Card& card) {
     card.phy().set_partner(GetParam().partner);
     return 0;
   });
-  auto port = lab.started();
+  auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   EXPECT_EQ(to_string(port->link()), GetParam().link);
   const bool up = port->link().up;
-  EXPECT_EQ(frame_arrives(lab, *port), up);
-  EXPECT_EQ(frame_is_sent(lab, *port), up);
+  EXPECT_EQ(frame_arrives(fixture, *port), up);
+  EXPECT_EQ(frame_is_sent(fixture, *port), up);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -80,18 +80,18 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& part) { return std::string(part.param.name); });
 
 TEST(PortLinkChanges, FollowThePartnerThatIsPluggedIn) {
-  Lab lab;
-  auto port = lab.started();
+  Fixture fixture;
+  auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   EXPECT_EQ(to_string(port->link()), "up, 1000 Mb/s, full duplex");
-  lab.wire->set_carrier(false);
+  fixture.wire->set_carrier(false);
   EXPECT_EQ(to_string(port->link()), "down");
-  lab.with_card([](models::igb::Card& card) {
+  fixture.with_card([](models::igb::Card& card) {
     card.phy().set_partner(forced(mii::k10Half));
     return 0;
   });
-  lab.wire->set_carrier(true);
-  lab.clock->advance(std::chrono::seconds(1));
+  fixture.wire->set_carrier(true);
+  fixture.clock->advance(std::chrono::seconds(1));
   EXPECT_EQ(to_string(port->link()), "up, 10 Mb/s, half duplex");
 }
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "pollux/mem/burst.hpp"
-#include "unit/igb/lab.hpp"
+#include "unit/igb/fixture.hpp"
 
 namespace pollux::drivers::igb {
 namespace {
@@ -20,25 +20,25 @@ std::uint64_t value_of(const std::vector<Counter>& counters, std::string_view na
 }
 
 TEST(ARemovedCard, NamesFramesAndBuffersThatComeBack) {
-  Lab lab;
-  auto port = lab.started();
+  Fixture fixture;
+  auto port = fixture.started();
   ASSERT_NE(port, nullptr);
-  for (unsigned i = 0; i < 3; ++i) lab.wire->inject(broadcast(64, i));
-  lab.faults->swallows = [](std::uint32_t offset, std::uint32_t) { return offset == reg::TDT::offset(0); };
+  for (unsigned i = 0; i < 3; ++i) fixture.wire->inject(broadcast(64, i));
+  fixture.faults->swallows = [](std::uint32_t offset, std::uint32_t) { return offset == reg::TDT::offset(0); };
   Burst<2> burst;
   for (int i = 0; i < 2; ++i) {
-    MbufPtr frame = lab.pool.allocate();
+    MbufPtr frame = fixture.pool.allocate();
     ASSERT_NE(frame->append(60), nullptr);
     ASSERT_TRUE(burst.push(frame));
   }
   ASSERT_EQ(port->tx_queue(0)->tx_burst(burst), 2u);
-  lab.faults->removed = true;
+  fixture.faults->removed = true;
   EXPECT_FALSE(port->service());
   EXPECT_EQ(port->stats().dropped(), 0u) << "the card may come back and write";
   EXPECT_EQ(value_of(port->extended_stats(), "removed_buffers"), 0u);
-  const std::uint32_t out = lab.pool.stats().in_use();
+  const std::uint32_t out = fixture.pool.stats().in_use();
   EXPECT_TRUE(port->close());
-  EXPECT_TRUE(lab.all_home());
+  EXPECT_TRUE(fixture.all_home());
   const Stats stats = port->stats();
   EXPECT_EQ(value_of(stats.drops, "rx_removed"), 3u);
   EXPECT_EQ(value_of(stats.drops, "tx_removed"), 2u);
@@ -48,21 +48,21 @@ TEST(ARemovedCard, NamesFramesAndBuffersThatComeBack) {
 }
 
 TEST(StartFails, AndNoBufferOfAnEarlierQueueIsLostWhenALaterOneCannotBeFilled) {
-  Lab lab({}, {.count = 200});
-  auto port = lab.open();
-  PortConfig config = lab.config();
+  Fixture fixture({}, {.count = 200});
+  auto port = fixture.open();
+  PortConfig config = fixture.config();
   config.rx_queues = 3;
   ASSERT_TRUE(port->configure(config));
   std::vector<MbufPtr> held;
-  for (int i = 0; i < 20; ++i) held.push_back(lab.pool.allocate());
+  for (int i = 0; i < 20; ++i) held.push_back(fixture.pool.allocate());
   const auto started = port->start();
   ASSERT_FALSE(started);
   EXPECT_EQ(started.error().code, ErrorCode::no_memory);
-  EXPECT_EQ(lab.pool.stats().in_use(), 20u) << "two queues had been filled";
+  EXPECT_EQ(fixture.pool.stats().in_use(), 20u) << "two queues had been filled";
   held.clear();
   EXPECT_TRUE(port->start()) << "a failed start takes nothing";
   EXPECT_TRUE(port->close());
-  EXPECT_TRUE(lab.all_home());
+  EXPECT_TRUE(fixture.all_home());
 }
 
 }  // namespace

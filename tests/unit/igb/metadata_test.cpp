@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What came with a frame that passed the in-process card and the driver, on each burst path.
+// What came with a frame that passed the in-process card and the driver, on each burst mode.
 #include <gtest/gtest.h>
 
 #include <array>
 #include <optional>
 
 #include "pollux/mem/burst.hpp"
-#include "support/burst_paths.hpp"
+#include "support/burst_modes.hpp"
 #include "support/flows.hpp"
-#include "unit/igb/lab.hpp"
+#include "unit/igb/fixture.hpp"
 
 namespace pollux::drivers::igb {
 namespace {
@@ -19,14 +19,14 @@ constexpr std::uint16_t kQueues = 4;
 /// Each frame as often, so that on every queue whole groups of SIMD width carry it, and a rest.
 constexpr std::size_t kCopies = 7;
 
-class Metadata : public testing::TestWithParam<BurstPath> {
+class Metadata : public testing::TestWithParam<BurstMode> {
  protected:
   void SetUp() override {
     if (!processor_has(GetParam())) GTEST_SKIP() << "this processor has no " << name(GetParam());
-    PortConfig config = lab_.config();
+    PortConfig config = fixture_.config();
     config.rx_queues = kQueues;
-    config.burst_path = GetParam();
-    port_ = lab_.started(config);
+    config.burst_mode = GetParam();
+    port_ = fixture_.started(config);
     ASSERT_NE(port_, nullptr);
   }
 
@@ -45,12 +45,12 @@ class Metadata : public testing::TestWithParam<BurstPath> {
   }
   void pass(const std::vector<KnownFrame>& frames, std::size_t copies) {
     for (const KnownFrame& frame : frames) {
-      for (std::size_t i = 0; i < copies; ++i) lab_.wire->inject(frame.bytes);
+      for (std::size_t i = 0; i < copies; ++i) fixture_.wire->inject(frame.bytes);
       expect(frame, copies);
     }
   }
 
-  Lab lab_;
+  Fixture fixture_;
   std::unique_ptr<PortMachine> port_;
 };
 
@@ -62,7 +62,7 @@ TEST_P(Metadata, OfFramesInGroupsIsWhatTheCardSaid) { pass(test::known_frames(),
 TEST_P(Metadata, OfNeighboursIsNotMixedUp) {
   std::vector<std::vector<KnownFrame>> due(kQueues);
   for (const KnownFrame& frame : test::known_frames()) {
-    lab_.wire->inject(frame.bytes);
+    fixture_.wire->inject(frame.bytes);
     due[frame.hash.value_or(0) % 128 % kQueues].push_back(frame);
   }
   for (std::uint16_t queue = 0; queue < kQueues; ++queue) {
@@ -82,7 +82,7 @@ TEST_P(Metadata, LeavesATagInTheFrameAndHasNoTimestamp) {
   KnownFrame frame = test::known_frames().front();
   const std::array<std::byte, 4> tag{std::byte{0x81}, std::byte{0x00}, std::byte{0x60}, std::byte{0x2A}};
   frame.bytes.insert(frame.bytes.begin() + 12, tag.begin(), tag.end());
-  for (std::size_t i = 0; i < kCopies; ++i) lab_.wire->inject(frame.bytes);
+  for (std::size_t i = 0; i < kCopies; ++i) fixture_.wire->inject(frame.bytes);
   Burst<64> burst;
   port_->rx_queue(static_cast<std::uint16_t>(*frame.hash % 128 % kQueues))->rx_burst(burst);
   ASSERT_EQ(burst.size(), kCopies);
@@ -102,14 +102,14 @@ TEST_P(Metadata, OfSctpHasNoVerdict) {
 
 // On a card that checks SCTP all the same, as QEMU's does: E-SCTP60.
 TEST_P(Metadata, OfSctpIsHeldBackWhereTheCardIsWrong) {
-  lab_.with_card([](models::igb::Card& card) {
+  fixture_.with_card([](models::igb::Card& card) {
     card.registers().set<reg::RXCSUM>(card.registers().get<reg::RXCSUM>().with(reg::RXCSUM::CRCOFL));
     return 0;
   });
   pass(test::known_sctp_frames(), kCopies);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Metadata, testing::ValuesIn(test::kBurstPaths),
+INSTANTIATE_TEST_SUITE_P(All, Metadata, testing::ValuesIn(test::kBurstModes),
                          [](const auto& path) { return std::string(name(path.param)); });
 
 }  // namespace

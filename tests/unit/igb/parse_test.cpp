@@ -5,21 +5,21 @@
 #include "pollux/mem/burst.hpp"
 #include "pollux/net/packet/classify.hpp"
 #include "support/various_frames.hpp"
-#include "unit/igb/lab.hpp"
+#include "unit/igb/fixture.hpp"
 
 namespace pollux::drivers::igb {
 namespace {
 
 TEST(SoftwareView, IsTheCards) {
-  Lab lab;
-  PortConfig config = lab.config();
+  Fixture fixture;
+  PortConfig config = fixture.config();
   config.rx_queues = 4;
-  const auto port = lab.started(config);
+  const auto port = fixture.started(config);
   ASSERT_NE(port, nullptr);
   const packet::ToeplitzHash hash;
   std::size_t compared = 0;
   for (const test::NamedFrame& frame : test::various_frames()) {
-    lab.wire->inject(std::as_bytes(std::span(frame.bytes)));
+    fixture.wire->inject(std::as_bytes(std::span(frame.bytes)));
     Burst<8> burst;
     for (std::uint16_t queue = 0; queue < config.rx_queues; ++queue) port->rx_queue(queue)->rx_burst(burst);
     ASSERT_EQ(burst.size(), 1U) << frame.name;

@@ -21,7 +21,7 @@
 
 #include "hw/intel/igb/nvm.hpp"
 #include "pollux/mem/burst.hpp"
-#include "unit/igb/lab.hpp"
+#include "unit/igb/fixture.hpp"
 
 namespace pollux::drivers::igb {
 namespace {
@@ -29,8 +29,8 @@ namespace {
 using testing::HasSubstr;
 
 /// The error of opening a card.
-Error open_error(Lab& lab) {
-  auto port = probe(lab.context, lab.device());
+Error open_error(Fixture& fixture) {
+  auto port = probe(fixture.context, fixture.device());
   EXPECT_FALSE(port);
   return port ? Error{} : port.error();
 }
@@ -42,70 +42,70 @@ std::function<std::optional<std::uint32_t>(std::uint32_t)> answer(std::uint32_t 
 }
 
 TEST(OpenFails, WhenTheCardIsGone) {
-  Lab lab;
-  lab.faults->removed = true;
-  const Error error = open_error(lab);
+  Fixture fixture;
+  fixture.faults->removed = true;
+  const Error error = open_error(fixture);
   EXPECT_EQ(error.code, ErrorCode::device_removed);
   EXPECT_THAT(error.what, HasSubstr("sim:0"));
-  EXPECT_TRUE(lab.faults->destroyed);
+  EXPECT_TRUE(fixture.faults->destroyed);
 }
 
 TEST(OpenFails, WhenTheWindowIsTooSmall) {
-  Lab lab;
-  lab.faults->bar_size = 4096;
-  EXPECT_EQ(open_error(lab).code, ErrorCode::device_fault);
+  Fixture fixture;
+  fixture.faults->bar_size = 4096;
+  EXPECT_EQ(open_error(fixture).code, ErrorCode::device_fault);
 }
 
 TEST(OpenFails, WhenResetDoesNotEnd) {
-  Lab lab;
-  lab.faults->on_read = answer(reg::CTRL::offset(), 1u << 26);
-  const Error error = open_error(lab);
+  Fixture fixture;
+  fixture.faults->on_read = answer(reg::CTRL::offset(), 1u << 26);
+  const Error error = open_error(fixture);
   EXPECT_EQ(error.code, ErrorCode::timeout);
   EXPECT_THAT(error.what, HasSubstr("CTRL.RST"));
 }
 
 TEST(OpenFails, WhenTheNvmIsDamaged) {
-  Lab lab;
-  lab.with_card([](models::igb::Card& card) { return card.nvm().words()[5] ^= 0x10; });
-  const Error error = open_error(lab);
+  Fixture fixture;
+  fixture.with_card([](models::igb::Card& card) { return card.nvm().words()[5] ^= 0x10; });
+  const Error error = open_error(fixture);
   EXPECT_EQ(error.code, ErrorCode::device_fault);
   EXPECT_THAT(error.what, HasSubstr("0xbaba"));
 }
 
 TEST(OpenFails, WhenTheNvmDoesNotAnswer) {
-  Lab lab;
-  lab.faults->on_read = answer(reg::EERD::offset(), 0);
-  const Error error = open_error(lab);
+  Fixture fixture;
+  fixture.faults->on_read = answer(reg::EERD::offset(), 0);
+  const Error error = open_error(fixture);
   EXPECT_EQ(error.code, ErrorCode::timeout);
   EXPECT_THAT(error.what, HasSubstr("EERD.DONE"));
 }
 
 TEST(OpenFails, OnAPortThatIsNotCopper) {
-  Lab serdes({.device_id = 0x10E7});
+  Fixture serdes({.device_id = 0x10E7});
   EXPECT_EQ(open_error(serdes).code, ErrorCode::not_supported);
-  Lab sgmii;
+  Fixture sgmii;
   sgmii.faults->on_read = answer(reg::CTRL_EXT::offset(), 2u << 22);
   EXPECT_EQ(open_error(sgmii).code, ErrorCode::not_supported);
 }
 
 TEST(OpenFails, WhenTheDeviceCannotBeReset) {
-  Lab lab;
-  lab.faults->reset_error = Error{ErrorCode::io_error, "no", ""};
-  EXPECT_EQ(open_error(lab).code, ErrorCode::io_error);
+  Fixture fixture;
+  fixture.faults->reset_error = Error{ErrorCode::io_error, "no", ""};
+  EXPECT_EQ(open_error(fixture).code, ErrorCode::io_error);
 }
 
 TEST(Open, NeedsNoResetOfTheDevice) {
-  Lab lab;
-  lab.faults->reset_error = Error{ErrorCode::not_supported, "no", ""};
-  EXPECT_NE(lab.open(), nullptr);
+  Fixture fixture;
+  fixture.faults->reset_error = Error{ErrorCode::not_supported, "no", ""};
+  EXPECT_NE(fixture.open(), nullptr);
 }
 
 TEST(Open, TakesASemaphoreFromADeadHolder) {
-  Lab lab;
-  lab.faults->on_read = [&lab, done = false](std::uint32_t offset) mutable -> std::optional<std::uint32_t> {
+  Fixture fixture;
+  fixture.faults->on_read = [&fixture, done = false](std::uint32_t offset) mutable -> std::optional<std::uint32_t> {
     if (offset == reg::EECD::offset() && !done) {  // after the card's reset
       done = true;
-      lab.with_card([](models::igb::Card& card) {
+      fixture.with_card([](models::igb::Card& card) {
         card.registers().set<reg::SW_FW_SYNC>(reg::SW_FW_SYNC::SW_EEP);
         card.registers().set<reg::SWSM>(reg::SWSM::SMBI);
         return 0;
@@ -113,38 +113,38 @@ TEST(Open, TakesASemaphoreFromADeadHolder) {
     }
     return std::nullopt;
   };
-  EXPECT_NE(lab.open(), nullptr);
-  EXPECT_TRUE(lab.has_logged("SWSM.SMBI"));
-  EXPECT_EQ(lab.value<reg::SW_FW_SYNC>().raw(), 0u);
-  EXPECT_EQ(lab.value<reg::SWSM>().raw(), 0u);
+  EXPECT_NE(fixture.open(), nullptr);
+  EXPECT_TRUE(fixture.has_logged("SWSM.SMBI"));
+  EXPECT_EQ(fixture.value<reg::SW_FW_SYNC>().raw(), 0u);
+  EXPECT_EQ(fixture.value<reg::SWSM>().raw(), 0u);
 }
 
 TEST(OpenFails, WhileFirmwareKeepsTheNvm) {
-  Lab lab;
-  lab.faults->on_read = answer(reg::SW_FW_SYNC::offset(), 1u << 16);
-  const Error error = open_error(lab);
+  Fixture fixture;
+  fixture.faults->on_read = answer(reg::SW_FW_SYNC::offset(), 1u << 16);
+  const Error error = open_error(fixture);
   EXPECT_EQ(error.code, ErrorCode::timeout);
   EXPECT_THAT(error.what, HasSubstr("SW_FW_SYNC"));
 }
 
 TEST(Open, ReadsTheAddressThatTheCardLoaded) {
-  Lab lab({.mac = {0x02, 0x12, 0x34, 0x56, 0x78, 0x9A}});
-  auto port = lab.open();
+  Fixture fixture({.mac = {0x02, 0x12, 0x34, 0x56, 0x78, 0x9A}});
+  auto port = fixture.open();
   ASSERT_NE(port, nullptr);
   EXPECT_EQ(port->mac(), (MacAddress{0x02, 0x12, 0x34, 0x56, 0x78, 0x9A}));
 }
 
 TEST(Open, MakesUpAnAddressWhereTheCardsIsNone) {
-  Lab lab({.mac = {0, 0, 0, 0, 0, 0}});
-  auto port = lab.open();
+  Fixture fixture({.mac = {0, 0, 0, 0, 0, 0}});
+  auto port = fixture.open();
   ASSERT_NE(port, nullptr);
   EXPECT_EQ(port->mac()[0] & 3, 2) << "one station's and locally administered";
-  EXPECT_TRUE(lab.has_logged(to_string(port->mac())));
+  EXPECT_TRUE(fixture.has_logged(to_string(port->mac())));
 }
 
 TEST(Open, PrefersTheAlternateAddress) {
-  Lab lab({.lan_id = 1});
-  lab.with_card([](models::igb::Card& card) {
+  Fixture fixture({.lan_id = 1});
+  fixture.with_card([](models::igb::Card& card) {
     auto words = card.nvm().words();
     words[hw::igb::nvm::kAlternateMacPointer] = 0x100;
     words[0x103] = 0x2202;
@@ -154,14 +154,14 @@ TEST(Open, PrefersTheAlternateAddress) {
     words[hw::igb::nvm::kChecksum] = hw::igb::nvm::checksum_for(summed);
     return 0;
   });
-  auto port = lab.open();
+  auto port = fixture.open();
   ASSERT_NE(port, nullptr);
   EXPECT_EQ(port->mac(), (MacAddress{0x02, 0x22, 0x33, 0x44, 0x55, 0x66}));
 }
 
 /// Starts a configured port whose card has a fault, and says what came of it.
 struct Start {
-  explicit Start(Lab& lab) : port(lab.open()) { EXPECT_TRUE(port->configure(lab.config())); }
+  explicit Start(Fixture& fixture) : port(fixture.open()) { EXPECT_TRUE(port->configure(fixture.config())); }
   Error error() {
     auto started = port->start();
     EXPECT_FALSE(started);
@@ -172,32 +172,32 @@ struct Start {
 
 TEST(StartFails, WhenAQueueDoesNotComeUp) {
   for (const std::uint32_t control : {reg::RXDCTL::offset(0), reg::TXDCTL::offset(0)}) {
-    Lab lab;
-    Start start(lab);
-    lab.faults->on_read = answer(control, 0);
+    Fixture fixture;
+    Start start(fixture);
+    fixture.faults->on_read = answer(control, 0);
     const Error error = start.error();
     EXPECT_EQ(error.code, ErrorCode::timeout);
     EXPECT_THAT(error.what, HasSubstr("XDCTL[0].ENABLE"));
     EXPECT_EQ(start.port->state(), PortState::configured);
-    EXPECT_TRUE(lab.all_home());
-    EXPECT_FALSE(lab.faults->bus_master);
-    lab.faults->on_read = nullptr;
+    EXPECT_TRUE(fixture.all_home());
+    EXPECT_FALSE(fixture.faults->bus_master);
+    fixture.faults->on_read = nullptr;
     EXPECT_TRUE(start.port->start()) << "a fault that went away";
   }
 }
 
 TEST(StartFails, WhenThePhyDoesNotAnswer) {
-  Lab lab;
-  Start start(lab);
-  lab.faults->on_read = answer(reg::MDIC::offset(), 0);
+  Fixture fixture;
+  Start start(fixture);
+  fixture.faults->on_read = answer(reg::MDIC::offset(), 0);
   EXPECT_THAT(start.error().what, HasSubstr("MDIC.READY"));
-  EXPECT_TRUE(lab.all_home());
+  EXPECT_TRUE(fixture.all_home());
 }
 
 TEST(StartFails, WhenThePhyReportsAnError) {
-  Lab lab;
-  Start start(lab);
-  lab.faults->on_read = answer(reg::MDIC::offset(), (reg::MDIC::READY | reg::MDIC::ERROR).bits());
+  Fixture fixture;
+  Start start(fixture);
+  fixture.faults->on_read = answer(reg::MDIC::offset(), (reg::MDIC::READY | reg::MDIC::ERROR).bits());
   const Error error = start.error();
   EXPECT_EQ(error.code, ErrorCode::device_fault);
   EXPECT_THAT(error.what, HasSubstr("MDIC.ERROR"));
@@ -205,42 +205,42 @@ TEST(StartFails, WhenThePhyReportsAnError) {
 }
 
 TEST(StartFails, WhenThePoolIsHeldElsewhere) {
-  Lab lab({}, {.count = 100});
-  Start start(lab);
+  Fixture fixture({}, {.count = 100});
+  Start start(fixture);
   std::vector<MbufPtr> held;
-  for (int i = 0; i < 50; ++i) held.push_back(lab.pool.allocate());
+  for (int i = 0; i < 50; ++i) held.push_back(fixture.pool.allocate());
   EXPECT_EQ(start.error().code, ErrorCode::no_memory);
   EXPECT_EQ(start.port->state(), PortState::configured);
-  EXPECT_EQ(lab.pool.stats().in_use(), 50u);
+  EXPECT_EQ(fixture.pool.stats().in_use(), 50u);
   held.clear();
   EXPECT_TRUE(start.port->start());
 }
 
 TEST(StartFails, WhenTheCardIsGone) {
-  Lab lab;
-  Start start(lab);
-  lab.faults->removed = true;
+  Fixture fixture;
+  Start start(fixture);
+  fixture.faults->removed = true;
   EXPECT_EQ(start.error().code, ErrorCode::device_removed);
   EXPECT_EQ(start.port->state(), PortState::failed);
   EXPECT_TRUE(start.port->close());
-  EXPECT_TRUE(lab.all_home());
+  EXPECT_TRUE(fixture.all_home());
 }
 
 TEST(StartFails, WhenTheBusIsRefused) {
-  Lab lab;
-  Start start(lab);
-  lab.faults->bus_master_error = Error{ErrorCode::io_error, "refused", ""};
+  Fixture fixture;
+  Start start(fixture);
+  fixture.faults->bus_master_error = Error{ErrorCode::io_error, "refused", ""};
   EXPECT_EQ(start.error().code, ErrorCode::io_error);
 }
 
 TEST(ARemovedCard, IsAnErrorEverywhereAndNeverASpin) {
-  Lab lab;
-  auto port = lab.started();
+  Fixture fixture;
+  auto port = fixture.started();
   ASSERT_NE(port, nullptr);
-  lab.wire->inject(broadcast(64));
+  fixture.wire->inject(broadcast(64));
   const Stats before = port->stats();
-  lab.faults->removed = true;
-  const Duration start = lab.clock->now();
+  fixture.faults->removed = true;
+  const Duration start = fixture.clock->now();
   EXPECT_EQ(port->set_mtu(2000).error().code, ErrorCode::device_removed);
   EXPECT_EQ(port->set_promiscuous(true).error().code, ErrorCode::device_removed);
   EXPECT_EQ(port->set_all_multicast(true).error().code, ErrorCode::device_removed);
@@ -258,40 +258,40 @@ TEST(ARemovedCard, IsAnErrorEverywhereAndNeverASpin) {
   Burst<8> burst;
   EXPECT_EQ(port->rx_queue(0)->rx_burst(burst), 0u) << "a failed port is idle";
   EXPECT_TRUE(port->close());
-  EXPECT_TRUE(lab.all_home());
-  EXPECT_LT(lab.clock->now() - start, std::chrono::seconds(1));
+  EXPECT_TRUE(fixture.all_home());
+  EXPECT_LT(fixture.clock->now() - start, std::chrono::seconds(1));
 }
 
 TEST(ARemovedCard, FailsTheStop) {
-  Lab lab;
-  auto port = lab.started();
+  Fixture fixture;
+  auto port = fixture.started();
   ASSERT_NE(port, nullptr);
-  lab.faults->removed = true;
+  fixture.faults->removed = true;
   EXPECT_EQ(port->stop().error().code, ErrorCode::device_removed);
   EXPECT_EQ(port->state(), PortState::failed);
-  EXPECT_FALSE(lab.all_home()) << "whether it is gone for good is only known when the device is";
+  EXPECT_FALSE(fixture.all_home()) << "whether it is gone for good is only known when the device is";
   EXPECT_TRUE(port->close());
-  EXPECT_TRUE(lab.all_home());
+  EXPECT_TRUE(fixture.all_home());
 }
 
 TEST(AWantedCard, IsStoppedAndGivenBack) {
-  Lab lab;
-  auto port = lab.started();
+  Fixture fixture;
+  auto port = fixture.started();
   ASSERT_NE(port, nullptr);
-  lab.faults->removal_wanted = true;
+  fixture.faults->removal_wanted = true;
   const auto served = port->service();
   EXPECT_EQ(served.error().code, ErrorCode::device_removed);
-  EXPECT_FALSE(lab.faults->bus_master) << "it works, so it was stopped";
+  EXPECT_FALSE(fixture.faults->bus_master) << "it works, so it was stopped";
   EXPECT_TRUE(port->close());
-  EXPECT_TRUE(lab.all_home());
+  EXPECT_TRUE(fixture.all_home());
 }
 
 TEST(AnErrorEvent, FailsThePort) {
-  Lab lab;
-  auto port = lab.started();
+  Fixture fixture;
+  auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   const int event = ::eventfd(0, EFD_CLOEXEC);
-  lab.faults->error_event = event;
+  fixture.faults->error_event = event;
   EXPECT_TRUE(port->service());
   ASSERT_EQ(::eventfd_write(event, 1), 0);
   EXPECT_EQ(port->service().error().code, ErrorCode::device_fault);
@@ -301,32 +301,32 @@ TEST(AnErrorEvent, FailsThePort) {
 }
 
 TEST(ACardThatDoesNotStop, KeepsItsMemoryUntilItIsReset) {
-  Lab lab;
-  auto port = lab.started();
+  Fixture fixture;
+  auto port = fixture.started();
   ASSERT_NE(port, nullptr);
-  lab.faults->on_read = [&](std::uint32_t offset) -> std::optional<std::uint32_t> {
-    if (offset != reg::STATUS::offset() || lab.faults->resets > 1) return std::nullopt;
+  fixture.faults->on_read = [&](std::uint32_t offset) -> std::optional<std::uint32_t> {
+    if (offset != reg::STATUS::offset() || fixture.faults->resets > 1) return std::nullopt;
     return (reg::STATUS::GIO_MASTER_ENABLE | reg::STATUS::LU).bits();
   };
   const auto stopped = port->stop();
   EXPECT_EQ(stopped.error().code, ErrorCode::timeout);
   EXPECT_THAT(stopped.error().what, HasSubstr("GIO_MASTER_ENABLE"));
   EXPECT_EQ(port->state(), PortState::failed);
-  EXPECT_FALSE(lab.all_home());
+  EXPECT_FALSE(fixture.all_home());
   EXPECT_EQ(port->service().error().code, ErrorCode::timeout);
   EXPECT_TRUE(port->close());
-  EXPECT_EQ(lab.faults->resets, 2u) << "one when it was opened, one to end its DMA";
-  EXPECT_TRUE(lab.all_home());
+  EXPECT_EQ(fixture.faults->resets, 2u) << "one when it was opened, one to end its DMA";
+  EXPECT_TRUE(fixture.all_home());
 }
 
 TEST(ACardWhoseQueuesHang, IsStoppedByItsMasterDisable) {
-  Lab lab;
-  auto port = lab.started();
+  Fixture fixture;
+  auto port = fixture.started();
   ASSERT_NE(port, nullptr);
-  lab.faults->on_read = answer(reg::RXDCTL::offset(0), 1u << 25);
+  fixture.faults->on_read = answer(reg::RXDCTL::offset(0), 1u << 25);
   EXPECT_TRUE(port->stop());
-  EXPECT_TRUE(lab.has_logged("RXDCTL.ENABLE"));
-  EXPECT_TRUE(lab.all_home());
+  EXPECT_TRUE(fixture.has_logged("RXDCTL.ENABLE"));
+  EXPECT_TRUE(fixture.all_home());
 }
 
 TEST(ACardThatNothingStops, TakesItsMemoryWithIt) {
@@ -334,28 +334,28 @@ TEST(ACardThatNothingStops, TakesItsMemoryWithIt) {
 #if POLLUX_TEST_LEAKS
   const __lsan::ScopedDisabler lost_on_purpose;
 #endif
-  Lab lab;
-  auto port = lab.started();
+  Fixture fixture;
+  auto port = fixture.started();
   ASSERT_NE(port, nullptr);
-  lab.faults->on_read = answer(reg::STATUS::offset(), (reg::STATUS::GIO_MASTER_ENABLE | reg::STATUS::LU).bits());
-  lab.faults->reset_error = Error{ErrorCode::io_error, "no", ""};
+  fixture.faults->on_read = answer(reg::STATUS::offset(), (reg::STATUS::GIO_MASTER_ENABLE | reg::STATUS::LU).bits());
+  fixture.faults->reset_error = Error{ErrorCode::io_error, "no", ""};
   EXPECT_FALSE(port->stop());
   const auto closed = port->close();
   ASSERT_FALSE(closed);
   EXPECT_THAT(closed.error().what, HasSubstr("lost to this process"));
   EXPECT_EQ(port->state(), PortState::closed);
-  EXPECT_TRUE(lab.faults->destroyed);
-  EXPECT_FALSE(lab.all_home());
+  EXPECT_TRUE(fixture.faults->destroyed);
+  EXPECT_FALSE(fixture.all_home());
 }
 
 TEST(APollerInsideItsBurst, KeepsThePortFromStopping) {
-  Lab lab;
-  auto port = lab.started();
+  Fixture fixture;
+  auto port = fixture.started();
   ASSERT_NE(port, nullptr);
-  for (unsigned i = 0; i < 32; ++i) lab.wire->inject(broadcast(64, i));
+  for (unsigned i = 0; i < 32; ++i) fixture.wire->inject(broadcast(64, i));
   Result<void> stopped;
   bool tried = false;
-  lab.faults->swallows = [&](std::uint32_t offset, std::uint32_t) {
+  fixture.faults->swallows = [&](std::uint32_t offset, std::uint32_t) {
     if (offset == reg::RDT::offset(0) && !std::exchange(tried, true)) stopped = port->stop();
     return false;
   };
@@ -365,15 +365,15 @@ TEST(APollerInsideItsBurst, KeepsThePortFromStopping) {
   ASSERT_FALSE(stopped);
   EXPECT_EQ(stopped.error().code, ErrorCode::timeout);
   EXPECT_EQ(port->state(), PortState::started);
-  EXPECT_TRUE(lab.faults->bus_master) << "nothing was taken away from the poller";
+  EXPECT_TRUE(fixture.faults->bus_master) << "nothing was taken away from the poller";
   EXPECT_TRUE(port->stop()) << "it has come out";
   burst = {};
-  EXPECT_TRUE(lab.all_home());
+  EXPECT_TRUE(fixture.all_home());
 }
 
 TEST(Service, SaysHowOftenItMustRun) {
-  Lab lab;
-  auto port = lab.started();
+  Fixture fixture;
+  auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   const auto interval = port->service();
   ASSERT_TRUE(interval);
@@ -382,12 +382,12 @@ TEST(Service, SaysHowOftenItMustRun) {
 }
 
 TEST(Service, SavesTheCountsOfACardThatGoesAway) {
-  Lab lab;
-  auto port = lab.started();
+  Fixture fixture;
+  auto port = fixture.started();
   ASSERT_NE(port, nullptr);
-  lab.wire->inject(broadcast(64));
+  fixture.wire->inject(broadcast(64));
   ASSERT_TRUE(port->service());
-  lab.faults->removed = true;
+  fixture.faults->removed = true;
   EXPECT_EQ(port->stats().rx_packets, 1u);
 }
 

@@ -2,39 +2,39 @@
 #include <gtest/gtest.h>
 
 #include "pollux/mem/burst.hpp"
-#include "unit/igb/lab.hpp"
+#include "unit/igb/fixture.hpp"
 
 namespace pollux::drivers::igb {
 namespace {
 
 TEST(PortStates, OpenConfigureStartStopClose) {
-  Lab lab;
-  auto port = lab.open();
+  Fixture fixture;
+  auto port = fixture.open();
   ASSERT_NE(port, nullptr);
   EXPECT_EQ(port->state(), PortState::opened);
   EXPECT_EQ(port->rx_queue(0), nullptr);
-  ASSERT_TRUE(port->configure(lab.config()));
+  ASSERT_TRUE(port->configure(fixture.config()));
   EXPECT_EQ(port->state(), PortState::configured);
   ASSERT_NE(port->rx_queue(0), nullptr);
   EXPECT_EQ(port->rx_queue(1), nullptr);
-  EXPECT_FALSE(lab.faults->bus_master);
+  EXPECT_FALSE(fixture.faults->bus_master);
   ASSERT_TRUE(port->start());
   EXPECT_EQ(port->state(), PortState::started);
-  EXPECT_TRUE(lab.faults->bus_master);
-  EXPECT_GE(lab.pool.stats().in_use(), 64u);
+  EXPECT_TRUE(fixture.faults->bus_master);
+  EXPECT_GE(fixture.pool.stats().in_use(), 64u);
   ASSERT_TRUE(port->stop());
   EXPECT_EQ(port->state(), PortState::configured);
-  EXPECT_FALSE(lab.faults->bus_master);
-  EXPECT_TRUE(lab.all_home());
+  EXPECT_FALSE(fixture.faults->bus_master);
+  EXPECT_TRUE(fixture.all_home());
   ASSERT_TRUE(port->close());
   EXPECT_EQ(port->state(), PortState::closed);
-  EXPECT_TRUE(lab.faults->destroyed);
+  EXPECT_TRUE(fixture.faults->destroyed);
   EXPECT_EQ(port->rx_queue(0), nullptr);
 }
 
 TEST(PortStates, InfoNamesTheCardAndItsLimits) {
-  Lab lab;
-  auto port = lab.open();
+  Fixture fixture;
+  auto port = fixture.open();
   ASSERT_NE(port, nullptr);
   const PortInfo& info = port->info();
   EXPECT_EQ(info.name, "sim:0");
@@ -50,7 +50,7 @@ TEST(PortStates, InfoNamesTheCardAndItsLimits) {
 /// Each call in each state: whether it fits.
 struct Call {
   const char* name;
-  Result<void> (*make)(PortMachine& port, Lab& lab);
+  Result<void> (*make)(PortMachine& port, Fixture& fixture);
   bool opened, configured, started, closed;
 };
 
@@ -60,31 +60,31 @@ Result<void> drop_value(Result<Duration> result) {
 
 class PortCalls : public testing::TestWithParam<Call> {
  protected:
-  static void bring_to(PortMachine& port, Lab& lab, PortState state) {
+  static void bring_to(PortMachine& port, Fixture& fixture, PortState state) {
     if (state == PortState::opened) return;
     if (state == PortState::closed) {
       ASSERT_TRUE(port.close());
       return;
     }
-    ASSERT_TRUE(port.configure(lab.config()));
+    ASSERT_TRUE(port.configure(fixture.config()));
     if (state == PortState::started) {
       ASSERT_TRUE(port.start());
     }
   }
   static void check(PortState state, bool fits) {
-    Lab lab;
-    auto port = lab.open();
+    Fixture fixture;
+    auto port = fixture.open();
     ASSERT_NE(port, nullptr);
-    ASSERT_NO_FATAL_FAILURE(bring_to(*port, lab, state));
-    const std::size_t writes = lab.faults->writes.size();
-    const auto result = GetParam().make(*port, lab);
+    ASSERT_NO_FATAL_FAILURE(bring_to(*port, fixture, state));
+    const std::size_t writes = fixture.faults->writes.size();
+    const auto result = GetParam().make(*port, fixture);
     EXPECT_EQ(result.has_value(), fits) << GetParam().name << " in state " << static_cast<int>(state)
                                         << (result ? "" : ": " + result.error().message());
     if (fits || result) return;
     EXPECT_EQ(result.error().code, ErrorCode::bad_state);
     EXPECT_FALSE(result.error().hint.empty());
     EXPECT_EQ(port->state(), state);
-    EXPECT_EQ(lab.faults->writes.size(), writes) << "a refused call wrote to the card";
+    EXPECT_EQ(fixture.faults->writes.size(), writes) << "a refused call wrote to the card";
   }
 };
 
@@ -98,50 +98,51 @@ TEST_P(PortCalls, FitOrAreRefusedWithoutAChange) {
 INSTANTIATE_TEST_SUITE_P(
     All, PortCalls,
     testing::Values(
-        Call{"configure", [](PortMachine& port, Lab& lab) { return port.configure(lab.config()); }, true, true, false,
-             false},
-        Call{"start", [](PortMachine& port, Lab&) { return port.start(); }, false, true, false, false},
-        Call{"stop", [](PortMachine& port, Lab&) { return port.stop(); }, false, false, true, false},
-        Call{"close", [](PortMachine& port, Lab&) { return port.close(); }, true, true, true, false},
+        Call{"configure", [](PortMachine& port, Fixture& fixture) { return port.configure(fixture.config()); }, true,
+             true, false, false},
+        Call{"start", [](PortMachine& port, Fixture&) { return port.start(); }, false, true, false, false},
+        Call{"stop", [](PortMachine& port, Fixture&) { return port.stop(); }, false, false, true, false},
+        Call{"close", [](PortMachine& port, Fixture&) { return port.close(); }, true, true, true, false},
         Call{"set_mac",
-             [](PortMachine& port, Lab&) {
+             [](PortMachine& port, Fixture&) {
                return port.set_mac({2, 0, 0, 0, 0, 9});
              },
              true, true, true, false},
-        Call{"set_mtu", [](PortMachine& port, Lab&) { return port.set_mtu(1400); }, false, true, true, false},
-        Call{"set_promiscuous", [](PortMachine& port, Lab&) { return port.set_promiscuous(true); }, false, true, true,
-             false},
-        Call{"set_all_multicast", [](PortMachine& port, Lab&) { return port.set_all_multicast(true); }, false, true,
+        Call{"set_mtu", [](PortMachine& port, Fixture&) { return port.set_mtu(1400); }, false, true, true, false},
+        Call{"set_promiscuous", [](PortMachine& port, Fixture&) { return port.set_promiscuous(true); }, false, true,
              true, false},
-        Call{"service", [](PortMachine& port, Lab&) { return drop_value(port.service()); }, true, true, true, false}),
+        Call{"set_all_multicast", [](PortMachine& port, Fixture&) { return port.set_all_multicast(true); }, false, true,
+             true, false},
+        Call{"service", [](PortMachine& port, Fixture&) { return drop_value(port.service()); }, true, true, true,
+             false}),
     [](const auto& call) { return std::string(call.param.name); });
 
 TEST(PortStates, StartsAgainAsOftenAsOneLikes) {
-  Lab lab;
-  auto port = lab.started();
+  Fixture fixture;
+  auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   const auto frame = broadcast(64);
   Burst<8> burst;
   for (int round = 0; round < 20; ++round) {
     ASSERT_TRUE(port->link().up);
-    lab.wire->inject(frame);
+    fixture.wire->inject(frame);
     EXPECT_EQ(port->rx_queue(0)->rx_burst(burst), 1u) << "round " << round;
     burst = {};
     ASSERT_TRUE(port->stop());
-    EXPECT_TRUE(lab.all_home());
+    EXPECT_TRUE(fixture.all_home());
     EXPECT_EQ(port->rx_queue(0)->rx_burst(burst), 0u);
     ASSERT_TRUE(port->start());
-    lab.clock->advance(std::chrono::seconds(1));
+    fixture.clock->advance(std::chrono::seconds(1));
   }
   EXPECT_EQ(port->stats().rx_packets, 20u);
   EXPECT_EQ(port->stats().rx_burst_packets, 20u);
 }
 
 TEST(PortStates, ConfiguresAgainWithOtherQueuesAndRings) {
-  Lab lab({}, {.count = 4096});
-  auto port = lab.open();
+  Fixture fixture({}, {.count = 4096});
+  auto port = fixture.open();
   ASSERT_NE(port, nullptr);
-  PortConfig config = lab.config();
+  PortConfig config = fixture.config();
   for (const std::uint16_t queues : std::initializer_list<std::uint16_t>{1, 16, 3, 1}) {
     config.rx_queues = queues;
     config.tx_queues = queues;
@@ -150,60 +151,60 @@ TEST(PortStates, ConfiguresAgainWithOtherQueuesAndRings) {
     ASSERT_TRUE(port->start());
     EXPECT_NE(port->rx_queue(static_cast<std::uint16_t>(queues - 1)), nullptr);
     EXPECT_EQ(port->tx_queue(queues), nullptr);
-    EXPECT_EQ(lab.value<reg::RDLEN>(0).raw(), config.rx_ring * 16);
+    EXPECT_EQ(fixture.value<reg::RDLEN>(0).raw(), config.rx_ring * 16);
     ASSERT_TRUE(port->stop());
-    EXPECT_TRUE(lab.all_home());
+    EXPECT_TRUE(fixture.all_home());
   }
 }
 
 TEST(PortStates, OpensAgainAfterClose) {
-  Lab lab;
+  Fixture fixture;
   for (int round = 0; round < 3; ++round) {
-    auto port = lab.started();
+    auto port = fixture.started();
     ASSERT_NE(port, nullptr);
     EXPECT_EQ(port->info().index, 0);
     ASSERT_TRUE(port->close());
-    EXPECT_TRUE(lab.all_home());
+    EXPECT_TRUE(fixture.all_home());
   }
 }
 
 TEST(PortStates, GoingAwayCloses) {
-  Lab lab;
-  { auto port = lab.started(); }
-  EXPECT_TRUE(lab.faults->destroyed);
-  EXPECT_TRUE(lab.all_home());
-  EXPECT_FALSE(lab.value<reg::CTRL_EXT>().has(reg::CTRL_EXT::DRV_LOAD));
+  Fixture fixture;
+  { auto port = fixture.started(); }
+  EXPECT_TRUE(fixture.faults->destroyed);
+  EXPECT_TRUE(fixture.all_home());
+  EXPECT_FALSE(fixture.value<reg::CTRL_EXT>().has(reg::CTRL_EXT::DRV_LOAD));
 }
 
 TEST(PortStates, ClosingLeavesTheCardToTheNext) {
-  Lab lab;
-  auto port = lab.started();
+  Fixture fixture;
+  auto port = fixture.started();
   ASSERT_NE(port, nullptr);
-  EXPECT_TRUE(lab.value<reg::CTRL_EXT>().has(reg::CTRL_EXT::DRV_LOAD));
-  lab.faults->writes.clear();
+  EXPECT_TRUE(fixture.value<reg::CTRL_EXT>().has(reg::CTRL_EXT::DRV_LOAD));
+  fixture.faults->writes.clear();
   ASSERT_TRUE(port->close());
   // Before the device itself is reset by its backend.
   std::uint32_t last_ext = ~0u;
   bool reset = false;
-  for (const auto& [offset, value] : lab.faults->writes) {
+  for (const auto& [offset, value] : fixture.faults->writes) {
     if (offset == reg::CTRL_EXT::offset()) last_ext = value;
     if (offset == reg::CTRL::offset() && reg::CTRL::Value(value).has(reg::CTRL::RST)) reset = true;
   }
   EXPECT_TRUE(reset);
   EXPECT_FALSE(reg::CTRL_EXT::Value(last_ext).has(reg::CTRL_EXT::DRV_LOAD));
-  EXPECT_FALSE(lab.faults->bus_master);
+  EXPECT_FALSE(fixture.faults->bus_master);
 }
 
 TEST(PortStates, WritesNothingWhileTheCardResets) {
-  Lab lab;
+  Fixture fixture;
   {
-    auto port = lab.started();
+    auto port = fixture.started();
     ASSERT_NE(port, nullptr);
     ASSERT_TRUE(port->stop());
     ASSERT_TRUE(port->start());
   }
-  EXPECT_EQ(lab.with_card([](models::igb::Card& card) { return card.writes_in_reset(); }), 0u);
-  EXPECT_EQ(lab.with_card([](models::igb::Card& card) { return card.registers().unknown_accesses(); }), 0u);
+  EXPECT_EQ(fixture.with_card([](models::igb::Card& card) { return card.writes_in_reset(); }), 0u);
+  EXPECT_EQ(fixture.with_card([](models::igb::Card& card) { return card.registers().unknown_accesses(); }), 0u);
 }
 
 }  // namespace

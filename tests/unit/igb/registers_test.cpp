@@ -7,88 +7,88 @@
 #include <set>
 #include <string_view>
 
-#include "unit/igb/lab.hpp"
+#include "unit/igb/fixture.hpp"
 
 namespace pollux::drivers::igb {
 namespace {
 
 TEST(PortRegisters, RingsAndBuffers) {
-  Lab lab({}, {.count = 1024, .data_room = 4096});
-  PortConfig config = lab.config();
+  Fixture fixture({}, {.count = 1024, .data_room = 4096});
+  PortConfig config = fixture.config();
   config.rx_ring = 256;
   config.tx_ring = 128;
-  auto port = lab.started(config);
+  auto port = fixture.started(config);
   ASSERT_NE(port, nullptr);
-  EXPECT_EQ(lab.value<reg::RDLEN>(0).raw(), 256u * 16);
-  EXPECT_EQ(lab.value<reg::TDLEN>(0).raw(), 128u * 16);
-  EXPECT_EQ(lab.value<reg::RDBAL>(0).raw() % 128, 0u);
-  EXPECT_EQ(lab.value<reg::TDBAL>(0).raw() % 128, 0u);
-  EXPECT_NE(lab.value<reg::RDBAL>(0).raw(), lab.value<reg::TDBAL>(0).raw());
-  const auto srrctl = lab.value<reg::SRRCTL>(0);
+  EXPECT_EQ(fixture.value<reg::RDLEN>(0).raw(), 256u * 16);
+  EXPECT_EQ(fixture.value<reg::TDLEN>(0).raw(), 128u * 16);
+  EXPECT_EQ(fixture.value<reg::RDBAL>(0).raw() % 128, 0u);
+  EXPECT_EQ(fixture.value<reg::TDBAL>(0).raw() % 128, 0u);
+  EXPECT_NE(fixture.value<reg::RDBAL>(0).raw(), fixture.value<reg::TDBAL>(0).raw());
+  const auto srrctl = fixture.value<reg::SRRCTL>(0);
   EXPECT_TRUE(srrctl.has(reg::SRRCTL::ONE_BUFFER));
   EXPECT_EQ(srrctl.get(reg::SRRCTL::BSIZEPACKET), 4u);
   EXPECT_FALSE(srrctl.has(reg::SRRCTL::DROP_EN)) << "a lone queue may fill the packet buffer";
-  EXPECT_EQ(lab.value<reg::RDT>(0).raw(), 255u);
-  EXPECT_EQ(lab.value<reg::TDT>(0).raw(), 0u);
-  EXPECT_TRUE(lab.value<reg::RXDCTL>(0).has(reg::RXDCTL::ENABLE | reg::RXDCTL::WTHRESH(1)));
-  EXPECT_TRUE(lab.value<reg::TXDCTL>(0).has(reg::TXDCTL::ENABLE | reg::TXDCTL::WTHRESH(1)));
-  EXPECT_FALSE(lab.value<reg::RXDCTL>(1).has(reg::RXDCTL::ENABLE));
-  EXPECT_FALSE(lab.value<reg::TXDCTL>(1).has(reg::TXDCTL::ENABLE));
+  EXPECT_EQ(fixture.value<reg::RDT>(0).raw(), 255u);
+  EXPECT_EQ(fixture.value<reg::TDT>(0).raw(), 0u);
+  EXPECT_TRUE(fixture.value<reg::RXDCTL>(0).has(reg::RXDCTL::ENABLE | reg::RXDCTL::WTHRESH(1)));
+  EXPECT_TRUE(fixture.value<reg::TXDCTL>(0).has(reg::TXDCTL::ENABLE | reg::TXDCTL::WTHRESH(1)));
+  EXPECT_FALSE(fixture.value<reg::RXDCTL>(1).has(reg::RXDCTL::ENABLE));
+  EXPECT_FALSE(fixture.value<reg::TXDCTL>(1).has(reg::TXDCTL::ENABLE));
 }
 
 TEST(PortRegisters, AQueueOfZeroStaysOff) {
-  Lab lab;
-  auto port = lab.open();
+  Fixture fixture;
+  auto port = fixture.open();
   ASSERT_TRUE(port->configure({.rx_queues = 0, .tx_queues = 1}));
   ASSERT_TRUE(port->start());
-  EXPECT_FALSE(lab.value<reg::RXDCTL>(0).has(reg::RXDCTL::ENABLE));
-  EXPECT_FALSE(lab.value<reg::RCTL>().has(reg::RCTL::RXEN));
-  EXPECT_TRUE(lab.value<reg::TXDCTL>(0).has(reg::TXDCTL::ENABLE));
+  EXPECT_FALSE(fixture.value<reg::RXDCTL>(0).has(reg::RXDCTL::ENABLE));
+  EXPECT_FALSE(fixture.value<reg::RCTL>().has(reg::RCTL::RXEN));
+  EXPECT_TRUE(fixture.value<reg::TXDCTL>(0).has(reg::TXDCTL::ENABLE));
   EXPECT_TRUE(port->stop());
 }
 
 TEST(PortRegisters, ReceiveControlFollowsTheConfiguration) {
   for (const bool promiscuous : {false, true}) {
     for (const bool all_multicast : {false, true}) {
-      Lab lab;
-      PortConfig config = lab.config();
+      Fixture fixture;
+      PortConfig config = fixture.config();
       config.promiscuous = promiscuous;
       config.all_multicast = all_multicast;
       config.mtu = 3000;
-      auto port = lab.started(config);
+      auto port = fixture.started(config);
       ASSERT_NE(port, nullptr);
-      const auto rctl = lab.value<reg::RCTL>();
+      const auto rctl = fixture.value<reg::RCTL>();
       EXPECT_TRUE(rctl.has(reg::RCTL::RXEN | reg::RCTL::BAM | reg::RCTL::LPE | reg::RCTL::SECRC));
       EXPECT_FALSE(rctl.has_any(reg::RCTL::SBP | reg::RCTL::VFE));
-      EXPECT_TRUE(lab.value<reg::RFCTL>().has(reg::RFCTL::IPV6_EX_DIS));
+      EXPECT_TRUE(fixture.value<reg::RFCTL>().has(reg::RFCTL::IPV6_EX_DIS));
       EXPECT_EQ(rctl.has(reg::RCTL::UPE), promiscuous);
       EXPECT_EQ(rctl.has(reg::RCTL::MPE), promiscuous || all_multicast);
-      EXPECT_EQ(lab.value<reg::RLPML>().raw(), 3022u);
+      EXPECT_EQ(fixture.value<reg::RLPML>().raw(), 3022u);
     }
   }
 }
 
 TEST(PortRegisters, SettersReachARunningCard) {
-  Lab lab;
-  auto port = lab.started();
+  Fixture fixture;
+  auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   ASSERT_TRUE(port->set_promiscuous(true));
-  EXPECT_TRUE(lab.value<reg::RCTL>().has(reg::RCTL::UPE | reg::RCTL::MPE));
+  EXPECT_TRUE(fixture.value<reg::RCTL>().has(reg::RCTL::UPE | reg::RCTL::MPE));
   ASSERT_TRUE(port->set_promiscuous(false));
-  EXPECT_FALSE(lab.value<reg::RCTL>().has_any(reg::RCTL::UPE | reg::RCTL::MPE));
+  EXPECT_FALSE(fixture.value<reg::RCTL>().has_any(reg::RCTL::UPE | reg::RCTL::MPE));
   ASSERT_TRUE(port->set_all_multicast(true));
-  EXPECT_TRUE(lab.value<reg::RCTL>().has(reg::RCTL::MPE | reg::RCTL::RXEN));
+  EXPECT_TRUE(fixture.value<reg::RCTL>().has(reg::RCTL::MPE | reg::RCTL::RXEN));
   ASSERT_TRUE(port->set_mtu(9000));
   EXPECT_EQ(port->mtu(), 9000u);
-  EXPECT_EQ(lab.value<reg::RLPML>().raw(), 9022u);
+  EXPECT_EQ(fixture.value<reg::RLPML>().raw(), 9022u);
   ASSERT_TRUE(port->set_mac({0x02, 0x11, 0x22, 0x33, 0x44, 0x55}));
-  EXPECT_EQ(lab.value<reg::RAL>(0).raw(), 0x33221102u);
-  EXPECT_EQ(lab.value<reg::RAH>(0).raw(), 0x80005544u);
+  EXPECT_EQ(fixture.value<reg::RAL>(0).raw(), 0x33221102u);
+  EXPECT_EQ(fixture.value<reg::RAH>(0).raw(), 0x80005544u);
 }
 
 TEST(PortRegisters, SettersSurviveARestart) {
-  Lab lab;
-  auto port = lab.started();
+  Fixture fixture;
+  auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   ASSERT_TRUE(port->set_promiscuous(true));
   ASSERT_TRUE(port->set_mtu(2000));
@@ -96,17 +96,17 @@ TEST(PortRegisters, SettersSurviveARestart) {
   ASSERT_TRUE(port->stop());
   ASSERT_TRUE(port->set_all_multicast(true));
   ASSERT_TRUE(port->start());
-  EXPECT_TRUE(lab.value<reg::RCTL>().has(reg::RCTL::UPE | reg::RCTL::MPE));
-  EXPECT_EQ(lab.value<reg::RLPML>().raw(), 2022u);
-  EXPECT_EQ(lab.value<reg::RAL>(0).raw(), 0x03020102u);
+  EXPECT_TRUE(fixture.value<reg::RCTL>().has(reg::RCTL::UPE | reg::RCTL::MPE));
+  EXPECT_EQ(fixture.value<reg::RLPML>().raw(), 2022u);
+  EXPECT_EQ(fixture.value<reg::RAL>(0).raw(), 0x03020102u);
 }
 
 TEST(PortRegisters, RefusedSettersChangeNothing) {
-  Lab lab;
-  auto port = lab.started();
+  Fixture fixture;
+  auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   const MacAddress before = port->mac();
-  const std::size_t writes = lab.faults->writes.size();
+  const std::size_t writes = fixture.faults->writes.size();
   EXPECT_EQ(port->set_mac({}).error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(port->set_mac({1, 0, 0, 0, 0, 0}).error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(port->set_mac({0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}).error().code, ErrorCode::invalid_argument);
@@ -114,18 +114,18 @@ TEST(PortRegisters, RefusedSettersChangeNothing) {
   EXPECT_EQ(port->set_mtu(67).error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(port->mac(), before);
   EXPECT_EQ(port->mtu(), 1500u);
-  EXPECT_EQ(lab.faults->writes.size(), writes);
+  EXPECT_EQ(fixture.faults->writes.size(), writes);
 }
 
 TEST(PortRegisters, ForeignFiltersAreCleared) {
-  Lab lab;
-  auto port = lab.open();
-  ASSERT_TRUE(port->configure(lab.config()));
+  Fixture fixture;
+  auto port = fixture.open();
+  ASSERT_TRUE(port->configure(fixture.config()));
   // Not part of what CTRL.RST clears on silicon (the tables are memory): start with rubbish in them.
-  lab.faults->on_read = [&, spoiled = false](std::uint32_t offset) mutable -> std::optional<std::uint32_t> {
+  fixture.faults->on_read = [&, spoiled = false](std::uint32_t offset) mutable -> std::optional<std::uint32_t> {
     if (!spoiled && offset == reg::GCR::offset()) {
       spoiled = true;
-      lab.with_card([](models::igb::Card& card) {
+      fixture.with_card([](models::igb::Card& card) {
         card.registers().set<reg::MTA>(127, reg::MTA::Value(5));
         card.registers().set<reg::VFTA>(1, reg::VFTA::Value(5));
         card.registers().set<reg::UTA>(64, reg::UTA::Value(5));
@@ -136,46 +136,46 @@ TEST(PortRegisters, ForeignFiltersAreCleared) {
     return std::nullopt;
   };
   ASSERT_TRUE(port->start());
-  EXPECT_EQ(lab.value<reg::MTA>(127).raw(), 0u);
-  EXPECT_EQ(lab.value<reg::VFTA>(1).raw(), 0u);
-  EXPECT_EQ(lab.value<reg::UTA>(64).raw(), 0u);
-  EXPECT_EQ(lab.value<reg::RAH>(23).raw(), 0u);
-  EXPECT_TRUE(lab.value<reg::RAH>(0).has(reg::RAH::AV));
+  EXPECT_EQ(fixture.value<reg::MTA>(127).raw(), 0u);
+  EXPECT_EQ(fixture.value<reg::VFTA>(1).raw(), 0u);
+  EXPECT_EQ(fixture.value<reg::UTA>(64).raw(), 0u);
+  EXPECT_EQ(fixture.value<reg::RAH>(23).raw(), 0u);
+  EXPECT_TRUE(fixture.value<reg::RAH>(0).has(reg::RAH::AV));
 }
 
 TEST(PortRegisters, SpreadsOverAllQueuesRoundRobin) {
-  Lab lab({}, {.count = 4096});
-  PortConfig config = lab.config();
+  Fixture fixture({}, {.count = 4096});
+  PortConfig config = fixture.config();
   config.rx_queues = 5;
-  auto port = lab.started(config);
+  auto port = fixture.started(config);
   ASSERT_NE(port, nullptr);
-  EXPECT_TRUE(lab.value<reg::MRQC>().has(reg::MRQC::RSS | reg::MRQC::TCP_IPV4 | reg::MRQC::IPV4 | reg::MRQC::IPV6));
-  EXPECT_TRUE(lab.value<reg::RXCSUM>().has(reg::RXCSUM::PCSD));
+  EXPECT_TRUE(fixture.value<reg::MRQC>().has(reg::MRQC::RSS | reg::MRQC::TCP_IPV4 | reg::MRQC::IPV4 | reg::MRQC::IPV6));
+  EXPECT_TRUE(fixture.value<reg::RXCSUM>().has(reg::RXCSUM::PCSD));
   for (std::uint32_t entry = 0; entry < 128; ++entry) {
-    const auto word = lab.value<reg::RETA>(entry / 4).raw();
+    const auto word = fixture.value<reg::RETA>(entry / 4).raw();
     EXPECT_EQ(word >> (8 * (entry % 4)) & 0xFF, entry % 5);
   }
-  EXPECT_EQ(lab.value<reg::RSSRK>(0).raw(), 0xDA565A6Du);
-  EXPECT_EQ(lab.value<reg::RSSRK>(9).raw(), 0xFA01ACBEu);
+  EXPECT_EQ(fixture.value<reg::RSSRK>(0).raw(), 0xDA565A6Du);
+  EXPECT_EQ(fixture.value<reg::RSSRK>(9).raw(), 0xFA01ACBEu);
   for (std::uint32_t queue = 0; queue < 5; ++queue)
-    EXPECT_TRUE(lab.value<reg::SRRCTL>(queue).has(reg::SRRCTL::DROP_EN));
+    EXPECT_TRUE(fixture.value<reg::SRRCTL>(queue).has(reg::SRRCTL::DROP_EN));
 }
 
 TEST(PortRegisters, InterruptsStayMasked) {
-  Lab lab;
-  auto port = lab.started();
+  Fixture fixture;
+  auto port = fixture.started();
   ASSERT_NE(port, nullptr);
-  EXPECT_EQ(lab.value<reg::IMS>().raw(), 0u);
-  EXPECT_EQ(lab.value<reg::EIMS>().raw(), 0u);
+  EXPECT_EQ(fixture.value<reg::IMS>().raw(), 0u);
+  EXPECT_EQ(fixture.value<reg::EIMS>().raw(), 0u);
 }
 
 TEST(PortRegisters, InterruptsAreMaskedBeforeAReset) {
-  Lab lab;
-  auto port = lab.open();
+  Fixture fixture;
+  auto port = fixture.open();
   ASSERT_NE(port, nullptr);
   bool masked = false;
   bool extended_masked = false;
-  for (const auto& [offset, value] : lab.faults->writes) {
+  for (const auto& [offset, value] : fixture.faults->writes) {
     masked = masked || (offset == reg::IMC::offset() && value == ~0u);
     extended_masked = extended_masked || (offset == reg::EIMC::offset() && value == ~0u);
     if (offset == reg::CTRL::offset() && reg::CTRL::Value(value).has(reg::CTRL::RST)) break;
@@ -185,29 +185,29 @@ TEST(PortRegisters, InterruptsAreMaskedBeforeAReset) {
 }
 
 TEST(PortRegisters, StopDisablesQueuesAndMastering) {
-  Lab lab;
-  auto port = lab.started();
+  Fixture fixture;
+  auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   ASSERT_TRUE(port->stop());
-  EXPECT_FALSE(lab.value<reg::RCTL>().has(reg::RCTL::RXEN));
-  EXPECT_FALSE(lab.value<reg::TCTL>().has(reg::TCTL::EN));
-  EXPECT_FALSE(lab.value<reg::RXDCTL>(0).has(reg::RXDCTL::ENABLE));
-  EXPECT_FALSE(lab.value<reg::TXDCTL>(0).has(reg::TXDCTL::ENABLE));
-  EXPECT_TRUE(lab.value<reg::CTRL>().has(reg::CTRL::GIO_MASTER_DISABLE));
+  EXPECT_FALSE(fixture.value<reg::RCTL>().has(reg::RCTL::RXEN));
+  EXPECT_FALSE(fixture.value<reg::TCTL>().has(reg::TCTL::EN));
+  EXPECT_FALSE(fixture.value<reg::RXDCTL>(0).has(reg::RXDCTL::ENABLE));
+  EXPECT_FALSE(fixture.value<reg::TXDCTL>(0).has(reg::TXDCTL::ENABLE));
+  EXPECT_TRUE(fixture.value<reg::CTRL>().has(reg::CTRL::GIO_MASTER_DISABLE));
 }
 
 TEST(PortRegisters, DumpReadsWithoutSideEffects) {
-  Lab lab;
-  auto port = lab.started();
+  Fixture fixture;
+  auto port = fixture.started();
   ASSERT_NE(port, nullptr);
-  lab.wire->inject(broadcast(64));
+  fixture.wire->inject(broadcast(64));
   std::set<std::uint32_t> read;
-  lab.faults->on_read = [&](std::uint32_t offset) -> std::optional<std::uint32_t> {
+  fixture.faults->on_read = [&](std::uint32_t offset) -> std::optional<std::uint32_t> {
     read.insert(offset);
     return std::nullopt;
   };
   const auto values = port->driver().capability<RegisterDump>()->registers();
-  lab.faults->on_read = nullptr;
+  fixture.faults->on_read = nullptr;
   EXPECT_GT(values.size(), 500u);
   EXPECT_EQ(read.size(), values.size());
   for (const RegisterInfo& info : reg::kRegisters) {

@@ -8,7 +8,7 @@
 #include <numeric>
 
 #include "pollux/mem/burst.hpp"
-#include "unit/igb/lab.hpp"
+#include "unit/igb/fixture.hpp"
 
 namespace pollux::drivers::igb {
 namespace {
@@ -37,10 +37,10 @@ std::uint32_t receive(PortMachine& port, std::uint16_t queue = 0) {
 }
 
 /// Sends a frame of `bytes` bytes in segments of at most `piece`.
-void send(Lab& lab, PortMachine& port, std::size_t bytes, std::size_t piece = 2000, std::uint16_t queue = 0) {
+void send(Fixture& fixture, PortMachine& port, std::size_t bytes, std::size_t piece = 2000, std::uint16_t queue = 0) {
   MbufPtr frame;
   for (std::size_t at = 0; at < bytes; at += piece) {
-    MbufPtr segment = lab.pool.allocate();
+    MbufPtr segment = fixture.pool.allocate();
     ASSERT_NE(segment, nullptr);
     const std::size_t count = std::min(piece, bytes - at);
     std::uint8_t* const data = segment->append(static_cast<std::uint32_t>(count));
@@ -58,13 +58,13 @@ void send(Lab& lab, PortMachine& port, std::size_t bytes, std::size_t piece = 20
 }
 
 TEST(Receive, DeliversFramesWholeAndInOrder) {
-  Lab lab;
-  auto port = lab.started();
+  Fixture fixture;
+  auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   const std::array<std::size_t, 5> sizes{60, 61, 512, 1514, 1518};
   std::uint64_t octets = 0;
   for (unsigned i = 0; i < sizes.size(); ++i) {
-    lab.wire->inject(broadcast(sizes[i], i));
+    fixture.wire->inject(broadcast(sizes[i], i));
     octets += sizes[i];
   }
   Burst<8> burst;
@@ -81,31 +81,31 @@ TEST(Receive, DeliversFramesWholeAndInOrder) {
 }
 
 TEST(Receive, TakesJumboFramesInSeveralBuffers) {
-  Lab lab;
-  PortConfig config = lab.config();
+  Fixture fixture;
+  PortConfig config = fixture.config();
   config.mtu = 9706;
-  auto port = lab.started(config);
+  auto port = fixture.started(config);
   ASSERT_NE(port, nullptr);
   const auto longest = broadcast(9724);
-  lab.wire->inject(longest);
+  fixture.wire->inject(longest);
   Burst<8> burst;
   ASSERT_EQ(port->rx_queue(0)->rx_burst(burst), 1u);
   EXPECT_EQ(burst[0].segments(), 5u);
   EXPECT_EQ(bytes_of(burst[0]), longest);
-  lab.wire->inject(broadcast(9725));
+  fixture.wire->inject(broadcast(9725));
   EXPECT_EQ(receive(*port), 0u);
 }
 
 TEST(Receive, KeepsToTheMtu) {
-  Lab lab;
-  auto port = lab.started();
+  Fixture fixture;
+  auto port = fixture.started();
   ASSERT_NE(port, nullptr);
-  lab.wire->inject(broadcast(1518));
-  lab.wire->inject(broadcast(1519));
+  fixture.wire->inject(broadcast(1518));
+  fixture.wire->inject(broadcast(1519));
   EXPECT_EQ(receive(*port), 1u);
   ASSERT_TRUE(port->set_mtu(4000));
-  lab.wire->inject(broadcast(4018));
-  lab.wire->inject(broadcast(4019));
+  fixture.wire->inject(broadcast(4018));
+  fixture.wire->inject(broadcast(4019));
   EXPECT_EQ(receive(*port), 1u);
   // The two that were too long are lost by name.
   EXPECT_EQ(port->stats().rx_packets, 2u);
@@ -113,13 +113,13 @@ TEST(Receive, KeepsToTheMtu) {
 }
 
 TEST(Receive, FiltersByDestination) {
-  Lab lab;
-  auto port = lab.started();
+  Fixture fixture;
+  auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   const MacAddress other{0x02, 9, 9, 9, 9, 9};
   const MacAddress group{0x01, 0x00, 0x5E, 1, 2, 3};
   const auto arrives = [&](const MacAddress& destination) {
-    lab.wire->inject(to(destination, 64));
+    fixture.wire->inject(to(destination, 64));
     return receive(*port) == 1;
   };
   EXPECT_TRUE(arrives(port->mac()));
@@ -147,13 +147,13 @@ std::vector<std::byte> ipv4(std::uint8_t host) {
 }
 
 TEST(Receive, SpreadsOverSixteenQueues) {
-  Lab lab({}, {.count = 4096});
-  PortConfig config = lab.config();
+  Fixture fixture({}, {.count = 4096});
+  PortConfig config = fixture.config();
   config.rx_queues = 16;
   config.rx_ring = 128;
-  auto port = lab.started(config);
+  auto port = fixture.started(config);
   ASSERT_NE(port, nullptr);
-  for (unsigned host = 0; host < 256; ++host) lab.wire->inject(ipv4(static_cast<std::uint8_t>(host)));
+  for (unsigned host = 0; host < 256; ++host) fixture.wire->inject(ipv4(static_cast<std::uint8_t>(host)));
   std::uint32_t all = 0;
   for (std::uint16_t queue = 0; queue < 16; ++queue) {
     const std::uint32_t here = receive(*port, queue);
@@ -161,21 +161,21 @@ TEST(Receive, SpreadsOverSixteenQueues) {
     all += here;
   }
   EXPECT_EQ(all, 256u);
-  for (int i = 0; i < 3; ++i) lab.wire->inject(broadcast(64));
+  for (int i = 0; i < 3; ++i) fixture.wire->inject(broadcast(64));
   EXPECT_EQ(receive(*port, 0), 3u) << "what is not IP goes to queue 0";
 }
 
 TEST(Transmit, SendsOnEveryQueue) {
-  Lab lab;
-  PortConfig config = lab.config();
+  Fixture fixture;
+  PortConfig config = fixture.config();
   config.tx_queues = 16;
-  auto port = lab.started(config);
+  auto port = fixture.started(config);
   ASSERT_NE(port, nullptr);
-  for (std::uint16_t queue = 0; queue < 16; ++queue) send(lab, *port, 100u + queue, 2000, queue);
-  ASSERT_EQ(lab.sent.size(), 16u);
-  for (std::size_t i = 0; i < 16; ++i) EXPECT_EQ(lab.sent[i].size(), 100 + i);
+  for (std::uint16_t queue = 0; queue < 16; ++queue) send(fixture, *port, 100u + queue, 2000, queue);
+  ASSERT_EQ(fixture.sent.size(), 16u);
+  for (std::size_t i = 0; i < 16; ++i) EXPECT_EQ(fixture.sent[i].size(), 100 + i);
   for (std::uint32_t queue = 0; queue < 16; ++queue) {
-    EXPECT_EQ(lab.value<reg::TDH>(queue).raw(), 1u) << "queue " << queue << " sent none or several";
+    EXPECT_EQ(fixture.value<reg::TDH>(queue).raw(), 1u) << "queue " << queue << " sent none or several";
   }
   const Stats stats = port->stats();
   EXPECT_EQ(stats.tx_packets, 16u);
@@ -183,23 +183,23 @@ TEST(Transmit, SendsOnEveryQueue) {
 }
 
 TEST(Transmit, SendsJumboFramesInPieces) {
-  Lab lab;
-  auto port = lab.started();
+  Fixture fixture;
+  auto port = fixture.started();
   ASSERT_NE(port, nullptr);
-  send(lab, *port, 9724, 1000);
-  ASSERT_EQ(lab.sent.size(), 1u);
-  ASSERT_EQ(lab.sent[0].size(), 9724u);
-  for (std::size_t i = 0; i < 9724; ++i) ASSERT_EQ(lab.sent[0][i], static_cast<std::byte>(i));
+  send(fixture, *port, 9724, 1000);
+  ASSERT_EQ(fixture.sent.size(), 1u);
+  ASSERT_EQ(fixture.sent[0].size(), 9724u);
+  for (std::size_t i = 0; i < 9724; ++i) ASSERT_EQ(fixture.sent[0][i], static_cast<std::byte>(i));
 }
 
 TEST(Transmit, RefusesUnderANameWhatTheCardCannotSend) {
-  Lab lab;
-  auto port = lab.started();
+  Fixture fixture;
+  auto port = fixture.started();
   ASSERT_NE(port, nullptr);
-  send(lab, *port, 9725, 1000);
-  send(lab, *port, 16);
-  send(lab, *port, 100, 3);
-  EXPECT_TRUE(lab.sent.empty());
+  send(fixture, *port, 9725, 1000);
+  send(fixture, *port, 16);
+  send(fixture, *port, 100, 3);
+  EXPECT_TRUE(fixture.sent.empty());
   std::map<std::string, std::uint64_t> drops;
   const Stats stats = port->stats();
   for (const Counter& drop : stats.drops) drops[drop.name] = drop.value;
@@ -209,34 +209,34 @@ TEST(Transmit, RefusesUnderANameWhatTheCardCannotSend) {
   EXPECT_EQ(stats.dropped(), 3u);
   EXPECT_EQ(stats.tx_burst_packets, 3u);
   EXPECT_TRUE(port->stop());
-  EXPECT_TRUE(lab.all_home());
+  EXPECT_TRUE(fixture.all_home());
 }
 
 TEST(Stop, CountsWhatNobodyPolled) {
-  Lab lab;
-  auto port = lab.started();
+  Fixture fixture;
+  auto port = fixture.started();
   ASSERT_NE(port, nullptr);
-  for (int i = 0; i < 5; ++i) lab.wire->inject(broadcast(64));
+  for (int i = 0; i < 5; ++i) fixture.wire->inject(broadcast(64));
   EXPECT_TRUE(port->stop());
   const Stats stats = port->stats();
   EXPECT_EQ(stats.rx_packets, 5u);
   EXPECT_EQ(stats.rx_burst_packets, 0u);
   EXPECT_EQ(stats.dropped(), 5u);
-  EXPECT_TRUE(lab.all_home());
+  EXPECT_TRUE(fixture.all_home());
 }
 
 TEST(Stop, CountsSurviveRestartAndClose) {
-  Lab lab;
-  auto port = lab.started();
+  Fixture fixture;
+  auto port = fixture.started();
   ASSERT_NE(port, nullptr);
-  lab.wire->inject(broadcast(64));
+  fixture.wire->inject(broadcast(64));
   EXPECT_EQ(receive(*port), 1u);
-  send(lab, *port, 64);
+  send(fixture, *port, 64);
   ASSERT_TRUE(port->stop());
-  ASSERT_TRUE(port->configure(lab.config()));
+  ASSERT_TRUE(port->configure(fixture.config()));
   ASSERT_TRUE(port->start());
-  lab.clock->advance(std::chrono::seconds(1));
-  lab.wire->inject(broadcast(64));
+  fixture.clock->advance(std::chrono::seconds(1));
+  fixture.wire->inject(broadcast(64));
   EXPECT_EQ(receive(*port), 1u);
   ASSERT_TRUE(port->close());
   const Stats stats = port->stats();
@@ -255,52 +255,52 @@ TEST(TransmitCache, IsThereWhereThePoolHasPlentyAndNotWhereItHasNot) {
   };
   for (const Case& each :
        {Case{64 + 1024, 1, true}, Case{64 + 1023, 1, false}, Case{64 + 2048, 2, true}, Case{64 + 2047, 2, false}}) {
-    Lab lab({}, {.count = each.pool});
-    PortConfig config = lab.config();
+    Fixture fixture({}, {.count = each.pool});
+    PortConfig config = fixture.config();
     config.tx_queues = each.tx_queues;
-    auto port = lab.started(config);
+    auto port = fixture.started(config);
     ASSERT_NE(port, nullptr);
-    const std::uint32_t cached_before = lab.pool.stats().cached;
-    const std::uint32_t in_rings = lab.pool.stats().in_use();
-    for (unsigned i = 0; i < 8; ++i) send(lab, *port, 60, 2000, static_cast<std::uint16_t>(each.tx_queues - 1));
+    const std::uint32_t cached_before = fixture.pool.stats().cached;
+    const std::uint32_t in_rings = fixture.pool.stats().in_use();
+    for (unsigned i = 0; i < 8; ++i) send(fixture, *port, 60, 2000, static_cast<std::uint16_t>(each.tx_queues - 1));
     port->tx_queue(static_cast<std::uint16_t>(each.tx_queues - 1))->tx_done_cleanup();
-    EXPECT_EQ(lab.sent.size(), 8u);
-    EXPECT_EQ(lab.pool.stats().cached - cached_before, each.cached ? 8u : 0u) << each.pool;
-    EXPECT_EQ(lab.pool.stats().in_use(), in_rings) << "wherever they are, they are at home";
+    EXPECT_EQ(fixture.sent.size(), 8u);
+    EXPECT_EQ(fixture.pool.stats().cached - cached_before, each.cached ? 8u : 0u) << each.pool;
+    EXPECT_EQ(fixture.pool.stats().in_use(), in_rings) << "wherever they are, they are at home";
     ASSERT_TRUE(port->close());
-    EXPECT_TRUE(lab.all_home());
+    EXPECT_TRUE(fixture.all_home());
   }
 }
 
 TEST(TransmitCache, IsNoneWithoutReceiveQueues) {
-  Lab lab({}, {.count = 4096});
-  auto port = lab.started({.rx_queues = 0, .tx_ring = 64});
+  Fixture fixture({}, {.count = 4096});
+  auto port = fixture.started({.rx_queues = 0, .tx_ring = 64});
   ASSERT_NE(port, nullptr);
-  send(lab, *port, 60);
+  send(fixture, *port, 60);
   port->tx_queue(0)->tx_done_cleanup();
-  EXPECT_EQ(lab.pool.stats().cached, 0u) << "the port does not know whose frames it will send";
-  EXPECT_TRUE(lab.all_home());
+  EXPECT_EQ(fixture.pool.stats().cached, 0u) << "the port does not know whose frames it will send";
+  EXPECT_TRUE(fixture.all_home());
 }
 
 TEST(Link, ComesUpByItself) {
-  Lab lab;
-  auto port = lab.open();
-  ASSERT_TRUE(port->configure(lab.config()));
+  Fixture fixture;
+  auto port = fixture.open();
+  ASSERT_TRUE(port->configure(fixture.config()));
   EXPECT_FALSE(port->link().up);
   ASSERT_TRUE(port->start());
   EXPECT_FALSE(port->link().up);
-  lab.clock->advance(std::chrono::milliseconds(600));
+  fixture.clock->advance(std::chrono::milliseconds(600));
   const Link link = port->link();
   EXPECT_EQ(link, (Link{.up = true, .speed = 1000, .duplex = Duplex::full, .autonegotiated = true}));
-  lab.wire->set_carrier(false);
+  fixture.wire->set_carrier(false);
   EXPECT_FALSE(port->link().up);
 }
 
 TEST(ExtendedStats, NameEachCounterOnce) {
-  Lab lab;
-  auto port = lab.started();
+  Fixture fixture;
+  auto port = fixture.started();
   ASSERT_NE(port, nullptr);
-  lab.wire->inject(broadcast(64));
+  fixture.wire->inject(broadcast(64));
   EXPECT_EQ(receive(*port), 1u);
   std::map<std::string, std::uint64_t> counters;
   const auto list = port->extended_stats();

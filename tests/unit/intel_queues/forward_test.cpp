@@ -8,10 +8,10 @@
 #include <random>
 
 #include "drivers/intel/forward/forward_queue.hpp"
-#include "pollux/net/burst_path.hpp"
-#include "support/burst_paths.hpp"
+#include "pollux/net/burst_mode.hpp"
+#include "support/burst_modes.hpp"
 #include "unit/intel_queues/frame_source.hpp"
-#include "unit/intel_queues/queue_lab.hpp"
+#include "unit/intel_queues/queue_fixture.hpp"
 #include "unit/mem/machine.hpp"
 
 namespace pollux::test {
@@ -22,7 +22,7 @@ constexpr std::uint32_t kRounds = kSanitized || POLLUX_CHECKED != 0 ? 400 : 3000
 std::uint64_t sum(const drivers::intel::RxDrops& drops) { return drops.sum(); }
 
 struct ForwardOptions {
-  LabOptions lab;
+  LabOptions fixture;
   std::uint32_t seed = 1;
   bool hostile = false;
 };
@@ -32,14 +32,14 @@ class ForwardRun {
   explicit ForwardRun(const ForwardOptions& options)
       : options_(options),
         random_(options.seed),
-        lab_(options.lab),
-        source_(random_, {.buffer_bytes = (lab_.pool->buffer_size() - lab_.pool->data_offset()) / 1024 * 1024,
+        fixture_(options.fixture),
+        source_(random_, {.buffer_bytes = (fixture_.pool->buffer_size() - fixture_.pool->data_offset()) / 1024 * 1024,
                           .hostile = options.hostile}) {
-    path_.emplace(nullptr, lab_.rx, nullptr, lab_.tx);
+    path_.emplace(nullptr, fixture_.rx, nullptr, fixture_.tx);
   }
 
   std::uint64_t run() {
-    lab_.start();
+    fixture_.start();
     for (std::uint32_t i = 0; i < kRounds && !testing::Test::HasFailure(); ++i) {
       round();
       if (i % 500 == 499) stop_and_start();
@@ -54,16 +54,16 @@ class ForwardRun {
 
   void round() {
     const std::size_t before = arrived_.size();
-    source_.deliver(*lab_.receiver, below(3) == 0 ? below(4) : below(options_.lab.rx_ring), arrived_);
+    source_.deliver(*fixture_.receiver, below(3) == 0 ? below(4) : below(options_.fixture.rx_ring), arrived_);
     received_ += arrived_.size() - before;
     forward(below(2) == 0 ? ForwardPath::kMaxBurst : below(40));
-    lab_.transmitter->process(below(options_.lab.tx_ring));
+    fixture_.transmitter->process(below(options_.fixture.tx_ring));
     Burst<4> nothing;
-    ASSERT_EQ(lab_.rx.rx_burst(nothing), 0u) << "the queue is the path's";
-    ASSERT_EQ(lab_.complaints(), "");
-    ASSERT_LE(lab_.rx.packets() + sum(lab_.rx.drops()), received_ + (source_.in_the_middle() ? 1 : 0));
-    const auto* const words = reinterpret_cast<const std::uint64_t*>(lab_.rings.segments().front().address);
-    const std::size_t descriptors = std::size_t{options_.lab.rx_ring} + options_.lab.tx_ring;
+    ASSERT_EQ(fixture_.rx.rx_burst(nothing), 0u) << "the queue is the path's";
+    ASSERT_EQ(fixture_.complaints(), "");
+    ASSERT_LE(fixture_.rx.packets() + sum(fixture_.rx.drops()), received_ + (source_.in_the_middle() ? 1 : 0));
+    const auto* const words = reinterpret_cast<const std::uint64_t*>(fixture_.rings.segments().front().address);
+    const std::size_t descriptors = std::size_t{options_.fixture.rx_ring} + options_.fixture.tx_ring;
     for (std::size_t i = 0; i < 2 * descriptors; ++i) note(words[i]);
   }
 
@@ -77,9 +77,10 @@ class ForwardRun {
     ASSERT_LE(count, limit);
     forwarded_ += count;
     note(count);
-    lab_.look();
+    fixture_.look();
     // Frames that the card must not send are counted as taken, and by reason.
-    ASSERT_EQ(lab_.tx.packets(), forwarded_ + lab_.tx.drops().refused() + lab_.tx.drops().stopped - unreported_);
+    ASSERT_EQ(fixture_.tx.packets(),
+              forwarded_ + fixture_.tx.drops().refused() + fixture_.tx.drops().stopped - unreported_);
   }
 
   // The frame's place in the order of arrival, behind those that were thrown away.
@@ -90,7 +91,7 @@ class ForwardRun {
     arrived_.pop_front();
     frame.data[0] ^= 0x5A;
     bytes[0] ^= 0x5A;
-    lab_.transmitter->expect(std::move(bytes));
+    fixture_.transmitter->expect(std::move(bytes));
   }
 
   static bool is(const WireFrame& arrived, const ForwardedFrame& frame) {
@@ -100,61 +101,61 @@ class ForwardRun {
   }
 
   void stop_and_start() {
-    lab_.close();
-    lab_.drain();
-    ASSERT_EQ(lab_.in_use(), 0u) << "the spares, too";
-    unreported_ = forwarded_ - lab_.transmitter->reported();
-    ASSERT_GE(lab_.tx.drops().stopped, unreported_);
-    ASSERT_LE(lab_.tx.drops().stopped, unreported_ + 3) << "and frames that waited, one a stop";
+    fixture_.close();
+    fixture_.drain();
+    ASSERT_EQ(fixture_.in_use(), 0u) << "the spares, too";
+    unreported_ = forwarded_ - fixture_.transmitter->reported();
+    ASSERT_GE(fixture_.tx.drops().stopped, unreported_);
+    ASSERT_LE(fixture_.tx.drops().stopped, unreported_ + 3) << "and frames that waited, one a stop";
     // A frame that the card was in the middle of may have been rejected already.
-    const std::uint64_t named = lab_.rx.packets() + sum(lab_.rx.drops());
+    const std::uint64_t named = fixture_.rx.packets() + sum(fixture_.rx.drops());
     ASSERT_GE(named, received_) << "a frame without a name";
     ASSERT_LE(named, received_ + (source_.in_the_middle() ? 1 : 0));
     source_.forget();
     arrived_.clear();
-    lab_.transmitter->expect_no_more();
+    fixture_.transmitter->expect_no_more();
     received_ = named;
-    lab_.start();
-    ASSERT_EQ(lab_.in_use(), options_.lab.rx_ring + options_.lab.tx_ring);
+    fixture_.start();
+    ASSERT_EQ(fixture_.in_use(), options_.fixture.rx_ring + options_.fixture.tx_ring);
   }
 
   // Without the path the queues are their own again, with all that is not in a ring at home.
   void come_to_rest() {
-    for (int i = 0; i < 1000 && (source_.in_the_middle() || lab_.receiver->write_back_begun() || i < 100); ++i) {
-      if (source_.in_the_middle() || lab_.receiver->write_back_begun()) {
+    for (int i = 0; i < 1000 && (source_.in_the_middle() || fixture_.receiver->write_back_begun() || i < 100); ++i) {
+      if (source_.in_the_middle() || fixture_.receiver->write_back_begun()) {
         const std::size_t before = arrived_.size();
-        source_.deliver(*lab_.receiver, 1, arrived_);
+        source_.deliver(*fixture_.receiver, 1, arrived_);
         received_ += arrived_.size() - before;
       }
       forward(ForwardPath::kMaxBurst);
-      lab_.transmitter->process(options_.lab.tx_ring);
+      fixture_.transmitter->process(options_.fixture.tx_ring);
     }
     path_.reset();
-    static_cast<void>(lab_.tx.tx_done_cleanup());
-    ASSERT_EQ(lab_.tx.in_flight(), 0u);
-    ASSERT_EQ(lab_.in_use(), options_.lab.rx_ring);
-    ASSERT_EQ(lab_.rx.packets() + sum(lab_.rx.drops()), received_) << "a frame without a name";
-    ASSERT_EQ(lab_.transmitter->expected(), 0u) << "shown, and not on the wire";
-    const drivers::intel::RxDrops drops = lab_.rx.drops();
+    static_cast<void>(fixture_.tx.tx_done_cleanup());
+    ASSERT_EQ(fixture_.tx.in_flight(), 0u);
+    ASSERT_EQ(fixture_.in_use(), options_.fixture.rx_ring);
+    ASSERT_EQ(fixture_.rx.packets() + sum(fixture_.rx.drops()), received_) << "a frame without a name";
+    ASSERT_EQ(fixture_.transmitter->expected(), 0u) << "shown, and not on the wire";
+    const drivers::intel::RxDrops drops = fixture_.rx.drops();
     EXPECT_TRUE(options_.hostile || drops.bad_length + drops.error + drops.too_many_segments == 0);
     Burst<32> burst;
     const std::size_t segments = 9500 / 1024 + 1;
-    if (lab_.receiver->owned() > segments) {
-      source_.deliver_good(*lab_.receiver, arrived_);
-      ASSERT_EQ(lab_.rx.rx_burst(burst), 1u) << "by its own burst again";
+    if (fixture_.receiver->owned() > segments) {
+      source_.deliver_good(*fixture_.receiver, arrived_);
+      ASSERT_EQ(fixture_.rx.rx_burst(burst), 1u) << "by its own burst again";
       DropCounter looked("looked at");
       burst.drop(looked);
     }
-    lab_.close();
-    lab_.drain();
-    ASSERT_EQ(lab_.in_use(), 0u);
-    ASSERT_EQ(lab_.complaints(), "");
+    fixture_.close();
+    fixture_.drain();
+    ASSERT_EQ(fixture_.in_use(), 0u);
+    ASSERT_EQ(fixture_.complaints(), "");
     EXPECT_GT(forwarded_, kRounds / 4);
   }
 
   ForwardOptions options_;
   std::mt19937 random_;
-  QueueLab lab_;
+  QueueFixture fixture_;
   FrameSource source_;
   std::optional<drivers::intel::ForwardQueue> path_;
   std::deque<WireFrame> arrived_;
@@ -170,22 +171,22 @@ ForwardOptions options_for(std::uint32_t seed) {
   ForwardOptions options;
   options.seed = seed * 7919;
   options.hostile = seed % 2 == 0;
-  options.lab.rx_ring = kRxRings[seed % 6];
-  options.lab.tx_ring = kTxRings[seed % 5];
-  options.lab.remote = seed % 4 == 3;
-  options.lab.cache = 64;
+  options.fixture.rx_ring = kRxRings[seed % 6];
+  options.fixture.tx_ring = kTxRings[seed % 5];
+  options.fixture.remote = seed % 4 == 3;
+  options.fixture.cache = 64;
   // The smallest is less than a buffer, so that a frame of one buffer can be too long to go out.
   constexpr std::uint32_t kMaxFrames[] = {9500, 9500, 9500, 900, 9500, 4100, 9500};
-  options.lab.max_frame = kMaxFrames[seed % 7];
+  options.fixture.max_frame = kMaxFrames[seed % 7];
   const std::uint32_t spare = seed % 9 == 4 ? 40 : 1000;
-  options.lab.pool = {.count = options.lab.rx_ring + options.lab.tx_ring + spare,
-                      .data_room = seed % 3 == 1 ? 1024U : 2048U,
-                      .name = "rx"};
+  options.fixture.pool = {.count = options.fixture.rx_ring + options.fixture.tx_ring + spare,
+                          .data_room = seed % 3 == 1 ? 1024U : 2048U,
+                          .name = "rx"};
   return options;
 }
 
-std::uint64_t run(ForwardOptions options, BurstPath path) {
-  options.lab.path = path;
+std::uint64_t run(ForwardOptions options, BurstMode path) {
+  options.fixture.path = path;
   return ForwardRun(options).run();
 }
 
@@ -193,59 +194,59 @@ class Forward : public testing::TestWithParam<std::uint32_t> {};
 
 TEST_P(Forward, MovesEveryFrame) {
   SCOPED_TRACE(fmt::format("seed {}", GetParam()));
-  run(options_for(GetParam()), BurstPath::scalar);
+  run(options_for(GetParam()), BurstMode::scalar);
 }
 
 TEST_P(Forward, ReckonsAddressesInSplitMemory) {
   ForwardOptions options = options_for(GetParam());
-  options.lab.split_memory = true;
-  run(options, BurstPath::best);
+  options.fixture.split_memory = true;
+  run(options, BurstMode::best);
 }
 
 // What cannot be sent yet needs no buffer, either: a dry pool is no reason to throw it away.
 TEST(ForwardStall, LosesNothingToAFullTransmitRingAndADryPool) {
   constexpr std::uint32_t kRing = 64;
   LabOptions options{.rx_ring = kRing, .tx_ring = kRing, .pool = {.count = 2 * kRing, .data_room = 2048, .name = "rx"}};
-  QueueLab lab(options);
+  QueueFixture fixture(options);
   const std::vector<std::uint8_t> frame(64, 0xA5);
   const hw::intel::Descriptor plain{0, hw::intel::rx::kDone | hw::intel::rx::kEndOfPacket |
                                            std::uint64_t{frame.size()} << hw::intel::rx::kLengthShift};
-  drivers::intel::ForwardQueue path(nullptr, lab.rx, nullptr, lab.tx);
-  lab.start();
+  drivers::intel::ForwardQueue path(nullptr, fixture.rx, nullptr, fixture.tx);
+  fixture.start();
   std::uint32_t delivered = 0;
   std::uint32_t forwarded = 0;
   const auto forward = [&] {
-    lab.look();
-    return path.burst(ForwardPath::kMaxBurst, [&](ForwardedFrame&) { lab.transmitter->expect(frame); });
+    fixture.look();
+    return path.burst(ForwardPath::kMaxBurst, [&](ForwardedFrame&) { fixture.transmitter->expect(frame); });
   };
   // The card sends nothing: soon every slot of the transmit ring is taken, and frames pile up behind it.
-  for (std::uint32_t i = 0; i < 4 * kRing && lab.receiver->owned() > 4; ++i) {
-    lab.receiver->write_back(frame, plain);
+  for (std::uint32_t i = 0; i < 4 * kRing && fixture.receiver->owned() > 4; ++i) {
+    fixture.receiver->write_back(frame, plain);
     ++delivered;
     forwarded += forward();
   }
   ASSERT_LT(forwarded, delivered);
   for (int i = 0; i < 10; ++i) EXPECT_EQ(forward(), 0u);
-  EXPECT_EQ(sum(lab.rx.drops()), 0u);
+  EXPECT_EQ(sum(fixture.rx.drops()), 0u);
   for (int i = 0; i < 10; ++i) {
-    lab.look();
-    lab.transmitter->process(kRing);
+    fixture.look();
+    fixture.transmitter->process(kRing);
     forwarded += forward();
   }
   EXPECT_EQ(forwarded, delivered);
-  EXPECT_EQ(lab.complaints(), "");
+  EXPECT_EQ(fixture.complaints(), "");
 }
 
 constexpr std::uint32_t kForwardSeeds = 12;
 INSTANTIATE_TEST_SUITE_P(, Forward, testing::Range(1u, kForwardSeeds + 1));
 
-class ForwardWide : public testing::TestWithParam<BurstPath> {};
+class ForwardWide : public testing::TestWithParam<BurstMode> {};
 
 TEST_P(ForwardWide, MovesEveryFrameAsTheScalarPathDoes) {
   if (!processor_has(GetParam())) GTEST_SKIP() << "this processor has no " << name(GetParam());
   for (std::uint32_t seed = 1; seed <= kForwardSeeds && !HasFailure(); ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
-    EXPECT_EQ(run(options_for(seed), GetParam()), run(options_for(seed), BurstPath::scalar));
+    EXPECT_EQ(run(options_for(seed), GetParam()), run(options_for(seed), BurstMode::scalar));
   }
 }
 

@@ -2,7 +2,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "unit/intel_queues/queue_lab.hpp"
+#include "unit/intel_queues/queue_fixture.hpp"
 
 namespace pollux::test {
 namespace {
@@ -15,24 +15,24 @@ constexpr int kPatience = 1000;  // polls
 class RxQueueTest : public testing::Test {
  protected:
   void use(const LabOptions& options) {
-    lab_.emplace(options);
-    lab_->start();
+    fixture_.emplace(options);
+    fixture_->start();
   }
   /// A frame of 60 bytes; `status` beside "done".
   void arrives(std::uint64_t status = rx::kEndOfPacket, std::uint64_t length = 60) {
     const std::vector<std::uint8_t> bytes(60, 0x5A);
-    lab_->receiver->write_back(bytes, {0, rx::kDone | status | length << rx::kLengthShift});
+    fixture_->receiver->write_back(bytes, {0, rx::kDone | status | length << rx::kLengthShift});
   }
   [[nodiscard]] std::uint32_t poll(std::uint32_t limit = 64) {
     Burst<64> burst;
-    const std::uint32_t count = lab_->rx.rx_burst(burst, limit);
-    lab_->look();
+    const std::uint32_t count = fixture_->rx.rx_burst(burst, limit);
+    fixture_->look();
     burst.drop(done_);
     return count;
   }
-  void expect_sound() { EXPECT_EQ(lab_->complaints(), ""); }
+  void expect_sound() { EXPECT_EQ(fixture_->complaints(), ""); }
 
-  std::optional<QueueLab> lab_;
+  std::optional<QueueFixture> fixture_;
   DropCounter done_{"done"};
 };
 
@@ -60,20 +60,20 @@ TEST_F(RxQueueTest, AFullBurstTakesNothing) {
   use({});
   arrives();
   Burst<1> burst;
-  EXPECT_EQ(lab_->rx.rx_burst(burst), 1u);
+  EXPECT_EQ(fixture_->rx.rx_burst(burst), 1u);
   arrives();
-  EXPECT_EQ(lab_->rx.rx_burst(burst), 0u);
+  EXPECT_EQ(fixture_->rx.rx_burst(burst), 0u);
   EXPECT_EQ(burst.size(), 1u);
 }
 
 TEST_F(RxQueueTest, WaitsForALengthAndThenCountsABadWriteBack) {
   for (const std::uint64_t status : {rx::kDone, rx::kDone | rx::kEndOfPacket}) {
     use({});
-    lab_->receiver->begin_write_back(status);
+    fixture_->receiver->begin_write_back(status);
     for (int i = 1; i < kPatience; ++i) ASSERT_EQ(poll(), 0u);
-    EXPECT_EQ(lab_->rx.drops().bad_length, 0u);
+    EXPECT_EQ(fixture_->rx.drops().bad_length, 0u);
     EXPECT_EQ(poll(), 0u);
-    EXPECT_EQ(lab_->rx.drops().bad_length, 1u);
+    EXPECT_EQ(fixture_->rx.drops().bad_length, 1u);
   }
 }
 
@@ -81,39 +81,39 @@ TEST_F(RxQueueTest, AsksTheCardWhenPatienceIsOverAndWaitsOnWhereItStillStands) {
   use({.rx_ring = 8, .rx_head = true});
   for (int lap = 0; lap < 20; ++lap) {
     // What an earlier write-back left on the slot, as with an emulated card that stores in pieces.
-    lab_->receiver->begin_write_back(rx::kDone | rx::kEndOfPacket);
+    fixture_->receiver->begin_write_back(rx::kDone | rx::kEndOfPacket);
     for (int i = 1; i < kPatience; ++i) ASSERT_EQ(poll(), 0u);
-    EXPECT_EQ(lab_->rdh.reads, static_cast<unsigned>(lap)) << "a register is read only after that many polls";
+    EXPECT_EQ(fixture_->rdh.reads, static_cast<unsigned>(lap)) << "a register is read only after that many polls";
     EXPECT_EQ(poll(), 0u);
-    EXPECT_EQ(lab_->rdh.reads, static_cast<unsigned>(lap) + 1);
+    EXPECT_EQ(fixture_->rdh.reads, static_cast<unsigned>(lap) + 1);
     arrives();
     EXPECT_EQ(poll(), 1u) << "the card's next frame is taken from the slot";
   }
-  EXPECT_EQ(lab_->rx.drops().bad_length, 0u);
-  EXPECT_EQ(lab_->rx.packets(), 20u);
+  EXPECT_EQ(fixture_->rx.drops().bad_length, 0u);
+  EXPECT_EQ(fixture_->rx.packets(), 20u);
   expect_sound();
 }
 
 TEST_F(RxQueueTest, TakesAFrameThatTheCardWritesWhileItIsAsked) {
   use({.rx_ring = 8, .rx_head = true});
-  lab_->rdh.before_read = [this] { arrives(); };
+  fixture_->rdh.before_read = [this] { arrives(); };
   for (int lap = 0; lap < 20; ++lap) {
-    lab_->receiver->begin_write_back(rx::kDone | rx::kEndOfPacket);
+    fixture_->receiver->begin_write_back(rx::kDone | rx::kEndOfPacket);
     for (int i = 1; i < kPatience; ++i) ASSERT_EQ(poll(), 0u);
     EXPECT_EQ(poll(), 1u) << "the slot was done without a length, and the card has moved on, but with a frame";
   }
-  EXPECT_EQ(lab_->rx.drops().bad_length, 0u);
-  EXPECT_EQ(lab_->rx.packets(), 20u);
+  EXPECT_EQ(fixture_->rx.drops().bad_length, 0u);
+  EXPECT_EQ(fixture_->rx.packets(), 20u);
   expect_sound();
 }
 
 TEST_F(RxQueueTest, LeavesASlotAloneThatTheCardMayBeWriting) {
   use({.rx_ring = 8, .rx_head = true});
   const auto left_over = rx::kDone | rx::kEndOfPacket;
-  lab_->receiver->begin_write_back(left_over);
+  fixture_->receiver->begin_write_back(left_over);
   for (int i = 0; i < 5 * kPatience; ++i) ASSERT_EQ(poll(), 0u);
-  EXPECT_EQ(lab_->rdh.reads, 5u);
-  EXPECT_EQ(lab_->receiver->begun_status(), left_over) << "the next store of the card's might be its last";
+  EXPECT_EQ(fixture_->rdh.reads, 5u);
+  EXPECT_EQ(fixture_->receiver->begun_status(), left_over) << "the next store of the card's might be its last";
   expect_sound();
 }
 
@@ -125,8 +125,8 @@ TEST_F(RxQueueTest, GoesOnWhereTheCardWentOnWithoutALength) {
     for (int i = 1; i < kPatience; ++i) ASSERT_EQ(poll(), 0u);
     EXPECT_EQ(poll(), 1u) << "the bad one is thrown away, and the one behind it comes";
   }
-  EXPECT_EQ(lab_->rx.drops().bad_length, 20u);
-  EXPECT_EQ(lab_->rx.packets(), 20u);
+  EXPECT_EQ(fixture_->rx.drops().bad_length, 20u);
+  EXPECT_EQ(fixture_->rx.packets(), 20u);
   expect_sound();
 }
 
@@ -135,23 +135,23 @@ TEST_F(RxQueueTest, CountsNoFrameForWhatAnEarlierWriteBackLeftWhenItStops) {
   arrives();
   EXPECT_EQ(poll(), 1u);
   arrives();
-  lab_->receiver->begin_write_back(rx::kDone | rx::kEndOfPacket);
-  lab_->close();
-  lab_->drain();
-  EXPECT_EQ(lab_->rx.packets(), 1u);
-  EXPECT_EQ(lab_->rx.drops().stopped, 1u) << "the frame that arrived, and nothing for the slot behind it";
+  fixture_->receiver->begin_write_back(rx::kDone | rx::kEndOfPacket);
+  fixture_->close();
+  fixture_->drain();
+  EXPECT_EQ(fixture_->rx.packets(), 1u);
+  EXPECT_EQ(fixture_->rx.drops().stopped, 1u) << "the frame that arrived, and nothing for the slot behind it";
   expect_sound();
 }
 
 TEST_F(RxQueueTest, PatienceStartsAgainAfterEachFrame) {
   use({});
   for (int i = 0; i < 5; ++i) {
-    lab_->receiver->begin_write_back();
+    fixture_->receiver->begin_write_back();
     for (int polls = 0; polls < kPatience * 2 / 3; ++polls) ASSERT_EQ(poll(), 0u);
     arrives();
     ASSERT_EQ(poll(), 1u);
   }
-  EXPECT_EQ(lab_->rx.drops().bad_length, 0u);
+  EXPECT_EQ(fixture_->rx.drops().bad_length, 0u);
   expect_sound();
 }
 
@@ -162,9 +162,9 @@ TEST_F(RxQueueTest, NamesEachBadFrame) {
   arrives(rx::kEndOfPacket | rx::kDataError);
   arrives();
   EXPECT_EQ(poll(), 1u);
-  EXPECT_EQ(lab_->rx.drops().bad_length, 2u);
-  EXPECT_EQ(lab_->rx.drops().error, 1u);
-  EXPECT_EQ(lab_->rx.packets(), 1u);
+  EXPECT_EQ(fixture_->rx.drops().bad_length, 2u);
+  EXPECT_EQ(fixture_->rx.drops().error, 1u);
+  EXPECT_EQ(fixture_->rx.packets(), 1u);
   expect_sound();
 }
 
@@ -173,17 +173,17 @@ TEST_F(RxQueueTest, AFrameOf32SegmentsIsTakenAndOneOf33IsNot) {
   for (int i = 0; i < 31; ++i) arrives(0);
   arrives();
   Burst<4> burst;
-  EXPECT_EQ(lab_->rx.rx_burst(burst), 1u);
+  EXPECT_EQ(fixture_->rx.rx_burst(burst), 1u);
   EXPECT_EQ(burst[0].segments(), 32u);
   EXPECT_EQ(burst[0].packet_length(), 32u * 60);
   for (int i = 0; i < 32; ++i) arrives(0);
   arrives();
   arrives();
-  EXPECT_EQ(lab_->rx.rx_burst(burst), 1u);
+  EXPECT_EQ(fixture_->rx.rx_burst(burst), 1u);
   EXPECT_EQ(burst[1].segments(), 1u);
-  EXPECT_EQ(lab_->rx.drops().too_many_segments, 1u);
+  EXPECT_EQ(fixture_->rx.drops().too_many_segments, 1u);
   burst.drop(done_);
-  EXPECT_EQ(lab_->in_use(), 128u);
+  EXPECT_EQ(fixture_->in_use(), 128u);
   expect_sound();
 }
 
@@ -192,11 +192,11 @@ TEST_F(RxQueueTest, AnEmptyPollSendsPostedDoorbells) {
   arrives();
   arrives();
   EXPECT_EQ(poll(), 2u);
-  EXPECT_TRUE(lab_->rdt.anything_posted());
+  EXPECT_TRUE(fixture_->rdt.anything_posted());
   EXPECT_EQ(poll(), 0u);
-  EXPECT_FALSE(lab_->rdt.anything_posted());
-  EXPECT_EQ(lab_->receiver->owned(), 7u);
-  lab_->receiver->begin_write_back();
+  EXPECT_FALSE(fixture_->rdt.anything_posted());
+  EXPECT_EQ(fixture_->receiver->owned(), 7u);
+  fixture_->receiver->begin_write_back();
   EXPECT_EQ(poll(), 0u);
   expect_sound();
 }
@@ -206,10 +206,10 @@ TEST_F(RxQueueTest, APollThatFindsAHalfWrittenSlotSendsPostedDoorbells) {
   arrives();
   arrives();
   EXPECT_EQ(poll(), 2u);
-  ASSERT_TRUE(lab_->rdt.anything_posted());
-  lab_->receiver->begin_write_back(rx::kDone | rx::kEndOfPacket);
+  ASSERT_TRUE(fixture_->rdt.anything_posted());
+  fixture_->receiver->begin_write_back(rx::kDone | rx::kEndOfPacket);
   EXPECT_EQ(poll(), 0u) << "done without a length yet";
-  EXPECT_FALSE(lab_->rdt.anything_posted()) << "or a card that waits for descriptors would wait for ever";
+  EXPECT_FALSE(fixture_->rdt.anything_posted()) << "or a card that waits for descriptors would wait for ever";
 }
 
 TEST_F(RxQueueTest, ARefusedAllocationIsCountedAtThePool) {
@@ -217,41 +217,41 @@ TEST_F(RxQueueTest, ARefusedAllocationIsCountedAtThePool) {
   for (std::uint64_t frames = 1; frames <= 5; ++frames) {
     arrives();
     EXPECT_EQ(poll(), 0u);
-    EXPECT_EQ(lab_->rx.drops().pool_empty, frames);
-    EXPECT_EQ(lab_->pool->stats().allocation_failures, frames);
+    EXPECT_EQ(fixture_->rx.drops().pool_empty, frames);
+    EXPECT_EQ(fixture_->pool->stats().allocation_failures, frames);
   }
   expect_sound();
 }
 
 TEST_F(RxQueueTest, ATooSmallPoolIsAnErrorThatTakesNothing) {
-  QueueLab lab({.rx_ring = 64, .pool = {.count = 63, .name = "small"}});
-  const auto filled = lab.rx.fill();
+  QueueFixture fixture({.rx_ring = 64, .pool = {.count = 63, .name = "small"}});
+  const auto filled = fixture.rx.fill();
   ASSERT_FALSE(filled);
   EXPECT_EQ(filled.error().code, ErrorCode::no_memory);
   EXPECT_EQ(filled.error().what, "mempool small has 63 mbufs left and a receive ring needs 64");
   EXPECT_THAT(filled.error().hint, HasSubstr("rx_ring"));
-  EXPECT_EQ(lab.in_use(), 0u);
-  EXPECT_EQ(lab.pool->stats().allocation_failures, 1u);
+  EXPECT_EQ(fixture.in_use(), 0u);
+  EXPECT_EQ(fixture.pool->stats().allocation_failures, 1u);
 }
 
 TEST_F(RxQueueTest, FillingTakesFromACacheThatNobodyElseHas) {
-  QueueLab lab({.rx_ring = 64, .pool = {.count = 64}});
-  MbufPtr one = lab.cache_handle->allocate();
-  lab.cache_handle->free(std::move(one));
-  ASSERT_GT(lab.cache->count(), 0u);
-  EXPECT_FALSE(lab.rx.fill()) << "the cache may be in use on another thread";
-  ASSERT_TRUE(lab.tx.use_cache(MempoolCache(*lab.pool_handle)));
-  lab.cache_handle.reset();
-  lab.cache.reset();
-  EXPECT_TRUE(lab.rx.fill());
-  lab.rx.drain();
-  EXPECT_EQ(lab.in_use(), 0u);
+  QueueFixture fixture({.rx_ring = 64, .pool = {.count = 64}});
+  MbufPtr one = fixture.cache_handle->allocate();
+  fixture.cache_handle->free(std::move(one));
+  ASSERT_GT(fixture.cache->count(), 0u);
+  EXPECT_FALSE(fixture.rx.fill()) << "the cache may be in use on another thread";
+  ASSERT_TRUE(fixture.tx.use_cache(MempoolCache(*fixture.pool_handle)));
+  fixture.cache_handle.reset();
+  fixture.cache.reset();
+  EXPECT_TRUE(fixture.rx.fill());
+  fixture.rx.drain();
+  EXPECT_EQ(fixture.in_use(), 0u);
 }
 
 TEST_F(RxQueueTest, RefusesACacheOfAnotherPool) {
   use({});
-  const Mempool other = lab_->lab.pool({.count = 10});
-  const auto used = lab_->rx.use_cache(MempoolCache(other));
+  const Mempool other = fixture_->fixture.pool({.count = 10});
+  const auto used = fixture_->rx.use_cache(MempoolCache(other));
   ASSERT_FALSE(used);
   EXPECT_EQ(used.error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(used.error().what, "the cache is not of the receive queue's mempool");
@@ -265,10 +265,10 @@ TEST_F(RxQueueTest, CountsWhatArrivedAndWasNotPolled) {
   arrives(0);
   arrives();
   arrives(0);  // never ends
-  lab_->close();
-  lab_->drain();
-  EXPECT_EQ(lab_->rx.drops().stopped, 2u);
-  EXPECT_EQ(lab_->in_use(), 0u);
+  fixture_->close();
+  fixture_->drain();
+  EXPECT_EQ(fixture_->rx.drops().stopped, 2u);
+  EXPECT_EQ(fixture_->in_use(), 0u);
 }
 
 TEST_F(RxQueueTest, TheEndOfAFrameThatWasDroppedIsNotCountedAgain) {
@@ -278,21 +278,21 @@ TEST_F(RxQueueTest, TheEndOfAFrameThatWasDroppedIsNotCountedAgain) {
   arrives(0);
   arrives();
   arrives();
-  lab_->close();
-  lab_->drain();
-  EXPECT_EQ(lab_->rx.drops().error, 1u);
-  EXPECT_EQ(lab_->rx.drops().stopped, 1u);
+  fixture_->close();
+  fixture_->drain();
+  EXPECT_EQ(fixture_->rx.drops().error, 1u);
+  EXPECT_EQ(fixture_->rx.drops().stopped, 1u);
 }
 
 TEST_F(RxQueueTest, AHalfFrameGoesHomeWhenStopped) {
   use({});
   arrives(0);
   EXPECT_EQ(poll(), 0u);
-  lab_->close();
-  lab_->drain();
-  EXPECT_EQ(lab_->in_use(), 0u);
-  EXPECT_EQ(lab_->rx.drops().stopped, 0u);
-  lab_->start();
+  fixture_->close();
+  fixture_->drain();
+  EXPECT_EQ(fixture_->in_use(), 0u);
+  EXPECT_EQ(fixture_->rx.drops().stopped, 0u);
+  fixture_->start();
   arrives();
   EXPECT_EQ(poll(), 1u) << "nothing is left of it after a new start";
   expect_sound();

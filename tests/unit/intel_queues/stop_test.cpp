@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "unit/intel_queues/queue_lab.hpp"
+#include "unit/intel_queues/queue_fixture.hpp"
 
 namespace pollux::test {
 namespace {
@@ -20,7 +20,7 @@ constexpr int kAtLeast = 20;  // on a busy machine, where each hand-over costs a
 /// Polls both queues and works with the cache all the time, as a thread with queues of several ports does.
 class Poller {
  public:
-  explicit Poller(QueueLab& lab) : lab_(lab), thread_([this] { run(); }) {}
+  explicit Poller(QueueFixture& fixture) : fixture_(fixture), thread_([this] { run(); }) {}
   ~Poller() {
     over_ = true;
     thread_.join();
@@ -33,58 +33,58 @@ class Poller {
     DropCounter left("left");
     while (!over_) {
       Burst<64> burst;
-      static_cast<void>(lab_.rx.rx_burst(burst, 5));
-      static_cast<void>(lab_.tx.tx_burst(burst));
-      static_cast<void>(lab_.tx.tx_done_cleanup());
-      burst.drop(left, *lab_.cache_handle);
-      if (burst.fill(*lab_.cache_handle, 40)) burst.drop(left, *lab_.cache_handle);
+      static_cast<void>(fixture_.rx.rx_burst(burst, 5));
+      static_cast<void>(fixture_.tx.tx_burst(burst));
+      static_cast<void>(fixture_.tx.tx_done_cleanup());
+      burst.drop(left, *fixture_.cache_handle);
+      if (burst.fill(*fixture_.cache_handle, 40)) burst.drop(left, *fixture_.cache_handle);
     }
   }
 
-  QueueLab& lab_;
+  QueueFixture& fixture_;
   std::atomic<bool> over_{false};
   std::thread thread_;
 };
 
 TEST(StoppingWhilePolled, CountsEveryFrameAndBringsEveryBufferHome) {
-  QueueLab lab({.rx_ring = 64, .tx_ring = 32, .cache = 64, .pool = {.count = 600}});
+  QueueFixture fixture({.rx_ring = 64, .tx_ring = 32, .cache = 64, .pool = {.count = 600}});
   SteadyClock clock;
   const std::vector<std::uint8_t> bytes(60, 0x11);
   std::uint64_t received = 0;
   std::uint64_t sent = 0;
-  std::optional<Poller> poller(std::in_place, lab);
+  std::optional<Poller> poller(std::in_place, fixture);
   const Duration enough = clock.now() + std::chrono::seconds(3);
   for (int round = 0; round < kStops && (round < kAtLeast || clock.now() < enough); ++round) {
-    ASSERT_TRUE(lab.rx.fill());
-    lab.receiver->start();
-    lab.tx.clear();
-    lab.transmitter->start();
-    lab.rdt.doorbell().ring(lab.rx.first_tail());
-    lab.receiver->look();
-    for (; lab.receiver->owned() != 0; ++received) {
-      lab.receiver->write_back(bytes, {0, rx::kDone | rx::kEndOfPacket | std::uint64_t{60} << rx::kLengthShift});
+    ASSERT_TRUE(fixture.rx.fill());
+    fixture.receiver->start();
+    fixture.tx.clear();
+    fixture.transmitter->start();
+    fixture.rdt.doorbell().ring(fixture.rx.first_tail());
+    fixture.receiver->look();
+    for (; fixture.receiver->owned() != 0; ++received) {
+      fixture.receiver->write_back(bytes, {0, rx::kDone | rx::kEndOfPacket | std::uint64_t{60} << rx::kLengthShift});
     }
-    lab.rx.open();
-    lab.tx.open();
+    fixture.rx.open();
+    fixture.tx.open();
     if (round % 4 != 0) std::this_thread::sleep_for(std::chrono::microseconds(50 * (round % 8)));
-    ASSERT_TRUE(lab.rx.close(clock, std::chrono::seconds(30)));
-    ASSERT_TRUE(lab.tx.close(clock, std::chrono::seconds(30)));
-    const std::uint64_t taken = lab.tx.packets() - lab.tx.drops().stopped - sent;
-    for (std::uint64_t i = 0; i < taken; ++i) lab.transmitter->expect(bytes);
-    lab.transmitter->look();
-    lab.transmitter->process(round % 3 == 0 ? 32 : 3);
-    static_cast<void>(lab.tx.settle());
-    lab.drain();
-    lab.transmitter->stop();
-    lab.receiver->stop();
-    sent = lab.transmitter->reported();
-    ASSERT_EQ(received, lab.rx.packets() + lab.rx.drops().stopped + lab.rx.drops().pool_empty);
-    ASSERT_EQ(lab.tx.packets(), sent + lab.tx.drops().stopped);
-    ASSERT_EQ(lab.complaints(), "");
+    ASSERT_TRUE(fixture.rx.close(clock, std::chrono::seconds(30)));
+    ASSERT_TRUE(fixture.tx.close(clock, std::chrono::seconds(30)));
+    const std::uint64_t taken = fixture.tx.packets() - fixture.tx.drops().stopped - sent;
+    for (std::uint64_t i = 0; i < taken; ++i) fixture.transmitter->expect(bytes);
+    fixture.transmitter->look();
+    fixture.transmitter->process(round % 3 == 0 ? 32 : 3);
+    static_cast<void>(fixture.tx.settle());
+    fixture.drain();
+    fixture.transmitter->stop();
+    fixture.receiver->stop();
+    sent = fixture.transmitter->reported();
+    ASSERT_EQ(received, fixture.rx.packets() + fixture.rx.drops().stopped + fixture.rx.drops().pool_empty);
+    ASSERT_EQ(fixture.tx.packets(), sent + fixture.tx.drops().stopped);
+    ASSERT_EQ(fixture.complaints(), "");
   }
-  EXPECT_GT(lab.rx.packets(), 0u);
+  EXPECT_GT(fixture.rx.packets(), 0u);
   poller.reset();  // with what was in its hands
-  EXPECT_EQ(lab.in_use(), 0u);
+  EXPECT_EQ(fixture.in_use(), 0u);
 }
 
 }  // namespace

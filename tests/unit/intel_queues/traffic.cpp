@@ -11,21 +11,22 @@ namespace pollux::test {
 Traffic::Traffic(const TrafficOptions& options)
     : options_(options),
       random_(options.seed),
-      lab_(options.lab),
-      other_pool_(lab_.lab.pool({.count = 600, .name = "other"})),
+      fixture_(options.fixture),
+      other_pool_(fixture_.fixture.pool({.count = 600, .name = "other"})),
       other_cache_(other_pool_, 64),
-      external_memory_(std::move(lab_.lab.context().allocate({.size = 1 << 16, .purpose = "external"}).value())),
-      source_(random_, {.buffer_bytes = (lab_.pool->buffer_size() - lab_.pool->data_offset()) / 1024 * 1024,
+      external_memory_(
+          std::move(fixture_.fixture.context().allocate({.size = 1 << 16, .purpose = "external"}).value())),
+      source_(random_, {.buffer_bytes = (fixture_.pool->buffer_size() - fixture_.pool->data_offset()) / 1024 * 1024,
                         .hostile = options.hostile}) {
-  if (lab_.pool_handle) second_cache_.emplace(*lab_.pool_handle, 64);
+  if (fixture_.pool_handle) second_cache_.emplace(*fixture_.pool_handle, 64);
 }
 
 void Traffic::run() {
-  lab_.start();
+  fixture_.start();
   while (received_ < options_.frames) {
     round();
     if (testing::Test::HasFatalFailure() || testing::Test::HasNonfatalFailure()) return;
-    ASSERT_EQ(lab_.complaints(), "");
+    ASSERT_EQ(fixture_.complaints(), "");
   }
   come_to_rest();
   recover();
@@ -33,17 +34,17 @@ void Traffic::run() {
 }
 
 void Traffic::round() {
-  const std::uint32_t slots = below(3) == 0 ? below(4) : below(options_.lab.rx_ring);
+  const std::uint32_t slots = below(3) == 0 ? below(4) : below(options_.fixture.rx_ring);
   const std::size_t before = arrived_.size();
-  source_.deliver(*lab_.receiver, slots, arrived_);
+  source_.deliver(*fixture_.receiver, slots, arrived_);
   received_ += arrived_.size() - before;
   receive();
   if (below(3) == 0) make_something();
   if (below(3) != 0) transmit();
-  lab_.look();
-  lab_.transmitter->process(below(options_.lab.tx_ring));
+  fixture_.look();
+  fixture_.transmitter->process(below(options_.fixture.tx_ring));
   if (below(8) == 0) release_some();
-  if (below(32) == 0) static_cast<void>(lab_.tx.tx_done_cleanup());
+  if (below(32) == 0) static_cast<void>(fixture_.tx.tx_done_cleanup());
   if (options_.switch_caches && below(40) == 0) switch_caches();
   if (options_.stops && below(200) == 0) stop_and_start();
   check_drops();
@@ -53,15 +54,15 @@ void Traffic::round() {
 void Traffic::receive() {
   Burst<512> in;
   const std::uint32_t limit = below(2) == 0 ? options_.burst_limit : 1 + below(options_.burst_limit);
-  const std::uint32_t count = lab_.rx.rx_burst(in, limit);
+  const std::uint32_t count = fixture_.rx.rx_burst(in, limit);
   ASSERT_EQ(count, in.size());
   ASSERT_LE(count, limit);
-  lab_.look();
+  fixture_.look();
   note(count);
   for (Mbuf& mbuf : in) note(mbuf);
   for (Mbuf& mbuf : in) check_received(mbuf);
   handed_ += count;
-  ASSERT_EQ(lab_.rx.packets(), handed_);
+  ASSERT_EQ(fixture_.rx.packets(), handed_);
   std::vector<MbufPtr> frames(count);
   for (std::uint32_t i = count; i-- != 0;) frames[i] = in.pop();
   for (MbufPtr& frame : frames) use(std::move(frame));
@@ -77,13 +78,13 @@ void Traffic::note(Mbuf& frame) {
 }
 
 void Traffic::note_rings() {
-  const auto* const words = reinterpret_cast<const std::uint64_t*>(lab_.rings.segments().front().address);
-  const std::size_t descriptors = std::size_t{options_.lab.rx_ring} + options_.lab.tx_ring;
+  const auto* const words = reinterpret_cast<const std::uint64_t*>(fixture_.rings.segments().front().address);
+  const std::size_t descriptors = std::size_t{options_.fixture.rx_ring} + options_.fixture.tx_ring;
   for (std::size_t i = 0; i < 2 * descriptors; ++i) note(words[i]);
-  note(lab_.rx.packets());
-  note(lab_.tx.packets());
-  note(lab_.tx.in_flight());
-  note(lab_.in_use());
+  note(fixture_.rx.packets());
+  note(fixture_.tx.packets());
+  note(fixture_.tx.in_flight());
+  note(fixture_.in_use());
 }
 
 // Bad frames may have been left out before it, and good ones for which there was no buffer.
@@ -106,7 +107,7 @@ void Traffic::check_good(Mbuf& mbuf, const WireFrame& frame) {
   ASSERT_EQ(mbuf.segments(), frame.pieces.size());
   ASSERT_EQ(mbuf.packet_length(), frame.bytes.size());
   ASSERT_EQ(mbuf.rx_format(), RxFormat::intel_advanced);
-  ASSERT_EQ(mbuf.port(), QueueLab::kPort);
+  ASSERT_EQ(mbuf.port(), QueueFixture::kPort);
   ASSERT_EQ(mbuf.rx_word(1), frame.pieces.back().back.hi);
   if (frame.pieces.size() == 1) {
     ASSERT_EQ(MbufAccess::special(mbuf), 0) << "a plain frame";
@@ -114,8 +115,8 @@ void Traffic::check_good(Mbuf& mbuf, const WireFrame& frame) {
   std::size_t piece = 0;
   for (Mbuf* segment = &mbuf; segment != nullptr; segment = segment->next(), ++piece) {
     ASSERT_EQ(segment->length(), frame.pieces[piece].to - frame.pieces[piece].from);
-    ASSERT_EQ(segment->headroom(), lab_.pool->data_offset());
-    ASSERT_EQ(&MbufAccess::pool(*segment), lab_.pool.get());
+    ASSERT_EQ(segment->headroom(), fixture_.pool->data_offset());
+    ASSERT_EQ(&MbufAccess::pool(*segment), fixture_.pool.get());
   }
   ASSERT_EQ(piece, frame.pieces.size());
 }
@@ -123,7 +124,7 @@ void Traffic::check_good(Mbuf& mbuf, const WireFrame& frame) {
 void Traffic::use(MbufPtr mbuf) {
   switch (below(24)) {
     case 0: mbuf.reset(); return;
-    case 1: lab_.cache->free(*mbuf.release()); return;
+    case 1: fixture_.cache->free(*mbuf.release()); return;
     case 2: other_cache_.free(std::move(mbuf)); return;
     case 3:
     case 4:
@@ -146,7 +147,7 @@ void Traffic::use(MbufPtr mbuf) {
       if (mbuf->prepend(4) != nullptr) std::memset(mbuf->data(), 0x81, 4);
       break;
     case 10: static_cast<void>(mbuf->strip(below(mbuf->length()))); break;
-    case 11: grow_to(*mbuf, options_.lab.max_frame + below(options_.hostile ? 2 : 1)); break;
+    case 11: grow_to(*mbuf, options_.fixture.max_frame + below(options_.hostile ? 2 : 1)); break;
     default: break;
   }
   const TxFate fate = fate_of(*mbuf);
@@ -168,7 +169,7 @@ void Traffic::send(MbufPtr mbuf, TxFate fate) {
 
 void Traffic::transmit() {
   const std::uint32_t size = out_.size();
-  const std::uint32_t taken = size == 0 ? 0 : lab_.tx.tx_burst(out_);
+  const std::uint32_t taken = size == 0 ? 0 : fixture_.tx.tx_burst(out_);
   ASSERT_LE(taken, size);
   note(taken);
   ASSERT_EQ(out_.size(), size - taken);
@@ -176,12 +177,12 @@ void Traffic::transmit() {
   for (std::uint32_t i = 0; i < taken; ++i) {
     Outgoing& outgoing = outgoing_.front();
     ++expected_tx_[static_cast<std::size_t>(outgoing.fate)];
-    if (outgoing.fate == TxFate::sent) lab_.transmitter->expect(std::move(outgoing.bytes));
+    if (outgoing.fate == TxFate::sent) fixture_.transmitter->expect(std::move(outgoing.bytes));
     outgoing_.pop_front();
   }
-  lab_.look();
-  ASSERT_EQ(lab_.tx.packets(), taken_);
-  ASSERT_LT(lab_.tx.in_flight(), options_.lab.tx_ring);
+  fixture_.look();
+  ASSERT_EQ(fixture_.tx.packets(), taken_);
+  ASSERT_LT(fixture_.tx.in_flight(), options_.fixture.tx_ring);
 }
 
 void Traffic::make_something() {
@@ -214,7 +215,7 @@ void Traffic::make_unsendable() {
   MbufPtr frame;
   switch (below(6)) {
     case 0: frame = make(below(17), 1); break;
-    case 1: frame = make(options_.lab.max_frame + 1 + below(100), 1); break;
+    case 1: frame = make(options_.fixture.max_frame + 1 + below(100), 1); break;
     case 2: frame = make(500, 33 + below(20)); break;
     case 3: return send_with_empty_segment();
     case 4: return send_external(false);
@@ -258,9 +259,9 @@ void Traffic::send_external(bool reachable) {
 }
 
 TxFate Traffic::fate_of(const Mbuf& mbuf) const {
-  if (mbuf.segments() > std::min(32U, options_.lab.tx_ring - 1)) return TxFate::too_many_segments;
+  if (mbuf.segments() > std::min(32U, options_.fixture.tx_ring - 1)) return TxFate::too_many_segments;
   if (mbuf.packet_length() < 17) return TxFate::too_short;
-  return mbuf.packet_length() > options_.lab.max_frame ? TxFate::too_long : TxFate::sent;
+  return mbuf.packet_length() > options_.fixture.max_frame ? TxFate::too_long : TxFate::sent;
 }
 
 std::vector<std::uint8_t> Traffic::bytes_of(const Mbuf& mbuf) {
@@ -271,10 +272,10 @@ std::vector<std::uint8_t> Traffic::bytes_of(const Mbuf& mbuf) {
 
 void Traffic::switch_caches() {
   if (!second_cache_) return;
-  const MempoolCache& first = *lab_.cache_handle;
+  const MempoolCache& first = *fixture_.cache_handle;
   const std::array<const MempoolCache*, 3> caches{&first, &*second_cache_, &other_cache_};
-  ASSERT_TRUE(lab_.tx.use_cache(*caches[below(3)]));
-  ASSERT_TRUE(lab_.rx.use_cache(*caches[below(2)]));
+  ASSERT_TRUE(fixture_.tx.use_cache(*caches[below(3)]));
+  ASSERT_TRUE(fixture_.rx.use_cache(*caches[below(2)]));
 }
 
 void Traffic::release_some() {

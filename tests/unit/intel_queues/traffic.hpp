@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "unit/intel_queues/frame_source.hpp"
-#include "unit/intel_queues/queue_lab.hpp"
+#include "unit/intel_queues/queue_fixture.hpp"
 #include "unit/mem/machine.hpp"
 
 namespace pollux::test {
@@ -19,7 +19,7 @@ namespace pollux::test {
 inline constexpr std::uint32_t kFramesARun = kSanitized || POLLUX_CHECKED != 0 ? 1'500 : 12'000;
 
 struct TrafficOptions {
-  LabOptions lab;
+  LabOptions fixture;
   std::uint32_t burst_limit = 32;  ///< 1 to 512
   bool hostile = false;            ///< the card lies, and the application sends what cannot be sent
   bool switch_caches = false;
@@ -40,7 +40,7 @@ class Traffic {
   void run();
   /// Frames received and sent.
   [[nodiscard]] std::uint64_t frames() const { return received_ + sent_; }
-  [[nodiscard]] std::uint64_t starved() const { return lab_.rx.drops().pool_empty; }
+  [[nodiscard]] std::uint64_t starved() const { return fixture_.rx.drops().pool_empty; }
   /// A digest of all that the queues did: what each call returned, each mbuf it handed out, and both rings after it.
   [[nodiscard]] std::uint64_t transcript() const { return transcript_; }
 
@@ -82,7 +82,7 @@ class Traffic {
 
   TrafficOptions options_;
   std::mt19937 random_;
-  QueueLab lab_;
+  QueueFixture fixture_;
   Mempool other_pool_;
   MempoolCache other_cache_;
   std::optional<MempoolCache> second_cache_;

@@ -8,7 +8,7 @@ namespace pollux::test {
 
 void Traffic::check_drops() {
   const auto expected = [this](TxFate fate) { return expected_tx_[static_cast<std::size_t>(fate)]; };
-  const drivers::intel::TxDrops drops = lab_.tx.drops();
+  const drivers::intel::TxDrops drops = fixture_.tx.drops();
   ASSERT_EQ(drops.too_short, expected(TxFate::too_short));
   ASSERT_EQ(drops.too_long, expected(TxFate::too_long));
   ASSERT_EQ(drops.too_many_segments, expected(TxFate::too_many_segments));
@@ -16,101 +16,101 @@ void Traffic::check_drops() {
   ASSERT_EQ(drops.unreachable, expected(TxFate::unreachable));
   ASSERT_EQ(drops.unsupported_offload, expected(TxFate::unsupported_offload));
   // Every frame has one fate: handed out, dropped under a name, or not polled yet.
-  ASSERT_LE(handed_ + lab_.rx.drops().sum(), received_ + (source_.in_the_middle() ? 1 : 0));
+  ASSERT_LE(handed_ + fixture_.rx.drops().sum(), received_ + (source_.in_the_middle() ? 1 : 0));
 }
 
 void Traffic::stop_and_start() {
-  const std::uint64_t reported_before = lab_.transmitter->reported();
-  const drivers::intel::TxDrops tx_before = lab_.tx.drops();
-  lab_.close();
+  const std::uint64_t reported_before = fixture_.transmitter->reported();
+  const drivers::intel::TxDrops tx_before = fixture_.tx.drops();
+  fixture_.close();
   Burst<32> nothing;
-  ASSERT_EQ(lab_.rx.rx_burst(nothing), 0u) << "a stopped queue yields nothing";
-  lab_.drain();
-  ASSERT_EQ(lab_.tx.in_flight(), 0u);
-  ASSERT_EQ(reported_before, lab_.transmitter->reported());
+  ASSERT_EQ(fixture_.rx.rx_burst(nothing), 0u) << "a stopped queue yields nothing";
+  fixture_.drain();
+  ASSERT_EQ(fixture_.tx.in_flight(), 0u);
+  ASSERT_EQ(reported_before, fixture_.transmitter->reported());
   // Sent and reported, or stopped: nothing in between, and nothing twice.
-  const drivers::intel::TxDrops tx = lab_.tx.drops();
-  ASSERT_EQ(taken_, tx.refused() + lab_.transmitter->reported() + tx.stopped);
+  const drivers::intel::TxDrops tx = fixture_.tx.drops();
+  ASSERT_EQ(taken_, tx.refused() + fixture_.transmitter->reported() + tx.stopped);
   ASSERT_GE(tx.stopped, tx_before.stopped);
   // A frame that the card was in the middle of may have been rejected already.
-  const std::uint64_t rx = handed_ + lab_.rx.drops().sum();
+  const std::uint64_t rx = handed_ + fixture_.rx.drops().sum();
   ASSERT_GE(rx, received_);
   ASSERT_LE(rx, received_ + (source_.in_the_middle() ? 1 : 0));
   received_ = rx;
-  sent_ = lab_.transmitter->reported();
+  sent_ = fixture_.transmitter->reported();
   source_.forget();
   arrived_.clear();
-  lab_.start();
+  fixture_.start();
 }
 
 // Everything is sent, and everything sent comes back with one poll.
 void Traffic::come_to_rest() {
-  const auto unfinished = [this] { return source_.in_the_middle() || lab_.receiver->write_back_begun(); };
+  const auto unfinished = [this] { return source_.in_the_middle() || fixture_.receiver->write_back_begun(); };
   for (int i = 0; i < 10'000 && (!out_.empty() || !arrived_.empty() || unfinished()); ++i) {
     const std::size_t before = arrived_.size();
-    if (unfinished()) source_.deliver(*lab_.receiver, 1, arrived_);
+    if (unfinished()) source_.deliver(*fixture_.receiver, 1, arrived_);
     received_ += arrived_.size() - before;
     receive();
     transmit();
-    lab_.transmitter->process(options_.lab.tx_ring);
+    fixture_.transmitter->process(options_.fixture.tx_ring);
     std::erase_if(arrived_, [&](const WireFrame& frame) {
-      const bool past = lab_.rx.packets() + lab_.rx.drops().sum() == received_;
+      const bool past = fixture_.rx.packets() + fixture_.rx.drops().sum() == received_;
       if (past) ++expected_rx_[static_cast<std::size_t>(frame.fate)];
       return past;
     });
   }
   ASSERT_TRUE(out_.empty());
   ASSERT_TRUE(arrived_.empty());
-  lab_.transmitter->process(options_.lab.tx_ring);
-  static_cast<void>(lab_.tx.tx_done_cleanup());
-  ASSERT_EQ(lab_.tx.in_flight(), 0u);
-  ASSERT_EQ(lab_.transmitter->pending(), 0u);
-  ASSERT_EQ(lab_.transmitter->expected(), 0u);
+  fixture_.transmitter->process(options_.fixture.tx_ring);
+  static_cast<void>(fixture_.tx.tx_done_cleanup());
+  ASSERT_EQ(fixture_.tx.in_flight(), 0u);
+  ASSERT_EQ(fixture_.transmitter->pending(), 0u);
+  ASSERT_EQ(fixture_.transmitter->expected(), 0u);
   held_.clear();
   ASSERT_EQ(externals_out_, 0);
   ASSERT_EQ(other_pool_.stats().in_use(), 0u);
-  ASSERT_EQ(lab_.in_use(), options_.lab.rx_ring) << "all but what the ring holds is home";
+  ASSERT_EQ(fixture_.in_use(), options_.fixture.rx_ring) << "all but what the ring holds is home";
 }
 
 // With every buffer home nothing is missing for good, however dry the pool was: frames flow without a drop.
 void Traffic::recover() {
-  const std::uint64_t dropped = lab_.rx.drops().sum();
+  const std::uint64_t dropped = fixture_.rx.drops().sum();
   for (int i = 0; i < 200; ++i) {
     Burst<512> in;
-    for (int polls = 0; polls < 3 && lab_.receiver->owned() < options_.lab.rx_ring / 2; ++polls) {
-      static_cast<void>(lab_.rx.rx_burst(in, 1));
-      lab_.look();
+    for (int polls = 0; polls < 3 && fixture_.receiver->owned() < options_.fixture.rx_ring / 2; ++polls) {
+      static_cast<void>(fixture_.rx.rx_burst(in, 1));
+      fixture_.look();
     }
     ASSERT_TRUE(in.empty());
-    ASSERT_GE(lab_.receiver->owned(), options_.lab.rx_ring / 2) << "the card is owed buffers at idle";
-    const std::size_t segments = 9500 / (lab_.pool->buffer_size() / 1024 * 1024) + 1;
-    if (lab_.receiver->owned() <= segments) break;  // a frame needs more than a ring this small holds
-    source_.deliver_good(*lab_.receiver, arrived_);
+    ASSERT_GE(fixture_.receiver->owned(), options_.fixture.rx_ring / 2) << "the card is owed buffers at idle";
+    const std::size_t segments = 9500 / (fixture_.pool->buffer_size() / 1024 * 1024) + 1;
+    if (fixture_.receiver->owned() <= segments) break;  // a frame needs more than a ring this small holds
+    source_.deliver_good(*fixture_.receiver, arrived_);
     ++received_;
-    ASSERT_EQ(lab_.rx.rx_burst(in, 1), 1u);
-    lab_.look();
+    ASSERT_EQ(fixture_.rx.rx_burst(in, 1), 1u);
+    fixture_.look();
     check_received(in[0]);
     ++handed_;
   }
-  ASSERT_EQ(lab_.rx.drops().sum(), dropped);
+  ASSERT_EQ(fixture_.rx.drops().sum(), dropped);
 }
 
 void Traffic::finish() {
   check_drops();
-  const drivers::intel::RxDrops rx = lab_.rx.drops();
+  const drivers::intel::RxDrops rx = fixture_.rx.drops();
   ASSERT_EQ(received_, handed_ + sum(rx));
   if (rx.pool_empty == 0 && !options_.stops) {
     ASSERT_EQ(rx.error, expected_rx_[static_cast<std::size_t>(RxFate::error)]);
     ASSERT_EQ(rx.bad_length, expected_rx_[static_cast<std::size_t>(RxFate::bad_length)]);
     ASSERT_EQ(rx.too_many_segments, expected_rx_[static_cast<std::size_t>(RxFate::too_many_segments)]);
   }
-  lab_.close();
-  lab_.drain();
-  sent_ = lab_.transmitter->reported();
-  const drivers::intel::TxDrops tx = lab_.tx.drops();
+  fixture_.close();
+  fixture_.drain();
+  sent_ = fixture_.transmitter->reported();
+  const drivers::intel::TxDrops tx = fixture_.tx.drops();
   ASSERT_EQ(taken_, tx.refused() + sent_ + tx.stopped);
-  ASSERT_EQ(lab_.in_use(), 0u);
-  ASSERT_EQ(lab_.complaints(), "");
+  ASSERT_EQ(fixture_.in_use(), 0u);
+  ASSERT_EQ(fixture_.complaints(), "");
 }
 
 }  // namespace pollux::test

@@ -24,20 +24,20 @@ class TrafficTest : public testing::TestWithParam<std::tuple<std::uint32_t, bool
     options.seed = seed * 7919 + ring;
     options.frames = kFramesARun;
     options.burst_limit = kLimits[(seed + ring / 8) % 7];
-    options.lab.rx_ring = ring;
-    options.lab.tx_ring = kTxRings[(seed * 3 + ring / 16) % 7];
-    options.lab.remote = remote;
-    options.lab.tx_cache = seed % 3 != 0;
-    options.lab.cache = seed % 2 == 0 ? 64 : 256;
-    options.lab.pool = {
+    options.fixture.rx_ring = ring;
+    options.fixture.tx_ring = kTxRings[(seed * 3 + ring / 16) % 7];
+    options.fixture.remote = remote;
+    options.fixture.tx_cache = seed % 3 != 0;
+    options.fixture.cache = seed % 2 == 0 ? 64 : 256;
+    options.fixture.pool = {
         .count = ring + 9000, .data_room = seed % 2 == 0 ? 2048U : 1024U, .ip_align = seed % 2 == 0, .name = "rx"};
-    options.lab.pool.count = ring + options.lab.tx_ring * 12 + 2000;
+    options.fixture.pool.count = ring + options.fixture.tx_ring * 12 + 2000;
     return options;
   }
 
   static void run(const TrafficOptions& options, bool expect_starvation = false) {
-    SCOPED_TRACE(fmt::format("seed {}, rx ring {}, tx ring {}, burst {}", options.seed, options.lab.rx_ring,
-                             options.lab.tx_ring, options.burst_limit));
+    SCOPED_TRACE(fmt::format("seed {}, rx ring {}, tx ring {}, burst {}", options.seed, options.fixture.rx_ring,
+                             options.fixture.tx_ring, options.burst_limit));
     Traffic traffic(options);
     traffic.run();
     EXPECT_GE(traffic.frames(), options.frames);
@@ -63,7 +63,7 @@ TEST_P(TrafficTest, RecoversFromADryPool) {
     TrafficOptions starved = options(200 + seed);
     starved.hostile = seed % 2 == 0;
     // Enough to replace the longest frame, when all are home.
-    starved.lab.pool.count = starved.lab.rx_ring + 10 + seed;
+    starved.fixture.pool.count = starved.fixture.rx_ring + 10 + seed;
     run(starved, true);
   }
 }
@@ -80,7 +80,7 @@ TEST_P(TrafficTest, StopsAndStartsInTheMiddle) {
 TEST_P(TrafficTest, MemoryInTwoSegments) {
   for (std::uint32_t seed = 1; seed <= kSeeds && !HasFailure(); ++seed) {
     TrafficOptions split = options(400 + seed);
-    split.lab.split_memory = true;
+    split.fixture.split_memory = true;
     split.hostile = seed % 2 == 0;
     run(split);
   }

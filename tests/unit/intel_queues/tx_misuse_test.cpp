@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "unit/intel_queues/queue_lab.hpp"
+#include "unit/intel_queues/queue_fixture.hpp"
 
 #if POLLUX_CHECKED
 
@@ -23,9 +23,9 @@ template struct Reach<&Burst<4>::mbufs_>;
 
 class TxMisuse : public testing::Test {
  protected:
-  TxMisuse() : lab_({}) { lab_.start(); }
+  TxMisuse() : fixture_({}) { fixture_.start(); }
   [[nodiscard]] MbufPtr good(Site site = Site::here()) {
-    MbufPtr mbuf = lab_.cache_handle->allocate(site);
+    MbufPtr mbuf = fixture_.cache_handle->allocate(site);
     EXPECT_NE(mbuf->append(60), nullptr);
     std::fill_n(mbuf->data(), 60, std::uint8_t{7});
     return mbuf;
@@ -33,18 +33,18 @@ class TxMisuse : public testing::Test {
   void push(Burst<4>& burst, MbufPtr mbuf) { ASSERT_TRUE(burst.push(mbuf)); }
   /// A good frame on either side still goes out.
   void expect_others_sent(Burst<4>& burst) {
-    ASSERT_EQ(lab_.tx.tx_burst(burst), 3u);
-    for (int i = 0; i < 2; ++i) lab_.transmitter->expect(std::vector<std::uint8_t>(60, 7));
-    lab_.look();
-    lab_.transmitter->process(10);
-    static_cast<void>(lab_.tx.tx_done_cleanup());
-    EXPECT_EQ(lab_.transmitter->sent(), 2u);
-    EXPECT_EQ(lab_.tx.drops().unreachable, 1u);
-    EXPECT_EQ(lab_.in_use(), lab_.options.rx_ring);
-    EXPECT_TRUE(lab_.memory.violations().empty());
+    ASSERT_EQ(fixture_.tx.tx_burst(burst), 3u);
+    for (int i = 0; i < 2; ++i) fixture_.transmitter->expect(std::vector<std::uint8_t>(60, 7));
+    fixture_.look();
+    fixture_.transmitter->process(10);
+    static_cast<void>(fixture_.tx.tx_done_cleanup());
+    EXPECT_EQ(fixture_.transmitter->sent(), 2u);
+    EXPECT_EQ(fixture_.tx.drops().unreachable, 1u);
+    EXPECT_EQ(fixture_.in_use(), fixture_.options.rx_ring);
+    EXPECT_TRUE(fixture_.memory.violations().empty());
   }
 
-  QueueLab lab_;
+  QueueFixture fixture_;
 };
 
 TEST_F(TxMisuse, ANullMbufIsNamedAndPassedOver) {
@@ -54,11 +54,11 @@ TEST_F(TxMisuse, ANullMbufIsNamedAndPassedOver) {
   MbufPtr removed(std::exchange(middle, nullptr));
   removed.reset();
   expect_others_sent(burst);
-  EXPECT_THAT(lab_.lab.misuses(), ElementsAre(IsMisuse(MisuseKind::null_mbuf, Parts{"null mbuf", "tx_burst"})));
+  EXPECT_THAT(fixture_.fixture.misuses(), ElementsAre(IsMisuse(MisuseKind::null_mbuf, Parts{"null mbuf", "tx_burst"})));
 }
 
 TEST_F(TxMisuse, AnotherContextsMbufIsNamedAndGoesHome) {
-  PoolLab elsewhere;
+  PoolFixture elsewhere;
   Mempool pool = elsewhere.pool({.count = 4, .name = "elsewhere"});
   const Site site = Site::here();
   MbufPtr foreign = pool.allocate(site);
@@ -68,7 +68,7 @@ TEST_F(TxMisuse, AnotherContextsMbufIsNamedAndGoesHome) {
   push(burst, std::move(foreign));
   push(burst, good());
   expect_others_sent(burst);
-  EXPECT_THAT(lab_.lab.misuses(),
+  EXPECT_THAT(fixture_.fixture.misuses(),
               ElementsAre(IsMisuse(MisuseKind::foreign_mbuf, Parts{"mempool elsewhere", place(site)})));
   EXPECT_EQ(pool.stats().in_use(), 0u);
 }
@@ -83,7 +83,8 @@ TEST_F(TxMisuse, AnMbufThatIsHomeIsNamedAndLeftThere) {
   push(burst, good());
   MbufDeleter{}(raw);
   expect_others_sent(burst);
-  EXPECT_THAT(lab_.lab.misuses(), ElementsAre(IsMisuse(MisuseKind::use_after_free, Parts{"mempool rx", place(site)})));
+  EXPECT_THAT(fixture_.fixture.misuses(),
+              ElementsAre(IsMisuse(MisuseKind::use_after_free, Parts{"mempool rx", place(site)})));
 }
 
 TEST_F(TxMisuse, AnMbufFreedWhileItIsSentComesHomeOnce) {
@@ -91,14 +92,14 @@ TEST_F(TxMisuse, AnMbufFreedWhileItIsSentComesHomeOnce) {
   Mbuf* const raw = mbuf.get();
   Burst<4> burst;
   push(burst, std::move(mbuf));
-  ASSERT_EQ(lab_.tx.tx_burst(burst), 1u);
-  lab_.transmitter->expect(std::vector<std::uint8_t>(60, 7));
-  lab_.look();
-  lab_.transmitter->process(1);
+  ASSERT_EQ(fixture_.tx.tx_burst(burst), 1u);
+  fixture_.transmitter->expect(std::vector<std::uint8_t>(60, 7));
+  fixture_.look();
+  fixture_.transmitter->process(1);
   MbufDeleter{}(raw);
-  static_cast<void>(lab_.tx.tx_done_cleanup());
-  EXPECT_THAT(lab_.lab.misuses(), ElementsAre(IsMisuse(MisuseKind::double_free, Parts{"mempool rx"})));
-  EXPECT_EQ(lab_.in_use(), lab_.options.rx_ring);
+  static_cast<void>(fixture_.tx.tx_done_cleanup());
+  EXPECT_THAT(fixture_.fixture.misuses(), ElementsAre(IsMisuse(MisuseKind::double_free, Parts{"mempool rx"})));
+  EXPECT_EQ(fixture_.in_use(), fixture_.options.rx_ring);
 }
 
 }  // namespace

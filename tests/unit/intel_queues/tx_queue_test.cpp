@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "unit/intel_queues/queue_lab.hpp"
+#include "unit/intel_queues/queue_fixture.hpp"
 
 namespace pollux::test {
 namespace {
@@ -11,10 +11,10 @@ namespace {
 class TxQueueTest : public testing::Test {
  protected:
   void use(const LabOptions& options) {
-    lab_.emplace(options);
-    other_.emplace(lab_->lab.pool({.count = 300, .name = "other"}));
-    lab_->start();
-    in_ring_ = lab_->in_use();
+    fixture_.emplace(options);
+    other_.emplace(fixture_->fixture.pool({.count = 300, .name = "other"}));
+    fixture_->start();
+    in_ring_ = fixture_->in_use();
   }
   [[nodiscard]] static std::uint8_t* filled(Mbuf& mbuf, std::uint32_t bytes) {
     std::uint8_t* const place = mbuf.append(bytes);
@@ -22,7 +22,7 @@ class TxQueueTest : public testing::Test {
     return place;
   }
   [[nodiscard]] MbufPtr plain(std::uint32_t bytes = 60) {
-    MbufPtr mbuf = lab_->cache_handle->allocate();
+    MbufPtr mbuf = fixture_->cache_handle->allocate();
     EXPECT_NE(filled(*mbuf, bytes), nullptr);
     return mbuf;
   }
@@ -48,33 +48,34 @@ class TxQueueTest : public testing::Test {
     bytes.resize(mbuf->copy_out(0, bytes));
     Burst<1> burst;
     EXPECT_TRUE(burst.push(mbuf));
-    const bool taken = lab_->tx.tx_burst(burst) == 1;
-    if (taken && sent) lab_->transmitter->expect(std::move(bytes));
-    lab_->look();
+    const bool taken = fixture_->tx.tx_burst(burst) == 1;
+    if (taken && sent) fixture_->transmitter->expect(std::move(bytes));
+    fixture_->look();
     burst.drop(left_);
     return taken;
   }
-  void process_all() { lab_->transmitter->process(lab_->options.tx_ring); }
-  [[nodiscard]] drivers::intel::TxDrops drops() const { return lab_->tx.drops(); }
+  void process_all() { fixture_->transmitter->process(fixture_->options.tx_ring); }
+  [[nodiscard]] drivers::intel::TxDrops drops() const { return fixture_->tx.drops(); }
   /// Everything is home but what the receive ring holds.
   void expect_home() {
-    EXPECT_EQ(lab_->in_use(), in_ring_);
+    EXPECT_EQ(fixture_->in_use(), in_ring_);
     EXPECT_EQ(other_->stats().in_use(), 0u);
-    EXPECT_EQ(lab_->complaints(), "");
-    for (std::uint32_t i = 0; i < lab_->cache->count(); ++i) {
-      EXPECT_EQ(&MbufAccess::pool(*lab_->cache->stock()[i]), lab_->pool.get()) << "an mbuf in another pool's cache";
+    EXPECT_EQ(fixture_->complaints(), "");
+    for (std::uint32_t i = 0; i < fixture_->cache->count(); ++i) {
+      EXPECT_EQ(&MbufAccess::pool(*fixture_->cache->objects()[i]), fixture_->pool.get())
+          << "an mbuf in another pool's cache";
     }
   }
 
-  std::optional<QueueLab> lab_;
+  std::optional<QueueFixture> fixture_;
   std::optional<Mempool> other_;
   std::uint32_t in_ring_ = 0;
   DropCounter left_{"left in the burst"};
 };
 
 TEST_F(TxQueueTest, TakesNothingBeforeItIsOpen) {
-  PoolLab lab;
-  Mempool pool = lab.pool({.count = 4});
+  PoolFixture fixture;
+  Mempool pool = fixture.pool({.count = 4});
   drivers::intel::TxQueue queue;
   Burst<4> burst;
   MbufPtr mbuf = pool.allocate();
@@ -90,11 +91,11 @@ TEST_F(TxQueueTest, EverythingSentComesBackAtIdleWithOnePoll) {
     use({.tx_ring = ring});
     for (std::uint32_t frames = 1; frames < ring && frames < 100; ++frames) {
       for (std::uint32_t i = 0; i < frames; ++i) ASSERT_TRUE(send(plain()));
-      EXPECT_LE(lab_->tx.in_flight(), frames);
+      EXPECT_LE(fixture_->tx.in_flight(), frames);
       process_all();
-      static_cast<void>(lab_->tx.tx_done_cleanup());
-      ASSERT_EQ(lab_->tx.in_flight(), 0u);
-      ASSERT_EQ(lab_->in_use(), in_ring_);
+      static_cast<void>(fixture_->tx.tx_done_cleanup());
+      ASSERT_EQ(fixture_->tx.in_flight(), 0u);
+      ASSERT_EQ(fixture_->in_use(), in_ring_);
     }
     expect_home();
   }
@@ -103,12 +104,12 @@ TEST_F(TxQueueTest, EverythingSentComesBackAtIdleWithOnePoll) {
 TEST_F(TxQueueTest, CleanupTakesBackWhatIsDoneAndNoMore) {
   use({});
   for (int i = 0; i < 5; ++i) ASSERT_TRUE(send(plain()));
-  EXPECT_EQ(lab_->tx.tx_done_cleanup(), 0u);
-  lab_->transmitter->process(4);
-  EXPECT_EQ(lab_->tx.tx_done_cleanup(), 0u) << "the last of them is not done, nor is a group";
-  lab_->transmitter->process(1);
-  EXPECT_EQ(lab_->tx.tx_done_cleanup(), 5u);
-  EXPECT_EQ(lab_->tx.tx_done_cleanup(), 0u);
+  EXPECT_EQ(fixture_->tx.tx_done_cleanup(), 0u);
+  fixture_->transmitter->process(4);
+  EXPECT_EQ(fixture_->tx.tx_done_cleanup(), 0u) << "the last of them is not done, nor is a group";
+  fixture_->transmitter->process(1);
+  EXPECT_EQ(fixture_->tx.tx_done_cleanup(), 5u);
+  EXPECT_EQ(fixture_->tx.tx_done_cleanup(), 0u);
   expect_home();
 }
 
@@ -117,9 +118,9 @@ TEST_F(TxQueueTest, NothingIsTakenFromAnEmptyBurst) {
   for (int i = 0; i < 5; ++i) ASSERT_TRUE(send(plain()));
   process_all();
   Burst<4> burst;
-  EXPECT_EQ(lab_->tx.tx_burst(burst), 0u);
+  EXPECT_EQ(fixture_->tx.tx_burst(burst), 0u);
   EXPECT_TRUE(burst.empty());
-  EXPECT_EQ(lab_->tx.in_flight(), 0u) << "but what is done came back";
+  EXPECT_EQ(fixture_->tx.in_flight(), 0u) << "but what is done came back";
   expect_home();
 }
 
@@ -130,10 +131,10 @@ TEST_F(TxQueueTest, AFullRingLeavesTheRestInTheBurst) {
     MbufPtr mbuf = plain(60 + i);
     ASSERT_TRUE(burst.push(mbuf));
   }
-  EXPECT_EQ(lab_->tx.tx_burst(burst), 15u);
+  EXPECT_EQ(fixture_->tx.tx_burst(burst), 15u);
   ASSERT_EQ(burst.size(), 5u);
   EXPECT_EQ(burst[0].length(), 75u) << "in order";
-  EXPECT_EQ(lab_->tx.tx_burst(burst), 0u);
+  EXPECT_EQ(fixture_->tx.tx_burst(burst), 0u);
   burst.drop(left_);
 }
 
@@ -146,7 +147,7 @@ TEST_F(TxQueueTest, TheLongestFrameGetsThroughASmallRing) {
       ASSERT_TRUE(send(chain(ring - 1))) << "one slot is in use, and done";
       process_all();
     }
-    static_cast<void>(lab_->tx.tx_done_cleanup());
+    static_cast<void>(fixture_->tx.tx_done_cleanup());
     expect_home();
   }
 }
@@ -158,10 +159,10 @@ TEST_F(TxQueueTest, AFrameOfTheNextLapKeepsItsNature) {
     use({.tx_ring = 16});
     for (std::uint32_t i = 0; i < in_group; ++i) ASSERT_TRUE(send(plain()));
     process_all();
-    ASSERT_EQ(lab_->tx.tx_done_cleanup(), in_group);
+    ASSERT_EQ(fixture_->tx.tx_done_cleanup(), in_group);
     for (std::uint32_t i = in_group; i < 16; ++i) {
       ASSERT_TRUE(send(plain())) << i;
-      if (i == 14) lab_->transmitter->process(4 - in_group);
+      if (i == 14) fixture_->transmitter->process(4 - in_group);
     }
     MbufPtr foreign = other_->allocate();
     ASSERT_NE(filled(*foreign, 60), nullptr);
@@ -172,7 +173,7 @@ TEST_F(TxQueueTest, AFrameOfTheNextLapKeepsItsNature) {
       ASSERT_TRUE(send(plain()));
       process_all();
     }
-    static_cast<void>(lab_->tx.tx_done_cleanup());
+    static_cast<void>(fixture_->tx.tx_done_cleanup());
     EXPECT_TRUE(taken) << in_group;
     expect_home();
   }
@@ -205,16 +206,16 @@ TEST_F(TxQueueTest, EachRefusalHasItsName) {
   bare->set_tx_offload({.flags = TxOffload::tcp_checksum, .l2 = 14, .l3 = 29});
   EXPECT_TRUE(send(std::move(bare), false)) << "its header ends behind the frame";
   EXPECT_EQ(drops().bad_offload, 1u);
-  auto memory = lab_->lab.context().allocate({.size = 4096});
+  auto memory = fixture_->fixture.context().allocate({.size = 4096});
   ASSERT_TRUE(memory);
   EXPECT_TRUE(send(unreachable(*memory), false));
   EXPECT_EQ(drops().unreachable, 1u);
 
   EXPECT_EQ(drops().refused(), 9u);
-  EXPECT_EQ(lab_->tx.packets(), 12u);
+  EXPECT_EQ(fixture_->tx.packets(), 12u);
   process_all();
-  static_cast<void>(lab_->tx.tx_done_cleanup());
-  EXPECT_EQ(lab_->transmitter->sent(), 3u);
+  static_cast<void>(fixture_->tx.tx_done_cleanup());
+  EXPECT_EQ(fixture_->transmitter->sent(), 3u);
   expect_home();
 }
 
@@ -232,13 +233,13 @@ TEST_F(TxQueueTest, ComputesWhatAFrameAsksForBeforeTheCardReadsIt) {
   expected[41] = 0xFF;
   Burst<1> burst;
   ASSERT_TRUE(burst.push(mbuf));
-  lab_->transmitter->expect(expected);
-  ASSERT_EQ(lab_->tx.tx_burst(burst), 1U);
+  fixture_->transmitter->expect(expected);
+  ASSERT_EQ(fixture_->tx.tx_burst(burst), 1U);
   EXPECT_EQ(same->tx_offload(), TxOffload());
-  lab_->look();
+  fixture_->look();
   process_all();
-  static_cast<void>(lab_->tx.tx_done_cleanup());
-  EXPECT_EQ(lab_->transmitter->sent(), 1U);
+  static_cast<void>(fixture_->tx.tx_done_cleanup());
+  EXPECT_EQ(fixture_->transmitter->sent(), 1U);
   expect_home();
 }
 
@@ -259,7 +260,7 @@ TEST_F(TxQueueTest, WritesNoChecksumIntoBytesThatACloneShares) {
 
 TEST_F(TxQueueTest, MemoryWithoutAnAddressIsUnreachableWhateverItsHeadroom) {
   use({});
-  auto memory = lab_->lab.context().allocate({.size = 4096});
+  auto memory = fixture_->fixture.context().allocate({.size = 4096});
   ASSERT_TRUE(memory);
   for (const std::uint32_t stripped : {0u, 40u}) {
     MbufPtr mbuf = unreachable(*memory);
@@ -272,7 +273,7 @@ TEST_F(TxQueueTest, MemoryWithoutAnAddressIsUnreachableWhateverItsHeadroom) {
 
 TEST_F(TxQueueTest, DataBeyondItsBufferIsABadSegment) {
   use({});
-  auto memory = lab_->lab.context().allocate({.size = 4096});
+  auto memory = fixture_->fixture.context().allocate({.size = 4096});
   ASSERT_TRUE(memory);
   MbufPtr mbuf = other_->allocate();
   ASSERT_TRUE(mbuf->attach_external(*memory, 0, 100, nullptr, nullptr));
@@ -283,7 +284,7 @@ TEST_F(TxQueueTest, DataBeyondItsBufferIsABadSegment) {
 
 TEST_F(TxQueueTest, AnotherContextsMbufGoesHomeUnsent) {
   use({});
-  PoolLab elsewhere;
+  PoolFixture elsewhere;
   std::vector<Mempool> pools;
   for (int i = 0; i < 8; ++i) pools.push_back(elsewhere.pool({.count = 4, .name = "elsewhere"}));
   MbufPtr mbuf = pools.back().allocate();
@@ -296,12 +297,12 @@ TEST_F(TxQueueTest, AnotherContextsMbufGoesHomeUnsent) {
 
 TEST_F(TxQueueTest, RefusesACacheOfAnotherContext) {
   use({});
-  PoolLab elsewhere;
-  const auto used = lab_->tx.use_cache(MempoolCache(elsewhere.pool({.count = 4})));
+  PoolFixture elsewhere;
+  const auto used = fixture_->tx.use_cache(MempoolCache(elsewhere.pool({.count = 4})));
   ASSERT_FALSE(used);
   EXPECT_EQ(used.error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(used.error().what, "the cache is not of the transmit queue's Context");
-  EXPECT_TRUE(lab_->tx.use_cache(MempoolCache(*other_))) << "any pool of its own will do";
+  EXPECT_TRUE(fixture_->tx.use_cache(MempoolCache(*other_))) << "any pool of its own will do";
 }
 
 TEST_F(TxQueueTest, CountsAsStoppedWhatWasNotReported) {
@@ -312,36 +313,37 @@ TEST_F(TxQueueTest, CountsAsStoppedWhatWasNotReported) {
       MbufPtr mbuf = plain();
       ASSERT_TRUE(burst.push(mbuf));
     }
-    ASSERT_EQ(lab_->tx.tx_burst(burst), 4u);
+    ASSERT_EQ(fixture_->tx.tx_burst(burst), 4u);
     for (int i = 0; i < 4; ++i) {
       MbufPtr same = plain();
-      lab_->transmitter->expect({same->bytes().begin(), same->bytes().end()});
+      fixture_->transmitter->expect({same->bytes().begin(), same->bytes().end()});
     }
-    lab_->look();
+    fixture_->look();
   }
-  lab_->transmitter->process(6);
-  EXPECT_EQ(lab_->transmitter->reported(), 4u);
-  lab_->close();
-  lab_->drain();
+  fixture_->transmitter->process(6);
+  EXPECT_EQ(fixture_->transmitter->reported(), 4u);
+  fixture_->close();
+  fixture_->drain();
   EXPECT_EQ(drops().stopped, 8u) << "two that were sent without a report are among them";
-  EXPECT_EQ(lab_->tx.in_flight(), 0u);
-  EXPECT_EQ(lab_->in_use(), 0u);
+  EXPECT_EQ(fixture_->tx.in_flight(), 0u);
+  EXPECT_EQ(fixture_->in_use(), 0u);
 }
 
 TEST_F(TxQueueTest, StoppingAndStartingLeaveTheCacheAlone) {
   use({.cache = 128});
   for (int i = 0; i < 10; ++i) ASSERT_TRUE(send(plain()));
-  lab_->transmitter->process(7);
-  lab_->receiver->write_back(std::vector<std::uint8_t>(10), {0, 1 | std::uint64_t{10} << 32});  // a frame that goes on
+  fixture_->transmitter->process(7);
+  fixture_->receiver->write_back(std::vector<std::uint8_t>(10),
+                                 {0, 1 | std::uint64_t{10} << 32});  // a frame that goes on
   Burst<1> none;
-  ASSERT_EQ(lab_->rx.rx_burst(none), 0u);
-  const std::uint32_t stock = lab_->cache->count();
-  lab_->close();
-  EXPECT_EQ(lab_->tx.settle(), 10u) << "the last was not done";
-  lab_->drain();
-  lab_->start();
-  EXPECT_EQ(lab_->cache->count(), stock) << "its thread may be using it with another queue";
-  EXPECT_EQ(lab_->in_use(), in_ring_);
+  ASSERT_EQ(fixture_->rx.rx_burst(none), 0u);
+  const std::uint32_t stock = fixture_->cache->count();
+  fixture_->close();
+  EXPECT_EQ(fixture_->tx.settle(), 10u) << "the last was not done";
+  fixture_->drain();
+  fixture_->start();
+  EXPECT_EQ(fixture_->cache->count(), stock) << "its thread may be using it with another queue";
+  EXPECT_EQ(fixture_->in_use(), in_ring_);
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "unit/mem/pool_lab.hpp"
+#include "unit/mem/pool_fixture.hpp"
 
 namespace pollux {
 namespace {
@@ -39,8 +39,8 @@ class BurstTest : public testing::Test {
     return all;
   }
 
-  test::PoolLab lab_;
-  Mempool pool_ = lab_.pool({.count = 64, .data_room = 64, .headroom = 0});
+  test::PoolFixture fixture_;
+  Mempool pool_ = fixture_.pool({.count = 64, .data_room = 64, .headroom = 0});
 };
 
 TEST_F(BurstTest, PushTakesUntilFull) {
@@ -132,7 +132,7 @@ TEST_F(BurstTest, DropIfKeepsTheOthersInOrder) {
 }
 
 TEST_F(BurstTest, WhatItStillOwnsIsCountedByItsPool) {
-  Mempool other = lab_.pool({.count = 8, .data_room = 64, .headroom = 0});
+  Mempool other = fixture_.pool({.count = 8, .data_room = 64, .headroom = 0});
   {
     Burst<8> burst;
     fill(burst, {1, 2, 3});

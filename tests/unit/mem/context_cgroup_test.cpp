@@ -10,13 +10,13 @@
 #include <sstream>
 #include <string>
 
-#include "context_lab.hpp"
+#include "context_fixture.hpp"
 #include "machine.hpp"
 
 namespace pollux {
 namespace {
 
-using test::ContextLab;
+using test::ContextFixture;
 using test::kTwoMi;
 using test::ReservedHugePages;
 
@@ -82,11 +82,11 @@ std::string allocate_in_group(const HugePageGroup& group, HugePages policy) {
     if (!group.enter()) return std::string("could not enter");
     ContextOptions options;
     options.huge_pages = policy;
-    ContextLab lab(options);
+    ContextFixture fixture(options);
     const std::uint64_t before = promised();
-    const auto memory = lab.state->allocate({.size = 3 * kTwoMi});
+    const auto memory = fixture.state->allocate({.size = 3 * kTwoMi});
     if (promised() != before) return std::string("keeps pages from others");
-    const auto small = lab.state->allocate({.size = kTwoMi});
+    const auto small = fixture.state->allocate({.size = kTwoMi});
     std::string text = memory ? std::to_string(memory->page_size()) : std::string(to_string(memory.error().code));
     if (memory) memory->segments()[0].address[memory->size() - 1] = std::byte{1};
     return text + ", then " + (small ? std::to_string(small->page_size()) : small.error().message());

@@ -6,7 +6,7 @@
 
 #include <memory>
 
-#include "context_lab.hpp"
+#include "context_fixture.hpp"
 #include "fake_domain.hpp"
 #include "machine.hpp"
 #include "unit/mem/sizes.hpp"
@@ -14,7 +14,7 @@
 namespace pollux {
 namespace {
 
-using test::ContextLab;
+using test::ContextFixture;
 using test::FakeDomain;
 using test::kMi;
 
@@ -34,8 +34,8 @@ class Foreign {
   std::span<std::byte> bytes_;
 };
 
-struct DomainLab : ContextLab {
-  explicit DomainLab(ContextOptions options = ordinary()) : ContextLab(std::move(options)) {}
+struct DomainFixture : ContextFixture {
+  explicit DomainFixture(ContextOptions options = ordinary()) : ContextFixture(std::move(options)) {}
 
   std::shared_ptr<FakeDomain> attach(std::vector<IovaRange> reach = {{0, ~std::uint64_t{0}}}) {
     auto domain = std::make_shared<FakeDomain>(std::move(reach));
@@ -51,12 +51,12 @@ struct DomainLab : ContextLab {
 };
 
 TEST(Domains, SeeMemoryOfBeforeAndAfterAtTheSameIova) {
-  DomainLab lab;
-  const DmaMemory before = lab.allocate(8192);
-  const auto first = lab.attach();
-  const DmaMemory between = lab.allocate(4096);
-  const auto second = lab.attach();
-  const DmaMemory after = lab.allocate(16384);
+  DomainFixture fixture;
+  const DmaMemory before = fixture.allocate(8192);
+  const auto first = fixture.attach();
+  const DmaMemory between = fixture.allocate(4096);
+  const auto second = fixture.attach();
+  const DmaMemory after = fixture.allocate(16384);
   for (const DmaMemory* memory : {&before, &between, &after}) {
     const DmaSegment& segment = memory->segments()[0];
     for (const auto& domain : {first, second}) {
@@ -69,69 +69,70 @@ TEST(Domains, SeeMemoryOfBeforeAndAfterAtTheSameIova) {
 }
 
 TEST(Domains, LoseMemoryThatIsReleased) {
-  DomainLab lab;
-  const auto first = lab.attach();
-  const auto second = lab.attach();
-  { const DmaMemory memory = lab.allocate(4096); }
+  DomainFixture fixture;
+  const auto first = fixture.attach();
+  const auto second = fixture.attach();
+  { const DmaMemory memory = fixture.allocate(4096); }
   EXPECT_TRUE(first->mapped.empty());
   EXPECT_TRUE(second->mapped.empty());
   EXPECT_EQ(first->unmap_calls, 1);
-  EXPECT_TRUE(lab.log.empty());
+  EXPECT_TRUE(fixture.log.empty());
 }
 
 TEST(Domains, LimitWhereLaterMemoryLies) {
-  DomainLab lab;
-  const auto low = lab.attach({{0, 64 * kMi - 1}});
-  const auto high = lab.attach({{32 * kMi, ~std::uint64_t{0}}});
-  const DmaMemory memory = lab.allocate(4096);
+  DomainFixture fixture;
+  const auto low = fixture.attach({{0, 64 * kMi - 1}});
+  const auto high = fixture.attach({{32 * kMi, ~std::uint64_t{0}}});
+  const DmaMemory memory = fixture.allocate(4096);
   EXPECT_EQ(memory.segments()[0].iova, 32 * kMi);
-  const auto over = lab.state->allocate({.size = 33 * kMi});
+  const auto over = fixture.state->allocate({.size = 33 * kMi});
   ASSERT_FALSE(over);
   EXPECT_EQ(over.error().code, ErrorCode::no_memory);
-  lab.state->detach(*low);
-  EXPECT_TRUE(lab.state->allocate({.size = 33 * kMi})) << "the limit went with its domain";
+  fixture.state->detach(*low);
+  EXPECT_TRUE(fixture.state->allocate({.size = 33 * kMi})) << "the limit went with its domain";
 }
 
 TEST(Domains, ThatCannotReachMemoryAreRefusedWithNothingMapped) {
-  DomainLab lab;
-  const DmaMemory memory = lab.allocate(4096);
+  DomainFixture fixture;
+  const DmaMemory memory = fixture.allocate(4096);
   auto domain = std::make_shared<FakeDomain>(std::vector<IovaRange>{{16 * kMi, 32 * kMi}});
-  const auto attached = lab.state->attach(domain);
+  const auto attached = fixture.state->attach(domain);
   ASSERT_FALSE(attached);
   EXPECT_EQ(attached.error().code, ErrorCode::not_supported);
   EXPECT_EQ(attached.error().what, "fake domain cannot reach memory that exists: 4 KiB at IOVA 0x100000");
   EXPECT_FALSE(attached.error().hint.empty());
   EXPECT_EQ(domain->map_calls, 0);
-  const DmaMemory later = lab.allocate(4096);
+  const DmaMemory later = fixture.allocate(4096);
   EXPECT_EQ(later.segments()[0].iova, kMi + 4096) << "a domain that was refused limits nothing";
 }
 
 TEST(Domains, WithNothingInCommonAreRefused) {
-  DomainLab lab;
-  const auto low = lab.attach({{0, 32 * kMi - 1}});
-  const auto attached = lab.state->attach(std::make_shared<FakeDomain>(std::vector<IovaRange>{{32 * kMi, 64 * kMi}}));
+  DomainFixture fixture;
+  const auto low = fixture.attach({{0, 32 * kMi - 1}});
+  const auto attached =
+      fixture.state->attach(std::make_shared<FakeDomain>(std::vector<IovaRange>{{32 * kMi, 64 * kMi}}));
   ASSERT_FALSE(attached);
   EXPECT_EQ(attached.error().code, ErrorCode::not_supported);
-  EXPECT_TRUE(lab.state->allocate({.size = 4096}));
+  EXPECT_TRUE(fixture.state->allocate({.size = 4096}));
 }
 
 TEST(Domains, AreAttachedOnceAndNotNull) {
-  DomainLab lab;
-  const auto domain = lab.attach();
-  EXPECT_EQ(lab.state->attach(domain).error().code, ErrorCode::bad_state);
-  EXPECT_EQ(lab.state->attach(nullptr).error().code, ErrorCode::invalid_argument);
+  DomainFixture fixture;
+  const auto domain = fixture.attach();
+  EXPECT_EQ(fixture.state->attach(domain).error().code, ErrorCode::bad_state);
+  EXPECT_EQ(fixture.state->attach(nullptr).error().code, ErrorCode::invalid_argument);
 }
 
 TEST(Domains, AnAttachThatFailsUnmapsWhatItHadMapped) {
   for (int nth = 1; nth <= 3; ++nth) {
-    DomainLab lab;
-    const auto other = lab.attach();
-    const DmaMemory a = lab.allocate(4096);
-    const DmaMemory b = lab.allocate(4096);
-    const DmaMemory c = lab.allocate(4096);
+    DomainFixture fixture;
+    const auto other = fixture.attach();
+    const DmaMemory a = fixture.allocate(4096);
+    const DmaMemory b = fixture.allocate(4096);
+    const DmaMemory c = fixture.allocate(4096);
     auto domain = std::make_shared<FakeDomain>();
     domain->fail_map_call = nth;
-    const auto attached = lab.state->attach(domain);
+    const auto attached = fixture.state->attach(domain);
     ASSERT_FALSE(attached);
     EXPECT_EQ(attached.error().code, ErrorCode::mapping_limit) << "the domain's own error is passed on";
     EXPECT_EQ(attached.error().hint, "raise its limit");
@@ -140,59 +141,59 @@ TEST(Domains, AnAttachThatFailsUnmapsWhatItHadMapped) {
     EXPECT_EQ(other->mapped.size(), 3U);
     EXPECT_EQ(domain.use_count(), 1) << "the Context has no hold on it";
     domain->fail_map_call = 0;
-    EXPECT_TRUE(lab.state->attach(domain)) << "it may be tried again";
+    EXPECT_TRUE(fixture.state->attach(domain)) << "it may be tried again";
   }
 }
 
 TEST(Domains, AnAllocationThatFailsInOneIsUndoneInTheOthers) {
-  DomainLab lab;
-  const auto first = lab.attach();
-  const auto second = lab.attach();
-  const auto third = lab.attach();
+  DomainFixture fixture;
+  const auto first = fixture.attach();
+  const auto second = fixture.attach();
+  const auto third = fixture.attach();
   second->fail_map_call = 2;
-  const DmaMemory kept = lab.allocate(4096);
-  const auto failed = lab.state->allocate({.size = 4096});
+  const DmaMemory kept = fixture.allocate(4096);
+  const auto failed = fixture.state->allocate({.size = 4096});
   ASSERT_FALSE(failed);
   EXPECT_EQ(failed.error().code, ErrorCode::mapping_limit);
   for (const auto& domain : {first, second, third}) EXPECT_EQ(domain->mapped.size(), 1U);
   EXPECT_EQ(third->map_calls, 1) << "nobody asks further";
-  const DmaMemory next = lab.allocate(4096);
+  const DmaMemory next = fixture.allocate(4096);
   EXPECT_EQ(next.segments()[0].iova, kept.segments()[0].iova + 4096) << "the IOVA was given back";
 }
 
 TEST(Domains, DetachUnmapsEverythingAndLetsGo) {
-  DomainLab lab;
-  const auto domain = lab.attach();
-  const DmaMemory memory = lab.allocate(4096);
-  lab.state->detach(*domain);
+  DomainFixture fixture;
+  const auto domain = fixture.attach();
+  const DmaMemory memory = fixture.allocate(4096);
+  fixture.state->detach(*domain);
   EXPECT_TRUE(domain->mapped.empty());
   EXPECT_EQ(domain.use_count(), 1);
-  lab.state->detach(*domain);
+  fixture.state->detach(*domain);
   EXPECT_EQ(domain->unmap_calls, 1) << "a domain that is not attached is left alone";
-  const DmaMemory later = lab.allocate(4096);
+  const DmaMemory later = fixture.allocate(4096);
   EXPECT_EQ(domain->map_calls, 1);
-  EXPECT_TRUE(lab.state->attach(domain));
+  EXPECT_TRUE(fixture.state->attach(domain));
   EXPECT_EQ(domain->mapped.size(), 2U);
 }
 
 /// Its device may still write there, so nobody else may get the place.
 TEST(Domains, MemoryThatADomainDoesNotLetGoIsSetAside) {
-  DomainLab lab;
-  const auto domain = lab.attach();
+  DomainFixture fixture;
+  const auto domain = fixture.attach();
   domain->fail_unmap = true;
   std::uint64_t stuck = 0;
   std::byte* address = nullptr;
   {
-    const DmaMemory memory = lab.allocate(4096);
+    const DmaMemory memory = fixture.allocate(4096);
     stuck = memory.segments()[0].iova;
     address = memory.segments()[0].address;
   }
-  ASSERT_EQ(lab.log.size(), 1U);
-  EXPECT_EQ(lab.log[0].first, LogLevel::error);
-  EXPECT_EQ(lab.log[0].second,
+  ASSERT_EQ(fixture.log.size(), 1U);
+  EXPECT_EQ(fixture.log[0].first, LogLevel::error);
+  EXPECT_EQ(fixture.log[0].second,
             "4 KiB at IOVA 0x100000 could not be unmapped from fake domain: fake domain does not let go");
   domain->fail_unmap = false;
-  const DmaMemory next = lab.allocate(4096);
+  const DmaMemory next = fixture.allocate(4096);
   EXPECT_NE(next.segments()[0].iova, stuck);
   *address = std::byte{1};  // still there
 }
@@ -200,9 +201,9 @@ TEST(Domains, MemoryThatADomainDoesNotLetGoIsSetAside) {
 TEST(Domains, GoAwayWithTheContext) {
   const auto domain = std::make_shared<FakeDomain>();
   {
-    DomainLab lab;
-    ASSERT_TRUE(lab.state->attach(domain));
-    const DmaMemory memory = lab.allocate(4096);
+    DomainFixture fixture;
+    ASSERT_TRUE(fixture.state->attach(domain));
+    const DmaMemory memory = fixture.allocate(4096);
   }
   EXPECT_EQ(domain.use_count(), 1);
   EXPECT_TRUE(domain->mapped.empty());
@@ -214,17 +215,17 @@ std::string lock_as_nobody(std::size_t limit, std::size_t size, bool attach_firs
     const rlimit memlock{limit, limit};
     if (::setrlimit(RLIMIT_MEMLOCK, &memlock) != 0) return std::string("setrlimit");
     test::become_nobody();
-    ContextLab lab(ContextLab::ordinary());
+    ContextFixture fixture(ContextFixture::ordinary());
     const auto domain = std::make_shared<FakeDomain>();
     domain->wants_lock = true;
-    if (attach_first && !lab.state->attach(domain)) return std::string("attach");
-    const auto memory = lab.state->allocate({.size = size});
+    if (attach_first && !fixture.state->attach(domain)) return std::string("attach");
+    const auto memory = fixture.state->allocate({.size = size});
     if (!memory) {
       return std::string(to_string(memory.error().code)) + " " + memory.error().message() + " mapped " +
              std::to_string(domain->mapped.size());
     }
     if (!attach_first) {
-      if (const auto attached = lab.state->attach(domain); !attached) {
+      if (const auto attached = fixture.state->attach(domain); !attached) {
         return std::string(to_string(attached.error().code)) + " mapped " + std::to_string(domain->mapped.size());
       }
     }
@@ -260,17 +261,17 @@ std::string locked_now() {
 TEST(LockedPages, AreUnlockedWhenNobodyWantsThemLockedAnyMore) {
   if (test::kSanitized) GTEST_SKIP() << "LEFT OUT: a sanitizer turns mlock into nothing";
   const test::ChildReport report = test::in_child([] {
-    ContextLab lab(ContextLab::ordinary());
+    ContextFixture fixture(ContextFixture::ordinary());
     const auto domain = std::make_shared<FakeDomain>();
     domain->wants_lock = true;
-    const auto memory = lab.state->allocate({.size = 8192});
+    const auto memory = fixture.state->allocate({.size = 8192});
     std::string seen = locked_now();
-    if (!memory || !lab.state->attach(domain)) return std::string("failed");
+    if (!memory || !fixture.state->attach(domain)) return std::string("failed");
     seen += ", " + locked_now();
-    lab.state->detach(*domain);
+    fixture.state->detach(*domain);
     seen += ", " + locked_now();
     domain->fail_map_call = domain->map_calls + 1;
-    if (lab.state->attach(domain)) return std::string("attached");
+    if (fixture.state->attach(domain)) return std::string("attached");
     return seen + ", " + locked_now();
   });
   EXPECT_EQ(report.text, "0 kB, 8 kB, 0 kB, 0 kB");
@@ -279,16 +280,16 @@ TEST(LockedPages, AreUnlockedWhenNobodyWantsThemLockedAnyMore) {
 TEST(LockedPages, AreUnlockedWhenMappingFails) {
   if (test::kSanitized) GTEST_SKIP() << "LEFT OUT: a sanitizer turns mlock into nothing";
   const test::ChildReport report = test::in_child([] {
-    DomainLab lab;
+    DomainFixture fixture;
     const auto domain = std::make_shared<FakeDomain>();
     domain->wants_lock = true;
-    if (!lab.state->attach(domain)) return std::string("not attached");
+    if (!fixture.state->attach(domain)) return std::string("not attached");
     const Foreign foreign(8192);
     domain->fail_map_call = domain->map_calls + 1;
-    if (lab.state->register_memory(foreign.bytes())) return std::string("registered");
+    if (fixture.state->register_memory(foreign.bytes())) return std::string("registered");
     std::string seen = locked_now();
     domain->fail_map_call = domain->map_calls + 1;
-    if (lab.state->allocate({.size = 8192})) return std::string("allocated");
+    if (fixture.state->allocate({.size = 8192})) return std::string("allocated");
     return seen + ", " + locked_now();
   });
   EXPECT_EQ(report.text, "0 kB, 0 kB");
@@ -297,16 +298,16 @@ TEST(LockedPages, AreUnlockedWhenMappingFails) {
 TEST(LockedPages, OfTheApplicationAreUnlockedOnReleaseUnlessItLockedThemItself) {
   if (test::kSanitized) GTEST_SKIP() << "LEFT OUT: a sanitizer turns mlock into nothing";
   const test::ChildReport report = test::in_child([] {
-    DomainLab lab;
+    DomainFixture fixture;
     const auto domain = std::make_shared<FakeDomain>();
     domain->wants_lock = true;
-    if (!lab.state->attach(domain)) return std::string("not attached");
+    if (!fixture.state->attach(domain)) return std::string("not attached");
     const Foreign foreign(8192);
     std::string seen;
     for (const bool locked_before : {false, true}) {
       if (locked_before) ::mlock(foreign.bytes().data(), 4096);
       {
-        const auto memory = lab.state->register_memory(foreign.bytes());
+        const auto memory = fixture.state->register_memory(foreign.bytes());
         seen += (memory ? "" : "not registered, ") + locked_now() + ", ";
       }
       seen += locked_now() + ", ";
@@ -317,19 +318,19 @@ TEST(LockedPages, OfTheApplicationAreUnlockedOnReleaseUnlessItLockedThemItself) 
 }
 
 TEST(RegisteredMemory, GetsAnIovaThatIsTheSameEverywhere) {
-  DomainLab lab;
-  const auto first = lab.attach();
+  DomainFixture fixture;
+  const auto first = fixture.attach();
   const Foreign foreign(4 * 4096);
   foreign.bytes()[5] = std::byte{42};
   {
-    const auto memory = lab.state->register_memory(foreign.bytes());
+    const auto memory = fixture.state->register_memory(foreign.bytes());
     ASSERT_TRUE(memory) << memory.error().message();
-    const auto second = lab.attach();
+    const auto second = fixture.attach();
     EXPECT_EQ(memory->segments()[0].address, foreign.bytes().data());
     EXPECT_EQ(memory->size(), foreign.bytes().size());
     EXPECT_EQ(first->iova_of(foreign.bytes().data()), memory->segments()[0].iova);
     EXPECT_EQ(second->iova_of(foreign.bytes().data()), memory->segments()[0].iova);
-    const DmaMemory own = lab.allocate(4096);
+    const DmaMemory own = fixture.allocate(4096);
     EXPECT_NE(own.segments()[0].iova, memory->segments()[0].iova);
   }
   EXPECT_TRUE(first->mapped.empty());
@@ -337,21 +338,21 @@ TEST(RegisteredMemory, GetsAnIovaThatIsTheSameEverywhere) {
 }
 
 TEST(RegisteredMemory, IsAlignedAsWellAsTheMemoryItself) {
-  DomainLab lab;
+  DomainFixture fixture;
   const Foreign foreign(6 * kMi);
   const std::uintptr_t start = reinterpret_cast<std::uintptr_t>(foreign.bytes().data());
   const std::size_t skip = (2 * kMi - start % (2 * kMi)) % (2 * kMi);
-  const auto memory = lab.state->register_memory(foreign.bytes().subspan(skip, 2 * kMi));
+  const auto memory = fixture.state->register_memory(foreign.bytes().subspan(skip, 2 * kMi));
   ASSERT_TRUE(memory);
   EXPECT_EQ(memory->segments()[0].iova % (2 * kMi), 0U) << "an IOMMU can use a page of 2 MiB";
 }
 
 TEST(RegisteredMemory, MustBeWholePages) {
-  DomainLab lab;
+  DomainFixture fixture;
   const Foreign foreign(4 * 4096);
   for (const std::span<std::byte> wrong : {foreign.bytes().subspan(1, 4096), foreign.bytes().subspan(0, 4095),
                                            foreign.bytes().subspan(0, 0), std::span<std::byte>()}) {
-    const auto memory = lab.state->register_memory(wrong);
+    const auto memory = fixture.state->register_memory(wrong);
     ASSERT_FALSE(memory);
     EXPECT_EQ(memory.error().code, ErrorCode::invalid_argument);
     EXPECT_FALSE(memory.error().hint.empty());
@@ -359,36 +360,36 @@ TEST(RegisteredMemory, MustBeWholePages) {
 }
 
 TEST(RegisteredMemory, MustNotOverlapWhatDevicesReachAlready) {
-  DomainLab lab;
+  DomainFixture fixture;
   const Foreign foreign(8 * 4096);
   const auto pages = [&](std::size_t first, std::size_t count) {
     return foreign.bytes().subspan(first * 4096, count * 4096);
   };
-  auto held = lab.state->register_memory(pages(2, 2));
+  auto held = fixture.state->register_memory(pages(2, 2));
   ASSERT_TRUE(held);
   for (const auto& overlap : {pages(2, 2), pages(0, 8), pages(1, 2), pages(3, 2), pages(3, 1)}) {
-    const auto memory = lab.state->register_memory(overlap);
+    const auto memory = fixture.state->register_memory(overlap);
     ASSERT_FALSE(memory);
     EXPECT_EQ(memory.error().code, ErrorCode::invalid_argument);
   }
-  EXPECT_TRUE(lab.state->register_memory(pages(0, 2))) << "a neighbour is no overlap";
-  EXPECT_TRUE(lab.state->register_memory(pages(4, 1)));
+  EXPECT_TRUE(fixture.state->register_memory(pages(0, 2))) << "a neighbour is no overlap";
+  EXPECT_TRUE(fixture.state->register_memory(pages(4, 1)));
   *held = DmaMemory();
-  EXPECT_TRUE(lab.state->register_memory(pages(0, 8))) << "all of it was given back";
-  const DmaMemory own = lab.allocate(4096);
-  EXPECT_FALSE(lab.state->register_memory({own.segments()[0].address, 4096}))
+  EXPECT_TRUE(fixture.state->register_memory(pages(0, 8))) << "all of it was given back";
+  const DmaMemory own = fixture.allocate(4096);
+  EXPECT_FALSE(fixture.state->register_memory({own.segments()[0].address, 4096}))
       << "the Context's own memory is there already";
 }
 
 TEST(RegisteredMemory, ThatADomainRefusesIsNotKept) {
-  DomainLab lab;
-  const auto first = lab.attach();
-  const auto second = lab.attach();
+  DomainFixture fixture;
+  const auto first = fixture.attach();
+  const auto second = fixture.attach();
   second->fail_map_call = 1;
   const Foreign foreign(4096);
-  EXPECT_FALSE(lab.state->register_memory(foreign.bytes()));
+  EXPECT_FALSE(fixture.state->register_memory(foreign.bytes()));
   EXPECT_TRUE(first->mapped.empty());
-  const auto again = lab.state->register_memory(foreign.bytes());
+  const auto again = fixture.state->register_memory(foreign.bytes());
   ASSERT_TRUE(again);
   EXPECT_EQ(again->segments()[0].iova, kMi);
 }

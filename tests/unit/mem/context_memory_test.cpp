@@ -9,14 +9,14 @@
 #include <csignal>
 #include <cstring>
 
-#include "context_lab.hpp"
+#include "context_fixture.hpp"
 #include "machine.hpp"
 #include "pollux/mem/context.hpp"
 
 namespace pollux {
 namespace {
 
-using test::ContextLab;
+using test::ContextFixture;
 using test::FakeHugePages;
 using test::kGi;
 using test::kTwoMi;
@@ -37,7 +37,7 @@ bool all_zero(const DmaSegment& segment) {
 }
 
 TEST(ContextMemory, IsZeroedWholePagesAtLowIova) {
-  Context context(ContextLab::ordinary());
+  Context context(ContextFixture::ordinary());
   const auto memory = context.allocate({.size = 10'000, .purpose = "ring"});
   ASSERT_TRUE(memory) << memory.error().message();
   ASSERT_EQ(memory->segments().size(), 1U);
@@ -50,7 +50,7 @@ TEST(ContextMemory, IsZeroedWholePagesAtLowIova) {
 }
 
 TEST(ContextMemory, IsZeroedAgainWhenItIsUsedAgain) {
-  Context context(ContextLab::ordinary());
+  Context context(ContextFixture::ordinary());
   const std::byte* first = nullptr;
   {
     const auto memory = context.allocate({.size = 8192});
@@ -65,7 +65,7 @@ TEST(ContextMemory, IsZeroedAgainWhenItIsUsedAgain) {
 }
 
 TEST(ContextMemory, RefusesSizesThatCannotBe) {
-  ContextOptions options = ContextLab::ordinary();
+  ContextOptions options = ContextFixture::ordinary();
   options.arena_size = kGi;
   Context context(options);
   const auto none = context.allocate({.size = 0});
@@ -83,7 +83,7 @@ TEST(ContextMemory, RefusesSizesThatCannotBe) {
 }
 
 TEST(ContextMemory, ANodeThatDoesNotExistIsAnInvalidArgument) {
-  Context context(ContextLab::ordinary());
+  Context context(ContextFixture::ordinary());
   for (const int node : {-2, 4000, 1 << 20}) {
     const auto memory = context.allocate({.size = 4096, .numa_node = node});
     ASSERT_FALSE(memory) << node;
@@ -97,15 +97,15 @@ TEST(ContextMemory, ANodeThatDoesNotExistIsAnInvalidArgument) {
 TEST(ContextMemory, TakesHugePagesWhereThereAre) {
   const ReservedHugePages pages(4);
   if (!pages.missing().empty()) GTEST_SKIP() << pages.missing();
-  ContextLab lab(with(HugePages::prefer));
-  const auto memory = lab.state->allocate({.size = 3 * kTwoMi - 5, .numa_node = 0, .purpose = "pool"});
+  ContextFixture fixture(with(HugePages::prefer));
+  const auto memory = fixture.state->allocate({.size = 3 * kTwoMi - 5, .numa_node = 0, .purpose = "pool"});
   ASSERT_TRUE(memory);
   EXPECT_EQ(memory->page_size(), kTwoMi);
   EXPECT_EQ(memory->size(), 3 * kTwoMi);
   EXPECT_EQ(memory->segments()[0].iova % kTwoMi, 0U);
   EXPECT_EQ(reinterpret_cast<std::uintptr_t>(memory->segments()[0].address) % kTwoMi, 0U);
   EXPECT_TRUE(all_zero(memory->segments()[0]));
-  EXPECT_TRUE(lab.log.empty());
+  EXPECT_TRUE(fixture.log.empty());
 }
 
 TEST(ContextMemory, GivesHugePagesBackAsSoonAsTheyAreReleased) {
@@ -131,9 +131,9 @@ TEST(ContextMemory, LeavesNoDescriptorAndNoHugePageBehind) {
   const std::uint64_t before = ReservedHugePages::free();
   const auto descriptors = test::open_descriptors();
   {
-    ContextLab lab(with(HugePages::prefer));
-    const auto huge = lab.state->allocate({.size = 2 * kTwoMi});
-    const auto ordinary = lab.state->allocate({.size = std::size_t{1} << 20});
+    ContextFixture fixture(with(HugePages::prefer));
+    const auto huge = fixture.state->allocate({.size = 2 * kTwoMi});
+    const auto ordinary = fixture.state->allocate({.size = std::size_t{1} << 20});
     ASSERT_TRUE(huge);
     ASSERT_TRUE(ordinary);
     EXPECT_EQ(huge->page_size(), kTwoMi);
@@ -150,7 +150,7 @@ TEST(ContextMemory, LeavesNoDescriptorAndNoHugePageBehind) {
 TEST(ContextMemory, OutlivesTheContextThatGaveIt) {
   Result<DmaMemory> memory = fail(ErrorCode::bad_state, "not yet");
   {
-    Context context(ContextLab::ordinary());
+    Context context(ContextFixture::ordinary());
     memory = context.allocate({.size = 4096});
   }
   ASSERT_TRUE(memory);
@@ -190,15 +190,15 @@ TEST(ContextMemory, AProcessThatIsKilledLeavesNoHugePageBehind) {
 TEST(ContextMemory, FallsBackToOrdinaryPagesAndSaysOnceWhatItCosts) {
   FakeHugePages fake;
   fake.set(kTwoMi, {.configured = 5, .free = 3});
-  ContextLab lab(with(HugePages::prefer), fake.paths());
-  const auto memory = lab.state->allocate({.size = 8 * kTwoMi, .purpose = "mempool rx"});
+  ContextFixture fixture(with(HugePages::prefer), fake.paths());
+  const auto memory = fixture.state->allocate({.size = 8 * kTwoMi, .purpose = "mempool rx"});
   ASSERT_TRUE(memory);
   EXPECT_EQ(memory->page_size(), 4096U);
-  ASSERT_TRUE(lab.state->allocate({.size = 8 * kTwoMi}));
-  ASSERT_EQ(lab.log.size(), 1U);
-  EXPECT_EQ(lab.log[0].first, LogLevel::warning);
+  ASSERT_TRUE(fixture.state->allocate({.size = 8 * kTwoMi}));
+  ASSERT_EQ(fixture.log.size(), 1U);
+  EXPECT_EQ(fixture.log[0].first, LogLevel::warning);
   EXPECT_EQ(
-      lab.log[0].second,
+      fixture.log[0].second,
       "mempool rx (16 MiB) lies in ordinary pages of 4 KiB, since 8 pages of 2 MiB are needed and 3 are free; that "
       "costs TLB misses, pins memory one page at a time and takes more IOMMU mappings (4096 pages instead of 8). To "
       "mend it, as root: echo 10 > " +
@@ -208,10 +208,10 @@ TEST(ContextMemory, FallsBackToOrdinaryPagesAndSaysOnceWhatItCosts) {
 TEST(ContextMemory, SaysItAgainInAnotherContext) {
   FakeHugePages fake;
   for (int i = 0; i < 2; ++i) {
-    ContextLab lab(with(HugePages::prefer), fake.paths());
-    ASSERT_TRUE(lab.state->allocate({.size = 4096}));
-    ASSERT_EQ(lab.log.size(), 1U);
-    EXPECT_NE(lab.log[0].second.find("this kernel has no huge pages"), std::string::npos);
+    ContextFixture fixture(with(HugePages::prefer), fake.paths());
+    ASSERT_TRUE(fixture.state->allocate({.size = 4096}));
+    ASSERT_EQ(fixture.log.size(), 1U);
+    EXPECT_NE(fixture.log[0].second.find("this kernel has no huge pages"), std::string::npos);
   }
 }
 
@@ -219,19 +219,19 @@ TEST(ContextMemory, SaysItAgainInAnotherContext) {
 TEST(ContextMemory, NeverTakesOrdinaryPagesWithoutAWord) {
   FakeHugePages fake;
   fake.set(kTwoMi, {.configured = 5, .free = 5});
-  ContextLab lab(ContextLab::ordinary(), fake.paths());
-  const auto memory = lab.state->allocate({.size = kTwoMi});
+  ContextFixture fixture(ContextFixture::ordinary(), fake.paths());
+  const auto memory = fixture.state->allocate({.size = kTwoMi});
   ASSERT_TRUE(memory);
   EXPECT_EQ(memory->page_size(), 4096U);
-  EXPECT_TRUE(lab.log.empty());
+  EXPECT_TRUE(fixture.log.empty());
 }
 
 TEST(ContextMemory, RequiredHugePagesThatAreMissingAreAnErrorWithTheCommand) {
   FakeHugePages fake;
   fake.set(kTwoMi, {.configured = 2, .free = 1});
   fake.set(kGi, {});
-  ContextLab lab(with(HugePages::require), fake.paths());
-  const auto memory = lab.state->allocate({.size = 3 * kTwoMi, .purpose = "mempool rx"});
+  ContextFixture fixture(with(HugePages::require), fake.paths());
+  const auto memory = fixture.state->allocate({.size = 3 * kTwoMi, .purpose = "mempool rx"});
   ASSERT_FALSE(memory);
   EXPECT_EQ(memory.error().code, ErrorCode::no_memory);
   EXPECT_EQ(memory.error().what, "no huge pages for mempool rx (6 MiB): 3 pages of 2 MiB are needed and 1 are free");
@@ -242,8 +242,8 @@ TEST(ContextMemory, AsksForTheNodesOwnHugePages) {
   FakeHugePages fake;
   fake.set(kTwoMi, {.configured = 9, .free = 9});
   fake.set_on_node(0, kTwoMi, {.configured = 1});
-  ContextLab lab(with(HugePages::require), fake.paths());
-  const auto memory = lab.state->allocate({.size = kTwoMi, .numa_node = 0});
+  ContextFixture fixture(with(HugePages::require), fake.paths());
+  const auto memory = fixture.state->allocate({.size = kTwoMi, .numa_node = 0});
   ASSERT_FALSE(memory);
   EXPECT_EQ(memory.error().what,
             "no huge pages for DMA memory (2 MiB): 1 pages of 2 MiB are needed and 0 are free on NUMA node 0");
@@ -255,8 +255,8 @@ TEST(ContextMemory, APageSizeThatTheMachineLacksNamesThoseItHas) {
   FakeHugePages fake;
   fake.set(kTwoMi, {});
   fake.set(kGi, {});
-  ContextLab lab(with(HugePages::require, 16 * kTwoMi), fake.paths());
-  const auto memory = lab.state->allocate({.size = 4096});
+  ContextFixture fixture(with(HugePages::require, 16 * kTwoMi), fake.paths());
+  const auto memory = fixture.state->allocate({.size = 4096});
   ASSERT_FALSE(memory);
   EXPECT_EQ(memory.error().what,
             "no huge pages for DMA memory (4 KiB): this machine has no huge pages of 33554432 bytes");
@@ -270,12 +270,12 @@ TEST(ContextMemory, FreePagesThatAreNotToBeHadAreNoSurprise) {
   FakeHugePages fake;
   fake.set(kTwoMi, {.configured = 100'000, .free = 100'000});
   const std::size_t size = (ReservedHugePages::free() + 1) * kTwoMi;
-  ContextLab strict(with(HugePages::require), fake.paths());
+  ContextFixture strict(with(HugePages::require), fake.paths());
   const auto none = strict.state->allocate({.size = size});
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().code, ErrorCode::no_memory);
   EXPECT_NE(none.error().what.find("could not be had"), std::string::npos) << none.error().what;
-  ContextLab lenient(with(HugePages::prefer), fake.paths());
+  ContextFixture lenient(with(HugePages::prefer), fake.paths());
   const auto ordinary = lenient.state->allocate({.size = size});
   ASSERT_TRUE(ordinary);
   EXPECT_EQ(ordinary->page_size(), 4096U);
@@ -285,18 +285,19 @@ TEST(ContextMemory, FreePagesThatAreNotToBeHadAreNoSurprise) {
 }
 
 TEST(ContextMemory, AnEmulatorFindsItsRamBehindTheDescriptor) {
-  ContextLab lab(ContextLab::ordinary());
-  EXPECT_EQ(lab.state->memory_descriptor(4096), -1);
-  const auto memory = lab.state->allocate({.size = 4096});
+  ContextFixture fixture(ContextFixture::ordinary());
+  EXPECT_EQ(fixture.state->memory_descriptor(4096), -1);
+  const auto memory = fixture.state->allocate({.size = 4096});
   ASSERT_TRUE(memory);
   std::memcpy(memory->segments()[0].address, "frame", 5);
   char read[6] = {};
-  ASSERT_EQ(::pread(lab.state->memory_descriptor(4096), read, 5, static_cast<off_t>(memory->segments()[0].iova)), 5);
+  ASSERT_EQ(::pread(fixture.state->memory_descriptor(4096), read, 5, static_cast<off_t>(memory->segments()[0].iova)),
+            5);
   EXPECT_STREQ(read, "frame");
 }
 
 TEST(DmaMemory, IovaOfKnowsItsEdges) {
-  Context context(ContextLab::ordinary());
+  Context context(ContextFixture::ordinary());
   const auto memory = context.allocate({.size = 8192});
   ASSERT_TRUE(memory);
   const DmaSegment segment = memory->segments()[0];
@@ -312,7 +313,7 @@ TEST(DmaMemory, IovaOfKnowsItsEdges) {
 }
 
 TEST(DmaMemory, AssignmentLetsTheOldMemoryGo) {
-  Context context(ContextLab::ordinary());
+  Context context(ContextFixture::ordinary());
   auto first = context.allocate({.size = 4096});
   auto second = context.allocate({.size = 4096});
   ASSERT_TRUE(first);

@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "context_lab.hpp"
+#include "context_fixture.hpp"
 #include "fake_domain.hpp"
 #include "machine.hpp"
 #include "pollux/mem/mbuf.hpp"
@@ -19,7 +19,7 @@
 namespace pollux {
 namespace {
 
-using test::ContextLab;
+using test::ContextFixture;
 using test::FakeDomain;
 using test::FakeHugePages;
 
@@ -134,7 +134,7 @@ TEST(Context, ADomainMayHoldMemoryOfTheContextItIsDetachedFrom) {
     [[nodiscard]] Result<void> unmap(const DmaSegment&) override { return {}; }
     DmaMemory memory;
   };
-  const auto state = std::make_shared<ContextState>(ContextLab::ordinary());
+  const auto state = std::make_shared<ContextState>(ContextFixture::ordinary());
   auto holder = std::make_shared<Holder>();
   Holder& domain = *holder;
   ASSERT_TRUE(state->attach(holder));
@@ -149,7 +149,7 @@ TEST(Context, ADomainMayHoldMemoryOfTheContextItIsDetachedFrom) {
 }
 
 TEST(Context, ServesThreadsAtTheSameTime) {
-  Context context(ContextLab::ordinary());
+  Context context(ContextFixture::ordinary());
   const auto domain = std::make_shared<FakeDomain>();
   ASSERT_TRUE(context.attach(domain));
   std::atomic<int> wrong{0};
@@ -185,7 +185,7 @@ TEST(Context, ServesThreadsAtTheSameTime) {
 
 /// A child that ends in exit() destroys its copy of everything.
 TEST(Context, AForkedChildDoesNotTakeMemoryFromItsParent) {
-  auto context = std::make_unique<Context>(ContextLab::ordinary());
+  auto context = std::make_unique<Context>(ContextFixture::ordinary());
   const auto domain = std::make_shared<FakeDomain>();
   ASSERT_TRUE(context->attach(domain));
   auto memory = context->allocate({.size = 8192});

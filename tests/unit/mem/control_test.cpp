@@ -12,7 +12,7 @@
 #include <set>
 
 #include "base/file_descriptor.hpp"
-#include "context_lab.hpp"
+#include "context_fixture.hpp"
 #include "machine.hpp"
 #include "mem/control_scheduler.hpp"
 #include "mem/control_task.hpp"
@@ -21,7 +21,7 @@ namespace pollux {
 namespace {
 
 using namespace std::chrono_literals;
-using test::ContextLab;
+using test::ContextFixture;
 
 /// Counts its runs and does with each what the test says.
 class Task final : public ControlTask {
@@ -51,7 +51,7 @@ class ControlTest : public testing::Test {
     return std::make_shared<Task>([what]() -> Result<Time> { return fail(ErrorCode::device_removed, what); });
   }
   [[nodiscard]] static ContextOptions on(std::shared_ptr<Clock> clock) {
-    ContextOptions options = ContextLab::ordinary();
+    ContextOptions options = ContextFixture::ordinary();
     options.clock = std::move(clock);
     return options;
   }
@@ -63,9 +63,9 @@ class ControlTest : public testing::Test {
   }
 
   std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>();
-  ContextLab lab_{on(clock_)};
-  Control& control_ = lab_.state->control();
-  ControlScheduler& scheduler_ = lab_.state->scheduler();
+  ContextFixture fixture_{on(clock_)};
+  Control& control_ = fixture_.state->control();
+  ControlScheduler& scheduler_ = fixture_.state->scheduler();
 };
 
 TEST_F(ControlTest, WantsNothingWhileNothingHangsOnIt) {
@@ -200,18 +200,18 @@ TEST_F(ControlTest, ItsEventFollowsVirtualTime) {
 }
 
 TEST_F(ControlTest, ItsEventFollowsTheMachinesClock) {
-  ContextLab lab(ContextLab::ordinary());
-  Control& control = lab.state->control();
-  const auto task = std::make_shared<Task>([&]() -> Result<Time> { return lab.state->clock().now() + 1h; });
-  static_cast<void>(lab.state->scheduler().add(task, lab.state->clock().now() + 1h, {}));
+  ContextFixture fixture(ContextFixture::ordinary());
+  Control& control = fixture.state->control();
+  const auto task = std::make_shared<Task>([&]() -> Result<Time> { return fixture.state->clock().now() + 1h; });
+  static_cast<void>(fixture.state->scheduler().add(task, fixture.state->clock().now() + 1h, {}));
   const int event = control.event_fd();
   EXPECT_FALSE(is_readable(event));
-  static_cast<void>(lab.state->scheduler().add(task, lab.state->clock().now() + 20ms, {}));
+  static_cast<void>(fixture.state->scheduler().add(task, fixture.state->clock().now() + 20ms, {}));
   EXPECT_TRUE(is_readable(event, 60000));
   const auto next = control.run_due();
   ASSERT_TRUE(next);
   EXPECT_EQ(task->runs, 1);
-  EXPECT_GT(*next, lab.state->clock().now() + 30min);
+  EXPECT_GT(*next, fixture.state->clock().now() + 30min);
   EXPECT_FALSE(is_readable(event));
 }
 
@@ -223,10 +223,10 @@ class StillClock final : public Clock {
 };
 
 TEST_F(ControlTest, ItsEventWaitsAnewWhereTheClockIsBehindTheMachines) {
-  ContextLab lab(on(std::make_shared<StillClock>()));
-  Control& control = lab.state->control();
+  ContextFixture fixture(on(std::make_shared<StillClock>()));
+  Control& control = fixture.state->control();
   const auto task = every(1h);
-  static_cast<void>(lab.state->scheduler().add(task, 1h + 20ms, {}));
+  static_cast<void>(fixture.state->scheduler().add(task, 1h + 20ms, {}));
   const int event = control.event_fd();
   EXPECT_TRUE(is_readable(event, 60000)) << "20 ms of the machine's have passed";
   const auto waits_anew = [&] {
@@ -272,9 +272,9 @@ TEST_F(ControlTest, ItsDescriptorsAreCloseOnExec) {
     return open;
   };
   for (const bool virtual_time : {false, true}) {
-    ContextLab lab(virtual_time ? on(std::make_shared<ManualClock>()) : ContextLab::ordinary());
+    ContextFixture fixture(virtual_time ? on(std::make_shared<ManualClock>()) : ContextFixture::ordinary());
     const std::set<int> before = open_descriptors();
-    ASSERT_GE(lab.state->control().event_fd(), 0);
+    ASSERT_GE(fixture.state->control().event_fd(), 0);
     int made = 0;
     for (const int descriptor : open_descriptors()) {
       if (before.contains(descriptor)) continue;

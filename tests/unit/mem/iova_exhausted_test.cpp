@@ -9,7 +9,7 @@
 #include <optional>
 #include <vector>
 
-#include "context_lab.hpp"
+#include "context_fixture.hpp"
 #include "fake_domain.hpp"
 #include "pollux/mem/mempool.hpp"
 #include "unit/mem/sizes.hpp"
@@ -17,7 +17,7 @@
 namespace pollux {
 namespace {
 
-using test::ContextLab;
+using test::ContextFixture;
 using test::FakeDomain;
 using test::kMi;
 using testing::AllOf;

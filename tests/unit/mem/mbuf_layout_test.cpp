@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "mem/mempool_core.hpp"
-#include "unit/mem/pool_lab.hpp"
+#include "unit/mem/pool_fixture.hpp"
 
 namespace pollux {
 namespace {
@@ -28,8 +28,8 @@ class MbufLayout : public testing::Test {
     return bytes;
   }
 
-  test::PoolLab lab_;
-  Mempool pool_ = lab_.pool({.count = 2});
+  test::PoolFixture fixture_;
+  Mempool pool_ = fixture_.pool({.count = 2});
   MbufPtr mbuf_ = pool_.allocate();
 };
 
@@ -53,7 +53,7 @@ TEST_F(MbufLayout, WhatOnlyASpecialFrameNeedsLiesInTheSecondLine) {
   Mbuf& mbuf = *mbuf_;
   EXPECT_EQ(offset_of(MbufAccess::tx_offload(mbuf)), kLine);
   EXPECT_EQ(offset_of(MbufAccess::free_link(mbuf)), 2 * kLine - 8);
-  EXPECT_EQ(offset_of(MbufAccess::custody(mbuf)), 2 * kLine - 4);
+  EXPECT_EQ(offset_of(MbufAccess::owner_state(mbuf)), 2 * kLine - 4);
   // Of a time stamp and of offloads the first line tells only that there are some.
   mbuf_->set_timestamp(~std::uint64_t{0});
   mbuf_->set_tx_offload({.flags = TxOffload::insert_vlan});
@@ -112,11 +112,11 @@ TEST_F(MbufLayout, TheBufferFollowsTheHeader) {
 }
 
 TEST(MbufAlignment, IpHeaderIsFourByteAlignedOnRequest) {
-  test::PoolLab lab;
+  test::PoolFixture fixture;
   constexpr std::uintptr_t kEthernetHeader = 14;
   for (const std::uint32_t headroom : {0u, 4u, 64u, 128u, 252u, 1024u}) {
-    const Mempool plain = lab.pool({.count = 3, .headroom = headroom});
-    const Mempool aligned = lab.pool({.count = 3, .headroom = headroom, .ip_align = true});
+    const Mempool plain = fixture.pool({.count = 3, .headroom = headroom});
+    const Mempool aligned = fixture.pool({.count = 3, .headroom = headroom, .ip_align = true});
     MempoolCache cache(aligned);
     for (int i = 0; i < 3; ++i) {
       const MbufPtr one = i == 0 ? Mempool(aligned).allocate() : cache.allocate();

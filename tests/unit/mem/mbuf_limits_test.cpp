@@ -5,7 +5,7 @@
 #include <limits>
 #include <vector>
 
-#include "unit/mem/pool_lab.hpp"
+#include "unit/mem/pool_fixture.hpp"
 
 namespace pollux {
 namespace {
@@ -15,8 +15,8 @@ constexpr std::uint32_t kMaxSegments = 255;
 constexpr std::uint32_t kMaxUsers = 65000;
 
 TEST(MbufLimits, TheLargestBufferIsUsedToItsLastByte) {
-  test::PoolLab lab;
-  Mempool pool = lab.pool({.count = 2, .data_room = 65280 - 1024, .headroom = 1024});
+  test::PoolFixture fixture;
+  Mempool pool = fixture.pool({.count = 2, .data_room = 65280 - 1024, .headroom = 1024});
   MbufPtr mbuf = pool.allocate();
   const std::uint32_t capacity = mbuf->capacity();
   ASSERT_LE(capacity, kMaxLength) << "a data offset has 16 bits";
@@ -32,8 +32,8 @@ TEST(MbufLimits, TheLargestBufferIsUsedToItsLastByte) {
 }
 
 TEST(MbufLimits, ReserveReachesTheEndAndNoFurther) {
-  test::PoolLab lab;
-  Mempool pool = lab.pool({.count = 1, .data_room = 65280 - 1024, .headroom = 1024});
+  test::PoolFixture fixture;
+  Mempool pool = fixture.pool({.count = 1, .data_room = 65280 - 1024, .headroom = 1024});
   MbufPtr mbuf = pool.allocate();
   const std::uint32_t room = mbuf->tailroom();
   EXPECT_FALSE(mbuf->reserve(room + 1));
@@ -44,8 +44,8 @@ TEST(MbufLimits, ReserveReachesTheEndAndNoFurther) {
 }
 
 TEST(MbufLimits, HugeCountsAreRefusedWithNothingChanged) {
-  test::PoolLab lab;
-  Mempool pool = lab.pool({.count = 1});
+  test::PoolFixture fixture;
+  Mempool pool = fixture.pool({.count = 1});
   MbufPtr mbuf = pool.allocate();
   ASSERT_NE(mbuf->append(10), nullptr);
   constexpr auto kHuge = std::numeric_limits<std::uint32_t>::max();
@@ -58,10 +58,10 @@ TEST(MbufLimits, HugeCountsAreRefusedWithNothingChanged) {
 }
 
 TEST(MbufLimits, AnExternalSegmentHoldsAtMost65535Bytes) {
-  test::PoolLab lab;
-  auto memory = lab.context().allocate({.size = 1 << 17});
+  test::PoolFixture fixture;
+  auto memory = fixture.context().allocate({.size = 1 << 17});
   ASSERT_TRUE(memory);
-  Mempool pool = lab.pool({.count = 1});
+  Mempool pool = fixture.pool({.count = 1});
   MbufPtr mbuf = pool.allocate();
   EXPECT_FALSE(mbuf->attach_external(*memory, 0, kMaxLength + 1, nullptr, nullptr));
   EXPECT_FALSE(mbuf->attach_external(*memory, 0, 0, nullptr, nullptr));
@@ -73,11 +73,11 @@ TEST(MbufLimits, AnExternalSegmentHoldsAtMost65535Bytes) {
 }
 
 TEST(MbufLimits, MemoryOfAnotherContextIsRefused) {
-  test::PoolLab lab;
-  test::PoolLab other;
+  test::PoolFixture fixture;
+  test::PoolFixture other;
   auto memory = other.context().allocate({.size = 4096});
   ASSERT_TRUE(memory);
-  Mempool pool = lab.pool({.count = 1});
+  Mempool pool = fixture.pool({.count = 1});
   MbufPtr mbuf = pool.allocate();
   EXPECT_FALSE(mbuf->attach_external(*memory, 0, 64, nullptr, nullptr));
   EXPECT_FALSE(mbuf->attach_external(DmaMemory(), 0, 64, nullptr, nullptr));
@@ -85,8 +85,8 @@ TEST(MbufLimits, MemoryOfAnotherContextIsRefused) {
 }
 
 TEST(MbufLimits, AFrameHas255SegmentsAtMost) {
-  test::PoolLab lab;
-  Mempool pool = lab.pool({.count = 300, .data_room = 64, .headroom = 0});
+  test::PoolFixture fixture;
+  Mempool pool = fixture.pool({.count = 300, .data_room = 64, .headroom = 0});
   MbufPtr frame = pool.allocate();
   ASSERT_NE(frame->append(1), nullptr);
   for (std::uint32_t i = 1; i < kMaxSegments; ++i) {
@@ -109,8 +109,8 @@ TEST(MbufLimits, AFrameHas255SegmentsAtMost) {
 }
 
 TEST(MbufLimits, AChainTakesNeitherNothingNorItself) {
-  test::PoolLab lab;
-  Mempool pool = lab.pool({.count = 1});
+  test::PoolFixture fixture;
+  Mempool pool = fixture.pool({.count = 1});
   MbufPtr frame = pool.allocate();
   MbufPtr nothing;
   EXPECT_FALSE(frame->chain(nothing));
@@ -119,8 +119,8 @@ TEST(MbufLimits, AChainTakesNeitherNothingNorItself) {
 }
 
 TEST(MbufLimits, ABufferHas65000UsersAtMost) {
-  test::PoolLab lab;
-  Mempool pool = lab.pool({.count = kMaxUsers + 2, .data_room = 64, .headroom = 0});
+  test::PoolFixture fixture;
+  Mempool pool = fixture.pool({.count = kMaxUsers + 2, .data_room = 64, .headroom = 0});
   MempoolCache cache(pool);
   MbufPtr frame = pool.allocate();
   ASSERT_NE(frame->append(20), nullptr);
@@ -141,8 +141,8 @@ TEST(MbufLimits, ABufferHas65000UsersAtMost) {
 }
 
 TEST(MbufState, NothingOfAFrameOutlivesIt) {
-  test::PoolLab lab;
-  Mempool pool = lab.pool({.count = 4});
+  test::PoolFixture fixture;
+  Mempool pool = fixture.pool({.count = 4});
   MempoolCache cache(pool, 64);
   MbufPtr mbuf = cache.allocate();
   Mbuf* const same = mbuf.get();
@@ -188,8 +188,8 @@ constexpr TxOffload kAllOffloads{.flags = 0xFFFFFFFF,
                                  .outer_vlan = 0xF0EF};
 
 TEST(MbufState, OffloadValuesComeBackWhole) {
-  test::PoolLab lab;
-  Mempool pool = lab.pool({.count = 1});
+  test::PoolFixture fixture;
+  Mempool pool = fixture.pool({.count = 1});
   MbufPtr mbuf = pool.allocate();
   mbuf->set_tx_offload(kAllOffloads);
   EXPECT_EQ(mbuf->tx_offload(), kAllOffloads);
@@ -204,8 +204,8 @@ TEST(MbufState, OffloadValuesComeBackWhole) {
 }
 
 TEST(MbufState, TheApplicationsFieldStaysAsItWasSet) {
-  test::PoolLab lab;
-  Mempool pool = lab.pool({.count = 2});
+  test::PoolFixture fixture;
+  Mempool pool = fixture.pool({.count = 2});
   MempoolCache cache(pool);
   MbufPtr mbuf = cache.allocate();
   mbuf->set_user(0x0123456789ABCDEF);
@@ -220,8 +220,8 @@ TEST(MbufState, TheApplicationsFieldStaysAsItWasSet) {
 }
 
 TEST(MbufState, AClonesPrivateDataOfThePortIsACopy) {
-  test::PoolLab lab;
-  Mempool pool = lab.pool({.count = 2});
+  test::PoolFixture fixture;
+  Mempool pool = fixture.pool({.count = 2});
   MempoolCache cache(pool);
   MbufPtr mbuf = cache.allocate();
   MbufAccess::port_private(*mbuf) = {1, 2};
@@ -246,8 +246,8 @@ class MbufRequest : public testing::Test {
     return mbuf_->tx_offload();
   }
 
-  test::PoolLab lab_;
-  Mempool pool_ = lab_.pool({.count = 1});
+  test::PoolFixture fixture_;
+  Mempool pool_ = fixture_.pool({.count = 1});
   MbufPtr mbuf_ = pool_.allocate();
 };
 

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "unit/mem/pool_lab.hpp"
+#include "unit/mem/pool_fixture.hpp"
 
 namespace pollux {
 namespace {
@@ -273,10 +273,10 @@ class Twins {
   }
 
   std::mt19937 random_;
-  test::PoolLab lab_;
-  Result<DmaMemory> memory_ = lab_.context().allocate({.size = 16 * kExternalRoom});
-  Mempool small_ = lab_.pool({.count = 3000, .data_room = 256, .headroom = 64});
-  Mempool large_ = lab_.pool({.count = 3000, .data_room = 2048, .ip_align = false});
+  test::PoolFixture fixture_;
+  Result<DmaMemory> memory_ = fixture_.context().allocate({.size = 16 * kExternalRoom});
+  Mempool small_ = fixture_.pool({.count = 3000, .data_room = 256, .headroom = 64});
+  Mempool large_ = fixture_.pool({.count = 3000, .data_room = 2048, .ip_align = false});
   MempoolCache small_cache_{small_, 128};
   MempoolCache large_cache_{large_};
   std::array<External, 16> externals_;

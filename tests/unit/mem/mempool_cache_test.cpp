@@ -6,26 +6,26 @@
 #include <vector>
 
 #include "mem/mempool_core.hpp"
-#include "unit/mem/pool_lab.hpp"
+#include "unit/mem/pool_fixture.hpp"
 
 namespace pollux {
 namespace {
 
 TEST(MempoolCache, CapacityIsBroughtWithinItsLimits) {
-  test::PoolLab lab;
-  const Mempool pool = lab.pool({.count = 4000, .data_room = 64, .headroom = 0});
+  test::PoolFixture fixture;
+  const Mempool pool = fixture.pool({.count = 4000, .data_room = 64, .headroom = 0});
   EXPECT_EQ(MempoolCache(pool).core()->capacity, 500u) << "an eighth of the pool";
   EXPECT_EQ(MempoolCache(pool, 1).core()->capacity, 64u);
   EXPECT_EQ(MempoolCache(pool, 63).core()->capacity, 64u);
   EXPECT_EQ(MempoolCache(pool, 300).core()->capacity, 300u);
   EXPECT_EQ(MempoolCache(pool, 5000).core()->capacity, 1024u);
-  EXPECT_EQ(MempoolCache(lab.pool({.count = 10})).core()->capacity, 64u);
-  EXPECT_EQ(MempoolCache(lab.pool({.count = 20000, .data_room = 64, .headroom = 0})).core()->capacity, 1024u);
+  EXPECT_EQ(MempoolCache(fixture.pool({.count = 10})).core()->capacity, 64u);
+  EXPECT_EQ(MempoolCache(fixture.pool({.count = 20000, .data_room = 64, .headroom = 0})).core()->capacity, 1024u);
 }
 
 TEST(MempoolCache, StatsAreExactAtRest) {
-  test::PoolLab lab;
-  Mempool pool = lab.pool({.count = 1000, .data_room = 64, .headroom = 0});
+  test::PoolFixture fixture;
+  Mempool pool = fixture.pool({.count = 1000, .data_room = 64, .headroom = 0});
   MempoolCache first(pool, 64);
   MempoolCache second(pool, 128);
   MbufPtr one = first.allocate();
@@ -41,8 +41,8 @@ TEST(MempoolCache, StatsAreExactAtRest) {
 }
 
 TEST(MempoolCache, WhatItHoldsGoesBackWithIt) {
-  test::PoolLab lab;
-  Mempool pool = lab.pool({.count = 500, .data_room = 64, .headroom = 0});
+  test::PoolFixture fixture;
+  Mempool pool = fixture.pool({.count = 500, .data_room = 64, .headroom = 0});
   {
     MempoolCache cache(pool);
     std::vector<MbufPtr> held;
@@ -55,8 +55,8 @@ TEST(MempoolCache, WhatItHoldsGoesBackWithIt) {
 }
 
 TEST(MempoolCache, FailuresAreCountedAndOutliveIt) {
-  test::PoolLab lab;
-  Mempool pool = lab.pool({.count = 10, .data_room = 64, .headroom = 0});
+  test::PoolFixture fixture;
+  Mempool pool = fixture.pool({.count = 10, .data_room = 64, .headroom = 0});
   std::optional<MempoolCache> cache(pool);
   std::array<Mbuf*, 11> mbufs{};
   EXPECT_FALSE(cache->allocate_bulk(mbufs)) << "all or none";
@@ -71,8 +71,8 @@ TEST(MempoolCache, FailuresAreCountedAndOutliveIt) {
 }
 
 TEST(MempoolCache, BulkTakesAnyNumberUpToItsMaximum) {
-  test::PoolLab lab;
-  Mempool pool = lab.pool({.count = 3000, .data_room = 64, .headroom = 0});
+  test::PoolFixture fixture;
+  Mempool pool = fixture.pool({.count = 3000, .data_room = 64, .headroom = 0});
   MempoolCache cache(pool, 64);
   std::vector<Mbuf*> mbufs(MempoolCache::kMaxCapacity + 1);
   for (const std::size_t count : {0u, 1u, 63u, 64u, 65u, 500u, 1023u, 1024u}) {
@@ -90,8 +90,8 @@ TEST(MempoolCache, BulkTakesAnyNumberUpToItsMaximum) {
 }
 
 TEST(MempoolCache, SpillsWhatItCannotHoldAndRefillsWhatItLacks) {
-  test::PoolLab lab;
-  Mempool pool = lab.pool({.count = 2000, .data_room = 64, .headroom = 0});
+  test::PoolFixture fixture;
+  Mempool pool = fixture.pool({.count = 2000, .data_room = 64, .headroom = 0});
   MempoolCache cache(pool, 64);
   std::vector<Mbuf*> held;
   for (int i = 0; i < 2000; ++i) held.push_back(pool.allocate().release());
@@ -112,8 +112,8 @@ TEST(MempoolCache, SpillsWhatItCannotHoldAndRefillsWhatItLacks) {
 
 // A receive queue refills for a whole burst, takes few of them and leaves the cache far above its capacity.
 TEST(MempoolCache, AFullCacheOfSmallCapacityTakesMoreWithoutOverflowing) {
-  test::PoolLab lab;
-  Mempool pool = lab.pool({.count = 4000, .data_room = 64, .headroom = 0});
+  test::PoolFixture fixture;
+  Mempool pool = fixture.pool({.count = 4000, .data_room = 64, .headroom = 0});
   MempoolCache cache(pool, 64);
   std::vector<Mbuf*> held;
   for (int i = 0; i < 2500; ++i) held.push_back(pool.allocate().release());
@@ -125,8 +125,8 @@ TEST(MempoolCache, AFullCacheOfSmallCapacityTakesMoreWithoutOverflowing) {
 }
 
 TEST(MempoolCache, GivesTheMbufUsedLastFirst) {
-  test::PoolLab lab;
-  Mempool pool = lab.pool({.count = 200});
+  test::PoolFixture fixture;
+  Mempool pool = fixture.pool({.count = 200});
   MempoolCache cache(pool);
   MbufPtr one = cache.allocate();
   MbufPtr two = cache.allocate();
@@ -137,9 +137,9 @@ TEST(MempoolCache, GivesTheMbufUsedLastFirst) {
 }
 
 TEST(MempoolCache, ForeignMbufsGoToTheirOwnPool) {
-  test::PoolLab lab;
-  Mempool ours = lab.pool({.count = 100, .data_room = 64, .headroom = 0});
-  Mempool theirs = lab.pool({.count = 100, .data_room = 64, .headroom = 0});
+  test::PoolFixture fixture;
+  Mempool ours = fixture.pool({.count = 100, .data_room = 64, .headroom = 0});
+  Mempool theirs = fixture.pool({.count = 100, .data_room = 64, .headroom = 0});
   MempoolCache cache(ours, 64);
   MempoolCache other(theirs, 64);
   std::vector<Mbuf*> mixed;
@@ -159,21 +159,21 @@ TEST(MempoolCache, ForeignMbufsGoToTheirOwnPool) {
   cache.free(std::move(shared));
   EXPECT_EQ(theirs.stats().in_use(), 0u);
   for (std::uint32_t i = 0; i < cache.core()->count(); ++i) {
-    EXPECT_EQ(&MbufAccess::pool(*cache.core()->stock()[i]), ours.core().get());
+    EXPECT_EQ(&MbufAccess::pool(*cache.core()->objects()[i]), ours.core().get());
   }
 }
 
 TEST(MempoolCache, KeepsItsPoolAlive) {
-  test::PoolLab lab;
-  std::optional<Mempool> pool(lab.pool({.count = 100, .data_room = 64, .headroom = 0}));
+  test::PoolFixture fixture;
+  std::optional<Mempool> pool(fixture.pool({.count = 100, .data_room = 64, .headroom = 0}));
   std::optional<MempoolCache> cache(*pool);
   pool.reset();
   MbufPtr mbuf = cache->allocate();
   ASSERT_NE(mbuf, nullptr);
   cache->free(std::move(mbuf));
   cache.reset();
-  EXPECT_TRUE(lab.misuses().empty());
-  EXPECT_EQ(lab.pool({.count = 1}).core()->id(), 1) << "the pool is gone";
+  EXPECT_TRUE(fixture.misuses().empty());
+  EXPECT_EQ(fixture.pool({.count = 1}).core()->id(), 1) << "the pool is gone";
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "mem/mempool_core.hpp"
-#include "unit/mem/pool_lab.hpp"
+#include "unit/mem/pool_fixture.hpp"
 
 namespace pollux {
 namespace {
@@ -23,8 +23,8 @@ struct BadOptions {
 class MempoolRefuses : public testing::TestWithParam<BadOptions> {};
 
 TEST_P(MempoolRefuses, OptionsOutsideTheirRange) {
-  test::PoolLab lab;
-  const auto pool = Mempool::create(lab.context(), GetParam().options);
+  test::PoolFixture fixture;
+  const auto pool = Mempool::create(fixture.context(), GetParam().options);
   ASSERT_FALSE(pool);
   EXPECT_EQ(pool.error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(pool.error().what, std::string("mempool mempool: ") + GetParam().what);
@@ -51,12 +51,12 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& param) { return std::string(param.param.name); });
 
 TEST(Mempool, TakesTheLimitsThemselves) {
-  test::PoolLab lab;
+  test::PoolFixture fixture;
   for (const MempoolOptions& options :
        {MempoolOptions{.count = 1, .data_room = 64, .headroom = 0},
         MempoolOptions{.count = 1, .data_room = 65280, .headroom = 0},
         MempoolOptions{.count = 1, .data_room = 64256, .headroom = 1024, .ip_align = true}}) {
-    Mempool pool = lab.pool(options);
+    Mempool pool = fixture.pool(options);
     const MbufPtr mbuf = pool.allocate();
     ASSERT_NE(mbuf, nullptr);
     EXPECT_GE(mbuf->tailroom(), options.data_room);
@@ -84,8 +84,8 @@ TEST(Mempool, ErrorsNameThePoolAndNothingIsTaken) {
 class MempoolCount : public testing::TestWithParam<std::uint32_t> {};
 
 TEST_P(MempoolCount, HasExactlyTheMbufsAskedFor) {
-  test::PoolLab lab;
-  Mempool pool = lab.pool({.count = GetParam(), .data_room = 64, .headroom = 0});
+  test::PoolFixture fixture;
+  Mempool pool = fixture.pool({.count = GetParam(), .data_room = 64, .headroom = 0});
   EXPECT_EQ(pool.stats().count, GetParam());
   EXPECT_EQ(pool.stats().shared, GetParam());
   std::vector<MbufPtr> all;
@@ -103,12 +103,12 @@ TEST_P(MempoolCount, HasExactlyTheMbufsAskedFor) {
 INSTANTIATE_TEST_SUITE_P(, MempoolCount, testing::Values(1u, 7u, 8191u, 100000u), testing::PrintToStringParamName());
 
 TEST(Mempool, BuffersLieApartAnOddNumberOfLinesAndInsideTheirMemory) {
-  test::PoolLab lab;
+  test::PoolFixture fixture;
   for (const std::uint32_t room : {64u, 100u, 512u, 1984u, 2048u, 4096u, 9000u}) {
     for (const std::uint32_t headroom : {0u, 2u, 128u, 1024u}) {
       const MempoolOptions options{.count = 50, .data_room = room, .headroom = headroom};
       EXPECT_EQ(MempoolCore::stride(options) % 128, 64u) << room << " behind " << headroom;
-      Mempool pool = lab.pool(options);
+      Mempool pool = fixture.pool(options);
       std::vector<MbufPtr> held;
       while (MbufPtr mbuf = pool.allocate()) held.push_back(std::move(mbuf));
       std::sort(held.begin(), held.end());
@@ -131,9 +131,9 @@ TEST(Mempool, BuffersLieApartAnOddNumberOfLinesAndInsideTheirMemory) {
 }
 
 TEST(Mempool, NoBufferLiesAcrossTwoPagesUnlessItIsLongerThanOne) {
-  test::PoolLab lab;
+  test::PoolFixture fixture;
   for (const std::uint32_t room : {64u, 1024u, 2048u, 3700u}) {
-    Mempool pool = lab.pool({.count = 3000, .data_room = room});
+    Mempool pool = fixture.pool({.count = 3000, .data_room = room});
     const std::size_t page = pool.core()->page_size();
     std::set<std::uintptr_t> places;
     for (std::uint32_t i = 0; i < 3000; ++i) {
@@ -153,8 +153,8 @@ TEST(Mempool, NoBufferLiesAcrossTwoPagesUnlessItIsLongerThanOne) {
 TEST(Mempool, TheDefaultStrideIs37Lines) { EXPECT_EQ(MempoolCore::stride({}), 37u * 64u); }
 
 TEST(Mempool, ExhaustionIsCountedAndPassesByItself) {
-  test::PoolLab lab;
-  Mempool pool = lab.pool({.count = 3});
+  test::PoolFixture fixture;
+  Mempool pool = fixture.pool({.count = 3});
   std::vector<MbufPtr> held;
   for (int i = 0; i < 3; ++i) held.push_back(pool.allocate());
   for (std::uint64_t failures = 1; failures <= 5; ++failures) {
@@ -167,9 +167,9 @@ TEST(Mempool, ExhaustionIsCountedAndPassesByItself) {
 }
 
 TEST(Mempool, MoreThan255PoolsWork) {
-  test::PoolLab lab;
+  test::PoolFixture fixture;
   std::vector<Mempool> pools;
-  for (int i = 0; i < 300; ++i) pools.push_back(lab.pool({.count = 4, .data_room = 64, .headroom = 0}));
+  for (int i = 0; i < 300; ++i) pools.push_back(fixture.pool({.count = 4, .data_room = 64, .headroom = 0}));
   EXPECT_EQ(pools[0].core()->id(), 1);
   EXPECT_EQ(pools[254].core()->id(), 255);
   EXPECT_EQ(pools[255].core()->id(), 0);
@@ -195,14 +195,14 @@ TEST(Mempool, MoreThan255PoolsWork) {
   EXPECT_EQ(pools[257].stats().shared, 4u);
   EXPECT_EQ(pools[256].stats().in_use(), 0u);
   pools.erase(pools.begin() + 10);
-  EXPECT_EQ(lab.pool({.count = 1}).core()->id(), 11) << "an id is free again with its pool";
+  EXPECT_EQ(fixture.pool({.count = 1}).core()->id(), 11) << "an id is free again with its pool";
 }
 
 TEST(Mempool, MemoryStaysUntilTheLastMbufIsBack) {
-  test::PoolLab lab;
+  test::PoolFixture fixture;
   std::vector<MbufPtr> held;
   {
-    Mempool pool = lab.pool({.count = 8, .name = "short-lived"});
+    Mempool pool = fixture.pool({.count = 8, .name = "short-lived"});
     for (int i = 0; i < 3; ++i) held.push_back(pool.allocate());
   }
   for (const MbufPtr& mbuf : held) {
@@ -210,16 +210,16 @@ TEST(Mempool, MemoryStaysUntilTheLastMbufIsBack) {
     ASSERT_NE(bytes, nullptr);
     std::fill_n(bytes, 2000, std::uint8_t{0xAB});
   }
-  EXPECT_EQ(lab.pool({.count = 1}).core()->id(), 2) << "the pool is still there";
+  EXPECT_EQ(fixture.pool({.count = 1}).core()->id(), 2) << "the pool is still there";
   held.clear();
-  EXPECT_EQ(lab.pool({.count = 1}).core()->id(), 1) << "the pool is gone";
+  EXPECT_EQ(fixture.pool({.count = 1}).core()->id(), 1) << "the pool is gone";
 }
 
 TEST(Mempool, OutlivesItsContextHandle) {
   MbufPtr mbuf;
   {
-    test::PoolLab lab;
-    mbuf = lab.pool({.count = 2}).allocate();
+    test::PoolFixture fixture;
+    mbuf = fixture.pool({.count = 2}).allocate();
   }
   ASSERT_NE(mbuf->append(2000), nullptr);
   std::fill_n(mbuf->data(), 2000, std::uint8_t{0xCD});

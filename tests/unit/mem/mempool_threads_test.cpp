@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "mem/mempool_core.hpp"
-#include "unit/mem/pool_lab.hpp"
+#include "unit/mem/pool_fixture.hpp"
 
 namespace pollux {
 namespace {
@@ -70,8 +70,8 @@ class Inbox {
 };
 
 struct Shared {
-  explicit Shared(test::PoolLab& lab)
-      : pool(lab.pool({.count = kMbufs, .data_room = 64, .headroom = 0})), marks(pool) {}
+  explicit Shared(test::PoolFixture& fixture)
+      : pool(fixture.pool({.count = kMbufs, .data_room = 64, .headroom = 0})), marks(pool) {}
   Mempool pool;
   Marks marks;
   std::array<Inbox, kThreads> inboxes;
@@ -164,8 +164,8 @@ class Worker {
 };
 
 TEST(MempoolThreads, NoMbufIsEverInTwoHands) {
-  test::PoolLab lab;
-  Shared shared(lab);
+  test::PoolFixture fixture;
+  Shared shared(fixture);
   {
     std::vector<std::unique_ptr<Worker>> workers;
     for (std::uint32_t i = 0; i < kThreads; ++i) workers.push_back(std::make_unique<Worker>(shared, i, i % 2 == 0));
@@ -178,13 +178,13 @@ TEST(MempoolThreads, NoMbufIsEverInTwoHands) {
   EXPECT_EQ(shared.marks.wrong, 0);
   EXPECT_EQ(shared.wrong_bytes, 0);
   EXPECT_EQ(shared.pool.stats().shared, kMbufs);
-  EXPECT_TRUE(lab.misuses().empty());
+  EXPECT_TRUE(fixture.misuses().empty());
 }
 
 // Nothing but the shared list, with runs long enough to be walked while another thread changes them.
 TEST(MempoolThreads, TheSharedListSurvivesContention) {
-  test::PoolLab lab;
-  Mempool pool = lab.pool({.count = kMbufs, .data_room = 64, .headroom = 0});
+  test::PoolFixture fixture;
+  Mempool pool = fixture.pool({.count = kMbufs, .data_room = 64, .headroom = 0});
   Marks marks(pool);
   const auto work = [&](std::uint32_t number) {
     std::mt19937 random(number);
@@ -209,7 +209,7 @@ TEST(MempoolThreads, APoolEndsOnceWhoeverLetsGoLast) {
   constexpr int kPools = 400;
   constexpr int kAtLeast = 40;  // on a busy machine, where each hand-over costs a time slice
   const auto enough = std::chrono::steady_clock::now() + std::chrono::seconds(2);
-  test::PoolLab lab;
+  test::PoolFixture fixture;
   std::atomic<Mbuf*> handed{nullptr};
   std::atomic<bool> over{false};
   std::thread other([&] {
@@ -218,7 +218,7 @@ TEST(MempoolThreads, APoolEndsOnceWhoeverLetsGoLast) {
     }
   });
   for (int i = 0; i < kPools && (i < kAtLeast || std::chrono::steady_clock::now() < enough); ++i) {
-    std::optional<Mempool> pool(lab.pool({.count = 2, .data_room = 64, .headroom = 0}));
+    std::optional<Mempool> pool(fixture.pool({.count = 2, .data_room = 64, .headroom = 0}));
     handed = pool->allocate().release();
     if (i % 2 == 0) std::this_thread::yield();
     pool.reset();
@@ -227,13 +227,13 @@ TEST(MempoolThreads, APoolEndsOnceWhoeverLetsGoLast) {
   over = true;
   other.join();
   // Ids are free again with their pools, so none is left over.
-  EXPECT_EQ(lab.pool({.count = 1}).core()->id(), 1);
-  EXPECT_LE(lab.misuses().size(), static_cast<std::size_t>(kPools));
+  EXPECT_EQ(fixture.pool({.count = 1}).core()->id(), 1);
+  EXPECT_LE(fixture.misuses().size(), static_cast<std::size_t>(kPools));
 }
 
 TEST(MempoolThreads, StatsMayBeReadMeanwhile) {
-  test::PoolLab lab;
-  Mempool pool = lab.pool({.count = 300, .data_room = 64, .headroom = 0});
+  test::PoolFixture fixture;
+  Mempool pool = fixture.pool({.count = 300, .data_room = 64, .headroom = 0});
   std::atomic<bool> over{false};
   std::thread worker([&] {
     MempoolCache cache(pool, 64);

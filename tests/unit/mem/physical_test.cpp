@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "context_lab.hpp"
+#include "context_fixture.hpp"
 #include "fake_domain.hpp"
 #include "fake_physical.hpp"
 #include "machine.hpp"
@@ -17,15 +17,15 @@
 namespace pollux {
 namespace {
 
-using test::ContextLab;
+using test::ContextFixture;
 using test::FakeDomain;
 using test::FakePhysical;
 using test::ReservedHugePages;
 
 constexpr std::size_t kPage = ReservedHugePages::kPageSize;
 
-struct PhysicalLab : ContextLab {
-  explicit PhysicalLab(ContextOptions options = {}) : ContextLab(std::move(options)) {}
+struct PhysicalFixture : ContextFixture {
+  explicit PhysicalFixture(ContextOptions options = {}) : ContextFixture(std::move(options)) {}
   Result<std::shared_ptr<FakeDomain>> attach(std::vector<std::uint64_t> places) {
     auto domain = std::make_shared<FakeDomain>();
     domain->label = "a bare card";
@@ -79,16 +79,16 @@ TEST(PhysicalSegments, PassTheErrorOfTheMachineOn) {
 }
 
 TEST(Physical, RefusesADeviceWhoseContextHasMemoryAlready) {
-  PhysicalLab lab(ContextLab::ordinary());
-  auto memory = lab.allocate(8192);
+  PhysicalFixture fixture(ContextFixture::ordinary());
+  auto memory = fixture.allocate(8192);
   ASSERT_TRUE(memory);
-  const auto refused = lab.attach({0x4000'0000});
+  const auto refused = fixture.attach({0x4000'0000});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::not_supported);
   EXPECT_NE(refused.error().what.find("a bare card takes physical addresses"), std::string::npos);
   EXPECT_NE(refused.error().hint.find("before pools are created"), std::string::npos);
   *memory = DmaMemory();
-  EXPECT_TRUE(lab.attach({0x4000'0000}));
+  EXPECT_TRUE(fixture.attach({0x4000'0000}));
 }
 
 TEST(Physical, NeedsHugePagesWhateverTheOptionsPrefer) {
@@ -96,47 +96,47 @@ TEST(Physical, NeedsHugePagesWhateverTheOptionsPrefer) {
   for (const HugePages policy : {HugePages::prefer, HugePages::require}) {
     ContextOptions options;
     options.huge_pages = policy;
-    ContextLab lab(options, none.paths());
+    ContextFixture fixture(options, none.paths());
     auto domain = std::make_shared<FakeDomain>();
     domain->physical = std::make_shared<FakePhysical>(std::vector<std::uint64_t>{0x4000'0000});
-    ASSERT_TRUE(lab.state->attach(domain));
-    const auto memory = lab.state->allocate({.size = 4096});
+    ASSERT_TRUE(fixture.state->attach(domain));
+    const auto memory = fixture.state->allocate({.size = 4096});
     ASSERT_FALSE(memory);
     EXPECT_EQ(memory.error().code, ErrorCode::no_memory);
-    EXPECT_TRUE(lab.log.empty()) << "ordinary pages were used";
+    EXPECT_TRUE(fixture.log.empty()) << "ordinary pages were used";
   }
 }
 
 TEST(Physical, SaysWhichOptionForbidsHugePages) {
-  PhysicalLab lab(ContextLab::ordinary());
-  ASSERT_TRUE(lab.attach({0x4000'0000}));
-  const auto memory = lab.allocate(4096);
+  PhysicalFixture fixture(ContextFixture::ordinary());
+  ASSERT_TRUE(fixture.attach({0x4000'0000}));
+  const auto memory = fixture.allocate(4096);
   ASSERT_FALSE(memory);
   EXPECT_EQ(memory.error().code, ErrorCode::not_supported);
   EXPECT_NE(memory.error().hint.find("HugePages::prefer"), std::string::npos);
 }
 
 TEST(Physical, TakesNoMemoryOfTheApplications) {
-  PhysicalLab lab(ContextLab::ordinary());
-  const auto domain = lab.attach({0x4000'0000});
+  PhysicalFixture fixture(ContextFixture::ordinary());
+  const auto domain = fixture.attach({0x4000'0000});
   ASSERT_TRUE(domain);
   alignas(4096) static std::byte bytes[4096];
-  const auto refused = lab.state->register_memory(bytes);
+  const auto refused = fixture.state->register_memory(bytes);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::not_supported);
-  lab.state->detach(**domain);
-  EXPECT_TRUE(lab.state->register_memory(bytes)) << "without the device it is as before";
+  fixture.state->detach(**domain);
+  EXPECT_TRUE(fixture.state->register_memory(bytes)) << "without the device it is as before";
 }
 
 TEST(Physical, MemoryHasPhysicalAddressesInEveryDomain) {
   const ReservedHugePages reserved(3);
   if (!reserved.missing().empty()) GTEST_SKIP() << reserved.missing();
-  PhysicalLab lab;
+  PhysicalFixture fixture;
   const auto translated = std::make_shared<FakeDomain>();
-  ASSERT_TRUE(lab.state->attach(translated));
-  const auto domain = lab.attach({0x8000'0000, 0x4000'0000, 0x4020'0000});
+  ASSERT_TRUE(fixture.state->attach(translated));
+  const auto domain = fixture.attach({0x8000'0000, 0x4000'0000, 0x4020'0000});
   ASSERT_TRUE(domain) << domain.error().message();
-  auto memory = lab.allocate(3 * kPage);
+  auto memory = fixture.allocate(3 * kPage);
   ASSERT_TRUE(memory) << memory.error().message();
   ASSERT_EQ(memory->segments().size(), 2u);
   EXPECT_EQ(memory->size(), 3 * kPage);
@@ -151,28 +151,28 @@ TEST(Physical, MemoryHasPhysicalAddressesInEveryDomain) {
 TEST(Physical, ADomainThatCannotTakeASegmentGetsNone) {
   const ReservedHugePages reserved(2);
   if (!reserved.missing().empty()) GTEST_SKIP() << reserved.missing();
-  PhysicalLab lab;
-  const auto first = lab.attach({0x8000'0000, 0x4000'0000, 0x8000'0000, 0x4000'0000});
+  PhysicalFixture fixture;
+  const auto first = fixture.attach({0x8000'0000, 0x4000'0000, 0x8000'0000, 0x4000'0000});
   ASSERT_TRUE(first);
   const auto second = std::make_shared<FakeDomain>();
   second->fail_map_call = 2;
-  ASSERT_TRUE(lab.state->attach(second));
+  ASSERT_TRUE(fixture.state->attach(second));
   const std::uint64_t free = ReservedHugePages::free();
-  EXPECT_FALSE(lab.allocate(2 * kPage));
+  EXPECT_FALSE(fixture.allocate(2 * kPage));
   EXPECT_TRUE((*first)->mapped.empty());
   EXPECT_TRUE(second->mapped.empty());
   EXPECT_TRUE(ReservedHugePages::become_free(free));
-  EXPECT_TRUE(lab.allocate(2 * kPage));
+  EXPECT_TRUE(fixture.allocate(2 * kPage));
 }
 
 TEST(Physical, AFailureToFindAnAddressGivesThePagesBack) {
   const ReservedHugePages reserved(2);
   if (!reserved.missing().empty()) GTEST_SKIP() << reserved.missing();
-  PhysicalLab lab;
-  const auto domain = lab.attach({0x8000'0000});
+  PhysicalFixture fixture;
+  const auto domain = fixture.attach({0x8000'0000});
   ASSERT_TRUE(domain);
   const std::uint64_t free = ReservedHugePages::free();
-  const auto memory = lab.allocate(2 * kPage);
+  const auto memory = fixture.allocate(2 * kPage);
   ASSERT_FALSE(memory);
   EXPECT_EQ(memory.error().code, ErrorCode::permission_denied);
   EXPECT_TRUE((*domain)->mapped.empty());
@@ -182,16 +182,16 @@ TEST(Physical, AFailureToFindAnAddressGivesThePagesBack) {
 TEST(Physical, StaysSoWhileThereIsSuchMemory) {
   const ReservedHugePages reserved(2);
   if (!reserved.missing().empty()) GTEST_SKIP() << reserved.missing();
-  PhysicalLab lab;
-  const auto domain = lab.attach({0x8000'0000, 0x4000'0000});
+  PhysicalFixture fixture;
+  const auto domain = fixture.attach({0x8000'0000, 0x4000'0000});
   ASSERT_TRUE(domain);
-  auto first = lab.allocate(kPage);
+  auto first = fixture.allocate(kPage);
   ASSERT_TRUE(first);
-  lab.state->detach(**domain);
-  auto second = lab.allocate(kPage);
+  fixture.state->detach(**domain);
+  auto second = fixture.allocate(kPage);
   ASSERT_TRUE(second);
   EXPECT_EQ(second->segments()[0].iova, 0x4000'0000u);
-  EXPECT_TRUE(lab.attach({0x2000'0000})) << "memory that exists has physical addresses";
+  EXPECT_TRUE(fixture.attach({0x2000'0000})) << "memory that exists has physical addresses";
 }
 
 TEST(Physical, APoolOverSeveralSegmentsKnowsEachBuffersAddress) {

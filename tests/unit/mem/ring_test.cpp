@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "pollux/mem/mbuf_ring.hpp"
-#include "unit/mem/pool_lab.hpp"
+#include "unit/mem/pool_fixture.hpp"
 
 namespace pollux {
 namespace {
@@ -128,8 +128,8 @@ class MbufRingTest : public testing::Test {
     return all;
   }
 
-  test::PoolLab lab_;
-  Mempool pool_ = lab_.pool({.count = 64, .data_room = 64, .headroom = 0});
+  test::PoolFixture fixture_;
+  Mempool pool_ = fixture_.pool({.count = 64, .data_room = 64, .headroom = 0});
   DropCounter looked_at_{"looked at"};
 };
 using AllMbufRings = testing::Types<SpscMbufRing, MpscMbufRing, MpmcMbufRing>;

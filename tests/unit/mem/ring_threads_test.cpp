@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "pollux/mem/mbuf_ring.hpp"
-#include "unit/mem/pool_lab.hpp"
+#include "unit/mem/pool_fixture.hpp"
 
 namespace pollux {
 namespace {
@@ -102,8 +102,8 @@ TEST(RingThreads, ManyToManyLoseNothing) { expect_all_pass<MpmcRing<Stamped>>(3,
 template <class Ring>
 void expect_frames_cross() {
   constexpr std::uint32_t kFrames = 20'000;
-  test::PoolLab lab;
-  Mempool pool = lab.pool({.count = 512, .data_room = 64, .headroom = 0});
+  test::PoolFixture fixture;
+  Mempool pool = fixture.pool({.count = 512, .data_room = 64, .headroom = 0});
   Ring ring(64);
   DropCounter received("received");
   std::uint32_t wrong = 0;
@@ -139,7 +139,7 @@ void expect_frames_cross() {
   EXPECT_EQ(wrong, 0U);
   EXPECT_EQ(received.value(), kFrames);
   EXPECT_EQ(pool.stats().in_use(), 0U);
-  EXPECT_THAT(lab.misuses(), testing::IsEmpty());
+  EXPECT_THAT(fixture.misuses(), testing::IsEmpty());
 }
 
 TEST(RingThreads, FramesCrossWithTheirBytes) {

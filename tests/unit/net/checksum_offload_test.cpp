@@ -10,7 +10,7 @@
 
 #include "net/checksums.hpp"
 #include "pollux/net/packet/sums.hpp"
-#include "unit/mem/pool_lab.hpp"
+#include "unit/mem/pool_fixture.hpp"
 
 namespace pollux {
 namespace {
@@ -111,8 +111,8 @@ class ChecksumOffload : public testing::Test {
     return bytes;
   }
 
-  test::PoolLab lab_;
-  Mempool pool_ = lab_.pool({.count = 256});
+  test::PoolFixture fixture_;
+  Mempool pool_ = fixture_.pool({.count = 256});
   MempoolCache cache_{pool_};
 };
 
@@ -259,7 +259,7 @@ TEST_F(ChecksumOffload, WritesIntoNothingThatOthersUse) {
 }
 
 TEST_F(ChecksumOffload, WritesIntoNoMemoryOfTheApplications) {
-  auto memory = lab_.context().allocate({.size = 4096});
+  auto memory = fixture_.context().allocate({.size = 4096});
   ASSERT_TRUE(memory);
   const Bytes bytes = spoilt(kTcp4);
   auto* const external = reinterpret_cast<std::uint8_t*>(memory->segments().front().address);

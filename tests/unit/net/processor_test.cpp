@@ -6,7 +6,7 @@
 #include <fstream>
 #include <string>
 
-#include "pollux/net/burst_path.hpp"
+#include "pollux/net/burst_mode.hpp"
 
 namespace pollux {
 namespace {
@@ -41,17 +41,17 @@ TEST(Processor, Avx512IsTakenOnlyWhereItWasMeasuredToBeQuicker) {
 }
 
 TEST(Processor, BestIsAvx2UnlessSomethingElseIsKnownToBeQuicker) {
-  const BurstPath best = best_of(BurstPath::best);
+  const BurstMode best = best_of(BurstMode::best);
   ASSERT_TRUE(processor_has(best));
-  if (best == BurstPath::avx512) {
+  if (best == BurstMode::avx512) {
     EXPECT_TRUE(is_quicker_with_avx512(this_processor()));
   }
-  if (best == BurstPath::scalar && !this_processor().is_tcg) {
+  if (best == BurstMode::scalar && !this_processor().is_tcg) {
 #if !defined(__SANITIZE_THREAD__)
-    EXPECT_FALSE(processor_has(BurstPath::avx2));
+    EXPECT_FALSE(processor_has(BurstMode::avx2));
 #endif
   }
-  for (const BurstPath path : {BurstPath::scalar, BurstPath::avx2, BurstPath::avx512, BurstPath::neon}) {
+  for (const BurstMode path : {BurstMode::scalar, BurstMode::avx2, BurstMode::avx512, BurstMode::neon}) {
     EXPECT_EQ(best_of(path), path) << "what was asked for by name";
   }
 }

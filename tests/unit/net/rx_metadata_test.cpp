@@ -5,7 +5,7 @@
 
 #include "hw/intel/descriptors.hpp"
 #include "net/virtio_net_header.hpp"
-#include "unit/mem/pool_lab.hpp"
+#include "unit/mem/pool_fixture.hpp"
 
 namespace pollux {
 namespace {
@@ -24,8 +24,8 @@ class RxMetadataTest : public testing::Test {
     return RxMetadata(*mbuf_);
   }
 
-  test::PoolLab lab_;
-  Mempool pool_ = lab_.pool({.count = 1});
+  test::PoolFixture fixture_;
+  Mempool pool_ = fixture_.pool({.count = 1});
   MbufPtr mbuf_ = pool_.allocate();
 };
 

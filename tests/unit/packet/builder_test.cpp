@@ -13,7 +13,7 @@
 
 #include "pollux/net/packet/classify.hpp"
 #include "pollux/net/packet/sums.hpp"
-#include "unit/mem/pool_lab.hpp"
+#include "unit/mem/pool_fixture.hpp"
 
 namespace pollux::packet {
 namespace {
@@ -162,8 +162,8 @@ TEST_F(BuilderTest, NamesWhatIsOutOfOrder) {
 
 // As the header's example has it.
 TEST_F(BuilderTest, BuildsIntoAnMbuf) {
-  test::PoolLab lab;
-  Mempool pool = lab.pool({.count = 4});
+  test::PoolFixture fixture;
+  Mempool pool = fixture.pool({.count = 4});
   const MbufPtr mbuf = pool.allocate();
   const auto frame = Builder({mbuf->tail(), mbuf->tailroom()})
                          .ethernet({.source = {2, 0, 0, 0, 0, 1}})

@@ -11,7 +11,7 @@
 
 #include "support/flows.hpp"
 #include "support/various_frames.hpp"
-#include "unit/mem/pool_lab.hpp"
+#include "unit/mem/pool_fixture.hpp"
 
 namespace pollux::packet {
 namespace {
@@ -39,8 +39,8 @@ class Classify : public testing::Test {
     return first;
   }
 
-  test::PoolLab lab_;
-  Mempool pool_ = lab_.pool({.count = 512, .data_room = 2048, .headroom = 0});
+  test::PoolFixture fixture_;
+  Mempool pool_ = fixture_.pool({.count = 512, .data_room = 2048, .headroom = 0});
   MbufPtr next_;
   const ToeplitzHash hash_;
 };

@@ -37,7 +37,7 @@ std::uint64_t own_namespace() {
 }
 
 /// Two namespaces of names that no one else uses; they go away with the test.
-class KernelNetworkLab : public testing::Test {
+class KernelNetworkFixture : public testing::Test {
  protected:
   void SetUp() override {
     if (::geteuid() != 0) GTEST_SKIP() << "network namespaces need root";
@@ -72,7 +72,7 @@ TEST(KernelNetwork, ReadsItsOwnNamespaceFirst) {
   ASSERT_NE(find_link(state->namespaces[0], "lo"), nullptr);
 }
 
-TEST_F(KernelNetworkLab, SeesLinksAddressesAndRoutesInOtherNamespaces) {
+TEST_F(KernelNetworkFixture, SeesLinksAddressesAndRoutesInOtherNamespaces) {
   ASSERT_TRUE(run("ip -n " + blue + " addr add 192.0.2.7/24 dev v0"));
   ASSERT_TRUE(run("ip -n " + blue + " addr add 2001:db8::7/64 dev v0 nodad"));
   ASSERT_TRUE(run("ip -n " + blue + " link set v0 up"));
@@ -97,7 +97,7 @@ TEST_F(KernelNetworkLab, SeesLinksAddressesAndRoutesInOtherNamespaces) {
   EXPECT_TRUE(std::any_of(where->routes.begin(), where->routes.end(), is_default));
 }
 
-TEST_F(KernelNetworkLab, TakesTheNearEndOfAPointToPointAddress) {
+TEST_F(KernelNetworkFixture, TakesTheNearEndOfAPointToPointAddress) {
   ASSERT_TRUE(run("ip -n " + blue + " addr add 192.0.2.7 peer 198.51.100.1/32 dev v0"));
   const auto state = KernelNetwork().read();
   ASSERT_TRUE(state) << state.error().message();
@@ -106,7 +106,7 @@ TEST_F(KernelNetworkLab, TakesTheNearEndOfAPointToPointAddress) {
   EXPECT_THAT(addresses_of(*where, *find_link(*where, "v0")), testing::ElementsAre("192.0.2.7/32"));
 }
 
-TEST_F(KernelNetworkLab, ResolvesWhatSitsInAnotherNamespace) {
+TEST_F(KernelNetworkFixture, ResolvesWhatSitsInAnotherNamespace) {
   const auto state = KernelNetwork().read();
   ASSERT_TRUE(state);
   const NetworkNamespace* here = find(*state, blue);
@@ -117,7 +117,7 @@ TEST_F(KernelNetworkLab, ResolvesWhatSitsInAnotherNamespace) {
   EXPECT_EQ(find_link(*here, "v0")->lower_namespace, there->id);
 }
 
-TEST_F(KernelNetworkLab, SeesMembership) {
+TEST_F(KernelNetworkFixture, SeesMembership) {
   if (!run("ip -n " + blue + " link add br0 type bridge")) GTEST_SKIP() << "this kernel has no bridges";
   ASSERT_TRUE(run("ip -n " + blue + " link set v0 master br0"));
   const auto state = KernelNetwork().read();
@@ -129,7 +129,7 @@ TEST_F(KernelNetworkLab, SeesMembership) {
 }
 
 // What the kernel adds to a port by itself must not make it look used; what somebody adds must.
-TEST_F(KernelNetworkLab, JudgesTheRealTablesRight) {
+TEST_F(KernelNetworkFixture, JudgesTheRealTablesRight) {
   ASSERT_TRUE(run("ip -n " + blue + " addr add 169.254.7.7/16 dev v0"));
   ASSERT_TRUE(run("ip -n " + blue + " link set v0 up"));
   ASSERT_TRUE(run("ip -n " + red + " link set v1 up"));
@@ -150,7 +150,7 @@ TEST_F(KernelNetworkLab, JudgesTheRealTablesRight) {
   EXPECT_EQ(uses().size(), 2U);
 }
 
-TEST_F(KernelNetworkLab, SeesANamespaceThatOnlyAProcessHolds) {
+TEST_F(KernelNetworkFixture, SeesANamespaceThatOnlyAProcessHolds) {
   int pipe_ends[2];
   ASSERT_EQ(::pipe2(pipe_ends, O_CLOEXEC), 0);
   int ready[2];

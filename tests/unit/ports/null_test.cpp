@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <gmock/gmock.h>
 
-#include "lab.hpp"
+#include "fixture.hpp"
 
 namespace pollux::ports {
 namespace {
 
 using testing::HasSubstr;
-using NullPort = PortLab;
+using NullPort = PortFixture;
 
 TEST_F(NullPort, SendsAwayAndCounts) {
   Port port = started("null:");

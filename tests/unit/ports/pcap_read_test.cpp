@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 
 #include "capture_file.hpp"
-#include "lab.hpp"
+#include "fixture.hpp"
 
 namespace pollux::ports {
 namespace {
@@ -14,7 +14,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-class PcapInput : public PortLab {
+class PcapInput : public PortFixture {
  protected:
   [[nodiscard]] Port reading(const CaptureFile& capture, const std::string& options = "") {
     capture.write(file("in.pcap"));

@@ -5,14 +5,14 @@
 #include <csignal>
 
 #include "capture_file.hpp"
-#include "lab.hpp"
+#include "fixture.hpp"
 
 namespace pollux::ports {
 namespace {
 
 using testing::HasSubstr;
 
-class PcapOutput : public PortLab {
+class PcapOutput : public PortFixture {
  protected:
   [[nodiscard]] std::string out() const { return "pcap:out=" + file("out.pcap"); }
 };

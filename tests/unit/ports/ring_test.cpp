@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <gmock/gmock.h>
 
-#include "lab.hpp"
+#include "fixture.hpp"
 
 namespace pollux::ports {
 namespace {
 
 using testing::HasSubstr;
-using RingPort = PortLab;
+using RingPort = PortFixture;
 
 TEST_F(RingPort, HandsTheSendersMbufOver) {
   Port left = started("ring:a:0");

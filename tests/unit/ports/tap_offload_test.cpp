@@ -14,7 +14,7 @@
 #include <cstring>
 
 #include "conformance/own_network.hpp"
-#include "lab.hpp"
+#include "fixture.hpp"
 
 namespace pollux::ports {
 namespace {
@@ -122,7 +122,7 @@ class KernelHost {
   int tcp_ = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 };
 
-class TapOffload : public PortLab {
+class TapOffload : public PortFixture {
  protected:
   void SetUp() override {
     if (const auto obstacle = conformance::own_network_obstacle()) GTEST_SKIP() << *obstacle;

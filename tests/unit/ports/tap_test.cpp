@@ -14,7 +14,7 @@
 #include <thread>
 
 #include "conformance/own_network.hpp"
-#include "lab.hpp"
+#include "fixture.hpp"
 #include "ports/tap/interface.hpp"
 
 namespace pollux::ports {
@@ -96,7 +96,7 @@ Bytes ether(Bytes frame) {
   return frame;
 }
 
-class TapPort : public PortLab {
+class TapPort : public PortFixture {
  protected:
   void SetUp() override {
     if (const auto obstacle = conformance::own_network_obstacle()) GTEST_SKIP() << *obstacle;

@@ -16,11 +16,11 @@ SocketPair::SocketPair() {
   far = FileDescriptor(ends[1]);
 }
 
-void FarEnd::say(std::string_view text) const {
+void LinkPartner::say(std::string_view text) const {
   EXPECT_EQ(::send(socket_.get(), text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
 }
 
-std::string FarEnd::hear() const {
+std::string LinkPartner::hear() const {
   std::string heard;
   std::array<char, 4096> piece;
   for (;;) {
@@ -33,12 +33,12 @@ std::string FarEnd::hear() const {
 FakeQemu::FakeQemu(Answer answer) : answer_(std::move(answer)) {
   SocketPair pair;
   socket_ = std::move(pair.far);
-  wire_ = std::make_unique<qtest::Wire>(std::move(pair.near), kPatient);
+  connection_ = std::make_unique<qtest::QtestConnection>(std::move(pair.near), kPatient);
   thread_ = std::thread([this] { serve(); });
 }
 
 FakeQemu::~FakeQemu() {
-  wire_.reset();
+  connection_.reset();
   thread_.join();
 }
 

@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-#include "backends/qtest/wire.hpp"
+#include "backends/qtest/connection.hpp"
 #include "base/file_descriptor.hpp"
 
 namespace pollux::test {
@@ -21,10 +21,11 @@ struct SocketPair {
   FileDescriptor far;
 };
 
-/// QEMU's end of the wire, held by the test itself: what was sent is read, and answers are written, when it says so.
-class FarEnd {
+/// QEMU's end of the connection, held by the test itself: what was sent is read, and answers are written, when it says
+/// so.
+class LinkPartner {
  public:
-  explicit FarEnd(FileDescriptor socket) : socket_(std::move(socket)) {}
+  explicit LinkPartner(FileDescriptor socket) : socket_(std::move(socket)) {}
   /// Writes all of `text`.
   void say(std::string_view text) const;
   /// What has arrived and was not heard before.
@@ -42,7 +43,7 @@ class FakeQemu {
   explicit FakeQemu(Answer answer);
   ~FakeQemu();
 
-  [[nodiscard]] qtest::Wire& wire() { return *wire_; }
+  [[nodiscard]] qtest::QtestConnection& connection() { return *connection_; }
   /// Every command so far.
   [[nodiscard]] std::vector<std::string> commands() const;
 
@@ -51,13 +52,14 @@ class FakeQemu {
 
   Answer answer_;
   FileDescriptor socket_;
-  std::unique_ptr<qtest::Wire> wire_;
+  std::unique_ptr<qtest::QtestConnection> connection_;
   mutable std::mutex lock_;
   std::vector<std::string> commands_;
   std::thread thread_;
 };
 
 /// Long enough for any machine, however busy.
-inline constexpr qtest::Wire::Limits kPatient{.unanswered = 1024, .patience = std::chrono::milliseconds(120000)};
+inline constexpr qtest::QtestConnection::Limits kPatient{.unanswered = 1024,
+                                                         .patience = std::chrono::milliseconds(120000)};
 
 }  // namespace pollux::test

@@ -21,7 +21,7 @@ constexpr unsigned kSlot = 4;
 
 /// A q35 with one function in slot 4, whose configuration space a test fills.
 struct FakeBus {
-  FakeBus() : qemu([this](const std::string& command) { return answer(command); }), bus(qemu.wire()) {}
+  FakeBus() : qemu([this](const std::string& command) { return answer(command); }), bus(qemu.connection()) {}
 
   void put(std::uint32_t offset, unsigned width, std::uint32_t value) {
     for (unsigned i = 0; i < width; ++i) config[offset + i] = static_cast<std::uint8_t>(value >> 8 * i & 0xFF);
@@ -149,9 +149,9 @@ TEST(PciBus, WithoutTheListThereAreNoCapabilities) {
 
 TEST(PciBus, AWireThatFailedIsADeviceRemoved) {
   test::SocketPair pair;
-  Wire wire(std::move(pair.near), test::kPatient);
+  QtestConnection wire(std::move(pair.near), test::kPatient);
   pair.far = FileDescriptor();
-  PciBus bus(wire);
+  PciBus bus(connection);
   EXPECT_EQ(bus.enable_window().error().code, ErrorCode::device_removed);
   EXPECT_EQ(bus.read(kSlot, 0, 4).error().code, ErrorCode::device_removed);
   EXPECT_EQ(bus.write(kSlot, 0, 4, 0).error().code, ErrorCode::device_removed);

@@ -40,7 +40,7 @@ bool vanishes(pid_t pid) {
 TEST(Process, TellsItsFateAndLastWords) {
   Process process = shell("echo out; echo err >&2; exit 7");
   ASSERT_TRUE(process.wait(kLong));
-  EXPECT_EQ(process.fate(), "exit status 7");
+  EXPECT_EQ(process.exit_text(), "exit status 7");
   EXPECT_EQ(process.last_words(), "out\nerr");
 }
 
@@ -54,10 +54,10 @@ TEST(Process, KeepsOnlyTheEndOfALongSpeech) {
 TEST(Process, IsKilledEvenWhenItIsStopped) {
   Process process = shell("kill -STOP $$; exit 1");
   EXPECT_FALSE(process.wait(milliseconds(20)));
-  EXPECT_EQ(process.fate(), "still running");
+  EXPECT_EQ(process.exit_text(), "still running");
   process.kill();
   ASSERT_TRUE(process.wait(kLong));
-  EXPECT_THAT(process.fate(), HasSubstr("signal 9"));
+  EXPECT_THAT(process.exit_text(), HasSubstr("signal 9"));
 }
 
 TEST(Process, EndsWithTheObjectAndLeavesNoZombie) {
@@ -143,7 +143,7 @@ TEST(Process, AHostThatTakesTheStatusOfEveryChildIsSurvived) {
   Process process = shell("exit 3");
   ASSERT_EQ(::waitpid(-1, nullptr, 0), process.pid());
   EXPECT_TRUE(process.wait(kLong));
-  EXPECT_EQ(process.fate(), "ended");
+  EXPECT_EQ(process.exit_text(), "ended");
 }
 
 TEST(FindProgram, LooksInPathOrTakesAPath) {

@@ -52,8 +52,9 @@ class BufferWatch final : public DmaInterceptor {
   [[nodiscard]] std::uint64_t looked_at() const noexcept { return looked_at_; }
   [[nodiscard]] bool is_free(const Mbuf& mbuf) {
     for (const MempoolCache* cache : caches_) {
-      MempoolCacheCore& stock = *cache->core();
-      if (std::find(stock.stock(), stock.stock() + stock.count(), &mbuf) != stock.stock() + stock.count()) {
+      MempoolCacheCore& objects = *cache->core();
+      if (std::find(objects.objects(), objects.objects() + objects.count(), &mbuf) !=
+          objects.objects() + objects.count()) {
         return true;
       }
     }

@@ -7,43 +7,43 @@
 #include <memory>
 #include <optional>
 
-#include "support/lab.hpp"
+#include "support/fixture.hpp"
 
 namespace pollux::test {
 namespace {
 
-/// A Lab whose card is watched. The pool is small, so that buffers go round.
+/// A Fixture whose card is watched. The pool is small, so that buffers go round.
 class SimBuffers : public testing::Test {
  protected:
   void SetUp() override {
-    auto device = sim::SimDevice::create(lab.context, "sim:watched", wire, 0);
+    auto device = sim::SimDevice::create(fixture.context, "sim:watched", wire, 0);
     ASSERT_TRUE(device) << device.error().message();
     domain = &(*device)->dma_domain();
     domain->intercept(&watch);
-    auto opened = open_unconfigured(lab.context, *std::move(device));
+    auto opened = open_unconfigured(fixture.context, *std::move(device));
     ASSERT_TRUE(opened) << opened.error().message();
     port.emplace(*std::move(opened));
-    lab.config.mtu = 5000;
-    ASSERT_TRUE(port->configure(lab.config));
+    fixture.config.mtu = 5000;
+    ASSERT_TRUE(port->configure(fixture.config));
     ASSERT_TRUE(port->start());
     ASSERT_TRUE(port->wait_for_link(std::chrono::seconds(5)));
   }
   void TearDown() override {
     if (!port) return;
     EXPECT_TRUE(port->close());
-    EXPECT_EQ(lab.pool.stats().in_use(), 0u);
+    EXPECT_EQ(fixture.pool.stats().in_use(), 0u);
   }
   void forward(Burst<32>& burst) {
     port->rx(0).rx_burst(burst);
     port->tx(0).tx_burst(burst);
   }
 
-  Lab lab{{.port = {.rx_ring = 32, .tx_ring = 32}, .pool = {.count = 160}, .start = false}};
+  Fixture fixture{{.port = {.rx_ring = 32, .tx_ring = 32}, .pool = {.count = 160}, .start = false}};
   std::vector<Frame> sent;
   std::shared_ptr<sim::Wire> wire =
-      sim::Wire::create(*lab.clock, std::make_unique<models::igb::Card>(),
+      sim::Wire::create(*fixture.clock, std::make_unique<models::igb::Card>(),
                         [this](std::span<const std::byte> frame) { sent.emplace_back(frame.begin(), frame.end()); });
-  sim::BufferWatch watch{lab.pool, {&lab.cache}};
+  sim::BufferWatch watch{fixture.pool, {&fixture.cache}};
   sim::Domain* domain = nullptr;
   std::optional<Port> port;
 };
@@ -54,7 +54,7 @@ TEST_F(SimBuffers, AreTheCardsWheneverItTouchesThem) {
     for (unsigned frames = 0; frames < 1 + i % 9; ++frames) wire->inject(counting_frame(60 + i * 9, i));
     Burst<32> burst;
     forward(burst);
-    burst.drop(left_over, lab.cache);
+    burst.drop(left_over, fixture.cache);
   }
   EXPECT_THAT(watch.violations(), testing::IsEmpty());
   EXPECT_GT(watch.looked_at(), 4000u);
@@ -83,9 +83,9 @@ TEST_F(SimBuffers, ThatAreFreeAreRefusedToTheCard) {
   auto* const slot = reinterpret_cast<std::uint64_t*>(domain->translate(ring + head * 16, 16));
   ASSERT_NE(slot, nullptr);
   const std::uint64_t good = *slot;
-  MbufPtr mbuf = lab.cache.allocate();
+  MbufPtr mbuf = fixture.cache.allocate();
   const std::uint64_t freed = mbuf->data_iova();
-  lab.cache.free(std::move(mbuf));
+  fixture.cache.free(std::move(mbuf));
   *slot = freed;
   wire->inject(counting_frame(100));
   ASSERT_EQ(watch.violations().size(), 1u);
@@ -97,11 +97,11 @@ TEST_F(SimBuffers, ThatAreFreeAreRefusedToTheCard) {
 }
 
 TEST_F(SimBuffers, EndWhereTheyEnd) {
-  const Mbuf& mbuf = lab.pool.core()->at(3);
-  const std::uint64_t start = lab.pool.core()->buffer_iova(mbuf);
-  const std::uint32_t size = lab.pool.core()->buffer_size();
+  const Mbuf& mbuf = fixture.pool.core()->at(3);
+  const std::uint64_t start = fixture.pool.core()->buffer_iova(mbuf);
+  const std::uint32_t size = fixture.pool.core()->buffer_size();
   MbufPtr taken[160];
-  for (MbufPtr& one : taken) one = lab.cache.allocate();
+  for (MbufPtr& one : taken) one = fixture.cache.allocate();
   EXPECT_TRUE(watch.allow(ModelAccess::payload_write, 0, start, size));
   EXPECT_FALSE(watch.allow(ModelAccess::payload_write, 0, start, size + 1));
   EXPECT_FALSE(watch.allow(ModelAccess::payload_read, 0, start + size, 1)) << "the next one's header";

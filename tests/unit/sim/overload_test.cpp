@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-#include "support/lab.hpp"
+#include "support/fixture.hpp"
 
 namespace pollux::test {
 namespace {
@@ -36,21 +36,22 @@ Frame flow(std::uint32_t number, std::size_t bytes = 60) {
 class Overload : public testing::Test {
  protected:
   void use(std::uint16_t queues = kQueues, MempoolOptions pool = {.count = 1024}) {
-    lab_.emplace(LabOptions{.port = {.rx_queues = queues, .rx_ring = 64, .tx_ring = 64, .mtu = 4000}, .pool = pool});
+    fixture_.emplace(
+        LabOptions{.port = {.rx_queues = queues, .rx_ring = 64, .tx_ring = 64, .mtu = 4000}, .pool = pool});
   }
   void inject(std::uint64_t frames, std::size_t bytes = 60) {
     for (std::uint64_t i = 0; i < frames; ++i) {
-      lab_->inject(flow(static_cast<std::uint32_t>(injected_ % 1024), bytes));
+      fixture_->inject(flow(static_cast<std::uint32_t>(injected_ % 1024), bytes));
       ++injected_;
     }
   }
   std::uint64_t poll_once() {
     std::uint64_t count = 0;
     DropCounter seen("seen");
-    for (std::uint16_t queue = 0; queue < lab_->config.rx_queues; ++queue) {
+    for (std::uint16_t queue = 0; queue < fixture_->config.rx_queues; ++queue) {
       Burst<32> burst;
-      count += lab_->port.rx(queue).rx_burst(burst);
-      burst.drop(seen, lab_->cache);
+      count += fixture_->port.rx(queue).rx_burst(burst);
+      burst.drop(seen, fixture_->cache);
     }
     received_ += count;
     return count;
@@ -61,19 +62,19 @@ class Overload : public testing::Test {
   }
   /// Received + dropped + missed; what is in rings or packet buffer is not yet in there.
   [[nodiscard]] std::uint64_t named() {
-    const Stats stats = lab_->port.stats();
+    const Stats stats = fixture_->port.stats();
     EXPECT_EQ(stats.rx_burst_packets, received_);
     return received_ + stats.rx_dropped + stats.rx_missed_errors;
   }
   [[nodiscard]] std::uint64_t counter(std::string_view name) {
-    for (const Counter& counter : lab_->port.extended_stats()) {
+    for (const Counter& counter : fixture_->port.extended_stats()) {
       if (counter.name == name) return counter.value;
     }
     ADD_FAILURE() << "no counter " << name;
     return 0;
   }
 
-  std::optional<Lab> lab_;
+  std::optional<Fixture> fixture_;
   std::uint64_t injected_ = 0;
   std::uint64_t received_ = 0;
 };
@@ -84,7 +85,7 @@ TEST_F(Overload, EveryMissIsCountedThoughNobodyLookedInBetween) {
   poll_all();
   EXPECT_GT(injected_ - received_, 2 * kQueues * kMostOfRqdpc) << "no more than RQDPC can tell";
   EXPECT_EQ(named(), injected_);
-  EXPECT_EQ(lab_->port.info().missed_count, MissedCount::exact);
+  EXPECT_EQ(fixture_->port.info().missed_count, MissedCount::exact);
 }
 
 TEST_F(Overload, FramesInTheRingsAreNotMissed) {
@@ -112,15 +113,15 @@ TEST_F(Overload, FramesOfSeveralBuffersAreCountedOnce) {
 TEST_F(Overload, FramesThatTheLibraryThrewAwayAreNotMissed) {
   use(kQueues, {.count = kQueues * 64 + 64});
   std::vector<MbufPtr> taken;
-  for (MbufPtr mbuf = lab_->pool.allocate(); mbuf != nullptr; mbuf = lab_->pool.allocate())
+  for (MbufPtr mbuf = fixture_->pool.allocate(); mbuf != nullptr; mbuf = fixture_->pool.allocate())
     taken.push_back(std::move(mbuf));
-  for (MbufPtr mbuf = lab_->cache.allocate(); mbuf != nullptr; mbuf = lab_->cache.allocate())
+  for (MbufPtr mbuf = fixture_->cache.allocate(); mbuf != nullptr; mbuf = fixture_->cache.allocate())
     taken.push_back(std::move(mbuf));
   for (int round = 0; round < 20; ++round) {
     inject(1'000);
     for (int polls = 0; polls < 4; ++polls) poll_once();
   }
-  EXPECT_GT(lab_->drops("rx_pool_empty"), 0u);
+  EXPECT_GT(fixture_->drops("rx_pool_empty"), 0u);
   EXPECT_EQ(named(), injected_);
 }
 
@@ -129,21 +130,21 @@ TEST_F(Overload, EveryStopAndStartInTheMiddleKeepsTheSum) {
   for (int round = 0; round < 5; ++round) {
     inject(6'000);
     poll_once();
-    ASSERT_TRUE(lab_->port.stop());
+    ASSERT_TRUE(fixture_->port.stop());
     EXPECT_EQ(named(), injected_) << "what lay in the rings is rx_stopped";
-    ASSERT_TRUE(lab_->port.start());
-    ASSERT_TRUE(lab_->port.wait_for_link(5s));
+    ASSERT_TRUE(fixture_->port.start());
+    ASSERT_TRUE(fixture_->port.wait_for_link(5s));
     EXPECT_EQ(named(), injected_) << "a reset clears the card's counters, not the port's";
   }
-  EXPECT_GT(lab_->drops("rx_stopped"), 0u);
+  EXPECT_GT(fixture_->drops("rx_stopped"), 0u);
 }
 
 TEST_F(Overload, WhatTheLoneQueuesCardStillHeldAtTheStopHasAName) {
   use(1);
   inject(500);  // 63 in the ring, the rest in the packet buffer
-  EXPECT_EQ(lab_->port.stats().rx_missed_errors, 0u) << "frames that wait in the card are not lost yet";
-  ASSERT_TRUE(lab_->port.stop());
-  EXPECT_EQ(lab_->drops("rx_stopped"), 63u);
+  EXPECT_EQ(fixture_->port.stats().rx_missed_errors, 0u) << "frames that wait in the card are not lost yet";
+  ASSERT_TRUE(fixture_->port.stop());
+  EXPECT_EQ(fixture_->drops("rx_stopped"), 63u);
   EXPECT_EQ(counter("rx_missed_stopped"), 500u - 63);
   EXPECT_EQ(named(), injected_);
 }
@@ -151,7 +152,7 @@ TEST_F(Overload, WhatTheLoneQueuesCardStillHeldAtTheStopHasAName) {
 TEST_F(Overload, OneQueueTellsOfItsPartAtLeast) {
   use();
   inject(3'000);
-  const Stats stats = lab_->port.stats();
+  const Stats stats = fixture_->port.stats();
   ASSERT_EQ(stats.rx_queues.size(), kQueues);
   std::uint64_t told = 0;
   for (const QueueStats& queue : stats.rx_queues) {
@@ -161,7 +162,7 @@ TEST_F(Overload, OneQueueTellsOfItsPartAtLeast) {
   EXPECT_EQ(told, stats.rx_missed_errors) << "so few fit RQDPC";
   EXPECT_EQ(counter("rx_queue_2_missed_at_least"), stats.rx_queues[2].missed_at_least);
   inject(50'000);
-  const Stats later = lab_->port.stats();
+  const Stats later = fixture_->port.stats();
   told = 0;
   for (const QueueStats& queue : later.rx_queues) told += queue.missed_at_least;
   EXPECT_LT(told, later.rx_missed_errors) << "so many do not";
@@ -170,11 +171,11 @@ TEST_F(Overload, OneQueueTellsOfItsPartAtLeast) {
 TEST_F(Overload, AForwardPathsFramesAreNotMissed) {
   use(2);
   auto path = [this] {
-    EXPECT_TRUE(lab_->port.stop());
-    auto made = lab_->port.forward_path(0, lab_->port, 0);
+    EXPECT_TRUE(fixture_->port.stop());
+    auto made = fixture_->port.forward_path(0, fixture_->port, 0);
     EXPECT_TRUE(made);
-    EXPECT_TRUE(lab_->port.start());
-    EXPECT_TRUE(lab_->port.wait_for_link(5s));
+    EXPECT_TRUE(fixture_->port.start());
+    EXPECT_TRUE(fixture_->port.wait_for_link(5s));
     return *std::move(made);
   }();
   std::uint64_t moved = 0;
@@ -185,7 +186,7 @@ TEST_F(Overload, AForwardPathsFramesAreNotMissed) {
   }
   while (const std::uint32_t more = path->burst(32, [](ForwardedFrame&) {})) moved += more;
   poll_all();
-  const Stats stats = lab_->port.stats();
+  const Stats stats = fixture_->port.stats();
   EXPECT_EQ(stats.rx_burst_packets, moved + received_);
   EXPECT_GT(moved, 0u);
   EXPECT_EQ(moved + received_ + stats.rx_dropped + stats.rx_missed_errors, injected_);

@@ -6,7 +6,7 @@
 #include <optional>
 #include <thread>
 
-#include "support/lab.hpp"
+#include "support/fixture.hpp"
 
 namespace pollux::test {
 namespace {

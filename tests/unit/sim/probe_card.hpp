@@ -91,7 +91,7 @@ struct ProbePair {
   [[nodiscard]] bool conserved() const {
     const WireCounters counters = wire->counters(0);
     return counters.entered + counters.duplicated == counters.carried + counters.lost + counters.dropped_unopened +
-                                                         counters.dropped_overflow + counters.dropped_far_end +
+                                                         counters.dropped_overflow + counters.dropped_link_partner +
                                                          counters.in_flight;
   }
 

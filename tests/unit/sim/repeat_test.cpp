@@ -9,7 +9,7 @@
 
 #include <fmt/format.h>
 
-#include "support/lab.hpp"
+#include "support/fixture.hpp"
 
 namespace pollux::test {
 namespace {

@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "pollux/backends/sim/wire.hpp"
-#include "support/lab.hpp"
+#include "support/fixture.hpp"
 
 namespace pollux::test {
 namespace {

@@ -31,7 +31,7 @@ TEST(SimUri, ReadsEveryOption) {
                              .reorder = 0.001,
                              .seed = 7};
   EXPECT_EQ(uri->setup.wire, expected);
-  EXPECT_EQ(uri->setup.far_end, (FarEndOptions{"a b.pcap", "/x/y", "tap0", "l", "r"}));
+  EXPECT_EQ(uri->setup.link_partner, (LinkPartnerOptions{"a b.pcap", "/x/y", "tap0", "l", "r"}));
   EXPECT_TRUE(uri->setup.threaded);
 }
 

@@ -7,7 +7,7 @@ from pollux_lab import bench_quoted, bench_table
 from pollux_lab.bench_records import find, records_of, widest
 from records import CARD
 
-# As bench/peers has them: natively without an instruction set, and in the guest without cycles, too.
+# As bench/baselines has them: natively without an instruction set, and in the guest without cycles, too.
 PEERS = [{"where": "native-warm", "who": "dpdk", "case": "ring", "path": "sp-sc", "burst": 32, "cycles_median": 1.0, "cycles_min": 1.0,
           "cycles_max": 1.1, "instructions": 7.8},
          {"where": "guest", "who": "kernel_af_xdp", "case": "tx", "burst": 32, "instructions": 2957.0},

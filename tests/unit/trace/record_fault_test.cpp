@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "pollux/device/fault.hpp"
-#include "unit/trace/record_lab.hpp"
+#include "unit/trace/record_fixture.hpp"
 
 namespace pollux::test {
 namespace {

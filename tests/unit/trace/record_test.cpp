@@ -13,7 +13,7 @@
 
 #include "device/record_format.hpp"
 #include "hw/intel/igb/registers.hpp"
-#include "unit/trace/record_lab.hpp"
+#include "unit/trace/record_fixture.hpp"
 
 namespace pollux::test {
 namespace {

@@ -6,15 +6,15 @@
 #include <vector>
 
 #include "hw/intel/igb/registers.hpp"
-#include "unit/igb/lab.hpp"
+#include "unit/igb/fixture.hpp"
 
 namespace pollux {
 namespace {
 
 TEST(TraceDevice, ShowsEachAccessInOrderWithWhatCameOfIt) {
-  drivers::igb::Lab lab;
+  drivers::igb::Fixture fixture;
   std::vector<TraceEntry> trace;
-  const auto device = trace_device(lab.device(), [&](const TraceEntry& entry) { trace.push_back(entry); });
+  const auto device = trace_device(fixture.device(), [&](const TraceEntry& entry) { trace.push_back(entry); });
   const Bar bar = device->bar(0).value();
   const std::uint32_t rlpml = hw::igb::RLPML::offset(0);
   bar.write32(rlpml, 1600);

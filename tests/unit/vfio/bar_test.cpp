@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <cerrno>
 
-#include "lab.hpp"
+#include "fixture.hpp"
 
 namespace pollux::vfio::test {
 namespace {
 
-struct WithAreas : Lab {
+struct WithAreas : Fixture {
   explicit WithAreas(std::vector<std::array<std::uint64_t, 2>> areas = {}) {
     if (!areas.empty()) set_areas(sparse_areas(areas));
     auto opened = open();
@@ -23,34 +23,34 @@ struct WithAreas : Lab {
 };
 
 TEST(VfioBar, MapsAWindowOnceAndUnmapsItAtTheEnd) {
-  WithAreas lab;
-  auto bar = lab.device->bar(0);
+  WithAreas fixture;
+  auto bar = fixture.device->bar(0);
   ASSERT_TRUE(bar) << bar.error().message();
   EXPECT_EQ(bar->size(), 0x20000u);
   bar->write32(8, 0x1234);
-  EXPECT_EQ(lab.device->bar(0)->read32(8), 0x1234u);
-  EXPECT_EQ(lab.kernel->count("mmap"), 1u);
-  lab.device.reset();
-  lab.expect_clean();
+  EXPECT_EQ(fixture.device->bar(0)->read32(8), 0x1234u);
+  EXPECT_EQ(fixture.kernel->count("mmap"), 1u);
+  fixture.device.reset();
+  fixture.expect_clean();
 }
 
 TEST(VfioBar, RefusesWhatIsNotThere) {
-  WithAreas lab;
-  EXPECT_EQ(lab.device->bar(1).error().code, ErrorCode::not_found);
-  EXPECT_EQ(lab.device->bar(6).error().code, ErrorCode::invalid_argument);
-  EXPECT_EQ(lab.device->bar(2).error().code, ErrorCode::not_supported);
+  WithAreas fixture;
+  EXPECT_EQ(fixture.device->bar(1).error().code, ErrorCode::not_found);
+  EXPECT_EQ(fixture.device->bar(6).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(fixture.device->bar(2).error().code, ErrorCode::not_supported);
 }
 
 TEST(VfioBar, ReportsAMappingThatFails) {
-  WithAreas lab;
-  lab.kernel->fail("mmap", EINVAL);
-  EXPECT_EQ(lab.device->bar(0).error().code, ErrorCode::io_error);
-  EXPECT_TRUE(lab.device->bar(0));
+  WithAreas fixture;
+  fixture.kernel->fail("mmap", EINVAL);
+  EXPECT_EQ(fixture.device->bar(0).error().code, ErrorCode::io_error);
+  EXPECT_TRUE(fixture.device->bar(0));
 }
 
 TEST(VfioBar, PutsOnesWhereTheMsixTableIsKeptAway) {
-  WithAreas lab({{0x0000, 0x1000}, {0x2000, 0x2000}});
-  const auto bar = lab.device->bar(3);
+  WithAreas fixture({{0x0000, 0x1000}, {0x2000, 0x2000}});
+  const auto bar = fixture.device->bar(3);
   ASSERT_TRUE(bar) << bar.error().message();
   EXPECT_EQ(bar->size(), 0x4000u);
   EXPECT_EQ(bar->read32(0x0ffc), 0u);
@@ -58,15 +58,15 @@ TEST(VfioBar, PutsOnesWhereTheMsixTableIsKeptAway) {
   EXPECT_EQ(bar->read32(0x1ffc), 0xffff'ffffu);
   EXPECT_EQ(bar->read32(0x2000), 0u);
   EXPECT_EQ(bar->read32(0x3ffc), 0u);
-  lab.device.reset();
-  lab.expect_clean();
+  fixture.device.reset();
+  fixture.expect_clean();
 }
 
 TEST(VfioBar, UnmapsASparseWindowOfWhichAPartFails) {
-  WithAreas lab({{0x0000, 0x1000}, {0x2000, 0x2000}});
-  lab.kernel->fail("mmap", ENOMEM, 2);
-  EXPECT_FALSE(lab.device->bar(3));
-  EXPECT_EQ(lab.kernel->mappings(), 0u);
+  WithAreas fixture({{0x0000, 0x1000}, {0x2000, 0x2000}});
+  fixture.kernel->fail("mmap", ENOMEM, 2);
+  EXPECT_FALSE(fixture.device->bar(3));
+  EXPECT_EQ(fixture.kernel->mappings(), 0u);
 }
 
 TEST(VfioBar, RefusesAreasThatCannotBeTrue) {
@@ -81,28 +81,28 @@ TEST(VfioBar, RefusesAreasThatCannotBeTrue) {
       {{0x2000, 0x1000}, {0x0000, 0x1000}},  // descend
   };
   for (std::size_t i = 0; i < lists.size(); ++i) {
-    WithAreas lab(lists[i]);
-    const auto bar = lab.device->bar(3);
+    WithAreas fixture(lists[i]);
+    const auto bar = fixture.device->bar(3);
     ASSERT_FALSE(bar) << "list " << i;
     EXPECT_EQ(bar.error().code, ErrorCode::device_fault) << "list " << i;
-    EXPECT_EQ(lab.kernel->count("mmap"), 0u);
+    EXPECT_EQ(fixture.kernel->count("mmap"), 0u);
   }
 }
 
 TEST(VfioBar, RefusesAreasThatTheReplyDoesNotHold) {
-  WithAreas lab;
+  WithAreas fixture;
   auto body = sparse_areas({{0, 0x1000}});
   body[0] = std::byte{2};
-  lab.set_areas(body);
-  EXPECT_EQ(lab.device->bar(3).error().code, ErrorCode::device_fault);
-  lab.set_areas({});
-  EXPECT_EQ(lab.device->bar(3).error().code, ErrorCode::device_fault);
+  fixture.set_areas(body);
+  EXPECT_EQ(fixture.device->bar(3).error().code, ErrorCode::device_fault);
+  fixture.set_areas({});
+  EXPECT_EQ(fixture.device->bar(3).error().code, ErrorCode::device_fault);
 }
 
 TEST(VfioBar, HasNothingToMapWhereNoAreaIsOffered) {
-  WithAreas lab;
-  lab.set_areas(sparse_areas({}));
-  EXPECT_EQ(lab.device->bar(3).error().code, ErrorCode::not_supported);
+  WithAreas fixture;
+  fixture.set_areas(sparse_areas({}));
+  EXPECT_EQ(fixture.device->bar(3).error().code, ErrorCode::not_supported);
 }
 
 }  // namespace

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <cerrno>
 
-#include "lab.hpp"
+#include "fixture.hpp"
 
 namespace pollux::vfio::test {
 namespace {
 
 using testing::HasSubstr;
 
-struct WithDomain : Lab {
+struct WithDomain : Fixture {
   WithDomain() {
     auto opened = open();
     EXPECT_TRUE(opened) << opened.error().message();
@@ -26,37 +26,37 @@ struct WithDomain : Lab {
 };
 
 TEST(Container, ReportsTheRangesOfTheIommu) {
-  const WithDomain lab;
-  const auto ranges = lab.domain().usable_iova();
+  const WithDomain fixture;
+  const auto ranges = fixture.domain().usable_iova();
   ASSERT_EQ(ranges.size(), 2u);
   EXPECT_EQ(ranges[0].last, 0xfedf'ffffu);
   EXPECT_EQ(ranges[1].first, 0xfef0'0000u);
   EXPECT_EQ(ranges[1].last, 0xffff'ffff'ffffu);
-  EXPECT_FALSE(lab.domain().wants_locked_pages());
+  EXPECT_FALSE(fixture.domain().wants_locked_pages());
 }
 
 TEST(Container, MapsAndUnmapsWithTheRightSizes) {
-  const WithDomain lab;
+  const WithDomain fixture;
   const DmaSegment segment{nullptr, 0x20'0000, 0x4000};
-  ASSERT_TRUE(lab.domain().map(segment));
-  EXPECT_EQ(lab.kernel->dma().at(0x20'0000), 0x4000u);
-  ASSERT_TRUE(lab.domain().unmap(segment));
-  EXPECT_EQ(lab.kernel->dma_mappings(), 0u);
-  EXPECT_THAT(lab.kernel->sizes("MAP_DMA"), testing::ElementsAre(sizeof(vfio_iommu_type1_dma_map)));
-  EXPECT_THAT(lab.kernel->sizes("UNMAP_DMA"), testing::ElementsAre(sizeof(vfio_iommu_type1_dma_unmap)));
+  ASSERT_TRUE(fixture.domain().map(segment));
+  EXPECT_EQ(fixture.kernel->dma().at(0x20'0000), 0x4000u);
+  ASSERT_TRUE(fixture.domain().unmap(segment));
+  EXPECT_EQ(fixture.kernel->dma_mappings(), 0u);
+  EXPECT_THAT(fixture.kernel->sizes("MAP_DMA"), testing::ElementsAre(sizeof(vfio_iommu_type1_dma_map)));
+  EXPECT_THAT(fixture.kernel->sizes("UNMAP_DMA"), testing::ElementsAre(sizeof(vfio_iommu_type1_dma_unmap)));
 }
 
 TEST(Container, NoticesAnUnmapThatDidNothing) {
-  const WithDomain lab;
-  const auto unmapped = lab.domain().unmap({nullptr, 0x20'0000, 0x4000});
+  const WithDomain fixture;
+  const auto unmapped = fixture.domain().unmap({nullptr, 0x20'0000, 0x4000});
   ASSERT_FALSE(unmapped);
   EXPECT_THAT(unmapped.error().what, HasSubstr("0x200000"));
 }
 
 TEST(Container, SaysWhatMemlockAllowsAndWhatIsNeeded) {
-  const WithDomain lab;
-  lab.kernel->memlock = 1024 * 1024;
-  const Error error = lab.refusal_of_map(ENOMEM);
+  const WithDomain fixture;
+  fixture.kernel->memlock = 1024 * 1024;
+  const Error error = fixture.refusal_of_map(ENOMEM);
   EXPECT_EQ(error.code, ErrorCode::memlock_too_small);
   EXPECT_THAT(error.what, HasSubstr("1024 KiB at IOVA 0x100000"));
   EXPECT_THAT(error.what, HasSubstr("the 1088 KiB that it then needs"));
@@ -68,41 +68,41 @@ TEST(Container, SaysWhatMemlockAllowsAndWhatIsNeeded) {
 }
 
 TEST(Container, TellsShortMemoryFromAShortLimit) {
-  const WithDomain lab;
-  lab.kernel->memlock = RLIM_INFINITY;
-  Error error = lab.refusal_of_map(ENOMEM);
+  const WithDomain fixture;
+  fixture.kernel->memlock = RLIM_INFINITY;
+  Error error = fixture.refusal_of_map(ENOMEM);
   EXPECT_EQ(error.code, ErrorCode::no_memory);
   EXPECT_THAT(error.what, HasSubstr("unlimited"));
 
-  lab.kernel->memlock = (1024 + 64) * 1024;  // exactly enough
-  error = lab.refusal_of_map(ENOMEM);
+  fixture.kernel->memlock = (1024 + 64) * 1024;  // exactly enough
+  error = fixture.refusal_of_map(ENOMEM);
   EXPECT_EQ(error.code, ErrorCode::no_memory);
   EXPECT_THAT(error.what, HasSubstr("RLIMIT_MEMLOCK is 1088 KiB"));
 
-  lab.kernel->memlock = 1024;
-  lab.kernel->process_status = "Name:\tpollux\nVmLck:\t      64 kB\nCapEff:\t0000000000004000\n";
-  error = lab.refusal_of_map(ENOMEM);
+  fixture.kernel->memlock = 1024;
+  fixture.kernel->process_status = "Name:\tpollux\nVmLck:\t      64 kB\nCapEff:\t0000000000004000\n";
+  error = fixture.refusal_of_map(ENOMEM);
   EXPECT_EQ(error.code, ErrorCode::no_memory);
   EXPECT_THAT(error.what, HasSubstr("CAP_IPC_LOCK"));
 }
 
 TEST(Container, SurvivesAProcessStatusItCannotRead) {
-  const WithDomain lab;
-  lab.kernel->memlock = 4096;
+  const WithDomain fixture;
+  fixture.kernel->memlock = 4096;
   for (const std::string& status : {std::string(), std::string("\nVmLck:"), std::string("\nVmLck:\t\nCapEff:\tzz")}) {
-    lab.kernel->process_status = status;
-    EXPECT_EQ(lab.refusal_of_map(ENOMEM).code, ErrorCode::memlock_too_small);
+    fixture.kernel->process_status = status;
+    EXPECT_EQ(fixture.refusal_of_map(ENOMEM).code, ErrorCode::memlock_too_small);
   }
-  lab.kernel->fail("open status", ENOENT);
-  EXPECT_EQ(lab.refusal_of_map(ENOMEM).code, ErrorCode::memlock_too_small);
+  fixture.kernel->fail("open status", ENOENT);
+  EXPECT_EQ(fixture.refusal_of_map(ENOMEM).code, ErrorCode::memlock_too_small);
 }
 
 TEST(Container, SaysThatItTakesNoMoreMappings) {
-  const WithDomain lab;
-  lab.kernel->mapping_limit = 2;
-  ASSERT_TRUE(lab.domain().map({nullptr, 0x20'0000, 0x1000}));
-  ASSERT_TRUE(lab.domain().map({nullptr, 0x30'0000, 0x1000}));
-  const auto refused = lab.domain().map({nullptr, 0x40'0000, 0x1000});
+  const WithDomain fixture;
+  fixture.kernel->mapping_limit = 2;
+  ASSERT_TRUE(fixture.domain().map({nullptr, 0x20'0000, 0x1000}));
+  ASSERT_TRUE(fixture.domain().map({nullptr, 0x30'0000, 0x1000}));
+  const auto refused = fixture.domain().map({nullptr, 0x40'0000, 0x1000});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::mapping_limit);
   EXPECT_THAT(refused.error().what, HasSubstr("no more mappings than the 2 it has"));
@@ -111,15 +111,15 @@ TEST(Container, SaysThatItTakesNoMoreMappings) {
 }
 
 TEST(Container, DoesNotBlameTheMappingLimitWhileThereIsRoom) {
-  const WithDomain lab;
-  EXPECT_EQ(lab.refusal_of_map(ENOSPC).code, ErrorCode::io_error);
-  lab.kernel->mapping_limit.reset();  // a kernel that does not tell
-  EXPECT_EQ(lab.refusal_of_map(ENOSPC).code, ErrorCode::mapping_limit);
+  const WithDomain fixture;
+  EXPECT_EQ(fixture.refusal_of_map(ENOSPC).code, ErrorCode::io_error);
+  fixture.kernel->mapping_limit.reset();  // a kernel that does not tell
+  EXPECT_EQ(fixture.refusal_of_map(ENOSPC).code, ErrorCode::mapping_limit);
 }
 
 TEST(Container, SaysWhatTheIommuReaches) {
-  const WithDomain lab;
-  const auto refused = lab.domain().map({nullptr, 0xfee0'0000, 0x1000});
+  const WithDomain fixture;
+  const auto refused = fixture.domain().map({nullptr, 0xfee0'0000, 0x1000});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::not_supported);
   EXPECT_THAT(refused.error().what, HasSubstr("0xfee00000"));
@@ -127,10 +127,10 @@ TEST(Container, SaysWhatTheIommuReaches) {
 }
 
 TEST(Container, HasAnErrorForEveryOtherRefusal) {
-  const WithDomain lab;
-  EXPECT_EQ(lab.refusal_of_map(EEXIST).code, ErrorCode::bad_state);
-  EXPECT_EQ(lab.refusal_of_map(EFAULT).code, ErrorCode::invalid_argument);
-  EXPECT_EQ(lab.refusal_of_map(EIO).code, ErrorCode::io_error);
+  const WithDomain fixture;
+  EXPECT_EQ(fixture.refusal_of_map(EEXIST).code, ErrorCode::bad_state);
+  EXPECT_EQ(fixture.refusal_of_map(EFAULT).code, ErrorCode::invalid_argument);
+  EXPECT_EQ(fixture.refusal_of_map(EIO).code, ErrorCode::io_error);
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "lab.hpp"
+#include "fixture.hpp"
 
 namespace pollux::vfio::test {
 namespace {
@@ -27,24 +27,24 @@ const std::map<std::string, unsigned> kNoError{
     {"DEVICE_GET_IRQ_INFO", 4}, {"UNMAP_DMA", 4}, {"disarm irqs", 4}, {"pread", 3}};
 
 /// What failed, in the order of the calls; the device and its memory are gone again at the end.
-std::vector<Error> live(Lab& lab) {
+std::vector<Error> live(Fixture& fixture) {
   std::vector<Error> errors;
   const auto note = [&errors](const auto& result) {
     if (!result) errors.push_back(result.error());
     return result.has_value();
   };
-  auto before = lab.context.allocate({.size = 4096, .purpose = "before"});
-  auto device = lab.open();
+  auto before = fixture.context.allocate({.size = 4096, .purpose = "before"});
+  auto device = fixture.open();
   if (!note(device)) return errors;
   {
-    auto memory = lab.context.allocate({.size = 8192, .purpose = "rings"});
+    auto memory = fixture.context.allocate({.size = 8192, .purpose = "rings"});
     note(memory);
     note((*device)->bar(0));
     note((*device)->enable_interrupts(3));
     note((*device)->set_bus_master(true));
     note((*device)->reset());
     note((*device)->read_config(0, 4));
-    EXPECT_TRUE(!(*device)->removed() || lab.kernel->failed_call());
+    EXPECT_TRUE(!(*device)->removed() || fixture.kernel->failed_call());
     note((*device)->enable_interrupts(0));
     note((*device)->set_bus_master(false));
   }
@@ -59,10 +59,10 @@ TEST(EveryCall, IsAnErrorThatLeavesNothingBehind) {
     int call = 0;
     int left_to_kernel = 0;
     for (;; ++call) {
-      Lab lab;
-      lab.kernel->fail_call(call, error);
-      const std::vector<Error> errors = live(lab);
-      if (!lab.kernel->failed_call()) {
+      Fixture fixture;
+      fixture.kernel->fail_call(call, error);
+      const std::vector<Error> errors = live(fixture);
+      if (!fixture.kernel->failed_call()) {
         EXPECT_THAT(errors, IsEmpty()) << "without a fault";
         break;
       }
@@ -72,18 +72,18 @@ TEST(EveryCall, IsAnErrorThatLeavesNothingBehind) {
       }
       if (errors.empty()) {
         ++became["works"];
-        ++without_error[lab.kernel->failed_step()];
+        ++without_error[fixture.kernel->failed_step()];
       }
       EXPECT_LE(errors.size(), 1u) << "call " << call << ": one failing call is one error, " << errors.front().what;
-      EXPECT_EQ(lab.kernel->open_descriptors(), 0u) << "call " << call << " with " << error;
-      EXPECT_EQ(lab.kernel->mappings(), 0u) << "call " << call << " with " << error;
-      if (!lab.kernel->violations().empty()) {
-        EXPECT_THAT(lab.kernel->violations(), Each(AnyOfArray(kWayBack))) << "call " << call << " with " << error;
+      EXPECT_EQ(fixture.kernel->open_descriptors(), 0u) << "call " << call << " with " << error;
+      EXPECT_EQ(fixture.kernel->mappings(), 0u) << "call " << call << " with " << error;
+      if (!fixture.kernel->violations().empty()) {
+        EXPECT_THAT(fixture.kernel->violations(), Each(AnyOfArray(kWayBack))) << "call " << call << " with " << error;
         ++left_to_kernel;
         continue;
       }
-      EXPECT_THAT(live(lab), IsEmpty()) << "the next one works; call " << call << " with " << error;
-      lab.expect_clean();
+      EXPECT_THAT(live(fixture), IsEmpty()) << "the next one works; call " << call << " with " << error;
+      fixture.expect_clean();
     }
     EXPECT_LE(left_to_kernel, 6) << "only a few calls are on the way back";
     EXPECT_GT(call, 30);

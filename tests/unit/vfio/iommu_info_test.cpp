@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "backends/vfio/iommu_info.hpp"
 
-#include "lab.hpp"
+#include "fixture.hpp"
 
 namespace pollux::vfio::test {
 namespace {
 
 /// Opens the device with what the IOMMU says of itself put in place of the truth.
 Result<std::vector<IovaRange>> ranges_from(std::optional<std::vector<std::byte>> capabilities) {
-  Lab lab;
-  lab.kernel->iommu_capabilities = std::move(capabilities);
-  auto device = lab.open();
+  Fixture fixture;
+  fixture.kernel->iommu_capabilities = std::move(capabilities);
+  auto device = fixture.open();
   if (!device) {
-    lab.expect_clean();
+    fixture.expect_clean();
     return pass_on(std::move(device));
   }
   return (*device)->dma_domain().usable_iova();

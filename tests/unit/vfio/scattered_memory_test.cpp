@@ -79,15 +79,15 @@ MbufPtr make_frame(Mempool& pool, unsigned number, std::uint32_t size) {
 TEST(ScatteredMemory, FramesOfOneAndOfManyBuffersPassIntact) {
   const ReservedHugePages reserved(kPages);
   if (!reserved.missing().empty()) GTEST_SKIP() << reserved.missing();
-  Scattered lab;
-  ASSERT_TRUE(lab.pool.has_value());
+  Scattered fixture;
+  ASSERT_TRUE(fixture.pool.has_value());
   std::set<std::uint64_t> pages;
   for (unsigned number = 0; number < 3000; ++number) {
     const std::uint32_t size = number % 10 == 0 ? 9014 : 60 + number % 1400;
-    Port& from = lab.ports[number / 2 % 2];
-    Port& to = lab.ports[1 - number / 2 % 2];
+    Port& from = fixture.ports[number / 2 % 2];
+    Port& to = fixture.ports[1 - number / 2 % 2];
     Burst<4> out;
-    MbufPtr frame = make_frame(*lab.pool, number, size);
+    MbufPtr frame = make_frame(*fixture.pool, number, size);
     ASSERT_TRUE(out.push(frame));
     ASSERT_EQ(from.tx(0).tx_burst(out), 1u);
     Burst<4> in;

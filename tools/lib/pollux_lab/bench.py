@@ -103,7 +103,7 @@ class Run:
                     program.terminate()
                     raise
             if status != 0:
-                raise LabError(f"'{' '.join(command)}' ended with status {status}", "see above, or leave the peers out: --no-peers")
+                raise LabError(f"'{' '.join(command)}' ended with status {status}", "see above, or leave the peers out: --no-baselines")
             self._records += json.loads(file.read_text())
 
     def _tables(self) -> list[tuple[str, str, list[list[str]]]]:

@@ -71,7 +71,7 @@ def budget_rows(records: list[dict], ticks_a_second: float) -> list[list[str]]:
 
 
 def every_row(records: list[dict]) -> list[list[str]]:
-    """All of the faked card's that was measured with the default rings, bursts side by side; rivals have tables of their own."""
+    """All of the faked card's that was measured with the default rings, bursts side by side; baselines have tables of their own."""
     bursts = (1, 8, 32, 64)
     rows = [["case", "who", "path", "", *[f"burst {burst}: cycles, instr." for burst in bursts]]]
     seen = []

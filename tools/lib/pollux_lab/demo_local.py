@@ -15,13 +15,13 @@ START_SECONDS = 60
 
 
 class LocalDemo:
-    """Two ports that are each other's far end: l2fwd lets frames go round, pktgen sends and checks."""
+    """Two ports that are each other's link partner: l2fwd lets frames go round, pktgen sends and checks."""
 
     def __init__(self, options: argparse.Namespace, scheme: str, what: str, window: int | None):
         self._options = options
         self._ports = [f"{scheme}:0", f"{scheme}:1"]
         self._window = [] if window is None else ["--window", str(window)]
-        # No more than a receive ring and the far end's wire hold at once.
+        # No more than a receive ring and the link partner's wire hold at once.
         self._round = window or 256
         self._figures = Figures(scheme, what)
 

@@ -33,7 +33,7 @@ END_SECONDS = 10  # for what was asked to end
 COVERED_LINES = 90.0  # per cent of lib/, by the tests of the build that counts them
 COVERAGE_PRESET = "asan"
 # Whether a build traces mbufs is seen by which of these it has: one that should not, or should, and has lost it must not pass.
-REQUIRED_CASES = {"release": "mem.Custody.IsNotTracedInThisBuild", "asan": "mem.Custody.ADoubleFreeNamesBothPlacesAndHurtsNothing"}
+REQUIRED_CASES = {"release": "mem.Ownership.IsNotTracedInThisBuild", "asan": "mem.Ownership.ADoubleFreeNamesBothPlacesAndHurtsNothing"}
 RESULTS = "results.json"  # in build/test-reports: everything that ran, for programs
 
 

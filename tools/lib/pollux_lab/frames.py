@@ -48,7 +48,7 @@ def rewritten_by_l2fwd(out_mac: str, out_index: int):
     return lambda frame: addresses + frame[12:]
 
 
-def scapy_objection(received: bytes, destination: str, source: str) -> str | None:
+def scapy_error(received: bytes, destination: str, source: str) -> str | None:
     """A second opinion, by a parser that is not ours; None where it agrees."""
     parsed = Ether(received)
     if parsed.dst != destination or parsed.src != source:

@@ -17,15 +17,15 @@ def accelerator(wanted: str, kernel: Kernel, cache: pathlib.Path) -> str:
     """tcg or kvm. 'auto' takes KVM where the probe boots; 'kvm' insists and fails otherwise."""
     if wanted == "tcg":
         return "tcg"
-    objection = _objection_to_kvm(kernel, cache)
-    if objection is None:
+    error = _why_not_kvm(kernel, cache)
+    if error is None:
         return "kvm"
     if wanted == "auto":
         return "tcg"
-    raise LabError(f"KVM was asked for, but {objection}", "use --accel tcg, which works everywhere")
+    raise LabError(f"KVM was asked for, but {error}", "use --accel tcg, which works everywhere")
 
 
-def _objection_to_kvm(kernel: Kernel, cache: pathlib.Path) -> str | None:
+def _why_not_kvm(kernel: Kernel, cache: pathlib.Path) -> str | None:
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "/dev/kvm is missing or may not be opened"
     try:

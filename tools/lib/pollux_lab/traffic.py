@@ -140,8 +140,8 @@ class _Exchange:
 
     def _ask_scapy(self, number: int, frame: bytes, expected: bytes) -> None:
         self._verdict.by_scapy += 1
-        objection = frames.scapy_objection(frame, expected[:6].hex(":"), expected[6:12].hex(":"))
-        if objection:
+        error = frames.scapy_error(frame, expected[:6].hex(":"), expected[6:12].hex(":"))
+        if error:
             self._verdict.intact -= 1
             self._verdict.corrupt += 1
-            self._verdict.example(f"frame {number}: scapy says {objection}")
+            self._verdict.example(f"frame {number}: scapy says {error}")

@@ -41,19 +41,19 @@ struct WireOptions {
 [[nodiscard]] POLLUX_API Result<void> check(const WireOptions& options);
 
 /// What became of the frames that came out of one end. entered + duplicated = carried + lost + dropped_unopened +
-/// dropped_overflow + dropped_far_end + in_flight; the others tell of frames that these count, too.
+/// dropped_overflow + dropped_link_partner + in_flight; the others tell of frames that these count, too.
 struct WireCounters {
-  std::uint64_t entered = 0;           ///< frames that were sent into the wire
-  std::uint64_t carried = 0;           ///< frames handed to what is at the other end
-  std::uint64_t lost = 0;              ///< by WireOptions::loss
-  std::uint64_t duplicated = 0;        ///< second copies
-  std::uint64_t dropped_unopened = 0;  ///< frames for a card that no port has opened
-  std::uint64_t dropped_overflow = 0;  ///< for want of room in the wire: a sender that cannot be held up
-  std::uint64_t dropped_far_end = 0;   ///< the TAP, socket or file at the other end did not take them
-  std::uint64_t in_flight = 0;         ///< still on their way
-  std::uint64_t corrupted = 0;         ///< changed, as the receiver can see; those that got that far are in `carried`
-  std::uint64_t mangled = 0;           ///< changed behind the receiver's back
-  std::uint64_t reordered = 0;         ///< held back until others had gone past
+  std::uint64_t entered = 0;               ///< frames that were sent into the wire
+  std::uint64_t carried = 0;               ///< frames handed to what is at the other end
+  std::uint64_t lost = 0;                  ///< by WireOptions::loss
+  std::uint64_t duplicated = 0;            ///< second copies
+  std::uint64_t dropped_unopened = 0;      ///< frames for a card that no port has opened
+  std::uint64_t dropped_overflow = 0;      ///< for want of room in the wire: a sender that cannot be held up
+  std::uint64_t dropped_link_partner = 0;  ///< the TAP, socket or file at the other end did not take them
+  std::uint64_t in_flight = 0;             ///< still on their way
+  std::uint64_t corrupted = 0;  ///< changed, as the receiver can see; those that got that far are in `carried`
+  std::uint64_t mangled = 0;    ///< changed behind the receiver's back
+  std::uint64_t reordered = 0;  ///< held back until others had gone past
 };
 
 /// The counters of the frames that came out of the card `sim:card`. Error not_found if its wire was never opened.

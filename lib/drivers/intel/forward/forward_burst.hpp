@@ -26,33 +26,33 @@ inline constexpr std::uint64_t kMinFrameTwice = std::uint64_t{TxQueue::kMinFrame
 
 /// Moves a plain frame. False, with nothing changed, for anything else.
 template <bool OneDelta>
-POLLUX_ALWAYS_INLINE bool move_plain(const ForwardRule& rule, hw::intel::Descriptor& rx_descriptor,
+POLLUX_ALWAYS_INLINE bool move_plain(const ForwardFastPath& fast_path, hw::intel::Descriptor& rx_descriptor,
                                      std::uint64_t status, Mbuf*& rx_slot, hw::intel::Descriptor& tx_descriptor,
                                      Mbuf*& tx_slot, ForwardedFrame& frame, std::uint64_t more = 0) noexcept {
   // As take_plain, for a length that may be sent, too.
-  const std::uint64_t beyond_shortest = std::rotl((status & rule.inspected) - rule.wanted, 32);
-  if (beyond_shortest > rule.span) [[unlikely]]
+  const std::uint64_t beyond_shortest = std::rotl((status & fast_path.mask) - fast_path.expected, 32);
+  if (beyond_shortest > fast_path.max_excess) [[unlikely]]
     return false;
   Mbuf* const received = rx_slot;
   Mbuf* const spare = tx_slot;
   rx_slot = spare;
   tx_slot = received;
   const auto iova_of = [&](Mbuf* mbuf) {
-    if constexpr (OneDelta) return reinterpret_cast<std::uintptr_t>(mbuf) + rule.iova_delta;
-    return MbufAccess::iova(*mbuf) + rule.data_delta - Mbuf::kHeaderSize;
+    if constexpr (OneDelta) return reinterpret_cast<std::uintptr_t>(mbuf) + fast_path.iova_delta;
+    return MbufAccess::iova(*mbuf) + fast_path.data_delta - Mbuf::kHeaderSize;
   };
   rx_descriptor = hw::intel::rx::armed(iova_of(spare));
-  tx_descriptor = {iova_of(received), beyond_shortest * rule.per_byte + rule.command + more};
+  tx_descriptor = {iova_of(received), beyond_shortest * fast_path.per_byte + fast_path.command + more};
   const auto length = static_cast<std::uint32_t>(beyond_shortest) + TxQueue::kMinFrame;
-  frame = {reinterpret_cast<std::uint8_t*>(received) + rule.data_delta, length, length};
+  frame = {reinterpret_cast<std::uint8_t*>(received) + fast_path.data_delta, length, length};
   return true;
 }
 
 /// Moves the next frame of a run, if it is a plain one.
 template <bool OneDelta>
-POLLUX_ALWAYS_INLINE bool move_next(const ForwardRule& rule, const ForwardRun& run, std::intptr_t i) noexcept {
+POLLUX_ALWAYS_INLINE bool move_next(const ForwardFastPath& fast_path, const ForwardRun& run, std::intptr_t i) noexcept {
   const std::uint64_t status = io::load_acquire(run.rx_descriptors[i].hi);
-  if (!move_plain<OneDelta>(rule, run.rx_descriptors[i], status, run.rx_slots[i], run.tx_descriptors[i],
+  if (!move_plain<OneDelta>(fast_path, run.rx_descriptors[i], status, run.rx_slots[i], run.tx_descriptors[i],
                             run.tx_slots[i], run.frames[i])) {
     return false;
   }
@@ -64,20 +64,20 @@ POLLUX_ALWAYS_INLINE bool move_next(const ForwardRule& rule, const ForwardRun& r
 template <bool OneDelta>
 struct ScalarForwardLoop {
   /// Moves plain frames from slot `i` of the run on; returns the slot of the first that is not, or 0 at the run's end.
-  static POLLUX_ALWAYS_INLINE std::intptr_t move(const ForwardRule& rule, const ForwardRun& run,
+  static POLLUX_ALWAYS_INLINE std::intptr_t move(const ForwardFastPath& fast_path, const ForwardRun& run,
                                                  std::intptr_t i) noexcept {
     do {
-      if (!move_next<OneDelta>(rule, run, i)) break;
+      if (!move_next<OneDelta>(fast_path, run, i)) break;
     } while (++i != 0);
     return i;
   }
 };
 
-// Lets groups that have been sent be used again, as far as they are wanted; returns how many slots are free.
+// Lets groups that have been sent be used again, as far as they are expected; returns how many slots are free.
 template <bool Small>
-POLLUX_ALWAYS_INLINE std::uint32_t ForwardHotPath::make_room(TxQueue& tx, std::uint32_t wanted) noexcept {
+POLLUX_ALWAYS_INLINE std::uint32_t ForwardHotPath::make_room(TxQueue& tx, std::uint32_t expected) noexcept {
   std::uint32_t room = TxHotPath::free_slots(tx, tx.next_);
-  while (room < wanted && TxHotPath::oldest_done<Small>(tx)) {
+  while (room < expected && TxHotPath::oldest_done<Small>(tx)) {
     const std::uint32_t slots = TxHotPath::group_mask<Small>(tx) + 1 - (tx.clean_.value() & tx.group_mask_);
     if (tx.mixed_[tx.clean_.slot(tx.mask_) >> tx.group_shift_]) [[unlikely]]
       TxHotPath::end_group(tx);
@@ -104,7 +104,7 @@ POLLUX_ALWAYS_INLINE std::uint32_t ForwardHotPath::burst_loop(ForwardQueue& path
     // Without room nothing is taken out of the receive ring, not even what is not plain: that may need a fresh buffer.
     if (run == 0) [[unlikely]]
       break;
-    const std::intptr_t i = Loop::move(path.rule_,
+    const std::intptr_t i = Loop::move(path.fast_path_,
                                        {.rx_descriptors = rx.ring_ + slot + run,
                                         .rx_slots = rx.slots_ + slot + run,
                                         .tx_descriptors = tx.ring_ + tx_slot + run,
@@ -126,7 +126,7 @@ POLLUX_ALWAYS_INLINE std::uint32_t ForwardHotPath::burst_loop(ForwardQueue& path
     ++moved;
   }
   RxHotPath::count_packets(rx, plain);
-  bump(tx.packets_, plain);
+  add_to(tx.packets_, plain);
   path.tail_ = tx.next_.slot(tx.mask_);
   return moved;
 }
@@ -142,13 +142,13 @@ POLLUX_ALWAYS_INLINE bool ForwardHotPath::burst_one(ForwardQueue& path, RxQueue&
     return false;
   const std::uint32_t tx_slot = next.slot(tx.mask_);
   Mbuf** const behind = rx.slots_ + slot;
-  if (!move_plain<OneDelta>(path.rule_, descriptor, status, *behind, tx.ring_[tx_slot], tx.slots_[tx_slot], frame,
+  if (!move_plain<OneDelta>(path.fast_path_, descriptor, status, *behind, tx.ring_[tx_slot], tx.slots_[tx_slot], frame,
                             hw::intel::tx::kReportStatus)) [[unlikely]] {
     return false;
   }
   prefetch_frame(behind[RxHotPath::kPrefetchDistance]);
   RxHotPath::count_packets(rx, 1);
-  bump(tx.packets_, 1);
+  add_to(tx.packets_, 1);
   tx.next_ = next + 1;
   path.tail_ = (next + 1).slot(tx.mask_);
   const std::uint32_t after = slot + 1;

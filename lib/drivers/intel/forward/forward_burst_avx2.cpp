@@ -13,7 +13,7 @@ class Avx2ForwardStep {
   static constexpr bool kAligned = true;
   static constexpr bool kEnabled = true;
 
-  POLLUX_AVX2 inline explicit Avx2ForwardStep(const ForwardRule& rule) noexcept;
+  POLLUX_AVX2 inline explicit Avx2ForwardStep(const ForwardFastPath& fast_path) noexcept;
   POLLUX_AVX2 inline bool operator()(const ForwardRun& run, std::intptr_t i) const noexcept;
 
  private:
@@ -22,17 +22,17 @@ class Avx2ForwardStep {
   POLLUX_AVX2 inline __m256i commands_of(__m256i beyond) const noexcept;
   POLLUX_AVX2 inline __m256i shown_of(__m256i beyond) const noexcept;
 
-  /// ForwardRule, twice side by side.
-  __m256i inspected_, wanted_, span_, iova_delta_, data_delta_, command_, shortest_;
+  /// ForwardFastPath, twice side by side.
+  __m256i mask_, expected_, max_excess_, iova_delta_, data_delta_, command_, shortest_;
 };
 
-inline Avx2ForwardStep::Avx2ForwardStep(const ForwardRule& rule) noexcept
-    : inspected_(avx2::in_high_words(rule.inspected)),
-      wanted_(avx2::in_high_words(rule.wanted)),
-      span_(avx2::in_high_words(rule.span << 32)),
-      iova_delta_(_mm256_set1_epi64x(static_cast<long long>(rule.iova_delta))),
-      data_delta_(_mm256_set1_epi64x(static_cast<long long>(rule.data_delta))),
-      command_(_mm256_set1_epi64x(static_cast<long long>(rule.command))),
+inline Avx2ForwardStep::Avx2ForwardStep(const ForwardFastPath& fast_path) noexcept
+    : mask_(avx2::in_high_words(fast_path.mask)),
+      expected_(avx2::in_high_words(fast_path.expected)),
+      max_excess_(avx2::in_high_words(fast_path.max_excess << 32)),
+      iova_delta_(_mm256_set1_epi64x(static_cast<long long>(fast_path.iova_delta))),
+      data_delta_(_mm256_set1_epi64x(static_cast<long long>(fast_path.data_delta))),
+      command_(_mm256_set1_epi64x(static_cast<long long>(fast_path.command))),
       shortest_(_mm256_set1_epi64x(static_cast<long long>(kMinFrameTwice))) {}
 
 // In the high words: the length, twice, and the command.
@@ -55,9 +55,9 @@ inline bool Avx2ForwardStep::operator()(const ForwardRun& run, std::intptr_t i) 
   const __m256i next_pair = _mm256_load_si256(descriptors + 1);
   io::dma_rmb();
   // In each 32 bits by themselves: nothing of the status, and a length beyond the shortest within the span.
-  const __m256i beyond = _mm256_sub_epi32(_mm256_and_si256(pair, inspected_), wanted_);
-  const __m256i next_beyond = _mm256_sub_epi32(_mm256_and_si256(next_pair, inspected_), wanted_);
-  if (!avx2::all_within(beyond, next_beyond, span_)) [[unlikely]]
+  const __m256i beyond = _mm256_sub_epi32(_mm256_and_si256(pair, mask_), expected_);
+  const __m256i next_beyond = _mm256_sub_epi32(_mm256_and_si256(next_pair, mask_), expected_);
+  if (!avx2::all_within(beyond, next_beyond, max_excess_)) [[unlikely]]
     return false;
   const __m256i received = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(run.rx_slots + i));
   const __m256i spare = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(run.tx_slots + i));
@@ -85,9 +85,9 @@ inline bool Avx2ForwardStep::operator()(const ForwardRun& run, std::intptr_t i) 
 }
 
 struct Avx2ForwardLoop {
-  POLLUX_AVX2 static inline std::intptr_t move(const ForwardRule& rule, const ForwardRun& run,
+  POLLUX_AVX2 static inline std::intptr_t move(const ForwardFastPath& fast_path, const ForwardRun& run,
                                                std::intptr_t i) noexcept {
-    return simd_loop<Avx2ForwardStep, move_next<true>>(rule, run, run.rx_descriptors, i);
+    return simd_loop<Avx2ForwardStep, move_next<true>>(fast_path, run, run.rx_descriptors, i);
   }
 };
 

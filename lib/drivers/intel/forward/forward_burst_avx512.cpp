@@ -13,23 +13,23 @@ class Avx512ForwardStep {
   static constexpr bool kAligned = true;
   static constexpr bool kEnabled = true;
 
-  POLLUX_AVX512 inline explicit Avx512ForwardStep(const ForwardRule& rule) noexcept;
+  POLLUX_AVX512 inline explicit Avx512ForwardStep(const ForwardFastPath& fast_path) noexcept;
   POLLUX_AVX512 inline bool operator()(const ForwardRun& run, std::intptr_t i) const noexcept;
 
  private:
   static constexpr __mmask8 kLowWords = 0x55;
 
-  /// ForwardRule, four times side by side.
-  __m512i inspected_, wanted_, span_, iova_delta_, data_delta_, command_, shortest_;
+  /// ForwardFastPath, four times side by side.
+  __m512i mask_, expected_, max_excess_, iova_delta_, data_delta_, command_, shortest_;
 };
 
-inline Avx512ForwardStep::Avx512ForwardStep(const ForwardRule& rule) noexcept
-    : inspected_(avx512::in_high_words(rule.inspected)),
-      wanted_(avx512::in_high_words(rule.wanted)),
-      span_(avx512::in_high_words(rule.span << 32)),
-      iova_delta_(_mm512_set1_epi64(static_cast<long long>(rule.iova_delta))),
-      data_delta_(_mm512_set1_epi64(static_cast<long long>(rule.data_delta))),
-      command_(_mm512_set1_epi64(static_cast<long long>(rule.command))),
+inline Avx512ForwardStep::Avx512ForwardStep(const ForwardFastPath& fast_path) noexcept
+    : mask_(avx512::in_high_words(fast_path.mask)),
+      expected_(avx512::in_high_words(fast_path.expected)),
+      max_excess_(avx512::in_high_words(fast_path.max_excess << 32)),
+      iova_delta_(_mm512_set1_epi64(static_cast<long long>(fast_path.iova_delta))),
+      data_delta_(_mm512_set1_epi64(static_cast<long long>(fast_path.data_delta))),
+      command_(_mm512_set1_epi64(static_cast<long long>(fast_path.command))),
       shortest_(_mm512_set1_epi64(static_cast<long long>(kMinFrameTwice))) {}
 
 // As move_plain, for four. False, with nothing changed, if one of them is not plain.
@@ -37,8 +37,8 @@ inline bool Avx512ForwardStep::operator()(const ForwardRun& run, std::intptr_t i
   const __m512i line = _mm512_load_si512(run.rx_descriptors + i);  // each is read once, its 16 bytes as one
   io::dma_rmb();
   // In each 32 bits by themselves: nothing of the status, and a length beyond the shortest within the span.
-  const __m512i beyond = _mm512_sub_epi32(_mm512_and_si512(line, inspected_), wanted_);
-  if (_mm512_cmpgt_epu32_mask(beyond, span_) != 0) [[unlikely]]
+  const __m512i beyond = _mm512_sub_epi32(_mm512_and_si512(line, mask_), expected_);
+  if (_mm512_cmpgt_epu32_mask(beyond, max_excess_) != 0) [[unlikely]]
     return false;
   const __m256i received = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(run.rx_slots + i));
   const __m256i spare = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(run.tx_slots + i));
@@ -60,9 +60,9 @@ inline bool Avx512ForwardStep::operator()(const ForwardRun& run, std::intptr_t i
 }
 
 struct Avx512ForwardLoop {
-  POLLUX_AVX512 static inline std::intptr_t move(const ForwardRule& rule, const ForwardRun& run,
+  POLLUX_AVX512 static inline std::intptr_t move(const ForwardFastPath& fast_path, const ForwardRun& run,
                                                  std::intptr_t i) noexcept {
-    return simd_loop<Avx512ForwardStep, move_next<true>>(rule, run, run.rx_descriptors, i);
+    return simd_loop<Avx512ForwardStep, move_next<true>>(fast_path, run, run.rx_descriptors, i);
   }
 };
 

@@ -13,7 +13,7 @@ class NeonForwardStep {
   static constexpr bool kAligned = false;
   static constexpr bool kEnabled = true;
 
-  POLLUX_ALWAYS_INLINE explicit NeonForwardStep(const ForwardRule& rule) noexcept;
+  POLLUX_ALWAYS_INLINE explicit NeonForwardStep(const ForwardFastPath& fast_path) noexcept;
   POLLUX_ALWAYS_INLINE bool operator()(const ForwardRun& run, std::intptr_t i) const noexcept;
 
  private:
@@ -23,18 +23,18 @@ class NeonForwardStep {
   }
   POLLUX_ALWAYS_INLINE void move_pair(const ForwardRun& run, std::intptr_t i, uint64x2_t beyond) const noexcept;
 
-  /// ForwardRule, twice side by side.
-  uint64x2_t inspected_, wanted_, span_, iova_delta_, command_;
+  /// ForwardFastPath, twice side by side.
+  uint64x2_t mask_, expected_, max_excess_, iova_delta_, command_;
   std::uint64_t data_delta_;
 };
 
-inline NeonForwardStep::NeonForwardStep(const ForwardRule& rule) noexcept
-    : inspected_(vdupq_n_u64(rule.inspected)),
-      wanted_(vdupq_n_u64(rule.wanted)),
-      span_(vdupq_n_u64(rule.span)),
-      iova_delta_(vdupq_n_u64(rule.iova_delta)),
-      command_(vdupq_n_u64(rule.command)),
-      data_delta_(rule.data_delta) {}
+inline NeonForwardStep::NeonForwardStep(const ForwardFastPath& fast_path) noexcept
+    : mask_(vdupq_n_u64(fast_path.mask)),
+      expected_(vdupq_n_u64(fast_path.expected)),
+      max_excess_(vdupq_n_u64(fast_path.max_excess)),
+      iova_delta_(vdupq_n_u64(fast_path.iova_delta)),
+      command_(vdupq_n_u64(fast_path.command)),
+      data_delta_(fast_path.data_delta) {}
 
 inline void NeonForwardStep::move_pair(const ForwardRun& run, std::intptr_t i, uint64x2_t beyond) const noexcept {
   Mbuf* const first = run.rx_slots[i];
@@ -59,9 +59,9 @@ inline bool NeonForwardStep::operator()(const ForwardRun& run, std::intptr_t i) 
   const hw::intel::Descriptor* const descriptors = run.rx_descriptors + i;
   const uint64x2_t status = neon::load(descriptors[0].hi, descriptors[1].hi);
   const uint64x2_t next_status = neon::load(descriptors[2].hi, descriptors[3].hi);
-  const uint64x2_t beyond = neon::beyond_shortest(status, inspected_, wanted_);
-  const uint64x2_t next_beyond = neon::beyond_shortest(next_status, inspected_, wanted_);
-  if (neon::any_above(beyond, next_beyond, span_)) [[unlikely]]
+  const uint64x2_t beyond = neon::beyond_shortest(status, mask_, expected_);
+  const uint64x2_t next_beyond = neon::beyond_shortest(next_status, mask_, expected_);
+  if (neon::any_above(beyond, next_beyond, max_excess_)) [[unlikely]]
     return false;
   __atomic_thread_fence(__ATOMIC_ACQUIRE);  // for what other threads do as a card
   io::dma_rmb();
@@ -72,9 +72,9 @@ inline bool NeonForwardStep::operator()(const ForwardRun& run, std::intptr_t i) 
 }
 
 struct NeonForwardLoop {
-  static POLLUX_ALWAYS_INLINE std::intptr_t move(const ForwardRule& rule, const ForwardRun& run,
+  static POLLUX_ALWAYS_INLINE std::intptr_t move(const ForwardFastPath& fast_path, const ForwardRun& run,
                                                  std::intptr_t i) noexcept {
-    return simd_loop<NeonForwardStep, move_next<true>>(rule, run, run.rx_descriptors, i);
+    return simd_loop<NeonForwardStep, move_next<true>>(fast_path, run, run.rx_descriptors, i);
   }
 };
 

@@ -25,31 +25,31 @@ ForwardQueue::~ForwardQueue() {
 
 void ForwardQueue::set_rule() noexcept {
   constexpr std::uint64_t kBeyondOne = TxQueue::kMinFrame - 1;
-  rule_.wanted =
-      waiting_ != nullptr ? RxHotPath::kNeverPlain : rx_->rule_.wanted + (kBeyondOne << hw::intel::rx::kLengthShift);
+  fast_path_.expected = waiting_ != nullptr ? RxHotPath::kNeverPlain
+                                            : rx_->fast_path_.expected + (kBeyondOne << hw::intel::rx::kLengthShift);
 }
 
 void ForwardQueue::open() noexcept {
   if (!rx_->is_open() || !tx_->is_open()) return;
   const MempoolCore& pool = *rx_->pool();
   const std::uint32_t longest = std::min(rx_->max_length_, tx_->max_frame_);
-  rule_ = {.inspected = rx_->rule_.inspected,
-           .span = longest - TxQueue::kMinFrame,
-           .iova_delta = rx_->rule_.iova_delta,
-           .data_delta = Mbuf::kHeaderSize + pool.data_offset(),
-           .command = tx_->rule_.command,
-           .per_byte = tx_->rule_.per_byte};
+  fast_path_ = {.mask = rx_->fast_path_.mask,
+                .max_excess = longest - TxQueue::kMinFrame,
+                .iova_delta = rx_->fast_path_.iova_delta,
+                .data_delta = Mbuf::kHeaderSize + pool.data_offset(),
+                .command = tx_->fast_path_.command,
+                .per_byte = tx_->fast_path_.per_byte};
   set_rule();
   doorbell_ = tx_->tail_;
   const bool remote = rx_->tail_.is_remote();
   const bool small = tx_->group_mask_ + 1 < TxHotPath::kGroup;
   const bool one_delta = pool.has_one_segment();
-  switch (small || !one_delta ? BurstPath::scalar : best_of(rx_->path_)) {
+  switch (small || !one_delta ? BurstMode::scalar : best_of(rx_->path_)) {
 #if defined(__x86_64__)
-    case BurstPath::avx512: return gate_.open(forward_burst_avx512(remote));
-    case BurstPath::avx2: return gate_.open(forward_burst_avx2(remote));
+    case BurstMode::avx512: return gate_.open(forward_burst_avx512(remote));
+    case BurstMode::avx2: return gate_.open(forward_burst_avx2(remote));
 #elif defined(__aarch64__)
-    case BurstPath::neon: return gate_.open(forward_burst_neon(remote));
+    case BurstMode::neon: return gate_.open(forward_burst_neon(remote));
 #endif
     default: return gate_.open(forward_burst_scalar(remote, small, one_delta));
   }
@@ -57,8 +57,8 @@ void ForwardQueue::open() noexcept {
 
 std::uint32_t ForwardQueue::drop_waiting(DrainReason reason) noexcept {
   if (waiting_ == nullptr) return 0;
-  bump(reason == DrainReason::stopped ? tx_->drops_.stopped : tx_->drops_.removed, 1);
-  bump(tx_->packets_, 1);
+  add_to(reason == DrainReason::stopped ? tx_->drops_.stopped : tx_->drops_.removed, 1);
+  add_to(tx_->packets_, 1);
   const std::uint32_t buffers = waiting_->segments();
   MbufDeleter{}(std::exchange(waiting_, nullptr));
   return buffers;

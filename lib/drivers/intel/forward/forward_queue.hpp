@@ -10,15 +10,15 @@
 
 namespace pollux::drivers::intel {
 
-/// What makes a frame plain on its way from ring to ring, and its descriptor there: RxRule and TxRule in one.
-struct ForwardRule {
-  std::uint64_t inspected = 0;   ///< as RxRule
-  std::uint64_t wanted = 0;      ///< those bits of a plain frame of TxQueue::kMinFrame bytes
-  std::uint64_t span = 0;        ///< longest frame that both rings take, less the shortest
+/// What makes a frame plain on its way from ring to ring, and its descriptor there: RxFastPath and TxFastPath in one.
+struct ForwardFastPath {
+  std::uint64_t mask = 0;        ///< as RxFastPath
+  std::uint64_t expected = 0;    ///< those bits of a plain frame of TxQueue::kMinFrame bytes
+  std::uint64_t max_excess = 0;  ///< longest frame that both rings take, less the shortest
   std::uint64_t iova_delta = 0;  ///< from an mbuf's address to its frame's IOVA
   std::uint64_t data_delta = 0;  ///< from an mbuf's address to its frame's
-  std::uint64_t command = 0;     ///< as TxRule
-  std::uint64_t per_byte = 0;    ///< as TxRule
+  std::uint64_t command = 0;     ///< as TxFastPath
+  std::uint64_t per_byte = 0;    ///< as TxFastPath
 };
 
 /// A forward path between two queues, and its part in their life: they tell it when they open and close, and it gives
@@ -47,7 +47,7 @@ class ForwardQueue final : public ForwardPath, private QueueBorrower {
 
   RxQueue* rx_;
   TxQueue* tx_;
-  ForwardRule rule_;
+  ForwardFastPath fast_path_;
   Mbuf* waiting_ = nullptr;  // a frame in several buffers for which the transmit ring had no room
   std::shared_ptr<void> rx_owner_;
   std::shared_ptr<void> tx_owner_;

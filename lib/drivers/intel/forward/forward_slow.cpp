@@ -3,7 +3,7 @@
 #include "drivers/intel/forward/forward_hot_path.hpp"
 #include "drivers/intel/queue/rx_hot_path.hpp"
 #include "drivers/intel/queue/tx_hot_path.hpp"
-#include "mem/custody.hpp"
+#include "mem/ownership.hpp"
 
 namespace pollux::drivers::intel {
 
@@ -22,8 +22,8 @@ void ForwardHotPath::queue_segments(ForwardQueue& path, Mbuf& frame) noexcept {
     queue.ring_[slot] = tx::data(segment->data_iova(), segment->length(), bytes, end);
     path.rx_->cache_->free_segment(*queue.slots_[slot]);
     queue.slots_[slot] = segment;
-    if (custody::kTraced) static_cast<void>(custody::give_back(*segment));
-    static_cast<void>(MbufAccess::let_go(*segment));
+    if (ownership::kChecked) static_cast<void>(ownership::give_back(*segment));
+    static_cast<void>(MbufAccess::detach(*segment));
     ++queue.next_;
     segment = following;
   }
@@ -47,8 +47,8 @@ bool ForwardHotPath::send_waiting(ForwardQueue& path, ForwardedFrame& frame) noe
       path.waiting_ = taken;
     }
     Mbuf& next = *path.waiting_;
-    if (std::uint64_t* const counter = TxHotPath::verdict(queue, next)) {
-      bump(queue.packets_, 1);
+    if (std::uint64_t* const counter = TxHotPath::drop_counter(queue, next)) {
+      add_to(queue.packets_, 1);
       path.waiting_ = nullptr;
       TxHotPath::refuse(queue, next, *counter);
       continue;
@@ -58,7 +58,7 @@ bool ForwardHotPath::send_waiting(ForwardQueue& path, ForwardedFrame& frame) noe
     path.waiting_ = nullptr;
     frame = {next.data(), next.length(), next.packet_length()};
     queue_segments(path, next);
-    bump(queue.packets_, 1);
+    add_to(queue.packets_, 1);
     return true;
   }
   return false;

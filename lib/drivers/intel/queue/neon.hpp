@@ -33,8 +33,8 @@ POLLUX_ALWAYS_INLINE void store(hw::intel::Descriptor* descriptors, uint64x2_t l
 
 /// What is wrong with a write-back's status above, and the length beyond the shortest below: more than any span unless
 /// the frame is plain.
-POLLUX_ALWAYS_INLINE uint64x2_t beyond_shortest(uint64x2_t status, uint64x2_t inspected, uint64x2_t wanted) noexcept {
-  const uint64x2_t left = vsubq_u64(vandq_u64(status, inspected), wanted);
+POLLUX_ALWAYS_INLINE uint64x2_t beyond_shortest(uint64x2_t status, uint64x2_t mask, uint64x2_t expected) noexcept {
+  const uint64x2_t left = vsubq_u64(vandq_u64(status, mask), expected);
   return vreinterpretq_u64_u32(vrev64q_u32(vreinterpretq_u32_u64(left)));
 }
 

@@ -72,7 +72,7 @@ void QueueSet::setup(const QueueRegisters& registers, const ValidatedConfig& con
                       .pool = config.pool,
                       .cache = std::move(cache),
                       .port = port,
-                      .path = config.burst_path});
+                      .path = config.burst_mode});
   }
   for (std::uint32_t queue = 0; queue < config.tx_queues; ++queue) {
     tx_[queue].setup({.ring = rings.tx(queue).descriptors,
@@ -81,7 +81,7 @@ void QueueSet::setup(const QueueRegisters& registers, const ValidatedConfig& con
                       .tail = registers.tx_tail(queue),
                       .cache = config.cache != nullptr ? config.cache : transmit_cache(config),
                       .context = context,
-                      .path = config.burst_path});
+                      .path = config.burst_mode});
   }
   // Ends the lending of queues that are no longer in use, too.
   std::for_each(rx_.begin() + config.rx_queues, rx_.end(), [](RxQueue& queue) { queue.end_lending(); });

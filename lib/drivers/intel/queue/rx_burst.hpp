@@ -23,25 +23,26 @@ struct RxRun {
 /// Takes a plain frame out of its slot and arms the slot with `fresh`. False, with nothing changed, for anything else.
 /// `fresh` is read in any case.
 template <bool OneDelta>
-POLLUX_ALWAYS_INLINE bool take_plain(const RxRule& rule, hw::intel::Descriptor& descriptor, std::uint64_t status,
-                                     Mbuf*& slot, Mbuf* fresh, Mbuf*& out) noexcept {
+POLLUX_ALWAYS_INLINE bool take_plain(const RxFastPath& fast_path, hw::intel::Descriptor& descriptor,
+                                     std::uint64_t status, Mbuf*& slot, Mbuf* fresh, Mbuf*& out) noexcept {
   // One unsigned comparison for all that can be wrong: what is left of the status bits lands above the length, and a
   // length of 0 wraps round. With the two checks on the transmit side it costs 2.2 instructions a frame.
-  const std::uint64_t beyond_one = std::rotl((status & rule.inspected) - rule.wanted, 32);
-  if (parts::has(parts::Part::checks) ? beyond_one > rule.span : !hw::intel::rx::done(status)) [[unlikely]]
+  const std::uint64_t beyond_one = std::rotl((status & fast_path.mask) - fast_path.expected, 32);
+  if (ablation::has(ablation::Part::checks) ? beyond_one > fast_path.max_excess : !hw::intel::rx::done(status))
+      [[unlikely]]
     return false;
   Mbuf& received = *slot;
-  if constexpr (parts::has(parts::Part::raw_words)) {
+  if constexpr (ablation::has(ablation::Part::raw_words)) {
     MbufAccess::rx_low(received) = __atomic_load_n(&descriptor.lo, __ATOMIC_RELAXED);
     MbufAccess::rx_high(received) = status;
   }
-  MbufAccess::set_word(received, beyond_one + rule.one_byte_word);
+  MbufAccess::set_word(received, beyond_one + fast_path.one_byte_word);
   out = &received;
   slot = fresh;
   if constexpr (OneDelta) {
-    descriptor = hw::intel::rx::armed(reinterpret_cast<std::uintptr_t>(fresh) + rule.iova_delta);
+    descriptor = hw::intel::rx::armed(reinterpret_cast<std::uintptr_t>(fresh) + fast_path.iova_delta);
   } else {
-    descriptor = hw::intel::rx::armed(MbufAccess::iova(*fresh) + rule.data_offset());
+    descriptor = hw::intel::rx::armed(MbufAccess::iova(*fresh) + fast_path.data_offset());
   }
   return true;
 }
@@ -50,15 +51,16 @@ POLLUX_ALWAYS_INLINE bool take_plain(const RxRule& rule, hw::intel::Descriptor& 
 /// and with another headroom the line is a near one.
 POLLUX_ALWAYS_INLINE void prefetch_frame(const Mbuf* mbuf) noexcept {
   constexpr std::size_t kHeadroom = 128;  // unless MempoolOptions::headroom says otherwise
-  if constexpr (parts::has(parts::Part::look_ahead))
+  if constexpr (ablation::has(ablation::Part::look_ahead))
     __builtin_prefetch(reinterpret_cast<const std::byte*>(mbuf) + Mbuf::kHeaderSize + kHeadroom, 1, 3);
 }
 
 /// Takes the next frame of a run, if it is a plain one.
 template <bool OneDelta>
-POLLUX_ALWAYS_INLINE bool take_next(const RxRule& rule, const RxRun& run, std::intptr_t i) noexcept {
+POLLUX_ALWAYS_INLINE bool take_next(const RxFastPath& fast_path, const RxRun& run, std::intptr_t i) noexcept {
   const std::uint64_t status = io::load_acquire(run.descriptors[i].hi);
-  if (!take_plain<OneDelta>(rule, run.descriptors[i], status, run.slots[i], run.fresh[i], run.out[i])) return false;
+  if (!take_plain<OneDelta>(fast_path, run.descriptors[i], status, run.slots[i], run.fresh[i], run.out[i]))
+    return false;
   prefetch_frame(run.slots[i + RxHotPath::kPrefetchDistance]);
   return true;
 }
@@ -67,9 +69,10 @@ POLLUX_ALWAYS_INLINE bool take_next(const RxRule& rule, const RxRun& run, std::i
 template <bool OneDelta>
 struct ScalarRxLoop {
   /// Takes plain frames from slot `i` of the run on; returns the slot of the first that is not, or 0 at the run's end.
-  static POLLUX_ALWAYS_INLINE std::intptr_t take(const RxRule& rule, const RxRun& run, std::intptr_t i) noexcept {
+  static POLLUX_ALWAYS_INLINE std::intptr_t take(const RxFastPath& fast_path, const RxRun& run,
+                                                 std::intptr_t i) noexcept {
     do {
-      if (!take_next<OneDelta>(rule, run, i)) break;
+      if (!take_next<OneDelta>(fast_path, run, i)) break;
     } while (++i != 0);
     return i;
   }
@@ -80,7 +83,8 @@ POLLUX_ALWAYS_INLINE std::uint32_t RxHotPath::burst_loop(RxQueue& queue, Mbuf** 
   // More than this at once would ask a cache for more than it holds.
   constexpr std::uint32_t kMost = MempoolCache::kMaxCapacity / 2;
   MempoolCacheCore& cache = *queue.cache_;
-  const RxRule rule = queue.rule_;  // in registers: for the compiler a store to an mbuf might change the queue
+  const RxFastPath fast_path =
+      queue.fast_path_;  // in registers: for the compiler a store to an mbuf might change the queue
   std::uint32_t taken = 0;
   do {
     const std::uint32_t first = queue.next_;
@@ -89,10 +93,10 @@ POLLUX_ALWAYS_INLINE std::uint32_t RxHotPath::burst_loop(RxQueue& queue, Mbuf** 
       cache.refill(run);
       if (cache.count() < run) break;
     }
-    const std::intptr_t i = Loop::take(rule,
+    const std::intptr_t i = Loop::take(fast_path,
                                        {.descriptors = queue.ring_ + first + run,
                                         .slots = queue.slots_ + first + run,
-                                        .fresh = cache.stock() + run,
+                                        .fresh = cache.objects() + run,
                                         .out = out + taken + run},
                                        -static_cast<std::intptr_t>(run));
     const std::uint32_t done = run + static_cast<std::uint32_t>(i);
@@ -114,18 +118,19 @@ template <bool Remote, bool OneDelta>
 POLLUX_ALWAYS_INLINE bool RxHotPath::burst_one(RxQueue& queue, Mbuf** out, std::uint32_t slot,
                                                std::uint64_t status) noexcept {
   MempoolCacheCore& cache = *queue.cache_;
-  const std::uint32_t stock = cache.first;
+  const std::uint32_t objects = cache.first;
   Mbuf** const behind = queue.slots_ + slot;
-  if (stock == MempoolCacheCore::kPlaces ||
-      !take_plain<OneDelta>(queue.rule_, queue.ring_[slot], status, *behind, cache.mbufs[stock], *out)) [[unlikely]] {
+  if (objects == MempoolCacheCore::kPlaces || !take_plain<OneDelta>(queue.fast_path_, queue.ring_[slot], status,
+                                                                    *behind, cache.mbufs[objects], *out)) [[unlikely]] {
     return false;
   }
   prefetch_frame(behind[kPrefetchDistance]);
-  cache.set_first(stock + 1);
+  cache.set_first(objects + 1);
   count_packets(queue, 1);
   const std::uint32_t after = slot + 1;
   publish(queue.next_, after & queue.mask_);
-  if (!parts::has(parts::Part::doorbell_groups) || (after & queue.group_mask_) == 0) ring_tail<Remote>(queue, slot);
+  if (!ablation::has(ablation::Part::doorbell_groups) || (after & queue.group_mask_) == 0)
+    ring_tail<Remote>(queue, slot);
   return true;
 }
 
@@ -141,7 +146,7 @@ POLLUX_ALWAYS_INLINE std::uint32_t RxHotPath::burst(pollux::RxQueue& base, Mbuf*
   if (limit < 2 || !hw::intel::rx::done(io::load_acquire(queue.ring_[(slot + 1) & queue.mask_].hi))) {
     if (limit == 0) [[unlikely]]
       return 0;
-    if (parts::has(parts::Part::burst_of_one) && burst_one<Remote, OneDelta>(queue, out, slot, status)) return 1;
+    if (ablation::has(ablation::Part::burst_of_one) && burst_one<Remote, OneDelta>(queue, out, slot, status)) return 1;
   }
   return BurstLoop(queue, out, limit);
 }

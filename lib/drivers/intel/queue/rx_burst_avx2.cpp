@@ -13,21 +13,21 @@ class Avx2RxStep {
   static constexpr bool kAligned = true;
   static constexpr bool kEnabled = true;
 
-  POLLUX_AVX2 inline explicit Avx2RxStep(const RxRule& rule) noexcept;
+  POLLUX_AVX2 inline explicit Avx2RxStep(const RxFastPath& fast_path) noexcept;
   POLLUX_AVX2 inline bool operator()(const RxRun& run, std::intptr_t i) const noexcept;
 
  private:
-  /// RxRule, twice side by side.
-  __m256i inspected_, wanted_, span_, one_byte_word_, iova_delta_, to_buffer_;
+  /// RxFastPath, twice side by side.
+  __m256i mask_, expected_, max_excess_, one_byte_word_, iova_delta_, to_buffer_;
 };
 
-inline Avx2RxStep::Avx2RxStep(const RxRule& rule) noexcept
-    : inspected_(avx2::in_high_words(rule.inspected)),
-      wanted_(avx2::in_high_words(rule.wanted)),
-      span_(avx2::in_high_words(rule.span << 32)),
-      one_byte_word_(_mm256_set1_epi64x(static_cast<long long>(rule.one_byte_word))),
-      iova_delta_(_mm256_set1_epi64x(static_cast<long long>(rule.iova_delta))),
-      to_buffer_(_mm256_set1_epi64x(static_cast<long long>(rule.iova_delta - rule.data_offset()))) {}
+inline Avx2RxStep::Avx2RxStep(const RxFastPath& fast_path) noexcept
+    : mask_(avx2::in_high_words(fast_path.mask)),
+      expected_(avx2::in_high_words(fast_path.expected)),
+      max_excess_(avx2::in_high_words(fast_path.max_excess << 32)),
+      one_byte_word_(_mm256_set1_epi64x(static_cast<long long>(fast_path.one_byte_word))),
+      iova_delta_(_mm256_set1_epi64x(static_cast<long long>(fast_path.iova_delta))),
+      to_buffer_(_mm256_set1_epi64x(static_cast<long long>(fast_path.iova_delta - fast_path.data_offset()))) {}
 
 // As take_plain, for four. False, with nothing changed, if one of them is not plain.
 inline bool Avx2RxStep::operator()(const RxRun& run, std::intptr_t i) const noexcept {
@@ -36,9 +36,9 @@ inline bool Avx2RxStep::operator()(const RxRun& run, std::intptr_t i) const noex
   const __m256i next_pair = _mm256_load_si256(descriptors + 1);
   io::dma_rmb();
   // In each 32 bits by themselves: nothing of the status, and a length less one within the span.
-  const __m256i beyond = _mm256_sub_epi32(_mm256_and_si256(pair, inspected_), wanted_);
-  const __m256i next_beyond = _mm256_sub_epi32(_mm256_and_si256(next_pair, inspected_), wanted_);
-  if (parts::has(parts::Part::checks) && !avx2::all_within(beyond, next_beyond, span_)) [[unlikely]]
+  const __m256i beyond = _mm256_sub_epi32(_mm256_and_si256(pair, mask_), expected_);
+  const __m256i next_beyond = _mm256_sub_epi32(_mm256_and_si256(next_pair, mask_), expected_);
+  if (ablation::has(ablation::Part::checks) && !avx2::all_within(beyond, next_beyond, max_excess_)) [[unlikely]]
     return false;
   const __m256i received = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(run.slots + i));
   const __m256i fresh = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(run.fresh + i));
@@ -75,8 +75,9 @@ inline bool Avx2RxStep::operator()(const RxRun& run, std::intptr_t i) const noex
 }
 
 struct Avx2RxLoop {
-  POLLUX_AVX2 static inline std::intptr_t take(const RxRule& rule, const RxRun& run, std::intptr_t i) noexcept {
-    return simd_loop<Avx2RxStep, take_next<true>>(rule, run, run.descriptors, i);
+  POLLUX_AVX2 static inline std::intptr_t take(const RxFastPath& fast_path, const RxRun& run,
+                                               std::intptr_t i) noexcept {
+    return simd_loop<Avx2RxStep, take_next<true>>(fast_path, run, run.descriptors, i);
   }
 };
 

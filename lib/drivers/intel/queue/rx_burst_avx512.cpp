@@ -13,21 +13,21 @@ class Avx512RxStep {
   static constexpr bool kAligned = true;
   static constexpr bool kEnabled = true;
 
-  POLLUX_AVX512 inline explicit Avx512RxStep(const RxRule& rule) noexcept;
+  POLLUX_AVX512 inline explicit Avx512RxStep(const RxFastPath& fast_path) noexcept;
   POLLUX_AVX512 inline bool operator()(const RxRun& run, std::intptr_t i) const noexcept;
 
  private:
-  /// RxRule, four times side by side.
-  __m512i inspected_, wanted_, span_, one_byte_word_, iova_delta_, to_buffer_;
+  /// RxFastPath, four times side by side.
+  __m512i mask_, expected_, max_excess_, one_byte_word_, iova_delta_, to_buffer_;
 };
 
-inline Avx512RxStep::Avx512RxStep(const RxRule& rule) noexcept
-    : inspected_(avx512::in_high_words(rule.inspected)),
-      wanted_(avx512::in_high_words(rule.wanted)),
-      span_(avx512::in_high_words(rule.span << 32)),
-      one_byte_word_(_mm512_set1_epi64(static_cast<long long>(rule.one_byte_word))),
-      iova_delta_(_mm512_set1_epi64(static_cast<long long>(rule.iova_delta))),
-      to_buffer_(_mm512_set1_epi64(static_cast<long long>(rule.iova_delta - rule.data_offset()))) {}
+inline Avx512RxStep::Avx512RxStep(const RxFastPath& fast_path) noexcept
+    : mask_(avx512::in_high_words(fast_path.mask)),
+      expected_(avx512::in_high_words(fast_path.expected)),
+      max_excess_(avx512::in_high_words(fast_path.max_excess << 32)),
+      one_byte_word_(_mm512_set1_epi64(static_cast<long long>(fast_path.one_byte_word))),
+      iova_delta_(_mm512_set1_epi64(static_cast<long long>(fast_path.iova_delta))),
+      to_buffer_(_mm512_set1_epi64(static_cast<long long>(fast_path.iova_delta - fast_path.data_offset()))) {}
 
 // As take_plain, for four. False, with nothing changed, if one of them is not plain.
 inline bool Avx512RxStep::operator()(const RxRun& run, std::intptr_t i) const noexcept {
@@ -35,8 +35,8 @@ inline bool Avx512RxStep::operator()(const RxRun& run, std::intptr_t i) const no
   const __m512i line = _mm512_load_si512(run.descriptors + i);  // each descriptor is read once, its 16 bytes as one
   io::dma_rmb();
   // In each 32 bits by themselves: nothing of the status, and a length less one within the span.
-  const __m512i beyond = _mm512_sub_epi32(_mm512_and_si512(line, inspected_), wanted_);
-  if (parts::has(parts::Part::checks) && _mm512_cmpgt_epu32_mask(beyond, span_) != 0) [[unlikely]]
+  const __m512i beyond = _mm512_sub_epi32(_mm512_and_si512(line, mask_), expected_);
+  if (ablation::has(ablation::Part::checks) && _mm512_cmpgt_epu32_mask(beyond, max_excess_) != 0) [[unlikely]]
     return false;
   const __m256i received = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(run.slots + i));
   const __m256i fresh = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(run.fresh + i));
@@ -66,8 +66,9 @@ inline bool Avx512RxStep::operator()(const RxRun& run, std::intptr_t i) const no
 }
 
 struct Avx512RxLoop {
-  POLLUX_AVX512 static inline std::intptr_t take(const RxRule& rule, const RxRun& run, std::intptr_t i) noexcept {
-    return simd_loop<Avx512RxStep, take_next<true>>(rule, run, run.descriptors, i);
+  POLLUX_AVX512 static inline std::intptr_t take(const RxFastPath& fast_path, const RxRun& run,
+                                                 std::intptr_t i) noexcept {
+    return simd_loop<Avx512RxStep, take_next<true>>(fast_path, run, run.descriptors, i);
   }
 };
 

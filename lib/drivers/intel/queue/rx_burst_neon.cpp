@@ -13,23 +13,23 @@ class NeonRxStep {
   static constexpr bool kAligned = false;
   static constexpr bool kEnabled = true;
 
-  POLLUX_ALWAYS_INLINE explicit NeonRxStep(const RxRule& rule) noexcept;
+  POLLUX_ALWAYS_INLINE explicit NeonRxStep(const RxFastPath& fast_path) noexcept;
   POLLUX_ALWAYS_INLINE bool operator()(const RxRun& run, std::intptr_t i) const noexcept;
 
  private:
   POLLUX_ALWAYS_INLINE void take_pair(const RxRun& run, std::intptr_t i, uint64x2_t status,
                                       uint64x2_t beyond) const noexcept;
 
-  /// RxRule, twice side by side.
-  uint64x2_t inspected_, wanted_, span_, one_byte_word_, iova_delta_;
+  /// RxFastPath, twice side by side.
+  uint64x2_t mask_, expected_, max_excess_, one_byte_word_, iova_delta_;
 };
 
-inline NeonRxStep::NeonRxStep(const RxRule& rule) noexcept
-    : inspected_(vdupq_n_u64(rule.inspected)),
-      wanted_(vdupq_n_u64(rule.wanted)),
-      span_(vdupq_n_u64(rule.span)),
-      one_byte_word_(vdupq_n_u64(rule.one_byte_word)),
-      iova_delta_(vdupq_n_u64(rule.iova_delta)) {}
+inline NeonRxStep::NeonRxStep(const RxFastPath& fast_path) noexcept
+    : mask_(vdupq_n_u64(fast_path.mask)),
+      expected_(vdupq_n_u64(fast_path.expected)),
+      max_excess_(vdupq_n_u64(fast_path.max_excess)),
+      one_byte_word_(vdupq_n_u64(fast_path.one_byte_word)),
+      iova_delta_(vdupq_n_u64(fast_path.iova_delta)) {}
 
 inline void NeonRxStep::take_pair(const RxRun& run, std::intptr_t i, uint64x2_t status,
                                   uint64x2_t beyond) const noexcept {
@@ -57,9 +57,9 @@ inline bool NeonRxStep::operator()(const RxRun& run, std::intptr_t i) const noex
   const hw::intel::Descriptor* const descriptors = run.descriptors + i;
   const uint64x2_t status = neon::load(descriptors[0].hi, descriptors[1].hi);
   const uint64x2_t next_status = neon::load(descriptors[2].hi, descriptors[3].hi);
-  const uint64x2_t beyond = neon::beyond_shortest(status, inspected_, wanted_);
-  const uint64x2_t next_beyond = neon::beyond_shortest(next_status, inspected_, wanted_);
-  if (neon::any_above(beyond, next_beyond, span_)) [[unlikely]]
+  const uint64x2_t beyond = neon::beyond_shortest(status, mask_, expected_);
+  const uint64x2_t next_beyond = neon::beyond_shortest(next_status, mask_, expected_);
+  if (neon::any_above(beyond, next_beyond, max_excess_)) [[unlikely]]
     return false;
   __atomic_thread_fence(__ATOMIC_ACQUIRE);  // for what other threads do as a card
   io::dma_rmb();
@@ -70,8 +70,9 @@ inline bool NeonRxStep::operator()(const RxRun& run, std::intptr_t i) const noex
 }
 
 struct NeonRxLoop {
-  static POLLUX_ALWAYS_INLINE std::intptr_t take(const RxRule& rule, const RxRun& run, std::intptr_t i) noexcept {
-    return simd_loop<NeonRxStep, take_next<true>>(rule, run, run.descriptors, i);
+  static POLLUX_ALWAYS_INLINE std::intptr_t take(const RxFastPath& fast_path, const RxRun& run,
+                                                 std::intptr_t i) noexcept {
+    return simd_loop<NeonRxStep, take_next<true>>(fast_path, run, run.descriptors, i);
   }
 };
 

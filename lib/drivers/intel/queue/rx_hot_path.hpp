@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "base/compiler.hpp"
-#include "drivers/intel/queue/parts.hpp"
+#include "drivers/intel/queue/ablation.hpp"
 #include "drivers/intel/queue/rx_queue.hpp"
 
 namespace pollux::drivers::intel {
@@ -25,15 +25,15 @@ struct RxHotPath {
   static constexpr std::uint32_t kGroup = 32;
 
   /// Status bits and length that decide whether a frame is plain.
-  static constexpr std::uint64_t kInspected = hw::intel::rx::kDone | hw::intel::rx::kEndOfPacket |
-                                              hw::intel::rx::kDataError |
-                                              hw::intel::rx::kLengthMask << hw::intel::rx::kLengthShift;
+  static constexpr std::uint64_t kFastPathMask = hw::intel::rx::kDone | hw::intel::rx::kEndOfPacket |
+                                                 hw::intel::rx::kDataError |
+                                                 hw::intel::rx::kLengthMask << hw::intel::rx::kLengthShift;
   /// Of a plain frame of one byte.
   static constexpr std::uint64_t kPlain =
       hw::intel::rx::kDone | hw::intel::rx::kEndOfPacket | std::uint64_t{1} << hw::intel::rx::kLengthShift;
   /// No status has the bit that this one has: every frame takes the slow path.
   static constexpr std::uint64_t kNeverPlain = hw::intel::rx::kVlan;
-  static_assert((kInspected & kNeverPlain) == 0);
+  static_assert((kFastPathMask & kNeverPlain) == 0);
 
   /// One burst. `BurstLoop` takes what is more than one plain frame. `Remote`: registers are functions, and an empty
   /// poll sends what they have queued. `OneDelta`: IOVA minus address is the same for the whole pool.
@@ -56,7 +56,7 @@ struct RxHotPath {
   static POLLUX_ALWAYS_INLINE void advance(RxQueue& queue, std::uint32_t slot, std::uint32_t slots) noexcept {
     const std::uint32_t after = slot + slots;
     publish(queue.next_, after & queue.mask_);
-    if (parts::has(parts::Part::doorbell_groups) && (slot ^ after) <= queue.group_mask_) return;
+    if (ablation::has(ablation::Part::doorbell_groups) && (slot ^ after) <= queue.group_mask_) return;
     ring_tail<Remote>(queue, (after & ~queue.group_mask_) - 1);
   }
 
@@ -70,7 +70,7 @@ struct RxHotPath {
   }
 
   static POLLUX_ALWAYS_INLINE void count_packets(RxQueue& queue, std::uint32_t packets) noexcept {
-    if constexpr (parts::has(parts::Part::packet_count)) bump(queue.packets_, packets);
+    if constexpr (ablation::has(ablation::Part::packet_count)) add_to(queue.packets_, packets);
   }
 
  private:

@@ -27,11 +27,11 @@ void RxQueue::setup(RxQueueSetup setup) {
   pool_ = std::move(setup.pool);
   cache_owner_ = std::move(setup.cache);
   cache_ = cache_owner_.get();
-  rule_ = {.inspected = RxHotPath::kInspected,
-           .wanted = RxHotPath::kPlain,
-           .span = setup.buffer_bytes - std::uint64_t{1},
-           .one_byte_word = pool_->empty_word(RxFormat::intel_advanced, setup.port) + 1,
-           .iova_delta = pool_->iova_delta() + Mbuf::kHeaderSize + pool_->data_offset()};
+  fast_path_ = {.mask = RxHotPath::kFastPathMask,
+                .expected = RxHotPath::kPlain,
+                .max_excess = setup.buffer_bytes - std::uint64_t{1},
+                .one_byte_word = pool_->empty_word(RxFormat::intel_advanced, setup.port) + 1,
+                .iova_delta = pool_->iova_delta() + Mbuf::kHeaderSize + pool_->data_offset()};
   slot_memory_.assign(setup.size + RxHotPath::kPrefetchDistance, nullptr);
   slots_ = slot_memory_.data();
 }
@@ -68,14 +68,14 @@ Result<void> RxQueue::fill() {
                 "make the pool larger (count) or the rings smaller (rx_ring)");
   }
   if (from_cache != 0) {  // else not even a count may be written back: its thread may have changed it since
-    std::copy_n(cache_->stock(), from_cache, fresh.data() + from_pool);
+    std::copy_n(cache_->objects(), from_cache, fresh.data() + from_pool);
     cache_->set_first(cache_->first + from_cache);
   }
   std::copy(fresh.begin(), fresh.end(), slot_memory_.begin());
   // What prefetching finds behind the last slot.
   std::fill(slot_memory_.begin() + slots, slot_memory_.end(), fresh.front());
   next_ = 0;
-  rule_.wanted = RxHotPath::kPlain;
+  fast_path_.expected = RxHotPath::kPlain;
   chain_ = Chain::none;
   empty_write_backs_ = 0;
   for (std::uint32_t slot = 0; slot < slots; ++slot) RxHotPath::arm(*this, slot);
@@ -95,12 +95,12 @@ void RxQueue::open_gate() noexcept {
   const bool remote = tail_.is_remote();
   const bool one_delta = pool_->has_one_segment();
   // The wider ones reckon addresses by one difference for the whole pool.
-  switch (one_delta ? best_of(path_) : BurstPath::scalar) {
+  switch (one_delta ? best_of(path_) : BurstMode::scalar) {
 #if defined(__x86_64__)
-    case BurstPath::avx512: return gate_.open(rx_burst_avx512(remote));
-    case BurstPath::avx2: return gate_.open(rx_burst_avx2(remote));
+    case BurstMode::avx512: return gate_.open(rx_burst_avx512(remote));
+    case BurstMode::avx2: return gate_.open(rx_burst_avx2(remote));
 #elif defined(__aarch64__)
-    case BurstPath::neon: return gate_.open(rx_burst_neon(remote));
+    case BurstMode::neon: return gate_.open(rx_burst_neon(remote));
 #endif
     default: return gate_.open(rx_burst_scalar(remote, one_delta));
   }
@@ -124,7 +124,7 @@ std::uint32_t RxQueue::drain(DrainReason reason) noexcept {
     // Also behind a slot whose write-back has not come. Done without a length is no frame but the tail of an earlier
     // write-back, on a slot that was armed meanwhile (RxHotPath::kMaxEmptyWritebackPolls).
     if (!rx::done(status) || (status & rx::kEndOfPacket) == 0 || rx::length(status) == 0) continue;
-    if (!counted_already) bump(counter, std::uint64_t{1});
+    if (!counted_already) add_to(counter, std::uint64_t{1});
     counted_already = false;
   }
   // To the shared list, like all else here: the cache is the polling thread's.

@@ -11,7 +11,7 @@
 #include "hw/intel/descriptors.hpp"
 #include "mem/mempool_core.hpp"
 #include "pollux/device/bar.hpp"
-#include "pollux/net/burst_path.hpp"
+#include "pollux/net/burst_mode.hpp"
 #include "pollux/net/drain_reason.hpp"
 #include "pollux/net/rx_queue.hpp"
 
@@ -28,14 +28,14 @@ struct RxQueueSetup {
   std::shared_ptr<MempoolCore> pool;
   std::shared_ptr<MempoolCacheCore> cache;  ///< of `pool`
   std::uint16_t port = 0;
-  BurstPath path = BurstPath::best;  ///< one that the processor has
+  BurstMode path = BurstMode::best;  ///< one that the processor has
 };
 
 /// What makes a frame plain, and what one becomes: constants of a queue that its hot loop keeps in registers.
-struct RxRule {
-  std::uint64_t inspected = 0;      ///< bits of the write-back's high word that decide
-  std::uint64_t wanted = 0;         ///< those of a plain frame of one byte; differs from all while a chain grows
-  std::uint64_t span = 0;           ///< bytes that the card may write into a buffer, less one
+struct RxFastPath {
+  std::uint64_t mask = 0;           ///< bits of the write-back's high word that decide
+  std::uint64_t expected = 0;       ///< those of a plain frame of one byte; differs from all while a chain grows
+  std::uint64_t max_excess = 0;     ///< bytes that the card may write into a buffer, less one
   std::uint64_t one_byte_word = 0;  ///< Mbuf's word of a frame of one byte
   std::uint64_t iova_delta = 0;     ///< from an mbuf's address to its frame's IOVA
 
@@ -123,7 +123,7 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   MempoolCacheCore* cache_ = nullptr;
 
   // Second line: what a burst with frames needs.
-  alignas(64) RxRule rule_;
+  alignas(64) RxFastPath fast_path_;
   std::uint64_t packets_ = 0;
   std::uint32_t group_mask_ = 0;  // slots - 1 between two doorbells
   std::uint32_t max_length_ = 0;  // bytes the card may write into a buffer
@@ -138,7 +138,7 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   std::uint32_t head_offset_ = 0;
   std::uint32_t empty_write_backs_ = 0;  // polls in a row that found done without length
   std::uint64_t packets_at_empty_ = 0;   // packets_ at the last of them
-  BurstPath path_ = BurstPath::best;
+  BurstMode path_ = BurstMode::best;
   bool open_ = false;
   mutable std::mutex borrower_lock_;  // for those that read counters; the control thread alone changes borrower_
   QueueBorrower* borrower_ = nullptr;

@@ -17,7 +17,7 @@ constexpr std::uint64_t kNotDone = 0;
 }  // namespace
 
 void RxHotPath::arm(RxQueue& queue, std::uint32_t slot) noexcept {
-  queue.ring_[slot] = rx::armed(MbufAccess::iova(*queue.slots_[slot]) + queue.rule_.data_offset());
+  queue.ring_[slot] = rx::armed(MbufAccess::iova(*queue.slots_[slot]) + queue.fast_path_.data_offset());
 }
 
 // Puts a fresh buffer behind `slot` and arms it; false if there is none.
@@ -28,7 +28,7 @@ POLLUX_ALWAYS_INLINE bool RxHotPath::replace(RxQueue& queue, std::uint32_t slot)
     cache.count_failure();
     return false;
   }
-  queue.slots_[slot] = *cache.stock();
+  queue.slots_[slot] = *cache.objects();
   cache.set_first(cache.first + 1);
   arm(queue, slot);
   return true;
@@ -37,14 +37,14 @@ POLLUX_ALWAYS_INLINE bool RxHotPath::replace(RxQueue& queue, std::uint32_t slot)
 // Throws a frame away under `counter`, with what of it is there already, and arms its slot again with the same buffer.
 POLLUX_COLD RxHotPath::Outcome RxHotPath::reject(RxQueue& queue, std::uint64_t& counter,
                                                  std::uint64_t status) noexcept {
-  bump(counter, std::uint64_t{1});
+  add_to(counter, std::uint64_t{1});
   if (queue.chain_head_ != nullptr) queue.cache_->free(*queue.chain_head_);
   queue.chain_head_ = nullptr;
   arm(queue, queue.next_);
   // Whatever the card says of the rest of the frame is thrown away without counting it a second time.
   const bool more = (status & rx::kEndOfPacket) == 0;
   publish(queue.chain_, more ? RxQueue::Chain::discarding : RxQueue::Chain::none);
-  queue.rule_.wanted = more ? kNeverPlain : kPlain;
+  queue.fast_path_.expected = more ? kNeverPlain : kPlain;
   return Outcome::consumed;
 }
 
@@ -70,7 +70,7 @@ POLLUX_ALWAYS_INLINE RxHotPath::Outcome RxHotPath::extend_chain(RxQueue& queue, 
   ++MbufAccess::segment_count(head);
   MbufAccess::packet_length(head) += segment.length();
   publish(queue.chain_, last ? RxQueue::Chain::none : RxQueue::Chain::growing);
-  queue.rule_.wanted = last ? kPlain : kNeverPlain;
+  queue.fast_path_.expected = last ? kPlain : kNeverPlain;
   if (!last) return Outcome::consumed;
   // The verdict on a frame is in its last descriptor.
   MbufAccess::rx_low(head) = low;
@@ -122,7 +122,7 @@ POLLUX_ALWAYS_INLINE RxHotPath::Outcome RxHotPath::take_slow(RxQueue& queue, Mbu
   if (!replace(queue, slot)) return reject(queue, queue.drops_.pool_empty, status);
   MbufAccess::rx_low(segment) = low;
   MbufAccess::rx_high(segment) = status;
-  MbufAccess::set_word(segment, queue.rule_.one_byte_word + (length - 1));
+  MbufAccess::set_word(segment, queue.fast_path_.one_byte_word + (length - 1));
   MbufAccess::stamp(segment, kRing);
   return extend_chain(queue, segment, low, status, out);
 }

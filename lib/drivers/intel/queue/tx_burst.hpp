@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "drivers/intel/queue/tx_hot_path.hpp"
-#include "mem/custody.hpp"
+#include "mem/ownership.hpp"
 #include "pollux/base/io.hpp"
 
 // The way of a plain frame from the application to its descriptor, and of its buffer back, from top to bottom. Its
@@ -20,32 +20,33 @@ struct TxRun {
 };
 
 /// Writes a plain frame's descriptor. False, with nothing changed, for anything else.
-POLLUX_ALWAYS_INLINE bool send_plain(const TxRule& rule, hw::intel::Descriptor& descriptor, Mbuf*& slot, Mbuf* frame,
-                                     std::uint64_t more = 0) noexcept {
-  if constexpr (custody::kTraced) {
-    if (frame == nullptr || !custody::is_out(*frame, rule.context)) return false;
+POLLUX_ALWAYS_INLINE bool send_plain(const TxFastPath& fast_path, hw::intel::Descriptor& descriptor, Mbuf*& slot,
+                                     Mbuf* frame, std::uint64_t more = 0) noexcept {
+  if constexpr (ownership::kChecked) {
+    if (frame == nullptr || !ownership::is_out(*frame, fast_path.context)) return false;
   }
   // One comparison for length, pool and whatever makes a frame special: they lie side by side in the mbuf, and a
   // difference above the length is out of any span.
-  const std::uint32_t beyond_shortest = static_cast<std::uint32_t>(MbufAccess::word(*frame)) - rule.shortest;
-  if (parts::has(parts::Part::checks) && beyond_shortest > rule.span) [[unlikely]]
+  const std::uint32_t beyond_shortest = static_cast<std::uint32_t>(MbufAccess::word(*frame)) - fast_path.shortest;
+  if (ablation::has(ablation::Part::checks) && beyond_shortest > fast_path.max_excess) [[unlikely]]
     return false;
-  descriptor = {frame->data_iova(), beyond_shortest * rule.per_byte + rule.command + more};
+  descriptor = {frame->data_iova(), beyond_shortest * fast_path.per_byte + fast_path.command + more};
   slot = frame;
   return true;
 }
 
 /// Sends the next frame of a run, if it is a plain one.
-POLLUX_ALWAYS_INLINE bool send_next(const TxRule& rule, const TxRun& run, std::intptr_t i) noexcept {
-  return send_plain(rule, run.descriptors[i], run.slots[i], run.frames[i]);
+POLLUX_ALWAYS_INLINE bool send_next(const TxFastPath& fast_path, const TxRun& run, std::intptr_t i) noexcept {
+  return send_plain(fast_path, run.descriptors[i], run.slots[i], run.frames[i]);
 }
 
 /// The reference: a frame at a time. Other Loops do the same with several at once.
 struct ScalarTxLoop {
   /// Sends plain frames from slot `i` of the run on; returns the slot of the first that is not, or 0 at the run's end.
-  static POLLUX_ALWAYS_INLINE std::intptr_t send(const TxRule& rule, const TxRun& run, std::intptr_t i) noexcept {
+  static POLLUX_ALWAYS_INLINE std::intptr_t send(const TxFastPath& fast_path, const TxRun& run,
+                                                 std::intptr_t i) noexcept {
     do {
-      if (!send_next(rule, run, i)) break;
+      if (!send_next(fast_path, run, i)) break;
     } while (++i != 0);
     return i;
   }
@@ -72,13 +73,13 @@ POLLUX_ALWAYS_INLINE void TxHotPath::clean_group(TxQueue& queue) noexcept {
   const std::uint32_t mask = group_mask<Small>(queue);
   const std::uint32_t slots = mask + 1 - (first & mask);
   const std::uint32_t group = first >> queue.group_shift_;
-  if (custody::kTraced || !parts::has(parts::Part::recycling) || queue.mixed_[group]) [[unlikely]] {
+  if (ownership::kChecked || !ablation::has(ablation::Part::recycling) || queue.mixed_[group]) [[unlikely]] {
     free_mixed_group(queue, slots);
   } else {
     MempoolCacheCore& cache = *queue.cache_;
     cache.make_room(kGroup);
     // Plain frames of the cache's own pool: the pointers are all that moves.
-    Mbuf** const to = cache.stock() - slots;
+    Mbuf** const to = cache.objects() - slots;
     if (!Small && slots == kGroup) [[likely]] {
       Loop::copy_group(to, queue.slots_ + first);
     } else {
@@ -93,7 +94,7 @@ POLLUX_ALWAYS_INLINE void TxHotPath::clean_group(TxQueue& queue) noexcept {
 template <bool Remote>
 POLLUX_ALWAYS_INLINE void TxHotPath::finish(TxQueue& queue, RingIndex next, std::uint32_t frames) noexcept {
   queue.next_ = next;
-  if constexpr (parts::has(parts::Part::packet_count)) bump(queue.packets_, frames);
+  if constexpr (ablation::has(ablation::Part::packet_count)) add_to(queue.packets_, frames);
   if constexpr (Remote) {
     queue.tail_.ring(next.slot(queue.mask_));
     queue.tail_.flush();
@@ -106,7 +107,8 @@ template <class Loop, bool Remote, bool Small>
 POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::burst_loop(TxQueue& queue, Mbuf* const* mbufs,
                                                          std::uint32_t count) noexcept {
   while (oldest_done<Small>(queue)) clean_group<Loop, Small>(queue);
-  const TxRule rule = queue.rule_;  // in registers: for the compiler a store into the ring might change the queue
+  const TxFastPath fast_path =
+      queue.fast_path_;  // in registers: for the compiler a store into the ring might change the queue
   const std::uint32_t mask = group_mask<Small>(queue);
   RingIndex next = queue.next_;
   std::uint32_t taken = 0;
@@ -116,9 +118,9 @@ POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::burst_loop(TxQueue& queue, Mbuf* c
     if (run == 0) [[unlikely]]
       break;
     const std::uint32_t end = next.slot(queue.mask_) + run;
-    const std::intptr_t i =
-        Loop::send(rule, {.descriptors = queue.ring_ + end, .slots = queue.slots_ + end, .frames = mbufs + taken + run},
-                   -static_cast<std::intptr_t>(run));
+    const std::intptr_t i = Loop::send(
+        fast_path, {.descriptors = queue.ring_ + end, .slots = queue.slots_ + end, .frames = mbufs + taken + run},
+        -static_cast<std::intptr_t>(run));
     const std::uint32_t done = run + static_cast<std::uint32_t>(i);
     next += done;
     taken += done;
@@ -143,7 +145,7 @@ POLLUX_ALWAYS_INLINE bool TxHotPath::burst_one(TxQueue& queue, Mbuf* frame) noex
     return false;
   const RingIndex next = queue.next_;
   const std::uint32_t slot = next.slot(queue.mask_);
-  if (!send_plain(queue.rule_, queue.ring_[slot], queue.slots_[slot], frame, hw::intel::tx::kReportStatus))
+  if (!send_plain(queue.fast_path_, queue.ring_[slot], queue.slots_[slot], frame, hw::intel::tx::kReportStatus))
     return false;
   finish<Remote>(queue, next + 1, 1);
   return true;
@@ -153,7 +155,7 @@ template <auto BurstLoop, bool Remote, bool Small>
 POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::burst(pollux::TxQueue& base, Mbuf* const* mbufs,
                                                     std::uint32_t count) noexcept {
   TxQueue& queue = static_cast<TxQueue&>(base);
-  if (parts::has(parts::Part::burst_of_one) && count == 1 && !custody::kTraced &&
+  if (ablation::has(ablation::Part::burst_of_one) && count == 1 && !ownership::kChecked &&
       burst_one<Remote, Small>(queue, mbufs[0])) {
     return 1;
   }

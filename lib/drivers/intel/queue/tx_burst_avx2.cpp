@@ -12,24 +12,24 @@ class Avx2TxStep {
  public:
   static constexpr std::intptr_t kFrames = 4;
   static constexpr bool kAligned = true;
-  static constexpr bool kEnabled = !custody::kTraced;
+  static constexpr bool kEnabled = !ownership::kChecked;
 
-  POLLUX_AVX2 inline explicit Avx2TxStep(const TxRule& rule) noexcept;
+  POLLUX_AVX2 inline explicit Avx2TxStep(const TxFastPath& fast_path) noexcept;
   POLLUX_AVX2 inline bool operator()(const TxRun& run, std::intptr_t i) const noexcept;
 
  private:
   POLLUX_AVX2 inline __m256i descriptors_of(__m256i pair, __m256i beyond) const noexcept;
   POLLUX_AVX2 static inline __m128i iova_and_word(Mbuf& frame) noexcept;
 
-  /// TxRule, twice side by side.
-  __m256i fields_, shortest_, most_, command_;
+  /// TxFastPath, twice side by side.
+  __m256i fields_, shortest_, max_excess_, command_;
 };
 
-inline Avx2TxStep::Avx2TxStep(const TxRule& rule) noexcept
+inline Avx2TxStep::Avx2TxStep(const TxFastPath& fast_path) noexcept
     : fields_(_mm256_broadcastsi128_si256(tx_fields())),
-      shortest_(_mm256_broadcastsi128_si256(_mm_set_epi32(0, static_cast<int>(rule.shortest), 0, 0))),
-      most_(_mm256_broadcastsi128_si256(_mm_set_epi32(0, static_cast<int>(rule.span), 0, -1))),
-      command_(_mm256_broadcastsi128_si256(_mm_set_epi64x(static_cast<long long>(rule.command), 0))) {}
+      shortest_(_mm256_broadcastsi128_si256(_mm_set_epi32(0, static_cast<int>(fast_path.shortest), 0, 0))),
+      max_excess_(_mm256_broadcastsi128_si256(_mm_set_epi32(0, static_cast<int>(fast_path.max_excess), 0, -1))),
+      command_(_mm256_broadcastsi128_si256(_mm_set_epi64x(static_cast<long long>(fast_path.command), 0))) {}
 
 // Low words: IOVA plus data offset. High ones: the length, twice, and the command.
 inline __m256i Avx2TxStep::descriptors_of(__m256i pair, __m256i beyond) const noexcept {
@@ -53,7 +53,7 @@ inline bool Avx2TxStep::operator()(const TxRun& run, std::intptr_t i) const noex
   // Data offsets in the low words; in the high ones the length beyond the shortest, or more than any span.
   const __m256i beyond = _mm256_sub_epi32(_mm256_shuffle_epi8(pair, fields_), shortest_);
   const __m256i next_beyond = _mm256_sub_epi32(_mm256_shuffle_epi8(next_pair, fields_), shortest_);
-  if (parts::has(parts::Part::checks) && !avx2::all_within(beyond, next_beyond, most_)) [[unlikely]]
+  if (ablation::has(ablation::Part::checks) && !avx2::all_within(beyond, next_beyond, max_excess_)) [[unlikely]]
     return false;
   auto* const descriptors = reinterpret_cast<__m256i*>(run.descriptors + i);
   _mm256_store_si256(descriptors, descriptors_of(pair, beyond));
@@ -64,8 +64,9 @@ inline bool Avx2TxStep::operator()(const TxRun& run, std::intptr_t i) const noex
 }
 
 struct Avx2TxLoop {
-  POLLUX_AVX2 static inline std::intptr_t send(const TxRule& rule, const TxRun& run, std::intptr_t i) noexcept {
-    return simd_loop<Avx2TxStep, send_next>(rule, run, run.descriptors, i);
+  POLLUX_AVX2 static inline std::intptr_t send(const TxFastPath& fast_path, const TxRun& run,
+                                               std::intptr_t i) noexcept {
+    return simd_loop<Avx2TxStep, send_next>(fast_path, run, run.descriptors, i);
   }
 
   POLLUX_AVX2 static inline void copy_group(Mbuf** to, Mbuf* const* from) noexcept {

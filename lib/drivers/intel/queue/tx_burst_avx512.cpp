@@ -12,23 +12,23 @@ class Avx512TxStep {
  public:
   static constexpr std::intptr_t kFrames = 4;
   static constexpr bool kAligned = true;
-  static constexpr bool kEnabled = !custody::kTraced;
+  static constexpr bool kEnabled = !ownership::kChecked;
 
-  POLLUX_AVX512 inline explicit Avx512TxStep(const TxRule& rule) noexcept;
+  POLLUX_AVX512 inline explicit Avx512TxStep(const TxFastPath& fast_path) noexcept;
   POLLUX_AVX512 inline bool operator()(const TxRun& run, std::intptr_t i) const noexcept;
 
  private:
   POLLUX_AVX512 static inline __m128i iova_and_word(Mbuf& frame) noexcept;
 
-  /// TxRule, four times side by side.
-  __m512i fields_, shortest_, most_, command_;
+  /// TxFastPath, four times side by side.
+  __m512i fields_, shortest_, max_excess_, command_;
 };
 
-inline Avx512TxStep::Avx512TxStep(const TxRule& rule) noexcept
+inline Avx512TxStep::Avx512TxStep(const TxFastPath& fast_path) noexcept
     : fields_(_mm512_broadcast_i32x4(tx_fields())),
-      shortest_(_mm512_broadcast_i32x4(_mm_set_epi32(0, static_cast<int>(rule.shortest), 0, 0))),
-      most_(_mm512_broadcast_i32x4(_mm_set_epi32(0, static_cast<int>(rule.span), 0, -1))),
-      command_(_mm512_broadcast_i32x4(_mm_set_epi64x(static_cast<long long>(rule.command), 0))) {}
+      shortest_(_mm512_broadcast_i32x4(_mm_set_epi32(0, static_cast<int>(fast_path.shortest), 0, 0))),
+      max_excess_(_mm512_broadcast_i32x4(_mm_set_epi32(0, static_cast<int>(fast_path.max_excess), 0, -1))),
+      command_(_mm512_broadcast_i32x4(_mm_set_epi64x(static_cast<long long>(fast_path.command), 0))) {}
 
 inline __m128i Avx512TxStep::iova_and_word(Mbuf& frame) noexcept {
   return _mm_load_si128(reinterpret_cast<const __m128i*>(&MbufAccess::iova(frame)));
@@ -45,7 +45,7 @@ inline bool Avx512TxStep::operator()(const TxRun& run, std::intptr_t i) const no
   const __m512i four = _mm512_inserti64x4(_mm512_castsi256_si512(pair), next_pair, 1);
   // Data offsets in the low words; in the high ones the length beyond the shortest, or more than any span.
   const __m512i beyond = _mm512_sub_epi32(_mm512_shuffle_epi8(four, fields_), shortest_);
-  if (parts::has(parts::Part::checks) && _mm512_cmpgt_epu32_mask(beyond, most_) != 0) [[unlikely]]
+  if (ablation::has(ablation::Part::checks) && _mm512_cmpgt_epu32_mask(beyond, max_excess_) != 0) [[unlikely]]
     return false;
   // Low words: IOVA plus data offset. High ones: the length, twice, and the command.
   const __m512i base = _mm512_mask_slli_epi64(four, kHighWords, beyond, hw::intel::tx::kPayloadShift);
@@ -56,8 +56,9 @@ inline bool Avx512TxStep::operator()(const TxRun& run, std::intptr_t i) const no
 }
 
 struct Avx512TxLoop {
-  POLLUX_AVX512 static inline std::intptr_t send(const TxRule& rule, const TxRun& run, std::intptr_t i) noexcept {
-    return simd_loop<Avx512TxStep, send_next>(rule, run, run.descriptors, i);
+  POLLUX_AVX512 static inline std::intptr_t send(const TxFastPath& fast_path, const TxRun& run,
+                                                 std::intptr_t i) noexcept {
+    return simd_loop<Avx512TxStep, send_next>(fast_path, run, run.descriptors, i);
   }
 
   POLLUX_AVX512 static inline void copy_group(Mbuf** to, Mbuf* const* from) noexcept {

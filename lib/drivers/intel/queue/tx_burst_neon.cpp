@@ -11,9 +11,9 @@ class NeonTxStep {
  public:
   static constexpr std::intptr_t kFrames = 4;
   static constexpr bool kAligned = false;
-  static constexpr bool kEnabled = !custody::kTraced;
+  static constexpr bool kEnabled = !ownership::kChecked;
 
-  POLLUX_ALWAYS_INLINE explicit NeonTxStep(const TxRule& rule) noexcept;
+  POLLUX_ALWAYS_INLINE explicit NeonTxStep(const TxFastPath& fast_path) noexcept;
   POLLUX_ALWAYS_INLINE bool operator()(const TxRun& run, std::intptr_t i) const noexcept;
 
  private:
@@ -23,13 +23,15 @@ class NeonTxStep {
   POLLUX_ALWAYS_INLINE void send_pair(const TxRun& run, std::intptr_t i, uint64x2_t words,
                                       uint32x2_t beyond) const noexcept;
 
-  /// TxRule, side by side.
+  /// TxFastPath, side by side.
   uint64x2_t command_;
-  uint32x4_t shortest_, span_;
+  uint32x4_t shortest_, max_excess_;
 };
 
-inline NeonTxStep::NeonTxStep(const TxRule& rule) noexcept
-    : command_(vdupq_n_u64(rule.command)), shortest_(vdupq_n_u32(rule.shortest)), span_(vdupq_n_u32(rule.span)) {}
+inline NeonTxStep::NeonTxStep(const TxFastPath& fast_path) noexcept
+    : command_(vdupq_n_u64(fast_path.command)),
+      shortest_(vdupq_n_u32(fast_path.shortest)),
+      max_excess_(vdupq_n_u32(fast_path.max_excess)) {}
 
 inline void NeonTxStep::send_pair(const TxRun& run, std::intptr_t i, uint64x2_t words,
                                   uint32x2_t beyond) const noexcept {
@@ -49,7 +51,7 @@ inline bool NeonTxStep::operator()(const TxRun& run, std::intptr_t i) const noex
   const uint64x2_t words = words_of(*frames[0], *frames[1]);
   const uint64x2_t next_words = words_of(*frames[2], *frames[3]);
   const uint32x4_t beyond = vsubq_u32(vmovn_high_u64(vmovn_u64(words), next_words), shortest_);
-  if (vmaxvq_u32(vcgtq_u32(beyond, span_)) != 0) [[unlikely]]
+  if (vmaxvq_u32(vcgtq_u32(beyond, max_excess_)) != 0) [[unlikely]]
     return false;
   send_pair(run, i, words, vget_low_u32(beyond));
   send_pair(run, i + 2, next_words, vget_high_u32(beyond));
@@ -57,8 +59,9 @@ inline bool NeonTxStep::operator()(const TxRun& run, std::intptr_t i) const noex
 }
 
 struct NeonTxLoop : ScalarTxLoop {
-  static POLLUX_ALWAYS_INLINE std::intptr_t send(const TxRule& rule, const TxRun& run, std::intptr_t i) noexcept {
-    return simd_loop<NeonTxStep, send_next>(rule, run, run.descriptors, i);
+  static POLLUX_ALWAYS_INLINE std::intptr_t send(const TxFastPath& fast_path, const TxRun& run,
+                                                 std::intptr_t i) noexcept {
+    return simd_loop<NeonTxStep, send_next>(fast_path, run, run.descriptors, i);
   }
 };
 

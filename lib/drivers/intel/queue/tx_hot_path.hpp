@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "base/compiler.hpp"
-#include "drivers/intel/queue/parts.hpp"
+#include "drivers/intel/queue/ablation.hpp"
 #include "drivers/intel/queue/tx_queue.hpp"
 
 namespace pollux::drivers::intel {
@@ -36,7 +36,7 @@ struct TxHotPath {
   static Outcome send_slow(TxQueue& queue, Mbuf* frame, RingIndex& next) noexcept;
 
   /// The counter under which a frame has to be refused; nullptr if it can be sent. Its checksums are computed then.
-  static std::uint64_t* verdict(TxQueue& queue, Mbuf& frame) noexcept;
+  static std::uint64_t* drop_counter(TxQueue& queue, Mbuf& frame) noexcept;
   /// Gives a frame back and counts it.
   static Outcome refuse(TxQueue& queue, Mbuf& frame, std::uint64_t& counter) noexcept;
   /// Has groups that end between `first` and `end`, in the middle of a frame, reported with its last slot.

@@ -33,10 +33,10 @@ void TxQueue::setup(TxQueueSetup setup) {
   group_shift_ = static_cast<std::uint32_t>(std::countr_zero(group));
   tail_ = setup.tail;
   context_ = std::move(setup.context);
-  rule_ = {.command = TxHotPath::kWholeFrame + kMinFrame * TxHotPath::kPerByte,
-           .per_byte = TxHotPath::kPerByte,
-           .span = setup.max_frame - kMinFrame,
-           .context = context_.get()};
+  fast_path_ = {.command = TxHotPath::kWholeFrame + kMinFrame * TxHotPath::kPerByte,
+                .per_byte = TxHotPath::kPerByte,
+                .max_excess = setup.max_frame - kMinFrame,
+                .context = context_.get()};
   cache_owner_ = std::move(setup.cache);
   watch_for(cache_owner_.get());
   slot_memory_.assign(setup.size, nullptr);
@@ -65,7 +65,7 @@ void TxQueue::watch_for(MempoolCacheCore* cache) noexcept {
   constexpr std::uint32_t kMatchesNothing = 0xFFFF0000;
   cache_ = cache;
   const bool has_key = cache != nullptr && cache->plain_key <= 0xFFFF;
-  rule_.shortest = has_key ? cache->plain_key << MbufAccess::kPoolShift | kMinFrame : kMatchesNothing;
+  fast_path_.shortest = has_key ? cache->plain_key << MbufAccess::kPoolShift | kMinFrame : kMatchesNothing;
 }
 
 void TxQueue::clear() noexcept {
@@ -114,12 +114,12 @@ void TxQueue::open() noexcept {
 void TxQueue::open_gate() noexcept {
   const bool remote = tail_.is_remote();
   const bool small = group_mask_ + 1 < TxHotPath::kGroup;
-  switch (small ? BurstPath::scalar : best_of(path_)) {
+  switch (small ? BurstMode::scalar : best_of(path_)) {
 #if defined(__x86_64__)
-    case BurstPath::avx512: return gate_.open(tx_burst_avx512(remote));
-    case BurstPath::avx2: return gate_.open(tx_burst_avx2(remote));
+    case BurstMode::avx512: return gate_.open(tx_burst_avx512(remote));
+    case BurstMode::avx2: return gate_.open(tx_burst_avx2(remote));
 #elif defined(__aarch64__)
-    case BurstPath::neon: return gate_.open(tx_burst_neon(remote));
+    case BurstMode::neon: return gate_.open(tx_burst_neon(remote));
 #endif
     default: return gate_.open(tx_burst_scalar(remote, small));
   }
@@ -154,7 +154,7 @@ std::uint32_t TxQueue::drain(DrainReason reason) noexcept {
     if (tx::done(command)) break;
     if ((command & tx::kEndOfPacket) != 0) ++unsent;
   }
-  bump(reason == DrainReason::stopped ? drops_.stopped : drops_.removed, unsent);
+  add_to(reason == DrainReason::stopped ? drops_.stopped : drops_.removed, unsent);
   if (borrower_ != nullptr) buffers += borrower_->drop_waiting(reason);
   give_back_spares();
   MempoolCacheCore* const cache = std::exchange(cache_, nullptr);

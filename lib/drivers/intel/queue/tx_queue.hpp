@@ -11,7 +11,7 @@
 #include "mem/mempool_core.hpp"
 #include "pollux/base/ring_index.hpp"
 #include "pollux/device/bar.hpp"
-#include "pollux/net/burst_path.hpp"
+#include "pollux/net/burst_mode.hpp"
 #include "pollux/net/drain_reason.hpp"
 #include "pollux/net/tx_queue.hpp"
 
@@ -25,15 +25,15 @@ struct TxQueueSetup {
   Doorbell tail;
   std::shared_ptr<MempoolCacheCore> cache;      ///< null: every buffer goes back to its pool's shared list
   std::shared_ptr<const ContextState> context;  ///< whose mbufs may be sent
-  BurstPath path = BurstPath::best;             ///< one that the processor has
+  BurstMode path = BurstMode::best;             ///< one that the processor has
 };
 
 /// What makes a frame plain, and the descriptor of one: constants of a queue that its hot loop keeps in registers.
-struct TxRule {
+struct TxFastPath {
   std::uint64_t command = 0;              ///< descriptor of the shortest plain frame, but for its address
   std::uint64_t per_byte = 0;             ///< what one more byte changes in it: the buffer's length and the packet's
   std::uint32_t shortest = 0;             ///< length, pool and `special` of the shortest plain frame, as in Mbuf's word
-  std::uint32_t span = 0;                 ///< longest plain frame less the shortest
+  std::uint32_t max_excess = 0;           ///< longest plain frame less the shortest
   const ContextState* context = nullptr;  ///< whose frames they must be; looked at in checked builds only
 };
 
@@ -121,7 +121,7 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
   const std::uint64_t* done_ = nullptr;  // the word that says the oldest group is done
 
   // Second line.
-  alignas(64) TxRule rule_;
+  alignas(64) TxFastPath fast_path_;
   std::uint64_t packets_ = 0;
   Doorbell tail_;
   MempoolCacheCore* cache_ = nullptr;
@@ -135,7 +135,7 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
   // Cold.
   TxDrops drops_;
   std::uint32_t max_frame_ = 0;
-  BurstPath path_ = BurstPath::best;
+  BurstMode path_ = BurstMode::best;
   bool open_ = false;
   bool has_spares_ = false;  // a buffer is behind every slot, sent or not
   QueueBorrower* borrower_ = nullptr;

@@ -4,7 +4,7 @@
 #include "base/compiler.hpp"
 #include "drivers/intel/queue/tx_hot_path.hpp"
 #include "mem/context_state.hpp"
-#include "mem/custody.hpp"
+#include "mem/ownership.hpp"
 #include "pollux/base/io.hpp"
 #include "pollux/net/checksum_offload.hpp"
 
@@ -38,7 +38,7 @@ std::uint64_t* complete(TxDrops& drops, Mbuf& frame) noexcept {
 
 }  // namespace
 
-std::uint64_t* TxHotPath::verdict(TxQueue& queue, Mbuf& frame) noexcept {
+std::uint64_t* TxHotPath::drop_counter(TxQueue& queue, Mbuf& frame) noexcept {
   TxDrops& drops = queue.drops_;
   if ((frame.tx_offload().flags & ~TxOffload::kChecksums) != 0) return &drops.unsupported_offload;
   const std::uint32_t most = std::min(TxQueue::kMaxSegments, queue.mask_);
@@ -63,7 +63,7 @@ std::uint64_t* TxHotPath::verdict(TxQueue& queue, Mbuf& frame) noexcept {
 }
 
 TxHotPath::Outcome TxHotPath::refuse(TxQueue& queue, Mbuf& frame, std::uint64_t& counter) noexcept {
-  bump(counter, std::uint64_t{1});
+  add_to(counter, std::uint64_t{1});
   if (queue.cache_ != nullptr) {
     queue.cache_->free(frame);
   } else {
@@ -89,17 +89,17 @@ void TxHotPath::move_reports(TxQueue& queue, RingIndex first, RingIndex end) noe
 }
 
 POLLUX_APART TxHotPath::Outcome TxHotPath::send_slow(TxQueue& queue, Mbuf* frame, RingIndex& next) noexcept {
-  if constexpr (custody::kTraced) {
-    if (!custody::may_send(frame, *queue.context_)) {
+  if constexpr (ownership::kChecked) {
+    if (!ownership::may_send(frame, *queue.context_)) {
       // Nobody's to give back, but for a foreign one: its own pool takes that.
       if (frame != nullptr && &MbufAccess::pool(*frame).context() != queue.context_.get()) {
         return refuse(queue, *frame, queue.drops_.unreachable);
       }
-      bump(queue.drops_.unreachable, std::uint64_t{1});
+      add_to(queue.drops_.unreachable, std::uint64_t{1});
       return Outcome::refused;
     }
   }
-  if (std::uint64_t* const counter = verdict(queue, *frame)) return refuse(queue, *frame, *counter);
+  if (std::uint64_t* const counter = drop_counter(queue, *frame)) return refuse(queue, *frame, *counter);
   // In a small ring a long frame may wait for what lies done in a group that is not full, which a burst leaves alone.
   if (frame->segments() > free_slots(queue, next) && next == queue.next_) reclaim(queue);
   if (frame->segments() > free_slots(queue, next)) return Outcome::no_room;
@@ -120,7 +120,7 @@ void TxHotPath::free_each(TxQueue& queue, RingIndex first, std::uint32_t count) 
   if (queue.has_spares_) return;  // a forward path takes them for the frames to come
   for (std::uint32_t i = 0; i < count; ++i) {
     Mbuf& segment = *queue.slots_[(first + i).slot(queue.mask_)];
-    if (custody::kTraced && !custody::give_back(segment)) continue;
+    if (ownership::kChecked && !ownership::give_back(segment)) continue;
     if (queue.cache_ != nullptr) {
       queue.cache_->free_segment(segment);
     } else {

@@ -73,7 +73,7 @@ bool sctp_is_good(Bytes packet) noexcept {
   return crc32c(Bytes(copy).first(packet.size())) == written;
 }
 
-std::uint64_t verdict4(Bytes frame, const Headers& headers, hw::RXCSUM::Value control) noexcept {
+std::uint64_t ipv4_checksum_status(Bytes frame, const Headers& headers, hw::RXCSUM::Value control) noexcept {
   const bool sctp = headers.sctp != 0;
   if (!control.has(sctp ? hw::RXCSUM::CRCOFL : hw::RXCSUM::TUOFL)) return 0;
   const std::optional<Bytes> packet = layer4(frame, headers);
@@ -97,8 +97,8 @@ std::uint32_t crc32c(Bytes bytes) noexcept {
   return ~crc;
 }
 
-std::uint64_t checksum_verdict(Bytes frame, const Headers& headers, hw::RXCSUM::Value control,
-                               hw::RFCTL::Value filter) noexcept {
+std::uint64_t checksum_status(Bytes frame, const Headers& headers, hw::RXCSUM::Value control,
+                              hw::RFCTL::Value filter) noexcept {
   std::uint64_t status = 0;
   if (headers.ipv4 == 0 && headers.ipv6 == 0) return status;
   if (headers.ipv6 != 0 && filter.has(hw::RFCTL::IPV6_XSUM_DIS)) return status;
@@ -106,7 +106,7 @@ std::uint64_t checksum_verdict(Bytes frame, const Headers& headers, hw::RXCSUM::
     const bool good = comes_out(add_words(0, ipv4_header(frame, headers)));
     status |= intel::rx::kIpChecked | (good ? 0 : intel::rx::kIpError);
   }
-  return status | (headers.fragment ? 0 : verdict4(frame, headers, control));
+  return status | (headers.fragment ? 0 : ipv4_checksum_status(frame, headers, control));
 }
 
 }  // namespace pollux::models::igb

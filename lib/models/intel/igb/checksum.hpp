@@ -15,8 +15,8 @@ namespace hw = pollux::hw::igb;
 /// The status and error bits of a write-back that tell of checksums, as RXCSUM and RFCTL ask for them.
 /// [I-M-CHECKSUM] None for fragments, for UDP without a checksum, and where a header claims more than there is (QEMU,
 /// igb_core.c, igb_verify_csum_in_sw, for what is checked and which bits say so).
-[[nodiscard]] std::uint64_t checksum_verdict(std::span<const std::byte> frame, const Headers& headers,
-                                             hw::RXCSUM::Value control, hw::RFCTL::Value filter) noexcept;
+[[nodiscard]] std::uint64_t checksum_status(std::span<const std::byte> frame, const Headers& headers,
+                                            hw::RXCSUM::Value control, hw::RFCTL::Value filter) noexcept;
 
 /// SCTP's checksum (RFC 9260, appendix A), least significant byte first on the wire.
 [[nodiscard]] std::uint32_t crc32c(std::span<const std::byte> bytes) noexcept;

@@ -30,12 +30,12 @@ class Dma {
   /// The memory at `iova`, for reading, or nullptr: refused, which is counted, or the card is no bus master.
   [[nodiscard]] const std::byte* read(ModelAccess what, std::uint32_t queue, std::uint64_t iova,
                                       std::size_t length) noexcept {
-    return reach(what, queue, iova, length);
+    return translate(what, queue, iova, length);
   }
 
   /// False if memory refused it, which is counted, or the card is no bus master.
   bool write(ModelAccess what, std::uint32_t queue, std::uint64_t iova, std::span<const std::byte> bytes) noexcept {
-    std::byte* const memory = reach(what, queue, iova, bytes.size());
+    std::byte* const memory = translate(what, queue, iova, bytes.size());
     if (memory == nullptr) return false;
     if (DmaInterceptor* const between = port_->interceptor(); between != nullptr) [[unlikely]] {
       between->write(*port_, {what, queue, iova, bytes});
@@ -59,8 +59,8 @@ class Dma {
   [[nodiscard]] std::uint64_t refused() const noexcept { return refused_; }
 
  private:
-  [[nodiscard]] std::byte* reach(ModelAccess what, std::uint32_t queue, std::uint64_t iova,
-                                 std::size_t length) noexcept {
+  [[nodiscard]] std::byte* translate(ModelAccess what, std::uint32_t queue, std::uint64_t iova,
+                                     std::size_t length) noexcept {
     if (!active()) return nullptr;
     DmaInterceptor* const between = port_->interceptor();
     const bool allowed = between == nullptr || between->allow(what, queue, iova, length);

@@ -46,22 +46,22 @@ std::uint32_t Filter::hash(std::span<const std::byte> frame) const {
   return last >> kShift[registers_.get<hw::RCTL>().get(hw::RCTL::MO)] & 0xFFF;
 }
 
-Filter::Verdict Filter::address(std::span<const std::byte> frame) const {
+Filter::Match Filter::address(std::span<const std::byte> frame) const {
   const hw::RCTL::Value control = registers_.get<hw::RCTL>();
   const bool broadcast = is_broadcast(frame);
   const bool multicast = is_multicast(frame);
   if (broadcast ? control.has(hw::RCTL::BAM) : control.has(multicast ? hw::RCTL::MPE : hw::RCTL::UPE)) {
-    return Verdict::exact;
+    return Match::exact;
   }
-  if (matches_exactly(frame)) return Verdict::exact;
+  if (matches_exactly(frame)) return Match::exact;
   // [I-UTA]
   const hw::MRQC::Value queueing = registers_.get<hw::MRQC>();
   const bool pools = queueing.has(hw::MRQC::VMDQ) || queueing.has(hw::MRQC::VMDQ_RSS);
-  if (!multicast && !pools) return Verdict::rejected;
+  if (!multicast && !pools) return Match::rejected;
   const std::uint32_t number = hash(frame);
   const std::uint32_t word =
       multicast ? registers_.get<hw::MTA>(number / 32).raw() : registers_.get<hw::UTA>(number / 32).raw();
-  return (word >> number % 32 & 1) != 0 ? Verdict::inexact : Verdict::rejected;
+  return (word >> number % 32 & 1) != 0 ? Match::inexact : Match::rejected;
 }
 
 bool Filter::vlan(const Headers& headers) const {

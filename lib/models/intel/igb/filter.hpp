@@ -16,12 +16,12 @@ class Filter {
   explicit Filter(RegisterFile& registers);
   void reset(std::array<std::uint8_t, 6> mac);
 
-  enum class Verdict {
+  enum class Match {
     rejected,  ///< not for this card
     exact,     ///< a broadcast, promiscuous mode or one of the exact addresses
     inexact,   ///< a hash table matched
   };
-  [[nodiscard]] Verdict address(std::span<const std::byte> frame) const;
+  [[nodiscard]] Match address(std::span<const std::byte> frame) const;
   [[nodiscard]] bool vlan(const Headers& headers) const;
   enum class Length { good, short_frame, long_frame };
   [[nodiscard]] Length length(std::size_t bytes_without_crc, const Headers& headers) const;

@@ -28,11 +28,11 @@ Interrupts::Interrupts(RegisterFile& registers, Timers& timers, unsigned vectors
       request(vector);
     });
   }
-  hang_on_legacy();
-  hang_on_extended();
+  install_legacy_hooks();
+  install_extended_hooks();
 }
 
-void Interrupts::hang_on_legacy() {
+void Interrupts::install_legacy_hooks() {
   registers_.on_read<hw::ICR>([this](std::uint32_t) { return read_icr(); });
   registers_.on_write<hw::ICR>([this](std::uint32_t, std::uint32_t value) {
     clear_masks_by_iam();
@@ -45,7 +45,7 @@ void Interrupts::hang_on_legacy() {
   });
 }
 
-void Interrupts::hang_on_extended() {
+void Interrupts::install_extended_hooks() {
   registers_.on_write<hw::PBACL>([this](std::uint32_t, std::uint32_t value) { pending_bits_ &= ~value; });
   registers_.on_write<hw::EICS>([this](std::uint32_t, std::uint32_t value) { raise_extended(value); });
   registers_.on_write<hw::EIMS>(

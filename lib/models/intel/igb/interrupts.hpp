@@ -52,8 +52,8 @@ class Interrupts {
   void message(unsigned vector);
   void clear_masks_by_iam();
   [[nodiscard]] std::uint32_t read_icr();
-  void hang_on_legacy();
-  void hang_on_extended();
+  void install_legacy_hooks();
+  void install_extended_hooks();
 
   RegisterFile& registers_;
   Timers& timers_;

@@ -24,10 +24,10 @@ Receive::Receive(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts& 
     });
     write_back_[i] = timers_.add([this, i] { flush_write_backs(i); });
   }
-  hang_on_registers();
+  install_hooks();
 }
 
-void Receive::hang_on_registers() {
+void Receive::install_hooks() {
   registers_.on_write<hw::RCTL>([this](std::uint32_t, std::uint32_t value) {
     registers_.set<hw::RCTL>(hw::RCTL::Value(value));
     if (!hw::RCTL::Value(value).has(hw::RCTL::RXEN)) flush();
@@ -93,8 +93,8 @@ bool Receive::has_room() const {
 }
 
 // [I-M-SHORT]
-bool Receive::passes(std::span<const std::byte> frame, const Headers& headers, Filter::Verdict verdict) {
-  if (verdict == Filter::Verdict::rejected || !filter_.vlan(headers)) {
+bool Receive::passes(std::span<const std::byte> frame, const Headers& headers, Filter::Match match) {
+  if (match == Filter::Match::rejected || !filter_.vlan(headers)) {
     ++losses_.not_for_us;
     return false;
   }
@@ -111,7 +111,7 @@ bool Receive::passes(std::span<const std::byte> frame, const Headers& headers, F
 }
 
 intel::rx::WriteBack Receive::describe(std::span<const std::byte> frame, const Headers& headers,
-                                       const Rss::Choice& choice, Filter::Verdict verdict) const {
+                                       const Rss::Choice& choice, Filter::Match match) const {
   intel::rx::WriteBack what;
   if (headers.ipv4 != 0)
     what.packet_type |= intel::rx::kTypeIpv4 | (headers.ip_options ? intel::rx::kTypeIpv4Options : 0);
@@ -128,9 +128,9 @@ intel::rx::WriteBack Receive::describe(std::span<const std::byte> frame, const H
     what.hash = read_big16(frame, headers.ipv4 + 4);  // [I-M-PCSD]
   }
   if (headers.ipv4 != 0 || headers.ipv6 != 0) {
-    what.status |= checksum_verdict(frame, headers, checksums, registers_.get<hw::RFCTL>());
+    what.status |= checksum_status(frame, headers, checksums, registers_.get<hw::RFCTL>());
   }
-  if (verdict == Filter::Verdict::inexact) what.status |= intel::rx::kInexact;
+  if (match == Filter::Match::inexact) what.status |= intel::rx::kInexact;
   if (headers.tagged && registers_.get<hw::CTRL>().has(hw::CTRL::VME)) {
     what.status |= intel::rx::kVlan;
     what.vlan = headers.vlan;
@@ -149,10 +149,10 @@ void Receive::frame(std::span<const std::byte> frame, bool link_up) {
   }
   const auto vlan_type = static_cast<std::uint16_t>(registers_.get<hw::VET>().get(hw::VET::TYPE));
   const Headers headers = parse(frame, vlan_type);
-  const Filter::Verdict verdict = filter_.address(frame);
-  if (!passes(frame, headers, verdict)) return;
+  const Filter::Match match = filter_.address(frame);
+  if (!passes(frame, headers, match)) return;
   const Rss::Choice choice = rss_.choose(frame, headers);
-  store(frame, choice.queue, describe(frame, headers, choice, verdict));
+  store(frame, choice.queue, describe(frame, headers, choice, match));
 }
 
 // [I-M-CORRUPT] Where bad packets are stored they are filtered like all others (82575 manual on RCTL.SBP).
@@ -164,7 +164,7 @@ void Receive::corrupt_frame(std::span<const std::byte> frame, bool link_up) {
   statistics_.count<hw::CRCERRS>();
   statistics_.arrived(frame.size() + hw::kCrcBytes);
   if (!registers_.get<hw::RCTL>().has(hw::RCTL::SBP) || frame.size() < kMacHeaderBytes) return;
-  if (filter_.address(frame) == Filter::Verdict::rejected) return void(++losses_.not_for_us);
+  if (filter_.address(frame) == Filter::Match::rejected) return void(++losses_.not_for_us);
   store(frame, 0, {.status = intel::rx::kDone | intel::rx::kEndOfPacket | intel::rx::kDataError});
 }
 

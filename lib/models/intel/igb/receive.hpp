@@ -63,11 +63,11 @@ class Receive {
     bool counted_no_buffer = false;
   };
 
-  void hang_on_registers();
+  void install_hooks();
   void schedule_switch(std::uint32_t queue);
-  [[nodiscard]] bool passes(std::span<const std::byte> frame, const Headers& headers, Filter::Verdict verdict);
+  [[nodiscard]] bool passes(std::span<const std::byte> frame, const Headers& headers, Filter::Match match);
   [[nodiscard]] intel::rx::WriteBack describe(std::span<const std::byte> frame, const Headers& headers,
-                                              const Rss::Choice& choice, Filter::Verdict verdict) const;
+                                              const Rss::Choice& choice, Filter::Match match) const;
   void store(std::span<const std::byte> frame, std::uint32_t queue, intel::rx::WriteBack write_back);
   [[nodiscard]] std::span<const std::byte> as_stored(std::span<const std::byte> frame, bool strip);
   /// Whether the packet left the packet buffer, into memory or nowhere.

@@ -20,10 +20,10 @@ Transmit::Transmit(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts
     });
     write_back_[i] = timers_.add([this, i] { flush_write_backs(i); });
   }
-  hang_on_registers();
+  install_hooks();
 }
 
-void Transmit::hang_on_registers() {
+void Transmit::install_hooks() {
   registers_.on_write<hw::TCTL>([this](std::uint32_t, std::uint32_t value) {
     const hw::TCTL::Value written(value);
     registers_.set<hw::TCTL>(written.without(hw::TCTL::SWXOFF));

@@ -51,7 +51,7 @@ class Transmit final : private TxSink {
   [[nodiscard]] std::uint64_t offloads_skipped() const noexcept { return offloads_skipped_; }
 
  private:
-  void hang_on_registers();
+  void install_hooks();
   void schedule_switch(std::uint32_t queue);
   void process(std::uint32_t number);
   void process_all();

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Pollux beside its baselines on the same work: bench/baselines/README.md."""

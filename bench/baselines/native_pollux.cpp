@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The same of ours. What is no interface of its own here (the stock of a cache, the lane of a ring) is used as the
+// driver and the ring's port use it.
+#include <cstring>
+#include <pollux/pollux.hpp>
+#include <string>
+
+#include "mem/mempool_core.hpp"
+#include "native.hpp"
+#include "ports/ring/ring_pair.hpp"
+
+namespace {
+
+using namespace pollux;
+
+template <class T>
+T need(Result<T> result) {
+  if (!result) baselines::give_up(result.error().message().c_str());
+  if constexpr (!std::is_void_v<T>) return *std::move(result);
+}
+
+void shuffle(const Mempool& mempool) {
+  Mempool pool = mempool;
+  std::vector<MbufPtr> mbufs;
+  while (MbufPtr mbuf = pool.allocate()) mbufs.push_back(std::move(mbuf));
+  baselines::shuffle(mbufs);
+}
+
+struct Rig {
+  Context context{
+      {.huge_pages = std::getenv("PEERS_NO_HUGE_PAGES") == nullptr ? HugePages::require : HugePages::never}};
+  Mempool pool = need(Mempool::create(context, {.count = baselines::kPool}));
+  MempoolCache cache{pool, MempoolCache::kMaxCapacity};
+
+  Rig() { shuffle(pool); }
+  Port open(const char* uri) { return need(pollux::open(context, uri, {.rx_pool = &pool, .cache = &cache})); }
+};
+
+// The driver's way: pointers are copied out of the stock, and back.
+template <unsigned B>
+void measure_stock(MempoolCacheCore& cache) {
+  std::array<Mbuf*, B> mbufs{};
+  baselines::measure("pool_get_put", "cache", B, [&](unsigned objects) {
+    for (unsigned i = 0; i < objects; i += B) {
+      if (cache.count() < B) baselines::give_up("the pool is dry");
+      std::memcpy(mbufs.data(), cache.objects(), sizeof mbufs);
+      cache.set_first(cache.first + B);
+      __asm__ volatile("" : : "r"(mbufs.data()) : "memory");
+      cache.make_room(B);
+      cache.set_first(cache.first - B);
+      std::memcpy(cache.objects(), mbufs.data(), sizeof mbufs);
+    }
+  });
+}
+
+template <unsigned B>
+void measure_mbufs(MempoolCache& cache) {
+  std::array<Mbuf*, B> mbufs{};
+  baselines::measure("alloc_free", "bulk", B, [&](unsigned objects) {
+    for (unsigned i = 0; i < objects; i += B) {
+      if (!cache.allocate_bulk(mbufs)) baselines::give_up("the pool is dry");
+      cache.free_bulk(mbufs);
+    }
+  });
+}
+
+template <unsigned B>
+void measure_ring() {
+  ring::Lane lane;
+  lane.open(baselines::kRing);
+  std::array<Mbuf*, B> mbufs{};
+  baselines::measure("ring", "sp-sc", B, [&](unsigned objects) {
+    for (unsigned i = 0; i < objects; i += B) {
+      if (lane.room().frames < B) baselines::give_up("the ring is full");
+      lane.put(mbufs);
+      if (lane.waiting() < B) baselines::give_up("the ring is empty");
+      lane.look(mbufs);
+      lane.take(B);
+      __asm__ volatile("" : : "r"(mbufs.data()) : "memory");
+    }
+  });
+}
+
+template <unsigned B>
+void measure_forward(const char* name, const char* path, Port& port) {
+  Burst<B> burst;
+  RxQueue& rx = port.rx(0);
+  TxQueue& tx = port.tx(0);
+  baselines::measure(name, path, B, [&](unsigned objects) {
+    for (unsigned i = 0; i < objects; i += B) {
+      if (rx.rx_burst(burst) != B) baselines::give_up("fewer frames than expected");
+      if (tx.tx_burst(burst) != B) baselines::give_up("a frame was not taken");
+    }
+  });
+}
+
+void put_on_the_way(Port& port, MempoolCache& cache) {
+  Burst<64> burst;
+  if (!burst.fill(cache, 64)) baselines::give_up("the pool is dry");
+  for (Mbuf& mbuf : burst) {
+    void* const data = mbuf.append(60);
+    if (data == nullptr) baselines::give_up("no room in an mbuf");
+    std::memset(data, 0xFF, 60);  // for everybody: a ring's port has filters
+  }
+  if (port.tx(0).tx_burst(burst) != 64) baselines::give_up("a frame was not taken");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  baselines::processor_from(argc, argv);
+  Rig rig;
+  Port null = rig.open("null:?rx=64");
+  Port ring = rig.open("ring:a");
+  put_on_the_way(ring, rig.cache);
+  baselines::for_each_burst([&](auto burst) {
+    measure_stock<burst>(*rig.cache.core());
+    measure_mbufs<burst>(rig.cache);
+    measure_ring<burst>();
+    measure_forward<burst>("null_forward", "copy", null);
+    measure_forward<burst>("ring_forward", "", ring);
+  });
+  return 0;
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <pollux/pollux.hpp>
+
+#include "cases.hpp"
+
+namespace peers {
+
+template <class T>
+T need(pollux::Result<T> result) {
+  if (!result) give_up(result.error().message().c_str());
+  if constexpr (!std::is_void_v<T>) return *std::move(result);
+}
+
+/// Memory and ports of ours; configured, but not started.
+struct Stage {
+  static constexpr std::uint32_t kRing = 512;
+
+  pollux::Context context{{.log = [](pollux::LogLevel level, std::string_view text) {
+    if (level >= pollux::LogLevel::warning) std::fprintf(stderr, "%.*s\n", static_cast<int>(text.size()), text.data());
+  }}};
+  pollux::Mempool pool = need(pollux::Mempool::create(context, {.count = 8192}));
+  pollux::MempoolCache cache{pool};
+  std::vector<pollux::Port> ports;
+
+  Stage(const Options& options, std::uint16_t tx_queues) {
+    const auto path = pollux::burst_mode_of(options.path);
+    if (!path) give_up("no such path");
+    for (const std::string& address : options.ports) {
+      ports.push_back(need(pollux::open_unconfigured(context, "vfio:" + address)));
+      need(ports.back().configure({.rx_pool = &pool,
+                                   .cache = &cache,
+                                   .tx_queues = tx_queues,
+                                   .rx_ring = kRing,
+                                   .tx_ring = kRing,
+                                   .promiscuous = true,
+                                   .burst_mode = *path}));
+    }
+  }
+  void start() {
+    for (pollux::Port& port : ports) need(port.start());
+    for (pollux::Port& port : ports) need(port.wait_for_link(std::chrono::seconds(9)));
+  }
+};
+
+/// Makes each of a burst's empty mbufs that frame.
+template <unsigned B>
+[[gnu::always_inline]] inline void write(pollux::Burst<B>& burst, const Frame& frame) noexcept {
+  for (pollux::Mbuf& mbuf : burst) {
+    void* const data = mbuf.append(kFrameSize);
+    if (data == nullptr) give_up("no room in an mbuf");
+    std::memcpy(data, frame.data(), kFrameSize);
+  }
+}
+
+}  // namespace peers

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "common/program_setup.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace pollux::examples {
+
+Result<std::unique_ptr<ProgramSetup>> ProgramSetup::open(const std::vector<std::string>& uris,
+                                                         const PortOptions& options, LogCallback log) {
+  ContextOptions context_options;
+  context_options.log = std::move(log);
+  std::unique_ptr<ProgramSetup> setup(new ProgramSetup(std::move(context_options)));
+  // First of all, so that memory gets addresses that every card reaches: physical ones, where one needs them.
+  for (const std::string& uri : uris) {
+    auto port = pollux::open_unconfigured(setup->context_, uri);
+    if (!port) return pass_on(std::move(port));
+    setup->ports_.push_back(*std::move(port));
+  }
+  auto pool = Mempool::create(setup->context_, {.count = options.mbufs});
+  if (!pool) return pass_on(std::move(pool));
+  setup->pool_ = *std::move(pool);
+  setup->cache_.emplace(*setup->pool_);
+  for (Port& port : setup->ports_) {
+    auto configured = port.configure({.rx_pool = &*setup->pool_,
+                                      .cache = &*setup->cache_,
+                                      .tx_queues = static_cast<std::uint16_t>(options.fused ? 2 : 1),
+                                      .rx_ring = options.rx_ring,
+                                      .tx_ring = options.tx_ring,
+                                      .mtu = options.mtu,
+                                      .promiscuous = port.info().limits.promiscuous,
+                                      .burst_mode = options.burst_mode});
+    if (!configured) return pass_on(std::move(configured));
+  }
+  if (options.fused) {
+    if (auto fused = setup->fuse(); !fused) return pass_on(std::move(fused));
+  }
+  for (Port& port : setup->ports_) {
+    if (auto started = port.start(); !started) return pass_on(std::move(started));
+  }
+  return setup;
+}
+
+Result<void> ProgramSetup::fuse() {
+  for (std::size_t in = 0; in < ports_.size(); ++in) {
+    auto path = ports_[in].forward_path(0, ports_[ports_.size() - 1 - in], 0);
+    if (!path) return pass_on(std::move(path));
+    forward_paths_.push_back(*std::move(path));
+  }
+  return {};
+}
+
+Result<void> ProgramSetup::wait_for_links(Duration limit, const std::function<bool()>& give_up) {
+  std::vector<std::string> down;
+  const auto all_up = [&] {
+    down.clear();
+    for (Port& port : ports_) {
+      if (!port.link().up) down.push_back(port.info().name);
+    }
+    return down.empty();
+  };
+  const auto waited = wait_until(
+      clock(), "link up", limit, [&] { return all_up() || give_up(); }, std::chrono::milliseconds(1));
+  links_.clear();
+  for (Port& port : ports_) links_.push_back(port.link());
+  if (waited) return {};
+  return fail(ErrorCode::timeout, fmt::format("no link within {} s on {}", to_seconds(limit), fmt::join(down, ", ")),
+              "check the cable and the other end, or give --wait-link more seconds");
+}
+
+Result<void> ProgramSetup::service(Duration now) {
+  if (now < service_due_) return {};
+  auto next = context_.control().run_due();
+  if (!next) return pass_on(std::move(next));
+  service_due_ = *next;
+  return {};
+}
+
+std::vector<std::string> ProgramSetup::link_changes() {
+  std::vector<std::string> changes;
+  links_.resize(ports_.size());
+  for (std::size_t i = 0; i < ports_.size(); ++i) {
+    const Link link = ports_[i].link();
+    if (link != links_[i]) changes.push_back(fmt::format("{}: link {}", ports_[i].info().name, to_string(link)));
+    links_[i] = link;
+  }
+  return changes;
+}
+
+}  // namespace pollux::examples

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/options.hpp"
+#include "pollux/pollux.hpp"
+
+namespace pollux::examples {
+
+/// The ports of a command line, started, and what they stand on.
+class ProgramSetup {
+ public:
+  /// Opens and starts all ports, promiscuous where they can be, on one pool. Errors are the library's.
+  [[nodiscard]] static Result<std::unique_ptr<ProgramSetup>> open(const std::vector<std::string>& uris,
+                                                                  const PortOptions& options, LogCallback log);
+
+  /// Returns when every link is up, or `give_up()` holds, or with error timeout after `limit`.
+  [[nodiscard]] Result<void> wait_for_links(Duration limit, const std::function<bool()>& give_up);
+
+  [[nodiscard]] Clock& clock() const noexcept { return context_.clock(); }
+  [[nodiscard]] Mempool& pool() noexcept { return *pool_; }
+  /// One cache for all queues: every port is polled by the same thread unless a queue is given another cache.
+  [[nodiscard]] MempoolCache& cache() noexcept { return *cache_; }
+  [[nodiscard]] std::vector<Port>& ports() noexcept { return ports_; }
+  /// With PortOptions::fused, one for each port: what it receives leaves by the other of two, or by the only one.
+  [[nodiscard]] std::vector<std::unique_ptr<ForwardPath>>& forward_paths() noexcept { return forward_paths_; }
+
+  /// To be called often: runs the Context's Control when it is due. Errors: device_removed, device_fault.
+  [[nodiscard]] Result<void> service(Duration now);
+  /// Names each link that changed since the last call, such as "vfio:0000:01:00.0: link down".
+  [[nodiscard]] std::vector<std::string> link_changes();
+
+ private:
+  [[nodiscard]] Result<void> fuse();
+  explicit ProgramSetup(ContextOptions options) : context_(std::move(options)) {}
+
+  Context context_;
+  std::optional<Mempool> pool_;
+  std::optional<MempoolCache> cache_;
+  std::vector<Port> ports_;
+  std::vector<std::unique_ptr<ForwardPath>> forward_paths_;
+  std::vector<Link> links_;
+  Time service_due_{0};
+};
+
+}  // namespace pollux::examples

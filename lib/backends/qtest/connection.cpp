@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backends/qtest/connection.hpp"
+
+#include <poll.h>
+#include <sched.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <utility>
+
+namespace pollux::qtest {
+namespace {
+
+/// Looks at the socket before sleeping on it: where QEMU has a processor of its own its answer takes less time than
+/// falling asleep and waking up; where it has not, each look hands it this one.
+constexpr unsigned kLooks = 200;
+/// Answers are fetched when so many are owed, or nothing else is to do.
+constexpr std::uint32_t kReapAt = 256;
+
+std::string_view write_number(char* at, char* end, std::uint64_t value) {
+  at[0] = '0';
+  at[1] = 'x';
+  return {at, static_cast<std::size_t>(std::to_chars(at + 2, end, value, 16).ptr - at)};
+}
+
+/// "0x" and hexadecimal digits, and nothing else.
+std::optional<std::uint64_t> parse_number(std::string_view text) {
+  if (!text.starts_with("0x")) return std::nullopt;
+  std::uint64_t value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stopped, error] = std::from_chars(text.data() + 2, end, value, 16);
+  if (error != std::errc() || stopped != end) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+QtestConnection::QtestConnection(FileDescriptor socket, Limits limits, std::function<void()> on_failure)
+    : limits_(limits), on_failure_(std::move(on_failure)), socket_(std::move(socket)) {}
+
+void QtestConnection::write32(std::uint64_t address, std::uint32_t value) noexcept {
+  std::array<char, kLongest> line;
+  constexpr std::string_view kVerb = "writel ";
+  char* at = std::copy(kVerb.begin(), kVerb.end(), line.data());
+  at += write_number(at, line.data() + line.size(), address).size();
+  *at++ = ' ';
+  at += write_number(at, line.data() + line.size(), value).size();
+  post({line.data(), static_cast<std::size_t>(at - line.data())});
+}
+
+std::uint32_t QtestConnection::read32(std::uint64_t address) noexcept {
+  std::array<char, kLongest> line;
+  constexpr std::string_view kVerb = "readl ";
+  char* at = std::copy(kVerb.begin(), kVerb.end(), line.data());
+  at += write_number(at, line.data() + line.size(), address).size();
+  const auto value = ask({line.data(), static_cast<std::size_t>(at - line.data())});
+  return value ? static_cast<std::uint32_t>(*value) : ~std::uint32_t{0};
+}
+
+void QtestConnection::flush() noexcept {
+  if (!busy_.load(std::memory_order_relaxed)) return;
+  const std::lock_guard guard(lock_);
+  if (out_size_ == 0) return reap_idle();
+  send_queued();
+  if (unanswered_ >= kReapAt) static_cast<void>(receive());
+}
+
+void QtestConnection::post(std::string_view text) noexcept {
+  const std::lock_guard guard(lock_);
+  if (failed()) return;
+  if (unanswered_ >= limits_.unanswered) {
+    send_queued();
+    wait_until_unanswered(limits_.unanswered / 2);
+  }
+  queue(text);
+  ++unanswered_;
+}
+
+std::optional<std::uint64_t> QtestConnection::ask(std::string_view text) noexcept {
+  const std::lock_guard guard(lock_);
+  if (failed()) return std::nullopt;
+  queue(text);
+  value_awaited_ = true;
+  value_.reset();
+  send_queued();
+  wait_until_unanswered(0);
+  return std::exchange(value_, std::nullopt);
+}
+
+void QtestConnection::queue(std::string_view text) noexcept {
+  if (text.size() + 1 > out_.size() - out_size_) send_queued();
+  if (failed()) return;
+  if (unanswered_ == 0) progress_ = std::chrono::steady_clock::now();
+  std::copy(text.begin(), text.end(), out_.data() + out_size_);
+  out_[out_size_ + text.size()] = '\n';
+  out_size_ += text.size() + 1;
+  busy_.store(true, std::memory_order_relaxed);
+}
+
+void QtestConnection::send_queued() noexcept {
+  const Instant limit = deadline();
+  while (out_size_ != 0 && !failed() && send_some(limit)) continue;
+}
+
+// Answers are taken while the way out is full, since QEMU reads nothing as long as its own way out is.
+bool QtestConnection::send_some(Instant deadline) noexcept {
+  const ssize_t sent = ::send(socket_.get(), out_.data(), out_size_, MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (sent > 0) {
+    out_size_ -= static_cast<std::size_t>(sent);
+    std::memmove(out_.data(), out_.data() + sent, out_size_);
+    return true;
+  }
+  if (sent < 0 && errno == EINTR) return true;
+  if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+    if (!wait_for_input(deadline, POLLIN | POLLOUT)) return false;
+    static_cast<void>(receive());
+    return true;
+  }
+  fail(WireFailure::closed);
+  return false;
+}
+
+bool QtestConnection::receive() noexcept {
+  if (failed()) return false;
+  const ssize_t got = ::recv(socket_.get(), in_.data() + in_size_, in_.size() - in_size_, MSG_DONTWAIT);
+  if (got > 0) {
+    take_lines(static_cast<std::size_t>(got));
+    return true;
+  }
+  if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return false;
+  fail(WireFailure::closed);
+  return false;
+}
+
+bool QtestConnection::wait_for_input(Instant deadline, short events) noexcept {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+  pollfd look{.fd = socket_.get(), .events = events, .revents = 0};
+  const int ready = left <= 0 ? 0 : ::poll(&look, 1, static_cast<int>(left));
+  if (ready > 0 || (ready < 0 && errno == EINTR)) return true;
+  fail(WireFailure::silent);
+  return false;
+}
+
+void QtestConnection::wait_until_unanswered(std::uint32_t most) noexcept {
+  const Instant limit = deadline();
+  unsigned looks = 0;
+  while (!failed() && (unanswered_ > most || (most == 0 && value_awaited_))) {
+    if (receive()) {
+      looks = 0;
+    } else if (++looks < kLooks) {
+      ::sched_yield();
+    } else if (!failed() && !wait_for_input(limit, POLLIN)) {
+      return;
+    }
+    // Lines that answer nothing must not keep this going.
+    if (looks == 0 && std::chrono::steady_clock::now() > limit && (unanswered_ > most || value_awaited_)) {
+      return fail(WireFailure::silent);
+    }
+  }
+}
+
+void QtestConnection::take_lines(std::size_t length) noexcept {
+  const std::string_view input(in_.data(), in_size_ + length);
+  std::size_t start = 0;
+  for (std::size_t end = input.find('\n', in_size_); end != std::string_view::npos && !failed();
+       end = input.find('\n', start)) {
+    take_line(input.substr(start, end - start));
+    start = end + 1;
+  }
+  if (failed()) return;
+  in_size_ = input.size() - start;
+  if (in_size_ == in_.size()) return fail(WireFailure::garbled);
+  std::memmove(in_.data(), in_.data() + start, in_size_);
+  if (unanswered_ == 0 && out_size_ == 0 && !value_awaited_) busy_.store(false, std::memory_order_relaxed);
+}
+
+void QtestConnection::take_line(std::string_view line) noexcept {
+  if (line.starts_with("IRQ ")) return;
+  progress_ = std::chrono::steady_clock::now();
+  if (line == "OK" && unanswered_ != 0) {
+    --unanswered_;
+    return;
+  }
+  if (line.starts_with("OK ") && unanswered_ == 0 && value_awaited_) {
+    value_ = parse_number(line.substr(3));
+    value_awaited_ = false;
+    if (value_) return;
+  }
+  fail(WireFailure::garbled);
+}
+
+// An empty poll of a queue comes here. On a machine with one processor QEMU gets nothing done before it is let.
+void QtestConnection::reap_idle() noexcept {
+  if (receive() || failed() || unanswered_ == 0) return;
+  if (std::chrono::steady_clock::now() - progress_ > limits_.patience) return fail(WireFailure::silent);
+  ::sched_yield();
+}
+
+void QtestConnection::fail(WireFailure how) noexcept {
+  if (failed()) return;
+  out_size_ = in_size_ = 0;
+  unanswered_ = 0;
+  value_awaited_ = false;
+  value_.reset();
+  busy_.store(false, std::memory_order_relaxed);
+  failure_.store(how, std::memory_order_release);
+  if (on_failure_) on_failure_();
+  socket_ = FileDescriptor();
+}
+
+QtestConnection::Instant QtestConnection::deadline() const noexcept {
+  return std::chrono::steady_clock::now() + limits_.patience;
+}
+
+}  // namespace pollux::qtest

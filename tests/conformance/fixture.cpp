@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "conformance/fixture.hpp"
+
+#include "conformance/own_network.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <stdexcept>
+#include <thread>
+
+namespace pollux::conformance {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::size_t kHeader = 14;
+constexpr std::size_t kWindow = 32;  // frames on their way: half a ring
+/// Until a frame that is on its way must have arrived; long, for machines that do other things.
+constexpr Duration kPatience = seconds(10);
+/// How long nothing has to come until it counts as silence. On a machine that stands still that long a test passes that
+/// should fail, but none fails that should pass.
+constexpr Duration kSilence = milliseconds(40);
+
+bool is_ours(const Bytes& frame) { return frame.size() >= kHeader && frame[12] == 0x88 && frame[13] == 0xB5; }
+
+/// With which instructions the suite's ports work: POLLUX_CONFORMANCE_PATH names another than the best.
+BurstMode chosen_path() {
+  const char* const text = std::getenv("POLLUX_CONFORMANCE_PATH");
+  if (text == nullptr || *text == '\0') return BurstMode::best;
+  const auto path = burst_mode_of(text);
+  if (!path) throw std::runtime_error("POLLUX_CONFORMANCE_PATH names no instructions");
+  return *path;
+}
+
+template <class T>
+T must(Result<T> result) {
+  if (!result) throw std::runtime_error(result.error().message());
+  if constexpr (!std::is_void_v<T>) return *std::move(result);
+}
+
+}  // namespace
+
+Bytes make_frame(std::size_t bytes, std::uint32_t number, const MacAddress& to) {
+  Bytes frame(bytes);
+  for (std::size_t i = kHeader + 4; i < bytes; ++i) frame[i] = static_cast<std::uint8_t>(i * 7 + number * 31);
+  std::copy(to.begin(), to.end(), frame.begin());
+  const MacAddress from{0x02, 0x43, 0, 0, 0, 0x01};
+  std::copy(from.begin(), from.end(), frame.begin() + 6);
+  frame[12] = 0x88;  // IEEE 802's EtherType for local experiments
+  frame[13] = 0xB5;
+  std::memcpy(frame.data() + kHeader, &number, sizeof number);
+  return frame;
+}
+
+std::vector<Bytes> make_frames(std::size_t count, std::size_t bytes, const MacAddress& to) {
+  std::vector<Bytes> frames;
+  for (std::uint32_t i = 0; i < count; ++i) frames.push_back(make_frame(bytes, i, to));
+  return frames;
+}
+
+Bytes content(const Mbuf& mbuf) {
+  Bytes bytes(mbuf.packet_length());
+  bytes.resize(mbuf.copy_out(0, bytes));
+  return bytes;
+}
+
+void Conformance::SetUp() {
+  if (pair().obstacle) FAIL() << *pair().obstacle;
+  context_.emplace(ContextOptions{.clock = nullptr, .log = nullptr, .on_misuse = [this](const Misuse& what) {
+                                    const std::lock_guard guard(reports_);
+                                    misuse_.push_back(what.what);
+                                  }});
+  if (traits().needs_relay) enter_own_network();
+  left_ = open_port(pair().left);
+  // Before its sender has made it there is no file to read.
+  right_ = open_port(pair().right);
+  // After the ports, since one without an IOMMU takes no memory that has other addresses than physical ones.
+  pool_ = must(Mempool::create(*context_, {.count = 2048, .name = "conformance"}));
+  cache_.emplace(*pool_);
+  if (traits().needs_relay) relay_ = std::make_unique<Relay>(pair().left, pair().right);
+}
+
+void Conformance::TearDown() {
+  left_.reset();
+  right_.reset();
+  relay_.reset();
+  if (pool_) {
+    EXPECT_EQ(pool_->stats().in_use(), 0U) << "buffers are missing after both ports were closed";
+  }
+  cache_.reset();
+  pool_.reset();
+  context_.reset();
+  for (const std::string& what : misuse_) ADD_FAILURE() << "misuse: " << what;
+  if (traits().by_file) ::unlink(pair().left.substr(pair().left.find('=') + 1).c_str());
+}
+
+PortConfig Conformance::config() {
+  PortConfig config = this->config(*pool_);
+  config.cache = &*cache_;
+  return config;
+}
+
+PortConfig Conformance::config(const Mempool& pool) {
+  return {.rx_pool = &pool, .rx_ring = 64, .tx_ring = 64, .burst_mode = chosen_path()};
+}
+
+Port Conformance::open_port(const std::string& uri) { return must(open_unconfigured(*context_, uri)); }
+
+void Conformance::start_both() { start_both(config(), config()); }
+
+void Conformance::start_both(const PortConfig& left, const PortConfig& right) {
+  must(left_->configure(left));
+  must(right_->configure(right));
+  must(left_->start());
+  must(right_->start());
+  wait_for_links();
+}
+
+void Conformance::wait_for_links() {
+  must(left_->wait_for_link(kPatience));
+  must(right_->wait_for_link(kPatience));
+}
+
+MbufPtr Conformance::make_mbuf(std::span<const std::uint8_t> frame, std::size_t segment_bytes) {
+  MbufPtr whole;
+  do {
+    const std::size_t count = std::min(frame.size(), segment_bytes);
+    MbufPtr segment = cache_->allocate();
+    if (segment == nullptr) throw std::runtime_error("the pool is dry");
+    std::uint8_t* const data = segment->append(static_cast<std::uint32_t>(count));
+    if (data == nullptr) throw std::runtime_error("a segment does not fit its mbuf");
+    std::copy_n(frame.begin(), count, data);
+    frame = frame.subspan(count);
+    if (whole == nullptr) {
+      whole = std::move(segment);
+    } else if (!whole->chain(segment)) {
+      throw std::runtime_error("too many segments");
+    }
+  } while (!frame.empty());
+  return whole;
+}
+
+void Conformance::send(Port& port, const std::vector<Bytes>& frames, std::size_t segment_bytes) {
+  const Duration deadline = context_->clock().now() + kPatience;
+  auto next = frames.begin();
+  Burst<32> burst;
+  while (next != frames.end() || !burst.empty()) {
+    while (next != frames.end() && !burst.full()) {
+      MbufPtr mbuf = make_mbuf(*next++, segment_bytes);
+      if (!burst.push(mbuf)) throw std::runtime_error("a burst with room takes no mbuf");
+    }
+    port.tx(0).tx_burst(burst);
+    forget_own(port);
+    if (burst.empty()) continue;
+    pass_time();
+    if (context_->clock().now() < deadline) continue;
+    DropCounter stuck("stuck");
+    burst.drop(stuck, *cache_);
+    ADD_FAILURE() << port.info().name << " takes no frames";
+    return;
+  }
+}
+
+// QEMU copies a frame to its card's functions while the sender's tail register is written.
+void Conformance::forget_own(Port& port) {
+  if (!traits().hears_itself) return;
+  DropCounter own("own");
+  Burst<32> burst;
+  while (port.rx(0).rx_burst(burst) != 0) burst.drop(own, *cache_);
+}
+
+void Conformance::receive_multicast(Port& port, const MacAddress& group, bool on) {
+  if (traits().all_multicast) {
+    ASSERT_TRUE(port.set_all_multicast(on));
+    return;
+  }
+  const auto filter = port.capability<MulticastFilter>();
+  ASSERT_TRUE(filter);
+  ASSERT_TRUE(filter->set_multicast(on ? std::span(&group, 1) : std::span<const MacAddress>()));
+}
+
+std::vector<Bytes> Conformance::receive(Port& port, std::size_t count) {
+  std::vector<Bytes> frames;
+  DropCounter looked_at("looked at");
+  Duration last = context_->clock().now();
+  const auto poll = [&] {
+    bool any = false;
+    for (std::uint16_t queue = 0; port.rx_queue(queue) != nullptr && frames.size() < count; ++queue) {
+      Burst<32> burst;
+      port.rx(queue).rx_burst(burst, static_cast<std::uint32_t>(std::min<std::size_t>(32, count - frames.size())));
+      any = any || !burst.empty();
+      for (Mbuf& mbuf : burst) {
+        if (Bytes bytes = content(mbuf); is_ours(bytes)) frames.push_back(std::move(bytes));
+      }
+      burst.drop(looked_at, *cache_);
+    }
+    return any;
+  };
+  while (frames.size() < count) {
+    if (poll()) {
+      last = context_->clock().now();
+    } else if (context_->clock().now() - last >= kPatience) {
+      break;
+    } else {
+      pass_time();
+    }
+  }
+  return frames;
+}
+
+// A file is read from its beginning by whoever opens it.
+void Conformance::reopen_receiver() {
+  const PortConfig again = config();
+  const std::uint32_t mtu = right_->mtu();
+  right_.reset();
+  right_ = open_port(pair().right);
+  must(right_->configure(again));
+  if (mtu != again.mtu) must(right_->set_mtu(mtu));
+  must(right_->start());
+  static_cast<void>(receive(*right_, in_file_));
+}
+
+std::vector<Bytes> Conformance::exchange(Port& from, Port& to, const std::vector<Bytes>& frames,
+                                         std::size_t segment_bytes) {
+  std::vector<Bytes> arrived;
+  if (traits().by_file) {
+    send(from, frames, segment_bytes);
+    reopen_receiver();
+    in_file_ += frames.size();
+    return receive(*right_, frames.size());
+  }
+  for (std::size_t sent = 0; sent < frames.size();) {
+    // A long frame takes several of the receiver's buffers.
+    const std::size_t window = frames[sent].size() > 2048 ? 4 : traits().holds_back ? kWindow : kWindow / 2;
+    const std::size_t count = std::min(window, frames.size() - sent);
+    const auto first = frames.begin() + static_cast<std::ptrdiff_t>(sent);
+    send(from, {first, first + static_cast<std::ptrdiff_t>(count)}, segment_bytes);
+    for (Bytes& frame : receive(to, count)) arrived.push_back(std::move(frame));
+    sent += count;
+    if (arrived.size() != sent) break;
+  }
+  return arrived;
+}
+
+void Conformance::expect_exchange(const std::vector<Bytes>& frames, std::size_t segment_bytes) {
+  const auto expect_same = [&](const std::vector<Bytes>& arrived, std::string_view way) {
+    ASSERT_EQ(arrived.size(), frames.size()) << way;
+    for (std::size_t i = 0; i < frames.size(); ++i) {
+      ASSERT_EQ(arrived[i], frames[i]) << way << ", frame " << i << " of " << frames[i].size() << " bytes";
+    }
+  };
+  expect_same(exchange(*left_, *right_, frames, segment_bytes), "left to right");
+  if (traits().both_ways) expect_same(exchange(*right_, *left_, frames, segment_bytes), "right to left");
+}
+
+void Conformance::expect_silence(Port& port) {
+  const Duration end = context_->clock().now() + kSilence;
+  DropCounter looked_at("looked at");
+  while (context_->clock().now() < end) {
+    Burst<32> burst;
+    port.rx(0).rx_burst(burst);
+    for (Mbuf& mbuf : burst) EXPECT_FALSE(is_ours(content(mbuf))) << "a frame of " << mbuf.packet_length() << " bytes";
+    burst.drop(looked_at, *cache_);
+    pass_time();
+  }
+}
+
+void Conformance::pass_time() {
+  if (relay_ != nullptr) relay_->run();
+  std::this_thread::sleep_for(std::chrono::microseconds(50));
+}
+
+std::uint64_t Conformance::drops(Port& port, std::string_view name) {
+  for (const Counter& counter : port.stats().drops) {
+    if (counter.name == name) return counter.value;
+  }
+  ADD_FAILURE() << port.info().name << " has no drop counter " << name;
+  return 0;
+}
+
+std::uint64_t Conformance::dropped(Port& port, std::string_view prefix) {
+  std::uint64_t sum = 0;
+  for (const Counter& counter : port.stats().drops) {
+    if (counter.name.starts_with(prefix)) sum += counter.value;
+  }
+  return sum;
+}
+
+void Conformance::settle(Port& port) {
+  const auto done = wait_until(context_->clock(), "the transmit ring's emptying", kPatience, [&] {
+    port.tx(0).tx_done_cleanup();
+    pass_time();
+    return port.tx(0).in_flight() == 0;
+  });
+  EXPECT_TRUE(done) << port.info().name;
+}
+
+void Conformance::forgive_misuse() {
+  const std::lock_guard guard(reports_);
+  misuse_.clear();
+}
+
+}  // namespace pollux::conformance

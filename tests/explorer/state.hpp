@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "explorer/cards.hpp"
+#include "explorer/insides.hpp"
+#include "explorer/scenario.hpp"
+#include "pollux/mem/mempool.hpp"
+#include "unit/mem/fake_domain.hpp"
+#include "unit/mem/pool_fixture.hpp"
+
+namespace pollux::test {
+
+/// The shipped queues on a ring of 8 each, a pool, a cache, an application, and a card that does one thing at a time.
+/// Its whole state can be saved and brought back.
+class State {
+ public:
+  explicit State(const Scenario& scenario);
+  ~State();
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  [[nodiscard]] bool possible(Step step) const;
+  /// Does it, and looks whether all is well.
+  void take(Step step);
+  /// What is wrong; empty if nothing is. The first finding stays.
+  [[nodiscard]] const std::string& violation() const { return violation_; }
+
+  [[nodiscard]] std::size_t saved_bytes() const { return saved_bytes_; }
+  void save(std::byte* to) const;
+  void bring_back(const std::byte* from);
+
+  /// The state as it matters, buffers named in the order in which they turn up: two states of the same fingerprint
+  /// have the same future.
+  [[nodiscard]] std::uint64_t fingerprint() const;
+  /// One line for a person.
+  [[nodiscard]] std::string describe() const;
+
+  /// How often each ring has been gone round; the lower of both where there are two.
+  [[nodiscard]] std::uint32_t wraps() const;
+  [[nodiscard]] std::uint64_t pool_empty_drops() const { return scenario_.rx ? rx_->drops().pool_empty : 0; }
+
+ private:
+  using Descriptor = hw::intel::Descriptor;
+  static constexpr std::uint32_t kMostHeld = 16;
+
+  // All that changes and is not the driver's: saved as it is.
+  struct Own {
+    ReceivingCard receiver;
+    SendingCard sender;
+    Tail rdt;
+    Tail tdt;
+    std::array<Mbuf*, kMostHeld> held{};  // the application's frames, oldest first
+    std::uint32_t held_count = 0;
+    std::uint64_t frames_begun = 0;      // by the receiving card
+    std::uint64_t frames_completed = 0;  // written back to the end
+    std::uint64_t frames_delivered = 0;
+    std::uint64_t bad_completed = 0;
+    std::uint64_t last_delivered = 0;  // its number, from 1
+    std::uint64_t frames_made = 0;     // by the application
+    std::uint64_t refused = 0;         // frames made to be refused
+    std::uint64_t slots_polled = 0;
+    std::array<std::uint64_t, kRing> posted{};  // what was in each transmit slot when it was posted
+  };
+  struct Region {
+    std::byte* at;
+    std::size_t size;
+  };
+
+  // state.cpp
+  void make_pool();
+  void set_up_queues();
+  void list_regions();
+  void violate(std::string what);
+  [[nodiscard]] bool is_buffer(std::uint64_t iova) const;
+  [[nodiscard]] std::uint64_t* content_at(std::uint64_t iova) const;
+  [[nodiscard]] static std::uint64_t& content(Mbuf& mbuf) { return *reinterpret_cast<std::uint64_t*>(mbuf.data()); }
+  [[nodiscard]] std::uint32_t index_of(const Mbuf* mbuf) const;
+  /// The mbuf at `place`; nullptr if none begins there.
+  [[nodiscard]] Mbuf* buffer_at(const std::byte* place) const;
+
+  // state_cards.cpp
+  void step_receiver(Step step);
+  void step_sender(Step step);
+  void receiver_sees_tail();
+  void receiver_fetches();
+  void receiver_fills(std::uint32_t bytes, std::uint32_t half, std::uint64_t status);
+  void receiver_stores_descriptor();
+  void receiver_stores_status(bool again);
+  void sender_sees_tail();
+  void sender_fetches();
+  void sender_sends();
+  void sender_reports();
+  [[nodiscard]] std::optional<std::uint32_t> next_report() const;
+
+  // state_calls.cpp
+  void step_application(Step step);
+  void poll(std::uint32_t limit);
+  void look_at_delivered(Mbuf& frame);
+  void drop(bool oldest);
+  void forward(std::uint32_t frames);
+  void send(Step what);
+  [[nodiscard]] Mbuf* make_frame(std::uint32_t bytes);
+  std::uint32_t transmit(std::span<Mbuf* const> frames);
+  void clean();
+
+  // state_checks.cpp
+  void check();
+  void check_owners();
+  void check_receive_ring();
+  void check_receive_account();
+  void check_transmit_ring();
+  void claim(std::array<const char*, kMostBuffers>& owners, const Mbuf* mbuf, const char* owner);
+  [[nodiscard]] std::uint32_t unpolled() const;
+
+  Scenario scenario_;
+  PoolFixture fixture_;
+  std::shared_ptr<FakeDomain> domain_ = std::make_shared<FakeDomain>();
+  Own own_;
+  std::optional<TailWindow> rdt_window_;
+  std::optional<TailWindow> tdt_window_;
+  DmaMemory ring_memory_;
+  std::optional<Mempool> pool_;
+  std::optional<MempoolCache> cache_;
+  std::unique_ptr<drivers::intel::RxQueue> rx_;
+  std::unique_ptr<drivers::intel::TxQueue> tx_;
+  Descriptor* rx_ring_ = nullptr;
+  Descriptor* tx_ring_ = nullptr;
+  RxInsides rx_in_;
+  TxInsides tx_in_;
+  PoolInsides pool_in_;
+  std::vector<Mbuf*> buffers_;  // by address
+  std::uint32_t buffer_stride_ = 0;
+  std::uint32_t headroom_ = 0;
+  std::vector<Region> regions_;
+  std::size_t saved_bytes_ = 0;
+  std::vector<std::byte> at_start_;
+  std::string violation_;
+};
+
+}  // namespace pollux::test

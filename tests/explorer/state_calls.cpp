@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the application does, by way of the driver.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "explorer/state.hpp"
+#include "pollux/mem/burst.hpp"
+
+namespace pollux::test {
+
+namespace rx = hw::intel::rx;
+
+void State::step_application(Step step) {
+  switch (step) {
+    case Step::rx_burst_1: return poll(1);
+    case Step::rx_burst_3: return poll(3);
+    case Step::rx_burst_8: return poll(8);
+    case Step::drop_oldest: return drop(true);
+    case Step::drop_newest: return drop(false);
+    case Step::forward_1: return forward(1);
+    case Step::forward_3: return forward(3);
+    case Step::tx_done_cleanup: return clean();
+    default: return send(step);
+  }
+}
+
+void State::poll(std::uint32_t limit) {
+  const std::uint32_t before = *rx_in_.next;
+  const std::uint64_t dropped_before = rx_->drops().pool_empty;
+  const std::uint32_t stock = pool_->stats().shared + pool_->stats().cached;
+  Burst<8> burst;
+  const std::uint32_t count = rx_->rx_burst(burst, limit);
+  if (count != burst.size() || count > limit) return violate("rx_burst returned another number than it delivered");
+  const std::uint32_t consumed = (*rx_in_.next - before) & kRingMask;
+  own_.slots_polled += consumed;
+  for (Mbuf& frame : burst) look_at_delivered(frame);
+  own_.held_count += count;
+  for (std::uint32_t i = count; i-- != 0;) own_.held[own_.held_count - count + i] = burst.pop().release();
+  const std::uint64_t hi = rx_ring_[*rx_in_.next].hi;
+  if (count < limit && rx::done(hi) && rx::length(hi) != 0) violate("rx_burst left a frame that had room");
+  if (rx_->drops().pool_empty != dropped_before && consumed <= stock)
+    violate(fmt::format("dropped a frame for want of a buffer where {} were left", stock));
+}
+
+void State::look_at_delivered(Mbuf& frame) {
+  const std::uint64_t number = content(frame) >> 1;
+  if (number <= own_.last_delivered)
+    violate(fmt::format("frame {} was delivered after frame {}", number, own_.last_delivered));
+  own_.last_delivered = number;
+  ++own_.frames_delivered;
+  std::uint32_t half = 0;
+  const bool in_two = frame.segments() == 2;
+  for (Mbuf* segment = &frame; segment != nullptr; segment = segment->next(), ++half) {
+    if (content(*segment) != content_of(number, half)) violate(fmt::format("frame {} has others' bytes", number));
+    const std::uint32_t bytes = !in_two ? kWholeBytes : half == 0 ? kFirstBytes : kLastBytes;
+    if (segment->length() != bytes) violate(fmt::format("frame {} has {} bytes", number, segment->length()));
+  }
+  if (half > 2) violate(fmt::format("frame {} has {} segments", number, half));
+}
+
+void State::drop(bool oldest) {
+  const auto first = own_.held.begin();
+  if (oldest) {
+    if (!scenario_.forgetful) cache_->free(MbufPtr(own_.held[0]));
+    std::rotate(first, first + 1, first + own_.held_count);
+  } else {
+    MbufDeleter{}(own_.held[own_.held_count - 1]);
+  }
+  own_.held[--own_.held_count] = nullptr;
+}
+
+void State::forward(std::uint32_t frames) {
+  const std::uint32_t taken = transmit({own_.held.data(), std::min(frames, own_.held_count)});
+  const auto first = own_.held.begin();
+  std::rotate(first, first + taken, first + own_.held_count);
+  std::fill_n(first + (own_.held_count - taken), taken, nullptr);
+  own_.held_count -= taken;
+}
+
+Mbuf* State::make_frame(std::uint32_t bytes) {
+  MbufPtr mbuf = cache_->allocate();
+  if (mbuf == nullptr) return nullptr;
+  if (mbuf->append(bytes) == nullptr) violate("an mbuf that came from the pool is not empty");
+  return mbuf.release();
+}
+
+void State::send(Step what) {
+  std::vector<Mbuf*> frames;
+  const auto add = [&](std::uint32_t bytes, bool chained) {
+    Mbuf* const frame = make_frame(bytes);
+    if (frame == nullptr) return;
+    content(*frame) = content_of(++own_.frames_made, 0);
+    frames.push_back(frame);
+    if (!chained) return;
+    MbufPtr more(make_frame(kLastBytes));
+    if (more == nullptr) return;
+    content(*more) = content_of(own_.frames_made, 1);
+    if (!frame->chain(more)) violate("two mbufs can't be chained");
+  };
+  if (what == Step::send_chain) {
+    add(kFirstBytes, true);
+  } else {
+    add(kWholeBytes, false);
+    if (what != Step::send_1) add(what == Step::send_3 ? kWholeBytes : kShortBytes, false);
+    if (what == Step::send_3) add(kWholeBytes, false);
+    if (what == Step::send_mixed) add(kFirstBytes, true);
+  }
+  const std::uint32_t taken = transmit(frames);
+  for (std::size_t i = taken; i < frames.size(); ++i) cache_->free(MbufPtr(frames[i]));
+}
+
+// Hands `frames` to the driver and notes what each slot is to send. Returns how many it took.
+std::uint32_t State::transmit(std::span<Mbuf* const> frames) {
+  const bool all_reported = own_.sender.reported == own_.tdt.written();
+  std::vector<Mbuf*> segments;
+  std::vector<std::size_t> frame_of;
+  Burst<3> burst;
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    const bool refused = frames[i]->packet_length() < drivers::intel::TxQueue::kMinFrame;
+    if (refused) ++own_.refused;
+    for (Mbuf* segment = frames[i]; segment != nullptr && !refused; segment = segment->next()) {
+      segments.push_back(segment);
+      frame_of.push_back(i);
+    }
+    MbufPtr owned(frames[i]);
+    if (!burst.push(owned)) violate("a burst is full too early");
+  }
+  const RingIndex before = *tx_in_.next;
+  const std::uint32_t taken = tx_->tx_burst(burst);
+  while (!burst.empty()) static_cast<void>(burst.pop().release());
+  std::uint32_t slots = 0;
+  for (std::size_t i = 0; i < segments.size() && frame_of[i] < taken; ++i, ++slots) {
+    const std::uint32_t slot = (before + slots).slot(kRingMask);
+    if (tx_in_.slots[slot] != segments[i]) violate(fmt::format("slot {} has another mbuf than was sent", slot));
+    own_.posted[slot] = content(*segments[i]);
+  }
+  // What it did not take stays with the caller, and a refused one was counted when it was made.
+  for (std::size_t i = taken; i < frames.size(); ++i) {
+    if (frames[i]->packet_length() < drivers::intel::TxQueue::kMinFrame) --own_.refused;
+  }
+  if (tx_in_.next->distance_from(before) != slots) violate("tx_burst moved on by another number of slots than it took");
+  // Bursts clean up in groups: what is left is a group that is not full.
+  if (all_reported && !frames.empty() && tx_->in_flight() > slots + kSlotsInGroup - 1)
+    violate(fmt::format("tx_burst left {} slots that were reported", tx_->in_flight() - slots));
+  if (all_reported && taken != frames.size()) violate("tx_burst found no room in a ring that is all done");
+  return taken;
+}
+
+void State::clean() {
+  const bool all_reported = own_.sender.reported == own_.tdt.written();
+  static_cast<void>(tx_->tx_done_cleanup());
+  if (all_reported && tx_->in_flight() != 0) violate("tx_done_cleanup left what was reported");
+}
+
+}  // namespace pollux::test

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "fuzz/ring_fixture.hpp"
+
+#include <utility>
+
+#include "fuzz/require.hpp"
+
+namespace pollux::test {
+
+RingFixture::RingFixture()
+    : queues_({.rx_ring = kSlots, .tx_ring = kSlots, .cache = 64, .pool = {.count = kMbufs, .name = "fuzzed"}}) {}
+
+void RingFixture::start() {
+  queues_.receiver->stop();
+  queues_.transmitter->stop();
+  require(queues_.rx.fill().has_value(), "a full pool fills the ring");
+  queues_.tx.clear();
+  queues_.rx.open();
+  queues_.tx.open();
+}
+
+void RingFixture::stop() {
+  constexpr auto kLimit = std::chrono::milliseconds(10);
+  require(queues_.rx.close(queues_.clock, kLimit).has_value(), "the receive queue closes");
+  require(queues_.tx.close(queues_.clock, kLimit).has_value(), "the transmit queue closes");
+  queues_.drain();
+}
+
+void RingFixture::release(Held& held, std::size_t count) {
+  for (; count != 0 && !held.empty(); --count) {
+    cache().free(std::move(held.back()));
+    held.pop_back();
+  }
+}
+
+void RingFixture::require_all_home() const { require(queues_.in_use() == 0, "every mbuf is home"); }
+
+void RingFixture::require_no_misuse() const {
+  const std::string complaints = queues_.complaints();
+  require(complaints.empty(), complaints);
+}
+
+std::span<hw::intel::Descriptor> RingFixture::ring(std::uint32_t first) {
+  std::byte* const start = queues_.rings.segments()[0].address;
+  return {reinterpret_cast<hw::intel::Descriptor*>(start) + first, kSlots};
+}
+
+}  // namespace pollux::test

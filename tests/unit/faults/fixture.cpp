@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "unit/faults/fixture.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "drivers/intel/igb/driver.hpp"
+
+namespace pollux::test {
+namespace {
+
+constexpr std::uint64_t kMostAccesses = 200'000;
+/// Of virtual time, beside which the longest bounded wait (for a semaphore that firmware holds, twice) is short.
+constexpr Duration kLongestPhase = std::chrono::seconds(5);
+
+}  // namespace
+
+std::string_view to_string(Phase phase) noexcept {
+  switch (phase) {
+    case Phase::open: return "open";
+    case Phase::configure: return "configure";
+    case Phase::start: return "start";
+    case Phase::traffic: return "traffic";
+    case Phase::stop: return "stop";
+    case Phase::close: return "close";
+  }
+  return "?";
+}
+
+Fixture::Fixture(const RigOptions& options)
+    : options_(options), faults_(std::make_shared<FaultInjector>(plan_of(options))), watch_(options.memory) {
+  context_.emplace(ContextOptions{.clock = clock_,
+                                  .log = [this](LogLevel, std::string_view line) { log_.emplace_back(line); },
+                                  .on_misuse = [this](const Misuse& what) { finding("misuse: " + what.what); },
+                                  .huge_pages = HugePages::never,
+                                  .arena_size = options.arena_size});
+  auto pool = Mempool::create(*context_, {.count = options.pool, .name = "rig"});
+  EXPECT_TRUE(pool) << pool.error().message();
+  if (pool) pool_.emplace(*std::move(pool));
+  wire_ = sim::Wire::create(*clock_, std::make_unique<models::igb::Card>(), [this](std::span<const std::byte> frame) {
+    sent_.emplace_back(frame.begin(), frame.end());
+  });
+}
+
+Fixture::~Fixture() = default;
+
+FaultPlan Fixture::plan_of(const RigOptions& options) {
+  FaultPlan plan = options.device;
+  if (options.action) plan.action = [this, strike = std::uint64_t{0}]() mutable { options_.action(*this, strike++); };
+  return plan;
+}
+
+void Fixture::run() {
+  if (options_.at_begin) options_.at_begin(*this);
+  open();
+  if (port_ != nullptr) {
+    enter(Phase::configure);
+    if (good(port_->configure({.rx_pool = &*pool_, .rx_ring = kRing, .tx_ring = kRing, .mtu = 4000}), "configure")) {
+      start();
+    }
+    close();
+  } else {
+    enter(Phase::close);
+  }
+  check_end();
+  outcome_ = describe();
+  if (options_.recovers) recover();
+}
+
+void Fixture::enter(Phase phase) {
+  Places& places = places_[static_cast<std::size_t>(phase_)];
+  for (std::size_t i = 0; i < kFaultPoints; ++i) places.device[i] = faults_->places(static_cast<FaultPoint>(i));
+  for (std::size_t i = 0; i < kMemoryPlaces; ++i) places.memory[i] = watch_.places(static_cast<ModelAccess>(i));
+  times_[static_cast<std::size_t>(phase_)] = clock_->now() - entered_;
+  if (clock_->now() - entered_ > kLongestPhase) finding(fmt::format("{} takes too long", to_string(phase_)));
+  phase_ = phase;
+  entered_ = clock_->now();
+}
+
+std::unique_ptr<Device> Fixture::make_device(bool with_fault) {
+  auto sim = sim::SimDevice::create(*context_, "sim:0", wire_, 0);
+  if (!sim) {
+    good(sim, "open");
+    return nullptr;
+  }
+  (*sim)->dma_domain().intercept(&watch_);
+  auto device = with_faults(*context_, *std::move(sim), with_fault ? faults_ : std::make_shared<FaultInjector>());
+  return good(device, "open") ? *std::move(device) : nullptr;
+}
+
+void Fixture::open() {
+  auto device = make_device(true);
+  if (device == nullptr) return;
+  auto port = drivers::igb::probe(*context_, std::move(device));
+  if (good(port, "open")) port_ = std::make_unique<PortMachine>(context_->state(), *std::move(port));
+}
+
+void Fixture::start() {
+  enter(Phase::start);
+  if (!good(port_->start(), "start")) {
+    // A fault that is over must not need a new port.
+    if (port_->state() != PortState::configured) return;
+    faults_->lift();
+    watch_.lift();
+    if (auto again = port_->start(); !again) finding("start after the fault: " + again.error().message());
+    return;
+  }
+  enter(Phase::traffic);
+  traffic();
+  enter(Phase::stop);
+  if (port_->state() == PortState::started) stop();
+}
+
+void Fixture::stop() {
+  if (!good(port_->stop(), "stop")) return;
+  if (pool_->stats().in_use() != held_mbufs()) finding("a stopped port keeps buffers");
+}
+
+void Fixture::close() {
+  enter(Phase::close);
+  failed_ = port_->state() == PortState::failed;
+  good(port_->close(), "close");
+  enter(Phase::close);
+  if (port_->state() != PortState::closed) finding("the port is not closed");
+  last_stats_ = port_->stats();
+}
+
+/// What holds at the end of every run, whatever happened in it.
+void Fixture::check_end() {
+  check_conservation();
+  release_held();
+  port_.reset();
+  if (const std::uint32_t in_use = pool_->stats().in_use(); in_use != 0)
+    finding(fmt::format("{} mbufs leaked", in_use));
+  if (faults_->places(FaultPoint::access) > kMostAccesses) finding("more register accesses than any step can need");
+  if (watch_.writes_to_held() != 0) finding("the card wrote to a frame that the program has");
+  const std::uint64_t refused = card().with([](models::igb::Card& card) { return card.dma().refused(); });
+  if (refused != 0 && !options_.may_refuse_dma)
+    finding(fmt::format("{} accesses to memory that is not mapped", refused));
+}
+
+/// The same card, without the fault, for the next who opens it.
+void Fixture::recover() {
+  faults_->lift();
+  watch_.lift();
+  if (options_.at_end) options_.at_end(*this);
+  wire_->set_carrier(true);
+  const std::size_t sent_before = sent_.size();
+  auto device = make_device(false);
+  if (device == nullptr) return finding("the card cannot be opened again");
+  auto port = drivers::igb::probe(*context_, std::move(device));
+  if (!port) return finding("the card cannot be opened again: " + port.error().message());
+  port_ = std::make_unique<PortMachine>(context_->state(), *std::move(port));
+  Result<void> step = port_->configure({.rx_pool = &*pool_, .rx_ring = kRing, .tx_ring = kRing});
+  if (step) step = port_->start();
+  if (!step) return finding("the card cannot be started again: " + step.error().message());
+  no_link_ = false;
+  injected_.clear();
+  matched_ = received_ = phantoms_ = 0;
+  await_link();
+  receive(std::array<std::size_t, 2>{60, 1514});
+  send(2);
+  settle();
+  if (no_link_ || received_ != 2 || phantoms_ != 0 || sent_.size() != sent_before + 2) {
+    finding("the card that was opened again does not carry frames");
+  }
+  release_held();
+  if (auto closed = port_->close(); !closed) finding("the second port: " + closed.error().message());
+  if (pool_->stats().in_use() != 0) finding("the second port leaked mbufs");
+}
+
+template <class T>
+bool Fixture::good(const Result<T>& result, std::string_view call) {
+  if (result) return true;
+  if (result.error().what.empty()) finding(fmt::format("{}: an error without a text", call));
+  errors_.push_back(fmt::format("{}: {}", call, to_string(result.error().code)));
+  return false;
+}
+
+template bool Fixture::good(const Result<void>&, std::string_view);
+template bool Fixture::good(const Result<Duration>&, std::string_view);
+
+void Fixture::finding(std::string what) { findings_.push_back(std::move(what)); }
+
+std::string Fixture::describe() const {
+  if (!errors_.empty()) {
+    std::string text = errors_.front();
+    if (errors_.back() != errors_.front() && errors_.back().starts_with("close")) text += ", " + errors_.back();
+    return failed_ ? text + ", failed" : text;
+  }
+  std::string text = "works";
+  if (no_link_) text += ", no link";
+  for (const Counter& drop : last_stats_.drops) {
+    if (drop.value != 0) text += ", " + drop.name;
+  }
+  if (last_stats_.rx_missed_errors != 0) text += ", rx_missed_errors";
+  if (unnamed_) text += ", not received";
+  if (phantoms_total_ != 0) text += ", phantom frame";
+  if (unsent_) text += ", not sent";
+  if (left_over_ != 0) text += ", ring full";
+  return text;
+}
+
+}  // namespace pollux::test

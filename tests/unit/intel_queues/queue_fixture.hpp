@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "drivers/intel/queue/rx_queue.hpp"
+#include "drivers/intel/queue/tx_queue.hpp"
+#include "mem/mempool_core.hpp"
+#include "unit/intel_queues/strict_card.hpp"
+#include "unit/mem/pool_fixture.hpp"
+
+namespace pollux::test {
+
+struct LabOptions {
+  std::uint32_t rx_ring = 64;
+  std::uint32_t tx_ring = 64;
+  bool remote = false;        ///< tail registers are functions
+  bool split_memory = false;  ///< the receive pool lies in two segments whose IOVAs are elsewhere
+  bool rx_head = false;       ///< the receive queue can read RDH
+  bool tx_cache = true;       ///< the transmit queue begins with the receive queue's cache
+  std::uint32_t cache = 0;    ///< capacity
+  std::uint32_t max_frame = 9500;
+  BurstMode path = BurstMode::best;
+  MempoolOptions pool{.count = 1000, .name = "rx"};
+};
+
+/// RDH, as the receive queue reads it where it has its registers.
+class HeadRegister final : public RemoteRegisters {
+ public:
+  static constexpr std::uint32_t kOffset = 4;
+
+  [[nodiscard]] std::uint32_t read32(std::uint32_t offset) noexcept override {
+    ++reads;
+    if (before_read) before_read();
+    return offset == kOffset && receiver != nullptr ? receiver->head() : ~std::uint32_t{0};
+  }
+  void write32(std::uint32_t, std::uint32_t) noexcept override {}
+  void flush() noexcept override {}
+
+  const StrictReceiver* receiver = nullptr;
+  std::function<void()> before_read;
+  unsigned reads = 0;
+};
+
+/// One receive and one transmit queue on a strict card, and a pool with its cache. Not started.
+class QueueFixture {
+ public:
+  static constexpr std::uint16_t kPort = 5;
+
+  explicit QueueFixture(const LabOptions& options);
+  /// Buffers that a test left in the rings go home, so that their pool does not outlive the test.
+  ~QueueFixture();
+
+  /// Fills the receive ring, starts the card and opens both gates.
+  void start();
+  /// Closes both gates and stops the card where it is. `drain` is left to the test.
+  void close();
+  void drain();
+  /// Lets the card see the tails.
+  void look();
+
+  [[nodiscard]] std::uint32_t in_use() const { return pool->stats().in_use(); }
+  /// What the card and the checks found wrong, as one text; empty if all is well.
+  [[nodiscard]] std::string complaints() const;
+
+  LabOptions options;
+  PoolFixture fixture;
+  std::shared_ptr<FakeDomain> domain = std::make_shared<FakeDomain>();
+  CardMemory memory{*domain};
+  TailRegister rdt;
+  TailRegister tdt;
+  HeadRegister rdh;
+  DmaMemory rings;
+  std::shared_ptr<MempoolCore> pool;
+  std::optional<Mempool> pool_handle;  ///< none where the memory is split
+  std::optional<MempoolCache> cache_handle;
+  std::shared_ptr<MempoolCacheCore> cache;
+  drivers::intel::RxQueue rx;
+  drivers::intel::TxQueue tx;
+  std::optional<StrictReceiver> receiver;
+  std::optional<StrictTransmitter> transmitter;
+  ManualClock clock;
+
+ private:
+  void make_pool();
+};
+
+}  // namespace pollux::test

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backends/sim/link_partner.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include <fmt/format.h>
+
+#include "base/file_descriptor.hpp"
+#include "unit/sim/probe_card.hpp"
+
+namespace pollux::sim {
+namespace {
+
+using namespace std::chrono_literals;
+
+class SimFarEnd : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (std::filesystem::temp_directory_path() / "pollux-far-end-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    folder = pattern;
+  }
+  void TearDown() override {
+    wire.reset();
+    std::filesystem::remove_all(folder);
+  }
+  [[nodiscard]] std::string path(std::string_view name) const { return (folder / name).string(); }
+  /// Puts a card in front of the link partner.
+  void connect(const LinkPartnerOptions& options) {
+    auto far = open_link_partner(options);
+    ASSERT_TRUE(far) << far.error().message();
+    auto owner = std::make_unique<ProbeCard>();
+    card = owner.get();
+    wire = Wire::create(clock, std::move(owner), *std::move(far));
+    ASSERT_TRUE(wire->claim(0));
+  }
+  void send(std::span<const std::byte> frame) {
+    wire->with_card(0, [&](DeviceModel&) { card->send(frame); });
+  }
+
+  std::filesystem::path folder;
+  ManualClock clock;
+  ProbeCard* card = nullptr;
+  std::shared_ptr<Wire> wire;
+};
+
+TEST_F(SimFarEnd, WritesAndReadsCaptureFiles) {
+  connect({.pcap_out = path("out.pcap")});
+  for (unsigned i = 0; i < 5; ++i) {
+    clock.advance(1ms);
+    send(ProbePair::frame(i, 60 + i));
+  }
+  EXPECT_EQ(wire->counters(0).carried, 5u);
+  connect({.pcap_in = path("out.pcap")});
+  clock.advance(1ms);
+  ASSERT_EQ(card->arrivals_.size(), 5u);
+  for (unsigned i = 0; i < 5; ++i) EXPECT_EQ(card->arrivals_[i].bytes, ProbePair::frame(i, 60 + i));
+  EXPECT_EQ(wire->counters(1).carried, 5u);
+  send(ProbePair::frame(9));
+  EXPECT_EQ(wire->counters(0).carried, 1u) << "nobody asked for a file, nothing is lost";
+}
+
+TEST_F(SimFarEnd, PlaysAsFastAsTheCardTakesFrames) {
+  connect({.pcap_out = path("out.pcap")});
+  for (unsigned i = 0; i < 300; ++i) send(ProbePair::frame(i, 20));
+  connect({.pcap_in = path("out.pcap")});
+  card->ready_ = false;
+  clock.advance(1ms);
+  EXPECT_TRUE(card->arrivals_.empty());
+  card->ready_ = true;
+  clock.advance(1ms);
+  ASSERT_EQ(card->arrivals_.size(), 300u);
+  EXPECT_EQ(card->arrivals_[0].bytes.size(), 60u) << "padded as a sender's MAC does";
+}
+
+TEST_F(SimFarEnd, NamesTheFileThatIsWrong) {
+  const auto missing = open_link_partner({.pcap_in = path("none")});
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, ErrorCode::not_found);
+  EXPECT_THAT(missing.error().what, testing::HasSubstr(path("none")));
+  ASSERT_EQ(::mkfifo(path("pipe").c_str(), 0600), 0);
+  EXPECT_FALSE(open_link_partner({.pcap_in = path("pipe")})) << "and does not wait for its other end";
+  EXPECT_FALSE(open_link_partner({.pcap_out = path("pipe")}));
+  std::ofstream(path("text")) << "this is no capture";
+  EXPECT_FALSE(open_link_partner({.pcap_in = path("text")}));
+  // Link type 101, raw IP: a header and no frames.
+  const std::array<std::uint32_t, 6> raw{0xA1B2C3D4, 0x00040002, 0, 0, 65535, 101};
+  std::ofstream(path("raw"), std::ios::binary).write(reinterpret_cast<const char*>(raw.data()), sizeof raw);
+  const auto not_ethernet = open_link_partner({.pcap_in = path("raw")});
+  ASSERT_FALSE(not_ethernet);
+  EXPECT_EQ(not_ethernet.error().code, ErrorCode::invalid_argument);
+  const auto unwritable = open_link_partner({.pcap_out = path("no/such/folder")});
+  ASSERT_FALSE(unwritable);
+  EXPECT_THAT(unwritable.error().what, testing::HasSubstr("no/such/folder"));
+}
+
+TEST_F(SimFarEnd, EndsWithACaptureThatBreaksOff) {
+  connect({.pcap_out = path("out.pcap")});
+  for (unsigned i = 0; i < 3; ++i) send(ProbePair::frame(i));
+  std::filesystem::resize_file(path("out.pcap"), std::filesystem::file_size(path("out.pcap")) - 10);
+  connect({.pcap_in = path("out.pcap")});
+  clock.advance(1ms);
+  EXPECT_EQ(card->arrivals_.size(), 2u);
+}
+
+TEST_F(SimFarEnd, IsOfOneKind) {
+  EXPECT_EQ(open_link_partner({}).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(open_link_partner({.pcap_in = "a", .tap = "b"}).error().code, ErrorCode::invalid_argument);
+  const auto half = open_link_partner({.socket_local = path("a")});
+  ASSERT_FALSE(half);
+  EXPECT_THAT(half.error().hint, testing::HasSubstr("socket-remote"));
+}
+
+sockaddr_un address(const std::string& path) {
+  sockaddr_un result{};
+  result.sun_family = AF_UNIX;
+  std::memcpy(static_cast<char*>(result.sun_path), path.data(), path.size());
+  return result;
+}
+
+TEST_F(SimFarEnd, JoinsADatagramSocket) {
+  connect({.socket_local = path("card"), .socket_remote = path("peer")});
+  send(ProbePair::frame(1));
+  EXPECT_EQ(wire->counters(0).dropped_link_partner, 1u) << "there is no peer yet";
+  const FileDescriptor peer(::socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0));
+  const sockaddr_un own = address(path("peer"));
+  const sockaddr_un cards = address(path("card"));
+  ASSERT_EQ(::bind(peer.get(), reinterpret_cast<const sockaddr*>(&own), sizeof own), 0);
+  send(ProbePair::frame(2, 100));
+  std::array<std::byte, 2048> buffer{};
+  ASSERT_EQ(::recv(peer.get(), buffer.data(), buffer.size(), 0), 100);
+  EXPECT_TRUE(std::equal(buffer.begin(), buffer.begin() + 100, ProbePair::frame(2, 100).begin()));
+  for (unsigned i = 0; i < 4; ++i) {
+    const auto frame = ProbePair::frame(i, 200);
+    ASSERT_EQ(
+        ::sendto(peer.get(), frame.data(), frame.size(), 0, reinterpret_cast<const sockaddr*>(&cards), sizeof cards),
+        200);
+  }
+  clock.advance(1ms);
+  ASSERT_EQ(card->arrivals_.size(), 4u);
+  EXPECT_EQ(card->arrivals_[3].bytes, ProbePair::frame(3, 200));
+}
+
+TEST_F(SimFarEnd, BindsASocketOnceAndRemovesIt) {
+  {
+    const auto first = open_link_partner({.socket_local = path("card"), .socket_remote = path("peer")});
+    ASSERT_TRUE(first);
+    const auto second = open_link_partner({.socket_local = path("card"), .socket_remote = path("peer")});
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code, ErrorCode::busy);
+    EXPECT_THAT(second.error().hint, testing::HasSubstr("rm "));
+  }
+  EXPECT_FALSE(std::filesystem::exists(path("card")));
+  EXPECT_EQ(open_link_partner({.socket_local = std::string(200, 'x'), .socket_remote = "y"}).error().code,
+            ErrorCode::invalid_argument);
+}
+
+/// Sends a frame into an interface and tells whether that worked.
+bool send_into(const std::string& interface, std::span<const std::byte> frame) {
+  const FileDescriptor socket(::socket(AF_PACKET, SOCK_RAW, 0));
+  if (!socket) return false;
+  ifreq request{};
+  std::memcpy(static_cast<char*>(request.ifr_name), interface.data(), interface.size());
+  request.ifr_flags = IFF_UP;
+  if (::ioctl(socket.get(), SIOCSIFFLAGS, &request) != 0 || ::ioctl(socket.get(), SIOCGIFINDEX, &request) != 0) {
+    return false;
+  }
+  sockaddr_ll to{};
+  to.sll_family = AF_PACKET;
+  to.sll_ifindex = request.ifr_ifindex;
+  return ::sendto(socket.get(), frame.data(), frame.size(), 0, reinterpret_cast<const sockaddr*>(&to), sizeof to) ==
+         static_cast<ssize_t>(frame.size());
+}
+
+TEST_F(SimFarEnd, JoinsATapOrSaysWhatIsMissing) {
+  const std::string name = fmt::format("plx{}", ::getpid());
+  const LinkPartnerOptions options{.tap = name};
+  auto probe = open_link_partner(options);
+  if (!probe) {
+    EXPECT_THAT(probe.error().code, testing::AnyOf(ErrorCode::permission_denied, ErrorCode::not_supported));
+    EXPECT_THAT(probe.error().hint,
+                testing::AnyOf(testing::HasSubstr("ip tuntap add"), testing::HasSubstr("modprobe")));
+    GTEST_SKIP() << "LEFT OUT: " << probe.error().message();
+  }
+  probe->reset();
+  connect(options);
+  auto frame = ProbePair::frame(1, 70);
+  frame[12] = std::byte{0x88};
+  frame[13] = std::byte{0xB5};
+  ASSERT_TRUE(send_into(name, frame));
+  clock.advance(1ms);
+  // The kernel may have frames of its own to send.
+  EXPECT_TRUE(std::any_of(card->arrivals_.begin(), card->arrivals_.end(),
+                          [&](const ProbeCard::Arrival& arrival) { return arrival.bytes == frame; }));
+  send(frame);
+  EXPECT_EQ(wire->counters(0).carried, 1u);
+}
+
+TEST_F(SimFarEnd, RefusesATapsNameThatIsTooLong) {
+  EXPECT_EQ(open_link_partner({.tap = std::string(40, 'x')}).error().code, ErrorCode::invalid_argument);
+}
+
+}  // namespace
+}  // namespace pollux::sim
