@@ -8,7 +8,7 @@
 /// Kept out of the hot functions' cache lines and registers.
 #define POLLUX_COLD __attribute__((noinline, cold))
 /// The same for code that long frames go through: not in the way of short ones, but fast.
-#define POLLUX_APART __attribute__((noinline))
+#define POLLUX_NOINLINE __attribute__((noinline))
 /// A function whose speed must not depend on what the linker puts in front of it.
 #define POLLUX_HOT __attribute__((noinline, hot, aligned(64)))
 /// Everything that the function calls becomes part of it, so that code for a newer processor calls none for an older.

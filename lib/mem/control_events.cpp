@@ -14,9 +14,9 @@ namespace pollux {
 namespace {
 
 /// The key of the timer and the alarm; tasks count from 1.
-constexpr std::uint64_t kMoment = 0;
+constexpr std::uint64_t kTimerKey = 0;
 
-itimerspec in(Duration span) {
+itimerspec timer_after(Duration span) {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(span);
   itimerspec timer{};
   timer.it_value.tv_sec = seconds.count();
@@ -30,10 +30,10 @@ void ManualAlarm::set(Time now, Time due) noexcept {
   eventfd_t raised = 0;
   static_cast<void>(::eventfd_read(event_.get(), &raised));
   due_.store(due.count(), std::memory_order_release);
-  look(now);
+  check(now);
 }
 
-void ManualAlarm::look(Time now) noexcept {
+void ManualAlarm::check(Time now) noexcept {
   Time::rep due = due_.load(std::memory_order_acquire);
   if (now.count() < due) return;
   // Raised once, by whoever finds it due first.
@@ -44,28 +44,28 @@ std::optional<ControlEvents> ControlEvents::create(Clock& clock) {
   ControlEvents events;
   events.epoll_ = FileDescriptor(::epoll_create1(EPOLL_CLOEXEC));
   if (!events.epoll_) return std::nullopt;
-  int moment = -1;
+  int timer = -1;
   if (auto* const manual = dynamic_cast<ManualClock*>(&clock)) {
     FileDescriptor event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!event) return std::nullopt;
-    moment = event.get();
+    timer = event.get();
     events.alarm_ = std::make_shared<ManualAlarm>(std::move(event));
     manual->follow([weak = std::weak_ptr(events.alarm_)](Time now) {
-      if (const auto alarm = weak.lock()) alarm->look(now);
+      if (const auto alarm = weak.lock()) alarm->check(now);
     });
   } else {
     events.timer_ = FileDescriptor(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
-    moment = events.timer_.get();
+    timer = events.timer_.get();
   }
-  if (moment < 0 || !events.add(moment, EPOLLIN, kMoment)) return std::nullopt;
+  if (timer < 0 || !events.add(timer, EPOLLIN, kTimerKey)) return std::nullopt;
   return events;
 }
 
 bool ControlEvents::add(int descriptor, std::uint32_t events, std::uint64_t key) noexcept {
-  epoll_event what{};
-  what.events = events;
-  what.data.u64 = key;
-  return ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, descriptor, &what) == 0;
+  epoll_event event{};
+  event.events = events;
+  event.data.u64 = key;
+  return ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, descriptor, &event) == 0;
 }
 
 // The time left and not the moment itself, since the clock may be the caller's own.
@@ -74,7 +74,7 @@ void ControlEvents::set_due(Time now, Time due) noexcept {
   due_ = due;
   if (alarm_ != nullptr) return alarm_->set(now, due);
   // Zero would disarm it: what is due already is due in a nanosecond.
-  const itimerspec timer = due == Time::max() ? itimerspec{} : in(std::max(due - now, Duration(1)));
+  const itimerspec timer = due == Time::max() ? itimerspec{} : timer_after(std::max(due - now, Duration(1)));
   static_cast<void>(::timerfd_settime(timer_.get(), 0, &timer, nullptr));
 }
 
@@ -95,7 +95,7 @@ std::vector<ControlEvents::TaskId> ControlEvents::collect() {
     count = ::epoll_wait(epoll_.get(), found.data(), static_cast<int>(found.size()), 0);
     for (int i = 0; i < count; ++i) {
       const std::uint64_t key = found[static_cast<std::size_t>(i)].data.u64;
-      if (key != kMoment) {
+      if (key != kTimerKey) {
         raised.push_back(key);
       } else {
         due_ = Time::min();  // it stays readable until it is set anew

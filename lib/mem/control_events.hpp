@@ -20,7 +20,7 @@ class ManualAlarm {
   [[nodiscard]] int descriptor() const noexcept { return event_.get(); }
   /// Not readable any more, until `due`.
   void set(Time now, Time due) noexcept;
-  void look(Time now) noexcept;
+  void check(Time now) noexcept;
 
  private:
   FileDescriptor event_;

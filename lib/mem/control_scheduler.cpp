@@ -36,7 +36,7 @@ void ControlScheduler::remove(TaskId id) {
   if (const auto found = entries_.find(id); found != entries_.end()) drop(found);
 }
 
-void ControlScheduler::move(TaskId id, Time due) {
+void ControlScheduler::reschedule(TaskId id, Time due) {
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(id);
   if (found == entries_.end()) return;
@@ -132,7 +132,7 @@ Result<Time> ControlScheduler::run_due() {
   return run_tasks();
 }
 
-void ControlScheduler::keep(Error failure) {
+void ControlScheduler::store_failure(Error failure) {
   const std::lock_guard lock(mutex_);
   failures_.push_back(std::move(failure));
 }

@@ -30,7 +30,7 @@ class ControlScheduler {
   [[nodiscard]] TaskId add(std::weak_ptr<ControlTask> task, Time due, std::vector<int> events);
   /// Does not wait for a run in progress. One that is not there any more is removed already.
   void remove(TaskId id);
-  void move(TaskId id, Time due);
+  void reschedule(TaskId id, Time due);
 
   [[nodiscard]] int event_fd();
   /// See Control::run_due.
@@ -38,7 +38,7 @@ class ControlScheduler {
   /// The same without the failures that were kept.
   [[nodiscard]] Result<Time> run_tasks();
   /// A failure that the program was not told yet: the next run_due tells it.
-  void keep(Error failure);
+  void store_failure(Error failure);
 
  private:
   struct Entry {

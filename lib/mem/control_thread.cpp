@@ -73,7 +73,7 @@ void ControlThread::work(int event) {
   while (::poll(waiting.data(), waiting.size(), -1) >= 0 || errno == EINTR) {
     if (waiting[1].revents != 0) return;
     if (const auto next = scheduler_.run_tasks(); !next) {
-      scheduler_.keep(next.error());
+      scheduler_.store_failure(next.error());
       on_failure_(next.error());
     }
   }

@@ -111,7 +111,7 @@ void DmaRegistry::release(std::span<const DmaSegment> segments, PendingLog& log)
   regions_.erase(found);
   bool free = true;
   for (const auto& domain : domains_) free = unmap(*domain, region.segments, log) && free;
-  choose_addresses();
+  update_physical_addressing();
   if (!free) return;
   unlock_pages(region);
   if (region.own) {
@@ -127,9 +127,9 @@ Result<void> DmaRegistry::attach(std::shared_ptr<DmaDomain> domain, PendingLog& 
     return fail(ErrorCode::bad_state, fmt::format("{} is attached already", domain->name()));
   }
   if (auto physical = check_physical(*domain); !physical) return physical;
-  const std::vector<IovaRange> reach = domain->usable_iova();
-  if (auto reachable = check_usable_iova(*domain, reach); !reachable) return reachable;
-  std::vector<IovaRange> usable = intersect(common_iova_ranges(), reach);
+  const std::vector<IovaRange> ranges = domain->usable_iova();
+  if (auto reachable = check_usable_iova(*domain, ranges); !reachable) return reachable;
+  std::vector<IovaRange> usable = intersect(common_iova_ranges(), ranges);
   domains_.reserve(domains_.size() + 1);
   const bool lock = domain->wants_locked_pages() && !wants_locked_pages();
   if (lock) {
@@ -140,7 +140,7 @@ Result<void> DmaRegistry::attach(std::shared_ptr<DmaDomain> domain, PendingLog& 
     return mapped;
   }
   domains_.push_back(std::move(domain));
-  choose_addresses();
+  update_physical_addressing();
   iova_.restrict_to(std::move(usable));
   return {};
 }
@@ -153,7 +153,7 @@ std::shared_ptr<DmaDomain> DmaRegistry::detach(const DmaDomain& domain, PendingL
   domains_.erase(found);
   for (const DmaRegion& region : regions_) static_cast<void>(unmap(*held, region.segments, log));
   if (held->wants_locked_pages() && !wants_locked_pages()) unlock_all();
-  choose_addresses();
+  update_physical_addressing();
   try {
     iova_.restrict_to(common_iova_ranges());
   } catch (const std::bad_alloc&) {  // the other domains reach more than stays usable then, and none less
@@ -201,17 +201,17 @@ Result<void> DmaRegistry::check_free(std::span<std::byte> memory) const {
   return {};
 }
 
-Result<void> DmaRegistry::check_usable_iova(const DmaDomain& domain, const std::vector<IovaRange>& reach) const {
+Result<void> DmaRegistry::check_usable_iova(const DmaDomain& domain, const std::vector<IovaRange>& ranges) const {
   for (const DmaRegion& region : regions_) {
     if (std::all_of(region.segments.begin(), region.segments.end(),
-                    [&](const DmaSegment& segment) { return contains(reach, segment.iova, segment.size); })) {
+                    [&](const DmaSegment& segment) { return contains(ranges, segment.iova, segment.size); })) {
       continue;
     }
     return fail(ErrorCode::not_supported,
                 fmt::format("{} cannot reach memory that exists: {}", domain.name(), describe(region)),
                 "open this device before memory is allocated, or give it a Context of its own");
   }
-  if (intersect(iova_.usable(), reach).empty()) {
+  if (intersect(iova_.usable(), ranges).empty()) {
     return fail(ErrorCode::not_supported,
                 fmt::format("{} reaches no address that the devices of this Context reach", domain.name()),
                 "give the device a Context of its own");
@@ -258,7 +258,7 @@ bool DmaRegistry::wants_locked_pages() const {
   return std::any_of(domains_.begin(), domains_.end(), [](const auto& domain) { return domain->wants_locked_pages(); });
 }
 
-void DmaRegistry::choose_addresses() {
+void DmaRegistry::update_physical_addressing() {
   for (const auto& domain : domains_) {
     if (physical_ == nullptr) physical_ = domain->physical_addresses();
   }
@@ -268,9 +268,9 @@ void DmaRegistry::choose_addresses() {
 }
 
 std::vector<IovaRange> DmaRegistry::common_iova_ranges() const {
-  std::vector<std::vector<IovaRange>> reach;
-  for (const auto& domain : domains_) reach.push_back(domain->usable_iova());
-  return IovaSpace::usable_in(reach);
+  std::vector<std::vector<IovaRange>> ranges;
+  for (const auto& domain : domains_) ranges.push_back(domain->usable_iova());
+  return IovaSpace::usable_in(ranges);
 }
 
 }  // namespace pollux

@@ -25,7 +25,7 @@ class DmaRegistry {
   [[nodiscard]] Result<DmaRegion> allocate(const DmaRequest& request, PendingLog& log);
   [[nodiscard]] Result<DmaRegion> register_memory(std::span<std::byte> memory, PendingLog& log);
   /// Unmaps a region everywhere and gives its pages back if they are the arena's. A region that a domain does not let
-  /// go is kept as it is, out of everybody's reach, since its device may still write to it.
+  /// go is kept as it is, never used again, since its device may still write to it.
   void release(std::span<const DmaSegment> segments, PendingLog& log);
 
   [[nodiscard]] Result<void> attach(std::shared_ptr<DmaDomain> domain, PendingLog& log);
@@ -37,16 +37,16 @@ class DmaRegistry {
  private:
   [[nodiscard]] Result<void> add(DmaRegion region, PendingLog& log);
   [[nodiscard]] Result<void> check_free(std::span<std::byte> memory) const;
-  [[nodiscard]] Result<void> check_usable_iova(const DmaDomain& domain, const std::vector<IovaRange>& reach) const;
+  [[nodiscard]] Result<void> check_usable_iova(const DmaDomain& domain, const std::vector<IovaRange>& ranges) const;
   [[nodiscard]] Result<void> check_physical(const DmaDomain& domain) const;
   [[nodiscard]] Result<void> map_all(DmaDomain& domain, PendingLog& log) const;
   [[nodiscard]] Result<void> lock_all();
   void unlock_all();
   [[nodiscard]] bool wants_locked_pages() const;
-  /// What all domains reach.
+  /// The ranges that all domains can use.
   [[nodiscard]] std::vector<IovaRange> common_iova_ranges() const;
   /// Keeps to physical addresses while a domain or memory that exists needs them.
-  void choose_addresses();
+  void update_physical_addressing();
 
   IovaSpace iova_;
   PageAllocator pages_;

@@ -119,12 +119,12 @@ void Mbuf::share_with(Mbuf& clone) noexcept {
   clone.attached_capacity_ = capacity();
   clone.root_ = &owner;
   clone.special_ = kClone;
-  copy_notes_to(clone);
+  copy_metadata_to(clone);
 }
 
-void Mbuf::copy_notes_to(Mbuf& copy) const noexcept {
-  constexpr unsigned kNoted = kOffload | kTimestamped;
-  copy.special_ = static_cast<std::uint8_t>((copy.special_ & ~kNoted) | (special_ & kNoted));
+void Mbuf::copy_metadata_to(Mbuf& copy) const noexcept {
+  constexpr unsigned kCopied = kOffload | kTimestamped;
+  copy.special_ = static_cast<std::uint8_t>((copy.special_ & ~kCopied) | (special_ & kCopied));
   copy.tx_offload_ = tx_offload_;
   copy.timestamp_ = timestamp_;
   copy.user_ = user_;
@@ -197,7 +197,7 @@ bool Mbuf::attach_external(const DmaMemory& memory, std::size_t offset, std::siz
   return false;
 }
 
-void Mbuf::become_plain() noexcept {
+void Mbuf::reset_to_direct() noexcept {
   if ((special_ & (kExternal | kClone)) != 0) {
     buffer_ = reinterpret_cast<std::uint8_t*>(this) + kHeaderSize;
     iova_ = pool_->buffer_iova(*this);
@@ -217,7 +217,7 @@ bool Mbuf::detach() noexcept {
   return true;
 }
 
-bool Mbuf::let_go_root() noexcept {
+bool Mbuf::unref_root() noexcept {
   // Its owner may be changing `special_` meanwhile, so that is for the last user alone to read.
   if (reference_count_.fetch_sub(1, std::memory_order_acq_rel) != 1) return false;
   end_use();
@@ -226,7 +226,7 @@ bool Mbuf::let_go_root() noexcept {
 
 void Mbuf::end_use() noexcept {
   if ((special_ & kExternal) != 0 && external_free_ != nullptr) external_free_(external_opaque_, buffer_);
-  become_plain();
+  reset_to_direct();
 }
 
 Mbuf* MbufAccess::construct(void* place, MempoolCore& pool, std::uint8_t pool_id) noexcept {

@@ -99,7 +99,7 @@ const MempoolOptions& Mempool::options() const noexcept { return core_->options(
 void MbufDeleter::operator()(Mbuf* mbuf) const noexcept {
   while (mbuf != nullptr) {
     Mbuf* const following = mbuf->next();
-    if (!ownership::kChecked || ownership::give_back(*mbuf)) free_segment_shared(*mbuf);
+    if (!ownership::kChecked || ownership::mark_free(*mbuf)) free_segment_shared(*mbuf);
     mbuf = following;
   }
 }

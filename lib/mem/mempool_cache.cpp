@@ -23,13 +23,13 @@ MempoolCacheCore::MempoolCacheCore(std::shared_ptr<MempoolCore> pool, std::uint3
     : pool_owner_(std::move(pool)) {
   capacity = choose_capacity(*pool_owner_, wanted);
   reserved = kPlaces - kSlack - capacity;
-  plain_key = pool_owner_->id() == 0 ? kNoKey : pool_owner_->id();
+  direct_key = pool_owner_->id() == 0 ? kNoKey : pool_owner_->id();
   empty_word = pool_owner_->empty_word(RxFormat::none, Mbuf::kNoPort);
-  pool_owner_->enroll(*this);
+  pool_owner_->add_cache(*this);
 }
 
 MempoolCacheCore::~MempoolCacheCore() {
-  pool_owner_->withdraw(*this);
+  pool_owner_->remove_cache(*this);
   pool_owner_->put({objects(), count()});
   pool_owner_->count_failures(allocation_failures);
 }
@@ -63,7 +63,7 @@ void MempoolCacheCore::free_segment(Mbuf& segment) noexcept {
     make_room(1);
     push(segment);
   }
-  if (root != nullptr && MbufAccess::let_go_root(*root)) {
+  if (root != nullptr && MbufAccess::unref_root(*root)) {
     Mbuf* const home[] = {root};
     MbufAccess::pool(*root).put(home);
   }
@@ -72,7 +72,7 @@ void MempoolCacheCore::free_segment(Mbuf& segment) noexcept {
 void MempoolCacheCore::free(Mbuf& frame) noexcept {
   for (Mbuf* segment = &frame; segment != nullptr;) {
     Mbuf* const following = segment->next();
-    if (!ownership::kChecked || ownership::give_back(*segment)) free_segment(*segment);
+    if (!ownership::kChecked || ownership::mark_free(*segment)) free_segment(*segment);
     segment = following;
   }
 }
@@ -82,7 +82,7 @@ void free_segment_shared(Mbuf& segment) noexcept {
   Mbuf* home[] = {&segment};
   if (MbufAccess::detach(segment)) MbufAccess::pool(segment).put(home);
   home[0] = root;
-  if (root != nullptr && MbufAccess::let_go_root(*root)) MbufAccess::pool(*root).put(home);
+  if (root != nullptr && MbufAccess::unref_root(*root)) MbufAccess::pool(*root).put(home);
 }
 
 MempoolCache::MempoolCache(const Mempool& pool, std::uint32_t capacity)
@@ -105,7 +105,7 @@ void MempoolCache::free(MbufPtr mbuf, [[maybe_unused]] Site site) noexcept {
   if (owned[0] != nullptr) free_bulk(owned, site);
 }
 
-void MempoolCache::free_slowly(std::span<Mbuf* const> mbufs, Site site) noexcept {
+void MempoolCache::free_slow(std::span<Mbuf* const> mbufs, Site site) noexcept {
   while (!mbufs.empty()) {
     const std::size_t group = std::min<std::size_t>(mbufs.size(), MempoolCacheCore::kSlack);
     core_->free_group(mbufs.last(group), site);
@@ -115,14 +115,14 @@ void MempoolCache::free_slowly(std::span<Mbuf* const> mbufs, Site site) noexcept
 
 void MempoolCacheCore::free_group(std::span<Mbuf* const> group, Site site) noexcept {
   make_room(static_cast<std::uint32_t>(group.size()));
-  for (std::size_t left = take_back(group, site); left != 0; --left) free(*group[left - 1]);
+  for (std::size_t left = take_direct(group, site); left != 0; --left) free(*group[left - 1]);
 }
 
 // Takes plain mbufs from the end of `group`; returns how many are left in front of the last that is not plain.
-std::size_t MempoolCacheCore::take_back(std::span<Mbuf* const> group, Site site) noexcept {
+std::size_t MempoolCacheCore::take_direct(std::span<Mbuf* const> group, Site site) noexcept {
   std::size_t left = group.size();
-  for (; left != 0 && is_plain(*group[left - 1]); --left) {
-    if (ownership::kChecked && !ownership::give_back(*group[left - 1], site)) continue;
+  for (; left != 0 && is_direct(*group[left - 1]); --left) {
+    if (ownership::kChecked && !ownership::mark_free(*group[left - 1], site)) continue;
     push(*group[left - 1]);
   }
   return left;

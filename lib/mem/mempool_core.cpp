@@ -93,7 +93,7 @@ std::uint32_t MempoolCore::link_to(const Mbuf& mbuf) const noexcept {
          1;
 }
 
-Mbuf* MempoolCore::follow(std::uint32_t link) const noexcept {
+Mbuf* MempoolCore::mbuf_at(std::uint32_t link) const noexcept {
   return link == 0 ? nullptr : reinterpret_cast<Mbuf*>(lowest_ + (link - std::size_t{1}) * kLine);
 }
 
@@ -104,7 +104,7 @@ std::uint32_t MempoolCore::take(std::span<Mbuf*> mbufs) noexcept {
     auto link = static_cast<std::uint32_t>(head);
     // Another thread may change these links while we walk; then the head's tag has changed, too, and we walk again.
     while (count < mbufs.size()) {
-      Mbuf* const mbuf = follow(link);
+      Mbuf* const mbuf = mbuf_at(link);
       if (mbuf == nullptr) break;
       mbufs[count++] = mbuf;
       link = MbufAccess::free_link(*mbuf).load(std::memory_order_relaxed);
@@ -112,7 +112,7 @@ std::uint32_t MempoolCore::take(std::span<Mbuf*> mbufs) noexcept {
     if (count == 0) return 0;
     const std::uint64_t next = ((head & ~std::uint64_t{0xFFFFFFFF}) + kTagStep) | link;
     if (head_.compare_exchange_weak(head, next, std::memory_order_acquire, std::memory_order_acquire)) {
-      home_.fetch_sub(count, std::memory_order_relaxed);
+      shared_count_.fetch_sub(count, std::memory_order_relaxed);
       return count;
     }
   }
@@ -133,15 +133,16 @@ void MempoolCore::put(std::span<Mbuf* const> mbufs) noexcept {
   const std::uint64_t added = mbufs.size();
   const std::uint64_t all_of_an_orphan = kOrphaned + options_.count;
   // Whoever brings the last one home ends an orphaned pool; everybody else must not look at the pool any more.
-  if (home_.fetch_add(added, std::memory_order_acq_rel) + added == all_of_an_orphan) context_->discard_orphan(*this);
+  if (shared_count_.fetch_add(added, std::memory_order_acq_rel) + added == all_of_an_orphan)
+    context_->discard_orphan(*this);
 }
 
-void MempoolCore::enroll(MempoolCacheCore& cache) {
+void MempoolCore::add_cache(MempoolCacheCore& cache) {
   const std::lock_guard lock(caches_mutex_);
   caches_.push_back(&cache);
 }
 
-void MempoolCore::withdraw(MempoolCacheCore& cache) {
+void MempoolCore::remove_cache(MempoolCacheCore& cache) {
   const std::lock_guard lock(caches_mutex_);
   std::erase(caches_, &cache);
 }
@@ -150,7 +151,7 @@ MempoolStats MempoolCore::stats() const noexcept {
   MempoolStats stats;
   stats.count = options_.count;
   // A thread between taking and counting makes it seem too many, one between giving back and counting too few.
-  const auto home = static_cast<std::int64_t>(home_.load(std::memory_order_relaxed));
+  const auto home = static_cast<std::int64_t>(shared_count_.load(std::memory_order_relaxed));
   stats.shared = static_cast<std::uint32_t>(std::clamp<std::int64_t>(home, 0, options_.count));
   stats.allocation_failures = allocation_failures_.load(std::memory_order_relaxed);
   stats.unnamed_drops = unnamed_drops_.load(std::memory_order_relaxed);
@@ -184,14 +185,15 @@ std::string MempoolCore::describe_missing() const {
 }
 
 Misuse MempoolCore::describe_leak() const {
-  const std::uint32_t missing = options_.count - static_cast<std::uint32_t>(home_.load(std::memory_order_relaxed));
+  const std::uint32_t missing =
+      options_.count - static_cast<std::uint32_t>(shared_count_.load(std::memory_order_relaxed));
   return {MisuseKind::leak, fmt::format("mempool {}: {} mbufs were out when {} went away: {}", options_.name, missing,
                                         owner_ == Owner::port ? "its Context" : "it", describe_missing())};
 }
 
 void MempoolCore::retire(MempoolCore* core) noexcept {
   std::unique_ptr<MempoolCore> pool(core);
-  if (pool->all_home()) return;
+  if (pool->all_free()) return;
   const std::shared_ptr<ContextState> context = pool->context_;
   if (ownership::kChecked && (pool->owner_ == Owner::application || context->is_retired())) {
     context->report(pool->describe_leak());
@@ -200,7 +202,7 @@ void MempoolCore::retire(MempoolCore* core) noexcept {
   MempoolCore& orphan = *pool;
   context->adopt(std::move(pool));
   const std::uint64_t total = orphan.options_.count;
-  if (orphan.home_.fetch_add(kOrphaned, std::memory_order_acq_rel) == total) context->discard_orphan(orphan);
+  if (orphan.shared_count_.fetch_add(kOrphaned, std::memory_order_acq_rel) == total) context->discard_orphan(orphan);
 }
 
 }  // namespace pollux

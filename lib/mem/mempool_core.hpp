@@ -69,11 +69,13 @@ class MempoolCore {
   /// Mbuf::word of an empty, plain mbuf of this pool with that origin.
   [[nodiscard]] std::uint64_t empty_word(RxFormat format, std::uint16_t port) const noexcept;
 
-  void enroll(MempoolCacheCore& cache);
-  void withdraw(MempoolCacheCore& cache);
+  void add_cache(MempoolCacheCore& cache);
+  void remove_cache(MempoolCacheCore& cache);
   [[nodiscard]] MempoolStats stats() const noexcept;
   /// Whether every mbuf is in the shared list.
-  [[nodiscard]] bool all_home() const noexcept { return home_.load(std::memory_order_acquire) == options_.count; }
+  [[nodiscard]] bool all_free() const noexcept {
+    return shared_count_.load(std::memory_order_acquire) == options_.count;
+  }
   /// Reports mbufs that are out as a leak (checked builds), now or once the Context goes, and hands the pool to it.
   static void retire(MempoolCore* core) noexcept;
   /// Bytes of the pages the pool lies in.
@@ -92,7 +94,7 @@ class MempoolCore {
   void fill(const DmaSegment& segment, std::size_t block);
   [[nodiscard]] std::string describe_missing() const;
   [[nodiscard]] std::uint32_t link_to(const Mbuf& mbuf) const noexcept;
-  [[nodiscard]] Mbuf* follow(std::uint32_t link) const noexcept;
+  [[nodiscard]] Mbuf* mbuf_at(std::uint32_t link) const noexcept;
 
   std::shared_ptr<ContextState> context_;
   MempoolOptions options_;
@@ -109,7 +111,7 @@ class MempoolCore {
   alignas(64) std::atomic<std::uint64_t> head_{0};
   // Mbufs in the shared list, and kOrphaned once nobody holds the pool any more. One word, since whoever brings the
   // last mbuf home must know in the same step whether the pool is now his to end: a step later it may be gone.
-  std::atomic<std::uint64_t> home_{0};
+  std::atomic<std::uint64_t> shared_count_{0};
 };
 
 /// What is behind a MempoolCache, whatever refers to it.
@@ -145,7 +147,7 @@ class alignas(64) MempoolCacheCore : public MempoolCacheObjects {
     mbufs[first - 1] = &mbuf;
     set_first(first - 1);
   }
-  [[nodiscard]] std::size_t take_back(std::span<Mbuf* const> group, Site site) noexcept;
+  [[nodiscard]] std::size_t take_direct(std::span<Mbuf* const> group, Site site) noexcept;
 
   std::shared_ptr<MempoolCore> pool_owner_;
 };

@@ -22,7 +22,7 @@ std::string describe(Mbuf& mbuf) {
 
 }  // namespace
 
-bool give_back(Mbuf& mbuf, Site site) noexcept {
+bool mark_free(Mbuf& mbuf, Site site) noexcept {
   const Site earlier = MbufAccess::site(mbuf);
   if (MbufAccess::owner_state(mbuf).exchange(MbufAccess::kFree, std::memory_order_relaxed) == MbufAccess::kFree) {
     MbufAccess::pool(mbuf).context().report(
@@ -34,7 +34,7 @@ bool give_back(Mbuf& mbuf, Site site) noexcept {
   return true;
 }
 
-bool is_out(Mbuf& mbuf, const ContextState* context) noexcept {
+bool is_allocated(Mbuf& mbuf, const ContextState* context) noexcept {
   return &MbufAccess::pool(mbuf).context() == context &&
          MbufAccess::owner_state(mbuf).load(std::memory_order_relaxed) == MbufAccess::kAllocated;
 }

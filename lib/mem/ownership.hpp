@@ -15,10 +15,10 @@ inline constexpr bool kChecked = POLLUX_CHECKED != 0;
 
 /// Notes that `mbuf` goes home. False if it is there already: reported as a double free, and it must be left where it
 /// is.
-[[nodiscard]] bool give_back(Mbuf& mbuf, Site site = {}) noexcept;
+[[nodiscard]] bool mark_free(Mbuf& mbuf, Site site = {}) noexcept;
 
 /// Whether `mbuf` is one of `context`'s and somebody has taken it.
-[[nodiscard]] bool is_out(Mbuf& mbuf, const ContextState* context) noexcept;
+[[nodiscard]] bool is_allocated(Mbuf& mbuf, const ContextState* context) noexcept;
 
 /// Whether a queue of `context` may take `mbuf`: neither null, nor at home in its pool, nor of another Context.
 /// Reported otherwise.

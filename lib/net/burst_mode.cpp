@@ -13,8 +13,8 @@ constexpr std::array kAll = {BurstMode::best, BurstMode::scalar, BurstMode::avx2
 
 }  // namespace
 
-bool processor_has(BurstMode path) noexcept {
-  switch (path) {
+bool processor_has(BurstMode mode) noexcept {
+  switch (mode) {
     case BurstMode::best:
     case BurstMode::scalar: return true;
 #if defined(__x86_64__)
@@ -31,8 +31,8 @@ bool processor_has(BurstMode path) noexcept {
   }
 }
 
-BurstMode best_of(BurstMode path) noexcept {
-  if (path != BurstMode::best) return path;
+BurstMode best_of(BurstMode mode) noexcept {
+  if (mode != BurstMode::best) return mode;
 #if defined(POLLUX_THREAD_SANITIZER)
   // It knows atomic loads for what they are; a vector that is loaded at once it takes for a race with the card.
   return BurstMode::scalar;
@@ -46,8 +46,8 @@ BurstMode best_of(BurstMode path) noexcept {
   return BurstMode::scalar;
 }
 
-std::string_view name(BurstMode path) noexcept {
-  switch (path) {
+std::string_view name(BurstMode mode) noexcept {
+  switch (mode) {
     case BurstMode::best: return "best";
     case BurstMode::scalar: return "scalar";
     case BurstMode::avx2: return "avx2";
@@ -58,8 +58,8 @@ std::string_view name(BurstMode path) noexcept {
 }
 
 std::optional<BurstMode> burst_mode_of(std::string_view text) noexcept {
-  for (const BurstMode path : kAll) {
-    if (name(path) == text) return path;
+  for (const BurstMode mode : kAll) {
+    if (name(mode) == text) return mode;
   }
   return std::nullopt;
 }

@@ -148,7 +148,7 @@ Result<void> check_promiscuous(bool promiscuous, const PortInfo& port) {
 
 Result<ValidatedConfig> check_config(const PortConfig& config, const PortInfo& port, const ContextState& context) {
   if (auto queues = check_queues(config, port); !queues) return pass_on(std::move(queues));
-  if (auto path = check_burst_mode(config, port); !path) return pass_on(std::move(path));
+  if (auto mode = check_burst_mode(config, port); !mode) return pass_on(std::move(mode));
   if (auto can = check_promiscuous(config.promiscuous, port); !can) return pass_on(std::move(can));
   ValidatedConfig valid{.rx_queues = config.rx_queues,
                         .tx_queues = config.tx_queues,

@@ -107,7 +107,7 @@ Result<Duration> PortCore::service() {
     // Told here, so nobody else has to be.
     leave_control();
   } else if (task_) {
-    context_->scheduler().move(*task_, serviced_ + std::min(kLongest, *within / 2));
+    context_->scheduler().reschedule(*task_, serviced_ + std::min(kLongest, *within / 2));
   }
   return within;
 }

@@ -185,13 +185,13 @@ class POLLUX_API alignas(64) Mbuf {
   [[nodiscard]] Mbuf& buffer_owner() noexcept { return (special_ & kClone) != 0 ? *root_ : *this; }
   [[nodiscard]] const Mbuf& buffer_owner() const noexcept { return (special_ & kClone) != 0 ? *root_ : *this; }
   void share_with(Mbuf& clone) noexcept;
-  void copy_notes_to(Mbuf& copy) const noexcept;
+  void copy_metadata_to(Mbuf& copy) const noexcept;
   [[nodiscard]] bool grow_offload(std::uint32_t bytes) noexcept;
   void shrink_offload(std::uint32_t bytes) noexcept;
   [[nodiscard]] bool detach() noexcept;
-  [[nodiscard]] bool let_go_root() noexcept;
+  [[nodiscard]] bool unref_root() noexcept;
   void end_use() noexcept;
-  void become_plain() noexcept;
+  void reset_to_direct() noexcept;
 
   // First line: what a plain frame needs.
   std::uint64_t rx_low_ = 0;  // the write-back's two words as the card wrote them
@@ -278,7 +278,7 @@ struct POLLUX_API MbufAccess {
   static Mbuf*& next(Mbuf& mbuf) noexcept { return mbuf.next_; }
   static std::uint8_t*& buffer(Mbuf& mbuf) noexcept { return mbuf.buffer_; }
   /// Gives a copy of a frame's bytes what goes with them: request, timestamp, the application's field and the port's.
-  static void copy_notes(const Mbuf& from, Mbuf& to) noexcept { from.copy_notes_to(to); }
+  static void copy_metadata(const Mbuf& from, Mbuf& to) noexcept { from.copy_metadata_to(to); }
   static MempoolCore& pool(const Mbuf& mbuf) noexcept { return *mbuf.pool_; }
 
   /// Marks an mbuf as taken from a queue or pool at `site`. Compiles to nothing without POLLUX_CHECKED.
@@ -312,7 +312,7 @@ struct POLLUX_API MbufAccess {
   /// Undoes what is special about one segment. True if this was the last user of its bytes, and it may go home.
   [[nodiscard]] static bool detach(Mbuf& segment) noexcept { return segment.detach(); }
   /// The same for the root of a clone, which the clone's user does not own.
-  [[nodiscard]] static bool let_go_root(Mbuf& root) noexcept { return root.let_go_root(); }
+  [[nodiscard]] static bool unref_root(Mbuf& root) noexcept { return root.unref_root(); }
   [[nodiscard]] static Mbuf* root(const Mbuf& segment) noexcept {
     return (segment.special_ & Mbuf::kClone) != 0 ? segment.root_ : nullptr;
   }

@@ -75,14 +75,14 @@ struct MempoolCacheObjects {
   /// `first` is written by its owner and read by anyone who asks for statistics.
   void set_first(std::uint32_t now) noexcept { __atomic_store_n(&first, now, __ATOMIC_RELAXED); }
   /// Whether `mbuf` is a plain one of this stock's pool.
-  [[nodiscard]] bool is_plain(const Mbuf& mbuf) const noexcept {
-    return static_cast<std::uint16_t>(MbufAccess::word(mbuf) >> MbufAccess::kPoolShift) == plain_key;
+  [[nodiscard]] bool is_direct(const Mbuf& mbuf) const noexcept {
+    return static_cast<std::uint16_t>(MbufAccess::word(mbuf) >> MbufAccess::kPoolShift) == direct_key;
   }
 
   std::uint32_t first = kPlaces;  ///< the warmest mbuf's place
   std::uint32_t capacity = 0;
   std::uint32_t reserved = 0;  ///< places in front that stay free for ever, since the capacity is below the maximal one
-  std::uint32_t plain_key = 0;   ///< pool id and `special` of a plain mbuf of this pool, as in Mbuf's word; matches
+  std::uint32_t direct_key = 0;  ///< pool id and `special` of a plain mbuf of this pool, as in Mbuf's word; matches
                                  ///< nothing where the pool has no id
   std::uint64_t empty_word = 0;  ///< of a fresh mbuf from software
   std::uint64_t allocation_failures = 0;
@@ -127,18 +127,18 @@ class POLLUX_API MempoolCache {
     // Plain mbufs of this pool, the usual case, only change hands: from the last to the first, as they come to lie.
     if (POLLUX_CHECKED == 0 && left + objects.reserved <= objects.first) [[likely]] {
       Mbuf** const to = objects.objects() - left;
-      for (; left != 0 && objects.is_plain(*mbufs[left - 1]); --left) to[left - 1] = mbufs[left - 1];
+      for (; left != 0 && objects.is_direct(*mbufs[left - 1]); --left) to[left - 1] = mbufs[left - 1];
       objects.set_first(objects.first - static_cast<std::uint32_t>(mbufs.size() - left));
     }
     if (left != 0) [[unlikely]]
-      free_slowly(mbufs.first(left), site);
+      free_slow(mbufs.first(left), site);
   }
 
   [[nodiscard]] const std::shared_ptr<MempoolCacheCore>& core() const noexcept { return core_; }
 
  private:
   [[nodiscard]] bool refill(std::size_t wanted) noexcept;
-  void free_slowly(std::span<Mbuf* const> mbufs, Site site) noexcept;
+  void free_slow(std::span<Mbuf* const> mbufs, Site site) noexcept;
 
   std::shared_ptr<MempoolCacheCore> core_;
   MempoolCacheObjects* objects_;  // in core_

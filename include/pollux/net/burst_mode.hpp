@@ -18,15 +18,15 @@ enum class BurstMode : std::uint8_t {
   neon,    ///< aarch64
 };
 
-/// Whether this processor, under this kernel, can run `path`.
-[[nodiscard]] POLLUX_API bool processor_has(BurstMode path) noexcept;
+/// Whether this processor, under this kernel, can run `mode`.
+[[nodiscard]] POLLUX_API bool processor_has(BurstMode mode) noexcept;
 
-/// `path` itself, or for `best` what is quickest here: AVX2, or AVX-512 on processors that were measured to be quicker
+/// `mode` itself, or for `best` what is quickest here: AVX2, or AVX-512 on processors that were measured to be quicker
 /// with it; scalar where QEMU's TCG emulates the processor, whose vectors are slow.
-[[nodiscard]] POLLUX_API BurstMode best_of(BurstMode path) noexcept;
+[[nodiscard]] POLLUX_API BurstMode best_of(BurstMode mode) noexcept;
 
 /// "best", "scalar", "avx2", ...
-[[nodiscard]] POLLUX_API std::string_view name(BurstMode path) noexcept;
+[[nodiscard]] POLLUX_API std::string_view name(BurstMode mode) noexcept;
 [[nodiscard]] POLLUX_API std::optional<BurstMode> burst_mode_of(std::string_view name) noexcept;
 
 }  // namespace pollux

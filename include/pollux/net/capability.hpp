@@ -40,26 +40,26 @@ class Capability {
  public:
   /// Absent.
   Capability() = default;
-  Capability(std::shared_ptr<PortCore> core, C* what) noexcept : core_(std::move(core)), what_(what) {}
+  Capability(std::shared_ptr<PortCore> core, C* target) noexcept : core_(std::move(core)), target_(target) {}
 
-  [[nodiscard]] explicit operator bool() const noexcept { return what_ != nullptr; }
+  [[nodiscard]] explicit operator bool() const noexcept { return target_ != nullptr; }
 
   /// One call, under the port's mutex.
   class Call {
    public:
-    Call(std::unique_lock<std::mutex> lock, C* what) noexcept : lock_(std::move(lock)), what_(what) {}
-    [[nodiscard]] C* operator->() const noexcept { return what_; }
+    Call(std::unique_lock<std::mutex> lock, C* target) noexcept : lock_(std::move(lock)), target_(target) {}
+    [[nodiscard]] C* operator->() const noexcept { return target_; }
 
    private:
     std::unique_lock<std::mutex> lock_;
-    C* what_;
+    C* target_;
   };
   /// The capability must be there.
-  [[nodiscard]] Call operator->() const { return Call(lock_port(*core_), what_); }
+  [[nodiscard]] Call operator->() const { return Call(lock_port(*core_), target_); }
 
  private:
   std::shared_ptr<PortCore> core_;
-  C* what_ = nullptr;
+  C* target_ = nullptr;
 };
 
 }  // namespace pollux

@@ -7,7 +7,7 @@
 #include <chrono>
 #include <utility>
 
-#include "base/keep_for_good.hpp"
+#include "base/never_destroy.hpp"
 #include "net/port_identity.hpp"
 
 namespace pollux::ports {
@@ -160,7 +160,7 @@ void Port::retire() noexcept {
 
 void Port::abandon() noexcept {
   config_ = {};
-  keep_for_good(medium_);
+  never_destroy(medium_);
 }
 
 }  // namespace pollux::ports

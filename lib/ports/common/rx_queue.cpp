@@ -99,7 +99,7 @@ MbufPtr RxQueue::copy(const Mbuf& frame) noexcept {
   if (chain == nullptr) return chain;
   fill(*chain, room_, length,
        [&](std::uint32_t offset, std::span<std::uint8_t> out) { static_cast<void>(frame.copy_out(offset, out)); });
-  MbufAccess::copy_notes(frame, *chain);
+  MbufAccess::copy_metadata(frame, *chain);
   return chain;
 }
 

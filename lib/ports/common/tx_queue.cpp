@@ -46,7 +46,7 @@ Result<void> TxQueue::use_cache(const MempoolCache& cache) {
   return {};
 }
 
-POLLUX_APART bool TxQueue::refuse_carefully(Mbuf* frame) noexcept {
+POLLUX_NOINLINE bool TxQueue::refuse_carefully(Mbuf* frame) noexcept {
   if constexpr (ownership::kChecked) {
     if (!ownership::may_send(frame, *context_)) {
       // Nobody's to give back, but for a foreign one: its own pool takes that.

@@ -47,7 +47,7 @@ class alignas(64) TxQueue : public pollux::TxQueue {
   [[nodiscard]] bool refuse(Mbuf* frame) noexcept {
     // A plain frame of the cache's own pool can only be too short: no segment is too long.
     static_assert(kMaxFrame >= std::numeric_limits<std::uint16_t>::max());
-    if (!ownership::kChecked && cache_ != nullptr && cache_->is_plain(*frame) &&
+    if (!ownership::kChecked && cache_ != nullptr && cache_->is_direct(*frame) &&
         frame->length() >= kEthernetHeaderBytes) [[likely]] {
       return false;
     }

@@ -149,7 +149,7 @@ TEST_F(ControlTest, LetsATaskRemoveItselfAndAddAnother) {
 TEST_F(ControlTest, KeepsWhatWasMovedWhileItRan) {
   ControlScheduler::TaskId id = 0;
   const auto task = std::make_shared<Task>([&]() -> Result<Time> {
-    scheduler_.move(id, clock_->now() + 1ms);
+    scheduler_.reschedule(id, clock_->now() + 1ms);
     return clock_->now() + 1s;
   });
   id = scheduler_.add(task, 1ms, {});
@@ -164,7 +164,7 @@ TEST_F(ControlTest, RunsNoTaskThatIsRunningAlready) {
   const auto task = std::make_shared<Task>([&]() -> Result<Time> {
     if (++runs == 1) {
       // As its own event or another thread might while it runs.
-      scheduler_.move(id, clock_->now());
+      scheduler_.reschedule(id, clock_->now());
       next_within = run_due();
       EXPECT_EQ(runs, 1);
     }

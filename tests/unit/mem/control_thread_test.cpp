@@ -175,7 +175,7 @@ TEST(ControlThread, AndTheProgramsOwnMayRunTogether) {
   const auto id = context.state()->scheduler().add(task, context.clock().now(), {});
   for (int i = 0; i < 2000; ++i) {
     ASSERT_TRUE(context.control().run_due());
-    if (i % 100 == 0) context.state()->scheduler().move(id, context.clock().now());
+    if (i % 100 == 0) context.state()->scheduler().reschedule(id, context.clock().now());
   }
   EXPECT_GT(runs, 0);
   EXPECT_FALSE(overlapped) << "a task runs on one thread at a time";

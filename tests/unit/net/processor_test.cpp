@@ -51,8 +51,8 @@ TEST(Processor, BestIsAvx2UnlessSomethingElseIsKnownToBeQuicker) {
     EXPECT_FALSE(processor_has(BurstMode::avx2));
 #endif
   }
-  for (const BurstMode path : {BurstMode::scalar, BurstMode::avx2, BurstMode::avx512, BurstMode::neon}) {
-    EXPECT_EQ(best_of(path), path) << "what was asked for by name";
+  for (const BurstMode mode : {BurstMode::scalar, BurstMode::avx2, BurstMode::avx512, BurstMode::neon}) {
+    EXPECT_EQ(best_of(mode), mode) << "what was asked for by name";
   }
 }
 

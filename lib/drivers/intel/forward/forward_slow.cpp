@@ -22,7 +22,7 @@ void ForwardHotPath::queue_segments(ForwardQueue& path, Mbuf& frame) noexcept {
     queue.ring_[slot] = tx::data(segment->data_iova(), segment->length(), bytes, end);
     path.rx_->cache_->free_segment(*queue.slots_[slot]);
     queue.slots_[slot] = segment;
-    if (ownership::kChecked) static_cast<void>(ownership::give_back(*segment));
+    if (ownership::kChecked) static_cast<void>(ownership::mark_free(*segment));
     static_cast<void>(MbufAccess::detach(*segment));
     ++queue.next_;
     segment = following;

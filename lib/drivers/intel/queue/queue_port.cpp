@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include "base/keep_for_good.hpp"
+#include "base/never_destroy.hpp"
 #include "drivers/intel/queue/rx_hot_path.hpp"
 #include "hw/intel/rings.hpp"
 #include "net/checksums.hpp"
@@ -68,8 +68,8 @@ void QueuePort::retire() noexcept {
 
 void QueuePort::abandon() noexcept {
   queues_->retire();
-  keep_for_good(queues_);
-  keep_for_good(std::move(rings_));
+  never_destroy(queues_);
+  never_destroy(std::move(rings_));
 }
 
 }  // namespace pollux::drivers::intel

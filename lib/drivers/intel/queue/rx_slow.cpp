@@ -127,7 +127,7 @@ POLLUX_ALWAYS_INLINE RxHotPath::Outcome RxHotPath::take_slow(RxQueue& queue, Mbu
   return extend_chain(queue, segment, low, status, out);
 }
 
-POLLUX_APART std::uint32_t RxHotPath::slow(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
+POLLUX_NOINLINE std::uint32_t RxHotPath::slow(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
   std::uint32_t taken = 0;
   // A card that goes on for ever must not keep the caller: at most once round the ring.
   for (std::uint32_t slots = 0; slots <= queue.mask_ && taken < limit; ++slots) {

@@ -23,7 +23,7 @@ struct TxRun {
 POLLUX_ALWAYS_INLINE bool send_plain(const TxFastPath& fast_path, hw::intel::Descriptor& descriptor, Mbuf*& slot,
                                      Mbuf* frame, std::uint64_t more = 0) noexcept {
   if constexpr (ownership::kChecked) {
-    if (frame == nullptr || !ownership::is_out(*frame, fast_path.context)) return false;
+    if (frame == nullptr || !ownership::is_allocated(*frame, fast_path.context)) return false;
   }
   // One comparison for length, pool and whatever makes a frame special: they lie side by side in the mbuf, and a
   // difference above the length is out of any span.

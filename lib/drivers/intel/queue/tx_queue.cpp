@@ -64,8 +64,8 @@ void TxQueue::end_lending() noexcept {
 void TxQueue::watch_for(MempoolCacheCore* cache) noexcept {
   constexpr std::uint32_t kMatchesNothing = 0xFFFF0000;
   cache_ = cache;
-  const bool has_key = cache != nullptr && cache->plain_key <= 0xFFFF;
-  fast_path_.shortest = has_key ? cache->plain_key << MbufAccess::kPoolShift | kMinFrame : kMatchesNothing;
+  const bool has_key = cache != nullptr && cache->direct_key <= 0xFFFF;
+  fast_path_.shortest = has_key ? cache->direct_key << MbufAccess::kPoolShift | kMinFrame : kMatchesNothing;
 }
 
 void TxQueue::clear() noexcept {

@@ -88,7 +88,7 @@ void TxHotPath::move_reports(TxQueue& queue, RingIndex first, RingIndex end) noe
   watch_oldest(queue);
 }
 
-POLLUX_APART TxHotPath::Outcome TxHotPath::send_slow(TxQueue& queue, Mbuf* frame, RingIndex& next) noexcept {
+POLLUX_NOINLINE TxHotPath::Outcome TxHotPath::send_slow(TxQueue& queue, Mbuf* frame, RingIndex& next) noexcept {
   if constexpr (ownership::kChecked) {
     if (!ownership::may_send(frame, *queue.context_)) {
       // Nobody's to give back, but for a foreign one: its own pool takes that.
@@ -120,7 +120,7 @@ void TxHotPath::free_each(TxQueue& queue, RingIndex first, std::uint32_t count) 
   if (queue.has_spares_) return;  // a forward path takes them for the frames to come
   for (std::uint32_t i = 0; i < count; ++i) {
     Mbuf& segment = *queue.slots_[(first + i).slot(queue.mask_)];
-    if (ownership::kChecked && !ownership::give_back(segment)) continue;
+    if (ownership::kChecked && !ownership::mark_free(segment)) continue;
     if (queue.cache_ != nullptr) {
       queue.cache_->free_segment(segment);
     } else {
@@ -143,7 +143,7 @@ void TxHotPath::end_group(TxQueue& queue) noexcept {
   queue.mixed_[group] = queue.next_.distance_from(queue.clean_) > lap_left;
 }
 
-POLLUX_APART void TxHotPath::free_mixed_group(TxQueue& queue, std::uint32_t slots) noexcept {
+POLLUX_NOINLINE void TxHotPath::free_mixed_group(TxQueue& queue, std::uint32_t slots) noexcept {
   free_each(queue, queue.clean_, slots);
   end_group(queue);
 }

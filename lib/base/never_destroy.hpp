@@ -9,7 +9,7 @@ namespace pollux {
 
 /// Never destroys `value`, so that what it owns stays as long as the process. Needs no memory.
 template <class T>
-void keep_for_good(T value) noexcept {
+void never_destroy(T value) noexcept {
   alignas(T) std::byte place[sizeof(T)];
   std::construct_at(reinterpret_cast<T*>(place), std::move(value));
 }
