@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A frame goes to and fro between the two ends of a wire; each end prints what it receives and sends it back.
+// Two ports at the ends of a wire pass one frame back and forth; each port prints what it receives.
 #include <pollux/pollux.hpp>
 
 #include <cstdio>
@@ -11,10 +11,10 @@ int main() {
   auto right = pollux::open(context, "sim:1");  // the other end of its wire
   for (auto* port : {&left, &right}) {
     const auto link = port->and_then([](auto& opened) { return opened.wait_for_link(std::chrono::seconds(10)); });
-    if (!link) return std::fprintf(stderr, "%s\n", link.error().message().c_str()), 1;  // what failed, what mends it
+    if (!link) return std::fprintf(stderr, "%s\n", link.error().message().c_str()), 1;  // what failed and how to fix it
   }
-  pollux::MbufPtr mbuf = left->rx_pool()->allocate();  // from the pool that the port made for itself
-  const char frame[60] = "\xFF\xFF\xFF\xFF\xFF\xFF\x02\x00\x00\x00\x00\x01\x88\xB5Hello";  // to all stations
+  pollux::MbufPtr mbuf = left->rx_pool()->allocate();  // from the pool that the port made
+  const char frame[60] = "\xFF\xFF\xFF\xFF\xFF\xFF\x02\x00\x00\x00\x00\x01\x88\xB5Hello";  // broadcast
   std::memcpy(mbuf->append(sizeof frame), frame, sizeof frame);
   pollux::Burst<32> burst;  // owns its mbufs
   if (burst.push(mbuf)) left->tx(0).tx_burst(burst);
