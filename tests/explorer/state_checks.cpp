@@ -120,8 +120,8 @@ void State::check_transmit_ring() {
       violate(fmt::format("the bytes of slot {} changed before they were sent", slot));
   }
   const drivers::intel::TxDrops drops = tx_->drops();
-  if (drops.refused() != own_.refused || drops.too_short != own_.refused || drops.stopped != 0)
-    violate(fmt::format("{} frames were refused and {} counted", own_.refused, drops.refused()));
+  if (drops.rejected() != own_.refused || drops.too_short != own_.refused || drops.stopped != 0)
+    violate(fmt::format("{} frames were refused and {} counted", own_.refused, drops.rejected()));
 }
 
 }  // namespace pollux::test

@@ -28,7 +28,7 @@ void RxQueue::retire() noexcept {
 
 Result<void> RxQueue::use_cache(const MempoolCache& cache) {
   if (pool_ == nullptr || &cache.core()->pool() != pool_.get()) {
-    return fail(ErrorCode::invalid_argument, "the cache is not of the receive queue's mempool",
+    return fail(ErrorCode::invalid_argument, "the cache belongs to another mempool than the receive queue",
                 "make the cache from the pool that was given as PortConfig::rx_pool");
   }
   cache_owner_ = cache.core();

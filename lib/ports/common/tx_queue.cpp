@@ -38,7 +38,7 @@ void TxQueue::retire() noexcept {
 
 Result<void> TxQueue::use_cache(const MempoolCache& cache) {
   if (context_ == nullptr || &cache.core()->pool().context() != context_.get()) {
-    return fail(ErrorCode::invalid_argument, "the cache is not of the transmit queue's Context",
+    return fail(ErrorCode::invalid_argument, "the cache belongs to another Context than the transmit queue",
                 "make the cache from a pool of the Context that opened the port");
   }
   cache_owner_ = cache.core();

@@ -58,7 +58,7 @@ TEST(ForwardPath, NeedsQueuesThatAreThereAndFree) {
   ForwardFixture fixture;
   expect_refused(fixture.port.forward_path(1, fixture.port, 0), ErrorCode::invalid_argument, "no receive queue 1");
   expect_refused(fixture.port.forward_path(0, fixture.port, 0), ErrorCode::invalid_argument,
-                 "receive queue 0 has a path");
+                 "receive queue 0 already has a path");
   Fixture other(not_started());
   ASSERT_TRUE(other.port.configure(other.config));
   expect_refused(other.port.forward_path(0, other.port, 7), ErrorCode::invalid_argument, "no transmit queue 7");

@@ -50,8 +50,8 @@ class BurstModeTest : public testing::TestWithParam<BurstMode> {
     return options;
   }
 
-  static std::uint64_t run(TrafficOptions options, BurstMode path) {
-    options.fixture.path = path;
+  static std::uint64_t run(TrafficOptions options, BurstMode mode) {
+    options.fixture.mode = mode;
     Traffic traffic(options);
     traffic.run();
     return traffic.transcript();
@@ -75,9 +75,9 @@ INSTANTIATE_TEST_SUITE_P(, BurstModeTest, testing::ValuesIn(kWidePaths),
                          [](const auto& param) { return std::string(name(param.param)); });
 
 TEST(BurstModeName, IsTheOneThatIsRead) {
-  for (const BurstMode path :
+  for (const BurstMode mode :
        {BurstMode::best, BurstMode::scalar, BurstMode::avx2, BurstMode::avx512, BurstMode::neon}) {
-    EXPECT_EQ(burst_mode_of(name(path)), path);
+    EXPECT_EQ(burst_mode_of(name(mode)), mode);
   }
   EXPECT_EQ(burst_mode_of("mmx"), std::nullopt);
   EXPECT_TRUE(processor_has(best_of(BurstMode::best)));

@@ -80,7 +80,7 @@ class ForwardRun {
     fixture_.look();
     // Frames that the card must not send are counted as taken, and by reason.
     ASSERT_EQ(fixture_.tx.packets(),
-              forwarded_ + fixture_.tx.drops().refused() + fixture_.tx.drops().stopped - unreported_);
+              forwarded_ + fixture_.tx.drops().rejected() + fixture_.tx.drops().stopped - unreported_);
   }
 
   // The frame's place in the order of arrival, behind those that were thrown away.
@@ -185,8 +185,8 @@ ForwardOptions options_for(std::uint32_t seed) {
   return options;
 }
 
-std::uint64_t run(ForwardOptions options, BurstMode path) {
-  options.fixture.path = path;
+std::uint64_t run(ForwardOptions options, BurstMode mode) {
+  options.fixture.mode = mode;
   return ForwardRun(options).run();
 }
 

@@ -59,14 +59,14 @@ QueueFixture::QueueFixture(const LabOptions& wanted) : options(wanted), rdt(want
             .pool = pool,
             .cache = cache,
             .port = kPort,
-            .path = options.path});
+            .mode = options.mode});
   tx.setup({.ring = reinterpret_cast<hw::intel::Descriptor*>(segment.address + rx_bytes),
             .size = options.tx_ring,
             .max_frame = options.max_frame,
             .tail = tdt.doorbell(),
             .cache = options.tx_cache ? cache : nullptr,
             .context = fixture.context().state(),
-            .path = options.path});
+            .mode = options.mode});
   receiver.emplace(memory, rdt,
                    StrictReceiver::Ring{.iova = segment.iova,
                                         .size = options.rx_ring,

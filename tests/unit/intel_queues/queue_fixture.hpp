@@ -23,7 +23,7 @@ struct LabOptions {
   bool tx_cache = true;       ///< the transmit queue begins with the receive queue's cache
   std::uint32_t cache = 0;    ///< capacity
   std::uint32_t max_frame = 9500;
-  BurstMode path = BurstMode::best;
+  BurstMode mode = BurstMode::best;
   MempoolOptions pool{.count = 1000, .name = "rx"};
 };
 

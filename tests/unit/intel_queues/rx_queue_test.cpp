@@ -254,7 +254,7 @@ TEST_F(RxQueueTest, RefusesACacheOfAnotherPool) {
   const auto used = fixture_->rx.use_cache(MempoolCache(other));
   ASSERT_FALSE(used);
   EXPECT_EQ(used.error().code, ErrorCode::invalid_argument);
-  EXPECT_EQ(used.error().what, "the cache is not of the receive queue's mempool");
+  EXPECT_EQ(used.error().what, "the cache belongs to another mempool than the receive queue");
   drivers::intel::RxQueue unset;
   EXPECT_FALSE(unset.use_cache(MempoolCache(other)));
 }

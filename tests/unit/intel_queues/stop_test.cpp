@@ -73,7 +73,7 @@ TEST(StoppingWhilePolled, CountsEveryFrameAndBringsEveryBufferHome) {
     for (std::uint64_t i = 0; i < taken; ++i) fixture.transmitter->expect(bytes);
     fixture.transmitter->look();
     fixture.transmitter->process(round % 3 == 0 ? 32 : 3);
-    static_cast<void>(fixture.tx.settle());
+    static_cast<void>(fixture.tx.reclaim_sent());
     fixture.drain();
     fixture.transmitter->stop();
     fixture.receiver->stop();

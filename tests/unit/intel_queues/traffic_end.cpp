@@ -30,7 +30,7 @@ void Traffic::stop_and_start() {
   ASSERT_EQ(reported_before, fixture_.transmitter->reported());
   // Sent and reported, or stopped: nothing in between, and nothing twice.
   const drivers::intel::TxDrops tx = fixture_.tx.drops();
-  ASSERT_EQ(taken_, tx.refused() + fixture_.transmitter->reported() + tx.stopped);
+  ASSERT_EQ(taken_, tx.rejected() + fixture_.transmitter->reported() + tx.stopped);
   ASSERT_GE(tx.stopped, tx_before.stopped);
   // A frame that the card was in the middle of may have been rejected already.
   const std::uint64_t rx = handed_ + fixture_.rx.drops().sum();
@@ -98,7 +98,7 @@ void Traffic::recover() {
 void Traffic::finish() {
   check_drops();
   const drivers::intel::RxDrops rx = fixture_.rx.drops();
-  ASSERT_EQ(received_, handed_ + sum(rx));
+  ASSERT_EQ(received_, handed_ + rx.sum());
   if (rx.pool_empty == 0 && !options_.stops) {
     ASSERT_EQ(rx.error, expected_rx_[static_cast<std::size_t>(RxFate::error)]);
     ASSERT_EQ(rx.bad_length, expected_rx_[static_cast<std::size_t>(RxFate::bad_length)]);
@@ -108,7 +108,7 @@ void Traffic::finish() {
   fixture_.drain();
   sent_ = fixture_.transmitter->reported();
   const drivers::intel::TxDrops tx = fixture_.tx.drops();
-  ASSERT_EQ(taken_, tx.refused() + sent_ + tx.stopped);
+  ASSERT_EQ(taken_, tx.rejected() + sent_ + tx.stopped);
   ASSERT_EQ(fixture_.in_use(), 0u);
   ASSERT_EQ(fixture_.complaints(), "");
 }

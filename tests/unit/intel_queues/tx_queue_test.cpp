@@ -183,7 +183,7 @@ TEST_F(TxQueueTest, EachRefusalHasItsName) {
   use({.tx_ring = 64, .max_frame = 2000});
   EXPECT_TRUE(send(plain(17)));
   EXPECT_TRUE(send(plain(2000)));
-  EXPECT_EQ(drops().refused(), 0u);
+  EXPECT_EQ(drops().rejected(), 0u);
   EXPECT_TRUE(send(plain(16), false));
   EXPECT_TRUE(send(plain(0), false));
   EXPECT_EQ(drops().too_short, 2u);
@@ -211,7 +211,7 @@ TEST_F(TxQueueTest, EachRefusalHasItsName) {
   EXPECT_TRUE(send(unreachable(*memory), false));
   EXPECT_EQ(drops().unreachable, 1u);
 
-  EXPECT_EQ(drops().refused(), 9u);
+  EXPECT_EQ(drops().rejected(), 9u);
   EXPECT_EQ(fixture_->tx.packets(), 12u);
   process_all();
   static_cast<void>(fixture_->tx.tx_done_cleanup());
@@ -301,7 +301,7 @@ TEST_F(TxQueueTest, RefusesACacheOfAnotherContext) {
   const auto used = fixture_->tx.use_cache(MempoolCache(elsewhere.pool({.count = 4})));
   ASSERT_FALSE(used);
   EXPECT_EQ(used.error().code, ErrorCode::invalid_argument);
-  EXPECT_EQ(used.error().what, "the cache is not of the transmit queue's Context");
+  EXPECT_EQ(used.error().what, "the cache belongs to another Context than the transmit queue");
   EXPECT_TRUE(fixture_->tx.use_cache(MempoolCache(*other_))) << "any pool of its own will do";
 }
 
@@ -339,7 +339,7 @@ TEST_F(TxQueueTest, StoppingAndStartingLeaveTheCacheAlone) {
   ASSERT_EQ(fixture_->rx.rx_burst(none), 0u);
   const std::uint32_t stock = fixture_->cache->count();
   fixture_->close();
-  EXPECT_EQ(fixture_->tx.settle(), 10u) << "the last was not done";
+  EXPECT_EQ(fixture_->tx.reclaim_sent(), 10u) << "the last was not done";
   fixture_->drain();
   fixture_->start();
   EXPECT_EQ(fixture_->cache->count(), stock) << "its thread may be using it with another queue";

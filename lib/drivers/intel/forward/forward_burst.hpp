@@ -8,30 +8,31 @@
 #include "drivers/intel/queue/rx_burst.hpp"
 #include "drivers/intel/queue/tx_burst.hpp"
 
-// The way of a plain frame from one ring to another, from top to bottom: its buffer and one that was sent change
-// places.
+// The fast path from a receive ring to a transmit ring. It exchanges the buffer of the received frame for a sent one,
+// and reads no mbuf. It takes frames that are complete in one buffer and have no error; forward_slow.cpp takes others.
 namespace pollux::drivers::intel {
 
-/// Where a run of slots ends in each of the arrays; all are indexed from minus its length up to -1.
+/// A run of consecutive slots. Each pointer is the end of its array; the index goes from minus the run's length to -1.
 struct ForwardRun {
   hw::intel::Descriptor* rx_descriptors;
   Mbuf** rx_slots;
   hw::intel::Descriptor* tx_descriptors;
-  Mbuf** tx_slots;  ///< whose buffers have been sent
+  Mbuf** tx_slots;  ///< mbufs that have been sent
   ForwardedFrame* frames;
 };
 
-/// The shortest frame's length in both halves of a word, as a ForwardedFrame has it.
+/// The shortest frame's length in both halves of a word, as in ForwardedFrame.
 inline constexpr std::uint64_t kMinFrameTwice = std::uint64_t{TxQueue::kMinFrame} << 32 | TxQueue::kMinFrame;
 
-/// Moves a plain frame. False, with nothing changed, for anything else.
+/// Moves a fast-path frame; `flags` are added to the transmit command. Returns false and changes nothing if the frame
+/// needs the slow path.
 template <bool OneDelta>
-POLLUX_ALWAYS_INLINE bool move_plain(const ForwardFastPath& fast_path, hw::intel::Descriptor& rx_descriptor,
-                                     std::uint64_t status, Mbuf*& rx_slot, hw::intel::Descriptor& tx_descriptor,
-                                     Mbuf*& tx_slot, ForwardedFrame& frame, std::uint64_t more = 0) noexcept {
-  // As take_plain, for a length that may be sent, too.
-  const std::uint64_t beyond_shortest = std::rotl((status & fast_path.mask) - fast_path.expected, 32);
-  if (beyond_shortest > fast_path.max_excess) [[unlikely]]
+POLLUX_ALWAYS_INLINE bool move_fast(const ForwardFastPath& fast_path, hw::intel::Descriptor& rx_descriptor,
+                                    std::uint64_t status, Mbuf*& rx_slot, hw::intel::Descriptor& tx_descriptor,
+                                    Mbuf*& tx_slot, ForwardedFrame& frame, std::uint64_t flags = 0) noexcept {
+  // The comparison of take_fast. The limits also fit what may be sent.
+  const std::uint64_t excess = std::rotl((status & fast_path.mask) - fast_path.expected, 32);
+  if (excess > fast_path.max_excess) [[unlikely]]
     return false;
   Mbuf* const received = rx_slot;
   Mbuf* const spare = tx_slot;
@@ -42,28 +43,28 @@ POLLUX_ALWAYS_INLINE bool move_plain(const ForwardFastPath& fast_path, hw::intel
     return MbufAccess::iova(*mbuf) + fast_path.data_delta - Mbuf::kHeaderSize;
   };
   rx_descriptor = hw::intel::rx::armed(iova_of(spare));
-  tx_descriptor = {iova_of(received), beyond_shortest * fast_path.per_byte + fast_path.command + more};
-  const auto length = static_cast<std::uint32_t>(beyond_shortest) + TxQueue::kMinFrame;
+  tx_descriptor = {iova_of(received), excess * fast_path.per_byte + fast_path.command + flags};
+  const auto length = static_cast<std::uint32_t>(excess) + TxQueue::kMinFrame;
   frame = {reinterpret_cast<std::uint8_t*>(received) + fast_path.data_delta, length, length};
   return true;
 }
 
-/// Moves the next frame of a run, if it is a plain one.
+/// Moves the run's frame `i`. Returns false if it has not arrived or needs the slow path.
 template <bool OneDelta>
 POLLUX_ALWAYS_INLINE bool move_next(const ForwardFastPath& fast_path, const ForwardRun& run, std::intptr_t i) noexcept {
   const std::uint64_t status = io::load_acquire(run.rx_descriptors[i].hi);
-  if (!move_plain<OneDelta>(fast_path, run.rx_descriptors[i], status, run.rx_slots[i], run.tx_descriptors[i],
-                            run.tx_slots[i], run.frames[i])) {
+  if (!move_fast<OneDelta>(fast_path, run.rx_descriptors[i], status, run.rx_slots[i], run.tx_descriptors[i],
+                           run.tx_slots[i], run.frames[i])) {
     return false;
   }
   prefetch_frame(run.rx_slots[i + RxHotPath::kPrefetchDistance]);
   return true;
 }
 
-/// The reference: a frame at a time. Other Loops do the same with several at once.
+/// The reference loop, one frame at a time. The SIMD loops do the same with several frames at once.
 template <bool OneDelta>
 struct ScalarForwardLoop {
-  /// Moves plain frames from slot `i` of the run on; returns the slot of the first that is not, or 0 at the run's end.
+  /// Moves fast-path frames from index `i` on. Returns the index of the first that it could not move, or 0 at the end.
   static POLLUX_ALWAYS_INLINE std::intptr_t move(const ForwardFastPath& fast_path, const ForwardRun& run,
                                                  std::intptr_t i) noexcept {
     do {
@@ -73,11 +74,11 @@ struct ScalarForwardLoop {
   }
 };
 
-// Lets groups that have been sent be used again, as far as they are expected; returns how many slots are free.
+// Cleans done groups until `wanted` slots are free or none is done. Returns the number of free slots.
 template <bool Small>
-POLLUX_ALWAYS_INLINE std::uint32_t ForwardHotPath::make_room(TxQueue& tx, std::uint32_t expected) noexcept {
+POLLUX_ALWAYS_INLINE std::uint32_t ForwardHotPath::make_room(TxQueue& tx, std::uint32_t wanted) noexcept {
   std::uint32_t room = TxHotPath::free_slots(tx, tx.next_);
-  while (room < expected && TxHotPath::oldest_done<Small>(tx)) {
+  while (room < wanted && TxHotPath::oldest_done<Small>(tx)) {
     const std::uint32_t slots = TxHotPath::group_mask<Small>(tx) + 1 - (tx.clean_.value() & tx.group_mask_);
     if (tx.mixed_[tx.clean_.slot(tx.mask_) >> tx.group_shift_]) [[unlikely]]
       TxHotPath::end_group(tx);
@@ -94,14 +95,14 @@ POLLUX_ALWAYS_INLINE std::uint32_t ForwardHotPath::burst_loop(ForwardQueue& path
   RxQueue& rx = *path.rx_;
   TxQueue& tx = *path.tx_;
   std::uint32_t moved = 0;
-  std::uint32_t plain = 0;
+  std::uint32_t fast = 0;
   while (moved < limit) {
     const std::uint32_t slot = rx.next_;
     const std::uint32_t tx_slot = tx.next_.slot(tx.mask_);
     const std::uint32_t to_group_end = TxHotPath::group_mask<Small>(tx) + 1 - (tx_slot & tx.group_mask_);
     const std::uint32_t run =
         std::min({limit - moved, make_room<Small>(tx, limit - moved), to_group_end, rx.mask_ + 1 - slot});
-    // Without room nothing is taken out of the receive ring, not even what is not plain: that may need a fresh buffer.
+    // Without room, take nothing from the receive ring. This includes slow-path frames, which may need fresh buffers.
     if (run == 0) [[unlikely]]
       break;
     const std::intptr_t i = Loop::move(path.fast_path_,
@@ -112,26 +113,26 @@ POLLUX_ALWAYS_INLINE std::uint32_t ForwardHotPath::burst_loop(ForwardQueue& path
                                         .frames = frames + moved + run},
                                        -static_cast<std::intptr_t>(run));
     const std::uint32_t done = run + static_cast<std::uint32_t>(i);
-    // The last of a group and of a burst reports, as in TxHotPath::burst_loop.
+    // Set RS on the last frame of each group and of the burst, as in TxHotPath::burst_loop.
     if (done != 0) [[likely]] {
       tx.ring_[tx_slot + done - 1].hi |= hw::intel::tx::kReportStatus;
       tx.next_ += done;
       RxHotPath::advance<Remote>(rx, slot, done);
       moved += done;
-      plain += done;
+      fast += done;
     }
     if (i == 0) continue;
     if (path.waiting_ == nullptr && !hw::intel::rx::done(io::load_acquire(rx.ring_[rx.next_].hi))) break;
     if (!slow(path, frames[moved])) break;
     ++moved;
   }
-  RxHotPath::count_packets(rx, plain);
-  add_to(tx.packets_, plain);
+  RxHotPath::count_packets(rx, fast);
+  add_to(tx.packets_, fast);
   path.tail_ = tx.next_.slot(tx.mask_);
   return moved;
 }
 
-// Exactly one frame has come: no loop, nothing to keep in registers.
+// Exactly one frame has arrived: no loop and no copied constants.
 template <bool Remote, bool OneDelta>
 POLLUX_ALWAYS_INLINE bool ForwardHotPath::burst_one(ForwardQueue& path, RxQueue& rx, ForwardedFrame& frame,
                                                     std::uint32_t slot, hw::intel::Descriptor& descriptor,
@@ -141,12 +142,12 @@ POLLUX_ALWAYS_INLINE bool ForwardHotPath::burst_one(ForwardQueue& path, RxQueue&
   if (TxHotPath::free_slots(tx, next) == 0) [[unlikely]]
     return false;
   const std::uint32_t tx_slot = next.slot(tx.mask_);
-  Mbuf** const behind = rx.slots_ + slot;
-  if (!move_plain<OneDelta>(path.fast_path_, descriptor, status, *behind, tx.ring_[tx_slot], tx.slots_[tx_slot], frame,
-                            hw::intel::tx::kReportStatus)) [[unlikely]] {
+  Mbuf** const slot_mbuf = rx.slots_ + slot;
+  if (!move_fast<OneDelta>(path.fast_path_, descriptor, status, *slot_mbuf, tx.ring_[tx_slot], tx.slots_[tx_slot],
+                           frame, hw::intel::tx::kReportStatus)) [[unlikely]] {
     return false;
   }
-  prefetch_frame(behind[RxHotPath::kPrefetchDistance]);
+  prefetch_frame(slot_mbuf[RxHotPath::kPrefetchDistance]);
   RxHotPath::count_packets(rx, 1);
   add_to(tx.packets_, 1);
   tx.next_ = next + 1;

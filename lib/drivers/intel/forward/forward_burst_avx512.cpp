@@ -6,7 +6,7 @@
 namespace pollux::drivers::intel {
 namespace {
 
-/// Four receive descriptors, one cache line, at a time.
+/// Handles four receive descriptors at a time, which is one cache line.
 class Avx512ForwardStep {
  public:
   static constexpr std::intptr_t kFrames = 4;
@@ -19,7 +19,7 @@ class Avx512ForwardStep {
  private:
   static constexpr __mmask8 kLowWords = 0x55;
 
-  /// ForwardFastPath, four times side by side.
+  /// The fields of ForwardFastPath, each for four descriptors.
   __m512i mask_, expected_, max_excess_, iova_delta_, data_delta_, command_, shortest_;
 };
 
@@ -32,13 +32,13 @@ inline Avx512ForwardStep::Avx512ForwardStep(const ForwardFastPath& fast_path) no
       command_(_mm512_set1_epi64(static_cast<long long>(fast_path.command))),
       shortest_(_mm512_set1_epi64(static_cast<long long>(kMinFrameTwice))) {}
 
-// As move_plain, for four. False, with nothing changed, if one of them is not plain.
+// Does for four frames what move_fast does for one. Returns false and changes nothing if one needs the slow path.
 inline bool Avx512ForwardStep::operator()(const ForwardRun& run, std::intptr_t i) const noexcept {
-  const __m512i line = _mm512_load_si512(run.rx_descriptors + i);  // each is read once, its 16 bytes as one
+  const __m512i line = _mm512_load_si512(run.rx_descriptors + i);  // reads each once, all 16 bytes together
   io::dma_rmb();
-  // In each 32 bits by themselves: nothing of the status, and a length beyond the shortest within the span.
-  const __m512i beyond = _mm512_sub_epi32(_mm512_and_si512(line, mask_), expected_);
-  if (_mm512_cmpgt_epu32_mask(beyond, max_excess_) != 0) [[unlikely]]
+  // Two checks, each in 32 bits of its own: no status mismatch, and a length of at most max_excess above the shortest.
+  const __m512i excess = _mm512_sub_epi32(_mm512_and_si512(line, mask_), expected_);
+  if (_mm512_cmpgt_epu32_mask(excess, max_excess_) != 0) [[unlikely]]
     return false;
   const __m256i received = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(run.rx_slots + i));
   const __m256i spare = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(run.tx_slots + i));
@@ -46,15 +46,16 @@ inline bool Avx512ForwardStep::operator()(const ForwardRun& run, std::intptr_t i
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(run.tx_slots + i), received);
   const __m512i spares = _mm512_maskz_expand_epi64(kLowWords, _mm512_castsi256_si512(spare));
   _mm512_store_si512(run.rx_descriptors + i, _mm512_maskz_add_epi64(kLowWords, spares, iova_delta_));
-  // High words: the length, twice, and the command; low ones: addresses.
-  const __m512i bytes = _mm512_srli_epi64(beyond, 32);
+  // The low word of a transmit descriptor is an address. The high word is the length in both fields, plus the command.
+  const __m512i bytes = _mm512_srli_epi64(excess, 32);
   const __m512i lengths = _mm512_add_epi64(bytes, _mm512_slli_epi64(bytes, hw::intel::tx::kPayloadShift));
   const __m512i commands = _mm512_add_epi64(lengths, command_);
   const __m512i mbufs = _mm512_castsi256_si512(received);
   _mm512_storeu_si512(run.tx_descriptors + i,
                       _mm512_mask_expand_epi64(commands, kLowWords, _mm512_add_epi64(mbufs, iova_delta_)));
-  const __m512i shown = _mm512_add_epi64(_mm512_or_si512(bytes, _mm512_slli_epi64(bytes, 32)), shortest_);
-  _mm512_storeu_si512(run.frames + i, _mm512_mask_expand_epi64(shown, kLowWords, _mm512_add_epi64(mbufs, data_delta_)));
+  const __m512i frame_lengths = _mm512_add_epi64(_mm512_or_si512(bytes, _mm512_slli_epi64(bytes, 32)), shortest_);
+  _mm512_storeu_si512(run.frames + i,
+                      _mm512_mask_expand_epi64(frame_lengths, kLowWords, _mm512_add_epi64(mbufs, data_delta_)));
   for (std::intptr_t k = 0; k < kFrames; ++k) prefetch_frame(run.rx_slots[i + RxHotPath::kPrefetchDistance + k]);
   return true;
 }

@@ -7,17 +7,16 @@
 
 namespace pollux::drivers::intel {
 
-/// What the files of a forward path share: forward_burst.hpp is the way of plain frames, forward_slow.cpp that of
-/// all others.
+/// Functions that the forward path's fast path (forward_burst.hpp) and slow path (forward_slow.cpp) share.
 struct ForwardHotPath {
-  /// One burst. `BurstLoop` moves what is more than one plain frame. `Remote`: the receive queue's registers are
-  /// functions. `Small`: a transmit ring of under four full groups. `OneDelta`: as RxHotPath.
+  /// One burst. `BurstLoop` moves whatever is not a single fast-path frame. `Remote`: the receive queue's registers are
+  /// functions. `Small`: a transmit ring of fewer than four groups. `OneDelta`: as in RxHotPath::burst.
   template <auto BurstLoop, bool Remote, bool Small, bool OneDelta>
   static std::uint32_t burst(ForwardPath& base, ForwardedFrame* frames, std::uint32_t limit) noexcept;
-  /// Moves runs of plain frames, each by `Loop`, and what else there is between them by `slow`.
+  /// Moves each run of fast-path frames with `Loop`, and the frames between them with `slow`.
   template <class Loop, bool Remote, bool Small>
   static std::uint32_t burst_loop(ForwardQueue& path, ForwardedFrame* frames, std::uint32_t limit) noexcept;
-  /// Moves the frame that waits or the next one, which is not plain, into the transmit ring. False if there is none, or
+  /// Moves the waiting frame, or else the next received one, to the transmit ring. Returns false if there is none, or
   /// no room for it.
   static bool slow(ForwardQueue& path, ForwardedFrame& frame) noexcept;
 
@@ -31,8 +30,8 @@ struct ForwardHotPath {
   static void queue_segments(ForwardQueue& path, Mbuf& frame) noexcept;
 };
 
-/// The burst functions, one set for each instruction set. Those of a wider one expect a pool of one segment, a transmit
-/// ring of at least four full groups, and a processor that has it.
+/// The burst functions, by instruction set. The SIMD ones need a pool of one segment, a transmit ring of at least four
+/// groups, and a processor that has the instructions.
 [[nodiscard]] ForwardPath::BurstFunction* forward_burst_scalar(bool remote, bool small, bool one_delta) noexcept;
 #if defined(__x86_64__)
 [[nodiscard]] ForwardPath::BurstFunction* forward_burst_avx2(bool remote) noexcept;

@@ -23,9 +23,9 @@ ForwardQueue::~ForwardQueue() {
   give_back();
 }
 
-void ForwardQueue::set_rule() noexcept {
+void ForwardQueue::update_fast_path() noexcept {
   constexpr std::uint64_t kBeyondOne = TxQueue::kMinFrame - 1;
-  fast_path_.expected = waiting_ != nullptr ? RxHotPath::kNeverPlain
+  fast_path_.expected = waiting_ != nullptr ? RxHotPath::kNeverExpected
                                             : rx_->fast_path_.expected + (kBeyondOne << hw::intel::rx::kLengthShift);
 }
 
@@ -39,12 +39,12 @@ void ForwardQueue::open() noexcept {
                 .data_delta = Mbuf::kHeaderSize + pool.data_offset(),
                 .command = tx_->fast_path_.command,
                 .per_byte = tx_->fast_path_.per_byte};
-  set_rule();
+  update_fast_path();
   doorbell_ = tx_->tail_;
   const bool remote = rx_->tail_.is_remote();
   const bool small = tx_->group_mask_ + 1 < TxHotPath::kGroup;
   const bool one_delta = pool.has_one_segment();
-  switch (small || !one_delta ? BurstMode::scalar : best_of(rx_->path_)) {
+  switch (small || !one_delta ? BurstMode::scalar : best_of(rx_->mode_)) {
 #if defined(__x86_64__)
     case BurstMode::avx512: return gate_.open(forward_burst_avx512(remote));
     case BurstMode::avx2: return gate_.open(forward_burst_avx2(remote));
@@ -66,7 +66,7 @@ std::uint32_t ForwardQueue::drop_waiting(DrainReason reason) noexcept {
 
 void ForwardQueue::give_back() noexcept {
   if (rx_ == nullptr) return;
-  // Whoever destroys a path does not use it at the same time, so there is nobody to wait for.
+  // No wait is needed: a path must not be polled while it is destroyed.
   gate_.open(&idle);
   drop_waiting(DrainReason::stopped);
   std::exchange(tx_, nullptr)->take_back();

@@ -9,8 +9,9 @@ namespace pollux::drivers::intel {
 
 namespace tx = hw::intel::tx;
 
-// Puts a frame's segments behind the next slots, and what lay there into the receive queue's cache, from which the ring
-// was armed with as many. Nothing is special about a segment from then on: the next lap takes its buffer for a frame.
+// Puts a frame's segments into the next slots. The mbufs that were there go to the receive queue's cache, which
+// supplied as many for the receive ring. Each segment is detached from its frame, since the next lap uses its buffer
+// for another.
 void ForwardHotPath::queue_segments(ForwardQueue& path, Mbuf& frame) noexcept {
   TxQueue& queue = *path.tx_;
   const std::uint32_t bytes = frame.packet_length();
@@ -30,17 +31,16 @@ void ForwardHotPath::queue_segments(ForwardQueue& path, Mbuf& frame) noexcept {
   TxHotPath::move_reports(queue, first, queue.next_);
 }
 
-// Sends the frame that waits, or the next of those that are not plain.
 POLLUX_COLD bool ForwardHotPath::slow(ForwardQueue& path, ForwardedFrame& frame) noexcept {
   const bool moved = send_waiting(path, frame);
-  path.set_rule();
+  path.update_fast_path();
   return moved;
 }
 
 bool ForwardHotPath::send_waiting(ForwardQueue& path, ForwardedFrame& frame) noexcept {
   TxQueue& queue = *path.tx_;
-  // A card that goes on for ever must not keep the caller: at most once round the ring.
-  for (std::uint32_t refused = 0; refused <= path.rx_->mask_; ++refused) {
+  // At most one lap of the ring: a card that delivers without end must not keep the caller here.
+  for (std::uint32_t dropped = 0; dropped <= path.rx_->mask_; ++dropped) {
     if (path.waiting_ == nullptr) {
       Mbuf* taken = nullptr;
       if (RxHotPath::slow(*path.rx_, &taken, 1) == 0) return false;
@@ -50,7 +50,7 @@ bool ForwardHotPath::send_waiting(ForwardQueue& path, ForwardedFrame& frame) noe
     if (std::uint64_t* const counter = TxHotPath::drop_counter(queue, next)) {
       add_to(queue.packets_, 1);
       path.waiting_ = nullptr;
-      TxHotPath::refuse(queue, next, *counter);
+      TxHotPath::drop(queue, next, *counter);
       continue;
     }
     if (next.segments() > TxHotPath::free_slots(queue, queue.next_)) TxHotPath::reclaim(queue);

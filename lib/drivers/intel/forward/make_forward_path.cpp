@@ -11,12 +11,12 @@ namespace {
 
 tl::unexpected<Error> no_queue(const PortDriver& port, const char* kind, std::uint16_t queue) {
   return refuse(port.info().name, fmt::format("forward_path: there is no {} queue {}", kind, queue),
-                "configure the port with more queues, or name a lower one");
+                "configure the port with more queues, or use a lower queue index");
 }
 
 tl::unexpected<Error> taken(const PortDriver& port, const char* kind, std::uint16_t queue) {
-  return refuse(port.info().name, fmt::format("forward_path: {} queue {} has a path already", kind, queue),
-                "destroy that path first, or name another queue");
+  return refuse(port.info().name, fmt::format("forward_path: {} queue {} already has a path", kind, queue),
+                "destroy that path first, or use another queue");
 }
 
 }  // namespace

@@ -10,9 +10,9 @@
 
 namespace pollux::drivers::intel {
 
-/// Joins a receive queue of `in` and a transmit queue of `out`, both configured and of one Context; they may be of
-/// different cards. Errors: invalid_argument (no such queue, one that has a path), not_supported (`out` is no port of
-/// such cards).
+/// Makes a forward path from a receive queue of `in` to a transmit queue of `out`. Both ports are configured and belong
+/// to one Context; the cards may differ. Errors: invalid_argument (no such queue, or it already has a path),
+/// not_supported (`out` is not a QueuePort).
 [[nodiscard]] Result<std::unique_ptr<ForwardPath>> make_forward_path(QueuePort& in, std::uint16_t rx_queue,
                                                                      PortDriver& out, std::uint16_t tx_queue);
 

@@ -111,7 +111,7 @@ Result<void> Port::halt() {
 
 Result<void> Port::end_dma() {
   if (auto quiet =
-          quiesce(card_, config().rx_queues, config().tx_queues, [this] { return queues()->transmit_settled(); });
+          quiesce(card_, config().rx_queues, config().tx_queues, [this] { return queues()->transmit_finished(); });
       !quiet) {
     return quiet;
   }

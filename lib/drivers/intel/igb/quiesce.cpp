@@ -20,10 +20,10 @@ Result<void> disable_master(const Card& card) {
 
 // Linux, igb_main.c, igb_down, turns receive off first and transmit second.
 Result<void> quiesce(const Card& card, std::uint32_t rx_queues, std::uint32_t tx_queues,
-                     const std::function<bool()>& transmit_settled) {
+                     const std::function<bool()>& transmit_finished) {
   if (card.regs.removed()) return fail_removed(card.name);
   clear<reg::RCTL>(card, reg::RCTL::RXEN);
-  if (card.regs.read<reg::STATUS>().has(reg::STATUS::LU)) let_transmit_finish(card, transmit_settled);
+  if (card.regs.read<reg::STATUS>().has(reg::STATUS::LU)) let_transmit_finish(card, transmit_finished);
   clear<reg::TCTL>(card, reg::TCTL::EN);
   disable_queues(card, rx_queues, tx_queues);
   return disable_master(card);

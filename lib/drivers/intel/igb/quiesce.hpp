@@ -13,9 +13,9 @@ namespace pollux::drivers::igb {
 [[nodiscard]] Result<void> disable_master(const Card& card);
 
 /// Ends all DMA of a running port: no new frames, what was handed over is sent if the link is up (at most 50 ms, until
-/// `transmit_settled` says that it was), queues off, then `disable_master`, which decides. Bounded.
+/// `transmit_finished` says that it was), queues off, then `disable_master`, which decides. Bounded.
 /// Errors: those of `disable_master`; DMA may go on then.
 [[nodiscard]] Result<void> quiesce(const Card& card, std::uint32_t rx_queues, std::uint32_t tx_queues,
-                                   const std::function<bool()>& transmit_settled);
+                                   const std::function<bool()>& transmit_finished);
 
 }  // namespace pollux::drivers::igb

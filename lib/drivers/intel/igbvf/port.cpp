@@ -148,7 +148,7 @@ Result<void> Port::halt() {
   running_ = false;
   if (card_.regs.removed()) return fail_removed(card_.name);
   if (link().up && !was_reset_) {
-    let_transmit_finish(card_, [this] { return queues()->transmit_settled(); });
+    let_transmit_finish(card_, [this] { return queues()->transmit_finished(); });
   }
   intel::disable_queues(card_, config().rx_queues, config().tx_queues);
   card_.clock().sleep_for(kSettle);

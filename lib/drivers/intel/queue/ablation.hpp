@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-/// What a benchmark may compile the hot path without, one part at a time, to show what that part costs or gains
-/// (-DPOLLUX_WITHOUT=look_ahead; docs/performance.md has the figures). The library has them all.
+/// Parts of the hot path that a benchmark can leave out at compile time, one at a time, to measure what each costs or
+/// gains (-DPOLLUX_WITHOUT=look_ahead; docs/performance.md has the figures). The library contains all of them.
 namespace pollux::drivers::intel::ablation {
 
 enum class Part {
   none,
-  checks,           ///< lengths, status bits, pool and `special`: frames are taken for plain
-  raw_words,        ///< the write-back in the mbuf, which hash, type, VLAN and checksum verdicts are read from
-  look_ahead,       ///< prefetching frames that are to come
+  checks,           ///< checks of length, status bits, pool and `special`; every frame takes the fast path
+  raw_words,        ///< copying the write-back to the mbuf, for hash, type, VLAN and checksum status
+  look_ahead,       ///< prefetching frame data
   doorbell_groups,  ///< RDT once a group instead of once a burst
-  burst_of_one,     ///< the short way for exactly one frame
+  burst_of_one,     ///< the shortcut for exactly one frame
   packet_count,     ///< Stats::rx_burst_packets and tx_burst_packets
-  recycling,        ///< groups of plain frames go back as pointers, without a look at each mbuf
+  recycling,        ///< returning a group of direct, single-segment mbufs as pointers, without reading the mbufs
 };
 
 #ifdef POLLUX_WITHOUT

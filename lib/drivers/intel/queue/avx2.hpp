@@ -5,21 +5,21 @@
 
 #include <cstdint>
 
-/// For functions that work with AVX2; they must be reached on a processor that has it and on no other.
+/// Marks functions compiled for AVX2. Call them only on a processor that has it.
 #define POLLUX_AVX2 __attribute__((target("avx2")))
 
-/// What the paths that work with AVX2 share about two descriptors side by side.
+/// Helpers of the AVX2 bursts. A vector holds two descriptors.
 namespace pollux::drivers::intel::avx2 {
 
-/// `value` in both high words, 0 in the low ones.
+/// `value` in the high word of each descriptor, 0 in the low words.
 POLLUX_AVX2 inline __m256i in_high_words(std::uint64_t value) noexcept {
   return _mm256_set_epi64x(static_cast<long long>(value), 0, static_cast<long long>(value), 0);
 }
 
-/// Whether none of the 32-bit parts of either is more than that of `most`.
-POLLUX_AVX2 inline bool all_within(__m256i parts, __m256i others, __m256i most) noexcept {
-  const __m256i largest = _mm256_max_epu32(parts, others);
-  return _mm256_movemask_epi8(_mm256_cmpeq_epi32(_mm256_max_epu32(largest, most), most)) == -1;
+/// Whether every 32-bit element of `first` and `second` is at most the same element of `limits`.
+POLLUX_AVX2 inline bool all_within(__m256i first, __m256i second, __m256i limits) noexcept {
+  const __m256i largest = _mm256_max_epu32(first, second);
+  return _mm256_movemask_epi8(_mm256_cmpeq_epi32(_mm256_max_epu32(largest, limits), limits)) == -1;
 }
 
 }  // namespace pollux::drivers::intel::avx2

@@ -9,7 +9,7 @@
 
 namespace pollux::drivers::intel {
 
-/// Whoever moves a queue's frames in place of its own bursts, for as long as one configuration lasts.
+/// Moves a queue's frames in place of the queue's own bursts, until the port is configured anew.
 /// Thread rule: the port's control thread, except `is_idle`.
 class QueueBorrower {
  public:
@@ -17,15 +17,15 @@ class QueueBorrower {
   QueueBorrower(const QueueBorrower&) = delete;
   QueueBorrower& operator=(const QueueBorrower&) = delete;
 
-  /// The queue may be used from now on.
+  /// The queue has been opened.
   virtual void open() noexcept = 0;
-  /// It must not be used from now on; waits for pollers. Error timeout: see BurstGate::close.
+  /// The queue must not be used from now on. Waits until no burst is going on. Error timeout: see BurstGate::close.
   [[nodiscard]] virtual Result<void> close(Clock& clock, Duration limit) = 0;
-  /// Whether no burst is going on. From any thread that holds the receive queue's lock.
+  /// Whether no burst is going on. Any thread that holds the receive queue's lock may call it.
   [[nodiscard]] virtual bool is_idle() const noexcept = 0;
-  /// Drops, counted, what waits to be sent; returns its buffers. With the queues closed.
+  /// Drops and counts the frame that waits to be sent. Returns the number of buffers freed. Needs the queues closed.
   virtual std::uint32_t drop_waiting(DrainReason reason) noexcept = 0;
-  /// Gives all its queues back: the configuration that they were borrowed under ends.
+  /// Returns all borrowed queues.
   virtual void give_back() noexcept = 0;
 
  protected:

@@ -14,18 +14,18 @@
 
 namespace pollux::drivers::intel {
 
-/// What every queue of advanced descriptors can do; a card adds how many there are. `max_mtu` is the longest that its
-/// frames leave room for.
+/// The limits of a port with `queues` receive and transmit queues of advanced descriptors.
 [[nodiscard]] PortLimits queue_limits(std::uint16_t queues, std::uint32_t max_mtu) noexcept;
 
-/// What such queues do with a frame's request, in software for now, and what the cards' write-backs tell by default.
+/// The offloads of such a port. Transmit checksums are computed in software for now. The receive flags are what the
+/// cards report in a write-back by default.
 [[nodiscard]] OffloadLimits queue_offloads() noexcept;
 
 /// PortInfo of a card behind `device`.
 [[nodiscard]] PortInfo describe_port(const Device& device, std::string_view driver, std::string_view card,
                                      std::uint16_t index, const PortLimits& limits);
 
-/// The half of a driver that its queues and their memory are: a card's driver derives from it and adds what controls
+/// The part of a driver that handles queues and their memory. A card's driver derives from it and adds the control of
 /// the card.
 class QueuePort : public PortDriver {
  public:
@@ -41,13 +41,13 @@ class QueuePort : public PortDriver {
   void retire() noexcept final;
   void abandon() noexcept final;
 
-  /// All queues of the port, for a path that borrows some.
+  /// All queues of the port. A forward path borrows some of them.
   [[nodiscard]] const std::shared_ptr<QueueSet>& queues() const noexcept { return queues_; }
 
  protected:
   QueuePort(std::shared_ptr<ContextState> context, PortInfo info);
 
-  /// To be called before `configure`.
+  /// Call it before `configure`.
   void use_registers(const QueueRegisters& registers) noexcept { registers_ = registers; }
   [[nodiscard]] const QueueRegisters& queue_registers() const noexcept { return registers_; }
   [[nodiscard]] const RingMemory& rings() const noexcept { return rings_; }

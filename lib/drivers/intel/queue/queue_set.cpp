@@ -9,27 +9,27 @@
 namespace pollux::drivers::intel {
 namespace {
 
-/// What a card that is gone reads.
+/// Every register of a removed card reads this.
 constexpr std::uint32_t kRemoved = ~std::uint32_t{0};
 
 constexpr std::uint32_t kMinCache = 64;
 constexpr std::uint32_t kMaxCache = 512;
 
-// Large enough that the pool's shared list is seldom asked, small enough that many queues do not keep the pool to
-// themselves: at most half of what the rings leave.
+// Large enough that the pool's shared list is seldom used. The caches together hold at most half of the mbufs that the
+// rings leave.
 std::uint32_t cache_capacity(const ValidatedConfig& config) {
   const std::uint32_t in_rings = config.rx_queues * config.rx_ring;
   const std::uint32_t spare = config.pool->options().count - in_rings;
   return std::clamp(spare / (2u * config.rx_queues), kMinCache, kMaxCache);
 }
 
-// Without a cache every frame would go back to its pool's shared list one by one. A small pool does without: what lies
-// in a transmit queue's stock is not there for the receive side.
+// Without a cache, mbufs return to the pool's shared list one by one. With a small pool there is none all the same: the
+// receive side could not use the mbufs in it.
 std::shared_ptr<MempoolCacheCore> transmit_cache(const ValidatedConfig& config) {
-  constexpr std::uint32_t kPlenty = 1024;
+  constexpr std::uint32_t kMinSpare = 1024;
   if (config.pool == nullptr || config.tx_queues == 0) return nullptr;
   const std::uint32_t spare = config.pool->options().count - config.rx_queues * config.rx_ring;
-  return spare / config.tx_queues >= kPlenty ? std::make_shared<MempoolCacheCore>(config.pool, kMinCache) : nullptr;
+  return spare / config.tx_queues >= kMinSpare ? std::make_shared<MempoolCacheCore>(config.pool, kMinCache) : nullptr;
 }
 
 RxDrops& operator+=(RxDrops& sum, const RxDrops& more) {
@@ -72,7 +72,7 @@ void QueueSet::setup(const QueueRegisters& registers, const ValidatedConfig& con
                       .pool = config.pool,
                       .cache = std::move(cache),
                       .port = port,
-                      .path = config.burst_mode});
+                      .mode = config.burst_mode});
   }
   for (std::uint32_t queue = 0; queue < config.tx_queues; ++queue) {
     tx_[queue].setup({.ring = rings.tx(queue).descriptors,
@@ -81,9 +81,9 @@ void QueueSet::setup(const QueueRegisters& registers, const ValidatedConfig& con
                       .tail = registers.tx_tail(queue),
                       .cache = config.cache != nullptr ? config.cache : transmit_cache(config),
                       .context = context,
-                      .path = config.burst_mode});
+                      .mode = config.burst_mode});
   }
-  // Ends the lending of queues that are no longer in use, too.
+  // Detaches forward paths from queues that are no longer in use.
   std::for_each(rx_.begin() + config.rx_queues, rx_.end(), [](RxQueue& queue) { queue.end_lending(); });
   std::for_each(tx_.begin() + config.tx_queues, tx_.end(), [](TxQueue& queue) { queue.end_lending(); });
   rx_count_ = config.rx_queues;
@@ -122,9 +122,9 @@ Result<void> QueueSet::close(Clock& clock, Duration limit) {
   return result;
 }
 
-bool QueueSet::transmit_settled() noexcept {
+bool QueueSet::transmit_finished() noexcept {
   bool settled = true;
-  for (std::uint32_t queue = 0; queue < tx_count_; ++queue) settled = tx_[queue].settle() == 0 && settled;
+  for (std::uint32_t queue = 0; queue < tx_count_; ++queue) settled = tx_[queue].reclaim_sent() == 0 && settled;
   return settled;
 }
 
@@ -174,14 +174,14 @@ std::uint64_t QueueSet::taken() const {
   return frames;
 }
 
-// The order makes the sum too large where frames come and are taken meanwhile, and never too small: where each ring is
-// polled, then up to where the card has filled it, then what has been taken until now. Descriptors pass for frames.
+// Reads in this order: the polled position of each ring, then the card's head, then the frames taken. So frames that
+// arrive meanwhile can make the sum too large, but nothing can make it too small. Each descriptor counts as one frame.
 std::optional<std::uint64_t> QueueSet::delivered(const QueueRegisters& registers, Clock& clock) const {
   const std::uint32_t queues = rx_count_;
   std::vector<std::uint32_t> next(queues);
   for (std::uint32_t queue = 0; queue < queues; ++queue) next[queue] = rx_[queue].next_slot();
 #if !defined(__x86_64__)
-  // A burst's first store, which says that it goes on, may become visible after its others (BurstGate).
+  // The store with which a burst marks the gate as in use may become visible after the burst's later ones (BurstGate).
   barrier_on_all_threads(clock);
 #else
   static_cast<void>(clock);
@@ -192,7 +192,7 @@ std::optional<std::uint64_t> QueueSet::delivered(const QueueRegisters& registers
     if (head == kRemoved) return std::nullopt;
     frames += (head - next[queue]) & rx_[queue].slot_mask();
   }
-  // Queues that are not in use are polled by nobody, and keep what they counted.
+  // Unused queues are not polled, but keep their counts.
   for (const RxQueue& queue : rx_) {
     const auto taken = queue.taken();
     if (!taken) return std::nullopt;

@@ -17,10 +17,10 @@
 
 namespace pollux::drivers::intel {
 
-/// Where a card has the registers of its queues, in bytes from the start of a BAR.
+/// The offsets of a card's queue registers in a BAR, in bytes.
 struct QueueRegisters {
   Bar bar;
-  std::uint32_t rdh = 0;  ///< of queue 0, as the others
+  std::uint32_t rdh = 0;  ///< of queue 0, as are rdt and tdt
   std::uint32_t rdt = 0;
   std::uint32_t tdt = 0;
   std::uint32_t stride = 0;  ///< from one queue to the next
@@ -30,46 +30,46 @@ struct QueueRegisters {
   [[nodiscard]] std::uint32_t rx_head(std::uint32_t queue) const noexcept { return rdh + queue * stride; }
 };
 
-/// All queues that the card has, in use or not: a reference to one stays valid as long as the port.
+/// All queues of a card, in use or not. A reference to one stays valid as long as the port.
 /// Thread rule: the port's control thread, except `count`, `taken` and `delivered`, which any may call.
 class QueueSet {
  public:
   explicit QueueSet(const PortLimits& limits)
       : rx_(limits.max_rx_queues), tx_(limits.max_tx_queues), max_frame_(frame_bytes(limits.max_mtu)) {}
 
-  /// Puts the first queues to use as `config` says. With no buffer in any ring. `port`: Mbuf::port() of what arrives.
+  /// Sets up the first queues as `config` says. No ring may hold a buffer. `port`: Mbuf::port() of received frames.
   void setup(const QueueRegisters& registers, const ValidatedConfig& config, const RingMemory& rings,
              const std::shared_ptr<const ContextState>& context, std::uint16_t port);
-  /// Nobody uses any queue any more, and memory of the rings is not looked at again. With no buffer in any ring.
+  /// Ends the use of all queues: the rings are not read any more. No ring may hold a buffer.
   void retire() noexcept {
     rx_count_ = 0;
     tx_count_ = 0;
   }
 
-  /// Buffers into all receive rings, all transmit rings empty. Error no_memory, with nothing taken.
+  /// Fills all receive rings with buffers and empties all transmit rings. Error no_memory takes no buffer.
   [[nodiscard]] Result<void> fill();
   void open() noexcept;
-  /// Bursts yield nothing from now on; waits for pollers. Error timeout: one does not come out; call again.
+  /// Bursts do nothing from now on. Waits for bursts that are going on. Error timeout: one has not ended; call again.
   [[nodiscard]] Result<void> close(Clock& clock, Duration limit);
-  /// Takes back what has been sent; whether that is all. With the queues closed.
-  [[nodiscard]] bool transmit_settled() noexcept;
-  /// Takes every buffer back; returns how many. Only when the card does no DMA any more.
+  /// Reclaims sent buffers. Returns whether everything has been sent. Needs the queues closed.
+  [[nodiscard]] bool transmit_finished() noexcept;
+  /// Frees every buffer and returns their number. Call it only after the card has ended DMA.
   std::uint32_t drain(DrainReason reason = DrainReason::stopped) noexcept;
 
   [[nodiscard]] RxQueue* rx(std::uint32_t queue) noexcept { return queue < rx_count_ ? &rx_[queue] : nullptr; }
   [[nodiscard]] TxQueue* tx(std::uint32_t queue) noexcept { return queue < tx_count_ ? &tx_[queue] : nullptr; }
 
-  /// Adds what the queues count: frames of bursts, drops by reason, and each queue's own.
+  /// Adds the counters of the queues: packets of bursts, drops by reason, and each queue's packets and drops.
   void count(Stats& stats) const;
-  /// Frames that all receive queues together took out of their rings.
+  /// Frames that have been taken out of the receive rings.
   [[nodiscard]] std::uint64_t taken() const;
-  /// The same and those that are in the rings, while the port runs: see DeliveredFrames.
+  /// Frames taken out of the receive rings plus frames in them, while the port runs: see DeliveredFrames.
   [[nodiscard]] std::optional<std::uint64_t> delivered(const QueueRegisters& registers, Clock& clock) const;
 
  private:
   std::vector<RxQueue> rx_;
   std::vector<TxQueue> tx_;
-  std::uint32_t max_frame_;  // bytes that may be sent: the MTU bounds what is received, the card alone what is sent
+  std::uint32_t max_frame_;  // longest frame to send, in bytes: the card's limit. The MTU limits received frames only.
   // Written by the control thread.
   std::atomic<std::uint16_t> rx_count_ = 0;
   std::atomic<std::uint16_t> tx_count_ = 0;

@@ -13,14 +13,14 @@ namespace {
 
 using hw::intel::Descriptor;
 
-/// Hands out ring after ring from the segments of a DmaMemory.
-class Carver {
+/// Places one ring after the other in the segments of a DmaMemory.
+class RingPlacer {
  public:
-  explicit Carver(const DmaMemory& memory) : segments_(memory.segments()) {}
+  explicit RingPlacer(const DmaMemory& memory) : segments_(memory.segments()) {}
 
-  /// False if no segment has room left. Ring sizes are powers of two; the larger ones come first, so that little is
+  /// Returns false if no segment has room. Call it for the larger rings first: sizes are powers of two, so little is
   /// lost at the ends of segments.
-  [[nodiscard]] bool carve(std::uint32_t size, std::vector<Ring>& into) {
+  [[nodiscard]] bool place(std::uint32_t size, std::vector<Ring>& into) {
     const std::size_t bytes = size * sizeof(Descriptor);
     while (!segments_.empty() && used_ + bytes > segments_.front().size) {
       segments_ = segments_.subspan(1);
@@ -41,7 +41,7 @@ class Carver {
   std::size_t used_ = 0;
 };
 
-// Every ring size is a multiple of this, so that rings that follow each other are aligned.
+// Every ring size is a multiple of the smallest, so consecutive rings are aligned.
 static_assert(hw::intel::kRingMin * sizeof(Descriptor) % hw::intel::kRingAlignment == 0);
 
 }  // namespace
@@ -57,20 +57,20 @@ Result<RingMemory> RingMemory::allocate(ContextState& context, const ValidatedCo
 
   RingMemory rings;
   rings.memory_ = *std::move(memory);
-  Carver carver(rings.memory_);
-  const auto carve_all = [&](std::uint16_t count, std::uint32_t size, std::vector<Ring>& into) {
+  RingPlacer placer(rings.memory_);
+  const auto place_all = [&](std::uint16_t count, std::uint32_t size, std::vector<Ring>& into) {
     for (std::uint16_t i = 0; i < count; ++i) {
-      if (!carver.carve(size, into)) return false;
+      if (!placer.place(size, into)) return false;
     }
     return true;
   };
   const bool rx_first = config.rx_ring >= config.tx_ring;
-  bool fits = rx_first || carve_all(config.tx_queues, config.tx_ring, rings.tx_);
-  fits = fits && carve_all(config.rx_queues, config.rx_ring, rings.rx_);
-  fits = fits && (!rx_first || carve_all(config.tx_queues, config.tx_ring, rings.tx_));
+  bool fits = rx_first || place_all(config.tx_queues, config.tx_ring, rings.tx_);
+  fits = fits && place_all(config.rx_queues, config.rx_ring, rings.rx_);
+  fits = fits && (!rx_first || place_all(config.tx_queues, config.tx_ring, rings.tx_));
   if (fits) return rings;
-  return fail(ErrorCode::no_memory, fmt::format("{}: a ring does not fit a contiguous piece of memory", port),
-              "reserve huge pages (pollux needs physically contiguous memory without an IOMMU), or use smaller rings");
+  return fail(ErrorCode::no_memory, fmt::format("{}: a ring does not fit into contiguous memory", port),
+              "reserve huge pages (without an IOMMU, rings need physically contiguous memory), or use smaller rings");
 }
 
 }  // namespace pollux::drivers::intel

@@ -12,7 +12,7 @@
 
 namespace pollux::drivers::intel {
 
-/// Where one ring lies.
+/// The memory of one ring.
 struct Ring {
   hw::intel::Descriptor* descriptors = nullptr;
   std::uint64_t iova = 0;
@@ -23,12 +23,11 @@ struct Ring {
   }
 };
 
-/// All rings of a port in one piece of DMA memory, none across a segment. Free it only when the card does no DMA any
-/// more.
+/// All rings of a port in one DMA memory. No ring crosses a segment. Free it only after the card has ended DMA.
 class RingMemory {
  public:
   RingMemory() = default;
-  /// Errors: those of Context::allocate; no_memory where a ring does not fit a segment.
+  /// Errors: those of Context::allocate; no_memory if a ring does not fit into a segment.
   [[nodiscard]] static Result<RingMemory> allocate(ContextState& context, const ValidatedConfig& config, int numa_node,
                                                    std::string_view port);
 

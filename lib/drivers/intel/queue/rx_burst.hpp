@@ -8,35 +8,34 @@
 #include "drivers/intel/queue/rx_hot_path.hpp"
 #include "pollux/base/io.hpp"
 
-// The way of a plain frame from its descriptor to the application, from top to bottom. Its figures are in
-// docs/performance.md, what each trick gains among them.
+// The receive fast path, from the descriptor to the application. It takes frames that are complete in one buffer and
+// have no error; rx_slow.cpp takes all others. docs/performance.md has its cost, and what each optimisation gains.
 namespace pollux::drivers::intel {
 
-/// Where a run of slots ends in each of the arrays; all are indexed from minus its length up to -1.
+/// A run of consecutive slots. Each pointer is the end of its array; the index goes from minus the run's length to -1.
 struct RxRun {
   hw::intel::Descriptor* descriptors;
-  Mbuf** slots;        ///< the mbufs behind the descriptors
-  Mbuf* const* fresh;  ///< what is to be behind them
-  Mbuf** out;
+  Mbuf** slots;        ///< the mbufs whose buffers the descriptors hold
+  Mbuf* const* fresh;  ///< the mbufs that replace them
+  Mbuf** out;          ///< the received mbufs
 };
 
-/// Takes a plain frame out of its slot and arms the slot with `fresh`. False, with nothing changed, for anything else.
-/// `fresh` is read in any case.
+/// Takes a fast-path frame out of its slot and arms the slot with `fresh`. Returns false and changes nothing if the
+/// frame needs the slow path.
 template <bool OneDelta>
-POLLUX_ALWAYS_INLINE bool take_plain(const RxFastPath& fast_path, hw::intel::Descriptor& descriptor,
-                                     std::uint64_t status, Mbuf*& slot, Mbuf* fresh, Mbuf*& out) noexcept {
-  // One unsigned comparison for all that can be wrong: what is left of the status bits lands above the length, and a
-  // length of 0 wraps round. With the two checks on the transmit side it costs 2.2 instructions a frame.
-  const std::uint64_t beyond_one = std::rotl((status & fast_path.mask) - fast_path.expected, 32);
-  if (ablation::has(ablation::Part::checks) ? beyond_one > fast_path.max_excess : !hw::intel::rx::done(status))
-      [[unlikely]]
+POLLUX_ALWAYS_INLINE bool take_fast(const RxFastPath& fast_path, hw::intel::Descriptor& descriptor,
+                                    std::uint64_t status, Mbuf*& slot, Mbuf* fresh, Mbuf*& out) noexcept {
+  // One unsigned comparison covers every check: a status mismatch lands above the length, and a length of 0 wraps.
+  // Together with the two checks on the transmit side it costs 2.2 instructions a frame.
+  const std::uint64_t excess = std::rotl((status & fast_path.mask) - fast_path.expected, 32);
+  if (ablation::has(ablation::Part::checks) ? excess > fast_path.max_excess : !hw::intel::rx::done(status)) [[unlikely]]
     return false;
   Mbuf& received = *slot;
   if constexpr (ablation::has(ablation::Part::raw_words)) {
     MbufAccess::rx_low(received) = __atomic_load_n(&descriptor.lo, __ATOMIC_RELAXED);
     MbufAccess::rx_high(received) = status;
   }
-  MbufAccess::set_word(received, beyond_one + fast_path.one_byte_word);
+  MbufAccess::set_word(received, excess + fast_path.one_byte_word);
   out = &received;
   slot = fresh;
   if constexpr (OneDelta) {
@@ -47,28 +46,27 @@ POLLUX_ALWAYS_INLINE bool take_plain(const RxFastPath& fast_path, hw::intel::Des
   return true;
 }
 
-/// Starts the way of a coming frame's first line from memory: a frame lies a header and its headroom behind its mbuf,
-/// and with another headroom the line is a near one.
+/// Prefetches the first data line of a frame that is expected soon: a frame starts one header and one headroom behind
+/// its mbuf. With another headroom a neighbouring line is prefetched.
 POLLUX_ALWAYS_INLINE void prefetch_frame(const Mbuf* mbuf) noexcept {
   constexpr std::size_t kHeadroom = 128;  // unless MempoolOptions::headroom says otherwise
   if constexpr (ablation::has(ablation::Part::look_ahead))
     __builtin_prefetch(reinterpret_cast<const std::byte*>(mbuf) + Mbuf::kHeaderSize + kHeadroom, 1, 3);
 }
 
-/// Takes the next frame of a run, if it is a plain one.
+/// Takes the run's frame `i`. Returns false if it has not arrived or needs the slow path.
 template <bool OneDelta>
 POLLUX_ALWAYS_INLINE bool take_next(const RxFastPath& fast_path, const RxRun& run, std::intptr_t i) noexcept {
   const std::uint64_t status = io::load_acquire(run.descriptors[i].hi);
-  if (!take_plain<OneDelta>(fast_path, run.descriptors[i], status, run.slots[i], run.fresh[i], run.out[i]))
-    return false;
+  if (!take_fast<OneDelta>(fast_path, run.descriptors[i], status, run.slots[i], run.fresh[i], run.out[i])) return false;
   prefetch_frame(run.slots[i + RxHotPath::kPrefetchDistance]);
   return true;
 }
 
-/// The reference: a frame at a time. Other Loops do the same with several at once.
+/// The reference loop, one frame at a time. The SIMD loops do the same with several frames at once.
 template <bool OneDelta>
 struct ScalarRxLoop {
-  /// Takes plain frames from slot `i` of the run on; returns the slot of the first that is not, or 0 at the run's end.
+  /// Takes fast-path frames from index `i` on. Returns the index of the first that it could not take, or 0 at the end.
   static POLLUX_ALWAYS_INLINE std::intptr_t take(const RxFastPath& fast_path, const RxRun& run,
                                                  std::intptr_t i) noexcept {
     do {
@@ -80,15 +78,13 @@ struct ScalarRxLoop {
 
 template <class Loop, bool Remote, bool OneDelta>
 POLLUX_ALWAYS_INLINE std::uint32_t RxHotPath::burst_loop(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
-  // More than this at once would ask a cache for more than it holds.
-  constexpr std::uint32_t kMost = MempoolCache::kMaxCapacity / 2;
+  constexpr std::uint32_t kMaxRun = MempoolCache::kMaxCapacity / 2;  // a cache can hold as many fresh mbufs
   MempoolCacheCore& cache = *queue.cache_;
-  const RxFastPath fast_path =
-      queue.fast_path_;  // in registers: for the compiler a store to an mbuf might change the queue
+  const RxFastPath fast_path = queue.fast_path_;  // a copy stays in registers: no store to an mbuf can alias it
   std::uint32_t taken = 0;
   do {
     const std::uint32_t first = queue.next_;
-    const std::uint32_t run = std::min({limit - taken, queue.mask_ + 1 - first, kMost});
+    const std::uint32_t run = std::min({limit - taken, queue.mask_ + 1 - first, kMaxRun});
     if (cache.count() < run) [[unlikely]] {
       cache.refill(run);
       if (cache.count() < run) break;
@@ -113,18 +109,19 @@ POLLUX_ALWAYS_INLINE std::uint32_t RxHotPath::burst_loop(RxQueue& queue, Mbuf** 
   return taken == limit ? taken : taken + slow(queue, out + taken, limit - taken);
 }
 
-// Exactly one frame has come: no loop, nothing to keep in registers. Saves nearly half of the cost at low rates.
+// Exactly one frame has arrived: no loop and no copied constants. Saves nearly half of the cost at low rates.
 template <bool Remote, bool OneDelta>
 POLLUX_ALWAYS_INLINE bool RxHotPath::burst_one(RxQueue& queue, Mbuf** out, std::uint32_t slot,
                                                std::uint64_t status) noexcept {
   MempoolCacheCore& cache = *queue.cache_;
   const std::uint32_t objects = cache.first;
-  Mbuf** const behind = queue.slots_ + slot;
-  if (objects == MempoolCacheCore::kPlaces || !take_plain<OneDelta>(queue.fast_path_, queue.ring_[slot], status,
-                                                                    *behind, cache.mbufs[objects], *out)) [[unlikely]] {
+  Mbuf** const slot_mbuf = queue.slots_ + slot;
+  if (objects == MempoolCacheCore::kPlaces ||
+      !take_fast<OneDelta>(queue.fast_path_, queue.ring_[slot], status, *slot_mbuf, cache.mbufs[objects], *out))
+      [[unlikely]] {
     return false;
   }
-  prefetch_frame(behind[kPrefetchDistance]);
+  prefetch_frame(slot_mbuf[kPrefetchDistance]);
   cache.set_first(objects + 1);
   count_packets(queue, 1);
   const std::uint32_t after = slot + 1;

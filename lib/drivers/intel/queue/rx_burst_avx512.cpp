@@ -6,7 +6,7 @@
 namespace pollux::drivers::intel {
 namespace {
 
-/// Four descriptors, one cache line, at a time.
+/// Handles four descriptors at a time, which is one cache line.
 class Avx512RxStep {
  public:
   static constexpr std::intptr_t kFrames = 4;
@@ -17,7 +17,7 @@ class Avx512RxStep {
   POLLUX_AVX512 inline bool operator()(const RxRun& run, std::intptr_t i) const noexcept;
 
  private:
-  /// RxFastPath, four times side by side.
+  /// The fields of RxFastPath, each for four descriptors.
   __m512i mask_, expected_, max_excess_, one_byte_word_, iova_delta_, to_buffer_;
 };
 
@@ -29,14 +29,14 @@ inline Avx512RxStep::Avx512RxStep(const RxFastPath& fast_path) noexcept
       iova_delta_(_mm512_set1_epi64(static_cast<long long>(fast_path.iova_delta))),
       to_buffer_(_mm512_set1_epi64(static_cast<long long>(fast_path.iova_delta - fast_path.data_offset()))) {}
 
-// As take_plain, for four. False, with nothing changed, if one of them is not plain.
+// Does for four frames what take_fast does for one. Returns false and changes nothing if one needs the slow path.
 inline bool Avx512RxStep::operator()(const RxRun& run, std::intptr_t i) const noexcept {
   constexpr __mmask8 kLowWords = 0x55;
-  const __m512i line = _mm512_load_si512(run.descriptors + i);  // each descriptor is read once, its 16 bytes as one
+  const __m512i line = _mm512_load_si512(run.descriptors + i);  // reads each descriptor once, all 16 bytes together
   io::dma_rmb();
-  // In each 32 bits by themselves: nothing of the status, and a length less one within the span.
-  const __m512i beyond = _mm512_sub_epi32(_mm512_and_si512(line, mask_), expected_);
-  if (ablation::has(ablation::Part::checks) && _mm512_cmpgt_epu32_mask(beyond, max_excess_) != 0) [[unlikely]]
+  // Two checks, each in 32 bits of its own: no status mismatch, and a length less one of at most max_excess.
+  const __m512i excess = _mm512_sub_epi32(_mm512_and_si512(line, mask_), expected_);
+  if (ablation::has(ablation::Part::checks) && _mm512_cmpgt_epu32_mask(excess, max_excess_) != 0) [[unlikely]]
     return false;
   const __m256i received = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(run.slots + i));
   const __m256i fresh = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(run.fresh + i));
@@ -47,16 +47,17 @@ inline bool Avx512RxStep::operator()(const RxRun& run, std::intptr_t i) const no
   Mbuf* const fourth = mbufs[3];
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(run.out + i), received);
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(run.slots + i), fresh);
-  // Armed again: the fresh buffers' addresses in the low words, zeros in the high ones.
+  // Arm the slots: the addresses of the fresh buffers in the low words, zeros in the high words.
   const __m512i armed = _mm512_maskz_add_epi64(
       kLowWords, _mm512_maskz_expand_epi64(kLowWords, _mm512_castsi256_si512(fresh)), iova_delta_);
   _mm512_store_si512(run.descriptors + i, armed);
-  // Behind a write-back's two words lie the buffer's IOVA and the word with length, pool and origin: one store an mbuf.
-  const __m512i words = _mm512_add_epi64(_mm512_srli_epi64(beyond, 32), one_byte_word_);
+  // Write the first 32 bytes of each mbuf with one store: the write-back in the lower 16, and in the upper 16 the
+  // buffer's IOVA and the word with length, pool and port.
+  const __m512i words = _mm512_add_epi64(_mm512_srli_epi64(excess, 32), one_byte_word_);
   const __m512i buffers = _mm512_add_epi64(_mm512_castsi256_si512(received), to_buffer_);
-  const __m512i behind = _mm512_mask_expand_epi64(words, kLowWords, buffers);
-  const __m512i first_two = _mm512_permutex2var_epi64(line, _mm512_set_epi64(11, 10, 3, 2, 9, 8, 1, 0), behind);
-  const __m512i last_two = _mm512_permutex2var_epi64(line, _mm512_set_epi64(15, 14, 7, 6, 13, 12, 5, 4), behind);
+  const __m512i upper = _mm512_mask_expand_epi64(words, kLowWords, buffers);
+  const __m512i first_two = _mm512_permutex2var_epi64(line, _mm512_set_epi64(11, 10, 3, 2, 9, 8, 1, 0), upper);
+  const __m512i last_two = _mm512_permutex2var_epi64(line, _mm512_set_epi64(15, 14, 7, 6, 13, 12, 5, 4), upper);
   _mm256_store_si256(reinterpret_cast<__m256i*>(first), _mm512_castsi512_si256(first_two));
   _mm256_store_si256(reinterpret_cast<__m256i*>(second), _mm512_extracti64x4_epi64(first_two, 1));
   _mm256_store_si256(reinterpret_cast<__m256i*>(third), _mm512_castsi512_si256(last_two));

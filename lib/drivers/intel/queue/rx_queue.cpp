@@ -23,12 +23,12 @@ void RxQueue::setup(RxQueueSetup setup) {
   tail_ = setup.tail;
   registers_ = setup.registers;
   head_offset_ = setup.head_offset;
-  path_ = setup.path;
+  mode_ = setup.mode;
   pool_ = std::move(setup.pool);
   cache_owner_ = std::move(setup.cache);
   cache_ = cache_owner_.get();
   fast_path_ = {.mask = RxHotPath::kFastPathMask,
-                .expected = RxHotPath::kPlain,
+                .expected = RxHotPath::kFastPathExpected,
                 .max_excess = setup.buffer_bytes - std::uint64_t{1},
                 .one_byte_word = pool_->empty_word(RxFormat::intel_advanced, setup.port) + 1,
                 .iova_delta = pool_->iova_delta() + Mbuf::kHeaderSize + pool_->data_offset()};
@@ -56,7 +56,7 @@ void RxQueue::end_lending() noexcept {
 Result<void> RxQueue::fill() {
   const std::uint32_t slots = mask_ + 1;
   std::vector<Mbuf*> fresh(slots);
-  // Another's cache may be in use on its thread with other queues; nobody uses one that this queue alone knows.
+  // Only a cache that no other object refers to may be used here. Any other may be in use on its thread.
   const std::uint32_t from_cache = cache_owner_.use_count() == 1 ? std::min(cache_->count(), slots) : 0;
   const std::uint32_t from_pool = pool_->take({fresh.data(), slots - from_cache});
   if (from_cache + from_pool < slots) {
@@ -67,15 +67,15 @@ Result<void> RxQueue::fill() {
                             from_cache + from_pool, slots),
                 "make the pool larger (count) or the rings smaller (rx_ring)");
   }
-  if (from_cache != 0) {  // else not even a count may be written back: its thread may have changed it since
+  if (from_cache != 0) {  // otherwise write nothing to the cache, not even its count: its thread may use it
     std::copy_n(cache_->objects(), from_cache, fresh.data() + from_pool);
     cache_->set_first(cache_->first + from_cache);
   }
   std::copy(fresh.begin(), fresh.end(), slot_memory_.begin());
-  // What prefetching finds behind the last slot.
+  // Prefetching reads beyond the last slot.
   std::fill(slot_memory_.begin() + slots, slot_memory_.end(), fresh.front());
   next_ = 0;
-  fast_path_.expected = RxHotPath::kPlain;
+  fast_path_.expected = RxHotPath::kFastPathExpected;
   chain_ = Chain::none;
   empty_write_backs_ = 0;
   for (std::uint32_t slot = 0; slot < slots; ++slot) RxHotPath::arm(*this, slot);
@@ -94,8 +94,8 @@ void RxQueue::open() noexcept {
 void RxQueue::open_gate() noexcept {
   const bool remote = tail_.is_remote();
   const bool one_delta = pool_->has_one_segment();
-  // The wider ones reckon addresses by one difference for the whole pool.
-  switch (one_delta ? best_of(path_) : BurstMode::scalar) {
+  // The SIMD bursts compute addresses with one difference for the whole pool.
+  switch (one_delta ? best_of(mode_) : BurstMode::scalar) {
 #if defined(__x86_64__)
     case BurstMode::avx512: return gate_.open(rx_burst_avx512(remote));
     case BurstMode::avx2: return gate_.open(rx_burst_avx2(remote));
@@ -118,16 +118,16 @@ std::uint32_t RxQueue::drain(DrainReason reason) noexcept {
   if (slots_ == nullptr || slots_[0] == nullptr) return 0;
   std::uint64_t& counter = reason == DrainReason::stopped ? drops_.stopped : drops_.removed;
   const std::uint32_t slots = mask_ + 1;
-  bool counted_already = chain_ == Chain::discarding;
+  bool already_counted = chain_ == Chain::discarding;
   for (std::uint32_t i = 0; i < slots; ++i) {
     const std::uint64_t status = ring_[(next_ + i) & mask_].hi;
-    // Also behind a slot whose write-back has not come. Done without a length is no frame but the tail of an earlier
-    // write-back, on a slot that was armed meanwhile (RxHotPath::kMaxEmptyWritebackPolls).
+    // Goes on after a slot that is not done: later ones may be. Done with length 0 is not a frame but the last store of
+    // an earlier write-back to a slot that was armed meanwhile (RxHotPath::kMaxEmptyWritebackPolls).
     if (!rx::done(status) || (status & rx::kEndOfPacket) == 0 || rx::length(status) == 0) continue;
-    if (!counted_already) add_to(counter, std::uint64_t{1});
-    counted_already = false;
+    if (!already_counted) add_to(counter, std::uint64_t{1});
+    already_counted = false;
   }
-  // To the shared list, like all else here: the cache is the polling thread's.
+  // Everything goes to the pool's shared list: the cache belongs to the polling thread.
   const std::uint32_t in_chain = chain_head_ != nullptr ? MbufAccess::segment_count(*chain_head_) : 0;
   MbufDeleter{}(std::exchange(chain_head_, nullptr));
   pool_->put({slots_, slots});
@@ -137,7 +137,7 @@ std::uint32_t RxQueue::drain(DrainReason reason) noexcept {
 
 Result<void> RxQueue::use_cache(const MempoolCache& cache) {
   if (pool_ == nullptr || &cache.core()->pool() != pool_.get()) {
-    return fail(ErrorCode::invalid_argument, "the cache is not of the receive queue's mempool",
+    return fail(ErrorCode::invalid_argument, "the cache belongs to another mempool than the receive queue",
                 "make the cache from the pool that was given as PortConfig::rx_pool");
   }
   cache_owner_ = cache.core();
@@ -156,22 +156,22 @@ RxDrops RxQueue::drops() const noexcept {
           .removed = read_counter(drops_.removed)};
 }
 
-// A borrower has a gate of its own.
+// A borrowed queue is polled through the borrower's gate.
 bool RxQueue::is_idle() const {
   const std::lock_guard lock(borrower_lock_);
   return borrower_ != nullptr ? borrower_->is_idle() : gate_.is_idle();
 }
 
-// A burst moves on in the ring before it counts; what it took is counted when it has ended. Between two bursts is soon:
-// an empty one takes nanoseconds. One that was preempted is not waited for.
+// A burst advances next_ before it counts, so its frames are counted for certain only when it has ended. Waits for a
+// moment between two bursts. The wait is short, since an empty burst takes nanoseconds. Gives up on a preempted one.
 std::optional<std::uint64_t> RxQueue::taken() const {
-  constexpr int kLooks = 10'000;
-  for (int look = 0; !is_idle(); ++look) {
-    if (look == kLooks) return std::nullopt;
+  constexpr int kMaxPolls = 10'000;
+  for (int polls = 0; !is_idle(); ++polls) {
+    if (polls == kMaxPolls) return std::nullopt;
     io::relax();
   }
-  const bool in_part = read_counter(chain_) != Chain::none;
-  return packets() + drops().sum() + (in_part ? 1 : 0);
+  const bool has_partial_frame = read_counter(chain_) != Chain::none;
+  return packets() + drops().sum() + (has_partial_frame ? 1 : 0);
 }
 
 }  // namespace pollux::drivers::intel

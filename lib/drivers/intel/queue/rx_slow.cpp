@@ -9,9 +9,8 @@ namespace rx = hw::intel::rx;
 
 namespace {
 
-// Where buffers of a frame in the making are said to have been taken, in checked builds.
+// The allocation site that checked builds report for the buffers of a frame that is being received.
 constexpr Site kRing{"igb receive ring", 0};
-// A status without any bit.
 constexpr std::uint64_t kNotDone = 0;
 
 }  // namespace
@@ -20,7 +19,7 @@ void RxHotPath::arm(RxQueue& queue, std::uint32_t slot) noexcept {
   queue.ring_[slot] = rx::armed(MbufAccess::iova(*queue.slots_[slot]) + queue.fast_path_.data_offset());
 }
 
-// Puts a fresh buffer behind `slot` and arms it; false if there is none.
+// Puts a fresh buffer into `slot` and arms the slot. Returns false if the pool is exhausted.
 POLLUX_ALWAYS_INLINE bool RxHotPath::replace(RxQueue& queue, std::uint32_t slot) noexcept {
   MempoolCacheCore& cache = *queue.cache_;
   if (cache.count() == 0) cache.refill(1);
@@ -34,21 +33,22 @@ POLLUX_ALWAYS_INLINE bool RxHotPath::replace(RxQueue& queue, std::uint32_t slot)
   return true;
 }
 
-// Throws a frame away under `counter`, with what of it is there already, and arms its slot again with the same buffer.
+// Drops the frame, with the segments received so far, and counts it in `counter`. Arms the slot again with the same
+// buffer.
 POLLUX_COLD RxHotPath::Outcome RxHotPath::reject(RxQueue& queue, std::uint64_t& counter,
                                                  std::uint64_t status) noexcept {
   add_to(counter, std::uint64_t{1});
   if (queue.chain_head_ != nullptr) queue.cache_->free(*queue.chain_head_);
   queue.chain_head_ = nullptr;
   arm(queue, queue.next_);
-  // Whatever the card says of the rest of the frame is thrown away without counting it a second time.
+  // The rest of the frame is discarded without being counted again.
   const bool more = (status & rx::kEndOfPacket) == 0;
   publish(queue.chain_, more ? RxQueue::Chain::discarding : RxQueue::Chain::none);
-  queue.fast_path_.expected = more ? kNeverPlain : kPlain;
+  queue.fast_path_.expected = more ? kNeverExpected : kFastPathExpected;
   return Outcome::consumed;
 }
 
-// Hangs a buffer that is out of its slot behind the frame so far.
+// Appends a received buffer to the frame so far. The last segment completes the frame.
 POLLUX_ALWAYS_INLINE RxHotPath::Outcome RxHotPath::extend_chain(RxQueue& queue, Mbuf& segment, std::uint64_t low,
                                                                 std::uint64_t status, Mbuf*& out) noexcept {
   const bool last = (status & rx::kEndOfPacket) != 0;
@@ -70,9 +70,9 @@ POLLUX_ALWAYS_INLINE RxHotPath::Outcome RxHotPath::extend_chain(RxQueue& queue, 
   ++MbufAccess::segment_count(head);
   MbufAccess::packet_length(head) += segment.length();
   publish(queue.chain_, last ? RxQueue::Chain::none : RxQueue::Chain::growing);
-  queue.fast_path_.expected = last ? kPlain : kNeverPlain;
+  queue.fast_path_.expected = last ? kFastPathExpected : kNeverExpected;
   if (!last) return Outcome::consumed;
-  // The verdict on a frame is in its last descriptor.
+  // Status and errors of a frame are in its last descriptor.
   MbufAccess::rx_low(head) = low;
   MbufAccess::rx_high(head) = status;
   out = &head;
@@ -80,22 +80,24 @@ POLLUX_ALWAYS_INLINE RxHotPath::Outcome RxHotPath::extend_chain(RxQueue& queue, 
   return Outcome::frame;
 }
 
-// Whether the card has yet to use `slot`. Reads a register, so only where patience has run out.
-bool RxHotPath::card_stands_at(const RxQueue& queue, std::uint32_t slot) noexcept {
+// Whether RDH is at `slot`: the card has not written it yet. Reads a register, so it is called only after
+// kMaxEmptyWritebackPolls polls.
+bool RxHotPath::head_is_at(const RxQueue& queue, std::uint32_t slot) noexcept {
   return queue.registers_ && queue.registers_.read32(queue.head_offset_) == slot;
 }
 
-// The status of a slot that is done without a length: not done as long as the card may still write there. Where it yet
-// stands at the slot, the tail of an earlier write-back landed there after it was armed, and the card's next one will
-// cover that: moving on would leave the card behind, and arming once more could destroy what it is about to write.
-POLLUX_COLD std::uint64_t RxHotPath::status_without_length(RxQueue& queue, std::uint32_t slot) noexcept {
-  // Frames that were taken since the last such poll began a new row.
+// The status of a slot that is done with length 0. It counts as not done while the card may still write the slot. If
+// RDH is still at the slot, the last store of an earlier write-back landed there after the slot was armed. The card's
+// next write-back will replace it. To move on would put the queue ahead of the card, and to arm the slot again could
+// overwrite the coming write-back.
+POLLUX_COLD std::uint64_t RxHotPath::recheck_empty_write_back(RxQueue& queue, std::uint32_t slot) noexcept {
+  // A frame taken since the last such poll starts the count again.
   if (queue.packets_ != queue.packets_at_empty_) queue.empty_write_backs_ = 0;
   queue.packets_at_empty_ = queue.packets_;
   if (++queue.empty_write_backs_ < kMaxEmptyWritebackPolls) return kNotDone;
   queue.empty_write_backs_ = 0;
-  if (card_stands_at(queue, slot)) return kNotDone;
-  // It may have come by since the slot was read; what it wrote there is visible once its head has moved on.
+  if (head_is_at(queue, slot)) return kNotDone;
+  // The card may have written the slot since it was read. Read it again: the write-back is visible once RDH has moved.
   return io::load_acquire(queue.ring_[slot].hi);
 }
 
@@ -103,15 +105,15 @@ POLLUX_ALWAYS_INLINE RxHotPath::Outcome RxHotPath::take_slow(RxQueue& queue, Mbu
   const std::uint32_t slot = queue.next_;
   std::uint64_t status = io::load_acquire(queue.ring_[slot].hi);
   if (rx::done(status) && rx::length(status) == 0) [[unlikely]]
-    status = status_without_length(queue, slot);
+    status = recheck_empty_write_back(queue, slot);
   if (!rx::done(status)) return Outcome::not_done;
   const std::uint64_t low = __atomic_load_n(&queue.ring_[slot].lo, __ATOMIC_RELAXED);
   const std::uint32_t length = rx::length(status);
   queue.empty_write_backs_ = 0;
 
   if (queue.chain_ == RxQueue::Chain::discarding) {
-    std::uint64_t counted_already = 0;
-    return reject(queue, counted_already, status);
+    std::uint64_t already_counted = 0;
+    return reject(queue, already_counted, status);
   }
   if (length == 0 || length > queue.max_length_) return reject(queue, queue.drops_.bad_length, status);
   if ((status & rx::kDataError) != 0) return reject(queue, queue.drops_.error, status);
@@ -129,14 +131,14 @@ POLLUX_ALWAYS_INLINE RxHotPath::Outcome RxHotPath::take_slow(RxQueue& queue, Mbu
 
 POLLUX_NOINLINE std::uint32_t RxHotPath::slow(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
   std::uint32_t taken = 0;
-  // A card that goes on for ever must not keep the caller: at most once round the ring.
+  // At most one lap of the ring: a card that delivers without end must not keep the caller here.
   for (std::uint32_t slots = 0; slots <= queue.mask_ && taken < limit; ++slots) {
-    const Outcome fate = take_slow(queue, out[taken]);
-    if (fate == Outcome::not_done) {
+    const Outcome outcome = take_slow(queue, out[taken]);
+    if (outcome == Outcome::not_done) {
       if (taken == 0) queue.tail_.flush();
       break;
     }
-    if (fate == Outcome::frame) ++taken;
+    if (outcome == Outcome::frame) ++taken;
     if (queue.tail_.is_remote()) {
       advance<true>(queue, queue.next_, 1);
     } else {

@@ -8,41 +8,44 @@
 #include "mem/ownership.hpp"
 #include "pollux/base/io.hpp"
 
-// The way of a plain frame from the application to its descriptor, and of its buffer back, from top to bottom. Its
-// figures are in docs/performance.md, what each trick gains among them.
+// The transmit fast path, from the application to the descriptor, and the return of sent buffers. It sends direct,
+// single-segment mbufs of the cache's pool; tx_slow.cpp sends or drops all others. docs/performance.md has its cost,
+// and what each optimisation gains.
 namespace pollux::drivers::intel {
 
-/// Where a run of slots ends in each of the arrays; all are indexed from minus its length up to -1.
+/// A run of consecutive slots. Each pointer is the end of its array; the index goes from minus the run's length to -1.
 struct TxRun {
   hw::intel::Descriptor* descriptors;
-  Mbuf** slots;         ///< whose buffers the descriptors name
-  Mbuf* const* frames;  ///< to be sent
+  Mbuf** slots;         ///< the mbufs whose buffers the descriptors hold
+  Mbuf* const* frames;  ///< the mbufs to send
 };
 
-/// Writes a plain frame's descriptor. False, with nothing changed, for anything else.
-POLLUX_ALWAYS_INLINE bool send_plain(const TxFastPath& fast_path, hw::intel::Descriptor& descriptor, Mbuf*& slot,
-                                     Mbuf* frame, std::uint64_t more = 0) noexcept {
+/// Writes the descriptor of a fast-path frame, with `flags` added to its command. Returns false and changes nothing if
+/// the frame needs the slow path.
+POLLUX_ALWAYS_INLINE bool send_fast(const TxFastPath& fast_path, hw::intel::Descriptor& descriptor, Mbuf*& slot,
+                                    Mbuf* frame, std::uint64_t flags = 0) noexcept {
   if constexpr (ownership::kChecked) {
     if (frame == nullptr || !ownership::is_allocated(*frame, fast_path.context)) return false;
   }
-  // One comparison for length, pool and whatever makes a frame special: they lie side by side in the mbuf, and a
-  // difference above the length is out of any span.
-  const std::uint32_t beyond_shortest = static_cast<std::uint32_t>(MbufAccess::word(*frame)) - fast_path.shortest;
-  if (ablation::has(ablation::Part::checks) && beyond_shortest > fast_path.max_excess) [[unlikely]]
+  // One comparison covers length, pool and `special`, which are adjacent in the mbuf. A mismatch in pool or `special`
+  // lands above the length and exceeds every limit.
+  const std::uint32_t excess = static_cast<std::uint32_t>(MbufAccess::word(*frame)) - fast_path.shortest;
+  if (ablation::has(ablation::Part::checks) && excess > fast_path.max_excess) [[unlikely]]
     return false;
-  descriptor = {frame->data_iova(), beyond_shortest * fast_path.per_byte + fast_path.command + more};
+  descriptor = {frame->data_iova(), excess * fast_path.per_byte + fast_path.command + flags};
   slot = frame;
   return true;
 }
 
-/// Sends the next frame of a run, if it is a plain one.
+/// Sends the run's frame `i`. Returns false if it needs the slow path.
 POLLUX_ALWAYS_INLINE bool send_next(const TxFastPath& fast_path, const TxRun& run, std::intptr_t i) noexcept {
-  return send_plain(fast_path, run.descriptors[i], run.slots[i], run.frames[i]);
+  return send_fast(fast_path, run.descriptors[i], run.slots[i], run.frames[i]);
 }
 
-/// The reference: a frame at a time. Other Loops do the same with several at once.
+/// The reference loop, one frame at a time. The SIMD loops do the same with several frames at once.
 struct ScalarTxLoop {
-  /// Sends plain frames from slot `i` of the run on; returns the slot of the first that is not, or 0 at the run's end.
+  /// Sends fast-path frames from index `i` on. Returns the index of the first that needs the slow path, or 0 at the
+  /// end.
   static POLLUX_ALWAYS_INLINE std::intptr_t send(const TxFastPath& fast_path, const TxRun& run,
                                                  std::intptr_t i) noexcept {
     do {
@@ -78,7 +81,7 @@ POLLUX_ALWAYS_INLINE void TxHotPath::clean_group(TxQueue& queue) noexcept {
   } else {
     MempoolCacheCore& cache = *queue.cache_;
     cache.make_room(kGroup);
-    // Plain frames of the cache's own pool: the pointers are all that moves.
+    // Direct, single-segment mbufs of the cache's own pool: only pointers are moved.
     Mbuf** const to = cache.objects() - slots;
     if (!Small && slots == kGroup) [[likely]] {
       Loop::copy_group(to, queue.slots_ + first);
@@ -107,8 +110,7 @@ template <class Loop, bool Remote, bool Small>
 POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::burst_loop(TxQueue& queue, Mbuf* const* mbufs,
                                                          std::uint32_t count) noexcept {
   while (oldest_done<Small>(queue)) clean_group<Loop, Small>(queue);
-  const TxFastPath fast_path =
-      queue.fast_path_;  // in registers: for the compiler a store into the ring might change the queue
+  const TxFastPath fast_path = queue.fast_path_;  // a copy stays in registers: no store to the ring can alias it
   const std::uint32_t mask = group_mask<Small>(queue);
   RingIndex next = queue.next_;
   std::uint32_t taken = 0;
@@ -124,13 +126,13 @@ POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::burst_loop(TxQueue& queue, Mbuf* c
     const std::uint32_t done = run + static_cast<std::uint32_t>(i);
     next += done;
     taken += done;
-    // The last of a group and of a burst reports; so nothing is stranded when no more bursts come.
+    // Set RS on the last frame of each group and of the burst, so that no buffer is stranded when bursts end.
     if (done != 0) [[likely]]
       queue.ring_[end + static_cast<std::uint32_t>(i) - 1].hi |= hw::intel::tx::kReportStatus;
     if (i != 0) [[unlikely]] {
-      RingIndex behind = next;
-      if (send_slow(queue, mbufs[taken], behind) == Outcome::no_room) break;
-      next = behind;
+      RingIndex after = next;
+      if (send_slow(queue, mbufs[taken], after) == Outcome::no_room) break;
+      next = after;
       ++taken;
     }
   }
@@ -138,14 +140,14 @@ POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::burst_loop(TxQueue& queue, Mbuf* c
   return taken;
 }
 
-// A burst of one plain frame while nothing has to be cleaned first.
+// Sends a burst of one fast-path frame if there is no group to clean first.
 template <bool Remote, bool Small>
 POLLUX_ALWAYS_INLINE bool TxHotPath::burst_one(TxQueue& queue, Mbuf* frame) noexcept {
   if (oldest_done<Small>(queue) || free_slots(queue, queue.next_) == 0) [[unlikely]]
     return false;
   const RingIndex next = queue.next_;
   const std::uint32_t slot = next.slot(queue.mask_);
-  if (!send_plain(queue.fast_path_, queue.ring_[slot], queue.slots_[slot], frame, hw::intel::tx::kReportStatus))
+  if (!send_fast(queue.fast_path_, queue.ring_[slot], queue.slots_[slot], frame, hw::intel::tx::kReportStatus))
     return false;
   finish<Remote>(queue, next + 1, 1);
   return true;

@@ -7,7 +7,7 @@
 namespace pollux::drivers::intel {
 namespace {
 
-/// Four descriptors, one cache line, at a time, as two pairs.
+/// Handles four descriptors at a time, which is one cache line, as two pairs.
 class Avx2TxStep {
  public:
   static constexpr std::intptr_t kFrames = 4;
@@ -18,10 +18,10 @@ class Avx2TxStep {
   POLLUX_AVX2 inline bool operator()(const TxRun& run, std::intptr_t i) const noexcept;
 
  private:
-  POLLUX_AVX2 inline __m256i descriptors_of(__m256i pair, __m256i beyond) const noexcept;
+  POLLUX_AVX2 inline __m256i descriptors_of(__m256i pair, __m256i excess) const noexcept;
   POLLUX_AVX2 static inline __m128i iova_and_word(Mbuf& frame) noexcept;
 
-  /// TxFastPath, twice side by side.
+  /// The fields of TxFastPath, each for two descriptors.
   __m256i fields_, shortest_, max_excess_, command_;
 };
 
@@ -31,33 +31,33 @@ inline Avx2TxStep::Avx2TxStep(const TxFastPath& fast_path) noexcept
       max_excess_(_mm256_broadcastsi128_si256(_mm_set_epi32(0, static_cast<int>(fast_path.max_excess), 0, -1))),
       command_(_mm256_broadcastsi128_si256(_mm_set_epi64x(static_cast<long long>(fast_path.command), 0))) {}
 
-// Low words: IOVA plus data offset. High ones: the length, twice, and the command.
-inline __m256i Avx2TxStep::descriptors_of(__m256i pair, __m256i beyond) const noexcept {
+// The low word of a descriptor is IOVA plus data offset. The high word is the length in both fields, plus the command.
+inline __m256i Avx2TxStep::descriptors_of(__m256i pair, __m256i excess) const noexcept {
   constexpr int kHighWords = 0b1100'1100;
-  const __m256i payload = _mm256_slli_epi64(beyond, hw::intel::tx::kPayloadShift);
+  const __m256i payload = _mm256_slli_epi64(excess, hw::intel::tx::kPayloadShift);
   const __m256i base = _mm256_blend_epi32(pair, payload, kHighWords);
-  return _mm256_add_epi64(_mm256_add_epi64(base, beyond), command_);
+  return _mm256_add_epi64(_mm256_add_epi64(base, excess), command_);
 }
 
 inline __m128i Avx2TxStep::iova_and_word(Mbuf& frame) noexcept {
   return _mm_load_si128(reinterpret_cast<const __m128i*>(&MbufAccess::iova(frame)));
 }
 
-// As send_plain, for four. False, with nothing changed, if one of them is not plain.
+// Does for four frames what send_fast does for one. Returns false and changes nothing if one needs the slow path.
 inline bool Avx2TxStep::operator()(const TxRun& run, std::intptr_t i) const noexcept {
   Mbuf* const* const frames = run.frames + i;
   const __m256i pair =
       _mm256_inserti128_si256(_mm256_castsi128_si256(iova_and_word(*frames[0])), iova_and_word(*frames[1]), 1);
   const __m256i next_pair =
       _mm256_inserti128_si256(_mm256_castsi128_si256(iova_and_word(*frames[2])), iova_and_word(*frames[3]), 1);
-  // Data offsets in the low words; in the high ones the length beyond the shortest, or more than any span.
-  const __m256i beyond = _mm256_sub_epi32(_mm256_shuffle_epi8(pair, fields_), shortest_);
-  const __m256i next_beyond = _mm256_sub_epi32(_mm256_shuffle_epi8(next_pair, fields_), shortest_);
-  if (ablation::has(ablation::Part::checks) && !avx2::all_within(beyond, next_beyond, max_excess_)) [[unlikely]]
+  // Low words: data offsets. High words: the length less the shortest one; a mismatch is above every limit.
+  const __m256i excess = _mm256_sub_epi32(_mm256_shuffle_epi8(pair, fields_), shortest_);
+  const __m256i next_excess = _mm256_sub_epi32(_mm256_shuffle_epi8(next_pair, fields_), shortest_);
+  if (ablation::has(ablation::Part::checks) && !avx2::all_within(excess, next_excess, max_excess_)) [[unlikely]]
     return false;
   auto* const descriptors = reinterpret_cast<__m256i*>(run.descriptors + i);
-  _mm256_store_si256(descriptors, descriptors_of(pair, beyond));
-  _mm256_store_si256(descriptors + 1, descriptors_of(next_pair, next_beyond));
+  _mm256_store_si256(descriptors, descriptors_of(pair, excess));
+  _mm256_store_si256(descriptors + 1, descriptors_of(next_pair, next_excess));
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(run.slots + i),
                       _mm256_loadu_si256(reinterpret_cast<const __m256i*>(frames)));
   return true;

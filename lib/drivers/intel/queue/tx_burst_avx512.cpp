@@ -7,7 +7,7 @@
 namespace pollux::drivers::intel {
 namespace {
 
-/// Four descriptors, one cache line, at a time.
+/// Handles four descriptors at a time, which is one cache line.
 class Avx512TxStep {
  public:
   static constexpr std::intptr_t kFrames = 4;
@@ -20,7 +20,7 @@ class Avx512TxStep {
  private:
   POLLUX_AVX512 static inline __m128i iova_and_word(Mbuf& frame) noexcept;
 
-  /// TxFastPath, four times side by side.
+  /// The fields of TxFastPath, each for four descriptors.
   __m512i fields_, shortest_, max_excess_, command_;
 };
 
@@ -34,7 +34,7 @@ inline __m128i Avx512TxStep::iova_and_word(Mbuf& frame) noexcept {
   return _mm_load_si128(reinterpret_cast<const __m128i*>(&MbufAccess::iova(frame)));
 }
 
-// As send_plain, for four. False, with nothing changed, if one of them is not plain.
+// Does for four frames what send_fast does for one. Returns false and changes nothing if one needs the slow path.
 inline bool Avx512TxStep::operator()(const TxRun& run, std::intptr_t i) const noexcept {
   constexpr __mmask8 kHighWords = 0xAA;
   Mbuf* const* const frames = run.frames + i;
@@ -43,13 +43,14 @@ inline bool Avx512TxStep::operator()(const TxRun& run, std::intptr_t i) const no
   const __m256i next_pair =
       _mm256_inserti128_si256(_mm256_castsi128_si256(iova_and_word(*frames[2])), iova_and_word(*frames[3]), 1);
   const __m512i four = _mm512_inserti64x4(_mm512_castsi256_si512(pair), next_pair, 1);
-  // Data offsets in the low words; in the high ones the length beyond the shortest, or more than any span.
-  const __m512i beyond = _mm512_sub_epi32(_mm512_shuffle_epi8(four, fields_), shortest_);
-  if (ablation::has(ablation::Part::checks) && _mm512_cmpgt_epu32_mask(beyond, max_excess_) != 0) [[unlikely]]
+  // Low words: data offsets. High words: the length less the shortest one; a mismatch is above every limit.
+  const __m512i excess = _mm512_sub_epi32(_mm512_shuffle_epi8(four, fields_), shortest_);
+  if (ablation::has(ablation::Part::checks) && _mm512_cmpgt_epu32_mask(excess, max_excess_) != 0) [[unlikely]]
     return false;
-  // Low words: IOVA plus data offset. High ones: the length, twice, and the command.
-  const __m512i base = _mm512_mask_slli_epi64(four, kHighWords, beyond, hw::intel::tx::kPayloadShift);
-  _mm512_store_si512(run.descriptors + i, _mm512_add_epi64(_mm512_add_epi64(base, beyond), command_));
+  // The low word of a descriptor is IOVA plus data offset. The high word is the length in both fields, plus the
+  // command.
+  const __m512i base = _mm512_mask_slli_epi64(four, kHighWords, excess, hw::intel::tx::kPayloadShift);
+  _mm512_store_si512(run.descriptors + i, _mm512_add_epi64(_mm512_add_epi64(base, excess), command_));
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(run.slots + i),
                       _mm256_loadu_si256(reinterpret_cast<const __m256i*>(frames)));
   return true;

@@ -6,7 +6,7 @@
 namespace pollux::drivers::intel {
 namespace {
 
-/// Four descriptors at a time, as two pairs.
+/// Handles four descriptors at a time, as two pairs.
 class NeonTxStep {
  public:
   static constexpr std::intptr_t kFrames = 4;
@@ -21,9 +21,9 @@ class NeonTxStep {
     return neon::pair(MbufAccess::word(first), MbufAccess::word(second));
   }
   POLLUX_ALWAYS_INLINE void send_pair(const TxRun& run, std::intptr_t i, uint64x2_t words,
-                                      uint32x2_t beyond) const noexcept;
+                                      uint32x2_t excess) const noexcept;
 
-  /// TxFastPath, side by side.
+  /// The fields of TxFastPath, each for two descriptors or four.
   uint64x2_t command_;
   uint32x4_t shortest_, max_excess_;
 };
@@ -34,27 +34,27 @@ inline NeonTxStep::NeonTxStep(const TxFastPath& fast_path) noexcept
       max_excess_(vdupq_n_u32(fast_path.max_excess)) {}
 
 inline void NeonTxStep::send_pair(const TxRun& run, std::intptr_t i, uint64x2_t words,
-                                  uint32x2_t beyond) const noexcept {
+                                  uint32x2_t excess) const noexcept {
   constexpr int kOffset = MbufAccess::kOffsetShift;
   Mbuf* const first = run.frames[i];
   Mbuf* const second = run.frames[i + 1];
   const uint64x2_t offsets = vandq_u64(vshrq_n_u64(words, kOffset), vdupq_n_u64(0xFFFF));
   const uint64x2_t iovas = neon::pair(MbufAccess::iova(*first), MbufAccess::iova(*second));
-  neon::store(run.descriptors + i, vaddq_u64(iovas, offsets), vaddq_u64(neon::lengths(vmovl_u32(beyond)), command_));
+  neon::store(run.descriptors + i, vaddq_u64(iovas, offsets), vaddq_u64(neon::lengths(vmovl_u32(excess)), command_));
   run.slots[i] = first;
   run.slots[i + 1] = second;
 }
 
-// As send_plain, for four. False, with nothing changed, if one of them is not plain.
+// Does for four frames what send_fast does for one. Returns false and changes nothing if one needs the slow path.
 inline bool NeonTxStep::operator()(const TxRun& run, std::intptr_t i) const noexcept {
   Mbuf* const* const frames = run.frames + i;
   const uint64x2_t words = words_of(*frames[0], *frames[1]);
   const uint64x2_t next_words = words_of(*frames[2], *frames[3]);
-  const uint32x4_t beyond = vsubq_u32(vmovn_high_u64(vmovn_u64(words), next_words), shortest_);
-  if (vmaxvq_u32(vcgtq_u32(beyond, max_excess_)) != 0) [[unlikely]]
+  const uint32x4_t excess = vsubq_u32(vmovn_high_u64(vmovn_u64(words), next_words), shortest_);
+  if (vmaxvq_u32(vcgtq_u32(excess, max_excess_)) != 0) [[unlikely]]
     return false;
-  send_pair(run, i, words, vget_low_u32(beyond));
-  send_pair(run, i + 2, next_words, vget_high_u32(beyond));
+  send_pair(run, i, words, vget_low_u32(excess));
+  send_pair(run, i + 2, next_words, vget_high_u32(excess));
   return true;
 }
 

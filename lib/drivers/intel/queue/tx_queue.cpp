@@ -17,7 +17,7 @@ namespace tx = hw::intel::tx;
 
 namespace {
 
-// Where buffers are said to have been taken, in checked builds, that a borrower left in the ring.
+// The allocation site that checked builds report for buffers that a borrower left in the ring.
 constexpr Site kBorrower{"forward path", 0};
 
 }  // namespace
@@ -27,7 +27,7 @@ void TxQueue::setup(TxQueueSetup setup) {
   ring_ = setup.ring;
   mask_ = setup.size - 1;
   max_frame_ = setup.max_frame;
-  path_ = setup.path;
+  mode_ = setup.mode;
   const std::uint32_t group = std::min(TxHotPath::kGroup, setup.size / 4);
   group_mask_ = group - 1;
   group_shift_ = static_cast<std::uint32_t>(std::countr_zero(group));
@@ -38,7 +38,7 @@ void TxQueue::setup(TxQueueSetup setup) {
                 .max_excess = setup.max_frame - kMinFrame,
                 .context = context_.get()};
   cache_owner_ = std::move(setup.cache);
-  watch_for(cache_owner_.get());
+  set_cache(cache_owner_.get());
   slot_memory_.assign(setup.size, nullptr);
   slots_ = slot_memory_.data();
   clear();
@@ -60,8 +60,8 @@ void TxQueue::end_lending() noexcept {
   if (borrower_ != nullptr) borrower_->give_back();
 }
 
-// Sets what a plain frame looks like: one of the cache's pool. Without a cache none is plain.
-void TxQueue::watch_for(MempoolCacheCore* cache) noexcept {
+// Sets the cache. Only mbufs of the cache's pool take the fast path; without a cache none does.
+void TxQueue::set_cache(MempoolCacheCore* cache) noexcept {
   constexpr std::uint32_t kMatchesNothing = 0xFFFF0000;
   cache_ = cache;
   const bool has_key = cache != nullptr && cache->direct_key <= 0xFFFF;
@@ -97,7 +97,7 @@ void TxQueue::give_back_spares() noexcept {
   if (!std::exchange(has_spares_, false)) return;
   const std::uint32_t in_use = in_flight();
   for (std::uint32_t i = in_use; i <= mask_; ++i) spares_pool_->put({slots_ + (clean_ + i).slot(mask_), 1});
-  // Those that are being sent go home one by one, like frames of a burst; in checked builds that asks who took them.
+  // Buffers in flight are freed one by one, as frames of a burst are. Checked builds then need an allocation site.
   for (std::uint32_t i = 0; i < in_use; ++i) MbufAccess::stamp(*slots_[(clean_ + i).slot(mask_)], kBorrower);
   std::fill(mixed_.begin(), mixed_.end(), true);
 }
@@ -114,7 +114,7 @@ void TxQueue::open() noexcept {
 void TxQueue::open_gate() noexcept {
   const bool remote = tail_.is_remote();
   const bool small = group_mask_ + 1 < TxHotPath::kGroup;
-  switch (small ? BurstMode::scalar : best_of(path_)) {
+  switch (small ? BurstMode::scalar : best_of(mode_)) {
 #if defined(__x86_64__)
     case BurstMode::avx512: return gate_.open(tx_burst_avx512(remote));
     case BurstMode::avx2: return gate_.open(tx_burst_avx2(remote));
@@ -133,9 +133,8 @@ Result<void> TxQueue::close(Clock& clock, Duration limit) {
   return gate_.close(&idle, clock, limit);
 }
 
-std::uint32_t TxQueue::settle() noexcept {
-  // The cache is the sending thread's, which may be using it with another port's queues: buffers go to the shared
-  // lists.
+std::uint32_t TxQueue::reclaim_sent() noexcept {
+  // The sending thread may be using the cache with another port's queues, so buffers go to the shared lists.
   MempoolCacheCore* const cache = std::exchange(cache_, nullptr);
   TxHotPath::reclaim(*this);
   cache_ = cache;
@@ -144,10 +143,10 @@ std::uint32_t TxQueue::settle() noexcept {
 
 std::uint32_t TxQueue::drain(DrainReason reason) noexcept {
   if (ring_ == nullptr) return 0;
-  // Those of frames that were sent and not cleaned yet come back, too.
+  // Includes buffers that have been sent but not cleaned.
   std::uint32_t buffers = has_spares_ ? mask_ + 1 : in_flight();
-  const std::uint32_t pending = settle();
-  // The card sends in order and reports some: all up to the last one that it reported have left.
+  const std::uint32_t pending = reclaim_sent();
+  // The card sends in order: everything up to the last slot that it reported done has been sent.
   std::uint64_t unsent = 0;
   for (std::uint32_t i = pending; i-- != 0;) {
     const std::uint64_t command = ring_[(clean_ + i).slot(mask_)].hi;
@@ -166,13 +165,13 @@ std::uint32_t TxQueue::drain(DrainReason reason) noexcept {
 
 Result<void> TxQueue::use_cache(const MempoolCache& cache) {
   if (context_ == nullptr || &cache.core()->pool().context() != context_.get()) {
-    return fail(ErrorCode::invalid_argument, "the cache is not of the transmit queue's Context",
+    return fail(ErrorCode::invalid_argument, "the cache belongs to another Context than the transmit queue",
                 "make the cache from a pool of the Context that opened the port");
   }
-  // Frames in the ring were plain for another pool, perhaps: each goes back by its own rules.
+  // Mbufs in the ring may belong to another pool than the new cache's, so they are freed one by one.
   std::fill(mixed_.begin(), mixed_.end(), true);
   cache_owner_ = cache.core();
-  watch_for(cache_owner_.get());
+  set_cache(cache_owner_.get());
   return {};
 }
 

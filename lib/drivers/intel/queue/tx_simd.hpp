@@ -5,8 +5,8 @@
 
 namespace pollux::drivers::intel {
 
-/// The order in which a shuffle of bytes takes what a transmit step looks at out of an mbuf's IOVA and word: data
-/// offset, 0; length with what must match, 0.
+/// The byte shuffle that transmit steps apply to an mbuf's IOVA and MbufAccess::word. Low word of the result: the data
+/// offset. High word: length, pool and `special`.
 inline __m128i tx_fields() noexcept {
   constexpr char kNone = -1;
   return _mm_setr_epi8(12, 13, kNone, kNone, kNone, kNone, kNone, kNone,  //

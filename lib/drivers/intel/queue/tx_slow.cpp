@@ -14,20 +14,20 @@ namespace tx = hw::intel::tx;
 
 namespace {
 
-// Mbuf::capacity, inline for a segment in its own buffer.
+// Mbuf::capacity, inline for a segment whose data is in its own buffer.
 std::uint32_t capacity_of(Mbuf& segment) noexcept {
   constexpr unsigned kElsewhere = MbufAccess::kExternal | MbufAccess::kClone;
   return (MbufAccess::special(segment) & kElsewhere) != 0 ? segment.capacity()
                                                           : MbufAccess::pool(segment).buffer_size();
 }
 
-// Whether the card can read the segment's buffer of `capacity` bytes: it is mapped for it.
+// Whether the segment's buffer of `capacity` bytes is mapped for the card.
 bool is_reachable(Mbuf& segment, const ContextState* context, std::uint32_t capacity) noexcept {
   return &MbufAccess::pool(segment).context() == context && MbufAccess::iova(segment) < DmaMemory::kNoIova - capacity;
 }
 
-// Computes what the frame asks for; the counter of what keeps it from that. The card is not asked to yet.
-std::uint64_t* complete(TxDrops& drops, Mbuf& frame) noexcept {
+// Computes the checksums that the frame asks for, in software. Returns nullptr, or the drop counter of the error.
+std::uint64_t* compute_checksums(TxDrops& drops, Mbuf& frame) noexcept {
   switch (complete_checksums(frame)) {
     case ChecksumCompletion::complete: return nullptr;
     case ChecksumCompletion::bad_request: return &drops.bad_offload;
@@ -41,12 +41,12 @@ std::uint64_t* complete(TxDrops& drops, Mbuf& frame) noexcept {
 std::uint64_t* TxHotPath::drop_counter(TxQueue& queue, Mbuf& frame) noexcept {
   TxDrops& drops = queue.drops_;
   if ((frame.tx_offload().flags & ~TxOffload::kChecksums) != 0) return &drops.unsupported_offload;
-  const std::uint32_t most = std::min(TxQueue::kMaxSegments, queue.mask_);
+  const std::uint32_t max_segments = std::min(TxQueue::kMaxSegments, queue.mask_);
   std::uint32_t segments = 0;
   std::uint64_t bytes = 0;
   bool has_empty = false;
   for (Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
-    if (++segments > most) return &drops.too_many_segments;
+    if (++segments > max_segments) return &drops.too_many_segments;
     const std::uint32_t capacity = capacity_of(*segment);
     if (!is_reachable(*segment, queue.context_.get(), capacity)) return &drops.unreachable;
     const std::uint32_t length = segment->length();
@@ -59,20 +59,20 @@ std::uint64_t* TxHotPath::drop_counter(TxQueue& queue, Mbuf& frame) noexcept {
   }
   if (bytes < TxQueue::kMinFrame) return &drops.too_short;
   if (bytes > queue.max_frame_) return &drops.too_long;
-  return has_empty ? &drops.bad_segment : complete(drops, frame);
+  return has_empty ? &drops.bad_segment : compute_checksums(drops, frame);
 }
 
-TxHotPath::Outcome TxHotPath::refuse(TxQueue& queue, Mbuf& frame, std::uint64_t& counter) noexcept {
+TxHotPath::Outcome TxHotPath::drop(TxQueue& queue, Mbuf& frame, std::uint64_t& counter) noexcept {
   add_to(counter, std::uint64_t{1});
   if (queue.cache_ != nullptr) {
     queue.cache_->free(frame);
   } else {
     MbufDeleter{}(&frame);
   }
-  return Outcome::refused;
+  return Outcome::dropped;
 }
 
-// The card reports whole frames only.
+// The card reports whole frames only, so a group that ends inside a frame is done when the frame is.
 void TxHotPath::move_reports(TxQueue& queue, RingIndex first, RingIndex end) noexcept {
   const std::uint32_t last = (end - 1).slot(queue.mask_);
   std::uint32_t left = end.distance_from(first);
@@ -91,16 +91,16 @@ void TxHotPath::move_reports(TxQueue& queue, RingIndex first, RingIndex end) noe
 POLLUX_NOINLINE TxHotPath::Outcome TxHotPath::send_slow(TxQueue& queue, Mbuf* frame, RingIndex& next) noexcept {
   if constexpr (ownership::kChecked) {
     if (!ownership::may_send(frame, *queue.context_)) {
-      // Nobody's to give back, but for a foreign one: its own pool takes that.
+      // The caller does not own the mbuf, so it must not be freed here. An mbuf of another Context returns to its pool.
       if (frame != nullptr && &MbufAccess::pool(*frame).context() != queue.context_.get()) {
-        return refuse(queue, *frame, queue.drops_.unreachable);
+        return drop(queue, *frame, queue.drops_.unreachable);
       }
       add_to(queue.drops_.unreachable, std::uint64_t{1});
-      return Outcome::refused;
+      return Outcome::dropped;
     }
   }
-  if (std::uint64_t* const counter = drop_counter(queue, *frame)) return refuse(queue, *frame, *counter);
-  // In a small ring a long frame may wait for what lies done in a group that is not full, which a burst leaves alone.
+  if (std::uint64_t* const counter = drop_counter(queue, *frame)) return drop(queue, *frame, *counter);
+  // A burst cleans full groups only. In a small ring, a long frame may also need the done slots of the last group.
   if (frame->segments() > free_slots(queue, next) && next == queue.next_) reclaim(queue);
   if (frame->segments() > free_slots(queue, next)) return Outcome::no_room;
   const std::uint32_t bytes = frame->packet_length();
@@ -117,7 +117,7 @@ POLLUX_NOINLINE TxHotPath::Outcome TxHotPath::send_slow(TxQueue& queue, Mbuf* fr
 }
 
 void TxHotPath::free_each(TxQueue& queue, RingIndex first, std::uint32_t count) noexcept {
-  if (queue.has_spares_) return;  // a forward path takes them for the frames to come
+  if (queue.has_spares_) return;  // a forward path exchanges them for received buffers
   for (std::uint32_t i = 0; i < count; ++i) {
     Mbuf& segment = *queue.slots_[(first + i).slot(queue.mask_)];
     if (ownership::kChecked && !ownership::mark_free(segment)) continue;
@@ -138,7 +138,7 @@ void TxHotPath::end_group(TxQueue& queue) noexcept {
   const std::uint32_t first = queue.clean_.slot(queue.mask_);
   const std::uint32_t group = first >> queue.group_shift_;
   reset_group(queue, group);
-  // If the clean end stood inside the group, the next lap's frames may lie in front of it already.
+  // If clean_ was inside the group, frames of the next lap may already be in the slots before it.
   const std::uint32_t lap_left = queue.mask_ + 1 - (first & queue.group_mask_);
   queue.mixed_[group] = queue.next_.distance_from(queue.clean_) > lap_left;
 }
@@ -151,7 +151,7 @@ POLLUX_NOINLINE void TxHotPath::free_mixed_group(TxQueue& queue, std::uint32_t s
 POLLUX_COLD std::uint32_t TxHotPath::idle_burst(TxQueue& queue, Mbuf* const* mbufs) noexcept {
   queue.tail_.flush();
   const std::uint32_t slots = reclaim(queue);
-  // An empty burst had nothing taken from it; only tx_done_cleanup, which has no burst, asks what came back.
+  // A burst of no frames took none. tx_done_cleanup passes no burst and wants the number of slots.
   return mbufs == nullptr ? slots : 0;
 }
 
