@@ -21,8 +21,9 @@ bool covers_all(const Region& region) {
 
 Result<BarWindow> BarWindow::map(const Descriptor& descriptor, const std::string& device, const Region& region) {
   if (region.mappable.empty() || !region.readable || !region.writable) {
-    return fail(ErrorCode::not_supported,
-                fmt::format("{}: BAR {} cannot be mapped: it is I/O ports or shares a page", device, region.index));
+    return fail(
+        ErrorCode::not_supported,
+        fmt::format("{}: BAR {} cannot be mapped: it consists of I/O ports or shares a page", device, region.index));
   }
   Kernel& kernel = descriptor.kernel();
   const auto refused = [&](int error) {
@@ -36,10 +37,10 @@ Result<BarWindow> BarWindow::map(const Descriptor& descriptor, const std::string
     return BarWindow(descriptor.shared_kernel(), mapped.address, region.size);
   }
 
-  const auto ground = kernel.mmap(nullptr, region.size, kReadWrite, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (ground.error != 0) return refused(ground.error);
-  std::memset(ground.address, 0xff, region.size);
-  BarWindow window(descriptor.shared_kernel(), ground.address, region.size);
+  const auto placeholder = kernel.mmap(nullptr, region.size, kReadWrite, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (placeholder.error != 0) return refused(placeholder.error);
+  std::memset(placeholder.address, 0xff, region.size);
+  BarWindow window(descriptor.shared_kernel(), placeholder.address, region.size);
   for (const Region::Area& area : region.mappable) {
     const auto mapped = kernel.mmap(window.base_ + area.offset, area.size, kReadWrite, MAP_SHARED | MAP_FIXED,
                                     descriptor.get(), region.offset + area.offset);

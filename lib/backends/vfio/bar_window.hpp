@@ -11,8 +11,8 @@
 
 namespace pollux::vfio {
 
-/// A BAR in this process's address space. What the kernel does not let be mapped (the MSI-X table, on older kernels) is
-/// ordinary memory full of ones there, as if nothing answered.
+/// A BAR mapped into this process's address space. Older kernels do not allow the MSI-X table to be mapped. Such areas
+/// are ordinary memory that reads all ones, like a device that does not respond.
 class BarWindow {
  public:
   /// Error `not_supported` for a region that cannot be mapped at all, such as I/O ports.

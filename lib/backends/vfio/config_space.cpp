@@ -13,7 +13,7 @@ namespace pollux::vfio {
 static_assert(std::endian::native == std::endian::little, "configuration space is little-endian");
 
 Result<std::uint32_t> ConfigSpace::read(std::uint32_t offset, unsigned width) const {
-  if (auto checked = check_place(offset, width); !checked) return pass_on(std::move(checked));
+  if (auto checked = check_access(offset, width); !checked) return pass_on(std::move(checked));
   std::uint32_t value = 0;
   const long result = descriptor_->kernel().pread(descriptor_->get(), &value, width, offset_ + offset);
   if (result != static_cast<long>(width)) return failed("read", offset, result);
@@ -21,13 +21,13 @@ Result<std::uint32_t> ConfigSpace::read(std::uint32_t offset, unsigned width) co
 }
 
 Result<void> ConfigSpace::write(std::uint32_t offset, unsigned width, std::uint32_t value) const {
-  if (auto checked = check_place(offset, width); !checked) return checked;
+  if (auto checked = check_access(offset, width); !checked) return checked;
   const long result = descriptor_->kernel().pwrite(descriptor_->get(), &value, width, offset_ + offset);
   if (result != static_cast<long>(width)) return failed("written", offset, result);
   return {};
 }
 
-bool ConfigSpace::silent() const {
+bool ConfigSpace::unresponsive() const {
   const auto status = read(PCI_STATUS, 2);
   return status ? *status == 0xffff : status.error().code == ErrorCode::device_removed;
 }
@@ -47,15 +47,15 @@ Result<PciIdentity> ConfigSpace::identity() const {
 Result<void> ConfigSpace::set_command(bool bus_master) const {
   auto before = read(PCI_COMMAND, 2);
   if (!before) return pass_on(std::move(before));
-  constexpr std::uint32_t kOurs = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE;
+  constexpr std::uint32_t kControlledBits = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE;
   const std::uint32_t wanted =
       PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE | (bus_master ? std::uint32_t{PCI_COMMAND_MASTER} : 0U);
-  if (auto written = write(PCI_COMMAND, 2, (*before & ~kOurs) | wanted); !written) return written;
-  // A configuration write is not posted; reading back also shows whether the function still lives.
+  if (auto written = write(PCI_COMMAND, 2, (*before & ~kControlledBits) | wanted); !written) return written;
+  // A configuration write is not posted. The read also shows whether the function is still present.
   auto after = read(PCI_COMMAND, 2);
   if (!after) return pass_on(std::move(after));
-  if ((*after & kOurs) == wanted) return {};
-  if (silent()) return fail(ErrorCode::device_removed, device_ + " is gone");
+  if ((*after & kControlledBits) == wanted) return {};
+  if (unresponsive()) return fail(ErrorCode::device_removed, device_ + " is gone");
   return fail(ErrorCode::device_fault,
               fmt::format("{}: the command register reads {:#06x} after {:#06x} was written", device_, *after, wanted));
 }
@@ -64,13 +64,13 @@ Result<void> ConfigSpace::power_up(Clock& clock) const {
   auto capability = find_capability(PCI_CAP_ID_PM);
   if (!capability) return pass_on(std::move(capability));
   if (!*capability) return {};
-  const std::uint32_t place = **capability + PCI_PM_CTRL;
-  auto control = read(place, 2);
+  const std::uint32_t position = **capability + PCI_PM_CTRL;
+  auto control = read(position, 2);
   if (!control) return pass_on(std::move(control));
   if ((*control & PCI_PM_CTRL_STATE_MASK) == 0) return {};
-  if (auto written = write(place, 2, *control & ~std::uint32_t{PCI_PM_CTRL_STATE_MASK}); !written) return written;
+  if (auto written = write(position, 2, *control & ~std::uint32_t{PCI_PM_CTRL_STATE_MASK}); !written) return written;
   return wait_until(clock, device_ + ": power state D0", std::chrono::milliseconds(100), [&] {
-    const auto state = read(place, 2);
+    const auto state = read(position, 2);
     return state && (*state & PCI_PM_CTRL_STATE_MASK) == 0;
   });
 }
@@ -80,32 +80,33 @@ Result<std::optional<std::uint32_t>> ConfigSpace::find_capability(std::uint8_t i
   if (!status) return pass_on(std::move(status));
   if ((*status & PCI_STATUS_CAP_LIST) == 0) return std::nullopt;
   auto at = read(PCI_CAPABILITY_LIST, 1);
-  // The list lies in bytes 0x40 to 0xff, at least four bytes an entry: 48 entries are all there can be.
+  // The list occupies bytes 0x40 to 0xff and an entry has at least four bytes, so it has at most 48 entries.
   for (int entry = 0; entry < 48; ++entry) {
     if (!at) return pass_on(std::move(at));
-    const std::uint32_t place = *at & 0xfcU;
-    if (place < PCI_STD_HEADER_SIZEOF) return std::nullopt;
-    auto header = read(place, 2);
+    const std::uint32_t position = *at & 0xfcU;
+    if (position < PCI_STD_HEADER_SIZEOF) return std::nullopt;
+    auto header = read(position, 2);
     if (!header) return pass_on(std::move(header));
-    if ((*header & 0xffU) == id) return place;
+    if ((*header & 0xffU) == id) return position;
     at = *header >> 8U;
   }
   return std::nullopt;
 }
 
-Result<void> ConfigSpace::check_place(std::uint32_t offset, unsigned width) const {
+Result<void> ConfigSpace::check_access(std::uint32_t offset, unsigned width) const {
   const bool known_width = width == 1 || width == 2 || width == 4;
   if (known_width && offset % width == 0 && offset < size_ && width <= size_ - offset) return {};
   return fail(ErrorCode::invalid_argument,
-              fmt::format("{}: {} bytes at {:#x} are no field of its {} bytes of configuration space", device_, width,
-                          offset, size_));
+              fmt::format("{}: an access of {} bytes at {:#x} is not a valid field of its {} bytes of configuration "
+                          "space",
+                          device_, width, offset, size_));
 }
 
 tl::unexpected<Error> ConfigSpace::failed(const char* what, std::uint32_t offset, long result) const {
   const std::string message = fmt::format("{}: configuration space at {:#x} cannot be {}", device_, offset, what);
   if (result == -ENODEV) return fail_errno(ErrorCode::device_removed, message, ENODEV);
   if (result < 0) return fail_errno(ErrorCode::io_error, message, static_cast<int>(-result));
-  return fail(ErrorCode::io_error, fmt::format("{}: {} bytes were", message, result));
+  return fail(ErrorCode::io_error, fmt::format("{}: only {} bytes were transferred", message, result));
 }
 
 }  // namespace pollux::vfio

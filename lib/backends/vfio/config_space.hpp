@@ -12,8 +12,8 @@
 
 namespace pollux::vfio {
 
-/// A function's PCI configuration space, reached through the device's descriptor.
-/// Does not own the descriptor. Thread rule: as the kernel's pread and pwrite, any thread.
+/// A function's PCI configuration space, accessed through the device's descriptor.
+/// Does not own the descriptor. Thread rule: any thread, as for the kernel's pread and pwrite.
 class ConfigSpace {
  public:
   ConfigSpace(const Descriptor& descriptor, std::string device, const Region& region)
@@ -23,17 +23,18 @@ class ConfigSpace {
   [[nodiscard]] Result<std::uint32_t> read(std::uint32_t offset, unsigned width) const;
   [[nodiscard]] Result<void> write(std::uint32_t offset, unsigned width, std::uint32_t value) const;
 
-  /// Whether nothing answers any more. The status register is asked, since VFIO remembers the ids (Linux,
+  /// True if the device no longer responds. Reads the status register, because VFIO caches the ids (Linux,
   /// drivers/vfio/pci/vfio_pci_config.c, init_pci_cap_basic_perm).
-  [[nodiscard]] bool silent() const;
+  [[nodiscard]] bool unresponsive() const;
   [[nodiscard]] Result<PciIdentity> identity() const;
-  /// Memory decoding on, INTx off, bus mastering as told; read back. Error `device_fault` if a bit does not stay.
+  /// Switches memory decoding on, INTx off, and bus mastering to `bus_master`. Reads the register back. Error
+  /// `device_fault` if a bit does not keep its value.
   [[nodiscard]] Result<void> set_command(bool bus_master) const;
-  /// Wakes the function up if it sleeps. Waits for at most 100 ms.
+  /// Brings the function to power state D0. Waits for at most 100 ms.
   [[nodiscard]] Result<void> power_up(Clock& clock) const;
 
  private:
-  [[nodiscard]] Result<void> check_place(std::uint32_t offset, unsigned width) const;
+  [[nodiscard]] Result<void> check_access(std::uint32_t offset, unsigned width) const;
   [[nodiscard]] tl::unexpected<Error> failed(const char* what, std::uint32_t offset, long result) const;
   [[nodiscard]] Result<std::optional<std::uint32_t>> find_capability(std::uint8_t id) const;
 

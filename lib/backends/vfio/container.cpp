@@ -18,7 +18,7 @@ tl::unexpected<Error> explain_open(const std::string& path, int error) {
     case ENOENT:
     case ENODEV:
     case ENXIO:
-      return fail(ErrorCode::module_not_loaded, fmt::format("{} is not there: the kernel's VFIO is not loaded", path),
+      return fail(ErrorCode::module_not_loaded, fmt::format("{} does not exist: the kernel's VFIO is not loaded", path),
                   "modprobe vfio-pci");
     case EACCES:
     case EPERM:
@@ -39,7 +39,7 @@ Result<Descriptor> open_container_file(const Host& host) {
   const int version = host.kernel->ioctl_with_number(opened, VFIO_GET_API_VERSION, 0);
   if (version != VFIO_API_VERSION) {
     return fail(ErrorCode::not_supported,
-                fmt::format("{} speaks version {} of VFIO, not {}", path, version, VFIO_API_VERSION));
+                fmt::format("{} has version {} of VFIO's API, not {}", path, version, VFIO_API_VERSION));
   }
   return descriptor;
 }
@@ -58,7 +58,7 @@ Result<std::shared_ptr<GroupContainer>> Container::open(const Host& host) {
 Result<void> Container::set_iommu() {
   const int result = host_.kernel->ioctl_with_number(descriptor_.get(), VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU);
   if (result == -EPERM) {
-    // Linux, drivers/vfio/vfio_iommu_type1.c: without interrupt remapping a device could forge any interrupt.
+    // Without interrupt remapping a device could forge any interrupt. Linux, drivers/vfio/vfio_iommu_type1.c.
     return fail(ErrorCode::not_supported, "the IOMMU does not remap interrupts, so VFIO refuses to isolate the device",
                 "switch interrupt remapping (x2APIC) on in the firmware, or accept the risk: "
                 "echo 1 > /sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts");
@@ -101,7 +101,7 @@ Result<void> Container::unmap(const DmaSegment& segment) {
   };
   if (result < 0) return fail_errno(ErrorCode::io_error, what(), -result);
   if (request.size != segment.size) {
-    return fail(ErrorCode::io_error, fmt::format("{}: the IOMMU knew {} bytes of them", what(), request.size));
+    return fail(ErrorCode::io_error, fmt::format("{}: the IOMMU unmapped {} bytes", what(), request.size));
   }
   --mappings_;
   return {};

@@ -11,22 +11,22 @@
 
 namespace pollux::vfio {
 
-/// Opens /dev/vfio/vfio and checks the version it speaks. Errors: `module_not_loaded`, `permission_denied`,
+/// Opens /dev/vfio/vfio and checks its API version. Errors: `module_not_loaded`, `permission_denied`,
 /// `not_supported`.
 [[nodiscard]] Result<Descriptor> open_container_file(const Host& host);
 
-/// A type1 container: one IOMMU address space that every group in it shares. Memory is pinned once, however many
-/// groups.
+/// A VFIO type1 container: one IOMMU address space that all groups in it share. Memory is pinned once, for any number
+/// of groups.
 class Container final : public GroupContainer {
  public:
-  /// Opens /dev/vfio/vfio and checks that it speaks type1. Nothing can be mapped before a group has joined and
+  /// Opens /dev/vfio/vfio and checks that it supports type1. Memory can be mapped after a group has joined and
   /// `set_iommu` was called. Errors: those of `open_container_file`.
   [[nodiscard]] static Result<std::shared_ptr<GroupContainer>> open(const Host& host);
 
   Container(const Host& host, Descriptor descriptor) : host_(host), descriptor_(std::move(descriptor)) {}
 
   [[nodiscard]] int descriptor() const noexcept override { return descriptor_.get(); }
-  /// Error `not_supported` where interrupts cannot be isolated.
+  /// Error `not_supported` if the IOMMU cannot isolate interrupts.
   [[nodiscard]] Result<void> set_iommu() override;
   [[nodiscard]] Result<std::vector<IovaRange>> read_usable_iova() const override;
 

@@ -13,13 +13,14 @@ Result<ContainerRegistry::Share> ContainerRegistry::acquire(ContextState& contex
   const std::lock_guard lock(mutex_);
   const std::uint32_t number = *device.iommu_group;
   if (!groups_.contains(number)) {
-    auto opened = container_ == nullptr ? open_first(context, host, device) : open_further(context, host, device);
+    auto opened =
+        container_ == nullptr ? open_first_group(context, host, device) : open_another_group(context, host, device);
     if (!opened) return pass_on(std::move(opened));
   }
   OpenGroup& open = groups_.at(number);
   if (open.devices.contains(device.address)) {
-    return fail(ErrorCode::busy, fmt::format("{} is open in this Context already", device.address.to_string()),
-                "use the port that there is, or close it first");
+    return fail(ErrorCode::busy, fmt::format("{} is already open in this Context", device.address.to_string()),
+                "use the open port, or close it first");
   }
   auto descriptor = open.group.open_device(device.address);
   if (!descriptor) {
@@ -37,7 +38,8 @@ void ContainerRegistry::release(ContextState& context, std::uint32_t group, pci:
   if (devices.empty()) close_group(context, group);
 }
 
-Result<void> ContainerRegistry::open_first(ContextState& context, const Host& host, const pci::DeviceInfo& device) {
+Result<void> ContainerRegistry::open_first_group(ContextState& context, const Host& host,
+                                                 const pci::DeviceInfo& device) {
   auto container = open_container_(host);
   if (!container) return pass_on(std::move(container));
   auto group = Group::open(host, device, kind_);
@@ -50,7 +52,8 @@ Result<void> ContainerRegistry::open_first(ContextState& context, const Host& ho
   return {};
 }
 
-Result<void> ContainerRegistry::open_further(ContextState& context, const Host& host, const pci::DeviceInfo& device) {
+Result<void> ContainerRegistry::open_another_group(ContextState& context, const Host& host,
+                                                   const pci::DeviceInfo& device) {
   auto group = Group::open(host, device, kind_);
   if (!group) return pass_on(std::move(group));
   if (auto joined = group->join(*container_); !joined) return joined;
@@ -58,8 +61,8 @@ Result<void> ContainerRegistry::open_further(ContextState& context, const Host& 
   auto ranges = container_->read_usable_iova();
   if (!ranges) return pass_on(std::move(ranges));
   if (!same_ranges(*ranges, container_->usable_iova())) {
-    open.limits = std::make_shared<NarrowedIovaRanges>(*std::move(ranges));
-    if (auto attached = context.attach(open.limits); !attached) return attached;
+    open.narrowed = std::make_shared<NarrowedIovaRanges>(*std::move(ranges));
+    if (auto attached = context.attach(open.narrowed); !attached) return attached;
   }
   groups_.emplace(open.group.number(), std::move(open));
   return {};
@@ -67,8 +70,8 @@ Result<void> ContainerRegistry::open_further(ContextState& context, const Host& 
 
 void ContainerRegistry::close_group(ContextState& context, std::uint32_t number) {
   const auto found = groups_.find(number);
-  if (found->second.limits != nullptr) context.detach(*found->second.limits);
-  // Mappings go while a group still holds the IOMMU: with the last group the kernel drops the address space.
+  if (found->second.narrowed != nullptr) context.detach(*found->second.narrowed);
+  // Unmap while a group is still in the container: the kernel drops the address space together with the last group.
   if (groups_.size() == 1) context.detach(*container_);
   groups_.erase(found);
   if (groups_.empty()) container_.reset();

@@ -17,8 +17,8 @@ class ContextState;
 
 namespace pollux::vfio {
 
-/// A container and the groups that a Context has open in it, each with the devices that need it.
-/// Thread rule: any thread. It takes the Context's lock inside its own, never the other way round.
+/// Shares one container between the devices of a Context. Keeps the container open, the groups in it, and the open
+/// devices of each group. Thread rule: any thread. Lock order: its own lock first, then the Context's.
 class ContainerRegistry {
  public:
   using OpenContainer = Result<std::shared_ptr<GroupContainer>> (*)(const Host& host);
@@ -29,10 +29,12 @@ class ContainerRegistry {
     Descriptor device;
   };
 
-  /// Opens what is not open yet. What fails leaves everything as it was. Error `busy` for a device that is open in this
-  /// Context, which the kernel would open once more; else those of the container and of Group.
+  /// Opens `device`, and its group and the container if they are not open yet. A failed call changes nothing. Error
+  /// `busy` for a device that is already open in this Context, because the kernel would open it a second time. Other
+  /// errors: those of the container and of Group.
   [[nodiscard]] Result<Share> acquire(ContextState& context, const Host& host, const pci::DeviceInfo& device);
-  /// For each `acquire`, after the device's descriptor was closed. The last one unmaps everything and closes all.
+  /// Call once for each `acquire`, after the device's descriptor was closed. The last call unmaps all memory and closes
+  /// the container.
   void release(ContextState& context, std::uint32_t group, pci::Address device);
 
  private:
@@ -40,11 +42,11 @@ class ContainerRegistry {
     explicit OpenGroup(Group opened) : group(std::move(opened)) {}
     Group group;
     std::set<pci::Address> devices;
-    std::shared_ptr<DmaDomain> limits;  // set where it reaches less than the groups before it
+    std::shared_ptr<DmaDomain> narrowed;  // set if this group reduced the usable IOVA ranges
   };
 
-  [[nodiscard]] Result<void> open_first(ContextState& context, const Host& host, const pci::DeviceInfo& device);
-  [[nodiscard]] Result<void> open_further(ContextState& context, const Host& host, const pci::DeviceInfo& device);
+  [[nodiscard]] Result<void> open_first_group(ContextState& context, const Host& host, const pci::DeviceInfo& device);
+  [[nodiscard]] Result<void> open_another_group(ContextState& context, const Host& host, const pci::DeviceInfo& device);
   void close_group(ContextState& context, std::uint32_t number);
 
   OpenContainer open_container_;

@@ -8,8 +8,8 @@
 
 namespace pollux::vfio {
 
-/// What entitles this process to a device's descriptor and translates its DMA: a group in a container, an IOMMUFD.
-/// Going away gives both back, so it outlives the descriptor.
+/// The process's right to use a device, and the translation of the device's DMA: a group in a container, or an IOMMUFD.
+/// The destructor releases both, so this object outlives the device's descriptor.
 class DeviceAccess {
  public:
   DeviceAccess() = default;
@@ -19,7 +19,7 @@ class DeviceAccess {
   [[nodiscard]] virtual DmaDomain& dma_domain() = 0;
 };
 
-/// A device's descriptor, however it was come by; what is done with it is VfioDevice's part.
+/// An opened device: its descriptor and the access it depends on. VfioDevice works the same with each kind of access.
 struct OpenedDevice {
   std::unique_ptr<DeviceAccess> access;
   Descriptor descriptor;  // declared last: closed first

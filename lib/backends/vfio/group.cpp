@@ -20,21 +20,23 @@ tl::unexpected<Error> explain_open(const std::string& path, const std::string& a
   switch (error) {
     case EBUSY:
       return fail(ErrorCode::group_in_use,
-                  fmt::format("{} cannot be opened: its IOMMU group is in use: {} is held by another process, or by "
-                              "another Context of this one",
+                  fmt::format("{} cannot be opened: its IOMMU group is in use: {} is open in another process, or in "
+                              "another Context of this process",
                               address, path),
-                  "see who it is and end it: fuser -v " + path);
+                  "find the process and end it: fuser -v " + path);
     case EACCES:
     case EPERM:
       return fail_errno(ErrorCode::permission_denied,
                         fmt::format("{} cannot be opened: this user may not open {}", address, path), error,
                         isolated ? fmt::format("pollux bind --user $USER {}, or run as root", address)
-                                 : "run as root: a device without an IOMMU takes CAP_SYS_RAWIO, whoever owns its file");
+                                 : "run as root: a device without an IOMMU requires CAP_SYS_RAWIO, even from the owner "
+                                   "of its file");
     case ENOENT:
     case ENODEV:
     case ENXIO:
-      return fail_errno(ErrorCode::not_found, fmt::format("{} cannot be opened: {} is not there", address, path), error,
-                        fmt::format("in a container, pass {} and /dev/vfio/vfio into it; else bind anew: "
+      return fail_errno(ErrorCode::not_found, fmt::format("{} cannot be opened: {} does not exist", address, path),
+                        error,
+                        fmt::format("in a container, pass {} and /dev/vfio/vfio into it; otherwise bind again: "
                                     "pollux unbind {} && pollux bind {}",
                                     path, address, address));
     default: return fail_errno(ErrorCode::io_error, fmt::format("{} cannot be opened: {}", address, path), error);
@@ -47,12 +49,12 @@ tl::unexpected<Error> explain_not_viable(const Host& host, const pci::DeviceInfo
   if (group) {
     if (auto viable = pci::check_viable(*group, leaving); !viable) return pass_on(std::move(viable));
   }
-  // Somebody else's claim to the group's DMA makes it not viable, too (Linux, drivers/vfio/group.c,
+  // A group is also not viable while another user owns its DMA (Linux, drivers/vfio/group.c,
   // vfio_group_ioctl_get_status).
   return fail(ErrorCode::group_in_use,
-              fmt::format("{} cannot be opened: IOMMU group {} is claimed by another user of it",
+              fmt::format("{} cannot be opened: IOMMU group {} is in use by another process or driver",
                           device.address.to_string(), *device.iommu_group),
-              "see who has one of its devices open: fuser -v /dev/vfio/* /dev/vfio/devices/*");
+              "find the process that has one of its devices open: fuser -v /dev/vfio/* /dev/vfio/devices/*");
 }
 
 }  // namespace
@@ -82,10 +84,10 @@ Result<void> Group::join(const GroupContainer& container) {
     case EBUSY:
     case EPERM:
       return fail_errno(ErrorCode::group_in_use, what, -result,
-                        "see who has one of its devices open: fuser -v /dev/vfio/* /dev/vfio/devices/*");
-    // vfio_iommu_type1.c: an address that is mapped already is out of the new group's reach or reserved there.
+                        "find the process that has one of its devices open: fuser -v /dev/vfio/* /dev/vfio/devices/*");
+    // The new group cannot use an IOVA that is already mapped, or reserves it. Linux, vfio_iommu_type1.c.
     case EINVAL:
-      return fail_errno(ErrorCode::not_supported, what + ": memory is mapped where it cannot reach", -result,
+      return fail_errno(ErrorCode::not_supported, what + ": memory is mapped at IOVAs that it cannot use", -result,
                         "open this device before memory is allocated, or in a Context of its own");
     default: return fail_errno(ErrorCode::io_error, what, -result, "see dmesg");
   }
@@ -97,11 +99,11 @@ Result<Descriptor> Group::open_device(pci::Address address) const {
   if (opened >= 0) return Descriptor(descriptor_.shared_kernel(), opened);
   switch (-opened) {
     case ENODEV:
-      return fail_errno(ErrorCode::not_bound, fmt::format("{} is not in the hands of VFIO", name), -opened,
+      return fail_errno(ErrorCode::not_bound, fmt::format("{} is not bound to VFIO", name), -opened,
                         "pollux bind " + name);
     case EBUSY:
-      return fail_errno(ErrorCode::busy, fmt::format("{} is open already", name), -opened,
-                        fmt::format("see who it is and end it: fuser -v /dev/vfio/{}", number_));
+      return fail_errno(ErrorCode::busy, fmt::format("{} is already open", name), -opened,
+                        fmt::format("find the process and end it: fuser -v /dev/vfio/{}", number_));
     default:
       return fail_errno(ErrorCode::io_error, fmt::format("{} cannot be opened through VFIO", name), -opened,
                         "see dmesg");

@@ -13,19 +13,19 @@ class GroupContainer;
 
 enum class GroupKind {
   behind_iommu,
-  without_iommu,  ///< made up by VFIO for a device that no IOMMU isolates
+  without_iommu,  ///< created by VFIO for a device that no IOMMU isolates
 };
 
-/// An IOMMU group that this process has opened. The kernel lets it be opened once.
+/// An IOMMU group that this process has opened. The kernel allows one open descriptor for each group.
 class Group {
  public:
-  /// Opens the group of `device` and checks that all of it is in VFIO's hands. Errors: `permission_denied`,
+  /// Opens the group of `device` and checks that all its devices are bound to VFIO. Errors: `permission_denied`,
   /// `group_in_use`, `group_not_viable`, `not_found`.
   [[nodiscard]] static Result<Group> open(const Host& host, const pci::DeviceInfo& device, GroupKind kind);
 
-  /// Puts the group under the container's address space. Error `not_supported` where the two do not go together.
+  /// Adds the group to the container's address space. Error `not_supported` if the container cannot take this group.
   [[nodiscard]] Result<void> join(const GroupContainer& container);
-  /// A descriptor of one of its devices; after `join`, and after the container's `set_iommu`.
+  /// Opens one of the group's devices. Call after `join` and after the container's `set_iommu`.
   [[nodiscard]] Result<Descriptor> open_device(pci::Address address) const;
   [[nodiscard]] std::uint32_t number() const noexcept { return number_; }
 

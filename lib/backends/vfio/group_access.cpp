@@ -22,7 +22,7 @@ class GroupAccess final : public DeviceAccess {
         group_(group),
         device_(device) {}
   ~GroupAccess() override {
-    // The container's last owner is to be `registry_`, which closes it after its last group.
+    // `registry_` must be the container's last owner: it closes the container after the last group.
     container_.reset();
     registry_->release(*context_, group_, device_);
   }
@@ -36,7 +36,7 @@ class GroupAccess final : public DeviceAccess {
   pci::Address device_;
 };
 
-// A type each, since a Context keeps one service of a type.
+// Two types, because a Context keeps one service of each type.
 struct TypeOneRegistry : ContainerRegistry {
   TypeOneRegistry() : ContainerRegistry(Container::open, GroupKind::behind_iommu) {}
 };
@@ -65,9 +65,9 @@ Result<OpenedDevice> open_without_iommu(Context& context, const Host& host, cons
   auto opened = open_group(context, registry, host, device);
   if (opened && !registry.warned.exchange(true)) {
     context.log(LogLevel::warning,
-                fmt::format("{} is used without an IOMMU: nothing keeps the card, or a bug in what tells it addresses, "
-                            "from reading and overwriting any memory of this machine, the kernel's included; the "
-                            "kernel is tainted by it (said once)",
+                fmt::format("{} is used without an IOMMU: the card, or a bug in the program that gives it addresses, "
+                            "can read and overwrite any memory of this machine, the kernel's included; the kernel is "
+                            "now tainted (reported once)",
                             device.address.to_string()));
   }
   return opened;

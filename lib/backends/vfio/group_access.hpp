@@ -8,14 +8,14 @@
 
 namespace pollux::vfio {
 
-/// Opens `device`, which is behind an IOMMU, through its IOMMU group and the Context's one container, which is opened
-/// and attached to the Context with the first device and leaves with the last. Errors are those of Container, Group,
-/// and of mapping the memory there is.
+/// Opens `device`, which is behind an IOMMU, through its IOMMU group. All devices of a Context share one container. The
+/// first device opens it and attaches it to the Context, the last one closes it. Errors: those of Container, Group and
+/// of mapping the Context's existing memory.
 [[nodiscard]] Result<OpenedDevice> open_through_group(Context& context, const Host& host,
                                                       const pci::DeviceInfo& device);
 
-/// The same for a device that no IOMMU isolates, with a container of its own kind. The Context's log gets a warning of
-/// what that means, once.
+/// The same for a device that no IOMMU isolates, with a no-IOMMU container. Logs a warning about the risk to the
+/// Context's log, once.
 [[nodiscard]] Result<OpenedDevice> open_without_iommu(Context& context, const Host& host,
                                                       const pci::DeviceInfo& device);
 

@@ -8,14 +8,14 @@
 
 namespace pollux::vfio {
 
-/// What IOMMU groups join, so that their devices can be opened: all groups in one share its translation, or none of
-/// them has any.
+/// A VFIO container. IOMMU groups join it before their devices can be opened. All groups in one container share its
+/// address translation, or have none.
 class GroupContainer : public DmaDomain {
  public:
   [[nodiscard]] virtual int descriptor() const noexcept = 0;
-  /// Once, after the first group joined.
+  /// Call once, after the first group joined.
   [[nodiscard]] virtual Result<void> set_iommu() = 0;
-  /// Asks anew what the groups that are in it now can reach together.
+  /// Queries the IOVA ranges that all groups now in the container can use.
   [[nodiscard]] virtual Result<std::vector<IovaRange>> read_usable_iova() const = 0;
 };
 

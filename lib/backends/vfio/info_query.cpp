@@ -10,7 +10,7 @@ namespace pollux::vfio {
 std::optional<std::span<const std::byte>> InfoReply::capability(std::uint32_t first, std::uint16_t id) const {
   const std::span<const std::byte> bytes(bytes_);
   std::uint32_t offset = first;
-  // The kernel appends capabilities one after the other, so an offset that does not grow is a loop.
+  // The kernel appends capabilities in order, so an offset that does not grow is a loop.
   while (offset != 0) {
     const auto header = number_at<vfio_info_cap_header>(bytes, offset);
     if (!header) return std::nullopt;
@@ -34,7 +34,7 @@ int query_info(const Descriptor& descriptor, unsigned long request, std::span<co
     std::uint32_t wanted = 0;
     std::memcpy(&wanted, bytes.data(), sizeof wanted);
     reply = InfoReply(std::move(bytes));
-    if (wanted <= size || wanted > kLongestReply) break;
+    if (wanted <= size || wanted > kMaxReplySize) break;
     size = wanted;
   }
   return 0;

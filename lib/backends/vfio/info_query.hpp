@@ -12,14 +12,14 @@
 
 namespace pollux::vfio {
 
-/// What one of VFIO's INFO ioctls answered: a fixed structure and behind it a chain of capabilities (linux/vfio.h,
-/// "struct vfio_info_cap_header"). Offsets come from outside, so each is checked before it is followed.
+/// The reply of one of VFIO's INFO ioctls: a fixed structure, followed by a chain of capabilities (linux/vfio.h,
+/// "struct vfio_info_cap_header"). The offsets are untrusted input, so each is checked before it is followed.
 class InfoReply {
  public:
   InfoReply() = default;
   explicit InfoReply(std::vector<std::byte> bytes) : bytes_(std::move(bytes)) {}
 
-  /// The fixed part; what the reply is too short for is zero.
+  /// The fixed part. Bytes beyond the end of a short reply are zero.
   template <class Fixed>
   [[nodiscard]] Fixed fixed() const {
     Fixed value{};
@@ -27,18 +27,18 @@ class InfoReply {
     return value;
   }
 
-  /// The bytes behind the header of capability `id`, up to the reply's end, if the chain that starts at `first` has it.
-  /// A chain that loops, goes backwards or leaves the reply ends there.
+  /// The bytes after the header of capability `id`, up to the reply's end. None if the chain that starts at offset
+  /// `first` lacks it. A link that loops, goes backwards or leaves the reply ends the chain.
   [[nodiscard]] std::optional<std::span<const std::byte>> capability(std::uint32_t first, std::uint16_t id) const;
 
  private:
   std::vector<std::byte> bytes_;
 };
 
-/// Runs an INFO ioctl with room for the fixed part first and, if the kernel asks for more, once again with that much.
-/// `fixed` begins with argsz, which is filled in here; its other members are what the request takes as input.
-/// The kernel's word for the size is bounded by `kLongestReply`.
-inline constexpr std::size_t kLongestReply = 64 * 1024;
+/// Bytes. Bounds the reply size that the kernel asks for.
+inline constexpr std::size_t kMaxReplySize = 64 * 1024;
+/// Runs an INFO ioctl with space for the fixed part. If the kernel asks for more space, runs it once more with that
+/// much. `fixed` begins with argsz, which is filled in here. Its other members are the request's input.
 [[nodiscard]] int query_info(const Descriptor& descriptor, unsigned long request, std::span<const std::byte> fixed,
                              InfoReply& reply);
 

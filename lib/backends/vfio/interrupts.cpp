@@ -11,8 +11,8 @@
 namespace pollux::vfio {
 namespace {
 
-// linux/pci_regs.h, PCI_MSIX_FLAGS_QSIZE: the table size field has 11 bits.
-constexpr std::uint32_t kMostVectors = 2048;
+// The table size field has 11 bits. linux/pci_regs.h, PCI_MSIX_FLAGS_QSIZE.
+constexpr std::uint32_t kMaxVectors = 2048;
 
 }  // namespace
 
@@ -20,10 +20,10 @@ Result<Interrupts> Interrupts::probe(const Descriptor& device, const std::string
   vfio_irq_info info{};
   info.argsz = sizeof info;
   info.index = index;
-  // The kernel refuses an index that this device cannot have, and says 0 for one that it does not have.
+  // For an absent index the kernel either fails the request or reports 0 vectors.
   const int result = device.ioctl(VFIO_DEVICE_GET_IRQ_INFO, &info);
   const bool offered = result >= 0 && (info.flags & VFIO_IRQ_INFO_EVENTFD) != 0;
-  if (offered && info.count > kMostVectors) {
+  if (offered && info.count > kMaxVectors) {
     return fail(ErrorCode::device_fault, fmt::format("{} claims {} interrupt vectors", name, info.count));
   }
   return Interrupts(device, name, index, offered ? info.count : 0);
@@ -38,14 +38,14 @@ Interrupts::Interrupts(Interrupts&& other) noexcept
       numbers_(std::exchange(other.numbers_, {})) {}
 
 Interrupts::~Interrupts() {
-  // The kernel disables what is left when the device is closed, so a failure here is without consequence.
+  // A failure is harmless here: the kernel disables the interrupts when the device is closed.
   static_cast<void>(disable());
 }
 
 Result<void> Interrupts::enable(std::uint32_t count) {
   if (count > available_) {
     return fail(ErrorCode::invalid_argument,
-                fmt::format("{}: {} interrupt vectors were asked for, it has {}", name_, count, available_));
+                fmt::format("{}: {} interrupt vectors were requested, it has {}", name_, count, available_));
   }
   if (auto disabled = disable(); !disabled) return disabled;
   if (count == 0) return {};
@@ -55,7 +55,7 @@ Result<void> Interrupts::enable(std::uint32_t count) {
   for (std::uint32_t i = 0; i < count; ++i) {
     const int event = device_->kernel().eventfd();
     if (event < 0) {
-      return fail_errno(ErrorCode::io_error, fmt::format("{}: {} eventfds cannot be had", name_, count), -event,
+      return fail_errno(ErrorCode::io_error, fmt::format("{}: {} eventfds cannot be created", name_, count), -event,
                         "raise the limit of open files: ulimit -n");
     }
     events.emplace_back(device_->shared_kernel(), event);
@@ -66,11 +66,12 @@ Result<void> Interrupts::enable(std::uint32_t count) {
     return fail_errno(ErrorCode::io_error, fmt::format("{}: {} interrupt vectors cannot be enabled", name_, count),
                       -result, "see dmesg");
   }
-  // A positive answer is how many vectors the platform could have given (Linux, vfio_pci_intrs.c, vfio_msi_enable).
+  // A positive result is the number of vectors that the platform could provide (Linux, vfio_pci_intrs.c,
+  // vfio_msi_enable).
   if (result > 0) {
     return fail(ErrorCode::not_supported,
-                fmt::format("{}: the platform gives {} interrupt vectors, not {}", name_, result, count),
-                "ask for fewer");
+                fmt::format("{}: the platform provides {} interrupt vectors, not {}", name_, result, count),
+                "request fewer");
   }
   events_ = std::move(events);
   numbers_ = std::move(numbers);

@@ -11,11 +11,11 @@
 
 namespace pollux::vfio {
 
-/// One of a device's interrupt indexes (MSI-X, error, removal request), each of its vectors signalling an eventfd.
-/// Does not own the device's descriptor, which outlives it. Going away disables the index.
+/// One of a device's interrupt indexes: MSI-X, error or removal request. Each vector signals an eventfd.
+/// Does not own the device's descriptor, which outlives this object. The destructor disables the index.
 class Interrupts {
  public:
-  /// Asks how many vectors index `index` has; none is enabled. What the device lacks has none.
+  /// Queries how many vectors index `index` has. Enables none. An index that the device lacks has 0 vectors.
   [[nodiscard]] static Result<Interrupts> probe(const Descriptor& device, const std::string& name, std::uint32_t index);
 
   Interrupts(Interrupts&& other) noexcept;
@@ -23,8 +23,8 @@ class Interrupts {
   ~Interrupts();
 
   [[nodiscard]] std::uint32_t available() const noexcept { return available_; }
-  /// Enables vectors 0 to `count` - 1 in one call; 0 disables. What was enabled before is disabled first.
-  /// Errors: `invalid_argument` above `available`, `io_error`; nothing is enabled then.
+  /// Enables vectors 0 to `count` - 1 in one call, after it has disabled all of them. A `count` of 0 only disables.
+  /// Errors: `invalid_argument` above `available`, `io_error`. After an error no vector is enabled.
   [[nodiscard]] Result<void> enable(std::uint32_t count);
   [[nodiscard]] std::span<const int> events() const noexcept { return numbers_; }
   /// The first vector's event; -1 while it is disabled.

@@ -28,7 +28,7 @@ Result<std::vector<IovaRange>> parse_ranges(std::span<const std::byte> body) {
     const auto range = number_at<vfio_iova_range>(body, kList + i * sizeof(vfio_iova_range));
     if (auto added = add_range(ranges, {range->start, range->end}); !added) return pass_on(std::move(added));
   }
-  if (auto some = check_some(ranges); !some) return pass_on(std::move(some));
+  if (auto checked = check_not_empty(ranges); !checked) return pass_on(std::move(checked));
   return ranges;
 }
 
@@ -45,7 +45,7 @@ Result<void> add_range(std::vector<IovaRange>& ranges, const IovaRange& range) {
   return {};
 }
 
-Result<void> check_some(const std::vector<IovaRange>& ranges) {
+Result<void> check_not_empty(const std::vector<IovaRange>& ranges) {
   if (!ranges.empty()) return {};
   return fail(ErrorCode::device_fault, "the IOMMU's list of usable addresses is empty");
 }
@@ -55,7 +55,7 @@ Result<IommuInfo> read_iommu_info(const Descriptor& container) {
   const vfio_iommu_type1_info asked{};
   if (const int result = query_info(container, VFIO_IOMMU_GET_INFO, std::as_bytes(std::span(&asked, 1)), reply);
       result < 0) {
-    return fail_errno(ErrorCode::io_error, "the VFIO container does not describe its IOMMU", -result);
+    return fail_errno(ErrorCode::io_error, "the VFIO container's IOMMU information cannot be read", -result);
   }
   const auto fixed = reply.fixed<vfio_iommu_type1_info>();
   IommuInfo info;

@@ -11,20 +11,19 @@
 
 namespace pollux::vfio {
 
-/// What a type1 container says of its IOMMU.
+/// A type1 container's description of its IOMMU.
 struct IommuInfo {
   std::vector<IovaRange> ranges;               ///< usable addresses, ascending; never empty
-  std::optional<std::uint32_t> mappings_left;  ///< mappings the container still takes; not every kernel tells
+  std::optional<std::uint32_t> mappings_left;  ///< further mappings the container allows; absent on older kernels
 };
 
-/// VFIO_IOMMU_GET_INFO. A kernel without the range capability gets what three levels
-/// of page tables translate: 39 bits but for the interrupt window at 0xfee00000. Error `device_fault` if what it says
-/// cannot be true.
+/// Runs VFIO_IOMMU_GET_INFO. For a kernel without the range capability it assumes the 39 bits that three levels of page
+/// tables translate, without the interrupt window at 0xfee00000. Error `device_fault` for an inconsistent reply.
 [[nodiscard]] Result<IommuInfo> read_iommu_info(const Descriptor& container);
 
-/// Appends what a kernel says is a further range. Error `device_fault` unless it lies behind those before it.
+/// Appends a range that the kernel reported. Error `device_fault` unless it lies above all ranges before it.
 [[nodiscard]] Result<void> add_range(std::vector<IovaRange>& ranges, const IovaRange& range);
-/// Error `device_fault` for a list without any.
-[[nodiscard]] Result<void> check_some(const std::vector<IovaRange>& ranges);
+/// Error `device_fault` for an empty list.
+[[nodiscard]] Result<void> check_not_empty(const std::vector<IovaRange>& ranges);
 
 }  // namespace pollux::vfio

@@ -15,8 +15,8 @@
 namespace pollux::vfio {
 namespace {
 
-// More than any IOMMU's reserved windows leave; what the kernel says is bounded by it.
-constexpr std::uint32_t kMostRanges = 4096;
+// Bounds the count that the kernel reports. The reserved windows of an IOMMU leave fewer ranges than this.
+constexpr std::uint32_t kMaxRanges = 4096;
 
 tl::unexpected<Error> explain_iommufd(const std::string& path, int error) {
   switch (error) {
@@ -24,7 +24,7 @@ tl::unexpected<Error> explain_iommufd(const std::string& path, int error) {
     case ENODEV:
     case ENXIO:
       return fail(ErrorCode::module_not_loaded,
-                  fmt::format("{} is not there: this kernel has no IOMMUFD, or it is not loaded", path),
+                  fmt::format("{} does not exist: this kernel has no IOMMUFD, or it is not loaded", path),
                   "modprobe iommufd; where the kernel is built without it, use the group: vfio:ADDRESS?via=group");
     case EACCES:
     case EPERM:
@@ -34,37 +34,39 @@ tl::unexpected<Error> explain_iommufd(const std::string& path, int error) {
   }
 }
 
-// Whoever else drives the group, or has claimed its DMA, keeps the device from being bound.
-tl::unexpected<Error> explain_claimed(const Host& host, const pci::DeviceInfo& device, const std::string& what,
-                                      int error) {
+// A device cannot be bound while another driver or process uses its group or owns the group's DMA.
+tl::unexpected<Error> explain_group_in_use(const Host& host, const pci::DeviceInfo& device, const std::string& what,
+                                           int error) {
   if (device.iommu_group) {
     const std::array leaving{device.address};
     if (const auto group = pci::read_group(host.paths, *device.iommu_group)) {
       if (auto viable = pci::check_viable(*group, leaving); !viable) return pass_on(std::move(viable));
     }
   }
-  // Linux, drivers/iommu/iommufd/device.c, iommufd_device_bind: EPERM also where interrupts are not remapped.
-  const std::string claimed = "see who has one of its group's devices open: fuser -v /dev/vfio/* /dev/vfio/devices/*";
+  // EPERM is also the error of an IOMMU without interrupt remapping. Linux, drivers/iommu/iommufd/device.c,
+  // iommufd_device_bind.
+  const std::string find_user =
+      "find the process that has one of its group's devices open: fuser -v /dev/vfio/* /dev/vfio/devices/*";
   if (error == EPERM) {
     return fail_errno(ErrorCode::group_in_use,
-                      what + ": another process has a device of its group, or the IOMMU does not remap interrupts",
+                      what + ": another process uses a device of its group, or the IOMMU does not remap interrupts",
                       error,
-                      claimed +
+                      find_user +
                           "; or switch interrupt remapping (x2APIC) on in the firmware, or accept the risk: "
                           "echo 1 > /sys/module/iommufd/parameters/allow_unsafe_interrupts");
   }
-  return fail_errno(ErrorCode::group_in_use, what + ": its IOMMU group is in use", error, claimed);
+  return fail_errno(ErrorCode::group_in_use, what + ": its IOMMU group is in use", error, find_user);
 }
 
 tl::unexpected<Error> explain_bind(const Host& host, const pci::DeviceInfo& device, int error) {
   const std::string what = fmt::format("{} cannot be bound to the IOMMUFD", device.address.to_string());
   switch (error) {
-    // Linux, drivers/vfio/vfio_main.c, vfio_df_open: a device file serves one process at a time.
+    // A device file serves one process at a time. Linux, drivers/vfio/vfio_main.c, vfio_df_open.
     case EINVAL:
-      return fail(ErrorCode::busy, what + ": it is in use, held by another process or in this one",
-                  "see who it is and end it: fuser -v /dev/vfio/devices/*");
+      return fail(ErrorCode::busy, what + ": it is already open, in this or another process",
+                  "find the process and end it: fuser -v /dev/vfio/devices/*");
     case EBUSY:
-    case EPERM: return explain_claimed(host, device, what, error);
+    case EPERM: return explain_group_in_use(host, device, what, error);
     default: return fail_errno(ErrorCode::io_error, what, error, "see dmesg");
   }
 }
@@ -73,7 +75,7 @@ tl::unexpected<Error> explain_attach(const pci::DeviceInfo& device, int error) {
   const std::string what = fmt::format("{} cannot join the process's IOMMU address space", device.address.to_string());
   // Linux, drivers/iommu/iommufd/io_pagetable.c, iopt_reserve_iova.
   if (error == EADDRINUSE) {
-    return fail_errno(ErrorCode::not_supported, what + ": memory is mapped where it cannot reach", error,
+    return fail_errno(ErrorCode::not_supported, what + ": memory is mapped at IOVAs that it cannot use", error,
                       "open this device before memory is allocated, or in a Context of its own");
   }
   return fail_errno(ErrorCode::io_error, what, error, "see dmesg");
@@ -88,12 +90,13 @@ Result<std::shared_ptr<Iommufd>> Iommufd::open(const Host& host) {
   Descriptor descriptor(host.kernel, opened);
   uapi::IoasAlloc request;
   if (const int result = descriptor.ioctl(uapi::kIoasAlloc, &request); result < 0) {
-    return fail_errno(ErrorCode::io_error, fmt::format("{} makes no address space", path), -result, "see dmesg");
+    return fail_errno(ErrorCode::io_error, fmt::format("{} cannot create an address space", path), -result,
+                      "see dmesg");
   }
   return std::make_shared<Iommufd>(host, std::move(descriptor), request.ioas);
 }
 
-Result<void> Iommufd::admit(const Descriptor& opened, const pci::DeviceInfo& device) {
+Result<void> Iommufd::attach_device(const Descriptor& opened, const pci::DeviceInfo& device) {
   uapi::BindIommufd bind;
   bind.iommufd = descriptor_.get();
   if (const int result = opened.ioctl(uapi::kDeviceBindIommufd, &bind); result < 0) {
@@ -109,20 +112,20 @@ Result<void> Iommufd::admit(const Descriptor& opened, const pci::DeviceInfo& dev
 Result<std::vector<IovaRange>> Iommufd::read_usable_iova() const {
   uapi::IoasIovaRanges request;
   request.ioas = ioas_;
-  std::vector<uapi::IovaRange> told;
+  std::vector<uapi::IovaRange> reported;
   int result = descriptor_.ioctl(uapi::kIoasIovaRanges, &request);
-  if (result == -EMSGSIZE && request.count <= kMostRanges) {
-    told.resize(request.count);
-    request.ranges = reinterpret_cast<std::uintptr_t>(told.data());
+  if (result == -EMSGSIZE && request.count <= kMaxRanges) {
+    reported.resize(request.count);
+    request.ranges = reinterpret_cast<std::uintptr_t>(reported.data());
     result = descriptor_.ioctl(uapi::kIoasIovaRanges, &request);
   }
-  if (result < 0) return fail_errno(ErrorCode::io_error, "the IOMMUFD does not describe its address space", -result);
-  if (request.count < told.size()) told.resize(request.count);
+  if (result < 0) return fail_errno(ErrorCode::io_error, "the IOMMUFD's usable IOVA ranges cannot be read", -result);
+  if (request.count < reported.size()) reported.resize(request.count);
   std::vector<IovaRange> ranges;
-  for (const uapi::IovaRange& range : told) {
+  for (const uapi::IovaRange& range : reported) {
     if (auto added = add_range(ranges, {range.start, range.last}); !added) return pass_on(std::move(added));
   }
-  if (auto some = check_some(ranges); !some) return pass_on(std::move(some));
+  if (auto checked = check_not_empty(ranges); !checked) return pass_on(std::move(checked));
   return ranges;
 }
 
@@ -151,7 +154,7 @@ Result<void> Iommufd::unmap(const DmaSegment& segment) {
   };
   if (result < 0) return fail_errno(ErrorCode::io_error, what(), -result);
   if (request.length != segment.size) {
-    return fail(ErrorCode::io_error, fmt::format("{}: the IOMMU knew {} bytes of them", what(), request.length));
+    return fail(ErrorCode::io_error, fmt::format("{}: the IOMMU unmapped {} bytes", what(), request.length));
   }
   pinned_ -= segment.size;
   return {};

@@ -13,21 +13,22 @@
 
 namespace pollux::vfio {
 
-/// An IOMMUFD with one address space in it, which all of a Context's devices share, so that memory is pinned once.
+/// An IOMMUFD with one address space. All devices of a Context share it, so memory is pinned once.
 class Iommufd final : public DmaDomain {
  public:
-  /// Opens /dev/iommu and makes the address space. Errors: `module_not_loaded`, `permission_denied`, `io_error`.
+  /// Opens /dev/iommu and creates the address space. Errors: `module_not_loaded`, `permission_denied`, `io_error`.
   [[nodiscard]] static Result<std::shared_ptr<Iommufd>> open(const Host& host);
 
   Iommufd(const Host& host, Descriptor descriptor, std::uint32_t ioas)
       : host_(host), descriptor_(std::move(descriptor)), ioas_(ioas) {}
 
-  /// Puts the device behind `opened`, its own device file, under the address space, until that file is closed. Errors:
-  /// `busy`, `group_in_use`, `group_not_viable`, `not_supported`, `io_error`.
-  [[nodiscard]] Result<void> admit(const Descriptor& opened, const pci::DeviceInfo& device);
-  /// What the devices that are in it now can reach together.
+  /// Binds the device file `opened` to this IOMMUFD and attaches the device to the address space, until the file is
+  /// closed. Errors: `busy`, `group_in_use`, `group_not_viable`, `not_supported`, `io_error`.
+  [[nodiscard]] Result<void> attach_device(const Descriptor& opened, const pci::DeviceInfo& device);
+  /// Queries the IOVA ranges that all attached devices can use.
   [[nodiscard]] Result<std::vector<IovaRange>> read_usable_iova() const;
-  /// Settles what `usable_iova` says; after the first device was admitted, before it is attached to a Context.
+  /// Sets the value of `usable_iova`. Call after the first device was attached to this IOMMUFD, and before this IOMMUFD
+  /// is attached to a Context.
   void set_usable_iova(std::vector<IovaRange> ranges) { ranges_ = std::move(ranges); }
 
   [[nodiscard]] std::string_view name() const override { return "IOMMUFD"; }

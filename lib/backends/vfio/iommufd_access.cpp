@@ -15,20 +15,20 @@
 namespace pollux::vfio {
 namespace {
 
-/// The IOMMUFD that a Context has open, and how many devices need it.
-/// Thread rule: any thread. It takes the Context's lock inside its own, never the other way round.
+/// Shares one IOMMUFD between the devices of a Context and counts them.
+/// Thread rule: any thread. Lock order: its own lock first, then the Context's.
 class IommufdRegistry {
  public:
   struct Share {
     std::shared_ptr<Iommufd> iommufd;
-    std::shared_ptr<DmaDomain> limits;  // set where the device reaches less than those before it
+    std::shared_ptr<DmaDomain> narrowed;  // set if the device reduced the usable IOVA ranges
     Descriptor device;
   };
 
-  /// Opens what is not open yet and counts the device in. What fails leaves everything as it was.
+  /// Opens the device, and the IOMMUFD if it is not open yet. A failed call changes nothing.
   Result<Share> acquire(ContextState& context, const Host& host, const pci::DeviceInfo& device);
-  /// For each `acquire`, after the device's descriptor was closed.
-  void release(ContextState& context, const std::shared_ptr<DmaDomain>& limits);
+  /// Call once for each `acquire`, after the device's descriptor was closed.
+  void release(ContextState& context, const std::shared_ptr<DmaDomain>& narrowed);
 
  private:
   std::mutex mutex_;
@@ -39,11 +39,14 @@ class IommufdRegistry {
 class IommufdAccess final : public DeviceAccess {
  public:
   IommufdAccess(std::shared_ptr<ContextState> context, IommufdRegistry& registry, std::shared_ptr<Iommufd> iommufd,
-                std::shared_ptr<DmaDomain> limits)
-      : context_(std::move(context)), registry_(&registry), iommufd_(std::move(iommufd)), limits_(std::move(limits)) {}
+                std::shared_ptr<DmaDomain> narrowed)
+      : context_(std::move(context)),
+        registry_(&registry),
+        iommufd_(std::move(iommufd)),
+        narrowed_(std::move(narrowed)) {}
   ~IommufdAccess() override {
     iommufd_.reset();
-    registry_->release(*context_, limits_);
+    registry_->release(*context_, narrowed_);
   }
   DmaDomain& dma_domain() override { return *iommufd_; }
 
@@ -51,7 +54,7 @@ class IommufdAccess final : public DeviceAccess {
   std::shared_ptr<ContextState> context_;  // keeps `registry_` alive
   IommufdRegistry* registry_;
   std::shared_ptr<Iommufd> iommufd_;
-  std::shared_ptr<DmaDomain> limits_;
+  std::shared_ptr<DmaDomain> narrowed_;
 };
 
 tl::unexpected<Error> explain_open(const std::string& path, const std::string& address, int error) {
@@ -64,8 +67,9 @@ tl::unexpected<Error> explain_open(const std::string& path, const std::string& a
     case ENOENT:
     case ENODEV:
     case ENXIO:
-      return fail_errno(ErrorCode::not_found, fmt::format("{} cannot be opened: {} is not there", address, path), error,
-                        fmt::format("in a container, pass {} and /dev/iommu into it; else bind anew: "
+      return fail_errno(ErrorCode::not_found, fmt::format("{} cannot be opened: {} does not exist", address, path),
+                        error,
+                        fmt::format("in a container, pass {} and /dev/iommu into it; otherwise bind again: "
                                     "pollux unbind {} && pollux bind {}",
                                     path, address, address));
     default: return fail_errno(ErrorCode::io_error, fmt::format("{} cannot be opened: {}", address, path), error);
@@ -77,8 +81,8 @@ Result<Descriptor> open_node(const Host& host, const pci::DeviceInfo& device) {
   const auto node = device_node(host, device);
   if (!node) {
     return fail(ErrorCode::not_supported,
-                fmt::format("{} has no device file of its own: this kernel's VFIO makes none (Linux 6.6 does, with "
-                            "CONFIG_VFIO_DEVICE_CDEV)",
+                fmt::format("{} has no device file of its own: this kernel's VFIO does not create one (Linux 6.6 does, "
+                            "with CONFIG_VFIO_DEVICE_CDEV)",
                             address),
                 fmt::format("open it through its group: vfio:{}?via=group", address));
   }
@@ -98,26 +102,26 @@ Result<IommufdRegistry::Share> IommufdRegistry::acquire(ContextState& context, c
     if (!first) return pass_on(std::move(first));
     iommufd = *std::move(first);
   }
-  // The descriptor goes away before the IOMMUFD where something fails: it is declared later.
+  // Declared after the IOMMUFD, so that an error closes the descriptor first.
   Share share{iommufd, nullptr, *std::move(opened)};
-  if (auto admitted = iommufd->admit(share.device, device); !admitted) return pass_on(std::move(admitted));
+  if (auto joined = iommufd->attach_device(share.device, device); !joined) return pass_on(std::move(joined));
   auto ranges = iommufd->read_usable_iova();
   if (!ranges) return pass_on(std::move(ranges));
   if (iommufd_ == nullptr) {
     iommufd->set_usable_iova(*std::move(ranges));
     if (auto attached = context.attach(iommufd); !attached) return pass_on(std::move(attached));
   } else if (!same_ranges(*ranges, iommufd->usable_iova())) {
-    share.limits = std::make_shared<NarrowedIovaRanges>(*std::move(ranges));
-    if (auto attached = context.attach(share.limits); !attached) return pass_on(std::move(attached));
+    share.narrowed = std::make_shared<NarrowedIovaRanges>(*std::move(ranges));
+    if (auto attached = context.attach(share.narrowed); !attached) return pass_on(std::move(attached));
   }
   iommufd_ = std::move(iommufd);
   ++devices_;
   return share;
 }
 
-void IommufdRegistry::release(ContextState& context, const std::shared_ptr<DmaDomain>& limits) {
+void IommufdRegistry::release(ContextState& context, const std::shared_ptr<DmaDomain>& narrowed) {
   const std::lock_guard lock(mutex_);
-  if (limits != nullptr) context.detach(*limits);
+  if (narrowed != nullptr) context.detach(*narrowed);
   if (--devices_ != 0) return;
   context.detach(*iommufd_);
   iommufd_.reset();
@@ -128,7 +132,7 @@ void IommufdRegistry::release(ContextState& context, const std::shared_ptr<DmaDo
 std::optional<std::filesystem::path> device_node(const Host& host, const pci::DeviceInfo& device) {
   const auto directory = pci::sysfs::device(host.paths, device.address) / "vfio-dev";
   for (const std::string& name : pci::sysfs::entries(directory)) {
-    // Since Linux 6.1 there is such a directory; what is new is the file behind it, which this attribute numbers.
+    // Linux 6.1 already has this directory. The `dev` attribute exists only where the device has its own file.
     if (pci::sysfs::exists(directory / name / "dev")) return host.paths.dev / "vfio/devices" / name;
   }
   return std::nullopt;
@@ -139,7 +143,7 @@ Result<OpenedDevice> open_through_iommufd(Context& context, const Host& host, co
   auto share = registry.acquire(*context.state(), host, device);
   if (!share) return pass_on(std::move(share));
   auto access =
-      std::make_unique<IommufdAccess>(context.state(), registry, std::move(share->iommufd), std::move(share->limits));
+      std::make_unique<IommufdAccess>(context.state(), registry, std::move(share->iommufd), std::move(share->narrowed));
   return OpenedDevice{std::move(access), std::move(share->device)};
 }
 

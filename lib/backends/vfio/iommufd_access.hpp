@@ -11,13 +11,13 @@
 
 namespace pollux::vfio {
 
-/// The device's own file, /dev/vfio/devices/vfioN, as sysfs names it; none on a kernel before 6.6 or without
+/// The device's own file (cdev), /dev/vfio/devices/vfioN. Sysfs gives N. None on a kernel before 6.6 or without
 /// CONFIG_VFIO_DEVICE_CDEV.
 [[nodiscard]] std::optional<std::filesystem::path> device_node(const Host& host, const pci::DeviceInfo& device);
 
-/// Opens `device` through its own file and the Context's one IOMMUFD, which is opened and attached to the Context with
-/// the first device and leaves with the last. Errors: `not_supported` (no device file), `permission_denied`,
-/// `not_found`, and those of Iommufd and of mapping the memory there is.
+/// Opens `device` through its own file and an IOMMUFD. All devices of a Context share one IOMMUFD. The first device
+/// opens it and attaches it to the Context, the last one closes it. Errors: `not_supported` (no device file),
+/// `permission_denied`, `not_found`, and those of Iommufd and of mapping the Context's existing memory.
 [[nodiscard]] Result<OpenedDevice> open_through_iommufd(Context& context, const Host& host,
                                                         const pci::DeviceInfo& device);
 

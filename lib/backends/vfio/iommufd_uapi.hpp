@@ -5,10 +5,10 @@
 
 #include <cstdint>
 
-/// The part of the kernel's IOMMUFD interface, and of VFIO's that goes with it, which this backend uses. Written down
-/// here since the headers that distributions build with (Linux 6.1) lack it; facts from the kernel's
-/// include/uapi/linux/iommufd.h and include/uapi/linux/vfio.h (VFIO_DEVICE_BIND_IOMMUFD and what follows).
-/// Each structure begins with its own size; flags and reserved fields that are not named are zero.
+/// The part of the kernel's IOMMUFD interface, and of VFIO's interface to it, that this backend uses. It is declared
+/// here because the headers of current distributions (Linux 6.1) lack it. Source: the kernel's
+/// include/uapi/linux/iommufd.h and include/uapi/linux/vfio.h (VFIO_DEVICE_BIND_IOMMUFD and the requests after it).
+/// Each structure begins with its own size. Flags and reserved fields without a name here are zero.
 namespace pollux::vfio::uapi {
 
 struct IoasAlloc {
@@ -25,7 +25,7 @@ struct IovaRange {
 struct IoasIovaRanges {
   std::uint32_t size = sizeof(IoasIovaRanges);
   std::uint32_t ioas = 0;
-  std::uint32_t count = 0;  ///< in: places in the array; out: how many ranges there are (EMSGSIZE if more)
+  std::uint32_t count = 0;  ///< in: entries in the array; out: number of ranges (EMSGSIZE if the array is too short)
   std::uint32_t reserved = 0;
   std::uint64_t ranges = 0;  ///< an array of IovaRange
   std::uint64_t alignment = 0;
@@ -56,13 +56,13 @@ struct BindIommufd {
   std::uint32_t argsz = sizeof(BindIommufd);
   std::uint32_t flags = 0;
   std::int32_t iommufd = -1;
-  std::uint32_t device = 0;  ///< out: the device's id at the IOMMUFD
+  std::uint32_t device = 0;  ///< out: the device's id within the IOMMUFD
 };
 
 struct AttachPageTable {
   std::uint32_t argsz = sizeof(AttachPageTable);
   std::uint32_t flags = 0;
-  std::uint32_t page_table = 0;  ///< in: an address space's id; out: the page table made for it
+  std::uint32_t page_table = 0;  ///< in: an address space's id; out: the page table created for it
 };
 
 static_assert(sizeof(IoasAlloc) == 12 && sizeof(IoasIovaRanges) == 32 && sizeof(IoasMap) == 40 &&

@@ -12,7 +12,8 @@
 
 namespace pollux::vfio {
 
-/// Every system call of this backend, so that a test can be the kernel. What fails returns a negative errno value.
+/// Every system call that this backend makes, so that a test can replace the kernel. A failed call returns a negative
+/// errno value.
 /// Thread rule: any thread.
 class Kernel {
  public:
@@ -29,14 +30,14 @@ class Kernel {
   /// Always close-on-exec, whatever `flags` say.
   [[nodiscard]] virtual int open(const std::string& path, int flags) = 0;
   virtual void close(int descriptor) = 0;
-  /// `argument` is what the request wants: a structure's address, or an integer in its place.
+  /// `argument` is a structure's address or an integer, as the request defines it.
   [[nodiscard]] virtual int ioctl(int descriptor, unsigned long request, void* argument) = 0;
   [[nodiscard]] virtual Mapping mmap(void* address, std::size_t size, int protection, int flags, int descriptor,
                                      std::uint64_t offset) = 0;
   virtual void munmap(void* address, std::size_t size) = 0;
   [[nodiscard]] virtual long pread(int descriptor, void* buffer, std::size_t size, std::uint64_t offset) = 0;
   [[nodiscard]] virtual long pwrite(int descriptor, const void* buffer, std::size_t size, std::uint64_t offset) = 0;
-  /// Close-on-exec, not blocking, counting from 0.
+  /// Creates an eventfd that is close-on-exec and non-blocking, with a count of 0.
   [[nodiscard]] virtual int eventfd() = 0;
   /// 1 if a read would not block now, 0 if it would.
   [[nodiscard]] virtual int readable(int descriptor) = 0;
@@ -47,10 +48,10 @@ class Kernel {
   }
 };
 
-/// The machine's own.
+/// The kernel this process runs on.
 [[nodiscard]] std::shared_ptr<Kernel> system_kernel();
 
-/// The machine that a device is opened on: its kernel, and where its file systems are.
+/// The machine that a device is opened on: its kernel, and the paths of its file systems.
 struct Host {
   std::shared_ptr<Kernel> kernel;
   pci::SystemPaths paths;

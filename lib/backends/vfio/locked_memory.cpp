@@ -22,7 +22,7 @@ std::string read_status(const Host& host) {
   return size > 0 ? std::string(text.data(), static_cast<std::size_t>(size)) : std::string();
 }
 
-// The number behind "name:" on a line of its own; 0 if there is none.
+// The number after `name` (a line break, a key and a colon) in `status`; 0 if the key is missing.
 std::uint64_t field(std::string_view status, std::string_view name, int base) {
   std::size_t at = status.find(name);
   if (at == std::string_view::npos) return 0;

@@ -8,11 +8,11 @@
 
 namespace pollux::vfio {
 
-/// What this process has locked in memory and may lock, in bytes.
+/// How much memory this process has locked and may lock, in bytes.
 struct LockedMemory {
   std::uint64_t locked = 0;
-  std::optional<std::uint64_t> limit;  ///< RLIMIT_MEMLOCK; none: unlimited
-  bool exempt = false;                 ///< it holds CAP_IPC_LOCK, so the limit does not count
+  std::optional<std::uint64_t> limit;  ///< RLIMIT_MEMLOCK; absent: unlimited
+  bool exempt = false;                 ///< the process has CAP_IPC_LOCK, so the limit does not apply
 };
 
 [[nodiscard]] LockedMemory read_locked_memory(const Host& host);

@@ -11,74 +11,75 @@
 namespace pollux::vfio {
 namespace {
 
-std::string subject(const RefusedMapping& refused) {
-  return fmt::format("{} KiB at IOVA {:#x} cannot be mapped for DMA", refused.segment.size / 1024,
-                     refused.segment.iova);
+std::string subject(const RejectedMapping& rejected) {
+  return fmt::format("{} KiB at IOVA {:#x} cannot be mapped for DMA", rejected.segment.size / 1024,
+                     rejected.segment.iova);
 }
 
-Error explain_no_memory(const Host& host, const RefusedMapping& refused) {
+Error explain_no_memory(const Host& host, const RejectedMapping& rejected) {
   const LockedMemory memory = read_locked_memory(host);
   if (!memory.limit) {
-    return {ErrorCode::no_memory, subject(refused) + ": the kernel ran out of memory, RLIMIT_MEMLOCK is unlimited",
+    return {ErrorCode::no_memory, subject(rejected) + ": the kernel is out of memory; RLIMIT_MEMLOCK is unlimited",
             "free memory, or use fewer or larger pages"};
   }
-  const std::uint64_t locked = refused.pinned.value_or(memory.locked);
-  const std::uint64_t needed = locked + refused.segment.size;
+  const std::uint64_t locked = rejected.pinned.value_or(memory.locked);
+  const std::uint64_t needed = locked + rejected.segment.size;
   const std::string figures =
-      fmt::format("{} KiB are locked already, RLIMIT_MEMLOCK is {} KiB", locked / 1024, *memory.limit / 1024);
+      fmt::format("{} KiB are already locked, RLIMIT_MEMLOCK is {} KiB", locked / 1024, *memory.limit / 1024);
   if (needed <= *memory.limit || memory.exempt) {
-    const std::string_view others = refused.pinned ? ", and what the user's other processes pin counts, too" : "";
+    const std::string_view others =
+        rejected.pinned ? ", and memory that the user's other processes pin counts, too" : "";
     return {ErrorCode::no_memory,
-            fmt::format("{}: the kernel ran out of memory; {}{}", subject(refused), figures,
-                        memory.exempt ? ", which CAP_IPC_LOCK lifts" : others),
+            fmt::format("{}: the kernel is out of memory; {}{}", subject(rejected), figures,
+                        memory.exempt ? " and does not apply with CAP_IPC_LOCK" : others),
             "free memory, or use fewer or larger pages"};
   }
   return {ErrorCode::memlock_too_small,
-          fmt::format("{}: this process may not lock the {} KiB that it then needs; {}", subject(refused),
-                      needed / 1024, figures),
-          fmt::format("in the shell that starts it, as root: ulimit -l {0}; for good: \"USER - memlock {0}\" in "
+          fmt::format("{}: this process may not lock the {} KiB that it needs; {}", subject(rejected), needed / 1024,
+                      figures),
+          fmt::format("in the shell that starts it, as root: ulimit -l {0}; permanently: \"USER - memlock {0}\" in "
                       "/etc/security/limits.conf, or LimitMEMLOCK= in its systemd unit",
                       needed / 1024)};
 }
 
-Error explain_no_space(const RefusedMapping& refused, const Descriptor& container, std::size_t mappings) {
+Error explain_no_space(const RejectedMapping& rejected, const Descriptor& container, std::size_t mappings) {
   const auto info = read_iommu_info(container);
   if (info && info->mappings_left.value_or(0) != 0) {
-    return fail_errno(ErrorCode::io_error, subject(refused), ENOSPC).value();
+    return fail_errno(ErrorCode::io_error, subject(rejected), ENOSPC).value();
   }
   return {ErrorCode::mapping_limit,
-          fmt::format("{}: the VFIO container takes no more mappings than the {} it has", subject(refused), mappings),
+          fmt::format("{}: the VFIO container has {} mappings and allows no more", subject(rejected), mappings),
           "use huge pages (sysctl vm.nr_hugepages=512), or raise the limit for containers opened later: "
           "echo 1000000 > /sys/module/vfio_iommu_type1/parameters/dma_entry_limit"};
 }
 
-Error explain_invalid(const RefusedMapping& refused) {
+Error explain_invalid(const RejectedMapping& rejected) {
   std::string listed;
-  for (const IovaRange& range : refused.ranges) {
+  for (const IovaRange& range : rejected.ranges) {
     listed += fmt::format("{}{:#x} to {:#x}", listed.empty() ? "" : ", ", range.first, range.last);
   }
   return {ErrorCode::not_supported,
-          fmt::format("{}: the kernel does not take that address; the IOMMU reaches {}", subject(refused), listed),
-          "open the device before memory is allocated, so that addresses are chosen from what it reaches"};
+          fmt::format("{}: the kernel rejects that address; usable IOVA ranges: {}", subject(rejected), listed),
+          "open the device before memory is allocated, so that addresses are chosen from its usable IOVA ranges"};
 }
 
 }  // namespace
 
-Error explain_map_failure(const Host& host, const RefusedMapping& refused, const Descriptor& container,
+Error explain_map_failure(const Host& host, const RejectedMapping& rejected, const Descriptor& container,
                           std::size_t mappings) {
-  if (refused.error_number == ENOSPC) return explain_no_space(refused, container, mappings);
-  return explain_map_failure(host, refused);
+  if (rejected.error_number == ENOSPC) return explain_no_space(rejected, container, mappings);
+  return explain_map_failure(host, rejected);
 }
 
-Error explain_map_failure(const Host& host, const RefusedMapping& refused) {
-  switch (refused.error_number) {
-    case ENOMEM: return explain_no_memory(host, refused);
-    case EINVAL: return explain_invalid(refused);
+Error explain_map_failure(const Host& host, const RejectedMapping& rejected) {
+  switch (rejected.error_number) {
+    case ENOMEM: return explain_no_memory(host, rejected);
+    case EINVAL: return explain_invalid(rejected);
     case EADDRINUSE:
-    case EEXIST: return {ErrorCode::bad_state, subject(refused) + ": something is mapped there already", {}};
+    case EEXIST: return {ErrorCode::bad_state, subject(rejected) + ": memory is already mapped there", {}};
     case EFAULT:
-      return {ErrorCode::invalid_argument, subject(refused) + ": the memory is not there, or cannot be written", {}};
-    default: return fail_errno(ErrorCode::io_error, subject(refused), refused.error_number).value();
+      return {ErrorCode::invalid_argument, subject(rejected) + ": the memory does not exist or is not writable", {}};
+    default: return fail_errno(ErrorCode::io_error, subject(rejected), rejected.error_number).value();
   }
 }
 

@@ -8,12 +8,12 @@
 
 namespace pollux::vfio {
 
-/// A domain's addresses are constant while it is attached, but each device that joins its address space may reach less.
-/// This says so to the Context beside the domain and maps nothing by itself.
+/// Tells the Context about the smaller IOVA ranges of a device that joined an attached domain later. An attached domain
+/// cannot change its ranges, so the Context gets this one in addition. It maps nothing.
 class NarrowedIovaRanges final : public DmaDomain {
  public:
   explicit NarrowedIovaRanges(std::vector<IovaRange> ranges) : ranges_(std::move(ranges)) {}
-  std::string_view name() const override { return "a device that reaches less than those before it"; }
+  std::string_view name() const override { return "a device with fewer usable IOVAs than the devices before it"; }
   std::vector<IovaRange> usable_iova() const override { return ranges_; }
   Result<void> map(const DmaSegment&) override { return {}; }
   Result<void> unmap(const DmaSegment&) override { return {}; }

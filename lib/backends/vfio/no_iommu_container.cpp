@@ -15,8 +15,8 @@ Result<std::shared_ptr<GroupContainer>> NoIommuContainer::open(const Host& host)
   auto descriptor = open_container_file(host);
   if (!descriptor) return pass_on(std::move(descriptor));
   if (host.kernel->ioctl_with_number(descriptor->get(), VFIO_CHECK_EXTENSION, VFIO_NOIOMMU_IOMMU) <= 0) {
-    return fail(ErrorCode::not_supported, "the kernel's VFIO offers no no-IOMMU mode",
-                "echo 1 > /sys/module/vfio/parameters/enable_unsafe_noiommu_mode; where that file is missing, take a "
+    return fail(ErrorCode::not_supported, "no-IOMMU mode is not enabled in the kernel's VFIO",
+                "echo 1 > /sys/module/vfio/parameters/enable_unsafe_noiommu_mode; where that file is missing, use a "
                 "kernel with CONFIG_VFIO_NOIOMMU");
   }
   return std::make_shared<NoIommuContainer>(*std::move(descriptor), *std::move(pagemap));
@@ -25,7 +25,7 @@ Result<std::shared_ptr<GroupContainer>> NoIommuContainer::open(const Host& host)
 Result<void> NoIommuContainer::set_iommu() {
   const int result = descriptor_.kernel().ioctl_with_number(descriptor_.get(), VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU);
   if (result == -EPERM) {
-    return fail_errno(ErrorCode::permission_denied, "VFIO's no-IOMMU mode is refused: it takes CAP_SYS_RAWIO", EPERM,
+    return fail_errno(ErrorCode::permission_denied, "VFIO's no-IOMMU mode is refused: it requires CAP_SYS_RAWIO", EPERM,
                       "run as root");
   }
   if (result < 0) return fail_errno(ErrorCode::io_error, "VFIO cannot set up its no-IOMMU mode", -result, "see dmesg");

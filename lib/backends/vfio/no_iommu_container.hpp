@@ -11,13 +11,13 @@
 
 namespace pollux::vfio {
 
-/// A container of VFIO's no-IOMMU mode: it translates nothing, so devices use physical addresses and reach all of the
-/// machine's memory. Mapping is nothing to it, nor is memory pinned; that memory stays where it is follows from the
-/// huge pages it is made of, which the kernel neither swaps nor, left to itself, moves.
+/// A container of VFIO's no-IOMMU mode. Nothing is translated, so devices use physical addresses and can access all of
+/// the machine's memory. `map` does nothing and pins no memory. Memory keeps its physical address because it consists
+/// of huge pages: the kernel does not swap them, and moves them only on request.
 class NoIommuContainer final : public GroupContainer {
  public:
-  /// Opens /dev/vfio/vfio, and /proc/self/pagemap for addresses. Errors: `module_not_loaded`, `permission_denied`,
-  /// `not_supported`.
+  /// Opens /dev/vfio/vfio, and /proc/self/pagemap for physical addresses. Errors: `module_not_loaded`,
+  /// `permission_denied`, `not_supported`.
   [[nodiscard]] static Result<std::shared_ptr<GroupContainer>> open(const Host& host);
 
   NoIommuContainer(Descriptor descriptor, std::shared_ptr<const Pagemap> pagemap)

@@ -14,10 +14,11 @@ constexpr std::uint64_t kPresent = std::uint64_t{1} << 63U;
 constexpr std::uint64_t kFrameNumber = (std::uint64_t{1} << 55U) - 1;
 
 tl::unexpected<Error> hidden() {
-  return fail(ErrorCode::permission_denied,
-              "physical addresses, which a device without an IOMMU needs, are hidden from this process: it lacks "
-              "CAP_SYS_ADMIN",
-              "run as root");
+  return fail(
+      ErrorCode::permission_denied,
+      "a device without an IOMMU needs physical addresses, but the kernel hides them from this process: it lacks "
+      "CAP_SYS_ADMIN",
+      "run as root");
 }
 
 }  // namespace
@@ -28,8 +29,8 @@ Result<std::shared_ptr<const Pagemap>> Pagemap::open(const Host& host) {
   if (opened == -EACCES || opened == -EPERM) return hidden();
   if (opened < 0) {
     return fail_errno(ErrorCode::not_supported,
-                      fmt::format("{}, which tells physical addresses, cannot be opened", path), -opened,
-                      "mount /proc, or take a kernel with CONFIG_PROC_PAGE_MONITOR");
+                      fmt::format("{} cannot be opened; it is needed for physical addresses", path), -opened,
+                      "mount /proc, or use a kernel with CONFIG_PROC_PAGE_MONITOR");
   }
   auto pagemap = std::make_shared<const Pagemap>(Descriptor(host.kernel, opened));
   const std::byte here{};
@@ -45,7 +46,7 @@ Result<std::uint64_t> Pagemap::find(const std::byte* address) const {
   const auto what = [&] { return fmt::format("the physical address of {} cannot be read", fmt::ptr(address)); };
   if (size < 0) return fail_errno(ErrorCode::io_error, what(), static_cast<int>(-size));
   if (size != sizeof entry || (entry & kPresent) == 0) {
-    return fail(ErrorCode::io_error, what() + ": no page is there");
+    return fail(ErrorCode::io_error, what() + ": no page is present");
   }
   const std::uint64_t frame = entry & kFrameNumber;
   if (frame == 0) return hidden();

@@ -12,11 +12,11 @@
 namespace pollux::vfio {
 
 /// Physical addresses of this process's pages, from /proc/self/pagemap (Linux, Documentation/admin-guide/mm/
-/// pagemap.rst). Not for a forked child, which would be told its parent's.
+/// pagemap.rst). Not for a forked child: the open file still describes the parent's pages.
 class Pagemap final : public PhysicalAddresses {
  public:
-  /// Opens it and tries it on a page of our own. Errors: `permission_denied` (the kernel hides addresses from a process
-  /// without CAP_SYS_ADMIN), `not_supported` (a kernel without it).
+  /// Opens the file and looks up one page as a test. Errors: `permission_denied` (the kernel hides addresses from a
+  /// process without CAP_SYS_ADMIN), `not_supported` (a kernel without the file).
   [[nodiscard]] static Result<std::shared_ptr<const Pagemap>> open(const Host& host);
 
   explicit Pagemap(Descriptor descriptor) : descriptor_(std::move(descriptor)) {}

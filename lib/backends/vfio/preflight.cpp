@@ -11,30 +11,31 @@
 namespace pollux::vfio {
 namespace {
 
-bool is_there(const std::filesystem::path& path) {
+bool exists(const std::filesystem::path& path) {
   std::error_code error;
   return std::filesystem::exists(path, error);
 }
 
-std::string switch_on(const pci::DeviceInfo& device) {
+std::string iommu_hint(const pci::DeviceInfo& device) {
   return fmt::format(
       "switch VT-d (Intel) or AMD-Vi (AMD) on in the firmware and boot with the kernel parameter intel_iommu=on or "
-      "amd_iommu=on; or do without, where the card may reach all of this machine's memory: vfio:{}?via=noiommu",
+      "amd_iommu=on; or do without an IOMMU, where the card can access all of this machine's memory: "
+      "vfio:{}?via=noiommu",
       device.address.to_string());
 }
 
 Result<void> check_iommu(const Host& host, const pci::DeviceInfo& device) {
   if (!device.iommu_group) {
     return fail(ErrorCode::no_iommu,
-                fmt::format("{} is in no IOMMU group: the machine has no IOMMU, or it is switched off",
+                fmt::format("{} has no IOMMU group: the machine has no IOMMU, or it is switched off",
                             device.address.to_string()),
-                switch_on(device));
+                iommu_hint(device));
   }
-  if (is_there(no_iommu_node(host, *device.iommu_group))) {
+  if (exists(no_iommu_node(host, *device.iommu_group))) {
     return fail(ErrorCode::no_iommu,
-                fmt::format("{} is behind no IOMMU: its group {} is one of VFIO's no-IOMMU mode",
+                fmt::format("{} is not behind an IOMMU: its group {} belongs to VFIO's no-IOMMU mode",
                             device.address.to_string(), *device.iommu_group),
-                switch_on(device));
+                iommu_hint(device));
   }
   return {};
 }
@@ -48,14 +49,14 @@ Result<void> check_switched_on(const Host& host, const std::string& address) {
         ErrorCode::no_iommu,
         fmt::format("{} cannot be used without an IOMMU: VFIO's no-IOMMU mode is switched off", address),
         fmt::format("echo 1 > /sys/module/vfio/parameters/enable_unsafe_noiommu_mode && pollux bind {} (the card "
-                    "can then reach all of this machine's memory)",
+                    "can then access all of this machine's memory)",
                     address));
   }
-  if (is_there(module) || is_there(host.paths.dev / "vfio/vfio")) {
+  if (exists(module) || exists(host.paths.dev / "vfio/vfio")) {
     return fail(
         ErrorCode::not_supported,
         fmt::format("{} cannot be used without an IOMMU: this kernel is built without VFIO's no-IOMMU mode", address),
-        "take a kernel with CONFIG_VFIO_NOIOMMU, or a machine with an IOMMU");
+        "use a kernel with CONFIG_VFIO_NOIOMMU, or a machine with an IOMMU");
   }
   return fail(
       ErrorCode::module_not_loaded, fmt::format("{} cannot be opened: the kernel's VFIO is not loaded", address),
@@ -65,15 +66,15 @@ Result<void> check_switched_on(const Host& host, const std::string& address) {
 Result<void> check_bound(const Host& host, const pci::DeviceInfo& device) {
   if (pci::is_vfio_driver(device.driver)) return {};
   const std::string address = device.address.to_string();
-  if (!is_there(host.paths.dev / "vfio/vfio") || !is_there(host.paths.sys / "bus/pci/drivers/vfio-pci")) {
+  if (!exists(host.paths.dev / "vfio/vfio") || !exists(host.paths.sys / "bus/pci/drivers/vfio-pci")) {
     return fail(ErrorCode::module_not_loaded,
                 fmt::format("{} cannot be opened: the kernel's vfio-pci driver is not loaded", address),
                 "modprobe vfio-pci && pollux bind " + address);
   }
   return fail(ErrorCode::not_bound,
-              device.driver.empty() ? fmt::format("{} has no driver; vfio-pci is needed", address)
-                                    : fmt::format("{} is in the hands of the kernel driver {}; vfio-pci is needed",
-                                                  address, device.driver),
+              device.driver.empty()
+                  ? fmt::format("{} has no driver; vfio-pci is needed", address)
+                  : fmt::format("{} is bound to the kernel driver {}; vfio-pci is needed", address, device.driver),
               "pollux bind " + address);
 }
 
@@ -94,12 +95,13 @@ Result<void> check_ready(const Host& host, const pci::DeviceInfo& device) {
 
 Result<void> check_ready_without_iommu(const Host& host, const pci::DeviceInfo& device) {
   const std::string address = device.address.to_string();
-  if (device.iommu_group && !is_there(no_iommu_node(host, *device.iommu_group))) {
+  if (device.iommu_group && !exists(no_iommu_node(host, *device.iommu_group))) {
     return fail(
         ErrorCode::not_supported,
         fmt::format("{} is behind an IOMMU (group {}), which VFIO's no-IOMMU mode does not switch off", address,
                     *device.iommu_group),
-        fmt::format("open it as vfio:{}; to measure without, boot with intel_iommu=off or amd_iommu=off", address));
+        fmt::format("open it as vfio:{}; to measure without an IOMMU, boot with intel_iommu=off or amd_iommu=off",
+                    address));
   }
   if (auto enabled = check_switched_on(host, address); !enabled) return enabled;
   if (auto bound = check_bound(host, device); !bound) return bound;

@@ -9,11 +9,12 @@
 
 namespace pollux::vfio {
 
-/// What can be told from sysfs before anything is opened: `no_iommu`, `module_not_loaded`, `not_bound`.
+/// Checks in sysfs, before anything is opened, that `device` can be used. Errors: `no_iommu`, `module_not_loaded`,
+/// `not_bound`.
 [[nodiscard]] Result<void> check_ready(const Host& host, const pci::DeviceInfo& device);
 
-/// The same for VFIO's no-IOMMU mode: also whether the kernel has it and it is switched on, and whether `device` needs
-/// it. Errors: `not_supported`, `module_not_loaded`, `no_iommu`, `not_bound`.
+/// The same for VFIO's no-IOMMU mode. Also checks that the kernel has the mode, that it is switched on, and that
+/// `device` needs it. Errors: `not_supported`, `module_not_loaded`, `no_iommu`, `not_bound`.
 [[nodiscard]] Result<void> check_ready_without_iommu(const Host& host, const pci::DeviceInfo& device);
 
 /// /dev/vfio/N.

@@ -12,8 +12,8 @@ namespace {
 
 std::uint64_t page_size() { return static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)); }
 
-// Ascending, so no two overlap.
-bool plausible(const Region::Area& area, const Region& region) {
+// True if `area` is made of whole pages, lies within `region`, and lies above the areas before it.
+bool valid_area(const Region::Area& area, const Region& region) {
   const std::uint64_t from = region.mappable.empty() ? 0 : region.mappable.back().offset + region.mappable.back().size;
   return area.size != 0 && area.offset >= from && area.offset <= region.size &&
          area.size <= region.size - area.offset && (area.offset | area.size) % page_size() == 0;
@@ -22,7 +22,7 @@ bool plausible(const Region::Area& area, const Region& region) {
 Result<void> parse_areas(std::span<const std::byte> body, const std::string& device, Region& region) {
   const auto refuse = [&] {
     return fail(ErrorCode::device_fault,
-                fmt::format("{}: the areas that can be mapped of region {} lie outside it", device, region.index));
+                fmt::format("{}: the mappable areas of region {} are inconsistent", device, region.index));
   };
   constexpr std::size_t kList = 2 * sizeof(std::uint32_t);
   const auto count = number_at<std::uint32_t>(body, 0);
@@ -33,7 +33,7 @@ Result<void> parse_areas(std::span<const std::byte> body, const std::string& dev
     const auto raw = number_at<vfio_region_sparse_mmap_area>(body, kList + i * sizeof(vfio_region_sparse_mmap_area));
     const Region::Area area{raw->offset, raw->size};
     if (area.size == 0) continue;
-    if (!plausible(area, region)) return refuse();
+    if (!valid_area(area, region)) return refuse();
     region.mappable.push_back(area);
   }
   return {};
@@ -47,7 +47,8 @@ Result<Region> read_region(const Descriptor& descriptor, const std::string& devi
   InfoReply reply;
   const int result = query_info(descriptor, VFIO_DEVICE_GET_REGION_INFO, std::as_bytes(std::span(&asked, 1)), reply);
   if (result < 0) {
-    return fail_errno(ErrorCode::io_error, fmt::format("{}: region {} is not described", device, index), -result);
+    return fail_errno(ErrorCode::io_error,
+                      fmt::format("{}: the information on region {} cannot be read", device, index), -result);
   }
   const auto info = reply.fixed<vfio_region_info>();
   Region region;

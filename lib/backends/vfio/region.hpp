@@ -10,7 +10,7 @@
 
 namespace pollux::vfio {
 
-/// A part of a device's descriptor: a BAR or the configuration space.
+/// A region of a device's descriptor: a BAR or the configuration space.
 struct Region {
   struct Area {
     std::uint64_t offset = 0;  ///< bytes from the region's start
@@ -18,15 +18,15 @@ struct Region {
   };
 
   std::uint32_t index = 0;
-  std::uint64_t offset = 0;  ///< where it starts in the descriptor
+  std::uint64_t offset = 0;  ///< bytes from the descriptor's start
   std::uint64_t size = 0;    ///< bytes; 0: the device has no such region
   bool readable = false;
   bool writable = false;
-  std::vector<Area> mappable;  ///< ascending, within the region, whole pages; empty: it cannot be mapped
+  std::vector<Area> mappable;  ///< ascending, within the region, whole pages; empty: not mappable
 };
 
-/// VFIO_DEVICE_GET_REGION_INFO with the sparse-mmap capability, by which older kernels keep the MSI-X table from being
-/// mapped. `device` is for messages. Error `device_fault` if the areas cannot be true.
+/// Runs VFIO_DEVICE_GET_REGION_INFO and parses the sparse-mmap capability, with which older kernels exclude the MSI-X
+/// table from mapping. `device` is for messages. Error `device_fault` for inconsistent areas.
 [[nodiscard]] Result<Region> read_region(const Descriptor& descriptor, const std::string& device, std::uint32_t index);
 
 }  // namespace pollux::vfio

@@ -10,24 +10,24 @@ namespace pollux::vfio {
 namespace {
 
 constexpr std::string_view kKey = "via=";
-constexpr std::array kWays{std::pair<std::string_view, Way>{"iommufd", Way::iommufd},
-                           std::pair<std::string_view, Way>{"group", Way::group},
-                           std::pair<std::string_view, Way>{"noiommu", Way::no_iommu}};
+constexpr std::array kAccessModes{std::pair<std::string_view, AccessMode>{"iommufd", AccessMode::iommufd},
+                                  std::pair<std::string_view, AccessMode>{"group", AccessMode::group},
+                                  std::pair<std::string_view, AccessMode>{"noiommu", AccessMode::no_iommu}};
 
 }  // namespace
 
-Result<Which> parse_which(std::string_view text) {
+Result<VfioUri> parse_uri(std::string_view text) {
   const auto mark = text.find('?');
   auto address = pci::Address::parse(text.substr(0, mark));
   if (!address) return pass_on(std::move(address));
-  if (mark == std::string_view::npos) return Which{*address};
+  if (mark == std::string_view::npos) return VfioUri{*address};
   const std::string_view query = text.substr(mark + 1);
   if (query.starts_with(kKey)) {
-    for (const auto& [name, way] : kWays) {
-      if (query.substr(kKey.size()) == name) return Which{*address, way};
+    for (const auto& [name, mode] : kAccessModes) {
+      if (query.substr(kKey.size()) == name) return VfioUri{*address, mode};
     }
   }
-  return fail(ErrorCode::invalid_argument, fmt::format("'{}': there is no way '{}' to a device", text, query),
+  return fail(ErrorCode::invalid_argument, fmt::format("'{}': unknown access mode '{}'", text, query),
               fmt::format("write vfio:{0}, or vfio:{0}?via=iommufd, ?via=group or ?via=noiommu", address->to_string()));
 }
 

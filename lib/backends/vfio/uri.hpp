@@ -8,22 +8,22 @@
 
 namespace pollux::vfio {
 
-/// How a device is to be reached.
-enum class Way {
-  any,       ///< iommufd where there is one, else the group; never without an IOMMU
-  iommufd,   ///< the device's own file, on an IOMMUFD
-  group,     ///< its IOMMU group, in a type1 container
-  no_iommu,  ///< its group of VFIO's no-IOMMU mode
+/// How a device is accessed.
+enum class AccessMode {
+  automatic,  ///< `iommufd` if available, else `group`; never `no_iommu`
+  iommufd,    ///< the device's own file (cdev), on an IOMMUFD
+  group,      ///< its IOMMU group, in a type1 container
+  no_iommu,   ///< its group of VFIO's no-IOMMU mode
 };
 
-/// What follows "vfio:" in a URI.
-struct Which {
+/// The part of a URI after "vfio:".
+struct VfioUri {
   pci::Address address;
-  Way way = Way::any;
+  AccessMode mode = AccessMode::automatic;
 };
 
-/// "0000:01:00.0" or "01:00.0", optionally with "?via=iommufd", "?via=group" or "?via=noiommu". Error
+/// Parses "0000:01:00.0" or "01:00.0", optionally with "?via=iommufd", "?via=group" or "?via=noiommu". Error
 /// `invalid_argument`.
-[[nodiscard]] Result<Which> parse_which(std::string_view text);
+[[nodiscard]] Result<VfioUri> parse_uri(std::string_view text);
 
 }  // namespace pollux::vfio

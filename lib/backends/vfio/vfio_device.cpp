@@ -18,10 +18,10 @@ Result<std::unique_ptr<Device>> VfioDevice::create(Clock& clock, const pci::Devi
 VfioDevice::VfioDevice(const pci::DeviceInfo& info, OpenedDevice opened)
     : name_("vfio:" + info.address.to_string()), numa_node_(info.numa_node), opened_(std::move(opened)) {}
 
-// The rest follows by the members' order: events off, windows unmapped, descriptor closed, group and container given
-// back.
+// The order of the members does the rest: it disables events, unmaps BARs, closes the descriptor, and releases the
+// group and container.
 VfioDevice::~VfioDevice() {
-  // Closing the descriptor takes bus mastering away, too, so a device that does not answer here is stopped there.
+  // Closing the descriptor also ends bus mastering, so a device that does not respond here is stopped then.
   if (parts_ && mastering_) static_cast<void>(parts_->config.set_command(false));
 }
 
@@ -29,10 +29,10 @@ Result<void> VfioDevice::describe() {
   vfio_device_info info{};
   info.argsz = sizeof info;
   if (const int result = opened_.descriptor.ioctl(VFIO_DEVICE_GET_INFO, &info); result < 0) {
-    return fail_errno(ErrorCode::io_error, name_ + ": VFIO does not describe the device", -result);
+    return fail_errno(ErrorCode::io_error, name_ + ": the device information cannot be read from VFIO", -result);
   }
   if ((info.flags & VFIO_DEVICE_FLAGS_PCI) == 0 || info.num_regions <= VFIO_PCI_CONFIG_REGION_INDEX) {
-    return fail(ErrorCode::not_supported, name_ + ": VFIO does not show it as a PCI device");
+    return fail(ErrorCode::not_supported, name_ + ": VFIO does not report it as a PCI device");
   }
   resettable_ = (info.flags & VFIO_DEVICE_FLAGS_RESET) != 0;
 
@@ -53,8 +53,8 @@ Result<void> VfioDevice::describe() {
 }
 
 Result<void> VfioDevice::bring_up(Clock& clock) {
-  if (parts_->config.silent()) {
-    return fail(ErrorCode::device_removed, name_ + " does not answer", "look whether it is still there: lspci");
+  if (parts_->config.unresponsive()) {
+    return fail(ErrorCode::device_removed, name_ + " does not respond", "check that the device is present: lspci");
   }
   if (auto powered = parts_->config.power_up(clock); !powered) return powered;
   auto identity = parts_->config.identity();
@@ -77,7 +77,7 @@ Result<void> VfioDevice::write_config(std::uint32_t offset, unsigned width, std:
 
 Result<Bar> VfioDevice::bar(unsigned index) {
   if (index >= parts_->bars.size()) {
-    return fail(ErrorCode::invalid_argument, fmt::format("{} has no BAR {}: they count from 0 to 5", name_, index));
+    return fail(ErrorCode::invalid_argument, fmt::format("{} has no BAR {}: BARs are numbered 0 to 5", name_, index));
   }
   auto& window = parts_->bars[index];
   if (!window) {
@@ -99,7 +99,7 @@ Result<void> VfioDevice::set_bus_master(bool enabled) {
 }
 
 Result<void> VfioDevice::reset() {
-  if (!resettable_) return fail(ErrorCode::not_supported, name_ + " cannot be reset as a function");
+  if (!resettable_) return fail(ErrorCode::not_supported, name_ + " does not support a function-level reset");
   const int result = opened_.descriptor.ioctl(VFIO_DEVICE_RESET, static_cast<void*>(nullptr));
   if (result == -ENODEV) return fail_errno(ErrorCode::device_removed, name_ + " cannot be reset", ENODEV);
   if (result < 0) return fail_errno(ErrorCode::io_error, name_ + " cannot be reset", -result, "see dmesg");
@@ -114,8 +114,8 @@ Result<std::span<const int>> VfioDevice::enable_interrupts(unsigned count) {
 bool VfioDevice::removed() const {
   if (removed_.load(std::memory_order_relaxed)) return true;
   const int request = removal_event();
-  const bool asked_back = request >= 0 && opened_.descriptor.kernel().readable(request) > 0;
-  if (!asked_back && !parts_->config.silent()) return false;
+  const bool requested_back = request >= 0 && opened_.descriptor.kernel().readable(request) > 0;
+  if (!requested_back && !parts_->config.unresponsive()) return false;
   removed_.store(true, std::memory_order_relaxed);
   return true;
 }

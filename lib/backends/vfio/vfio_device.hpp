@@ -17,12 +17,12 @@
 
 namespace pollux::vfio {
 
-/// A PCI device behind a VFIO descriptor, whoever opened that.
+/// A PCI device behind a VFIO descriptor, for every access mode.
 class VfioDevice final : public Device {
  public:
-  /// Takes the descriptor over and brings the function into a known state: powered, decoding memory, not mastering the
-  /// bus, INTx masked, error and removal-request events armed where there are any. Errors: `device_removed`,
-  /// `not_supported`, `device_fault`, `io_error`, `timeout`.
+  /// Takes ownership of the descriptor and brings the function into a known state: powered, memory decoding on, bus
+  /// mastering off, INTx masked, error and removal-request events enabled if the device has them. Errors:
+  /// `device_removed`, `not_supported`, `device_fault`, `io_error`, `timeout`.
   [[nodiscard]] static Result<std::unique_ptr<Device>> create(Clock& clock, const pci::DeviceInfo& info,
                                                               OpenedDevice opened);
   ~VfioDevice() override;
@@ -40,11 +40,11 @@ class VfioDevice final : public Device {
   Result<std::span<const int>> enable_interrupts(unsigned count) override;
   int error_event() const override { return parts_->error.event(); }
   int removal_event() const override { return parts_->removal.event(); }
-  /// Also true once the host has asked for the device back: either way it has to be let go.
+  /// Also true after the host has requested the device back: in both cases the device must be closed.
   bool removed() const override;
 
  private:
-  // What refers to the descriptor, so it is made after and goes before it; the last goes first.
+  // Everything that refers to the descriptor: created after it and destroyed before it. Destroyed from last to first.
   struct Parts {
     ConfigSpace config;
     std::array<std::optional<BarWindow>, 6> bars;

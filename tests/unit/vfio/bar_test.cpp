@@ -34,7 +34,7 @@ TEST(VfioBar, MapsAWindowOnceAndUnmapsItAtTheEnd) {
   fixture.expect_clean();
 }
 
-TEST(VfioBar, RefusesWhatIsNotThere) {
+TEST(VfioBar, RejectsMissingBarsAndIoPorts) {
   WithAreas fixture;
   EXPECT_EQ(fixture.device->bar(1).error().code, ErrorCode::not_found);
   EXPECT_EQ(fixture.device->bar(6).error().code, ErrorCode::invalid_argument);
@@ -48,7 +48,7 @@ TEST(VfioBar, ReportsAMappingThatFails) {
   EXPECT_TRUE(fixture.device->bar(0));
 }
 
-TEST(VfioBar, PutsOnesWhereTheMsixTableIsKeptAway) {
+TEST(VfioBar, ReadsAllOnesWhereTheMsixTableIsNotMappable) {
   WithAreas fixture({{0x0000, 0x1000}, {0x2000, 0x2000}});
   const auto bar = fixture.device->bar(3);
   ASSERT_TRUE(bar) << bar.error().message();
@@ -62,20 +62,20 @@ TEST(VfioBar, PutsOnesWhereTheMsixTableIsKeptAway) {
   fixture.expect_clean();
 }
 
-TEST(VfioBar, UnmapsASparseWindowOfWhichAPartFails) {
+TEST(VfioBar, UnmapsASparseWindowAfterOneAreaFails) {
   WithAreas fixture({{0x0000, 0x1000}, {0x2000, 0x2000}});
   fixture.kernel->fail("mmap", ENOMEM, 2);
   EXPECT_FALSE(fixture.device->bar(3));
   EXPECT_EQ(fixture.kernel->mappings(), 0u);
 }
 
-TEST(VfioBar, RefusesAreasThatCannotBeTrue) {
+TEST(VfioBar, RejectsInconsistentAreas) {
   const std::vector<std::vector<std::array<std::uint64_t, 2>>> lists{
       {{0x0000, 0x5000}},                 // longer than the BAR
-      {{0x4000, 0x1000}},                 // behind it
-      {{0x1000, ~std::uint64_t{0xfff}}},  // wraps round
+      {{0x4000, 0x1000}},                 // beyond its end
+      {{0x1000, ~std::uint64_t{0xfff}}},  // wraps around
       {{~std::uint64_t{0xfff}, 0x1000}},
-      {{0x0800, 0x1000}},  // no whole pages
+      {{0x0800, 0x1000}},  // not whole pages
       {{0x0000, 0x0800}},
       {{0x0000, 0x2000}, {0x1000, 0x1000}},  // overlap
       {{0x2000, 0x1000}, {0x0000, 0x1000}},  // descend
@@ -89,7 +89,7 @@ TEST(VfioBar, RefusesAreasThatCannotBeTrue) {
   }
 }
 
-TEST(VfioBar, RefusesAreasThatTheReplyDoesNotHold) {
+TEST(VfioBar, RejectsAreasBeyondTheEndOfTheReply) {
   WithAreas fixture;
   auto body = sparse_areas({{0, 0x1000}});
   body[0] = std::byte{2};
@@ -99,7 +99,7 @@ TEST(VfioBar, RefusesAreasThatTheReplyDoesNotHold) {
   EXPECT_EQ(fixture.device->bar(3).error().code, ErrorCode::device_fault);
 }
 
-TEST(VfioBar, HasNothingToMapWhereNoAreaIsOffered) {
+TEST(VfioBar, CannotMapARegionWithoutMappableAreas) {
   WithAreas fixture;
   fixture.set_areas(sparse_areas({}));
   EXPECT_EQ(fixture.device->bar(3).error().code, ErrorCode::not_supported);

@@ -15,8 +15,8 @@ struct WithDomain : Fixture {
     device = std::move(*opened);
   }
   [[nodiscard]] DmaDomain& domain() const { return device->dma_domain(); }
-  /// Asks for a mapping that the kernel refuses with `error`.
-  [[nodiscard]] Error refusal_of_map(int error, std::size_t size = 1 << 20) const {
+  /// Requests a mapping that the kernel rejects with `error`, and returns the error.
+  [[nodiscard]] Error map_error(int error, std::size_t size = 1 << 20) const {
     kernel->fail("MAP_DMA", error);
     auto mapped = domain().map({nullptr, 0x10'0000, size});
     EXPECT_FALSE(mapped);
@@ -35,7 +35,7 @@ TEST(Container, ReportsTheRangesOfTheIommu) {
   EXPECT_FALSE(fixture.domain().wants_locked_pages());
 }
 
-TEST(Container, MapsAndUnmapsWithTheRightSizes) {
+TEST(Container, MapsAndUnmapsWithCorrectSizes) {
   const WithDomain fixture;
   const DmaSegment segment{nullptr, 0x20'0000, 0x4000};
   ASSERT_TRUE(fixture.domain().map(segment));
@@ -46,58 +46,58 @@ TEST(Container, MapsAndUnmapsWithTheRightSizes) {
   EXPECT_THAT(fixture.kernel->sizes("UNMAP_DMA"), testing::ElementsAre(sizeof(vfio_iommu_type1_dma_unmap)));
 }
 
-TEST(Container, NoticesAnUnmapThatDidNothing) {
+TEST(Container, DetectsAnUnmapThatDidNothing) {
   const WithDomain fixture;
   const auto unmapped = fixture.domain().unmap({nullptr, 0x20'0000, 0x4000});
   ASSERT_FALSE(unmapped);
   EXPECT_THAT(unmapped.error().what, HasSubstr("0x200000"));
 }
 
-TEST(Container, SaysWhatMemlockAllowsAndWhatIsNeeded) {
+TEST(Container, ReportsTheMemlockLimitAndTheNeededSize) {
   const WithDomain fixture;
   fixture.kernel->memlock = 1024 * 1024;
-  const Error error = fixture.refusal_of_map(ENOMEM);
+  const Error error = fixture.map_error(ENOMEM);
   EXPECT_EQ(error.code, ErrorCode::memlock_too_small);
   EXPECT_THAT(error.what, HasSubstr("1024 KiB at IOVA 0x100000"));
-  EXPECT_THAT(error.what, HasSubstr("the 1088 KiB that it then needs"));
-  EXPECT_THAT(error.what, HasSubstr("64 KiB are locked already"));
+  EXPECT_THAT(error.what, HasSubstr("the 1088 KiB that it needs"));
+  EXPECT_THAT(error.what, HasSubstr("64 KiB are already locked"));
   EXPECT_THAT(error.what, HasSubstr("RLIMIT_MEMLOCK is 1024 KiB"));
   EXPECT_THAT(error.hint, HasSubstr("ulimit -l 1088"));
   EXPECT_THAT(error.hint, HasSubstr("limits.conf"));
   EXPECT_THAT(error.hint, HasSubstr("LimitMEMLOCK="));
 }
 
-TEST(Container, TellsShortMemoryFromAShortLimit) {
+TEST(Container, DistinguishesShortMemoryFromALowLimit) {
   const WithDomain fixture;
   fixture.kernel->memlock = RLIM_INFINITY;
-  Error error = fixture.refusal_of_map(ENOMEM);
+  Error error = fixture.map_error(ENOMEM);
   EXPECT_EQ(error.code, ErrorCode::no_memory);
   EXPECT_THAT(error.what, HasSubstr("unlimited"));
 
   fixture.kernel->memlock = (1024 + 64) * 1024;  // exactly enough
-  error = fixture.refusal_of_map(ENOMEM);
+  error = fixture.map_error(ENOMEM);
   EXPECT_EQ(error.code, ErrorCode::no_memory);
   EXPECT_THAT(error.what, HasSubstr("RLIMIT_MEMLOCK is 1088 KiB"));
 
   fixture.kernel->memlock = 1024;
   fixture.kernel->process_status = "Name:\tpollux\nVmLck:\t      64 kB\nCapEff:\t0000000000004000\n";
-  error = fixture.refusal_of_map(ENOMEM);
+  error = fixture.map_error(ENOMEM);
   EXPECT_EQ(error.code, ErrorCode::no_memory);
   EXPECT_THAT(error.what, HasSubstr("CAP_IPC_LOCK"));
 }
 
-TEST(Container, SurvivesAProcessStatusItCannotRead) {
+TEST(Container, ToleratesAnUnreadableProcessStatus) {
   const WithDomain fixture;
   fixture.kernel->memlock = 4096;
   for (const std::string& status : {std::string(), std::string("\nVmLck:"), std::string("\nVmLck:\t\nCapEff:\tzz")}) {
     fixture.kernel->process_status = status;
-    EXPECT_EQ(fixture.refusal_of_map(ENOMEM).code, ErrorCode::memlock_too_small);
+    EXPECT_EQ(fixture.map_error(ENOMEM).code, ErrorCode::memlock_too_small);
   }
   fixture.kernel->fail("open status", ENOENT);
-  EXPECT_EQ(fixture.refusal_of_map(ENOMEM).code, ErrorCode::memlock_too_small);
+  EXPECT_EQ(fixture.map_error(ENOMEM).code, ErrorCode::memlock_too_small);
 }
 
-TEST(Container, SaysThatItTakesNoMoreMappings) {
+TEST(Container, ReportsTheMappingLimit) {
   const WithDomain fixture;
   fixture.kernel->mapping_limit = 2;
   ASSERT_TRUE(fixture.domain().map({nullptr, 0x20'0000, 0x1000}));
@@ -105,19 +105,19 @@ TEST(Container, SaysThatItTakesNoMoreMappings) {
   const auto refused = fixture.domain().map({nullptr, 0x40'0000, 0x1000});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::mapping_limit);
-  EXPECT_THAT(refused.error().what, HasSubstr("no more mappings than the 2 it has"));
+  EXPECT_THAT(refused.error().what, HasSubstr("has 2 mappings and allows no more"));
   EXPECT_THAT(refused.error().hint, HasSubstr("dma_entry_limit"));
   EXPECT_THAT(refused.error().hint, HasSubstr("huge pages"));
 }
 
-TEST(Container, DoesNotBlameTheMappingLimitWhileThereIsRoom) {
+TEST(Container, DoesNotReportTheMappingLimitWhileMappingsAreLeft) {
   const WithDomain fixture;
-  EXPECT_EQ(fixture.refusal_of_map(ENOSPC).code, ErrorCode::io_error);
-  fixture.kernel->mapping_limit.reset();  // a kernel that does not tell
-  EXPECT_EQ(fixture.refusal_of_map(ENOSPC).code, ErrorCode::mapping_limit);
+  EXPECT_EQ(fixture.map_error(ENOSPC).code, ErrorCode::io_error);
+  fixture.kernel->mapping_limit.reset();  // a kernel that does not report its limit
+  EXPECT_EQ(fixture.map_error(ENOSPC).code, ErrorCode::mapping_limit);
 }
 
-TEST(Container, SaysWhatTheIommuReaches) {
+TEST(Container, ReportsTheUsableIovaRanges) {
   const WithDomain fixture;
   const auto refused = fixture.domain().map({nullptr, 0xfee0'0000, 0x1000});
   ASSERT_FALSE(refused);
@@ -126,11 +126,11 @@ TEST(Container, SaysWhatTheIommuReaches) {
   EXPECT_THAT(refused.error().what, HasSubstr("0x0 to 0xfedfffff, 0xfef00000 to 0xffffffffffff"));
 }
 
-TEST(Container, HasAnErrorForEveryOtherRefusal) {
+TEST(Container, HasAnErrorForEveryOtherErrno) {
   const WithDomain fixture;
-  EXPECT_EQ(fixture.refusal_of_map(EEXIST).code, ErrorCode::bad_state);
-  EXPECT_EQ(fixture.refusal_of_map(EFAULT).code, ErrorCode::invalid_argument);
-  EXPECT_EQ(fixture.refusal_of_map(EIO).code, ErrorCode::io_error);
+  EXPECT_EQ(fixture.map_error(EEXIST).code, ErrorCode::bad_state);
+  EXPECT_EQ(fixture.map_error(EFAULT).code, ErrorCode::invalid_argument);
+  EXPECT_EQ(fixture.map_error(EIO).code, ErrorCode::io_error);
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ struct Reopened : Fixture {
   std::unique_ptr<Device> device;
 };
 
-TEST(VfioDevice, StartsWithTheBusQuietAndMemoryDecoded) {
+TEST(VfioDevice, StartsWithBusMasteringOffAndMemoryDecodingOn) {
   Reopened fixture;
   fixture.device.reset();
   fixture.card().set16(PCI_COMMAND, PCI_COMMAND_MASTER | PCI_COMMAND_SERR);
@@ -43,7 +43,7 @@ TEST(VfioDevice, SwitchesBusMastering) {
   fixture.expect_clean();
 }
 
-TEST(VfioDevice, ReportsABusMasterBitThatStays) {
+TEST(VfioDevice, ReportsABusMasterBitThatCannotBeCleared) {
   Reopened fixture;
   ASSERT_TRUE(fixture.device->set_bus_master(true));
   fixture.card().stuck_command_bits = PCI_COMMAND_MASTER;
@@ -61,7 +61,7 @@ TEST(VfioDevice, ReadsAndWritesConfigurationSpace) {
   EXPECT_EQ(fixture.card().config[PCI_CACHE_LINE_SIZE], 0x10);
 }
 
-TEST(VfioDevice, RefusesPlacesThatAreNoField) {
+TEST(VfioDevice, RejectsInvalidConfigurationAccesses) {
   Reopened fixture;
   for (const auto& [offset, width] :
        {std::pair{0u, 3u}, {0u, 0u}, {0u, 8u}, {2u, 4u}, {1u, 2u}, {4096u, 1u}, {0xffff'fffcu, 4u}}) {
@@ -76,13 +76,13 @@ TEST(VfioDevice, RefusesPlacesThatAreNoField) {
   EXPECT_EQ(fixture.device->write_config(4, 2, 0).error().code, ErrorCode::io_error);
 }
 
-TEST(VfioDevice, WakesAFunctionThatSleeps) {
+TEST(VfioDevice, BringsASleepingFunctionToPowerStateD0) {
   Fixture fixture;
   fixture.card().reads_asleep = 50;
   ASSERT_TRUE(fixture.open());
   EXPECT_GT(fixture.clock->now().count(), 0);
   fixture.card().reads_asleep = 1'000'000;
-  const Error error = fixture.refusal();
+  const Error error = fixture.open_error();
   EXPECT_EQ(error.code, ErrorCode::timeout);
   EXPECT_THAT(error.what, HasSubstr("power state D0"));
   fixture.expect_clean();
@@ -95,24 +95,24 @@ TEST(VfioDevice, EndsACapabilityListThatLoops) {
   EXPECT_TRUE(fixture.open());
 }
 
-TEST(VfioDevice, RefusesADeviceThatDoesNotAnswer) {
+TEST(VfioDevice, RejectsAnUnresponsiveDevice) {
   Fixture fixture;
   fixture.card().silent = true;
-  EXPECT_EQ(fixture.refusal().code, ErrorCode::device_removed);
+  EXPECT_EQ(fixture.open_error().code, ErrorCode::device_removed);
   fixture.expect_clean();
 }
 
-TEST(VfioDevice, RefusesWhatIsNoPciDevice) {
+TEST(VfioDevice, RejectsADeviceThatIsNotPci) {
   Fixture fixture;
   fixture.card().flags = VFIO_DEVICE_FLAGS_PLATFORM;
-  EXPECT_EQ(fixture.refusal().code, ErrorCode::not_supported);
+  EXPECT_EQ(fixture.open_error().code, ErrorCode::not_supported);
   fixture.card().flags = VFIO_DEVICE_FLAGS_PCI;
   fixture.card().region_count = VFIO_PCI_CONFIG_REGION_INDEX;
-  EXPECT_EQ(fixture.refusal().code, ErrorCode::not_supported);
+  EXPECT_EQ(fixture.open_error().code, ErrorCode::not_supported);
   fixture.expect_clean();
 }
 
-TEST(VfioDevice, ResetsWhereTheKernelCan) {
+TEST(VfioDevice, ResetsIfTheKernelSupportsIt) {
   Reopened fixture;
   ASSERT_TRUE(fixture.device->set_bus_master(true));
   fixture.card().set16(PCI_COMMAND, 0);
@@ -138,7 +138,7 @@ TEST(VfioDevice, ReportsAResetThatFails) {
   EXPECT_EQ(fixture.device->reset().error().code, ErrorCode::device_removed);
 }
 
-TEST(VfioDevice, KnowsThatItWasAskedBack) {
+TEST(VfioDevice, IsRemovedAfterTheHostRequestsItBack) {
   Reopened fixture;
   EXPECT_FALSE(fixture.device->removed());
   ASSERT_GE(fixture.device->removal_event(), 0);
@@ -147,7 +147,7 @@ TEST(VfioDevice, KnowsThatItWasAskedBack) {
   EXPECT_TRUE(fixture.device->removed());
 }
 
-TEST(VfioDevice, KnowsThatItIsGone) {
+TEST(VfioDevice, IsRemovedWhenItReadsAllOnes) {
   Reopened fixture;
   ASSERT_TRUE(fixture.device->set_bus_master(true));
   fixture.card().silent = true;
@@ -157,13 +157,13 @@ TEST(VfioDevice, KnowsThatItIsGone) {
   EXPECT_TRUE(fixture.device->removed());
 }
 
-TEST(VfioDevice, KnowsThatItsDescriptorIsDead) {
+TEST(VfioDevice, IsRemovedWhenItsDescriptorFails) {
   Reopened fixture;
   fixture.kernel->fail("pread", ENODEV);
   EXPECT_TRUE(fixture.device->removed());
 }
 
-TEST(VfioDevice, DoesWithoutEventsThatAreNotOffered) {
+TEST(VfioDevice, WorksWithoutErrorAndRemovalEvents) {
   Fixture fixture;
   fixture.card().irqs.erase(VFIO_PCI_ERR_IRQ_INDEX);
   fixture.card().irqs[VFIO_PCI_REQ_IRQ_INDEX].count = 0;
@@ -195,7 +195,7 @@ TEST(VfioDevice, EnablesAllVectorsInOneCall) {
   fixture.expect_clean();
 }
 
-TEST(VfioDevice, RefusesMoreVectorsThanThereAre) {
+TEST(VfioDevice, RejectsMoreVectorsThanAvailable) {
   Reopened fixture;
   const auto events = fixture.device->enable_interrupts(11);
   ASSERT_FALSE(events);
@@ -204,7 +204,7 @@ TEST(VfioDevice, RefusesMoreVectorsThanThereAre) {
   EXPECT_THAT(events.error().what, HasSubstr("10"));
 }
 
-TEST(VfioDevice, LeavesNoEventBehindWhereVectorsCannotBeHad) {
+TEST(VfioDevice, ClosesAllEventsWhenVectorsCannotBeEnabled) {
   Reopened fixture;
   const std::size_t before = fixture.kernel->open_descriptors();
   fixture.kernel->fail("eventfd", EMFILE, 5);
@@ -218,14 +218,14 @@ TEST(VfioDevice, LeavesNoEventBehindWhereVectorsCannotBeHad) {
   fixture.kernel->vectors_granted = 3;
   const auto too_few = fixture.device->enable_interrupts(10);
   ASSERT_FALSE(too_few);
-  EXPECT_THAT(too_few.error().what, HasSubstr("gives 3 interrupt vectors"));
+  EXPECT_THAT(too_few.error().what, HasSubstr("provides 3 interrupt vectors"));
   EXPECT_EQ(fixture.kernel->open_descriptors(), before);
 }
 
-TEST(VfioDevice, DoesNotBelieveInThousandsOfVectors) {
+TEST(VfioDevice, RejectsAnImpossibleVectorCount) {
   Fixture fixture;
   fixture.card().irqs[VFIO_PCI_MSIX_IRQ_INDEX].count = 0xffff'ffff;
-  EXPECT_EQ(fixture.refusal().code, ErrorCode::device_fault);
+  EXPECT_EQ(fixture.open_error().code, ErrorCode::device_fault);
   fixture.expect_clean();
 }
 

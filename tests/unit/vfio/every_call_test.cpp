@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Each system call of a device's life fails in turn: opening, memory mapped while it is open, registers, interrupts,
-// bus mastering, reset and the way back.
+// Fails each system call in a device's life in turn: opening, mapping memory while it is open, registers, interrupts,
+// bus mastering, reset and closing.
 #include <cerrno>
 #include <iostream>
 #include <map>
@@ -16,18 +16,18 @@ using testing::AnyOfArray;
 using testing::Each;
 using testing::IsEmpty;
 
-/// A call on the way back that fails leaves to the kernel what it does anyway when the descriptors are closed. The fake
-/// one only complains.
-const std::vector<std::string> kWayBack{"armed event closed", "device closed with interrupts armed",
-                                        "last group closed with memory mapped"};
+/// Violations that are allowed after a failed call during closing. A real kernel cleans up when the descriptors are
+/// closed; the fake kernel only records a violation.
+const std::vector<std::string> kAllowedViolations{"armed event closed", "device closed with interrupts armed",
+                                                  "last group closed with memory mapped"};
 
-/// Calls whose failure is no error: events that a kernel need not offer, what is tried again, and the way back, where
-/// closing the descriptors does it anyway. With how many of them, over both error numbers.
+/// Calls whose failure is not an error, and their number over both errno values: optional events, a read that is
+/// retried, and calls during closing, which closing the descriptors makes up for.
 const std::map<std::string, unsigned> kNoError{
     {"DEVICE_GET_IRQ_INFO", 4}, {"UNMAP_DMA", 4}, {"disarm irqs", 4}, {"pread", 3}};
 
-/// What failed, in the order of the calls; the device and its memory are gone again at the end.
-std::vector<Error> live(Fixture& fixture) {
+/// Opens a device, uses it and closes it. Returns the errors in the order of the calls.
+std::vector<Error> open_use_close(Fixture& fixture) {
   std::vector<Error> errors;
   const auto note = [&errors](const auto& result) {
     if (!result) errors.push_back(result.error());
@@ -52,8 +52,8 @@ std::vector<Error> live(Fixture& fixture) {
   return errors;
 }
 
-TEST(EveryCall, IsAnErrorThatLeavesNothingBehind) {
-  std::map<std::string, unsigned> became;
+TEST(EveryCall, LeavesNothingOpenWhenItFails) {
+  std::map<std::string, unsigned> outcomes;
   std::map<std::string, unsigned> without_error;
   for (const int error : {EIO, ENODEV}) {
     int call = 0;
@@ -61,36 +61,37 @@ TEST(EveryCall, IsAnErrorThatLeavesNothingBehind) {
     for (;; ++call) {
       Fixture fixture;
       fixture.kernel->fail_call(call, error);
-      const std::vector<Error> errors = live(fixture);
+      const std::vector<Error> errors = open_use_close(fixture);
       if (!fixture.kernel->failed_call()) {
         EXPECT_THAT(errors, IsEmpty()) << "without a fault";
         break;
       }
       for (const Error& got : errors) {
         EXPECT_FALSE(got.what.empty());
-        ++became[std::string(to_string(got.code))];
+        ++outcomes[std::string(to_string(got.code))];
       }
       if (errors.empty()) {
-        ++became["works"];
+        ++outcomes["works"];
         ++without_error[fixture.kernel->failed_step()];
       }
       EXPECT_LE(errors.size(), 1u) << "call " << call << ": one failing call is one error, " << errors.front().what;
       EXPECT_EQ(fixture.kernel->open_descriptors(), 0u) << "call " << call << " with " << error;
       EXPECT_EQ(fixture.kernel->mappings(), 0u) << "call " << call << " with " << error;
       if (!fixture.kernel->violations().empty()) {
-        EXPECT_THAT(fixture.kernel->violations(), Each(AnyOfArray(kWayBack))) << "call " << call << " with " << error;
+        EXPECT_THAT(fixture.kernel->violations(), Each(AnyOfArray(kAllowedViolations)))
+            << "call " << call << " with " << error;
         ++left_to_kernel;
         continue;
       }
-      EXPECT_THAT(live(fixture), IsEmpty()) << "the next one works; call " << call << " with " << error;
+      EXPECT_THAT(open_use_close(fixture), IsEmpty()) << "the next attempt works; call " << call << " with " << error;
       fixture.expect_clean();
     }
-    EXPECT_LE(left_to_kernel, 6) << "only a few calls are on the way back";
+    EXPECT_LE(left_to_kernel, 6) << "closing makes only a few calls";
     EXPECT_GT(call, 30);
     std::cout << "errno " << error << ": " << call << " system calls failed in turn\n";
   }
   EXPECT_EQ(without_error, kNoError);
-  for (const auto& [outcome, times] : became) std::cout << times << " x " << outcome << '\n';
+  for (const auto& [outcome, times] : outcomes) std::cout << times << " x " << outcome << '\n';
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The part of the fake kernel that is one device's: regions, configuration space, interrupts.
+// The fake kernel's devices: regions, configuration space and interrupts.
 #include <linux/pci_regs.h>
 
 #include <algorithm>
@@ -104,7 +104,7 @@ int FakeKernel::set_irqs(const std::string& name, void* argument) {
     events.clear();
     return 0;
   }
-  // Before Linux 6.5 an index that is armed takes no more vectors.
+  // Before Linux 6.5 an enabled index could not get more vectors.
   if (header.argsz < sizeof header + header.count * sizeof(int) || header.count == 0 || !events.empty()) return -EINVAL;
   if (vectors_granted >= 0 && header.index == VFIO_PCI_MSIX_IRQ_INDEX) return vectors_granted;
   events.resize(header.count);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The part of the fake kernel that is IOMMUFD's, devices' own files', and /proc/self/pagemap.
+// The fake kernel's IOMMUFD, the devices' own files, and /proc/self/pagemap.
 #include <algorithm>
 #include <cerrno>
 

@@ -75,18 +75,18 @@ int FakeKernel::open_file(const std::string& path) {
 }
 
 int FakeKernel::open_group(const std::string& name) {
-  const bool made_up = name.starts_with("noiommu-");
-  const std::string number = name.substr(made_up ? name.find('-') + 1 : 0);
-  if (made_up != no_iommu_groups.contains(static_cast<std::uint32_t>(std::stoul(number)))) return -ENOENT;
+  const bool no_iommu_group = name.starts_with("noiommu-");
+  const std::string number = name.substr(no_iommu_group ? name.find('-') + 1 : 0);
+  if (no_iommu_group != no_iommu_groups.contains(static_cast<std::uint32_t>(std::stoul(number)))) return -ENOENT;
   if (const int error = enter("open group " + number); error < 0) return error;
-  if (made_up && !may_use_no_iommu) return -EPERM;
+  if (no_iommu_group && !may_use_no_iommu) return -EPERM;
   for (const auto& [descriptor, handle] : handles_) {
     if (handle.kind == Kind::group && handle.name == number) return -EBUSY;
     const bool own_file = handle.kind == Kind::device && handle.own_file && handle.bound;
     if (own_file && std::to_string(cards.at(handle.name).group) == number) return -EBUSY;
   }
   Handle handle{Kind::group, number};
-  handle.no_iommu = made_up;
+  handle.no_iommu = no_iommu_group;
   return add(handle);
 }
 
@@ -166,7 +166,7 @@ FakeKernel::Mapping FakeKernel::mmap(void* address, std::size_t size, int protec
 void FakeKernel::munmap(void* address, std::size_t size) {
   journal_.push_back("munmap");
   const auto found = windows_.find(address);
-  if (found == windows_.end() || found->second != size) return complain("munmap of what is not mapped");
+  if (found == windows_.end() || found->second != size) return complain("munmap of memory that is not mapped");
   ::munmap(address, size);
   windows_.erase(found);
 }
@@ -222,7 +222,7 @@ int FakeKernel::container_ioctl(Handle& handle, unsigned long request, void* arg
 int FakeKernel::set_iommu(Handle& handle, void* argument) {
   if (const int error = enter("SET_IOMMU"); error < 0) return error;
   const bool without = argument == reinterpret_cast<void*>(VFIO_NOIOMMU_IOMMU);
-  // A container takes its kind from the first group in it.
+  // The first group in a container decides whether it is a no-IOMMU container.
   if (groups_joined() == 0 || handle.iommu_set || without != handle.no_iommu) return -EINVAL;
   handle.iommu_set = true;
   return 0;
@@ -260,8 +260,8 @@ int FakeKernel::map_dma(void* argument) {
   if (request.flags != (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)) return -EINVAL;
   if (dma_.contains(request.iova)) return -EEXIST;
   if (mapping_limit && dma_.size() >= *mapping_limit) return -ENOSPC;
-  const auto reach = current_ranges();
-  if (std::none_of(reach.begin(), reach.end(), [&](const IovaRange& range) {
+  const auto usable = current_ranges();
+  if (std::none_of(usable.begin(), usable.end(), [&](const IovaRange& range) {
         return request.iova >= range.first && request.iova + request.size - 1 <= range.last;
       })) {
     return -EINVAL;

@@ -20,7 +20,7 @@
 
 namespace pollux::vfio::test {
 
-/// What an ioctl's argument points to.
+/// The structure that an ioctl's argument points to.
 template <class Structure>
 [[nodiscard]] Structure& as(void* argument) {
   return *static_cast<Structure*>(argument);
@@ -29,39 +29,39 @@ template <class Structure>
 struct FakeRegion {
   std::uint32_t flags = 0;
   std::uint64_t size = 0;
-  std::vector<std::byte> capabilities = {};  ///< behind the fixed part
+  std::vector<std::byte> capabilities = {};  ///< after the fixed part
 };
 
-/// A PCI function as vfio-pci shows it.
+/// A PCI function as vfio-pci presents it.
 struct FakeCard {
   FakeCard();
   void set16(std::size_t offset, unsigned value);
   [[nodiscard]] unsigned get16(std::size_t offset) const;
 
   std::uint32_t group = 0;
-  std::string file;  ///< its own, such as "vfio0"; empty: the kernel makes none
+  std::string file;  ///< the device's own file, such as "vfio0"; empty: the kernel creates none
   std::uint32_t flags = VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET;
   std::uint32_t region_count = VFIO_PCI_NUM_REGIONS;
   std::map<std::uint32_t, FakeRegion> regions;
   std::map<std::uint32_t, vfio_irq_info> irqs;
   std::array<std::uint8_t, 4096> config{};
-  bool silent = false;              ///< gone: reads all ones, but for what VFIO remembers
+  bool silent = false;              ///< removed: reads all ones, except for the ids that VFIO caches
   unsigned stuck_command_bits = 0;  ///< command bits that writes do not change
-  int reads_asleep = 0;             ///< how many reads of PMCSR still show D3 after the function was woken
+  int reads_asleep = 0;             ///< how many reads of PMCSR still show D3 after D0 was requested
 };
 
-/// A kernel with VFIO in it. It keeps account of every descriptor and mapping, and of each thing done in an order that
-/// a real kernel or card would suffer from.
+/// A fake kernel with VFIO. It tracks every descriptor and mapping. Calls in an order that would harm a real kernel or
+/// card are recorded as violations.
 class FakeKernel : public Kernel {
  public:
   ~FakeKernel() override;
 
   /// The next call named `step` (after `skip` of them) fails with `error`. Steps are named as in the journal.
   void fail(const std::string& step, int error, int skip = 0) { scripted_[step] = {error, skip}; }
-  /// The call with that number fails, whichever it is; counted from 0 over all calls that can fail.
+  /// Call `number` fails, counted from 0 over all calls that can fail.
   void fail_call(int number, int error) { failing_call_ = {number, error}; }
   [[nodiscard]] bool failed_call() const { return calls_ > failing_call_.first; }
-  /// Which that was; empty if it did not come.
+  /// The step that failed; empty if call `number` was not reached.
   [[nodiscard]] const std::string& failed_step() const { return failed_step_; }
 
   std::map<std::string, FakeCard> cards;  ///< by PCI address
@@ -69,19 +69,19 @@ class FakeKernel : public Kernel {
   int api_version = VFIO_API_VERSION;
   bool type1 = true;
   bool no_iommu = false;                    ///< VFIO's no-IOMMU mode is switched on
-  std::set<std::uint32_t> no_iommu_groups;  ///< those that it made up
+  std::set<std::uint32_t> no_iommu_groups;  ///< groups of that mode
   bool may_use_no_iommu = true;             ///< this process has CAP_SYS_RAWIO
-  /// What /proc/self/pagemap has for a page's number; null: there is no such file.
+  /// The entry of /proc/self/pagemap for a page number; null: the file does not exist.
   std::function<std::uint64_t(std::uint64_t page)> pagemap;
-  std::optional<std::vector<IovaRange>> iommufd_ranges;  ///< in place of `ranges`
+  std::optional<std::vector<IovaRange>> iommufd_ranges;  ///< instead of `ranges`
   std::vector<IovaRange> ranges{{0, 0xfedf'ffff}, {0xfef0'0000, 0xffff'ffff'ffff}};
-  std::map<std::uint32_t, std::vector<IovaRange>> ranges_with_group;  ///< what `ranges` become when it joins
+  std::map<std::uint32_t, std::vector<IovaRange>> ranges_with_group;  ///< replaces `ranges` once that group has joined
   std::optional<std::uint32_t> mapping_limit = 65535;
-  std::optional<std::vector<std::byte>> iommu_capabilities;  ///< in place of those made of the above
+  std::optional<std::vector<std::byte>> iommu_capabilities;  ///< instead of those made from the members above
   rlim_t memlock = RLIM_INFINITY;
   std::string process_status = "Name:\tpollux\nVmLck:\t      64 kB\nCapEff:\t0000000000000000\n";
   std::set<int> signalled;   ///< eventfds that a read would not block on
-  int vectors_granted = -1;  ///< fewer MSI-X vectors than asked; -1: all
+  int vectors_granted = -1;  ///< fewer MSI-X vectors than requested; -1: all
 
   [[nodiscard]] std::size_t open_descriptors() const { return handles_.size(); }
   [[nodiscard]] std::size_t mappings() const { return windows_.size(); }
@@ -111,13 +111,13 @@ class FakeKernel : public Kernel {
   struct Handle {
     Kind kind;
     std::string name;        // group number or card
-    bool joined = false;     // a group: into a container
-    int container = -1;      // of a group: the descriptor it joined
-    bool iommu_set = false;  // the container
-    bool own_file = false;   // a device: opened by its own file
-    bool bound = false;      // a device with its own file: to the IOMMUFD
-    bool attached = false;   // and to its address space
-    bool no_iommu = false;   // a group that VFIO made up, a container for those
+    bool joined = false;     // a group: it has joined a container
+    int container = -1;      // a group: the descriptor of its container
+    bool iommu_set = false;  // a container
+    bool own_file = false;   // a device: opened through its own file
+    bool bound = false;      // a device with its own file: bound to the IOMMUFD
+    bool attached = false;   // a device with its own file: attached to the IOMMUFD's address space
+    bool no_iommu = false;   // a group or container of the no-IOMMU mode
     std::uint32_t ioas = 0;  // the IOMMUFD's only address space
   };
   struct Scripted {
@@ -125,7 +125,7 @@ class FakeKernel : public Kernel {
     int skip = 0;
   };
 
-  // What a call does first: into the journal, then fails if that was asked for.
+  // Starts each call: appends it to the journal, and returns an error if this call shall fail.
   [[nodiscard]] int enter(const std::string& step);
   [[nodiscard]] int add(Handle handle);
   void complain(const std::string& what) { violations_.push_back(what); }
@@ -140,7 +140,7 @@ class FakeKernel : public Kernel {
   int ioas_ranges(void* argument);
   int ioas_map(void* argument);
   int ioas_unmap(void* argument);
-  /// -ENOTTY for a request that is no matter of an own file's.
+  /// -ENOTTY for a request that is not specific to a device's own file.
   int own_file_ioctl(Handle& handle, unsigned long request, void* argument);
   void close_iommufd();
   int read_pagemap(void* buffer, std::size_t size, std::uint64_t offset);

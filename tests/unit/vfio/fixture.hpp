@@ -18,7 +18,7 @@ inline const std::string kFirst = "0000:01:00.0";
 inline const std::string kTwin = "0000:01:00.1";    ///< in the group of kFirst
 inline const std::string kSecond = "0000:02:00.0";  ///< in a group of its own
 
-/// Small, of ordinary pages.
+/// Options for a small Context without huge pages.
 inline ContextOptions small_context(std::shared_ptr<Clock> clock = nullptr) {
   ContextOptions options;
   options.clock = std::move(clock);
@@ -44,13 +44,13 @@ class Fixture {
   [[nodiscard]] Result<std::unique_ptr<Device>> open(const std::string& address = kFirst) {
     return open_vfio(context, address, Host{kernel, machine.paths});
   }
-  /// Opens a device that cannot be opened and gives its error.
-  [[nodiscard]] Error refusal(const std::string& address = kFirst) {
+  /// Expects that the device cannot be opened, and returns the error.
+  [[nodiscard]] Error open_error(const std::string& address = kFirst) {
     auto opened = open(address);
     EXPECT_FALSE(opened) << address << " was opened";
     return opened ? Error{} : opened.error();
   }
-  /// Nothing open, mapped or armed is left, and nothing was done in a harmful order.
+  /// Expects that nothing is left open or mapped, and that no call came in a harmful order.
   void expect_clean() const {
     EXPECT_EQ(kernel->open_descriptors(), 0u);
     EXPECT_EQ(kernel->mappings(), 0u);

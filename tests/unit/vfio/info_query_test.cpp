@@ -31,13 +31,13 @@ TEST(InfoReply, FindsEachCapabilityOfAChain) {
   EXPECT_FALSE(reply.capability(kFixed, 3));
 }
 
-TEST(InfoReply, HasNoCapabilityWhereNoChainStarts) {
+TEST(InfoReply, HasNoCapabilityWithoutAChain) {
   ReplyBuilder made(kFixed);
   made.add(1, filled(8, 11));
   EXPECT_FALSE(InfoReply(made.bytes()).capability(0, 1));
 }
 
-TEST(InfoReply, EndsAtALoop) {
+TEST(InfoReply, EndsTheChainAtALoop) {
   ReplyBuilder made(kFixed);
   const auto first = made.add(1, filled(8, 0));
   const auto second = made.add(2, filled(8, 0));
@@ -47,7 +47,7 @@ TEST(InfoReply, EndsAtALoop) {
   EXPECT_FALSE(InfoReply(made.bytes()).capability(kFixed, 3));
 }
 
-TEST(InfoReply, EndsWhereAnOffsetLeavesTheReply) {
+TEST(InfoReply, EndsTheChainAtAnOffsetOutsideTheReply) {
   for (const std::uint32_t beyond : {48u, 45u, 4096u, 0x7fff'ffffu, 0xffff'fff8u, 0xffff'ffffu}) {
     ReplyBuilder made(kFixed);
     const auto first = made.add(1, filled(16, 0));  // 48 bytes in all
@@ -57,7 +57,7 @@ TEST(InfoReply, EndsWhereAnOffsetLeavesTheReply) {
   }
 }
 
-TEST(InfoReply, SurvivesEveryOffsetInEveryLink) {
+TEST(InfoReply, StaysInBoundsForEveryOffsetInEveryLink) {
   ReplyBuilder made(kFixed);
   const auto first = made.add(1, filled(8, 0));
   const auto second = made.add(2, filled(8, 0));
@@ -71,7 +71,7 @@ TEST(InfoReply, SurvivesEveryOffsetInEveryLink) {
         const auto found = reply.capability(start, id);
         if (!found) continue;
         ASSERT_LE(found->size(), made.bytes().size() - sizeof(vfio_info_cap_header));
-        // Looked at, so that a sanitizer sees one that lies outside.
+        // Read the bytes, so that a sanitizer reports those out of bounds.
         zeros += std::count(found->begin(), found->end(), std::byte{0});
       }
     }
@@ -79,7 +79,7 @@ TEST(InfoReply, SurvivesEveryOffsetInEveryLink) {
   EXPECT_GT(zeros, 0);
 }
 
-TEST(InfoReply, FillsWhatTheKernelDidNotWriteWithZero) {
+TEST(InfoReply, FillsMissingBytesWithZero) {
   const InfoReply reply(filled(8, 0xff));
   const auto fixed = reply.fixed<vfio_iommu_type1_info>();
   EXPECT_EQ(fixed.flags, 0xffff'ffffu);
@@ -94,43 +94,43 @@ TEST(NumberAt, StaysWithinTheBytes) {
   EXPECT_FALSE(number_at<std::uint64_t>(bytes, 0));
 }
 
-/// Answers every INFO ioctl with a size of its own choice.
-class Greedy final : public test::FakeKernel {
+/// Replies to every INFO ioctl with the size `wanted`.
+class FixedSizeKernel final : public test::FakeKernel {
  public:
   int ioctl(int, unsigned long, void* argument) override {
     std::uint32_t size = 0;
     std::memcpy(&size, argument, sizeof size);
-    asked.push_back(size);
+    requested.push_back(size);
     std::memcpy(argument, &wanted, sizeof wanted);
     return result;
   }
   std::uint32_t wanted = 0;
   int result = 0;
-  std::vector<std::uint32_t> asked;
+  std::vector<std::uint32_t> requested;
 };
 
-std::vector<std::uint32_t> sizes_asked(std::uint32_t wanted) {
-  auto kernel = std::make_shared<Greedy>();
+std::vector<std::uint32_t> requested_sizes(std::uint32_t wanted) {
+  auto kernel = std::make_shared<FixedSizeKernel>();
   kernel->wanted = wanted;
   const Descriptor descriptor(kernel, 100);
   InfoReply reply;
   EXPECT_EQ(query_info(descriptor, VFIO_IOMMU_GET_INFO, filled(24, 0), reply), 0);
-  return kernel->asked;
+  return kernel->requested;
 }
 
-TEST(QueryInfo, AsksAgainWithTheSizeThatTheKernelNames) {
-  EXPECT_EQ(sizes_asked(24), (std::vector<std::uint32_t>{24}));
-  EXPECT_EQ(sizes_asked(0), (std::vector<std::uint32_t>{24}));
-  EXPECT_EQ(sizes_asked(100), (std::vector<std::uint32_t>{24, 100}));
+TEST(QueryInfo, RepeatsTheRequestWithTheSizeThatTheKernelReports) {
+  EXPECT_EQ(requested_sizes(24), (std::vector<std::uint32_t>{24}));
+  EXPECT_EQ(requested_sizes(0), (std::vector<std::uint32_t>{24}));
+  EXPECT_EQ(requested_sizes(100), (std::vector<std::uint32_t>{24, 100}));
 }
 
-TEST(QueryInfo, DoesNotAllocateWhateverItIsTold) {
-  EXPECT_EQ(sizes_asked(0xffff'ffff), (std::vector<std::uint32_t>{24}));
-  EXPECT_EQ(sizes_asked(kLongestReply + 1), (std::vector<std::uint32_t>{24}));
+TEST(QueryInfo, DoesNotAllocateAnUnreasonableSize) {
+  EXPECT_EQ(requested_sizes(0xffff'ffff), (std::vector<std::uint32_t>{24}));
+  EXPECT_EQ(requested_sizes(kMaxReplySize + 1), (std::vector<std::uint32_t>{24}));
 }
 
-TEST(QueryInfo, PassesTheErrorOn) {
-  auto kernel = std::make_shared<Greedy>();
+TEST(QueryInfo, ReturnsTheKernelsError) {
+  auto kernel = std::make_shared<FixedSizeKernel>();
   kernel->result = -EINVAL;
   InfoReply reply;
   EXPECT_EQ(query_info(Descriptor(kernel, 100), VFIO_IOMMU_GET_INFO, filled(24, 0), reply), -EINVAL);

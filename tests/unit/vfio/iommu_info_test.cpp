@@ -6,7 +6,7 @@
 namespace pollux::vfio::test {
 namespace {
 
-/// Opens the device with what the IOMMU says of itself put in place of the truth.
+/// Opens the device on a kernel that reports `capabilities` for its IOMMU, and returns the usable ranges.
 Result<std::vector<IovaRange>> ranges_from(std::optional<std::vector<std::byte>> capabilities) {
   Fixture fixture;
   fixture.kernel->iommu_capabilities = std::move(capabilities);
@@ -24,7 +24,7 @@ std::vector<std::byte> chain_with(const std::vector<std::byte>& body) {
   return made.tail();
 }
 
-TEST(IommuInfo, AssumesTheUsualRangesOfAnOldKernel) {
+TEST(IommuInfo, AssumesTheUsualRangesForAnOldKernel) {
   const auto ranges = ranges_from(std::vector<std::byte>{});
   ASSERT_TRUE(ranges);
   ASSERT_EQ(ranges->size(), 2u);
@@ -32,13 +32,13 @@ TEST(IommuInfo, AssumesTheUsualRangesOfAnOldKernel) {
   EXPECT_EQ((*ranges)[1].last, 0x7f'ffff'ffffu);
 }
 
-TEST(IommuInfo, TakesASingleRange) {
+TEST(IommuInfo, AcceptsASingleRange) {
   const auto ranges = ranges_from(chain_with(iova_ranges({{0, ~std::uint64_t{0}}})));
   ASSERT_TRUE(ranges) << ranges.error().message();
   EXPECT_EQ((*ranges)[0].last, ~std::uint64_t{0});
 }
 
-TEST(IommuInfo, RefusesListsThatCannotBeTrue) {
+TEST(IommuInfo, RejectsInconsistentLists) {
   auto too_many = iova_ranges({{0, 0xfff}});
   too_many[0] = std::byte{2};
   auto endless = iova_ranges({{0, 0xfff}});
@@ -51,7 +51,7 @@ TEST(IommuInfo, RefusesListsThatCannotBeTrue) {
       too_many,
       endless,
   };
-  constexpr std::size_t kTooShort = 4;  // from here on the reply does not hold the list
+  constexpr std::size_t kTooShort = 4;  // from this list on the reply is too short
   for (std::size_t i = 0; i < lists.size(); ++i) {
     const auto ranges = ranges_from(chain_with(lists[i]));
     ASSERT_FALSE(ranges) << "list " << i;
@@ -61,7 +61,7 @@ TEST(IommuInfo, RefusesListsThatCannotBeTrue) {
   }
 }
 
-TEST(IommuInfo, IsNotHeldUpByAChainThatLoops) {
+TEST(IommuInfo, EndsAChainThatLoops) {
   ReplyBuilder made(sizeof(vfio_iommu_type1_info));
   const auto first = made.add(VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION, std::vector<std::byte>(24));
   const auto second = made.add(VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, one_number(65535));

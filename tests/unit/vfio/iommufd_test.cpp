@@ -22,17 +22,17 @@ struct IommufdFixture : Fixture {
     machine.write(machine.paths.dev / "vfio/devices" / file, "");
     kernel->cards[address].file = file;
   }
-  /// The error of opening a device whose `step` fails.
-  [[nodiscard]] Error refusal_at(const std::string& step, int error, const std::string& which = kIommufd) {
+  /// Opens a device while `step` fails, and returns the error.
+  [[nodiscard]] Error open_error_at(const std::string& step, int error, const std::string& uri = kIommufd) {
     kernel->fail(step, error);
-    Error refused = refusal(which);
+    Error result = open_error(uri);
     expect_clean();
-    return refused;
+    return result;
   }
   static inline const std::string kIommufd = kFirst + "?via=iommufd";
 };
 
-TEST(IommufdAccess, IsTakenWhereTheKernelHasIt) {
+TEST(IommufdAccess, IsChosenIfTheKernelHasIt) {
   IommufdFixture fixture;
   auto device = fixture.open();
   ASSERT_TRUE(device) << device.error().message();
@@ -46,7 +46,7 @@ TEST(IommufdAccess, IsTakenWhereTheKernelHasIt) {
   EXPECT_THAT(end, ElementsAre("close device " + kFirst, "close iommufd"));
 }
 
-TEST(IommufdAccess, IsLeftAloneWhereTheGroupIsAskedFor) {
+TEST(IommufdAccess, IsNotChosenIfTheUriRequestsTheGroup) {
   IommufdFixture fixture;
   auto device = fixture.open(kFirst + "?via=group");
   ASSERT_TRUE(device) << device.error().message();
@@ -54,7 +54,7 @@ TEST(IommufdAccess, IsLeftAloneWhereTheGroupIsAskedFor) {
   EXPECT_EQ(fixture.kernel->count("open iommu"), 0u);
 }
 
-TEST(IommufdAccess, MapsWhatThereIsAndWhatComes) {
+TEST(IommufdAccess, MapsExistingAndLaterMemory) {
   IommufdFixture fixture;
   auto before = fixture.context.allocate({.size = 8192, .purpose = "test"});
   auto device = fixture.open();
@@ -86,10 +86,10 @@ TEST(IommufdAccess, DevicesShareOneAddressSpace) {
   EXPECT_EQ(fixture.kernel->dma_mappings(), 1u);
   second->reset();
   fixture.expect_clean();
-  EXPECT_TRUE(fixture.open(kFirst)) << "and all over again";
+  EXPECT_TRUE(fixture.open(kFirst)) << "after the last device was closed";
 }
 
-TEST(IommufdAccess, AddressesStayWithinWhatEveryDeviceReaches) {
+TEST(IommufdAccess, AddressesStayWithinTheRangesOfEveryDevice) {
   IommufdFixture fixture;
   const IovaRange narrow{0x1000'0000, 0x1fff'ffff};
   fixture.kernel->ranges_with_group[8] = {narrow};
@@ -105,11 +105,11 @@ TEST(IommufdAccess, AddressesStayWithinWhatEveryDeviceReaches) {
   auto wide = fixture.context.allocate({.size = 4096, .purpose = "test"});
   ASSERT_TRUE(wide);
   EXPECT_LT(wide->segments()[0].iova, narrow.first);
-  EXPECT_EQ(fixture.refusal(kSecond).code, ErrorCode::not_supported);
+  EXPECT_EQ(fixture.open_error(kSecond).code, ErrorCode::not_supported);
 }
 
-// Whichever call fails, the error says something, nothing stays open, and the next attempt works.
-TEST(IommufdAccess, CleansUpWhicheverCallFails) {
+// Fails each call in turn: the error has a text, nothing stays open, and the next attempt works.
+TEST(IommufdAccess, CleansUpAfterAnyFailedCall) {
   int call = 0;
   for (;; ++call) {
     IommufdFixture fixture;
@@ -130,7 +130,7 @@ TEST(IommufdAccess, CleansUpWhicheverCallFails) {
   EXPECT_GT(call, 15);
 }
 
-TEST(IommufdAccess, AFailedSecondDeviceLeavesTheFirstAlone) {
+TEST(IommufdAccess, AFailedSecondDeviceDoesNotAffectTheFirst) {
   for (const char* step : {"open vfio2", "BIND_IOMMUFD", "ATTACH_IOMMUFD_PT", "IOAS_IOVA_RANGES", "DEVICE_GET_INFO"}) {
     IommufdFixture fixture;
     auto first = fixture.open(kFirst);
@@ -146,7 +146,7 @@ TEST(IommufdAccess, AFailedSecondDeviceLeavesTheFirstAlone) {
   }
 }
 
-TEST(IommufdAccess, FallsBackToTheGroupWhereOnlyThatWasHandedOver) {
+TEST(IommufdAccess, FallsBackToTheGroupIfOnlyThatIsAccessible) {
   for (const char* step : {"open vfio0", "open iommu"}) {
     IommufdFixture fixture;
     fixture.machine.write(fixture.machine.paths.dev / "vfio/7", "");
@@ -159,7 +159,7 @@ TEST(IommufdAccess, FallsBackToTheGroupWhereOnlyThatWasHandedOver) {
 
 TEST(IommufdErrors, NoIommufd) {
   IommufdFixture fixture;
-  const Error error = fixture.refusal_at("open iommu", ENOENT);
+  const Error error = fixture.open_error_at("open iommu", ENOENT);
   EXPECT_EQ(error.code, ErrorCode::module_not_loaded);
   EXPECT_THAT(error.hint, HasSubstr("modprobe iommufd"));
   EXPECT_THAT(error.hint, HasSubstr("?via=group"));
@@ -167,26 +167,26 @@ TEST(IommufdErrors, NoIommufd) {
 
 TEST(IommufdErrors, NoPermission) {
   IommufdFixture fixture;
-  const Error iommu = fixture.refusal_at("open iommu", EACCES);
+  const Error iommu = fixture.open_error_at("open iommu", EACCES);
   EXPECT_EQ(iommu.code, ErrorCode::permission_denied);
   EXPECT_THAT(iommu.hint, HasSubstr("chmod 0666"));
-  const Error device = fixture.refusal_at("open vfio0", EACCES);
+  const Error device = fixture.open_error_at("open vfio0", EACCES);
   EXPECT_EQ(device.code, ErrorCode::permission_denied);
   EXPECT_THAT(device.hint, HasSubstr("pollux bind --user $USER " + kFirst));
 }
 
-TEST(IommufdErrors, NoFileOfItsOwn) {
+TEST(IommufdErrors, NoDeviceFile) {
   Fixture fixture;
   std::filesystem::create_directories(fixture.machine.device(*pci::Address::parse(kFirst)) / "vfio-dev/vfio0/power");
-  const Error error = fixture.refusal(IommufdFixture::kIommufd);
+  const Error error = fixture.open_error(IommufdFixture::kIommufd);
   EXPECT_EQ(error.code, ErrorCode::not_supported);
   EXPECT_THAT(error.what, HasSubstr("CONFIG_VFIO_DEVICE_CDEV"));
   EXPECT_THAT(error.hint, HasSubstr("vfio:" + kFirst + "?via=group"));
 }
 
-TEST(IommufdErrors, AFileThatSysfsNamesAndIsNotThere) {
+TEST(IommufdErrors, DeviceFileInSysfsButNotInDev) {
   IommufdFixture fixture;
-  const Error error = fixture.refusal_at("open vfio0", ENOENT);
+  const Error error = fixture.open_error_at("open vfio0", ENOENT);
   EXPECT_EQ(error.code, ErrorCode::not_found);
   EXPECT_THAT(error.hint, HasSubstr("in a container"));
 }
@@ -203,7 +203,7 @@ TEST(IommufdErrors, InUse) {
   EXPECT_TRUE((*first)->set_bus_master(true));
 }
 
-TEST(IommufdErrors, TheGroupIsOpenElsewhere) {
+TEST(IommufdErrors, GroupIsOpenInAnotherContext) {
   IommufdFixture fixture;
   auto first = fixture.open(kFirst + "?via=group");
   ASSERT_TRUE(first);
@@ -213,29 +213,29 @@ TEST(IommufdErrors, TheGroupIsOpenElsewhere) {
   EXPECT_EQ(again.error().code, ErrorCode::group_in_use);
 }
 
-TEST(IommufdErrors, AnotherDeviceOfTheGroupIsTheKernels) {
+TEST(IommufdErrors, AnotherDeviceOfTheGroupHasAKernelDriver) {
   IommufdFixture fixture;
   fixture.add("0000:01:00.2", 7, "igb");
-  const Error error = fixture.refusal_at("BIND_IOMMUFD", EBUSY);
+  const Error error = fixture.open_error_at("BIND_IOMMUFD", EBUSY);
   EXPECT_EQ(error.code, ErrorCode::group_not_viable);
   EXPECT_THAT(error.what, HasSubstr("0000:01:00.2"));
 }
 
-TEST(IommufdErrors, InterruptsThatAreNotRemapped) {
+TEST(IommufdErrors, InterruptsAreNotRemapped) {
   IommufdFixture fixture;
-  const Error error = fixture.refusal_at("BIND_IOMMUFD", EPERM);
+  const Error error = fixture.open_error_at("BIND_IOMMUFD", EPERM);
   EXPECT_EQ(error.code, ErrorCode::group_in_use);
   EXPECT_THAT(error.hint, HasSubstr("/sys/module/iommufd/parameters/allow_unsafe_interrupts"));
 }
 
-TEST(IommufdErrors, MemoryThatTheDeviceCannotReach) {
+TEST(IommufdErrors, MemoryIsMappedOutsideTheDevicesRanges) {
   IommufdFixture fixture;
-  const Error error = fixture.refusal_at("ATTACH_IOMMUFD_PT", EADDRINUSE);
+  const Error error = fixture.open_error_at("ATTACH_IOMMUFD_PT", EADDRINUSE);
   EXPECT_EQ(error.code, ErrorCode::not_supported);
   EXPECT_THAT(error.hint, HasSubstr("before memory is allocated"));
 }
 
-TEST(IommufdErrors, ALimitOnLockedMemoryCountsWhatThisDomainPinned) {
+TEST(IommufdErrors, TheMemlockLimitCountsMemoryPinnedByThisDomain) {
   IommufdFixture fixture;
   fixture.kernel->memlock = 1024 * 1024;
   auto device = fixture.open();
@@ -246,7 +246,7 @@ TEST(IommufdErrors, ALimitOnLockedMemoryCountsWhatThisDomainPinned) {
   const auto refused = domain.map({nullptr, 0x10'0000, 1024 * 1024});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::memlock_too_small);
-  EXPECT_THAT(refused.error().what, HasSubstr("512 KiB are locked already"));
+  EXPECT_THAT(refused.error().what, HasSubstr("512 KiB are already locked"));
   EXPECT_THAT(refused.error().hint, HasSubstr("ulimit -l 1536"));
   fixture.kernel->fail("IOAS_MAP", ENOMEM);
   const auto others = domain.map({nullptr, 0x10'0000, 4096});
@@ -257,22 +257,22 @@ TEST(IommufdErrors, ALimitOnLockedMemoryCountsWhatThisDomainPinned) {
   fixture.kernel->fail("IOAS_MAP", ENOMEM);
   const auto after = domain.map({nullptr, 0x10'0000, 1024 * 1024});
   ASSERT_FALSE(after);
-  EXPECT_EQ(after.error().code, ErrorCode::no_memory) << "what was unmapped is not pinned any more";
-  EXPECT_THAT(after.error().what, HasSubstr("; 0 KiB are locked already"));
+  EXPECT_EQ(after.error().code, ErrorCode::no_memory) << "unmapped memory is no longer pinned";
+  EXPECT_THAT(after.error().what, HasSubstr("; 0 KiB are already locked"));
 }
 
-TEST(IommufdErrors, RangesThatCannotBeTrue) {
-  for (const std::vector<IovaRange>& told :
+TEST(IommufdErrors, InconsistentRanges) {
+  for (const std::vector<IovaRange>& reported :
        {std::vector<IovaRange>{}, {{5, 4}}, {{0, 0xfff}, {0x800, 0x1fff}}, std::vector<IovaRange>(5000)}) {
     IommufdFixture fixture;
-    fixture.kernel->iommufd_ranges = told;
-    const Error error = fixture.refusal(IommufdFixture::kIommufd);
+    fixture.kernel->iommufd_ranges = reported;
+    const Error error = fixture.open_error(IommufdFixture::kIommufd);
     EXPECT_TRUE(error.code == ErrorCode::device_fault || error.code == ErrorCode::io_error) << error.message();
     fixture.expect_clean();
   }
 }
 
-TEST(IommufdErrors, AnUnmapThatDidSomethingElse) {
+TEST(IommufdErrors, UnmapOfAnotherSegment) {
   IommufdFixture fixture;
   auto device = fixture.open();
   ASSERT_TRUE(device);

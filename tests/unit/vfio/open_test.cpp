@@ -32,7 +32,7 @@ TEST(OpenVfio, OpensAgainAfterClose) {
   fixture.expect_clean();
 }
 
-TEST(OpenVfio, TellsTheKernelTheSizeOfEachStructure) {
+TEST(OpenVfio, PassesTheSizeOfEachStructureToTheKernel) {
   Fixture fixture;
   ASSERT_TRUE(fixture.open());
   EXPECT_THAT(fixture.kernel->sizes("GROUP_GET_STATUS"), ElementsAre(sizeof(vfio_group_status)));
@@ -47,8 +47,8 @@ TEST(OpenVfio, TellsTheKernelTheSizeOfEachStructure) {
   EXPECT_GT(info[1], sizeof(vfio_iommu_type1_info));
 }
 
-// Whichever call fails, the error says something, nothing stays open, and the next attempt works.
-TEST(OpenVfio, CleansUpWhicheverCallFails) {
+// Fails each call in turn: the error has a text, nothing stays open, and the next attempt works.
+TEST(OpenVfio, CleansUpAfterAnyFailedCall) {
   int call = 0;
   for (;; ++call) {
     Fixture fixture;
@@ -70,44 +70,44 @@ TEST(OpenVfio, CleansUpWhicheverCallFails) {
   EXPECT_GT(call, 20);
 }
 
-TEST(OpenVfio, RefusesAMalformedAddress) {
+TEST(OpenVfio, RejectsAMalformedAddress) {
   Fixture fixture;
-  EXPECT_EQ(fixture.refusal("eth0").code, ErrorCode::invalid_argument);
-  EXPECT_EQ(fixture.refusal("0000:05:00.0").code, ErrorCode::not_found);
+  EXPECT_EQ(fixture.open_error("eth0").code, ErrorCode::invalid_argument);
+  EXPECT_EQ(fixture.open_error("0000:05:00.0").code, ErrorCode::not_found);
   EXPECT_THAT(fixture.kernel->journal(), testing::IsEmpty());
 }
 
-TEST(OpenVfio, NamesAMissingIommu) {
+TEST(OpenVfio, ReportsAMissingIommu) {
   Fixture fixture;
   fixture.machine.add({.address = "0000:03:00.0", .driver = "vfio-pci"});
-  const Error error = fixture.refusal("0000:03:00.0");
+  const Error error = fixture.open_error("0000:03:00.0");
   EXPECT_EQ(error.code, ErrorCode::no_iommu);
-  EXPECT_THAT(error.what, HasSubstr("0000:03:00.0 is in no IOMMU group"));
+  EXPECT_THAT(error.what, HasSubstr("0000:03:00.0 has no IOMMU group"));
   EXPECT_THAT(error.hint, HasSubstr("intel_iommu=on"));
   EXPECT_THAT(error.hint, HasSubstr("amd_iommu=on"));
   EXPECT_THAT(error.hint, HasSubstr("VT-d"));
 }
 
-TEST(OpenVfio, TakesNoIommuModeForNoIommu) {
+TEST(OpenVfio, TreatsAGroupOfTheNoIommuModeAsNoIommu) {
   Fixture fixture;
   fixture.machine.write(fixture.machine.paths.dev / "vfio/noiommu-7", "");
-  const Error error = fixture.refusal();
+  const Error error = fixture.open_error();
   EXPECT_EQ(error.code, ErrorCode::no_iommu);
   EXPECT_THAT(error.what, HasSubstr("no-IOMMU mode"));
 }
 
-TEST(OpenVfio, NamesTheModuleThatIsNotLoaded) {
+TEST(OpenVfio, NamesAModuleThatIsNotLoaded) {
   Fixture fixture;
   fixture.add("0000:03:00.0", 9, "igb");
   fixture.machine.unload_driver("vfio-pci");
-  Error error = fixture.refusal("0000:03:00.0");
+  Error error = fixture.open_error("0000:03:00.0");
   EXPECT_EQ(error.code, ErrorCode::module_not_loaded);
   EXPECT_THAT(error.hint, HasSubstr("modprobe vfio-pci"));
   EXPECT_THAT(error.hint, HasSubstr("pollux bind 0000:03:00.0"));
 
   fixture.machine.load_driver("vfio-pci");
   std::filesystem::remove(fixture.machine.paths.dev / "vfio/vfio");
-  error = fixture.refusal("0000:03:00.0");
+  error = fixture.open_error("0000:03:00.0");
   EXPECT_EQ(error.code, ErrorCode::module_not_loaded);
 }
 
@@ -115,9 +115,9 @@ TEST(OpenVfio, NamesTheModuleWhenTheNodeIsStale) {
   for (const int missing : {ENOENT, ENODEV, ENXIO}) {
     Fixture fixture;
     fixture.kernel->fail("open container", missing);
-    const Error error = fixture.refusal();
+    const Error error = fixture.open_error();
     EXPECT_EQ(error.code, ErrorCode::module_not_loaded);
-    EXPECT_THAT(error.what, HasSubstr("dev/vfio/vfio is not there"));
+    EXPECT_THAT(error.what, HasSubstr("dev/vfio/vfio does not exist"));
     EXPECT_EQ(error.hint, "modprobe vfio-pci");
   }
 }
@@ -125,54 +125,54 @@ TEST(OpenVfio, NamesTheModuleWhenTheNodeIsStale) {
 TEST(OpenVfio, NamesTheMissingType1Module) {
   Fixture fixture;
   fixture.kernel->type1 = false;
-  const Error error = fixture.refusal();
+  const Error error = fixture.open_error();
   EXPECT_EQ(error.code, ErrorCode::module_not_loaded);
   EXPECT_EQ(error.hint, "modprobe vfio_iommu_type1");
   fixture.expect_clean();
 }
 
-TEST(OpenVfio, RefusesAnotherVersionOfTheInterface) {
+TEST(OpenVfio, RejectsAnotherApiVersion) {
   Fixture fixture;
   fixture.kernel->api_version = 1;
-  const Error error = fixture.refusal();
+  const Error error = fixture.open_error();
   EXPECT_EQ(error.code, ErrorCode::not_supported);
   EXPECT_THAT(error.what, HasSubstr("version 1"));
   fixture.expect_clean();
 }
 
-TEST(OpenVfio, SaysWhoHasADeviceThatIsNotBound) {
+TEST(OpenVfio, NamesTheDriverOfADeviceThatIsNotBound) {
   Fixture fixture;
   fixture.add("0000:03:00.0", 9, "igb");
-  Error error = fixture.refusal("0000:03:00.0");
+  Error error = fixture.open_error("0000:03:00.0");
   EXPECT_EQ(error.code, ErrorCode::not_bound);
   EXPECT_THAT(error.what, HasSubstr("kernel driver igb"));
   EXPECT_EQ(error.hint, "pollux bind 0000:03:00.0");
 
   fixture.add("0000:04:00.0", 10, "");
-  error = fixture.refusal("0000:04:00.0");
+  error = fixture.open_error("0000:04:00.0");
   EXPECT_EQ(error.code, ErrorCode::not_bound);
   EXPECT_THAT(error.what, HasSubstr("has no driver"));
 }
 
-TEST(OpenVfio, SaysWhichNodeMayNotBeOpened) {
+TEST(OpenVfio, NamesTheFileThatMayNotBeOpened) {
   Fixture fixture;
   fixture.kernel->fail("open group 7", EACCES);
-  Error error = fixture.refusal();
+  Error error = fixture.open_error();
   EXPECT_EQ(error.code, ErrorCode::permission_denied);
   EXPECT_THAT(error.what, HasSubstr("/dev/vfio/7"));
   EXPECT_THAT(error.hint, HasSubstr("pollux bind --user"));
   EXPECT_THAT(error.hint, HasSubstr("root"));
   fixture.kernel->fail("open container", EPERM);
-  error = fixture.refusal();
+  error = fixture.open_error();
   EXPECT_EQ(error.code, ErrorCode::permission_denied);
   EXPECT_THAT(error.what, HasSubstr("/dev/vfio/vfio"));
   fixture.expect_clean();
 }
 
-TEST(OpenVfio, SaysThatTheGroupIsInUse) {
+TEST(OpenVfio, ReportsAGroupInUse) {
   Fixture fixture;
   fixture.kernel->fail("open group 7", EBUSY);
-  const Error error = fixture.refusal();
+  const Error error = fixture.open_error();
   EXPECT_EQ(error.code, ErrorCode::group_in_use);
   EXPECT_THAT(error.what, HasSubstr("another process"));
   EXPECT_THAT(error.hint, HasSubstr("fuser -v "));
@@ -180,7 +180,7 @@ TEST(OpenVfio, SaysThatTheGroupIsInUse) {
   fixture.expect_clean();
 }
 
-TEST(OpenVfio, HasAGroupInUseByAnotherContext) {
+TEST(OpenVfio, ReportsAGroupInUseByAnotherContext) {
   Fixture fixture;
   auto device = fixture.open();
   ASSERT_TRUE(device);
@@ -190,12 +190,12 @@ TEST(OpenVfio, HasAGroupInUseByAnotherContext) {
   EXPECT_EQ(second.error().code, ErrorCode::group_in_use);
 }
 
-TEST(OpenVfio, NamesEveryDeviceInTheWayOfItsGroup) {
+TEST(OpenVfio, NamesEveryDeviceThatMakesItsGroupNotViable) {
   Fixture fixture;
   fixture.add("0000:01:00.2", 7, "igb");
   fixture.add("0000:01:00.3", 7, "snd_hda_intel");
   fixture.kernel->not_viable = {7};
-  const Error error = fixture.refusal();
+  const Error error = fixture.open_error();
   EXPECT_EQ(error.code, ErrorCode::group_not_viable);
   EXPECT_THAT(error.what, HasSubstr("0000:01:00.2 (igb)"));
   EXPECT_THAT(error.what, HasSubstr("0000:01:00.3 (snd_hda_intel)"));
@@ -204,32 +204,32 @@ TEST(OpenVfio, NamesEveryDeviceInTheWayOfItsGroup) {
   fixture.expect_clean();
 }
 
-TEST(OpenVfio, SaysThatAGroupIsClaimedWhereNobodyIsInTheWay) {
+TEST(OpenVfio, ReportsAGroupInUseIfNoOtherDeviceIsTheCause) {
   Fixture fixture;
   fixture.kernel->not_viable = {7};
-  EXPECT_EQ(fixture.refusal().code, ErrorCode::group_in_use);
+  EXPECT_EQ(fixture.open_error().code, ErrorCode::group_in_use);
   fixture.kernel->not_viable = {};
   fixture.kernel->fail("GROUP_SET_CONTAINER", EBUSY);
-  EXPECT_EQ(fixture.refusal().code, ErrorCode::group_in_use);
+  EXPECT_EQ(fixture.open_error().code, ErrorCode::group_in_use);
   fixture.expect_clean();
 }
 
 TEST(OpenVfio, ExplainsMissingInterruptRemapping) {
   Fixture fixture;
   fixture.kernel->fail("SET_IOMMU", EPERM);
-  const Error error = fixture.refusal();
+  const Error error = fixture.open_error();
   EXPECT_EQ(error.code, ErrorCode::not_supported);
   EXPECT_THAT(error.hint, HasSubstr("allow_unsafe_interrupts"));
   fixture.expect_clean();
 }
 
-TEST(OpenVfio, FailsWhereMemoryThatExistsCannotBeMapped) {
+TEST(OpenVfio, FailsIfExistingMemoryCannotBeMapped) {
   Fixture fixture;
   auto memory = fixture.context.allocate({.size = 1 << 20, .purpose = "test"});
   ASSERT_TRUE(memory);
   fixture.kernel->fail("MAP_DMA", ENOMEM);
   fixture.kernel->memlock = 64 * 1024;
-  EXPECT_EQ(fixture.refusal().code, ErrorCode::memlock_too_small);
+  EXPECT_EQ(fixture.open_error().code, ErrorCode::memlock_too_small);
   fixture.expect_clean();
 }
 

@@ -10,14 +10,14 @@
 
 namespace pollux::vfio::test {
 
-/// A structure followed by capabilities, as VFIO's INFO ioctls answer.
+/// Builds the reply of a VFIO INFO ioctl: a structure followed by capabilities.
 class ReplyBuilder {
  public:
   explicit ReplyBuilder(std::size_t fixed) : fixed_(fixed), bytes_(fixed) {}
   /// Appends a capability and returns its offset.
   std::uint32_t add(std::uint16_t id, const std::vector<std::byte>& body);
   void set_next(std::uint32_t capability, std::uint32_t next);
-  /// The capabilities alone; they start at the size of the fixed part.
+  /// The capabilities alone, without the fixed part.
   [[nodiscard]] std::vector<std::byte> tail() const;
   [[nodiscard]] const std::vector<std::byte>& bytes() const { return bytes_; }
 

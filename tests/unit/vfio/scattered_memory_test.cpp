@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The driver on memory as it is without an IOMMU: each huge page at a physical address that has nothing to do with that
-// of the page before it.
+// Runs the driver on the memory layout of a machine without an IOMMU: huge pages whose physical addresses are not
+// contiguous.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -22,11 +22,11 @@ using pollux::test::ReservedHugePages;
 constexpr std::size_t kPage = ReservedHugePages::kPageSize;
 constexpr std::uint64_t kPages = 8;
 
-/// Downwards, with a page between any two.
+/// Descending physical addresses, with a gap of one page between neighbours.
 std::vector<std::uint64_t> scattered() {
-  std::vector<std::uint64_t> places;
-  for (std::uint64_t i = 0; i < kPages; ++i) places.push_back(0x1'0000'0000 - 2 * (i + 1) * kPage);
-  return places;
+  std::vector<std::uint64_t> addresses;
+  for (std::uint64_t i = 0; i < kPages; ++i) addresses.push_back(0x1'0000'0000 - 2 * (i + 1) * kPage);
+  return addresses;
 }
 
 struct Scattered {
@@ -58,7 +58,7 @@ struct Scattered {
 
 std::uint8_t byte_of(unsigned number, std::size_t at) { return static_cast<std::uint8_t>(number * 7 + at); }
 
-/// A chain of as many buffers as it takes.
+/// A frame of `size` bytes, in a chain of as many buffers as needed.
 MbufPtr make_frame(Mempool& pool, unsigned number, std::uint32_t size) {
   MbufPtr frame;
   for (std::uint32_t done = 0; done < size;) {
@@ -76,7 +76,7 @@ MbufPtr make_frame(Mempool& pool, unsigned number, std::uint32_t size) {
   return frame;
 }
 
-TEST(ScatteredMemory, FramesOfOneAndOfManyBuffersPassIntact) {
+TEST(ScatteredMemory, SingleAndMultiSegmentFramesPassIntact) {
   const ReservedHugePages reserved(kPages);
   if (!reserved.missing().empty()) GTEST_SKIP() << reserved.missing();
   Scattered fixture;
@@ -98,10 +98,10 @@ TEST(ScatteredMemory, FramesOfOneAndOfManyBuffersPassIntact) {
       pages.insert(part->data_iova() / kPage);
       for (const std::uint8_t byte : part->bytes()) ASSERT_EQ(byte, byte_of(number, at++)) << "frame " << number;
     }
-    DropCounter looked_at("looked at");
-    in.drop(looked_at);
+    DropCounter checked("checked");
+    in.drop(checked);
   }
-  EXPECT_GE(pages.size(), 2u) << "frames came into buffers of one page only";
+  EXPECT_GE(pages.size(), 2u) << "frames arrived in buffers of one page only";
 }
 
 }  // namespace

@@ -27,15 +27,15 @@ TEST(Sharing, ADeviceOpensOnlyOnce) {
   auto first = fixture.open(kFirst);
   auto twin = fixture.open(kTwin);
   ASSERT_TRUE(first && twin);
-  const Error error = fixture.refusal(kFirst);
+  const Error error = fixture.open_error(kFirst);
   EXPECT_EQ(error.code, ErrorCode::busy);
-  EXPECT_THAT(error.what, HasSubstr(kFirst + " is open in this Context already"));
+  EXPECT_THAT(error.what, HasSubstr(kFirst + " is already open in this Context"));
   EXPECT_TRUE((*first)->set_bus_master(true));
   first->reset();
   EXPECT_TRUE(fixture.open(kFirst));
 }
 
-TEST(Sharing, AFurtherGroupJoinsTheSameContainer) {
+TEST(Sharing, ASecondGroupJoinsTheSameContainer) {
   Fixture fixture;
   auto first = fixture.open(kFirst);
   auto second = fixture.open(kSecond);
@@ -45,7 +45,7 @@ TEST(Sharing, AFurtherGroupJoinsTheSameContainer) {
   EXPECT_EQ(&(*first)->dma_domain(), &(*second)->dma_domain());
 }
 
-TEST(Sharing, MemoryIsMappedOnceAndStaysUntilTheLastDevice) {
+TEST(Sharing, MemoryIsMappedOnceUntilTheLastDeviceIsClosed) {
   Fixture fixture;
   auto before = fixture.context.allocate({.size = 4096, .purpose = "test"});
   auto first = fixture.open(kFirst);
@@ -62,7 +62,7 @@ TEST(Sharing, MemoryIsMappedOnceAndStaysUntilTheLastDevice) {
   fixture.expect_clean();
 }
 
-TEST(Sharing, TheFirstGroupMayLeaveBeforeTheSecond) {
+TEST(Sharing, TheFirstGroupMayCloseBeforeTheSecond) {
   Fixture fixture;
   auto first = fixture.open(kFirst);
   auto second = fixture.open(kSecond);
@@ -73,7 +73,7 @@ TEST(Sharing, TheFirstGroupMayLeaveBeforeTheSecond) {
   EXPECT_EQ(fixture.kernel->count("open container"), 1u);
 }
 
-TEST(Sharing, ADeviceOutlivesTheHandleOfItsContext) {
+TEST(Sharing, ADeviceOutlivesItsContextObject) {
   Fixture fixture;
   std::unique_ptr<Device> device;
   {
@@ -87,7 +87,7 @@ TEST(Sharing, ADeviceOutlivesTheHandleOfItsContext) {
   fixture.expect_clean();
 }
 
-TEST(Sharing, AFailedSecondDeviceLeavesTheFirstAlone) {
+TEST(Sharing, AFailedSecondDeviceDoesNotAffectTheFirst) {
   for (const std::string& step :
        {std::string("open group 8"), std::string("GROUP_GET_STATUS"), std::string("GROUP_SET_CONTAINER"),
         std::string("IOMMU_GET_INFO"), std::string("GROUP_GET_DEVICE_FD"), std::string("DEVICE_GET_INFO")}) {
@@ -105,16 +105,16 @@ TEST(Sharing, AFailedSecondDeviceLeavesTheFirstAlone) {
   }
 }
 
-TEST(Sharing, ExplainsAGroupThatCannotReachMappedMemory) {
+TEST(Sharing, ReportsAGroupThatCannotUseMappedIovas) {
   Fixture fixture;
   auto first = fixture.open(kFirst);
   fixture.kernel->fail("GROUP_SET_CONTAINER", EINVAL);
-  const Error error = fixture.refusal(kSecond);
+  const Error error = fixture.open_error(kSecond);
   EXPECT_EQ(error.code, ErrorCode::not_supported);
   EXPECT_THAT(error.hint, HasSubstr("before memory is allocated"));
 }
 
-TEST(Sharing, AddressesStayWithinWhatEveryGroupReaches) {
+TEST(Sharing, AddressesStayWithinTheRangesOfEveryGroup) {
   Fixture fixture;
   const IovaRange narrow{0x1000'0000, 0x1fff'ffff};
   fixture.kernel->ranges_with_group[8] = {narrow};
@@ -131,7 +131,7 @@ TEST(Sharing, AddressesStayWithinWhatEveryGroupReaches) {
     auto wide = fixture.context.allocate({.size = 4096, .purpose = "test"});
     ASSERT_TRUE(wide);
     EXPECT_LT(wide->segments()[0].iova, narrow.first);
-    EXPECT_EQ(fixture.refusal(kSecond).code, ErrorCode::not_supported);
+    EXPECT_EQ(fixture.open_error(kSecond).code, ErrorCode::not_supported);
   }
   fixture.expect_clean();
 }

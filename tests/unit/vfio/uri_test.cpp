@@ -7,27 +7,27 @@
 namespace pollux::vfio::test {
 namespace {
 
-TEST(Which, NamesADeviceAndTheWayToIt) {
-  EXPECT_EQ(parse_which("0000:01:00.0")->way, Way::any);
-  EXPECT_EQ(parse_which("01:00.0?via=iommufd")->way, Way::iommufd);
-  EXPECT_EQ(parse_which("0000:01:00.0?via=group")->way, Way::group);
-  const auto which = parse_which("0000:ab:1f.7?via=noiommu");
-  ASSERT_TRUE(which);
-  EXPECT_EQ(which->way, Way::no_iommu);
-  EXPECT_EQ(which->address.to_string(), "0000:ab:1f.7");
+TEST(VfioUriTest, HasAnAddressAndAnAccessMode) {
+  EXPECT_EQ(parse_uri("0000:01:00.0")->mode, AccessMode::automatic);
+  EXPECT_EQ(parse_uri("01:00.0?via=iommufd")->mode, AccessMode::iommufd);
+  EXPECT_EQ(parse_uri("0000:01:00.0?via=group")->mode, AccessMode::group);
+  const auto parsed = parse_uri("0000:ab:1f.7?via=noiommu");
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(parsed->mode, AccessMode::no_iommu);
+  EXPECT_EQ(parsed->address.to_string(), "0000:ab:1f.7");
 }
 
-TEST(Which, RefusesEverythingElseAndSaysWhatThereIs) {
+TEST(VfioUriTest, RejectsEverythingElseAndListsTheModes) {
   for (const char* text : {"0000:01:00.0?", "0000:01:00.0?via", "0000:01:00.0?via=", "0000:01:00.0?via=iommu",
                            "0000:01:00.0?via=group&via=group", "0000:01:00.0?Via=group", "0000:01:00.0?via=groups",
                            "0000:01:00.0??via=group"}) {
-    const auto refused = parse_which(text);
+    const auto refused = parse_uri(text);
     ASSERT_FALSE(refused) << text;
     EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
     EXPECT_THAT(refused.error().hint, testing::HasSubstr("?via=noiommu")) << text;
   }
   for (const char* text : {"", "?via=group", "nonsense?via=group", "0000:01:00?via=group"}) {
-    EXPECT_FALSE(parse_which(text)) << text;
+    EXPECT_FALSE(parse_uri(text)) << text;
   }
 }
 
