@@ -11,10 +11,10 @@
 
 namespace pollux {
 
-/// A Device in front of another one, which it owns and to which it forwards everything: the base of those that change
-/// or note what passes. Registers pass through `read_register`, `write_register` and `flush_registers`, since its Bars
-/// are remote windows whatever the inner ones are.
-/// Thread rule: that of Device; the three register functions may be called from any thread, as Bars may.
+/// A Device that owns another one and forwards every call to it: the base class of devices that change or record the
+/// calls. Its Bars are always remote windows, so each register access passes through `read_register`, `write_register`
+/// and `flush_registers`.
+/// Thread rule: that of Device. The three register functions may be called from any thread, as Bars may.
 class DeviceDecorator : public Device {
  public:
   explicit DeviceDecorator(std::unique_ptr<Device> inner);
@@ -38,8 +38,8 @@ class DeviceDecorator : public Device {
  protected:
   [[nodiscard]] Device& inner() const noexcept { return *inner_; }
 
-  /// What happens when a register of window `bar` is read or written, or its posted writes are sent: as given here, the
-  /// inner device's window is.
+  /// Called when a register of window `bar` is read or written, or its queued writes are flushed. The default
+  /// implementation forwards to the window of the inner device.
   [[nodiscard]] virtual std::uint32_t read_register(unsigned bar, std::uint32_t offset) noexcept;
   virtual void write_register(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept;
   virtual void flush_registers(unsigned bar) noexcept;

@@ -11,6 +11,7 @@ namespace pollux {
 namespace {
 
 constexpr std::uint32_t kAllOnes = ~std::uint32_t{0};
+constexpr const char* kInjectedHint = "this fault was injected; open the device without it";
 
 }  // namespace
 
@@ -18,17 +19,17 @@ FaultDomain::FaultDomain(std::vector<IovaRange> usable, std::shared_ptr<FaultInj
     : usable_(std::move(usable)), faults_(std::move(faults)) {}
 
 Result<void> FaultDomain::map(const DmaSegment& segment) {
-  if (!faults_->strikes(FaultPoint::map)) return {};
+  if (!faults_->should_inject(FaultPoint::map)) return {};
   return fail(faults_->plan().error,
               fmt::format("fault domain: {} bytes at {:#x} could not be mapped", segment.size, segment.iova),
-              "this fault was ordered");
+              kInjectedHint);
 }
 
 Result<void> FaultDomain::unmap(const DmaSegment& segment) {
-  if (!faults_->strikes(FaultPoint::unmap)) return {};
+  if (!faults_->should_inject(FaultPoint::unmap)) return {};
   return fail(faults_->plan().error,
               fmt::format("fault domain: {} bytes at {:#x} could not be unmapped", segment.size, segment.iova),
-              "this fault was ordered");
+              kInjectedHint);
 }
 
 FaultDevice::FaultDevice(std::shared_ptr<ContextState> context, std::unique_ptr<Device> inner,
@@ -45,8 +46,8 @@ FaultDevice::~FaultDevice() {
 Result<void> FaultDevice::prepare() {
   event_ = FileDescriptor(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!event_) {
-    return fail_errno(ErrorCode::io_error, fmt::format("{}: no eventfd for its faults", name()), errno,
-                      "raise the limit of open files (ulimit -n)");
+    return fail_errno(ErrorCode::io_error, fmt::format("{}: cannot create an eventfd for fault injection", name()),
+                      errno, "raise the limit of open files (ulimit -n)");
   }
   auto attached = context_->attach(domain_);
   attached_ = attached.has_value();
@@ -54,13 +55,13 @@ Result<void> FaultDevice::prepare() {
 }
 
 void FaultDevice::enter_access(std::uint32_t offset) noexcept {
-  if (in_action_ || !faults_->strikes(FaultPoint::access, offset)) return;
+  if (in_action_ || !faults_->should_inject(FaultPoint::access, offset)) return;
   switch (faults_->plan().kind) {
     case FaultKind::removal:
-      // What is pulled out of its slot reads and writes no memory either. That may fail, as with a card really gone.
+      // A removed card accesses no memory either. An error is ignored, since a real removal makes this call fail, too.
       if (!gone_.exchange(true)) static_cast<void>(inner().set_bus_master(false));
       break;
-    case FaultKind::removal_event: wanted_back_.store(true); [[fallthrough]];
+    case FaultKind::removal_event: release_requested_.store(true); [[fallthrough]];
     case FaultKind::error_event: static_cast<void>(::eventfd_write(event_.get(), 1)); break;
     case FaultKind::action:
       in_action_ = true;
@@ -72,32 +73,32 @@ void FaultDevice::enter_access(std::uint32_t offset) noexcept {
   }
 }
 
-bool FaultDevice::lies(unsigned bar, std::uint32_t offset) noexcept {
-  if (!is(FaultKind::liar) || in_action_ || bar != 0 || offset != faults_->plan().lie.offset) return false;
-  return faults_->strikes(FaultPoint::lie, offset);
+bool FaultDevice::is_stuck(unsigned bar, std::uint32_t offset) noexcept {
+  if (!is(FaultKind::stuck_register) || in_action_ || bar != 0 || offset != faults_->plan().stuck.offset) return false;
+  return faults_->should_inject(FaultPoint::stuck_register, offset);
 }
 
 std::uint32_t FaultDevice::read_register(unsigned bar, std::uint32_t offset) noexcept {
   enter_access(offset);
-  const bool lying = lies(bar, offset);
-  if (!in_action_ && faults_->strikes(FaultPoint::read, offset)) return is(FaultKind::ones) ? kAllOnes : 0;
+  const bool stuck = is_stuck(bar, offset);
+  if (!in_action_ && faults_->should_inject(FaultPoint::read, offset)) return is(FaultKind::ones) ? kAllOnes : 0;
   if (gone()) return kAllOnes;
   const std::uint32_t value = DeviceDecorator::read_register(bar, offset);
-  const RegisterLie& lie = faults_->plan().lie;
-  return lying ? (value | lie.set) & ~lie.clear : value;
+  const StuckRegister& bits = faults_->plan().stuck;
+  return stuck ? (value | bits.set) & ~bits.clear : value;
 }
 
 void FaultDevice::write_register(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept {
   enter_access(offset);
-  const bool lying = lies(bar, offset);
-  if (!in_action_ && faults_->strikes(FaultPoint::write, offset)) return;
-  if (gone() || (lying && faults_->plan().lie.ignores_writes)) return;
+  const bool stuck = is_stuck(bar, offset);
+  if (!in_action_ && faults_->should_inject(FaultPoint::write, offset)) return;
+  if (gone() || (stuck && faults_->plan().stuck.ignores_writes)) return;
   DeviceDecorator::write_register(bar, offset, value);
 }
 
 Result<void> FaultDevice::enter_call(const char* what) {
-  if (faults_->strikes(FaultPoint::call)) {
-    return fail(faults_->plan().error, fmt::format("{}: {} failed", name(), what), "this fault was ordered");
+  if (faults_->should_inject(FaultPoint::call)) {
+    return fail(faults_->plan().error, fmt::format("{}: {} failed", name(), what), kInjectedHint);
   }
   if (gone()) return fail(ErrorCode::device_removed, fmt::format("{}: {}: the card is gone", name(), what));
   return {};
@@ -127,7 +128,7 @@ Result<Bar> FaultDevice::bar(unsigned index) {
 }
 
 Result<void> FaultDevice::set_bus_master(bool enabled) {
-  auto entered = enter_call("switching its bus mastering");
+  auto entered = enter_call("setting bus mastering");
   return entered ? DeviceDecorator::set_bus_master(enabled) : entered;
 }
 
@@ -143,7 +144,7 @@ Result<std::span<const int>> FaultDevice::enable_interrupts(unsigned count) {
   vectors_.assign(events->begin(), events->end());
   silent_.clear();
   for (int& vector : vectors_) {
-    if (!faults_->strikes(FaultPoint::vector)) continue;
+    if (!faults_->should_inject(FaultPoint::vector)) continue;
     silent_.emplace_back(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     vector = silent_.back().get();
   }
@@ -163,8 +164,8 @@ int FaultDevice::removal_event() const {
 }
 
 bool FaultDevice::removed() const {
-  const bool wanted = wanted_back_.load(std::memory_order_relaxed) && !faults_->lifted();
-  return gone() || wanted || DeviceDecorator::removed();
+  const bool requested = release_requested_.load(std::memory_order_relaxed) && !faults_->disabled();
+  return gone() || requested || DeviceDecorator::removed();
 }
 
 Result<std::unique_ptr<Device>> with_faults(Context& context, std::unique_ptr<Device> device,

@@ -15,7 +15,7 @@
 
 namespace pollux {
 
-/// A domain without a device: it is there so that a mapping can fail beside those of the real ones.
+/// A DMA domain without a device. It is attached to the Context so that mapping memory can be made to fail.
 class FaultDomain final : public DmaDomain {
  public:
   FaultDomain(std::vector<IovaRange> usable, std::shared_ptr<FaultInjector> faults);
@@ -36,7 +36,7 @@ class FaultDevice final : public DeviceDecorator {
   FaultDevice(std::shared_ptr<ContextState> context, std::unique_ptr<Device> inner,
               std::shared_ptr<FaultInjector> faults);
   ~FaultDevice() override;
-  /// Attaches the domain and makes the events that the plan needs.
+  /// Attaches the domain and creates the eventfd for faults that signal one.
   [[nodiscard]] Result<void> prepare();
 
   [[nodiscard]] Result<std::uint32_t> read_config(std::uint32_t offset, unsigned width) override;
@@ -53,13 +53,13 @@ class FaultDevice final : public DeviceDecorator {
   [[nodiscard]] std::uint32_t read_register(unsigned bar, std::uint32_t offset) noexcept override;
   void write_register(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept override;
 
-  [[nodiscard]] bool gone() const noexcept { return gone_.load(std::memory_order_relaxed) && !faults_->lifted(); }
-  /// Counts an access, and lets happen what is ordered for it.
+  [[nodiscard]] bool gone() const noexcept { return gone_.load(std::memory_order_relaxed) && !faults_->disabled(); }
+  /// Counts an access, and injects a fault planned for it.
   void enter_access(std::uint32_t offset) noexcept;
-  /// Counts an access to the register that is to lie; whether it does.
-  [[nodiscard]] bool lies(unsigned bar, std::uint32_t offset) noexcept;
+  /// Counts an access if the register is FaultPlan::stuck. Returns whether it is stuck now.
+  [[nodiscard]] bool is_stuck(unsigned bar, std::uint32_t offset) noexcept;
   void raise_all_vectors() noexcept;
-  /// Counts a call; its error if it is to fail or the card is gone.
+  /// Counts a call. Returns an error if the call is planned to fail or the card is removed.
   [[nodiscard]] Result<void> enter_call(const char* what);
   [[nodiscard]] bool is(FaultKind kind) const noexcept { return faults_->plan().kind == kind; }
 
@@ -67,12 +67,12 @@ class FaultDevice final : public DeviceDecorator {
   std::shared_ptr<FaultInjector> faults_;
   std::shared_ptr<FaultDomain> domain_;
   bool attached_ = false;
-  FileDescriptor event_;                // for the kinds that signal one
-  std::vector<FileDescriptor> silent_;  // in place of vectors that never signal
+  FileDescriptor event_;                // for removal_event and error_event
+  std::vector<FileDescriptor> silent_;  // replace the eventfds of vectors whose interrupts are lost
   std::vector<int> vectors_;
   std::atomic<bool> gone_{false};
-  std::atomic<bool> wanted_back_{false};
-  std::atomic<bool> in_action_{false};  // the places inside an action are not counted
+  std::atomic<bool> release_requested_{false};
+  std::atomic<bool> in_action_{false};  // accesses inside an action are not counted
 };
 
 }  // namespace pollux

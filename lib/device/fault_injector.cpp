@@ -13,7 +13,7 @@ FaultPoint point_of(FaultKind kind) noexcept {
     case FaultKind::call_fails: return FaultPoint::call;
     case FaultKind::map_fails: return FaultPoint::map;
     case FaultKind::unmap_fails: return FaultPoint::unmap;
-    case FaultKind::liar: return FaultPoint::lie;
+    case FaultKind::stuck_register: return FaultPoint::stuck_register;
     case FaultKind::lost_interrupts: return FaultPoint::vector;
     default: return FaultPoint::access;
   }
@@ -21,15 +21,16 @@ FaultPoint point_of(FaultKind kind) noexcept {
 
 FaultInjector::FaultInjector(FaultPlan plan) : plan_(std::move(plan)) {}
 
-std::uint64_t FaultInjector::places(FaultPoint point) const noexcept {
-  return places_[static_cast<std::size_t>(point)].load(std::memory_order_relaxed);
+std::uint64_t FaultInjector::occurrences(FaultPoint point) const noexcept {
+  return occurrences_[static_cast<std::size_t>(point)].load(std::memory_order_relaxed);
 }
 
-bool FaultInjector::strikes(FaultPoint point, std::uint32_t register_offset) noexcept {
-  const std::uint64_t place = places_[static_cast<std::size_t>(point)].fetch_add(1, std::memory_order_relaxed);
-  if (plan_.kind == FaultKind::none || point != point_of(plan_.kind) || lifted()) return false;
-  if (place < plan_.at || place - plan_.at >= plan_.count) return false;
-  if (strikes_.fetch_add(1, std::memory_order_relaxed) == 0) {
+bool FaultInjector::should_inject(FaultPoint point, std::uint32_t register_offset) noexcept {
+  const std::uint64_t occurrence =
+      occurrences_[static_cast<std::size_t>(point)].fetch_add(1, std::memory_order_relaxed);
+  if (plan_.kind == FaultKind::none || point != point_of(plan_.kind) || disabled()) return false;
+  if (occurrence < plan_.at || occurrence - plan_.at >= plan_.count) return false;
+  if (triggers_.fetch_add(1, std::memory_order_relaxed) == 0) {
     register_.store(register_offset, std::memory_order_relaxed);
   }
   return true;

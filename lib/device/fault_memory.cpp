@@ -7,12 +7,12 @@
 namespace pollux {
 namespace {
 
-/// Stores in pieces of 4 bytes, each as a whole: a torn write's parts need not be whole words of 8.
-void store_in_pieces(ModelDma& memory, ModelAccess what, std::uint32_t queue, std::uint64_t iova,
-                     std::span<const std::byte> bytes) {
-  constexpr std::size_t kPiece = sizeof(std::uint32_t);
-  for (; bytes.size() >= kPiece; bytes = bytes.subspan(kPiece), iova += kPiece) {
-    static_cast<void>(memory.store({what, queue, iova, bytes.first(kPiece)}));
+/// Stores 4-byte words, each atomically. The parts of a torn write may be smaller than 8 bytes.
+void store_words(ModelDma& memory, ModelAccess what, std::uint32_t queue, std::uint64_t iova,
+                 std::span<const std::byte> bytes) {
+  constexpr std::size_t kWord = sizeof(std::uint32_t);
+  for (; bytes.size() >= kWord; bytes = bytes.subspan(kWord), iova += kWord) {
+    static_cast<void>(memory.store({what, queue, iova, bytes.first(kWord)}));
   }
 }
 
@@ -22,15 +22,15 @@ FaultyMemory::FaultyMemory(MemoryFault fault) : fault_(std::move(fault)) {}
 
 bool FaultyMemory::allow(ModelAccess what, std::uint32_t /*queue*/, std::uint64_t /*iova*/,
                          std::size_t /*length*/) noexcept {
-  const std::uint64_t place = places_[static_cast<std::size_t>(what)]++;
-  striking_ = fault_.kind != MemoryFaultKind::none && !lifted_ && what == fault_.what && place >= fault_.at &&
-              place - fault_.at < fault_.count;
-  if (striking_) ++strikes_;
-  return !striking_ || fault_.kind != MemoryFaultKind::refused;
+  const std::uint64_t access = occurrences_[static_cast<std::size_t>(what)]++;
+  injecting_ = fault_.kind != MemoryFaultKind::none && !disabled_ && what == fault_.what && access >= fault_.at &&
+               access - fault_.at < fault_.count;
+  if (injecting_) ++triggers_;
+  return !injecting_ || fault_.kind != MemoryFaultKind::refused;
 }
 
 void FaultyMemory::write(ModelDma& memory, const ModelWrite& write) noexcept {
-  if (!striking_) return DmaInterceptor::write(memory, write);
+  if (!injecting_) return DmaInterceptor::write(memory, write);
   switch (fault_.kind) {
     case MemoryFaultKind::missing: break;
     case MemoryFaultKind::late: postpone(write, 0, write.bytes.size()); break;
@@ -52,7 +52,7 @@ void FaultyMemory::write(ModelDma& memory, const ModelWrite& write) noexcept {
 void FaultyMemory::tear(ModelDma& memory, const ModelWrite& write) {
   const std::size_t offset = std::min(fault_.first_bytes.offset, write.bytes.size());
   const std::size_t length = std::min(fault_.first_bytes.length, write.bytes.size() - offset);
-  store_in_pieces(memory, write.what, write.queue, write.iova + offset, write.bytes.subspan(offset, length));
+  store_words(memory, write.what, write.queue, write.iova + offset, write.bytes.subspan(offset, length));
   postpone(write, 0, offset);
   postpone(write, offset + length, write.bytes.size() - offset - length);
 }
@@ -69,13 +69,13 @@ void FaultyMemory::advance(ModelDma& memory, Duration now) noexcept {
   const auto due = std::stable_partition(postponed_.begin(), postponed_.end(),
                                          [now](const Postponed& write) { return write.due > now; });
   for (auto write = due; write != postponed_.end(); ++write) {
-    store_in_pieces(memory, write->what, write->queue, write->iova, write->bytes);
+    store_words(memory, write->what, write->queue, write->iova, write->bytes);
   }
   postponed_.erase(due, postponed_.end());
 }
 
-void FaultyMemory::lift() noexcept {
-  lifted_ = true;
+void FaultyMemory::disable() noexcept {
+  disabled_ = true;
   postponed_.clear();
 }
 

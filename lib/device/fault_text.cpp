@@ -36,11 +36,11 @@ std::optional<std::uint64_t> number(std::string_view text) {
   return value;
 }
 
-tl::unexpected<Error> refuse(std::string_view text, std::string_view why) {
+tl::unexpected<Error> reject(std::string_view text, std::string_view why) {
   std::vector<std::string_view> names;
   for (const Name& name : kNames) names.push_back(name.first);
-  return fail(ErrorCode::invalid_argument, fmt::format("'{}' is no fault: {}", text, why),
-              fmt::format("write KIND@PLACE or KIND@PLACExCOUNT; the kinds are {}", fmt::join(names, ", ")));
+  return fail(ErrorCode::invalid_argument, fmt::format("'{}' is not a valid fault: {}", text, why),
+              fmt::format("write KIND@AT or KIND@ATxCOUNT; the kinds are {}", fmt::join(names, ", ")));
 }
 
 }  // namespace
@@ -49,16 +49,16 @@ Result<FaultPlan> parse_fault(std::string_view text) {
   const std::size_t at = text.find('@');
   const auto name =
       std::find_if(kNames.begin(), kNames.end(), [&](const Name& known) { return known.first == text.substr(0, at); });
-  if (name == kNames.end()) return refuse(text, "there is no such kind");
+  if (name == kNames.end()) return reject(text, "unknown kind");
   FaultPlan plan{.kind = name->second};
   if (at == std::string_view::npos) return plan;
-  const std::string_view where = text.substr(at + 1);
-  const std::size_t times = where.find('x');
-  const auto place = number(where.substr(0, times));
+  const std::string_view numbers = text.substr(at + 1);
+  const std::size_t times = numbers.find('x');
+  const auto first = number(numbers.substr(0, times));
   const auto count =
-      times == std::string_view::npos ? std::optional<std::uint64_t>(1) : number(where.substr(times + 1));
-  if (!place || !count || *count == 0) return refuse(text, "the place and the count are numbers, the count not 0");
-  plan.at = *place;
+      times == std::string_view::npos ? std::optional<std::uint64_t>(1) : number(numbers.substr(times + 1));
+  if (!first || !count || *count == 0) return reject(text, "AT must be a number, and COUNT a number above 0");
+  plan.at = *first;
   plan.count = *count;
   return plan;
 }

@@ -23,14 +23,14 @@ std::uint8_t outcome_of(const Result<T>& result) noexcept {
 
 void CardRing::clear() noexcept {
   std::fill(memory_.begin(), memory_.end(), RawDescriptor{});
-  std::fill(seen_.begin(), seen_.end(), RawDescriptor{});
-  std::fill(shown_.begin(), shown_.end(), RawDescriptor{});
+  std::fill(last_seen_.begin(), last_seen_.end(), RawDescriptor{});
+  std::fill(driver_copy_.begin(), driver_copy_.end(), RawDescriptor{});
 }
 
-void CardRing::give(std::uint16_t slot, const RawDescriptor& armed) noexcept {
+void CardRing::arm(std::uint16_t slot, const RawDescriptor& armed) noexcept {
   store_descriptor(memory_[slot], armed);
-  seen_[slot] = armed;
-  shown_[slot] = armed;
+  last_seen_[slot] = armed;
+  driver_copy_[slot] = armed;
 }
 
 Result<std::unique_ptr<Device>> record_device(Context& context, const std::string& file, const CardLayout& layout,
@@ -62,11 +62,11 @@ Result<void> RecordDevice::prepare() {
   attached_ = true;
   std::size_t rings = 0;
   for (const RingRegisters& kind : layout_.rings) rings += kind.queues;
-  const std::size_t bytes = layout_.most_descriptors * sizeof(RawDescriptor);
+  const std::size_t bytes = layout_.max_descriptors * sizeof(RawDescriptor);
   auto memory = context_->allocate({.size = rings * bytes, .purpose = "rings of a recording"});
   if (!memory) return pass_on(std::move(memory));
   ring_memory_ = *std::move(memory);
-  // A ring does not cross a segment; what does not fit the segment's end stays unused.
+  // A ring must not cross a segment. The end of a segment stays unused if no ring fits there.
   std::size_t segment = 0;
   std::size_t used = 0;
   for (const RingRegisters& kind : layout_.rings) {
@@ -77,12 +77,12 @@ Result<void> RecordDevice::prepare() {
         used = 0;
       }
       if (segment == ring_memory_.segments().size()) {
-        return fail(ErrorCode::no_memory, fmt::format("{}: the rings of a recording do not fit", name()),
+        return fail(ErrorCode::no_memory, fmt::format("{}: not enough contiguous memory to record the rings", name()),
                     "reserve huge pages");
       }
       const DmaSegment& place = ring_memory_.segments()[segment];
       auto* const first = reinterpret_cast<RawDescriptor*>(place.address + used);
-      queues.push_back({DriverRing(), CardRing({first, layout_.most_descriptors}, place.iova + used)});
+      queues.push_back({DriverRing(), CardRing({first, layout_.max_descriptors}, place.iova + used)});
     }
   }
   return {};
@@ -91,8 +91,8 @@ Result<void> RecordDevice::prepare() {
 void RecordDevice::add(const RecordEvent& event) noexcept {
   if (flushes_ != 0) writer_.add({.kind = Kind::flush, .value = std::exchange(flushes_, 0)});
   writer_.add(event);
-  if (writer_.good() || std::exchange(complained_, true)) return;
-  context_->log(LogLevel::error, fmt::format("{}: the recording ends here, since its file takes no more", name()));
+  if (writer_.good() || std::exchange(error_logged_, true)) return;
+  context_->log(LogLevel::error, fmt::format("{}: recording stopped: cannot write to its file", name()));
 }
 
 std::optional<RingRegister> RecordDevice::ring_register(unsigned bar, std::uint32_t offset) const noexcept {
@@ -106,8 +106,8 @@ RecordDevice::Queue& RecordDevice::queue_of(const RingRegister& which) noexcept 
 std::uint32_t RecordDevice::write_ring(const RingRegister& which, std::uint32_t value) noexcept {
   Queue& queue = queue_of(which);
   if (which.role == Role::tail) {
-    queue.driver.move_tail(*memory_, layout_.most_descriptors, value,
-                           [&](std::uint16_t slot) { queue.card.give(slot, queue.driver.given(slot)); });
+    queue.driver.move_tail(*memory_, layout_.max_descriptors, value,
+                           [&](std::uint16_t slot) { queue.card.arm(slot, queue.driver.armed(slot)); });
     return value;
   }
   queue.driver.write(which.role, value);
@@ -122,11 +122,11 @@ std::uint32_t RecordDevice::read_register(unsigned bar, std::uint32_t offset) no
   const std::lock_guard lock(mutex_);
   std::uint32_t value = DeviceDecorator::read_register(bar, offset);
   if (const auto ring = ring_register(bar, offset); ring && value != ~std::uint32_t{0}) {
-    // The driver's own, and not where the recorder's ring is.
+    // The card has the base of the recorder's ring. Return the base that the driver wrote.
     if (ring->role == Role::base_low || ring->role == Role::base_high) value = queue_of(*ring).driver.base(ring->role);
   }
   add({.kind = Kind::read, .bar = static_cast<std::uint8_t>(bar), .offset = offset, .value = value});
-  bring_news();
+  poll_card();
   return value;
 }
 
@@ -135,44 +135,44 @@ void RecordDevice::write_register(unsigned bar, std::uint32_t offset, std::uint3
   add({.kind = Kind::write, .bar = static_cast<std::uint8_t>(bar), .offset = offset, .value = value});
   const auto ring = ring_register(bar, offset);
   DeviceDecorator::write_register(bar, offset, ring ? write_ring(*ring, value) : value);
-  bring_news();
+  poll_card();
 }
 
 void RecordDevice::flush_registers(unsigned bar) noexcept {
   const std::lock_guard lock(mutex_);
   DeviceDecorator::flush_registers(bar);
-  // A poll in vain is worth no event of its own: there may be millions a second.
+  // Polls of empty queues are only counted: there may be millions per second.
   if (flushes_ != std::numeric_limits<std::uint32_t>::max()) ++flushes_;
-  bring_news();
+  poll_card();
 }
 
-void RecordDevice::bring_news() noexcept {
+void RecordDevice::poll_card() noexcept {
   for (std::size_t kind = 0; kind < queues_.size(); ++kind) {
     for (std::size_t number = 0; number < queues_[kind].size(); ++number) {
       Queue& queue = queues_[kind][number];
       if (!queue.driver.is_ready()) continue;
-      queue.card.look(queue.driver.size(), [&](std::uint16_t slot, const RawDescriptor& now) {
-        show(static_cast<std::uint8_t>(kind), static_cast<std::uint16_t>(number), queue, slot, now);
+      queue.card.poll(queue.driver.size(), [&](std::uint16_t slot, const RawDescriptor& now) {
+        deliver(static_cast<std::uint8_t>(kind), static_cast<std::uint16_t>(number), queue, slot, now);
       });
     }
   }
-  look_at_interrupts();
+  poll_interrupts();
   if (!removed_ && DeviceDecorator::removed()) {
     removed_ = true;
     add({.kind = Kind::removed});
   }
 }
 
-// A slot that the driver has taken back since is not shown: what the card still does to it is too late to matter.
-void RecordDevice::show(std::uint8_t kind, std::uint16_t number, Queue& queue, std::uint16_t slot,
-                        const RawDescriptor& now) noexcept {
-  if (queue.driver.load(slot) != queue.card.shown(slot)) return;
+// A write-back is dropped if the driver has changed the slot in the meantime.
+void RecordDevice::deliver(std::uint8_t kind, std::uint16_t number, Queue& queue, std::uint16_t slot,
+                           const RawDescriptor& now) noexcept {
+  if (queue.driver.load(slot) != queue.card.driver_copy(slot)) return;
   std::span<const std::byte> payload;
   if (layout_.rings[kind].receive) {
-    // A card that lies about the length has not written that much.
+    // The length comes from the card and is not trusted: the card cannot have written more than the buffer holds.
     const std::uint32_t bytes = std::min(
-        {layout_.payload(now.low, now.high), layout_.buffer_bytes(queue.driver.buffer()), RecordEvent::kMostPayload});
-    if (const std::byte* const frame = memory_->at(queue.driver.given(slot).low, bytes)) payload = {frame, bytes};
+        {layout_.payload(now.low, now.high), layout_.buffer_bytes(queue.driver.buffer()), RecordEvent::kMaxPayload});
+    if (const std::byte* const frame = memory_->at(queue.driver.armed(slot).low, bytes)) payload = {frame, bytes};
   }
   add({.kind = Kind::write_back,
        .bar = kind,
@@ -181,12 +181,12 @@ void RecordDevice::show(std::uint8_t kind, std::uint16_t number, Queue& queue, s
        .low = now.low,
        .high = now.high,
        .payload = payload});
-  queue.card.shown(slot) = now;
+  queue.card.driver_copy(slot) = now;
   queue.driver.store(slot, now);
 }
 
-// Without taking them: the descriptors are the driver's to read.
-void RecordDevice::look_at_interrupts() noexcept {
+// The eventfds are polled but not read: only the driver may reset them.
+void RecordDevice::poll_interrupts() noexcept {
   for (std::size_t vector = 0; vector < events_.size(); ++vector) {
     pollfd waiting{.fd = events_[vector], .events = POLLIN, .revents = 0};
     const bool raised = ::poll(&waiting, 1, 0) == 1 && (waiting.revents & POLLIN) != 0;
@@ -223,7 +223,7 @@ Result<void> RecordDevice::set_bus_master(bool enabled) {
   const std::lock_guard lock(mutex_);
   auto set = DeviceDecorator::set_bus_master(enabled);
   add({.kind = Kind::bus_master, .bar = static_cast<std::uint8_t>(enabled), .outcome = outcome_of(set)});
-  bring_news();
+  poll_card();
   return set;
 }
 

@@ -14,34 +14,34 @@
 
 namespace pollux {
 
-/// One queue's ring as the card knows it, in the recorder's memory.
+/// The ring that the recorder gives to the card for one queue. It lies in the recorder's memory.
 class CardRing {
  public:
   CardRing(std::span<RawDescriptor> memory, std::uint64_t iova) : memory_(memory), iova_(iova) {}
 
   [[nodiscard]] std::uint64_t iova() const noexcept { return iova_; }
-  /// A new ring: the card has nothing of it.
+  /// Resets the ring: the card owns no descriptor.
   void clear() noexcept;
-  /// The card gets `slot` as the driver armed it.
-  void give(std::uint16_t slot, const RawDescriptor& armed) noexcept;
-  /// Calls `changed` with each slot that the card changed since, and what it wrote.
-  template <class Changed>
-  void look(std::size_t size, Changed changed) {
+  /// Copies a descriptor that the driver armed to the card's ring.
+  void arm(std::uint16_t slot, const RawDescriptor& armed) noexcept;
+  /// Calls `on_change` with each slot that the card wrote since the last poll, and with its descriptor.
+  template <class OnChange>
+  void poll(std::size_t size, OnChange on_change) {
     for (std::size_t slot = 0; slot < size; ++slot) {
       const RawDescriptor now = load_descriptor(memory_[slot]);
-      if (now == seen_[slot]) continue;
-      seen_[slot] = now;
-      changed(static_cast<std::uint16_t>(slot), now);
+      if (now == last_seen_[slot]) continue;
+      last_seen_[slot] = now;
+      on_change(static_cast<std::uint16_t>(slot), now);
     }
   }
-  /// What the driver's slot holds as long as the driver has not taken it back.
-  [[nodiscard]] RawDescriptor& shown(std::uint16_t slot) noexcept { return shown_[slot]; }
+  /// The descriptor that the driver's slot holds until the driver arms the slot again.
+  [[nodiscard]] RawDescriptor& driver_copy(std::uint16_t slot) noexcept { return driver_copy_[slot]; }
 
  private:
   std::span<RawDescriptor> memory_;
   std::uint64_t iova_;
-  std::vector<RawDescriptor> seen_ = std::vector<RawDescriptor>(memory_.size());
-  std::vector<RawDescriptor> shown_ = std::vector<RawDescriptor>(memory_.size());
+  std::vector<RawDescriptor> last_seen_ = std::vector<RawDescriptor>(memory_.size());
+  std::vector<RawDescriptor> driver_copy_ = std::vector<RawDescriptor>(memory_.size());
 };
 
 /// See record_device.
@@ -50,7 +50,7 @@ class RecordDevice final : public DeviceDecorator {
   RecordDevice(std::shared_ptr<ContextState> context, std::unique_ptr<Device> inner, const CardLayout& layout,
                RecordWriter writer);
   ~RecordDevice() override;
-  /// Gets the rings' memory and finds out where all other memory is.
+  /// Allocates the card's rings and attaches the map of all other memory.
   [[nodiscard]] Result<void> prepare();
 
   [[nodiscard]] Result<std::uint32_t> read_config(std::uint32_t offset, unsigned width) override;
@@ -71,28 +71,28 @@ class RecordDevice final : public DeviceDecorator {
 
   [[nodiscard]] Queue& queue_of(const RingRegister& which) noexcept;
   [[nodiscard]] std::optional<RingRegister> ring_register(unsigned bar, std::uint32_t offset) const noexcept;
-  /// What the card is to be told instead of what the driver writes.
+  /// Handles a write to a ring register. Returns the value to write to the card instead of the driver's.
   [[nodiscard]] std::uint32_t write_ring(const RingRegister& which, std::uint32_t value) noexcept;
-  /// Writes an event down, and before it the flushes since the last one.
+  /// Records the flushes since the last event, then `event`.
   void add(const RecordEvent& event) noexcept;
-  /// Shows the driver what the card has done, and writes it down.
-  void bring_news() noexcept;
-  void show(std::uint8_t kind, std::uint16_t number, Queue& queue, std::uint16_t slot,
-            const RawDescriptor& now) noexcept;
-  void look_at_interrupts() noexcept;
+  /// Records all events of the card since the last poll, and copies its write-backs to the driver's rings.
+  void poll_card() noexcept;
+  void deliver(std::uint8_t kind, std::uint16_t number, Queue& queue, std::uint16_t slot,
+               const RawDescriptor& now) noexcept;
+  void poll_interrupts() noexcept;
 
   std::shared_ptr<ContextState> context_;
   const CardLayout& layout_;
   std::mutex mutex_;
   RecordWriter writer_;
-  bool complained_ = false;
-  std::uint32_t flushes_ = 0;  // not written down yet
+  bool error_logged_ = false;
+  std::uint32_t flushes_ = 0;  // not recorded yet
   std::shared_ptr<MemoryMap> memory_ = std::make_shared<MemoryMap>();
   bool attached_ = false;
   DmaMemory ring_memory_;
   std::vector<std::vector<Queue>> queues_;  // by kind of ring
-  std::vector<int> events_;                 // of enabled vectors
-  std::vector<bool> raised_;                // as of the last look
+  std::vector<int> events_;                 // eventfds of the enabled vectors
+  std::vector<bool> raised_;                // whether each vector was signalled at the last poll
   bool removed_ = false;
 };
 

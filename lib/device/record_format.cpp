@@ -15,9 +15,9 @@ namespace {
 using Kind = RecordEvent::Kind;
 
 constexpr std::string_view kMagic = "POLLUXRC";
-/// A host bridge of any width has fewer.
-constexpr std::uint16_t kMostVectors = 2048;
-constexpr std::uint64_t kMostBarBytes = std::uint64_t{1} << 40;
+/// MSI-X allows a function no more vectors.
+constexpr std::uint16_t kMaxVectors = 2048;
+constexpr std::uint64_t kMaxBarBytes = std::uint64_t{1} << 40;
 
 template <class Number>
 void append(std::vector<std::byte>& to, Number number) {
@@ -31,10 +31,10 @@ void append(std::vector<std::byte>& to, std::string_view text) {
   to.insert(to.end(), first, first + text.size());
 }
 
-/// Takes numbers off the front of some bytes. After one that was not there all are 0 and `good` is false.
-class Taker {
+/// Reads numbers from a span of bytes. After a read past the end, `good` returns false and all reads return 0.
+class ByteReader {
  public:
-  explicit Taker(std::span<const std::byte> bytes) : rest_(bytes) {}
+  explicit ByteReader(std::span<const std::byte> bytes) : rest_(bytes) {}
 
   template <class Number>
   Number take() noexcept {
@@ -64,7 +64,7 @@ bool is_code(std::uint8_t outcome) noexcept {
   return outcome <= 1 + static_cast<std::uint8_t>(ErrorCode::in_use_by_host);
 }
 
-bool is_sound(const RecordEvent& event) noexcept {
+bool is_valid(const RecordEvent& event) noexcept {
   switch (event.kind) {
     case Kind::read:
     case Kind::write: return event.bar < 6 && event.offset % 4 == 0;
@@ -75,7 +75,7 @@ bool is_sound(const RecordEvent& event) noexcept {
     case Kind::bus_master: return event.bar <= 1 && is_code(event.outcome);
     case Kind::reset: return is_code(event.outcome);
     case Kind::flush: return event.value != 0;
-    case Kind::interrupts_on: return event.queue <= kMostVectors && is_code(event.outcome);
+    case Kind::interrupts_on: return event.queue <= kMaxVectors && is_code(event.outcome);
     default: return true;
   }
 }
@@ -87,7 +87,7 @@ Result<RecordWriter> RecordWriter::create(const std::string& file, const RecordH
   if (handle == nullptr) {
     const bool denied = errno == EACCES || errno == EPERM;
     return fail_errno(denied ? ErrorCode::permission_denied : ErrorCode::io_error, fmt::format("cannot write {}", file),
-                      errno, "record to a file in a directory that exists and is yours");
+                      errno, "record to a file in an existing directory that you may write to");
   }
   std::vector<std::byte> bytes;
   append(bytes, kMagic);
@@ -116,46 +116,46 @@ void RecordWriter::put(const std::vector<std::byte>& bytes) {
 }
 
 void RecordWriter::add(const RecordEvent& event) {
-  line_.clear();
-  append(line_, static_cast<std::uint8_t>(event.kind));
+  buffer_.clear();
+  append(buffer_, static_cast<std::uint8_t>(event.kind));
   switch (event.kind) {
     case Kind::read:
     case Kind::write:
-      append(line_, event.bar);
-      append(line_, event.offset);
-      append(line_, event.value);
+      append(buffer_, event.bar);
+      append(buffer_, event.offset);
+      append(buffer_, event.value);
       break;
     case Kind::write_back:
-      append(line_, event.bar);
-      append(line_, event.queue);
-      append(line_, event.slot);
-      append(line_, event.low);
-      append(line_, event.high);
-      append(line_, static_cast<std::uint32_t>(event.payload.size()));
-      line_.insert(line_.end(), event.payload.begin(), event.payload.end());
+      append(buffer_, event.bar);
+      append(buffer_, event.queue);
+      append(buffer_, event.slot);
+      append(buffer_, event.low);
+      append(buffer_, event.high);
+      append(buffer_, static_cast<std::uint32_t>(event.payload.size()));
+      buffer_.insert(buffer_.end(), event.payload.begin(), event.payload.end());
       break;
-    case Kind::flush: append(line_, event.value); break;
-    case Kind::interrupt: append(line_, event.queue); break;
+    case Kind::flush: append(buffer_, event.value); break;
+    case Kind::interrupt: append(buffer_, event.queue); break;
     case Kind::config_read:
     case Kind::config_write:
-      append(line_, static_cast<std::uint16_t>(event.offset));
-      append(line_, event.bar);
-      append(line_, event.outcome);
-      append(line_, event.value);
+      append(buffer_, static_cast<std::uint16_t>(event.offset));
+      append(buffer_, event.bar);
+      append(buffer_, event.outcome);
+      append(buffer_, event.value);
       break;
     case Kind::bus_master:
-      append(line_, event.bar);
-      append(line_, event.outcome);
+      append(buffer_, event.bar);
+      append(buffer_, event.outcome);
       break;
-    case Kind::reset: append(line_, event.outcome); break;
+    case Kind::reset: append(buffer_, event.outcome); break;
     case Kind::interrupts_on:
-      append(line_, event.queue);
-      append(line_, event.outcome);
+      append(buffer_, event.queue);
+      append(buffer_, event.outcome);
       break;
     case Kind::removed:
     case Kind::end: break;
   }
-  put(line_);
+  put(buffer_);
 }
 
 Result<RecordReader> RecordReader::open(std::vector<std::byte> bytes) {
@@ -166,89 +166,90 @@ Result<RecordReader> RecordReader::open(std::vector<std::byte> bytes) {
 }
 
 Result<void> RecordReader::parse_header() {
-  Taker taker(bytes_);
-  const auto magic = taker.take(kMagic.size());
+  ByteReader reader(bytes_);
+  const auto magic = reader.take(kMagic.size());
   if (!std::equal(magic.begin(), magic.end(), kMagic.begin(), kMagic.end(),
                   [](std::byte a, char b) { return std::to_integer<char>(a) == b; })) {
-    return fail(ErrorCode::invalid_argument, "this is no recording", "make one with record:FILE,DEVICE");
+    return fail(ErrorCode::invalid_argument, "this is not a recording", "make one with record:FILE,DEVICE");
   }
-  const auto version = taker.take<std::uint32_t>();
-  if (taker.good() && version != RecordHeader::kVersion) {
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("the recording is of version {}, and version {} is known", version, RecordHeader::kVersion),
-                "replay it with the release that made it");
+  const auto version = reader.take<std::uint32_t>();
+  if (reader.good() && version != RecordHeader::kVersion) {
+    return fail(
+        ErrorCode::invalid_argument,
+        fmt::format("the recording has version {}; this release reads version {}", version, RecordHeader::kVersion),
+        "replay it with the release that made it");
   }
-  header_.identity.vendor = taker.take<std::uint16_t>();
-  header_.identity.device = taker.take<std::uint16_t>();
-  header_.identity.subsystem_vendor = taker.take<std::uint16_t>();
-  header_.identity.subsystem_device = taker.take<std::uint16_t>();
-  header_.identity.revision = taker.take<std::uint8_t>();
-  header_.vectors = taker.take<std::uint16_t>();
-  bool sound = header_.vectors <= kMostVectors;
+  header_.identity.vendor = reader.take<std::uint16_t>();
+  header_.identity.device = reader.take<std::uint16_t>();
+  header_.identity.subsystem_vendor = reader.take<std::uint16_t>();
+  header_.identity.subsystem_device = reader.take<std::uint16_t>();
+  header_.identity.revision = reader.take<std::uint8_t>();
+  header_.vectors = reader.take<std::uint16_t>();
+  bool valid = header_.vectors <= kMaxVectors;
   for (std::uint64_t& bar : header_.bars) {
-    bar = taker.take<std::uint64_t>();
-    sound = sound && bar <= kMostBarBytes;
+    bar = reader.take<std::uint64_t>();
+    valid = valid && bar <= kMaxBarBytes;
   }
-  const auto name = taker.take(taker.take<std::uint16_t>());
-  if (!taker.good() || !sound) {
-    return fail(ErrorCode::invalid_argument, "the recording's header is damaged", "take an undamaged copy");
+  const auto name = reader.take(reader.take<std::uint16_t>());
+  if (!reader.good() || !valid) {
+    return fail(ErrorCode::invalid_argument, "the recording's header is damaged", "use an undamaged copy");
   }
   header_.name.assign(reinterpret_cast<const char*>(name.data()), name.size());
-  at_ = bytes_.size() - taker.left();
+  at_ = bytes_.size() - reader.left();
   return {};
 }
 
 RecordReader::Outcome RecordReader::parse_event(RecordEvent& event) noexcept {
-  Taker taker(std::span<const std::byte>(bytes_).subspan(at_));
+  ByteReader reader(std::span<const std::byte>(bytes_).subspan(at_));
   event = {};
-  event.kind = static_cast<Kind>(taker.take<std::uint8_t>());
+  event.kind = static_cast<Kind>(reader.take<std::uint8_t>());
   switch (event.kind) {
     case Kind::read:
     case Kind::write:
-      event.bar = taker.take<std::uint8_t>();
-      event.offset = taker.take<std::uint32_t>();
-      event.value = taker.take<std::uint32_t>();
+      event.bar = reader.take<std::uint8_t>();
+      event.offset = reader.take<std::uint32_t>();
+      event.value = reader.take<std::uint32_t>();
       break;
     case Kind::write_back: {
-      event.bar = taker.take<std::uint8_t>();
-      event.queue = taker.take<std::uint16_t>();
-      event.slot = taker.take<std::uint16_t>();
-      event.low = taker.take<std::uint64_t>();
-      event.high = taker.take<std::uint64_t>();
-      const auto count = taker.take<std::uint32_t>();
-      if (count > RecordEvent::kMostPayload) return Outcome::damaged;
-      event.payload = taker.take(count);
+      event.bar = reader.take<std::uint8_t>();
+      event.queue = reader.take<std::uint16_t>();
+      event.slot = reader.take<std::uint16_t>();
+      event.low = reader.take<std::uint64_t>();
+      event.high = reader.take<std::uint64_t>();
+      const auto count = reader.take<std::uint32_t>();
+      if (count > RecordEvent::kMaxPayload) return Outcome::damaged;
+      event.payload = reader.take(count);
       break;
     }
-    case Kind::flush: event.value = taker.take<std::uint32_t>(); break;
-    case Kind::interrupt: event.queue = taker.take<std::uint16_t>(); break;
+    case Kind::flush: event.value = reader.take<std::uint32_t>(); break;
+    case Kind::interrupt: event.queue = reader.take<std::uint16_t>(); break;
     case Kind::config_read:
     case Kind::config_write:
-      event.offset = taker.take<std::uint16_t>();
-      event.bar = taker.take<std::uint8_t>();
-      event.outcome = taker.take<std::uint8_t>();
-      event.value = taker.take<std::uint32_t>();
+      event.offset = reader.take<std::uint16_t>();
+      event.bar = reader.take<std::uint8_t>();
+      event.outcome = reader.take<std::uint8_t>();
+      event.value = reader.take<std::uint32_t>();
       break;
     case Kind::bus_master:
-      event.bar = taker.take<std::uint8_t>();
-      event.outcome = taker.take<std::uint8_t>();
+      event.bar = reader.take<std::uint8_t>();
+      event.outcome = reader.take<std::uint8_t>();
       break;
-    case Kind::reset: event.outcome = taker.take<std::uint8_t>(); break;
+    case Kind::reset: event.outcome = reader.take<std::uint8_t>(); break;
     case Kind::interrupts_on:
-      event.queue = taker.take<std::uint16_t>();
-      event.outcome = taker.take<std::uint8_t>();
+      event.queue = reader.take<std::uint16_t>();
+      event.outcome = reader.take<std::uint8_t>();
       break;
     case Kind::removed:
     case Kind::end: break;
-    default: return taker.good() ? Outcome::damaged : Outcome::cut_off;
+    default: return reader.good() ? Outcome::damaged : Outcome::cut_off;
   }
-  if (!taker.good()) return Outcome::cut_off;
-  if (!is_sound(event)) return Outcome::damaged;
-  at_ = bytes_.size() - taker.left();
+  if (!reader.good()) return Outcome::cut_off;
+  if (!is_valid(event)) return Outcome::damaged;
+  at_ = bytes_.size() - reader.left();
   return Outcome::event;
 }
 
-// A damaged file is refused before the first event of it is used. `whole_` is known after this.
+// Rejects a damaged file before its first event is used. Sets `complete_`.
 Result<void> RecordReader::check_all() {
   const std::size_t first = at_;
   RecordEvent event;
@@ -256,15 +257,15 @@ Result<void> RecordReader::check_all() {
     const Outcome outcome = parse_event(event);
     if (outcome == Outcome::damaged) {
       return fail(ErrorCode::invalid_argument,
-                  fmt::format("the recording is damaged at byte {} (event {})", at_, count), "take an undamaged copy");
+                  fmt::format("the recording is damaged at byte {} (event {})", at_, count), "use an undamaged copy");
     }
     if (outcome == Outcome::cut_off) break;
     if (event.kind != Kind::end) continue;
     if (at_ != bytes_.size()) {
-      return fail(ErrorCode::invalid_argument, fmt::format("the recording goes on behind its end, at byte {}", at_),
-                  "take an undamaged copy");
+      return fail(ErrorCode::invalid_argument,
+                  fmt::format("the recording continues after its end mark, at byte {}", at_), "use an undamaged copy");
     }
-    whole_ = true;
+    complete_ = true;
     break;
   }
   at_ = first;

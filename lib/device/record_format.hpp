@@ -12,13 +12,13 @@
 
 #include "pollux/device/device.hpp"
 
-/// The file of a recording: a header, then events until an end mark. All numbers are little-endian.
+/// The file format of a recording: a header, then events up to an end mark. All numbers are little-endian.
 ///
 ///     header   8 bytes "POLLUXRC", u32 version, u16 vendor, device, subsystem vendor, subsystem device, u8 revision,
 ///              u16 interrupt vectors, 6 times u64 bytes of a BAR (0: none), u16 length of the name, the name
-///     event    u8 kind, then what its kind has (see RecordEvent)
+///     event    u8 kind, then the fields of that kind (see RecordEvent)
 ///
-/// What follows the last whole event of a file without an end mark (its writer was killed) is left out.
+/// A file has no end mark if its writer was killed. Then a partial event at the end of the file is ignored.
 namespace pollux {
 
 struct RecordHeader {
@@ -27,17 +27,17 @@ struct RecordHeader {
   PciIdentity identity;
   std::uint16_t vectors = 0;
   std::array<std::uint64_t, 6> bars{};
-  std::string name;  ///< of the device that was recorded
+  std::string name;  ///< of the recorded device
 };
 
 struct RecordEvent {
   enum class Kind : std::uint8_t {
     read = 1,            ///< u8 bar, u32 offset, u32 value
     write = 2,           ///< the same
-    flush = 3,           ///< u32 count: flushes in a row (polls in vain), of which the last brought what follows
+    flush = 3,           ///< u32 count of consecutive flushes (polls); the events that follow came with the last one
     write_back = 4,      ///< u8 ring kind, u16 queue, u16 slot, u64 low, u64 high, u32 count, count bytes of the frame
     interrupt = 5,       ///< u16 vector
-    removed = 6,         ///< the card is known to be gone
+    removed = 6,         ///< the card has been removed
     config_read = 7,     ///< u16 offset, u8 width, u8 outcome, u32 value
     config_write = 8,    ///< the same
     bus_master = 9,      ///< u8 on, u8 outcome
@@ -45,12 +45,12 @@ struct RecordEvent {
     interrupts_on = 11,  ///< u16 count, u8 outcome
     end = 12,
   };
-  static constexpr std::uint32_t kMostPayload = 16384;
+  static constexpr std::uint32_t kMaxPayload = 16384;
 
   Kind kind = Kind::end;
-  std::uint8_t bar = 0;      ///< or the ring kind, the width, whether the bus master is on
-  std::uint8_t outcome = 0;  ///< 0: it worked; else 1 + ErrorCode
-  std::uint16_t queue = 0;   ///< or the vector, the count
+  std::uint8_t bar = 0;      ///< or the ring kind, the width, or 1 if bus mastering is enabled
+  std::uint8_t outcome = 0;  ///< 0: success; else 1 + ErrorCode
+  std::uint16_t queue = 0;   ///< or the vector, or the count
   std::uint16_t slot = 0;
   std::uint32_t offset = 0;
   std::uint32_t value = 0;
@@ -59,13 +59,13 @@ struct RecordEvent {
   std::span<const std::byte> payload{};
 };
 
-/// Whether an event came by itself, and not because the driver did something.
+/// Whether the card caused the event, and not a call by the driver.
 [[nodiscard]] constexpr bool is_from_card(RecordEvent::Kind kind) noexcept {
   return kind == RecordEvent::Kind::write_back || kind == RecordEvent::Kind::interrupt ||
          kind == RecordEvent::Kind::removed;
 }
 
-/// Appends to a file. After a failed write `good` is false and nothing more is written.
+/// Writes a recording to a file. After a failed write `good` returns false and nothing more is written.
 class RecordWriter {
  public:
   [[nodiscard]] static Result<RecordWriter> create(const std::string& file, const RecordHeader& header);
@@ -85,24 +85,24 @@ class RecordWriter {
   void put(const std::vector<std::byte>& bytes);
 
   std::unique_ptr<std::FILE, Close> file_;
-  std::vector<std::byte> line_;
+  std::vector<std::byte> buffer_;
   bool good_ = true;
 };
 
-/// Goes through a recording in memory. The bytes are hostile: every length and number is checked before it is used.
+/// Reads a recording from memory. The bytes are untrusted: every length and number is checked before use.
 class RecordReader {
  public:
-  /// Errors: invalid_argument, naming the byte where it stops making sense. Looks at all of it.
+  /// Checks the whole recording. Error: invalid_argument, with the offset of the first invalid byte.
   [[nodiscard]] static Result<RecordReader> open(std::vector<std::byte> bytes);
 
   [[nodiscard]] const RecordHeader& header() const noexcept { return header_; }
-  /// The next event, without moving on; of kind `end` from the end on. Its payload is the reader's.
+  /// The next event, without consuming it; an event of kind `end` after the last one. The reader owns its payload.
   [[nodiscard]] const RecordEvent& peek() const noexcept { return next_; }
   void advance() noexcept;
-  /// Events passed.
+  /// Number of events consumed.
   [[nodiscard]] std::uint64_t position() const noexcept { return position_; }
-  /// Whether the file had its end mark.
-  [[nodiscard]] bool whole() const noexcept { return whole_; }
+  /// Whether the file has its end mark.
+  [[nodiscard]] bool complete() const noexcept { return complete_; }
 
  private:
   explicit RecordReader(std::vector<std::byte> bytes) : bytes_(std::move(bytes)) {}
@@ -116,7 +116,7 @@ class RecordReader {
   RecordHeader header_;
   RecordEvent next_;
   std::uint64_t position_ = 0;
-  bool whole_ = false;
+  bool complete_ = false;
 };
 
 }  // namespace pollux

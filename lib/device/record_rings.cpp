@@ -54,15 +54,15 @@ void DriverRing::write(RingRegister::Role role, std::uint32_t value) noexcept {
   tail_ = 0;
 }
 
-bool DriverRing::find(const MemoryMap& memory, std::uint32_t most) {
+bool DriverRing::locate(const MemoryMap& memory, std::uint32_t max_descriptors) {
   if (is_ready()) return true;
   const std::size_t count = length_ / sizeof(RawDescriptor);
   const std::uint64_t base = std::uint64_t{base_high_} << 32 | base_low_;
-  if (count == 0 || count > most || base % sizeof(RawDescriptor) != 0) return false;
+  if (count == 0 || count > max_descriptors || base % sizeof(RawDescriptor) != 0) return false;
   std::byte* const first = memory.at(base, count * sizeof(RawDescriptor));
   if (first == nullptr) return false;
   descriptors_ = {reinterpret_cast<RawDescriptor*>(first), count};
-  given_.assign(count, {});
+  armed_.assign(count, {});
   return true;
 }
 

@@ -15,7 +15,7 @@
 
 namespace pollux {
 
-/// A domain without a device, which knows where all memory is.
+/// A DMA domain without a device. It maps IOVAs of the Context's memory to addresses in this process.
 /// Thread rule: any thread.
 class MemoryMap final : public DmaDomain {
  public:
@@ -24,7 +24,7 @@ class MemoryMap final : public DmaDomain {
   [[nodiscard]] Result<void> map(const DmaSegment& segment) override;
   [[nodiscard]] Result<void> unmap(const DmaSegment& segment) override;
 
-  /// Where `bytes` at `iova` are; nullptr if any of them is not mapped.
+  /// The address of `bytes` bytes at `iova`; nullptr if any of them is not mapped.
   [[nodiscard]] std::byte* at(std::uint64_t iova, std::size_t bytes) const;
 
  private:
@@ -32,7 +32,7 @@ class MemoryMap final : public DmaDomain {
   std::map<std::uint64_t, DmaSegment> segments_;
 };
 
-/// A descriptor, in any format that has its buffer's address in front when it is armed.
+/// A descriptor of any format in which an armed descriptor starts with the address of its buffer.
 struct RawDescriptor {
   std::uint64_t low = 0;
   std::uint64_t high = 0;
@@ -40,7 +40,7 @@ struct RawDescriptor {
 };
 static_assert(sizeof(RawDescriptor) == 16);
 
-/// A register of a ring, found by its offset.
+/// Identifies a register of a ring.
 struct RingRegister {
   enum class Role : std::uint8_t { base_low, base_high, length, tail, buffer };
   Role role = Role::tail;
@@ -49,37 +49,37 @@ struct RingRegister {
 };
 [[nodiscard]] std::optional<RingRegister> find_ring_register(const CardLayout& layout, std::uint32_t offset) noexcept;
 
-/// A ring as the driver knows it: what it wrote into the card's registers, and where its descriptors are.
+/// The driver's view of a ring: the values that it wrote to the ring's registers, and its descriptors.
 class DriverRing {
  public:
-  /// What the driver wrote anywhere but to the tail; a new base or length begins a new ring.
+  /// The driver writes a ring register other than the tail. A new base or length starts a new ring.
   void write(RingRegister::Role role, std::uint32_t value) noexcept;
-  /// The driver writes the tail: `give` is called with each slot that goes to the card by that. Does nothing for a ring
-  /// that is not there, or a tail that is not in it.
-  template <class Give>
-  void move_tail(const MemoryMap& memory, std::uint32_t most, std::uint32_t tail, Give give) {
-    if (!find(memory, most) || tail >= descriptors_.size()) return;
+  /// The driver writes the tail. Calls `on_armed` with each slot that this passes to the card. Does nothing if the ring
+  /// is not valid or the tail is out of range.
+  template <class OnArmed>
+  void move_tail(const MemoryMap& memory, std::uint32_t max_descriptors, std::uint32_t tail, OnArmed on_armed) {
+    if (!locate(memory, max_descriptors) || tail >= descriptors_.size()) return;
     for (; tail_ != tail; tail_ = (tail_ + 1) % descriptors_.size()) {
-      given_[tail_] = descriptors_[tail_];
-      give(static_cast<std::uint16_t>(tail_));
+      armed_[tail_] = descriptors_[tail_];
+      on_armed(static_cast<std::uint16_t>(tail_));
     }
   }
 
   [[nodiscard]] bool is_ready() const noexcept { return !descriptors_.empty(); }
   [[nodiscard]] std::size_t size() const noexcept { return descriptors_.size(); }
-  /// `slot` as the driver armed it. Below size().
-  [[nodiscard]] const RawDescriptor& given(std::uint16_t slot) const noexcept { return given_[slot]; }
+  /// The descriptor as the driver armed it. Precondition: `slot` is below size().
+  [[nodiscard]] const RawDescriptor& armed(std::uint16_t slot) const noexcept { return armed_[slot]; }
   [[nodiscard]] RawDescriptor load(std::uint16_t slot) const noexcept;
-  /// As a card writes back: the word with the status last.
+  /// Stores a write-back in the card's order: the word with the status last.
   void store(std::uint16_t slot, const RawDescriptor& descriptor) noexcept;
-  /// What the driver wrote to RingRegisters::buffer.
+  /// The value that the driver wrote to the register RingRegisters::buffer.
   [[nodiscard]] std::uint32_t buffer() const noexcept { return buffer_; }
   [[nodiscard]] std::uint32_t base(RingRegister::Role role) const noexcept {
     return role == RingRegister::Role::base_low ? base_low_ : base_high_;
   }
 
  private:
-  [[nodiscard]] bool find(const MemoryMap& memory, std::uint32_t most);
+  [[nodiscard]] bool locate(const MemoryMap& memory, std::uint32_t max_descriptors);
 
   std::uint32_t base_low_ = 0;
   std::uint32_t base_high_ = 0;
@@ -87,7 +87,7 @@ class DriverRing {
   std::uint32_t buffer_ = 0;
   std::size_t tail_ = 0;
   std::span<RawDescriptor> descriptors_;  // empty until the ring is used
-  std::vector<RawDescriptor> given_;
+  std::vector<RawDescriptor> armed_;
 };
 
 [[nodiscard]] RawDescriptor load_descriptor(const RawDescriptor& from) noexcept;

@@ -25,14 +25,14 @@ Result<std::vector<std::byte>> read_file(const std::string& path) {
     return fail_errno(code, fmt::format("cannot read {}", path), errno, "make a recording with record:FILE,DEVICE");
   }
   std::vector<std::byte> bytes;
-  std::array<std::byte, 65536> piece;
+  std::array<std::byte, 65536> chunk;
   for (;;) {
-    const std::size_t count = std::fread(piece.data(), 1, piece.size(), file.get());
-    bytes.insert(bytes.end(), piece.begin(), piece.begin() + static_cast<std::ptrdiff_t>(count));
-    if (count != piece.size()) break;
+    const std::size_t count = std::fread(chunk.data(), 1, chunk.size(), file.get());
+    bytes.insert(bytes.end(), chunk.begin(), chunk.begin() + static_cast<std::ptrdiff_t>(count));
+    if (count != chunk.size()) break;
   }
   if (std::ferror(file.get()) != 0) {
-    return fail(ErrorCode::io_error, fmt::format("cannot read all of {}", path), "take a file on a disk that works");
+    return fail(ErrorCode::io_error, fmt::format("cannot read all of {}", path), "copy the file to another disk");
   }
   return bytes;
 }
@@ -59,13 +59,12 @@ Result<std::unique_ptr<Device>> replay_device(Context& context, const std::strin
   const PciIdentity card = reader->header().identity;
   const CardLayout* const layout = find(card);
   if (layout == nullptr) {
-    return fail(
-        ErrorCode::not_supported,
-        fmt::format("{}: it was recorded on a card {:04x}:{:04x}, which is unknown", file, card.vendor, card.device),
-        "replay it with the release that made it");
+    return fail(ErrorCode::not_supported,
+                fmt::format("{}: recorded with the unknown card {:04x}:{:04x}", file, card.vendor, card.device),
+                "replay it with the release that made it");
   }
-  if (!reader->whole()) {
-    context.log(LogLevel::warning, fmt::format("{}: the recording was cut off; what is there is replayed", file));
+  if (!reader->complete()) {
+    context.log(LogLevel::warning, fmt::format("{}: the recording has no end mark; replaying its whole events", file));
   }
   if (progress == nullptr) progress = std::make_shared<ReplayProgress>();
   auto device = std::make_unique<ReplayDevice>(context.state(), fmt::format("replay:{}", file), *std::move(reader),
@@ -110,124 +109,125 @@ bool ReplayDevice::is_status(const RecordEvent& event) const noexcept {
   return event.kind == Kind::read && event.bar == layout_.bar && layout_.is_status(event.offset);
 }
 
-bool ReplayDevice::is_polled_again(const RecordEvent& event) const noexcept {
-  return polled_ && event.kind == Kind::read && event.bar == polled_->bar && event.offset == polled_->offset;
+bool ReplayDevice::repeats_last_read(const RecordEvent& event) const noexcept {
+  return last_read_ && event.kind == Kind::read && event.bar == last_read_->bar && event.offset == last_read_->offset;
 }
 
-// Where a ring is differs from run to run.
-bool ReplayDevice::is_pointer(const RecordEvent& done) const noexcept {
-  if (done.kind != Kind::write || done.bar != layout_.bar) return false;
-  const auto ring = find_ring_register(layout_, done.offset);
+// The base address of a ring may differ from that of the recording.
+bool ReplayDevice::is_ring_base(const RecordEvent& request) const noexcept {
+  if (request.kind != Kind::write || request.bar != layout_.bar) return false;
+  const auto ring = find_ring_register(layout_, request.offset);
   return ring && (ring->role == Role::base_low || ring->role == Role::base_high);
 }
 
-void ReplayDevice::pass_counters() {
+void ReplayDevice::skip_counters() {
   while (is_counter(reader_.peek())) {
     counters_[reader_.peek().offset] += reader_.peek().value;
-    pass();
+    consume();
   }
 }
 
-void ReplayDevice::pass_what_may_wait() {
+void ReplayDevice::skip_optional_events() {
   for (;;) {
-    pass_counters();
+    skip_counters();
     const RecordEvent& next = reader_.peek();
     if (is_status(next)) {
       statuses_[next.offset] = next.value;
     } else if (next.kind != Kind::flush && !is_from_card(next.kind)) {
       return;
     }
-    pass();
+    consume();
   }
 }
 
-// The recorded read, if it is this one's turn; another look, if not.
+// Returns the recorded value if the recording reads the register here, else the last value recorded before.
 std::uint32_t ReplayDevice::read_status(std::uint32_t offset) {
-  pass_counters();
+  skip_counters();
   const RecordEvent next = reader_.peek();
   if (is_status(next) && next.offset == offset) {
     statuses_[offset] = next.value;
-    pass();
+    consume();
   }
   return statuses_[offset];
 }
 
-void ReplayDevice::pass() {
+void ReplayDevice::consume() {
   flushes_ = 0;
-  if (is_from_card(reader_.peek().kind)) card_does(reader_.peek());
+  if (is_from_card(reader_.peek().kind)) apply_card_event(reader_.peek());
   reader_.advance();
   while (is_from_card(reader_.peek().kind)) {
-    card_does(reader_.peek());
+    apply_card_event(reader_.peek());
     reader_.advance();
   }
   if (reader_.peek().kind == Kind::end) progress_->at_end_.store(true, std::memory_order_release);
 }
 
-void ReplayDevice::card_does(const RecordEvent& event) {
+void ReplayDevice::apply_card_event(const RecordEvent& event) {
   if (event.kind == Kind::removed) removed_.store(true, std::memory_order_release);
-  if (event.kind == Kind::interrupt && event.queue < event_numbers_.size()) {
-    static_cast<void>(::eventfd_write(event_numbers_[event.queue], 1));
+  if (event.kind == Kind::interrupt && event.queue < event_fds_.size()) {
+    static_cast<void>(::eventfd_write(event_fds_[event.queue], 1));
   }
   if (event.kind != Kind::write_back) return;
   if (event.bar >= rings_.size() || event.queue >= rings_[event.bar].size()) return;
   DriverRing& ring = rings_[event.bar][event.queue];
   if (event.slot >= ring.size()) return;
-  // The frame first: the driver may look as soon as the descriptor is there. A file may lie as a card may, and a card
-  // writes into memory that is mapped, and no more than the driver allowed.
-  std::byte* const buffer = memory_->at(ring.given(event.slot).low, event.payload.size());
+  // The frame is stored before the descriptor, as a card does. The file is untrusted, so only mapped memory is written,
+  // and no more than the buffer size that the driver configured.
+  std::byte* const buffer = memory_->at(ring.armed(event.slot).low, event.payload.size());
   const bool fits = event.payload.size() <= layout_.buffer_bytes(ring.buffer());
   if (buffer != nullptr && fits && !event.payload.empty())
     std::memcpy(buffer, event.payload.data(), event.payload.size());
   ring.store(event.slot, {event.low, event.high});
 }
 
-std::optional<RecordEvent> ReplayDevice::answer(const RecordEvent& done) {
+std::optional<RecordEvent> ReplayDevice::answer(const RecordEvent& request) {
   if (diverged_) return std::nullopt;
-  pass_what_may_wait();
-  // A poll that ends sooner than the recorded one: how long it takes until a wait gives up depends on the clock.
-  while (is_polled_again(reader_.peek()) && !is_polled_again(done)) {
-    pass();
-    pass_what_may_wait();
+  skip_optional_events();
+  // The driver may read a register in a loop fewer times than recorded: the number depends on the clock.
+  while (repeats_last_read(reader_.peek()) && !repeats_last_read(request)) {
+    consume();
+    skip_optional_events();
   }
   const RecordEvent next = reader_.peek();
-  const bool same =
-      next.kind == done.kind && next.bar == done.bar && next.offset == done.offset && next.queue == done.queue &&
-      (done.kind == Kind::read || done.kind == Kind::config_read || next.value == done.value || is_pointer(done));
+  const bool same = next.kind == request.kind && next.bar == request.bar && next.offset == request.offset &&
+                    next.queue == request.queue &&
+                    (request.kind == Kind::read || request.kind == Kind::config_read || next.value == request.value ||
+                     is_ring_base(request));
   if (!same) {
-    diverge(done);
+    diverge(request);
     return std::nullopt;
   }
   return next;
 }
 
-Result<RecordEvent> ReplayDevice::answer_call(const RecordEvent& done) {
-  auto event = answer(done);
+Result<RecordEvent> ReplayDevice::answer_call(const RecordEvent& request) {
+  auto event = answer(request);
   if (!event) {
     return fail(ErrorCode::device_removed, progress_->divergence(),
                 "replay with the driver and the calls that were recorded");
   }
-  pass();
+  consume();
   return *event;
 }
 
 std::uint32_t ReplayDevice::read(std::uint8_t bar, std::uint32_t offset) noexcept {
   const std::lock_guard lock(mutex_);
-  const RecordEvent done{.kind = Kind::read, .bar = bar, .offset = offset};
-  if (is_counter(done) && !diverged_) {
-    pass_counters();
+  const RecordEvent request{.kind = Kind::read, .bar = bar, .offset = offset};
+  if (is_counter(request) && !diverged_) {
+    skip_counters();
     return std::exchange(counters_[offset], 0);
   }
-  if (is_status(done) && !diverged_) return read_status(offset);
-  // A poll that goes on for longer.
-  if (!diverged_ && is_polled_again(done) && !is_polled_again(reader_.peek())) return polled_value_;
-  const auto event = answer(done);
+  if (is_status(request) && !diverged_) return read_status(offset);
+  // The driver may also read it more times than recorded.
+  if (!diverged_ && repeats_last_read(request) && !repeats_last_read(reader_.peek())) return last_read_value_;
+  const auto event = answer(request);
   if (!event) return ~std::uint32_t{0};
-  polled_ = done;
-  polled_value_ = event->value;
-  pass();
+  last_read_ = request;
+  last_read_value_ = event->value;
+  consume();
   const auto ring = bar == layout_.bar ? find_ring_register(layout_, offset) : std::nullopt;
   const bool is_base = ring && (ring->role == Role::base_low || ring->role == Role::base_high);
-  // A card that was gone already does not know it any more.
+  // All ones means that the recorded card had been removed; the driver must see that, too.
   if (is_base && event->value != ~std::uint32_t{0}) return rings_[ring->kind][ring->queue].base(ring->role);
   return event->value;
 }
@@ -235,21 +235,22 @@ std::uint32_t ReplayDevice::read(std::uint8_t bar, std::uint32_t offset) noexcep
 void ReplayDevice::write(std::uint8_t bar, std::uint32_t offset, std::uint32_t value) noexcept {
   const std::lock_guard lock(mutex_);
   if (!answer({.kind = Kind::write, .bar = bar, .offset = offset, .value = value})) return;
-  polled_.reset();
+  last_read_.reset();
   const auto ring = bar == layout_.bar ? find_ring_register(layout_, offset) : std::nullopt;
   if (ring && ring->role == Role::tail) {
-    rings_[ring->kind][ring->queue].move_tail(*memory_, layout_.most_descriptors, value, [](std::uint16_t) {});
+    rings_[ring->kind][ring->queue].move_tail(*memory_, layout_.max_descriptors, value, [](std::uint16_t) {});
   } else if (ring) {
     rings_[ring->kind][ring->queue].write(ring->role, value);
   }
-  pass();
+  consume();
 }
 
-// A poll in vain, or the one that brings what the recorded one brought. More polls than were recorded bring nothing.
+// The recording counts the polls before the next card event. That event is applied at the last of them; further polls
+// have no effect.
 void ReplayDevice::flush() noexcept {
   const std::lock_guard lock(mutex_);
   if (diverged_ || reader_.peek().kind != Kind::flush) return;
-  if (++flushes_ >= reader_.peek().value) pass();
+  if (++flushes_ >= reader_.peek().value) consume();
 }
 
 Result<std::uint32_t> ReplayDevice::read_config(std::uint32_t offset, unsigned width) {
@@ -289,16 +290,16 @@ Result<std::span<const int>> ReplayDevice::enable_interrupts(unsigned count) {
     events.emplace_back(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!events.back()) return fail_errno(ErrorCode::io_error, fmt::format("{}: eventfd", name_), errno);
   }
-  // Before the event is passed, since what follows it may raise some.
+  // The eventfds must exist before the event is consumed, because interrupts that follow it signal them.
   events_ = std::move(events);
-  event_numbers_.clear();
-  for (const FileDescriptor& event : events_) event_numbers_.push_back(event.get());
+  event_fds_.clear();
+  for (const FileDescriptor& event : events_) event_fds_.push_back(event.get());
   if (auto result = as_result(answer_call({.kind = Kind::interrupts_on, .queue = static_cast<std::uint16_t>(count)}),
                               name_, "enable_interrupts");
       !result) {
     return pass_on(std::move(result));
   }
-  return std::span<const int>(event_numbers_);
+  return std::span<const int>(event_fds_);
 }
 
 std::string ReplayDevice::describe_register(const RecordEvent& event) const {
@@ -313,19 +314,20 @@ std::string ReplayDevice::describe(const RecordEvent& event) const {
     case Kind::config_read: return fmt::format("a read of configuration space at {:#x}", event.offset);
     case Kind::config_write:
       return fmt::format("a write of {:#x} to configuration space at {:#x}", event.value, event.offset);
-    case Kind::bus_master: return event.bar != 0 ? "bus mastering switched on" : "bus mastering switched off";
+    case Kind::bus_master:
+      return event.bar != 0 ? "a call that enables bus mastering" : "a call that disables bus mastering";
     case Kind::reset: return "a reset of the function";
-    case Kind::interrupts_on: return fmt::format("{} interrupt vectors enabled", event.queue);
-    case Kind::end: return "its end";
-    default: return "a step of the card's";
+    case Kind::interrupts_on: return fmt::format("a call that enables {} interrupt vectors", event.queue);
+    case Kind::end: return "no further event";
+    default: return "an event of the card";
   }
 }
 
-void ReplayDevice::diverge(const RecordEvent& done) {
+void ReplayDevice::diverge(const RecordEvent& request) {
   diverged_ = true;
   removed_.store(true, std::memory_order_release);
-  const std::string text = fmt::format("{}: event {}: the driver made {}, and the recording has {}", name_,
-                                       reader_.position(), describe(done), describe(reader_.peek()));
+  const std::string text = fmt::format("{}: event {}: the driver made {}, but the recording has {}", name_,
+                                       reader_.position(), describe(request), describe(reader_.peek()));
   {
     const std::lock_guard lock(progress_->mutex_);
     progress_->divergence_ = text;

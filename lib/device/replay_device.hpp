@@ -25,7 +25,7 @@ class ReplayDevice final : public Device {
   ReplayDevice(std::shared_ptr<ContextState> context, std::string name, RecordReader reader, const CardLayout& layout,
                std::shared_ptr<ReplayProgress> progress);
   ~ReplayDevice() override;
-  /// Finds out where memory is.
+  /// Attaches the memory map to the Context.
   [[nodiscard]] Result<void> prepare();
 
   [[nodiscard]] const std::string& name() const override { return name_; }
@@ -58,23 +58,22 @@ class ReplayDevice final : public Device {
   void write(std::uint8_t bar, std::uint32_t offset, std::uint32_t value) noexcept;
   void flush() noexcept;
 
-  /// The recorded event that answers what the driver does now; nullopt, and the card is gone, if it did something else.
-  [[nodiscard]] std::optional<RecordEvent> answer(const RecordEvent& done);
-  [[nodiscard]] Result<RecordEvent> answer_call(const RecordEvent& done);
-  [[nodiscard]] bool is_pointer(const RecordEvent& done) const noexcept;
+  /// The recorded event that matches the driver's request. If none does: marks the card as removed, returns nullopt.
+  [[nodiscard]] std::optional<RecordEvent> answer(const RecordEvent& request);
+  [[nodiscard]] Result<RecordEvent> answer_call(const RecordEvent& request);
+  [[nodiscard]] bool is_ring_base(const RecordEvent& request) const noexcept;
   [[nodiscard]] bool is_counter(const RecordEvent& event) const noexcept;
   [[nodiscard]] bool is_status(const RecordEvent& event) const noexcept;
-  /// Whether it is one more read of the register that was read last, with nothing else between.
-  [[nodiscard]] bool is_polled_again(const RecordEvent& event) const noexcept;
-  void pass_counters();
+  /// Whether `event` reads the same register as the previous request.
+  [[nodiscard]] bool repeats_last_read(const RecordEvent& event) const noexcept;
+  void skip_counters();
   [[nodiscard]] std::uint32_t read_status(std::uint32_t offset);
-  /// Passes what needs no access of the driver's: polls that it made less often, and registers that it reads at other
-  /// times.
-  void pass_what_may_wait();
-  /// Passes the event and lets the card do what followed it.
-  void pass();
-  void card_does(const RecordEvent& event);
-  void diverge(const RecordEvent& done);
+  /// Skips events that the driver need not repeat: polls, and reads of counters and status registers.
+  void skip_optional_events();
+  /// Consumes the event and applies all card events that follow it.
+  void consume();
+  void apply_card_event(const RecordEvent& event);
+  void diverge(const RecordEvent& request);
   [[nodiscard]] std::string describe(const RecordEvent& event) const;
   [[nodiscard]] std::string describe_register(const RecordEvent& event) const;
 
@@ -88,15 +87,15 @@ class ReplayDevice final : public Device {
   bool attached_ = false;
   std::atomic<bool> removed_{false};
   bool diverged_ = false;
-  std::optional<RecordEvent> polled_;  // the read before
-  std::uint32_t polled_value_ = 0;
-  std::uint32_t flushes_ = 0;                        // of the next event's
+  std::optional<RecordEvent> last_read_;
+  std::uint32_t last_read_value_ = 0;
+  std::uint32_t flushes_ = 0;                        // made of the count of the next flush event
   std::vector<std::vector<DriverRing>> rings_;       // by kind
-  std::map<std::uint32_t, std::uint32_t> statuses_;  // read last, by offset
-  std::map<std::uint32_t, std::uint32_t> counters_;  // recorded and not read yet, by offset
+  std::map<std::uint32_t, std::uint32_t> statuses_;  // last recorded value, by offset
+  std::map<std::uint32_t, std::uint32_t> counters_;  // sum of recorded values not read yet, by offset
   std::array<std::unique_ptr<Window>, 6> windows_;
   std::vector<FileDescriptor> events_;
-  std::vector<int> event_numbers_;
+  std::vector<int> event_fds_;
 };
 
 }  // namespace pollux

@@ -41,7 +41,7 @@ std::string masked(const TraceEntry& entry, const std::string& name) {
     return "(ring)";
   const bool own_address = name == "RAL[0]" || name == "RAH[0]";
   if (own_address && entry.value != 0) return "(address)";
-  // The card's address is in the first three words of its NVM, and the checksum over them in word 0x3F.
+  // NVM words 0 to 2 have the card's MAC address. Word 0x3F has the checksum, which depends on the address.
   const std::uint32_t nvm_word = entry.value >> 2 & 0x3FFF;
   const bool is_nvm_read = name == "EERD" && entry.kind == Kind::read;
   if (is_nvm_read && nvm_word < 3) return "(address)";
@@ -75,7 +75,7 @@ std::string line_of(const TraceEntry& entry, bool read_values) {
   return "?";
 }
 
-/// How many entries from `trace[first]` on write the same to registers that follow each other in an array.
+/// The number of entries from `trace[first]` on that write the same value to consecutive registers of an array.
 std::size_t run_of_writes(const std::vector<TraceEntry>& trace, std::size_t first) {
   const std::string name = name_of(trace[first]);
   if (trace[first].kind != Kind::write || !name.ends_with(']')) return 1;
@@ -139,7 +139,7 @@ std::string describe_trace(const std::vector<TraceEntry>& trace, bool read_value
       text += std::string(kStatistics) + "\n";
       continue;
     }
-    // What is written back changed shows the change: the rest of the register is the card's business.
+    // A read-modify-write shows only the changed bits, because the other bits depend on the card.
     if (i != 0 && trace[i].kind == Kind::write && trace[i - 1].kind == Kind::read &&
         same_register(trace[i], trace[i - 1])) {
       text += fmt::format("write {:16} set {:#010x}, clear {:#010x}\n", name_of(trace[i]),
@@ -151,7 +151,7 @@ std::string describe_trace(const std::vector<TraceEntry>& trace, bool read_value
       i += run - 1;
       continue;
     }
-    // A poll shows the value that ended it.
+    // Of consecutive reads of one register, only the last is shown.
     const bool polled = trace[i].kind == Kind::read && i + 1 < trace.size() && trace[i + 1].kind == Kind::read &&
                         same_register(trace[i], trace[i + 1]);
     if (!polled) text += line_of(trace[i], read_values) + "\n";
@@ -160,18 +160,18 @@ std::string describe_trace(const std::vector<TraceEntry>& trace, bool read_value
 }
 
 std::string without_read_values(const std::string& text) {
-  std::string plain;
+  std::string result;
   for (std::string line : lines_of(text)) {
     if (line.starts_with("read ") && line != kStatistics) line = line.substr(0, line.rfind(' ') + 1) + "?";
-    plain += line + "\n";
+    result += line + "\n";
   }
-  return plain;
+  return result;
 }
 
 std::string golden_text(std::string_view name) {
   std::ifstream file(path_of(name));
   const std::string text{std::istreambuf_iterator<char>(file), {}};
-  // The first lines say what the file is.
+  // Skip the comment at the top.
   std::size_t at = 0;
   while (at < text.size() && text[at] == '#') at = text.find('\n', at) + 1;
   return text.substr(at);
@@ -197,16 +197,18 @@ testing::AssertionResult is_golden(std::string_view name, const std::string& tex
            "tests/unit/trace.\n"
         << text;
     file.close();
-    // Nothing was compared, so nothing has passed.
-    if (file) return testing::AssertionFailure() << "written anew: " << path_of(name) << "; run this again without it";
+    if (file) {
+      return testing::AssertionFailure() << "updated " << path_of(name)
+                                         << "; run the test again without POLLUX_UPDATE_GOLDEN";
+    }
     return testing::AssertionFailure() << "cannot write " << path_of(name);
   }
   const std::string difference = first_difference(golden_text(name), text);
   if (difference.empty()) return testing::AssertionSuccess();
   return testing::AssertionFailure() << "the driver's accesses differ from tests/golden/" << name << " at "
                                      << difference
-                                     << ".\nIf that is meant, run this test with POLLUX_UPDATE_GOLDEN=1 and read the "
-                                        "difference before it is committed.";
+                                     << ".\nIf the change is intended, run this test with POLLUX_UPDATE_GOLDEN=1 and "
+                                        "review the difference before you commit it.";
 }
 
 }  // namespace pollux::test

@@ -12,24 +12,24 @@
 namespace pollux::test {
 namespace {
 
-/// Where QEMU's card makes the driver do something else than the in-process one, and why.
+/// A declared difference between the driver's accesses to QEMU's card and to the in-process card.
 struct Difference {
   std::string_view expected;  ///< lines of the golden file
-  std::string_view found;     ///< what takes their place
+  std::string_view found;     ///< the lines of the trace on QEMU's card
   std::string_view reason;
 };
 constexpr std::array kDifferences{
     Difference{"read  EECD             ?\nread  EEMNGCTL         ?\n", "read  EECD             ?\n",
-               "its EECD.AUTO_RD never sets, so the driver does not look further [I-CFGDONE]"},
+               "QEMU never sets EECD.AUTO_RD, so the driver does not read EEMNGCTL [I-CFGDONE]"},
     Difference{"write GCR              set 0x00000000, clear 0x00000000\n",
                "write GCR              set 0x00000000, clear 0x00010000\n",
-               "its GCR comes out of reset with the repetition of requests on"},
+               "after a reset, QEMU's GCR has the bit for resending completion requests set"},
     Difference{"write TCTL_EXT         set 0x00010000, clear 0x00000000\n",
                "write TCTL_EXT         set 0x00000000, clear 0x00000800\n",
-               "its TCTL_EXT comes out of reset with another collision distance"},
+               "after a reset, QEMU's TCTL_EXT has another collision distance"},
 };
 
-std::string as_qemu_has_it(std::string text) {
+std::string apply_differences(std::string text) {
   for (const Difference& difference : kDifferences) {
     for (std::size_t at = text.find(difference.expected); at != std::string::npos;
          at = text.find(difference.expected, at + difference.found.size())) {
@@ -43,7 +43,7 @@ TEST(GoldenTrace, OpenStartStopAndCloseOnQemusCard) {
   const std::vector<Phase> phases = trace_life("qtest:0", std::make_shared<SteadyClock>());
   EXPECT_FALSE(phases.empty());
   for (const Phase& phase : phases) {
-    const std::string expected = as_qemu_has_it(without_read_values(golden_text(phase.file)));
+    const std::string expected = apply_differences(without_read_values(golden_text(phase.file)));
     EXPECT_FALSE(expected.empty());
     EXPECT_EQ(first_difference(expected, describe_trace(phase.trace, false)), "") << "in tests/golden/" << phase.file;
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A card that works on its own time, in another process: the recorder must not miss what it does between two looks.
+// Records a card that runs in another process and in real time. The recorder must not miss what the card does between
+// two polls.
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -13,11 +14,11 @@ namespace {
 using RecordQemuTest = RecordTest;
 
 TEST_F(RecordQemuTest, AReplayDeliversTheSameFramesWithoutQemu) {
-  const Seen recorded =
-      record({.near = "qtest:0", .far = "qtest:1", .clock = std::make_shared<SteadyClock>(), .around = nullptr});
+  const Observation recorded = record(
+      {.recorded = "qtest:0", .link_partner = "qtest:1", .clock = std::make_shared<SteadyClock>(), .wrap = nullptr});
   EXPECT_GT(recorded.frames.size(), 100u);
-  EXPECT_EQ(recorded.stopped, "");
-  const Seen replayed = replay();
+  EXPECT_EQ(recorded.stop_error, "");
+  const Observation replayed = replay();
   EXPECT_EQ(progress_->divergence(), "");
   EXPECT_TRUE(progress_->at_end());
   EXPECT_EQ(replayed.frames.size(), recorded.frames.size());

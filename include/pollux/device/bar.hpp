@@ -9,8 +9,8 @@
 
 namespace pollux {
 
-/// Registers that are reached by calls: an in-process card, or an emulator in another process.
-/// Writes may be posted (queued); a read happens after every earlier write, and `flush` sends what is queued.
+/// Registers that are accessed by function calls: those of an in-process card, or of an emulator in another process.
+/// Writes may be posted (queued). A read executes after every earlier write. `flush` sends all queued writes.
 class POLLUX_API RemoteRegisters {
  public:
   RemoteRegisters() = default;
@@ -22,9 +22,10 @@ class POLLUX_API RemoteRegisters {
   virtual void flush() noexcept = 0;
 };
 
-/// One base address register's window: mapped memory, or remote functions. A value; copies refer to the same window.
-/// Ownership: the Device it came from owns the mapping and outlives it.
-/// Thread rule: different registers may be accessed from different threads when mapped; a remote window belongs to one
+/// The register window of one PCI base address register: mapped memory, or a RemoteRegisters object.
+/// A value type; copies refer to the same window.
+/// Ownership: the Device owns the mapping and must outlive the Bar.
+/// Thread rule: several threads may access different registers of a mapped window. A remote window belongs to one
 /// thread at a time unless its backend says otherwise.
 class POLLUX_API Bar {
  public:
@@ -32,20 +33,21 @@ class POLLUX_API Bar {
   Bar(volatile std::uint8_t* base, std::size_t size) noexcept : base_(base), size_(size) {}
   Bar(RemoteRegisters& remote, std::size_t size) noexcept : remote_(&remote), size_(size) {}
 
-  /// `offset` in bytes, 4-byte aligned, below `size()`: the caller's duty, since register tables are constants.
-  /// A card that is gone answers all ones.
+  /// `offset` is in bytes, 4-byte aligned and below `size()`. The caller must ensure this; it is not checked.
+  /// Returns all ones if the card has been removed.
   [[nodiscard]] std::uint32_t read32(std::uint32_t offset) const noexcept {
     if (base_ != nullptr) [[likely]]
       return io::read32(base_ + offset);
     return remote_->read32(offset);
   }
-  /// Everything stored to DMA memory before the call is visible to the card when it sees the write.
+  /// All stores to DMA memory before the call are visible to the card when it sees this write.
   void write32(std::uint32_t offset, std::uint32_t value) const noexcept {
     if (base_ != nullptr) [[likely]]
       return io::write32_ordered(base_ + offset, value);
     remote_->write32(offset, value);
   }
-  /// Sends posted writes on their way. Does nothing for a mapped window (reading any register flushes those).
+  /// Sends the queued writes of a remote window. Does nothing for a mapped window: there, a read of any register
+  /// flushes posted writes.
   void flush() const noexcept {
     if (remote_ != nullptr) remote_->flush();
   }
@@ -64,20 +66,20 @@ class POLLUX_API Bar {
   std::size_t size_ = 0;
 };
 
-/// A register that is written once a burst and never read: a queue's tail.
+/// The tail register of a queue. It is written once per burst and never read.
 class POLLUX_API Doorbell {
  public:
   Doorbell() = default;
   Doorbell(const Bar& bar, std::uint32_t offset) noexcept
       : mapped_(bar.mapped(offset)), remote_(bar.remote()), offset_(offset) {}
 
-  /// Publishes `value` after everything stored to DMA memory before the call.
+  /// Writes `value`. All stores to DMA memory before the call are visible to the card when it sees this write.
   void ring(std::uint32_t value) const noexcept {
     if (mapped_ != nullptr) [[likely]]
       return io::write32_ordered(mapped_, value);
     remote_->write32(offset_, value);
   }
-  /// The same for a caller that knows the register to be mapped.
+  /// As `ring`. Precondition: `is_mapped()`.
   void ring_mapped(std::uint32_t value) const noexcept { io::write32_ordered(mapped_, value); }
   void flush() const noexcept {
     if (remote_ != nullptr) [[unlikely]]

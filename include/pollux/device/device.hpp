@@ -13,7 +13,7 @@
 
 namespace pollux {
 
-/// What a card is by its PCI configuration space.
+/// The identification registers of a card's PCI configuration space.
 struct PciIdentity {
   std::uint16_t vendor = 0;
   std::uint16_t device = 0;
@@ -22,48 +22,48 @@ struct PciIdentity {
   std::uint8_t revision = 0;
 };
 
-/// A PCI card in this process's hands, however it is reached. A driver sees this and nothing of the backend.
-/// Ownership: a port owns its Device; Bars and event descriptors belong to the Device and end with it.
+/// A PCI card that this process controls. Each backend implements this interface; a driver depends on nothing else.
+/// Ownership: a port owns its Device. Bars and event descriptors belong to the Device and are valid as long as it is.
 /// Thread rule: one thread at a time, except `removed` and the Bars (see Bar).
 class POLLUX_API Device {
  public:
   Device() = default;
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
-  /// Stops bus mastering, takes the card out of its DMA domain and hands it back. Bounded.
+  /// Disables bus mastering, detaches the card from its DMA domain and releases it. Takes a bounded time.
   virtual ~Device() = default;
 
-  /// The URI that opens it, such as "vfio:0000:01:00.0".
+  /// The URI that opens this device, such as "vfio:0000:01:00.0".
   [[nodiscard]] virtual const std::string& name() const = 0;
   [[nodiscard]] virtual PciIdentity identity() const = 0;
-  /// -1 where unknown.
+  /// The NUMA node of the card; -1 if unknown.
   [[nodiscard]] virtual int numa_node() const = 0;
 
-  /// Configuration space; `width` is 1, 2 or 4 bytes, `offset` a multiple of it below 4,096.
+  /// Accesses configuration space. `width` is 1, 2 or 4 bytes; `offset` is a multiple of `width` and below 4,096.
   [[nodiscard]] virtual Result<std::uint32_t> read_config(std::uint32_t offset, unsigned width) = 0;
   [[nodiscard]] virtual Result<void> write_config(std::uint32_t offset, unsigned width, std::uint32_t value) = 0;
 
-  /// The window of base address register `index` (0 to 5); mapped on first use, valid as long as the Device.
+  /// The window of base address register `index` (0 to 5). It is mapped on first use and valid as long as the Device.
   [[nodiscard]] virtual Result<Bar> bar(unsigned index) = 0;
 
-  /// Lets the card start DMA, or forbids it. Forbidding returns after the configuration write has taken effect.
+  /// Enables or disables DMA by the card. When it disables DMA, it returns after the configuration write took effect.
   [[nodiscard]] virtual Result<void> set_bus_master(bool enabled) = 0;
-  /// Resets the function (FLR or what the backend has in its place). Error not_supported where there is none: the
-  /// driver's own register reset is enough then.
+  /// Resets the function: by an FLR, or by the backend's equivalent. Error: not_supported if the backend has neither;
+  /// the driver's own register reset is then sufficient.
   [[nodiscard]] virtual Result<void> reset() = 0;
-  /// The translation for the card's DMA. Already attached to the Context when the Device was opened.
+  /// The domain that translates the card's DMA. It was attached to the Context when the Device was opened.
   [[nodiscard]] virtual DmaDomain& dma_domain() = 0;
 
-  /// MSI-X vectors that the card offers; 0 where the backend brings none.
+  /// Number of MSI-X vectors of the card; 0 if the backend supports no interrupts.
   [[nodiscard]] virtual unsigned interrupt_vectors() const = 0;
-  /// Enables `count` vectors (0 disables all), each signalling an eventfd that poll(2) can wait for. All are enabled at
-  /// once: before Linux 6.5 vectors can't be added one by one. The descriptors belong to the Device.
+  /// Enables `count` vectors; 0 disables all. Each vector signals an eventfd, which poll(2) can wait for. One call
+  /// enables all vectors, because Linux before 6.5 cannot add vectors one by one. The Device owns the descriptors.
   [[nodiscard]] virtual Result<std::span<const int>> enable_interrupts(unsigned count) = 0;
-  /// Raised by the platform on an uncorrected PCI error; -1 where the backend has none.
+  /// The eventfd that the platform signals on an uncorrected PCI error; -1 if the backend has none.
   [[nodiscard]] virtual int error_event() const { return -1; }
-  /// Raised when the host asks for the device back; -1 where the backend has none.
+  /// The eventfd that is signalled when the host asks for the device to be released; -1 if the backend has none.
   [[nodiscard]] virtual int removal_event() const { return -1; }
-  /// Whether the card is known to be gone. May be called from any thread.
+  /// Whether the card is known to have been removed. May be called from any thread.
   [[nodiscard]] virtual bool removed() const { return false; }
 };
 

@@ -13,8 +13,9 @@
 
 namespace pollux {
 
-/// A card as software, inside the process. It knows nothing of drivers and is reached through a backend.
-/// Thread rule: one thread at a time; register accesses and `advance` are the only things that make it work.
+/// A software model of a card that runs inside the process. Drivers access it only through a backend.
+/// The model acts only during a register access or a call of `advance`.
+/// Thread rule: one thread at a time.
 class POLLUX_API DeviceModel {
  public:
   DeviceModel() = default;
@@ -27,32 +28,32 @@ class POLLUX_API DeviceModel {
   [[nodiscard]] virtual std::uint32_t read32(unsigned bar, std::uint32_t offset) noexcept = 0;
   virtual void write32(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept = 0;
 
-  /// Gives the model its way to memory; nullptr while bus mastering is off.
+  /// Sets the interface through which the model accesses memory; nullptr while bus mastering is disabled.
   virtual void set_dma(ModelDma* dma) noexcept = 0;
   /// Function level reset.
   virtual void reset() noexcept = 0;
-  /// Lets everything happen that is due at `now`.
+  /// Advances the model's time to `now` and processes all events that are due.
   virtual void advance(Duration now) noexcept = 0;
-  /// No `advance` to a time before this one does anything. Duration::max(): nothing happens by itself.
+  /// The time of the next event: an `advance` to an earlier time has no effect. Duration::max() if no event is pending.
   [[nodiscard]] virtual Duration next_event() const noexcept { return Duration::min(); }
 
   [[nodiscard]] virtual unsigned interrupt_vectors() const = 0;
-  /// Called by the model with a vector's number when it sends that interrupt message.
+  /// Sets the handler that the model calls with the vector number when it sends an interrupt message.
   virtual void on_interrupt(std::function<void(unsigned vector)> handler) = 0;
 
-  /// Called by the model with each frame it puts on its wire (without FCS).
+  /// Sets the handler that the model calls with each frame that it transmits (without FCS).
   using WireHandler = std::function<void(std::span<const std::byte> frame)>;
   virtual void on_transmit(WireHandler handler) = 0;
   /// A frame (without FCS) arrives from the wire.
   virtual void receive(std::span<const std::byte> frame) noexcept = 0;
-  /// One that was damaged on the way, so that its FCS no longer fits.
+  /// A frame with a wrong FCS arrives from the wire.
   virtual void receive_corrupt(std::span<const std::byte> /*frame*/) noexcept {}
-  /// Whether a frame that arrived now would get in: receiving is on and there is room for it. For wires whose other end
-  /// can wait.
+  /// Whether the model would accept a frame now: reception is enabled and the packet buffer has room. A wire whose link
+  /// partner can wait asks this before it delivers a frame.
   [[nodiscard]] virtual bool can_receive() const noexcept { return true; }
-  /// The wire has as many frames as it holds: send no more until it is not busy any longer.
+  /// Tells the model whether the wire is full. The model transmits no frames while it is.
   virtual void set_wire_busy(bool /*busy*/) noexcept {}
-  /// The wire's other end appears or goes away.
+  /// Tells the model whether a link partner is connected.
   virtual void set_carrier(bool present) noexcept = 0;
 };
 

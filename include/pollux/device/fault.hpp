@@ -16,65 +16,66 @@
 
 namespace pollux {
 
-/// Where a device can go wrong: each happening of these is a place that a fault can be ordered for, counted from 0.
+/// Kinds of operation at which a fault can be injected. The occurrences of each kind are counted from 0.
 enum class FaultPoint : std::uint8_t {
-  access,  ///< a register is read or written
-  read,    ///< a register is read
-  write,   ///< a register is written
-  call,    ///< a member function of Device that can fail is called
-  map,     ///< memory is mapped for the device's DMA
-  unmap,   ///< memory is unmapped
-  vector,  ///< an interrupt vector is enabled
-  lie,     ///< the register of FaultPlan::lie is read or written
+  access,          ///< a register is read or written
+  read,            ///< a register is read
+  write,           ///< a register is written
+  call,            ///< a member function of Device that can fail is called
+  map,             ///< memory is mapped for the device's DMA
+  unmap,           ///< memory is unmapped
+  vector,          ///< an interrupt vector is enabled
+  stuck_register,  ///< the register of FaultPlan::stuck is read or written
 };
 inline constexpr std::size_t kFaultPoints = 8;
 
-/// What goes wrong with a device. What a driver's user gets for each is in docs/82576/faults.md.
+/// Kinds of fault. docs/82576/faults.md lists the result of each for the user of a driver.
 enum class FaultKind : std::uint8_t {
-  none,                ///< nothing: only the places are counted
-  removal,             ///< at an access the card goes away: all ones from registers and configuration space, no DMA
-  removal_event,       ///< at an access the host asks for the device back; the card goes on
-  error_event,         ///< at an access the platform reports an uncorrected error; the card goes on
-  action,              ///< at an access FaultPlan::action is called first
-  liar,                ///< at an access to the register of FaultPlan::lie, that is not what it should be
-  ones,                ///< a read is answered with all ones and does not reach the card
-  zeros,               ///< a read is answered with zero and does not reach the card
+  none,                ///< no fault: occurrences are only counted
+  removal,             ///< the card is removed: registers and configuration space read as all ones, DMA stops
+  removal_event,       ///< the host asks for the device to be released; the card continues to work
+  error_event,         ///< the platform reports an uncorrected PCI error; the card continues to work
+  action,              ///< FaultPlan::action is called before the access
+  stuck_register,      ///< bits of the register FaultPlan::stuck are stuck, or writes to it are ignored
+  ones,                ///< a read returns all ones and does not reach the card
+  zeros,               ///< a read returns zero and does not reach the card
   lost_write,          ///< a write does not reach the card
-  call_fails,          ///< a call of the Device returns FaultPlan::error and does nothing
-  map_fails,           ///< memory cannot be mapped: FaultPlan::error
-  unmap_fails,         ///< memory cannot be unmapped: FaultPlan::error
+  call_fails,          ///< a call of a member function of Device returns FaultPlan::error and does nothing
+  map_fails,           ///< mapping memory fails with FaultPlan::error
+  unmap_fails,         ///< unmapping memory fails with FaultPlan::error
   lost_interrupts,     ///< a vector never signals
-  spurious_interrupt,  ///< at an access every vector that is enabled signals, for no reason of the card's
+  spurious_interrupt,  ///< every enabled vector signals although the card sent no interrupt
 };
+/// The fault point whose occurrences FaultPlan::at counts for this kind.
 [[nodiscard]] POLLUX_API FaultPoint point_of(FaultKind kind) noexcept;
 
-/// A register of BAR 0 that lies.
-struct RegisterLie {
-  std::uint32_t offset = 0;     ///< bytes
+/// A defective register of BAR 0.
+struct StuckRegister {
+  std::uint32_t offset = 0;     ///< in bytes
   std::uint32_t set = 0;        ///< bits that always read as one
   std::uint32_t clear = 0;      ///< bits that always read as zero
   bool ignores_writes = false;  ///< writes do not reach the card
 };
 
-/// One fault, ordered.
+/// Describes one fault to inject.
 struct FaultPlan {
   static constexpr std::uint64_t kForEver = std::numeric_limits<std::uint64_t>::max();
 
   FaultKind kind = FaultKind::none;
-  std::uint64_t at = 0;     ///< the first place that it strikes, of those of `point_of(kind)`
-  std::uint64_t count = 1;  ///< places in a row that it strikes; a removal stays until it is lifted
+  std::uint64_t at = 0;     ///< the first occurrence of `point_of(kind)` at which the fault is injected
+  std::uint64_t count = 1;  ///< consecutive occurrences; a removal lasts until FaultInjector::disable
   ErrorCode error = ErrorCode::io_error;
-  RegisterLie lie = {};
-  std::function<void()> action = nullptr;  ///< may use the device's own registers, which are no places then
+  StuckRegister stuck = {};
+  std::function<void()> action = nullptr;  ///< may access the device's registers; these accesses are not counted
 };
 
-/// A fault as a text: "KIND@PLACE" or "KIND@PLACExCOUNT", such as "removal@1200", "ones@3x2" or "lost-write@40"; place
-/// 0 if none is given. The kinds are those above, with "-" for "_", but `none`, `action` and `liar`. Error:
-/// invalid_argument; the hint lists the kinds.
+/// Parses a fault: "KIND@AT" or "KIND@ATxCOUNT", such as "removal@1200", "ones@3x2" or "lost-write@40". AT is 0 if
+/// omitted. The kinds are those of FaultKind, with "-" for "_", except `none`, `action` and `stuck_register`.
+/// Error: invalid_argument; the hint lists the kinds.
 [[nodiscard]] POLLUX_API Result<FaultPlan> parse_fault(std::string_view text);
 
-/// Holds a plan, counts places and says when the fault strikes. Shared by whoever orders the fault and the device.
-/// Thread rule: any thread, but `action` is called on whichever accesses the register.
+/// Counts occurrences of fault points and decides when the planned fault is injected. A test and the device share it.
+/// Thread rule: any thread. `action` is called on the thread that accesses the register.
 class POLLUX_API FaultInjector {
  public:
   explicit FaultInjector(FaultPlan plan = {});
@@ -82,31 +83,30 @@ class POLLUX_API FaultInjector {
   FaultInjector& operator=(const FaultInjector&) = delete;
 
   [[nodiscard]] const FaultPlan& plan() const noexcept { return plan_; }
-  /// Places of that kind that have come by.
-  [[nodiscard]] std::uint64_t places(FaultPoint point) const noexcept;
-  /// Whether the fault has struck at all.
-  [[nodiscard]] bool struck() const noexcept { return strikes_.load(std::memory_order_relaxed) != 0; }
-  /// Offset of the register at whose access it struck first; 0 where it struck elsewhere or not yet.
-  [[nodiscard]] std::uint32_t struck_register() const noexcept { return register_.load(std::memory_order_relaxed); }
-  /// Ends the fault: it does not strike again, and a card that went away is back in its slot.
-  void lift() noexcept { lifted_.store(true, std::memory_order_relaxed); }
-  [[nodiscard]] bool lifted() const noexcept { return lifted_.load(std::memory_order_relaxed); }
+  /// Number of occurrences of `point` so far.
+  [[nodiscard]] std::uint64_t occurrences(FaultPoint point) const noexcept;
+  /// Whether the fault has been injected at least once.
+  [[nodiscard]] bool triggered() const noexcept { return triggers_.load(std::memory_order_relaxed) != 0; }
+  /// Offset of the register whose access first triggered the fault; 0 if none has.
+  [[nodiscard]] std::uint32_t trigger_register() const noexcept { return register_.load(std::memory_order_relaxed); }
+  /// Ends the fault. It is not injected again, and a removed card is present again.
+  void disable() noexcept { disabled_.store(true, std::memory_order_relaxed); }
+  [[nodiscard]] bool disabled() const noexcept { return disabled_.load(std::memory_order_relaxed); }
 
-  /// Counts a place; whether the fault strikes there. For devices.
-  [[nodiscard]] bool strikes(FaultPoint point, std::uint32_t register_offset = 0) noexcept;
+  /// Counts one occurrence of `point` and returns whether the fault is to be injected there. Called by devices.
+  [[nodiscard]] bool should_inject(FaultPoint point, std::uint32_t register_offset = 0) noexcept;
 
  private:
   const FaultPlan plan_;
-  std::array<std::atomic<std::uint64_t>, kFaultPoints> places_{};
-  std::atomic<std::uint64_t> strikes_{0};
+  std::array<std::atomic<std::uint64_t>, kFaultPoints> occurrences_{};
+  std::atomic<std::uint64_t> triggers_{0};
   std::atomic<std::uint32_t> register_{0};
-  std::atomic<bool> lifted_{false};
+  std::atomic<bool> disabled_{false};
 };
 
-/// Puts the fault in front of `device`: whoever drives the result meets it. The result has remote register windows,
-/// whatever the inner device has, and while it lives the Context has one more DMA domain, which maps nothing and only
-/// fails when the plan says so.
-/// Errors: those of Context::attach, and those ordered for the first places of `map`.
+/// Wraps `device` in one that injects the planned fault. The register windows of the result are remote. As long as the
+/// result exists, the Context has one more DMA domain; it maps nothing and fails only when the plan says so.
+/// Errors: those of Context::attach, and those planned for `map` at the first occurrences.
 [[nodiscard]] POLLUX_API Result<std::unique_ptr<Device>> with_faults(Context& context, std::unique_ptr<Device> device,
                                                                      std::shared_ptr<FaultInjector> faults);
 

@@ -13,25 +13,25 @@
 
 namespace pollux {
 
-/// What goes wrong when a model accesses memory.
+/// Kinds of fault when a model accesses memory.
 enum class MemoryFaultKind : std::uint8_t {
-  none,       ///< nothing: only the places are counted
-  refused,    ///< the access finds no memory, as with an IOMMU that does not know the address
-  missing,    ///< a write is never made
-  late,       ///< a write is made after MemoryFault::delay
-  duplicate,  ///< a write is made, and again after the delay
-  torn,       ///< MemoryFault::first_bytes of a write are stored at once, the others after the delay
-  changed,    ///< a write is made after MemoryFault::change has had its bytes
+  none,       ///< no fault: accesses are only counted
+  refused,    ///< the access fails, as if the IOMMU did not map the address
+  missing,    ///< a write is dropped
+  late,       ///< a write is stored after MemoryFault::delay
+  duplicate,  ///< a write is stored immediately, and again after the delay
+  torn,       ///< MemoryFault::first_bytes of a write are stored immediately, the other bytes after the delay
+  changed,    ///< MemoryFault::change edits the bytes of a write before they are stored
 };
 
-/// One fault of memory, ordered.
+/// Describes one memory fault to inject.
 struct MemoryFault {
   MemoryFaultKind kind = MemoryFaultKind::none;
-  ModelAccess what = ModelAccess::receive_write_back;  ///< the places that count
-  std::uint64_t at = 0;                                ///< the first place that it strikes, counted from 0
-  std::uint64_t count = 1;                             ///< places in a row
-  Duration delay{0};                                   ///< of the model's time
-  /// Of a torn write: offset and length of what is stored at once; both multiples of 4.
+  ModelAccess what = ModelAccess::receive_write_back;  ///< the accesses that are counted and can fail
+  std::uint64_t at = 0;                                ///< the first access that fails, counted from 0
+  std::uint64_t count = 1;                             ///< consecutive accesses that fail
+  Duration delay{0};                                   ///< in the model's time
+  /// The bytes of a torn write that are stored immediately. Offset and length are multiples of 4.
   struct {
     std::size_t offset = 0;
     std::size_t length = 0;
@@ -39,10 +39,10 @@ struct MemoryFault {
   std::function<void(std::span<std::byte> bytes)> change = nullptr;
 };
 
-inline constexpr std::size_t kMemoryPlaces = 6;  ///< kinds of ModelAccess
+inline constexpr std::size_t kModelAccessKinds = 6;  ///< kinds of ModelAccess
 
-/// Lets a fault happen between a model and memory: put it there with ModelDma::intercept.
-/// Thread rule: that of DmaInterceptor; `places` and `lift` while the model is at rest.
+/// Injects a memory fault into the accesses of a model. Install it with ModelDma::intercept.
+/// Thread rule: that of DmaInterceptor. Call `occurrences` and `disable` only while the model is idle.
 class POLLUX_API FaultyMemory : public DmaInterceptor {
  public:
   explicit FaultyMemory(MemoryFault fault = {});
@@ -52,13 +52,13 @@ class POLLUX_API FaultyMemory : public DmaInterceptor {
   void write(ModelDma& memory, const ModelWrite& write) noexcept override;
   void advance(ModelDma& memory, Duration now) noexcept override;
 
-  /// Accesses of that kind so far.
-  [[nodiscard]] std::uint64_t places(ModelAccess what) const noexcept {
-    return places_[static_cast<std::size_t>(what)];
+  /// Number of accesses of kind `what` so far.
+  [[nodiscard]] std::uint64_t occurrences(ModelAccess what) const noexcept {
+    return occurrences_[static_cast<std::size_t>(what)];
   }
-  [[nodiscard]] bool struck() const noexcept { return strikes_ != 0; }
-  /// Ends the fault; what it has put off is never written.
-  void lift() noexcept;
+  [[nodiscard]] bool triggered() const noexcept { return triggers_ != 0; }
+  /// Ends the fault. Delayed writes are discarded.
+  void disable() noexcept;
 
  private:
   struct Postponed {
@@ -73,10 +73,10 @@ class POLLUX_API FaultyMemory : public DmaInterceptor {
   void tear(ModelDma& memory, const ModelWrite& write);
 
   const MemoryFault fault_;
-  std::array<std::uint64_t, kMemoryPlaces> places_{};
-  std::uint64_t strikes_ = 0;
-  bool striking_ = false;  // the access that was allowed last
-  bool lifted_ = false;
+  std::array<std::uint64_t, kModelAccessKinds> occurrences_{};
+  std::uint64_t triggers_ = 0;
+  bool injecting_ = false;  // the fault applies to the access that `allow` saw last
+  bool disabled_ = false;
   Duration now_{0};
   std::vector<Postponed> postponed_;
 };

@@ -12,17 +12,17 @@
 
 namespace pollux {
 
-/// What a model wants of memory when it accesses it.
+/// Kinds of memory access by a model.
 enum class ModelAccess : std::uint8_t {
   descriptor_read,      ///< one descriptor of a ring
-  payload_read,         ///< a frame's bytes, to send them
-  payload_write,        ///< a received frame's bytes
-  receive_write_back,   ///< a receive descriptor, whole
-  transmit_write_back,  ///< the part of a transmit descriptor that says done
-  head_write_back,      ///< a transmit queue's head, where that is asked for instead
+  payload_read,         ///< bytes of a frame to transmit
+  payload_write,        ///< bytes of a received frame
+  receive_write_back,   ///< a whole receive descriptor
+  transmit_write_back,  ///< the word of a transmit descriptor that has the done bit
+  head_write_back,      ///< the head of a transmit queue, if head write-back is enabled
 };
 
-/// A write of a model's before it is made. `bytes` are valid during the call that hands it over.
+/// A write by a model before it is stored. `bytes` are valid only during the call that passes it.
 struct ModelWrite {
   ModelAccess what = ModelAccess::payload_write;
   std::uint32_t queue = 0;
@@ -32,43 +32,44 @@ struct ModelWrite {
 
 class ModelDma;
 
-/// Stands between a model and memory, for tests and faults: refuses accesses, and carries writes out as it likes.
-/// Thread rule: called by whoever makes the model work, one thread at a time, with the backend's lock held.
+/// Intercepts the memory accesses of a model, for tests and fault injection. It can refuse accesses and change writes.
+/// Thread rule: called on the thread that runs the model, one at a time, with the backend's lock held.
 class POLLUX_API DmaInterceptor {
  public:
   DmaInterceptor() = default;
   DmaInterceptor(const DmaInterceptor&) = delete;
   DmaInterceptor& operator=(const DmaInterceptor&) = delete;
   virtual ~DmaInterceptor() = default;
-  /// Asked before each access. False refuses it as memory that is not mapped would, and it counts as that.
+  /// Called before each access. If it returns false, the access is refused and counted as one to unmapped memory.
   [[nodiscard]] virtual bool allow(ModelAccess /*what*/, std::uint32_t /*queue*/, std::uint64_t /*iova*/,
                                    std::size_t /*length*/) noexcept {
     return true;
   }
-  /// In place of a write that was allowed. `memory.store` carries out this one, a part of it, another one or none; a
-  /// copy of the bytes can be stored later, as long as the model has its way to memory.
+  /// Called instead of each allowed write. It may store this write, a part of it, another one or none with
+  /// `memory.store`. It may also copy the bytes and store them later, as long as the model's DMA is enabled.
   virtual void write(ModelDma& memory, const ModelWrite& write) noexcept;
-  /// Time as the model is told it, before the model does what is due: the moment for what was put off.
+  /// Called with the model's new time, before the model processes its own events. Store delayed writes here.
   virtual void advance(ModelDma& /*memory*/, Duration /*now*/) noexcept {}
 };
 
-/// How a model reaches memory: only what a DMA domain has mapped. A refused access is counted and reported by whoever
-/// implements this, never carried out.
+/// A model's access to memory. It reaches only what a DMA domain has mapped. The implementation rejects, counts and
+/// reports every other access.
 class POLLUX_API ModelDma {
  public:
   ModelDma() = default;
   ModelDma(const ModelDma&) = delete;
   ModelDma& operator=(const ModelDma&) = delete;
   virtual ~ModelDma() = default;
-  /// The process's address of `length` bytes at `iova`, or nullptr if any of them is not mapped.
+  /// The address in this process of `length` bytes at `iova`; nullptr if any of them is not mapped.
   [[nodiscard]] virtual std::byte* translate(std::uint64_t iova, std::size_t length) noexcept = 0;
 
-  /// Carries a write out. Payload appears in any order; anything else in ascending order of its words of 8 bytes (or
-  /// its only 4), each as a whole, and after everything that was stored before. False if it is not mapped.
+  /// Stores a write. The bytes of a payload become visible in any order. A descriptor or head becomes visible after all
+  /// earlier stores, in ascending order of its 8-byte words (or its only 4-byte word), each atomically. Returns false
+  /// if the memory is not mapped.
   bool store(const ModelWrite& write) noexcept;
 
-  /// Puts `interceptor`, which outlives the model's use of this memory or is taken out again with nullptr, between the
-  /// model and memory. Call it while the model is at rest.
+  /// Installs `interceptor`; nullptr removes it. It must stay valid until it is removed or the model no longer uses
+  /// this memory. Call this only while the model is idle.
   void intercept(DmaInterceptor* interceptor) noexcept { interceptor_.store(interceptor, std::memory_order_release); }
   [[nodiscard]] DmaInterceptor* interceptor() const noexcept { return interceptor_.load(std::memory_order_acquire); }
 
@@ -76,7 +77,7 @@ class POLLUX_API ModelDma {
   std::atomic<DmaInterceptor*> interceptor_{nullptr};
 };
 
-/// Copies `bytes` to `memory` as ModelDma::store says.
+/// Copies `bytes` to `memory` in the order that ModelDma::store describes.
 inline void store_as_card(std::byte* memory, ModelAccess what, std::span<const std::byte> bytes) noexcept {
   if (what == ModelAccess::payload_write) {
     std::memcpy(memory, bytes.data(), bytes.size());

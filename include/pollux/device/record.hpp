@@ -13,60 +13,63 @@
 #include "pollux/device/device.hpp"
 #include "pollux/mem/context.hpp"
 
-/// Record and replay. A recorded Device stands between a driver and its card and writes down, in order, each register
-/// access, each descriptor that the card wrote back with the frame in its buffer, and each interrupt. A replayed Device
-/// gives a driver the same again without any card; a driver that does something else is told so.
+/// Record and replay of everything that passes between a driver and its card.
 ///
-/// The card works on rings of the recorder's own, which copies descriptors to the card when the driver writes a tail
-/// register, and back to the driver when it accesses any register or polls in vain. So the driver sees nothing that is
-/// not in the file yet, whatever the card does meanwhile. Frames stay where they are: only descriptors are copied.
+/// A recording Device writes each register access, each descriptor write-back with the frame in its buffer, and each
+/// interrupt to a file, in order. A replaying Device repeats the recording to a driver without a card. It reports the
+/// first difference between the driver and the recording.
+///
+/// The recorder gives the card rings of its own. When the driver writes a tail register, it copies armed descriptors to
+/// the card's ring. When the driver accesses any register, or polls a queue and finds it empty, it copies write-backs
+/// to the driver's ring. So each write-back is in the file before the driver sees it. Only descriptors are copied;
+/// frames stay in their buffers.
 namespace pollux {
 
-/// Registers of a card's rings, as arrays of one for each queue. Descriptors are 16 bytes, and the first 8 of an armed
-/// one are its buffer's address.
+/// The registers of one kind of ring of a card: arrays with one element for each queue. A descriptor has 16 bytes; the
+/// first 8 bytes of an armed descriptor are the address of its buffer.
 struct RingRegisters {
   bool receive = false;
-  std::uint32_t base_low = 0;  ///< offsets of queue 0's, in bytes
+  std::uint32_t base_low = 0;  ///< this and the following: offset of the register of queue 0, in bytes
   std::uint32_t base_high = 0;
-  std::uint32_t length = 0;  ///< in bytes of ring
+  std::uint32_t length = 0;  ///< the register has the length of the ring in bytes
   std::uint32_t tail = 0;
-  std::uint32_t buffer = 0;  ///< says how large receive buffers are; 0 where there is none
-  std::uint32_t stride = 0;  ///< bytes from one queue's to the next one's
+  std::uint32_t buffer = 0;  ///< the register has the size of receive buffers; 0 if there is none
+  std::uint32_t stride = 0;  ///< bytes from the register of one queue to that of the next
   std::uint32_t queues = 0;
 };
 
-/// What record and replay have to know of a kind of card.
+/// The properties of a card that record and replay need.
 struct CardLayout {
-  unsigned bar = 0;  ///< of the registers
+  unsigned bar = 0;  ///< the BAR with the registers
   std::span<const RingRegisters> rings;
-  std::uint32_t most_descriptors = 4096;  ///< in a ring
-  /// Bytes that the card may write into a buffer, by the value of RingRegisters::buffer.
+  std::uint32_t max_descriptors = 4096;  ///< in a ring
+  /// The number of bytes that the card may write into a buffer, from the value of the register RingRegisters::buffer.
   std::uint32_t (*buffer_bytes)(std::uint32_t value) noexcept = nullptr;
-  /// Bytes that a written-back receive descriptor says are in its buffer; 0 while it is not done.
+  /// The number of bytes in the buffer of a receive descriptor, as its write-back says; 0 if it is not done.
   std::uint32_t (*payload)(std::uint64_t low, std::uint64_t high) noexcept = nullptr;
-  /// Whether the register is a counter that reading clears. A replay answers such reads with the sum of what was
-  /// recorded, so statistics may be asked for at other times.
+  /// Whether the register is a clear-on-read counter. A replay returns the sum of the recorded values up to that point,
+  /// so a driver may read statistics at other times than the recorded driver.
   bool (*is_counter)(std::uint32_t offset) noexcept = nullptr;
-  /// Whether reading the register changes nothing and drivers do so at any time, to see whether the card is there and
-  /// its link up. A replay answers such reads with what was recorded last, if they come at another time.
+  /// Whether the register is a status register: reading it has no side effects, and a driver reads it at any time to
+  /// check for removal and link. A replay returns the last recorded value, so a driver may read it at other times.
   bool (*is_status)(std::uint32_t offset) noexcept = nullptr;
-  /// Its name for a message.
+  /// The name of a register, for messages.
   std::string (*name)(std::uint32_t offset) = nullptr;
 };
 
-/// Passes everything on to `inner` and writes it to `file`, which is replaced if it exists. It is complete when the
-/// Device goes away; what a crashed process leaves can be replayed, too. A full disk ends the recording with a logged
-/// error, and the Device goes on.
-/// `layout` and what it refers to outlive the Device. Thread rule: that of Device.
+/// Wraps `inner` in a device that records to `file`. An existing file is replaced. The recording is complete when the
+/// Device is destroyed; the partial recording of a crashed process can also be replayed. A full disk ends the recording
+/// with a logged error, and the Device continues to work.
+/// `layout` and everything it refers to must outlive the Device. Thread rule: that of Device.
 /// Errors: io_error and permission_denied (the file), no_memory (the rings).
 [[nodiscard]] POLLUX_API Result<std::unique_ptr<Device>> record_device(Context& context, const std::string& file,
                                                                        const CardLayout& layout,
                                                                        std::unique_ptr<Device> inner);
 
-/// How far a replay has come. Thread rule: any thread.
+/// The progress of a replay. Thread rule: any thread.
 class POLLUX_API ReplayProgress {
  public:
-  /// What the driver did that the recorded one did not; empty as long as it did the same.
+  /// Describes the first difference between the driver and the recording; empty if there is none so far.
   [[nodiscard]] std::string divergence() const {
     const std::lock_guard lock(mutex_);
     return divergence_;
@@ -80,13 +83,14 @@ class POLLUX_API ReplayProgress {
   std::atomic<bool> at_end_{false};
 };
 
-/// The layout for a card; nullptr for an unknown one.
+/// Returns the layout of a card; nullptr for an unknown card.
 using FindLayout = std::function<const CardLayout*(const PciIdentity& card)>;
 
-/// The card of a recording. A driver that does anything else than the recorded one finds it removed from then on; the
-/// first difference is logged as an error, with the access that was expected. What may differ, since it depends on
-/// time: how often a register is read in a row, how often the driver polls, and when it looks at counters and status.
-/// Errors: not_found, permission_denied, io_error (the file), invalid_argument (no recording, of another version,
+/// Opens a Device that replays a recording. If the driver does anything that the recorded driver did not, the card is
+/// removed from then on; this difference is logged as an error, with the access that was expected. These may differ,
+/// because they depend on time: how often the driver reads one register in a row, how often it polls, and when it reads
+/// counters and status registers.
+/// Errors: not_found, permission_denied, io_error (the file), invalid_argument (not a recording, another version, or
 /// damaged), not_supported (a card that `find` does not know).
 [[nodiscard]] POLLUX_API Result<std::unique_ptr<Device>> replay_device(
     Context& context, const std::string& file, const FindLayout& find,

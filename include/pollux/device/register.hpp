@@ -10,7 +10,7 @@
 
 #include "pollux/device/bar.hpp"
 
-/// Registers as types. A register is declared once, with its place, its access mode and its named fields:
+/// Typed registers. Each register is declared once, with its offset, access mode and named fields:
 ///
 ///     struct RXDCTL : Register<RXDCTL, 0xC028, Access::rw, Stride{0x40, 16}> {
 ///       static constexpr Field PTHRESH{0, 5}, WTHRESH{16, 5};
@@ -21,19 +21,19 @@
 ///     regs.write<RXDCTL>(queue, RXDCTL::ENABLE | RXDCTL::WTHRESH(4));
 ///     if (regs.read<RXDCTL>(queue).has(RXDCTL::ENABLE)) ...
 ///
-/// Fields of different registers do not combine, a read-only register is not written, a write-only one is not read, and
-/// one that clears when it is read is only read by `read_and_clear`: the other uses do not compile. A driver, a model,
-/// a register dump and the documentation share the declaration: `describe` turns it into data.
+/// These uses do not compile: combining fields of different registers, writing a read-only register, reading a
+/// write-only one, and reading a clear-on-read register by anything but `read_and_clear`. Drivers, models, register
+/// dumps and the documentation share one declaration: `describe` returns it as data.
 namespace pollux {
 
-/// What software may do to a register, by the datasheets' own abbreviations.
+/// How software may access a register. The names are the abbreviations of the datasheets.
 enum class Access : std::uint8_t {
   rw,      ///< read and write
   ro,      ///< read only; writes have no effect
-  wo,      ///< write only; a read means nothing
+  wo,      ///< write only; the value of a read is undefined
   w1c,     ///< read; writing ones clears those bits
-  rc,      ///< cleared by being read; not written
-  rc_w1c,  ///< cleared by being read, and by writing ones
+  rc,      ///< reading clears it; not written
+  rc_w1c,  ///< reading clears it; writing ones clears those bits
   rw_rc,   ///< read and write; reading clears some of its bits
 };
 
@@ -50,8 +50,8 @@ enum class Access : std::uint8_t {
   return kNames[static_cast<std::size_t>(access)];
 }
 
-/// An array of registers: `count` of them, `bytes` apart. Where an array lies in two blocks, the first `split` are at
-/// the register's offset and the rest at `second`.
+/// The layout of an array of `count` registers, `bytes` apart. If the array has two blocks, the first `split` registers
+/// start at the register's offset and the others at `second`.
 struct Stride {
   std::uint32_t bytes = 4;
   std::uint32_t count = 1;
@@ -59,17 +59,18 @@ struct Stride {
   std::uint32_t second = 0;
 };
 
-/// A second place where the first `count` of a register answer, `bytes` apart; `count` zero means none.
+/// A second offset at which the first `count` registers of an array can be accessed, `bytes` apart. A count of 0 means
+/// that there is no alias.
 struct Alias {
   std::uint32_t offset = 0;
   std::uint32_t bytes = 0;
   std::uint32_t count = 0;
 };
 
-/// A field's place, as data.
+/// The description of a field.
 struct FieldInfo {
   std::string_view name;
-  std::uint32_t lo = 0;     ///< number of its lowest bit
+  std::uint32_t lo = 0;     ///< number of the lowest bit
   std::uint32_t width = 0;  ///< in bits, 1 to 32
 
   [[nodiscard]] constexpr std::uint32_t mask() const noexcept {
@@ -77,7 +78,7 @@ struct FieldInfo {
   }
 };
 
-/// A register's declaration, as data.
+/// The description of a register.
 struct RegisterInfo {
   std::string_view name;
   std::string_view group;
@@ -87,7 +88,7 @@ struct RegisterInfo {
   Access access = Access::rw;
   std::span<const FieldInfo> fields;
 
-  /// Where index `index` answers; the caller keeps it below `stride.count`.
+  /// The offset of register `index` of the array. Precondition: `index` is below `stride.count`.
   [[nodiscard]] constexpr std::uint32_t at(std::uint32_t index) const noexcept {
     return index < stride.split ? offset + index * stride.bytes : stride.second + (index - stride.split) * stride.bytes;
   }
@@ -95,12 +96,12 @@ struct RegisterInfo {
 
 namespace detail {
 
-/// Not constexpr: being reached in a constant expression is what makes the compiler refuse it.
+/// These functions are not constexpr on purpose: the compiler rejects a constant expression that calls one.
 inline void register_field_is_outside_32_bits() noexcept {}
 inline void register_field_value_does_not_fit() noexcept {}
 inline void register_index_is_out_of_range() noexcept {}
 
-/// The `which`-th of the comma-separated names.
+/// The name at index `which` of a comma-separated list.
 [[nodiscard]] constexpr std::string_view nth_name(std::string_view names, std::size_t which) noexcept {
   for (; which > 0; --which) names.remove_prefix(names.find(',') + 1);
   names = names.substr(0, names.find(','));
@@ -118,10 +119,11 @@ template <class... Fields>
 
 }  // namespace detail
 
-/// Lists a register's fields for `describe`. Once in each register that has any, after the last field.
+/// Lists a register's fields for `describe`. Write it once in each register that has fields, after the last one.
 #define POLLUX_FIELDS(...) static constexpr auto kFields = ::pollux::detail::list_fields(#__VA_ARGS__, __VA_ARGS__)
 
-/// The base of a register's declaration. `Self` is the declared struct; `kOffset` in bytes from the window's start.
+/// The base class of a register declaration. `Self` is the declared struct; `kOffset` is in bytes from the start of the
+/// window.
 template <class Self, std::uint32_t kOffset, Access kAccess, Stride kStride = Stride{}, Alias kAlias = Alias{}>
 struct Register {
   static_assert(kOffset % 4 == 0 && kStride.bytes % 4 == 0 && kStride.second % 4 == 0, "registers are 32-bit words");
@@ -130,19 +132,19 @@ struct Register {
 
   static constexpr std::uint32_t kCount = kStride.count;
   static constexpr Access kMode = kAccess;
-  static constexpr Alias kSecondPlace = kAlias;
+  static constexpr Alias kRegisterAlias = kAlias;
   static constexpr std::array<FieldInfo, 0> kFields{};
 
   class Value;
 
-  /// Some bits of the register and what they are to be (or are compared with). `|` joins settings, so a join knows
-  /// which bits it speaks of and `modify` leaves the others alone.
+  /// A mask of bits and a value for them, to write or to compare with. `|` combines settings and their masks, so
+  /// `modify` changes only the bits in the mask.
   class Setting {
    public:
     constexpr Setting(std::uint32_t mask, std::uint32_t bits) noexcept : mask_(mask), bits_(bits & mask) {}
     [[nodiscard]] constexpr std::uint32_t mask() const noexcept { return mask_; }
     [[nodiscard]] constexpr std::uint32_t bits() const noexcept { return bits_; }
-    /// All other bits zero.
+    /// The setting with all other bits zero.
     [[nodiscard]] constexpr operator Value() const noexcept {
       return Value(bits_);
     }  // NOLINT(google-explicit-constructor)
@@ -152,24 +154,25 @@ struct Register {
     std::uint32_t bits_;
   };
 
-  /// One bit; as a setting, that bit set.
+  /// One bit. As a setting, it means that the bit is set.
   class Bit : public Setting {
    public:
-    explicit constexpr Bit(std::uint32_t number) noexcept : Setting(place(number), place(number)), number_(number) {}
+    explicit constexpr Bit(std::uint32_t number) noexcept
+        : Setting(bit_mask(number), bit_mask(number)), number_(number) {}
     [[nodiscard]] constexpr std::uint32_t lo() const noexcept { return number_; }
     [[nodiscard]] constexpr std::uint32_t width() const noexcept { return 1; }
 
    private:
-    [[nodiscard]] static constexpr std::uint32_t place(std::uint32_t number) noexcept {
+    [[nodiscard]] static constexpr std::uint32_t bit_mask(std::uint32_t number) noexcept {
       if (number > 31) detail::register_field_is_outside_32_bits();
       return std::uint32_t{1} << (number & 31);
     }
     std::uint32_t number_;
   };
 
-  /// Adjacent bits that hold a number. `FIELD(value)` is the setting of the field to that number. A value that does not
-  /// fit refuses to compile where it is a constant expression; otherwise its excess high bits are cut off, so that it
-  /// never reaches a neighbouring field: check `fits` wherever a value comes from outside.
+  /// Adjacent bits that hold a number. `FIELD(value)` is the setting of the field to that number. In a constant
+  /// expression, a value that does not fit is a compile error. At run time its excess high bits are cut off, so that it
+  /// never changes a neighbouring field; check external values with `fits` first.
   class Field {
    public:
     constexpr Field(std::uint32_t lo, std::uint32_t width) noexcept : info_{{}, lo, width} {
@@ -190,7 +193,7 @@ struct Register {
     FieldInfo info_;
   };
 
-  /// A field with one of its numbers, under a name: `static constexpr Choice ONE_BUFFER{DESCTYPE, 1};`
+  /// A named value of a field: `static constexpr Choice ONE_BUFFER{DESCTYPE, 1};`
   class Choice : public Setting {
    public:
     constexpr Choice(Field field, std::uint32_t value) noexcept : Setting(field(value)) {
@@ -198,14 +201,14 @@ struct Register {
     }
   };
 
-  /// All 32 bits of this register. A plain value; converts to and from nothing but its own fields.
+  /// The value of all 32 bits of this register. It converts only from settings of the same register.
   class Value {
    public:
     constexpr Value() noexcept = default;
     explicit constexpr Value(std::uint32_t raw) noexcept : raw_(raw) {}
 
     [[nodiscard]] constexpr std::uint32_t raw() const noexcept { return raw_; }
-    /// Whether every bit that `setting` speaks of is as it says.
+    /// Whether all bits in the mask of `setting` have the values of `setting`.
     [[nodiscard]] constexpr bool has(Setting setting) const noexcept {
       return (raw_ & setting.mask()) == setting.bits();
     }
@@ -213,14 +216,14 @@ struct Register {
     [[nodiscard]] constexpr std::uint32_t get(Field field) const noexcept {
       return (raw_ & field.mask()) >> field.lo();
     }
-    /// This value with `setting`'s bits as it says and the others as they are.
+    /// This value with the bits in the mask of `setting` replaced.
     [[nodiscard]] constexpr Value with(Setting setting) const noexcept {
       return Value((raw_ & ~setting.mask()) | setting.bits());
     }
-    /// This value with `setting`'s bits zero.
+    /// This value with the bits in the mask of `setting` cleared.
     [[nodiscard]] constexpr Value without(Setting setting) const noexcept { return Value(raw_ & ~setting.mask()); }
     [[nodiscard]] constexpr Value without(Field field) const noexcept { return Value(raw_ & ~field.mask()); }
-    /// What every read of a card that is gone answers.
+    /// Whether this is the value that every read of a removed card returns.
     [[nodiscard]] constexpr bool all_ones() const noexcept { return raw_ == ~std::uint32_t{0}; }
 
     friend constexpr bool operator==(Value, Value) noexcept = default;
@@ -234,14 +237,14 @@ struct Register {
   }
   friend constexpr Value operator|(Value left, Value right) noexcept { return Value(left.raw() | right.raw()); }
 
-  /// Where index `index` answers. An index beyond the array refuses to compile in a constant expression.
+  /// The offset of register `index` of the array. In a constant expression, an index out of range is a compile error.
   [[nodiscard]] static constexpr std::uint32_t offset(std::uint32_t index = 0) noexcept {
     if (index >= kCount && std::is_constant_evaluated()) detail::register_index_is_out_of_range();
     return index < kStride.split ? kOffset + index * kStride.bytes
                                  : kStride.second + (index - kStride.split) * kStride.bytes;
   }
 
-  /// The declaration as data; `name` and `group` must outlive it (string literals do).
+  /// The declaration as data. `name` and `group` must outlive it; use string literals.
   [[nodiscard]] static constexpr RegisterInfo describe(std::string_view name, std::string_view group) noexcept {
     return {name, group, kOffset, kStride, kAlias, kAccess, std::span<const FieldInfo>(Self::kFields)};
   }
@@ -258,11 +261,11 @@ template <class... Rs>
 
 }  // namespace detail
 
-/// A constexpr array of RegisterInfo for the registers named, which belong to `group` (a string literal).
+/// A constexpr array of RegisterInfo for the named registers, which belong to `group` (a string literal).
 #define POLLUX_REGISTERS(group, ...) ::pollux::detail::list_registers<__VA_ARGS__>(group, #__VA_ARGS__)
 
-/// Where the registers of a window answer: each at its own place.
-struct OwnPlaces {
+/// Offset policy of a RegisterWindow: each register is accessed at its declared offset.
+struct PrimaryOffsets {
   template <class R>
   [[nodiscard]] static constexpr std::uint32_t count() noexcept {
     return R::kCount;
@@ -273,35 +276,36 @@ struct OwnPlaces {
   }
 };
 
-/// Those that have a second place at that one, as a virtual function has the registers of its queues.
-struct SecondPlaces {
+/// Offset policy of a RegisterWindow: a register with an Alias is accessed there, as the queue registers of a virtual
+/// function are.
+struct AliasOffsets {
   template <class R>
   [[nodiscard]] static constexpr std::uint32_t count() noexcept {
-    return R::kSecondPlace.count == 0 ? R::kCount : R::kSecondPlace.count;
+    return R::kRegisterAlias.count == 0 ? R::kCount : R::kRegisterAlias.count;
   }
   template <class R>
   [[nodiscard]] static constexpr std::uint32_t offset(std::uint32_t index) noexcept {
-    return R::kSecondPlace.count == 0 ? R::offset(index) : R::kSecondPlace.offset + index * R::kSecondPlace.bytes;
+    return R::kRegisterAlias.count == 0 ? R::offset(index) : R::kRegisterAlias.offset + index * R::kRegisterAlias.bytes;
   }
 };
 
-/// Typed access to a card's registers through a Bar. A value, as cheap as the Bar.
-/// `Status` is a register that can be read at any time without effect: it is read to push posted writes out and to tell
-/// whether the card is still there.
-/// Precondition: the Bar's window covers every register of the card; check its size once, when the card is opened.
-/// An index beyond a register's array touches nothing: a read answers all ones, as a card that is gone would.
-/// Thread rule: the Bar's.
-template <class Status, class Places = OwnPlaces>
+/// Typed access to a card's registers through a Bar. A value type, as cheap to copy as the Bar.
+/// `Status` is a register that can be read at any time without side effects. It is read to flush posted writes and to
+/// detect whether the card has been removed.
+/// Precondition: the Bar covers every register of the card. Check its size once, when the card is opened.
+/// An access with an index out of range does not reach the card; a read then returns all ones, as for a removed card.
+/// Thread rule: that of Bar.
+template <class Status, class OffsetPolicy = PrimaryOffsets>
 class RegisterWindow {
  public:
-  using Place = Places;
+  using Offsets = OffsetPolicy;
 
   RegisterWindow() = default;
   explicit RegisterWindow(const Bar& bar) noexcept : bar_(bar) {}
 
   template <class R>
   [[nodiscard]] typename R::Value read() const noexcept {
-    static_assert(Places::template count<R>() == 1, "this register is an array: say which index");
+    static_assert(OffsetPolicy::template count<R>() == 1, "this register is an array: say which index");
     return read_at<R>(0);
   }
   template <class R>
@@ -309,35 +313,35 @@ class RegisterWindow {
     return read_at<R>(index);
   }
 
-  /// Reads a register that is cleared by it; what it held is gone from the card.
+  /// Reads a clear-on-read register. The read clears the value in the card.
   template <class R>
   typename R::Value read_and_clear(std::uint32_t index) const noexcept {
     static_assert(clears_on_read(R::kMode), "only a clear-on-read register is read by read_and_clear");
-    if (index >= Places::template count<R>()) [[unlikely]]
+    if (index >= OffsetPolicy::template count<R>()) [[unlikely]]
       return typename R::Value(~std::uint32_t{0});
-    return typename R::Value(bar_.read32(Places::template offset<R>(index)));
+    return typename R::Value(bar_.read32(OffsetPolicy::template offset<R>(index)));
   }
   template <class R>
   typename R::Value read_and_clear() const noexcept {
-    static_assert(Places::template count<R>() == 1, "this register is an array: say which index");
+    static_assert(OffsetPolicy::template count<R>() == 1, "this register is an array: say which index");
     return read_and_clear<R>(0);
   }
 
-  /// Posted: it is on its way when this returns, and at the card after `flush` or any read.
+  /// Posts a write. It has reached the card after `flush` or any read.
   template <class R>
   void write(typename R::Value value) const noexcept {
-    static_assert(Places::template count<R>() == 1, "this register is an array: say which index");
+    static_assert(OffsetPolicy::template count<R>() == 1, "this register is an array: say which index");
     write<R>(0, value);
   }
   template <class R>
   void write(std::uint32_t index, typename R::Value value) const noexcept {
     static_assert(writable(R::kMode), "this register is read-only");
-    if (index >= Places::template count<R>()) [[unlikely]]
+    if (index >= OffsetPolicy::template count<R>()) [[unlikely]]
       return;
-    bar_.write32(Places::template offset<R>(index), value.raw());
+    bar_.write32(OffsetPolicy::template offset<R>(index), value.raw());
   }
 
-  /// Reads, changes what `setting` speaks of, writes back.
+  /// Reads the register, replaces the bits in the mask of `setting` and writes it back.
   template <class R>
   void modify(typename R::Setting setting) const noexcept {
     static_assert(R::kMode == Access::rw, "only a register that reads back what was written can be modified");
@@ -348,7 +352,7 @@ class RegisterWindow {
     static_assert(R::kMode == Access::rw, "only a register that reads back what was written can be modified");
     write<R>(index, read<R>(index).with(setting));
   }
-  /// Reads, clears `setting`'s bits, writes back.
+  /// Reads the register, clears the bits in the mask of `setting` and writes it back.
   template <class R>
   void clear(typename R::Setting setting) const noexcept {
     static_assert(R::kMode == Access::rw, "only a register that reads back what was written can be modified");
@@ -360,19 +364,21 @@ class RegisterWindow {
     write<R>(index, read<R>(index).without(setting));
   }
 
-  /// A queue's tail register, for the hot path. An index beyond the array answers a doorbell that must not be rung.
+  /// The tail register of a queue, for the hot path. If the index is out of range, the doorbell returned must not be
+  /// rung.
   template <class R>
   [[nodiscard]] Doorbell doorbell(std::uint32_t index) const noexcept {
     static_assert(writable(R::kMode), "this register is read-only");
-    return index < Places::template count<R>() ? Doorbell(bar_, Places::template offset<R>(index)) : Doorbell();
+    return index < OffsetPolicy::template count<R>() ? Doorbell(bar_, OffsetPolicy::template offset<R>(index))
+                                                     : Doorbell();
   }
 
-  /// Returns when every write so far has reached the card.
+  /// Waits until all earlier writes have reached the card.
   void flush() const noexcept {
     bar_.flush();
     static_cast<void>(read<Status>());
   }
-  /// Whether the card is gone: it answers all ones, which its status register never holds.
+  /// Whether the card has been removed: its status register, which is never all ones, reads as all ones.
   [[nodiscard]] bool removed() const noexcept { return read<Status>().all_ones(); }
 
   [[nodiscard]] const Bar& bar() const noexcept { return bar_; }
@@ -382,9 +388,9 @@ class RegisterWindow {
   [[nodiscard]] typename R::Value read_at(std::uint32_t index) const noexcept {
     static_assert(!clears_on_read(R::kMode), "reading this register clears it: use read_and_clear");
     static_assert(R::kMode != Access::wo, "this register is write-only");
-    if (index >= Places::template count<R>()) [[unlikely]]
+    if (index >= OffsetPolicy::template count<R>()) [[unlikely]]
       return typename R::Value(~std::uint32_t{0});
-    return typename R::Value(bar_.read32(Places::template offset<R>(index)));
+    return typename R::Value(bar_.read32(OffsetPolicy::template offset<R>(index)));
   }
 
   Bar bar_;

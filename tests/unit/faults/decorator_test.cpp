@@ -20,10 +20,10 @@ struct Access {
   bool operator==(const Access&) const = default;
 };
 
-/// Notes what passes, and lets it pass.
-class Listening final : public DeviceDecorator {
+/// Records each register access and forwards it.
+class AccessRecorder final : public DeviceDecorator {
  public:
-  Listening(std::unique_ptr<Device> inner, std::vector<Access>& reads, std::vector<Access>& writes)
+  AccessRecorder(std::unique_ptr<Device> inner, std::vector<Access>& reads, std::vector<Access>& writes)
       : DeviceDecorator(std::move(inner)), reads_(reads), writes_(writes) {}
 
  private:
@@ -40,11 +40,11 @@ class Listening final : public DeviceDecorator {
   std::vector<Access>& writes_;
 };
 
-TEST(DeviceDecorator, ShowsWhatTheInnerDeviceShowsAndSeesEveryAccess) {
+TEST(DeviceDecorator, ForwardsEveryCallAndAccess) {
   drivers::igb::Fixture fixture;
   std::vector<Access> reads;
   std::vector<Access> writes;
-  Listening device(fixture.device(), reads, writes);
+  AccessRecorder device(fixture.device(), reads, writes);
   EXPECT_EQ(device.name(), "sim:0");
   EXPECT_EQ(device.identity().vendor, 0x8086);
   EXPECT_EQ(device.read_config(0, 2).value(), 0x8086u);
@@ -60,22 +60,22 @@ TEST(DeviceDecorator, ShowsWhatTheInnerDeviceShowsAndSeesEveryAccess) {
   EXPECT_EQ(fixture.value<hw::igb::RLPML>().raw(), 1600u);
 }
 
-TEST(DeviceDecorator, GivesTheSameWindowAgain) {
+TEST(DeviceDecorator, ReturnsTheSameWindowAgain) {
   drivers::igb::Fixture fixture;
   std::vector<Access> reads;
   std::vector<Access> writes;
-  Listening device(fixture.device(), reads, writes);
+  AccessRecorder device(fixture.device(), reads, writes);
   const Bar first = device.bar(0).value();
   const Bar again = device.bar(0).value();
   EXPECT_EQ(first.remote(), again.remote());
   EXPECT_FALSE(device.bar(5));
 }
 
-TEST(DeviceDecorator, CarriesAPort) {
+TEST(DeviceDecorator, SupportsAPort) {
   drivers::igb::Fixture fixture;
   std::vector<Access> reads;
   std::vector<Access> writes;
-  auto driver = drivers::igb::probe(fixture.context, std::make_unique<Listening>(fixture.device(), reads, writes));
+  auto driver = drivers::igb::probe(fixture.context, std::make_unique<AccessRecorder>(fixture.device(), reads, writes));
   ASSERT_TRUE(driver) << driver.error().message();
   PortMachine port(fixture.context.state(), *std::move(driver));
   ASSERT_TRUE(port.configure(fixture.config()));

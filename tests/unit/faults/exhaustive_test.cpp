@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// One fault at each register access, call, mapping and access to memory of open, configure, start, traffic, stop and
-// close. What must hold whatever happens is in fixture.cpp; what the user gets is in docs/82576/faults.md.
+// Injects one fault at each register access, call and mapping while a port is opened, configured, started, carries
+// traffic, is stopped and closed. fixture.cpp checks what must always hold; docs/82576/faults.md lists what the program
+// may get.
 #include <gtest/gtest-spi.h>
 #include <gtest/gtest.h>
 
@@ -13,22 +14,22 @@ Fault device(std::string name, FaultPlan plan, std::uint64_t stride = 1) {
   return {.name = std::move(name), .options = {.device = std::move(plan)}, .stride = stride};
 }
 
-TEST(EveryPlace, Removal) { sweep(device("removal", {.kind = FaultKind::removal}, 3)); }
-TEST(EveryPlace, RemovalEvent) { sweep(device("removal event", {.kind = FaultKind::removal_event}, 11)); }
-TEST(EveryPlace, ErrorEvent) { sweep(device("error event", {.kind = FaultKind::error_event}, 11)); }
-TEST(EveryPlace, ReadOfOnes) { sweep(device("read of ones", {.kind = FaultKind::ones}, 2)); }
-TEST(EveryPlace, ReadOfZeros) { sweep(device("read of zeros", {.kind = FaultKind::zeros}, 5)); }
-TEST(EveryPlace, LostWrite) { sweep(device("lost write", {.kind = FaultKind::lost_write})); }
-TEST(EveryPlace, FailingCall) { sweep(device("failing call", {.kind = FaultKind::call_fails})); }
-TEST(EveryPlace, FailingMap) { sweep(device("failing map", {.kind = FaultKind::map_fails})); }
-TEST(EveryPlace, FailingUnmap) { sweep(device("failing unmap", {.kind = FaultKind::unmap_fails})); }
+TEST(EveryFaultPoint, Removal) { sweep(device("removal", {.kind = FaultKind::removal}, 3)); }
+TEST(EveryFaultPoint, RemovalEvent) { sweep(device("removal event", {.kind = FaultKind::removal_event}, 11)); }
+TEST(EveryFaultPoint, ErrorEvent) { sweep(device("error event", {.kind = FaultKind::error_event}, 11)); }
+TEST(EveryFaultPoint, ReadOfOnes) { sweep(device("read of ones", {.kind = FaultKind::ones}, 2)); }
+TEST(EveryFaultPoint, ReadOfZeros) { sweep(device("read of zeros", {.kind = FaultKind::zeros}, 5)); }
+TEST(EveryFaultPoint, LostWrite) { sweep(device("lost write", {.kind = FaultKind::lost_write})); }
+TEST(EveryFaultPoint, FailingCall) { sweep(device("failing call", {.kind = FaultKind::call_fails})); }
+TEST(EveryFaultPoint, FailingMap) { sweep(device("failing map", {.kind = FaultKind::map_fails})); }
+TEST(EveryFaultPoint, FailingUnmap) { sweep(device("failing unmap", {.kind = FaultKind::unmap_fails})); }
 
-// A kind whose places are never passed would pass unjudged.
-TEST(EveryPlaceItself, AFaultWithoutPlacesFails) {
-  // The driver never asks for this write-back.
+// Otherwise a fault that is never injected would pass the test.
+TEST(FaultSweep, FailsIfAFaultIsNeverTriggered) {
+  // The driver never enables this write-back.
   static const Fault fault{
       .name = "removal", .options = {.memory = {.what = ModelAccess::head_write_back}}, .in_memory = true};
-  EXPECT_FATAL_FAILURE(sweep(fault), "no place to strike at");
+  EXPECT_FATAL_FAILURE(sweep(fault), "is never triggered");
 }
 
 }  // namespace

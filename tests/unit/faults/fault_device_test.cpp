@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The decorator by itself: each kind of fault does what it says, where it was ordered, and ends when it is lifted.
+// Tests FaultDevice without a driver: each kind of fault has the documented effect, at the planned occurrence, until it
+// is disabled.
 #include <gtest/gtest.h>
 #include <poll.h>
 
@@ -23,9 +24,9 @@ bool is_signalled(int event) {
   return ::poll(&look, 1, 0) == 1;
 }
 
-/// A card behind a fault, without a driver.
-struct Bench {
-  explicit Bench(FaultPlan plan) : faults(std::make_shared<FaultInjector>(std::move(plan))) {
+/// A card with a fault, without a driver.
+struct DeviceFixture {
+  explicit DeviceFixture(FaultPlan plan) : faults(std::make_shared<FaultInjector>(std::move(plan))) {
     wire = sim::Wire::create(*clock, std::make_unique<models::igb::Card>(), [](std::span<const std::byte>) {});
     auto inner = sim::SimDevice::create(context, "sim:0", wire, 0);
     EXPECT_TRUE(inner) << inner.error().message();
@@ -45,122 +46,124 @@ struct Bench {
   Bar bar;
 };
 
-TEST(FaultDevice, CountsPlacesWithoutAFault) {
-  Bench bench({});
-  bench.write(1600);
-  EXPECT_EQ(bench.read(), 1600u);
-  EXPECT_EQ(bench.faults->places(FaultPoint::access), 2u);
-  EXPECT_EQ(bench.faults->places(FaultPoint::read), 1u);
-  EXPECT_EQ(bench.faults->places(FaultPoint::write), 1u);
-  EXPECT_EQ(bench.faults->places(FaultPoint::call), 1u) << "the window";
-  EXPECT_FALSE(bench.faults->struck());
+TEST(FaultDevice, CountsOccurrencesWithoutAFault) {
+  DeviceFixture fixture({});
+  fixture.write(1600);
+  EXPECT_EQ(fixture.read(), 1600u);
+  EXPECT_EQ(fixture.faults->occurrences(FaultPoint::access), 2u);
+  EXPECT_EQ(fixture.faults->occurrences(FaultPoint::read), 1u);
+  EXPECT_EQ(fixture.faults->occurrences(FaultPoint::write), 1u);
+  EXPECT_EQ(fixture.faults->occurrences(FaultPoint::call), 1u) << "the call of bar()";
+  EXPECT_FALSE(fixture.faults->triggered());
 }
 
-TEST(FaultDevice, RemovesTheCardUntilItIsLifted) {
-  Bench bench({.kind = FaultKind::removal, .at = 2});
-  ASSERT_TRUE(bench.device->set_bus_master(true));
-  bench.write(1600);
-  EXPECT_EQ(bench.read(), 1600u);
-  EXPECT_FALSE(bench.device->removed());
-  EXPECT_EQ(bench.read(), 0xFFFFFFFFu);
-  bench.write(1700);
-  EXPECT_TRUE(bench.device->removed());
-  EXPECT_EQ(bench.device->read_config(0, 2).value(), 0xFFFFu);
-  EXPECT_EQ(bench.device->read_config(0, 4).value(), 0xFFFFFFFFu);
-  EXPECT_TRUE(bench.device->write_config(4, 2, 0));
-  EXPECT_EQ(bench.device->set_bus_master(true).error().code, ErrorCode::device_removed);
-  EXPECT_EQ(bench.device->reset().error().code, ErrorCode::device_removed);
-  EXPECT_TRUE(bench.device->bar(0));
-  bench.faults->lift();
-  EXPECT_FALSE(bench.device->removed());
-  EXPECT_EQ(bench.read(), 1600u) << "what was written meanwhile went nowhere";
-  EXPECT_EQ(bench.device->read_config(4, 2).value() & 4, 0u) << "its DMA ended with it";
+TEST(FaultDevice, RemovesTheCardUntilTheFaultIsDisabled) {
+  DeviceFixture fixture({.kind = FaultKind::removal, .at = 2});
+  ASSERT_TRUE(fixture.device->set_bus_master(true));
+  fixture.write(1600);
+  EXPECT_EQ(fixture.read(), 1600u);
+  EXPECT_FALSE(fixture.device->removed());
+  EXPECT_EQ(fixture.read(), 0xFFFFFFFFu);
+  fixture.write(1700);
+  EXPECT_TRUE(fixture.device->removed());
+  EXPECT_EQ(fixture.device->read_config(0, 2).value(), 0xFFFFu);
+  EXPECT_EQ(fixture.device->read_config(0, 4).value(), 0xFFFFFFFFu);
+  EXPECT_TRUE(fixture.device->write_config(4, 2, 0));
+  EXPECT_EQ(fixture.device->set_bus_master(true).error().code, ErrorCode::device_removed);
+  EXPECT_EQ(fixture.device->reset().error().code, ErrorCode::device_removed);
+  EXPECT_TRUE(fixture.device->bar(0));
+  fixture.faults->disable();
+  EXPECT_FALSE(fixture.device->removed());
+  EXPECT_EQ(fixture.read(), 1600u) << "the write during the removal was lost";
+  EXPECT_EQ(fixture.device->read_config(4, 2).value() & 4, 0u) << "the removal ended its DMA";
 }
 
-TEST(FaultDevice, AnswersReadsAndLosesWrites) {
-  Bench ones({.kind = FaultKind::ones, .at = 1});
+TEST(FaultDevice, ReplacesReadValuesAndDropsWrites) {
+  DeviceFixture ones({.kind = FaultKind::ones, .at = 1});
   ones.write(1600);
   EXPECT_EQ(ones.read(), 1600u);
   EXPECT_EQ(ones.read(), 0xFFFFFFFFu);
   EXPECT_EQ(ones.read(), 1600u);
   EXPECT_FALSE(ones.device->removed());
-  Bench zeros({.kind = FaultKind::zeros, .count = 2});
+  DeviceFixture zeros({.kind = FaultKind::zeros, .count = 2});
   zeros.write(1600);
   EXPECT_EQ(zeros.read(), 0u);
   EXPECT_EQ(zeros.read(), 0u);
   EXPECT_EQ(zeros.read(), 1600u);
-  Bench lost({.kind = FaultKind::lost_write, .at = 1});
+  DeviceFixture lost({.kind = FaultKind::lost_write, .at = 1});
   lost.write(1600);
   lost.write(1700);
   EXPECT_EQ(lost.read(), 1600u);
 }
 
-TEST(FaultDevice, LetsARegisterLie) {
-  Bench bench({.kind = FaultKind::liar,
-               .at = 1,
-               .count = FaultPlan::kForEver,
-               .lie = {.offset = reg::RLPML::offset(0), .set = 1, .clear = 2, .ignores_writes = true}});
-  bench.write(0x12);
-  EXPECT_EQ(bench.read(), 0x11u);
-  bench.write(0x40);
-  bench.faults->lift();
-  EXPECT_EQ(bench.read(), 0x12u);
+TEST(FaultDevice, MakesRegisterBitsStick) {
+  DeviceFixture fixture({.kind = FaultKind::stuck_register,
+                         .at = 1,
+                         .count = FaultPlan::kForEver,
+                         .stuck = {.offset = reg::RLPML::offset(0), .set = 1, .clear = 2, .ignores_writes = true}});
+  fixture.write(0x12);
+  EXPECT_EQ(fixture.read(), 0x11u);
+  fixture.write(0x40);
+  fixture.faults->disable();
+  EXPECT_EQ(fixture.read(), 0x12u);
 }
 
-TEST(FaultDevice, SignalsWhatThePlatformWould) {
-  Bench error({.kind = FaultKind::error_event});
+TEST(FaultDevice, SignalsErrorAndRemovalEvents) {
+  DeviceFixture error({.kind = FaultKind::error_event});
   EXPECT_FALSE(is_signalled(error.device->error_event()));
   EXPECT_EQ(error.device->removal_event(), -1);
   error.write(1);
   EXPECT_TRUE(is_signalled(error.device->error_event()));
   EXPECT_FALSE(error.device->removed());
-  Bench wanted({.kind = FaultKind::removal_event});
-  wanted.write(1);
-  EXPECT_TRUE(is_signalled(wanted.device->removal_event()));
-  EXPECT_TRUE(wanted.device->removed());
-  EXPECT_EQ(wanted.read(), 1u) << "it is only asked for";
+  DeviceFixture removal({.kind = FaultKind::removal_event});
+  removal.write(1);
+  EXPECT_TRUE(is_signalled(removal.device->removal_event()));
+  EXPECT_TRUE(removal.device->removed());
+  EXPECT_EQ(removal.read(), 1u) << "the card is still present";
 }
 
-TEST(FaultDevice, FailsTheCallThatWasOrdered) {
+TEST(FaultDevice, FailsThePlannedCall) {
   for (std::uint64_t call = 0; call < 5; ++call) {
-    // The first call is the Bench's own.
-    Bench bench({.kind = FaultKind::call_fails, .at = call + 1, .error = ErrorCode::busy});
-    const std::array<bool, 5> went_well{
-        bench.device->read_config(0, 2).has_value(), bench.device->write_config(4, 2, 0).has_value(),
-        bench.device->set_bus_master(true).has_value(), bench.device->reset().has_value(),
-        bench.device->enable_interrupts(1).has_value()};
-    for (std::uint64_t i = 0; i < went_well.size(); ++i) EXPECT_EQ(went_well[i], i != call) << i << " of " << call;
+    // DeviceFixture itself makes the first call.
+    DeviceFixture fixture({.kind = FaultKind::call_fails, .at = call + 1, .error = ErrorCode::busy});
+    const std::array<bool, 5> succeeded{
+        fixture.device->read_config(0, 2).has_value(), fixture.device->write_config(4, 2, 0).has_value(),
+        fixture.device->set_bus_master(true).has_value(), fixture.device->reset().has_value(),
+        fixture.device->enable_interrupts(1).has_value()};
+    for (std::uint64_t i = 0; i < succeeded.size(); ++i) {
+      EXPECT_EQ(succeeded[i], i != call) << "call " << i << " with a fault at call " << call;
+    }
   }
 }
 
-TEST(FaultDevice, FailsTheMappingThatWasOrderedAndLeavesNothingMapped) {
-  Bench bench({.kind = FaultKind::map_fails, .at = 1, .error = ErrorCode::mapping_limit});
-  auto& domain = dynamic_cast<sim::Domain&>(bench.device->dma_domain());
-  const auto first = bench.context.allocate({.size = 4096});
+TEST(FaultDevice, FailsThePlannedMappingAndUndoesTheOthers) {
+  DeviceFixture fixture({.kind = FaultKind::map_fails, .at = 1, .error = ErrorCode::mapping_limit});
+  auto& domain = dynamic_cast<sim::Domain&>(fixture.device->dma_domain());
+  const auto first = fixture.context.allocate({.size = 4096});
   ASSERT_TRUE(first);
-  const auto second = bench.context.allocate({.size = 4096});
+  const auto second = fixture.context.allocate({.size = 4096});
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, ErrorCode::mapping_limit);
   EXPECT_NE(domain.translate(first->segments()[0].iova, 4096), nullptr);
   EXPECT_EQ(domain.translate(first->segments()[0].iova + 4096, 4096), nullptr) << "the card's own mapping was undone";
-  EXPECT_TRUE(bench.context.allocate({.size = 4096}));
+  EXPECT_TRUE(fixture.context.allocate({.size = 4096}));
 }
 
-TEST(FaultDevice, KeepsAnAddressThatCouldNotBeUnmapped) {
-  Bench bench({.kind = FaultKind::unmap_fails});
+TEST(FaultDevice, DoesNotReuseAnIovaThatCouldNotBeUnmapped) {
+  DeviceFixture fixture({.kind = FaultKind::unmap_fails});
   std::uint64_t iova = 0;
   {
-    const auto memory = bench.context.allocate({.size = 4096});
+    const auto memory = fixture.context.allocate({.size = 4096});
     ASSERT_TRUE(memory);
     iova = memory->segments()[0].iova;
   }
-  EXPECT_TRUE(bench.faults->struck());
-  const auto next = bench.context.allocate({.size = 4096});
+  EXPECT_TRUE(fixture.faults->triggered());
+  const auto next = fixture.context.allocate({.size = 4096});
   ASSERT_TRUE(next);
   EXPECT_NE(next->segments()[0].iova, iova);
 }
 
-TEST(FaultDevice, FailsToOpenWhereMemoryThatExistsCannotBeMapped) {
+TEST(FaultDevice, FailsToOpenIfExistingMemoryCannotBeMapped) {
   auto clock = std::make_shared<ManualClock>();
   Context context{{.clock = clock, .huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30}};
   const auto memory = context.allocate({.size = 4096});
@@ -172,40 +175,40 @@ TEST(FaultDevice, FailsToOpenWhereMemoryThatExistsCannotBeMapped) {
       with_faults(context, *std::move(inner), std::make_shared<FaultInjector>(FaultPlan{.kind = FaultKind::map_fails}));
   ASSERT_FALSE(faulty);
   EXPECT_EQ(faulty.error().code, ErrorCode::io_error);
-  EXPECT_TRUE(sim::SimDevice::create(context, "sim:0", wire, 0)) << "the card was handed back";
+  EXPECT_TRUE(sim::SimDevice::create(context, "sim:0", wire, 0)) << "the card was released";
 }
 
 /// Makes the card send the message of vector 0.
-void interrupt(Bench& bench) {
-  bench.bar.write32(reg::GPIE::offset(0), (reg::GPIE::NSICR | reg::GPIE::MSIX_MODE).bits());
-  bench.bar.write32(reg::EIMS::offset(0), 1);
-  bench.bar.write32(reg::EICS::offset(0), 1);
+void interrupt(DeviceFixture& fixture) {
+  fixture.bar.write32(reg::GPIE::offset(0), (reg::GPIE::NSICR | reg::GPIE::MSIX_MODE).bits());
+  fixture.bar.write32(reg::EIMS::offset(0), 1);
+  fixture.bar.write32(reg::EICS::offset(0), 1);
 }
 
-TEST(FaultDevice, LosesInterrupts) {
+TEST(FaultDevice, DropsInterrupts) {
   for (const bool lost : {false, true}) {
-    Bench bench(lost ? FaultPlan{.kind = FaultKind::lost_interrupts} : FaultPlan{});
-    const auto events = bench.device->enable_interrupts(2);
+    DeviceFixture fixture(lost ? FaultPlan{.kind = FaultKind::lost_interrupts} : FaultPlan{});
+    const auto events = fixture.device->enable_interrupts(2);
     ASSERT_TRUE(events);
     ASSERT_EQ(events->size(), 2u);
-    interrupt(bench);
+    interrupt(fixture);
     EXPECT_EQ(is_signalled((*events)[0]), !lost);
     EXPECT_FALSE(is_signalled((*events)[1]));
   }
 }
 
-TEST(FaultDevice, MakesInterruptsUp) {
-  Bench bench({.kind = FaultKind::spurious_interrupt, .at = 1});
-  const auto events = bench.device->enable_interrupts(2);
+TEST(FaultDevice, RaisesSpuriousInterrupts) {
+  DeviceFixture fixture({.kind = FaultKind::spurious_interrupt, .at = 1});
+  const auto events = fixture.device->enable_interrupts(2);
   ASSERT_TRUE(events);
-  bench.write(1);
+  fixture.write(1);
   EXPECT_FALSE(is_signalled((*events)[0]));
-  bench.write(1);
+  fixture.write(1);
   EXPECT_TRUE(is_signalled((*events)[0]));
   EXPECT_TRUE(is_signalled((*events)[1]));
 }
 
-TEST(FaultText, NamesKindPlaceAndCount) {
+TEST(FaultText, ParsesKindOccurrenceAndCount) {
   const FaultPlan removal = parse_fault("removal").value();
   EXPECT_EQ(removal.kind, FaultKind::removal);
   EXPECT_EQ(removal.at, 0u);
@@ -216,9 +219,9 @@ TEST(FaultText, NamesKindPlaceAndCount) {
   EXPECT_EQ(lost.count, 3u);
 }
 
-TEST(FaultText, RefusesWhatIsNone) {
+TEST(FaultText, RejectsInvalidText) {
   for (const char* const text : {"", "@", "remove", "removal@", "removal@x", "removal@1x", "removal@1x0", "removal@-1",
-                                 "removal@1 ", "removal@99999999999999999999", "liar@1"}) {
+                                 "removal@1 ", "removal@99999999999999999999", "stuck-register@1"}) {
     const auto plan = parse_fault(text);
     ASSERT_FALSE(plan) << text;
     EXPECT_EQ(plan.error().code, ErrorCode::invalid_argument);
@@ -226,7 +229,7 @@ TEST(FaultText, RefusesWhatIsNone) {
   }
 }
 
-TEST(FaultUri, OpensAPortWhoseCardGoesAway) {
+TEST(FaultUri, OpensAPortWhoseCardIsRemoved) {
   auto clock = std::make_shared<ManualClock>();
   Context context{{.clock = clock, .huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30}};
   const auto gone = open_unconfigured(context, "fault:removal@100,sim:0");
@@ -242,13 +245,13 @@ TEST(FaultUri, OpensAPortWhoseCardGoesAway) {
   EXPECT_TRUE(port->close());
 }
 
-TEST(FaultDevice, CallsAnActionBeforeTheAccess) {
-  Bench* place = nullptr;
-  Bench bench({.kind = FaultKind::action, .at = 1, .action = [&place] { place->write(5); }});
-  place = &bench;
-  bench.write(1);
-  EXPECT_EQ(bench.read(), 5u);
-  EXPECT_EQ(bench.faults->places(FaultPoint::access), 2u) << "the action's own access is no place";
+TEST(FaultDevice, CallsTheActionBeforeTheAccess) {
+  DeviceFixture* target = nullptr;
+  DeviceFixture fixture({.kind = FaultKind::action, .at = 1, .action = [&target] { target->write(5); }});
+  target = &fixture;
+  fixture.write(1);
+  EXPECT_EQ(fixture.read(), 5u);
+  EXPECT_EQ(fixture.faults->occurrences(FaultPoint::access), 2u) << "accesses inside the action are not counted";
 }
 
 }  // namespace

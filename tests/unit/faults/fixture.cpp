@@ -10,9 +10,9 @@
 namespace pollux::test {
 namespace {
 
-constexpr std::uint64_t kMostAccesses = 200'000;
-/// Of virtual time, beside which the longest bounded wait (for a semaphore that firmware holds, twice) is short.
-constexpr Duration kLongestPhase = std::chrono::seconds(5);
+constexpr std::uint64_t kMaxAccesses = 200'000;
+/// Virtual time. It is much longer than the longest bounded wait (twice for a semaphore that firmware holds).
+constexpr Duration kMaxPhaseTime = std::chrono::seconds(5);
 
 }  // namespace
 
@@ -28,14 +28,14 @@ std::string_view to_string(Phase phase) noexcept {
   return "?";
 }
 
-Fixture::Fixture(const RigOptions& options)
+FaultFixture::FaultFixture(const FaultFixtureOptions& options)
     : options_(options), faults_(std::make_shared<FaultInjector>(plan_of(options))), watch_(options.memory) {
   context_.emplace(ContextOptions{.clock = clock_,
                                   .log = [this](LogLevel, std::string_view line) { log_.emplace_back(line); },
                                   .on_misuse = [this](const Misuse& what) { finding("misuse: " + what.what); },
                                   .huge_pages = HugePages::never,
                                   .arena_size = options.arena_size});
-  auto pool = Mempool::create(*context_, {.count = options.pool, .name = "rig"});
+  auto pool = Mempool::create(*context_, {.count = options.pool, .name = "faults"});
   EXPECT_TRUE(pool) << pool.error().message();
   if (pool) pool_.emplace(*std::move(pool));
   wire_ = sim::Wire::create(*clock_, std::make_unique<models::igb::Card>(), [this](std::span<const std::byte> frame) {
@@ -43,16 +43,17 @@ Fixture::Fixture(const RigOptions& options)
   });
 }
 
-Fixture::~Fixture() = default;
+FaultFixture::~FaultFixture() = default;
 
-FaultPlan Fixture::plan_of(const RigOptions& options) {
+FaultPlan FaultFixture::plan_of(const FaultFixtureOptions& options) {
   FaultPlan plan = options.device;
-  if (options.action) plan.action = [this, strike = std::uint64_t{0}]() mutable { options_.action(*this, strike++); };
+  if (options.action)
+    plan.action = [this, injection = std::uint64_t{0}]() mutable { options_.action(*this, injection++); };
   return plan;
 }
 
-void Fixture::run() {
-  if (options_.at_begin) options_.at_begin(*this);
+void FaultFixture::run() {
+  if (options_.before_open) options_.before_open(*this);
   open();
   if (port_ != nullptr) {
     enter(Phase::configure);
@@ -68,17 +69,18 @@ void Fixture::run() {
   if (options_.recovers) recover();
 }
 
-void Fixture::enter(Phase phase) {
-  Places& places = places_[static_cast<std::size_t>(phase_)];
-  for (std::size_t i = 0; i < kFaultPoints; ++i) places.device[i] = faults_->places(static_cast<FaultPoint>(i));
-  for (std::size_t i = 0; i < kMemoryPlaces; ++i) places.memory[i] = watch_.places(static_cast<ModelAccess>(i));
+void FaultFixture::enter(Phase phase) {
+  PointCounts& points = points_[static_cast<std::size_t>(phase_)];
+  for (std::size_t i = 0; i < kFaultPoints; ++i) points.device[i] = faults_->occurrences(static_cast<FaultPoint>(i));
+  for (std::size_t i = 0; i < kModelAccessKinds; ++i)
+    points.memory[i] = watch_.occurrences(static_cast<ModelAccess>(i));
   times_[static_cast<std::size_t>(phase_)] = clock_->now() - entered_;
-  if (clock_->now() - entered_ > kLongestPhase) finding(fmt::format("{} takes too long", to_string(phase_)));
+  if (clock_->now() - entered_ > kMaxPhaseTime) finding(fmt::format("{} takes too long", to_string(phase_)));
   phase_ = phase;
   entered_ = clock_->now();
 }
 
-std::unique_ptr<Device> Fixture::make_device(bool with_fault) {
+std::unique_ptr<Device> FaultFixture::make_device(bool with_fault) {
   auto sim = sim::SimDevice::create(*context_, "sim:0", wire_, 0);
   if (!sim) {
     good(sim, "open");
@@ -89,20 +91,20 @@ std::unique_ptr<Device> Fixture::make_device(bool with_fault) {
   return good(device, "open") ? *std::move(device) : nullptr;
 }
 
-void Fixture::open() {
+void FaultFixture::open() {
   auto device = make_device(true);
   if (device == nullptr) return;
   auto port = drivers::igb::probe(*context_, std::move(device));
   if (good(port, "open")) port_ = std::make_unique<PortMachine>(context_->state(), *std::move(port));
 }
 
-void Fixture::start() {
+void FaultFixture::start() {
   enter(Phase::start);
   if (!good(port_->start(), "start")) {
-    // A fault that is over must not need a new port.
+    // After the fault, the same port must start.
     if (port_->state() != PortState::configured) return;
-    faults_->lift();
-    watch_.lift();
+    faults_->disable();
+    watch_.disable();
     if (auto again = port_->start(); !again) finding("start after the fault: " + again.error().message());
     return;
   }
@@ -112,12 +114,12 @@ void Fixture::start() {
   if (port_->state() == PortState::started) stop();
 }
 
-void Fixture::stop() {
+void FaultFixture::stop() {
   if (!good(port_->stop(), "stop")) return;
   if (pool_->stats().in_use() != held_mbufs()) finding("a stopped port keeps buffers");
 }
 
-void Fixture::close() {
+void FaultFixture::close() {
   enter(Phase::close);
   failed_ = port_->state() == PortState::failed;
   good(port_->close(), "close");
@@ -126,25 +128,25 @@ void Fixture::close() {
   last_stats_ = port_->stats();
 }
 
-/// What holds at the end of every run, whatever happened in it.
-void Fixture::check_end() {
+/// Checks what must hold at the end of every run.
+void FaultFixture::check_end() {
   check_conservation();
   release_held();
   port_.reset();
   if (const std::uint32_t in_use = pool_->stats().in_use(); in_use != 0)
     finding(fmt::format("{} mbufs leaked", in_use));
-  if (faults_->places(FaultPoint::access) > kMostAccesses) finding("more register accesses than any step can need");
-  if (watch_.writes_to_held() != 0) finding("the card wrote to a frame that the program has");
+  if (faults_->occurrences(FaultPoint::access) > kMaxAccesses) finding("more register accesses than all phases need");
+  if (watch_.writes_to_held() != 0) finding("the card wrote to a frame that the program owns");
   const std::uint64_t refused = card().with([](models::igb::Card& card) { return card.dma().refused(); });
   if (refused != 0 && !options_.may_refuse_dma)
     finding(fmt::format("{} accesses to memory that is not mapped", refused));
 }
 
-/// The same card, without the fault, for the next who opens it.
-void Fixture::recover() {
-  faults_->lift();
-  watch_.lift();
-  if (options_.at_end) options_.at_end(*this);
+/// Opens the same card without the fault and checks that it carries frames.
+void FaultFixture::recover() {
+  faults_->disable();
+  watch_.disable();
+  if (options_.before_recovery) options_.before_recovery(*this);
   wire_->set_carrier(true);
   const std::size_t sent_before = sent_.size();
   auto device = make_device(false);
@@ -171,19 +173,19 @@ void Fixture::recover() {
 }
 
 template <class T>
-bool Fixture::good(const Result<T>& result, std::string_view call) {
+bool FaultFixture::good(const Result<T>& result, std::string_view call) {
   if (result) return true;
   if (result.error().what.empty()) finding(fmt::format("{}: an error without a text", call));
   errors_.push_back(fmt::format("{}: {}", call, to_string(result.error().code)));
   return false;
 }
 
-template bool Fixture::good(const Result<void>&, std::string_view);
-template bool Fixture::good(const Result<Duration>&, std::string_view);
+template bool FaultFixture::good(const Result<void>&, std::string_view);
+template bool FaultFixture::good(const Result<Duration>&, std::string_view);
 
-void Fixture::finding(std::string what) { findings_.push_back(std::move(what)); }
+void FaultFixture::finding(std::string what) { findings_.push_back(std::move(what)); }
 
-std::string Fixture::describe() const {
+std::string FaultFixture::describe() const {
   if (!errors_.empty()) {
     std::string text = errors_.front();
     if (errors_.back() != errors_.front() && errors_.back().starts_with("close")) text += ", " + errors_.back();
@@ -195,7 +197,7 @@ std::string Fixture::describe() const {
     if (drop.value != 0) text += ", " + drop.name;
   }
   if (last_stats_.rx_missed_errors != 0) text += ", rx_missed_errors";
-  if (unnamed_) text += ", not received";
+  if (uncounted_) text += ", not received";
   if (phantoms_total_ != 0) text += ", phantom frame";
   if (unsent_) text += ", not sent";
   if (left_over_ != 0) text += ", ring full";

@@ -25,39 +25,40 @@
 
 namespace pollux::test {
 
-/// What a program does with a port, in this order.
+/// The phases of a program that uses a port, in this order.
 enum class Phase : std::uint8_t { open, configure, start, traffic, stop, close };
 inline constexpr std::size_t kPhases = 6;
 [[nodiscard]] std::string_view to_string(Phase phase) noexcept;
 
-struct RigOptions {
+struct FaultFixtureOptions {
   FaultPlan device = {};
   MemoryFault memory = {};
   std::uint32_t pool = 160;  ///< mbufs
   std::size_t arena_size = std::size_t{1} << 30;
-  /// In place of FaultPlan::action; `strike` counts from 0.
-  std::function<void(class Fixture& fixture, std::uint64_t strike)> action = nullptr;
-  std::function<void(class Fixture& fixture)> at_begin = nullptr;  ///< breaks the card before it is opened
-  std::function<void(class Fixture& fixture)> at_end = nullptr;    ///< mends what has been left behind on the card
-  bool recovers = true;                                            ///< the card is opened again at the end
-  bool may_refuse_dma = false;  ///< the card may be refused memory without that being a finding
+  /// Sets FaultPlan::action; `injection` counts from 0.
+  std::function<void(class FaultFixture& fixture, std::uint64_t injection)> action = nullptr;
+  std::function<void(class FaultFixture& fixture)> before_open = nullptr;  ///< damages the card before it is opened
+  std::function<void(class FaultFixture& fixture)> before_recovery =
+      nullptr;                  ///< repairs the card before it is opened again
+  bool recovers = true;         ///< whether the card is opened again at the end
+  bool may_refuse_dma = false;  ///< whether the card may access unmapped memory without a finding
 };
 
-/// A card with one fault, and a program that opens it, moves frames both ways, stops and closes it, whatever happens.
-/// Everything that must hold whatever the fault is checked on the way and is a finding if it does not.
-class Fixture {
+/// A card with one fault, and a program that opens it, receives and sends frames, stops and closes it.
+/// It also checks the conditions that must hold with every fault. A violation is a finding.
+class FaultFixture {
  public:
   static constexpr std::uint32_t kRing = 16;
 
-  explicit Fixture(const RigOptions& options);
-  ~Fixture();
+  explicit FaultFixture(const FaultFixtureOptions& options);
+  ~FaultFixture();
 
-  /// The whole program, then the same again on the card as it was left and without the fault.
+  /// Runs the whole program. Then opens the card again without the fault and checks that it carries frames.
   void run();
 
-  /// What the user got, such as "start: timeout" or "works, rx_bad_length".
+  /// The result for the user, such as "start: timeout" or "works, rx_bad_length".
   [[nodiscard]] const std::string& outcome() const noexcept { return outcome_; }
-  /// What must not be, one a line; empty if all is well.
+  /// Descriptions of violated conditions; empty if there are none.
   [[nodiscard]] const std::vector<std::string>& findings() const noexcept { return findings_; }
 
   [[nodiscard]] FaultInjector& faults() noexcept { return *faults_; }
@@ -68,17 +69,17 @@ class Fixture {
   [[nodiscard]] Mempool* pool() noexcept { return pool_ ? &*pool_ : nullptr; }
   [[nodiscard]] const std::vector<std::string>& log() const noexcept { return log_; }
 
-  /// Places that had come by when a phase ended.
-  struct Places {
+  /// Occurrences of each fault point up to the end of a phase.
+  struct PointCounts {
     std::array<std::uint64_t, kFaultPoints> device{};
-    std::array<std::uint64_t, kMemoryPlaces> memory{};
+    std::array<std::uint64_t, kModelAccessKinds> memory{};
   };
-  [[nodiscard]] const Places& places_after(Phase phase) const { return places_[static_cast<std::size_t>(phase)]; }
-  /// Virtual time that the calls of a phase took.
+  [[nodiscard]] const PointCounts& points_after(Phase phase) const { return points_[static_cast<std::size_t>(phase)]; }
+  /// The duration of a phase in virtual time.
   [[nodiscard]] Duration time_of(Phase phase) const { return times_[static_cast<std::size_t>(phase)]; }
 
  private:
-  [[nodiscard]] FaultPlan plan_of(const RigOptions& options);
+  [[nodiscard]] FaultPlan plan_of(const FaultFixtureOptions& options);
   void enter(Phase phase);
   [[nodiscard]] std::unique_ptr<Device> make_device(bool with_fault);
   void open();
@@ -93,21 +94,21 @@ class Fixture {
   void await_link();
   void receive(std::span<const std::size_t> sizes);
   void poll();
-  void judge(MbufPtr frame);
+  void check_frame(MbufPtr frame);
   [[nodiscard]] std::uint32_t held_mbufs() const;
   void send(std::size_t frames);
   [[nodiscard]] MbufPtr make_frame(std::size_t bytes, std::size_t segment_bytes);
   void control();
   void check_conservation();
   void release_held();
-  /// Lets the card do what is due.
+  /// Lets the card process its due events.
   void settle();
-  /// Notes an error that the user got; the first of each phase counts.
+  /// Returns whether `result` is a success. Records an error as part of the outcome.
   template <class T>
   bool good(const Result<T>& result, std::string_view call);
   void finding(std::string what);
 
-  const RigOptions options_;
+  const FaultFixtureOptions options_;
   std::shared_ptr<JumpClock> clock_ = std::make_shared<JumpClock>();
   std::vector<std::string> log_;
   std::vector<Frame> sent_;
@@ -124,7 +125,7 @@ class Fixture {
   };
   std::vector<Held> held_;
   std::vector<Frame> injected_;
-  std::size_t matched_ = 0;  // of injected_, up to the last that was received
+  std::size_t matched_ = 0;  // index in injected_ after the last frame that was received
   std::uint64_t received_ = 0;
   std::uint64_t phantoms_ = 0;
   std::uint64_t phantoms_total_ = 0;
@@ -134,13 +135,13 @@ class Fixture {
   std::uint64_t left_over_ = 0;
   bool no_link_ = false;
   bool failed_ = false;
-  bool unnamed_ = false;  // a frame was on the wire, and the port neither handed it out nor counted it
-  bool unsent_ = false;   // a frame was taken, and neither sent nor counted
+  bool uncounted_ = false;  // a frame arrived, and the port neither delivered nor counted it
+  bool unsent_ = false;     // a frame was accepted, and neither sent nor counted
   Stats last_stats_;
 
   Phase phase_ = Phase::open;
   Duration entered_{0};
-  std::array<Places, kPhases> places_{};
+  std::array<PointCounts, kPhases> points_{};
   std::array<Duration, kPhases> times_{};
   std::vector<std::string> errors_;
   std::string outcome_;

@@ -14,7 +14,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr int kRounds = 3;
-/// More than a receive queue waits for the length of a write-back.
+/// More polls than a receive queue waits for a write-back without a length.
 constexpr int kPolls = 1100;
 constexpr std::array<std::size_t, 6> kSizes{60, 1514, 3000, 61, 200, 2049};
 
@@ -28,7 +28,7 @@ std::uint64_t sum(const Stats& stats, std::string_view direction) {
 
 }  // namespace
 
-void Fixture::traffic() {
+void FaultFixture::traffic() {
   await_link();
   for (int round = 0; round < kRounds; ++round) {
     receive(kSizes);
@@ -37,11 +37,11 @@ void Fixture::traffic() {
   }
 }
 
-void Fixture::settle() {
+void FaultFixture::settle() {
   wire_->with_card(0, [](DeviceModel&) { return 0; });
 }
 
-void Fixture::await_link() {
+void FaultFixture::await_link() {
   for (int i = 0; i < 20; ++i) {
     if (port_->link().up) return;
     clock_->sleep_for(100ms);
@@ -50,32 +50,32 @@ void Fixture::await_link() {
   no_link_ = true;
 }
 
-void Fixture::receive(std::span<const std::size_t> sizes) {
+void FaultFixture::receive(std::span<const std::size_t> sizes) {
   for (const std::size_t bytes : sizes) {
     injected_.push_back(counting_frame(bytes, static_cast<unsigned>(injected_.size() + 1)));
     wire_->inject(injected_.back());
   }
-  const std::uint64_t wanted = injected_.size();
-  for (int polls = 0; polls < kPolls && received_ < wanted; ++polls) {
+  const std::uint64_t expected = injected_.size();
+  for (int polls = 0; polls < kPolls && received_ < expected; ++polls) {
     poll();
     clock_->sleep_for(10us);
     settle();
   }
 }
 
-void Fixture::poll() {
+void FaultFixture::poll() {
   Burst<8> burst;
   port_->rx_queue(0)->rx_burst(burst);
   handed_out_ += burst.size();
   std::array<MbufPtr, 8> frames;
   for (std::uint32_t i = burst.size(); i-- > 0;) frames[i] = burst.pop();
   for (MbufPtr& frame : frames) {
-    if (frame != nullptr) judge(std::move(frame));
+    if (frame != nullptr) check_frame(std::move(frame));
   }
 }
 
-/// Which of the frames on the wire this is, if any. The program keeps it for a while.
-void Fixture::judge(MbufPtr frame) {
+/// Matches a received frame with the injected ones. The program holds it for a while.
+void FaultFixture::check_frame(MbufPtr frame) {
   Frame bytes = content(*frame);
   if (bytes.size() != frame->packet_length()) finding("a frame whose segments are shorter than the frame");
   const auto found = std::find(injected_.begin() + static_cast<std::ptrdiff_t>(matched_), injected_.end(), bytes);
@@ -91,21 +91,21 @@ void Fixture::judge(MbufPtr frame) {
   if (held_.size() >= 12) release_held();
 }
 
-void Fixture::release_held() {
+void FaultFixture::release_held() {
   watch_.release_all();
   for (Held& held : held_) {
-    if (content(*held.mbuf) != held.content) finding("a frame changed while the program had it");
+    if (content(*held.mbuf) != held.content) finding("a frame changed while the program owned it");
   }
   held_.clear();
 }
 
-std::uint32_t Fixture::held_mbufs() const {
+std::uint32_t FaultFixture::held_mbufs() const {
   std::uint32_t mbufs = 0;
   for (const Held& held : held_) mbufs += held.mbuf->segments();
   return mbufs;
 }
 
-MbufPtr Fixture::make_frame(std::size_t bytes, std::size_t segment_bytes) {
+MbufPtr FaultFixture::make_frame(std::size_t bytes, std::size_t segment_bytes) {
   const Frame frame = counting_frame(bytes, static_cast<unsigned>(offered_));
   MbufPtr whole;
   for (std::size_t done = 0; done < bytes; done += segment_bytes) {
@@ -123,7 +123,7 @@ MbufPtr Fixture::make_frame(std::size_t bytes, std::size_t segment_bytes) {
   return whole;
 }
 
-void Fixture::send(std::size_t frames) {
+void FaultFixture::send(std::size_t frames) {
   Burst<8> burst;
   for (std::size_t i = 0; i < frames; ++i) {
     MbufPtr frame = i % 3 == 1 ? make_frame(300, 100) : make_frame(60 + i, 2048);
@@ -145,20 +145,22 @@ void Fixture::send(std::size_t frames) {
   queue.tx_done_cleanup();
 }
 
-/// What a program asks for now and then.
-void Fixture::control() {
+/// Makes the control calls that a program makes from time to time.
+void FaultFixture::control() {
   if (port_->state() != PortState::started || !good(port_->service(), "service")) return;
   static_cast<void>(port_->link());
   static_cast<void>(port_->stats());
   if (good(port_->set_promiscuous(true), "set")) good(port_->set_mtu(4000), "set");
 }
 
-/// Received = sent + named drops: nothing that was taken or handed out is unaccounted for.
-void Fixture::check_conservation() {
-  if (last_stats_.rx_burst_packets != handed_out_) finding("rx_burst_packets is not what rx_burst handed out");
-  if (last_stats_.tx_burst_packets != taken_) finding("tx_burst_packets is not what tx_burst took");
-  const std::uint64_t named = handed_out_ + sum(last_stats_, "rx_") + last_stats_.rx_missed_errors;
-  unnamed_ = named < injected_.size();
+/// Checks that every frame is accounted for: received = sent + counted drops.
+void FaultFixture::check_conservation() {
+  if (last_stats_.rx_burst_packets != handed_out_)
+    finding("rx_burst_packets is not the number of frames that rx_burst returned");
+  if (last_stats_.tx_burst_packets != taken_)
+    finding("tx_burst_packets is not the number of frames that tx_burst accepted");
+  const std::uint64_t counted = handed_out_ + sum(last_stats_, "rx_") + last_stats_.rx_missed_errors;
+  uncounted_ = counted < injected_.size();
   unsent_ = sent_.size() + sum(last_stats_, "tx_") < taken_;
 }
 

@@ -8,8 +8,8 @@
 
 namespace pollux::test {
 
-/// Virtual time that jumps: a sleep costs nothing, however long. A card catches up with it when it is looked at.
-/// Nothing that waits on it can hang, since a program that sleeps past `kEnd` is ended.
+/// A clock with virtual time: a sleep advances the time and returns immediately. The card processes due events at its
+/// next access. The test aborts if the time passes `kEnd`, so an endless wait cannot hang it.
 class JumpClock final : public Clock {
  public:
   static constexpr Duration kEnd = std::chrono::minutes(30);
@@ -18,7 +18,7 @@ class JumpClock final : public Clock {
   void sleep_for(Duration span) override {
     if (span > Duration::zero()) now_ += span;
     if (now_ < kEnd) return;
-    std::fputs("a wait has no end\n", stderr);
+    std::fputs("a wait does not end\n", stderr);
     std::abort();
   }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Write-backs that are late, missing, torn, duplicate or lies, and memory that refuses the card: one at each access to
-// memory that the card makes.
+// Injects one memory fault at each memory access of the card: a write-back that is late, missing, torn, duplicate or
+// wrong, or an access that is refused.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -26,7 +26,7 @@ Fault refused(std::string name, ModelAccess what) {
 }
 
 /// Receive write-backs whose high word has `bits` set to `value`.
-Fault bent(std::string name, std::uint64_t bits, std::uint64_t value, std::uint64_t count = 1) {
+Fault with_bits(std::string name, std::uint64_t bits, std::uint64_t value, std::uint64_t count = 1) {
   return in_memory(std::move(name),
                    {.kind = MemoryFaultKind::changed, .count = count, .change = [=](std::span<std::byte> bytes) {
                       hw::intel::Descriptor descriptor;
@@ -36,16 +36,16 @@ Fault bent(std::string name, std::uint64_t bits, std::uint64_t value, std::uint6
                     }});
 }
 
-Fault of_length(std::string name, std::uint64_t length) {
-  return bent(std::move(name), rx::kLengthMask << rx::kLengthShift, length << rx::kLengthShift);
+Fault with_length(std::string name, std::uint64_t length) {
+  return with_bits(std::move(name), rx::kLengthMask << rx::kLengthShift, length << rx::kLengthShift);
 }
 
-Fault of_transmit(std::string name, MemoryFault fault) {
+Fault on_transmit(std::string name, MemoryFault fault) {
   fault.what = ModelAccess::transmit_write_back;
   return in_memory(std::move(name), std::move(fault));
 }
 
-Fault overwritten(std::string name, ModelAccess what, std::byte with) {
+Fault filled_with(std::string name, ModelAccess what, std::byte with) {
   return in_memory(std::move(name),
                    {.kind = MemoryFaultKind::changed, .what = what, .change = [with](std::span<std::byte> bytes) {
                       std::fill(bytes.begin(), bytes.end(), with);
@@ -77,46 +77,46 @@ TEST(EveryWriteBack, RxTornBackwards) {
   fault.options.may_refuse_dma = true;
   sweep(fault);
 }
-TEST(EveryWriteBack, RxWithoutLength) { sweep(of_length("length 0", 0)); }
-TEST(EveryWriteBack, RxOneTooLong) { sweep(of_length("length 2049", 2049)); }
-TEST(EveryWriteBack, RxLongest) { sweep(of_length("length 65535", 0xFFFF)); }
-TEST(EveryWriteBack, RxShortest) { sweep(of_length("length 1", 1)); }
-TEST(EveryWriteBack, RxWithoutEnd) { sweep(bent("end of packet missing", rx::kEndOfPacket, 0)); }
+TEST(EveryWriteBack, RxWithoutLength) { sweep(with_length("length 0", 0)); }
+TEST(EveryWriteBack, RxOneTooLong) { sweep(with_length("length 2049", 2049)); }
+TEST(EveryWriteBack, RxLongest) { sweep(with_length("length 65535", 0xFFFF)); }
+TEST(EveryWriteBack, RxShortest) { sweep(with_length("length 1", 1)); }
+TEST(EveryWriteBack, RxWithoutEnd) { sweep(with_bits("end of packet missing", rx::kEndOfPacket, 0)); }
 TEST(EveryWriteBack, RxNeverAnEnd) {
-  sweep(bent("end of packet missing for ever", rx::kEndOfPacket, 0, FaultPlan::kForEver));
+  sweep(with_bits("end of packet missing for ever", rx::kEndOfPacket, 0, FaultPlan::kForEver));
 }
-TEST(EveryWriteBack, RxWithAnError) { sweep(bent("error bit", 0, rx::kDataError)); }
-TEST(EveryWriteBack, RxEveryErrorBit) { sweep(bent("all status bits", 0, 0xFFFFFFFF)); }
+TEST(EveryWriteBack, RxWithAnError) { sweep(with_bits("error bit", 0, rx::kDataError)); }
+TEST(EveryWriteBack, RxEveryErrorBit) { sweep(with_bits("all status bits", 0, 0xFFFFFFFF)); }
 TEST(EveryWriteBack, RxAllOnes) {
-  sweep(overwritten("receive write-back of ones", ModelAccess::receive_write_back, std::byte{0xFF}));
+  sweep(filled_with("receive write-back of ones", ModelAccess::receive_write_back, std::byte{0xFF}));
 }
 TEST(EveryWriteBack, RxAllZeros) {
-  sweep(overwritten("receive write-back of zeros", ModelAccess::receive_write_back, std::byte{0}));
+  sweep(filled_with("receive write-back of zeros", ModelAccess::receive_write_back, std::byte{0}));
 }
 
 TEST(EveryWriteBack, TxMissing) {
-  sweep(of_transmit("transmit write-back missing", {.kind = MemoryFaultKind::missing}));
+  sweep(on_transmit("transmit write-back missing", {.kind = MemoryFaultKind::missing}));
 }
 TEST(EveryWriteBack, TxNever) {
-  sweep(of_transmit("transmit write-backs missing for ever",
+  sweep(on_transmit("transmit write-backs missing for ever",
                     {.kind = MemoryFaultKind::missing, .count = FaultPlan::kForEver}));
 }
 TEST(EveryWriteBack, TxLate) {
-  sweep(of_transmit("transmit write-back late", {.kind = MemoryFaultKind::late, .delay = 100us}));
+  sweep(on_transmit("transmit write-back late", {.kind = MemoryFaultKind::late, .delay = 100us}));
 }
 TEST(EveryWriteBack, TxVeryLate) {
-  sweep(of_transmit("transmit write-back 500 ms late", {.kind = MemoryFaultKind::late, .delay = 500ms}));
+  sweep(on_transmit("transmit write-back 500 ms late", {.kind = MemoryFaultKind::late, .delay = 500ms}));
 }
 TEST(EveryWriteBack, TxDuplicate) {
-  Fault fault = of_transmit("transmit write-back duplicate", {.kind = MemoryFaultKind::duplicate, .delay = 12ms});
+  Fault fault = on_transmit("transmit write-back duplicate", {.kind = MemoryFaultKind::duplicate, .delay = 12ms});
   fault.options.may_refuse_dma = true;
   sweep(fault);
 }
 TEST(EveryWriteBack, TxAllOnes) {
-  sweep(overwritten("transmit write-back of ones", ModelAccess::transmit_write_back, std::byte{0xFF}));
+  sweep(filled_with("transmit write-back of ones", ModelAccess::transmit_write_back, std::byte{0xFF}));
 }
 TEST(EveryWriteBack, TxAllZeros) {
-  sweep(overwritten("transmit write-back of zeros", ModelAccess::transmit_write_back, std::byte{0}));
+  sweep(filled_with("transmit write-back of zeros", ModelAccess::transmit_write_back, std::byte{0}));
 }
 
 TEST(EveryRefusal, Descriptor) { sweep(refused("descriptor refused", ModelAccess::descriptor_read)); }

@@ -13,7 +13,7 @@
 
 namespace pollux::test {
 
-/// A fault of memory, and an eye on everything that the card writes: it must not write where the program has a frame.
+/// Injects a memory fault, and counts writes by the card to frames that the program owns.
 class MemoryWatch final : public FaultyMemory {
  public:
   explicit MemoryWatch(MemoryFault fault) : FaultyMemory(std::move(fault)) {}
@@ -23,7 +23,7 @@ class MemoryWatch final : public FaultyMemory {
     FaultyMemory::write(memory, write);
   }
 
-  /// The program has `frame`, with all its segments, until `release_all`.
+  /// The program owns `frame`, with all its segments, until `release_all`.
   void hold(const Mbuf& frame) {
     for (const Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
       held_.emplace_back(segment->data_iova(), segment->length());

@@ -19,41 +19,41 @@ namespace {
 
 constexpr std::array kAllPhases{Phase::open, Phase::configure, Phase::start, Phase::traffic, Phase::stop, Phase::close};
 
-/// What comes by in a run in which the fault never strikes.
-class Places {
+/// The points of each phase, counted in a run without the fault.
+class PhasePoints {
  public:
-  explicit Places(const Fault& fault) : fault_(fault) {
-    RigOptions options = fault.options;
+  explicit PhasePoints(const Fault& fault) : fault_(fault) {
+    FaultFixtureOptions options = fault.options;
     options.device.at = options.memory.at = FaultPlan::kForEver;
-    Fixture fixture(options);
+    FaultFixture fixture(options);
     fixture.run();
     EXPECT_EQ(fixture.outcome(), "works");
     for (const std::string& finding : fixture.findings()) ADD_FAILURE() << "without a fault: " << finding;
-    for (const Phase phase : kAllPhases) seen_[static_cast<std::size_t>(phase)] = fixture.places_after(phase);
+    for (const Phase phase : kAllPhases) seen_[static_cast<std::size_t>(phase)] = fixture.points_after(phase);
   }
 
-  /// Places until a phase has ended.
+  /// Number of points up to the end of a phase.
   [[nodiscard]] std::uint64_t until_end_of(Phase phase) const {
     if (fault_.numbered != 0) return fault_.numbered;
-    const Fixture::Places& seen = seen_[static_cast<std::size_t>(phase)];
+    const FaultFixture::PointCounts& seen = seen_[static_cast<std::size_t>(phase)];
     return fault_.in_memory ? seen.memory[static_cast<std::size_t>(fault_.options.memory.what)]
                             : seen.device[static_cast<std::size_t>(point_of(fault_.options.device.kind))];
   }
-  [[nodiscard]] Phase phase_of(std::uint64_t place) const {
+  [[nodiscard]] Phase phase_of(std::uint64_t point) const {
     for (const Phase phase : kAllPhases) {
-      if (place < until_end_of(phase)) return phase;
+      if (point < until_end_of(phase)) return phase;
     }
     return Phase::close;
   }
 
  private:
   const Fault& fault_;
-  std::array<Fixture::Places, kPhases> seen_{};
+  std::array<FaultFixture::PointCounts, kPhases> seen_{};
 };
 
-void print(const Fault& fault, const Tally& tally, Duration longest, double seconds) {
+void print(const Fault& fault, const OutcomeCounts& counts, Duration longest, double seconds) {
   std::ostringstream text;
-  for (const auto& [phase, outcomes] : tally) {
+  for (const auto& [phase, outcomes] : counts) {
     std::uint64_t sum = 0;
     std::string list;
     for (const auto& [outcome, times] : outcomes) {
@@ -69,13 +69,13 @@ void print(const Fault& fault, const Tally& tally, Duration longest, double seco
   if (const char* const path = std::getenv("POLLUX_FAULT_SUMMARY")) std::ofstream(path, std::ios::app) << text.str();
 }
 
-/// The page names nothing that does not come.
-void expect_all_seen(const Fault& fault, const Tally& tally) {
+/// Expects that every outcome that the page lists has occurred.
+void expect_all_seen(const Fault& fault, const OutcomeCounts& counts) {
   for (const Phase phase : kAllPhases) {
-    EXPECT_TRUE(tally.contains(phase) || !Page::instance().names(fault.name, phase))
-        << fault.name << " has no place in " << to_string(phase);
+    EXPECT_TRUE(counts.contains(phase) || !Page::instance().names_phase(fault.name, phase))
+        << fault.name << " has no point in " << to_string(phase);
   }
-  for (const auto& [phase, outcomes] : tally) {
+  for (const auto& [phase, outcomes] : counts) {
     for (const std::string& outcome : Page::instance().outcomes(fault.name, phase)) {
       EXPECT_TRUE(outcomes.contains(outcome)) << fault.name << " (" << to_string(phase) << ") never gives: " << outcome;
     }
@@ -126,7 +126,7 @@ Page::Page() {
     for (const Phase phase : kAllPhases) {
       if (cells[1] != "any" && cells[1].find(to_string(phase)) == std::string::npos) continue;
       rows_[{cells[0], phase}].merge(quoted(cells[2]));
-      if (cells[1] != "any") named_.insert({cells[0], phase});
+      if (cells[1] != "any") explicit_.insert({cells[0], phase});
     }
   }
 }
@@ -141,36 +141,37 @@ void sweep(const Fault& fault) {
   const auto began = std::chrono::steady_clock::now();
   const char* const all = std::getenv("POLLUX_EVERY_FAULT");
   const std::uint64_t stride = all != nullptr ? 1 : fault.stride;
-  Tally tally;
+  OutcomeCounts counts;
   Duration longest{0};
-  const Places places(fault);
-  const std::uint64_t end = places.until_end_of(Phase::close);
-  ASSERT_NE(end, 0U) << fault.name << " has no place to strike at, so nothing was tried";
-  for (std::uint64_t place = 0; place < end; place += stride) {
-    RigOptions options = fault.options;
-    options.device.at = options.memory.at = place;
-    if (fault.order) fault.order(options, place);
-    Fixture fixture(options);
+  const PhasePoints points(fault);
+  const std::uint64_t end = points.until_end_of(Phase::close);
+  ASSERT_NE(end, 0U) << fault.name << " is never triggered, so nothing was tested";
+  for (std::uint64_t point = 0; point < end; point += stride) {
+    FaultFixtureOptions options = fault.options;
+    options.device.at = options.memory.at = point;
+    if (fault.prepare) fault.prepare(options, point);
+    FaultFixture fixture(options);
     fixture.run();
-    const Phase phase = places.phase_of(place);
+    const Phase phase = points.phase_of(point);
     const std::string outcome = fixture.outcome();
-    ++tally[phase][outcome];
-    const bool struck = fault.in_memory ? fixture.memory().struck() : fixture.faults().struck();
-    EXPECT_TRUE(struck || fault.numbered != 0) << fault.name << " did not strike at place " << place;
+    ++counts[phase][outcome];
+    const bool triggered = fault.in_memory ? fixture.memory().triggered() : fixture.faults().triggered();
+    EXPECT_TRUE(triggered || fault.numbered != 0) << fault.name << " was not injected at point " << point;
     for (const Phase each : {Phase::open, Phase::start, Phase::stop, Phase::close}) {
       longest = std::max(longest, fixture.time_of(each));
     }
     EXPECT_TRUE(Page::instance().outcomes(fault.name, phase).contains(outcome))
-        << fault.name << " at place " << place << " (" << to_string(phase) << ", register " << std::hex
-        << fixture.faults().struck_register() << std::dec << ") gives what no page names: " << outcome;
+        << fault.name << " at point " << point << " (" << to_string(phase) << ", register " << std::hex
+        << fixture.faults().trigger_register() << std::dec
+        << ") has an outcome that docs/82576/faults.md does not list: " << outcome;
     for (const std::string& finding : fixture.findings()) {
-      ADD_FAILURE() << fault.name << " at place " << place << " (" << to_string(phase) << ", register " << std::hex
-                    << fixture.faults().struck_register() << std::dec << "): " << finding
+      ADD_FAILURE() << fault.name << " at point " << point << " (" << to_string(phase) << ", register " << std::hex
+                    << fixture.faults().trigger_register() << std::dec << "): " << finding
                     << "; the program got: " << outcome;
     }
   }
-  if (stride == 1) expect_all_seen(fault, tally);
-  print(fault, tally, longest, std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
+  if (stride == 1) expect_all_seen(fault, counts);
+  print(fault, counts, longest, std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
 }
 
 }  // namespace pollux::test

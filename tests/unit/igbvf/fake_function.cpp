@@ -97,7 +97,7 @@ void FakeFunction::write32(std::uint32_t offset, std::uint32_t value) noexcept {
     return;
   }
   const bool control =
-      offset == SecondPlaces::offset<hw::intel::RXDCTL>(0) || offset == SecondPlaces::offset<hw::intel::TXDCTL>(0);
+      offset == AliasOffsets::offset<hw::intel::RXDCTL>(0) || offset == AliasOffsets::offset<hw::intel::TXDCTL>(0);
   words[offset / 4] = control && queues_stay_off ? value & ~hw::intel::RXDCTL::ENABLE.mask() : value;
 }
 

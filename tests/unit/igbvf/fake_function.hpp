@@ -47,7 +47,7 @@ struct FakeFunction final : RemoteRegisters {
   void reset_by_physical();
   template <class R>
   [[nodiscard]] std::uint32_t& at(std::uint32_t index = 0) {
-    return words[SecondPlaces::offset<R>(index) / 4];
+    return words[AliasOffsets::offset<R>(index) / 4];
   }
   [[nodiscard]] std::vector<Words> requests_of(Message kind) const;
 

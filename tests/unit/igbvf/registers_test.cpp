@@ -9,7 +9,7 @@ namespace {
 
 template <class R>
 std::uint32_t place(std::uint32_t index = 0) {
-  return Registers::Place::offset<R>(index);
+  return Registers::Offsets::offset<R>(index);
 }
 
 TEST(FunctionRegisters, QueuesAreWhereIgbvfHasThem) {

@@ -18,7 +18,7 @@ TEST(GoldenTrace, OpenStartStopAndCloseOnTheInProcessCard) {
   }
 }
 
-TEST(GoldenTrace, WhatIsWrittenAnewHasNotPassed) {
+TEST(GoldenTrace, UpdatingAGoldenFileFailsTheTest) {
   const std::string path = fmt::format("{}pollux-golden-{}.txt", testing::TempDir(), ::getpid());
   ::setenv("POLLUX_UPDATE_GOLDEN", "1", 1);
   EXPECT_FALSE(is_golden(path, "write CTRL 0x00000000\n"));
@@ -28,14 +28,14 @@ TEST(GoldenTrace, WhatIsWrittenAnewHasNotPassed) {
   ::unlink(path.c_str());
 }
 
-TEST(GoldenTrace, ADifferenceIsShownByItsLine) {
+TEST(GoldenTrace, ADifferenceIsReportedWithItsLineNumber) {
   EXPECT_EQ(first_difference("a\nb\n", "a\nc\n"), "access 2: expected 'b', found 'c'");
   EXPECT_EQ(first_difference("a\nb\n", "a\n"), "access 2: expected 'b', found '(the end)'");
   EXPECT_EQ(first_difference("a\n", "a\n"), "");
   EXPECT_NE(first_difference(golden_text("igb_start.txt"), "write CTRL 0x00000000\n"), "");
 }
 
-TEST(GoldenTrace, PollsCountersAndPointersAreOneLineEach) {
+TEST(GoldenTrace, PollsCountersAndRingBasesTakeOneLineEach) {
   const std::vector<TraceEntry> trace{{.kind = TraceEntry::Kind::read, .offset = 8, .value = 1},
                                       {.kind = TraceEntry::Kind::read, .offset = 8, .value = 3},
                                       {.kind = TraceEntry::Kind::write, .offset = 0, .value = 0x40},

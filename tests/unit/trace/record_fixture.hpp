@@ -27,9 +27,9 @@
 
 namespace pollux::test {
 
-/// A Context, a pool and what was logged.
-struct Place {
-  explicit Place(std::shared_ptr<Clock> time = std::make_shared<ManualClock>()) : clock(std::move(time)) {}
+/// A Context with a pool, a cache and its log.
+struct ContextFixture {
+  explicit ContextFixture(std::shared_ptr<Clock> time = std::make_shared<ManualClock>()) : clock(std::move(time)) {}
 
   std::shared_ptr<Clock> clock;
   std::string log;
@@ -43,137 +43,138 @@ struct Place {
   [[nodiscard]] PortConfig config() { return {.rx_pool = &pool, .cache = &cache, .rx_ring = 64, .tx_ring = 64}; }
 };
 
-/// What an application saw of a port.
-struct Seen {
+/// What an application received from a port, and the port's counters.
+struct Observation {
   std::vector<Frame> frames;
-  std::vector<std::pair<std::uint64_t, std::uint64_t>> words;  // of each frame
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> words;  // raw receive words of each frame
   std::vector<std::pair<std::string, std::uint64_t>> counters;
-  std::string stopped;  // how stop() ended
+  std::string stop_error;  // empty if stop() succeeded
 };
 
-/// An application that does the same each time: polls, answers some frames, asks for statistics now and then.
+/// An application that behaves the same in each run: it polls, sends some frames back and sometimes reads statistics.
 class Application {
  public:
-  Application(Place& place, Port& port) : place_(place), port_(port) {}
+  Application(ContextFixture& fixture, Port& port) : fixture_(fixture), port_(port) {}
 
   void round() {
     for (auto polls = random_() % 3; polls-- != 0;) {
       Burst<32> burst;
       port_.rx(0).rx_burst(burst, static_cast<std::uint32_t>(random_() % 33));
       for (Mbuf& mbuf : burst) {
-        seen_.frames.push_back(content(mbuf));
-        seen_.words.emplace_back(mbuf.rx_word(0), mbuf.rx_word(1));
+        observed_.frames.push_back(content(mbuf));
+        observed_.words.emplace_back(mbuf.rx_word(0), mbuf.rx_word(1));
       }
       if (random_() % 2 == 0) port_.tx(0).tx_burst(burst);
-      burst.drop(dropped_, place_.cache);
+      burst.drop(dropped_, fixture_.cache);
     }
     if (random_() % 16 == 0) static_cast<void>(port_.service());
     if (random_() % 16 == 0) port_.tx(0).tx_done_cleanup();
-    place_.clock->sleep_for(std::chrono::microseconds(50));
+    fixture_.clock->sleep_for(std::chrono::microseconds(50));
   }
-  Seen finish() {
+  Observation finish() {
     const auto stopped = port_.stop();
-    seen_.stopped = stopped ? "" : stopped.error().what;
+    observed_.stop_error = stopped ? "" : stopped.error().what;
     const Stats stats = port_.stats();
-    for (const Counter& counter : stats.drops) seen_.counters.emplace_back(counter.name, counter.value);
-    for (const Counter& counter : port_.extended_stats()) seen_.counters.emplace_back(counter.name, counter.value);
+    for (const Counter& counter : stats.drops) observed_.counters.emplace_back(counter.name, counter.value);
+    for (const Counter& counter : port_.extended_stats()) observed_.counters.emplace_back(counter.name, counter.value);
     static_cast<void>(port_.close());
-    return std::move(seen_);
+    return std::move(observed_);
   }
 
  private:
-  Place& place_;
+  ContextFixture& fixture_;
   Port& port_;
   std::mt19937 random_{7};
-  DropCounter dropped_{"looked at"};
-  Seen seen_;
+  DropCounter dropped_{"received"};
+  Observation observed_;
 };
 
 inline constexpr int kRounds = 400;
-using Around = std::function<std::unique_ptr<Device>(Context&, std::unique_ptr<Device>)>;
+using WrapDevice = std::function<std::unique_ptr<Device>(Context&, std::unique_ptr<Device>)>;
 
-inline void start(Place& place, Port& port) {
-  ASSERT_TRUE(port.configure(place.config()));
+inline void start(ContextFixture& fixture, Port& port) {
+  ASSERT_TRUE(port.configure(fixture.config()));
   ASSERT_TRUE(port.start());
   ASSERT_TRUE(port.wait_for_link(std::chrono::seconds(20)));
 }
 
-/// What is recorded: two cards that are wired to each other.
-struct Wired {
-  std::string near = "sim:0";  ///< the one that is recorded
-  std::string far = "sim:1";
+/// A recording session with two cards that are connected to each other.
+struct RecordOptions {
+  std::string recorded = "sim:0";  ///< the recorded card
+  std::string link_partner = "sim:1";
   std::shared_ptr<Clock> clock = std::make_shared<ManualClock>();
-  Around around = nullptr;  ///< puts something between the recorder and the card
+  WrapDevice wrap = nullptr;  ///< if set, wraps the recorded card below the recorder
 };
 
 class RecordTest : public testing::Test {
  protected:
   ~RecordTest() override { std::remove(file_.c_str()); }
 
-  /// Records a run with random traffic from the far card.
-  Seen record(const Wired& wired = {}) {
-    Place place(wired.clock);
-    std::unique_ptr<Device> inner = open_device(place.context, wired.near).value();
-    if (wired.around) inner = wired.around(place.context, std::move(inner));
+  /// Records a run with random traffic from the link partner.
+  Observation record(const RecordOptions& options = {}) {
+    ContextFixture fixture(options.clock);
+    std::unique_ptr<Device> inner = open_device(fixture.context, options.recorded).value();
+    if (options.wrap) inner = options.wrap(fixture.context, std::move(inner));
     const CardLayout& layout = *find_card_layout(inner->identity());
-    auto port = open_unconfigured(place.context, record_device(place.context, file_, layout, std::move(inner)).value());
+    auto port =
+        open_unconfigured(fixture.context, record_device(fixture.context, file_, layout, std::move(inner)).value());
     EXPECT_TRUE(port) << port.error().message();
-    auto far = open_unconfigured(place.context, wired.far);
-    EXPECT_TRUE(far) << far.error().message();
-    start(place, *far);
-    start(place, *port);
-    Application application(place, *port);
+    auto link_partner = open_unconfigured(fixture.context, options.link_partner);
+    EXPECT_TRUE(link_partner) << link_partner.error().message();
+    start(fixture, *link_partner);
+    start(fixture, *port);
+    Application application(fixture, *port);
     std::mt19937 random(3);
-    DropCounter dropped("nobody waits for them");
+    DropCounter dropped("answers");
     for (int i = 0; i < kRounds; ++i) {
-      send_some(place, *far, random);
+      send_some(fixture, *link_partner, random);
       Burst<32> back;
-      far->rx(0).rx_burst(back);
+      link_partner->rx(0).rx_burst(back);
       answers_ += back.size();
-      back.drop(dropped, place.cache);
+      back.drop(dropped, fixture.cache);
       application.round();
     }
     return application.finish();
   }
 
-  /// Runs the same against the file.
-  Seen replay(const std::function<void(Port&)>& otherwise = nullptr) {
-    Place place;
+  /// Runs the same application on a replay of the file. Calls `deviate`, if set, in the middle of the run.
+  Observation replay(const std::function<void(Port&)>& deviate = nullptr) {
+    ContextFixture fixture;
     progress_ = std::make_shared<ReplayProgress>();
-    auto device = replay_device(place.context, file_, find_card_layout, progress_);
+    auto device = replay_device(fixture.context, file_, find_card_layout, progress_);
     EXPECT_TRUE(device) << device.error().message();
-    auto port = open_unconfigured(place.context, *std::move(device));
+    auto port = open_unconfigured(fixture.context, *std::move(device));
     EXPECT_TRUE(port) << port.error().message();
-    start(place, *port);
-    Application application(place, *port);
+    start(fixture, *port);
+    Application application(fixture, *port);
     for (int i = 0; i < kRounds; ++i) {
-      if (i == kRounds / 2 && otherwise) otherwise(*port);
+      if (i == kRounds / 2 && deviate) deviate(*port);
       application.round();
     }
-    Seen seen = application.finish();
-    log_ = place.log;
-    return seen;
+    Observation observed = application.finish();
+    log_ = fixture.log;
+    return observed;
   }
 
-  static void send_some(Place& place, Port& far, std::mt19937& random) {
+  static void send_some(ContextFixture& fixture, Port& link_partner, std::mt19937& random) {
     Burst<32> burst;
     for (auto frames = random() % 8; frames-- != 0;) {
-      MbufPtr mbuf = place.cache.allocate();
+      MbufPtr mbuf = fixture.cache.allocate();
       if (mbuf == nullptr) continue;
       const auto bytes = static_cast<std::uint32_t>(60 + random() % 900);
       std::uint8_t* const data = mbuf->append(bytes);
       for (std::uint32_t i = 0; i < bytes; ++i) data[i] = static_cast<std::uint8_t>(random());
       std::fill_n(data, 6, std::uint8_t{0xFF});
-      MbufPtr more = random() % 4 == 0 ? place.cache.allocate() : MbufPtr();
+      MbufPtr more = random() % 4 == 0 ? fixture.cache.allocate() : MbufPtr();
       if (more != nullptr) {
         std::fill_n(more->append(400), 400, static_cast<std::uint8_t>(random()));
         EXPECT_TRUE(mbuf->chain(more));
       }
       EXPECT_TRUE(burst.push(mbuf));
     }
-    far.tx(0).tx_burst(burst);
+    link_partner.tx(0).tx_burst(burst);
     DropCounter no_room("no room");
-    burst.drop(no_room, place.cache);
+    burst.drop(no_room, fixture.cache);
   }
 
   const std::string file_ = fmt::format("{}pollux-record-test-{}.rec", testing::TempDir(), ::getpid());

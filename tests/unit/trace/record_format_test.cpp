@@ -68,7 +68,7 @@ bool same(const RecordEvent& a, const RecordEvent& b) {
          std::equal(a.payload.begin(), a.payload.end(), b.payload.begin(), b.payload.end());
 }
 
-TEST(RecordFormat, WhatIsWrittenIsRead) {
+TEST(RecordFormat, ReadsBackWhatWasWritten) {
   const auto events = one_of_each();
   auto reader = RecordReader::open(recording(events));
   ASSERT_TRUE(reader) << reader.error().message();
@@ -77,7 +77,7 @@ TEST(RecordFormat, WhatIsWrittenIsRead) {
   EXPECT_EQ(reader->header().vectors, 10);
   EXPECT_EQ(reader->header().bars[3], 0x4000u);
   EXPECT_EQ(reader->header().name, "sim:0");
-  EXPECT_TRUE(reader->whole());
+  EXPECT_TRUE(reader->complete());
   for (const RecordEvent& event : events) {
     EXPECT_TRUE(same(reader->peek(), event)) << reader->position();
     reader->advance();
@@ -88,11 +88,11 @@ TEST(RecordFormat, WhatIsWrittenIsRead) {
   EXPECT_EQ(reader->position(), events.size());
 }
 
-TEST(RecordFormat, ACutOffRecordingGivesItsWholeEvents) {
+TEST(RecordFormat, ATruncatedRecordingYieldsItsCompleteEvents) {
   const auto events = one_of_each();
   const auto bytes = recording(events);
   const auto header = recording({}).size() - 1;
-  std::uint64_t most = 0;
+  std::uint64_t previous = 0;
   for (std::size_t size = 0; size < bytes.size(); ++size) {
     auto reader = RecordReader::open({bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size)});
     if (size < header) {
@@ -101,17 +101,17 @@ TEST(RecordFormat, ACutOffRecordingGivesItsWholeEvents) {
       continue;
     }
     ASSERT_TRUE(reader) << size << ": " << reader.error().message();
-    EXPECT_FALSE(reader->whole());
+    EXPECT_FALSE(reader->complete());
     for (; reader->peek().kind != RecordEvent::Kind::end; reader->advance()) {
       EXPECT_TRUE(same(reader->peek(), events[reader->position()]));
     }
-    EXPECT_GE(reader->position(), most);
-    most = reader->position();
+    EXPECT_GE(reader->position(), previous);
+    previous = reader->position();
   }
-  EXPECT_EQ(most, events.size());
+  EXPECT_EQ(previous, events.size());
 }
 
-TEST(RecordFormat, RefusesWhatIsNoRecordingAndOtherVersions) {
+TEST(RecordFormat, RejectsOtherFilesAndOtherVersions) {
   auto bytes = recording({});
   auto other = bytes;
   other[8] = std::byte{2};
@@ -122,14 +122,14 @@ TEST(RecordFormat, RefusesWhatIsNoRecordingAndOtherVersions) {
   other[0] = std::byte{'p'};
   const auto magic = RecordReader::open(other);
   ASSERT_FALSE(magic);
-  EXPECT_EQ(magic.error().what, "this is no recording");
+  EXPECT_EQ(magic.error().what, "this is not a recording");
   bytes.push_back(std::byte{1});
   const auto more = RecordReader::open(bytes);
   ASSERT_FALSE(more);
-  EXPECT_NE(more.error().what.find("behind its end"), std::string::npos);
+  EXPECT_NE(more.error().what.find("after its end mark"), std::string::npos);
 }
 
-TEST(RecordFormat, RefusesNumbersThatCannotBe) {
+TEST(RecordFormat, RejectsInvalidNumbers) {
   const std::vector<RecordEvent> bad{{.kind = RecordEvent::Kind::read, .bar = 6},
                                      {.kind = RecordEvent::Kind::flush},
                                      {.kind = RecordEvent::Kind::write, .offset = 2},
@@ -144,35 +144,35 @@ TEST(RecordFormat, RefusesNumbersThatCannotBe) {
     ASSERT_FALSE(reader) << static_cast<int>(event.kind);
     EXPECT_NE(reader.error().what.find("damaged at byte"), std::string::npos) << reader.error().what;
   }
-  std::vector<std::byte> huge(RecordEvent::kMostPayload + 1);
+  std::vector<std::byte> huge(RecordEvent::kMaxPayload + 1);
   EXPECT_FALSE(RecordReader::open(recording({{.kind = RecordEvent::Kind::write_back, .payload = huge}})));
 }
 
-TEST(RecordFormat, SurvivesAnyBytes) {
+TEST(RecordFormat, AcceptsOrRejectsDamagedBytesWithoutACrash) {
   const auto bytes = recording(one_of_each());
   std::mt19937 random(1);
   std::size_t opened = 0;
   for (int round = 0; round < 20000; ++round) {
-    auto spoilt = bytes;
-    for (auto i = random() % 4; i-- != 0;) spoilt[random() % spoilt.size()] = static_cast<std::byte>(random());
-    if (random() % 4 == 0) spoilt.resize(random() % spoilt.size());
-    auto reader = RecordReader::open(std::move(spoilt));
+    auto damaged = bytes;
+    for (auto i = random() % 4; i-- != 0;) damaged[random() % damaged.size()] = static_cast<std::byte>(random());
+    if (random() % 4 == 0) damaged.resize(random() % damaged.size());
+    auto reader = RecordReader::open(std::move(damaged));
     if (!reader) continue;
     ++opened;
     std::size_t sum = 0;
     for (; reader->peek().kind != RecordEvent::Kind::end; reader->advance()) sum += reader->peek().payload.size();
     EXPECT_LE(sum, bytes.size());
   }
-  EXPECT_GT(opened, 1000u) << "the damage should not always be at the front";
+  EXPECT_GT(opened, 1000u) << "damage must also hit events, not only the header";
 }
 
-TEST(RecordFormat, AFileThatCannotBeWrittenIsNamed) {
+TEST(RecordFormat, ReportsTheNameOfAFileThatCannotBeWritten) {
   const auto writer = RecordWriter::create("/nowhere/at/all.rec", {});
   ASSERT_FALSE(writer);
   EXPECT_NE(writer.error().what.find("/nowhere/at/all.rec"), std::string::npos);
 }
 
-TEST(RecordFormat, AFullDiskEndsIt) {
+TEST(RecordFormat, AFullDiskEndsTheRecording) {
   auto writer = RecordWriter::create("/dev/full", {});
   ASSERT_TRUE(writer) << writer.error().message();
   for (int i = 0; i < 100'000 && writer->good(); ++i) writer->add({.kind = RecordEvent::Kind::flush, .value = 3});

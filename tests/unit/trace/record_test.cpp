@@ -21,41 +21,41 @@ namespace {
 using testing::HasSubstr;
 
 TEST_F(RecordTest, AReplayDeliversTheSameFramesAndCounts) {
-  const Seen recorded = record();
+  const Observation recorded = record();
   EXPECT_GT(recorded.frames.size(), 500u);
   EXPECT_GT(answers_, 100u);
-  EXPECT_EQ(recorded.stopped, "");
-  const Seen replayed = replay();
+  EXPECT_EQ(recorded.stop_error, "");
+  const Observation replayed = replay();
   EXPECT_EQ(progress_->divergence(), "");
   EXPECT_TRUE(progress_->at_end());
   EXPECT_EQ(replayed.frames.size(), recorded.frames.size());
   EXPECT_TRUE(replayed.frames == recorded.frames) << "byte for byte";
   EXPECT_TRUE(replayed.words == recorded.words);
   EXPECT_EQ(replayed.counters, recorded.counters);
-  EXPECT_EQ(replayed.stopped, "");
+  EXPECT_EQ(replayed.stop_error, "");
 }
 
-TEST_F(RecordTest, ARecorderChangesNothingThatADriverSees) {
-  const Seen recorded = record();
+TEST_F(RecordTest, RecordingDoesNotChangeWhatTheDriverReceives) {
+  const Observation recorded = record();
   const std::vector<Frame> frames = recorded.frames;
-  // Without one the frames come a poll earlier; they are the same, in the same order.
-  Place place;
-  auto port = open(place.context, "sim:0", place.config());
-  auto far = open(place.context, "sim:1", place.config());
+  // Without a recorder, frames arrive one poll earlier, but they are the same and in the same order.
+  ContextFixture fixture;
+  auto port = open(fixture.context, "sim:0", fixture.config());
+  auto link_partner = open(fixture.context, "sim:1", fixture.config());
   ASSERT_TRUE(port);
-  ASSERT_TRUE(far);
+  ASSERT_TRUE(link_partner);
   ASSERT_TRUE(port->wait_for_link(std::chrono::seconds(5)));
-  ASSERT_TRUE(far->wait_for_link(std::chrono::seconds(5)));
+  ASSERT_TRUE(link_partner->wait_for_link(std::chrono::seconds(5)));
   std::mt19937 random(3);
   std::vector<Frame> direct;
-  DropCounter dropped("looked at");
+  DropCounter dropped("received");
   for (int i = 0; i < kRounds; ++i) {
-    send_some(place, *far, random);
+    send_some(fixture, *link_partner, random);
     Burst<32> burst;
     port->rx(0).rx_burst(burst);
     for (Mbuf& mbuf : burst) direct.push_back(content(mbuf));
-    burst.drop(dropped, place.cache);
-    place.clock->sleep_for(std::chrono::microseconds(50));
+    burst.drop(dropped, fixture.cache);
+    fixture.clock->sleep_for(std::chrono::microseconds(50));
   }
   EXPECT_GT(frames.size(), 500u);
   ASSERT_GE(direct.size(), frames.size());
@@ -66,27 +66,27 @@ TEST_F(RecordTest, ARecorderChangesNothingThatADriverSees) {
   ASSERT_TRUE(port->stop());
   std::uint64_t left_over = 0;
   for (const Counter& drop : port->stats().drops) left_over += drop.name == "rx_stopped" ? drop.value : 0;
-  EXPECT_EQ(frames.size() + stopped->second, direct.size() + left_over) << "frames that a recorder lost, or made";
+  EXPECT_EQ(frames.size() + stopped->second, direct.size() + left_over) << "the recorder lost or duplicated frames";
 }
 
-TEST_F(RecordTest, ADriverThatDoesSomethingElseIsToldWhat) {
+TEST_F(RecordTest, ReportsWhereTheDriverDiffersFromTheRecording) {
   static_cast<void>(record());
-  const Seen replayed = replay([](Port& port) { EXPECT_FALSE(port.set_promiscuous(true)); });
-  EXPECT_THAT(progress_->divergence(), HasSubstr("to RCTL (0x100), and the recording has a write of"));
+  const Observation replayed = replay([](Port& port) { EXPECT_FALSE(port.set_promiscuous(true)); });
+  EXPECT_THAT(progress_->divergence(), HasSubstr("to RCTL (0x100), but the recording has a write of"));
   EXPECT_THAT(log_, HasSubstr(progress_->divergence()));
   EXPECT_FALSE(progress_->at_end());
-  EXPECT_NE(replayed.stopped, "");
+  EXPECT_NE(replayed.stop_error, "");
 }
 
-TEST_F(RecordTest, StatisticsMayBeAskedForAtOtherTimes) {
-  const Seen recorded = record();
-  const Seen replayed = replay([](Port& port) { EXPECT_TRUE(port.service()); });
+TEST_F(RecordTest, StatisticsMayBeReadAtOtherTimes) {
+  const Observation recorded = record();
+  const Observation replayed = replay([](Port& port) { EXPECT_TRUE(port.service()); });
   EXPECT_EQ(progress_->divergence(), "");
   EXPECT_TRUE(replayed.frames == recorded.frames);
   EXPECT_EQ(replayed.counters, recorded.counters);
 }
 
-TEST_F(RecordTest, WhatACrashLeftIsReplayedAsFarAsItGoes) {
+TEST_F(RecordTest, ReplaysAnIncompleteRecordingUpToItsEnd) {
   static_cast<void>(record());
   std::FILE* const file = std::fopen(file_.c_str(), "rb+");
   ASSERT_NE(file, nullptr);
@@ -94,16 +94,16 @@ TEST_F(RecordTest, WhatACrashLeftIsReplayedAsFarAsItGoes) {
   const long size = std::ftell(file);
   ASSERT_EQ(::ftruncate(::fileno(file), size * 3 / 4), 0);
   std::fclose(file);
-  const Seen replayed = replay();
+  const Observation replayed = replay();
   EXPECT_GT(replayed.frames.size(), 100u);
-  EXPECT_THAT(log_, HasSubstr("the recording was cut off"));
-  EXPECT_THAT(progress_->divergence(), HasSubstr("and the recording has its end"));
+  EXPECT_THAT(log_, HasSubstr("the recording has no end mark"));
+  EXPECT_THAT(progress_->divergence(), HasSubstr("but the recording has no further event"));
 }
 
-// What a hostile file could do to memory is what a card behind an IOMMU could.
+// A hostile file can change no more memory than a hostile card behind an IOMMU.
 TEST_F(RecordTest, AFrameBeyondItsBufferIsNotWritten) {
-  Place place;
-  auto memory = place.context.allocate({.size = 8192, .purpose = "a ring and two buffers"}).value();
+  ContextFixture fixture;
+  auto memory = fixture.context.allocate({.size = 8192, .purpose = "a ring and two buffers"}).value();
   const DmaSegment& segment = memory.segments()[0];
   const std::vector<std::byte> frame(1025, std::byte{0x42});
   const auto write = [](std::uint32_t offset, std::uint32_t value) {
@@ -125,7 +125,7 @@ TEST_F(RecordTest, AFrameBeyondItsBufferIsNotWritten) {
                   .payload = std::span(frame).first(slot == 0 ? 1025 : 1024)});
     }
   }
-  const auto device = replay_device(place.context, file_, find_card_layout).value();
+  const auto device = replay_device(fixture.context, file_, find_card_layout).value();
   const Bar bar = device->bar(0).value();
   auto* const ring = reinterpret_cast<std::uint64_t*>(segment.address);
   for (std::uint64_t slot = 0; slot < 2; ++slot) ring[2 * slot] = segment.iova + 2048 + slot * 2048;
@@ -134,69 +134,70 @@ TEST_F(RecordTest, AFrameBeyondItsBufferIsNotWritten) {
     const bool high = event.offset == hw::igb::RDBAH::offset(0);
     bar.write32(event.offset, static_cast<std::uint32_t>(low ? segment.iova : high ? segment.iova >> 32 : event.value));
   }
-  EXPECT_EQ(ring[1], 3u) << "both were written back";
+  EXPECT_EQ(ring[1], 3u) << "both descriptors are written back";
   EXPECT_EQ(ring[3], 3u);
-  EXPECT_EQ(segment.address[2048], std::byte{0}) << "a byte more than the buffer takes";
+  EXPECT_EQ(segment.address[2048], std::byte{0}) << "the frame is one byte longer than its buffer";
   EXPECT_EQ(segment.address[4096], std::byte{0x42});
   EXPECT_EQ(segment.address[4096 + 1023], std::byte{0x42});
 }
 
-TEST_F(RecordTest, AnInterruptComesAtTheSameAccess) {
+TEST_F(RecordTest, ReplaysAnInterruptAtTheSameAccess) {
   const auto vectors_raised = [](Device& device) {
     const Bar bar = device.bar(0).value();
     const auto events = device.enable_interrupts(2).value();
     std::vector<bool> raised;
-    const auto look = [&] {
+    const auto read_events = [&] {
       std::uint64_t count = 0;
       for (const int event : events) raised.push_back(::read(event, &count, sizeof count) > 0);
     };
     bar.write32(hw::igb::GPIE::offset(0), 1U << 4 | 1U << 31);
     bar.write32(hw::igb::EIMS::offset(0), 3);
-    look();
+    read_events();
     bar.write32(hw::igb::EICS::offset(0), 2);
     static_cast<void>(bar.read32(hw::igb::STATUS::offset(0)));
-    look();
+    read_events();
     EXPECT_TRUE(device.enable_interrupts(0));
     return raised;
   };
   std::vector<bool> recorded;
   {
-    Place place;
-    auto inner = open_device(place.context, "sim:0").value();
+    ContextFixture fixture;
+    auto inner = open_device(fixture.context, "sim:0").value();
     const CardLayout& layout = *find_card_layout(inner->identity());
-    const auto device = record_device(place.context, file_, layout, std::move(inner)).value();
+    const auto device = record_device(fixture.context, file_, layout, std::move(inner)).value();
     recorded = vectors_raised(*device);
   }
   EXPECT_EQ(recorded, (std::vector<bool>{false, false, false, true}));
-  Place place;
-  const auto device = replay_device(place.context, file_, find_card_layout).value();
+  ContextFixture fixture;
+  const auto device = replay_device(fixture.context, file_, find_card_layout).value();
   EXPECT_EQ(vectors_raised(*device), recorded);
 }
 
 TEST_F(RecordTest, OpensByUri) {
   {
-    Place place;
-    auto port = open(place.context, fmt::format("record:{},sim:0", file_), place.config());
+    ContextFixture fixture;
+    auto port = open(fixture.context, fmt::format("record:{},sim:0", file_), fixture.config());
     ASSERT_TRUE(port) << port.error().message();
     EXPECT_EQ(port->info().name, "sim:0");
   }
   {
-    Place place;
-    auto port = open(place.context, fmt::format("replay:{}", file_), place.config());
+    ContextFixture fixture;
+    auto port = open(fixture.context, fmt::format("replay:{}", file_), fixture.config());
     ASSERT_TRUE(port) << port.error().message();
     EXPECT_EQ(port->info().name, fmt::format("replay:{}", file_));
     EXPECT_TRUE(port->close());
-    EXPECT_EQ(place.pool.stats().in_use(), 0u);
+    EXPECT_EQ(fixture.pool.stats().in_use(), 0u);
   }
-  Place place;
-  const auto missing = open_unconfigured(place.context, "replay:/nowhere/at/all.rec");
+  ContextFixture fixture;
+  const auto missing = open_unconfigured(fixture.context, "replay:/nowhere/at/all.rec");
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().code, ErrorCode::not_found);
-  const auto no_recording = open_unconfigured(place.context, "replay:/dev/null");
+  const auto no_recording = open_unconfigured(fixture.context, "replay:/dev/null");
   ASSERT_FALSE(no_recording);
-  EXPECT_EQ(no_recording.error().what, "/dev/null: this is no recording");
-  EXPECT_FALSE(open_unconfigured(place.context, "record:/nowhere/at/all.rec,sim:0"));
-  EXPECT_FALSE(open_unconfigured(place.context, fmt::format("record:{}", file_))) << "no device inside";
+  EXPECT_EQ(no_recording.error().what, "/dev/null: this is not a recording");
+  EXPECT_FALSE(open_unconfigured(fixture.context, "record:/nowhere/at/all.rec,sim:0"));
+  EXPECT_FALSE(open_unconfigured(fixture.context, fmt::format("record:{}", file_)))
+      << "the URI names no device to record";
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 namespace pollux {
 namespace {
 
-TEST(TraceDevice, ShowsEachAccessInOrderWithWhatCameOfIt) {
+TEST(TraceDevice, ReportsEachAccessAndItsResultInOrder) {
   drivers::igb::Fixture fixture;
   std::vector<TraceEntry> trace;
   const auto device = trace_device(fixture.device(), [&](const TraceEntry& entry) { trace.push_back(entry); });

@@ -70,7 +70,7 @@ std::string igb_name(std::uint32_t offset) {
 
 constexpr CardLayout kIgb{.bar = reg::kRegisterBar,
                           .rings = kIgbRings,
-                          .most_descriptors = reg::kRingMax,
+                          .max_descriptors = reg::kRingMax,
                           .buffer_bytes = igb_buffer_bytes,
                           .payload = igb_payload,
                           .is_counter = igb_is_counter,

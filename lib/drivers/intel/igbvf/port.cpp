@@ -33,7 +33,7 @@ PortInfo describe(const Device& device, std::uint16_t index) {
 
 template <class R>
 constexpr std::uint32_t place_of() {
-  return reg::Registers::Place::offset<R>(0);
+  return reg::Registers::Offsets::offset<R>(0);
 }
 
 }  // namespace
@@ -88,7 +88,7 @@ Result<void> Port::bring_up() {
                  .rdh = place_of<hw::intel::RDH>(),
                  .rdt = place_of<hw::intel::RDT>(),
                  .tdt = place_of<hw::intel::TDT>(),
-                 .stride = hw::intel::RDT::kSecondPlace.bytes});
+                 .stride = hw::intel::RDT::kRegisterAlias.bytes});
   return settle_registers(card_);
 }
 

@@ -59,7 +59,7 @@ struct VFGORLBC : Register<VFGORLBC, 0x0F48, Access::ro> {};
 struct VFGOTLBC : Register<VFGOTLBC, 0x0F50, Access::ro> {};
 
 /// Access to a virtual function's registers. STATUS has no side effect and is never all ones on a live card.
-using Registers = RegisterWindow<STATUS, SecondPlaces>;
+using Registers = RegisterWindow<STATUS, AliasOffsets>;
 
 /// Those of the function's own, for a register dump.
 inline constexpr auto kRegisters = POLLUX_REGISTERS("function", CTRL, STATUS, EIMC, V2PMAILBOX, VMBMEM, VFGPRC, VFGPTC,
