@@ -11,7 +11,7 @@
 namespace pollux::vfio {
 namespace {
 
-bool exists(const std::filesystem::path& path) {
+bool path_exists(const std::filesystem::path& path) {
   std::error_code error;
   return std::filesystem::exists(path, error);
 }
@@ -31,7 +31,7 @@ Result<void> check_iommu(const Host& host, const pci::DeviceInfo& device) {
                             device.address.to_string()),
                 iommu_hint(device));
   }
-  if (exists(no_iommu_node(host, *device.iommu_group))) {
+  if (path_exists(no_iommu_node(host, *device.iommu_group))) {
     return fail(ErrorCode::no_iommu,
                 fmt::format("{} is not behind an IOMMU: its group {} belongs to VFIO's no-IOMMU mode",
                             device.address.to_string(), *device.iommu_group),
@@ -52,7 +52,7 @@ Result<void> check_switched_on(const Host& host, const std::string& address) {
                     "can then access all of this machine's memory)",
                     address));
   }
-  if (exists(module) || exists(host.paths.dev / "vfio/vfio")) {
+  if (path_exists(module) || exists(host.paths.dev / "vfio/vfio")) {
     return fail(
         ErrorCode::not_supported,
         fmt::format("{} cannot be used without an IOMMU: this kernel is built without VFIO's no-IOMMU mode", address),
@@ -66,7 +66,7 @@ Result<void> check_switched_on(const Host& host, const std::string& address) {
 Result<void> check_bound(const Host& host, const pci::DeviceInfo& device) {
   if (pci::is_vfio_driver(device.driver)) return {};
   const std::string address = device.address.to_string();
-  if (!exists(host.paths.dev / "vfio/vfio") || !exists(host.paths.sys / "bus/pci/drivers/vfio-pci")) {
+  if (!path_exists(host.paths.dev / "vfio/vfio") || !exists(host.paths.sys / "bus/pci/drivers/vfio-pci")) {
     return fail(ErrorCode::module_not_loaded,
                 fmt::format("{} cannot be opened: the kernel's vfio-pci driver is not loaded", address),
                 "modprobe vfio-pci && pollux bind " + address);
@@ -95,7 +95,7 @@ Result<void> check_ready(const Host& host, const pci::DeviceInfo& device) {
 
 Result<void> check_ready_without_iommu(const Host& host, const pci::DeviceInfo& device) {
   const std::string address = device.address.to_string();
-  if (device.iommu_group && !exists(no_iommu_node(host, *device.iommu_group))) {
+  if (device.iommu_group && !path_exists(no_iommu_node(host, *device.iommu_group))) {
     return fail(
         ErrorCode::not_supported,
         fmt::format("{} is behind an IOMMU (group {}), which VFIO's no-IOMMU mode does not switch off", address,
