@@ -52,7 +52,7 @@ Result<void> check_switched_on(const Host& host, const std::string& address) {
                     "can then access all of this machine's memory)",
                     address));
   }
-  if (path_exists(module) || exists(host.paths.dev / "vfio/vfio")) {
+  if (path_exists(module) || path_exists(host.paths.dev / "vfio/vfio")) {
     return fail(
         ErrorCode::not_supported,
         fmt::format("{} cannot be used without an IOMMU: this kernel is built without VFIO's no-IOMMU mode", address),
@@ -66,7 +66,7 @@ Result<void> check_switched_on(const Host& host, const std::string& address) {
 Result<void> check_bound(const Host& host, const pci::DeviceInfo& device) {
   if (pci::is_vfio_driver(device.driver)) return {};
   const std::string address = device.address.to_string();
-  if (!path_exists(host.paths.dev / "vfio/vfio") || !exists(host.paths.sys / "bus/pci/drivers/vfio-pci")) {
+  if (!path_exists(host.paths.dev / "vfio/vfio") || !path_exists(host.paths.sys / "bus/pci/drivers/vfio-pci")) {
     return fail(ErrorCode::module_not_loaded,
                 fmt::format("{} cannot be opened: the kernel's vfio-pci driver is not loaded", address),
                 "modprobe vfio-pci && pollux bind " + address);
