@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <array>
 
-#include "rig.hpp"
+#include "fixture.hpp"
 #include "workloads.hpp"
 
 namespace pollux::bench {

@@ -13,10 +13,10 @@
 #include <fmt/format.h>
 
 #include "faked_card.hpp"
+#include "fixture.hpp"
 #include "gated_cases.hpp"
 #include "measure.hpp"
 #include "recorded_values.hpp"
-#include "rig.hpp"
 
 namespace pollux::bench {
 namespace {

@@ -3,7 +3,7 @@
 // at once, and a forwarder works them off in bursts. A small burst has the first ones out early, a large one the last.
 #include <fmt/format.h>
 
-#include "port_rig.hpp"
+#include "port_fixture.hpp"
 #include "report.hpp"
 #include "swap_macs.hpp"
 
@@ -18,18 +18,18 @@ double percentile(const std::vector<double>& sorted, double share) {
 }
 
 void latency(benchmark::State& state, const Setup& setup, std::uint32_t limit) {
-  PortRig rig(setup);
+  PortFixture fixture(setup);
   const double rate = cycles_per_second();
   std::vector<double> waits;
   Burst<Setup::kMaxBurst> burst;
   for ([[maybe_unused]] auto _ : state) {
-    rig.next_round();
+    fixture.next_round();
     const std::uint64_t written_back = start_cycles();
     double wait = 0;
     for (std::uint32_t done = 0; done < kAtOnce;) {
-      const std::uint32_t count = rig.rx().rx_burst(burst, limit);
+      const std::uint32_t count = fixture.rx().rx_burst(burst, limit);
       for (Mbuf& mbuf : burst) swap_macs(mbuf.data());
-      rig.tx().tx_burst(burst);
+      fixture.tx().tx_burst(burst);
       // Not fenced: that would cost more than a small burst, and the next one would wait for it.
       wait = static_cast<double>(__rdtsc() - written_back) / rate;
       waits.insert(waits.end(), count, wait);

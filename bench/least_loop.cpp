@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <random>
 
+#include "fixture.hpp"
 #include "hw/intel/igb/limits.hpp"
 #include "hw/intel/igb/registers.hpp"
 #include "pollux/base/io.hpp"
-#include "rig.hpp"
 #include "swap_macs.hpp"
 
 namespace pollux::bench {

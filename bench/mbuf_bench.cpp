@@ -2,21 +2,21 @@
 // What an application pays for working on frames.
 #include <vector>
 
+#include "fixture.hpp"
 #include "report.hpp"
-#include "rig.hpp"
 
 namespace pollux::bench {
 namespace {
 
 constexpr std::uint32_t kMbufs = 256;
 
-struct MbufRig {
+struct MbufFixture {
   Context context{talking()};
   Mempool pool = need(Mempool::create(context, {.count = 4096}));
   MempoolCache cache{pool, MempoolCache::kMaxCapacity};
   std::vector<MbufPtr> mbufs;
 
-  explicit MbufRig(std::uint32_t length) {
+  explicit MbufFixture(std::uint32_t length) {
     shuffle(pool);
     for (std::uint32_t i = 0; i < kMbufs; ++i) {
       mbufs.push_back(cache.allocate());
@@ -26,11 +26,11 @@ struct MbufRig {
 };
 
 void append_and_trim(benchmark::State& state) {
-  MbufRig rig(60);
+  MbufFixture fixture(60);
   measure(
       state, kMbufs, [] {},
       [&] {
-        for (MbufPtr& mbuf : rig.mbufs) {
+        for (MbufPtr& mbuf : fixture.mbufs) {
           benchmark::DoNotOptimize(mbuf->append(4));
           benchmark::DoNotOptimize(mbuf->trim(4));
         }
@@ -39,11 +39,11 @@ void append_and_trim(benchmark::State& state) {
 BENCHMARK(append_and_trim)->Apply(repeated_for_a_while);
 
 void prepend_and_strip(benchmark::State& state) {
-  MbufRig rig(60);
+  MbufFixture fixture(60);
   measure(
       state, kMbufs, [] {},
       [&] {
-        for (MbufPtr& mbuf : rig.mbufs) {
+        for (MbufPtr& mbuf : fixture.mbufs) {
           benchmark::DoNotOptimize(mbuf->prepend(4));
           benchmark::DoNotOptimize(mbuf->strip(4));
         }
@@ -52,20 +52,20 @@ void prepend_and_strip(benchmark::State& state) {
 BENCHMARK(prepend_and_strip)->Apply(repeated_for_a_while);
 
 void clone_and_free(benchmark::State& state) {
-  MbufRig rig(60);
+  MbufFixture fixture(60);
   measure(
       state, kMbufs, [] {},
       [&] {
-        for (MbufPtr& mbuf : rig.mbufs) rig.cache.free(mbuf->clone(rig.cache));
+        for (MbufPtr& mbuf : fixture.mbufs) fixture.cache.free(mbuf->clone(fixture.cache));
       });
 }
 BENCHMARK(clone_and_free)->Apply(repeated_for_a_while);
 
 void walk_a_chain_of_five(benchmark::State& state) {
-  MbufRig rig(1800);
+  MbufFixture fixture(1800);
   for (std::uint32_t i = 0; i + 5 <= kMbufs; i += 5) {
     for (std::uint32_t j = 1; j < 5; ++j) {
-      if (!rig.mbufs[i]->chain(rig.mbufs[i + j])) std::abort();
+      if (!fixture.mbufs[i]->chain(fixture.mbufs[i + j])) std::abort();
     }
   }
   measure(
@@ -73,7 +73,7 @@ void walk_a_chain_of_five(benchmark::State& state) {
       [&] {
         for (std::uint32_t i = 0; i + 5 <= kMbufs; i += 5) {
           std::uint32_t bytes = 0;
-          for (const Mbuf* segment = rig.mbufs[i].get(); segment != nullptr; segment = segment->next())
+          for (const Mbuf* segment = fixture.mbufs[i].get(); segment != nullptr; segment = segment->next())
             bytes += segment->length();
           benchmark::DoNotOptimize(bytes);
         }

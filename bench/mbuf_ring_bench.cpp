@@ -4,9 +4,9 @@
 #include <atomic>
 #include <thread>
 
+#include "fixture.hpp"
 #include "pollux/mem/mbuf_ring.hpp"
 #include "report.hpp"
-#include "rig.hpp"
 
 namespace pollux::bench {
 namespace {
@@ -14,7 +14,7 @@ namespace {
 constexpr std::uint32_t kRounds = 512;
 constexpr std::uint32_t kSlots = 1024;
 
-struct RingRig {
+struct RingFixture {
   Context context{talking()};
   Mempool pool = need(Mempool::create(context, {.count = 8192}));
   MempoolCache cache{pool, MempoolCache::kMaxCapacity};
@@ -23,11 +23,11 @@ struct RingRig {
 /// A frame is there and back: enqueued, and dequeued into the same burst.
 template <class Ring>
 void one_thread(benchmark::State& state) {
-  RingRig rig;
+  RingFixture fixture;
   Ring ring(kSlots);
   Burst<64> burst;
   const auto size = static_cast<std::uint32_t>(state.range(0));
-  if (!burst.fill(rig.cache, size)) std::abort();
+  if (!burst.fill(fixture.cache, size)) std::abort();
   measure(
       state, kRounds, [] {},
       [&] {
@@ -37,7 +37,7 @@ void one_thread(benchmark::State& state) {
         }
       });
   DropCounter done("done");
-  burst.drop(done, rig.cache);
+  burst.drop(done, fixture.cache);
 }
 
 /// A thread that sends each frame back as soon as it has come; what is timed is a frame's share of the round trips.
@@ -65,7 +65,7 @@ class Echo {
 
 template <class Ring>
 void two_threads(benchmark::State& state) {
-  RingRig rig;
+  RingFixture fixture;
   Echo<Ring> echo;
   const auto size = static_cast<std::uint32_t>(state.range(0));
   constexpr std::uint32_t kFrames = 65536;
@@ -76,13 +76,13 @@ void two_threads(benchmark::State& state) {
     const std::uint64_t start = start_cycles();
     for (std::uint32_t sent = 0, returned = 0; returned < kFrames;) {
       Burst<64> burst;
-      if (sent < kFrames && sent - returned < kSlots / 2 && burst.fill(rig.cache, size)) {
+      if (sent < kFrames && sent - returned < kSlots / 2 && burst.fill(fixture.cache, size)) {
         sent += burst.size();
         while (!burst.empty()) echo.there.enqueue(burst);
       }
       echo.back.dequeue(burst);
       returned += burst.size();
-      burst.drop(done, rig.cache);
+      burst.drop(done, fixture.cache);
     }
     const auto cycles = static_cast<double>(stop_cycles() - start);
     rounds.push_back(cycles);

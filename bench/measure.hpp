@@ -11,8 +11,8 @@ namespace pollux::bench {
 /// before.
 [[nodiscard]] double cycles_of_round(Workload& workload, double overhead);
 
-/// Instructions for each operation, single-stepped on a rig of its own with half a ring of backlog, until each ring has
-/// been gone through once: the same number each time. A step takes some ten microseconds.
+/// Instructions for each operation, single-stepped on a fixture of its own with half a ring of backlog, until each ring
+/// has been gone through once: the same number each time. A step takes some ten microseconds.
 [[nodiscard]] double instructions_of(const Case& one, Setup setup);
 
 /// The value in the middle; at least one is needed.

@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "rig.hpp"
+#include "fixture.hpp"
 
 namespace pollux::bench {
 

@@ -14,8 +14,8 @@
 #include <fmt/format.h>
 
 #include "cycles.hpp"
+#include "fixture.hpp"
 #include "measure.hpp"
-#include "rig.hpp"
 #include "swap_macs.hpp"
 
 namespace pollux::bench {

@@ -10,7 +10,7 @@
 
 namespace pollux::bench {
 
-/// A case on a rig of its own, in rounds: first the card's part, which nobody measures, then the software's.
+/// A case on a fixture of its own, in rounds: first the card's part, which nobody measures, then the software's.
 class Workload {
  public:
   Workload(std::uint32_t operations, std::uint32_t rounds) : operations_(operations), rounds_(rounds) {}

@@ -2,7 +2,7 @@
 // rx_burst, a swap of the MAC addresses, tx_burst.
 #include "do_not_optimize.hpp"
 #include "pollux/net/rx_metadata.hpp"
-#include "port_rig.hpp"
+#include "port_fixture.hpp"
 #include "swap_macs.hpp"
 #include "workloads.hpp"
 
@@ -13,13 +13,13 @@ class Forward : public Workload {
  public:
   explicit Forward(const Setup& setup)
       : Workload(setup.frames() * setup.queues, setup.rounds()),
-        rig(setup),
+        fixture(setup),
         frames(setup.frames()),
         limit(setup.limit()) {}
-  void prepare() override { rig.next_round(); }
+  void prepare() override { fixture.next_round(); }
   void run() override {
-    RxQueue& rx = rig.rx();
-    TxQueue& tx = rig.tx();
+    RxQueue& rx = fixture.rx();
+    TxQueue& tx = fixture.tx();
     Burst<Setup::kMaxBurst> burst;
     for (std::uint32_t done = 0; done < frames; done += limit) {
       rx.rx_burst(burst, limit);
@@ -29,7 +29,7 @@ class Forward : public Workload {
   }
 
  protected:
-  PortRig rig;
+  PortFixture fixture;
   std::uint32_t frames;
   std::uint32_t limit;
 };
@@ -39,8 +39,8 @@ class ForwardOffload final : public Forward {
  public:
   using Forward::Forward;
   void run() override {
-    RxQueue& rx = rig.rx();
-    TxQueue& tx = rig.tx();
+    RxQueue& rx = fixture.rx();
+    TxQueue& tx = fixture.tx();
     Burst<Setup::kMaxBurst> burst;
     std::uint64_t sum = 0;
     for (std::uint32_t done = 0; done < frames; done += limit) {
@@ -61,7 +61,8 @@ class ForwardOffload final : public Forward {
 class ForwardQueues final : public Forward {
  public:
   explicit ForwardQueues(const Setup& setup) : Forward(setup) {
-    for (std::uint16_t queue = 0; queue < setup.queues; ++queue) lanes_.push_back({&rig.rx(queue), &rig.tx(queue)});
+    for (std::uint16_t queue = 0; queue < setup.queues; ++queue)
+      lanes_.push_back({&fixture.rx(queue), &fixture.tx(queue)});
   }
   void run() override {
     Burst<Setup::kMaxBurst> burst;
@@ -101,8 +102,8 @@ class ForwardRaw final : public Forward {
  public:
   using Forward::Forward;
   void run() override {
-    RxQueue& rx = rig.rx();
-    TxQueue& tx = rig.tx();
+    RxQueue& rx = fixture.rx();
+    TxQueue& tx = fixture.tx();
     std::array<Mbuf*, Setup::kMaxBurst> mbufs{};
     for (std::uint32_t done = 0; done < frames; done += limit) {
       const std::uint32_t count = (rx.*RawRx::kGate).call(rx, mbufs.data(), limit);

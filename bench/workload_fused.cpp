@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A ForwardPath: buffers change places between a receive and a transmit ring.
-#include "port_rig.hpp"
+#include "port_fixture.hpp"
 #include "swap_macs.hpp"
 #include "workloads.hpp"
 
@@ -10,8 +10,8 @@ namespace {
 class Fused final : public Workload {
  public:
   explicit Fused(const Setup& setup)
-      : Workload(setup.frames(), setup.rounds()), rig_(setup), path_(rig_.fuse()), limit_(setup.limit()) {}
-  void prepare() override { rig_.next_round(); }
+      : Workload(setup.frames(), setup.rounds()), fixture_(setup), path_(fixture_.fuse()), limit_(setup.limit()) {}
+  void prepare() override { fixture_.next_round(); }
   void run() override {
     ForwardPath& path = *path_;
     for (std::uint32_t done = 0; done < operations(); done += limit_) {
@@ -20,7 +20,7 @@ class Fused final : public Workload {
   }
 
  private:
-  PortRig rig_;
+  PortFixture fixture_;
   std::unique_ptr<ForwardPath> path_;
   std::uint32_t limit_;
 };

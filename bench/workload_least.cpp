@@ -4,8 +4,8 @@
 #include <optional>
 #include <vector>
 
+#include "fixture.hpp"
 #include "least_loop.hpp"
-#include "rig.hpp"
 #include "swap_macs.hpp"
 #include "workloads.hpp"
 
@@ -13,8 +13,8 @@ namespace pollux::bench {
 namespace {
 
 template <std::uint32_t Slots>
-struct LeastRig {
-  LeastRig(const Setup& wanted, bool full) : setup(wanted) {
+struct LeastFixture {
+  LeastFixture(const Setup& wanted, bool full) : setup(wanted) {
     need(context.attach(card.domain()));
     card.set_cold(setup.cold);
     loop.emplace(context, card, setup, full);
@@ -36,14 +36,14 @@ template <std::uint32_t Slots>
 class Least : public Workload {
  public:
   explicit Least(const Setup& setup, bool full = false)
-      : Workload(setup.frames(), setup.rounds()), rig(setup, full), loop(*rig.loop), limit(setup.limit()) {}
+      : Workload(setup.frames(), setup.rounds()), fixture(setup, full), loop(*fixture.loop), limit(setup.limit()) {}
   void prepare() override {
-    rig.finish_transmits();
-    rig.receive();
+    fixture.finish_transmits();
+    fixture.receive();
   }
 
  protected:
-  LeastRig<Slots> rig;
+  LeastFixture<Slots> fixture;
   LeastLoop<Slots>& loop;
   std::uint32_t limit;
 };
@@ -77,7 +77,7 @@ class LeastReceive final : public Least<Slots> {
   explicit LeastReceive(const Setup& setup) : Least<Slots>(setup), buffers_(setup.frames() + Setup::kMaxBurst) {}
   void prepare() override {
     for (; received_ != 0; --received_) this->loop.give(buffers_[received_ - 1]);
-    this->rig.receive();
+    this->fixture.receive();
   }
   void run() override {
     std::uint32_t count = 0;
@@ -97,10 +97,10 @@ class LeastTransmit final : public Least<Slots> {
  public:
   explicit LeastTransmit(const Setup& setup) : Least<Slots>(setup), buffers_(setup.frames()), burst_(setup.burst) {}
   void prepare() override {
-    this->rig.finish_transmits();
+    this->fixture.finish_transmits();
     for (LeastBuffer*& buffer : buffers_) {
       buffer = this->loop.take();
-      buffer->length = this->rig.setup.frame;
+      buffer->length = this->fixture.setup.frame;
     }
   }
   void run() override {

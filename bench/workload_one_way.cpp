@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Half of a forwarder's work, and no work at all.
 #include "do_not_optimize.hpp"
-#include "port_rig.hpp"
+#include "port_fixture.hpp"
 #include "workloads.hpp"
 
 namespace pollux::bench {
@@ -11,21 +11,22 @@ constexpr std::uint32_t kMostFrames = 4096;
 
 class Receive final : public Workload {
  public:
-  explicit Receive(const Setup& setup) : Workload(setup.frames(), setup.rounds()), rig_(setup), limit_(setup.limit()) {}
-  ~Receive() override { burst_.drop(measured_, rig_.cache()); }
+  explicit Receive(const Setup& setup)
+      : Workload(setup.frames(), setup.rounds()), fixture_(setup), limit_(setup.limit()) {}
+  ~Receive() override { burst_.drop(measured_, fixture_.cache()); }
   void prepare() override {
     if (!first_ && burst_.size() != operations()) give_up("the driver did not deliver what had arrived");
     first_ = false;
-    burst_.drop(measured_, rig_.cache());
-    rig_.receive();
+    burst_.drop(measured_, fixture_.cache());
+    fixture_.receive();
   }
   void run() override {
-    RxQueue& rx = rig_.rx();
+    RxQueue& rx = fixture_.rx();
     for (std::uint32_t done = 0; done < operations(); done += limit_) rx.rx_burst(burst_, limit_);
   }
 
  private:
-  PortRig rig_;
+  PortFixture fixture_;
   std::uint32_t limit_;
   bool first_ = true;
   DropCounter measured_{"measured"};
@@ -36,22 +37,22 @@ class Transmit final : public Workload {
  public:
   explicit Transmit(const Setup& setup)
       : Workload(setup.frames(), setup.rounds()),
-        rig_(setup),
+        fixture_(setup),
         setup_(setup),
         bursts_((setup.frames() + setup.burst - 1) / setup.burst) {}
   void prepare() override {
-    rig_.finish_transmits(first_ ? 0 : operations());
+    fixture_.finish_transmits(first_ ? 0 : operations());
     first_ = false;
     std::uint32_t left = operations();
     for (Burst<Setup::kMaxBurst>& burst : bursts_) {
       const std::uint32_t count = std::min(left, setup_.burst);
-      if (!burst.fill(rig_.cache(), count)) give_up("the pool is too small");
+      if (!burst.fill(fixture_.cache(), count)) give_up("the pool is too small");
       for (Mbuf& mbuf : burst) fill_in(mbuf);
       left -= count;
     }
   }
   void run() override {
-    TxQueue& tx = rig_.tx();
+    TxQueue& tx = fixture_.tx();
     for (Burst<Setup::kMaxBurst>& burst : bursts_) tx.tx_burst(burst);
   }
 
@@ -59,13 +60,13 @@ class Transmit final : public Workload {
   void fill_in(Mbuf& mbuf) {
     do_not_optimize(mbuf.append(std::min(setup_.frame, Setup::kBuffer)));
     for (std::uint32_t done = Setup::kBuffer; done < setup_.frame; done += Setup::kBuffer) {
-      MbufPtr more = rig_.cache().allocate();
+      MbufPtr more = fixture_.cache().allocate();
       do_not_optimize(more->append(std::min(setup_.frame - done, Setup::kBuffer)));
       if (!mbuf.chain(more)) give_up("the frame has too many segments");
     }
   }
 
-  PortRig rig_;
+  PortFixture fixture_;
   Setup setup_;
   bool first_ = true;
   std::vector<Burst<Setup::kMaxBurst>> bursts_;
@@ -73,17 +74,17 @@ class Transmit final : public Workload {
 
 class EmptyPoll final : public Workload {
  public:
-  explicit EmptyPoll(const Setup& setup) : Workload(kPolls, 1), rig_(setup) {}
+  explicit EmptyPoll(const Setup& setup) : Workload(kPolls, 1), fixture_(setup) {}
   void prepare() override {}
   void run() override {
-    RxQueue& rx = rig_.rx();
+    RxQueue& rx = fixture_.rx();
     Burst<32> burst;
     for (std::uint32_t i = 0; i < kPolls; ++i) rx.rx_burst(burst);
   }
 
  private:
   static constexpr std::uint32_t kPolls = 448;
-  PortRig rig_;
+  PortFixture fixture_;
 };
 
 }  // namespace

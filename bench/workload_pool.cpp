@@ -3,7 +3,7 @@
 #include <array>
 
 #include "do_not_optimize.hpp"
-#include "rig.hpp"
+#include "fixture.hpp"
 #include "workloads.hpp"
 
 namespace pollux::bench {

@@ -26,13 +26,13 @@ void shuffle(const Mempool& mempool) {
   baselines::shuffle(mbufs);
 }
 
-struct Rig {
+struct NativeFixture {
   Context context{
       {.huge_pages = std::getenv("PEERS_NO_HUGE_PAGES") == nullptr ? HugePages::require : HugePages::never}};
   Mempool pool = need(Mempool::create(context, {.count = baselines::kPool}));
   MempoolCache cache{pool, MempoolCache::kMaxCapacity};
 
-  Rig() { shuffle(pool); }
+  NativeFixture() { shuffle(pool); }
   Port open(const char* uri) { return need(pollux::open(context, uri, {.rx_pool = &pool, .cache = &cache})); }
 };
 
@@ -109,13 +109,13 @@ void put_on_the_way(Port& port, MempoolCache& cache) {
 
 int main(int argc, char** argv) {
   baselines::processor_from(argc, argv);
-  Rig rig;
-  Port null = rig.open("null:?rx=64");
-  Port ring = rig.open("ring:a");
-  put_on_the_way(ring, rig.cache);
+  NativeFixture fixture;
+  Port null = fixture.open("null:?rx=64");
+  Port ring = fixture.open("ring:a");
+  put_on_the_way(ring, fixture.cache);
   baselines::for_each_burst([&](auto burst) {
-    measure_stock<burst>(*rig.cache.core());
-    measure_mbufs<burst>(rig.cache);
+    measure_stock<burst>(*fixture.cache.core());
+    measure_mbufs<burst>(fixture.cache);
     measure_ring<burst>();
     measure_forward<burst>("null_forward", "copy", null);
     measure_forward<burst>("ring_forward", "", ring);

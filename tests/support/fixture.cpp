@@ -34,17 +34,17 @@ Frame content(const Mbuf& mbuf) {
   return bytes;
 }
 
-bool LabCard::write_back(std::uint32_t queue, const hw::intel::rx::WriteBack& what) {
+bool TestCard::write_back(std::uint32_t queue, const hw::intel::rx::WriteBack& what) {
   return with([&](models::igb::Card& card) {
     return card.receiver().queue(queue).write_back(hw::intel::rx::written_back(what));
   });
 }
 
-void LabCard::set_removed(bool removed) {
+void TestCard::set_removed(bool removed) {
   with([removed](models::igb::Card& card) { card.set_removed(removed); });
 }
 
-Fixture::Fixture(const LabOptions& options)
+CardFixture::CardFixture(const CardFixtureOptions& options)
     : context({.clock = clock,
                .log = [this](LogLevel, std::string_view line) { log.emplace_back(line); },
                .on_misuse = [this](const Misuse& what) { misuse.push_back(what.what); },
@@ -66,20 +66,20 @@ Fixture::Fixture(const LabOptions& options)
   must(port.wait_for_link(std::chrono::seconds(5)));
 }
 
-Fixture::~Fixture() = default;
+CardFixture::~CardFixture() = default;
 
-Port Fixture::open_port() {
+Port CardFixture::open_port() {
   std::unique_ptr<Device> device = must(sim::SimDevice::create(context, "sim:lab", wire, 0));
   return must(open_unconfigured(context, std::move(device)));
 }
 
-Burst<32> Fixture::rx_burst() {
+Burst<32> CardFixture::rx_burst() {
   Burst<32> burst;
   port.rx(0).rx_burst(burst);
   return burst;
 }
 
-std::vector<Frame> Fixture::receive_all() {
+std::vector<Frame> CardFixture::receive_all() {
   std::vector<Frame> frames;
   DropCounter looked_at("looked at");
   for (Burst<32> burst = rx_burst(); !burst.empty(); burst = rx_burst()) {
@@ -89,7 +89,7 @@ std::vector<Frame> Fixture::receive_all() {
   return frames;
 }
 
-MbufPtr Fixture::make_mbuf(const Frame& frame, std::size_t segment_bytes) {
+MbufPtr CardFixture::make_mbuf(const Frame& frame, std::size_t segment_bytes) {
   MbufPtr whole;
   std::span<const std::byte> rest(frame);
   do {
@@ -108,7 +108,7 @@ MbufPtr Fixture::make_mbuf(const Frame& frame, std::size_t segment_bytes) {
   return whole;
 }
 
-bool Fixture::transmit(const Frame& frame, std::size_t segment_bytes) {
+bool CardFixture::transmit(const Frame& frame, std::size_t segment_bytes) {
   MbufPtr mbuf = make_mbuf(frame, segment_bytes);
   Burst<1> burst;
   if (!burst.push(mbuf)) return false;
@@ -118,7 +118,7 @@ bool Fixture::transmit(const Frame& frame, std::size_t segment_bytes) {
   return taken;
 }
 
-std::uint64_t Fixture::drops(std::string_view name) {
+std::uint64_t CardFixture::drops(std::string_view name) {
   for (const Counter& counter : port.stats().drops) {
     if (counter.name == name) return counter.value;
   }
@@ -126,7 +126,7 @@ std::uint64_t Fixture::drops(std::string_view name) {
   return 0;
 }
 
-testing::AssertionResult Fixture::every_mbuf_accounted_for(std::uint32_t held) {
+testing::AssertionResult CardFixture::every_mbuf_accounted_for(std::uint32_t held) {
   std::uint32_t expected = held;
   if (port.state() == PortState::started) {
     expected += config.rx_queues * config.rx_ring;

@@ -31,17 +31,17 @@ using Frame = std::vector<std::byte>;
 /// The bytes of all of `mbuf`'s segments.
 [[nodiscard]] Frame content(const Mbuf& mbuf);
 
-struct LabOptions {
-  PortConfig port{.rx_ring = 64, .tx_ring = 64};  ///< its pool and cache are the Fixture's
+struct CardFixtureOptions {
+  PortConfig port{.rx_ring = 64, .tx_ring = 64};  ///< its pool and cache are the CardFixture's
   MempoolOptions pool{.count = 1024};
   models::igb::CardOptions card{};
   bool start = true;  ///< false: the port is left opened, and configured by the test
 };
 
 /// The inside of a card, which a driver never sees. Takes the wire's lock for each call.
-class LabCard {
+class TestCard {
  public:
-  LabCard(sim::Wire& wire, unsigned end) : wire_(wire), end_(end) {}
+  TestCard(sim::Wire& wire, unsigned end) : wire_(wire), end_(end) {}
 
   template <class Work>
   auto with(Work work) {
@@ -62,11 +62,11 @@ class LabCard {
 
 /// An in-process card with the link partner of its wire in the test's hand, a manual clock, a pool, and a port that is
 /// started with its link up.
-struct Fixture {
-  explicit Fixture(const LabOptions& options = {});
-  ~Fixture();
-  Fixture(const Fixture&) = delete;
-  Fixture& operator=(const Fixture&) = delete;
+struct CardFixture {
+  explicit CardFixture(const CardFixtureOptions& options = {});
+  ~CardFixture();
+  CardFixture(const CardFixture&) = delete;
+  CardFixture& operator=(const CardFixture&) = delete;
 
   /// Frames arrive from the wire.
   void inject(const Frame& frame) { wire->inject(frame); }
@@ -94,7 +94,7 @@ struct Fixture {
   MempoolCache cache;
   PortConfig config;
   std::shared_ptr<sim::Wire> wire;
-  LabCard card;
+  TestCard card;
   static constexpr std::uint32_t rx = 0;  ///< the queue that rx_burst polls
   Port port;
 

@@ -65,7 +65,7 @@ class FaultFixture {
   [[nodiscard]] MemoryWatch& memory() noexcept { return watch_; }
   [[nodiscard]] sim::Wire& wire() noexcept { return *wire_; }
   [[nodiscard]] JumpClock& clock() noexcept { return *clock_; }
-  [[nodiscard]] LabCard card() noexcept { return LabCard(*wire_, 0); }
+  [[nodiscard]] TestCard card() noexcept { return TestCard(*wire_, 0); }
   [[nodiscard]] Mempool* pool() noexcept { return pool_ ? &*pool_ : nullptr; }
   [[nodiscard]] const std::vector<std::string>& log() const noexcept { return log_; }
 

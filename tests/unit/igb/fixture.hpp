@@ -26,8 +26,8 @@ namespace pollux::drivers::igb {
 namespace reg = hw::igb;
 
 /// A card with an open wire behind it, a clock that is moved by hand, a Context and a pool.
-struct Fixture {
-  explicit Fixture(models::igb::CardOptions options = {}, MempoolOptions pool_options = {.count = 1024})
+struct IgbFixture {
+  explicit IgbFixture(models::igb::CardOptions options = {}, MempoolOptions pool_options = {.count = 1024})
       : wire(sim::Wire::create(
             *clock, std::make_unique<models::igb::Card>(options),
             [this](std::span<const std::byte> frame) { sent.emplace_back(frame.begin(), frame.end()); })),

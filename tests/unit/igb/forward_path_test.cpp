@@ -10,15 +10,15 @@ namespace {
 
 using testing::HasSubstr;
 
-LabOptions not_started() {
-  LabOptions options;
+CardFixtureOptions not_started() {
+  CardFixtureOptions options;
   options.start = false;
   return options;
 }
 
-/// A Fixture whose port is configured, and forwards back out of itself.
-struct ForwardFixture : Fixture {
-  ForwardFixture() : Fixture(not_started()) {
+/// A CardFixture whose port is configured, and forwards back out of itself.
+struct ForwardFixture : CardFixture {
+  ForwardFixture() : CardFixture(not_started()) {
     EXPECT_TRUE(port.configure(config));
     path = std::move(port.forward_path(0, port, 0).value());
   }
@@ -46,7 +46,7 @@ void expect_refused(const Result<std::unique_ptr<ForwardPath>>& path, ErrorCode 
 }
 
 TEST(ForwardPath, IsMadeBetweenConfigureAndStart) {
-  Fixture fixture(not_started());
+  CardFixture fixture(not_started());
   expect_refused(fixture.port.forward_path(0, fixture.port, 0), ErrorCode::bad_state, "forward_path");
   ASSERT_TRUE(fixture.port.configure(fixture.config));
   ASSERT_TRUE(fixture.port.forward_path(0, fixture.port, 0));
@@ -59,14 +59,14 @@ TEST(ForwardPath, NeedsQueuesThatAreThereAndFree) {
   expect_refused(fixture.port.forward_path(1, fixture.port, 0), ErrorCode::invalid_argument, "no receive queue 1");
   expect_refused(fixture.port.forward_path(0, fixture.port, 0), ErrorCode::invalid_argument,
                  "receive queue 0 already has a path");
-  Fixture other(not_started());
+  CardFixture other(not_started());
   ASSERT_TRUE(other.port.configure(other.config));
   expect_refused(other.port.forward_path(0, other.port, 7), ErrorCode::invalid_argument, "no transmit queue 7");
   expect_refused(other.port.forward_path(0, fixture.port, 0), ErrorCode::invalid_argument, "another Context");
 }
 
 TEST(ForwardPath, LeadsFromDriverToSameDriver) {
-  Fixture fixture(not_started());
+  CardFixture fixture(not_started());
   ASSERT_TRUE(fixture.port.configure(fixture.config));
   auto null = open_unconfigured(fixture.context, "null:");
   ASSERT_TRUE(null) << null.error().message();
@@ -148,9 +148,9 @@ TEST(ForwardPath, OutlivesItsPort) {
 }
 
 TEST(ForwardPath, StartSaysThatThePoolIsTooSmallForItsSpares) {
-  LabOptions options = not_started();
+  CardFixtureOptions options = not_started();
   options.pool.count = 100;  // 64 for the receive ring, and 64 more
-  Fixture fixture(options);
+  CardFixture fixture(options);
   ASSERT_TRUE(fixture.port.configure(fixture.config));
   auto path = fixture.port.forward_path(0, fixture.port, 0);
   ASSERT_TRUE(path);

@@ -36,12 +36,12 @@ void PrintTo(const LinkCase& part, std::ostream* out) { *out << part.link; }
 
 class PortLink : public testing::TestWithParam<LinkCase> {
  protected:
-  static bool frame_arrives(Fixture& fixture, PortMachine& port) {
+  static bool frame_arrives(IgbFixture& fixture, PortMachine& port) {
     Burst<4> burst;
     fixture.wire->inject(broadcast(64));
     return port.rx_queue(0)->rx_burst(burst) == 1;
   }
-  static bool frame_is_sent(Fixture& fixture, PortMachine& port) {
+  static bool frame_is_sent(IgbFixture& fixture, PortMachine& port) {
     fixture.sent.clear();
     MbufPtr mbuf = fixture.pool.allocate();
     std::uint8_t* const data = mbuf->append(60);
@@ -52,7 +52,7 @@ class PortLink : public testing::TestWithParam<LinkCase> {
 };
 
 TEST_P(PortLink, IsReportedAndCarriesFrames) {
-  Fixture fixture;
+  IgbFixture fixture;
   fixture.with_card([](models::igb::Card& card) {
     card.phy().set_partner(GetParam().partner);
     return 0;
@@ -80,7 +80,7 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& part) { return std::string(part.param.name); });
 
 TEST(PortLinkChanges, FollowThePartnerThatIsPluggedIn) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   EXPECT_EQ(to_string(port->link()), "up, 1000 Mb/s, full duplex");

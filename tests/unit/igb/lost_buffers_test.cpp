@@ -20,7 +20,7 @@ std::uint64_t value_of(const std::vector<Counter>& counters, std::string_view na
 }
 
 TEST(ARemovedCard, NamesFramesAndBuffersThatComeBack) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   for (unsigned i = 0; i < 3; ++i) fixture.wire->inject(broadcast(64, i));
@@ -48,7 +48,7 @@ TEST(ARemovedCard, NamesFramesAndBuffersThatComeBack) {
 }
 
 TEST(StartFails, AndNoBufferOfAnEarlierQueueIsLostWhenALaterOneCannotBeFilled) {
-  Fixture fixture({}, {.count = 200});
+  IgbFixture fixture({}, {.count = 200});
   auto port = fixture.open();
   PortConfig config = fixture.config();
   config.rx_queues = 3;

@@ -50,7 +50,7 @@ class Metadata : public testing::TestWithParam<BurstMode> {
     }
   }
 
-  Fixture fixture_;
+  IgbFixture fixture_;
   std::unique_ptr<PortMachine> port_;
 };
 

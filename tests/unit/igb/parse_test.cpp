@@ -11,7 +11,7 @@ namespace pollux::drivers::igb {
 namespace {
 
 TEST(SoftwareView, IsTheCards) {
-  Fixture fixture;
+  IgbFixture fixture;
   PortConfig config = fixture.config();
   config.rx_queues = 4;
   const auto port = fixture.started(config);

@@ -29,7 +29,7 @@ namespace {
 using testing::HasSubstr;
 
 /// The error of opening a card.
-Error open_error(Fixture& fixture) {
+Error open_error(IgbFixture& fixture) {
   auto port = probe(fixture.context, fixture.device());
   EXPECT_FALSE(port);
   return port ? Error{} : port.error();
@@ -42,7 +42,7 @@ std::function<std::optional<std::uint32_t>(std::uint32_t)> answer(std::uint32_t 
 }
 
 TEST(OpenFails, WhenTheCardIsGone) {
-  Fixture fixture;
+  IgbFixture fixture;
   fixture.faults->removed = true;
   const Error error = open_error(fixture);
   EXPECT_EQ(error.code, ErrorCode::device_removed);
@@ -51,13 +51,13 @@ TEST(OpenFails, WhenTheCardIsGone) {
 }
 
 TEST(OpenFails, WhenTheWindowIsTooSmall) {
-  Fixture fixture;
+  IgbFixture fixture;
   fixture.faults->bar_size = 4096;
   EXPECT_EQ(open_error(fixture).code, ErrorCode::device_fault);
 }
 
 TEST(OpenFails, WhenResetDoesNotEnd) {
-  Fixture fixture;
+  IgbFixture fixture;
   fixture.faults->on_read = answer(reg::CTRL::offset(), 1u << 26);
   const Error error = open_error(fixture);
   EXPECT_EQ(error.code, ErrorCode::timeout);
@@ -65,7 +65,7 @@ TEST(OpenFails, WhenResetDoesNotEnd) {
 }
 
 TEST(OpenFails, WhenTheNvmIsDamaged) {
-  Fixture fixture;
+  IgbFixture fixture;
   fixture.with_card([](models::igb::Card& card) { return card.nvm().words()[5] ^= 0x10; });
   const Error error = open_error(fixture);
   EXPECT_EQ(error.code, ErrorCode::device_fault);
@@ -73,7 +73,7 @@ TEST(OpenFails, WhenTheNvmIsDamaged) {
 }
 
 TEST(OpenFails, WhenTheNvmDoesNotAnswer) {
-  Fixture fixture;
+  IgbFixture fixture;
   fixture.faults->on_read = answer(reg::EERD::offset(), 0);
   const Error error = open_error(fixture);
   EXPECT_EQ(error.code, ErrorCode::timeout);
@@ -81,27 +81,27 @@ TEST(OpenFails, WhenTheNvmDoesNotAnswer) {
 }
 
 TEST(OpenFails, OnAPortThatIsNotCopper) {
-  Fixture serdes({.device_id = 0x10E7});
+  IgbFixture serdes({.device_id = 0x10E7});
   EXPECT_EQ(open_error(serdes).code, ErrorCode::not_supported);
-  Fixture sgmii;
+  IgbFixture sgmii;
   sgmii.faults->on_read = answer(reg::CTRL_EXT::offset(), 2u << 22);
   EXPECT_EQ(open_error(sgmii).code, ErrorCode::not_supported);
 }
 
 TEST(OpenFails, WhenTheDeviceCannotBeReset) {
-  Fixture fixture;
+  IgbFixture fixture;
   fixture.faults->reset_error = Error{ErrorCode::io_error, "no", ""};
   EXPECT_EQ(open_error(fixture).code, ErrorCode::io_error);
 }
 
 TEST(Open, NeedsNoResetOfTheDevice) {
-  Fixture fixture;
+  IgbFixture fixture;
   fixture.faults->reset_error = Error{ErrorCode::not_supported, "no", ""};
   EXPECT_NE(fixture.open(), nullptr);
 }
 
 TEST(Open, TakesASemaphoreFromADeadHolder) {
-  Fixture fixture;
+  IgbFixture fixture;
   fixture.faults->on_read = [&fixture, done = false](std::uint32_t offset) mutable -> std::optional<std::uint32_t> {
     if (offset == reg::EECD::offset() && !done) {  // after the card's reset
       done = true;
@@ -120,7 +120,7 @@ TEST(Open, TakesASemaphoreFromADeadHolder) {
 }
 
 TEST(OpenFails, WhileFirmwareKeepsTheNvm) {
-  Fixture fixture;
+  IgbFixture fixture;
   fixture.faults->on_read = answer(reg::SW_FW_SYNC::offset(), 1u << 16);
   const Error error = open_error(fixture);
   EXPECT_EQ(error.code, ErrorCode::timeout);
@@ -128,14 +128,14 @@ TEST(OpenFails, WhileFirmwareKeepsTheNvm) {
 }
 
 TEST(Open, ReadsTheAddressThatTheCardLoaded) {
-  Fixture fixture({.mac = {0x02, 0x12, 0x34, 0x56, 0x78, 0x9A}});
+  IgbFixture fixture({.mac = {0x02, 0x12, 0x34, 0x56, 0x78, 0x9A}});
   auto port = fixture.open();
   ASSERT_NE(port, nullptr);
   EXPECT_EQ(port->mac(), (MacAddress{0x02, 0x12, 0x34, 0x56, 0x78, 0x9A}));
 }
 
 TEST(Open, MakesUpAnAddressWhereTheCardsIsNone) {
-  Fixture fixture({.mac = {0, 0, 0, 0, 0, 0}});
+  IgbFixture fixture({.mac = {0, 0, 0, 0, 0, 0}});
   auto port = fixture.open();
   ASSERT_NE(port, nullptr);
   EXPECT_EQ(port->mac()[0] & 3, 2) << "one station's and locally administered";
@@ -143,7 +143,7 @@ TEST(Open, MakesUpAnAddressWhereTheCardsIsNone) {
 }
 
 TEST(Open, PrefersTheAlternateAddress) {
-  Fixture fixture({.lan_id = 1});
+  IgbFixture fixture({.lan_id = 1});
   fixture.with_card([](models::igb::Card& card) {
     auto words = card.nvm().words();
     words[hw::igb::nvm::kAlternateMacPointer] = 0x100;
@@ -161,7 +161,7 @@ TEST(Open, PrefersTheAlternateAddress) {
 
 /// Starts a configured port whose card has a fault, and says what came of it.
 struct Start {
-  explicit Start(Fixture& fixture) : port(fixture.open()) { EXPECT_TRUE(port->configure(fixture.config())); }
+  explicit Start(IgbFixture& fixture) : port(fixture.open()) { EXPECT_TRUE(port->configure(fixture.config())); }
   Error error() {
     auto started = port->start();
     EXPECT_FALSE(started);
@@ -172,7 +172,7 @@ struct Start {
 
 TEST(StartFails, WhenAQueueDoesNotComeUp) {
   for (const std::uint32_t control : {reg::RXDCTL::offset(0), reg::TXDCTL::offset(0)}) {
-    Fixture fixture;
+    IgbFixture fixture;
     Start start(fixture);
     fixture.faults->on_read = answer(control, 0);
     const Error error = start.error();
@@ -187,7 +187,7 @@ TEST(StartFails, WhenAQueueDoesNotComeUp) {
 }
 
 TEST(StartFails, WhenThePhyDoesNotAnswer) {
-  Fixture fixture;
+  IgbFixture fixture;
   Start start(fixture);
   fixture.faults->on_read = answer(reg::MDIC::offset(), 0);
   EXPECT_THAT(start.error().what, HasSubstr("MDIC.READY"));
@@ -195,7 +195,7 @@ TEST(StartFails, WhenThePhyDoesNotAnswer) {
 }
 
 TEST(StartFails, WhenThePhyReportsAnError) {
-  Fixture fixture;
+  IgbFixture fixture;
   Start start(fixture);
   fixture.faults->on_read = answer(reg::MDIC::offset(), (reg::MDIC::READY | reg::MDIC::ERROR).bits());
   const Error error = start.error();
@@ -205,7 +205,7 @@ TEST(StartFails, WhenThePhyReportsAnError) {
 }
 
 TEST(StartFails, WhenThePoolIsHeldElsewhere) {
-  Fixture fixture({}, {.count = 100});
+  IgbFixture fixture({}, {.count = 100});
   Start start(fixture);
   std::vector<MbufPtr> held;
   for (int i = 0; i < 50; ++i) held.push_back(fixture.pool.allocate());
@@ -217,7 +217,7 @@ TEST(StartFails, WhenThePoolIsHeldElsewhere) {
 }
 
 TEST(StartFails, WhenTheCardIsGone) {
-  Fixture fixture;
+  IgbFixture fixture;
   Start start(fixture);
   fixture.faults->removed = true;
   EXPECT_EQ(start.error().code, ErrorCode::device_removed);
@@ -227,14 +227,14 @@ TEST(StartFails, WhenTheCardIsGone) {
 }
 
 TEST(StartFails, WhenTheBusIsRefused) {
-  Fixture fixture;
+  IgbFixture fixture;
   Start start(fixture);
   fixture.faults->bus_master_error = Error{ErrorCode::io_error, "refused", ""};
   EXPECT_EQ(start.error().code, ErrorCode::io_error);
 }
 
 TEST(ARemovedCard, IsAnErrorEverywhereAndNeverASpin) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   fixture.wire->inject(broadcast(64));
@@ -263,7 +263,7 @@ TEST(ARemovedCard, IsAnErrorEverywhereAndNeverASpin) {
 }
 
 TEST(ARemovedCard, FailsTheStop) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   fixture.faults->removed = true;
@@ -275,7 +275,7 @@ TEST(ARemovedCard, FailsTheStop) {
 }
 
 TEST(AWantedCard, IsStoppedAndGivenBack) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   fixture.faults->removal_wanted = true;
@@ -287,7 +287,7 @@ TEST(AWantedCard, IsStoppedAndGivenBack) {
 }
 
 TEST(AnErrorEvent, FailsThePort) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   const int event = ::eventfd(0, EFD_CLOEXEC);
@@ -301,7 +301,7 @@ TEST(AnErrorEvent, FailsThePort) {
 }
 
 TEST(ACardThatDoesNotStop, KeepsItsMemoryUntilItIsReset) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   fixture.faults->on_read = [&](std::uint32_t offset) -> std::optional<std::uint32_t> {
@@ -320,7 +320,7 @@ TEST(ACardThatDoesNotStop, KeepsItsMemoryUntilItIsReset) {
 }
 
 TEST(ACardWhoseQueuesHang, IsStoppedByItsMasterDisable) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   fixture.faults->on_read = answer(reg::RXDCTL::offset(0), 1u << 25);
@@ -334,7 +334,7 @@ TEST(ACardThatNothingStops, TakesItsMemoryWithIt) {
 #if POLLUX_TEST_LEAKS
   const __lsan::ScopedDisabler lost_on_purpose;
 #endif
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   fixture.faults->on_read = answer(reg::STATUS::offset(), (reg::STATUS::GIO_MASTER_ENABLE | reg::STATUS::LU).bits());
@@ -349,7 +349,7 @@ TEST(ACardThatNothingStops, TakesItsMemoryWithIt) {
 }
 
 TEST(APollerInsideItsBurst, KeepsThePortFromStopping) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   for (unsigned i = 0; i < 32; ++i) fixture.wire->inject(broadcast(64, i));
@@ -372,7 +372,7 @@ TEST(APollerInsideItsBurst, KeepsThePortFromStopping) {
 }
 
 TEST(Service, SaysHowOftenItMustRun) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   const auto interval = port->service();
@@ -382,7 +382,7 @@ TEST(Service, SaysHowOftenItMustRun) {
 }
 
 TEST(Service, SavesTheCountsOfACardThatGoesAway) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   fixture.wire->inject(broadcast(64));

@@ -8,7 +8,7 @@ namespace pollux::drivers::igb {
 namespace {
 
 TEST(PortStates, OpenConfigureStartStopClose) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.open();
   ASSERT_NE(port, nullptr);
   EXPECT_EQ(port->state(), PortState::opened);
@@ -33,7 +33,7 @@ TEST(PortStates, OpenConfigureStartStopClose) {
 }
 
 TEST(PortStates, InfoNamesTheCardAndItsLimits) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.open();
   ASSERT_NE(port, nullptr);
   const PortInfo& info = port->info();
@@ -50,7 +50,7 @@ TEST(PortStates, InfoNamesTheCardAndItsLimits) {
 /// Each call in each state: whether it fits.
 struct Call {
   const char* name;
-  Result<void> (*make)(PortMachine& port, Fixture& fixture);
+  Result<void> (*make)(PortMachine& port, IgbFixture& fixture);
   bool opened, configured, started, closed;
 };
 
@@ -60,7 +60,7 @@ Result<void> drop_value(Result<Duration> result) {
 
 class PortCalls : public testing::TestWithParam<Call> {
  protected:
-  static void bring_to(PortMachine& port, Fixture& fixture, PortState state) {
+  static void bring_to(PortMachine& port, IgbFixture& fixture, PortState state) {
     if (state == PortState::opened) return;
     if (state == PortState::closed) {
       ASSERT_TRUE(port.close());
@@ -72,7 +72,7 @@ class PortCalls : public testing::TestWithParam<Call> {
     }
   }
   static void check(PortState state, bool fits) {
-    Fixture fixture;
+    IgbFixture fixture;
     auto port = fixture.open();
     ASSERT_NE(port, nullptr);
     ASSERT_NO_FATAL_FAILURE(bring_to(*port, fixture, state));
@@ -98,27 +98,27 @@ TEST_P(PortCalls, FitOrAreRefusedWithoutAChange) {
 INSTANTIATE_TEST_SUITE_P(
     All, PortCalls,
     testing::Values(
-        Call{"configure", [](PortMachine& port, Fixture& fixture) { return port.configure(fixture.config()); }, true,
+        Call{"configure", [](PortMachine& port, IgbFixture& fixture) { return port.configure(fixture.config()); }, true,
              true, false, false},
-        Call{"start", [](PortMachine& port, Fixture&) { return port.start(); }, false, true, false, false},
-        Call{"stop", [](PortMachine& port, Fixture&) { return port.stop(); }, false, false, true, false},
-        Call{"close", [](PortMachine& port, Fixture&) { return port.close(); }, true, true, true, false},
+        Call{"start", [](PortMachine& port, IgbFixture&) { return port.start(); }, false, true, false, false},
+        Call{"stop", [](PortMachine& port, IgbFixture&) { return port.stop(); }, false, false, true, false},
+        Call{"close", [](PortMachine& port, IgbFixture&) { return port.close(); }, true, true, true, false},
         Call{"set_mac",
-             [](PortMachine& port, Fixture&) {
+             [](PortMachine& port, IgbFixture&) {
                return port.set_mac({2, 0, 0, 0, 0, 9});
              },
              true, true, true, false},
-        Call{"set_mtu", [](PortMachine& port, Fixture&) { return port.set_mtu(1400); }, false, true, true, false},
-        Call{"set_promiscuous", [](PortMachine& port, Fixture&) { return port.set_promiscuous(true); }, false, true,
+        Call{"set_mtu", [](PortMachine& port, IgbFixture&) { return port.set_mtu(1400); }, false, true, true, false},
+        Call{"set_promiscuous", [](PortMachine& port, IgbFixture&) { return port.set_promiscuous(true); }, false, true,
              true, false},
-        Call{"set_all_multicast", [](PortMachine& port, Fixture&) { return port.set_all_multicast(true); }, false, true,
-             true, false},
-        Call{"service", [](PortMachine& port, Fixture&) { return drop_value(port.service()); }, true, true, true,
+        Call{"set_all_multicast", [](PortMachine& port, IgbFixture&) { return port.set_all_multicast(true); }, false,
+             true, true, false},
+        Call{"service", [](PortMachine& port, IgbFixture&) { return drop_value(port.service()); }, true, true, true,
              false}),
     [](const auto& call) { return std::string(call.param.name); });
 
 TEST(PortStates, StartsAgainAsOftenAsOneLikes) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   const auto frame = broadcast(64);
@@ -139,7 +139,7 @@ TEST(PortStates, StartsAgainAsOftenAsOneLikes) {
 }
 
 TEST(PortStates, ConfiguresAgainWithOtherQueuesAndRings) {
-  Fixture fixture({}, {.count = 4096});
+  IgbFixture fixture({}, {.count = 4096});
   auto port = fixture.open();
   ASSERT_NE(port, nullptr);
   PortConfig config = fixture.config();
@@ -158,7 +158,7 @@ TEST(PortStates, ConfiguresAgainWithOtherQueuesAndRings) {
 }
 
 TEST(PortStates, OpensAgainAfterClose) {
-  Fixture fixture;
+  IgbFixture fixture;
   for (int round = 0; round < 3; ++round) {
     auto port = fixture.started();
     ASSERT_NE(port, nullptr);
@@ -169,7 +169,7 @@ TEST(PortStates, OpensAgainAfterClose) {
 }
 
 TEST(PortStates, GoingAwayCloses) {
-  Fixture fixture;
+  IgbFixture fixture;
   { auto port = fixture.started(); }
   EXPECT_TRUE(fixture.faults->destroyed);
   EXPECT_TRUE(fixture.all_home());
@@ -177,7 +177,7 @@ TEST(PortStates, GoingAwayCloses) {
 }
 
 TEST(PortStates, ClosingLeavesTheCardToTheNext) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   EXPECT_TRUE(fixture.value<reg::CTRL_EXT>().has(reg::CTRL_EXT::DRV_LOAD));
@@ -196,7 +196,7 @@ TEST(PortStates, ClosingLeavesTheCardToTheNext) {
 }
 
 TEST(PortStates, WritesNothingWhileTheCardResets) {
-  Fixture fixture;
+  IgbFixture fixture;
   {
     auto port = fixture.started();
     ASSERT_NE(port, nullptr);

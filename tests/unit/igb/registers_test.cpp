@@ -13,7 +13,7 @@ namespace pollux::drivers::igb {
 namespace {
 
 TEST(PortRegisters, RingsAndBuffers) {
-  Fixture fixture({}, {.count = 1024, .data_room = 4096});
+  IgbFixture fixture({}, {.count = 1024, .data_room = 4096});
   PortConfig config = fixture.config();
   config.rx_ring = 256;
   config.tx_ring = 128;
@@ -37,7 +37,7 @@ TEST(PortRegisters, RingsAndBuffers) {
 }
 
 TEST(PortRegisters, AQueueOfZeroStaysOff) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.open();
   ASSERT_TRUE(port->configure({.rx_queues = 0, .tx_queues = 1}));
   ASSERT_TRUE(port->start());
@@ -50,7 +50,7 @@ TEST(PortRegisters, AQueueOfZeroStaysOff) {
 TEST(PortRegisters, ReceiveControlFollowsTheConfiguration) {
   for (const bool promiscuous : {false, true}) {
     for (const bool all_multicast : {false, true}) {
-      Fixture fixture;
+      IgbFixture fixture;
       PortConfig config = fixture.config();
       config.promiscuous = promiscuous;
       config.all_multicast = all_multicast;
@@ -69,7 +69,7 @@ TEST(PortRegisters, ReceiveControlFollowsTheConfiguration) {
 }
 
 TEST(PortRegisters, SettersReachARunningCard) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   ASSERT_TRUE(port->set_promiscuous(true));
@@ -87,7 +87,7 @@ TEST(PortRegisters, SettersReachARunningCard) {
 }
 
 TEST(PortRegisters, SettersSurviveARestart) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   ASSERT_TRUE(port->set_promiscuous(true));
@@ -102,7 +102,7 @@ TEST(PortRegisters, SettersSurviveARestart) {
 }
 
 TEST(PortRegisters, RefusedSettersChangeNothing) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   const MacAddress before = port->mac();
@@ -118,7 +118,7 @@ TEST(PortRegisters, RefusedSettersChangeNothing) {
 }
 
 TEST(PortRegisters, ForeignFiltersAreCleared) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.open();
   ASSERT_TRUE(port->configure(fixture.config()));
   // Not part of what CTRL.RST clears on silicon (the tables are memory): start with rubbish in them.
@@ -144,7 +144,7 @@ TEST(PortRegisters, ForeignFiltersAreCleared) {
 }
 
 TEST(PortRegisters, SpreadsOverAllQueuesRoundRobin) {
-  Fixture fixture({}, {.count = 4096});
+  IgbFixture fixture({}, {.count = 4096});
   PortConfig config = fixture.config();
   config.rx_queues = 5;
   auto port = fixture.started(config);
@@ -162,7 +162,7 @@ TEST(PortRegisters, SpreadsOverAllQueuesRoundRobin) {
 }
 
 TEST(PortRegisters, InterruptsStayMasked) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   EXPECT_EQ(fixture.value<reg::IMS>().raw(), 0u);
@@ -170,7 +170,7 @@ TEST(PortRegisters, InterruptsStayMasked) {
 }
 
 TEST(PortRegisters, InterruptsAreMaskedBeforeAReset) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.open();
   ASSERT_NE(port, nullptr);
   bool masked = false;
@@ -185,7 +185,7 @@ TEST(PortRegisters, InterruptsAreMaskedBeforeAReset) {
 }
 
 TEST(PortRegisters, StopDisablesQueuesAndMastering) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   ASSERT_TRUE(port->stop());
@@ -197,7 +197,7 @@ TEST(PortRegisters, StopDisablesQueuesAndMastering) {
 }
 
 TEST(PortRegisters, DumpReadsWithoutSideEffects) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   fixture.wire->inject(broadcast(64));

@@ -39,8 +39,8 @@ class Counters final : public RemoteRegisters {
   bool removed = false;
 };
 
-struct Fixture {
-  Fixture() { statistics.attach(hw::igb::Registers(Bar(card, reg::kRegisterBytes))); }
+struct StatisticsFixture {
+  StatisticsFixture() { statistics.attach(hw::igb::Registers(Bar(card, reg::kRegisterBytes))); }
   Stats get() {
     Stats stats;
     statistics.fill(stats);
@@ -78,7 +78,7 @@ TEST(Statistics, ListsEachRegisterOnceAndPairsAsOne) {
 }
 
 TEST(Statistics, AddsWhatClearsWhenRead) {
-  Fixture fixture;
+  StatisticsFixture fixture;
   fixture.card.at<reg::GPRC>() = 5;
   EXPECT_EQ(fixture.get().rx_packets, 5u);
   EXPECT_EQ(fixture.get().rx_packets, 5u);
@@ -87,7 +87,7 @@ TEST(Statistics, AddsWhatClearsWhenRead) {
 }
 
 TEST(Statistics, GoesBeyond32Bits) {
-  Fixture fixture;
+  StatisticsFixture fixture;
   for (int i = 0; i < 3; ++i) {
     fixture.card.at<reg::GPTC>() = 0xFFFFFFF0;
     fixture.statistics.fold();
@@ -96,7 +96,7 @@ TEST(Statistics, GoesBeyond32Bits) {
 }
 
 TEST(Statistics, JoinsTheHalvesOfOctets) {
-  Fixture fixture;
+  StatisticsFixture fixture;
   fixture.card.at<reg::GORCL>() = 0x89ABCDEF;
   fixture.card.at<reg::GORCH>() = 0x1;
   fixture.card.at<reg::GOTCL>() = 3;
@@ -106,7 +106,7 @@ TEST(Statistics, JoinsTheHalvesOfOctets) {
 }
 
 TEST(Statistics, LeavesTheFcsOutOfBytes) {
-  Fixture fixture;
+  StatisticsFixture fixture;
   fixture.card.at<reg::GORCL>() = 3 * 64;
   fixture.card.at<reg::GPRC>() = 3;
   fixture.card.at<reg::GOTCL>() = 2 * 1518;
@@ -117,7 +117,7 @@ TEST(Statistics, LeavesTheFcsOutOfBytes) {
 }
 
 TEST(Statistics, BytesNeverGoBack) {
-  Fixture fixture;
+  StatisticsFixture fixture;
   fixture.card.at<reg::GORCL>() = 640;
   fixture.card.at<reg::GPRC>() = 10;
   EXPECT_EQ(fixture.get().rx_bytes, 600u);
@@ -128,7 +128,7 @@ TEST(Statistics, BytesNeverGoBack) {
 }
 
 /// A started receive side: what was delivered is what the test says.
-struct Receiving : Fixture {
+struct Receiving : StatisticsFixture {
   explicit Receiving(bool waits = false) {
     statistics.begin_receive(100, waits, [this] { return delivered; });
   }
@@ -187,7 +187,7 @@ TEST(Statistics, BeginsAtZeroWhateverTheCardHolds) {
 }
 
 TEST(Statistics, DiscardsWhatAResetLeft) {
-  Fixture fixture;
+  StatisticsFixture fixture;
   fixture.card.at<reg::GPRC>() = 5;
   fixture.statistics.fold();
   fixture.card.at<reg::GPRC>() = 0xDEAD;
@@ -196,7 +196,7 @@ TEST(Statistics, DiscardsWhatAResetLeft) {
 }
 
 TEST(Statistics, TakesAllOnesOfAMissingCardForNothing) {
-  Fixture fixture;
+  StatisticsFixture fixture;
   fixture.card.at<reg::GPRC>() = 5;
   EXPECT_EQ(fixture.get().rx_packets, 5u);
   fixture.card.removed = true;
@@ -205,7 +205,7 @@ TEST(Statistics, TakesAllOnesOfAMissingCardForNothing) {
 }
 
 TEST(Statistics, StaysReadableAfterDetach) {
-  Fixture fixture;
+  StatisticsFixture fixture;
   fixture.card.at<reg::GPRC>() = 5;
   fixture.statistics.fold();
   fixture.statistics.detach();
@@ -215,7 +215,7 @@ TEST(Statistics, StaysReadableAfterDetach) {
 }
 
 TEST(Statistics, MeansWhatLinuxMeans) {
-  Fixture fixture;
+  StatisticsFixture fixture;
   fixture.card.at<reg::CRCERRS>() = 1;
   fixture.card.at<reg::ALGNERRC>() = 10;
   fixture.card.at<reg::RXERRC>() = 100;
@@ -245,7 +245,7 @@ TEST(Statistics, MeansWhatLinuxMeans) {
 }
 
 TEST(Statistics, NamesEveryCounter) {
-  Fixture fixture;
+  StatisticsFixture fixture;
   std::uint32_t number = 0;
   for (const CardCounter& counter : kCardCounters) fixture.card.values[counter.offset] = ++number;
   const auto counters = fixture.all();

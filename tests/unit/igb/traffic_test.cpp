@@ -37,7 +37,8 @@ std::uint32_t receive(PortMachine& port, std::uint16_t queue = 0) {
 }
 
 /// Sends a frame of `bytes` bytes in segments of at most `piece`.
-void send(Fixture& fixture, PortMachine& port, std::size_t bytes, std::size_t piece = 2000, std::uint16_t queue = 0) {
+void send(IgbFixture& fixture, PortMachine& port, std::size_t bytes, std::size_t piece = 2000,
+          std::uint16_t queue = 0) {
   MbufPtr frame;
   for (std::size_t at = 0; at < bytes; at += piece) {
     MbufPtr segment = fixture.pool.allocate();
@@ -58,7 +59,7 @@ void send(Fixture& fixture, PortMachine& port, std::size_t bytes, std::size_t pi
 }
 
 TEST(Receive, DeliversFramesWholeAndInOrder) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   const std::array<std::size_t, 5> sizes{60, 61, 512, 1514, 1518};
@@ -81,7 +82,7 @@ TEST(Receive, DeliversFramesWholeAndInOrder) {
 }
 
 TEST(Receive, TakesJumboFramesInSeveralBuffers) {
-  Fixture fixture;
+  IgbFixture fixture;
   PortConfig config = fixture.config();
   config.mtu = 9706;
   auto port = fixture.started(config);
@@ -97,7 +98,7 @@ TEST(Receive, TakesJumboFramesInSeveralBuffers) {
 }
 
 TEST(Receive, KeepsToTheMtu) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   fixture.wire->inject(broadcast(1518));
@@ -113,7 +114,7 @@ TEST(Receive, KeepsToTheMtu) {
 }
 
 TEST(Receive, FiltersByDestination) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   const MacAddress other{0x02, 9, 9, 9, 9, 9};
@@ -147,7 +148,7 @@ std::vector<std::byte> ipv4(std::uint8_t host) {
 }
 
 TEST(Receive, SpreadsOverSixteenQueues) {
-  Fixture fixture({}, {.count = 4096});
+  IgbFixture fixture({}, {.count = 4096});
   PortConfig config = fixture.config();
   config.rx_queues = 16;
   config.rx_ring = 128;
@@ -166,7 +167,7 @@ TEST(Receive, SpreadsOverSixteenQueues) {
 }
 
 TEST(Transmit, SendsOnEveryQueue) {
-  Fixture fixture;
+  IgbFixture fixture;
   PortConfig config = fixture.config();
   config.tx_queues = 16;
   auto port = fixture.started(config);
@@ -183,7 +184,7 @@ TEST(Transmit, SendsOnEveryQueue) {
 }
 
 TEST(Transmit, SendsJumboFramesInPieces) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   send(fixture, *port, 9724, 1000);
@@ -193,7 +194,7 @@ TEST(Transmit, SendsJumboFramesInPieces) {
 }
 
 TEST(Transmit, RefusesUnderANameWhatTheCardCannotSend) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   send(fixture, *port, 9725, 1000);
@@ -213,7 +214,7 @@ TEST(Transmit, RefusesUnderANameWhatTheCardCannotSend) {
 }
 
 TEST(Stop, CountsWhatNobodyPolled) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   for (int i = 0; i < 5; ++i) fixture.wire->inject(broadcast(64));
@@ -226,7 +227,7 @@ TEST(Stop, CountsWhatNobodyPolled) {
 }
 
 TEST(Stop, CountsSurviveRestartAndClose) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   fixture.wire->inject(broadcast(64));
@@ -255,7 +256,7 @@ TEST(TransmitCache, IsThereWhereThePoolHasPlentyAndNotWhereItHasNot) {
   };
   for (const Case& each :
        {Case{64 + 1024, 1, true}, Case{64 + 1023, 1, false}, Case{64 + 2048, 2, true}, Case{64 + 2047, 2, false}}) {
-    Fixture fixture({}, {.count = each.pool});
+    IgbFixture fixture({}, {.count = each.pool});
     PortConfig config = fixture.config();
     config.tx_queues = each.tx_queues;
     auto port = fixture.started(config);
@@ -273,7 +274,7 @@ TEST(TransmitCache, IsThereWhereThePoolHasPlentyAndNotWhereItHasNot) {
 }
 
 TEST(TransmitCache, IsNoneWithoutReceiveQueues) {
-  Fixture fixture({}, {.count = 4096});
+  IgbFixture fixture({}, {.count = 4096});
   auto port = fixture.started({.rx_queues = 0, .tx_ring = 64});
   ASSERT_NE(port, nullptr);
   send(fixture, *port, 60);
@@ -283,7 +284,7 @@ TEST(TransmitCache, IsNoneWithoutReceiveQueues) {
 }
 
 TEST(Link, ComesUpByItself) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.open();
   ASSERT_TRUE(port->configure(fixture.config()));
   EXPECT_FALSE(port->link().up);
@@ -297,7 +298,7 @@ TEST(Link, ComesUpByItself) {
 }
 
 TEST(ExtendedStats, NameEachCounterOnce) {
-  Fixture fixture;
+  IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   fixture.wire->inject(broadcast(64));

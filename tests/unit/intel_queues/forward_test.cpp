@@ -22,7 +22,7 @@ constexpr std::uint32_t kRounds = kSanitized || POLLUX_CHECKED != 0 ? 400 : 3000
 std::uint64_t sum(const drivers::intel::RxDrops& drops) { return drops.sum(); }
 
 struct ForwardOptions {
-  LabOptions fixture;
+  CardFixtureOptions fixture;
   std::uint32_t seed = 1;
   bool hostile = false;
 };
@@ -206,7 +206,8 @@ TEST_P(Forward, ReckonsAddressesInSplitMemory) {
 // What cannot be sent yet needs no buffer, either: a dry pool is no reason to throw it away.
 TEST(ForwardStall, LosesNothingToAFullTransmitRingAndADryPool) {
   constexpr std::uint32_t kRing = 64;
-  LabOptions options{.rx_ring = kRing, .tx_ring = kRing, .pool = {.count = 2 * kRing, .data_room = 2048, .name = "rx"}};
+  CardFixtureOptions options{
+      .rx_ring = kRing, .tx_ring = kRing, .pool = {.count = 2 * kRing, .data_room = 2048, .name = "rx"}};
   QueueFixture fixture(options);
   const std::vector<std::uint8_t> frame(64, 0xA5);
   const hw::intel::Descriptor plain{0, hw::intel::rx::kDone | hw::intel::rx::kEndOfPacket |

@@ -41,7 +41,7 @@ DmaMemory must(Result<DmaMemory> memory) {
 
 }  // namespace
 
-QueueFixture::QueueFixture(const LabOptions& wanted) : options(wanted), rdt(wanted.remote), tdt(wanted.remote) {
+QueueFixture::QueueFixture(const CardFixtureOptions& wanted) : options(wanted), rdt(wanted.remote), tdt(wanted.remote) {
   if (const auto attached = fixture.context().attach(domain); !attached)
     throw std::runtime_error(attached.error().message());
   make_pool();

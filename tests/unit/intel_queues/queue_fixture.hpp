@@ -14,7 +14,7 @@
 
 namespace pollux::test {
 
-struct LabOptions {
+struct CardFixtureOptions {
   std::uint32_t rx_ring = 64;
   std::uint32_t tx_ring = 64;
   bool remote = false;        ///< tail registers are functions
@@ -50,7 +50,7 @@ class QueueFixture {
  public:
   static constexpr std::uint16_t kPort = 5;
 
-  explicit QueueFixture(const LabOptions& options);
+  explicit QueueFixture(const CardFixtureOptions& options);
   /// Buffers that a test left in the rings go home, so that their pool does not outlive the test.
   ~QueueFixture();
 
@@ -66,7 +66,7 @@ class QueueFixture {
   /// What the card and the checks found wrong, as one text; empty if all is well.
   [[nodiscard]] std::string complaints() const;
 
-  LabOptions options;
+  CardFixtureOptions options;
   PoolFixture fixture;
   std::shared_ptr<FakeDomain> domain = std::make_shared<FakeDomain>();
   CardMemory memory{*domain};

@@ -14,7 +14,7 @@ constexpr int kPatience = 1000;  // polls
 
 class RxQueueTest : public testing::Test {
  protected:
-  void use(const LabOptions& options) {
+  void use(const CardFixtureOptions& options) {
     fixture_.emplace(options);
     fixture_->start();
   }

@@ -19,7 +19,7 @@ namespace pollux::test {
 inline constexpr std::uint32_t kFramesARun = kSanitized || POLLUX_CHECKED != 0 ? 1'500 : 12'000;
 
 struct TrafficOptions {
-  LabOptions fixture;
+  CardFixtureOptions fixture;
   std::uint32_t burst_limit = 32;  ///< 1 to 512
   bool hostile = false;            ///< the card lies, and the application sends what cannot be sent
   bool switch_caches = false;

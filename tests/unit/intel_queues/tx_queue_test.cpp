@@ -10,7 +10,7 @@ namespace {
 
 class TxQueueTest : public testing::Test {
  protected:
-  void use(const LabOptions& options) {
+  void use(const CardFixtureOptions& options) {
     fixture_.emplace(options);
     other_.emplace(fixture_->fixture.pool({.count = 300, .name = "other"}));
     fixture_->start();

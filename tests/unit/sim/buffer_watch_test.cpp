@@ -12,7 +12,7 @@
 namespace pollux::test {
 namespace {
 
-/// A Fixture whose card is watched. The pool is small, so that buffers go round.
+/// A CardFixture whose card is watched. The pool is small, so that buffers go round.
 class SimBuffers : public testing::Test {
  protected:
   void SetUp() override {
@@ -38,7 +38,7 @@ class SimBuffers : public testing::Test {
     port->tx(0).tx_burst(burst);
   }
 
-  Fixture fixture{{.port = {.rx_ring = 32, .tx_ring = 32}, .pool = {.count = 160}, .start = false}};
+  CardFixture fixture{{.port = {.rx_ring = 32, .tx_ring = 32}, .pool = {.count = 160}, .start = false}};
   std::vector<Frame> sent;
   std::shared_ptr<sim::Wire> wire =
       sim::Wire::create(*fixture.clock, std::make_unique<models::igb::Card>(),

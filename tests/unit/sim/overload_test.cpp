@@ -37,7 +37,7 @@ class Overload : public testing::Test {
  protected:
   void use(std::uint16_t queues = kQueues, MempoolOptions pool = {.count = 1024}) {
     fixture_.emplace(
-        LabOptions{.port = {.rx_queues = queues, .rx_ring = 64, .tx_ring = 64, .mtu = 4000}, .pool = pool});
+        CardFixtureOptions{.port = {.rx_queues = queues, .rx_ring = 64, .tx_ring = 64, .mtu = 4000}, .pool = pool});
   }
   void inject(std::uint64_t frames, std::size_t bytes = 60) {
     for (std::uint64_t i = 0; i < frames; ++i) {
@@ -74,7 +74,7 @@ class Overload : public testing::Test {
     return 0;
   }
 
-  std::optional<Fixture> fixture_;
+  std::optional<CardFixture> fixture_;
   std::uint64_t injected_ = 0;
   std::uint64_t received_ = 0;
 };

@@ -15,7 +15,7 @@ namespace reg = hw::igb;
 using namespace std::chrono_literals;
 
 TEST(SimTraffic, BringsALinkUpInVirtualTime) {
-  Fixture fixture;
+  CardFixture fixture;
   const Link link = fixture.port.link();
   EXPECT_TRUE(link.up);
   EXPECT_EQ(link.speed, 1000u);
@@ -24,7 +24,7 @@ TEST(SimTraffic, BringsALinkUpInVirtualTime) {
 }
 
 TEST(SimTraffic, ReceivesAFrameByteForByte) {
-  Fixture fixture;
+  CardFixture fixture;
   for (const std::size_t bytes : {60u, 61u, 1000u, 1514u}) {
     const Frame frame = counting_frame(bytes, static_cast<unsigned>(bytes));
     fixture.inject(frame);
@@ -37,7 +37,7 @@ TEST(SimTraffic, ReceivesAFrameByteForByte) {
 }
 
 TEST(SimTraffic, SendsAFrameByteForByte) {
-  Fixture fixture;
+  CardFixture fixture;
   for (const std::size_t bytes : {60u, 61u, 1000u, 1514u}) {
     const Frame frame = counting_frame(bytes, 3);
     ASSERT_TRUE(fixture.transmit(frame));
@@ -50,7 +50,7 @@ TEST(SimTraffic, SendsAFrameByteForByte) {
 }
 
 TEST(SimTraffic, PadsShortFrames) {
-  Fixture fixture;
+  CardFixture fixture;
   const Frame frame = counting_frame(20);
   ASSERT_TRUE(fixture.transmit(frame));
   ASSERT_EQ(fixture.sent.size(), 1u);
@@ -60,7 +60,7 @@ TEST(SimTraffic, PadsShortFrames) {
 }
 
 TEST(SimTraffic, KeepsOrderOverManyTurnsOfTheRing) {
-  Fixture fixture;
+  CardFixture fixture;
   unsigned next = 0;
   unsigned expected = 0;
   for (int round = 0; round < 100; ++round) {
@@ -76,7 +76,7 @@ TEST(SimTraffic, KeepsOrderOverManyTurnsOfTheRing) {
 }
 
 TEST(SimTraffic, SendsInOrderOverManyTurnsOfTheRing) {
-  Fixture fixture;
+  CardFixture fixture;
   for (unsigned i = 0; i < 1000; ++i) ASSERT_TRUE(fixture.transmit(counting_frame(60 + i % 1400, i))) << i;
   ASSERT_EQ(fixture.sent.size(), 1000u);
   for (unsigned i = 0; i < 1000; ++i) ASSERT_EQ(fixture.sent[i], counting_frame(60 + i % 1400, i)) << i;
@@ -84,7 +84,7 @@ TEST(SimTraffic, SendsInOrderOverManyTurnsOfTheRing) {
 }
 
 TEST(SimTraffic, CarriesJumbosInSeveralSegments) {
-  Fixture fixture({.port = {.rx_ring = 64, .tx_ring = 64, .mtu = 9000}});
+  CardFixture fixture({.port = {.rx_ring = 64, .tx_ring = 64, .mtu = 9000}});
   const Frame frame = counting_frame(9014, 7);
   fixture.inject(frame);
   {
@@ -100,7 +100,7 @@ TEST(SimTraffic, CarriesJumbosInSeveralSegments) {
 }
 
 TEST(SimTraffic, ResumesWhenADryPoolIsFilledAgain) {
-  Fixture fixture({.port = {.rx_ring = 64, .tx_ring = 64}, .pool = {.count = 160}});
+  CardFixture fixture({.port = {.rx_ring = 64, .tx_ring = 64}, .pool = {.count = 160}});
   std::vector<MbufPtr> taken;
   for (MbufPtr mbuf = fixture.pool.allocate(); mbuf != nullptr; mbuf = fixture.pool.allocate())
     taken.push_back(std::move(mbuf));
@@ -127,7 +127,7 @@ TEST(SimTraffic, ResumesWhenADryPoolIsFilledAgain) {
 }
 
 TEST(SimTraffic, LosesNothingThatFitsThePacketBufferOfARingNobodyPolls) {
-  Fixture fixture;
+  CardFixture fixture;
   for (unsigned i = 0; i < 500; ++i) fixture.inject(counting_frame(60, i));
   const std::vector<Frame> received = fixture.receive_all();
   ASSERT_EQ(received.size(), 500u);
@@ -136,7 +136,7 @@ TEST(SimTraffic, LosesNothingThatFitsThePacketBufferOfARingNobodyPolls) {
 }
 
 TEST(SimTraffic, CountsWhatDoesNotFit) {
-  Fixture fixture;
+  CardFixture fixture;
   const unsigned count = 3000;
   for (unsigned i = 0; i < count; ++i) fixture.inject(counting_frame(60, i));
   const std::size_t received = fixture.receive_all().size();
@@ -146,7 +146,7 @@ TEST(SimTraffic, CountsWhatDoesNotFit) {
 }
 
 TEST(SimTraffic, StopsAndStartsAgain) {
-  Fixture fixture;
+  CardFixture fixture;
   for (int round = 0; round < 20; ++round) {
     fixture.inject(counting_frame(100, 1));
     ASSERT_EQ(fixture.receive_all().size(), 1u) << round;
@@ -167,8 +167,8 @@ TEST(SimTraffic, StopsAndStartsAgain) {
 }
 
 TEST(SimTraffic, ClosesAndOpensAgain) {
-  LabOptions options;
-  Fixture fixture(options);
+  CardFixtureOptions options;
+  CardFixture fixture(options);
   ASSERT_TRUE(fixture.port.close());
   EXPECT_TRUE(fixture.every_mbuf_accounted_for());
   auto device = sim::SimDevice::create(fixture.context, "sim:again", fixture.wire, 0);
@@ -179,7 +179,7 @@ TEST(SimTraffic, ClosesAndOpensAgain) {
 }
 
 TEST(SimTraffic, CountsAsTheCardDoes) {
-  Fixture fixture;
+  CardFixture fixture;
   for (unsigned i = 0; i < 10; ++i) fixture.inject(counting_frame(60 + i));
   ASSERT_EQ(fixture.receive_all().size(), 10u);
   for (unsigned i = 0; i < 5; ++i) ASSERT_TRUE(fixture.transmit(counting_frame(100)));
@@ -197,7 +197,7 @@ TEST(SimTraffic, CountsAsTheCardDoes) {
 }
 
 TEST(SimTraffic, RefusesLengthBeyondItsBuffer) {
-  Fixture fixture;
+  CardFixture fixture;
   ASSERT_TRUE(fixture.card.write_back(fixture.rx, {.length = 4000}));
   EXPECT_EQ(fixture.rx_burst().size(), 0u);
   EXPECT_EQ(fixture.drops("rx_bad_length"), 1u);
@@ -207,7 +207,7 @@ TEST(SimTraffic, RefusesLengthBeyondItsBuffer) {
 }
 
 TEST(SimTraffic, SeesACardThatIsGone) {
-  Fixture fixture;
+  CardFixture fixture;
   fixture.card.set_removed(true);
   EXPECT_TRUE(fixture.rx_burst().empty());
   const auto service = fixture.port.service();
@@ -217,7 +217,7 @@ TEST(SimTraffic, SeesACardThatIsGone) {
 }
 
 TEST(SimTraffic, NeverTouchesWhatIsNotMapped) {
-  Fixture fixture({.port = {.rx_ring = 64, .tx_ring = 64, .mtu = 9000}});
+  CardFixture fixture({.port = {.rx_ring = 64, .tx_ring = 64, .mtu = 9000}});
   for (unsigned i = 0; i < 200; ++i) {
     fixture.inject(counting_frame(60 + i * 40, i));
     ASSERT_EQ(fixture.receive_all().size(), 1u);

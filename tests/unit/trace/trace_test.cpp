@@ -12,7 +12,7 @@ namespace pollux {
 namespace {
 
 TEST(TraceDevice, ReportsEachAccessAndItsResultInOrder) {
-  drivers::igb::Fixture fixture;
+  drivers::igb::IgbFixture fixture;
   std::vector<TraceEntry> trace;
   const auto device = trace_device(fixture.device(), [&](const TraceEntry& entry) { trace.push_back(entry); });
   const Bar bar = device->bar(0).value();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "port_rig.hpp"
+#include "port_fixture.hpp"
 
 #include "mem/mempool_core.hpp"
 
@@ -34,7 +34,7 @@ Port start(Context& context, FakedCard& card, const Mempool& pool, const Mempool
 
 }  // namespace
 
-PortRig::PortRig(const Setup& setup)
+PortFixture::PortFixture(const Setup& setup)
     : setup_(setup),
       context_(talking(card_.clock())),
       pool_(make_pool(context_, card_, setup)),
@@ -51,24 +51,24 @@ PortRig::PortRig(const Setup& setup)
   for (std::uint32_t i = kept; i < setup.pool; ++i) waiting_.push_back(need_mbuf(pool_.allocate()));
 }
 
-void PortRig::next_round() {
+void PortFixture::next_round() {
   finish_transmits(first_ ? 0 : setup_.frames());
   first_ = false;
   receive();
 }
 
-void PortRig::finish_transmits(std::uint32_t expected) {
+void PortFixture::finish_transmits(std::uint32_t expected) {
   for (std::uint16_t queue = 0; queue < setup_.queues; ++queue) {
     if (card_.finish_transmits(queue) != expected) give_up("the driver did not send what it was given");
   }
 }
 
-void PortRig::receive() {
+void PortFixture::receive() {
   if (setup_.rotate) rotate();
   for (std::uint16_t queue = 0; queue < setup_.queues; ++queue) card_.receive(queue, setup_.frames(), setup_.frame);
 }
 
-std::unique_ptr<ForwardPath> PortRig::fuse() {
+std::unique_ptr<ForwardPath> PortFixture::fuse() {
   need(port_.stop());
   std::unique_ptr<ForwardPath> path = need(port_.forward_path(0, port_, 0));
   need(port_.start());
@@ -77,7 +77,7 @@ std::unique_ptr<ForwardPath> PortRig::fuse() {
 }
 
 // Changes places without a look at any mbuf, which would bring it into the caches.
-void PortRig::rotate() {
+void PortFixture::rotate() {
   MempoolCacheCore& cache = *cache_.core();
   for (std::uint32_t i = 0; i < cache.count() && !waiting_.empty(); ++i) {
     Mbuf*& place = cache.objects()[i];

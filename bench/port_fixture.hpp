@@ -6,17 +6,17 @@
 #include <vector>
 
 #include "faked_card.hpp"
+#include "fixture.hpp"
 #include "pollux/net/forward_path.hpp"
 #include "pollux/pollux.hpp"
-#include "rig.hpp"
 #include "setup.hpp"
 
 namespace pollux::bench {
 
 /// The shipped driver on a faked card, started.
-class PortRig {
+class PortFixture {
  public:
-  explicit PortRig(const Setup& setup);
+  explicit PortFixture(const Setup& setup);
 
   /// Everything that was sent is done, and a round's frames have arrived on each queue. The program ends where the
   /// round before was not sent whole.
