@@ -13,6 +13,8 @@ pollux::PciIdentity Card::identity() const { return {.vendor = kVendor, .device 
 std::size_t Card::bar_size(unsigned index) const { return index == 0 ? kBarBytes : 0; }
 
 void Card::reset() noexcept {
+  address_low_ = 0x00544F02;  // 02:4f:54:00, and 00 with the card's number
+  address_high_ = (number_ & 0xFF) << 8;
   enabled_ = false;
   writing_.clear();
   waiting_.clear();
@@ -49,8 +51,8 @@ std::uint32_t Card::read32(unsigned, std::uint32_t offset) noexcept {
     case kIdentity: return kIdentityValue;
     case kControl: return enabled_ ? kEnable : 0;
     case kStatus: return carrier_ ? kLinkUp : 0;
-    case kAddressLow: return 0x00544F02;  // 02:4f:54:00
-    case kAddressHigh: return std::uint32_t{number_} << 8;
+    case kAddressLow: return address_low_;
+    case kAddressHigh: return address_high_;
     case kRxLength: return waiting_.empty() ? 0 : static_cast<std::uint32_t>(waiting_.front().size());
     case kRxData: return next_word();
     default: return 0;
@@ -66,6 +68,10 @@ void Card::write32(unsigned, std::uint32_t offset, std::uint32_t value) noexcept
     writing_.insert(writing_.end(), bytes, bytes + sizeof value);
   } else if (offset == kTxSend) {
     send(value);
+  } else if (offset == kAddressLow) {
+    address_low_ = value;
+  } else if (offset == kAddressHigh) {
+    address_high_ = value & 0xFFFF;
   }
 }
 

@@ -15,7 +15,7 @@ namespace own_driver {
 /// The card as software: what stands behind `sim:0?card=toy`.
 class Card final : public pollux::DeviceModel {
  public:
-  explicit Card(unsigned number) : number_(static_cast<std::uint8_t>(number)) {}
+  explicit Card(unsigned number) : number_(number) { reset(); }
 
   [[nodiscard]] pollux::PciIdentity identity() const override;
   [[nodiscard]] std::size_t bar_size(unsigned index) const override;
@@ -37,7 +37,9 @@ class Card final : public pollux::DeviceModel {
   [[nodiscard]] std::uint32_t next_word() noexcept;
   void send(std::uint32_t bytes) noexcept;
 
-  std::uint8_t number_;
+  unsigned number_;
+  std::uint32_t address_low_ = 0;
+  std::uint32_t address_high_ = 0;
   bool enabled_ = false;
   bool carrier_ = false;
   std::vector<std::byte> writing_;

@@ -28,7 +28,7 @@ Port::Port(pollux::Context& context, std::unique_ptr<pollux::Device> device, con
                       .min_ring = 8,
                       .max_ring = 4096,
                       .min_mtu = 68,
-                      .max_mtu = 1500,
+                      .max_mtu = 9000,
                       .max_tx_segments = 255,
                       .min_frame = 14,
                       .max_rx_segments = 1},
@@ -65,7 +65,7 @@ pollux::Result<void> Port::configure(const pollux::ValidatedConfig& config) {
 }
 
 pollux::Result<void> Port::start(const pollux::PortSettings& settings) {
-  if (settings.mac != mac_) return set_mac(settings.mac);
+  if (auto set = set_mac(settings.mac); !set) return set;
   bar_.write32(kControl, kEnable);
   if (bar_.read32(kControl) == kEnable) return {};
   return pollux::fail(pollux::ErrorCode::device_fault, info_.name + ": the card does not start", "reset it");
@@ -89,8 +89,15 @@ pollux::Result<void> Port::halt() {
 }
 
 pollux::Result<void> Port::set_mac(const pollux::MacAddress& mac) {
-  return pollux::fail(pollux::ErrorCode::not_supported,
-                      info_.name + ": its address cannot become " + pollux::to_string(mac), "use the one that it has");
+  std::uint32_t low = 0;
+  std::uint32_t high = 0;
+  for (unsigned i = 0; i < 4; ++i) low |= std::uint32_t{mac[i]} << (8 * i);
+  for (unsigned i = 0; i < 2; ++i) high |= std::uint32_t{mac[4 + i]} << (8 * i);
+  bar_.write32(kAddressLow, low);
+  bar_.write32(kAddressHigh, high);
+  if (bar_.read32(kAddressLow) == low && bar_.read32(kAddressHigh) == high) return {};
+  return pollux::fail(pollux::ErrorCode::device_fault,
+                      info_.name + ": the card does not take the address " + pollux::to_string(mac), "reset it");
 }
 
 pollux::Link Port::link() {

@@ -75,6 +75,7 @@ void Conformance::SetUp() {
                                     const std::lock_guard guard(reports_);
                                     misuse_.push_back(what.what);
                                   }});
+  if (pair().prepare) pair().prepare(*context_);
   if (traits().needs_relay) enter_own_network();
   left_ = open_port(pair().left);
   // Before its sender has made it there is no file to read.

@@ -2,8 +2,12 @@
 #include "conformance/pairs.hpp"
 
 #include "conformance/own_network.hpp"
+#include "own_driver/card.hpp"
+#include "own_driver/driver.hpp"
+#include "pollux/open.hpp"
 
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -48,6 +52,20 @@ constexpr Traits kTap{.drops_when_dry = false,
                       .several_queues = false,
                       .checks_fill = false};
 
+/// The made-up card of examples/own_driver. It has no filter, and no rings.
+constexpr Traits kOwnDriver{.filters = false,
+                            .drops_when_dry = true,
+                            .registers = 0,
+                            .several_queues = false,
+                            .checks_fill = false};
+
+/// Adds the driver and the card as the example's program does.
+void add_own_driver(Context& context) {
+  EXPECT_TRUE(add_driver(context, own_driver::driver()));
+  EXPECT_TRUE(add_card_model(
+      context, {.name = "toy", .make = [](unsigned number) { return std::make_unique<own_driver::Card>(number); }}));
+}
+
 std::string scratch_file() {
   const char* const folder = std::getenv("TMPDIR");
   return fmt::format("{}/pollux-conformance-{}.pcap", folder != nullptr ? folder : "/tmp", ::getpid());
@@ -67,6 +85,12 @@ std::vector<Pair> made_here() {
           {.name = "ring", .left = "ring:c:0", .right = "ring:c:1", .traits = kRing, .obstacle = {}},
           {.name = "null", .left = "null:", .right = "null:?rx=64", .traits = kNull, .obstacle = {}},
           {.name = "pcap", .left = "pcap:out=" + file, .right = "pcap:in=" + file, .traits = kPcap, .obstacle = {}},
+          {.name = "own_driver",
+           .left = "sim:0?card=toy",
+           .right = "sim:1?card=toy",
+           .traits = kOwnDriver,
+           .obstacle = {},
+           .prepare = add_own_driver},
           {.name = "tap", .left = "tap:plxc0", .right = "tap:plxc1", .traits = kTap, .obstacle = tap_obstacle()}};
 }
 

@@ -2,10 +2,13 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <iosfwd>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "pollux/mem/context.hpp"
 
 namespace pollux::conformance {
 
@@ -37,6 +40,8 @@ struct Pair {
   Traits traits;
   /// Why it cannot be tried on this machine: its tests fail with that, unless the environment says to leave it out.
   std::optional<std::string> obstacle;
+  /// Called with each new Context before a port is opened on it; empty where the library knows the ports by itself.
+  std::function<void(Context&)> prepare = {};
 };
 
 /// Its name, for messages of a test.

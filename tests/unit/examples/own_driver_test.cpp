@@ -93,7 +93,7 @@ TEST_F(Registered, ItsDropsHaveNames) {
   auto left = open(context_, "sim:0?card=toy");
   ASSERT_TRUE(left) << left.error().message();
   EXPECT_EQ(send(*left, frame_of(*left, 13, 1)), 1U);
-  EXPECT_EQ(send(*left, frame_of(*left, 1519, 1)), 1U);
+  EXPECT_EQ(send(*left, frame_of(*left, 9019, 1)), 1U);
   MbufPtr segmented = frame_of(*left, 1000, 1);
   segmented->set_tx_offload({.flags = TxOffload::tcp_segmentation, .l2 = 14, .l3 = 20, .l4 = 20, .segment_size = 500});
   EXPECT_EQ(send(*left, std::move(segmented)), 1U);
