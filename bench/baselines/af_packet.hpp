@@ -9,7 +9,7 @@
 #include "packet_socket.hpp"
 #include "work.hpp"
 
-namespace peers {
+namespace baselines {
 
 /// The work on packet sockets: a burst is one sendmmsg, past the queueing disciplines, or one recvmmsg that does not
 /// wait.
@@ -72,4 +72,4 @@ class AfPacketSide {
   std::vector<std::unique_ptr<PacketSocket>> sockets_;
 };
 
-}  // namespace peers
+}  // namespace baselines

@@ -7,7 +7,7 @@
 
 #include <cerrno>
 
-namespace peers {
+namespace baselines {
 namespace {
 
 constexpr std::size_t kMemory = std::size_t{PacketRing::kSlots} * PacketRing::kSlotSize;
@@ -91,4 +91,4 @@ std::uint32_t PacketRings::receive(std::uint32_t limit) noexcept {
   return taken;
 }
 
-}  // namespace peers
+}  // namespace baselines

@@ -6,7 +6,7 @@
 #include "mapped_side.hpp"
 #include "packet_socket.hpp"
 
-namespace peers {
+namespace baselines {
 
 /// A packet socket with a ring of slots that is shared with the kernel. A slot is a header, whose status says whose the
 /// slot is, and a frame. Linux, Documentation/networking/packet_mmap.rst.
@@ -63,4 +63,4 @@ class PacketRings {
 
 using AfPacketRingSide = MappedSide<PacketRings>;
 
-}  // namespace peers
+}  // namespace baselines

@@ -11,7 +11,7 @@
 
 #include <fstream>
 
-namespace peers {
+namespace baselines {
 namespace {
 
 constexpr std::uint32_t kMask = XdpSocket::kRing - 1;
@@ -197,4 +197,4 @@ std::uint32_t XdpSocket::receive(std::uint32_t limit) noexcept {
   return taken;
 }
 
-}  // namespace peers
+}  // namespace baselines

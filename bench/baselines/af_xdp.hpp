@@ -5,7 +5,7 @@
 
 #include "mapped_side.hpp"
 
-namespace peers {
+namespace baselines {
 
 /// One AF_XDP socket on queue 0 of an interface, in copy mode (igb has no other before Linux 6.14), with memory of its
 /// own: the first half of its frames is for receiving, the other for sending. Linux,
@@ -57,4 +57,4 @@ class AfXdpSide : public MappedSide<XdpSocket> {
   }
 };
 
-}  // namespace peers
+}  // namespace baselines

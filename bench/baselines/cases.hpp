@@ -10,7 +10,7 @@
 #include "work.hpp"
 
 /// The command line of both applications, and what they print: one line of JSON a case.
-namespace peers {
+namespace baselines {
 
 struct Options {
   std::vector<unsigned> bursts;
@@ -159,4 +159,4 @@ void run(Side& side, const Options& options) {
   }
 }
 
-}  // namespace peers
+}  // namespace baselines

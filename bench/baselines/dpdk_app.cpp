@@ -26,7 +26,7 @@ class DpdkSide {
   };
 
   explicit DpdkSide(const std::vector<std::string>& addresses) {
-    pool_ = rte_pktmbuf_pool_create("peers", kPoolSize, kPoolCache, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
+    pool_ = rte_pktmbuf_pool_create("baselines", kPoolSize, kPoolCache, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
                                     static_cast<int>(rte_socket_id()));
     if (pool_ == nullptr) baselines::give_up("rte_pktmbuf_pool_create failed");
     for (std::size_t i = 0; i < addresses.size(); ++i) ports_[i] = start(addresses[i]);

@@ -5,7 +5,7 @@
 
 #include "work.hpp"
 
-namespace peers {
+namespace baselines {
 
 /// The work on sockets whose frames lie in memory that is shared with the kernel. A `Socket` is made from an
 /// interface's name, and has
@@ -57,4 +57,4 @@ class MappedSide {
   std::vector<std::unique_ptr<Socket>> sockets_;
 };
 
-}  // namespace peers
+}  // namespace baselines

@@ -16,7 +16,7 @@
 
 /// What both native programs share: they time the same number of objects in the same way, and print a line of JSON a
 /// case. `run` starts them in turns.
-namespace peers {
+namespace baselines {
 
 constexpr unsigned kObjects = 512;
 // A trap for each instruction takes microseconds.
@@ -80,4 +80,4 @@ void for_each_burst(MeasureBurst measure_burst) {
   measure_burst(std::integral_constant<unsigned, 1>());
 }
 
-}  // namespace peers
+}  // namespace baselines

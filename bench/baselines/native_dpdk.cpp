@@ -30,7 +30,7 @@ void start_eal(const char* program, unsigned processor, bool huge_pages) {
 }
 
 rte_mempool* shuffled_pool() {
-  rte_mempool* const pool = rte_pktmbuf_pool_create("peers", baselines::kPool, RTE_MEMPOOL_CACHE_MAX_SIZE, 0,
+  rte_mempool* const pool = rte_pktmbuf_pool_create("baselines", baselines::kPool, RTE_MEMPOOL_CACHE_MAX_SIZE, 0,
                                                     RTE_MBUF_DEFAULT_BUF_SIZE, static_cast<int>(rte_socket_id()));
   if (pool == nullptr) baselines::give_up("rte_pktmbuf_pool_create failed");
   std::vector<void*> objects;
@@ -72,7 +72,7 @@ void measure_memory(rte_mempool* pool) {
 template <unsigned B>
 void measure_ring() {
   const auto run = [](const char* path, unsigned flags) {
-    rte_ring* const ring = rte_ring_create("peers", baselines::kRing, static_cast<int>(rte_socket_id()), flags);
+    rte_ring* const ring = rte_ring_create("baselines", baselines::kRing, static_cast<int>(rte_socket_id()), flags);
     if (ring == nullptr) baselines::give_up("rte_ring_create failed");
     std::array<void*, B> taken{};
     baselines::measure("ring", path, B, [&](unsigned objects) {
@@ -111,7 +111,7 @@ void put_on_the_way(std::uint16_t port, rte_mempool* pool) {
 
 int main(int argc, char** argv) {
   const unsigned processor = baselines::processor_from(argc, argv);
-  start_eal(argv[0], processor, std::getenv("PEERS_NO_HUGE_PAGES") == nullptr);
+  start_eal(argv[0], processor, std::getenv("BASELINES_NO_HUGE_PAGES") == nullptr);
   rte_mempool* const pool = shuffled_pool();
   const std::uint16_t null = start_port("net_null0", pool);
   const std::uint16_t copying_null = start_port("net_null1", pool);

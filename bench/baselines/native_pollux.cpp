@@ -28,7 +28,7 @@ void shuffle(const Mempool& mempool) {
 
 struct NativeFixture {
   Context context{
-      {.huge_pages = std::getenv("PEERS_NO_HUGE_PAGES") == nullptr ? HugePages::require : HugePages::never}};
+      {.huge_pages = std::getenv("BASELINES_NO_HUGE_PAGES") == nullptr ? HugePages::require : HugePages::never}};
   Mempool pool = need(Mempool::create(context, {.count = baselines::kPool}));
   MempoolCache cache{pool, MempoolCache::kMaxCapacity};
 

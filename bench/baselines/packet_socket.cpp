@@ -12,7 +12,7 @@
 
 #include "work.hpp"
 
-namespace peers {
+namespace baselines {
 
 PacketSocket::PacketSocket(const std::string& interface, std::uint16_t protocol)
     : interface_(interface), protocol_(protocol), socket_(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0)) {
@@ -46,4 +46,4 @@ void PacketSocket::give_up(const char* what, const char* remedy) const {
   baselines::give_up((interface_ + ": " + what + ": " + reason + "; " + remedy).c_str());
 }
 
-}  // namespace peers
+}  // namespace baselines

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-namespace peers {
+namespace baselines {
 
 /// A packet socket of an interface. It sends past the queueing disciplines, and does not receive what it sends.
 class PacketSocket {
@@ -36,4 +36,4 @@ class PacketSocket {
   int socket_;
 };
 
-}  // namespace peers
+}  // namespace baselines

@@ -5,7 +5,7 @@
 
 #include "cases.hpp"
 
-namespace peers {
+namespace baselines {
 
 /// One line into one of pktgen's files. Linux, Documentation/networking/pktgen.rst.
 inline void tell_pktgen(const std::string& file, const std::string& line) {
@@ -43,4 +43,4 @@ inline void run_pktgen(const std::string& interface, unsigned burst, std::uint64
   print_pktgen_result(interface, burst);
 }
 
-}  // namespace peers
+}  // namespace baselines

@@ -5,7 +5,7 @@
 
 #include "pollux_stage.hpp"
 
-namespace peers {
+namespace baselines {
 
 /// Frames go round as in `forward`, but by exchanging buffers: what port 1 sends arrives at port 0, which hands it on.
 /// DPDK has nothing to compare it with.
@@ -58,4 +58,4 @@ inline void run_fused(const Options& options) {
   if (wanted(32)) loop.run<32>(options.frames / 32);
 }
 
-}  // namespace peers
+}  // namespace baselines

@@ -5,7 +5,7 @@
 
 #include "cases.hpp"
 
-namespace peers {
+namespace baselines {
 
 template <class T>
 T need(pollux::Result<T> result) {
@@ -54,4 +54,4 @@ template <unsigned B>
   }
 }
 
-}  // namespace peers
+}  // namespace baselines

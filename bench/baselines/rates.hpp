@@ -6,7 +6,7 @@
 #include "work.hpp"
 
 /// Loops that run for a time and count frames: for a guest whose clock is the wall's.
-namespace peers {
+namespace baselines {
 
 class Deadline {
  public:
@@ -84,4 +84,4 @@ std::uint64_t rxonly_for(Side& side, double seconds) {
   return frames;
 }
 
-}  // namespace peers
+}  // namespace baselines

@@ -17,7 +17,7 @@
 ///     void tx(unsigned port, Packets<B>&)       sends from the front; what did not fit stays
 ///     void rx(unsigned port, Packets<B>&)       receives behind what is there
 ///     void free(Packets<B>&)
-namespace peers {
+namespace baselines {
 
 /// 64 bytes on the wire: the card adds four of FCS.
 constexpr std::uint16_t kFrameSize = 60;
@@ -151,4 +151,4 @@ std::uint64_t empty_poll(Side& side, std::uint64_t rounds) {
   return stamp() - start;
 }
 
-}  // namespace peers
+}  // namespace baselines

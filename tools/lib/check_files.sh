@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=bash
-# Which files the checks look at, and how they look.
+# The lists of files for the checks, and how the checks search them.
 
-# git_files: what it knows or would take up, or with --changed what differs from that commit; each name ends in a zero byte.
+# git_files: lists tracked and untracked files, or with --changed those that differ from the commit; each name ends in a zero byte.
 git_files() {
   if [[ -n ${changed_since:-} ]]; then
     git diff -z --relative --name-only --diff-filter=d "$changed_since" -- && git ls-files -z --others --exclude-standard
@@ -13,21 +13,21 @@ git_files() {
 
 PROJECT_FILES=()
 
-# list_project_files: sets PROJECT_FILES. Where git does not answer, or knows nothing here, nothing could be looked at.
+# list_project_files: sets PROJECT_FILES. Fails if git cannot list files, or lists none.
 list_project_files() {
   local file names=$SCRATCH/files
   need_tool git
-  git_files >"$names" 2>"$SCRATCH/git" || die "git does not say which files there are: $(head -n 1 "$SCRATCH/git")" "$(git_hint)"
+  git_files >"$names" 2>"$SCRATCH/git" || die "git cannot list the project's files: $(head -n 1 "$SCRATCH/git")" "$(git_hint)"
   while IFS= read -r -d '' file; do
-    # What was deleted and not yet committed is no file any more.
+    # A file that was deleted without a commit is still listed.
     [[ ! -f $file ]] || PROJECT_FILES+=("$file")
   done < <(sort -zu "$names")
-  ((${#PROJECT_FILES[@]})) || [[ -n ${changed_since:-} ]] || die "git knows of no file in $POLLUX_ROOT" "$(git_hint)"
+  ((${#PROJECT_FILES[@]})) || [[ -n ${changed_since:-} ]] || die "git lists no file in $POLLUX_ROOT" "$(git_hint)"
 }
 
 git_hint() {
   if grep -q 'dubious ownership' "$SCRATCH/git"; then
-    echo "git config --global --add safe.directory '$POLLUX_ROOT', where you trust whom it belongs to; or a clone of your own"
+    echo "git config --global --add safe.directory '$POLLUX_ROOT', if you trust its owner; or use a clone of your own"
   elif [[ ! -e $POLLUX_ROOT/.git ]]; then
     echo "use a clone; in files unpacked from an archive run 'git init' first"
   else
@@ -58,7 +58,7 @@ files_of() {
   esac || true
 }
 
-# without FILES PATTERN LINES: names the files that do not have it in their first lines.
+# without FILES PATTERN LINES: names the files whose first lines do not contain the pattern.
 without() {
   local file
   while read -r file; do
@@ -66,14 +66,14 @@ without() {
   done <<<"$1"
 }
 
-# with FILES PATTERN: each place where it stands.
+# with FILES PATTERN: prints each occurrence of the pattern.
 with() {
   local files
   mapfile -t files <<<"$1"
   grep -nHE "$2" "${files[@]}" || true
 }
 
-# nothing_to_look_at CHECK: with --changed, no changed file concerns it.
+# nothing_to_look_at CHECK: whether, with --changed, no changed file concerns the check.
 nothing_to_look_at() {
   local kind=code
   case $1 in
@@ -84,7 +84,7 @@ nothing_to_look_at() {
   [[ -z $(files_of "$kind") ]]
 }
 
-# need_tool NAME...: names what is missing; the check that asked has failed then.
+# need_tool NAME...: names the missing tools; the check has then failed.
 need_tool() {
   local tool missing=()
   for tool in "$@"; do command -v "$tool" >/dev/null || missing+=("$tool"); done
@@ -94,11 +94,11 @@ need_tool() {
 readonly SKIPPED=77
 JUDGE=14
 
-# judge_by TOOL: SKIPPED, with the reason, where it has another version than the one that the project is written to.
+# judge_by TOOL: returns SKIPPED, with the reason, if the tool has another version than the project is written for.
 judge_by() {
   local version
   version=$("$1" --version | grep -oE 'version [0-9]+' | head -n 1)
   [[ $version == "version $JUDGE" ]] && return 0
-  echo "$1 here is ${version:-of no version that it tells}; version $JUDGE is what judges"
+  echo "$1 is ${version:-of an unknown version}; this check needs version $JUDGE"
   return "$SKIPPED"
 }

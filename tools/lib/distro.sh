@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=bash
-# Which distribution and which machine this is, and refusing those that a tool was not written for.
+# Detects the distribution and the machine, and refuses those that a tool does not support.
 
-# Sets POLLUX_DISTRO, to `unknown` where the package lists were not written for it, POLLUX_DISTRO_SAYS and POLLUX_MACHINE.
-# shellcheck disable=SC2034  # read by those who source this file
+# Sets POLLUX_DISTRO, POLLUX_DISTRO_SAYS and POLLUX_MACHINE. POLLUX_DISTRO is `unknown` if the package lists do not cover it.
+# shellcheck disable=SC2034  # used by the scripts that source this file
 detect_distro() {
   local file=${POLLUX_OS_RELEASE:-/etc/os-release} id='' version=''
   if [[ -r $file ]]; then

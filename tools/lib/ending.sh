@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=bash
-# How a tool begins and ends: a folder for what is needed meanwhile, signals, one run of a tool at a time in a checkout.
+# How a tool begins and ends: a temporary folder, signals, one run of a tool at a time in a checkout.
 
 SCRATCH=
 
-# begin_tool: makes SCRATCH. From here on every end, by Ctrl-C, too, removes it and calls the tool's function `tool_ends`, if it
+# begin_tool: makes SCRATCH. From then on every end, also by Ctrl-C, removes it and calls the tool's function `tool_ends`, if it
 # has one.
 begin_tool() {
   local folder=${TMPDIR:-/tmp} said
   trap end_tool EXIT
-  # A command in the foreground gets the signal of a terminal, too; bash waits for its end before it goes on here.
+  # A command in the foreground gets the terminal's signal, too; bash waits for its end before it runs the trap.
   trap 'interrupted 130' INT
   trap 'interrupted 143' TERM
   trap 'interrupted 129' HUP
   SCRATCH=$(mktemp -d "$folder/pollux.XXXXXX" 2>&1) || cannot_write "$folder" "$SCRATCH"
-  # A folder can be made on a disk that has no room for what comes.
+  # A folder can be made even on a full disk, so this writes some data.
   said=$({ head -c 65536 /dev/zero >"$SCRATCH/room"; } 2>&1) || cannot_write "$folder" "$said"
   rm -f "$SCRATCH/room"
 }
@@ -35,8 +35,8 @@ interrupted() {
   exit "$1"
 }
 
-# lock_checkout NAME: one run at a time of what builds in the same folders. The lock goes with the process that has it and with
-# whatever it started, so that none is left behind.
+# lock_checkout NAME: allows one run at a time of a tool that builds in the same folders. The kernel releases the lock when the process
+# and all its children have ended, so no lock is left behind.
 lock_checkout() {
   local file=$POLLUX_ROOT/build/$1.lock said
   said=$(mkdir -p "$POLLUX_ROOT/build" 2>&1 && { : >>"$file"; } 2>&1) ||

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # The distribution's stock kernel for the guest: downloaded and unpacked into the cache, never installed.
 
-# The same rule as cache_directory in pollux_lab/guest.py. Without HOME, `~` is what the password file says.
+# The same rule as cache_directory in pollux_lab/guest.py. Without HOME, `~` is the home directory of the password file.
 cache_dir() {
   local home=${HOME:-}
   [[ -n $home ]] || home=$(unset HOME && echo ~)
@@ -19,7 +19,7 @@ cache_folder() {
   printf '%s\n' "$folder"
 }
 
-# Prints the directory that holds vmlinuz, lib/modules and a file `version`.
+# Prints the directory that contains vmlinuz, lib/modules and a file `version`.
 guest_kernel() {
   local root newest
   root=$(cache_folder kernel) || exit 1
@@ -36,7 +36,7 @@ newest_kernel() {
   find "$1" -mindepth 2 -maxdepth 2 -name complete -path "*/$POLLUX_DISTRO-*" -printf '%h\n' | sort -V | tail -n 1
 }
 
-# The meta package names the kernel that the distribution would install today.
+# The meta package depends on the kernel that the distribution would install today.
 kernel_packages() {
   local meta=linux-image-amd64 image
   [[ $POLLUX_DISTRO == ubuntu-* ]] && meta=linux-image-generic
@@ -56,10 +56,10 @@ fetch_kernel() {
   version=$(head -n 1 <<<"$packages")
   version=${version#linux-image-}
   say "downloading the distribution's kernel $version (once; kept in $root)"
-  # Whatever an interrupted run left is older than a day or still in use.
+  # Removes what an interrupted run left. A folder younger than a day may still be in use.
   find "$root" -mindepth 1 -maxdepth 1 -name 'unpack.*' -mmin +1440 -exec rm -rf {} +
   work=$(mktemp -d "$root/unpack.XXXXXX")
-  # shellcheck disable=SC2086  # one word a package
+  # shellcheck disable=SC2086  # one word per package
   download_packages "$work" $packages
   unpack_kernel "$work" "$version"
   rm -rf "${root:?}/$POLLUX_DISTRO-$version"
@@ -70,9 +70,9 @@ fetch_kernel() {
 download_packages() {
   local work=$1
   shift
-  # As root apt drops to its own user, which may not write here; it then says so and downloads all the same.
+  # As root, apt changes to its own user, which may not write here. It then prints a warning and downloads all the same.
   if ! (cd "$work" && apt-get -qq -o Acquire::Retries=2 -o Acquire::http::Timeout=30 download "$@") >"$work/log" 2>&1 </dev/null; then
-    # Lists that are older than the mirror name files that are gone.
+    # Outdated lists name files that the mirror no longer has.
     refresh_apt
     (cd "$work" && apt-get -qq -o Acquire::Retries=2 -o Acquire::http::Timeout=30 download "$@") >"$work/log" 2>&1 </dev/null || {
       tail -n 5 "$work/log" >&2
@@ -98,7 +98,8 @@ unpack_kernel() {
   } || die "the kernel cannot be unpacked to $tree" "$(disk_hint "$tree/version" "remove that directory and run this again")"
 }
 
-# complete_kernel TREE VERSION: lists its modules and, once all is there, says so. On a full disk an empty file can still be made.
+# complete_kernel TREE VERSION: lists the modules and marks the tree as complete. On a full disk an empty file can still be made, so this
+# first checks for content.
 complete_kernel() {
   depmod -b "$1" "$2" && printf '%s\n' "$2" >"$1/version" && [[ -s $1/lib/modules/$2/modules.dep.bin ]] && : >"$1/complete"
 }

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=bash
-# What the tools say to a person: progress, and errors that end in what to do.
+# Messages of the tools: progress, and errors with a hint.
 
 say() { printf '%s\n' "$*" >&2; }
 
-# die WHAT HINT...: every error names its remedy.
+# die WHAT HINT...: prints an error and its hints, and exits with status 1.
 die() {
   local what=$1
   shift
@@ -14,16 +14,17 @@ die() {
   exit 1
 }
 
-# run_logged LOG HINT COMMAND...: a long, chatty command; its output is shown only where it fails.
+# run_logged LOG HINT COMMAND...: runs a command with much output; shows the end of the output only if the command fails.
 run_logged() {
   local log=$1 hint=$2
   shift 2
   if "$@" >"$log" 2>&1 </dev/null; then return 0; fi
   tail -n 40 "$log" >&2
-  die "'$*' failed (its whole output: $log)" "$(disk_hint "$log" "$hint")"
+  die "'$*' failed (complete output: $log)" "$(disk_hint "$log" "$hint")"
 }
 
-# disk_hint LOG ELSE: where a command may have failed for want of space, that is what to mend. It may not have been able to say so.
+# disk_hint LOG ELSE: prints a hint about the full disk if a command may have failed for lack of space, and ELSE otherwise. The log may
+# lack the error message, since it is on a disk, too.
 disk_hint() {
   local log=$1 folder
   for folder in "$(dirname "$log")" "${TMPDIR:-/tmp}"; do

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=bash
-# Checks on what a user typed, before anything is begun.
+# Checks of option values, before a tool begins its work.
 
 # need_number OPTION VALUE LOW HIGH
 need_number() {

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=bash
-# The Debian packages that each job needs, and installing those that are not there yet.
+# The Debian packages for each purpose, and their installation.
 
 packages_for() {
   case $1 in
@@ -17,14 +17,14 @@ packages_for() {
     arm) echo g++-aarch64-linux-gnu qemu-user ;;
     bench) echo libbenchmark-dev util-linux python3 ;;
     plots) echo python3-matplotlib ;;
-    peers) echo dpdk dpdk-dev libdpdk-dev ethtool ;;
+    baselines) echo dpdk dpdk-dev libdpdk-dev ethtool ;;
     emulator) echo qemu-system-x86 ;;
     guest) echo busybox-static kmod cpio iproute2 xz-utils zstd python3 python3-scapy ;;
     *) die "no package list is named '$1'" "see packages_for in tools/lib/packages.sh" ;;
   esac
 }
 
-# What stands for a role's packages on a distribution whose packages are not known. Libraries are asked for by CMake.
+# The commands to check on a distribution whose packages are not known. CMake checks the libraries.
 commands_for() {
   case $1 in
     build) echo c++ cmake ninja pkg-config ;;
@@ -38,7 +38,7 @@ is_installed() {
   [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
 }
 
-# need_packages ROLE...: does nothing at all, and asks nobody for rights, where everything is there.
+# need_packages ROLE...: installs what is missing. If nothing is, it needs no rights.
 need_packages() {
   local role package missing=()
   if [[ $POLLUX_DISTRO == unknown ]]; then
@@ -62,31 +62,31 @@ need_commands() {
   for role in "$@"; do
     commands_for "$role" >"$SCRATCH/commands"
     for word in $(<"$SCRATCH/commands"); do command -v "$word" >/dev/null || missing+=("$word"); done
-    # shellcheck disable=SC2207  # one word a package
+    # shellcheck disable=SC2207  # one word per package
     packages+=($(packages_for "$role"))
   done
   ((${#missing[@]})) || return 0
-  die "$POLLUX_DISTRO_SAYS is not known here, so nothing is installed, and these are not here: ${missing[*]}" \
-    "install them; all that is needed has these names on Debian: ${packages[*]}"
+  die "$POLLUX_DISTRO_SAYS is not known to this tool, which installs nothing on it; these commands are missing: ${missing[*]}" \
+    "install what is needed; on Debian these are the packages: ${packages[*]}"
 }
 
-# need_root_rights BY_HAND: before anything goes into a log, so that what sudo asks and says is seen. BY_HAND is what root can do
-# instead.
+# need_root_rights BY_HAND: called before output goes into a log, so that sudo's prompt and messages are visible. BY_HAND is the command
+# that root can run instead.
 need_root_rights() {
   ((EUID == 0)) && return
-  command -v sudo >/dev/null || die "this needs root's rights, and sudo is not here" "run this as root, or have root run: $1"
+  command -v sudo >/dev/null || die "this needs root's rights, and sudo is not installed" "run this as root, or have root run: $1"
   sudo -n true 2>/dev/null || sudo -v || die "sudo gives no rights to $(id -un)" "run this as root, or have root run: $1"
 }
 
-# What makes a command root's, for the shell to start with its own redirections: those of a function would take what a trap says.
+# The prefix that runs a command as root. Not a function: the redirection of a function call would also redirect the output of a trap.
 AS_ROOT=()
 ((EUID == 0)) || AS_ROOT=(sudo)
 
-# How long another package manager is waited for. dpkg's own lock has a time limit in apt-get; that on the lists has none.
+# How long to wait for another package manager. apt-get has a time limit for dpkg's own lock, but none for the lock on the lists.
 APT_LOCK_SECONDS=${POLLUX_APT_LOCK_SECONDS:-120}
 LOCK_COMPLAINTS='Could not get lock|Unable to lock|is another process using it'
 
-# No network, a held lock or a broken mirror must not hang: each has its own bound.
+# Each of these has a time limit, so that none hangs: no network, a held lock, a broken mirror.
 apt_get() {
   local log=$SCRATCH/apt.log status deadline=$((SECONDS + APT_LOCK_SECONDS)) told=no
   need_root_rights "apt-get $*"
@@ -97,7 +97,7 @@ apt_get() {
       -o Acquire::https::Timeout=30 -o Dpkg::Use-Pty=0 -o APT::Color=0 "$@" >"$log" 2>&1 </dev/null || status=$?
     ((status != 0)) || return 0
     if ! grep -qE "$LOCK_COMPLAINTS" "$log" || ((SECONDS >= deadline)); then break; fi
-    [[ $told == yes ]] || say "another package manager is at work; waiting for it, at most $APT_LOCK_SECONDS s"
+    [[ $told == yes ]] || say "another package manager is running; waiting for it, at most $APT_LOCK_SECONDS s"
     told=yes
     sleep 1
   done
@@ -123,7 +123,7 @@ apt_hint() {
 
 POLLUX_APT_FRESH=
 
-# Once a run: the lists of a fresh machine are empty or old.
+# Runs once: the lists of a fresh machine are empty or old.
 refresh_apt() {
   [[ -z $POLLUX_APT_FRESH ]] || return 0
   apt_get update -o APT::Update::Error-Mode=any

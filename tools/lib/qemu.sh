@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=bash
-# A QEMU that has the igb card. Debian 12's own does not; its backports suite has a newer one.
+# Provides a QEMU that has the igb card. Debian 12's own QEMU lacks it; its backports suite has a newer one.
 
 qemu_has_igb() {
   command -v qemu-system-x86_64 >/dev/null || return 1
-  # Not grep -q: it would close the pipe early, and pipefail would call that a failure.
+  # Not grep -q: it would close the pipe early, and pipefail would report that as a failure.
   qemu-system-x86_64 -device help 2>/dev/null </dev/null | grep 'name "igb"' >/dev/null
 }
 
@@ -18,14 +18,14 @@ need_qemu_with_igb() {
   refresh_apt
   apt_get install -t bookworm-backports qemu-system-x86
   qemu_has_igb || die "the QEMU from bookworm-backports has no igb device either" \
-    "see what '$(command -v qemu-system-x86_64) -device help' lists; another QEMU may come first in PATH"
+    "run '$(command -v qemu-system-x86_64) -device help'; another QEMU may be first in PATH"
 }
 
-# The same mirror and key as the suite this machine is installed from, so no address stands here.
+# Uses the mirror and key of the suite that this machine was installed from, so no address is needed here.
 add_backports() {
   local dir=${POLLUX_APT_DIR:-/etc/apt} entry target
   if grep -rqsE '^(deb |Suites:).*bookworm-backports' "$dir"; then return 0; fi
-  # A pattern without a match, or a file that is missing, fails; what was found before counts all the same.
+  # A pattern without a match, or a missing file, fails; an entry that was found before is used all the same.
   entry=$(backports_from_deb822 "$dir"/sources.list.d/*.sources) || true
   target=$dir/sources.list.d/pollux-backports.sources
   if [[ -z $entry ]]; then
@@ -41,7 +41,7 @@ add_backports() {
   printf '%s\n' "$entry" | "${AS_ROOT[@]}" tee "$target" >/dev/null
 }
 
-# The first stanza for the suite itself, with its other fields (key, options) kept as they are.
+# Prints the first stanza for the suite itself, with its other fields (key, options) unchanged.
 backports_from_deb822() {
   awk 'BEGIN { RS = ""; FS = "\n" }
     /(^|\n)Suites:[^\n]*[ \t]bookworm([ \t\n]|$)/ && !/(^|\n)Enabled:[ \t]*no/ {

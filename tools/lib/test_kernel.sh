@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=bash
 # A small kernel for the guest tests, with what distributions' kernels lack: IOMMUFD, VFIO's device files and its no-IOMMU
-# mode. Built from the distribution's own kernel source; kept in the cache beside the stock kernel, never installed.
+# mode. It is built from the distribution's own kernel source and kept in the cache beside the stock kernel; it is never installed.
 
 TEST_KERNEL_FRAGMENT=$POLLUX_ROOT/tests/guest/kernel.config
 
-# Prints the directory that holds vmlinuz, lib/modules and a file `version`. One that was built from the same fragment is
-# taken as it is, though the distribution may have a newer source by now.
+# Prints the directory that contains vmlinuz, lib/modules and a file `version`. A kernel that was built from the same fragment is
+# used even if the distribution has a newer source by now.
 test_kernel() {
   local root found
   root=$(cache_folder test-kernel) || exit 1
@@ -34,11 +34,11 @@ test_kernel_source() {
 }
 
 candidate_version() {
-  # All of it is read: a pipe that closes early would fail.
+  # awk reads all of the output: a pipe that closes early would fail.
   apt-cache policy "$1" 2>/dev/null | awk '$1 == "Candidate:" && $2 != "(none)" { print $2 }'
 }
 
-# Debian 12 has it among its security updates and its backports.
+# Debian 12 has the source among its security updates and its backports.
 find_source_version() {
   local package=$1 version
   version=$(candidate_version "$package")
@@ -52,7 +52,7 @@ find_source_version() {
     refresh_apt
     version=$(candidate_version "$package")
   fi
-  [[ -n $version ]] || die "apt knows no package $package, which the tests' kernel is built from" \
+  [[ -n $version ]] || die "apt knows no package $package, from which the tests' kernel is built" \
     "see 'apt-cache policy $package'; on Debian it is in the main archive, on Debian 12 in bookworm-security"
   printf '%s\n' "$version"
 }
@@ -63,7 +63,7 @@ build_test_kernel() {
   package=$(test_kernel_source)
   version=$(find_source_version "$package")
   target=$root/$POLLUX_DISTRO-${version//[^A-Za-z0-9.+-]/_}-$(test_kernel_key)
-  # Whatever an interrupted run left is older than a day or still in use.
+  # Removes what an interrupted run left. A folder younger than a day may still be in use.
   find "$root" -mindepth 1 -maxdepth 1 -name 'pollux-work.*' -mmin +1440 -exec rm -rf {} +
   work=$(kernel_work_folder "$root") || exit 1
   say "building a small kernel for the guest tests from $package $version (once, about three minutes on two cores; kept in $root)"
@@ -75,7 +75,7 @@ build_test_kernel() {
   say "built it in $((SECONDS - start)) s"
 }
 
-# Prints a new folder to build in. The kernel's own build takes no path with a space or colon in it.
+# Prints a new folder to build in. The kernel's own build does not support a path with a space or colon in it.
 kernel_work_folder() {
   local root=$1
   case $root in *[[:space:]:]*) root=/var/tmp ;; esac
@@ -83,7 +83,7 @@ kernel_work_folder() {
     "free some space there, or set POLLUX_CACHE to a path without a space"
 }
 
-# What a kernel for this machine is not built from stays packed: half of the files.
+# Does not unpack files that a kernel for this machine does not need, which are half of the files.
 unpack_source() {
   local work=$1 archive
   dpkg-deb -x "$work"/linux-source-*.deb "$work/package" || die "the kernel's source cannot be unpacked" \
@@ -102,14 +102,14 @@ compile_test_kernel() {
   local -a make=(make -C "$work/source" -j "$(nproc)" ARCH=x86 KBUILD_BUILD_USER=pollux KBUILD_BUILD_HOST=lab)
   if command -v ccache >/dev/null; then make+=("CC=ccache gcc" "HOSTCC=ccache gcc" KBUILD_BUILD_TIMESTAMP=2026-01-01); fi
   run_logged "$log" "$hint" "${make[@]}" tinyconfig
-  # Copied, since the script takes no path with a space in it.
+  # Copied, since the script does not support a path with a space in it.
   cp "$TEST_KERNEL_FRAGMENT" "$work/source/pollux.config"
   run_logged "$log" "$hint" env -C "$work/source" scripts/kconfig/merge_config.sh -m .config pollux.config
   run_logged "$log" "$hint" "${make[@]}" olddefconfig
-  # An option that a newer source renamed, or that lacks what it depends on, vanishes without a word.
+  # An option that a newer source renamed, or whose dependencies are missing, is silently dropped.
   while read -r name; do
-    grep -qxF "$name" "$work/source/.config" || die "this kernel's source does not take '$name'" \
-      "see tests/guest/kernel.config; what it depends on may be missing there"
+    grep -qxF "$name" "$work/source/.config" || die "this kernel's source does not accept '$name'" \
+      "see tests/guest/kernel.config; a dependency may be missing there"
   done < <(grep '^CONFIG_' "$TEST_KERNEL_FRAGMENT")
   run_logged "$log" "$hint" "${make[@]}" bzImage
   rm -f "$log"
@@ -119,8 +119,8 @@ keep_test_kernel() {
   local work=$1 target=$2 tree=$1/tree version modules
   version=$(cat "$work/source/include/config/kernel.release")
   modules=$tree/lib/modules/$version
-  # Without modules the list of what is built in is all that modprobe has to know. What comes from another disk gets its name once
-  # it is whole.
+  # Without modules modprobe needs only the list of built-in modules. The target is renamed last, since a copy from another disk takes
+  # time.
   {
     mkdir -p "$modules" && cp "$work/source/arch/x86/boot/bzImage" "$tree/vmlinuz" && cp "$work/source/.config" "$tree/config" &&
       cp "$work/source/modules.builtin" "$work/source/modules.builtin.modinfo" "$modules/" && : >"$modules/modules.order" &&

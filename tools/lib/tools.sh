@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=bash
-# What every tool starts with: strict mode, the parts beside this file, and where the project lies.
+# The common start of every tool: strict mode, the parts beside this file, and the path of the project.
 
 set -euo pipefail
-# What runs as an ordinary user needs depmod and ldconfig, too.
+# Ordinary users need depmod and ldconfig, too.
 export PATH=$PATH:/usr/sbin:/sbin LC_ALL=C.UTF-8
 POLLUX_LIB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck disable=SC2034  # read by the tools
@@ -14,11 +14,11 @@ for part in messages options ending distro packages qemu kernel test_kernel buil
 done
 unset part
 
-# Where Python finds the tools' modules; a tool with more of its own adds their folder.
+# Where Python finds the tools' modules; a tool with modules of its own adds their folder.
 LAB_MODULES=$POLLUX_LIB
-# The distribution's Python, which has scapy; another one may come first in PATH.
+# The distribution's Python, which has scapy; another Python may be first in PATH.
 lab_python() { PYTHONPATH=$LAB_MODULES PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 "$@"; }
-# As the rest of this process, so that a signal to it reaches what runs.
+# Replaces this process, so that a signal to it reaches the Python program.
 become_lab_python() {
   rm -rf "$SCRATCH"
   PYTHONPATH=$LAB_MODULES PYTHONDONTWRITEBYTECODE=1 exec /usr/bin/python3 "$@"

@@ -24,7 +24,7 @@ def measure(session: Session, figures: Figures) -> None:
     programs = {"pollux": session.programs("native_pollux")[0], "dpdk": session.programs("native_dpdk")[0]}
     processor = max(os.sched_getaffinity(0))
     with huge_pages() as there:
-        environment = dict(os.environ, **({} if there else {"PEERS_NO_HUGE_PAGES": "1"}))
+        environment = dict(os.environ, **({} if there else {"BASELINES_NO_HUGE_PAGES": "1"}))
         if not there:
             tell(f"[native] without huge pages, which costs both sides: 'echo {HUGE_PAGES} > {TOTAL}' as root gives some")
         repetitions = 3 if session.quick else 7

@@ -1,43 +1,43 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""tools/abi: what it says of a change to the shared library's interface, without building any."""
+"""tools/abi: its results for changes of the shared library's interface, without building the library."""
 
 import shutil
 import subprocess
 import unittest
 
-from stranger import Stranger, last_line
+from sandbox import Sandbox, last_line
 
 PASSED, FAILED, SKIPPED = "1 passed, 0 failed, 0 skipped", "0 passed, 1 failed, 0 skipped", "0 passed, 0 failed, 1 skipped"
 
 
-def git(stranger: Stranger, *words: str) -> None:
-    who = ["-c", "user.name=a stranger", "-c", "user.email=stranger@example.org"]
-    subprocess.run(["git", "-C", str(stranger.root), *who, *words], check=True, capture_output=True)
+def git(sandbox: Sandbox, *words: str) -> None:
+    who = ["-c", "user.name=a user", "-c", "user.email=user@example.org"]
+    subprocess.run(["git", "-C", str(sandbox.root), *who, *words], check=True, capture_output=True)
 
 
 class Abi(unittest.TestCase):
     def setUp(self):
-        self.stranger = Stranger()
-        self.addCleanup(self.stranger.__exit__)
-        git(self.stranger, "init")
-        git(self.stranger, "add", "tools/abi")
-        git(self.stranger, "commit", "-m", "one")
-        self.stranger.fake("dpkg-query", "printf installed")
-        self.stranger.fake("cmake", "true")
-        (self.stranger.bin / "tar").symlink_to(shutil.which("tar"))
+        self.sandbox = Sandbox()
+        self.addCleanup(self.sandbox.__exit__)
+        git(self.sandbox, "init")
+        git(self.sandbox, "add", "tools/abi")
+        git(self.sandbox, "commit", "-m", "one")
+        self.sandbox.fake("dpkg-query", "printf installed")
+        self.sandbox.fake("cmake", "true")
+        (self.sandbox.bin / "tar").symlink_to(shutil.which("tar"))
         self.with_sonames("libpollux.so.0.1", "libpollux.so.0.1")
 
     def with_sonames(self, then: str, now: str) -> None:
-        self.stranger.fake("readelf", f"[[ $2 == */now/* ]] && name={now} || name={then}; echo \" 0x0e (SONAME) Library soname: [$name]\"")
+        self.sandbox.fake("readelf", f"[[ $2 == */now/* ]] && name={now} || name={then}; echo \" 0x0e (SONAME) Library soname: [$name]\"")
 
     def compared(self, status: int):
-        """With a tag, and an abidiff that ends with that status: 4 for a change, 8 besides for one that breaks programs."""
-        git(self.stranger, "tag", "v0.1")
-        self.stranger.fake("abidiff", f"echo 'Port lost a function'; exit {status}")
-        return self.stranger.run("tools/abi")
+        """Runs tools/abi with a tag and an abidiff that ends with this status: bit 4 for a change, bit 8 for an incompatible one."""
+        git(self.sandbox, "tag", "v0.1")
+        self.sandbox.fake("abidiff", f"echo 'Port lost a function'; exit {status}")
+        return self.sandbox.run("tools/abi")
 
-    def test_without_a_tag_it_is_a_skip_with_its_reason(self):
-        outcome = self.stranger.run("tools/abi")
+    def test_without_a_tag_the_check_is_skipped_with_a_reason(self):
+        outcome = self.sandbox.run("tools/abi")
         self.assertRegex(outcome.stdout, "abi +skipped: there is no tag yet")
         self.assertEqual((outcome.returncode, last_line(outcome)), (0, SKIPPED))
 
@@ -45,7 +45,7 @@ class Abi(unittest.TestCase):
         outcome = self.compared(0)
         self.assertEqual((outcome.returncode, last_line(outcome)), (0, PASSED), outcome)
 
-    def test_a_change_under_the_same_soname_fails_and_says_what_mends_it(self):
+    def test_a_change_under_the_same_soname_fails_with_a_hint(self):
         outcome = self.compared(12)
         self.assertEqual((outcome.returncode, last_line(outcome)), (1, FAILED), outcome)
         self.assertIn("Port lost a function", outcome.stdout)
@@ -57,13 +57,13 @@ class Abi(unittest.TestCase):
         self.assertEqual((outcome.returncode, last_line(outcome)), (0, PASSED), outcome)
         self.assertIn("Port lost a function", outcome.stderr)
 
-    def test_an_abidiff_that_breaks_is_no_verdict(self):
+    def test_a_failure_of_abidiff_is_an_error(self):
         outcome = self.compared(1)
         self.assertEqual((outcome.returncode, last_line(outcome)), (1, FAILED), outcome)
         self.assertIn("abidiff ended with status 1", outcome.stderr)
 
-    def test_a_tag_that_is_not_there_is_named(self):
-        outcome = self.stranger.run("tools/abi", "v9")
+    def test_a_missing_tag_is_named(self):
+        outcome = self.sandbox.run("tools/abi", "v9")
         self.assertEqual((outcome.returncode, last_line(outcome)), (1, FAILED), outcome)
         self.assertIn("there is no tag 'v9'", outcome.stderr)
 

@@ -8,7 +8,7 @@ from pollux_lab.bench_records import find, records_of, widest
 from records import CARD
 
 # As bench/baselines has them: natively without an instruction set, and in the guest without cycles, too.
-PEERS = [{"where": "native-warm", "who": "dpdk", "case": "ring", "path": "sp-sc", "burst": 32, "cycles_median": 1.0, "cycles_min": 1.0,
+BASELINES = [{"where": "native-warm", "who": "dpdk", "case": "ring", "path": "sp-sc", "burst": 32, "cycles_median": 1.0, "cycles_min": 1.0,
           "cycles_max": 1.1, "instructions": 7.8},
          {"where": "guest", "who": "kernel_af_xdp", "case": "tx", "burst": 32, "instructions": 2957.0},
          {"where": "guest", "who": "dpdk", "case": "rate", "burst": 32, "mpps": 0.4}]
@@ -28,17 +28,17 @@ class Tables(unittest.TestCase):
         half = [*CARD[:2], CARD[2] | {"cycles_median": 3.35}]
         self.assertEqual(bench_table.main_rows(half)[1][8], "3.9 c, 62 i")
 
-    def test_what_the_rivals_measured_is_in_no_table_of_ours(self):
+    def test_figures_of_baselines_are_in_no_table_of_pollux(self):
         for rows_of in (bench_table.main_rows, bench_table.every_row, bench_table.latency_rows):
-            self.assertEqual(rows_of(CARD + PEERS), rows_of(CARD))
-        self.assertEqual(bench_table.budget_rows(CARD + PEERS, 2.6e9), bench_table.budget_rows(CARD, 2.6e9))
-        for rows in (bench_table.main_rows(CARD + PEERS), bench_table.every_row(CARD + PEERS)):
+            self.assertEqual(rows_of(CARD + BASELINES), rows_of(CARD))
+        self.assertEqual(bench_table.budget_rows(CARD + BASELINES, 2.6e9), bench_table.budget_rows(CARD, 2.6e9))
+        for rows in (bench_table.main_rows(CARD + BASELINES), bench_table.every_row(CARD + BASELINES)):
             self.assertIn("forward", bench_table.text(rows))
             self.assertEqual(bench_table.markdown(rows).count("\n"), len(rows))
 
     def test_the_widest_instruction_set_is_one_that_was_measured(self):
-        self.assertEqual(widest(CARD + PEERS), "avx2")
-        self.assertEqual(widest(PEERS), "scalar")
+        self.assertEqual(widest(CARD + BASELINES), "avx2")
+        self.assertEqual(widest(BASELINES), "scalar")
         self.assertIn("forward, avx2, burst 32, warm", [row[0] for row in bench_table.budget_rows(CARD, 2.6e9)])
 
     def test_whatever_is_quoted_has_its_least_loop(self):

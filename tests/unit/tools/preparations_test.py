@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the tools do before their work begins, where something is in the way: a clear message, a status, and tools/test's last line."""
+"""Failures of the tools before their work begins: a clear message, a status, and tools/test's last line."""
 
 import os
 import pathlib
@@ -11,7 +11,7 @@ import unittest.mock
 
 from pollux_lab.everything import end_group
 from pollux_lab.guest import cache_directory
-from stranger import ROOT, Stranger, await_file, end_all_of, last_line
+from sandbox import ROOT, Sandbox, await_file, end_all_of, last_line
 
 ONE_FAILED = "0 passed, 1 failed, 0 skipped"
 NOTHING_INSTALLED = "exit 1"
@@ -19,21 +19,21 @@ LOCKED = "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 4
 
 
 class Rights(unittest.TestCase):
-    def test_without_sudo_the_reason_and_the_remedy_are_said(self):
-        with Stranger(ordinary=True) as stranger:
-            stranger.fake("dpkg-query", NOTHING_INSTALLED)
+    def test_without_sudo_the_reason_and_the_hint_are_printed(self):
+        with Sandbox(ordinary=True) as sandbox:
+            sandbox.fake("dpkg-query", NOTHING_INSTALLED)
             for tool in ("tools/test", "tools/demo", "tools/bench"):
-                outcome = stranger.run(tool)
+                outcome = sandbox.run(tool)
                 self.assertEqual(outcome.returncode, 1, outcome)
-                self.assertIn("sudo is not here", outcome.stderr)
+                self.assertIn("sudo is not installed", outcome.stderr)
                 self.assertRegex(outcome.stderr, "what to do: .*apt-get install .*cmake")
                 self.assertEqual(last_line(outcome), ONE_FAILED if tool == "tools/test" else "")
 
-    def test_what_sudo_says_is_seen(self):
-        with Stranger(ordinary=True) as stranger:
-            stranger.fake("dpkg-query", NOTHING_INSTALLED)
-            stranger.fake("sudo", "echo 'a stranger is not in the sudoers file' >&2; exit 1")
-            outcome = stranger.run("tools/test")
+    def test_messages_of_sudo_are_visible(self):
+        with Sandbox(ordinary=True) as sandbox:
+            sandbox.fake("dpkg-query", NOTHING_INSTALLED)
+            sandbox.fake("sudo", "echo 'nobody is not in the sudoers file' >&2; exit 1")
+            outcome = sandbox.run("tools/test")
             self.assertIn("not in the sudoers file", outcome.stderr)
             self.assertIn("what to do: run this as root", outcome.stderr)
             self.assertEqual((outcome.returncode, last_line(outcome)), (1, ONE_FAILED))
@@ -41,23 +41,23 @@ class Rights(unittest.TestCase):
 
 class AptsLock(unittest.TestCase):
     def outcome_of(self, script: str, seconds: int) -> subprocess.CompletedProcess:
-        with Stranger() as stranger:
-            stranger.fake("sudo", "[[ $1 != -n ]] || shift; \"$@\"")
-            stranger.fake("apt-get", script.replace("COUNT", str(stranger.place / "count")))
-            return stranger.shell("refresh_apt; echo went on", POLLUX_APT_LOCK_SECONDS=str(seconds))
+        with Sandbox() as sandbox:
+            sandbox.fake("sudo", "[[ $1 != -n ]] || shift; \"$@\"")
+            sandbox.fake("apt-get", script.replace("COUNT", str(sandbox.place / "count")))
+            return sandbox.shell("refresh_apt; echo went on", POLLUX_APT_LOCK_SECONDS=str(seconds))
 
-    def test_it_is_waited_for(self):
+    def test_apt_waits_for_the_lock(self):
         outcome = self.outcome_of(f"echo x >>COUNT; (($(wc -l <COUNT) > 2)) || {{ echo '{LOCKED}'; exit 100; }}", 60)
         self.assertEqual((outcome.returncode, outcome.stdout), (0, "went on\n"), outcome)
         self.assertEqual(outcome.stderr.count("waiting"), 1)
 
-    def test_but_not_for_ever(self):
+    def test_the_wait_is_bounded(self):
         outcome = self.outcome_of(f"echo '{LOCKED}'; exit 100", 1)
         self.assertEqual((outcome.returncode, outcome.stdout), (1, ""))
         self.assertIn("held by process 4711", outcome.stderr)
         self.assertIn("another package manager is running", outcome.stderr)
 
-    def test_another_error_is_no_reason_to_wait(self):
+    def test_apt_does_not_wait_after_another_error(self):
         outcome = self.outcome_of("echo 'E: Unable to locate package x'; echo x >>COUNT; exit 100", 60)
         self.assertEqual(outcome.returncode, 1)
         self.assertNotIn("waiting", outcome.stderr)
@@ -65,117 +65,117 @@ class AptsLock(unittest.TestCase):
 
 class OneAtATime(unittest.TestCase):
     def test_a_second_run_names_the_first(self):
-        with Stranger() as stranger:
-            stranger.fake_that_stays("dpkg-query")
-            first = stranger._start(["tools/test"], {})
+        with Sandbox() as sandbox:
+            sandbox.fake_that_stays("dpkg-query")
+            first = sandbox._start(["tools/test"], {})
             try:
-                await_file(stranger.place / "begun", first)
-                second = stranger.run("tools/test")
+                await_file(sandbox.place / "begun", first)
+                second = sandbox.run("tools/test")
                 self.assertEqual((second.returncode, last_line(second)), (1, ONE_FAILED))
                 self.assertIn(f"runs in this checkout already (process {first.pid})", second.stderr)
                 self.assertIn("what to do: wait", second.stderr)
             finally:
                 end_all_of(first)
                 first.communicate()
-            stranger.fake("dpkg-query", "exit 1")
-            stranger.fake("apt-get", "echo E: from apt; exit 1")
-            stranger.fake("sudo", "[[ $1 != -n ]] || shift; \"$@\"")
-            self.assertIn("E: from apt", stranger.run("tools/test").stderr, "the lock goes with who had it")
+            sandbox.fake("dpkg-query", "exit 1")
+            sandbox.fake("apt-get", "echo E: from apt; exit 1")
+            sandbox.fake("sudo", "[[ $1 != -n ]] || shift; \"$@\"")
+            self.assertIn("E: from apt", sandbox.run("tools/test").stderr, "the lock ends with the process that held it")
 
 
 class Interrupted(unittest.TestCase):
     def test_the_preparations_of_the_tests_end_with_the_count(self):
-        with Stranger() as stranger:
-            stranger.fake("dpkg-query", NOTHING_INSTALLED)
-            stranger.fake("sudo", "[[ $1 != -n ]] || shift; \"$@\"")
-            stranger.fake_that_stays("apt-get")
-            outcome = stranger.interrupted("tools/test", once="begun")
+        with Sandbox() as sandbox:
+            sandbox.fake("dpkg-query", NOTHING_INSTALLED)
+            sandbox.fake("sudo", "[[ $1 != -n ]] || shift; \"$@\"")
+            sandbox.fake_that_stays("apt-get")
+            outcome = sandbox.interrupted("tools/test", once="begun")
             self.assertEqual((outcome.returncode, last_line(outcome)), (130, ONE_FAILED), outcome)
             self.assertIn("interrupted", outcome.stderr)
             self.assertNotIn("failed", outcome.stderr)
-            self.assertEqual(list(stranger.temporary.iterdir()), [])
+            self.assertEqual(list(sandbox.temporary.iterdir()), [])
 
-    def test_a_build_of_the_demo_ends_without_blaming_it(self):
-        with Stranger() as stranger:
-            stranger.fake("dpkg-query", "printf installed")
-            stranger.fake_that_stays("cmake")
-            outcome = stranger.interrupted("tools/demo", "--on", "sim", once="begun")
+    def test_an_interrupted_build_of_the_demo_is_not_called_a_failure(self):
+        with Sandbox() as sandbox:
+            sandbox.fake("dpkg-query", "printf installed")
+            sandbox.fake_that_stays("cmake")
+            outcome = sandbox.interrupted("tools/demo", "--on", "sim", once="begun")
             self.assertEqual(outcome.returncode, 130, outcome)
             self.assertNotIn("failed", outcome.stderr)
 
-    def test_what_a_step_started_may_end_what_it_started(self):
-        with Stranger() as stranger:
-            stranger.fake("slow", f"trap \"sleep 0.3; touch '{stranger.place}/ended'; exit\" TERM\ntouch '{stranger.place}/begun'\n"
+    def test_children_of_a_step_may_clean_up(self):
+        with Sandbox() as sandbox:
+            sandbox.fake("slow", f"trap \"sleep 0.3; touch '{sandbox.place}/ended'; exit\" TERM\ntouch '{sandbox.place}/begun'\n"
                           "while :; do sleep 0.05; done")
-            step = subprocess.Popen(["bash", "-c", f"'{stranger.bin}/slow' & wait"], start_new_session=True, text=True)
-            await_file(stranger.place / "begun", step)
+            step = subprocess.Popen(["bash", "-c", f"'{sandbox.bin}/slow' & wait"], start_new_session=True, text=True)
+            await_file(sandbox.place / "begun", step)
             end_group(step)
-            self.assertTrue((stranger.place / "ended").exists())
+            self.assertTrue((sandbox.place / "ended").exists())
 
 
 class Places(unittest.TestCase):
-    def test_a_checkout_that_cannot_be_written_to_is_said(self):
+    def test_a_read_only_checkout_is_reported(self):
         for tool in ("tools/test", "tools/demo", "tools/bench"):
-            with Stranger(ordinary=True) as stranger:
-                stranger.root.chmod(0o555)
-                outcome = stranger.run(tool)
+            with Sandbox(ordinary=True) as sandbox:
+                sandbox.root.chmod(0o555)
+                outcome = sandbox.run(tool)
                 self.assertEqual(outcome.returncode, 1)
                 self.assertRegex(outcome.stderr, "build cannot be written to: Permission denied\n.*what to do: .*git clone")
                 self.assertEqual(last_line(outcome), ONE_FAILED if tool == "tools/test" else "")
 
-    def test_a_temporary_folder_that_cannot_be_written_to_is_said(self):
-        with Stranger() as stranger:
-            outcome = stranger.run("tools/test", TMPDIR=str(stranger.place / "none"))
+    def test_a_missing_temporary_folder_is_reported(self):
+        with Sandbox() as sandbox:
+            outcome = sandbox.run("tools/test", TMPDIR=str(sandbox.place / "none"))
             self.assertEqual((outcome.returncode, last_line(outcome)), (1, ONE_FAILED))
             self.assertRegex(outcome.stderr, "none: No such file or directory\n.*what to do: .*TMPDIR")
 
-    def test_without_a_home_the_cache_is_where_the_password_file_says(self):
+    def test_without_HOME_the_cache_is_in_the_home_of_the_password_file(self):
         home = pwd.getpwuid(os.getuid()).pw_dir
-        with Stranger() as stranger:
+        with Sandbox() as sandbox:
             for unset in (None, ""):
-                self.assertEqual(stranger.shell("cache_dir", HOME=unset).stdout, f"{home}/.cache/pollux")
-            self.assertEqual(stranger.shell("cache_dir", HOME="/a home").stdout, "/a home/.cache/pollux")
+                self.assertEqual(sandbox.shell("cache_dir", HOME=unset).stdout, f"{home}/.cache/pollux")
+            self.assertEqual(sandbox.shell("cache_dir", HOME="/a home").stdout, "/a home/.cache/pollux")
         with unittest.mock.patch.dict(os.environ):
             for name in ("HOME", "XDG_CACHE_HOME", "POLLUX_CACHE"):
                 os.environ.pop(name, None)
             self.assertEqual(str(cache_directory()), f"{home}/.cache/pollux")
 
-    def test_a_cache_that_cannot_be_written_to_is_said(self):
-        with Stranger() as stranger:
-            (stranger.place / "file").write_text("")
+    def test_a_cache_that_is_not_writable_is_reported(self):
+        with Sandbox() as sandbox:
+            (sandbox.place / "file").write_text("")
             for kernel in ("guest_kernel", "test_kernel"):
-                outcome = stranger.shell(f"kernel=$({kernel}); echo went on", POLLUX_CACHE=str(stranger.place / "file"))
+                outcome = sandbox.shell(f"kernel=$({kernel}); echo went on", POLLUX_CACHE=str(sandbox.place / "file"))
                 self.assertEqual((outcome.returncode, outcome.stdout), (1, ""))
                 self.assertRegex(outcome.stderr, "cannot be written to: .*\n.*what to do: set POLLUX_CACHE")
 
-    def test_a_kernel_is_complete_only_once_all_of_it_is_there(self):
+    def test_a_kernel_is_marked_complete_only_with_all_its_files(self):
         script = """work=$HOME/work; mkdir "$work"; touch "$work/one.deb"
-          kernel=$(unpack_kernel "$work" 6.1); status=$?; ls "$work/tree/complete" && echo it is taken for whole; exit $status"""
+          kernel=$(unpack_kernel "$work" 6.1); status=$?; ls "$work/tree/complete" && echo it counts as complete; exit $status"""
         for depmod in ("exit 1", ": >$2/lib/modules/6.1/modules.dep.bin", "echo x >$2/lib/modules/6.1/modules.dep.bin"):
-            with self.subTest(depmod), Stranger() as stranger:
-                stranger.fake("dpkg-deb", 'mkdir -p "$3"/boot "$3"/lib/modules/6.1; touch "$3"/boot/vmlinuz-6.1')
-                stranger.fake("depmod", depmod)
-                outcome = stranger.shell("set +e; " + script)
+            with self.subTest(depmod), Sandbox() as sandbox:
+                sandbox.fake("dpkg-deb", 'mkdir -p "$3"/boot "$3"/lib/modules/6.1; touch "$3"/boot/vmlinuz-6.1')
+                sandbox.fake("depmod", depmod)
+                outcome = sandbox.shell("set +e; " + script)
                 if "echo x" in depmod:
-                    self.assertEqual((outcome.returncode, "taken for whole" in outcome.stdout), (0, True), outcome)
+                    self.assertEqual((outcome.returncode, "counts as complete" in outcome.stdout), (0, True), outcome)
                 else:
                     self.assertEqual((outcome.returncode, outcome.stdout), (1, ""), outcome)
                     self.assertRegex(outcome.stderr, "the kernel cannot be unpacked to .*\n.*what to do:")
 
-    def test_a_path_with_a_space_is_none_for_the_kernels_build(self):
-        with Stranger(name="a checkout") as stranger:
-            stranger.fake("make", """[[ $2 != *" "* ]] || exit 1; echo "$@" >>"$HOME/made"; touch "$2/.config" """)
-            stranger.fake("depmod", "true")
+    def test_the_kernel_is_not_built_in_a_path_with_a_space(self):
+        with Sandbox(name="a checkout") as sandbox:
+            sandbox.fake("make", """[[ $2 != *" "* ]] || exit 1; echo "$@" >>"$HOME/made"; touch "$2/.config" """)
+            sandbox.fake("depmod", "true")
             script = """work=$(kernel_work_folder "$HOME/a cache"); trap 'rm -rf "$work"' EXIT; mkdir -p "$work/source/scripts/kconfig"
               TEST_KERNEL_FRAGMENT="$HOME/a fragment"; echo CONFIG_X=y >"$TEST_KERNEL_FRAGMENT"
               printf 'cat $3 >>$2\\n' >"$work/source/scripts/kconfig/merge_config.sh"; chmod +x "$work"/source/scripts/kconfig/*
               compile_test_kernel "$work"; grep -c bzImage "$HOME/made" """
-            outcome = stranger.shell(script)
+            outcome = sandbox.shell(script)
             self.assertEqual((outcome.returncode, outcome.stdout), (0, "1\n"), outcome)
 
-    def test_pkg_config_names_a_prefix_with_a_space_as_one_word(self):
-        with Stranger() as stranger:
-            folder = stranger.place / "a prefix/lib/pkgconfig"
+    def test_pkg_config_quotes_a_prefix_with_a_space(self):
+        with Sandbox() as sandbox:
+            folder = sandbox.place / "a prefix/lib/pkgconfig"
             folder.mkdir(parents=True)
             text = (ROOT / "cmake/pollux.pc.in").read_text()
             for name, value in (("POLLUX_PC_PREFIX", "../.."), ("CMAKE_INSTALL_LIBDIR", "lib"), ("CMAKE_INSTALL_INCLUDEDIR", "include")):
@@ -189,37 +189,37 @@ class Places(unittest.TestCase):
 
 
 class FullDisk(unittest.TestCase):
-    def on_a_full_disk(self, stranger: Stranger, folder: pathlib.Path, *words: str) -> subprocess.CompletedProcess:
+    def on_a_full_disk(self, sandbox: Sandbox, folder: pathlib.Path, *words: str) -> subprocess.CompletedProcess:
         folder.mkdir(exist_ok=True)
         script = (f"mount -t tmpfs -o size=1m none '{folder}' && {{ head -c 2M /dev/zero >'{folder}/filler'; exec \"$@\"; }}")
-        return stranger.run("/usr/bin/unshare", "--mount", "--map-root-user", "/bin/bash", "-c", script + " 2>&1", "bash", *words,
-                            PATH=stranger.environment["PATH"] + ":/usr/bin:/bin:/usr/sbin")
+        return sandbox.run("/usr/bin/unshare", "--mount", "--map-root-user", "/bin/bash", "-c", script + " 2>&1", "bash", *words,
+                            PATH=sandbox.environment["PATH"] + ":/usr/bin:/bin:/usr/sbin")
 
     def setUp(self):
         if subprocess.run(["unshare", "--mount", "--map-root-user", "true"], capture_output=True).returncode:
-            self.skipTest("this kernel lets no one mount a small disk of their own")
+            self.skipTest("this kernel does not allow mounting a small disk in a user namespace")
 
-    def test_a_full_temporary_folder_is_said(self):
-        with Stranger() as stranger:
-            outcome = self.on_a_full_disk(stranger, stranger.temporary, str(stranger.root / "tools/test"))
+    def test_a_full_temporary_folder_is_reported(self):
+        with Sandbox() as sandbox:
+            outcome = self.on_a_full_disk(sandbox, sandbox.temporary, str(sandbox.root / "tools/test"))
             self.assertEqual(outcome.returncode, 1, outcome)
             self.assertRegex(outcome.stdout, "No space left on device\n.*what to do: free some space")
             self.assertIn(ONE_FAILED, outcome.stdout)
 
-    def test_a_build_folder_without_room_is_said(self):
-        with Stranger() as stranger:
-            stranger.fake("dpkg-query", "printf installed")
-            (stranger.root / "build").mkdir()
-            outcome = self.on_a_full_disk(stranger, stranger.root / "build/demo", str(stranger.root / "tools/demo"), "--on", "sim")
+    def test_a_full_build_folder_is_reported(self):
+        with Sandbox() as sandbox:
+            sandbox.fake("dpkg-query", "printf installed")
+            (sandbox.root / "build").mkdir()
+            outcome = self.on_a_full_disk(sandbox, sandbox.root / "build/demo", str(sandbox.root / "tools/demo"), "--on", "sim")
             self.assertEqual(outcome.returncode, 1, outcome)
             self.assertRegex(outcome.stdout, "what to do: the disk that holds .*/build/demo is full")
 
-    def test_the_tests_themselves_say_it_and_count(self):
+    def test_tools_test_reports_a_full_disk_and_counts(self):
         everything = ["/usr/bin/env", f"PYTHONPATH={ROOT}/tools/lib", "/usr/bin/python3", "-m", "pollux_lab.everything"]
-        with Stranger() as stranger:
-            stranger.fake("cmake", "exit 1")
-            stranger.fake("ccache", "exit 1")
-            outcome = self.on_a_full_disk(stranger, stranger.root / "build", *everything, "--root", str(stranger.root), "--kernel", "none")
+        with Sandbox() as sandbox:
+            sandbox.fake("cmake", "exit 1")
+            sandbox.fake("ccache", "exit 1")
+            outcome = self.on_a_full_disk(sandbox, sandbox.root / "build", *everything, "--root", str(sandbox.root), "--kernel", "none")
             self.assertEqual(outcome.returncode, 1, outcome)
             self.assertRegex(outcome.stdout, "No space left on device.*\n  what to do: the disk that holds .*/build is full")
             self.assertRegex(last_line(outcome), r"^0 passed, [1-9]\d* failed, \d+ skipped$")
@@ -229,53 +229,53 @@ class Elsewhere(unittest.TestCase):
     ALPINE = 'ID=alpine\nVERSION_ID="3.22"\n'
 
     def built_there(self, os_release: str, *words: str, **environment: str) -> subprocess.CompletedProcess:
-        """tools/demo, as far as the build, where all commands that it needs are there, and no apt."""
-        with Stranger() as stranger:
-            stranger.says_it_is(os_release)
+        """Runs tools/demo up to the build, with all commands that it needs but without apt."""
+        with Sandbox() as sandbox:
+            sandbox.says_it_is(os_release)
             for command in ("c++", "ninja", "pkg-config"):
-                stranger.fake(command, "true")
-            stranger.fake("cmake", "echo building began; exit 1")
-            return stranger.run("tools/demo", *words, **environment)
+                sandbox.fake(command, "true")
+            sandbox.fake("cmake", "echo building began; exit 1")
+            return sandbox.run("tools/demo", *words, **environment)
 
-    def test_the_demo_begins_on_a_distribution_that_is_not_known(self):
+    def test_the_demo_runs_on_an_unknown_distribution(self):
         for os_release in (self.ALPINE, ""):
             outcome = self.built_there(os_release, "--on", "sim")
             self.assertIn("building began", outcome.stderr)
             self.assertNotIn("LEFT OUT", outcome.stderr)
         self.assertIn("LEFT OUT: the guest", self.built_there(self.ALPINE).stderr)
 
-    def test_on_arm_the_guest_alone_is_refused(self):
+    def test_on_arm_only_the_guest_is_refused(self):
         self.assertIn("the guest needs an x86_64 machine; this is aarch64",
                       self.on_arm("--on", "guest").stderr)
         for words in (["--on", "sim"], []):
             self.assertIn("building began", self.on_arm(*words).stderr)
 
     def on_arm(self, *words: str) -> subprocess.CompletedProcess:
-        with Stranger() as stranger:
-            # An x86 package would be missing: what is asked for has to be what Arm has.
-            stranger.fake("dpkg-query", "[[ $4 == *x86* ]] || printf installed")
-            stranger.fake("cmake", "echo building began; exit 1")
-            return stranger.run("tools/demo", *words, POLLUX_UNAME="aarch64")
+        with Sandbox() as sandbox:
+            # x86 packages are missing, so the demo must ask only for packages that Arm has.
+            sandbox.fake("dpkg-query", "[[ $4 == *x86* ]] || printf installed")
+            sandbox.fake("cmake", "echo building began; exit 1")
+            return sandbox.run("tools/demo", *words, POLLUX_UNAME="aarch64")
 
-    def test_what_is_missing_there_is_named_with_debians_packages(self):
-        with Stranger() as stranger:
-            stranger.says_it_is(self.ALPINE)
-            outcome = stranger.run("tools/demo", "--on", "sim")
+    def test_missing_commands_are_named_with_debians_packages(self):
+        with Sandbox() as sandbox:
+            sandbox.says_it_is(self.ALPINE)
+            outcome = sandbox.run("tools/demo", "--on", "sim")
             self.assertEqual(outcome.returncode, 1)
             self.assertRegex(outcome.stderr, "alpine 3.22 is not known.* c\\+\\+ cmake ninja pkg-config\n.*libcli11-dev")
 
-    def test_the_tests_say_what_they_need(self):
-        with Stranger() as stranger:
-            self.assertIn("this is aarch64", stranger.run("tools/test", POLLUX_UNAME="aarch64").stderr)
-            stranger.says_it_is(self.ALPINE)
-            outcome = stranger.run("tools/test")
+    def test_tools_test_says_what_it_needs(self):
+        with Sandbox() as sandbox:
+            self.assertIn("this is aarch64", sandbox.run("tools/test", POLLUX_UNAME="aarch64").stderr)
+            sandbox.says_it_is(self.ALPINE)
+            outcome = sandbox.run("tools/test")
             self.assertIn("this is alpine 3.22", outcome.stderr)
             self.assertEqual((outcome.returncode, last_line(outcome)), (1, ONE_FAILED))
 
     def test_help_says_what_stays_behind_and_what_was_not_tried(self):
-        with Stranger() as stranger:
+        with Sandbox() as sandbox:
             for tool in ("tools/test", "tools/demo", "tools/bench", "tools/check"):
-                outcome = stranger.run(tool, "--help")
+                outcome = sandbox.run(tool, "--help")
                 self.assertEqual((outcome.returncode, outcome.stderr), (0, ""))
                 self.assertRegex(outcome.stdout, "(?i)stays\nbehind|stays behind")
                 self.assertRegex(outcome.stdout, "not tried|not on")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What tools/bench runs once everything is built: measures, prints the tables, writes JSON, Markdown and pictures."""
+"""The measuring part of tools/bench, after the build: measures, prints the tables, writes JSON, Markdown and plots."""
 
 import argparse
 import contextlib
@@ -21,8 +21,8 @@ HUGE_PAGES = 96  # of 2 MiB: the largest pool has 65,536 mbufs
 HUGE_PAGES_FILE = pathlib.Path("/proc/sys/vm/nr_hugepages")
 STEP_SECONDS = 3600
 
-# Names of cases in each step, as faked_card_bench and latency_bench have them; --quick takes the second where there is one.
-# WIDE is the widest instruction set that this processor has.
+# Patterns of the cases of faked_card_bench and latency_bench for each step; of two patterns --quick uses the second.
+# WIDE is replaced by the widest instruction set of this processor.
 TABLE = ("^(forward|forward_offload|rx|tx|fused|empty_poll|alloc_free)/[^/]+/[^/]+/[^/]+/burst:[0-9]+/iter",
          "^(forward|forward_offload|rx|tx|fused|empty_poll|alloc_free)/[^/]+/[^/]+/[^/]+/burst:(1|32)/iter")
 RINGS = "^forward/[^/]+/(scalar|WIDE)/[^/]+/burst:32/ring:"
@@ -47,8 +47,8 @@ class Run:
     def run(self) -> None:
         try:
             self._measure()
-            self._peers()
-        finally:  # where a step fails, what was measured before is worth as much
+            self._baselines()
+        finally:  # measurements before a failed step are kept
             if self._records:
                 self._show()
                 self._write()
@@ -86,39 +86,39 @@ class Run:
         tell(f"[{what}] {len(records)} cases, {time.monotonic() - start:.0f} s")
         return records, context
 
-    def _peers(self) -> None:
-        """Their program prints its own tables."""
-        if not self._options.peers:
+    def _baselines(self) -> None:
+        """Runs the baselines; their program prints its own tables."""
+        if not self._options.baselines:
             return
-        tell("[peers] ...")
+        tell("[baselines] ...")
         with tempfile.TemporaryDirectory() as folder:
-            file = pathlib.Path(folder) / "peers.json"
-            command = [str(self._options.peers), "--json", str(file)]
+            file = pathlib.Path(folder) / "baselines.json"
+            command = [str(self._options.baselines), "--json", str(file)]
             sys.stdout.flush()
             with subprocess.Popen(command, stdin=subprocess.DEVNULL) as program:
                 try:
                     status = program.wait()
                 except BaseException:
-                    # Asked, not killed, so that it can end its guest. Not in a group of its own: sudo may need the terminal.
+                    # Terminated, not killed, so that it can end its guest. It has no process group of its own, since sudo may need the terminal.
                     program.terminate()
                     raise
             if status != 0:
-                raise LabError(f"'{' '.join(command)}' ended with status {status}", "see above, or leave the peers out: --no-baselines")
+                raise LabError(f"'{' '.join(command)}' ended with status {status}", "see above, or leave the baselines out: --no-baselines")
             self._records += json.loads(file.read_text())
 
     def _tables(self) -> list[tuple[str, str, list[list[str]]]]:
         ticks = rate(self._context)
-        remark = ("goal: at most that many cycles (c), brought to this machine by the least loop's forwarding, and instructions (i). "
-                  "ratio: to the least loop at the same work. times: how many times Pollux's cycles, brought here in the same way. "
+        remark = ("goal: the maximum of cycles (c), scaled to this machine by the least loop's forwarding, and of instructions (i). "
+                  "ratio: cycles relative to the least loop on the same work. times: cycles as a multiple of Pollux's, scaled in the same way. "
                   f"*: quoted, {bench_quoted.SOURCE}.")
         tables = [("The table", remark, bench_table.main_rows(self._records)),
-                  ("The budget", f"A frame of 64 bytes at 1 Gb/s has 672 ns, {672e-9 * ticks:,.0f} ticks here. Shares of one core are on "
-                                 "paper: the card's and the bus's part is not in them.", bench_table.budget_rows(self._records, ticks)),
+                  ("The budget", f"At 1 Gb/s a frame of 64 bytes takes 672 ns, {672e-9 * ticks:,.0f} ticks on this machine. The shares of one core "
+                                 "are calculated: they do not include the card and the bus.", bench_table.budget_rows(self._records, ticks)),
                   ("Every case", "Cycles: median of seven repetitions [min to max].", bench_table.every_row(self._records)),
-                  ("Latency", "From the write-back of 64 frames at once to the return of the tx_burst that took each.",
+                  ("Latency", "From the write-back of 64 frames at once to the return of the tx_burst that sent each.",
                    bench_table.latency_rows(self._records))]
         if self._parts:
-            tables.append(("What each part costs or gains", "The hot path with one part left out.",
+            tables.append(("What each technique gains", "The hot path with one part left out.",
                            bench_table.part_rows(self._records, self._parts)))
         return tables
 
@@ -128,7 +128,7 @@ class Run:
             print(f"\n{title}\n{bench_table.text(rows)}\n{remark}", flush=True)
 
     def _write(self) -> None:
-        """One file that cannot be written costs none of the others."""
+        """Writes all files that can be written, even if one fails."""
         failed = []
         for write in (self._write_json, self._write_markdown, self._write_plots):
             try:
@@ -136,7 +136,7 @@ class Run:
             except OSError as error:
                 failed.append(str(error))
         if failed:
-            raise LabError("; ".join(failed), "the tables are above; name a place that can be written to for the next run")
+            raise LabError("; ".join(failed), "the tables are printed above; name a writable place for the next run")
 
     def _write_json(self) -> None:
         if self._options.json:
@@ -157,7 +157,7 @@ class Run:
 
 
 def rate(context: dict) -> float:
-    """Ticks of the time stamp counter a second."""
+    """Ticks of the time stamp counter per second."""
     return float(context["time stamp counter"].split()[0]) * 1e9
 
 
@@ -168,7 +168,7 @@ def machine(context: dict) -> str:
 
 @contextlib.contextmanager
 def huge_pages(wanted: bool) -> Iterator[None]:
-    """Asks for as many as are missing, and gives them back."""
+    """Reserves the missing huge pages, and releases them at the end."""
     total, missing = int(HUGE_PAGES_FILE.read_text()), HUGE_PAGES - free_huge_pages()
     if not wanted or missing <= 0:
         yield
@@ -176,7 +176,7 @@ def huge_pages(wanted: bool) -> Iterator[None]:
     with contextlib.suppress(OSError):
         HUGE_PAGES_FILE.write_text(str(total + missing))
     if free_huge_pages() < HUGE_PAGES:
-        tell(f"WITHOUT HUGE PAGES for the largest pools: {free_huge_pages()} of {HUGE_PAGES} are free, which costs TLB misses. "
+        tell(f"WITHOUT HUGE PAGES for the largest pools: {free_huge_pages()} of {HUGE_PAGES} are free, which causes TLB misses. "
              f"As root: echo {HUGE_PAGES} > {HUGE_PAGES_FILE}")
     try:
         yield
@@ -203,7 +203,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--ablation", action="store_true")
     parser.add_argument("--huge-pages", action="store_true")
-    parser.add_argument("--peers", type=pathlib.Path)
+    parser.add_argument("--baselines", type=pathlib.Path)
     parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("--markdown", type=pathlib.Path)
     parser.add_argument("--plots", type=pathlib.Path)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Pictures of a run, each as SVG and PNG."""
+"""Plots of a run, each as SVG and PNG."""
 
 import pathlib
 
@@ -11,21 +11,21 @@ TEMPERATURES = ("warm", "cold")
 
 
 def draw(records: list[dict], folder: pathlib.Path, machine: str) -> list[pathlib.Path]:
-    """Every picture that there are figures for."""
+    """Draws every plot for which there are figures; returns the files."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, title, axis, key in (
-            ("burst", "Forwarding a 64-byte frame", "frames a burst", "burst"),
-            ("ring", "Forwarding with other rings, burst 32", "descriptors a ring, seven eighths of them full", "ring"),
+            ("burst", "Forwarding a 64-byte frame", "frames per burst", "burst"),
+            ("ring", "Forwarding with other rings, burst 32", "descriptors per ring, seven eighths of them full", "ring"),
             ("pool", "Forwarding when all of a pool is used in turn, burst 32", "mbufs in the pool", "pool"),
-            ("frame", "Forwarding longer frames, burst 32", "bytes a frame (9000: a chain of five buffers)", "frame"),
+            ("frame", "Forwarding longer frames, burst 32", "bytes per frame (9000: a chain of five buffers)", "frame"),
             ("trickle", "Forwarding frames that trickle in, each burst timed alone", "frames that arrive at once", "trickle")):
         lines = {temperature: _lines(records, key, temperature) for temperature in TEMPERATURES}
         if any(len(points) > 1 for drawn in lines.values() for points in drawn.values()):
-            written += _panels(folder / f"cycles-{name}", title, axis, "cycles a frame", lines, machine)
+            written += _panels(folder / f"cycles-{name}", title, axis, "cycles per frame", lines, machine)
     latencies = {temperature: _latencies(records, temperature) for temperature in TEMPERATURES}
     if any(latencies.values()):
-        written += _panels(folder / "latency", "From write-back to the return of tx_burst, 64 frames at once", "frames a burst",
+        written += _panels(folder / "latency", "From write-back to the return of tx_burst, 64 frames at once", "frames per burst",
                            "nanoseconds", latencies, machine)
     return written
 
@@ -36,7 +36,7 @@ def _lines(records: list[dict], key: str, temperature: str) -> dict[str, list[tu
         points = [_point(record, key) for record in records
                   if record.get("case") == "forward" and record.get("who") == who and record.get("instruction_set") == instruction_set
                   and record.get("where") == f"native-{temperature}" and _varies(record, key)]
-        if len(points) > 1:  # the table's own case is a point of every row, also of those that were not measured
+        if len(points) > 1:  # the main table's case alone is one point of every line, even if the others were not measured
             lines[instruction_set if who == "pollux" else who] = sorted(points)
     if key == "burst" and temperature == "warm":
         lines |= _quoted(records)
@@ -44,13 +44,13 @@ def _lines(records: list[dict], key: str, temperature: str) -> dict[str, list[tu
 
 
 def _varies(record: dict, key: str) -> bool:
-    """Whether a record belongs to the row of measurements in which only that quantity changes."""
+    """Whether a record belongs to the series in which only this quantity changes."""
     others = {"ring": 512, "pool": 8192, "frame": 64}
     if key == "trickle":
         return record.get("arrival") == "trickle"
     if record.get("arrival") or record.get("marked") or (key != "burst" and record["burst"] != 32):
         return False
-    # The pool counts only where its mbufs are used in turn, and then it is named.
+    # The size of the pool matters only where its mbufs are used in turn; only then the record names it.
     if key == "pool":
         return "pool" in record and "ring" not in record
     return "pool" not in record and all(record.get(name, value) == value for name, value in others.items() if name not in (key, "pool"))
@@ -62,7 +62,7 @@ def _point(record: dict, key: str) -> tuple:
 
 
 def _quoted(records: list[dict]) -> dict[str, list[tuple]]:
-    """What others needed, brought to this machine by the ratio of the two least loops."""
+    """Quoted figures, scaled to this machine by the ratio of the two least loops."""
     lines = {}
     for who, cycles in bench_quoted.FORWARD_WARM.items():
         points = []
@@ -103,7 +103,7 @@ def _shown_as(label: str) -> str:
 
 
 def _panels(path: pathlib.Path, title: str, axis: str, quantity: str, panels: dict[str, dict[str, list[tuple]]], machine: str) -> list[pathlib.Path]:
-    """Warm and cold side by side, with what least and most were as a shade."""
+    """Draws warm and cold side by side, with the range from minimum to maximum as a shade."""
     import matplotlib
     matplotlib.use("Agg")
     matplotlib.rcParams |= {"svg.hashsalt": "pollux", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
@@ -113,7 +113,7 @@ def _panels(path: pathlib.Path, title: str, axis: str, quantity: str, panels: di
     shown = {name: lines for name, lines in panels.items() if lines}
     figure, axes = pyplot.subplots(1, len(shown), figsize=(max(6.5, 5.2 * len(shown)), 4.5), squeeze=False, layout="constrained")
     figure.suptitle(f"{title}\n", fontsize=11, fontweight="bold")
-    # A frame in five buffers, or one that waited for another program, is far above the rest.
+    # A frame in five buffers, or one that waited for another program, has a far higher value than the rest.
     wide = any(max(_values(lines)) > 12 * min(_values(lines)) for lines in shown.values())
     for panel, (name, lines) in zip(axes[0], shown.items()):
         ticks = sorted({point[0] for points in lines.values() for point in points})
@@ -129,7 +129,7 @@ def _panels(path: pathlib.Path, title: str, axis: str, quantity: str, panels: di
         if wide:
             panel.set_yscale("log")
             panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-        else:  # a single disturbed repetition must not flatten everything else
+        else:  # so that a single disturbed repetition does not flatten all lines
             panel.set_ylim(0, 1.12 * max(_values(lines)))
         panel.set_title(name, loc="left", fontsize=10)
         panel.set_xlabel(axis)
@@ -150,7 +150,7 @@ def _values(lines: dict[str, list[tuple]]) -> list[float]:
 
 
 def _apart(ticks: list[int]) -> list[int]:
-    """Those that do not run into the one before."""
+    """Leaves out ticks whose labels would overlap with the previous one."""
     kept: list[int] = []
     for tick in ticks:
         if not kept or tick / kept[-1] > 1.35:

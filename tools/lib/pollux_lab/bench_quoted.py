@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What others need, measured earlier by the same method with their own code on the same faked card, on a machine whose
-least loop is known; and what Pollux is to need. Quoted, never measured again: say so wherever they are shown."""
+"""Quoted figures of DPDK and ixy, and the goals of Pollux. The quoted figures were measured earlier by the same method, with the
+projects' own code on the same faked card, on a machine whose least loop is known. They are not measured again, and every output that
+shows them says so."""
 
 import dataclasses
 
 SOURCE = ("measured earlier by the same method with their own code on the same faked card; there the least loop took 6.7 cycles "
           "warm and 31 cold at burst 32, 12.3 and 108 at burst 1")
 
-# The least loop's forwarding on the machine of all figures below, in ticks of its counter at 2.596 GHz.
+# Cycles of the least loop's forwarding on the machine of all figures below, whose time stamp counter runs at 2.596 GHz.
 LEAST_LOOP = {("native-warm", 1): 12.3, ("native-warm", 8): 7.0, ("native-warm", 32): 6.7, ("native-warm", 64): 6.7,
               ("native-cold", 1): 108.0, ("native-cold", 32): 31.0}
 
@@ -20,7 +21,7 @@ class Figure:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One line of the table: which case it is, what others needed there, and what Pollux may need at most."""
+    """One row of the table: the case, the goal for Pollux, and the quoted figures."""
     title: str
     where: str
     case: str
@@ -47,7 +48,7 @@ def _rows() -> list[Row]:
         Row("transmit only", warm, "tx", "scalar", 32, Figure(3.4), Figure(16.0, 130), Figure(7.8, 45)),
         Row("receive only", warm, "rx", "avx512", 32, Figure(2.3), Figure(18.5, 128), Figure(9.1, 81)),
         Row("transmit only", warm, "tx", "avx512", 32, Figure(1.9), Figure(16.0, 130), Figure(7.8, 45)),
-        Row("forward, reading hash, type, VLAN, verdicts", warm, "forward_offload", "scalar", 32, Figure(8.7, 85), Figure(27.8, 260)),
+        Row("forward, reading hash, type, VLAN, checksums", warm, "forward_offload", "scalar", 32, Figure(8.7, 85), Figure(27.8, 260)),
         Row("fused forward", warm, "fused", "scalar", 32, Figure(3.4)),
         Row("fused forward", warm, "fused", "scalar", 1, Figure(7.7)),
         Row("fused forward", cold, "fused", "scalar", 32, Figure(20)),
@@ -60,5 +61,5 @@ def _rows() -> list[Row]:
 
 ROWS = _rows()
 
-# Forwarding, warm, by burst: for the plots.
+# Cycles of forwarding, warm, by burst size; used by the plots.
 FORWARD_WARM = {"DPDK": {1: 45.1, 8: 28.9, 32: 27.8, 64: 28.2}, "ixy": {1: 28.3, 8: 17.1, 32: 18.9, 64: 23.2}}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the benchmarks measured: Google Benchmark's output as a list of records, which is what --json writes."""
+"""Google Benchmark's output as a list of records, in the format that --json writes."""
 
 import json
 import pathlib
@@ -12,8 +12,8 @@ _STATISTICS = {"median": "cycles_median", "min": "cycles_min", "max": "cycles_ma
 
 
 def measure(program: pathlib.Path, pattern: str, core: int, seconds: float) -> tuple[list[dict], dict, list[str]]:
-    """Runs the cases whose names match, pinned to one core and where addresses are the same each time; gives the
-    records, what the program says of its surroundings, and what this processor cannot run."""
+    """Runs the cases whose names match, pinned to one core and without address randomisation. Returns the records, the
+    program's context, and the cases that this processor cannot run."""
     command = ["taskset", "-c", str(core), "setarch", "-R", str(program), "--benchmark_format=json",
                f"--benchmark_filter={pattern}"]
     try:
@@ -28,7 +28,7 @@ def measure(program: pathlib.Path, pattern: str, core: int, seconds: float) -> t
 
 
 def records_of(benchmarks: list[dict]) -> list[dict]:
-    """One record a case, from its rows of median, least and most."""
+    """One record per case, from its rows of median, minimum and maximum."""
     records: dict[str, dict] = {}
     for row in benchmarks:
         if row.get("aggregate_name") not in _STATISTICS:
@@ -42,7 +42,8 @@ def records_of(benchmarks: list[dict]) -> list[dict]:
 
 
 def _described(name: str) -> dict:
-    """CASE/WHO/INSTRUCTION SET/TEMPERATURE/burst:N and what differs from the defaults, as faked_card_bench.cpp has it."""
+    """The record of a case named CASE/WHO/INSTRUCTION SET/TEMPERATURE/burst:N/..., as in faked_card_bench.cpp; the rest of the
+    name has values other than the defaults."""
     case, who, instruction_set, temperature, *rest = name.split("/")
     record = {"where": f"native-{temperature}", "case": case, "path": "scalar" if instruction_set == "scalar" else "simd",
               "instruction_set": instruction_set, "who": who.replace("_", " ")}
@@ -63,7 +64,7 @@ def widest(records: list[dict]) -> str:
 
 
 def find(records: list[dict], **wanted) -> dict | None:
-    """The record with these values; what is not named has to be at its default."""
+    """The record with these values; all other quantities must have their defaults."""
     for record in records:
         keys = set(wanted) | set(DEFAULTS) | {"arrival", "marked"}
         if all(record.get(key, DEFAULTS.get(key)) == wanted.get(key, DEFAULTS.get(key)) for key in keys):

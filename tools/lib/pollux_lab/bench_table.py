@@ -33,7 +33,7 @@ def _against_least(ours: dict, least: dict | None) -> list[str]:
 
 
 def _goal(row: bench_quoted.Row, ours: dict, least: dict | None) -> list[str]:
-    """Cycles are brought to this machine by the ratio of the two least loops."""
+    """The goal in cycles is scaled to this machine by the ratio of the two least loops."""
     if least is None:
         return ["", ""]
     cycles = row.goal.cycles * least["cycles_median"] / row.reference_least()
@@ -46,7 +46,7 @@ def _goal(row: bench_quoted.Row, ours: dict, least: dict | None) -> list[str]:
 
 
 def _quoted(row: bench_quoted.Row, figure: bench_quoted.Figure | None, ours: dict, least: dict | None) -> list[str]:
-    """What they needed there, and how many times our cycles that is here, by the ratio of the two least loops."""
+    """The quoted figure as measured, and as a multiple of Pollux's cycles, scaled by the ratio of the two least loops."""
     if figure is None or least is None:
         return ["", ""]
     instructions = "" if figure.instructions is None else f", {figure.instructions:.0f} i"
@@ -55,7 +55,7 @@ def _quoted(row: bench_quoted.Row, figure: bench_quoted.Figure | None, ours: dic
 
 
 def budget_rows(records: list[dict], ticks_a_second: float) -> list[list[str]]:
-    """What share of a core forwarding takes on wires full of 64-byte frames."""
+    """The share of a core that forwarding takes at line rate with 64-byte frames."""
     rows = [["forward, 64 bytes", "cycles", "ns", "Mpps a core", "1 Gb/s ports a core", *[f"{gigabits} Gb/s" for gigabits, _ in _WIRES]]]
     for where in ("native-warm", "native-cold"):
         for case, instruction_set, burst in (("forward", "scalar", 32), ("forward", widest(records), 32), ("forward", "scalar", 1),
@@ -71,7 +71,7 @@ def budget_rows(records: list[dict], ticks_a_second: float) -> list[list[str]]:
 
 
 def every_row(records: list[dict]) -> list[list[str]]:
-    """All of the faked card's that was measured with the default rings, bursts side by side; baselines have tables of their own."""
+    """All cases of the faked card with the default rings, one row for all bursts; baselines have tables of their own."""
     bursts = (1, 8, 32, 64)
     rows = [["case", "who", "path", "", *[f"burst {burst}: cycles, instr." for burst in bursts]]]
     seen = []
@@ -99,7 +99,7 @@ def latency_rows(records: list[dict]) -> list[list[str]]:
 
 
 def part_rows(whole: list[dict], parts: dict[str, list[dict]]) -> list[list[str]]:
-    """What each part of the hot path costs (with a plus) or gains where it is left out."""
+    """The figures of the hot path with each part left out."""
     shown = [("forward", "native-warm", 32), ("forward", "native-cold", 32), ("forward", "native-warm", 1), ("forward_offload", "native-warm", 32)]
     rows = [["left out", *[f"{case}, {where.removeprefix('native-')}, burst {burst}" for case, where, burst in shown]]]
     for name, records in {"nothing": whole, **parts}.items():

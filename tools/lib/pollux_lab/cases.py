@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Test cases that need a guest: declared with @case, run boot by boot, each judged by itself."""
+"""Test cases that need a guest: declared with @case, grouped by boot, each with its own result."""
 
 import contextlib
 import dataclasses
@@ -21,7 +21,7 @@ from .programs import NAMES, Forwarder, generate
 
 @dataclasses.dataclass(frozen=True)
 class Boot:
-    """A machine that several cases share. prepare runs in the guest after each start; kernel is the distribution's
+    """A machine that several cases share. `prepare` runs in the guest after each start; `kernel` is the distribution's
     'stock' kernel or the tests' own 'small' one."""
     name: str
     machine: Callable[[], Machine]
@@ -34,7 +34,7 @@ class Case:
     name: str
     boot: Boot
     function: Callable[["Bench"], None]
-    long: str  # why it is left out of the plain run; empty: it is part of it
+    long: str  # why the case is left out of the plain run; empty if it is not
 
 
 REGISTRY: list[Case] = []
@@ -53,13 +53,13 @@ def require(condition: bool, what: str) -> None:
 
 
 def require_message(text: str, *parts: str) -> None:
-    """Every part must stand in the text, in whatever case."""
+    """Every part must be in the text, in upper or lower case."""
     for part in parts:
-        require(part.lower() in text.lower(), f"'{part}' is not in what was said:\n{text}")
+        require(part.lower() in text.lower(), f"'{part}' is not in the output:\n{text}")
 
 
 class LeftOut(Exception):
-    """A case cannot be tried here; what it says is why."""
+    """A case cannot run here; the message is the reason."""
 
 
 def leave_out(why: str) -> None:
@@ -67,21 +67,21 @@ def leave_out(why: str) -> None:
 
 
 class Bench:
-    """What a case works with: the running guest, and its ports by number."""
+    """The environment of a case: the running guest, and its ports by number."""
 
     def __init__(self, guest: Guest):
         self.guest = guest
         self.addresses = guest.machine.addresses()
         self.macs = guest.machine.macs()
-        self.via = ""  # the way to a port, as a URI's end says it
+        self.via = ""  # the access mode, as the end of a URI
         self._to_release: list[str] = []
 
     def near(self, port: int):
-        """Our end of a port's wire to the outside."""
+        """This process's end of the wire from a port."""
         return self.guest.machine.ports[port].wire.near
 
     def bind(self, *ports: int, options: str = "") -> None:
-        """To vfio-pci, with the pollux command; given back after the case."""
+        """Binds ports to vfio-pci with the pollux command; they are unbound after the case."""
         addresses = [self.addresses[port] for port in ports]
         self._to_release += addresses
         self.guest.check(f"pollux bind {' '.join(addresses)} {options}")
@@ -96,7 +96,7 @@ class Bench:
         return generate(self.guest, *map(self.uri, ports), *shlex.split(options), seconds=seconds)
 
     def tidy(self) -> None:
-        """Undoes what a case left, and says what it should not have left."""
+        """Cleans up after a case, and fails on leftovers: processes, huge pages, complaints of the kernel."""
         names = " ".join(NAMES)
         script = f"for name in {names}; do pidof $name && killall -KILL $name; done; true"
         stray = self.guest.check(script).split()
@@ -113,7 +113,7 @@ class Bench:
 
 @dataclasses.dataclass
 class Runner:
-    kernel: Callable[[str], Kernel]  # by the name that a boot gives it; asked when it is first needed
+    kernel: Callable[[str], Kernel]  # makes the kernel of this name when a boot first needs it
     cache: pathlib.Path
     programs: list[pathlib.Path]
     accel: str = "tcg"
@@ -138,7 +138,7 @@ class Runner:
             try:
                 guest = self._start(boot, results)
             except LabError as error:
-                # A guest that does not even start, for want of a kernel perhaps, takes all its cases with it.
+                # If the guest does not start, perhaps because there is no kernel, all its cases fail.
                 return results + [_told(Result(case.name, "failed", 0, str(error))) for case in waiting]
             with contextlib.closing(guest):
                 self._run_until_lost(guest, waiting, results, crashed)
@@ -169,7 +169,7 @@ class Runner:
                 result = _run_case(case, guest)
             except QemuCrashed as error:
                 if case not in crashed:
-                    # Once, and loudly: an emulator's own crash is no verdict on the case.
+                    # Tried again once, with a message: a crash of the emulator says nothing about the case.
                     crashed.add(case)
                     results.append(_again(f"{case.name}, first attempt", str(error)))
                     return
@@ -197,7 +197,7 @@ def _run_case(case: Case, guest: Guest) -> Result:
             left_out = str(reason)
         except (AssertionError, LabError) as error:
             failures.append(str(error))
-        except Exception:  # a bug in a case must not take the others with it
+        except Exception:  # a bug in a case must not end the others
             failures.append(traceback.format_exc())
     seconds = time.monotonic() - start
     if failures or not left_out:
@@ -206,7 +206,7 @@ def _run_case(case: Case, guest: Guest) -> Result:
 
 
 def _again(name: str, why: str) -> Result:
-    """An attempt that decided nothing. It is counted as left out, so that a run that needed it does not end as one that did not."""
+    """An attempt without a result. It counts as skipped, so that the run shows that a restart was needed."""
     _tell(f"AGAIN     {name}: {why}")
     return Result(name, "skipped", 0, f"started again: {why.splitlines()[0]}")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What tools/check printed, check by check."""
+"""Parses the output of tools/check and tools/abi into one result per check."""
 
 import re
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the docs say, held against the tests of a run: a claim names the tests that show it, by patterns."""
+"""Compares the claims of the docs with the tests of a run. A claim names the tests that show it, by patterns."""
 
 import dataclasses
 import fnmatch
@@ -11,14 +11,14 @@ from .errors import LabError
 from .junit import Result
 
 SHOWN, LEFT_OUT, STALE = "shown", "left out", "stale"
-# Folders of the project that a name in the docs may start with.
+# Folders of the project with which a path in the docs may start.
 FOLDERS = "bench|cmake|docs|examples|include|lib|tests|tools"
 _PATH = re.compile(rf"^(?:{FOLDERS})/[\w.*/-]*[\w*/]$")
-_LINUX = ("include/uapi/", "tools/testing/")  # which has such folders, too, and is cited
+_LINUX = ("include/uapi/", "tools/testing/")  # folders of Linux, which the docs cite
 _QUOTED = re.compile(r"`([^`\n]+)`")
 _TAG = re.compile(r"\b(?:I|E)-[A-Z][A-Z0-9-]+\b")
 _TAG_ROW = re.compile(r"^\| ((?:I|E)-[A-Z0-9-]+) \|", re.MULTILINE)
-_PARAMETER = re.compile(r"  # GetParam\(\) = .*$", re.DOTALL)  # ctest's addition to the name of a test with a parameter
+_PARAMETER = re.compile(r"  # GetParam\(\) = .*$", re.DOTALL)  # ctest adds this to the name of a test with a parameter
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Run:
 
 
 def read_run(path: pathlib.Path) -> Run:
-    """From a results.json; raises LabError."""
+    """Reads a results.json; raises LabError."""
     if not path.exists():
         raise LabError(f"there is no {path}", "tools/test writes it")
     entries = json.loads(path.read_text())["results"]
@@ -65,7 +65,7 @@ def read_run(path: pathlib.Path) -> Run:
 
 
 def quoted(text: str) -> list[str]:
-    """What stands between backquotes."""
+    """The parts of a text between backquotes."""
     return _QUOTED.findall(text)
 
 
@@ -74,25 +74,25 @@ def is_path(name: str) -> bool:
 
 
 def is_there(root: pathlib.Path, path: str) -> bool:
-    """Whether there is such a file or folder, or a source of a program of that name; a star stands for any name."""
+    """Whether this file or folder exists, or the source of a program of this name. A star matches any name."""
     return any(True for name in (path.rstrip("/"), f"{path}.cpp") for _ in root.glob(name))
 
 
 def missing_tags(root: pathlib.Path) -> list[str]:
-    """Tags of open readings and errata beside the code that docs/82576 has no row for."""
+    """Tags of open interpretations and errata in the code for which docs/82576 has no row."""
     known = {tag for page in (root / "docs/82576").glob("*.md") for tag in _TAG_ROW.findall(page.read_text())}
     sources = sorted(source for kind in ("*.hpp", "*.cpp") for source in (root / "lib").rglob(kind))
-    return [f"{source.relative_to(root)} rests on {tag}, which docs/82576 does not have"
+    return [f"{source.relative_to(root)} depends on {tag}, which docs/82576 does not have"
             for source in sources for tag in dict.fromkeys(_TAG.findall(source.read_text())) if tag not in known]
 
 
 def missing_paths(root: pathlib.Path) -> list[str]:
-    """Files and folders that the project's documents name and that are not there."""
+    """Files and folders that the project's documents name but that do not exist."""
     documents = [*root.glob("*.md"), *(root / "docs").rglob("*.md"), *(root / "tests").rglob("*.md")]
     mistakes = []
     for document in sorted(documents):
         for name in dict.fromkeys(quoted(document.read_text())):
             for path in name.split():
                 if is_path(path) and not is_there(root, path):
-                    mistakes.append(f"{document.relative_to(root)} names {path}, which is not there")
+                    mistakes.append(f"{document.relative_to(root)} names {path}, which does not exist")
     return mistakes

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""docs/concepts.md: whether each row has a place that exists and a test that passed, or says that it is not there."""
+"""docs/concepts.md: checks that each row names an existing file and a test that passed, or says that the concept is not there."""
 
 import dataclasses
 import pathlib
@@ -28,7 +28,7 @@ def rows(text: str) -> list[Row]:
 
 
 def mistakes(root: pathlib.Path) -> list[str]:
-    """What is wrong with the page whatever the tests say."""
+    """Mistakes of the page that do not depend on test results."""
     found = []
     table = rows((root / PAGE).read_text())
     if [row.number for row in table] != list(range(1, ROWS + 1)):
@@ -45,7 +45,7 @@ def mistakes(root: pathlib.Path) -> list[str]:
 
 
 def judge(root: pathlib.Path, run: Run) -> list[tuple[str, claims.Verdict]]:
-    """Each row that names tests, and what the run says of it. A path among them (a benchmark, a folder) need only exist."""
+    """The verdict of the run on each row that names tests. A path among the tests (a benchmark, a folder) only has to exist."""
     judged = []
     for row in rows((root / PAGE).read_text()):
         tests = [name for name in claims.quoted(row.shown_by) if not claims.is_path(name)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What tools/demo shows once everything is built: one home of the driver a call, and at last their figures."""
+"""The part of tools/demo after the build: each call runs one backend, and a last call prints the figures of all."""
 
 import argparse
 import pathlib
@@ -10,24 +10,24 @@ from .demo_local import LocalDemo
 from .errors import LabError
 
 ACCELERATORS = ["tcg", "kvm", "auto"]
-# Frames on their way through QEMU's hub, which drops what a full ring cannot take: fewer than a ring holds.
+# The number of frames in flight. It is below the size of a ring, since QEMU's hub drops frames that find a full ring.
 QTEST_WINDOW = 256
 
 
 def show(options: argparse.Namespace) -> None:
-    if options.home == "forget":
+    if options.backend == "forget":
         demo_figures.forget(options.build)
         return
-    if options.home == "summary":
+    if options.backend == "summary":
         print("\n" + demo_figures.table(options.build), flush=True)
         return
     print(flush=True)
-    if options.home == "sim":
+    if options.backend == "sim":
         demo = LocalDemo(options, "sim", "an 82576 inside the process: no root, no huge pages, no QEMU", None)
-    elif options.home == "qtest":
+    elif options.backend == "qtest":
         demo = LocalDemo(options, "qtest", "QEMU's igb without a guest: no root, no huge pages", QTEST_WINDOW)
     else:
-        # Here, because it needs packages that the other homes do without.
+        # Imported here, because it needs packages that the other backends do not need.
         from .demo_guest import GuestDemo
         demo = GuestDemo(options)
     demo.run().write(options.build)
@@ -35,7 +35,7 @@ def show(options: argparse.Namespace) -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--home", choices=["forget", *demo_figures.HOMES, "summary"], required=True)
+    parser.add_argument("--backend", choices=["forget", *demo_figures.BACKENDS, "summary"], required=True)
     parser.add_argument("--build", type=pathlib.Path, required=True)
     parser.add_argument("--kernel", default="")
     parser.add_argument("--frames", type=int, default=10000)
@@ -50,7 +50,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     options = arguments()
     try:
-        if options.home == "guest":
+        if options.backend == "guest":
             from .guest import end_on_signals
             end_on_signals()
         show(options)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The demo's third home: frames through VFIO in a guest, judged from outside, then measured inside."""
+"""The demo in a guest: frames through VFIO, checked outside the guest, then rates measured inside it."""
 
 import argparse
 import contextlib
@@ -47,7 +47,7 @@ class GuestDemo:
             except QemuCrashed as error:
                 if attempt == TRIES:
                     raise
-                tell(f"{error}\ntrying again from the boot on")
+                tell(f"{error}\ntrying again, from the boot")
 
     def _show(self, guest: Guest, where: str) -> None:
         with self._phase("bind"):
@@ -87,19 +87,19 @@ class GuestDemo:
             for into, out_of, out_port in ((0, 1, B), (1, 0, A)):
                 expect = frames.rewritten_by_l2fwd(macs[out_port], out_of)
                 verdicts.append(traffic.send_through(ends[into], ends[out_of], maker, self._options.frames, expect,
-                                                     progress=Progress(self._options.frames, f"way {into + 1} of 2")))
+                                                     progress=Progress(self._options.frames, f"direction {into + 1} of 2")))
             summary = l2fwd.stop()
         for verdict in verdicts:
             if not verdict.clean:
-                raise LabError(f"not all frames came through as they should: {verdict}", DEFECT, f"l2fwd: {summary}")
+                raise LabError(f"not all frames were forwarded correctly: {verdict}", DEFECT, f"l2fwd: {summary}")
         intact = sum(verdict.intact for verdict in verdicts)
         require_accounted(summary, intact, intact)
         self._figures.checked = (intact, 2 * self._options.frames)
         sizes = f"{size} bytes" if size else "60 to 1514 bytes"
         seconds = sum(verdict.seconds for verdict in verdicts)
         self._lines += [
-            f"content    {intact} frames of {sizes} sent from outside, both ways: {intact} came back, each byte as expected",
-            f"           ({sum(v.by_scapy for v in verdicts)} of them judged by scapy, too; {intact / seconds:,.0f} frames/s"
+            f"content    {intact} frames of {sizes} sent from outside, in both directions: {intact} came back, each byte as expected",
+            f"           ({sum(v.by_scapy for v in verdicts)} of them checked by scapy, too; {intact / seconds:,.0f} frames/s"
             " through the sockets)",
             f"           l2fwd: {summary}",
         ]
@@ -114,7 +114,7 @@ class GuestDemo:
                 "--seconds", str(seconds), seconds=seconds + 60)
             summary = l2fwd.stop()
         if generator["corrupt"] or not generator["good"]:
-            raise LabError(f"the generator got {generator['good']} good and {generator['corrupt']} corrupt frames", DEFECT)
+            raise LabError(f"the generator received {generator['good']} good and {generator['corrupt']} corrupt frames", DEFECT)
         require_accounted(summary, None, None)
         lost_in, lost_out = generator["sent"] - summary.received, summary.sent - generator["received"]
         if lost_in < 0 or lost_out < 0:
@@ -127,7 +127,7 @@ class GuestDemo:
             f"           generator sent {generator['sent']} > l2fwd received {summary.received}, sent {summary.sent} > "
             f"generator received {generator['received']}, none corrupt",
             f"           l2fwd: {summary}",
-            f"           dropped by QEMU's wires, which tell nobody: {lost_in} before l2fwd, {lost_out} behind it",
+            f"           silently dropped by QEMU's wires: {lost_in} before l2fwd, {lost_out} after it",
         ]
 
     def _l2fwd(self, guest: Guest, one: int, other: int) -> programs.Forwarder:
@@ -156,9 +156,9 @@ class GuestDemo:
         print("\n".join([f"guest      {where}", *self._lines, f"           {times}; together {total:.1f} s"]), flush=True)
 
 
-# Frames on their way through the hubs, which drop what a full ring cannot take: fewer than a ring holds.
+# The number of frames in flight. It is below the size of a ring, since the hubs drop frames that find a full ring.
 WINDOW = 256
-DEFECT = "this is a defect: run it again with --keep-open for a look, and report what you see"
+DEFECT = "this is a defect: run the demo again with --keep-open to look into the guest, and report what you see"
 
 
 def require_accounted(summary: programs.Summary, received: int | None, sent: int | None) -> None:
@@ -169,7 +169,7 @@ def require_accounted(summary: programs.Summary, received: int | None, sent: int
 
 
 class Progress:
-    """A line that counts up on a terminal; nothing elsewhere."""
+    """Shows the progress in one line of a terminal; prints nothing elsewhere."""
 
     def __init__(self, count: int, what: str):
         self._count, self._what = count, what

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The demo's first two homes, which need no guest: the card inside the process, and QEMU's beside it."""
+"""The demo on the backends that need no guest: the card inside the process, and QEMU's without a guest."""
 
 import argparse
 import pathlib
@@ -15,13 +15,13 @@ START_SECONDS = 60
 
 
 class LocalDemo:
-    """Two ports that are each other's link partner: l2fwd lets frames go round, pktgen sends and checks."""
+    """Two ports that are each other's link partner: l2fwd circulates frames, pktgen sends and checks them."""
 
     def __init__(self, options: argparse.Namespace, scheme: str, what: str, window: int | None):
         self._options = options
         self._ports = [f"{scheme}:0", f"{scheme}:1"]
         self._window = [] if window is None else ["--window", str(window)]
-        # No more than a receive ring and the link partner's wire hold at once.
+        # At most as many as a receive ring and the wire hold at once.
         self._round = window or 256
         self._figures = Figures(scheme, what)
 
@@ -32,14 +32,14 @@ class LocalDemo:
         forwarded = self._run(l2fwd, "--circulate", str(self._round), "--seconds", str(seconds))
         generated = self._run(pktgen, "--check", *self._window, "--size", str(size), "--seconds", str(seconds))
         if generated["corrupt"] or not generated["good"]:
-            raise LabError(f"pktgen got {generated['good']} good and {generated['corrupt']} corrupt frames", DEFECT)
+            raise LabError(f"pktgen received {generated['good']} good and {generated['corrupt']} corrupt frames", DEFECT)
         lost = generated["sent"] - generated["received"]
         self._figures.checked = (generated["good"], generated["sent"])
         self._figures.forwarded_mpps = forwarded["mpps"]
         self._figures.generated_mpps = generated["received"] / generated["seconds"] / 1e6
         print("\n".join([
-            f"{self._figures.home:<10} {self._figures.what}",
-            f"forward    {forwarded['mpps']:.3f} Mpps: l2fwd {' '.join(self._ports)}, {self._round} frames going round, "
+            f"{self._figures.backend:<10} {self._figures.what}",
+            f"forward    {forwarded['mpps']:.3f} Mpps: l2fwd {' '.join(self._ports)}, {self._round} circulating frames, "
             f"{forwarded['seconds']:.1f} s",
             f"           {_accounted(forwarded)}",
             f"content    {generated['good']:,} frames of {size} bytes sent, received and checked byte by byte: "

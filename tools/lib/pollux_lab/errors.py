@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The one exception of the lab: what failed, what mends it, and what a look at the guest shows."""
+"""The exception of the tools: what failed, how to fix it, and details such as output of the guest."""
 
 
 class LabError(Exception):
@@ -19,4 +19,4 @@ class LabError(Exception):
 
 
 class QemuCrashed(LabError):
-    """QEMU itself died of a fault of its own; that says nothing about what was tried in it."""
+    """QEMU itself crashed, which says nothing about the test in it."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What tools/test runs once the packages are there, and the sum of it all."""
+"""The part of tools/test after the installation of packages: runs all tests and counts their results."""
 
 import argparse
 import contextlib
@@ -21,20 +21,20 @@ from .summary import Summary
 PRESETS = ["release", "asan"]
 FULL_PRESETS = [*PRESETS, "debug", "tsan"]
 LONG_LABEL = "long"
-THREADS_LABEL = "threads"  # of programs made of what has several threads
+THREADS_LABEL = "threads"  # of test programs with several threads
 ARM_NAMES = r"^(base|intel_queues|mem|net|sim)(\.[0-9]+)?$"  # of the programs that the preset builds
 # Many tests wait for a link in real time, so a processor has room for more than one.
 TESTS_AT_ONCE = (os.cpu_count() or 1) + 1
 STEP_SECONDS = 40 * 60
 FUZZ_SECONDS, FULL_FUZZ_SECONDS = 20, 600  # for each fuzzer
-# Of the mutants of tests/mutation a sample. Some of those that survive are equivalent, which nobody has looked at yet.
-MUTANTS, MUTANTS_KILLED = 60, 75  # so many, and so many of a hundred that tests have to see
-END_SECONDS = 10  # for what was asked to end
+# A sample of the mutants of tests/mutation. Some that survive may be equivalent; not all were examined.
+MUTANTS, MUTANTS_KILLED = 60, 75  # the size of the sample, and the percentage that tests have to detect
+END_SECONDS = 10  # for processes that were asked to end
 COVERED_LINES = 90.0  # per cent of lib/, by the tests of the build that counts them
 COVERAGE_PRESET = "asan"
-# Whether a build traces mbufs is seen by which of these it has: one that should not, or should, and has lost it must not pass.
+# These cases show whether a build traces mbufs. A build without its case must not pass.
 REQUIRED_CASES = {"release": "mem.Ownership.IsNotTracedInThisBuild", "asan": "mem.Ownership.ADoubleFreeNamesBothPlacesAndHurtsNothing"}
-RESULTS = "results.json"  # in build/test-reports: everything that ran, for programs
+RESULTS = "results.json"  # in build/test-reports: all results, machine-readable
 
 
 class Everything:
@@ -51,9 +51,9 @@ class Everything:
             self._all()
         except (KeyboardInterrupt, SystemExit):
             self._summary.add(Result("interrupted", "failed", suite="run"))
-        except OSError as error:  # a full disk, a folder of somebody else's
+        except OSError as error:  # a full disk, a folder of another user
             self._give_up(str(error))
-        except Exception:  # a mistake in here must not lose the account of what ran
+        except Exception:  # a bug in this program must not lose the results so far
             tell(traceback.format_exc())
             self._summary.add(Result("tools/test itself", "failed", detail=traceback.format_exc(), suite="run"))
         return self._sum()
@@ -68,13 +68,13 @@ class Everything:
                 if preset == COVERAGE_PRESET:
                     self._coverage(preset)
         if not self._full:
-            # The sanitized build has all that the debug build checks.
+            # The sanitized build has all checks of the debug build.
             self._left_out("build.debug", "the unoptimised build and its tests")
             self._left_out("build.tsan", "the thread sanitizer on tests that have one thread")
             self._left_out("guest on asan", "the guest tests again on the build with sanitizers")
             self._left_out("aarch64", "the tests on 64-bit Arm, emulated")
-            self._left_out("mutation", "mistakes made on purpose, of which tests have to see most")
-            self._left_out("check.abi", "the shared library's interface against that of the last tag")
+            self._left_out("mutation", "deliberate mistakes, most of which the tests have to detect")
+            self._left_out("check.abi", "the shared library's interface, compared with the last tag's")
             if self._build("tsan", ["--target", "threaded_tests"]):
                 self._unit_tests("tsan", ["-L", f"^{THREADS_LABEL}$"])
         self._fuzz()
@@ -87,14 +87,14 @@ class Everything:
         self._claims()
 
     def _claims(self) -> None:
-        """What the documents say, against all that ran before."""
+        """Compares the documents' claims with all results so far."""
         with self._timed("claims"):
             results = features.judge(self._root, claims.Run(self._summary.results))
         self._collect("claims", results, 0)
         tell("\n".join(result.detail for result in results if result.state == "failed"))
 
     def _check(self) -> None:
-        """Each of its checks counts by itself."""
+        """Runs tools/check; each check has its own result."""
         log = self._reports / "check.log"
         with self._timed("check"):
             status = self._command([str(self._root / "tools/check")], log)
@@ -127,14 +127,14 @@ class Everything:
         results = ctest_results.read(report, known, suite) if report.exists() else []
         required = REQUIRED_CASES.get(preset)
         if required and not any(result.name == required and result.state == "passed" for result in results):
-            results.append(Result(required, "failed", detail="it has to be among the tests of this build", suite=suite))
+            results.append(Result(required, "failed", detail="this build must have this test", suite=suite))
         self._collect(suite, results, status)
         if not self._full:
             for test in ctest_results.known_tests(folder, *words, "-L", f"^{LONG_LABEL}$"):
                 self._left_out(test.name, "long", suite)
 
     def _coverage(self, preset: str) -> None:
-        """What share of the library's lines ran in the tests so far."""
+        """Computes the share of the library's lines that the tests so far have run."""
         build, summary = self._root / "build" / preset, self._reports / "coverage.json"
         if not self._step("coverage.count", ["gcovr", "--root", str(self._root), "--filter", "lib/", "-j", str(os.cpu_count() or 1),
                                              "--gcov-executable", "gcov", "--json-summary", str(summary),
@@ -142,7 +142,7 @@ class Everything:
             return
         counted = json.loads(summary.read_text())
         tell(f"{'PASS' if counted['line_percent'] >= COVERED_LINES else 'FAIL':<9} coverage: {counted['line_percent']:.1f} % of "
-             f"{counted['line_total']:,} lines of lib/ ran ({COVERED_LINES:.0f} % wanted)")
+             f"{counted['line_total']:,} lines of lib/ ran ({COVERED_LINES:.0f} % required)")
         if counted["line_percent"] >= COVERED_LINES:
             self._summary.add(Result("coverage", "passed", suite="step"))
             return
@@ -169,7 +169,7 @@ class Everything:
         self._collect("mutation", read(report, "mutation"), status)
 
     def _arm(self) -> None:
-        """What does not depend on the machine's own devices, built for 64-bit Arm and emulated."""
+        """Builds for 64-bit Arm what does not depend on devices of the machine, and runs its tests in an emulator."""
         if self._step("sysroot.aarch64", [str(self._root / "tools/lib/arm-sysroot")]) and self._build("aarch64"):
             self._unit_tests("aarch64", ["-R", ARM_NAMES, "-LE", f"^{LONG_LABEL}$"])
             self._left_out("aarch64.mem", "tests of mappings, which qemu-user does not emulate", remedy="x86 runs them")
@@ -187,7 +187,7 @@ class Everything:
         for result in results:
             if result.state == "failed":
                 tell(f"FAIL      {suite}: {result.name}")
-        # A runner that died counts, whatever it wrote before; and one that ran nothing has shown nothing.
+        # A runner that died has failed, whatever it wrote before, and so has one that ran nothing.
         if not any(result.state == "failed" for result in results) and (status != 0 or not results):
             self._summary.add(Result(suite, "failed", detail=f"it ended with status {status}", suite=suite))
             tell(f"FAIL      {suite} ended with status {status} and {len(results)} results")
@@ -210,7 +210,7 @@ class Everything:
         return status == 0
 
     def _command(self, command: list[str], log: pathlib.Path | None) -> int:
-        """Runs it with its output in a log, whose end is shown where it fails; without a log it writes to us."""
+        """Runs a command with its output in a log, and shows the end of the log if it fails. Without a log the output goes to stderr."""
         out = open(log, "wb") if log else None
         process = subprocess.Popen(command, cwd=self._root, stdin=subprocess.DEVNULL, stdout=out or sys.stderr,
                                    stderr=subprocess.STDOUT if out else None, start_new_session=True, env=self._environment)
@@ -252,13 +252,13 @@ def read(report: pathlib.Path, suite: str) -> list[Result]:
 
 
 def forget_coverage(folder: pathlib.Path) -> None:
-    """Counts of earlier runs, which would be added to."""
+    """Removes the counts of earlier runs, to which gcov would add."""
     for file in folder.rglob("*.gcda"):
         file.unlink()
 
 
 def end_group(process: subprocess.Popen) -> None:
-    """Whatever the command started goes with it: first asked, with time to end what it started itself, then killed."""
+    """Ends all processes of the command: first asks them, with time to end their own children, then kills them."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, number)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""docs/features.md: made from docs/features.toml and the tests that passed in a run of tools/test."""
+"""Makes docs/features.md from docs/features.toml and the tests that passed in a run of tools/test."""
 
 import argparse
 import dataclasses
@@ -15,16 +15,16 @@ from .junit import Result
 TABLE, PAGE = pathlib.Path("docs/features.toml"), pathlib.Path("docs/features.md")
 RESULTS = pathlib.Path("build/test-reports/results.json")
 BACKENDS = ("sim", "qtest", "guest")
-# Whose tests a claim may name: those of another backend show nothing of it.
+# Suites whose tests show something about qtest only.
 QTEST_ONLY = ("qemu.", "differential.")
-MEND = "tools/features --write mends the page; a stale claim is mended in docs/features.toml or by the test that it names"
+REMEDY = "run tools/features --write to update the page; correct a stale claim in docs/features.toml, or the test that it names"
 
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """That a feature works on a backend, or in part, and the tests that show it."""
+    """A claim that a feature works on a backend, fully or in part, with the tests that show it."""
     tests: list[str]
-    lacks: str = ""  # what is missing; empty: nothing
+    lacks: str = ""  # what is missing; empty if nothing is
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Feature:
     dpdk: str
     linux: str
     claims: dict[str, Claim]
-    instead: dict[str, str]  # what stands on a backend without a claim
+    instead: dict[str, str]  # the text for a backend without a claim
     left_out: str = ""
 
 
@@ -47,17 +47,17 @@ class Table:
 
 
 def load(path: pathlib.Path) -> Table:
-    """Raises LabError for what the table must not say."""
+    """Raises LabError if the table has a mistake."""
     raw = tomllib.loads(path.read_text())
     mistakes = _uncovered(raw)
     sections = [(section["title"], [_feature(entry, raw, mistakes) for entry in section["feature"]]) for section in raw["section"]]
     if mistakes:
-        raise LabError(f"{path} is not sound", "mend it", "\n".join(mistakes))
+        raise LabError(f"{path} has mistakes", "correct them", "\n".join(mistakes))
     return Table(raw, sections)
 
 
 def _uncovered(raw: dict) -> list[str]:
-    """Every name of the other drivers has a row, and no row names what they do not have."""
+    """Names of the other drivers without a row, and rows with a name that those drivers do not have."""
     rows = [entry for section in raw["section"] for entry in section["feature"]]
     mistakes = []
     for other, known in (("dpdk", [*raw["dpdk"]["pf"], *raw["dpdk"]["vf"], *raw["dpdk"]["neither"]]), ("linux", raw["linux"]["names"])):
@@ -72,11 +72,11 @@ def _feature(entry: dict, raw: dict, mistakes: list[str]) -> Feature:
     for backend in BACKENDS:
         if backend in entry:
             made[backend] = Claim(entry[backend]["tests"], entry[backend].get("lacks", ""))
-            mistakes += [f"{entry['name']}: {test} shows nothing of {backend}" for test in made[backend].tests if not _is_of(test, backend)]
+            mistakes += [f"{entry['name']}: {test} shows nothing about {backend}" for test in made[backend].tests if not _is_of(test, backend)]
     if "left_out" in entry and made:
-        mistakes.append(f"{entry['name']} is left out and claimed")
+        mistakes.append(f"{entry['name']} is both left out and claimed")
     unknown = set(entry) - {"name", "dpdk", "dpdk_note", "linux", "linux_note", "left_out", "instead", *BACKENDS}
-    mistakes += [f"{entry['name']}: '{key}' is no key" for key in sorted(unknown)]
+    mistakes += [f"{entry['name']}: '{key}' is not a valid key" for key in sorted(unknown)]
     return Feature(entry["name"], _dpdk(entry, raw["dpdk"]), _linux(entry), made, entry.get("instead", {}), entry.get("left_out", ""))
 
 
@@ -105,7 +105,7 @@ def verdicts(table: Table, run: Run) -> list[tuple[Feature, str, claims.Verdict]
 
 
 def render(table: Table, run: Run) -> str:
-    """The page as this run shows it. A claim whose tests could not run here stays; one that is stale is a no."""
+    """The page as this run shows it. A claim whose tests could not run here is kept; a stale one becomes "no"."""
     stands = {(feature.name, backend) for feature, backend, verdict in verdicts(table, run) if verdict.state in (SHOWN, LEFT_OUT)}
     dpdk, linux = table.facts["dpdk"], table.facts["linux"]
     parts = [table.facts["preface"].format(dpdk=dpdk["version"], linux=linux["version"]).strip()]
@@ -132,7 +132,7 @@ def _cell(feature: Feature, backend: str, stands: set) -> str:
         return "in part" if feature.claims[backend].lacks else "yes"
     if backend in feature.instead:
         return feature.instead[backend]
-    # It works somewhere, and no test of a plain run shows it here.
+    # The feature works on another backend, but no test of a plain run shows it on this one.
     return "not tried" if feature.claims and backend not in feature.claims else "no"
 
 
@@ -153,7 +153,7 @@ def _tests(table: Table, stands: set) -> str:
 
 
 def judge(root: pathlib.Path, run: Run) -> list[Result]:
-    """The documents' claims against a run, as results of their own: stale claims, those that could not be tried here, and
+    """Compares the documents' claims with a run. The results list stale claims and claims whose tests could not run here, and say
     whether the page is the one that the run makes."""
     try:
         table = load(root / TABLE)
@@ -165,10 +165,10 @@ def judge(root: pathlib.Path, run: Run) -> list[Result]:
                for what, verdict in judged if verdict.state != SHOWN]
     page = root / PAGE
     same = page.exists() and page.read_text() == render(table, run)
-    results.append(_result(str(PAGE), [] if same else [f"{PAGE} is not what the tests of this run show; {MEND}"]))
+    results.append(_result(str(PAGE), [] if same else [f"{PAGE} is not what the tests of this run show; {REMEDY}"]))
     results.append(_result(str(concepts.PAGE), concepts.mistakes(root)))
     results.append(_result("files that the documents name", claims.missing_paths(root)))
-    results.append(_result("rows of docs/82576 that the code rests on", claims.missing_tags(root)))
+    results.append(_result("rows of docs/82576 on which the code depends", claims.missing_tags(root)))
     return results
 
 
@@ -177,7 +177,7 @@ def _result(name: str, mistakes: list[str]) -> Result:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="tools/features", description=__doc__ + " Without a word it says what differs.")
+    parser = argparse.ArgumentParser(prog="tools/features", description=__doc__ + " Without an option it only shows the differences.")
     parser.add_argument("--root", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--write", action="store_true", help=f"write {PAGE} as the last run of tools/test shows it")
     options = parser.parse_args()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Frames whose every byte is known from their sequence number, so that what comes back can be judged."""
+"""Frames whose bytes all follow from their sequence number, so that received frames can be checked."""
 
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Dot1Q, Ether
@@ -8,14 +8,14 @@ SENDER_MAC = "02:a0:a1:a2:a3:a4"
 RECEIVER_MAC = "02:b0:b1:b2:b3:b4"
 SIZES = [60, 61, 64, 65, 127, 128, 129, 256, 511, 512, 513, 1024, 1279, 1513, 1514]
 SMALLEST = 60
-# Beyond the longest frame on a wire of 9.5 kB.
+# Longer than the longest frame, of 9.5 kB.
 _LONGEST_FILL = 16384
 _PATTERN = bytes((index * 167 + (index >> 8) * 29 + 13) & 0xFF for index in range(2 * _LONGEST_FILL))
 _SEQUENCE_BYTES = 8
 
 
 class FrameMaker:
-    """frame(n) is the n-th frame: its size and kind (plain, UDP, UDP behind a VLAN tag unless told) follow from n alone."""
+    """frame(n) is the n-th frame. Its size and kind (plain, UDP, and with `tagged` UDP with a VLAN tag) depend on n only."""
 
     def __init__(self, sizes: list[int] | None = None, destination: str = RECEIVER_MAC, source: str = SENDER_MAC,
                  tagged: bool = True):
@@ -31,7 +31,7 @@ class FrameMaker:
         return head + number.to_bytes(_SEQUENCE_BYTES, "big") + _PATTERN[start:start + fill]
 
     def number_of(self, frame: bytes) -> int | None:
-        """The sequence number a frame claims; None where it is none of ours."""
+        """The sequence number in a frame; None if the frame was not made here."""
         at = {b"\x88\xb5": 14, b"\x08\x00": 42, b"\x81\x00": 46}.get(frame[12:14])
         if at is None or len(frame) < at + _SEQUENCE_BYTES:
             return None
@@ -43,13 +43,13 @@ def unchanged(frame: bytes) -> bytes:
 
 
 def rewritten_by_l2fwd(out_mac: str, out_index: int):
-    """As DPDK's l2fwd does: the destination names the way out by its index, the source is the way out's own address."""
+    """As DPDK's l2fwd does: the destination contains the index of the output port, the source is that port's address."""
     addresses = bytes([2, 0, 0, 0, 0, out_index]) + bytes.fromhex(out_mac.replace(":", ""))
     return lambda frame: addresses + frame[12:]
 
 
 def scapy_error(received: bytes, destination: str, source: str) -> str | None:
-    """A second opinion, by a parser that is not ours; None where it agrees."""
+    """Checks a frame with scapy, an independent parser; returns None if it finds no error."""
     parsed = Ether(received)
     if parsed.dst != destination or parsed.src != source:
         return f"addresses {parsed.src} > {parsed.dst} instead of {source} > {destination}"

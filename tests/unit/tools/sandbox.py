@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The tools in a stranger's hands: a checkout of their own, with commands that only seem to do what they are asked."""
+"""A sandbox for the tools: a copy of the checkout, with a PATH of fake commands."""
 
 import contextlib
 import os
@@ -14,17 +14,17 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 SECONDS = 60
 NOBODY = pwd.getpwnam("nobody")
-# What the tools' scripts call without doubt; sudo is not among them.
+# The commands that the tools' scripts may always call; sudo is not among them.
 COMMANDS = ["awk", "bash", "cat", "chmod", "cp", "cut", "date", "df", "dirname", "env", "find", "flock", "git", "grep", "head", "id", "ls", "mkdir", "mktemp",
             "mv", "nproc", "printf", "python3", "rm", "sed", "sleep", "sort", "tail", "taskset",
             "tee", "touch", "tr", "true", "uname", "unshare", "wc"]
-# A test that is ended ends what it started, which runs in sessions of its own.
+# A test that is terminated must end its children, which run in sessions of their own.
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 DEBIAN_13 = 'ID=debian\nVERSION_ID="13"\n'
 
 
-class Stranger:
-    """Use in a `with` block. `tools/` is copied, so that who runs it may do without rights to the project itself."""
+class Sandbox:
+    """Use in a `with` block. `tools/` is copied, so that an ordinary user can run it without access to the project itself."""
 
     def __init__(self, ordinary: bool = False, name: str = "checkout"):
         self._folder = tempfile.TemporaryDirectory(prefix="pollux-tools-")
@@ -47,21 +47,21 @@ class Stranger:
                 os.chown(path, NOBODY.pw_uid, NOBODY.pw_gid, follow_symlinks=False)
             self._user = ["/usr/bin/setpriv", f"--reuid={NOBODY.pw_uid}", f"--regid={NOBODY.pw_gid}", "--clear-groups"]
 
-    def __enter__(self) -> "Stranger":
+    def __enter__(self) -> "Sandbox":
         return self
 
     def __exit__(self, *_) -> None:
         self._folder.cleanup()
 
     def fake(self, command: str, script: str) -> None:
-        """From now on that is what the command does."""
+        """Replaces the command by this script."""
         file = self.bin / command
         file.unlink(missing_ok=True)
         file.write_text(f"#!/bin/bash\n{script}\n")
         file.chmod(0o755)
 
     def fake_that_stays(self, command: str) -> None:
-        """It makes the file `begun` and goes on until it is interrupted."""
+        """Replaces the command by one that makes the file `begun` and runs until it is interrupted."""
         self.fake(command, f"trap 'exit 130' INT\ntouch '{self.place}/begun'\nsleep 60")
 
     def says_it_is(self, os_release: str) -> None:
@@ -77,13 +77,13 @@ class Stranger:
         return subprocess.CompletedProcess(words, program.returncode, out, err)
 
     def shell(self, script: str, **environment: str | None) -> subprocess.CompletedProcess:
-        """Runs a few lines of shell that have all of the tools' functions."""
+        """Runs a shell script that can call all functions of the tools."""
         file = self.place / "script.sh"
         file.write_text(f"export POLLUX_TOOL=a-tool\n. '{self.root}/tools/lib/tools.sh'\nbegin_tool\ndetect_distro\n{script}\n")
         return self.run(str(self.bin / "bash"), str(file), **environment)
 
     def interrupted(self, *words: str, once: str) -> subprocess.CompletedProcess:
-        """Runs a tool and, as soon as that file of `place` is there, presses Ctrl-C. What is left over then makes this fail."""
+        """Runs a tool and presses Ctrl-C as soon as the file `once` of `place` exists. Fails if processes are left over."""
         program = self._start(words, {})
         try:
             await_file(self.place / once, program)
@@ -110,7 +110,7 @@ def await_file(file: pathlib.Path, program: subprocess.Popen) -> None:
     deadline = time.monotonic() + SECONDS
     while not file.exists():
         if program.poll() is not None or time.monotonic() > deadline:
-            raise AssertionError(f"{file.name} never came: {program.communicate()}")
+            raise AssertionError(f"{file.name} was not created: {program.communicate()}")
         time.sleep(0.02)
 
 
