@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Compiles each public header alone, twice in one file, with each compiler: it must bring what it needs, without a warning.
+"""Compiles each public header alone, twice in one file, with each compiler: it must include what it needs and cause no warning.
 
-usage: check_headers.py ROOT COMPILER... [-- HEADER...]     with HEADERs, only those that depend on them
+usage: check_headers.py ROOT COMPILER... [-- HEADER...]     with HEADERs, checks only headers that depend on them
 """
 
 import pathlib
@@ -40,7 +40,7 @@ def main() -> int:
     if only:
         headers = [header for header in headers if check_includes.closure(edges, header) & only]
     if not headers and not only:
-        print(f"{root}/include holds no header to look at")
+        print(f"{root}/include contains no header to check")
         return 1
     with check_includes.workers() as pool:
         jobs = [pool.submit(compile_alone, root, compiler, header) for header in headers for compiler in compilers]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Which of the project's files include which: what the checks on layers and on changed files stand on."""
+"""The graph of includes between the project's files, which the checks of layers and of changed files use."""
 
 import concurrent.futures
 import contextlib
@@ -20,7 +20,7 @@ def sources(root: pathlib.Path) -> list[pathlib.Path]:
 
 
 def search_path(source: pathlib.Path) -> list[pathlib.Path]:
-    """Where an include of `source` is looked for, beside its own folder."""
+    """The folders in which an include of `source` is searched, besides its own folder."""
     places = [pathlib.Path("include"), pathlib.Path("lib")]
     if source.parts[0] == "examples":
         places.append(pathlib.Path("examples"))
@@ -28,7 +28,7 @@ def search_path(source: pathlib.Path) -> list[pathlib.Path]:
 
 
 def includes(root: pathlib.Path, source: pathlib.Path) -> list[tuple[int, str, pathlib.Path | None]]:
-    """Each include of the project's own: line, as written, and the file below `root` (None: there is no such file)."""
+    """Each include of a project file: its line, its text, and the file below `root` (None if that does not exist)."""
     found = []
     for number, line in enumerate((root / source).read_text(encoding="utf-8").splitlines(), 1):
         match = INCLUDE.match(line)
@@ -61,7 +61,7 @@ def closure(edges: dict[pathlib.Path, list[pathlib.Path]], start: pathlib.Path) 
 
 
 def find_cycle(edges: dict[pathlib.Path, list[pathlib.Path]]) -> list[pathlib.Path]:
-    """Files that include each other in a ring, the first one repeated at the end; empty if there is none."""
+    """Files that include each other in a cycle, with the first one repeated at the end; empty if there is no cycle."""
     done: set[pathlib.Path] = set()
     for start in edges:
         trail: list[pathlib.Path] = []
@@ -85,7 +85,7 @@ def find_cycle(edges: dict[pathlib.Path, list[pathlib.Path]]) -> list[pathlib.Pa
 
 @contextlib.contextmanager
 def workers() -> Iterator[concurrent.futures.Executor]:
-    """As many threads as there are processors; Ctrl-C ends what runs, and nothing more is begun."""
+    """A pool with one thread per processor. Ctrl-C ends the running jobs, and no other job is started."""
     pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count())
     try:
         yield pool

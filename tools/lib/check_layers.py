@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Fails on an include that points the wrong way between layers, on one that leads nowhere, and on a cycle of files.
+"""Fails on an include in the wrong direction between layers, on an include of a missing file, and on a cycle of files.
 
 usage: check_layers.py ROOT
 """
@@ -11,8 +11,8 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import check_includes  # noqa: E402
 
-# What a layer may include besides itself; the first pattern that fits counts. A vendor's cards share what lies in its folder and
-# in drivers/VENDOR/queue, forward and common; a driver and its model share their card's declarations, and nobody else sees those.
+# The layers that a layer may include besides itself; the first matching pattern decides. A vendor's cards share the vendor's folder
+# and drivers/VENDOR/queue, forward and common. Only a driver and its model include their card's declarations.
 VENDOR, CARD = "{vendor}", "{card}"
 ALLOWED = {
     "base": [],
@@ -34,13 +34,13 @@ ALLOWED = {
     "runtime": ["base", "mem", "device", "net"],
     "open": ["base", "mem", "device", "net", "pci", "hw/*", "hw/*/*", "drivers/*/*", "models/*/*", "backends/*", "ports/*"],
 }
-# How many folders deep the parts of a layer lie that know nothing of each other.
+# The depth of the folders that are independent parts of a layer.
 DEPTH = {"hw": 3, "drivers": 3, "models": 3, "backends": 2, "ports": 2}
 UMBRELLA = pathlib.Path("include/pollux/pollux.hpp")
 
 
 def layer_of(path: pathlib.Path) -> str:
-    """"mem", "drivers/intel/igb", ...; "examples" and "tools" for what stands upon the library."""
+    """"mem", "drivers/intel/igb", ...; "examples" and "tools" for programs that use the library."""
     if path.parts[0] not in ("include", "lib"):
         return path.parts[0]
     parts = path.parts[2:] if path.parts[0] == "include" else path.parts[1:]
@@ -54,7 +54,7 @@ def fits(layer: str, pattern: str) -> bool:
 
 
 def allowed(layer: str) -> list[str] | None:
-    """Patterns of layers; None for a layer that nobody knows."""
+    """The patterns of layers that a layer may include; None for an unknown layer."""
     _, vendor, card, *_ = [*layer.split("/"), "", "", ""]
     for pattern, targets in ALLOWED.items():
         if fits(layer, pattern):
@@ -72,11 +72,11 @@ def complaint(source: pathlib.Path, target: pathlib.Path) -> str:
     if source.parts[0] == "include" and not is_public:
         return "a public header includes a private file"
     if source.parts[0] == "examples":
-        return "" if is_public or target.parts[0] == "examples" else "an example sees public headers only"
+        return "" if is_public or target.parts[0] == "examples" else "an example may include public headers only"
     if source.parts[0] not in ("include", "lib") or source == UMBRELLA:
         return ""
     if target == UMBRELLA:
-        return "the header that gathers all is for applications"
+        return "the header that includes all others is for applications"
     layer, target_layer = layer_of(source), layer_of(target)
     if allowed(layer) is None:
         return f"layer '{layer}' is not known; add it to {pathlib.Path(__file__).name} and to the architecture page"
@@ -88,7 +88,7 @@ def complaint(source: pathlib.Path, target: pathlib.Path) -> str:
 def main() -> int:
     root = pathlib.Path(sys.argv[1]).resolve()
     sources = check_includes.sources(root)
-    complaints = [] if sources else [f"{root} holds no source to look at"]
+    complaints = [] if sources else [f"{root} contains no source to check"]
     for source in sources:
         for line, written, target in check_includes.includes(root, source):
             why = complaint(source, target) if target else "there is no such file"

@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Runs clang-tidy over every source of the library, the examples and the tools, as many at once as there are processors.
+"""Runs clang-tidy on every source of the library, the examples and the tools, one job per processor.
 
-Most of its time goes into headers, so sources of one folder are first shown to it as one file, which costs a quarter. Where
-that is not clean, if only because two of them give one name to different things, those that it complains about are set apart
-from the others, down to sources alone, and what it says about those counts. What was found clean is remembered under a hash of all that the verdict depends on, and not
-looked at again.
+clang-tidy spends most of its time on headers, so the sources of one folder are first checked as one file, which takes a quarter of the
+time. If that finds something, perhaps only because two sources use one name for different things, the sources with findings are checked
+separately from the others, down to single sources; only the findings for single sources count. A clean source is remembered by a hash of
+everything that the result depends on, and is not checked again.
 
-usage: check_tidy.py ROOT BUILD [FILE...]     BUILD holds compile_commands.json; with FILEs, only what depends on them
+usage: check_tidy.py ROOT BUILD [FILE...]     BUILD contains compile_commands.json; with FILEs, checks only sources that depend on them
 """
 
 import concurrent.futures
@@ -35,7 +35,7 @@ def tool() -> str:
 
 
 def commands(root: pathlib.Path, build: pathlib.Path) -> dict[pathlib.Path, str]:
-    """Each of our sources and how it is compiled."""
+    """The project's sources, each with its compile command."""
     ours = set(check_includes.sources(root))
     found = {}
     for entry in json.loads((build / "compile_commands.json").read_text()):
@@ -53,26 +53,26 @@ def key(root: pathlib.Path, files: set[pathlib.Path], command: str, common: byte
 
 
 def run_tidy(words: list[str], what: str) -> str:
-    """Its complaints; empty if there are none."""
+    """The findings of clang-tidy; empty if there are none."""
     try:
         run = subprocess.run([tool(), "--quiet", *words], capture_output=True, text=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:
         return f"{what}: {tool()} did not end within {SECONDS} s"
     if run.returncode == -signal.SIGINT:
-        raise KeyboardInterrupt  # which nothing is to be looked at again for
+        raise KeyboardInterrupt  # so that nothing is checked again
     if run.returncode == 0:
         return ""
     return run.stdout.strip() or run.stderr.strip() or f"{tool()} ended with status {run.returncode}"
 
 
 def flags(command: str) -> list[str]:
-    """What is left of a command without the compiler, the object and the source."""
+    """A compile command without the compiler, the object and the source."""
     words = shlex.split(command)[1:]
     return [word for before, word in zip([""] + words, words) if word not in ("-o", "-c") and before not in ("-o", "-c")]
 
 
 def joined(root: pathlib.Path, sources: list[pathlib.Path]) -> tuple[list[str], list[pathlib.Path]]:
-    """The lines of all sources, and which source each stems from. Only the first includes what several include."""
+    """The lines of all sources, and the source of each line. An include that several sources have is kept only once."""
     lines, origins, seen = [], [], set()
     for source in sources:
         own = set()
@@ -89,7 +89,7 @@ def joined(root: pathlib.Path, sources: list[pathlib.Path]) -> tuple[list[str], 
 
 
 def tidy(root: pathlib.Path, build: pathlib.Path, sources: list[pathlib.Path], command: str) -> dict[pathlib.Path, str]:
-    """The complaints about each of some sources that lie in one folder and are compiled alike."""
+    """The findings for each of these sources, which are in one folder and are compiled with the same flags."""
     if len(sources) == 1:
         return {sources[0]: run_tidy(["-p", str(build), str(root / sources[0])], str(sources[0]))}
     lines, origins = joined(root, sources)
@@ -109,7 +109,7 @@ def tidy(root: pathlib.Path, build: pathlib.Path, sources: list[pathlib.Path], c
 
 
 def batches(sources: dict[pathlib.Path, str]) -> list[tuple[list[pathlib.Path], str]]:
-    """The sources in groups that can be looked at together, and how each group is compiled; the largest first."""
+    """Groups of sources that can be checked as one file, each with its compile command; the largest first."""
     alike: dict[tuple, list[pathlib.Path]] = {}
     for source, command in sources.items():
         alike.setdefault((source.parent, *flags(command)), []).append(source)

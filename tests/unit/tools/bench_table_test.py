@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The tables of tools/bench: right figures in the right places, and none that falls over what another step measured."""
+"""The tables of tools/bench: correct figures in the correct cells, also with the records of other steps."""
 
 import unittest
 
@@ -7,15 +7,15 @@ from pollux_lab import bench_quoted, bench_table
 from pollux_lab.bench_records import find, records_of, widest
 from records import CARD
 
-# As bench/baselines has them: natively without an instruction set, and in the guest without cycles, too.
+# Records of bench/baselines: native ones have no instruction set, and those of the guest have no cycles either.
 BASELINES = [{"where": "native-warm", "who": "dpdk", "case": "ring", "path": "sp-sc", "burst": 32, "cycles_median": 1.0, "cycles_min": 1.0,
-          "cycles_max": 1.1, "instructions": 7.8},
-         {"where": "guest", "who": "kernel_af_xdp", "case": "tx", "burst": 32, "instructions": 2957.0},
-         {"where": "guest", "who": "dpdk", "case": "rate", "burst": 32, "mpps": 0.4}]
+              "cycles_max": 1.1, "instructions": 7.8},
+             {"where": "guest", "who": "kernel_af_xdp", "case": "tx", "burst": 32, "instructions": 2957.0},
+             {"where": "guest", "who": "dpdk", "case": "rate", "burst": 32, "mpps": 0.4}]
 
 
 class Tables(unittest.TestCase):
-    def test_goals_are_brought_here_by_the_least_loop(self):
+    def test_goals_are_scaled_by_the_least_loop(self):
         rows = bench_table.main_rows(CARD)
         self.assertEqual(len(rows), 3)
         scalar = dict(zip(rows[0], rows[1]))
@@ -41,7 +41,7 @@ class Tables(unittest.TestCase):
         self.assertEqual(widest(BASELINES), "scalar")
         self.assertIn("forward, avx2, burst 32, warm", [row[0] for row in bench_table.budget_rows(CARD, 2.6e9)])
 
-    def test_whatever_is_quoted_has_its_least_loop(self):
+    def test_every_quoted_figure_has_its_least_loop(self):
         for figures in bench_quoted.FORWARD_WARM.values():
             for burst in figures:
                 self.assertGreater(bench_quoted.LEAST_LOOP["native-warm", burst], 0)
@@ -55,7 +55,7 @@ class Tables(unittest.TestCase):
         [only] = records_of(rows)
         self.assertEqual((only["where"], only["instruction_set"], only["cycles_min"], only["ring"]), ("native-cold", "avx2", 8.0, 64))
         self.assertIs(find([only], case="forward", burst=8, ring=64, where="native-cold"), only)
-        self.assertIsNone(find([only], case="forward", burst=8, where="native-cold"), "another ring than the default")
+        self.assertIsNone(find([only], case="forward", burst=8, where="native-cold"), "its ring is not the default")
 
 
 if __name__ == "__main__":

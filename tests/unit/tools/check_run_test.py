@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""tools/check where it cannot look at what it should: it never passes then, and its last line counts."""
+"""tools/check when it cannot check the files: it never passes then, and its last line counts the checks."""
 
 import subprocess
 import unittest
@@ -14,23 +14,23 @@ def git(sandbox: Sandbox, *words: str) -> None:
 
 
 class Git(unittest.TestCase):
-    def refuses(self, sandbox: Sandbox, remedy: str, **environment: str) -> None:
+    def refuses(self, sandbox: Sandbox, hint: str, **environment: str) -> None:
         for names in ([], ["licence"], ["layers"]):
             outcome = sandbox.run("tools/check", *names, **environment)
             self.assertEqual(outcome.returncode, 1, outcome)
             self.assertEqual(last_line(outcome), ONE_FAILED, outcome)
-            self.assertIn(remedy, outcome.stderr)
+            self.assertIn(hint, outcome.stderr)
 
-    def test_files_from_an_archive_are_no_success(self):
+    def test_files_from_an_archive_fail(self):
         with Sandbox() as sandbox:
             self.refuses(sandbox, "git init")
 
-    def test_a_checkout_of_another_user_is_no_success(self):
+    def test_a_checkout_of_another_user_fails(self):
         with Sandbox() as sandbox:
             git(sandbox, "init")
             self.refuses(sandbox, "safe.directory", GIT_TEST_ASSUME_DIFFERENT_OWNER="1")
 
-    def test_a_folder_that_a_repository_around_it_ignores_is_no_success(self):
+    def test_a_folder_that_an_outer_repository_ignores_fails(self):
         with Sandbox() as sandbox:
             subprocess.run(["git", "-C", str(sandbox.place), "init"], check=True, capture_output=True)
             (sandbox.place / ".gitignore").write_text("checkout\n")
@@ -41,7 +41,7 @@ class Git(unittest.TestCase):
             (sandbox.bin / "git").unlink()
             self.refuses(sandbox, "not installed: git")
 
-    def test_a_file_is_looked_at_whatever_its_name_is(self):
+    def test_a_file_with_any_name_is_checked(self):
         with Sandbox() as sandbox:
             git(sandbox, "init")
             self.assertEqual(sandbox.run("tools/check", "licence").returncode, 0)
@@ -52,7 +52,7 @@ class Git(unittest.TestCase):
 
 
 class Checks(unittest.TestCase):
-    def test_a_tool_of_another_version_is_a_skip_with_its_reason(self):
+    def test_a_check_with_another_tool_version_is_skipped_with_a_reason(self):
         with Sandbox() as sandbox:
             git(sandbox, "init")
             sandbox.fake("clang-format", "echo clang-format version 19.1.7")
@@ -61,7 +61,7 @@ class Checks(unittest.TestCase):
             self.assertRegex(outcome.stdout, r"format +skipped: clang-format is version 19; this check needs version 14")
             self.assertEqual(last_line(outcome), "1 passed, 0 failed, 1 skipped")
 
-    def test_where_there_is_nothing_to_look_at_no_check_passes(self):
+    def test_no_check_passes_without_files(self):
         with Sandbox() as sandbox:
             git(sandbox, "init")
             sandbox.fake("g++", "true")
@@ -70,7 +70,7 @@ class Checks(unittest.TestCase):
             outcome = sandbox.run("tools/check", "layers", "headers")
             self.assertEqual(last_line(outcome), "0 passed, 2 failed, 0 skipped", outcome.stdout)
 
-    def test_a_checkout_that_cannot_be_written_to_is_said_and_all_else_is_judged(self):
+    def test_a_read_only_checkout_is_reported_and_the_other_checks_run(self):
         trusted = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
         with Sandbox(ordinary=True) as sandbox:
             git(sandbox, "init")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""docs/features.md and docs/concepts.md: a claim stands on a test that passed, and on nothing else."""
+"""docs/features.md and docs/concepts.md: a claim needs a test that passed."""
 
 import contextlib
 import fnmatch
@@ -49,7 +49,7 @@ left_out = "nobody does"
 
 
 def run_of(**states: str) -> Run:
-    """A run of which both tests of TABLE are part, passed unless told otherwise; None: it did not run."""
+    """A run with the tests of TABLE, which passed by default; None means that a test did not run."""
     names = {"igb.Link.IsUp": "passed", "igb.Link.IsDown": "passed", "qemu.Link.IsUp": "passed"}
     names |= {name.replace("__", "."): state for name, state in states.items()}
     return Run([Result(name, state, suite="unit.release", detail="no avx512") for name, state in names.items() if state])
@@ -60,13 +60,13 @@ class Claims(unittest.TestCase):
         run = Run([Result("igb.A.B", "passed"), Result("igb.A.C/sim  # GetParam() = 8-byte object <00>", "passed")])
         self.assertEqual(run.verdict(["igb.A.B"]).state, SHOWN)
         self.assertEqual(run.verdict(["igb.A.*"]).state, SHOWN)
-        self.assertEqual(run.verdict(["igb.A.C/sim"]).state, SHOWN, "ctest's words about the parameter are no part of the name")
+        self.assertEqual(run.verdict(["igb.A.C/sim"]).state, SHOWN, "ctest's text about the parameter is not part of the name")
 
     def test_is_stale_where_no_such_test_ran_or_one_failed(self):
         run = Run([Result("igb.A.B", "passed", suite="unit.release"), Result("igb.A.B", "failed", suite="unit.asan"),
                    Result("igb.A.C", "passed")])
         self.assertEqual(run.verdict(["igb.A.D"]).state, STALE)
-        self.assertEqual(run.verdict(["igb.a.c"]).state, STALE, "letters count")
+        self.assertEqual(run.verdict(["igb.a.c"]).state, STALE, "names are case-sensitive")
         self.assertIn("unit.asan", run.verdict(["igb.A.B"]).reason)
         self.assertEqual(run.verdict(["igb.A.*"]).state, STALE, "one of several failed")
         self.assertEqual(run.verdict(["igb.A.C", "igb.A.D"]).state, STALE, "each pattern needs a test")
@@ -84,7 +84,7 @@ class Claims(unittest.TestCase):
 
 
 class Folder(unittest.TestCase):
-    """A project with the table above, its page and the rows of concepts."""
+    """A project folder with the table above, its page and the rows of concepts."""
 
     def setUp(self):
         scratch = tempfile.TemporaryDirectory()
@@ -120,7 +120,7 @@ class Page(Folder):
         self.assertIn("- link, qtest: only one speed.", page)
         self.assertIn("| DCB | DCB: igb | no | nobody does |", page)
         self.assertIn("- link. sim: `igb.Link.*`. qtest: `qemu.Link.IsUp`", page)
-        self.assertEqual(page, self.write(), "made again it is the same")
+        self.assertEqual(page, self.write(), "the page is reproducible")
         self.assertEqual(set(self.judged(run_of()).values()), {"passed"})
 
     def test_says_no_where_a_test_failed_or_is_missing(self):
@@ -131,19 +131,19 @@ class Page(Folder):
             self.assertEqual(judged["claim: link on sim"], "failed")
             self.assertEqual(judged["docs/features.md"], "failed")
 
-    def test_keeps_what_could_not_be_tried_and_says_so(self):
+    def test_keeps_claims_whose_tests_could_not_run(self):
         run = run_of(igb__Link__IsUp="skipped", igb__Link__IsDown="skipped")
         judged = self.judged(run)
         self.assertEqual(judged["claim: link on sim"], "skipped")
         self.assertEqual(judged["docs/features.md"], "passed")
 
-    def test_is_held_against_the_run(self):
+    def test_is_compared_with_the_run(self):
         (self.root / features.PAGE).write_text(self.write().replace("not tried", "yes"))
         self.assertEqual(self.judged(run_of())["docs/features.md"], "failed")
         (self.root / features.PAGE).unlink()
         self.assertEqual(self.judged(run_of())["docs/features.md"], "failed")
 
-    def test_refuses_a_table_that_leaves_out_or_makes_up(self):
+    def test_refuses_a_table_with_missing_or_invented_names(self):
         for wrong in (TABLE.replace('dpdk = ["DCB"]', ""), TABLE.replace('linux = ["get_link"]', ""),
                       TABLE.replace('pf = ["Link status", "DCB"]', 'pf = ["Link status"]'),
                       TABLE.replace("igb.Link.*", "qemu.Link.IsUp"), TABLE.replace("igb.Link.*", "guest.link"),
@@ -157,7 +157,7 @@ class Page(Folder):
 
 
 class Concepts(Folder):
-    def test_need_a_file_and_a_test_or_the_word_that_they_are_missing(self):
+    def test_need_a_file_and_a_test_or_a_note_that_they_are_missing(self):
         self.concepts({3: "`lib/a.cpp` | `igb.Link.*`", 4: "out of scope: the stack | "})
         self.assertEqual(set(self.judged(run_of()).values()), {"passed"})
         for wrong in ("`lib/a.cpp` | ", "something | `igb.Link.*`", "not there yet | `igb.Link.*`"):
@@ -168,21 +168,20 @@ class Concepts(Folder):
         self.concepts({3: "`lib/a.cpp` | `igb.Gone.*`"})
         self.assertEqual(self.judged(run_of())["claim: row 3, c"], "failed")
 
-    def test_are_all_there(self):
+    def test_must_be_complete(self):
         page = self.root / concepts.PAGE
         page.write_text("".join(page.read_text().splitlines(keepends=True)[:-1]))
         self.assertEqual(self.judged(run_of())["docs/concepts.md"], "failed")
 
 
 class Documents(Folder):
-    def test_name_files_that_are_there(self):
+    def test_name_existing_files(self):
         name = "files that the documents name"
         (self.root / "README.md").write_text("`lib/a.cpp`, `lib/a`, `lib/*.cpp`, `lib/`, `include/uapi/linux`, `build/x`, `lib/a.cpp --fix`\n")
         self.assertEqual(self.judged(run_of())[name], "passed")
         for wrong in ("lib/b.cpp", "tests/none/", "lib/*.hpp", "tools/none --fix"):
             (self.root / "README.md").write_text(f"`{wrong}`\n")
             self.assertEqual(self.judged(run_of())[name], "failed", wrong)
-
 
     def test_have_a_row_for_each_tag_in_the_code(self):
         name = "rows of docs/82576 on which the code depends"
@@ -222,7 +221,7 @@ class Command(Folder):
 
 
 class AtTheEndOfARun(unittest.TestCase):
-    """tools/test asks at its end."""
+    """tools/test checks the claims at its end."""
 
     def test_a_stale_claim_fails_the_run(self):
         with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stderr(io.StringIO()):
@@ -234,7 +233,7 @@ class AtTheEndOfARun(unittest.TestCase):
 
 
 def in_sources(test: str) -> str:
-    """The pattern as it would be before a program, an instantiation, a parameter or a way into VFIO became part of the name."""
+    """The pattern as it is in the sources: without the program, the instantiation, the parameter or the VFIO access mode."""
     if test.startswith("guest."):
         return re.sub(r"(_via)?_\*$|_via_\w+$|_by_\w+$", "*", test)
     if test.startswith("instruction_gate."):
@@ -244,19 +243,19 @@ def in_sources(test: str) -> str:
 
 
 class Project(unittest.TestCase):
-    """The project's own table and pages, as far as they can be judged without a run."""
+    """The project's own table and pages, as far as they can be checked without a run."""
 
-    def test_table_is_sound(self):
+    def test_table_has_no_mistakes(self):
         features.load(ROOT / features.TABLE)
 
-    def test_concepts_are_sound(self):
+    def test_concepts_have_no_mistakes(self):
         self.assertEqual(concepts.mistakes(ROOT), [])
 
-    def test_documents_name_files_that_are_there(self):
+    def test_documents_name_existing_files(self):
         self.assertEqual(claims.missing_paths(ROOT), [])
 
-    def test_claims_name_tests_that_are_in_the_sources(self):
-        """A run says it for sure, and half an hour later."""
+    def test_claims_name_tests_of_the_sources(self):
+        """A quick check in advance; only a run is certain."""
         macro = re.compile(r"^(?:\w*TEST\w*)\((\w+), *(\w+)", re.MULTILINE)
         there = {f"{suite}.{name}" for source in (ROOT / "tests").rglob("*.cpp") for suite, name in macro.findall(source.read_text())}
         there |= {f"guest.{name}" for source in (ROOT / "tests/guest/cases").glob("*.py")

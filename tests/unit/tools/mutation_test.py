@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""tests/mutation: the mistakes it makes, and that one which no test sees is named."""
+"""tests/mutation: the mistakes that it makes, and its report of a mistake that no test detects."""
 
 import pathlib
 import subprocess
@@ -13,7 +13,7 @@ RUN = pathlib.Path(__file__).resolve().parents[2] / "mutation/run"
 
 
 def made(text: str, kind: str) -> list[str]:
-    """What mutants of one kind make of the text's lines."""
+    """The changed lines of all mutants of one kind."""
     return [line[1:].strip() for mutant in mutants_of("a.cpp", text) if mutant.kind == kind
             for line in mutant.difference(text).splitlines() if line.startswith("+")]
 
@@ -27,7 +27,7 @@ class Operators(unittest.TestCase):
     def test_a_negated_condition_keeps_its_literals(self):
         self.assertEqual(made('if (may_load(environ, "/proc")) go();\n', "condition"), ['if (!(may_load(environ, "/proc"))) go();'])
 
-    def test_a_declaration_is_no_condition_to_negate(self):
+    def test_a_declaration_in_a_condition_is_not_negated(self):
         self.assertEqual(made("if (auto* x = f()) {\nif constexpr (kBig) {\n", "condition"), [])
 
     def test_boundaries_and_comparisons_change(self):
@@ -40,7 +40,7 @@ class Operators(unittest.TestCase):
         self.assertEqual(made("x += a << 2 | b;\n", "operator"), ["x -= a << 2 | b;", "x += a >> 2 | b;", "x += a << 2 & b;"])
         self.assertEqual(made("++i;\n", "operator"), ["--i;"])
 
-    def test_brackets_of_templates_references_and_pointers_are_no_operators(self):
+    def test_brackets_of_templates_references_and_pointers_do_not_change(self):
         self.assertEqual(made("std::vector<int> f(const Mbuf& a, Mbuf* b, int&& c);\n", "operator"), [])
 
     def test_constants_change(self):
@@ -59,12 +59,12 @@ class Operators(unittest.TestCase):
                    for line in mutant.difference(text).splitlines() if line.startswith("-")]
         self.assertEqual(changed, ["-  pool.give(x);", "-  count_ += 2;", "-  ++n;", "-  continue;"])
 
-    def test_a_statement_of_two_lines_goes_whole(self):
+    def test_a_statement_of_two_lines_is_removed_as_a_whole(self):
         text = "{\n  log.add(level,\n          text);\n  next();\n}\n"
         first = [mutant for mutant in mutants_of("a.cpp", text) if mutant.kind == "statement"][0]
         self.assertEqual(first.apply(text), "{\n  {}\n  next();\n}\n")
 
-    def test_comments_texts_and_assertions_stay(self):
+    def test_comments_literals_and_assertions_do_not_change(self):
         text = '// a < b\n#define X 1 + 2\n/* if (x) */\nf("1 + 2", \'0\', R"(3 < 4)");\nstatic_assert(a == (1 + b));\n'
         self.assertEqual(mutants_of("a.cpp", text), [])
         self.assertEqual(len(code_of(text)), len(text))
@@ -73,7 +73,7 @@ class Operators(unittest.TestCase):
     def test_lines_are_counted_from_one(self):
         self.assertEqual([mutant.line for mutant in mutants_of("a.cpp", "int x = 1;\n\nint y = 2;\n")], [1, 3])
 
-    def test_a_mutant_keeps_its_place_in_the_order_whatever_changes_elsewhere(self):
+    def test_a_mutant_keeps_its_key_when_other_lines_change(self):
         before, after = "int x = 5;\n", "int other();\n\nint x = 5;\n"
         self.assertEqual(mutants_of("a.cpp", before)[0].key(before, 1), mutants_of("a.cpp", after)[0].key(after, 1))
         self.assertNotEqual(mutants_of("a.cpp", before)[0].key(before, 1), mutants_of("a.cpp", before)[0].key(before, 2))
@@ -88,7 +88,7 @@ class Programs(unittest.TestCase):
         self.assertEqual(concerned("lib/new/file.cpp"), EVERY)
 
 
-# A project whose one test looks at twice(), but not at what forgotten() says.
+# A project whose only test checks twice(), but not the result of forgotten().
 PROJECT = {
     "CMakeLists.txt": "cmake_minimum_required(VERSION 3.25)\nproject(small CXX)\nadd_subdirectory(tests)\n",
     "CMakePresets.json": '{"version": 6, "configurePresets": [{"name": "release", "generator": "Ninja", '
@@ -126,20 +126,20 @@ class Runs(unittest.TestCase):
 
     def test_a_reason_makes_a_survivor_equivalent_until_it_is_stale(self):
         entry = ("= lib/backends/vfio/small.cpp: {}\n-int forgotten() {{ return 7; }}\n+int forgotten() {{ return 8; }}\n")
-        self.equivalent.write_text("\n" + entry.format("nobody asks"))
-        self.assertIn("equivalent: nobody asks", self.run_it("lib/backends/vfio/small.cpp").stderr)
-        self.equivalent.write_text("\n" + entry.format("nobody asks").replace("return 7", "return 6"))
+        self.equivalent.write_text("\n" + entry.format("no caller"))
+        self.assertIn("equivalent: no caller", self.run_it("lib/backends/vfio/small.cpp").stderr)
+        self.equivalent.write_text("\n" + entry.format("no caller").replace("return 7", "return 6"))
         stale = self.run_it("lib/backends/vfio/small.cpp")
         self.assertEqual(stale.returncode, 1)
         self.assertIn("stale", stale.stderr)
 
-    def test_tests_that_fail_without_a_mutant_judge_nothing(self):
+    def test_tests_that_fail_without_a_mutant_end_the_run(self):
         (self.root / "tests/main.cpp").write_text("int main() { return 3; }\n")
         done = self.run_it("lib/backends/vfio/small.cpp")
         self.assertEqual(done.returncode, 1)
         self.assertIn("fail without any mutant", done.stderr)
 
-    def test_no_mutants_are_no_success(self):
+    def test_a_run_without_mutants_fails(self):
         done = self.run_it("lib/none/*.cpp")
         self.assertEqual(done.returncode, 1)
         self.assertIn("no mutants in lib/none/*.cpp", done.stderr)

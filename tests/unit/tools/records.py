@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a run of tools/bench measures, as its tests have it."""
+"""Records of a run of tools/bench, for its tests."""
 
 
 def record(who, case, instruction_set, cycles, instructions, where="native-warm", burst=32, **more):

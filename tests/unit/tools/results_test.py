@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""How tools/test reads results and counts them: nothing that was left out may read as passed."""
+"""How tools/test reads results and counts them: no skipped test may count as passed."""
 
 import contextlib
 import io
@@ -18,7 +18,7 @@ from pollux_lab.errors import LabError, QemuCrashed
 from pollux_lab.junit import Result
 from pollux_lab.summary import Summary
 
-# As ctest 3.25 writes them.
+# A report as ctest 3.25 writes it.
 CTEST = """<testsuite name="x">
 <testcase name="good" classname="good" time="0.5" status="run"><system-out>fine</system-out></testcase>
 <testcase name="bad" classname="bad" time="1" status="fail"><failure message=""/><system-out>hello</system-out></testcase>
@@ -39,7 +39,7 @@ root
 <testcase name="killed" classname="killed" time="300" status="fail"><failure message=""/><system-out></system-out></testcase>
 </testsuite>"""
 
-# As GoogleTest 1.12 writes them.
+# A report as GoogleTest 1.12 writes it.
 GTEST = """<testsuites tests="4" failures="1" disabled="1" name="AllTests"><testsuite name="Ports/Traffic" tests="4">
 <testcase name="Carries/sim" status="run" result="completed" time="0.25" classname="Ports/Traffic" />
 <testcase name="Breaks/sim" status="run" result="completed" time="0" classname="Ports/Traffic">
@@ -66,7 +66,7 @@ unittest.main()
 """
 
 CHECK = """licence   passed (0 s)
-format    skipped: clang-format here is version 19; version 14 is what judges
+format    skipped: clang-format is version 19; this check needs version 14
 tidy      FAILED (81 s)
     lib/a.cpp:1: wrong
     lib/b.cpp:2: wrong
@@ -87,7 +87,7 @@ class Files(unittest.TestCase):
 
 
 class Reading(Files):
-    def test_ctest_each_state_and_its_reason(self):
+    def test_ctest_states_and_reasons(self):
         found = {result.name: result for result in junit.read(self.file("c.xml", CTEST), "unit.release")}
         self.assertEqual({name: result.state for name, result in found.items()}, {
             "good": "passed", "bad": "failed", "code": "skipped", "words": "skipped", "missing": "failed", "fixture": "failed",
@@ -98,7 +98,7 @@ class Reading(Files):
         self.assertTrue(found["killed"].detail)
         self.assertEqual(found["good"].suite, "unit.release")
 
-    def test_googletest_each_case(self):
+    def test_cases_of_googletest(self):
         found = {result.name: result for result in junit.read_cases(self.file("conformance.xml", GTEST))}
         prefix = "conformance.Ports/Traffic."
         self.assertEqual({name.removeprefix(prefix): result.state for name, result in found.items()}, {
@@ -106,12 +106,12 @@ class Reading(Files):
         self.assertEqual(found[prefix + "Skips/sim"].detail, "chown needs root")
         self.assertIn("2 is not 3", found[prefix + "Breaks/sim"].detail)
 
-    def test_what_is_written_reads_the_same(self):
+    def test_written_results_are_read_back(self):
         results = [Result("A.a", "passed", 1.5), Result("A.b", "failed", 0, "why\nnot"), Result("B.c", "skipped", 0, "no card")]
         junit.write(self.folder / "w.xml", "guest", results)
         self.assertEqual(junit.read(self.folder / "w.xml"), results)
 
-    def test_unittest_each_case(self):
+    def test_cases_of_unittest(self):
         script, written = self.file("steps_test.py", PYTHON), self.folder / "tools.steps.xml"
         run = subprocess.run([sys.executable, "-m", "pollux_lab.run_unittest", str(script)], capture_output=True, text=True, timeout=60,
                              env={**os.environ, "GTEST_OUTPUT": f"xml:{written}"}, check=False)
@@ -122,15 +122,15 @@ class Reading(Files):
             "tools.steps.Steps.test_left_out": "skipped", "tools.steps.Steps.test_half_bad": "failed"})
         self.assertEqual(found["tools.steps.Steps.test_left_out"].detail, "no card")
 
-    def test_checks_each_by_name(self):
+    def test_results_of_tools_check(self):
         self.assertEqual(check_results.read(CHECK), [
             Result("check.licence", "passed", 0, suite="check"),
-            Result("check.format", "skipped", 0, "clang-format here is version 19; version 14 is what judges", "check"),
+            Result("check.format", "skipped", 0, "clang-format is version 19; this check needs version 14", "check"),
             Result("check.tidy", "failed", 81, "lib/a.cpp:1: wrong\nlib/b.cpp:2: wrong", "check")])
 
 
 class ProgramsOfCases(Files):
-    """A test of ctest's that is a program of many cases."""
+    """A ctest test that is a program with many cases."""
 
     def read(self, entry: str, cases: str | None) -> list[Result]:
         report = self.file("report.xml", f"<testsuite>{entry}</testsuite>")
@@ -143,20 +143,20 @@ class ProgramsOfCases(Files):
     FAILED = '<testcase name="mem" time="1" status="fail"><failure message=""/><system-out>LeakSanitizer</system-out></testcase>'
     ONE = '<testsuites><testcase name="a" classname="B" status="run" result="completed" time="0"/></testsuites>'
 
-    def test_its_cases_stand_for_it(self):
+    def test_its_cases_replace_it(self):
         self.assertEqual(self.read(self.PASSED, self.ONE), [Result("mem.B.a", "passed", 0, "", "unit.asan")])
         self.assertEqual(len(self.read(self.FAILED, GTEST)), 4)
 
-    def test_one_that_ran_nothing_has_failed(self):
+    def test_a_program_that_ran_no_case_has_failed(self):
         for cases in (None, "<testsuites/>"):
             self.assertEqual([(result.name, result.state) for result in self.read(self.PASSED, cases)], [("mem", "failed")])
 
-    def test_a_crash_and_a_bad_end_count(self):
+    def test_a_crash_and_a_failed_end_count(self):
         self.assertEqual([(result.name, result.state) for result in self.read(self.FAILED, None)], [("mem", "failed")])
         self.assertEqual([(result.name, result.state) for result in self.read(self.FAILED, self.ONE)],
                          [("mem.B.a", "passed"), ("mem", "failed")])
 
-    def test_cases_left_out_inside_must_be_written_down(self):
+    def test_skipped_cases_must_be_in_a_file(self):
         for said in ("OK (skipped=2)", "FAILED (failures=1, skipped=2)", "[  SKIPPED ] 1 test, listed below:"):
             report = self.file("report.xml", '<testsuite><testcase name="x" status="run" time="0">'
                                f"<system-out>...\n{said}\n</system-out></testcase></testsuite>")
@@ -172,12 +172,12 @@ class Sum(Files):
                          Result("b", "skipped", 0, "long", "unit.release"), Result("b", "skipped", 0, "long", "unit.asan"),
                          Result("c", "skipped", 0, "no card", "unit.release"), Result("c", "skipped", 0, "a sanitizer", "unit.asan"))
 
-    def test_the_same_left_out_in_two_builds_counts_once(self):
+    def test_a_test_skipped_in_two_builds_counts_once(self):
         self.assertEqual(self.summary.last_line(), "2 passed, 0 failed, 3 skipped")
         self.assertIn("skipped: b (unit.release, unit.asan): long", self.summary.lines())
         self.assertEqual(sum(line.startswith("skipped: ") for line in self.summary.lines()), 3)
 
-    def test_failures_and_nothing_at_all_are_no_success(self):
+    def test_a_run_with_failures_or_without_passes_fails(self):
         self.assertEqual(self.summary.status(), 0)
         self.summary.add(Result("d", "failed"))
         self.assertEqual(self.summary.status(), 1)
@@ -186,7 +186,7 @@ class Sum(Files):
         nothing.add(Result("b", "skipped", 0, "long"))
         self.assertEqual(nothing.status(), 1)
 
-    def test_the_file_for_programs_has_all_of_it(self):
+    def test_the_json_file_has_all_results(self):
         self.summary.took("build.release", 12.34)
         self.summary.write(self.folder / "results.json", full=False)
         read = json.loads((self.folder / "results.json").read_text())
@@ -197,11 +197,11 @@ class Sum(Files):
 
 
 class TheLastLine(Files):
-    """Whatever ends a run, it is counted and told."""
+    """Every run ends with a count, however it ends."""
 
-    def run_that(self, happens) -> str:
+    def run_with(self, effect) -> str:
         whole = everything.Everything(self.folder, "kernel", False)
-        with mock.patch.object(whole, "_all", side_effect=happens), contextlib.redirect_stdout(io.StringIO()) as printed, \
+        with mock.patch.object(whole, "_all", side_effect=effect), contextlib.redirect_stdout(io.StringIO()) as printed, \
                 contextlib.redirect_stderr(io.StringIO()):
             self.assertEqual(whole.run(), 1)
         self.assertTrue((self.folder / "build/test-reports/results.json").exists())
@@ -209,7 +209,7 @@ class TheLastLine(Files):
 
     def test_an_interrupted_run_has_failed(self):
         for end in (KeyboardInterrupt, SystemExit(143), ValueError("a mistake")):
-            self.assertEqual(self.run_that(end), "0 passed, 1 failed, 0 skipped\n", end)
+            self.assertEqual(self.run_with(end), "0 passed, 1 failed, 0 skipped\n", end)
 
     def test_a_runner_that_ran_nothing_has_failed(self):
         whole = everything.Everything(self.folder, "kernel", False)
@@ -221,7 +221,7 @@ class TheLastLine(Files):
 
 
 class FakeGuest:
-    """Starts, or crashes as the test says."""
+    """A guest that runs nothing."""
 
     def __init__(self):
         self.machine = mock.Mock(addresses=lambda: [], macs=lambda: [], huge_pages=0)
@@ -246,7 +246,7 @@ class FakeGuest:
 
 
 class Again(unittest.TestCase):
-    """A guest that had to be started again is no plain success."""
+    """A guest that had to be restarted is counted as skipped, in addition to its cases."""
 
     def results_of(self, function, starts=None) -> list[tuple[str, str]]:
         boot = cases.Boot("two cards", mock.Mock(), "true")
@@ -273,22 +273,22 @@ class Again(unittest.TestCase):
         self.assertEqual(self.results_of(lambda _bench: None, starts=starts),
                          [("guest boot two cards, attempt 1", "skipped"), ("guest.a", "passed")])
 
-    def test_a_case_can_leave_itself_out_with_its_reason(self):
+    def test_a_case_can_skip_itself_with_a_reason(self):
         def leaving(_bench):
             cases.leave_out("this QEMU has no AVX-512")
         self.assertEqual(self.results_of(leaving), [("guest.a", "skipped")])
 
-    def test_a_guest_that_ended_by_itself_has_not_passed(self):
+    def test_a_case_whose_guest_ended_by_itself_fails(self):
         def ending(bench):
             bench.guest.there = False
         self.assertEqual(self.results_of(ending), [("guest.a", "failed")])
 
-    def test_a_kernel_that_is_missing_fails_the_cases(self):
+    def test_without_a_kernel_the_cases_fail(self):
         self.assertEqual(self.results_of(lambda _bench: None, starts=LabError("no kernel")), [("guest.a", "failed")])
 
 
 class Environment(unittest.TestCase):
-    def test_settings_for_one_test_do_not_reach_all(self):
+    def test_settings_for_single_tests_are_removed(self):
         told = []
         left = test_environment.without_settings(
             {"HOME": "/root", "POLLUX_UPDATE_GOLDEN": "1", "POLLUX_CONFORMANCE_PORTS": "null:,null:", "GTEST_FILTER": "none",

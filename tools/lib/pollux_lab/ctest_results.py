@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What ctest ran, case by case: a test that is a program of many cases writes them down itself."""
+"""The results of ctest, case by case: a test program with many cases writes a file of them."""
 
 import dataclasses
 import json
@@ -10,14 +10,14 @@ import subprocess
 from . import junit
 from .junit import Result
 
-RESULTS = "GTEST_OUTPUT=xml:"  # in the environment of a test that writes its cases; the project's Python tests obey it, too
-# A case inside that was left out, in the output of a test that does not write its cases.
+RESULTS = "GTEST_OUTPUT=xml:"  # in the environment of a test that writes its cases; the project's Python tests support it, too
+# A skipped case in the output of a test that does not write its cases.
 _UNTOLD = re.compile(r"^\[  SKIPPED \]|^(OK|FAILED) \(.*skipped=\d+", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)
 class Known:
-    """A test as ctest has it: its labels, and where its cases will be written, if they are."""
+    """A test of ctest: its name, its labels, and the file to which it writes its cases, if it does."""
     name: str
     labels: list[str]
     cases: pathlib.Path | None
@@ -35,7 +35,7 @@ def known_tests(folder: pathlib.Path, *words: str) -> list[Known]:
 
 
 def forget(known: list[Known]) -> None:
-    """What an earlier run wrote must not be taken for this one's."""
+    """Removes the files of an earlier run."""
     for test in known:
         if test.cases:
             test.cases.unlink(missing_ok=True)
@@ -56,15 +56,15 @@ def _entries(report: pathlib.Path, suite: str) -> list[tuple[Result, str]]:
 def _with_cases(entry: Result, written: pathlib.Path) -> list[Result]:
     cases = junit.read_cases(written, entry.suite) if written.exists() else []
     if entry.state == "passed" and not cases:
-        return [dataclasses.replace(entry, state="failed", detail=f"it ended well and ran no case: {written} has none")]
+        return [dataclasses.replace(entry, state="failed", detail=f"it succeeded but ran no case: {written} has none")]
     if entry.state == "passed" or any(case.state == "failed" for case in cases):
         return cases
-    # It crashed on its way, or its end itself failed: a leak, for example.
+    # It crashed, or failed at its end because of a leak, for example.
     return [*cases, entry]
 
 
 def _without_cases(entry: Result, output: str) -> Result:
     if entry.state == "passed" and _UNTOLD.search(output):
-        return dataclasses.replace(entry, state="failed", detail="cases inside were left out, and it does not write them down: "
+        return dataclasses.replace(entry, state="failed", detail="cases were skipped, but the test does not write its cases: "
                                    "register it with pollux_python_test or pollux_case_file")
     return entry

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A running guest: started, given jobs, watched, and always ended."""
+"""A running guest: starts it, runs jobs in it, watches it, and always ends it."""
 
 import base64
 import contextlib
@@ -23,11 +23,11 @@ from .errors import LabError, QemuCrashed
 from .kernel import Kernel
 from .machine import Machine
 
-# What a healthy guest never logs: a panic, an oops, or a card that reached for memory it was not given.
+# Messages that a healthy guest never logs: a panic, an oops, or a card's access to unmapped memory.
 COMPLAINTS = re.compile(r"Kernel panic|Oops|BUG:|WARNING: CPU|general protection|DMAR:.*fault|soft lockup|Call Trace")
-# QEMU's remark on every wire that stays inside the guest.
+# QEMU's warning about every wire that stays inside the guest.
 _IDLE_REMARK = re.compile(r"^.*warning: hub \d+ is not connected to host network\n", re.MULTILINE)
-# What the guest's own time limit makes of a job, and how much later this side gives the whole guest up.
+# The status of a job that exceeded the guest's own time limit, and the additional time after which the guest counts as lost.
 KILLED = 137
 GRACE_SECONDS = 15
 BOOT_TRIES = 3
@@ -41,7 +41,7 @@ class Outcome:
 
 
 class Guest:
-    """Use with contextlib.closing: on the way out, however that comes about, QEMU is gone and so are its files."""
+    """Use with contextlib.closing: it ends QEMU and removes its files in every case."""
 
     def __init__(self, machine: Machine, kernel: Kernel, cache: pathlib.Path, programs: list[pathlib.Path],
                  boot_seconds: float = 240):
@@ -68,7 +68,7 @@ class Guest:
         return self
 
     def run(self, script: str, seconds: float = 30) -> Outcome:
-        """Runs a shell script in the guest (lab.sh is sourced) and waits for it, for so long and no longer."""
+        """Runs a shell script in the guest (lab.sh is sourced) and waits for its end, at most `seconds`."""
         self._jobs += 1
         wrapped = ". /lib/lab.sh\n" + script
         line = f"{self._jobs} {seconds:.0f} {base64.b64encode(wrapped.encode()).decode()}\n"
@@ -76,7 +76,7 @@ class Guest:
         try:
             self._channel.sendall(line.encode())
         except OSError as error:
-            raise self._lost(f"it no longer listens ({error})") from error
+            raise self._lost(f"it no longer accepts jobs ({error})") from error
         number, status, out, err = self._line(seconds + GRACE_SECONDS, _first_words(script)).split(" ")
         if int(number) != self._jobs:
             raise self._lost(f"it answered job {number} instead of {self._jobs}")
@@ -86,7 +86,7 @@ class Guest:
         return Outcome(int(status), _decoded(out), _decoded(err))
 
     def check(self, script: str, seconds: float = 30) -> str:
-        """Like run, for a job that has to succeed; gives its output."""
+        """Like run, for a job that has to succeed; returns its output."""
         outcome = self.run(script, seconds)
         if outcome.status != 0:
             raise LabError(f"a job in the guest ended with status {outcome.status}: {_first_words(script)}",
@@ -97,11 +97,11 @@ class Guest:
         return self._process is not None and self._process.poll() is None
 
     def complaints(self) -> list[str]:
-        """What the guest's kernel complained about since this was last asked."""
+        """The complaints of the guest's kernel since the last call."""
         return [line for line in self.check("dmesg -c").splitlines() if COMPLAINTS.search(line)]
 
     def stop(self) -> None:
-        """An orderly end: powers off and says so, or it is an error."""
+        """Powers the guest off; raises LabError if it does not end properly."""
         self._channel.sendall(b"stop\n")
         try:
             status = self._process.wait(20)
@@ -111,22 +111,22 @@ class Guest:
             raise self._lost(f"QEMU ended with status {status}")
 
     def set_link(self, port: int, up: bool) -> None:
-        """Plugs a port's cable in, or pulls it out."""
+        """Connects a port's link, or disconnects it."""
         self._monitor.execute("set_link", {"name": self.machine.netdev(port), "up": up})
 
     def read(self, path: str, seconds: float = 30) -> bytes:
-        """A file of the guest's."""
+        """The content of a file in the guest."""
         return base64.b64decode(self.check(f"base64 -w 0 <{path}", seconds))
 
     def program(self, name: str) -> pathlib.Path:
-        """One that the guest has, as it lies on this machine."""
+        """The path on this machine of a program that the guest has."""
         return next(path for path in self._programs if path.name == name)
 
     def console_tail(self, lines: int = 15) -> str:
         return "\n".join(self._console.text().splitlines()[-lines:]) if self._console else ""
 
     def attach_console(self, sink) -> socket.socket:
-        """From now on what the guest's console shows also goes to sink; what is sent to the socket is typed there."""
+        """Copies the console's output to `sink` from now on; what is sent to the returned socket is typed on the console."""
         self._console.sink = sink
         return self._console.socket
 
@@ -171,7 +171,7 @@ class Guest:
         return line.decode(errors="replace")
 
     def _lost(self, what: str) -> LabError:
-        # A QEMU that is dying closes its sockets first.
+        # A QEMU that crashes closes its sockets before it ends.
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(0.5)
         crashed = not self.alive() and self._process.returncode not in (0, 1)
@@ -184,7 +184,7 @@ class Guest:
         if crashed:
             return QemuCrashed(f"QEMU crashed: {what}", "run this again; if it happens again, try another version of QEMU",
                                detail)
-        return LabError(f"the guest was lost: {what}", "what stands above is the end of its console; on a slow or busy "
+        return LabError(f"the guest was lost: {what}", "the lines above are the end of its console; on a slow or busy "
                         "machine try again with nothing else running", detail or "(its console is empty)")
 
     def close(self) -> None:
@@ -203,8 +203,8 @@ class Guest:
 
 
 def started(make_machine: Callable[[], Machine], *arguments, tell: Callable[[str], None]) -> Guest:
-    """A guest that runs. Emulating several processors, QEMU now and then dies of an assertion (iotlb_to_section) while
-    the memory map changes, as it does at boot; that is tried again, and told."""
+    """Starts a guest. With several emulated processors QEMU sometimes fails an assertion (iotlb_to_section) while the memory map
+    changes, as it does at boot; the start is then repeated, and reported."""
     for attempt in range(1, BOOT_TRIES + 1):
         try:
             return Guest(make_machine(), *arguments).start()
@@ -216,7 +216,7 @@ def started(make_machine: Callable[[], Machine], *arguments, tell: Callable[[str
 
 
 class _Console:
-    """Reads the serial console all the time; unread, it would stop the guest."""
+    """Reads the serial console continuously; otherwise a full buffer would stop the guest."""
 
     def __init__(self, end: socket.socket):
         self.socket = end
@@ -246,7 +246,7 @@ class _Console:
 
 
 class _Monitor:
-    """QEMU's own interface (QMP): one JSON object a line."""
+    """QEMU's control interface (QMP): one JSON object per line."""
 
     def __init__(self, end: socket.socket):
         end.settimeout(GRACE_SECONDS)
@@ -269,7 +269,7 @@ class _Monitor:
         self._lines.write(json.dumps(words) + "\n")
         self._lines.flush()
         answer = self._answer()
-        # Events come between.
+        # Events may precede the answer.
         while "event" in answer:
             answer = self._answer()
         if "return" not in answer:
@@ -281,12 +281,12 @@ class _Monitor:
         except OSError as error:
             raise LabError(f"QEMU's monitor does not answer: {error}") from error
         if not line:
-            raise LabError("QEMU's monitor is gone")
+            raise LabError("QEMU closed its monitor")
         return json.loads(line)
 
 
 def _die_with_parent() -> None:
-    """Between fork and exec: even where this process is killed outright, QEMU goes with it."""
+    """Runs between fork and exec: makes QEMU end with this process even if that is killed."""
     pr_set_pdeathsig = 1
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
@@ -301,7 +301,7 @@ def _decoded(word: str) -> str:
 
 
 def end_on_signals() -> None:
-    """SIGTERM and SIGHUP unwind like Ctrl-C does, so that every guest is ended on the way out."""
+    """Makes SIGTERM and SIGHUP unwind the stack as Ctrl-C does, so that every guest is ended."""
     def unwind(number, _frame):
         raise SystemExit(128 + number)
     signal.signal(signal.SIGTERM, unwind)
@@ -309,7 +309,7 @@ def end_on_signals() -> None:
 
 
 def cache_directory() -> pathlib.Path:
-    """The same rule as tools/lib/kernel.sh."""
+    """The folder of the cache, by the same rule as in tools/lib/kernel.sh."""
     if named := os.environ.get("POLLUX_CACHE"):
         return pathlib.Path(named)
     home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")

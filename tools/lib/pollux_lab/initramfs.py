@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The guest's file system: a base that depends on the kernel alone and is cached, and a payload made for each boot."""
+"""The guest's file system: a cached base that depends only on the kernel, and a payload made for each boot."""
 
 import hashlib
 import os
@@ -13,15 +13,15 @@ from .errors import LabError
 from .kernel import Kernel
 
 INSIDE = pathlib.Path(__file__).parent / "inside"
-# dash is the shell: busybox's own runs its applets ahead of the programs of the same name.
+# dash is the shell, since busybox's shell prefers its own applets to programs of the same name.
 HOST_TOOLS = ["dash", "env", "kmod", "ip", "setpriv"]
 KMOD_NAMES = ["modprobe", "rmmod", "insmod", "lsmod"]
-# Opened at run time by name, so no binary's own list shows it.
+# Loaded by name at run time, so ldd does not list it.
 LOADED_AT_RUN_TIME = ["libhugetlbfs.so.0"]
 
 
 def base_archive(kernel: Kernel, cache: pathlib.Path) -> pathlib.Path:
-    """busybox, a few host tools and the kernel's modules, packed once."""
+    """An archive of busybox, a few host tools and the kernel's modules; packed once."""
     archive = cache / "initramfs" / f"{kernel.version}-{_base_key(kernel)}.cpio"
     if archive.exists():
         return archive
@@ -39,7 +39,7 @@ def base_archive(kernel: Kernel, cache: pathlib.Path) -> pathlib.Path:
         _add_modules(root, kernel)
         packed = pathlib.Path(work) / "base.cpio"
         pack(root, packed)
-        # Under its final name only when whole; two runs at once write the same thing.
+        # Renamed when complete; two runs at once write the same content.
         partial = archive.with_suffix(f".{os.getpid()}")
         shutil.copyfile(packed, partial)
         partial.rename(archive)
@@ -47,7 +47,7 @@ def base_archive(kernel: Kernel, cache: pathlib.Path) -> pathlib.Path:
 
 
 def boot_archive(base: pathlib.Path, programs: list[pathlib.Path], work: pathlib.Path) -> pathlib.Path:
-    """The base, with these programs and the shared libraries they need behind it: what -initrd takes."""
+    """The archive for -initrd: the base, followed by these programs and the shared libraries that they need."""
     root = work / "payload"
     root.mkdir()
     add_programs(root, programs, "bin")
@@ -132,7 +132,7 @@ def _file_kind(program: pathlib.Path) -> str:
 def _add_libraries(root: pathlib.Path, program: pathlib.Path) -> None:
     shown = subprocess.run(["ldd", str(program)], capture_output=True, text=True, timeout=30)
     if "not found" in shown.stdout:
-        raise LabError(f"{program} misses shared libraries:\n{shown.stdout}", "install the packages they come from")
+        raise LabError(f"{program} lacks shared libraries:\n{shown.stdout}", "install the packages they come from")
     for path in re.findall(r"(/\S+) \(0x", shown.stdout):
         _copy(pathlib.Path(path), root / path.lstrip("/"))
 
@@ -162,7 +162,7 @@ def _add_modules(root: pathlib.Path, kernel: Kernel) -> None:
 
 
 def _unpack_module(module: pathlib.Path, target: pathlib.Path) -> None:
-    """Modules go in unpacked: the host decompresses faster than the emulated guest."""
+    """Unpacks a module for the archive: the host decompresses faster than the emulated guest."""
     unpacker = {".xz": ["xz", "-dc"], ".zst": ["zstd", "-dcq"], ".gz": ["gzip", "-dc"]}.get(module.suffix)
     if unpacker is None:
         shutil.copyfile(module, target)

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Results of tests in JUnit's format, as ctest, GoogleTest and the project's own runners write it."""
+"""Test results in JUnit's format, as ctest, GoogleTest and the project's own runners write them."""
 
 import dataclasses
 import pathlib
 import re
 import xml.etree.ElementTree as ElementTree
 
-# How ctest marks a test that left itself out; every other test that did not run could not be started.
+# ctest's mark of a test that skipped itself; any other test that did not run could not be started.
 _LEFT_OUT = re.compile(r"^(SKIP_RETURN_CODE|SKIP_REGULAR_EXPRESSION_MATCHED)")
-_PLACE = re.compile(r"^\S+:\d+(: Skipped)?$")  # of a GTEST_SKIP, before its reason
+_PLACE = re.compile(r"^\S+:\d+(: Skipped)?$")  # the place of a GTEST_SKIP, which precedes its reason
 NO_REASON = "no reason given"
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """One test case, or one step of a run. `detail` is why it was skipped, or what failed."""
+    """One test case, or one step of a run. `detail` says why it was skipped, or what failed."""
     name: str
     state: str  # passed, failed or skipped
     seconds: float = 0.0
@@ -27,7 +27,7 @@ def write(path: pathlib.Path, suite: str, results: list[Result]) -> None:
 
 
 def write_cases(path: pathlib.Path, results: list[Result]) -> None:
-    """For read_cases: each name is CLASS.CASE."""
+    """Writes a file for read_cases; each name is CLASS.CASE."""
     _write(path, [(*result.name.rpartition(".")[::2], result) for result in results])
 
 
@@ -44,20 +44,20 @@ def _write(path: pathlib.Path, named: list[tuple[str, str, Result]]) -> None:
 
 
 def read(path: pathlib.Path, suite: str = "") -> list[Result]:
-    """What a runner of ours or ctest wrote; a name is as it stands there."""
+    """Reads the file of ctest or of a runner of the project, with the names as written there."""
     return [Result(entry.get("name", "?"), _state(entry), float(entry.get("time") or 0), _detail(entry), suite)
             for entry in ElementTree.parse(path).getroot().iter("testcase")]
 
 
 def read_cases(path: pathlib.Path, suite: str = "") -> list[Result]:
-    """The cases of one program, by GoogleTest or unittest: PROGRAM.CLASS.CASE, where the file is PROGRAM.xml."""
+    """Reads the cases of one GoogleTest or unittest program: PROGRAM.CLASS.CASE, where the file is PROGRAM.xml."""
     return [Result(f"{path.stem}.{entry.get('classname')}.{entry.get('name')}", _state(entry), float(entry.get("time") or 0),
                    _detail(entry), suite)
             for entry in ElementTree.parse(path).getroot().iter("testcase")]
 
 
 def outputs(path: pathlib.Path) -> list[str]:
-    """What each test printed, in the order of read."""
+    """The output of each test, in the order of read."""
     return [entry.findtext("system-out") or "" for entry in ElementTree.parse(path).getroot().iter("testcase")]
 
 
@@ -67,18 +67,18 @@ def _state(entry: ElementTree.Element) -> str:
         return "failed"
     if _disabled(entry):
         return "skipped"
-    if entry.get("result") is None and entry.get("status") == "notrun":  # ctest, of what it could not start, too
+    if entry.get("result") is None and entry.get("status") == "notrun":  # ctest also writes this for a test that it could not start
         return "skipped" if skipped is not None and _LEFT_OUT.match(skipped.get("message", "")) else "failed"
     return "skipped" if skipped is not None or entry.get("result") == "skipped" else "passed"
 
 
 def _disabled(entry: ElementTree.Element) -> bool:
-    """ctest's word for it, and GoogleTest's."""
+    """Whether ctest or GoogleTest marks the test as disabled."""
     return entry.get("status") == "disabled" or entry.get("result") == "suppressed"
 
 
 def _detail(entry: ElementTree.Element) -> str:
-    """Why it did not pass: a skip's reason in one line, a failure's words or the end of its output."""
+    """Why a test did not pass: the reason of a skip in one line, the message of a failure, or the end of the output."""
     skipped = entry.find("skipped")
     output = entry.findtext("system-out") or ""
     state = _state(entry)
@@ -93,11 +93,11 @@ def _detail(entry: ElementTree.Element) -> str:
         return " ".join(line.strip() for line in message.splitlines() if line.strip() and not _PLACE.match(line)) or NO_REASON
     failures = [failure.text or failure.get("message") or "" for failure in entry.iter("failure")]
     words = "\n".join(text.strip() for text in failures if text.strip())
-    return words or output or (skipped.get("message", "") if skipped is not None else "it said nothing; a crash, or its time was up")
+    return words or output or (skipped.get("message", "") if skipped is not None else "no output; it crashed or exceeded its time limit")
 
 
 def skip_reason(output: str) -> str:
-    """What a program printed before it ended as skipped: a GTEST_SKIP's words, or a line that begins with LEFT OUT."""
+    """The reason that a skipped program printed: the message of a GTEST_SKIP, or a line that begins with LEFT OUT."""
     lines = output.splitlines()
     for place, line in enumerate(lines):
         if line.startswith(("LEFT OUT", "SKIPPED")):

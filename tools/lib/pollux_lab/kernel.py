@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""An unpacked distribution kernel (tools/lib/kernel.sh makes it) and the modules it offers."""
+"""An unpacked distribution kernel, made by tools/lib/kernel.sh, and its modules."""
 
 import dataclasses
 import pathlib
@@ -8,7 +8,7 @@ import subprocess
 from .errors import LabError
 
 # Names differ between kernels: vfio_virqfd became part of vfio-pci-core in Linux 6.2, and what is a module in one
-# distribution is built in elsewhere. A name that a kernel does not know is passed over.
+# distribution is built in elsewhere. Names that a kernel does not know are ignored.
 MODULES = [
     "virtio_pci", "virtio_console",
     "irqbypass", "vfio", "vfio_virqfd", "vfio_iommu_type1", "vfio-pci-core", "vfio-pci",
@@ -29,7 +29,7 @@ class Kernel:
         return (self.directory / "version").read_text().strip()
 
     def module_files(self) -> list[pathlib.Path]:
-        """MODULES and all that they depend on, as paths in the unpacked tree."""
+        """MODULES and their dependencies, as paths in the unpacked tree."""
         files: dict[pathlib.Path, None] = {}
         for module in MODULES:
             shown = subprocess.run(
@@ -53,6 +53,6 @@ def kernel_at(directory: str) -> Kernel:
     kernel = Kernel(pathlib.Path(directory))
     for name in ("vmlinuz", "version"):
         if not (kernel.directory / name).is_file():
-            raise LabError(f"{directory} holds no unpacked kernel ({name} is missing)",
+            raise LabError(f"{directory} contains no unpacked kernel ({name} is missing)",
                            "remove that directory and run this again")
     return kernel

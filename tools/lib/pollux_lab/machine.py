@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the guest is made of, and the QEMU command line that says so."""
+"""The hardware of the guest, and the QEMU command line for it."""
 
 import dataclasses
 import pathlib
@@ -8,13 +8,13 @@ import socket
 
 @dataclasses.dataclass(frozen=True)
 class Hub:
-    """A wire inside QEMU: all ports with the same number hear each other. The fastest link there is."""
+    """A wire inside QEMU, which connects all ports with the same number. It is the fastest kind of link."""
     number: int
 
 
 @dataclasses.dataclass
 class Outside:
-    """A datagram socket to this process: one frame a datagram, nothing lost. `near` is our end."""
+    """A datagram socket to this process: one frame per datagram, without loss. `near` is this process's end."""
     near: socket.socket = dataclasses.field(init=False)
     far: socket.socket = dataclasses.field(init=False)
 
@@ -31,8 +31,8 @@ class Outside:
 
 @dataclasses.dataclass
 class Port:
-    """One igb card. `twin` makes it share an IOMMU group with the card before it: their root ports become functions of
-    one slot, without access control. (Two functions of one 82576 would not do: Linux knows that it keeps them apart.)"""
+    """One igb card. With `twin` it shares an IOMMU group with the previous card: their root ports become functions of
+    one slot, without access control. (Two functions of one 82576 would not share a group: Linux knows that the card isolates them.)"""
     wire: Hub | Outside
     dump: pathlib.Path | None = None
     twin: bool = False
@@ -50,7 +50,7 @@ class Machine:
     kernel_arguments: str = ""
 
     def addresses(self) -> list[str]:
-        """Where the firmware puts each port: it numbers buses in the order of the root ports' slots."""
+        """The PCI address of each port: the firmware numbers buses in the order of the root ports' slots."""
         return [f"0000:{index + 1:02x}:00.0" for index in range(len(self.ports))]
 
     def macs(self) -> list[str]:
@@ -69,7 +69,7 @@ class Machine:
             "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
             *self._processor(),
             "-m", str(self.memory_mib),
-            # Made even where a case boots without it, so that the kernel argument alone turns it off.
+            # Present even if a case boots without it: only the kernel argument turns it off.
             "-device", "intel-iommu,intremap=on,caching-mode=on",
             "-chardev", f"socket,id=console,fd={console_fd}", "-serial", "chardev:console",
             "-chardev", f"socket,id=channel,fd={channel_fd}",
@@ -91,7 +91,7 @@ class Machine:
         return line + ["-accel", "tcg,thread=multi", "-smp", str(self.cpus)]
 
     def _kernel_line(self) -> str:
-        # On a busy host the kernel's test of its timer sees too few ticks, and panics.
+        # On a busy host the kernel's timer test would see too few ticks and panic.
         words = ["console=ttyS0", "quiet", "panic=-1", "no_timer_check", f"lab.hugepages={self.huge_pages}"]
         words += ["intel_iommu=on", "iommu=pt"] if self.iommu else ["intel_iommu=off"]
         if self.icount:
@@ -103,7 +103,7 @@ class Machine:
         function = 1 if port.twin else 0
         shares = port.twin or (index + 1 < len(self.ports) and self.ports[index + 1].twin)
         sharing = ",multifunction=on,disable-acs=on" if shares else ""
-        # Directly on the root bus its virtual functions stall start-up, and groups would be shared.
+        # Each card has a root port: directly on the root bus its virtual functions delay the start, and cards share groups.
         line = ["-device", f"pcie-root-port,id=rp{index},chassis={index + 1},slot={index + 1},"
                            f"addr={slot + 3:#x}.{function}{sharing}"]
         if isinstance(port.wire, Hub):

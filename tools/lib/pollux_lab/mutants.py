@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Small mistakes made on purpose in C++ sources. Nothing is parsed: the sources are formatted by clang-format, so a binary
-operator has spaces around it and brackets of templates have none. What does not compile then is counted as such."""
+"""Makes mutants: small deliberate mistakes in C++ sources. It does not parse the sources but relies on clang-format: a binary
+operator has spaces around it, and brackets of templates have none. Mutants that do not compile are counted as such."""
 
 import dataclasses
 import difflib
 import hashlib
 import re
 
-# Comments, literals and preprocessor lines: nothing of them is changed.
+# Comments, literals and preprocessor lines, which are never changed.
 _OPAQUE = re.compile(r'//[^\n]*|/\*.*?\*/|R"(?P<mark>[^(\s]*)\(.*?\)(?P=mark)"|"(?:\\.|[^"\\\n])*"|(?<![0-9a-fA-F])\'(?:\\.|[^\'\\\n])+\''
                      r'|^[ \t]*#(?:\\\n|[^\n])*', re.DOTALL | re.MULTILINE)
 _ASSERT = re.compile(r"\b(?:static_assert|assert)\s*\(")
@@ -16,11 +16,11 @@ _SWAPS = {"<": ["<=", ">="], "<=": ["<", ">"], ">": [">=", "<="], ">=": [">", "<
           "<<": [">>"], ">>": ["<<"], "+=": ["-="], "-=": ["+="], "|=": ["&="], "&=": ["|="]}
 _OPERATOR = re.compile(r"(?<= )(?:" + "|".join(re.escape(word) for word in sorted(_SWAPS, key=len, reverse=True)) + r")(?=[ \n])")
 _NUMBER = re.compile(r"(?<![\w.'])(0[xX][0-9a-fA-F']+|\d[\d']*)([uUlLzZ]*)(?![\w.'])")
-_ITSELF = "\0"  # in what is put in a text's place: that text
+_ITSELF = "\0"  # stands for the replaced text in a replacement
 _TRUTH = re.compile(r"\b(?:true|false)\b")
 _CONDITION = re.compile(r"\b(?:if|while) \(")
 _RETURN = re.compile(r"\breturn ([^;]+);")
-# A call or an assignment that is a statement: it begins where one ended, names no type, and has no block in it.
+# A statement that is a call or an assignment: it begins where another one ended, names no type, and contains no block.
 _STATEMENT = re.compile(r"(?<=[;{})])(?P<space>\s+)(?P<text>(?!return\b|case\b|using\b|else\b|throw\b|delete\b|goto\b|namespace\b"
                         r"|template\b|[A-Z_]+\(|static_assert\b|friend\b|typedef\b|extern\b|operator\b)"
                         r"(?:\+\+|--|\*)?[A-Za-z_][\w:.\[\]]*(?:<[\w:, ]+>)?(?:->[\w.\[\]]+)*"
@@ -30,7 +30,7 @@ _STATEMENT = re.compile(r"(?<=[;{})])(?P<space>\s+)(?P<text>(?!return\b|case\b|u
 @dataclasses.dataclass(frozen=True)
 class Mutant:
     path: str      # below the project's root
-    begin: int     # where in the text something is replaced
+    begin: int     # the replaced part of the text
     end: int
     new: str
     kind: str
@@ -45,12 +45,12 @@ class Mutant:
         return "\n".join(line for line in lines if line[:3] not in ("---", "+++", "@@ "))
 
     def key(self, text: str, seed: int) -> str:
-        """Orders mutants at random, and each keeps its place whatever else changes in the sources."""
+        """A key for a random order, in which a mutant keeps its place when other parts of the sources change."""
         return hashlib.sha256(f"{seed}\n{self.path}\n{self.kind}\n{self.difference(text)}".encode()).hexdigest()
 
 
 def mutants_of(path: str, text: str) -> list[Mutant]:
-    """All there are, in the order of the text."""
+    """All mutants of a text, in the order of the text."""
     code = code_of(text)
     found: list[Mutant] = []
     for kind, make in (("condition", _conditions), ("operator", _operators), ("constant", _constants), ("return", _returns),
@@ -61,7 +61,7 @@ def mutants_of(path: str, text: str) -> list[Mutant]:
 
 
 def code_of(text: str) -> str:
-    """The text with blanks in place of all that is never changed, so that positions stay."""
+    """The text with blanks in place of the parts that are never changed; positions stay the same."""
     def blank(found: re.Match) -> str:
         return "".join(c if c == "\n" else " " for c in found[0])
     text = _OPAQUE.sub(blank, text)
@@ -72,7 +72,7 @@ def code_of(text: str) -> str:
 
 
 def _closing(code: str, at: int) -> int:
-    """Where the bracket that opens at `at` is closed."""
+    """The position at which the bracket that opens at `at` is closed."""
     depth = 0
     for position in range(at, len(code)):
         depth += (code[position] in "([{") - (code[position] in ")]}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Builds mutants in a copy of the sources, one after another, and runs the tests that concern them."""
+"""Builds mutants in copies of the sources and runs the tests that concern them."""
 
 import concurrent.futures
 import dataclasses
@@ -18,7 +18,7 @@ from .mutants import Mutant
 
 KILLED, SURVIVED, NOT_BUILT, SAME = "killed", "survived", "did not build", "same code"
 
-# The test programs that concern a file, the quickest first: those of the longest path that its own begins with.
+# The test programs that concern a file, the quickest first. The longest matching path prefix decides.
 CONCERNED = {
     "lib/base": ["base", "mem"],
     "lib/mem": ["mem", "ports", "igb"],
@@ -34,13 +34,13 @@ CONCERNED = {
     "lib/open": ["open", "sim"],
     "lib/ports": ["ports", "conformance"],
 }
-# Of all others, such as public headers.
+# The programs for all other files, such as public headers.
 EVERY = ["base", "mem", "net", "hw", "models", "igb", "intel_queues", "trace", "faults", "sim", "open", "ports", "pci", "vfio"]
 
 CONFIGURE_SECONDS, BUILD_SECONDS = 120, 1800
 MUTANT_BUILD_SECONDS = 600
-PATIENCE, LEAST_SECONDS = 4, 20  # a test program may take as many times as long as without the mutant, and that much more
-MEMORY_BYTES = 4 << 30           # of a test program's data: a mutant may well collect memory without end
+TIME_FACTOR, EXTRA_SECONDS = 4, 20  # the time limit of a test program: this factor of its time without a mutant, plus these seconds
+MEMORY_BYTES = 4 << 30              # the limit of a test program's data, since a mutant may allocate without end
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Verdict:
     mutant: Mutant
     state: str
     seconds: float
-    detail: str  # which test killed it, or which programs it survived
+    detail: str  # the test that killed it, or the programs that it survived
 
 
 def concerned(path: str) -> list[str]:
@@ -58,8 +58,8 @@ def concerned(path: str) -> list[str]:
     return EVERY
 
 
-class Workshop:
-    """A copy of the sources with a build of its own. What is there of an earlier run is brought up to date."""
+class BuildCopy:
+    """A copy of the sources with its own build. A copy of an earlier run is updated."""
 
     def __init__(self, root: pathlib.Path, folder: pathlib.Path, preset: str):
         self._root, self._source, self._preset = root, folder, preset
@@ -68,7 +68,7 @@ class Workshop:
         self._digests: dict[str, str] = {}
 
     def prepare(self, programs: list[str]) -> None:
-        """Builds these without a mutant; they have to pass."""
+        """Builds these programs without a mutant and runs them; they have to pass."""
         self._copy()
         self._must(configuring(self._preset), CONFIGURE_SECONDS)
         self._must(self._building(programs), BUILD_SECONDS)
@@ -76,7 +76,7 @@ class Workshop:
             begun = time.monotonic()
             status, output = self._run(program, BUILD_SECONDS)
             if status != 0:
-                raise LabError(f"the tests in {program} fail without any mutant", "mend them first", output[-3000:])
+                raise LabError(f"the tests in {program} fail without any mutant", "fix them first", output[-3000:])
             self._seconds[program] = time.monotonic() - begun
             self._digests[program] = self._digest(program)
 
@@ -98,10 +98,10 @@ class Workshop:
             return NOT_BUILT, errors[0].strip() if errors else f"status {status}"
         changed = [program for program in programs if self._digest(program) != self._digests[program]]
         if not changed:
-            return SAME, "the compiler makes the same of it"
+            return SAME, "the compiler generates the same code"
         for program in changed:
-            for _ in range(2):  # on a busy machine a test may fail without a reason, but not twice
-                status, output = self._run(program, PATIENCE * self._seconds[program] + LEAST_SECONDS)
+            for _ in range(2):  # on a busy machine a test may fail for other reasons, but not twice
+                status, output = self._run(program, TIME_FACTOR * self._seconds[program] + EXTRA_SECONDS)
                 if status in (0, 124):
                     break
             if status == 124:
@@ -112,7 +112,7 @@ class Workshop:
         return SURVIVED, "passed " + ", ".join(changed)
 
     def _copy(self) -> None:
-        """All that is no result of a build; what is the same keeps its time, so that it is not built again."""
+        """Copies the sources. Unchanged files keep their times, so that they are not built again."""
         wanted = set()
         for file in sources(self._root):
             wanted.add(file)
@@ -148,7 +148,7 @@ class Workshop:
             raise LabError(f"{' '.join(command)} failed without any mutant", "", output[-3000:])
 
     def _command(self, command: list[str], seconds: float, folder: pathlib.Path | None = None, limited: bool = False) -> tuple[int, str]:
-        """Its status, 124 if it did not end in time, and what it said. Whatever it started goes with it."""
+        """Runs a command and ends its children. Returns its status, or 124 if it did not end in time, and its output."""
         def limit():
             resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -166,7 +166,7 @@ class Workshop:
 
 
 def sources(root: pathlib.Path) -> list[pathlib.Path]:
-    """Every file below the root but what was built, relative to it."""
+    """Every file below the root, relative to it, without build results."""
     found = []
     for folder, folders, files in os.walk(root):
         here = pathlib.Path(folder).relative_to(root)
@@ -189,7 +189,7 @@ def configuring(preset: str) -> list[str]:
 
 
 def only_run(folder: pathlib.Path):
-    """Holds the folder as long as the file that is returned stays open."""
+    """Locks the folder for as long as the returned file is open."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = open(folder / "lock", "w")
     try:
@@ -199,20 +199,20 @@ def only_run(folder: pathlib.Path):
     return lock
 
 
-def judge_all(workshops: list[Workshop], mutants: list[Mutant], tell) -> list[Verdict]:
-    """Each workshop takes the next mutant that is left. `tell` hears each verdict."""
-    free: queue.Queue[Workshop] = queue.Queue()
-    for workshop in workshops:
-        free.put(workshop)
+def judge_all(copies: list[BuildCopy], mutants: list[Mutant], tell) -> list[Verdict]:
+    """Each build copy takes the next mutant that is left. `tell` is called with each verdict."""
+    free: queue.Queue[BuildCopy] = queue.Queue()
+    for copy in copies:
+        free.put(copy)
 
     def judge(mutant: Mutant) -> Verdict:
-        workshop = free.get()
+        copy = free.get()
         try:
-            verdict = workshop.judge(mutant)
+            verdict = copy.judge(mutant)
         finally:
-            free.put(workshop)
+            free.put(copy)
         tell(verdict)
         return verdict
 
-    with concurrent.futures.ThreadPoolExecutor(len(workshops)) as pool:
+    with concurrent.futures.ThreadPoolExecutor(len(copies)) as pool:
         return list(pool.map(judge, mutants))

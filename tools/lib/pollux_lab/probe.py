@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Whether KVM really runs a guest here: a device node alone says little, some hosts hang on the first boot."""
+"""Checks whether KVM runs a guest on this machine. A device node is not enough: some hosts hang on the first boot."""
 
 import os
 import pathlib
@@ -14,7 +14,7 @@ PROBE_SECONDS = 5
 
 
 def accelerator(wanted: str, kernel: Kernel, cache: pathlib.Path) -> str:
-    """tcg or kvm. 'auto' takes KVM where the probe boots; 'kvm' insists and fails otherwise."""
+    """Returns tcg or kvm. 'auto' selects KVM if the probe boots; 'kvm' raises LabError if it does not."""
     if wanted == "tcg":
         return "tcg"
     error = _why_not_kvm(kernel, cache)
@@ -22,7 +22,7 @@ def accelerator(wanted: str, kernel: Kernel, cache: pathlib.Path) -> str:
         return "kvm"
     if wanted == "auto":
         return "tcg"
-    raise LabError(f"KVM was asked for, but {error}", "use --accel tcg, which works everywhere")
+    raise LabError(f"KVM was requested, but {error}", "use --accel tcg, which works everywhere")
 
 
 def _why_not_kvm(kernel: Kernel, cache: pathlib.Path) -> str | None:

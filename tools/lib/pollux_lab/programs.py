@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Pollux's programs as the host sees them: found in a build folder, run in the guest, their JSON read."""
+"""Pollux's programs: finds them in a build folder, runs them in the guest, and reads their JSON."""
 
 import contextlib
 import dataclasses
@@ -12,7 +12,7 @@ from .errors import LabError
 from .guest import Guest
 
 NAMES = ["pollux", "l2fwd", "pktgen"]
-# What a build with tests has beside them, for the guest.
+# The test programs for the guest, which a build with tests has.
 TESTS = ["guest_test", "conformance_test"]
 START_SECONDS = 30
 
@@ -28,7 +28,7 @@ def built_programs(build: pathlib.Path, names: list[str] | None = None) -> list[
 
 
 def built_tests(build: pathlib.Path) -> list[pathlib.Path]:
-    """Those of TESTS that were built; a case that needs another one fails."""
+    """The programs of TESTS that were built; a case that needs another one fails."""
     return [candidates[0] for name in TESTS if (candidates := _built(build, name))]
 
 
@@ -51,13 +51,13 @@ class Summary:
 
     @property
     def conserved(self) -> bool:
-        """The frames and the buffers, and the program says so, too."""
+        """Whether frames and buffers are conserved, by the counts and by the program's own statement."""
         adds_up = self.received == self.sent + self.dropped + self.in_flight
         return adds_up and self.raw["conserved"] and self.raw["mbufs_out"] == 0
 
     def __str__(self) -> str:
         named = ", ".join(f"{name} {count}" for name, count in self.drops.items() if count) or "none"
-        return f"received {self.received} = sent {self.sent} + dropped {self.dropped} ({named}) + in flight {self.in_flight}, {self.raw['mbufs_out']} buffers out"
+        return f"received {self.received} = sent {self.sent} + dropped {self.dropped} ({named}) + in flight {self.in_flight}, {self.raw['mbufs_out']} buffers not returned"
 
 
 def summary_in(output: str) -> dict:
@@ -87,23 +87,23 @@ class Forwarder:
         return self
 
     def stop(self, signal: str = "INT") -> Summary:
-        """Ends it as Ctrl-C does, or waits for its own end where signal is empty."""
+        """Ends l2fwd as Ctrl-C does, or waits until it ends by itself if `signal` is empty; returns its summary."""
         self._running = False
         interrupt = f"interrupt {self._name} {signal}\n" if signal else ""
         raw = summary_in(self._guest.check(f"{interrupt}finish {self._name} 20", 30))
         return Summary(raw["received"], raw["sent"], raw.get("drops", {}), raw.get("in_flight", 0), raw)
 
     def ended(self) -> None:
-        """It ended by itself, and was waited for."""
+        """Records that l2fwd has already ended and was waited for."""
         self._running = False
 
     def __exit__(self, *_) -> None:
         if self._running and self._guest.alive():
-            # What went wrong before must not be hidden by how the clearing up went; Bench.tidy looks again.
+            # An error while cleaning up must not hide the original one; Bench.tidy checks again.
             with contextlib.suppress(LabError):
                 self._guest.run(f"interrupt {self._name} KILL; finish {self._name} 10", 20)
 
 
 def generate(guest: Guest, *words: str, seconds: float = 120) -> dict:
-    """pktgen in the guest, to its end; gives its summary."""
+    """Runs pktgen in the guest to its end; returns its summary."""
     return summary_in(guest.check(shlex.join(["pktgen", *words, "--json"]), seconds))

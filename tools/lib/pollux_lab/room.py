@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Whether a disk is full, which the programs that ran into it may not have been able to say."""
+"""Detects a full disk, since a program that failed because of it may not have been able to report it."""
 
 import pathlib
 import shutil
@@ -9,7 +9,7 @@ LEAST_BYTES = 4 << 20
 
 
 def hint(*folders: pathlib.Path) -> str:
-    """What to do where the disk of one of them, or of temporary files, has no room left; else empty."""
+    """A hint if the disk of one of these folders, or of temporary files, is full; else empty."""
     for folder in (*folders, pathlib.Path(tempfile.gettempdir())):
         if folder.exists() and shutil.disk_usage(folder).free < LEAST_BYTES:
             return f"the disk that holds {folder} is full; free some space there, then run this again"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Runs a script of unittest's, python3 -m pollux_lab.run_unittest SCRIPT ARGUMENT..., and writes its cases where
-GTEST_OUTPUT=xml:FILE of the environment says, as GoogleTest's programs do."""
+"""Runs a unittest script: python3 -m pollux_lab.run_unittest SCRIPT ARGUMENT... As GoogleTest's programs do, it writes the cases
+to the file in the environment variable GTEST_OUTPUT=xml:FILE."""
 
 import os
 import pathlib
@@ -16,7 +16,7 @@ PREFIX = "xml:"
 
 
 class Recorder(unittest.TextTestResult):
-    """Notes each case; a case with failing subtests has failed, whatever else comes of it."""
+    """Records each case; a case with a failing subtest has failed."""
 
     def __init__(self, *arguments, **words):
         super().__init__(*arguments, **words)
@@ -54,7 +54,7 @@ class Recorder(unittest.TextTestResult):
 
     def addUnexpectedSuccess(self, test):
         super().addUnexpectedSuccess(test)
-        self._note(test, "failed", "it was expected to fail, and did not")
+        self._note(test, "failed", "it was expected to fail, but passed")
 
     def _note(self, test, state: str, detail: str = "") -> None:
         name = test.id().removeprefix("__main__.")
@@ -80,7 +80,7 @@ def main() -> None:
     sys.argv = sys.argv[1:]
     script = pathlib.Path(sys.argv[0])
     sys.path[0] = str(script.parent)
-    # unittest.main takes what this name stands for when a script calls it.
+    # unittest.main uses the class of this name when a script calls it.
     unittest.runner.TextTestRunner = Runner
     runpy.run_path(str(script), run_name="__main__")
 

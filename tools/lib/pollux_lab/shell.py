@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A person at the guest's console."""
+"""An interactive shell on the guest's console."""
 
 import os
 import select

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The account of a run of tools/test: what passed, what failed, what was left out and why, and where the time went."""
+"""The summary of a run of tools/test: what passed, failed or was skipped and why, and how long each step took."""
 
 import json
 import pathlib
@@ -7,7 +7,7 @@ import pathlib
 from .junit import Result
 
 FORMAT = 1  # of results.json
-LONGEST_REASON = 4000  # characters: the end of a failure's output
+LONGEST_REASON = 4000  # characters of the end of a failure's output
 
 
 class Summary:
@@ -22,7 +22,7 @@ class Summary:
         self._steps.append((step, seconds))
 
     def skipped_once(self) -> list[tuple[str, str, list[str]]]:
-        """Name, reason and suites of what was left out: the same test for the same reason in two builds is one."""
+        """Name, reason and suites of each skipped test. The same test with the same reason in two builds counts once."""
         suites: dict[tuple[str, str], list[str]] = {}
         for result in self.results:
             if result.state == "skipped":
@@ -37,8 +37,8 @@ class Summary:
                 "skipped": len(self.skipped_once())}
 
     def write(self, path: pathlib.Path, **facts) -> None:
-        """All of it for programs: `counts` as in the last line, `steps` and every single result, with its suite and
-        state, its seconds and, where it did not pass, its reason."""
+        """Writes everything as JSON: `counts` as in the last line, `steps`, and every result with its suite, state,
+        seconds and, if it did not pass, its reason."""
         path.write_text(json.dumps({
             "format": FORMAT, **facts, "counts": self.counts(), "seconds": round(sum(seconds for _, seconds in self._steps), 1),
             "steps": [{"name": step, "seconds": round(seconds, 1)} for step, seconds in self._steps],
@@ -47,7 +47,7 @@ class Summary:
         }, indent=1) + "\n")
 
     def lines(self) -> list[str]:
-        """For a person, without the last line: each step's seconds, what was left out once each, and what failed."""
+        """The text output without the last line: the seconds of each step, each skipped test once, and what failed."""
         lines = [f"seconds   {step:<28} {seconds:8.1f}" for step, seconds in self._steps]
         lines.append(f"seconds   {'all':<28} {sum(seconds for _, seconds in self._steps):8.1f}")
         for name, reason, suites in self.skipped_once():

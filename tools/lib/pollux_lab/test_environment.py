@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The environment of tests: without what somebody left there for one test by hand, and what would make others pass unjudged."""
+"""The environment of tests, without variables that were set for a single test or that would make tests pass unchecked."""
 
 from collections.abc import Callable, Mapping
 
-# POLLUX_UPDATE_GOLDEN writes what is to be compared, POLLUX_CONFORMANCE_SKIP leaves ports out, GTEST_FILTER leaves out anything,
-# and a sanitizer's options can tell it to find nothing.
+# POLLUX_UPDATE_GOLDEN rewrites the expected output, POLLUX_CONFORMANCE_SKIP skips ports, GTEST_FILTER skips any test,
+# and a sanitizer's options can turn off its checks.
 PREFIXES = ("POLLUX_", "GTEST_", "CTEST_", "ASAN_", "LSAN_", "UBSAN_", "TSAN_")
-KEPT = ("POLLUX_CACHE", "POLLUX_TOOL")  # where kernels lie, and who is at work
+KEPT = ("POLLUX_CACHE", "POLLUX_TOOL")  # the folder of kernels, and the name of the running tool
 
 
 def without_settings(environment: Mapping[str, str], tell: Callable[[str], None]) -> dict[str, str]:
-    """A copy without them; each is told."""
+    """A copy of the environment without these variables; `tell` reports each."""
     left = {}
     for name, value in environment.items():
         if name.startswith(PREFIXES) and name not in KEPT:

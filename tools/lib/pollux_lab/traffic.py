@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Sends frames into one socket and judges what comes out of another, with a bounded number on the way."""
+"""Sends frames into one socket and checks those from another, with a bounded number in flight."""
 
 import dataclasses
 import select
@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from . import frames
 
-# Fewer than any Rx ring holds, so that QEMU never has a reason to drop one silently.
+# Smaller than any Rx ring, so that QEMU never silently drops a frame.
 WINDOW = 192
 _SCAPY_SAMPLE = 61
 _KEEP_EXAMPLES = 5
@@ -17,7 +17,7 @@ _KEEP_EXAMPLES = 5
 
 @dataclasses.dataclass
 class Verdict:
-    """sent = received intact + corrupt + missing; whatever else came in stands beside."""
+    """sent = received intact + corrupt + missing; other received frames are counted separately."""
     sent: int = 0
     intact: int = 0
     corrupt: int = 0
@@ -46,8 +46,8 @@ class Verdict:
 def send_through(into: socket.socket, out_of: socket.socket, maker: frames.FrameMaker, count: int,
                  expect: Callable[[bytes], bytes] = frames.unchanged, *, window: int = WINDOW, stall_seconds: float = 5,
                  progress: Callable[[int], None] | None = None) -> Verdict:
-    """Sends count frames; each has to come back as expect() makes it, in order. Ends when all are accounted for, or
-    when nothing has come for stall_seconds."""
+    """Sends `count` frames; each has to come back as `expect` rewrites it, in order. Ends when all are accounted for, or
+    when nothing was received for `stall_seconds`."""
     return _Exchange(into, out_of, maker, count, expect, window, stall_seconds, progress).run()
 
 

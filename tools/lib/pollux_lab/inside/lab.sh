@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=dash
-# What jobs in the guest share. Every wait here is bounded.
+# Functions for the jobs in the guest. Every wait here is bounded.
 
-# await SECONDS COMMAND...: until the command succeeds.
+# await SECONDS COMMAND...: waits until the command succeeds.
 await() {
   local left=$(($1 * 20))
   shift
@@ -20,8 +20,8 @@ fail() {
 
 gone() { ! kill -0 "$1" 2>/dev/null; }
 
-# spawn NAME COMMAND...: in the background, its output in /run/NAME.out and .err, its status in /run/NAME.status.
-# A shell without job control starts background programs deaf to Ctrl-C; env gives them their hearing back.
+# spawn NAME COMMAND...: runs a command in the background; its output goes to /run/NAME.out and .err, its status to /run/NAME.status.
+# A shell without job control starts background programs with SIGINT ignored; env restores the default.
 spawn() {
   local name="$1"
   shift
@@ -35,7 +35,7 @@ spawn() {
   await 5 test -s "/run/$name.pid" || fail "$name was not started"
 }
 
-# await_line NAME PATTERN SECONDS: until a spawned program wrote it; fails at once where the program ended.
+# await_line NAME PATTERN SECONDS: waits until a spawned program wrote the pattern; fails at once if the program ended.
 await_line() {
   local left=$(($3 * 20))
   until grep -q "$2" "/run/$1.out" "/run/$1.err"; do
@@ -52,7 +52,7 @@ await_line() {
   done
 }
 
-# finish NAME SECONDS: waits for its end, prints its output, returns its status.
+# finish NAME SECONDS: waits for the end of a spawned program, prints its output, returns its status.
 finish() {
   if ! await "$2" test -s "/run/$1.status"; then
     kill -KILL "$(cat "/run/$1.pid")" 2>/dev/null
@@ -64,7 +64,7 @@ finish() {
   return "$(cat "/run/$1.status")"
 }
 
-# interrupt NAME [SIGNAL]: as Ctrl-C does.
+# interrupt NAME [SIGNAL]: sends a signal to a spawned program, by default that of Ctrl-C.
 interrupt() { kill "-${2:-INT}" "$(cat "/run/$1.pid")"; }
 
 free_huge_pages() { awk '/HugePages_Free/ { print $2 }' /proc/meminfo; }
