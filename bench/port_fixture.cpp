@@ -20,12 +20,10 @@ Mempool make_pool(Context& context, FakedCard& card, const Setup& setup) {
 
 Port start(Context& context, FakedCard& card, const Mempool& pool, const MempoolCache& cache, const Setup& setup) {
   Port port = need(open_unconfigured(context, card.device()));
-  need(port.configure({.rx_pool = &pool,
-                       .cache = &cache,
+  need(port.configure({.rx = {.pool = &pool, .cache = &cache, .ring = setup.ring},
+                       .tx = {.cache = &cache, .ring = setup.ring},
                        .rx_queues = setup.queues,
                        .tx_queues = setup.queues,
-                       .rx_ring = setup.ring,
-                       .tx_ring = setup.ring,
                        .mtu = std::max(1500U, setup.frame),
                        .burst_mode = setup.path}));
   need(port.start());

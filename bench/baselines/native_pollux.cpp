@@ -33,7 +33,9 @@ struct NativeFixture {
   MempoolCache cache{pool, MempoolCache::kMaxCapacity};
 
   NativeFixture() { shuffle(pool); }
-  Port open(const char* uri) { return need(pollux::open(context, uri, {.rx_pool = &pool, .cache = &cache})); }
+  Port open(const char* uri) {
+    return need(pollux::open(context, uri, {.rx = {.pool = &pool, .cache = &cache}, .tx = {.cache = &cache}}));
+  }
 };
 
 // The driver's way: pointers are copied out of the stock, and back.

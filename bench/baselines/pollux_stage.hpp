@@ -29,11 +29,9 @@ struct Stage {
     if (!path) give_up("no such path");
     for (const std::string& address : options.ports) {
       ports.push_back(need(pollux::open_unconfigured(context, "vfio:" + address)));
-      need(ports.back().configure({.rx_pool = &pool,
-                                   .cache = &cache,
+      need(ports.back().configure({.rx = {.pool = &pool, .cache = &cache, .ring = kRing},
+                                   .tx = {.cache = &cache, .ring = kRing},
                                    .tx_queues = tx_queues,
-                                   .rx_ring = kRing,
-                                   .tx_ring = kRing,
                                    .promiscuous = true,
                                    .burst_mode = *path}));
     }

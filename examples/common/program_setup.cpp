@@ -26,11 +26,9 @@ Result<std::unique_ptr<ProgramSetup>> ProgramSetup::open(const std::vector<std::
   setup->pool_ = *std::move(pool);
   setup->cache_.emplace(*setup->pool_);
   for (Port& port : setup->ports_) {
-    auto configured = port.configure({.rx_pool = &*setup->pool_,
-                                      .cache = &*setup->cache_,
+    auto configured = port.configure({.rx = {.pool = &*setup->pool_, .cache = &*setup->cache_, .ring = options.rx_ring},
+                                      .tx = {.cache = &*setup->cache_, .ring = options.tx_ring},
                                       .tx_queues = static_cast<std::uint16_t>(options.fused ? 2 : 1),
-                                      .rx_ring = options.rx_ring,
-                                      .tx_ring = options.tx_ring,
                                       .mtu = options.mtu,
                                       .promiscuous = port.info().limits.promiscuous,
                                       .burst_mode = options.burst_mode});

@@ -57,10 +57,10 @@ pollux::Result<std::unique_ptr<pollux::PortDriver>> Port::probe(pollux::Context&
 }
 
 pollux::Result<void> Port::configure(const pollux::ValidatedConfig& config) {
-  if (config.rx_queues != 0) queues_->rx.setup(bar_, config.mempool(), info_.index);
+  if (!config.rx.empty()) queues_->rx.setup(bar_, config.rx[0].mempool(), info_.index);
   queues_->tx.setup(bar_);
-  rx_queues_ = config.rx_queues;
-  tx_queues_ = config.tx_queues;
+  rx_queues_ = config.rx_queues();
+  tx_queues_ = config.tx_queues();
   return {};
 }
 

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <bit>
+#include <map>
+#include <memory>
 #include <utility>
 
 #include "net/frame_size.hpp"
@@ -26,12 +28,13 @@ Result<void> check_queues(const PortConfig& config, const PortInfo& port) {
   return refuse(port.name, "rx_queues and tx_queues are both 0", "ask for at least one queue");
 }
 
-Result<void> check_ring(const char* name, std::uint32_t size, const PortInfo& port) {
+// `place` is what the caller wrote, up to the field: "rx." or "rx_override[3].".
+Result<void> check_ring(const std::string& place, std::uint32_t size, const PortInfo& port) {
   const PortLimits& limits = port.limits;
   if (std::has_single_bit(size) && size >= limits.min_ring && size <= limits.max_ring) return {};
   return refuse(
       port.name,
-      fmt::format("{} = {} is not a power of two from {} to {}", name, size, limits.min_ring, limits.max_ring),
+      fmt::format("{}ring = {} is not a power of two from {} to {}", place, size, limits.min_ring, limits.max_ring),
       fmt::format("the nearest is {}", nearest_ring(size, limits)));
 }
 
@@ -41,60 +44,174 @@ Result<void> check_burst_mode(const PortConfig& config, const PortInfo& port) {
                 "use burst_mode = best, which takes one that it has");
 }
 
-Result<void> check_buffers(const PortConfig& config, const MempoolOptions& pool, const PortInfo& port) {
-  if (usable_buffer_bytes(pool.data_room, port.limits) == 0) {
-    return refuse(port.name,
-                  fmt::format("a buffer too small for its queue: pool '{}' has data_room = {}, and the card "
-                              "counts buffers in units of {}",
-                              pool.name, pool.data_room, port.limits.buffer_unit),
-                  "create the pool with a data_room of 2,048 (at least 1,024)");
-  }
-  const std::uint64_t needed = std::uint64_t{config.rx_queues} * config.rx_ring;
-  if (!port.limits.rings_hold_buffers || pool.count >= needed) return {};
-  return refuse(port.name,
-                fmt::format("a pool too small for its rings: pool '{}' has {} mbufs, {} receive rings of {} need {}",
-                            pool.name, pool.count, config.rx_queues, config.rx_ring, needed),
-                fmt::format("create the pool with more than {} mbufs, or use fewer or smaller rings", needed));
-}
-
 // What rings hold, what caches keep for themselves, and what the application has in its hands meanwhile.
-MempoolOptions own_pool_for(const PortConfig& config, const PortInfo& port) {
+MempoolOptions own_pool_for(const ValidatedConfig& config, const PortInfo& port) {
   constexpr std::uint32_t kRxCache = 512, kTxCache = 64, kApplication = 2048;
-  return {.count = config.rx_queues * (config.rx_ring + kRxCache) + config.tx_queues * (config.tx_ring + kTxCache) +
-                   kApplication,
-          .numa_node = port.numa_node,
-          .name = port.name};
+  std::uint32_t count = kApplication;
+  for (const ValidatedRxQueue& queue : config.rx) count += queue.pool == nullptr ? queue.ring + kRxCache : 0;
+  for (const ValidatedTxQueue& queue : config.tx) count += queue.ring + kTxCache;
+  return {.count = count, .numa_node = port.numa_node, .name = port.name};
 }
 
-Result<void> check_owner(const MempoolCore& pool, const PortInfo& port, const ContextState& context) {
+Result<void> check_owner(const std::string& place, const MempoolCore& pool, const PortInfo& port,
+                         const ContextState& context) {
   if (&pool.context() == &context) return {};
-  return refuse(port.name, fmt::format("the pool '{}' belongs to another Context", pool.options().name),
+  return refuse(port.name, fmt::format("{}pool: pool '{}' belongs to another Context", place, pool.options().name),
                 "create the pool in the port's Context: only then can the port reach it");
 }
 
-Result<void> check_cache(const PortConfig& config, const PortInfo& port, const ContextState& context) {
-  if (config.cache == nullptr) return {};
+Result<void> check_rx_cache(const std::string& place, const MempoolCacheCore& cache, const MempoolCore* queues_pool,
+                            const PortInfo& port) {
+  if (&cache.pool() == queues_pool) return {};
+  const std::string& name = cache.pool().options().name;
+  if (queues_pool == nullptr) {
+    return refuse(port.name, fmt::format("{0}cache belongs to pool '{1}', but {0}pool is not set", place, name),
+                  fmt::format("let {}pool name the pool that the cache was made from", place));
+  }
+  return refuse(
+      port.name,
+      fmt::format("{}cache belongs to pool '{}' and the queue to '{}'", place, name, queues_pool->options().name),
+      fmt::format("make the cache from the pool that {}pool names", place));
+}
+
+// A configuration that names no pool leaves it at `others`.
+Result<ValidatedRxQueue> check_rx_queue(const std::string& place, const RxQueueConfig& config,
+                                        const std::shared_ptr<MempoolCore>& others, const PortInfo& port,
+                                        const ContextState& context) {
+  if (auto ring = check_ring(place, config.ring, port); !ring) return pass_on(std::move(ring));
+  ValidatedRxQueue queue{.ring = config.ring, .pool = config.pool != nullptr ? config.pool->core() : others};
+  if (queue.pool != nullptr) {
+    if (auto owner = check_owner(place, *queue.pool, port, context); !owner) return pass_on(std::move(owner));
+  }
+  if (config.cache == nullptr) return queue;
+  queue.cache = config.cache->core();
+  if (auto cache = check_rx_cache(place, *queue.cache, queue.pool.get(), port); !cache) {
+    return pass_on(std::move(cache));
+  }
+  return queue;
+}
+
+Result<ValidatedTxQueue> check_tx_queue(const std::string& place, const TxQueueConfig& config, const PortInfo& port,
+                                        const ContextState& context) {
+  if (auto ring = check_ring(place, config.ring, port); !ring) return pass_on(std::move(ring));
+  if (config.cache == nullptr) return ValidatedTxQueue{.ring = config.ring};
   const MempoolCore& pool = config.cache->core()->pool();
-  if (config.rx_queues != 0 && config.rx_pool == nullptr) {
-    return refuse(port.name, fmt::format("the cache belongs to pool '{}', but rx_pool is not set", pool.options().name),
-                  "let rx_pool name the pool that the cache was made from");
-  }
-  if (config.rx_queues != 0 && &pool != config.rx_pool->core().get()) {
-    return refuse(port.name,
-                  fmt::format("the cache belongs to pool '{}' and the receive queues to '{}'", pool.options().name,
-                              config.rx_pool->options().name),
-                  "make the cache from the pool that rx_pool names");
-  }
-  if (&pool.context() != &context) {
-    return refuse(port.name, fmt::format("the cache's pool '{}' belongs to another Context", pool.options().name),
-                  "make the cache from a pool of the port's Context");
+  if (&pool.context() == &context) return ValidatedTxQueue{.ring = config.ring, .cache = config.cache->core()};
+  return refuse(port.name, fmt::format("{}cache: its pool '{}' belongs to another Context", place, pool.options().name),
+                "make the cache from a pool of the port's Context");
+}
+
+// Overrides of queues that are there; `count` is what the configuration says of them.
+template <class Config>
+Result<void> check_overrides(const char* direction, const std::map<std::uint16_t, Config>& overrides,
+                             std::uint16_t count, const PortInfo& port) {
+  if (overrides.empty() || overrides.rbegin()->first < count) return {};
+  return refuse(port.name,
+                fmt::format("{0}_override[{1}]: there is no such queue with {0}_queues = {2}", direction,
+                            overrides.rbegin()->first, count),
+                fmt::format("the queues are 0 to {0}_queues - 1", direction));
+}
+
+Result<void> check_rx_queues(const PortConfig& config, const PortInfo& port, const ContextState& context,
+                             ValidatedConfig& valid) {
+  if (auto there = check_overrides("rx", config.rx_override, config.rx_queues, port); !there) return there;
+  const auto others = config.rx.pool != nullptr ? config.rx.pool->core() : nullptr;
+  for (std::uint16_t index = 0; index < config.rx_queues; ++index) {
+    const auto own = config.rx_override.find(index);
+    auto queue = own == config.rx_override.end()
+                     ? check_rx_queue("rx.", config.rx, others, port, context)
+                     : check_rx_queue(fmt::format("rx_override[{}].", index), own->second, others, port, context);
+    if (!queue) return pass_on(std::move(queue));
+    valid.rx.push_back(*std::move(queue));
   }
   return {};
 }
 
+Result<void> check_tx_queues(const PortConfig& config, const PortInfo& port, const ContextState& context,
+                             ValidatedConfig& valid) {
+  if (auto there = check_overrides("tx", config.tx_override, config.tx_queues, port); !there) return there;
+  for (std::uint16_t index = 0; index < config.tx_queues; ++index) {
+    const auto own = config.tx_override.find(index);
+    auto queue = own == config.tx_override.end()
+                     ? check_tx_queue("tx.", config.tx, port, context)
+                     : check_tx_queue(fmt::format("tx_override[{}].", index), own->second, port, context);
+    if (!queue) return pass_on(std::move(queue));
+    valid.tx.push_back(*std::move(queue));
+  }
+  return {};
+}
+
+Result<void> check_pool_size(const MempoolOptions& pool, std::uint32_t queues, std::uint64_t needed,
+                             const PortInfo& port) {
+  if (!port.limits.rings_hold_buffers || pool.count >= needed) return {};
+  return refuse(port.name,
+                fmt::format("a pool too small for its rings: pool '{}' has {} mbufs, {} receive ring{} need{} {}",
+                            pool.name, pool.count, queues, queues == 1 ? "" : "s", queues == 1 ? "s" : "", needed),
+                fmt::format("create the pool with more than {} mbufs, or use fewer or smaller rings", needed));
+}
+
+// What a queue's pool has to be, and what of its buffers is used.
+Result<void> settle_buffers(ValidatedConfig& config, const PortInfo& port) {
+  for (std::size_t index = 0; index < config.rx.size(); ++index) {
+    ValidatedRxQueue& queue = config.rx[index];
+    const MempoolOptions& pool = config.pool_options(queue);
+    queue.buffer_bytes = usable_buffer_bytes(pool.data_room, port.limits);
+    if (queue.buffer_bytes == 0) {
+      return refuse(port.name,
+                    fmt::format("a buffer too small for receive queue {}: pool '{}' has data_room = {}, and the card "
+                                "counts buffers in units of {}",
+                                index, pool.name, pool.data_room, port.limits.buffer_unit),
+                    "create the pool with a data_room of 2,048 (at least 1,024)");
+    }
+    const MempoolCore* const core = queue.pool.get();
+    if (auto fits = check_pool_size(pool, config.queues_of(core), config.descriptors_of(core), port); !fits)
+      return fits;
+  }
+  return {};
+}
+
+// Of a ring that holds buffers one slot always stays unarmed, so that a full one differs from an empty one.
+Result<void> check_frame_fits(std::uint32_t mtu, const ValidatedConfig& config, std::size_t index,
+                              const PortInfo& port) {
+  const PortLimits& limits = port.limits;
+  const ValidatedRxQueue& queue = config.rx[index];
+  const MempoolOptions& pool = config.pool_options(queue);
+  const std::uint32_t there = limits.rings_hold_buffers ? queue.ring - 1 : pool.count;
+  const std::uint64_t room = std::uint64_t{std::min(there, limits.max_rx_segments)} * queue.buffer_bytes;
+  if (frame_bytes(mtu) <= room) return {};
+  if (limits.rings_hold_buffers) {
+    return refuse(port.name,
+                  fmt::format("mtu = {}: a frame of {} bytes does not fit receive queue {}, which has ring = {} and "
+                              "buffers of {}",
+                              mtu, frame_bytes(mtu), index, queue.ring, queue.buffer_bytes),
+                  "use a larger ring or a pool with a larger data_room");
+  }
+  return refuse(port.name,
+                fmt::format("mtu = {}: a frame of {} bytes does not fit the {} buffers of {} of pool '{}' of receive "
+                            "queue {}",
+                            mtu, frame_bytes(mtu), pool.count, queue.buffer_bytes, pool.name, index),
+                "create the pool with a larger data_room or count");
+}
+
 }  // namespace
 
-const MempoolOptions& ValidatedConfig::pool_options() const { return pool != nullptr ? pool->options() : *own_pool; }
+const MempoolOptions& ValidatedConfig::pool_options(const ValidatedRxQueue& queue) const {
+  return queue.pool != nullptr ? queue.pool->options() : *own_pool;
+}
+
+std::uint32_t ValidatedConfig::queues_of(const MempoolCore* pool) const noexcept {
+  std::uint32_t queues = 0;
+  for (const ValidatedRxQueue& queue : rx) {
+    if (queue.pool.get() == pool) ++queues;
+  }
+  return queues;
+}
+
+std::uint64_t ValidatedConfig::descriptors_of(const MempoolCore* pool) const noexcept {
+  std::uint64_t descriptors = 0;
+  for (const ValidatedRxQueue& queue : rx) descriptors += queue.pool.get() == pool ? queue.ring : 0;
+  return descriptors;
+}
 
 tl::unexpected<Error> refuse(std::string_view port, std::string what, std::string hint) {
   return fail(ErrorCode::invalid_argument, fmt::format("{}: {}", port, what), std::move(hint));
@@ -121,22 +238,10 @@ Result<void> check_mtu(std::uint32_t mtu, const ValidatedConfig& config, const P
                     "carries everywhere",
                     wire_bytes(limits.max_mtu)));
   }
-  if (config.rx_queues == 0) return {};
-  const MempoolOptions& pool = config.pool_options();
-  // Of a ring that holds buffers one slot always stays unarmed, so that a full one differs from an empty one.
-  const std::uint32_t there = limits.rings_hold_buffers ? config.rx_ring - 1 : pool.count;
-  const std::uint64_t room = std::uint64_t{std::min(there, limits.max_rx_segments)} * config.buffer_bytes;
-  if (frame_bytes(mtu) <= room) return {};
-  if (limits.rings_hold_buffers) {
-    return refuse(port.name,
-                  fmt::format("mtu = {}: a frame of {} bytes does not fit rx_ring = {} with buffers of {}", mtu,
-                              frame_bytes(mtu), config.rx_ring, config.buffer_bytes),
-                  "use a larger rx_ring or a pool with a larger data_room");
+  for (std::size_t index = 0; index < config.rx.size(); ++index) {
+    if (auto fits = check_frame_fits(mtu, config, index, port); !fits) return fits;
   }
-  return refuse(port.name,
-                fmt::format("mtu = {}: a frame of {} bytes does not fit the {} buffers of {} of pool '{}'", mtu,
-                            frame_bytes(mtu), pool.count, config.buffer_bytes, pool.name),
-                "create the pool with a larger data_room or count");
+  return {};
 }
 
 Result<void> check_promiscuous(bool promiscuous, const PortInfo& port) {
@@ -150,30 +255,14 @@ Result<ValidatedConfig> check_config(const PortConfig& config, const PortInfo& p
   if (auto queues = check_queues(config, port); !queues) return pass_on(std::move(queues));
   if (auto mode = check_burst_mode(config, port); !mode) return pass_on(std::move(mode));
   if (auto can = check_promiscuous(config.promiscuous, port); !can) return pass_on(std::move(can));
-  ValidatedConfig valid{.rx_queues = config.rx_queues,
-                        .tx_queues = config.tx_queues,
-                        .rx_ring = config.rx_ring,
-                        .tx_ring = config.tx_ring,
-                        .mtu = config.mtu,
+  ValidatedConfig valid{.mtu = config.mtu,
                         .promiscuous = config.promiscuous,
                         .all_multicast = config.all_multicast,
                         .burst_mode = config.burst_mode};
-  if (config.tx_queues != 0) {
-    if (auto ring = check_ring("tx_ring", config.tx_ring, port); !ring) return pass_on(std::move(ring));
-  }
-  if (config.rx_queues != 0) {
-    if (auto ring = check_ring("rx_ring", config.rx_ring, port); !ring) return pass_on(std::move(ring));
-    if (config.rx_pool == nullptr) {
-      valid.own_pool = own_pool_for(config, port);
-    } else {
-      valid.pool = config.rx_pool->core();
-      if (auto owner = check_owner(*valid.pool, port, context); !owner) return pass_on(std::move(owner));
-    }
-    if (auto fits = check_buffers(config, valid.pool_options(), port); !fits) return pass_on(std::move(fits));
-    valid.buffer_bytes = usable_buffer_bytes(valid.pool_options().data_room, port.limits);
-  }
-  if (auto cache = check_cache(config, port, context); !cache) return pass_on(std::move(cache));
-  if (config.cache != nullptr) valid.cache = config.cache->core();
+  if (auto tx = check_tx_queues(config, port, context, valid); !tx) return pass_on(std::move(tx));
+  if (auto rx = check_rx_queues(config, port, context, valid); !rx) return pass_on(std::move(rx));
+  if (valid.queues_of(nullptr) != 0) valid.own_pool = own_pool_for(valid, port);
+  if (auto fits = settle_buffers(valid, port); !fits) return pass_on(std::move(fits));
   if (auto mtu = check_mtu(config.mtu, valid, port); !mtu) return pass_on(std::move(mtu));
   return valid;
 }

@@ -56,38 +56,44 @@ Result<void> PortMachine::configure(const PortConfig& config) {
 Result<void> PortMachine::make_own_pool(ValidatedConfig& config) const {
   if (!config.own_pool) return {};
   if (config_.own_pool && config_.own_pool->count == config.own_pool->count) {
-    config.pool = config_.pool;
-    return {};
+    config.made_pool = config_.made_pool;
+  } else {
+    auto pool = MempoolCore::create(context_, *config.own_pool, MempoolCore::Owner::port);
+    if (!pool) {
+      return fail(
+          pool.error().code,
+          fmt::format("{}: no pool of its own with {} mbufs: {}", info().name, config.own_pool->count,
+                      pool.error().what),
+          fmt::format("{}; or ask for smaller rings, or let rx.pool name a pool that is there", pool.error().hint));
+    }
+    config.made_pool = *std::move(pool);
   }
-  auto pool = MempoolCore::create(context_, *config.own_pool, MempoolCore::Owner::port);
-  if (!pool) {
-    return fail(
-        pool.error().code,
-        fmt::format("{}: no pool of its own with {} mbufs: {}", info().name, config.own_pool->count, pool.error().what),
-        fmt::format("{}; or ask for smaller rings, or let rx_pool name a pool that is there", pool.error().hint));
+  for (ValidatedRxQueue& queue : config.rx) {
+    if (queue.pool == nullptr) queue.pool = config.made_pool;
   }
-  config.pool = *std::move(pool);
   return {};
 }
 
 std::optional<Mempool> PortMachine::rx_pool(std::uint16_t queue) const {
-  if (queue >= config_.rx_queues) return std::nullopt;
-  return Mempool(config_.pool);
+  if (queue >= config_.rx_queues()) return std::nullopt;
+  return config_.rx[queue].mempool();
 }
 
 EffectiveConfig PortMachine::config() const {
-  const bool receives = config_.rx_queues != 0;
-  return {.rx_queues = config_.rx_queues,
-          .tx_queues = config_.tx_queues,
-          .rx_ring = receives ? config_.rx_ring : 0,
-          .tx_ring = config_.tx_queues != 0 ? config_.tx_ring : 0,
-          .mtu = config_.mtu,
-          .rx_buffer_bytes = config_.buffer_bytes,
-          .rx_pool = receives ? config_.pool->options().name : std::string(),
-          .shares_cache = config_.cache != nullptr,
-          .promiscuous = config_.promiscuous,
-          .all_multicast = config_.all_multicast,
-          .burst_mode = best_of(config_.burst_mode)};
+  EffectiveConfig config{.mtu = config_.mtu,
+                         .promiscuous = config_.promiscuous,
+                         .all_multicast = config_.all_multicast,
+                         .burst_mode = best_of(config_.burst_mode)};
+  for (const ValidatedRxQueue& queue : config_.rx) {
+    config.rx.push_back({.ring = queue.ring,
+                         .buffer_bytes = queue.buffer_bytes,
+                         .pool = queue.pool->options().name,
+                         .given_cache = queue.cache != nullptr});
+  }
+  for (const ValidatedTxQueue& queue : config_.tx) {
+    config.tx.push_back({.ring = queue.ring, .given_cache = queue.cache != nullptr});
+  }
+  return config;
 }
 
 Result<void> PortMachine::start() {

@@ -38,22 +38,16 @@ CONFORMANCE_TEST(Control, SaysWhatItIs) {
 }
 
 CONFORMANCE_TEST(Control, TellsTheConfigurationThatIsInForce) {
-  EXPECT_EQ(right().config().rx_queues, 0);
-  EXPECT_EQ(right().config().tx_queues, 0);
-  EXPECT_EQ(right().config().rx_pool, "");
+  EXPECT_TRUE(right().config().rx.empty());
+  EXPECT_TRUE(right().config().tx.empty());
   PortConfig wanted = config();
-  wanted.tx_ring = 128;
+  wanted.tx.ring = 128;
   wanted.promiscuous = traits().promiscuous;
   wanted.burst_mode = BurstMode::scalar;
   start_both(config(), wanted);
-  EffectiveConfig expected{.rx_queues = 1,
-                           .tx_queues = 1,
-                           .rx_ring = 64,
-                           .tx_ring = 128,
+  EffectiveConfig expected{.rx = {{.ring = 64, .buffer_bytes = 2048, .pool = "conformance", .given_cache = true}},
+                           .tx = {{.ring = 128, .given_cache = true}},
                            .mtu = 1500,
-                           .rx_buffer_bytes = 2048,
-                           .rx_pool = "conformance",
-                           .shares_cache = true,
                            .promiscuous = traits().promiscuous,
                            .all_multicast = false,
                            .burst_mode = BurstMode::scalar};
@@ -70,14 +64,14 @@ CONFORMANCE_TEST(Control, TellsTheConfigurationThatIsInForce) {
   ASSERT_TRUE(right().stop());
   EXPECT_EQ(right().config(), expected);
   PortConfig refused = config();
-  refused.rx_ring = 65;
+  refused.rx.ring = 65;
   EXPECT_FALSE(right().configure(refused));
   EXPECT_EQ(right().config(), expected) << "a refused configuration changes nothing";
-  ASSERT_TRUE(right().configure({.rx_queues = 0, .tx_ring = 64}));
-  expected = {.tx_queues = 1, .tx_ring = 64, .mtu = 1500, .burst_mode = best_of(BurstMode::best)};
+  ASSERT_TRUE(right().configure({.tx = {.ring = 64}, .rx_queues = 0}));
+  expected = {.tx = {{.ring = 64}}, .mtu = 1500, .burst_mode = best_of(BurstMode::best)};
   EXPECT_EQ(right().config(), expected);
   ASSERT_TRUE(right().close());
-  EXPECT_EQ(right().config().tx_queues, 0);
+  EXPECT_TRUE(right().config().tx.empty());
 }
 
 CONFORMANCE_TEST_WHERE(Control, FiltersByDestination, traits.filters) {

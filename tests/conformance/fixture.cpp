@@ -102,12 +102,12 @@ void Conformance::TearDown() {
 
 PortConfig Conformance::config() {
   PortConfig config = this->config(*pool_);
-  config.cache = &*cache_;
+  config.rx.cache = config.tx.cache = &*cache_;
   return config;
 }
 
 PortConfig Conformance::config(const Mempool& pool) {
-  return {.rx_pool = &pool, .rx_ring = 64, .tx_ring = 64, .burst_mode = chosen_path()};
+  return {.rx = {.pool = &pool, .ring = 64}, .tx = {.ring = 64}, .burst_mode = chosen_path()};
 }
 
 Port Conformance::open_port(const std::string& uri) { return must(open_unconfigured(*context_, uri)); }

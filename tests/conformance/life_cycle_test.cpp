@@ -103,8 +103,8 @@ CONFORMANCE_TEST(LifeCycle, IsReconfiguredWhileStopped) {
     ASSERT_TRUE(left().stop());
     ASSERT_TRUE(right().stop());
     PortConfig other = config();
-    other.rx_ring = other.tx_ring = ring;
-    other.cache = ring == 256 ? nullptr : &*cache_;
+    other.rx.ring = other.tx.ring = ring;
+    other.rx.cache = other.tx.cache = ring == 256 ? nullptr : &*cache_;
     start_both(other, other);
     expect_exchange(make_frames(traits().delivers ? 80 : 0, 100));
   }
@@ -153,15 +153,15 @@ CONFORMANCE_TEST(LifeCycle, ChangesNothingForARefusedConfiguration) {
       with([](PortConfig& c) { c.rx_queues = c.tx_queues = 0; }),
       with([&](PortConfig& c) { c.rx_queues = static_cast<std::uint16_t>(limits.max_rx_queues + 1); }),
       with([&](PortConfig& c) { c.tx_queues = static_cast<std::uint16_t>(limits.max_tx_queues + 1); }),
-      with([](PortConfig& c) { c.rx_ring = 100; }),
-      with([&](PortConfig& c) { c.rx_ring = limits.min_ring / 2; }),
-      with([&](PortConfig& c) { c.tx_ring = limits.max_ring * 2; }),
-      with([](PortConfig& c) { c.tx_ring = 0; }),
+      with([](PortConfig& c) { c.rx.ring = 100; }),
+      with([&](PortConfig& c) { c.rx.ring = limits.min_ring / 2; }),
+      with([&](PortConfig& c) { c.tx.ring = limits.max_ring * 2; }),
+      with([](PortConfig& c) { c.tx.ring = 0; }),
       with([&](PortConfig& c) { c.mtu = limits.max_mtu + 1; }),
       with([&](PortConfig& c) { c.mtu = limits.min_mtu - 1; }),
-      with([](PortConfig& c) { c.rx_pool = nullptr; }),  // the cache's pool is another one then
-      with([&](PortConfig& c) { c.rx_pool = &*other_pool; }),
-      with([&](PortConfig& c) { c.cache = &other_cache; }),
+      with([](PortConfig& c) { c.rx.pool = nullptr; }),  // the cache's pool is another one then
+      with([&](PortConfig& c) { c.rx.pool = &*other_pool; }),
+      with([&](PortConfig& c) { c.rx.cache = c.tx.cache = &other_cache; }),
   };
   const auto refuse_all = [&](PortState state) {
     for (std::size_t i = 0; i < bad.size(); ++i) {

@@ -68,7 +68,9 @@ void exchange(Port& port, Machine& machine) {
 }
 
 void live(Port& port, Machine& machine, FuzzedDataProvider& input) {
-  if (!port.configure({.rx_pool = &machine.pool, .cache = &machine.cache, .rx_ring = 64, .tx_ring = 64})) return;
+  if (!port.configure({.rx = {.pool = &machine.pool, .cache = &machine.cache, .ring = 64},
+                       .tx = {.cache = &machine.cache, .ring = 64}}))
+    return;
   for (int starts = 0; starts < 3; ++starts) {
     if (!port.start()) return;
     // Virtual time passes in small steps, so the whole wait for a link is worth it only now and then.

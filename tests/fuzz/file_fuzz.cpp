@@ -33,7 +33,9 @@ void require_sound(Mbuf& frame) {
 }
 
 void live(Port& port, Machine& machine) {
-  if (!port.configure({.rx_pool = &machine.pool, .cache = &machine.cache, .rx_ring = 64, .tx_ring = 64})) return;
+  if (!port.configure({.rx = {.pool = &machine.pool, .cache = &machine.cache, .ring = 64},
+                       .tx = {.cache = &machine.cache, .ring = 64}}))
+    return;
   if (!port.start()) return;
   DropCounter looked_at("looked at");
   int silent = 0;

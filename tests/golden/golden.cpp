@@ -120,7 +120,7 @@ std::vector<Phase> trace_life(const char* uri, std::shared_ptr<Clock> clock) {
   }
   const auto pool = Mempool::create(context, {.count = 512});
   phase = &phases[1];
-  EXPECT_TRUE(port->configure({.rx_pool = &*pool, .rx_ring = 64, .tx_ring = 64}));
+  EXPECT_TRUE(port->configure({.rx = {.pool = &*pool, .ring = 64}, .tx = {.ring = 64}}));
   EXPECT_TRUE(port->start());
   phase = &waiting;
   EXPECT_TRUE(port->wait_for_link(std::chrono::seconds(20)));

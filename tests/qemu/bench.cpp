@@ -56,7 +56,7 @@ Bench::Bench()
           {.log = [this](LogLevel, std::string_view text) { log.emplace_back(text); }, .huge_pages = HugePages::never}),
       pool(must(Mempool::create(context, {.count = kMbufs, .name = "qemu"}))),
       cache(pool),
-      config{.rx_pool = &pool, .cache = &cache} {}
+      config{.rx = {.pool = &pool, .cache = &cache}, .tx = {.cache = &cache}} {}
 
 Bench::~Bench() {
   if (!testing::Test::HasFailure()) return;

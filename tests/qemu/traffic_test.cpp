@@ -33,7 +33,7 @@ TEST(Traffic, TenThousandFramesArriveIntactBothWays) {
 TEST(Traffic, ACardThatCannotCountWhatItMissesIsNotSaidToBeExact) {
   Bench bench;
   bench.config.rx_queues = 4;
-  bench.config.rx_ring = 64;
+  bench.config.rx.ring = 64;
   QemuPort left = bench.start("0");
   QemuPort right = bench.start("1");
   ASSERT_TRUE(Bench::link_rises(left.port));
@@ -46,7 +46,7 @@ TEST(Traffic, ACardThatCannotCountWhatItMissesIsNotSaidToBeExact) {
     left.port.tx(0).tx_done_cleanup();
     return left.port.tx(0).in_flight() == 0;
   }));
-  const std::size_t armed = bench.config.rx_ring - 1;  // broadcasts go to queue 0 alone
+  const std::size_t armed = bench.config.rx.ring - 1;  // broadcasts go to queue 0 alone
   const std::size_t received = bench.receive(right.port, armed).size();
   const Stats stats = right.port.stats();
   EXPECT_EQ(received, armed) << "what found no descriptor is gone";

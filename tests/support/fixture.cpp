@@ -58,8 +58,8 @@ CardFixture::CardFixture(const CardFixtureOptions& options)
           [this](std::span<const std::byte> frame) { sent.emplace_back(frame.begin(), frame.end()); })),
       card(*wire, 0),
       port(open_port()) {
-  config.rx_pool = &pool;
-  config.cache = &cache;
+  config.rx.pool = &pool;
+  config.rx.cache = config.tx.cache = &cache;
   if (!options.start) return;
   must(port.configure(config));
   must(port.start());
@@ -129,7 +129,7 @@ std::uint64_t CardFixture::drops(std::string_view name) {
 testing::AssertionResult CardFixture::every_mbuf_accounted_for(std::uint32_t held) {
   std::uint32_t expected = held;
   if (port.state() == PortState::started) {
-    expected += config.rx_queues * config.rx_ring;
+    expected += config.rx_queues * config.rx.ring;
     for (std::uint16_t queue = 0; queue < config.tx_queues; ++queue) expected += port.tx(queue).in_flight();
   }
   const std::uint32_t in_use = pool.stats().in_use();

@@ -32,7 +32,7 @@ using Frame = std::vector<std::byte>;
 [[nodiscard]] Frame content(const Mbuf& mbuf);
 
 struct CardFixtureOptions {
-  PortConfig port{.rx_ring = 64, .tx_ring = 64};  ///< its pool and cache are the CardFixture's
+  PortConfig port{.rx = {.ring = 64}, .tx = {.ring = 64}};  ///< its pool and cache are the CardFixture's
   MempoolOptions pool{.count = 1024};
   models::igb::CardOptions card{};
   bool start = true;  ///< false: the port is left opened, and configured by the test

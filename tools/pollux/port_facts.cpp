@@ -18,7 +18,7 @@ constexpr std::uint32_t kRing = 64;
 Result<void> start(Port& port, const Mempool& pool) {
   const PortLimits& limits = port.info().limits;
   const std::uint32_t ring = std::clamp(kRing, limits.min_ring, limits.max_ring);
-  if (auto configured = port.configure({.rx_pool = &pool, .rx_ring = ring, .tx_ring = ring}); !configured) {
+  if (auto configured = port.configure({.rx = {.pool = &pool, .ring = ring}, .tx = {.ring = ring}}); !configured) {
     return configured;
   }
   return port.start();

@@ -42,7 +42,7 @@ class POLLUX_API Port {
 
   /// Validates `config` and sets the queues up. In any state but started, closed and failed; a second call replaces the
   /// first. Errors: invalid_argument (names the value and its range), bad_state, no_memory.
-  /// no_memory also where the pool that the port makes for itself (PortConfig::rx_pool) finds no room.
+  /// no_memory also where the pool that the port makes for itself (RxQueueConfig::pool) finds no room.
   [[nodiscard]] Result<void> configure(const PortConfig& config = {});
   /// Arms the rings and lets frames flow. The link may still take seconds: see `wait_for_link`.
   [[nodiscard]] Result<void> start();

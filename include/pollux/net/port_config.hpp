@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -11,43 +12,73 @@
 
 namespace pollux {
 
+/// How a receive queue is to run.
+struct RxQueueConfig {
+  /// Where the queue takes its mbufs; the port keeps the pool alive. nullptr as the default for all queues: the port
+  /// makes a pool of its own, which Port::rx_pool hands out. That one has mbufs of 2,048 bytes behind 128 of headroom,
+  /// on the card's NUMA node: one for each descriptor of every ring that uses it, 512 more for each of those queues and
+  /// 64 for each transmit queue for caches, and 2,048 for the application and other ports (3,648 by default, 10 MiB in
+  /// huge pages). It lives until the port is closed and the last of its mbufs has come home, wherever that was sent.
+  /// nullptr in an override: the pool of the other queues.
+  /// Ports that forward to each other are faster with one pool (and one cache) for all: transmitting gives mbufs of
+  /// another pool back one by one.
+  const Mempool* pool = nullptr;
+  /// A cache of that pool, which belongs to the thread that polls the queue. nullptr: the queue has one of its own
+  /// until `RxQueue::use_cache`. Sharing one among the queues that a thread polls is what makes forwarding cheap.
+  const MempoolCache* cache = nullptr;
+  std::uint32_t ring = 512;  ///< descriptors, a power of two within PortLimits
+};
+
+/// How a transmit queue is to run.
+struct TxQueueConfig {
+  /// Where the buffers of sent frames go first; it belongs to the thread that sends. nullptr: the queue has one of its
+  /// own or none until `TxQueue::use_cache`.
+  const MempoolCache* cache = nullptr;
+  std::uint32_t ring = 512;  ///< descriptors, a power of two within PortLimits
+};
+
 /// How a port is to run. Checked whole before the first register is written: a refused configuration changes nothing.
 struct PortConfig {
-  /// Where receive queues take their mbufs; the port keeps the pool alive. nullptr: the port makes a pool of its own as
-  /// soon as it has receive queues, which Port::rx_pool hands out. That one has mbufs of 2,048 bytes behind 128 of
-  /// headroom, on the card's NUMA node: one for each descriptor of every ring, 512 more a receive queue and 64 a
-  /// transmit queue for caches, and 2,048 for the application and other ports (3,648 by default, 10 MiB in huge pages).
-  /// It lives until the port is closed and the last of its mbufs has come home, wherever that was sent. Ports that
-  /// forward to each other are faster with one pool (and one cache) for all: transmitting gives mbufs of another pool
-  /// back one by one.
-  const Mempool* rx_pool = nullptr;
-  /// The cache that all queues of the port use, if one thread polls them all; nullptr: each queue has one of its own
-  /// until `RxQueue::use_cache` or `TxQueue::use_cache`. Sharing one among the ports a thread polls is what makes
-  /// forwarding cheap.
-  const MempoolCache* cache = nullptr;
+  RxQueueConfig rx = {};  ///< every receive queue without an override
+  TxQueueConfig tx = {};  ///< every transmit queue without an override
   std::uint16_t rx_queues = 1;
   std::uint16_t tx_queues = 1;
-  std::uint32_t rx_ring = 512;  ///< descriptors, a power of two within PortLimits
-  std::uint32_t tx_ring = 512;
   std::uint32_t mtu = 1500;    ///< bytes of an Ethernet payload, within PortLimits
   bool promiscuous = false;    ///< receive frames for any destination
   bool all_multicast = false;  ///< receive every multicast frame
   /// With which instructions bursts work; a path that the processor lacks is refused. `best` is right but for tests and
   /// measurements.
   BurstMode burst_mode = BurstMode::best;
+  /// By index of the queue: taken whole in place of `rx` or `tx`, so that a field that is left out has its default
+  /// value and not that of `rx` or `tx`. Only a pool that is left out is that of `rx`.
+  std::map<std::uint16_t, RxQueueConfig> rx_override = {};
+  std::map<std::uint16_t, TxQueueConfig> tx_override = {};
+};
+
+/// The configuration of a receive queue that is in force.
+struct EffectiveRxQueue {
+  std::uint32_t ring = 0;          ///< descriptors
+  std::uint32_t buffer_bytes = 0;  ///< of a received frame in each mbuf at most
+  std::string pool = {};           ///< its name
+  bool given_cache = false;        ///< the configuration named its cache; `use_cache` may have named another since
+
+  [[nodiscard]] bool operator==(const EffectiveRxQueue&) const = default;
+};
+
+/// The configuration of a transmit queue that is in force.
+struct EffectiveTxQueue {
+  std::uint32_t ring = 0;    ///< descriptors
+  bool given_cache = false;  ///< as a receive queue's
+
+  [[nodiscard]] bool operator==(const EffectiveTxQueue&) const = default;
 };
 
 /// The configuration that is in force, as data: what was asked for, with what that left open decided, and with what was
 /// changed since.
 struct EffectiveConfig {
-  std::uint16_t rx_queues = 0;
-  std::uint16_t tx_queues = 0;
-  std::uint32_t rx_ring = 0;          ///< descriptors of each receive queue; 0 without any
-  std::uint32_t tx_ring = 0;          ///< the same of transmit queues
-  std::uint32_t mtu = 0;              ///< bytes
-  std::uint32_t rx_buffer_bytes = 0;  ///< of a received frame in each mbuf at most; 0 without receive queues
-  std::string rx_pool = {};           ///< the pool's name; empty without receive queues
-  bool shares_cache = false;          ///< all queues use the one of PortConfig::cache, unless they were given others
+  std::vector<EffectiveRxQueue> rx = {};  ///< each receive queue, by index
+  std::vector<EffectiveTxQueue> tx = {};  ///< each transmit queue, by index
+  std::uint32_t mtu = 0;                  ///< bytes
   bool promiscuous = false;
   bool all_multicast = false;
   BurstMode burst_mode =

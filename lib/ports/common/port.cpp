@@ -16,6 +16,15 @@ namespace {
 /// Nothing has to be folded; at this pace a medium that has gone is noticed.
 constexpr Duration kServiceInterval = std::chrono::seconds(10);
 
+// A cache of one's own is small, and never more than a share of a small pool.
+std::shared_ptr<MempoolCacheCore> receive_cache(const ValidatedConfig& config, std::uint16_t queue) {
+  constexpr std::uint32_t kOwnCache = 256;
+  const ValidatedRxQueue& mine = config.rx[queue];
+  if (mine.cache != nullptr) return mine.cache;
+  const std::uint32_t share = mine.pool->options().count / (4U * config.queues_of(mine.pool.get()));
+  return std::make_shared<MempoolCacheCore>(mine.pool, std::clamp(share, 1U, kOwnCache));
+}
+
 }  // namespace
 
 MacAddress mac_for(std::string_view name) noexcept {
@@ -54,40 +63,34 @@ Result<void> Port::configure(const ValidatedConfig& config) {
   if (auto mtu = medium_->set_mtu(config.mtu); !mtu) return mtu;
   retire_queues();
   config_ = config;
-  rx_queues_ = config_.rx_queues;
-  tx_queues_ = config_.tx_queues;
+  rx_queues_ = config_.rx_queues();
+  tx_queues_ = config_.tx_queues();
   setup_queues();
   return {};
 }
 
 // Caches go home when their queues are not in use any more, whoever still refers to those.
 void Port::retire_queues() noexcept {
-  for (std::uint16_t queue = 0; queue < config_.rx_queues; ++queue) medium_->rx(queue).retire();
-  for (std::uint16_t queue = 0; queue < config_.tx_queues; ++queue) medium_->tx(queue).retire();
+  for (std::uint16_t queue = 0; queue < config_.rx_queues(); ++queue) medium_->rx(queue).retire();
+  for (std::uint16_t queue = 0; queue < config_.tx_queues(); ++queue) medium_->tx(queue).retire();
 }
 
 void Port::setup_queues() {
-  // A cache of one's own is small, and never more than a share of a small pool.
-  constexpr std::uint32_t kOwnCache = 256;
-  for (std::uint16_t queue = 0; queue < config_.rx_queues; ++queue) {
-    auto cache = config_.cache;
-    if (cache == nullptr) {
-      const std::uint32_t share = config_.pool->options().count / (4U * config_.rx_queues);
-      cache = std::make_shared<MempoolCacheCore>(config_.pool, std::clamp(share, 1U, kOwnCache));
-    }
-    medium_->rx(queue).setup({.pool = config_.pool, .cache = std::move(cache), .port = info_.index});
+  for (std::uint16_t queue = 0; queue < config_.rx_queues(); ++queue) {
+    medium_->rx(queue).setup(
+        {.pool = config_.rx[queue].pool, .cache = receive_cache(config_, queue), .port = info_.index});
   }
-  for (std::uint16_t queue = 0; queue < config_.tx_queues; ++queue) {
-    medium_->tx(queue).setup({.cache = config_.cache, .context = context_});
+  for (std::uint16_t queue = 0; queue < config_.tx_queues(); ++queue) {
+    medium_->tx(queue).setup({.cache = config_.tx[queue].cache, .context = context_});
   }
 }
 
 pollux::RxQueue* Port::rx_queue(std::uint16_t index) {
-  return index < config_.rx_queues ? &medium_->rx(index) : nullptr;
+  return index < config_.rx_queues() ? &medium_->rx(index) : nullptr;
 }
 
 pollux::TxQueue* Port::tx_queue(std::uint16_t index) {
-  return index < config_.tx_queues ? &medium_->tx(index) : nullptr;
+  return index < config_.tx_queues() ? &medium_->tx(index) : nullptr;
 }
 
 Result<void> Port::start(const PortSettings& settings) {
@@ -102,8 +105,8 @@ Result<void> Port::start(const PortSettings& settings) {
 }
 
 void Port::open_queues() noexcept {
-  for (std::uint16_t queue = 0; queue < config_.rx_queues; ++queue) medium_->rx(queue).open();
-  for (std::uint16_t queue = 0; queue < config_.tx_queues; ++queue) medium_->tx(queue).open();
+  for (std::uint16_t queue = 0; queue < config_.rx_queues(); ++queue) medium_->rx(queue).open();
+  for (std::uint16_t queue = 0; queue < config_.tx_queues(); ++queue) medium_->tx(queue).open();
 }
 
 Result<void> Port::close_queues(Duration limit) {
@@ -114,8 +117,8 @@ Result<void> Port::close_queues(Duration limit) {
                     "stop polling, then stop the port again");
     }
   };
-  for (std::uint16_t queue = 0; queue < config_.rx_queues; ++queue) close_one(medium_->rx(queue));
-  for (std::uint16_t queue = 0; queue < config_.tx_queues; ++queue) close_one(medium_->tx(queue));
+  for (std::uint16_t queue = 0; queue < config_.rx_queues(); ++queue) close_one(medium_->rx(queue));
+  for (std::uint16_t queue = 0; queue < config_.tx_queues(); ++queue) close_one(medium_->tx(queue));
   return result;
 }
 

@@ -29,7 +29,7 @@ void RxQueue::retire() noexcept {
 Result<void> RxQueue::use_cache(const MempoolCache& cache) {
   if (pool_ == nullptr || &cache.core()->pool() != pool_.get()) {
     return fail(ErrorCode::invalid_argument, "the cache belongs to another mempool than the receive queue",
-                "make the cache from the pool that was given as PortConfig::rx_pool");
+                "make the cache from the pool that was given as RxQueueConfig::pool");
   }
   cache_owner_ = cache.core();
   cache_ = cache_owner_.get();

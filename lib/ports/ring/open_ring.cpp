@@ -76,7 +76,8 @@ class End final : public ports::Medium {
 
   [[nodiscard]] Result<void> start(const ValidatedConfig& config) override {
     const std::lock_guard guard(pair_->control);
-    for (std::uint16_t queue = 0; queue < config.rx_queues; ++queue) pair_->rings[end_][queue].open(config.rx_ring);
+    for (std::uint16_t queue = 0; queue < config.rx_queues(); ++queue)
+      pair_->rings[end_][queue].open(config.rx[queue].ring);
     pair_->started[end_] = true;
     return {};
   }

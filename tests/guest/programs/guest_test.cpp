@@ -119,7 +119,7 @@ struct Spread {
     if (!made) return tl::unexpected(made.error());
     pool = *std::move(made);
     for (std::size_t i = 0; i < ports.size(); ++i) {
-      PortConfig config{.rx_pool = &*pool};
+      PortConfig config{.rx = {.pool = &*pool}};
       if (i == 0) config.rx_queues = kQueues;
       if (auto configured = ports[i].configure(config); !configured) return configured;
       if (auto started = ports[i].start(); !started) return started;
@@ -240,7 +240,7 @@ TEST(VirtualFunction, KeepsTheAddressThatItMayNotChange) {
   Context context;
   const auto pool = Mempool::create(context, {.count = 1024});
   ASSERT_TRUE(pool) << pool.error().message();
-  auto port = open(context, function_name(), {.rx_pool = &*pool});
+  auto port = open(context, function_name(), {.rx = {.pool = &*pool}});
   ASSERT_TRUE(port) << port.error().message();
   const MacAddress given = port->mac();
   const auto set = port->set_mac(kOwnIdea);
@@ -255,7 +255,7 @@ TEST(VirtualFunction, IsGivenGroupsAndVlansByTheKernel) {
   Context context;
   const auto pool = Mempool::create(context, {.count = 1024});
   ASSERT_TRUE(pool) << pool.error().message();
-  auto port = open(context, function_name(), {.rx_pool = &*pool});
+  auto port = open(context, function_name(), {.rx = {.pool = &*pool}});
   ASSERT_TRUE(port) << port.error().message();
   const auto vlans = port->capability<VlanFilter>();
   ASSERT_TRUE(vlans);

@@ -59,7 +59,7 @@ bool forward(Context& context, std::optional<Error>& failure) {
   auto pool = Mempool::create(context, {.count = 256});
   if (!note(pool)) return false;
   MempoolCache cache(*pool);
-  const PortConfig config{.rx_pool = &*pool, .cache = &cache, .rx_ring = 64, .tx_ring = 64};
+  const PortConfig config{.rx = {.pool = &*pool, .cache = &cache, .ring = 64}, .tx = {.cache = &cache, .ring = 64}};
   auto in = open(context, "sim:0", config);
   if (!note(in)) return false;
   auto out = open(context, "sim:1", config);

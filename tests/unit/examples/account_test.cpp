@@ -100,7 +100,7 @@ TEST(Account, ClosesAPortThatFailedSoThatItsBuffersComeBack) {
   auto pool = Mempool::create(context, {.count = 2048});
   ASSERT_TRUE(pool);
   std::vector<Port> ports;
-  ports.push_back(open(context, "fault:removal@3000,sim:0", {.rx_pool = &*pool}).value());
+  ports.push_back(open(context, "fault:removal@3000,sim:0", {.rx = {.pool = &*pool}}).value());
   ASSERT_TRUE(ports[0].wait_for_link(std::chrono::seconds(10)));
   for (int i = 0; i < 100'000 && ports[0].service(); ++i) {
   }

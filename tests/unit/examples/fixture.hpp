@@ -17,8 +17,8 @@ class Fixture {
  public:
   explicit Fixture(unsigned ports, PortConfig config = {}, std::uint32_t mbufs = 8192)
       : context_(options(clock_)), pool_(make_pool(context_, mbufs)), cache_(*pool_) {
-    config.rx_pool = &*pool_;
-    config.cache = &cache_;
+    config.rx.pool = &*pool_;
+    config.rx.cache = config.tx.cache = &cache_;
     config.promiscuous = true;
     for (unsigned i = 0; i < ports; ++i) {
       auto port = pollux::open(context_, "sim:" + std::to_string(i), config);

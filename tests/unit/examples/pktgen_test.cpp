@@ -60,7 +60,7 @@ TEST(Pktgen, SendsAndChecksFramesOfSeveralBuffers) {
 
 TEST(Pktgen, AccountsForEveryFrameAlsoThoseItDidNotGetRidOf) {
   PortConfig config;
-  config.tx_ring = 32;
+  config.tx.ring = 32;
   Fixture fixture(2, config);
   Sender sender = make_sender(fixture, 1000);
   Receiver receiver(fixture.port(1).rx(0), fixture.cache(), {});
@@ -81,8 +81,8 @@ TEST(Pktgen, AccountsForEveryFrameAlsoThoseItDidNotGetRidOf) {
 
 TEST(Pktgen, GoesOnWhenTheRingOrThePoolAreTooSmallForItsBursts) {
   PortConfig config;
-  config.tx_ring = 8;
-  config.rx_ring = 64;
+  config.tx.ring = 8;
+  config.rx.ring = 64;
   Fixture fixture(2, config, 160);
   Sender sender = make_sender(fixture, 500);
   Receiver receiver(fixture.port(1).rx(0), fixture.cache(), {.check = true});

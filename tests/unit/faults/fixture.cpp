@@ -57,7 +57,8 @@ void FaultFixture::run() {
   open();
   if (port_ != nullptr) {
     enter(Phase::configure);
-    if (good(port_->configure({.rx_pool = &*pool_, .rx_ring = kRing, .tx_ring = kRing, .mtu = 4000}), "configure")) {
+    if (good(port_->configure({.rx = {.pool = &*pool_, .ring = kRing}, .tx = {.ring = kRing}, .mtu = 4000}),
+             "configure")) {
       start();
     }
     close();
@@ -154,7 +155,7 @@ void FaultFixture::recover() {
   auto port = drivers::igb::probe(*context_, std::move(device));
   if (!port) return finding("the card cannot be opened again: " + port.error().message());
   port_ = std::make_unique<PortMachine>(context_->state(), *std::move(port));
-  Result<void> step = port_->configure({.rx_pool = &*pool_, .rx_ring = kRing, .tx_ring = kRing});
+  Result<void> step = port_->configure({.rx = {.pool = &*pool_, .ring = kRing}, .tx = {.ring = kRing}});
   if (step) step = port_->start();
   if (!step) return finding("the card cannot be started again: " + step.error().message());
   no_link_ = false;

@@ -47,7 +47,7 @@ class RefusedConfigs : public testing::TestWithParam<Refusal> {};
 
 TEST_P(RefusedConfigs, NameTheValueAndItsRange) {
   const Pools pools;
-  PortConfig config{.rx_pool = &pools.pool};
+  PortConfig config{.rx = {.pool = &pools.pool}};
   ASSERT_TRUE(pools.check(config));
   GetParam().spoil(config, pools);
   const auto plan = pools.check(config);
@@ -69,19 +69,19 @@ INSTANTIATE_TEST_SUITE_P(
                 "at least one"},
         Refusal{"cache_without_its_pool",
                 [](PortConfig& c, const Pools& p) {
-                  c.rx_pool = nullptr;
-                  c.cache = &p.cache;
+                  c.rx.pool = nullptr;
+                  c.rx.cache = c.tx.cache = &p.cache;
                 },
-                "the cache belongs to pool 'plain', but rx_pool is not set", "rx_pool"},
-        Refusal{"rx_ring_zero", [](PortConfig& c, const Pools&) { c.rx_ring = 0; },
-                "rx_ring = 0 is not a power of two from 8 to 4096", "nearest is 8"},
-        Refusal{"rx_ring_odd", [](PortConfig& c, const Pools&) { c.rx_ring = 500; }, "rx_ring = 500", "nearest is 512"},
-        Refusal{"rx_ring_multiple_of_8", [](PortConfig& c, const Pools&) { c.rx_ring = 24; }, "rx_ring = 24",
+                "rx.cache belongs to pool 'plain', but rx.pool is not set", "rx.pool"},
+        Refusal{"rx_ring_zero", [](PortConfig& c, const Pools&) { c.rx.ring = 0; },
+                "rx.ring = 0 is not a power of two from 8 to 4096", "nearest is 8"},
+        Refusal{"rx_ring_odd", [](PortConfig& c, const Pools&) { c.rx.ring = 500; }, "rx.ring = 500", "nearest is 512"},
+        Refusal{"rx_ring_multiple_of_8", [](PortConfig& c, const Pools&) { c.rx.ring = 24; }, "rx.ring = 24",
                 "nearest is 32"},
-        Refusal{"tx_ring_small", [](PortConfig& c, const Pools&) { c.tx_ring = 4; }, "tx_ring = 4", "nearest is 8"},
-        Refusal{"tx_ring_large", [](PortConfig& c, const Pools&) { c.tx_ring = 8192; }, "tx_ring = 8192",
+        Refusal{"tx_ring_small", [](PortConfig& c, const Pools&) { c.tx.ring = 4; }, "tx.ring = 4", "nearest is 8"},
+        Refusal{"tx_ring_large", [](PortConfig& c, const Pools&) { c.tx.ring = 8192; }, "tx.ring = 8192",
                 "nearest is 4096"},
-        Refusal{"tx_ring_huge", [](PortConfig& c, const Pools&) { c.tx_ring = 0xFFFFFFFF; }, "tx_ring = 4294967295",
+        Refusal{"tx_ring_huge", [](PortConfig& c, const Pools&) { c.tx.ring = 0xFFFFFFFF; }, "tx.ring = 4294967295",
                 "nearest is 4096"},
         Refusal{"mtu_small", [](PortConfig& c, const Pools&) { c.mtu = 67; }, "mtu = 67 is outside 68 to 9706", "9728"},
         Refusal{"mtu_large", [](PortConfig& c, const Pools&) { c.mtu = 9707; }, "mtu = 9707 is outside 68 to 9706",
@@ -89,29 +89,31 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"mtu_huge", [](PortConfig& c, const Pools&) { c.mtu = 0xFFFFFFFF; }, "outside 68 to 9706", "9728"},
         Refusal{"jumbo_in_tiny_ring",
                 [](PortConfig& c, const Pools& p) {
-                  c.rx_pool = &p.kibibyte;
-                  c.rx_ring = 8;
+                  c.rx.pool = &p.kibibyte;
+                  c.rx.ring = 8;
                   c.mtu = 9000;
                 },
-                "a frame of 9018 bytes does not fit rx_ring = 8 with buffers of 1024", "larger rx_ring"},
-        Refusal{"pool_too_small", [](PortConfig& c, const Pools& p) { c.rx_pool = &p.small; },
-                "pool 'few' has 100 mbufs, 1 receive rings of 512 need 512", "more than 512"},
+                "a frame of 9018 bytes does not fit receive queue 0, which has ring = 8 and buffers of 1024",
+                "larger ring"},
+        Refusal{"pool_too_small", [](PortConfig& c, const Pools& p) { c.rx.pool = &p.small; },
+                "pool 'few' has 100 mbufs, 1 receive ring needs 512", "more than 512"},
         Refusal{"pool_too_small_for_many",
                 [](PortConfig& c, const Pools&) {
                   c.rx_queues = 16;
-                  c.rx_ring = 512;
+                  c.rx.ring = 512;
                 },
-                "pool 'plain' has 4096 mbufs, 16 receive rings of 512 need 8192", "more than 8192"},
-        Refusal{"buffer_too_small", [](PortConfig& c, const Pools& p) { c.rx_pool = &p.tight; },
-                "a buffer too small for its queue", "at least 1,024"},
-        Refusal{"foreign_pool", [](PortConfig& c, const Pools& p) { c.rx_pool = &p.foreign; },
+                "pool 'plain' has 4096 mbufs, 16 receive rings need 8192", "more than 8192"},
+        Refusal{"buffer_too_small", [](PortConfig& c, const Pools& p) { c.rx.pool = &p.tight; },
+                "a buffer too small for receive queue 0", "at least 1,024"},
+        Refusal{"foreign_pool", [](PortConfig& c, const Pools& p) { c.rx.pool = &p.foreign; },
                 "pool 'foreign' belongs to another Context", "port's Context"},
-        Refusal{"cache_of_another_pool", [](PortConfig& c, const Pools& p) { c.cache = &p.cache_of_small; },
-                "pool 'few' and the receive queues to 'plain'", "rx_pool"},
+        Refusal{"cache_of_another_pool",
+                [](PortConfig& c, const Pools& p) { c.rx.cache = c.tx.cache = &p.cache_of_small; },
+                "pool 'few' and the queue to 'plain'", "rx.pool"},
         Refusal{"foreign_cache",
                 [](PortConfig& c, const Pools& p) {
                   c.rx_queues = 0;
-                  c.cache = &p.cache_of_foreign;
+                  c.rx.cache = c.tx.cache = &p.cache_of_foreign;
                 },
                 "pool 'foreign' belongs to another Context", "port's Context"}),
     [](const auto& refusal) { return std::string(refusal.param.name); });
@@ -119,33 +121,37 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(ConfigCheck, TakesWhatTheCardCanDo) {
   const Pools pools;
   for (const std::uint32_t ring : {8u, 16u, 512u, 4096u}) {
-    const auto plan = pools.check({.rx_pool = &pools.pool, .rx_ring = ring, .tx_ring = ring, .mtu = 1500});
+    const auto plan = pools.check({.rx = {.pool = &pools.pool, .ring = ring}, .tx = {.ring = ring}, .mtu = 1500});
     ASSERT_TRUE(plan) << plan.error().message();
-    EXPECT_EQ(plan->rx_ring, ring);
+    ASSERT_EQ(plan->rx.size(), 1U);
+    EXPECT_EQ(plan->rx[0].ring, ring);
+    EXPECT_EQ(plan->tx[0].ring, ring);
   }
   EXPECT_TRUE(pools.check({.rx_queues = 0, .tx_queues = 16})) << "sending needs no pool";
-  EXPECT_TRUE(pools.check({.rx_pool = &pools.pool, .rx_queues = 16, .tx_queues = 0, .rx_ring = 256}));
-  EXPECT_TRUE(pools.check({.rx_pool = &pools.pool, .cache = &pools.cache, .mtu = max_mtu(hw::igb::kCards[0])}));
-  EXPECT_TRUE(pools.check({.rx_pool = &pools.pool, .mtu = kMinMtu}));
+  EXPECT_TRUE(pools.check({.rx = {.pool = &pools.pool, .ring = 256}, .rx_queues = 16, .tx_queues = 0}));
+  EXPECT_TRUE(pools.check({.rx = {.pool = &pools.pool, .cache = &pools.cache},
+                           .tx = {.cache = &pools.cache},
+                           .mtu = max_mtu(hw::igb::kCards[0])}));
+  EXPECT_TRUE(pools.check({.rx = {.pool = &pools.pool}, .mtu = kMinMtu}));
 }
 
 TEST(ConfigCheck, PlansAPoolWhereNoneIsGiven) {
   const Pools pools;
-  const auto valid = pools.check({.rx_ring = 8, .tx_ring = 8, .mtu = max_mtu(hw::igb::kCards[0])});
+  const auto valid = pools.check({.rx = {.ring = 8}, .tx = {.ring = 8}, .mtu = max_mtu(hw::igb::kCards[0])});
   ASSERT_TRUE(valid) << valid.error().message();
-  EXPECT_EQ(valid->pool, nullptr);
+  EXPECT_EQ(valid->rx[0].pool, nullptr);
   ASSERT_TRUE(valid->own_pool);
   EXPECT_EQ(valid->own_pool->count, 8U + 512 + 8 + 64 + 2048);
-  EXPECT_EQ(valid->buffer_bytes, 2048U);
-  EXPECT_FALSE(pools.check({.rx_pool = &pools.pool})->own_pool);
+  EXPECT_EQ(valid->rx[0].buffer_bytes, 2048U);
+  EXPECT_FALSE(pools.check({.rx = {.pool = &pools.pool}})->own_pool);
   EXPECT_FALSE(pools.check({.rx_queues = 0})->own_pool);
 }
 
 TEST(ConfigCheck, UsesBuffersInWholeKib) {
   const Pools pools;
-  const auto plain = pools.check({.rx_pool = &pools.pool});
+  const auto plain = pools.check({.rx = {.pool = &pools.pool}});
   ASSERT_TRUE(plain);
-  EXPECT_EQ(plain->buffer_bytes, 2048u);
+  EXPECT_EQ(plain->rx[0].buffer_bytes, 2048u);
   EXPECT_EQ(usable_buffer_bytes(1023, pools.port.limits), 0u);
   EXPECT_EQ(usable_buffer_bytes(3071, pools.port.limits), 2048u);
   EXPECT_EQ(usable_buffer_bytes(1u << 20, pools.port.limits), 127u * 1024);
@@ -170,7 +176,7 @@ TEST(ConfigCheck, ARefusedConfigurationLeavesThePortAsItWas) {
   ASSERT_TRUE(port->configure(good));
   const std::size_t writes = fixture.faults->writes.size();
   PortConfig bad = fixture.config();
-  bad.rx_ring = 100;
+  bad.rx.ring = 100;
   EXPECT_FALSE(port->configure(bad));
   EXPECT_EQ(port->state(), PortState::configured);
   EXPECT_EQ(port->mtu(), 1400u);

@@ -44,7 +44,7 @@ struct IgbFixture {
     EXPECT_TRUE(port) << port.error().message();
     return port ? std::make_unique<PortMachine>(context.state(), *std::move(port)) : nullptr;
   }
-  [[nodiscard]] PortConfig config() const { return {.rx_pool = &pool, .rx_ring = 64, .tx_ring = 64}; }
+  [[nodiscard]] PortConfig config() const { return {.rx = {.pool = &pool, .ring = 64}, .tx = {.ring = 64}}; }
   [[nodiscard]] std::unique_ptr<PortMachine> started() { return started(config()); }
   [[nodiscard]] std::unique_ptr<PortMachine> started(const PortConfig& config) {
     auto port = open();

@@ -84,7 +84,7 @@ TEST(ForwardPath, MovesFramesAndCountsThem) {
   EXPECT_EQ(fixture.sent[7], counting_frame(67, 7));
   EXPECT_EQ(fixture.port.stats().rx_burst_packets, 20u);
   EXPECT_EQ(fixture.port.stats().tx_burst_packets, 20u);
-  EXPECT_EQ(fixture.pool.stats().in_use(), fixture.config.rx_ring + fixture.config.tx_ring);
+  EXPECT_EQ(fixture.pool.stats().in_use(), fixture.config.rx.ring + fixture.config.tx.ring);
   ASSERT_TRUE(fixture.port.stop());
   EXPECT_EQ(fixture.pool.stats().in_use(), 0u);
 }
@@ -127,7 +127,7 @@ TEST(ForwardPath, IsLetGoWithAQueueThatIsThereNoMore) {
   const Mempool pool = Mempool::create(context, {.count = 1024}).value();
   Port in = open_unconfigured(context, "sim:0").value();
   Port out = open_unconfigured(context, "sim:1").value();
-  PortConfig config{.rx_pool = &pool, .rx_queues = 2, .tx_queues = 2, .rx_ring = 64, .tx_ring = 64};
+  PortConfig config{.rx = {.pool = &pool, .ring = 64}, .tx = {.ring = 64}, .rx_queues = 2, .tx_queues = 2};
   ASSERT_TRUE(in.configure(config));
   ASSERT_TRUE(out.configure(config));
   const auto path = in.forward_path(1, out, 0);

@@ -146,12 +146,12 @@ TEST(PortStates, ConfiguresAgainWithOtherQueuesAndRings) {
   for (const std::uint16_t queues : std::initializer_list<std::uint16_t>{1, 16, 3, 1}) {
     config.rx_queues = queues;
     config.tx_queues = queues;
-    config.rx_ring = queues == 3 ? 128 : 32;
+    config.rx.ring = queues == 3 ? 128 : 32;
     ASSERT_TRUE(port->configure(config));
     ASSERT_TRUE(port->start());
     EXPECT_NE(port->rx_queue(static_cast<std::uint16_t>(queues - 1)), nullptr);
     EXPECT_EQ(port->tx_queue(queues), nullptr);
-    EXPECT_EQ(fixture.value<reg::RDLEN>(0).raw(), config.rx_ring * 16);
+    EXPECT_EQ(fixture.value<reg::RDLEN>(0).raw(), config.rx.ring * 16);
     ASSERT_TRUE(port->stop());
     EXPECT_TRUE(fixture.all_home());
   }

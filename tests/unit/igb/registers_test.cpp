@@ -15,8 +15,8 @@ namespace {
 TEST(PortRegisters, RingsAndBuffers) {
   IgbFixture fixture({}, {.count = 1024, .data_room = 4096});
   PortConfig config = fixture.config();
-  config.rx_ring = 256;
-  config.tx_ring = 128;
+  config.rx.ring = 256;
+  config.tx.ring = 128;
   auto port = fixture.started(config);
   ASSERT_NE(port, nullptr);
   EXPECT_EQ(fixture.value<reg::RDLEN>(0).raw(), 256u * 16);

@@ -151,7 +151,7 @@ TEST(Receive, SpreadsOverSixteenQueues) {
   IgbFixture fixture({}, {.count = 4096});
   PortConfig config = fixture.config();
   config.rx_queues = 16;
-  config.rx_ring = 128;
+  config.rx.ring = 128;
   auto port = fixture.started(config);
   ASSERT_NE(port, nullptr);
   for (unsigned host = 0; host < 256; ++host) fixture.wire->inject(ipv4(static_cast<std::uint8_t>(host)));
@@ -275,7 +275,7 @@ TEST(TransmitCache, IsThereWhereThePoolHasPlentyAndNotWhereItHasNot) {
 
 TEST(TransmitCache, IsNoneWithoutReceiveQueues) {
   IgbFixture fixture({}, {.count = 4096});
-  auto port = fixture.started({.rx_queues = 0, .tx_ring = 64});
+  auto port = fixture.started({.tx = {.ring = 64}, .rx_queues = 0});
   ASSERT_NE(port, nullptr);
   send(fixture, *port, 60);
   port->tx_queue(0)->tx_done_cleanup();

@@ -32,7 +32,7 @@ class FunctionPort : public testing::Test {
     return Port(context.state(), *std::move(driver));
   }
   Port opened() { return try_open().value(); }
-  PortConfig config() { return {.rx_pool = &*pool, .rx_ring = 64, .tx_ring = 64}; }
+  PortConfig config() { return {.rx = {.pool = &*pool, .ring = 64}, .tx = {.ring = 64}}; }
   Port started() {
     Port port = opened();
     EXPECT_TRUE(port.configure(config()));

@@ -229,7 +229,7 @@ TEST_F(RxQueueTest, ATooSmallPoolIsAnErrorThatTakesNothing) {
   ASSERT_FALSE(filled);
   EXPECT_EQ(filled.error().code, ErrorCode::no_memory);
   EXPECT_EQ(filled.error().what, "mempool small has 63 mbufs left and a receive ring needs 64");
-  EXPECT_THAT(filled.error().hint, HasSubstr("rx_ring"));
+  EXPECT_THAT(filled.error().hint, HasSubstr("rx.ring"));
   EXPECT_EQ(fixture.in_use(), 0u);
   EXPECT_EQ(fixture.pool->stats().allocation_failures, 1u);
 }

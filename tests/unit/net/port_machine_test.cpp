@@ -129,7 +129,7 @@ TEST_F(Machine, AsksForNothingThatDoesNotFit) {
   EXPECT_EQ(port_->start().error().code, ErrorCode::bad_state);
   EXPECT_EQ(port_->set_mtu(1400).error().code, ErrorCode::bad_state);
   EXPECT_EQ(port_->configure({.rx_queues = 0, .tx_queues = 3}).error().code, ErrorCode::invalid_argument);
-  EXPECT_EQ(port_->configure({.rx_queues = 0, .tx_ring = 12}).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(port_->configure({.tx = {.ring = 12}, .rx_queues = 0}).error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(port_->set_mac({1, 0, 0, 0, 0, 1}).error().code, ErrorCode::invalid_argument) << "a group's";
   EXPECT_EQ(port_->set_mac({}).error().code, ErrorCode::invalid_argument);
   ASSERT_TRUE(port_->configure({.rx_queues = 0}));

@@ -56,10 +56,10 @@ class OwnPool : public testing::Test {
 TEST_F(OwnPool, IsAsLargeAsTheRingsAskFor) {
   const Port plain = opened("null:");
   ASSERT_TRUE(plain.rx_pool());
-  EXPECT_EQ(plain.rx_pool()->options().count, 512U + 512 + 512 + 64 + 2048) << "as PortConfig::rx_pool says";
+  EXPECT_EQ(plain.rx_pool()->options().count, 512U + 512 + 512 + 64 + 2048) << "as RxQueueConfig::pool says";
   EXPECT_EQ(plain.rx_pool()->options().data_room, 2048U);
   EXPECT_EQ(plain.rx_pool()->options().name, "null:");
-  const Port wide = opened("null:", {.rx_queues = 2, .tx_queues = 3, .rx_ring = 64, .tx_ring = 128});
+  const Port wide = opened("null:", {.rx = {.ring = 64}, .tx = {.ring = 128}, .rx_queues = 2, .tx_queues = 3});
   EXPECT_EQ(wide.rx_pool(1)->options().count, 2U * (64 + 512) + 3U * (128 + 64) + 2048);
   EXPECT_FALSE(wide.rx_pool(2)) << "there are two queues";
 }
@@ -81,7 +81,7 @@ TEST_F(OwnPool, CarriesFrames) {
 TEST_F(OwnPool, ServesOtherPorts) {
   const Port first = opened("null:");
   const auto pool = first.rx_pool();
-  const Port second = opened("null:", {.rx_pool = &*pool});
+  const Port second = opened("null:", {.rx = {.pool = &*pool}});
   EXPECT_EQ(second.rx_pool()->core(), pool->core());
 }
 
@@ -91,13 +91,13 @@ TEST_F(OwnPool, StaysWhereTheSizeDoes) {
   const auto first = port.rx_pool()->core();
   ASSERT_TRUE(port.configure({.promiscuous = true}));
   EXPECT_EQ(port.rx_pool()->core(), first);
-  ASSERT_FALSE(port.configure({.rx_ring = 100}));
+  ASSERT_FALSE(port.configure({.rx = {.ring = 100}}));
   EXPECT_EQ(port.rx_pool()->core(), first) << "a refused configuration changes nothing";
-  ASSERT_TRUE(port.configure({.rx_ring = 1024}));
+  ASSERT_TRUE(port.configure({.rx = {.ring = 1024}}));
   EXPECT_NE(port.rx_pool()->core(), first);
   const auto given = Mempool::create(*context_, {.count = 100});
   ASSERT_TRUE(given);
-  ASSERT_TRUE(port.configure({.rx_pool = &*given}));
+  ASSERT_TRUE(port.configure({.rx = {.pool = &*given}}));
   EXPECT_EQ(port.rx_pool()->core(), given->core());
   ASSERT_TRUE(port.configure());
   EXPECT_NE(port.rx_pool()->core(), given->core());
@@ -114,9 +114,9 @@ TEST_F(OwnPool, ThatFindsNoMemoryIsNamedAndChangesNothing) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::no_memory);
   EXPECT_THAT(refused.error().what, AllOf(HasSubstr("null:"), HasSubstr("pool of its own"), HasSubstr("3648 mbufs")));
-  EXPECT_THAT(refused.error().hint, HasSubstr("rx_pool"));
+  EXPECT_THAT(refused.error().hint, HasSubstr("rx.pool"));
   EXPECT_EQ(port->state(), PortState::opened);
-  EXPECT_TRUE(port->configure({.rx_ring = 8, .tx_ring = 8})) << "smaller rings do with what is there";
+  EXPECT_TRUE(port->configure({.rx = {.ring = 8}, .tx = {.ring = 8}})) << "smaller rings do with what is there";
 }
 
 TEST_F(OwnPool, OutlivesItsPortWhileFramesAreOut) {

@@ -45,7 +45,9 @@ class PortFixture : public testing::Test {
     if constexpr (!std::is_void_v<T>) return *std::move(result);
   }
 
-  [[nodiscard]] PortConfig config() { return {.rx_pool = &pool_, .cache = &cache_, .rx_ring = 64, .tx_ring = 64}; }
+  [[nodiscard]] PortConfig config() {
+    return {.rx = {.pool = &pool_, .cache = &cache_, .ring = 64}, .tx = {.cache = &cache_, .ring = 64}};
+  }
   [[nodiscard]] Port started(const std::string& uri) { return must(open(context_, uri, config())); }
   [[nodiscard]] Error refused(const std::string& uri) {
     const auto port = open_unconfigured(context_, uri);

@@ -56,7 +56,7 @@ TEST_F(NullPort, RefusesOptionsThatItDoesNotKnow) {
 
 TEST_F(NullPort, GoesOnOnceThePoolHasMbufsAgain) {
   auto small = must(Mempool::create(context_, {.count = 16}));
-  Port port = must(open(context_, "null:?rx=64", {.rx_pool = &small}));
+  Port port = must(open(context_, "null:?rx=64", {.rx = {.pool = &small}}));
   Burst<32> held;
   EXPECT_EQ(port.rx(0).rx_burst(held), 16U);
   Burst<32> none;

@@ -75,7 +75,7 @@ TEST_F(RingPort, JoinsQueueWithQueue) {
   PortConfig three = config();
   three.rx_queues = three.tx_queues = 3;
   Port left = must(open(context_, "ring:a:0", three));
-  Port right = must(open(context_, "ring:a:1", {.rx_pool = &pool_, .rx_queues = 2, .rx_ring = 8}));
+  Port right = must(open(context_, "ring:a:1", {.rx = {.pool = &pool_, .ring = 8}, .rx_queues = 2}));
   for (std::uint16_t queue = 0; queue < 3; ++queue) {
     EXPECT_EQ(send(left, {numbered(60, static_cast<std::uint8_t>(queue))}, queue), 1U);
   }
@@ -86,7 +86,7 @@ TEST_F(RingPort, JoinsQueueWithQueue) {
 
 TEST_F(RingPort, HoldsAsManyAsTheReceiversRing) {
   Port left = started("ring:a:0");
-  Port right = must(open(context_, "ring:a:1", {.rx_pool = &pool_, .rx_ring = 8}));
+  Port right = must(open(context_, "ring:a:1", {.rx = {.pool = &pool_, .ring = 8}}));
   const std::vector<Bytes> frames(12, numbered(60, 1));
   EXPECT_EQ(send(left, frames), 8U);
   EXPECT_EQ(poll(right).size(), 8U);
@@ -114,7 +114,7 @@ TEST_F(RingPort, CopiesWhatOthersShare) {
 TEST_F(RingPort, LetsASharedFrameWaitWhileThePoolIsDry) {
   auto small = must(Mempool::create(context_, {.count = 4}));
   Port left = started("ring:a:0");
-  Port right = must(open(context_, "ring:a:1", {.rx_pool = &small, .rx_ring = 8}));
+  Port right = must(open(context_, "ring:a:1", {.rx = {.pool = &small, .ring = 8}}));
   std::vector<MbufPtr> all;
   while (MbufPtr mbuf = small.allocate()) all.push_back(std::move(mbuf));
   MbufPtr original = make_mbuf(numbered(60, 9));

@@ -119,7 +119,7 @@ TEST_F(TapPort, ExchangesFramesWithTheKernel) {
 
 TEST_F(TapPort, ReadsLongFramesIntoChainsAndKeepsNoSpareBuffer) {
   auto small = must(Mempool::create(context_, {.count = 64, .data_room = 1024}));
-  Port port = must(open(context_, "tap:plx0", {.rx_pool = &small, .mtu = 9000}));
+  Port port = must(open(context_, "tap:plx0", {.rx = {.pool = &small}, .mtu = 9000}));
   KernelEnd kernel("plx0");
   EXPECT_EQ(kernel.mtu(), 9000);
   const std::vector<Bytes> frames{ether(numbered(9014, 1)), ether(numbered(60, 2)), ether(numbered(1025, 3))};

@@ -38,7 +38,7 @@ class SimBuffers : public testing::Test {
     port->tx(0).tx_burst(burst);
   }
 
-  CardFixture fixture{{.port = {.rx_ring = 32, .tx_ring = 32}, .pool = {.count = 160}, .start = false}};
+  CardFixture fixture{{.port = {.rx = {.ring = 32}, .tx = {.ring = 32}}, .pool = {.count = 160}, .start = false}};
   std::vector<Frame> sent;
   std::shared_ptr<sim::Wire> wire =
       sim::Wire::create(*fixture.clock, std::make_unique<models::igb::Card>(),

@@ -36,8 +36,8 @@ Frame flow(std::uint32_t number, std::size_t bytes = 60) {
 class Overload : public testing::Test {
  protected:
   void use(std::uint16_t queues = kQueues, MempoolOptions pool = {.count = 1024}) {
-    fixture_.emplace(
-        CardFixtureOptions{.port = {.rx_queues = queues, .rx_ring = 64, .tx_ring = 64, .mtu = 4000}, .pool = pool});
+    fixture_.emplace(CardFixtureOptions{
+        .port = {.rx = {.ring = 64}, .tx = {.ring = 64}, .rx_queues = queues, .mtu = 4000}, .pool = pool});
   }
   void inject(std::uint64_t frames, std::size_t bytes = 60) {
     for (std::uint64_t i = 0; i < frames; ++i) {
@@ -198,7 +198,7 @@ TEST(OverloadThreaded, EveryFrameIsReceivedDroppedOrMissed) {
   Context context{{.huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30}};
   Mempool pool = *Mempool::create(context, {.count = 4096});
   const auto open_port = [&](std::string_view uri, std::uint16_t queues) {
-    auto port = open(context, uri, {.rx_pool = &pool, .rx_queues = queues, .rx_ring = 64, .tx_ring = 512});
+    auto port = open(context, uri, {.rx = {.pool = &pool, .ring = 64}, .tx = {.ring = 512}, .rx_queues = queues});
     EXPECT_TRUE(port) << port.error().message();
     return *std::move(port);
   };

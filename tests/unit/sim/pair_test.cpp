@@ -18,7 +18,7 @@ struct Pair {
   explicit Pair(std::shared_ptr<Clock> clock)
       : context({.clock = std::move(clock), .huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30}),
         pool(*Mempool::create(context, {.count = 2048})) {
-    const PortConfig config{.rx_pool = &pool, .rx_ring = 128, .tx_ring = 128};
+    const PortConfig config{.rx = {.pool = &pool, .ring = 128}, .tx = {.ring = 128}};
     left = open_port("sim:0", config);
     right = open_port("sim:1", config);
   }
@@ -78,7 +78,7 @@ TEST(SimPair, ComesUpAloneAndInRealTime) {
   Context context({.huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30});
   auto pool = Mempool::create(context, {.count = 1024});
   ASSERT_TRUE(pool);
-  auto port = open(context, "sim:8", {.rx_pool = &*pool});
+  auto port = open(context, "sim:8", {.rx = {.pool = &*pool}});
   ASSERT_TRUE(port) << port.error().message();
   EXPECT_TRUE(port->wait_for_link(10s));
 }

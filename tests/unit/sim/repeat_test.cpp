@@ -67,7 +67,7 @@ std::vector<std::string> run(std::uint64_t seed) {
                                        .duplicate = 0.05,
                                        .reorder = 0.05,
                                        .seed = seed});
-  const PortConfig config{.rx_pool = &pool, .rx_ring = 64, .tx_ring = 64};
+  const PortConfig config{.rx = {.pool = &pool, .ring = 64}, .tx = {.ring = 64}};
   auto left = open_traced(context, wire, 0, tracer, config);
   auto right = open_traced(context, wire, 1, tracer, config);
   if (!left || !right || !left->wait_for_link(5s) || !right->wait_for_link(5s)) return {};

@@ -40,7 +40,9 @@ struct ContextFixture {
   Mempool pool = Mempool::create(context, {.count = 600, .data_room = 1024}).value();
   MempoolCache cache{pool};
 
-  [[nodiscard]] PortConfig config() { return {.rx_pool = &pool, .cache = &cache, .rx_ring = 64, .tx_ring = 64}; }
+  [[nodiscard]] PortConfig config() {
+    return {.rx = {.pool = &pool, .cache = &cache, .ring = 64}, .tx = {.cache = &cache, .ring = 64}};
+  }
 };
 
 /// What an application received from a port, and the port's counters.

@@ -44,7 +44,7 @@ struct Scattered {
     pool = *std::move(made);
     for (Port& port : ports) {
       EXPECT_TRUE(
-          port.configure({.rx_pool = &*pool, .rx_ring = 512, .tx_ring = 512, .mtu = 9000, .promiscuous = true}));
+          port.configure({.rx = {.pool = &*pool, .ring = 512}, .tx = {.ring = 512}, .mtu = 9000, .promiscuous = true}));
       EXPECT_TRUE(port.start());
     }
     for (Port& port : ports) EXPECT_TRUE(port.wait_for_link(std::chrono::seconds(10)));

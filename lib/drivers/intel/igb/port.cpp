@@ -92,13 +92,13 @@ Result<void> Port::start(const PortSettings& settings) {
   if (auto link = start_link(card_); !link) return link;
   statistics_.discard();
   // A lone queue's frames wait in the packet buffer for descriptors (start_receive).
-  statistics_.begin_receive(queues()->taken(), config().rx_queues <= 1,
+  statistics_.begin_receive(queues()->taken(), config().rx_queues() <= 1,
                             [this] { return queues()->delivered(queue_registers(), card_.clock()); });
   dma_ended_ = false;
   if (auto mastering = device_->set_bus_master(true); !mastering) return mastering;
   if (auto transmit = start_transmit(card_, config(), rings()); !transmit) return transmit;
   if (auto receive = start_receive(card_, config(), settings, rings()); !receive) return receive;
-  if (auto armed = arm_rx_rings(card_, *queues(), config().rx_queues); !armed) return armed;
+  if (auto armed = arm_rx_rings(card_, *queues(), config().rx_queues()); !armed) return armed;
   return settle_registers(card_);
 }
 
@@ -111,7 +111,7 @@ Result<void> Port::halt() {
 
 Result<void> Port::end_dma() {
   if (auto quiet =
-          quiesce(card_, config().rx_queues, config().tx_queues, [this] { return queues()->transmit_finished(); });
+          quiesce(card_, config().rx_queues(), config().tx_queues(), [this] { return queues()->transmit_finished(); });
       !quiet) {
     return quiet;
   }

@@ -12,23 +12,23 @@ namespace pollux::drivers::igb {
 // stored. Broadcasts are accepted; multicast hashes by bits 47:36.
 Result<void> start_receive(const Card& card, const ValidatedConfig& config, const PortSettings& settings,
                            const intel::RingMemory& rings) {
-  if (config.rx_queues == 0) return {};
+  if (config.rx_queues() == 0) return {};
   // One queue that is out of descriptors must not hold up the others; a lone one may as well use the packet buffer
   // (Linux, igb_main.c, igb_setup_srrctl).
-  const bool drop = config.rx_queues > 1;
-  for (std::uint32_t queue = 0; queue < config.rx_queues; ++queue) {
+  const bool drop = config.rx_queues() > 1;
+  for (std::uint32_t queue = 0; queue < config.rx_queues(); ++queue) {
     auto programmed =
-        program_rx_ring(card, queue, rings.rx(queue), {.buffer_bytes = config.buffer_bytes, .drop = drop});
+        program_rx_ring(card, queue, rings.rx(queue), {.buffer_bytes = config.rx[queue].buffer_bytes, .drop = drop});
     if (!programmed) return programmed;
   }
-  spread_over_queues(card, config.rx_queues);
+  spread_over_queues(card, config.rx_queues());
   write_receive_limit(card, settings.mtu);
   // Erratum E-IPV6EX: Linux, e1000_82575.c, igb_rx_fifo_flush_82575.
   modify<reg::RFCTL>(card, reg::RFCTL::IPV6_EX_DIS);
   write_receive_control(card, settings.promiscuous, settings.all_multicast);
   // [I-QENABLE] [I-RDT] A queue reports itself enabled only when RCTL.RXEN is set, and ignores RDT until then: Linux,
   // tools/testing/selftests/vfio/lib/drivers/igb/igb.c, igb_hw_init; 82575 manual, 14.3.59.
-  for (std::uint32_t queue = 0; queue < config.rx_queues; ++queue) {
+  for (std::uint32_t queue = 0; queue < config.rx_queues(); ++queue) {
     if (auto enabled = wait_rx_enabled(card, queue); !enabled) return enabled;
   }
   return {};

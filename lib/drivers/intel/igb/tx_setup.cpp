@@ -16,15 +16,15 @@ constexpr std::uint32_t kCollisionDistance = 64;
 // late collision. The longest packet that the DMA engine takes stays at its default of 9.5 KiB, which is the card's
 // longest.
 Result<void> start_transmit(const Card& card, const ValidatedConfig& config, const intel::RingMemory& rings) {
-  if (config.tx_queues == 0) return {};
-  for (std::uint32_t queue = 0; queue < config.tx_queues; ++queue) {
+  if (config.tx_queues() == 0) return {};
+  for (std::uint32_t queue = 0; queue < config.tx_queues(); ++queue) {
     if (auto programmed = program_tx_ring(card, queue, rings.tx(queue)); !programmed) return programmed;
   }
   modify<reg::TCTL_EXT>(card, reg::TCTL_EXT::COLD(kCollisionDistance));
   modify<reg::TCTL>(card, reg::TCTL::PSP | reg::TCTL::RTLC | reg::TCTL::CT(kCollisionThreshold) | reg::TCTL::EN);
   // [I-QENABLE] As on the receive side, a queue reports itself enabled only when TCTL.EN is set (igb_hw_init of the
   // same selftest).
-  for (std::uint32_t queue = 0; queue < config.tx_queues; ++queue) {
+  for (std::uint32_t queue = 0; queue < config.tx_queues(); ++queue) {
     if (auto enabled = wait_tx_enabled(card, queue); !enabled) return enabled;
   }
   return {};

@@ -128,17 +128,17 @@ Result<void> Port::request_settings(const PortSettings& settings) {
 // Linux igbvf, netdev.c, igbvf_setup_srrctl: frames without a descriptor are dropped, or they would hold up the other
 // functions.
 Result<void> Port::start_queues() {
-  for (std::uint32_t queue = 0; queue < config().tx_queues; ++queue) {
+  for (std::uint32_t queue = 0; queue < config().tx_queues(); ++queue) {
     if (auto programmed = program_tx_ring(card_, queue, rings().tx(queue)); !programmed) return programmed;
     if (auto enabled = wait_tx_enabled(card_, queue); !enabled) return enabled;
   }
-  for (std::uint32_t queue = 0; queue < config().rx_queues; ++queue) {
-    auto programmed =
-        program_rx_ring(card_, queue, rings().rx(queue), {.buffer_bytes = config().buffer_bytes, .drop = true});
+  for (std::uint32_t queue = 0; queue < config().rx_queues(); ++queue) {
+    auto programmed = program_rx_ring(card_, queue, rings().rx(queue),
+                                      {.buffer_bytes = config().rx[queue].buffer_bytes, .drop = true});
     if (!programmed) return programmed;
     if (auto enabled = wait_rx_enabled(card_, queue); !enabled) return enabled;
   }
-  if (auto armed = arm_rx_rings(card_, *queues(), config().rx_queues); !armed) return armed;
+  if (auto armed = arm_rx_rings(card_, *queues(), config().rx_queues()); !armed) return armed;
   return settle_registers(card_);
 }
 
@@ -150,7 +150,7 @@ Result<void> Port::halt() {
   if (link().up && !was_reset_) {
     let_transmit_finish(card_, [this] { return queues()->transmit_finished(); });
   }
-  intel::disable_queues(card_, config().rx_queues, config().tx_queues);
+  intel::disable_queues(card_, config().rx_queues(), config().tx_queues());
   card_.clock().sleep_for(kSettle);
   statistics_.fold();
   card_.regs.write<reg::CTRL>(reg::CTRL::RST);

@@ -17,19 +17,23 @@ constexpr std::uint32_t kMaxCache = 512;
 
 // Large enough that the pool's shared list is seldom used. The caches together hold at most half of the mbufs that the
 // rings leave.
-std::uint32_t cache_capacity(const ValidatedConfig& config) {
-  const std::uint32_t in_rings = config.rx_queues * config.rx_ring;
-  const std::uint32_t spare = config.pool->options().count - in_rings;
-  return std::clamp(spare / (2u * config.rx_queues), kMinCache, kMaxCache);
+std::shared_ptr<MempoolCacheCore> receive_cache(const ValidatedConfig& config, std::uint32_t queue) {
+  const ValidatedRxQueue& mine = config.rx[queue];
+  if (mine.cache != nullptr) return mine.cache;
+  const auto spare = static_cast<std::uint32_t>(mine.pool->options().count - config.descriptors_of(mine.pool.get()));
+  return std::make_shared<MempoolCacheCore>(
+      mine.pool, std::clamp(spare / (2u * config.queues_of(mine.pool.get())), kMinCache, kMaxCache));
 }
 
 // Without a cache, mbufs return to the pool's shared list one by one. With a small pool there is none all the same: the
-// receive side could not use the mbufs in it.
-std::shared_ptr<MempoolCacheCore> transmit_cache(const ValidatedConfig& config) {
+// receive side could not use the mbufs in it. A forwarder most often sends on queue N what it received on queue N.
+std::shared_ptr<MempoolCacheCore> transmit_cache(const ValidatedConfig& config, std::uint32_t queue) {
   constexpr std::uint32_t kMinSpare = 1024;
-  if (config.pool == nullptr || config.tx_queues == 0) return nullptr;
-  const std::uint32_t spare = config.pool->options().count - config.rx_queues * config.rx_ring;
-  return spare / config.tx_queues >= kMinSpare ? std::make_shared<MempoolCacheCore>(config.pool, kMinCache) : nullptr;
+  if (config.tx[queue].cache != nullptr) return config.tx[queue].cache;
+  if (config.rx.empty()) return nullptr;
+  const std::shared_ptr<MempoolCore>& pool = config.rx[queue % config.rx_queues()].pool;
+  const std::uint64_t spare = pool->options().count - config.descriptors_of(pool.get());
+  return spare / config.tx_queues() >= kMinSpare ? std::make_shared<MempoolCacheCore>(pool, kMinCache) : nullptr;
 }
 
 RxDrops& operator+=(RxDrops& sum, const RxDrops& more) {
@@ -60,34 +64,32 @@ TxDrops& operator+=(TxDrops& sum, const TxDrops& more) {
 
 void QueueSet::setup(const QueueRegisters& registers, const ValidatedConfig& config, const RingMemory& rings,
                      const std::shared_ptr<const ContextState>& context, std::uint16_t port) {
-  for (std::uint32_t queue = 0; queue < config.rx_queues; ++queue) {
-    auto cache = config.cache != nullptr ? config.cache
-                                         : std::make_shared<MempoolCacheCore>(config.pool, cache_capacity(config));
+  for (std::uint32_t queue = 0; queue < config.rx_queues(); ++queue) {
     rx_[queue].setup({.ring = rings.rx(queue).descriptors,
-                      .size = config.rx_ring,
-                      .buffer_bytes = config.buffer_bytes,
+                      .size = config.rx[queue].ring,
+                      .buffer_bytes = config.rx[queue].buffer_bytes,
                       .tail = registers.rx_tail(queue),
                       .registers = registers.bar,
                       .head_offset = registers.rx_head(queue),
-                      .pool = config.pool,
-                      .cache = std::move(cache),
+                      .pool = config.rx[queue].pool,
+                      .cache = receive_cache(config, queue),
                       .port = port,
                       .mode = config.burst_mode});
   }
-  for (std::uint32_t queue = 0; queue < config.tx_queues; ++queue) {
+  for (std::uint32_t queue = 0; queue < config.tx_queues(); ++queue) {
     tx_[queue].setup({.ring = rings.tx(queue).descriptors,
-                      .size = config.tx_ring,
+                      .size = config.tx[queue].ring,
                       .max_frame = max_frame_,
                       .tail = registers.tx_tail(queue),
-                      .cache = config.cache != nullptr ? config.cache : transmit_cache(config),
+                      .cache = transmit_cache(config, queue),
                       .context = context,
                       .mode = config.burst_mode});
   }
   // Detaches forward paths from queues that are no longer in use.
-  std::for_each(rx_.begin() + config.rx_queues, rx_.end(), [](RxQueue& queue) { queue.end_lending(); });
-  std::for_each(tx_.begin() + config.tx_queues, tx_.end(), [](TxQueue& queue) { queue.end_lending(); });
-  rx_count_ = config.rx_queues;
-  tx_count_ = config.tx_queues;
+  std::for_each(rx_.begin() + config.rx_queues(), rx_.end(), [](RxQueue& queue) { queue.end_lending(); });
+  std::for_each(tx_.begin() + config.tx_queues(), tx_.end(), [](TxQueue& queue) { queue.end_lending(); });
+  rx_count_ = config.rx_queues();
+  tx_count_ = config.tx_queues();
 }
 
 Result<void> QueueSet::fill() {

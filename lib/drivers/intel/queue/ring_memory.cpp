@@ -20,7 +20,7 @@ class RingPlacer {
 
   /// Returns false if no segment has room. Call it for the larger rings first: sizes are powers of two, so little is
   /// lost at the ends of segments.
-  [[nodiscard]] bool place(std::uint32_t size, std::vector<Ring>& into) {
+  [[nodiscard]] bool place(std::uint32_t size, Ring& into) {
     const std::size_t bytes = size * sizeof(Descriptor);
     while (!segments_.empty() && used_ + bytes > segments_.front().size) {
       segments_ = segments_.subspan(1);
@@ -28,10 +28,8 @@ class RingPlacer {
     }
     if (segments_.empty()) return false;
     std::byte* const start = segments_.front().address + used_;
-    Ring ring{.descriptors = nullptr, .iova = segments_.front().iova + used_, .size = size};
-    ring.descriptors = reinterpret_cast<Descriptor*>(start);
-    std::uninitialized_value_construct_n(ring.descriptors, size);
-    into.push_back(ring);
+    into = {.descriptors = reinterpret_cast<Descriptor*>(start), .iova = segments_.front().iova + used_, .size = size};
+    std::uninitialized_value_construct_n(into.descriptors, size);
     used_ += bytes;
     return true;
   }
@@ -48,8 +46,9 @@ static_assert(hw::intel::kRingMin * sizeof(Descriptor) % hw::intel::kRingAlignme
 
 Result<RingMemory> RingMemory::allocate(ContextState& context, const ValidatedConfig& config, int numa_node,
                                         std::string_view port) {
-  const std::size_t descriptors =
-      std::size_t{config.rx_queues} * config.rx_ring + std::size_t{config.tx_queues} * config.tx_ring;
+  std::size_t descriptors = 0;
+  for (const ValidatedRxQueue& queue : config.rx) descriptors += queue.ring;
+  for (const ValidatedTxQueue& queue : config.tx) descriptors += queue.ring;
   const std::string purpose = fmt::format("rings of {}", port);
   auto memory =
       context.allocate({.size = descriptors * sizeof(Descriptor), .numa_node = numa_node, .purpose = purpose});
@@ -58,16 +57,18 @@ Result<RingMemory> RingMemory::allocate(ContextState& context, const ValidatedCo
   RingMemory rings;
   rings.memory_ = *std::move(memory);
   RingPlacer placer(rings.memory_);
-  const auto place_all = [&](std::uint16_t count, std::uint32_t size, std::vector<Ring>& into) {
-    for (std::uint16_t i = 0; i < count; ++i) {
-      if (!placer.place(size, into)) return false;
+  const auto place_all = [&](const auto& queues, std::uint32_t size, std::vector<Ring>& into) {
+    for (std::size_t i = 0; i < queues.size(); ++i) {
+      if (queues[i].ring == size && !placer.place(size, into[i])) return false;
     }
     return true;
   };
-  const bool rx_first = config.rx_ring >= config.tx_ring;
-  bool fits = rx_first || place_all(config.tx_queues, config.tx_ring, rings.tx_);
-  fits = fits && place_all(config.rx_queues, config.rx_ring, rings.rx_);
-  fits = fits && (!rx_first || place_all(config.tx_queues, config.tx_ring, rings.tx_));
+  rings.rx_.resize(config.rx.size());
+  rings.tx_.resize(config.tx.size());
+  bool fits = true;
+  for (std::uint32_t size = hw::intel::kRingMax; fits && size >= hw::intel::kRingMin; size /= 2) {
+    fits = place_all(config.rx, size, rings.rx_) && place_all(config.tx, size, rings.tx_);
+  }
   if (fits) return rings;
   return fail(ErrorCode::no_memory, fmt::format("{}: a ring does not fit into contiguous memory", port),
               "reserve huge pages (without an IOMMU, rings need physically contiguous memory), or use smaller rings");

@@ -65,7 +65,7 @@ Result<void> RxQueue::fill() {
     return fail(ErrorCode::no_memory,
                 fmt::format("mempool {} has {} mbufs left and a receive ring needs {}", pool_->options().name,
                             from_cache + from_pool, slots),
-                "make the pool larger (count) or the rings smaller (rx_ring)");
+                "make the pool larger (count) or the rings smaller (rx.ring)");
   }
   if (from_cache != 0) {  // otherwise write nothing to the cache, not even its count: its thread may use it
     std::copy_n(cache_->objects(), from_cache, fresh.data() + from_pool);
@@ -138,7 +138,7 @@ std::uint32_t RxQueue::drain(DrainReason reason) noexcept {
 Result<void> RxQueue::use_cache(const MempoolCache& cache) {
   if (pool_ == nullptr || &cache.core()->pool() != pool_.get()) {
     return fail(ErrorCode::invalid_argument, "the cache belongs to another mempool than the receive queue",
-                "make the cache from the pool that was given as PortConfig::rx_pool");
+                "make the cache from the pool that was given as RxQueueConfig::pool");
   }
   cache_owner_ = cache.core();
   cache_ = cache_owner_.get();

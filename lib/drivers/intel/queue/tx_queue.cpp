@@ -87,7 +87,7 @@ Result<void> TxQueue::fill() {
     return fail(ErrorCode::no_memory,
                 fmt::format("mempool {} has {} mbufs left and a forward path's transmit ring needs {}",
                             pool.options().name, taken, slots),
-                "make the pool larger (count) or the rings smaller (rx_ring, tx_ring)");
+                "make the pool larger (count) or the rings smaller (rx.ring, tx.ring)");
   }
   has_spares_ = true;
   return {};
