@@ -80,7 +80,7 @@ def a_port_that_the_host_takes_back_is_let_go(bench: Bench) -> None:
         outcome = bench.guest.run("finish l2fwd 20", 30)
         l2fwd.ended()
         require(0 < outcome.status < 128, f"l2fwd ended with status {outcome.status}\n{outcome.out}{outcome.err}")
-        require_message(bench.guest.check("cat /run/l2fwd.err"), address, "the host wants the card back")
+        require_message(bench.guest.check("cat /run/l2fwd.err"), address, "the host requests the card's removal")
         bench.guest.check("finish taker 20", 30)
     require(bench.guest.check(f"driver_of {address}").strip() == "none", "vfio-pci still has it")
     bench.guest.check(f"echo {address} >/sys/bus/pci/drivers/vfio-pci/bind")

@@ -19,8 +19,8 @@ namespace pollux::drivers::intel {
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
-/// What every step of a driver works on. `Registers` is the card's RegisterWindow. Ends with the Device that the
-/// registers belong to.
+/// The card as the steps of a driver see it. `Registers` is the card's RegisterWindow. Must not outlive the Device that
+/// the registers belong to.
 template <class Registers>
 struct Card {
   Registers regs;
@@ -38,8 +38,8 @@ struct Card {
               "close the port; if the card is still in its slot, reset the slot and open it again");
 }
 
-/// Waits for `condition`, at most `limit`. A card that is gone reads all ones, which can pass for any condition, so
-/// that is looked at last. Errors: device_removed, timeout ("NAME: WHAT did not happen within ...").
+/// Waits for `condition`, at most `limit`. A removed card reads all ones, which can fulfil any condition, so removal is
+/// checked last. Errors: device_removed, timeout ("NAME: WHAT did not happen within ...").
 template <class Registers, std::predicate Condition>
 [[nodiscard]] Result<void> wait_for(const Card<Registers>& card, std::string_view what, Duration limit,
                                     Condition condition, Duration interval = microseconds(50)) {
@@ -49,7 +49,7 @@ template <class Registers, std::predicate Condition>
   return timed_out(fmt::format("{}: {}", card.name, what), limit);
 }
 
-/// As the window's own, without the word that a template needs for them.
+/// Call the register window's functions without the keyword `template`.
 template <class R, class Registers>
 [[nodiscard]] typename R::Value read_register(const Card<Registers>& card, std::uint32_t index = 0) {
   return card.regs.template read<R>(index);
@@ -59,37 +59,37 @@ void write_register(const Card<Registers>& card, std::uint32_t index, typename R
   card.regs.template write<R>(index, value);
 }
 
-/// Reads a register that is never all ones on a live card. Retries once: one failed PCIe read also returns all ones,
-/// and written back with some bits changed it would set all the others. Still all ones if the card is gone.
+/// Reads a register that is never all ones on a live card. Retries once: one failed PCIe read also returns all ones. To
+/// write that back with some bits changed would set all the others. Returns all ones if the card was removed.
 template <class R, class Registers>
-[[nodiscard]] typename R::Value read_steadily(const Card<Registers>& card, std::uint32_t index = 0) {
+[[nodiscard]] typename R::Value read_with_retry(const Card<Registers>& card, std::uint32_t index = 0) {
   const auto value = card.regs.template read<R>(index);
   return value.all_ones() ? card.regs.template read<R>(index) : value;
 }
 
-/// Changes what `setting` speaks of, and nothing on a card that is gone.
+/// Changes the fields of `setting` in a register. Does nothing if the card was removed.
 template <class R, class Registers>
 void modify(const Card<Registers>& card, typename R::Setting setting, std::uint32_t index = 0) {
-  const auto value = read_steadily<R>(card, index);
+  const auto value = read_with_retry<R>(card, index);
   if (!value.all_ones()) card.regs.template write<R>(index, value.with(setting));
 }
 template <class R, class Registers>
 void clear(const Card<Registers>& card, typename R::Setting setting, std::uint32_t index = 0) {
-  const auto value = read_steadily<R>(card, index);
+  const auto value = read_with_retry<R>(card, index);
   if (!value.all_ones()) card.regs.template write<R>(index, value.without(setting));
 }
 
-/// Whether the bits of `mask` are in the register as they were written: for those that say where the card may write.
+/// Checks that the bits of `mask` read as they were written. For registers that say where the card may write.
 /// Errors: device_removed, device_fault.
 template <class R, class Registers>
 [[nodiscard]] Result<void> check_written(const Card<Registers>& card, std::string_view name, std::uint32_t index,
                                          std::uint32_t written, std::uint32_t mask = ~std::uint32_t{0}) {
-  const std::uint32_t held = read_steadily<R>(card, index).raw();
-  if ((held & mask) == (written & mask)) return {};
+  const std::uint32_t value = read_with_retry<R>(card, index).raw();
+  if ((value & mask) == (written & mask)) return {};
   if (card.regs.removed()) return fail_removed(card.name);
   return fail(ErrorCode::device_fault,
-              fmt::format("{}: {}[{}] reads {:#x} after {:#x} was written", card.name, name, index, held, written),
-              "start the port again; if it stays so, reset the slot");
+              fmt::format("{}: {}[{}] reads {:#x} after {:#x} was written", card.name, name, index, value, written),
+              "start the port again; if the error persists, reset the slot");
 }
 
 }  // namespace pollux::drivers::intel

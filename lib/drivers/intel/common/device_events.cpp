@@ -8,10 +8,10 @@
 namespace pollux::drivers::intel {
 namespace {
 
-/// Whether an eventfd has been signalled; -1 never is.
+/// Whether an eventfd has been signalled. -1 never is.
 bool is_signalled(int event) {
-  pollfd look{.fd = event, .events = POLLIN, .revents = 0};
-  return event >= 0 && ::poll(&look, 1, 0) == 1 && (look.revents & POLLIN) != 0;
+  pollfd entry{.fd = event, .events = POLLIN, .revents = 0};
+  return event >= 0 && ::poll(&entry, 1, 0) == 1 && (entry.revents & POLLIN) != 0;
 }
 
 }  // namespace
@@ -20,7 +20,7 @@ std::vector<int> device_events(const Device& device) { return {device.error_even
 
 Result<void> check_device(const Device& device) {
   if (device.removed()) {
-    return fail(ErrorCode::device_removed, fmt::format("{}: the host wants the card back", device.name()),
+    return fail(ErrorCode::device_removed, fmt::format("{}: the host requests the card's removal", device.name()),
                 "close the port");
   }
   if (is_signalled(device.error_event())) {

@@ -8,10 +8,11 @@
 
 namespace pollux::drivers::intel {
 
-/// The device's eventfds that mean that the port's service is due at once; -1 where the backend has none.
+/// The device's eventfds for errors and removal. When one is signalled, the port's service is due at once. -1 if the
+/// backend has none.
 [[nodiscard]] std::vector<int> device_events(const Device& device);
 
-/// What they and the device itself say. Errors: device_removed (the host wants the card back), device_fault (an
+/// Checks the device and its eventfds. Errors: device_removed (the host requests the card's removal), device_fault (an
 /// uncorrected PCI Express error).
 [[nodiscard]] Result<void> check_device(const Device& device);
 

@@ -23,8 +23,8 @@ std::vector<RegisterValue> dump_registers(const Bar& bar, std::span<const Regist
   return values;
 }
 
-void dump_second_places(const Bar& bar, std::span<const RegisterInfo> table, std::uint32_t queues,
-                        std::vector<RegisterValue>& values) {
+void dump_aliases(const Bar& bar, std::span<const RegisterInfo> table, std::uint32_t queues,
+                  std::vector<RegisterValue>& values) {
   for (const RegisterInfo& info : table) {
     if (!readable(info.access)) continue;
     for (std::uint32_t i = 0; i < std::min(queues, info.alias.count); ++i) {

@@ -11,13 +11,13 @@
 
 namespace pollux::drivers::intel {
 
-/// Reads every register of `table` whose reading changes nothing, at its own place. `left_out` names those that may be
-/// read, but at a price.
+/// Reads every register of `table` that has no side effect on read, at its primary offset. `left_out` names those that
+/// have one although they are declared as readable.
 [[nodiscard]] std::vector<RegisterValue> dump_registers(const Bar& bar, std::span<const RegisterInfo> table,
                                                         std::span<const std::string_view> left_out);
 
-/// Appends those of `table` that have a second place, as they read there, for each of `queues`.
-void dump_second_places(const Bar& bar, std::span<const RegisterInfo> table, std::uint32_t queues,
-                        std::vector<RegisterValue>& values);
+/// Appends the registers of `table` that have an alias, read at the alias, for each of `queues` queues.
+void dump_aliases(const Bar& bar, std::span<const RegisterInfo> table, std::uint32_t queues,
+                  std::vector<RegisterValue>& values);
 
 }  // namespace pollux::drivers::intel

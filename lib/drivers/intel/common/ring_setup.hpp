@@ -13,45 +13,45 @@
 #include "hw/intel/registers_tx_queue.hpp"
 #include "hw/intel/rings.hpp"
 
-/// Queues of advanced descriptors at the card: programmed, enabled, disabled. Who switches the whole receive or
-/// transmit path on, and when, is the driver's.
+/// Programs, enables and disables the card's queues of advanced descriptors. The card's driver enables the receive and
+/// transmit units themselves.
 namespace pollux::drivers::intel {
 
 namespace reg = hw::intel;
 
 inline constexpr Duration kQueueEnableLimit = milliseconds(10);
 
-/// What a receive queue is told besides where its ring lies.
+/// The settings of a receive queue besides its ring.
 struct RxQueueFormat {
   std::uint32_t buffer_bytes = 2048;  ///< a multiple of reg::kRxBufferUnit
-  bool drop = false;                  ///< a frame that finds no descriptor is dropped, and does not hold up the others
+  bool drop = false;                  ///< drop frames without a descriptor, so that they do not block other queues
 };
 
 /// [I-WTHRESH] Linux igb, igb.h, IGB_RX_PTHRESH, _HTHRESH and _WTHRESH for an 82576 with MSI-X; DPDK, igb_ethdev.c, has
-/// the same. Above 1, finished descriptors would wait for the threshold to be reached or a timer that only runs with
-/// interrupts. DPDK, igb_rxtx.c, eth_igbvf_rx_init, takes 1 for a virtual function, too, for an erratum.
+/// the same. Above 1, write-backs would wait for the threshold or for a timer that runs only with interrupts. DPDK,
+/// igb_rxtx.c, eth_igbvf_rx_init, also uses 1 for a virtual function, because of an erratum.
 inline constexpr auto kRxThresholds = reg::RXDCTL::PTHRESH(8) | reg::RXDCTL::HTHRESH(8) | reg::RXDCTL::WTHRESH(1);
 
 /// [I-WTHRESH] Linux igb, igb.h, IGB_TX_PTHRESH, _HTHRESH and _WTHRESH for an 82576 with MSI-X. DPDK, igb_rxtx.c,
-/// brings any WTHRESH on an 82576 down to 1 for an erratum of its virtual functions; above 1, finished descriptors
-/// would also wait for others.
+/// limits WTHRESH on an 82576 to 1 because of an erratum of its virtual functions. Above 1, write-backs would also wait
+/// for later descriptors.
 inline constexpr auto kTxThresholds = reg::TXDCTL::PTHRESH(8) | reg::TXDCTL::HTHRESH(1) | reg::TXDCTL::WTHRESH(1);
 
-// Reads back what says where the card may write: a lost write must not let it use an earlier ring, or write more than a
-// buffer holds.
+// Reads back the registers that say where the card may write. After a lost write, the card could use an earlier ring or
+// write beyond a buffer.
 template <class Registers>
 [[nodiscard]] Result<void> check_rx_ring(const Card<Registers>& card, std::uint32_t queue, const Ring& ring,
                                          reg::SRRCTL::Setting format) {
-  auto held = check_written<reg::RDBAL>(card, "RDBAL", queue, static_cast<std::uint32_t>(ring.iova));
-  if (held) held = check_written<reg::RDBAH>(card, "RDBAH", queue, static_cast<std::uint32_t>(ring.iova >> 32));
-  if (held) held = check_written<reg::RDLEN>(card, "RDLEN", queue, ring.bytes());
-  if (held) held = check_written<reg::SRRCTL>(card, "SRRCTL", queue, format.bits(), format.mask());
-  return held;
+  auto checked = check_written<reg::RDBAL>(card, "RDBAL", queue, static_cast<std::uint32_t>(ring.iova));
+  if (checked) checked = check_written<reg::RDBAH>(card, "RDBAH", queue, static_cast<std::uint32_t>(ring.iova >> 32));
+  if (checked) checked = check_written<reg::RDLEN>(card, "RDLEN", queue, ring.bytes());
+  if (checked) checked = check_written<reg::SRRCTL>(card, "SRRCTL", queue, format.bits(), format.mask());
+  return checked;
 }
 
-// [I-BSIZE] [I-DESCTYPE] [I-RDH] Linux, igb_main.c, igb_configure_rx_ring: off, base, length, head and tail at 0, then
+// [I-BSIZE] [I-DESCTYPE] [I-RDH] Linux, igb_main.c, igb_configure_rx_ring: disable, base, length, head and tail 0, then
 // SRRCTL; igbvf, netdev.c, igbvf_configure_rx, does the same.
-/// Programs a receive queue and enables it; it takes its tail once the card says that it is enabled.
+/// Programs a receive queue and enables it. RDT may be written once the card reports the queue enabled.
 /// Errors: device_removed, device_fault.
 template <class Registers>
 [[nodiscard]] Result<void> program_rx_ring(const Card<Registers>& card, std::uint32_t queue, const Ring& ring,
@@ -64,21 +64,21 @@ template <class Registers>
   write_register<reg::RDT>(card, queue, {});
   const auto format = reg::SRRCTL::ONE_BUFFER | reg::SRRCTL::BSIZEPACKET(wanted.buffer_bytes / reg::kRxBufferUnit);
   write_register<reg::SRRCTL>(card, queue, wanted.drop ? format | reg::SRRCTL::DROP_EN : format);
-  if (auto held = check_rx_ring(card, queue, ring, format); !held) return held;
+  if (auto checked = check_rx_ring(card, queue, ring, format); !checked) return checked;
   write_register<reg::RXDCTL>(card, queue, kRxThresholds | reg::RXDCTL::ENABLE);
   return {};
 }
 
 template <class Registers>
 [[nodiscard]] Result<void> check_tx_ring(const Card<Registers>& card, std::uint32_t queue, const Ring& ring) {
-  auto held = check_written<reg::TDBAL>(card, "TDBAL", queue, static_cast<std::uint32_t>(ring.iova));
-  if (held) held = check_written<reg::TDBAH>(card, "TDBAH", queue, static_cast<std::uint32_t>(ring.iova >> 32));
-  if (held) held = check_written<reg::TDLEN>(card, "TDLEN", queue, ring.bytes());
-  return held;
+  auto checked = check_written<reg::TDBAL>(card, "TDBAL", queue, static_cast<std::uint32_t>(ring.iova));
+  if (checked) checked = check_written<reg::TDBAH>(card, "TDBAH", queue, static_cast<std::uint32_t>(ring.iova >> 32));
+  if (checked) checked = check_written<reg::TDLEN>(card, "TDLEN", queue, ring.bytes());
+  return checked;
 }
 
-// Linux, igb_main.c, igb_configure_tx_ring: off, length, base, head and tail at 0. Done bits in the descriptors tell
-// what was sent, not a head written to memory, so TDWBAL stays 0.
+// Linux, igb_main.c, igb_configure_tx_ring: disable, length, base, head and tail 0. TDWBAL stays 0 (no head
+// write-back): DD bits in the descriptors report sent frames.
 /// Programs a transmit queue and enables it. Errors: device_removed, device_fault.
 template <class Registers>
 [[nodiscard]] Result<void> program_tx_ring(const Card<Registers>& card, std::uint32_t queue, const Ring& ring) {
@@ -89,12 +89,12 @@ template <class Registers>
   write_register<reg::TDWBAL>(card, queue, {});
   write_register<reg::TDH>(card, queue, {});
   write_register<reg::TDT>(card, queue, {});
-  if (auto held = check_tx_ring(card, queue, ring); !held) return held;
+  if (auto checked = check_tx_ring(card, queue, ring); !checked) return checked;
   write_register<reg::TXDCTL>(card, queue, kTxThresholds | reg::TXDCTL::ENABLE);
   return {};
 }
 
-/// Waits until the queue says that it is enabled. Errors: device_removed, timeout.
+/// Waits until the card reports the queue enabled. Errors: device_removed, timeout.
 template <class Registers>
 [[nodiscard]] Result<void> wait_rx_enabled(const Card<Registers>& card, std::uint32_t queue) {
   return wait_for(card, fmt::format("RXDCTL[{}].ENABLE after the queue was enabled", queue), kQueueEnableLimit,
@@ -106,13 +106,13 @@ template <class Registers>
                   [&] { return read_register<reg::TXDCTL>(card, queue).has(reg::TXDCTL::ENABLE); });
 }
 
-/// Hands the filled receive rings to the card, whose queues are enabled. Errors: device_removed, device_fault.
+/// Hands the filled receive rings to the card. Needs the queues enabled. Errors: device_removed, device_fault.
 template <class Registers>
 [[nodiscard]] Result<void> arm_rx_rings(const Card<Registers>& card, QueueSet& queues, std::uint32_t count) {
   for (std::uint32_t queue = 0; queue < count; ++queue) {
     const std::uint32_t tail = queues.rx(queue)->first_tail();
     write_register<reg::RDT>(card, queue, reg::RDT::TAIL(tail));
-    // A queue that is not enabled, whatever it says, does not take its tail.
+    // Reads RDT back: a queue that is not really enabled ignores the write.
     if (auto armed = check_written<reg::RDT>(card, "RDT", queue, tail); !armed) return armed;
   }
   return {};
@@ -129,8 +129,9 @@ template <class Registers>
   return true;
 }
 
-// DPDK e1000, e1000_base.c, e1000_rx_fifo_flush_base, waits as long for queues to read back disabled.
-/// Disables the queues and waits for that; one that does not is logged, since what follows ends DMA in any case.
+// DPDK e1000, e1000_base.c, e1000_rx_fifo_flush_base, waits equally long for queues to read back disabled.
+/// Disables the queues and waits until they read back disabled. A timeout is only logged, since the caller's next steps
+/// end DMA in any case.
 template <class Registers>
 void disable_queues(const Card<Registers>& card, std::uint32_t rx_queues, std::uint32_t tx_queues) {
   for (std::uint32_t queue = 0; queue < rx_queues; ++queue) clear<reg::RXDCTL>(card, reg::RXDCTL::ENABLE, queue);
@@ -140,17 +141,18 @@ void disable_queues(const Card<Registers>& card, std::uint32_t rx_queues, std::u
   if (!disabled) card.log(LogLevel::warning, disabled.error().what);
 }
 
-// A full ring of 1,518-byte frames takes 50 ms at 1 Gb/s. What the card has not sent by then is counted as dropped.
-/// Waits, for a while, until `settled` says that all that was handed over has been sent.
+// A full ring of 1,518-byte frames takes 50 ms at 1 Gb/s. Frames that have not been sent by then are counted as
+// dropped.
+/// Waits at most 50 ms until `finished` reports that all queued frames have been sent.
 template <class Registers>
-void let_transmit_finish(const Card<Registers>& card, const std::function<bool()>& settled) {
-  const auto sent = wait_for(card, "the sending of what was handed over", milliseconds(50), settled, microseconds(100));
+void wait_for_transmit(const Card<Registers>& card, const std::function<bool()>& finished) {
+  const auto sent = wait_for(card, "the end of sending", milliseconds(50), finished, microseconds(100));
   if (!sent) card.log(LogLevel::warning, sent.error().what);
 }
 
-/// Returns when what was written has arrived. Error device_removed.
+/// Returns when all register writes have reached the card. Error device_removed.
 template <class Registers>
-[[nodiscard]] Result<void> settle_registers(const Card<Registers>& card) {
+[[nodiscard]] Result<void> flush_registers(const Card<Registers>& card) {
   card.regs.flush();
   if (card.regs.removed()) return fail_removed(card.name);
   return {};

@@ -13,8 +13,8 @@ Result<Bar> take_over(Device& device, unsigned bar, std::uint32_t bytes) {
   if (window->size() < bytes) {
     return fail(
         ErrorCode::device_fault,
-        fmt::format("{}: the register window has {} bytes and should have {}", device.name(), window->size(), bytes),
-        "the card is not what its identity says");
+        fmt::format("{}: the register BAR has {} bytes and should have {}", device.name(), window->size(), bytes),
+        "the device is not the card that its vendor and device id name");
   }
   if (auto reset = device.reset(); !reset && reset.error().code != ErrorCode::not_supported) {
     return pass_on(std::move(reset));

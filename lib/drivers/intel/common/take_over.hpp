@@ -8,8 +8,8 @@
 
 namespace pollux::drivers::intel {
 
-/// The window of the card's registers, with the function reset where the backend can. Errors: device_fault (the window
-/// has fewer than `bytes`), and those of Device::bar and Device::reset.
+/// Maps BAR `bar` with the card's registers and resets the function if the backend supports that. Errors: device_fault
+/// (the BAR has fewer than `bytes`), and those of Device::bar and Device::reset.
 [[nodiscard]] Result<Bar> take_over(Device& device, unsigned bar, std::uint32_t bytes);
 
 }  // namespace pollux::drivers::intel

@@ -6,12 +6,12 @@
 namespace pollux::drivers::igb {
 namespace {
 
-constexpr Duration kSettle = milliseconds(10);
+constexpr Duration kStopDelay = milliseconds(10);
 constexpr Duration kResetLimit = milliseconds(20);
 constexpr Duration kAutoReadLimit = milliseconds(10);
 
-// [I-RESET] [I-CFGDONE] Linux, e1000_mac.c, igb_get_auto_rd_done, waits at most this long and igb_reset_hw_82575 goes
-// on without it, since a card without an NVM never says so. QEMU's igb says neither (hw/net/igb_core.c).
+// [I-RESET] [I-CFGDONE] Linux, e1000_mac.c, igb_get_auto_rd_done, waits at most this long. igb_reset_hw_82575 ignores a
+// timeout, since a card without an NVM never sets the bit. QEMU's igb sets neither bit (hw/net/igb_core.c).
 void wait_for_configuration(const Card& card) {
   const bool second = card.regs.read<reg::STATUS>().get(reg::STATUS::LAN_ID) == 1;
   const auto configured = second ? reg::EEMNGCTL::CFG_DONE_1 : reg::EEMNGCTL::CFG_DONE_0;
@@ -21,38 +21,38 @@ void wait_for_configuration(const Card& card) {
         return card.regs.read<reg::EECD>().has(reg::EECD::AUTO_RD) && card.regs.read<reg::EEMNGCTL>().has(configured);
       },
       milliseconds(1));
-  if (!read) card.log(LogLevel::debug, "the card does not say that it has read its NVM; going on");
+  if (!read) card.log(LogLevel::debug, "the card does not report that it has read its NVM; continuing");
 }
 
 }  // namespace
 
-// Linux, e1000_82575.c, igb_reset_hw_82575: IMC all ones before and after the reset, then ICR read. The extended causes
-// are masked likewise in igb_irq_disable (igb_main.c).
+// Linux, e1000_82575.c, igb_reset_hw_82575, writes all ones to IMC before and after the reset, then reads ICR.
+// igb_irq_disable (igb_main.c) masks the extended causes in the same way.
 void mask_interrupts(const Card& card) {
   card.regs.write<reg::IMC>(reg::IMC::Value(~0u));
   card.regs.write<reg::EIMC>(reg::EIMC::Value(~0u));
   card.regs.read_and_clear<reg::ICR>();
 }
 
-// The order is that of Linux, e1000_82575.c, igb_reset_hw_82575.
+// The order follows Linux, e1000_82575.c, igb_reset_hw_82575.
 Result<void> reset_card(const Card& card) {
-  // Erratum E-MASTER: a bus that waits for an answer may hang when the MAC is reset under it (igb_reset_hw_82575). Like
-  // there, a card that does not stop mastering is reset nevertheless: the reset is what ends it.
+  // Erratum E-MASTER: the bus may hang if the MAC is reset while a request is outstanding (igb_reset_hw_82575). A card
+  // that does not stop mastering is reset all the same, as in Linux, since the reset ends mastering.
   if (auto disabled = disable_master(card); !disabled) {
     if (disabled.error().code == ErrorCode::device_removed) return disabled;
-    card.log(LogLevel::warning, disabled.error().what + "; resetting it all the same");
+    card.log(LogLevel::warning, disabled.error().what + "; resetting the card all the same");
   }
   mask_interrupts(card);
   card.regs.write<reg::RCTL>({});
   card.regs.write<reg::TCTL>(reg::TCTL::PSP);
   card.regs.flush();
-  card.clock().sleep_for(kSettle);
+  card.clock().sleep_for(kStopDelay);
 
   modify<reg::CTRL>(card, reg::CTRL::RST);
   card.regs.bar().flush();
-  // Linux, tools/testing/selftests/vfio/lib/drivers/igb/igb.c, igb_reset: a millisecond before the card is looked at.
+  // Linux, tools/testing/selftests/vfio/lib/drivers/igb/igb.c, igb_reset, waits 1 ms before the first read.
   card.clock().sleep_for(milliseconds(1));
-  // That mastering is not disabled any more shows that there was a reset, and not only an end of it.
+  // CTRL.GIO_MASTER_DISABLE reads 0 after a reset. So if it is 0, the reset has really happened.
   auto done = wait_for(card, "CTRL.RST taking effect and clearing", kResetLimit, [&] {
     return !card.regs.read<reg::CTRL>().has_any(reg::CTRL::RST | reg::CTRL::GIO_MASTER_DISABLE);
   });
@@ -60,11 +60,11 @@ Result<void> reset_card(const Card& card) {
   wait_for_configuration(card);
   mask_interrupts(card);
 
-  // [I-QUEUE0] Queue 0 of either direction comes out of a reset enabled (QEMU, igb_core.c, igb_mac_reg_init; Linux,
-  // igb_main.c, igb_setup_tctl, disables it for the same reason).
+  // [I-QUEUE0] Receive queue 0 and transmit queue 0 are enabled after a reset (QEMU, igb_core.c, igb_mac_reg_init).
+  // Linux, igb_main.c, igb_setup_tctl, also disables the transmit queue for this reason.
   card.regs.write<reg::RXDCTL>(0, {});
   card.regs.write<reg::TXDCTL>(0, {});
-  // Erratum E-COMPLETION: a request that gets no answer must end as an error and not be repeated for ever: Linux,
+  // Erratum E-COMPLETION: a request without a completion must end as an error, not be repeated for ever. Linux,
   // e1000_82575.c, igb_set_pcie_completion_timeout.
   clear<reg::GCR>(card, reg::GCR::COMPLETION_TIMEOUT_RESEND);
   card.regs.flush();

@@ -5,14 +5,15 @@
 
 namespace pollux::drivers::igb {
 
-/// Masks every interrupt cause and forgets those that are pending.
+/// Masks every interrupt cause and clears pending ones.
 void mask_interrupts(const Card& card);
 
-/// Puts the card into the state it has after power-up: no DMA, no queue enabled, interrupts masked, addresses as the
-/// NVM gives them, link down. Bounded by about 200 ms. Errors: device_removed, timeout (CTRL.RST does not clear).
+/// Resets the card. Afterwards there is no DMA, no queue is enabled, interrupts are masked, the address is the one from
+/// the NVM, and the link is down. Takes at most about 200 ms. Errors: device_removed, timeout (CTRL.RST does not
+/// clear).
 [[nodiscard]] Result<void> reset_card(const Card& card);
 
-/// Tells firmware that a driver has the port, or has left it.
+/// Tells the firmware whether a driver uses the port.
 void announce_driver(const Card& card, bool loaded);
 
 }  // namespace pollux::drivers::igb

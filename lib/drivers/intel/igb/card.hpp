@@ -10,7 +10,7 @@ namespace pollux::drivers::igb {
 
 namespace reg = hw::igb;
 
-/// What every step of the driver works on.
+/// The card as the steps of the driver see it.
 struct Card : intel::Card<hw::igb::Registers> {
   const hw::igb::CardTraits* traits = nullptr;  ///< of its device id
 };

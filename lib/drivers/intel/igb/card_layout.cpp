@@ -33,7 +33,7 @@ constexpr std::array kIgbRings{
     ring_of<reg::TDBAL, reg::TDBAH, reg::TDLEN, reg::TDT>(false, reg::TDT::offset(1) - reg::TDT::offset(0)),
 };
 
-// In KiB; 0 leaves it to RCTL.BSIZE, which the driver leaves at 2,048 bytes.
+// BSIZEPACKET is in KiB. 0 means that RCTL.BSIZE applies, which the driver leaves at 2,048 bytes.
 std::uint32_t igb_buffer_bytes(std::uint32_t value) noexcept {
   const std::uint32_t kilobytes = reg::SRRCTL::Value(value).get(reg::SRRCTL::BSIZEPACKET);
   return kilobytes == 0 ? 2048 : kilobytes * 1024;
@@ -50,7 +50,8 @@ bool is_at(const RegisterInfo& info, std::uint32_t offset) noexcept {
   return false;
 }
 
-// Of those that reading clears, the causes of interrupts can be cleared otherwise, too, and are no counters.
+// Counters are the registers that only a read clears (Access::rc). Interrupt causes, which a write also clears, are not
+// counters.
 bool igb_is_counter(std::uint32_t offset) noexcept {
   return std::any_of(reg::kRegisters.begin(), reg::kRegisters.end(),
                      [&](const RegisterInfo& info) { return info.access == Access::rc && is_at(info, offset); });

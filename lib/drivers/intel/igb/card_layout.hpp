@@ -5,7 +5,7 @@
 
 namespace pollux::drivers::igb {
 
-/// What record and replay have to know of an 82576.
+/// The layout of an 82576, for record and replay.
 [[nodiscard]] const CardLayout& card_layout() noexcept;
 
 }  // namespace pollux::drivers::igb

@@ -11,12 +11,12 @@
 
 namespace pollux::drivers::igb {
 
-/// The driver's row.
+/// The driver's row in the table of drivers.
 [[nodiscard]] CardDriver driver();
 
-/// Takes an 82576 over: resets it, checks its NVM and reads its address. The port is in state `opened`.
+/// Opens a port on an 82576: resets the card, checks its NVM and reads its address. The port is in state `opened`.
 /// Errors: not_supported (another card, or a port that is not copper), device_removed, device_fault, timeout, and those
-/// of the device's own calls. The device is handed back on error.
+/// of the device's own calls. The device is released on error.
 [[nodiscard]] Result<std::unique_ptr<PortDriver>> probe(Context& context, std::unique_ptr<Device> device);
 
 }  // namespace pollux::drivers::igb

@@ -12,8 +12,8 @@ MacAddress read_own_address(const Card& card) {
   return mac;
 }
 
-// Linux, e1000_mac.c, igb_rar_set: low half first, with flushes between, since some bridges join two writes into one
-// burst.
+// Linux, e1000_mac.c, igb_rar_set: low half first, with a flush after each half, since some bridges merge two writes
+// into one burst.
 void write_own_address(const Card& card, const MacAddress& mac) {
   std::uint32_t low = 0;
   std::uint32_t high = 0;

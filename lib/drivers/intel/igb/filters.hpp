@@ -6,15 +6,15 @@
 
 namespace pollux::drivers::igb {
 
-/// The address in RAL and RAH 0.
+/// Reads the address in RAL[0] and RAH[0].
 [[nodiscard]] MacAddress read_own_address(const Card& card);
-/// Frames to `mac` are received from now on, and no longer those to the address before it.
+/// Writes `mac` to RAL[0] and RAH[0]. The card receives frames to `mac` from now on, and none to the earlier address.
 void write_own_address(const Card& card, const MacAddress& mac);
 
-/// Empties every other filter: exact addresses, multicast and unicast hashes, VLANs.
+/// Clears every other filter: exact addresses, multicast and unicast hashes, VLANs.
 void clear_filters(const Card& card);
 
-/// The part of RCTL that says which frames pass regardless of their destination.
+/// The RCTL bits for promiscuous and all-multicast mode.
 [[nodiscard]] hw::igb::RCTL::Setting promiscuity(bool promiscuous, bool all_multicast);
 
 }  // namespace pollux::drivers::igb

@@ -16,9 +16,9 @@ std::uint32_t speed_of(reg::STATUS::Value status) {
 
 }  // namespace
 
-// Linux, e1000_82575.c, igb_set_sfp_media_type_82575 and igb_get_invariants_82575 read the media from here.
+// Linux, e1000_82575.c, igb_set_sfp_media_type_82575 and igb_get_invariants_82575, also read the media from CTRL_EXT.
 Result<void> check_link_mode(const Card& card) {
-  const auto mode = read_steadily<reg::CTRL_EXT>(card);
+  const auto mode = read_with_retry<reg::CTRL_EXT>(card);
   if (card.regs.removed()) return fail_removed(card.name);
   if (mode.has(reg::CTRL_EXT::LINK_COPPER)) return {};
   return fail(ErrorCode::not_supported,
@@ -27,9 +27,9 @@ Result<void> check_link_mode(const Card& card) {
               "only ports with the internal copper PHY are driven; SerDes, SGMII and fiber ports are not");
 }
 
-// Linux, e1000_82575.c, igb_setup_copper_link_82575: SLU set, speed and duplex not forced.
+// Linux, e1000_82575.c, igb_setup_copper_link_82575: sets SLU, forces neither speed nor duplex.
 Result<void> start_link(const Card& card) {
-  const auto control = read_steadily<reg::CTRL>(card);
+  const auto control = read_with_retry<reg::CTRL>(card);
   if (control.all_ones()) return fail_removed(card.name);
   card.regs.write<reg::CTRL>(control.with(reg::CTRL::SLU)
                                  .without(reg::CTRL::FRCSPD | reg::CTRL::FRCDPX | reg::CTRL::ILOS)

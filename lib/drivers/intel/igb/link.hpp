@@ -6,14 +6,14 @@
 
 namespace pollux::drivers::igb {
 
-/// Error not_supported for a port that is set to anything but its internal copper PHY.
+/// Error not_supported if the port is not set to its internal copper PHY.
 [[nodiscard]] Result<void> check_link_mode(const Card& card);
 
-/// Lets the link come up: the MAC follows what the PHY negotiates; flow control is off. Returns before the link is up.
-/// Errors: those of `start_autonegotiation`.
+/// Starts the link. The MAC uses the speed and duplex that the PHY negotiates; flow control is off. Returns before the
+/// link is up. Errors: those of `start_autonegotiation`.
 [[nodiscard]] Result<void> start_link(const Card& card);
 
-/// What STATUS says; a card that is gone has no link.
+/// Reads the link from STATUS. A removed card has no link.
 [[nodiscard]] Link read_link(const Card& card);
 
 }  // namespace pollux::drivers::igb

@@ -6,26 +6,25 @@
 
 namespace pollux::drivers::igb {
 
-/// Frames that passed the card's filters and never came into a receive ring: those that the card counted as good less
-/// those that it delivered, from one start of the port to its stop. A register counts them, too (RQDPC), but in 12
-/// bits.
+/// Counts frames that passed the card's filters and never reached a receive ring: good frames less delivered frames,
+/// from each start of the port to its stop. A register (RQDPC) counts them too, but only in 12 bits.
 ///
-/// Both numbers are sums since the port was opened. What is said of a running card may be too little, never too much,
-/// and never less than before: `good` is read before `delivered`, which takes in what came meanwhile.
+/// `good` and `delivered` are totals since the port was opened. On a running card, the result may be too low. It is
+/// never too high and never decreases: `good` is read before `delivered`, which includes frames that arrived meanwhile.
 class MissedFrames {
  public:
-  /// The port starts. `waits`: frames without a descriptor wait in the packet buffer, and none is lost before the stop.
+  /// The port starts. `waits`: frames without a descriptor wait in the packet buffer, so none is lost before the stop.
   void begin(std::uint64_t good, std::uint64_t delivered, bool waits) noexcept {
     good_before_ = good;
     delivered_before_ = delivered;
     waits_ = waits;
     running_ = true;
   }
-  /// The port runs, and at most `delivered` frames came into its rings.
-  void look(std::uint64_t good, std::uint64_t delivered) noexcept {
+  /// The port runs, and at most `delivered` frames have reached its rings.
+  void update(std::uint64_t good, std::uint64_t delivered) noexcept {
     if (running_ && !waits_) so_far_ = std::max(so_far_, excess(good, delivered));
   }
-  /// The port has stopped, and exactly `delivered` came.
+  /// The port has stopped, and exactly `delivered` frames have reached its rings.
   void end(std::uint64_t good, std::uint64_t delivered) noexcept {
     if (!running_) return;
     (waits_ ? stopped_ : no_descriptor_) += std::max(so_far_, excess(good, delivered));
@@ -33,19 +32,20 @@ class MissedFrames {
     running_ = false;
   }
 
-  /// Whether `look` would change anything.
-  [[nodiscard]] bool wants_look() const noexcept { return running_ && !waits_; }
-  /// Dropped for want of a descriptor.
+  /// Whether `update` could change anything.
+  [[nodiscard]] bool needs_update() const noexcept { return running_ && !waits_; }
+  /// Frames dropped because there was no descriptor.
   [[nodiscard]] std::uint64_t no_descriptor() const noexcept { return no_descriptor_ + so_far_; }
-  /// In the packet buffer when the port stopped.
+  /// Frames in the packet buffer when the port stopped.
   [[nodiscard]] std::uint64_t stopped() const noexcept { return stopped_; }
 
  private:
-  /// A card may deliver more than it counts (one that was reset by others, or that lies): that is no negative loss.
+  /// A card may deliver more frames than it counts: another driver may have reset it, or its counters may be wrong. The
+  /// result is 0 then, not negative.
   [[nodiscard]] std::uint64_t excess(std::uint64_t good, std::uint64_t delivered) const noexcept {
     const std::uint64_t counted = good - good_before_;
-    const std::uint64_t came = delivered - delivered_before_;
-    return counted > came ? counted - came : 0;
+    const std::uint64_t arrived = delivered - delivered_before_;
+    return counted > arrived ? counted - arrived : 0;
   }
 
   std::uint64_t good_before_ = 0;

@@ -15,11 +15,12 @@ namespace {
 namespace words = hw::igb::nvm;
 
 constexpr Duration kReadLimit = milliseconds(5);
-/// Words between the alternate addresses of two ports. DPDK e1000, e1000_mac.c, e1000_check_alt_mac_addr_generic.
+/// Distance in words between the alternate addresses of two ports. DPDK e1000, e1000_mac.c,
+/// e1000_check_alt_mac_addr_generic.
 constexpr std::uint32_t kAlternateStep = 3;
 
-// 82575 manual, "Signature and CRC Fields": the address with START, then DONE, then DATA. All ones is no answer, and
-// must not pass for a damaged word.
+// 82575 manual, "Signature and CRC Fields": write the address with START, wait for DONE, read DATA. All ones is a
+// failed read and must not be taken for a damaged word.
 Result<std::uint16_t> read_word(const Card& card, std::uint16_t address) {
   card.regs.write<reg::EERD>(reg::EERD::ADDR(address) | reg::EERD::START);
   reg::EERD::Value answer;
@@ -34,8 +35,8 @@ Result<std::uint16_t> read_word(const Card& card, std::uint16_t address) {
   return static_cast<std::uint16_t>(answer.get(reg::EERD::DATA));
 }
 
-// [I-MAC] Linux, e1000_mac.c, igb_check_alt_mac_addr; words 0 and 0xFFFF say that there is none, and so does a
-// multicast address.
+// [I-MAC] Linux, e1000_mac.c, igb_check_alt_mac_addr. There is no alternate address if the pointer is 0 or 0xFFFF, or
+// if the address is a multicast one.
 Result<std::optional<MacAddress>> alternate_mac(const Card& card) {
   std::array<std::uint16_t, 1> pointer{};
   if (auto read = read_nvm(card, words::kAlternateMacPointer, pointer); !read) return pass_on(std::move(read));
@@ -54,8 +55,8 @@ bool has_nvm(const Card& card) { return card.regs.read<reg::EECD>().has(reg::EEC
 }  // namespace
 
 Result<void> read_nvm(const Card& card, std::uint16_t first, std::span<std::uint16_t> into) {
-  auto held = SharedResource::acquire(card, Shared::nvm);
-  if (!held) return pass_on(std::move(held));
+  auto acquired = SharedResource::acquire(card, Shared::nvm);
+  if (!acquired) return pass_on(std::move(acquired));
   for (std::uint16_t& word : into) {
     auto read = read_word(card, first++);
     if (!read) return pass_on(std::move(read));
@@ -68,7 +69,7 @@ Result<void> read_nvm(const Card& card, std::uint16_t first, std::span<std::uint
 Result<void> check_nvm(const Card& card) {
   if (!has_nvm(card)) {
     card.log(LogLevel::warning,
-             "the card has no NVM (EECD.PRES is 0); its address will be a random one unless firmware set it");
+             "the card has no NVM (EECD.PRES is 0); its address will be random unless firmware has set one");
     return {};
   }
   std::array<std::uint16_t, words::kSummedWords> content{};
@@ -78,7 +79,7 @@ Result<void> check_nvm(const Card& card) {
   return fail(ErrorCode::device_fault,
               fmt::format("{}: the NVM's words 0x00 to {:#04x} sum to {:#06x}, not {:#06x}", card.name,
                           words::kChecksum, sum, words::kSum),
-              "the card's settings are damaged; write its NVM anew with the vendor's tool");
+              "the card's settings are damaged; rewrite its NVM with the vendor's tool");
 }
 
 Result<MacAddress> permanent_mac(const Card& card) {
@@ -87,13 +88,13 @@ Result<MacAddress> permanent_mac(const Card& card) {
     if (!alternate) return pass_on(std::move(alternate));
     if (*alternate) return **alternate;
   }
-  // [I-MAC] The two ports of a package share the NVM's address words; what the card loaded is this port's (Linux,
-  // e1000_mac.c, igb_read_mac_addr).
+  // [I-MAC] The two ports of a package share the NVM's address words. The address that the card has loaded is this
+  // port's (Linux, e1000_mac.c, igb_read_mac_addr).
   const MacAddress loaded = read_own_address(card);
   if (card.regs.removed()) return fail_removed(card.name);
   if (is_station_address(loaded)) return loaded;
   const MacAddress mac = random_station_address();
-  card.log(LogLevel::warning, fmt::format("{} cannot be a port's address; using {} until it is opened again",
+  card.log(LogLevel::warning, fmt::format("{} is not a valid port address; using {} until the port is opened again",
                                           to_string(loaded), to_string(mac)));
   return mac;
 }

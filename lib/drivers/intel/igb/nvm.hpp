@@ -10,16 +10,16 @@
 
 namespace pollux::drivers::igb {
 
-/// Reads words from `first` on. Errors: device_removed, timeout.
+/// Reads NVM words from `first` on. Errors: device_removed, timeout.
 [[nodiscard]] Result<void> read_nvm(const Card& card, std::uint16_t first, std::span<std::uint16_t> words);
 
-/// Checks the NVM's checksum, unless the card has no NVM (said as a warning). A card whose NVM is damaged has loaded
-/// damaged settings from it, so that is the error device_fault. Others: device_removed, timeout.
+/// Checks the NVM's checksum. A card without an NVM only gets a warning. Errors: device_fault (the NVM is damaged, and
+/// so are the settings that the card loaded from it), device_removed, timeout.
 [[nodiscard]] Result<void> check_nvm(const Card& card);
 
-/// The port's own address: the alternate one where the NVM names one, else what the card has put into RAL and RAH 0
-/// after its reset. An address that cannot be a port's is replaced by a random, locally administered one and said as a
-/// warning. Call after a reset. Errors: device_removed, timeout.
+/// The port's permanent address: the alternate one if the NVM names one, otherwise the one that the card loaded into
+/// RAL[0] and RAH[0] at reset. An invalid address is replaced by a random, locally administered one, with a warning.
+/// Call it after a reset. Errors: device_removed, timeout.
 [[nodiscard]] Result<MacAddress> permanent_mac(const Card& card);
 
 }  // namespace pollux::drivers::igb

@@ -9,7 +9,7 @@ namespace {
 
 namespace phy = hw::igb::phy;
 
-/// DPDK e1000, e1000_phy.c, e1000_read_phy_reg_mdic: 1,920 looks, 50 us apart.
+/// DPDK e1000, e1000_phy.c, e1000_read_phy_reg_mdic: 1,920 polls, 50 us apart.
 constexpr Duration kAccessLimit = milliseconds(96);
 
 // [I-PHYADDR] Linux, e1000_phy.c, igb_read_phy_reg_mdic and igb_write_phy_reg_mdic.
@@ -23,12 +23,12 @@ Result<reg::MDIC::Value> access(const Card& card, std::uint32_t number, reg::MDI
   if (!ready) return pass_on(std::move(ready));
   if (answer.has(reg::MDIC::ERROR)) {
     return fail(ErrorCode::device_fault, fmt::format("{}: MDIC.ERROR on access to PHY register {}", card.name, number),
-                "reset the card; if it stays so, the PHY is defective or missing");
+                "reset the card; if the error persists, the PHY is defective or missing");
   }
-  // A read that was overtaken by firmware's answers for another register (DPDK, e1000_read_phy_reg_mdic).
+  // Firmware may have accessed another register in between (DPDK, e1000_read_phy_reg_mdic).
   if (answer.get(reg::MDIC::REGADD) != number) {
     return fail(ErrorCode::device_fault,
-                fmt::format("{}: MDIC answers for PHY register {} when asked for {}", card.name,
+                fmt::format("{}: MDIC answers for PHY register {} instead of {}", card.name,
                             answer.get(reg::MDIC::REGADD), number),
                 "another driver or firmware uses the PHY at the same time");
   }
@@ -44,15 +44,15 @@ Result<void> check_phy_present(const Card& card) {
   const std::uint32_t id = std::uint32_t{*high} << 16 | *low;
   if (id == 0 || id == 0xFFFFFFFF) {
     return fail(ErrorCode::device_fault, fmt::format("{}: no PHY answers at address {}", card.name, phy::kAddress),
-                "a port that is not copper cannot be driven yet; on a copper one the PHY is defective");
+                "only copper ports are supported; on a copper port, the PHY is defective");
   }
   if ((id & phy::kIdMask) != phy::kId) {
-    card.log(LogLevel::info, fmt::format("unknown PHY {:#010x}; using only what every PHY has", id));
+    card.log(LogLevel::info, fmt::format("unknown PHY {:#010x}; using only standard registers", id));
   }
   return {};
 }
 
-// IEEE 802.3 clause 28 as in DPDK e1000, e1000_phy.c, e1000_phy_setup_autoneg with e1000_fc_none.
+// IEEE 802.3 clause 28, as in DPDK e1000, e1000_phy.c, e1000_phy_setup_autoneg with e1000_fc_none.
 Result<void> advertise(const Card& card) {
   auto advertised = write_phy(card, phy::kAdvertise,
                               phy::kSelector8023 | phy::k10Half | phy::k10Full | phy::k100Half | phy::k100Full);
@@ -63,8 +63,8 @@ Result<void> advertise(const Card& card) {
   return write_phy(card, phy::kGigabitControl, full_only);
 }
 
-// [I-LINK] Linux, e1000_phy.c, igb_copper_link_autoneg and igb_power_up_phy_copper. It is also what makes QEMU's igb
-// raise STATUS.LU, 500 ms later (igb_core.c, igb_set_phy_ctrl).
+// [I-LINK] Linux, e1000_phy.c, igb_copper_link_autoneg and igb_power_up_phy_copper. QEMU's igb sets STATUS.LU 500 ms
+// after this write (igb_core.c, igb_set_phy_ctrl).
 Result<void> restart(const Card& card) {
   auto control = read_phy(card, phy::kControl);
   if (!control) return pass_on(std::move(control));
@@ -90,8 +90,8 @@ Result<void> write_phy(const Card& card, std::uint32_t number, std::uint16_t val
 }
 
 Result<void> start_autonegotiation(const Card& card) {
-  auto held = SharedResource::acquire(card, Shared::phy);
-  if (!held) return pass_on(std::move(held));
+  auto acquired = SharedResource::acquire(card, Shared::phy);
+  if (!acquired) return pass_on(std::move(acquired));
   if (auto present = check_phy_present(card); !present) return present;
   if (auto advertised = advertise(card); !advertised) return advertised;
   return restart(card);

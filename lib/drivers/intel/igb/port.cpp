@@ -22,8 +22,8 @@
 namespace pollux::drivers::igb {
 namespace {
 
-// [I-OVERRUN] QEMU's card counts neither the frames for which no queue has a descriptor, nor those that its network
-// drops while the card asks it to wait.
+// [I-OVERRUN] QEMU's card does not count frames without a descriptor. Nor does it count those that QEMU's network drops
+// while the card cannot receive.
 MissedCount missed_count(const PciIdentity& identity) {
   const bool is_qemus =
       identity.subsystem_vendor == reg::kQemuSubsystemVendor && identity.subsystem_device == reg::kQemuSubsystem;
@@ -51,7 +51,7 @@ Result<std::unique_ptr<PortDriver>> Port::open(const std::shared_ptr<ContextStat
   if (!index) return tl::unexpected<Error>(index.error());
   std::unique_ptr<Port> port(new Port(context, std::move(device), traits, *index));
   if (auto up = port->bring_up(); !up) {
-    // Nothing of the card is in use yet, so there is nothing to stop.
+    // No queue is in use yet, so there is no DMA to stop.
     static_cast<void>(port->release(true));
     context->return_port_index(*index);
     return pass_on(std::move(up));
@@ -77,13 +77,13 @@ Result<void> Port::bring_up() {
                  .rdt = reg::RDT::offset(0),
                  .tdt = reg::TDT::offset(0),
                  .stride = reg::RDT::offset(1) - reg::RDT::offset(0)});
-  return settle_registers(card_);
+  return flush_registers(card_);
 }
 
-// Every start begins with a reset: what stops a card's DMA is only undone by one. The order is Linux's: igb_main.c,
-// igb_reset, then igb_configure; the link starts first, since it takes longest.
+// Every start begins with a reset, since only a reset undoes the end of DMA. The order follows Linux, igb_main.c,
+// igb_reset, then igb_configure. The link is started first, since it takes longest.
 Result<void> Port::start(const PortSettings& settings) {
-  statistics_.fold();
+  statistics_.accumulate();
   running_ = true;
   if (auto reset = reset_card(card_); !reset) return reset;
   announce_driver(card_, true);
@@ -91,7 +91,7 @@ Result<void> Port::start(const PortSettings& settings) {
   write_own_address(card_, settings.mac);
   if (auto link = start_link(card_); !link) return link;
   statistics_.discard();
-  // A lone queue's frames wait in the packet buffer for descriptors (start_receive).
+  // Frames of a port with one queue wait in the packet buffer for descriptors (start_receive).
   statistics_.begin_receive(queues()->taken(), config().rx_queues() <= 1,
                             [this] { return queues()->delivered(queue_registers(), card_.clock()); });
   dma_ended_ = false;
@@ -99,13 +99,13 @@ Result<void> Port::start(const PortSettings& settings) {
   if (auto transmit = start_transmit(card_, config(), rings()); !transmit) return transmit;
   if (auto receive = start_receive(card_, config(), settings, rings()); !receive) return receive;
   if (auto armed = arm_rx_rings(card_, *queues(), config().rx_queues()); !armed) return armed;
-  return settle_registers(card_);
+  return flush_registers(card_);
 }
 
 Result<void> Port::halt() {
   running_ = false;
   auto ended = end_dma();
-  statistics_.fold();
+  statistics_.accumulate();
   return ended;
 }
 
@@ -131,10 +131,10 @@ bool Port::make_harmless() {
   return device_->reset().has_value();
 }
 
-// The kernel's driver resets the card again; it only must not be told that another driver has it.
+// The kernel's driver will reset the card again. Firmware must learn that this driver no longer uses it.
 Result<void> Port::release(bool failed) {
   Result<void> result;
-  statistics_.fold();
+  statistics_.accumulate();
   if (!failed) {
     result = reset_card(card_);
     if (result) announce_driver(card_, false);

@@ -13,7 +13,7 @@
 
 namespace pollux::drivers::igb {
 
-/// A port of an 82576: what controls the card. The doing is in the files beside.
+/// A port of an 82576. Controls the card with the functions of the other files in this folder.
 class Port final : public intel::QueuePort, private RegisterDump {
  public:
   /// Brings the card up. Errors: see probe.
@@ -50,7 +50,7 @@ class Port final : public intel::QueuePort, private RegisterDump {
        std::uint16_t index);
 
   [[nodiscard]] Result<void> bring_up();
-  /// Ends DMA at the card and at the bus; the queues are closed.
+  /// Ends DMA at the card and at the bus. Needs the queues closed.
   [[nodiscard]] Result<void> end_dma();
   [[nodiscard]] std::vector<RegisterValue> registers() override;
 
@@ -58,7 +58,7 @@ class Port final : public intel::QueuePort, private RegisterDump {
   Card card_;
   MacAddress permanent_mac_{};
   bool running_ = false;   // between start and halt
-  bool dma_ended_ = true;  // known to have
+  bool dma_ended_ = true;  // false while DMA may be going on
   Statistics statistics_;
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a port answers and lets be changed while it runs.
+// The calls that read or change a running port.
 #include <utility>
 
 #include "drivers/intel/common/device_events.hpp"
@@ -20,19 +20,19 @@ Result<std::unique_ptr<ForwardPath>> Port::forward_path(std::uint16_t rx_queue, 
 
 Result<void> Port::set_mac(const MacAddress& mac) {
   write_own_address(card_, mac);
-  return settle_registers(card_);
+  return flush_registers(card_);
 }
 
-// What the card takes is written with the rest when it starts.
+// A stopped port writes the limit when it starts.
 Result<void> Port::set_mtu(std::uint32_t bytes) {
   if (!running_) return {};
   write_receive_limit(card_, bytes);
-  return settle_registers(card_);
+  return flush_registers(card_);
 }
 
 Result<void> Port::set_promiscuity(bool promiscuous, bool all_multicast) {
   write_receive_control(card_, promiscuous, all_multicast);
-  return settle_registers(card_);
+  return flush_registers(card_);
 }
 
 Link Port::link() { return read_link(card_); }
@@ -49,8 +49,8 @@ void Port::append_counters(std::vector<Counter>& counters) { statistics_.append(
 Result<Duration> Port::service() {
   if (card_.regs.removed()) return fail_removed(card_.name);
   if (auto healthy = intel::check_device(*device_); !healthy) return pass_on(std::move(healthy));
-  statistics_.fold();
-  return Statistics::kFoldInterval;
+  statistics_.accumulate();
+  return Statistics::kUpdateInterval;
 }
 
 std::vector<int> Port::events() const {

@@ -8,8 +8,8 @@
 
 namespace pollux::drivers::igb {
 
-/// [I-JUMBO] The MTU that the card's longest frame leaves: less header, FCS and room for one VLAN tag, so that a tagged
-/// frame passes at any MTU.
+/// [I-JUMBO] The largest MTU: the card's longest frame less header, FCS and one VLAN tag, so that a tagged frame passes
+/// at any MTU.
 [[nodiscard]] constexpr std::uint32_t max_mtu(const hw::igb::CardTraits& card) noexcept {
   return card.max_frame - wire_bytes(0);
 }

@@ -10,7 +10,7 @@ constexpr Duration kMasterLimit = milliseconds(80);
 
 }  // namespace
 
-// [I-GIOMASTER] Linux, e1000_mac.c, igb_disable_pcie_master: 800 looks, 100 us apart.
+// [I-GIOMASTER] Linux, e1000_mac.c, igb_disable_pcie_master: 800 polls, 100 us apart.
 Result<void> disable_master(const Card& card) {
   modify<reg::CTRL>(card, reg::CTRL::GIO_MASTER_DISABLE);
   return wait_for(
@@ -18,12 +18,12 @@ Result<void> disable_master(const Card& card) {
       [&] { return !card.regs.read<reg::STATUS>().has(reg::STATUS::GIO_MASTER_ENABLE); }, microseconds(100));
 }
 
-// Linux, igb_main.c, igb_down, turns receive off first and transmit second.
+// Linux, igb_main.c, igb_down, also disables receive before transmit.
 Result<void> quiesce(const Card& card, std::uint32_t rx_queues, std::uint32_t tx_queues,
                      const std::function<bool()>& transmit_finished) {
   if (card.regs.removed()) return fail_removed(card.name);
   clear<reg::RCTL>(card, reg::RCTL::RXEN);
-  if (card.regs.read<reg::STATUS>().has(reg::STATUS::LU)) let_transmit_finish(card, transmit_finished);
+  if (card.regs.read<reg::STATUS>().has(reg::STATUS::LU)) wait_for_transmit(card, transmit_finished);
   clear<reg::TCTL>(card, reg::TCTL::EN);
   disable_queues(card, rx_queues, tx_queues);
   return disable_master(card);

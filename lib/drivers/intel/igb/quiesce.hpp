@@ -8,13 +8,13 @@
 
 namespace pollux::drivers::igb {
 
-/// Stops the card's requests to memory: CTRL.GIO_MASTER_DISABLE, then a wait of at most 80 ms for those under way.
-/// Only a reset lets it start again. Errors: device_removed, timeout.
+/// Stops the card's memory requests: sets CTRL.GIO_MASTER_DISABLE, then waits at most 80 ms for outstanding requests.
+/// Only a reset enables them again. Errors: device_removed, timeout.
 [[nodiscard]] Result<void> disable_master(const Card& card);
 
-/// Ends all DMA of a running port: no new frames, what was handed over is sent if the link is up (at most 50 ms, until
-/// `transmit_finished` says that it was), queues off, then `disable_master`, which decides. Bounded.
-/// Errors: those of `disable_master`; DMA may go on then.
+/// Ends all DMA of a running port in this order: disables receive, waits for queued frames to be sent if the link is up
+/// (at most 50 ms, until `transmit_finished` returns true), disables transmit and the queues, calls `disable_master`.
+/// Errors: those of `disable_master`; DMA may then still go on.
 [[nodiscard]] Result<void> quiesce(const Card& card, std::uint32_t rx_queues, std::uint32_t tx_queues,
                                    const std::function<bool()>& transmit_finished);
 

@@ -9,15 +9,14 @@
 namespace pollux::drivers::igb {
 namespace {
 
-/// SWSM takes its semaphore, the high halves of time stamps make room for the next one (QEMU, hw/net/igb_core.c,
-/// igb_mac_swsm_read, igb_get_rxsatrh and igb_get_txstmph), and a mailbox of a virtual function belongs to the
-/// conversation with it.
-constexpr std::array<std::string_view, 5> kLeftOut{"SWSM", "TXSTMPH", "RXSTMPH", "RXSATRH", "VMBMEM"};
+/// A read of SWSM takes its semaphore. A read of a time stamp's high half releases the stamp (QEMU, hw/net/igb_core.c,
+/// igb_mac_swsm_read, igb_get_rxsatrh and igb_get_txstmph). VMBMEM belongs to the exchange with a virtual function.
+constexpr std::array<std::string_view, 5> kNotDumped{"SWSM", "TXSTMPH", "RXSTMPH", "RXSATRH", "VMBMEM"};
 
 }  // namespace
 
 std::vector<RegisterValue> dump_registers(const hw::igb::Registers& regs) {
-  return intel::dump_registers(regs.bar(), hw::igb::kRegisters, kLeftOut);
+  return intel::dump_registers(regs.bar(), hw::igb::kRegisters, kNotDumped);
 }
 
 }  // namespace pollux::drivers::igb

@@ -8,7 +8,7 @@
 
 namespace pollux::drivers::igb {
 
-/// Reads every register of the table whose reading changes nothing.
+/// Reads every register that has no side effect on read.
 [[nodiscard]] std::vector<RegisterValue> dump_registers(const hw::igb::Registers& regs);
 
 }  // namespace pollux::drivers::igb

@@ -6,7 +6,7 @@
 namespace pollux::drivers::igb {
 namespace {
 
-/// DPDK, igb_rxtx.c, has the same one and names the 82576 datasheet as its source.
+/// DPDK, igb_rxtx.c, has the same key and names the 82576 datasheet as its source.
 constexpr const packet::RssKey& kKey = packet::kDefaultRssKey;
 static_assert(kKey.size() == reg::kRssKeyWords * 4);
 
@@ -18,8 +18,8 @@ void write_key(const Card& card) {
   }
 }
 
-// [I-RETA] Round robin, as in Linux (igb_main.c, igb_setup_mrqc) and DPDK (igb_rxtx.c, igb_rss_configure); the 82576
-// takes an entry without the shift of the 82575.
+// [I-RETA] Round robin, as in Linux (igb_main.c, igb_setup_mrqc) and DPDK (igb_rxtx.c, igb_rss_configure). Unlike on
+// the 82575, entries are not shifted.
 void write_redirection(const Card& card, std::uint32_t queues) {
   for (std::uint32_t word = 0; word < reg::kRedirectionEntries / 4; ++word) {
     const std::uint32_t entry = 4 * word;
@@ -31,9 +31,10 @@ void write_redirection(const Card& card, std::uint32_t queues) {
 
 }  // namespace
 
-// Linux, igb_main.c, igb_setup_mrqc. RXCSUM.PCSD puts the hash where the packet checksum would be; RSS needs it (QEMU,
-// igb_core.c, igb_rss_enabled). UDP is left out: fragments of one datagram would go to different queues.
-void spread_over_queues(const Card& card, std::uint32_t queues) {
+// Linux, igb_main.c, igb_setup_mrqc. RXCSUM.PCSD replaces the packet checksum in the write-back with the hash; RSS
+// needs it (QEMU, igb_core.c, igb_rss_enabled). UDP ports are not hashed, or fragments of one datagram would go to
+// different queues.
+void set_up_rss(const Card& card, std::uint32_t queues) {
   modify<reg::RXCSUM>(card, reg::RXCSUM::PCSD);
   if (queues <= 1) return card.regs.write<reg::MRQC>({});
   write_key(card);

@@ -7,8 +7,8 @@
 
 namespace pollux::drivers::igb {
 
-/// Spreads received frames over queues 0 to `queues` - 1 (1 to 16): TCP by addresses and ports, other IP by addresses,
-/// all else to queue 0. With one queue everything goes there.
-void spread_over_queues(const Card& card, std::uint32_t queues);
+/// Sets up RSS over the queues 0 to `queues` - 1 (1 to 16): TCP by addresses and ports, other IP by addresses, all
+/// other frames to queue 0. With one queue, all frames go to it.
+void set_up_rss(const Card& card, std::uint32_t queues);
 
 }  // namespace pollux::drivers::igb

@@ -8,20 +8,20 @@
 
 namespace pollux::drivers::igb {
 
-// [I-CRC] [I-RLPML] Linux, igb_main.c, igb_setup_rctl: CRC stripped, long packets allowed up to RLPML, bad packets not
-// stored. Broadcasts are accepted; multicast hashes by bits 47:36.
+// [I-CRC] [I-RLPML] Linux, igb_main.c, igb_setup_rctl: strip the CRC, allow long packets up to RLPML, do not store bad
+// packets. Broadcasts are accepted. The multicast hash uses address bits 47:36.
 Result<void> start_receive(const Card& card, const ValidatedConfig& config, const PortSettings& settings,
                            const intel::RingMemory& rings) {
   if (config.rx_queues() == 0) return {};
-  // One queue that is out of descriptors must not hold up the others; a lone one may as well use the packet buffer
-  // (Linux, igb_main.c, igb_setup_srrctl).
+  // A queue without descriptors must not block the others. With one queue, frames may wait in the packet buffer (Linux,
+  // igb_main.c, igb_setup_srrctl).
   const bool drop = config.rx_queues() > 1;
   for (std::uint32_t queue = 0; queue < config.rx_queues(); ++queue) {
     auto programmed =
         program_rx_ring(card, queue, rings.rx(queue), {.buffer_bytes = config.rx[queue].buffer_bytes, .drop = drop});
     if (!programmed) return programmed;
   }
-  spread_over_queues(card, config.rx_queues());
+  set_up_rss(card, config.rx_queues());
   write_receive_limit(card, settings.mtu);
   // Erratum E-IPV6EX: Linux, e1000_82575.c, igb_rx_fifo_flush_82575.
   modify<reg::RFCTL>(card, reg::RFCTL::IPV6_EX_DIS);
@@ -39,7 +39,7 @@ void write_receive_limit(const Card& card, std::uint32_t mtu) {
   card.regs.bar().flush();
 }
 
-// The whole register, so that nothing that was read goes into it.
+// Writes the whole register, so that no bit depends on a read.
 void write_receive_control(const Card& card, bool promiscuous, bool all_multicast) {
   card.regs.write<reg::RCTL>(reg::RCTL::BAM | reg::RCTL::LPE | reg::RCTL::SECRC | reg::RCTL::RXEN |
                              promiscuity(promiscuous, all_multicast));

@@ -11,15 +11,15 @@
 
 namespace pollux::drivers::igb {
 
-/// Programs the receive path for `config` and turns it on, up to the point where RDT may be written. After a reset.
-/// Errors: device_removed, timeout (a queue does not report itself enabled).
+/// Programs the receive queues for `config` and enables receiving. RDT may be written afterwards. Call it after a
+/// reset. Errors: device_removed, timeout (a queue does not report itself enabled).
 [[nodiscard]] Result<void> start_receive(const Card& card, const ValidatedConfig& config, const PortSettings& settings,
                                          const intel::RingMemory& rings);
 
-/// Frames longer than `mtu` allows are dropped by the card from now on. Also while it receives.
+/// Makes the card drop frames longer than `mtu` allows. May be called while the card receives.
 void write_receive_limit(const Card& card, std::uint32_t mtu);
 
-/// Turns receiving on; frames for other stations are received, or not, from now on.
+/// Enables receiving with the given promiscuous and all-multicast modes.
 void write_receive_control(const Card& card, bool promiscuous, bool all_multicast);
 
 }  // namespace pollux::drivers::igb

@@ -4,8 +4,8 @@
 #include <array>
 #include <new>
 
-// The protocol is that of the I210 datasheet, 4.6.1 and 4.6.2, and of the 82575 manual, "Software-Firmware
-// Synchronization"; Linux, e1000_82575.c, igb_acquire_swfw_sync_82575, follows it.
+// Follows the protocol of the I210 datasheet, 4.6.1 and 4.6.2, and of the 82575 manual, "Software-Firmware
+// Synchronization", as Linux, e1000_82575.c, igb_acquire_swfw_sync_82575, does.
 namespace pollux::drivers::igb {
 namespace {
 
@@ -30,7 +30,7 @@ Owner owner_bits(const Card& card, Shared which) {
 
 void put_semaphore(const Card& card) { clear<reg::SWSM>(card, reg::SWSM::SMBI | reg::SWSM::SWESMBI); }
 
-// Reading SWSM takes SMBI: whoever reads it as zero has it. SWESMBI sticks only while firmware has not got it.
+// A read of SWSM that returns SMBI as 0 acquires SMBI. A write sets SWESMBI only while firmware does not hold it.
 Result<void> get_semaphore(const Card& card) {
   auto software = wait_for(card, "SWSM.SMBI being free", kSemaphoreLimit,
                            [&] { return !card.regs.read<reg::SWSM>().has(reg::SWSM::SMBI); });
@@ -67,8 +67,8 @@ Result<SharedResource> SharedResource::acquire(const Card& card, Shared which) {
   const Owner owner = owner_bits(card, which);
   auto taken = take(card, owner);
   if (!taken && taken.error().code == ErrorCode::timeout) {
-    // A driver that was killed leaves its bits set. DPDK, igb_ethdev.c, igb_reset_swfw_lock, clears them, too.
-    card.log(LogLevel::warning, taken.error().what + "; taking it from a holder that seems to be dead");
+    // A driver that was killed leaves its bits set. DPDK, igb_ethdev.c, igb_reset_swfw_lock, also clears them.
+    card.log(LogLevel::warning, taken.error().what + "; taking it over, since its holder seems to have died");
     put_semaphore(card);
     clear<Sync>(card, owner.software);
     taken = take(card, owner);
@@ -79,11 +79,11 @@ Result<SharedResource> SharedResource::acquire(const Card& card, Shared which) {
 
 SharedResource::~SharedResource() {
   if (card_ == nullptr || card_->regs.removed()) return;
-  // Without the semaphore the bit is cleared all the same: to keep it would lock everybody out.
+  // The bit is cleared even without the semaphore. If it stayed set, all others would be locked out.
   bool semaphore = false;
   try {
     semaphore = get_semaphore(*card_).has_value();
-  } catch (const std::bad_alloc&) {  // of its error's text
+  } catch (const std::bad_alloc&) {  // from the error's text
   }
   clear<Sync>(*card_, bit_);
   if (semaphore) put_semaphore(*card_);

@@ -7,15 +7,15 @@
 
 namespace pollux::drivers::igb {
 
-/// What firmware and the other port of the package use, too.
+/// Resources that firmware and the other port of the package also use.
 enum class Shared : std::uint8_t { nvm, phy };
 
-/// Holds a shared resource of the card. Keep it for less than a second: firmware may take it away after that (I210
-/// datasheet, 4.6.1).
+/// Holds a shared resource of the card until it is destroyed. Hold it for less than a second: firmware may take it away
+/// after that (I210 datasheet, 4.6.1).
 class SharedResource {
  public:
-  /// Waits at most about a second. What a holder that died left behind is cleared once, with a warning.
-  /// Errors: device_removed, timeout.
+  /// Waits about a second. Then clears the lock of a holder that seems to have died, with a warning, and tries once
+  /// more. Errors: device_removed, timeout.
   [[nodiscard]] static Result<SharedResource> acquire(const Card& card, Shared which);
   SharedResource(SharedResource&& other) noexcept : card_(std::exchange(other.card_, nullptr)), bit_(other.bit_) {}
   SharedResource& operator=(SharedResource&&) = delete;

@@ -12,15 +12,15 @@ namespace reg = hw::igb;
 
 namespace {
 
-/// A read that got no answer is all ones. A counter sticks there ([I-STICK]), but not one that is read as often as
-/// kFoldInterval says; an octet counter's low half passes it once in 2^32.
+/// A failed read returns all ones and counts as 0. A counter that sticks at all ones ([I-STICK]) is not expected, since
+/// each is read every kUpdateInterval. The low half of an octet counter has that value once in 2^32.
 std::uint64_t count_of(std::uint32_t read) noexcept { return read == ~std::uint32_t{0} ? 0 : read; }
 
 }  // namespace
 
-// [I-OCTETS] Of a pair the low half is read first; reading the high half clears both (DPDK, igb_ethdev.c,
-// igb_read_stats_registers). Octets are read before frames: so the FCS of all that is in them can be subtracted, and a
-// frame that comes in between makes them too few for a moment and never too many.
+// [I-OCTETS] Reads the low half of a pair first; a read of the high half clears both (DPDK, igb_ethdev.c,
+// igb_read_stats_registers). Octets are read before frames, so that the FCS of every counted frame can be subtracted. A
+// frame that arrives in between makes the bytes too few until the next read, never too many.
 Statistics::Values Statistics::read() const {
   Values values;
   for (const bool pairs : {true, false}) {
@@ -33,32 +33,32 @@ Statistics::Values Statistics::read() const {
     }
   }
   for (std::uint32_t queue = 0; queue < reg::kRxQueues; ++queue) {
-    // [I-RQDPC] Twelve bits: a lower bound when more were dropped since the last look.
+    // [I-RQDPC] 12 bits, so only a lower bound if more frames were dropped since the last read.
     const auto dropped = regs_.read_and_clear<reg::RQDPC>(queue);
     if (!dropped.all_ones()) values.no_descriptor[queue] = dropped.get(reg::RQDPC::COUNT);
   }
   return values;
 }
 
-bool Statistics::fold_locked() {
+bool Statistics::accumulate_locked() {
   if (!attached_) return false;
   const Values seen = read();
-  // All ones from a card that is gone are no counts.
+  // All ones from a removed card are not counts.
   if (regs_.removed()) return false;
   for (std::size_t i = 0; i < seen.card.size(); ++i) total_.card[i] += seen.card[i];
   for (std::size_t i = 0; i < seen.no_descriptor.size(); ++i) total_.no_descriptor[i] += seen.no_descriptor[i];
   return true;
 }
 
-// Folds, and finds out what was missed. The counters come first: a frame that they count is in a ring, if it comes
-// there at all, by the time that all of them have been read.
-void Statistics::look_locked() {
-  if (!fold_locked() || !missed_.wants_look() || !delivered_) return;
-  if (const auto delivered = delivered_()) missed_.look(value("GPRC"), *delivered);
+// Accumulates the counters and updates the missed frames. The counters are read first: a delivered frame that they
+// count is in a ring by the time all of them have been read.
+void Statistics::update_locked() {
+  if (!accumulate_locked() || !missed_.needs_update() || !delivered_) return;
+  if (const auto delivered = delivered_()) missed_.update(value("GPRC"), *delivered);
 }
 
-// Not initialised by hardware: 82575 manual, p. 416; Linux, e1000_82575.c, igb_clear_hw_cntrs_82575, reads them all
-// first, too.
+// Reads all counters once to clear them, since hardware does not initialise them: 82575 manual, p. 416; Linux,
+// e1000_82575.c, igb_clear_hw_cntrs_82575.
 void Statistics::attach(const hw::igb::Registers& regs) {
   const std::lock_guard lock(mutex_);
   regs_ = regs;
@@ -66,9 +66,9 @@ void Statistics::attach(const hw::igb::Registers& regs) {
   static_cast<void>(read());
 }
 
-void Statistics::fold() {
+void Statistics::accumulate() {
   const std::lock_guard lock(mutex_);
-  fold_locked();
+  accumulate_locked();
 }
 
 void Statistics::discard() {
@@ -100,19 +100,19 @@ std::uint64_t Statistics::value(std::string_view name) const {
   return 0;
 }
 
-/// What RQDPC told is the least that it can be.
+/// The sum of RQDPC is a lower bound.
 std::uint64_t Statistics::no_descriptor() const {
-  std::uint64_t told = 0;
-  for (const std::uint64_t queue : total_.no_descriptor) told += queue;
-  return std::max(missed_.no_descriptor(), told);
+  std::uint64_t counted = 0;
+  for (const std::uint64_t queue : total_.no_descriptor) counted += queue;
+  return std::max(missed_.no_descriptor(), counted);
 }
 
-// Which register is which follows Linux, igb_main.c, igb_update_stats, but that the sums are of all their parts, as
-// if_link.h has it. Undersized and oversized frames are in RLEC; SYMERRS counts symbols and not frames (RXERRC counts
-// the frames they spoil).
+// The mapping follows Linux, igb_main.c, igb_update_stats, except that each sum includes all its parts, as if_link.h
+// defines it. RLEC includes undersized and oversized frames. SYMERRS counts symbols, not frames; RXERRC counts the
+// frames with such symbols.
 void Statistics::fill(Stats& stats) {
   const std::lock_guard lock(mutex_);
-  look_locked();
+  update_locked();
   stats.rx_packets = value("GPRC");
   stats.tx_packets = value("GPTC");
   stats.rx_bytes = rx_bytes_ = std::max(rx_bytes_, without_fcs(value("GORC"), stats.rx_packets));
@@ -135,7 +135,7 @@ void Statistics::fill(Stats& stats) {
 
 void Statistics::append(std::vector<Counter>& counters) {
   const std::lock_guard lock(mutex_);
-  look_locked();
+  update_locked();
   counters.push_back({"rx_missed_packet_buffer", value("MPC")});
   counters.push_back({"rx_missed_no_descriptor", no_descriptor()});
   counters.push_back({"rx_missed_stopped", missed_.stopped()});

@@ -21,24 +21,24 @@ namespace pollux::drivers::igb {
 
 /// A counter of the card: one register, or two for octets.
 struct CardCounter {
-  std::string_view name;  ///< the datasheet's; for a pair without the L
+  std::string_view name;  ///< the datasheet's name, for a pair without the L
   std::uint32_t offset = 0;
   bool pair = false;  ///< the high half follows at offset + 4
 };
 
 namespace detail {
 
-/// [I-SCVPC] Linux, e1000_82575.c, igb_clear_hw_cntrs_82575: not to be read on a copper port, and others are not
-/// driven.
+/// [I-SCVPC] Linux, e1000_82575.c, igb_clear_hw_cntrs_82575: SCVPC must not be read on a copper port. Only copper ports
+/// are supported.
 [[nodiscard]] constexpr bool is_read(const RegisterInfo& info) noexcept { return info.name != "SCVPC"; }
 
-/// Of two registers that follow each other, whether they are XL and XH.
+/// Whether two consecutive registers are the low and high half (XL and XH) of one counter.
 [[nodiscard]] constexpr bool is_pair(const RegisterInfo& low, const RegisterInfo& high) noexcept {
   return low.name.ends_with('L') && high.name.ends_with('H') && high.offset == low.offset + 4 &&
          low.name.substr(0, low.name.size() - 1) == high.name.substr(0, high.name.size() - 1);
 }
 
-/// Calls `use` with each counter in the order of the table.
+/// Calls `use` with each counter, in the order of the table.
 template <class Use>
 constexpr void for_each_counter(Use use) noexcept {
   constexpr auto& kTable = hw::igb::kStatisticsRegisters;
@@ -66,39 +66,40 @@ constexpr void for_each_counter(Use use) noexcept {
 
 }  // namespace detail
 
-/// Every counter in the card's register table that is read.
+/// Every counter of the card that is read.
 inline constexpr auto kCardCounters = detail::list_counters();
 
-/// How many frames came into a running port's receive rings since it was opened, at the least as many as that; nothing
-/// if that cannot be told now, or the card is gone.
+/// Returns the number of frames that have reached a running port's receive rings since it was opened. May be too high,
+/// never too low. nullopt: the number is not available now, or the card was removed.
 using DeliveredFrames = std::function<std::optional<std::uint64_t>()>;
 
-/// The card's counters in 64 bits since the port was opened. They clear when they are read and stick at their highest
-/// value ([I-STICK] 82575 manual, p. 416), so nobody but this class reads them. Thread rule: any thread, at any time.
+/// The card's counters in 64 bits since the port was opened. A read clears a counter, and it sticks at its highest
+/// value
+/// ([I-STICK] 82575 manual, p. 416), so only this class reads them. Thread rule: any thread, at any time.
 class Statistics {
  public:
-  /// A 32-bit counter of the shortest frames is full after 48 minutes at line rate; this leaves room, and notices soon
-  /// that a card is gone.
-  static constexpr Duration kFoldInterval = std::chrono::seconds(10);
+  /// A 32-bit counter of the shortest frames is full after 48 minutes at line rate. A shorter interval also detects a
+  /// removed card soon.
+  static constexpr Duration kUpdateInterval = std::chrono::seconds(10);
 
-  /// Begins to count: what the registers hold from before is thrown away.
+  /// Starts to count and discards what the registers hold from before.
   void attach(const hw::igb::Registers& regs);
-  /// Adds what the registers hold now. Nothing is added if the card is gone.
-  void fold();
-  /// Throws away what the registers hold now, such as after a reset.
+  /// Adds what the registers hold now. Adds nothing if the card was removed.
+  void accumulate();
+  /// Discards what the registers hold now, for example after a reset.
   void discard();
-  /// The registers are not read any more; call before they go away.
+  /// Stops reading the registers. Call it before they become invalid.
   void detach();
 
-  /// Frames may come from now on, besides the `delivered` that came before. `waits`: see MissedFrames. `so_far` is
-  /// asked whenever somebody reads the counters, until `end_receive`.
+  /// Receiving starts. `delivered`: frames delivered before. `waits`: see MissedFrames. `so_far` is called at each read
+  /// of the counters until `end_receive`.
   void begin_receive(std::uint64_t delivered, bool waits, DeliveredFrames so_far);
-  /// No frame comes any more, and the counters have been folded as far as that is possible.
+  /// Receiving has ended. Call it after the last `accumulate`.
   void end_receive(std::uint64_t delivered);
 
-  /// Folds first. Fills in what the card counts.
+  /// Accumulates first. Fills in the counters of the card.
   void fill(Stats& stats);
-  /// Folds first. Appends every counter under its datasheet name, and what rx_missed_errors is made of.
+  /// Accumulates first. Appends every counter under its datasheet name, and the parts of rx_missed_errors.
   void append(std::vector<Counter>& counters);
 
  private:
@@ -108,9 +109,9 @@ class Statistics {
   };
 
   [[nodiscard]] Values read() const;
-  /// False if the card is gone, or not there any more.
-  bool fold_locked();
-  void look_locked();
+  /// Returns false if the card was removed or detached.
+  bool accumulate_locked();
+  void update_locked();
   [[nodiscard]] std::uint64_t value(std::string_view name) const;
   [[nodiscard]] std::uint64_t no_descriptor() const;
 
@@ -120,7 +121,7 @@ class Statistics {
   Values total_;
   MissedFrames missed_;
   DeliveredFrames delivered_;
-  std::uint64_t rx_bytes_ = 0;  // as last told
+  std::uint64_t rx_bytes_ = 0;  // as last returned
   std::uint64_t tx_bytes_ = 0;
 };
 

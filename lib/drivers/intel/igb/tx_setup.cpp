@@ -6,15 +6,14 @@
 namespace pollux::drivers::igb {
 namespace {
 
-/// Of a half-duplex link. Linux, e1000_defines.h, E1000_COLLISION_THRESHOLD and E1000_COLLISION_DISTANCE.
+/// For half-duplex links. Linux, e1000_defines.h, E1000_COLLISION_THRESHOLD and E1000_COLLISION_DISTANCE.
 constexpr std::uint32_t kCollisionThreshold = 15;
 constexpr std::uint32_t kCollisionDistance = 64;
 
 }  // namespace
 
 // Linux, igb_main.c, igb_setup_tctl, and e1000_82575.c, igb_config_collision_dist: pad short packets, retransmit on
-// late collision. The longest packet that the DMA engine takes stays at its default of 9.5 KiB, which is the card's
-// longest.
+// late collision. The DMA engine's packet limit stays at its default of 9.5 KiB, which is the card's longest frame.
 Result<void> start_transmit(const Card& card, const ValidatedConfig& config, const intel::RingMemory& rings) {
   if (config.tx_queues() == 0) return {};
   for (std::uint32_t queue = 0; queue < config.tx_queues(); ++queue) {
@@ -22,8 +21,8 @@ Result<void> start_transmit(const Card& card, const ValidatedConfig& config, con
   }
   modify<reg::TCTL_EXT>(card, reg::TCTL_EXT::COLD(kCollisionDistance));
   modify<reg::TCTL>(card, reg::TCTL::PSP | reg::TCTL::RTLC | reg::TCTL::CT(kCollisionThreshold) | reg::TCTL::EN);
-  // [I-QENABLE] As on the receive side, a queue reports itself enabled only when TCTL.EN is set (igb_hw_init of the
-  // same selftest).
+  // [I-QENABLE] A queue reports itself enabled only when TCTL.EN is set: Linux,
+  // tools/testing/selftests/vfio/lib/drivers/igb/igb.c, igb_hw_init.
   for (std::uint32_t queue = 0; queue < config.tx_queues(); ++queue) {
     if (auto enabled = wait_tx_enabled(card, queue); !enabled) return enabled;
   }

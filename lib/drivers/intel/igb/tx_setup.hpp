@@ -7,7 +7,7 @@
 
 namespace pollux::drivers::igb {
 
-/// Programs the transmit path for `config` and turns it on; TDT may be written afterwards. After a reset.
+/// Programs the transmit queues for `config` and enables sending. TDT may be written afterwards. Call it after a reset.
 /// Errors: device_removed, timeout (a queue does not report itself enabled).
 [[nodiscard]] Result<void> start_transmit(const Card& card, const ValidatedConfig& config,
                                           const intel::RingMemory& rings);

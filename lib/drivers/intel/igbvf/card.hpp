@@ -15,7 +15,7 @@ using intel::fail_removed;
 using intel::microseconds;
 using intel::milliseconds;
 
-/// [I-VFQUEUE] Of the two queues each way that a function has, Linux's igb lets the second receive nothing.
+/// [I-VFQUEUE] A function has two receive and two transmit queues, but Linux's igb lets the second receive nothing.
 inline constexpr std::uint16_t kQueues = 1;
 
 }  // namespace pollux::drivers::igbvf

@@ -11,12 +11,13 @@
 
 namespace pollux::drivers::igbvf {
 
-/// The driver's row. Its cards cannot be recorded: how often a mailbox is looked at depends on time.
+/// The driver's row in the table of drivers. Its cards cannot be recorded, since the number of mailbox polls depends on
+/// time.
 [[nodiscard]] CardDriver driver();
 
-/// Takes a virtual function of an 82576 over: resets it and asks the physical function's driver for its address. The
-/// port is in state `opened`. Errors: not_supported (another card), device_removed, device_fault, timeout (the physical
-/// function's driver does not answer), and those of the device's own calls. The device is handed back on error.
+/// Opens a port on a virtual function of an 82576: resets it and asks the physical function's driver for its address.
+/// The port is in state `opened`. Errors: not_supported (another card), device_removed, device_fault, timeout (the
+/// physical function's driver does not answer), and those of the device's own calls. The device is released on error.
 [[nodiscard]] Result<std::unique_ptr<PortDriver>> probe(Context& context, std::unique_ptr<Device> device);
 
 }  // namespace pollux::drivers::igbvf

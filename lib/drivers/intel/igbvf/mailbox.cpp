@@ -8,18 +8,19 @@ namespace {
 
 using reg::V2PMAILBOX;
 
-/// Linux igbvf, mbx.h: E1000_VF_MBX_INIT_TIMEOUT looks, E1000_VF_MBX_INIT_DELAY apart.
+/// Linux igbvf, mbx.h: E1000_VF_MBX_INIT_TIMEOUT polls, E1000_VF_MBX_INIT_DELAY apart.
 constexpr Duration kAnswerLimit = std::chrono::seconds(1);
-constexpr Duration kLookInterval = microseconds(500);
-/// PF and VF take the memory for the time of a copy.
+constexpr Duration kPollInterval = microseconds(500);
+/// PF and VF lock the mailbox memory only while they copy a message.
 constexpr Duration kLockLimit = milliseconds(100);
 
 constexpr auto kClearedByReading = V2PMAILBOX::PFSTS | V2PMAILBOX::PFACK | V2PMAILBOX::RSTD;
 
-Result<void> explain(Result<void> waited) {
+Result<void> with_hint(Result<void> waited) {
   if (!waited && waited.error().code == ErrorCode::timeout) {
     waited.error().hint =
-        "bring the physical function's interface up in the host (ip link set NAME up): its driver answers only then";
+        "bring the physical function's interface up on the host (ip link set NAME up); otherwise its driver does not "
+        "answer";
   }
   return waited;
 }
@@ -31,40 +32,41 @@ bool answers(std::uint32_t word, std::uint32_t request) {
 
 }  // namespace
 
-V2PMAILBOX::Value Mailbox::look(const Card& card) {
+V2PMAILBOX::Value Mailbox::read_status(const Card& card) {
   const auto value = card.regs.read_and_clear<V2PMAILBOX>();
-  if (!value.all_ones()) kept_ = kept_ | V2PMAILBOX::Value(value.raw() & kClearedByReading.mask());
+  if (!value.all_ones()) latched_ = latched_ | V2PMAILBOX::Value(value.raw() & kClearedByReading.mask());
   return value;
 }
 
-bool Mailbox::take(const Card& card, reg::V2PMAILBOX::Bit bit) {
-  static_cast<void>(look(card));
-  const bool was_set = kept_.has(bit);
-  kept_ = kept_.without(bit);
+bool Mailbox::take_bit(const Card& card, reg::V2PMAILBOX::Bit bit) {
+  static_cast<void>(read_status(card));
+  const bool was_set = latched_.has(bit);
+  latched_ = latched_.without(bit);
   return was_set;
 }
 
-// The bit only stays if the other side does not have the memory.
+// VFU reads back as set only if the physical function does not hold the memory.
 Result<void> Mailbox::lock(const Card& card) {
   return wait_for(
       card, "the mailbox becoming free", kLockLimit,
       [&] {
         card.regs.write<V2PMAILBOX>(V2PMAILBOX::VFU);
-        return look(card).has(V2PMAILBOX::VFU);
+        return read_status(card).has(V2PMAILBOX::VFU);
       },
-      kLookInterval);
+      kPollInterval);
 }
 
-// Linux igbvf, mbx.c, e1000_write_mbx_vf: what was said before is void; REQ alone gives the memory back.
+// Linux igbvf, mbx.c, e1000_write_mbx_vf: discard earlier messages, write the request, set REQ. To write REQ without
+// VFU also releases the memory.
 Result<void> Mailbox::send(const Card& card, std::span<const std::uint32_t> request) {
   if (auto locked = lock(card); !locked) return locked;
-  kept_ = kept_.without(V2PMAILBOX::PFSTS | V2PMAILBOX::PFACK);
+  latched_ = latched_.without(V2PMAILBOX::PFSTS | V2PMAILBOX::PFACK);
   for (std::uint32_t i = 0; i < request.size(); ++i) card.regs.write<reg::VMBMEM>(i, reg::VMBMEM::Value(request[i]));
   card.regs.write<V2PMAILBOX>(V2PMAILBOX::REQ);
   card.regs.flush();
-  return explain(wait_for(
+  return with_hint(wait_for(
       card, "the physical function's driver reading a request", kAnswerLimit,
-      [&] { return take(card, V2PMAILBOX::PFACK); }, kLookInterval));
+      [&] { return take_bit(card, V2PMAILBOX::PFACK); }, kPollInterval));
 }
 
 // Linux igbvf, mbx.c, e1000_read_mbx_vf.
@@ -84,39 +86,40 @@ Result<Words> Mailbox::ask_once(const Card& card, std::span<const std::uint32_t>
   auto answered = wait_for(
       card, "the physical function's driver answering a request", kAnswerLimit,
       [&] {
-        if (!take(card, V2PMAILBOX::PFSTS)) return false;
+        if (!take_bit(card, V2PMAILBOX::PFSTS)) return false;
         answer = receive(card);
         return !answer || answers((*answer)[0], request[0]);
       },
-      kLookInterval);
-  if (!answered) return pass_on(explain(std::move(answered)));
+      kPollInterval);
+  if (!answered) return pass_on(with_hint(std::move(answered)));
   return answer;
 }
 
-// A message that the physical function sends by itself may overwrite its answer before that was read.
+// Asks a second time after a timeout: an unsolicited message from the physical function may have overwritten the
+// answer.
 Result<Words> Mailbox::ask(const Card& card, std::span<const std::uint32_t> request) {
   auto answer = ask_once(card, request);
   if (answer || answer.error().code != ErrorCode::timeout) return answer;
   return ask_once(card, request);
 }
 
-// Linux igbvf, vf.c, e1000_reset_hw_vf: nothing can be set up while either bit stands.
+// Linux igbvf, vf.c, e1000_reset_hw_vf: nothing can be set up while RSTI or RSTD is set.
 Result<void> Mailbox::wait_until_ready(const Card& card) {
-  kept_ = {};
+  latched_ = {};
   auto ready = wait_for(
       card, "the physical function's reset ending", kAnswerLimit,
-      [&] { return !look(card).has_any(V2PMAILBOX::RSTI | V2PMAILBOX::RSTD); }, kLookInterval);
-  kept_ = {};
-  return explain(std::move(ready));
+      [&] { return !read_status(card).has_any(V2PMAILBOX::RSTI | V2PMAILBOX::RSTD); }, kPollInterval);
+  latched_ = {};
+  return with_hint(std::move(ready));
 }
 
-// A control message comes when the link changes, too; then the function is still clear to send. Linux igb, igb_main.c,
-// igb_ping_all_vfs and igb_down.
+// The physical function also sends a control message when the link changes. That message has kClearToSend set. Linux
+// igb, igb_main.c, igb_ping_all_vfs and igb_down.
 bool Mailbox::take_reset_notice(const Card& card) {
-  const auto now = look(card);
+  const auto now = read_status(card);
   if (now.all_ones()) return false;
-  if (now.has(V2PMAILBOX::RSTI) || take(card, V2PMAILBOX::RSTD)) return true;
-  if (!take(card, V2PMAILBOX::PFSTS)) return false;
+  if (now.has(V2PMAILBOX::RSTI) || take_bit(card, V2PMAILBOX::RSTD)) return true;
+  if (!take_bit(card, V2PMAILBOX::PFSTS)) return false;
   const auto message = receive(card);
   return message && ((*message)[0] & hw::igbvf::kClearToSend) == 0;
 }

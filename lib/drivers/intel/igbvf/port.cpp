@@ -16,13 +16,13 @@
 namespace pollux::drivers::igbvf {
 namespace {
 
-/// Linux igbvf, netdev.c, igbvf_down, lets this pass after it has disabled the queues.
-constexpr Duration kSettle = milliseconds(10);
+/// Linux igbvf, netdev.c, igbvf_down, waits this long after it has disabled the queues.
+constexpr Duration kDisableDelay = milliseconds(10);
 
 constexpr std::uint32_t kMaxMtu = hw::intel::kMaxFrameBytes - wire_bytes(0);
 
-// Frames that found no descriptor are counted in 12 bits, and those that found the card's packet buffer full are the
-// physical function's.
+// Missed frames are a lower bound: those without a descriptor are counted in 12 bits, and those that found the packet
+// buffer full are counted for the physical function only.
 PortInfo describe(const Device& device, std::uint16_t index) {
   PortLimits limits = intel::queue_limits(kQueues, kMaxMtu);
   limits.promiscuous = false;
@@ -32,7 +32,7 @@ PortInfo describe(const Device& device, std::uint16_t index) {
 }
 
 template <class R>
-constexpr std::uint32_t place_of() {
+constexpr std::uint32_t offset_of() {
   return reg::Registers::Offsets::offset<R>(0);
 }
 
@@ -66,8 +66,8 @@ CardDriver driver() {
 
 Result<std::unique_ptr<PortDriver>> probe(Context& context, std::unique_ptr<Device> device) {
   const PciIdentity card = device->identity();
-  const bool is_ours = card.vendor == hw::igbvf::kVendorId && card.device == hw::igbvf::kDeviceId;
-  if (is_ours) return Port::open(context.state(), std::move(device));
+  const bool is_known = card.vendor == hw::igbvf::kVendorId && card.device == hw::igbvf::kDeviceId;
+  if (is_known) return Port::open(context.state(), std::move(device));
   return fail(
       ErrorCode::not_supported,
       fmt::format("{}: {:04x}:{:04x} is not a virtual function of an 82576", device->name(), card.vendor, card.device),
@@ -85,14 +85,14 @@ Result<void> Port::bring_up() {
   permanent_mac_ = is_station_address(given_mac_) ? given_mac_ : random_station_address();
   statistics_.attach(card_.regs);
   use_registers({.bar = *bar,
-                 .rdh = place_of<hw::intel::RDH>(),
-                 .rdt = place_of<hw::intel::RDT>(),
-                 .tdt = place_of<hw::intel::TDT>(),
+                 .rdh = offset_of<hw::intel::RDH>(),
+                 .rdt = offset_of<hw::intel::RDT>(),
+                 .tdt = offset_of<hw::intel::TDT>(),
                  .stride = hw::intel::RDT::kRegisterAlias.bytes});
-  return settle_registers(card_);
+  return flush_registers(card_);
 }
 
-// Every start begins with a reset, after which the physical function knows nothing of what was asked for before.
+// Every start begins with a reset. The physical function then forgets all earlier requests, so they are repeated.
 Result<void> Port::start(const PortSettings& settings) {
   running_ = true;
   auto mac = reset_function(card_, mailbox_);
@@ -105,8 +105,8 @@ Result<void> Port::start(const PortSettings& settings) {
   return start_queues();
 }
 
-// An address that the host gave is not asked for: Linux's igb refuses that to a function that it does not trust, be it
-// the same (igb_main.c, igb_set_vf_mac_addr).
+// Does not request the address that the host has assigned: Linux's igb refuses even that to an untrusted function
+// (igb_main.c, igb_set_vf_mac_addr).
 Result<void> Port::request_settings(const PortSettings& settings) {
   if (settings.mac != given_mac_) {
     if (auto set = request_address(card_, mailbox_, settings.mac); !set) return set;
@@ -125,8 +125,7 @@ Result<void> Port::request_settings(const PortSettings& settings) {
   return {};
 }
 
-// Linux igbvf, netdev.c, igbvf_setup_srrctl: frames without a descriptor are dropped, or they would hold up the other
-// functions.
+// Linux igbvf, netdev.c, igbvf_setup_srrctl: drop frames without a descriptor, or they would block the other functions.
 Result<void> Port::start_queues() {
   for (std::uint32_t queue = 0; queue < config().tx_queues(); ++queue) {
     if (auto programmed = program_tx_ring(card_, queue, rings().tx(queue)); !programmed) return programmed;
@@ -139,22 +138,22 @@ Result<void> Port::start_queues() {
     if (auto enabled = wait_rx_enabled(card_, queue); !enabled) return enabled;
   }
   if (auto armed = arm_rx_rings(card_, *queues(), config().rx_queues()); !armed) return armed;
-  return settle_registers(card_);
+  return flush_registers(card_);
 }
 
-// [I-VFHALT] A function cannot end mastering at the card: its reset ends what its queues still do, and the bus the
-// rest.
+// [I-VFHALT] A function cannot disable mastering at the card. Its reset stops its queues, and clearing bus mastering in
+// its configuration space stops everything else.
 Result<void> Port::halt() {
   running_ = false;
   if (card_.regs.removed()) return fail_removed(card_.name);
   if (link().up && !was_reset_) {
-    let_transmit_finish(card_, [this] { return queues()->transmit_finished(); });
+    wait_for_transmit(card_, [this] { return queues()->transmit_finished(); });
   }
   intel::disable_queues(card_, config().rx_queues(), config().tx_queues());
-  card_.clock().sleep_for(kSettle);
-  statistics_.fold();
+  card_.clock().sleep_for(kDisableDelay);
+  statistics_.accumulate();
   card_.regs.write<reg::CTRL>(reg::CTRL::RST);
-  if (auto settled = settle_registers(card_); !settled) return settled;
+  if (auto settled = flush_registers(card_); !settled) return settled;
   if (auto off = device_->set_bus_master(false); !off) return off;
   dma_ended_ = true;
   return {};
@@ -166,7 +165,7 @@ bool Port::make_harmless() {
 }
 
 Result<void> Port::release(bool failed) {
-  if (!failed) statistics_.fold();
+  if (!failed) statistics_.accumulate();
   statistics_.detach();
   card_.regs = {};
   device_.reset();

@@ -17,10 +17,10 @@
 namespace pollux::drivers::igbvf {
 
 /// A port of a virtual function. The physical function's driver, the kernel's or another, owns the link, the filters
-/// and the address; what the port wants of them it asks for through the mailbox, anew at every start.
+/// and the address. The port requests its settings through the mailbox, again at every start.
 class Port final : public intel::QueuePort, private RegisterDump, private MulticastFilter, private VlanFilter {
  public:
-  /// Takes the function over. Errors: see probe.
+  /// Resets the function and opens a port on it. Errors: see probe.
   [[nodiscard]] static Result<std::unique_ptr<PortDriver>> open(const std::shared_ptr<ContextState>& context,
                                                                 std::unique_ptr<Device> device);
 
@@ -49,7 +49,7 @@ class Port final : public intel::QueuePort, private RegisterDump, private Multic
   Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, std::uint16_t index);
 
   [[nodiscard]] Result<void> bring_up();
-  /// Tells the physical function what the port is to receive.
+  /// Requests address, frame length and filters from the physical function.
   [[nodiscard]] Result<void> request_settings(const PortSettings& settings);
   [[nodiscard]] Result<void> start_queues();
   [[nodiscard]] Result<void> expect_open() const;
@@ -62,12 +62,12 @@ class Port final : public intel::QueuePort, private RegisterDump, private Multic
   Card card_;
   Mailbox mailbox_;
   MacAddress permanent_mac_{};
-  MacAddress given_mac_{};             // what the physical function has for this one
-  std::vector<MacAddress> multicast_;  // asked for
+  MacAddress given_mac_{};             // the address that the physical function has for this one
+  std::vector<MacAddress> multicast_;  // the groups requested
   std::set<std::uint16_t> vlans_;
   bool running_ = false;    // between start and halt
   bool was_reset_ = false;  // by the physical function, since the last start
-  bool dma_ended_ = true;   // known to have
+  bool dma_ended_ = true;   // false while DMA may be going on
   Statistics statistics_;
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a port answers and lets be changed while it runs.
+// The calls that read or change a running port.
 #include <algorithm>
 #include <array>
 #include <string_view>
@@ -17,7 +17,8 @@
 namespace pollux::drivers::igbvf {
 namespace {
 
-/// Its mailbox's memory belongs to the conversation; the other part of the mailbox is cleared by reading.
+/// VMBMEM belongs to the exchange with the physical function. V2PMAILBOX is not in the dump either, since a read clears
+/// bits of it.
 constexpr std::array<std::string_view, 1> kNotDumped{"VMBMEM"};
 
 std::uint32_t speed_of(std::uint32_t field) noexcept {
@@ -40,7 +41,7 @@ Result<void> Port::set_mac(const MacAddress& mac) {
   return {};
 }
 
-// What the physical function lets through is asked for with the rest when the port starts.
+// A stopped port requests its frame length when it starts.
 Result<void> Port::set_mtu(std::uint32_t bytes) {
   return running_ ? request_max_frame(card_, mailbox_, wire_bytes(bytes)) : Result<void>();
 }
@@ -59,12 +60,12 @@ Result<void> Port::set_multicast(std::span<const MacAddress> groups) {
   const auto wrong = std::find_if_not(groups.begin(), groups.end(), is_group);
   if (wrong != groups.end()) {
     return fail(ErrorCode::invalid_argument,
-                fmt::format("{}: {} is no multicast address", card_.name, to_string(*wrong)),
-                "the first byte of a group's address is odd");
+                fmt::format("{}: {} is not a multicast address", card_.name, to_string(*wrong)),
+                "the first byte of a multicast address is odd");
   }
   if (groups.size() > hw::igbvf::kMaxMulticast) {
     return fail(ErrorCode::invalid_argument,
-                fmt::format("{}: {} multicast groups are more than the {} that a virtual function can ask for",
+                fmt::format("{}: {} multicast groups are more than the {} that a virtual function can request",
                             card_.name, groups.size(), hw::igbvf::kMaxMulticast),
                 "use set_all_multicast");
   }
@@ -104,8 +105,8 @@ Stats Port::stats() {
   return stats;
 }
 
-// A physical function that was reset has switched this one off and forgotten what it had asked for. An opened port sees
-// to that when it starts.
+// A reset of the physical function disables this function and forgets its requests. A port that is not running recovers
+// at its next start.
 Result<Duration> Port::service() {
   if (card_.regs.removed()) return fail_removed(card_.name);
   if (auto healthy = intel::check_device(*device_); !healthy) return pass_on(std::move(healthy));
@@ -116,8 +117,8 @@ Result<Duration> Port::service() {
                   "close the port and open it again once the physical function is up");
     }
   }
-  statistics_.fold();
-  return Statistics::kFoldInterval;
+  statistics_.accumulate();
+  return Statistics::kUpdateInterval;
 }
 
 std::vector<int> Port::events() const {
@@ -134,8 +135,8 @@ void* Port::capability(CapabilityId id) noexcept {
 std::vector<RegisterValue> Port::registers() {
   if (!expect_open()) return {};
   auto values = intel::dump_registers(card_.regs.bar(), reg::kRegisters, kNotDumped);
-  intel::dump_second_places(card_.regs.bar(), hw::intel::kRxQueueRegisters, kQueues, values);
-  intel::dump_second_places(card_.regs.bar(), hw::intel::kTxQueueRegisters, kQueues, values);
+  intel::dump_aliases(card_.regs.bar(), hw::intel::kRxQueueRegisters, kQueues, values);
+  intel::dump_aliases(card_.regs.bar(), hw::intel::kTxQueueRegisters, kQueues, values);
   return values;
 }
 

@@ -15,7 +15,7 @@ using hw::igbvf::Message;
 
 bool refused(const Words& answer) { return (answer[0] & hw::igbvf::kRefused) != 0; }
 
-/// `what` and `hint`: for the error of a refusal.
+/// Sends a request. `what` and `hint` are for the error if it is refused.
 Result<void> request(const Card& card, Mailbox& mailbox, std::span<const std::uint32_t> words, std::string_view what,
                      std::string_view hint) {
   const auto answer = mailbox.ask(card, words);
@@ -25,7 +25,7 @@ Result<void> request(const Card& card, Mailbox& mailbox, std::span<const std::ui
               std::string(hint));
 }
 
-/// Which bit of the multicast table an address has, by bits 47:36. Linux igbvf, vf.c, e1000_hash_mc_addr_vf.
+/// The index of an address in the multicast table: its bits 47:36. Linux igbvf, vf.c, e1000_hash_mc_addr_vf.
 std::uint32_t multicast_hash(const MacAddress& mac) noexcept {
   return (std::uint32_t{mac[4]} >> 4 | std::uint32_t{mac[5]} << 4) & 0xFFF;
 }
@@ -51,8 +51,8 @@ Result<void> request_address(const Card& card, Mailbox& mailbox, const MacAddres
   std::array<std::uint32_t, 3> words{first_word(Message::set_address)};
   std::memcpy(&words[1], mac.data(), mac.size());
   return request(card, mailbox, words, fmt::format("the address {}", to_string(mac)),
-                 "in the host give the function this address (ip link set NAME vf N mac ADDRESS), or trust it with its "
-                 "own (ip link set NAME vf N trust on)");
+                 "on the host, assign this address to the function (ip link set NAME vf N mac ADDRESS), or let it "
+                 "choose its own (ip link set NAME vf N trust on)");
 }
 
 Result<void> request_max_frame(const Card& card, Mailbox& mailbox, std::uint32_t bytes) {
@@ -62,7 +62,7 @@ Result<void> request_max_frame(const Card& card, Mailbox& mailbox, std::uint32_t
 
 Result<void> request_all_multicast(const Card& card, Mailbox& mailbox, bool on) {
   const std::uint32_t word = first_word(Message::set_promiscuous, on ? hw::igbvf::kPromiscuousMulticast : 0);
-  return request(card, mailbox, {&word, 1}, "to change which multicast frames are received", "ask for single groups");
+  return request(card, mailbox, {&word, 1}, "a change of all-multicast mode", "request single groups");
 }
 
 Result<void> request_multicast(const Card& card, Mailbox& mailbox, std::span<const MacAddress> groups) {
@@ -75,9 +75,9 @@ Result<void> request_multicast(const Card& card, Mailbox& mailbox, std::span<con
 
 Result<void> request_vlan(const Card& card, Mailbox& mailbox, std::uint16_t vlan, bool receive) {
   const std::array<std::uint32_t, 2> words{first_word(Message::set_vlan, receive ? 1 : 0), vlan};
-  return request(
-      card, mailbox, words, fmt::format("VLAN {}", vlan),
-      "in the host look whether the function is tied to a VLAN (ip link show), or too many VLANs are in use");
+  return request(card, mailbox, words, fmt::format("VLAN {}", vlan),
+                 "on the host, check whether the function is bound to a VLAN (ip link show), or whether too many VLANs "
+                 "are in use");
 }
 
 }  // namespace pollux::drivers::igbvf

@@ -8,19 +8,19 @@
 #include "drivers/intel/igbvf/mailbox.hpp"
 #include "pollux/net/link.hpp"
 
-/// What a virtual function asks of its physical function. Errors of each: those of Mailbox::ask, and not_supported
-/// where the physical function's driver refuses.
+/// The requests of a virtual function to its physical function. Errors of each: those of Mailbox::ask, and
+/// not_supported if the physical function's driver refuses.
 namespace pollux::drivers::igbvf {
 
-/// Resets the function and reports it. Afterwards its queues are off and it is clear to send requests. The address that
-/// it was given, if it was given one.
+/// Resets the function and tells the physical function. Afterwards the queues are disabled and requests may be sent.
+/// Returns the address that the host has assigned, if there is one.
 [[nodiscard]] Result<std::optional<MacAddress>> reset_function(const Card& card, Mailbox& mailbox);
 
 [[nodiscard]] Result<void> request_address(const Card& card, Mailbox& mailbox, const MacAddress& mac);
-/// `bytes`: of a frame on the wire, a VLAN tag and FCS included.
+/// `bytes`: of a frame on the wire, including a VLAN tag and FCS.
 [[nodiscard]] Result<void> request_max_frame(const Card& card, Mailbox& mailbox, std::uint32_t bytes);
 [[nodiscard]] Result<void> request_all_multicast(const Card& card, Mailbox& mailbox, bool on);
-/// Replaces the groups asked for before; at most kMaxMulticast.
+/// Replaces the groups requested before. At most kMaxMulticast.
 [[nodiscard]] Result<void> request_multicast(const Card& card, Mailbox& mailbox, std::span<const MacAddress> groups);
 [[nodiscard]] Result<void> request_vlan(const Card& card, Mailbox& mailbox, std::uint16_t vlan, bool receive);
 

@@ -15,8 +15,8 @@ struct CardCounter {
   std::uint32_t offset;
 };
 
-/// Octets are read before frames: so the FCS of all that is in them can be subtracted, and a frame that comes in
-/// between makes them too few for a moment and never too many.
+/// In the order of reading. Octets are read before frames, so that the FCS of every counted frame can be subtracted. A
+/// frame that arrives in between makes the bytes too few until the next read, never too many.
 enum Index : std::size_t { kRxOctets, kTxOctets, kRxLoopOctets, kTxLoopOctets, kRx, kTx, kMulticast, kRxLoop, kTxLoop };
 constexpr std::array<CardCounter, Statistics::kCounters> kCounterTable{{
     {"VFGORC", reg::VFGORC::offset()},
@@ -38,9 +38,9 @@ Statistics::Values Statistics::read() const {
   return values;
 }
 
-// A counter that seems to have gone half round or more within an interval was cleared, which only a reset of the card
-// does: then what it holds is what came since.
-void Statistics::fold_locked() {
+// A counter that seems to have advanced by 2^31 or more within an interval has been cleared by a reset of the card. Its
+// value is then the count since that reset.
+void Statistics::accumulate_locked() {
   if (!attached_) return;
   const Values now = read();
   const auto dropped = regs_.read_and_clear<hw::intel::RQDPC>(0);
@@ -60,9 +60,9 @@ void Statistics::attach(const reg::Registers& regs) {
   attached_ = true;
 }
 
-void Statistics::fold() {
+void Statistics::accumulate() {
   const std::lock_guard lock(mutex_);
-  fold_locked();
+  accumulate_locked();
 }
 
 void Statistics::detach() {
@@ -72,7 +72,7 @@ void Statistics::detach() {
 
 void Statistics::fill(Stats& stats) {
   const std::lock_guard lock(mutex_);
-  fold_locked();
+  accumulate_locked();
   stats.rx_packets = total_[kRx];
   stats.tx_packets = total_[kTx];
   stats.rx_bytes = rx_bytes_ = std::max(rx_bytes_, without_fcs(total_[kRxOctets], total_[kRx]));
@@ -84,7 +84,7 @@ void Statistics::fill(Stats& stats) {
 
 void Statistics::append(std::vector<Counter>& counters) {
   const std::lock_guard lock(mutex_);
-  fold_locked();
+  accumulate_locked();
   for (std::size_t i = 0; i < kCounters; ++i) counters.push_back({std::string(kCounterTable[i].name), total_[i]});
 }
 
