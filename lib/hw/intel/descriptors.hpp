@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-/// Advanced descriptors as two raw little-endian words, so that they are read and written whole, and constants to take
-/// them apart. Layouts: Linux igb, e1000_82575.h; DPDK e1000, e1000_base.h and e1000_82575.h; 82575 manual, 5.3.4.
+/// Advanced descriptors as two raw little-endian words, which are read and written whole, and the constants of their
+/// fields. Layouts: Linux igb, e1000_82575.h; DPDK e1000, e1000_base.h and e1000_82575.h; 82575 manual, 5.3.4.
 namespace pollux::hw::intel {
 
 /// One slot of any ring, in any of the formats below.
@@ -16,11 +16,11 @@ struct alignas(16) Descriptor {
 };
 static_assert(sizeof(Descriptor) == 16);
 
-/// Receive: what software arms, and what the card writes over it.
+/// Receive descriptors: as software arms them, and as the card writes them back.
 namespace rx {
 
-/// A buffer for the card to fill. `packet` must be even: its bit 0 can mean "no snoop" (82575 manual, 5.3.4.1).
-/// `header` is for header split alone, and even: where its bit 0 lies the card writes "done".
+/// A descriptor with a buffer for the card to fill. `packet` must be even: its bit 0 can mean "no snoop" (82575 manual,
+/// 5.3.4.1). `header` is only used for header split, and must be even: the card writes DD into its bit 0.
 [[nodiscard]] constexpr Descriptor armed(std::uint64_t packet, std::uint64_t header = 0) noexcept {
   return {packet, header};
 }
@@ -32,9 +32,9 @@ inline constexpr std::uint64_t kPacketTypeMask = 0xFFF;
 inline constexpr unsigned kHeaderLengthShift = 21;
 inline constexpr std::uint64_t kHeaderLengthMask = 0x3FF;
 inline constexpr std::uint64_t kSplitHeader = std::uint64_t{1} << 31;
-inline constexpr unsigned kHashShift = 32;  ///< the RSS hash, or with RXCSUM.PCSD clear:
-inline constexpr unsigned kIpIdShift = 32;
-inline constexpr unsigned kChecksumShift = 48;
+inline constexpr unsigned kHashShift = 32;      ///< with RXCSUM.PCSD set
+inline constexpr unsigned kIpIdShift = 32;      ///< with RXCSUM.PCSD clear
+inline constexpr unsigned kChecksumShift = 48;  ///< with RXCSUM.PCSD clear
 
 // High word: status and errors, length, VLAN tag.
 inline constexpr std::uint64_t kDone = std::uint64_t{1} << 0;
@@ -43,7 +43,7 @@ inline constexpr std::uint64_t kVlan = std::uint64_t{1} << 3;        ///< a tag 
 inline constexpr std::uint64_t kUdpChecked = std::uint64_t{1} << 4;  ///< a UDP checksum was calculated
 inline constexpr std::uint64_t kL4Checked = std::uint64_t{1} << 5;   ///< a TCP, UDP or SCTP check was made
 inline constexpr std::uint64_t kIpChecked = std::uint64_t{1} << 6;   ///< the IPv4 header checksum was checked
-inline constexpr std::uint64_t kInexact = std::uint64_t{1} << 7;     ///< passed a hash filter, not an exact one
+inline constexpr std::uint64_t kInexact = std::uint64_t{1} << 7;     ///< passed a hash filter, not an exact filter
 inline constexpr std::uint64_t kUdpValid = std::uint64_t{1} << 10;   ///< a first fragment with a UDP checksum
 inline constexpr std::uint64_t kImmediate = std::uint64_t{1} << 11;  ///< caused an immediate interrupt
 inline constexpr std::uint64_t kTimeStamped = std::uint64_t{1} << 16;
@@ -54,13 +54,14 @@ inline constexpr unsigned kSecurityErrorShift = 27;
 inline constexpr std::uint64_t kSecurityErrorMask = 0x3;
 inline constexpr std::uint64_t kL4Error = std::uint64_t{1} << 29;
 inline constexpr std::uint64_t kIpError = std::uint64_t{1} << 30;
-inline constexpr std::uint64_t kDataError = std::uint64_t{1} << 31;  ///< only stored with RCTL.SBP, or a parity error
+inline constexpr std::uint64_t kDataError = std::uint64_t{1}
+                                            << 31;  ///< a bad packet that RCTL.SBP let through, or a parity error
 inline constexpr unsigned kLengthShift = 32;
 inline constexpr std::uint64_t kLengthMask = 0xFFFF;
 inline constexpr unsigned kVlanShift = 48;
 
 [[nodiscard]] constexpr bool done(std::uint64_t hi) noexcept { return (hi & kDone) != 0; }
-/// Bytes in this descriptor's buffer; hostile until it is compared with the buffer's size.
+/// Bytes in this descriptor's buffer. Do not trust it before it has been compared with the buffer's size.
 [[nodiscard]] constexpr std::uint32_t length(std::uint64_t hi) noexcept {
   return static_cast<std::uint32_t>((hi >> kLengthShift) & kLengthMask);
 }
@@ -77,7 +78,7 @@ inline constexpr unsigned kVlanShift = 48;
   return static_cast<std::uint32_t>((lo >> kHeaderLengthShift) & kHeaderLengthMask);
 }
 
-/// What RSS hashed.
+/// The header fields that RSS hashed.
 enum class RssType : std::uint8_t {
   none = 0,
   tcp_ipv4 = 1,
@@ -92,7 +93,7 @@ enum class RssType : std::uint8_t {
 };
 [[nodiscard]] constexpr RssType rss_type(std::uint64_t lo) noexcept { return static_cast<RssType>(lo & kRssTypeMask); }
 
-// Bits of the packet type. With kTypeEtherFilter the low three bits are the number of the filter that matched.
+// Bits of the packet type. With kTypeEtherFilter, the low three bits are the index of the matching filter.
 inline constexpr std::uint32_t kTypeIpv4 = 1u << 0;
 inline constexpr std::uint32_t kTypeIpv4Options = 1u << 1;
 inline constexpr std::uint32_t kTypeIpv6 = 1u << 2;
@@ -107,7 +108,7 @@ inline constexpr std::uint32_t kTypeMacsec = 1u << 10;
 inline constexpr std::uint32_t kTypeEtherFilter = 1u << 11;
 inline constexpr std::uint32_t kEtherFilterMask = 0x7;
 
-/// A write-back as the card makes one: for a model, and for tests.
+/// The contents of a write-back, for a model and for tests.
 struct WriteBack {
   RssType rss = RssType::none;
   std::uint32_t packet_type = 0;
@@ -125,10 +126,10 @@ struct WriteBack {
 
 }  // namespace rx
 
-/// Transmit: data descriptors, context descriptors, and the done bit that is written over the former.
+/// Transmit descriptors: data descriptors, context descriptors, and the DD bit of a write-back.
 namespace tx {
 
-// High word of a data descriptor; the low one is the buffer's address.
+// High word of a data descriptor. The low word is the buffer's address.
 inline constexpr unsigned kDataLengthShift = 0;
 inline constexpr std::uint64_t kDataLengthMask = 0xFFFF;
 inline constexpr std::uint64_t kTimeStamp = std::uint64_t{1} << 19;
@@ -142,7 +143,7 @@ inline constexpr std::uint64_t kReportStatus = std::uint64_t{1} << 27;
 inline constexpr std::uint64_t kAdvanced = std::uint64_t{1} << 29;
 inline constexpr std::uint64_t kInsertVlan = std::uint64_t{1} << 30;
 inline constexpr std::uint64_t kSegment = std::uint64_t{1} << 31;
-inline constexpr std::uint64_t kDone = std::uint64_t{1} << 32;  ///< of a write-back
+inline constexpr std::uint64_t kDone = std::uint64_t{1} << 32;  ///< in a write-back
 inline constexpr unsigned kContextShift = 36;
 inline constexpr std::uint64_t kContextMask = 0x7;
 inline constexpr std::uint64_t kInsertIpChecksum = std::uint64_t{1} << 40;
@@ -150,12 +151,12 @@ inline constexpr std::uint64_t kInsertL4Checksum = std::uint64_t{1} << 41;
 inline constexpr unsigned kPayloadShift = 46;
 inline constexpr std::uint64_t kPayloadMask = 0x3FFFF;  ///< 18 bits
 
-/// A buffer's type bits, to which a length, a packet's length and flags are added.
+/// The constant bits of a data descriptor. Buffer length, packet length and flags are added.
 inline constexpr std::uint64_t kData = kTypeData | kAdvanced | kInsertCrc;
 
-/// One buffer of a packet. `bytes`: of this buffer, 1 to limits.hpp's kTxSegmentMax. `packet_bytes`: of the packet
-/// (with kSegment, of its payload), the same in the first descriptor and up to 18 bits. `flags`: kEndOfPacket on the
-/// last ...
+/// A data descriptor for one buffer of a packet. `bytes`: in this buffer, 1 to kTxSegmentMax (limits.hpp).
+/// `packet_bytes`: of the whole packet, or with kSegment of its payload, in 18 bits; the first descriptor needs it.
+/// `flags`: kEndOfPacket on the last descriptor, and others from above.
 [[nodiscard]] constexpr Descriptor data(std::uint64_t address, std::uint32_t bytes, std::uint32_t packet_bytes,
                                         std::uint64_t flags) noexcept {
   return {address, kData | flags | (bytes & kDataLengthMask) | (packet_bytes & kPayloadMask) << kPayloadShift};
@@ -184,7 +185,7 @@ inline constexpr unsigned kL4LengthShift = 40;
 inline constexpr std::uint64_t kL4LengthMask = 0xFF;
 inline constexpr unsigned kMssShift = 48;
 
-/// What the card needs to know of a packet's headers to insert checksums, a tag, or cut it into segments.
+/// The header lengths and types that the card needs to insert checksums or a VLAN tag, or to segment a packet.
 struct Context {
   std::uint16_t vlan = 0;
   std::uint8_t mac_length = 14;  ///< bytes before the IP header, up to 127
@@ -192,7 +193,7 @@ struct Context {
   std::uint8_t l4_length = 0;    ///< bytes; only for segmentation
   std::uint16_t mss = 0;         ///< bytes; only for segmentation
   std::uint64_t kind = 0;        ///< kContextIpv4 and one of kContextUdp, kContextTcp, kContextSctp
-  std::uint32_t index = 0;       ///< 0 or 1: each queue of the 82576 keeps two
+  std::uint32_t index = 0;       ///< 0 or 1: each queue of the 82576 holds two contexts
 };
 [[nodiscard]] constexpr Descriptor context(const Context& what) noexcept {
   return {(what.ip_length & kIpLengthMask) << kIpLengthShift | (what.mac_length & kMacLengthMask) << kMacLengthShift |

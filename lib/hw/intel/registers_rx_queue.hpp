@@ -3,9 +3,9 @@
 
 #include "pollux/device/register.hpp"
 
-/// The registers of a receive queue, the same on the 82576, the I350 and their virtual functions. Each queue has them
-/// 0x40 bytes apart; where the 82575 had them (0x100 apart) they answer, too, and that is where a virtual function has
-/// its own. Places: QEMU, hw/net/igb_regs.h; Linux igbvf, regs.h.
+/// The registers of a receive queue, which are the same on the 82576, the I350 and their virtual functions. From queue
+/// to queue they are 0x40 bytes apart. Each register also has an alias at its offset on the 82575, 0x100 bytes apart; a
+/// virtual function has its registers there. Offsets: QEMU, hw/net/igb_regs.h; Linux igbvf, regs.h.
 namespace pollux::hw::intel {
 
 /// A receive queue's ring: base (128-byte aligned), length in bytes, head (the card's), tail (software's).
@@ -15,7 +15,8 @@ struct RDLEN : Register<RDLEN, 0xC008, Access::rw, Stride{0x40, 16}, Alias{0x280
   static constexpr Field LEN{7, 13};  ///< in units of 128 bytes
   POLLUX_FIELDS(LEN);
 };
-/// Written to zero before the queue is enabled; read-only while it runs, and not a sign of what is in memory yet.
+/// Software writes 0 before it enables the queue, and only reads it afterwards. A head that has moved does not mean
+/// that the write-backs are in memory yet.
 struct RDH : Register<RDH, 0xC010, Access::rw, Stride{0x40, 16}, Alias{0x2810, 0x100, 4}> {
   static constexpr Field HEAD{0, 16};
   POLLUX_FIELDS(HEAD);
@@ -39,7 +40,7 @@ struct SRRCTL : Register<SRRCTL, 0xC00C, Access::rw, Stride{0x40, 16}, Alias{0x2
   POLLUX_FIELDS(BSIZEPACKET, BSIZEHEADER, RDMTS, DESCTYPE, DROP_EN);
 };
 
-/// Receive descriptor control, one a queue. Widths: DPDK e1000, igb_rxtx.c; bits 25 and 26: e1000_base.h,
+/// Receive descriptor control, one per queue. Widths: DPDK e1000, igb_rxtx.c; bits 25 and 26: e1000_base.h,
 /// e1000_82575.h.
 struct RXDCTL : Register<RXDCTL, 0xC028, Access::rw, Stride{0x40, 16}, Alias{0x2828, 0x100, 4}> {
   static constexpr Field PTHRESH{0, 5}, HTHRESH{8, 5}, WTHRESH{16, 5};
@@ -54,7 +55,8 @@ struct RXCTL : Register<RXCTL, 0xC014, Access::rw, Stride{0x40, 16}, Alias{0x281
   POLLUX_FIELDS(DESC_DCA_EN, HEAD_DCA_EN, DATA_DCA_EN, DESC_READ_RO_EN, CPUID);
 };
 
-/// Packets dropped for want of descriptors, one a queue. Width: Linux igb, igb_main.c, igb_update_stats.
+/// Packets dropped because there was no descriptor, one counter per queue. Width: Linux igb, igb_main.c,
+/// igb_update_stats.
 struct RQDPC : Register<RQDPC, 0xC030, Access::rc, Stride{0x40, 16}, Alias{0x2830, 0x100, 4}> {
   static constexpr Field COUNT{0, 12};
   POLLUX_FIELDS(COUNT);

@@ -3,9 +3,9 @@
 
 #include "pollux/device/register.hpp"
 
-/// The registers of a transmit queue, the same on the 82576, the I350 and their virtual functions. Each queue has them
-/// 0x40 bytes apart; where the 82575 had them (0x100 apart) they answer, too, and that is where a virtual function has
-/// its own. Places: QEMU, hw/net/igb_regs.h; Linux igbvf, regs.h.
+/// The registers of a transmit queue, which are the same on the 82576, the I350 and their virtual functions. From queue
+/// to queue they are 0x40 bytes apart. Each register also has an alias at its offset on the 82575, 0x100 bytes apart; a
+/// virtual function has its registers there. Offsets: QEMU, hw/net/igb_regs.h; Linux igbvf, regs.h.
 namespace pollux::hw::intel {
 
 /// A transmit queue's ring: base (128-byte aligned), length in bytes, head (the card's), tail (software's).
@@ -15,7 +15,7 @@ struct TDLEN : Register<TDLEN, 0xE008, Access::rw, Stride{0x40, 16}, Alias{0x380
   static constexpr Field LEN{7, 13};  ///< in units of 128 bytes
   POLLUX_FIELDS(LEN);
 };
-/// Software writes it once, to zero, before the queue is enabled (DPDK and Linux do).
+/// Software writes 0 once, before it enables the queue, as DPDK and Linux do.
 struct TDH : Register<TDH, 0xE010, Access::rw, Stride{0x40, 16}, Alias{0x3810, 0x100, 4}> {
   static constexpr Field HEAD{0, 16};
   POLLUX_FIELDS(HEAD);
@@ -25,7 +25,7 @@ struct TDT : Register<TDT, 0xE018, Access::rw, Stride{0x40, 16}, Alias{0x3818, 0
   POLLUX_FIELDS(TAIL);
 };
 
-/// Transmit descriptor control, one a queue. Widths: DPDK e1000, igb_rxtx.c; bits 25 to 27: e1000_base.h,
+/// Transmit descriptor control, one per queue. Widths: DPDK e1000, igb_rxtx.c; bits 25 to 27: e1000_base.h,
 /// e1000_82575.h.
 struct TXDCTL : Register<TXDCTL, 0xE028, Access::rw, Stride{0x40, 16}, Alias{0x3828, 0x100, 4}> {
   static constexpr Field PTHRESH{0, 5}, HTHRESH{8, 5}, WTHRESH{16, 5};
@@ -33,7 +33,7 @@ struct TXDCTL : Register<TXDCTL, 0xE028, Access::rw, Stride{0x40, 16}, Alias{0x3
   POLLUX_FIELDS(PTHRESH, HTHRESH, WTHRESH, ENABLE, SWFLUSH, PRIORITY);
 };
 
-/// Where the card writes the queue's head instead of done bits. Bits: DPDK e1000, e1000_82575.h.
+/// The memory address to which the card writes the queue's head instead of DD bits. Bits: DPDK e1000, e1000_82575.h.
 struct TDWBAL : Register<TDWBAL, 0xE038, Access::rw, Stride{0x40, 16}, Alias{0x3838, 0x100, 4}> {
   static constexpr Bit HEAD_WB_EN{0}, SEQNUM_WB_EN{1};
   POLLUX_FIELDS(HEAD_WB_EN, SEQNUM_WB_EN);

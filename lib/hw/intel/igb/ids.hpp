@@ -12,23 +12,22 @@ namespace pollux::hw::igb {
 
 inline constexpr std::uint16_t kVendorId = 0x8086;
 
-/// The subsystem of QEMU's igb, which says of no card but QEMU's own that it is emulated: QEMU, include/hw/pci/pci.h,
-/// PCI_SUBVENDOR_ID_REDHAT_QUMRANET and PCI_SUBDEVICE_ID_QEMU, the default of a device that sets none (hw/net/igb.c).
+/// The subsystem ids of QEMU's igb, which only QEMU's card has: QEMU, include/hw/pci/pci.h,
+/// PCI_SUBVENDOR_ID_REDHAT_QUMRANET and PCI_SUBDEVICE_ID_QEMU, the defaults of a device that sets none (hw/net/igb.c).
 inline constexpr std::uint16_t kQemuSubsystemVendor = 0x1AF4;
 inline constexpr std::uint16_t kQemuSubsystem = 0x1100;
 
-/// What a port's MAC is joined to.
+/// The medium of a port.
 enum class Media : std::uint8_t { copper, fiber, serdes };
 
-/// What a device id says of the card behind it: whatever another one may have different. The driver and the model take
-/// it from here.
+/// The properties in which device ids differ. The driver and the model use them.
 struct CardTraits {
   std::uint16_t id;
   std::string_view name;
   Media media;
-  std::uint16_t queues = kRxQueues;                 ///< each way
-  std::uint32_t exact_addresses = kExactAddresses;  ///< RAL and RAH, index 0 the port's own
-  std::uint32_t max_frame = kMaxFrameBytes;         ///< with FCS
+  std::uint16_t queues = kRxQueues;                 ///< receive queues, and as many transmit queues
+  std::uint32_t exact_addresses = kExactAddresses;  ///< RAL and RAH; index 0 is the port's own
+  std::uint32_t max_frame = kMaxFrameBytes;         ///< bytes with FCS
 };
 
 inline constexpr std::array<CardTraits, 8> kCards{{
@@ -42,7 +41,7 @@ inline constexpr std::array<CardTraits, 8> kCards{{
     {0x150D, "82576 quad SerDes", Media::serdes},
 }};
 
-/// The row of a physical function, or nullptr for any other device.
+/// The traits of an 82576's physical function; nullptr for any other device.
 [[nodiscard]] constexpr const CardTraits* find_card(std::uint16_t vendor, std::uint16_t device) noexcept {
   if (vendor != kVendorId) return nullptr;
   for (const CardTraits& card : kCards) {

@@ -6,10 +6,10 @@
 #include <cstdint>
 #include <span>
 
-/// Words of the non-volatile memory. DPDK e1000, e1000_defines.h and e1000_82575.c.
+/// Word addresses and checksum of the non-volatile memory. DPDK e1000, e1000_defines.h and e1000_82575.c.
 namespace pollux::hw::igb::nvm {
 
-inline constexpr std::uint16_t kMacAddress = 0x00;  ///< three words, each low byte first
+inline constexpr std::uint16_t kMacAddress = 0x00;  ///< three words, low byte first
 inline constexpr std::uint16_t kCompatibility = 0x03;
 inline constexpr std::uint16_t kIdLedSettings = 0x04;
 inline constexpr std::uint16_t kVersion = 0x05;
@@ -27,7 +27,7 @@ inline constexpr std::uint16_t kInitControl3Port0 = 0x24;
 inline constexpr std::uint16_t kAlternateMacPointer = 0x37;
 inline constexpr std::uint16_t kChecksum = 0x3F;
 
-/// The words 0 to kChecksum sum to this, by sixteen bits.
+/// The 16-bit sum of the words 0 to kChecksum.
 inline constexpr std::uint16_t kSum = 0xBABA;
 inline constexpr std::size_t kSummedWords = kChecksum + 1;
 
@@ -36,15 +36,15 @@ inline constexpr std::size_t kSummedWords = kChecksum + 1;
   for (const std::uint16_t word : words) sum = static_cast<std::uint16_t>(sum + word);
   return sum == kSum;
 }
-/// What the checksum word must be for the 63 words before it.
+/// The checksum word for the 63 words before it.
 [[nodiscard]] constexpr std::uint16_t checksum_for(std::span<const std::uint16_t, kSummedWords - 1> words) noexcept {
   std::uint16_t sum = 0;
   for (const std::uint16_t word : words) sum = static_cast<std::uint16_t>(sum + word);
   return static_cast<std::uint16_t>(kSum - sum);
 }
 
-/// The address in words 0 to 2. A port's own is best read from RAL and RAH 0 after a reset, where the card has put it
-/// (DPDK e1000, e1000_nvm.c, e1000_read_mac_addr_generic): the two ports of a package share these words.
+/// The address in words 0 to 2. The two ports of a package share these words, so read a port's own address from RAL[0]
+/// and RAH[0] after a reset, where the card has loaded it (DPDK e1000, e1000_nvm.c, e1000_read_mac_addr_generic).
 [[nodiscard]] constexpr std::array<std::uint8_t, 6> mac_address(std::span<const std::uint16_t, 3> words) noexcept {
   std::array<std::uint8_t, 6> address{};
   for (std::size_t i = 0; i < 3; ++i) {

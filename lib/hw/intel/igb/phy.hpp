@@ -3,11 +3,12 @@
 
 #include <cstdint>
 
-/// The copper PHY inside the 82576, behind MDIC: the registers of IEEE 802.3 clause 22 and a few of its own.
+/// The 82576's internal copper PHY, which is accessed through MDIC: the registers of IEEE 802.3 clause 22 and a few of
+/// its own.
 /// DPDK e1000, e1000_defines.h and e1000_phy.h; Linux igb, e1000_phy.h.
 namespace pollux::hw::igb::phy {
 
-/// The address that the internal PHY answers at (DPDK e1000, e1000_82575.c, igb phy address 1).
+/// The address of the internal PHY (DPDK e1000, e1000_82575.c, igb phy address 1).
 inline constexpr std::uint32_t kAddress = 1;
 /// The identifier, without its four revision bits: 0x02A80391 on the 82576 and on QEMU's igb.
 inline constexpr std::uint32_t kId = 0x02A80390;
@@ -42,13 +43,13 @@ inline constexpr std::uint16_t kControlSpeedLow = 0x2000;
 inline constexpr std::uint16_t kControlLoopback = 0x4000;
 inline constexpr std::uint16_t kControlReset = 0x8000;  ///< clears itself
 
-// Status (1). The link bit latches low: read twice for the present state.
+// Status (1). The link bit latches low: read it twice for the current state.
 inline constexpr std::uint16_t kStatusLink = 0x0004;
 inline constexpr std::uint16_t kStatusCanAutonegotiate = 0x0008;
 inline constexpr std::uint16_t kStatusRemoteFault = 0x0010;
 inline constexpr std::uint16_t kStatusAutonegotiated = 0x0020;
 
-// What is advertised (4), and what the partner said (5).
+// Advertisement (4) and the link partner's abilities (5).
 inline constexpr std::uint16_t kSelector8023 = 0x0001;
 inline constexpr std::uint16_t k10Half = 0x0020;
 inline constexpr std::uint16_t k10Full = 0x0040;
@@ -70,7 +71,7 @@ inline constexpr std::uint16_t kPortSpeedMask = 0xC000;
 inline constexpr std::uint16_t kPortSpeed1000 = 0xC000;
 inline constexpr std::uint16_t kPortMdix = 0x0800;
 inline constexpr std::uint16_t kPortPolarityReversed = 0x0002;
-// Power management (25): low power link up.
+// Power management (25): low-power link-up.
 inline constexpr std::uint16_t kLowPowerD0 = 0x0002;
 inline constexpr std::uint16_t kLowPowerOther = 0x0004;
 

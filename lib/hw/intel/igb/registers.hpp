@@ -18,25 +18,26 @@
 #include "hw/intel/igb/registers_virtual.hpp"
 #include "pollux/device/register.hpp"
 
-/// All registers of the 82576 that are declared, as types and as a table.
+/// All declared registers of the 82576, as types and as a table.
 namespace pollux::hw::igb {
 
-/// Access to an 82576's registers. STATUS is read to flush: it has no side effect and is never all ones on a live card.
+/// Access to an 82576's registers. STATUS is read to flush writes and to detect removal: it has no side effect and is
+/// never all ones on a live card.
 using Registers = RegisterWindow<STATUS>;
 
 namespace detail {
 
 template <std::size_t... kSizes>
-[[nodiscard]] constexpr auto join(const std::array<RegisterInfo, kSizes>&... parts) noexcept {
+[[nodiscard]] constexpr auto join(const std::array<RegisterInfo, kSizes>&... tables) noexcept {
   std::array<RegisterInfo, (kSizes + ...)> all;
   auto next = all.begin();
-  ((next = std::copy(parts.begin(), parts.end(), next)), ...);
+  ((next = std::copy(tables.begin(), tables.end(), next)), ...);
   return all;
 }
 
 }  // namespace detail
 
-/// For a register dump, a model's dispatch, the documentation.
+/// Every register, for register dumps, a model's dispatch and the documentation.
 inline constexpr auto kRegisters = detail::join(
     kControlRegisters, kSerdesRegisters, kNvmRegisters, kInterruptRegisters, kReceiveRegisters, kFilterRegisters,
     kTransmitRegisters, kStatisticsRegisters, kVirtualRegisters, kTimeRegisters, kSystemRegisters);

@@ -3,7 +3,7 @@
 
 #include "pollux/device/register.hpp"
 
-/// Device control, link and flow control. Places: Linux igb and DPDK e1000, e1000_regs.h; bits: their e1000_defines.h.
+/// Device control, link and flow control. Offsets: Linux igb and DPDK e1000, e1000_regs.h; bits: their e1000_defines.h.
 namespace pollux::hw::igb {
 
 /// Device control.
@@ -19,9 +19,9 @@ struct CTRL : Register<CTRL, 0x0000, Access::rw, Stride{}, Alias{0x0004, 4, 1}> 
 /// Device status. NUM_VFS and IOV_MODE: QEMU, hw/net/igb_regs.h.
 struct STATUS : Register<STATUS, 0x0008, Access::ro> {
   static constexpr Bit FD{0}, LU{1};
-  static constexpr Field LAN_ID{2, 2};  ///< which port of the package this function is
+  static constexpr Field LAN_ID{2, 2};  ///< this function's port of the package
   static constexpr Bit TXOFF{4};
-  static constexpr Field SPEED{6, 2};  ///< 0, 1, and 2 or 3 for 10, 100, 1000 Mb/s
+  static constexpr Field SPEED{6, 2};  ///< 0 for 10, 1 for 100, 2 or 3 for 1000 Mb/s
   static constexpr Bit PHYRA{10};
   static constexpr Field NUM_VFS{14, 4};
   static constexpr Bit IOV_MODE{18}, GIO_MASTER_ENABLE{19};
@@ -40,7 +40,7 @@ struct CTRL_EXT : Register<CTRL_EXT, 0x0018, Access::rw> {
                 PHYPDEN, LINK_MODE, I2C_ENA, EXT_VLAN, DRV_LOAD, PBA_CLR);
 };
 
-/// Access to the PHY's registers over its management interface.
+/// Access to the PHY's registers over the management interface.
 struct MDIC : Register<MDIC, 0x0020, Access::rw> {
   static constexpr Field DATA{0, 16}, REGADD{16, 5}, PHYADD{21, 5}, OP{26, 2};
   static constexpr Choice WRITE{OP, 1}, READ{OP, 2};
@@ -48,7 +48,7 @@ struct MDIC : Register<MDIC, 0x0020, Access::rw> {
   POLLUX_FIELDS(DATA, REGADD, PHYADD, OP, READY, INT_EN, ERROR, DESTINATION);
 };
 
-/// Address, type and timer of pause frames. 82575 manual, 14.3.53 to 14.3.55, for the thresholds' fields.
+/// Address, type and timer of pause frames. Fields of the thresholds: 82575 manual, 14.3.53 to 14.3.55.
 struct FCAL : Register<FCAL, 0x0028, Access::rw> {};
 struct FCAH : Register<FCAH, 0x002C, Access::rw> {
   static constexpr Field ADDRESS{0, 16};
@@ -77,19 +77,19 @@ struct FCRTV : Register<FCRTV, 0x2460, Access::rw> {
   POLLUX_FIELDS(REFRESH);
 };
 
-/// Which of copper and fiber is in use on boards that have both.
+/// Selects copper or fiber on boards that have both.
 struct CONNSW : Register<CONNSW, 0x0034, Access::rw> {
   static constexpr Bit AUTOSENSE_EN{0}, AUTOSENSE_CONF{1}, ENRGSRC{2}, SERDESD{9}, PHYSD{10}, PHY_PDN{11};
   POLLUX_FIELDS(AUTOSENSE_EN, AUTOSENSE_CONF, ENRGSRC, SERDESD, PHYSD, PHY_PDN);
 };
 
-/// The EtherType that marks a VLAN tag, and the one of an outer tag.
+/// The EtherTypes of VLAN tags and of outer VLAN tags.
 struct VET : Register<VET, 0x0038, Access::rw> {
   static constexpr Field TYPE{0, 16}, OUTER_TYPE{16, 16};
   POLLUX_FIELDS(TYPE, OUTER_TYPE);
 };
 
-/// What the four lamps show: modes LINK_UP 2, ON 14, OFF 15.
+/// Modes of the four LEDs: LINK_UP 2, ON 14, OFF 15.
 struct LEDCTL : Register<LEDCTL, 0x0E00, Access::rw> {
   static constexpr Field LED0_MODE{0, 4}, LED1_MODE{8, 4}, LED2_MODE{16, 4}, LED3_MODE{24, 4};
   static constexpr Bit LED0_IVRT{6}, LED0_BLINK{7}, LED1_IVRT{14}, LED1_BLINK{15}, LED2_IVRT{22}, LED2_BLINK{23},

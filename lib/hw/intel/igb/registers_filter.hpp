@@ -3,25 +3,25 @@
 
 #include "pollux/device/register.hpp"
 
-/// Which packets are taken and which queue they go to. Places: Linux igb, e1000_regs.h; bits: e1000_82575.h and
-/// e1000_defines.h; the aliases: QEMU, hw/net/e1000x_regs.h.
+/// Packet filters and the selection of receive queues. Offsets: Linux igb, e1000_regs.h; bits: e1000_82575.h and
+/// e1000_defines.h; aliases: QEMU, hw/net/e1000x_regs.h.
 namespace pollux::hw::igb {
 
-/// Exact addresses; 0 to 15 and 16 to 23 lie in two blocks.
+/// Exact addresses, in two blocks: 0 to 15 and 16 to 23.
 struct RAL : Register<RAL, 0x5400, Access::rw, Stride{8, 24, 16, 0x54E0}, Alias{0x0040, 8, 16}> {};
 struct RAH : Register<RAH, 0x5404, Access::rw, Stride{8, 24, 16, 0x54E4}, Alias{0x0044, 8, 16}> {
   static constexpr Field ADDRESS{0, 16}, ASEL{16, 2};
-  static constexpr Field POOLSEL{18, 8};  ///< one bit a pool
+  static constexpr Field POOLSEL{18, 8};  ///< one bit per pool
   static constexpr Bit AV{31};
   POLLUX_FIELDS(ADDRESS, ASEL, POOLSEL, AV);
 };
 
-/// Hash filters of 4096 bits: multicast, unicast, and VLAN (one bit a tag).
+/// Filters of 4096 bits: multicast hashes, unicast hashes, and VLANs (one bit per tag).
 struct MTA : Register<MTA, 0x5200, Access::rw, Stride{4, 128}, Alias{0x0200, 4, 128}> {};
 struct UTA : Register<UTA, 0xA000, Access::wo, Stride{4, 128}> {};
 struct VFTA : Register<VFTA, 0x5600, Access::rw, Stride{4, 128}, Alias{0x0600, 4, 128}> {};
 
-/// How queues are chosen, and which headers RSS hashes.
+/// Selects how queues are chosen, and which headers RSS hashes.
 struct MRQC : Register<MRQC, 0x5818, Access::rw> {
   static constexpr Field ENABLE{0, 3};
   static constexpr Choice NONE{ENABLE, 0}, RSS{ENABLE, 2}, VMDQ{ENABLE, 3}, VMDQ_RSS{ENABLE, 5};
@@ -30,13 +30,13 @@ struct MRQC : Register<MRQC, 0x5818, Access::rw> {
   POLLUX_FIELDS(ENABLE, TCP_IPV4, IPV4, TCP_IPV6_EX, IPV6_EX, IPV6, TCP_IPV6, UDP_IPV4, UDP_IPV6, UDP_IPV6_EX);
 };
 
-/// RSS redirection: 128 entries, four a register, entry n in byte n % 4 of register n / 4. The 82576 takes the queue
-/// from an entry's low four bits (QEMU, hw/net/igb_regs.h, E1000_RSS_QUEUE).
+/// RSS redirection: 128 entries, four per register; entry n is byte n % 4 of register n / 4. The queue is in an entry's
+/// low four bits (QEMU, hw/net/igb_regs.h, E1000_RSS_QUEUE).
 struct RETA : Register<RETA, 0x5C00, Access::rw, Stride{4, 32}> {
   static constexpr Field ENTRY0{0, 4}, ENTRY1{8, 4}, ENTRY2{16, 4}, ENTRY3{24, 4};
   POLLUX_FIELDS(ENTRY0, ENTRY1, ENTRY2, ENTRY3);
 };
-/// RSS key: byte n of the key in byte n % 4 of register n / 4.
+/// RSS key: byte n of the key is byte n % 4 of register n / 4.
 struct RSSRK : Register<RSSRK, 0x5C80, Access::rw, Stride{4, 10}> {};
 
 /// EtherType filters. Fields: QEMU, hw/net/igb_regs.h.
@@ -46,8 +46,8 @@ struct ETQF : Register<ETQF, 0x5CB0, Access::rw, Stride{4, 8}> {
   POLLUX_FIELDS(ETYPE, QUEUE, FILTER_ENABLE, IMM_INT, TIME_STAMP, QUEUE_ENABLE);
 };
 
-/// Five-tuple filters: source and destination address, source port, and the rest. Fields as in DPDK e1000,
-/// e1000_defines.h and e1000_82575.h.
+/// Five-tuple filters: source address, destination address, source port, and in FTQF the protocol, queue and bypass
+/// bits. Fields: DPDK e1000, e1000_defines.h and e1000_82575.h.
 struct SAQF : Register<SAQF, 0x5980, Access::rw, Stride{4, 8}> {};
 struct DAQF : Register<DAQF, 0x59A0, Access::rw, Stride{4, 8}> {};
 struct SPQF : Register<SPQF, 0x59C0, Access::rw, Stride{4, 8}> {
@@ -65,7 +65,7 @@ struct FTQF : Register<FTQF, 0x59E0, Access::rw, Stride{4, 8}> {
 };
 struct SYNQF : Register<SYNQF, 0x55FC, Access::rw> {};
 
-/// Immediate interrupt on matching packets.
+/// Immediate interrupts for matching packets.
 struct IMIR : Register<IMIR, 0x5A80, Access::rw, Stride{4, 8}> {
   static constexpr Field PORT{0, 16};
   static constexpr Bit PORT_IM_EN{16}, PORT_BP{17};

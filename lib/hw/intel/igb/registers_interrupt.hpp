@@ -3,12 +3,12 @@
 
 #include "pollux/device/register.hpp"
 
-/// Interrupt causes, masks and vectors. Places and bits: QEMU, hw/net/igb_regs.h and e1000x_regs.h; Linux igb,
-/// e1000_defines.h. The legacy causes also have newer places (DPDK e1000, e1000_regs.h, the _V2 names), where QEMU's
-/// card does not answer; both drivers use the old ones.
+/// Interrupt causes, masks and vectors. Offsets and bits: QEMU, hw/net/igb_regs.h and e1000x_regs.h; Linux igb,
+/// e1000_defines.h. The legacy causes also have newer offsets (DPDK e1000, e1000_regs.h, the _V2 names), which QEMU's
+/// card does not implement. Linux and DPDK use the old ones.
 namespace pollux::hw::igb {
 
-/// The causes that are no queue's, in the same bits of ICR, ICS, IMS, IMC and IAM.
+/// The causes that do not belong to queues. ICR, ICS, IMS, IMC and IAM have the same bits.
 template <class Self, std::uint32_t kOffset, Access kAccess, std::uint32_t kNewer>
 struct Causes : Register<Self, kOffset, kAccess, Stride{}, Alias{kNewer, 4, 1}> {
   using Bit = typename Register<Self, kOffset, kAccess, Stride{}, Alias{kNewer, 4, 1}>::Bit;
@@ -21,11 +21,12 @@ struct Causes : Register<Self, kOffset, kAccess, Stride{}, Alias{kNewer, 4, 1}> 
 
 struct ICR : Causes<ICR, 0x00C0, Access::rc_w1c, 0x1500> {};
 struct ICS : Causes<ICS, 0x00C8, Access::wo, 0x1504> {};
-struct IMS : Causes<IMS, 0x00D0, Access::rw, 0x1508> {};  ///< reads the mask; ones written are added to it
+struct IMS : Causes<IMS, 0x00D0, Access::rw, 0x1508> {};  ///< a read returns the mask; a write adds its ones to it
 struct IMC : Causes<IMC, 0x00D8, Access::wo, 0x150C> {};
 struct IAM : Causes<IAM, 0x00E0, Access::rw, 0x1510> {};
 
-/// The extended causes: with GPIE.MSIX_MODE bit n is vector n; without, bits 15:0 are queues' and 30 and 31 as named.
+/// The extended causes. With GPIE.MSIX_MODE, bit n is vector n. Without it, bits 15:0 are the causes of queues, and
+/// bits 30 and 31 are as named.
 template <class Self, std::uint32_t kOffset, Access kAccess>
 struct ExtendedCauses : Register<Self, kOffset, kAccess> {
   using Bit = typename Register<Self, kOffset, kAccess>::Bit;
@@ -36,11 +37,10 @@ struct ExtendedCauses : Register<Self, kOffset, kAccess> {
 };
 
 struct EICS : ExtendedCauses<EICS, 0x1520, Access::wo> {};
-struct EIMS : ExtendedCauses<EIMS, 0x1524, Access::rw> {};  ///< reads the mask; ones written are added to it
+struct EIMS : ExtendedCauses<EIMS, 0x1524, Access::rw> {};  ///< a read returns the mask; a write adds its ones to it
 struct EIMC : ExtendedCauses<EIMC, 0x1528, Access::wo> {};
-struct EIAC : ExtendedCauses<EIAC, 0x152C, Access::rw> {
-};  ///< which causes clear themselves when their message is sent
-struct EIAM : ExtendedCauses<EIAM, 0x1530, Access::rw> {};  ///< which masks clear themselves
+struct EIAC : ExtendedCauses<EIAC, 0x152C, Access::rw> {};  ///< causes to clear when their message is sent
+struct EIAM : ExtendedCauses<EIAM, 0x1530, Access::rw> {};  ///< masks to clear automatically
 struct EICR : ExtendedCauses<EICR, 0x1580, Access::rc_w1c> {};
 
 /// General purpose interrupt enable.
@@ -49,8 +49,8 @@ struct GPIE : Register<GPIE, 0x1514, Access::rw> {
   POLLUX_FIELDS(NSICR, MSIX_MODE, EIAME, PBA);
 };
 
-/// A vector's moderation. The interval counts microseconds: Linux igb's IGB_START_ITR, 648 for about 6000 a second, is
-/// 162 in this field.
+/// Interrupt moderation of a vector. The interval is in microseconds. Linux igb's IGB_START_ITR, 648 for about 6000
+/// interrupts per second, is 162 in this field.
 struct EITR : Register<EITR, 0x1680, Access::rw, Stride{4, 25}> {
   static constexpr Field INTERVAL{2, 13};
   static constexpr Bit CNT_IGNR{31};
@@ -63,15 +63,15 @@ struct IVAR : Register<IVAR, 0x1700, Access::rw, Stride{4, 8}> {
   static constexpr Bit RX_LOW_VALID{7}, TX_LOW_VALID{15}, RX_HIGH_VALID{23}, TX_HIGH_VALID{31};
   POLLUX_FIELDS(RX_LOW, TX_LOW, RX_HIGH, TX_HIGH, RX_LOW_VALID, TX_LOW_VALID, RX_HIGH_VALID, TX_HIGH_VALID);
 };
-/// The vectors of the TCP timer and of all that is no queue's (DPDK e1000, igb_ethdev.c: bits 15:8).
-/// QEMU's card uses bits 7:0 for a reset of the device instead (igb_core.c, igb_raise_interrupts).
+/// The vectors of the TCP timer and of all other causes that do not belong to queues (DPDK e1000, igb_ethdev.c: bits
+/// 15:8). QEMU's card uses bits 7:0 for a device reset instead (igb_core.c, igb_raise_interrupts).
 struct IVAR_MISC : Register<IVAR_MISC, 0x1740, Access::rw> {
   static constexpr Field TCP_TIMER{0, 5}, OTHER{8, 5};
   static constexpr Bit TCP_TIMER_VALID{7}, OTHER_VALID{15};
   POLLUX_FIELDS(TCP_TIMER, OTHER, TCP_TIMER_VALID, OTHER_VALID);
 };
 
-/// Pending bits of the MSI-X table to clear.
+/// Clears pending bits of the MSI-X table.
 struct PBACL : Register<PBACL, 0x5B68, Access::w1c> {
   static constexpr Field VECTORS{0, 25};
   POLLUX_FIELDS(VECTORS);

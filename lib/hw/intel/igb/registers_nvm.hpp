@@ -4,10 +4,10 @@
 #include "pollux/device/register.hpp"
 
 /// Non-volatile memory and the semaphores shared with firmware and the other port.
-/// Places: Linux igb, e1000_regs.h; bits: DPDK e1000, e1000_defines.h.
+/// Offsets: Linux igb, e1000_regs.h; bits: DPDK e1000, e1000_defines.h.
 namespace pollux::hw::igb {
 
-/// The NVM's pins and state. Software writes the 82576's NVM through them, over SPI.
+/// The NVM's SPI pins and state. Software writes the 82576's NVM through them.
 struct EECD : Register<EECD, 0x0010, Access::rw> {
   static constexpr Bit SK{0}, CS{1}, DI{2}, DO{3}, REQ{6}, GNT{7}, PRES{8}, AUTO_RD{9}, ADDR_BITS{10};
   static constexpr Field SIZE{11, 4};
@@ -15,7 +15,7 @@ struct EECD : Register<EECD, 0x0010, Access::rw> {
   POLLUX_FIELDS(SK, CS, DI, DO, REQ, GNT, PRES, AUTO_RD, ADDR_BITS, SIZE, BLOCKED, ABORT, TIMEOUT, ERROR_CLR);
 };
 
-/// Reads one 16-bit word: START with ADDR, wait for DONE, take DATA.
+/// Reads one 16-bit word: write START with ADDR, wait for DONE, read DATA.
 struct EERD : Register<EERD, 0x0014, Access::rw> {
   static constexpr Bit START{0}, DONE{1};
   static constexpr Field ADDR{2, 14}, DATA{16, 16};
@@ -25,7 +25,7 @@ struct EERD : Register<EERD, 0x0014, Access::rw> {
 /// Flash access.
 struct FLA : Register<FLA, 0x001C, Access::rw> {};
 
-/// Says when the port's configuration cycle after a reset is over.
+/// Reports the end of the port's configuration after a reset.
 struct EEMNGCTL : Register<EEMNGCTL, 0x1010, Access::rw> {
   static constexpr Bit CFG_DONE_0{18}, CFG_DONE_1{19};
   POLLUX_FIELDS(CFG_DONE_0, CFG_DONE_1);
@@ -33,7 +33,7 @@ struct EEMNGCTL : Register<EEMNGCTL, 0x1010, Access::rw> {
 
 struct EEARBC : Register<EEARBC, 0x1024, Access::rw> {};
 
-/// SFP modules over I2C.
+/// Access to SFP modules over I2C.
 struct I2CCMD : Register<I2CCMD, 0x1028, Access::rw> {
   static constexpr Field DATA{0, 16}, REGADD{16, 8}, PHYADD{24, 3};
   static constexpr Bit OP_READ{27}, READY{29}, ERROR{31};
@@ -41,20 +41,20 @@ struct I2CCMD : Register<I2CCMD, 0x1028, Access::rw> {
 };
 struct I2CPARAMS : Register<I2CPARAMS, 0x102C, Access::rw> {};
 
-/// The semaphore by which software takes turns with software (SMBI, set by reading) and with firmware (SWESMBI).
+/// The semaphores between software and software (SMBI, which a read sets) and between software and firmware (SWESMBI).
 struct SWSM : Register<SWSM, 0x5B50, Access::rw> {
   static constexpr Bit SMBI{0}, SWESMBI{1}, DRV_LOAD{3};
   POLLUX_FIELDS(SMBI, SWESMBI, DRV_LOAD);
 };
 
-/// Firmware's side; read-only to software in use.
+/// The firmware's semaphore register, which software only reads.
 struct FWSM : Register<FWSM, 0x5B54, Access::ro> {
   static constexpr Field FW_MODE{1, 3};
   static constexpr Bit FW_VALID{15};
   POLLUX_FIELDS(FW_MODE, FW_VALID);
 };
 
-/// Who holds what: software's bits in the low half, firmware's 16 bits above.
+/// The holders of shared resources: software in the low 16 bits, firmware in the high 16 bits.
 struct SW_FW_SYNC : Register<SW_FW_SYNC, 0x5B5C, Access::rw> {
   static constexpr Bit SW_EEP{0}, SW_PHY0{1}, SW_PHY1{2}, SW_CSR{3}, SW_PHY2{5}, SW_PHY3{6};
   static constexpr Bit FW_EEP{16}, FW_PHY0{17}, FW_PHY1{18}, FW_CSR{19}, FW_PHY2{21}, FW_PHY3{22};

@@ -4,7 +4,7 @@
 #include "hw/intel/registers_rx_queue.hpp"
 #include "pollux/device/register.hpp"
 
-/// The receive path: its switch, its queues, its packet buffer. Places: QEMU, hw/net/igb_regs.h.
+/// Receive control, queues and packet buffer. Offsets: QEMU, hw/net/igb_regs.h.
 namespace pollux::hw::igb {
 
 /// Receive control. Bits: Linux igb, e1000_defines.h.
@@ -12,9 +12,9 @@ struct RCTL : Register<RCTL, 0x0100, Access::rw> {
   static constexpr Bit RXEN{1}, SBP{2}, UPE{3}, MPE{4}, LPE{5};
   static constexpr Field LBM{6, 2};
   static constexpr Choice LBM_NONE{LBM, 0}, LBM_MAC{LBM, 1}, LBM_PHY{LBM, 3};
-  static constexpr Field MO{12, 2};  ///< which bits of a multicast address index MTA; 0 for bits 47:36
+  static constexpr Field MO{12, 2};  ///< the bits of a multicast address that index MTA; 0 for bits 47:36
   static constexpr Bit BAM{15};
-  static constexpr Field BSIZE{16, 2};  ///< counts only where SRRCTL.BSIZEPACKET is zero
+  static constexpr Field BSIZE{16, 2};  ///< used only if SRRCTL.BSIZEPACKET is 0
   static constexpr Bit VFE{18}, CFIEN{19}, CFI{20}, DPF{22}, PMCF{23}, SECRC{26};
   POLLUX_FIELDS(RXEN, SBP, UPE, MPE, LPE, LBM, MO, BAM, BSIZE, VFE, CFIEN, CFI, DPF, PMCF, SECRC);
 };
@@ -26,7 +26,7 @@ struct RXCSUM : Register<RXCSUM, 0x5000, Access::rw> {
   POLLUX_FIELDS(PCSS, IPOFL, TUOFL, CRCOFL, IPPCSE, PCSD);
 };
 
-/// The longest packet taken when RCTL.LPE is set, in bytes.
+/// The longest packet accepted when RCTL.LPE is set, in bytes.
 struct RLPML : Register<RLPML, 0x5004, Access::rw> {
   static constexpr Field LENGTH{0, 14};
   POLLUX_FIELDS(LENGTH);
@@ -39,13 +39,13 @@ struct RFCTL : Register<RFCTL, 0x5008, Access::rw> {
   POLLUX_FIELDS(ISCSI_DIS, NFSW_DIS, NFSR_DIS, IPV6_DIS, IPV6_XSUM_DIS, IPFRSP_DIS, IPV6_EX_DIS, NEW_IPV6_EXT_DIS, LEF);
 };
 
-/// Receive packet buffer, in KiB. Mask: Linux igb, E1000_RXPBS_SIZE_MASK_82576.
+/// Size of the receive packet buffer, in KiB. Mask: Linux igb, E1000_RXPBS_SIZE_MASK_82576.
 struct RXPBS : Register<RXPBS, 0x2404, Access::rw> {
   static constexpr Field SIZE{0, 7};
   POLLUX_FIELDS(SIZE);
 };
 
-/// Whether packets of a queue without descriptors are dropped, one bit a queue (SRRCTL.DROP_EN says it, too).
+/// Drops packets of queues without descriptors, one bit per queue. SRRCTL.DROP_EN has the same effect.
 struct QDE : Register<QDE, 0x2408, Access::rw> {
   static constexpr Field QUEUES{0, 16};
   POLLUX_FIELDS(QUEUES);
@@ -58,7 +58,7 @@ struct PBRWAC : Register<PBRWAC, 0x24E8, Access::ro> {
   POLLUX_FIELDS(WALPB, PBE);
 };
 
-/// Which packet types are split into header and payload, one register a pool.
+/// The packet types that are split into header and payload, one register per pool.
 struct PSRTYPE : Register<PSRTYPE, 0x5480, Access::rw, Stride{4, 8}> {};
 
 using intel::RDBAH;

@@ -3,7 +3,7 @@
 
 #include "pollux/device/register.hpp"
 
-/// The physical coding sublayer of SerDes and SGMII ports. Places: Linux igb, e1000_regs.h; bits: e1000_defines.h.
+/// The physical coding sublayer of SerDes and SGMII ports. Offsets: Linux igb, e1000_regs.h; bits: e1000_defines.h.
 namespace pollux::hw::igb {
 
 struct SCTL : Register<SCTL, 0x0024, Access::rw> {};
@@ -28,7 +28,7 @@ struct PCS_LSTAT : Register<PCS_LSTAT, 0x420C, Access::ro> {
   POLLUX_FIELDS(LINK_OK, SPEED_100, SPEED_1000, DUPLEX_FULL, SYNC_OK, AN_COMPLETE);
 };
 
-/// Autonegotiation: what is advertised, what the partner can, next pages.
+/// Autonegotiation: advertisement, the link partner's abilities, next pages.
 struct PCS_ANADV : Register<PCS_ANADV, 0x4218, Access::rw> {};
 struct PCS_LPAB : Register<PCS_LPAB, 0x421C, Access::ro> {};
 struct PCS_NPTX : Register<PCS_NPTX, 0x4220, Access::rw> {};

@@ -3,16 +3,16 @@
 
 #include "pollux/device/register.hpp"
 
-/// The card's counters: 32 bits each, cleared by being read; an octet count is a pair, low half first. Places and
-/// access: QEMU, hw/net/e1000x_regs.h; Linux igb, e1000_regs.h. Where that header has two names for a place (0x4104,
-/// 0x4118, 0x4124 also count interrupt causes on older cards), the 82575 and 82576 name stands here.
+/// The card's counters. Each has 32 bits and is cleared by a read. An octet counter is a pair; read its low half first.
+/// Offsets and access: QEMU, hw/net/e1000x_regs.h; Linux igb, e1000_regs.h. That header has two names for 0x4104,
+/// 0x4118 and 0x4124, which count interrupt causes on older cards; the names here are those of the 82575 and 82576.
 namespace pollux::hw::igb {
 
 struct CRCERRS : Register<CRCERRS, 0x4000, Access::rc> {};    ///< packets with a CRC error
 struct ALGNERRC : Register<ALGNERRC, 0x4004, Access::rc> {};  ///< packets with an alignment error
 struct SYMERRS : Register<SYMERRS, 0x4008, Access::rc> {};    ///< symbol errors
 struct RXERRC : Register<RXERRC, 0x400C, Access::rc> {};      ///< packets with a receive error
-struct MPC : Register<MPC, 0x4010, Access::rc> {};            ///< packets missed for want of room in the packet buffer
+struct MPC : Register<MPC, 0x4010, Access::rc> {};            ///< packets missed because the packet buffer was full
 struct SCC : Register<SCC, 0x4014, Access::rc> {};            ///< single collisions
 struct ECOL : Register<ECOL, 0x4018, Access::rc> {};          ///< excessive collisions
 struct MCC : Register<MCC, 0x401C, Access::rc> {};            ///< multiple collisions
@@ -44,7 +44,7 @@ struct GORCL : Register<GORCL, 0x4088, Access::rc> {};  ///< good octets receive
 struct GORCH : Register<GORCH, 0x408C, Access::rc> {};
 struct GOTCL : Register<GOTCL, 0x4090, Access::rc> {};  ///< good octets sent, low half
 struct GOTCH : Register<GOTCH, 0x4094, Access::rc> {};
-struct RNBC : Register<RNBC, 0x40A0, Access::rc> {};      ///< packets that found no receive descriptor
+struct RNBC : Register<RNBC, 0x40A0, Access::rc> {};      ///< packets for which there was no receive descriptor
 struct RUC : Register<RUC, 0x40A4, Access::rc> {};        ///< undersize
 struct RFC : Register<RFC, 0x40A8, Access::rc> {};        ///< fragments
 struct ROC : Register<ROC, 0x40AC, Access::rc> {};        ///< oversize
@@ -78,7 +78,7 @@ struct HGORCH : Register<HGORCH, 0x412C, Access::rc> {};
 struct HGOTCL : Register<HGOTCL, 0x4130, Access::rc> {};  ///< the host's good octets sent, low half
 struct HGOTCH : Register<HGOTCH, 0x4134, Access::rc> {};
 struct LENERRS : Register<LENERRS, 0x4138, Access::rc> {};  ///< length errors of typed packets
-/// Not to be read on a copper port (Linux igb, e1000_82575.c, igb_clear_hw_cntrs_82575).
+/// Must not be read on a copper port (Linux igb, e1000_82575.c, igb_clear_hw_cntrs_82575).
 struct SCVPC : Register<SCVPC, 0x4228, Access::rc> {};  ///< packets with code violations, SerDes and SGMII
 
 inline constexpr auto kStatisticsRegisters = POLLUX_REGISTERS(

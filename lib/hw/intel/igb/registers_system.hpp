@@ -3,7 +3,7 @@
 
 #include "pollux/device/register.hpp"
 
-/// PCI Express, direct cache access, wake-up and management. Places: QEMU, hw/net/e1000x_regs.h, and Linux igb,
+/// PCI Express, direct cache access, wake-up and management. Offsets: QEMU, hw/net/e1000x_regs.h, and Linux igb,
 /// e1000_regs.h; bits: DPDK e1000, e1000_defines.h.
 namespace pollux::hw::igb {
 
@@ -19,14 +19,14 @@ struct GSCL : Register<GSCL, 0x5B10, Access::rw, Stride{4, 4}> {};
 struct GSCN : Register<GSCN, 0x5B20, Access::rw, Stride{4, 4}> {};
 struct FACTPS : Register<FACTPS, 0x5B30, Access::ro> {};
 
-/// Direct cache access: who asks, and whether it is on.
+/// Direct cache access: requester id and control.
 struct DCA_ID : Register<DCA_ID, 0x5B70, Access::ro> {};
 struct DCA_CTRL : Register<DCA_CTRL, 0x5B74, Access::rw> {
   static constexpr Bit DISABLE{0}, MODE_CB2{1};
   POLLUX_FIELDS(DISABLE, MODE_CB2);
 };
 
-/// Wake-up: control, filters, status, addresses, the packet that woke.
+/// Wake-up: control, filters, status, addresses, and the packet that caused the wake-up.
 struct WUC : Register<WUC, 0x5800, Access::rw> {
   static constexpr Bit APME{0}, PME_EN{1}, PME_STATUS{2}, APMPME{3};
   POLLUX_FIELDS(APME, PME_EN, PME_STATUS, APMPME);
@@ -45,7 +45,7 @@ struct IP6AT : Register<IP6AT, 0x5880, Access::rw, Stride{4, 4}> {};
 struct WUPL : Register<WUPL, 0x5900, Access::ro> {};
 struct WUPM : Register<WUPM, 0x5A00, Access::ro, Stride{4, 32}> {};
 
-/// Management: what the firmware filters for itself.
+/// Management: the filters of the firmware.
 struct MANC : Register<MANC, 0x5820, Access::rw> {
   static constexpr Bit ARP_EN{13}, RCV_TCO_EN{17}, BLK_PHY_RST_ON_IDE{18}, EN_MAC_ADDR_FILTER{20}, EN_MNG2HOST{21};
   POLLUX_FIELDS(ARP_EN, RCV_TCO_EN, BLK_PHY_RST_ON_IDE, EN_MAC_ADDR_FILTER, EN_MNG2HOST);

@@ -3,10 +3,10 @@
 
 #include "pollux/device/register.hpp"
 
-/// The clock and time stamps (IEEE 1588). Places: Linux igb, e1000_regs.h; bits: DPDK e1000, e1000_defines.h.
+/// The clock and time stamps (IEEE 1588). Offsets: Linux igb, e1000_regs.h; bits: DPDK e1000, e1000_defines.h.
 namespace pollux::hw::igb {
 
-/// The clock: a count that TIMINCA's value is added to every TIMINCA period.
+/// The clock. TIMINCA.VALUE is added to it in every TIMINCA.PERIOD.
 struct SYSTIML : Register<SYSTIML, 0xB600, Access::rw> {};
 struct SYSTIMH : Register<SYSTIMH, 0xB604, Access::rw> {};
 struct TIMINCA : Register<TIMINCA, 0xB608, Access::rw> {
@@ -21,7 +21,7 @@ struct TSYNCTXCTL : Register<TSYNCTXCTL, 0xB614, Access::rw> {
   static constexpr Bit VALID{0}, ENABLED{4};
   POLLUX_FIELDS(VALID, ENABLED);
 };
-/// The stamp of the last packet that asked for one; reading the high half makes room for the next.
+/// The time stamp of the last packet that requested one. A read of the high half releases it for the next.
 struct TXSTMPL : Register<TXSTMPL, 0xB618, Access::ro> {};
 struct TXSTMPH : Register<TXSTMPH, 0xB61C, Access::ro> {};
 
@@ -36,7 +36,7 @@ struct RXSTMPL : Register<RXSTMPL, 0xB624, Access::ro> {};
 struct RXSTMPH : Register<RXSTMPH, 0xB628, Access::ro> {};
 struct RXSATRL : Register<RXSATRL, 0xB62C, Access::ro> {};
 struct RXSATRH : Register<RXSATRH, 0xB630, Access::ro> {};
-/// Which messages are stamped: control byte of version 1, message identifier of version 2.
+/// The messages to stamp: control byte of version 1, message identifier of version 2.
 struct TSYNCRXCFG : Register<TSYNCRXCFG, 0x5F50, Access::rw> {
   static constexpr Field CTRLT{0, 8}, MSGID{8, 4};
   POLLUX_FIELDS(CTRLT, MSGID);

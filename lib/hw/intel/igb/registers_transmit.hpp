@@ -4,7 +4,7 @@
 #include "hw/intel/registers_tx_queue.hpp"
 #include "pollux/device/register.hpp"
 
-/// The transmit path. Places: QEMU, hw/net/igb_regs.h, and Linux igb, e1000_regs.h.
+/// Transmit control, queues and packet buffer. Offsets: QEMU, hw/net/igb_regs.h, and Linux igb, e1000_regs.h.
 namespace pollux::hw::igb {
 
 /// Transmit control. Bits: DPDK e1000, e1000_defines.h.
@@ -35,7 +35,7 @@ struct DTXCTL : Register<DTXCTL, 0x3590, Access::rw> {
   static constexpr Bit ENABLE_8023LL{2}, VLAN_ADDED{3}, OOS_ENABLE{4}, MDP_EN{5}, SPOOF_INT{6};
   POLLUX_FIELDS(ENABLE_8023LL, VLAN_ADDED, OOS_ENABLE, MDP_EN, SPOOF_INT);
 };
-/// The most bytes that may be asked of memory at once.
+/// The limit of one memory read request, in bytes.
 struct DTXMXSZRQ : Register<DTXMXSZRQ, 0x3540, Access::rw> {};
 /// TCP flags of the first, middle and last segments.
 struct DTXTCPFLGL : Register<DTXTCPFLGL, 0x359C, Access::rw> {};

@@ -3,7 +3,7 @@
 
 #include "pollux/device/register.hpp"
 
-/// Pools, the switch between them, and virtual functions. Places and access: QEMU, hw/net/igb_regs.h and igb_core.c;
+/// Pools, the switch between them, and virtual functions. Offsets and access: QEMU, hw/net/igb_regs.h and igb_core.c;
 /// mirroring and storm control: DPDK e1000, e1000_regs.h. Bits: Linux igb, e1000_82575.h.
 namespace pollux::hw::igb {
 
@@ -14,7 +14,7 @@ struct VT_CTL : Register<VT_CTL, 0x581C, Access::rw> {
   POLLUX_FIELDS(DEFAULT_POOL, IGNORE_MAC, DISABLE_DEFAULT_POOL, REPLICATION_EN);
 };
 
-/// What a pool accepts.
+/// The packets that a pool accepts.
 struct VMOLR : Register<VMOLR, 0x5AD0, Access::rw, Stride{4, 8}> {
   static constexpr Field RLPML{0, 14};
   static constexpr Bit LPE{16}, RSSE{17}, VPE{23}, AUPE{24}, ROMPE{25}, ROPE{26}, BAM{27}, MPME{28}, STRVLAN{30},
@@ -31,7 +31,7 @@ struct DVMOLR : Register<DVMOLR, 0xC038, Access::rw, Stride{0x40, 8}> {
   static constexpr Bit HIDVLAN{29}, STRVLAN{30}, STRCRC{31};
   POLLUX_FIELDS(HIDVLAN, STRVLAN, STRCRC);
 };
-/// Which pools a VLAN reaches.
+/// The pools that receive a VLAN's packets.
 struct VLVF : Register<VLVF, 0x5D00, Access::rw, Stride{4, 32}> {
   static constexpr Field VLANID{0, 12}, POOLSEL{12, 8};
   static constexpr Bit LVLAN{20}, VLANID_ENABLE{31};
@@ -50,14 +50,14 @@ struct DTXSWC : Register<DTXSWC, 0x3500, Access::rw> {
   static constexpr Bit VMDQ_LOOPBACK_EN{31};
   POLLUX_FIELDS(MAC_SPOOF, VLAN_SPOOF, LOCAL_LOOPBACK, VMDQ_LOOPBACK_EN);
 };
-struct WVBR : Register<WVBR, 0x3554, Access::rc> {};  ///< which pools misbehaved
+struct WVBR : Register<WVBR, 0x3554, Access::rc> {};  ///< the pools that misbehaved
 struct TXSWC : Register<TXSWC, 0x5ACC, Access::rw> {};
 struct IOVCTL : Register<IOVCTL, 0x5BBC, Access::rw> {
   static constexpr Bit REUSE_VFQ{0};
   POLLUX_FIELDS(REUSE_VFQ);
 };
 
-/// Which functions may receive and send, and which were reset.
+/// The virtual functions that may receive, that may send, and that were reset.
 struct VFRE : Register<VFRE, 0x0C8C, Access::rw> {
   static constexpr Field POOLS{0, 8};
   POLLUX_FIELDS(POOLS);
@@ -71,7 +71,7 @@ struct VFLRE : Register<VFLRE, 0x0C88, Access::w1c> {
   POLLUX_FIELDS(POOLS);
 };
 
-/// Mailboxes to virtual functions, one a function, and their 64 bytes of memory each.
+/// Mailboxes to virtual functions, one per function, each with 64 bytes of memory.
 struct P2VMAILBOX : Register<P2VMAILBOX, 0x0C00, Access::rw, Stride{4, 8}> {
   static constexpr Bit STS{0}, ACK{1}, VFU{2}, PFU{3}, RVFU{4};
   POLLUX_FIELDS(STS, ACK, VFU, PFU, RVFU);

@@ -7,15 +7,15 @@
 #include "hw/intel/registers_tx_queue.hpp"
 #include "pollux/device/register.hpp"
 
-/// The registers of a virtual function of the 82576, but for those of its queues, which stand in registers_rx_queue.hpp
-/// and registers_tx_queue.hpp at their second places. Places: Linux igbvf, regs.h; QEMU, hw/net/igbvf.c, vf_to_pf_addr.
+/// The registers of a virtual function of the 82576. Its queue registers are in registers_rx_queue.hpp and
+/// registers_tx_queue.hpp, at the alias offsets. Offsets: Linux igbvf, regs.h; QEMU, hw/net/igbvf.c, vf_to_pf_addr.
 namespace pollux::hw::igbvf {
 
 /// BAR 0 has 16 KiB (QEMU, hw/net/igb_common.h, IGBVF_MMIO_SIZE); BAR 3 holds the MSI-X table.
 inline constexpr std::uint32_t kRegisterBytes = 16 * 1024;
 inline constexpr std::uint32_t kRegisterBar = 0;
 
-/// Resets the function's queues and interrupts, and nothing of the card. Linux igbvf, vf.c, e1000_reset_hw_vf.
+/// Resets the function's queues and interrupts, but not the card. Linux igbvf, vf.c, e1000_reset_hw_vf.
 struct CTRL : Register<CTRL, 0x0000, Access::wo> {
   static constexpr Bit RST{26};
   POLLUX_FIELDS(RST);
@@ -28,26 +28,26 @@ struct STATUS : Register<STATUS, 0x0008, Access::ro> {
   POLLUX_FIELDS(FD, LU, SPEED);
 };
 
-/// Masks interrupts; writing ones masks those vectors.
+/// Masks interrupts: writing 1 to a bit masks its vector.
 struct EIMC : Register<EIMC, 0x1528, Access::wo> {};
 
-/// The function's side of the mailbox. Bits: Linux igbvf, mbx.h. Reading clears PFSTS, PFACK and RSTD.
+/// The function's side of the mailbox. Bits: Linux igbvf, mbx.h. A read clears PFSTS, PFACK and RSTD.
 struct V2PMAILBOX : Register<V2PMAILBOX, 0x0C40, Access::rw_rc> {
   static constexpr Bit REQ{0};    ///< a message for the physical function is in the memory
-  static constexpr Bit ACK{1};    ///< its message was read
-  static constexpr Bit VFU{2};    ///< this side has the memory
-  static constexpr Bit PFU{3};    ///< the other one has it
-  static constexpr Bit PFSTS{4};  ///< a message of the other one is in the memory
-  static constexpr Bit PFACK{5};  ///< the other one has read the message
+  static constexpr Bit ACK{1};    ///< the physical function's message has been read
+  static constexpr Bit VFU{2};    ///< the virtual function holds the memory
+  static constexpr Bit PFU{3};    ///< the physical function holds the memory
+  static constexpr Bit PFSTS{4};  ///< a message of the physical function is in the memory
+  static constexpr Bit PFACK{5};  ///< the physical function has read the message
   static constexpr Bit RSTI{6};   ///< the physical function is being reset
-  static constexpr Bit RSTD{7};   ///< its reset is over
+  static constexpr Bit RSTD{7};   ///< the physical function's reset has ended
   POLLUX_FIELDS(REQ, ACK, VFU, PFU, PFSTS, PFACK, RSTI, RSTD);
 };
 /// The mailbox's memory, which both sides write.
 struct VMBMEM : Register<VMBMEM, 0x0800, Access::rw, Stride{4, 16}> {};
 
-/// Counters of 32 bits that go round and are not cleared: frames and octets (FCS included) that were good, frames to
-/// groups, and what went from one function to another inside the card. Linux igbvf, netdev.c, igbvf_update_stats.
+/// Counters of 32 bits, which wrap and are never cleared: good frames and octets (including FCS), multicast frames, and
+/// frames and octets between functions inside the card. Linux igbvf, netdev.c, igbvf_update_stats.
 struct VFGPRC : Register<VFGPRC, 0x0F10, Access::ro> {};
 struct VFGPTC : Register<VFGPTC, 0x0F14, Access::ro> {};
 struct VFGORC : Register<VFGORC, 0x0F18, Access::ro> {};
@@ -61,7 +61,7 @@ struct VFGOTLBC : Register<VFGOTLBC, 0x0F50, Access::ro> {};
 /// Access to a virtual function's registers. STATUS has no side effect and is never all ones on a live card.
 using Registers = RegisterWindow<STATUS, AliasOffsets>;
 
-/// Those of the function's own, for a register dump.
+/// The function's registers without those of its queues, for a register dump.
 inline constexpr auto kRegisters = POLLUX_REGISTERS("function", CTRL, STATUS, EIMC, V2PMAILBOX, VMBMEM, VFGPRC, VFGPTC,
                                                     VFGORC, VFGOTC, VFMPRC, VFGPRLBC, VFGPTLBC, VFGORLBC, VFGOTLBC);
 
