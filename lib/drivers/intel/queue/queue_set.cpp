@@ -18,15 +18,16 @@ constexpr std::uint32_t kMaxCache = 512;
 // Large enough that the pool's shared list is seldom used. The caches together hold at most half of the mbufs that the
 // rings leave.
 std::shared_ptr<MempoolCacheCore> receive_cache(const ValidatedConfig& config, std::uint32_t queue) {
-  const ValidatedRxQueue& mine = config.rx[queue];
-  if (mine.cache != nullptr) return mine.cache;
-  const auto spare = static_cast<std::uint32_t>(mine.pool->options().count - config.descriptors_of(mine.pool.get()));
+  const ValidatedRxQueue& rx = config.rx[queue];
+  if (rx.cache != nullptr) return rx.cache;
+  const auto spare = static_cast<std::uint32_t>(rx.pool->options().count - config.descriptors_of(rx.pool.get()));
   return std::make_shared<MempoolCacheCore>(
-      mine.pool, std::clamp(spare / (2u * config.queues_of(mine.pool.get())), kMinCache, kMaxCache));
+      rx.pool, std::clamp(spare / (2u * config.queues_of(rx.pool.get())), kMinCache, kMaxCache));
 }
 
-// Without a cache, mbufs return to the pool's shared list one by one. With a small pool there is none all the same: the
-// receive side could not use the mbufs in it. A forwarder most often sends on queue N what it received on queue N.
+// Without a cache, mbufs return to the pool's shared list one by one. A small pool gets none all the same, since the
+// receive side could not use the mbufs in it. The pool is that of the receive queue with the same index, because a
+// forwarder usually sends the frames of receive queue N on transmit queue N.
 std::shared_ptr<MempoolCacheCore> transmit_cache(const ValidatedConfig& config, std::uint32_t queue) {
   constexpr std::uint32_t kMinSpare = 1024;
   if (config.tx[queue].cache != nullptr) return config.tx[queue].cache;
@@ -125,9 +126,9 @@ Result<void> QueueSet::close(Clock& clock, Duration limit) {
 }
 
 bool QueueSet::transmit_finished() noexcept {
-  bool settled = true;
-  for (std::uint32_t queue = 0; queue < tx_count_; ++queue) settled = tx_[queue].reclaim_sent() == 0 && settled;
-  return settled;
+  bool finished = true;
+  for (std::uint32_t queue = 0; queue < tx_count_; ++queue) finished = tx_[queue].reclaim_sent() == 0 && finished;
+  return finished;
 }
 
 std::uint32_t QueueSet::drain(DrainReason reason) noexcept {
