@@ -40,22 +40,30 @@ int DeviceDecorator::error_event() const { return inner_->error_event(); }
 int DeviceDecorator::removal_event() const { return inner_->removal_event(); }
 bool DeviceDecorator::removed() const { return inner_->removed(); }
 
-std::uint32_t DeviceDecorator::read_register(unsigned bar, std::uint32_t offset) noexcept {
-  return windows_[bar]->inner.read32(offset);
+std::uint32_t DeviceDecorator::read_register(unsigned bar, std::uint32_t offset, unsigned width) noexcept {
+  return windows_[bar]->inner.read(offset, width);
 }
 
-void DeviceDecorator::write_register(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept {
-  windows_[bar]->inner.write32(offset, value);
+void DeviceDecorator::write_register(unsigned bar, std::uint32_t offset, unsigned width, std::uint32_t value) noexcept {
+  windows_[bar]->inner.write(offset, width, value);
 }
 
 void DeviceDecorator::flush_registers(unsigned bar) noexcept { windows_[bar]->inner.flush(); }
 
 std::uint32_t DeviceDecorator::Window::read32(std::uint32_t offset) noexcept {
-  return owner_.read_register(index_, offset);
+  return owner_.read_register(index_, offset, 4);
 }
 
 void DeviceDecorator::Window::write32(std::uint32_t offset, std::uint32_t value) noexcept {
-  owner_.write_register(index_, offset, value);
+  owner_.write_register(index_, offset, 4, value);
+}
+
+std::uint32_t DeviceDecorator::Window::read_narrow(std::uint32_t offset, unsigned width) noexcept {
+  return part_of_word(owner_.read_register(index_, offset, width), 0, width);
+}
+
+void DeviceDecorator::Window::write_narrow(std::uint32_t offset, unsigned width, std::uint32_t value) noexcept {
+  owner_.write_register(index_, offset, width, value);
 }
 
 void DeviceDecorator::Window::flush() noexcept { owner_.flush_registers(index_); }

@@ -38,10 +38,10 @@ class DeviceDecorator : public Device {
  protected:
   [[nodiscard]] Device& inner() const noexcept { return *inner_; }
 
-  /// Called when a register of window `bar` is read or written, or its queued writes are flushed. The default
-  /// implementation forwards to the window of the inner device.
-  [[nodiscard]] virtual std::uint32_t read_register(unsigned bar, std::uint32_t offset) noexcept;
-  virtual void write_register(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept;
+  /// Called when a register of window `bar` is read or written, or its queued writes are flushed. `width` is 1,
+  /// 2 or 4 bytes. The default implementation forwards to the window of the inner device.
+  [[nodiscard]] virtual std::uint32_t read_register(unsigned bar, std::uint32_t offset, unsigned width) noexcept;
+  virtual void write_register(unsigned bar, std::uint32_t offset, unsigned width, std::uint32_t value) noexcept;
   virtual void flush_registers(unsigned bar) noexcept;
 
  private:
@@ -50,6 +50,8 @@ class DeviceDecorator : public Device {
     Window(DeviceDecorator& owner, unsigned index, const Bar& bar) : inner(bar), owner_(owner), index_(index) {}
     [[nodiscard]] std::uint32_t read32(std::uint32_t offset) noexcept override;
     void write32(std::uint32_t offset, std::uint32_t value) noexcept override;
+    [[nodiscard]] std::uint32_t read_narrow(std::uint32_t offset, unsigned width) noexcept override;
+    void write_narrow(std::uint32_t offset, unsigned width, std::uint32_t value) noexcept override;
     void flush() noexcept override;
 
     const Bar inner;

@@ -74,26 +74,28 @@ void FaultDevice::enter_access(std::uint32_t offset) noexcept {
 }
 
 bool FaultDevice::is_stuck(unsigned bar, std::uint32_t offset) noexcept {
-  if (!is(FaultKind::stuck_register) || in_action_ || bar != 0 || offset != faults_->plan().stuck.offset) return false;
+  if (!is(FaultKind::stuck_register) || in_action_ || bar != 0) return false;
+  if (word_of(offset) != faults_->plan().stuck.offset) return false;
   return faults_->should_inject(FaultPoint::stuck_register, offset);
 }
 
-std::uint32_t FaultDevice::read_register(unsigned bar, std::uint32_t offset) noexcept {
+std::uint32_t FaultDevice::read_register(unsigned bar, std::uint32_t offset, unsigned width) noexcept {
   enter_access(offset);
   const bool stuck = is_stuck(bar, offset);
   if (!in_action_ && faults_->should_inject(FaultPoint::read, offset)) return is(FaultKind::ones) ? kAllOnes : 0;
   if (gone()) return kAllOnes;
-  const std::uint32_t value = DeviceDecorator::read_register(bar, offset);
+  const std::uint32_t value = DeviceDecorator::read_register(bar, offset, width);
   const StuckRegister& bits = faults_->plan().stuck;
-  return stuck ? (value | bits.set) & ~bits.clear : value;
+  if (!stuck) return value;
+  return (value | part_of_word(bits.set, offset, width)) & ~part_of_word(bits.clear, offset, width);
 }
 
-void FaultDevice::write_register(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept {
+void FaultDevice::write_register(unsigned bar, std::uint32_t offset, unsigned width, std::uint32_t value) noexcept {
   enter_access(offset);
   const bool stuck = is_stuck(bar, offset);
   if (!in_action_ && faults_->should_inject(FaultPoint::write, offset)) return;
   if (gone() || (stuck && faults_->plan().stuck.ignores_writes)) return;
-  DeviceDecorator::write_register(bar, offset, value);
+  DeviceDecorator::write_register(bar, offset, width, value);
 }
 
 Result<void> FaultDevice::enter_call(const char* what) {

@@ -50,8 +50,8 @@ class FaultDevice final : public DeviceDecorator {
   [[nodiscard]] bool removed() const override;
 
  private:
-  [[nodiscard]] std::uint32_t read_register(unsigned bar, std::uint32_t offset) noexcept override;
-  void write_register(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept override;
+  [[nodiscard]] std::uint32_t read_register(unsigned bar, std::uint32_t offset, unsigned width) noexcept override;
+  void write_register(unsigned bar, std::uint32_t offset, unsigned width, std::uint32_t value) noexcept override;
 
   [[nodiscard]] bool gone() const noexcept { return gone_.load(std::memory_order_relaxed) && !faults_->disabled(); }
   /// Counts an access, and injects a fault planned for it.

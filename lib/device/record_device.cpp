@@ -95,8 +95,9 @@ void RecordDevice::add(const RecordEvent& event) noexcept {
   context_->log(LogLevel::error, fmt::format("{}: recording stopped: cannot write to its file", name()));
 }
 
-std::optional<RingRegister> RecordDevice::ring_register(unsigned bar, std::uint32_t offset) const noexcept {
-  return bar == layout_.bar ? find_ring_register(layout_, offset) : std::nullopt;
+std::optional<RingRegister> RecordDevice::ring_register(unsigned bar, std::uint32_t offset,
+                                                        unsigned width) const noexcept {
+  return bar == layout_.bar && width == 4 ? find_ring_register(layout_, offset) : std::nullopt;
 }
 
 RecordDevice::Queue& RecordDevice::queue_of(const RingRegister& which) noexcept {
@@ -118,23 +119,31 @@ std::uint32_t RecordDevice::write_ring(const RingRegister& which, std::uint32_t 
   return value;
 }
 
-std::uint32_t RecordDevice::read_register(unsigned bar, std::uint32_t offset) noexcept {
+std::uint32_t RecordDevice::read_register(unsigned bar, std::uint32_t offset, unsigned width) noexcept {
   const std::lock_guard lock(mutex_);
-  std::uint32_t value = DeviceDecorator::read_register(bar, offset);
-  if (const auto ring = ring_register(bar, offset); ring && value != ~std::uint32_t{0}) {
+  std::uint32_t value = DeviceDecorator::read_register(bar, offset, width);
+  if (const auto ring = ring_register(bar, offset, width); ring && value != ~std::uint32_t{0}) {
     // The card has the base of the recorder's ring. Return the base that the driver wrote.
     if (ring->role == Role::base_low || ring->role == Role::base_high) value = queue_of(*ring).driver.base(ring->role);
   }
-  add({.kind = Kind::read, .bar = static_cast<std::uint8_t>(bar), .offset = offset, .value = value});
+  add({.kind = Kind::read,
+       .bar = static_cast<std::uint8_t>(bar),
+       .width = static_cast<std::uint8_t>(width),
+       .offset = offset,
+       .value = value});
   poll_card();
   return value;
 }
 
-void RecordDevice::write_register(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept {
+void RecordDevice::write_register(unsigned bar, std::uint32_t offset, unsigned width, std::uint32_t value) noexcept {
   const std::lock_guard lock(mutex_);
-  add({.kind = Kind::write, .bar = static_cast<std::uint8_t>(bar), .offset = offset, .value = value});
-  const auto ring = ring_register(bar, offset);
-  DeviceDecorator::write_register(bar, offset, ring ? write_ring(*ring, value) : value);
+  add({.kind = Kind::write,
+       .bar = static_cast<std::uint8_t>(bar),
+       .width = static_cast<std::uint8_t>(width),
+       .offset = offset,
+       .value = value});
+  const auto ring = ring_register(bar, offset, width);
+  DeviceDecorator::write_register(bar, offset, width, ring ? write_ring(*ring, value) : value);
   poll_card();
 }
 

@@ -65,12 +65,13 @@ class RecordDevice final : public DeviceDecorator {
     CardRing card;
   };
 
-  [[nodiscard]] std::uint32_t read_register(unsigned bar, std::uint32_t offset) noexcept override;
-  void write_register(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept override;
+  [[nodiscard]] std::uint32_t read_register(unsigned bar, std::uint32_t offset, unsigned width) noexcept override;
+  void write_register(unsigned bar, std::uint32_t offset, unsigned width, std::uint32_t value) noexcept override;
   void flush_registers(unsigned bar) noexcept override;
 
   [[nodiscard]] Queue& queue_of(const RingRegister& which) noexcept;
-  [[nodiscard]] std::optional<RingRegister> ring_register(unsigned bar, std::uint32_t offset) const noexcept;
+  [[nodiscard]] std::optional<RingRegister> ring_register(unsigned bar, std::uint32_t offset,
+                                                          unsigned width) const noexcept;
   /// Handles a write to a ring register. Returns the value to write to the card instead of the driver's.
   [[nodiscard]] std::uint32_t write_ring(const RingRegister& which, std::uint32_t value) noexcept;
   /// Records the flushes since the last event, then `event`.

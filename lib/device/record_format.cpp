@@ -64,14 +64,15 @@ bool is_code(std::uint8_t outcome) noexcept {
   return outcome <= 1 + static_cast<std::uint8_t>(ErrorCode::in_use_by_host);
 }
 
+bool is_width(std::uint8_t bytes) noexcept { return bytes == 1 || bytes == 2 || bytes == 4; }
+
 bool is_valid(const RecordEvent& event) noexcept {
   switch (event.kind) {
     case Kind::read:
-    case Kind::write: return event.bar < 6 && event.offset % 4 == 0;
+    case Kind::write: return event.bar < 6 && is_width(event.width) && event.offset % event.width == 0;
     case Kind::config_read:
     case Kind::config_write:
-      return (event.bar == 1 || event.bar == 2 || event.bar == 4) && event.offset % event.bar == 0 &&
-             event.offset < 4096 && is_code(event.outcome);
+      return is_width(event.bar) && event.offset % event.bar == 0 && event.offset < 4096 && is_code(event.outcome);
     case Kind::bus_master: return event.bar <= 1 && is_code(event.outcome);
     case Kind::reset: return is_code(event.outcome);
     case Kind::flush: return event.value != 0;
@@ -122,6 +123,7 @@ void RecordWriter::add(const RecordEvent& event) {
     case Kind::read:
     case Kind::write:
       append(buffer_, event.bar);
+      append(buffer_, event.width);
       append(buffer_, event.offset);
       append(buffer_, event.value);
       break;
@@ -172,12 +174,12 @@ Result<void> RecordReader::parse_header() {
                   [](std::byte a, char b) { return std::to_integer<char>(a) == b; })) {
     return fail(ErrorCode::invalid_argument, "this is not a recording", "make one with record:FILE,DEVICE");
   }
-  const auto version = reader.take<std::uint32_t>();
-  if (reader.good() && version != RecordHeader::kVersion) {
-    return fail(
-        ErrorCode::invalid_argument,
-        fmt::format("the recording has version {}; this release reads version {}", version, RecordHeader::kVersion),
-        "replay it with the release that made it");
+  version_ = reader.take<std::uint32_t>();
+  if (reader.good() && (version_ == 0 || version_ > RecordHeader::kVersion)) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("the recording has version {}; this release reads versions 1 to {}", version_,
+                            RecordHeader::kVersion),
+                "replay it with the release that made it");
   }
   header_.identity.vendor = reader.take<std::uint16_t>();
   header_.identity.device = reader.take<std::uint16_t>();
@@ -207,6 +209,7 @@ RecordReader::Outcome RecordReader::parse_event(RecordEvent& event) noexcept {
     case Kind::read:
     case Kind::write:
       event.bar = reader.take<std::uint8_t>();
+      if (version_ > 1) event.width = reader.take<std::uint8_t>();
       event.offset = reader.take<std::uint32_t>();
       event.value = reader.take<std::uint32_t>();
       break;

@@ -18,11 +18,12 @@
 ///              u16 interrupt vectors, 6 times u64 bytes of a BAR (0: none), u16 length of the name, the name
 ///     event    u8 kind, then the fields of that kind (see RecordEvent)
 ///
-/// A file has no end mark if its writer was killed. Then a partial event at the end of the file is ignored.
+/// Version 1 has no width in read and write events: all accesses have 32 bits. Both versions are read, version 2 is
+/// written. A file has no end mark if its writer was killed. Then a partial event at the end of the file is ignored.
 namespace pollux {
 
 struct RecordHeader {
-  static constexpr std::uint32_t kVersion = 1;
+  static constexpr std::uint32_t kVersion = 2;
 
   PciIdentity identity;
   std::uint16_t vectors = 0;
@@ -32,7 +33,7 @@ struct RecordHeader {
 
 struct RecordEvent {
   enum class Kind : std::uint8_t {
-    read = 1,            ///< u8 bar, u32 offset, u32 value
+    read = 1,            ///< u8 bar, u8 width in bytes, u32 offset, u32 value
     write = 2,           ///< the same
     flush = 3,           ///< u32 count of consecutive flushes (polls); the events that follow came with the last one
     write_back = 4,      ///< u8 ring kind, u16 queue, u16 slot, u64 low, u64 high, u32 count, count bytes of the frame
@@ -49,6 +50,7 @@ struct RecordEvent {
 
   Kind kind = Kind::end;
   std::uint8_t bar = 0;      ///< or the ring kind, the width, or 1 if bus mastering is enabled
+  std::uint8_t width = 4;    ///< of a register access, in bytes: 1, 2 or 4
   std::uint8_t outcome = 0;  ///< 0: success; else 1 + ErrorCode
   std::uint16_t queue = 0;   ///< or the vector, or the count
   std::uint16_t slot = 0;
@@ -113,6 +115,7 @@ class RecordReader {
 
   std::vector<std::byte> bytes_;
   std::size_t at_ = 0;
+  std::uint32_t version_ = RecordHeader::kVersion;
   RecordHeader header_;
   RecordEvent next_;
   std::uint64_t position_ = 0;

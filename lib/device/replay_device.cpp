@@ -37,6 +37,11 @@ Result<std::vector<std::byte>> read_file(const std::string& path) {
   return bytes;
 }
 
+/// Text before the name of a register, if the access has not all 32 bits of it.
+std::string describe_width(const RecordEvent& event) {
+  return event.width == 4 ? "" : fmt::format("{} bits of ", 8 * event.width);
+}
+
 Result<void> as_result(const Result<RecordEvent>& event, std::string_view name, std::string_view call) {
   if (!event) return tl::unexpected<Error>(event.error());
   if (event->outcome == 0) return {};
@@ -101,22 +106,31 @@ Result<Bar> ReplayDevice::bar(unsigned index) {
   return Bar(static_cast<RemoteRegisters&>(*windows_[index]), reader_.header().bars[index]);
 }
 
+bool ReplayDevice::is_word(const RecordEvent& event) const noexcept {
+  return event.bar == layout_.bar && event.width == 4;
+}
+
+std::optional<RingRegister> ReplayDevice::ring_register(const RecordEvent& event) const noexcept {
+  return is_word(event) ? find_ring_register(layout_, event.offset) : std::nullopt;
+}
+
 bool ReplayDevice::is_counter(const RecordEvent& event) const noexcept {
-  return event.kind == Kind::read && event.bar == layout_.bar && layout_.is_counter(event.offset);
+  return event.kind == Kind::read && is_word(event) && layout_.is_counter(event.offset);
 }
 
 bool ReplayDevice::is_status(const RecordEvent& event) const noexcept {
-  return event.kind == Kind::read && event.bar == layout_.bar && layout_.is_status(event.offset);
+  return event.kind == Kind::read && is_word(event) && layout_.is_status(event.offset);
 }
 
 bool ReplayDevice::repeats_last_read(const RecordEvent& event) const noexcept {
-  return last_read_ && event.kind == Kind::read && event.bar == last_read_->bar && event.offset == last_read_->offset;
+  return last_read_ && event.kind == Kind::read && event.bar == last_read_->bar && event.width == last_read_->width &&
+         event.offset == last_read_->offset;
 }
 
 // The base address of a ring may differ from that of the recording.
 bool ReplayDevice::is_ring_base(const RecordEvent& request) const noexcept {
-  if (request.kind != Kind::write || request.bar != layout_.bar) return false;
-  const auto ring = find_ring_register(layout_, request.offset);
+  if (request.kind != Kind::write) return false;
+  const auto ring = ring_register(request);
   return ring && (ring->role == Role::base_low || ring->role == Role::base_high);
 }
 
@@ -189,8 +203,8 @@ std::optional<RecordEvent> ReplayDevice::answer(const RecordEvent& request) {
     skip_optional_events();
   }
   const RecordEvent next = reader_.peek();
-  const bool same = next.kind == request.kind && next.bar == request.bar && next.offset == request.offset &&
-                    next.queue == request.queue &&
+  const bool same = next.kind == request.kind && next.bar == request.bar && next.width == request.width &&
+                    next.offset == request.offset && next.queue == request.queue &&
                     (request.kind == Kind::read || request.kind == Kind::config_read || next.value == request.value ||
                      is_ring_base(request));
   if (!same) {
@@ -210,9 +224,10 @@ Result<RecordEvent> ReplayDevice::answer_call(const RecordEvent& request) {
   return *event;
 }
 
-std::uint32_t ReplayDevice::read(std::uint8_t bar, std::uint32_t offset) noexcept {
+std::uint32_t ReplayDevice::read(std::uint8_t bar, std::uint32_t offset, unsigned width) noexcept {
   const std::lock_guard lock(mutex_);
-  const RecordEvent request{.kind = Kind::read, .bar = bar, .offset = offset};
+  const RecordEvent request{
+      .kind = Kind::read, .bar = bar, .width = static_cast<std::uint8_t>(width), .offset = offset};
   if (is_counter(request) && !diverged_) {
     skip_counters();
     return std::exchange(counters_[offset], 0);
@@ -221,22 +236,24 @@ std::uint32_t ReplayDevice::read(std::uint8_t bar, std::uint32_t offset) noexcep
   // The driver may also read it more times than recorded.
   if (!diverged_ && repeats_last_read(request) && !repeats_last_read(reader_.peek())) return last_read_value_;
   const auto event = answer(request);
-  if (!event) return ~std::uint32_t{0};
+  if (!event) return part_of_word(~std::uint32_t{0}, 0, width);
   last_read_ = request;
   last_read_value_ = event->value;
   consume();
-  const auto ring = bar == layout_.bar ? find_ring_register(layout_, offset) : std::nullopt;
+  const auto ring = ring_register(request);
   const bool is_base = ring && (ring->role == Role::base_low || ring->role == Role::base_high);
   // All ones means that the recorded card had been removed; the driver must see that, too.
   if (is_base && event->value != ~std::uint32_t{0}) return rings_[ring->kind][ring->queue].base(ring->role);
   return event->value;
 }
 
-void ReplayDevice::write(std::uint8_t bar, std::uint32_t offset, std::uint32_t value) noexcept {
+void ReplayDevice::write(std::uint8_t bar, std::uint32_t offset, unsigned width, std::uint32_t value) noexcept {
   const std::lock_guard lock(mutex_);
-  if (!answer({.kind = Kind::write, .bar = bar, .offset = offset, .value = value})) return;
+  const RecordEvent request{
+      .kind = Kind::write, .bar = bar, .width = static_cast<std::uint8_t>(width), .offset = offset, .value = value};
+  if (!answer(request)) return;
   last_read_.reset();
-  const auto ring = bar == layout_.bar ? find_ring_register(layout_, offset) : std::nullopt;
+  const auto ring = ring_register(request);
   if (ring && ring->role == Role::tail) {
     rings_[ring->kind][ring->queue].move_tail(*memory_, layout_.max_descriptors, value, [](std::uint16_t) {});
   } else if (ring) {
@@ -309,8 +326,9 @@ std::string ReplayDevice::describe_register(const RecordEvent& event) const {
 
 std::string ReplayDevice::describe(const RecordEvent& event) const {
   switch (event.kind) {
-    case Kind::read: return fmt::format("a read of {}", describe_register(event));
-    case Kind::write: return fmt::format("a write of {:#x} to {}", event.value, describe_register(event));
+    case Kind::read: return fmt::format("a read of {}{}", describe_width(event), describe_register(event));
+    case Kind::write:
+      return fmt::format("a write of {:#x} to {}{}", event.value, describe_width(event), describe_register(event));
     case Kind::config_read: return fmt::format("a read of configuration space at {:#x}", event.offset);
     case Kind::config_write:
       return fmt::format("a write of {:#x} to configuration space at {:#x}", event.value, event.offset);

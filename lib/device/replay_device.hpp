@@ -45,8 +45,14 @@ class ReplayDevice final : public Device {
   class Window final : public RemoteRegisters {
    public:
     Window(ReplayDevice& owner, unsigned bar) : owner_(owner), bar_(static_cast<std::uint8_t>(bar)) {}
-    [[nodiscard]] std::uint32_t read32(std::uint32_t offset) noexcept override { return owner_.read(bar_, offset); }
-    void write32(std::uint32_t offset, std::uint32_t value) noexcept override { owner_.write(bar_, offset, value); }
+    [[nodiscard]] std::uint32_t read32(std::uint32_t offset) noexcept override { return owner_.read(bar_, offset, 4); }
+    void write32(std::uint32_t offset, std::uint32_t value) noexcept override { owner_.write(bar_, offset, 4, value); }
+    [[nodiscard]] std::uint32_t read_narrow(std::uint32_t offset, unsigned width) noexcept override {
+      return owner_.read(bar_, offset, width);
+    }
+    void write_narrow(std::uint32_t offset, unsigned width, std::uint32_t value) noexcept override {
+      owner_.write(bar_, offset, width, value);
+    }
     void flush() noexcept override { owner_.flush(); }
 
    private:
@@ -54,13 +60,16 @@ class ReplayDevice final : public Device {
     std::uint8_t bar_;
   };
 
-  [[nodiscard]] std::uint32_t read(std::uint8_t bar, std::uint32_t offset) noexcept;
-  void write(std::uint8_t bar, std::uint32_t offset, std::uint32_t value) noexcept;
+  [[nodiscard]] std::uint32_t read(std::uint8_t bar, std::uint32_t offset, unsigned width) noexcept;
+  void write(std::uint8_t bar, std::uint32_t offset, unsigned width, std::uint32_t value) noexcept;
   void flush() noexcept;
 
   /// The recorded event that matches the driver's request. If none does: marks the card as removed, returns nullopt.
   [[nodiscard]] std::optional<RecordEvent> answer(const RecordEvent& request);
   [[nodiscard]] Result<RecordEvent> answer_call(const RecordEvent& request);
+  /// Whether it accesses a 32-bit register of the window that the layout describes.
+  [[nodiscard]] bool is_word(const RecordEvent& event) const noexcept;
+  [[nodiscard]] std::optional<RingRegister> ring_register(const RecordEvent& event) const noexcept;
   [[nodiscard]] bool is_ring_base(const RecordEvent& request) const noexcept;
   [[nodiscard]] bool is_counter(const RecordEvent& event) const noexcept;
   [[nodiscard]] bool is_status(const RecordEvent& event) const noexcept;

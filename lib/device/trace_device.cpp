@@ -16,13 +16,18 @@ class TraceDevice final : public DeviceDecorator {
     auto value = DeviceDecorator::read_config(offset, width);
     sink_({.kind = TraceEntry::Kind::config_read,
            .offset = offset,
+           .width = width,
            .value = value.value_or(0),
            .worked = value.has_value()});
     return value;
   }
   [[nodiscard]] Result<void> write_config(std::uint32_t offset, unsigned width, std::uint32_t value) override {
     auto written = DeviceDecorator::write_config(offset, width, value);
-    sink_({.kind = TraceEntry::Kind::config_write, .offset = offset, .value = value, .worked = written.has_value()});
+    sink_({.kind = TraceEntry::Kind::config_write,
+           .offset = offset,
+           .width = width,
+           .value = value,
+           .worked = written.has_value()});
     return written;
   }
   [[nodiscard]] Result<void> set_bus_master(bool enabled) override {
@@ -42,14 +47,14 @@ class TraceDevice final : public DeviceDecorator {
   }
 
  private:
-  [[nodiscard]] std::uint32_t read_register(unsigned bar, std::uint32_t offset) noexcept override {
-    const std::uint32_t value = DeviceDecorator::read_register(bar, offset);
-    sink_({.kind = TraceEntry::Kind::read, .bar = bar, .offset = offset, .value = value});
+  [[nodiscard]] std::uint32_t read_register(unsigned bar, std::uint32_t offset, unsigned width) noexcept override {
+    const std::uint32_t value = DeviceDecorator::read_register(bar, offset, width);
+    sink_({.kind = TraceEntry::Kind::read, .bar = bar, .offset = offset, .width = width, .value = value});
     return value;
   }
-  void write_register(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept override {
-    DeviceDecorator::write_register(bar, offset, value);
-    sink_({.kind = TraceEntry::Kind::write, .bar = bar, .offset = offset, .value = value});
+  void write_register(unsigned bar, std::uint32_t offset, unsigned width, std::uint32_t value) noexcept override {
+    DeviceDecorator::write_register(bar, offset, width, value);
+    sink_({.kind = TraceEntry::Kind::write, .bar = bar, .offset = offset, .width = width, .value = value});
   }
 
   TraceSink sink_;

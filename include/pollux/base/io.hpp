@@ -37,8 +37,26 @@ inline void dma_rmb() noexcept {
   return value;
 }
 
+[[nodiscard]] inline std::uint8_t read8(const volatile void* address) noexcept {
+  return *static_cast<const volatile std::uint8_t*>(address);
+}
+
+/// `address` is a multiple of 2.
+[[nodiscard]] inline std::uint16_t read16(const volatile void* address) noexcept {
+  return *static_cast<const volatile std::uint16_t*>(address);
+}
+
+/// `address` is a multiple of 4.
 [[nodiscard]] inline std::uint32_t read32(const volatile void* address) noexcept {
   return *static_cast<const volatile std::uint32_t*>(address);
+}
+
+inline void write8(volatile void* address, std::uint8_t value) noexcept {
+  *static_cast<volatile std::uint8_t*>(address) = value;
+}
+
+inline void write16(volatile void* address, std::uint16_t value) noexcept {
+  *static_cast<volatile std::uint16_t*>(address) = value;
 }
 
 inline void write32(volatile void* address, std::uint32_t value) noexcept {
@@ -46,6 +64,16 @@ inline void write32(volatile void* address, std::uint32_t value) noexcept {
 }
 
 /// A register write that everything stored to DMA memory before it precedes.
+inline void write8_ordered(volatile void* address, std::uint8_t value) noexcept {
+  io_wmb();
+  write8(address, value);
+}
+
+inline void write16_ordered(volatile void* address, std::uint16_t value) noexcept {
+  io_wmb();
+  write16(address, value);
+}
+
 inline void write32_ordered(volatile void* address, std::uint32_t value) noexcept {
   io_wmb();
   write32(address, value);

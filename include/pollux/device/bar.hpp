@@ -9,6 +9,13 @@
 
 namespace pollux {
 
+/// The offset of the 32-bit word that contains the byte at `offset`.
+[[nodiscard]] constexpr std::uint32_t word_of(std::uint32_t offset) noexcept { return offset & ~std::uint32_t{3}; }
+/// The `width` bytes at `offset` of that word. `width` is 1, 2 or 4, and `offset` is a multiple of it.
+[[nodiscard]] constexpr std::uint32_t part_of_word(std::uint32_t word, std::uint32_t offset, unsigned width) noexcept {
+  return width >= 4 ? word : word >> (8 * (offset & 3)) & ((std::uint32_t{1} << 8 * width) - 1);
+}
+
 /// Registers that are accessed by function calls: those of an in-process card, or of an emulator in another process.
 /// Writes may be posted (queued). A read executes after every earlier write. `flush` sends all queued writes.
 class POLLUX_API RemoteRegisters {
@@ -19,6 +26,13 @@ class POLLUX_API RemoteRegisters {
   virtual ~RemoteRegisters() = default;
   [[nodiscard]] virtual std::uint32_t read32(std::uint32_t offset) noexcept = 0;
   virtual void write32(std::uint32_t offset, std::uint32_t value) noexcept = 0;
+  /// An access of `width` bytes, 1 or 2, at a multiple of `width`. Values have no bits above the width.
+  /// The default is for windows that have only 32-bit registers: a read returns part of the aligned word, which it
+  /// reads whole, and a write has no effect.
+  [[nodiscard]] virtual std::uint32_t read_narrow(std::uint32_t offset, unsigned width) noexcept {
+    return part_of_word(read32(word_of(offset)), offset, width);
+  }
+  virtual void write_narrow(std::uint32_t /*offset*/, unsigned /*width*/, std::uint32_t /*value*/) noexcept {}
   virtual void flush() noexcept = 0;
 };
 
@@ -33,18 +47,47 @@ class POLLUX_API Bar {
   Bar(volatile std::uint8_t* base, std::size_t size) noexcept : base_(base), size_(size) {}
   Bar(RemoteRegisters& remote, std::size_t size) noexcept : remote_(&remote), size_(size) {}
 
-  /// `offset` is in bytes, 4-byte aligned and below `size()`. The caller must ensure this; it is not checked.
-  /// Returns all ones if the card has been removed.
+  /// `offset` is in bytes, a multiple of the width of the access and below `size()`. The caller must ensure this; it is
+  /// not checked. Reads return all ones if the card has been removed.
+  [[nodiscard]] std::uint8_t read8(std::uint32_t offset) const noexcept {
+    if (base_ != nullptr) [[likely]]
+      return io::read8(base_ + offset);
+    return static_cast<std::uint8_t>(remote_->read_narrow(offset, 1));
+  }
+  [[nodiscard]] std::uint16_t read16(std::uint32_t offset) const noexcept {
+    if (base_ != nullptr) [[likely]]
+      return io::read16(base_ + offset);
+    return static_cast<std::uint16_t>(remote_->read_narrow(offset, 2));
+  }
   [[nodiscard]] std::uint32_t read32(std::uint32_t offset) const noexcept {
     if (base_ != nullptr) [[likely]]
       return io::read32(base_ + offset);
     return remote_->read32(offset);
   }
   /// All stores to DMA memory before the call are visible to the card when it sees this write.
+  void write8(std::uint32_t offset, std::uint8_t value) const noexcept {
+    if (base_ != nullptr) [[likely]]
+      return io::write8_ordered(base_ + offset, value);
+    remote_->write_narrow(offset, 1, value);
+  }
+  void write16(std::uint32_t offset, std::uint16_t value) const noexcept {
+    if (base_ != nullptr) [[likely]]
+      return io::write16_ordered(base_ + offset, value);
+    remote_->write_narrow(offset, 2, value);
+  }
   void write32(std::uint32_t offset, std::uint32_t value) const noexcept {
     if (base_ != nullptr) [[likely]]
       return io::write32_ordered(base_ + offset, value);
     remote_->write32(offset, value);
+  }
+  /// The same, with the width as a parameter: 1, 2 or 4 bytes. Values have no bits above the width.
+  [[nodiscard]] std::uint32_t read(std::uint32_t offset, unsigned width) const noexcept {
+    if (width == 4) return read32(offset);
+    return width == 2 ? read16(offset) : read8(offset);
+  }
+  void write(std::uint32_t offset, unsigned width, std::uint32_t value) const noexcept {
+    if (width == 4) return write32(offset, value);
+    width == 2 ? write16(offset, static_cast<std::uint16_t>(value)) : write8(offset, static_cast<std::uint8_t>(value));
   }
   /// Sends the queued writes of a remote window. Does nothing for a mapped window: there, a read of any register
   /// flushes posted writes.

@@ -27,6 +27,21 @@ class POLLUX_API DeviceModel {
   [[nodiscard]] virtual std::size_t bar_size(unsigned index) const = 0;
   [[nodiscard]] virtual std::uint32_t read32(unsigned bar, std::uint32_t offset) noexcept = 0;
   virtual void write32(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept = 0;
+  /// An access of `width` bytes, 1 or 2, at a multiple of `width`. The default is for cards that have only 32-bit
+  /// registers: a read returns part of the aligned word, with the side effects of reading it, and a write has no
+  /// effect.
+  [[nodiscard]] virtual std::uint32_t read_narrow(unsigned bar, std::uint32_t offset, unsigned width) noexcept {
+    return part_of_word(read32(bar, word_of(offset)), offset, width);
+  }
+  virtual void write_narrow(unsigned /*bar*/, std::uint32_t /*offset*/, unsigned /*width*/,
+                            std::uint32_t /*value*/) noexcept {}
+  /// The same, for a width of 1, 2 or 4 bytes.
+  [[nodiscard]] std::uint32_t read(unsigned bar, std::uint32_t offset, unsigned width) noexcept {
+    return width == 4 ? read32(bar, offset) : read_narrow(bar, offset, width);
+  }
+  void write(unsigned bar, std::uint32_t offset, unsigned width, std::uint32_t value) noexcept {
+    width == 4 ? write32(bar, offset, value) : write_narrow(bar, offset, width, value);
+  }
 
   /// Sets the interface through which the model accesses memory; nullptr while bus mastering is disabled.
   virtual void set_dma(ModelDma* dma) noexcept = 0;

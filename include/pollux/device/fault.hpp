@@ -49,7 +49,7 @@ enum class FaultKind : std::uint8_t {
 /// The fault point whose occurrences FaultPlan::at counts for this kind.
 [[nodiscard]] POLLUX_API FaultPoint point_of(FaultKind kind) noexcept;
 
-/// A defective register of BAR 0.
+/// A defective 32-bit register of BAR 0. A narrower access gets the part of it that it accesses.
 struct StuckRegister {
   std::uint32_t offset = 0;     ///< in bytes
   std::uint32_t set = 0;        ///< bits that always read as one

@@ -38,7 +38,8 @@ struct RingRegisters {
   std::uint32_t queues = 0;
 };
 
-/// The properties of a card that record and replay need.
+/// The properties of a card that record and replay need. All registers that it names have 32 bits. Accesses of another
+/// width are recorded and replayed unchanged, and are never taken for accesses to these registers.
 struct CardLayout {
   unsigned bar = 0;  ///< the BAR with the registers
   std::span<const RingRegisters> rings;

@@ -21,9 +21,17 @@
 ///     regs.write<RXDCTL>(queue, RXDCTL::ENABLE | RXDCTL::WTHRESH(4));
 ///     if (regs.read<RXDCTL>(queue).has(RXDCTL::ENABLE)) ...
 ///
-/// These uses do not compile: combining fields of different registers, writing a read-only register, reading a
-/// write-only one, and reading a clear-on-read register by anything but `read_and_clear`. Drivers, models, register
-/// dumps and the documentation share one declaration: `describe` returns it as data.
+/// A register has 32 bits. Declare one of 8 or 16 bits as Register8 or Register16; every access to it has that width:
+///
+///     struct DEVICE_STATUS : Register8<DEVICE_STATUS, 0x14, Access::rw> {
+///       static constexpr Bit ACKNOWLEDGE{0}, DRIVER{1};
+///       POLLUX_FIELDS(ACKNOWLEDGE, DRIVER);
+///     };
+///
+/// These uses do not compile: a field or value wider than its register, combining fields of different registers,
+/// writing a read-only register, reading a write-only one, and reading a clear-on-read register by anything but
+/// `read_and_clear`. Drivers, models, register dumps and the documentation share one declaration: `describe` returns it
+/// as data.
 namespace pollux {
 
 /// How software may access a register. The names are the abbreviations of the datasheets.
@@ -87,6 +95,7 @@ struct RegisterInfo {
   Alias alias;
   Access access = Access::rw;
   std::span<const FieldInfo> fields;
+  std::uint32_t bits = 32;  ///< 8, 16 or 32
 
   /// The offset of register `index` of the array. Precondition: `index` is below `stride.count`.
   [[nodiscard]] constexpr std::uint32_t at(std::uint32_t index) const noexcept {
@@ -97,7 +106,7 @@ struct RegisterInfo {
 namespace detail {
 
 /// These functions are not constexpr on purpose: the compiler rejects a constant expression that calls one.
-inline void register_field_is_outside_32_bits() noexcept {}
+inline void register_field_is_outside_the_register() noexcept {}
 inline void register_field_value_does_not_fit() noexcept {}
 inline void register_index_is_out_of_range() noexcept {}
 
@@ -124,12 +133,18 @@ template <class... Fields>
 
 /// The base class of a register declaration. `Self` is the declared struct; `kOffset` is in bytes from the start of the
 /// window.
-template <class Self, std::uint32_t kOffset, Access kAccess, Stride kStride = Stride{}, Alias kAlias = Alias{}>
+template <class Self, std::uint32_t kOffset, Access kAccess, Stride kStride = Stride{}, Alias kAlias = Alias{},
+          std::uint32_t kWidth = 32>
 struct Register {
-  static_assert(kOffset % 4 == 0 && kStride.bytes % 4 == 0 && kStride.second % 4 == 0, "registers are 32-bit words");
+  static_assert(kWidth == 8 || kWidth == 16 || kWidth == 32, "a register has 8, 16 or 32 bits");
+  static constexpr std::uint32_t kBits = kWidth;
+  static constexpr std::uint32_t kBytes = kWidth / 8;
+  static_assert(kOffset % kBytes == 0 && kStride.bytes % kBytes == 0 && kStride.second % kBytes == 0,
+                "a register lies at a multiple of its width");
   static_assert(kStride.count > 0 && kStride.split <= kStride.count);
-  static_assert(kAlias.count <= kStride.count && kAlias.offset % 4 == 0 && kAlias.bytes % 4 == 0);
+  static_assert(kAlias.count <= kStride.count && kAlias.offset % kBytes == 0 && kAlias.bytes % kBytes == 0);
 
+  static constexpr std::uint32_t kAllBits = ~std::uint32_t{0} >> (32 - kBits);
   static constexpr std::uint32_t kCount = kStride.count;
   static constexpr Access kMode = kAccess;
   static constexpr Alias kRegisterAlias = kAlias;
@@ -164,7 +179,7 @@ struct Register {
 
    private:
     [[nodiscard]] static constexpr std::uint32_t bit_mask(std::uint32_t number) noexcept {
-      if (number > 31) detail::register_field_is_outside_32_bits();
+      if (number >= kBits) detail::register_field_is_outside_the_register();
       return std::uint32_t{1} << (number & 31);
     }
     std::uint32_t number_;
@@ -176,7 +191,8 @@ struct Register {
   class Field {
    public:
     constexpr Field(std::uint32_t lo, std::uint32_t width) noexcept : info_{{}, lo, width} {
-      if (width == 0 || width > 32 || lo > 31 || lo + width > 32) detail::register_field_is_outside_32_bits();
+      if (width == 0 || width > kBits || lo >= kBits || lo + width > kBits)
+        detail::register_field_is_outside_the_register();
     }
     [[nodiscard]] constexpr std::uint32_t lo() const noexcept { return info_.lo; }
     [[nodiscard]] constexpr std::uint32_t width() const noexcept { return info_.width; }
@@ -205,7 +221,10 @@ struct Register {
   class Value {
    public:
     constexpr Value() noexcept = default;
-    explicit constexpr Value(std::uint32_t raw) noexcept : raw_(raw) {}
+    /// In a constant expression, bits beyond the register are a compile error. At run time they are cut off.
+    explicit constexpr Value(std::uint32_t raw) noexcept : raw_(raw & kAllBits) {
+      if (std::is_constant_evaluated() && raw_ != raw) detail::register_field_value_does_not_fit();
+    }
 
     [[nodiscard]] constexpr std::uint32_t raw() const noexcept { return raw_; }
     /// Whether all bits in the mask of `setting` have the values of `setting`.
@@ -224,7 +243,7 @@ struct Register {
     [[nodiscard]] constexpr Value without(Setting setting) const noexcept { return Value(raw_ & ~setting.mask()); }
     [[nodiscard]] constexpr Value without(Field field) const noexcept { return Value(raw_ & ~field.mask()); }
     /// Whether this is the value that every read of a removed card returns.
-    [[nodiscard]] constexpr bool all_ones() const noexcept { return raw_ == ~std::uint32_t{0}; }
+    [[nodiscard]] constexpr bool all_ones() const noexcept { return raw_ == kAllBits; }
 
     friend constexpr bool operator==(Value, Value) noexcept = default;
 
@@ -246,9 +265,15 @@ struct Register {
 
   /// The declaration as data. `name` and `group` must outlive it; use string literals.
   [[nodiscard]] static constexpr RegisterInfo describe(std::string_view name, std::string_view group) noexcept {
-    return {name, group, kOffset, kStride, kAlias, kAccess, std::span<const FieldInfo>(Self::kFields)};
+    return {name, group, kOffset, kStride, kAlias, kAccess, std::span<const FieldInfo>(Self::kFields), kBits};
   }
 };
+
+/// A register of 8 bits, and one of 16.
+template <class Self, std::uint32_t kOffset, Access kAccess, Stride kStride = Stride{1}, Alias kAlias = Alias{}>
+using Register8 = Register<Self, kOffset, kAccess, kStride, kAlias, 8>;
+template <class Self, std::uint32_t kOffset, Access kAccess, Stride kStride = Stride{2}, Alias kAlias = Alias{}>
+using Register16 = Register<Self, kOffset, kAccess, kStride, kAlias, 16>;
 
 namespace detail {
 
@@ -318,8 +343,8 @@ class RegisterWindow {
   typename R::Value read_and_clear(std::uint32_t index) const noexcept {
     static_assert(clears_on_read(R::kMode), "only a clear-on-read register is read by read_and_clear");
     if (index >= OffsetPolicy::template count<R>()) [[unlikely]]
-      return typename R::Value(~std::uint32_t{0});
-    return typename R::Value(bar_.read32(OffsetPolicy::template offset<R>(index)));
+      return typename R::Value(R::kAllBits);
+    return typename R::Value(bar_.read(OffsetPolicy::template offset<R>(index), R::kBytes));
   }
   template <class R>
   typename R::Value read_and_clear() const noexcept {
@@ -338,7 +363,7 @@ class RegisterWindow {
     static_assert(writable(R::kMode), "this register is read-only");
     if (index >= OffsetPolicy::template count<R>()) [[unlikely]]
       return;
-    bar_.write32(OffsetPolicy::template offset<R>(index), value.raw());
+    bar_.write(OffsetPolicy::template offset<R>(index), R::kBytes, value.raw());
   }
 
   /// Reads the register, replaces the bits in the mask of `setting` and writes it back.
@@ -369,6 +394,7 @@ class RegisterWindow {
   template <class R>
   [[nodiscard]] Doorbell doorbell(std::uint32_t index) const noexcept {
     static_assert(writable(R::kMode), "this register is read-only");
+    static_assert(R::kBits == 32, "a doorbell has 32 bits");
     return index < OffsetPolicy::template count<R>() ? Doorbell(bar_, OffsetPolicy::template offset<R>(index))
                                                      : Doorbell();
   }
@@ -389,8 +415,8 @@ class RegisterWindow {
     static_assert(!clears_on_read(R::kMode), "reading this register clears it: use read_and_clear");
     static_assert(R::kMode != Access::wo, "this register is write-only");
     if (index >= OffsetPolicy::template count<R>()) [[unlikely]]
-      return typename R::Value(~std::uint32_t{0});
-    return typename R::Value(bar_.read32(OffsetPolicy::template offset<R>(index)));
+      return typename R::Value(R::kAllBits);
+    return typename R::Value(bar_.read(OffsetPolicy::template offset<R>(index), R::kBytes));
   }
 
   Bar bar_;

@@ -17,6 +17,7 @@ struct TraceEntry {
   Kind kind = Kind::read;
   unsigned bar = 0;          ///< the BAR of a register
   std::uint32_t offset = 0;  ///< of a register or in configuration space, in bytes
+  unsigned width = 4;        ///< of an access to a register or to configuration space, in bytes
   std::uint32_t value = 0;   ///< read or written; 1 if bus mastering is enabled; the number of interrupt vectors
   bool worked = true;        ///< whether the call succeeded
 

@@ -11,6 +11,8 @@
 #include <cstring>
 #include <utility>
 
+#include "pollux/device/bar.hpp"
+
 namespace pollux::qtest {
 namespace {
 
@@ -41,23 +43,23 @@ std::optional<std::uint64_t> parse_number(std::string_view text) {
 QtestConnection::QtestConnection(FileDescriptor socket, Limits limits, std::function<void()> on_failure)
     : limits_(limits), on_failure_(std::move(on_failure)), socket_(std::move(socket)) {}
 
-void QtestConnection::write32(std::uint64_t address, std::uint32_t value) noexcept {
+void QtestConnection::write(std::uint64_t address, unsigned width, std::uint32_t value) noexcept {
   std::array<char, kLongest> line;
-  constexpr std::string_view kVerb = "writel ";
-  char* at = std::copy(kVerb.begin(), kVerb.end(), line.data());
+  const std::string_view verb = width == 4 ? "writel " : width == 2 ? "writew " : "writeb ";
+  char* at = std::copy(verb.begin(), verb.end(), line.data());
   at += write_number(at, line.data() + line.size(), address).size();
   *at++ = ' ';
   at += write_number(at, line.data() + line.size(), value).size();
   post({line.data(), static_cast<std::size_t>(at - line.data())});
 }
 
-std::uint32_t QtestConnection::read32(std::uint64_t address) noexcept {
+std::uint32_t QtestConnection::read(std::uint64_t address, unsigned width) noexcept {
   std::array<char, kLongest> line;
-  constexpr std::string_view kVerb = "readl ";
-  char* at = std::copy(kVerb.begin(), kVerb.end(), line.data());
+  const std::string_view verb = width == 4 ? "readl " : width == 2 ? "readw " : "readb ";
+  char* at = std::copy(verb.begin(), verb.end(), line.data());
   at += write_number(at, line.data() + line.size(), address).size();
   const auto value = ask({line.data(), static_cast<std::size_t>(at - line.data())});
-  return value ? static_cast<std::uint32_t>(*value) : ~std::uint32_t{0};
+  return part_of_word(value ? static_cast<std::uint32_t>(*value) : ~std::uint32_t{0}, 0, width);
 }
 
 void QtestConnection::flush() noexcept {

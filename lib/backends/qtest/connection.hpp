@@ -42,10 +42,12 @@ class QtestConnection {
   QtestConnection(const QtestConnection&) = delete;
   QtestConnection& operator=(const QtestConnection&) = delete;
 
-  /// Queues a write of a register at a physical address.
-  void write32(std::uint64_t address, std::uint32_t value) noexcept;
+  /// Queues a write of `width` bytes, 1, 2 or 4, at a physical address; `value` has no bits above them.
+  void write(std::uint64_t address, unsigned width, std::uint32_t value) noexcept;
   /// All ones after a failure.
-  [[nodiscard]] std::uint32_t read32(std::uint64_t address) noexcept;
+  [[nodiscard]] std::uint32_t read(std::uint64_t address, unsigned width) noexcept;
+  void write32(std::uint64_t address, std::uint32_t value) noexcept { write(address, 4, value); }
+  [[nodiscard]] std::uint32_t read32(std::uint64_t address) noexcept { return read(address, 4); }
   /// Sends what is queued. With nothing queued, but answers to come, takes those that are there and gives QEMU the
   /// processor.
   void flush() noexcept;

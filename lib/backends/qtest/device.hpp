@@ -47,6 +47,12 @@ class QtestDevice final : public Device {
     void write32(std::uint32_t offset, std::uint32_t value) noexcept override {
       connection_.write32(address_ + offset, value);
     }
+    [[nodiscard]] std::uint32_t read_narrow(std::uint32_t offset, unsigned width) noexcept override {
+      return connection_.read(address_ + offset, width);
+    }
+    void write_narrow(std::uint32_t offset, unsigned width, std::uint32_t value) noexcept override {
+      connection_.write(address_ + offset, width, value);
+    }
     void flush() noexcept override { connection_.flush(); }
 
    private:

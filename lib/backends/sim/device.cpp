@@ -20,14 +20,14 @@ constexpr Duration kResetTime = std::chrono::milliseconds(2);
 
 }  // namespace
 
-std::uint32_t SimDevice::Window::read32(std::uint32_t offset) noexcept {
-  const std::uint32_t value = wire_.with_card(end_, [&](DeviceModel& card) { return card.read32(bar_, offset); });
+std::uint32_t SimDevice::Window::read_narrow(std::uint32_t offset, unsigned width) noexcept {
+  const std::uint32_t value = wire_.with_card(end_, [&](DeviceModel& card) { return card.read(bar_, offset, width); });
   device_.report_refused();
   return value;
 }
 
-void SimDevice::Window::write32(std::uint32_t offset, std::uint32_t value) noexcept {
-  wire_.write32(end_, bar_, offset, value);
+void SimDevice::Window::write_narrow(std::uint32_t offset, unsigned width, std::uint32_t value) noexcept {
+  wire_.write_register({end_, bar_, offset, width, value});
   device_.report_refused();
 }
 

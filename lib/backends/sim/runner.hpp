@@ -22,6 +22,7 @@ class Runner {
     unsigned end = 0;
     unsigned bar = 0;
     std::uint32_t offset = 0;
+    unsigned width = 4;  ///< bytes
     std::uint32_t value = 0;
   };
   /// What runs. Outlives the Runner.

@@ -107,10 +107,9 @@ Result<void> Wire::run_threaded() {
   return {};
 }
 
-void Wire::write32(unsigned end, unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept {
-  const Runner::Write posted{end, bar, offset, value};
-  if (runner_ != nullptr && runner_->post(posted)) return;
-  with_card(end, [&](DeviceModel& card) { card.write32(bar, offset, value); });
+void Wire::write_register(const Runner::Write& write) noexcept {
+  if (runner_ != nullptr && runner_->post(write)) return;
+  with_card(write.end, [&](DeviceModel& card) { card.write(write.bar, write.offset, write.width, write.value); });
 }
 
 void Wire::flush() noexcept {
@@ -121,7 +120,7 @@ void Wire::flush() noexcept {
 }
 
 void Wire::write(const Runner::Write& write) noexcept {
-  ends_[write.end].card->write32(write.bar, write.offset, write.value);
+  ends_[write.end].card->write(write.bar, write.offset, write.width, write.value);
 }
 
 Duration Wire::run() {

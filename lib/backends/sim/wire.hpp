@@ -64,7 +64,7 @@ class Wire final : public std::enable_shared_from_this<Wire>, private Runner::Ma
     return work(*ends_[end].card);
   }
   /// A register write of a driver's: done at once, or posted to the wire's thread.
-  void write32(unsigned end, unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept;
+  void write_register(const Runner::Write& write) noexcept;
   /// Lets happen what is due by now; cheap if nothing is.
   void flush() noexcept;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// EXPECT: register_field_is_outside_32_bits
+// EXPECT: register_field_is_outside_the_register
 #include "hw/intel/igb/registers.hpp"
 
 using namespace pollux::hw::igb;

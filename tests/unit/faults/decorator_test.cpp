@@ -17,6 +17,7 @@ namespace {
 struct Access {
   unsigned bar;
   std::uint32_t offset;
+  unsigned width;
   bool operator==(const Access&) const = default;
 };
 
@@ -27,13 +28,13 @@ class AccessRecorder final : public DeviceDecorator {
       : DeviceDecorator(std::move(inner)), reads_(reads), writes_(writes) {}
 
  private:
-  std::uint32_t read_register(unsigned bar, std::uint32_t offset) noexcept override {
-    reads_.push_back({bar, offset});
-    return DeviceDecorator::read_register(bar, offset);
+  std::uint32_t read_register(unsigned bar, std::uint32_t offset, unsigned width) noexcept override {
+    reads_.push_back({bar, offset, width});
+    return DeviceDecorator::read_register(bar, offset, width);
   }
-  void write_register(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept override {
-    writes_.push_back({bar, offset});
-    DeviceDecorator::write_register(bar, offset, value);
+  void write_register(unsigned bar, std::uint32_t offset, unsigned width, std::uint32_t value) noexcept override {
+    writes_.push_back({bar, offset, width});
+    DeviceDecorator::write_register(bar, offset, width, value);
   }
 
   std::vector<Access>& reads_;
@@ -55,9 +56,13 @@ TEST(DeviceDecorator, ForwardsEveryCallAndAccess) {
   EXPECT_EQ(bar.size(), hw::igb::kRegisterBytes);
   bar.write32(hw::igb::RLPML::offset(0), 1600);
   EXPECT_EQ(bar.read32(hw::igb::RLPML::offset(0)), 1600u);
-  EXPECT_EQ(reads, (std::vector<Access>{{0, hw::igb::RLPML::offset(0)}}));
+  EXPECT_EQ(reads, (std::vector<Access>{{0, hw::igb::RLPML::offset(0), 4}}));
   EXPECT_EQ(writes, reads);
   EXPECT_EQ(fixture.value<hw::igb::RLPML>().raw(), 1600u);
+  EXPECT_EQ(bar.read8(hw::igb::RLPML::offset(0)), 1600u & 0xFF);
+  bar.write16(hw::igb::RLPML::offset(0), 7);
+  EXPECT_EQ(reads.back().width, 1u);
+  EXPECT_EQ(writes.back().width, 2u);
 }
 
 TEST(DeviceDecorator, ReturnsTheSameWindowAgain) {

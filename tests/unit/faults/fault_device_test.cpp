@@ -108,6 +108,30 @@ TEST(FaultDevice, MakesRegisterBitsStick) {
   EXPECT_EQ(fixture.read(), 0x12u);
 }
 
+TEST(FaultDevice, AffectsNarrowAccessesInTheirWidth) {
+  const std::uint32_t rlpml = reg::RLPML::offset(0);
+  {
+    DeviceFixture fixture({.kind = FaultKind::removal, .at = 2});
+    fixture.write(0x1234);
+    EXPECT_EQ(fixture.bar.read8(rlpml + 1), 0x12);
+    EXPECT_EQ(fixture.bar.read8(rlpml + 1), 0xFF);
+    EXPECT_EQ(fixture.bar.read16(rlpml), 0xFFFF);
+    EXPECT_EQ(fixture.bar.remote()->read_narrow(rlpml, 1), 0xFFu) << "no bits above the width";
+  }
+  {
+    DeviceFixture fixture({.kind = FaultKind::ones, .at = 0});
+    EXPECT_EQ(fixture.bar.remote()->read_narrow(rlpml, 2), 0xFFFFu);
+  }
+  DeviceFixture fixture({.kind = FaultKind::stuck_register,
+                         .count = FaultPlan::kForEver,
+                         .stuck = {.offset = rlpml, .set = 0x8100, .clear = 0x0004}});
+  fixture.write(0x0006);
+  EXPECT_EQ(fixture.bar.read8(rlpml), 0x02);
+  EXPECT_EQ(fixture.bar.read8(rlpml + 1), 0x81);
+  EXPECT_EQ(fixture.bar.read16(rlpml), 0x8102);
+  EXPECT_EQ(fixture.bar.read16(rlpml + 2), 0);
+}
+
 TEST(FaultDevice, SignalsErrorAndRemovalEvents) {
   DeviceFixture error({.kind = FaultKind::error_event});
   EXPECT_FALSE(is_signalled(error.device->error_event()));

@@ -57,6 +57,21 @@ TEST(CardControl, MasterDisableTakesEffectAfterAWhile) {
   EXPECT_TRUE(bench.card.dma().active());
 }
 
+// [I-M-NARROW]
+TEST(CardControl, NarrowReadsArePartOfTheWordAndNarrowWritesAreIgnored) {
+  Bench bench;
+  const std::uint32_t rlpml = hw::RLPML::offset(0);
+  bench.write<hw::RLPML>(hw::RLPML::Value(0x1234));
+  EXPECT_EQ(bench.card.read(hw::kRegisterBar, rlpml + 1, 1), 0x12u);
+  EXPECT_EQ(bench.card.read(hw::kRegisterBar, rlpml, 2), 0x1234u);
+  bench.card.write(hw::kRegisterBar, rlpml, 1, 0);
+  bench.card.write(hw::kRegisterBar, rlpml + 2, 2, 0xFFFF);
+  EXPECT_EQ(bench.read<hw::RLPML>().raw(), 0x1234u);
+  EXPECT_EQ(bench.card.narrow_writes(), 2u);
+  bench.card.set_removed(true);
+  EXPECT_EQ(bench.card.read(hw::kRegisterBar, rlpml + 1, 1), 0xFFu);
+}
+
 TEST(CardControl, ReadOnlyRegistersIgnoreWritesAndUnknownPlacesReadZero) {
   Bench bench;
   std::size_t registers = 0;

@@ -22,7 +22,7 @@ using test::SocketPair;
 
 struct Talk {
   explicit Talk(QtestConnection::Limits limits = kPatient)
-      : far(std::move(pair.far)), wire(std::move(pair.near), limits, [this] { ++failures; }) {}
+      : far(std::move(pair.far)), connection(std::move(pair.near), limits, [this] { ++failures; }) {}
   SocketPair pair;
   LinkPartner far;
   int failures = 0;
@@ -53,6 +53,20 @@ TEST(QtestConnection, AReadGoesBehindEveryEarlierWrite) {
   talk.far.say("OK\nOK\nOK 0x00000000cafe0008\n");
   EXPECT_EQ(talk.connection.read32(0x8), 0xCAFE0008u);
   EXPECT_EQ(talk.far.hear(), "writel 0x10 0x1\nwritel 0x14 0x2\nreadl 0x8\n");
+}
+
+TEST(QtestConnection, NarrowAccessesHaveCommandsOfTheirOwn) {
+  Talk talk;
+  talk.connection.write(0x10, 1, 0xAB);
+  talk.connection.write(0x12, 2, 0xCDEF);
+  talk.far.say("OK\nOK\nOK 0x7f\n");
+  EXPECT_EQ(talk.connection.read(0x11, 1), 0x7Fu);
+  talk.far.say("OK 0x1234\n");
+  EXPECT_EQ(talk.connection.read(0x12, 2), 0x1234u);
+  EXPECT_EQ(talk.far.hear(), "writeb 0x10 0xab\nwritew 0x12 0xcdef\nreadb 0x11\nreadw 0x12\n");
+  talk.far.hang_up();
+  EXPECT_EQ(talk.connection.read(0x11, 1), 0xFFu);
+  EXPECT_EQ(talk.connection.read(0x12, 2), 0xFFFFu);
 }
 
 TEST(QtestConnection, AValueIsTakenWhole) {
@@ -221,7 +235,7 @@ TEST(QtestConnection, APeerWithSmallBuffersIsNotWaitedForWithItsAnswersUntaken) 
     }
   });
   {
-    QtestConnection wire(std::move(pair.near), kPatient);
+    QtestConnection connection(std::move(pair.near), kPatient);
     for (unsigned i = 0; i < 10000; ++i) {
       connection.write32(0, i);
       if (i % 100 == 0) connection.flush();

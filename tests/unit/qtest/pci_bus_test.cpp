@@ -147,9 +147,9 @@ TEST(PciBus, WithoutTheListThereAreNoCapabilities) {
   EXPECT_EQ(fake.bus.find_capability(kSlot, 0x11).value(), std::nullopt);
 }
 
-TEST(PciBus, AWireThatFailedIsADeviceRemoved) {
+TEST(PciBus, AConnectionThatFailedIsADeviceRemoved) {
   test::SocketPair pair;
-  QtestConnection wire(std::move(pair.near), test::kPatient);
+  QtestConnection connection(std::move(pair.near), test::kPatient);
   pair.far = FileDescriptor();
   PciBus bus(connection);
   EXPECT_EQ(bus.enable_window().error().code, ErrorCode::device_removed);

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 
+#include <array>
 #include <chrono>
+#include <cstring>
 #include <memory>
 #include <set>
 #include <string>
@@ -203,6 +205,62 @@ TEST_F(SimDeviceTest, LosesItsMemoryWithItsBusMasterBit) {
   EXPECT_NE(*device->read_config(ConfigSpace::kCommand, 2) & ConfigSpace::kCommandMaster, 0u);
   ASSERT_TRUE(device->set_bus_master(false));
   EXPECT_FALSE(active());
+}
+
+/// A card with registers of every width: memory.
+class NarrowCard final : public DeviceModel {
+ public:
+  [[nodiscard]] PciIdentity identity() const override { return {}; }
+  [[nodiscard]] std::size_t bar_size(unsigned index) const override { return index == 0 ? sizeof bytes_ : 0; }
+  [[nodiscard]] std::uint32_t read32(unsigned bar, std::uint32_t offset) noexcept override {
+    return read_narrow(bar, offset, 4);
+  }
+  void write32(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept override {
+    write_narrow(bar, offset, 4, value);
+  }
+  [[nodiscard]] std::uint32_t read_narrow(unsigned, std::uint32_t offset, unsigned width) noexcept override {
+    std::uint32_t value = 0;
+    std::memcpy(&value, bytes_.data() + offset, width);
+    return value;
+  }
+  void write_narrow(unsigned, std::uint32_t offset, unsigned width, std::uint32_t value) noexcept override {
+    std::memcpy(bytes_.data() + offset, &value, width);
+  }
+  void set_dma(ModelDma*) noexcept override {}
+  void reset() noexcept override {}
+  void advance(Duration) noexcept override {}
+  [[nodiscard]] unsigned interrupt_vectors() const override { return 0; }
+  void on_interrupt(std::function<void(unsigned)>) override {}
+  void on_transmit(WireHandler) override {}
+  void set_carrier(bool) noexcept override {}
+  void receive(std::span<const std::byte>) noexcept override {}
+
+ private:
+  std::array<std::byte, 4096> bytes_{};
+};
+
+TEST_F(SimDeviceTest, AnAccessReachesTheCardInItsWidth) {
+  const auto wire = Wire::create(*clock, std::make_unique<NarrowCard>(), [](std::span<const std::byte>) {});
+  const auto device = SimDevice::create(context, "sim:0", wire, 0).value();
+  const Bar bar = device->bar(0).value();
+  bar.write32(8, 0x44332211);
+  bar.write8(9, 0xAA);
+  bar.write16(10, 0xBBCC);
+  EXPECT_EQ(bar.read32(8), 0xBBCCAA11u);
+  EXPECT_EQ(bar.read8(9), 0xAA);
+  EXPECT_EQ(bar.read16(10), 0xBBCC);
+}
+
+TEST_F(SimDeviceTest, APostedWriteKeepsItsWidth) {
+  SteadyClock real;
+  const auto wire = Wire::create(real, std::make_unique<NarrowCard>(), [](std::span<const std::byte>) {});
+  ASSERT_TRUE(wire->run_threaded());
+  const auto device = SimDevice::create(context, "sim:0", wire, 0).value();
+  const Bar bar = device->bar(0).value();
+  bar.write32(8, 0x44332211);
+  bar.write8(9, 0xAA);
+  bar.write16(10, 0xBBCC);
+  EXPECT_EQ(bar.read32(8), 0xBBCCAA11u);
 }
 
 /// A card that answers each frame with one of its own until it has sent enough.

@@ -28,6 +28,8 @@ const std::vector<std::byte> kFrame(60, std::byte{0x42});
 std::vector<RecordEvent> one_of_each() {
   return {{.kind = RecordEvent::Kind::read, .bar = 3, .offset = 0x1234, .value = 0x89ABCDEF},
           {.kind = RecordEvent::Kind::write, .bar = 0, .offset = 0xC018, .value = 7},
+          {.kind = RecordEvent::Kind::read, .bar = 0, .width = 1, .offset = 0x17, .value = 0x80},
+          {.kind = RecordEvent::Kind::write, .bar = 4, .width = 2, .offset = 0x16, .value = 0xFFFF},
           {.kind = RecordEvent::Kind::flush, .value = 3},
           {.kind = RecordEvent::Kind::write_back,
            .bar = 1,
@@ -63,8 +65,8 @@ std::vector<std::byte> recording(const std::vector<RecordEvent>& events) {
 }
 
 bool same(const RecordEvent& a, const RecordEvent& b) {
-  return a.kind == b.kind && a.bar == b.bar && a.outcome == b.outcome && a.queue == b.queue && a.slot == b.slot &&
-         a.offset == b.offset && a.value == b.value && a.low == b.low && a.high == b.high &&
+  return a.kind == b.kind && a.bar == b.bar && a.width == b.width && a.outcome == b.outcome && a.queue == b.queue &&
+         a.slot == b.slot && a.offset == b.offset && a.value == b.value && a.low == b.low && a.high == b.high &&
          std::equal(a.payload.begin(), a.payload.end(), b.payload.begin(), b.payload.end());
 }
 
@@ -114,10 +116,14 @@ TEST(RecordFormat, ATruncatedRecordingYieldsItsCompleteEvents) {
 TEST(RecordFormat, RejectsOtherFilesAndOtherVersions) {
   auto bytes = recording({});
   auto other = bytes;
-  other[8] = std::byte{2};
-  const auto version = RecordReader::open(other);
-  ASSERT_FALSE(version);
-  EXPECT_NE(version.error().what.find("version 2"), std::string::npos) << version.error().what;
+  for (const unsigned number : {0U, 3U}) {
+    other[8] = static_cast<std::byte>(number);
+    const auto version = RecordReader::open(other);
+    ASSERT_FALSE(version);
+    EXPECT_NE(version.error().what.find("version " + std::to_string(number)), std::string::npos)
+        << version.error().what;
+    EXPECT_NE(version.error().what.find("versions 1 to 2"), std::string::npos);
+  }
   other = bytes;
   other[0] = std::byte{'p'};
   const auto magic = RecordReader::open(other);
@@ -129,10 +135,35 @@ TEST(RecordFormat, RejectsOtherFilesAndOtherVersions) {
   EXPECT_NE(more.error().what.find("after its end mark"), std::string::npos);
 }
 
+// Its register accesses have no width: all have 32 bits.
+TEST(RecordFormat, ReadsARecordingOfVersion1) {
+  auto bytes = recording({});
+  bytes[8] = std::byte{1};
+  bytes.pop_back();                                                                      // the end mark
+  for (const unsigned byte : {1U, 3U, 0x34U, 0x12U, 0U, 0U, 0xEFU, 0xCDU, 0xABU, 0x89U,  // a read
+                              2U, 0U, 0x18U, 0xC0U, 0U, 0U, 7U,    0U,    0U,    0U,     // a write
+                              12U}) {
+    bytes.push_back(static_cast<std::byte>(byte));
+  }
+  auto reader = RecordReader::open(bytes);
+  ASSERT_TRUE(reader) << reader.error().message();
+  EXPECT_TRUE(reader->complete());
+  const auto events = one_of_each();
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_TRUE(same(reader->peek(), events[i])) << i;
+    reader->advance();
+  }
+  EXPECT_EQ(reader->peek().kind, RecordEvent::Kind::end);
+}
+
 TEST(RecordFormat, RejectsInvalidNumbers) {
   const std::vector<RecordEvent> bad{{.kind = RecordEvent::Kind::read, .bar = 6},
                                      {.kind = RecordEvent::Kind::flush},
                                      {.kind = RecordEvent::Kind::write, .offset = 2},
+                                     {.kind = RecordEvent::Kind::write, .width = 2, .offset = 1},
+                                     {.kind = RecordEvent::Kind::read, .width = 0, .offset = 4},
+                                     {.kind = RecordEvent::Kind::read, .width = 3, .offset = 3},
+                                     {.kind = RecordEvent::Kind::read, .width = 8, .offset = 8},
                                      {.kind = RecordEvent::Kind::config_read, .bar = 3},
                                      {.kind = RecordEvent::Kind::config_read, .bar = 4, .offset = 4096},
                                      {.kind = RecordEvent::Kind::bus_master, .bar = 2},

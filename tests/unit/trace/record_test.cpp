@@ -141,6 +141,49 @@ TEST_F(RecordTest, AFrameBeyondItsBufferIsNotWritten) {
   EXPECT_EQ(segment.address[4096 + 1023], std::byte{0x42});
 }
 
+TEST_F(RecordTest, ReplaysNarrowAccesses) {
+  const std::uint32_t rlpml = hw::igb::RLPML::offset(0);
+  const auto accesses = [rlpml](Device& device) {
+    const Bar bar = device.bar(0).value();
+    bar.write32(rlpml, 0x0000'2345);
+    bar.write16(rlpml, 0xFFFF);
+    return std::vector<std::uint32_t>{bar.read8(rlpml), bar.read8(rlpml + 1), bar.read16(rlpml), bar.read32(rlpml)};
+  };
+  std::vector<std::uint32_t> recorded;
+  {
+    ContextFixture fixture;
+    auto inner = open_device(fixture.context, "sim:0").value();
+    const CardLayout& layout = *find_card_layout(inner->identity());
+    const auto device = record_device(fixture.context, file_, layout, std::move(inner)).value();
+    recorded = accesses(*device);
+  }
+  EXPECT_EQ(recorded, (std::vector<std::uint32_t>{0x45, 0x23, 0x2345, 0x2345}));
+  ContextFixture fixture;
+  const auto progress = std::make_shared<ReplayProgress>();
+  const auto device = replay_device(fixture.context, file_, find_card_layout, progress).value();
+  EXPECT_EQ(accesses(*device), recorded);
+  EXPECT_EQ(progress->divergence(), "");
+  EXPECT_TRUE(progress->at_end());
+}
+
+TEST_F(RecordTest, AnAccessOfAnotherWidthDiverges) {
+  const std::uint32_t rlpml = hw::igb::RLPML::offset(0);
+  {
+    ContextFixture fixture;
+    auto inner = open_device(fixture.context, "sim:0").value();
+    const CardLayout& layout = *find_card_layout(inner->identity());
+    const auto device = record_device(fixture.context, file_, layout, std::move(inner)).value();
+    device->bar(0).value().write32(rlpml, 1);
+  }
+  ContextFixture fixture;
+  const auto progress = std::make_shared<ReplayProgress>();
+  const auto device = replay_device(fixture.context, file_, find_card_layout, progress).value();
+  const Bar bar = device->bar(0).value();
+  bar.write16(rlpml, 1);
+  EXPECT_THAT(progress->divergence(), HasSubstr("a write of 0x1 to 16 bits of RLPML"));
+  EXPECT_EQ(bar.read8(rlpml), 0xFF) << "the card is gone";
+}
+
 TEST_F(RecordTest, ReplaysAnInterruptAtTheSameAccess) {
   const auto vectors_raised = [](Device& device) {
     const Bar bar = device.bar(0).value();

@@ -19,6 +19,8 @@ TEST(TraceDevice, ReportsEachAccessAndItsResultInOrder) {
   const std::uint32_t rlpml = hw::igb::RLPML::offset(0);
   bar.write32(rlpml, 1600);
   EXPECT_EQ(bar.read32(rlpml), 1600u);
+  EXPECT_EQ(bar.read8(rlpml + 1), 1600u >> 8);
+  bar.write16(rlpml, 0);
   ASSERT_TRUE(device->set_bus_master(true));
   EXPECT_EQ(device->read_config(0, 2).value(), 0x8086u);
   ASSERT_TRUE(device->enable_interrupts(1));
@@ -26,8 +28,10 @@ TEST(TraceDevice, ReportsEachAccessAndItsResultInOrder) {
   using Kind = TraceEntry::Kind;
   EXPECT_EQ(trace, (std::vector<TraceEntry>{{.kind = Kind::write, .offset = rlpml, .value = 1600},
                                             {.kind = Kind::read, .offset = rlpml, .value = 1600},
+                                            {.kind = Kind::read, .offset = rlpml + 1, .width = 1, .value = 6},
+                                            {.kind = Kind::write, .offset = rlpml, .width = 2, .value = 0},
                                             {.kind = Kind::bus_master, .value = 1},
-                                            {.kind = Kind::config_read, .offset = 0, .value = 0x8086},
+                                            {.kind = Kind::config_read, .offset = 0, .width = 2, .value = 0x8086},
                                             {.kind = Kind::interrupts, .value = 1},
                                             {.kind = Kind::interrupts, .value = 1000, .worked = false}}));
 }

@@ -34,6 +34,18 @@ TEST(VfioBar, MapsAWindowOnceAndUnmapsItAtTheEnd) {
   fixture.expect_clean();
 }
 
+TEST(VfioBar, NarrowAccessesTouchOnlyTheirBytes) {
+  WithAreas fixture;
+  const auto bar = fixture.device->bar(0);
+  ASSERT_TRUE(bar) << bar.error().message();
+  bar->write32(8, 0x44332211);
+  bar->write8(9, 0xAA);
+  bar->write16(10, 0xBBCC);
+  EXPECT_EQ(bar->read32(8), 0xBBCCAA11u);
+  EXPECT_EQ(bar->read8(9), 0xAA);
+  EXPECT_EQ(bar->read16(10), 0xBBCC);
+}
+
 TEST(VfioBar, RejectsMissingBarsAndIoPorts) {
   WithAreas fixture;
   EXPECT_EQ(fixture.device->bar(1).error().code, ErrorCode::not_found);

@@ -62,6 +62,12 @@ void Card::write32(unsigned bar, std::uint32_t offset, std::uint32_t value) noex
   registers_.write(offset, value);
 }
 
+// [I-M-NARROW] A narrow read is part of the word, as DeviceModel has it; a narrow write is ignored.
+void Card::write_narrow(unsigned /*bar*/, std::uint32_t /*offset*/, unsigned /*width*/,
+                        std::uint32_t /*value*/) noexcept {
+  if (!removed_) ++narrow_writes_;
+}
+
 void Card::set_dma(ModelDma* dma) noexcept {
   dma_.connect(dma);
   if (dma != nullptr) receive_.drain();

@@ -45,6 +45,7 @@ class Card final : public DeviceModel {
   [[nodiscard]] std::size_t bar_size(unsigned index) const override;
   [[nodiscard]] std::uint32_t read32(unsigned bar, std::uint32_t offset) noexcept override;
   void write32(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept override;
+  void write_narrow(unsigned bar, std::uint32_t offset, unsigned width, std::uint32_t value) noexcept override;
   void set_dma(ModelDma* dma) noexcept override;
   void reset() noexcept override;
   void advance(Duration now) noexcept override {
@@ -74,8 +75,9 @@ class Card final : public DeviceModel {
   [[nodiscard]] Interrupts& interrupts() noexcept { return interrupts_; }
   [[nodiscard]] Receive& receiver() noexcept { return receive_; }
   [[nodiscard]] Transmit& transmitter() noexcept { return transmit_; }
-  /// Accesses that a driver must not make: written while CTRL.RST was at work, and so ignored.
+  /// Accesses that a driver must not make: written while CTRL.RST was at work, or not as 32 bits, and so ignored.
   [[nodiscard]] std::uint64_t writes_in_reset() const noexcept { return writes_in_reset_; }
+  [[nodiscard]] std::uint64_t narrow_writes() const noexcept { return narrow_writes_; }
 
  private:
   void begin_reset(bool whole_function);
@@ -104,6 +106,7 @@ class Card final : public DeviceModel {
   bool in_reset_ = false;
   bool removed_ = false;
   std::uint64_t writes_in_reset_ = 0;
+  std::uint64_t narrow_writes_ = 0;
 };
 
 /// The card behind `sim:number`; each number has an address of its own.
