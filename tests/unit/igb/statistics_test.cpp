@@ -90,7 +90,7 @@ TEST(Statistics, GoesBeyond32Bits) {
   StatisticsFixture fixture;
   for (int i = 0; i < 3; ++i) {
     fixture.card.at<reg::GPTC>() = 0xFFFFFFF0;
-    fixture.statistics.fold();
+    fixture.statistics.accumulate();
   }
   EXPECT_EQ(fixture.get().tx_packets, 3ull * 0xFFFFFFF0);
 }
@@ -189,7 +189,7 @@ TEST(Statistics, BeginsAtZeroWhateverTheCardHolds) {
 TEST(Statistics, DiscardsWhatAResetLeft) {
   StatisticsFixture fixture;
   fixture.card.at<reg::GPRC>() = 5;
-  fixture.statistics.fold();
+  fixture.statistics.accumulate();
   fixture.card.at<reg::GPRC>() = 0xDEAD;
   fixture.statistics.discard();
   EXPECT_EQ(fixture.get().rx_packets, 5u);
@@ -207,7 +207,7 @@ TEST(Statistics, TakesAllOnesOfAMissingCardForNothing) {
 TEST(Statistics, StaysReadableAfterDetach) {
   StatisticsFixture fixture;
   fixture.card.at<reg::GPRC>() = 5;
-  fixture.statistics.fold();
+  fixture.statistics.accumulate();
   fixture.statistics.detach();
   fixture.card.at<reg::GPRC>() = 6;
   EXPECT_EQ(fixture.get().rx_packets, 5u);
