@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+// The public headers that most applications need.
+
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/mem/burst.hpp"

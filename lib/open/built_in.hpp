@@ -5,15 +5,15 @@
 
 #include "pollux/net/card_driver.hpp"
 
-/// The one list of drivers, and the one of cards as software, that the library comes with. Listed by name, so that a
-/// static library never drops one.
+/// The drivers and in-process cards of the library. They are listed explicitly, so that the linker does not drop any
+/// from a static library.
 namespace pollux {
 
 [[nodiscard]] std::deque<CardDriver> built_in_drivers();
-/// The last is what `sim:` URIs have unless they name another.
+/// The last one is the default card of `sim:` URIs.
 [[nodiscard]] std::deque<CardModel> built_in_models();
 
-/// What record and replay have to know of a card that a driver among these knows; nullptr for any other.
+/// The layout that record and replay need for a card of a built-in driver; nullptr for any other card.
 [[nodiscard]] const CardLayout* find_card_layout(const PciIdentity& card);
 
 }  // namespace pollux

@@ -19,7 +19,7 @@ Result<std::unique_ptr<PortDriver>> probe_driver(Context& context, std::unique_p
                 "supported: " + registry.describe());
   }
   if (!found->card->not_driven.empty()) {
-    return fail(ErrorCode::not_supported, fmt::format("{}: the {} is not driven", device->name(), found->card->name),
+    return fail(ErrorCode::not_supported, fmt::format("{}: the {} is not supported", device->name(), found->card->name),
                 found->card->not_driven);
   }
   return found->driver->probe(context, std::move(device));

@@ -10,8 +10,8 @@
 
 namespace pollux {
 
-/// Hands the card to the driver of the Context that knows it. Error not_supported names the card and every one that is
-/// supported, or why this one is not.
+/// Probes the device with the driver of the Context that knows its card. The error not_supported lists the supported
+/// cards, or says why this card is not supported.
 [[nodiscard]] Result<std::unique_ptr<PortDriver>> probe_driver(Context& context, std::unique_ptr<Device> device);
 
 }  // namespace pollux

@@ -12,7 +12,7 @@
 namespace pollux {
 namespace {
 
-Result<void> refuse(std::string what, std::string hint) {
+Result<void> reject(std::string what, std::string hint) {
   return fail(ErrorCode::invalid_argument, std::move(what), std::move(hint));
 }
 
@@ -27,10 +27,10 @@ bool is_model_name(std::string_view name) {
 Registry::Registry() : drivers_(built_in_drivers()), models_(built_in_models()) {}
 
 Result<void> Registry::add(CardDriver driver) {
-  if (driver.name.empty()) return refuse("a driver without a name", "name it, such as \"igb\"");
-  if (!driver.probe) return refuse(fmt::format("the driver '{}' has no probe", driver.name), "set CardDriver::probe");
+  if (driver.name.empty()) return reject("the driver has no name", "name it, such as \"igb\"");
+  if (!driver.probe) return reject(fmt::format("the driver '{}' has no probe", driver.name), "set CardDriver::probe");
   if (driver.cards.empty()) {
-    return refuse(fmt::format("the driver '{}' knows no card", driver.name), "list its cards in CardDriver::cards");
+    return reject(fmt::format("the driver '{}' knows no card", driver.name), "list its cards in CardDriver::cards");
   }
   const std::lock_guard lock(mutex_);
   drivers_.push_front(std::move(driver));
@@ -39,10 +39,11 @@ Result<void> Registry::add(CardDriver driver) {
 
 Result<void> Registry::add(CardModel model) {
   if (!is_model_name(model.name)) {
-    return refuse(fmt::format("'{}' is no name for a card of sim:", model.name),
+    return reject(fmt::format("'{}' is not a valid name for an in-process card", model.name),
                   "use lower-case letters, digits and '-'");
   }
-  if (!model.make) return refuse(fmt::format("the card '{}' cannot be made", model.name), "set CardModel::make");
+  if (!model.make)
+    return reject(fmt::format("the in-process card '{}' has no make function", model.name), "set CardModel::make");
   const std::lock_guard lock(mutex_);
   models_.push_front(std::move(model));
   return {};
@@ -66,7 +67,7 @@ Result<const CardModel*> Registry::find_model(std::string_view name) const {
     if (model.name == name) return &model;
     names.push_back(model.name);
   }
-  return fail(ErrorCode::invalid_argument, fmt::format("there is no in-process card called '{}'", name),
+  return fail(ErrorCode::invalid_argument, fmt::format("there is no in-process card named '{}'", name),
               fmt::format("write card={}", fmt::join(names, " or card=")));
 }
 

@@ -14,8 +14,8 @@
 
 namespace pollux {
 
-/// The drivers and the cards as software that a Context knows: those that are built in, and what the program added. The
-/// last one added is asked first. Thread rule: any thread.
+/// The drivers and in-process cards of a Context: the built-in ones and those that the program added. The last one
+/// added has priority. Thread rule: any thread.
 class Registry {
  public:
   Registry();
@@ -27,20 +27,21 @@ class Registry {
     const CardDriver* driver;
     const KnownCard* card;
   };
-  /// Valid as long as the registry.
+  /// The driver that knows `card`. The pointers are valid as long as the registry.
   [[nodiscard]] std::optional<Found> find(const PciIdentity& card) const;
-  /// An empty name: the last that is built in. Error invalid_argument: there is none of that name; the hint lists them.
+  /// An empty name finds the last built-in card. Error: invalid_argument if there is no card of that name; the hint
+  /// lists the names.
   [[nodiscard]] Result<const CardModel*> find_model(std::string_view name) const;
-  /// What record and replay have to know of a card; nullptr: it cannot be recorded.
+  /// The layout that record and replay need for a card; nullptr if the card cannot be recorded.
   [[nodiscard]] const CardLayout* find_layout(const PciIdentity& card) const;
 
   [[nodiscard]] std::vector<const CardDriver*> drivers() const;
-  /// "igb (8086:10c9 82576, ...)" for each driver and the cards that it drives, for a hint.
+  /// The drivers and the cards that they support, for a hint: "igb (8086:10c9 82576, ...); ...".
   [[nodiscard]] std::string describe() const;
 
  private:
   mutable std::mutex mutex_;
-  // A deque, since what is in it stays where it is.
+  // A deque, because its elements never move.
   std::deque<CardDriver> drivers_;
   std::deque<CardModel> models_;
 };

@@ -17,10 +17,10 @@ std::optional<Uri> Uri::parse(std::string_view text) {
   return Uri{.scheme = scheme, .which = text.substr(colon + 1)};
 }
 
-std::optional<Wrapping> Wrapping::parse(std::string_view text, bool (*is_uri)(std::string_view text)) {
+std::optional<WrapUri> WrapUri::parse(std::string_view text, bool (*is_uri)(std::string_view text)) {
   for (auto comma = text.find(','); comma != std::string_view::npos; comma = text.find(',', comma + 1)) {
     const std::string_view inner = text.substr(comma + 1);
-    if (comma != 0 && is_uri(inner)) return Wrapping{.argument = text.substr(0, comma), .inner = inner};
+    if (comma != 0 && is_uri(inner)) return WrapUri{.argument = text.substr(0, comma), .inner = inner};
   }
   return std::nullopt;
 }

@@ -6,24 +6,24 @@
 
 namespace pollux {
 
-/// "KIND:WHICH" in two.
+/// A URI of the form "SCHEME:ARGUMENT".
 struct Uri {
   std::string_view scheme;
-  std::string_view which;  ///< may be empty, and may have a URI of its own in it
+  std::string_view which;  ///< the text after the colon; may be empty or contain another URI
 
-  /// Empty for a text that does not begin with a scheme and a colon. RFC 3986, 3.1: a letter, then letters, digits,
-  /// "+", "-" and "."; only lower case is in use.
+  /// Returns nullopt if the text does not begin with a scheme and a colon. RFC 3986, 3.1: a scheme is a letter, then
+  /// letters, digits, "+", "-" and "."; only lower case is accepted here.
   [[nodiscard]] static std::optional<Uri> parse(std::string_view text);
 };
 
-/// "ARGUMENT,URI": what follows the colon of a kind that goes around another device.
-struct Wrapping {
-  std::string_view argument;  ///< a file, a plan; never empty
-  std::string_view inner;     ///< the URI of the device inside
+/// "ARGUMENT,URI": the text after the colon of a scheme that wraps another device.
+struct WrapUri {
+  std::string_view argument;  ///< a file or a fault; never empty
+  std::string_view inner;     ///< the URI of the wrapped device
 
-  /// The argument ends at the first comma behind which something begins for which `is_uri` holds, so that it may have
-  /// commas itself. Empty if there is none.
-  [[nodiscard]] static std::optional<Wrapping> parse(std::string_view text, bool (*is_uri)(std::string_view text));
+  /// The argument ends at the first comma that is followed by a URI according to `is_uri`, so the argument may contain
+  /// commas itself. Returns nullopt if there is no such comma.
+  [[nodiscard]] static std::optional<WrapUri> parse(std::string_view text, bool (*is_uri)(std::string_view text));
 };
 
 }  // namespace pollux

@@ -28,24 +28,25 @@
 namespace pollux {
 namespace {
 
-/// What opens a kind of URI. `which` is what follows the colon.
+/// Functions that open a device or port. `which` is the text after the colon.
 using OpenDevice = Result<std::unique_ptr<Device>> (*)(Context& context, std::string_view which);
 using OpenPort = Result<std::unique_ptr<PortDriver>> (*)(Context& context, std::string_view which);
-/// A device around another: `argument` is what stands before the inner URI.
+/// Wraps `inner` in another device. `argument` is the text before the inner URI.
 using WrapDevice = Result<std::unique_ptr<Device>> (*)(Context& context, std::string_view argument,
                                                        std::unique_ptr<Device> inner);
 
-enum class Which : bool { required, optional };
+enum class Argument : bool { required, optional };
 
-/// A kind of URI. Listed by name, so that a static library never drops one.
-struct Kind {
-  std::string_view scheme;
+/// A URI scheme and the function that opens it. The schemes are listed explicitly, so that the linker does not drop any
+/// from a static library.
+struct Scheme {
+  std::string_view name;
   std::string_view example;
   std::variant<OpenDevice, WrapDevice, OpenPort> open;
-  Which which = Which::required;  ///< whether anything has to follow the colon
+  Argument argument = Argument::required;  ///< whether text must follow the colon
 };
 
-/// The backend knows no model, so the cards on its wires are looked up here.
+/// The sim backend does not know the models, so this function finds the model for it.
 Result<std::unique_ptr<Device>> open_sim(Context& context, std::string_view which) {
   return sim::open_sim(context, which, [&](std::string_view name) -> Result<sim::ModelFactory> {
     const auto model = context.service<Registry>().find_model(name);
@@ -59,7 +60,7 @@ Result<std::unique_ptr<Device>> open_record(Context& context, std::string_view f
   const CardLayout* const layout = registry.find_layout(inner->identity());
   if (layout == nullptr) {
     return fail(ErrorCode::not_supported,
-                fmt::format("{}: a card whose rings no driver describes can't be recorded", inner->name()),
+                fmt::format("{}: cannot record this card: no driver describes its rings", inner->name()),
                 "drivers: " + registry.describe());
   }
   return record_device(context, std::string(file), *layout, std::move(inner));
@@ -76,101 +77,104 @@ Result<std::unique_ptr<Device>> open_fault(Context& context, std::string_view fa
   return with_faults(context, std::move(inner), std::make_shared<FaultInjector>(*std::move(plan)));
 }
 
-constexpr std::array kKinds{
+constexpr std::array kSchemes{
     // Devices.
-    Kind{"vfio", "vfio:0000:01:00.0 (or only 0000:01:00.0), a card bound to vfio-pci", OpenDevice{vfio::open_vfio}},
-    Kind{"sim", "sim:0, an in-process card", OpenDevice{open_sim}},
-    Kind{"qtest", "qtest:0, a card of a QEMU without a guest", OpenDevice{qtest::open_qtest}},
-    Kind{"record", "record:FILE,sim:0, a device, with all it does written to a file", WrapDevice{open_record}},
-    Kind{"fault", "fault:removal@1200,sim:0, a device that goes wrong at that register access", WrapDevice{open_fault}},
-    Kind{"replay", "replay:FILE, the card of a recording", OpenDevice{open_replay}},
-    // Ports that are no card.
-    Kind{"ring", "ring:a:0 and ring:a:1 (or ring:a, joined with itself), memory", OpenPort{ring::open_ring}},
-    Kind{"pcap", "pcap:in=FILE,out=FILE, capture files", OpenPort{pcap::open_pcap}},
-    Kind{"tap", "tap:NAME, a TAP interface of the kernel", OpenPort{tap::open_tap}},
-    Kind{"null", "null: or null:?rx=64, nowhere, and frames from nowhere", OpenPort{null::open_null}, Which::optional},
+    Scheme{"vfio", "vfio:0000:01:00.0 (or only 0000:01:00.0), a card bound to vfio-pci", OpenDevice{vfio::open_vfio}},
+    Scheme{"sim", "sim:0, an in-process card", OpenDevice{open_sim}},
+    Scheme{"qtest", "qtest:0, a card of a QEMU without a guest", OpenDevice{qtest::open_qtest}},
+    Scheme{"record", "record:FILE,sim:0, a device whose operation is recorded to a file", WrapDevice{open_record}},
+    Scheme{"fault", "fault:removal@1200,sim:0, a device with a fault injected at that register access",
+           WrapDevice{open_fault}},
+    Scheme{"replay", "replay:FILE, the card of a recording", OpenDevice{open_replay}},
+    // Software ports.
+    Scheme{"ring", "ring:a:0 and ring:a:1 (or ring:a, connected to itself), a ring in memory",
+           OpenPort{ring::open_ring}},
+    Scheme{"pcap", "pcap:in=FILE,out=FILE, capture files", OpenPort{pcap::open_pcap}},
+    Scheme{"tap", "tap:NAME, a TAP interface of the kernel", OpenPort{tap::open_tap}},
+    Scheme{"null", "null: or null:?rx=64, a port that discards frames and generates them", OpenPort{null::open_null},
+           Argument::optional},
 };
 
-std::string known_kinds() {
+std::string scheme_hint() {
   std::vector<std::string_view> examples;
-  for (const Kind& kind : kKinds) examples.push_back(kind.example);
+  for (const Scheme& scheme : kSchemes) examples.push_back(scheme.example);
   return fmt::format("write {}", fmt::join(examples, "; or "));
 }
 
-const Kind* find_kind(std::string_view scheme) {
-  const auto* const kind =
-      std::find_if(kKinds.begin(), kKinds.end(), [&](const Kind& k) { return k.scheme == scheme; });
-  return kind == kKinds.end() ? nullptr : kind;
+const Scheme* find_scheme(std::string_view name) {
+  const auto* const found =
+      std::find_if(kSchemes.begin(), kSchemes.end(), [&](const Scheme& scheme) { return scheme.name == name; });
+  return found == kSchemes.end() ? nullptr : found;
 }
 
-/// A PCI address, with or without the way to it: "0000:01:00.0?via=group".
+/// Whether `text` is a PCI address, with or without an access mode: "0000:01:00.0?via=group".
 bool is_pci_address(std::string_view text) { return pci::Address::parse(text.substr(0, text.find('?'))).has_value(); }
 
-/// Whether a URI begins here, as far as its first characters tell.
+/// Whether `text` is a PCI address or begins with a known scheme.
 bool is_uri(std::string_view text) {
   if (is_pci_address(text)) return true;
   const auto uri = Uri::parse(text);
-  return uri && find_kind(uri->scheme) != nullptr;
+  return uri && find_scheme(uri->scheme) != nullptr;
 }
 
-struct Named {
-  const Kind* kind;
+struct Target {
+  const Scheme* scheme;
   std::string_view which;
 };
 
-Result<Named> look_up(std::string_view uri) {
+Result<Target> resolve(std::string_view uri) {
   const auto parts = Uri::parse(uri);
   if (!parts) {
-    return fail(ErrorCode::invalid_argument, fmt::format("'{}' is neither KIND:WHICH nor a PCI address", uri),
-                known_kinds());
+    return fail(ErrorCode::invalid_argument, fmt::format("'{}' is neither SCHEME:ARGUMENT nor a PCI address", uri),
+                scheme_hint());
   }
-  const Kind* const kind = find_kind(parts->scheme);
-  if (kind == nullptr) {
-    return fail(ErrorCode::invalid_argument, fmt::format("'{}': no kind of port is called '{}'", uri, parts->scheme),
-                known_kinds());
+  const Scheme* const scheme = find_scheme(parts->scheme);
+  if (scheme == nullptr) {
+    return fail(ErrorCode::invalid_argument, fmt::format("'{}': unknown scheme '{}'", uri, parts->scheme),
+                scheme_hint());
   }
-  if (parts->which.empty() && kind->which == Which::required) {
-    return fail(ErrorCode::invalid_argument, fmt::format("'{}' does not say which", uri),
-                fmt::format("write {}", kind->example));
+  if (parts->which.empty() && scheme->argument == Argument::required) {
+    return fail(ErrorCode::invalid_argument, fmt::format("'{}' has nothing after the colon", uri),
+                fmt::format("write {}", scheme->example));
   }
-  return Named{kind, parts->which};
+  return Target{scheme, parts->which};
 }
 
-Result<std::unique_ptr<Device>> open_around(Context& context, const Named& named, WrapDevice wrap) {
-  const auto parts = Wrapping::parse(named.which, is_uri);
+Result<std::unique_ptr<Device>> open_wrapped(Context& context, const Target& target, WrapDevice wrap) {
+  const auto parts = WrapUri::parse(target.which, is_uri);
   if (!parts) {
     return fail(ErrorCode::invalid_argument,
-                fmt::format("'{}:{}' does not say which device it goes around", named.kind->scheme, named.which),
-                fmt::format("write {}", named.kind->example));
+                fmt::format("'{}:{}' does not name the device to wrap", target.scheme->name, target.which),
+                fmt::format("write {}", target.scheme->example));
   }
   auto inner = open_device(context, parts->inner);
   if (!inner) return inner;
   return wrap(context, parts->argument, *std::move(inner));
 }
 
-Result<std::unique_ptr<Device>> open_named_device(Context& context, const Named& named) {
-  if (const auto* open = std::get_if<OpenDevice>(&named.kind->open)) return (*open)(context, named.which);
-  if (const auto* wrap = std::get_if<WrapDevice>(&named.kind->open)) return open_around(context, named, *wrap);
+Result<std::unique_ptr<Device>> open_named_device(Context& context, const Target& target) {
+  if (const auto* open = std::get_if<OpenDevice>(&target.scheme->open)) return (*open)(context, target.which);
+  if (const auto* wrap = std::get_if<WrapDevice>(&target.scheme->open)) return open_wrapped(context, target, *wrap);
   return fail(ErrorCode::invalid_argument,
-              fmt::format("'{}:{}' is a port without a card", named.kind->scheme, named.which),
+              fmt::format("'{}:{}' is a software port, not a device", target.scheme->name, target.which),
               "name a device here, such as sim:0");
 }
 
 }  // namespace
 
 Result<std::unique_ptr<Device>> open_device(Context& context, std::string_view uri) {
-  // First, because "ab:00.0" has the look of a scheme, too.
+  // Check for a PCI address first, because "ab:00.0" also looks like a URI with a scheme.
   if (is_pci_address(uri)) return vfio::open_vfio(context, uri);
-  auto named = look_up(uri);
-  if (!named) return pass_on(std::move(named));
-  return open_named_device(context, *named);
+  auto target = resolve(uri);
+  if (!target) return pass_on(std::move(target));
+  return open_named_device(context, *target);
 }
 
 Result<std::unique_ptr<PortDriver>> open_port(Context& context, std::string_view uri) {
   if (!is_pci_address(uri)) {
-    auto named = look_up(uri);
-    if (!named) return pass_on(std::move(named));
-    if (const auto* open = std::get_if<OpenPort>(&named->kind->open)) return (*open)(context, named->which);
+    auto target = resolve(uri);
+    if (!target) return pass_on(std::move(target));
+    if (const auto* open = std::get_if<OpenPort>(&target->scheme->open)) return (*open)(context, target->which);
   }
   auto device = open_device(context, uri);
   if (!device) return pass_on(std::move(device));

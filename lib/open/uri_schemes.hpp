@@ -11,7 +11,7 @@
 
 namespace pollux {
 
-/// Opens the port that `uri` names: a device with the driver that knows its card, or a port that is no card.
+/// Opens the port that `uri` names: a device with the driver that knows its card, or a software port.
 /// Errors: those of open_device, of probe_driver and of the software port.
 [[nodiscard]] Result<std::unique_ptr<PortDriver>> open_port(Context& context, std::string_view uri);
 

@@ -9,10 +9,10 @@
 namespace pollux::pci {
 namespace {
 
-/// All of `text` as a hexadecimal number, if it has between `fewest` and `most` digits and is at most `limit`.
-std::optional<std::uint32_t> hex_field(std::string_view text, std::size_t fewest, std::size_t most,
+/// Parses `text` as a hexadecimal number of `min_digits` to `max_digits` digits that is at most `limit`.
+std::optional<std::uint32_t> hex_field(std::string_view text, std::size_t min_digits, std::size_t max_digits,
                                        std::uint32_t limit) {
-  if (text.size() < fewest || text.size() > most) return std::nullopt;
+  if (text.size() < min_digits || text.size() > max_digits) return std::nullopt;
   std::uint32_t value = 0;
   const char* const end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, value, 16);
@@ -20,7 +20,7 @@ std::optional<std::uint32_t> hex_field(std::string_view text, std::size_t fewest
   return value;
 }
 
-/// "01:00.0"
+/// Parses "01:00.0".
 std::optional<Address> parse_in_domain(std::uint32_t domain, std::string_view text) {
   const auto colon = text.find(':');
   const auto dot = text.find('.');
@@ -45,9 +45,8 @@ std::optional<Address> parse_any(std::string_view text) {
 
 Result<Address> Address::parse(std::string_view text) {
   if (const auto address = parse_any(text)) return *address;
-  return fail(
-      ErrorCode::invalid_argument, fmt::format("'{}' is not a PCI address", text),
-      "write domain:bus:device.function in hexadecimal, such as 0000:01:00.0; `pollux list` shows those there are");
+  return fail(ErrorCode::invalid_argument, fmt::format("'{}' is not a PCI address", text),
+              "write domain:bus:device.function in hexadecimal, such as 0000:01:00.0; `pollux list` shows all devices");
 }
 
 std::string Address::to_string() const {

@@ -24,14 +24,14 @@ Result<void> check_addresses(std::span<const Address> addresses) {
 Result<void> check_kind(const DeviceInfo& device, bool force) {
   const std::string name = device.address.to_string();
   if (device.is_bridge()) {
-    return fail(ErrorCode::invalid_argument, name + " is a PCI bridge, which VFIO does not take",
+    return fail(ErrorCode::invalid_argument, name + " is a PCI bridge; VFIO does not support bridges",
                 "name a device behind it; `pollux list` shows the network controllers");
   }
   if (!device.is_network_controller() && !force) {
     return fail(ErrorCode::invalid_argument,
-                fmt::format("{} is no network controller (class {:06x}, driver {})", name, device.class_code,
+                fmt::format("{} is not a network controller (class {:06x}, driver {})", name, device.class_code,
                             device.driver.empty() ? "none" : device.driver),
-                "see `pollux list` for those; if it shares an IOMMU group and the host can do without it, use --force");
+                "see `pollux list`; if the device shares an IOMMU group and the host does not need it, use --force");
   }
   return {};
 }
@@ -46,22 +46,21 @@ Result<void> check_iommu(const SystemPaths& paths, const DeviceInfo& device) {
   const auto without = sysfs::read_text(paths.sys / "module/vfio/parameters/enable_unsafe_noiommu_mode");
   if (without == "Y") return {};
   const std::string name = device.address.to_string();
-  const std::string_view do_without =
-      without ? "; or do without, where the card may reach all of this machine's memory: "
+  const std::string_view noiommu_hint =
+      without ? "; or use no IOMMU, so that the card can access all memory of this machine: "
                 "echo 1 > /sys/module/vfio/parameters/enable_unsafe_noiommu_mode, and open it with ?via=noiommu"
               : "";
   if (sysfs::entries(paths.sys / "kernel/iommu_groups").empty()) {
     return fail(
-        ErrorCode::no_iommu, name + " has no IOMMU group: this machine has no IOMMU, or it is switched off",
-        fmt::format(
-            "switch on VT-d or AMD-Vi in the firmware's setup and boot with the kernel parameter intel_iommu=on "
-            "(Intel) or amd_iommu=on (AMD){}",
-            do_without));
+        ErrorCode::no_iommu, name + " has no IOMMU group: this machine has no IOMMU, or the IOMMU is disabled",
+        fmt::format("enable VT-d or AMD-Vi in the firmware's setup and boot with the kernel parameter intel_iommu=on "
+                    "(Intel) or amd_iommu=on (AMD){}",
+                    noiommu_hint));
   }
   return fail(
       ErrorCode::no_iommu, name + " has no IOMMU group, though other devices have",
-      fmt::format("it is behind no IOMMU of this machine: use another slot, or another device (`pollux list`){}",
-                  do_without));
+      fmt::format("no IOMMU of this machine covers its slot: use another slot or another device (`pollux list`){}",
+                  noiommu_hint));
 }
 
 Result<void> check_permission(const SystemPaths& paths, const DeviceInfo& device) {

@@ -18,15 +18,15 @@ namespace pollux::pci {
 namespace {
 
 constexpr Duration kInterval = std::chrono::milliseconds(5);
-/// How long a device may stay without a driver after the kernel was free to choose one.
+/// The longest wait for the kernel to choose a driver; it may choose none.
 constexpr Duration kChoiceLimit = std::chrono::milliseconds(300);
-/// An empty write never reaches the kernel; a line without text clears the attribute.
+/// Clears the attribute. An empty write would not reach the kernel.
 constexpr const char* kNoOverride = "\n";
 
 std::string or_none(const std::string& driver) { return driver.empty() ? "no driver" : driver; }
 
 Result<std::vector<DeviceInfo>> read_all(const SystemPaths& paths, std::span<const Address> addresses) {
-  if (auto sound = check_addresses(addresses); !sound) return pass_on(std::move(sound));
+  if (auto valid = check_addresses(addresses); !valid) return pass_on(std::move(valid));
   std::vector<DeviceInfo> devices;
   for (const Address& address : addresses) {
     auto info = read_device(paths, address);
@@ -40,7 +40,7 @@ Result<void> check_group(const SystemPaths& paths, const DeviceInfo& device, std
   if (!device.iommu_group) return {};
   const auto group = read_group(paths, *device.iommu_group);
   if (!group) return tl::unexpected<Error>(group.error());
-  // Only those of `leaving` that are in this group belong in the message.
+  // The message names only those of `leaving` that are in this group.
   std::vector<Address> together;
   for (const GroupMember& member : group->members) {
     if (member.address && std::find(leaving.begin(), leaving.end(), *member.address) != leaving.end()) {
@@ -50,12 +50,12 @@ Result<void> check_group(const SystemPaths& paths, const DeviceInfo& device, std
   return check_viable(*group, together);
 }
 
-/// A bind or an unbind was broken off after the device had lost its driver.
+/// Whether a bind or unbind was interrupted after the device had lost its driver.
 bool is_stranded(const DeviceInfo& device, const std::optional<DriverRecord>& record) {
   return device.driver.empty() && (record.has_value() || device.driver_override == kVfioDriver);
 }
 
-bool is_of(const DriverRecord& record, const DeviceInfo& device) {
+bool matches(const DriverRecord& record, const DeviceInfo& device) {
   return record.vendor == device.vendor && record.device == device.device;
 }
 
@@ -85,7 +85,7 @@ Result<void> Binder::check_bind(std::span<const Address> addresses, const BindOp
   if (options.force) return {};
   auto state = network_->read();
   if (!state) return pass_on(std::move(state));
-  for (const std::string& name : state->unseen) log(LogLevel::warning, "could not look into " + name);
+  for (const std::string& name : state->unseen) log(LogLevel::warning, "cannot read the state of " + name);
   for (const DeviceInfo& device : *devices) {
     if (auto unused = check_unused(paths_, *state, device.address); !unused) return unused;
   }
@@ -119,8 +119,8 @@ Result<BindOutcome> Binder::bind_one(Address address) {
   if (device->driver == kVfioDriver) return outcome;
 
   const auto known = load_record(paths_, address);
-  // After a bind that was broken off, the record tells more than the device.
-  const bool keep_record = known && *known && is_of(**known, *device) && is_stranded(*device, *known);
+  // After an interrupted bind the device has no driver, so the existing record is kept.
+  const bool keep_record = known && *known && matches(**known, *device) && is_stranded(*device, *known);
   DriverRecord record{device->driver, device->driver_override, device->vendor, device->device};
   if (keep_record) record = **known;
   if (auto saved = save_record(paths_, address, record); !saved) return pass_on(std::move(saved));
@@ -131,17 +131,17 @@ Result<BindOutcome> Binder::bind_one(Address address) {
         sysfs::write(sysfs::device(paths_, address) / "driver_override", record.driver_override + "\n");
     if (back && cleared) {
       remove_record(paths_, address);
-      moved.error().what += ", and has " + or_none(record.driver) + " as before";
+      moved.error().what += "; it has " + or_none(record.driver) + " as before";
     } else {
-      moved.error().what += fmt::format(", and did not go back to {}", or_none(record.driver));
-      moved.error().hint += "; then give it back: pollux unbind " + address.to_string();
+      moved.error().what += fmt::format("; restoring {} failed", or_none(record.driver));
+      moved.error().hint += "; then restore the driver: pollux unbind " + address.to_string();
     }
     return pass_on(std::move(moved));
   }
   outcome.changed = true;
   outcome.previous_driver = record.driver;
   outcome.driver = kVfioDriver;
-  // Without an IOMMU the kernel makes up a group only now.
+  // Without an IOMMU the kernel creates the group only during the bind.
   if (const auto now = read_device(paths_, address)) outcome.iommu_group = now->iommu_group;
   log(LogLevel::info, fmt::format("{}: {} -> {}", address.to_string(), or_none(record.driver), kVfioDriver));
   return outcome;
@@ -156,7 +156,7 @@ Result<void> Binder::check_unbind(std::span<const Address> addresses) const {
     if (device.driver != kVfioDriver && !is_stranded(device, known)) continue;
     if (auto permitted = check_permission(paths_, device); !permitted) return permitted;
     if (auto free = check_not_open(paths_, device); !free) return free;
-    const bool wanted = known && is_of(*known, device) && !known->driver.empty();
+    const bool wanted = known && matches(*known, device) && !known->driver.empty();
     if (wanted && !sysfs::exists(paths_.sys / "bus/pci/drivers" / known->driver)) {
       return fail(ErrorCode::module_not_loaded,
                   fmt::format("{} had the driver {}, which is not loaded", device.address.to_string(), known->driver),
@@ -185,9 +185,9 @@ Result<BindOutcome> Binder::unbind_one(Address address) {
   auto loaded = load_record(paths_, address);
   if (!loaded) log(LogLevel::warning, loaded.error().what + "; the kernel chooses the driver");
   std::optional<DriverRecord> record = loaded ? *loaded : std::nullopt;
-  if (record && !is_of(*record, *device)) {
+  if (record && !matches(*record, *device)) {
     log(LogLevel::warning,
-        address.to_string() + " is another card than the one on record; the kernel chooses the driver");
+        address.to_string() + " is another card than the recorded one; the kernel chooses the driver");
     record.reset();
   }
   BindOutcome outcome{address, false, device->driver, device->driver, device->iommu_group};
@@ -209,8 +209,8 @@ Result<BindOutcome> Binder::unbind_one(Address address) {
   return outcome;
 }
 
-// driver_override keeps every other driver away, so the device can neither be snatched by one that is loaded meanwhile
-// nor needs its ids made known to the driver. Linux, Documentation/ABI/testing/sysfs-bus-pci, "driver_override".
+// With driver_override no other driver can bind to the device, also one that is loaded meanwhile. The driver need not
+// know the device's ids. Linux, Documentation/ABI/testing/sysfs-bus-pci, "driver_override".
 Result<void> Binder::move_to(Address address, const std::string& driver) {
   const std::string name = address.to_string();
   const auto device = sysfs::device(paths_, address);
@@ -223,7 +223,7 @@ Result<void> Binder::move_to(Address address, const std::string& driver) {
     const auto gone = wait_until(
         *clock_, "release", kLimit, [&] { return current() != holder; }, kInterval);
     if (!gone) {
-      return fail(ErrorCode::timeout, fmt::format("{} did not let go of {}", holder, name),
+      return fail(ErrorCode::timeout, fmt::format("{} did not release {}", holder, name),
                   "see why in the kernel's log: dmesg | grep " + name);
     }
   }
@@ -235,7 +235,7 @@ Result<void> Binder::move_to(Address address, const std::string& driver) {
                          [&] { return driver.empty() ? !current().empty() : current() == driver; }, kInterval)
                          .has_value();
   if (taken || driver.empty()) return {};
-  return fail(ErrorCode::not_bound, fmt::format("{} did not take {}", driver, name),
+  return fail(ErrorCode::not_bound, fmt::format("{} did not bind to {}", driver, name),
               "see why in the kernel's log: dmesg | grep -e vfio -e " + name);
 }
 

@@ -16,7 +16,7 @@ std::uint16_t read_id(const fs::path& file) {
 }
 
 int read_node(const fs::path& file) {
-  const auto node = sysfs::read_number(file, 0xffff);  // "-1" is no such number
+  const auto node = sysfs::read_number(file, 0xffff);  // "-1" is not a valid number here
   return node ? static_cast<int>(*node) : -1;
 }
 
@@ -29,7 +29,7 @@ std::optional<std::uint32_t> read_group_number(const fs::path& link) {
   return number;
 }
 
-// A virtio card's interface hangs below the virtio device that sits on the PCI function.
+// The interface of a virtio card is below its virtio device, which is below the PCI function.
 std::vector<std::string> read_interfaces(const fs::path& device) {
   std::vector<std::string> interfaces = sysfs::entries(device / "net");
   for (const std::string& child : sysfs::entries(device)) {
@@ -53,7 +53,7 @@ Result<DeviceInfo> read_device(const SystemPaths& paths, Address address, Names*
   const fs::path device = sysfs::device(paths, address);
   if (!sysfs::exists(device)) {
     return fail(ErrorCode::not_found, "there is no PCI device " + address.to_string(),
-                "see `pollux list --all` for those there are; after plugging one in: echo 1 > /sys/bus/pci/rescan");
+                "see `pollux list --all`; to find a device that was plugged in: echo 1 > /sys/bus/pci/rescan");
   }
   DeviceInfo info;
   info.address = address;
@@ -77,7 +77,7 @@ Result<std::vector<DeviceInfo>> list_devices(const SystemPaths& paths, Names* na
   const fs::path directory = paths.sys / "bus/pci/devices";
   if (!sysfs::exists(directory)) {
     return fail(ErrorCode::not_supported, "there is no PCI bus in " + paths.sys.string(),
-                "mount sysfs: mount -t sysfs sysfs /sys; a machine without PCI has no ports for Pollux");
+                "mount sysfs: mount -t sysfs sysfs /sys; Pollux needs a machine with PCI");
   }
   std::vector<DeviceInfo> devices;
   for (const std::string& name : sysfs::entries(directory)) {

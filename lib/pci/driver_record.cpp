@@ -28,9 +28,9 @@ fs::path record_file(const SystemPaths& paths, Address address) { return directo
 
 tl::unexpected<Error> cannot_write(const fs::path& file, int error) {
   const bool refused = error == EACCES || error == EPERM || error == EROFS;
-  return fail_errno(refused ? ErrorCode::permission_denied : ErrorCode::io_error, "cannot write " + file.string(),
-                    error,
-                    refused ? "run the command as root, with sudo" : "see that /run exists and has room: df /run");
+  return fail_errno(
+      refused ? ErrorCode::permission_denied : ErrorCode::io_error, "cannot write " + file.string(), error,
+      refused ? "run the command as root, with sudo" : "check that /run exists and has free space: df /run");
 }
 
 Result<void> make_directory(const SystemPaths& paths) {
@@ -120,9 +120,8 @@ Result<std::optional<DriverRecord>> load_record(const SystemPaths& paths, Addres
   const auto text = sysfs::read_text(file);
   auto record = text ? parse(*text) : std::nullopt;
   if (record) return record;
-  return fail(ErrorCode::io_error,
-              fmt::format("the record of the former driver in {} cannot be understood", file.string()),
-              fmt::format("remove it, and the kernel chooses the driver: rm {}", file.string()));
+  return fail(ErrorCode::io_error, fmt::format("the record of the previous driver in {} is malformed", file.string()),
+              fmt::format("remove it; the kernel then chooses the driver: rm {}", file.string()));
 }
 
 void remove_record(const SystemPaths& paths, Address address) {
@@ -140,7 +139,7 @@ Result<BindingLock> BindingLock::take(const SystemPaths& paths, Clock& clock, Du
       std::chrono::milliseconds(10));
   if (!locked) {
     return fail(ErrorCode::busy, "another process is binding devices and holds " + file.string(),
-                "wait for it; `fuser " + file.string() + "` tells which");
+                "wait until it has finished; `fuser " + file.string() + "` shows the process");
   }
   return BindingLock(std::move(descriptor));
 }

@@ -13,32 +13,32 @@
 
 namespace pollux::pci {
 
-/// What a device had before it was bound to vfio-pci. One small text file a device in RUN/pollux/drivers, which does
-/// not outlive a reboot, as the binding does not.
+/// The driver of a device before it was bound to vfio-pci. Each device has a text file in RUN/pollux/drivers. A reboot
+/// removes the files and also ends the bindings.
 struct DriverRecord {
   std::string driver;           ///< empty: none
   std::string driver_override;  ///< empty: none
-  std::uint16_t vendor = 0;     ///< with `device`: whether it is still the same card
+  std::uint16_t vendor = 0;     ///< vendor and device id show whether it is still the same card
   std::uint16_t device = 0;
 
   friend bool operator==(const DriverRecord&, const DriverRecord&) = default;
 };
 
-/// Whether `name` can be a driver's: it becomes part of a path.
+/// Whether `name` is a valid driver name. It becomes part of a path.
 [[nodiscard]] bool is_driver_name(const std::string& name);
 
-/// Replaces the record in one step: a reader sees the old one or the new one. Errors: `permission_denied`, `io_error`.
+/// Replaces the record atomically. Errors: `permission_denied`, `io_error`.
 [[nodiscard]] Result<void> save_record(const SystemPaths& paths, Address address, const DriverRecord& record);
 
-/// Nothing if there is no record. Error `io_error` if it cannot be understood.
+/// Returns nullopt if there is no record. Error: `io_error` if it is malformed.
 [[nodiscard]] Result<std::optional<DriverRecord>> load_record(const SystemPaths& paths, Address address);
 
 void remove_record(const SystemPaths& paths, Address address);
 
-/// Held while one process changes bindings; the kernel releases it when the process ends.
+/// The lock that a process holds while it changes bindings. The kernel releases it when the process ends.
 class BindingLock {
  public:
-  /// Error `busy` if another process still holds it after `limit`.
+  /// Error: `busy` if another process holds the lock for longer than `limit`.
   [[nodiscard]] static Result<BindingLock> take(const SystemPaths& paths, Clock& clock, Duration limit);
 
  private:

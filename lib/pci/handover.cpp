@@ -14,20 +14,20 @@
 namespace pollux::pci {
 namespace {
 
-constexpr std::size_t kLargestEntry = 1U << 20U;
+constexpr std::size_t kMaxEntry = 1U << 20U;
 constexpr Duration kNodeLimit = std::chrono::seconds(2);
 
 std::uint64_t round_up(std::uint64_t value, std::uint64_t unit) {
   return unit == 0 ? value : (value + unit - 1) / unit * unit;
 }
 
-Result<void> hand_over(const std::filesystem::path& node, const User& user) {
+Result<void> change_owner(const std::filesystem::path& node, const User& user) {
   if (::chown(node.c_str(), user.uid, user.gid) == 0) return {};
   const int error = errno;
   const bool refused = error == EPERM || error == EACCES || error == EROFS;
   return fail_errno(refused ? ErrorCode::permission_denied : ErrorCode::io_error,
-                    fmt::format("cannot hand {} to {}", node.string(), user.name), error,
-                    refused ? "run the command as root, with sudo" : "look at the node: ls -l " + node.string());
+                    fmt::format("cannot change the owner of {} to {}", node.string(), user.name), error,
+                    refused ? "run the command as root, with sudo" : "check the file: ls -l " + node.string());
 }
 
 std::vector<std::filesystem::path> device_files(const SystemPaths& paths, std::uint32_t number) {
@@ -51,13 +51,13 @@ Result<User> find_user(const std::string& name) {
   passwd entry{};
   passwd* found = nullptr;
   int error = ERANGE;
-  while (error == ERANGE && buffer.size() <= kLargestEntry) {
+  while (error == ERANGE && buffer.size() <= kMaxEntry) {
     error = ::getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
     if (error == ERANGE) buffer.resize(buffer.size() * 2);
   }
   if (found != nullptr) return User{name, entry.pw_uid, entry.pw_gid};
   return fail(ErrorCode::not_found, fmt::format("there is no user '{}'", name),
-              "see `getent passwd` for those there are, or add one: useradd NAME");
+              "see `getent passwd` for all users, or add one: useradd NAME");
 }
 
 Result<std::vector<std::filesystem::path>> hand_group_to(const SystemPaths& paths, Clock& clock, std::uint32_t group,
@@ -69,18 +69,18 @@ Result<std::vector<std::filesystem::path>> hand_group_to(const SystemPaths& path
       std::chrono::milliseconds(10));
   if (appeared && !sysfs::exists(node)) {
     return fail(ErrorCode::not_supported,
-                fmt::format("{} is of no use to {}: without an IOMMU only root opens a device", without_iommu.string(),
-                            user.name),
-                "run the program as root; or switch the IOMMU on, which keeps the device in its bounds");
+                fmt::format("{} cannot open {}: without an IOMMU only root can open a device", user.name,
+                            without_iommu.string()),
+                "run the program as root, or enable the IOMMU, which restricts the device's DMA");
   }
   if (!appeared) {
     return fail(ErrorCode::timeout, fmt::format("{} did not appear", node.string()),
-                "bind a device of the group to vfio-pci first; in a container, /dev/vfio must be passed in");
+                "bind a device of the group to vfio-pci first; in a container, pass /dev/vfio to it");
   }
   std::vector<std::filesystem::path> files = device_files(paths, group);
   files.insert(files.begin(), node);
   for (const auto& file : files) {
-    if (auto handed = hand_over(file, user); !handed) return pass_on(std::move(handed));
+    if (auto handed = change_owner(file, user); !handed) return pass_on(std::move(handed));
   }
   return files;
 }
@@ -95,7 +95,7 @@ std::string memlock_advice(const User& user, const MemlockDemand& demand) {
   const std::uint64_t mebibytes = round_up(demand.bytes(), 1U << 20U) >> 20U;
   if (user.uid == 0) return fmt::format("root needs no memlock limit ({} MiB will be pinned)\n", mebibytes);
   return fmt::format(
-      "{0} needs a memlock limit of {1} MiB: VFIO pins what is mapped for DMA, huge pages included, here {2} port{3}\n"
+      "{0} needs a memlock limit of {1} MiB. VFIO pins all memory mapped for DMA, also huge pages: here {2} port{3}\n"
       "with {4} mbufs of {5} bytes and {6} rings of {7} KiB each. More mbufs need more. Set it in one of these:\n"
       "  /etc/security/limits.d/pollux.conf, for the next login:  {0} - memlock {8}\n"
       "  the unit of a systemd service:                           LimitMEMLOCK={1}M\n",

@@ -16,8 +16,8 @@ namespace {
 
 constexpr std::size_t kReasonsShown = 6;
 
-// fe80::/64 and ff00::/8 come with every interface, 169.254.0.0/16 with every such address.
-bool comes_by_itself(const LinkRoute& route) {
+// The kernel adds fe80::/64 and ff00::/8 to every interface, and 169.254.0.0/16 with every address of that network.
+bool is_automatic(const LinkRoute& route) {
   if (!route.unicast || route.table == RT_TABLE_LOCAL) return true;
   if (route.has_gateway) return false;
   return route.destination.is_link_local() || (route.destination.v6 && route.destination.is_multicast());
@@ -32,8 +32,8 @@ bool same_network(const IpPrefix& one, const IpPrefix& other) {
   return true;
 }
 
-// The kernel adds it with the address and takes it away with it, so it is no reason of its own.
-bool comes_with_an_address(const LinkRoute& route, const NetworkNamespace& where) {
+// The kernel adds and removes this route with the address, so it is not a separate use.
+bool belongs_to_address(const LinkRoute& route, const NetworkNamespace& where) {
   if (route.has_gateway) return false;
   return std::any_of(where.addresses.begin(), where.addresses.end(), [&](const LinkAddress& address) {
     return address.link == route.link && same_network(address.prefix, route.destination);
@@ -44,7 +44,7 @@ std::string route_name(const IpPrefix& destination) {
   return destination.length == 0 ? std::string("default") : destination.to_string();
 }
 
-/// Goes from the port's interface up through those that are stacked on it, across namespaces.
+/// Visits an interface and all interfaces stacked on it, in all namespaces, and collects their uses.
 class Search {
  public:
   explicit Search(const NetworkState& state) : state_(state) {}
@@ -77,7 +77,7 @@ class Search {
     const auto master = std::find_if(where.links.begin(), where.links.end(),
                                      [&](const NetworkLink& candidate) { return candidate.index == link.master; });
     const bool known = master != where.links.end();
-    // A VRF only chooses a routing table: what the port carries shows in its addresses and routes.
+    // A VRF only selects a routing table. The addresses and routes show whether the port is used.
     if (known && master->kind == "vrf") return;
     const std::string kind = known && !master->kind.empty() ? master->kind : "interface";
     const std::string name = known ? master->name : std::to_string(link.master);
@@ -95,7 +95,7 @@ class Search {
 
   void check_routes(const NetworkNamespace& where, const NetworkLink& link) {
     for (const LinkRoute& route : where.routes) {
-      if (route.link != link.index || comes_by_itself(route) || comes_with_an_address(route, where)) continue;
+      if (route.link != link.index || is_automatic(route) || belongs_to_address(route, where)) continue;
       const std::string name = route_name(route.destination);
       add(where, link, fmt::format("carries the route {}{}", name, route.destination.v6 ? " (IPv6)" : ""),
           fmt::format("ip {}route del {} dev {} table {}", route.destination.v6 ? "-6 " : "", name, link.name,
@@ -157,7 +157,7 @@ Result<void> check_unused(const SystemPaths& paths, const NetworkState& state, A
   }
   if (uses.size() > kReasonsShown) reasons += fmt::format("; and {} more", uses.size() - kReasonsShown);
   return fail(ErrorCode::in_use_by_host, fmt::format("{} is in use by the host: {}", address.to_string(), reasons),
-              fmt::format("{} ; or, if the host can do without it, bind with --force", remedies));
+              fmt::format("{} ; or, if the host does not need it, bind with --force", remedies));
 }
 
 }  // namespace pollux::pci

@@ -34,7 +34,7 @@ std::string unbind_command(const GroupMember& member) {
                      member.address ? "pci" : "platform");
 }
 
-/// Ports go along in the same command, since one alone would meet the same refusal; other devices lose their drivers.
+/// Ports of the group are added to the bind command, because binding one alone fails. Other devices are unbound first.
 std::string viable_hint(std::span<const Address> leaving, const std::vector<GroupMember>& obstacles) {
   std::vector<std::string> steps;
   std::string together = "pollux bind";
@@ -61,7 +61,7 @@ bool is_vfio_driver(std::string_view driver) {
 
 bool GroupMember::viable() const { return bridge || driver.empty() || driver == "pci-stub" || is_vfio_driver(driver); }
 
-std::vector<GroupMember> IommuGroup::in_the_way(std::span<const Address> leaving) const {
+std::vector<GroupMember> IommuGroup::obstacles(std::span<const Address> leaving) const {
   std::vector<GroupMember> obstacles;
   for (const GroupMember& member : members) {
     const bool leaves = member.address && std::find(leaving.begin(), leaving.end(), *member.address) != leaving.end();
@@ -85,14 +85,14 @@ Result<IommuGroup> read_group(const SystemPaths& paths, std::uint32_t number) {
 }
 
 Result<void> check_viable(const IommuGroup& group, std::span<const Address> leaving) {
-  const auto obstacles = group.in_the_way(leaving);
+  const auto obstacles = group.obstacles(leaving);
   if (obstacles.empty()) return {};
   std::vector<std::string> listed;
   for (const GroupMember& member : obstacles) listed.push_back(fmt::format("{} ({})", member.name, member.driver));
   std::vector<std::string> subjects;
   for (const Address& address : leaving) subjects.push_back(address.to_string());
   return fail(ErrorCode::group_not_viable,
-              fmt::format("{}: IOMMU group {} goes to VFIO only as a whole, and the kernel still drives {}",
+              fmt::format("{}: VFIO needs all devices of IOMMU group {}, but kernel drivers are bound to {}",
                           fmt::join(subjects, ", "), group.number, fmt::join(listed, ", ")),
               viable_hint(leaving, obstacles));
 }

@@ -24,7 +24,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A network namespace that is held open, so that its id stays its own.
+/// A network namespace. It is kept open, so that the kernel does not reuse its id.
 struct Found {
   FileDescriptor descriptor;
   std::uint64_t id = 0;
@@ -32,7 +32,7 @@ struct Found {
   std::string command_prefix;
 };
 
-/// Collects namespaces, each once, from all the places where they show. The first name found is kept.
+/// Collects all network namespaces, each once, with the first name found.
 class Finder {
  public:
   explicit Finder(const SystemPaths& paths) : paths_(paths) {}
@@ -52,7 +52,7 @@ class Finder {
     struct stat status {};
     if (::stat(file.c_str(), &status) != 0 || known(status.st_ino)) return;
     FileDescriptor descriptor(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    // It may have become another one between the two calls, and `ip netns` leaves plain files behind.
+    // The file may have changed between the two calls, and `ip netns` can leave regular files behind.
     if (!descriptor || !is_namespace(descriptor) || ::fstat(descriptor.get(), &status) != 0) return;
     if (known(status.st_ino)) return;
     found_.push_back({std::move(descriptor), status.st_ino, name, command_prefix});
@@ -67,7 +67,7 @@ class Finder {
     return std::any_of(found_.begin(), found_.end(), [&](const Found& other) { return other.id == id; });
   }
 
-  // Container engines mount namespaces in places of their own: proc(5), /proc/pid/mountinfo.
+  // Container engines mount namespaces in other directories: proc(5), /proc/pid/mountinfo.
   void add_mounted() {
     std::ifstream table(paths_.proc / "self/mountinfo");
     for (std::string line; std::getline(table, line);) {
@@ -96,13 +96,14 @@ class Finder {
   std::vector<Found> found_;
 };
 
-/// What the namespace that the thread is in calls the others; asked for once, and only where an interface needs it.
-class Numbers {
+/// Maps the numbers by which the thread's namespace knows the others to their ids. It queries the kernel once, when an
+/// interface first needs it.
+class NamespaceNumbers {
  public:
-  explicit Numbers(const std::vector<Found>& all) : all_(all) {}
+  explicit NamespaceNumbers(const std::vector<Found>& all) : all_(all) {}
 
   std::uint64_t id_of(std::int32_t number) {
-    if (!std::exchange(asked_, true)) {
+    if (!std::exchange(queried_, true)) {
       for (const Found& one : all_) ids_.emplace(namespace_number(one.descriptor.get()), one.id);
     }
     const auto found = ids_.find(number);
@@ -112,15 +113,15 @@ class Numbers {
  private:
   const std::vector<Found>& all_;
   std::map<std::int32_t, std::uint64_t> ids_;
-  bool asked_ = false;
+  bool queried_ = false;
 };
 
 Result<void> read_here(NetworkNamespace& into, const std::vector<Found>& all) {
-  Numbers numbers(all);
+  NamespaceNumbers numbers(all);
   return read_current_namespace(into, [&](std::int32_t number) { return numbers.id_of(number); });
 }
 
-// Runs in a thread of its own, whose namespace changes and ends with it.
+// Runs in a separate thread, because it changes the thread's namespace.
 Result<NetworkState> visit_all(const SystemPaths& paths) {
   const std::vector<Found> all = Finder(paths).find();
   NetworkState state;

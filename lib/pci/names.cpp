@@ -8,44 +8,43 @@ extern "C" {
 #include <pci/pci.h>
 }
 
-// libpci ends the process when it meets an error, out of memory or a damaged list of names, and forbids a handler of
-// ours to return. So the handler jumps back to the call that asked, which is a plain C frame but for ours in
-// `Fence::lookup`, where nothing lives that has a destructor. The handler gets no pointer of ours, hence the
-// thread-local one; it is set only during a lookup. pci_init is never called: names do not need it, and it touches
-// hardware.
+// libpci exits the process on an error (no memory, or a damaged list of names), and its error handler must not return.
+// So the handler uses longjmp to return to `lookup_name`. All frames in between are C code, and `lookup_name` has no
+// objects with destructors. libpci passes no user pointer to the handler, so the jump buffer is thread-local; it is set
+// only during a lookup. pci_init is not called: names do not need it, and it accesses hardware.
 namespace pollux::pci {
 namespace {
 
-thread_local std::jmp_buf* way_out = nullptr;
+thread_local std::jmp_buf* escape = nullptr;
 
 extern "C" {
-// The GNU spelling makes it part of the function's type, as libpci's declaration has it.
-__attribute__((noreturn)) void leave_libpci(char* /*message*/, ...) { std::longjmp(*way_out, 1); }
+// With the GNU attribute, noreturn is a part of the function's type, as in libpci's declaration.
+__attribute__((noreturn)) void leave_libpci(char* /*message*/, ...) { std::longjmp(*escape, 1); }
 void ignore_message(char* /*message*/, ...) {}
 }
 
-// The machine's list alone: no cache in somebody's home directory, no hwdb, no network.
+// Use only the machine's list: no cache in the home directory, no hwdb, no network.
 constexpr int kListOnly = PCI_LOOKUP_NO_NUMBERS | PCI_LOOKUP_NO_HWDB;
 
 using NameBuffer = std::array<char, 256>;
 
-struct Question {
+struct Lookup {
   int kind;
   int first;
   int second;
 };
 
-/// False after libpci gave up.
-bool ask(pci_access* access, const Question& question, NameBuffer& buffer, const char*& name) {
+/// Returns false if libpci reported an error.
+bool lookup_name(pci_access* access, const Lookup& request, NameBuffer& buffer, const char*& name) {
   std::jmp_buf here;
-  way_out = &here;
-  if (setjmp(here) != 0) {  // NOLINT: the only way out of libpci
-    way_out = nullptr;
+  escape = &here;
+  if (setjmp(here) != 0) {  // NOLINT: libpci's error handler must not return
+    escape = nullptr;
     return false;
   }
-  name = pci_lookup_name(access, buffer.data(), static_cast<int>(buffer.size()), question.kind | kListOnly,
-                         question.first, question.second);
-  way_out = nullptr;
+  name = pci_lookup_name(access, buffer.data(), static_cast<int>(buffer.size()), request.kind | kListOnly,
+                         request.first, request.second);
+  escape = nullptr;
   return true;
 }
 
@@ -64,16 +63,16 @@ class Names::Library {
   Library& operator=(const Library&) = delete;
   ~Library() { pci_cleanup(access_); }
 
-  std::string lookup(const Question& question) {
+  std::string lookup(const Lookup& request) {
     if (broken_) return {};
     NameBuffer buffer{};
     const char* name = nullptr;
-    broken_ = !ask(access_, question, buffer, name);
+    broken_ = !lookup_name(access_, request, buffer, name);
     return broken_ || name == nullptr ? std::string() : std::string(name);
   }
 
  private:
-  std::string list_;  ///< libpci keeps a pointer to it
+  std::string list_;  // libpci keeps a pointer to its text
   pci_access* access_;
   bool broken_ = false;
 };

@@ -12,7 +12,7 @@ namespace pollux::pci::netlink {
 namespace {
 
 constexpr int kDumpAttempts = 5;
-constexpr timeval kPatience{2, 0};
+constexpr timeval kReceiveTimeout{2, 0};
 
 constexpr std::size_t padded(std::size_t length) { return (length + 3U) & ~std::size_t{3}; }
 
@@ -59,35 +59,35 @@ void Payload::append(const void* data, std::size_t size) {
 
 Result<Socket> Socket::open() {
   FileDescriptor descriptor(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
-  if (!descriptor) return failed("no rtnetlink socket", errno);
-  if (::setsockopt(descriptor.get(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience) != 0) {
-    return failed("no time limit on the rtnetlink socket", errno);
+  if (!descriptor) return failed("cannot open an rtnetlink socket", errno);
+  if (::setsockopt(descriptor.get(), SOL_SOCKET, SO_RCVTIMEO, &kReceiveTimeout, sizeof kReceiveTimeout) != 0) {
+    return failed("cannot set a timeout on the rtnetlink socket", errno);
   }
   return Socket(std::move(descriptor));
 }
 
-Result<void> Socket::dump(std::uint16_t type, const Payload& question, const std::function<void()>& restart,
+Result<void> Socket::dump(std::uint16_t type, const Payload& request, const std::function<void()>& restart,
                           const Handler& handler) {
   for (int attempt = 0; attempt < kDumpAttempts; ++attempt) {
     restart();
-    if (auto sent = send(type, NLM_F_REQUEST | NLM_F_DUMP, question); !sent) return sent;
+    if (auto sent = send(type, NLM_F_REQUEST | NLM_F_DUMP, request); !sent) return sent;
     auto progress = collect(true, handler);
     if (!progress) return pass_on(std::move(progress));
     if (!progress->torn) return {};
   }
   return fail(ErrorCode::busy, "the host's network configuration changes too fast to be read",
-              "try again when it has settled");
+              "try again when no interfaces are being changed");
 }
 
-Result<void> Socket::get(std::uint16_t type, const Payload& question, const Handler& handler) {
-  if (auto sent = send(type, NLM_F_REQUEST | NLM_F_ACK, question); !sent) return sent;
+Result<void> Socket::get(std::uint16_t type, const Payload& request, const Handler& handler) {
+  if (auto sent = send(type, NLM_F_REQUEST | NLM_F_ACK, request); !sent) return sent;
   auto progress = collect(false, handler);
   if (!progress) return pass_on(std::move(progress));
   return {};
 }
 
-Result<void> Socket::send(std::uint16_t type, std::uint16_t flags, const Payload& question) {
-  const Bytes body = question.bytes();
+Result<void> Socket::send(std::uint16_t type, std::uint16_t flags, const Payload& request) {
+  const Bytes body = request.bytes();
   nlmsghdr header{};
   header.nlmsg_len = static_cast<std::uint32_t>(sizeof header + body.size());
   header.nlmsg_type = type;
@@ -102,7 +102,7 @@ Result<void> Socket::send(std::uint16_t type, std::uint16_t flags, const Payload
   static_assert(sizeof kernel <= sizeof address);
   std::memcpy(&address, &kernel, sizeof kernel);
   if (::sendto(descriptor_.get(), message.data(), message.size(), 0, &address, sizeof kernel) < 0) {
-    return failed("rtnetlink refused a question", errno);
+    return failed("cannot send an rtnetlink request", errno);
   }
   return {};
 }
@@ -117,14 +117,15 @@ Result<Socket::Progress> Socket::collect(bool is_dump, const Handler& handler) {
   }
 }
 
-// One datagram holds several messages; those of an earlier question, given up in between, are skipped by their number.
+// A datagram has several messages. Messages with another sequence number belong to an abandoned request; they are
+// skipped.
 Result<Socket::Progress> Socket::receive(bool is_dump, const Handler& handler) {
   ssize_t got = 0;
   do {
     got = ::recv(descriptor_.get(), buffer_.data(), buffer_.size(), MSG_TRUNC);
   } while (got < 0 && errno == EINTR);
   if (got < 0) return failed("rtnetlink did not answer", errno);
-  if (static_cast<std::size_t>(got) > buffer_.size()) return failed("rtnetlink answered at too great length", EMSGSIZE);
+  if (static_cast<std::size_t>(got) > buffer_.size()) return failed("the answer of rtnetlink is too long", EMSGSIZE);
 
   Progress progress;
   Bytes bytes = Bytes(buffer_).first(static_cast<std::size_t>(got));
@@ -136,7 +137,7 @@ Result<Socket::Progress> Socket::receive(bool is_dump, const Handler& handler) {
     progress.torn = progress.torn || (header->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
     if (header->nlmsg_type == NLMSG_ERROR) {
       const int error = -read<int>(payload).value_or(-EBADMSG);
-      if (error != 0) return failed("rtnetlink refused a question", error);
+      if (error != 0) return failed("rtnetlink returned an error", error);
       progress.done = !is_dump;
     } else if (header->nlmsg_type == NLMSG_DONE) {
       progress.done = true;

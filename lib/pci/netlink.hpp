@@ -13,12 +13,13 @@
 #include "base/file_descriptor.hpp"
 #include "pollux/base/error.hpp"
 
-/// Just enough rtnetlink to read: questions, dumps, attributes. Every length is checked before it is used.
+/// The part of rtnetlink that is needed to read: requests, dumps, attributes. Every length is checked before it is
+/// used.
 namespace pollux::pci::netlink {
 
 using Bytes = std::span<const std::byte>;
 
-/// A plain structure at the front of `bytes`; nothing if they are too few.
+/// Copies a structure from the front of `bytes`; nullopt if there are too few bytes.
 template <class T>
 [[nodiscard]] std::optional<T> read(Bytes bytes) {
   if (bytes.size() < sizeof(T)) return std::nullopt;
@@ -30,13 +31,13 @@ template <class T>
 /// The text up to its first zero.
 [[nodiscard]] std::string read_string(Bytes bytes);
 
-/// Calls `found` for each attribute that lies whole within `bytes`; flag bits are taken off its type.
+/// Calls `found` for each complete attribute in `bytes`, with its type without flag bits.
 void for_each_attribute(Bytes bytes, const std::function<void(std::uint16_t type, Bytes payload)>& found);
 
-/// `bytes` behind a fixed header of `size` bytes and its padding.
+/// The part of `bytes` after a header of `size` bytes and its padding.
 [[nodiscard]] Bytes after_header(Bytes bytes, std::size_t size);
 
-/// A fixed header with attributes behind it, as the payload of a question.
+/// The payload of a request: a fixed header, then attributes.
 class Payload {
  public:
   template <class T>
@@ -51,29 +52,29 @@ class Payload {
   std::vector<std::byte> bytes_;
 };
 
-/// One rtnetlink socket, in the network namespace that the thread was in when it was opened. Answers are waited for at
-/// most two seconds. Thread rule: one thread at a time.
+/// An rtnetlink socket. It belongs to the network namespace of the thread that opened it. It waits at most two seconds
+/// for an answer. Thread rule: one thread at a time.
 class Socket {
  public:
   using Handler = std::function<void(std::uint16_t type, Bytes payload)>;
 
   [[nodiscard]] static Result<Socket> open();
 
-  /// Asks for all objects of a kind. A dump that the kernel marks as torn by a change is taken again; `handler` may
-  /// then see an object twice, and `restart` is called before.
-  [[nodiscard]] Result<void> dump(std::uint16_t type, const Payload& question, const std::function<void()>& restart,
+  /// Requests all objects of a type. `restart` is called before each attempt. If the kernel marks a dump as
+  /// inconsistent, it is repeated, so `handler` may get an object more than once.
+  [[nodiscard]] Result<void> dump(std::uint16_t type, const Payload& request, const std::function<void()>& restart,
                                   const Handler& handler);
-  /// Asks for one object.
-  [[nodiscard]] Result<void> get(std::uint16_t type, const Payload& question, const Handler& handler);
+  /// Requests one object.
+  [[nodiscard]] Result<void> get(std::uint16_t type, const Payload& request, const Handler& handler);
 
  private:
   struct Progress {
     bool done = false;  ///< the answer is complete
-    bool torn = false;  ///< the kernel's tables changed while it was given
+    bool torn = false;  ///< the kernel's tables changed during the dump
   };
 
   explicit Socket(FileDescriptor descriptor) : descriptor_(std::move(descriptor)), buffer_(64U << 10U) {}
-  [[nodiscard]] Result<void> send(std::uint16_t type, std::uint16_t flags, const Payload& question);
+  [[nodiscard]] Result<void> send(std::uint16_t type, std::uint16_t flags, const Payload& request);
   [[nodiscard]] Result<Progress> receive(bool is_dump, const Handler& handler);
   [[nodiscard]] Result<Progress> collect(bool is_dump, const Handler& handler);
 

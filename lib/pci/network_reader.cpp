@@ -28,8 +28,8 @@ std::string read_kind(Bytes link_info) {
   return kind;
 }
 
-// Linux tells the device below an interface by rtnetlink since 5.14; ethtool has told it for longer.
-std::string ask_ethtool(const std::string& interface) {
+// rtnetlink reports the bus device of an interface since Linux 5.14. Older kernels report it only through ethtool.
+std::string query_ethtool(const std::string& interface) {
   const FileDescriptor socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   ethtool_drvinfo answer{};
   answer.cmd = ETHTOOL_GDRVINFO;
@@ -57,7 +57,7 @@ void add_link(NetworkNamespace& into, Bytes message, const NamespaceResolver& re
       default: break;
     }
   });
-  if (link.parent_device.empty() && link.kind.empty()) link.parent_device = ask_ethtool(link.name);
+  if (link.parent_device.empty() && link.kind.empty()) link.parent_device = query_ethtool(link.name);
   into.links.push_back(std::move(link));
 }
 
@@ -80,7 +80,7 @@ void add_address(NetworkNamespace& into, Bytes message) {
     if (type == IFA_ADDRESS) peer = read_prefix(header->ifa_family, header->ifa_prefixlen, payload);
     if (type == IFA_LOCAL) local = read_prefix(header->ifa_family, header->ifa_prefixlen, payload);
   });
-  // On a point-to-point link IFA_ADDRESS is the other end; IPv6 has IFA_LOCAL only there.
+  // On a point-to-point link IFA_ADDRESS is the address of the other end. IPv6 has IFA_LOCAL only on such links.
   const auto& own = local ? local : peer;
   if (own) into.addresses.push_back({header->ifa_index, *own, header->ifa_scope == RT_SCOPE_HOST});
 }
@@ -131,10 +131,10 @@ void add_route(NetworkNamespace& into, Bytes message) {
 }
 
 Result<void> dump_links(netlink::Socket& socket, NetworkNamespace& into, const NamespaceResolver& resolve) {
-  netlink::Payload question(ifinfomsg{});
-  question.add(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+  netlink::Payload request(ifinfomsg{});
+  request.add(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
   return socket.dump(
-      RTM_GETLINK, question, [&] { into.links.clear(); },
+      RTM_GETLINK, request, [&] { into.links.clear(); },
       [&](std::uint16_t type, Bytes message) {
         if (type == RTM_NEWLINK) add_link(into, message, resolve);
       });
@@ -148,7 +148,7 @@ Result<void> dump_addresses(netlink::Socket& socket, NetworkNamespace& into) {
       });
 }
 
-// A kernel without one of the families answers with the other's routes, or with all; what is not asked for is dropped.
+// A kernel without support for `family` returns routes of other families; they are skipped.
 Result<void> dump_routes(netlink::Socket& socket, NetworkNamespace& into, std::uint8_t family) {
   rtmsg header{};
   header.rtm_family = family;
@@ -176,9 +176,9 @@ std::int32_t namespace_number(int descriptor) {
   std::int32_t number = -1;
   auto socket = netlink::Socket::open();
   if (!socket) return number;
-  netlink::Payload question(rtgenmsg{});
-  question.add(NETNSA_FD, static_cast<std::uint32_t>(descriptor));
-  const auto asked = socket->get(RTM_GETNSID, question, [&](std::uint16_t type, Bytes message) {
+  netlink::Payload request(rtgenmsg{});
+  request.add(NETNSA_FD, static_cast<std::uint32_t>(descriptor));
+  const auto asked = socket->get(RTM_GETNSID, request, [&](std::uint16_t type, Bytes message) {
     if (type != RTM_NEWNSID) return;
     netlink::for_each_attribute(netlink::after_header(message, sizeof(rtgenmsg)),
                                 [&](std::uint16_t kind, Bytes payload) {

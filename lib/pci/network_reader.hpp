@@ -9,14 +9,13 @@
 
 namespace pollux::pci {
 
-/// The id of the namespace that the current one knows as `nsid`, or
-/// `NetworkLink::kUnknownNamespace`.
+/// Returns the id of the namespace that the current one knows as `nsid`, or `NetworkLink::kUnknownNamespace`.
 using NamespaceResolver = std::function<std::uint64_t(std::int32_t nsid)>;
 
-/// Fills links, addresses and routes from the network namespace that the calling thread is in.
+/// Fills links, addresses and routes from the network namespace of the calling thread.
 [[nodiscard]] Result<void> read_current_namespace(NetworkNamespace& into, const NamespaceResolver& resolve);
 
-/// The number under which the current namespace knows the one behind `descriptor`; negative if under none.
+/// The number by which the current namespace knows the namespace of `descriptor`; negative if it has none.
 [[nodiscard]] std::int32_t namespace_number(int descriptor);
 
 }  // namespace pollux::pci

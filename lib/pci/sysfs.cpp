@@ -21,19 +21,18 @@ tl::unexpected<Error> write_failed(const fs::path& file, int error) {
   switch (error) {
     case ENOENT:
     case ENODEV:
-      return fail_errno(ErrorCode::not_found, what, error, "the device or its driver has gone; see `pollux list`");
+      return fail_errno(ErrorCode::not_found, what, error, "the device or its driver was removed; see `pollux list`");
     case EACCES:
     case EPERM: return fail_errno(ErrorCode::permission_denied, what, error, "run the command as root, with sudo");
     case EROFS:
       return fail_errno(
           ErrorCode::permission_denied, what, error,
-          "sysfs is mounted read-only, as in a container: run it on the host, or mount -o remount,rw /sys");
-    default: return fail_errno(ErrorCode::io_error, what, error, "the kernel's log says more: dmesg | tail");
+          "sysfs is read-only, as in a container: run the command on the host, or mount -o remount,rw /sys");
+    default: return fail_errno(ErrorCode::io_error, what, error, "see the kernel's log: dmesg | tail");
   }
 }
 
-/// Attributes are never created, only opened. Truncation means nothing in sysfs and lets a tree of plain files stand
-/// in.
+/// Opens an attribute; it never creates one. Tests use regular files, which need O_TRUNC; sysfs ignores it.
 Result<FileDescriptor> open_to_write(const fs::path& file, int flags) {
   FileDescriptor descriptor(::open(file.c_str(), O_WRONLY | O_CLOEXEC | flags));
   if (!descriptor) return write_failed(file, errno);

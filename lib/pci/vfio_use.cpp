@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The character devices through which a process may hold the device: that of the group, and since Linux 6.6 its own.
+/// The character devices through which a process can open the device: that of its group and, since Linux 6.6, its own.
 std::vector<fs::path> nodes_of(const SystemPaths& paths, const DeviceInfo& device) {
   std::vector<fs::path> nodes;
   if (device.iommu_group) {
@@ -57,10 +57,10 @@ Result<void> check_not_open(const SystemPaths& paths, const DeviceInfo& device, 
     const auto name = sysfs::read_text(paths.proc / process / "comm").value_or("?");
     return in_use(device, fmt::format("process {} ({})", process, name), "end that process first: kill " + process);
   }
-  // A holder in another process namespace does not show in /proc, but a group opens only once.
+  // A process in another PID namespace is not visible in /proc. But a group can be opened only once, so opening fails.
   for (const fs::path& node : nodes) {
     if (probe(node) == EBUSY) {
-      return in_use(device, "a process that cannot be seen from here", "end it first: fuser -v " + node.string());
+      return in_use(device, "a process that is not visible here", "end it first: fuser -v " + node.string());
     }
   }
   return {};

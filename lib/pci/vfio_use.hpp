@@ -10,12 +10,12 @@
 
 namespace pollux::pci {
 
-/// Opens a character device and closes it again. 0, or the errno of the attempt.
+/// Opens a character device and closes it again. Returns 0 or the errno of open.
 using NodeProbe = std::function<int(const std::filesystem::path& node)>;
 [[nodiscard]] int probe_node(const std::filesystem::path& node);
 
-/// Error `group_in_use` if a process has the device or its IOMMU group open, with the process where it can be seen.
-/// Taking such a device from vfio-pci would wait, without limit and deaf to signals, until that process lets go.
+/// Error: `group_in_use` if a process has the device or its IOMMU group open; it names the process if it is visible.
+/// Unbinding such a device from vfio-pci would block without limit, ignoring signals, until that process closes it.
 [[nodiscard]] Result<void> check_not_open(const SystemPaths& paths, const DeviceInfo& device,
                                           const NodeProbe& probe = probe_node);
 

@@ -11,7 +11,7 @@
 
 namespace pollux::pci {
 
-/// Where a PCI function sits: domain, bus, device (0..31), function (0..7). Ordered as `lspci` lists them.
+/// The address of a PCI function: domain, bus, device (0..31), function (0..7). The order is that of `lspci`.
 /// A plain value; any thread.
 struct POLLUX_API Address {
   std::uint32_t domain = 0;
@@ -19,8 +19,9 @@ struct POLLUX_API Address {
   std::uint8_t device = 0;
   std::uint8_t function = 0;
 
-  /// Reads "0000:01:00.0" or, in domain 0, "01:00.0". Digits are hexadecimal, either case. A domain has four to eight
-  /// digits, since hosts with Intel VMD count theirs from 10000. Error `invalid_argument` quotes the text.
+  /// Parses "0000:01:00.0" or, in domain 0, "01:00.0". Digits are hexadecimal, in upper or lower case. A domain has
+  /// four to eight digits, because domains of Intel VMD start at 10000. Error: `invalid_argument`, which quotes the
+  /// text.
   [[nodiscard]] static Result<Address> parse(std::string_view text);
 
   /// The form that sysfs uses: "0000:01:00.0", lower case.

@@ -19,53 +19,54 @@
 namespace pollux::pci {
 
 struct BindOptions {
-  /// Take the port even if the host uses it, and take devices that are no network controllers.
+  /// Bind the device even if the host uses it or it is not a network controller.
   bool force = false;
 };
 
-/// What became of one device.
+/// The result of `bind` or `unbind` for one device.
 struct BindOutcome {
   Address address;
-  bool changed = false;         ///< false: it was as it should be
+  bool changed = false;         ///< false: nothing had to be changed
   std::string previous_driver;  ///< empty: none
-  std::string driver;           ///< the one it has now; empty: none
+  std::string driver;           ///< the current driver; empty: none
   std::optional<std::uint32_t> iommu_group;
 };
 
-/// Moves PCI functions between the kernel's drivers and vfio-pci, by `driver_override` and `drivers_probe`. The driver
-/// that a device had is recorded below /run/pollux, so that another process can give it back. Binders in several
-/// processes wait for each other. Thread rule: one thread at a time. Keeps references to `clock` and `network`.
+/// Moves PCI functions between the kernel's drivers and vfio-pci with `driver_override` and `drivers_probe`. It records
+/// the previous driver of a device below /run/pollux, so that another process can restore it. A lock serialises the
+/// Binders of all processes. Thread rule: one thread at a time. Keeps references to `clock` and `network`.
 class POLLUX_API Binder {
  public:
-  /// How long a driver may take to let go of a device or to take it, and another Binder to finish.
+  /// The longest wait for a driver to release or probe a device, and for another Binder to finish.
   static constexpr Duration kLimit = std::chrono::seconds(5);
 
   Binder(SystemPaths paths, Clock& clock, const HostNetwork& network, LogCallback log = {});
 
-  /// Whether `bind` would start; changes nothing. Errors, each with what mends it: `not_found` (no such device),
+  /// Makes the checks of `bind` without changing anything. Errors, each with a hint: `not_found` (no such device),
   /// `invalid_argument` (a bridge; or not a network controller, unless forced; or named twice), `module_not_loaded`,
-  /// `no_iommu`, `group_not_viable` (counting all of `addresses` as leaving), `in_use_by_host`, `permission_denied`.
+  /// `no_iommu`, `group_not_viable` (the check assumes that all `addresses` leave their drivers), `in_use_by_host`,
+  /// `permission_denied`.
   [[nodiscard]] Result<void> check_bind(std::span<const Address> addresses, const BindOptions& options = {}) const;
 
-  /// Binds all to vfio-pci, or none: everything is checked before the first is touched, and if a driver refuses, those
-  /// that were moved go back. A device that is bound already is left alone and keeps its record. Further errors:
-  /// `not_bound` (vfio-pci refused), `timeout`, `io_error`, `busy` (another Binder works).
+  /// Binds all devices to vfio-pci, or none. Checks all devices first. If one cannot be bound, it restores the drivers
+  /// of the others. A device that is already bound is not changed and keeps its record. Further errors: `not_bound`
+  /// (vfio-pci did not accept the device), `timeout`, `io_error`, `busy` (another Binder is active).
   [[nodiscard]] Result<std::vector<BindOutcome>> bind(std::span<const Address> addresses,
                                                       const BindOptions& options = {});
 
-  /// Whether `unbind` would start; changes nothing. Errors: `not_found`, `module_not_loaded` (the recorded driver),
-  /// `group_in_use` (another process has the device open), `permission_denied`, `invalid_argument`.
+  /// Makes the checks of `unbind` without changing anything. Errors: `not_found`, `module_not_loaded` (the recorded
+  /// driver), `group_in_use` (another process has the device open), `permission_denied`, `invalid_argument`.
   [[nodiscard]] Result<void> check_unbind(std::span<const Address> addresses) const;
 
-  /// Gives each device back to the driver on record, or lets the kernel choose where there is no record. Everything is
-  /// checked first; a device that vfio-pci does not hold is left alone. Stops at the first failure, whose error says
-  /// so; it can be called again.
+  /// Binds each device to the recorded driver. Without a record the kernel chooses the driver. Checks all devices
+  /// first. A device that is not bound to vfio-pci is not changed. Stops at the first failure; it can then be called
+  /// again.
   [[nodiscard]] Result<std::vector<BindOutcome>> unbind(std::span<const Address> addresses);
 
  private:
   [[nodiscard]] Result<BindOutcome> bind_one(Address address);
   [[nodiscard]] Result<BindOutcome> unbind_one(Address address);
-  /// Gives a device to `driver` and to no other; an empty name lets the kernel choose, and then none is fine, too.
+  /// Binds a device to `driver`. With an empty name the kernel chooses a driver or none.
   [[nodiscard]] Result<void> move_to(Address address, const std::string& driver);
   void log(LogLevel level, const std::string& message) const;
 

@@ -14,7 +14,7 @@
 
 namespace pollux::pci {
 
-/// What sysfs tells of one PCI function, as it was when it was read. A plain value; any thread.
+/// The properties of a PCI function at the time when they were read from sysfs. A plain value; any thread.
 struct DeviceInfo {
   Address address;
   std::uint16_t vendor = 0;
@@ -23,14 +23,14 @@ struct DeviceInfo {
   std::uint16_t subsystem_device = 0;
   std::uint32_t class_code = 0;  ///< base class, subclass, programming interface: 24 bits
   std::uint8_t revision = 0;
-  std::string vendor_name;  ///< empty: not in the list of names, or no list was asked
+  std::string vendor_name;  ///< empty: not in the list of names, or no list was given
   std::string device_name;  ///< likewise
   std::string class_name;   ///< likewise
   std::optional<std::uint32_t> iommu_group;
-  int numa_node = -1;           ///< -1: the platform does not say
-  std::string driver;           ///< the kernel driver that has it; empty: none
-  std::string driver_override;  ///< the only driver that may take it; empty: any
-  /// The kernel's network interfaces on it, sorted; only those in the network namespace that `SystemPaths::sys` shows.
+  int numa_node = -1;           ///< -1: unknown
+  std::string driver;           ///< the bound kernel driver; empty: none
+  std::string driver_override;  ///< the only driver that may bind to it; empty: any
+  /// Its network interfaces, sorted. Only those in the network namespace of `SystemPaths::sys`.
   std::vector<std::string> interfaces;
 
   [[nodiscard]] bool is_network_controller() const { return class_code >> 16 == 0x02; }
@@ -41,8 +41,8 @@ struct DeviceInfo {
 [[nodiscard]] POLLUX_API Result<DeviceInfo> read_device(const SystemPaths& paths, Address address,
                                                         Names* names = nullptr);
 
-/// Reads every PCI function of the machine, in the order of addresses. Functions that go away meanwhile are left out.
-/// Error `not_supported` if the machine has no PCI bus in sysfs.
+/// Reads all PCI functions of the machine, sorted by address. Functions that disappear during the call are left out.
+/// Error: `not_supported` if sysfs has no PCI bus.
 [[nodiscard]] POLLUX_API Result<std::vector<DeviceInfo>> list_devices(const SystemPaths& paths, Names* names = nullptr);
 
 }  // namespace pollux::pci

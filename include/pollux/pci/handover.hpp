@@ -13,40 +13,39 @@
 
 namespace pollux::pci {
 
-/// A user of this machine.
+/// A user account of this machine.
 struct User {
   std::string name;
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
 };
 
-/// Looks a user up by name in the machine's user database. Error `not_found` if there is none.
+/// Finds a user by name in the machine's user database. Error: `not_found` if there is none.
 [[nodiscard]] POLLUX_API Result<User> find_user(const std::string& name);
 
-/// Makes `user` the owner of /dev/vfio/GROUP and of the files that VFIO makes for each of its devices
-/// (/dev/vfio/devices/vfioN, Linux 6.6), so that a process of theirs can open them. Returns which they are. It lasts
-/// until the devices leave VFIO. The nodes appear a moment after the bind; the group's is waited for (`clock`, at most
-/// 2 s). Errors: `timeout`, `permission_denied`, `io_error`, `not_supported` (without an IOMMU only root opens a
-/// device).
+/// Makes `user` the owner of /dev/vfio/GROUP and of the device files of the group's devices (/dev/vfio/devices/vfioN,
+/// Linux 6.6), so that the user's processes can open them. Returns the files. The change lasts until the devices leave
+/// VFIO. The files appear shortly after the bind: the call waits for the group's file on `clock`, at most 2 s.
+/// Errors: `timeout`, `permission_denied`, `io_error`, `not_supported` (without an IOMMU only root can open a device).
 [[nodiscard]] POLLUX_API Result<std::vector<std::filesystem::path>> hand_group_to(const SystemPaths& paths,
                                                                                   Clock& clock, std::uint32_t group,
                                                                                   const User& user);
 
-/// What a process will map for DMA: VFIO pins it and counts it against RLIMIT_MEMLOCK, huge pages included.
+/// The memory that a process will map for DMA. VFIO pins it and counts it against RLIMIT_MEMLOCK, including huge pages.
 struct POLLUX_API MemlockDemand {
   std::uint64_t ports = 1;
   std::uint64_t mbufs_per_port = 16384;
   std::uint64_t bytes_per_mbuf = 2368;     ///< 37 cache lines: header, headroom, 2,048 bytes of data
-  std::uint64_t rings_per_port = 32;       ///< 16 to receive, 16 to send
-  std::uint64_t ring_bytes = 4096 * 16;    ///< the longest ring, 16 bytes a descriptor
-  std::uint64_t page_bytes = 2ULL << 20U;  ///< what each pool and each port's rings are rounded up to
+  std::uint64_t rings_per_port = 32;       ///< 16 receive rings, 16 transmit rings
+  std::uint64_t ring_bytes = 4096 * 16;    ///< the longest ring, 16 bytes per descriptor
+  std::uint64_t page_bytes = 2ULL << 20U;  ///< the size of each pool and of each port's rings is rounded up to this
 
   /// ports * (round_up(mbufs_per_port * bytes_per_mbuf, page_bytes) + round_up(rings_per_port * ring_bytes,
   /// page_bytes))
   [[nodiscard]] std::uint64_t bytes() const;
 };
 
-/// Tells `user` what limit is needed and how to set it: for limits.conf and for a systemd unit. Several lines.
+/// A text of several lines: the memlock limit that `user` needs, and how to set it in limits.conf or a systemd unit.
 [[nodiscard]] POLLUX_API std::string memlock_advice(const User& user, const MemlockDemand& demand);
 
 }  // namespace pollux::pci

@@ -11,25 +11,25 @@
 
 namespace pollux::pci {
 
-/// One reason why a port must stay with the kernel.
+/// One reason why the kernel must keep a port.
 struct HostUse {
   std::string reason;  ///< such as "has the address 192.0.2.7/24"
   std::string interface;
-  std::string network_namespace;  ///< in words
+  std::string network_namespace;  ///< NetworkNamespace::name
   std::string remedy;             ///< the command that ends this use
 };
 
-/// What the host does with the port `device`, on its own interfaces and on those stacked upon them (VLAN, macvlan,
-/// ...), wherever they were moved: an address other than link-local, a route other than those that the kernel adds by
-/// itself, membership in a bridge, bond, team or virtual switch. `device_names` are the names by which the kernel may
-/// call the bus device below the interface: the PCI address, and for virtio the virtio device's name, too.
+/// Finds how the host uses a port: an address other than link-local, a route other than those that the kernel adds
+/// automatically, or membership in a bridge, bond, team or virtual switch. It checks the port's interfaces and those
+/// stacked on them (VLAN, macvlan, ...) in all network namespaces. `device_names` are the names that the kernel may use
+/// for the bus device of the interface: the PCI address, and for virtio also the name of the virtio device.
 [[nodiscard]] POLLUX_API std::vector<HostUse> find_host_use(const NetworkState& state,
                                                             const std::vector<std::string>& device_names);
 
-/// `device_names` for `find_host_use`.
+/// The `device_names` of a PCI function for `find_host_use`.
 [[nodiscard]] POLLUX_API std::vector<std::string> bus_names(const SystemPaths& paths, Address address);
 
-/// Error `in_use_by_host` if the host uses the port, with every reason, interface and namespace.
+/// Error: `in_use_by_host` if the host uses the port; it names the reasons, interfaces and namespaces.
 [[nodiscard]] POLLUX_API Result<void> check_unused(const SystemPaths& paths, const NetworkState& state,
                                                    Address address);
 

@@ -17,34 +17,35 @@ namespace pollux::pci {
 
 /// One device of an IOMMU group.
 struct POLLUX_API GroupMember {
-  std::string name;                ///< as sysfs names it: the PCI address or a platform device's name
+  std::string name;                ///< its name in sysfs: a PCI address or the name of a platform device
   std::optional<Address> address;  ///< none: not a PCI device
   std::string driver;              ///< empty: none
-  bool bridge = false;             ///< a PCI bridge, which the kernel tolerates in a group whatever drives it
+  bool bridge = false;             ///< a PCI bridge; its driver does not matter for the group
   bool network_controller = false;
 
-  /// Whether VFIO opens the group with this member in it: bound to a VFIO driver, to pci-stub or to nothing, or a
-  /// bridge. Linux, Documentation/driver-api/vfio.rst, "Groups, Devices, and IOMMUs".
+  /// Whether VFIO can open a group with this member: the member is bound to a VFIO driver, pci-stub or no driver, or is
+  /// a bridge. Linux, Documentation/driver-api/vfio.rst, "Groups, Devices, and IOMMUs".
   [[nodiscard]] bool viable() const;
 };
 
-/// The devices that an IOMMU cannot tell apart: VFIO hands over all of them or none. A plain value; any thread.
+/// A set of devices that the IOMMU cannot isolate from each other. VFIO uses all of them or none. A plain value; any
+/// thread.
 struct POLLUX_API IommuGroup {
   std::uint32_t number = 0;
-  std::vector<GroupMember> members;  ///< in the order of their names
+  std::vector<GroupMember> members;  ///< sorted by name
 
-  /// The members that still belong to the host, but for those in `leaving`.
-  [[nodiscard]] std::vector<GroupMember> in_the_way(std::span<const Address> leaving = {}) const;
+  /// The members that keep VFIO from opening the group, except those in `leaving`.
+  [[nodiscard]] std::vector<GroupMember> obstacles(std::span<const Address> leaving = {}) const;
 };
 
-/// Whether a driver is one of VFIO's: vfio-pci or one of its variants for a family of devices.
+/// Whether a driver is a VFIO driver: vfio-pci or a variant of it.
 [[nodiscard]] POLLUX_API bool is_vfio_driver(std::string_view driver);
 
 /// Reads a group's members. Error `not_found` if there is no such group.
 [[nodiscard]] POLLUX_API Result<IommuGroup> read_group(const SystemPaths& paths, std::uint32_t number);
 
-/// Error `group_not_viable` unless every member can go along when `leaving` are bound to vfio-pci; names each that is
-/// in the way, its driver and the command that moves it.
+/// Checks that VFIO can open the group after `leaving` are bound to vfio-pci. Error: `group_not_viable`, with each
+/// obstacle, its driver and the command that unbinds it.
 [[nodiscard]] POLLUX_API Result<void> check_viable(const IommuGroup& group, std::span<const Address> leaving);
 
 }  // namespace pollux::pci

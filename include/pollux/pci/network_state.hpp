@@ -13,10 +13,10 @@
 
 namespace pollux::pci {
 
-/// An IPv4 or IPv6 address with the length of its prefix in bits.
+/// An IPv4 or IPv6 address with its prefix length in bits.
 struct POLLUX_API IpPrefix {
   bool v6 = false;
-  std::array<std::uint8_t, 16> bytes{};  ///< network order; IPv4 takes the first four
+  std::array<std::uint8_t, 16> bytes{};  ///< network order; IPv4 uses the first four
   std::uint8_t length = 0;               ///< 0..32 or 0..128
 
   [[nodiscard]] bool is_link_local() const;  ///< within 169.254.0.0/16 or fe80::/10
@@ -24,49 +24,49 @@ struct POLLUX_API IpPrefix {
   [[nodiscard]] std::string to_string() const;
 };
 
-/// A network interface, called link as in rtnetlink. Numbers are unique in one namespace only.
+/// A network interface; rtnetlink calls it a link. Indexes are unique only within a namespace.
 struct NetworkLink {
   static constexpr std::uint64_t kUnknownNamespace = UINT64_MAX;
 
   std::uint32_t index = 0;
   std::string name = {};
-  std::string kind = {};           ///< "vlan", "bridge", "bond", ...; empty for hardware
-  std::string parent_device = {};  ///< name of the bus device below it, such as "0000:01:00.0"; empty: none or not told
-  std::uint32_t master = 0;        ///< link that it is a member of; 0: none
-  std::uint32_t lower = 0;         ///< link that it sits on, as a VLAN does; 0: none
-  std::uint64_t lower_namespace = 0;  ///< id of the namespace that `lower` is in; 0: the same one
+  std::string kind = {};              ///< "vlan", "bridge", "bond", ...; empty for hardware
+  std::string parent_device = {};     ///< name of its bus device, such as "0000:01:00.0"; empty: none or unknown
+  std::uint32_t master = 0;           ///< index of the link of which it is a member; 0: none
+  std::uint32_t lower = 0;            ///< index of the link below it, such as that of a VLAN; 0: none
+  std::uint64_t lower_namespace = 0;  ///< id of the namespace of `lower`; 0: the same one
 };
 
 struct LinkAddress {
   std::uint32_t link = 0;
   IpPrefix prefix = {};
-  bool host_scope = false;  ///< valid inside this machine only
+  bool host_scope = false;  ///< valid only inside this machine
 };
 
 struct LinkRoute {
-  std::uint32_t link = 0;  ///< one entry a next hop
+  std::uint32_t link = 0;  ///< a route with several next hops has one entry for each
   IpPrefix destination = {};
   bool has_gateway = false;
-  bool unicast = true;  ///< false: the kernel's own local, broadcast, anycast and multicast entries
+  bool unicast = true;  ///< false: a local, broadcast, anycast or multicast entry of the kernel
   std::uint32_t table = 0;
 };
 
 struct NetworkNamespace {
   std::uint64_t id = 0;   ///< inode of its nsfs file
-  std::string name = {};  ///< in words: "network namespace blue", "the network namespace of process 42 (sshd)"
-  std::string command_prefix =
-      {};  ///< what comes before "ip" to act there, such as "ip netns exec blue "; empty in our own
+  std::string name = {};  ///< description: "network namespace blue", "the network namespace of process 42 (sshd)"
+  /// The prefix that runs an "ip" command in it, such as "ip netns exec blue "; empty for the caller's namespace.
+  std::string command_prefix = {};
   std::vector<NetworkLink> links = {};
   std::vector<LinkAddress> addresses = {};
   std::vector<LinkRoute> routes = {};
 };
 
 struct NetworkState {
-  std::vector<NetworkNamespace> namespaces = {};  ///< our own comes first
+  std::vector<NetworkNamespace> namespaces = {};  ///< the caller's namespace is the first
   std::vector<std::string> unseen = {};           ///< names of namespaces that could not be entered
 };
 
-/// Tells what the host does with its network interfaces.
+/// Reads the configuration of the host's network interfaces.
 class POLLUX_API HostNetwork {
  public:
   HostNetwork() = default;
@@ -74,13 +74,13 @@ class POLLUX_API HostNetwork {
   HostNetwork& operator=(const HostNetwork&) = delete;
   virtual ~HostNetwork() = default;
 
-  /// Takes a snapshot. It fails only if the caller's own namespace cannot be read.
+  /// Takes a snapshot. Fails only if the caller's own namespace cannot be read.
   [[nodiscard]] virtual Result<NetworkState> read() const = 0;
 };
 
-/// Asks the kernel by rtnetlink in every network namespace it can find: those of processes, and those that are mounted,
-/// as `ip netns` and container engines do. A thread of its own visits them, so the caller's namespace never changes.
-/// Namespaces other than the caller's need CAP_SYS_ADMIN. Thread rule: any.
+/// Reads the state of all network namespaces by rtnetlink: those of processes, and those that `ip netns` and container
+/// engines mount. A separate thread enters the namespaces, so the caller's namespace does not change. Namespaces other
+/// than the caller's need CAP_SYS_ADMIN. Thread rule: any thread.
 class POLLUX_API KernelNetwork final : public HostNetwork {
  public:
   explicit KernelNetwork(SystemPaths paths = {}) : paths_(std::move(paths)) {}

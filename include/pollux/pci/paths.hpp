@@ -5,16 +5,16 @@
 
 namespace pollux::pci {
 
-/// The roots of the kernel's file systems. The defaults are the machine's own; a test puts a tree of plain files below
-/// a directory of its own. A plain value; any thread.
+/// The mount points of the kernel's file systems. A test uses a directory with a tree of regular files instead. A plain
+/// value; any thread.
 struct SystemPaths {
   std::filesystem::path sys = "/sys";
   std::filesystem::path proc = "/proc";
   std::filesystem::path dev = "/dev";
   std::filesystem::path run = "/run";
-  std::filesystem::path pci_ids = {};  ///< list of names for libpci; empty: the one it was built with
+  std::filesystem::path pci_ids = {};  ///< list of names for libpci; empty: libpci's default
 
-  /// Every root below `directory`, as in a chroot; names still come from libpci's own list.
+  /// All mount points below `directory`, as in a chroot. Names still come from libpci's default list.
   [[nodiscard]] static SystemPaths below(const std::filesystem::path& directory) {
     return {directory / "sys", directory / "proc", directory / "dev", directory / "run", {}};
   }

@@ -10,10 +10,10 @@
 
 namespace pollux::ports {
 
-/// A frame's length is 16 bits wide wherever one is looked at.
+/// The largest MTU for which the length of a frame fits 16 bits.
 inline constexpr std::uint32_t kMaxMtu = 65535 - frame_bytes(0);
 
-/// What every software port can do, but for its number of queues.
+/// The limits of a software port. All software ports differ only in their numbers of queues.
 [[nodiscard]] constexpr PortLimits common_limits(std::uint16_t rx_queues, std::uint16_t tx_queues) noexcept {
   return {.max_rx_queues = rx_queues,
           .max_tx_queues = tx_queues,
@@ -26,7 +26,8 @@ inline constexpr std::uint32_t kMaxMtu = 65535 - frame_bytes(0);
           .max_rx_segments = 255};
 }
 
-/// Every software port takes frames with partial checksums; `in_software` are those that it computes itself.
+/// The offloads of a software port. Every software port accepts frames with partial checksums; `in_software` are the
+/// checksums that it computes itself.
 [[nodiscard]] constexpr OffloadLimits common_offloads(std::uint32_t in_software, std::uint32_t rx_flags = 0) noexcept {
   return {.tx_flags = TxOffload::kChecksums,
           .tx_software_flags = in_software,

@@ -17,18 +17,19 @@
 
 namespace pollux::ports {
 
-/// What does not change about a medium.
+/// The constant properties of a Medium.
 struct MediumTraits {
   std::string_view driver;  ///< "ring"
-  std::string_view what;    ///< "a ring of mbufs", as PortInfo::card
+  std::string_view what;    ///< description for PortInfo::card, such as "a ring of mbufs"
   PortLimits limits;
   OffloadLimits offloads{};
-  std::span<const RxDrop> rx_drops;  ///< every reason it may drop a received frame for
-  std::span<const TxDrop> tx_drops;  ///< the same for sending, besides kCommonTxDrops
+  std::span<const RxDrop> rx_drops;  ///< all reasons for which it drops received frames
+  std::span<const TxDrop> tx_drops;  ///< reasons for which it drops frames to send, in addition to kCommonTxDrops
 };
 
-/// Where the frames of one kind of software port go to and come from. Its functions are called in the order of a port's
-/// states, on the thread that controls it; only the queues' burst functions run elsewhere.
+/// The part of a software port that differs between port types: its queues, and what they send to and receive from.
+/// Functions are called in the order of the port's states, on its control thread. Only the burst functions of the
+/// queues run on other threads.
 class Medium {
  public:
   Medium() = default;
@@ -37,24 +38,24 @@ class Medium {
   virtual ~Medium() = default;
 
   [[nodiscard]] virtual const MediumTraits& traits() const = 0;
-  /// Every queue that the limits allow, in use or not, for as long as the medium.
+  /// Queue `index`; all queues that the limits allow exist as long as the medium, also unused ones.
   [[nodiscard]] virtual RxQueue& rx(std::uint16_t index) = 0;
   [[nodiscard]] virtual TxQueue& tx(std::uint16_t index) = 0;
-  [[nodiscard]] virtual RxRules& rules() = 0;
+  [[nodiscard]] virtual RxFilter& filter() = 0;
 
-  /// Called with the queues closed, before they open. On failure nothing has changed.
+  /// Called before the queues open. A failure must have no effect.
   [[nodiscard]] virtual Result<void> start(const ValidatedConfig& config) = 0;
-  /// Called with the queues closed: drops, counted, what waits to be received.
+  /// Called after the queues are closed. Drops and counts all frames that wait to be received.
   virtual void stop() noexcept = 0;
-  /// Called when stopped: hands back what the system or another port has to do with it.
+  /// Called in the stopped state. Releases files, interfaces and connections to other ports.
   [[nodiscard]] virtual Result<void> close() = 0;
 
   [[nodiscard]] virtual Link link() = 0;
-  /// Called in any state between configured and started, before the rules change.
+  /// Called in the states configured to started, before the filter changes.
   [[nodiscard]] virtual Result<void> set_mtu(std::uint32_t) { return {}; }
-  /// An error means that the port has failed.
+  /// If it returns an error, the port has failed.
   [[nodiscard]] virtual Result<void> service() { return {}; }
-  /// Counters besides those that all ports have. From any thread.
+  /// Appends counters that only this type of port has. May be called from any thread.
   virtual void append(std::vector<Counter>&) const {}
 };
 

@@ -11,7 +11,7 @@ namespace pollux::ports {
 Result<UriOptions> UriOptions::parse(std::string_view text, std::span<const std::string_view> known,
                                      std::string_view uri, std::string_view example) {
   UriOptions options;
-  const auto refuse = [&](std::string what) {
+  const auto reject = [&](std::string what) {
     return fail(ErrorCode::invalid_argument, fmt::format("'{}': {}", uri, what), fmt::format("write {}", example));
   };
   while (!text.empty()) {
@@ -21,10 +21,10 @@ Result<UriOptions> UriOptions::parse(std::string_view text, std::span<const std:
     const auto equals = option.find('=');
     const std::string_view key = option.substr(0, equals);
     if (std::find(known.begin(), known.end(), key) == known.end()) {
-      return refuse(fmt::format("'{}' is none of {} (names of files have no commas here)", key,
+      return reject(fmt::format("unknown option '{}'; the options are {} (file names must not contain commas)", key,
                                 fmt::join(known.begin(), known.end(), ", ")));
     }
-    if (options.has(key)) return refuse(fmt::format("'{}' is there twice", key));
+    if (options.has(key)) return reject(fmt::format("option '{}' is given twice", key));
     options.options_.push_back(
         {key, equals == std::string_view::npos ? std::string_view() : option.substr(equals + 1)});
   }

@@ -10,15 +10,15 @@
 
 namespace pollux::ports {
 
-/// What a port's URI says behind its colon: "key=value,key,...". Keys and values point into that text.
+/// The options in a port's URI: "key=value,key,...". Keys and values point into the parsed text.
 class UriOptions {
  public:
-  /// Error invalid_argument: a key that is not `known`, or given twice. `uri` and `example` are for messages.
+  /// Error: invalid_argument if a key is not in `known` or is given twice. `uri` and `example` are for messages.
   [[nodiscard]] static Result<UriOptions> parse(std::string_view text, std::span<const std::string_view> known,
                                                 std::string_view uri, std::string_view example);
 
   [[nodiscard]] bool has(std::string_view key) const noexcept { return get(key).has_value(); }
-  /// Empty text for a key without a value; nothing if the key is not there.
+  /// The value of `key`; an empty text if it has no value, nullopt if the key is absent.
   [[nodiscard]] std::optional<std::string_view> get(std::string_view key) const noexcept;
   [[nodiscard]] bool empty() const noexcept { return options_.empty(); }
 

@@ -13,22 +13,22 @@
 namespace pollux::ports {
 namespace {
 
-/// Nothing has to be folded; at this pace a medium that has gone is noticed.
+/// The interval at which a removed medium is detected. There are no counters to accumulate.
 constexpr Duration kServiceInterval = std::chrono::seconds(10);
 
-// A cache of one's own is small, and never more than a share of a small pool.
+// The configured cache of a receive queue, or a new one. A new cache is small, and limited to a share of a small pool.
 std::shared_ptr<MempoolCacheCore> receive_cache(const ValidatedConfig& config, std::uint16_t queue) {
-  constexpr std::uint32_t kOwnCache = 256;
-  const ValidatedRxQueue& mine = config.rx[queue];
-  if (mine.cache != nullptr) return mine.cache;
-  const std::uint32_t share = mine.pool->options().count / (4U * config.queues_of(mine.pool.get()));
-  return std::make_shared<MempoolCacheCore>(mine.pool, std::clamp(share, 1U, kOwnCache));
+  constexpr std::uint32_t kCacheSize = 256;
+  const ValidatedRxQueue& rx = config.rx[queue];
+  if (rx.cache != nullptr) return rx.cache;
+  const std::uint32_t share = rx.pool->options().count / (4U * config.queues_of(rx.pool.get()));
+  return std::make_shared<MempoolCacheCore>(rx.pool, std::clamp(share, 1U, kCacheSize));
 }
 
 }  // namespace
 
 MacAddress mac_for(std::string_view name) noexcept {
-  // FNV-1a (RFC 9923): spreads short names well, and is the same on every machine.
+  // FNV-1a (RFC 9923) gives different addresses for short names, and the same address on every machine.
   std::uint64_t hash = 0xCBF29CE484222325;
   for (const char c : name) hash = (hash ^ static_cast<std::uint8_t>(c)) * 0x100000001B3;
   MacAddress mac{0x02};
@@ -69,7 +69,7 @@ Result<void> Port::configure(const ValidatedConfig& config) {
   return {};
 }
 
-// Caches go home when their queues are not in use any more, whoever still refers to those.
+// Releases the caches of the queues, even if the application still refers to a queue.
 void Port::retire_queues() noexcept {
   for (std::uint16_t queue = 0; queue < config_.rx_queues(); ++queue) medium_->rx(queue).retire();
   for (std::uint16_t queue = 0; queue < config_.tx_queues(); ++queue) medium_->tx(queue).retire();
@@ -94,11 +94,11 @@ pollux::TxQueue* Port::tx_queue(std::uint16_t index) {
 }
 
 Result<void> Port::start(const PortSettings& settings) {
-  RxRules& rules = medium_->rules();
-  rules.set_mac(settings.mac);
-  rules.set_mtu(settings.mtu);
-  rules.set_promiscuous(settings.promiscuous);
-  rules.set_all_multicast(settings.all_multicast);
+  RxFilter& filter = medium_->filter();
+  filter.set_mac(settings.mac);
+  filter.set_mtu(settings.mtu);
+  filter.set_promiscuous(settings.promiscuous);
+  filter.set_all_multicast(settings.all_multicast);
   if (auto started = medium_->start(config_); !started) return started;
   running_ = true;
   return {};
@@ -128,19 +128,19 @@ Result<void> Port::halt() {
 }
 
 Result<void> Port::set_mac(const MacAddress& mac) {
-  medium_->rules().set_mac(mac);
+  medium_->filter().set_mac(mac);
   return {};
 }
 
 Result<void> Port::set_mtu(std::uint32_t bytes) {
   if (auto changed = medium_->set_mtu(bytes); !changed) return changed;
-  medium_->rules().set_mtu(bytes);
+  medium_->filter().set_mtu(bytes);
   return {};
 }
 
 Result<void> Port::set_promiscuity(bool promiscuous, bool all_multicast) {
-  medium_->rules().set_promiscuous(promiscuous);
-  medium_->rules().set_all_multicast(all_multicast);
+  medium_->filter().set_promiscuous(promiscuous);
+  medium_->filter().set_all_multicast(all_multicast);
   return {};
 }
 
@@ -151,7 +151,7 @@ Result<Duration> Port::service() {
   return kServiceInterval;
 }
 
-// What somebody is still inside of stays open, since the system would soon give its number to something else.
+// If a queue is still in use, file descriptors stay open: the kernel could reuse their numbers.
 Result<void> Port::release(bool) { return running_ ? Result<void>() : medium_->close(); }
 
 void Port::retire() noexcept {

@@ -15,10 +15,10 @@
 
 namespace pollux::ports {
 
-/// The driver of a port that is no card: a Medium and its queues.
+/// The driver of all software ports. It drives a Medium and its queues.
 class Port final : public PortDriver {
  public:
-  /// Error no_memory: the Context has no port number left.
+  /// Error: no_memory if the Context has no free port number.
   [[nodiscard]] static Result<std::unique_ptr<PortDriver>> create(Context& context, std::string name, MacAddress mac,
                                                                   std::unique_ptr<Medium> medium);
 
@@ -61,12 +61,12 @@ class Port final : public PortDriver {
   MacAddress mac_{};
   ValidatedConfig config_;
   bool running_ = false;  // between start and halt
-  // How many queues `config_` has, for those who read counters.
+  // The numbers of queues in `config_`, for threads that read counters.
   std::atomic<std::uint16_t> rx_queues_ = 0;
   std::atomic<std::uint16_t> tx_queues_ = 0;
 };
 
-/// A locally administered address that is always the same for the same name (IEEE 802, 8.4: bit 1 of the first byte).
+/// A locally administered MAC address that depends only on `name` (IEEE 802, 8.4: bit 1 of the first byte).
 [[nodiscard]] MacAddress mac_for(std::string_view name) noexcept;
 
 }  // namespace pollux::ports

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the queues of a software port counted, as all ports tell it.
+// The statistics of a software port, from the counters of its queues.
 #include <algorithm>
 #include <numeric>
 

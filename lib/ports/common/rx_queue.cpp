@@ -67,8 +67,7 @@ MbufPtr RxQueue::allocate_chain(std::uint32_t bytes) noexcept {
 
 namespace {
 
-// Fills the segments of an empty chain, each with `room` bytes, one after the other; `read` copies bytes from an offset
-// on.
+// Fills the segments of an empty chain in order, `room` bytes each. `read` copies frame bytes from an offset on.
 template <class Read>
 void fill(Mbuf& chain, std::uint32_t room, std::uint32_t bytes, Read read) noexcept {
   std::uint32_t done = 0;

@@ -46,10 +46,10 @@ Result<void> TxQueue::use_cache(const MempoolCache& cache) {
   return {};
 }
 
-POLLUX_NOINLINE bool TxQueue::refuse_carefully(Mbuf* frame) noexcept {
+POLLUX_NOINLINE bool TxQueue::reject_slow(Mbuf* frame) noexcept {
   if constexpr (ownership::kChecked) {
     if (!ownership::may_send(frame, *context_)) {
-      // Nobody's to give back, but for a foreign one: its own pool takes that.
+      // An mbuf that the caller does not own is not freed. An mbuf of another Context is freed to its own pool.
       if (frame != nullptr && &MbufAccess::pool(*frame).context() != context_.get()) {
         drop(*frame, TxDrop::unreachable);
       } else {

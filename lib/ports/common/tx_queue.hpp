@@ -16,19 +16,18 @@
 namespace pollux::ports {
 
 struct TxQueueSetup {
-  std::shared_ptr<MempoolCacheCore> cache;      ///< null: every buffer goes back to its pool's shared list
-  std::shared_ptr<const ContextState> context;  ///< whose mbufs may be sent
+  std::shared_ptr<MempoolCacheCore> cache;      ///< null: buffers are freed to the shared list of their pool
+  std::shared_ptr<const ContextState> context;  ///< the Context to which mbufs must belong
 };
 
-/// What the transmit queues of all software ports share. A port's own queue derives from it and hands its burst
-/// function to the constructor; that function takes no frame further for which `refuse` holds, computes or passes on
-/// the checksums that are partial in each other one, ends it with `count_sent` or `drop`, and the burst with
-/// `count_taken`. Nothing stays in flight: a frame that was taken is another queue's, in the kernel, in a file or back
-/// in its pool when tx_burst returns.
+/// Base class of the transmit queues of software ports. A derived queue passes its burst function to the constructor.
+/// That function skips each frame for which `reject` returns true. For each other frame it computes or forwards partial
+/// checksums and calls `count_sent` or `drop`. At its end it calls `count_taken`. Nothing stays in flight: when
+/// tx_burst returns, each accepted frame is in another queue, the kernel, a file or its pool.
 class alignas(64) TxQueue : public pollux::TxQueue {
  public:
   void setup(TxQueueSetup setup);
-  /// Lets go of its cache.
+  /// Releases its cache.
   void retire() noexcept;
   void open() noexcept { gate_.open(burst_); }
   /// Error timeout: see BurstGate::close.
@@ -36,35 +35,35 @@ class alignas(64) TxQueue : public pollux::TxQueue {
 
   [[nodiscard]] Result<void> use_cache(const MempoolCache& cache) override;
   [[nodiscard]] std::uint32_t in_flight() const noexcept override { return 0; }
-  /// From any thread.
+  /// May be called from any thread.
   [[nodiscard]] TxCounters counters() const noexcept;
 
  protected:
   explicit TxQueue(BurstFunction* burst) noexcept : burst_(burst) {}
   ~TxQueue() = default;
 
-  /// True if `frame` cannot be sent: then it was counted and given back.
-  [[nodiscard]] bool refuse(Mbuf* frame) noexcept {
-    // A plain frame of the cache's own pool can only be too short: no segment is too long.
+  /// Returns true if `frame` cannot be sent. It has then been counted and freed.
+  [[nodiscard]] bool reject(Mbuf* frame) noexcept {
+    // The only check that a direct, single-segment mbuf of the cache's pool needs is the minimum length.
     static_assert(kMaxFrame >= std::numeric_limits<std::uint16_t>::max());
     if (!ownership::kChecked && cache_ != nullptr && cache_->is_direct(*frame) &&
         frame->length() >= kEthernetHeaderBytes) [[likely]] {
       return false;
     }
-    return refuse_carefully(frame);
+    return reject_slow(frame);
   }
-  /// Gives a frame back under the name of a reason.
+  /// Counts a frame as dropped and frees it.
   void drop(Mbuf& frame, TxDrop why) noexcept;
-  /// Counts frames that are sent, `bytes` in all. Whoever has them then gives them back.
+  /// Counts frames as sent, with `bytes` in total. Does not free them.
   void count_sent(std::uint64_t bytes, std::uint64_t frames = 1) noexcept {
     add_to(counters_.sent, frames);
     add_to(counters_.bytes, bytes);
   }
-  /// Counts frames that are not sent and have been given back.
+  /// Counts frames as dropped that have already been freed.
   void count_drops(TxDrop why, std::uint64_t frames) noexcept {
     add_to(counters_.drops[static_cast<std::size_t>(why)], frames);
   }
-  /// Counts a frame as sent that was not, after all.
+  /// Changes the count of a frame from sent to dropped.
   void count_unsent(std::uint32_t bytes, TxDrop why) noexcept {
     add_to(counters_.sent, ~std::uint64_t{0});
     add_to(counters_.bytes, ~std::uint64_t{bytes} + 1);
@@ -77,7 +76,7 @@ class alignas(64) TxQueue : public pollux::TxQueue {
   static constexpr std::uint32_t kMaxFrame = frame_bytes(kMaxMtu);
 
   [[nodiscard]] static std::optional<TxDrop> drop_reason(Mbuf& frame, const ContextState* context) noexcept;
-  [[nodiscard]] bool refuse_carefully(Mbuf* frame) noexcept;
+  [[nodiscard]] bool reject_slow(Mbuf* frame) noexcept;
 
   BurstFunction* burst_;
   MempoolCacheCore* cache_ = nullptr;

@@ -28,16 +28,16 @@ constexpr ports::MediumTraits kTraits{.driver = "null",
                                       .rx_drops = {},
                                       .tx_drops = {}};
 
-class Nothing final : public ports::Medium {
+class NullMedium final : public ports::Medium {
  public:
-  Nothing(std::string name, std::vector<std::uint8_t> frame) : name_(std::move(name)), frame_(std::move(frame)) {
-    for (std::uint16_t queue = 0; queue < kQueues; ++queue) rx_.emplace_back(rules_, frame_);
+  NullMedium(std::string name, std::vector<std::uint8_t> frame) : name_(std::move(name)), frame_(std::move(frame)) {
+    for (std::uint16_t queue = 0; queue < kQueues; ++queue) rx_.emplace_back(filter_, frame_);
   }
 
   [[nodiscard]] const ports::MediumTraits& traits() const override { return kTraits; }
   [[nodiscard]] ports::RxQueue& rx(std::uint16_t index) override { return rx_[index]; }
   [[nodiscard]] ports::TxQueue& tx(std::uint16_t index) override { return tx_[index]; }
-  [[nodiscard]] ports::RxRules& rules() override { return rules_; }
+  [[nodiscard]] ports::RxFilter& filter() override { return filter_; }
 
   [[nodiscard]] Result<void> start(const ValidatedConfig&) override { return {}; }
   void stop() noexcept override {}
@@ -45,24 +45,25 @@ class Nothing final : public ports::Medium {
   [[nodiscard]] Link link() override { return {.up = true, .speed = 10'000, .autonegotiated = false}; }
   [[nodiscard]] Result<void> set_mtu(std::uint32_t bytes) override {
     if (frame_.size() <= frame_bytes(bytes)) return {};
-    return fail(ErrorCode::invalid_argument, fmt::format("{}: its frames do not fit mtu = {}", name_, bytes),
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{}: the frames that it generates are too long for mtu = {}", name_, bytes),
                 fmt::format("use an mtu of at least {}", frame_.size() - frame_bytes(0)));
   }
 
  private:
   std::string name_;
-  ports::RxRules rules_;
+  ports::RxFilter filter_;
   std::vector<std::uint8_t> frame_;
   std::deque<RxQueue> rx_;
   std::array<TxQueue, kQueues> tx_;
 };
 
-/// A broadcast of `bytes`, FCS included, from `source`.
+/// A broadcast frame of `bytes` bytes including FCS, from `source`. The result has no FCS.
 std::vector<std::uint8_t> make_frame(std::uint32_t bytes, const MacAddress& source) {
   std::vector<std::uint8_t> frame(bytes - kFcsBytes);
   std::fill_n(frame.begin(), 6, std::uint8_t{0xFF});
   std::copy(source.begin(), source.end(), frame.begin() + 6);
-  frame[12] = 0x88;  // IEEE 802's EtherType for local experiments
+  frame[12] = 0x88;  // 0x88B5: IEEE 802's EtherType for local experiments
   frame[13] = 0xB5;
   return frame;
 }
@@ -82,12 +83,12 @@ Result<std::unique_ptr<PortDriver>> open_null(Context& context, std::string_view
     const auto [end, error] = std::from_chars(rx->data(), rx->data() + rx->size(), bytes);
     if (error != std::errc() || end != rx->data() + rx->size() || bytes < kMinFrame || bytes > kMaxFrame) {
       return fail(ErrorCode::invalid_argument,
-                  fmt::format("'{}': rx is not a number from {} to {}", name, kMinFrame, kMaxFrame),
+                  fmt::format("'{}': rx must be a number from {} to {}", name, kMinFrame, kMaxFrame),
                   fmt::format("write {}", kExample));
     }
     frame = make_frame(bytes, mac);
   }
-  return ports::Port::create(context, name, mac, std::make_unique<Nothing>(name, std::move(frame)));
+  return ports::Port::create(context, name, mac, std::make_unique<NullMedium>(name, std::move(frame)));
 }
 
 }  // namespace pollux::null

@@ -20,7 +20,7 @@ std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t li
 std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
   auto& queue = static_cast<TxQueue&>(base);
   for (std::uint32_t i = 0; i < count; ++i) {
-    if (queue.refuse(mbufs[i])) continue;
+    if (queue.reject(mbufs[i])) continue;
     queue.count_sent(mbufs[i]->packet_length());
     queue.give_back(*mbufs[i]);
   }

@@ -10,11 +10,11 @@
 
 namespace pollux::null {
 
-/// Makes copies of a frame as often as asked, or nothing if the frame is empty.
+/// Returns copies of a frame, or no frames if it is empty.
 class RxQueue final : public ports::RxQueue {
  public:
-  RxQueue(const ports::RxRules& rules, const std::vector<std::uint8_t>& frame) noexcept
-      : ports::RxQueue(&burst, rules), frame_(frame) {}
+  RxQueue(const ports::RxFilter& filter, const std::vector<std::uint8_t>& frame) noexcept
+      : ports::RxQueue(&burst, filter), frame_(frame) {}
 
  private:
   static std::uint32_t burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
@@ -22,7 +22,7 @@ class RxQueue final : public ports::RxQueue {
   std::span<const std::uint8_t> frame_;
 };
 
-/// Counts frames and gives them back.
+/// Counts frames as sent and frees them.
 class TxQueue final : public ports::TxQueue {
  public:
   TxQueue() noexcept : ports::TxQueue(&burst) {}

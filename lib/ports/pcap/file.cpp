@@ -18,7 +18,7 @@ tl::unexpected<Error> failed(int error, const std::string& path, std::string_vie
     case EPERM:
     case EROFS: return fail_errno(ErrorCode::permission_denied, what, error, fmt::format("see ls -l {}", path));
     case EISDIR:
-    case ENXIO: return fail_errno(ErrorCode::invalid_argument, what, error, "name an ordinary file");
+    case ENXIO: return fail_errno(ErrorCode::invalid_argument, what, error, "name a regular file");
     default: return fail_errno(ErrorCode::io_error, what, error);
   }
 }
@@ -33,8 +33,8 @@ Result<File> open_file(const std::string& path, int flags, std::string_view name
   struct stat status {};
   if (::fstat(file.descriptor.get(), &status) != 0) return failed(errno, path, name);
   if (!S_ISREG(status.st_mode)) {
-    return fail(ErrorCode::invalid_argument, fmt::format("{}: {} is no ordinary file", name, path),
-                "a port must not wait for a pipe or a terminal; copy it to a file first");
+    return fail(ErrorCode::invalid_argument, fmt::format("{}: {} is not a regular file", name, path),
+                "copy the data to a file first: a port must not block on a pipe or a terminal");
   }
   file.device = status.st_dev;
   file.inode = status.st_ino;

@@ -34,12 +34,12 @@ class Descriptor {
 
 struct File {
   Descriptor descriptor;
-  std::uint64_t device = 0;  ///< with the inode: what tells whether two paths are one file
+  std::uint64_t device = 0;  ///< device and inode identify the file
   std::uint64_t inode = 0;
 };
 
-/// Opens a regular file, close-on-exec. `name` is the port's, for messages. Errors: not_found, permission_denied,
-/// invalid_argument (no regular file), io_error.
+/// Opens a regular file with close-on-exec. `name` is the port's name, for messages. Errors: not_found,
+/// permission_denied, invalid_argument (not a regular file), io_error.
 [[nodiscard]] Result<File> open_file(const std::string& path, int flags, std::string_view name);
 
 }  // namespace pollux::pcap

@@ -17,7 +17,7 @@ namespace pollux::pcap {
 namespace {
 
 constexpr std::string_view kExample =
-    "pcap:in=FILE,out=FILE (either may be missing), with pace=real or loop for the input";
+    "pcap:in=FILE,out=FILE (either may be omitted), with pace=real or loop for the input";
 constexpr std::array<std::string_view, 4> kKeys{"in", "out", "pace", "loop"};
 constexpr std::array kRxDrops{ports::RxDrop::too_short, ports::RxDrop::too_long, ports::RxDrop::truncated};
 constexpr std::array kTxDrops{ports::TxDrop::no_file, ports::TxDrop::write_failed};
@@ -28,19 +28,19 @@ constexpr ports::MediumTraits kTraits{.driver = "pcap",
                                       .rx_drops = kRxDrops,
                                       .tx_drops = kTxDrops};
 
-class Files final : public ports::Medium {
+class PcapMedium final : public ports::Medium {
  public:
-  Files(std::shared_ptr<ContextState> context, std::string name, std::optional<Reader> reader,
-        std::optional<Writer> writer, Pace pace, bool loop)
+  PcapMedium(std::shared_ptr<ContextState> context, std::string name, std::optional<Reader> reader,
+             std::optional<Writer> writer, Pace pace, bool loop)
       : context_(std::move(context)),
         name_(std::move(name)),
-        rx_(rules_, context_->clock(), std::move(reader), pace, loop),
+        rx_(filter_, context_->clock(), std::move(reader), pace, loop),
         tx_(context_->clock(), std::move(writer)) {}
 
   [[nodiscard]] const ports::MediumTraits& traits() const override { return kTraits; }
   [[nodiscard]] ports::RxQueue& rx(std::uint16_t) override { return rx_; }
   [[nodiscard]] ports::TxQueue& tx(std::uint16_t) override { return tx_; }
-  [[nodiscard]] ports::RxRules& rules() override { return rules_; }
+  [[nodiscard]] ports::RxFilter& filter() override { return filter_; }
 
   [[nodiscard]] Result<void> start(const ValidatedConfig&) override {
     rx_.begin();
@@ -53,8 +53,8 @@ class Files final : public ports::Medium {
   }
   [[nodiscard]] Link link() override { return {.up = true, .speed = 10'000, .autonegotiated = false}; }
   [[nodiscard]] Result<void> service() override {
-    if (rx_.is_malformed() && !std::exchange(told_, true)) {
-      context_->log(LogLevel::error, fmt::format("{}: the input ends early: {}", name_, rx_.complaint()));
+    if (rx_.is_malformed() && !std::exchange(logged_, true)) {
+      context_->log(LogLevel::error, fmt::format("{}: the input file is malformed: {}", name_, rx_.error_text()));
     }
     return {};
   }
@@ -62,13 +62,13 @@ class Files final : public ports::Medium {
  private:
   std::shared_ptr<ContextState> context_;
   std::string name_;
-  ports::RxRules rules_;
+  ports::RxFilter filter_;
   RxQueue rx_;
   TxQueue tx_;
-  bool told_ = false;
+  bool logged_ = false;
 };
 
-tl::unexpected<Error> refuse(std::string_view name, std::string_view what) {
+tl::unexpected<Error> reject(std::string_view name, std::string_view what) {
   return fail(ErrorCode::invalid_argument, fmt::format("'{}': {}", name, what), fmt::format("write {}", kExample));
 }
 
@@ -96,20 +96,21 @@ Result<std::unique_ptr<PortDriver>> open_pcap(Context& context, std::string_view
   auto options = ports::UriOptions::parse(which, kKeys, name, kExample);
   if (!options) return pass_on(std::move(options));
   const bool has_input = options->has("in");
-  if (!has_input && !options->has("out")) return refuse(name, "neither in nor out is there");
-  if (options->get("in") == "" || options->get("out") == "") return refuse(name, "a file has no name");
+  if (!has_input && !options->has("out")) return reject(name, "in or out is required");
+  if (options->get("in") == "" || options->get("out") == "") return reject(name, "a file name is empty");
   const std::string_view pace = options->get("pace").value_or("none");
-  if (pace != "none" && pace != "real") return refuse(name, "pace is neither real nor none");
-  if (options->get("loop").value_or("") != "") return refuse(name, "loop takes no value");
-  if (!has_input && (options->has("pace") || options->has("loop"))) return refuse(name, "pace and loop need an input");
+  if (pace != "none" && pace != "real") return reject(name, "pace must be real or none");
+  if (options->get("loop").value_or("") != "") return reject(name, "loop takes no value");
+  if (!has_input && (options->has("pace") || options->has("loop"))) return reject(name, "pace and loop need in=FILE");
 
   auto reader = open_reader(*options, name);
   if (!reader) return pass_on(std::move(reader));
   auto writer = open_writer(*options, *reader, name);
   if (!writer) return pass_on(std::move(writer));
-  return ports::Port::create(context, name, ports::mac_for(name),
-                             std::make_unique<Files>(context.state(), name, *std::move(reader), *std::move(writer),
-                                                     pace == "real" ? Pace::real : Pace::none, options->has("loop")));
+  return ports::Port::create(
+      context, name, ports::mac_for(name),
+      std::make_unique<PcapMedium>(context.state(), name, *std::move(reader), *std::move(writer),
+                                   pace == "real" ? Pace::real : Pace::none, options->has("loop")));
 }
 
 }  // namespace pollux::pcap

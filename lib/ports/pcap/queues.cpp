@@ -12,8 +12,8 @@ constexpr std::array<std::uint8_t, 6> kNoDestination{};
 
 }  // namespace
 
-// Reads a record unless one is pending. False if there is none.
-bool RxQueue::look_ahead() noexcept {
+// Reads a record unless one is pending. Returns false if there is none.
+bool RxQueue::read_next() noexcept {
   if (pending_) return true;
   while (!ended_) {
     switch (reader_->next(record_)) {
@@ -24,7 +24,7 @@ bool RxQueue::look_ahead() noexcept {
         malformed_.store(true, std::memory_order_release);
         break;
       case Reader::Outcome::end:
-        // At most once in a call, and never round an empty file.
+        // Restart at most once in a burst, and not if the file has no frames.
         if (rewound_) return false;
         ended_ = !loop_ || taken_ == 0 || !reader_->rewind();
         rewound_ = true;
@@ -39,7 +39,7 @@ bool RxQueue::look_ahead() noexcept {
 bool RxQueue::is_due(Duration now) noexcept {
   if (pace_ == Pace::none) return true;
   if (!epoch_) epoch_ = Epoch{record_.seconds, record_.nanoseconds, now};
-  // Stamps are as hostile as all else in the file: whatever is before the first is due, and no sum may overflow.
+  // Timestamps are untrusted, so arithmetic must not overflow. A frame with an earlier stamp than the first is due.
   constexpr std::int64_t kLongest = 1'000'000'000;  // seconds
   std::int64_t seconds = 0;
   if (__builtin_sub_overflow(record_.seconds, epoch_->seconds, &seconds)) return record_.seconds < epoch_->seconds;
@@ -50,7 +50,8 @@ bool RxQueue::is_due(Duration now) noexcept {
   return now - epoch_->time >= std::chrono::seconds(seconds) + Duration(nanoseconds);
 }
 
-// Deals with the pending record; `out` is its mbuf, or nullptr if it was dropped. False if it has to wait.
+// Receives the pending record. Sets `out` to its mbuf, or to nullptr if it was dropped. Returns false if the pool is
+// exhausted; the record then stays pending.
 bool RxQueue::take(Mbuf*& out) noexcept {
   out = nullptr;
   if (record_.length < kEthernetHeaderBytes) {
@@ -58,7 +59,7 @@ bool RxQueue::take(Mbuf*& out) noexcept {
   } else if (record_.bytes.size() < record_.length) {
     const bool has_destination = record_.bytes.size() >= kNoDestination.size();
     drop(ports::RxDrop::truncated, has_destination ? record_.bytes.data() : kNoDestination.data(), record_.length);
-  } else if (record_.length > rules().longest()) {
+  } else if (record_.length > filter().longest()) {
     drop(ports::RxDrop::too_long, record_.bytes.data(), record_.length);
   } else {
     MbufPtr frame = copy(record_.bytes.first(record_.length));
@@ -77,9 +78,9 @@ std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t li
   queue.rewound_ = false;
   const Duration now = queue.pace_ == Pace::real ? queue.clock_.now() : Duration(0);
   std::uint32_t received = 0;
-  // Records that are dropped count for the bound of a call, too.
+  // Dropped records count towards the limit, too.
   for (std::uint32_t records = 0; records < limit; ++records) {
-    if (!queue.look_ahead() || !queue.is_due(now) || !queue.take(out[received])) break;
+    if (!queue.read_next() || !queue.is_due(now) || !queue.take(out[received])) break;
     if (out[received] != nullptr) ++received;
   }
   queue.count_handed_out(received);
@@ -101,7 +102,7 @@ std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uin
   std::uint64_t frames = 0;
   std::uint64_t bytes = 0;
   for (std::uint32_t i = 0; i < count; ++i) {
-    if (queue.refuse(mbufs[i])) continue;
+    if (queue.reject(mbufs[i])) continue;
     ++frames;
     bytes += mbufs[i]->packet_length();
     if (queue.writer_) queue.write(*mbufs[i], now);

@@ -15,25 +15,26 @@
 namespace pollux::pcap {
 
 enum class Pace : std::uint8_t {
-  none,  ///< as fast as it is polled
-  real,  ///< as far apart as the stamps
+  none,  ///< as fast as the queue is polled
+  real,  ///< at the intervals of the timestamps
 };
 
-/// Receives the frames of a file. One that finds the pool dry waits.
+/// Receives the frames of a file. While the pool is exhausted, the next frame waits.
 class RxQueue final : public ports::RxQueue {
  public:
-  RxQueue(const ports::RxRules& rules, Clock& clock, std::optional<Reader> reader, Pace pace, bool loop) noexcept
-      : ports::RxQueue(&burst, rules), clock_(clock), reader_(std::move(reader)), pace_(pace), loop_(loop) {}
+  RxQueue(const ports::RxFilter& filter, Clock& clock, std::optional<Reader> reader, Pace pace, bool loop) noexcept
+      : ports::RxQueue(&burst, filter), clock_(clock), reader_(std::move(reader)), pace_(pace), loop_(loop) {}
 
-  /// The next frame is due at once, and later ones are counted from it. With the queue closed.
+  /// Restarts the pace: the next frame is due immediately, and the times of later ones are relative to it. Call it with
+  /// the queue closed.
   void begin() noexcept { epoch_.reset(); }
-  /// Whether the file turned out malformed: nothing more comes then. From any thread.
+  /// Whether a malformed record has ended the input. May be called from any thread.
   [[nodiscard]] bool is_malformed() const noexcept { return malformed_.load(std::memory_order_acquire); }
-  /// Why, if it is.
-  [[nodiscard]] std::string complaint() const { return reader_->complaint(); }
+  /// libpcap's message about the malformed record.
+  [[nodiscard]] std::string error_text() const { return reader_->error_text(); }
 
  private:
-  /// A stamp of the file, and the time of the clock that it stands for.
+  /// A timestamp of the file, and the clock's time that corresponds to it.
   struct Epoch {
     std::int64_t seconds;
     std::int64_t nanoseconds;
@@ -41,7 +42,7 @@ class RxQueue final : public ports::RxQueue {
   };
 
   static std::uint32_t burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
-  [[nodiscard]] bool look_ahead() noexcept;
+  [[nodiscard]] bool read_next() noexcept;
   [[nodiscard]] bool is_due(Duration now) noexcept;
   [[nodiscard]] bool take(Mbuf*& out) noexcept;
 
@@ -49,22 +50,22 @@ class RxQueue final : public ports::RxQueue {
   std::optional<Reader> reader_;
   Pace pace_;
   bool loop_;
-  bool pending_ = false;     // record_ has not been taken yet
-  bool ended_ = false;       // nothing more comes
-  bool rewound_ = false;     // in this burst
-  std::uint64_t taken_ = 0;  // since the file's beginning
+  bool pending_ = false;     // record_ has not been received yet
+  bool ended_ = false;       // no more records follow
+  bool rewound_ = false;     // the input restarted in this burst
+  std::uint64_t taken_ = 0;  // records since the beginning of the file
   Reader::Record record_;
   std::optional<Epoch> epoch_;
   std::atomic<bool> malformed_{false};
 };
 
-/// Sends frames to a file, with all their checksums; drops them if there is none.
+/// Writes frames to a file and completes their checksums. Drops all frames if there is no file.
 class TxQueue final : public ports::TxQueue {
  public:
   TxQueue(Clock& clock, std::optional<Writer> writer) noexcept
       : ports::TxQueue(&burst), clock_(clock), writer_(std::move(writer)) {}
 
-  /// Ends the file. With the queue closed.
+  /// Closes the file. Call it with the queue closed.
   void end() noexcept { writer_.reset(); }
 
  private:
@@ -74,7 +75,7 @@ class TxQueue final : public ports::TxQueue {
   Clock& clock_;
   std::optional<Writer> writer_;
   std::vector<std::uint8_t> scratch_ =
-      std::vector<std::uint8_t>(65536);  // a chain in one piece, and a frame whose checksums are computed
+      std::vector<std::uint8_t>(65536);  // for frames that are linearized or whose checksums are computed
 };
 
 }  // namespace pollux::pcap

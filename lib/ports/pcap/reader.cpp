@@ -18,10 +18,10 @@ namespace {
 
 struct Opened {
   PcapHandle pcap;
-  std::string complaint;
+  std::string error_text;
 };
 
-/// Hands `file` over to libpcap, which closes it; an empty handle with libpcap's complaint if it is no capture.
+/// Passes `file` to libpcap, which closes it. If it is not a capture file, returns no handle but libpcap's message.
 Opened open_capture(std::FILE* file) {
   std::array<char, PCAP_ERRBUF_SIZE> error{};
   pcap_t* const pcap = ::pcap_fopen_offline_with_tstamp_precision(file, PCAP_TSTAMP_PRECISION_NANO, error.data());
@@ -33,7 +33,7 @@ Opened open_capture(std::FILE* file) {
 }  // namespace
 
 Result<Reader> Reader::open(const std::string& path, std::string_view name) {
-  // Not to wait for the other end of a pipe, which is refused below.
+  // O_NONBLOCK: opening a pipe must not block. open_file rejects pipes.
   auto file = open_file(path, O_RDONLY | O_NONBLOCK, name);
   if (!file) return pass_on(std::move(file));
   std::FILE* const stream = ::fdopen(file->descriptor.get(), "rb");
@@ -41,13 +41,14 @@ Result<Reader> Reader::open(const std::string& path, std::string_view name) {
   file->descriptor.release();
   Opened opened = open_capture(stream);
   if (opened.pcap == nullptr) {
-    return fail(ErrorCode::invalid_argument, fmt::format("{}: {} is no capture file: {}", name, path, opened.complaint),
-                "give a file that tcpdump -w or Wireshark has written");
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{}: {} is not a capture file: {}", name, path, opened.error_text),
+                "use a file written by tcpdump -w or Wireshark");
   }
   if (const int type = ::pcap_datalink(opened.pcap.get()); type != DLT_EN10MB) {
     const char* const type_name = ::pcap_datalink_val_to_name(type);
     return fail(ErrorCode::invalid_argument,
-                fmt::format("{}: {} holds frames of link type {}, not of Ethernet", name, path,
+                fmt::format("{}: {} has frames of link type {}, not Ethernet", name, path,
                             type_name != nullptr ? type_name : std::to_string(type)),
                 "capture on an Ethernet interface, not on 'any' or a tunnel");
   }

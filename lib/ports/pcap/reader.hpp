@@ -18,32 +18,32 @@ struct PcapCloser {
 };
 using PcapHandle = std::unique_ptr<pcap_t, PcapCloser>;
 
-/// Reads the frames of a capture file, pcap with micro- or nanoseconds or pcapng, one by one. The file is hostile
-/// input: libpcap bounds what a record says, and this class what libpcap hands out. Thread rule: one thread at a time.
+/// Reads the frames of a capture file one by one: pcap with micro- or nanoseconds, or pcapng. The file is untrusted;
+/// libpcap checks the lengths of records. Thread rule: one thread at a time.
 class Reader {
  public:
   /// A frame of the file; valid until the next call of `next`.
   struct Record {
-    std::span<const std::uint8_t> bytes;  ///< what was captured
-    std::uint32_t length = 0;             ///< what was on the wire
+    std::span<const std::uint8_t> bytes;  ///< the captured bytes
+    std::uint32_t length = 0;             ///< the length on the wire
     std::int64_t seconds = 0;
     std::int64_t nanoseconds = 0;
   };
   enum class Outcome : std::uint8_t { record, end, malformed };
 
-  /// `name` is for messages. Errors: not_found, permission_denied, invalid_argument (no regular file, no capture, or
-  /// not of Ethernet), io_error.
+  /// `name` is for messages. Errors: not_found, permission_denied, invalid_argument (not a regular file, not a capture
+  /// file, or not Ethernet), io_error.
   [[nodiscard]] static Result<Reader> open(const std::string& path, std::string_view name);
 
   [[nodiscard]] Outcome next(Record& record) noexcept;
-  /// Begins again at the first frame. False if the file cannot be opened any more.
+  /// Restarts at the first frame. Returns false if the file cannot be opened again.
   [[nodiscard]] bool rewind() noexcept;
-  /// Device and inode: what tells whether two paths are one file.
+  /// Whether this is the file with that device and inode.
   [[nodiscard]] bool is_same_file(std::uint64_t device, std::uint64_t inode) const noexcept {
     return device == device_ && inode == inode_;
   }
-  /// What libpcap says of a file that turned out malformed.
-  [[nodiscard]] std::string complaint() const { return ::pcap_geterr(pcap_.get()); }
+  /// libpcap's message about a malformed record.
+  [[nodiscard]] std::string error_text() const { return ::pcap_geterr(pcap_.get()); }
 
  private:
   Reader(std::string path, PcapHandle pcap, std::uint64_t device, std::uint64_t inode)

@@ -12,13 +12,13 @@
 namespace pollux::pcap {
 namespace {
 
-constexpr int kSnapLength = 262144;  // what tcpdump writes
+constexpr int kSnapLength = 262144;  // as tcpdump
 constexpr std::int64_t kPerSecond = 1'000'000'000;
 
 }  // namespace
 
 Result<Writer> Writer::open(const std::string& path, const Reader* input, std::string_view name) {
-  // Not emptied before it is sure to be ours alone.
+  // The file is truncated only after the lock below is held.
   auto file = open_file(path, O_WRONLY | O_CREAT | O_NONBLOCK, name);
   if (!file) return pass_on(std::move(file));
   if (input != nullptr && input->is_same_file(file->device, file->inode)) {
@@ -28,7 +28,7 @@ Result<Writer> Writer::open(const std::string& path, const Reader* input, std::s
   const int descriptor = file->descriptor.get();
   if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
     return fail_errno(ErrorCode::busy, fmt::format("{}: {}", name, path), errno,
-                      "another port or process writes it; choose another file");
+                      "another port or process writes to it; choose another file");
   }
   const auto failed = [&] { return fail_errno(ErrorCode::io_error, fmt::format("{}: {}", name, path), errno); };
   if (::ftruncate(descriptor, 0) != 0) return failed();
@@ -52,7 +52,7 @@ Result<Writer> Writer::open(const std::string& path, const Reader* input, std::s
 Writer::~Writer() {
   if (dumper_ == nullptr) return;
   dumper_.reset();
-  // What stood in the stream's buffer since the failure may have been written now.
+  // Closing the stream may have written bytes that were buffered since the failure. Remove them.
   if (failed_) static_cast<void>(::ftruncate(file_.descriptor.get(), written_));
 }
 

@@ -15,19 +15,19 @@
 
 namespace pollux::pcap {
 
-/// Writes frames to a capture file with stamps of a nanosecond. Whole bursts: after each the file is one that others
-/// can read, and a burst that the system does not take leaves no trace. Thread rule: one thread at a time.
+/// Writes frames to a capture file with nanosecond timestamps. Frames are written in bursts: after each burst the file
+/// is a valid capture file, and a burst that fails is removed from it. Thread rule: one thread at a time.
 class Writer {
  public:
-  /// Makes or empties the file. `input` (nullptr: none) must be another file. Errors: those of open_file, busy
-  /// (somebody writes it), invalid_argument (it is the input).
+  /// Creates or truncates the file. It must not be the file of `input`, which may be nullptr. Errors: those of
+  /// open_file, busy (another writer has it open), invalid_argument (it is the input).
   [[nodiscard]] static Result<Writer> open(const std::string& path, const Reader* input, std::string_view name);
   Writer(Writer&&) noexcept = default;
   Writer& operator=(Writer&&) = delete;
   ~Writer();
 
   void put(std::span<const std::uint8_t> frame, Duration time) noexcept;
-  /// Ends a burst. False if the system did not take all of it; then nor does it take any later one.
+  /// Ends a burst. Returns false if writing it failed; all later bursts then fail, too.
   [[nodiscard]] bool flush() noexcept;
 
  private:
@@ -39,10 +39,10 @@ class Writer {
   Writer(File file, PcapHandle format, Dumper dumper, std::int64_t written)
       : file_(std::move(file)), format_(std::move(format)), dumper_(std::move(dumper)), written_(written) {}
 
-  File file_;  // another descriptor than the dumper's, which it closes
+  File file_;  // not the descriptor of the dumper, which the dumper closes
   PcapHandle format_;
   Dumper dumper_;
-  std::int64_t written_;  // bytes up to the end of the last burst that was taken
+  std::int64_t written_;  // size of the file after the last successful burst
   bool failed_ = false;
 };
 

@@ -26,11 +26,11 @@ constexpr ports::MediumTraits kTraits{.driver = "ring",
                                       .rx_drops = kRxDrops,
                                       .tx_drops = kTxDrops};
 
-/// A Context's pairs by name. Thread rule: any thread.
+/// The ring pairs of a Context by name. Thread rule: any thread.
 class RingPairs {
  public:
-  [[nodiscard]] Result<std::shared_ptr<RingPair>> plug(const std::string& name, unsigned end, bool loop,
-                                                       std::string_view uri) {
+  [[nodiscard]] Result<std::shared_ptr<RingPair>> attach(const std::string& name, unsigned end, bool loop,
+                                                         std::string_view uri) {
     const std::lock_guard guard(lock_);
     auto& pair = pairs_[name];
     if (pair == nullptr) pair = std::make_shared<RingPair>(loop);
@@ -40,13 +40,13 @@ class RingPairs {
                   "use another name, or close that port first");
     }
     if (std::exchange(pair->opened[end], true)) {
-      return fail(ErrorCode::busy, fmt::format("{}: this end is open already", uri),
-                  loop ? fmt::format("for two ends that are joined write ring:{0}:0 and ring:{0}:1", name)
+      return fail(ErrorCode::busy, fmt::format("{}: this end is already open", uri),
+                  loop ? fmt::format("for two connected ends write ring:{0}:0 and ring:{0}:1", name)
                        : fmt::format("the other end is ring:{}:{}", name, end ^ 1U));
     }
     return pair;
   }
-  void unplug(const std::string& name, unsigned end) noexcept {
+  void detach(const std::string& name, unsigned end) noexcept {
     const std::lock_guard guard(lock_);
     const auto found = pairs_.find(name);
     if (found == pairs_.end()) return;
@@ -60,19 +60,19 @@ class RingPairs {
   std::map<std::string, std::shared_ptr<RingPair>> pairs_;
 };
 
-/// One end of a pair.
-class End final : public ports::Medium {
+/// One end of a ring pair.
+class RingEnd final : public ports::Medium {
  public:
-  End(RingPairs& pairs, std::shared_ptr<RingPair> pair, std::string name, unsigned end)
+  RingEnd(RingPairs& pairs, std::shared_ptr<RingPair> pair, std::string name, unsigned end)
       : pairs_(pairs), pair_(std::move(pair)), name_(std::move(name)), end_(end) {
-    for (FrameRing& ring : pair_->rings[end_]) rx_.emplace_back(rules_, ring);
+    for (FrameRing& ring : pair_->rings[end_]) rx_.emplace_back(filter_, ring);
     for (FrameRing& ring : pair_->rings[pair_->other(end_)]) tx_.emplace_back(ring);
   }
 
   [[nodiscard]] const ports::MediumTraits& traits() const override { return kTraits; }
   [[nodiscard]] ports::RxQueue& rx(std::uint16_t index) override { return rx_[index]; }
   [[nodiscard]] ports::TxQueue& tx(std::uint16_t index) override { return tx_[index]; }
-  [[nodiscard]] ports::RxRules& rules() override { return rules_; }
+  [[nodiscard]] ports::RxFilter& filter() override { return filter_; }
 
   [[nodiscard]] Result<void> start(const ValidatedConfig& config) override {
     const std::lock_guard guard(pair_->control);
@@ -82,19 +82,19 @@ class End final : public ports::Medium {
     return {};
   }
 
-  // A sender that looked at a ring just before it closed may still put frames there. They lie until its receiver starts
-  // again, or until that sender stops, which finds nobody to receive them and takes them back.
+  // A sender that checked a ring just before it closed may still enqueue frames. They stay there until the receiver
+  // starts again, or until that sender stops and reclaims them.
   void stop() noexcept override {
     const std::lock_guard guard(pair_->control);
     pair_->started[end_] = false;
     for (FrameRing& ring : pair_->rings[end_]) ring.close();
     for (RxQueue& queue : rx_) queue.drain();
     if (pair_->started[pair_->other(end_)]) return;
-    for (TxQueue& queue : tx_) queue.take_back();
+    for (TxQueue& queue : tx_) queue.reclaim();
   }
 
   [[nodiscard]] Result<void> close() override {
-    pairs_.unplug(name_, end_);
+    pairs_.detach(name_, end_);
     return {};
   }
   [[nodiscard]] Link link() override {
@@ -107,7 +107,7 @@ class End final : public ports::Medium {
   std::shared_ptr<RingPair> pair_;
   std::string name_;
   unsigned end_;
-  ports::RxRules rules_;
+  ports::RxFilter filter_;
   std::deque<RxQueue> rx_;
   std::deque<TxQueue> tx_;
 };
@@ -128,16 +128,16 @@ Result<std::unique_ptr<PortDriver>> open_ring(Context& context, std::string_view
   const std::string name(which.substr(0, colon));
   const std::string_view side = loop ? "0" : which.substr(colon + 1);
   if (!is_name(name) || (side != "0" && side != "1")) {
-    return fail(ErrorCode::invalid_argument, fmt::format("'{}' names no end of a ring", uri),
-                "write ring:NAME:0 and ring:NAME:1 for two ends that are joined, or ring:NAME for one joined with "
-                "itself; a NAME has letters, digits, '_', '-' and '.'");
+    return fail(ErrorCode::invalid_argument, fmt::format("'{}' does not name an end of a ring", uri),
+                "write ring:NAME:0 and ring:NAME:1 for two connected ends, or ring:NAME for one connected to itself; a "
+                "NAME has letters, digits, '_', '-' and '.'");
   }
   const unsigned end = side == "1" ? 1 : 0;
   auto& pairs = context.service<RingPairs>();
-  auto pair = pairs.plug(name, end, loop, uri);
+  auto pair = pairs.attach(name, end, loop, uri);
   if (!pair) return pass_on(std::move(pair));
   return ports::Port::create(context, uri, ports::mac_for(uri),
-                             std::make_unique<End>(pairs, *std::move(pair), name, end));
+                             std::make_unique<RingEnd>(pairs, *std::move(pair), name, end));
 }
 
 }  // namespace pollux::ring

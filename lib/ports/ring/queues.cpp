@@ -8,7 +8,7 @@
 namespace pollux::ring {
 namespace {
 
-/// A frame's destination, though its first segment may be shorter than that.
+/// The destination address of a frame. Its first segment may be shorter than an address.
 std::array<std::uint8_t, 6> destination_of(const Mbuf& frame) noexcept {
   std::array<std::uint8_t, 6> destination;
   if (frame.length() >= destination.size()) [[likely]] {
@@ -28,7 +28,7 @@ bool is_shared(const Mbuf& frame) noexcept {
 
 }  // namespace
 
-// The mbuf to hand out for a frame that is to be received; nullptr if there is none yet.
+// The mbuf to return for a frame: the frame itself, or a copy if its bytes are shared. nullptr if the copy failed.
 Mbuf* RxQueue::receive(Mbuf& frame) noexcept {
   if (!is_shared(frame)) [[likely]] {
     mark(frame);
@@ -41,15 +41,15 @@ Mbuf* RxQueue::receive(Mbuf& frame) noexcept {
 
 std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
   auto& queue = static_cast<RxQueue&>(base);
-  // Frames that are dropped count for the bound of a call, too.
-  const std::uint32_t most = queue.ring_.look({out, limit});
+  // Dropped frames count towards the limit, too.
+  const std::uint32_t most = queue.ring_.peek({out, limit});
   std::uint32_t taken = 0;
   std::uint32_t received = 0;
   for (; taken < most; ++taken) {
     Mbuf& frame = *out[taken];
     const auto destination = destination_of(frame);
     const std::uint32_t bytes = frame.packet_length();
-    if (const auto why = queue.rules().drop_reason(destination.data(), bytes)) {
+    if (const auto why = queue.filter().drop_reason(destination.data(), bytes)) {
       queue.drop(*why, destination.data(), bytes);
       queue.give_back(frame);
       continue;
@@ -59,13 +59,13 @@ std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t li
     queue.count_arrival(destination.data(), bytes);
     out[received++] = own;
   }
-  if (taken != 0) queue.ring_.take(taken);
+  if (taken != 0) queue.ring_.discard(taken);
   queue.count_handed_out(received);
   return received;
 }
 
 void RxQueue::drain() noexcept {
-  ring_.empty(
+  ring_.drain(
       [this](const Mbuf& frame) { drop(ports::RxDrop::stopped, destination_of(frame).data(), frame.packet_length()); });
 }
 
@@ -74,7 +74,7 @@ std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uin
   const FrameRing::Room room = queue.ring_.room(count);
   std::uint32_t taken = 0;
   std::uint32_t put = 0;
-  std::uint32_t run = 0;  // frames before `taken` that are to be put
+  std::uint32_t run = 0;  // frames before `taken` that are not enqueued yet
   const auto put_run = [&] {
     if (run != 0) queue.ring_.put({mbufs + taken - run, run});
     put += std::exchange(run, 0);
@@ -82,7 +82,7 @@ std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uin
   for (; taken < count; ++taken) {
     Mbuf* const frame = mbufs[taken];
     if (room.is_open && put + run == room.frames) break;
-    if (queue.refuse(frame)) {
+    if (queue.reject(frame)) {
       put_run();
     } else if (!room.is_open) {
       queue.drop(*frame, ports::TxDrop::no_receiver);
@@ -96,8 +96,8 @@ std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uin
   return taken;
 }
 
-void TxQueue::take_back() noexcept {
-  ring_.empty([this](const Mbuf& frame) { count_unsent(frame.packet_length(), ports::TxDrop::no_receiver); });
+void TxQueue::reclaim() noexcept {
+  ring_.drain([this](const Mbuf& frame) { count_unsent(frame.packet_length(), ports::TxDrop::no_receiver); });
 }
 
 }  // namespace pollux::ring

@@ -9,13 +9,13 @@
 
 namespace pollux::ring {
 
-/// Takes frames out of a ring. They are the sender's own mbufs; one whose bytes others share is copied, since whoever
-/// receives a frame may write into it. A frame for which the pool has no copy waits.
+/// Receives frames from a ring. It returns the sender's mbufs. A frame with shared bytes is copied, because the
+/// receiver may write to a frame. If the pool is exhausted, such a frame waits in the ring.
 class RxQueue final : public ports::RxQueue {
  public:
-  RxQueue(const ports::RxRules& rules, FrameRing& ring) noexcept : ports::RxQueue(&burst, rules), ring_(ring) {}
+  RxQueue(const ports::RxFilter& filter, FrameRing& ring) noexcept : ports::RxQueue(&burst, filter), ring_(ring) {}
 
-  /// Drops all that waits. With the queue closed.
+  /// Drops all waiting frames. Call it with the queue closed.
   void drain() noexcept;
 
  private:
@@ -25,13 +25,13 @@ class RxQueue final : public ports::RxQueue {
   FrameRing& ring_;
 };
 
-/// Puts frames into a ring.
+/// Sends frames to a ring.
 class TxQueue final : public ports::TxQueue {
  public:
   explicit TxQueue(FrameRing& ring) noexcept : ports::TxQueue(&burst), ring_(ring) {}
 
-  /// Takes back what nobody will receive. With this queue and the ring's receiver closed.
-  void take_back() noexcept;
+  /// Drops the frames that are still in the ring. Call it with this queue and the receiving queue closed.
+  void reclaim() noexcept;
 
  private:
   static std::uint32_t burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;

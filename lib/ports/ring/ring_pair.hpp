@@ -16,55 +16,56 @@ namespace pollux::ring {
 inline constexpr std::uint16_t kQueues = 8;
 inline constexpr std::uint32_t kMaxSlots = 4096;
 
-/// Mbufs on their way from one transmit queue to one receive queue: a ring for one thread that puts and one that takes.
-/// It has memory from the first start of its receiver on, and takes frames only while that is started.
+/// A single-producer single-consumer ring of mbufs from one transmit queue to one receive queue. Its memory is
+/// allocated when the receiver first starts. It accepts frames only while the receiver is started.
 class FrameRing {
  public:
-  /// By the receiver's control thread, with its queue closed. `slots`: how many frames may wait, at most kMaxSlots.
+  /// Called on the receiver's control thread with its queue closed. `slots` is the maximum number of waiting frames, at
+  /// most kMaxSlots.
   void open(std::uint32_t slots);
   void close() noexcept { limit_.store(0, std::memory_order_relaxed); }
 
-  /// How many frames the sender may put now; nothing is received on this ring if `is_open` is false.
+  /// The number of frames that the sender may enqueue now. If `is_open` is false, the ring has no receiver.
   struct Room {
     bool is_open = false;
     std::uint32_t frames = 0;
   };
-  /// The sender's, who has `wanted` frames: at least so much room, or all that there is.
+  /// Called by the sender. Returns at least `wanted` if there is that much room, else the exact room.
   [[nodiscard]] Room room(std::uint32_t wanted) noexcept {
     const std::uint32_t limit = limit_.load(std::memory_order_acquire);
     if (limit == 0) return {};
-    // The ring always has kMaxSlots slots; those beyond the limit stay free.
+    // The ring always has kMaxSlots slots. The slots above the limit stay unused.
     const std::uint32_t reserved = kMaxSlots - limit;
     const std::uint32_t free = ring_->room(wanted + reserved);
     return {.is_open = true, .frames = free > reserved ? free - reserved : 0};
   }
-  /// The sender's, within `room`: the receiver sees all of them at once.
+  /// Called by the sender with at most `room` frames. The receiver sees all of them at once.
   void put(std::span<Mbuf* const> frames) noexcept { ring_->put(frames); }
 
-  /// The receiver's, which polls only once it has opened the ring: copies the first frames that wait and leaves them
-  /// there; returns how many.
-  [[nodiscard]] std::uint32_t look(std::span<Mbuf*> frames) noexcept { return ring_->peek(frames); }
-  /// The receiver's: takes that many away.
-  void take(std::uint32_t frames) noexcept { ring_->discard(frames); }
-  /// Takes each frame that waits now, and hands it to `end`, after which it goes back to its pool's shared list: for
-  /// the control thread, with both queues closed, since a cache belongs to its polling thread.
-  template <class End>
-  void empty(End&& end) noexcept {
+  /// Called by the receiver, after it opened the ring. Copies the pointers of the first waiting frames without removing
+  /// them, and returns their number.
+  [[nodiscard]] std::uint32_t peek(std::span<Mbuf*> frames) noexcept { return ring_->peek(frames); }
+  /// Called by the receiver. Removes the first `frames` frames.
+  void discard(std::uint32_t frames) noexcept { ring_->discard(frames); }
+  /// Removes each waiting frame, calls `on_frame` with it and frees it to its pool's shared list. Called on the control
+  /// thread with both queues closed. It uses no cache, because a cache belongs to its polling thread.
+  template <class OnFrame>
+  void drain(OnFrame&& on_frame) noexcept {
     if (!ring_) return;
     Mbuf* frame = nullptr;
     for (std::uint32_t left = ring_->size(); left != 0 && ring_->dequeue({&frame, 1}) != 0; --left) {
-      end(*frame);
+      on_frame(*frame);
       MbufDeleter{}(frame);
     }
   }
 
  private:
-  std::optional<SpscRing<Mbuf*>> ring_;  // made before limit_ says so, and kept until the ring goes away
+  std::optional<SpscRing<Mbuf*>> ring_;  // exists whenever limit_ is not 0
   alignas(64) std::atomic<std::uint32_t> limit_{0};
 };
 
-/// Joins two ends, or one with itself. Thread rule: the rings have their own; `opened` is the Context's registry's; all
-/// else goes with `control` held.
+/// The rings that connect two ends, or one end with itself. Thread rule: FrameRing has its own. The registry that made
+/// the pair guards `opened`. `control` guards everything else.
 struct RingPair {
   explicit RingPair(bool loop) : is_loop(loop) {}
 
@@ -72,7 +73,7 @@ struct RingPair {
   std::array<bool, 2> opened{};  ///< guarded by the registry that made the pair
   std::mutex control;
   std::array<std::atomic<bool>, 2> started{};
-  /// By the end that receives, then by queue.
+  /// Indexed by the receiving end, then by queue.
   std::array<std::array<FrameRing, kQueues>, 2> rings;
 
   [[nodiscard]] unsigned other(unsigned end) const noexcept { return is_loop ? end : end ^ 1U; }

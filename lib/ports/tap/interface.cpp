@@ -17,7 +17,8 @@
 namespace pollux::tap {
 namespace {
 
-/// What the kernel takes for a name (net/core/dev.c, dev_valid_name), less the '%' that it takes for a pattern.
+/// Whether the kernel accepts an interface name (net/core/dev.c, dev_valid_name). '%' is rejected, too: the kernel
+/// treats it as a pattern.
 bool is_name(std::string_view name) {
   const auto is_bad = [](char c) { return c == '/' || c == ':' || c == '%' || c <= ' ' || c == 0x7F; };
   return !name.empty() && name.size() < IFNAMSIZ && name != "." && name != ".." &&
@@ -30,7 +31,7 @@ ifreq request_for(std::string_view name) noexcept {
   return request;
 }
 
-tl::unexpected<Error> no_tun(int error, std::string_view name, const char* tun) {
+tl::unexpected<Error> tun_error(int error, std::string_view name, const char* tun) {
   const std::string what = fmt::format("tap:{}: cannot open {}", name, tun);
   switch (error) {
     case ENOENT:
@@ -45,7 +46,7 @@ tl::unexpected<Error> no_tun(int error, std::string_view name, const char* tun) 
   }
 }
 
-tl::unexpected<Error> not_attached(int error, std::string_view name) {
+tl::unexpected<Error> attach_error(int error, std::string_view name) {
   const std::string what = fmt::format("tap:{}: cannot attach to the interface", name);
   switch (error) {
     case EPERM:
@@ -56,15 +57,16 @@ tl::unexpected<Error> not_attached(int error, std::string_view name) {
     case EBUSY:
       return fail_errno(ErrorCode::busy, what, error, "another process or port is attached; choose another name");
     case EINVAL:
-      return fail_errno(ErrorCode::invalid_argument, what, error,
-                        fmt::format("there is an interface {} that is no TAP of one queue; choose another name", name));
+      return fail_errno(
+          ErrorCode::invalid_argument, what, error,
+          fmt::format("the interface {} exists and is not a single-queue TAP; choose another name", name));
     default: return fail_errno(ErrorCode::io_error, what, error);
   }
 }
 
-// Has the kernel leave checksums of TCP and UDP to be computed, which it says in a VirtioNetHeader in front of each
-// frame. Where it does not, it computes them; the header is there all the same.
-bool exchange_checksums(int frames) noexcept {
+// Lets the kernel send frames with partial TCP and UDP checksums. A VirtioNetHeader in front of each frame says so. A
+// kernel without this offload computes the checksums; the header is present, too.
+bool enable_checksum_offload(int frames) noexcept {
   int bytes = sizeof(VirtioNetHeader);
   if (::ioctl(frames, TUNSETVNETHDRSZ, &bytes) != 0) return false;
   static_cast<void>(::ioctl(frames, TUNSETOFFLOAD, TUN_F_CSUM));
@@ -76,16 +78,16 @@ bool exchange_checksums(int frames) noexcept {
 Result<Interface> Interface::open(std::string_view name, const char* tun) {
   if (!is_name(name)) {
     return fail(
-        ErrorCode::invalid_argument, fmt::format("'tap:{}': this cannot be an interface's name", name),
+        ErrorCode::invalid_argument, fmt::format("'tap:{}': not a valid interface name", name),
         fmt::format("write tap:NAME with 1 to {} characters, none of them a space, '/', ':' or '%'", IFNAMSIZ - 1));
   }
   Descriptor frames(::open(tun, O_RDWR | O_NONBLOCK | O_CLOEXEC));
-  if (frames.get() < 0) return no_tun(errno, name, tun);
+  if (frames.get() < 0) return tun_error(errno, name, tun);
   ifreq request = request_for(name);
   request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
-  if (::ioctl(frames.get(), TUNSETIFF, &request) != 0) return not_attached(errno, name);
-  if (!exchange_checksums(frames.get())) {
-    return fail_errno(ErrorCode::io_error, fmt::format("tap:{}: cannot set the header of its frames", name), errno);
+  if (::ioctl(frames.get(), TUNSETIFF, &request) != 0) return attach_error(errno, name);
+  if (!enable_checksum_offload(frames.get())) {
+    return fail_errno(ErrorCode::io_error, fmt::format("tap:{}: cannot enable the virtio-net header", name), errno);
   }
   Descriptor control(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (control.get() < 0) {
@@ -139,7 +141,7 @@ void Interface::set_carrier(bool on) noexcept {
 }
 
 void Interface::close() noexcept {
-  // An interface that stays may be opened next by somebody who expects whole checksums.
+  // If the interface persists, its next user may expect complete checksums.
   if (frames_.get() >= 0) static_cast<void>(::ioctl(frames_.get(), TUNSETOFFLOAD, 0));
   frames_.reset();
   control_.reset();

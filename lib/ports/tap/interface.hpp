@@ -29,25 +29,25 @@ class Descriptor {
   int number_;
 };
 
-/// A TAP interface of the kernel, and the end of it that a process holds. Linux, Documentation/networking/tuntap.rst.
+/// The process's end of a TAP interface of the kernel. Linux, Documentation/networking/tuntap.rst.
 class Interface {
  public:
   static constexpr const char* kTun = "/dev/net/tun";
 
-  /// Attaches to the interface, which is made if there is none of that name, and then goes away with this.
+  /// Attaches to the interface `name`. If it does not exist, it is created and exists as long as this object.
   /// Errors: invalid_argument (the name), module_not_loaded, permission_denied, busy, not_supported, io_error.
   [[nodiscard]] static Result<Interface> open(std::string_view name, const char* tun = kTun);
 
-  /// For reads and writes of whole frames, each behind a VirtioNetHeader, which do not wait.
+  /// The descriptor for non-blocking reads and writes of whole frames, each after a VirtioNetHeader.
   [[nodiscard]] int descriptor() const noexcept { return frames_.get(); }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
-  /// Of the kernel's end.
+  /// The address of the kernel's end.
   [[nodiscard]] Result<MacAddress> mac() const;
   [[nodiscard]] bool is_up() const;
-  /// Error permission_denied with the command that does it.
+  /// Error: permission_denied; the hint is the command to run as root.
   [[nodiscard]] Result<void> bring_up();
   [[nodiscard]] Result<void> set_mtu(std::uint32_t bytes);
-  /// Whether the kernel's end sees a cable; kernels that cannot be told go on as before.
+  /// Sets the carrier of the kernel's end. Kernels without TUNSETCARRIER ignore it.
   void set_carrier(bool on) noexcept;
   void close() noexcept;
 
@@ -57,7 +57,7 @@ class Interface {
 
   std::string name_;
   Descriptor frames_;
-  Descriptor control_;  // any socket, for the interface's flags and MTU
+  Descriptor control_;  // a socket for ioctls on the interface's flags and MTU
 };
 
 }  // namespace pollux::tap

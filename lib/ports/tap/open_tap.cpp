@@ -27,12 +27,12 @@ constexpr ports::MediumTraits kTraits{
     .rx_drops = kRxDrops,
     .tx_drops = kTxDrops};
 
-class Tap final : public ports::Medium {
+class TapMedium final : public ports::Medium {
  public:
-  Tap(std::shared_ptr<ContextState> context, Interface interface)
+  TapMedium(std::shared_ptr<ContextState> context, Interface interface)
       : context_(std::move(context)),
         interface_(std::move(interface)),
-        rx_(rules_, interface_.descriptor()),
+        rx_(filter_, interface_.descriptor()),
         tx_(interface_.descriptor()) {
     interface_.set_carrier(false);
   }
@@ -40,11 +40,11 @@ class Tap final : public ports::Medium {
   [[nodiscard]] const ports::MediumTraits& traits() const override { return kTraits; }
   [[nodiscard]] ports::RxQueue& rx(std::uint16_t) override { return rx_; }
   [[nodiscard]] ports::TxQueue& tx(std::uint16_t) override { return tx_; }
-  [[nodiscard]] ports::RxRules& rules() override { return rules_; }
+  [[nodiscard]] ports::RxFilter& filter() override { return filter_; }
 
   [[nodiscard]] Result<void> start(const ValidatedConfig&) override {
     interface_.set_carrier(true);
-    // Somebody else may do that later; until then there is no link.
+    // Not an error: the interface can be brought up later. Until then there is no link.
     if (auto up = interface_.bring_up(); !up) context_->log(LogLevel::warning, up.error().message());
     return {};
   }
@@ -70,7 +70,7 @@ class Tap final : public ports::Medium {
  private:
   std::shared_ptr<ContextState> context_;
   Interface interface_;
-  ports::RxRules rules_;
+  ports::RxFilter filter_;
   RxQueue rx_;
   TxQueue tx_;
 };
@@ -82,11 +82,11 @@ Result<std::unique_ptr<PortDriver>> open_tap(Context& context, std::string_view 
   if (!interface) return pass_on(std::move(interface));
   auto mac = interface->mac();
   if (!mac) return pass_on(std::move(mac));
-  // Two ends of a wire have two addresses; the second follows from the first as it would on no other machine.
+  // The two ends need different addresses. Derive this one from the interface's address, which is unique.
   (*mac)[0] = static_cast<std::uint8_t>(((*mac)[0] | 0x02) & 0xFE);
   (*mac)[5] ^= 0x80;
   return ports::Port::create(context, fmt::format("tap:{}", which), *mac,
-                             std::make_unique<Tap>(context.state(), *std::move(interface)));
+                             std::make_unique<TapMedium>(context.state(), *std::move(interface)));
 }
 
 }  // namespace pollux::tap

@@ -10,13 +10,13 @@
 
 namespace pollux::tap {
 
-/// Opens a port that is joined by a wire with the kernel's TAP interface `which`, the rest of a "tap:" URI: what the
-/// port sends the kernel receives from it, and the other way round. The interface is made if there is none of that
-/// name, and then goes away with the port; one that somebody made before, and may be the user's, stays. Start brings it
-/// up where that is allowed. The interface gets the port's MTU. The port's own address is the interface's with another
-/// last byte. One queue each way.
-/// Errors: invalid_argument (the name, or an interface that is no TAP), module_not_loaded, permission_denied, busy,
-/// io_error; each names the command that mends it. Port::service tells device_removed when the interface was deleted.
+/// Opens a port that is the link partner of the kernel's TAP interface `which`, the rest of a "tap:" URI: the kernel
+/// receives from the interface what the port sends, and the port receives what the kernel sends. An interface that does
+/// not exist is created, and removed when the port is closed; an existing interface persists. Start brings the
+/// interface up if that is permitted. The interface gets the port's MTU. The port's MAC address is that of the
+/// interface with another last byte. The port has one queue in each direction. Errors: invalid_argument (the name, or
+/// an interface that is not a TAP), module_not_loaded, permission_denied, busy, io_error; each hint is a command.
+/// Port::service returns device_removed if the interface was deleted.
 [[nodiscard]] Result<std::unique_ptr<PortDriver>> open_tap(Context& context, std::string_view which);
 
 }  // namespace pollux::tap

@@ -13,10 +13,10 @@ namespace {
 
 constexpr std::array<std::uint8_t, 6> kNoDestination{};
 constexpr std::size_t kHeaderBytes = sizeof(VirtioNetHeader);
-constexpr std::uint16_t kTcpChecksum = 16;  // where it lies in the header: RFC 9293, 3.1
+constexpr std::uint16_t kTcpChecksum = 16;  // offset in the header: RFC 9293, 3.1
 constexpr std::uint16_t kUdpChecksum = 6;   // RFC 768
 
-// Bytes of an Ethernet header with its tags, of which at least `bytes` lie at `start`.
+// The length of an Ethernet header with its VLAN tags. `bytes` bytes of the frame are at `start`.
 std::uint16_t ethernet_bytes(const std::uint8_t* start, std::uint32_t bytes) noexcept {
   constexpr std::uint16_t kCustomerTag = 0x8100;
   constexpr std::uint16_t kServiceTag = 0x88A8;
@@ -36,7 +36,7 @@ void RxQueue::give_back_from(std::size_t first) noexcept {
   reserved_ = 0;
 }
 
-// Takes as many mbufs as `bytes` need. False, with none taken, if the pool is dry.
+// Allocates mbufs for `bytes`. If the pool is exhausted, returns false and keeps none.
 bool RxQueue::reserve(std::uint32_t bytes) noexcept {
   for (std::uint32_t room = 0; room < bytes;) {
     Mbuf* const segment = reserved_ < kMaxSegments ? allocate() : nullptr;
@@ -50,23 +50,23 @@ bool RxQueue::reserve(std::uint32_t bytes) noexcept {
   return true;
 }
 
-// Bytes of the frame that was read; none: 0.
+// Reads a frame. Returns its length in bytes; 0 if there is none.
 std::int64_t RxQueue::read_frame() noexcept {
-  std::array<iovec, kMaxSegments + 2> pieces;
-  pieces[0] = {.iov_base = &header_, .iov_len = kHeaderBytes};
+  std::array<iovec, kMaxSegments + 2> parts;
+  parts[0] = {.iov_base = &header_, .iov_len = kHeaderBytes};
   for (std::size_t i = 0; i < reserved_; ++i) {
-    pieces[i + 1] = {.iov_base = segments_[i]->data(), .iov_len = segments_[i]->tailroom()};
+    parts[i + 1] = {.iov_base = segments_[i]->data(), .iov_len = segments_[i]->tailroom()};
   }
-  // The kernel cuts a frame that does not fit and does not say so.
-  pieces[reserved_ + 1] = {.iov_base = beyond_.data(), .iov_len = beyond_.size()};
-  const auto bytes = ::readv(descriptor_, pieces.data(), static_cast<int>(reserved_ + 2));
+  // The kernel truncates a frame that does not fit and does not report it. Bytes in overflow_ show that it is too long.
+  parts[reserved_ + 1] = {.iov_base = overflow_.data(), .iov_len = overflow_.size()};
+  const auto bytes = ::readv(descriptor_, parts.data(), static_cast<int>(reserved_ + 2));
   if (bytes >= 0) return std::max<std::int64_t>(bytes - static_cast<std::int64_t>(kHeaderBytes), 0);
-  // The file goes on without its interface (Linux, drivers/net/tun.c, tun_chr_read_iter: EBADFD).
+  // The interface was deleted; the file stays open (Linux, drivers/net/tun.c, tun_chr_read_iter: EBADFD).
   if (errno == EBADFD) gone_.store(true, std::memory_order_relaxed);
   return 0;
 }
 
-// Counts the frame that was read, of which the first segment lies at `start`. False if it is to be dropped.
+// Checks, filters and counts a frame. Its first segment is at `start`. Returns false if it was counted as dropped.
 bool RxQueue::admit_frame(const std::uint8_t* start, std::uint32_t bytes) noexcept {
   const bool needs_checksum = (header_.flags & VirtioNetHeader::kNeedsChecksum) != 0;
   if (needs_checksum && std::uint32_t{header_.checksum_start} + header_.checksum_offset + 2 > bytes) {
@@ -76,22 +76,22 @@ bool RxQueue::admit_frame(const std::uint8_t* start, std::uint32_t bytes) noexce
   return admit(start, bytes);
 }
 
-// Tells in a frame of one's own what the kernel said of it.
-void RxQueue::note(Mbuf& frame) const noexcept {
+// Sets the frame's metadata and checksum request from the header that the kernel sent with it.
+void RxQueue::attach_metadata(Mbuf& frame) const noexcept {
   header_.attach_to(frame);
   if ((header_.flags & VirtioNetHeader::kNeedsChecksum) == 0) return;
   TxOffload request{.flags = header_.checksum_offset == kTcpChecksum   ? TxOffload::tcp_checksum
                              : header_.checksum_offset == kUdpChecksum ? TxOffload::udp_checksum
                                                                        : std::uint32_t{0}};
-  // No request can say where the checksum of another protocol lies.
+  // TxOffload cannot express the checksum of another protocol, so it is computed here.
   if (request.flags == 0) return complete_internet_checksum(frame, header_.checksum_start, header_.checksum_offset);
   request.l2 = std::min(ethernet_bytes(frame.data(), frame.length()), header_.checksum_start);
   request.l3 = static_cast<std::uint16_t>(header_.checksum_start - request.l2);
   frame.set_tx_offload(request);
 }
 
-// Makes a frame of the first `bytes` that were read; mbufs that it does not need go back.
-MbufPtr RxQueue::join(std::uint32_t bytes) noexcept {
+// Chains the segments of a frame of `bytes` bytes, and frees those that it does not need.
+MbufPtr RxQueue::build_frame(std::uint32_t bytes) noexcept {
   MbufPtr frame;
   std::size_t used = 0;
   for (std::uint32_t left = bytes; left != 0; ++used) {
@@ -102,7 +102,7 @@ MbufPtr RxQueue::join(std::uint32_t bytes) noexcept {
     if (frame == nullptr) {
       frame = std::move(segment);
     } else {
-      static_cast<void>(frame->chain(segment));  // 255 segments at most, and all of them are ours
+      static_cast<void>(frame->chain(segment));  // cannot fail: at most 255 unshared segments
     }
   }
   give_back_from(used);
@@ -112,9 +112,9 @@ MbufPtr RxQueue::join(std::uint32_t bytes) noexcept {
 std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
   auto& queue = static_cast<RxQueue&>(base);
   std::uint32_t received = 0;
-  // Frames that are dropped count for the bound of a call, too.
+  // Dropped frames count towards the limit, too.
   for (std::uint32_t reads = 0; reads < limit; ++reads) {
-    const std::uint32_t longest = queue.rules().longest();
+    const std::uint32_t longest = queue.filter().longest();
     if (!queue.reserve(longest)) break;
     const auto bytes = static_cast<std::uint32_t>(queue.read_frame());
     const std::uint8_t* const start = queue.segments_[0]->data();
@@ -125,8 +125,8 @@ std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t li
     } else if (!queue.admit_frame(start, bytes)) {
       queue.give_back_from(0);
     } else {
-      MbufPtr frame = queue.join(bytes);
-      queue.note(*frame);
+      MbufPtr frame = queue.build_frame(bytes);
+      queue.attach_metadata(*frame);
       out[received++] = frame.release();
     }
   }
@@ -135,31 +135,31 @@ std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t li
 }
 
 void RxQueue::drain() noexcept {
-  constexpr int kMostFrames = 4096;  // more than the kernel queues; with a carrier that stays on it ends nevertheless
+  constexpr int kMaxFrames = 4096;  // more than the kernel's queue; bounds the loop if the carrier stays on
   std::vector<std::uint8_t> frame(65536);
-  for (int i = 0; i < kMostFrames; ++i) {
-    std::array<iovec, 2> pieces{
+  for (int i = 0; i < kMaxFrames; ++i) {
+    std::array<iovec, 2> parts{
         {{.iov_base = &header_, .iov_len = kHeaderBytes}, {.iov_base = frame.data(), .iov_len = frame.size()}}};
-    const auto bytes = ::readv(descriptor_, pieces.data(), static_cast<int>(pieces.size()));
+    const auto bytes = ::readv(descriptor_, parts.data(), static_cast<int>(parts.size()));
     if (bytes <= static_cast<std::int64_t>(kHeaderBytes)) return;
     drop(ports::RxDrop::stopped, frame.data(), static_cast<std::uint32_t>(bytes) - std::uint32_t{kHeaderBytes});
   }
 }
 
-// 0, or errno.
+// Returns 0 or errno.
 int TxQueue::write_frame(Mbuf& frame) noexcept {
   if (frame.has_partial_checksum()) return write_partial(frame);
   VirtioNetHeader header;
-  std::array<iovec, 257> pieces;
-  pieces[0] = {.iov_base = &header, .iov_len = kHeaderBytes};
+  std::array<iovec, 257> parts;
+  parts[0] = {.iov_base = &header, .iov_len = kHeaderBytes};
   int count = 1;
   for (Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
-    pieces[static_cast<std::size_t>(count++)] = {.iov_base = segment->data(), .iov_len = segment->length()};
+    parts[static_cast<std::size_t>(count++)] = {.iov_base = segment->data(), .iov_len = segment->length()};
   }
-  return ::writev(descriptor_, pieces.data(), count) >= 0 ? 0 : errno;
+  return ::writev(descriptor_, parts.data(), count) >= 0 ? 0 : errno;
 }
 
-// As write_frame. The frame is left as it is, since it may have to be sent once more, and its bytes may be shared.
+// Returns 0 or errno. It does not change the frame, because the frame may be sent again and its bytes may be shared.
 int TxQueue::write_partial(const Mbuf& frame) noexcept {
   const std::span<std::uint8_t> whole(scratch_.data(), frame.copy_out(0, scratch_));
   const TxOffload request = frame.tx_offload();
@@ -167,7 +167,7 @@ int TxQueue::write_partial(const Mbuf& frame) noexcept {
   ours.flags &= std::uint32_t{TxOffload::ipv4_checksum | TxOffload::sctp_checksum};
   VirtioNetHeader header;
   if ((request.flags & (TxOffload::tcp_checksum | TxOffload::udp_checksum)) != 0) {
-    // What it has no numbers for is computed.
+    // If the offset is too large for the header, the checksum is computed here.
     if (request.l4_offset() > kMaxHeader) {
       ours = request;
     } else {
@@ -177,9 +177,9 @@ int TxQueue::write_partial(const Mbuf& frame) noexcept {
     }
   }
   if (ours.flags != 0) complete_checksums_in(whole, ours);
-  std::array<iovec, 2> pieces{
+  std::array<iovec, 2> parts{
       {{.iov_base = &header, .iov_len = kHeaderBytes}, {.iov_base = whole.data(), .iov_len = whole.size()}}};
-  return ::writev(descriptor_, pieces.data(), static_cast<int>(pieces.size())) >= 0 ? 0 : errno;
+  return ::writev(descriptor_, parts.data(), static_cast<int>(parts.size())) >= 0 ? 0 : errno;
 }
 
 std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
@@ -187,7 +187,7 @@ std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uin
   std::uint32_t taken = 0;
   for (; taken < count; ++taken) {
     Mbuf& frame = *mbufs[taken];
-    if (queue.refuse(mbufs[taken])) continue;
+    if (queue.reject(mbufs[taken])) continue;
     const std::uint32_t bytes = frame.packet_length();
     const int error = queue.write_frame(frame);
     if (error == EAGAIN) break;

@@ -12,16 +12,16 @@
 
 namespace pollux::tap {
 
-/// Reads frames that the kernel sends out of the interface, one system call each. While the pool is dry they wait in
-/// the kernel's own queue. Checksums that the kernel left to be computed are partial in the mbuf, too.
+/// Reads frames that the kernel sends on the interface, one system call each. While the pool is exhausted, frames wait
+/// in the kernel's queue. Partial checksums of the kernel stay partial in the mbuf.
 class RxQueue final : public ports::RxQueue {
  public:
-  RxQueue(const ports::RxRules& rules, int descriptor) noexcept
-      : ports::RxQueue(&burst, rules), descriptor_(descriptor) {}
+  RxQueue(const ports::RxFilter& filter, int descriptor) noexcept
+      : ports::RxQueue(&burst, filter), descriptor_(descriptor) {}
 
-  /// Drops what waits in the kernel. With the queue closed, and the carrier off, or it might not end.
+  /// Drops the frames that wait in the kernel. Call it with the queue closed and the carrier off, so that no more come.
   void drain() noexcept;
-  /// Whether the interface is gone. From any thread.
+  /// Whether the interface was deleted. May be called from any thread.
   [[nodiscard]] bool is_gone() const noexcept { return gone_.load(std::memory_order_relaxed); }
 
  private:
@@ -31,20 +31,20 @@ class RxQueue final : public ports::RxQueue {
   [[nodiscard]] bool reserve(std::uint32_t bytes) noexcept;
   [[nodiscard]] std::int64_t read_frame() noexcept;
   [[nodiscard]] bool admit_frame(const std::uint8_t* start, std::uint32_t bytes) noexcept;
-  [[nodiscard]] MbufPtr join(std::uint32_t bytes) noexcept;
-  void note(Mbuf& frame) const noexcept;
+  [[nodiscard]] MbufPtr build_frame(std::uint32_t bytes) noexcept;
+  void attach_metadata(Mbuf& frame) const noexcept;
   void give_back_from(std::size_t first) noexcept;
 
   int descriptor_;
   VirtioNetHeader header_;                      // of the frame that was read last
-  std::array<Mbuf*, kMaxSegments> segments_{};  // empty, for the next frame
-  std::size_t reserved_ = 0;                    // how many; none between bursts
-  std::array<std::uint8_t, 64> beyond_{};       // where a frame that is too long shows
+  std::array<Mbuf*, kMaxSegments> segments_{};  // empty mbufs for the next frame
+  std::size_t reserved_ = 0;                    // number of mbufs in segments_; 0 between bursts
+  std::array<std::uint8_t, 64> overflow_{};     // gets bytes only of a frame that is too long
   std::atomic<bool> gone_{false};
 };
 
-/// Writes frames, which the kernel then receives from the interface. Partial checksums of TCP and UDP are handed over
-/// as such, others are computed.
+/// Writes frames, which the kernel receives from the interface. It passes partial TCP and UDP checksums to the kernel,
+/// and computes other checksums.
 class TxQueue final : public ports::TxQueue {
  public:
   explicit TxQueue(int descriptor) noexcept : ports::TxQueue(&burst), descriptor_(descriptor) {}

@@ -29,16 +29,16 @@ TEST(Uri, NeedsASchemeOfRfc3986InLowerCase) {
   EXPECT_TRUE(Uri::parse("a+b-c.1:0"));
 }
 
-TEST(Wrapping, EndsItsArgumentWhereAUriBegins) {
-  const auto parts = Wrapping::parse("plan=a,at=3,record:x,sim:0", begins_known);
+TEST(WrapUri, EndsItsArgumentWhereAUriBegins) {
+  const auto parts = WrapUri::parse("plan=a,at=3,record:x,sim:0", begins_known);
   ASSERT_TRUE(parts);
   EXPECT_EQ(parts->argument, "plan=a,at=3");
   EXPECT_EQ(parts->inner, "record:x,sim:0");
 }
 
-TEST(Wrapping, NeedsAnArgumentAndADevice) {
+TEST(WrapUri, NeedsAnArgumentAndADevice) {
   for (const char* text : {"", ",", "sim:0", ",sim:0", "file", "file,", "file,other:0"}) {
-    EXPECT_FALSE(Wrapping::parse(text, begins_known)) << text;
+    EXPECT_FALSE(WrapUri::parse(text, begins_known)) << text;
   }
 }
 

@@ -80,7 +80,7 @@ TEST_F(BindingError, NoNetworkController) {
   const Address disk = machine.add({.address = "0000:03:00.0", .driver = "nvme", .group = 9, .class_code = "0x010802"});
   const Error error = refused({port, disk});
   EXPECT_EQ(error.code, ErrorCode::invalid_argument);
-  EXPECT_THAT(error.what, AllOf(HasSubstr("0000:03:00.0"), HasSubstr("no network controller"), HasSubstr("nvme")));
+  EXPECT_THAT(error.what, AllOf(HasSubstr("0000:03:00.0"), HasSubstr("not a network controller"), HasSubstr("nvme")));
   EXPECT_THAT(error.hint, HasSubstr("--force"));
   EXPECT_TRUE(Binder(machine.paths, machine.clock, network).check_bind(std::vector{port, disk}, {.force = true}));
 }
@@ -156,7 +156,7 @@ TEST_F(BindingError, VfioPciRefuses) {
   const Duration start = machine.clock.now();
   const Error error = failed({port});
   EXPECT_EQ(error.code, ErrorCode::not_bound);
-  EXPECT_THAT(error.what, AllOf(HasSubstr("vfio-pci did not take 0000:01:00.0"), HasSubstr("has igb as before")));
+  EXPECT_THAT(error.what, AllOf(HasSubstr("vfio-pci did not bind to 0000:01:00.0"), HasSubstr("it has igb as before")));
   EXPECT_THAT(error.hint, HasSubstr("dmesg"));
   EXPECT_LE(machine.clock.now() - start, 3 * Binder::kLimit);
   EXPECT_EQ(machine.driver_of(port), "igb");
@@ -169,7 +169,7 @@ TEST_F(BindingError, VfioPciRefusesAndTheOldDriverDoes) {
   machine.refuse("igb");
   const Error error = failed({port});
   EXPECT_EQ(error.code, ErrorCode::not_bound);
-  EXPECT_THAT(error.what, HasSubstr("did not go back to igb"));
+  EXPECT_THAT(error.what, HasSubstr("restoring igb failed"));
   EXPECT_THAT(error.hint, HasSubstr("pollux unbind 0000:01:00.0"));
   EXPECT_TRUE(std::filesystem::exists(machine.record(port)));
 }
@@ -178,7 +178,7 @@ TEST_F(BindingError, OldDriverDoesNotLetGo) {
   machine.cling("igb");
   const Error error = failed({port});
   EXPECT_EQ(error.code, ErrorCode::timeout);
-  EXPECT_THAT(error.what, HasSubstr("igb did not let go of 0000:01:00.0"));
+  EXPECT_THAT(error.what, HasSubstr("igb did not release 0000:01:00.0"));
   EXPECT_EQ(machine.driver_of(port), "igb");
 }
 
@@ -221,7 +221,7 @@ TEST_F(BindingError, UnbindWhenTheOldDriverRefusesCanBeTriedAgain) {
   machine.refuse("igb");
   const Error error = not_freed({port});
   EXPECT_EQ(error.code, ErrorCode::not_bound);
-  EXPECT_THAT(error.what, HasSubstr("igb did not take 0000:01:00.0"));
+  EXPECT_THAT(error.what, HasSubstr("igb did not bind to 0000:01:00.0"));
   EXPECT_TRUE(std::filesystem::exists(machine.record(port)));
 }
 

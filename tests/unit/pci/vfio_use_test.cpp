@@ -45,7 +45,7 @@ TEST_F(VfioUse, FindsAHolderThatCannotBeSeen) {
     const auto checked = check(node, EBUSY);
     ASSERT_FALSE(checked) << node;
     EXPECT_EQ(checked.error().code, ErrorCode::group_in_use);
-    EXPECT_THAT(checked.error().what, AllOf(HasSubstr("0000:01:00.0"), HasSubstr("cannot be seen from here")));
+    EXPECT_THAT(checked.error().what, AllOf(HasSubstr("0000:01:00.0"), HasSubstr("is not visible here")));
     EXPECT_EQ(checked.error().hint, "end it first: fuser -v " + (machine.paths.dev / node).string());
   }
 }

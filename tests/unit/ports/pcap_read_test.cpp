@@ -157,15 +157,15 @@ TEST_F(PcapInput, RefusesWhatIsNoCapture) {
   EXPECT_EQ(refused("pcap:in=" + file("none.pcap")).code, ErrorCode::not_found);
   EXPECT_EQ(refused("pcap:in=" + folder_.string()).code, ErrorCode::invalid_argument);
   std::ofstream(file("text")) << "Not a capture file, though it has enough bytes to be one.";
-  EXPECT_THAT(refused("pcap:in=" + file("text")).what, HasSubstr("no capture file"));
+  EXPECT_THAT(refused("pcap:in=" + file("text")).what, HasSubstr("not a capture file"));
   std::ofstream(file("empty"));
-  EXPECT_THAT(refused("pcap:in=" + file("empty")).what, HasSubstr("no capture file"));
+  EXPECT_THAT(refused("pcap:in=" + file("empty")).what, HasSubstr("not a capture file"));
   CaptureFile().cut(4).write(file("half"));
   EXPECT_EQ(refused("pcap:in=" + file("half")).code, ErrorCode::invalid_argument);
   CaptureFile(CaptureFile::kMicroseconds, 113).write(file("cooked"));
   EXPECT_THAT(refused("pcap:in=" + file("cooked")).what, HasSubstr("LINUX_SLL"));
   ASSERT_EQ(::mkfifo(file("pipe").c_str(), 0600), 0);
-  EXPECT_THAT(refused("pcap:in=" + file("pipe")).what, HasSubstr("no ordinary file"));
+  EXPECT_THAT(refused("pcap:in=" + file("pipe")).what, HasSubstr("not a regular file"));
 }
 
 TEST_F(PcapInput, RefusesOptionsThatMakeNoSense) {

@@ -12,24 +12,23 @@
 
 namespace pollux::ports {
 
-/// Which frames a port receives. Written by the thread that controls the port, read by those that poll.
-class RxRules {
+/// Decides which frames a port receives. The control thread writes it; polling threads read it.
+class RxFilter {
  public:
   void set_mac(const MacAddress& mac) noexcept { mac_.store(pack(mac.data()), std::memory_order_relaxed); }
   void set_promiscuous(bool on) noexcept { promiscuous_.store(on, std::memory_order_relaxed); }
   void set_all_multicast(bool on) noexcept { all_multicast_.store(on, std::memory_order_relaxed); }
   void set_mtu(std::uint32_t mtu) noexcept { longest_.store(frame_bytes(mtu), std::memory_order_relaxed); }
 
-  /// Bytes of the longest frame.
+  /// Length of the longest frame, in bytes.
   [[nodiscard]] std::uint32_t longest() const noexcept { return longest_.load(std::memory_order_relaxed); }
 
-  /// Whether six bytes are a group's address; that of all stations is none.
+  /// Whether the MAC address is a multicast address. The broadcast address is not.
   [[nodiscard]] static bool is_multicast(const std::uint8_t* destination) noexcept {
     return (destination[0] & 1) != 0 && pack(destination) != kBroadcast;
   }
 
-  /// Why a frame of `bytes`, whose first segment holds at least six of them at `destination`, is not received; nothing
-  /// if it is.
+  /// The reason to drop a frame of `bytes` bytes; nullopt if it is received. Its first six bytes are at `destination`.
   [[nodiscard]] std::optional<RxDrop> drop_reason(const std::uint8_t* destination, std::uint32_t bytes) const noexcept {
     if (bytes > longest()) return RxDrop::too_long;
     if (promiscuous_.load(std::memory_order_relaxed)) return std::nullopt;
