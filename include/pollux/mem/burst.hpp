@@ -15,15 +15,15 @@
 
 namespace pollux {
 
-/// Gives mbufs back that nobody named a reason for; each pool counts its own (MempoolStats::unnamed_drops).
+/// Returns mbufs to their pools without a named drop reason. Each pool counts its own (MempoolStats::unnamed_drops).
 POLLUX_API void drop_unnamed(std::span<Mbuf* const> mbufs) noexcept;
 
 template <class Ring>
 class BasicMbufRing;
 
-/// Up to `Capacity` mbufs in order, owned. What rx_burst fills and tx_burst empties. Lives on the stack; move-only.
-/// What it still owns when it goes away returns to its pool and is counted there as an unnamed drop.
-/// Thread rule: one thread.
+/// An array of up to `Capacity` mbufs that owns them: rx_burst fills it and tx_burst empties it. Move-only; meant for
+/// the stack. The destructor returns the mbufs that are left to their pools, which count them as unnamed drops. Thread
+/// rule: one thread.
 template <std::uint32_t Capacity>
 class Burst {
   static_assert(Capacity >= 1 && Capacity <= 4096);
@@ -65,23 +65,25 @@ class Burst {
   [[nodiscard]] Iterator begin() noexcept { return Iterator(mbufs_); }
   [[nodiscard]] Iterator end() noexcept { return Iterator(mbufs_ + size_); }
 
-  /// Takes `mbuf` over. False, with `mbuf` kept by the caller, if the burst is full; an empty pointer is refused, too.
+  /// Takes ownership of `mbuf` and appends it. Returns false and leaves `mbuf` unchanged if the burst is full or `mbuf`
+  /// is empty.
   [[nodiscard]] bool push(MbufPtr& mbuf) noexcept {
     if (size_ == Capacity || mbuf == nullptr) return false;
     mbufs_[size_++] = mbuf.release();
     return true;
   }
-  /// The last mbuf, now the caller's; empty if there is none.
+  /// Removes the last mbuf and returns it; empty if the burst is empty.
   [[nodiscard]] MbufPtr pop() noexcept { return size_ == 0 ? MbufPtr() : MbufPtr(mbufs_[--size_]); }
 
-  /// Adds `count` empty mbufs from `cache`, all or none (false).
+  /// Allocates `count` empty mbufs from `cache` and appends them. False, with nothing allocated, if `cache` and its
+  /// pool have too few or the burst has no room for all of them.
   [[nodiscard]] bool fill(MempoolCache& cache, std::uint32_t count, Site site = Site::here()) noexcept {
     if (count > Capacity - size_ || !cache.allocate_bulk({mbufs_ + size_, count}, site)) return false;
     size_ += count;
     return true;
   }
 
-  /// Gives all mbufs back and counts them under `reason`. With a cache it costs about a tenth.
+  /// Frees all mbufs and counts them under `reason`. The overload with a cache takes about a tenth of the time.
   void drop(DropCounter& reason) noexcept {
     reason.add(size_);
     for (std::uint32_t i = 0; i < size_; ++i) MbufDeleter{}(mbufs_[i]);
@@ -92,7 +94,8 @@ class Burst {
     cache.free_bulk({mbufs_, size_}, site);
     size_ = 0;
   }
-  /// Gives back, and counts under `reason`, each mbuf for which `predicate(mbuf)` holds; the others keep their order.
+  /// Frees each mbuf for which `predicate(mbuf)` is true and counts it under `reason`. The others keep their order.
+  /// Returns the number of freed mbufs.
   template <std::predicate<Mbuf&> Predicate>
   std::uint32_t drop_if(DropCounter& reason, Predicate predicate) noexcept {
     std::uint32_t kept = 0;
@@ -120,12 +123,12 @@ class Burst {
       drop_unnamed({mbufs_, size_});
     size_ = 0;
   }
-  // Places that are left. That there are no more than Capacity spares every burst a comparison.
+  // Free places. The hint that size_ never exceeds Capacity saves a comparison in every burst.
   [[nodiscard]] std::uint32_t room() const noexcept {
     if (size_ > Capacity) __builtin_unreachable();
     return Capacity - size_;
   }
-  // Called when `taken` mbufs from the front have a new owner.
+  // Removes the first `taken` mbufs, which have a new owner.
   void forget_front(std::uint32_t taken) noexcept {
     size_ -= taken;
     if (size_ != 0) [[unlikely]]

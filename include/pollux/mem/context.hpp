@@ -24,8 +24,8 @@ class ContextState;
 class ControlThread;
 
 enum class HugePages {
-  prefer,   ///< huge pages where the machine has free ones, ordinary pages otherwise (said once, with what it costs)
-  require,  ///< fail where there are too few huge pages
+  prefer,   ///< huge pages if the machine has free ones, else ordinary pages (warned about once, with what it costs)
+  require,  ///< huge pages only: allocation fails if there are too few
   never,    ///< ordinary pages only
 };
 
@@ -34,27 +34,29 @@ struct ContextOptions {
   LogCallback log = nullptr;               ///< null: messages are dropped
   MisuseHandler on_misuse = nullptr;       ///< null: misuse is logged as an error
   HugePages huge_pages = HugePages::prefer;
-  /// Bytes of a huge page (such as 2 MiB or 1 GiB); 0 takes the smallest size that has enough free pages.
+  /// Bytes of a huge page (such as 2 MiB or 1 GiB); 0 selects the smallest size that has enough free pages.
   std::size_t huge_page_size = 0;
-  /// Bytes of address space for DMA memory (reserved, not used); halved until the system grants it.
+  /// Bytes of address space to reserve for DMA memory. Reserving uses no memory. The size is halved until the system
+  /// grants it.
   std::size_t arena_size = std::size_t{64} << 30;
-  /// Runs the Control on a thread of its own, which ends with the Context (ports that live longer are not serviced any
-  /// more) and takes no signals. A port that fails is then logged as an error, as is a thread that could not be had;
-  /// the log and misuse callbacks are called on that thread, too. Not with a ManualClock: whoever moves the time runs
-  /// what is due.
+  /// Runs the Control on a thread of its own, which takes no signals and ends with the Context; ports that live longer
+  /// are not serviced after that. The thread logs each port failure as an error, and calls the log and misuse
+  /// callbacks. If it cannot be started, that is logged as an error. Ignored, with a warning, with a ManualClock: there
+  /// the program calls `Control::run_due` itself.
   bool control_thread = false;
 };
 
 struct DmaRequest {
   std::size_t size = 0;           ///< bytes, at least 1; rounded up to whole pages
-  int numa_node = -1;             ///< -1: wherever the kernel likes
-  std::string_view purpose = {};  ///< for messages, such as "mempool rx"
+  int numa_node = -1;             ///< -1: any node
+  std::string_view purpose = {};  ///< used in messages, such as "mempool rx"
 };
 
-/// Owns what would otherwise be global: clock, log, misuse handler, IOVA space, DMA domains and what backends keep for
-/// a process. Ports, pools and DMA memory keep its state alive, so the order in which they go away does not matter.
-/// fork: nothing is shared with a child; every descriptor is close-on-exec, and a child must not use the Context.
-/// Thread rule: every member may be called from any thread.
+/// Owns what would otherwise be global state: clock, log and misuse callbacks, DMA memory, the IOVA space (the
+/// addresses that devices use for it), DMA domains, and one object for each backend. Ports, pools and DMA memory share
+/// this state and keep it alive, so they may be destroyed in any order. fork: nothing is shared with a child process.
+/// Every file descriptor is close-on-exec, and a child must not use the Context. Thread rule: every member may be
+/// called from any thread.
 class POLLUX_API Context {
  public:
   explicit Context(ContextOptions options = {});
@@ -63,29 +65,29 @@ class POLLUX_API Context {
   ~Context();
 
   [[nodiscard]] Clock& clock() const noexcept;
-  /// What a program calls now and then, so that its ports are looked after.
+  /// The periodic work of all ports; see Control.
   [[nodiscard]] Control& control() const noexcept;
   void log(LogLevel level, std::string_view message) const;
   void report(const Misuse& misuse) const;
 
-  /// Zeroed memory, populated before it is returned, mapped into every attached domain.
-  /// Errors: no_memory (huge pages or address space), memlock_too_small and others from a domain.
+  /// Allocates zeroed DMA memory. Its pages are populated before the call returns, and it is mapped into every attached
+  /// domain. Errors: no_memory (huge pages or address space), memlock_too_small, and the errors of a domain.
   [[nodiscard]] Result<DmaMemory> allocate(const DmaRequest& request);
-  /// Makes the application's own memory reachable for devices until the result goes away. `memory` is page-aligned, a
-  /// whole number of pages, and outlives the result.
+  /// Maps memory of the application into every attached domain until the result is destroyed. `memory` is page-aligned,
+  /// is a whole number of pages, and outlives the result.
   [[nodiscard]] Result<DmaMemory> register_memory(std::span<std::byte> memory);
 
-  /// Maps all memory, present and future, into `domain` too. Error: not_supported where the domain cannot reach the
-  /// IOVA of memory that exists; nothing stays mapped then.
+  /// Maps all existing and future DMA memory into `domain`, too. Error not_supported, with nothing left mapped, if the
+  /// domain cannot use the IOVA of existing memory.
   [[nodiscard]] Result<void> attach(std::shared_ptr<DmaDomain> domain);
-  /// Unmaps everything from `domain` and forgets it. No device of the domain may be doing DMA.
+  /// Unmaps all memory from `domain` and releases it. No device of the domain may be doing DMA.
   void detach(const DmaDomain& domain);
 
-  /// The shared state, for what must outlive this handle.
+  /// The state that ports, pools and DMA memory share. It outlives this object as long as one of them exists.
   [[nodiscard]] const std::shared_ptr<ContextState>& state() const noexcept { return state_; }
 
-  /// An object a Context holds once for each type, made when first asked for: a backend's container, a wire between
-  /// in-process cards. `Service` is default-constructible and lives as long as the state.
+  /// The Context's object of type `Service`, created on first use: for example a backend's container or the wire
+  /// between in-process cards. `Service` is default-constructible and lives as long as the state.
   template <class Service>
   [[nodiscard]] Service& service() {
     return *static_cast<Service*>(

@@ -9,8 +9,8 @@ namespace pollux {
 
 class ControlScheduler;
 
-/// What has to be done now and then for everything that a Context keeps open, in one place: each port's `service` hangs
-/// on it from its opening to its closing. It works in the program's own loop,
+/// Runs the periodic work of a Context, such as each open port's `service`. A program calls it in one of three ways. In
+/// its own loop:
 ///
 ///     Time due{};
 ///     while (running) {
@@ -22,24 +22,25 @@ class ControlScheduler;
 ///       ...                                           // receive, send
 ///     }
 ///
-/// in an event loop, which waits for `event_fd`, or on a thread: ContextOptions::control_thread.
-/// Thread rule: every member may be called from any thread; what is due runs on the calling one.
+/// In an event loop, which waits for `event_fd` and then calls `run_due`. Or on a thread of the library:
+/// ContextOptions::control_thread. Thread rule: every member may be called from any thread; the calling thread does the
+/// work that is due.
 class POLLUX_API Control {
  public:
   explicit Control(ControlScheduler& scheduler) noexcept : scheduler_(&scheduler) {}
 
-  /// Readable, as poll(2) and epoll(7) understand it, while something is due or a device has raised its error or
-  /// removal event; `run_due` clears it. On a ManualClock it follows virtual time; the first call then comes from the
-  /// thread that moves the clock. Made by the first call, close-on-exec, the Context's own: not to be read or closed.
-  /// -1 where the process has no descriptor left.
+  /// A file descriptor that is readable (poll(2), epoll(7)) while work is due or a device has signalled an error or its
+  /// removal. `run_due` clears it. It is created on the first call, close-on-exec, and owned by the Context: do not
+  /// read or close it. With a ManualClock it follows virtual time; the first call must then come from the thread that
+  /// moves the clock. Returns -1 if the process has no file descriptor left.
   [[nodiscard]] int event_fd();
 
-  /// Does what is due and returns when it wants to be called next, on the Context's clock: at most a second from now
-  /// while a port is open, Time::max() while nothing is. Costs a look at the clock when nothing is due, and once
-  /// `event_fd` was called a system call. Calling it more often than it asks for is right, later is not: builds with
-  /// POLLUX_CHECKED report an overdue service as a misuse.
-  /// Errors: those of Port::service. The port is then in state `failed`, the hint says what mends it, and each failure
-  /// is told once: call again at once for the other ports. With a control thread this tells what the thread has found.
+  /// Does the work that is due. Returns the time of the next call on the Context's clock: at most a second from now
+  /// while a port is open, Time::max() while none is. When nothing is due, a call reads the clock and, once `event_fd`
+  /// was called, makes one system call. Calling earlier is fine; builds with POLLUX_CHECKED report a service that runs
+  /// too late as a misuse. Errors: those of Port::service. The port is then in state `failed`, and the hint says how to
+  /// recover. Each failure is returned once; call again at once for the other ports. With a control thread, this
+  /// returns the failures that the thread found.
   [[nodiscard]] Result<Time> run_due();
 
  private:

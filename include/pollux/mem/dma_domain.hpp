@@ -12,13 +12,13 @@
 
 namespace pollux {
 
-/// Addresses as a device sees them, first to last, both included.
+/// A range of IOVAs: the addresses that a device uses for memory (I/O virtual addresses). Both ends are included.
 struct IovaRange {
   std::uint64_t first = 0;
   std::uint64_t last = 0;
 };
 
-/// A piece of memory that is contiguous for the process and for every device: byte i lies at `address` + i and `iova` +
+/// Memory that is contiguous for the process and for every device: byte i has address `address` + i and IOVA `iova` +
 /// i.
 struct DmaSegment {
   std::byte* address = nullptr;
@@ -26,8 +26,8 @@ struct DmaSegment {
   std::size_t size = 0;  ///< bytes, a multiple of the page size
 };
 
-/// Tells where pages lie in the machine's own memory. Implemented by backends whose devices nothing translates for.
-/// Thread rule: called with the Context's lock held, so never from two threads at once.
+/// Returns physical addresses. Backends implement it for devices without address translation (no IOMMU). Thread rule:
+/// called with the Context's lock held, so never from two threads at once.
 class POLLUX_API PhysicalAddresses {
  public:
   PhysicalAddresses() = default;
@@ -35,14 +35,14 @@ class POLLUX_API PhysicalAddresses {
   PhysicalAddresses& operator=(const PhysicalAddresses&) = delete;
   virtual ~PhysicalAddresses() = default;
 
-  /// The physical address of the byte at `address`, whose page is there. Errors: permission_denied, not_supported,
+  /// The physical address of the byte at `address`, whose page is populated. Errors: permission_denied, not_supported,
   /// io_error.
   [[nodiscard]] virtual Result<std::uint64_t> find(const std::byte* address) const = 0;
 };
 
-/// A translation that one or more devices share: an IOMMU container, an emulator's RAM, an in-process table.
-/// Implemented by backends and attached to a Context, which maps every DmaMemory into every domain.
-/// Thread rule: called with the Context's lock held, so never from two threads at once.
+/// An address translation that one or more devices share: an IOMMU container, an emulator's RAM, an in-process table.
+/// Backends implement it and attach it to a Context, which maps every DmaMemory into every domain. Thread rule: called
+/// with the Context's lock held, so never from two threads at once.
 class POLLUX_API DmaDomain {
  public:
   DmaDomain() = default;
@@ -50,17 +50,17 @@ class POLLUX_API DmaDomain {
   DmaDomain& operator=(const DmaDomain&) = delete;
   virtual ~DmaDomain() = default;
 
-  /// For messages, such as "vfio container".
+  /// Used in messages, such as "vfio container".
   [[nodiscard]] virtual std::string_view name() const = 0;
-  /// The addresses that its devices can use, in ascending order. Constant once the domain is attached.
+  /// The IOVAs that the domain's devices can use, in ascending order. Constant once the domain is attached.
   [[nodiscard]] virtual std::vector<IovaRange> usable_iova() const = 0;
-  /// Whether memory must be locked (mlock) because the domain does not pin it itself.
+  /// Whether memory must be locked (mlock) because the domain does not pin it.
   [[nodiscard]] virtual bool wants_locked_pages() const { return false; }
-  /// Not null where nothing translates for the domain's devices, so that an IOVA has to be a physical address. Memory
-  /// of the Context is then made of huge pages, one segment for each run of them that is contiguous physically, and its
-  /// IOVAs are what this says; it stays so while there is such memory. Constant once the domain is attached.
+  /// Not null if there is no address translation, so that every IOVA must be a physical address. While such a domain is
+  /// attached, or memory allocated for it exists, the Context allocates huge pages only: one segment for each
+  /// physically contiguous run of them. Constant once the domain is attached.
   [[nodiscard]] virtual std::shared_ptr<const PhysicalAddresses> physical_addresses() const { return nullptr; }
-  /// Makes `segment` reachable for the domain's devices, for reading and writing, until `unmap`.
+  /// Lets the domain's devices read and write `segment` until `unmap`.
   [[nodiscard]] virtual Result<void> map(const DmaSegment& segment) = 0;
   [[nodiscard]] virtual Result<void> unmap(const DmaSegment& segment) = 0;
 };

@@ -14,10 +14,10 @@ namespace pollux {
 
 class ContextState;
 
-/// Memory that devices may read and write. Move-only; going away unmaps it from every domain and gives it back (or, for
-/// memory that the application registered, only unmaps it).
-/// Each segment has one IOVA, the same in every domain. Rings and buffers never cross a segment.
-/// Thread rule: reading the members is free; creation and destruction take the Context's lock.
+/// Memory that devices may read and write. Move-only. The destructor unmaps it from every domain and frees it; memory
+/// that the application registered is only unmapped. Each segment has one IOVA (the address that devices use), the same
+/// in every domain. Rings and buffers never cross a segment. Thread rule: the const members may be called from any
+/// thread; creation and destruction take the Context's lock.
 class POLLUX_API DmaMemory {
  public:
   DmaMemory() = default;
@@ -26,12 +26,12 @@ class POLLUX_API DmaMemory {
   ~DmaMemory();
 
   [[nodiscard]] std::span<const DmaSegment> segments() const noexcept { return segments_; }
-  /// Bytes usable in all segments together: what was asked for, rounded up to whole pages.
+  /// Bytes of all segments together: the requested size, rounded up to whole pages.
   [[nodiscard]] std::size_t size() const noexcept;
-  /// Bytes of one page: 4,096, or a huge page's.
+  /// Bytes of one page: 4,096, or the size of a huge page.
   [[nodiscard]] std::size_t page_size() const noexcept { return page_size_; }
   [[nodiscard]] explicit operator bool() const noexcept { return !segments_.empty(); }
-  /// The device's address of `address`, which must lie in a segment with `length` bytes; kNoIova otherwise.
+  /// The IOVA of `address`; kNoIova unless the `length` bytes from there on are inside one segment.
   [[nodiscard]] std::uint64_t iova_of(const void* address, std::size_t length) const noexcept;
 
   static constexpr std::uint64_t kNoIova = ~std::uint64_t{0};

@@ -8,8 +8,7 @@
 
 namespace pollux {
 
-/// A named reason for which an application throws frames away, and how many it threw away for it.
-/// Thread rule: one thread adds, any thread reads.
+/// A named reason for which an application drops frames, and the number of frames dropped for it.
 class DropCounter {
  public:
   explicit DropCounter(std::string name) : name_(std::move(name)) {}

@@ -24,26 +24,26 @@ class MempoolCore;
 class MempoolCache;
 class DmaMemory;
 
-/// Gives an mbuf, with all its segments, back to its pool's shared list.
+/// Returns an mbuf and all its segments to the shared list of their pool.
 struct POLLUX_API MbufDeleter {
   void operator()(Mbuf* mbuf) const noexcept;
 };
 
-/// The one owner of an mbuf outside a Burst and a queue. Where a MempoolCache is at hand, `cache.free()` is faster.
+/// Owns an mbuf that is in no Burst and no queue. If the thread has a MempoolCache, `cache.free()` is faster.
 using MbufPtr = std::unique_ptr<Mbuf, MbufDeleter>;
 
-/// A packet buffer: a header of three cache lines in front of the data it describes. A frame that fits one buffer and
-/// asks for nothing special touches the first line only. The second has what a special frame needs, the third what
-/// belongs to the application and to the port; nothing but these two touch it. Where each field lies is settled (ADR
-/// 0009).
+/// A packet buffer: a header of three cache lines, followed by the buffer for the data. A direct, single-segment mbuf
+/// (data in its own buffer, no clone, no offload request, no timestamp) needs the first line only. The second line
+/// holds what other frames need, the third the fields of the application and of the port. The layout of the header is
+/// fixed (ADR 0009).
 ///
 ///     head            data                    tail             end
 ///      |-- headroom --|------- length --------|--- tailroom ---|
 ///
-/// A frame longer than a buffer is a chain of mbufs; the first one owns the rest.
-/// Ownership: exactly one owner, an MbufPtr, a Burst or a queue; hence not copyable, not movable, not deletable.
-/// Thread rule: an mbuf belongs to its owner's thread; clones of one buffer may live on different threads, and whoever
-/// holds one must not write data that others share.
+/// A frame longer than one buffer is a chain of mbufs (segments); the first one owns the rest. Ownership: exactly one
+/// owner, which is an MbufPtr, a Burst, a queue or a ring; hence not copyable, not movable, not deletable. Thread rule:
+/// an mbuf belongs to its owner's thread. Clones of one buffer may be on different threads; none of them may write data
+/// that they share.
 class POLLUX_API alignas(64) Mbuf {
  public:
   Mbuf(const Mbuf&) = delete;
@@ -65,88 +65,88 @@ class POLLUX_API alignas(64) Mbuf {
 
   /// Bytes of the buffer, headroom included.
   [[nodiscard]] std::uint32_t capacity() const noexcept;
-  /// Bytes in front of the data that this mbuf may grow into; 0 while the buffer is shared.
+  /// Bytes before the data that `prepend` can use; 0 while the buffer is shared.
   [[nodiscard]] std::uint32_t headroom() const noexcept { return is_shared() ? 0U : data_offset_; }
-  /// Bytes behind the data of this segment that it may grow into; 0 while the buffer is shared.
+  /// Bytes after this segment's data that `append` can use; 0 while the buffer is shared.
   [[nodiscard]] std::uint32_t tailroom() const noexcept {
     return is_shared() ? 0U : capacity() - data_offset_ - data_length_;
   }
 
-  /// Moves the start of the data of an empty mbuf by `bytes`. False, with nothing changed, if the mbuf holds data or
-  /// the buffer is too small.
+  /// Moves the start of the data of an empty mbuf back by `bytes`, which become headroom. False, with nothing changed,
+  /// if the mbuf holds data, is shared, or its buffer is too small.
   [[nodiscard]] bool reserve(std::uint32_t bytes) noexcept;
-  /// Grows the last segment by `bytes` at its end and returns where they start; nullptr, with nothing changed, if its
-  /// tailroom or 65,535 bytes a segment do not allow it.
+  /// Grows the last segment by `bytes` at its end and returns the start of the new bytes. Returns nullptr, with nothing
+  /// changed, if there is too little tailroom or the segment would exceed 65,535 bytes.
   [[nodiscard]] std::uint8_t* append(std::uint32_t bytes) noexcept;
-  /// Grows the frame by `bytes` at its front and returns the new start; nullptr, with nothing changed, without
-  /// headroom, and where 16 bits do not hold the segment's length or one of its request.
+  /// Grows the frame by `bytes` at its front and returns the new start. Returns nullptr, with nothing changed, if there
+  /// is too little headroom, or if the segment's length or a header length of the offload request would exceed 16 bits.
   [[nodiscard]] std::uint8_t* prepend(std::uint32_t bytes) noexcept;
-  /// Takes `bytes` off the front of the first segment and returns the new start; nullptr, with nothing changed, if it
-  /// has fewer.
+  /// Removes `bytes` from the front of the first segment and returns the new start. Returns nullptr, with nothing
+  /// changed, if the segment has fewer.
   [[nodiscard]] std::uint8_t* strip(std::uint32_t bytes) noexcept;
-  /// Takes `bytes` off the end of the last segment. False, with nothing changed, if it has fewer.
+  /// Removes `bytes` from the end of the last segment. False, with nothing changed, if the segment has fewer.
   [[nodiscard]] bool trim(std::uint32_t bytes) noexcept;
 
-  /// The following segment, or nullptr. It belongs to the first one.
+  /// The following segment, or nullptr. The first segment owns it.
   [[nodiscard]] Mbuf* next() noexcept { return (special_ & kMultiSegment) != 0 ? next_ : nullptr; }
   [[nodiscard]] const Mbuf* next() const noexcept { return (special_ & kMultiSegment) != 0 ? next_ : nullptr; }
   [[nodiscard]] std::uint32_t segments() const noexcept { return (special_ & kMultiSegment) != 0 ? segment_count_ : 1; }
-  /// Hangs `more` behind the last segment. On success `more` is empty; false, with nothing changed, beyond 255
-  /// segments.
+  /// Appends the segments of `more` and leaves `more` empty. False, with nothing changed, if `more` is empty or the
+  /// chain would exceed 255 segments.
   [[nodiscard]] bool chain(MbufPtr& more) noexcept;
-  /// Copies the frame's bytes from `offset` on into `out`; returns how many there were, at most `out.size()`.
+  /// Copies the frame's bytes from `offset` on into `out`. Returns the number of bytes copied, at most `out.size()`.
   [[nodiscard]] std::size_t copy_out(std::size_t offset, std::span<std::uint8_t> out) const noexcept;
 
-  /// A second mbuf chain over the same bytes, its headers taken from `cache`; empty if that runs dry. The bytes go back
-  /// to their pool when the last of all clones does. While shared, data is read-only by agreement.
+  /// Returns a second mbuf chain that shares this frame's bytes. The headers are allocated from `cache`; the result is
+  /// empty if there are too few. A buffer returns to its pool when the last mbuf that uses it is freed. Nobody may
+  /// write shared data; this is not enforced.
   [[nodiscard]] MbufPtr clone(MempoolCache& cache, Site site = Site::here()) noexcept;
   /// Whether another mbuf uses this one's bytes, too.
   [[nodiscard]] bool is_shared() const noexcept {
     return (special_ & (kShared | kClone)) != 0 && buffer_owner().reference_count_.load(std::memory_order_acquire) > 1;
   }
 
-  /// Called when the last user of an external buffer is done; `opaque` and `data` are those of `attach_external`.
+  /// Called when the last user of an external buffer frees it; `opaque` and `data` are those of `attach_external`.
   using ExternalFree = void (*)(void* opaque, std::uint8_t* data) noexcept;
-  /// Replaces the buffer of an empty, plain mbuf (never cloned, one segment, no offload or timestamp yet) by `length`
-  /// bytes of the application's memory at `offset` in `memory`, so that they are sent without a copy; the data is all
-  /// of it, without headroom. False, with nothing changed, for any other mbuf, if the range is empty, outside `memory`
-  /// or over 65,535 bytes, and if `memory` is of another Context. `free` runs on the thread that lets go last.
+  /// Sends the application's memory without a copy: replaces the buffer of an mbuf by `length` bytes at `offset` in
+  /// `memory`. All of them become data, without headroom. `free` runs on the thread that frees the last user. False,
+  /// with nothing changed, unless the mbuf is empty, direct and single-segment (never cloned, no offload request, no
+  /// timestamp), the range is inside `memory` and has 1 to 65,535 bytes, and `memory` belongs to the same Context.
   [[nodiscard]] bool attach_external(const DmaMemory& memory, std::size_t offset, std::size_t length, ExternalFree free,
                                      void* opaque) noexcept;
 
-  /// Asks the port that will send the frame for `offload`; without flags it asks for nothing. For the first mbuf of a
-  /// frame. `prepend` and `strip` keep the request with the headers that it is about: lengths change with them, and
-  /// what is asked of a header that is stripped off is not asked any more.
+  /// Sets the offload request: what the port that sends the frame is asked to do. A request without flags asks for
+  /// nothing. Call it on the first mbuf of a frame. `prepend` and `strip` keep the header lengths of the request up to
+  /// date. `strip` cancels requests for a header that it removes.
   void set_tx_offload(const TxOffload& offload) noexcept {
     tx_offload_ = offload;
     special_ = static_cast<std::uint8_t>(offload.flags != 0 ? special_ | kOffload : special_ & ~kOffload);
   }
-  /// What is asked for; all zero where nothing is.
+  /// The offload request; all zero if there is none.
   [[nodiscard]] TxOffload tx_offload() const noexcept { return (special_ & kOffload) != 0 ? tx_offload_ : TxOffload{}; }
-  /// Whether a checksum of the frame is still to be computed, by whoever sends it or by `complete_checksums`.
+  /// Whether a checksum of the frame must still be computed, by the port that sends it or by `complete_checksums`.
   [[nodiscard]] bool has_partial_checksum() const noexcept {
     return (special_ & kOffload) != 0 && (tx_offload_.flags & TxOffload::kChecksums) != 0;
   }
-  /// Nanoseconds of the card's clock; 0 where none was taken. The igb driver takes none yet.
+  /// Nanoseconds of the card's clock; 0 if the card took no timestamp. The igb driver takes none yet.
   [[nodiscard]] std::uint64_t timestamp() const noexcept { return (special_ & kTimestamped) != 0 ? timestamp_ : 0; }
   void set_timestamp(std::uint64_t nanoseconds) noexcept {
     timestamp_ = nanoseconds;
     special_ |= kTimestamped;
   }
 
-  /// The application's own field. Nobody else reads or writes it: it keeps what was last set, also while the buffer is
-  /// in a queue or a pool, so that of a fresh or received mbuf it is whatever an earlier frame left there. A clone gets
-  /// a copy.
+  /// A field for the application; the library never reads or changes it. It keeps its value while the mbuf is in a
+  /// queue or a pool, so a new or received mbuf contains the value of an earlier use. A clone gets a copy.
   [[nodiscard]] std::uint64_t user() const noexcept { return user_; }
   void set_user(std::uint64_t value) noexcept { user_ = value; }
 
-  /// Index of the port that received the frame within its Context; kNoPort for one that software made.
+  /// Index, within its Context, of the port that received the frame; kNoPort if software made the frame.
   [[nodiscard]] std::uint16_t port() const noexcept { return origin_ & kNoPort; }
   static constexpr std::uint16_t kNoPort = 0x0FFF;
   [[nodiscard]] RxFormat rx_format() const noexcept { return static_cast<RxFormat>(origin_ >> 12); }
-  /// Whether rx_format() is any but RxFormat::none.
+  /// Whether the frame has receive metadata: rx_format() is not RxFormat::none.
   [[nodiscard]] bool has_rx_words() const noexcept { return origin_ > kNoPort; }
-  /// rx_format() == RxFormat::intel_advanced, as one comparison, which GCC does not make of that by itself.
+  /// Same as rx_format() == RxFormat::intel_advanced, but one comparison; GCC does not simplify the former by itself.
   [[nodiscard]] bool has_intel_rx_words() const noexcept {
     static_assert(static_cast<unsigned>(RxFormat::intel_advanced) == 15, "there is no higher format");
     return origin_ >= (15U << 12);
@@ -157,7 +157,7 @@ class POLLUX_API alignas(64) Mbuf {
     rx_high_ = high;
     origin_ = static_cast<std::uint16_t>(static_cast<unsigned>(format) << 12 | (origin_ & kNoPort));
   }
-  /// The device's address of the data; DmaMemory::kNoIova plus offset where no device can reach it.
+  /// The IOVA of the data (the address that devices use); DmaMemory::kNoIova plus offset if no device can reach it.
   [[nodiscard]] std::uint64_t data_iova() const noexcept { return iova_ + data_offset_; }
 
   static constexpr std::size_t kHeaderSize = 192;
@@ -171,14 +171,15 @@ class POLLUX_API alignas(64) Mbuf {
   Mbuf() = default;
   ~Mbuf() = default;
 
-  /// Bits of `special_`; zero is a plain mbuf, and then everything not written below is at its default.
+  /// Bits of `special_`. Zero means a direct, single-segment mbuf; then every field that no bit marks as valid is
+  /// ignored.
   enum Special : std::uint8_t {
-    kShared = 1,        ///< clones of this buffer exist: reference_count_ decides
-    kMultiSegment = 2,  ///< next_, segment_count_ and packet_length_ are meaningful
-    kOffload = 4,       ///< tx_offload_ is meaningful
+    kShared = 1,        ///< clones of this buffer exist, and reference_count_ counts its users
+    kMultiSegment = 2,  ///< next_, segment_count_ and packet_length_ are valid
+    kOffload = 4,       ///< tx_offload_ is valid
     kExternal = 8,      ///< buffer_ is the application's memory
-    kClone = 16,        ///< buffer_ is another mbuf's: root_
-    kTimestamped = 32,  ///< timestamp_ is meaningful
+    kClone = 16,        ///< buffer_ belongs to another mbuf, root_
+    kTimestamped = 32,  ///< timestamp_ is valid
   };
 
   [[nodiscard]] Mbuf& last_segment() noexcept;
@@ -193,11 +194,11 @@ class POLLUX_API alignas(64) Mbuf {
   void end_use() noexcept;
   void reset_to_direct() noexcept;
 
-  // First line: what a plain frame needs.
-  std::uint64_t rx_low_ = 0;  // the write-back's two words as the card wrote them
+  // First line: what a direct, single-segment mbuf needs.
+  std::uint64_t rx_low_ = 0;  // the two words of the receive write-back, as the card wrote them
   std::uint64_t rx_high_ = 0;
   std::uint64_t iova_ = 0;  // of buffer_
-  // These four are one 64-bit word for the hot path: MbufAccess::word().
+  // The next four fields are one 64-bit word for the fast path: MbufAccess::word().
   std::uint16_t data_length_ = 0;
   std::uint8_t pool_id_ = 0;
   std::uint8_t special_ = 0;
@@ -211,7 +212,7 @@ class POLLUX_API alignas(64) Mbuf {
   std::uint8_t unused_ = 0;
   std::uint32_t packet_length_ = 0;
 
-  // Second line: what a special frame needs.
+  // Second line: what the other mbufs need.
   TxOffload tx_offload_;
   std::uint32_t attached_capacity_ = 0;  // of buffer_ while kExternal or kClone
   std::uint64_t timestamp_ = 0;
@@ -221,11 +222,11 @@ class POLLUX_API alignas(64) Mbuf {
   std::atomic<std::uint32_t> free_link_{0};    // in the pool's shared list
   std::atomic<std::uint32_t> owner_state_{0};  // MbufAccess::OwnerState, in checked builds
 
-  // Third line: the application's, the port's, and where the mbuf came from in checked builds.
+  // Third line: the fields of the application and of the port, and in checked builds where the mbuf was allocated.
   std::uint64_t user_ = 0;
   std::array<std::uint64_t, 2> port_private_{};
-  // Who took it last, or gave it back. Atomic, since a pool that goes away reads the sites of mbufs that others still
-  // use.
+  // Where the mbuf was last allocated or freed. Atomic, since a pool that is destroyed reads it for mbufs that other
+  // threads still use.
   std::atomic<const char*> site_file_{nullptr};
   std::atomic<std::uint32_t> site_line_{0};
   std::array<std::uint32_t, 7> reserved_{};
@@ -233,7 +234,7 @@ class POLLUX_API alignas(64) Mbuf {
 
 static_assert(sizeof(Mbuf) == Mbuf::kHeaderSize);
 
-/// The door for the library's own code, drivers and benchmarks into an Mbuf's fields. Applications have no need of it.
+/// Gives the library, drivers and benchmarks access to the private fields of an Mbuf. Applications do not need it.
 struct POLLUX_API MbufAccess {
   enum OwnerState : std::uint32_t { kFree = 0, kAllocated = 1 };
   static constexpr std::uint8_t kShared = Mbuf::kShared;
@@ -243,7 +244,7 @@ struct POLLUX_API MbufAccess {
   static constexpr std::uint8_t kClone = Mbuf::kClone;
   static constexpr std::uint8_t kTimestamped = Mbuf::kTimestamped;
 
-  /// Data length (16 bits), pool id (8), special (8), data offset (16), origin (16): read or written at once.
+  /// Data length (16 bits), pool id (8), special (8), data offset (16) and origin (16) as one 64-bit word.
   [[nodiscard]] static std::uint64_t word(const Mbuf& mbuf) noexcept {
     std::uint64_t word;
     std::memcpy(&word, reinterpret_cast<const std::byte*>(&mbuf) + kWordOffset, sizeof word);
@@ -261,14 +262,14 @@ struct POLLUX_API MbufAccess {
   static std::uint64_t& rx_low(Mbuf& mbuf) noexcept { return mbuf.rx_low_; }
   static std::uint64_t& rx_high(Mbuf& mbuf) noexcept { return mbuf.rx_high_; }
   static std::uint64_t& iova(Mbuf& mbuf) noexcept { return mbuf.iova_; }
-  /// Marks a frame without metadata as received by that port.
+  /// Marks a frame as received by port `port`, without receive metadata.
   static void set_port(Mbuf& mbuf, std::uint16_t port) noexcept { mbuf.origin_ = port & Mbuf::kNoPort; }
   static std::uint8_t& special(Mbuf& mbuf) noexcept { return mbuf.special_; }
   static std::uint8_t& segment_count(Mbuf& mbuf) noexcept { return mbuf.segment_count_; }
-  /// What the request is, or was before it was met.
+  /// The offload request, even if it has been completed since.
   static TxOffload& tx_offload(Mbuf& mbuf) noexcept { return mbuf.tx_offload_; }
-  /// For the port that has the mbuf, from its rx_burst or tx_burst until the mbuf is another's. Of a mbuf that is new
-  /// to the port it is whatever an earlier port left there. A clone gets a copy.
+  /// Two words for the port that owns the mbuf between its rx_burst or tx_burst and the next owner. In an mbuf that is
+  /// new to the port they contain what an earlier port left there. A clone gets a copy.
   static std::array<std::uint64_t, 2>& port_private(Mbuf& mbuf) noexcept { return mbuf.port_private_; }
   static std::uint64_t& user(Mbuf& mbuf) noexcept { return mbuf.user_; }
   static std::uint16_t& data_length(Mbuf& mbuf) noexcept { return mbuf.data_length_; }
@@ -277,18 +278,19 @@ struct POLLUX_API MbufAccess {
   static std::uint32_t& packet_length(Mbuf& mbuf) noexcept { return mbuf.packet_length_; }
   static Mbuf*& next(Mbuf& mbuf) noexcept { return mbuf.next_; }
   static std::uint8_t*& buffer(Mbuf& mbuf) noexcept { return mbuf.buffer_; }
-  /// Gives a copy of a frame's bytes what goes with them: request, timestamp, the application's field and the port's.
+  /// Copies what belongs to a frame besides its bytes and receive metadata: offload request, timestamp, the
+  /// application's field and the port's words.
   static void copy_metadata(const Mbuf& from, Mbuf& to) noexcept { from.copy_metadata_to(to); }
   static MempoolCore& pool(const Mbuf& mbuf) noexcept { return *mbuf.pool_; }
 
-  /// Marks an mbuf as taken from a queue or pool at `site`. Compiles to nothing without POLLUX_CHECKED.
+  /// In builds with POLLUX_CHECKED: marks an mbuf as allocated, from a pool or a queue, at `site`. Otherwise empty.
   static void stamp([[maybe_unused]] Mbuf& mbuf, [[maybe_unused]] Site site) noexcept {
 #if POLLUX_CHECKED
     set_site(mbuf, site);
     mbuf.owner_state_.store(kAllocated, std::memory_order_relaxed);
 #endif
   }
-  /// What `stamp` noted; an empty file name without POLLUX_CHECKED.
+  /// The site that `stamp` stored; its file name is empty without POLLUX_CHECKED.
   [[nodiscard]] static Site site(const Mbuf& mbuf) noexcept {
     const char* const file = mbuf.site_file_.load(std::memory_order_relaxed);
     return {file != nullptr ? file : "", mbuf.site_line_.load(std::memory_order_relaxed)};
@@ -299,9 +301,10 @@ struct POLLUX_API MbufAccess {
   }
   static std::atomic<std::uint32_t>& owner_state(Mbuf& mbuf) noexcept { return mbuf.owner_state_; }
   static std::atomic<std::uint32_t>& free_link(Mbuf& mbuf) noexcept { return mbuf.free_link_; }
-  /// Makes the mbuf of a new pool in the memory at `place`.
+  /// Constructs an mbuf of a new pool in the memory at `place`.
   static Mbuf* construct(void* place, MempoolCore& pool, std::uint8_t pool_id) noexcept;
-  /// Makes a segment plain about which nothing is special but that it is part of a chain. False for any other.
+  /// Unlinks a segment from its chain. Returns false, with nothing changed, if anything but the chain is special about
+  /// the segment: it is then not a direct mbuf, or has a request or timestamp.
   [[nodiscard]] static bool unlink(Mbuf& segment) noexcept {
     if ((segment.special_ & ~Mbuf::kMultiSegment) != 0) return false;
     segment.special_ = 0;
@@ -309,9 +312,11 @@ struct POLLUX_API MbufAccess {
     segment.segment_count_ = 1;
     return true;
   }
-  /// Undoes what is special about one segment. True if this was the last user of its bytes, and it may go home.
+  /// Resets one segment to a direct, single-segment mbuf. Returns true if this was the last user of the segment's own
+  /// buffer: the segment is then free and the caller returns it to its pool.
   [[nodiscard]] static bool detach(Mbuf& segment) noexcept { return segment.detach(); }
-  /// The same for the root of a clone, which the clone's user does not own.
+  /// Drops a clone's reference to `root`, the mbuf that owns the buffer. Returns true if it was the last reference:
+  /// `root` is then free and the caller returns it to its pool.
   [[nodiscard]] static bool unref_root(Mbuf& root) noexcept { return root.unref_root(); }
   [[nodiscard]] static Mbuf* root(const Mbuf& segment) noexcept {
     return (segment.special_ & Mbuf::kClone) != 0 ? segment.root_ : nullptr;

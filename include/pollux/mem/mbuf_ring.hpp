@@ -12,24 +12,24 @@
 
 namespace pollux {
 
-/// Mbufs on their way between threads of one process, such as from the thread that polls a receive queue to workers.
+/// A bounded FIFO that passes mbufs between threads of one process, for example from the thread that polls a receive
+/// queue to workers.
 ///
 ///     SpscMbufRing ring(1024);
 ///     ring.enqueue(burst);             // one thread: takes what fits; the rest stays in the burst
 ///     burst.drop(ring_full);
 ///     ring.dequeue(burst);             // another thread
 ///
-/// Ownership: the ring owns each mbuf from enqueue to dequeue. What it still owns when it goes away returns to its pool
-/// and is counted there as an unnamed drop, as a Burst's mbufs are; `drop` gives it a name first.
-/// Thread rule: enqueue and dequeue as the name of the ring says, `drop` as dequeue; size, empty and capacity from any
-/// thread. It goes away when no thread uses it any more. A mempool cache does not travel with the mbufs: each thread
-/// has its own, and mbufs may be given back to another one than they came from. `Ring`: SpscRing, MpscRing or MpmcRing
-/// of Mbuf*.
+/// Ownership: the ring owns each mbuf from enqueue to dequeue. The destructor returns the mbufs that are left to their
+/// pools, which count them as unnamed drops; call `drop` first to count them under a name. Thread rule: the ring's name
+/// says how many threads may enqueue and dequeue; `drop` counts as dequeue. size, empty and capacity may be called from
+/// any thread. No thread may use the ring while it is destroyed. Each thread uses its own mempool cache; an mbuf may be
+/// freed to another cache than it was allocated from. `Ring`: SpscRing, MpscRing or MpmcRing of Mbuf*.
 template <class Ring>
 class BasicMbufRing {
  public:
-  /// Room for `capacity` frames: rounded up to a power of two, 2 to 1,048,576. Where `operator new` fails,
-  /// std::bad_alloc passes through; nothing else fails.
+  /// `capacity` in frames, rounded up to a power of two from 2 to 1,048,576. Throws std::bad_alloc if `operator new`
+  /// fails; there is no other error.
   explicit BasicMbufRing(std::uint32_t capacity) : ring_(capacity) {}
   BasicMbufRing(const BasicMbufRing&) = delete;
   BasicMbufRing& operator=(const BasicMbufRing&) = delete;
@@ -42,15 +42,15 @@ class BasicMbufRing {
   [[nodiscard]] std::uint32_t size() const noexcept { return ring_.size(); }
   [[nodiscard]] bool empty() const noexcept { return ring_.empty(); }
 
-  /// Takes frames from the front of `burst`, in order, until the ring is full; the rest stays in the burst. Returns how
-  /// many it took.
+  /// Takes frames from the front of `burst`, in order, until the ring is full; the rest stays in the burst. Returns the
+  /// number taken.
   template <std::uint32_t Capacity>
   std::uint32_t enqueue(Burst<Capacity>& burst) noexcept {
     const std::uint32_t taken = ring_.enqueue(std::span<Mbuf* const>(burst.mbufs_, burst.size_));
     burst.forget_front(taken);
     return taken;
   }
-  /// Takes `mbuf` over. False, with `mbuf` kept by the caller, if the ring is full; an empty pointer is refused, too.
+  /// Takes ownership of `mbuf`. Returns false and leaves `mbuf` unchanged if the ring is full or `mbuf` is empty.
   [[nodiscard]] bool enqueue(MbufPtr& mbuf) noexcept {
     Mbuf* const raw = mbuf.get();
     if (raw == nullptr || ring_.enqueue(std::span<Mbuf* const>(&raw, 1)) == 0) return false;
@@ -58,8 +58,7 @@ class BasicMbufRing {
     return true;
   }
 
-  /// Appends frames that wait, the oldest first, to `burst`: as many as there are, at most `limit` and what fits.
-  /// Returns how many.
+  /// Appends the oldest frames to `burst`: at most `limit`, and at most as many as fit. Returns the number appended.
   template <std::uint32_t Capacity>
   std::uint32_t dequeue(Burst<Capacity>& burst, std::uint32_t limit = Capacity, Site site = Site::here()) noexcept {
     Mbuf** const out = burst.mbufs_ + burst.size_;
@@ -69,7 +68,7 @@ class BasicMbufRing {
     burst.size_ += count;
     return count;
   }
-  /// The oldest frame that waits, now the caller's; empty if there is none.
+  /// Removes the oldest frame and returns it; empty if the ring is empty.
   [[nodiscard]] MbufPtr dequeue(Site site = Site::here()) noexcept {
     Mbuf* raw = nullptr;
     if (ring_.dequeue(std::span<Mbuf*>(&raw, 1)) == 0) return {};
@@ -77,8 +76,8 @@ class BasicMbufRing {
     return MbufPtr(raw);
   }
 
-  /// Gives frames that wait back and counts them under `reason`; returns how many. At most as many as the ring holds,
-  /// so that it ends while others enqueue.
+  /// Frees the frames in the ring and counts them under `reason`. Returns their number, at most the ring's capacity, so
+  /// the call ends even while other threads enqueue.
   std::uint32_t drop(DropCounter& reason) noexcept {
     std::uint32_t dropped = 0;
     for (Burst<kDropBurst> burst; dropped < capacity() && dequeue(burst) != 0;) {
@@ -100,7 +99,7 @@ class BasicMbufRing {
   Ring ring_;
 };
 
-/// One thread enqueues, one dequeues: the quickest.
+/// One thread enqueues, one dequeues: the fastest.
 using SpscMbufRing = BasicMbufRing<SpscRing<Mbuf*>>;
 /// Any number of threads enqueue, one dequeues.
 using MpscMbufRing = BasicMbufRing<MpscRing<Mbuf*>>;

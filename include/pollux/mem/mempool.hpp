@@ -20,38 +20,40 @@ class MempoolCore;
 class MempoolCacheCore;
 
 struct MempoolOptions {
-  std::uint32_t count = 8192;      ///< mbufs, at least 1
-  std::uint32_t data_room = 2048;  ///< bytes for a frame behind the headroom, 64 to 65,280 with it; rings use whole KiB
-  std::uint32_t headroom =
-      128;                ///< bytes in front of a received frame, even (with ip_align a multiple of 4), at most 1,024
-  bool ip_align = false;  ///< start frames 2 bytes later, so that the IP header is 4-byte aligned (NET_IP_ALIGN)
-  int numa_node = -1;     ///< -1: wherever the kernel likes
-  std::string name = "mempool";  ///< for messages
+  std::uint32_t count = 8192;  ///< mbufs, at least 1
+  /// Bytes for a frame after the headroom: at least 64, at most 65,280 together with it. Receive rings use whole KiB.
+  std::uint32_t data_room = 2048;
+  std::uint32_t headroom = 128;  ///< bytes before a received frame, even (with ip_align a multiple of 4), at most 1,024
+  bool ip_align = false;         ///< start frames 2 bytes later, which aligns the IP header to 4 bytes (NET_IP_ALIGN)
+  int numa_node = -1;            ///< -1: any node
+  std::string name = "mempool";  ///< used in messages
 };
 
 struct MempoolStats {
-  std::uint32_t count = 0;                ///< mbufs in all
-  std::uint32_t shared = 0;               ///< at home in the shared list
-  std::uint32_t cached = 0;               ///< at home in a cache
-  std::uint64_t allocation_failures = 0;  ///< requests for mbufs that were refused because the pool was dry
-  std::uint64_t unnamed_drops = 0;        ///< mbufs that a Burst still owned when it went away
-  /// Mbufs that an application, a burst or a ring holds.
+  std::uint32_t count = 0;                ///< all mbufs
+  std::uint32_t shared = 0;               ///< free, in the shared list
+  std::uint32_t cached = 0;               ///< free, in a cache
+  std::uint64_t allocation_failures = 0;  ///< failed allocations: the pool was exhausted
+  std::uint64_t unnamed_drops = 0;        ///< mbufs that a Burst or ring still owned when it was destroyed
+  /// Mbufs that an application, a burst, a queue or a ring owns.
   [[nodiscard]] std::uint32_t in_use() const noexcept { return count - shared - cached; }
 };
 
-/// A fixed number of mbufs of one size in DMA memory. When it runs dry an allocation fails and is counted; nothing
-/// waits. Ownership: a handle; queues and caches keep the pool alive, and so do mbufs that are still out when the
-/// handle goes away (a `leak` misuse in checked builds). Thread rule: every member may be called from any thread.
+/// A fixed number of mbufs of one size in DMA memory. An allocation from an exhausted pool fails at once and is
+/// counted. Ownership: a handle; copies refer to the same pool. Queues and caches keep the pool alive, and so do
+/// allocated mbufs (checked builds report them as a `leak` misuse when the last handle, queue and cache are gone).
+/// Thread rule: every member may be called from any thread.
 class POLLUX_API Mempool {
  public:
-  /// One more handle on a pool.
+  /// Another handle to an existing pool.
   explicit Mempool(std::shared_ptr<MempoolCore> core) : core_(std::move(core)) {}
   /// Errors: invalid_argument (a value outside its range), no_memory, and those of Context::allocate.
   [[nodiscard]] static Result<Mempool> create(Context& context, MempoolOptions options = {});
 
-  /// One mbuf from the shared list; empty if the pool is dry. Where a thread takes many, a MempoolCache is faster.
+  /// Allocates one mbuf from the shared list; empty if the pool is exhausted. For many allocations, a MempoolCache is
+  /// faster.
   [[nodiscard]] MbufPtr allocate(Site site = Site::here()) noexcept;
-  /// Exact while nobody allocates or frees.
+  /// Exact while no thread allocates or frees.
   [[nodiscard]] MempoolStats stats() const noexcept;
   [[nodiscard]] const MempoolOptions& options() const noexcept;
   [[nodiscard]] const std::shared_ptr<MempoolCore>& core() const noexcept { return core_; }
@@ -60,49 +62,50 @@ class POLLUX_API Mempool {
   std::shared_ptr<MempoolCore> core_;
 };
 
-/// What a MempoolCache holds: a stack that grows towards lower places, so that what is taken at once lies in order of
-/// its use, the warmest first, and a group that comes back is copied in front as it lies. Open, since bursts of buffers
-/// are taken and given back inline, and drivers work on it directly; nobody else should.
+/// The free mbufs of a MempoolCache: a stack of pointers that grows towards lower indices. The most recently freed mbuf
+/// is first. An allocation copies pointers from the front; a freed group is copied in front as one block. Public, since
+/// drivers use it directly on their fast path; applications use MempoolCache.
 struct MempoolCacheObjects {
   static constexpr std::uint32_t kMaxCapacity = 1024;
-  /// Free places above `capacity` that a group may be copied into before the stock is trimmed.
+  /// Places beyond `capacity` into which a group may be freed before the cache is flushed.
   static constexpr std::uint32_t kSlack = 64;
   static constexpr std::uint32_t kPlaces = kMaxCapacity + kSlack;
 
   [[nodiscard]] std::uint32_t count() const noexcept { return kPlaces - __atomic_load_n(&first, __ATOMIC_RELAXED); }
-  /// The warmest mbuf; the rest of the stock lies behind it, and free places in front.
+  /// The most recently freed mbuf. The other free mbufs follow it; free places precede it.
   [[nodiscard]] Mbuf** objects() noexcept { return mbufs.data() + first; }
-  /// `first` is written by its owner and read by anyone who asks for statistics.
+  /// `first` is written by the owning thread and read by any thread that asks for statistics.
   void set_first(std::uint32_t now) noexcept { __atomic_store_n(&first, now, __ATOMIC_RELAXED); }
-  /// Whether `mbuf` is a plain one of this stock's pool.
+  /// Whether `mbuf` is a direct, single-segment mbuf of this cache's pool.
   [[nodiscard]] bool is_direct(const Mbuf& mbuf) const noexcept {
     return static_cast<std::uint16_t>(MbufAccess::word(mbuf) >> MbufAccess::kPoolShift) == direct_key;
   }
 
-  std::uint32_t first = kPlaces;  ///< the warmest mbuf's place
+  std::uint32_t first = kPlaces;  ///< index of the most recently freed mbuf
   std::uint32_t capacity = 0;
-  std::uint32_t reserved = 0;  ///< places in front that stay free for ever, since the capacity is below the maximal one
-  std::uint32_t direct_key = 0;  ///< pool id and `special` of a plain mbuf of this pool, as in Mbuf's word; matches
-                                 ///< nothing where the pool has no id
-  std::uint64_t empty_word = 0;  ///< of a fresh mbuf from software
+  std::uint32_t reserved = 0;  ///< places in front that are never used, since the capacity is below kMaxCapacity
+  /// Pool id and `special` of a direct, single-segment mbuf of this pool, as in Mbuf's word; matches no mbuf if the
+  /// pool has no id.
+  std::uint32_t direct_key = 0;
+  std::uint64_t empty_word = 0;  ///< Mbuf's word of an empty mbuf
   std::uint64_t allocation_failures = 0;
   alignas(64) std::array<Mbuf*, kPlaces> mbufs;
 };
 
-/// A stock of a pool's mbufs that belongs to one thread: no lock and no atomic operation while it neither runs empty
-/// nor full. Share one among all the queues that a thread polls, so that what one transmits another can receive into.
-/// Ownership: a handle; queues that use the cache keep it alive. What it holds goes back to the pool with it.
-/// Thread rule: one thread at a time, the same as the queues that use it.
+/// A cache of a pool's free mbufs for one thread. It needs no lock and no atomic operation except when it is refilled
+/// from the pool or flushed to it. Use one cache for all queues that a thread polls, so that the buffers of transmitted
+/// frames are used for received ones. Ownership: a handle; queues that use the cache keep it alive. Its mbufs return to
+/// the pool when the cache is destroyed. Thread rule: one thread at a time, the one that polls the queues which use the
+/// cache.
 class POLLUX_API MempoolCache {
  public:
   static constexpr std::uint32_t kMaxCapacity = MempoolCacheObjects::kMaxCapacity;
 
-  /// `capacity` in mbufs, 64 to kMaxCapacity; 0 takes an eighth of the pool within those limits. Out-of-range values
-  /// are brought to the nearest limit.
+  /// `capacity` in mbufs, 64 to kMaxCapacity; 0 selects an eighth of the pool. Values outside these limits are clamped.
   explicit MempoolCache(const Mempool& pool, std::uint32_t capacity = 0);
 
   [[nodiscard]] MbufPtr allocate(Site site = Site::here()) noexcept;
-  /// Fills all of `mbufs` with empty, plain mbufs that the caller owns from then on, or none of it (false, counted).
+  /// Allocates `mbufs.size()` empty mbufs, which the caller owns, or none (false, and counted as a failure).
   /// `Burst::fill` is the safe form.
   [[nodiscard]] bool allocate_bulk(std::span<Mbuf*> mbufs, [[maybe_unused]] Site site = Site::here()) noexcept {
     MempoolCacheObjects& objects = *objects_;
@@ -120,11 +123,12 @@ class POLLUX_API MempoolCache {
     return true;
   }
   void free(MbufPtr mbuf, Site site = Site::here()) noexcept;
-  /// Takes over all of `mbufs`, of any pool and with all their segments.
+  /// Frees all of `mbufs`, with all their segments. They may belong to any pool.
   void free_bulk(std::span<Mbuf* const> mbufs, Site site = Site::here()) noexcept {
     std::size_t left = mbufs.size();
     MempoolCacheObjects& objects = *objects_;
-    // Plain mbufs of this pool, the usual case, only change hands: from the last to the first, as they come to lie.
+    // The usual case: direct, single-segment mbufs of this pool. Only their pointers are copied, from the last to the
+    // first.
     if (POLLUX_CHECKED == 0 && left + objects.reserved <= objects.first) [[likely]] {
       Mbuf** const to = objects.objects() - left;
       for (; left != 0 && objects.is_direct(*mbufs[left - 1]); --left) to[left - 1] = mbufs[left - 1];
@@ -141,7 +145,7 @@ class POLLUX_API MempoolCache {
   void free_slow(std::span<Mbuf* const> mbufs, Site site) noexcept;
 
   std::shared_ptr<MempoolCacheCore> core_;
-  MempoolCacheObjects* objects_;  // in core_
+  MempoolCacheObjects* objects_;  // part of core_
 };
 
 }  // namespace pollux

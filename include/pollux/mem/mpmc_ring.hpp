@@ -18,16 +18,19 @@ namespace pollux {
 
 enum class RingConsumers { single, multiple };
 
-/// A bounded first-in-first-out ring into which any number of threads enqueue, and from which one or any number
-/// dequeue. D. Vyukov's bounded queue (1024cores.net), with one compare-and-swap for a whole burst: each slot has a
-/// sequence number that says whose turn it is, so that a side claims as many slots in a row as are ready. A thread that
-/// is interrupted between claiming slots and filling (emptying) them holds up whoever comes to those slots, who finds
-/// the ring empty (full) meanwhile. Nobody waits for it, unlike in DPDK's rte_ring. A burst lies in the ring in one
-/// piece. Holds values, such as pointers, and owns nothing that they point to; `MpmcMbufRing` and `MpscMbufRing` own
-/// mbufs. A slot takes 16 bytes for a pointer. Thread rule: as its name says. Where `operator new` fails,
-/// std::bad_alloc passes through the constructor; nothing else fails. `Word` counts positions. One that comes round
-/// while a thread is interrupted could be mistaken, hence 64 bits; a test takes 8 bits, in one thread, to see every
-/// wrap.
+/// A bounded FIFO with any number of producer threads, and one or any number of consumer threads. It holds values, such
+/// as pointers, and does not own what they point to; `MpmcMbufRing` and `MpscMbufRing` own mbufs.
+///
+/// The algorithm is D. Vyukov's bounded queue (1024cores.net), with one compare-and-swap for each burst instead of each
+/// value. Each slot has a sequence number, `turn`, that says which position may use the slot next. A thread claims as
+/// many consecutive ready slots as it needs, so a burst is contiguous in the ring. If a thread is interrupted between
+/// claiming slots and filling them, consumers that reach those slots find the ring empty; if it is interrupted before
+/// emptying them, producers find the ring full. They return at once and do not wait for that thread, unlike in DPDK's
+/// rte_ring.
+///
+/// A slot takes 16 bytes for a pointer. Throws std::bad_alloc if `operator new` fails in the constructor; there is no
+/// other error. `Word` is the type of positions: 64 bits, so that no position repeats while a thread is interrupted. A
+/// test uses 8 bits, on one thread, to check every wrap. Thread rule: as above.
 template <class T, RingConsumers kConsumers, std::unsigned_integral Word = std::uint64_t>
 class MultiProducerRing {
   static_assert(std::is_trivially_copyable_v<T>);
@@ -36,7 +39,7 @@ class MultiProducerRing {
   static constexpr std::uint32_t kMinCapacity = 2;
   static constexpr std::uint32_t kMaxCapacity = std::uint32_t{1} << std::min(20, std::numeric_limits<Word>::digits - 1);
 
-  /// Room for `capacity` values: rounded up to a power of two, and brought to the nearest limit.
+  /// `capacity` in values, rounded up to a power of two and clamped to the limits.
   explicit MultiProducerRing(std::uint32_t capacity)
       : mask_(static_cast<Word>(std::bit_ceil(std::clamp(capacity, kMinCapacity, kMaxCapacity)) - 1)),
         slots_(std::make_unique<Slot[]>(static_cast<std::size_t>(mask_) + 1)) {
@@ -48,16 +51,17 @@ class MultiProducerRing {
   MultiProducerRing& operator=(const MultiProducerRing&) = delete;
 
   [[nodiscard]] std::uint32_t capacity() const noexcept { return static_cast<std::uint32_t>(mask_) + 1; }
-  /// How many values wait, those included that are just being put or taken. Exact while all others rest. Any thread.
+  /// Number of values in the ring, including those that a thread is just adding or removing. Exact while no other
+  /// thread uses the ring. Any thread.
   [[nodiscard]] std::uint32_t size() const noexcept {
-    // In this order, since a consumer never gets ahead of the producers.
+    // The head is read first: it never passes the tail, so the difference is never negative.
     const Index head(head_.load(std::memory_order_acquire));
     const Index tail(tail_.load(std::memory_order_acquire));
     return static_cast<std::uint32_t>(std::min<Word>(tail.distance_from(head), static_cast<Word>(mask_ + 1)));
   }
   [[nodiscard]] bool empty() const noexcept { return size() == 0; }
 
-  /// Adds values from the front of `values` until the ring is full; returns how many. Any thread.
+  /// Appends values from the front of `values` until the ring is full. Returns the number appended. Any thread.
   std::uint32_t enqueue(std::span<const T> values) noexcept {
     const auto [at, count] = claim<true>(tail_, values.size(), kFreeTurn);
     for (std::uint32_t i = 0; i < count; ++i) {
@@ -68,7 +72,7 @@ class MultiProducerRing {
     }
     return count;
   }
-  /// Takes the oldest values that wait; returns how many. Any thread, or with RingConsumers::single one.
+  /// Removes the oldest values into `values`. Returns their number. Any thread; with RingConsumers::single only one.
   std::uint32_t dequeue(std::span<T> values) noexcept {
     const auto [at, count] = claim<kConsumers == RingConsumers::multiple>(head_, values.size(), kFilledTurn);
     for (std::uint32_t i = 0; i < count; ++i) {
@@ -82,7 +86,7 @@ class MultiProducerRing {
 
  private:
   using Index = BasicRingIndex<Word>;
-  // A slot's turn is its position while it is free for that position, and one more while it is filled.
+  // The turn of a slot is its position while the slot is free, and its position plus one while the slot is filled.
   static constexpr Word kFreeTurn = 0;
   static constexpr Word kFilledTurn = 1;
 
@@ -98,7 +102,7 @@ class MultiProducerRing {
   [[nodiscard]] Slot& slot_at(Index position) const noexcept {
     return slots_[static_cast<std::size_t>(position.slot(mask_))];
   }
-  /// How many slots in a row, from `at` on and at most `wanted`, have the turn that is waited for.
+  /// Number of consecutive slots from `at` on, at most `wanted`, whose turn is that of their position plus `turn`.
   [[nodiscard]] std::uint32_t ready(Index at, std::size_t wanted, Word turn) const noexcept {
     std::uint32_t count = 0;
     for (; count < wanted; ++count) {
@@ -107,8 +111,8 @@ class MultiProducerRing {
     }
     return count;
   }
-  /// Moves `end` (head_ or tail_) over as many slots as are ready, which then are the caller's alone: until it moves
-  /// nobody else may touch them, since whoever does has moved it first.
+  /// Advances `end` (head_ or tail_) over the ready slots. The thread that advances it owns those slots: all others
+  /// wait for a change of `end` before they touch them.
   template <bool kShared>
   [[nodiscard]] Claim claim(std::atomic<Word>& end, std::size_t wanted, Word turn) noexcept {
     const std::size_t most = std::min<std::size_t>(wanted, capacity());
@@ -121,7 +125,7 @@ class MultiProducerRing {
         return {.at = Index(at), .count = count};
       }
       if (count == 0) {
-        // None is ready, unless another thread has just claimed those.
+        // Either no slot is ready, or another thread has just claimed these.
         const Word now = end.load(std::memory_order_relaxed);
         if (now == at || most == 0) return {};
         at = now;

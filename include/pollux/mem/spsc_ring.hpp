@@ -16,13 +16,17 @@
 
 namespace pollux {
 
-/// A bounded first-in-first-out ring between two threads: one enqueues, one dequeues. No lock and no atomic
-/// read-modify-write. Each side keeps a copy of the other side's position and reads the real one only when the copy
-/// says that there is too little (L. Lamport, "Specifying Concurrent Program Modules", 1983, with the cached positions
-/// of "MCRingBuffer", P. Lee and others, 2010). Holds values, such as pointers, and owns nothing that they point to;
-/// `SpscMbufRing` owns mbufs. Thread rule: one producer and one consumer at a time; another thread may take a role over
-/// once it is synchronised with the one that had it. Where `operator new` fails, std::bad_alloc passes through the
-/// constructor; nothing else fails. `Word` counts positions; a test takes 8 bits to see every wrap.
+/// A bounded FIFO between two threads: one enqueues, one dequeues. It holds values, such as pointers, and does not own
+/// what they point to; `SpscMbufRing` owns mbufs.
+///
+/// There is no lock and no atomic read-modify-write. Each side keeps a copy of the other side's position and reads the
+/// real one only when the copy shows too few values or too little room (L. Lamport, "Specifying Concurrent Program
+/// Modules", 1983, with the cached positions of "MCRingBuffer", P. Lee and others, 2010). `Word` is the type of
+/// positions; a test uses 8 bits to check every wrap.
+///
+/// Throws std::bad_alloc if `operator new` fails in the constructor; there is no other error. Thread rule: one producer
+/// and one consumer at a time. Another thread may become the producer or the consumer once it is synchronised with the
+/// previous one.
 template <class T, std::unsigned_integral Word = std::uint32_t>
 class SpscRing {
   static_assert(std::is_trivially_copyable_v<T>);
@@ -31,7 +35,7 @@ class SpscRing {
   static constexpr std::uint32_t kMinCapacity = 2;
   static constexpr std::uint32_t kMaxCapacity = std::uint32_t{1} << std::min(20, std::numeric_limits<Word>::digits - 1);
 
-  /// Room for `capacity` values: rounded up to a power of two, and brought to the nearest limit.
+  /// `capacity` in values, rounded up to a power of two and clamped to the limits.
   explicit SpscRing(std::uint32_t capacity)
       : mask_(static_cast<Word>(std::bit_ceil(std::clamp(capacity, kMinCapacity, kMaxCapacity)) - 1)),
         slots_(std::make_unique<T[]>(std::size_t{mask_} + 1)) {}
@@ -39,16 +43,17 @@ class SpscRing {
   SpscRing& operator=(const SpscRing&) = delete;
 
   [[nodiscard]] std::uint32_t capacity() const noexcept { return std::uint32_t{mask_} + 1; }
-  /// How many values wait. Exact on both sides while the other side rests; out of date at once otherwise. Any thread.
+  /// Number of values in the ring. Exact for the producer while the consumer is idle, and the other way round; any
+  /// other thread may get an old value.
   [[nodiscard]] std::uint32_t size() const noexcept {
-    // In this order, since the consumer never gets ahead of the producer.
+    // The head is read first: it never passes the tail, so the difference is never negative.
     const Index head(head_.load(std::memory_order_acquire));
     const Index tail(tail_.load(std::memory_order_acquire));
     return std::min<std::uint32_t>(tail.distance_from(head), capacity());
   }
   [[nodiscard]] bool empty() const noexcept { return size() == 0; }
 
-  /// The producer's: how many values fit now, at least. Looks at the consumer's position only where fewer than `wanted`
+  /// For the producer: a lower bound of the values that fit. Reads the consumer's position only if fewer than `wanted`
   /// were known to fit.
   [[nodiscard]] std::uint32_t room(std::uint32_t wanted) noexcept {
     const Index tail(tail_.load(std::memory_order_relaxed));
@@ -57,7 +62,8 @@ class SpscRing {
     known_head_ = Index(head_.load(std::memory_order_acquire));
     return capacity() - tail.distance_from(known_head_);
   }
-  /// The producer's: adds all of `values`, at most as many as `room` said. The consumer sees all of them at once.
+  /// For the producer: appends all of `values`, at most as many as `room` returned. The consumer sees all of them at
+  /// once.
   void put(std::span<const T> values) noexcept {
     const Index tail(tail_.load(std::memory_order_relaxed));
     const auto [first, second] = pieces(tail, values.size());
@@ -66,7 +72,7 @@ class SpscRing {
       std::copy_n(values.data() + first.size(), second.size(), second.data());
     tail_.store((tail + static_cast<Word>(values.size())).value(), std::memory_order_release);
   }
-  /// The producer's: adds values from the front of `values` until the ring is full; returns how many.
+  /// For the producer: appends values from the front of `values` until the ring is full. Returns the number appended.
   std::uint32_t enqueue(std::span<const T> values) noexcept {
     const std::uint32_t wanted = at_most(values.size(), capacity());
     const std::uint32_t count = at_most(wanted, room(wanted));
@@ -74,7 +80,7 @@ class SpscRing {
     return count;
   }
 
-  /// The consumer's: copies the oldest values that wait into `values` and leaves them in the ring; returns how many.
+  /// For the consumer: copies the oldest values into `values` without removing them. Returns their number.
   [[nodiscard]] std::uint32_t peek(std::span<T> values) noexcept {
     const Index head(head_.load(std::memory_order_relaxed));
     if (known_tail_.distance_from(head) < values.size()) known_tail_ = Index(tail_.load(std::memory_order_acquire));
@@ -86,12 +92,12 @@ class SpscRing {
       std::copy_n(second.data(), second.size(), values.data() + first.size());
     return count;
   }
-  /// The consumer's: takes the oldest `count` values away, which must have been seen with `peek`.
+  /// For the consumer: removes the oldest `count` values, at most as many as `peek` returned.
   void discard(std::uint32_t count) noexcept {
     const Index head(head_.load(std::memory_order_relaxed));
     head_.store((head + static_cast<Word>(count)).value(), std::memory_order_release);
   }
-  /// The consumer's: takes the oldest values that wait; returns how many.
+  /// For the consumer: removes the oldest values into `values`. Returns their number.
   std::uint32_t dequeue(std::span<T> values) noexcept {
     const std::uint32_t count = peek(values);
     if (count != 0) discard(count);
@@ -104,7 +110,7 @@ class SpscRing {
   [[nodiscard]] static std::uint32_t at_most(std::size_t count, std::uint32_t limit) noexcept {
     return count < limit ? static_cast<std::uint32_t>(count) : limit;
   }
-  /// The slots from a position on: up to the last one, then from the first one on.
+  /// The slots from a position on, in two parts: up to the last slot, and from the first slot on.
   struct Pieces {
     std::span<T> first;
     std::span<T> second;
