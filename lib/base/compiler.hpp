@@ -3,15 +3,15 @@
 
 #include <cstdint>
 
-/// Placement of code that the hot path depends on; see docs/performance.md for what each is worth.
+/// Attributes for the hot path; docs/performance.md says what each is worth.
 #define POLLUX_ALWAYS_INLINE inline __attribute__((always_inline))
-/// Kept out of the hot functions' cache lines and registers.
+/// For code that must not take cache lines or registers from hot functions.
 #define POLLUX_COLD __attribute__((noinline, cold))
-/// The same for code that long frames go through: not in the way of short ones, but fast.
+/// The same for code that handles long frames: still optimised for speed.
 #define POLLUX_NOINLINE __attribute__((noinline))
-/// A function whose speed must not depend on what the linker puts in front of it.
+/// For functions whose speed must not depend on their address.
 #define POLLUX_HOT __attribute__((noinline, hot, aligned(64)))
-/// Everything that the function calls becomes part of it, so that code for a newer processor calls none for an older.
+/// Inlines everything that the function calls, so that code for a newer instruction set calls none for an older one.
 #define POLLUX_FLATTEN __attribute__((flatten))
 
 namespace pollux {
@@ -27,17 +27,18 @@ namespace pollux {
 /// Adds to a counter that one thread writes and others read.
 POLLUX_ALWAYS_INLINE void add_to(std::uint64_t& counter, std::uint64_t by) noexcept {
 #if defined(__x86_64__) && !defined(POLLUX_THREAD_SANITIZER)
-  // One instruction, which other threads see whole; of an atomic load, an addition and an atomic store GCC makes three.
+  // One instruction, which other threads see as one store. GCC makes three of an atomic load, an addition and an atomic
+  // store.
   __asm__("addq %1, %0" : "+m"(counter) : "re"(by));
 #else
   __atomic_store_n(&counter, counter + by, __ATOMIC_RELAXED);
 #endif
 }
 
-/// Stores what one thread writes and others may look at.
+/// Stores a value that one thread writes and others may read.
 template <class Value>
 POLLUX_ALWAYS_INLINE void publish(Value& place, Value value) noexcept {
-  // Not __atomic_store_n, whose value may be no enum with clang.
+  // Not __atomic_store_n: with clang it takes no enum.
   __atomic_store(&place, &value, __ATOMIC_RELAXED);
 }
 

@@ -7,7 +7,7 @@
 
 namespace pollux {
 
-/// Owns a file descriptor; closes it when it goes away.
+/// Owns a file descriptor; the destructor closes it.
 class FileDescriptor {
  public:
   FileDescriptor() = default;

@@ -7,7 +7,7 @@
 
 namespace pollux {
 
-/// Never destroys `value`, so that what it owns stays as long as the process. Needs no memory.
+/// Moves `value` to storage that is never destroyed, so what it owns exists until the process ends. Allocates nothing.
 template <class T>
 void never_destroy(T value) noexcept {
   alignas(T) std::byte place[sizeof(T)];

@@ -16,9 +16,9 @@
 namespace pollux {
 namespace {
 
-constexpr int kPopulateWrite = 23;  // MADV_POPULATE_WRITE, Linux 5.14; older C libraries have no name for it
+constexpr int kPopulateWrite = 23;  // MADV_POPULATE_WRITE, Linux 5.14; missing in older C library headers
 
-/// Address space without pages: `where` null takes any, else replaces what is there.
+/// Reserves address space without pages: anywhere if `where` is null, else in place of what is mapped there.
 void* reserve_at(void* where, std::size_t size) {
   const int fixed = where == nullptr ? 0 : MAP_FIXED;
   return ::mmap(where, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | fixed, -1, 0);
@@ -26,17 +26,17 @@ void* reserve_at(void* where, std::size_t size) {
 
 off_t as_offset(std::uint64_t value) { return static_cast<off_t>(value); }
 
-/// A file may not be made larger than this; trying to brings a signal.
+/// The largest file that this process may create. Exceeding it raises a signal.
 std::size_t largest_file() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return ~std::size_t{0};
   return static_cast<std::size_t>(limit.rlim_cur);
 }
 
-Result<void> shortage(std::size_t page_size, std::size_t size, int error) {
-  return fail_errno(
-      ErrorCode::no_memory, fmt::format("{} pages of {} KiB could not be had", size / page_size, page_size / 1024),
-      error, "ask for less, or raise what limits this process (its control group's memory.max and hugetlb.*.max)");
+Result<void> fail_no_pages(std::size_t page_size, std::size_t size, int error) {
+  return fail_errno(ErrorCode::no_memory,
+                    fmt::format("{} pages of {} KiB could not be allocated", size / page_size, page_size / 1024), error,
+                    "request less, or raise the limits of this process's control group (memory.max and hugetlb.*.max)");
 }
 
 }  // namespace
@@ -79,7 +79,7 @@ Result<void> Arena::reserve() {
   int error = EFBIG;
   for (; size >= kGranule; size = size / 2 / kGranule * kGranule) {
     if (size > largest_file()) continue;
-    // A granule more than needed, so that the base can be aligned; the rest goes back.
+    // Reserves one granule more, so that the base can be aligned; the excess is unmapped again.
     void* const got = reserve_at(nullptr, size + kGranule);
     if (got == MAP_FAILED) {
       error = errno;
@@ -94,7 +94,7 @@ Result<void> Arena::reserve() {
     size_ = size;
     return {};
   }
-  return fail_errno(ErrorCode::no_memory, "no GiB of address space is left for DMA memory", error,
+  return fail_errno(ErrorCode::no_memory, "1 GiB of address space for DMA memory could not be reserved", error,
                     "raise the limits on address space and file size (`ulimit -v unlimited -f unlimited`)");
 }
 
@@ -105,7 +105,8 @@ int Arena::descriptor(std::size_t page_size) const {
 
 Result<void> Arena::add_file(std::size_t page_size, FileDescriptor file) {
   if (::ftruncate(file.get(), as_offset(size_)) != 0) {
-    return fail_errno(ErrorCode::no_memory, fmt::format("a file of {} bytes for DMA memory was refused", size_), errno,
+    return fail_errno(ErrorCode::no_memory,
+                      fmt::format("a file of {} bytes for DMA memory could not be created", size_), errno,
                       "set ContextOptions::arena_size lower");
   }
   files_.insert_or_assign(page_size, std::move(file));
@@ -115,29 +116,31 @@ Result<void> Arena::add_file(std::size_t page_size, FileDescriptor file) {
 Result<std::byte*> Arena::place(std::size_t page_size, std::uint64_t iova, std::size_t size, int node) {
   std::byte* const address = address_of(iova);
   const int file = descriptor(page_size);
-  // Nothing is reserved: huge pages that cannot be fetched would stay promised to the file, and lost to all others.
+  // MAP_NORESERVE: a reservation of huge pages that could then not be populated would stay with the file, and nobody
+  // could use them.
   constexpr int kFlags = MAP_SHARED | MAP_FIXED | MAP_NORESERVE;
   void* const mapped = ::mmap(address, size, PROT_READ | PROT_WRITE, kFlags, file, as_offset(iova));
-  Result<void> fetched = mapped == MAP_FAILED ? shortage(page_size, size, errno) : fetch(page_size, iova, size, node);
-  if (fetched) return address;
+  Result<void> populated =
+      mapped == MAP_FAILED ? fail_no_pages(page_size, size, errno) : populate(page_size, iova, size, node);
+  if (populated) return address;
   remove(page_size, iova, size);
-  return pass_on(std::move(fetched));
+  return pass_on(std::move(populated));
 }
 
-Result<void> Arena::fetch(std::size_t page_size, std::uint64_t iova, std::size_t size, int node) {
+Result<void> Arena::populate(std::size_t page_size, std::uint64_t iova, std::size_t size, int node) {
   std::byte* const address = address_of(iova);
   static_cast<void>(::madvise(address, size, MADV_DONTFORK));
   if (auto bound = numa::bind(address, size, node); !bound) return bound;
   int error = populate_mapping(address, size);
   if (error == EINVAL) error = populate_file(descriptor(page_size), iova, address, size, page_size, node);
   if (error == 0) return {};
-  return shortage(page_size, size, error == EFAULT ? ENOMEM : error);
+  return fail_no_pages(page_size, size, error == EFAULT ? ENOMEM : error);
 }
 
 void Arena::remove(std::size_t page_size, std::uint64_t iova, std::size_t size) {
   std::byte* const address = address_of(iova);
   if (reserve_at(address, size) != MAP_FAILED) static_cast<void>(::madvise(address, size, MADV_DONTFORK));
-  // Without the hole the pages would stay in the file, and the next piece there would not be zero.
+  // Frees the pages: otherwise they would stay in the file, and the next piece here would not be zero.
   static_cast<void>(
       ::fallocate(descriptor(page_size), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, as_offset(iova), as_offset(size)));
 }

@@ -11,7 +11,7 @@ namespace {
 
 std::unique_ptr<ControlThread> start_thread(ContextState& state) {
   if (dynamic_cast<const ManualClock*>(&state.clock()) != nullptr) {
-    state.log(LogLevel::warning, "no control thread with a ManualClock: call context.control().run_due()");
+    state.log(LogLevel::warning, "a control thread cannot run with a ManualClock: call context.control().run_due()");
     return nullptr;
   }
   auto thread = ControlThread::start(state.scheduler(),

@@ -18,7 +18,8 @@ void ContextState::adopt(std::unique_ptr<MempoolCore> orphan) {
 }
 
 void ContextState::discard_orphan(MempoolCore& orphan) {
-  // Outlives the lock, since a pool gives its memory back as it goes; it may also be the last to hold this object.
+  // Declared before the lock, so the pool is destroyed after it: the pool's destructor frees its memory, which takes
+  // the lock, and it may hold the last reference to this object.
   std::unique_ptr<MempoolCore> last;
   const std::lock_guard lock(mutex_);
   const auto found =

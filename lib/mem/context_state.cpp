@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t kPoolIds = std::numeric_limits<std::uint8_t>::max();
 
-/// The lowest number that is not taken, now taken; `numbers.size()` if all are.
+/// Marks the lowest free number as taken and returns it; `numbers.size()` if all are taken.
 std::size_t take_lowest(std::vector<bool>& numbers) {
   const auto free = std::find(numbers.begin(), numbers.end(), false);
   if (free != numbers.end()) *free = true;
@@ -49,7 +49,7 @@ void ContextState::report(const Misuse& misuse) const {
   log(LogLevel::error, fmt::format("{}: {}", to_string(misuse.kind), misuse.what));
 }
 
-void ContextState::tell(const PendingLog& pending) const {
+void ContextState::write_log(const PendingLog& pending) const {
   for (const auto& [level, message] : pending.messages()) log(level, message);
 }
 
@@ -60,7 +60,7 @@ Result<DmaMemory> ContextState::allocate(const DmaRequest& request) {
     return registry_.allocate(request, pending);
   }();
   Result<DmaMemory> memory = region ? Result<DmaMemory>(make_memory(*region)) : pass_on(std::move(region));
-  tell(pending);
+  write_log(pending);
   return memory;
 }
 
@@ -71,7 +71,7 @@ Result<DmaMemory> ContextState::register_memory(std::span<std::byte> bytes) {
     return registry_.register_memory(bytes, pending);
   }();
   Result<DmaMemory> memory = region ? Result<DmaMemory>(make_memory(*region)) : pass_on(std::move(region));
-  tell(pending);
+  write_log(pending);
   return memory;
 }
 
@@ -89,15 +89,15 @@ DmaMemory ContextState::make_memory(const DmaRegion& region) {
 }
 
 void ContextState::release(std::span<const DmaSegment> segments) {
-  // A forked child that lets go of its copy must not take the memory from its parent (nor wait for a lock that one of
-  // the parent's threads held).
+  // A forked child that destroys its copy must not free the parent's memory, nor wait for a lock that a thread of the
+  // parent held.
   if (!registry_.arena().is_owner()) return;
   PendingLog pending;
   {
     const std::lock_guard lock(mutex_);
     registry_.release(segments, pending);
   }
-  tell(pending);
+  write_log(pending);
 }
 
 int ContextState::memory_descriptor(std::size_t page_size) const {
@@ -111,18 +111,18 @@ Result<void> ContextState::attach(std::shared_ptr<DmaDomain> domain) {
     const std::lock_guard lock(mutex_);
     return registry_.attach(domain, pending);
   }();
-  tell(pending);
+  write_log(pending);
   return attached;
 }
 
 void ContextState::detach(const DmaDomain& domain) {
   PendingLog pending;
-  std::shared_ptr<DmaDomain> held;  // goes away after the lock: its destructor may call the Context
+  std::shared_ptr<DmaDomain> held;  // destroyed after the lock is released: its destructor may call the Context
   {
     const std::lock_guard lock(mutex_);
     held = registry_.detach(domain, pending);
   }
-  tell(pending);
+  write_log(pending);
 }
 
 std::uint8_t ContextState::take_pool_id() {

@@ -19,7 +19,7 @@ namespace pollux {
 
 class MempoolCore;
 
-/// What a Context handle refers to, kept alive by everything made from it.
+/// The state of a Context. Everything created from a Context keeps its state alive.
 class ContextState : public std::enable_shared_from_this<ContextState> {
  public:
   explicit ContextState(ContextOptions options, HugePagePaths paths = {});
@@ -35,28 +35,28 @@ class ContextState : public std::enable_shared_from_this<ContextState> {
 
   [[nodiscard]] Result<DmaMemory> allocate(const DmaRequest& request);
   [[nodiscard]] Result<DmaMemory> register_memory(std::span<std::byte> memory);
-  /// Unmaps `segments` everywhere and gives them back to the arena if they are its own. Called by DmaMemory.
+  /// Unmaps `segments` from every domain and, if they are the arena's, frees their pages. Called by DmaMemory.
   void release(std::span<const DmaSegment> segments);
 
-  /// The file behind all memory of that page size, as an emulator takes it for its RAM (offset = IOVA); -1 if there is
+  /// The file of all memory with that page size, which an emulator can map as its RAM (offset = IOVA); -1 if there is
   /// none.
   [[nodiscard]] int memory_descriptor(std::size_t page_size) const;
 
   [[nodiscard]] Result<void> attach(std::shared_ptr<DmaDomain> domain);
   void detach(const DmaDomain& domain);
 
-  /// 1 to 255 for the first pools (the key by which a queue knows a plain mbuf), 0 for those that come later.
+  /// 1 to 255, by which a queue recognises the direct mbufs of a pool; 0 if all are taken.
   [[nodiscard]] std::uint8_t take_pool_id();
   void return_pool_id(std::uint8_t id);
-  /// 0 to Mbuf::kNoPort - 1; Mbuf::kNoPort when all are taken.
+  /// 0 to Mbuf::kNoPort - 1; Mbuf::kNoPort if all are taken.
   [[nodiscard]] std::uint16_t take_port_index();
   void return_port_index(std::uint16_t index);
 
-  /// Keeps a pool that still has mbufs out after its last user went away, until the last of them is home.
+  /// Keeps a pool whose last user is gone while mbufs of it are still allocated, until `discard_orphan`.
   void adopt(std::unique_ptr<MempoolCore> orphan);
   void discard_orphan(MempoolCore& orphan);
-  /// The Context has gone; what it refers to may be needed longer. Reports mbufs that are still out of ports' own pools
-  /// (checked builds).
+  /// Called by the Context's destructor; this state may live longer. Reports allocated mbufs of the ports' own pools as
+  /// leaks (checked builds).
   void retire();
   [[nodiscard]] bool is_retired() const noexcept { return retired_.load(std::memory_order_relaxed); }
 
@@ -64,7 +64,7 @@ class ContextState : public std::enable_shared_from_this<ContextState> {
 
  private:
   [[nodiscard]] DmaMemory make_memory(const DmaRegion& region);
-  void tell(const PendingLog& pending) const;
+  void write_log(const PendingLog& pending) const;
 
   ContextOptions options_;
   ControlScheduler scheduler_;

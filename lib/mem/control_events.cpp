@@ -13,7 +13,7 @@
 namespace pollux {
 namespace {
 
-/// The key of the timer and the alarm; tasks count from 1.
+/// The epoll key of the timer or alarm; task ids start at 1.
 constexpr std::uint64_t kTimerKey = 0;
 
 itimerspec timer_after(Duration span) {
@@ -36,7 +36,7 @@ void ManualAlarm::set(Time now, Time due) noexcept {
 void ManualAlarm::check(Time now) noexcept {
   Time::rep due = due_.load(std::memory_order_acquire);
   if (now.count() < due) return;
-  // Raised once, by whoever finds it due first.
+  // Exactly one thread raises the event: the one whose exchange succeeds.
   if (due_.compare_exchange_strong(due, Time::max().count())) static_cast<void>(::eventfd_write(event_.get(), 1));
 }
 
@@ -68,17 +68,18 @@ bool ControlEvents::add(int descriptor, std::uint32_t events, std::uint64_t key)
   return ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, descriptor, &event) == 0;
 }
 
-// The time left and not the moment itself, since the clock may be the caller's own.
+// Arms the timer with the remaining time, not with a point in time, since the Clock may have another origin than the
+// timer.
 void ControlEvents::set_due(Time now, Time due) noexcept {
   if (due == due_ && due > now) return;
   due_ = due;
   if (alarm_ != nullptr) return alarm_->set(now, due);
-  // Zero would disarm it: what is due already is due in a nanosecond.
+  // A value of zero would disarm the timer, so use at least one nanosecond.
   const itimerspec timer = due == Time::max() ? itimerspec{} : timer_after(std::max(due - now, Duration(1)));
   static_cast<void>(::timerfd_settime(timer_.get(), 0, &timer, nullptr));
 }
 
-// Edge-triggered, since only the device's own driver may read its event: it is told once each time it is raised.
+// Edge-triggered, since only the device's driver reads the event: epoll reports it once each time it is raised.
 void ControlEvents::watch(int event, TaskId task) noexcept {
   if (event >= 0) static_cast<void>(add(event, EPOLLIN | EPOLLET, task));
 }
@@ -98,7 +99,7 @@ std::vector<ControlEvents::TaskId> ControlEvents::collect() {
       if (key != kTimerKey) {
         raised.push_back(key);
       } else {
-        due_ = Time::min();  // it stays readable until it is set anew
+        due_ = Time::min();  // the timer stays readable until set_due arms it again
       }
     }
   } while (count == static_cast<int>(found.size()));

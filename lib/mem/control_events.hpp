@@ -12,13 +12,13 @@
 
 namespace pollux {
 
-/// An eventfd that becomes readable when a ManualClock reaches a moment.
+/// An eventfd that becomes readable when a ManualClock reaches a given time.
 class ManualAlarm {
  public:
   explicit ManualAlarm(FileDescriptor event) noexcept : event_(std::move(event)) {}
 
   [[nodiscard]] int descriptor() const noexcept { return event_.get(); }
-  /// Not readable any more, until `due`.
+  /// Makes the descriptor unreadable until `due`.
   void set(Time now, Time due) noexcept;
   void check(Time now) noexcept;
 
@@ -27,19 +27,21 @@ class ManualAlarm {
   std::atomic<Time::rep> due_{Time::max().count()};
 };
 
-/// One descriptor for all that a Control waits for: a moment on its clock, and the events of devices.
-/// Thread rule: one thread at a time; the descriptor may be waited for on any.
+/// One descriptor that signals all events a Control waits for: a point in time on its clock, and the events of devices.
+/// Thread rule: one thread at a time; any thread may wait for the descriptor.
 class ControlEvents {
  public:
   using TaskId = std::uint64_t;
 
-  /// nullopt where the process has no descriptor left.
+  /// nullopt if the process has no file descriptor left.
   [[nodiscard]] static std::optional<ControlEvents> create(Clock& clock);
 
   [[nodiscard]] int descriptor() const noexcept { return epoll_.get(); }
-  /// Readable from `due` on, and not before but for a device's event. Time::max(): never.
+  /// Makes the descriptor readable from `due` on; before that only a device's event makes it readable. Time::max():
+  /// never.
   void set_due(Time now, Time due) noexcept;
-  /// An event that `task` wants to be run for. One that cannot be watched is not: the task still runs in its time.
+  /// Runs `task` when `event` is raised. If the event cannot be added to the epoll set, the task still runs when it is
+  /// due.
   void watch(int event, TaskId task) noexcept;
   void forget(int event) noexcept;
   /// The tasks whose events were raised since the last call.
@@ -50,8 +52,8 @@ class ControlEvents {
   [[nodiscard]] bool add(int descriptor, std::uint32_t events, std::uint64_t key) noexcept;
 
   FileDescriptor epoll_;
-  FileDescriptor timer_;                // where the clock is the machine's
-  std::shared_ptr<ManualAlarm> alarm_;  // where it is a ManualClock
+  FileDescriptor timer_;                // if the clock is the machine's
+  std::shared_ptr<ManualAlarm> alarm_;  // if the clock is a ManualClock
   Time due_ = Time::max();
 };
 

@@ -85,7 +85,7 @@ std::shared_ptr<ControlTask> ControlScheduler::take_due(Time now, TaskId& id) {
     }
     id = here->first;
     here->second.running = true;
-    // Whoever moves it or raises its event meanwhile says when it runs next.
+    // While it runs, reschedule() or an event may set an earlier time; finish() keeps the earliest.
     here->second.due = Time::max();
     return task;
   }
@@ -106,10 +106,10 @@ Result<Time> ControlScheduler::run_tasks() {
   while (auto task = take_due(now, id)) {
     lock.unlock();
     Result<Time> next = task->run();
-    task.reset();  // perhaps the last to hold it
+    task.reset();  // may destroy the task, so outside the lock
     lock.lock();
     if (next) {
-      // Later than now, whatever it says: each task runs once a call.
+      // Later than now, even if the task asks for less: each task runs at most once in a call.
       finish(id, std::max(*next, now + Duration(1)));
       continue;
     }

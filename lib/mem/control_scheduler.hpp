@@ -16,8 +16,8 @@
 
 namespace pollux {
 
-/// The tasks of a Control and when each is due. A task runs without the scheduler's lock, so it may add, move and
-/// remove tasks, itself among them. Thread rule: every member may be called from any thread.
+/// The tasks of a Control, and when each is due. A task runs without the scheduler's lock, so it may add, reschedule
+/// and remove tasks, including itself. Thread rule: every member may be called from any thread.
 class ControlScheduler {
  public:
   using TaskId = ControlEvents::TaskId;
@@ -25,19 +25,19 @@ class ControlScheduler {
   // Not noexcept: a container may allocate when it is made.
   explicit ControlScheduler(Clock& clock) : clock_(clock) {}
 
-  /// `task` runs at `due` and whenever one of `events` (eventfds, -1 for none) is raised. They are open until it is
-  /// removed.
+  /// Runs `task` at `due` and whenever one of `events` (eventfds; -1 for none) is raised. The caller keeps `events`
+  /// open until the task is removed.
   [[nodiscard]] TaskId add(std::weak_ptr<ControlTask> task, Time due, std::vector<int> events);
-  /// Does not wait for a run in progress. One that is not there any more is removed already.
+  /// Removes a task, without waiting if it is just running. Does nothing if it was removed before.
   void remove(TaskId id);
   void reschedule(TaskId id, Time due);
 
   [[nodiscard]] int event_fd();
   /// See Control::run_due.
   [[nodiscard]] Result<Time> run_due();
-  /// The same without the failures that were kept.
+  /// Like run_due, without returning stored failures.
   [[nodiscard]] Result<Time> run_tasks();
-  /// A failure that the program was not told yet: the next run_due tells it.
+  /// Stores a failure that the program has not seen; the next run_due returns it.
   void store_failure(Error failure);
 
  private:
@@ -57,7 +57,7 @@ class ControlScheduler {
   std::mutex mutex_;
   std::map<TaskId, Entry> entries_;
   TaskId last_id_ = 0;
-  std::optional<ControlEvents> events_;  // once event_fd was called
+  std::optional<ControlEvents> events_;  // created by event_fd
   std::deque<Error> failures_;
 };
 

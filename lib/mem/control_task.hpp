@@ -6,8 +6,8 @@
 
 namespace pollux {
 
-/// What hangs on a Context's Control: a port's service, later whatever else has to be done now and then.
-/// Thread rule: `run` is called on whichever thread runs the Control, never on two at once.
+/// Periodic work that a Context's Control runs, such as a port's service. Thread rule: `run` is called on the thread
+/// that runs the Control, never on two threads at once.
 class ControlTask {
  public:
   ControlTask() = default;
@@ -15,7 +15,7 @@ class ControlTask {
   ControlTask& operator=(const ControlTask&) = delete;
   virtual ~ControlTask() = default;
 
-  /// Does what is due and returns when it wants to be called next. After an error it is not called any more.
+  /// Does the work that is due and returns the time of the next call. After an error the task is removed.
   [[nodiscard]] virtual Result<Time> run() = 0;
 };
 

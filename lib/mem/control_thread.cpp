@@ -19,7 +19,7 @@ namespace {
 
 constexpr const char* kHint = "call context.control().run_due() in the program's own loop, or raise ulimit -n and -u";
 
-/// While it lives, the calling thread takes no signals, nor does a thread that it starts.
+/// Blocks all signals for the calling thread, and for threads that it starts meanwhile, until it is destroyed.
 class SignalsBlocked {
  public:
   SignalsBlocked() {
@@ -44,7 +44,7 @@ Result<std::unique_ptr<ControlThread>> ControlThread::start(ControlScheduler& sc
   FileDescriptor stop(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   const int event = scheduler.event_fd();
   if (!stop || event < 0) {
-    return fail_errno(ErrorCode::io_error, "there is no descriptor for the control thread", errno, kHint);
+    return fail_errno(ErrorCode::io_error, "no file descriptor is left for the control thread", errno, kHint);
   }
   std::unique_ptr<ControlThread> control(new ControlThread(scheduler, std::move(stop), std::move(on_failure)));
   const SignalsBlocked blocked;
@@ -58,7 +58,7 @@ Result<std::unique_ptr<ControlThread>> ControlThread::start(ControlScheduler& sc
 
 ControlThread::~ControlThread() {
   if (!thread_.joinable()) return;
-  // In a forked child the thread does not exist, and the eventfd is still the parent's.
+  // In a forked child the thread does not exist, and the eventfd belongs to the parent.
   if (::getpid() != owner_) {
     thread_.detach();
     return;

@@ -14,11 +14,11 @@ namespace pollux {
 
 class ControlScheduler;
 
-/// Runs what is due on a thread of its own, for a program that has asked for one. The thread takes no signals, and ends
-/// when this goes away.
+/// Runs the tasks of a Control on a thread of its own, for programs that ask for one. The thread blocks all signals.
+/// The destructor stops it.
 class ControlThread {
  public:
-  /// Told of each failure, on the thread.
+  /// Called on the thread for each failure.
   using OnFailure = std::function<void(const Error&)>;
 
   /// `scheduler` outlives the result. Error io_error: the process has no descriptor or no thread left.

@@ -36,7 +36,7 @@ std::uint64_t DmaMemory::iova_of(const void* address, std::size_t length) const 
     const auto start = reinterpret_cast<std::uintptr_t>(segment.address);
     if (at < start || at - start > segment.size) continue;
     const std::size_t offset = at - start;
-    // A length of 0 at the very end belongs to no byte of this segment.
+    // An address at the very end belongs to no byte of this segment, even with a length of 0.
     if (offset < segment.size && length <= segment.size - offset) return segment.iova + offset;
   }
   return kNoIova;

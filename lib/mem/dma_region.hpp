@@ -9,13 +9,13 @@
 
 namespace pollux {
 
-/// A piece of memory that devices reach: contiguous for the process, in one or more segments for devices.
+/// A piece of DMA memory: contiguous for the process; for devices one or more segments.
 struct DmaRegion {
-  std::vector<DmaSegment> segments;  ///< side by side in the process, at least one
-  std::uint64_t place = 0;           ///< what it takes of the IovaSpace and, if `own`, of the arena
+  std::vector<DmaSegment> segments;  ///< adjacent in the process, at least one
+  std::uint64_t place = 0;           ///< start of its range in the IovaSpace and, if `own`, in the arena
   std::size_t page_size = 0;         ///< bytes
-  bool own = true;                   ///< from the arena; else the application's memory
-  bool locked = false;               ///< lock_pages locked it, and not the application before that
+  bool own = true;                   ///< from the arena; false: the application's memory
+  bool locked = false;               ///< lock_pages locked it; false if it was locked before
 
   [[nodiscard]] std::byte* address() const { return segments.front().address; }
   [[nodiscard]] std::size_t size() const {

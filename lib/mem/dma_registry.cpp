@@ -24,7 +24,7 @@ std::string describe(const DmaRegion& region) {
   return fmt::format("{} at IOVA {:#x}", readable_size(region.size()), region.segments.front().iova);
 }
 
-/// False, with a message, if the domain did not let go.
+/// Returns false and logs an error if the domain cannot unmap the segment.
 bool unmap(DmaDomain& domain, const DmaSegment& segment, PendingLog& log) {
   Result<void> unmapped = domain.unmap(segment);
   if (unmapped) return true;
@@ -39,7 +39,7 @@ bool unmap(DmaDomain& domain, std::span<const DmaSegment> segments, PendingLog& 
   return free;
 }
 
-/// All segments or none.
+/// Maps all segments or none.
 Result<void> map(DmaDomain& domain, std::span<const DmaSegment> segments, PendingLog& log) {
   for (std::size_t i = 0; i < segments.size(); ++i) {
     Result<void> mapped = domain.map(segments[i]);
@@ -50,7 +50,7 @@ Result<void> map(DmaDomain& domain, std::span<const DmaSegment> segments, Pendin
   return {};
 }
 
-/// The largest alignment that lets an IOMMU use pages as large as those that `memory` may lie in.
+/// The alignment of the IOVA that lets an IOMMU use the largest pages that `memory` may contain.
 std::uint64_t natural_alignment(std::span<std::byte> memory) {
   const std::uint64_t address_bit = std::uint64_t{1} << std::countr_zero(number(memory.data()));
   return std::min({address_bit, std::bit_floor(std::uint64_t{memory.size()}), std::uint64_t{Arena::kGranule}});
@@ -84,9 +84,9 @@ Result<DmaRegion> DmaRegistry::register_memory(std::span<std::byte> memory, Pend
   if (auto free = check_free(memory); !free) return pass_on(std::move(free));
   if (physical_ != nullptr) {
     return fail(ErrorCode::not_supported,
-                "memory of the application's own cannot be registered: a device of this Context uses physical "
-                "addresses, and only huge pages that the Context allocates are known to keep theirs",
-                "let the Context allocate it, or reach the device through an IOMMU");
+                "the application's own memory cannot be registered: a device of this Context uses physical "
+                "addresses, which only huge pages from the Context keep",
+                "let the Context allocate the memory, or use the device with an IOMMU");
   }
   Result<std::uint64_t> iova = iova_.take(memory.size(), natural_alignment(memory), "registered memory");
   if (!iova) return pass_on(std::move(iova));
@@ -156,12 +156,12 @@ std::shared_ptr<DmaDomain> DmaRegistry::detach(const DmaDomain& domain, PendingL
   update_physical_addressing();
   try {
     iova_.restrict_to(common_iova_ranges());
-  } catch (const std::bad_alloc&) {  // the other domains reach more than stays usable then, and none less
+  } catch (const std::bad_alloc&) {  // the usable ranges stay narrower than necessary, which is safe
   }
   return held;
 }
 
-/// Into every domain or into none.
+/// Maps the region into every domain or into none.
 Result<void> DmaRegistry::add(DmaRegion region, PendingLog& log) {
   regions_.reserve(regions_.size() + 1);
   const bool lock = wants_locked_pages() && needs_lock(region);
@@ -194,7 +194,7 @@ Result<void> DmaRegistry::check_free(std::span<std::byte> memory) const {
     const std::uintptr_t start = number(region.address());
     if (first >= start + region.size() || start >= first + memory.size()) continue;
     return fail(ErrorCode::invalid_argument,
-                fmt::format("{} bytes at {} overlap memory that devices reach already, {} from {} on", memory.size(),
+                fmt::format("{} bytes at {} overlap DMA memory that exists already: {} at {}", memory.size(),
                             fmt::ptr(memory.data()), readable_size(region.size()), fmt::ptr(region.address())),
                 "keep the DmaMemory of the first registration and use that");
   }
@@ -208,23 +208,23 @@ Result<void> DmaRegistry::check_usable_iova(const DmaDomain& domain, const std::
       continue;
     }
     return fail(ErrorCode::not_supported,
-                fmt::format("{} cannot reach memory that exists: {}", domain.name(), describe(region)),
+                fmt::format("{} cannot reach existing memory: {}", domain.name(), describe(region)),
                 "open this device before memory is allocated, or give it a Context of its own");
   }
   if (intersect(iova_.usable(), ranges).empty()) {
     return fail(ErrorCode::not_supported,
-                fmt::format("{} reaches no address that the devices of this Context reach", domain.name()),
+                fmt::format("{} has no IOVA range in common with the devices of this Context", domain.name()),
                 "give the device a Context of its own");
   }
   return {};
 }
 
-/// Memory that has been given out keeps its IOVAs.
+/// Allocated memory keeps its IOVAs.
 Result<void> DmaRegistry::check_physical(const DmaDomain& domain) const {
   if (domain.physical_addresses() == nullptr || physical_ != nullptr || regions_.empty()) return {};
   return fail(ErrorCode::not_supported,
-              fmt::format("{} takes physical addresses, and there is memory whose IOVA is another one: {}",
-                          domain.name(), describe(regions_.front())),
+              fmt::format("{} uses physical addresses, but existing memory has other IOVAs: {}", domain.name(),
+                          describe(regions_.front())),
               "open this device before pools are created and memory is allocated, or give it a Context of its own");
 }
 
@@ -238,7 +238,7 @@ Result<void> DmaRegistry::map_all(DmaDomain& domain, PendingLog& log) const {
   return {};
 }
 
-/// All that need it or none. Only while no domain wants locked pages yet.
+/// Locks all regions that need it, or none. Called only while no domain wants locked pages yet.
 Result<void> DmaRegistry::lock_all() {
   for (DmaRegion& region : regions_) {
     if (!needs_lock(region)) continue;

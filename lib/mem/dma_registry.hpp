@@ -15,21 +15,22 @@
 
 namespace pollux {
 
-/// All memory that devices reach, and all domains it is mapped into: each region is in every domain at the same IOVA,
-/// or it is in none. What takes memory takes it before it changes anything, so that std::bad_alloc leaves all as it
-/// was; `release` and `detach` do not fail for want of it. Thread rule: one thread at a time.
+/// All DMA memory and all domains that it is mapped into. A region is mapped into every domain at the same IOVA, or
+/// into none. Functions that allocate do so before they change anything, so std::bad_alloc leaves everything as it was;
+/// `release` and `detach` do not fail if no memory is left. Thread rule: one thread at a time.
 class DmaRegistry {
  public:
   DmaRegistry(const PageAllocator::Options& options, HugePagePaths paths) : pages_(options, std::move(paths)) {}
 
   [[nodiscard]] Result<DmaRegion> allocate(const DmaRequest& request, PendingLog& log);
   [[nodiscard]] Result<DmaRegion> register_memory(std::span<std::byte> memory, PendingLog& log);
-  /// Unmaps a region everywhere and gives its pages back if they are the arena's. A region that a domain does not let
-  /// go is kept as it is, never used again, since its device may still write to it.
+  /// Unmaps a region from every domain and, if it is the arena's, frees its pages. If a domain cannot unmap it, the
+  /// region is never used again, since a device may still write to it.
   void release(std::span<const DmaSegment> segments, PendingLog& log);
 
   [[nodiscard]] Result<void> attach(std::shared_ptr<DmaDomain> domain, PendingLog& log);
-  /// Returns the registry's hold on the domain, to be let go outside of any lock; empty if it was not attached.
+  /// Returns the registry's reference to the domain, which the caller releases outside of any lock; empty if the domain
+  /// was not attached.
   [[nodiscard]] std::shared_ptr<DmaDomain> detach(const DmaDomain& domain, PendingLog& log);
 
   [[nodiscard]] const Arena& arena() const noexcept { return pages_.arena(); }
@@ -43,16 +44,16 @@ class DmaRegistry {
   [[nodiscard]] Result<void> lock_all();
   void unlock_all();
   [[nodiscard]] bool wants_locked_pages() const;
-  /// The ranges that all domains can use.
+  /// The IOVA ranges that all domains can use.
   [[nodiscard]] std::vector<IovaRange> common_iova_ranges() const;
-  /// Keeps to physical addresses while a domain or memory that exists needs them.
+  /// Switches to physical addresses if a domain needs them, and back when neither a domain nor existing memory does.
   void update_physical_addressing();
 
   IovaSpace iova_;
   PageAllocator pages_;
   std::vector<DmaRegion> regions_;
   std::vector<std::shared_ptr<DmaDomain>> domains_;
-  std::shared_ptr<const PhysicalAddresses> physical_;  // null: IOVAs are what `iova_` hands out
+  std::shared_ptr<const PhysicalAddresses> physical_;  // null: IOVAs come from iova_
 };
 
 }  // namespace pollux

@@ -14,7 +14,7 @@
 namespace pollux {
 namespace {
 
-/// memfd_create(2), uapi/linux/memfd.h; not in the C library of every system that the kernel of is new enough.
+/// memfd_create(2), uapi/linux/memfd.h; missing in C libraries that are older than the kernel.
 constexpr unsigned kNoExecSeal = 0x0008;
 constexpr unsigned kHugeShift = 26;
 
@@ -24,7 +24,7 @@ std::uint64_t read_count(const std::string& path) {
   return file >> count ? count : 0;
 }
 
-/// The page size in a directory's name such as "hugepages-2048kB"; 0 if it is another name.
+/// The page size in a directory's name such as "hugepages-2048kB"; 0 for any other name.
 std::size_t size_in_name(std::string_view name) {
   constexpr std::string_view kPrefix = "hugepages-";
   constexpr std::string_view kSuffix = "kB";
@@ -53,7 +53,7 @@ std::string HugePageSource::directory(std::size_t page_size, int node) const {
 std::vector<std::size_t> HugePageSource::sizes() {
   std::vector<std::size_t> sizes = paths_.use_library ? library_.page_sizes() : std::vector<std::size_t>();
   if (sizes.empty()) {
-    std::error_code ignored;  // no such directory: a kernel without huge pages
+    std::error_code ignored;  // the directory does not exist: the kernel has no huge pages
     for (const auto& entry : std::filesystem::directory_iterator(paths_.machine, ignored)) {
       const std::size_t size = size_in_name(entry.path().filename().string());
       if (size != 0) sizes.push_back(size);
@@ -72,7 +72,7 @@ std::vector<HugePagePool> HugePageSource::pools(int node) {
     const std::string counted = directory(pool.page_size, node);
     const std::uint64_t overcommit = read_count(machine + "/nr_overcommit_hugepages");
     const std::uint64_t surplus = read_count(machine + "/surplus_hugepages");
-    // Reservations are not made on a node, so those of the whole machine may all have to come from this one.
+    // Reservations are not tied to a node, so all of the machine's may have to come from this one.
     const std::uint64_t reserved = read_count(machine + "/resv_hugepages");
     const std::uint64_t free = read_count(counted + "/free_hugepages");
     pool.configured = read_count(counted + "/nr_hugepages");
@@ -97,14 +97,14 @@ Result<FileDescriptor> open_memory_file(std::size_t huge_page_size) {
   if (huge_page_size != 0) {
     flags |= MFD_HUGETLB | static_cast<unsigned>(std::countr_zero(huge_page_size)) << kHugeShift;
   }
-  // Sealed against execution where the kernel knows that (6.3): some systems allow no other kind.
+  // Not executable, if the kernel supports that (6.3): some systems allow no other memfd.
   int number = ::memfd_create("pollux", flags | kNoExecSeal);
   if (number < 0 && errno == EINVAL) number = ::memfd_create("pollux", flags);
   if (number >= 0) return FileDescriptor(number);
   const int error = errno;
-  if (huge_page_size == 0) return fail_errno(ErrorCode::no_memory, "no file for DMA memory can be made", error);
+  if (huge_page_size == 0) return fail_errno(ErrorCode::no_memory, "a file for DMA memory cannot be created", error);
   return fail_errno(error == ENODEV || error == EINVAL ? ErrorCode::not_supported : ErrorCode::no_memory,
-                    fmt::format("no file of {} huge pages can be made", readable_size(huge_page_size)), error,
+                    fmt::format("a file of {} huge pages cannot be created", readable_size(huge_page_size)), error,
                     "boot with hugepagesz= for that size, or choose one that /sys/kernel/mm/hugepages lists");
 }
 

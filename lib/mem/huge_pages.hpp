@@ -15,30 +15,29 @@ namespace pollux {
 /// Huge pages of one size, as the kernel counts them.
 struct HugePagePool {
   std::size_t page_size = 0;     ///< bytes
-  std::uint64_t configured = 0;  ///< pages set aside (nr_hugepages)
-  std::uint64_t available =
-      0;  ///< pages nobody has or has reserved, and those that the kernel may still make (overcommit)
+  std::uint64_t configured = 0;  ///< pages in the pool (nr_hugepages)
+  /// Free pages that are not reserved, and those that the kernel may still add (overcommit).
+  std::uint64_t available = 0;
 };
 
-/// Where the kernel tells of its huge pages; a test gives a directory of its own.
+/// Where the kernel reports its huge pages; tests use directories of their own.
 struct HugePagePaths {
   std::string machine = "/sys/kernel/mm/hugepages";
   std::string nodes = "/sys/devices/system/node";
-  bool use_library = true;  ///< false: ask only these directories, and take every file from memfd_create
+  bool use_library = true;  ///< false: read only these directories, and create every file with memfd_create
 };
 
-/// The machine's huge pages: which there are, and files made of them.
-/// Thread rule: one thread at a time.
+/// Lists the machine's huge pages and creates files of them.
 class HugePageSource {
  public:
   explicit HugePageSource(HugePagePaths paths = {}) : paths_(std::move(paths)) {}
 
-  /// Every size that the machine has, smallest first. `node` >= 0 counts the pages of that NUMA node alone.
+  /// The pools of all sizes, smallest first. `node` >= 0 counts only the pages of that NUMA node.
   [[nodiscard]] std::vector<HugePagePool> pools(int node = -1);
-  /// An empty file whose pages have `page_size` bytes; it has no name in any file system and is closed on exec.
-  /// Through libhugetlbfs where a mount can be written to, as a memfd otherwise.
+  /// Creates an empty file whose pages have `page_size` bytes. It has no name in any file system and is close-on-exec.
+  /// Uses libhugetlbfs if a hugetlbfs mount is writable, else memfd_create.
   [[nodiscard]] Result<FileDescriptor> open_file(std::size_t page_size);
-  /// The command that makes `missing` more pages available than `pool` has now.
+  /// The command that adds `missing` pages to `pool`.
   [[nodiscard]] std::string command_for(const HugePagePool& pool, std::uint64_t missing, int node) const;
 
  private:
@@ -49,10 +48,10 @@ class HugePageSource {
   LibHugetlbfs library_;
 };
 
-/// An empty nameless file of ordinary pages (0) or of huge pages, closed on exec.
+/// Creates an empty unnamed file of huge pages, or of ordinary pages if `huge_page_size` is 0; close-on-exec.
 [[nodiscard]] Result<FileDescriptor> open_memory_file(std::size_t huge_page_size);
 
-/// Bytes in the unit that fits: "2 MiB", "4 KiB".
+/// A size with the largest fitting unit: "2 MiB", "4 KiB".
 [[nodiscard]] std::string readable_size(std::uint64_t bytes);
 
 }  // namespace pollux

@@ -9,9 +9,9 @@
 namespace pollux {
 namespace {
 
-/// Ascending, without overlap, neighbours merged, nonsense left out: what a domain reports comes from a kernel or an
-/// emulator and is not to be trusted to be tidy.
-std::vector<IovaRange> tidy(std::span<const IovaRange> ranges) {
+/// Sorts ranges, merges those that overlap or touch, and drops invalid ones: a kernel or an emulator reports them, so
+/// they may be in any order and form.
+std::vector<IovaRange> normalized(std::span<const IovaRange> ranges) {
   std::vector<IovaRange> sorted;
   for (const IovaRange& range : ranges) {
     if (range.first <= range.last) sorted.push_back(range);
@@ -35,8 +35,8 @@ std::vector<IovaRange> always_usable() {
 }  // namespace
 
 std::vector<IovaRange> intersect(std::span<const IovaRange> left, std::span<const IovaRange> right) {
-  const std::vector<IovaRange> a = tidy(left);
-  const std::vector<IovaRange> b = tidy(right);
+  const std::vector<IovaRange> a = normalized(left);
+  const std::vector<IovaRange> b = normalized(right);
   std::vector<IovaRange> both;
   for (std::size_t i = 0, j = 0; i < a.size() && j < b.size();) {
     const IovaRange common{std::max(a[i].first, b[j].first), std::min(a[i].last, b[j].last)};
@@ -53,7 +53,7 @@ std::vector<IovaRange> intersect(std::span<const IovaRange> left, std::span<cons
 bool contains(std::span<const IovaRange> ranges, std::uint64_t first, std::uint64_t size) {
   if (size == 0 || first + (size - 1) < first) return false;
   const std::uint64_t last = first + (size - 1);
-  const std::vector<IovaRange> merged = tidy(ranges);
+  const std::vector<IovaRange> merged = normalized(ranges);
   return std::any_of(merged.begin(), merged.end(),
                      [&](const IovaRange& range) { return range.first <= first && last <= range.last; });
 }
@@ -69,7 +69,8 @@ std::vector<IovaRange> IovaSpace::usable_in(std::span<const std::vector<IovaRang
 Result<std::uint64_t> IovaSpace::take(std::uint64_t size, std::uint64_t alignment, std::string owner,
                                       std::uint64_t last) {
   if (size == 0 || alignment == 0 || (alignment & (alignment - 1)) != 0) {
-    return fail(ErrorCode::invalid_argument, fmt::format("{} bytes of IOVA space aligned to {}", size, alignment));
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("invalid request for {} bytes of IOVA space aligned to {}", size, alignment));
   }
   for (const IovaRange& range : usable_) {
     const std::uint64_t end = std::min(range.last, last);
@@ -94,8 +95,8 @@ Result<std::uint64_t> IovaSpace::take(std::uint64_t size, std::uint64_t alignmen
       ErrorCode::no_memory,
       fmt::format("no {} KiB of IOVA space are left for {} ({} KiB are in use{})", (size + 1023) / 1024, owner,
                   bytes_taken() / 1024, largest_owner()),
-      "give memory back, ask for less, or set ContextOptions::arena_size higher; a device that reaches few addresses "
-      "limits every other one of its Context, so it may need a Context of its own");
+      "free memory, request less, or set ContextOptions::arena_size higher; a device with a small address range "
+      "limits all devices of its Context, so it may need a Context of its own");
 }
 
 void IovaSpace::release(std::uint64_t first) { taken_.erase(first); }
@@ -110,7 +111,7 @@ std::string IovaSpace::largest_owner() const {
   if (taken_.empty()) return {};
   const auto most = std::max_element(taken_.begin(), taken_.end(),
                                      [](const auto& a, const auto& b) { return a.second.size < b.second.size; });
-  return fmt::format(", most of it by {}", most->second.owner);
+  return fmt::format(", most of it for {}", most->second.owner);
 }
 
 }  // namespace pollux

@@ -14,34 +14,34 @@
 
 namespace pollux {
 
-/// The addresses that devices see, shared by all domains of a Context. Hands them out low (first fit), inside what
+/// Allocates IOVAs, the addresses that devices use, for all domains of a Context: the lowest free ones (first fit) that
 /// every domain can reach. Thread rule: one thread at a time.
 class IovaSpace {
  public:
-  /// Below it lies what a PC's firmware and an emulator's RAM keep for themselves; a device address of 0 is a bug to be
-  /// found.
+  /// The first usable IOVA. PC firmware and emulators reserve the range below it, and a device address of 0 is always a
+  /// bug.
   static constexpr std::uint64_t kFirst = std::uint64_t{1} << 20;
-  /// Interrupt messages go to 0xFEE00000-0xFEEFFFFF on x86, where an IOMMU takes a DMA write for an interrupt. Around
-  /// it lie the I/O APICs, the HPET, TPM and the firmware's flash up to 4 GiB, and without access control a switch or
-  /// root complex may send a DMA to such a device instead of the IOMMU. An address space has 32 MiB to spare, so all of
-  /// it is avoided.
+  /// A range that is never used. On x86 an IOMMU treats a DMA write to 0xFEE00000-0xFEEFFFFF as an interrupt. The I/O
+  /// APICs, the HPET, the TPM and the firmware's flash are around it, up to 4 GiB; without access control, a switch or
+  /// root complex may send a DMA write to such a device instead of the IOMMU. Avoiding the whole range costs 32 MiB of
+  /// address space.
   static constexpr IovaRange kX86Window{0xFE000000, 0xFFFFFFFF};
-  /// Until a domain says less: what four levels of page tables translate.
+  /// The last usable IOVA until a domain reports less: four levels of page tables translate 48 bits.
   static constexpr std::uint64_t kLast = (std::uint64_t{1} << 48) - 1;
 
   IovaSpace();
 
-  /// The addresses that are in every list of `domains`, for `restrict_to`.
+  /// The ranges that are in every list of `domains`, for `restrict_to`.
   [[nodiscard]] static std::vector<IovaRange> usable_in(std::span<const std::vector<IovaRange>> domains);
-  /// Makes these the usable addresses. What is taken stays taken.
+  /// Sets the usable ranges. Ranges that are already taken are not affected.
   void restrict_to(std::vector<IovaRange> usable) noexcept { usable_ = std::move(usable); }
   [[nodiscard]] const std::vector<IovaRange>& usable() const noexcept { return usable_; }
 
-  /// Takes the lowest free range of `size` bytes at a multiple of `alignment` (a power of two) with nothing above
-  /// `last`; `owner` is for messages. Error: no_memory.
+  /// Takes the lowest free range of `size` bytes that starts at a multiple of `alignment` (a power of two) and ends at
+  /// or below `last`. `owner` is used in messages. Error: no_memory.
   [[nodiscard]] Result<std::uint64_t> take(std::uint64_t size, std::uint64_t alignment, std::string owner,
                                            std::uint64_t last = kLast);
-  /// Gives back the range that `take` returned.
+  /// Frees the range that `take` returned.
   void release(std::uint64_t first);
   [[nodiscard]] std::uint64_t bytes_taken() const noexcept;
 
@@ -57,9 +57,9 @@ class IovaSpace {
   std::map<std::uint64_t, Taken> taken_;
 };
 
-/// Whether `size` bytes from `first` on lie in one of `ranges`; neighbouring ranges count as one.
+/// Whether the `size` bytes from `first` on are inside `ranges`; adjacent ranges count as one.
 [[nodiscard]] bool contains(std::span<const IovaRange> ranges, std::uint64_t first, std::uint64_t size);
-/// The addresses that both lists have, ascending and merged. The lists may be in any order; an empty range is skipped.
+/// The ranges common to both lists, ascending and merged. The lists may be in any order; empty ranges are ignored.
 [[nodiscard]] std::vector<IovaRange> intersect(std::span<const IovaRange> left, std::span<const IovaRange> right);
 
 }  // namespace pollux

@@ -15,8 +15,8 @@ namespace {
 
 constexpr const char* kName = "libhugetlbfs.so.0";
 
-/// It reads /proc/mounts in pieces of 2,048 bytes, of which each must hold a whole line (a container's overlay may be
-/// longer), and /proc/meminfo in one.
+/// libhugetlbfs reads /proc/mounts in blocks of 2,048 bytes, each of which must hold a whole line (a container's
+/// overlay mount may be longer), and /proc/meminfo in one block.
 constexpr std::size_t kBuffer = 2048;
 
 template <class Function>
@@ -45,8 +45,8 @@ bool may_load_libhugetlbfs(char* const* environment, const std::string& proc) {
 void LibHugetlbfs::load() {
   if (tried_) return;
   tried_ = true;
-  // Never unloaded: it keeps pointers to itself in the process. One that is there already has done what it does at
-  // load.
+  // RTLD_NODELETE: the library leaves pointers to itself in the process. RTLD_NOLOAD first: if the library is loaded
+  // already, its constructor has already run.
   constexpr int kFlags = RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE;
   void* library = ::dlopen(kName, kFlags | RTLD_NOLOAD);
   if (library == nullptr && may_load_libhugetlbfs(environ, "/proc")) library = ::dlopen(kName, kFlags);
@@ -70,10 +70,10 @@ FileDescriptor LibHugetlbfs::unlinked_file(std::size_t page_size) {
   if (find_mount_ == nullptr || open_file_ == nullptr) return {};
   const auto size = static_cast<long>(page_size);
   const char* const mount = find_mount_(size);
-  // It prints when it cannot make the file, so that must be known before.
+  // Checked first, since the library prints a message if it cannot create the file.
   if (mount == nullptr || ::access(mount, W_OK | X_OK) != 0) return {};
   FileDescriptor file(open_file_(size));
-  // mkstemp inside leaves the descriptor open across exec.
+  // The library uses mkstemp, which leaves the descriptor open across exec.
   if (file) static_cast<void>(::fcntl(file.get(), F_SETFD, FD_CLOEXEC));
   return file;
 }

@@ -9,15 +9,15 @@
 
 namespace pollux {
 
-/// The fence around libhugetlbfs (docs/adr/0001-libhugetlbfs.md): it is loaded on first use, with its symbols bound
-/// locally, and only where its constructor neither prints nor changes the process. Where it is not, memfd does the same
+/// The only user of libhugetlbfs (docs/adr/0001-libhugetlbfs.md). Loads it on first use, with its symbols bound
+/// locally, and only if its constructor will neither print nor change the process. Without it, memfd does the same
 /// work. Thread rule: one thread at a time.
 class LibHugetlbfs {
  public:
-  /// An unlinked file on a hugetlbfs mount of that page size, closed on exec; none where the library is not installed,
-  /// must not be loaded, or knows no mount that this process may write to.
+  /// Creates an unlinked, close-on-exec file on a hugetlbfs mount of that page size. Returns none if the library is not
+  /// installed or must not be loaded, or if no such mount is writable.
   [[nodiscard]] FileDescriptor unlinked_file(std::size_t page_size);
-  /// The sizes it reports, in its order; empty without it.
+  /// The page sizes that the library reports, in its order; empty without it.
   [[nodiscard]] std::vector<std::size_t> page_sizes();
   [[nodiscard]] bool loaded() {
     load();
@@ -33,9 +33,9 @@ class LibHugetlbfs {
   int (*open_file_)(long page_size) = nullptr;
 };
 
-/// Whether libhugetlbfs's constructor would stay silent and change nothing: no HUGETLB_ variable but HUGETLB_PATH is
-/// set in `environment` (null-terminated), and what it reads under `proc` fits its buffers, since it prints an error
-/// otherwise.
+/// Whether libhugetlbfs's constructor will print nothing and change nothing: `environment` (null-terminated) has no
+/// HUGETLB_ variable except HUGETLB_PATH, and the files it reads under `proc` fit its buffers (it prints an error
+/// otherwise).
 [[nodiscard]] bool may_load_libhugetlbfs(char* const* environment, const std::string& proc);
 
 }  // namespace pollux

@@ -10,9 +10,9 @@
 namespace pollux {
 namespace {
 
-constexpr std::uint32_t kMaxSegmentLength = 65535;  // the descriptor's and the mbuf's length field
+constexpr std::uint32_t kMaxSegmentLength = 65535;  // limit of the length field in descriptors and mbufs
 constexpr std::uint32_t kMaxSegments = 255;
-constexpr std::uint32_t kMaxUsers = 65000;  // of one buffer: well below what reference_count_ holds
+constexpr std::uint32_t kMaxUsers = 65000;  // mbufs that use one buffer: well below the range of reference_count_
 
 }  // namespace
 
@@ -33,7 +33,7 @@ bool Mbuf::reserve(std::uint32_t bytes) noexcept {
 }
 
 std::uint8_t* Mbuf::append(std::uint32_t bytes) noexcept {
-  // The usual case by itself: a plain mbuf in its own buffer, which is shorter than the longest segment.
+  // The usual case: a direct, single-segment mbuf, whose buffer is shorter than the longest segment.
   if (special_ == 0) [[likely]] {
     const std::uint32_t end = data_offset_ + std::uint32_t{data_length_};
     if (bytes > pool_->buffer_size() - end) return nullptr;
@@ -106,7 +106,7 @@ std::size_t Mbuf::copy_out(std::size_t offset, std::span<std::uint8_t> out) cons
 
 void Mbuf::share_with(Mbuf& clone) noexcept {
   Mbuf& owner = buffer_owner();
-  // Only the buffer's own mbuf may set its flag: a clone on another thread finds it set already.
+  // Only the buffer's owner sets the flag: in a clone, which may be on another thread, the owner's flag is set already.
   if (&owner == this) special_ |= kShared;
   owner.reference_count_.fetch_add(1, std::memory_order_relaxed);
   clone.rx_low_ = rx_low_;
@@ -131,7 +131,7 @@ void Mbuf::copy_metadata_to(Mbuf& copy) const noexcept {
   copy.port_private_ = port_private_;
 }
 
-// The frame's first `bytes` are new. False, with nothing changed, if the request cannot say that.
+// Updates the request after `bytes` were prepended. False, with nothing changed, if a length would exceed 16 bits.
 bool Mbuf::grow_offload(std::uint32_t bytes) noexcept {
   TxOffload& offload = tx_offload_;
   std::uint16_t& first = offload.outer_l2 + offload.outer_l3 != 0 ? offload.outer_l2 : offload.l2;
@@ -140,21 +140,21 @@ bool Mbuf::grow_offload(std::uint32_t bytes) noexcept {
   return true;
 }
 
-// The frame's first `bytes` are gone, and with them what was asked of headers that they were a part of.
+// Updates the request after `bytes` were stripped, and cancels requests for headers that lost a part.
 void Mbuf::shrink_offload(std::uint32_t bytes) noexcept {
   TxOffload& offload = tx_offload_;
-  const auto takes_part_of = [&bytes](std::uint16_t& header) {
+  const auto consumes = [&bytes](std::uint16_t& header) {
     const std::uint32_t part = std::min<std::uint32_t>(bytes, header);
     header = static_cast<std::uint16_t>(header - part);
     bytes -= part;
     return part != 0;
   };
-  constexpr std::uint32_t kOfNoHeader = TxOffload::insert_vlan | TxOffload::insert_outer_vlan | TxOffload::timestamp;
-  takes_part_of(offload.outer_l2);
-  if (takes_part_of(offload.outer_l3)) offload.flags &= ~std::uint32_t{TxOffload::outer_ipv4_checksum};
-  if (takes_part_of(offload.l2)) offload.flags &= ~std::uint32_t{TxOffload::outer_udp_checksum};
-  if (takes_part_of(offload.l3)) offload.flags &= ~std::uint32_t{TxOffload::ipv4_checksum};
-  if (bytes != 0) offload.flags &= kOfNoHeader;
+  constexpr std::uint32_t kHeaderless = TxOffload::insert_vlan | TxOffload::insert_outer_vlan | TxOffload::timestamp;
+  consumes(offload.outer_l2);
+  if (consumes(offload.outer_l3)) offload.flags &= ~std::uint32_t{TxOffload::outer_ipv4_checksum};
+  if (consumes(offload.l2)) offload.flags &= ~std::uint32_t{TxOffload::outer_udp_checksum};
+  if (consumes(offload.l3)) offload.flags &= ~std::uint32_t{TxOffload::ipv4_checksum};
+  if (bytes != 0) offload.flags &= kHeaderless;
   set_tx_offload(TxOffload(offload));
 }
 
@@ -210,15 +210,15 @@ void Mbuf::reset_to_direct() noexcept {
 }
 
 bool Mbuf::detach() noexcept {
-  // A buffer without clones needs no atomic operation; with some, the last user, on whatever thread, sees what all
-  // wrote.
+  // A buffer without clones needs no atomic operation. With clones, acq_rel lets the last user see the writes of all
+  // other threads.
   if ((special_ & kShared) != 0 && reference_count_.fetch_sub(1, std::memory_order_acq_rel) != 1) return false;
   end_use();
   return true;
 }
 
 bool Mbuf::unref_root() noexcept {
-  // Its owner may be changing `special_` meanwhile, so that is for the last user alone to read.
+  // Only the last user may read `special_`: until then the owner may be changing it.
   if (reference_count_.fetch_sub(1, std::memory_order_acq_rel) != 1) return false;
   end_use();
   return true;

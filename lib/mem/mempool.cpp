@@ -18,7 +18,7 @@ constexpr std::uint32_t kMaxDataRoom = 65280;
 constexpr std::uint32_t kMaxHeadroom = 1024;
 constexpr std::size_t kSmallPage = 4096;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
-// A link counts cache lines from the first mbuf in 32 bits.
+// A link is a 32-bit distance from the first mbuf in cache lines.
 constexpr std::uint64_t kMaxBytes = (std::uint64_t{1} << 32) * 64;
 
 Result<void> check(const MempoolOptions& options) {
@@ -33,23 +33,23 @@ Result<void> check(const MempoolOptions& options) {
   if (options.headroom > kMaxHeadroom || options.headroom % 2 != 0) {
     return refuse(
         fmt::format("headroom is {} bytes", options.headroom),
-        fmt::format("choose an even number up to {} (cards take bit 0 of an address for a flag)", kMaxHeadroom));
+        fmt::format("choose an even number up to {} (cards use bit 0 of an address as a flag)", kMaxHeadroom));
   }
   if (options.headroom + options.data_room > kMaxDataRoom) {
     return refuse(fmt::format("headroom and data_room are {} bytes together", options.headroom + options.data_room),
-                  fmt::format("keep their sum to {}, which 16-bit offsets reach", kMaxDataRoom));
+                  fmt::format("keep their sum at or below {}, the limit of 16-bit offsets", kMaxDataRoom));
   }
   if (options.ip_align && options.headroom % 4 != 0) {
     return refuse(fmt::format("headroom is {} bytes and ip_align is on", options.headroom),
-                  "choose a multiple of 4, so that 2 bytes more align the IP header");
+                  "choose a multiple of 4, so that 2 more bytes align the IP header");
   }
   if (MempoolCore::bytes_for(options, kSmallPage) > kMaxBytes) {
-    return refuse(fmt::format("{} mbufs are over 256 GiB", options.count), "use several pools");
+    return refuse(fmt::format("{} mbufs need more than 256 GiB", options.count), "use several pools");
   }
   return {};
 }
 
-// How much a pool needs depends on the pages it gets, which only an allocation tells.
+// The size of a pool depends on the size of its pages, which is only known after an allocation.
 Result<DmaMemory> allocate_for(ContextState& context, const MempoolOptions& options) {
   const std::string purpose = "mempool " + options.name;
   const auto allocate = [&](std::size_t page) {

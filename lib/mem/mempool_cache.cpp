@@ -9,7 +9,7 @@
 namespace pollux {
 namespace {
 
-constexpr std::uint32_t kNoKey = 0xFFFFFFFF;  // wider than any key
+constexpr std::uint32_t kNoKey = 0xFFFFFFFF;  // wider than any key, so it matches none
 constexpr std::uint32_t kMinCapacity = 64;
 
 std::uint32_t choose_capacity(const MempoolCore& pool, std::uint32_t wanted) {
@@ -37,15 +37,15 @@ MempoolCacheCore::~MempoolCacheCore() {
 void MempoolCacheCore::refill(std::uint32_t wanted) noexcept {
   const std::uint32_t missing = wanted > count() ? wanted - count() : 0;
   const std::uint32_t batch = std::min(std::max(missing, capacity / 4), first);
-  // The pool may have fewer than were asked for: what came moves up to the objects.
-  Mbuf** const into = objects() - batch;
-  const std::uint32_t came = pool_owner_->take({into, batch});
-  if (came != batch) std::memmove(objects() - came, into, came * sizeof(Mbuf*));
-  set_first(first - came);
+  // If the pool had fewer than `batch`, close the gap in front of the objects.
+  Mbuf** const to = objects() - batch;
+  const std::uint32_t taken = pool_owner_->take({to, batch});
+  if (taken != batch) std::memmove(objects() - taken, to, taken * sizeof(Mbuf*));
+  set_first(first - taken);
 }
 
 void MempoolCacheCore::flush() noexcept {
-  // A refill for one large burst may have brought far more than the capacity: all above half of it goes.
+  // Everything above half of the capacity goes: a refill for one large burst may have taken far more than the capacity.
   const std::uint32_t kept = std::min(count(), capacity / 2);
   pool_owner_->put({objects() + kept, count() - kept});
   std::memmove(mbufs.data() + kPlaces - kept, objects(), kept * sizeof(Mbuf*));
@@ -64,8 +64,8 @@ void MempoolCacheCore::free_segment(Mbuf& segment) noexcept {
     push(segment);
   }
   if (root != nullptr && MbufAccess::unref_root(*root)) {
-    Mbuf* const home[] = {root};
-    MbufAccess::pool(*root).put(home);
+    Mbuf* const freed[] = {root};
+    MbufAccess::pool(*root).put(freed);
   }
 }
 
@@ -79,10 +79,10 @@ void MempoolCacheCore::free(Mbuf& frame) noexcept {
 
 void free_segment_shared(Mbuf& segment) noexcept {
   Mbuf* const root = MbufAccess::root(segment);
-  Mbuf* home[] = {&segment};
-  if (MbufAccess::detach(segment)) MbufAccess::pool(segment).put(home);
-  home[0] = root;
-  if (root != nullptr && MbufAccess::unref_root(*root)) MbufAccess::pool(*root).put(home);
+  Mbuf* freed[] = {&segment};
+  if (MbufAccess::detach(segment)) MbufAccess::pool(segment).put(freed);
+  freed[0] = root;
+  if (root != nullptr && MbufAccess::unref_root(*root)) MbufAccess::pool(*root).put(freed);
 }
 
 MempoolCache::MempoolCache(const Mempool& pool, std::uint32_t capacity)
@@ -118,7 +118,8 @@ void MempoolCacheCore::free_group(std::span<Mbuf* const> group, Site site) noexc
   for (std::size_t left = take_direct(group, site); left != 0; --left) free(*group[left - 1]);
 }
 
-// Takes plain mbufs from the end of `group`; returns how many are left in front of the last that is not plain.
+// Frees direct, single-segment mbufs from the end of `group`. Returns the number of frames that are left, of which the
+// last needs the slow path.
 std::size_t MempoolCacheCore::take_direct(std::span<Mbuf* const> group, Site site) noexcept {
   std::size_t left = group.size();
   for (; left != 0 && is_direct(*group[left - 1]); --left) {

@@ -35,8 +35,8 @@ std::uint32_t MempoolCore::stride(const MempoolOptions& options) noexcept {
 std::size_t MempoolCore::bytes_for(const MempoolOptions& options, std::size_t page) noexcept {
   const std::size_t step = stride(options);
   if (step > page) return options.count * step;
-  const std::size_t in_a_page = page / step;
-  return (options.count + in_a_page - 1) / in_a_page * page;
+  const std::size_t per_page = page / step;
+  return (options.count + per_page - 1) / per_page * page;
 }
 
 void MempoolCore::lay_out() {
@@ -45,9 +45,9 @@ void MempoolCore::lay_out() {
   lowest_ = memory_.segments().front().address;
   for (const DmaSegment& segment : memory_.segments()) lowest_ = std::min(lowest_, segment.address);
   mbufs_.reserve(options_.count);
-  // Only bytes of one page are sure to lie side by side in physical memory, and QEMU's cards silently send no frame
-  // that does not (hw/net/net_tx_pkt.c: a fragment is mapped whole or not at all). Without room for that, pages do not
-  // count.
+  // Prefers buffers that do not cross a page: only bytes of one page are sure to be contiguous in physical memory, and
+  // QEMU's cards silently drop a frame that is not (hw/net/net_tx_pkt.c: a fragment is mapped whole or not at all). If
+  // there is too little room for that, buffers may cross pages.
   const std::size_t page = memory_.page_size();
   std::size_t in_whole_pages = 0;
   for (const DmaSegment& segment : memory_.segments()) in_whole_pages += segment.size / page * (page / step);
@@ -57,15 +57,15 @@ void MempoolCore::lay_out() {
   put(mbufs_);
 }
 
-// Puts mbufs into each block of a segment. What a block has left over is put in front of them, less or more from block
-// to block: with one mbuf a block all headers would fall into the same cache sets.
+// Puts mbufs into each block of a segment. The unused space of a block precedes its mbufs, and its size varies between
+// blocks: otherwise, with one mbuf per block, all headers would fall into the same cache sets.
 void MempoolCore::fill(const DmaSegment& segment, std::size_t block) {
   const std::size_t step = stride(options_);
-  const std::size_t in_a_block = block / step;
-  const std::size_t spare_lines = (block - in_a_block * step) / kLine;
+  const std::size_t per_block = block / step;
+  const std::size_t spare_lines = (block - per_block * step) / kLine;
   for (std::size_t start = 0; start + block <= segment.size; start += block) {
     std::size_t at = start + start / block % (spare_lines + 1) * kLine;
-    for (std::size_t i = 0; i < in_a_block && mbufs_.size() < options_.count; ++i, at += step) {
+    for (std::size_t i = 0; i < per_block && mbufs_.size() < options_.count; ++i, at += step) {
       mbufs_.push_back(MbufAccess::construct(segment.address + at, *this, id_));
     }
   }
@@ -102,7 +102,8 @@ std::uint32_t MempoolCore::take(std::span<Mbuf*> mbufs) noexcept {
   for (;;) {
     std::uint32_t count = 0;
     auto link = static_cast<std::uint32_t>(head);
-    // Another thread may change these links while we walk; then the head's tag has changed, too, and we walk again.
+    // Another thread may change these links during the walk. Then the head's tag has changed, the exchange below fails,
+    // and the walk starts again.
     while (count < mbufs.size()) {
       Mbuf* const mbuf = mbuf_at(link);
       if (mbuf == nullptr) break;
@@ -132,7 +133,8 @@ void MempoolCore::put(std::span<Mbuf* const> mbufs) noexcept {
   } while (!head_.compare_exchange_weak(head, next, std::memory_order_release, std::memory_order_relaxed));
   const std::uint64_t added = mbufs.size();
   const std::uint64_t all_of_an_orphan = kOrphaned + options_.count;
-  // Whoever brings the last one home ends an orphaned pool; everybody else must not look at the pool any more.
+  // The thread that returns the last mbuf of an orphaned pool destroys it; no other thread may touch the pool after
+  // this.
   if (shared_count_.fetch_add(added, std::memory_order_acq_rel) + added == all_of_an_orphan)
     context_->discard_orphan(*this);
 }
@@ -150,9 +152,10 @@ void MempoolCore::remove_cache(MempoolCacheCore& cache) {
 MempoolStats MempoolCore::stats() const noexcept {
   MempoolStats stats;
   stats.count = options_.count;
-  // A thread between taking and counting makes it seem too many, one between giving back and counting too few.
-  const auto home = static_cast<std::int64_t>(shared_count_.load(std::memory_order_relaxed));
-  stats.shared = static_cast<std::uint32_t>(std::clamp<std::int64_t>(home, 0, options_.count));
+  // A thread that has taken mbufs but not yet counted them makes the value too high; one that has returned mbufs but
+  // not yet counted them makes it too low.
+  const auto in_list = static_cast<std::int64_t>(shared_count_.load(std::memory_order_relaxed));
+  stats.shared = static_cast<std::uint32_t>(std::clamp<std::int64_t>(in_list, 0, options_.count));
   stats.allocation_failures = allocation_failures_.load(std::memory_order_relaxed);
   stats.unnamed_drops = unnamed_drops_.load(std::memory_order_relaxed);
   const std::lock_guard lock(caches_mutex_);
@@ -179,7 +182,7 @@ std::string MempoolCore::describe_missing() const {
       text += fmt::format(", and {} more places", places.size() - kShown);
       break;
     }
-    text += fmt::format("{}{} taken at {}:{}", text.empty() ? "" : ", ", count, place.first, place.second);
+    text += fmt::format("{}{} allocated at {}:{}", text.empty() ? "" : ", ", count, place.first, place.second);
   }
   return text;
 }
@@ -187,8 +190,9 @@ std::string MempoolCore::describe_missing() const {
 Misuse MempoolCore::describe_leak() const {
   const std::uint32_t missing =
       options_.count - static_cast<std::uint32_t>(shared_count_.load(std::memory_order_relaxed));
-  return {MisuseKind::leak, fmt::format("mempool {}: {} mbufs were out when {} went away: {}", options_.name, missing,
-                                        owner_ == Owner::port ? "its Context" : "it", describe_missing())};
+  return {MisuseKind::leak,
+          fmt::format("mempool {}: {} mbufs were still allocated when {} was destroyed: {}", options_.name, missing,
+                      owner_ == Owner::port ? "its Context" : "it", describe_missing())};
 }
 
 void MempoolCore::retire(MempoolCore* core) noexcept {
@@ -198,7 +202,7 @@ void MempoolCore::retire(MempoolCore* core) noexcept {
   if (ownership::kChecked && (pool->owner_ == Owner::application || context->is_retired())) {
     context->report(pool->describe_leak());
   }
-  // An mbuf that is still out may come back on any thread, so the pool must last until then.
+  // An allocated mbuf may be freed on any thread later, so the pool must last until then.
   MempoolCore& orphan = *pool;
   context->adopt(std::move(pool));
   const std::uint64_t total = orphan.options_.count;

@@ -18,15 +18,15 @@ namespace pollux {
 
 class ContextState;
 
-/// A pool's buffers and their shared list: a lock-free stack (Treiber's). Its links are 32-bit distances from the first
-/// mbuf, in cache lines; the upper half of its head counts changes, so that a head that came back is not taken for one
-/// that stayed.
+/// The buffers of a pool and their shared free list, a lock-free stack (Treiber's). A link is a 32-bit distance from
+/// the first mbuf in cache lines. The upper half of the head is a tag that counts changes, which avoids the ABA
+/// problem.
 class MempoolCore {
  public:
-  /// Whose the pool is: when mbufs that are out become a leak.
+  /// Who owns the pool, which decides when allocated mbufs are reported as a leak.
   enum class Owner : bool {
-    application,  ///< when its last user lets it go
-    port,         ///< when the Context goes: frames that the port received may wait in another port's ring
+    application,  ///< when the last user of the pool is gone
+    port,         ///< when the Context is destroyed: until then, received frames may be in another port's ring
   };
 
   MempoolCore(std::shared_ptr<ContextState> context, MempoolOptions options, DmaMemory memory, std::uint8_t id,
@@ -35,20 +35,20 @@ class MempoolCore {
   MempoolCore& operator=(const MempoolCore&) = delete;
   ~MempoolCore();
 
-  /// A pool in memory of `context`, as Mempool::create makes it. Errors: see there.
+  /// Creates a pool in memory of `context`. Errors: see Mempool::create.
   [[nodiscard]] static Result<std::shared_ptr<MempoolCore>> create(const std::shared_ptr<ContextState>& context,
                                                                    MempoolOptions options, Owner owner);
 
-  /// Bytes from one mbuf to the next for these options: an odd number of cache lines, since a power of two would put
-  /// all headers into a few sets of the first-level cache (ixy loses a third of its speed to that).
+  /// Bytes from one mbuf to the next: an odd number of cache lines, since a power of two would put all headers into a
+  /// few sets of the first-level cache (ixy loses a third of its speed to that).
   [[nodiscard]] static std::uint32_t stride(const MempoolOptions& options) noexcept;
 
-  /// Bytes that hold the pool in pages of `page` bytes without any buffer across two of them.
+  /// Bytes that the pool needs in pages of `page` bytes, with no buffer across two of them.
   [[nodiscard]] static std::size_t bytes_for(const MempoolOptions& options, std::size_t page) noexcept;
 
-  /// Takes up to `mbufs.size()` from the shared list, in no order; returns how many there were.
+  /// Takes up to `mbufs.size()` mbufs from the shared list, in no order. Returns the number taken.
   [[nodiscard]] std::uint32_t take(std::span<Mbuf*> mbufs) noexcept;
-  /// Gives plain mbufs of this pool back to the shared list.
+  /// Returns direct, single-segment mbufs of this pool to the shared list.
   void put(std::span<Mbuf* const> mbufs) noexcept;
   void count_failures(std::uint64_t failures) noexcept {
     allocation_failures_.fetch_add(failures, std::memory_order_relaxed);
@@ -59,14 +59,14 @@ class MempoolCore {
   [[nodiscard]] const MempoolOptions& options() const noexcept { return options_; }
   [[nodiscard]] ContextState& context() const noexcept { return *context_; }
   [[nodiscard]] std::uint8_t id() const noexcept { return id_; }
-  /// Where a frame starts in an empty mbuf.
+  /// Offset of the frame in the buffer of an empty mbuf.
   [[nodiscard]] std::uint32_t data_offset() const noexcept { return options_.headroom + (options_.ip_align ? 2 : 0); }
   /// Bytes of a buffer, headroom included.
   [[nodiscard]] std::uint32_t buffer_size() const noexcept { return buffer_size_; }
   /// Whether IOVA minus address is the same for all mbufs, and that difference.
   [[nodiscard]] bool has_one_segment() const noexcept { return memory_.segments().size() == 1; }
   [[nodiscard]] std::uint64_t iova_delta() const noexcept;
-  /// Mbuf::word of an empty, plain mbuf of this pool with that origin.
+  /// Mbuf's word of an empty mbuf of this pool with that origin.
   [[nodiscard]] std::uint64_t empty_word(RxFormat format, std::uint16_t port) const noexcept;
 
   void add_cache(MempoolCacheCore& cache);
@@ -76,15 +76,16 @@ class MempoolCore {
   [[nodiscard]] bool all_free() const noexcept {
     return shared_count_.load(std::memory_order_acquire) == options_.count;
   }
-  /// Reports mbufs that are out as a leak (checked builds), now or once the Context goes, and hands the pool to it.
+  /// Deleter of the shared pool. If mbufs are still allocated, passes the pool to the Context and reports a leak
+  /// (checked builds) now or when the Context is destroyed.
   static void retire(MempoolCore* core) noexcept;
-  /// Bytes of the pages the pool lies in.
+  /// Bytes of one page of the pool's memory.
   [[nodiscard]] std::size_t page_size() const noexcept { return memory_.page_size(); }
-  /// The device's address of an mbuf's own buffer.
+  /// The IOVA of an mbuf's own buffer.
   [[nodiscard]] std::uint64_t buffer_iova(const Mbuf& mbuf) const noexcept;
   [[nodiscard]] Mbuf& at(std::uint32_t index) const noexcept { return *mbufs_[index]; }
   [[nodiscard]] Owner owner() const noexcept { return owner_; }
-  /// Where the mbufs that are out were taken.
+  /// A leak misuse that says where the allocated mbufs were allocated.
   [[nodiscard]] Misuse describe_leak() const;
 
  private:
@@ -100,7 +101,7 @@ class MempoolCore {
   MempoolOptions options_;
   DmaMemory memory_;
   std::vector<Mbuf*> mbufs_;
-  std::byte* lowest_ = nullptr;  // where links count from
+  std::byte* lowest_ = nullptr;  // the lowest segment address, from which links count
   std::uint32_t buffer_size_ = 0;
   std::uint8_t id_;
   Owner owner_;
@@ -109,12 +110,13 @@ class MempoolCore {
   std::atomic<std::uint64_t> allocation_failures_{0};
   std::atomic<std::uint64_t> unnamed_drops_{0};
   alignas(64) std::atomic<std::uint64_t> head_{0};
-  // Mbufs in the shared list, and kOrphaned once nobody holds the pool any more. One word, since whoever brings the
-  // last mbuf home must know in the same step whether the pool is now his to end: a step later it may be gone.
+  // Number of mbufs in the shared list, plus kOrphaned once the pool has no user. Both are in one word, since the
+  // thread that returns the last mbuf must learn in the same step whether it has to destroy the pool: after that step,
+  // another thread may have destroyed it.
   std::atomic<std::uint64_t> shared_count_{0};
 };
 
-/// What is behind a MempoolCache, whatever refers to it.
+/// The state of a MempoolCache, shared by all that use the cache.
 class alignas(64) MempoolCacheCore : public MempoolCacheObjects {
  public:
   MempoolCacheCore(std::shared_ptr<MempoolCore> pool, std::uint32_t capacity);
@@ -122,17 +124,17 @@ class alignas(64) MempoolCacheCore : public MempoolCacheObjects {
   MempoolCacheCore& operator=(const MempoolCacheCore&) = delete;
   ~MempoolCacheCore();
 
-  /// Takes mbufs from the shared list until at least `wanted` (at most the maximal capacity) are here, or as many as
-  /// there are.
+  /// Takes mbufs from the shared list until the cache has at least `wanted` (at most kMaxCapacity), or the list is
+  /// empty.
   void refill(std::uint32_t wanted) noexcept;
-  /// Gives the coldest away, all but half of the capacity.
+  /// Returns the least recently freed mbufs to the pool and keeps at most half of the capacity.
   void flush() noexcept;
   /// Makes room for `more` (at most kSlack) mbufs.
   void make_room(std::uint32_t more) noexcept {
     if (first < more + reserved) [[unlikely]]
       flush();
   }
-  /// One segment in any state, of any pool: undoes what was special and gives it back if this was its last user.
+  /// Frees one segment of any pool and in any state, if this is its last user.
   void free_segment(Mbuf& segment) noexcept;
   /// A whole frame.
   void free(Mbuf& frame) noexcept;
@@ -142,7 +144,7 @@ class alignas(64) MempoolCacheCore : public MempoolCacheObjects {
   [[nodiscard]] MempoolCore& pool() const noexcept { return *pool_owner_; }
 
  private:
-  /// One more plain mbuf, for which there is room.
+  /// Adds a free mbuf. The caller has made room for it.
   void push(Mbuf& mbuf) noexcept {
     mbufs[first - 1] = &mbuf;
     set_first(first - 1);
@@ -152,7 +154,7 @@ class alignas(64) MempoolCacheCore : public MempoolCacheObjects {
   std::shared_ptr<MempoolCore> pool_owner_;
 };
 
-/// Gives one segment back to its pool's shared list, whatever its state, if this was its last user.
+/// Frees one segment, in any state, to its pool's shared list, if this is its last user.
 void free_segment_shared(Mbuf& segment) noexcept;
 
 }  // namespace pollux

@@ -19,7 +19,7 @@ void set_node(unsigned long (&mask)[Words], int node) {
   mask[bit / kBitsPerWord] |= 1UL << (bit % kBitsPerWord);
 }
 
-/// The kernel wants one more than the bits that it shall look at.
+/// The mask's size as the kernel expects it: one more than the number of bits.
 template <std::size_t Words>
 constexpr unsigned long bits(const unsigned long (&)[Words]) {
   return Words * kBitsPerWord + 1;
@@ -51,8 +51,8 @@ Result<void> bind(std::byte* address, std::size_t size, int node) {
   if (::mbind(address, size, MPOL_BIND, mask, bits(mask), 0) == 0) return {};
   const int error = errno;
   if (error == ENOSYS || error == EPERM)
-    return {};  // a kernel without NUMA policies has one node; a sandbox refuses them
-  return fail_errno(ErrorCode::invalid_argument, fmt::format("memory cannot be taken from NUMA node {}", node), error,
+    return {};  // a kernel without NUMA policies has one node; some sandboxes forbid mbind
+  return fail_errno(ErrorCode::invalid_argument, fmt::format("memory cannot be allocated on NUMA node {}", node), error,
                     "choose a node that has memory and that this process's cpuset allows, or -1");
 }
 

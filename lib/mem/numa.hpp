@@ -5,19 +5,18 @@
 
 #include "pollux/base/error.hpp"
 
-/// The fence around libnuma: only its bitmasks and the bare mbind() are used, since its other functions print what
-/// fails.
+/// The only user of libnuma. It calls only the library's bitmasks and mbind(), since other functions print errors.
 namespace pollux::numa {
 
-/// Whether `node` can be asked for: -1 (anywhere) always, 0 on a machine without NUMA, too. Error: invalid_argument.
+/// Whether `node` is valid: -1 (any node) always is, and so is 0 on a machine without NUMA. Error: invalid_argument.
 [[nodiscard]] Result<void> check_node(int node);
 
-/// Makes pages of the mapping that come from now on come from `node` and from no other; nothing for -1.
-/// Error: invalid_argument where the node has no memory.
+/// Allocates future pages of the mapping only on `node`; does nothing for -1. Error: invalid_argument if the node has
+/// no memory.
 [[nodiscard]] Result<void> bind(std::byte* address, std::size_t size, int node);
 
-/// While it lives, pages that the kernel takes for the calling thread come from `node`; nothing for -1. For fallocate
-/// on huge pages, which knows no mapping and so no mbind.
+/// While it exists, the kernel allocates pages for the calling thread on `node`; does nothing for -1. For fallocate on
+/// huge pages, which has no mapping and so no mbind.
 class ThreadPolicy {
  public:
   explicit ThreadPolicy(int node);

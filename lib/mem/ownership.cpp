@@ -26,8 +26,8 @@ bool mark_free(Mbuf& mbuf, Site site) noexcept {
   const Site earlier = MbufAccess::site(mbuf);
   if (MbufAccess::owner_state(mbuf).exchange(MbufAccess::kFree, std::memory_order_relaxed) == MbufAccess::kFree) {
     MbufAccess::pool(mbuf).context().report(
-        {MisuseKind::double_free, describe(mbuf) + " was given back twice" + describe("now", site) +
-                                      describe("the first time or taken last", earlier)});
+        {MisuseKind::double_free,
+         describe(mbuf) + " was freed twice" + describe("now", site) + describe("last allocated or freed", earlier)});
     return false;
   }
   if (*site.file != '\0') MbufAccess::set_site(mbuf, site);
@@ -41,17 +41,17 @@ bool is_allocated(Mbuf& mbuf, const ContextState* context) noexcept {
 
 bool may_send(Mbuf* mbuf, const ContextState& context) noexcept {
   if (mbuf == nullptr) {
-    context.report({MisuseKind::null_mbuf, "a null mbuf was handed to tx_burst"});
+    context.report({MisuseKind::null_mbuf, "a null mbuf was passed to tx_burst"});
     return false;
   }
   if (&MbufAccess::pool(*mbuf).context() != &context) {
-    context.report({MisuseKind::foreign_mbuf, describe(*mbuf) + " of another Context was handed to tx_burst" +
-                                                  describe("taken", MbufAccess::site(*mbuf))});
+    context.report({MisuseKind::foreign_mbuf, describe(*mbuf) + " of another Context was passed to tx_burst" +
+                                                  describe("allocated", MbufAccess::site(*mbuf))});
     return false;
   }
   if (MbufAccess::owner_state(*mbuf).load(std::memory_order_relaxed) == MbufAccess::kFree) {
-    context.report({MisuseKind::use_after_free, describe(*mbuf) + " was handed to tx_burst after it was given back" +
-                                                    describe("given back or taken last", MbufAccess::site(*mbuf))});
+    context.report({MisuseKind::use_after_free, describe(*mbuf) + " was passed to tx_burst after it was freed" +
+                                                    describe("last allocated or freed", MbufAccess::site(*mbuf))});
     return false;
   }
   return true;

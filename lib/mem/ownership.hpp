@@ -7,21 +7,21 @@ namespace pollux {
 class ContextState;
 }
 
-/// Who has an mbuf, traced in builds with POLLUX_CHECKED: what makes a double free or a foreign mbuf a named misuse.
-/// Callers ask `kChecked` first, so that a build without it pays nothing.
+/// Ownership checks for mbufs in builds with POLLUX_CHECKED, which report double frees and foreign mbufs as misuse.
+/// Callers test `kChecked` first, so other builds pay nothing.
 namespace pollux::ownership {
 
 inline constexpr bool kChecked = POLLUX_CHECKED != 0;
 
-/// Notes that `mbuf` goes home. False if it is there already: reported as a double free, and it must be left where it
-/// is.
+/// Marks `mbuf` as free. Returns false and reports a double free if it is free already; the caller must then not touch
+/// it.
 [[nodiscard]] bool mark_free(Mbuf& mbuf, Site site = {}) noexcept;
 
-/// Whether `mbuf` is one of `context`'s and somebody has taken it.
+/// Whether `mbuf` belongs to `context` and is allocated.
 [[nodiscard]] bool is_allocated(Mbuf& mbuf, const ContextState* context) noexcept;
 
-/// Whether a queue of `context` may take `mbuf`: neither null, nor at home in its pool, nor of another Context.
-/// Reported otherwise.
+/// Whether a queue of `context` may send `mbuf`: it is not null, not free and not of another Context. Reports a misuse
+/// otherwise.
 [[nodiscard]] bool may_send(Mbuf* mbuf, const ContextState& context) noexcept;
 
 }  // namespace pollux::ownership

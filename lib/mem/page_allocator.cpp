@@ -27,25 +27,25 @@ PageAllocator::PageAllocator(const Options& options, HugePagePaths paths)
 Result<DmaRegion> PageAllocator::take(const DmaRequest& request, IovaSpace& iova, PageKind kind, PendingLog& log) {
   if (auto reserved = arena_.reserve(); !reserved) return pass_on(std::move(reserved));
   if (request.size == 0 || request.size > arena_.size()) {
-    return fail(
-        ErrorCode::invalid_argument,
-        fmt::format("{} cannot be had: 1 to {} bytes of DMA memory are possible", describe(request), arena_.size()),
-        "ask for less or set ContextOptions::arena_size higher");
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{} cannot be allocated: 1 to {} bytes of DMA memory are possible", describe(request),
+                            arena_.size()),
+                "request less or set ContextOptions::arena_size higher");
   }
   if (auto node = numa::check_node(request.numa_node); !node) return pass_on(std::move(node));
   const bool only_huge = kind == PageKind::huge;
   if (only_huge && options_.huge_pages == HugePages::never) {
     return fail(ErrorCode::not_supported,
-                fmt::format("{} cannot lie in ordinary pages: a device of this Context uses physical addresses, and "
-                            "the kernel moves such pages about",
+                fmt::format("{} cannot use ordinary pages: a device of this Context uses physical addresses, and "
+                            "the kernel may move such pages",
                             describe(request)),
                 "set ContextOptions::huge_pages to HugePages::prefer or HugePages::require");
   }
   if (options_.huge_pages != HugePages::never) {
     Shortage shortage;
     Result<DmaRegion> huge = take_huge(request, iova, shortage);
-    const bool insists = only_huge || options_.huge_pages == HugePages::require;
-    if (huge || huge.error().code != ErrorCode::no_memory || insists) return huge;
+    const bool huge_required = only_huge || options_.huge_pages == HugePages::require;
+    if (huge || huge.error().code != ErrorCode::no_memory || huge_required) return huge;
     Result<DmaRegion> ordinary = place(request, ordinary_page_size(), iova);
     if (ordinary) warn_once(request, shortage, log);
     return ordinary;
@@ -69,8 +69,8 @@ Result<DmaRegion> PageAllocator::take_huge(const DmaRequest& request, IovaSpace&
     if (region) return region;
     const ErrorCode code = region.error().code;
     if (code != ErrorCode::no_memory && code != ErrorCode::not_supported) return region;
-    // Counted as free and yet not to be had: a control group's limit, another process that was faster, no room in the
-    // IOVAs.
+    // Pages were counted as free but could not be allocated: a control group's limit, another process was faster, or no
+    // IOVA range is left.
     shortage.reason = std::move(region).error().what;
   }
   return fail(ErrorCode::no_memory, fmt::format("no huge pages for {}: {}", describe(request), shortage.reason),
@@ -86,7 +86,7 @@ Result<DmaRegion> PageAllocator::place(const DmaRequest& request, std::size_t pa
   }
   const std::size_t size = pages_for(request.size, page_size) * page_size;
   DmaRegion region;
-  region.segments.resize(1);  // while nothing has to be given back if there is no memory for it
+  region.segments.resize(1);  // allocated first, since there is nothing to undo yet if this fails
   Result<std::uint64_t> at = iova.take(size, page_size, describe(request), arena_.size() - 1);
   if (!at) return pass_on(std::move(at));
   Result<std::byte*> address = arena_.place(page_size, *at, size, request.numa_node);
@@ -129,11 +129,11 @@ void PageAllocator::warn_once(const DmaRequest& request, const Shortage& shortag
                                    ? ""
                                    : fmt::format(" ({} pages instead of {})", pages_for(request.size, ordinary),
                                                  pages_for(request.size, shortage.page_size));
-  log.add(LogLevel::warning,
-          fmt::format(
-              "{} lies in ordinary pages of {}, since {}; that costs TLB misses, pins memory one page at a time and "
-              "takes more IOMMU mappings{}. To mend it, {} (said once)",
-              describe(request), readable_size(ordinary), shortage.reason, mappings, shortage.remedy));
+  log.add(
+      LogLevel::warning,
+      fmt::format("{} uses ordinary pages of {}, since {}; this causes TLB misses, pins memory one page at a time and "
+                  "takes more IOMMU mappings{}. To get huge pages, {} (logged once)",
+                  describe(request), readable_size(ordinary), shortage.reason, mappings, shortage.remedy));
 }
 
 }  // namespace pollux

@@ -17,35 +17,35 @@
 namespace pollux {
 
 enum class PageKind {
-  any,   ///< as the Context's options say
-  huge,  ///< huge pages or none, since ordinary ones do not stay where they are in physical memory
+  any,   ///< huge or ordinary pages, as the Context's options say
+  huge,  ///< huge pages only, since ordinary pages may move in physical memory
 };
 
-/// Which pages a request gets, and at which IOVA: huge ones as the Context's options say, or ordinary ones.
-/// Thread rule: one thread at a time.
+/// Decides which pages a request gets and at which IOVA: huge pages if the Context's options allow them, else ordinary
+/// pages.
 class PageAllocator {
  public:
   struct Options {
     HugePages huge_pages = HugePages::prefer;
-    std::size_t huge_page_size = 0;  ///< bytes; 0: the smallest that has enough free pages
+    std::size_t huge_page_size = 0;  ///< bytes; 0: the smallest size that has enough free pages
     std::size_t arena_size = 0;      ///< bytes
   };
 
   PageAllocator(const Options& options, HugePagePaths paths);
 
-  /// Zeroed, populated memory inside what `iova` offers, in one segment. Warns once when it has to fall back to
-  /// ordinary pages. Errors: invalid_argument (size, node), no_memory, not_supported (huge pages only, but the options
-  /// say never).
+  /// Allocates zeroed, populated memory in one segment, at an IOVA from `iova`. Warns once if it falls back to ordinary
+  /// pages. Errors: invalid_argument (size, node), no_memory, not_supported (`kind` is huge, but the options forbid
+  /// huge pages).
   [[nodiscard]] Result<DmaRegion> take(const DmaRequest& request, IovaSpace& iova, PageKind kind, PendingLog& log);
   void give_back(const DmaRegion& region, IovaSpace& iova);
   [[nodiscard]] const Arena& arena() const noexcept { return arena_; }
 
  private:
-  /// Why there are no huge pages for a request, and the command that mends it.
+  /// Why there are no huge pages for a request, and the command that adds them.
   struct Shortage {
     std::string reason;
     std::string remedy;
-    std::size_t page_size = 0;  ///< of the huge pages that were looked for; 0 if there are none
+    std::size_t page_size = 0;  ///< bytes of the huge pages that were tried; 0 if there are none
   };
 
   [[nodiscard]] Result<DmaRegion> take_huge(const DmaRequest& request, IovaSpace& iova, Shortage& shortage);

@@ -13,7 +13,7 @@
 namespace pollux {
 namespace {
 
-/// KiB that this process has locked already: VmLck in /proc/self/status.
+/// KiB that this process has locked: VmLck in /proc/self/status.
 std::uint64_t locked_kibibytes() {
   std::ifstream status("/proc/self/status");
   std::string word;
@@ -41,7 +41,8 @@ Result<void> lock_pages(DmaRegion& region) {
   const std::string what = fmt::format("{} KiB of DMA memory could not be locked", region.size() / 1024);
   const bool limited = error == EPERM || (error == ENOMEM && needed > limit.rlim_cur / 1024);
   if (!limited)
-    return fail_errno(ErrorCode::no_memory, what, error, "check that the memory is mapped and the machine has it free");
+    return fail_errno(ErrorCode::no_memory, what, error,
+                      "check that the memory is mapped and that the machine has enough free memory");
   return fail(ErrorCode::memlock_too_small,
               fmt::format("{}: RLIMIT_MEMLOCK is {} KiB and {} KiB are needed", what, limit.rlim_cur / 1024, needed),
               fmt::format("raise the limit to at least {0} KiB before the start: `ulimit -l {0}`, memlock in "

@@ -6,11 +6,11 @@
 
 namespace pollux {
 
-/// Huge pages are never moved to swap and need no lock.
+/// Whether the region must be locked. Huge pages are never swapped out and need no lock.
 [[nodiscard]] bool needs_lock(const DmaRegion& region);
-/// Keeps the region's pages in memory. Error: memlock_too_small, with the limit that it takes.
+/// Locks the region's pages in memory. Error: memlock_too_small, with the limit that is needed.
 [[nodiscard]] Result<void> lock_pages(DmaRegion& region);
-/// Undoes lock_pages. Locks do not nest: what the application had locked before stays locked.
+/// Undoes lock_pages. Locks do not nest, so memory that the application had locked before stays locked.
 void unlock_pages(DmaRegion& region);
 
 }  // namespace pollux

@@ -9,7 +9,7 @@
 
 namespace pollux {
 
-/// What is to be logged once a lock has been let go, since the callback may call the Context again.
+/// Log messages that are written after a lock is released, since the log callback may call the Context.
 class PendingLog {
  public:
   void add(LogLevel level, std::string text) { messages_.emplace_back(level, std::move(text)); }

@@ -25,7 +25,7 @@ Result<std::vector<DmaSegment>> physical_segments(const PhysicalAddresses& addre
                                    [&](const DmaSegment& segment) { return overlaps(segment, *found, page); });
     if (*found % page != 0 || *found + page < *found || taken) {
       return fail(ErrorCode::device_fault,
-                  fmt::format("the kernel places a page of {} KiB at physical address {:#x}, where none can be",
+                  fmt::format("the kernel reports an impossible physical address for a page of {} KiB: {:#x}",
                               page / 1024, *found),
                   "report this with the kernel's version: uname -r");
     }

@@ -9,9 +9,9 @@
 
 namespace pollux {
 
-/// A region of huge pages as devices see it that nothing translates for: a segment for each run of pages that follow
-/// each other in physical memory, too. Error `device_fault` if what `addresses` says cannot be true of a huge page, and
-/// those of `addresses`.
+/// The segments of a region of huge pages for devices without address translation: one for each run of physically
+/// contiguous pages. Errors: device_fault if an address from `addresses` is impossible for a huge page, and the errors
+/// of `addresses`.
 [[nodiscard]] Result<std::vector<DmaSegment>> physical_segments(const PhysicalAddresses& addresses,
                                                                 const DmaRegion& region);
 

@@ -17,11 +17,11 @@ namespace pollux {
 
 /// Time since an arbitrary start, in nanoseconds.
 using Duration = std::chrono::nanoseconds;
-/// A moment on a Clock: what its `now()` says then.
+/// A point in time, as returned by Clock::now().
 using Time = Duration;
 
-/// Where the library takes time from, so that waits can be tested in virtual time.
-/// Thread rule: the implementations here may be called from any thread unless they say otherwise.
+/// The source of time for the library. A test can replace it with virtual time. Thread rule: the implementations here
+/// may be called from any thread unless they say otherwise.
 class POLLUX_API Clock {
  public:
   Clock() = default;
@@ -29,9 +29,9 @@ class POLLUX_API Clock {
   Clock& operator=(const Clock&) = delete;
   virtual ~Clock() = default;
 
-  /// Monotonic; never goes back.
+  /// The current time. It never decreases.
   [[nodiscard]] virtual Duration now() const = 0;
-  /// Returns no earlier than `span` from now. Zero and less return at once.
+  /// Returns no earlier than `span` from now; at once if `span` is zero or less.
   virtual void sleep_for(Duration span) = 0;
 };
 
@@ -42,18 +42,18 @@ class POLLUX_API SteadyClock final : public Clock {
   void sleep_for(Duration span) override;
 };
 
-/// Virtual time: moves only when somebody sleeps or advances it, and steps its followers as it goes.
-/// An in-process card follows the clock, so that a driver's bounded wait lets the card work.
-/// Thread rule: one thread at a time moves it; `now` may be called from any.
+/// Virtual time, which advances only when `sleep_for` or `advance` is called, and then runs its followers. An
+/// in-process card is a follower, so it works while a driver waits. Thread rule: one thread at a time advances the
+/// clock; `now` may be called from any thread.
 class POLLUX_API ManualClock final : public Clock {
  public:
-  /// Called with the new time after each step of at most `kStep`.
+  /// Called with the new time after each step. A step is at most `kStep`.
   using Follower = std::function<void(Duration now)>;
   static constexpr Duration kStep = std::chrono::microseconds(10);
 
   [[nodiscard]] Duration now() const override { return Duration(now_.load(std::memory_order_acquire)); }
   void sleep_for(Duration span) override { advance(span); }
-  /// Moves time on in steps of at most `kStep`, telling every follower after each.
+  /// Advances time in steps of at most `kStep` and calls every follower after each step.
   void advance(Duration span);
   void follow(Follower follower) { followers_.push_back(std::move(follower)); }
 
@@ -65,9 +65,9 @@ class POLLUX_API ManualClock final : public Clock {
 /// Error `timeout`: "`what` did not happen within `limit`".
 [[nodiscard]] POLLUX_API Result<void> timed_out(std::string_view what, Duration limit);
 
-/// Polls `condition` until it holds or `limit` has passed, sleeping `interval` between looks. The condition is looked
-/// at once more after the limit, so a thread that was not scheduled in time does not fail for it. Error as
-/// `timed_out`, so name the register bit or event in `what`.
+/// Polls `condition` until it is true or `limit` has passed, and sleeps `interval` between polls. The condition is
+/// checked once more after the limit, so a late wake-up of the thread causes no timeout. Error: that of `timed_out`;
+/// `what` names the register bit or event.
 template <std::predicate Condition>
 [[nodiscard]] Result<void> wait_until(Clock& clock, std::string_view what, Duration limit, Condition condition,
                                       Duration interval = std::chrono::microseconds(50)) {

@@ -5,14 +5,15 @@
 #include <bit>
 #include <cstdint>
 
-/// Barriers and accesses between a processor and a device, named after what they order (Linux, Documentation/
-/// memory-barriers.txt, "Kernel I/O barrier effects"). On x86 stores to write-back memory and to uncached registers
-/// keep their order, so a compiler barrier is enough; Arm needs an outer-shareable DMB, which a C++ fence is not.
+/// Barriers and register accesses, named after what they order (Linux, Documentation/memory-barriers.txt, "Kernel I/O
+/// barrier effects"). x86 keeps the order of stores to write-back memory and to uncached registers, so a compiler
+/// barrier is enough. Arm needs an outer-shareable DMB; a C++ fence is weaker.
 namespace pollux::io {
 
 static_assert(std::endian::native == std::endian::little, "descriptors and registers are little-endian");
 
-/// Orders earlier stores to DMA memory before a later register write (a doorbell).
+/// Orders earlier stores to DMA memory before a later register write (the doorbell, which tells the card of new
+/// descriptors).
 inline void io_wmb() noexcept {
 #if defined(__aarch64__)
   __asm__ volatile("dmb oshst" ::: "memory");
@@ -21,7 +22,7 @@ inline void io_wmb() noexcept {
 #endif
 }
 
-/// Orders the read of a descriptor's done bit before later reads of what the device wrote with it.
+/// Orders the read of a descriptor's done bit before later reads of data that the device wrote.
 inline void dma_rmb() noexcept {
 #if defined(__aarch64__)
   __asm__ volatile("dmb oshld" ::: "memory");
@@ -30,9 +31,10 @@ inline void dma_rmb() noexcept {
 #endif
 }
 
-/// Reads 64 bits that a device may be writing; later reads are not taken from before it.
+/// Reads 64 bits that a device may be writing. Later reads are not moved before this one.
 [[nodiscard]] inline std::uint64_t load_acquire(const std::uint64_t& word) noexcept {
-  const std::uint64_t value = __atomic_load_n(&word, __ATOMIC_ACQUIRE);  // for what other threads do as a card
+  const std::uint64_t value =
+      __atomic_load_n(&word, __ATOMIC_ACQUIRE);  // acquire, since an in-process card may run on another thread
   dma_rmb();
   return value;
 }
@@ -79,7 +81,7 @@ inline void write32_ordered(volatile void* address, std::uint32_t value) noexcep
   write32(address, value);
 }
 
-/// Says "I am spinning" to the processor.
+/// Tells the processor that the thread is busy waiting.
 inline void relax() noexcept {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();

@@ -8,8 +8,8 @@ namespace pollux {
 
 enum class LogLevel { debug, info, warning, error };
 
-/// Where the library's messages go. It prints nothing by itself: without a callback they are dropped.
-/// Called from whichever thread has something to say; never from rx_burst or tx_burst.
+/// Receives the library's messages. The library prints nothing; without a callback, messages are dropped. Called from
+/// any thread, but never from rx_burst or tx_burst.
 using LogCallback = std::function<void(LogLevel level, std::string_view message)>;
 
 }  // namespace pollux

@@ -14,34 +14,34 @@ struct Site {
   const char* file = "";
   unsigned line = 0;
 
-  /// As a default argument: the place of the call. The builtins, since std::source_location needs clang 16.
+  /// As a default argument, the place of the call. Uses builtins, since std::source_location needs clang 16.
   [[nodiscard]] static constexpr Site here(const char* file = __builtin_FILE(),
                                            unsigned line = __builtin_LINE()) noexcept {
     return {file, line};
   }
 };
 
-/// A programming error that was caught at run time in a build with POLLUX_CHECKED.
+/// A programming error that a build with POLLUX_CHECKED found at run time.
 enum class MisuseKind {
-  double_free,     ///< an mbuf was given back twice
-  leak,            ///< mbufs were still out when their pool went away
+  double_free,     ///< an mbuf was freed twice
+  leak,            ///< mbufs were still allocated when their pool was destroyed
   null_mbuf,       ///< a null pointer where an mbuf was expected
   foreign_mbuf,    ///< an mbuf of another Context
-  use_after_free,  ///< an mbuf that is at home in its pool was used
+  use_after_free,  ///< a free mbuf was used
   wrong_thread,    ///< an object that belongs to one thread was used by two at once
-  outlived,        ///< an object went away while another still needed it
-  overdue,         ///< a port's service did not run for too long
-  no_such_queue,   ///< a queue beyond those that a port is configured with
+  outlived,        ///< an object was destroyed while another one still needed it
+  overdue,         ///< a port's service did not run in time
+  no_such_queue,   ///< a queue index at or above the configured number
 };
 
 [[nodiscard]] POLLUX_API std::string_view to_string(MisuseKind kind) noexcept;
 
 struct Misuse {
   MisuseKind kind;
-  std::string what;  ///< who and where: the object's name, the place it was taken, the place it was given back
+  std::string what;  ///< the object's name, where it was allocated and where it was freed
 };
 
-/// Told of each misuse; the buffer concerned has been set aside and the program goes on.
+/// Called for each misuse. The affected buffer is no longer used, and the program continues.
 using MisuseHandler = std::function<void(const Misuse&)>;
 
 }  // namespace pollux

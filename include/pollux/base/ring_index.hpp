@@ -7,18 +7,18 @@
 
 namespace pollux {
 
-/// A position in a ring: counts on for ever (modulo its type) and is masked only where a slot is touched. So "full" and
-/// "empty" differ, and the distance of two positions is a subtraction. `Word` is a parameter so that a test can go
-/// through every pair of 8-bit positions. Rings have a power of two of slots, at most half of what `Word` counts.
+/// A position in a ring. It counts up without limit (modulo its type) and is masked only to find the slot. So a full
+/// ring differs from an empty one, and the distance of two positions is a subtraction. A ring has a power of two of
+/// slots, at most half of the values of `Word`. A test uses 8-bit words to check every pair of positions.
 template <std::unsigned_integral Word>
 class BasicRingIndex {
  public:
   constexpr BasicRingIndex() = default;
   constexpr explicit BasicRingIndex(Word position) noexcept : position_(position) {}
 
-  /// The slot this position means in a ring of `mask` + 1 slots.
+  /// The slot of this position in a ring of `mask` + 1 slots.
   [[nodiscard]] constexpr Word slot(Word mask) const noexcept { return static_cast<Word>(position_ & mask); }
-  /// How far `*this` is ahead of `earlier`, in slots; right across the wrap.
+  /// Slots from `earlier` to this position; also correct after a wrap.
   [[nodiscard]] constexpr Word distance_from(BasicRingIndex earlier) const noexcept {
     return static_cast<Word>(position_ - earlier.position_);
   }

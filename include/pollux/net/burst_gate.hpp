@@ -10,14 +10,14 @@
 
 namespace pollux {
 
-/// Makes every thread of the process pass a full memory barrier (membarrier(2), MEMBARRIER_CMD_PRIVATE_EXPEDITED), so
-/// that a poller's plain stores need no fence of their own. Falls back to a millisecond's sleep, long enough for any
-/// store buffer.
+/// Makes every thread of the process execute a full memory barrier (membarrier(2), MEMBARRIER_CMD_PRIVATE_EXPEDITED),
+/// so that a poller's ordinary stores need no fence. Without membarrier it sleeps for a millisecond, which is long
+/// enough for any store buffer to drain.
 POLLUX_API void barrier_on_all_threads(Clock& clock);
 
-/// The function a queue's burst calls go to, which another thread may exchange while they run. Costs the poller two
-/// plain stores a burst; all else falls on the thread that starts and stops. Thread rule: `call` belongs to the polling
-/// thread, `open` and `close` to the thread that controls the port.
+/// The function that a queue's bursts call. Another thread may exchange it while bursts run, for example to stop a
+/// port. A burst pays two ordinary stores for this; the thread that opens and closes the gate does the rest. Thread
+/// rule: `call` belongs to the polling thread, `open` and `close` to the thread that controls the port.
 template <class Function>
 class BurstGate {
  public:
@@ -28,11 +28,11 @@ class BurstGate {
     return call_then([](std::uint32_t) noexcept {}, static_cast<Arguments&&>(arguments)...);
   }
 
-  /// The same, and what else belongs to the burst: `then(count)` runs before anyone who closes the gate goes on.
+  /// Like `call`, but runs `then(count)` before the burst counts as finished, so `close` waits for it, too.
   template <class Then, class... Arguments>
   [[nodiscard]] std::uint32_t call_then(Then&& then, Arguments&&... arguments) noexcept {
     polling_.store(1, std::memory_order_relaxed);
-    // Only the compiler has to keep the order: close() makes this processor drain its stores before it looks.
+    // A compiler barrier is enough here: close() makes this processor drain its stores before it reads polling_.
     std::atomic_signal_fence(std::memory_order_seq_cst);
     const std::uint32_t count = function_.load(std::memory_order_acquire)(static_cast<Arguments&&>(arguments)...);
     then(count);
@@ -40,18 +40,19 @@ class BurstGate {
     return count;
   }
 
-  /// Whether no burst is going on; what one did that has ended is visible then.
+  /// Whether no burst is running. If true, the effects of the last burst are visible.
   [[nodiscard]] bool is_idle() const noexcept { return polling_.load(std::memory_order_acquire) == 0; }
 
-  /// From now on bursts go to `function`.
+  /// Later bursts call `function`.
   void open(Function* function) noexcept { function_.store(function, std::memory_order_release); }
 
-  /// From now on bursts go to `idle`; returns when none is inside the earlier function. Error timeout if a poller does
-  /// not come out of its burst (it was preempted for that long, or hangs): the gate stays closed, call again.
+  /// Later bursts call `idle`. Returns when no burst is inside the earlier function. Error timeout if a poller does not
+  /// finish its burst (it hangs, or was preempted for that long): the gate stays closed, and close() may be called
+  /// again.
   [[nodiscard]] Result<void> close(Function* idle, Clock& clock, Duration limit) {
     function_.store(idle, std::memory_order_release);
     barrier_on_all_threads(clock);
-    return wait_until(clock, "the polling thread's leaving its burst", limit,
+    return wait_until(clock, "the end of the polling thread's burst", limit,
                       [this] { return polling_.load(std::memory_order_acquire) == 0; });
   }
 

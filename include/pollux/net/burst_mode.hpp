@@ -9,23 +9,24 @@
 
 namespace pollux {
 
-/// With which instructions rx_burst and tx_burst work. All do the same, to the same frames; they differ in speed.
+/// The instructions that rx_burst and tx_burst use. All modes do the same; they differ in speed.
 enum class BurstMode : std::uint8_t {
-  best,    ///< the quickest that processor, driver and memory allow, as far as that was measured
-  scalar,  ///< the reference: any processor, a frame at a time
+  best,    ///< the mode that is fastest for this processor, driver and memory, according to measurements
+  scalar,  ///< the reference: any processor, one frame at a time
   avx2,    ///< x86-64 with AVX2
   avx512,  ///< x86-64 with AVX-512 F, BW, DQ and VL
   neon,    ///< aarch64
 };
 
-/// Whether this processor, under this kernel, can run `mode`.
+/// Whether this processor and kernel support `mode`.
 [[nodiscard]] POLLUX_API bool processor_has(BurstMode mode) noexcept;
 
-/// `mode` itself, or for `best` what is quickest here: AVX2, or AVX-512 on processors that were measured to be quicker
-/// with it; scalar where QEMU's TCG emulates the processor, whose vectors are slow.
+/// Returns `mode` itself or, for `best`, the fastest mode here: AVX-512 on processors on which it was measured to be
+/// faster, otherwise AVX2 or NEON. Returns scalar without these, and where QEMU's TCG emulates the processor, since its
+/// SIMD instructions are slow.
 [[nodiscard]] POLLUX_API BurstMode best_of(BurstMode mode) noexcept;
 
-/// "best", "scalar", "avx2", ...
+/// The mode's name: "best", "scalar", "avx2", ...
 [[nodiscard]] POLLUX_API std::string_view name(BurstMode mode) noexcept;
 [[nodiscard]] POLLUX_API std::optional<BurstMode> burst_mode_of(std::string_view name) noexcept;
 

@@ -9,18 +9,18 @@
 
 #include "pollux/base/api.hpp"
 
-/// What some ports can do and others cannot, without a place of its own in Port and PortDriver: an interface with a
-/// stable id, which a driver either has or has not.
+/// Capabilities: optional features of a port. A capability is an interface with a stable id that a driver may
+/// implement, so Port and PortDriver do not grow with each feature.
 namespace pollux {
 
 class PortCore;
 
-/// The mutex of a port's control calls, taken.
+/// Locks the mutex that a port's control calls share.
 [[nodiscard]] POLLUX_API std::unique_lock<std::mutex> lock_port(PortCore& core);
 
 using CapabilityId = std::uint64_t;
 
-/// The id of a name, by the FNV-1a hash (draft-eastlake-fnv, 64 bits). The name has a version in it: an interface that
+/// The id of a name: its FNV-1a hash (draft-eastlake-fnv, 64 bits). The name includes a version; an interface that
 /// changes gets a new one.
 [[nodiscard]] constexpr CapabilityId capability_id(std::string_view name) noexcept {
   CapabilityId hash = 0xCBF2'9CE4'8422'2325;
@@ -28,23 +28,23 @@ using CapabilityId = std::uint64_t;
   return hash;
 }
 
-/// A port's capability, or its absence:
+/// A reference to a capability of a port, or empty if the port does not have it:
 ///
 ///     if (const auto vlans = port.capability<VlanFilter>()) vlans->set_vlan(7, true);
 ///
-/// A call through `->` holds the port's mutex until the end of its full expression, as other control calls do; so one
-/// expression must not call the port, or a capability of it, twice.
-/// Ownership: refers to the Port, which outlives it. Thread rule: any thread, as control calls.
+/// A call through `->` holds the port's mutex until the end of the full expression. So one expression must not call the
+/// port, or a capability of it, twice. Ownership: refers to the Port, which outlives it. Thread rule: any thread, as
+/// with control calls.
 template <class C>
 class Capability {
  public:
-  /// Absent.
+  /// Empty.
   Capability() = default;
   Capability(std::shared_ptr<PortCore> core, C* target) noexcept : core_(std::move(core)), target_(target) {}
 
   [[nodiscard]] explicit operator bool() const noexcept { return target_ != nullptr; }
 
-  /// One call, under the port's mutex.
+  /// A call in progress, which holds the port's mutex.
   class Call {
    public:
     Call(std::unique_lock<std::mutex> lock, C* target) noexcept : lock_(std::move(lock)), target_(target) {}
@@ -54,7 +54,7 @@ class Capability {
     std::unique_lock<std::mutex> lock_;
     C* target_;
   };
-  /// The capability must be there.
+  /// Must not be empty.
   [[nodiscard]] Call operator->() const { return Call(lock_port(*core_), target_); }
 
  private:

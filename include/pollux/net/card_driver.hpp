@@ -21,24 +21,24 @@ struct KnownCard {
   std::uint16_t vendor = 0;
   std::uint16_t device = 0;
   std::string name;             ///< "82576"
-  std::string not_driven = {};  ///< why it is known, and yet not driven; empty: it is driven
+  std::string not_driven = {};  ///< why the library knows the card but does not drive it; empty: it is driven
 };
 
-/// All that the library knows of a driver: one row.
+/// Describes a driver to the library.
 struct CardDriver {
   std::string name;  ///< "igb"
   std::vector<KnownCard> cards;
-  /// Takes over a card whose identity is one of `cards`, and is driven. The port is in state `opened`. The device is
-  /// handed back on error. Thread rule: any thread.
+  /// Starts to drive a card whose identity is one of `cards` and whose `not_driven` is empty. The port is in state
+  /// `opened`. On error the device is released. Thread rule: any thread.
   std::function<Result<std::unique_ptr<PortDriver>>(Context& context, std::unique_ptr<Device> device)> probe;
-  /// What record and replay have to know of the cards; nullptr: they cannot be recorded. Outlives every Context.
+  /// The card's layout for record and replay; nullptr: its cards cannot be recorded. Outlives every Context.
   const CardLayout* layout = nullptr;
 };
 
-/// A card as software that `sim:` URIs can have: `sim:0?card=NAME`.
+/// A card in software for `sim:` URIs: `sim:0?card=NAME`.
 struct CardModel {
   std::string name;  ///< lower-case letters, digits and "-"
-  /// Makes the card behind `sim:number`. Thread rule: any thread.
+  /// Creates the card for `sim:number`. Thread rule: any thread.
   std::function<std::unique_ptr<DeviceModel>(unsigned number)> make;
 };
 

@@ -8,26 +8,24 @@
 
 namespace pollux {
 
-/// What came of computing a frame's checksums.
+/// The result of computing a frame's checksums.
 enum class ChecksumCompletion : std::uint8_t {
-  complete,     ///< there is none left to compute
-  bad_request,  ///< the request does not fit the frame, which is as it was
-  /// A field to write lies in bytes that are not the frame's alone, those of a clone or of external memory; the frame
-  /// is as it was.
+  complete,     ///< no checksum is left to compute
+  bad_request,  ///< the request does not fit the frame, which is unchanged
+  /// A checksum field is in shared bytes (a clone, or external memory); the frame is unchanged.
   shared_data,
 };
 
-/// Leaves the checksums that `request` names to whoever sends the frame: writes the sum of the pseudo-header into the
-/// field of TCP or UDP, and then sets the request. The headers must be complete; IPv4 and IPv6. Ports that cannot
-/// compute a checksum themselves have software do it, so a program asks the same way for all; a frame that is never
-/// sent keeps its `partial` checksum. False, with nothing changed, if `request` does not fit the frame or the field
-/// lies in shared data (ChecksumCompletion). Thread rule: the frame's owner.
+/// Requests the checksums that `request` names: writes the sum of the pseudo-header into the TCP or UDP checksum field,
+/// and sets the request. The port that sends the frame computes the checksums, in software if the card cannot, so this
+/// works on every port. A frame that is never sent keeps its `partial` checksum. The headers must be complete, over
+/// IPv4 or IPv6. Returns false, with nothing changed, if `request` does not fit the frame or the field is in shared
+/// bytes (ChecksumCompletion). Thread rule: the frame's owner.
 [[nodiscard]] POLLUX_API bool request_checksums(Mbuf& frame, const TxOffload& request) noexcept;
 
-/// Computes in software what the frame's request leaves to be computed, writes it and takes it off the request. For
-/// programs that hand a frame to somebody who does not know of requests, or make clones of one that is to be sent by
-/// several ports; ports do it by themselves where they have to. A frame that asks for no checksum is complete.
-/// Thread rule: the frame's owner.
+/// Computes the requested checksums in software, writes them and removes them from the request. For programs that pass
+/// a frame to code that does not know requests, or that clone a frame to send it on several ports; ports call it where
+/// they need it. A frame that requests no checksum is complete. Thread rule: the frame's owner.
 [[nodiscard]] POLLUX_API ChecksumCompletion complete_checksums(Mbuf& frame) noexcept;
 
 }  // namespace pollux

@@ -5,10 +5,10 @@
 
 namespace pollux {
 
-/// Why a port takes its buffers back, which says under which counter their frames go.
+/// Why a port drains its rings. The reason decides under which counter the frames in them are counted.
 enum class DrainReason : std::uint8_t {
   stopped,  ///< the port was stopped
-  removed,  ///< the card was gone or had failed
+  removed,  ///< the card was removed or has failed
 };
 
 }  // namespace pollux

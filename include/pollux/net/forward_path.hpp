@@ -15,27 +15,27 @@ namespace pollux {
 
 class ForwardPorts;
 
-/// A frame on its way through a ForwardPath.
+/// A frame that a ForwardPath forwards.
 struct ForwardedFrame {
-  std::uint8_t* data;           ///< the Ethernet header's first byte; the frame may be edited in place
-  std::uint32_t length;         ///< bytes that lie there
-  std::uint32_t packet_length;  ///< bytes of the whole frame: more than `length` where it came in several buffers
+  std::uint8_t* data;           ///< first byte of the Ethernet header; the frame may be edited in place
+  std::uint32_t length;         ///< bytes at `data`
+  std::uint32_t packet_length;  ///< bytes of the whole frame; more than `length` if the frame is in several buffers
 };
 
-/// Capability of two queues of one driver: frames go from a receive ring straight to a transmit ring. The buffer of a
-/// frame that arrived and that of one that was sent change places, so no mbuf is touched, no pool and no cache. For
-/// whoever forwards everything: metadata, drops and copies need rx_burst and tx_burst. `Port::forward_path` makes it.
+/// Forwards frames from a receive queue directly to a transmit queue of the same driver. The buffers of a received and
+/// of a sent frame are exchanged, so no mbuf, pool or cache is used. It suits programs that forward every frame;
+/// metadata, drops and copies need rx_burst and tx_burst. `Port::forward_path` creates it.
 ///
-/// While it lives, the two queues are its own: their rx_burst and tx_burst yield and take nothing. It moves frames
-/// while both ports are started. Their statistics count its frames as they do those of bursts. Ownership: the caller's;
-/// it may outlive the ports, and moves nothing then. When it goes away, the queues are as before. Thread rule: `burst`
-/// on one thread at a time; making and destroying it are control calls of both ports, from any thread but not while
-/// another is in `burst`.
+/// While it exists, it uses the two queues exclusively: their rx_burst returns no frames and their tx_burst takes none.
+/// It forwards while both ports are started. The ports' statistics count its frames like those of bursts. Ownership:
+/// the caller's. It may outlive the ports and then forwards nothing. After its destruction the queues work as before.
+/// Thread rule: `burst` on one thread at a time. Creating and destroying it are control calls of both ports: they may
+/// be called from any thread, but not while another thread is in `burst`.
 class POLLUX_API ForwardPath {
  public:
   static constexpr std::uint32_t kMaxBurst = 64;
-  /// What a driver supplies: fills `frames`, writes their descriptors and leaves in `tail_` what the transmit queue's
-  /// doorbell is to say. `limit` is 1 to kMaxBurst.
+  /// The driver's function: fills `frames`, writes their descriptors and stores the transmit queue's new tail in
+  /// `tail_`. `limit` is 1 to kMaxBurst.
   using BurstFunction = std::uint32_t(ForwardPath& path, ForwardedFrame* frames, std::uint32_t limit) noexcept;
   using ControlLocks = std::array<std::unique_lock<std::mutex>, 2>;
 
@@ -43,9 +43,9 @@ class POLLUX_API ForwardPath {
   ForwardPath& operator=(const ForwardPath&) = delete;
   virtual ~ForwardPath();
 
-  /// Moves frames that have arrived, in order, as many as there are and the transmit ring has room for, at most `limit`
-  /// and kMaxBurst; shows each to `edit(ForwardedFrame&)` before the card may send it. Returns how many. Frames that
-  /// cannot be sent are counted in the statistics of the port that refused them. Never waits.
+  /// Forwards received frames in order: as many as have arrived and the transmit ring has room for, at most `limit` and
+  /// kMaxBurst. Calls `edit(ForwardedFrame&)` for each before the card may send it. Returns their number. Frames that
+  /// cannot be sent are counted in the statistics of the port that rejected them. Never waits.
   template <std::invocable<ForwardedFrame&> Edit>
   [[gnu::always_inline]] std::uint32_t burst(std::uint32_t limit, Edit&& edit) noexcept {
     if (limit - 1 >= kMaxBurst) [[unlikely]] {
@@ -70,7 +70,7 @@ class POLLUX_API ForwardPath {
 
  protected:
   ForwardPath() noexcept;
-  /// For the driver's destructor: as long as the result lives no control call of either port runs.
+  /// For the driver's destructor: no control call of either port runs while the result exists.
   [[nodiscard]] ControlLocks lock_ports() const;
   static std::uint32_t idle(ForwardPath&, ForwardedFrame*, std::uint32_t) noexcept { return 0; }
 

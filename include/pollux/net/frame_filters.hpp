@@ -11,27 +11,28 @@
 
 namespace pollux {
 
-/// Capability: which multicast groups a port receives besides the broadcasts. What is asked for holds until the port is
-/// closed, over stops and starts.
+/// Capability (see capability.hpp): which multicast groups a port receives besides broadcasts. The setting stays in
+/// force, through stops and starts, until the port is closed.
 class POLLUX_API MulticastFilter {
  public:
   static constexpr CapabilityId kId = capability_id("pollux.MulticastFilter.1");
 
   virtual ~MulticastFilter() = default;
-  /// Replaces the groups asked for before; none receives none. A filter may let more groups pass than those asked for.
-  /// Errors: invalid_argument (not a multicast address, or more than the card can hold), bad_state (closed),
-  /// device_removed, timeout, and not_supported where whoever owns the card refuses.
+  /// Replaces the requested groups; an empty list receives none. The filter may let other groups pass, too. Errors:
+  /// invalid_argument (not a multicast address, or more than the card can hold), bad_state (closed), device_removed,
+  /// timeout, and not_supported if the owner of the card rejects the request.
   [[nodiscard]] virtual Result<void> set_multicast(std::span<const MacAddress> groups) = 0;
 };
 
-/// Capability: which VLANs a port receives. What is asked for holds until the port is closed, over stops and starts.
+/// Capability (see capability.hpp): which VLANs a port receives. The setting stays in force, through stops and starts,
+/// until the port is closed.
 class POLLUX_API VlanFilter {
  public:
   static constexpr CapabilityId kId = capability_id("pollux.VlanFilter.1");
 
   virtual ~VlanFilter() = default;
-  /// `vlan`: 1 to 4,094. Errors: invalid_argument, bad_state (closed), device_removed, timeout, and not_supported where
-  /// whoever owns the card refuses.
+  /// `vlan`: 1 to 4,094. Errors: invalid_argument, bad_state (closed), device_removed, timeout, and not_supported if
+  /// the owner of the card rejects the request.
   [[nodiscard]] virtual Result<void> set_vlan(std::uint16_t vlan, bool receive) = 0;
 };
 

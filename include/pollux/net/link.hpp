@@ -11,11 +11,11 @@ namespace pollux {
 
 enum class Duplex { half, full };
 
-/// What the card says of its wire.
+/// The state of the link, as the card reports it.
 struct Link {
   bool up = false;
-  std::uint32_t speed = 0;       ///< Mb/s: 10, 100 or 1,000, of a port that is no card 10,000; 0 while down
-  Duplex duplex = Duplex::full;  ///< half: collisions and back-off are the card's; no simulated card has any
+  std::uint32_t speed = 0;       ///< Mb/s: 10, 100 or 1,000; 10,000 for a port without a card; 0 while down
+  Duplex duplex = Duplex::full;  ///< half: the card handles collisions and back-off; no simulated card has any
   bool autonegotiated = true;
 
   [[nodiscard]] bool operator==(const Link&) const = default;

@@ -19,13 +19,11 @@ namespace pollux {
 
 class PortCore;
 
-/// A network port: a card's, or one of software. `open()` makes it.
-/// Ownership: move-only; owns its queues and its device. Going away closes it. A port that was moved from can only be
-/// assigned to or destroyed.
-/// Thread rule: control calls, which are all but `info` and those that find a queue, may come from any thread: they
-/// wait for each other, and for `service` on the thread that runs the Context's Control. So a log or misuse callback
-/// must not call a port. Queues are polled by whoever they belong to. Moving and destroying the Port itself is for one
-/// thread, while no other calls it.
+/// A network port, of a card or in software. `open()` creates it. Ownership: move-only; owns its queues and its device.
+/// The destructor closes it. A moved-from port can only be assigned to or destroyed. Thread rule: control calls (all
+/// members but `info` and those that return a queue) may come from any thread. They wait for each other, and for
+/// `service` on the thread that runs the Context's Control. A log or misuse callback must not call a port. A queue
+/// belongs to the thread that polls it. Only one thread may move or destroy the Port, while no other thread calls it.
 class POLLUX_API Port {
  public:
   Port(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver);
@@ -34,26 +32,26 @@ class POLLUX_API Port {
   ~Port();
 
   [[nodiscard]] const PortInfo& info() const { return driver_->info(); }
-  /// What frames may ask of this port, and what it tells of those it received.
+  /// The offloads that frames may request, and what the port reports about received frames.
   [[nodiscard]] const OffloadLimits& offloads() const { return info().offloads; }
   [[nodiscard]] PortState state() const;
-  /// What `configure` and the setters below came to. Without queues in states `opened` and `closed`.
+  /// The configuration that results from `configure` and the setters. In states `opened` and `closed` it has no queues.
   [[nodiscard]] EffectiveConfig config() const;
 
   /// Validates `config` and sets the queues up. In any state but started, closed and failed; a second call replaces the
   /// first. Errors: invalid_argument (names the value and its range), bad_state, no_memory.
   /// no_memory also where the pool that the port makes for itself (RxQueueConfig::pool) finds no room.
   [[nodiscard]] Result<void> configure(const PortConfig& config = {});
-  /// Arms the rings and lets frames flow. The link may still take seconds: see `wait_for_link`.
+  /// Gives buffers to the card and starts traffic. The link may come up seconds later: see `wait_for_link`.
   [[nodiscard]] Result<void> start();
-  /// Frames stop flowing, DMA ends, what lies in the rings goes back to its pools under a named counter. Pollers on
-  /// other threads are waited for (bounded) and see empty bursts afterwards.
+  /// Stops traffic and DMA, and returns the buffers in the rings to their pools under a named counter. Waits (bounded)
+  /// for pollers on other threads; afterwards their bursts are empty.
   [[nodiscard]] Result<void> stop();
-  /// Stops if need be and hands the device back. The destructor does the same, but cannot tell of an error.
+  /// Stops the port if it is started and releases the device. The destructor does the same but cannot report an error.
   [[nodiscard]] Result<void> close();
 
-  /// The queue with that index. The index must be below the configured number: check with `rx_queue` where it comes
-  /// from outside. Builds with POLLUX_CHECKED report one that is not, and return a queue that carries nothing.
+  /// The queue with that index, which must be below the configured number: use `rx_queue` to check an index from
+  /// outside. Builds with POLLUX_CHECKED report a bad index as a misuse and return a queue that carries no frames.
   [[nodiscard]] RxQueue& rx(std::uint16_t index, [[maybe_unused]] Site site = Site::here()) {
     RxQueue* const queue = driver_->rx_queue(index);
 #if POLLUX_CHECKED
@@ -68,17 +66,17 @@ class POLLUX_API Port {
 #endif
     return *queue;
   }
-  /// The pool of a receive queue: the one that was configured, or the port's own. Empty where there is no such queue.
-  /// The handle keeps the pool alive, also when the port is closed.
+  /// The pool of a receive queue: the configured one, or the port's own. Empty if there is no such queue. The handle
+  /// keeps the pool alive, even after the port is closed.
   [[nodiscard]] std::optional<Mempool> rx_pool(std::uint16_t queue = 0) const;
   [[nodiscard]] RxQueue* rx_queue(std::uint16_t index) { return driver_->rx_queue(index); }
   [[nodiscard]] TxQueue* tx_queue(std::uint16_t index) { return driver_->tx_queue(index); }
 
-  /// Capability: forwards from one of this port's receive queues to a transmit queue of `out` (which may be this port)
-  /// by exchanging buffers. Both ports configured and not started; frames flow when both are. Starting `out` then takes
-  /// a transmit ring's worth of mbufs from the receive queue's pool. Errors: bad_state, invalid_argument (no such
-  /// queue, a queue that has a path, ports of two Contexts), not_supported (ports of two drivers, or of one that
-  /// cannot).
+  /// Creates a ForwardPath from one of this port's receive queues to a transmit queue of `out`, which may be this port:
+  /// it forwards by exchanging buffers. Both ports are configured and not started; frames are forwarded while both are
+  /// started. Starting `out` then takes a transmit ring's worth of mbufs from the receive queue's pool. Errors:
+  /// bad_state, invalid_argument (no such queue, a queue that already has a path, ports of two Contexts), not_supported
+  /// (ports of two drivers, or of a driver without forward paths).
   [[nodiscard]] Result<std::unique_ptr<ForwardPath>> forward_path(std::uint16_t rx_queue, Port& out,
                                                                   std::uint16_t tx_queue);
 
@@ -86,24 +84,24 @@ class POLLUX_API Port {
   /// Error invalid_argument for a multicast or all-zero address.
   [[nodiscard]] Result<void> set_mac(const MacAddress& mac);
   [[nodiscard]] std::uint32_t mtu() const;
-  /// Bytes of payload; takes effect at once on a started port where the buffers allow it.
+  /// Sets the MTU in bytes of payload. Takes effect at once on a started port if the buffers are large enough.
   [[nodiscard]] Result<void> set_mtu(std::uint32_t bytes);
   [[nodiscard]] Result<void> set_promiscuous(bool on);
   [[nodiscard]] Result<void> set_all_multicast(bool on);
 
   [[nodiscard]] Link link();
-  /// Returns as soon as the link is up; error timeout after `limit`.
+  /// Waits until the link is up. Error timeout after `limit`.
   [[nodiscard]] Result<Link> wait_for_link(Duration limit);
 
   [[nodiscard]] Stats stats();
   [[nodiscard]] std::vector<Counter> extended_stats();
-  /// Folds the card's 32-bit counters into 64 and looks after removal and faults. The Context's Control does it when it
-  /// is due (see there); a program that calls it by itself does so at least as often as the time it returns. Errors:
-  /// device_removed, device_fault; the port is then in state `failed`, and its error was told here once and for all:
-  /// the Control does not tell it again.
+  /// Extends the card's 32-bit counters to 64 bits and checks for removal and faults. The Context's Control calls it
+  /// when it is due; a program that calls it itself must do so at least as often as the returned time says. Errors:
+  /// device_removed, device_fault. The port is then in state `failed`; the error is returned once, here or by the
+  /// Control.
   [[nodiscard]] Result<Duration> service();
 
-  /// What not every port can do: `port.capability<RegisterDump>()`, which may be absent.
+  /// A capability of the port, such as `port.capability<RegisterDump>()`; empty if the port does not have it.
   template <class C>
   [[nodiscard]] Capability<C> capability() {
     return Capability<C>(core_, driver_->template capability<C>());
@@ -114,7 +112,7 @@ class POLLUX_API Port {
   [[nodiscard]] TxQueue& missing_tx(std::uint16_t index, Site site);
 
   std::shared_ptr<PortCore> core_;
-  PortDriver* driver_;  // the core's, at hand for who asks for a queue
+  PortDriver* driver_;  // owned by core_; a copy for quick access to queues
 };
 
 }  // namespace pollux

@@ -46,8 +46,8 @@ struct PortConfig {
   std::uint32_t mtu = 1500;    ///< bytes of an Ethernet payload, within PortLimits
   bool promiscuous = false;    ///< receive frames for any destination
   bool all_multicast = false;  ///< receive every multicast frame
-  /// With which instructions bursts work; a path that the processor lacks is refused. `best` is right but for tests and
-  /// measurements.
+  /// The instructions that bursts use. A mode that the processor does not support is rejected. Use other modes than
+  /// `best` only for tests and measurements.
   BurstMode burst_mode = BurstMode::best;
   /// By index of the queue: taken whole in place of `rx` or `tx`, so that a field that is left out has its default
   /// value and not that of `rx` or `tx`. Only a pool that is left out is that of `rx`.
@@ -73,21 +73,20 @@ struct EffectiveTxQueue {
   [[nodiscard]] bool operator==(const EffectiveTxQueue&) const = default;
 };
 
-/// The configuration that is in force, as data: what was asked for, with what that left open decided, and with what was
-/// changed since.
+/// The configuration in force: the requested values, the defaults that were chosen, and later changes.
 struct EffectiveConfig {
   std::vector<EffectiveRxQueue> rx = {};  ///< each receive queue, by index
   std::vector<EffectiveTxQueue> tx = {};  ///< each transmit queue, by index
   std::uint32_t mtu = 0;                  ///< bytes
   bool promiscuous = false;
   bool all_multicast = false;
-  BurstMode burst_mode =
-      BurstMode::scalar;  ///< never `best`; small rings and pools in pieces use `scalar` nevertheless
+  /// Never `best`; small rings and pools in several segments use `scalar` anyway.
+  BurstMode burst_mode = BurstMode::scalar;
 
   [[nodiscard]] bool operator==(const EffectiveConfig&) const = default;
 };
 
-/// What the card can do.
+/// The limits of the card.
 struct PortLimits {
   std::uint16_t max_rx_queues = 0;
   std::uint16_t max_tx_queues = 0;
@@ -96,20 +95,20 @@ struct PortLimits {
   std::uint32_t min_mtu = 0;  ///< bytes
   std::uint32_t max_mtu = 0;
   std::uint32_t max_tx_segments = 0;             ///< mbufs a frame
-  std::uint32_t min_frame = 0;                   ///< bytes without FCS that tx_burst takes; shorter ones are refused
-  std::uint32_t max_rx_segments = 0;             ///< mbufs that a received frame may take
-  std::uint32_t buffer_unit = 1;                 ///< bytes; of a receive buffer a multiple of it is used
-  std::uint32_t max_buffer = ~std::uint32_t{0};  ///< bytes of a receive buffer that are used at most
-  bool promiscuous = true;                       ///< whether frames for any destination can be asked for
-  bool rings_hold_buffers = false;  ///< an mbuf of the pool lies behind every receive descriptor while the port runs
+  std::uint32_t min_frame = 0;                   ///< bytes without FCS; tx_burst rejects shorter frames
+  std::uint32_t max_rx_segments = 0;             ///< mbufs for one received frame
+  std::uint32_t buffer_unit = 1;                 ///< bytes; the card uses a multiple of it in each receive buffer
+  std::uint32_t max_buffer = ~std::uint32_t{0};  ///< bytes; the card uses at most as many of a receive buffer
+  bool promiscuous = true;                       ///< whether promiscuous mode is supported
+  bool rings_hold_buffers = false;               ///< while the port is started, every receive descriptor holds an mbuf
 };
 
 enum class PortState {
-  opened,      ///< reset, addresses read; no queues yet
+  opened,      ///< the card is reset and its addresses are read; no queues yet
   configured,  ///< queues exist, DMA is off
   started,     ///< frames flow
-  closed,      ///< handed back; nothing but destruction is left
-  failed,      ///< the card is gone or did not stop: only close is left
+  closed,      ///< the device is released; the port can only be destroyed
+  failed,      ///< the card was removed or did not stop; only close is allowed
 };
 
 }  // namespace pollux

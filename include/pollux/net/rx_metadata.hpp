@@ -9,7 +9,7 @@
 
 namespace pollux {
 
-/// What a frame carries, as far as it is known; several bits may be set.
+/// The headers of a frame, as far as known; several bits may be set.
 struct PacketType {
   enum Bit : std::uint32_t { ipv4 = 1, ipv4_options = 2, ipv6 = 4, ipv6_extensions = 8, tcp = 16, udp = 32, sctp = 64 };
   std::uint32_t bits = 0;
@@ -18,10 +18,10 @@ struct PacketType {
   [[nodiscard]] constexpr bool operator==(const PacketType&) const noexcept = default;
 };
 
-/// What came with a received frame. Decoded from the mbuf's two raw words when asked for, and at no other time: a
-/// program that does not ask does not pay. Words are read by their format (`Mbuf::rx_format`): those of Intel's
-/// advanced receive descriptor as they are (82575 manual, 5.3.4; Linux igb, e1000_82575.h), all others on the unlikely
-/// side, where they are brought into the same form.
+/// The metadata of a received frame. It is decoded from two words of the mbuf only on request, so a program that does
+/// not use it pays nothing. The mbuf's format (`Mbuf::rx_format`) tells how to read the words: those of Intel's
+/// advanced receive descriptor are used directly (82575 manual, 5.3.4; Linux igb, e1000_82575.h); other formats are
+/// converted to that form out of line.
 class POLLUX_API RxMetadata {
  public:
   explicit RxMetadata(const Mbuf& mbuf) noexcept {
@@ -32,34 +32,34 @@ class POLLUX_API RxMetadata {
     high_ = words.high;
   }
 
-  /// The receive-side scaling hash.
+  /// The hash for receive-side scaling (RSS), by which the card selects a receive queue.
   [[nodiscard]] std::optional<std::uint32_t> rss_hash() const noexcept {
     if ((low_ & kHashType) == 0) return std::nullopt;
     return static_cast<std::uint32_t>(low_ >> kHashShift);
   }
-  /// The tag control information that was stripped off, host byte order. The igb driver does not have tags stripped
-  /// yet, so of its frames there is none, and a tag is where it was: in the frame.
+  /// The tag control information of a stripped VLAN tag, in host byte order. The igb driver does not enable stripping
+  /// yet: its frames still contain their tags, and this is empty.
   [[nodiscard]] std::optional<std::uint16_t> vlan() const noexcept {
     if ((high_ & kVlan) == 0) return std::nullopt;
     return static_cast<std::uint16_t>(high_ >> kVlanShift);
   }
   [[nodiscard]] PacketType packet_type() const noexcept {
-    // The bits mean something else when an EtherType filter matched.
+    // If an EtherType filter matched, the bits have another meaning.
     if ((low_ & kEtherFilter) != 0) [[unlikely]]
       return {};
     return {static_cast<std::uint32_t>(low_ >> kTypeShift & kTypeMask)};
   }
-  /// That of the IPv4 header. `partial`: the frame came from software that left it to be computed, and the mbuf's
-  /// request (`Mbuf::tx_offload`) has that done when the frame is sent on.
+  /// The status of the IPv4 header checksum. `partial`: the frame came from software that did not compute the checksum;
+  /// the offload request in the mbuf (`Mbuf::tx_offload`) makes the next port compute it.
   [[nodiscard]] ChecksumStatus ip_checksum() const noexcept {
     if ((high_ >> kIp.checked & 1) == 0) return ChecksumStatus::unknown;
     if ((high_ >> kIp.error & 1) == 0) [[likely]]
       return ChecksumStatus::good;
     return is_partial(kIp) ? ChecksumStatus::partial : ChecksumStatus::bad;
   }
-  /// That of TCP, UDP or SCTP; `partial` as above. A partial one is as good as a good one to who receives the frame:
-  /// its bytes were never on a wire. SCTP of 60 bytes is never bad: the 82576 says so wrongly (docs/82576/errata.md,
-  /// E-SCTP60), so then it is unknown.
+  /// The status of the TCP, UDP or SCTP checksum; `partial` as above. A receiver can treat a partial checksum as good,
+  /// since the bytes were never on a wire. SCTP of 60 bytes is never bad: the 82576 reports this wrongly
+  /// (docs/82576/errata.md, E-SCTP60), so the status is then unknown.
   [[nodiscard]] ChecksumStatus l4_checksum() const noexcept {
     if ((high_ >> kL4.checked & 1) == 0) return ChecksumStatus::unknown;
     if ((high_ >> kL4.error & 1) == 0) [[likely]]
@@ -75,15 +75,15 @@ class POLLUX_API RxMetadata {
     std::uint64_t low;
     std::uint64_t high;
   };
-  /// Numbers of bits in the high word.
+  /// Bit numbers in the high word.
   struct Check {
     unsigned checked;
     unsigned error;
-    unsigned partial;  ///< with `error`, and never in a card's words
+    unsigned partial;  ///< set together with `error`; never set by a card
   };
   static constexpr Check kIp = {.checked = 6, .error = 30, .partial = 25};
   static constexpr Check kL4 = {.checked = 5, .error = 29, .partial = 24};
-  static constexpr std::uint64_t kHashType = 0xF;  // of the low word: what was hashed, or 0
+  static constexpr std::uint64_t kHashType = 0xF;  // of the low word: the hashed fields, or 0
   static constexpr unsigned kTypeShift = 4;
   static constexpr std::uint64_t kTypeMask = 0x7F;
   static constexpr std::uint64_t kEtherFilter = std::uint64_t{1} << 15;
@@ -92,12 +92,12 @@ class POLLUX_API RxMetadata {
   static constexpr unsigned kLengthShift = 32;  // of the high word
   static constexpr unsigned kVlanShift = 48;
 
-  // Of a frame in several buffers this is what the last one holds, and 60 bytes there cost it a verdict, too.
+  // For a frame in several buffers, this is the length in the last one; 60 bytes there make the status unknown, too.
   [[nodiscard]] bool is_short_sctp() const noexcept {
     constexpr std::uint64_t kWrongLength = 60;
     return packet_type().has(PacketType::sctp) && (high_ >> kLengthShift & 0xFFFF) == kWrongLength;
   }
-  // A card's frame has a length, whatever its other bits are; what software notes has none.
+  // The length distinguishes the two: a card always reports one, software never does.
   [[nodiscard]] bool is_partial(Check check) const noexcept {
     return (high_ >> kLengthShift & 0xFFFF) == 0 && (high_ >> check.partial & 1) != 0;
   }
@@ -107,8 +107,8 @@ class POLLUX_API RxMetadata {
   std::uint64_t high_ = 0;
 };
 
-/// Notes metadata of a frame that software made or looked into. That a checksum is `partial` is not noted but follows
-/// from the mbuf's request, as long as that is there.
+/// Receive metadata of a frame that software created or classified, to be stored in an mbuf. `partial` is not stored:
+/// it follows from the mbuf's offload request while that exists.
 struct SoftwareRxMetadata {
   PacketType packet_type = {};
   std::optional<std::uint32_t> rss_hash = {};
@@ -117,16 +117,16 @@ struct SoftwareRxMetadata {
   ChecksumStatus l4_checksum = ChecksumStatus::unknown;
 
   void attach_to(Mbuf& mbuf) const noexcept {
-    // Which fields were hashed nobody asks; any type but 0 says that there is a hash.
+    // Any type except 0 means that there is a hash; nothing reads which fields were hashed.
     const std::uint64_t hash = rss_hash ? std::uint64_t{*rss_hash} << RxMetadata::kHashShift | 1U : 0U;
     const std::uint64_t type = (packet_type.bits & RxMetadata::kTypeMask) << RxMetadata::kTypeShift;
     const std::uint64_t tag = vlan ? std::uint64_t{*vlan} << RxMetadata::kVlanShift | RxMetadata::kVlan : 0U;
     mbuf.set_rx_words(RxFormat::software, hash | type,
-                      tag | noted(ip_checksum, RxMetadata::kIp) | noted(l4_checksum, RxMetadata::kL4));
+                      tag | checksum_bits(ip_checksum, RxMetadata::kIp) | checksum_bits(l4_checksum, RxMetadata::kL4));
   }
 
  private:
-  static std::uint64_t noted(ChecksumStatus status, RxMetadata::Check check) noexcept {
+  static std::uint64_t checksum_bits(ChecksumStatus status, RxMetadata::Check check) noexcept {
     const bool is_bad = status == ChecksumStatus::bad;
     return std::uint64_t{is_bad || status == ChecksumStatus::good} << check.checked | std::uint64_t{is_bad}
                                                                                           << check.error;

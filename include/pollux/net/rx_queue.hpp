@@ -11,10 +11,9 @@
 
 namespace pollux {
 
-/// One receive queue of a port. The driver derives from it and supplies the burst function.
-/// Ownership: the port's; a reference stays valid until the port is closed, and yields nothing while the port is
-/// stopped. Thread rule: one thread polls a queue at a time. Starting and stopping the port from another thread is safe
-/// meanwhile.
+/// A receive queue of a port. The driver derives from it and supplies the burst function. Ownership: the port's. A
+/// reference stays valid until the port is closed; while the port is stopped, bursts are empty. Thread rule: one thread
+/// at a time polls a queue. Another thread may start and stop the port meanwhile.
 class POLLUX_API RxQueue {
  public:
   using BurstFunction = std::uint32_t(RxQueue& queue, Mbuf** mbufs, std::uint32_t limit) noexcept;
@@ -22,14 +21,14 @@ class POLLUX_API RxQueue {
   RxQueue(const RxQueue&) = delete;
   RxQueue& operator=(const RxQueue&) = delete;
 
-  /// Appends frames that have arrived, in order, to `burst`: as many as there are, at most `limit` and what fits.
-  /// Returns how many. Never waits. Also when nothing arrived it gives the card what it is owed and sends posted
-  /// register writes.
+  /// Appends received frames to `burst`, in order: at most `limit`, and at most as many as fit. Returns their number.
+  /// Never waits. Even if no frame arrived, it refills the ring and sends posted register writes.
   template <std::uint32_t Capacity>
   std::uint32_t rx_burst(Burst<Capacity>& burst, std::uint32_t limit = Capacity,
                          [[maybe_unused]] Site site = Site::here()) noexcept {
     Mbuf** const out = burst.mbufs_ + burst.size_;
-    // A value of its own: a choice between two variables, like std::min, would have the compiler put both into memory.
+    // std::uint32_t{limit} is a copy: choosing between two variables, as std::min does, makes the compiler store both
+    // in memory.
     const std::uint32_t most = std::uint32_t{limit} < burst.room() ? std::uint32_t{limit} : burst.room();
     const std::uint32_t count = gate_.call(*this, out, most);
 #if POLLUX_CHECKED
@@ -41,8 +40,8 @@ class POLLUX_API RxQueue {
     return count;
   }
 
-  /// Takes mbufs from `cache` from now on; its pool must be the queue's. Call from the polling thread, or before it
-  /// polls. Error: invalid_argument for a cache of another pool.
+  /// Refills the ring from `cache` from now on; its pool must be the queue's. Call it from the polling thread, or
+  /// before polling starts. Error: invalid_argument for a cache of another pool.
   [[nodiscard]] virtual Result<void> use_cache(const MempoolCache& cache) = 0;
 
  protected:

@@ -7,50 +7,52 @@
 
 namespace pollux {
 
-/// One counter by name; 64 bits, counts up from the opening of the port and is never reset.
+/// A named 64-bit counter. It starts at 0 when the port is opened and is never reset.
 struct Counter {
   std::string name;
   std::uint64_t value = 0;
 };
 
-/// What `Stats::rx_missed_errors` is worth.
+/// How exact `Stats::rx_missed_errors` is.
 enum class MissedCount : std::uint8_t {
-  exact,        ///< every frame that the port had no room for, to the frame
-  lower_bound,  ///< the card drops frames that nothing counts, as QEMU's does
+  exact,        ///< counts every frame for which the port had no room
+  lower_bound,  ///< the card drops some frames without counting them, as QEMU's does
 };
 
-/// One queue's part of a port's counters.
+/// The counters of one queue.
 struct QueueStats {
-  std::uint64_t packets = 0;  ///< frames that rx_burst handed out, or that tx_burst took
-  /// Frames that the library threw away: of a receive queue beside `packets`, of a transmit queue out of them.
+  std::uint64_t packets = 0;  ///< frames that rx_burst returned or tx_burst took
+  /// Frames that the library dropped. In a receive queue they are not part of `packets`; in a transmit queue they are.
   std::uint64_t drops = 0;
-  /// Frames that a receive queue had no descriptor for, as far as the card tells which queue it was.
+  /// Frames that found no free descriptor in a receive queue, as far as the card reports the queue.
   std::uint64_t missed_at_least = 0;
 };
 
-/// A port's counters under the names that Linux's rtnl_link_stats64 uses, and with their meaning
-/// (include/uapi/linux/if_link.h) but for what is said here. None ever goes back.
+/// A port's counters, with the names and meanings of Linux's rtnl_link_stats64 (include/uapi/linux/if_link.h) except
+/// where stated. No counter ever decreases.
 ///
-/// Once a port is stopped, on one whose PortInfo::missed_count is `exact`, every good frame has one place:
+/// Once a port with PortInfo::missed_count `exact` is stopped, each good frame is counted in exactly one place:
 ///
 ///     frames that came = rx_burst_packets + rx_dropped + rx_missed_errors
 ///
-/// While it runs, those in its rings and in the card's buffer have none yet. They are not in `rx_missed_errors`, and
-/// while frames arrive that counter may lag behind; it is exact as soon as none is on its way and nobody polls.
+/// While the port is started, frames in its rings and in the card's buffer are not counted yet. `rx_missed_errors` does
+/// not include them and may lag while frames arrive; it is exact when no frame is in transit and no thread polls.
 struct Stats {
-  /// Good frames that the card took from the wire, as DPDK counts. Of several receive queues that includes frames
-  /// which then found no descriptor (Linux counts here what reached the host: that is rx_burst_packets + rx_dropped).
+  /// Good frames that the card received, as DPDK counts. With several receive queues this includes frames that then
+  /// found no descriptor (Linux counts frames that reached the host: rx_burst_packets + rx_dropped).
   std::uint64_t rx_packets = 0;
-  std::uint64_t tx_packets = 0;  ///< good frames that the card put on the wire
-  std::uint64_t rx_bytes = 0;    ///< of rx_packets, without FCS
-  std::uint64_t tx_bytes = 0;    ///< of tx_packets, without FCS
-  std::uint64_t rx_errors = 0;   ///< bad frames: the four detailed receive errors, and symbol errors within frames
-  std::uint64_t tx_errors = 0;   ///< the five detailed transmit errors together
-  std::uint64_t rx_dropped = 0;  ///< all of `drops` that begin with "rx_"
-  std::uint64_t tx_dropped = 0;  ///< all of `drops` that begin with "tx_"
-  std::uint64_t multicast = 0;   ///< multicast frames received; broadcasts are none
+  std::uint64_t tx_packets = 0;  ///< good frames that the card sent
+  std::uint64_t rx_bytes = 0;    ///< bytes of rx_packets, without FCS
+  std::uint64_t tx_bytes = 0;    ///< bytes of tx_packets, without FCS
+  std::uint64_t rx_errors =
+      0;  ///< bad frames: the sum of the four detailed receive errors and of symbol errors within frames
+  std::uint64_t tx_errors = 0;   ///< the sum of the five detailed transmit errors
+  std::uint64_t rx_dropped = 0;  ///< sum of the `drops` that begin with "rx_"
+  std::uint64_t tx_dropped = 0;  ///< sum of the `drops` that begin with "tx_"
+  std::uint64_t multicast = 0;   ///< received multicast frames, without broadcasts
   std::uint64_t collisions = 0;
-  /// Frames for which there was no room: in the packet buffer, in a receive ring, or in a ring until the port stopped.
+  /// Frames for which there was no room in the packet buffer or in a receive ring, or that were still in a ring when
+  /// the port stopped.
   std::uint64_t rx_missed_errors = 0;
 
   std::uint64_t rx_length_errors = 0;     ///< too short or too long
@@ -64,12 +66,12 @@ struct Stats {
   std::uint64_t tx_heartbeat_errors = 0;  ///< 0: no card that is driven tells of any
   std::uint64_t tx_window_errors = 0;     ///< late collisions
 
-  std::uint64_t rx_burst_packets = 0;  ///< frames that rx_burst handed out, all queues
-  std::uint64_t tx_burst_packets = 0;  ///< frames that tx_burst took, all queues; some may be refused under `drops`
-  /// Frames the library threw away, each under its reason, such as "rx_pool_empty" or "tx_too_long"; every reason that
-  /// the driver knows is listed, also at zero.
+  std::uint64_t rx_burst_packets = 0;  ///< frames that rx_burst returned, all queues
+  std::uint64_t tx_burst_packets = 0;  ///< frames that tx_burst took, all queues; includes frames counted in `drops`
+  /// Frames that the library dropped, by reason, such as "rx_pool_empty" or "tx_too_long". Contains every reason that
+  /// the driver knows, even at zero.
   std::vector<Counter> drops;
-  /// Every queue that is configured, or was and counted something.
+  /// All configured queues, and removed ones that counted something.
   std::vector<QueueStats> rx_queues;
   std::vector<QueueStats> tx_queues;
 

@@ -115,7 +115,7 @@ def ordinary_pages_do_where_huge_ones_are_missing(bench: Bench) -> None:
             passed = pass_frames(bench, A, B, frames.rewritten_by_l2fwd(bench.macs[B], 1))
             said = bench.guest.check("cat /run/l2fwd.err")
             require_counts(l2fwd.stop(), passed)
-        require("lies in ordinary pages" in said and "nr_hugepages" in said, f"nothing was said about missing huge pages:\n{said}")
+        require("uses ordinary pages" in said and "nr_hugepages" in said, f"nothing was said about missing huge pages:\n{said}")
     finally:
         bench.guest.check(f"echo {pages} >/proc/sys/vm/nr_hugepages")
 

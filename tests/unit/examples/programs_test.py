@@ -219,7 +219,7 @@ class L2fwd(unittest.TestCase):
         program = subprocess.Popen([L2FWD, "sim:0", "sim:1", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                    text=True)
         said = program.stderr.readline()
-        if "lies in ordinary pages" in said:  # comes first where the machine has no huge pages to spare
+        if "uses ordinary pages" in said:  # comes first where the machine has no huge pages to spare
             said = program.stderr.readline()
         self.assertRegex(said, "^l2fwd: forwarding sim:0 <-> sim:1")
         program.send_signal(number)

@@ -188,10 +188,9 @@ TEST(Arena, WithoutAGibibyteSaysWhichLimitsToRaise) {
     const auto reserved = arena.reserve();
     return reserved ? std::string("granted") : reserved.error().message();
   });
-  EXPECT_EQ(
-      report.text,
-      "no GiB of address space is left for DMA memory (Cannot allocate memory): raise the limits on address space "
-      "and file size (`ulimit -v unlimited -f unlimited`)");
+  EXPECT_EQ(report.text,
+            "1 GiB of address space for DMA memory could not be reserved (Cannot allocate memory): raise the limits on "
+            "address space and file size (`ulimit -v unlimited -f unlimited`)");
 }
 
 TEST(Arena, KeepsItsFilesBelowTheLimitOnFileSizes) {

@@ -99,7 +99,7 @@ TEST(Domains, ThatCannotReachMemoryAreRefusedWithNothingMapped) {
   const auto attached = fixture.state->attach(domain);
   ASSERT_FALSE(attached);
   EXPECT_EQ(attached.error().code, ErrorCode::not_supported);
-  EXPECT_EQ(attached.error().what, "fake domain cannot reach memory that exists: 4 KiB at IOVA 0x100000");
+  EXPECT_EQ(attached.error().what, "fake domain cannot reach existing memory: 4 KiB at IOVA 0x100000");
   EXPECT_FALSE(attached.error().hint.empty());
   EXPECT_EQ(domain->map_calls, 0);
   const DmaMemory later = fixture.allocate(4096);

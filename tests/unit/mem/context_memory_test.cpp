@@ -199,10 +199,10 @@ TEST(ContextMemory, FallsBackToOrdinaryPagesAndSaysOnceWhatItCosts) {
   EXPECT_EQ(fixture.log[0].first, LogLevel::warning);
   EXPECT_EQ(
       fixture.log[0].second,
-      "mempool rx (16 MiB) lies in ordinary pages of 4 KiB, since 8 pages of 2 MiB are needed and 3 are free; that "
-      "costs TLB misses, pins memory one page at a time and takes more IOMMU mappings (4096 pages instead of 8). To "
-      "mend it, as root: echo 10 > " +
-          fake.paths().machine + "/hugepages-2048kB/nr_hugepages (said once)");
+      "mempool rx (16 MiB) uses ordinary pages of 4 KiB, since 8 pages of 2 MiB are needed and 3 are free; this "
+      "causes TLB misses, pins memory one page at a time and takes more IOMMU mappings (4096 pages instead of 8). To "
+      "get huge pages, as root: echo 10 > " +
+          fake.paths().machine + "/hugepages-2048kB/nr_hugepages (logged once)");
 }
 
 TEST(ContextMemory, SaysItAgainInAnotherContext) {
@@ -274,14 +274,14 @@ TEST(ContextMemory, FreePagesThatAreNotToBeHadAreNoSurprise) {
   const auto none = strict.state->allocate({.size = size});
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().code, ErrorCode::no_memory);
-  EXPECT_NE(none.error().what.find("could not be had"), std::string::npos) << none.error().what;
+  EXPECT_NE(none.error().what.find("could not be allocated"), std::string::npos) << none.error().what;
   ContextFixture lenient(with(HugePages::prefer), fake.paths());
   const auto ordinary = lenient.state->allocate({.size = size});
   ASSERT_TRUE(ordinary);
   EXPECT_EQ(ordinary->page_size(), 4096U);
   EXPECT_EQ(ordinary->segments()[0].iova, 0x100000U) << "the place of the attempt was given back";
   ASSERT_EQ(lenient.log.size(), 1U);
-  EXPECT_NE(lenient.log[0].second.find("could not be had"), std::string::npos) << lenient.log[0].second;
+  EXPECT_NE(lenient.log[0].second.find("could not be allocated"), std::string::npos) << lenient.log[0].second;
 }
 
 TEST(ContextMemory, AnEmulatorFindsItsRamBehindTheDescriptor) {

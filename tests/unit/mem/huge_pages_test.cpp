@@ -137,7 +137,7 @@ TEST(HugePages, AnOrdinaryFileThatCannotBeMadeIsAnErrorOfItsOwn) {
     const auto file = open_memory_file(0);
     return file ? std::string("a file") : std::string(to_string(file.error().code)) + " " + file.error().what;
   });
-  EXPECT_EQ(report.text, "no_memory no file for DMA memory can be made (Too many open files)");
+  EXPECT_EQ(report.text, "no_memory a file for DMA memory cannot be created (Too many open files)");
 }
 
 TEST(HugePages, SizesReadWell) {

@@ -100,7 +100,7 @@ TEST(IovaSpace, ExhaustionSaysWhoHasItAndWhatToDo) {
   ASSERT_FALSE(iova);
   EXPECT_EQ(iova.error().code, ErrorCode::no_memory);
   EXPECT_EQ(iova.error().what,
-            "no 2048 KiB of IOVA space are left for mempool tx (1024 KiB are in use, most of it by mempool rx)");
+            "no 2048 KiB of IOVA space are left for mempool tx (1024 KiB are in use, most of it for mempool rx)");
   EXPECT_NE(iova.error().hint.find("arena_size"), std::string::npos);
 }
 

@@ -33,21 +33,21 @@ TEST_P(MempoolRefuses, OptionsOutsideTheirRange) {
 
 INSTANTIATE_TEST_SUITE_P(
     , MempoolRefuses,
-    testing::Values(BadOptions{"NoMbufs", {.count = 0}, "count is 0", "at least 1"},
-                    BadOptions{"RoomTooSmall", {.data_room = 63}, "data_room is 63 bytes", "64 to 65280"},
-                    BadOptions{"RoomTooLarge", {.data_room = 65281}, "data_room is 65281 bytes", "64 to 65280"},
-                    BadOptions{"HeadroomOdd", {.headroom = 129}, "headroom is 129 bytes", "even"},
-                    BadOptions{"HeadroomTooLarge", {.headroom = 1026}, "headroom is 1026 bytes", "1024"},
-                    BadOptions{"BothTooLarge",
-                               {.data_room = 65280, .headroom = 2},
-                               "headroom and data_room are 65282 bytes together",
-                               "65280"},
-                    BadOptions{"HeadroomUndoesAlignment",
-                               {.headroom = 130, .ip_align = true},
-                               "headroom is 130 bytes and ip_align is on",
-                               "multiple of 4"},
-                    BadOptions{
-                        "BeyondLinks", {.count = 0xFFFFFFFF}, "4294967295 mbufs are over 256 GiB", "several pools"}),
+    testing::Values(
+        BadOptions{"NoMbufs", {.count = 0}, "count is 0", "at least 1"},
+        BadOptions{"RoomTooSmall", {.data_room = 63}, "data_room is 63 bytes", "64 to 65280"},
+        BadOptions{"RoomTooLarge", {.data_room = 65281}, "data_room is 65281 bytes", "64 to 65280"},
+        BadOptions{"HeadroomOdd", {.headroom = 129}, "headroom is 129 bytes", "even"},
+        BadOptions{"HeadroomTooLarge", {.headroom = 1026}, "headroom is 1026 bytes", "1024"},
+        BadOptions{"BothTooLarge",
+                   {.data_room = 65280, .headroom = 2},
+                   "headroom and data_room are 65282 bytes together",
+                   "65280"},
+        BadOptions{"HeadroomUndoesAlignment",
+                   {.headroom = 130, .ip_align = true},
+                   "headroom is 130 bytes and ip_align is on",
+                   "multiple of 4"},
+        BadOptions{"BeyondLinks", {.count = 0xFFFFFFFF}, "4294967295 mbufs need more than 256 GiB", "several pools"}),
     [](const auto& param) { return std::string(param.param.name); });
 
 TEST(Mempool, TakesTheLimitsThemselves) {

@@ -112,10 +112,10 @@ TEST(Ownership, APoolThatGoesAwayNamesWhereItsMbufsWereTaken) {
     one = pool.allocate(first);
     for (int i = 0; i < 2; ++i) two.push_back(pool.allocate(second));
   }
-  EXPECT_THAT(
-      fixture.misuses(),
-      ElementsAre(test::IsMisuse(MisuseKind::leak, Parts{"mempool tx", "3 mbufs", "1 taken at " + test::place(first),
-                                                         "2 taken at " + test::place(second)})));
+  EXPECT_THAT(fixture.misuses(),
+              ElementsAre(test::IsMisuse(MisuseKind::leak,
+                                         Parts{"mempool tx", "3 mbufs", "1 allocated at " + test::place(first),
+                                               "2 allocated at " + test::place(second)})));
 }
 
 TEST(Ownership, ManyPlacesAreNamedInPart) {
@@ -152,7 +152,7 @@ TEST(Ownership, ABurstsMbufsAreNamedByWhereTheyWereTaken) {
     ASSERT_TRUE(burst.fill(cache, 4, site));
   }
   EXPECT_THAT(fixture.misuses(),
-              ElementsAre(test::IsMisuse(MisuseKind::leak, Parts{"4 taken at " + test::place(site)})));
+              ElementsAre(test::IsMisuse(MisuseKind::leak, Parts{"4 allocated at " + test::place(site)})));
 }
 
 #else

@@ -52,7 +52,7 @@ TEST(PageLock, OfMemoryThatIsNotThereIsNoMatterOfTheLimit) {
   ASSERT_FALSE(locked);
   EXPECT_EQ(locked.error().code, ErrorCode::no_memory);
   EXPECT_EQ(locked.error().what, "8 KiB of DMA memory could not be locked (Cannot allocate memory)");
-  EXPECT_EQ(locked.error().hint, "check that the memory is mapped and the machine has it free");
+  EXPECT_EQ(locked.error().hint, "check that the memory is mapped and that the machine has enough free memory");
   EXPECT_FALSE(region.locked);
 }
 

@@ -85,7 +85,7 @@ TEST(Physical, RefusesADeviceWhoseContextHasMemoryAlready) {
   const auto refused = fixture.attach({0x4000'0000});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::not_supported);
-  EXPECT_NE(refused.error().what.find("a bare card takes physical addresses"), std::string::npos);
+  EXPECT_NE(refused.error().what.find("a bare card uses physical addresses"), std::string::npos);
   EXPECT_NE(refused.error().hint.find("before pools are created"), std::string::npos);
   *memory = DmaMemory();
   EXPECT_TRUE(fixture.attach({0x4000'0000}));

@@ -97,7 +97,7 @@ TEST(BurstGate, AStuckPollerIsATimeoutAndTheGateStaysClosed) {
   const auto closed = gate.close(&idle, clock, milliseconds(20));
   ASSERT_FALSE(closed);
   EXPECT_EQ(closed.error().code, ErrorCode::timeout);
-  EXPECT_EQ(closed.error().what, "the polling thread's leaving its burst did not happen within 20 ms");
+  EXPECT_EQ(closed.error().what, "the end of the polling thread's burst did not happen within 20 ms");
   EXPECT_GE(clock.now(), milliseconds(20));
   EXPECT_LT(clock.now(), milliseconds(30)) << "the wait is bounded";
   work.may_leave = true;

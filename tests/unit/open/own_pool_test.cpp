@@ -141,8 +141,9 @@ TEST_F(OwnPool, TellsOfALeakWhenTheContextGoes) {
   }
   EXPECT_THAT(misuses_, IsEmpty());
   context_.reset();
-  EXPECT_THAT(misuses_, ElementsAre(AllOf(HasSubstr("mempool ring:own: 1 mbufs were out when its Context went away"),
-                                          HasSubstr("own_pool_test.cpp"))));
+  EXPECT_THAT(misuses_, ElementsAre(AllOf(
+                            HasSubstr("mempool ring:own: 1 mbufs were still allocated when its Context was destroyed"),
+                            HasSubstr("own_pool_test.cpp"))));
 }
 
 TEST_F(OwnPool, TellsOfALeakWhenItsPortGoesAfterTheContext) {
@@ -151,7 +152,7 @@ TEST_F(OwnPool, TellsOfALeakWhenItsPortGoesAfterTheContext) {
   context_.reset();
   EXPECT_THAT(misuses_, IsEmpty());
   port.reset();
-  EXPECT_THAT(misuses_, ElementsAre(HasSubstr("ring:own: 1 mbufs were out")));
+  EXPECT_THAT(misuses_, ElementsAre(HasSubstr("ring:own: 1 mbufs were still allocated")));
 }
 #endif
 

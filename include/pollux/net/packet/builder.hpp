@@ -13,9 +13,8 @@
 
 namespace pollux::packet {
 
-/// Writes a frame from the outside in, into memory of the caller's, and fills in what follows from the rest:
-/// EtherTypes, IP protocols, lengths, and the checksums of IPv4, TCP, UDP and ICMPv6. Nothing is written beyond that
-/// memory.
+/// Writes a frame header by header into the caller's memory, and fills in EtherTypes, IP protocols, lengths, and the
+/// checksums of IPv4, TCP, UDP and ICMPv6. Never writes beyond that memory.
 ///
 ///     auto frame = packet::Builder({mbuf->tail(), mbuf->tailroom()})
 ///                      .ethernet({.destination = there, .source = here})
@@ -26,36 +25,35 @@ namespace pollux::packet {
 ///                      .finish();
 ///     if (frame) mbuf->append(static_cast<std::uint32_t>(frame->size()));
 ///
-/// Order: Ethernet, tags, IPv4 or IPv6 or ARP, TCP or UDP, payload; whatever is left out ends the headers there, so
-/// that a payload may be another packet or a header that this does not know. A call that does not fit, or not at that
-/// place, is remembered; all that follow do nothing, and `finish` says which it was. Thread rule: one thread. Allocates
-/// nothing but the text of an error.
+/// Order: Ethernet, tags, IPv4 or IPv6 or ARP, TCP or UDP, payload. Later headers may be left out; the payload may then
+/// hold another packet or an unknown header. If a header does not fit or is out of order, later calls do nothing, and
+/// `finish` returns the error. Thread rule: one thread. Allocates nothing except the text of an error.
 class POLLUX_API Builder {
  public:
-  /// Bytes in memory of the shortest Ethernet frame, without FCS.
+  /// Bytes of the shortest Ethernet frame, without FCS.
   static constexpr std::size_t kMinFrame = 60;
 
   explicit Builder(std::span<std::uint8_t> memory) noexcept : memory_(memory) {}
 
-  /// Its EtherType counts only where none follows from the next header.
+  /// The header's EtherType is used only if the next header does not determine it.
   Builder& ethernet(const EthernetHeader& header) noexcept;
-  /// `kind`: the EtherType that marks the tag. Outer tags come first. The tag's own EtherType as above.
+  /// `kind`: the EtherType of the tag. Outer tags come first. The EtherType inside the tag is used as with `ethernet`.
   Builder& vlan(const VlanHeader& header, std::uint16_t kind = ether_type::kVlan) noexcept;
   Builder& arp(const ArpHeader& header) noexcept;
-  /// Total length and checksum are filled in; the protocol where TCP or UDP follows.
+  /// Fills in total length and checksum, and the protocol if TCP or UDP follows.
   Builder& ipv4(const Ipv4Header& header) noexcept;
-  /// Payload length is filled in; the next header where TCP or UDP follows.
+  /// Fills in the payload length, and the next header if TCP or UDP follows.
   Builder& ipv6(const Ipv6Header& header) noexcept;
-  /// Length and checksum are filled in. Not in an IP fragment other than the first.
+  /// Fills in length and checksum. Not allowed in a later IP fragment.
   Builder& udp(const UdpHeader& header) noexcept;
-  /// The checksum is filled in. As above.
+  /// Fills in the checksum. Not allowed in a later IP fragment.
   Builder& tcp(const TcpHeader& header) noexcept;
   Builder& payload(std::span<const std::uint8_t> bytes) noexcept;
 
-  /// Fills in what follows from the rest, pads with zeros up to `min_length`, and returns the frame's bytes, at the
-  /// start of the memory. In an IPv4 fragment (`more_fragments`) TCP and UDP get no checksum, since that covers the
-  /// whole packet. ICMPv6 is a payload directly behind an IPv6 header with that protocol.
-  /// Errors: invalid_argument, naming the header that did not fit, and how it would.
+  /// Fills in lengths and checksums, pads with zeros up to `min_length`, and returns the frame's bytes at the start of
+  /// the memory. TCP and UDP in an IPv4 fragment (`more_fragments`) get no checksum, since it covers the whole packet.
+  /// A payload directly after an IPv6 header with protocol ICMPv6 is treated as ICMPv6. Errors: invalid_argument, which
+  /// names the header that did not fit and how to fix it.
   [[nodiscard]] Result<std::span<std::uint8_t>> finish(std::size_t min_length = kMinFrame);
 
  private:
@@ -77,8 +75,8 @@ class POLLUX_API Builder {
   Stage stage_ = Stage::nothing;
   std::size_t ether_type_at_ = kNowhere;
   std::size_t ip_at_ = kNowhere;
-  std::size_t transport_at_ = kNowhere;  // also that of ICMPv6
-  std::uint8_t protocol_ = 0;            // of what lies there
+  std::size_t transport_at_ = kNowhere;  // also of ICMPv6
+  std::uint8_t protocol_ = 0;            // protocol at transport_at_
   const char* failed_ = nullptr;         // the header that could not be written
   bool failed_for_room_ = false;
 };

@@ -5,7 +5,8 @@
 
 namespace pollux::packet {
 
-// Numbers in network byte order (most significant byte first) at any address. The bytes must be there.
+// Read and write numbers in network byte order (most significant byte first) at any address. The caller guarantees that
+// the bytes exist.
 
 [[nodiscard]] constexpr std::uint16_t load16(const std::uint8_t* at) noexcept {
   return static_cast<std::uint16_t>(at[0] << 8 | at[1]);

@@ -11,10 +11,10 @@
 #include "pollux/net/link.hpp"
 #include "pollux/net/packet/byte_order.hpp"
 
-// Headers as values with their numbers in host byte order. For each of them
-//   read(bytes)   is the header that `bytes` begin with; nothing if they are too few or hold another one;
-//   write(bytes)  writes the header at the start of `bytes` and returns its length; 0, with nothing written, if it does
-//                 not fit or a field has a value that the wire has no room for.
+// Headers as structs with numbers in host byte order. For each of them
+// read(bytes)   returns the header at the start of `bytes`; empty if there are too few bytes or another header;
+// write(bytes)  writes the header at the start of `bytes` and returns its length; returns 0, with nothing written, if
+//                 it does not fit or a field is out of range.
 namespace pollux::packet {
 
 using Ipv4Address = std::array<std::uint8_t, 4>;   ///< first byte on the wire first
@@ -27,7 +27,7 @@ inline constexpr std::uint16_t kArp = 0x0806;
 inline constexpr std::uint16_t kVlan = 0x8100;  ///< an IEEE 802.1Q customer tag
 inline constexpr std::uint16_t kIpv6 = 0x86DD;
 inline constexpr std::uint16_t kService = 0x88A8;  ///< an IEEE 802.1Q service tag, the outer one of QinQ
-inline constexpr std::uint16_t kOldQinq = 0x9100;  ///< an outer tag as it was before IEEE 802.1ad
+inline constexpr std::uint16_t kOldQinq = 0x9100;  ///< an outer tag before IEEE 802.1ad
 }  // namespace ether_type
 
 [[nodiscard]] constexpr bool is_vlan(std::uint16_t type) noexcept {
@@ -40,7 +40,7 @@ struct EthernetHeader {
 
   MacAddress destination{};
   MacAddress source{};
-  std::uint16_t ether_type = 0;  ///< below 0x0600: a length
+  std::uint16_t ether_type = 0;  ///< a value below 0x0600 is a length
 
   [[nodiscard]] static std::optional<EthernetHeader> read(std::span<const std::uint8_t> bytes) noexcept {
     if (bytes.size() < kLength) return std::nullopt;
@@ -60,14 +60,14 @@ struct EthernetHeader {
   [[nodiscard]] bool operator==(const EthernetHeader&) const noexcept = default;
 };
 
-/// What follows an EtherType that marks a tag of IEEE 802.1Q.
+/// The part of an IEEE 802.1Q tag that follows the EtherType which marks it.
 struct VlanHeader {
   static constexpr std::size_t kLength = 4;
 
   std::uint16_t id = 0;       ///< 0 to 4,095
   std::uint8_t priority = 0;  ///< 0 to 7
   bool drop_eligible = false;
-  std::uint16_t ether_type = 0;  ///< of what follows the tag
+  std::uint16_t ether_type = 0;  ///< of the header after the tag
 
   [[nodiscard]] std::uint16_t tag_control() const noexcept {
     return static_cast<std::uint16_t>(priority << 13 | (drop_eligible ? 1 << 12 : 0) | id);
@@ -101,7 +101,7 @@ struct ArpHeader {
   MacAddress target_mac{};
   Ipv4Address target{};
 
-  /// Nothing for ARP of other protocols or hardware, too.
+  /// Also empty for ARP of other protocols or hardware.
   [[nodiscard]] static std::optional<ArpHeader> read(std::span<const std::uint8_t> bytes) noexcept {
     if (bytes.size() < kLength || !std::equal(kKind.begin(), kKind.end(), bytes.begin())) return std::nullopt;
     ArpHeader header;
@@ -125,7 +125,7 @@ struct ArpHeader {
   [[nodiscard]] bool operator==(const ArpHeader&) const noexcept = default;
 
  private:
-  /// Ethernet, IPv4, and the lengths of their addresses.
+  /// Hardware type Ethernet, protocol IPv4, and the lengths of their addresses.
   static constexpr std::array<std::uint8_t, 6> kKind{0, 1, 0x08, 0x00, 6, 4};
 };
 

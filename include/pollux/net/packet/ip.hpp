@@ -14,7 +14,7 @@ namespace pollux::packet {
 
 /// Assigned Internet Protocol Numbers, IANA.
 namespace ip_protocol {
-inline constexpr std::uint8_t kHopByHop = 0;  ///< the IPv6 extension headers that a card looks behind
+inline constexpr std::uint8_t kHopByHop = 0;  ///< the first of the IPv6 extension headers that a card skips
 inline constexpr std::uint8_t kRouting = 43;
 inline constexpr std::uint8_t kFragment = 44;
 inline constexpr std::uint8_t kDestinationOptions = 60;
@@ -35,14 +35,14 @@ struct Ipv4Header {
   std::uint16_t identification = 0;
   bool dont_fragment = false;
   bool more_fragments = false;
-  std::uint16_t fragment_offset = 0;  ///< in 8 bytes, 0 to 8,191
+  std::uint16_t fragment_offset = 0;  ///< in units of 8 bytes, 0 to 8,191
   std::uint8_t time_to_live = 64;
   std::uint8_t protocol = 0;
   std::uint16_t checksum = 0;  ///< as it is on the wire; `write` computes none, `Builder` does
   Ipv4Address source{};
   Ipv4Address destination{};
-  std::span<const std::uint8_t>
-      options{};  ///< at most 40 bytes, a multiple of 4; of a header that was read: in its bytes
+  /// At most 40 bytes, a multiple of 4. After `read` it refers to the bytes that were read.
+  std::span<const std::uint8_t> options{};
 
   /// Bytes with options.
   [[nodiscard]] std::size_t length() const noexcept { return kLength + options.size(); }
@@ -89,13 +89,13 @@ struct Ipv4Header {
   static constexpr std::uint16_t kMaxFragmentOffset = 0x1FFF;
 };
 
-/// RFC 8200, 3. Extension headers are none of it.
+/// RFC 8200, 3. Without extension headers.
 struct Ipv6Header {
   static constexpr std::size_t kLength = 40;
 
   std::uint8_t traffic_class = 0;
   std::uint32_t flow_label = 0;      ///< 0 to 1,048,575
-  std::uint16_t payload_length = 0;  ///< bytes behind this header, extension headers included
+  std::uint16_t payload_length = 0;  ///< bytes after this header, extension headers included
   std::uint8_t next_header = 0;
   std::uint8_t hop_limit = 64;
   Ipv6Address source{};

@@ -13,25 +13,25 @@ namespace pollux::packet {
 using RssKey = std::array<std::uint8_t, 40>;
 
 /// The key of Microsoft's verification suite for RSS ("Verifying the RSS Hash Calculation"), which spreads evenly. The
-/// igb driver gives it to the card, so that hashes of software and card are the same.
+/// igb driver gives it to the card, so software and the card compute the same hashes.
 inline constexpr RssKey kDefaultRssKey{0x6D, 0x5A, 0x56, 0xDA, 0x25, 0x5B, 0x0E, 0xC2, 0x41, 0x67,
                                        0x25, 0x3D, 0x43, 0xA3, 0x8F, 0xB0, 0xD0, 0xCA, 0x2B, 0xCB,
                                        0xAE, 0x7B, 0x30, 0xB4, 0x77, 0xCB, 0x2D, 0xA3, 0x80, 0x30,
                                        0xF2, 0x0C, 0x6A, 0x42, 0xB7, 0x3B, 0xBE, 0xAC, 0x01, 0xFA};
 
-/// Microsoft's Toeplitz hash, by which cards spread flows over queues: for each set bit of the input, first bit first,
-/// the key's 32 bits that start there, all of them added without carry ("RSS Hashing Functions", Microsoft's Windows
-/// driver documentation). The input is the fields as they are on the wire: source address, destination address and,
-/// where ports are hashed, source port and destination port; `rss_hash` in classify.hpp picks them. Of a key it makes a
-/// table of 4.5 KiB, so keep one for many frames. Thread rule: any number of threads may hash at once.
+/// Microsoft's Toeplitz hash, which cards use to spread flows over queues. For each set bit of the input, the 32 bits
+/// of the key that start at that bit's position are combined by exclusive or ("RSS Hashing Functions", Microsoft's
+/// Windows driver documentation). The input is the fields as on the wire: source address, destination address and, if
+/// ports are hashed, source port and destination port; `rss_hash` in classify.hpp selects them. An object holds a table
+/// of 4.5 KiB, so reuse it for many frames. Thread rule: any number of threads may hash at once.
 class POLLUX_API ToeplitzHash {
  public:
-  /// Bytes of input that a key of 40 bytes suffices for: IPv6 addresses and ports.
+  /// Longest input for a key of 40 bytes: IPv6 addresses and ports.
   static constexpr std::size_t kMaxInput = 36;
 
   explicit ToeplitzHash(const RssKey& key = kDefaultRssKey) noexcept;
 
-  /// The hash of the first kMaxInput bytes of `input`; more do not count.
+  /// The hash of the first kMaxInput bytes of `input`; later bytes are ignored.
   [[nodiscard]] std::uint32_t operator()(std::span<const std::uint8_t> input) const noexcept {
     std::uint32_t hash = 0;
     const std::size_t bytes = input.size() < kMaxInput ? input.size() : kMaxInput;
@@ -40,7 +40,7 @@ class POLLUX_API ToeplitzHash {
   }
 
  private:
-  /// For each half byte of the input what each of its values adds.
+  /// The contribution of each value of each half byte of the input.
   std::array<std::array<std::uint32_t, 16>, 2 * kMaxInput> table_;
 };
 

@@ -54,8 +54,8 @@ struct TcpHeader {
   std::uint16_t window = 0;
   std::uint16_t checksum = 0;  ///< as it is on the wire; `write` computes none, `Builder` does
   std::uint16_t urgent = 0;
-  std::span<const std::uint8_t>
-      options{};  ///< at most 40 bytes, a multiple of 4; of a header that was read: in its bytes
+  /// At most 40 bytes, a multiple of 4. After `read` it refers to the bytes that were read.
+  std::span<const std::uint8_t> options{};
 
   /// Bytes with options.
   [[nodiscard]] std::size_t length() const noexcept { return kLength + options.size(); }
