@@ -11,7 +11,7 @@ namespace pollux {
 
 void barrier_on_all_threads(Clock& clock) {
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  // Registering twice is allowed and cheap (membarrier(2)), so no state has to be kept.
+  // The registration may be repeated and is cheap (membarrier(2)), so no state records it.
   if (::syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0 &&
       ::syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0) {
     return;

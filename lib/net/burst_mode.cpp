@@ -18,7 +18,7 @@ bool processor_has(BurstMode mode) noexcept {
     case BurstMode::best:
     case BurstMode::scalar: return true;
 #if defined(__x86_64__)
-    // The compiler's run-time asks the processor and whether the kernel saves the registers.
+    // The compiler's run-time library checks the processor and whether the kernel saves the registers.
     case BurstMode::avx2: return __builtin_cpu_supports("avx2") != 0;
     case BurstMode::avx512:
       return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("avx512f") != 0 &&
@@ -34,10 +34,11 @@ bool processor_has(BurstMode mode) noexcept {
 BurstMode best_of(BurstMode mode) noexcept {
   if (mode != BurstMode::best) return mode;
 #if defined(POLLUX_THREAD_SANITIZER)
-  // It knows atomic loads for what they are; a vector that is loaded at once it takes for a race with the card.
+  // The sanitizer understands atomic loads, but reports a SIMD load of descriptors as a race with the card.
   return BurstMode::scalar;
 #endif
-  // It calls a function for each vector instruction: l2fwd on its igb forwards half as much again without.
+  // TCG calls a function for each SIMD instruction: on QEMU's igb, l2fwd forwards 1.5 times as many frames in scalar
+  // mode.
   if (this_processor().is_tcg) return BurstMode::scalar;
   if (processor_has(BurstMode::avx512) && is_quicker_with_avx512(this_processor())) return BurstMode::avx512;
   for (const BurstMode simd : {BurstMode::avx2, BurstMode::neon}) {

@@ -8,18 +8,19 @@
 
 namespace pollux {
 
-/// Bytes of the longest headers that software takes; more do not fit a request.
+/// Bytes of the longest headers that software handles; a request cannot describe longer ones.
 inline constexpr std::uint16_t kMaxHeader = 65535;
 
-/// Whether the checksums that a frame's request names can be computed: their headers are there. The segments' bounds
-/// must have been checked.
+/// Whether the checksums of a frame's request can be computed, that is, whether its headers are complete. The caller
+/// has checked the segments' bounds.
 [[nodiscard]] bool checksums_fit(const Mbuf& frame) noexcept;
 
-/// Computes those that `request` names in a copy of a frame for which `checksums_fit` holds.
+/// Computes the checksums that `request` names in a contiguous copy of a frame for which `checksums_fit` is true.
 void complete_checksums_in(std::span<std::uint8_t> frame, const TxOffload& request) noexcept;
 
-/// Writes the Internet checksum of all bytes from `start` on at `start` + `offset`, where a sum to begin with lies, as
-/// virtio-net has it (VIRTIO_NET_HDR_F_NEEDS_CSUM). All of them must be in the frame, whose buffers nobody else uses.
+/// Computes the Internet checksum of all bytes from `start` on and writes it at `start` + `offset`. That field already
+/// holds a partial sum, as in virtio-net (VIRTIO_NET_HDR_F_NEEDS_CSUM). All of these bytes are in the frame, and its
+/// buffers are not shared.
 void complete_internet_checksum(Mbuf& frame, std::uint32_t start, std::uint32_t offset) noexcept;
 
 }  // namespace pollux

@@ -16,9 +16,9 @@ using packet::InternetSum;
 constexpr std::uint32_t kIpv4Header = 20;  // the shortest
 constexpr std::uint32_t kIpv4HeaderMax = 60;
 constexpr std::uint32_t kIpv6Header = 40;
-constexpr std::uint32_t kIpv4Checksum = 10;  // where it lies in its header
+constexpr std::uint32_t kIpv4Checksum = 10;  // offset in the header
 
-/// Of the transport protocols: the number in an IP header, where the checksum lies in theirs, and its bytes.
+/// A transport protocol: its number in an IP header, and the offset and length of its checksum.
 struct Transport {
   std::uint32_t flag;
   std::uint8_t protocol;
@@ -30,7 +30,7 @@ constexpr std::array kTransports{
     Transport{.flag = TxOffload::udp_checksum, .protocol = 17, .checksum = 6, .bytes = 2},     // RFC 768
     Transport{.flag = TxOffload::sctp_checksum, .protocol = 132, .checksum = 8, .bytes = 4}};  // RFC 9260, 3.1
 
-/// The one that is asked for; nothing where none is, or more than one.
+/// The protocol whose checksum is requested; empty if there is none, or more than one.
 std::optional<Transport> transport_of(const TxOffload& request) noexcept {
   for (const Transport& one : kTransports) {
     if ((request.flags & TxOffload::kL4Checksums) == one.flag) return one;
@@ -41,7 +41,7 @@ std::optional<Transport> transport_of(const TxOffload& request) noexcept {
 bool ipv4_fits(const FrameBytes& frame, const TxOffload& request) noexcept {
   const std::uint32_t at = request.l3_offset();
   if (request.l3 < kIpv4Header || request.l3 > kIpv4HeaderMax || at + request.l3 > frame.size()) return false;
-  // Version 4, and a length that is the request's: else the field is no header's checksum.
+  // Version 4 and the header length of the request: otherwise this is no IPv4 header with a checksum.
   return frame.read8(at) == (0x40 | request.l3 / 4) && request.l3 % 4 == 0;
 }
 
@@ -55,8 +55,8 @@ bool fits(const FrameBytes& frame, const TxOffload& request) noexcept {
   return (request.flags & TxOffload::kL4Checksums) == 0 || transport_fits(frame, request);
 }
 
-// Where the IP packet ends by its own header, behind which an Ethernet frame may be padded; the frame's end where that
-// header tells nothing that fits, such as a segmented packet's length of 0.
+// The end of the IP packet according to its header; the frame may be padded after it. If the header gives no valid end
+// (for example, a length of 0 before segmentation), the end of the frame.
 std::size_t packet_end(const FrameBytes& frame, const TxOffload& request, std::size_t least) noexcept {
   const std::uint32_t at = request.l3_offset();
   std::size_t end = 0;
@@ -72,7 +72,7 @@ std::size_t packet_end(const FrameBytes& frame, const TxOffload& request, const 
   return packet_end(frame, request, std::size_t{request.l4_offset()} + transport.checksum + transport.bytes);
 }
 
-// RFC 9293, 3.1, and RFC 8200, 8.1. Both sums come to the same: addresses, protocol, length.
+// RFC 9293, 3.1, and RFC 8200, 8.1. IPv4 and IPv6 use the same fields: addresses, protocol, length.
 std::optional<std::uint16_t> pseudo_header_sum(const FrameBytes& frame, const TxOffload& request,
                                                const Transport& transport) noexcept {
   const std::uint32_t at = request.l3_offset();
@@ -85,7 +85,7 @@ std::optional<std::uint16_t> pseudo_header_sum(const FrameBytes& frame, const Tx
     return std::nullopt;
   }
   sum.add(transport.protocol);
-  // A card that cuts a packet into segments adds the length of each (82576 and DPDK, rte_ip.h, rte_ipv4_phdr_cksum).
+  // For segmentation, the card adds the length of each segment (82576 and DPDK, rte_ip.h, rte_ipv4_phdr_cksum).
   constexpr std::uint32_t kSegmentation = TxOffload::tcp_segmentation | TxOffload::udp_segmentation;
   if ((request.flags & kSegmentation) == 0) {
     sum.add(static_cast<std::uint32_t>(packet_end(frame, request, transport) - request.l4_offset()));
@@ -115,7 +115,7 @@ void complete_sctp(const FrameBytes& frame, const TxOffload& request, const Tran
   frame.write(at, crc.bytes());
 }
 
-// The field holds the pseudo-header's sum, and so is a part of the sum as it stands.
+// The checksum field holds the sum of the pseudo-header, so summing all bytes includes it.
 void complete_internet(const FrameBytes& frame, std::size_t start, std::size_t offset, std::size_t end,
                        bool zero_means_none) noexcept {
   const auto sum = static_cast<std::uint16_t>(~sum_of(frame, start, end).folded());
@@ -132,7 +132,7 @@ void complete(const FrameBytes& frame, const TxOffload& request) noexcept {
                     transport->flag == TxOffload::udp_checksum);
 }
 
-// Whether a segment's bytes are the frame's alone.
+// Whether nobody else uses a segment's bytes.
 bool is_own(Mbuf& segment) noexcept {
   if (segment.is_shared()) return false;
   Mbuf* const root = MbufAccess::root(segment);
@@ -157,7 +157,7 @@ bool can_write_checksums(const FrameBytes& frame, const TxOffload& request) noex
 }  // namespace
 
 bool checksums_fit(const Mbuf& frame) noexcept {
-  // Nothing is written.
+  // The const_cast is safe: nothing is written.
   return fits(FrameBytes(const_cast<Mbuf&>(frame)), frame.tx_offload());
 }
 

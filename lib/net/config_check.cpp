@@ -40,8 +40,8 @@ Result<void> check_ring(const std::string& place, std::uint32_t size, const Port
 
 Result<void> check_burst_mode(const PortConfig& config, const PortInfo& port) {
   if (processor_has(config.burst_mode)) return {};
-  return refuse(port.name, fmt::format("this processor cannot run burst_mode = {}", name(config.burst_mode)),
-                "use burst_mode = best, which takes one that it has");
+  return refuse(port.name, fmt::format("this processor does not support burst_mode = {}", name(config.burst_mode)),
+                "use burst_mode = best, which selects a supported mode");
 }
 
 // What rings hold, what caches keep for themselves, and what the application has in its hands meanwhile.
@@ -234,9 +234,9 @@ Result<void> check_mtu(std::uint32_t mtu, const ValidatedConfig& config, const P
   if (mtu < limits.min_mtu || mtu > limits.max_mtu) {
     return refuse(
         port.name, fmt::format("mtu = {} is outside {} to {}", mtu, limits.min_mtu, limits.max_mtu),
-        fmt::format("the longest frame here is {} bytes with header, VLAN tag and FCS; 1,500 is what Ethernet "
-                    "carries everywhere",
-                    wire_bytes(limits.max_mtu)));
+        fmt::format(
+            "the longest frame of this port is {} bytes with header, VLAN tag and FCS; 1,500 works on any Ethernet",
+            wire_bytes(limits.max_mtu)));
   }
   for (std::size_t index = 0; index < config.rx.size(); ++index) {
     if (auto fits = check_frame_fits(mtu, config, index, port); !fits) return fits;

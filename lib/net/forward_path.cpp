@@ -15,7 +15,8 @@ ForwardPath::ControlLocks ForwardPath::lock_ports() const {
   return ports_ == nullptr ? ControlLocks{} : ports_->lock();
 }
 
-// Two paths may lead from one port to the other and back, on two threads.
+// std::lock avoids a deadlock: two threads may lock the same two ports in opposite order. Each port is locked once on
+// its own first, so that an overdue service is reported without holding the other lock.
 ForwardPath::ControlLocks ForwardPorts::lock() const {
   if (in_ == out_) return {in_->lock(), {}};
   ForwardPath::ControlLocks locks{in_->lock(), {}};

@@ -9,13 +9,13 @@
 
 namespace pollux {
 
-/// The ports that a forward path joins, perhaps one and the same.
+/// The two ports of a forward path, which may be the same port.
 class ForwardPorts {
  public:
   ForwardPorts(std::shared_ptr<PortCore> in, std::shared_ptr<PortCore> out) noexcept
       : in_(std::move(in)), out_(std::move(out)) {}
 
-  /// As long as the result lives no control call of either port runs.
+  /// No control call of either port runs while the result exists.
   [[nodiscard]] ForwardPath::ControlLocks lock() const;
 
  private:

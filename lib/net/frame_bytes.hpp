@@ -10,7 +10,7 @@
 
 namespace pollux {
 
-/// The bytes of a frame by their offset, whether they lie in one piece or in a chain of mbufs.
+/// Accesses the bytes of a frame by offset. The frame is contiguous or a chain of mbufs.
 class FrameBytes {
  public:
   explicit FrameBytes(Mbuf& frame) noexcept : segment_(&frame), size_(frame.packet_length()) {}
@@ -18,8 +18,8 @@ class FrameBytes {
 
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
-  /// Calls `use(bytes, segment)` for each piece from offset `from` up to `to`, both within the frame; `segment` is
-  /// nullptr for a frame that is no mbuf.
+  /// Calls `use(bytes, segment)` for each contiguous part from offset `from` to `to`, both within the frame. `segment`
+  /// is nullptr if the frame is not an mbuf.
   template <class Use>
   void for_each(std::size_t from, std::size_t to, Use use) const {
     if (segment_ == nullptr) return use(flat_.subspan(from, to - from), static_cast<Mbuf*>(nullptr));
@@ -34,7 +34,7 @@ class FrameBytes {
     }
   }
 
-  /// Copies bytes from `offset` on, all of which are in the frame.
+  /// Copies the bytes from `offset` on; all of them are in the frame.
   void read(std::size_t offset, std::span<std::uint8_t> out) const {
     auto to = out.begin();
     for_each(offset, offset + out.size(),

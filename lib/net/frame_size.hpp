@@ -9,17 +9,17 @@ inline constexpr std::uint32_t kEthernetHeaderBytes = 14;
 inline constexpr std::uint32_t kVlanTagBytes = 4;
 inline constexpr std::uint32_t kFcsBytes = 4;
 
-/// The least that IPv4 asks of a link (RFC 791).
+/// The smallest MTU that IPv4 allows (RFC 791).
 inline constexpr std::uint32_t kMinMtu = 68;
 
-/// The longest frame in memory for an MTU: header, one VLAN tag, payload; no FCS.
+/// The longest frame in memory for an MTU: header, one VLAN tag and payload, without FCS.
 [[nodiscard]] constexpr std::uint32_t frame_bytes(std::uint32_t mtu) noexcept {
   return mtu + kEthernetHeaderBytes + kVlanTagBytes;
 }
-/// The same on the wire, FCS included.
+/// The same on the wire, with FCS.
 [[nodiscard]] constexpr std::uint32_t wire_bytes(std::uint32_t mtu) noexcept { return frame_bytes(mtu) + kFcsBytes; }
 
-/// What is left of a card's `octets` without the FCS of each of `frames`.
+/// A card's `octets` counter minus the FCS of each of `frames`.
 [[nodiscard]] constexpr std::uint64_t without_fcs(std::uint64_t octets, std::uint64_t frames) noexcept {
   const std::uint64_t fcs = frames * kFcsBytes;
   return octets > fcs ? octets - fcs : 0;

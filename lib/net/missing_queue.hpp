@@ -6,7 +6,7 @@
 
 namespace pollux {
 
-/// What a program gets that asks for a queue which its port does not have: bursts yield and take nothing.
+/// Stands for a queue that the port does not have (builds with POLLUX_CHECKED). Its bursts are empty.
 class MissingRxQueue final : public RxQueue {
  public:
   [[nodiscard]] Result<void> use_cache(const MempoolCache&) override {

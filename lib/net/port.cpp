@@ -103,7 +103,7 @@ Link Port::link() {
   return core_->machine().link();
 }
 
-// Between two looks others may have their turn.
+// The mutex is released between two polls, so other control calls can run.
 Result<Link> Port::wait_for_link(Duration limit) {
   Link found;
   const auto waited = wait_until(
@@ -114,7 +114,7 @@ Result<Link> Port::wait_for_link(Duration limit) {
       },
       std::chrono::milliseconds(1));
   if (waited) return found;
-  return fail(ErrorCode::timeout, waited.error().what, "check the cable and the other end, or wait longer");
+  return fail(ErrorCode::timeout, waited.error().what, "check the cable and the link partner, or wait longer");
 }
 
 Stats Port::stats() {

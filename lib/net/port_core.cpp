@@ -17,21 +17,21 @@ constexpr bool kChecked = true;
 constexpr bool kChecked = false;
 #endif
 
-/// Until a driver has said how often it wants to be called.
-constexpr Duration kNotSaid = std::chrono::seconds(10);
+/// The service interval until the driver returns one.
+constexpr Duration kDefaultInterval = std::chrono::seconds(10);
 
 double to_seconds(Duration span) { return std::chrono::duration<double>(span).count(); }
 
 }  // namespace
 
 PortCore::PortCore(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver)
-    : context_(std::move(context)), within_(kNotSaid) {
+    : context_(std::move(context)), interval_(kDefaultInterval) {
   machine_.emplace(context_, std::move(driver));
 }
 
 std::shared_ptr<PortCore> PortCore::create(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver) {
   std::shared_ptr<PortCore> core(new PortCore(std::move(context), std::move(driver)));
-  // A device's event may make it due at once, on the Control's thread.
+  // An event of the device may start the task at once, on the Control's thread.
   const std::lock_guard lock(core->mutex_);
   core->join_control();
   return core;
@@ -53,7 +53,7 @@ std::unique_lock<std::mutex> PortCore::lock() {
   std::unique_lock lock(mutex_);
   if constexpr (kChecked) {
     if (const auto overdue = find_overdue()) {
-      // The handler is the program's and may look at the port.
+      // The lock is released, since the program's handler may call the port.
       lock.unlock();
       context_->report(*overdue);
       lock.lock();
@@ -62,18 +62,18 @@ std::unique_lock<std::mutex> PortCore::lock() {
   return lock;
 }
 
-// Only where frames flow: nothing else lets a counter run full.
+// Only while started: otherwise no counter can overflow.
 std::optional<Misuse> PortCore::find_overdue() {
   if (reported_ || !task_ || machine_->state() != PortState::started) return std::nullopt;
   const Duration since = context_->clock().now() - serviced_;
-  if (since <= kOverdue * within_) return std::nullopt;
+  if (since <= kOverdue * interval_) return std::nullopt;
   reported_ = true;
   return Misuse{
       MisuseKind::overdue,
-      fmt::format("{}: service did not run for {:.1f} s and is due every {:.1f} s, or else counters of the card stick "
-                  "unseen and nobody notices that it is gone; call context.control().run_due() in the program's loop "
-                  "whenever the time it returned has come, or set ContextOptions::control_thread",
-                  machine_->info().name, to_seconds(since), to_seconds(within_))};
+      fmt::format("{}: service did not run for {:.1f} s and is due every {:.1f} s; without it, counters of the card "
+                  "reach their limit and its removal is not noticed; call context.control().run_due() in the program's "
+                  "loop at the time that it returned, or set ContextOptions::control_thread",
+                  machine_->info().name, to_seconds(since), to_seconds(interval_))};
 }
 
 Result<void> PortCore::start() {
@@ -96,7 +96,7 @@ Result<Duration> PortCore::serve() {
   auto within = machine_->service();
   serviced_ = context_->clock().now();
   reported_ = false;
-  if (within) within_ = *within;
+  if (within) interval_ = *within;
   return within;
 }
 
@@ -104,7 +104,7 @@ Result<Duration> PortCore::service() {
   const auto held = lock();
   auto within = serve();
   if (!within) {
-    // Told here, so nobody else has to be.
+    // The caller gets the error, so the Control does not return it again.
     leave_control();
   } else if (task_) {
     context_->scheduler().reschedule(*task_, serviced_ + std::min(kLongest, *within / 2));
@@ -114,7 +114,7 @@ Result<Duration> PortCore::service() {
 
 Result<Time> PortCore::run() {
   const auto held = lock();
-  if (!task_) return Time::max();  // left while its turn came
+  if (!task_) return Time::max();  // removed while it waited for the lock
   const auto within = serve();
   if (within) return serviced_ + std::min(kLongest, *within / 2);
   leave_control();
@@ -123,9 +123,9 @@ Result<Time> PortCore::run() {
 
 Result<void> PortCore::close() {
   const auto held = lock();
-  leave_control();  // the device's events end with it
+  leave_control();  // the device's events are closed with it
   auto closed = machine_->close();
-  // A poller that does not come out keeps the port as it was.
+  // If a poller did not finish its burst, the port stays started and needs its service.
   if (machine_->state() == PortState::started) join_control();
   return closed;
 }
@@ -149,8 +149,7 @@ TxQueue& PortCore::missing_tx(std::uint16_t index, Site site) {
 void PortCore::report_missing(const char* kind, const char* call, std::uint16_t index, Site site) {
   context_->report(
       {MisuseKind::no_such_queue,
-       fmt::format("{}: there is no {} queue {}, which {}:{} asks for; configure the port with more, or ask "
-                   "{}() whether one is there",
+       fmt::format("{}: there is no {} queue {}, requested at {}:{}; configure more queues, or check with {}() first",
                    machine_->info().name, kind, index, site.file, site.line, call)});
 }
 

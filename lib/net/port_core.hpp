@@ -19,33 +19,33 @@ namespace pollux {
 
 class ContextState;
 
-/// What stands behind a Port: its states and its driver, the mutex of its control calls, and its service, which hangs
-/// on the Context's Control from here until the port is closed or has failed.
+/// The implementation of a Port: its state machine and driver, the mutex of its control calls, and its service. The
+/// Context's Control runs the service until the port is closed or has failed.
 class PortCore final : public ControlTask, public std::enable_shared_from_this<PortCore> {
  public:
-  /// A service is overdue when it has not run for this many times as long as the driver said.
+  /// A service is overdue if it has not run for this many of the intervals that the driver returned.
   static constexpr int kOverdue = 2;
-  /// How often the Control runs it at least: that a card is gone is to be noticed soon.
+  /// The longest interval between two services, so that a removed card is noticed soon.
   static constexpr Duration kLongest = std::chrono::seconds(1);
 
   [[nodiscard]] static std::shared_ptr<PortCore> create(std::shared_ptr<ContextState> context,
                                                         std::unique_ptr<PortDriver> driver);
 
-  /// As long as the result lives no other control call runs. An overdue service is reported first.
+  /// Locks out all other control calls while the result exists. Reports an overdue service first.
   [[nodiscard]] std::unique_lock<std::mutex> lock();
   [[nodiscard]] ContextState& context() const noexcept { return *context_; }
-  /// For whoever holds the lock; its driver's queues and what does not change, for anybody.
+  /// Needs the lock, except for the driver's queues and for properties that do not change.
   [[nodiscard]] PortMachine& machine() noexcept { return *machine_; }
 
-  // Control calls that mean something to the service, too. Each takes the lock.
+  // Control calls that also affect the service. Each takes the lock.
   [[nodiscard]] Result<void> start();
   [[nodiscard]] Result<void> stop();
   [[nodiscard]] Result<Duration> service();
   [[nodiscard]] Result<void> close();
-  /// The end of the Port: closes what is open, and the driver is gone.
+  /// Called by the Port's destructor: closes the port and destroys the driver.
   void retire();
 
-  /// Reports the misuse and stands in for the queue.
+  /// Report the misuse and return a queue that carries no frames.
   [[nodiscard]] RxQueue& missing_rx(std::uint16_t index, Site site);
   [[nodiscard]] TxQueue& missing_tx(std::uint16_t index, Site site);
 
@@ -57,7 +57,7 @@ class PortCore final : public ControlTask, public std::enable_shared_from_this<P
   [[nodiscard]] Result<Duration> serve();
   void join_control();
   void leave_control();
-  /// Whoever called was told of the failure, so the Control does not tell it again.
+  /// Stops the service of a failed port: the caller gets the error, so the Control does not return it again.
   void leave_if_failed();
   [[nodiscard]] std::optional<Misuse> find_overdue();
   void report_missing(const char* kind, const char* call, std::uint16_t index, Site site);
@@ -67,10 +67,10 @@ class PortCore final : public ControlTask, public std::enable_shared_from_this<P
   MissingRxQueue missing_rx_;
   MissingTxQueue missing_tx_;
   std::mutex mutex_;
-  std::optional<ControlScheduler::TaskId> task_;  // nothing: it does not hang on the Control (any more)
-  Duration within_;                               // what the driver said last
-  Time serviced_{0};                              // or started
-  bool reported_ = false;                         // that it is overdue, since it ran
+  std::optional<ControlScheduler::TaskId> task_;  // empty: not registered with the Control
+  Duration interval_;                             // what the driver returned last
+  Time serviced_{0};                              // time of the last service or start
+  bool reported_ = false;                         // whether the overdue service was reported
 };
 
 }  // namespace pollux

@@ -32,7 +32,7 @@ MacAddress random_station_address() {
   std::random_device random;
   MacAddress mac;
   for (std::uint8_t& byte : mac) byte = static_cast<std::uint8_t>(random());
-  mac[0] = static_cast<std::uint8_t>((mac[0] & 0xFC) | 0x02);  // one station's, locally administered
+  mac[0] = static_cast<std::uint8_t>((mac[0] & 0xFC) | 0x02);  // individual, locally administered
   return mac;
 }
 

@@ -8,17 +8,17 @@
 #include "pollux/base/error.hpp"
 #include "pollux/net/link.hpp"
 
-/// What a port is told apart by, whatever it stands on.
+/// Port indices and MAC addresses, for all ports.
 namespace pollux {
 
-/// The number of a new port within its Context: Mbuf::port() of what it receives. The PortMachine gives it back when
-/// the port is closed. Error no_memory: none is left; `port` names the port in it.
+/// Takes an unused port index of the Context, for Mbuf::port(). The PortMachine returns it when the port is closed.
+/// Error no_memory: no index is left. `port` is the name in that error.
 [[nodiscard]] Result<std::uint16_t> next_port_index(ContextState& context, std::string_view port);
 
-/// Whether a port can have the address: not a group's, and not all zero.
+/// Whether a port can have the address: not a group address and not all zero.
 [[nodiscard]] bool is_station_address(const MacAddress& mac) noexcept;
 
-/// One for a port that was given none: locally administered (IEEE 802, 8.2.2).
+/// A random address for a port without one: locally administered (IEEE 802, 8.2.2).
 [[nodiscard]] MacAddress random_station_address();
 
 }  // namespace pollux

@@ -14,7 +14,7 @@
 namespace pollux {
 namespace {
 
-/// For a poller to leave its burst: it may have been preempted.
+/// How long to wait for a poller to finish its burst: it may have been preempted.
 constexpr Duration kPollerLimit = std::chrono::seconds(1);
 
 constexpr auto kAlive = {PortState::opened, PortState::configured, PortState::started};
@@ -29,7 +29,7 @@ PortMachine::~PortMachine() {
   if (state_ == PortState::closed) return;
   auto closed = close();
   if (!closed && state_ == PortState::started) {
-    // A thread is still inside a burst; what it uses must outlive it.
+    // A thread is still inside a burst, so the memory that it uses must not be freed.
     poller_stuck_ = true;
     static_cast<void>(enter_failed(closed.error()));
     closed = close();
@@ -52,7 +52,7 @@ Result<void> PortMachine::configure(const PortConfig& config) {
   return {};
 }
 
-// A port that is configured anew keeps its pool if that is of the right size.
+// A port that is configured again keeps its pool if the size is unchanged.
 Result<void> PortMachine::make_own_pool(ValidatedConfig& config) const {
   if (!config.own_pool) return {};
   if (config_.own_pool && config_.own_pool->count == config.own_pool->count) {
@@ -105,7 +105,7 @@ Result<void> PortMachine::start() {
   if (!started) {
     if (started.error().code == ErrorCode::device_removed) return enter_failed(started.error());
     if (auto halted = driver_->halt(); !halted) return enter_failed(halted.error());
-    take_buffers_back(DrainReason::stopped);
+    drain_rings(DrainReason::stopped);
     return started;
   }
   driver_->open_queues();
@@ -117,7 +117,7 @@ Result<void> PortMachine::stop() {
   if (auto fits = expect({PortState::started}, "stop"); !fits) return fits;
   if (auto closed = driver_->close_queues(kPollerLimit); !closed) return closed;
   if (auto halted = driver_->halt(); !halted) return enter_failed(halted.error());
-  take_buffers_back(DrainReason::stopped);
+  drain_rings(DrainReason::stopped);
   state_ = PortState::configured;
   return {};
 }
@@ -125,7 +125,7 @@ Result<void> PortMachine::stop() {
 tl::unexpected<Error> PortMachine::enter_failed(Error why) {
   if (state_ == PortState::started && !poller_stuck_) {
     if (const auto closed = driver_->close_queues(kPollerLimit); !closed) poller_stuck_ = true;
-    // The card may well be able to stop, such as when the host only asks for it back.
+    // The card may still be able to stop, for example if the host only requests the device back.
     if (!poller_stuck_) static_cast<void>(driver_->halt());
   }
   state_ = PortState::failed;
@@ -133,7 +133,7 @@ tl::unexpected<Error> PortMachine::enter_failed(Error why) {
   return tl::unexpected<Error>(std::move(why));
 }
 
-void PortMachine::take_buffers_back(DrainReason reason) {
+void PortMachine::drain_rings(DrainReason reason) {
   const std::uint32_t buffers = driver_->drain(reason);
   if (reason == DrainReason::removed) removed_buffers_ += buffers;
   filled_ = false;
@@ -142,26 +142,26 @@ void PortMachine::take_buffers_back(DrainReason reason) {
 Result<void> PortMachine::close() {
   if (state_ == PortState::closed) return expect({}, "close");
   if (state_ == PortState::started) {
-    // A poller that is still inside keeps everything in place. A card that failed to stop is dealt with below.
+    // If a poller is still inside a burst, nothing changes. A card that does not stop is handled below.
     if (auto stopped = stop(); !stopped && state_ == PortState::started) return stopped;
   }
-  return hand_back();
+  return release_device();
 }
 
-Result<void> PortMachine::hand_back() {
+Result<void> PortMachine::release_device() {
   const bool failed = state_ == PortState::failed;
   const bool harmless = !failed || driver_->make_harmless();
   auto result = driver_->release(failed);
   if (harmless && !poller_stuck_) {
-    if (filled_) take_buffers_back(DrainReason::removed);
+    if (filled_) drain_rings(DrainReason::removed);
     driver_->retire();
   } else {
-    // Somebody might still write there: this memory is given up for good.
+    // The card or a thread might still write to this memory, so it is never freed.
     driver_->abandon();
     result = fail(harmless ? ErrorCode::busy : failure_.code,
-                  fmt::format("{}: {}; its rings and buffers are lost to this process", info().name,
+                  fmt::format("{}: {}; its rings and buffers cannot be used again", info().name,
                               harmless ? "a thread is still polling" : "the card did not stop"),
-                  "stop polling before the port goes away, or reset the slot");
+                  "stop polling before the port is closed, or reset the slot");
   }
   config_ = {};
   context_->return_port_index(info().index);

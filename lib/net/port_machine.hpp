@@ -15,18 +15,18 @@
 
 namespace pollux {
 
-/// The order of a port's states over its driver, and all that is checked before a driver is asked for something.
+/// The state machine of a port. It checks every call before the driver is called.
 ///
 ///     opened -- configure --> configured -- start --> started -- stop --> configured
 ///     any -- close --> closed;   any -- the card is gone, faulty or does not stop --> failed -- close --> closed
 ///
-/// What its functions do is said at Port's. Thread rule: one thread at a time.
+/// Port documents the functions. Thread rule: one thread at a time.
 class PortMachine {
  public:
   PortMachine(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver) noexcept;
   PortMachine(const PortMachine&) = delete;
   PortMachine& operator=(const PortMachine&) = delete;
-  /// Closes the port if that was not done.
+  /// Closes the port if necessary.
   ~PortMachine();
 
   [[nodiscard]] PortDriver& driver() const noexcept { return *driver_; }
@@ -61,21 +61,21 @@ class PortMachine {
  private:
   [[nodiscard]] Result<void> expect(std::initializer_list<PortState> states, std::string_view call) const;
   [[nodiscard]] Result<void> make_own_pool(ValidatedConfig& config) const;
-  /// In effect at once on a started port; what the driver refuses changes nothing.
+  /// Takes effect at once on a started port. If the driver rejects it, nothing changes.
   [[nodiscard]] Result<void> set_promiscuity(bool promiscuous, bool all_multicast);
   [[nodiscard]] tl::unexpected<Error> enter_failed(Error why);
-  void take_buffers_back(DrainReason reason);
-  [[nodiscard]] Result<void> hand_back();
+  void drain_rings(DrainReason reason);
+  [[nodiscard]] Result<void> release_device();
 
   std::shared_ptr<ContextState> context_;
   std::unique_ptr<PortDriver> driver_;
   PortState state_ = PortState::opened;
-  Error failure_;  // why it is failed
+  Error failure_;  // why the port has failed
   ValidatedConfig config_;
   MacAddress mac_;
-  bool filled_ = false;                             // buffers are in rings
-  bool poller_stuck_ = false;                       // some thread is inside a burst for good
-  std::atomic<std::uint64_t> removed_buffers_ = 0;  // taken back from a card that was gone or had failed
+  bool filled_ = false;                             // the rings may hold buffers
+  bool poller_stuck_ = false;                       // a thread did not leave its burst
+  std::atomic<std::uint64_t> removed_buffers_ = 0;  // buffers drained after the card was removed or failed
 };
 
 }  // namespace pollux

@@ -20,7 +20,7 @@ std::string_view describe(PortState state) {
   return "unknown";
 }
 
-std::string_view way_out_of(PortState state) {
+std::string_view hint_for(PortState state) {
   switch (state) {
     case PortState::opened: return "configure the port first";
     case PortState::configured: return "start the port first";
@@ -33,12 +33,12 @@ std::string_view way_out_of(PortState state) {
 
 }  // namespace
 
-Result<void> expect_state(PortState state, std::initializer_list<PortState> fitting, std::string_view port,
+Result<void> expect_state(PortState state, std::initializer_list<PortState> allowed, std::string_view port,
                           std::string_view call, const Error& failure) {
-  if (std::find(fitting.begin(), fitting.end(), state) != fitting.end()) return {};
+  if (std::find(allowed.begin(), allowed.end(), state) != allowed.end()) return {};
   const std::string why = state == PortState::failed ? fmt::format(" ({})", failure.what) : "";
   return fail(ErrorCode::bad_state, fmt::format("{}: {}() on a port that is {}{}", port, call, describe(state), why),
-              std::string(way_out_of(state)));
+              std::string(hint_for(state)));
 }
 
 }  // namespace pollux

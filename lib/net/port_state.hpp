@@ -9,9 +9,9 @@
 
 namespace pollux {
 
-/// Whether `call` fits the state of the port called `port`; else bad_state, with the way out of that state. `failure`
-/// is why it failed, if it did.
-[[nodiscard]] Result<void> expect_state(PortState state, std::initializer_list<PortState> fitting,
+/// Checks that `call` is allowed in the state of the port called `port`; otherwise bad_state, with a hint that leads
+/// out of that state. `failure` is the reason if the port has failed.
+[[nodiscard]] Result<void> expect_state(PortState state, std::initializer_list<PortState> allowed,
                                         std::string_view port, std::string_view call, const Error& failure);
 
 }  // namespace pollux

@@ -25,7 +25,7 @@ struct Leaf {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
 };
 
-/// All zero if the processor has no such leaf.
+/// All zero if the processor does not have the leaf.
 Leaf read_leaf(unsigned number) noexcept {
   Leaf leaf;
   static_cast<void>(__get_cpuid(number, &leaf.eax, &leaf.ebx, &leaf.ecx, &leaf.edx));
@@ -36,7 +36,8 @@ std::string text_of(std::array<unsigned, 3> words) {
   return {reinterpret_cast<const char*>(words.data()), sizeof words};
 }
 
-// Only of a processor that says it has a hypervisor; __get_cpuid would take the leaf for one beyond the last.
+// Asks for the leaf only if the processor reports a hypervisor. Uses __cpuid: __get_cpuid would reject the leaf as too
+// high.
 bool has_tcg(const Leaf& features) {
   constexpr unsigned kHypervisorLeaf = 0x40000000;
   if ((features.ecx >> 31 & 1) == 0) return false;
@@ -52,9 +53,9 @@ bool has_tcg(const Leaf& features) {
 Processor this_processor() {
   Processor processor;
 #if defined(__x86_64__)
-  const Leaf maker = read_leaf(0);
+  const Leaf vendor = read_leaf(0);
   const Leaf features = read_leaf(1);
-  processor.vendor = text_of({maker.ebx, maker.edx, maker.ecx});
+  processor.vendor = text_of({vendor.ebx, vendor.edx, vendor.ecx});
   const unsigned family = features.eax >> 8 & 0xF;
   processor.family = family == 0xF ? family + (features.eax >> 20 & 0xFF) : family;
   processor.is_tcg = has_tcg(features);

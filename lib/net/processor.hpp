@@ -5,17 +5,17 @@
 
 namespace pollux {
 
-/// What x86 processors are told apart by; empty on others.
+/// Identifies an x86 processor; empty on others.
 struct Processor {
-  std::string vendor;   ///< as CPUID says it: "GenuineIntel", "AuthenticAMD"
+  std::string vendor;   ///< from CPUID: "GenuineIntel", "AuthenticAMD"
   unsigned family = 0;  ///< extended family included
-  bool is_tcg = false;  ///< QEMU's TCG emulates it (QEMU, target/i386/cpu.c: the hypervisor's leaf)
+  bool is_tcg = false;  ///< emulated by QEMU's TCG (QEMU, target/i386/cpu.c: the hypervisor leaf)
 };
 
 [[nodiscard]] Processor this_processor();
 
-/// Whether bursts were measured to be quicker with AVX-512 than with AVX2 there (docs/performance.md). What nobody has
-/// measured is taken for slower, as an Intel Xeon was.
+/// Whether AVX-512 bursts were measured to be faster than AVX2 bursts on this processor (docs/performance.md).
+/// Processors without a measurement count as slower, which a measured Intel Xeon was.
 [[nodiscard]] bool is_quicker_with_avx512(const Processor& processor) noexcept;
 
 }  // namespace pollux

@@ -12,19 +12,20 @@ POLLUX_COLD RxMetadata::Words RxMetadata::decode(const Mbuf& mbuf) noexcept {
     case RxFormat::software:
     case RxFormat::intel_advanced: words = {mbuf.rx_word(0), mbuf.rx_word(1)}; break;
     case RxFormat::virtio_net:
-      // A checksum that was partial and is not any more (no request) was computed since, or given up: nothing is known.
+      // If the checksum was partial and the request is gone, it was computed or the request was dropped: its status is
+      // unknown.
       if ((VirtioNetHeader::of(mbuf).flags & VirtioNetHeader::kDataValid) != 0)
         words.high = std::uint64_t{1} << kL4.checked;
       break;
     case RxFormat::none: break;
   }
-  const auto note_partial = [&](std::uint32_t flags, Check check) {
+  const auto set_partial = [&](std::uint32_t flags, Check check) {
     if ((mbuf.tx_offload().flags & flags) == 0) return;
     words.high |=
         std::uint64_t{1} << check.checked | std::uint64_t{1} << check.error | std::uint64_t{1} << check.partial;
   };
-  note_partial(TxOffload::ipv4_checksum, kIp);
-  note_partial(TxOffload::kL4Checksums, kL4);
+  set_partial(TxOffload::ipv4_checksum, kIp);
+  set_partial(TxOffload::kL4Checksums, kL4);
   return words;
 }
 

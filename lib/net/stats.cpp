@@ -30,7 +30,7 @@ void put_if_used(std::vector<QueueStats>& queues, std::size_t index, std::size_t
   queues[index] = queue;
 }
 
-std::vector<Counter> named_counters(const Stats& stats, bool tells_queue) {
+std::vector<Counter> named_counters(const Stats& stats, bool counts_queue_misses) {
   std::vector<Counter> counters{{"rx_packets", stats.rx_packets},
                                 {"tx_packets", stats.tx_packets},
                                 {"rx_bytes", stats.rx_bytes},
@@ -57,7 +57,7 @@ std::vector<Counter> named_counters(const Stats& stats, bool tells_queue) {
   counters.insert(counters.end(), stats.drops.begin(), stats.drops.end());
   append_queues(counters, "rx", stats.rx_queues);
   append_queues(counters, "tx", stats.tx_queues);
-  for (std::size_t i = 0; tells_queue && i < stats.rx_queues.size(); ++i) {
+  for (std::size_t i = 0; counts_queue_misses && i < stats.rx_queues.size(); ++i) {
     counters.push_back({fmt::format("rx_queue_{}_missed_at_least", i), stats.rx_queues[i].missed_at_least});
   }
   return counters;

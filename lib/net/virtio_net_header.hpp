@@ -8,8 +8,8 @@
 
 namespace pollux {
 
-/// What virtio-net and TAP put in front of a frame, in the host's byte order (virtio 1.2, 5.1.6; Linux,
-/// include/uapi/linux/virtio_net.h, virtio_net_hdr). An mbuf's words of RxFormat::virtio_net are these bytes.
+/// The header that virtio-net and TAP put before a frame, in host byte order (virtio 1.2, 5.1.6; Linux,
+/// include/uapi/linux/virtio_net.h, virtio_net_hdr). The words of an mbuf with RxFormat::virtio_net are these bytes.
 struct VirtioNetHeader {
   static constexpr std::uint8_t kNeedsChecksum = 1;  ///< VIRTIO_NET_HDR_F_NEEDS_CSUM
   static constexpr std::uint8_t kDataValid = 2;      ///< VIRTIO_NET_HDR_F_DATA_VALID
@@ -18,8 +18,8 @@ struct VirtioNetHeader {
   std::uint8_t segmentation = 0;
   std::uint16_t header_length = 0;
   std::uint16_t segment_size = 0;
-  std::uint16_t checksum_start = 0;   ///< bytes in front of what is summed up
-  std::uint16_t checksum_offset = 0;  ///< from there to the field
+  std::uint16_t checksum_start = 0;   ///< bytes before the checksummed part
+  std::uint16_t checksum_offset = 0;  ///< from there to the checksum field
 
   [[nodiscard]] static VirtioNetHeader of(const Mbuf& mbuf) noexcept {
     const std::uint64_t words[] = {mbuf.rx_word(0), mbuf.rx_word(1)};

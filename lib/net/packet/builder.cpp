@@ -25,7 +25,7 @@ std::size_t length_of(const Header& header) noexcept {
 
 }  // namespace
 
-/// Writes `header` if the last one was between `from` and `to`.
+/// Writes `header` if the current stage is between `from` and `to`, and moves on to stage `next`.
 template <class Header>
 bool Builder::put(const Header& header, const char* name, Stage from, Stage to, Stage next) noexcept {
   if (failed_ != nullptr) return false;
@@ -152,10 +152,9 @@ tl::unexpected<Error> Builder::failure() const {
                 fmt::format("packet::Builder: no room for {} at byte {} of {}", failed_, size_, memory_.size()),
                 "give it more memory");
   }
-  return fail(
-      ErrorCode::invalid_argument, fmt::format("packet::Builder: cannot write {} at byte {}", failed_, size_),
-      "add headers from the outside in (Ethernet, tags, IPv4 or IPv6 or ARP, TCP or UDP, payload), with options of "
-      "at most 40 bytes, a multiple of 4, and fields within their ranges");
+  return fail(ErrorCode::invalid_argument, fmt::format("packet::Builder: cannot write {} at byte {}", failed_, size_),
+              "add headers in order (Ethernet, tags, IPv4 or IPv6 or ARP, TCP or UDP, payload), with options of "
+              "at most 40 bytes, a multiple of 4, and fields within their ranges");
 }
 
 Result<std::span<std::uint8_t>> Builder::finish(std::size_t min_length) {

@@ -15,7 +15,8 @@ namespace {
 constexpr std::size_t kSctpChecksumAt = 8;
 constexpr std::size_t kSctpChecksumBytes = 4;
 
-/// A frame's bytes by their offset, in one piece or in a chain. Whoever asks knows that they are there.
+/// Access to a frame's bytes by offset, for a contiguous frame and for a chain. The caller guarantees that the bytes
+/// exist.
 class FlatFrame {
  public:
   explicit FlatFrame(std::span<const std::uint8_t> bytes) noexcept : bytes_(bytes) {}
@@ -62,7 +63,7 @@ std::uint16_t number_at(const Frame& frame, std::size_t at) noexcept {
   return load16(bytes.data());
 }
 
-/// Where the addresses lie, both of them.
+/// The position of both IP addresses.
 struct Addresses {
   std::size_t at;
   std::size_t bytes;
@@ -72,7 +73,7 @@ Addresses addresses_of(const Layout& layout) noexcept {
   return {.at = layout.l3 + std::size_t{8}, .bytes = 32};
 }
 
-/// Where the IP packet ends by its own length.
+/// The end of the IP packet according to its header.
 template <class Frame>
 std::size_t ip_end(const Frame& frame, const Layout& layout) noexcept {
   if (layout.type.has(PacketType::ipv4)) return std::size_t{layout.l3} + number_at(frame, layout.l3 + 2U);
@@ -95,38 +96,38 @@ std::optional<std::uint32_t> hash_of(const ToeplitzHash& hash, const Frame& fram
   return hash(std::span(input).first(size));
 }
 
-ChecksumStatus judged(bool is_good) noexcept { return is_good ? ChecksumStatus::good : ChecksumStatus::bad; }
+ChecksumStatus good_or_bad(bool is_good) noexcept { return is_good ? ChecksumStatus::good : ChecksumStatus::bad; }
 
 template <class Frame>
-ChecksumStatus judge_ip(const Frame& frame, const Layout& layout) noexcept {
+ChecksumStatus ip_status(const Frame& frame, const Layout& layout) noexcept {
   if (!layout.type.has(PacketType::ipv4)) return ChecksumStatus::unknown;
   std::array<std::uint8_t, Ipv4Header::kMaxLength> header{};
   frame.copy(layout.l3, std::span(header).first(1));
   InternetSum sum;
   frame.add_to(sum, layout.l3, layout.l3 + (header[0] & 0x0FU) * std::size_t{4});
-  return judged(sum.is_good());
+  return good_or_bad(sum.is_good());
 }
 
 template <class Frame>
-ChecksumStatus judge_sctp(const Frame& frame, std::size_t from, std::size_t to) noexcept {
+ChecksumStatus sctp_status(const Frame& frame, std::size_t from, std::size_t to) noexcept {
   if (to - from < kSctpChecksumAt + kSctpChecksumBytes) return ChecksumStatus::unknown;
   const std::size_t at = from + kSctpChecksumAt;
   std::array<std::uint8_t, kSctpChecksumBytes> bytes{};
   Crc32c crc;
   frame.add_to(crc, from, at);
-  crc.add(bytes);  // its own field counts as zero
+  crc.add(bytes);  // the checksum field counts as zero
   frame.add_to(crc, at + bytes.size(), to);
   frame.copy(at, bytes);
-  return judged(bytes == crc.bytes());
+  return good_or_bad(bytes == crc.bytes());
 }
 
 template <class Frame>
-ChecksumStatus judge_l4(const Frame& frame, const Layout& layout) noexcept {
+ChecksumStatus l4_status(const Frame& frame, const Layout& layout) noexcept {
   constexpr std::uint32_t kTransports = PacketType::tcp | PacketType::udp | PacketType::sctp;
   if ((layout.type.bits & kTransports) == 0) return ChecksumStatus::unknown;
   const std::size_t end = ip_end(frame, layout);
   if (end < layout.l4 || end > frame.size()) return ChecksumStatus::unknown;
-  if (layout.type.has(PacketType::sctp)) return judge_sctp(frame, layout.l4, end);
+  if (layout.type.has(PacketType::sctp)) return sctp_status(frame, layout.l4, end);
   const bool is_udp = layout.type.has(PacketType::udp);
   if (is_udp && (end - layout.l4 < UdpHeader::kLength || number_at(frame, layout.l4 + UdpHeader::kChecksumAt) == 0)) {
     return ChecksumStatus::unknown;
@@ -137,7 +138,7 @@ ChecksumStatus judge_l4(const Frame& frame, const Layout& layout) noexcept {
   sum.add(std::uint32_t{layout.protocol});
   sum.add(static_cast<std::uint32_t>(end - layout.l4));
   frame.add_to(sum, layout.l4, end);
-  return judged(sum.is_good());
+  return good_or_bad(sum.is_good());
 }
 
 }  // namespace
@@ -152,16 +153,16 @@ std::optional<std::uint32_t> rss_hash(const ToeplitzHash& hash, const Mbuf& fram
 }
 
 ChecksumStatus ip_checksum(std::span<const std::uint8_t> frame, const Layout& layout) noexcept {
-  return judge_ip(FlatFrame(frame), layout);
+  return ip_status(FlatFrame(frame), layout);
 }
 ChecksumStatus ip_checksum(const Mbuf& frame, const Layout& layout) noexcept {
-  return judge_ip(ChainedFrame(frame), layout);
+  return ip_status(ChainedFrame(frame), layout);
 }
 ChecksumStatus l4_checksum(std::span<const std::uint8_t> frame, const Layout& layout) noexcept {
-  return judge_l4(FlatFrame(frame), layout);
+  return l4_status(FlatFrame(frame), layout);
 }
 ChecksumStatus l4_checksum(const Mbuf& frame, const Layout& layout) noexcept {
-  return judge_l4(ChainedFrame(frame), layout);
+  return l4_status(ChainedFrame(frame), layout);
 }
 
 SoftwareRxMetadata classify(const ToeplitzHash& hash, const Mbuf& frame, const Layout& layout,

@@ -13,7 +13,7 @@ constexpr std::size_t kMaxFrame = 65535;
 constexpr std::size_t kSctpHeader = 12;  // RFC 9260, 3.1
 constexpr std::size_t kShortestExtension = 8;
 
-/// Goes through the headers from the outside in. Every read is behind a call of `has`.
+/// Parses the headers in order. Every read follows a call of `has`.
 class Parser {
  public:
   Parser(std::span<const std::uint8_t> bytes, std::size_t frame_length) noexcept
@@ -30,7 +30,7 @@ class Parser {
   }
 
  private:
-  /// Whether so many bytes lie at `at`; notes that the frame is truncated if they do not.
+  /// Whether there are `count` bytes at `at`; if not, marks the frame as truncated.
   bool has(std::size_t at, std::size_t count) noexcept {
     if (at <= bytes_.size() && count <= bytes_.size() - at) [[likely]]
       return true;
@@ -38,7 +38,7 @@ class Parser {
     return false;
   }
   [[nodiscard]] std::uint16_t read16(std::size_t at) const noexcept { return load16(&bytes_[at]); }
-  void note(std::uint32_t bits) noexcept { layout_.type.bits |= bits; }
+  void set_type(std::uint32_t bits) noexcept { layout_.type.bits |= bits; }
 
   void ethernet() noexcept {
     std::size_t at = EthernetHeader::kLength;
@@ -55,7 +55,7 @@ class Parser {
     if (type == ether_type::kIpv6) ipv6(at);
   }
 
-  /// The packet's end by its own header, `length` bytes from `at`, of which `header` are that header.
+  /// Sets the packet's end from its header: `length` bytes from `at`, of which `header` bytes are the header.
   void set_end(std::size_t at, std::size_t length, std::size_t header) noexcept {
     if (length < header) layout_.malformed = true;
     if (at + length > frame_length_) layout_.truncated = true;
@@ -70,7 +70,7 @@ class Parser {
       return;
     }
     if (!has(at, header)) return;
-    note(PacketType::ipv4 | (header > Ipv4Header::kLength ? PacketType::ipv4_options : 0U));
+    set_type(PacketType::ipv4 | (header > Ipv4Header::kLength ? PacketType::ipv4_options : 0U));
     set_end(at, read16(at + 2), header);
     payload_ = at + header;
     const std::uint16_t fragment = read16(at + 6);
@@ -85,7 +85,7 @@ class Parser {
       return;
     }
     if (!has(at, Ipv6Header::kLength)) return;
-    note(PacketType::ipv6);
+    set_type(PacketType::ipv6);
     set_end(at, Ipv6Header::kLength + read16(at + 4), Ipv6Header::kLength);
     payload_ = at + Ipv6Header::kLength;
     extensions(bytes_[at + 6], payload_);
@@ -98,12 +98,12 @@ class Parser {
           next != ip_protocol::kDestinationOptions) {
         break;
       }
-      // The card's type is settled by the headers in front of the fragment header, and by that one alone.
+      // The card's packet type depends only on the headers up to and including the fragment header.
       const bool is_typed = layout_.fragment == Fragment::none;
-      if (is_fragment && is_typed) note(PacketType::ipv6_extensions);
-      if (is_fragment) layout_.fragment = Fragment::later;  // unless its bytes say otherwise
+      if (is_fragment && is_typed) set_type(PacketType::ipv6_extensions);
+      if (is_fragment) layout_.fragment = Fragment::later;  // the default, if the frame ends here
       if (!has(at, kShortestExtension)) return;
-      if (is_typed) note(PacketType::ipv6_extensions);
+      if (is_typed) set_type(PacketType::ipv6_extensions);
       if (is_fragment) layout_.fragment = (read16(at + 2) & 0xFFF8) == 0 ? Fragment::first : Fragment::later;
       next = bytes_[at];
       // RFC 8200, 4: in units of 8 bytes, without the first one; a fragment header has no length.
@@ -121,38 +121,38 @@ class Parser {
     if (protocol == ip_protocol::kTcp) return tcp(at);
     if (protocol == ip_protocol::kUdp) return udp(at);
     if (protocol == ip_protocol::kSctp && has(at, kSctpHeader)) {
-      note_whole(PacketType::sctp);
-      take(at, kSctpHeader);
+      set_l4_type(PacketType::sctp);
+      accept(at, kSctpHeader);
     }
   }
   void tcp(std::size_t at) noexcept {
     if (!has(at, TcpHeader::kLength)) return;
-    note_whole(PacketType::tcp);
+    set_l4_type(PacketType::tcp);
     const std::size_t header = (bytes_[at + 12] >> 4) * std::size_t{4};
     if (header < TcpHeader::kLength) {
       layout_.malformed = true;
     } else if (has(at, header)) {
-      take(at, header);
+      accept(at, header);
     }
   }
   void udp(std::size_t at) noexcept {
     if (!has(at, UdpHeader::kLength)) return;
-    note_whole(PacketType::udp);
+    set_l4_type(PacketType::udp);
     const std::size_t length = read16(at + 4);
-    // A fragment has the length of the whole.
+    // In a fragment, the length is that of the whole datagram.
     const bool is_beyond = layout_.fragment == Fragment::none && at + length > end_;
     if (length < UdpHeader::kLength || is_beyond) {
       layout_.malformed = true;
     } else {
-      take(at, UdpHeader::kLength);
+      accept(at, UdpHeader::kLength);
     }
   }
-  /// A fragment's layer 4 is not in the card's type.
-  void note_whole(std::uint32_t bit) noexcept {
-    if (layout_.fragment == Fragment::none) note(bit);
+  /// The card's packet type has no layer 4 for fragments.
+  void set_l4_type(std::uint32_t bit) noexcept {
+    if (layout_.fragment == Fragment::none) set_type(bit);
   }
-  /// The header of layer 4 is whole, if the IP packet does not end before.
-  void take(std::size_t at, std::size_t header) noexcept {
+  /// Accepts the layer 4 header if it does not exceed the IP packet.
+  void accept(std::size_t at, std::size_t header) noexcept {
     if (at + header > end_) {
       layout_.malformed = true;
     } else {

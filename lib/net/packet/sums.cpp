@@ -14,7 +14,7 @@ std::uint16_t fold_sum(std::uint64_t sum) noexcept {
 
 std::uint16_t swap_bytes(std::uint16_t value) noexcept { return static_cast<std::uint16_t>(value << 8 | value >> 8); }
 
-/// The reflected polynomial's tables: kCrcTables[n][byte] is what `byte` becomes once n more bytes have followed.
+/// Tables of the reflected polynomial: kCrcTables[n][byte] is the CRC of `byte` followed by n zero bytes.
 constexpr std::size_t kCrcStep = 8;
 using CrcTables = std::array<std::array<std::uint32_t, 256>, kCrcStep>;
 constexpr CrcTables make_crc_tables() {
@@ -39,8 +39,8 @@ constexpr CrcTables kCrcTables = make_crc_tables();
 
 std::uint16_t InternetSum::folded() const noexcept { return fold_sum(sum_); }
 
-// The sum does not depend on the byte order in which it is made but for that of its result (RFC 1071, 2.B), so words
-// are added as they lie. A piece that starts at an odd byte has its bytes in the other halves.
+// The byte order of the addition only affects the byte order of the result (RFC 1071, 2.B), so words are added in host
+// byte order. After an odd number of bytes, the sum of the next piece is byte-swapped.
 void InternetSum::add(std::span<const std::uint8_t> bytes) noexcept {
   const std::uint8_t* at = bytes.data();
   std::size_t left = bytes.size();
@@ -92,7 +92,7 @@ InternetSum pseudo_header(const Ipv6Address& source, const Ipv6Address& destinat
   return sum_pseudo_header(source, destination, protocol, length);
 }
 
-// Eight bytes a step, by as many tables ("slicing by 8": M. Kounavis and F. Berry, 2005).
+// Handles eight bytes in each step with eight tables ("slicing by 8": M. Kounavis and F. Berry, 2005).
 void Crc32c::add(std::span<const std::uint8_t> bytes) noexcept {
   std::uint32_t crc = crc_;
   for (; bytes.size() >= kCrcStep; bytes = bytes.subspan(kCrcStep)) {

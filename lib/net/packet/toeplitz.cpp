@@ -4,7 +4,7 @@
 namespace pollux::packet {
 namespace {
 
-/// The key's 32 bits from bit `first` on; 4 bytes and 7 bits at most are looked at.
+/// The 32 bits of the key from bit `first` on, which span at most 5 bytes.
 std::uint32_t key_window(const RssKey& key, std::size_t first) noexcept {
   std::uint64_t bits = 0;
   for (std::size_t i = 0; i < 5; ++i) {

@@ -342,7 +342,7 @@ TEST(ACardThatNothingStops, TakesItsMemoryWithIt) {
   EXPECT_FALSE(port->stop());
   const auto closed = port->close();
   ASSERT_FALSE(closed);
-  EXPECT_THAT(closed.error().what, HasSubstr("lost to this process"));
+  EXPECT_THAT(closed.error().what, HasSubstr("cannot be used again"));
   EXPECT_EQ(port->state(), PortState::closed);
   EXPECT_TRUE(fixture.faults->destroyed);
   EXPECT_FALSE(fixture.all_home());

@@ -194,7 +194,7 @@ TEST_F(Machine, ACardThatDoesNotStopKeepsItsMemory) {
   const auto closed = port_->close();
   ASSERT_FALSE(closed);
   EXPECT_EQ(closed.error().code, ErrorCode::timeout);
-  EXPECT_THAT(closed.error().what, HasSubstr("lost to this process"));
+  EXPECT_THAT(closed.error().what, HasSubstr("cannot be used again"));
   EXPECT_THAT(orders_.calls, ElementsAre("release failed", "abandon"));
   EXPECT_EQ(port_->state(), PortState::closed);
 }
