@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// operator new fails, at each place in turn: std::bad_alloc or an Error comes back, nothing is left behind, and the
-// Context goes on.
+// Makes each call of operator new fail in turn: the result is std::bad_alloc or an Error, nothing leaks, and the
+// Context stays usable.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -33,8 +33,8 @@ ContextOptions options() {
   return options;
 }
 
-/// Whether a frame goes from one port to the other. Fails no allocation: the in-process card takes memory for frames,
-/// where it cannot say that there is none.
+/// Whether a frame is forwarded from one port to the other. No allocation fails here: the in-process card allocates
+/// memory for frames and cannot report a failure.
 bool one_frame(Context& context, Port& from, Port& to, MempoolCache& cache) {
   const failing_new::Pause pause;
   Burst<1> sent;
@@ -50,7 +50,7 @@ bool one_frame(Context& context, Port& from, Port& to, MempoolCache& cache) {
   return arrived;
 }
 
-/// The life of two ports and a pool. False with `failure` set where something came back as an Error.
+/// Opens two ports and a pool, uses and closes them. Returns false and sets `failure` if a call returned an Error.
 bool forward(Context& context, std::optional<Error>& failure) {
   const auto note = [&](const auto& result) {
     if (!result) failure = result.error();
@@ -71,7 +71,7 @@ bool forward(Context& context, std::optional<Error>& failure) {
   return note(in->stop()) && note(out->stop()) && note(in->close()) && note(out->close()) && arrived;
 }
 
-/// What came of an attempt: bad_alloc, the Error, "forwarded", or "lost" without either.
+/// The result of an attempt: "bad_alloc", the Error, "forwarded", or "lost" if there was neither.
 std::string attempt(Context& context) {
   try {
     std::optional<Error> failure;
@@ -82,7 +82,7 @@ std::string attempt(Context& context) {
   }
 }
 
-/// Fails each allocation of `work` in turn. `left` says what must be the same afterwards.
+/// Fails each allocation of `work` in turn. `left` returns what must be unchanged afterwards.
 template <class Work, class Left>
 std::size_t fail_each(Work work, Left left) {
   EXPECT_EQ(work(), "forwarded");
@@ -102,14 +102,14 @@ std::size_t fail_each(Work work, Left left) {
 struct Left {
   std::size_t pieces = 0;
   std::size_t files = 0;
-  std::uint64_t free_iova = 0;  // the lowest
+  std::uint64_t free_iova = 0;  // the lowest free IOVA
   bool operator==(const Left&) const = default;
   friend void PrintTo(const Left& left, std::ostream* out) {
     *out << left.pieces << " pieces of memory, " << left.files << " open files, IOVA " << left.free_iova;
   }
 };
 
-TEST(Allocation, FailsAtAnyPlaceOfAContextsLifeAndNothingIsLeft) {
+TEST(Allocation, FailsAnywhereInAContextsLifeWithoutALeak) {
   const auto work = [] {
     try {
       Context context(options());
@@ -121,7 +121,7 @@ TEST(Allocation, FailsAtAnyPlaceOfAContextsLifeAndNothingIsLeft) {
   EXPECT_GT(fail_each(work, [] { return Left{failing_new::live(), open_files(), 0}; }), 100u);
 }
 
-TEST(Allocation, FailsAtAnyPlaceAndTheContextGoesOn) {
+TEST(Allocation, FailsAnywhereAndTheContextStaysUsable) {
   Context context(options());
   const auto work = [&] { return attempt(context); };
   const auto left = [&] {

@@ -4,14 +4,14 @@
 #include <cstddef>
 #include <cstdint>
 
-/// This program's operator new, which fails when it is told to. Thread rule: one thread at a time.
+/// This program's operator new, which fails on demand. Thread rule: one thread at a time.
 namespace pollux::test::failing_new {
 
-/// The n-th allocation from now on, counted from 0, throws std::bad_alloc, or gives null where it is `nothrow`.
+/// Makes the n-th allocation from now on, counted from 0, throw std::bad_alloc, or return null if it is `nothrow`.
 void fail_at(std::size_t n);
-/// No allocation fails any more. Returns whether one did.
+/// Lets no allocation fail any more. Returns whether one failed.
 bool disarm();
-/// None fails, and none is counted, while there is one of these.
+/// While an object exists, no allocation fails or is counted.
 class Pause {
  public:
   Pause();
@@ -22,7 +22,7 @@ class Pause {
  private:
   std::int64_t left_;
 };
-/// Pieces that were allocated and not freed yet.
+/// Number of allocations that are not freed yet.
 [[nodiscard]] std::size_t live();
 
 }  // namespace pollux::test::failing_new

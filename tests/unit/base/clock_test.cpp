@@ -10,7 +10,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TEST(ManualClock, StandsStillUntilItIsMoved) {
+TEST(ManualClock, AdvancesOnlyOnRequest) {
   ManualClock clock;
   EXPECT_EQ(clock.now(), 0ns);
   EXPECT_EQ(clock.now(), 0ns);
@@ -28,7 +28,7 @@ TEST(ManualClock, DoesNotGoBack) {
   EXPECT_EQ(clock.now(), 1ms);
 }
 
-TEST(ManualClock, TellsFollowersOfEachStepAndOfTheRest) {
+TEST(ManualClock, CallsFollowersAfterEachStep) {
   ManualClock clock;
   std::vector<Duration> seen;
   clock.follow([&](Duration now) { seen.push_back(now); });
@@ -36,7 +36,7 @@ TEST(ManualClock, TellsFollowersOfEachStepAndOfTheRest) {
   EXPECT_EQ(seen, (std::vector<Duration>{ManualClock::kStep, 2 * ManualClock::kStep, 2 * ManualClock::kStep + 3us}));
 }
 
-TEST(ManualClock, TellsFollowersInTheOrderTheyCame) {
+TEST(ManualClock, CallsFollowersInOrder) {
   ManualClock clock;
   std::vector<int> order;
   clock.follow([&](Duration) { order.push_back(1); });
@@ -45,14 +45,14 @@ TEST(ManualClock, TellsFollowersInTheOrderTheyCame) {
   EXPECT_EQ(order, (std::vector<int>{1, 2}));
 }
 
-TEST(SteadyClock, SleepsAtLeastAsLongAsAsked) {
+TEST(SteadyClock, SleepsAtLeastTheRequestedTime) {
   SteadyClock clock;
   const Duration start = clock.now();
   clock.sleep_for(2ms);
   EXPECT_GE(clock.now() - start, 2ms);
 }
 
-TEST(SteadyClock, ReturnsAtOnceForNoTimeAndLess) {
+TEST(SteadyClock, ReturnsAtOnceForZeroAndNegativeTimes) {
   SteadyClock clock;
   const Duration start = clock.now();
   clock.sleep_for(0ns);

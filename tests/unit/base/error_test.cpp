@@ -21,7 +21,7 @@ TEST(Error, MessageWithoutHintIsWhat) {
   EXPECT_EQ((Error{ErrorCode::device_removed, "0000:01:00.0 is gone", ""}).message(), "0000:01:00.0 is gone");
 }
 
-TEST(Error, FailMakesTheFailedSide) {
+TEST(Error, FailCreatesAFailedResult) {
   const Result<int> result = fail(ErrorCode::busy, "taken", "wait");
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().code, ErrorCode::busy);
@@ -66,7 +66,7 @@ TEST(Misuse, EveryKindHasANameOfItsOwn) {
   EXPECT_EQ(to_string(static_cast<MisuseKind>(kLast + 1)), "unknown") << "a kind that this test does not know";
 }
 
-TEST(Site, SaysWhereItWasTaken) {
+TEST(Site, NamesTheCallingLine) {
   const unsigned line = __LINE__ + 1;
   const Site site = Site::here();
   EXPECT_EQ(site.line, line);

@@ -15,7 +15,7 @@ constexpr std::uint32_t kLargestRing = 128;
 
 Index8 at(std::uint32_t position) { return Index8(static_cast<std::uint8_t>(position % kPositions)); }
 
-/// The same position without a wrap: what an index of unlimited width would do.
+/// The same position without a wrap, as an index of unlimited width would have it.
 struct Wide {
   std::uint64_t position;
   [[nodiscard]] std::uint64_t slot(std::uint64_t slots) const { return position % slots; }
@@ -23,7 +23,7 @@ struct Wide {
 
 TEST(RingIndex, SlotIsThePositionModuloTheRingForEveryRingAndPosition) {
   for (std::uint32_t slots = 1; slots <= kLargestRing; slots *= 2) {
-    // Three times round: rings divide 256, so the slot is right on both sides of the wrap.
+    // Three rounds: the number of slots divides 256, so the slot is correct on both sides of the wrap.
     for (std::uint64_t position = 0; position < 3 * kPositions; ++position) {
       const Wide wide{position};
       ASSERT_EQ(at(static_cast<std::uint32_t>(position)).slot(static_cast<std::uint8_t>(slots - 1)), wide.slot(slots))
@@ -42,7 +42,7 @@ TEST(RingIndex, DistanceIsRightForEveryPairThatARingCanHold) {
   }
 }
 
-TEST(RingIndex, AddingAndTakingAwayAgreeWithWiderArithmeticForEveryPair) {
+TEST(RingIndex, AdditionAndSubtractionAgreeWithWiderArithmeticForEveryPair) {
   for (std::uint32_t start = 0; start < kPositions; ++start) {
     for (std::uint32_t step = 0; step < kPositions; ++step) {
       const auto slots = static_cast<std::uint8_t>(step);
@@ -56,7 +56,7 @@ TEST(RingIndex, AddingAndTakingAwayAgreeWithWiderArithmeticForEveryPair) {
   }
 }
 
-TEST(RingIndex, IncrementGoesRoundThroughZero) {
+TEST(RingIndex, IncrementWrapsToZero) {
   Index8 index;
   for (std::uint32_t count = 1; count <= 2 * kPositions; ++count) {
     ++index;
@@ -64,8 +64,8 @@ TEST(RingIndex, IncrementGoesRoundThroughZero) {
   }
 }
 
-/// A producer and a consumer over every ring, from every start, at every fill: full and empty never look alike, and a
-/// slot is never given to two.
+/// Tests a producer and a consumer with every ring size, start and fill: full and empty always differ, and a slot is
+/// never used twice.
 TEST(RingIndex, FullAndEmptyDifferAtEveryStartAndFill) {
   for (std::uint32_t slots = 1; slots <= kLargestRing; slots *= 2) {
     const auto mask = static_cast<std::uint8_t>(slots - 1);

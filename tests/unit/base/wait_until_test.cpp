@@ -8,20 +8,20 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TEST(WaitUntil, DoesNotSleepForWhatHoldsAlready) {
+TEST(WaitUntil, DoesNotSleepIfTheConditionIsTrue) {
   ManualClock clock;
   EXPECT_TRUE(wait_until(clock, "anything", 10ms, [] { return true; }));
   EXPECT_EQ(clock.now(), 0ns);
 }
 
-TEST(WaitUntil, ReturnsSoonAfterTheConditionHolds) {
+TEST(WaitUntil, ReturnsSoonAfterTheConditionIsTrue) {
   ManualClock clock;
   EXPECT_TRUE(wait_until(clock, "CTRL.RST", 10ms, [&] { return clock.now() >= 3ms; }));
   EXPECT_GE(clock.now(), 3ms);
   EXPECT_LE(clock.now(), 3ms + 50us);
 }
 
-TEST(WaitUntil, NamesWhatDidNotHappenAndTheLimit) {
+TEST(WaitUntil, NamesTheConditionAndTheLimit) {
   ManualClock clock;
   const Result<void> result = wait_until(clock, "RXDCTL.ENABLE", 10ms, [] { return false; });
   ASSERT_FALSE(result);
@@ -31,14 +31,14 @@ TEST(WaitUntil, NamesWhatDidNotHappenAndTheLimit) {
   EXPECT_LE(clock.now(), 10ms + 50us);
 }
 
-TEST(WaitUntil, NamesALimitBelowAMillisecondAsItIs) {
+TEST(WaitUntil, NamesALimitInMicroseconds) {
   ManualClock clock;
   const Result<void> result = wait_until(clock, "MDIC.READY", 250us, [] { return false; });
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().what, "MDIC.READY did not happen within 250 us");
 }
 
-TEST(WaitUntil, LooksOnceEvenWithoutTime) {
+TEST(WaitUntil, ChecksOnceEvenWithoutTime) {
   ManualClock clock;
   int looks = 0;
   EXPECT_FALSE(wait_until(clock, "nothing", 0ms, [&] { return ++looks, false; }));
@@ -46,8 +46,8 @@ TEST(WaitUntil, LooksOnceEvenWithoutTime) {
   EXPECT_TRUE(wait_until(clock, "something", 0ms, [] { return true; }));
 }
 
-/// A thread that the kernel did not run for longer than the limit: time has passed, but nobody had looked.
-TEST(WaitUntil, LooksOnceMoreAfterTheLimit) {
+/// The kernel did not run the thread for longer than the limit: time has passed, but the condition was not checked.
+TEST(WaitUntil, ChecksOnceMoreAfterTheLimit) {
   class LateClock final : public Clock {
    public:
     [[nodiscard]] Duration now() const override { return now_; }
@@ -59,7 +59,7 @@ TEST(WaitUntil, LooksOnceMoreAfterTheLimit) {
   LateClock clock;
   int looks = 0;
   EXPECT_TRUE(wait_until(clock, "link", 10ms, [&] { return ++looks > 1; }));
-  // The condition may come true between the look at it and the look at the clock, too.
+  // The condition may also become true between the check and the reading of the clock.
   LateClock second;
   looks = 0;
   EXPECT_TRUE(wait_until(second, "link", 10ms, [&] { return ++looks > 2; }));

@@ -31,7 +31,7 @@ void add_ordinary(Arena& arena) {
   ASSERT_TRUE(arena.add_file(ordinary_page_size(), std::move(*file)));
 }
 
-/// Blocks of 512 bytes that the file behind `page_size` holds.
+/// The number of 512-byte blocks that the file for `page_size` occupies.
 std::int64_t blocks(const Arena& arena, std::size_t page_size) {
   struct stat status {};
   EXPECT_EQ(::fstat(arena.descriptor(page_size), &status), 0);
@@ -42,7 +42,7 @@ bool all_zero(const std::byte* bytes, std::size_t size) {
   return std::all_of(bytes, bytes + size, [](std::byte byte) { return byte == std::byte{0}; });
 }
 
-TEST(Arena, PutsPiecesAtAConstantDistanceFromTheirIova) {
+TEST(Arena, MapsPiecesAtAConstantDistanceFromTheirIova) {
   Arena arena(std::size_t{4} << 30);
   add_ordinary(arena);
   const std::size_t page = ordinary_page_size();
@@ -51,10 +51,11 @@ TEST(Arena, PutsPiecesAtAConstantDistanceFromTheirIova) {
   ASSERT_TRUE(low);
   ASSERT_TRUE(high);
   EXPECT_EQ(*high - *low, static_cast<std::ptrdiff_t>((std::uint64_t{3} << 30) - kIova));
-  EXPECT_EQ((reinterpret_cast<std::uintptr_t>(*low) - kIova) % Arena::kGranule, 0U) << "pages of 1 GiB fit, too";
+  EXPECT_EQ((reinterpret_cast<std::uintptr_t>(*low) - kIova) % Arena::kGranule, 0U)
+      << "the alignment suits pages of 1 GiB, too";
 }
 
-/// What an emulator that takes the descriptor as its RAM relies on.
+/// An emulator that maps the file as its RAM relies on this.
 TEST(Arena, TheFileHoldsAPieceAtTheOffsetOfItsIova) {
   Arena arena(std::size_t{1} << 30);
   add_ordinary(arena);
@@ -69,16 +70,17 @@ TEST(Arena, TheFileHoldsAPieceAtTheOffsetOfItsIova) {
   EXPECT_EQ(std::memcmp(*piece, "WRITTEN!", 8), 0);
 }
 
-TEST(Arena, PopulatesAndZeroesAndGivesBack) {
+TEST(Arena, PopulatesZeroesAndFrees) {
   Arena arena(std::size_t{1} << 30);
   add_ordinary(arena);
   const std::size_t page = ordinary_page_size();
   const std::size_t size = 64 * page;
-  EXPECT_EQ(blocks(arena, page), 0) << "sparse";
+  EXPECT_EQ(blocks(arena, page), 0) << "the file is sparse";
   for (int round = 0; round < 3; ++round) {
     const auto piece = arena.place(page, kIova, size, -1);
     ASSERT_TRUE(piece);
-    EXPECT_EQ(blocks(arena, page), static_cast<std::int64_t>(size / 512)) << "all pages are there before any access";
+    EXPECT_EQ(blocks(arena, page), static_cast<std::int64_t>(size / 512))
+        << "all pages are populated before any access";
     unsigned char resident[64] = {};
     ASSERT_EQ(::mincore(*piece, size, resident), 0);
     EXPECT_TRUE(std::all_of(std::begin(resident), std::end(resident), [](unsigned char r) { return (r & 1) != 0; }));
@@ -89,7 +91,7 @@ TEST(Arena, PopulatesAndZeroesAndGivesBack) {
   }
 }
 
-TEST(Arena, MemoryThatWasGivenBackFaultsInsteadOfComingAlive) {
+TEST(Arena, FreedMemoryFaultsOnAccess) {
   Arena arena(std::size_t{1} << 30);
   add_ordinary(arena);
   const std::size_t page = ordinary_page_size();
@@ -97,7 +99,7 @@ TEST(Arena, MemoryThatWasGivenBackFaultsInsteadOfComingAlive) {
   ASSERT_TRUE(piece);
   arena.remove(page, kIova, page);
   std::byte sink{};
-  // The kernel checks the address for us: a read into a page without access is EFAULT, not a signal.
+  // The kernel checks the address: reading a page without access returns EFAULT instead of raising a signal.
   int ends[2];
   ASSERT_EQ(::pipe(ends), 0);
   EXPECT_EQ(::write(ends[1], *piece, 1), -1);
@@ -107,7 +109,7 @@ TEST(Arena, MemoryThatWasGivenBackFaultsInsteadOfComingAlive) {
   ::close(ends[1]);
 }
 
-TEST(Arena, WithoutEnoughPagesPlaceIsAnErrorAndLeavesNothing) {
+TEST(Arena, PlaceFailsCleanlyWithoutEnoughPages) {
   const ReservedHugePages pages(2);
   if (!pages.missing().empty()) GTEST_SKIP() << pages.missing();
   Arena arena(std::size_t{4} << 30);
@@ -121,11 +123,11 @@ TEST(Arena, WithoutEnoughPagesPlaceIsAnErrorAndLeavesNothing) {
   ASSERT_FALSE(piece);
   EXPECT_EQ(piece.error().code, ErrorCode::no_memory);
   EXPECT_EQ(ReservedHugePages::free(), free);
-  EXPECT_TRUE(arena.place(kPage, kIova, kPage, -1)) << "what there is can still be had";
+  EXPECT_TRUE(arena.place(kPage, kIova, kPage, -1)) << "the remaining pages can still be allocated";
 }
 
-/// The way for kernels before 5.14: same pages, same errors.
-TEST(Arena, OlderKernelsWayPopulatesAndFailsAlike) {
+/// The fallback for kernels before 5.14 gives the same pages and the same errors.
+TEST(Arena, TheFallbackForOlderKernelsBehavesTheSame) {
   const ReservedHugePages pages(2);
   if (!pages.missing().empty()) GTEST_SKIP() << pages.missing();
   constexpr std::size_t kPage = ReservedHugePages::kPageSize;
@@ -138,13 +140,13 @@ TEST(Arena, OlderKernelsWayPopulatesAndFailsAlike) {
   ASSERT_NE(mapped, MAP_FAILED);
   auto* const address = static_cast<std::byte*>(mapped);
   EXPECT_EQ(populate_file(file->get(), 0, address, too_much, kPage, -1), ENOSPC);
-  EXPECT_EQ(populate_mapping(address, too_much), EFAULT) << "an access would have been a SIGBUS";
+  EXPECT_EQ(populate_mapping(address, too_much), EFAULT) << "an access would raise SIGBUS";
   EXPECT_EQ(populate_file(file->get(), 0, address, kPage, kPage, 0), 0);
   EXPECT_TRUE(all_zero(address, kPage));
   ::munmap(mapped, too_much);
 }
 
-TEST(Arena, GivesItsAddressSpaceBack) {
+TEST(Arena, UnmapsItsAddressSpace) {
   std::byte* piece = nullptr;
   {
     Arena arena(std::size_t{1} << 30);
@@ -155,7 +157,7 @@ TEST(Arena, GivesItsAddressSpaceBack) {
   }
   unsigned char resident = 0;
   EXPECT_EQ(::mincore(piece, 1, &resident), -1);
-  EXPECT_EQ(errno, ENOMEM) << "nothing is mapped there, neither a piece nor the reservation";
+  EXPECT_EQ(errno, ENOMEM) << "neither a piece nor the reservation is mapped there";
 }
 
 TEST(Arena, RoundsUpToWholeGibibytes) {
@@ -176,10 +178,10 @@ TEST(Arena, HalvesUntilTheSystemGrantsIt) {
     if (auto reserved = arena.reserve(); !reserved) return reserved.error().message();
     return std::to_string(arena.size() >> 30);
   });
-  EXPECT_EQ(report.text, "2") << "4 GiB and the spare one for the alignment do not fit beside the program";
+  EXPECT_EQ(report.text, "2") << "4 GiB and the granule for the alignment do not fit beside the program";
 }
 
-TEST(Arena, WithoutAGibibyteSaysWhichLimitsToRaise) {
+TEST(Arena, NamesTheLimitsToRaiseWithoutAGibibyte) {
   if (test::kSanitized) GTEST_SKIP() << "LEFT OUT: a sanitizer needs more address space than this limit";
   const test::ChildReport report = test::in_child([] {
     const rlimit limit{std::size_t{1} << 30, std::size_t{1} << 30};
@@ -207,7 +209,7 @@ TEST(Arena, KeepsItsFilesBelowTheLimitOnFileSizes) {
   EXPECT_EQ(report.text, "2");
 }
 
-TEST(Arena, AForkedChildHasNothingOfIt) {
+TEST(Arena, AForkedChildInheritsNothing) {
   Arena arena(std::size_t{1} << 30);
   add_ordinary(arena);
   const std::size_t page = ordinary_page_size();
@@ -222,7 +224,7 @@ TEST(Arena, AForkedChildHasNothingOfIt) {
     }
     return std::string(arena.is_owner() ? "the thought that it is its owner" : "nothing");
   };
-  EXPECT_TRUE(what_is_there().starts_with("a mapping")) << "the parent has it";
+  EXPECT_TRUE(what_is_there().starts_with("a mapping")) << "the parent still has the mapping";
   EXPECT_EQ(test::in_child(what_is_there).text, "nothing");
 }
 

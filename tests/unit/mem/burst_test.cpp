@@ -19,7 +19,7 @@ static_assert(Burst<7>::capacity() == 7);
 
 class BurstTest : public testing::Test {
  protected:
-  /// An mbuf of `length` bytes, by which tests know it again.
+  /// An mbuf of `length` bytes, by which tests identify it.
   [[nodiscard]] MbufPtr mbuf(std::uint32_t length) {
     MbufPtr made = pool_.allocate();
     EXPECT_NE(made->append(length), nullptr);
@@ -43,26 +43,26 @@ class BurstTest : public testing::Test {
   Mempool pool_ = fixture_.pool({.count = 64, .data_room = 64, .headroom = 0});
 };
 
-TEST_F(BurstTest, PushTakesUntilFull) {
+TEST_F(BurstTest, PushSucceedsUntilFull) {
   Burst<3> burst;
   EXPECT_TRUE(burst.empty());
   fill(burst, {1, 2, 3});
   EXPECT_TRUE(burst.full());
   MbufPtr more = mbuf(4);
   EXPECT_FALSE(burst.push(more));
-  EXPECT_NE(more, nullptr) << "what is refused stays the caller's";
+  EXPECT_NE(more, nullptr) << "the caller keeps a rejected mbuf";
   EXPECT_EQ(lengths(burst), (std::vector<std::uint32_t>{1, 2, 3}));
   EXPECT_EQ(burst[1].length(), 2u);
 }
 
-TEST_F(BurstTest, PushRefusesNothing) {
+TEST_F(BurstTest, PushRejectsAnEmptyPointer) {
   Burst<3> burst;
   MbufPtr nothing;
   EXPECT_FALSE(burst.push(nothing));
   EXPECT_TRUE(burst.empty());
 }
 
-TEST_F(BurstTest, PopGivesTheLast) {
+TEST_F(BurstTest, PopReturnsTheLast) {
   Burst<3> burst;
   fill(burst, {1, 2});
   EXPECT_EQ(burst.pop()->length(), 2u);
@@ -71,7 +71,7 @@ TEST_F(BurstTest, PopGivesTheLast) {
   EXPECT_EQ(pool_.stats().in_use(), 0u);
 }
 
-TEST_F(BurstTest, MovesHandOverAll) {
+TEST_F(BurstTest, MovingTransfersAllMbufs) {
   Burst<4> burst;
   fill(burst, {1, 2, 3});
   Burst<4> other(std::move(burst));
@@ -81,7 +81,7 @@ TEST_F(BurstTest, MovesHandOverAll) {
   burst = std::move(other);
   EXPECT_EQ(lengths(burst), (std::vector<std::uint32_t>{1, 2, 3}));
   EXPECT_EQ(pool_.stats().in_use(), 3u);
-  EXPECT_EQ(pool_.stats().unnamed_drops, 1u) << "the 9 was thrown away without a name";
+  EXPECT_EQ(pool_.stats().unnamed_drops, 1u) << "the mbuf of 9 bytes was an unnamed drop";
   Burst<4>& self = burst;
   burst = std::move(self);
   EXPECT_EQ(burst.size(), 3u);
@@ -92,7 +92,7 @@ TEST_F(BurstTest, FillAddsAllOrNone) {
   Burst<8> burst;
   fill(burst, {1});
   EXPECT_TRUE(burst.fill(cache, 0));
-  EXPECT_FALSE(burst.fill(cache, 8)) << "7 fit";
+  EXPECT_FALSE(burst.fill(cache, 8)) << "there is room for 7";
   EXPECT_TRUE(burst.fill(cache, 7));
   EXPECT_EQ(lengths(burst), (std::vector<std::uint32_t>{1, 0, 0, 0, 0, 0, 0, 0}));
   Burst<128> large;
@@ -131,7 +131,7 @@ TEST_F(BurstTest, DropIfKeepsTheOthersInOrder) {
   EXPECT_EQ(pool_.stats().in_use(), 0u);
 }
 
-TEST_F(BurstTest, WhatItStillOwnsIsCountedByItsPool) {
+TEST_F(BurstTest, RemainingMbufsAreCountedByTheirPool) {
   Mempool other = fixture_.pool({.count = 8, .data_room = 64, .headroom = 0});
   {
     Burst<8> burst;

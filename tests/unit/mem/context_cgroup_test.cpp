@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A control group's limit on huge pages: the pages are counted as free, the mapping succeeds, and an access would be a
-// SIGBUS.
+// Tests a control group's limit on huge pages: the pages are counted as free and the mapping succeeds, but an access
+// would raise SIGBUS.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -33,7 +33,7 @@ bool write_text(const std::string& path, const std::string& text) {
   return static_cast<bool>(file);
 }
 
-/// A control group (version 2) with a limit on huge pages of 2 MiB; it is gone afterwards.
+/// A control group (version 2) with a limit on huge pages of 2 MiB. The destructor removes it.
 class HugePageGroup {
  public:
   explicit HugePageGroup(std::size_t limit) {
@@ -72,7 +72,7 @@ class HugePageGroup {
   bool enabled_ = false;
 };
 
-/// Pages of 2 MiB that are promised to someone and not taken yet.
+/// Pages of 2 MiB that are reserved but not allocated yet.
 std::uint64_t promised() {
   return std::stoull("0" + read_all("/sys/kernel/mm/hugepages/hugepages-2048kB/resv_hugepages"));
 }
@@ -94,14 +94,14 @@ std::string allocate_in_group(const HugePageGroup& group, HugePages policy) {
   return report.signal == 0 ? report.text : "signal " + std::to_string(report.signal);
 }
 
-TEST(ContextMemory, AControlGroupsLimitIsAnErrorAndNoSignal) {
+TEST(ContextMemory, AControlGroupsLimitIsAnErrorNotASignal) {
   const ReservedHugePages pages(4);
   if (!pages.missing().empty()) GTEST_SKIP() << pages.missing();
   const HugePageGroup group(2 * kTwoMi);
   if (!group.missing().empty()) GTEST_SKIP() << group.missing();
   const std::uint64_t before = ReservedHugePages::free();
   EXPECT_EQ(allocate_in_group(group, HugePages::require), "no_memory, then 2097152")
-      << "what it had of the three was given back";
+      << "its share of the three pages was freed";
   EXPECT_EQ(allocate_in_group(group, HugePages::prefer), "4096, then 2097152");
   EXPECT_TRUE(ReservedHugePages::become_free(before));
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A Context's memory in its domains: the same IOVA in each, in all of them or in none.
+// A Context's memory is mapped into its domains: at the same IOVA in each, and into all of them or none.
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -18,7 +18,7 @@ using test::ContextFixture;
 using test::FakeDomain;
 using test::kMi;
 
-/// Page-aligned memory of the application's own.
+/// Page-aligned memory of the application.
 class Foreign {
  public:
   explicit Foreign(std::size_t size)
@@ -50,7 +50,7 @@ struct DomainFixture : ContextFixture {
   }
 };
 
-TEST(Domains, SeeMemoryOfBeforeAndAfterAtTheSameIova) {
+TEST(Domains, SeeEarlierAndLaterMemoryAtTheSameIova) {
   DomainFixture fixture;
   const DmaMemory before = fixture.allocate(8192);
   const auto first = fixture.attach();
@@ -68,7 +68,7 @@ TEST(Domains, SeeMemoryOfBeforeAndAfterAtTheSameIova) {
   EXPECT_EQ(second->mapped.size(), 3U);
 }
 
-TEST(Domains, LoseMemoryThatIsReleased) {
+TEST(Domains, UnmapReleasedMemory) {
   DomainFixture fixture;
   const auto first = fixture.attach();
   const auto second = fixture.attach();
@@ -79,7 +79,7 @@ TEST(Domains, LoseMemoryThatIsReleased) {
   EXPECT_TRUE(fixture.log.empty());
 }
 
-TEST(Domains, LimitWhereLaterMemoryLies) {
+TEST(Domains, LimitTheIovaOfLaterMemory) {
   DomainFixture fixture;
   const auto low = fixture.attach({{0, 64 * kMi - 1}});
   const auto high = fixture.attach({{32 * kMi, ~std::uint64_t{0}}});
@@ -89,10 +89,10 @@ TEST(Domains, LimitWhereLaterMemoryLies) {
   ASSERT_FALSE(over);
   EXPECT_EQ(over.error().code, ErrorCode::no_memory);
   fixture.state->detach(*low);
-  EXPECT_TRUE(fixture.state->allocate({.size = 33 * kMi})) << "the limit went with its domain";
+  EXPECT_TRUE(fixture.state->allocate({.size = 33 * kMi})) << "the limit ended with its domain";
 }
 
-TEST(Domains, ThatCannotReachMemoryAreRefusedWithNothingMapped) {
+TEST(Domains, ThatCannotReachMemoryAreRejectedWithNothingMapped) {
   DomainFixture fixture;
   const DmaMemory memory = fixture.allocate(4096);
   auto domain = std::make_shared<FakeDomain>(std::vector<IovaRange>{{16 * kMi, 32 * kMi}});
@@ -103,10 +103,10 @@ TEST(Domains, ThatCannotReachMemoryAreRefusedWithNothingMapped) {
   EXPECT_FALSE(attached.error().hint.empty());
   EXPECT_EQ(domain->map_calls, 0);
   const DmaMemory later = fixture.allocate(4096);
-  EXPECT_EQ(later.segments()[0].iova, kMi + 4096) << "a domain that was refused limits nothing";
+  EXPECT_EQ(later.segments()[0].iova, kMi + 4096) << "a rejected domain has no limit";
 }
 
-TEST(Domains, WithNothingInCommonAreRefused) {
+TEST(Domains, WithNoCommonRangeAreRejected) {
   DomainFixture fixture;
   const auto low = fixture.attach({{0, 32 * kMi - 1}});
   const auto attached =
@@ -123,7 +123,7 @@ TEST(Domains, AreAttachedOnceAndNotNull) {
   EXPECT_EQ(fixture.state->attach(nullptr).error().code, ErrorCode::invalid_argument);
 }
 
-TEST(Domains, AnAttachThatFailsUnmapsWhatItHadMapped) {
+TEST(Domains, AFailedAttachUnmapsEverything) {
   for (int nth = 1; nth <= 3; ++nth) {
     DomainFixture fixture;
     const auto other = fixture.attach();
@@ -134,18 +134,18 @@ TEST(Domains, AnAttachThatFailsUnmapsWhatItHadMapped) {
     domain->fail_map_call = nth;
     const auto attached = fixture.state->attach(domain);
     ASSERT_FALSE(attached);
-    EXPECT_EQ(attached.error().code, ErrorCode::mapping_limit) << "the domain's own error is passed on";
+    EXPECT_EQ(attached.error().code, ErrorCode::mapping_limit) << "the domain's error is returned";
     EXPECT_EQ(attached.error().hint, "raise its limit");
     EXPECT_TRUE(domain->mapped.empty()) << "call " << nth;
     EXPECT_EQ(domain->unmap_calls, nth - 1);
     EXPECT_EQ(other->mapped.size(), 3U);
-    EXPECT_EQ(domain.use_count(), 1) << "the Context has no hold on it";
+    EXPECT_EQ(domain.use_count(), 1) << "the Context holds no reference";
     domain->fail_map_call = 0;
-    EXPECT_TRUE(fixture.state->attach(domain)) << "it may be tried again";
+    EXPECT_TRUE(fixture.state->attach(domain)) << "attach can be repeated";
   }
 }
 
-TEST(Domains, AnAllocationThatFailsInOneIsUndoneInTheOthers) {
+TEST(Domains, AnAllocationThatFailsInOneIsUndoneInAll) {
   DomainFixture fixture;
   const auto first = fixture.attach();
   const auto second = fixture.attach();
@@ -156,12 +156,12 @@ TEST(Domains, AnAllocationThatFailsInOneIsUndoneInTheOthers) {
   ASSERT_FALSE(failed);
   EXPECT_EQ(failed.error().code, ErrorCode::mapping_limit);
   for (const auto& domain : {first, second, third}) EXPECT_EQ(domain->mapped.size(), 1U);
-  EXPECT_EQ(third->map_calls, 1) << "nobody asks further";
+  EXPECT_EQ(third->map_calls, 1) << "later domains are not called";
   const DmaMemory next = fixture.allocate(4096);
-  EXPECT_EQ(next.segments()[0].iova, kept.segments()[0].iova + 4096) << "the IOVA was given back";
+  EXPECT_EQ(next.segments()[0].iova, kept.segments()[0].iova + 4096) << "the IOVA was freed";
 }
 
-TEST(Domains, DetachUnmapsEverythingAndLetsGo) {
+TEST(Domains, DetachUnmapsEverythingAndReleasesTheDomain) {
   DomainFixture fixture;
   const auto domain = fixture.attach();
   const DmaMemory memory = fixture.allocate(4096);
@@ -169,15 +169,15 @@ TEST(Domains, DetachUnmapsEverythingAndLetsGo) {
   EXPECT_TRUE(domain->mapped.empty());
   EXPECT_EQ(domain.use_count(), 1);
   fixture.state->detach(*domain);
-  EXPECT_EQ(domain->unmap_calls, 1) << "a domain that is not attached is left alone";
+  EXPECT_EQ(domain->unmap_calls, 1) << "a domain that is not attached is not called";
   const DmaMemory later = fixture.allocate(4096);
   EXPECT_EQ(domain->map_calls, 1);
   EXPECT_TRUE(fixture.state->attach(domain));
   EXPECT_EQ(domain->mapped.size(), 2U);
 }
 
-/// Its device may still write there, so nobody else may get the place.
-TEST(Domains, MemoryThatADomainDoesNotLetGoIsSetAside) {
+/// The device may still write to the memory, so it must not be reused.
+TEST(Domains, MemoryThatADomainCannotUnmapIsNotReused) {
   DomainFixture fixture;
   const auto domain = fixture.attach();
   domain->fail_unmap = true;
@@ -191,14 +191,14 @@ TEST(Domains, MemoryThatADomainDoesNotLetGoIsSetAside) {
   ASSERT_EQ(fixture.log.size(), 1U);
   EXPECT_EQ(fixture.log[0].first, LogLevel::error);
   EXPECT_EQ(fixture.log[0].second,
-            "4 KiB at IOVA 0x100000 could not be unmapped from fake domain: fake domain does not let go");
+            "4 KiB at IOVA 0x100000 could not be unmapped from fake domain: fake domain cannot unmap");
   domain->fail_unmap = false;
   const DmaMemory next = fixture.allocate(4096);
   EXPECT_NE(next.segments()[0].iova, stuck);
-  *address = std::byte{1};  // still there
+  *address = std::byte{1};  // still mapped
 }
 
-TEST(Domains, GoAwayWithTheContext) {
+TEST(Domains, AreReleasedWithTheContext) {
   const auto domain = std::make_shared<FakeDomain>();
   {
     DomainFixture fixture;
@@ -209,7 +209,7 @@ TEST(Domains, GoAwayWithTheContext) {
   EXPECT_TRUE(domain->mapped.empty());
 }
 
-/// mlock by a process without root's rights: the limit counts.
+/// Runs mlock in a process without root's rights, so that the limit applies.
 std::string lock_as_nobody(std::size_t limit, std::size_t size, bool attach_first) {
   const test::ChildReport report = test::in_child([&] {
     const rlimit memlock{limit, limit};
@@ -240,7 +240,7 @@ TEST(LockedPages, AreLockedWithinTheLimit) {
   EXPECT_EQ(lock_as_nobody(64 * 1024, 64 * 1024, false), "locked");
 }
 
-TEST(LockedPages, BeyondTheLimitAnErrorSaysWhichLimitItTakes) {
+TEST(LockedPages, BeyondTheLimitTheErrorNamesTheRequiredLimit) {
   if (test::kSanitized) GTEST_SKIP() << "LEFT OUT: a sanitizer turns mlock into nothing";
   EXPECT_EQ(
       lock_as_nobody(64 * 1024, 68 * 1024, true),
@@ -258,7 +258,7 @@ std::string locked_now() {
   return "unknown";
 }
 
-TEST(LockedPages, AreUnlockedWhenNobodyWantsThemLockedAnyMore) {
+TEST(LockedPages, AreUnlockedWhenNoDomainNeedsTheLock) {
   if (test::kSanitized) GTEST_SKIP() << "LEFT OUT: a sanitizer turns mlock into nothing";
   const test::ChildReport report = test::in_child([] {
     ContextFixture fixture(ContextFixture::ordinary());
@@ -295,7 +295,7 @@ TEST(LockedPages, AreUnlockedWhenMappingFails) {
   EXPECT_EQ(report.text, "0 kB, 0 kB");
 }
 
-TEST(LockedPages, OfTheApplicationAreUnlockedOnReleaseUnlessItLockedThemItself) {
+TEST(LockedPages, OfTheApplicationKeepItsOwnLocksOnRelease) {
   if (test::kSanitized) GTEST_SKIP() << "LEFT OUT: a sanitizer turns mlock into nothing";
   const test::ChildReport report = test::in_child([] {
     DomainFixture fixture;
@@ -317,7 +317,7 @@ TEST(LockedPages, OfTheApplicationAreUnlockedOnReleaseUnlessItLockedThemItself) 
   EXPECT_EQ(report.text, "8 kB, 0 kB, 8 kB, 8 kB, ");
 }
 
-TEST(RegisteredMemory, GetsAnIovaThatIsTheSameEverywhere) {
+TEST(RegisteredMemory, HasTheSameIovaInEveryDomain) {
   DomainFixture fixture;
   const auto first = fixture.attach();
   const Foreign foreign(4 * 4096);
@@ -334,10 +334,10 @@ TEST(RegisteredMemory, GetsAnIovaThatIsTheSameEverywhere) {
     EXPECT_NE(own.segments()[0].iova, memory->segments()[0].iova);
   }
   EXPECT_TRUE(first->mapped.empty());
-  EXPECT_EQ(foreign.bytes()[5], std::byte{42}) << "it is the application's before and after";
+  EXPECT_EQ(foreign.bytes()[5], std::byte{42}) << "the application's data is unchanged";
 }
 
-TEST(RegisteredMemory, IsAlignedAsWellAsTheMemoryItself) {
+TEST(RegisteredMemory, HasAnIovaAlignedLikeTheMemory) {
   DomainFixture fixture;
   const Foreign foreign(6 * kMi);
   const std::uintptr_t start = reinterpret_cast<std::uintptr_t>(foreign.bytes().data());
@@ -359,7 +359,7 @@ TEST(RegisteredMemory, MustBeWholePages) {
   }
 }
 
-TEST(RegisteredMemory, MustNotOverlapWhatDevicesReachAlready) {
+TEST(RegisteredMemory, MustNotOverlapExistingDmaMemory) {
   DomainFixture fixture;
   const Foreign foreign(8 * 4096);
   const auto pages = [&](std::size_t first, std::size_t count) {
@@ -372,16 +372,16 @@ TEST(RegisteredMemory, MustNotOverlapWhatDevicesReachAlready) {
     ASSERT_FALSE(memory);
     EXPECT_EQ(memory.error().code, ErrorCode::invalid_argument);
   }
-  EXPECT_TRUE(fixture.state->register_memory(pages(0, 2))) << "a neighbour is no overlap";
+  EXPECT_TRUE(fixture.state->register_memory(pages(0, 2))) << "adjacent memory does not overlap";
   EXPECT_TRUE(fixture.state->register_memory(pages(4, 1)));
   *held = DmaMemory();
-  EXPECT_TRUE(fixture.state->register_memory(pages(0, 8))) << "all of it was given back";
+  EXPECT_TRUE(fixture.state->register_memory(pages(0, 8))) << "all of it was released";
   const DmaMemory own = fixture.allocate(4096);
   EXPECT_FALSE(fixture.state->register_memory({own.segments()[0].address, 4096}))
-      << "the Context's own memory is there already";
+      << "the Context's own memory is mapped already";
 }
 
-TEST(RegisteredMemory, ThatADomainRefusesIsNotKept) {
+TEST(RegisteredMemory, IsNotKeptIfADomainRejectsIt) {
   DomainFixture fixture;
   const auto first = fixture.attach();
   const auto second = fixture.attach();

@@ -11,7 +11,7 @@
 
 namespace pollux::test {
 
-/// A Context's state whose log is kept, on a machine with the huge pages that the test says.
+/// A Context's state that records its log, on a machine with the huge pages that the test chooses.
 class ContextFixture {
  public:
   explicit ContextFixture(ContextOptions options = {}) : ContextFixture(std::move(options), HugePagePaths{}) {}
@@ -19,7 +19,7 @@ class ContextFixture {
     options.log = [this](LogLevel level, std::string_view message) { log.emplace_back(level, std::string(message)); };
     state = std::make_shared<ContextState>(std::move(options), std::move(paths));
   }
-  /// Without huge pages, so that nothing depends on what the machine has free.
+  /// Without huge pages, so that the test does not depend on the machine's free pages.
   [[nodiscard]] static ContextOptions ordinary() {
     ContextOptions options;
     options.huge_pages = HugePages::never;

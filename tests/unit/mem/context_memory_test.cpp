@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Which pages a Context gives, what it says about it, and what is left when it goes.
+// Which pages a Context allocates, what it logs, and what remains after its destruction.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -64,7 +64,7 @@ TEST(ContextMemory, IsZeroedAgainWhenItIsUsedAgain) {
   EXPECT_TRUE(all_zero(memory->segments()[0]));
 }
 
-TEST(ContextMemory, RefusesSizesThatCannotBe) {
+TEST(ContextMemory, RejectsImpossibleSizes) {
   ContextOptions options = ContextFixture::ordinary();
   options.arena_size = kGi;
   Context context(options);
@@ -78,7 +78,7 @@ TEST(ContextMemory, RefusesSizesThatCannotBe) {
   const auto wrapping = context.allocate({.size = ~std::size_t{0}});
   ASSERT_FALSE(wrapping);
   const auto full = context.allocate({.size = kGi});
-  ASSERT_FALSE(full) << "the first MiB is never given out";
+  ASSERT_FALSE(full) << "the first MiB is never allocated";
   EXPECT_EQ(full.error().code, ErrorCode::no_memory);
 }
 
@@ -94,7 +94,7 @@ TEST(ContextMemory, ANodeThatDoesNotExistIsAnInvalidArgument) {
   EXPECT_TRUE(context.allocate({.size = 4096, .numa_node = 0})) << "there is always a node 0";
 }
 
-TEST(ContextMemory, TakesHugePagesWhereThereAre) {
+TEST(ContextMemory, UsesFreeHugePages) {
   const ReservedHugePages pages(4);
   if (!pages.missing().empty()) GTEST_SKIP() << pages.missing();
   ContextFixture fixture(with(HugePages::prefer));
@@ -108,7 +108,7 @@ TEST(ContextMemory, TakesHugePagesWhereThereAre) {
   EXPECT_TRUE(fixture.log.empty());
 }
 
-TEST(ContextMemory, GivesHugePagesBackAsSoonAsTheyAreReleased) {
+TEST(ContextMemory, FreesHugePagesOnRelease) {
   const ReservedHugePages pages(2);
   if (!pages.missing().empty()) GTEST_SKIP() << pages.missing();
   const std::uint64_t before = ReservedHugePages::free();
@@ -147,7 +147,7 @@ TEST(ContextMemory, LeavesNoDescriptorAndNoHugePageBehind) {
   EXPECT_EQ(ReservedHugePages::free(), before);
 }
 
-TEST(ContextMemory, OutlivesTheContextThatGaveIt) {
+TEST(ContextMemory, OutlivesItsContext) {
   Result<DmaMemory> memory = fail(ErrorCode::bad_state, "not yet");
   {
     Context context(ContextFixture::ordinary());
@@ -187,7 +187,7 @@ TEST(ContextMemory, AProcessThatIsKilledLeavesNoHugePageBehind) {
   ::close(ends[1]);
 }
 
-TEST(ContextMemory, FallsBackToOrdinaryPagesAndSaysOnceWhatItCosts) {
+TEST(ContextMemory, FallsBackToOrdinaryPagesWithOneWarning) {
   FakeHugePages fake;
   fake.set(kTwoMi, {.configured = 5, .free = 3});
   ContextFixture fixture(with(HugePages::prefer), fake.paths());
@@ -205,7 +205,7 @@ TEST(ContextMemory, FallsBackToOrdinaryPagesAndSaysOnceWhatItCosts) {
           fake.paths().machine + "/hugepages-2048kB/nr_hugepages (logged once)");
 }
 
-TEST(ContextMemory, SaysItAgainInAnotherContext) {
+TEST(ContextMemory, WarnsAgainInAnotherContext) {
   FakeHugePages fake;
   for (int i = 0; i < 2; ++i) {
     ContextFixture fixture(with(HugePages::prefer), fake.paths());
@@ -215,8 +215,8 @@ TEST(ContextMemory, SaysItAgainInAnotherContext) {
   }
 }
 
-/// The option HugePages::never.
-TEST(ContextMemory, NeverTakesOrdinaryPagesWithoutAWord) {
+/// Tests the option HugePages::never.
+TEST(ContextMemory, NeverUsesOrdinaryPagesWithoutAWarning) {
   FakeHugePages fake;
   fake.set(kTwoMi, {.configured = 5, .free = 5});
   ContextFixture fixture(ContextFixture::ordinary(), fake.paths());
@@ -226,7 +226,7 @@ TEST(ContextMemory, NeverTakesOrdinaryPagesWithoutAWord) {
   EXPECT_TRUE(fixture.log.empty());
 }
 
-TEST(ContextMemory, RequiredHugePagesThatAreMissingAreAnErrorWithTheCommand) {
+TEST(ContextMemory, MissingRequiredHugePagesAreAnErrorWithTheCommand) {
   FakeHugePages fake;
   fake.set(kTwoMi, {.configured = 2, .free = 1});
   fake.set(kGi, {});
@@ -238,7 +238,7 @@ TEST(ContextMemory, RequiredHugePagesThatAreMissingAreAnErrorWithTheCommand) {
   EXPECT_EQ(memory.error().hint, "as root: echo 4 > " + fake.paths().machine + "/hugepages-2048kB/nr_hugepages");
 }
 
-TEST(ContextMemory, AsksForTheNodesOwnHugePages) {
+TEST(ContextMemory, CountsTheHugePagesOfTheNode) {
   FakeHugePages fake;
   fake.set(kTwoMi, {.configured = 9, .free = 9});
   fake.set_on_node(0, kTwoMi, {.configured = 1});
@@ -251,7 +251,7 @@ TEST(ContextMemory, AsksForTheNodesOwnHugePages) {
             "as root: echo 2 > " + fake.paths().nodes + "/node0/hugepages/hugepages-2048kB/nr_hugepages");
 }
 
-TEST(ContextMemory, APageSizeThatTheMachineLacksNamesThoseItHas) {
+TEST(ContextMemory, AnUnavailablePageSizeIsAnErrorThatListsTheOthers) {
   FakeHugePages fake;
   fake.set(kTwoMi, {});
   fake.set(kGi, {});
@@ -263,8 +263,8 @@ TEST(ContextMemory, APageSizeThatTheMachineLacksNamesThoseItHas) {
   EXPECT_EQ(memory.error().hint, "set ContextOptions::huge_page_size to 0 or to one of 2 MiB, 1 GiB");
 }
 
-/// Counted as free and gone when they are wanted: another process was faster, or the counts lie.
-TEST(ContextMemory, FreePagesThatAreNotToBeHadAreNoSurprise) {
+/// The pages were counted as free but cannot be allocated: another process was faster, or the counts are wrong.
+TEST(ContextMemory, FreePagesThatCannotBeAllocatedAreAnError) {
   const ReservedHugePages pages(0);
   if (!pages.missing().empty()) GTEST_SKIP() << pages.missing();
   FakeHugePages fake;
@@ -279,12 +279,12 @@ TEST(ContextMemory, FreePagesThatAreNotToBeHadAreNoSurprise) {
   const auto ordinary = lenient.state->allocate({.size = size});
   ASSERT_TRUE(ordinary);
   EXPECT_EQ(ordinary->page_size(), 4096U);
-  EXPECT_EQ(ordinary->segments()[0].iova, 0x100000U) << "the place of the attempt was given back";
+  EXPECT_EQ(ordinary->segments()[0].iova, 0x100000U) << "the IOVA of the failed attempt was freed";
   ASSERT_EQ(lenient.log.size(), 1U);
   EXPECT_NE(lenient.log[0].second.find("could not be allocated"), std::string::npos) << lenient.log[0].second;
 }
 
-TEST(ContextMemory, AnEmulatorFindsItsRamBehindTheDescriptor) {
+TEST(ContextMemory, AnEmulatorCanMapTheFileAsItsRam) {
   ContextFixture fixture(ContextFixture::ordinary());
   EXPECT_EQ(fixture.state->memory_descriptor(4096), -1);
   const auto memory = fixture.state->allocate({.size = 4096});
@@ -296,7 +296,7 @@ TEST(ContextMemory, AnEmulatorFindsItsRamBehindTheDescriptor) {
   EXPECT_STREQ(read, "frame");
 }
 
-TEST(DmaMemory, IovaOfKnowsItsEdges) {
+TEST(DmaMemory, IovaOfHandlesTheEdges) {
   Context context(ContextFixture::ordinary());
   const auto memory = context.allocate({.size = 8192});
   ASSERT_TRUE(memory);
@@ -312,7 +312,7 @@ TEST(DmaMemory, IovaOfKnowsItsEdges) {
   EXPECT_EQ(DmaMemory().iova_of(segment.address, 1), DmaMemory::kNoIova);
 }
 
-TEST(DmaMemory, AssignmentLetsTheOldMemoryGo) {
+TEST(DmaMemory, AssignmentFreesTheOldMemory) {
   Context context(ContextFixture::ordinary());
   auto first = context.allocate({.size = 4096});
   auto second = context.allocate({.size = 4096});

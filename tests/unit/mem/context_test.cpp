@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a Context owns besides memory, and what threads and children may do with it.
+// What a Context owns besides memory, and how threads and child processes may use it.
 #include "pollux/mem/context.hpp"
 
 #include <gtest/gtest.h>
@@ -23,7 +23,7 @@ using test::ContextFixture;
 using test::FakeDomain;
 using test::FakeHugePages;
 
-TEST(Context, HasAClockOfItsOwnUnlessGivenOne) {
+TEST(Context, CreatesAClockUnlessGivenOne) {
   Context plain;
   EXPECT_GT(plain.clock().now().count(), 0);
   const auto clock = std::make_shared<ManualClock>();
@@ -41,7 +41,7 @@ TEST(Context, DropsMessagesWithoutACallback) {
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
 }
 
-TEST(Context, ReportsMisuseToItsHandlerOrElseToTheLog) {
+TEST(Context, ReportsMisuseToItsHandlerOrTheLog) {
   std::vector<std::string> handled;
   std::vector<std::string> logged;
   const LogCallback log = [&](LogLevel level, std::string_view text) {
@@ -68,7 +68,7 @@ struct OtherService {
   int value = 0;
 };
 
-TEST(Context, MakesAServiceOnceForEachTypeAndContext) {
+TEST(Context, CreatesOneServiceForEachTypeAndContext) {
   CountedService::made = 0;
   CountedService::gone = 0;
   {
@@ -86,7 +86,7 @@ TEST(Context, MakesAServiceOnceForEachTypeAndContext) {
   EXPECT_EQ(CountedService::gone, 2);
 }
 
-TEST(Context, PoolIdsAreDistinctAndRunOutIntoZero) {
+TEST(Context, PoolIdsAreDistinctAndThenZero) {
   const auto state = std::make_shared<ContextState>(ContextOptions{});
   std::set<int> ids;
   for (int i = 0; i < 255; ++i) ids.insert(state->take_pool_id());
@@ -100,7 +100,7 @@ TEST(Context, PoolIdsAreDistinctAndRunOutIntoZero) {
   EXPECT_EQ(state->take_pool_id(), 42);
 }
 
-TEST(Context, PortIndicesAreDistinctAndRunOutIntoNoPort) {
+TEST(Context, PortIndicesAreDistinctAndThenNoPort) {
   const auto state = std::make_shared<ContextState>(ContextOptions{});
   for (std::uint16_t i = 0; i < Mbuf::kNoPort; ++i) ASSERT_EQ(state->take_port_index(), i);
   EXPECT_EQ(state->take_port_index(), Mbuf::kNoPort);
@@ -124,7 +124,7 @@ TEST(Context, TheLogCallbackMayCallTheContext) {
   EXPECT_EQ(calls, 1);
 }
 
-/// A domain that holds DMA memory of the Context, as a card's model does, and gives it back as it goes.
+/// A domain may hold DMA memory of the Context, as a card's model does, and free it in its destructor.
 TEST(Context, ADomainMayHoldMemoryOfTheContextItIsDetachedFrom) {
   class Holder final : public DmaDomain {
    public:
@@ -183,7 +183,7 @@ TEST(Context, ServesThreadsAtTheSameTime) {
   EXPECT_TRUE(domain->mapped.empty());
 }
 
-/// A child that ends in exit() destroys its copy of everything.
+/// A child that calls exit() destroys its copy of everything.
 TEST(Context, AForkedChildDoesNotTakeMemoryFromItsParent) {
   auto context = std::make_unique<Context>(ContextFixture::ordinary());
   const auto domain = std::make_shared<FakeDomain>();
@@ -197,7 +197,7 @@ TEST(Context, AForkedChildDoesNotTakeMemoryFromItsParent) {
     return std::to_string(domain->unmap_calls);
   });
   EXPECT_EQ(report.exit_code, 0);
-  EXPECT_EQ(report.text, "0") << "a domain's mappings are the parent's";
+  EXPECT_EQ(report.text, "0") << "the child must not unmap the parent's mappings";
   EXPECT_EQ(memory->segments()[0].address[0], std::byte{0x5A});
   EXPECT_EQ(memory->segments()[0].address[8191], std::byte{0x5A});
 }

@@ -23,7 +23,7 @@ namespace {
 using namespace std::chrono_literals;
 using test::ContextFixture;
 
-/// Counts its runs and does with each what the test says.
+/// Counts its runs; each does what the test chooses.
 class Task final : public ControlTask {
  public:
   explicit Task(std::function<Result<Time>()> next) : next_(std::move(next)) {}
@@ -55,7 +55,7 @@ class ControlTest : public testing::Test {
     options.clock = std::move(clock);
     return options;
   }
-  /// What run_due returned; the test has failed if that was an error.
+  /// The result of run_due; the test fails if that was an error.
   [[nodiscard]] Time run_due() {
     const auto next = control_.run_due();
     EXPECT_TRUE(next) << next.error().message();
@@ -68,12 +68,12 @@ class ControlTest : public testing::Test {
   ControlScheduler& scheduler_ = fixture_.state->scheduler();
 };
 
-TEST_F(ControlTest, WantsNothingWhileNothingHangsOnIt) {
+TEST_F(ControlTest, HasNothingDueWithoutTasks) {
   EXPECT_EQ(run_due(), Time::max());
   EXPECT_FALSE(is_readable(control_.event_fd()));
 }
 
-TEST_F(ControlTest, RunsEachTaskWhenItIsDueAndSaysWhenTheNextIs) {
+TEST_F(ControlTest, RunsEachTaskWhenDueAndReturnsTheNextTime) {
   const auto often = every(2ms);
   const auto seldom = every(5ms);
   static_cast<void>(scheduler_.add(often, 1ms, {}));
@@ -86,18 +86,18 @@ TEST_F(ControlTest, RunsEachTaskWhenItIsDueAndSaysWhenTheNextIs) {
   EXPECT_EQ(run_due(), 3ms) << "nothing is due yet";
   clock_->advance(3ms);
   EXPECT_EQ(run_due(), 6ms);
-  EXPECT_EQ(often->runs, 2) << "late is once, not twice";
+  EXPECT_EQ(often->runs, 2) << "a late task runs once, not twice";
   EXPECT_EQ(seldom->runs, 1);
 }
 
-TEST_F(ControlTest, RunsATaskOnceACallHoweverSoonItWantsToRunAgain) {
+TEST_F(ControlTest, RunsATaskAtMostOnceInACall) {
   const auto greedy = every(0ns);
   static_cast<void>(scheduler_.add(greedy, 0ms, {}));
   EXPECT_EQ(run_due(), 1ns);
   EXPECT_EQ(greedy->runs, 1);
 }
 
-TEST_F(ControlTest, TellsEachFailureOnceAndGoesOnWithTheOthers) {
+TEST_F(ControlTest, ReturnsEachFailureOnceAndRunsTheOtherTasks) {
   const auto first = failing("a");
   const auto second = failing("b");
   const auto well = every(1s);
@@ -116,7 +116,7 @@ TEST_F(ControlTest, TellsEachFailureOnceAndGoesOnWithTheOthers) {
   EXPECT_EQ(well->runs, 2);
 }
 
-TEST_F(ControlTest, RunsNothingThatWasRemovedOrIsGone) {
+TEST_F(ControlTest, DoesNotRunRemovedOrDestroyedTasks) {
   const auto removed = every(1ms);
   auto gone = every(1ms);
   const auto id = scheduler_.add(removed, 1ms, {});
@@ -146,7 +146,7 @@ TEST_F(ControlTest, LetsATaskRemoveItselfAndAddAnother) {
   EXPECT_EQ(next->runs, 1);
 }
 
-TEST_F(ControlTest, KeepsWhatWasMovedWhileItRan) {
+TEST_F(ControlTest, KeepsAReschedulingDuringARun) {
   ControlScheduler::TaskId id = 0;
   const auto task = std::make_shared<Task>([&]() -> Result<Time> {
     scheduler_.reschedule(id, clock_->now() + 1ms);
@@ -157,13 +157,13 @@ TEST_F(ControlTest, KeepsWhatWasMovedWhileItRan) {
   EXPECT_EQ(run_due(), 2ms);
 }
 
-TEST_F(ControlTest, RunsNoTaskThatIsRunningAlready) {
+TEST_F(ControlTest, DoesNotRunARunningTaskAgain) {
   ControlScheduler::TaskId id = 0;
   int runs = 0;
   Time next_within{};
   const auto task = std::make_shared<Task>([&]() -> Result<Time> {
     if (++runs == 1) {
-      // As its own event or another thread might while it runs.
+      // As its event or another thread may do during the run.
       scheduler_.reschedule(id, clock_->now());
       next_within = run_due();
       EXPECT_EQ(runs, 1);
@@ -173,8 +173,8 @@ TEST_F(ControlTest, RunsNoTaskThatIsRunningAlready) {
   id = scheduler_.add(task, 1ms, {});
   clock_->advance(1ms);
   EXPECT_EQ(run_due(), 1001ms);
-  EXPECT_EQ(next_within, Time::max()) << "it says when it is done, and nobody before that";
-  EXPECT_EQ(runs, 2) << "what was asked for while it ran is not forgotten";
+  EXPECT_EQ(next_within, Time::max()) << "only its end determines the next time";
+  EXPECT_EQ(runs, 2) << "a request during the run is not lost";
 }
 
 TEST_F(ControlTest, ItsEventFollowsVirtualTime) {
@@ -191,7 +191,7 @@ TEST_F(ControlTest, ItsEventFollowsVirtualTime) {
   EXPECT_TRUE(is_readable(event));
   EXPECT_EQ(run_due(), 3ms);
   EXPECT_FALSE(is_readable(event));
-  // One that is due sooner than all the others brings it forward.
+  // A task that is due before all others makes the event earlier.
   static_cast<void>(scheduler_.add(early, 2ms, {}));
   clock_->advance(1ms);
   EXPECT_TRUE(is_readable(event));
@@ -215,26 +215,26 @@ TEST_F(ControlTest, ItsEventFollowsTheMachinesClock) {
   EXPECT_FALSE(is_readable(event));
 }
 
-/// A program's own, which stands still while the machine's goes on.
+/// A clock of the program, which stops while the machine's clock advances.
 class StillClock final : public Clock {
  public:
   [[nodiscard]] Duration now() const override { return 1h; }
   void sleep_for(Duration) override {}
 };
 
-TEST_F(ControlTest, ItsEventWaitsAnewWhereTheClockIsBehindTheMachines) {
+TEST_F(ControlTest, ItsEventIsRearmedIfTheClockIsBehindTheMachines) {
   ContextFixture fixture(on(std::make_shared<StillClock>()));
   Control& control = fixture.state->control();
   const auto task = every(1h);
   static_cast<void>(fixture.state->scheduler().add(task, 1h + 20ms, {}));
   const int event = control.event_fd();
-  EXPECT_TRUE(is_readable(event, 60000)) << "20 ms of the machine's have passed";
-  const auto waits_anew = [&] {
+  EXPECT_TRUE(is_readable(event, 60000)) << "20 ms of machine time have passed";
+  const auto is_rearmed = [&] {
     const auto next = control.run_due();
     EXPECT_EQ(next.value_or(Time::min()), 1h + 20ms);
     return !is_readable(event);
   };
-  EXPECT_TRUE(test::eventually(waits_anew)) << "a loop that waits for it would spin";
+  EXPECT_TRUE(test::eventually(is_rearmed)) << "a loop that waits for the event would spin";
   EXPECT_EQ(task->runs, 0);
 }
 
@@ -253,13 +253,13 @@ TEST_F(ControlTest, ADevicesEventMakesItsTaskDueAtOnce) {
     EXPECT_EQ(run_due(), clock_->now() + 1h);
     EXPECT_EQ(concerned->runs, 1);
     EXPECT_EQ(other->runs, 0);
-    // Nobody has read the device's event, which is its driver's, and still it is told once.
+    // Only the driver reads the device's event; nevertheless the Control sees it once.
     EXPECT_FALSE(is_readable(event));
     ASSERT_EQ(::eventfd_write(raised.get(), 1), 0);
     EXPECT_TRUE(is_readable(event));
     scheduler_.remove(id);
     scheduler_.remove(other_id);
-    EXPECT_FALSE(is_readable(event)) << "the event of a task that is gone means nothing";
+    EXPECT_FALSE(is_readable(event)) << "the event of a destroyed task is ignored";
   }
 }
 
@@ -281,7 +281,7 @@ TEST_F(ControlTest, ItsDescriptorsAreCloseOnExec) {
       ++made;
       EXPECT_NE(::fcntl(descriptor, F_GETFD) & FD_CLOEXEC, 0) << descriptor;
     }
-    EXPECT_EQ(made, 2) << "one to wait for, one for the moment";
+    EXPECT_EQ(made, 2) << "the epoll descriptor and the timer";
   }
 }
 

@@ -26,8 +26,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// How long a thread may take for what it does at once.
-constexpr auto kPatience = 60s;
+/// How long a thread may take for work that it does at once.
+constexpr auto kThreadLimit = 60s;
 
 class Work final : public ControlTask {
  public:
@@ -62,7 +62,7 @@ ContextOptions with_thread(Log* log = nullptr) {
   return options;
 }
 
-TEST(ControlThread, IsThereOnlyIfAskedForAndEndsWithTheContext) {
+TEST(ControlThread, RunsOnlyOnRequestAndEndsWithTheContext) {
   const std::size_t before = threads();
   {
     ContextOptions options;
@@ -78,7 +78,7 @@ TEST(ControlThread, IsThereOnlyIfAskedForAndEndsWithTheContext) {
   EXPECT_EQ(threads(), before);
 }
 
-TEST(ControlThread, RunsWhatIsDueOnItselfAndTakesNoSignal) {
+TEST(ControlThread, RunsDueTasksAndBlocksSignals) {
   Context context(with_thread());
   std::promise<std::pair<std::thread::id, sigset_t>> ran;
   std::atomic<int> runs{0};
@@ -93,14 +93,14 @@ TEST(ControlThread, RunsWhatIsDueOnItselfAndTakesNoSignal) {
   });
   static_cast<void>(context.state()->scheduler().add(task, context.clock().now(), {}));
   auto result = ran.get_future();
-  ASSERT_EQ(result.wait_for(kPatience), std::future_status::ready);
+  ASSERT_EQ(result.wait_for(kThreadLimit), std::future_status::ready);
   const auto [thread, blocked] = result.get();
   EXPECT_NE(thread, std::this_thread::get_id());
   for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGCHLD, SIGALRM})
     EXPECT_EQ(sigismember(&blocked, signal), 1);
   sigset_t here;
   pthread_sigmask(SIG_BLOCK, nullptr, &here);
-  EXPECT_EQ(sigismember(&here, SIGTERM), 0) << "the program's own threads take them as before";
+  EXPECT_EQ(sigismember(&here, SIGTERM), 0) << "the program's threads do not block signals";
 }
 
 TEST(ControlThread, LogsAFailureAndKeepsItForTheProgram) {
@@ -115,9 +115,9 @@ TEST(ControlThread, LogsAFailureAndKeepsItForTheProgram) {
   });
   static_cast<void>(context.state()->scheduler().add(failing, context.clock().now(), {}));
   static_cast<void>(context.state()->scheduler().add(other, context.clock().now(), {}));
-  ASSERT_TRUE(wait_until(context.clock(), "the other task's run", kPatience, [&] { return well.load(); }));
-  // The failure is kept before it is logged.
-  ASSERT_TRUE(wait_until(context.clock(), "the log", kPatience, [&] {
+  ASSERT_TRUE(wait_until(context.clock(), "the other task's run", kThreadLimit, [&] { return well.load(); }));
+  // The failure is stored before it is logged.
+  ASSERT_TRUE(wait_until(context.clock(), "the log", kThreadLimit, [&] {
     const std::lock_guard lock(log.mutex);
     return !log.lines.empty();
   }));
@@ -126,10 +126,10 @@ TEST(ControlThread, LogsAFailureAndKeepsItForTheProgram) {
   const auto told = context.control().run_due();
   ASSERT_FALSE(told);
   EXPECT_EQ(told.error().code, ErrorCode::device_removed);
-  EXPECT_TRUE(context.control().run_due()) << "once";
+  EXPECT_TRUE(context.control().run_due()) << "each failure is returned once";
 }
 
-TEST(ControlThread, IsRefusedWhereTimeIsVirtual) {
+TEST(ControlThread, IsRejectedWithVirtualTime) {
   Log log;
   ContextOptions options = with_thread(&log);
   options.clock = std::make_shared<ManualClock>();
@@ -140,12 +140,12 @@ TEST(ControlThread, IsRefusedWhereTimeIsVirtual) {
   EXPECT_EQ(log.lines.front().first, LogLevel::warning);
 }
 
-TEST(ControlThread, StaysWithTheParentWhenAForkedChildLetsGoOfTheContext) {
+TEST(ControlThread, SurvivesTheDestructionOfTheContextInAForkedChild) {
   auto context = std::make_unique<Context>(with_thread());
   const pid_t child = ::fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
-    ::alarm(30);  // a child that waits for a thread it does not have would wait for ever
+    ::alarm(30);  // ends a child that waits forever for a thread it does not have
     context.reset();
     ::_exit(0);
   }
@@ -158,10 +158,11 @@ TEST(ControlThread, StaysWithTheParentWhenAForkedChildLetsGoOfTheContext) {
     return Time::max();
   });
   static_cast<void>(context->state()->scheduler().add(task, context->clock().now(), {}));
-  EXPECT_EQ(ran.get_future().wait_for(kPatience), std::future_status::ready) << "the child has ended the thread";
+  EXPECT_EQ(ran.get_future().wait_for(kThreadLimit), std::future_status::ready)
+      << "the child stopped the parent's thread";
 }
 
-TEST(ControlThread, AndTheProgramsOwnMayRunTogether) {
+TEST(ControlThread, MayRunBesideTheProgramsOwnLoop) {
   Context context(with_thread());
   std::atomic<int> inside{0};
   std::atomic<int> runs{0};

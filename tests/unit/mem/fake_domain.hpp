@@ -35,7 +35,7 @@ class FakeDomain final : public DmaDomain {
 
   [[nodiscard]] Result<void> unmap(const DmaSegment& segment) override {
     ++unmap_calls;
-    if (fail_unmap) return fail(ErrorCode::io_error, label + " does not let go");
+    if (fail_unmap) return fail(ErrorCode::io_error, label + " cannot unmap");
     const auto found = std::find_if(mapped.begin(), mapped.end(), [&](const DmaSegment& held) {
       return held.iova == segment.iova && held.size == segment.size && held.address == segment.address;
     });
@@ -44,7 +44,7 @@ class FakeDomain final : public DmaDomain {
     return {};
   }
 
-  /// Where `address` is seen by a device; DmaMemory::kNoIova's value if it is not.
+  /// The IOVA of `address` in this domain; DmaMemory::kNoIova if it is not mapped.
   [[nodiscard]] std::uint64_t iova_of(const std::byte* address) const {
     for (const DmaSegment& held : mapped) {
       if (address >= held.address && address < held.address + held.size) {

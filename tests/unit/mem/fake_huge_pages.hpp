@@ -11,7 +11,7 @@
 
 namespace pollux::test {
 
-/// A directory that goes away with all that is in it.
+/// A temporary directory that the destructor removes with its contents.
 class TemporaryDirectory {
  public:
   TemporaryDirectory() : path_((std::filesystem::temp_directory_path() / "pollux-test-XXXXXX").string()) {
@@ -29,7 +29,7 @@ class TemporaryDirectory {
   std::string path_;
 };
 
-/// The kernel's counts of huge pages as a test wants them to be.
+/// The kernel's counts of huge pages, with values that a test sets.
 class FakeHugePages {
  public:
   struct Counts {

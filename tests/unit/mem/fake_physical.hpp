@@ -11,7 +11,7 @@
 
 namespace pollux::test {
 
-/// A machine whose physical pages are where the test says: handed out in the order in which they are asked for.
+/// A machine with the physical page addresses that the test chooses, in the order of the requests.
 class FakePhysical final : public PhysicalAddresses {
  public:
   explicit FakePhysical(std::vector<std::uint64_t> places) : places_(std::move(places)) {}

@@ -35,7 +35,7 @@ std::string link_of(int descriptor) {
   return std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(descriptor), error).string();
 }
 
-TEST(HugePages, ListsEverySizeSmallestFirstWithWhatIsFree) {
+TEST(HugePages, ListsEverySizeSmallestFirstWithFreePages) {
   FakeHugePages fake;
   fake.set(kGi, {.configured = 4, .free = 3});
   fake.set(kTwoMi, {.configured = 100, .free = 60, .reserved = 10});
@@ -47,17 +47,17 @@ TEST(HugePages, ListsEverySizeSmallestFirstWithWhatIsFree) {
   EXPECT_EQ(pools[0].available, 0U);
   EXPECT_EQ(pools[1].page_size, kTwoMi);
   EXPECT_EQ(pools[1].configured, 100U);
-  EXPECT_EQ(pools[1].available, 50U) << "what others have reserved is not to be had";
+  EXPECT_EQ(pools[1].available, 50U) << "pages reserved by others are not available";
   EXPECT_EQ(pools[2].page_size, kGi);
   EXPECT_EQ(pools[2].available, 3U);
 }
 
-TEST(HugePages, CountsWhatTheKernelMayStillMake) {
+TEST(HugePages, CountsOvercommitPages) {
   FakeHugePages fake;
   fake.set(kTwoMi, {.configured = 2, .free = 1, .reserved = 1, .surplus = 2, .overcommit = 7});
   EXPECT_EQ(HugePageSource(fake.paths()).pools().at(0).available, 5U);
   fake.set(kTwoMi, {.free = 1, .reserved = 5, .surplus = 9, .overcommit = 7});
-  EXPECT_EQ(HugePageSource(fake.paths()).pools().at(0).available, 0U) << "never below nothing";
+  EXPECT_EQ(HugePageSource(fake.paths()).pools().at(0).available, 0U) << "never below zero";
 }
 
 TEST(HugePages, CountsANodesOwnPages) {
@@ -70,7 +70,7 @@ TEST(HugePages, CountsANodesOwnPages) {
   EXPECT_EQ(source.pools(0).at(0).available, 0U) << "a node without a directory has none";
 }
 
-TEST(HugePages, NamesThatAreNoSizeAreSkipped) {
+TEST(HugePages, SkipsNamesWithoutASize) {
   FakeHugePages fake;
   for (const char* name : {"hugepages-kB", "hugepages-2048", "hugepages-3kB", "hugepages-2048kBx", "other",
                            "hugepages--8kB", "hugepages-99999999999999999999kB"}) {
@@ -121,7 +121,7 @@ TEST(HugePages, FilesHaveNoNameAndAreClosedOnExec) {
   }
 }
 
-TEST(HugePages, ASizeThatTheMachineLacksIsAnErrorWithAHint) {
+TEST(HugePages, AnUnavailableSizeIsAnErrorWithAHint) {
   HugePageSource source;
   const auto file = source.open_file(8 * kTwoMi);
   ASSERT_FALSE(file);
@@ -130,7 +130,7 @@ TEST(HugePages, ASizeThatTheMachineLacksIsAnErrorWithAHint) {
   EXPECT_NE(file.error().hint.find("hugepagesz="), std::string::npos);
 }
 
-TEST(HugePages, AnOrdinaryFileThatCannotBeMadeIsAnErrorOfItsOwn) {
+TEST(HugePages, AFailureToCreateAnOrdinaryFileHasItsOwnError) {
   const test::ChildReport report = test::in_child([] {
     const rlimit none{0, 0};
     if (::setrlimit(RLIMIT_NOFILE, &none) != 0) return std::string("setrlimit");
@@ -140,7 +140,7 @@ TEST(HugePages, AnOrdinaryFileThatCannotBeMadeIsAnErrorOfItsOwn) {
   EXPECT_EQ(report.text, "no_memory a file for DMA memory cannot be created (Too many open files)");
 }
 
-TEST(HugePages, SizesReadWell) {
+TEST(HugePages, FormatsSizes) {
   EXPECT_EQ(readable_size(1), "1 KiB");
   EXPECT_EQ(readable_size(4096), "4 KiB");
   EXPECT_EQ(readable_size(kTwoMi), "2 MiB");
@@ -168,13 +168,13 @@ bool may_load(std::vector<std::string> environment, const std::string& proc) {
 }
 
 /// docs/adr/0001-libhugetlbfs.md
-TEST(LibHugetlbfs, IsNotLoadedWhereItsConstructorWouldActOrPrint) {
+TEST(LibHugetlbfs, IsNotLoadedIfItsConstructorWouldActOrPrint) {
   const Proc plain("sysfs /sys sysfs rw 0 0\n", "Hugepagesize:       2048 kB\n");
   EXPECT_TRUE(may_load({"PATH=/bin", "HUGETLB_PATH=/mnt"}, plain.path()));
-  EXPECT_FALSE(may_load({"HUGETLB_MORECORE=yes"}, plain.path())) << "replaces malloc's core";
+  EXPECT_FALSE(may_load({"HUGETLB_MORECORE=yes"}, plain.path())) << "replaces malloc's memory source";
   EXPECT_FALSE(may_load({"HUGETLB_VERBOSE=99"}, plain.path())) << "prints";
   EXPECT_FALSE(may_load({"A=b", "HUGETLB_FORCE_ELFMAP=yes"}, plain.path())) << "moves the program's segments";
-  EXPECT_FALSE(may_load({}, "/nonexistent")) << "prints what it could not open";
+  EXPECT_FALSE(may_load({}, "/nonexistent")) << "prints which file it could not open";
   const Proc overlay("overlay / overlay lowerdir=" + std::string(2100, 'x') + " 0 0\n", "Hugepagesize: 2048 kB\n");
   EXPECT_FALSE(may_load({}, overlay.path())) << "prints that a line is too long";
   const Proc much("", std::string(2048, '\n'));
@@ -191,13 +191,13 @@ TEST(LibHugetlbfs, PrintsNothingAndDoesNotReplaceShmget) {
   EXPECT_EQ(testing::internal::GetCapturedStdout(), "");
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
   EXPECT_EQ(::dlsym(RTLD_DEFAULT, "shmget"), before);
-  EXPECT_EQ(::dlsym(RTLD_DEFAULT, "gethugepagesizes"), nullptr) << "its symbols are nobody else's";
+  EXPECT_EQ(::dlsym(RTLD_DEFAULT, "gethugepagesizes"), nullptr) << "its symbols are not visible to others";
   if (!loaded) GTEST_SKIP() << "LEFT OUT: libhugetlbfs is not installed, or its constructor would print here";
   EXPECT_FALSE(library.page_sizes().empty());
 }
 
-// What follows runs in processes of its own, so that nothing has loaded the library yet, with mounts that nobody else
-// sees.
+// The following tests run in separate processes, in which the library is not loaded yet, with mounts that no other
+// process sees.
 
 constexpr int kNotRoot = 70;
 constexpr int kNoLibrary = 71;
@@ -228,7 +228,7 @@ int use_a_mount() {
   return ReservedHugePages::free() == before ? 0 : 8;
 }
 
-/// The library keeps the mounts that it saw when it was loaded; memfd needs none.
+/// The library remembers the mounts that existed when it was loaded; memfd needs none.
 int mount_after_it_was_loaded() {
   if (!LibHugetlbfs().loaded()) return kNoLibrary;
   HugePageSource source;
@@ -266,18 +266,18 @@ class LibHugetlbfsDeathTest : public testing::Test {
     EXPECT_EXIT(std::_Exit(work()), note, "");
     if (code == kNotRoot) GTEST_SKIP() << "LEFT OUT: only root may mount hugetlbfs";
     if (code == kNoLibrary) GTEST_SKIP() << "LEFT OUT: libhugetlbfs is not installed, or would print here";
-    if (code == kNoPages) GTEST_SKIP() << "LEFT OUT: no huge page could be set aside";
+    if (code == kNoPages) GTEST_SKIP() << "LEFT OUT: no huge page could be reserved";
     EXPECT_EQ(code, 0) << "the step of that number failed";
   }
 };
 
-TEST_F(LibHugetlbfsDeathTest, IsLoadedWhereItMayBe) { expect_success(load_as_asked); }
+TEST_F(LibHugetlbfsDeathTest, IsLoadedIfAllowed) { expect_success(load_as_asked); }
 
-TEST_F(LibHugetlbfsDeathTest, IsNotLoadedWhereItWouldPrint) { expect_success(load_where_it_would_print); }
+TEST_F(LibHugetlbfsDeathTest, IsNotLoadedIfItWouldPrint) { expect_success(load_where_it_would_print); }
 
-TEST_F(LibHugetlbfsDeathTest, GivesAFileOnAMountThatLeavesNoName) { expect_success(use_a_mount); }
+TEST_F(LibHugetlbfsDeathTest, CreatesAnUnnamedFileOnAMount) { expect_success(use_a_mount); }
 
-TEST_F(LibHugetlbfsDeathTest, AMountMadeLaterIsNoObstacle) { expect_success(mount_after_it_was_loaded); }
+TEST_F(LibHugetlbfsDeathTest, WorksWithALaterMount) { expect_success(mount_after_it_was_loaded); }
 
 }  // namespace
 }  // namespace pollux

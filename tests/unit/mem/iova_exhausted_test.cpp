@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The addresses that every device reaches run out: an error that says so, nothing left behind, and room again once
-// something is given back.
+// The IOVA range that all devices share is exhausted: the error says so, nothing is left behind, and memory can be
+// allocated again after a free.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
@@ -23,9 +23,9 @@ using test::kMi;
 using testing::AllOf;
 using testing::HasSubstr;
 
-constexpr std::uint64_t kReach = 4 * kMi;  ///< bytes that the narrow domain reaches
+constexpr std::uint64_t kReach = 4 * kMi;  ///< bytes that the narrow domain can use
 
-/// A Context one of whose devices reaches little.
+/// A Context with one device that can use only a small IOVA range.
 struct ExhaustedIova : testing::Test {
   ExhaustedIova() {
     EXPECT_TRUE(context.attach(wide));
@@ -48,7 +48,7 @@ struct ExhaustedIova : testing::Test {
       std::make_shared<FakeDomain>(std::vector<IovaRange>{{16 * kMi, 16 * kMi + kReach - 1}});
 };
 
-TEST_F(ExhaustedIova, AllocationFailsByNameAndWorksAgainOnceSomethingIsGivenBack) {
+TEST_F(ExhaustedIova, AllocationFailsWithANamedErrorAndWorksAgainAfterAFree) {
   std::vector<DmaMemory> held;
   for (std::uint64_t taken = 0; taken < kReach; taken += kMi) {
     auto memory = context.allocate({.size = kMi, .purpose = "a quarter"});
@@ -68,13 +68,13 @@ TEST_F(ExhaustedIova, AllocationFailsByNameAndWorksAgainOnceSomethingIsGivenBack
   EXPECT_EQ(again->segments()[0].iova, place);
 }
 
-TEST_F(ExhaustedIova, APoolFailsWholeAndLeavesRoomForASmallerOne) {
+TEST_F(ExhaustedIova, AFailedPoolLeavesRoomForASmallerOne) {
   const auto refused = Mempool::create(context, {.count = 4096});
   ASSERT_FALSE(refused);
   expect_refused(refused.error());
   EXPECT_TRUE(narrow->mapped.empty());
   EXPECT_TRUE(wide->mapped.empty());
-  for (int i = 0; i < 3; ++i) {  // what one leaves behind would be missing for the next
+  for (int i = 0; i < 3; ++i) {  // a leak of one attempt would make the next one fail
     const auto pool = Mempool::create(context, {.count = 1024});
     ASSERT_TRUE(pool) << pool.error().message();
   }
@@ -93,7 +93,7 @@ TEST_F(ExhaustedIova, RegisteredMemoryFailsToo) {
   ::munmap(own, 4096);
 }
 
-TEST_F(ExhaustedIova, TheNarrowDomainsGoingMakesRoom) {
+TEST_F(ExhaustedIova, DetachingTheNarrowDomainMakesRoom) {
   const auto all = context.allocate({.size = kReach});
   ASSERT_TRUE(all);
   ASSERT_FALSE(context.allocate({.size = 4096}));

@@ -41,27 +41,27 @@ TEST(IovaSpace, AlignsAndThenFillsTheGap) {
   EXPECT_EQ(take(space, kGi, kGi), kGi);
 }
 
-TEST(IovaSpace, TakesTheFirstFitOfWhatWasGivenBack) {
+TEST(IovaSpace, TakesTheFirstFitOfFreedRanges) {
   IovaSpace space;
   const std::uint64_t first = take(space, 16 * kKi);
   const std::uint64_t second = take(space, 16 * kKi);
   const std::uint64_t third = take(space, 16 * kKi);
   space.release(first);
   space.release(second);
-  EXPECT_EQ(take(space, 36 * kKi), third + 16 * kKi) << "32 KiB are free below, and that is too little";
-  EXPECT_EQ(take(space, 32 * kKi), first) << "two neighbours that are free are one";
+  EXPECT_EQ(take(space, 36 * kKi), third + 16 * kKi) << "the 32 KiB that are free below are too small";
+  EXPECT_EQ(take(space, 32 * kKi), first) << "two adjacent free ranges count as one";
 }
 
-/// Without any domain there may be an interrupt window behind every address from 0xFEE00000 on (x86).
+/// Before a domain is attached, any address from 0xFEE00000 on may be in an interrupt window (x86).
 TEST(IovaSpace, AvoidsTheInterruptWindowBeforeAnyDomainIsKnown) {
   IovaSpace space;
   EXPECT_EQ(take(space, 3 * kGi, 4096), kMi);
   EXPECT_EQ(take(space, kGi, 4096), 4 * kGi) << "3 GiB + 1 MiB to 0xFDFFFFFF hold less than 1 GiB";
-  EXPECT_EQ(take(space, 0xFE000000 - 3 * kGi - kMi), 3 * kGi + kMi) << "up to the window, and not into it";
+  EXPECT_EQ(take(space, 0xFE000000 - 3 * kGi - kMi), 3 * kGi + kMi) << "the range ends just below the window";
   EXPECT_EQ(take(space, 4096), 5 * kGi);
 }
 
-TEST(IovaSpace, AvoidsTheWindowThoughADomainOffersIt) {
+TEST(IovaSpace, AvoidsTheWindowEvenIfADomainOffersIt) {
   IovaSpace space;
   restrict_to(space, {{{0xFE000000, 0xFFFFFFFF}}});
   const auto iova = space.take(4096, 4096, "ring");
@@ -69,13 +69,13 @@ TEST(IovaSpace, AvoidsTheWindowThoughADomainOffersIt) {
   EXPECT_EQ(iova.error().code, ErrorCode::no_memory);
 }
 
-TEST(IovaSpace, StaysInsideWhatEveryDomainReaches) {
+TEST(IovaSpace, StaysWithinTheRangesOfEveryDomain) {
   IovaSpace space;
   restrict_to(space, {{{16 * kMi, 64 * kMi - 1}, {128 * kMi, kGi - 1}}, {{0, 32 * kMi - 1}, {200 * kMi, 2 * kGi}}});
   EXPECT_EQ(take(space, 16 * kMi), 16 * kMi);
   EXPECT_EQ(take(space, 4096), 200 * kMi);
   restrict_to(space, {});
-  EXPECT_EQ(take(space, 4096), kMi) << "a domain that left limits nothing";
+  EXPECT_EQ(take(space, 4096), kMi) << "a detached domain has no limit";
 }
 
 TEST(IovaSpace, CanBeUsedUpToTheLastByteOfARange) {
@@ -85,14 +85,14 @@ TEST(IovaSpace, CanBeUsedUpToTheLastByteOfARange) {
   EXPECT_EQ(take(space, 2 * kMi), 2 * kMi);
 }
 
-TEST(IovaSpace, PutsNothingAboveTheLimitOfARequest) {
+TEST(IovaSpace, TakesNothingAboveTheLimitOfARequest) {
   IovaSpace space;
   EXPECT_EQ(*space.take(kMi, 4096, "fits", 2 * kMi - 1), kMi);
   EXPECT_FALSE(space.take(4096, 4096, "no more", 2 * kMi - 1));
   EXPECT_EQ(*space.take(4096, 4096, "no limit"), 2 * kMi);
 }
 
-TEST(IovaSpace, ExhaustionSaysWhoHasItAndWhatToDo) {
+TEST(IovaSpace, ExhaustionNamesTheLargestUserAndTheFix) {
   IovaSpace space;
   restrict_to(space, {{{kMi, 3 * kMi - 1}}});
   ASSERT_TRUE(space.take(kMi, 4096, "mempool rx"));
@@ -104,7 +104,7 @@ TEST(IovaSpace, ExhaustionSaysWhoHasItAndWhatToDo) {
   EXPECT_NE(iova.error().hint.find("arena_size"), std::string::npos);
 }
 
-TEST(IovaSpace, RefusesAnAlignmentThatIsNoPowerOfTwoAndNoSize) {
+TEST(IovaSpace, RejectsABadAlignmentAndAZeroSize) {
   IovaSpace space;
   EXPECT_EQ(space.take(4096, 3, "x").error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(space.take(4096, 0, "x").error().code, ErrorCode::invalid_argument);
@@ -119,7 +119,7 @@ TEST(IovaSpace, DoesNotOverflowOnHugeRequests) {
   EXPECT_FALSE(space.take(~std::uint64_t{0} - kMi, 4096, "x"));
 }
 
-TEST(IovaRanges, IntersectionTakesAnyOrderOverlapsAndNonsense) {
+TEST(IovaRanges, IntersectionAcceptsAnyOrderOverlapsAndInvalidRanges) {
   const Ranges left{{100, 50}, {300, 399}, {0, 99}, {50, 149}};
   const Ranges right{{140, 310}, {390, 1000}, {90, 95}};
   const Ranges both = intersect(left, right);
@@ -144,12 +144,12 @@ TEST(IovaRanges, NeighboursAreOneRange) {
 TEST(IovaRanges, TheWholeAddressSpaceIsARange) {
   const Ranges all{{0, ~std::uint64_t{0}}};
   EXPECT_TRUE(contains(all, ~std::uint64_t{0} - 4095, 4096));
-  EXPECT_FALSE(contains(all, ~std::uint64_t{0} - 4095, 4097)) << "it wraps";
+  EXPECT_FALSE(contains(all, ~std::uint64_t{0} - 4095, 4097)) << "the range wraps";
   EXPECT_FALSE(contains(all, 0, 0));
   EXPECT_EQ(intersect(all, all).size(), 1U);
 }
 
-/// First fit by the book: every page has a flag.
+/// A simple first-fit allocator with one flag for each page.
 class PlainSpace {
  public:
   PlainSpace(std::uint64_t pages, const Ranges& usable) : usable_(pages), taken_(pages) {
@@ -177,7 +177,7 @@ class PlainSpace {
   std::vector<bool> taken_;
 };
 
-TEST(IovaSpace, AgreesWithAPlainPageTableOverRandomRequests) {
+TEST(IovaSpace, AgreesWithASimplePageTableOverRandomRequests) {
   const Ranges reach{
       {kMi + 20 * 4096, kMi + 60 * 4096 - 1}, {kMi + 64 * 4096, 2 * kMi - 1}, {2 * kMi, 2 * kMi + 128 * 4096 - 1}};
   for (unsigned seed = 0; seed < 20; ++seed) {

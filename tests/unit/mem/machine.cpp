@@ -52,7 +52,7 @@ ReservedHugePages::ReservedHugePages(std::uint64_t pages) {
 }
 
 ReservedHugePages::~ReservedHugePages() {
-  // Not the old number: somebody else may have changed it in the meantime.
+  // Subtracts instead of restoring the old number, which another process may have changed.
   if (added_ != 0) static_cast<void>(write_number(kDirectory + "/nr_hugepages", configured() - added_));
   if (lock_ >= 0) ::close(lock_);
 }

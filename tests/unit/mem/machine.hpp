@@ -11,8 +11,8 @@
 
 namespace pollux::test {
 
-/// Huge pages of 2 MiB set aside for one test; what it added is taken away when it goes away. Tests that have one
-/// do not run at the same time, even in several processes.
+/// Adds huge pages of 2 MiB for one test and removes them in the destructor. Tests that use it never run at the same
+/// time, even in different processes.
 class ReservedHugePages {
  public:
   explicit ReservedHugePages(std::uint64_t pages);
@@ -21,10 +21,10 @@ class ReservedHugePages {
   ~ReservedHugePages();
 
   static constexpr std::size_t kPageSize = kTwoMi;
-  /// Empty if there are as many free pages as were asked for; else why not, for GTEST_SKIP.
+  /// Empty if there are enough free pages; otherwise the reason, for GTEST_SKIP.
   [[nodiscard]] const std::string& missing() const { return missing_; }
   [[nodiscard]] static std::uint64_t free();
-  /// Whether `pages` are free within a bound: the kernel gives a dead process's pages back a little later.
+  /// Waits (bounded) until `pages` are free, since the kernel frees a dead process's pages a little later.
   [[nodiscard]] static bool become_free(std::uint64_t pages);
 
  private:
@@ -33,7 +33,7 @@ class ReservedHugePages {
   std::string missing_;
 };
 
-/// What a child process did: it ran `work`, whose result it wrote to a pipe.
+/// The result of a child process that ran `work` and wrote its result to a pipe.
 struct ChildReport {
   std::string text;    ///< what `work` returned
   int exit_code = -1;  ///< -1 if a signal ended it
@@ -43,13 +43,13 @@ struct ChildReport {
 /// Runs `work` in a forked child, which ends with _exit.
 [[nodiscard]] ChildReport in_child(const std::function<std::string()>& work);
 
-/// Gives up root's rights, as far as this process has them, so that limits hold for it.
+/// Drops root's rights, if this process has them, so that limits apply to it.
 void become_nobody();
 
 /// The numbers of this process's open file descriptors, ascending.
 [[nodiscard]] std::vector<int> open_descriptors();
 
-/// True when `condition` holds within five seconds.
+/// Whether `condition` becomes true within five seconds.
 [[nodiscard]] bool eventually(const std::function<bool()>& condition);
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

@@ -38,7 +38,7 @@ static_assert(sizeof(Mbuf) == 3 * kLine);
 static_assert(MbufAccess::kWordOffset + sizeof(std::uint64_t) <= kLine);
 static_assert(MbufAccess::kWordOffset % sizeof(std::uint64_t) == 0);
 
-TEST_F(MbufLayout, WhatAPlainFrameNeedsLiesInTheFirstLine) {
+TEST_F(MbufLayout, TheFirstLineHoldsTheFieldsOfADirectMbuf) {
   Mbuf& mbuf = *mbuf_;
   EXPECT_EQ(offset_of(MbufAccess::rx_low(mbuf)), 0);
   EXPECT_EQ(offset_of(MbufAccess::rx_high(mbuf)), 8);
@@ -49,12 +49,12 @@ TEST_F(MbufLayout, WhatAPlainFrameNeedsLiesInTheFirstLine) {
   EXPECT_LT(offset_of(MbufAccess::segment_count(mbuf)), kLine);
 }
 
-TEST_F(MbufLayout, WhatOnlyASpecialFrameNeedsLiesInTheSecondLine) {
+TEST_F(MbufLayout, TheSecondLineHoldsTheFieldsOfOtherMbufs) {
   Mbuf& mbuf = *mbuf_;
   EXPECT_EQ(offset_of(MbufAccess::tx_offload(mbuf)), kLine);
   EXPECT_EQ(offset_of(MbufAccess::free_link(mbuf)), 2 * kLine - 8);
   EXPECT_EQ(offset_of(MbufAccess::owner_state(mbuf)), 2 * kLine - 4);
-  // Of a time stamp and of offloads the first line tells only that there are some.
+  // The first line only tells whether there is a timestamp or an offload request.
   mbuf_->set_timestamp(~std::uint64_t{0});
   mbuf_->set_tx_offload({.flags = TxOffload::insert_vlan});
   const Header before = header();
@@ -74,7 +74,7 @@ TEST_F(MbufLayout, WhatOnlyASpecialFrameNeedsLiesInTheSecondLine) {
   EXPECT_TRUE(std::equal(before.begin() + 2 * kLine, before.end(), after.begin() + 2 * kLine));
 }
 
-TEST_F(MbufLayout, WhatBelongsToOthersLiesInTheThirdLine) {
+TEST_F(MbufLayout, TheThirdLineHoldsTheFieldsOfApplicationAndPort) {
   EXPECT_EQ(offset_of(MbufAccess::user(*mbuf_)), 2 * kLine);
   EXPECT_EQ(offset_of(MbufAccess::port_private(*mbuf_)), 2 * kLine + 8);
   const Header before = header();
@@ -84,7 +84,7 @@ TEST_F(MbufLayout, WhatBelongsToOthersLiesInTheThirdLine) {
   EXPECT_TRUE(std::equal(before.begin(), before.begin() + 2 * kLine, after.begin()));
 }
 
-TEST_F(MbufLayout, AUsualPoolsMbufsLie37LinesApart) {
+TEST_F(MbufLayout, MbufsOfADefaultPoolAre37LinesApart) {
   EXPECT_EQ(MempoolCore::stride(pool_.options()), 37U * kLine);
   EXPECT_EQ(mbuf_->tailroom(), 2048U);
 }
@@ -126,7 +126,7 @@ TEST(MbufAlignment, IpHeaderIsFourByteAlignedOnRequest) {
       EXPECT_EQ((data + kEthernetHeader) % 4, 0u);
       EXPECT_EQ(one->headroom(), headroom + 2);
       EXPECT_GE(one->tailroom(), aligned.options().data_room);
-      EXPECT_EQ(one->data_iova() % 2, 0u) << "bit 0 of an address has another meaning for a card";
+      EXPECT_EQ(one->data_iova() % 2, 0u) << "cards use bit 0 of an address as a flag";
     }
     const MbufPtr other = Mempool(plain).allocate();
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(other->data()) % 4, 0u);

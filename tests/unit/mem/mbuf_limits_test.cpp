@@ -43,7 +43,7 @@ TEST(MbufLimits, ReserveReachesTheEndAndNoFurther) {
   EXPECT_EQ(mbuf->append(1), nullptr);
 }
 
-TEST(MbufLimits, HugeCountsAreRefusedWithNothingChanged) {
+TEST(MbufLimits, HugeCountsAreRejectedWithNothingChanged) {
   test::PoolFixture fixture;
   Mempool pool = fixture.pool({.count = 1});
   MbufPtr mbuf = pool.allocate();
@@ -72,7 +72,7 @@ TEST(MbufLimits, AnExternalSegmentHoldsAtMost65535Bytes) {
   EXPECT_EQ(mbuf->data_iova(), memory->segments().front().iova + 3);
 }
 
-TEST(MbufLimits, MemoryOfAnotherContextIsRefused) {
+TEST(MbufLimits, MemoryOfAnotherContextIsRejected) {
   test::PoolFixture fixture;
   test::PoolFixture other;
   auto memory = other.context().allocate({.size = 4096});
@@ -84,7 +84,7 @@ TEST(MbufLimits, MemoryOfAnotherContextIsRefused) {
   EXPECT_EQ(mbuf->length(), 0u);
 }
 
-TEST(MbufLimits, AFrameHas255SegmentsAtMost) {
+TEST(MbufLimits, AFrameHasAtMost255Segments) {
   test::PoolFixture fixture;
   Mempool pool = fixture.pool({.count = 300, .data_room = 64, .headroom = 0});
   MbufPtr frame = pool.allocate();
@@ -97,7 +97,7 @@ TEST(MbufLimits, AFrameHas255SegmentsAtMost) {
   }
   MbufPtr more = pool.allocate();
   EXPECT_FALSE(frame->chain(more));
-  EXPECT_NE(more, nullptr) << "what was refused stays the caller's";
+  EXPECT_NE(more, nullptr) << "the caller keeps a rejected mbuf";
   EXPECT_EQ(frame->segments(), kMaxSegments);
   EXPECT_EQ(frame->packet_length(), kMaxSegments);
   MempoolCache cache(pool);
@@ -108,7 +108,7 @@ TEST(MbufLimits, AFrameHas255SegmentsAtMost) {
   EXPECT_EQ(pool.stats().in_use(), 0u);
 }
 
-TEST(MbufLimits, AChainTakesNeitherNothingNorItself) {
+TEST(MbufLimits, AChainRejectsAnEmptyPointerAndItself) {
   test::PoolFixture fixture;
   Mempool pool = fixture.pool({.count = 1});
   MbufPtr frame = pool.allocate();
@@ -118,7 +118,7 @@ TEST(MbufLimits, AChainTakesNeitherNothingNorItself) {
   EXPECT_EQ(frame->segments(), 1u);
 }
 
-TEST(MbufLimits, ABufferHas65000UsersAtMost) {
+TEST(MbufLimits, ABufferHasAtMost65000Users) {
   test::PoolFixture fixture;
   Mempool pool = fixture.pool({.count = kMaxUsers + 2, .data_room = 64, .headroom = 0});
   MempoolCache cache(pool);
@@ -132,7 +132,7 @@ TEST(MbufLimits, ABufferHas65000UsersAtMost) {
     ASSERT_LE(clones.size(), kMaxUsers);
   }
   EXPECT_EQ(clones.size(), kMaxUsers - 1);
-  EXPECT_GT(pool.stats().shared + pool.stats().cached, 0u) << "not for want of mbufs";
+  EXPECT_GT(pool.stats().shared + pool.stats().cached, 0u) << "there are mbufs left";
   EXPECT_EQ(frame->tailroom(), 0u);
   clones.clear();
   EXPECT_FALSE(frame->is_shared());
@@ -140,7 +140,7 @@ TEST(MbufLimits, ABufferHas65000UsersAtMost) {
   EXPECT_EQ(pool.stats().in_use(), 0u);
 }
 
-TEST(MbufState, NothingOfAFrameOutlivesIt) {
+TEST(MbufState, AFreedMbufKeepsNothingOfItsFrame) {
   test::PoolFixture fixture;
   Mempool pool = fixture.pool({.count = 4});
   MempoolCache cache(pool, 64);
@@ -187,7 +187,7 @@ constexpr TxOffload kAllOffloads{.flags = 0xFFFFFFFF,
                                  .vlan = 0xF2F1,
                                  .outer_vlan = 0xF0EF};
 
-TEST(MbufState, OffloadValuesComeBackWhole) {
+TEST(MbufState, OffloadRequestsAreReturnedUnchanged) {
   test::PoolFixture fixture;
   Mempool pool = fixture.pool({.count = 1});
   MbufPtr mbuf = pool.allocate();
@@ -203,13 +203,13 @@ TEST(MbufState, OffloadValuesComeBackWhole) {
   EXPECT_FALSE(mbuf->has_partial_checksum());
 }
 
-TEST(MbufState, TheApplicationsFieldStaysAsItWasSet) {
+TEST(MbufState, TheApplicationsFieldKeepsItsValue) {
   test::PoolFixture fixture;
   Mempool pool = fixture.pool({.count = 2});
   MempoolCache cache(pool);
   MbufPtr mbuf = cache.allocate();
   mbuf->set_user(0x0123456789ABCDEF);
-  EXPECT_EQ(MbufAccess::special(*mbuf), 0) << "a frame is as plain with it as without";
+  EXPECT_EQ(MbufAccess::special(*mbuf), 0) << "the field does not affect `special`";
   ASSERT_NE(mbuf->append(60), nullptr);
   const MbufPtr clone = mbuf->clone(cache);
   ASSERT_NE(clone, nullptr);
@@ -219,7 +219,7 @@ TEST(MbufState, TheApplicationsFieldStaysAsItWasSet) {
   EXPECT_EQ(mbuf->user(), 1U);
 }
 
-TEST(MbufState, AClonesPrivateDataOfThePortIsACopy) {
+TEST(MbufState, ACloneGetsACopyOfThePortsWords) {
   test::PoolFixture fixture;
   Mempool pool = fixture.pool({.count = 2});
   MempoolCache cache(pool);
@@ -231,7 +231,7 @@ TEST(MbufState, AClonesPrivateDataOfThePortIsACopy) {
   EXPECT_EQ(MbufAccess::port_private(*clone), (std::array<std::uint64_t, 2>{1, 2}));
 }
 
-/// A frame of 200 bytes whose request is about headers of 14, 20, 16 and 24 bytes, the first two a tunnel's.
+/// A frame of 200 bytes with a request for headers of 14, 20, 16 and 24 bytes, of which the first two are a tunnel's.
 class MbufRequest : public testing::Test {
  protected:
   static constexpr std::uint32_t kFlags = TxOffload::ipv4_checksum | TxOffload::udp_checksum | TxOffload::insert_vlan |
@@ -251,18 +251,18 @@ class MbufRequest : public testing::Test {
   MbufPtr mbuf_ = pool_.allocate();
 };
 
-TEST_F(MbufRequest, MovesWithItsHeadersWhereBytesAreAddedInFront) {
+TEST_F(MbufRequest, FollowsItsHeadersWhenBytesArePrepended) {
   ASSERT_NE(mbuf_->prepend(4), nullptr);
   EXPECT_EQ(mbuf_->tx_offload(), (TxOffload{.flags = kFlags, .l2 = 16, .l3 = 24, .outer_l2 = 18, .outer_l3 = 20}));
   mbuf_->set_tx_offload({.flags = TxOffload::tcp_checksum, .l2 = 14, .l3 = 20});
   ASSERT_NE(mbuf_->prepend(8), nullptr);
   EXPECT_EQ(mbuf_->tx_offload(), (TxOffload{.flags = TxOffload::tcp_checksum, .l2 = 22, .l3 = 20}));
   mbuf_->set_tx_offload({.flags = TxOffload::tcp_checksum, .l2 = 65535});
-  EXPECT_EQ(mbuf_->prepend(1), nullptr) << "no request can say where the header is then";
+  EXPECT_EQ(mbuf_->prepend(1), nullptr) << "the header's offset would exceed 16 bits";
   EXPECT_EQ(mbuf_->length(), 212U);
 }
 
-TEST_F(MbufRequest, LosesWhatWasAskedOfHeadersThatAreGone) {
+TEST_F(MbufRequest, DropsRequestsForStrippedHeaders) {
   EXPECT_EQ(after_strip(4), (TxOffload{.flags = kFlags, .l2 = 16, .l3 = 24, .outer_l2 = 10, .outer_l3 = 20}));
   std::uint32_t flags = kFlags & ~std::uint32_t{TxOffload::outer_ipv4_checksum};
   EXPECT_EQ(after_strip(11), (TxOffload{.flags = flags, .l2 = 16, .l3 = 24, .outer_l3 = 19}));

@@ -51,7 +51,7 @@ bool ModelFrame::strip(std::size_t bytes) {
   return true;
 }
 
-// By where each header starts and ends in the frame as it was.
+// Uses the start and end of each header in the frame before the change.
 void ModelFrame::strip_request(std::size_t bytes) {
   if (offload.flags == 0) return;
   const std::size_t outer_l3 = offload.outer_l2;

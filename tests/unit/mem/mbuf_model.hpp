@@ -11,17 +11,17 @@
 
 namespace pollux::test {
 
-/// Bytes that one or more segments see, the plain way.
+/// A buffer that one or more model segments share.
 struct ModelBuffer {
-  std::vector<std::uint8_t> bytes;  ///< of the whole buffer; what nobody wrote is not compared
+  std::vector<std::uint8_t> bytes;  ///< the whole buffer; bytes that were never written are not compared
 };
 
-/// What one mbuf of a frame is to be: head- and tailroom as arithmetic over a vector.
+/// The expected state of one mbuf of a frame, with a vector for its bytes.
 struct ModelSegment {
-  std::shared_ptr<ModelBuffer> buffer;  ///< held once by each user of the bytes
+  std::shared_ptr<ModelBuffer> buffer;  ///< one reference for each user of the buffer
   std::size_t offset = 0;
   std::size_t length = 0;
-  bool plain = true;  ///< its own buffer, never cloned
+  bool plain = true;  ///< a direct mbuf that was never cloned
 
   [[nodiscard]] std::size_t capacity() const { return buffer->bytes.size(); }
   [[nodiscard]] bool shared() const { return buffer.use_count() > 1; }
@@ -38,7 +38,7 @@ struct ModelFrame {
   [[nodiscard]] ModelSegment& first() { return segments.front(); }
   [[nodiscard]] ModelSegment& last() { return segments.back(); }
 
-  // As the Mbuf's operations: false leaves all as it was.
+  // Like the operations of Mbuf: false leaves everything unchanged.
   [[nodiscard]] bool reserve(std::size_t bytes);
   [[nodiscard]] bool append(const std::vector<std::uint8_t>& bytes);
   [[nodiscard]] bool prepend(const std::vector<std::uint8_t>& bytes);
@@ -51,7 +51,7 @@ struct ModelFrame {
   [[nodiscard]] std::vector<std::uint8_t> contents() const;
 };
 
-/// What `mbuf` shows that `model` does not; nothing if they are the same.
+/// The first difference between `mbuf` and `model`; empty if they agree.
 [[nodiscard]] std::optional<std::string> difference(Mbuf& mbuf, const ModelFrame& model);
 
 }  // namespace pollux::test

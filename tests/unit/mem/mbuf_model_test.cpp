@@ -21,7 +21,7 @@ constexpr int kSteps = 300'000;
 constexpr std::size_t kMaxFrames = 48;
 constexpr std::size_t kMostSegments = 1500;
 
-/// A piece of the application's memory and how often it was lent and came back.
+/// External memory, and how often it was attached and freed.
 struct External {
   std::size_t offset = 0;
   std::uint8_t* data = nullptr;
@@ -38,7 +38,7 @@ struct External {
   }
 };
 
-/// Does random things to mbufs and, the plain way, to their models.
+/// Runs random operations on mbufs and on their models.
 class Twins {
  public:
   explicit Twins(std::uint32_t seed) : random_(seed) {
@@ -48,7 +48,7 @@ class Twins {
     }
   }
 
-  /// One operation; what came out wrong, if anything did.
+  /// Runs one operation. Returns the difference from the model, if any.
   [[nodiscard]] std::optional<std::string> step() {
     if (frames_.empty() || (frames_.size() < kMaxFrames && below(8) == 0)) return allocate();
     Twin& twin = frames_[below(frames_.size())];
@@ -64,7 +64,7 @@ class Twins {
     return {};
   }
 
-  /// Frees all in any order and says what did not come home.
+  /// Frees everything in random order. Returns an error if an mbuf is not free then.
   [[nodiscard]] std::optional<std::string> finish() {
     while (!frames_.empty()) static_cast<void>(free(frames_[below(frames_.size())]));
     for (const Mempool* pool : {&small_, &large_}) {
@@ -91,7 +91,7 @@ class Twins {
   };
 
   [[nodiscard]] std::size_t below(std::size_t limit) { return random_() % limit; }
-  /// Mostly small, sometimes beyond what fits.
+  /// Mostly small values, sometimes too large ones.
   [[nodiscard]] std::uint32_t some_bytes() {
     return static_cast<std::uint32_t>(below(4) == 0 ? below(3000) : below(64));
   }
@@ -156,7 +156,7 @@ class Twins {
     return {};
   }
 
-  /// Whether both said the same, and look the same.
+  /// Checks that both returned the same and are in the same state.
   static std::optional<std::string> agree(Twin& twin, bool done, bool expected) {
     if (done != expected) return done ? "done, though it may not be" : "refused";
     return difference(*twin.mbuf, twin.model);
@@ -248,7 +248,7 @@ class Twins {
   std::optional<std::string> offload(Twin& twin) {
     TxOffload wanted;
     if (below(2) == 0) {
-      // Mostly headers as frames have them, sometimes as none has.
+      // Mostly valid header lengths, sometimes invalid ones.
       const std::size_t longest = below(4) == 0 ? 65536 : 41;
       const bool in_tunnel = below(2) == 0;
       wanted = {.flags = static_cast<std::uint32_t>(1 + below(2047)),
@@ -284,7 +284,7 @@ class Twins {
   std::vector<Twin> frames_;
 };
 
-TEST(MbufModel, RandomOperationsLeaveAnMbufAsItsModel) {
+TEST(MbufModel, RandomOperationsAgreeWithTheModel) {
   constexpr std::uint32_t kSeed = 20261120;
   SCOPED_TRACE(fmt::format("seed {}", kSeed));
   Twins twins(kSeed);

@@ -11,7 +11,7 @@
 namespace pollux {
 namespace {
 
-TEST(MempoolCache, CapacityIsBroughtWithinItsLimits) {
+TEST(MempoolCache, CapacityIsClampedToItsLimits) {
   test::PoolFixture fixture;
   const Mempool pool = fixture.pool({.count = 4000, .data_room = 64, .headroom = 0});
   EXPECT_EQ(MempoolCache(pool).core()->capacity, 500u) << "an eighth of the pool";
@@ -37,10 +37,10 @@ TEST(MempoolCache, StatsAreExactAtRest) {
   EXPECT_GT(stats.cached, 0u);
   EXPECT_EQ(stats.shared + stats.cached, 997u);
   first.free(std::move(two));
-  EXPECT_EQ(pool.stats().in_use(), 2u) << "any cache of the pool takes it";
+  EXPECT_EQ(pool.stats().in_use(), 2u) << "an mbuf may be freed to any cache of its pool";
 }
 
-TEST(MempoolCache, WhatItHoldsGoesBackWithIt) {
+TEST(MempoolCache, ItsMbufsReturnToThePoolWithIt) {
   test::PoolFixture fixture;
   Mempool pool = fixture.pool({.count = 500, .data_room = 64, .headroom = 0});
   {
@@ -70,7 +70,7 @@ TEST(MempoolCache, FailuresAreCountedAndOutliveIt) {
   EXPECT_EQ(pool.stats().shared, 10u);
 }
 
-TEST(MempoolCache, BulkTakesAnyNumberUpToItsMaximum) {
+TEST(MempoolCache, BulkAllocatesAnyNumberUpToItsMaximum) {
   test::PoolFixture fixture;
   Mempool pool = fixture.pool({.count = 3000, .data_room = 64, .headroom = 0});
   MempoolCache cache(pool, 64);
@@ -86,10 +86,10 @@ TEST(MempoolCache, BulkTakesAnyNumberUpToItsMaximum) {
     cache.free_bulk(part);
     EXPECT_EQ(pool.stats().in_use(), 0u);
   }
-  EXPECT_FALSE(cache.allocate_bulk(mbufs)) << "more than any cache holds";
+  EXPECT_FALSE(cache.allocate_bulk(mbufs)) << "more than the capacity of any cache";
 }
 
-TEST(MempoolCache, SpillsWhatItCannotHoldAndRefillsWhatItLacks) {
+TEST(MempoolCache, FlushesWhenFullAndRefillsWhenEmpty) {
   test::PoolFixture fixture;
   Mempool pool = fixture.pool({.count = 2000, .data_room = 64, .headroom = 0});
   MempoolCache cache(pool, 64);
@@ -110,8 +110,8 @@ TEST(MempoolCache, SpillsWhatItCannotHoldAndRefillsWhatItLacks) {
   EXPECT_EQ(pool.stats().in_use(), 0u);
 }
 
-// A receive queue refills for a whole burst, takes few of them and leaves the cache far above its capacity.
-TEST(MempoolCache, AFullCacheOfSmallCapacityTakesMoreWithoutOverflowing) {
+// A receive queue refills for a whole burst, uses few of the mbufs, and leaves the cache far above its capacity.
+TEST(MempoolCache, AnOverfullCacheOfSmallCapacityDoesNotOverflow) {
   test::PoolFixture fixture;
   Mempool pool = fixture.pool({.count = 4000, .data_room = 64, .headroom = 0});
   MempoolCache cache(pool, 64);
@@ -124,7 +124,7 @@ TEST(MempoolCache, AFullCacheOfSmallCapacityTakesMoreWithoutOverflowing) {
   EXPECT_EQ(pool.stats().in_use(), 0u);
 }
 
-TEST(MempoolCache, GivesTheMbufUsedLastFirst) {
+TEST(MempoolCache, AllocatesTheLastFreedMbufFirst) {
   test::PoolFixture fixture;
   Mempool pool = fixture.pool({.count = 200});
   MempoolCache cache(pool);
@@ -136,7 +136,7 @@ TEST(MempoolCache, GivesTheMbufUsedLastFirst) {
   EXPECT_EQ(cache.allocate().get(), warm);
 }
 
-TEST(MempoolCache, ForeignMbufsGoToTheirOwnPool) {
+TEST(MempoolCache, MbufsOfOtherPoolsReturnToTheirPool) {
   test::PoolFixture fixture;
   Mempool ours = fixture.pool({.count = 100, .data_room = 64, .headroom = 0});
   Mempool theirs = fixture.pool({.count = 100, .data_room = 64, .headroom = 0});
@@ -173,7 +173,7 @@ TEST(MempoolCache, KeepsItsPoolAlive) {
   cache->free(std::move(mbuf));
   cache.reset();
   EXPECT_TRUE(fixture.misuses().empty());
-  EXPECT_EQ(fixture.pool({.count = 1}).core()->id(), 1) << "the pool is gone";
+  EXPECT_EQ(fixture.pool({.count = 1}).core()->id(), 1) << "the pool is destroyed";
 }
 
 }  // namespace

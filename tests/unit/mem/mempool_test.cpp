@@ -50,7 +50,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadOptions{"BeyondLinks", {.count = 0xFFFFFFFF}, "4294967295 mbufs need more than 256 GiB", "several pools"}),
     [](const auto& param) { return std::string(param.param.name); });
 
-TEST(Mempool, TakesTheLimitsThemselves) {
+TEST(Mempool, AcceptsTheLimits) {
   test::PoolFixture fixture;
   for (const MempoolOptions& options :
        {MempoolOptions{.count = 1, .data_room = 64, .headroom = 0},
@@ -64,7 +64,7 @@ TEST(Mempool, TakesTheLimitsThemselves) {
   }
 }
 
-TEST(Mempool, ErrorsNameThePoolAndNothingIsTaken) {
+TEST(Mempool, ErrorsNameThePoolAndChangeNothing) {
   const ContextOptions options{.huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30};
   Context context(options);
   // An option out of range, and more than the arena holds.
@@ -73,7 +73,7 @@ TEST(Mempool, ErrorsNameThePoolAndNothingIsTaken) {
     ASSERT_FALSE(pool) << count;
     EXPECT_THAT(pool.error().message(), HasSubstr("rx of port 3"));
   }
-  // What comes after them has the number and the place of a Context's first pool.
+  // Pools created after the errors get the id and IOVA of a Context's first pool.
   Mempool after = Mempool::create(context, {.count = 1}).value();
   Context fresh(options);
   Mempool first = Mempool::create(fresh, {.count = 1}).value();
@@ -83,7 +83,7 @@ TEST(Mempool, ErrorsNameThePoolAndNothingIsTaken) {
 
 class MempoolCount : public testing::TestWithParam<std::uint32_t> {};
 
-TEST_P(MempoolCount, HasExactlyTheMbufsAskedFor) {
+TEST_P(MempoolCount, HasExactlyTheRequestedMbufs) {
   test::PoolFixture fixture;
   Mempool pool = fixture.pool({.count = GetParam(), .data_room = 64, .headroom = 0});
   EXPECT_EQ(pool.stats().count, GetParam());
@@ -102,7 +102,7 @@ TEST_P(MempoolCount, HasExactlyTheMbufsAskedFor) {
 
 INSTANTIATE_TEST_SUITE_P(, MempoolCount, testing::Values(1u, 7u, 8191u, 100000u), testing::PrintToStringParamName());
 
-TEST(Mempool, BuffersLieApartAnOddNumberOfLinesAndInsideTheirMemory) {
+TEST(Mempool, BuffersAreAnOddNumberOfLinesApartWithinTheirMemory) {
   test::PoolFixture fixture;
   for (const std::uint32_t room : {64u, 100u, 512u, 1984u, 2048u, 4096u, 9000u}) {
     for (const std::uint32_t headroom : {0u, 2u, 128u, 1024u}) {
@@ -130,7 +130,7 @@ TEST(Mempool, BuffersLieApartAnOddNumberOfLinesAndInsideTheirMemory) {
   }
 }
 
-TEST(Mempool, NoBufferLiesAcrossTwoPagesUnlessItIsLongerThanOne) {
+TEST(Mempool, NoBufferCrossesAPageUnlessItIsLonger) {
   test::PoolFixture fixture;
   for (const std::uint32_t room : {64u, 1024u, 2048u, 3700u}) {
     Mempool pool = fixture.pool({.count = 3000, .data_room = room});
@@ -142,7 +142,8 @@ TEST(Mempool, NoBufferLiesAcrossTwoPagesUnlessItIsLongerThanOne) {
       ASSERT_EQ(first / page, last / page) << "mbuf " << i << " with " << room << " bytes of room";
       places.insert(first % 4096);
     }
-    // Headers at one place in every page would share a few cache sets: all room that is left over moves them.
+    // With a fixed offset in every page, all headers would share a few cache sets, so the offset varies by the unused
+    // space.
     const std::size_t stride = MempoolCore::stride(pool.options());
     const std::size_t in_a_page = 4096 / stride;
     const std::size_t spare_lines = (4096 - in_a_page * stride) / 64;
@@ -152,7 +153,7 @@ TEST(Mempool, NoBufferLiesAcrossTwoPagesUnlessItIsLongerThanOne) {
 
 TEST(Mempool, TheDefaultStrideIs37Lines) { EXPECT_EQ(MempoolCore::stride({}), 37u * 64u); }
 
-TEST(Mempool, ExhaustionIsCountedAndPassesByItself) {
+TEST(Mempool, ExhaustionIsCountedAndTemporary) {
   test::PoolFixture fixture;
   Mempool pool = fixture.pool({.count = 3});
   std::vector<MbufPtr> held;
@@ -188,17 +189,17 @@ TEST(Mempool, MoreThan255PoolsWork) {
     cache.free(std::move(first));
     EXPECT_EQ(pool.stats().in_use(), 0u);
   }
-  // Pools without an id of their own must not take each other's mbufs for theirs.
+  // Pools without an id must not confuse each other's mbufs with their own.
   MempoolCache cache(pools[256], 64);
   MbufPtr foreign = pools[257].allocate();
   cache.free(std::move(foreign));
   EXPECT_EQ(pools[257].stats().shared, 4u);
   EXPECT_EQ(pools[256].stats().in_use(), 0u);
   pools.erase(pools.begin() + 10);
-  EXPECT_EQ(fixture.pool({.count = 1}).core()->id(), 11) << "an id is free again with its pool";
+  EXPECT_EQ(fixture.pool({.count = 1}).core()->id(), 11) << "destroying a pool frees its id";
 }
 
-TEST(Mempool, MemoryStaysUntilTheLastMbufIsBack) {
+TEST(Mempool, MemoryStaysUntilTheLastMbufIsFreed) {
   test::PoolFixture fixture;
   std::vector<MbufPtr> held;
   {
@@ -210,9 +211,9 @@ TEST(Mempool, MemoryStaysUntilTheLastMbufIsBack) {
     ASSERT_NE(bytes, nullptr);
     std::fill_n(bytes, 2000, std::uint8_t{0xAB});
   }
-  EXPECT_EQ(fixture.pool({.count = 1}).core()->id(), 2) << "the pool is still there";
+  EXPECT_EQ(fixture.pool({.count = 1}).core()->id(), 2) << "the pool still exists";
   held.clear();
-  EXPECT_EQ(fixture.pool({.count = 1}).core()->id(), 1) << "the pool is gone";
+  EXPECT_EQ(fixture.pool({.count = 1}).core()->id(), 1) << "the pool is destroyed";
 }
 
 TEST(Mempool, OutlivesItsContextHandle) {

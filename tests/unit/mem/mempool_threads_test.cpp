@@ -27,7 +27,7 @@ constexpr std::uint32_t kThreads = 4;
 constexpr int kOperations = 20'000;
 constexpr std::size_t kMostHeld = 200;
 
-/// Who has which mbuf. Nobody may take one that somebody has.
+/// Records the owner of each mbuf, and reports an mbuf with two owners.
 class Marks {
  public:
   explicit Marks(const Mempool& pool) : pool_(pool.core().get()), stride_(MempoolCore::stride(pool.options())) {}
@@ -44,15 +44,15 @@ class Marks {
  private:
   std::atomic<std::uint32_t>& mark(const Mbuf& mbuf) {
     const auto distance = reinterpret_cast<const std::byte*>(&mbuf) - reinterpret_cast<const std::byte*>(&pool_->at(0));
-    return marks_.at(static_cast<std::size_t>(distance) / stride_);  // mbufs lie at least so far apart
+    return marks_.at(static_cast<std::size_t>(distance) / stride_);  // the smallest distance of two mbufs
   }
 
   MempoolCore* pool_;
   std::size_t stride_;
-  std::array<std::atomic<std::uint32_t>, 2 * kMbufs> marks_{};  // pages may have room left between mbufs
+  std::array<std::atomic<std::uint32_t>, 2 * kMbufs> marks_{};  // pages may have gaps between mbufs
 };
 
-/// Mbufs on their way to a thread.
+/// A queue of mbufs for a thread.
 class Inbox {
  public:
   void post(MbufPtr mbuf) {
@@ -78,7 +78,7 @@ struct Shared {
   std::atomic<int> wrong_bytes{0};
 };
 
-/// One thread that takes mbufs, writes them, clones them, hands them on and gives them back.
+/// A thread that allocates mbufs, writes and clones them, passes them on and frees them.
 class Worker {
  public:
   Worker(Shared& shared, std::uint32_t number, bool with_cache) : shared_(shared), number_(number), random_(number) {
@@ -123,7 +123,7 @@ class Worker {
     held_.push_back(std::move(mbuf));
   }
 
-  // While another thread lets go of clones, the root's owner makes more and changes what else its header says.
+  // While another thread frees clones, the owner of the root creates more and changes other fields of its header.
   void clone_for_another(Mbuf& mbuf) {
     MbufPtr clone = mbuf.clone(*cache_);
     if (clone == nullptr) return;
@@ -163,7 +163,7 @@ class Worker {
   std::uint64_t tags_ = 0;
 };
 
-TEST(MempoolThreads, NoMbufIsEverInTwoHands) {
+TEST(MempoolThreads, NoMbufEverHasTwoOwners) {
   test::PoolFixture fixture;
   Shared shared(fixture);
   {
@@ -181,7 +181,7 @@ TEST(MempoolThreads, NoMbufIsEverInTwoHands) {
   EXPECT_TRUE(fixture.misuses().empty());
 }
 
-// Nothing but the shared list, with runs long enough to be walked while another thread changes them.
+// Uses only the shared list, with batches long enough for another thread to change the links during the walk.
 TEST(MempoolThreads, TheSharedListSurvivesContention) {
   test::PoolFixture fixture;
   Mempool pool = fixture.pool({.count = kMbufs, .data_room = 64, .headroom = 0});
@@ -204,10 +204,10 @@ TEST(MempoolThreads, TheSharedListSurvivesContention) {
   EXPECT_EQ(pool.stats().shared, kMbufs);
 }
 
-// The last mbuf comes home on one thread while the handle goes away on another: exactly one of them ends the pool.
-TEST(MempoolThreads, APoolEndsOnceWhoeverLetsGoLast) {
+// One thread frees the last mbuf while another destroys the handle: exactly one of them destroys the pool.
+TEST(MempoolThreads, APoolIsDestroyedExactlyOnce) {
   constexpr int kPools = 400;
-  constexpr int kAtLeast = 40;  // on a busy machine, where each hand-over costs a time slice
+  constexpr int kAtLeast = 40;  // on a busy machine, where each hand-over takes a time slice
   const auto enough = std::chrono::steady_clock::now() + std::chrono::seconds(2);
   test::PoolFixture fixture;
   std::atomic<Mbuf*> handed{nullptr};
@@ -226,12 +226,12 @@ TEST(MempoolThreads, APoolEndsOnceWhoeverLetsGoLast) {
   }
   over = true;
   other.join();
-  // Ids are free again with their pools, so none is left over.
+  // Destroying a pool frees its id, so all ids are free again.
   EXPECT_EQ(fixture.pool({.count = 1}).core()->id(), 1);
   EXPECT_LE(fixture.misuses().size(), static_cast<std::size_t>(kPools));
 }
 
-TEST(MempoolThreads, StatsMayBeReadMeanwhile) {
+TEST(MempoolThreads, StatsCanBeReadConcurrently) {
   test::PoolFixture fixture;
   Mempool pool = fixture.pool({.count = 300, .data_room = 64, .headroom = 0});
   std::atomic<bool> over{false};

@@ -15,7 +15,7 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using Parts = std::vector<std::string>;
 
-TEST(Ownership, GoodUseIsNoMisuse) {
+TEST(Ownership, CorrectUseReportsNothing) {
   test::PoolFixture fixture;
   {
     Mempool pool = fixture.pool({.count = 100});
@@ -34,18 +34,18 @@ TEST(Ownership, GoodUseIsNoMisuse) {
 
 #if POLLUX_CHECKED
 
-/// Takes all of a pool and gives it back: each mbuf once, none missing.
+/// Allocates and frees all mbufs of a pool: each exists once, and none is missing.
 void expect_intact(Mempool& pool) {
   std::vector<MbufPtr> all;
   std::set<Mbuf*> different;
   while (MbufPtr mbuf = pool.allocate()) {
-    ASSERT_TRUE(different.insert(mbuf.get()).second) << "an mbuf is in two hands";
+    ASSERT_TRUE(different.insert(mbuf.get()).second) << "an mbuf was allocated twice";
     all.push_back(std::move(mbuf));
   }
   EXPECT_EQ(all.size(), pool.stats().count);
 }
 
-TEST(Ownership, ADoubleFreeNamesBothPlacesAndHurtsNothing) {
+TEST(Ownership, ADoubleFreeNamesBothPlacesAndIsHarmless) {
   test::PoolFixture fixture;
   Mempool pool = fixture.pool({.count = 5, .name = "rx"});
   {
@@ -63,7 +63,7 @@ TEST(Ownership, ADoubleFreeNamesBothPlacesAndHurtsNothing) {
   expect_intact(pool);
 }
 
-TEST(Ownership, ADoubleFreeWithoutACacheNamesWhoTookIt) {
+TEST(Ownership, ADoubleFreeWithoutACacheNamesTheAllocation) {
   test::PoolFixture fixture;
   Mempool pool = fixture.pool({.count = 5});
   const Site taken = Site::here();
@@ -88,7 +88,7 @@ TEST(Ownership, TheSameMbufTwiceInOneGroupIsADoubleFree) {
   expect_intact(pool);
 }
 
-TEST(Ownership, AChainWithASegmentThatIsHomeGivesTheOthersBack) {
+TEST(Ownership, AChainWithAFreeSegmentFreesTheOthers) {
   test::PoolFixture fixture;
   Mempool pool = fixture.pool({.count = 3});
   MbufPtr frame = pool.allocate();
@@ -101,7 +101,7 @@ TEST(Ownership, AChainWithASegmentThatIsHomeGivesTheOthersBack) {
   expect_intact(pool);
 }
 
-TEST(Ownership, APoolThatGoesAwayNamesWhereItsMbufsWereTaken) {
+TEST(Ownership, ADestroyedPoolNamesWhereItsMbufsWereAllocated) {
   test::PoolFixture fixture;
   MbufPtr one;
   std::vector<MbufPtr> two;
@@ -118,7 +118,7 @@ TEST(Ownership, APoolThatGoesAwayNamesWhereItsMbufsWereTaken) {
                                                "2 allocated at " + test::place(second)})));
 }
 
-TEST(Ownership, ManyPlacesAreNamedInPart) {
+TEST(Ownership, OnlySomeOfManyPlacesAreNamed) {
   test::PoolFixture fixture;
   std::vector<MbufPtr> held;
   {
@@ -129,7 +129,7 @@ TEST(Ownership, ManyPlacesAreNamedInPart) {
               ElementsAre(test::IsMisuse(MisuseKind::leak, Parts{"12 mbufs", "place.cpp:8", "and 4 more places"})));
 }
 
-TEST(Ownership, ACloneIsNamedByWhoMadeIt) {
+TEST(Ownership, ALeakedCloneNamesWhereItWasCloned) {
   test::PoolFixture fixture;
   MbufPtr clone;
   const Site site = Site::here();
@@ -142,7 +142,7 @@ TEST(Ownership, ACloneIsNamedByWhoMadeIt) {
   EXPECT_THAT(fixture.misuses(), ElementsAre(test::IsMisuse(MisuseKind::leak, Parts{test::place(site)})));
 }
 
-TEST(Ownership, ABurstsMbufsAreNamedByWhereTheyWereTaken) {
+TEST(Ownership, LeakedMbufsOfABurstNameWhereTheyWereReceived) {
   test::PoolFixture fixture;
   Burst<4> burst;
   const Site site = Site::here();
@@ -157,7 +157,7 @@ TEST(Ownership, ABurstsMbufsAreNamedByWhereTheyWereTaken) {
 
 #else
 
-TEST(Ownership, IsNotTracedInThisBuild) {
+TEST(Ownership, IsNotCheckedInThisBuild) {
   test::PoolFixture fixture;
   MbufPtr held;
   {

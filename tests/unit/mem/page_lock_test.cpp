@@ -9,7 +9,7 @@
 namespace pollux {
 namespace {
 
-/// Two pages of this process, which the kernel has given an address and nothing else.
+/// Two reserved, inaccessible pages of this process.
 class TwoPages {
  public:
   TwoPages()
@@ -33,7 +33,7 @@ class TwoPages {
   std::byte* address_;
 };
 
-TEST(PageLock, IsSaidToBeGoneOnceItIs) {
+TEST(PageLock, IsClearedAfterUnlocking) {
   if (test::kSanitized) GTEST_SKIP() << "LEFT OUT: a sanitizer turns mlock into nothing";
   const TwoPages pages;
   DmaRegion region = pages.region();
@@ -43,7 +43,7 @@ TEST(PageLock, IsSaidToBeGoneOnceItIs) {
   EXPECT_FALSE(region.locked);
 }
 
-TEST(PageLock, OfMemoryThatIsNotThereIsNoMatterOfTheLimit) {
+TEST(PageLock, OfUnmappedMemoryDoesNotBlameTheLimit) {
   if (test::kSanitized) GTEST_SKIP() << "LEFT OUT: a sanitizer turns mlock into nothing";
   TwoPages pages;
   pages.unmap_the_second();

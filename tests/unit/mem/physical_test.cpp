@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Memory for devices that nothing translates for: its IOVAs are physical addresses.
+// Memory for devices without address translation: its IOVAs are physical addresses.
 #include <gtest/gtest.h>
 
 #include <map>
@@ -37,12 +37,12 @@ struct PhysicalFixture : ContextFixture {
 };
 
 DmaRegion pages(std::size_t count) {
-  // Only the addresses count; nothing is read or written there.
+  // Only the addresses are used; nothing is read or written there.
   auto* const base = reinterpret_cast<std::byte*>(std::uintptr_t{1} << 32U);
   return {.segments = {{base, 0x10'0000, count * kPage}}, .place = 0x10'0000, .page_size = kPage};
 }
 
-TEST(PhysicalSegments, JoinPagesThatFollowEachOtherAndNoOthers) {
+TEST(PhysicalSegments, JoinOnlyContiguousPages) {
   const DmaRegion region = pages(5);
   const FakePhysical machine({0x4000'0000, 0x4020'0000, 0x1000'0000, 0x0fe0'0000, 0x1020'0000});
   const auto segments = physical_segments(machine, region);
@@ -62,7 +62,7 @@ TEST(PhysicalSegments, JoinPagesThatFollowEachOtherAndNoOthers) {
   EXPECT_EQ(sum, region.size());
 }
 
-TEST(PhysicalSegments, RefuseWhatCannotBeTrueOfHugePages) {
+TEST(PhysicalSegments, RejectImpossibleAddresses) {
   for (const std::vector<std::uint64_t>& places : {std::vector<std::uint64_t>{0x4000'1000, 0x4020'0000},
                                                    {0x4000'0000, 0x4000'0000},
                                                    {0x4000'0000, ~std::uint64_t{0} - kPage + 1}}) {
@@ -72,13 +72,13 @@ TEST(PhysicalSegments, RefuseWhatCannotBeTrueOfHugePages) {
   }
 }
 
-TEST(PhysicalSegments, PassTheErrorOfTheMachineOn) {
+TEST(PhysicalSegments, PassOnTheErrorOfTheMachine) {
   const auto segments = physical_segments(FakePhysical({0x4000'0000}), pages(2));
   ASSERT_FALSE(segments);
   EXPECT_EQ(segments.error().code, ErrorCode::permission_denied);
 }
 
-TEST(Physical, RefusesADeviceWhoseContextHasMemoryAlready) {
+TEST(Physical, RejectsADeviceIfTheContextHasMemoryAlready) {
   PhysicalFixture fixture(ContextFixture::ordinary());
   auto memory = fixture.allocate(8192);
   ASSERT_TRUE(memory);
@@ -91,7 +91,7 @@ TEST(Physical, RefusesADeviceWhoseContextHasMemoryAlready) {
   EXPECT_TRUE(fixture.attach({0x4000'0000}));
 }
 
-TEST(Physical, NeedsHugePagesWhateverTheOptionsPrefer) {
+TEST(Physical, NeedsHugePagesWithEveryOption) {
   const test::FakeHugePages none;
   for (const HugePages policy : {HugePages::prefer, HugePages::require}) {
     ContextOptions options;
@@ -107,7 +107,7 @@ TEST(Physical, NeedsHugePagesWhateverTheOptionsPrefer) {
   }
 }
 
-TEST(Physical, SaysWhichOptionForbidsHugePages) {
+TEST(Physical, NamesTheOptionThatForbidsHugePages) {
   PhysicalFixture fixture(ContextFixture::ordinary());
   ASSERT_TRUE(fixture.attach({0x4000'0000}));
   const auto memory = fixture.allocate(4096);
@@ -116,7 +116,7 @@ TEST(Physical, SaysWhichOptionForbidsHugePages) {
   EXPECT_NE(memory.error().hint.find("HugePages::prefer"), std::string::npos);
 }
 
-TEST(Physical, TakesNoMemoryOfTheApplications) {
+TEST(Physical, RejectsMemoryOfTheApplication) {
   PhysicalFixture fixture(ContextFixture::ordinary());
   const auto domain = fixture.attach({0x4000'0000});
   ASSERT_TRUE(domain);
@@ -125,7 +125,7 @@ TEST(Physical, TakesNoMemoryOfTheApplications) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::not_supported);
   fixture.state->detach(**domain);
-  EXPECT_TRUE(fixture.state->register_memory(bytes)) << "without the device it is as before";
+  EXPECT_TRUE(fixture.state->register_memory(bytes)) << "it works again without the device";
 }
 
 TEST(Physical, MemoryHasPhysicalAddressesInEveryDomain) {
@@ -148,7 +148,7 @@ TEST(Physical, MemoryHasPhysicalAddressesInEveryDomain) {
   for (const auto& held : {translated, *domain}) EXPECT_TRUE(held->mapped.empty());
 }
 
-TEST(Physical, ADomainThatCannotTakeASegmentGetsNone) {
+TEST(Physical, ADomainThatRejectsASegmentGetsNone) {
   const ReservedHugePages reserved(2);
   if (!reserved.missing().empty()) GTEST_SKIP() << reserved.missing();
   PhysicalFixture fixture;
@@ -165,7 +165,7 @@ TEST(Physical, ADomainThatCannotTakeASegmentGetsNone) {
   EXPECT_TRUE(fixture.allocate(2 * kPage));
 }
 
-TEST(Physical, AFailureToFindAnAddressGivesThePagesBack) {
+TEST(Physical, AFailureToFindAnAddressFreesThePages) {
   const ReservedHugePages reserved(2);
   if (!reserved.missing().empty()) GTEST_SKIP() << reserved.missing();
   PhysicalFixture fixture;
@@ -179,7 +179,7 @@ TEST(Physical, AFailureToFindAnAddressGivesThePagesBack) {
   EXPECT_TRUE(ReservedHugePages::become_free(free));
 }
 
-TEST(Physical, StaysSoWhileThereIsSuchMemory) {
+TEST(Physical, StaysInForceWhileSuchMemoryExists) {
   const ReservedHugePages reserved(2);
   if (!reserved.missing().empty()) GTEST_SKIP() << reserved.missing();
   PhysicalFixture fixture;
@@ -191,10 +191,10 @@ TEST(Physical, StaysSoWhileThereIsSuchMemory) {
   auto second = fixture.allocate(kPage);
   ASSERT_TRUE(second);
   EXPECT_EQ(second->segments()[0].iova, 0x4000'0000u);
-  EXPECT_TRUE(fixture.attach({0x2000'0000})) << "memory that exists has physical addresses";
+  EXPECT_TRUE(fixture.attach({0x2000'0000})) << "existing memory has physical addresses";
 }
 
-TEST(Physical, APoolOverSeveralSegmentsKnowsEachBuffersAddress) {
+TEST(Physical, APoolInSeveralSegmentsKnowsEachBuffersAddress) {
   const ReservedHugePages reserved(4);
   if (!reserved.missing().empty()) GTEST_SKIP() << reserved.missing();
   Context context;

@@ -15,7 +15,7 @@
 
 namespace pollux::test {
 
-/// A Context of ordinary pages that remembers each misuse. Pools made from it live as long as the test likes.
+/// A Context with ordinary pages that records each misuse. Its pools may outlive it.
 class PoolFixture {
  public:
   PoolFixture()
@@ -23,7 +23,7 @@ class PoolFixture {
 
   [[nodiscard]] Context& context() { return context_; }
 
-  /// A pool with these options, which must be good.
+  /// A pool with these options, which must be valid.
   [[nodiscard]] Mempool pool(MempoolOptions options) {
     auto pool = Mempool::create(context_, std::move(options));
     if (!pool) ADD_FAILURE() << pool.error().message();
@@ -55,7 +55,7 @@ MATCHER_P2(IsMisuse, kind, parts, "") {
   return true;
 }
 
-/// "file:line" of a place, as misuses name it.
+/// "file:line" of a place, as in misuse reports.
 [[nodiscard]] inline std::string place(const Site& site) {
   return std::string(site.file) + ":" + std::to_string(site.line);
 }

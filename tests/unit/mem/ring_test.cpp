@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Rings between threads, looked at by one thread: order, bounds, and each wrap of positions of 8 bits.
+// Rings between threads, tested by one thread: order, bounds, and each wrap of 8-bit positions.
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -49,7 +49,7 @@ TYPED_TEST(RingTest, TakesWhatFitsAndGivesWhatThereIs) {
   EXPECT_TRUE(ring.empty());
 }
 
-// Beside a queue that cannot be wrong, for so long that 8-bit positions wrap some 500 times in each size.
+// Compares the ring with std::deque for so long that 8-bit positions wrap some 500 times in each size.
 TYPED_TEST(RingTest, IsAQueueAcrossEveryWrap) {
   std::mt19937 random(7);
   for (const std::uint32_t capacity : {2U, 4U, 16U, 128U}) {
@@ -73,7 +73,7 @@ TYPED_TEST(RingTest, IsAQueueAcrossEveryWrap) {
   }
 }
 
-TEST(SpscRingTest, ShowsWhatWaitsBeforeItIsTaken) {
+TEST(SpscRingTest, PeeksWithoutRemoving) {
   SpscRing<int> ring(4);
   const std::array<int, 4> values{1, 2, 3, 4};
   EXPECT_EQ(ring.room(4), 4U);
@@ -92,9 +92,9 @@ TEST(SpscRingTest, ShowsWhatWaitsBeforeItIsTaken) {
   EXPECT_EQ(seen[0], 3);
 }
 
-// What a thread does that was interrupted between claiming slots and filling them can be seen in one thread only by its
-// trace: the sequence numbers. Here a burst lies in one piece between others.
-TEST(MpmcRingTest, HasABurstInOnePieceAroundItsEnd) {
+// A thread that is interrupted between claiming and filling slots cannot be reproduced on one thread, but the sequence
+// numbers show the effect. Here a burst is contiguous between other values.
+TEST(MpmcRingTest, KeepsABurstContiguousAcrossTheWrap) {
   MpmcRing<int> ring(4);
   std::array<int, 4> out{};
   const std::array<int, 3> first{1, 2, 3};
@@ -151,7 +151,7 @@ TYPED_TEST(MbufRingTest, LeavesInTheBurstWhatDoesNotFit) {
   EXPECT_TRUE(burst.empty());
   Burst<2> small;
   EXPECT_EQ(ring.dequeue(small), 2U);
-  EXPECT_EQ(ring.dequeue(small), 0U) << "a full burst takes no more";
+  EXPECT_EQ(ring.dequeue(small), 0U) << "a full burst accepts nothing";
   small.drop(this->looked_at_);
   out.drop(this->looked_at_);
 }
@@ -167,7 +167,7 @@ TYPED_TEST(MbufRingTest, TakesAndGivesSingleMbufs) {
   }
   MbufPtr more = this->mbuf(3);
   EXPECT_FALSE(ring.enqueue(more));
-  ASSERT_NE(more, nullptr) << "what is refused stays the caller's";
+  ASSERT_NE(more, nullptr) << "the caller keeps a rejected mbuf";
   EXPECT_EQ(ring.dequeue()->length(), 1U);
   EXPECT_EQ(ring.dequeue()->length(), 2U);
   EXPECT_EQ(ring.dequeue(), nullptr);

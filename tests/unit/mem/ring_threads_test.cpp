@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Rings between threads, used by threads: nothing is lost, doubled or out of order. The thread sanitizer looks on.
+// Rings between threads, tested by several threads: nothing is lost, duplicated or out of order. Also run with the
+// thread sanitizer.
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -17,7 +18,7 @@
 namespace pollux {
 namespace {
 
-constexpr std::uint32_t kValues = 30'000;  // by each producer
+constexpr std::uint32_t kValues = 30'000;  // from each producer
 constexpr std::uint32_t kRingSlots = 16;   // small, so that it is full and empty often
 constexpr std::uint32_t kMostAtOnce = 7;
 
@@ -26,7 +27,7 @@ struct Stamped {
   std::uint32_t number;
 };
 
-/// What the producers of one run put in, from 0 on each.
+/// The values that the producers of one run enqueue, each from 0 on.
 template <class Ring>
 void produce(Ring& ring, std::uint32_t producer) {
   std::mt19937 random(producer);
@@ -40,7 +41,7 @@ void produce(Ring& ring, std::uint32_t producer) {
   }
 }
 
-/// What one consumer took out.
+/// The values that one consumer dequeued.
 struct Taken {
   std::vector<std::vector<std::uint32_t>> by_producer;
   bool in_order = true;
@@ -62,7 +63,7 @@ void consume(Ring& ring, Taken& taken, std::atomic<std::uint32_t>& left) {
   }
 }
 
-/// Whether the consumers together have each value of each producer once, each of them in order.
+/// Checks that all consumers together have each value of each producer once, and each consumer has them in order.
 template <class Ring>
 void expect_all_pass(std::uint32_t producers, std::uint32_t consumers) {
   Ring ring(kRingSlots);
@@ -89,16 +90,16 @@ void expect_all_pass(std::uint32_t producers, std::uint32_t consumers) {
   }
 }
 
-TEST(RingThreads, OneToOneLoseNothing) {
+TEST(RingThreads, OneProducerAndOneConsumerLoseNothing) {
   expect_all_pass<SpscRing<Stamped>>(1, 1);
   expect_all_pass<MpscRing<Stamped>>(1, 1);
 }
 
-TEST(RingThreads, ManyToOneLoseNothing) { expect_all_pass<MpscRing<Stamped>>(3, 1); }
+TEST(RingThreads, ManyProducersAndOneConsumerLoseNothing) { expect_all_pass<MpscRing<Stamped>>(3, 1); }
 
-TEST(RingThreads, ManyToManyLoseNothing) { expect_all_pass<MpmcRing<Stamped>>(3, 3); }
+TEST(RingThreads, ManyProducersAndManyConsumersLoseNothing) { expect_all_pass<MpmcRing<Stamped>>(3, 3); }
 
-/// Frames from one thread to another and back: each is written by the one and read by the other.
+/// Passes frames from one thread to another and back; one writes each frame and the other reads it.
 template <class Ring>
 void expect_frames_cross() {
   constexpr std::uint32_t kFrames = 20'000;
@@ -142,7 +143,7 @@ void expect_frames_cross() {
   EXPECT_THAT(fixture.misuses(), testing::IsEmpty());
 }
 
-TEST(RingThreads, FramesCrossWithTheirBytes) {
+TEST(RingThreads, FramesKeepTheirBytes) {
   expect_frames_cross<SpscMbufRing>();
   expect_frames_cross<MpscMbufRing>();
   expect_frames_cross<MpmcMbufRing>();

@@ -17,7 +17,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-/// What a burst function works on: plain memory, as a queue's ring is.
+/// The data of a burst function: ordinary memory, like a queue's ring.
 struct Work {
   std::uint64_t bursts = 0;
   std::uint64_t copy = 0;
@@ -39,7 +39,7 @@ std::uint32_t stuck(Work& work) noexcept {
   return 2;
 }
 
-TEST(BurstGate, CallsWhatItIsOpenFor) {
+TEST(BurstGate, CallsTheOpenFunction) {
   ManualClock clock;
   Work work;
   BurstGate<Function> gate(&idle);
@@ -51,11 +51,11 @@ TEST(BurstGate, CallsWhatItIsOpenFor) {
   EXPECT_EQ(work.bursts, 1u);
 }
 
-// The controlling thread touches the plain memory while the gate is closed: a poller that were still inside would show
-// as a changed count, and as a race under ThreadSanitizer.
-TEST(BurstGate, NobodyIsInsideAfterClose) {
+// The controlling thread changes the data while the gate is closed. A poller that is still inside would change the
+// count, and ThreadSanitizer would report a race.
+TEST(BurstGate, NoThreadIsInsideAfterClose) {
   constexpr int kTimes = 300;
-  constexpr int kAtLeast = 20;  // on a busy machine, where each hand-over costs a time slice
+  constexpr int kAtLeast = 20;  // on a busy machine, where each hand-over takes a time slice
   SteadyClock clock;
   Work work;
   std::atomic<bool> over{false};
@@ -102,9 +102,9 @@ TEST(BurstGate, AStuckPollerIsATimeoutAndTheGateStaysClosed) {
   EXPECT_LT(clock.now(), milliseconds(30)) << "the wait is bounded";
   work.may_leave = true;
   poller.join();
-  EXPECT_EQ(result, 2u) << "what it was in the middle of ended as it should";
-  EXPECT_EQ(gate.call(work), 0u) << "the gate was closed all the same";
-  EXPECT_TRUE(gate.close(&idle, clock, milliseconds(20))) << "and a second call says so";
+  EXPECT_EQ(result, 2u) << "the running burst ended normally";
+  EXPECT_EQ(gate.call(work), 0u) << "the gate is closed nevertheless";
+  EXPECT_TRUE(gate.close(&idle, clock, milliseconds(20))) << "a second call succeeds";
 }
 
 TEST(BurstGate, ReopensForAnotherFunction) {
@@ -122,7 +122,7 @@ TEST(BurstGate, ReopensForAnotherFunction) {
   }
 }
 
-TEST(BarrierOnAllThreads, WaitsOnlyWhereTheKernelCannotDoIt) {
+TEST(BarrierOnAllThreads, SleepsOnlyWithoutMembarrier) {
   const long commands = ::syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
   const bool offered = commands >= 0 && (commands & MEMBARRIER_CMD_PRIVATE_EXPEDITED) != 0;
   ManualClock clock;

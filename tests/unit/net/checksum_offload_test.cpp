@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Checksums that were left to be computed come out as scapy makes them, however the frame lies in mbufs.
+// Requested checksums are the same as those that scapy computes, for any segments of the frame.
 #include "pollux/net/checksum_offload.hpp"
 
 #include <algorithm>
@@ -25,7 +25,7 @@ Bytes bytes_of_hex(std::string_view text) {
   return bytes;
 }
 
-/// A frame that scapy 2.5.0 made, and what to ask for to have its checksums made.
+/// A frame that scapy 2.5.0 built, and the request for its checksums.
 struct Known {
   const char* name;
   const char* hex;
@@ -74,7 +74,7 @@ const Known kTunnel{"TCP in VXLAN",
 
 const std::vector<Known> kKnown{kTcp4, kUdp4, kTcp6, kUdp6, kSctp4, kSctp6, kTagged, kZero, kTunnel};
 
-/// The frame with other bytes where its checksums belong.
+/// The frame with wrong bytes in its checksum fields.
 Bytes spoilt(const Known& known) {
   Bytes frame = bytes_of_hex(known.hex);
   const auto put = [&frame](std::size_t at, std::size_t bytes) { std::fill_n(&frame.at(at), bytes, 0xA5); };
@@ -88,7 +88,7 @@ Bytes spoilt(const Known& known) {
 
 class ChecksumOffload : public testing::Test {
  protected:
-  /// The bytes in mbufs that hold `first`, then `step` bytes each.
+  /// The frame as a chain: the first mbuf holds `first` bytes, the others `step` bytes each.
   [[nodiscard]] MbufPtr make(const Bytes& bytes, std::size_t first = 2048, std::size_t step = 2048) {
     MbufPtr frame;
     for (std::size_t at = 0; at < bytes.size();) {
@@ -116,7 +116,7 @@ class ChecksumOffload : public testing::Test {
   MempoolCache cache_{pool_};
 };
 
-TEST_F(ChecksumOffload, ComesOutAsScapyMakesIt) {
+TEST_F(ChecksumOffload, AgreesWithScapy) {
   for (const Known& known : kKnown) {
     const Bytes right = bytes_of_hex(known.hex);
     MbufPtr frame = make(spoilt(known));
@@ -131,7 +131,7 @@ TEST_F(ChecksumOffload, ComesOutAsScapyMakesIt) {
   }
 }
 
-TEST_F(ChecksumOffload, DoesNotDependOnHowTheFrameIsCut) {
+TEST_F(ChecksumOffload, DoesNotDependOnTheSegments) {
   for (const Known& known : kKnown) {
     const Bytes right = bytes_of_hex(known.hex);
     for (std::size_t first = 1; first < right.size(); ++first) {
@@ -145,7 +145,7 @@ TEST_F(ChecksumOffload, DoesNotDependOnHowTheFrameIsCut) {
   }
 }
 
-TEST_F(ChecksumOffload, ACopyInOnePieceComesOutTheSame) {
+TEST_F(ChecksumOffload, AContiguousCopyGetsTheSameChecksums) {
   for (const Known& known : kKnown) {
     MbufPtr frame = make(spoilt(known), 20, 9);
     ASSERT_TRUE(request_checksums(*frame, known.request));
@@ -156,7 +156,7 @@ TEST_F(ChecksumOffload, ACopyInOnePieceComesOutTheSame) {
   }
 }
 
-TEST_F(ChecksumOffload, LeavesOutWhatAnEthernetFrameIsPaddedWith) {
+TEST_F(ChecksumOffload, IgnoresThePaddingOfAnEthernetFrame) {
   for (const Known& known : {kUdp4, kTcp6, kSctp4, kSctp6, kTunnel}) {
     Bytes padded = spoilt(known);
     Bytes right = bytes_of_hex(known.hex);
@@ -168,7 +168,7 @@ TEST_F(ChecksumOffload, LeavesOutWhatAnEthernetFrameIsPaddedWith) {
   }
 }
 
-TEST_F(ChecksumOffload, LeavesTheRestOfARequest) {
+TEST_F(ChecksumOffload, KeepsTheRestOfARequest) {
   MbufPtr frame = make(spoilt(kTcp4));
   TxOffload request = kTcp4.request;
   request.flags |= TxOffload::insert_vlan;
@@ -178,11 +178,11 @@ TEST_F(ChecksumOffload, LeavesTheRestOfARequest) {
   request.flags = TxOffload::insert_vlan;
   EXPECT_EQ(frame->tx_offload(), request);
   EXPECT_FALSE(frame->has_partial_checksum());
-  EXPECT_EQ(complete_checksums(*frame), ChecksumCompletion::complete) << "nothing is left to do";
+  EXPECT_EQ(complete_checksums(*frame), ChecksumCompletion::complete) << "no checksum is left to compute";
   EXPECT_EQ(content(*frame), bytes_of_hex(kTcp4.hex));
 }
 
-TEST_F(ChecksumOffload, LeavesTheLengthOutOfAPseudoHeaderForSegments) {
+TEST_F(ChecksumOffload, OmitsTheLengthFromThePseudoHeaderForSegmentation) {
   MbufPtr whole = make(spoilt(kTcp4));
   MbufPtr segmented = make(spoilt(kTcp4));
   TxOffload request = kTcp4.request;
@@ -194,7 +194,7 @@ TEST_F(ChecksumOffload, LeavesTheLengthOutOfAPseudoHeaderForSegments) {
   EXPECT_EQ(field(*whole) - field(*segmented), 81 - 34) << "TCP's header and data";
 }
 
-TEST_F(ChecksumOffload, TakesNoRequestThatDoesNotFit) {
+TEST_F(ChecksumOffload, RejectsARequestThatDoesNotFit) {
   const Bytes bytes = spoilt(kTcp4);
   const auto expect_bad = [&](const TxOffload& request, const char* why) {
     MbufPtr frame = make(bytes);
@@ -221,7 +221,7 @@ TEST_F(ChecksumOffload, TakesNoRequestThatDoesNotFit) {
   EXPECT_EQ(complete_checksums(*last), ChecksumCompletion::complete) << "the field ends with the frame";
 }
 
-TEST_F(ChecksumOffload, AsksForNoPseudoHeaderOfWhatIsNotIp) {
+TEST_F(ChecksumOffload, NeedsAnIpHeaderForAPseudoHeader) {
   Bytes bytes = spoilt(kTcp4);
   bytes[14] = 0x55;
   MbufPtr frame = make(bytes);
@@ -229,8 +229,8 @@ TEST_F(ChecksumOffload, AsksForNoPseudoHeaderOfWhatIsNotIp) {
   EXPECT_EQ(content(*frame), bytes);
 }
 
-// What lies in front of the transport header need not be known where the pseudo-header's sum is there already.
-TEST_F(ChecksumOffload, SumsToTheFramesEndWhereNoIpHeaderTellsALength) {
+// If the field already holds the sum of the pseudo-header, the headers before the transport header may be unknown.
+TEST_F(ChecksumOffload, SumsToTheFramesEndWithoutAnIpLength) {
   Bytes bytes(40, 0);
   bytes[30 + 6] = 0x12;
   bytes[38] = 0x01;
@@ -240,7 +240,7 @@ TEST_F(ChecksumOffload, SumsToTheFramesEndWhereNoIpHeaderTellsALength) {
   EXPECT_EQ(frame->data()[36] << 8 | frame->data()[37], 0xFFFF & ~(0x1200 + 0x0100));
 }
 
-TEST_F(ChecksumOffload, WritesIntoNothingThatOthersUse) {
+TEST_F(ChecksumOffload, WritesNoSharedBytes) {
   MbufPtr frame = make(spoilt(kTcp4), 30, 4);
   ASSERT_TRUE(request_checksums(*frame, kTcp4.request));
   const Bytes before = content(*frame);
@@ -258,7 +258,7 @@ TEST_F(ChecksumOffload, WritesIntoNothingThatOthersUse) {
   EXPECT_EQ(content(*clone), bytes_of_hex(kTcp4.hex));
 }
 
-TEST_F(ChecksumOffload, WritesIntoNoMemoryOfTheApplications) {
+TEST_F(ChecksumOffload, WritesNoExternalMemory) {
   auto memory = fixture_.context().allocate({.size = 4096});
   ASSERT_TRUE(memory);
   const Bytes bytes = spoilt(kTcp4);
@@ -269,7 +269,7 @@ TEST_F(ChecksumOffload, WritesIntoNoMemoryOfTheApplications) {
   frame->set_tx_offload(kTcp4.request);
   EXPECT_EQ(complete_checksums(*frame), ChecksumCompletion::shared_data);
   EXPECT_EQ(content(*frame), bytes);
-  // The usual way: headers of one's own in front of it.
+  // The usual form: the application's own headers in front of the external data.
   MbufPtr headers = make(Bytes(bytes.begin(), bytes.begin() + 54));
   MbufPtr payload = cache_.allocate();
   ASSERT_TRUE(payload->attach_external(*memory, 54, bytes.size() - 54, nullptr, nullptr));
@@ -279,7 +279,7 @@ TEST_F(ChecksumOffload, WritesIntoNoMemoryOfTheApplications) {
   EXPECT_EQ(content(*headers), bytes_of_hex(kTcp4.hex));
 }
 
-TEST_F(ChecksumOffload, CompletesAsVirtioNetHasIt) {
+TEST_F(ChecksumOffload, CompletesTheChecksumOfVirtioNet) {
   MbufPtr frame = make(spoilt(kUdp4), 41, 3);
   ASSERT_TRUE(request_checksums(*frame, {.flags = TxOffload::udp_checksum, .l2 = 14, .l3 = 20}));
   complete_internet_checksum(*frame, 34, 6);
@@ -287,7 +287,7 @@ TEST_F(ChecksumOffload, CompletesAsVirtioNetHasIt) {
 }
 
 // RFC 9260, appendix A, has no example; these are those of iSCSI for the same CRC (RFC 3720, B.4).
-TEST(Crc32cTest, IsThatOfTheExamples) {
+TEST(Crc32cTest, MatchesTheExamples) {
   const auto crc = [](const Bytes& bytes) {
     packet::Crc32c sum;
     sum.add(bytes);
@@ -302,7 +302,7 @@ TEST(Crc32cTest, IsThatOfTheExamples) {
 }
 
 // RFC 1071, 3.
-TEST(InternetSumTest, IsThatOfTheExampleInPiecesOfAnyLength) {
+TEST(InternetSumTest, MatchesTheExampleInPiecesOfAnyLength) {
   const Bytes example{0x00, 0x01, 0xF2, 0x03, 0xF4, 0xF5, 0xF6, 0xF7};
   for (std::size_t first = 0; first <= example.size(); ++first) {
     for (std::size_t second = first; second <= example.size(); ++second) {

@@ -13,17 +13,17 @@
 
 namespace pollux::test {
 
-/// What a test sees of its driver and orders from it, also when the port is gone.
+/// What a test reads from its driver and tells it to do; it outlives the port.
 struct FakeCard {
   std::atomic<int> services{0};
   std::atomic<bool> removed{false};
   std::atomic<bool> stuck{false};       ///< closing a started port fails
-  std::atomic<bool> overlapped{false};  ///< two calls at once
+  std::atomic<bool> overlapped{false};  ///< two calls ran at the same time
   std::atomic<bool> destroyed{false};
   std::vector<int> events;
 };
 
-/// A driver that does nothing, and notices when two calls come at once.
+/// A driver that does nothing but detect two simultaneous calls.
 class FakeDriver final : public PortDriver {
  public:
   static constexpr Duration kWithin = std::chrono::seconds(10);
@@ -64,7 +64,7 @@ class FakeDriver final : public PortDriver {
   void abandon() noexcept override {}
 
  private:
-  /// Takes a moment, so that another call at the same time is seen.
+  /// Takes some time, so that a simultaneous call is detected.
   template <class Answer>
   Answer alone(Answer answer) const {
     if (inside_.exchange(true)) card_->overlapped = true;
@@ -78,7 +78,7 @@ class FakeDriver final : public PortDriver {
   mutable std::atomic<bool> inside_{false};
 };
 
-/// What a fake port can be configured for: it has no pool.
+/// A configuration for the fake port: it has no pool.
 [[nodiscard]] inline PortConfig sending_only() { return {.rx_queues = 0}; }
 
 }  // namespace pollux::test

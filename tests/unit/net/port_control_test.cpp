@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a Port adds to its driver: one control call at a time, and a service that hangs on the Context's Control.
+// What a Port adds to its driver: one control call at a time, and a service that the Context's Control runs.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -57,7 +57,7 @@ class PortControl : public testing::Test {
     ASSERT_TRUE(port_->configure(test::sending_only()));
     ASSERT_TRUE(port_->start());
   }
-  /// As a program does it that calls when it was asked to, for that long.
+  /// Calls run_due at the times that it returns, for the given duration.
   void run_for(Duration span) {
     const Time end = clock_->now() + span;
     while (clock_->now() < end) {
@@ -75,7 +75,7 @@ class PortControl : public testing::Test {
   std::optional<Port> port_;
 };
 
-TEST_F(PortControl, ServesEachOpenPortOnceASecond) {
+TEST_F(PortControl, ServicesEachOpenPortOnceASecond) {
   const auto second = std::make_shared<FakeCard>();
   open_and_start();
   {
@@ -86,13 +86,13 @@ TEST_F(PortControl, ServesEachOpenPortOnceASecond) {
   }
   run_for(5s);
   EXPECT_EQ(card_->services, 15);
-  EXPECT_EQ(second->services, 10) << "a port that is gone";
+  EXPECT_EQ(second->services, 10) << "a destroyed port is not serviced";
   ASSERT_TRUE(port_->close());
-  EXPECT_EQ(context_.control().run_due().value(), Time::max()) << "a port that is closed";
+  EXPECT_EQ(context_.control().run_due().value(), Time::max()) << "a closed port is not serviced";
   EXPECT_EQ(card_->services, 15);
 }
 
-TEST_F(PortControl, APortThatFailsIsToldOnceWithItsError) {
+TEST_F(PortControl, AFailedPortIsReportedOnce) {
   open_and_start();
   card_->removed = true;
   clock_->advance(1s);
@@ -106,23 +106,23 @@ TEST_F(PortControl, APortThatFailsIsToldOnceWithItsError) {
   EXPECT_EQ(card_->services, 1);
 }
 
-TEST_F(PortControl, AFailureThatServiceToldIsNotToldAgain) {
+TEST_F(PortControl, AFailureReturnedByServiceIsNotReportedAgain) {
   open_and_start();
   card_->removed = true;
   EXPECT_EQ(port_->service().error().code, ErrorCode::device_removed);
   clock_->advance(5s);
   EXPECT_EQ(context_.control().run_due().value(), Time::max());
-  EXPECT_EQ(port_->service().error().code, ErrorCode::device_removed) << "service itself tells it each time";
+  EXPECT_EQ(port_->service().error().code, ErrorCode::device_removed) << "service itself returns it each time";
 }
 
-TEST_F(PortControl, AServiceOfTheProgramsOwnMovesTheNext) {
+TEST_F(PortControl, AServiceByTheProgramDelaysTheNext) {
   open_and_start();
   clock_->advance(700ms);
   ASSERT_TRUE(port_->service());
   EXPECT_EQ(context_.control().run_due().value(), 1700ms);
 }
 
-TEST_F(PortControl, ADevicesEventIsServedAtOnce) {
+TEST_F(PortControl, ADevicesEventRunsTheServiceAtOnce) {
   const FileDescriptor removal(::eventfd(0, EFD_CLOEXEC));
   card_->events = {-1, removal.get()};
   open_and_start();
@@ -133,10 +133,10 @@ TEST_F(PortControl, ADevicesEventIsServedAtOnce) {
   ASSERT_EQ(::eventfd_write(removal.get(), 1), 0);
   EXPECT_EQ(::poll(&look, 1, 0), 1);
   EXPECT_FALSE(context_.control().run_due());
-  EXPECT_EQ(::poll(&look, 1, 0), 0) << "nobody reads the event of a card that is gone, and nobody waits for it";
+  EXPECT_EQ(::poll(&look, 1, 0), 0) << "the event of a removed card is not watched any more";
 }
 
-TEST_F(PortControl, APortThatCannotCloseIsStillServed) {
+TEST_F(PortControl, APortThatCannotCloseIsStillServiced) {
   open_and_start();
   card_->stuck = true;
   EXPECT_FALSE(port_->close());
@@ -153,7 +153,7 @@ TEST_F(PortControl, APortMayMove) {
   EXPECT_EQ(card_->services, 1);
   const auto second = std::make_shared<FakeCard>();
   moved = open(context_, second, "fake:1");
-  EXPECT_TRUE(card_->destroyed) << "what is assigned to goes away";
+  EXPECT_TRUE(card_->destroyed) << "assignment destroys the old port";
   EXPECT_EQ(moved.info().name, "fake:1");
   run_for(1500ms);
   EXPECT_EQ(card_->services, 1);
@@ -173,22 +173,22 @@ TEST_F(PortControl, AnOverdueServiceIsReportedOncePerLapse) {
   open_and_start();
   clock_->advance(20s);
   static_cast<void>(port_->stats());
-  EXPECT_THAT(misuses_, IsEmpty()) << "late, but not by much";
+  EXPECT_THAT(misuses_, IsEmpty()) << "late, but not overdue";
   clock_->advance(1us);
   static_cast<void>(port_->stats());
   static_cast<void>(port_->link());
   EXPECT_THAT(misuses_, ElementsAre(AllOf(HasSubstr("fake:0"), HasSubstr("20.0 s"), HasSubstr("control().run_due()"))));
   run_for(30s);
-  EXPECT_EQ(misuses_.size(), 1u) << "it runs again";
+  EXPECT_EQ(misuses_.size(), 1u) << "it ran again";
   clock_->advance(1min);
   static_cast<void>(context_.control().run_due());
-  EXPECT_EQ(misuses_.size(), 2u) << "found by who is late";
+  EXPECT_EQ(misuses_.size(), 2u) << "run_due itself reports it";
   clock_->advance(1min);
   ASSERT_TRUE(port_->close());
   EXPECT_EQ(misuses_.size(), 3u);
 }
 
-TEST_F(PortControl, AServiceIsOverdueOnlyWhileFramesMayFlow) {
+TEST_F(PortControl, AServiceIsOverdueOnlyWhileStarted) {
   port_.emplace(open(context_, card_));
   clock_->advance(1min);
   ASSERT_TRUE(port_->configure(test::sending_only()));
@@ -202,7 +202,7 @@ TEST_F(PortControl, AServiceIsOverdueOnlyWhileFramesMayFlow) {
   ASSERT_TRUE(port_->start());
   clock_->advance(1min);
   port_.reset();
-  EXPECT_EQ(misuses_.size(), 1u) << "going away finds it, too";
+  EXPECT_EQ(misuses_.size(), 1u) << "the destructor reports it, too";
 }
 
 TEST_F(PortControl, TheMisuseHandlerMayCallThePort) {
@@ -213,7 +213,7 @@ TEST_F(PortControl, TheMisuseHandlerMayCallThePort) {
   EXPECT_EQ(misuses_.size(), 1u);
 }
 
-TEST(PortQueues, OneThatIsNotThereIsReportedAndCarriesNothing) {
+TEST(PortQueues, AMissingQueueIsReportedAndCarriesNothing) {
   std::vector<std::string> misuses;
   ContextOptions options;
   options.huge_pages = HugePages::never;
@@ -233,7 +233,7 @@ TEST(PortQueues, OneThatIsNotThereIsReportedAndCarriesNothing) {
                                    AllOf(HasSubstr("fake:0: there is no transmit queue 2"),
                                          HasSubstr(file + std::to_string(site.line + 2)), HasSubstr("tx_queue()"))));
   EXPECT_EQ(port.tx(0).in_flight(), 0u);
-  EXPECT_EQ(port.rx_queue(3), nullptr) << "asking is no misuse";
+  EXPECT_EQ(port.rx_queue(3), nullptr) << "checking an index is no misuse";
   EXPECT_EQ(misuses.size(), 3u);
 }
 
@@ -281,7 +281,7 @@ TEST(PortThreads, ControlCallsOfAllThreadsWaitForEachOther) {
   EXPECT_FALSE(card->overlapped);
 }
 
-TEST(PortThreads, APortIsServedByTheControlThread) {
+TEST(PortThreads, TheControlThreadServicesAPort) {
   ContextOptions options;
   options.huge_pages = HugePages::never;
   options.control_thread = true;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a driver is asked for, in which order, and what becomes of the port where it fails.
+// Which driver functions are called, in which order, and what happens to the port if one fails.
 #include "net/port_machine.hpp"
 
 #include <gmock/gmock.h>
@@ -20,7 +20,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-/// What a test orders from its driver, and what that was asked for.
+/// What a test tells its driver to do, and the calls that the driver got.
 struct Orders {
   std::vector<std::string> calls;
   std::optional<ErrorCode> start, halt, close_queues, service, release;
@@ -109,7 +109,7 @@ class Machine : public testing::Test {
   std::unique_ptr<PortMachine> port_;
 };
 
-TEST_F(Machine, AsksForEachStepInItsOrder) {
+TEST_F(Machine, CallsTheDriverInOrder) {
   open();
   EXPECT_THAT(orders_.calls, IsEmpty());
   ASSERT_TRUE(port_->configure({.rx_queues = 0}));
@@ -124,7 +124,7 @@ TEST_F(Machine, AsksForEachStepInItsOrder) {
   EXPECT_EQ(removed_buffers(), 0u);
 }
 
-TEST_F(Machine, AsksForNothingThatDoesNotFit) {
+TEST_F(Machine, CallsNothingInAWrongState) {
   open();
   EXPECT_EQ(port_->start().error().code, ErrorCode::bad_state);
   EXPECT_EQ(port_->set_mtu(1400).error().code, ErrorCode::bad_state);
@@ -139,7 +139,7 @@ TEST_F(Machine, AsksForNothingThatDoesNotFit) {
   EXPECT_EQ(port_->mtu(), 1500u);
 }
 
-TEST_F(Machine, ASettingIsKeptForTheStartAndTakesEffectAtOnceLater) {
+TEST_F(Machine, ASettingIsAppliedAtStartOrAtOnce) {
   open();
   ASSERT_TRUE(port_->set_mac({2, 0, 0, 0, 0, 9}));
   ASSERT_TRUE(port_->configure({.rx_queues = 0, .mtu = 1400}));
@@ -159,7 +159,7 @@ TEST_F(Machine, ASettingIsKeptForTheStartAndTakesEffectAtOnceLater) {
   EXPECT_EQ(port_->mtu(), 1300u);
 }
 
-TEST_F(Machine, AStartThatFailsIsUndone) {
+TEST_F(Machine, AFailedStartIsUndone) {
   open();
   ASSERT_TRUE(port_->configure({.rx_queues = 0}));
   orders_.start = ErrorCode::timeout;
@@ -171,7 +171,7 @@ TEST_F(Machine, AStartThatFailsIsUndone) {
   EXPECT_TRUE(port_->start());
 }
 
-TEST_F(Machine, AStartThatFindsTheCardGoneFailsThePort) {
+TEST_F(Machine, AStartWithARemovedCardFailsThePort) {
   open();
   ASSERT_TRUE(port_->configure({.rx_queues = 0}));
   orders_.start = ErrorCode::device_removed;
@@ -189,7 +189,7 @@ TEST_F(Machine, ACardThatDoesNotStopKeepsItsMemory) {
   orders_.harmless = false;
   EXPECT_EQ(port_->stop().error().code, ErrorCode::timeout);
   EXPECT_EQ(port_->state(), PortState::failed);
-  EXPECT_THAT(port_->configure({.rx_queues = 0}).error().what, HasSubstr("halt failed")) << "why it is failed";
+  EXPECT_THAT(port_->configure({.rx_queues = 0}).error().what, HasSubstr("halt failed")) << "the reason of the failure";
   orders_.calls.clear();
   const auto closed = port_->close();
   ASSERT_FALSE(closed);
@@ -199,7 +199,7 @@ TEST_F(Machine, ACardThatDoesNotStopKeepsItsMemory) {
   EXPECT_EQ(port_->state(), PortState::closed);
 }
 
-TEST_F(Machine, APollerThatStaysInsideKeepsThePortStarted) {
+TEST_F(Machine, AStuckPollerKeepsThePortStarted) {
   start();
   orders_.close_queues = ErrorCode::timeout;
   EXPECT_EQ(port_->stop().error().code, ErrorCode::timeout);
@@ -210,33 +210,33 @@ TEST_F(Machine, APollerThatStaysInsideKeepsThePortStarted) {
   EXPECT_TRUE(port_->close());
 }
 
-TEST_F(Machine, APortThatGoesAwayUnderAPollerLeavesItWhatItUses) {
+TEST_F(Machine, APortDestroyedUnderAPollerKeepsItsMemory) {
   start();
   orders_.close_queues = ErrorCode::timeout;
   port_.reset();
   EXPECT_THAT(orders_.calls, ElementsAre("close_queues", "release failed", "abandon"));
 }
 
-TEST_F(Machine, AServiceThatFailsStopsThePort) {
+TEST_F(Machine, AFailedServiceStopsThePort) {
   start();
   orders_.service = ErrorCode::device_fault;
   EXPECT_EQ(port_->service().error().code, ErrorCode::device_fault);
   EXPECT_THAT(orders_.calls, ElementsAre("service", "close_queues", "halt"));
   EXPECT_EQ(port_->state(), PortState::failed);
   EXPECT_FALSE(port_->link().up);
-  EXPECT_EQ(port_->service().error().code, ErrorCode::device_fault) << "without asking again";
+  EXPECT_EQ(port_->service().error().code, ErrorCode::device_fault) << "the driver is not called again";
   EXPECT_EQ(orders_.calls.size(), 3u);
 }
 
-TEST_F(Machine, AnErrorOfHandingBackIsToldAndThePortClosed) {
+TEST_F(Machine, AnErrorOfReleaseIsReturnedAndThePortClosed) {
   start();
   orders_.release = ErrorCode::timeout;
   EXPECT_EQ(port_->close().error().code, ErrorCode::timeout);
   EXPECT_EQ(port_->state(), PortState::closed);
-  EXPECT_EQ(context_.state()->take_port_index(), 0) << "its number is free again";
+  EXPECT_EQ(context_.state()->take_port_index(), 0) << "its index is free again";
 }
 
-TEST_F(Machine, NoPathIsMadeBetweenPortsOfTwoContexts) {
+TEST_F(Machine, RejectsAForwardPathBetweenTwoContexts) {
   open();
   ASSERT_TRUE(port_->configure({.rx_queues = 0}));
   Context other({.huge_pages = HugePages::never});

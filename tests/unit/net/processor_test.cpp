@@ -11,7 +11,7 @@
 namespace pollux {
 namespace {
 
-/// What the kernel says of the first processor under that name.
+/// The value of that field for the first processor in /proc/cpuinfo.
 std::string cpuinfo(const std::string& name) {
   std::ifstream file("/proc/cpuinfo");
   for (std::string line; std::getline(file, line);) {
@@ -22,7 +22,7 @@ std::string cpuinfo(const std::string& name) {
   return "";
 }
 
-TEST(Processor, IsTheOneThatTheKernelSees) {
+TEST(Processor, AgreesWithTheKernel) {
 #if defined(__x86_64__)
   const Processor processor = this_processor();
   EXPECT_EQ(processor.vendor, cpuinfo("vendor_id"));
@@ -32,7 +32,7 @@ TEST(Processor, IsTheOneThatTheKernelSees) {
 #endif
 }
 
-TEST(Processor, Avx512IsTakenOnlyWhereItWasMeasuredToBeQuicker) {
+TEST(Processor, Avx512IsUsedOnlyWhereMeasuredFaster) {
   EXPECT_TRUE(is_quicker_with_avx512({.vendor = "AuthenticAMD", .family = 0x1A}));
   EXPECT_FALSE(is_quicker_with_avx512({.vendor = "AuthenticAMD", .family = 0x19})) << "not measured";
   EXPECT_FALSE(is_quicker_with_avx512({.vendor = "GenuineIntel", .family = 6})) << "measured: slower";
@@ -40,7 +40,7 @@ TEST(Processor, Avx512IsTakenOnlyWhereItWasMeasuredToBeQuicker) {
   EXPECT_FALSE(is_quicker_with_avx512({}));
 }
 
-TEST(Processor, BestIsAvx2UnlessSomethingElseIsKnownToBeQuicker) {
+TEST(Processor, BestIsAvx2UnlessAnotherModeIsKnownToBeFaster) {
   const BurstMode best = best_of(BurstMode::best);
   ASSERT_TRUE(processor_has(best));
   if (best == BurstMode::avx512) {
@@ -52,7 +52,7 @@ TEST(Processor, BestIsAvx2UnlessSomethingElseIsKnownToBeQuicker) {
 #endif
   }
   for (const BurstMode mode : {BurstMode::scalar, BurstMode::avx2, BurstMode::avx512, BurstMode::neon}) {
-    EXPECT_EQ(best_of(mode), mode) << "what was asked for by name";
+    EXPECT_EQ(best_of(mode), mode) << "an explicit mode is kept";
   }
 }
 

@@ -29,7 +29,7 @@ class RxMetadataTest : public testing::Test {
   MbufPtr mbuf_ = pool_.allocate();
 };
 
-TEST_F(RxMetadataTest, AFreshMbufKnowsNothing) {
+TEST_F(RxMetadataTest, AFreshMbufHasNoMetadata) {
   EXPECT_FALSE(mbuf_->has_rx_words());
   const RxMetadata none(*mbuf_);
   EXPECT_EQ(none.rss_hash(), std::nullopt);
@@ -39,7 +39,7 @@ TEST_F(RxMetadataTest, AFreshMbufKnowsNothing) {
   EXPECT_EQ(none.l4_checksum(), ChecksumStatus::unknown);
 }
 
-TEST_F(RxMetadataTest, WordsOfNoFormatMeanNothing) {
+TEST_F(RxMetadataTest, WordsWithoutAFormatAreIgnored) {
   mbuf_->set_rx_words(RxFormat::none, ~std::uint64_t{0}, ~std::uint64_t{0});
   EXPECT_FALSE(mbuf_->has_rx_words());
   const RxMetadata none(*mbuf_);
@@ -73,10 +73,10 @@ TEST_F(RxMetadataTest, ReadsThePacketTypeOfTheCard) {
   EXPECT_EQ(intel({.packet_type = rx::kTypeSctp}).packet_type().bits, std::uint32_t{PacketType::sctp});
   EXPECT_EQ(intel({.packet_type = rx::kTypeTcp}).packet_type().bits, std::uint32_t{PacketType::tcp});
   EXPECT_EQ(intel({.packet_type = rx::kTypeEtherFilter | 5}).packet_type(), PacketType{})
-      << "the bits are a filter's number";
+      << "the bits are the number of a filter";
 }
 
-TEST_F(RxMetadataTest, ReadsTheVerdictsOfTheCard) {
+TEST_F(RxMetadataTest, ReadsTheChecksumStatusOfTheCard) {
   constexpr std::uint64_t kPlain = rx::kDone | rx::kEndOfPacket;
   const auto unchecked = intel({.status = kPlain | rx::kIpError | rx::kL4Error});
   EXPECT_EQ(unchecked.ip_checksum(), ChecksumStatus::unknown);
@@ -105,7 +105,7 @@ TEST_F(RxMetadataTest, SctpOf60BytesIsNeverBad) {
   EXPECT_EQ(l4(rx::kTypeIpv4 | rx::kTypeTcp, 60, rx::kL4Error), ChecksumStatus::bad);
 }
 
-TEST_F(RxMetadataTest, WhatSoftwareNotesComesBack) {
+TEST_F(RxMetadataTest, SoftwareMetadataIsReadBack) {
   for (const ChecksumStatus ip : {ChecksumStatus::unknown, ChecksumStatus::good, ChecksumStatus::bad}) {
     for (const ChecksumStatus l4 : {ChecksumStatus::unknown, ChecksumStatus::good, ChecksumStatus::bad}) {
       const auto all = software({.packet_type = {PacketType::ipv4 | PacketType::tcp},
@@ -128,7 +128,7 @@ TEST_F(RxMetadataTest, WhatSoftwareNotesComesBack) {
   EXPECT_EQ(software({.vlan = std::uint16_t{0}}).vlan(), 0u);
 }
 
-TEST_F(RxMetadataTest, NotesDoNotChangeThePort) {
+TEST_F(RxMetadataTest, SoftwareMetadataDoesNotChangeThePort) {
   constexpr std::uint64_t kOrigin = std::uint64_t{0xFFFF} << MbufAccess::kOriginShift;
   for (const std::uint64_t port : {std::uint64_t{0}, std::uint64_t{5}, std::uint64_t{Mbuf::kNoPort}}) {
     MbufAccess::set_word(*mbuf_, (MbufAccess::word(*mbuf_) & ~kOrigin) | port << MbufAccess::kOriginShift);
@@ -140,13 +140,13 @@ TEST_F(RxMetadataTest, NotesDoNotChangeThePort) {
   }
 }
 
-TEST_F(RxMetadataTest, TellsOfChecksumsThatAreStillToBeComputed) {
+TEST_F(RxMetadataTest, ReportsPartialChecksums) {
   mbuf_->set_tx_offload({.flags = TxOffload::ipv4_checksum});
   EXPECT_EQ(RxMetadata(*mbuf_).ip_checksum(), ChecksumStatus::partial);
   EXPECT_EQ(RxMetadata(*mbuf_).l4_checksum(), ChecksumStatus::unknown);
   for (const std::uint32_t flag : {TxOffload::tcp_checksum, TxOffload::udp_checksum, TxOffload::sctp_checksum}) {
     mbuf_->set_tx_offload({.flags = flag});
-    // Also beside what software noted, which stays for the other checksum.
+    // Also together with metadata from software, which still applies to the other checksum.
     const RxMetadata noted = software({.vlan = std::uint16_t{7}, .ip_checksum = ChecksumStatus::bad});
     EXPECT_EQ(noted.l4_checksum(), ChecksumStatus::partial);
     EXPECT_EQ(noted.ip_checksum(), ChecksumStatus::bad);
@@ -154,12 +154,12 @@ TEST_F(RxMetadataTest, TellsOfChecksumsThatAreStillToBeComputed) {
     EXPECT_EQ(software({.l4_checksum = ChecksumStatus::bad}).l4_checksum(), ChecksumStatus::partial);
   }
   mbuf_->set_tx_offload({.flags = TxOffload::insert_vlan});
-  EXPECT_EQ(RxMetadata(*mbuf_).l4_checksum(), ChecksumStatus::bad) << "as noted, now that it is not to be computed";
+  EXPECT_EQ(RxMetadata(*mbuf_).l4_checksum(), ChecksumStatus::bad) << "the stored status applies without a request";
   mbuf_->set_tx_offload({});
   EXPECT_EQ(software({.l4_checksum = ChecksumStatus::partial}).l4_checksum(), ChecksumStatus::unknown);
 }
 
-TEST_F(RxMetadataTest, TakesNoBitsOfACardForAPartialChecksum) {
+TEST_F(RxMetadataTest, DoesNotReadPartialFromBitsOfACard) {
   constexpr std::uint64_t kAllBits = 0xFFFFFFFF;
   for (const std::uint16_t length : {std::uint16_t{1}, std::uint16_t{1514}, std::uint16_t{0xFFFF}}) {
     const RxMetadata spoilt = intel({.status = kAllBits, .length = length});
@@ -177,7 +177,7 @@ TEST_F(RxMetadataTest, ReadsTheHeaderOfVirtioNet) {
   EXPECT_EQ(virtio(VirtioNetHeader::kDataValid).l4_checksum(), ChecksumStatus::good);
   EXPECT_EQ(virtio(VirtioNetHeader::kDataValid).ip_checksum(), ChecksumStatus::unknown);
   EXPECT_EQ(virtio(VirtioNetHeader::kDataValid).rss_hash(), std::nullopt);
-  EXPECT_EQ(virtio(VirtioNetHeader::kNeedsChecksum).l4_checksum(), ChecksumStatus::unknown) << "no request says where";
+  EXPECT_EQ(virtio(VirtioNetHeader::kNeedsChecksum).l4_checksum(), ChecksumStatus::unknown) << "there is no request";
   mbuf_->set_tx_offload({.flags = TxOffload::udp_checksum});
   EXPECT_EQ(virtio(VirtioNetHeader::kNeedsChecksum).l4_checksum(), ChecksumStatus::partial);
   EXPECT_EQ(VirtioNetHeader::of(*mbuf_).checksum_offset, 0xFFFF);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the builder fills in, and what it refuses. Scapy judges whole frames in tests/interop.
+// What the builder fills in and what it rejects. In tests/interop, scapy checks whole frames.
 #include "pollux/net/packet/builder.hpp"
 
 #include <gmock/gmock.h>
@@ -24,7 +24,7 @@ using Octets = std::vector<std::uint8_t>;
 class BuilderTest : public testing::Test {
  protected:
   BuilderTest() { memory_.fill(0xA5); }
-  /// A builder for that much memory, and an Ethernet header.
+  /// A builder for `room` bytes with an Ethernet header.
   [[nodiscard]] Builder with_ethernet(std::size_t size = 1514) {
     Builder builder(std::span<std::uint8_t>(memory_).first(size));
     builder.ethernet({.destination = {1, 2, 3, 4, 5, 6}, .source = {2, 0, 0, 0, 0, 1}, .ether_type = 0x88B5});
@@ -42,7 +42,7 @@ class BuilderTest : public testing::Test {
 };
 
 // Checked by hand against RFC 791 and RFC 768.
-TEST_F(BuilderTest, FillsInWhatFollows) {
+TEST_F(BuilderTest, FillsInDependentFields) {
   Builder builder = with_ethernet();
   const auto made = builder.ipv4({.source = {10, 0, 0, 1}, .destination = {10, 0, 0, 2}})
                         .udp({.source_port = 1, .destination_port = 2})
@@ -65,7 +65,7 @@ TEST_F(BuilderTest, PadsWithZerosToTheShortestFrame) {
   EXPECT_EQ(memory_[60], 0xA5);
 }
 
-TEST_F(BuilderTest, LeavesAnEtherTypeThatNothingSettles) {
+TEST_F(BuilderTest, KeepsAnEtherTypeThatNoHeaderDetermines) {
   Builder builder = with_ethernet();
   const auto made = builder.vlan({.id = 5, .ether_type = 0x1234}, ether_type::kService).payload(Octets{1}).finish(0);
   ASSERT_TRUE(made.has_value());
@@ -73,7 +73,7 @@ TEST_F(BuilderTest, LeavesAnEtherTypeThatNothingSettles) {
 }
 
 // A sum of zero is sent as all ones.
-TEST_F(BuilderTest, SendsUdpNeverWithoutAChecksum) {
+TEST_F(BuilderTest, NeverWritesAUdpChecksumOfZero) {
   for (std::uint32_t port = 0; port < 0x10000; ++port) {
     Builder builder = with_ethernet();
     const auto made = builder.ipv6({}).udp({.source_port = static_cast<std::uint16_t>(port)}).finish(0);
@@ -103,8 +103,8 @@ TEST_F(BuilderTest, ComputesChecksumsOfIpv6AndIcmp) {
   }
 }
 
-// The checksum of a fragment's transport header covers bytes that are not here.
-TEST_F(BuilderTest, LeavesChecksumsOfFragmentsOut) {
+// The transport checksum covers bytes that are not in this fragment.
+TEST_F(BuilderTest, OmitsChecksumsOfFragments) {
   Builder builder = with_ethernet();
   const auto made = builder.ipv4({.more_fragments = true}).udp({.checksum = 0x1234}).payload(Octets(8)).finish();
   ASSERT_TRUE(made.has_value());
@@ -112,7 +112,7 @@ TEST_F(BuilderTest, LeavesChecksumsOfFragmentsOut) {
   EXPECT_EQ(ip_checksum(*made, parse(*made)), ChecksumStatus::good);
 }
 
-TEST_F(BuilderTest, NamesWhatHasNoRoom) {
+TEST_F(BuilderTest, NamesAHeaderWithoutRoom) {
   struct Case {
     std::size_t size;
     const char* what;
@@ -133,7 +133,7 @@ TEST_F(BuilderTest, NamesWhatHasNoRoom) {
   expect_error(arp.arp({}), "ARP");
 }
 
-TEST_F(BuilderTest, NamesWhatIsOutOfOrder) {
+TEST_F(BuilderTest, NamesAHeaderOutOfOrder) {
   using Step = std::function<void(Builder&)>;
   const Octets odd(3);
   struct Case {
@@ -160,7 +160,7 @@ TEST_F(BuilderTest, NamesWhatIsOutOfOrder) {
   expect_error(payload.payload(Octets(1)), "the payload");
 }
 
-// As the header's example has it.
+// The example in the header file.
 TEST_F(BuilderTest, BuildsIntoAnMbuf) {
   test::PoolFixture fixture;
   Mempool pool = fixture.pool({.count = 4});

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The library's view of frames beside that of the in-process card's parser.
+// Compares the library's parser with that of the in-process card.
 #include "support/card_view.hpp"
 
 #include <gtest/gtest.h>
@@ -30,12 +30,12 @@ std::vector<Octets> seeds() {
   return frames;
 }
 
-TEST(CardView, OfMadeFramesIsTheSame) {
+TEST(CardView, AgreesOnBuiltFrames) {
   for (const Octets& frame : seeds()) EXPECT_EQ(test::disagreement(frame), "");
 }
 
-// Frames with bytes of their headers changed, mostly into what means something there, and cut.
-TEST(CardView, OfSpoiltFramesIsTheSame) {
+// Frames with changed header bytes, mostly to valid values, and truncated frames.
+TEST(CardView, AgreesOnCorruptedFrames) {
   constexpr std::uint8_t kMeaningful[] = {0,   1,    4,    6,    8,    17,   43,   44,   58,  60,
                                           132, 0x45, 0x46, 0x4F, 0x60, 0x81, 0x86, 0xDD, 0xFF};
   const auto frames = seeds();
@@ -49,7 +49,7 @@ TEST(CardView, OfSpoiltFramesIsTheSame) {
       frame[at] = random() % 4 == 0 ? static_cast<std::uint8_t>(random()) : kMeaningful[random() % sizeof kMeaningful];
     }
     if (random() % 4 == 0) frame.resize(random() % (frame.size() + 1));
-    frame.shrink_to_fit();  // so that a sanitizer sees each read beyond
+    frame.shrink_to_fit();  // so that a sanitizer detects each read beyond the end
     ASSERT_EQ(test::disagreement(frame), "") << testing::PrintToString(frame);
     if ((parse(frame).type.bits >> 4) != 0) ++types_with_l4;
   }

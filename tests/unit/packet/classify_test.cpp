@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Type, hash and verdicts in software beside what Microsoft's suite and the cards' tests know of the same frames.
+// Compares packet type, hash and checksum status with known values from Microsoft's suite and the tests of the cards.
 #include "pollux/net/packet/classify.hpp"
 
 #include <gtest/gtest.h>
@@ -45,10 +45,10 @@ class Classify : public testing::Test {
   const ToeplitzHash hash_;
 };
 
-TEST_F(Classify, SaysOfKnownFramesWhatIsKnown) {
+TEST_F(Classify, ReportsTheKnownMetadataOfKnownFrames) {
   auto frames = test::known_frames();
   for (test::KnownFrame& frame : test::known_sctp_frames()) {
-    // What is not to be believed of a card's verdict is known here (E-SCTP60).
+    // Software knows the status that a card reports wrongly (E-SCTP60).
     if (frame.l4 == ChecksumStatus::unknown) frame.l4 = ChecksumStatus::bad;
     frames.push_back(frame);
   }
@@ -62,7 +62,7 @@ TEST_F(Classify, SaysOfKnownFramesWhatIsKnown) {
   }
 }
 
-TEST_F(Classify, ReachesTheReaderOfAnMbuf) {
+TEST_F(Classify, IsReadBackFromAnMbuf) {
   for (const test::KnownFrame& frame : test::known_frames()) {
     const MbufPtr mbuf = chain(octets(frame), frame.bytes.size());
     classify(hash_, *mbuf, parse(*mbuf)).attach_to(*mbuf);
@@ -70,7 +70,7 @@ TEST_F(Classify, ReachesTheReaderOfAnMbuf) {
   }
 }
 
-TEST_F(Classify, TakesPortsOfUdpOnlyWhenToldTo) {
+TEST_F(Classify, HashesUdpPortsOnlyOnRequest) {
   const test::KnownFrame tcp = test::known_frames().front();
   std::vector<std::uint8_t> udp(octets(tcp).begin(), octets(tcp).end());
   udp[23] = 17;
@@ -83,7 +83,7 @@ TEST_F(Classify, TakesPortsOfUdpOnlyWhenToldTo) {
   EXPECT_EQ(rss_hash(hash_, octets(tcp), parse(octets(tcp)), {.tcp_ports = false}), 0x323e8fc2U);
 }
 
-TEST_F(Classify, DoesNotDependOnWhereAChainIsCut) {
+TEST_F(Classify, DoesNotDependOnTheSegmentsOfAChain) {
   const auto compare = [&](std::span<const std::uint8_t> bytes, const std::string& name) {
     const Layout layout = parse(bytes);
     for (const std::size_t piece : {1U, 7U, 14U, 34U, 35U, 60U}) {
@@ -106,8 +106,8 @@ TEST_F(Classify, DoesNotDependOnWhereAChainIsCut) {
   for (const test::NamedFrame& frame : test::various_frames()) compare(frame.bytes, frame.name);
 }
 
-// All that was made with right checksums has them.
-TEST_F(Classify, FindsTheChecksumsOfMadeFramesRight) {
+// All frames that were built with correct checksums.
+TEST_F(Classify, FindsGoodChecksumsInBuiltFrames) {
   for (const test::NamedFrame& frame : test::various_frames()) {
     if (frame.name.starts_with("odd ")) continue;
     const Layout layout = parse(frame.bytes);

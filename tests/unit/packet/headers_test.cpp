@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Headers to bytes and back. The bytes were written by hand from the RFCs' pictures.
+// Headers are written and read back. The expected bytes were written by hand from the RFCs' diagrams.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -16,7 +16,7 @@ namespace {
 
 using Octets = std::vector<std::uint8_t>;
 
-/// Writes `header` into memory of each size: where it fits, it is `expected`; where it does not, nothing is written.
+/// Writes `header` into memory of each size. If it fits, the result is `expected`; otherwise nothing is written.
 template <class Header>
 void expect_writes(const Header& header, const Octets& expected) {
   for (std::size_t size = 0; size <= expected.size() + 1; ++size) {
@@ -102,7 +102,7 @@ TEST(Headers, OfIpv4) {
   EXPECT_THAT(back->options, testing::ElementsAreArray(options));
 }
 
-TEST(Headers, OfIpv4ThatCannotBe) {
+TEST(Headers, OfInvalidIpv4) {
   Octets memory(64, 0xA5);
   const Octets many(44, 1);
   EXPECT_EQ((Ipv4Header{.fragment_offset = 0x2000}).write(memory), 0U);
@@ -167,7 +167,7 @@ TEST(Headers, OfTcp) {
   EXPECT_EQ((TcpHeader{.options = std::span(many).first(5)}).write(again), 0U);
   Octets odd = bytes;
   odd[12] = 0x40;
-  EXPECT_FALSE(TcpHeader::read(odd).has_value()) << "shorter than itself";
+  EXPECT_FALSE(TcpHeader::read(odd).has_value()) << "the length is shorter than the header";
 }
 
 }  // namespace

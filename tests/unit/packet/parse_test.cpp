@@ -24,7 +24,7 @@ constexpr std::uint32_t k4Options = k4 | PacketType::ipv4_options;
 constexpr std::uint32_t k6 = PacketType::ipv6;
 constexpr std::uint32_t k6Extended = k6 | PacketType::ipv6_extensions;
 
-/// What matters of a Layout, in a form that a table can hold.
+/// The fields of a Layout that the table checks.
 struct Expected {
   std::uint32_t type;
   std::uint16_t l3, l4, payload, end;
@@ -33,7 +33,8 @@ struct Expected {
   bool malformed = false;
 };
 
-// Worked out by hand from the frames' headers. Names that are not here carry a payload of 0, 1 or 1,000 bytes: below.
+// Derived by hand from the frames' headers. Frames that are not listed carry a payload of 0, 1 or 1,000 bytes: see
+// below.
 const std::map<std::string, Expected>& expectations() {
   using enum Fragment;
   constexpr bool kTruncated = true;
@@ -81,7 +82,7 @@ void expect(const Layout& layout, const Expected& due, const std::string& name) 
   EXPECT_EQ(layout.malformed, due.malformed) << name;
 }
 
-/// Of one with a payload of so many bytes behind headers of these lengths.
+/// The expected layout of a frame with that payload after headers of these lengths.
 Expected sized(const std::string& name) {
   const auto payload = static_cast<std::uint16_t>(std::stoul(name.substr(name.rfind(' ') + 1)));
   const bool is_tcp = name.find("TCP") != std::string::npos;
@@ -105,7 +106,7 @@ Expected sized(const std::string& name) {
   return due;
 }
 
-TEST(Parse, FindsTheHeadersOfVariousFrames) {
+TEST(Parse, FindsTheHeadersOfTheExpectedFrames) {
   std::size_t in_table = 0;
   for (const test::NamedFrame& frame : test::various_frames()) {
     ASSERT_GE(frame.bytes.size(), 60U) << frame.name;
@@ -118,7 +119,7 @@ TEST(Parse, FindsTheHeadersOfVariousFrames) {
       expect(parse(frame.bytes), sized(frame.name), frame.name);
     }
   }
-  EXPECT_EQ(in_table, expectations().size()) << "the table has a frame that is not made";
+  EXPECT_EQ(in_table, expectations().size()) << "the table lists a frame that is never built";
 }
 
 Octets frame_named(const std::string& name) {
@@ -143,7 +144,7 @@ TEST(Parse, ReadsTags) {
   EXPECT_EQ(two.protocol, ip_protocol::kTcp);
 }
 
-TEST(Parse, LeavesAThirdTagToThePayload) {
+TEST(Parse, TreatsAThirdTagAsPayload) {
   Octets bytes(60);
   for (const std::size_t at : {12U, 16U, 20U}) bytes[at] = 0x81;
   bytes[24] = 0x08;
@@ -154,7 +155,7 @@ TEST(Parse, LeavesAThirdTagToThePayload) {
   EXPECT_EQ(layout.type.bits, 0U);
 }
 
-// A transport header in a fragment may be looked at where it is there, though no card does.
+// Software may parse the transport header of a first fragment, although no card does.
 TEST(Parse, FindsTheTransportHeaderInAFirstFragment) {
   const Layout layout = parse(frame_named("IPv4, first fragment of UDP"));
   EXPECT_FALSE(layout.type.has(PacketType::udp));
@@ -162,8 +163,8 @@ TEST(Parse, FindsTheTransportHeaderInAFirstFragment) {
   EXPECT_EQ(layout.l4_length(), 8);
 }
 
-// Each frame cut at each length: what is left of it is seen as far as it goes.
-TEST(Parse, SaysWhereAFrameIsCut) {
+// Cuts each frame at each length: the parser reports what is left.
+TEST(Parse, ReportsTruncationAtEveryLength) {
   for (const test::NamedFrame& frame : test::various_frames()) {
     if (frame.name.starts_with("odd ")) continue;
     const Layout whole = parse(frame.bytes);
@@ -174,7 +175,7 @@ TEST(Parse, SaysWhereAFrameIsCut) {
       ASSERT_EQ(layout.type.bits & ~whole.type.bits, 0U) << frame.name << " cut to " << length;
       const bool is_without_length = !whole.is_ip() && length >= whole.l3;
       ASSERT_EQ(layout.truncated, !is_without_length) << frame.name << " cut to " << length;
-      // The same bytes as the first ones of a longer frame.
+      // The same bytes as the start of a longer frame.
       const Layout first = parse(cut, frame.bytes.size());
       ASSERT_EQ(first.type.bits, layout.type.bits) << frame.name << " cut to " << length;
       if (whole.malformed) continue;
@@ -186,7 +187,7 @@ TEST(Parse, SaysWhereAFrameIsCut) {
   }
 }
 
-TEST(Parse, TakesNoMoreThanItsNumbersHold) {
+TEST(Parse, ParsesAtMost65535Bytes) {
   Octets bytes = frame_named("IPv4, UDP, payload of 0");
   bytes.resize(70'000);
   EXPECT_EQ(parse(bytes).end, 42);
@@ -195,11 +196,11 @@ TEST(Parse, TakesNoMoreThanItsNumbersHold) {
   EXPECT_EQ(parse(bytes).end, 65535);
   EXPECT_EQ(parse(Octets()).end, 0);
   EXPECT_TRUE(parse(Octets()).truncated);
-  // A length that is less than there are bytes.
+  // A frame length below the number of bytes.
   EXPECT_EQ(parse(std::span(bytes).first(60), 0).end, 60);
 }
 
-// Extension headers without an end, as far as a frame goes.
+// Extension headers up to the end of the frame.
 TEST(Parse, EndsInALongChainOfExtensionHeaders) {
   Octets bytes = frame_named("IPv6, UDP, payload of 1");
   bytes.resize(65'535);

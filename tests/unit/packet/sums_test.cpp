@@ -24,7 +24,7 @@ Octets random_octets(std::mt19937& random, std::size_t count) {
   return bytes;
 }
 
-/// A word at a time, as RFC 1071 has it.
+/// One word at a time, as in RFC 1071.
 std::uint16_t simple_sum(std::span<const std::uint8_t> bytes) {
   std::uint32_t sum = 0;
   for (std::size_t i = 0; i < bytes.size(); i += 2) {
@@ -35,7 +35,7 @@ std::uint16_t simple_sum(std::span<const std::uint8_t> bytes) {
 }
 
 // RFC 1071, 3.
-TEST(InternetSum, IsThatOfTheExample) {
+TEST(InternetSum, MatchesTheExample) {
   const Octets bytes{0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7};
   InternetSum sum;
   sum.add(bytes);
@@ -48,7 +48,7 @@ TEST(InternetSum, IsThatOfTheExample) {
   EXPECT_EQ(internet_checksum({}), 0xFFFF);
 }
 
-TEST(InternetSum, IsTheSimpleOneForEachLengthAndPlace) {
+TEST(InternetSum, AgreesWithASimpleSumForEachLengthAndOffset) {
   std::mt19937 random(1);
   const Octets bytes = random_octets(random, 300);
   for (std::size_t from = 0; from < 9; ++from) {
@@ -59,7 +59,7 @@ TEST(InternetSum, IsTheSimpleOneForEachLengthAndPlace) {
   }
 }
 
-TEST(InternetSum, DoesNotDependOnWhereThePiecesAreCut) {
+TEST(InternetSum, DoesNotDependOnThePieces) {
   std::mt19937 random(2);
   for (int round = 0; round < 500; ++round) {
     const Octets bytes = random_octets(random, random() % 200);
@@ -73,7 +73,7 @@ TEST(InternetSum, DoesNotDependOnWhereThePiecesAreCut) {
   }
 }
 
-TEST(InternetSum, CarriesAsManyTimesAsItMust) {
+TEST(InternetSum, FoldsAllCarries) {
   const Octets ones(65536, 0xFF);
   EXPECT_EQ(internet_checksum(ones), 0);
   InternetSum sum;
@@ -84,7 +84,7 @@ TEST(InternetSum, CarriesAsManyTimesAsItMust) {
   EXPECT_EQ(sum.folded(), 1);
 }
 
-TEST(InternetSum, OfPseudoHeadersIsThatOfTheirBytes) {
+TEST(InternetSum, OfPseudoHeadersIsTheSumOfTheirBytes) {
   const Ipv4Address a{192, 0, 2, 1};
   const Ipv4Address b{198, 51, 100, 2};
   const Octets four{192, 0, 2, 1, 198, 51, 100, 2, 0, 17, 0x12, 0x34};
@@ -98,20 +98,20 @@ TEST(InternetSum, OfPseudoHeadersIsThatOfTheirBytes) {
   EXPECT_EQ(pseudo_header(c, d, 58, 0x12345).folded(), simple_sum(six));
 }
 
-TEST(InternetSum, OfUdpIsNeverNone) {
+TEST(InternetSum, OfUdpIsNeverZero) {
   EXPECT_EQ(udp_checksum(0), 0xFFFF);
   EXPECT_EQ(udp_checksum(1), 1);
   EXPECT_EQ(udp_checksum(0xFFFF), 0xFFFF);
 }
 
 // RFC 1624, 4: the example by which equation 3 was found to be right.
-TEST(UpdatedChecksum, IsThatOfTheExample) { EXPECT_EQ(updated_checksum(0xDD2F, 0x5555, 0x3285), 0x0000); }
+TEST(UpdatedChecksum, MatchesTheExample) { EXPECT_EQ(updated_checksum(0xDD2F, 0x5555, 0x3285), 0x0000); }
 
-TEST(UpdatedChecksum, IsWhatAllBytesGive) {
+TEST(UpdatedChecksum, AgreesWithAFullSum) {
   std::mt19937 random(3);
   for (int round = 0; round < 20'000; ++round) {
     Octets bytes = random_octets(random, 20);
-    // Fields of zeros and ones are where other equations go wrong.
+    // Other equations fail for fields of all zeros and all ones.
     if (round % 4 == 0) bytes[6] = bytes[7] = round % 8 == 0 ? 0 : 0xFF;
     const std::uint16_t before = internet_checksum(bytes);
     const std::uint16_t field = load16(&bytes[6]);
@@ -133,7 +133,7 @@ std::uint32_t crc_of(std::span<const std::uint8_t> bytes) {
 }
 
 // The check value of CRC-32C for the digits, and two of RFC 3720, B.4.
-TEST(Crc32cTest, IsThatOfTheExamples) {
+TEST(Crc32cTest, MatchesTheExamples) {
   constexpr std::string_view kDigits = "123456789";
   const Octets digits(kDigits.begin(), kDigits.end());
   EXPECT_EQ(crc_of(digits), 0xE3069283U);
@@ -145,10 +145,10 @@ TEST(Crc32cTest, IsThatOfTheExamples) {
   EXPECT_EQ(crc.bytes(), (std::array<std::uint8_t, 4>{0x83, 0x92, 0x06, 0xE3}));
 }
 
-TEST(Crc32cTest, DoesNotDependOnWhereThePiecesAreCut) {
+TEST(Crc32cTest, DoesNotDependOnThePieces) {
   std::mt19937 random(4);
   const Octets bytes = random_octets(random, 100);
-  // A bit at a time.
+  // One bit at a time.
   std::uint32_t due = ~std::uint32_t{0};
   for (const std::uint8_t byte : bytes) {
     due ^= byte;

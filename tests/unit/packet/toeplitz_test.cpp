@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The suite of Microsoft's is in classify_test.cpp, with whole frames.
+// Microsoft's verification suite is tested in classify_test.cpp, with whole frames.
 #include "pollux/net/packet/toeplitz.hpp"
 
 #include <gtest/gtest.h>
@@ -12,7 +12,7 @@
 namespace pollux::packet {
 namespace {
 
-/// A bit at a time.
+/// One bit at a time.
 std::uint32_t simple_hash(const RssKey& key, std::span<const std::uint8_t> input) {
   const auto key_bit = [&](std::size_t bit) {
     return bit < key.size() * 8 ? static_cast<std::uint32_t>(key[bit / 8] >> (7 - bit % 8) & 1) : 0U;
@@ -28,7 +28,7 @@ std::uint32_t simple_hash(const RssKey& key, std::span<const std::uint8_t> input
 }
 
 // 66.9.149.187 to 161.142.100.80, then ports 2794 and 1766: the first line of the suite.
-TEST(Toeplitz, IsThatOfTheExample) {
+TEST(Toeplitz, MatchesTheExample) {
   const std::array<std::uint8_t, 12> input{66,  9,  149,       187,         161,       142,
                                            100, 80, 2794 >> 8, 2794 & 0xFF, 1766 >> 8, 1766 & 0xFF};
   const ToeplitzHash hash;
@@ -37,7 +37,7 @@ TEST(Toeplitz, IsThatOfTheExample) {
   EXPECT_EQ(hash({}), 0U);
 }
 
-TEST(Toeplitz, IsTheSimpleOneForEachBitAndLength) {
+TEST(Toeplitz, AgreesWithASimpleHashForEachBitAndLength) {
   std::mt19937 random(5);
   for (int round = 0; round < 20; ++round) {
     RssKey key{};
@@ -57,7 +57,7 @@ TEST(Toeplitz, IsTheSimpleOneForEachBitAndLength) {
   }
 }
 
-TEST(Toeplitz, LeavesOutWhatTheKeyDoesNotReach) {
+TEST(Toeplitz, IgnoresInputBeyondTheKey) {
   std::array<std::uint8_t, ToeplitzHash::kMaxInput + 4> input{};
   input.fill(0xFF);
   const ToeplitzHash hash;
