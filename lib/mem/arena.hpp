@@ -15,7 +15,8 @@ namespace pollux {
 /// The address range that holds a Context's DMA memory. IOVA, pointer and file offset differ by constants: address =
 /// base + IOVA, offset = IOVA. Address space is reserved on first use; only pieces in use have pages. There is one
 /// sparse, unnamed file for each page size, which an emulator can map as its RAM. A forked child does not inherit the
-/// pieces and does not free them when it exits. Thread rule: one thread at a time.
+/// pieces and does not free them when it exits.
+/// Thread rule: one thread at a time.
 class Arena {
  public:
   static constexpr std::size_t kGranule = std::size_t{1} << 30;  ///< alignment of the base, and the largest page size

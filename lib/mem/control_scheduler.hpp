@@ -17,7 +17,8 @@
 namespace pollux {
 
 /// The tasks of a Control, and when each is due. A task runs without the scheduler's lock, so it may add, reschedule
-/// and remove tasks, including itself. Thread rule: every member may be called from any thread.
+/// and remove tasks, including itself.
+/// Thread rule: every member may be called from any thread.
 class ControlScheduler {
  public:
   using TaskId = ControlEvents::TaskId;

@@ -6,8 +6,8 @@
 
 namespace pollux {
 
-/// Periodic work that a Context's Control runs, such as a port's service. Thread rule: `run` is called on the thread
-/// that runs the Control, never on two threads at once.
+/// Periodic work that a Context's Control runs, such as a port's service.
+/// Thread rule: `run` is called on the thread that runs the Control, never on two threads at once.
 class ControlTask {
  public:
   ControlTask() = default;

@@ -17,7 +17,8 @@ namespace pollux {
 
 /// All DMA memory and all domains that it is mapped into. A region is mapped into every domain at the same IOVA, or
 /// into none. Functions that allocate do so before they change anything, so std::bad_alloc leaves everything as it was;
-/// `release` and `detach` do not fail if no memory is left. Thread rule: one thread at a time.
+/// `release` and `detach` do not fail if no memory is left.
+/// Thread rule: one thread at a time.
 class DmaRegistry {
  public:
   DmaRegistry(const PageAllocator::Options& options, HugePagePaths paths) : pages_(options, std::move(paths)) {}

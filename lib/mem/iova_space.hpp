@@ -15,7 +15,8 @@
 namespace pollux {
 
 /// Allocates IOVAs, the addresses that devices use, for all domains of a Context: the lowest free ones (first fit) that
-/// every domain can reach. Thread rule: one thread at a time.
+/// every domain can reach.
+/// Thread rule: one thread at a time.
 class IovaSpace {
  public:
   /// The first usable IOVA. PC firmware and emulators reserve the range below it, and a device address of 0 is always a

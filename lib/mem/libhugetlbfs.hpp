@@ -11,7 +11,8 @@ namespace pollux {
 
 /// The only user of libhugetlbfs (docs/adr/0001-libhugetlbfs.md). Loads it on first use, with its symbols bound
 /// locally, and only if its constructor will neither print nor change the process. Without it, memfd does the same
-/// work. Thread rule: one thread at a time.
+/// work.
+/// Thread rule: one thread at a time.
 class LibHugetlbfs {
  public:
   /// Creates an unlinked, close-on-exec file on a hugetlbfs mount of that page size. Returns none if the library is not

@@ -35,7 +35,8 @@ class MempoolCore {
   MempoolCore& operator=(const MempoolCore&) = delete;
   ~MempoolCore();
 
-  /// Creates a pool in memory of `context`. Errors: see Mempool::create.
+  /// Creates a pool in memory of `context`.
+  /// Errors: see Mempool::create.
   [[nodiscard]] static Result<std::shared_ptr<MempoolCore>> create(const std::shared_ptr<ContextState>& context,
                                                                    MempoolOptions options, Owner owner);
 

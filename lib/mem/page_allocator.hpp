@@ -34,8 +34,9 @@ class PageAllocator {
   PageAllocator(const Options& options, HugePagePaths paths);
 
   /// Allocates zeroed, populated memory in one segment, at an IOVA from `iova`. Warns once if it falls back to ordinary
-  /// pages. Errors: invalid_argument (size, node), no_memory, not_supported (`kind` is huge, but the options forbid
-  /// huge pages).
+  /// pages.
+  /// Errors: invalid_argument (size, node), no_memory, not_supported (`kind` is huge, but the options forbid huge
+  /// pages).
   [[nodiscard]] Result<DmaRegion> take(const DmaRequest& request, IovaSpace& iova, PageKind kind, PendingLog& log);
   void give_back(const DmaRegion& region, IovaSpace& iova);
   [[nodiscard]] const Arena& arena() const noexcept { return arena_; }

@@ -10,8 +10,8 @@
 namespace pollux {
 
 /// The segments of a region of huge pages for devices without address translation: one for each run of physically
-/// contiguous pages. Errors: device_fault if an address from `addresses` is impossible for a huge page, and the errors
-/// of `addresses`.
+/// contiguous pages.
+/// Errors: device_fault if an address from `addresses` is impossible for a huge page, and the errors of `addresses`.
 [[nodiscard]] Result<std::vector<DmaSegment>> physical_segments(const PhysicalAddresses& addresses,
                                                                 const DmaRegion& region);
 

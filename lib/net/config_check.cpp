@@ -28,7 +28,7 @@ Result<void> check_queues(const PortConfig& config, const PortInfo& port) {
   return refuse(port.name, "rx_queues and tx_queues are both 0", "ask for at least one queue");
 }
 
-// `place` is what the caller wrote, up to the field: "rx." or "rx_override[3].".
+// `place` is the start of the field's name: "rx." or "rx_override[3].".
 Result<void> check_ring(const std::string& place, std::uint32_t size, const PortInfo& port) {
   const PortLimits& limits = port.limits;
   if (std::has_single_bit(size) && size >= limits.min_ring && size <= limits.max_ring) return {};
@@ -44,7 +44,7 @@ Result<void> check_burst_mode(const PortConfig& config, const PortInfo& port) {
                 "use burst_mode = best, which selects a supported mode");
 }
 
-// What rings hold, what caches keep for themselves, and what the application has in its hands meanwhile.
+// The mbufs that rings and caches hold, and some for the application.
 MempoolOptions own_pool_for(const ValidatedConfig& config, const PortInfo& port) {
   constexpr std::uint32_t kRxCache = 512, kTxCache = 64, kApplication = 2048;
   std::uint32_t count = kApplication;
@@ -57,7 +57,7 @@ Result<void> check_owner(const std::string& place, const MempoolCore& pool, cons
                          const ContextState& context) {
   if (&pool.context() == &context) return {};
   return refuse(port.name, fmt::format("{}pool: pool '{}' belongs to another Context", place, pool.options().name),
-                "create the pool in the port's Context: only then can the port reach it");
+                "create the pool in the port's Context");
 }
 
 Result<void> check_rx_cache(const std::string& place, const MempoolCacheCore& cache, const MempoolCore* queues_pool,
@@ -66,15 +66,15 @@ Result<void> check_rx_cache(const std::string& place, const MempoolCacheCore& ca
   const std::string& name = cache.pool().options().name;
   if (queues_pool == nullptr) {
     return refuse(port.name, fmt::format("{0}cache belongs to pool '{1}', but {0}pool is not set", place, name),
-                  fmt::format("let {}pool name the pool that the cache was made from", place));
+                  fmt::format("set {}pool to the pool of the cache", place));
   }
   return refuse(
       port.name,
       fmt::format("{}cache belongs to pool '{}' and the queue to '{}'", place, name, queues_pool->options().name),
-      fmt::format("make the cache from the pool that {}pool names", place));
+      fmt::format("create the cache from the pool in {}pool", place));
 }
 
-// A configuration that names no pool leaves it at `others`.
+// A configuration without a pool uses `others`, the pool of the other queues.
 Result<ValidatedRxQueue> check_rx_queue(const std::string& place, const RxQueueConfig& config,
                                         const std::shared_ptr<MempoolCore>& others, const PortInfo& port,
                                         const ContextState& context) {
@@ -98,10 +98,10 @@ Result<ValidatedTxQueue> check_tx_queue(const std::string& place, const TxQueueC
   const MempoolCore& pool = config.cache->core()->pool();
   if (&pool.context() == &context) return ValidatedTxQueue{.ring = config.ring, .cache = config.cache->core()};
   return refuse(port.name, fmt::format("{}cache: its pool '{}' belongs to another Context", place, pool.options().name),
-                "make the cache from a pool of the port's Context");
+                "create the cache from a pool of the port's Context");
 }
 
-// Overrides of queues that are there; `count` is what the configuration says of them.
+// Checks that overrides are for existing queues; `count` is the configured number.
 template <class Config>
 Result<void> check_overrides(const char* direction, const std::map<std::uint16_t, Config>& overrides,
                              std::uint16_t count, const PortInfo& port) {
@@ -150,7 +150,7 @@ Result<void> check_pool_size(const MempoolOptions& pool, std::uint32_t queues, s
                 fmt::format("create the pool with more than {} mbufs, or use fewer or smaller rings", needed));
 }
 
-// What a queue's pool has to be, and what of its buffers is used.
+// Checks the pool of each queue and stores the bytes used of its buffers.
 Result<void> settle_buffers(ValidatedConfig& config, const PortInfo& port) {
   for (std::size_t index = 0; index < config.rx.size(); ++index) {
     ValidatedRxQueue& queue = config.rx[index];
@@ -170,7 +170,7 @@ Result<void> settle_buffers(ValidatedConfig& config, const PortInfo& port) {
   return {};
 }
 
-// Of a ring that holds buffers one slot always stays unarmed, so that a full one differs from an empty one.
+// A ring that holds buffers always leaves one slot empty, so that a full ring differs from an empty one.
 Result<void> check_frame_fits(std::uint32_t mtu, const ValidatedConfig& config, std::size_t index,
                               const PortInfo& port) {
   const PortLimits& limits = port.limits;

@@ -60,11 +60,10 @@ Result<void> PortMachine::make_own_pool(ValidatedConfig& config) const {
   } else {
     auto pool = MempoolCore::create(context_, *config.own_pool, MempoolCore::Owner::port);
     if (!pool) {
-      return fail(
-          pool.error().code,
-          fmt::format("{}: no pool of its own with {} mbufs: {}", info().name, config.own_pool->count,
-                      pool.error().what),
-          fmt::format("{}; or ask for smaller rings, or let rx.pool name a pool that is there", pool.error().hint));
+      return fail(pool.error().code,
+                  fmt::format("{}: the port's own pool of {} mbufs could not be created: {}", info().name,
+                              config.own_pool->count, pool.error().what),
+                  fmt::format("{}; or use smaller rings, or set rx.pool to an existing pool", pool.error().hint));
     }
     config.made_pool = *std::move(pool);
   }

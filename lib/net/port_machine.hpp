@@ -20,7 +20,8 @@ namespace pollux {
 ///     opened -- configure --> configured -- start --> started -- stop --> configured
 ///     any -- close --> closed;   any -- the card is gone, faulty or does not stop --> failed -- close --> closed
 ///
-/// Port documents the functions. Thread rule: one thread at a time.
+/// Port documents the functions.
+/// Thread rule: one thread at a time.
 class PortMachine {
  public:
   PortMachine(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver) noexcept;

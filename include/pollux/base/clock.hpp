@@ -20,8 +20,8 @@ using Duration = std::chrono::nanoseconds;
 /// A point in time, as returned by Clock::now().
 using Time = Duration;
 
-/// The source of time for the library. A test can replace it with virtual time. Thread rule: the implementations here
-/// may be called from any thread unless they say otherwise.
+/// The source of time for the library. A test can replace it with virtual time.
+/// Thread rule: the implementations here may be called from any thread unless they say otherwise.
 class POLLUX_API Clock {
  public:
   Clock() = default;
@@ -43,8 +43,8 @@ class POLLUX_API SteadyClock final : public Clock {
 };
 
 /// Virtual time, which advances only when `sleep_for` or `advance` is called, and then runs its followers. An
-/// in-process card is a follower, so it works while a driver waits. Thread rule: one thread at a time advances the
-/// clock; `now` may be called from any thread.
+/// in-process card is a follower, so it works while a driver waits.
+/// Thread rule: one thread at a time advances the clock; `now` may be called from any thread.
 class POLLUX_API ManualClock final : public Clock {
  public:
   /// Called with the new time after each step. A step is at most `kStep`.

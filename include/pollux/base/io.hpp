@@ -65,7 +65,7 @@ inline void write32(volatile void* address, std::uint32_t value) noexcept {
   *static_cast<volatile std::uint32_t*>(address) = value;
 }
 
-/// A register write that everything stored to DMA memory before it precedes.
+/// Writes a register after all earlier stores to DMA memory.
 inline void write8_ordered(volatile void* address, std::uint8_t value) noexcept {
   io_wmb();
   write8(address, value);

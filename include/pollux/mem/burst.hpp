@@ -22,8 +22,8 @@ template <class Ring>
 class BasicMbufRing;
 
 /// An array of up to `Capacity` mbufs that owns them: rx_burst fills it and tx_burst empties it. Move-only; meant for
-/// the stack. The destructor returns the mbufs that are left to their pools, which count them as unnamed drops. Thread
-/// rule: one thread.
+/// the stack. The destructor returns the mbufs that are left to their pools, which count them as unnamed drops.
+/// Thread rule: one thread.
 template <std::uint32_t Capacity>
 class Burst {
   static_assert(Capacity >= 1 && Capacity <= 4096);

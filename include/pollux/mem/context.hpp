@@ -55,8 +55,8 @@ struct DmaRequest {
 /// Owns what would otherwise be global state: clock, log and misuse callbacks, DMA memory, the IOVA space (the
 /// addresses that devices use for it), DMA domains, and one object for each backend. Ports, pools and DMA memory share
 /// this state and keep it alive, so they may be destroyed in any order. fork: nothing is shared with a child process.
-/// Every file descriptor is close-on-exec, and a child must not use the Context. Thread rule: every member may be
-/// called from any thread.
+/// Every file descriptor is close-on-exec, and a child must not use the Context.
+/// Thread rule: every member may be called from any thread.
 class POLLUX_API Context {
  public:
   explicit Context(ContextOptions options = {});
@@ -71,7 +71,8 @@ class POLLUX_API Context {
   void report(const Misuse& misuse) const;
 
   /// Allocates zeroed DMA memory. Its pages are populated before the call returns, and it is mapped into every attached
-  /// domain. Errors: no_memory (huge pages or address space), memlock_too_small, and the errors of a domain.
+  /// domain.
+  /// Errors: no_memory (huge pages or address space), memlock_too_small, and the errors of a domain.
   [[nodiscard]] Result<DmaMemory> allocate(const DmaRequest& request);
   /// Maps memory of the application into every attached domain until the result is destroyed. `memory` is page-aligned,
   /// is a whole number of pages, and outlives the result.

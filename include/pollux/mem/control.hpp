@@ -23,8 +23,8 @@ class ControlScheduler;
 ///     }
 ///
 /// In an event loop, which waits for `event_fd` and then calls `run_due`. Or on a thread of the library:
-/// ContextOptions::control_thread. Thread rule: every member may be called from any thread; the calling thread does the
-/// work that is due.
+/// ContextOptions::control_thread.
+/// Thread rule: every member may be called from any thread; the calling thread does the work that is due.
 class POLLUX_API Control {
  public:
   explicit Control(ControlScheduler& scheduler) noexcept : scheduler_(&scheduler) {}
@@ -38,9 +38,10 @@ class POLLUX_API Control {
   /// Does the work that is due. Returns the time of the next call on the Context's clock: at most a second from now
   /// while a port is open, Time::max() while none is. When nothing is due, a call reads the clock and, once `event_fd`
   /// was called, makes one system call. Calling earlier is fine; builds with POLLUX_CHECKED report a service that runs
-  /// too late as a misuse. Errors: those of Port::service. The port is then in state `failed`, and the hint says how to
-  /// recover. Each failure is returned once; call again at once for the other ports. With a control thread, this
-  /// returns the failures that the thread found.
+  /// too late as a misuse.
+  /// Errors: those of Port::service. The port is then in state `failed`, and the hint says how to recover. Each failure
+  /// is returned once; call again at once for the other ports. With a control thread, this returns the failures that
+  /// the thread found.
   [[nodiscard]] Result<Time> run_due();
 
  private:

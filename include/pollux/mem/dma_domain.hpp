@@ -26,8 +26,8 @@ struct DmaSegment {
   std::size_t size = 0;  ///< bytes, a multiple of the page size
 };
 
-/// Returns physical addresses. Backends implement it for devices without address translation (no IOMMU). Thread rule:
-/// called with the Context's lock held, so never from two threads at once.
+/// Returns physical addresses. Backends implement it for devices without address translation (no IOMMU).
+/// Thread rule: called with the Context's lock held, so never from two threads at once.
 class POLLUX_API PhysicalAddresses {
  public:
   PhysicalAddresses() = default;
@@ -35,14 +35,14 @@ class POLLUX_API PhysicalAddresses {
   PhysicalAddresses& operator=(const PhysicalAddresses&) = delete;
   virtual ~PhysicalAddresses() = default;
 
-  /// The physical address of the byte at `address`, whose page is populated. Errors: permission_denied, not_supported,
-  /// io_error.
+  /// The physical address of the byte at `address`, whose page is populated.
+  /// Errors: permission_denied, not_supported, io_error.
   [[nodiscard]] virtual Result<std::uint64_t> find(const std::byte* address) const = 0;
 };
 
 /// An address translation that one or more devices share: an IOMMU container, an emulator's RAM, an in-process table.
-/// Backends implement it and attach it to a Context, which maps every DmaMemory into every domain. Thread rule: called
-/// with the Context's lock held, so never from two threads at once.
+/// Backends implement it and attach it to a Context, which maps every DmaMemory into every domain.
+/// Thread rule: called with the Context's lock held, so never from two threads at once.
 class POLLUX_API DmaDomain {
  public:
   DmaDomain() = default;

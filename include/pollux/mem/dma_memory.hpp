@@ -16,8 +16,8 @@ class ContextState;
 
 /// Memory that devices may read and write. Move-only. The destructor unmaps it from every domain and frees it; memory
 /// that the application registered is only unmapped. Each segment has one IOVA (the address that devices use), the same
-/// in every domain. Rings and buffers never cross a segment. Thread rule: the const members may be called from any
-/// thread; creation and destruction take the Context's lock.
+/// in every domain. Rings and buffers never cross a segment.
+/// Thread rule: the const members may be called from any thread; creation and destruction take the Context's lock.
 class POLLUX_API DmaMemory {
  public:
   DmaMemory() = default;

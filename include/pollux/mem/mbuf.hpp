@@ -40,10 +40,11 @@ using MbufPtr = std::unique_ptr<Mbuf, MbufDeleter>;
 ///     head            data                    tail             end
 ///      |-- headroom --|------- length --------|--- tailroom ---|
 ///
-/// A frame longer than one buffer is a chain of mbufs (segments); the first one owns the rest. Ownership: exactly one
-/// owner, which is an MbufPtr, a Burst, a queue or a ring; hence not copyable, not movable, not deletable. Thread rule:
-/// an mbuf belongs to its owner's thread. Clones of one buffer may be on different threads; none of them may write data
-/// that they share.
+/// A frame longer than one buffer is a chain of mbufs (segments); the first one owns the rest.
+/// Ownership: exactly one owner, which is an MbufPtr, a Burst, a queue or a ring; hence not copyable, not movable, not
+/// deletable.
+/// Thread rule: an mbuf belongs to its owner's thread. Clones of one buffer may be on different threads; none of them
+/// may write data that they share.
 class POLLUX_API alignas(64) Mbuf {
  public:
   Mbuf(const Mbuf&) = delete;

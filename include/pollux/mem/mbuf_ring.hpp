@@ -21,10 +21,11 @@ namespace pollux {
 ///     ring.dequeue(burst);             // another thread
 ///
 /// Ownership: the ring owns each mbuf from enqueue to dequeue. The destructor returns the mbufs that are left to their
-/// pools, which count them as unnamed drops; call `drop` first to count them under a name. Thread rule: the ring's name
-/// says how many threads may enqueue and dequeue; `drop` counts as dequeue. size, empty and capacity may be called from
-/// any thread. No thread may use the ring while it is destroyed. Each thread uses its own mempool cache; an mbuf may be
-/// freed to another cache than it was allocated from. `Ring`: SpscRing, MpscRing or MpmcRing of Mbuf*.
+/// pools, which count them as unnamed drops; call `drop` first to count them under a name.
+/// Thread rule: the ring's name says how many threads may enqueue and dequeue; `drop` counts as dequeue. size, empty
+/// and capacity may be called from any thread. No thread may use the ring while it is destroyed. Each thread uses its
+/// own mempool cache; an mbuf may be freed to another cache than it was allocated from. `Ring`: SpscRing, MpscRing or
+/// MpmcRing of Mbuf*.
 template <class Ring>
 class BasicMbufRing {
  public:

@@ -40,8 +40,9 @@ struct MempoolStats {
 };
 
 /// A fixed number of mbufs of one size in DMA memory. An allocation from an exhausted pool fails at once and is
-/// counted. Ownership: a handle; copies refer to the same pool. Queues and caches keep the pool alive, and so do
-/// allocated mbufs (checked builds report them as a `leak` misuse when the last handle, queue and cache are gone).
+/// counted.
+/// Ownership: a handle; copies refer to the same pool. Queues and caches keep the pool alive, and so do allocated mbufs
+/// (checked builds report them as a `leak` misuse when the last handle, queue and cache are gone).
 /// Thread rule: every member may be called from any thread.
 class POLLUX_API Mempool {
  public:
@@ -94,9 +95,10 @@ struct MempoolCacheObjects {
 
 /// A cache of a pool's free mbufs for one thread. It needs no lock and no atomic operation except when it is refilled
 /// from the pool or flushed to it. Use one cache for all queues that a thread polls, so that the buffers of transmitted
-/// frames are used for received ones. Ownership: a handle; queues that use the cache keep it alive. Its mbufs return to
-/// the pool when the cache is destroyed. Thread rule: one thread at a time, the one that polls the queues which use the
-/// cache.
+/// frames are used for received ones.
+/// Ownership: a handle; queues that use the cache keep it alive. Its mbufs return to the pool when the cache is
+/// destroyed.
+/// Thread rule: one thread at a time, the one that polls the queues which use the cache.
 class POLLUX_API MempoolCache {
  public:
   static constexpr std::uint32_t kMaxCapacity = MempoolCacheObjects::kMaxCapacity;

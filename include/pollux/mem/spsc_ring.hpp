@@ -24,9 +24,9 @@ namespace pollux {
 /// Modules", 1983, with the cached positions of "MCRingBuffer", P. Lee and others, 2010). `Word` is the type of
 /// positions; a test uses 8 bits to check every wrap.
 ///
-/// Throws std::bad_alloc if `operator new` fails in the constructor; there is no other error. Thread rule: one producer
-/// and one consumer at a time. Another thread may become the producer or the consumer once it is synchronised with the
-/// previous one.
+/// Throws std::bad_alloc if `operator new` fails in the constructor; there is no other error.
+/// Thread rule: one producer and one consumer at a time. Another thread may become the producer or the consumer once it
+/// is synchronised with the previous one.
 template <class T, std::unsigned_integral Word = std::uint32_t>
 class SpscRing {
   static_assert(std::is_trivially_copyable_v<T>);

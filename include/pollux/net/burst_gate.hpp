@@ -16,8 +16,8 @@ namespace pollux {
 POLLUX_API void barrier_on_all_threads(Clock& clock);
 
 /// The function that a queue's bursts call. Another thread may exchange it while bursts run, for example to stop a
-/// port. A burst pays two ordinary stores for this; the thread that opens and closes the gate does the rest. Thread
-/// rule: `call` belongs to the polling thread, `open` and `close` to the thread that controls the port.
+/// port. A burst pays two ordinary stores for this; the thread that opens and closes the gate does the rest.
+/// Thread rule: `call` belongs to the polling thread, `open` and `close` to the thread that controls the port.
 template <class Function>
 class BurstGate {
  public:

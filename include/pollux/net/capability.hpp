@@ -33,8 +33,9 @@ using CapabilityId = std::uint64_t;
 ///     if (const auto vlans = port.capability<VlanFilter>()) vlans->set_vlan(7, true);
 ///
 /// A call through `->` holds the port's mutex until the end of the full expression. So one expression must not call the
-/// port, or a capability of it, twice. Ownership: refers to the Port, which outlives it. Thread rule: any thread, as
-/// with control calls.
+/// port, or a capability of it, twice.
+/// Ownership: refers to the Port, which outlives it.
+/// Thread rule: any thread, as with control calls.
 template <class C>
 class Capability {
  public:

@@ -29,7 +29,8 @@ struct CardDriver {
   std::string name;  ///< "igb"
   std::vector<KnownCard> cards;
   /// Starts to drive a card whose identity is one of `cards` and whose `not_driven` is empty. The port is in state
-  /// `opened`. On error the device is released. Thread rule: any thread.
+  /// `opened`. On error the device is released.
+  /// Thread rule: any thread.
   std::function<Result<std::unique_ptr<PortDriver>>(Context& context, std::unique_ptr<Device> device)> probe;
   /// The card's layout for record and replay; nullptr: its cards cannot be recorded. Outlives every Context.
   const CardLayout* layout = nullptr;
@@ -38,7 +39,8 @@ struct CardDriver {
 /// A card in software for `sim:` URIs: `sim:0?card=NAME`.
 struct CardModel {
   std::string name;  ///< lower-case letters, digits and "-"
-  /// Creates the card for `sim:number`. Thread rule: any thread.
+  /// Creates the card for `sim:number`.
+  /// Thread rule: any thread.
   std::function<std::unique_ptr<DeviceModel>(unsigned number)> make;
 };
 

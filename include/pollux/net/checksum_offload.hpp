@@ -20,12 +20,14 @@ enum class ChecksumCompletion : std::uint8_t {
 /// and sets the request. The port that sends the frame computes the checksums, in software if the card cannot, so this
 /// works on every port. A frame that is never sent keeps its `partial` checksum. The headers must be complete, over
 /// IPv4 or IPv6. Returns false, with nothing changed, if `request` does not fit the frame or the field is in shared
-/// bytes (ChecksumCompletion). Thread rule: the frame's owner.
+/// bytes (ChecksumCompletion).
+/// Thread rule: the frame's owner.
 [[nodiscard]] POLLUX_API bool request_checksums(Mbuf& frame, const TxOffload& request) noexcept;
 
 /// Computes the requested checksums in software, writes them and removes them from the request. For programs that pass
 /// a frame to code that does not know requests, or that clone a frame to send it on several ports; ports call it where
-/// they need it. A frame that requests no checksum is complete. Thread rule: the frame's owner.
+/// they need it. A frame that requests no checksum is complete.
+/// Thread rule: the frame's owner.
 [[nodiscard]] POLLUX_API ChecksumCompletion complete_checksums(Mbuf& frame) noexcept;
 
 }  // namespace pollux

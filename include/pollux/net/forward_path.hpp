@@ -27,8 +27,9 @@ struct ForwardedFrame {
 /// metadata, drops and copies need rx_burst and tx_burst. `Port::forward_path` creates it.
 ///
 /// While it exists, it uses the two queues exclusively: their rx_burst returns no frames and their tx_burst takes none.
-/// It forwards while both ports are started. The ports' statistics count its frames like those of bursts. Ownership:
-/// the caller's. It may outlive the ports and then forwards nothing. After its destruction the queues work as before.
+/// It forwards while both ports are started. The ports' statistics count its frames like those of bursts.
+/// Ownership: the caller's. It may outlive the ports and then forwards nothing. After its destruction the queues work
+/// as before.
 /// Thread rule: `burst` on one thread at a time. Creating and destroying it are control calls of both ports: they may
 /// be called from any thread, but not while another thread is in `burst`.
 class POLLUX_API ForwardPath {

@@ -19,11 +19,13 @@ namespace pollux {
 
 class PortCore;
 
-/// A network port, of a card or in software. `open()` creates it. Ownership: move-only; owns its queues and its device.
-/// The destructor closes it. A moved-from port can only be assigned to or destroyed. Thread rule: control calls (all
-/// members but `info` and those that return a queue) may come from any thread. They wait for each other, and for
-/// `service` on the thread that runs the Context's Control. A log or misuse callback must not call a port. A queue
-/// belongs to the thread that polls it. Only one thread may move or destroy the Port, while no other thread calls it.
+/// A network port, of a card or in software. `open()` creates it.
+/// Ownership: move-only; owns its queues and its device. The destructor closes it. A moved-from port can only be
+/// assigned to or destroyed.
+/// Thread rule: control calls (all members but `info` and those that return a queue) may come from any thread. They
+/// wait for each other, and for `service` on the thread that runs the Context's Control. A log or misuse callback must
+/// not call a port. A queue belongs to the thread that polls it. Only one thread may move or destroy the Port, while no
+/// other thread calls it.
 class POLLUX_API Port {
  public:
   Port(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver);
@@ -38,9 +40,10 @@ class POLLUX_API Port {
   /// The configuration that results from `configure` and the setters. In states `opened` and `closed` it has no queues.
   [[nodiscard]] EffectiveConfig config() const;
 
-  /// Validates `config` and sets the queues up. In any state but started, closed and failed; a second call replaces the
-  /// first. Errors: invalid_argument (names the value and its range), bad_state, no_memory.
-  /// no_memory also where the pool that the port makes for itself (RxQueueConfig::pool) finds no room.
+  /// Validates `config` and sets up the queues. Allowed in states `opened` and `configured`; a second call replaces the
+  /// first configuration.
+  /// Errors: invalid_argument (names the value and its range), bad_state, no_memory (also if there is no room for the
+  /// port's own pool, see RxQueueConfig::pool).
   [[nodiscard]] Result<void> configure(const PortConfig& config = {});
   /// Gives buffers to the card and starts traffic. The link may come up seconds later: see `wait_for_link`.
   [[nodiscard]] Result<void> start();
@@ -74,9 +77,9 @@ class POLLUX_API Port {
 
   /// Creates a ForwardPath from one of this port's receive queues to a transmit queue of `out`, which may be this port:
   /// it forwards by exchanging buffers. Both ports are configured and not started; frames are forwarded while both are
-  /// started. Starting `out` then takes a transmit ring's worth of mbufs from the receive queue's pool. Errors:
-  /// bad_state, invalid_argument (no such queue, a queue that already has a path, ports of two Contexts), not_supported
-  /// (ports of two drivers, or of a driver without forward paths).
+  /// started. Starting `out` then takes a transmit ring's worth of mbufs from the receive queue's pool.
+  /// Errors: bad_state, invalid_argument (no such queue, a queue that already has a path, ports of two Contexts),
+  /// not_supported (ports of two drivers, or of a driver without forward paths).
   [[nodiscard]] Result<std::unique_ptr<ForwardPath>> forward_path(std::uint16_t rx_queue, Port& out,
                                                                   std::uint16_t tx_queue);
 
@@ -96,9 +99,9 @@ class POLLUX_API Port {
   [[nodiscard]] Stats stats();
   [[nodiscard]] std::vector<Counter> extended_stats();
   /// Extends the card's 32-bit counters to 64 bits and checks for removal and faults. The Context's Control calls it
-  /// when it is due; a program that calls it itself must do so at least as often as the returned time says. Errors:
-  /// device_removed, device_fault. The port is then in state `failed`; the error is returned once, here or by the
-  /// Control.
+  /// when it is due; a program that calls it itself must do so at least as often as the returned time says.
+  /// Errors: device_removed, device_fault. The port is then in state `failed`; the error is returned once, here or by
+  /// the Control.
   [[nodiscard]] Result<Duration> service();
 
   /// A capability of the port, such as `port.capability<RegisterDump>()`; empty if the port does not have it.

@@ -12,35 +12,36 @@
 
 namespace pollux {
 
-/// How a receive queue is to run.
+/// The configuration of a receive queue.
 struct RxQueueConfig {
-  /// Where the queue takes its mbufs; the port keeps the pool alive. nullptr as the default for all queues: the port
-  /// makes a pool of its own, which Port::rx_pool hands out. That one has mbufs of 2,048 bytes behind 128 of headroom,
-  /// on the card's NUMA node: one for each descriptor of every ring that uses it, 512 more for each of those queues and
-  /// 64 for each transmit queue for caches, and 2,048 for the application and other ports (3,648 by default, 10 MiB in
-  /// huge pages). It lives until the port is closed and the last of its mbufs has come home, wherever that was sent.
-  /// nullptr in an override: the pool of the other queues.
-  /// Ports that forward to each other are faster with one pool (and one cache) for all: transmitting gives mbufs of
-  /// another pool back one by one.
+  /// The pool of the queue; the port keeps it alive. nullptr in PortConfig::rx: the port creates a pool of its own (see
+  /// Port::rx_pool) on the card's NUMA node. Its mbufs have 2,048 bytes after 128 bytes of headroom. It has one mbuf
+  /// for each descriptor of every ring that uses it, 512 for each of those queues and 64 for each transmit queue for
+  /// caches, and 2,048 for the application and other ports (3,648 by default, 10 MiB in huge pages). It exists until
+  /// the port is closed and all of its mbufs are free, also those sent by other ports. nullptr in an override: the pool
+  /// of the other queues.
+  /// Ports that forward to each other are faster with one pool (and one cache) for all: after transmission, mbufs of
+  /// another pool are freed one by one.
   const Mempool* pool = nullptr;
-  /// A cache of that pool, which belongs to the thread that polls the queue. nullptr: the queue has one of its own
-  /// until `RxQueue::use_cache`. Sharing one among the queues that a thread polls is what makes forwarding cheap.
+  /// A cache of that pool, used only by the thread that polls the queue. nullptr: the queue has its own until
+  /// `RxQueue::use_cache`. For fast forwarding, use one cache for all queues that a thread polls.
   const MempoolCache* cache = nullptr;
   std::uint32_t ring = 512;  ///< descriptors, a power of two within PortLimits
 };
 
-/// How a transmit queue is to run.
+/// The configuration of a transmit queue.
 struct TxQueueConfig {
-  /// Where the buffers of sent frames go first; it belongs to the thread that sends. nullptr: the queue has one of its
-  /// own or none until `TxQueue::use_cache`.
+  /// The cache to which sent mbufs are freed first, used only by the sending thread. nullptr: the queue has its own or
+  /// none until `TxQueue::use_cache`.
   const MempoolCache* cache = nullptr;
   std::uint32_t ring = 512;  ///< descriptors, a power of two within PortLimits
 };
 
-/// How a port is to run. Checked whole before the first register is written: a refused configuration changes nothing.
+/// The configuration of a port. It is checked completely before the first register is written, so a rejected
+/// configuration changes nothing.
 struct PortConfig {
-  RxQueueConfig rx = {};  ///< every receive queue without an override
-  TxQueueConfig tx = {};  ///< every transmit queue without an override
+  RxQueueConfig rx = {};  ///< for every receive queue without an override
+  TxQueueConfig tx = {};  ///< for every transmit queue without an override
   std::uint16_t rx_queues = 1;
   std::uint16_t tx_queues = 1;
   std::uint32_t mtu = 1500;    ///< bytes of an Ethernet payload, within PortLimits
@@ -49,26 +50,26 @@ struct PortConfig {
   /// The instructions that bursts use. A mode that the processor does not support is rejected. Use other modes than
   /// `best` only for tests and measurements.
   BurstMode burst_mode = BurstMode::best;
-  /// By index of the queue: taken whole in place of `rx` or `tx`, so that a field that is left out has its default
-  /// value and not that of `rx` or `tx`. Only a pool that is left out is that of `rx`.
+  /// Overrides by queue index. An override replaces all of `rx` or `tx`: a field that it leaves out has the default
+  /// value of the struct, not the value in `rx` or `tx`. Only a `pool` that is left out is that of `rx`.
   std::map<std::uint16_t, RxQueueConfig> rx_override = {};
   std::map<std::uint16_t, TxQueueConfig> tx_override = {};
 };
 
-/// The configuration of a receive queue that is in force.
+/// The configuration in force of a receive queue.
 struct EffectiveRxQueue {
   std::uint32_t ring = 0;          ///< descriptors
-  std::uint32_t buffer_bytes = 0;  ///< of a received frame in each mbuf at most
-  std::string pool = {};           ///< its name
-  bool given_cache = false;        ///< the configuration named its cache; `use_cache` may have named another since
+  std::uint32_t buffer_bytes = 0;  ///< most bytes of a received frame in one mbuf
+  std::string pool = {};           ///< the pool's name
+  bool given_cache = false;        ///< the configuration set its cache; `use_cache` may have set another one since
 
   [[nodiscard]] bool operator==(const EffectiveRxQueue&) const = default;
 };
 
-/// The configuration of a transmit queue that is in force.
+/// The configuration in force of a transmit queue.
 struct EffectiveTxQueue {
   std::uint32_t ring = 0;    ///< descriptors
-  bool given_cache = false;  ///< as a receive queue's
+  bool given_cache = false;  ///< as for a receive queue
 
   [[nodiscard]] bool operator==(const EffectiveTxQueue&) const = default;
 };

@@ -69,8 +69,9 @@ struct PortSettings {
 POLLUX_API void return_port_index(Context& context, std::uint16_t index);
 
 /// The operations that a driver or a software port implements. Before a call, the Port has checked the port's state and
-/// all arguments (PortMachine); each function says in which states it is called. Thread rule: the Port calls one
-/// function at a time; other threads may use `info`, queues that they have already got, and their bursts meanwhile.
+/// all arguments (PortMachine); each function says in which states it is called.
+/// Thread rule: the Port calls one function at a time; other threads may use `info`, queues that they have already got,
+/// and their bursts meanwhile.
 class POLLUX_API PortDriver {
  public:
   PortDriver() = default;

@@ -11,9 +11,10 @@
 
 namespace pollux {
 
-/// A receive queue of a port. The driver derives from it and supplies the burst function. Ownership: the port's. A
-/// reference stays valid until the port is closed; while the port is stopped, bursts are empty. Thread rule: one thread
-/// at a time polls a queue. Another thread may start and stop the port meanwhile.
+/// A receive queue of a port. The driver derives from it and supplies the burst function.
+/// Ownership: the port's. A reference stays valid until the port is closed; while the port is stopped, bursts are
+/// empty.
+/// Thread rule: one thread at a time polls a queue. Another thread may start and stop the port meanwhile.
 class POLLUX_API RxQueue {
  public:
   using BurstFunction = std::uint32_t(RxQueue& queue, Mbuf** mbufs, std::uint32_t limit) noexcept;

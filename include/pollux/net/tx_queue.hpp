@@ -10,9 +10,10 @@
 
 namespace pollux {
 
-/// A transmit queue of a port. The driver derives from it and supplies the burst function. Ownership: the port's. A
-/// reference stays valid until the port is closed; while the port is stopped, bursts take nothing. Thread rule: one
-/// thread at a time sends on a queue. Another thread may start and stop the port meanwhile.
+/// A transmit queue of a port. The driver derives from it and supplies the burst function.
+/// Ownership: the port's. A reference stays valid until the port is closed; while the port is stopped, bursts take
+/// nothing.
+/// Thread rule: one thread at a time sends on a queue. Another thread may start and stop the port meanwhile.
 class POLLUX_API TxQueue {
  public:
   using BurstFunction = std::uint32_t(TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count) noexcept;

@@ -12,24 +12,24 @@
 
 namespace pollux {
 
-/// What a receive queue gets.
+/// The checked configuration of a receive queue.
 struct POLLUX_API ValidatedRxQueue {
   std::uint32_t ring = 0;                             ///< descriptors
-  std::uint32_t buffer_bytes = 0;                     ///< of a receive buffer, a multiple of PortLimits::buffer_unit
-  std::shared_ptr<MempoolCore> pool = nullptr;        ///< never null where a driver sees it
-  std::shared_ptr<MempoolCacheCore> cache = nullptr;  ///< of `pool`; null: the queue gets one of its own
+  std::uint32_t buffer_bytes = 0;                     ///< bytes used of a buffer, a multiple of PortLimits::buffer_unit
+  std::shared_ptr<MempoolCore> pool = nullptr;        ///< not null when a driver gets it
+  std::shared_ptr<MempoolCacheCore> cache = nullptr;  ///< of `pool`; null: the queue creates one
 
-  /// A handle on the pool.
+  /// A handle to the pool.
   [[nodiscard]] Mempool mempool() const { return Mempool(pool); }
 };
 
-/// What a transmit queue gets.
+/// The checked configuration of a transmit queue.
 struct POLLUX_API ValidatedTxQueue {
   std::uint32_t ring = 0;                             ///< descriptors
-  std::shared_ptr<MempoolCacheCore> cache = nullptr;  ///< null: one of its own, or none
+  std::shared_ptr<MempoolCacheCore> cache = nullptr;  ///< null: the queue creates one or has none
 };
 
-/// A configuration that was found good: what a driver gets.
+/// A checked configuration with all defaults filled in, as drivers get it.
 struct POLLUX_API ValidatedConfig {
   std::vector<ValidatedRxQueue> rx = {};  ///< each receive queue, by index
   std::vector<ValidatedTxQueue> tx = {};  ///< each transmit queue, by index
@@ -37,15 +37,15 @@ struct POLLUX_API ValidatedConfig {
   bool promiscuous = false;
   bool all_multicast = false;
   BurstMode burst_mode = BurstMode::best;
-  /// The pool that the port has to make for the queues that were given none, and that pool once it is made.
+  /// Options of the pool that the port creates for queues without one, and that pool once it exists.
   std::optional<MempoolOptions> own_pool = std::nullopt;
   std::shared_ptr<MempoolCore> made_pool = nullptr;
 
   [[nodiscard]] std::uint16_t rx_queues() const noexcept { return static_cast<std::uint16_t>(rx.size()); }
   [[nodiscard]] std::uint16_t tx_queues() const noexcept { return static_cast<std::uint16_t>(tx.size()); }
-  /// Of the queue's pool, which is there or to be made.
+  /// The options of the queue's existing or future pool.
   [[nodiscard]] const MempoolOptions& pool_options(const ValidatedRxQueue& queue) const;
-  /// How many receive queues use that pool, and how many descriptors their rings have together.
+  /// Number of receive queues that use that pool, and of descriptors in their rings.
   [[nodiscard]] std::uint32_t queues_of(const MempoolCore* pool) const noexcept;
   [[nodiscard]] std::uint64_t descriptors_of(const MempoolCore* pool) const noexcept;
 };

@@ -4,7 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
-/// This program's operator new, which fails on demand. Thread rule: one thread at a time.
+/// This program's operator new, which fails on demand.
+/// Thread rule: one thread at a time.
 namespace pollux::test::failing_new {
 
 /// Makes the n-th allocation from now on, counted from 0, throw std::bad_alloc, or return null if it is `nothrow`.

@@ -27,7 +27,8 @@ namespace pollux::packet {
 ///
 /// Order: Ethernet, tags, IPv4 or IPv6 or ARP, TCP or UDP, payload. Later headers may be left out; the payload may then
 /// hold another packet or an unknown header. If a header does not fit or is out of order, later calls do nothing, and
-/// `finish` returns the error. Thread rule: one thread. Allocates nothing except the text of an error.
+/// `finish` returns the error.
+/// Thread rule: one thread. Allocates nothing except the text of an error.
 class POLLUX_API Builder {
  public:
   /// Bytes of the shortest Ethernet frame, without FCS.
@@ -52,8 +53,8 @@ class POLLUX_API Builder {
 
   /// Fills in lengths and checksums, pads with zeros up to `min_length`, and returns the frame's bytes at the start of
   /// the memory. TCP and UDP in an IPv4 fragment (`more_fragments`) get no checksum, since it covers the whole packet.
-  /// A payload directly after an IPv6 header with protocol ICMPv6 is treated as ICMPv6. Errors: invalid_argument, which
-  /// names the header that did not fit and how to fix it.
+  /// A payload directly after an IPv6 header with protocol ICMPv6 is treated as ICMPv6.
+  /// Errors: invalid_argument, which names the header that did not fit and how to fix it.
   [[nodiscard]] Result<std::span<std::uint8_t>> finish(std::size_t min_length = kMinFrame);
 
  private:

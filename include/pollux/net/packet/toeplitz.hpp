@@ -23,7 +23,8 @@ inline constexpr RssKey kDefaultRssKey{0x6D, 0x5A, 0x56, 0xDA, 0x25, 0x5B, 0x0E,
 /// of the key that start at that bit's position are combined by exclusive or ("RSS Hashing Functions", Microsoft's
 /// Windows driver documentation). The input is the fields as on the wire: source address, destination address and, if
 /// ports are hashed, source port and destination port; `rss_hash` in classify.hpp selects them. An object holds a table
-/// of 4.5 KiB, so reuse it for many frames. Thread rule: any number of threads may hash at once.
+/// of 4.5 KiB, so reuse it for many frames.
+/// Thread rule: any number of threads may hash at once.
 class POLLUX_API ToeplitzHash {
  public:
   /// Longest input for a key of 40 bytes: IPv6 addresses and ports.
