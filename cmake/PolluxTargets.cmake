@@ -6,13 +6,13 @@ target_compile_options(pollux_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wold-style-cast -Wnon-virtual-dtor
   -Woverloaded-virtual -Wcast-align -fno-semantic-interposition
   $<$<BOOL:${POLLUX_WARNINGS_AS_ERRORS}>:-Werror>
-  # GCC 12 sees overlaps in the concatenation of short strings that cannot be (GCC bug 105651).
+  # GCC 12 warns of impossible overlaps in the concatenation of short strings (GCC bug 105651).
   $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>)
 if(POLLUX_SANITIZE)
   target_compile_options(pollux_options INTERFACE -fsanitize=${POLLUX_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(pollux_options INTERFACE -fsanitize=${POLLUX_SANITIZE})
-  # The interceptors of a sanitizer confuse GCC's flow analysis: with it the first three warn of what cannot happen.
-  # The thread sanitizer does not know fences, which GCC warns of.
+  # With a sanitizer the first three of these warnings are false: its interceptors confuse GCC's flow analysis.
+  # GCC also warns that the thread sanitizer does not support fences.
   if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
     target_compile_options(pollux_options INTERFACE -Wno-maybe-uninitialized -Wno-stringop-overflow -Wno-array-bounds -Wno-tsan)
   endif()
@@ -25,15 +25,15 @@ separate_arguments(POLLUX_PROGRAM_FLAGS)
 add_library(pollux_program_options INTERFACE)
 target_compile_options(pollux_program_options INTERFACE ${POLLUX_PROGRAM_FLAGS})
 
-# Only the library's lines count, so only its objects are instrumented; what links them needs the runtime.
+# Only the library's lines are counted, so only its objects are instrumented. Programs that link them need the runtime.
 add_library(pollux_coverage INTERFACE)
 if(POLLUX_COVERAGE)
   target_compile_options(pollux_coverage INTERFACE --coverage -fprofile-update=atomic)
   target_link_options(pollux_options INTERFACE --coverage)
 endif()
 
-# The public headers and what they need. POLLUX_CHECKED is part of the interface, since inline code obeys it; once installed it is what
-# the library was built with, whatever a program is built as.
+# The public headers and their dependencies. POLLUX_CHECKED is part of the interface, since inline code depends on it. An installed
+# library keeps the value that it was built with, for any build type of a program.
 if(POLLUX_CHECKED OR CMAKE_BUILD_TYPE STREQUAL "Debug")
   set(POLLUX_IS_CHECKED 1)
 else()
@@ -54,7 +54,7 @@ function(pollux_layer)
   cmake_parse_arguments(LAYER "" "NAME" "SOURCES;LINK" ${ARGN})
   set(target pollux_${LAYER_NAME})
   add_library(${target} OBJECT ${LAYER_SOURCES})
-  # Both libraries are made of the same objects; what the shared one exports is marked POLLUX_API.
+  # Both libraries consist of the same objects; the exports of the shared one are marked POLLUX_API.
   set_target_properties(${target} PROPERTIES CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/lib)
   target_link_libraries(${target} PUBLIC pollux_headers tl::expected PRIVATE pollux_options pollux_coverage fmt::fmt Threads::Threads ${LAYER_LINK})
@@ -66,7 +66,7 @@ function(pollux_layer)
   set_property(GLOBAL APPEND PROPERTY POLLUX_LINKS ${LAYER_LINK})
 endfunction()
 
-# pollux_library(): both libraries out of all layers so far.
+# pollux_library(): makes both libraries from all layers so far.
 function(pollux_library)
   get_property(layers GLOBAL PROPERTY POLLUX_LAYERS)
   get_property(links GLOBAL PROPERTY POLLUX_LINKS)
@@ -88,7 +88,7 @@ function(pollux_library)
   add_library(pollux::pollux ALIAS pollux_static)
 endfunction()
 
-# pollux_program_part(TARGET): a program, or a library of what several share.
+# pollux_program_part(TARGET): settings of a program, or of a library that programs share.
 function(pollux_program_part target)
   if(POLLUX_TOGETHER STREQUAL all)
     pollux_compile_together(${target})
@@ -103,8 +103,8 @@ function(pollux_program)
   pollux_program_part(${PROGRAM_NAME})
 endfunction()
 
-# pollux_test_program(NAME [BUSY] a_test.cpp ...): a GoogleTest program that sees the library's private headers, too.
-# BUSY: it runs for so long that it is compiled as the library is, without POLLUX_TEST_FLAGS.
+# pollux_test_program(NAME [BUSY] a_test.cpp ...): a GoogleTest program, which can include the library's private headers.
+# BUSY: the program computes for so long that it is compiled like the library, without POLLUX_TEST_FLAGS.
 function(pollux_test_program target)
   cmake_parse_arguments(PROGRAM "BUSY" "" "" ${ARGN})
   add_executable(${target} ${PROGRAM_UNPARSED_ARGUMENTS})
@@ -127,9 +127,9 @@ function(pollux_test_program target)
   endif()
 endfunction()
 
-# pollux_unit_test(mem a_test.cpp ... [THREADS a_test.cpp ...] [EXCEPT PATTERN...] [SHARDS n]): one GoogleTest program, one test
-# of ctest's. THREADS: those of its sources that make a program of the cases with several threads (POLLUX_THREADED_CASES), which
-# the thread sanitizer always looks at. EXCEPT: cases that are not run. SHARDS: as below.
+# pollux_unit_test(mem a_test.cpp ... [THREADS a_test.cpp ...] [EXCEPT PATTERN...] [SHARDS n]): one GoogleTest program, which is one
+# ctest test. THREADS: the sources with several threads; they make a second program (POLLUX_THREADED_CASES), which always runs under
+# the thread sanitizer. EXCEPT: cases that are not run. SHARDS: as below.
 set(POLLUX_THREADED_CASES *Thread* *BurstGate* *StoppingWhilePolled*)
 function(pollux_unit_test name)
   cmake_parse_arguments(TEST "" "SHARDS" "THREADS;EXCEPT" ${ARGN})
@@ -146,9 +146,9 @@ function(pollux_unit_test name)
   pollux_cases_test(${name} ${name}_test PREFIX ${name} EXCEPT ${TEST_EXCEPT} SHARDS ${TEST_SHARDS})
 endfunction()
 
-# pollux_cases_test(ENTRY target PREFIX p [ONLY PATTERN...] [EXCEPT PATTERN...] [SHARDS n] [LABELS l...]): a test of ctest's that
-# runs cases of a GoogleTest program in one process, since starting it for each case costs more than most cases do. Its cases
-# count one by one, as PREFIX.SUITE.CASE. Patterns are GoogleTest's. SHARDS makes several tests of it that run side by side.
+# pollux_cases_test(ENTRY target PREFIX p [ONLY PATTERN...] [EXCEPT PATTERN...] [SHARDS n] [LABELS l...]): a ctest test that
+# runs cases of a GoogleTest program in one process, since starting the program costs more time than most cases. Each case
+# counts by itself, as PREFIX.SUITE.CASE. Patterns are those of GoogleTest. SHARDS splits it into several tests that run in parallel.
 function(pollux_cases_test entry target)
   cmake_parse_arguments(CASES "" "PREFIX;SHARDS" "ONLY;EXCEPT;LABELS" ${ARGN})
   list(JOIN CASES_ONLY ":" filter)
@@ -171,7 +171,7 @@ function(pollux_cases_test entry target)
     endif()
     math(EXPR index "${shard} - 1")
     add_test(NAME ${name} COMMAND ${target} ${words})
-    # What is worth sharing out is begun first.
+    # Sharded tests take long, so they start first.
     set_tests_properties(${name} PROPERTIES TIMEOUT 900 COST ${shards} LABELS "${CASES_LABELS}"
       ENVIRONMENT "GTEST_TOTAL_SHARDS=${shards};GTEST_SHARD_INDEX=${index}")
     pollux_cases(${name} ${CASES_PREFIX})
@@ -183,8 +183,8 @@ function(pollux_cases entry prefix)
   set_property(TEST ${entry} APPEND PROPERTY ENVIRONMENT GTEST_OUTPUT=xml:${PROJECT_BINARY_DIR}/test-cases/${entry}/${prefix}.xml)
 endfunction()
 
-# pollux_python_test(ENTRY script_test.py [ARGUMENT...]): a script of unittest's, which may use the tools' modules. The project's
-# Python is the same whatever is built, so the builds with sanitizers do without, unless PROGRAMS says that it starts what was built.
+# pollux_python_test(ENTRY script_test.py [ARGUMENT...]): a unittest script, which may use the tools' modules. Python tests do not
+# depend on the build, so builds with sanitizers leave them out, unless PROGRAMS says that the script runs built programs.
 function(pollux_python_test entry script)
   cmake_parse_arguments(TEST "PROGRAMS" "" "" ${ARGN})
   if(POLLUX_SANITIZE AND NOT TEST_PROGRAMS)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# A toolchain for 64-bit Arm from another processor, with Debian's cross compiler; programs run under qemu-user. The
-# libraries come from POLLUX_SYSROOT, which tools/lib/arm-sysroot fills, and which also tells the emulator where they are.
+# A toolchain for 64-bit Arm on another processor, with Debian's cross compiler; programs run under qemu-user. The compiler and the
+# emulator find the libraries in POLLUX_SYSROOT, which tools/lib/arm-sysroot fills.
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
 set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
@@ -10,8 +10,8 @@ set(POLLUX_SYSROOT "${CMAKE_CURRENT_LIST_DIR}/../build/aarch64-sysroot" CACHE PA
 list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES POLLUX_SYSROOT)
 get_filename_component(sysroot "${POLLUX_SYSROOT}" ABSOLUTE)
 set(CMAKE_SYSROOT "${sysroot}")
-# The emulator keeps a record of each page, so of a process it sees 8 GiB: a Context reserves what is granted, up to 64.
-# They begin at a whole GiB: where the emulator puts them by itself, huge pages are not aligned for the host.
+# The emulator keeps a record of each page, so a process gets 8 GiB of address space: a Context reserves what is granted, up to 64 GiB.
+# The space begins at a multiple of 1 GiB, since huge pages would not be aligned for the host at the emulator's default address.
 set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64;-L;${sysroot};-R;8G;-B;0x400000000)
 
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)

@@ -11,7 +11,7 @@
 namespace pollux::examples {
 namespace {
 
-/// Every reason of the driver's begins with the direction in which the frame was going.
+/// Every drop reason of a driver begins with the direction of the frame.
 std::uint64_t drops_of(const Stats& stats, std::string_view direction) {
   std::uint64_t sum = 0;
   for (const Counter& drop : stats.drops) {
@@ -55,7 +55,7 @@ void drain(std::span<Port> ports, Clock& clock, Duration limit) {
     }
     return left == 0;
   };
-  // What is still in flight afterwards is counted as such by whoever stops the port.
+  // Frames that are still in flight after the limit are counted when the port is stopped.
   static_cast<void>(wait_until(clock, "the transmit queues' running empty", limit, empty));
 }
 
@@ -66,7 +66,7 @@ Result<void> stop_all(std::span<Port> ports) {
   };
   for (Port& port : ports) {
     if (port.state() == PortState::started) note(port.stop());
-    // One that failed keeps its buffers until its card is handed back, and can do no more than that.
+    // A failed port keeps its buffers until its card is released. It can only be closed.
     if (port.state() == PortState::failed) note(port.close());
   }
   return result;

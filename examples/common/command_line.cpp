@@ -14,7 +14,7 @@
 namespace pollux::examples {
 namespace {
 
-/// Of every kind of port there is: PortLimits has it for each.
+/// The ring limits of all kinds of ports; PortLimits has those of each.
 constexpr std::uint32_t kMaxRing = 4096;
 
 std::optional<MacAddress> parse_mac(const std::string& text) {
@@ -32,7 +32,7 @@ std::optional<MacAddress> parse_mac(const std::string& text) {
 }  // namespace
 
 void add_port_options(CLI::App& app, PortOptions& options) {
-  app.add_option("--burst", options.burst, "Frames a poll at most")
+  app.add_option("--burst", options.burst, "Maximum number of frames per poll")
       ->check(CLI::Range(1U, kMaxBurst))
       ->capture_default_str();
   app.add_option("--rx-ring", options.rx_ring, "Receive descriptors, a power of two")
@@ -44,7 +44,7 @@ void add_port_options(CLI::App& app, PortOptions& options) {
   app.add_option("--mbufs", options.mbufs, "Packet buffers in the pool")
       ->check(CLI::Range(64U, 4U << 20U))
       ->capture_default_str();
-  app.add_option("--mtu", options.mtu, "Bytes of payload a frame may carry")
+  app.add_option("--mtu", options.mtu, "Maximum payload of a frame in bytes")
       ->check(CLI::Range(68U, 65535U))
       ->capture_default_str();
   std::map<std::string, BurstMode> paths;
@@ -54,7 +54,7 @@ void add_port_options(CLI::App& app, PortOptions& options) {
   }
   app.add_option_function<std::string>(
          "--path", [&options, paths](const std::string& path) { options.burst_mode = paths.at(path); },
-         "Instructions that bursts work with; best takes the fastest there is")
+         "Instruction set of bursts; best selects the fastest one")
       ->transform(CLI::IsMember(paths, CLI::ignore_case));
   app.add_option("--wait-link", options.wait_link, "Seconds to wait for the links to come up")
       ->check(number(0, 3600))
@@ -62,11 +62,11 @@ void add_port_options(CLI::App& app, PortOptions& options) {
 }
 
 CLI::Range frame_count() {
-  // Well below the type's limit, to which the parser turns whatever is beyond it.
+  // Well below the type's maximum, which the parser returns for any larger number.
   return {std::uint64_t{1}, std::uint64_t{1'000'000'000'000'000'000}};
 }
 
-// CLI::Range compares, and whatever is compared with "nan" is false: it lets that pass.
+// CLI::Range would accept "nan", since every comparison with it is false.
 CLI::Validator number(double lowest, double highest) {
   const std::string range = fmt::format("{:g} to {:g}", lowest, highest);
   const auto check = [=](const std::string& text) {
@@ -81,8 +81,8 @@ CLI::Validator number(double lowest, double highest) {
 }
 
 void add_run_options(CLI::App& app, RunOptions& options) {
-  app.add_option("--seconds", options.seconds, "End after that time")->check(number(0.001, 1e9));
-  app.add_flag("--json", options.json, "One JSON object a second, and a last one with the summary");
+  app.add_option("--seconds", options.seconds, "End after this time")->check(number(0.001, 1e9));
+  app.add_flag("--json", options.json, "Print a JSON object every second, and a last one with the summary");
   app.add_flag("--quiet", options.quiet, "Print the summary only");
 }
 

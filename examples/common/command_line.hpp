@@ -11,15 +11,16 @@
 namespace pollux::examples {
 
 void add_port_options(CLI::App& app, PortOptions& options);
-/// For a number of frames: at least one.
+/// Checks a number of frames: at least one.
 [[nodiscard]] CLI::Range frame_count();
-/// For a number from `lowest` to `highest`; "nan" is none.
+/// Checks for a number from `lowest` to `highest`; "nan" is rejected.
 [[nodiscard]] CLI::Validator number(double lowest, double highest);
 void add_run_options(CLI::App& app, RunOptions& options);
-/// Takes "02:00:00:00:00:01" into `mac`.
+/// Adds an option that parses "02:00:00:00:00:01" into `mac`.
 CLI::Option* add_mac_option(CLI::App& app, const char* name, std::optional<MacAddress>& mac, const char* description);
 
-/// The status to end with at once: 0 after --help, kUsageError after an error that was printed; nothing to go on.
+/// Parses the command line. Returns the status with which to end at once: 0 after --help, kUsageError after a printed
+/// error. Returns nothing if the program can go on.
 [[nodiscard]] std::optional<int> parse(CLI::App& app, int argc, char** argv);
 
 }  // namespace pollux::examples

@@ -32,7 +32,7 @@ std::uint32_t checksum(std::span<const std::uint8_t> bytes) {
   return ~sum & 0xFFFFU;
 }
 
-/// Differs between neighbours and between bytes that are a multiple of 256 apart.
+/// The pattern's byte at an offset. It differs between neighbours and between bytes that are a multiple of 256 apart.
 std::uint8_t pattern(std::uint32_t at) { return static_cast<std::uint8_t>(at * 167 + (at >> 8U) * 29 + 5); }
 
 void store_sequence(std::uint8_t* at, std::uint64_t sequence) noexcept { std::memcpy(at, &sequence, sizeof sequence); }
@@ -68,7 +68,7 @@ bool FrameBuilder::build(Mbuf& mbuf, MempoolCache& cache, std::uint64_t sequence
 }
 
 bool FrameBuilder::build_chain(Mbuf& mbuf, MempoolCache& cache, std::uint64_t sequence) noexcept {
-  // A stamp may straddle two buffers, so the whole is stamped before it is cut.
+  // A stamp may span two buffers, so the frame is stamped before it is split.
   frame::for_each_stamp(length(), [&](std::uint32_t at) { store_sequence(&bytes_[at], sequence); });
   std::uint32_t room = mbuf.tailroom();
   for (std::uint32_t at = 0; at < length();) {

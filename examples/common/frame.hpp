@@ -12,8 +12,8 @@
 namespace pollux::examples {
 
 /// The frames that pktgen sends: Ethernet, IPv4 and UDP (198.18.0.1 to 198.18.0.2, RFC 2544's range, port 9 to port 9),
-/// then a magic word, the frame's 64-bit sequence number, and a pattern that says at each byte which one it is. The
-/// sequence is repeated every kStampInterval bytes, so that a piece of another frame is noticed. All lengths are those
+/// then a magic word, the frame's 64-bit sequence number, and a pattern that depends on the position of each byte. The
+/// sequence is repeated every kStampInterval bytes, so that a part of another frame is detected. All lengths are those
 /// in memory, without the frame check sequence of 4 bytes that the card adds: a 64-byte frame has 60.
 namespace frame {
 inline constexpr std::uint32_t kMinLength = 60;
@@ -23,29 +23,29 @@ inline constexpr std::uint32_t kMagicAt = kHeadersEnd;
 inline constexpr std::uint32_t kFirstStampAt = kMagicAt + 4;
 inline constexpr std::uint32_t kStampBytes = 8;
 inline constexpr std::uint32_t kStampInterval = 512;
-/// Addresses may be rewritten on the way; what follows may not.
+/// The MAC addresses may be rewritten on the way; the rest may not.
 inline constexpr std::uint32_t kCheckedFrom = 12;
 
-/// Calls `stamp(offset)` for each place of the sequence in a frame of `length` bytes.
+/// Calls `stamp(offset)` for each position of the sequence number in a frame of `length` bytes.
 template <class Stamp>
 constexpr void for_each_stamp(std::uint32_t length, Stamp stamp) {
   for (std::uint32_t at = kFirstStampAt; at + kStampBytes <= length; at += kStampInterval) stamp(at);
 }
 }  // namespace frame
 
-/// One frame's bytes, whole, with the sequence zero. `length` is kMinLength to kMaxLength.
+/// The bytes of a complete frame with sequence number zero. `length` is kMinLength to kMaxLength.
 [[nodiscard]] std::vector<std::uint8_t> make_frame(std::uint32_t length, const MacAddress& destination,
                                                    const MacAddress& source);
 
-/// Makes frames of one length: copies the whole and writes the sequence.
+/// Makes frames of one length: copies a template and writes the sequence number.
 class FrameBuilder {
  public:
   FrameBuilder(std::uint32_t length, const MacAddress& destination, const MacAddress& source)
       : bytes_(make_frame(length, destination, source)) {}
 
   [[nodiscard]] std::uint32_t length() const noexcept { return static_cast<std::uint32_t>(bytes_.size()); }
-  /// Fills the empty `mbuf`, with further buffers from `cache` chained to it where one is too small. False if those ran
-  /// out: what was chained so far stays with `mbuf`.
+  /// Fills the empty `mbuf`, and chains further buffers from `cache` to it if one is too small. False if `cache` is
+  /// exhausted: the buffers chained so far stay with `mbuf`.
   [[nodiscard]] bool build(Mbuf& mbuf, MempoolCache& cache, std::uint64_t sequence) noexcept;
 
  private:
@@ -54,13 +54,13 @@ class FrameBuilder {
   std::vector<std::uint8_t> bytes_;
 };
 
-/// Judges frames that arrive.
+/// Checks received frames.
 class FrameChecker {
  public:
   enum class Verdict {
     good,
-    corrupt,  ///< one of ours by its headers or its magic word, but not as it was sent
-    foreign,  ///< somebody else's
+    corrupt,  ///< pktgen's by its headers or its magic word, but changed
+    foreign,  ///< not pktgen's
   };
   struct Judgement {
     Verdict verdict = Verdict::foreign;
@@ -74,7 +74,7 @@ class FrameChecker {
   [[nodiscard]] Judgement judge_bytes(std::span<const std::uint8_t> bytes);
   [[nodiscard]] bool is_ours(std::span<const std::uint8_t> bytes) const noexcept;
 
-  std::vector<std::uint8_t> expected_;  // for frames of the length that came last
+  std::vector<std::uint8_t> expected_;  // for frames of the length received last
   std::vector<std::uint8_t> joined_;    // a chain's bytes
 };
 

@@ -10,7 +10,7 @@
 namespace pollux::examples {
 namespace {
 
-/// A level's name where it matters: nothing for information.
+/// The name of a level; empty for information.
 class LevelWord final : public spdlog::custom_flag_formatter {
  public:
   void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {

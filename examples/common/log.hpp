@@ -11,13 +11,13 @@
 
 namespace pollux::examples {
 
-/// "name: text" on standard error; warnings and errors say that they are.
+/// Logs "name: text" on standard error, with a prefix for warnings and errors.
 [[nodiscard]] std::shared_ptr<spdlog::logger> make_log(const std::string& name);
 
 /// Sends the library's messages to `log`.
 [[nodiscard]] LogCallback to_log(std::shared_ptr<spdlog::logger> log);
 
-/// Says "error: what: hint" and gives the exit status for it.
+/// Logs "error: what: hint" and returns the exit status for it.
 [[nodiscard]] int report_failure(spdlog::logger& log, const Error& error);
 
 }  // namespace pollux::examples

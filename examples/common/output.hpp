@@ -10,15 +10,16 @@
 
 namespace pollux::examples {
 
-/// Standard output, a line at a time: nothing waits in a buffer, for whoever reads a pipe. What cannot be written (a
-/// full disk, a descriptor that is closed) is said once and makes the program's status 1; the program goes on, since
-/// its frames matter more than its lines.
+/// Standard output, written line by line without a buffer, for programs that read a pipe. A failed write (a full disk,
+/// a closed descriptor) is reported once and makes the program's status 1. The program goes on, since its frames are
+/// more important than its output.
 class Output {
  public:
   explicit Output(spdlog::logger& log) : log_(log) {}
 
   void line(std::string_view text);
-  /// Sends out what the libraries still hold, such as a help text. `status`, or 1 in place of 0 if anything was lost.
+  /// Flushes the libraries' buffers, which may hold a help text. Returns `status`, or 1 in place of 0 if output was
+  /// lost.
   [[nodiscard]] int finish(int status);
 
  private:
@@ -28,8 +29,8 @@ class Output {
   bool failed_ = false;
 };
 
-/// What `main` returns: `body`'s status, on streams that are what they should be. Status 1 at once where standard
-/// output is closed.
+/// Runs `body` with valid standard streams and returns its status, for `main`. Returns 1 at once if standard output is
+/// closed.
 [[nodiscard]] int run_program(
     const std::string& name,
     const std::function<int(const std::shared_ptr<spdlog::logger>& log, Output& output)>& body);

@@ -15,7 +15,7 @@ Result<std::unique_ptr<ProgramSetup>> ProgramSetup::open(const std::vector<std::
   ContextOptions context_options;
   context_options.log = std::move(log);
   std::unique_ptr<ProgramSetup> setup(new ProgramSetup(std::move(context_options)));
-  // First of all, so that memory gets addresses that every card reaches: physical ones, where one needs them.
+  // Ports first, so that memory then gets addresses that every card can access, such as physical ones without an IOMMU.
   for (const std::string& uri : uris) {
     auto port = pollux::open_unconfigured(setup->context_, uri);
     if (!port) return pass_on(std::move(port));

@@ -11,10 +11,10 @@
 
 namespace pollux::examples {
 
-/// The ports of a command line, started, and what they stand on.
+/// The started ports of a command line, with their Context, pool and cache.
 class ProgramSetup {
  public:
-  /// Opens and starts all ports, promiscuous where they can be, on one pool. Errors are the library's.
+  /// Opens and starts all ports on one pool, promiscuous where supported. Errors are those of the library.
   [[nodiscard]] static Result<std::unique_ptr<ProgramSetup>> open(const std::vector<std::string>& uris,
                                                                   const PortOptions& options, LogCallback log);
 
@@ -26,12 +26,13 @@ class ProgramSetup {
   /// One cache for all queues: every port is polled by the same thread unless a queue is given another cache.
   [[nodiscard]] MempoolCache& cache() noexcept { return *cache_; }
   [[nodiscard]] std::vector<Port>& ports() noexcept { return ports_; }
-  /// With PortOptions::fused, one for each port: what it receives leaves by the other of two, or by the only one.
+  /// With PortOptions::fused, one path per port: it forwards to the other port, or back to the same if there is only
+  /// one.
   [[nodiscard]] std::vector<std::unique_ptr<ForwardPath>>& forward_paths() noexcept { return forward_paths_; }
 
-  /// To be called often: runs the Context's Control when it is due. Errors: device_removed, device_fault.
+  /// Call often: runs the Context's Control when it is due. Errors: device_removed, device_fault.
   [[nodiscard]] Result<void> service(Duration now);
-  /// Names each link that changed since the last call, such as "vfio:0000:01:00.0: link down".
+  /// Describes each link that changed since the last call, such as "vfio:0000:01:00.0: link down".
   [[nodiscard]] std::vector<std::string> link_changes();
 
  private:

@@ -22,11 +22,11 @@ struct Traffic {
 };
 
 struct Rate {
-  double mpps = 0;  ///< million frames a second
-  double mbps = 0;  ///< million bits of frames a second, with FCS, without preamble and gap
+  double mpps = 0;  ///< million frames per second
+  double mbps = 0;  ///< million bits of frames per second, with FCS, without preamble and gap
 };
 
-/// Zero for no time.
+/// Zero if no time has passed.
 [[nodiscard]] Rate rate_of(const Traffic& traffic, double seconds) noexcept;
 
 }  // namespace pollux::examples

@@ -16,7 +16,7 @@ bool secure_standard_streams() {
   for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (::fcntl(descriptor, F_GETFD) >= 0) continue;
     if (descriptor == STDOUT_FILENO) has_output = false;
-    // The lowest number that is free is this one: those below it are open by now.
+    // open() returns the lowest free descriptor, which is this one: those below are open.
     static_cast<void>(::open("/dev/null", O_RDWR));
   }
   return has_output;

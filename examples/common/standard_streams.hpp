@@ -6,18 +6,18 @@
 
 namespace pollux::examples {
 
-/// To be called before a program opens anything. Where descriptor 0, 1 or 2 is closed, the next file to be opened would
-/// get its number, and output would go into that: into a card's, say. Opens the null device in their place. False where
-/// standard output was closed: nobody would see what the program finds out.
+/// Opens the null device in place of closed descriptors 0, 1 and 2; call it before the program opens anything.
+/// Otherwise the next opened file, such as a card's, would get such a descriptor, and output would go to it. Returns
+/// false if standard output was closed: nobody could read the program's output.
 [[nodiscard]] bool secure_standard_streams();
 
-/// Writes all of `text` to standard output. 0, or the errno of why that is not possible.
+/// Writes all of `text` to standard output. Returns 0 or an errno.
 [[nodiscard]] int write_all(std::string_view text);
 
-/// Whatever the C and C++ libraries still hold for standard output goes out. 0, or the errno of why it did not.
+/// Flushes standard output of the C and C++ libraries. Returns 0 or an errno.
 [[nodiscard]] int flush_output();
 
-/// "cannot write to standard output: No space left on device".
+/// The message for an errno: "cannot write to standard output: No space left on device".
 [[nodiscard]] std::string cannot_write(int error);
 
 }  // namespace pollux::examples

@@ -6,7 +6,7 @@
 namespace pollux::examples {
 namespace {
 
-// A signal handler is handed nothing, so what it raises has to be found without help.
+// A signal handler has no argument for a context, so its flag is global.
 std::atomic<bool> stop_raised{false};
 static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may not wait for a lock");
 

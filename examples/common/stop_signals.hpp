@@ -5,8 +5,8 @@
 
 namespace pollux::examples {
 
-/// While it lives, Ctrl-C and SIGTERM only raise a flag, so that the program can end cleanly. A second Ctrl-C kills.
-/// One a process.
+/// While an object exists, Ctrl-C and SIGTERM only set a flag, so that the program can end cleanly. A second Ctrl-C
+/// kills the program. At most one object per process.
 class StopSignals {
  public:
   StopSignals();

@@ -11,8 +11,8 @@
 
 namespace pollux::examples {
 
-/// A counter that runs evenly and costs a few cycles to read: the time stamp counter, or what the processor has in its
-/// place. `ticks_per_second` says how fast it runs.
+/// Reads the time stamp counter, or the processor's equivalent. It has a constant rate, `ticks_per_second`, and costs a
+/// few cycles to read.
 [[nodiscard]] inline std::uint64_t ticks() noexcept {
 #if defined(__x86_64__)
   return __rdtsc();

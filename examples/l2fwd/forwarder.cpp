@@ -43,7 +43,7 @@ void Forwarder::forward(const Route& route) noexcept {
   }
   std::uint64_t bytes = 0;
   for (Mbuf& mbuf : burst_) {
-    // Every buffer has room for an Ethernet header, so this stays inside it however short a card says the frame is.
+    // Every buffer has room for an Ethernet header, so this stays inside the buffer for any frame length.
     if (options_.update_macs) std::memcpy(mbuf.data(), route.macs.data(), route.macs.size());
     bytes += mbuf.packet_length();
   }
@@ -57,7 +57,7 @@ void Forwarder::forward(const Route& route) noexcept {
   burst_.drop(ring_full_, *cache_);
 }
 
-// What finds no room stays in the receive ring, so nothing is dropped here.
+// Frames without room in the transmit ring stay in the receive ring, so none are dropped here.
 void Forwarder::forward_fused(const Route& route, std::uint32_t limit) noexcept {
   std::uint64_t bytes = 0;
   const std::uint32_t moved = route.path->burst(limit, [&](ForwardedFrame& frame) {

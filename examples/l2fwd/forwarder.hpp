@@ -11,10 +11,10 @@
 
 namespace pollux::examples {
 
-/// The first 12 bytes of a frame: where to, where from.
+/// The first 12 bytes of a frame: destination and source address.
 using MacPair = std::array<std::uint8_t, 12>;
 
-/// One direction: what `rx` receives goes out by `tx`, or with `path` from ring to ring.
+/// One direction: forwards frames from `rx` to `tx`, or with `path` from ring to ring.
 struct Route {
   RxQueue* rx;
   TxQueue* tx;
@@ -22,29 +22,30 @@ struct Route {
   ForwardPath* path = nullptr;
 };
 
-/// What DPDK's l2fwd writes into a frame that leaves by the port with number `index`: to 02:00:00:00:00:index, from
-/// that port's own address.
+/// The addresses that DPDK's l2fwd writes into a frame before it sends it on port `index`: destination
+/// 02:00:00:00:00:index, source that port's own address.
 [[nodiscard]] MacPair l2fwd_macs(std::uint8_t index, const MacAddress& source);
 
-/// A route for each port: to the other one of two, back out of the only one. `paths` is empty or has one for each port.
+/// A route for each port: to the other port, or back to the same if there is only one. `paths` is empty or has one per
+/// port.
 [[nodiscard]] std::vector<Route> make_routes(std::vector<Port>& ports,
                                              const std::vector<std::unique_ptr<ForwardPath>>& paths = {});
 
 /// Forwards frames, one poll at a time, between queues that all belong to the calling thread.
-/// A transmit queue that is full is tried `kTxTries` times, since the card frees slots in groups; what it still does
-/// not take is dropped as "tx_ring_full". Waiting longer would only let frames be lost in the receiving card instead.
+/// A full transmit queue is tried `kTxTries` times, since the card frees slots in groups; the remaining frames are
+/// dropped as "tx_ring_full". If it waited longer, the receiving card would lose frames instead.
 class Forwarder {
  public:
   static constexpr int kTxTries = 8;
   static constexpr std::uint32_t kMaxBurst = 512;
 
   struct Options {
-    std::uint32_t burst = 32;  ///< frames a poll, 1 to kMaxBurst
+    std::uint32_t burst = 32;  ///< frames per poll, 1 to kMaxBurst
     bool update_macs = true;
     std::uint64_t limit = UINT64_MAX;  ///< frames to forward in all
   };
 
-  /// `cache` is the one that the routes' queues use.
+  /// `cache` is the cache that the routes' queues use.
   Forwarder(std::vector<Route> routes, const Options& options, MempoolCache& cache);
 
   /// Polls every route once.

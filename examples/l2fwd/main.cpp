@@ -15,16 +15,16 @@ namespace {
 using namespace pollux;
 using namespace pollux::examples;
 
-/// Polls between two looks at the clock, which costs more than an empty poll.
+/// Polls between two reads of the clock, which costs more than an empty poll.
 constexpr int kPollsPerLook = 256;
-/// What the cards get to send what they were given last.
+/// The time limit for sending the last frames.
 constexpr Duration kDrainLimit = std::chrono::milliseconds(200);
-/// For each frame that is set going round.
+/// The time limit to send each circulating frame.
 constexpr Duration kCirculateLimit = std::chrono::seconds(1);
-/// For the first of them to come back.
+/// The time limit for the first of them to return.
 constexpr Duration kReturnLimit = std::chrono::milliseconds(500);
 
-/// Says once that frames which were set going round do not come back: soon, and not after an hour.
+/// Warns once, and early, if the circulating frames do not return.
 class ReturnWatch {
  public:
   ReturnWatch(std::uint32_t circulating, Duration start, spdlog::logger& log)
@@ -51,7 +51,7 @@ class ReturnWatch {
   bool over_;
 };
 
-/// Forwards until it is time to end. Fails if a card does.
+/// Forwards until the end is requested or reached. Fails if a card fails.
 Result<void> forward(const L2fwdOptions& options, ProgramSetup& setup, Forwarder& forwarder, L2fwdReport& report,
                      const StopSignals& stop, spdlog::logger& log) {
   const Duration start = setup.clock().now();
@@ -100,7 +100,7 @@ int run(const L2fwdOptions& options, const std::shared_ptr<spdlog::logger>& shar
 
   const Result<void> forwarded = forward(options, **setup, forwarder, report, stop, log);
   const Duration ended = (*setup)->clock().now();
-  // Of a forward path's queues stop_all alone can tell when they have run empty.
+  // Only stop_all can tell when the queues of a forward path are empty.
   if (forwarded && !options.port.fused) drain(ports, (*setup)->clock(), kDrainLimit);
   const Result<void> stopped = stop_all(ports);
 

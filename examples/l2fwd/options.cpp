@@ -14,17 +14,16 @@ std::optional<int> read_options(int argc, char** argv, L2fwdOptions& options) {
       "A port is vfio:0000:01:00.0, the bare PCI address, or sim:0. Frames leave with the port's own address as "
       "source\n"
       "and 02:00:00:00:00:N as destination, N the number of the port they leave by. Ends on Ctrl-C with a summary;\n"
-      "status 1 if a frame that was received is in none of its places (sent, dropped by name, in flight), if a port "
+      "status 1 if a received frame is not accounted for (sent, named drop, in flight), if a port "
       "fails\n"
-      "or the output cannot be written, 2 for a wrong command line. What a card itself had no room for is named, and "
+      "or the output cannot be written, 2 after a wrong command line. Frames that a card missed are named, and "
       "does\n"
       "not change the status.");
   app.add_option("PORT", options.ports, "One or two ports")->required()->expected(1, 2);
   app.add_flag("!--no-mac-updating", options.update_macs, "Leave the addresses in the frames as they are");
-  app.add_option("--packets", options.packets, "End after forwarding that many")->check(frame_count());
-  app.add_option(
-         "--circulate", options.circulate,
-         "Send that many frames at the start, which go round for ever where the two ports are wired to each other")
+  app.add_option("--packets", options.packets, "End after forwarding this many frames")->check(frame_count());
+  app.add_option("--circulate", options.circulate,
+                 "Send this many frames at the start; they circulate forever if the two ports are wired to each other")
       ->check(CLI::Range(1, 4096));
   app.add_flag("--fused", options.port.fused,
                fmt::format("Exchange buffers between the rings instead of going through the pool; needs cards of one "

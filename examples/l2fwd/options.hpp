@@ -14,12 +14,12 @@ struct L2fwdOptions {
   std::vector<std::string> ports;  ///< one or two URIs
   bool update_macs = true;
   std::optional<std::uint64_t> packets;
-  std::uint32_t circulate = 0;  ///< frames to set going round
+  std::uint32_t circulate = 0;  ///< frames that circulate
   PortOptions port;
   RunOptions run;
 };
 
-/// Reads the command line; a status to end with if there is nothing to do.
+/// Parses the command line; returns a status if the program has to end at once.
 [[nodiscard]] std::optional<int> read_options(int argc, char** argv, L2fwdOptions& options);
 
 }  // namespace pollux::examples

@@ -9,13 +9,13 @@
 
 namespace pollux::examples {
 
-/// Prints what happens: a line a second, and the summary.
+/// Prints a line every second, and the summary.
 class L2fwdReport {
  public:
-  /// All of them outlive it.
+  /// All arguments outlive the object.
   L2fwdReport(const L2fwdOptions& options, ProgramSetup& setup, const Forwarder& forwarder, Output& output);
 
-  /// What happened since the last line.
+  /// The events since the last line.
   void line(Duration now);
   void summary(Duration now, const Account& account);
 

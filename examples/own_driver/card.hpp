@@ -12,7 +12,7 @@
 
 namespace own_driver {
 
-/// The card as software: what stands behind `sim:0?card=toy`.
+/// The card's model, which `sim:0?card=toy` opens.
 class Card final : public pollux::DeviceModel {
  public:
   explicit Card(unsigned number) : number_(number) { reset(); }
@@ -32,7 +32,7 @@ class Card final : public pollux::DeviceModel {
   void set_carrier(bool present) noexcept override { carrier_ = present; }
 
  private:
-  static constexpr std::size_t kWaiting = 64;  // frames; what comes beyond is lost, as on a card
+  static constexpr std::size_t kWaiting = 64;  // frames; any more are lost, as on a real card
 
   [[nodiscard]] std::uint32_t next_word() noexcept;
   void send(std::uint32_t bytes) noexcept;
@@ -44,7 +44,7 @@ class Card final : public pollux::DeviceModel {
   bool carrier_ = false;
   std::vector<std::byte> writing_;
   std::deque<std::vector<std::byte>> waiting_;
-  std::size_t read_ = 0;  // bytes of the first one that waits
+  std::size_t read_ = 0;  // bytes already read of the first waiting frame
   WireHandler wire_;
 };
 

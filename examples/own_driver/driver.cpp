@@ -36,7 +36,7 @@ Port::Port(pollux::Context& context, std::unique_ptr<pollux::Device> device, con
                         .tx_software_flags = pollux::TxOffload::kChecksums,
                         .max_l2 = 255,
                         .max_l3 = 255}};
-  info_.missed_count = pollux::MissedCount::lower_bound;  // it counts nothing
+  info_.missed_count = pollux::MissedCount::lower_bound;  // the card has no counters
   const std::uint32_t low = bar_.read32(kAddressLow);
   const std::uint32_t high = bar_.read32(kAddressHigh);
   for (unsigned i = 0; i < 4; ++i) mac_[i] = static_cast<std::uint8_t>(low >> (8 * i));
@@ -48,7 +48,8 @@ pollux::Result<std::unique_ptr<pollux::PortDriver>> Port::probe(pollux::Context&
   auto bar = device->bar(0);
   if (!bar) return tl::unexpected<pollux::Error>(bar.error());
   if (bar->size() < kBarBytes || bar->read32(kIdentity) != kIdentityValue) {
-    return pollux::fail(pollux::ErrorCode::device_fault, device->name() + ": this is not the card that it says it is",
+    return pollux::fail(pollux::ErrorCode::device_fault,
+                        device->name() + ": the card does not have the expected identity",
                         "is its model the one of this example?");
   }
   const auto index = pollux::take_port_index(context, device->name());
@@ -97,7 +98,7 @@ pollux::Result<void> Port::set_mac(const pollux::MacAddress& mac) {
   bar_.write32(kAddressHigh, high);
   if (bar_.read32(kAddressLow) == low && bar_.read32(kAddressHigh) == high) return {};
   return pollux::fail(pollux::ErrorCode::device_fault,
-                      info_.name + ": the card does not take the address " + pollux::to_string(mac), "reset it");
+                      info_.name + ": the card does not accept the address " + pollux::to_string(mac), "reset it");
 }
 
 pollux::Link Port::link() {
@@ -127,10 +128,10 @@ pollux::Stats Port::stats() {
   return stats;
 }
 
-// Nothing of it has to be folded; that it is gone is to be noticed.
+// The card has no counters to accumulate; this only detects its removal.
 pollux::Result<pollux::Duration> Port::service() {
   if (bar_.read32(kIdentity) == kIdentityValue) return pollux::Duration(std::chrono::seconds(1));
-  return pollux::fail(pollux::ErrorCode::device_removed, info_.name + ": the card is gone", "close the port");
+  return pollux::fail(pollux::ErrorCode::device_removed, info_.name + ": the card was removed", "close the port");
 }
 
 pollux::Result<void> Port::release(bool failed) {
@@ -140,7 +141,7 @@ pollux::Result<void> Port::release(bool failed) {
   return {};
 }
 
-// A thread is still inside a burst: what it uses must never go away.
+// A thread is still inside a burst, so the memory that it uses must never be freed.
 void Port::abandon() noexcept {
   retire();
   static_cast<void>(new (std::nothrow) std::shared_ptr<Queues>(queues_));

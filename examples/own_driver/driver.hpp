@@ -11,7 +11,7 @@
 
 namespace own_driver {
 
-/// What `pollux::add_driver` takes.
+/// The row for `pollux::add_driver`.
 [[nodiscard]] pollux::CardDriver driver();
 
 struct Queues {
@@ -19,7 +19,7 @@ struct Queues {
   TxQueue tx;
 };
 
-/// A port of the made-up card: each function is one step that the library asks for, once it has checked that it fits.
+/// A port of the made-up card. Each function is one step that the library calls after it has checked the state.
 class Port final : public pollux::PortDriver {
  public:
   [[nodiscard]] static pollux::Result<std::unique_ptr<pollux::PortDriver>> probe(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A card that the library does not know, with a model and a driver of this program's own: two of them on a wire,
-// opened, configured and used as any other port.
+// Adds the program's own driver and model of a card that the library does not know, then opens two such cards on a wire
+// and uses them like any other port.
 #include <cstdio>
 #include <cstring>
 

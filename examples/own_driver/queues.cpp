@@ -41,7 +41,7 @@ pollux::MbufPtr RxQueue::read(std::uint32_t length) noexcept {
   return frame;
 }
 
-// What a card says is hostile until it is bounded: a length beyond its own limit is no frame.
+// Values from a card are hostile until they are bounded: a length above the limit is not a frame.
 std::uint32_t RxQueue::burst(pollux::RxQueue& base, pollux::Mbuf** out, std::uint32_t limit) noexcept {
   auto& queue = static_cast<RxQueue&>(base);
   std::uint32_t count = 0;
@@ -66,7 +66,7 @@ std::uint32_t RxQueue::burst(pollux::RxQueue& base, pollux::Mbuf** out, std::uin
   return count;
 }
 
-// A segment need not end at a word, so the words are put together from all of them.
+// A segment may end inside a word, so words are assembled from all segments.
 void TxQueue::write(const pollux::Mbuf& frame) noexcept {
   std::array<std::uint8_t, 4> word{};
   std::size_t filled = 0;
@@ -97,7 +97,7 @@ Count* TxQueue::drop_reason(pollux::Mbuf& frame) noexcept {
 std::uint32_t TxQueue::burst(pollux::TxQueue& base, pollux::Mbuf* const* mbufs, std::uint32_t count) noexcept {
   auto& queue = static_cast<TxQueue&>(base);
   for (std::uint32_t i = 0; i < count; ++i) {
-    const pollux::MbufPtr frame(mbufs[i]);  // given back, whatever becomes of it
+    const pollux::MbufPtr frame(mbufs[i]);  // freed in every case
     if (Count* const why = queue.drop_reason(*frame)) {
       add(*why, 1);
       continue;

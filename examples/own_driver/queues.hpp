@@ -9,7 +9,7 @@
 
 namespace own_driver {
 
-/// A counter that one thread writes and any reads.
+/// A counter that one thread writes and any thread reads.
 using Count = std::atomic<std::uint64_t>;
 
 class RxQueue final : public pollux::RxQueue {
@@ -19,7 +19,7 @@ class RxQueue final : public pollux::RxQueue {
   [[nodiscard]] pollux::Result<void> close(pollux::Clock& clock, pollux::Duration limit) {
     return gate_.close(&idle, clock, limit);
   }
-  /// The pool is a handle, and this queue takes its mbufs from that.
+  /// The pool is a handle, from which this queue allocates its mbufs.
   [[nodiscard]] pollux::Result<void> use_cache(const pollux::MempoolCache&) override { return {}; }
 
   Count packets{0}, bytes{0}, handed_out{0}, pool_empty{0}, bad_length{0};
@@ -48,7 +48,7 @@ class TxQueue final : public pollux::TxQueue {
 
  private:
   static std::uint32_t burst(pollux::TxQueue& base, pollux::Mbuf* const* mbufs, std::uint32_t count) noexcept;
-  /// The counter of why the frame cannot be sent; nullptr if it can. Computes what checksums it asks for.
+  /// Computes the requested checksums. Returns the counter of the reason if the frame cannot be sent, else nullptr.
   [[nodiscard]] Count* drop_reason(pollux::Mbuf& frame) noexcept;
   void write(const pollux::Mbuf& frame) noexcept;
 

@@ -17,12 +17,12 @@ namespace {
 using namespace pollux;
 using namespace pollux::examples;
 
-/// Polls between two looks at the clock, which costs more than an empty poll.
+/// Polls between two reads of the clock, which costs more than an empty poll.
 constexpr int kPollsPerLook = 64;
-/// What the card gets to send what it was given last.
+/// The time limit for sending the last frames.
 constexpr Duration kDrainLimit = std::chrono::milliseconds(200);
 
-/// What runs: either half may be missing, and the sender may be polled by a thread of its own.
+/// The sender and the receiver. Either may be missing, and the sender may run on its own thread.
 struct Run {
   const PktgenOptions& options;
   ProgramSetup& setup;
@@ -44,7 +44,7 @@ Result<void> prepare(Run& run, double ticks_per_second) {
     const MacAddress destination = &tx_port == &rx_port ? MacAddress{0x02, 0, 0, 0, 0, 0} : rx_port.mac();
     const FrameBuilder builder(options.size - static_cast<std::uint32_t>(kFcsBytes),
                                options.destination.value_or(destination), options.source.value_or(tx_port.mac()));
-    // At most four bursts at once are made up for; more would only overrun the other end.
+    // After a delay at most four bursts are sent at once; more would overrun the receiver.
     const Pacer pacer(options.rate, ticks_per_second, 4 * options.port.burst);
     run.sender.emplace(tx_port.tx(0), *cache, builder, pacer,
                        Sender::Options{options.port.burst, options.count.value_or(UINT64_MAX)});
@@ -56,8 +56,8 @@ Result<void> prepare(Run& run, double ticks_per_second) {
   return {};
 }
 
-/// Decides when it is over: at the end of the time, or when all was sent and none of it has come for long enough, or
-/// when as many arrived as were asked for.
+/// Decides when the run ends: when its time is over, when all frames were sent and none has arrived for long enough, or
+/// when the requested number has arrived.
 class Finish {
  public:
   Finish(const Run& run, Duration start) : run_(run), start_(start), last_change_(start) {}
@@ -65,7 +65,7 @@ class Finish {
   [[nodiscard]] bool reached(Duration now, bool all_sent) {
     const PktgenOptions& options = run_.options;
     if (!run_.sender) return time_is_up(now) || run_.receiver->done();
-    // Frames of others, which may never end, do not put it off.
+    // Foreign frames, which may never end, do not delay the end.
     if (run_.receiver && run_.receiver->ours() != received_) {
       received_ = run_.receiver->ours();
       last_change_ = now;
@@ -88,7 +88,7 @@ class Finish {
   std::uint64_t received_ = 0;
 };
 
-/// Sends on a thread of its own until all is sent or it is told to end.
+/// Sends on its own thread until all frames are sent or the end is requested.
 class SendingThread {
  public:
   explicit SendingThread(Sender& sender) : thread_([this, &sender] { send(sender); }) {}
@@ -113,7 +113,7 @@ class SendingThread {
   std::thread thread_;
 };
 
-/// Runs until it is over. Fails if a card does.
+/// Runs to the end. Fails if a card fails.
 Result<void> generate(Run& run, PktgenReport& report, const StopSignals& stop, spdlog::logger& log) {
   const Duration start = run.setup.clock().now();
   Duration line_due = start + std::chrono::seconds(1);

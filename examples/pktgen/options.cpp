@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::uint32_t kMinSize = frame::kMinLength + kFcsBytes;
 constexpr std::uint32_t kMaxSize = frame::kMaxLength + kFcsBytes;
-/// What a frame has besides the payload that an MTU counts: the Ethernet header and the frame check sequence.
+/// The bytes of a frame that an MTU does not count: the Ethernet header and the frame check sequence.
 constexpr std::uint32_t kOverhead = 18;
 
 void add_options(CLI::App& app, PktgenOptions& options) {
@@ -23,34 +23,35 @@ void add_options(CLI::App& app, PktgenOptions& options) {
       ->expected(1, 2);
   app.add_flag("--send", options.send, "Send on the one port");
   app.add_flag("--receive", options.receive, "Receive on the one port");
-  app.add_option(
-         "--size", options.size,
-         "Bytes a frame, the frame check sequence of 4 bytes included; the MTU grows with it unless --mtu is given")
+  app.add_option("--size", options.size,
+                 "Bytes per frame, including the frame check sequence of 4 bytes; raises the MTU unless --mtu is given")
       ->check(CLI::Range(kMinSize, kMaxSize))
       ->capture_default_str();
-  app.add_option("--count", options.count, "Frames to send; without sending, frames to receive, whoever sent them")
+  app.add_option("--count", options.count, "Frames to send; without sending, frames of any sender to receive")
       ->check(frame_count());
-  app.add_option("--rate", options.rate, "Frames a second to send; 0 is as many as go")
+  app.add_option("--rate", options.rate, "Frames to send per second; 0 is as fast as possible")
       ->check(number(0, 1e9))
       ->capture_default_str();
   app.add_option("--window", options.window,
-                 "With one thread on two ports: frames on their way at most; what cannot push back then loses none")
+                 "With one thread on two ports: maximum number of frames in flight, so that a wire without flow "
+                 "control loses none")
       ->check(CLI::Range(1, 1000000));
   add_mac_option(app, "--dst", options.destination,
-                 "Where frames go; the receiving port's address, or 02:00:00:00:00:00 with one port");
-  add_mac_option(app, "--src", options.source, "Where frames come from; the sending port's address");
+                 "Destination address; by default the receiving port's, or 02:00:00:00:00:00 with one port");
+  add_mac_option(app, "--src", options.source, "Source address; by default the sending port's");
   app.add_flag("--check", options.check,
-               "Verify each frame's content and sequence; status 1 if one is not right, or if all are others' frames");
+               "Verify each frame's content and sequence; status 1 if one is wrong, or if all frames are foreign");
   app.add_flag("--expect-all", options.expect_all, "With --check: a lost frame gives status 1, too");
-  app.add_option("--threads", options.threads, "1: one thread sends and receives in turn; 2: one for each")
+  app.add_option("--threads", options.threads, "1: one thread sends and receives; 2: one thread for each")
       ->check(CLI::Range(1U, 2U))
       ->capture_default_str();
-  app.add_option("--linger", options.linger, "When all is sent, seconds to wait in which none of it comes")
+  app.add_option("--linger", options.linger,
+                 "After the last frame was sent, end when none has arrived for this many seconds")
       ->check(number(0, 60))
       ->capture_default_str();
 }
 
-/// What options ask for together.
+/// Checks combinations of options.
 void require_sense(PktgenOptions& options, bool mtu_given) {
   if (mtu_given && options.size > options.port.mtu + kOverhead) {
     throw CLI::ValidationError("--size", fmt::format("{} needs an MTU of {}, and --mtu says {}", options.size,
@@ -64,15 +65,14 @@ void require_sense(PktgenOptions& options, bool mtu_given) {
     options.send = options.receive = true;
   }
   if (!options.send && !options.receive)
-    throw CLI::ValidationError("PORT", "say --send, --receive or both for one port");
-  if (options.check && !options.receive)
-    throw CLI::ValidationError("--check", "nothing is received that could be checked");
+    throw CLI::ValidationError("PORT", "give --send, --receive or both with one port");
+  if (options.check && !options.receive) throw CLI::ValidationError("--check", "needs a port that receives");
   if (options.expect_all && !options.check) throw CLI::ValidationError("--expect-all", "needs --check");
   if (options.window && !(options.send && options.receive && options.threads == 1)) {
     throw CLI::ValidationError("--window", "needs one thread that sends and receives");
   }
   if (options.threads == 2 && !(options.send && options.receive)) {
-    throw CLI::ValidationError("--threads", "two need something to send and to receive");
+    throw CLI::ValidationError("--threads", "two threads need both sending and receiving");
   }
 }
 

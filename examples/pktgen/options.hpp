@@ -12,15 +12,15 @@
 namespace pollux::examples {
 
 struct PktgenOptions {
-  std::vector<std::string> ports;  ///< one URI, or the one that sends and the one that receives
+  std::vector<std::string> ports;  ///< one URI, or the sending and the receiving one
   bool send = false;
   bool receive = false;
   bool check = false;
   bool expect_all = false;
-  std::uint32_t size = 64;  ///< bytes a frame, with the frame check sequence
+  std::uint32_t size = 64;  ///< bytes per frame, with the frame check sequence
   std::optional<std::uint64_t> count;
-  std::optional<std::uint64_t> window;  ///< frames on their way at most
-  double rate = 0;                      ///< frames a second; 0 is as fast as it goes
+  std::optional<std::uint64_t> window;  ///< maximum number of frames in flight
+  double rate = 0;                      ///< frames per second; 0 is as fast as possible
   std::optional<MacAddress> destination;
   std::optional<MacAddress> source;
   unsigned threads = 1;
@@ -29,7 +29,7 @@ struct PktgenOptions {
   RunOptions run;
 };
 
-/// Reads the command line; a status to end with if there is nothing to do.
+/// Parses the command line; returns a status if the program has to end at once.
 [[nodiscard]] std::optional<int> read_options(int argc, char** argv, PktgenOptions& options);
 
 }  // namespace pollux::examples

@@ -6,15 +6,15 @@
 
 namespace pollux::examples {
 
-/// Says how many frames may go now, so that a rate is held on the average. What could not go in time is made up for by
-/// at most `depth` frames at once: a pause does not become a flood.
+/// Limits sending to an average rate. After a delay at most `depth` frames are sent at once, so that a pause does not
+/// cause a flood.
 class Pacer {
  public:
-  /// `per_second` frames; 0 is without limit.
+  /// `per_second` is in frames; 0 means no limit.
   Pacer(double per_second, double ticks_per_second, std::uint32_t depth) noexcept
       : per_tick_(per_second / ticks_per_second), depth_(depth) {}
 
-  /// Frames that may go at `now`, at most `limit`; they count as gone.
+  /// The number of frames to send at `now`, at most `limit`; they count as sent.
   [[nodiscard]] std::uint32_t grant(std::uint64_t now, std::uint32_t limit) noexcept {
     if (per_tick_ <= 0) return limit;
     if (last_ == 0) last_ = now;

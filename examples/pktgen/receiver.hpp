@@ -10,7 +10,7 @@
 
 namespace pollux::examples {
 
-/// Counts what one queue receives, and checks it where asked, one poll at a time.
+/// Counts the frames that one queue receives, and checks them on request, one poll at a time.
 /// Thread rule: one thread.
 class Receiver {
  public:
@@ -19,21 +19,21 @@ class Receiver {
   struct Options {
     std::uint32_t burst = 32;
     bool check = false;
-    std::uint64_t limit = UINT64_MAX;  ///< frames to receive in all, whoever sent them
+    std::uint64_t limit = UINT64_MAX;  ///< total number of frames to receive, of any sender
   };
 
-  /// `cache` is the one that the queue uses.
+  /// `cache` is the cache that the queue uses.
   Receiver(RxQueue& queue, MempoolCache& cache, const Options& options);
 
-  /// Takes what has arrived, as far as the limit goes; returns how many frames that were.
+  /// Receives arrived frames, up to the limit; returns their number.
   std::uint32_t poll() noexcept;
 
-  /// Everything received.
+  /// All received frames.
   [[nodiscard]] const Traffic& received() const noexcept { return received_; }
   [[nodiscard]] bool done() const noexcept { return received_.frames >= options_.limit; }
-  /// Frames of pktgen's, also damaged ones: what a sender waits for. All frames without `check`.
+  /// Frames of pktgen, also damaged ones, for which a sender waits. Without `check` all frames.
   [[nodiscard]] std::uint64_t ours() const noexcept { return received_.frames - foreign_; }
-  /// Of those, frames of pktgen's that arrived as they were sent. All frames count without `check`.
+  /// Frames of pktgen that arrived unchanged. Without `check` all frames.
   [[nodiscard]] std::uint64_t good() const noexcept { return options_.check ? good_ : received_.frames; }
   [[nodiscard]] std::uint64_t corrupt() const noexcept { return corrupt_; }
   [[nodiscard]] std::uint64_t foreign() const noexcept { return foreign_; }
@@ -50,7 +50,7 @@ class Receiver {
   MempoolCache* cache_;
   Options options_;
   Burst<kMaxBurst> burst_;
-  // Nothing that went wrong: the frame has arrived, and this is where it ends.
+  // Not an error: the frame has arrived at its destination.
   DropCounter consumed_{"consumed"};
   FrameChecker checker_;
   SequenceTracker sequences_;

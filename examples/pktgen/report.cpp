@@ -12,7 +12,8 @@ namespace {
 
 nlohmann::ordered_json as_json(const Rate& rate) { return {{"mpps", rate.mpps}, {"mbps", rate.mbps}}; }
 
-/// Frames that were sent and did not come, or without a sender those missing between the first and the last that came.
+/// Frames that were sent but not received, or without a sender those missing between the first and the last received
+/// one.
 std::uint64_t count_lost(const Account& account, const Sender* sender, const Receiver& receiver, bool check) {
   if (sender == nullptr) return receiver.sequences().missing();
   const std::uint64_t came = check ? receiver.sequences().unique() + receiver.corrupt() : receiver.received().frames;

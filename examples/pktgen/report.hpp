@@ -10,8 +10,8 @@
 
 namespace pollux::examples {
 
-/// What one run of pktgen came to. `lost` counts frames that were sent, or whose number lies between two that came, and
-/// that did not come.
+/// The result of one run of pktgen. `lost` counts frames that did not arrive although they were sent, or although their
+/// number lies between two received ones.
 struct PktgenResult {
   Account account;
   double seconds = 0;
@@ -25,9 +25,9 @@ struct PktgenResult {
   std::uint64_t lost = 0;
   double empty_polls = 0;
 
-  /// Whether what arrived is what was sent. Loss is the wire's right, unless `expect_all`.
+  /// Whether all received frames are correct. A wire may lose frames, unless `expect_all`.
   [[nodiscard]] bool as_expected(bool expect_all) const;
-  /// Frames came, and none of them could be checked: whatever works there, it is not what pktgen sends.
+  /// Frames arrived, but none of them was sent by pktgen, so none could be checked.
   [[nodiscard]] bool all_foreign() const { return foreign != 0 && good + corrupt == 0; }
 };
 
@@ -35,10 +35,10 @@ struct PktgenResult {
 [[nodiscard]] PktgenResult make_result(Account account, double seconds, double ticks_per_second, const Sender* sender,
                                        const Receiver* receiver, bool check);
 
-/// Prints a line a second out of the library's counters, since the sender may be another thread's.
+/// Prints a line every second from the library's counters, since the sender may run on another thread.
 class PktgenReport {
  public:
-  /// All of them outlive it.
+  /// All arguments outlive the object.
   PktgenReport(const PktgenOptions& options, ProgramSetup& setup, Output& output);
   void line(Duration now);
   void summary(const PktgenResult& result);

@@ -14,7 +14,7 @@ Sender::Sender(TxQueue& queue, MempoolCache& cache, FrameBuilder builder, Pacer 
 void Sender::poll() noexcept {
   const std::uint64_t now = ticks();
   if (burst_.empty()) build(now);
-  // Also with nothing to send: the queue gives its buffers back then.
+  // Also with an empty burst, since this call frees the buffers of sent frames.
   const std::uint32_t taken = queue_->tx_burst(burst_);
   if (taken == 0) return;
   if (taken_.frames == 0) first_tick_ = now;
@@ -27,7 +27,7 @@ void Sender::build(std::uint64_t now) noexcept {
   const auto limit = static_cast<std::uint32_t>(std::min<std::uint64_t>(options_.burst, left));
   if (limit == 0) return;
   std::uint32_t wanted = pacer_.grant(now, limit);
-  // A pool that is nearly dry fills again when the queue is done with frames; until then fewer go.
+  // A nearly exhausted pool refills when the queue frees sent frames; until then fewer are sent.
   while (wanted != 0 && !burst_.fill(*cache_, wanted)) wanted /= 2;
   for (std::uint32_t i = 0; i < wanted; ++i) {
     if (!builder_.build(burst_[i], *cache_, next_sequence_)) {

@@ -18,17 +18,17 @@ class Sender {
 
   struct Options {
     std::uint32_t burst = 32;
-    std::uint64_t count = UINT64_MAX;  ///< frames to send in all
+    std::uint64_t count = UINT64_MAX;  ///< total number of frames to send
   };
 
-  /// `cache` is the one that the queue uses.
+  /// `cache` is the cache that the queue uses.
   Sender(TxQueue& queue, MempoolCache& cache, FrameBuilder builder, Pacer pacer, const Options& options);
 
-  /// Sends what may go now; never waits. What a full queue does not take goes with the next poll.
+  /// Sends the frames that are due; never waits. Frames that a full queue does not take are sent with the next poll.
   void poll() noexcept;
-  /// Every frame that was asked for has been taken by the queue.
+  /// Whether the queue has taken all frames.
   [[nodiscard]] bool done() const noexcept { return taken_.frames >= options_.count; }
-  /// Gives back what was built but not taken; counted as "unsent".
+  /// Frees the frames that were built but not taken; counts them as "unsent".
   void finish() noexcept { burst_.drop(unsent_, *cache_); }
 
   /// Frames that the queue took, which may be refused or lost later. Their numbers are 0 to frames - 1.

@@ -22,7 +22,7 @@ void SequenceTracker::observe(std::uint64_t sequence) noexcept {
   ++unique_;
 }
 
-/// The places between the foremost number and the new one still hold what was seen a window ago.
+/// The bits between the highest number so far and the new one are still those of a window ago.
 void SequenceTracker::forget_up_to(std::uint64_t sequence) noexcept {
   if (sequence - last_ >= kWindow) {
     std::fill(seen_.begin(), seen_.end(), 0);

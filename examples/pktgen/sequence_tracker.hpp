@@ -6,10 +6,10 @@
 
 namespace pollux::examples {
 
-/// Tells from the sequence numbers of good frames what was lost, doubled or overtaken.
+/// Computes from the sequence numbers of good frames how many were lost, duplicated or reordered.
 class SequenceTracker {
  public:
-  /// How far a frame may lag behind the foremost one and still be told from a double.
+  /// How far a frame may be behind the highest number and still be distinguished from a duplicate.
   static constexpr std::uint64_t kWindow = 1U << 20U;
 
   SequenceTracker() : seen_(kWindow / 64) {}
@@ -17,11 +17,11 @@ class SequenceTracker {
   void observe(std::uint64_t sequence) noexcept;
 
   [[nodiscard]] std::uint64_t unique() const noexcept { return unique_; }
-  /// Frames that came again, or more than kWindow late.
+  /// Frames that arrived twice, or more than kWindow late.
   [[nodiscard]] std::uint64_t duplicated() const noexcept { return duplicated_; }
-  /// Frames that came after one with a greater number (RFC 4737, 3.3).
+  /// Frames that arrived after one with a greater number (RFC 4737, 3.3).
   [[nodiscard]] std::uint64_t reordered() const noexcept { return reordered_; }
-  /// Numbers between the smallest and the greatest that never came.
+  /// Numbers between the smallest and the greatest that never arrived.
   [[nodiscard]] std::uint64_t missing() const noexcept;
   /// The smallest and greatest number so far; meaningless before the first frame.
   [[nodiscard]] std::uint64_t first() const noexcept { return first_; }
@@ -32,7 +32,7 @@ class SequenceTracker {
   [[nodiscard]] std::uint64_t& word(std::uint64_t sequence) noexcept { return seen_[sequence % kWindow / 64]; }
   [[nodiscard]] static std::uint64_t bit(std::uint64_t sequence) noexcept { return std::uint64_t{1} << sequence % 64; }
 
-  std::vector<std::uint64_t> seen_;  // a bit a number, of the last kWindow
+  std::vector<std::uint64_t> seen_;  // one bit for each of the last kWindow numbers
   std::uint64_t first_ = 0;
   std::uint64_t last_ = 0;
   std::uint64_t unique_ = 0;

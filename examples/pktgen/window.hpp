@@ -9,9 +9,8 @@
 
 namespace pollux::examples {
 
-/// Bounds the frames between a sender and a receiver: a wire that cannot push back then has no reason to drop one, and
-/// the rate is what the way between the two carries. Frames that are lost on it are given up when nothing has come for
-/// a while.
+/// Limits the frames in flight between a sender and a receiver, so that a wire without flow control drops none, and the
+/// rate is that of the path between the two. Frames count as lost when nothing has arrived for a while.
 class Window {
  public:
   static constexpr Duration kPatience = std::chrono::seconds(2);
@@ -22,14 +21,14 @@ class Window {
   [[nodiscard]] bool open(std::uint64_t sent, std::uint64_t received) const noexcept {
     return !frames_ || sent < received + given_up_ + *frames_;
   }
-  /// Called now and then.
+  /// Call this periodically.
   void look(Duration now, std::uint64_t sent, std::uint64_t received) noexcept {
     if (received != received_ || open(sent, received)) {
       received_ = received;
       last_change_ = now;
     } else if (now - last_change_ > kPatience) {
       given_up_ = sent - received;
-      last_change_ = now;  // what goes out in their place has as long
+      last_change_ = now;  // frames sent in their place have the same time
     }
   }
 

@@ -55,12 +55,12 @@ int run_bind(const Environment& environment, const BindOptions& options) {
 
 void add_bind(CLI::App& app, const Environment& environment, int& exit_code) {
   auto options = std::make_shared<BindOptions>();
-  CLI::App* command =
-      app.add_subcommand("bind", "Take ports from the kernel and give them to vfio-pci: all of them or none");
+  CLI::App* command = app.add_subcommand("bind", "Move ports from the kernel to vfio-pci: all of them or none");
   command->add_option("ports", options->ports, "PCI addresses, such as 0000:01:00.0")->required();
   command->add_flag("--force", options->force,
-                    "Take a port though the host uses it, or a device that is no network controller");
-  command->add_option("--user", options->user, "Let this user open the ports, and tell what memlock limit they need");
+                    "Bind a port although the host uses it, or a device that is not a network controller");
+  command->add_option("--user", options->user,
+                      "Let this user open the ports, and print the memlock limit that they need");
   command->callback([options, &environment, &exit_code] { exit_code = run_bind(environment, *options); });
 }
 

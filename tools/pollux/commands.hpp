@@ -7,8 +7,8 @@ namespace CLI {
 class App;
 }
 
-/// One function a subcommand: it declares the subcommand's arguments and what runs when it was given. The exit code
-/// goes to `exit_code`. `environment` and `exit_code` outlive `app`.
+/// One function per subcommand: it declares the subcommand's arguments and its action, which stores the exit code in
+/// `exit_code`. `environment` and `exit_code` outlive `app`.
 namespace pollux::tool {
 
 void add_list(CLI::App& app, const Environment& environment, int& exit_code);

@@ -16,13 +16,13 @@ namespace pollux::tool {
 
 enum ExitCode : int { kSuccess = 0, kFailure = 1, kUsage = 2 };
 
-/// Which driver of Pollux knows a card, by PCI ids; empty: none.
+/// The name of Pollux's driver for a card with these PCI ids; empty if there is none.
 using DriverOf = std::function<std::string(std::uint16_t vendor, std::uint16_t device)>;
 
-/// Opens a port of `Environment::context` by its URI; empty where only the machine's files are looked at.
+/// Opens a port of `Environment::context` by its URI; empty if a command may only read the machine's files.
 using OpenPort = std::function<Result<Port>(const std::string& uri)>;
 
-/// All that a command touches. It refers to objects of the caller's, which outlive it.
+/// Everything that a command uses. It refers to objects of the caller, which outlive it.
 struct Environment {
   pci::SystemPaths paths;
   Clock& clock;
@@ -30,8 +30,8 @@ struct Environment {
   LogCallback log;
   DriverOf driver_of;
   std::ostream& out;  ///< results
-  std::ostream& err;  ///< failures and how to mend them
-  Context& context;   ///< for ports, and the buffers that a started one needs
+  std::ostream& err;  ///< failures and how to fix them
+  Context& context;   ///< for ports and the buffers of started ports
   OpenPort open_port = {};
 };
 

@@ -20,13 +20,13 @@ struct InfoOptions {
   bool registers = false;
 };
 
-// Whether `uri` names a port that is no PCI device, such as sim:0.
+// Whether `uri` names a port that is not a PCI device, such as sim:0.
 bool is_elsewhere(const std::string& uri) {
   const auto scheme = uri.substr(0, uri.find(':'));
   return uri.find(':') != std::string::npos && scheme != "vfio" && !pci::Address::parse(uri.substr(0, uri.find('?')));
 }
 
-// PCI's view of the card, and the card's own where Pollux may open it.
+// Facts from the PCI bus, and those of the port if Pollux may open it.
 Result<std::vector<Facts>> gather(const Environment& environment, const InfoOptions& options, ExitCode& failure) {
   std::vector<Facts> all;
   const bool may_open = environment.open_port != nullptr;
@@ -77,9 +77,9 @@ int run_info(const Environment& environment, const InfoOptions& options) {
 
 void add_info(CLI::App& app, const Environment& environment, int& exit_code) {
   auto options = std::make_shared<InfoOptions>();
-  CLI::App* command = app.add_subcommand("info", "Show all that is known of one port");
+  CLI::App* command = app.add_subcommand("info", "Show everything that is known about one port");
   command->add_option("port", options->port, "A port, such as vfio:0000:01:00.0 or the bare PCI address")->required();
-  command->add_flag("--registers", options->registers, "Show the card's registers, too (a port that Pollux can open)");
+  command->add_flag("--registers", options->registers, "Show the card's registers, too (if Pollux can open the port)");
   command->add_flag("--json", options->json, "Print JSON");
   command->callback([options, &environment, &exit_code] { exit_code = run_info(environment, *options); });
 }

@@ -74,7 +74,7 @@ int run_list(const Environment& environment, const ListOptions& options) {
 
 void add_list(CLI::App& app, const Environment& environment, int& exit_code) {
   auto options = std::make_shared<ListOptions>();
-  CLI::App* command = app.add_subcommand("list", "List the machine's network controllers and who drives them");
+  CLI::App* command = app.add_subcommand("list", "List the machine's network controllers and their drivers");
   command->add_flag("--json", options->json, "Print JSON");
   command->add_flag("--all", options->all, "List every PCI device");
   command->callback([options, &environment, &exit_code] { exit_code = run_list(environment, *options); });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The `pollux` command: which ports there are, and whose they are.
+// The `pollux` command: lists ports, and moves them between the kernel and Pollux.
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <CLI/CLI.hpp>
@@ -48,7 +48,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
   app.add_flag_callback(
-      "-v,--verbose", [&] { logger->set_level(spdlog::level::debug); }, "Tell what is being done");
+      "-v,--verbose", [&] { logger->set_level(spdlog::level::debug); }, "Log each step");
   add_list(app, environment, exit_code);
   add_bind(app, environment, exit_code);
   add_unbind(app, environment, exit_code);

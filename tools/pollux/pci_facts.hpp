@@ -11,7 +11,7 @@
 
 namespace pollux::tool {
 
-/// What `pollux info` shows of a port from one source: a title, lines of label and value, and the same for a program.
+/// What one source knows about a port, for `pollux info`: a title, lines of label and value, and the same as JSON.
 struct Facts {
   struct Line {
     std::string label;
@@ -23,12 +23,12 @@ struct Facts {
   nlohmann::json json;
 };
 
-/// Names in sysfs and pci.ids may hold any bytes; what is no UTF-8 is replaced.
+/// Names in sysfs and pci.ids may contain any bytes; invalid UTF-8 is replaced.
 inline constexpr auto kReplaceBadText = nlohmann::json::error_handler_t::replace;
 
 [[nodiscard]] nlohmann::json to_json(const pci::DeviceInfo& device, const DriverOf& driver_of);
 
-/// What sysfs tells of the card, whoever drives it.
+/// The facts of sysfs about the card, with any driver.
 [[nodiscard]] Result<Facts> pci_facts(const Environment& environment, pci::Address address);
 
 }  // namespace pollux::tool

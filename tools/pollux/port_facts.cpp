@@ -11,7 +11,7 @@
 namespace pollux::tool {
 namespace {
 
-/// Autonegotiation to 1000BASE-T takes some three seconds.
+/// Autonegotiation to 1000BASE-T takes about three seconds.
 constexpr Duration kLinkLimit = std::chrono::seconds(5);
 constexpr std::uint32_t kRing = 64;
 
@@ -24,8 +24,8 @@ Result<void> start(Port& port, const Mempool& pool) {
   return port.start();
 }
 
-/// Starts the port, since the link of one that was never started is down whatever is plugged in. A link that does not
-/// come up within kLinkLimit is down. The port is stopped afterwards.
+/// Starts the port to read its link, since the link of a port that was never started is always down. A link that does
+/// not come up within kLinkLimit is down. Stops the port afterwards.
 Result<Link> find_link(Context& context, Port& port) {
   auto pool = Mempool::create(context, {.count = 256, .name = "info"});
   if (!pool) return tl::unexpected<Error>(pool.error());
@@ -36,7 +36,7 @@ Result<Link> find_link(Context& context, Port& port) {
     static_cast<void>(port.wait_for_link(kLinkLimit));
     link = port.link();
   }
-  // Before the pool goes, of which the port's rings hold buffers.
+  // The port is closed before the pool is destroyed, since the port's rings hold its buffers.
   if (auto closed = port.close(); !closed) return tl::unexpected<Error>(closed.error());
   return link;
 }

@@ -8,9 +8,9 @@
 
 namespace pollux::tool {
 
-/// What a port tells of itself. It is reset for that, started to see its link, for which a port without one takes
-/// seconds, and handed back. `with_registers`: every register that can be read without changing anything, too, as they
-/// are before the start.
+/// What the port itself reports. For this the port is reset, started to see its link, which takes seconds if it has
+/// none, and released. `with_registers` adds every register that can be read without side effects, with its value
+/// before the start.
 [[nodiscard]] Result<Facts> port_facts(const Environment& environment, const std::string& uri, bool with_registers);
 
 }  // namespace pollux::tool

@@ -23,7 +23,7 @@ int run_unbind(const Environment& environment, const std::vector<std::string>& p
 
 void add_unbind(CLI::App& app, const Environment& environment, int& exit_code) {
   auto ports = std::make_shared<std::vector<std::string>>();
-  CLI::App* command = app.add_subcommand("unbind", "Give ports back to the drivers that had them before `pollux bind`");
+  CLI::App* command = app.add_subcommand("unbind", "Return ports to the drivers that they had before `pollux bind`");
   command->add_option("ports", *ports, "PCI addresses, such as 0000:01:00.0")->required();
   command->callback([ports, &environment, &exit_code] { exit_code = run_unbind(environment, *ports); });
 }
