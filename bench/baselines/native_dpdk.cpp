@@ -56,14 +56,14 @@ void measure_memory(rte_mempool* pool) {
   std::array<void*, B> taken{};
   baselines::measure("pool_get_put", "cache", B, [&](unsigned objects) {
     for (unsigned i = 0; i < objects; i += B) {
-      if (rte_mempool_get_bulk(pool, taken.data(), B) != 0) baselines::give_up("the pool is dry");
+      if (rte_mempool_get_bulk(pool, taken.data(), B) != 0) baselines::give_up("the pool is exhausted");
       rte_mempool_put_bulk(pool, taken.data(), B);
     }
   });
   std::array<rte_mbuf*, B> mbufs{};
   baselines::measure("alloc_free", "bulk", B, [&](unsigned objects) {
     for (unsigned i = 0; i < objects; i += B) {
-      if (rte_pktmbuf_alloc_bulk(pool, mbufs.data(), B) != 0) baselines::give_up("the pool is dry");
+      if (rte_pktmbuf_alloc_bulk(pool, mbufs.data(), B) != 0) baselines::give_up("the pool is exhausted");
       rte_pktmbuf_free_bulk(mbufs.data(), B);
     }
   });
@@ -101,7 +101,7 @@ void measure_forward(const char* name, const char* path, std::uint16_t port) {
 // What goes round on the ring's port.
 void put_on_the_way(std::uint16_t port, rte_mempool* pool) {
   std::array<rte_mbuf*, 64> mbufs{};
-  if (rte_pktmbuf_alloc_bulk(pool, mbufs.data(), mbufs.size()) != 0) baselines::give_up("the pool is dry");
+  if (rte_pktmbuf_alloc_bulk(pool, mbufs.data(), mbufs.size()) != 0) baselines::give_up("the pool is exhausted");
   for (rte_mbuf* mbuf : mbufs) rte_pktmbuf_append(mbuf, 60);
   if (rte_eth_tx_burst(port, 0, mbufs.data(), mbufs.size()) != mbufs.size())
     baselines::give_up("a frame was not taken");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The same of ours. What is no interface of its own here (the stock of a cache, the lane of a ring) is used as the
-// driver and the ring's port use it.
+// The same work on Pollux. Parts without a public interface (the array of a cache, a frame ring) are used as the driver
+// and the `ring:` port use them.
 #include <cstring>
 #include <pollux/pollux.hpp>
 #include <string>
@@ -38,13 +38,13 @@ struct NativeFixture {
   }
 };
 
-// The driver's way: pointers are copied out of the stock, and back.
+// As in the driver: pointers are copied out of the cache's array, and back.
 template <unsigned B>
 void measure_stock(MempoolCacheCore& cache) {
   std::array<Mbuf*, B> mbufs{};
   baselines::measure("pool_get_put", "cache", B, [&](unsigned objects) {
     for (unsigned i = 0; i < objects; i += B) {
-      if (cache.count() < B) baselines::give_up("the pool is dry");
+      if (cache.count() < B) baselines::give_up("the pool is exhausted");
       std::memcpy(mbufs.data(), cache.objects(), sizeof mbufs);
       cache.set_first(cache.first + B);
       __asm__ volatile("" : : "r"(mbufs.data()) : "memory");
@@ -60,7 +60,7 @@ void measure_mbufs(MempoolCache& cache) {
   std::array<Mbuf*, B> mbufs{};
   baselines::measure("alloc_free", "bulk", B, [&](unsigned objects) {
     for (unsigned i = 0; i < objects; i += B) {
-      if (!cache.allocate_bulk(mbufs)) baselines::give_up("the pool is dry");
+      if (!cache.allocate_bulk(mbufs)) baselines::give_up("the pool is exhausted");
       cache.free_bulk(mbufs);
     }
   });
@@ -68,16 +68,15 @@ void measure_mbufs(MempoolCache& cache) {
 
 template <unsigned B>
 void measure_ring() {
-  ring::Lane lane;
-  lane.open(baselines::kRing);
+  ring::FrameRing frames;
+  frames.open(baselines::kRing);
   std::array<Mbuf*, B> mbufs{};
   baselines::measure("ring", "sp-sc", B, [&](unsigned objects) {
     for (unsigned i = 0; i < objects; i += B) {
-      if (lane.room().frames < B) baselines::give_up("the ring is full");
-      lane.put(mbufs);
-      if (lane.waiting() < B) baselines::give_up("the ring is empty");
-      lane.look(mbufs);
-      lane.take(B);
+      if (frames.room(B).frames < B) baselines::give_up("the ring is full");
+      frames.put(mbufs);
+      if (frames.peek(mbufs) != B) baselines::give_up("the ring is empty");
+      frames.discard(B);
       __asm__ volatile("" : : "r"(mbufs.data()) : "memory");
     }
   });
@@ -98,7 +97,7 @@ void measure_forward(const char* name, const char* path, Port& port) {
 
 void put_on_the_way(Port& port, MempoolCache& cache) {
   Burst<64> burst;
-  if (!burst.fill(cache, 64)) baselines::give_up("the pool is dry");
+  if (!burst.fill(cache, 64)) baselines::give_up("the pool is exhausted");
   for (Mbuf& mbuf : burst) {
     void* const data = mbuf.append(60);
     if (data == nullptr) baselines::give_up("no room in an mbuf");

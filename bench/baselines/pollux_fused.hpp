@@ -31,14 +31,14 @@ class FusedLoop {
     const auto untouched = [](pollux::ForwardedFrame&) noexcept {};
     std::uint32_t moved = path_->burst(frames, untouched);
     for (std::uint32_t tries = 0; moved != frames; moved += path_->burst(frames - moved, untouched)) {
-      if (++tries == kPatience) give_up("frames were lost on the way");
+      if (++tries == kMaxEmptyPolls) give_up("frames were lost");
     }
   }
 
   // By the queue that the path does not have.
   void send_one() {
     pollux::Burst<1> burst;
-    if (!burst.fill(stage_.cache, 1)) give_up("the pool is dry");
+    if (!burst.fill(stage_.cache, 1)) give_up("the pool is exhausted");
     write(burst, broadcast_frame());
     if (stage_.ports[1].tx(1).tx_burst(burst) != 1) give_up("a frame was not taken");
   }

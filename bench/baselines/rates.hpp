@@ -38,7 +38,7 @@ std::uint64_t forward_for(Side& side, double seconds) {
   typename Side::template Packets<B> there;
   typename Side::template Packets<B> back;
   for (const unsigned port : {0U, 1U}) {
-    if (!side.alloc(there)) give_up("the pool is dry");
+    if (!side.alloc(there)) give_up("the pool is exhausted");
     side.fill(there, broadcast_frame());
     send_all<Side, B>(side, port, there);
   }

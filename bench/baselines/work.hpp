@@ -59,13 +59,13 @@ inline std::uint64_t stamp_cost() noexcept {
 }
 
 /// A poll that finds nothing for so long will never find anything: frames were lost.
-constexpr std::uint32_t kPatience = 1'000'000;
+constexpr std::uint32_t kMaxEmptyPolls = 1'000'000;
 
 template <class Side, unsigned B>
 [[gnu::always_inline]] inline void send_all(Side& side, unsigned port, typename Side::template Packets<B>& packets) {
   side.tx(port, packets);
   for (std::uint32_t tries = 0; packets.size() != 0; side.tx(port, packets)) {
-    if (++tries == kPatience) give_up("frames were not sent: the ring stays full");
+    if (++tries == kMaxEmptyPolls) give_up("frames were not sent: the ring stays full");
   }
 }
 
@@ -73,7 +73,7 @@ template <class Side, unsigned B>
 [[gnu::always_inline]] inline void receive_all(Side& side, unsigned port, typename Side::template Packets<B>& packets) {
   side.rx(port, packets);
   for (std::uint32_t tries = 0; packets.size() != B; side.rx(port, packets)) {
-    if (++tries == kPatience) give_up("frames were lost on the way");
+    if (++tries == kMaxEmptyPolls) give_up("frames were lost");
   }
 }
 
@@ -89,7 +89,7 @@ std::uint64_t lockstep(Side& side, std::uint64_t rounds, Parts& parts) {
   const std::uint64_t start = stamp();
   for (std::uint64_t round = 0; round < rounds; ++round) {
     const std::uint64_t t0 = kInParts ? stamp() : 0;
-    if (!side.alloc(packets)) give_up("the pool is dry");
+    if (!side.alloc(packets)) give_up("the pool is exhausted");
     const std::uint64_t t1 = kInParts ? stamp() : 0;
     side.fill(packets, frame);
     const std::uint64_t t2 = kInParts ? stamp() : 0;
@@ -114,7 +114,7 @@ std::uint64_t lockstep(Side& side, std::uint64_t rounds, Parts& parts) {
 template <class Side, unsigned B>
 std::uint64_t forward(Side& side, std::uint64_t rounds) {
   typename Side::template Packets<B> packets;
-  if (!side.alloc(packets)) give_up("the pool is dry");
+  if (!side.alloc(packets)) give_up("the pool is exhausted");
   side.fill(packets, broadcast_frame());
   send_all<Side, B>(side, 1, packets);
   const std::uint64_t start = stamp();
@@ -135,7 +135,7 @@ std::uint64_t txonly(Side& side, std::uint64_t rounds) {
   typename Side::template Packets<B> packets;
   const std::uint64_t start = stamp();
   for (std::uint64_t round = 0; round < rounds; ++round) {
-    if (!side.alloc(packets)) give_up("the pool is dry");
+    if (!side.alloc(packets)) give_up("the pool is exhausted");
     side.fill(packets, frame);
     send_all<Side, B>(side, 0, packets);
   }
