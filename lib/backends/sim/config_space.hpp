@@ -9,7 +9,7 @@
 namespace pollux::sim {
 
 /// The configuration space of an in-process card: its header, MSI-X and PCI Express capabilities. PCI Local
-/// Bus 3.0, 6.1 and 6.8.2, and PCI Express Base, "PCI Express Capability Structure", by way of Linux,
+/// Bus 3.0, 6.1 and 6.8.2, and PCI Express Base, "PCI Express Capability Structure", as given in Linux,
 /// include/uapi/linux/pci_regs.h.
 class ConfigSpace {
  public:
@@ -25,13 +25,13 @@ class ConfigSpace {
 
   explicit ConfigSpace(const DeviceModel& card);
 
-  /// `width` is 1, 2 or 4 and `offset` a multiple of it below kSize: the caller's duty.
+  /// `width` must be 1, 2 or 4, and `offset` a multiple of it below kSize. The caller checks this.
   [[nodiscard]] std::uint32_t read(std::uint32_t offset, unsigned width) const noexcept;
-  /// Changes what is writable.
+  /// Changes the writable bits only.
   void write(std::uint32_t offset, unsigned width, std::uint32_t value) noexcept;
 
   [[nodiscard]] bool bus_master() const noexcept { return (read(kCommand, 2) & kCommandMaster) != 0; }
-  /// Whether a function level reset was asked for; asking clears it, as the bit reads as zero.
+  /// True if a function-level reset was requested. Clears the request, because the bit always reads as zero.
   [[nodiscard]] bool take_reset_request() noexcept;
 
  private:

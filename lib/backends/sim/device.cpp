@@ -15,37 +15,37 @@ namespace {
 
 constexpr std::uint32_t kEntryBytes = 16;
 constexpr std::uint32_t kEntryControl = 12;
-/// What a platform waits after a function level reset is 100 ms; this card is ready much sooner.
+/// A platform waits 100 ms after a function-level reset. This card is ready much sooner.
 constexpr Duration kResetTime = std::chrono::milliseconds(2);
 
 }  // namespace
 
 std::uint32_t SimDevice::Window::read_narrow(std::uint32_t offset, unsigned width) noexcept {
   const std::uint32_t value = wire_.with_card(end_, [&](DeviceModel& card) { return card.read(bar_, offset, width); });
-  device_.report_refused();
+  device_.log_refused_accesses();
   return value;
 }
 
 void SimDevice::Window::write_narrow(std::uint32_t offset, unsigned width, std::uint32_t value) noexcept {
   wire_.write_register({end_, bar_, offset, width, value});
-  device_.report_refused();
+  device_.log_refused_accesses();
 }
 
 void SimDevice::Window::flush() noexcept { wire_.flush(); }
 
-// Not where it happens: the wire's lock is held there, and an application's log may do anything.
-void SimDevice::report_refused() {
+// Called after the access, without the wire's lock: the application's log callback may do anything.
+void SimDevice::log_refused_accesses() {
   if (domain_->has_report()) [[unlikely]]
     context_->log(LogLevel::error, fmt::format("{}: {}", name_, domain_->take_report()));
 }
 
 Result<std::unique_ptr<SimDevice>> SimDevice::create(Context& context, std::string name, std::shared_ptr<Wire> wire,
                                                      unsigned end) {
-  // First, since without memory for it nothing is to stay claimed.
+  // Allocated before the claim, so that a failed allocation leaves nothing claimed.
   std::unique_ptr<SimDevice> device(new SimDevice(context, std::move(name), std::move(wire), end));
   if (!device->wire_->claim(end)) {
-    return fail(ErrorCode::busy, fmt::format("{} is open already", device->name_),
-                "close the port that has it, or take another");
+    return fail(ErrorCode::busy, fmt::format("{} is already open", device->name_),
+                "close its port, or use another card");
   }
   device->claimed_ = true;
   if (auto attached = context.attach(device->domain_); !attached) return pass_on(std::move(attached));
@@ -82,8 +82,8 @@ Result<void> SimDevice::check_config_access(std::uint32_t offset, unsigned width
   const bool good_width = width == 1 || width == 2 || width == 4;
   if (good_width && offset < ConfigSpace::kSize && offset % width == 0) return {};
   return fail(ErrorCode::invalid_argument,
-              fmt::format("{}: no configuration access of {} bytes at {:#x}", name_, width, offset),
-              "use 1, 2 or 4 bytes at a multiple of that below 4096");
+              fmt::format("{}: invalid configuration access of {} bytes at {:#x}", name_, width, offset),
+              "use 1, 2 or 4 bytes at a multiple of that size below 4096");
 }
 
 Result<std::uint32_t> SimDevice::read_config(std::uint32_t offset, unsigned width) {
@@ -132,7 +132,7 @@ void SimDevice::mask_vectors(DeviceModel& card, unsigned unmasked) {
 
 Result<std::span<const int>> SimDevice::enable_interrupts(unsigned count) {
   if (count > vectors_) {
-    return fail(ErrorCode::invalid_argument, fmt::format("{}: {} interrupt vectors asked for", name_, count),
+    return fail(ErrorCode::invalid_argument, fmt::format("{}: {} interrupt vectors were requested", name_, count),
                 fmt::format("it has {}", vectors_));
   }
   std::vector<FileDescriptor> events;
@@ -140,8 +140,8 @@ Result<std::span<const int>> SimDevice::enable_interrupts(unsigned count) {
   for (unsigned i = 0; i < count; ++i) {
     events.emplace_back(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!events.back()) {
-      return fail_errno(ErrorCode::io_error, fmt::format("{}: no eventfd for vector {}", name_, i), errno,
-                        "raise the limit of open files (ulimit -n)");
+      return fail_errno(ErrorCode::io_error, fmt::format("{}: the eventfd of vector {} cannot be created", name_, i),
+                        errno, "raise the limit of open files (ulimit -n)");
     }
     numbers.push_back(events.back().get());
   }
@@ -150,7 +150,7 @@ Result<std::span<const int>> SimDevice::enable_interrupts(unsigned count) {
     event_numbers_ = std::move(numbers);
     card.on_interrupt([this](unsigned vector) {
       const std::uint64_t one = 1;
-      // It fails only where the counter is full, and then it is signalled anyway.
+      // The write fails only if the event's counter is full. The event is signalled then, too.
       if (vector < event_numbers_.size()) static_cast<void>(!::write(event_numbers_[vector], &one, sizeof one));
     });
     mask_vectors(card, count);

@@ -15,14 +15,14 @@
 
 namespace pollux::sim {
 
-/// The card at one end of a wire, as a driver sees any PCI card.
-/// Thread rule: that of Device; the Bars may be used from any thread, since each access takes the wire's lock.
+/// An in-process card at one end of a wire, presented as a PCI device.
+/// Thread rule: that of Device. The Bars may be used from any thread, because each access takes the wire's lock.
 class SimDevice final : public Device {
  public:
-  /// Error busy if the card has a device already, and those of Context::attach.
+  /// Error busy if the card already has a device, and those of Context::attach.
   [[nodiscard]] static Result<std::unique_ptr<SimDevice>> create(Context& context, std::string name,
                                                                  std::shared_ptr<Wire> wire, unsigned end);
-  /// Stops the card's DMA, resets it and leaves it to the next one who opens it.
+  /// Stops the card's DMA, resets it and releases it.
   ~SimDevice() override;
 
   [[nodiscard]] const std::string& name() const override { return name_; }
@@ -59,7 +59,7 @@ class SimDevice final : public Device {
 
   SimDevice(Context& context, std::string name, std::shared_ptr<Wire> wire, unsigned end);
   [[nodiscard]] Result<void> check_config_access(std::uint32_t offset, unsigned width) const;
-  void report_refused();
+  void log_refused_accesses();
   void mask_vectors(DeviceModel& card, unsigned unmasked);
 
   std::shared_ptr<ContextState> context_;

@@ -6,7 +6,7 @@
 namespace pollux::sim {
 namespace {
 
-/// Without the sum that could wrap.
+/// Avoids iova + length, which could wrap.
 bool covers(const DmaSegment& segment, std::uint64_t iova, std::size_t length) noexcept {
   return iova >= segment.iova && length <= segment.size && iova - segment.iova <= segment.size - length;
 }
@@ -14,7 +14,7 @@ bool covers(const DmaSegment& segment, std::uint64_t iova, std::size_t length) n
 }  // namespace
 
 std::vector<IovaRange> Domain::usable_iova() const {
-  // What type1 offers with a 48-bit IOMMU, less the window where interrupt messages go.
+  // The ranges of a type1 container with a 48-bit IOMMU: all but the window of interrupt messages.
   return {{0, 0xFEDFFFFF}, {0xFEF00000, (std::uint64_t{1} << 48) - 1}};
 }
 
@@ -25,7 +25,7 @@ Result<void> Domain::map(const DmaSegment& segment) {
   const bool lies_in_previous =
       after != segments_.begin() && segment.iova - std::prev(after)->first < std::prev(after)->second.size;
   if (segment.size == 0 || runs_into_next || lies_in_previous) {
-    return fail(ErrorCode::invalid_argument, fmt::format("sim domain: {:#x} is mapped already", segment.iova));
+    return fail(ErrorCode::invalid_argument, fmt::format("sim domain: {:#x} is already mapped", segment.iova));
   }
   segments_.emplace(segment.iova, segment);
   return {};
@@ -45,7 +45,7 @@ Result<void> Domain::unmap(const DmaSegment& segment) {
 std::string Domain::take_report() {
   const std::lock_guard guard(*lock_);
   const std::uint64_t count = refused() - reported_.exchange(refused(), std::memory_order_relaxed);
-  return fmt::format("{} accesses to memory that is not mapped were refused, the last one of {} bytes at {:#x}", count,
+  return fmt::format("{} accesses to unmapped memory were refused; the last one had {} bytes at {:#x}", count,
                      refused_length_, refused_iova_);
 }
 

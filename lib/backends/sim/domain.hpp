@@ -14,9 +14,9 @@
 
 namespace pollux::sim {
 
-/// An in-process card's IOMMU: a table of what the Context has mapped, beyond which the card reaches nothing.
-/// Thread rule: `map` and `unmap` take the wire's lock; `translate` is called with it held, since the card only works
-/// then.
+/// An in-process card's IOMMU: a table of the Context's mappings. The card can access nothing else.
+/// Thread rule: `map` and `unmap` take the wire's lock. `translate` is called with the lock held, as is all of the
+/// card's work.
 class Domain final : public DmaDomain, public ModelDma {
  public:
   explicit Domain(std::shared_ptr<std::mutex> wire_lock) : lock_(std::move(wire_lock)) {}
@@ -27,20 +27,21 @@ class Domain final : public DmaDomain, public ModelDma {
   [[nodiscard]] Result<void> unmap(const DmaSegment& segment) override;
 
   [[nodiscard]] std::byte* translate(std::uint64_t iova, std::size_t length) noexcept override;
-  /// Whether accesses were refused since the last `take_report`, which says so in a line.
+  /// True if accesses were refused since the last `take_report`.
   [[nodiscard]] bool has_report() const noexcept { return refused() != reported_.load(std::memory_order_relaxed); }
+  /// One line of text on the accesses that were refused since the last call.
   [[nodiscard]] std::string take_report();
-  /// Accesses that found something unmapped.
+  /// Number of accesses to unmapped memory.
   [[nodiscard]] std::uint64_t refused() const noexcept { return refused_.load(std::memory_order_relaxed); }
 
  private:
   std::shared_ptr<std::mutex> lock_;
   std::map<std::uint64_t, DmaSegment> segments_;  // by IOVA
-  std::array<DmaSegment, 4> recent_{};            // hit before: rings and buffers take turns
-  std::size_t oldest_ = 0;                        // of these
+  std::array<DmaSegment, 4> recent_{};            // a cache: accesses alternate between rings and buffers
+  std::size_t oldest_ = 0;                        // index in `recent_`
   std::atomic<std::uint64_t> refused_{0};
-  std::atomic<std::uint64_t> reported_{0};  // of those
-  std::uint64_t refused_iova_ = 0;          // the last one
+  std::atomic<std::uint64_t> reported_{0};  // value of `refused_` at the last report
+  std::uint64_t refused_iova_ = 0;          // of the last refused access
   std::size_t refused_length_ = 0;
 };
 

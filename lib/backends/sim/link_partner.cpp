@@ -9,13 +9,13 @@ Result<std::unique_ptr<LinkPartner>> open_link_partner(const LinkPartnerOptions&
   const bool socket = !options.socket_local.empty() || !options.socket_remote.empty();
   if (static_cast<int>(pcap) + static_cast<int>(tap) + static_cast<int>(socket) != 1) {
     return fail(ErrorCode::invalid_argument, "a wire has one link partner",
-                "take one of pcap-in/pcap-out, tap and socket");
+                "use one of pcap-in/pcap-out, tap and socket");
   }
   if (tap) return open_tap_partner(options.tap);
   if (pcap) return open_pcap_partner(options.pcap_in, options.pcap_out);
   if (options.socket_local.empty() || options.socket_remote.empty()) {
-    return fail(ErrorCode::invalid_argument, "a socket at a wire's end needs two paths",
-                "give both socket-local=PATH (its own) and socket-remote=PATH (the peer's)");
+    return fail(ErrorCode::invalid_argument, "a socket as link partner needs two paths",
+                "set both socket-local=PATH (its own) and socket-remote=PATH (the peer's)");
   }
   return open_socket_partner(options.socket_local, options.socket_remote);
 }

@@ -12,8 +12,8 @@
 
 namespace pollux::sim {
 
-/// What stands at a wire's link partner instead of a second card. Never waits.
-/// Thread rule: one thread at a time; the wire's lock is held.
+/// The other end of a wire that has no second card: capture files, a TAP interface or a socket. Never blocks.
+/// Thread rule: one thread at a time; the caller holds the wire's lock.
 class LinkPartner {
  public:
   LinkPartner() = default;
@@ -21,35 +21,38 @@ class LinkPartner {
   LinkPartner& operator=(const LinkPartner&) = delete;
   virtual ~LinkPartner() = default;
 
-  /// A frame (without FCS) from the card. False if it was not taken.
+  /// Takes a frame (without FCS) from the card. False if it was dropped.
   [[nodiscard]] virtual bool send(std::span<const std::byte> frame, Duration now) noexcept = 0;
-  /// The next frame for the card if there is one by now; valid until the next call.
+  /// The next frame for the card, if one has arrived by `now`. Valid until the next call.
   [[nodiscard]] virtual std::optional<std::span<const std::byte>> receive(Duration now) noexcept = 0;
-  /// When to ask `receive` again; Duration::max() for never.
+  /// When to call `receive` again; Duration::max() for never.
   [[nodiscard]] virtual Duration next() const noexcept = 0;
 };
 
-/// Which link partner there is; all empty: a second card. At most one kind.
+/// Selects the link partner: capture files, a TAP interface or a socket, at most one of these. All empty: a second
+/// card.
 struct LinkPartnerOptions {
-  std::string pcap_in = {};        ///< frames for the card, as fast as it takes them
-  std::string pcap_out = {};       ///< where the card's frames are written
-  std::string tap = {};            ///< a TAP interface's name
-  std::string socket_local = {};   ///< where a Unix datagram socket is bound: one frame a datagram
-  std::string socket_remote = {};  ///< where its frames go
+  std::string pcap_in = {};        ///< capture file with frames for the card, sent as fast as the card takes them
+  std::string pcap_out = {};       ///< capture file for the frames that the card sends
+  std::string tap = {};            ///< name of a TAP interface
+  std::string socket_local = {};   ///< path that a Unix datagram socket is bound to; one frame per datagram
+  std::string socket_remote = {};  ///< path that the socket sends to
 
   [[nodiscard]] bool any() const noexcept { return *this != LinkPartnerOptions{}; }
   friend bool operator==(const LinkPartnerOptions&, const LinkPartnerOptions&) = default;
 };
 
-/// The longest frame a link partner passes on, without FCS: more than any card takes.
+/// Bytes of the longest frame that a link partner passes on, without FCS. More than any card accepts.
 inline constexpr std::size_t kLinkPartnerFrameBytes = 16 * 1024;
-/// How often a link partner that cannot say when it has frames is asked.
+/// Polling interval of a link partner that cannot announce its frames.
 inline constexpr Duration kLinkPartnerInterval = std::chrono::microseconds(10);
 
-/// Opens what `options` names. Errors: invalid_argument for two kinds at once or half of a kind, and those of each.
+/// Opens the link partner that `options` selects. Errors: invalid_argument for two kinds or an incomplete one, and
+/// those of the functions below.
 [[nodiscard]] Result<std::unique_ptr<LinkPartner>> open_link_partner(const LinkPartnerOptions& options);
 
-// One kind each. Errors: not_found, permission_denied, busy, io_error, invalid_argument; what and hint name the file.
+// Open one kind of link partner. Errors: not_found, permission_denied, busy, io_error, invalid_argument; the error's
+// text and hint name the file.
 [[nodiscard]] Result<std::unique_ptr<LinkPartner>> open_pcap_partner(const std::string& in, const std::string& out);
 [[nodiscard]] Result<std::unique_ptr<LinkPartner>> open_tap_partner(const std::string& name);
 [[nodiscard]] Result<std::unique_ptr<LinkPartner>> open_socket_partner(const std::string& local,

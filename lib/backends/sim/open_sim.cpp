@@ -9,7 +9,7 @@
 
 namespace pollux::sim {
 
-Result<std::shared_ptr<Wire>> Fabric::make(Clock& clock, const Uri& uri, const ModelFactory& make_card) {
+Result<std::shared_ptr<Wire>> WireRegistry::make(Clock& clock, const Uri& uri, const ModelFactory& make_card) {
   std::shared_ptr<Wire> wire;
   if (uri.setup.link_partner.any()) {
     auto link_partner = open_link_partner(uri.setup.link_partner);
@@ -25,22 +25,22 @@ Result<std::shared_ptr<Wire>> Fabric::make(Clock& clock, const Uri& uri, const M
   return wire;
 }
 
-Result<std::shared_ptr<Wire>> Fabric::wire(Clock& clock, const Uri& uri, const FindModel& find_model) {
+Result<std::shared_ptr<Wire>> WireRegistry::wire(Clock& clock, const Uri& uri, const FindModel& find_model) {
   const std::lock_guard guard(lock_);
   Entry& entry = entries_[uri.number / 2];
-  // Somebody who has been handed it and has not claimed his end yet uses it, too.
+  // A caller that has got the wire and not yet claimed its end also uses it.
   const bool in_use = entry.wire != nullptr && (entry.wire->claimed() || entry.wire.use_count() > 1);
   if (in_use && entry.setup.link_partner.any() && entry.card != uri.number) {
     return fail(ErrorCode::busy,
-                fmt::format("sim:{}: sim:{}'s wire leads to a TAP, a socket or a file", uri.number, entry.card),
-                fmt::format("take another card, or open sim:{} without that", entry.card));
+                fmt::format("sim:{}: the wire of sim:{} ends at a TAP, a socket or a file", uri.number, entry.card),
+                fmt::format("use another card, or open sim:{} without that option", entry.card));
   }
   if (in_use && uri.has_options && !(uri.setup == entry.setup)) {
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("sim:{}: the wire it hangs on is in use with other options", uri.number),
-                "say the same for both of its cards, or nothing for the second");
+    return fail(ErrorCode::invalid_argument, fmt::format("sim:{}: its wire is in use with other options", uri.number),
+                "give the same options for both cards of the wire, or none for the second");
   }
-  // Nobody uses it: it may be made anew. A link partner is, always: its files are opened and closed with the card.
+  // An unused wire with the same setup is kept. One with a link partner is always created again, because the link
+  // partner's files are opened and closed with the card.
   if (in_use || (entry.wire != nullptr && uri.setup == entry.setup && !entry.setup.link_partner.any()))
     return entry.wire;
   const auto make_card = find_model(uri.setup.card);
@@ -52,7 +52,7 @@ Result<std::shared_ptr<Wire>> Fabric::wire(Clock& clock, const Uri& uri, const F
   return wire;
 }
 
-std::shared_ptr<Wire> Fabric::find(unsigned number) const {
+std::shared_ptr<Wire> WireRegistry::find(unsigned number) const {
   const std::lock_guard guard(lock_);
   return number < Uri::kCards ? entries_[number / 2].wire : nullptr;
 }
@@ -60,14 +60,14 @@ std::shared_ptr<Wire> Fabric::find(unsigned number) const {
 namespace {
 
 Result<std::shared_ptr<Wire>> find_wire(Context& context, unsigned card) {
-  std::shared_ptr<Wire> wire = context.service<Fabric>().find(card);
+  std::shared_ptr<Wire> wire = context.service<WireRegistry>().find(card);
   if (wire == nullptr) {
     return fail(ErrorCode::not_found, fmt::format("sim:{} has no wire", card), "open the card first");
   }
   return wire;
 }
 
-/// Which end of its wire a card is.
+/// The end of the wire that a card is at.
 unsigned end_on(const Wire& wire, unsigned card) { return wire.has_card(1) ? card % 2 : 0; }
 
 }  // namespace
@@ -84,20 +84,20 @@ Result<WireCounters> wire_counters_towards(Context& context, unsigned card) {
   return (*wire)->counters(1 - end_on(**wire, card));
 }
 
-Result<std::unique_ptr<Device>> open_sim(Context& context, std::string_view which, const FindModel& find_model) {
-  const auto uri = Uri::parse(which);
-  if (!uri) return tl::unexpected(uri.error());
-  auto wire = context.service<Fabric>().wire(context.clock(), *uri, find_model);
+Result<std::unique_ptr<Device>> open_sim(Context& context, std::string_view uri, const FindModel& find_model) {
+  const auto parsed = Uri::parse(uri);
+  if (!parsed) return tl::unexpected(parsed.error());
+  auto wire = context.service<WireRegistry>().wire(context.clock(), *parsed, find_model);
   if (!wire) return pass_on(std::move(wire));
-  const unsigned end = end_on(**wire, uri->number);
-  auto device = SimDevice::create(context, fmt::format("sim:{}", uri->number), *std::move(wire), end);
+  const unsigned end = end_on(**wire, parsed->number);
+  auto device = SimDevice::create(context, fmt::format("sim:{}", parsed->number), *std::move(wire), end);
   if (!device) return pass_on(std::move(device));
   return std::unique_ptr<Device>(*std::move(device));
 }
 
-Result<std::unique_ptr<Device>> open_sim(Context& context, std::string_view which,
+Result<std::unique_ptr<Device>> open_sim(Context& context, std::string_view uri,
                                          std::unique_ptr<DeviceModel> (*make_card)(unsigned number)) {
-  return open_sim(context, which, FindModel([make_card](std::string_view) { return ModelFactory(make_card); }));
+  return open_sim(context, uri, FindModel([make_card](std::string_view) { return ModelFactory(make_card); }));
 }
 
 }  // namespace pollux::sim

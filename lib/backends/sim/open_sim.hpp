@@ -15,28 +15,27 @@
 
 namespace pollux::sim {
 
-/// Makes the card behind `sim:number`.
+/// Creates the card of `sim:number`.
 using ModelFactory = std::function<std::unique_ptr<DeviceModel>(unsigned number)>;
-/// The cards of a name; an empty one asks for those that a URI has which names none. Handed in by whoever knows the
-/// models, since a backend does not.
+/// Finds the factory for a card name. An empty name selects the default card. The caller supplies it, because a backend
+/// does not know the models.
 using FindModel = std::function<Result<ModelFactory>(std::string_view name)>;
 
-/// A Context's wires: sim:0 and sim:1 hang on the first, sim:2 and sim:3 on the second, ... The carrier is present as
-/// long as the wire exists; frames for an end that is not open are the wire's own, counted drops. Thread rule: any
-/// thread.
-class Fabric {
+/// A Context's wires: the first connects sim:0 and sim:1, the second sim:2 and sim:3, and so on. The carrier is present
+/// while the wire exists. The wire drops and counts frames for an end that is not open. Thread rule: any thread.
+class WireRegistry {
  public:
-  /// The wire that `uri.number` hangs on. Whoever opens the first of its cards says how it is made; while one is open,
-  /// another setup is a contradiction. Errors: invalid_argument for that, and those of what stands at its link partner.
+  /// The wire of card `uri.number`, created if necessary. The first card that is opened decides the setup. While a card
+  /// is open, a different setup is an error. Errors: invalid_argument for that, and those of the link partner.
   [[nodiscard]] Result<std::shared_ptr<Wire>> wire(Clock& clock, const Uri& uri, const FindModel& find_model);
-  /// nullptr if it was never opened.
+  /// The wire of card `number`; nullptr if it was never opened.
   [[nodiscard]] std::shared_ptr<Wire> find(unsigned number) const;
 
  private:
   struct Entry {
     std::shared_ptr<Wire> wire;
     Setup setup;
-    unsigned card = 0;  // the one at end 0
+    unsigned card = 0;  // number of the card at end 0
   };
 
   [[nodiscard]] static Result<std::shared_ptr<Wire>> make(Clock& clock, const Uri& uri, const ModelFactory& make_card);
@@ -45,12 +44,12 @@ class Fabric {
   std::array<Entry, Uri::kCards / 2> entries_;
 };
 
-/// Opens the card that `which`, the rest of a "sim:" URI, names: see Uri.
-/// Errors: invalid_argument for anything else, busy if it is open, those of Fabric::wire and of Context::attach.
-[[nodiscard]] Result<std::unique_ptr<Device>> open_sim(Context& context, std::string_view which,
+/// Opens the card that `uri` names, the part of a URI after "sim:" (see Uri). Errors: invalid_argument for a malformed
+/// URI, busy if the card is open, those of WireRegistry::wire and of Context::attach.
+[[nodiscard]] Result<std::unique_ptr<Device>> open_sim(Context& context, std::string_view uri,
                                                        const FindModel& find_model);
-/// The same where there is one kind of card, whatever the URI says.
-[[nodiscard]] Result<std::unique_ptr<Device>> open_sim(Context& context, std::string_view which,
+/// The same with one kind of card. The URI's card name is ignored.
+[[nodiscard]] Result<std::unique_ptr<Device>> open_sim(Context& context, std::string_view uri,
                                                        std::unique_ptr<DeviceModel> (*make_card)(unsigned number));
 
 }  // namespace pollux::sim

@@ -15,12 +15,12 @@
 namespace pollux::sim {
 namespace {
 
-/// The longest sleep: a bound on what a wake-up that got lost could cost.
-constexpr Duration kLongestSleep = std::chrono::milliseconds(10);
-/// Looks for more work before sleeping, since drivers ring again soon.
-constexpr int kLooks = 64;
+/// The longest sleep. It bounds the delay that a lost wake-up would cause.
+constexpr Duration kMaxSleep = std::chrono::milliseconds(10);
+/// Polls for posted writes before the thread sleeps, because a driver often writes again soon.
+constexpr int kPollsBeforeSleep = 64;
 
-/// Signals are the application's: none is delivered on a thread that it does not know.
+/// Blocks all signals while the thread is created. Signals belong to the application, which does not know this thread.
 class AllSignalsBlocked {
  public:
   AllSignalsBlocked() noexcept {
@@ -41,7 +41,7 @@ class AllSignalsBlocked {
 Result<std::unique_ptr<Runner>> Runner::create(Machine& machine) {
   FileDescriptor wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake) {
-    return fail_errno(ErrorCode::io_error, "no eventfd for the card's thread", errno,
+    return fail_errno(ErrorCode::io_error, "the eventfd of the card's thread cannot be created", errno,
                       "raise the limit of open files (ulimit -n)");
   }
   return std::unique_ptr<Runner>(new Runner(machine, std::move(wake)));
@@ -54,7 +54,7 @@ void Runner::start() {
   try {
     thread_ = std::thread([this] { loop(); });
   } catch (const std::system_error&) {
-    running_.store(false);  // the driver's own thread does the work then
+    running_.store(false);  // the driver's thread then does the work
   }
 }
 
@@ -69,7 +69,7 @@ bool Runner::post(const Write& write) noexcept {
   if (!running_.load(std::memory_order_relaxed)) return false;
   {
     const std::lock_guard guard(post_lock_);
-    if (posted_.size() >= kMostPosted) return false;
+    if (posted_.size() >= kMaxPosted) return false;
     posted_.push_back(write);
     has_posted_.store(true);
   }
@@ -77,7 +77,7 @@ bool Runner::post(const Write& write) noexcept {
   return true;
 }
 
-void Runner::take_posted() noexcept {
+void Runner::process_posted() noexcept {
   if (!has_posted_.load(std::memory_order_acquire)) return;
   {
     const std::lock_guard guard(post_lock_);
@@ -91,16 +91,17 @@ void Runner::take_posted() noexcept {
 void Runner::loop() {
   while (running_.load(std::memory_order_relaxed)) {
     const Duration idle = machine_.run();
-    int looks = 0;
-    while (looks < kLooks && !has_posted_.load(std::memory_order_relaxed)) {
+    int polls = 0;
+    while (polls < kPollsBeforeSleep && !has_posted_.load(std::memory_order_relaxed)) {
       std::this_thread::yield();
-      ++looks;
+      ++polls;
     }
-    if (looks == kLooks && idle > Duration(0)) sleep(std::min(idle, kLongestSleep));
+    if (polls == kPollsBeforeSleep && idle > Duration(0)) sleep(std::min(idle, kMaxSleep));
   }
 }
 
-// `asleep_` is set before the last look, and looked at after a write was posted: one of the two sees the other.
+// This thread sets `asleep_` and then reads `has_posted_`. `post` sets `has_posted_` and then reads `asleep_`. So at
+// least one of them sees the other's store, and no wake-up is lost.
 void Runner::sleep(Duration span) noexcept {
   asleep_.store(true);
   if (!has_posted_.load() && running_.load()) {

@@ -14,8 +14,9 @@
 
 namespace pollux::sim {
 
-/// A thread on which cards work beside the one that drives them, and the register writes on their way to it.
-/// Thread rule: `post` from any thread; `start` and `stop` from one at a time; `take_posted` under the machine's lock.
+/// A thread that runs in-process cards, and the queue of register writes posted to it.
+/// Thread rule: `post` from any thread; `start` and `stop` from one thread at a time; `process_posted` under the lock
+/// of the Machine.
 class Runner {
  public:
   struct Write {
@@ -25,39 +26,39 @@ class Runner {
     unsigned width = 4;  ///< bytes
     std::uint32_t value = 0;
   };
-  /// What runs. Outlives the Runner.
+  /// The cards that the thread runs. Outlives the Runner.
   class Machine {
    public:
-    /// Does all that is due and tells how long until there is more. Called by the thread, without any lock.
+    /// Does all work that is due, and returns the time until the next work. The thread calls it without any lock.
     virtual Duration run() = 0;
-    /// A write arrives. Called from within `run`, or whoever else calls take_posted.
+    /// Executes a posted write. Called by process_posted.
     virtual void write(const Write& write) noexcept = 0;
 
    protected:
     ~Machine() = default;
   };
-  /// Posted writes at most; a driver that has that many does the work itself.
-  static constexpr std::size_t kMostPosted = 256;
+  /// Maximum number of posted writes. Beyond it the caller executes the write itself.
+  static constexpr std::size_t kMaxPosted = 256;
 
-  /// Error io_error without an event descriptor.
+  /// Error io_error if no eventfd can be created.
   [[nodiscard]] static Result<std::unique_ptr<Runner>> create(Machine& machine);
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
   ~Runner() { stop(); }
 
-  /// Starts the thread unless it runs. Without one (the system refuses) writes are not posted.
+  /// Starts the thread unless it runs. If the system cannot start a thread, `post` returns false.
   void start();
-  /// Returns when the thread is gone; what is still posted waits for take_posted.
+  /// Ends the thread and waits for it. Writes that are still posted stay queued for process_posted.
   void stop();
-  /// False if it cannot be posted: the caller does it, after what was posted before.
+  /// False if the write cannot be posted. The caller then executes it, after process_posted.
   [[nodiscard]] bool post(const Write& write) noexcept;
-  /// Hands what was posted to the machine, in order.
-  void take_posted() noexcept;
+  /// Passes all posted writes to the Machine, in order.
+  void process_posted() noexcept;
 
  private:
   Runner(Machine& machine, FileDescriptor wake) : machine_(machine), wake_(std::move(wake)) {
-    posted_.reserve(kMostPosted);
-    taken_.reserve(kMostPosted);
+    posted_.reserve(kMaxPosted);
+    taken_.reserve(kMaxPosted);
   }
   void loop();
   void sleep(Duration span) noexcept;

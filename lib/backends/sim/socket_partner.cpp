@@ -14,7 +14,8 @@
 namespace pollux::sim {
 namespace {
 
-/// One frame a datagram between two Unix sockets: what QEMU calls "-netdev dgram" with unix paths.
+/// Exchanges frames over Unix datagram sockets, one frame per datagram. Compatible with QEMU's "-netdev dgram" with
+/// unix paths.
 class SocketPartner final : public LinkPartner {
  public:
   SocketPartner(FileDescriptor socket, std::string path, const sockaddr_un& peer)
@@ -60,12 +61,13 @@ Result<std::unique_ptr<LinkPartner>> open_socket_partner(const std::string& loca
   const auto peer = address("socket-remote", remote);
   if (!peer) return tl::unexpected(peer.error());
   FileDescriptor socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!socket) return fail_errno(ErrorCode::io_error, "no Unix socket", errno, "raise the limit of open files");
+  if (!socket)
+    return fail_errno(ErrorCode::io_error, "a Unix socket cannot be created", errno, "raise the limit of open files");
   if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&*own), sizeof *own) != 0) {
     const bool taken = errno == EADDRINUSE;
-    return fail_errno(taken ? ErrorCode::busy : ErrorCode::io_error, fmt::format("socket-local={}", local), errno,
-                      taken ? fmt::format("if nobody uses it any more: rm {}", local)
-                            : "name a file in a folder that exists and may be written");
+    return fail_errno(
+        taken ? ErrorCode::busy : ErrorCode::io_error, fmt::format("socket-local={}", local), errno,
+        taken ? fmt::format("if no process uses it: rm {}", local) : "use a path in an existing, writable folder");
   }
   return std::unique_ptr<LinkPartner>(std::make_unique<SocketPartner>(std::move(socket), local, *peer));
 }

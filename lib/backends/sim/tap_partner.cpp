@@ -16,7 +16,7 @@
 namespace pollux::sim {
 namespace {
 
-/// The host's kernel at the other end of the wire. Linux, Documentation/networking/tuntap.rst.
+/// Connects the wire to the host's kernel through a TAP interface. Linux, Documentation/networking/tuntap.rst.
 class TapPartner final : public LinkPartner {
  public:
   explicit TapPartner(FileDescriptor tap) : tap_(std::move(tap)), buffer_(kLinkPartnerFrameBytes) {}
@@ -56,7 +56,7 @@ Result<std::unique_ptr<LinkPartner>> open_tap_partner(const std::string& name) {
   ifreq request{};
   if (name.size() >= sizeof request.ifr_name) {
     return fail(ErrorCode::invalid_argument, fmt::format("tap={}: the name is too long", name),
-                fmt::format("an interface's name has at most {} letters", sizeof request.ifr_name - 1));
+                fmt::format("an interface name has at most {} characters", sizeof request.ifr_name - 1));
   }
   FileDescriptor tap(::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC));
   if (!tap) {
@@ -67,7 +67,7 @@ Result<std::unique_ptr<LinkPartner>> open_tap_partner(const std::string& name) {
   request.ifr_flags = IFF_TAP | IFF_NO_PI;
   if (::ioctl(tap.get(), TUNSETIFF, &request) != 0) {
     return fail_errno(code_for(errno), fmt::format("tap={}", name), errno,
-                      fmt::format("let root make it for you: sudo ip tuntap add {} mode tap user $USER, then "
+                      fmt::format("create it as root: sudo ip tuntap add {} mode tap user $USER, then "
                                   "sudo ip link set {} up",
                                   name, name));
   }

@@ -15,11 +15,11 @@ struct Unit {
   std::string_view name;
   double factor;
 };
-constexpr std::array kTimes{Unit{"ns", 1}, Unit{"us", 1e3}, Unit{"ms", 1e6}, Unit{"s", 1e9}};
-constexpr std::array kRates{Unit{"", 1}, Unit{"k", 1e3}, Unit{"M", 1e6}, Unit{"G", 1e9}};
-constexpr std::array kShares{Unit{"", 1}, Unit{"%", 0.01}};
+constexpr std::array kTimeUnits{Unit{"ns", 1}, Unit{"us", 1e3}, Unit{"ms", 1e6}, Unit{"s", 1e9}};
+constexpr std::array kRateUnits{Unit{"", 1}, Unit{"k", 1e3}, Unit{"M", 1e6}, Unit{"G", 1e9}};
+constexpr std::array kProbabilityUnits{Unit{"", 1}, Unit{"%", 0.01}};
 
-/// A number and one of the units; nothing else, no sign, no infinity.
+/// Parses a finite number without a sign, followed by one of `units`.
 std::optional<double> quantity(std::string_view text, std::span<const Unit> units) {
   double number = 0;
   if (text.empty() || text.front() == '-') return std::nullopt;
@@ -32,36 +32,36 @@ std::optional<double> quantity(std::string_view text, std::span<const Unit> unit
   return std::nullopt;
 }
 
-std::optional<std::uint64_t> whole(std::string_view text) {
+std::optional<std::uint64_t> integer(std::string_view text) {
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return number;
 }
 
-/// False where the value is not one of that kind; ranges are left to `check`.
-bool set_share(double& share, std::string_view value) {
-  const auto parsed = quantity(value, kShares);
-  if (parsed) share = *parsed;
+/// False if `value` is not a probability. `check` tests its range.
+bool set_probability(double& probability, std::string_view value) {
+  const auto parsed = quantity(value, kProbabilityUnits);
+  if (parsed) probability = *parsed;
   return parsed.has_value();
 }
 
 bool set_delay(Setup& setup, std::string_view value) {
-  const auto parsed = quantity(value, kTimes);
+  const auto parsed = quantity(value, kTimeUnits);
   if (!parsed || *parsed > static_cast<double>(WireOptions::kMaxDelay.count())) return false;
   setup.wire.delay = Duration(static_cast<Duration::rep>(std::llround(*parsed)));
   return true;
 }
 
 bool set_rate(Setup& setup, std::string_view value) {
-  const auto parsed = quantity(value, kRates);
+  const auto parsed = quantity(value, kRateUnits);
   if (!parsed || *parsed < static_cast<double>(WireOptions::kMinRate) || *parsed > 1e15) return false;
   setup.wire.rate = static_cast<std::uint64_t>(*parsed);
   return true;
 }
 
 bool set_seed(Setup& setup, std::string_view value) {
-  const auto parsed = whole(value);
+  const auto parsed = integer(value);
   if (parsed) setup.wire.seed = *parsed;
   return parsed.has_value();
 }
@@ -73,20 +73,21 @@ bool set_text(std::string& text, std::string_view value) {
 
 struct Option {
   std::string_view name;
-  std::string_view wants;
+  std::string_view expects;
   bool (*set)(Setup& setup, std::string_view value);
 };
 
-constexpr std::string_view kShare = "a probability from 0 to 1, such as 0.01 or 1%";
+constexpr std::string_view kProbability = "a probability from 0 to 1, such as 0.01 or 1%";
 constexpr std::array kOptions{
-    Option{"rate", "bits a second from 1k, such as 100M or 1G", set_rate},
+    Option{"rate", "bits per second from 1k, such as 100M or 1G", set_rate},
     Option{"delay", "a time up to 10s, such as 10us", set_delay},
-    Option{"loss", kShare, [](Setup& s, std::string_view v) { return set_share(s.wire.loss, v); }},
-    Option{"corrupt", kShare, [](Setup& s, std::string_view v) { return set_share(s.wire.corrupt, v); }},
-    Option{"mangle", kShare, [](Setup& s, std::string_view v) { return set_share(s.wire.mangle, v); }},
-    Option{"duplicate", kShare, [](Setup& s, std::string_view v) { return set_share(s.wire.duplicate, v); }},
-    Option{"reorder", kShare, [](Setup& s, std::string_view v) { return set_share(s.wire.reorder, v); }},
-    Option{"seed", "a whole number", set_seed},
+    Option{"loss", kProbability, [](Setup& s, std::string_view v) { return set_probability(s.wire.loss, v); }},
+    Option{"corrupt", kProbability, [](Setup& s, std::string_view v) { return set_probability(s.wire.corrupt, v); }},
+    Option{"mangle", kProbability, [](Setup& s, std::string_view v) { return set_probability(s.wire.mangle, v); }},
+    Option{"duplicate", kProbability,
+           [](Setup& s, std::string_view v) { return set_probability(s.wire.duplicate, v); }},
+    Option{"reorder", kProbability, [](Setup& s, std::string_view v) { return set_probability(s.wire.reorder, v); }},
+    Option{"seed", "an integer", set_seed},
     Option{"pcap-in", "a file", [](Setup& s, std::string_view v) { return set_text(s.link_partner.pcap_in, v); }},
     Option{"pcap-out", "a file", [](Setup& s, std::string_view v) { return set_text(s.link_partner.pcap_out, v); }},
     Option{"tap", "an interface", [](Setup& s, std::string_view v) { return set_text(s.link_partner.tap, v); }},
@@ -97,13 +98,13 @@ constexpr std::array kOptions{
            [](Setup& s, std::string_view v) { return set_text(s.link_partner.socket_remote, v); }},
 };
 
-std::string names() {
+std::string option_names() {
   std::string all;
   for (const Option& option : kOptions) all += fmt::format("{}=, ", option.name);
   return all + "thread";
 }
 
-Result<void> apply(Setup& setup, std::string_view which, std::string_view part) {
+Result<void> apply(Setup& setup, std::string_view text, std::string_view part) {
   if (part == "thread") {
     setup.threaded = true;
     return {};
@@ -112,11 +113,11 @@ Result<void> apply(Setup& setup, std::string_view which, std::string_view part) 
   for (const Option& option : kOptions) {
     if (equals == std::string_view::npos || option.name != part.substr(0, equals)) continue;
     if (option.set(setup, part.substr(equals + 1))) return {};
-    return fail(ErrorCode::invalid_argument, fmt::format("sim:{}: '{}' is not understood", which, part),
-                fmt::format("{} wants {}", option.name, option.wants));
+    return fail(ErrorCode::invalid_argument, fmt::format("sim:{}: '{}' is invalid", text, part),
+                fmt::format("{} expects {}", option.name, option.expects));
   }
-  return fail(ErrorCode::invalid_argument, fmt::format("sim:{}: there is no option '{}'", which, part),
-              fmt::format("there are {}; several are joined by commas", names()));
+  return fail(ErrorCode::invalid_argument, fmt::format("sim:{}: unknown option '{}'", text, part),
+              fmt::format("the options are {}; separate them by commas", option_names()));
 }
 
 }  // namespace
@@ -125,38 +126,38 @@ Result<void> check(const WireOptions& options) {
   const auto refuse = [](std::string what, std::string hint) {
     return fail(ErrorCode::invalid_argument, "wire: " + std::move(what), std::move(hint));
   };
-  const std::array<std::pair<const char*, double>, 5> shares{{{"loss", options.loss},
-                                                              {"corrupt", options.corrupt},
-                                                              {"mangle", options.mangle},
-                                                              {"duplicate", options.duplicate},
-                                                              {"reorder", options.reorder}}};
-  for (const auto& [name, share] : shares) {
-    if (!(share >= 0 && share <= 1)) return refuse(fmt::format("{} is {}", name, share), "choose 0 to 1");
+  const std::array<std::pair<const char*, double>, 5> probabilities{{{"loss", options.loss},
+                                                                     {"corrupt", options.corrupt},
+                                                                     {"mangle", options.mangle},
+                                                                     {"duplicate", options.duplicate},
+                                                                     {"reorder", options.reorder}}};
+  for (const auto& [name, value] : probabilities) {
+    if (!(value >= 0 && value <= 1)) return refuse(fmt::format("{} is {}", name, value), "choose 0 to 1");
   }
   if (options.delay < Duration(0) || options.delay > WireOptions::kMaxDelay) {
     return refuse(fmt::format("a delay of {} ns", options.delay.count()), "choose up to 10 s");
   }
   if (options.rate != 0 && options.rate < WireOptions::kMinRate) {
-    return refuse(fmt::format("a rate of {} bits a second", options.rate), "choose at least 1000, or 0 for no limit");
+    return refuse(fmt::format("a rate of {} bits per second", options.rate), "choose at least 1000, or 0 for no limit");
   }
   return {};
 }
 
-Result<Uri> Uri::parse(std::string_view which) {
+Result<Uri> Uri::parse(std::string_view text) {
   Uri uri;
-  const auto question = which.find('?');
-  const auto number = whole(which.substr(0, question));
+  const auto question = text.find('?');
+  const auto number = integer(text.substr(0, question));
   if (!number || *number >= kCards) {
-    return fail(ErrorCode::invalid_argument, fmt::format("sim:{}: no such in-process card", which),
-                fmt::format("write sim:0 to sim:{}; an even number and the next are joined by a wire", kCards - 1));
+    return fail(ErrorCode::invalid_argument, fmt::format("sim:{}: no such in-process card", text),
+                fmt::format("use sim:0 to sim:{}; a wire connects an even number and the next one", kCards - 1));
   }
   uri.number = static_cast<unsigned>(*number);
   if (question == std::string_view::npos) return uri;
   uri.has_options = true;
-  std::string_view rest = which.substr(question + 1);
+  std::string_view rest = text.substr(question + 1);
   for (bool more = true; more;) {
     const auto comma = rest.find(',');
-    if (auto applied = apply(uri.setup, which, rest.substr(0, comma)); !applied) return pass_on(std::move(applied));
+    if (auto applied = apply(uri.setup, text, rest.substr(0, comma)); !applied) return pass_on(std::move(applied));
     more = comma != std::string_view::npos;
     if (more) rest.remove_prefix(comma + 1);
   }

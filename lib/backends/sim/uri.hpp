@@ -10,24 +10,24 @@
 
 namespace pollux::sim {
 
-/// How a wire is made.
+/// The configuration of a wire and its ends.
 struct Setup {
   WireOptions wire;
   LinkPartnerOptions link_partner;
-  std::string card = {};  ///< a kind of card, for both ends; empty: the usual one
+  std::string card = {};  ///< name of the card model at both ends; empty: the default one
   bool threaded = false;
   friend bool operator==(const Setup&, const Setup&) = default;
 };
 
-/// What follows "sim:": NUMBER, or NUMBER?OPTION,OPTION,... with
-///   rate=1G            bits a second, with k, M or G
+/// The part of a URI after "sim:": NUMBER, or NUMBER?OPTION,OPTION,... The options:
+///   rate=1G            bits per second, with k, M or G
 ///   delay=10us         with ns, us, ms or s
 ///   loss=0.01          a probability, or loss=1%; the same for corrupt, mangle, duplicate, reorder
 ///   seed=7
 ///   pcap-in=FILE, pcap-out=FILE, tap=NAME, socket-local=PATH, socket-remote=PATH
-///   card=NAME          another kind of card, at both ends
-///   thread             the wire's cards work on a thread of their own
-/// A file's name has no comma in it.
+///   card=NAME          another card model, at both ends
+///   thread             the wire's cards run on their own thread
+/// A file name must not contain a comma.
 struct Uri {
   static constexpr unsigned kCards = 64;
 
@@ -35,8 +35,8 @@ struct Uri {
   bool has_options = false;
   Setup setup;
 
-  /// Error invalid_argument, which names the part and what may stand there.
-  [[nodiscard]] static Result<Uri> parse(std::string_view which);
+  /// Error invalid_argument, which names the invalid part and the valid values.
+  [[nodiscard]] static Result<Uri> parse(std::string_view text);
 };
 
 }  // namespace pollux::sim

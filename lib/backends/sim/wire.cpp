@@ -7,15 +7,15 @@
 namespace pollux::sim {
 namespace {
 
-/// What a sender's MAC pads to, FCS not counted.
-constexpr std::size_t kShortestFrame = 60;
-/// Frames taken from a link partner in one go: a flood must not keep the lock for ever.
-constexpr unsigned kMostAtOnce = 256;
+/// Bytes without FCS that a MAC pads short frames to.
+constexpr std::size_t kMinFrame = 60;
+/// Maximum number of frames taken from a link partner while the lock is held. Bounds how long the lock is held.
+constexpr unsigned kMaxFramesPerPoll = 256;
 
 }  // namespace
 
 Wire::Wire(Clock& clock, const WireOptions& options) : clock_(clock), options_(options) {
-  if (options.plain()) return;
+  if (options.is_transparent()) return;
   for (unsigned end = 0; end < ends_.size(); ++end) ends_[end].channel.emplace(options, end);
 }
 
@@ -41,7 +41,7 @@ std::shared_ptr<Wire> Wire::create(Clock& clock, std::unique_ptr<DeviceModel> ca
                                    std::unique_ptr<LinkPartner> link_partner, const WireOptions& options) {
   std::shared_ptr<Wire> wire(new Wire(clock, options));
   wire->ends_[0].card = std::move(card);
-  wire->ends_[1].far = std::move(link_partner);
+  wire->ends_[1].link_partner = std::move(link_partner);
   wire->connect();
   return wire;
 }
@@ -72,7 +72,7 @@ bool Wire::claim(unsigned end) {
     const std::lock_guard guard(*lock_);
     if (ends_[end].card == nullptr || std::exchange(ends_[end].claimed, true)) return false;
   }
-  run_or_rest();
+  start_or_stop_runner();
   return true;
 }
 
@@ -81,11 +81,11 @@ void Wire::release(unsigned end) {
     const std::lock_guard guard(*lock_);
     ends_[end].claimed = false;
   }
-  run_or_rest();
+  start_or_stop_runner();
 }
 
-// The thread takes the wire's lock, so it cannot be waited for with that held.
-void Wire::run_or_rest() {
+// Must not hold the wire's lock: the thread takes it, so waiting for the thread would deadlock.
+void Wire::start_or_stop_runner() {
   if (runner_ == nullptr) return;
   const std::lock_guard guard(runner_lock_);
   claimed() ? runner_->start() : runner_->stop();
@@ -98,8 +98,8 @@ bool Wire::claimed() const {
 
 Result<void> Wire::run_threaded() {
   if (dynamic_cast<ManualClock*>(&clock_) != nullptr) {
-    return fail(ErrorCode::invalid_argument, "a card on a thread of its own needs real time",
-                "leave out `thread`, or give the Context a clock that runs by itself");
+    return fail(ErrorCode::invalid_argument, "a card with its own thread needs a clock in real time",
+                "omit `thread`, or give the Context a clock other than ManualClock");
   }
   auto runner = Runner::create(*this);
   if (!runner) return pass_on(std::move(runner));
@@ -133,12 +133,12 @@ Duration Wire::run() {
 
 void Wire::catch_up() {
   run_until(clock_.now());
-  if (runner_ != nullptr) runner_->take_posted();
+  if (runner_ != nullptr) runner_->process_posted();
 }
 
 void Wire::run_until(Duration now) {
-  arrivals(now);
-  if (ends_[1].far != nullptr) poll_link_partner(now);
+  process_arrivals(now);
+  if (ends_[1].link_partner != nullptr) poll_link_partner(now);
   now_ = std::max(now_, now);
   for (End& end : ends_) {
     if (end.card != nullptr) end.card->advance(now_);
@@ -146,13 +146,13 @@ void Wire::run_until(Duration now) {
 }
 
 void Wire::settle() {
-  arrivals(now_);
+  process_arrivals(now_);
   due_.store(next_event().count(), std::memory_order_relaxed);
 }
 
-// What is on the wire happens one after the other, each at its own time, so that two runs with the same clock do the
-// same even if they look at different moments.
-void Wire::arrivals(Duration now) {
+// Processes events on the wire in order, each at its own time. So two runs with the same clock behave the same, even if
+// they poll at different moments.
+void Wire::process_arrivals(Duration now) {
   if (!ends_[0].channel) return;
   for (Duration next = next_on_wire(); next <= now; next = next_on_wire()) {
     now_ = std::max(now_, next);
@@ -162,8 +162,8 @@ void Wire::arrivals(Duration now) {
     for (unsigned from = 0; from < ends_.size(); ++from) {
       End& end = ends_[from];
       while (auto frame = end.channel->take(now_, end.sent)) deliver(from, frame->bytes, frame->corrupt);
-      if (!end.held_up || end.channel->congested(now_)) continue;
-      end.held_up = false;
+      if (!end.paused || end.channel->congested(now_)) continue;
+      end.paused = false;
       if (end.card != nullptr) end.card->set_wire_busy(false);
     }
   }
@@ -174,7 +174,7 @@ Duration Wire::next_on_wire() const noexcept {
   for (const End& end : ends_) {
     if (!end.channel) continue;
     next = std::min(next, end.channel->next());
-    if (end.held_up) next = std::min(next, end.channel->free_at());
+    if (end.paused) next = std::min(next, end.channel->free_at());
   }
   return next;
 }
@@ -183,26 +183,28 @@ Duration Wire::next_event() const noexcept {
   Duration next = next_on_wire();
   for (const End& end : ends_) {
     if (end.card != nullptr) next = std::min(next, end.card->next_event());
-    // A card that takes nothing for now must not make whoever waits for this spin.
-    if (end.far != nullptr) next = std::min(next, std::max(end.far->next(), now_ + kLinkPartnerInterval));
+    // At least one interval from now: a card that accepts no frames must not make a waiting caller spin.
+    if (end.link_partner != nullptr) {
+      next = std::min(next, std::max(end.link_partner->next(), now_ + kLinkPartnerInterval));
+    }
   }
   return next;
 }
 
-// The link partner keeps its frames until the card can take them, as a switch would that is asked to pause.
+// The link partner keeps its frames until the card can receive them, like a switch that received a pause frame.
 void Wire::poll_link_partner(Duration now) {
-  End& far = ends_[1];
-  if (far.far->next() > now || !ends_[0].claimed) return;
-  for (unsigned taken = 0; taken < kMostAtOnce && ends_[0].card->can_receive(); ++taken) {
-    if (far.channel && far.channel->congested(now)) return;
-    const auto frame = far.far->receive(now);
+  End& end = ends_[1];
+  if (end.link_partner->next() > now || !ends_[0].claimed) return;
+  for (unsigned taken = 0; taken < kMaxFramesPerPoll && ends_[0].card->can_receive(); ++taken) {
+    if (end.channel && end.channel->congested(now)) return;
+    const auto frame = end.link_partner->receive(now);
     if (!frame) return;
     now_ = std::max(now_, now);
-    if (frame->size() >= kShortestFrame) {
+    if (frame->size() >= kMinFrame) {
       carry(1, *frame);
     } else {
       padded_.assign(frame->begin(), frame->end());
-      padded_.resize(kShortestFrame);
+      padded_.resize(kMinFrame);
       carry(1, padded_);
     }
   }
@@ -229,13 +231,14 @@ WireCounters Wire::counters(unsigned end) const {
   return ends_[end].sent;
 }
 
-// A card that answered a frame with a frame at once would come back in here while the first one is still on its way.
+// Recursive call: a card that answers a frame at once calls this function while the first frame is being delivered. The
+// second frame is queued.
 void Wire::carry(unsigned from, std::span<const std::byte> frame) {
   End& end = ends_[from];
   if (end.channel) {
     end.channel->put(frame, now_, end.sent);
-    if (end.held_up || !end.channel->congested(now_)) return;
-    end.held_up = true;
+    if (end.paused || !end.channel->congested(now_)) return;
+    end.paused = true;
     if (end.card != nullptr) end.card->set_wire_busy(true);
     return;
   }
@@ -268,10 +271,10 @@ void Wire::deliver(unsigned from, std::span<const std::byte> frame, bool corrupt
     to.handler(frame);
   } else if (to.card != nullptr) {
     ++counters.dropped_unopened;
-  } else if (to.far != nullptr && !corrupt && to.far->send(frame, now_)) {
+  } else if (to.link_partner != nullptr && !corrupt && to.link_partner->send(frame, now_)) {
     ++counters.carried;
   } else {
-    ++counters.dropped_link_partner;  // where there is no card, nobody passes on a frame whose check sequence is wrong
+    ++counters.dropped_link_partner;  // a link partner does not pass on a frame with a wrong check sequence
   }
 }
 

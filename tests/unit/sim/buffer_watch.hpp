@@ -14,11 +14,11 @@
 
 namespace pollux::sim {
 
-/// Sees that a card touches no buffer that is free, and nothing outside a buffer of the pool: refuses such accesses and
-/// notes them. For one thread and small pools: each access of a frame's bytes looks at every free mbuf.
+/// Checks that a card accesses neither free buffers nor memory outside the pool's buffers. Rejects and records such
+/// accesses. For one thread and small pools, because each access to a frame's bytes searches all free mbufs.
 class BufferWatch final : public DmaInterceptor {
  public:
-  /// `caches` are all that hold mbufs of `pool`. `next`, if there is one, gets what is allowed.
+  /// `caches` must be all caches with mbufs of `pool`. Allowed accesses are passed to `next`, if it is set.
   explicit BufferWatch(const Mempool& pool, std::vector<const MempoolCache*> caches, DmaInterceptor* next = nullptr)
       : core_(pool.core()), caches_(std::move(caches)), next_(next) {
     for (std::uint32_t i = 0; i < core_->options().count; ++i) {
@@ -30,11 +30,11 @@ class BufferWatch final : public DmaInterceptor {
   [[nodiscard]] bool allow(ModelAccess what, std::uint32_t queue, std::uint64_t iova,
                            std::size_t length) noexcept override {
     if (what == ModelAccess::payload_read || what == ModelAccess::payload_write) {
-      ++looked_at_;
-      if (std::string complaint = complain(iova, length); !complaint.empty()) {
+      ++checked_;
+      if (std::string violation = check(iova, length); !violation.empty()) {
         violations_.push_back(fmt::format("{} of {} bytes at {:#x} for queue {}: {}",
                                           what == ModelAccess::payload_read ? "read" : "write", length, iova, queue,
-                                          complaint));
+                                          violation));
         return false;
       }
     }
@@ -48,8 +48,8 @@ class BufferWatch final : public DmaInterceptor {
   }
 
   [[nodiscard]] const std::vector<std::string>& violations() const noexcept { return violations_; }
-  /// Accesses that were looked at.
-  [[nodiscard]] std::uint64_t looked_at() const noexcept { return looked_at_; }
+  /// Number of accesses that were checked.
+  [[nodiscard]] std::uint64_t checked() const noexcept { return checked_; }
   [[nodiscard]] bool is_free(const Mbuf& mbuf) {
     for (const MempoolCache* cache : caches_) {
       MempoolCacheCore& objects = *cache->core();
@@ -58,7 +58,7 @@ class BufferWatch final : public DmaInterceptor {
         return true;
       }
     }
-    // Taken and put back, the list is what it was.
+    // Take all mbufs and put them back, which does not change the list.
     std::vector<Mbuf*> shared(core_->options().count);
     shared.resize(core_->take(shared));
     core_->put(shared);
@@ -66,7 +66,8 @@ class BufferWatch final : public DmaInterceptor {
   }
 
  private:
-  [[nodiscard]] std::string complain(std::uint64_t iova, std::size_t length) {
+  /// The violation of an access; empty if it is allowed.
+  [[nodiscard]] std::string check(std::uint64_t iova, std::size_t length) {
     auto after = buffers_.upper_bound(iova);
     if (after == buffers_.begin()) return "outside the pool";
     const auto [start, mbuf] = *std::prev(after);
@@ -79,7 +80,7 @@ class BufferWatch final : public DmaInterceptor {
   DmaInterceptor* next_;
   std::map<std::uint64_t, const Mbuf*> buffers_;
   std::vector<std::string> violations_;
-  std::uint64_t looked_at_ = 0;
+  std::uint64_t checked_ = 0;
 };
 
 }  // namespace pollux::sim

@@ -12,7 +12,7 @@
 namespace pollux::test {
 namespace {
 
-/// A CardFixture whose card is watched. The pool is small, so that buffers go round.
+/// A port whose card is watched by a BufferWatch. The pool is small, so that buffers are reused often.
 class SimBuffers : public testing::Test {
  protected:
   void SetUp() override {
@@ -48,7 +48,7 @@ class SimBuffers : public testing::Test {
   std::optional<Port> port;
 };
 
-TEST_F(SimBuffers, AreTheCardsWheneverItTouchesThem) {
+TEST_F(SimBuffers, AreNotFreeWhenTheCardAccessesThem) {
   DropCounter left_over("left over");
   for (unsigned i = 0; i < 500; ++i) {
     for (unsigned frames = 0; frames < 1 + i % 9; ++frames) wire->inject(counting_frame(60 + i * 9, i));
@@ -57,11 +57,11 @@ TEST_F(SimBuffers, AreTheCardsWheneverItTouchesThem) {
     burst.drop(left_over, fixture.cache);
   }
   EXPECT_THAT(watch.violations(), testing::IsEmpty());
-  EXPECT_GT(watch.looked_at(), 4000u);
+  EXPECT_GT(watch.checked(), 4000u);
   EXPECT_GT(sent.size(), 1000u);
 }
 
-TEST_F(SimBuffers, OfAStoppedPortAreLeftAlone) {
+TEST_F(SimBuffers, AreNotAccessedWhileThePortIsStopped) {
   for (int round = 0; round < 5; ++round) {
     for (unsigned i = 0; i < 10; ++i) wire->inject(counting_frame(200, i));
     ASSERT_TRUE(port->stop());
@@ -72,7 +72,7 @@ TEST_F(SimBuffers, OfAStoppedPortAreLeftAlone) {
   EXPECT_THAT(watch.violations(), testing::IsEmpty());
 }
 
-TEST_F(SimBuffers, ThatAreFreeAreRefusedToTheCard) {
+TEST_F(SimBuffers, AreRejectedIfTheyAreFree) {
   const std::uint64_t ring = wire->with_card(0, [](DeviceModel& model) {
     const auto& registers = static_cast<models::igb::Card&>(model).registers();
     return std::uint64_t{registers.get<hw::igb::RDBAH>(0).raw()} << 32 | registers.get<hw::igb::RDBAL>(0).raw();
@@ -96,16 +96,16 @@ TEST_F(SimBuffers, ThatAreFreeAreRefusedToTheCard) {
   EXPECT_NE(good, freed);
 }
 
-TEST_F(SimBuffers, EndWhereTheyEnd) {
+TEST_F(SimBuffers, AreRejectedBeyondTheirEnd) {
   const Mbuf& mbuf = fixture.pool.core()->at(3);
   const std::uint64_t start = fixture.pool.core()->buffer_iova(mbuf);
   const std::uint32_t size = fixture.pool.core()->buffer_size();
-  MbufPtr taken[160];
-  for (MbufPtr& one : taken) one = fixture.cache.allocate();
+  MbufPtr allocated[160];
+  for (MbufPtr& mbuf_ptr : allocated) mbuf_ptr = fixture.cache.allocate();
   EXPECT_TRUE(watch.allow(ModelAccess::payload_write, 0, start, size));
   EXPECT_FALSE(watch.allow(ModelAccess::payload_write, 0, start, size + 1));
-  EXPECT_FALSE(watch.allow(ModelAccess::payload_read, 0, start + size, 1)) << "the next one's header";
-  EXPECT_TRUE(watch.allow(ModelAccess::descriptor_read, 0, start + size, 16)) << "rings are not its business";
+  EXPECT_FALSE(watch.allow(ModelAccess::payload_read, 0, start + size, 1)) << "the header of the next mbuf";
+  EXPECT_TRUE(watch.allow(ModelAccess::descriptor_read, 0, start + size, 16)) << "ring accesses are not checked";
   EXPECT_EQ(watch.violations().size(), 2u);
 }
 

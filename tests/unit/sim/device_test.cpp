@@ -25,11 +25,11 @@ using namespace std::chrono_literals;
 
 class SimDeviceTest : public testing::Test {
  protected:
-  [[nodiscard]] Result<std::unique_ptr<Device>> open(std::string_view which) {
-    return open_sim(context, which, models::igb::make_card);
+  [[nodiscard]] Result<std::unique_ptr<Device>> open(std::string_view uri) {
+    return open_sim(context, uri, models::igb::make_card);
   }
-  [[nodiscard]] std::unique_ptr<Device> opened(std::string_view which) {
-    auto device = open(which);
+  [[nodiscard]] std::unique_ptr<Device> opened(std::string_view uri) {
+    auto device = open(uri);
     EXPECT_TRUE(device) << device.error().message();
     return device ? *std::move(device) : nullptr;
   }
@@ -39,7 +39,7 @@ class SimDeviceTest : public testing::Test {
   Context context{{.clock = clock, .huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30}};
 };
 
-TEST_F(SimDeviceTest, RefusesWhatIsNoNumberBelow64) {
+TEST_F(SimDeviceTest, RejectsEverythingButNumbersBelow64) {
   for (const std::string_view bad : {"", "x", "-1", "64", "1x", " 1", "99999999999999999999", "0x1"}) {
     const auto device = open(bad);
     ASSERT_FALSE(device) << bad;
@@ -49,7 +49,7 @@ TEST_F(SimDeviceTest, RefusesWhatIsNoNumberBelow64) {
   EXPECT_TRUE(open("63"));
 }
 
-TEST_F(SimDeviceTest, IsOneDevicesAtATime) {
+TEST_F(SimDeviceTest, OpensOnlyOnceAtATime) {
   auto first = opened("4");
   const auto second = open("4");
   ASSERT_FALSE(second);
@@ -59,7 +59,7 @@ TEST_F(SimDeviceTest, IsOneDevicesAtATime) {
   EXPECT_TRUE(open("4"));
 }
 
-TEST_F(SimDeviceTest, ShowsAnIntelCardInItsConfigurationSpace) {
+TEST_F(SimDeviceTest, HasTheConfigurationSpaceOfAnIntelCard) {
   auto device = opened("0");
   EXPECT_EQ(device->name(), "sim:0");
   EXPECT_EQ(device->identity().device, 0x10C9);
@@ -85,7 +85,7 @@ TEST_F(SimDeviceTest, HasRegistersAndAnMsixTable) {
   EXPECT_FALSE(registers(*device).removed());
 }
 
-TEST_F(SimDeviceTest, GivesEachCardItsAddress) {
+TEST_F(SimDeviceTest, GivesEachCardItsOwnMacAddress) {
   std::set<std::uint64_t> addresses;
   std::vector<std::unique_ptr<Device>> cards;
   for (unsigned number = 0; number < 64; ++number) {
@@ -96,7 +96,7 @@ TEST_F(SimDeviceTest, GivesEachCardItsAddress) {
   EXPECT_EQ(addresses.size(), cards.size());
 }
 
-TEST_F(SimDeviceTest, ResetsOnRequestEitherWay) {
+TEST_F(SimDeviceTest, ResetsByCallAndByConfigurationSpace) {
   auto device = opened("0");
   const auto regs = registers(*device);
   regs.write<hw::LEDCTL>(hw::LEDCTL::LED0_MODE(14));
@@ -109,7 +109,7 @@ TEST_F(SimDeviceTest, ResetsOnRequestEitherWay) {
   EXPECT_EQ(*device->read_config(ConfigSpace::kDeviceControl, 2) & ConfigSpace::kInitiateReset, 0u);
 }
 
-TEST_F(SimDeviceTest, StepsItsCardWithTheManualClock) {
+TEST_F(SimDeviceTest, AdvancesItsCardWithTheManualClock) {
   auto device = opened("0");
   const auto regs = registers(*device);
   regs.write<hw::CTRL>(regs.read<hw::CTRL>().with(hw::CTRL::RST));
@@ -151,17 +151,17 @@ TEST_F(SimDeviceTest, ReachesOnlyWhatTheContextMapped) {
   EXPECT_EQ(domain.translate(~std::uint64_t{0}, 2), nullptr);
   EXPECT_EQ(domain.refused(), 3u);
   memory = DmaMemory();
-  EXPECT_EQ(domain.translate(segment.iova, 1), nullptr) << "gone, though it was the last one that was hit";
+  EXPECT_EQ(domain.translate(segment.iova, 1), nullptr) << "unmapped, although it was the last segment in the cache";
 }
 
-TEST(SimDeviceLog, TellsOfRefusedMemoryOnceAndWithoutTheWiresLock) {
+TEST(SimDeviceLog, ReportsRefusedAccessesOnceAndWithoutTheWiresLock) {
   std::vector<std::string> lines;
   std::unique_ptr<Device> device;
   Context context({.log =
                        [&](LogLevel level, std::string_view line) {
                          if (level != LogLevel::error) return;
                          lines.emplace_back(line);
-                         // What an application's log does may reach the card again.
+                         // An application's log callback may access the card again.
                          EXPECT_FALSE(hw::Registers(*device->bar(0)).removed());
                        },
                    .huge_pages = HugePages::never,
@@ -177,7 +177,7 @@ TEST(SimDeviceLog, TellsOfRefusedMemoryOnceAndWithoutTheWiresLock) {
   device.reset();
 }
 
-TEST(SimDomain, RefusesToMapTwiceAndToUnmapWhatIsNotThere) {
+TEST(SimDomain, RejectsOverlappingMappingsAndUnknownUnmaps) {
   Domain domain(std::make_shared<std::mutex>());
   std::byte memory[16];
   const DmaSegment segment{memory, 0x1000, 0x1000};
@@ -192,7 +192,7 @@ TEST(SimDomain, RefusesToMapTwiceAndToUnmapWhatIsNotThere) {
   EXPECT_FALSE(domain.unmap(segment));
 }
 
-TEST_F(SimDeviceTest, LosesItsMemoryWithItsBusMasterBit) {
+TEST_F(SimDeviceTest, CannotAccessMemoryWithoutBusMastering) {
   auto device = opened("0");
   auto& sim = dynamic_cast<SimDevice&>(*device);
   const auto active = [&] {
@@ -207,7 +207,7 @@ TEST_F(SimDeviceTest, LosesItsMemoryWithItsBusMasterBit) {
   EXPECT_FALSE(active());
 }
 
-/// A card with registers of every width: memory.
+/// A card whose registers are memory, with accesses of 1, 2 and 4 bytes.
 class NarrowCard final : public DeviceModel {
  public:
   [[nodiscard]] PciIdentity identity() const override { return {}; }
@@ -239,7 +239,7 @@ class NarrowCard final : public DeviceModel {
   std::array<std::byte, 4096> bytes_{};
 };
 
-TEST_F(SimDeviceTest, AnAccessReachesTheCardInItsWidth) {
+TEST_F(SimDeviceTest, PassesAccessesOfEveryWidthToTheCard) {
   const auto wire = Wire::create(*clock, std::make_unique<NarrowCard>(), [](std::span<const std::byte>) {});
   const auto device = SimDevice::create(context, "sim:0", wire, 0).value();
   const Bar bar = device->bar(0).value();
@@ -251,7 +251,7 @@ TEST_F(SimDeviceTest, AnAccessReachesTheCardInItsWidth) {
   EXPECT_EQ(bar.read16(10), 0xBBCC);
 }
 
-TEST_F(SimDeviceTest, APostedWriteKeepsItsWidth) {
+TEST_F(SimDeviceTest, KeepsTheWidthOfPostedWrites) {
   SteadyClock real;
   const auto wire = Wire::create(real, std::make_unique<NarrowCard>(), [](std::span<const std::byte>) {});
   ASSERT_TRUE(wire->run_threaded());
@@ -263,7 +263,7 @@ TEST_F(SimDeviceTest, APostedWriteKeepsItsWidth) {
   EXPECT_EQ(bar.read32(8), 0xBBCCAA11u);
 }
 
-/// A card that answers each frame with one of its own until it has sent enough.
+/// A card that sends each frame back, up to a given number of frames.
 class EchoCard final : public DeviceModel {
  public:
   explicit EchoCard(int answers) : answers_(answers) {}
@@ -294,7 +294,7 @@ class EchoCard final : public DeviceModel {
   int depth_ = 0;
 };
 
-TEST(SimWire, DeliversAnswersOneAfterTheOther) {
+TEST(SimWire, DeliversAnswersWithoutRecursion) {
   ManualClock clock;
   auto left_owner = std::make_unique<EchoCard>(100);
   auto right_owner = std::make_unique<EchoCard>(100);
@@ -310,7 +310,7 @@ TEST(SimWire, DeliversAnswersOneAfterTheOther) {
   EXPECT_EQ(left.deepest_, 1);
 }
 
-TEST(SimWire, CountsFramesForAnEndThatNobodyOpened) {
+TEST(SimWire, CountsFramesForAnUnopenedEnd) {
   ManualClock clock;
   auto card = std::make_unique<EchoCard>(0);
   EchoCard& left = *card;

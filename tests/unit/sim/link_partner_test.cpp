@@ -28,10 +28,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class SimFarEnd : public testing::Test {
+class SimLinkPartner : public testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = (std::filesystem::temp_directory_path() / "pollux-far-end-XXXXXX").string();
+    std::string pattern = (std::filesystem::temp_directory_path() / "pollux-link-partner-XXXXXX").string();
     ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
     folder = pattern;
   }
@@ -40,13 +40,13 @@ class SimFarEnd : public testing::Test {
     std::filesystem::remove_all(folder);
   }
   [[nodiscard]] std::string path(std::string_view name) const { return (folder / name).string(); }
-  /// Puts a card in front of the link partner.
+  /// Connects a card to the link partner that `options` selects.
   void connect(const LinkPartnerOptions& options) {
-    auto far = open_link_partner(options);
-    ASSERT_TRUE(far) << far.error().message();
+    auto link_partner = open_link_partner(options);
+    ASSERT_TRUE(link_partner) << link_partner.error().message();
     auto owner = std::make_unique<ProbeCard>();
     card = owner.get();
-    wire = Wire::create(clock, std::move(owner), *std::move(far));
+    wire = Wire::create(clock, std::move(owner), *std::move(link_partner));
     ASSERT_TRUE(wire->claim(0));
   }
   void send(std::span<const std::byte> frame) {
@@ -59,7 +59,7 @@ class SimFarEnd : public testing::Test {
   std::shared_ptr<Wire> wire;
 };
 
-TEST_F(SimFarEnd, WritesAndReadsCaptureFiles) {
+TEST_F(SimLinkPartner, WritesAndReadsCaptureFiles) {
   connect({.pcap_out = path("out.pcap")});
   for (unsigned i = 0; i < 5; ++i) {
     clock.advance(1ms);
@@ -72,10 +72,10 @@ TEST_F(SimFarEnd, WritesAndReadsCaptureFiles) {
   for (unsigned i = 0; i < 5; ++i) EXPECT_EQ(card->arrivals_[i].bytes, ProbePair::frame(i, 60 + i));
   EXPECT_EQ(wire->counters(1).carried, 5u);
   send(ProbePair::frame(9));
-  EXPECT_EQ(wire->counters(0).carried, 1u) << "nobody asked for a file, nothing is lost";
+  EXPECT_EQ(wire->counters(0).carried, 1u) << "without an output file the frame is discarded, not lost";
 }
 
-TEST_F(SimFarEnd, PlaysAsFastAsTheCardTakesFrames) {
+TEST_F(SimLinkPartner, SendsAsFastAsTheCardTakesFrames) {
   connect({.pcap_out = path("out.pcap")});
   for (unsigned i = 0; i < 300; ++i) send(ProbePair::frame(i, 20));
   connect({.pcap_in = path("out.pcap")});
@@ -85,16 +85,16 @@ TEST_F(SimFarEnd, PlaysAsFastAsTheCardTakesFrames) {
   card->ready_ = true;
   clock.advance(1ms);
   ASSERT_EQ(card->arrivals_.size(), 300u);
-  EXPECT_EQ(card->arrivals_[0].bytes.size(), 60u) << "padded as a sender's MAC does";
+  EXPECT_EQ(card->arrivals_[0].bytes.size(), 60u) << "padded to the minimum, as a MAC does";
 }
 
-TEST_F(SimFarEnd, NamesTheFileThatIsWrong) {
+TEST_F(SimLinkPartner, NamesAnInvalidFile) {
   const auto missing = open_link_partner({.pcap_in = path("none")});
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().code, ErrorCode::not_found);
   EXPECT_THAT(missing.error().what, testing::HasSubstr(path("none")));
   ASSERT_EQ(::mkfifo(path("pipe").c_str(), 0600), 0);
-  EXPECT_FALSE(open_link_partner({.pcap_in = path("pipe")})) << "and does not wait for its other end";
+  EXPECT_FALSE(open_link_partner({.pcap_in = path("pipe")})) << "rejected without blocking on its other end";
   EXPECT_FALSE(open_link_partner({.pcap_out = path("pipe")}));
   std::ofstream(path("text")) << "this is no capture";
   EXPECT_FALSE(open_link_partner({.pcap_in = path("text")}));
@@ -109,7 +109,7 @@ TEST_F(SimFarEnd, NamesTheFileThatIsWrong) {
   EXPECT_THAT(unwritable.error().what, testing::HasSubstr("no/such/folder"));
 }
 
-TEST_F(SimFarEnd, EndsWithACaptureThatBreaksOff) {
+TEST_F(SimLinkPartner, StopsAtTheEndOfATruncatedCapture) {
   connect({.pcap_out = path("out.pcap")});
   for (unsigned i = 0; i < 3; ++i) send(ProbePair::frame(i));
   std::filesystem::resize_file(path("out.pcap"), std::filesystem::file_size(path("out.pcap")) - 10);
@@ -118,7 +118,7 @@ TEST_F(SimFarEnd, EndsWithACaptureThatBreaksOff) {
   EXPECT_EQ(card->arrivals_.size(), 2u);
 }
 
-TEST_F(SimFarEnd, IsOfOneKind) {
+TEST_F(SimLinkPartner, IsOfExactlyOneKind) {
   EXPECT_EQ(open_link_partner({}).error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(open_link_partner({.pcap_in = "a", .tap = "b"}).error().code, ErrorCode::invalid_argument);
   const auto half = open_link_partner({.socket_local = path("a")});
@@ -133,10 +133,10 @@ sockaddr_un address(const std::string& path) {
   return result;
 }
 
-TEST_F(SimFarEnd, JoinsADatagramSocket) {
+TEST_F(SimLinkPartner, ExchangesFramesWithADatagramSocket) {
   connect({.socket_local = path("card"), .socket_remote = path("peer")});
   send(ProbePair::frame(1));
-  EXPECT_EQ(wire->counters(0).dropped_link_partner, 1u) << "there is no peer yet";
+  EXPECT_EQ(wire->counters(0).dropped_link_partner, 1u) << "the peer does not exist yet";
   const FileDescriptor peer(::socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0));
   const sockaddr_un own = address(path("peer"));
   const sockaddr_un cards = address(path("card"));
@@ -156,7 +156,7 @@ TEST_F(SimFarEnd, JoinsADatagramSocket) {
   EXPECT_EQ(card->arrivals_[3].bytes, ProbePair::frame(3, 200));
 }
 
-TEST_F(SimFarEnd, BindsASocketOnceAndRemovesIt) {
+TEST_F(SimLinkPartner, BindsASocketOnceAndRemovesIt) {
   {
     const auto first = open_link_partner({.socket_local = path("card"), .socket_remote = path("peer")});
     ASSERT_TRUE(first);
@@ -170,7 +170,7 @@ TEST_F(SimFarEnd, BindsASocketOnceAndRemovesIt) {
             ErrorCode::invalid_argument);
 }
 
-/// Sends a frame into an interface and tells whether that worked.
+/// Sends a frame through an interface. False if it cannot be sent.
 bool send_into(const std::string& interface, std::span<const std::byte> frame) {
   const FileDescriptor socket(::socket(AF_PACKET, SOCK_RAW, 0));
   if (!socket) return false;
@@ -187,7 +187,7 @@ bool send_into(const std::string& interface, std::span<const std::byte> frame) {
          static_cast<ssize_t>(frame.size());
 }
 
-TEST_F(SimFarEnd, JoinsATapOrSaysWhatIsMissing) {
+TEST_F(SimLinkPartner, ExchangesFramesWithATapIfAvailable) {
   const std::string name = fmt::format("plx{}", ::getpid());
   const LinkPartnerOptions options{.tap = name};
   auto probe = open_link_partner(options);
@@ -204,14 +204,14 @@ TEST_F(SimFarEnd, JoinsATapOrSaysWhatIsMissing) {
   frame[13] = std::byte{0xB5};
   ASSERT_TRUE(send_into(name, frame));
   clock.advance(1ms);
-  // The kernel may have frames of its own to send.
+  // The kernel may also send its own frames.
   EXPECT_TRUE(std::any_of(card->arrivals_.begin(), card->arrivals_.end(),
                           [&](const ProbeCard::Arrival& arrival) { return arrival.bytes == frame; }));
   send(frame);
   EXPECT_EQ(wire->counters(0).carried, 1u);
 }
 
-TEST_F(SimFarEnd, RefusesATapsNameThatIsTooLong) {
+TEST_F(SimLinkPartner, RejectsATapNameThatIsTooLong) {
   EXPECT_EQ(open_link_partner({.tap = std::string(40, 'x')}).error().code, ErrorCode::invalid_argument);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Several receive queues that nobody empties in time: every frame is received, dropped under a name or missed.
+// Receive queues that are polled too slowly: every frame is received, counted as a named drop, or counted as missed.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -17,10 +17,10 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::uint16_t kQueues = 4;
-/// RQDPC counts no more than this for a queue between two looks.
-constexpr std::uint64_t kMostOfRqdpc = 4095;
+/// Maximum of a queue's RQDPC between two reads.
+constexpr std::uint64_t kMaxRqdpc = 4095;
 
-/// An IPv4 packet to anybody from one of many addresses, which the card spreads over its queues.
+/// An IPv4 packet with one of many source addresses, so that the card distributes the packets over its queues.
 Frame flow(std::uint32_t number, std::size_t bytes = 60) {
   Frame frame = counting_frame(bytes);
   constexpr std::array<unsigned, 20> kHeader{0x45, 0, 0, 46, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 0, 10, 1, 0, 1};
@@ -32,10 +32,10 @@ Frame flow(std::uint32_t number, std::size_t bytes = 60) {
   return frame;
 }
 
-/// One card in virtual time, with queues that the test polls or does not.
+/// One card in virtual time, whose queues are polled only when the test polls them.
 class Overload : public testing::Test {
  protected:
-  void use(std::uint16_t queues = kQueues, MempoolOptions pool = {.count = 1024}) {
+  void set_up(std::uint16_t queues = kQueues, MempoolOptions pool = {.count = 1024}) {
     fixture_.emplace(CardFixtureOptions{
         .port = {.rx = {.ring = 64}, .tx = {.ring = 64}, .rx_queues = queues, .mtu = 4000}, .pool = pool});
   }
@@ -47,11 +47,11 @@ class Overload : public testing::Test {
   }
   std::uint64_t poll_once() {
     std::uint64_t count = 0;
-    DropCounter seen("seen");
+    DropCounter received("received");
     for (std::uint16_t queue = 0; queue < fixture_->config.rx_queues; ++queue) {
       Burst<32> burst;
       count += fixture_->port.rx(queue).rx_burst(burst);
-      burst.drop(seen, fixture_->cache);
+      burst.drop(received, fixture_->cache);
     }
     received_ += count;
     return count;
@@ -60,8 +60,8 @@ class Overload : public testing::Test {
     while (poll_once() != 0) {
     }
   }
-  /// Received + dropped + missed; what is in rings or packet buffer is not yet in there.
-  [[nodiscard]] std::uint64_t named() {
+  /// Frames received, dropped or missed. Frames in the rings or the packet buffer are not counted yet.
+  [[nodiscard]] std::uint64_t counted() {
     const Stats stats = fixture_->port.stats();
     EXPECT_EQ(stats.rx_burst_packets, received_);
     return received_ + stats.rx_dropped + stats.rx_missed_errors;
@@ -79,39 +79,39 @@ class Overload : public testing::Test {
   std::uint64_t received_ = 0;
 };
 
-TEST_F(Overload, EveryMissIsCountedThoughNobodyLookedInBetween) {
-  use();
+TEST_F(Overload, EveryMissedFrameIsCountedWithoutReadsInBetween) {
+  set_up();
   inject(50'000);
   poll_all();
-  EXPECT_GT(injected_ - received_, 2 * kQueues * kMostOfRqdpc) << "no more than RQDPC can tell";
-  EXPECT_EQ(named(), injected_);
+  EXPECT_GT(injected_ - received_, 2 * kQueues * kMaxRqdpc) << "more than RQDPC can count";
+  EXPECT_EQ(counted(), injected_);
   EXPECT_EQ(fixture_->port.info().missed_count, MissedCount::exact);
 }
 
 TEST_F(Overload, FramesInTheRingsAreNotMissed) {
-  use();
+  set_up();
   inject(5'000);
   const std::uint64_t in_rings = kQueues * 63;
-  EXPECT_EQ(named(), injected_ - in_rings) << "nobody has polled";
+  EXPECT_EQ(counted(), injected_ - in_rings) << "no queue was polled";
   poll_once();
-  EXPECT_EQ(named(), injected_ - in_rings + received_) << "rings polled in part";
+  EXPECT_EQ(counted(), injected_ - in_rings + received_) << "the rings are partly polled";
   poll_all();
-  EXPECT_EQ(named(), injected_);
+  EXPECT_EQ(counted(), injected_);
 }
 
-TEST_F(Overload, FramesOfSeveralBuffersAreCountedOnce) {
-  use();
+TEST_F(Overload, MultiSegmentFramesAreCountedOnce) {
+  set_up();
   inject(2'000, 4000);
   poll_all();
-  EXPECT_EQ(named(), injected_);
+  EXPECT_EQ(counted(), injected_);
   inject(300, 60);
   inject(300, 3000);
   poll_all();
-  EXPECT_EQ(named(), injected_);
+  EXPECT_EQ(counted(), injected_);
 }
 
-TEST_F(Overload, FramesThatTheLibraryThrewAwayAreNotMissed) {
-  use(kQueues, {.count = kQueues * 64 + 64});
+TEST_F(Overload, FramesDroppedByTheLibraryAreNotMissed) {
+  set_up(kQueues, {.count = kQueues * 64 + 64});
   std::vector<MbufPtr> taken;
   for (MbufPtr mbuf = fixture_->pool.allocate(); mbuf != nullptr; mbuf = fixture_->pool.allocate())
     taken.push_back(std::move(mbuf));
@@ -122,54 +122,54 @@ TEST_F(Overload, FramesThatTheLibraryThrewAwayAreNotMissed) {
     for (int polls = 0; polls < 4; ++polls) poll_once();
   }
   EXPECT_GT(fixture_->drops("rx_pool_empty"), 0u);
-  EXPECT_EQ(named(), injected_);
+  EXPECT_EQ(counted(), injected_);
 }
 
-TEST_F(Overload, EveryStopAndStartInTheMiddleKeepsTheSum) {
-  use();
+TEST_F(Overload, TheSumIsExactAfterEachStopAndStart) {
+  set_up();
   for (int round = 0; round < 5; ++round) {
     inject(6'000);
     poll_once();
     ASSERT_TRUE(fixture_->port.stop());
-    EXPECT_EQ(named(), injected_) << "what lay in the rings is rx_stopped";
+    EXPECT_EQ(counted(), injected_) << "frames in the rings are counted as rx_stopped";
     ASSERT_TRUE(fixture_->port.start());
     ASSERT_TRUE(fixture_->port.wait_for_link(5s));
-    EXPECT_EQ(named(), injected_) << "a reset clears the card's counters, not the port's";
+    EXPECT_EQ(counted(), injected_) << "a reset clears the card's counters, but not the port's";
   }
   EXPECT_GT(fixture_->drops("rx_stopped"), 0u);
 }
 
-TEST_F(Overload, WhatTheLoneQueuesCardStillHeldAtTheStopHasAName) {
-  use(1);
+TEST_F(Overload, FramesInThePacketBufferAtTheStopAreCounted) {
+  set_up(1);
   inject(500);  // 63 in the ring, the rest in the packet buffer
-  EXPECT_EQ(fixture_->port.stats().rx_missed_errors, 0u) << "frames that wait in the card are not lost yet";
+  EXPECT_EQ(fixture_->port.stats().rx_missed_errors, 0u) << "frames in the packet buffer are not lost yet";
   ASSERT_TRUE(fixture_->port.stop());
   EXPECT_EQ(fixture_->drops("rx_stopped"), 63u);
   EXPECT_EQ(counter("rx_missed_stopped"), 500u - 63);
-  EXPECT_EQ(named(), injected_);
+  EXPECT_EQ(counted(), injected_);
 }
 
-TEST_F(Overload, OneQueueTellsOfItsPartAtLeast) {
-  use();
+TEST_F(Overload, EachQueueReportsALowerBoundOfItsMissedFrames) {
+  set_up();
   inject(3'000);
   const Stats stats = fixture_->port.stats();
   ASSERT_EQ(stats.rx_queues.size(), kQueues);
-  std::uint64_t told = 0;
+  std::uint64_t sum = 0;
   for (const QueueStats& queue : stats.rx_queues) {
     EXPECT_GT(queue.missed_at_least, 0u);
-    told += queue.missed_at_least;
+    sum += queue.missed_at_least;
   }
-  EXPECT_EQ(told, stats.rx_missed_errors) << "so few fit RQDPC";
+  EXPECT_EQ(sum, stats.rx_missed_errors) << "few enough for RQDPC";
   EXPECT_EQ(counter("rx_queue_2_missed_at_least"), stats.rx_queues[2].missed_at_least);
   inject(50'000);
   const Stats later = fixture_->port.stats();
-  told = 0;
-  for (const QueueStats& queue : later.rx_queues) told += queue.missed_at_least;
-  EXPECT_LT(told, later.rx_missed_errors) << "so many do not";
+  sum = 0;
+  for (const QueueStats& queue : later.rx_queues) sum += queue.missed_at_least;
+  EXPECT_LT(sum, later.rx_missed_errors) << "too many for RQDPC";
 }
 
-TEST_F(Overload, AForwardPathsFramesAreNotMissed) {
-  use(2);
+TEST_F(Overload, ForwardedFramesAreNotMissed) {
+  set_up(2);
   auto path = [this] {
     EXPECT_TRUE(fixture_->port.stop());
     auto made = fixture_->port.forward_path(0, fixture_->port, 0);
@@ -192,7 +192,7 @@ TEST_F(Overload, AForwardPathsFramesAreNotMissed) {
   EXPECT_EQ(moved + received_ + stats.rx_dropped + stats.rx_missed_errors, injected_);
 }
 
-/// The same with cards on a thread of their own and both pollers on others: the sum, and no counter that goes back.
+/// The same with cards on their own thread and one thread per port. Also checks that no counter decreases.
 TEST(OverloadThreaded, EveryFrameIsReceivedDroppedOrMissed) {
   constexpr std::uint64_t kFrames = 60'000;
   Context context{{.huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30}};
@@ -209,7 +209,7 @@ TEST(OverloadThreaded, EveryFrameIsReceivedDroppedOrMissed) {
   std::atomic<bool> done = false;
   std::atomic<std::uint64_t> received = 0;
   std::thread polling([&] {
-    DropCounter seen("seen");
+    DropCounter polled("polled");
     MempoolCache cache(pool);
     for (std::uint16_t queue = 0; queue < kQueues; ++queue) ASSERT_TRUE(receiver.rx(queue).use_cache(cache));
     bool found = true;
@@ -220,9 +220,9 @@ TEST(OverloadThreaded, EveryFrameIsReceivedDroppedOrMissed) {
         const std::uint32_t count = receiver.rx(queue).rx_burst(burst);
         found = found || count != 0;
         received += count;
-        burst.drop(seen, cache);
+        burst.drop(polled, cache);
       }
-      std::this_thread::sleep_for(50us);  // too slow on purpose
+      std::this_thread::sleep_for(50us);  // deliberately too slow
     }
   });
   std::thread watching([&] {

@@ -13,7 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Two ports by their URIs, the wire between them.
+/// Two ports, opened by their URIs and connected by a wire.
 struct Pair {
   explicit Pair(std::shared_ptr<Clock> clock)
       : context({.clock = std::move(clock), .huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30}),
@@ -64,7 +64,7 @@ TEST(SimPair, CarriesFramesBothWays) {
   EXPECT_EQ(pair.right->stats().rx_packets, 500u);
 }
 
-TEST(SimPair, HasAPortThatIsTakenOnlyOnce) {
+TEST(SimPair, OpensEachPortOnlyOnce) {
   Pair pair(std::make_shared<ManualClock>());
   const auto again = open_unconfigured(pair.context, "sim:1");
   ASSERT_FALSE(again);
@@ -74,7 +74,7 @@ TEST(SimPair, HasAPortThatIsTakenOnlyOnce) {
   EXPECT_TRUE(open_unconfigured(pair.context, "sim:1"));
 }
 
-TEST(SimPair, ComesUpAloneAndInRealTime) {
+TEST(SimPair, LinkComesUpWithOneOpenPortInRealTime) {
   Context context({.huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30});
   auto pool = Mempool::create(context, {.count = 1024});
   ASSERT_TRUE(pool);
@@ -83,8 +83,8 @@ TEST(SimPair, ComesUpAloneAndInRealTime) {
   EXPECT_TRUE(port->wait_for_link(10s));
 }
 
-/// One thread sends at one end, another receives and sends back at the other.
-TEST(SimPair, IsPolledByTwoThreads) {
+/// One thread sends at one end. Another thread receives at the other end and sends back.
+TEST(SimPair, CarriesFramesBetweenTwoThreads) {
   constexpr unsigned kFrames = 5000;
   Pair pair(std::make_shared<SteadyClock>());
   ASSERT_TRUE(pair.left && pair.right);

@@ -14,7 +14,7 @@
 
 namespace pollux::sim {
 
-/// A card that only notes what comes and when; the test sends with `send`.
+/// A card that records each received frame and its time. The test sends frames with `send`.
 class ProbeCard final : public DeviceModel {
  public:
   struct Arrival {
@@ -45,7 +45,7 @@ class ProbeCard final : public DeviceModel {
   [[nodiscard]] bool can_receive() const noexcept override { return ready_; }
   void set_wire_busy(bool busy) noexcept override {
     busy_ = busy;
-    times_held_up_ += busy ? 1 : 0;
+    times_paused_ += busy ? 1 : 0;
   }
 
   void send(std::span<const std::byte> frame) { send_(frame); }
@@ -53,14 +53,14 @@ class ProbeCard final : public DeviceModel {
   std::vector<Arrival> arrivals_;
   bool ready_ = true;
   bool busy_ = false;
-  int times_held_up_ = 0;
+  int times_paused_ = 0;
 
  private:
   WireHandler send_;
   Duration now_{0};
 };
 
-/// Two such cards on a wire, both claimed, in virtual time.
+/// Two ProbeCards on a wire, both claimed, in virtual time.
 struct ProbePair {
   explicit ProbePair(const WireOptions& options) {
     auto left_owner = std::make_unique<ProbeCard>();
@@ -70,7 +70,7 @@ struct ProbePair {
     wire = Wire::create(clock, std::move(left_owner), std::move(right_owner), options);
     claimed = wire->claim(0) && wire->claim(1);
   }
-  /// Numbered in its first two bytes.
+  /// A frame with `number` in its first two bytes.
   [[nodiscard]] static std::vector<std::byte> frame(unsigned number, std::size_t bytes = 60) {
     std::vector<std::byte> result(bytes, std::byte{0x5A});
     result[0] = static_cast<std::byte>(number >> 8);
@@ -87,7 +87,7 @@ struct ProbePair {
     }
     return result;
   }
-  /// Every frame that went in is accounted for.
+  /// True if the counters account for every frame that was sent.
   [[nodiscard]] bool conserved() const {
     const WireCounters counters = wire->counters(0);
     return counters.entered + counters.duplicated == counters.carried + counters.lost + counters.dropped_unopened +

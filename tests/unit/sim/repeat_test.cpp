@@ -16,7 +16,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Notes every access of a card to memory.
+/// Records every memory access of a card.
 class Tracer final : public DmaInterceptor {
  public:
   explicit Tracer(const Clock& clock) : clock_(clock) {}
@@ -38,7 +38,7 @@ class Tracer final : public DmaInterceptor {
   const Clock& clock_;
 };
 
-/// Opens a device whose memory a Tracer watches.
+/// Opens a device whose memory accesses `tracer` records.
 std::optional<Port> open_traced(Context& context, std::shared_ptr<sim::Wire> wire, unsigned end, Tracer& tracer,
                                 const PortConfig& config) {
   auto device = sim::SimDevice::create(context, fmt::format("sim:{}", end), std::move(wire), end);
@@ -51,7 +51,7 @@ std::optional<Port> open_traced(Context& context, std::shared_ptr<sim::Wire> wir
   return *std::move(port);
 }
 
-/// Two ports over a bad wire: what both cards did to memory, and what arrived.
+/// Runs two ports over a wire with impairments. Returns both cards' memory accesses and the frames that arrived.
 std::vector<std::string> run(std::uint64_t seed) {
   const auto clock = std::make_shared<ManualClock>();
   Context context({.clock = clock, .huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30});
@@ -71,7 +71,7 @@ std::vector<std::string> run(std::uint64_t seed) {
   auto left = open_traced(context, wire, 0, tracer, config);
   auto right = open_traced(context, wire, 1, tracer, config);
   if (!left || !right || !left->wait_for_link(5s) || !right->wait_for_link(5s)) return {};
-  DropCounter looked_at("looked at");
+  DropCounter done("done");
   for (unsigned i = 0; i < 300; ++i) {
     MbufPtr mbuf = cache.allocate();
     const Frame frame = counting_frame(60 + i, i);
@@ -79,12 +79,12 @@ std::vector<std::string> run(std::uint64_t seed) {
     Burst<1> out;
     static_cast<void>(out.push(mbuf));
     left->tx(0).tx_burst(out);
-    out.drop(looked_at, cache);
+    out.drop(done, cache);
     clock->advance(Duration(1000 + i % 13 * 1000));
     Burst<32> in;
     right->rx(0).rx_burst(in);
     tracer.lines.push_back(fmt::format("{} arrived", in.size()));
-    in.drop(looked_at, cache);
+    in.drop(done, cache);
   }
   return tracer.lines;
 }

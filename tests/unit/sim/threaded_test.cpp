@@ -14,7 +14,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Far more than it takes anywhere; only a failure waits for it.
+/// Far more than any run takes. Only a failing test waits this long.
 constexpr auto kLimit = 60s;
 
 class SimThreaded : public testing::Test {
@@ -38,7 +38,7 @@ class SimThreaded : public testing::Test {
   MempoolCache cache{pool};
 };
 
-/// Cards that write back while the driver polls.
+/// The cards write descriptors back while the driver polls.
 TEST_F(SimThreaded, CarriesEveryFrameInOrder) {
   constexpr unsigned kFrames = 5000;
   auto left = open_port("sim:0?thread");
@@ -70,7 +70,7 @@ TEST_F(SimThreaded, CarriesEveryFrameInOrder) {
   EXPECT_EQ(right->stats().rx_packets, kFrames);
 }
 
-TEST_F(SimThreaded, DelaysPassWithoutAnyRegisterAccess) {
+TEST_F(SimThreaded, DelayedFramesArriveWithoutRegisterAccess) {
   auto left = open_port("sim:2?thread,delay=2ms");
   auto right = open_port("sim:3");
   ASSERT_TRUE(left && right);

@@ -59,7 +59,7 @@ TEST(SimTraffic, PadsShortFrames) {
   EXPECT_EQ(fixture.sent[0], padded);
 }
 
-TEST(SimTraffic, KeepsOrderOverManyTurnsOfTheRing) {
+TEST(SimTraffic, ReceivesInOrderOverManyRingWraps) {
   CardFixture fixture;
   unsigned next = 0;
   unsigned expected = 0;
@@ -75,7 +75,7 @@ TEST(SimTraffic, KeepsOrderOverManyTurnsOfTheRing) {
   EXPECT_TRUE(fixture.every_mbuf_accounted_for());
 }
 
-TEST(SimTraffic, SendsInOrderOverManyTurnsOfTheRing) {
+TEST(SimTraffic, SendsInOrderOverManyRingWraps) {
   CardFixture fixture;
   for (unsigned i = 0; i < 1000; ++i) ASSERT_TRUE(fixture.transmit(counting_frame(60 + i % 1400, i))) << i;
   ASSERT_EQ(fixture.sent.size(), 1000u);
@@ -83,7 +83,7 @@ TEST(SimTraffic, SendsInOrderOverManyTurnsOfTheRing) {
   EXPECT_TRUE(fixture.every_mbuf_accounted_for());
 }
 
-TEST(SimTraffic, CarriesJumbosInSeveralSegments) {
+TEST(SimTraffic, CarriesJumboFramesInSeveralSegments) {
   CardFixture fixture({.port = {.rx = {.ring = 64}, .tx = {.ring = 64}, .mtu = 9000}});
   const Frame frame = counting_frame(9014, 7);
   fixture.inject(frame);
@@ -99,7 +99,7 @@ TEST(SimTraffic, CarriesJumbosInSeveralSegments) {
   EXPECT_TRUE(fixture.every_mbuf_accounted_for());
 }
 
-TEST(SimTraffic, ResumesWhenADryPoolIsFilledAgain) {
+TEST(SimTraffic, ResumesWhenAnExhaustedPoolIsRefilled) {
   CardFixture fixture({.port = {.rx = {.ring = 64}, .tx = {.ring = 64}}, .pool = {.count = 160}});
   std::vector<MbufPtr> taken;
   for (MbufPtr mbuf = fixture.pool.allocate(); mbuf != nullptr; mbuf = fixture.pool.allocate())
@@ -108,7 +108,7 @@ TEST(SimTraffic, ResumesWhenADryPoolIsFilledAgain) {
     taken.push_back(std::move(mbuf));
   }
   for (unsigned i = 0; i < 200; ++i) fixture.inject(counting_frame(60, i));
-  // A poll that drops all that it found hands out nothing, so emptiness is no end.
+  // A burst that drops all its frames is empty, so an empty burst does not mean that the ring is empty.
   std::size_t received = 0;
   for (int i = 0; i < 40; ++i) received += fixture.receive_all().size();
   EXPECT_EQ(received, 0u);
@@ -126,7 +126,7 @@ TEST(SimTraffic, ResumesWhenADryPoolIsFilledAgain) {
   EXPECT_TRUE(fixture.every_mbuf_accounted_for());
 }
 
-TEST(SimTraffic, LosesNothingThatFitsThePacketBufferOfARingNobodyPolls) {
+TEST(SimTraffic, LosesNothingThatFitsInThePacketBuffer) {
   CardFixture fixture;
   for (unsigned i = 0; i < 500; ++i) fixture.inject(counting_frame(60, i));
   const std::vector<Frame> received = fixture.receive_all();
@@ -135,7 +135,7 @@ TEST(SimTraffic, LosesNothingThatFitsThePacketBufferOfARingNobodyPolls) {
   EXPECT_EQ(fixture.port.stats().rx_missed_errors, 0u);
 }
 
-TEST(SimTraffic, CountsWhatDoesNotFit) {
+TEST(SimTraffic, CountsFramesBeyondThePacketBuffer) {
   CardFixture fixture;
   const unsigned count = 3000;
   for (unsigned i = 0; i < count; ++i) fixture.inject(counting_frame(60, i));
@@ -178,7 +178,7 @@ TEST(SimTraffic, ClosesAndOpensAgain) {
   EXPECT_EQ(again->mac(), (MacAddress{0x02, 0x00, 0x00, 0x82, 0x57, 0x60}));
 }
 
-TEST(SimTraffic, CountsAsTheCardDoes) {
+TEST(SimTraffic, CountsFramesAndBytes) {
   CardFixture fixture;
   for (unsigned i = 0; i < 10; ++i) fixture.inject(counting_frame(60 + i));
   ASSERT_EQ(fixture.receive_all().size(), 10u);
@@ -196,7 +196,7 @@ TEST(SimTraffic, CountsAsTheCardDoes) {
   EXPECT_EQ(fixture.port.stats().rx_packets, 10u) << "the card's counters clear when read; the port's do not";
 }
 
-TEST(SimTraffic, RefusesLengthBeyondItsBuffer) {
+TEST(SimTraffic, RejectsALengthBeyondTheBuffer) {
   CardFixture fixture;
   ASSERT_TRUE(fixture.card.write_back(fixture.rx, {.length = 4000}));
   EXPECT_EQ(fixture.rx_burst().size(), 0u);
@@ -206,7 +206,7 @@ TEST(SimTraffic, RefusesLengthBeyondItsBuffer) {
   EXPECT_EQ(fixture.receive_all().size(), 1u);
 }
 
-TEST(SimTraffic, SeesACardThatIsGone) {
+TEST(SimTraffic, DetectsARemovedCard) {
   CardFixture fixture;
   fixture.card.set_removed(true);
   EXPECT_TRUE(fixture.rx_burst().empty());
@@ -216,7 +216,7 @@ TEST(SimTraffic, SeesACardThatIsGone) {
   EXPECT_EQ(fixture.port.state(), PortState::failed);
 }
 
-TEST(SimTraffic, NeverTouchesWhatIsNotMapped) {
+TEST(SimTraffic, NeverAccessesUnmappedMemory) {
   CardFixture fixture({.port = {.rx = {.ring = 64}, .tx = {.ring = 64}, .mtu = 9000}});
   for (unsigned i = 0; i < 200; ++i) {
     fixture.inject(counting_frame(60 + i * 40, i));

@@ -35,7 +35,7 @@ TEST(SimUri, ReadsEveryOption) {
   EXPECT_TRUE(uri->setup.threaded);
 }
 
-TEST(SimUri, TakesANumberAlone) {
+TEST(SimUri, AcceptsANumberAlone) {
   const auto uri = Uri::parse("63");
   ASSERT_TRUE(uri);
   EXPECT_FALSE(uri->has_options);
@@ -53,9 +53,9 @@ TEST(SimUri, ReadsUnits) {
   EXPECT_EQ(rate("0?rate=5000"), 5000u);
 }
 
-TEST(SimUri, RefusesWhatItDoesNotUnderstandAndNamesThePart) {
+TEST(SimUri, NamesTheInvalidPart) {
   for (const auto& [text, part] : {std::pair{"0?los=1", "los"},
-                                   {"0?", "there is no option ''"},
+                                   {"0?", "unknown option ''"},
                                    {"0?loss", "loss"},
                                    {"0?loss=", "'loss='"},
                                    {"0?loss=x", "loss=x"},
@@ -72,8 +72,8 @@ TEST(SimUri, RefusesWhatItDoesNotUnderstandAndNamesThePart) {
                                    {"0?seed=1.5", "seed=1.5"},
                                    {"0?tap=", "'tap='"},
                                    {"0?thread=1", "thread=1"},
-                                   {"0?loss=0.1,", "there is no option ''"},
-                                   {"0?loss=0.1,,seed=1", "there is no option ''"},
+                                   {"0?loss=0.1,", "unknown option ''"},
+                                   {"0?loss=0.1,,seed=1", "unknown option ''"},
                                    {"?loss=0.1", "no such in-process card"},
                                    {"64?seed=1", "no such in-process card"}}) {
     const auto uri = Uri::parse(text);
@@ -86,37 +86,37 @@ TEST(SimUri, RefusesWhatItDoesNotUnderstandAndNamesThePart) {
 
 class SimOpening : public testing::Test {
  protected:
-  [[nodiscard]] Result<std::unique_ptr<Device>> open(std::string_view which) {
-    return open_sim(context, which, models::igb::make_card);
+  [[nodiscard]] Result<std::unique_ptr<Device>> open(std::string_view uri) {
+    return open_sim(context, uri, models::igb::make_card);
   }
   std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
   Context context{{.clock = clock, .huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30}};
 };
 
-TEST_F(SimOpening, LetsTheFirstSayWhatTheWireDoes) {
+TEST_F(SimOpening, UsesTheOptionsOfTheFirstCard) {
   const auto first = open("0?loss=0.5,seed=3");
   ASSERT_TRUE(first) << first.error().message();
   EXPECT_EQ((*first)->name(), "sim:0");
-  EXPECT_TRUE(open("1")) << "nothing said, nothing contradicted";
-  EXPECT_TRUE(open("1?seed=3,loss=0.5")) << "the same";
+  EXPECT_TRUE(open("1")) << "no options";
+  EXPECT_TRUE(open("1?seed=3,loss=0.5")) << "the same options";
   const auto other = open("1?loss=0.4,seed=3");
   ASSERT_FALSE(other);
   EXPECT_EQ(other.error().code, ErrorCode::invalid_argument);
   EXPECT_THAT(other.error().what, testing::HasSubstr("sim:1"));
 }
 
-TEST_F(SimOpening, TakesAPlainFirstAtItsWord) {
+TEST_F(SimOpening, RejectsOptionsAfterAFirstCardWithoutOptions) {
   const auto first = open("0");
   ASSERT_TRUE(first);
   EXPECT_EQ(open("1?loss=0.5").error().code, ErrorCode::invalid_argument);
 }
 
-TEST_F(SimOpening, MakesAWireAnewWhenNobodyUsesIt) {
+TEST_F(SimOpening, RecreatesAnUnusedWire) {
   ASSERT_TRUE(open("0?loss=0.5"));
-  EXPECT_EQ(context.service<Fabric>().find(0)->options().loss, 0.5);
+  EXPECT_EQ(context.service<WireRegistry>().find(0)->options().loss, 0.5);
   const auto again = open("1?loss=0.25");
   ASSERT_TRUE(again) << again.error().message();
-  EXPECT_EQ(context.service<Fabric>().find(0)->options().loss, 0.25);
+  EXPECT_EQ(context.service<WireRegistry>().find(0)->options().loss, 0.25);
 }
 
 TEST_F(SimOpening, RunsNoThreadInVirtualTime) {
@@ -126,14 +126,14 @@ TEST_F(SimOpening, RunsNoThreadInVirtualTime) {
   EXPECT_THAT(refused.error().hint, testing::HasSubstr("thread"));
 }
 
-TEST_F(SimOpening, TellsTheCountersOfAWire) {
+TEST_F(SimOpening, ReportsTheCountersOfAWire) {
   EXPECT_EQ(wire_counters(context, 0).error().code, ErrorCode::not_found);
   EXPECT_EQ(wire_counters(context, 9999).error().code, ErrorCode::not_found);
   const auto device = open("0");
   ASSERT_TRUE(device);
-  context.service<Fabric>().find(0)->inject(std::vector<std::byte>(60));
+  context.service<WireRegistry>().find(0)->inject(std::vector<std::byte>(60));
   EXPECT_EQ(wire_counters_towards(context, 0)->carried, 1u);
-  EXPECT_EQ(wire_counters(context, 1)->entered, 1u) << "the same from the other side";
+  EXPECT_EQ(wire_counters(context, 1)->entered, 1u) << "the same direction, seen from the other card";
   EXPECT_EQ(wire_counters(context, 0)->entered, 0u);
 }
 

@@ -45,7 +45,7 @@ TEST(SimWireWith, NoOptionsDeliversAtOnce) {
   EXPECT_TRUE(pair.conserved());
 }
 
-TEST(SimWireWith, DelayDeliversAtTheTimeToTheNanosecond) {
+TEST(SimWireWith, DelayIsExactToTheNanosecond) {
   ProbePair pair({.delay = 25'001ns});
   pair.clock.advance(1us);
   pair.send(0);
@@ -60,17 +60,17 @@ TEST(SimWireWith, DelayDeliversAtTheTimeToTheNanosecond) {
   EXPECT_TRUE(pair.conserved());
 }
 
-TEST(SimWireWith, RateSpacesFramesAsABusyLinkDoes) {
+TEST(SimWireWith, RateSpacesFramesLikeABusyLink) {
   ProbePair pair({.rate = 1'000'000'000});
   for (unsigned i = 0; i < 3; ++i) pair.send(i, i == 1 ? 1514 : 60);
   pair.clock.advance(1ms);
   ASSERT_EQ(pair.right->arrivals_.size(), 3u);
-  EXPECT_EQ(pair.right->arrivals_[0].at, 672ns) << "84 bytes with everything";
+  EXPECT_EQ(pair.right->arrivals_[0].at, 672ns) << "84 bytes with FCS, preamble and gap";
   EXPECT_EQ(pair.right->arrivals_[1].at, 672ns + 12'304ns);
   EXPECT_EQ(pair.right->arrivals_[2].at, 2 * 672ns + 12'304ns);
 }
 
-TEST(SimWireWith, RateHoldsTheCardUpAndLetsItGoOn) {
+TEST(SimWireWith, RatePausesAndResumesTheCard) {
   ProbePair pair({.rate = 1'000'000});
   unsigned sent = 0;
   while (!pair.left->busy_ && sent < kMany) pair.send(sent++);
@@ -78,17 +78,17 @@ TEST(SimWireWith, RateHoldsTheCardUpAndLetsItGoOn) {
   EXPECT_GE(sent, Channel::kBacklog);
   pair.clock.advance(1s);
   EXPECT_FALSE(pair.left->busy_);
-  EXPECT_EQ(pair.left->times_held_up_, 1);
+  EXPECT_EQ(pair.left->times_paused_, 1);
   EXPECT_EQ(pair.numbers(), counting(sent));
 }
 
-TEST(SimWireWith, ALongDelayHoldsTheCardUpBeforeItLosesAnything) {
+TEST(SimWireWith, ALongDelayPausesTheCardBeforeFramesAreLost) {
   ProbePair pair({.delay = 1s});
   unsigned sent = 0;
   while (!pair.left->busy_ && sent <= Channel::kCapacity) pair.send(sent++);
   EXPECT_TRUE(pair.left->busy_);
   EXPECT_EQ(pair.wire->counters(0).dropped_overflow, 0u);
-  for (int i = 0; i < 10; ++i) pair.send(0);  // a card that does not listen
+  for (int i = 0; i < 10; ++i) pair.send(0);  // a card that ignores the pause
   EXPECT_GT(pair.wire->counters(0).dropped_overflow, 0u);
   EXPECT_TRUE(pair.conserved());
   pair.clock.advance(1s + 10us);
@@ -97,7 +97,7 @@ TEST(SimWireWith, ALongDelayHoldsTheCardUpBeforeItLosesAnything) {
   EXPECT_TRUE(pair.conserved());
 }
 
-TEST(SimWireWith, LossLosesThatShareAndCountsIt) {
+TEST(SimWireWith, LossDropsAndCountsTheGivenShare) {
   ProbePair pair({.loss = 0.1});
   for (unsigned i = 0; i < kMany; ++i) pair.send(i);
   const WireCounters counters = pair.wire->counters(0);
@@ -108,14 +108,14 @@ TEST(SimWireWith, LossLosesThatShareAndCountsIt) {
   EXPECT_TRUE(std::is_sorted(numbers.begin(), numbers.end()));
 }
 
-TEST(SimWireWith, LossOfAllLosesAll) {
+TEST(SimWireWith, LossOfOneDropsEveryFrame) {
   ProbePair pair({.loss = 1});
   for (unsigned i = 0; i < 100; ++i) pair.send(i);
   EXPECT_TRUE(pair.right->arrivals_.empty());
   EXPECT_EQ(pair.wire->counters(0).lost, 100u);
 }
 
-TEST(SimWireWith, CorruptionChangesOneByteAndShows) {
+TEST(SimWireWith, CorruptionChangesOneByteAndIsDetected) {
   ProbePair pair({.corrupt = 0.5});
   for (unsigned i = 0; i < 1000; ++i) pair.send(7);
   std::uint64_t seen = 0;
@@ -131,7 +131,7 @@ TEST(SimWireWith, CorruptionChangesOneByteAndShows) {
   EXPECT_EQ(pair.wire->counters(0).carried, 1000u);
 }
 
-TEST(SimWireWith, MangledFramesLookGoodAndKeepTheirAddresses) {
+TEST(SimWireWith, MangledFramesLookIntactAndKeepTheirAddresses) {
   ProbePair pair({.mangle = 1});
   for (unsigned i = 0; i < 1000; ++i) pair.send(i);
   for (const ProbeCard::Arrival& arrival : pair.right->arrivals_) {
@@ -154,7 +154,7 @@ TEST(SimWireWith, DuplicationDeliversTwice) {
   EXPECT_TRUE(pair.conserved());
 }
 
-TEST(SimWireWith, ReorderingLetsThreeGoPastAndLosesNone) {
+TEST(SimWireWith, ReorderingLetsThreeFramesOvertakeAndLosesNone) {
   ProbePair pair({.reorder = 0.05});
   for (unsigned i = 0; i < kMany; ++i) pair.send(i);
   pair.clock.advance(WireOptions::kHoldTime + 20us);
@@ -172,7 +172,7 @@ TEST(SimWireWith, ReorderingLetsThreeGoPastAndLosesNone) {
   EXPECT_EQ(numbers, counting(kMany));
 }
 
-TEST(SimWireWith, ReorderingLetsALastFrameGoInTheEnd) {
+TEST(SimWireWith, ReorderingReleasesALastFrameAfterTheHoldTime) {
   ProbePair pair({.reorder = 1});
   pair.send(0);
   EXPECT_TRUE(pair.right->arrivals_.empty());
@@ -181,7 +181,7 @@ TEST(SimWireWith, ReorderingLetsALastFrameGoInTheEnd) {
   EXPECT_EQ(pair.numbers(), counting(1));
 }
 
-TEST(SimWireWith, ASeedRepeatsEverything) {
+TEST(SimWireWith, TheSameSeedRepeatsTheSameEvents) {
   const WireOptions all{.rate = 10'000'000'000,
                         .delay = 7us,
                         .loss = 0.1,
@@ -208,7 +208,7 @@ TEST(SimWireWith, ASeedRepeatsEverything) {
   EXPECT_NE(run(other), first);
 }
 
-TEST(SimWireWith, OneProbabilityLeavesTheOthersVictimsAlone) {
+TEST(SimWireWith, OneProbabilityDoesNotAffectAnother) {
   const auto lost = [](const WireOptions& options) {
     ProbePair pair(options);
     for (unsigned i = 0; i < 1000; ++i) pair.send(i);
@@ -218,7 +218,7 @@ TEST(SimWireWith, OneProbabilityLeavesTheOthersVictimsAlone) {
   EXPECT_EQ(lost({.loss = 0.2}), lost({.loss = 0.2, .duplicate = 0.3}));
 }
 
-TEST(SimWireWith, DirectionsDrawApart) {
+TEST(SimWireWith, DirectionsHaveTheirOwnRandomSequences) {
   ProbePair pair({.loss = 0.5});
   for (unsigned i = 0; i < 64; ++i) {
     pair.send(i);
@@ -231,7 +231,7 @@ TEST(SimWireWith, DirectionsDrawApart) {
   EXPECT_NE(other, pair.numbers());
 }
 
-TEST(SimWireWith, FramesForACardThatNobodyOpenedAreCounted) {
+TEST(SimWireWith, FramesForAnUnopenedCardAreCounted) {
   ProbePair pair({.delay = 1us});
   pair.wire->release(1);
   pair.send(0);
@@ -240,8 +240,8 @@ TEST(SimWireWith, FramesForACardThatNobodyOpenedAreCounted) {
   EXPECT_TRUE(pair.conserved());
 }
 
-/// A clock that goes when the test says so, and tells nobody.
-class QuietClock final : public Clock {
+/// A clock that the test advances. Unlike ManualClock it does not notify the wire.
+class SilentClock final : public Clock {
  public:
   [[nodiscard]] Duration now() const override { return now_; }
   void sleep_for(Duration span) override { now_ += span; }
@@ -250,8 +250,8 @@ class QuietClock final : public Clock {
   Duration now_{0};
 };
 
-TEST(SimWireFlush, LetsHappenWhatIsDueWithoutARegisterAccess) {
-  QuietClock clock;
+TEST(SimWireFlush, ProcessesDueEventsWithoutRegisterAccess) {
+  SilentClock clock;
   auto card = std::make_unique<ProbeCard>();
   ProbeCard& left = *card;
   std::size_t arrived = 0;

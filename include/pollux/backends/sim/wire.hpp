@@ -8,29 +8,30 @@
 #include "pollux/base/error.hpp"
 #include "pollux/mem/context.hpp"
 
-/// The wire of in-process cards: what it does to frames, and how many it did it to.
+/// The wire between in-process cards: its options and its counters.
 namespace pollux::sim {
 
-/// What a wire does to the frames of either direction. The default does nothing: a frame is at the other end before the
-/// register write that sent it returns. Probabilities are from 0 to 1, one draw a frame each, from `seed` and the
-/// direction: with a ManualClock the same seed does the same to the same frames.
+/// Rate, delay and impairments of a wire, for both directions. With the defaults a frame arrives before the register
+/// write that sends it returns. Probabilities are from 0 to 1 and apply to each frame. Random values depend only on
+/// `seed` and the direction, so with a ManualClock the same seed gives the same result for the same frames.
 struct WireOptions {
-  std::uint64_t rate = 0;  ///< bits a second, preamble and gap included; 0: endless. The card is held up, loses nothing
-  Duration delay{0};       ///< from a frame's last bit sent to its arrival, at most kMaxDelay
-  double loss = 0;         ///< it never arrives
-  double corrupt = 0;      ///< a byte is changed, which the receiving card sees by the frame check sequence
-  double mangle = 0;       ///< a byte behind the addresses is changed and nothing tells
-  double duplicate = 0;    ///< it arrives twice
-  double reorder = 0;      ///< kOvertakers frames go past it, fewer if they do not come within kHoldTime
-  std::uint64_t seed = 1;
+  std::uint64_t rate =
+      0;                 ///< bits per second, with preamble and gap; 0: unlimited. The card is paused, no frame is lost
+  Duration delay{0};     ///< from a frame's last bit sent to its arrival, at most kMaxDelay
+  double loss = 0;       ///< probability that a frame is lost
+  double corrupt = 0;    ///< that a byte is changed, which the receiver detects by the frame check sequence
+  double mangle = 0;     ///< that a byte after the addresses is changed, which the receiver cannot detect
+  double duplicate = 0;  ///< that a frame arrives twice
+  double reorder = 0;    ///< that kOvertakers frames overtake it, or those that are sent within kHoldTime
+  std::uint64_t seed = 1;  ///< of the random values
 
   static constexpr Duration kMaxDelay = std::chrono::seconds(10);
   static constexpr unsigned kOvertakers = 3;
   static constexpr Duration kHoldTime = std::chrono::milliseconds(1);
   static constexpr std::uint64_t kMinRate = 1000;
 
-  /// Whether it does nothing at all.
-  [[nodiscard]] bool plain() const noexcept {
+  /// True if the wire neither delays nor changes frames.
+  [[nodiscard]] bool is_transparent() const noexcept {
     return rate == 0 && delay == Duration(0) && loss == 0 && corrupt == 0 && mangle == 0 && duplicate == 0 &&
            reorder == 0;
   }
@@ -40,26 +41,26 @@ struct WireOptions {
 /// Error invalid_argument, which names the value and its range.
 [[nodiscard]] POLLUX_API Result<void> check(const WireOptions& options);
 
-/// What became of the frames that came out of one end. entered + duplicated = carried + lost + dropped_unopened +
-/// dropped_overflow + dropped_link_partner + in_flight; the others tell of frames that these count, too.
+/// Counters of the frames that one end has sent. entered + duplicated = carried + lost + dropped_unopened +
+/// dropped_overflow + dropped_link_partner + in_flight. The other counters classify frames that are counted there, too.
 struct WireCounters {
-  std::uint64_t entered = 0;               ///< frames that were sent into the wire
-  std::uint64_t carried = 0;               ///< frames handed to what is at the other end
+  std::uint64_t entered = 0;               ///< frames sent into the wire
+  std::uint64_t carried = 0;               ///< frames delivered to the other end
   std::uint64_t lost = 0;                  ///< by WireOptions::loss
   std::uint64_t duplicated = 0;            ///< second copies
   std::uint64_t dropped_unopened = 0;      ///< frames for a card that no port has opened
-  std::uint64_t dropped_overflow = 0;      ///< for want of room in the wire: a sender that cannot be held up
-  std::uint64_t dropped_link_partner = 0;  ///< the TAP, socket or file at the other end did not take them
-  std::uint64_t in_flight = 0;             ///< still on their way
-  std::uint64_t corrupted = 0;  ///< changed, as the receiver can see; those that got that far are in `carried`
-  std::uint64_t mangled = 0;    ///< changed behind the receiver's back
-  std::uint64_t reordered = 0;  ///< held back until others had gone past
+  std::uint64_t dropped_overflow = 0;      ///< frames that found the wire full, from a sender that cannot be paused
+  std::uint64_t dropped_link_partner = 0;  ///< frames that the TAP, socket or file at the other end did not take
+  std::uint64_t in_flight = 0;             ///< frames that have not arrived yet
+  std::uint64_t corrupted = 0;             ///< changed with a wrong check sequence; also in `carried` if delivered
+  std::uint64_t mangled = 0;               ///< changed without a wrong check sequence
+  std::uint64_t reordered = 0;             ///< held back so that later frames could overtake
 };
 
-/// The counters of the frames that came out of the card `sim:card`. Error not_found if its wire was never opened.
+/// Counters of the frames that the card `sim:card` has sent. Error not_found if its wire was never opened.
 /// Thread rule: any thread.
 [[nodiscard]] POLLUX_API Result<WireCounters> wire_counters(Context& context, unsigned card);
-/// The same of the frames on their way to it: from the other card, or from the TAP, socket or file.
+/// The same for the frames sent to that card: from the other card, or from the TAP, socket or file.
 [[nodiscard]] POLLUX_API Result<WireCounters> wire_counters_towards(Context& context, unsigned card);
 
 }  // namespace pollux::sim
