@@ -16,11 +16,11 @@
 namespace pollux::qtest {
 namespace {
 
-/// Looks at the socket before sleeping on it: where QEMU has a processor of its own its answer takes less time than
-/// falling asleep and waking up; where it has not, each look hands it this one.
-constexpr unsigned kLooks = 200;
-/// Answers are fetched when so many are owed, or nothing else is to do.
-constexpr std::uint32_t kReapAt = 256;
+/// Polls of the socket before sleeping. If QEMU has its own processor, it replies sooner than this thread could sleep
+/// and wake up. If not, each poll yields the processor to QEMU.
+constexpr unsigned kPollsBeforeSleep = 200;
+/// `flush` reads replies if at least this many are outstanding, or if there is nothing to send.
+constexpr std::uint32_t kReceiveAt = 256;
 
 std::string_view write_number(char* at, char* end, std::uint64_t value) {
   at[0] = '0';
@@ -28,7 +28,7 @@ std::string_view write_number(char* at, char* end, std::uint64_t value) {
   return {at, static_cast<std::size_t>(std::to_chars(at + 2, end, value, 16).ptr - at)};
 }
 
-/// "0x" and hexadecimal digits, and nothing else.
+/// Parses "0x" followed by hexadecimal digits.
 std::optional<std::uint64_t> parse_number(std::string_view text) {
   if (!text.starts_with("0x")) return std::nullopt;
   std::uint64_t value = 0;
@@ -44,7 +44,7 @@ QtestConnection::QtestConnection(FileDescriptor socket, Limits limits, std::func
     : limits_(limits), on_failure_(std::move(on_failure)), socket_(std::move(socket)) {}
 
 void QtestConnection::write(std::uint64_t address, unsigned width, std::uint32_t value) noexcept {
-  std::array<char, kLongest> line;
+  std::array<char, kMaxCommand> line;
   const std::string_view verb = width == 4 ? "writel " : width == 2 ? "writew " : "writeb ";
   char* at = std::copy(verb.begin(), verb.end(), line.data());
   at += write_number(at, line.data() + line.size(), address).size();
@@ -54,7 +54,7 @@ void QtestConnection::write(std::uint64_t address, unsigned width, std::uint32_t
 }
 
 std::uint32_t QtestConnection::read(std::uint64_t address, unsigned width) noexcept {
-  std::array<char, kLongest> line;
+  std::array<char, kMaxCommand> line;
   const std::string_view verb = width == 4 ? "readl " : width == 2 ? "readw " : "readb ";
   char* at = std::copy(verb.begin(), verb.end(), line.data());
   at += write_number(at, line.data() + line.size(), address).size();
@@ -65,9 +65,9 @@ std::uint32_t QtestConnection::read(std::uint64_t address, unsigned width) noexc
 void QtestConnection::flush() noexcept {
   if (!busy_.load(std::memory_order_relaxed)) return;
   const std::lock_guard guard(lock_);
-  if (out_size_ == 0) return reap_idle();
+  if (out_size_ == 0) return poll_replies();
   send_queued();
-  if (unanswered_ >= kReapAt) static_cast<void>(receive());
+  if (unanswered_ >= kReceiveAt) static_cast<void>(receive());
 }
 
 void QtestConnection::post(std::string_view text) noexcept {
@@ -107,7 +107,7 @@ void QtestConnection::send_queued() noexcept {
   while (out_size_ != 0 && !failed() && send_some(limit)) continue;
 }
 
-// Answers are taken while the way out is full, since QEMU reads nothing as long as its own way out is.
+// Reads replies while the send buffer is full, because QEMU reads no commands while its own send buffer is full.
 bool QtestConnection::send_some(Instant deadline) noexcept {
   const ssize_t sent = ::send(socket_.get(), out_.data(), out_size_, MSG_NOSIGNAL | MSG_DONTWAIT);
   if (sent > 0) {
@@ -121,7 +121,7 @@ bool QtestConnection::send_some(Instant deadline) noexcept {
     static_cast<void>(receive());
     return true;
   }
-  fail(WireFailure::closed);
+  fail(ConnectionFailure::closed);
   return false;
 }
 
@@ -129,11 +129,11 @@ bool QtestConnection::receive() noexcept {
   if (failed()) return false;
   const ssize_t got = ::recv(socket_.get(), in_.data() + in_size_, in_.size() - in_size_, MSG_DONTWAIT);
   if (got > 0) {
-    take_lines(static_cast<std::size_t>(got));
+    process_lines(static_cast<std::size_t>(got));
     return true;
   }
   if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return false;
-  fail(WireFailure::closed);
+  fail(ConnectionFailure::closed);
   return false;
 }
 
@@ -142,44 +142,44 @@ bool QtestConnection::wait_for_input(Instant deadline, short events) noexcept {
   pollfd look{.fd = socket_.get(), .events = events, .revents = 0};
   const int ready = left <= 0 ? 0 : ::poll(&look, 1, static_cast<int>(left));
   if (ready > 0 || (ready < 0 && errno == EINTR)) return true;
-  fail(WireFailure::silent);
+  fail(ConnectionFailure::silent);
   return false;
 }
 
 void QtestConnection::wait_until_unanswered(std::uint32_t most) noexcept {
   const Instant limit = deadline();
-  unsigned looks = 0;
+  unsigned polls = 0;
   while (!failed() && (unanswered_ > most || (most == 0 && value_awaited_))) {
     if (receive()) {
-      looks = 0;
-    } else if (++looks < kLooks) {
+      polls = 0;
+    } else if (++polls < kPollsBeforeSleep) {
       ::sched_yield();
     } else if (!failed() && !wait_for_input(limit, POLLIN)) {
       return;
     }
-    // Lines that answer nothing must not keep this going.
-    if (looks == 0 && std::chrono::steady_clock::now() > limit && (unanswered_ > most || value_awaited_)) {
-      return fail(WireFailure::silent);
+    // Lines that are not replies must not extend the wait.
+    if (polls == 0 && std::chrono::steady_clock::now() > limit && (unanswered_ > most || value_awaited_)) {
+      return fail(ConnectionFailure::silent);
     }
   }
 }
 
-void QtestConnection::take_lines(std::size_t length) noexcept {
+void QtestConnection::process_lines(std::size_t length) noexcept {
   const std::string_view input(in_.data(), in_size_ + length);
   std::size_t start = 0;
   for (std::size_t end = input.find('\n', in_size_); end != std::string_view::npos && !failed();
        end = input.find('\n', start)) {
-    take_line(input.substr(start, end - start));
+    process_line(input.substr(start, end - start));
     start = end + 1;
   }
   if (failed()) return;
   in_size_ = input.size() - start;
-  if (in_size_ == in_.size()) return fail(WireFailure::garbled);
+  if (in_size_ == in_.size()) return fail(ConnectionFailure::garbled);
   std::memmove(in_.data(), in_.data() + start, in_size_);
   if (unanswered_ == 0 && out_size_ == 0 && !value_awaited_) busy_.store(false, std::memory_order_relaxed);
 }
 
-void QtestConnection::take_line(std::string_view line) noexcept {
+void QtestConnection::process_line(std::string_view line) noexcept {
   if (line.starts_with("IRQ ")) return;
   progress_ = std::chrono::steady_clock::now();
   if (line == "OK" && unanswered_ != 0) {
@@ -191,17 +191,17 @@ void QtestConnection::take_line(std::string_view line) noexcept {
     value_awaited_ = false;
     if (value_) return;
   }
-  fail(WireFailure::garbled);
+  fail(ConnectionFailure::garbled);
 }
 
-// An empty poll of a queue comes here. On a machine with one processor QEMU gets nothing done before it is let.
-void QtestConnection::reap_idle() noexcept {
+// Called for an empty poll of a queue. On a machine with one processor QEMU runs only if this thread yields.
+void QtestConnection::poll_replies() noexcept {
   if (receive() || failed() || unanswered_ == 0) return;
-  if (std::chrono::steady_clock::now() - progress_ > limits_.patience) return fail(WireFailure::silent);
+  if (std::chrono::steady_clock::now() - progress_ > limits_.timeout) return fail(ConnectionFailure::silent);
   ::sched_yield();
 }
 
-void QtestConnection::fail(WireFailure how) noexcept {
+void QtestConnection::fail(ConnectionFailure how) noexcept {
   if (failed()) return;
   out_size_ = in_size_ = 0;
   unanswered_ = 0;
@@ -214,7 +214,7 @@ void QtestConnection::fail(WireFailure how) noexcept {
 }
 
 QtestConnection::Instant QtestConnection::deadline() const noexcept {
-  return std::chrono::steady_clock::now() + limits_.patience;
+  return std::chrono::steady_clock::now() + limits_.timeout;
 }
 
 }  // namespace pollux::qtest

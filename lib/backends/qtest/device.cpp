@@ -12,7 +12,7 @@
 namespace pollux::qtest {
 namespace {
 
-// PCI Local Bus 3.0, 6.1 and 6.8.2, and PCI Express Base, "PCI Express Capability Structure", by way of Linux,
+// PCI Local Bus 3.0, 6.1 and 6.8.2, and PCI Express Base, "PCI Express Capability Structure", as given in Linux,
 // include/uapi/linux/pci_regs.h.
 constexpr std::uint32_t kConfigSize = 4096;
 constexpr std::uint32_t kMaster = PCI_COMMAND_MASTER;
@@ -30,7 +30,7 @@ constexpr std::uint32_t kMsixSizeMask = 0x07FF;
 constexpr std::uint32_t kMsixEnable = 0x8000;
 constexpr std::uint32_t kMsixBarMask = 0x7;
 constexpr std::uint32_t kEntryBytes = 16;
-/// QEMU's reset is done when the write that asks for it returns; the card wants a moment for nothing.
+/// QEMU completes the reset before the write that requests it returns. The short wait is only a margin.
 constexpr Duration kResetTime = std::chrono::milliseconds(1);
 
 }  // namespace
@@ -38,11 +38,10 @@ constexpr Duration kResetTime = std::chrono::milliseconds(1);
 Result<std::unique_ptr<QtestDevice>> QtestDevice::create(Context& context, std::string name,
                                                          std::shared_ptr<Machine> machine, unsigned card) {
   if (!machine->claim(card)) {
-    return fail(ErrorCode::busy, fmt::format("{} is open already", name),
-                "close the port that has it, or take another");
+    return fail(ErrorCode::busy, fmt::format("{} is already open", name), "close its port, or use another card");
   }
   std::unique_ptr<QtestDevice> device(new QtestDevice(context, std::move(name), std::move(machine), card));
-  if (auto learnt = device->learn(); !learnt) return pass_on(std::move(learnt));
+  if (auto read = device->read_identity(); !read) return pass_on(std::move(read));
   return device;
 }
 
@@ -60,13 +59,13 @@ QtestDevice::QtestDevice(Context& context, std::string name, std::shared_ptr<Mac
 
 QtestDevice::~QtestDevice() {
   static_cast<void>(enable_interrupts(0));
-  // A card without a reset of its own is at least cut off.
+  // A card that cannot be reset at least loses bus mastering.
   if (!reset()) static_cast<void>(set_bus_master(false));
-  machine_->tell_failure();
+  machine_->log_failure();
   machine_->release(card_);
 }
 
-Result<void> QtestDevice::learn() {
+Result<void> QtestDevice::read_identity() {
   const std::lock_guard guard(machine_->bus_lock());
   PciBus& bus = machine_->bus();
   const auto ids = bus.read(slot_, 0, 4);
@@ -91,7 +90,7 @@ Result<void> QtestDevice::learn() {
 }
 
 tl::unexpected<Error> QtestDevice::explain(Error error) {
-  machine_->tell_failure();
+  machine_->log_failure();
   error.what = fmt::format("{}: {}", name_, error.what);
   return tl::unexpected<Error>(std::move(error));
 }
@@ -100,8 +99,8 @@ Result<void> QtestDevice::check_config_access(std::uint32_t offset, unsigned wid
   const bool good_width = width == 1 || width == 2 || width == 4;
   if (good_width && offset < kConfigSize && offset % width == 0) return {};
   return fail(ErrorCode::invalid_argument,
-              fmt::format("{}: no configuration access of {} bytes at {:#x}", name_, width, offset),
-              "use 1, 2 or 4 bytes at a multiple of that below 4096");
+              fmt::format("{}: invalid configuration access of {} bytes at {:#x}", name_, width, offset),
+              "use 1, 2 or 4 bytes at a multiple of that size below 4096");
 }
 
 Result<std::uint32_t> QtestDevice::read_config(std::uint32_t offset, unsigned width) {
@@ -137,10 +136,10 @@ Result<void> QtestDevice::reset() {
   auto able = express_ == 0 ? Result<std::uint32_t>(0) : read_config(express_ + kExpressCapabilities, 4);
   if (!able) return pass_on(std::move(able));
   if ((*able & kCanReset) == 0) {
-    return fail(ErrorCode::not_supported, fmt::format("{} has no function level reset", name_),
-                "the driver's own reset is enough");
+    return fail(ErrorCode::not_supported, fmt::format("{} does not support a function-level reset", name_),
+                "use the driver's reset instead");
   }
-  if (auto asked = write_config(express_ + kExpressControl, 2, kInitiateReset); !asked) return asked;
+  if (auto written = write_config(express_ + kExpressControl, 2, kInitiateReset); !written) return written;
   context_->clock().sleep_for(kResetTime);
   const std::lock_guard guard(machine_->bus_lock());
   return machine_->bus().restore(slot_, machine_->bars(card_));
@@ -148,7 +147,7 @@ Result<void> QtestDevice::reset() {
 
 Result<std::span<const int>> QtestDevice::enable_interrupts(unsigned count) {
   if (count > vectors_) {
-    return fail(ErrorCode::invalid_argument, fmt::format("{}: {} interrupt vectors asked for", name_, count),
+    return fail(ErrorCode::invalid_argument, fmt::format("{}: {} interrupt vectors were requested", name_, count),
                 fmt::format("it has {}", vectors_));
   }
   if (vectors_ == 0) return std::span<const int>();
@@ -168,7 +167,7 @@ Result<std::span<const int>> QtestDevice::enable_interrupts(unsigned count) {
     window->write32(entry + 8, DoorbellServer::message(card_, vector));
     window->write32(entry + 12, vector < count ? 0 : 1);
   }
-  // What came for whoever had the vectors before is not for the new one.
+  // Discard signals for the previous user of the vectors.
   machine_->doorbells().drain(card_);
   if (count != 0) {
     auto on = write_config(msix_ + kMsixControl, 2, *control | kMsixEnable);

@@ -11,15 +11,15 @@
 
 namespace pollux::qtest {
 
-/// A card of a QEMU without a guest.
-/// Thread rule: that of Device; the Bars may be used from any thread, since each access takes the wire's lock.
-/// Interrupts: QEMU itself signals the eventfds (see DoorbellServer); there is no thread, and nobody has to poll.
+/// A card in a QEMU without a guest.
+/// Thread rule: that of Device. The Bars may be used from any thread, because each access takes the connection's lock.
+/// QEMU itself signals the eventfds of interrupts (see DoorbellServer), without a thread or polling here.
 class QtestDevice final : public Device {
  public:
-  /// Error busy if the card has a device already, device_removed if QEMU does not answer.
+  /// Errors: busy if the card already has a device, device_removed if QEMU does not respond.
   [[nodiscard]] static Result<std::unique_ptr<QtestDevice>> create(Context& context, std::string name,
                                                                    std::shared_ptr<Machine> machine, unsigned card);
-  /// Resets the function, which ends its DMA, and leaves it to the next one who opens it.
+  /// Resets the function, which ends its DMA, and releases it.
   ~QtestDevice() override;
 
   [[nodiscard]] const std::string& name() const override { return name_; }
@@ -61,7 +61,7 @@ class QtestDevice final : public Device {
   };
 
   QtestDevice(Context& context, std::string name, std::shared_ptr<Machine> machine, unsigned card);
-  [[nodiscard]] Result<void> learn();
+  [[nodiscard]] Result<void> read_identity();
   [[nodiscard]] Result<void> check_config_access(std::uint32_t offset, unsigned width) const;
   [[nodiscard]] tl::unexpected<Error> explain(Error error);
 
@@ -71,8 +71,8 @@ class QtestDevice final : public Device {
   unsigned card_;
   unsigned slot_;
   PciIdentity identity_;
-  std::uint32_t msix_ = 0;     // its capability's offset; 0 if there is none
-  std::uint32_t express_ = 0;  // likewise
+  std::uint32_t msix_ = 0;     // offset of the MSI-X capability; 0 if it is missing
+  std::uint32_t express_ = 0;  // offset of the PCI Express capability; 0 if it is missing
   unsigned vectors_ = 0;
   std::array<std::unique_ptr<Window>, 6> windows_;
 };

@@ -12,10 +12,10 @@
 namespace pollux::qtest {
 namespace {
 
-/// Below it lie a PC's video memory and ROMs.
+/// A PC's video memory and ROMs are below this address.
 constexpr std::uint64_t kFirst = std::uint64_t{1} << 20;
 
-/// A line of /proc/self/maps: proc(5).
+/// A line of /proc/self/maps, see proc(5).
 struct Mapping {
   std::uint64_t first = 0;
   std::uint64_t end = 0;
@@ -62,8 +62,8 @@ Result<void> Domain::map(const DmaSegment& segment) {
   }
   if (covered >= address + segment.size) return {};
   return fail(ErrorCode::not_supported,
-              fmt::format("{} bytes at {:#x} are not in the file that QEMU has as its RAM", segment.size, segment.iova),
-              "QEMU takes one file, with pages of one size, and no memory of the application's own: set "
+              fmt::format("{} bytes at {:#x} are not in the file that QEMU uses as RAM", segment.size, segment.iova),
+              "QEMU uses one file with one page size, and none of the application's own memory: set "
               "ContextOptions::huge_pages to `never`, or to `require` with enough of them");
 }
 

@@ -9,16 +9,17 @@
 
 namespace pollux::qtest {
 
-/// QEMU's RAM, which is the Context's memory file: whatever lies in that file is reachable already, and nothing else
-/// ever can be.
+/// The DMA domain of QEMU's cards. QEMU's RAM is the Context's memory file, so the cards can access all of that file
+/// and nothing else.
 class Domain final : public DmaDomain {
  public:
-  /// `ram` bytes of the file behind `descriptor` are QEMU's RAM.
+  /// The first `ram` bytes of the file `descriptor` are QEMU's RAM.
   Domain(int descriptor, std::uint64_t ram);
 
   [[nodiscard]] std::string_view name() const override { return "QEMU's RAM"; }
   [[nodiscard]] std::vector<IovaRange> usable_iova() const override;
-  /// Error not_supported for memory of another file: of another page size, or the application's own.
+  /// Checks that the segment is in the file. Error not_supported for other memory: of another page size, or the
+  /// application's own.
   [[nodiscard]] Result<void> map(const DmaSegment& segment) override;
   [[nodiscard]] Result<void> unmap(const DmaSegment&) override { return {}; }
 

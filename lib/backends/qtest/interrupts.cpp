@@ -16,11 +16,11 @@ namespace pollux::qtest {
 namespace {
 
 constexpr std::int64_t kProtocolVersion = 0;
-constexpr std::int64_t kOwnId = 0;  // QEMU's; the cards' come behind it
+constexpr std::int64_t kOwnId = 0;  // QEMU's id; the ids of the cards follow
 constexpr std::int64_t kSharedMemory = -1;
 constexpr off_t kSharedMemorySize = 4096;
 
-/// One message: a number of 64 bits, and a descriptor if it is not negative.
+/// Sends one message: a 64-bit number, and `descriptor` if it is not negative.
 bool send_message(int socket, std::int64_t number, int descriptor) {
   iovec bytes{.iov_base = &number, .iov_len = sizeof number};
   msghdr header{};
@@ -40,7 +40,7 @@ bool send_message(int socket, std::int64_t number, int descriptor) {
 }
 
 tl::unexpected<Error> no_descriptors(int error) {
-  return fail_errno(ErrorCode::io_error, "no eventfds for QEMU's interrupts", error,
+  return fail_errno(ErrorCode::io_error, "the eventfds of QEMU's interrupts cannot be created", error,
                     "raise the limit of open files (ulimit -n)");
 }
 
@@ -63,11 +63,11 @@ Result<DoorbellServer> DoorbellServer::create(unsigned cards, unsigned vectors) 
       server.events_.push_back(std::move(event));
     }
   }
-  if (auto introduced = server.introduce(vectors); !introduced) return pass_on(std::move(introduced));
+  if (auto sent = server.send_events(vectors); !sent) return pass_on(std::move(sent));
   return server;
 }
 
-Result<void> DoorbellServer::introduce(unsigned vectors) {
+Result<void> DoorbellServer::send_events(unsigned vectors) {
   bool sent = send_message(server_.get(), kProtocolVersion, -1) && send_message(server_.get(), kOwnId, -1) &&
               send_message(server_.get(), kSharedMemory, memory_.get());
   for (std::size_t card = 0; card < numbers_.size(); ++card) {

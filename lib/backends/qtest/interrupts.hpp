@@ -10,11 +10,11 @@
 
 namespace pollux::qtest {
 
-/// Turns a card's interrupt messages into eventfds, without a thread and without anybody polling: QEMU has a device
-/// (ivshmem-doorbell) with a register that signals an eventfd of another process when it is written. A message is a
-/// write of 32 bits to an address, so each entry of a card's MSI-X table carries that register's address and the value
-/// that means the entry's eventfd. The device takes its eventfds from a server on a socket: this is that server. All
-/// it has to say is said before QEMU starts. QEMU, docs/specs/ivshmem-spec.rst.
+/// Turns a card's interrupt messages into eventfd signals, without a thread or polling. It uses QEMU's ivshmem-doorbell
+/// device: a write to that device's doorbell register signals an eventfd of another process. An MSI-X message is a
+/// 32-bit write to an address. So each MSI-X table entry contains the address of the doorbell register and the value
+/// for its eventfd. The device gets its eventfds from a server on a socket. This class is the server, and sends all its
+/// messages before QEMU starts. QEMU, docs/specs/ivshmem-spec.rst.
 class DoorbellServer {
  public:
   static constexpr std::uint32_t kDoorbellRegister = 12;
@@ -22,25 +22,25 @@ class DoorbellServer {
   /// Events for `cards` cards with `vectors` vectors each. Error: io_error (descriptors).
   [[nodiscard]] static Result<DoorbellServer> create(unsigned cards, unsigned vectors);
 
-  /// The end that QEMU takes; given up once it has.
+  /// QEMU's end of the socket. Closed here once QEMU has inherited it.
   [[nodiscard]] int client() const noexcept { return client_.get(); }
   void close_client() noexcept { client_ = FileDescriptor(); }
 
-  /// The eventfds of a card, one a vector.
+  /// The eventfds of a card, one per vector.
   [[nodiscard]] std::span<const int> events(unsigned card) const noexcept { return numbers_[card]; }
-  /// What is written to the register to signal `vector` of `card`.
+  /// The value that signals `vector` of `card` when written to the doorbell register.
   [[nodiscard]] static std::uint32_t message(unsigned card, unsigned vector) noexcept {
     return (card + 1) << 16 | vector;
   }
-  /// Forgets what has been signalled so far.
+  /// Clears all signals of the card's eventfds.
   void drain(unsigned card) const noexcept;
 
  private:
-  [[nodiscard]] Result<void> introduce(unsigned vectors);
+  [[nodiscard]] Result<void> send_events(unsigned vectors);
 
   FileDescriptor server_;
   FileDescriptor client_;
-  FileDescriptor memory_;  // the device wants some; nobody uses it
+  FileDescriptor memory_;  // required by the protocol, but not used
   std::vector<FileDescriptor> events_;
   std::vector<std::vector<int>> numbers_;
 };

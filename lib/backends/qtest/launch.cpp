@@ -14,59 +14,60 @@
 namespace pollux::qtest {
 namespace {
 
-/// Something QEMU says when it gives up, and what mends it.
-struct Complaint {
+/// A known error message of QEMU, with the error code and hint for it.
+struct KnownError {
   std::string_view text;
   ErrorCode code;
   std::string_view hint;
 };
 
-constexpr std::string_view kNewer =
+constexpr std::string_view kInstallNewer =
     "install QEMU 8.0 or newer (Debian 13, Ubuntu 24.04: apt-get install qemu-system-x86; Debian 12: from "
-    "bookworm-backports), or name it with qtest:0?qemu=PATH; `qemu-system-x86_64 -device help | grep igb` tells";
+    "bookworm-backports), or select it with qtest:0?qemu=PATH; check: `qemu-system-x86_64 -device help | grep igb`";
 
-constexpr std::array kComplaints{
-    Complaint{"'igb' is not a valid device model", ErrorCode::not_supported, kNewer},
-    Complaint{"'ivshmem-doorbell' is not a valid device model", ErrorCode::not_supported,
-              "install a QEMU that has ivshmem-doorbell (Debian: package qemu-system-x86), or name it with "
-              "qtest:0?qemu=PATH"},
-    Complaint{"unsupported machine type", ErrorCode::not_supported,
-              "name a qemu-system-x86_64 with qtest:0?qemu=PATH: the q35 machine is wanted"},
-    Complaint{"invalid accelerator", ErrorCode::not_supported, "name a QEMU that has TCG with qtest:0?qemu=PATH"},
-    Complaint{"Cannot allocate memory", ErrorCode::no_memory,
-              "free memory or address space (`ulimit -v unlimited`), or set HugePages::never"},
-    Complaint{"Too many open files", ErrorCode::io_error, "raise the limit of open files (ulimit -n)"},
+constexpr std::array kKnownErrors{
+    KnownError{"'igb' is not a valid device model", ErrorCode::not_supported, kInstallNewer},
+    KnownError{"'ivshmem-doorbell' is not a valid device model", ErrorCode::not_supported,
+               "install a QEMU that has ivshmem-doorbell (Debian: package qemu-system-x86), or select it with "
+               "qtest:0?qemu=PATH"},
+    KnownError{"unsupported machine type", ErrorCode::not_supported,
+               "select a qemu-system-x86_64 with qtest:0?qemu=PATH: the q35 machine is needed"},
+    KnownError{"invalid accelerator", ErrorCode::not_supported, "select a QEMU that has TCG with qtest:0?qemu=PATH"},
+    KnownError{"Cannot allocate memory", ErrorCode::no_memory,
+               "free memory or address space (`ulimit -v unlimited`), or set HugePages::never"},
+    KnownError{"Too many open files", ErrorCode::io_error, "raise the limit of open files (ulimit -n)"},
 };
 
 }  // namespace
 
-Result<Launched> launch(const Target& target, int memory, std::uint64_t ram) {
+Result<LaunchedQemu> launch(const Target& target, int memory, std::uint64_t ram) {
   auto qemu = find_program(target.qemu);
   if (!qemu) {
     return fail(qemu.error().code, fmt::format("{}: {}", target.uri, qemu.error().what), qemu.error().hint);
   }
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
-    return fail_errno(ErrorCode::io_error, fmt::format("{}: no socket for QEMU", target.uri), errno,
+    return fail_errno(ErrorCode::io_error, fmt::format("{}: the socket for QEMU cannot be created", target.uri), errno,
                       "raise the limit of open files (ulimit -n)");
   }
-  Launched launched;
+  LaunchedQemu launched;
   launched.socket = FileDescriptor(ends[0]);
-  const FileDescriptor link_partner(ends[1]);
+  const FileDescriptor qemu_end(ends[1]);
   auto firmware = make_firmware();
   if (!firmware) return pass_on(std::move(firmware));
-  auto doorbells = DoorbellServer::create(MachinePlan::kCards, kVectors);
+  auto doorbells = DoorbellServer::create(MachineConfig::kCards, kVectors);
   if (!doorbells) return pass_on(std::move(doorbells));
   launched.doorbells = *std::move(doorbells);
-  const MachinePlan plan{.qemu = *qemu,
-                         .socket = link_partner.get(),
-                         .memory = memory,
-                         .ram = ram,
-                         .firmware = firmware->get(),
-                         .doorbells = launched.doorbells.client(),
-                         .doorbell_vectors = kVectors,
-                         .first_card = target.number & ~1U};
-  auto process = Process::start(command_line(plan), {plan.socket, plan.memory, plan.firmware, plan.doorbells});
+  const MachineConfig config{.qemu = *qemu,
+                             .socket = qemu_end.get(),
+                             .memory = memory,
+                             .ram = ram,
+                             .firmware = firmware->get(),
+                             .doorbells = launched.doorbells.client(),
+                             .doorbell_vectors = kVectors,
+                             .first_card = target.number & ~1U};
+  auto process =
+      Process::start(command_line(config), {config.socket, config.memory, config.firmware, config.doorbells});
   if (!process) {
     return fail(process.error().code, fmt::format("{}: {}", target.uri, process.error().what), process.error().hint);
   }
@@ -75,16 +76,16 @@ Result<Launched> launch(const Target& target, int memory, std::uint64_t ram) {
   return launched;
 }
 
-Error explain_death(const std::string& uri, const Process& process) {
-  const std::string words = process.last_words();
+Error explain_exit(const std::string& uri, const Process& process) {
+  const std::string output = process.last_output();
   Error error{
       .code = ErrorCode::io_error,
-      .what = fmt::format("{}: QEMU ended with {}{}{}", uri, process.exit_text(), words.empty() ? "" : ": ", words),
-      .hint = "see what it says; name another with qtest:0?qemu=PATH"};
-  for (const Complaint& complaint : kComplaints) {
-    if (words.find(complaint.text) == std::string::npos) continue;
-    error.code = complaint.code;
-    error.hint = complaint.hint;
+      .what = fmt::format("{}: QEMU ended with {}{}{}", uri, process.exit_text(), output.empty() ? "" : ": ", output),
+      .hint = "see its message; select another QEMU with qtest:0?qemu=PATH"};
+  for (const KnownError& known : kKnownErrors) {
+    if (output.find(known.text) == std::string::npos) continue;
+    error.code = known.code;
+    error.hint = known.hint;
     break;
   }
   return error;

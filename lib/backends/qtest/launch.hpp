@@ -12,21 +12,21 @@
 
 namespace pollux::qtest {
 
-/// A QEMU that has been started, and what it is reached by.
-struct Launched {
+/// A started QEMU and the connections to it.
+struct LaunchedQemu {
   Process process;
-  FileDescriptor socket;  ///< the test protocol
+  FileDescriptor socket;  ///< of the test protocol
   DoorbellServer doorbells;
 };
 
-/// Vectors of an igb of QEMU's (hw/net/igb_common.h, IGB_MSIX_VEC_NUM).
+/// Interrupt vectors of QEMU's igb (hw/net/igb_common.h, IGB_MSIX_VEC_NUM).
 inline constexpr unsigned kVectors = 10;
 
-/// Starts QEMU with cards `target.number` and its partner, and `ram` bytes of the file `memory` as its RAM. It may die
-/// a moment later: `explain_death` says why.
-[[nodiscard]] Result<Launched> launch(const Target& target, int memory, std::uint64_t ram);
+/// Starts QEMU with card `target.number` and its link partner, and the first `ram` bytes of the file `memory` as RAM.
+/// QEMU may still exit right after its start. `explain_exit` then gives the cause.
+[[nodiscard]] Result<LaunchedQemu> launch(const Target& target, int memory, std::uint64_t ram);
 
-/// What a QEMU that ended by itself said, and what mends it.
-[[nodiscard]] Error explain_death(const std::string& uri, const Process& process);
+/// The error of a QEMU that exited by itself: its last output, and a hint.
+[[nodiscard]] Error explain_exit(const std::string& uri, const Process& process);
 
 }  // namespace pollux::qtest

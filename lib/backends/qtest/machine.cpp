@@ -11,12 +11,12 @@
 namespace pollux::qtest {
 namespace {
 
-constexpr std::size_t kSmallestPage = 4096;
-constexpr std::size_t kLargestPage = std::size_t{1} << 30;
-constexpr std::chrono::milliseconds kDeathLimit{2000};
+constexpr std::size_t kMinPage = 4096;
+constexpr std::size_t kMaxPage = std::size_t{1} << 30;
+constexpr std::chrono::milliseconds kExitLimit{2000};
 constexpr std::uint32_t kEmptySlot = ~std::uint32_t{0};
 
-/// The Context's memory, as QEMU will have it.
+/// The Context's memory file that becomes QEMU's RAM.
 struct Memory {
   int descriptor;
   std::size_t page_size;
@@ -24,10 +24,10 @@ struct Memory {
 
 Result<Memory> find_memory(Context& context) {
   for (int round = 0; round < 2; ++round) {
-    for (std::size_t size = kSmallestPage; size <= kLargestPage; size *= 2) {
+    for (std::size_t size = kMinPage; size <= kMaxPage; size *= 2) {
       if (const int file = context.state()->memory_descriptor(size); file >= 0) return Memory{file, size};
     }
-    // There is none before something has been allocated; what was stays for the next.
+    // The file exists after the first allocation, and stays when that is freed.
     auto first = context.allocate({.size = 1, .purpose = "DMA memory"});
     if (!first) return pass_on(std::move(first));
   }
@@ -51,16 +51,16 @@ Result<std::shared_ptr<Machine>> Machine::start(Context& context, const Target& 
   return machine;
 }
 
-Machine::Machine(std::shared_ptr<ContextState> context, const Target& target, Launched launched)
+Machine::Machine(std::shared_ptr<ContextState> context, const Target& target, LaunchedQemu launched)
     : context_(std::move(context)),
       uri_(target.uri),
       process_(std::move(launched.process)),
       doorbells_(std::move(launched.doorbells)),
-      bus_(connection_.emplace(std::move(launched.socket), QtestConnection::Limits{.patience = target.patience},
+      bus_(connection_.emplace(std::move(launched.socket), QtestConnection::Limits{.timeout = target.timeout},
                                [this] { process_.kill(); })) {}
 
 Machine::~Machine() {
-  tell_failure();
+  log_failure();
   process_ = Process();
   if (attached_) context_->detach(*domain_);
 }
@@ -77,8 +77,8 @@ Result<void> Machine::set_up(Context& context, int memory, std::uint64_t ram) {
 }
 
 Result<void> Machine::set_up_bus() {
-  if (auto open = bus_.enable_window(); !open) return open;
-  for (unsigned card = 0; card < MachinePlan::kCards; ++card) {
+  if (auto open = bus_.enable_config_window(); !open) return open;
+  for (unsigned card = 0; card < MachineConfig::kCards; ++card) {
     auto identity = bus_.read(slot(card), 0, 4);
     if (!identity) return pass_on(std::move(identity));
     if (*identity == kEmptySlot) {
@@ -88,7 +88,7 @@ Result<void> Machine::set_up_bus() {
     if (!bars) return pass_on(std::move(bars));
     bars_[card] = *bars;
   }
-  auto doorbell = bus_.assign(MachinePlan::kDoorbellSlot);
+  auto doorbell = bus_.assign(MachineConfig::kDoorbellSlot);
   if (!doorbell) return pass_on(std::move(doorbell));
   doorbell_address_ = doorbell->address[0] + DoorbellServer::kDoorbellRegister;
   return {};
@@ -105,26 +105,25 @@ void Machine::release(unsigned card) {
 }
 
 Error Machine::failure() {
-  if (connection_->failure() == WireFailure::closed) {
-    static_cast<void>(process_.wait(kDeathLimit));
-    return explain_death(uri_, process_);
+  if (connection_->failure() == ConnectionFailure::closed) {
+    static_cast<void>(process_.wait(kExitLimit));
+    return explain_exit(uri_, process_);
   }
-  if (connection_->failure() == WireFailure::silent) {
+  if (connection_->failure() == ConnectionFailure::silent) {
     return {ErrorCode::timeout,
-            fmt::format("{}: QEMU (process {}) gave no answer within {} ms and was killed", uri_, process_.pid(),
-                        connection_->limits().patience.count()),
-            "see whether it was stopped or starved; qtest:0?timeout=MILLISECONDS gives it more time"};
+            fmt::format("{}: QEMU (process {}) did not respond within {} ms and was killed", uri_, process_.pid(),
+                        connection_->limits().timeout.count()),
+            "check whether it was stopped or had no processor time; qtest:0?timeout=MILLISECONDS allows more time"};
   }
   return {ErrorCode::device_fault,
-          fmt::format("{}: QEMU (process {}) answered something that its test protocol does not have", uri_,
-                      process_.pid()),
-          "take another version of QEMU"};
+          fmt::format("{}: QEMU (process {}) sent an invalid reply in its test protocol", uri_, process_.pid()),
+          "use another version of QEMU"};
 }
 
-void Machine::tell_failure() {
+void Machine::log_failure() {
   if (!connection_->failed()) return;
   const std::lock_guard guard(claim_lock_);
-  if (!std::exchange(told_, true)) context_->log(LogLevel::error, failure().message());
+  if (!std::exchange(failure_logged_, true)) context_->log(LogLevel::error, failure().message());
 }
 
 }  // namespace pollux::qtest

@@ -20,37 +20,39 @@
 
 namespace pollux::qtest {
 
-/// One QEMU with two cards that a hub joins. It lives as long as a device of it does. When it fails to answer it is
-/// killed at once, so that a card which is told to be gone writes to nobody's memory any more.
-/// Thread rule: `claim` and `release` may be called from any thread, `bus` needs `bus_lock`; the wire has its own lock.
+/// One QEMU process with two cards, connected by a hub. It runs as long as one of its devices exists. A QEMU that does
+/// not respond is killed at once, so that a card reported as removed cannot write to memory any more.
+/// Thread rule: `claim` and `release` may be called from any thread. `bus` needs `bus_lock`. The connection has its own
+/// lock.
 class Machine {
  public:
-  /// Starts QEMU and waits until it answers. Errors: no QEMU, one without an igb or too old, one that died, no memory.
+  /// Starts QEMU and waits until it responds. Errors: QEMU is missing, lacks an igb or is too old, has exited, or there
+  /// is no memory.
   [[nodiscard]] static Result<std::shared_ptr<Machine>> start(Context& context, const Target& target);
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
-  /// Ends QEMU, then takes it out of the Context.
+  /// Ends QEMU, then detaches its domain from the Context.
   ~Machine();
 
-  /// Makes `card` (0 or 1) a device's. False if it is one's already.
+  /// Claims `card` (0 or 1) for a device. False if it is already claimed.
   [[nodiscard]] bool claim(unsigned card);
   void release(unsigned card);
 
   [[nodiscard]] QtestConnection& connection() noexcept { return *connection_; }
   [[nodiscard]] std::mutex& bus_lock() noexcept { return bus_lock_; }
   [[nodiscard]] PciBus& bus() noexcept { return bus_; }
-  [[nodiscard]] static unsigned slot(unsigned card) noexcept { return MachinePlan::kFirstSlot + 2 * card; }
+  [[nodiscard]] static unsigned slot(unsigned card) noexcept { return MachineConfig::kFirstSlot + 2 * card; }
   [[nodiscard]] const BarLayout& bars(unsigned card) const noexcept { return bars_[card]; }
   [[nodiscard]] Domain& domain() noexcept { return *domain_; }
   [[nodiscard]] const DoorbellServer& doorbells() const noexcept { return doorbells_; }
-  /// Where an interrupt message has to go.
+  /// Physical address for interrupt messages.
   [[nodiscard]] std::uint64_t doorbell_address() const noexcept { return doorbell_address_; }
   [[nodiscard]] pid_t pid() const noexcept { return process_.pid(); }
-  /// Logs, once, what became of a QEMU that failed. Not for the hot path.
-  void tell_failure();
+  /// Logs the error of a failed connection, once. Not for the hot path.
+  void log_failure();
 
  private:
-  Machine(std::shared_ptr<ContextState> context, const Target& target, Launched launched);
+  Machine(std::shared_ptr<ContextState> context, const Target& target, LaunchedQemu launched);
   [[nodiscard]] Result<void> set_up(Context& context, int memory, std::uint64_t ram);
   [[nodiscard]] Result<void> set_up_bus();
   [[nodiscard]] Error failure();
@@ -62,13 +64,13 @@ class Machine {
   std::optional<QtestConnection> connection_;
   PciBus bus_;
   std::mutex bus_lock_;
-  std::array<BarLayout, MachinePlan::kCards> bars_;
+  std::array<BarLayout, MachineConfig::kCards> bars_;
   std::uint64_t doorbell_address_ = 0;
   std::shared_ptr<Domain> domain_;
   bool attached_ = false;
   std::mutex claim_lock_;
-  std::array<bool, MachinePlan::kCards> claimed_{};
-  bool told_ = false;
+  std::array<bool, MachineConfig::kCards> claimed_{};
+  bool failure_logged_ = false;
 };
 
 }  // namespace pollux::qtest

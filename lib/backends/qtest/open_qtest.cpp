@@ -12,20 +12,20 @@ namespace pollux::qtest {
 
 Result<std::shared_ptr<Machine>> Machines::get(Context& context, const Target& target) {
   const std::lock_guard guard(lock_);
-  std::weak_ptr<Machine>& place = machines_[fmt::format("{} {}", target.number / MachinePlan::kCards, target.qemu)];
-  if (auto machine = place.lock()) return machine;
+  std::weak_ptr<Machine>& entry = machines_[fmt::format("{} {}", target.number / MachineConfig::kCards, target.qemu)];
+  if (auto machine = entry.lock()) return machine;
   auto started = Machine::start(context, target);
-  if (started) place = *started;
+  if (started) entry = *started;
   return started;
 }
 
-Result<std::unique_ptr<Device>> open_qtest(Context& context, std::string_view which) {
-  auto target = parse_target(which);
+Result<std::unique_ptr<Device>> open_qtest(Context& context, std::string_view uri) {
+  auto target = parse_target(uri);
   if (!target) return pass_on(std::move(target));
   auto machine = context.service<Machines>().get(context, *target);
   if (!machine) return pass_on(std::move(machine));
   auto device = QtestDevice::create(context, fmt::format("qtest:{}", target->number), *std::move(machine),
-                                    target->number % MachinePlan::kCards);
+                                    target->number % MachineConfig::kCards);
   if (!device) return pass_on(std::move(device));
   return std::unique_ptr<Device>(*std::move(device));
 }

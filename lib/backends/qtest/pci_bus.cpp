@@ -11,16 +11,16 @@
 namespace pollux::qtest {
 namespace {
 
-// The ports of PCI configuration mechanism 1, and in the host bridge the register that opens a window in memory onto
-// all configuration spaces (PCIEXBAR, 256 MiB with bit 0 as its enable). QEMU, include/hw/pci-host/q35.h.
+// The host bridge's PCIEXBAR register sets the memory window onto all configuration spaces: 256 MiB, bit 0 enables it.
+// It is written through the ports of PCI configuration mechanism 1. QEMU, include/hw/pci-host/q35.h.
 constexpr std::uint32_t kHostBridge = 0x29C08086;
 constexpr std::uint32_t kWindowRegister = 0x60;
 constexpr std::uint64_t kWindow = 0xB0000000;
-// Between that window and the interrupt controllers.
+// The BARs are placed between that window and the interrupt controllers.
 constexpr std::uint64_t kFirstBar = 0xC0000000;
 constexpr std::uint64_t kLastBar = 0xFE000000;
 
-// PCI Local Bus 3.0, 6.1 and 6.2.5, by way of Linux, include/uapi/linux/pci_regs.h.
+// PCI Local Bus 3.0, 6.1 and 6.2.5, as given in Linux, include/uapi/linux/pci_regs.h.
 constexpr std::uint32_t kStatus = 0x06;
 constexpr std::uint32_t kStatusCapabilities = 0x0010;
 constexpr std::uint32_t kFirstBarRegister = 0x10;
@@ -29,20 +29,20 @@ constexpr std::uint32_t kBarIo = 1;
 constexpr std::uint32_t kBarType = 0x6;
 constexpr std::uint32_t kBar64 = 0x4;
 constexpr std::uint32_t kBarFlags = 0xF;
-constexpr unsigned kMostCapabilities = 48;
+constexpr unsigned kMaxCapabilities = 48;
 
 std::uint64_t window_address(unsigned slot, std::uint32_t offset) { return kWindow | slot << 15 | offset; }
 
 std::string_view suffix(unsigned width) { return width == 1 ? "b" : width == 2 ? "w" : "l"; }
 
 tl::unexpected<Error> gone() {
-  return fail(ErrorCode::device_removed, "QEMU does not answer any more",
-              "close the ports on it and open them again, which starts another one");
+  return fail(ErrorCode::device_removed, "QEMU no longer responds",
+              "close its ports and open them again, which starts a new QEMU");
 }
 
 }  // namespace
 
-Result<void> PciBus::enable_window() {
+Result<void> PciBus::enable_config_window() {
   next_ = kFirstBar;
   connection_->post("outl 0xcf8 0x80000000");
   const auto bridge = connection_->ask("inl 0xcfc");
@@ -59,7 +59,7 @@ Result<void> PciBus::enable_window() {
   const auto seen = read(0, 0, 4);
   if (!seen) return pass_on(Result<std::uint32_t>(seen));
   if (*seen == kHostBridge) return {};
-  return fail(ErrorCode::device_fault, "QEMU's configuration window does not open", "take another version of QEMU");
+  return fail(ErrorCode::device_fault, "QEMU's configuration window cannot be enabled", "use another version of QEMU");
 }
 
 Result<std::uint32_t> PciBus::read(unsigned slot, std::uint32_t offset, unsigned width) {
@@ -70,7 +70,7 @@ Result<std::uint32_t> PciBus::read(unsigned slot, std::uint32_t offset, unsigned
 
 Result<void> PciBus::write(unsigned slot, std::uint32_t offset, unsigned width, std::uint32_t value) {
   connection_->post(fmt::format("write{} {:#x} {:#x}", suffix(width), window_address(slot, offset), value));
-  // A configuration write is not posted: what it does has been done when it returns.
+  // A configuration write is not posted, so wait for its completion by a read.
   auto settled = read(slot, offset, width);
   if (!settled) return pass_on(std::move(settled));
   return {};
@@ -83,32 +83,32 @@ Result<BarLayout> PciBus::assign(unsigned slot) {
     auto before = read(slot, offset, 4);
     if (!before) return pass_on(std::move(before));
     if ((*before & kBarIo) != 0) continue;
-    auto size = measure(slot, offset);
+    auto size = read_bar_size(slot, offset);
     if (!size) return pass_on(std::move(size));
     if (*size != 0) {
-      auto at = take_window(*size);
+      auto at = allocate_address(*size);
       if (!at) return pass_on(std::move(at));
       layout.address[bar] = *at;
       layout.size[bar] = *size;
     }
-    if ((*before & kBarType) == kBar64) ++bar;  // the upper half of it, which stays zero
+    if ((*before & kBarType) == kBar64) ++bar;  // skip the upper half of the address, which stays 0
   }
   if (auto placed = restore(slot, layout); !placed) return pass_on(std::move(placed));
   return layout;
 }
 
-Result<std::uint32_t> PciBus::measure(unsigned slot, std::uint32_t offset) {
+Result<std::uint32_t> PciBus::read_bar_size(unsigned slot, std::uint32_t offset) {
   if (auto written = write(slot, offset, 4, ~0U); !written) return pass_on(std::move(written));
   auto mask = read(slot, offset, 4);
   if (!mask) return mask;
   return ~(*mask & ~kBarFlags) + 1;
 }
 
-Result<std::uint64_t> PciBus::take_window(std::uint64_t size) {
+Result<std::uint64_t> PciBus::allocate_address(std::uint64_t size) {
   const std::uint64_t at = (next_ + size - 1) / size * size;
   if (at + size > kLastBar) {
-    return fail(ErrorCode::no_memory, "QEMU's cards want more address space than there is",
-                "start it with fewer cards");
+    return fail(ErrorCode::no_memory, "QEMU's cards need more address space than is available",
+                "start QEMU with fewer cards");
   }
   next_ = at + size;
   return at;
@@ -130,16 +130,16 @@ Result<std::optional<std::uint32_t>> PciBus::find_capability(unsigned slot, std:
   if (!status) return pass_on(std::move(status));
   if ((*status & kStatusCapabilities) == 0) return std::optional<std::uint32_t>();
   std::uint32_t at = kCapabilities;
-  // A list that runs in a circle has an end, too.
-  for (unsigned i = 0; i < kMostCapabilities; ++i) {
+  // The bound ends a list that loops.
+  for (unsigned i = 0; i < kMaxCapabilities; ++i) {
     auto next = read(slot, at, 1);
     if (!next) return pass_on(std::move(next));
-    const std::uint32_t place = *next & 0xFC;
-    if (place == 0) break;
-    auto found = read(slot, place, 1);
+    const std::uint32_t position = *next & 0xFC;
+    if (position == 0) break;
+    auto found = read(slot, position, 1);
     if (!found) return pass_on(std::move(found));
-    if (*found == id) return std::optional(place);
-    at = place + 1;
+    if (*found == id) return std::optional(position);
+    at = position + 1;
   }
   return std::optional<std::uint32_t>();
 }

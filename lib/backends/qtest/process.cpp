@@ -22,7 +22,7 @@ namespace {
 constexpr int kPidDescriptor = 3;     // P_PIDFD, Linux 5.4; older C libraries have no name for it
 constexpr unsigned kCloseOnExec = 4;  // CLOSE_RANGE_CLOEXEC, Linux 5.11
 constexpr std::chrono::milliseconds kKillLimit{10000};
-constexpr std::size_t kLastWords = 1500;
+constexpr std::size_t kLastOutput = 1500;
 
 struct Pipe {
   FileDescriptor read;
@@ -32,17 +32,19 @@ struct Pipe {
 Result<Pipe> make_pipe() {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
-    return fail_errno(ErrorCode::io_error, "no pipe for QEMU", errno, "raise the limit of open files (ulimit -n)");
+    return fail_errno(ErrorCode::io_error, "a pipe for QEMU cannot be created", errno,
+                      "raise the limit of open files (ulimit -n)");
   }
   return Pipe{FileDescriptor(ends[0]), FileDescriptor(ends[1])};
 }
 
-/// What the child needs, made before the fork: behind it only what is safe in a signal handler may be called.
-struct ChildPlan {
+/// Everything that the child needs, prepared before the fork. After the fork the child may call only
+/// async-signal-safe functions.
+struct ChildSetup {
   std::vector<char*> arguments;
   const std::vector<int>* inherited;
-  int leash;
-  int leash_writer;
+  int lifetime;         // read end of the pipe whose closing kills the child
+  int lifetime_writer;  // its write end
   int output;
   int null;
   int report;
@@ -50,41 +52,41 @@ struct ChildPlan {
 
 bool keep_across_exec(int descriptor) { return ::fcntl(descriptor, F_SETFD, 0) == 0; }
 
-// fcntl(2), F_SETOWN and F_SETSIG: the kernel sends this process SIGKILL, in place of SIGIO, when something becomes of
-// the pipe, and nothing ever does but that its last writer goes away. prctl(2), PR_SET_PDEATHSIG, would kill it when
-// the thread that forked ends, though the process lives on.
-bool take_leash(const ChildPlan& plan) {
-  ::close(plan.leash_writer);
-  if (::fcntl(plan.leash, F_SETOWN, ::getpid()) != 0 || ::fcntl(plan.leash, F_SETSIG, SIGKILL) != 0 ||
-      ::fcntl(plan.leash, F_SETFL, O_ASYNC) != 0) {
+// Makes the kernel send this process SIGKILL instead of SIGIO on an event of the pipe (fcntl(2), F_SETOWN and
+// F_SETSIG). The only event is that the last writer closes it. PR_SET_PDEATHSIG of prctl(2) is no alternative: it kills
+// the child when the thread that forked ends, even if the process continues.
+bool bind_lifetime(const ChildSetup& setup) {
+  ::close(setup.lifetime_writer);
+  if (::fcntl(setup.lifetime, F_SETOWN, ::getpid()) != 0 || ::fcntl(setup.lifetime, F_SETSIG, SIGKILL) != 0 ||
+      ::fcntl(setup.lifetime, F_SETFL, O_ASYNC) != 0) {
     return false;
   }
-  pollfd look{.fd = plan.leash, .events = POLLIN, .revents = 0};
-  return ::poll(&look, 1, 0) == 0 && keep_across_exec(plan.leash);
+  pollfd check{.fd = setup.lifetime, .events = POLLIN, .revents = 0};
+  return ::poll(&check, 1, 0) == 0 && keep_across_exec(setup.lifetime);
 }
 
-void forget_signals() {
+void reset_signals() {
   for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
-[[noreturn]] void run_child(const ChildPlan& plan) {
+[[noreturn]] void run_child(const ChildSetup& setup) {
   ::setpgid(0, 0);
-  forget_signals();
-  bool ready = ::dup2(plan.null, 0) == 0 && ::dup2(plan.output, 1) == 1 && ::dup2(plan.output, 2) == 2;
-  // The host's own descriptors are nothing to QEMU. An older kernel leaves it those that are not close-on-exec.
+  reset_signals();
+  bool ready = ::dup2(setup.null, 0) == 0 && ::dup2(setup.output, 1) == 1 && ::dup2(setup.output, 2) == 2;
+  // QEMU must not inherit the host's descriptors. On a kernel before 5.11 it inherits those that are not close-on-exec.
   static_cast<void>(::syscall(SYS_close_range, 3U, ~0U, kCloseOnExec));
-  ready = ready && take_leash(plan);
-  for (const int descriptor : *plan.inherited) ready = ready && keep_across_exec(descriptor);
-  if (ready) ::execv(plan.arguments.front(), plan.arguments.data());
+  ready = ready && bind_lifetime(setup);
+  for (const int descriptor : *setup.inherited) ready = ready && keep_across_exec(descriptor);
+  if (ready) ::execv(setup.arguments.front(), setup.arguments.data());
   const int error = errno;
-  static_cast<void>(!::write(plan.report, &error, sizeof error));
+  static_cast<void>(!::write(setup.report, &error, sizeof error));
   ::_exit(127);
 }
 
-/// The errno with which the child failed; 0 once it runs the program.
+/// The errno of a child that failed before exec; 0 if it runs the program.
 int read_report(int report) {
   int error = 0;
   ssize_t got = 0;
@@ -102,40 +104,41 @@ std::string describe_end(const siginfo_t& info) {
 }  // namespace
 
 Result<Process> Process::start(const std::vector<std::string>& arguments, const std::vector<int>& inherited) {
-  auto leash = make_pipe();
-  if (!leash) return pass_on(std::move(leash));
+  auto lifetime = make_pipe();
+  if (!lifetime) return pass_on(std::move(lifetime));
   auto report = make_pipe();
   if (!report) return pass_on(std::move(report));
   Process process;
   process.output_ = FileDescriptor(::memfd_create("pollux-qemu-output", MFD_CLOEXEC));
   const FileDescriptor null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!process.output_ || !null || ::fcntl(process.output_.get(), F_SETFL, O_APPEND) != 0) {
-    return fail_errno(ErrorCode::io_error, "no files for QEMU's output", errno,
+    return fail_errno(ErrorCode::io_error, "the file of QEMU's output cannot be created", errno,
                       "raise the limit of open files (ulimit -n)");
   }
   std::vector<std::string> words = arguments;
-  ChildPlan plan{.arguments = {},
-                 .inherited = &inherited,
-                 .leash = leash->read.get(),
-                 .leash_writer = leash->write.get(),
-                 .output = process.output_.get(),
-                 .null = null.get(),
-                 .report = report->write.get()};
-  for (std::string& word : words) plan.arguments.push_back(word.data());
-  plan.arguments.push_back(nullptr);
+  ChildSetup setup{.arguments = {},
+                   .inherited = &inherited,
+                   .lifetime = lifetime->read.get(),
+                   .lifetime_writer = lifetime->write.get(),
+                   .output = process.output_.get(),
+                   .null = null.get(),
+                   .report = report->write.get()};
+  for (std::string& word : words) setup.arguments.push_back(word.data());
+  setup.arguments.push_back(nullptr);
   process.pid_ = ::fork();
-  if (process.pid_ == 0) run_child(plan);
+  if (process.pid_ == 0) run_child(setup);
   if (process.pid_ < 0) {
-    return fail_errno(ErrorCode::io_error, "no process for QEMU", errno,
+    return fail_errno(ErrorCode::io_error, "the process of QEMU cannot be started", errno,
                       "raise the limit of processes (ulimit -u) or free memory");
   }
   process.ended_ = false;
-  process.leash_ = std::move(leash->write);
+  process.lifetime_ = std::move(lifetime->write);
   process.handle_ = FileDescriptor(static_cast<int>(::syscall(SYS_pidfd_open, process.pid_, 0)));
   report->write = FileDescriptor();
   if (const int error = read_report(report->read.get()); error != 0) {
     return fail_errno(error == ENOENT ? ErrorCode::not_found : ErrorCode::permission_denied,
-                      fmt::format("{} cannot be run", arguments.front()), error, "name another with qtest:0?qemu=PATH");
+                      fmt::format("{} cannot be run", arguments.front()), error,
+                      "select another QEMU with qtest:0?qemu=PATH");
   }
   return process;
 }
@@ -145,7 +148,7 @@ Process::Process(Process&& other) noexcept { *this = std::move(other); }
 Process& Process::operator=(Process&& other) noexcept {
   std::swap(pid_, other.pid_);
   std::swap(handle_, other.handle_);
-  std::swap(leash_, other.leash_);
+  std::swap(lifetime_, other.lifetime_);
   std::swap(output_, other.output_);
   std::swap(exit_text_, other.exit_text_);
   std::swap(ended_, other.ended_);
@@ -158,7 +161,7 @@ Process::~Process() {
   static_cast<void>(wait(kKillLimit));
 }
 
-// By its handle, so that a number which has gone to another process meanwhile is never meant.
+// Uses the pidfd: the pid may belong to another process by now.
 void Process::kill() const noexcept {
   if (handle_) static_cast<void>(::syscall(SYS_pidfd_send_signal, handle_.get(), SIGKILL, nullptr, 0));
 }
@@ -169,21 +172,21 @@ bool Process::wait(std::chrono::milliseconds limit) {
   int ready = 0;
   do {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
-    pollfd look{.fd = handle_.get(), .events = POLLIN, .revents = 0};
-    ready = ::poll(&look, 1, left < 0 ? 0 : static_cast<int>(left));
+    pollfd ended{.fd = handle_.get(), .events = POLLIN, .revents = 0};
+    ready = ::poll(&ended, 1, left < 0 ? 0 : static_cast<int>(left));
   } while (ready < 0 && errno == EINTR);
   if (ready <= 0) return false;
   siginfo_t info{};
   const auto handle = static_cast<id_t>(handle_.get());
   const bool reaped = ::waitid(static_cast<idtype_t>(kPidDescriptor), handle, &info, WEXITED) == 0;
-  // A host that waits for every child, or ignores SIGCHLD, has the status.
+  // The status is unknown if the host process waits for every child or ignores SIGCHLD.
   exit_text_ = reaped ? describe_end(info) : "ended";
   ended_ = true;
   return true;
 }
 
-std::string Process::last_words() const {
-  std::string text(kLastWords, '\0');
+std::string Process::last_output() const {
+  std::string text(kLastOutput, '\0');
   const off_t size = ::lseek(output_.get(), 0, SEEK_END);
   const off_t from = size > static_cast<off_t>(text.size()) ? size - static_cast<off_t>(text.size()) : 0;
   const ssize_t got = ::pread(output_.get(), text.data(), text.size(), from);
@@ -195,7 +198,7 @@ std::string Process::last_words() const {
 Result<std::string> find_program(const std::string& program) {
   if (program.find('/') != std::string::npos) {
     if (::access(program.c_str(), X_OK) == 0) return program;
-    return fail_errno(ErrorCode::not_found, program, errno, "name a QEMU that can be run");
+    return fail_errno(ErrorCode::not_found, program, errno, "select an executable QEMU");
   }
   const char* const path = ::secure_getenv("PATH");
   std::string_view rest = path == nullptr ? "/usr/local/bin:/usr/bin:/bin" : path;
@@ -205,10 +208,9 @@ Result<std::string> find_program(const std::string& program) {
     if (::access(candidate.c_str(), X_OK) == 0) return candidate;
     rest = colon == std::string_view::npos ? std::string_view() : rest.substr(colon + 1);
   }
-  return fail(
-      ErrorCode::not_found, fmt::format("{} is not in PATH", program),
-      "install QEMU 8.0 or newer (Debian, Ubuntu: apt-get install qemu-system-x86; bookworm has one that is new "
-      "enough in bookworm-backports), or name it with qtest:0?qemu=PATH");
+  return fail(ErrorCode::not_found, fmt::format("{} is not in PATH", program),
+              "install QEMU 8.0 or newer (Debian, Ubuntu: apt-get install qemu-system-x86; for bookworm from "
+              "bookworm-backports), or select it with qtest:0?qemu=PATH");
 }
 
 }  // namespace pollux::qtest

@@ -12,15 +12,15 @@
 
 namespace pollux::qtest {
 
-/// A program that lives no longer than this object, nor than the process that made it, however that ends: the kernel
-/// kills it when the last writing end of a pipe goes away, which only this process has (see process.cpp). It has a
-/// process group of its own, so that a terminal's Ctrl-C is not meant for it; what it prints is kept and nowhere else
-/// seen. Nothing of the host process is touched: no signal handler, no waiting for other children.
-/// Thread rule: one thread at a time, except `kill`, which any thread may call.
+/// A child process that ends with this object, and with the process that started it even if that crashes: the kernel
+/// kills the child when the write end of a pipe closes, which only this process has (see process.cpp). The child has
+/// its own process group, so that a terminal's Ctrl-C does not reach it. Its output is stored and printed nowhere. The
+/// host process is not affected: no signal handler, no waiting for its other children. Thread rule: one thread at a
+/// time, except `kill`, which any thread may call.
 class Process {
  public:
-  /// Runs `arguments` (the first is the program's path). The child has the descriptors in `inherited` under their own
-  /// numbers, and no others. Errors: those of the system calls, and the reason for which the program could not be run.
+  /// Runs `arguments` (the first is the program's path). The child inherits only the descriptors in `inherited`, under
+  /// the same numbers. Errors: those of the system calls, and the reason why the program cannot be run.
   [[nodiscard]] static Result<Process> start(const std::vector<std::string>& arguments,
                                              const std::vector<int>& inherited);
   Process() = default;
@@ -29,25 +29,25 @@ class Process {
   ~Process();
 
   [[nodiscard]] pid_t pid() const noexcept { return pid_; }
-  /// Ends it at once, even if it is stopped.
+  /// Kills the child at once, even if it is stopped.
   void kill() const noexcept;
-  /// Waits until it has ended, at most so long. Whether it has.
+  /// Waits for the child's end, at most `limit`. True if it has ended.
   [[nodiscard]] bool wait(std::chrono::milliseconds limit);
-  /// "exit status 1", "signal 9 (Killed)"; "still running" as long as `wait` has not said otherwise.
+  /// "exit status 1" or "signal 9 (Killed)"; "still running" until `wait` has returned true.
   [[nodiscard]] const std::string& exit_text() const noexcept { return exit_text_; }
-  /// The last lines that it printed.
-  [[nodiscard]] std::string last_words() const;
+  /// The end of the child's output, at most 1,500 bytes.
+  [[nodiscard]] std::string last_output() const;
 
  private:
   pid_t pid_ = -1;
   FileDescriptor handle_;
-  FileDescriptor leash_;
+  FileDescriptor lifetime_;  // write end of the pipe whose closing kills the child
   FileDescriptor output_;
   std::string exit_text_ = "still running";
   bool ended_ = true;
 };
 
-/// The path of `program`: itself if it has a slash in it, else where PATH has it. Error: not_found.
+/// The path of `program`: `program` itself if it contains a slash, else the match in PATH. Error: not_found.
 [[nodiscard]] Result<std::string> find_program(const std::string& program);
 
 }  // namespace pollux::qtest

@@ -9,7 +9,7 @@
 namespace pollux::qtest {
 namespace {
 
-constexpr unsigned kLongestPatience = 600'000;
+constexpr unsigned kMaxTimeout = 600'000;
 
 std::optional<unsigned> parse_unsigned(std::string_view text) {
   unsigned value = 0;
@@ -23,7 +23,7 @@ tl::unexpected<Error> refuse(const Target& target, std::string_view why, std::st
   return fail(ErrorCode::invalid_argument, fmt::format("'{}': {}", target.uri, why), std::move(hint));
 }
 
-/// The part of `rest` up to the next comma, taken away from it.
+/// Removes the part up to the next comma from `rest` and returns it.
 std::string_view take_word(std::string_view& rest) {
   const std::size_t comma = rest.find(',');
   const std::string_view word = rest.substr(0, comma);
@@ -41,32 +41,32 @@ Result<void> apply(Target& target, std::string_view option) {
   }
   if (key == "timeout") {
     const auto milliseconds = parse_unsigned(value);
-    if (milliseconds && *milliseconds >= 1 && *milliseconds <= kLongestPatience) {
-      target.patience = std::chrono::milliseconds(*milliseconds);
+    if (milliseconds && *milliseconds >= 1 && *milliseconds <= kMaxTimeout) {
+      target.timeout = std::chrono::milliseconds(*milliseconds);
       return {};
     }
-    return refuse(target, fmt::format("'{}' is no time", option),
-                  fmt::format("write timeout=1 to timeout={}, in milliseconds", kLongestPatience));
+    return refuse(target, fmt::format("'{}' is not a valid timeout", option),
+                  fmt::format("use timeout=1 to timeout={}, in milliseconds", kMaxTimeout));
   }
-  return refuse(target, fmt::format("'{}' is no option", option),
-                "write qtest:0, qtest:0?qemu=/path/to/qemu-system-x86_64 or qtest:0?timeout=MILLISECONDS");
+  return refuse(target, fmt::format("unknown option '{}'", option),
+                "use qtest:0, qtest:0?qemu=/path/to/qemu-system-x86_64 or qtest:0?timeout=MILLISECONDS");
 }
 
 }  // namespace
 
-Result<Target> parse_target(std::string_view which) {
+Result<Target> parse_target(std::string_view text) {
   Target target;
-  target.uri = fmt::format("qtest:{}", which);
-  const std::size_t question = which.find('?');
-  const auto number = parse_unsigned(which.substr(0, question));
+  target.uri = fmt::format("qtest:{}", text);
+  const std::size_t question = text.find('?');
+  const auto number = parse_unsigned(text.substr(0, question));
   if (!number || *number >= Target::kCards) {
     return refuse(
         target, "no such card",
-        fmt::format("write qtest:0 to qtest:{}; an even number and the next are joined by a wire", Target::kCards - 1));
+        fmt::format("use qtest:0 to qtest:{}; a wire connects an even number and the next one", Target::kCards - 1));
   }
   target.number = *number;
   if (question == std::string_view::npos) return target;
-  std::string_view rest = which.substr(question + 1);
+  std::string_view rest = text.substr(question + 1);
   for (bool more = true; more;) {
     more = rest.find(',') != std::string_view::npos;
     if (auto applied = apply(target, take_word(rest)); !applied) return pass_on(std::move(applied));

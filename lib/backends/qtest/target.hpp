@@ -9,20 +9,20 @@
 
 namespace pollux::qtest {
 
-/// What follows "qtest:" in a URI: NUMBER, or NUMBER?OPTION,OPTION,... with
+/// The part of a URI after "qtest:": NUMBER, or NUMBER?OPTION,OPTION,... The options:
 ///   qemu=PROGRAM           the QEMU to start
-///   timeout=MILLISECONDS   how long an answer of QEMU's may take
+///   timeout=MILLISECONDS   maximum time for a reply of QEMU
 struct Target {
   static constexpr unsigned kCards = 64;
 
-  unsigned number = 0;                       ///< below kCards
-  std::string qemu = "qemu-system-x86_64";   ///< looked up in PATH unless it has a slash
-  std::chrono::milliseconds patience{3000};  ///< for an answer, 1 to 600,000
-  /// As it is written, with "qtest:" before it.
+  unsigned number = 0;                      ///< below kCards
+  std::string qemu = "qemu-system-x86_64";  ///< searched in PATH unless it contains a slash
+  std::chrono::milliseconds timeout{3000};  ///< for a reply, 1 to 600,000
+  /// The whole URI, with "qtest:".
   std::string uri;
 };
 
-/// `which` is what follows "qtest:". Error: invalid_argument.
-[[nodiscard]] Result<Target> parse_target(std::string_view which);
+/// Parses `text`, the part of a URI after "qtest:". Error: invalid_argument.
+[[nodiscard]] Result<Target> parse_target(std::string_view text);
 
 }  // namespace pollux::qtest

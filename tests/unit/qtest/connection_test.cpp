@@ -15,21 +15,22 @@ namespace pollux::qtest {
 namespace {
 
 using std::chrono::milliseconds;
+using test::FakePeer;
 using test::FakeQemu;
-using test::kPatient;
-using test::LinkPartner;
+using test::kLongTimeout;
 using test::SocketPair;
 
-struct Talk {
-  explicit Talk(QtestConnection::Limits limits = kPatient)
-      : far(std::move(pair.far)), connection(std::move(pair.near), limits, [this] { ++failures; }) {}
+/// A connection whose other end the test controls.
+struct Fixture {
+  explicit Fixture(QtestConnection::Limits limits = kLongTimeout)
+      : peer(std::move(pair.far)), connection(std::move(pair.near), limits, [this] { ++failures; }) {}
   SocketPair pair;
-  LinkPartner far;
+  FakePeer peer;
   int failures = 0;
   QtestConnection connection;
 };
 
-constexpr QtestConnection::Limits kHasty{.unanswered = 8, .patience = milliseconds(40)};
+constexpr QtestConnection::Limits kShortTimeout{.unanswered = 8, .timeout = milliseconds(40)};
 
 std::string repeat(std::string_view text, int times) {
   std::string all;
@@ -38,176 +39,176 @@ std::string repeat(std::string_view text, int times) {
 }
 
 TEST(QtestConnection, WritesAreQueuedUntilFlushed) {
-  Talk talk;
-  talk.connection.write32(0xC0000018, 0xDEADBEEF);
-  talk.connection.write32(0xC0003818, 0);
-  EXPECT_EQ(talk.far.hear(), "");
-  talk.connection.flush();
-  EXPECT_EQ(talk.far.hear(), "writel 0xc0000018 0xdeadbeef\nwritel 0xc0003818 0x0\n");
+  Fixture fixture;
+  fixture.connection.write32(0xC0000018, 0xDEADBEEF);
+  fixture.connection.write32(0xC0003818, 0);
+  EXPECT_EQ(fixture.peer.receive(), "");
+  fixture.connection.flush();
+  EXPECT_EQ(fixture.peer.receive(), "writel 0xc0000018 0xdeadbeef\nwritel 0xc0003818 0x0\n");
 }
 
-TEST(QtestConnection, AReadGoesBehindEveryEarlierWrite) {
-  Talk talk;
-  talk.connection.write32(0x10, 1);
-  talk.connection.write32(0x14, 2);
-  talk.far.say("OK\nOK\nOK 0x00000000cafe0008\n");
-  EXPECT_EQ(talk.connection.read32(0x8), 0xCAFE0008u);
-  EXPECT_EQ(talk.far.hear(), "writel 0x10 0x1\nwritel 0x14 0x2\nreadl 0x8\n");
+TEST(QtestConnection, AReadFollowsEveryEarlierWrite) {
+  Fixture fixture;
+  fixture.connection.write32(0x10, 1);
+  fixture.connection.write32(0x14, 2);
+  fixture.peer.send("OK\nOK\nOK 0x00000000cafe0008\n");
+  EXPECT_EQ(fixture.connection.read32(0x8), 0xCAFE0008u);
+  EXPECT_EQ(fixture.peer.receive(), "writel 0x10 0x1\nwritel 0x14 0x2\nreadl 0x8\n");
 }
 
-TEST(QtestConnection, NarrowAccessesHaveCommandsOfTheirOwn) {
-  Talk talk;
-  talk.connection.write(0x10, 1, 0xAB);
-  talk.connection.write(0x12, 2, 0xCDEF);
-  talk.far.say("OK\nOK\nOK 0x7f\n");
-  EXPECT_EQ(talk.connection.read(0x11, 1), 0x7Fu);
-  talk.far.say("OK 0x1234\n");
-  EXPECT_EQ(talk.connection.read(0x12, 2), 0x1234u);
-  EXPECT_EQ(talk.far.hear(), "writeb 0x10 0xab\nwritew 0x12 0xcdef\nreadb 0x11\nreadw 0x12\n");
-  talk.far.hang_up();
-  EXPECT_EQ(talk.connection.read(0x11, 1), 0xFFu);
-  EXPECT_EQ(talk.connection.read(0x12, 2), 0xFFFFu);
+TEST(QtestConnection, NarrowAccessesUseTheirOwnCommands) {
+  Fixture fixture;
+  fixture.connection.write(0x10, 1, 0xAB);
+  fixture.connection.write(0x12, 2, 0xCDEF);
+  fixture.peer.send("OK\nOK\nOK 0x7f\n");
+  EXPECT_EQ(fixture.connection.read(0x11, 1), 0x7Fu);
+  fixture.peer.send("OK 0x1234\n");
+  EXPECT_EQ(fixture.connection.read(0x12, 2), 0x1234u);
+  EXPECT_EQ(fixture.peer.receive(), "writeb 0x10 0xab\nwritew 0x12 0xcdef\nreadb 0x11\nreadw 0x12\n");
+  fixture.peer.close();
+  EXPECT_EQ(fixture.connection.read(0x11, 1), 0xFFu);
+  EXPECT_EQ(fixture.connection.read(0x12, 2), 0xFFFFu);
 }
 
-TEST(QtestConnection, AValueIsTakenWhole) {
-  Talk talk;
-  talk.far.say("OK 0xfedcba9876543210\n");
-  EXPECT_EQ(talk.connection.ask("readq 0x0"), 0xFEDCBA9876543210u);
+TEST(QtestConnection, AValueHasAllItsBits) {
+  Fixture fixture;
+  fixture.peer.send("OK 0xfedcba9876543210\n");
+  EXPECT_EQ(fixture.connection.ask("readq 0x0"), 0xFEDCBA9876543210u);
 }
 
-TEST(QtestConnection, InterruptLinesBetweenRepliesAreNoReplies) {
-  Talk talk;
-  talk.connection.write32(0x10, 1);
-  talk.far.say("IRQ raise 11\nOK\nIRQ lower 11\nIRQ raise 3\nOK 0x7\nIRQ lower 3\n");
-  EXPECT_EQ(talk.connection.read32(0), 7u);
-  talk.far.say("OK 0x8\n");
-  EXPECT_EQ(talk.connection.read32(0), 8u);
+TEST(QtestConnection, InterruptLinesBetweenRepliesAreIgnored) {
+  Fixture fixture;
+  fixture.connection.write32(0x10, 1);
+  fixture.peer.send("IRQ raise 11\nOK\nIRQ lower 11\nIRQ raise 3\nOK 0x7\nIRQ lower 3\n");
+  EXPECT_EQ(fixture.connection.read32(0), 7u);
+  fixture.peer.send("OK 0x8\n");
+  EXPECT_EQ(fixture.connection.read32(0), 8u);
 }
 
-TEST(QtestConnection, RepliesMayComeLateAndInPieces) {
-  Talk talk;
+TEST(QtestConnection, RepliesMayArriveLateAndInPieces) {
+  Fixture fixture;
   std::thread slow([&] {
     for (const char letter : std::string("OK\nIRQ raise 1\nOK 0x0000000000000042\n")) {
       std::this_thread::sleep_for(milliseconds(1));
-      talk.far.say({&letter, 1});
+      fixture.peer.send({&letter, 1});
     }
   });
-  talk.connection.write32(0, 0);
-  EXPECT_EQ(talk.connection.read32(0), 0x42u);
+  fixture.connection.write32(0, 0);
+  EXPECT_EQ(fixture.connection.read32(0), 0x42u);
   slow.join();
 }
 
-TEST(QtestConnection, WhatTheProtocolDoesNotHaveEndsTheConversation) {
+TEST(QtestConnection, AnInvalidReplyFailsTheConnection) {
   for (const char* const reply :
        {"FAIL\n", "ERR unknown\n", "\n", "OK 0x\n", "OK 12\n", "OK 0x12 \n", "OK 0xg\n", "OK -1\n", "OK 0x1 0x2\n",
         "OK 0x11111111111111111\n", "OK\n", "ok 0x1\n", "OK\tOK\n", "\xFF\n"}) {
-    Talk talk;
-    talk.far.say(reply);
-    EXPECT_EQ(talk.connection.ask("readl 0x0"), std::nullopt) << reply;
-    EXPECT_EQ(talk.connection.failure(), WireFailure::garbled) << reply;
-    EXPECT_EQ(talk.failures, 1) << reply;
+    Fixture fixture;
+    fixture.peer.send(reply);
+    EXPECT_EQ(fixture.connection.ask("readl 0x0"), std::nullopt) << reply;
+    EXPECT_EQ(fixture.connection.failure(), ConnectionFailure::garbled) << reply;
+    EXPECT_EQ(fixture.failures, 1) << reply;
   }
 }
 
-TEST(QtestConnection, AValueIsNoAnswerToAWrite) {
-  Talk talk;
-  talk.connection.write32(0, 0);
-  talk.far.say("OK 0x1\nOK 0x1\n");
-  EXPECT_EQ(talk.connection.read32(0), ~0u);
-  EXPECT_EQ(talk.connection.failure(), WireFailure::garbled);
+TEST(QtestConnection, AValueIsAnInvalidReplyToAWrite) {
+  Fixture fixture;
+  fixture.connection.write32(0, 0);
+  fixture.peer.send("OK 0x1\nOK 0x1\n");
+  EXPECT_EQ(fixture.connection.read32(0), ~0u);
+  EXPECT_EQ(fixture.connection.failure(), ConnectionFailure::garbled);
 }
 
-TEST(QtestConnection, AnAnswerThatNobodyAskedForEndsTheConversation) {
-  Talk talk;
-  talk.connection.write32(0, 0);
-  talk.connection.flush();
-  talk.far.say("OK\nOK\n");
-  talk.connection.flush();
-  EXPECT_EQ(talk.connection.failure(), WireFailure::garbled);
+TEST(QtestConnection, AnUnexpectedReplyFailsTheConnection) {
+  Fixture fixture;
+  fixture.connection.write32(0, 0);
+  fixture.connection.flush();
+  fixture.peer.send("OK\nOK\n");
+  fixture.connection.flush();
+  EXPECT_EQ(fixture.connection.failure(), ConnectionFailure::garbled);
 }
 
-TEST(QtestConnection, ALineWithoutEndIsRefusedAtABound) {
-  Talk talk;
-  talk.far.say("OK 0x" + std::string(8000, '0'));
-  EXPECT_EQ(talk.connection.read32(0), ~0u);
-  EXPECT_EQ(talk.connection.failure(), WireFailure::garbled);
+TEST(QtestConnection, AnOverlongLineFailsTheConnection) {
+  Fixture fixture;
+  fixture.peer.send("OK 0x" + std::string(8000, '0'));
+  EXPECT_EQ(fixture.connection.read32(0), ~0u);
+  EXPECT_EQ(fixture.connection.failure(), ConnectionFailure::garbled);
 }
 
-TEST(QtestConnection, AClosedSocketReadsAllOnesAtOnceAndForEver) {
-  Talk talk;
-  talk.far.say("OK 0x");
-  talk.far.hang_up();
-  EXPECT_EQ(talk.connection.read32(0), ~0u);
-  EXPECT_EQ(talk.connection.failure(), WireFailure::closed);
-  EXPECT_EQ(talk.connection.read32(0), ~0u);
-  EXPECT_EQ(talk.connection.ask("inl 0xcfc"), std::nullopt);
-  talk.connection.write32(0, 0);
-  talk.connection.flush();
-  EXPECT_EQ(talk.failures, 1);
+TEST(QtestConnection, AClosedSocketAlwaysReadsAllOnes) {
+  Fixture fixture;
+  fixture.peer.send("OK 0x");
+  fixture.peer.close();
+  EXPECT_EQ(fixture.connection.read32(0), ~0u);
+  EXPECT_EQ(fixture.connection.failure(), ConnectionFailure::closed);
+  EXPECT_EQ(fixture.connection.read32(0), ~0u);
+  EXPECT_EQ(fixture.connection.ask("inl 0xcfc"), std::nullopt);
+  fixture.connection.write32(0, 0);
+  fixture.connection.flush();
+  EXPECT_EQ(fixture.failures, 1);
 }
 
 TEST(QtestConnection, WritingToAClosedSocketRaisesNoSignal) {
-  Talk talk;
-  talk.far.hang_up();
-  talk.connection.write32(0, 0);
-  talk.connection.flush();
-  EXPECT_EQ(talk.connection.failure(), WireFailure::closed);
+  Fixture fixture;
+  fixture.peer.close();
+  fixture.connection.write32(0, 0);
+  fixture.connection.flush();
+  EXPECT_EQ(fixture.connection.failure(), ConnectionFailure::closed);
 }
 
-TEST(QtestConnection, SilenceEndsARead) {
-  Talk talk(kHasty);
-  EXPECT_EQ(talk.connection.read32(0), ~0u);
-  EXPECT_EQ(talk.connection.failure(), WireFailure::silent);
-  EXPECT_EQ(talk.failures, 1);
+TEST(QtestConnection, AReadWithoutReplyTimesOut) {
+  Fixture fixture(kShortTimeout);
+  EXPECT_EQ(fixture.connection.read32(0), ~0u);
+  EXPECT_EQ(fixture.connection.failure(), ConnectionFailure::silent);
+  EXPECT_EQ(fixture.failures, 1);
 }
 
-TEST(QtestConnection, TalkThatAnswersNothingIsSilence) {
-  Talk talk(kHasty);
+TEST(QtestConnection, InterruptLinesDoNotExtendTheTimeout) {
+  Fixture fixture(kShortTimeout);
   std::atomic<bool> stop = false;
-  std::thread chatter([&] {
+  std::thread sender([&] {
     while (!stop) {
-      talk.far.say("IRQ raise 1\n");
+      fixture.peer.send("IRQ raise 1\n");
       std::this_thread::sleep_for(milliseconds(1));
     }
   });
-  EXPECT_EQ(talk.connection.read32(0), ~0u);
+  EXPECT_EQ(fixture.connection.read32(0), ~0u);
   stop = true;
-  chatter.join();
-  EXPECT_EQ(talk.connection.failure(), WireFailure::silent);
+  sender.join();
+  EXPECT_EQ(fixture.connection.failure(), ConnectionFailure::silent);
 }
 
-TEST(QtestConnection, SilenceIsNoticedByPollsThatReadNothing) {
-  Talk talk(kHasty);
-  talk.connection.write32(0, 0);
-  talk.connection.flush();
-  EXPECT_FALSE(talk.connection.failed());
-  std::this_thread::sleep_for(2 * kHasty.patience);
-  talk.connection.flush();
-  EXPECT_EQ(talk.connection.failure(), WireFailure::silent);
+TEST(QtestConnection, FlushDetectsAMissingReply) {
+  Fixture fixture(kShortTimeout);
+  fixture.connection.write32(0, 0);
+  fixture.connection.flush();
+  EXPECT_FALSE(fixture.connection.failed());
+  std::this_thread::sleep_for(2 * kShortTimeout.timeout);
+  fixture.connection.flush();
+  EXPECT_EQ(fixture.connection.failure(), ConnectionFailure::silent);
 }
 
-TEST(QtestConnection, WhatIsUnansweredIsBounded) {
-  Talk talk(kHasty);
-  for (std::uint32_t i = 0; i < kHasty.unanswered; ++i) talk.connection.write32(0, i);
-  talk.connection.flush();
-  EXPECT_FALSE(talk.connection.failed());
-  // One more has to wait for answers, of which there are none.
-  talk.connection.write32(0, 99);
-  EXPECT_EQ(talk.connection.failure(), WireFailure::silent);
-  EXPECT_EQ(talk.far.hear().find("0x63"), std::string::npos);
+TEST(QtestConnection, TheNumberOfUnansweredCommandsIsBounded) {
+  Fixture fixture(kShortTimeout);
+  for (std::uint32_t i = 0; i < kShortTimeout.unanswered; ++i) fixture.connection.write32(0, i);
+  fixture.connection.flush();
+  EXPECT_FALSE(fixture.connection.failed());
+  // One more has to wait for replies, and none comes.
+  fixture.connection.write32(0, 99);
+  EXPECT_EQ(fixture.connection.failure(), ConnectionFailure::silent);
+  EXPECT_EQ(fixture.peer.receive().find("0x63"), std::string::npos);
 }
 
-TEST(QtestConnection, AnswersMakeRoomForMore) {
-  Talk talk({.unanswered = 8, .patience = kPatient.patience});
+TEST(QtestConnection, RepliesAllowFurtherCommands) {
+  Fixture fixture({.unanswered = 8, .timeout = kLongTimeout.timeout});
   for (int round = 0; round < 100; ++round) {
-    for (std::uint32_t i = 0; i < 8; ++i) talk.connection.write32(0, i);
-    // The first of the next round takes these.
-    talk.far.say(repeat("OK\n", 8));
+    for (std::uint32_t i = 0; i < 8; ++i) fixture.connection.write32(0, i);
+    // The first command of the next round reads these.
+    fixture.peer.send(repeat("OK\n", 8));
   }
-  EXPECT_FALSE(talk.connection.failed());
+  EXPECT_FALSE(fixture.connection.failed());
 }
 
-TEST(QtestConnection, MoreThanItsBuffersHoldGoesThrough) {
+TEST(QtestConnection, SendsMoreThanItsBuffersHold) {
   std::atomic<unsigned> seen = 0;
   FakeQemu qemu([&](const std::string& command) {
     ++seen;
@@ -220,8 +221,8 @@ TEST(QtestConnection, MoreThanItsBuffersHoldGoesThrough) {
   EXPECT_FALSE(qemu.connection().failed());
 }
 
-// A peer that reads nothing as long as its own answers are not taken must not stop both sides.
-TEST(QtestConnection, APeerWithSmallBuffersIsNotWaitedForWithItsAnswersUntaken) {
+// The peer reads no commands while its replies are unread. This must not deadlock.
+TEST(QtestConnection, DoesNotDeadlockWithAPeerThatHasSmallBuffers) {
   SocketPair pair;
   const int small = 2048;
   for (const int end : {pair.near.get(), pair.far.get()}) {
@@ -235,7 +236,7 @@ TEST(QtestConnection, APeerWithSmallBuffersIsNotWaitedForWithItsAnswersUntaken) 
     }
   });
   {
-    QtestConnection connection(std::move(pair.near), kPatient);
+    QtestConnection connection(std::move(pair.near), kLongTimeout);
     for (unsigned i = 0; i < 10000; ++i) {
       connection.write32(0, i);
       if (i % 100 == 0) connection.flush();
@@ -246,7 +247,7 @@ TEST(QtestConnection, APeerWithSmallBuffersIsNotWaitedForWithItsAnswersUntaken) 
   peer.join();
 }
 
-TEST(QtestConnection, ThreadsGetTheirOwnAnswers) {
+TEST(QtestConnection, ThreadsGetTheirOwnReplies) {
   FakeQemu qemu([](const std::string& command) {
     return command.starts_with("writel") ? std::string("OK\n") : "OK " + command.substr(6) + "\n";
   });

@@ -20,13 +20,13 @@ struct Ram {
   Domain domain;
 };
 
-TEST(Domain, HasWhatLiesInTheContextsFile) {
+TEST(Domain, AcceptsMemoryOfTheContextsFile) {
   Ram ram;
   EXPECT_TRUE(ram.domain.map(ram.memory.segments()[0]));
   EXPECT_TRUE(ram.domain.unmap(ram.memory.segments()[0]));
 }
 
-TEST(Domain, OffersWhatIsRamAboveTheFirstMebibyte) {
+TEST(Domain, OffersTheRamAboveTheFirstMebibyte) {
   Ram ram;
   const auto usable = ram.domain.usable_iova();
   ASSERT_EQ(usable.size(), 1u);
@@ -34,14 +34,14 @@ TEST(Domain, OffersWhatIsRamAboveTheFirstMebibyte) {
   EXPECT_EQ(usable[0].last, kRam - 1);
 }
 
-TEST(Domain, FindsAPieceWhoseMappingIsSplit) {
+TEST(Domain, AcceptsASegmentWhoseMappingIsSplit) {
   Ram ram;
   DmaSegment segment = ram.memory.segments()[0];
   ASSERT_EQ(::madvise(segment.address + 4096, 4096, MADV_RANDOM), 0);
   EXPECT_TRUE(ram.domain.map(segment));
 }
 
-TEST(Domain, RefusesMemoryOfTheApplicationsOwn) {
+TEST(Domain, RejectsTheApplicationsOwnMemory) {
   Ram ram;
   void* const own = ::mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   ASSERT_NE(own, MAP_FAILED);
@@ -52,21 +52,21 @@ TEST(Domain, RefusesMemoryOfTheApplicationsOwn) {
   ::munmap(own, 8192);
 }
 
-TEST(Domain, RefusesTheFilesMemoryAtAnotherIova) {
+TEST(Domain, RejectsTheFilesMemoryAtAnotherIova) {
   Ram ram;
   DmaSegment segment = ram.memory.segments()[0];
   segment.iova += 4096;
   EXPECT_FALSE(ram.domain.map(segment));
 }
 
-TEST(Domain, RefusesWhatIsOnlyPartlyInTheFile) {
+TEST(Domain, RejectsMemoryThatIsOnlyPartlyInTheFile) {
   Ram ram;
   DmaSegment segment = ram.memory.segments()[0];
   segment.size += 4096;
   EXPECT_FALSE(ram.domain.map(segment));
 }
 
-TEST(Domain, RefusesMemoryOfAnotherContext) {
+TEST(Domain, RejectsMemoryOfAnotherContext) {
   Ram ram;
   Ram other;
   EXPECT_FALSE(ram.domain.map(other.memory.segments()[0]));

@@ -16,24 +16,24 @@ SocketPair::SocketPair() {
   far = FileDescriptor(ends[1]);
 }
 
-void LinkPartner::say(std::string_view text) const {
+void FakePeer::send(std::string_view text) const {
   EXPECT_EQ(::send(socket_.get(), text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
 }
 
-std::string LinkPartner::hear() const {
-  std::string heard;
+std::string FakePeer::receive() const {
+  std::string received;
   std::array<char, 4096> piece;
   for (;;) {
     const ssize_t got = ::recv(socket_.get(), piece.data(), piece.size(), MSG_DONTWAIT);
-    if (got <= 0) return heard;
-    heard.append(piece.data(), static_cast<std::size_t>(got));
+    if (got <= 0) return received;
+    received.append(piece.data(), static_cast<std::size_t>(got));
   }
 }
 
 FakeQemu::FakeQemu(Answer answer) : answer_(std::move(answer)) {
   SocketPair pair;
   socket_ = std::move(pair.far);
-  connection_ = std::make_unique<qtest::QtestConnection>(std::move(pair.near), kPatient);
+  connection_ = std::make_unique<qtest::QtestConnection>(std::move(pair.near), kLongTimeout);
   thread_ = std::thread([this] { serve(); });
 }
 

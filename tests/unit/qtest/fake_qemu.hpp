@@ -21,22 +21,22 @@ struct SocketPair {
   FileDescriptor far;
 };
 
-/// QEMU's end of the connection, held by the test itself: what was sent is read, and answers are written, when it says
-/// so.
-class LinkPartner {
+/// QEMU's end of the connection, controlled by the test: it reads commands and writes replies only when told to.
+class FakePeer {
  public:
-  explicit LinkPartner(FileDescriptor socket) : socket_(std::move(socket)) {}
+  explicit FakePeer(FileDescriptor socket) : socket_(std::move(socket)) {}
   /// Writes all of `text`.
-  void say(std::string_view text) const;
-  /// What has arrived and was not heard before.
-  [[nodiscard]] std::string hear() const;
-  void hang_up() { socket_ = FileDescriptor(); }
+  void send(std::string_view text) const;
+  /// Reads everything that has arrived since the last call.
+  [[nodiscard]] std::string receive() const;
+  void close() { socket_ = FileDescriptor(); }
 
  private:
   FileDescriptor socket_;
 };
 
-/// A QEMU that answers each command with what `answer` makes of it, on a thread of its own, until the socket closes.
+/// A fake QEMU that replies to each command with the result of `answer`. It runs on its own thread until the socket
+/// closes.
 class FakeQemu {
  public:
   using Answer = std::function<std::string(const std::string& command)>;
@@ -59,7 +59,7 @@ class FakeQemu {
 };
 
 /// Long enough for any machine, however busy.
-inline constexpr qtest::QtestConnection::Limits kPatient{.unanswered = 1024,
-                                                         .patience = std::chrono::milliseconds(120000)};
+inline constexpr qtest::QtestConnection::Limits kLongTimeout{.unanswered = 1024,
+                                                             .timeout = std::chrono::milliseconds(120000)};
 
 }  // namespace pollux::test

@@ -17,7 +17,7 @@ struct Message {
   FileDescriptor descriptor;
 };
 
-/// Reads one message as the device would.
+/// Reads one message, as the device does.
 Message receive(int socket) {
   Message message;
   iovec bytes{.iov_base = &message.number, .iov_len = sizeof message.number};
@@ -45,7 +45,7 @@ std::uint64_t take(int event) {
   return ::read(event, &signals, sizeof signals) == static_cast<ssize_t>(sizeof signals) ? signals : 0;
 }
 
-TEST(DoorbellServer, IntroducesEveryVectorOfEveryCard) {
+TEST(DoorbellServer, SendsTheEventfdOfEveryVector) {
   const auto server = DoorbellServer::create(2, 3);
   ASSERT_TRUE(server);
   const int client = server->client();
@@ -70,7 +70,7 @@ TEST(DoorbellServer, IntroducesEveryVectorOfEveryCard) {
   EXPECT_LT(::recv(client, &more, 1, MSG_DONTWAIT), 0);
 }
 
-TEST(DoorbellServer, ForgetsOneCardsSignals) {
+TEST(DoorbellServer, DrainsTheSignalsOfOneCard) {
   const auto server = DoorbellServer::create(2, 2);
   ASSERT_TRUE(server);
   signal(server->events(0)[1]);

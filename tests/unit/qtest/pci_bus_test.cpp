@@ -19,7 +19,7 @@ using test::FakeQemu;
 
 constexpr unsigned kSlot = 4;
 
-/// A q35 with one function in slot 4, whose configuration space a test fills.
+/// A q35 with one function in slot 4. The test fills its configuration space.
 struct FakeBus {
   FakeBus() : qemu([this](const std::string& command) { return answer(command); }), bus(qemu.connection()) {}
 
@@ -70,33 +70,33 @@ struct FakeBus {
   PciBus bus;
 };
 
-TEST(PciBus, OpensItsWindowThroughThePorts) {
+TEST(PciBus, EnablesItsWindowThroughThePorts) {
   FakeBus fake;
-  ASSERT_TRUE(fake.bus.enable_window());
+  ASSERT_TRUE(fake.bus.enable_config_window());
   const auto commands = fake.qemu.commands();
   EXPECT_EQ(commands,
             (std::vector<std::string>{"outl 0xcf8 0x80000000", "inl 0xcfc", "outl 0xcf8 0x80000064", "outl 0xcfc 0",
                                       "outl 0xcf8 0x80000060", "outl 0xcfc 0xb0000001", "readl 0xb0000000"}));
 }
 
-TEST(PciBus, RefusesAMachineThatIsNoQ35) {
+TEST(PciBus, RejectsAMachineThatIsNotAQ35) {
   FakeBus fake;
   fake.bridge = 0x12378086;
-  const auto opened = fake.bus.enable_window();
+  const auto opened = fake.bus.enable_config_window();
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, ErrorCode::not_supported);
   EXPECT_NE(opened.error().hint.find("q35"), std::string::npos);
 }
 
-TEST(PciBus, NoticesAWindowThatStaysShut) {
+TEST(PciBus, DetectsAWindowThatCannotBeEnabled) {
   FakeBus fake;
   fake.window = ~0u;
-  EXPECT_EQ(fake.bus.enable_window().error().code, ErrorCode::device_fault);
+  EXPECT_EQ(fake.bus.enable_config_window().error().code, ErrorCode::device_fault);
 }
 
-TEST(PciBus, GivesEachBarItsOwnAlignedPlace) {
+TEST(PciBus, AssignsEachBarItsOwnAlignedAddress) {
   FakeBus fake;
-  ASSERT_TRUE(fake.bus.enable_window());
+  ASSERT_TRUE(fake.bus.enable_config_window());
   fake.put_bar(0, 0x20000, 0);
   fake.put_bar(2, 0x20, 1);  // ports
   fake.put_bar(3, 0x4000, 0x8);
@@ -112,16 +112,16 @@ TEST(PciBus, GivesEachBarItsOwnAlignedPlace) {
   EXPECT_EQ(fake.get(0x04, 2), 0x2u);
 }
 
-TEST(PciBus, RefusesBarsThatDoNotFit) {
+TEST(PciBus, RejectsBarsThatDoNotFit) {
   FakeBus fake;
-  ASSERT_TRUE(fake.bus.enable_window());
+  ASSERT_TRUE(fake.bus.enable_config_window());
   fake.put_bar(0, 0x80000000, 0);
   EXPECT_EQ(fake.bus.assign(kSlot).error().code, ErrorCode::no_memory);
 }
 
 TEST(PciBus, FindsACapability) {
   FakeBus fake;
-  ASSERT_TRUE(fake.bus.enable_window());
+  ASSERT_TRUE(fake.bus.enable_config_window());
   fake.put(0x06, 2, 0x10);
   fake.put(0x34, 1, 0x40);
   fake.put(0x40, 2, 0x5001);
@@ -130,29 +130,29 @@ TEST(PciBus, FindsACapability) {
   EXPECT_EQ(fake.bus.find_capability(kSlot, 0x10).value(), std::nullopt);
 }
 
-TEST(PciBus, AListOfCapabilitiesInACircleEnds) {
+TEST(PciBus, EndsACapabilityListThatLoops) {
   FakeBus fake;
-  ASSERT_TRUE(fake.bus.enable_window());
+  ASSERT_TRUE(fake.bus.enable_config_window());
   fake.put(0x06, 2, 0x10);
   fake.put(0x34, 1, 0x40);
   fake.put(0x40, 2, 0x4001);
   EXPECT_EQ(fake.bus.find_capability(kSlot, 0x11).value(), std::nullopt);
 }
 
-TEST(PciBus, WithoutTheListThereAreNoCapabilities) {
+TEST(PciBus, FindsNoCapabilityWithoutAList) {
   FakeBus fake;
-  ASSERT_TRUE(fake.bus.enable_window());
+  ASSERT_TRUE(fake.bus.enable_config_window());
   fake.put(0x34, 1, 0x40);
   fake.put(0x40, 2, 0x0011);
   EXPECT_EQ(fake.bus.find_capability(kSlot, 0x11).value(), std::nullopt);
 }
 
-TEST(PciBus, AConnectionThatFailedIsADeviceRemoved) {
+TEST(PciBus, AFailedConnectionIsADeviceRemoved) {
   test::SocketPair pair;
-  QtestConnection connection(std::move(pair.near), test::kPatient);
+  QtestConnection connection(std::move(pair.near), test::kLongTimeout);
   pair.far = FileDescriptor();
   PciBus bus(connection);
-  EXPECT_EQ(bus.enable_window().error().code, ErrorCode::device_removed);
+  EXPECT_EQ(bus.enable_config_window().error().code, ErrorCode::device_removed);
   EXPECT_EQ(bus.read(kSlot, 0, 4).error().code, ErrorCode::device_removed);
   EXPECT_EQ(bus.write(kSlot, 0, 4, 0).error().code, ErrorCode::device_removed);
   EXPECT_EQ(bus.assign(kSlot).error().code, ErrorCode::device_removed);

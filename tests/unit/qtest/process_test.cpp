@@ -31,24 +31,24 @@ Process shell(const std::string& script, const std::vector<int>& inherited = {})
 
 bool exists(pid_t pid) { return ::kill(pid, 0) == 0; }
 
-/// Waits until nothing of `pid` is left, as far as this process may see.
+/// Waits until process `pid` no longer exists. False if it still exists after a minute.
 bool vanishes(pid_t pid) {
   for (int i = 0; i < 6000 && exists(pid); ++i) std::this_thread::sleep_for(milliseconds(10));
   return !exists(pid);
 }
 
-TEST(Process, TellsItsFateAndLastWords) {
+TEST(Process, ReportsItsExitStatusAndOutput) {
   Process process = shell("echo out; echo err >&2; exit 7");
   ASSERT_TRUE(process.wait(kLong));
   EXPECT_EQ(process.exit_text(), "exit status 7");
-  EXPECT_EQ(process.last_words(), "out\nerr");
+  EXPECT_EQ(process.last_output(), "out\nerr");
 }
 
-TEST(Process, KeepsOnlyTheEndOfALongSpeech) {
+TEST(Process, KeepsOnlyTheEndOfALongOutput) {
   Process process = shell("i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done");
   ASSERT_TRUE(process.wait(kLong));
-  EXPECT_LE(process.last_words().size(), 1500u);
-  EXPECT_THAT(process.last_words(), testing::EndsWith("line 1999"));
+  EXPECT_LE(process.last_output().size(), 1500u);
+  EXPECT_THAT(process.last_output(), testing::EndsWith("line 1999"));
 }
 
 TEST(Process, IsKilledEvenWhenItIsStopped) {
@@ -70,7 +70,7 @@ TEST(Process, EndsWithTheObjectAndLeavesNoZombie) {
   EXPECT_FALSE(exists(pid));
 }
 
-TEST(Process, EndsWithTheProcessThatMadeItHoweverThatEnds) {
+TEST(Process, EndsWithTheProcessThatStartedIt) {
   std::array<int, 2> pipe{};
   ASSERT_EQ(::pipe2(pipe.data(), O_CLOEXEC), 0);
   const pid_t host = ::fork();
@@ -108,30 +108,30 @@ TEST(Process, HasItsOwnGroupAndNoSignalsBlockedOrIgnored) {
   ::signal(SIGUSR1, old);
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   ASSERT_TRUE(process.wait(kLong));
-  EXPECT_THAT(process.last_words(), HasSubstr("SigBlk:\t0000000000000000"));
-  EXPECT_THAT(process.last_words(), HasSubstr("SigIgn:\t0000000000000000"));
-  EXPECT_THAT(process.last_words(), testing::EndsWith("\n" + std::to_string(process.pid())));
+  EXPECT_THAT(process.last_output(), HasSubstr("SigBlk:\t0000000000000000"));
+  EXPECT_THAT(process.last_output(), HasSubstr("SigIgn:\t0000000000000000"));
+  EXPECT_THAT(process.last_output(), testing::EndsWith("\n" + std::to_string(process.pid())));
 }
 
-TEST(Process, HasTheDescriptorsItIsGivenAndNoOthers) {
+TEST(Process, InheritsOnlyTheGivenDescriptors) {
   const int given = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   const int hosts = ::open("/dev/null", O_RDONLY);  // not close-on-exec
-  // Listed by the shell itself, so that there is no descriptor of a listing's.
+  // The shell lists them itself: another program would add a descriptor for the directory.
   Process process =
       shell("cd /proc/$$/fd && for each in *; do [ -e $each ] && echo $each $(readlink $each); done", {given});
   ASSERT_TRUE(process.wait(kLong));
   std::set<std::string> descriptors;
-  std::istringstream words(process.last_words());
+  std::istringstream words(process.last_output());
   for (std::string number, what; words >> number && std::getline(words, what);) {
-    // By which it ends with its host, see EndsWithTheProcessThatMadeItHoweverThatEnds.
-    descriptors.insert(what.starts_with(" pipe:") ? "leash" : number);
+    // The pipe whose closing ends the child, see EndsWithTheProcessThatStartedIt.
+    descriptors.insert(what.starts_with(" pipe:") ? "lifetime" : number);
   }
-  EXPECT_EQ(descriptors, (std::set<std::string>{"0", "1", "2", std::to_string(given), "leash"}));
+  EXPECT_EQ(descriptors, (std::set<std::string>{"0", "1", "2", std::to_string(given), "lifetime"}));
   ::close(given);
   ::close(hosts);
 }
 
-TEST(Process, SaysWhatCannotBeRun) {
+TEST(Process, NamesAProgramThatCannotBeRun) {
   const auto missing = Process::start({"/no/such/program"}, {});
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().code, ErrorCode::not_found);
@@ -139,14 +139,14 @@ TEST(Process, SaysWhatCannotBeRun) {
   EXPECT_EQ(Process::start({"/etc/passwd"}, {}).error().code, ErrorCode::permission_denied);
 }
 
-TEST(Process, AHostThatTakesTheStatusOfEveryChildIsSurvived) {
+TEST(Process, ToleratesAHostThatWaitsForEveryChild) {
   Process process = shell("exit 3");
   ASSERT_EQ(::waitpid(-1, nullptr, 0), process.pid());
   EXPECT_TRUE(process.wait(kLong));
   EXPECT_EQ(process.exit_text(), "ended");
 }
 
-TEST(FindProgram, LooksInPathOrTakesAPath) {
+TEST(FindProgram, SearchesInPathOrAcceptsAPath) {
   EXPECT_THAT(find_program("sh").value(), testing::EndsWith("/sh"));
   EXPECT_EQ(find_program("/bin/sh").value(), "/bin/sh");
   EXPECT_EQ(find_program("/no/sh").error().code, ErrorCode::not_found);

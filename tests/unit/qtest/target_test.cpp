@@ -6,7 +6,7 @@
 namespace pollux::qtest {
 namespace {
 
-TEST(Target, IsACardsNumberAndOptions) {
+TEST(Target, HasACardNumberAndOptions) {
   const auto plain = parse_target("3");
   ASSERT_TRUE(plain);
   EXPECT_EQ(plain->number, 3u);
@@ -16,10 +16,10 @@ TEST(Target, IsACardsNumberAndOptions) {
   ASSERT_TRUE(full);
   EXPECT_EQ(full->number, 63u);
   EXPECT_EQ(full->qemu, "/opt/q=8/qemu");
-  EXPECT_EQ(full->patience, std::chrono::milliseconds(250));
+  EXPECT_EQ(full->timeout, std::chrono::milliseconds(250));
 }
 
-TEST(Target, RefusesWhatItIsNot) {
+TEST(Target, RejectsEverythingElse) {
   for (const char* const which : {"",
                                   "x",
                                   "64",
