@@ -31,7 +31,7 @@ Card::Card(CardOptions options)
   transmit_.on_software_pause([this] { flow_.send_for_software(); });
   receive_.on_level([this](std::size_t bytes) { flow_.set_level(bytes); });
   initialise(true);
-  finish_load();  // power-on is long ago
+  finish_load();  // the NVM was loaded at power-on
 }
 
 PciIdentity Card::identity() const {
@@ -57,7 +57,7 @@ void Card::write32(unsigned bar, std::uint32_t offset, std::uint32_t value) noex
   if (removed_) return;
   if (bar == hw::kMsixBar) return interrupts_.write_table(offset, value);
   if (bar != hw::kRegisterBar) return;
-  // [I-M-RESETWRITES] What is written while CTRL.RST is at work is lost.
+  // [I-M-RESETWRITES] Writes during a reset (CTRL.RST) are lost.
   if (in_reset_) return void(++writes_in_reset_);
   registers_.write(offset, value);
 }
@@ -107,7 +107,7 @@ void Card::transmitted(std::span<const std::byte> frame) {
   if (wire_) wire_(frame);
 }
 
-// [I-M-RESET] A reset takes the PHY with it, and so the link, as QEMU's card does it (igb_core.c, igb_reset).
+// [I-M-RESET] A reset also resets the PHY and so the link, as on QEMU's card (igb_core.c, igb_reset).
 void Card::initialise(bool whole_function) {
   // These survive a software reset (QEMU, igb_core.c, igb_reset).
   const auto receive_buffer = registers_.get<hw::RXPBS>();

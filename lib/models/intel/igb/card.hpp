@@ -26,17 +26,17 @@ namespace pollux::models::igb {
 struct CardOptions {
   std::array<std::uint8_t, 6> mac{0x02, 0x00, 0x00, 0x82, 0x57, 0x60};
   std::uint16_t device_id = hw::kCards[0].id;
-  std::uint32_t lan_id = 0;             ///< which port of its package, 0 to 3
+  std::uint32_t lan_id = 0;             ///< index of the port in its package, 0 to 3
   unsigned vectors = hw::kMsixVectors;  ///< MSI-X vectors; QEMU's card has 10
 };
 
-/// One port of an 82576 as software. Deterministic: it does something only when a register is accessed, a frame
-/// arrives or time is told to it.
+/// A software model of one port of an 82576. Deterministic: it acts only when a register is accessed, a frame arrives
+/// or `advance` is called.
 class Card final : public DeviceModel {
  public:
-  /// A guess: how long CTRL.RST reads as set. Linux igb waits a millisecond before it looks.
+  /// How long CTRL.RST reads as set. An estimate: Linux igb waits a millisecond before it reads the bit.
   static constexpr Duration kResetTime = std::chrono::microseconds(20);
-  /// A guess: from there until the NVM has been read (EECD.AUTO_RD, EEMNGCTL.CFG_DONE).
+  /// Time from the end of the reset until the NVM has been read (EECD.AUTO_RD, EEMNGCTL.CFG_DONE). An estimate.
   static constexpr Duration kLoadTime = std::chrono::milliseconds(1);
 
   explicit Card(CardOptions options = {});
@@ -64,10 +64,11 @@ class Card final : public DeviceModel {
   void set_wire_busy(bool busy) noexcept override { transmit_.hold(Transmit::Hold::wire, busy); }
   void set_carrier(bool present) noexcept override;
 
-  /// Pulled out of its slot: reads all ones, hears nothing, touches nothing; put back it is as after power-on.
+  /// Removes the card from its slot, or puts it back. A removed card reads all ones, ignores writes and frames, and
+  /// accesses no memory. A card that is put back is in its power-on state.
   void set_removed(bool removed);
 
-  // The parts, for tests and for what makes the card misbehave.
+  // The parts of the card, for tests and for fault injection.
   [[nodiscard]] RegisterFile& registers() noexcept { return registers_; }
   [[nodiscard]] const Dma& dma() const noexcept { return dma_; }
   [[nodiscard]] Nvm& nvm() noexcept { return nvm_; }
@@ -75,7 +76,7 @@ class Card final : public DeviceModel {
   [[nodiscard]] Interrupts& interrupts() noexcept { return interrupts_; }
   [[nodiscard]] Receive& receiver() noexcept { return receive_; }
   [[nodiscard]] Transmit& transmitter() noexcept { return transmit_; }
-  /// Accesses that a driver must not make: written while CTRL.RST was at work, or not as 32 bits, and so ignored.
+  /// Ignored register writes, which a driver must not make: during a reset (CTRL.RST), and with fewer than 32 bits.
   [[nodiscard]] std::uint64_t writes_in_reset() const noexcept { return writes_in_reset_; }
   [[nodiscard]] std::uint64_t narrow_writes() const noexcept { return narrow_writes_; }
 
@@ -109,7 +110,7 @@ class Card final : public DeviceModel {
   std::uint64_t narrow_writes_ = 0;
 };
 
-/// The card behind `sim:number`; each number has an address of its own.
+/// Creates the card of `sim:number`. Each number has its own MAC address.
 [[nodiscard]] std::unique_ptr<DeviceModel> make_card(unsigned number);
 
 }  // namespace pollux::models::igb

@@ -21,8 +21,8 @@ constexpr std::size_t kSctpChecksumBytes = 4;
 
 using Bytes = std::span<const std::byte>;
 
-/// Adds 16-bit words as they lie in memory, several at once: the sum of swapped words is the swapped sum (RFC 1071, 2).
-/// An odd last byte counts as a word's first.
+/// Adds 16-bit words in memory order, several at once. Byte order does not matter: the sum of swapped words is the
+/// swapped sum (RFC 1071, 2). An odd last byte counts as the first byte of a word.
 std::uint64_t add_words(std::uint64_t sum, Bytes bytes) noexcept {
   const auto add = [&]<class Word>(Word word) {
     std::memcpy(&word, bytes.data(), sizeof word);
@@ -36,7 +36,7 @@ std::uint64_t add_words(std::uint64_t sum, Bytes bytes) noexcept {
   return sum;
 }
 
-/// Whether a sum that includes the checksum itself comes out right.
+/// True if a sum that includes the checksum itself is correct.
 bool comes_out(std::uint64_t sum) noexcept {
   while (sum >> 16 != 0) sum = (sum & 0xFFFF) + (sum >> 16);
   return sum == 0xFFFF;
@@ -46,9 +46,9 @@ Bytes ipv4_header(Bytes frame, const Headers& headers) noexcept {
   return frame.subspan(headers.ipv4, (std::to_integer<std::size_t>(frame[headers.ipv4]) & 0xF) * 4);
 }
 
-/// The bytes of layer 4 by the IP header's length; nothing if the frame does not have them.
+/// The bytes of layer 4, as long as the IP header says; empty if the frame is shorter.
 std::optional<Bytes> layer4(Bytes frame, const Headers& headers) noexcept {
-  const std::size_t start = headers.tcp + headers.udp + headers.sctp;  // one of them
+  const std::size_t start = headers.tcp + headers.udp + headers.sctp;  // at most one is not 0
   const std::size_t end = headers.ipv4 != 0 ? headers.ipv4 + read_big16(frame, headers.ipv4 + 2)
                                             : headers.ipv6 + 40 + read_big16(frame, headers.ipv6 + 4);
   if (start == 0 || end < start || end > frame.size()) return std::nullopt;

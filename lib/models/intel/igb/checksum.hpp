@@ -12,9 +12,9 @@ namespace pollux::models::igb {
 
 namespace hw = pollux::hw::igb;
 
-/// The status and error bits of a write-back that tell of checksums, as RXCSUM and RFCTL ask for them.
-/// [I-M-CHECKSUM] None for fragments, for UDP without a checksum, and where a header claims more than there is (QEMU,
-/// igb_core.c, igb_verify_csum_in_sw, for what is checked and which bits say so).
+/// The checksum bits in a write-back's status and errors, as RXCSUM and RFCTL enable them.
+/// [I-M-CHECKSUM] No bits for fragments, for UDP without a checksum, and for a header whose length exceeds the frame.
+/// The checks and their bits follow QEMU, igb_core.c, igb_verify_csum_in_sw.
 [[nodiscard]] std::uint64_t checksum_status(std::span<const std::byte> frame, const Headers& headers,
                                             hw::RXCSUM::Value control, hw::RFCTL::Value filter) noexcept;
 

@@ -30,7 +30,8 @@ void Control::reset() {
   phy_was_reset_ = true;
   link_up_ = false;
   paused_ = false;
-  // QEMU, igb_core.c, igb_mac_reg_init; without its LRST, which there hides GIO_MASTER_ENABLE until software clears it.
+  // QEMU, igb_core.c, igb_mac_reg_init, but without LRST. In QEMU, LRST hides GIO_MASTER_ENABLE until software clears
+  // it.
   registers_.set<hw::CTRL>(hw::CTRL::FD | hw::CTRL::SPEED(2) | hw::CTRL::ADVD3WUC);
 }
 
@@ -56,8 +57,8 @@ void Control::write_control(hw::CTRL::Value value) {
   update_link();
 }
 
-// [I-M-SLU] The link is up for the MAC only while CTRL.SLU is set, as the 82575 family's drivers set it on
-// copper (Linux igb, e1000_82575.c, igb_setup_copper_link_82575); QEMU's card does not ask for it.
+// [I-M-SLU] The MAC's link is up only while CTRL.SLU is set. The 82575 family's drivers set it on copper (Linux igb,
+// e1000_82575.c, igb_setup_copper_link_82575). QEMU's card does not require it.
 void Control::update_link() {
   const bool up = phy_.link_up() && registers_.get<hw::CTRL>().has(hw::CTRL::SLU);
   if (up == link_up_) return;

@@ -15,7 +15,7 @@ namespace pollux::models::igb {
 /// CTRL, STATUS and CTRL_EXT: the MAC's side of the link, the master disable and the reset bits.
 class Control {
  public:
-  /// A guess that makes a driver wait: how long requests under way take to end.
+  /// How long outstanding requests take to complete. An estimate, so that a driver has to wait.
   static constexpr Duration kMasterDisableTime = std::chrono::microseconds(10);
 
   struct Actions {
@@ -27,12 +27,12 @@ class Control {
           Actions actions);
 
   void reset();
-  /// CTRL.RST reads as set until this says that the reset is over.
+  /// Ends the reset. CTRL.RST reads as set until then.
   void set_in_reset(bool in_reset);
-  /// The PHY, the carrier or CTRL.SLU may have changed.
+  /// Called after the PHY, the carrier or CTRL.SLU may have changed.
   void update_link();
 
-  /// STATUS.TXOFF: the partner has asked for a pause.
+  /// Sets STATUS.TXOFF: the link partner has requested a pause.
   void set_paused(bool paused) noexcept { paused_ = paused; }
 
   [[nodiscard]] bool link_up() const noexcept { return link_up_; }

@@ -13,27 +13,27 @@ namespace pollux::models::igb {
 
 namespace intel = pollux::hw::intel;
 
-/// The card's way to memory: every read and write goes through here. Off while the bus forbids mastering or
-/// CTRL.GIO_MASTER_DISABLE has taken effect.
+/// The card's access to memory: every read and write uses this class. Inactive while bus mastering is off or
+/// CTRL.GIO_MASTER_DISABLE is in effect.
 class Dma {
  public:
   void connect(ModelDma* port) noexcept { port_ = port; }
   void set_master_enabled(bool enabled) noexcept { enabled_ = enabled; }
   [[nodiscard]] bool active() const noexcept { return port_ != nullptr && enabled_; }
-  /// Somebody stands between the card and memory, who may have put something off.
+  /// Advances an interceptor between card and memory, which may have delayed writes.
   [[nodiscard]] bool intercepted() const noexcept { return active() && port_->interceptor() != nullptr; }
   void advance(Duration now) noexcept {
     if (!active()) return;
     if (DmaInterceptor* const between = port_->interceptor(); between != nullptr) between->advance(*port_, now);
   }
 
-  /// The memory at `iova`, for reading, or nullptr: refused, which is counted, or the card is no bus master.
+  /// The memory at `iova` for reading. nullptr if the access is refused (counted) or the card is not a bus master.
   [[nodiscard]] const std::byte* read(ModelAccess what, std::uint32_t queue, std::uint64_t iova,
                                       std::size_t length) noexcept {
     return translate(what, queue, iova, length);
   }
 
-  /// False if memory refused it, which is counted, or the card is no bus master.
+  /// False if the access is refused (counted) or the card is not a bus master.
   bool write(ModelAccess what, std::uint32_t queue, std::uint64_t iova, std::span<const std::byte> bytes) noexcept {
     std::byte* const memory = translate(what, queue, iova, bytes.size());
     if (memory == nullptr) return false;
@@ -44,12 +44,12 @@ class Dma {
     }
     return true;
   }
-  /// A whole receive descriptor: its low word first, then the one with the done bit.
+  /// Writes a whole receive descriptor: its low word first, then the word with the done bit.
   bool write_back(std::uint32_t queue, std::uint64_t iova, const intel::Descriptor& descriptor) noexcept {
     return write(ModelAccess::receive_write_back, queue, iova, std::as_bytes(std::span(&descriptor, 1)));
   }
 
-  /// Software may be writing it meanwhile: its own risk.
+  /// A concurrent write by software is a race, as on hardware.
   [[nodiscard]] static intel::Descriptor load(const std::byte* memory) noexcept {
     intel::Descriptor descriptor;
     std::memcpy(&descriptor, memory, sizeof descriptor);

@@ -39,7 +39,7 @@ bool Filter::matches_exactly(std::span<const std::byte> frame) const {
   return false;
 }
 
-/// Twelve bits of the address's last two bytes; RCTL.MO says which (QEMU, e1000x_common.c, e1000x_rx_group_filter).
+/// Twelve bits of the last two address bytes, selected by RCTL.MO (QEMU, e1000x_common.c, e1000x_rx_group_filter).
 std::uint32_t Filter::hash(std::span<const std::byte> frame) const {
   constexpr std::array<std::uint32_t, 4> kShift{4, 3, 2, 0};
   const std::uint32_t last = wide_byte_at(frame, 5) << 8 | wide_byte_at(frame, 4);
@@ -70,7 +70,7 @@ bool Filter::vlan(const Headers& headers) const {
   return (registers_.get<hw::VFTA>(id / 32).raw() >> id % 32 & 1) != 0;
 }
 
-// 82575 manual, 14.9.34 and 14.9.35: 1518 bytes, 1522 with a tag; RLPML where RCTL.LPE is set.
+// 1518 bytes, 1522 with a tag, or RLPML if RCTL.LPE is set. 82575 manual, 14.9.34 and 14.9.35.
 Filter::Length Filter::length(std::size_t bytes_without_crc, const Headers& headers) const {
   const std::size_t bytes = bytes_without_crc + hw::kCrcBytes;
   if (bytes < hw::kMinFrameBytes) return Length::short_frame;

@@ -10,7 +10,7 @@
 
 namespace pollux::models::igb {
 
-/// Which frames the MAC takes: addresses, hash tables, VLANs, lengths.
+/// The MAC's receive filters: addresses, hash tables, VLANs and lengths.
 class Filter {
  public:
   explicit Filter(RegisterFile& registers);

@@ -108,7 +108,7 @@ void FlowControl::send(std::uint32_t quanta) {
 
 void FlowControl::send_for_software() { send(registers_.get<hw::FCTTV>().get(hw::FCTTV::TTV)); }
 
-// The partner's pause is followed by a shadow counter; when that has come down to FCRTV, the frame is sent again.
+// A shadow counter tracks the link partner's pause time. When it reaches FCRTV, the pause frame is sent again.
 void FlowControl::send_off() {
   off_sent_ = true;
   const std::uint32_t time = registers_.get<hw::FCTTV>().get(hw::FCTTV::TTV);

@@ -12,30 +12,30 @@
 
 namespace pollux::models::igb {
 
-/// Pause frames (IEEE 802.3, annex 31B): obeyed where CTRL.RFCE is set, sent where CTRL.TFCE is and the packet buffer
-/// fills up to FCRTH. I210 datasheet, 3.7.5; 82575 manual, 14.3.53 to 14.3.55 and 14.9.14 to 14.9.18.
-/// [I-M-PAUSE] Pause frames that go no further count in TPR and TOR, those sent in TPT and TOT, besides their own
-/// counters.
+/// Pause frames (IEEE 802.3, annex 31B). They are obeyed if CTRL.RFCE is set. They are sent if CTRL.TFCE is set and the
+/// packet buffer fills up to FCRTH. I210 datasheet, 3.7.5; 82575 manual, 14.3.53 to 14.3.55 and 14.9.14 to 14.9.18.
+/// [I-M-PAUSE] Pause frames that are not passed on count in TPR and TOR, those sent in TPT and TOT, in addition to
+/// their own counters.
 class FlowControl {
  public:
   struct Actions {
-    std::function<void(bool paused)> pause;                      ///< this card's transmitter
-    std::function<void(std::span<const std::byte> frame)> send;  ///< to the wire, whatever is paused
+    std::function<void(bool paused)> pause;                      ///< pauses or resumes this card's transmitter
+    std::function<void(std::span<const std::byte> frame)> send;  ///< sends to the wire, even while paused
   };
 
   FlowControl(RegisterFile& registers, Timers& timers, Statistics& statistics, Actions actions);
 
   void reset();
   void set_link(bool up, std::uint32_t speed);
-  /// Whether `take` may have something to do with a frame.
+  /// False if no frame can be a pause frame for `take`.
   [[nodiscard]] static bool concerns(std::span<const std::byte> frame) noexcept {
     return frame.size() >= 18 && frame[12] == std::byte{0x88} && frame[13] == std::byte{0x08};
   }
-  /// A frame from the wire that concerns this part. True if it was for this part alone and goes no further.
+  /// Handles a frame from the wire. True if it was a pause frame that is not passed on.
   [[nodiscard]] bool take(std::span<const std::byte> frame);
-  /// TCTL.SWXOFF: one pause frame with the time in FCTTV, whatever CTRL.TFCE says.
+  /// TCTL.SWXOFF: sends one pause frame with the time in FCTTV, regardless of CTRL.TFCE.
   void send_for_software();
-  /// The packet buffer holds that much now.
+  /// Reports how many bytes the packet buffer holds now.
   void set_level(std::size_t bytes);
   [[nodiscard]] bool paused() const noexcept { return timers_.running(resume_); }
 
@@ -53,9 +53,9 @@ class FlowControl {
   Timers::Id resume_;
   Timers::Id refresh_;
   bool link_up_ = false;
-  bool off_sent_ = false;  // the partner has been told to stop and not yet to go on
+  bool off_sent_ = false;  // the link partner was paused and not yet resumed
   std::size_t level_ = 0;
-  std::uint32_t speed_ = 2;  // as STATUS.SPEED counts
+  std::uint32_t speed_ = 2;  // in the encoding of STATUS.SPEED
 };
 
 }  // namespace pollux::models::igb

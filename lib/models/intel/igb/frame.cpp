@@ -28,7 +28,7 @@ void parse_ipv4(std::span<const std::byte> frame, std::size_t at, Headers& heade
   if (!headers.fragment) note_layer4(headers, byte_at(frame, at + 9), at + header_bytes, frame.size());
 }
 
-/// Extension headers that are stepped over: hop-by-hop, routing, destination options.
+/// Extension headers that are skipped: hop-by-hop, routing, destination options.
 void parse_ipv6(std::span<const std::byte> frame, std::size_t at, Headers& headers) noexcept {
   if (byte_at(frame, at) >> 4 != 6 || at + 40 > frame.size()) return;
   headers.ipv6 = at;

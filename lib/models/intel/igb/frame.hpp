@@ -7,18 +7,19 @@
 
 namespace pollux::models::igb {
 
-/// What the card's parser finds in a frame (without FCS). Offsets in bytes from the frame's start; 0: not there.
+/// The headers that the card's parser finds in a frame (without FCS). Offsets are in bytes from the frame's start; 0:
+/// absent.
 struct Headers {
-  bool tagged = false;           ///< the EtherType was VET's
+  bool tagged = false;           ///< the EtherType equals VET
   std::uint16_t vlan = 0;        ///< the tag, priority included
-  std::uint16_t ether_type = 0;  ///< behind the tag
+  std::uint16_t ether_type = 0;  ///< after the tag
   std::size_t ipv4 = 0;
   std::size_t ipv6 = 0;
   std::size_t tcp = 0;
   std::size_t udp = 0;
   std::size_t sctp = 0;
   bool ip_options = false;  ///< IPv4 options, or IPv6 extension headers
-  bool fragment = false;    ///< a part of an IP packet, so no layer 4 to be found
+  bool fragment = false;    ///< an IP fragment, so layer 4 is not parsed
 };
 
 inline constexpr std::size_t kMacHeaderBytes = 14;
@@ -30,9 +31,9 @@ inline constexpr std::uint8_t kProtocolSctp = 132;
 [[nodiscard]] std::uint16_t read_big16(std::span<const std::byte> frame, std::size_t offset) noexcept;
 [[nodiscard]] bool is_multicast(std::span<const std::byte> frame) noexcept;  ///< broadcast included
 [[nodiscard]] bool is_broadcast(std::span<const std::byte> frame) noexcept;
-/// `vlan_type` is the EtherType that marks a tag. Never looks beyond the frame.
+/// Parses a frame. `vlan_type` is the EtherType of a VLAN tag. Never reads beyond the frame.
 [[nodiscard]] Headers parse(std::span<const std::byte> frame, std::uint16_t vlan_type) noexcept;
-/// The Ethernet FCS as it follows the frame on the wire, least significant byte first.
+/// The Ethernet FCS in wire order, least significant byte first.
 [[nodiscard]] std::uint32_t frame_check_sequence(std::span<const std::byte> frame) noexcept;
 
 }  // namespace pollux::models::igb

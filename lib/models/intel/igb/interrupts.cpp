@@ -12,7 +12,7 @@ constexpr std::uint32_t kEntryControl = 3;
 constexpr std::uint32_t kEntryMasked = 1;
 constexpr std::uint32_t kEntryValid = 0x80;  // of a byte of IVAR
 
-/// The bits of the extended registers that mean something: vectors, or queues and the two others (QEMU, igb_core.c).
+/// The valid bits of the extended registers: vectors, or queues and the two other causes (QEMU, igb_core.c).
 std::uint32_t extended_bits(bool msix_mode) noexcept { return msix_mode ? kVectorBits : 0xC000FFFFU; }
 
 std::uint32_t bit(std::uint32_t number) noexcept { return std::uint32_t{1} << number; }
@@ -59,7 +59,7 @@ void Interrupts::install_extended_hooks() {
 }
 
 void Interrupts::reset(bool whole_function) {
-  // Initial values are zero: the register file has been cleared.
+  // All initial values are zero, and the register file is already cleared.
   for (const Timers::Id id : interval_) timers_.cancel(id);
   postponed_ = 0;
   if (!whole_function) return;
@@ -82,7 +82,7 @@ std::uint32_t Interrupts::pending_extended() const {
 
 template <class R>
 void Interrupts::add(std::uint32_t bits) {
-  if ((registers_.get<R>().raw() & bits) == bits) return;  // most frames find their cause raised
+  if ((registers_.get<R>().raw() & bits) == bits) return;  // common case: the cause is already set
   const std::uint32_t legacy = pending_legacy();
   const std::uint32_t extended = pending_extended();
   registers_.set<R>(typename R::Value(registers_.get<R>().raw() | bits));

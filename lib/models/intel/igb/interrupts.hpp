@@ -12,7 +12,8 @@
 
 namespace pollux::models::igb {
 
-/// Causes, masks, vectors and moderation; and the MSI-X table in BAR 3. The order of events follows QEMU, igb_core.c.
+/// Interrupt causes, masks, vectors and moderation, and the MSI-X table in BAR 3. The order of events follows QEMU,
+/// igb_core.c.
 class Interrupts {
  public:
   static constexpr std::uint32_t kTableBytes = hw::kMsixVectors * 16;
@@ -25,11 +26,11 @@ class Interrupts {
   void on_message(std::function<void(unsigned vector)> handler) { send_ = std::move(handler); }
   [[nodiscard]] unsigned vectors() const noexcept { return vectors_; }
 
-  /// A cause that is no queue's: bits of ICR.
+  /// Raises causes that do not belong to a queue: bits of ICR.
   void raise(hw::ICR::Setting causes);
   void raise_receive(std::uint32_t queue);
   void raise_transmit(std::uint32_t queue);
-  /// The moderation interval of a queue's vector; nothing where it has no vector.
+  /// The moderation interval of a queue's vector; none if the queue has no vector.
   [[nodiscard]] std::optional<Duration> receive_interval(std::uint32_t queue) const;
   [[nodiscard]] std::optional<Duration> transmit_interval(std::uint32_t queue) const;
 
@@ -43,7 +44,7 @@ class Interrupts {
   [[nodiscard]] std::optional<Duration> interval_of(std::uint32_t entry) const;
   [[nodiscard]] std::uint32_t pending_legacy() const;
   [[nodiscard]] std::uint32_t pending_extended() const;
-  /// Sends what became visible since `legacy_before` and `extended_before` were pending.
+  /// Sends messages for causes that became visible since `legacy_before` and `extended_before` were pending.
   void notify(std::uint32_t legacy_before, std::uint32_t extended_before);
   template <class R>
   void add(std::uint32_t bits);
@@ -61,7 +62,7 @@ class Interrupts {
   std::function<void(unsigned)> send_;
   std::array<std::uint32_t, hw::kMsixVectors * 4> table_{};
   std::uint32_t pending_bits_ = 0;
-  std::uint32_t postponed_ = 0;  // vectors with a message to send when their interval is over
+  std::uint32_t postponed_ = 0;  // vectors whose message is sent when their interval ends
   std::array<Timers::Id, hw::kMsixVectors> interval_{};
 };
 

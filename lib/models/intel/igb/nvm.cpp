@@ -8,7 +8,7 @@ namespace pollux::models::igb {
 
 Nvm::Nvm(RegisterFile& registers, Timers& timers)
     : registers_(registers), timers_(timers), done_(timers.add([this] { finish_read(); })) {
-  words_.fill(0xFFFF);  // what erased memory holds
+  words_.fill(0xFFFF);  // the value of erased memory
   registers_.on_write<hw::EERD>([this](std::uint32_t, std::uint32_t value) { start_read(hw::EERD::Value(value)); });
   registers_.on_write<hw::EECD>([this](std::uint32_t, std::uint32_t value) {
     const hw::EECD::Value written(value);
@@ -42,7 +42,7 @@ std::array<std::uint8_t, 6> Nvm::mac() const {
 
 void Nvm::reset() {
   timers_.cancel(done_);
-  // 2 in SIZE is what QEMU's card has (igb_core.c, igb_mac_reg_init).
+  // SIZE is 2, as on QEMU's card (igb_core.c, igb_mac_reg_init).
   registers_.set<hw::EECD>(hw::EECD::PRES | hw::EECD::SIZE(2));
 }
 
@@ -58,7 +58,7 @@ void Nvm::start_read(hw::EERD::Value request) {
 
 void Nvm::finish_read() {
   const std::uint32_t address = registers_.get<hw::EERD>().get(hw::EERD::ADDR);
-  if (address >= kWords) return;  // never done, as QEMU's card does it (igb_core.c, igb_set_eerd)
+  if (address >= kWords) return;  // never completes, as on QEMU's card (igb_core.c, igb_set_eerd)
   registers_.set<hw::EERD>(hw::EERD::ADDR(address) | hw::EERD::DATA(words_[address]) | hw::EERD::DONE);
 }
 

@@ -10,19 +10,19 @@
 
 namespace pollux::models::igb {
 
-/// The non-volatile memory, read word by word through EERD. Its SPI pins answer a request for them and nothing else.
+/// The non-volatile memory, read word by word through EERD. Of its SPI interface only the request and grant bits work.
 class Nvm {
  public:
   static constexpr std::size_t kWords = 1024;
-  /// A guess that makes a driver wait: the real time depends on the SPI clock.
+  /// Time of a read. An estimate, so that a driver has to wait; the real time depends on the SPI clock.
   static constexpr Duration kReadTime = std::chrono::microseconds(5);
 
   Nvm(RegisterFile& registers, Timers& timers);
 
-  /// Fills the words that a driver looks at, and the checksum.
+  /// Fills the words that a driver reads, and the checksum.
   void program(std::array<std::uint8_t, 6> mac, std::uint16_t device_id);
   [[nodiscard]] std::array<std::uint8_t, 6> mac() const;
-  /// The contents, for a test to spoil.
+  /// The contents, so that a test can corrupt them.
   [[nodiscard]] std::span<std::uint16_t, kWords> words() noexcept { return words_; }
 
   void reset();

@@ -10,7 +10,7 @@ namespace mii = hw::phy;
 
 enum class Allowed : std::uint8_t { nothing, reading, writing, both };
 
-/// Which registers there are. QEMU, igb_core.c, igb_phy_regcap.
+/// The existing registers. QEMU, igb_core.c, igb_phy_regcap.
 Allowed allowed(std::uint32_t number) noexcept {
   switch (number) {
     case mii::kControl:
@@ -25,7 +25,7 @@ Allowed allowed(std::uint32_t number) noexcept {
     case mii::kId2:
     case mii::kPartner:
     case mii::kExpansion:
-    case 8:  // the partner's next page
+    case 8:  // the link partner's next page
     case mii::kGigabitStatus:
     case mii::kExtendedStatus:
     case mii::kPortStatus:
@@ -39,7 +39,7 @@ Allowed allowed(std::uint32_t number) noexcept {
 constexpr std::uint16_t kStatusAbilities = 0x7949;
 constexpr std::uint16_t kAdvertiseAll = 0x0DE1;
 constexpr std::uint16_t kPartnerAcknowledge = 0x4000;
-constexpr std::uint16_t kPartnerNegotiates = 0x0005;  // and next pages work
+constexpr std::uint16_t kPartnerNegotiates = 0x0005;  // also supports next pages
 constexpr std::uint16_t kGigabitControlAll = 0x0F00;
 constexpr std::uint16_t kExtendedGigabit = 0x3000;
 
@@ -120,7 +120,7 @@ void Phy::write(std::uint32_t number, std::uint16_t value) {
 
 void Phy::write_control(std::uint16_t value) {
   if ((value & mii::kControlReset) != 0) return reset();
-  constexpr std::uint16_t kStored = 0x7DC0;  // not reset and restart, which clear themselves, nor the reserved bits
+  constexpr std::uint16_t kStored = 0x7DC0;  // without reset and restart, which clear themselves, and reserved bits
   values_[mii::kControl] = static_cast<std::uint16_t>(value & kStored);
   const bool automatic = (value & mii::kControlAutonegotiate) != 0;
   if ((value & mii::kControlPowerDown) != 0) {
@@ -158,7 +158,7 @@ void Phy::finish_negotiation() {
   raise_best_link(values_[mii::kAdvertise] & partner_.abilities);
 }
 
-// The best that both offer, in the order of IEEE 802.3, annex 28B.3; with nothing in common there is no link.
+// The best mode that both offer, in the order of IEEE 802.3, annex 28B.3. Without a common mode there is no link.
 void Phy::raise_best_link(unsigned common) {
   const std::uint16_t gigabit = values_[mii::kGigabitControl];
   if ((gigabit & mii::kGigabitFull) != 0 && partner_.gigabit_full) return raise_link(2, true);

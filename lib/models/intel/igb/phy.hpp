@@ -11,24 +11,25 @@
 
 namespace pollux::models::igb {
 
-/// [I-M-PARTNER] What the PHY at the other end of the wire can do.
+/// [I-M-PARTNER] The capabilities of the link partner's PHY.
 struct LinkPartner {
-  /// As register 5 shows it: what it advertises, or the one mode that it is forced to.
+  /// In the format of register 5: the modes that it advertises, or its one forced mode.
   std::uint16_t abilities = hw::phy::kSelector8023 | hw::phy::k10Half | hw::phy::k10Full | hw::phy::k100Half |
                             hw::phy::k100Full | hw::phy::kPause | hw::phy::kPauseAsymmetric;
   bool gigabit_half = true;
   bool gigabit_full = true;
-  /// False: forced to 10 or 100 Mb/s. Its speed is found by parallel detection and its duplex is not, so the link is
-  /// half duplex (82575 manual, p. 264, 11.2).
+  /// False: forced to 10 or 100 Mb/s. Parallel detection finds its speed but not its duplex mode, so the link is half
+  /// duplex (82575 manual, p. 264, 11.2).
   bool negotiates = true;
 };
 
 /// The copper PHY behind MDIC.
-/// [I-M-PHY] As with QEMU's card (e1000x_common.c), autonegotiation does not begin by itself after a reset: it
-/// waits for software's restart bit, or for the carrier to go and come back.
+/// [I-M-PHY] As with QEMU's card (e1000x_common.c), autonegotiation does not start automatically after a reset. It
+/// starts when software sets the restart bit, or when the carrier is lost and returns.
 class Phy {
  public:
-  /// QEMU, e1000x_common.c, e1000x_restart_autoneg; real gigabit links take one to three seconds.
+  /// Time of autonegotiation: QEMU, e1000x_common.c, e1000x_restart_autoneg. Real gigabit links take one to three
+  /// seconds.
   static constexpr Duration kNegotiationTime = std::chrono::milliseconds(500);
   /// A management frame is 64 bits at 2.5 MHz (IEEE 802.3, clause 22).
   static constexpr Duration kFrameTime = std::chrono::microseconds(26);
@@ -38,11 +39,11 @@ class Phy {
 
   void reset();
   void set_carrier(bool present);
-  /// Who is at the other end from the next negotiation on.
+  /// Sets the link partner for the next negotiation.
   void set_partner(const LinkPartner& partner) noexcept { partner_ = partner; }
 
   [[nodiscard]] bool link_up() const noexcept { return link_up_; }
-  /// As STATUS.SPEED counts: 0, 1, 2 for 10, 100, 1000 Mb/s.
+  /// In the encoding of STATUS.SPEED: 0, 1, 2 for 10, 100, 1000 Mb/s.
   [[nodiscard]] std::uint32_t speed() const noexcept { return speed_; }
   [[nodiscard]] bool full_duplex() const noexcept { return full_duplex_; }
 

@@ -55,7 +55,7 @@ void Receive::install_hooks() {
   });
 }
 
-// [I-QENABLE] A queue does not come on before RCTL.RXEN is set.
+// [I-QENABLE] A queue is not enabled before RCTL.RXEN is set.
 void Receive::schedule_switch(std::uint32_t queue) {
   const bool is = queues_[queue].enabled();
   const bool may = is || registers_.get<hw::RCTL>().has(hw::RCTL::RXEN);
@@ -155,7 +155,7 @@ void Receive::frame(std::span<const std::byte> frame, bool link_up) {
   store(frame, choice.queue, describe(frame, headers, choice, match));
 }
 
-// [I-M-CORRUPT] Where bad packets are stored they are filtered like all others (82575 manual on RCTL.SBP).
+// [I-M-CORRUPT] If bad packets are stored, they are filtered like all others (82575 manual on RCTL.SBP).
 void Receive::corrupt_frame(std::span<const std::byte> frame, bool link_up) {
   if (!link_up || !registers_.get<hw::RCTL>().has(hw::RCTL::RXEN)) {
     ++losses_.not_receiving;
@@ -168,7 +168,8 @@ void Receive::corrupt_frame(std::span<const std::byte> frame, bool link_up) {
   store(frame, 0, {.status = intel::rx::kDone | intel::rx::kEndOfPacket | intel::rx::kDataError});
 }
 
-/// [I-M-MISSED] Puts the frame as memory is to see it into the packet buffer, or past it if nothing waits there.
+/// [I-M-MISSED] Stores the frame in the packet buffer in its final form, or delivers it directly if nothing waits
+/// there.
 void Receive::store(std::span<const std::byte> frame, std::uint32_t queue, intel::rx::WriteBack write_back) {
   const std::size_t charge = frame.size() + hw::kCrcBytes;
   if (buffered_bytes_ + charge > capacity()) {
@@ -183,7 +184,7 @@ void Receive::store(std::span<const std::byte> frame, std::uint32_t queue, intel
   set_level(buffered_bytes_ + charge);
 }
 
-/// Less its tag, with its check sequence, if registers say so.
+/// The frame in its final form: the tag is stripped and the FCS appended, if registers enable that.
 std::span<const std::byte> Receive::as_stored(std::span<const std::byte> frame, bool strip) {
   const bool crc_wanted = !registers_.get<hw::RCTL>().has(hw::RCTL::SECRC);
   if (!strip && !crc_wanted) return frame;
@@ -196,8 +197,8 @@ std::span<const std::byte> Receive::as_stored(std::span<const std::byte> frame, 
   return scratch_;
 }
 
-// [I-M-BUFFER] [I-M-QOFF] A packet for a queue without descriptors is dropped where SRRCTL.DROP_EN or QDE says so;
-// otherwise it waits in the packet buffer, and everything behind it with it (I210 datasheet, 7.1; 82598 datasheet on
+// [I-M-BUFFER] [I-M-QOFF] A packet for a queue without descriptors is dropped if SRRCTL.DROP_EN or QDE is set.
+// Otherwise it waits in the packet buffer and blocks all packets behind it (I210 datasheet, 7.1; 82598 datasheet on
 // RNBC).
 bool Receive::try_deliver(std::span<const std::byte> bytes, std::uint32_t number,
                           const intel::rx::WriteBack& write_back, bool& counted_no_buffer) {
@@ -251,7 +252,7 @@ void Receive::drain() {
     if (!try_deliver(packet.bytes, packet.queue, packet.write_back, packet.counted_no_buffer)) return;
     const std::size_t left = buffered_bytes_ - packet.charge;
     buffer_.pop_front();
-    set_level(left);  // may bring more frames
+    set_level(left);  // the handler may deliver more frames
   }
 }
 

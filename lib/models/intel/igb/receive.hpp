@@ -21,10 +21,10 @@ namespace pollux::models::igb {
 
 namespace intel = pollux::hw::intel;
 
-/// The receive path: filters, queue choice, the packet buffer, the queues.
+/// The receive path: filters, queue selection, the packet buffer and the queues.
 class Receive {
  public:
-  /// A guess that makes a driver wait for RXDCTL.ENABLE.
+  /// Time until RXDCTL.ENABLE reads as set. An estimate, so that a driver has to wait.
   static constexpr Duration kEnableTime = std::chrono::microseconds(10);
 
   /// Frames that no register counts.
@@ -33,21 +33,21 @@ class Receive {
     std::uint64_t not_for_us = 0;     ///< filtered
     std::uint64_t queue_disabled = 0;
     std::uint64_t queue_broken = 0;  ///< see RxQueue::Outcome::broken
-    std::uint64_t flushed = 0;       ///< in the packet buffer at a reset or when receiving was switched off
+    std::uint64_t flushed = 0;       ///< in the packet buffer at a reset, or when receiving was disabled
   };
 
   Receive(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts& interrupts, Statistics& statistics);
 
   void reset(std::array<std::uint8_t, 6> mac);
-  /// A frame without FCS; `link_up` as STATUS.LU says.
+  /// Receives a frame without FCS. `link_up` is STATUS.LU.
   void frame(std::span<const std::byte> frame, bool link_up);
-  /// One whose FCS is wrong.
+  /// Receives a frame whose FCS is wrong.
   void corrupt_frame(std::span<const std::byte> frame, bool link_up);
-  /// Whether receiving is on and the longest frame would find room.
+  /// True if receiving is enabled and the longest frame fits into the packet buffer.
   [[nodiscard]] bool has_room() const;
-  /// Told the bytes in the packet buffer whenever they change.
+  /// Sets a handler that gets the bytes in the packet buffer after each change.
   void on_level(std::function<void(std::size_t bytes)> handler) { level_ = std::move(handler); }
-  /// Moves on what waits in the packet buffer.
+  /// Moves waiting packets from the packet buffer to the queues.
   void drain();
 
   [[nodiscard]] RxQueue& queue(std::uint32_t number) { return queues_[number]; }
@@ -70,7 +70,7 @@ class Receive {
                                               const Rss::Choice& choice, Filter::Match match) const;
   void store(std::span<const std::byte> frame, std::uint32_t queue, intel::rx::WriteBack write_back);
   [[nodiscard]] std::span<const std::byte> as_stored(std::span<const std::byte> frame, bool strip);
-  /// Whether the packet left the packet buffer, into memory or nowhere.
+  /// True if the packet left the packet buffer: written to memory or dropped.
   [[nodiscard]] bool try_deliver(std::span<const std::byte> bytes, std::uint32_t queue,
                                  const intel::rx::WriteBack& write_back, bool& counted_no_buffer);
   void flush();
@@ -89,7 +89,7 @@ class Receive {
   std::vector<RxQueue> queues_;
   std::array<Timers::Id, hw::kRxQueues> switch_{};
   std::array<Timers::Id, hw::kRxQueues> write_back_{};
-  std::array<bool, hw::kRxQueues> wanted_{};  // what RXDCTL.ENABLE was last written as
+  std::array<bool, hw::kRxQueues> wanted_{};  // last value written to RXDCTL.ENABLE
   std::function<void(std::size_t)> level_;
   std::deque<Packet> buffer_;
   std::size_t buffered_bytes_ = 0;

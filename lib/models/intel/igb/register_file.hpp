@@ -11,11 +11,11 @@ namespace pollux::models::igb {
 
 namespace hw = pollux::hw::igb;
 
-/// The 82576's registers as the table in hw/intel/igb declares them: places, aliases and access modes. What a register
-/// does beyond holding bits is hung on by the part of the card that owns it.
+/// The 82576's registers, as the table in hw/intel/igb declares them: offsets, aliases and access modes. The part of
+/// the card that owns a register adds its side effects as hooks.
 class RegisterFile {
  public:
-  /// `index` is the register's own within its array.
+  /// `index` is the register's index in its array.
   using ReadHook = std::function<std::uint32_t(std::uint32_t index)>;
   using WriteHook = std::function<void(std::uint32_t index, std::uint32_t value)>;
 
@@ -23,7 +23,7 @@ class RegisterFile {
   RegisterFile(const RegisterFile&) = delete;
   RegisterFile& operator=(const RegisterFile&) = delete;
 
-  /// What software's access at `offset` does. Unknown places read zero and swallow writes; both are counted.
+  /// Software's access at `offset`. Unknown offsets read zero and ignore writes; both are counted.
   [[nodiscard]] std::uint32_t read(std::uint32_t offset);
   void write(std::uint32_t offset, std::uint32_t value);
 
@@ -45,14 +45,14 @@ class RegisterFile {
     set<R>(index, get<R>(index).with(setting));
   }
 
-  /// A read answers what the hook says. Replaces the access mode's own behaviour.
+  /// Reads return the hook's result. Replaces the behaviour of the access mode.
   template <class R>
   void on_read(ReadHook hook) {
     const auto number = static_cast<std::uint16_t>(read_hooks_.size());
     read_hooks_.push_back(std::move(hook));
     for (std::uint32_t i = 0; i < R::kCount; ++i) words_[R::offset(i) / 4].read_hook = number;
   }
-  /// A write does what the hook does, storing included. Replaces the access mode's own behaviour.
+  /// Writes call the hook, which also stores the value. Replaces the behaviour of the access mode.
   template <class R>
   void on_write(WriteHook hook) {
     static_assert(writable(R::kMode), "the table says that software cannot write this register");
@@ -61,7 +61,7 @@ class RegisterFile {
     for (std::uint32_t i = 0; i < R::kCount; ++i) words_[R::offset(i) / 4].write_hook = number;
   }
 
-  /// Every register to zero; the parts then put their initial values back.
+  /// Sets every register to zero. The parts then set their initial values.
   void clear();
 
   [[nodiscard]] std::uint64_t unknown_accesses() const noexcept { return unknown_accesses_; }

@@ -18,9 +18,10 @@ bool with_ports(RssType type) noexcept {
 
 }  // namespace
 
-/// [I-M-RSSEX] The "ex" types take the addresses from the base header: home address options and routing headers are
-/// not looked into. QEMU (igb_core.c, igb_rss_get_hash_type) gives TCP over IPv6 only to TCP_IPV6_EX; here TCP_IPV6
-/// works. With RFCTL.IPV6_EX_DIS packets with extension headers count as IPv6 and nothing more (QEMU, the same place).
+/// [I-M-RSSEX] The "ex" types use the addresses of the base header, not those of home address options and routing
+/// headers. QEMU (igb_core.c, igb_rss_get_hash_type) hashes TCP over IPv6 only with TCP_IPV6_EX. This model also
+/// supports TCP_IPV6. With RFCTL.IPV6_EX_DIS a packet with extension headers counts as IPv6 without layer 4 (QEMU, same
+/// function).
 RssType Rss::type(const Headers& headers) const {
   const hw::MRQC::Value fields = registers_.get<hw::MRQC>();
   if (headers.ipv4 != 0) {
@@ -38,7 +39,8 @@ RssType Rss::type(const Headers& headers) const {
   return fields.has(hw::MRQC::IPV6_EX) ? RssType::ipv6_ex : ipv6;
 }
 
-/// Microsoft's Toeplitz hash: for each set bit of the input, first bit first, the key's 32 bits that start there.
+/// Microsoft's Toeplitz hash: the XOR, over all set bits of the input, of the 32 key bits that start at the bit's
+/// position.
 std::uint32_t Rss::toeplitz(std::span<const std::byte> input) const {
   std::uint32_t hash = 0;
   const auto key_bit = [this](std::size_t number) {
@@ -58,8 +60,8 @@ std::uint32_t Rss::toeplitz(std::span<const std::byte> input) const {
 
 Rss::Choice Rss::choose(std::span<const std::byte> frame, const Headers& headers) const {
   Choice choice;
-  // The write-back's field holds a hash only where RXCSUM.PCSD gives it up for that; RSS depends on it (82576 as QEMU
-  // models it, igb_core.c, igb_rss_enabled).
+  // The write-back's field holds the hash only if RXCSUM.PCSD disables the packet checksum in it. So RSS depends on
+  // PCSD (QEMU, igb_core.c, igb_rss_enabled).
   choice.enabled = registers_.get<hw::MRQC>().has(hw::MRQC::RSS) && registers_.get<hw::RXCSUM>().has(hw::RXCSUM::PCSD);
   if (!choice.enabled) return choice;
   choice.type = type(headers);

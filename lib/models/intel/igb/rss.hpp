@@ -13,7 +13,7 @@ namespace pollux::models::igb {
 
 namespace intel = pollux::hw::intel;
 
-/// Receive side scaling: which hash is taken, its value, and the queue that RETA has for it.
+/// Receive side scaling: selects the hash type, computes the hash, and looks up its queue in RETA.
 class Rss {
  public:
   explicit Rss(RegisterFile& registers) : registers_(registers) {}

@@ -9,12 +9,12 @@
 namespace pollux::models::igb {
 namespace {
 
-/// The length is all that counts in a write-back without "end of packet" (82575 manual, 5.3.4.8).
+/// In a write-back without "end of packet" only the length is valid (82575 manual, 5.3.4.8).
 intel::Descriptor middle(std::size_t length) noexcept {
   return intel::rx::written_back({.status = intel::rx::kDone, .length = static_cast<std::uint16_t>(length)});
 }
 
-/// Length, checksum, status, errors and tag of the old format (82575 manual, table 27), the packet checksum left zero.
+/// Length, checksum, status, errors and tag of the legacy format (82575 manual, table 27). The packet checksum is zero.
 intel::Descriptor legacy(std::uint64_t address, const intel::rx::WriteBack& what) noexcept {
   const std::uint64_t status = what.status & 0xFF;
   const std::uint64_t errors = what.status >> 24 & 0xFF;
@@ -26,7 +26,7 @@ intel::Descriptor legacy(std::uint64_t address, const intel::rx::WriteBack& what
 void RxQueue::reset() {
   broken_ = false;
   waiting_.forget();
-  // Queue 0 is enabled after a reset, with write-back after each descriptor (QEMU, igb_core.c, igb_mac_reg_init).
+  // After a reset queue 0 is enabled and writes back each descriptor (QEMU, igb_core.c, igb_mac_reg_init).
   enabled_ = number_ == 0;
   registers_.set<hw::RXDCTL>(number_, hw::RXDCTL::WTHRESH(1));
   set_enabled(enabled_);
@@ -81,9 +81,9 @@ void RxQueue::step() {
   registers_.set<hw::RDH>(number_, hw::RDH::HEAD(next >= ring_size() ? 0 : next));
 }
 
-// [I-M-RXWHOLE] A frame is written only when the ring has descriptors for all of it; silicon may begin earlier.
-// [I-M-REFUSED] Data that memory refuses is lost while the write-back still comes, since a write on PCI Express
-// has no answer; a descriptor that cannot be read stops the queue until it is enabled anew.
+// [I-M-RXWHOLE] A frame is written only if the ring has descriptors for all of it. Hardware may start earlier.
+// [I-M-REFUSED] Refused data writes are lost, but the write-back still happens, because a write on PCI Express has no
+// reply. A descriptor that cannot be read stops the queue until it is enabled again.
 RxQueue::Outcome RxQueue::deliver(std::span<const std::byte> bytes, intel::rx::WriteBack last) {
   const hw::SRRCTL::Value format = registers_.get<hw::SRRCTL>(number_);
   const bool old = format.has(hw::SRRCTL::LEGACY);

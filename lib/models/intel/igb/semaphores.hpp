@@ -5,7 +5,7 @@
 
 namespace pollux::models::igb {
 
-/// SWSM: reading it takes the software semaphore. Firmware, in this card, never wants the other one.
+/// SWSM: a read takes the software semaphore. This card's firmware never takes the firmware semaphore.
 class Semaphores {
  public:
   explicit Semaphores(RegisterFile& registers) {

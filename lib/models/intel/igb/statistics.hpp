@@ -9,8 +9,8 @@
 
 namespace pollux::models::igb {
 
-/// The counters behind the registers of the group "statistics". They stick at all ones and clear when read; an octet
-/// count clears, both halves, when its high half is read (8254x manual, 13.7.31, for GORC).
+/// The counters of the register group "statistics". They saturate at all ones and clear on read. A read of the high
+/// half of an octet counter clears both halves (8254x manual, 13.7.31, for GORC).
 class Statistics {
  public:
   explicit Statistics(RegisterFile& registers);
@@ -21,13 +21,13 @@ class Statistics {
     if (value != ~std::uint32_t{0}) registers_.set<R>(index, typename R::Value(value + 1));
   }
 
-  /// A frame that passed the filters, taken or missed: `bytes` with FCS.
+  /// Counts a frame that passed the filters, received or missed. `bytes` includes the FCS.
   void arrived(std::size_t bytes);
-  /// A frame of legal length that got into the packet buffer.
+  /// Counts a frame of legal length that was stored in the packet buffer.
   void received(std::span<const std::byte> frame);
-  /// Anything that left on the wire: `bytes` with FCS.
+  /// Counts any frame sent to the wire. `bytes` includes the FCS.
   void left(std::size_t bytes);
-  /// A frame of software's that left on the wire.
+  /// Counts a frame that software sent to the wire.
   void sent(std::span<const std::byte> frame);
 
  private:

@@ -9,7 +9,7 @@
 
 namespace pollux::models::igb {
 
-/// What the card does by itself after a while. Time is whatever `advance` was last told.
+/// The card's timers. The current time is the last value passed to `advance`.
 class Timers {
  public:
   using Id = std::size_t;
@@ -18,7 +18,7 @@ class Timers {
     entries_.push_back({kNever, std::move(action)});
     return entries_.size() - 1;
   }
-  /// One-shot; starting it again moves it.
+  /// Starts a one-shot timer. A running one gets the new due time.
   void start(Id id, Duration delay) {
     entries_[id].due = now_ + delay;
     if (entries_[id].due < next_) next_ = entries_[id].due;
@@ -26,10 +26,10 @@ class Timers {
   void cancel(Id id) { entries_[id].due = kNever; }
   [[nodiscard]] bool running(Id id) const { return entries_[id].due != kNever; }
   [[nodiscard]] Duration now() const { return now_; }
-  /// Nothing is due before; Duration::max() if nothing ever is.
+  /// A time before which no timer is due; Duration::max() if no timer runs.
   [[nodiscard]] Duration next() const { return next_; }
 
-  /// Does what is due at `now`, in order of due times, each at its own time. Time never goes back.
+  /// Runs all timers that are due at `now`, in order of due time, each at its own time. Time never decreases.
   void advance(Duration now);
 
  private:
@@ -43,7 +43,7 @@ class Timers {
 
   std::vector<Entry> entries_;
   Duration now_{0};
-  Duration next_ = kNever;  // no entry is due before
+  Duration next_ = kNever;  // no timer is due before this
 };
 
 }  // namespace pollux::models::igb

@@ -52,7 +52,7 @@ void Transmit::install_hooks() {
   });
 }
 
-// [I-QENABLE] A queue does not come on before TCTL.EN is set.
+// [I-QENABLE] A queue is not enabled before TCTL.EN is set.
 void Transmit::schedule_switch(std::uint32_t queue) {
   const bool is = queues_[queue].enabled();
   const bool may = is || registers_.get<hw::TCTL>().has(hw::TCTL::EN);
@@ -72,8 +72,8 @@ void Transmit::reset() {
   registers_.set<hw::TIPG>(hw::TIPG::IPGT(8) | hw::TIPG::IPGR1(4) | hw::TIPG::IPGR2(6));
 }
 
-// [I-M-TXLINK] Without a link nothing is fetched and descriptors stay where they are, as Linux describes the silicon
-// (igb_main.c, igb_watchdog_task: the controller stops DMA when it loses the link); QEMU's card sends into nowhere.
+// [I-M-TXLINK] Without a link no descriptors are fetched, as Linux describes the hardware (igb_main.c,
+// igb_watchdog_task: the controller stops DMA when it loses the link). QEMU's card sends and the frames are lost.
 void Transmit::set_link(bool up) {
   link_up_ = up;
   process_all();
@@ -126,7 +126,7 @@ void Transmit::send(std::uint32_t number, const TxFrame& frame) {
   // [I-M-OFFLOAD]
   constexpr std::uint64_t kOffloads = intel::tx::kSegment | intel::tx::kInsertIpChecksum | intel::tx::kInsertL4Checksum;
   if ((frame.flags & kOffloads) != 0) ++offloads_skipped_;
-  // Without IFCS software's last four bytes are the FCS; a receiver discards the frame unless they are right.
+  // Without IFCS the frame's last four bytes are the FCS. A receiver discards the frame if they are wrong.
   if ((frame.flags & intel::tx::kInsertCrc) == 0) return void(++losses_.without_crc);
   const std::span<const std::byte> bytes = with_tag_and_padding(number, frame);
   statistics_.sent(bytes);

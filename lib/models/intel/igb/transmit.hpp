@@ -16,10 +16,10 @@
 
 namespace pollux::models::igb {
 
-/// The transmit path: the queues, and what happens to a frame between them and the wire.
+/// The transmit path: the queues, and the processing of frames between the queues and the wire.
 class Transmit final : private TxSink {
  public:
-  /// A guess that makes a driver wait for TXDCTL.ENABLE.
+  /// Time until TXDCTL.ENABLE reads as set. An estimate, so that a driver has to wait.
   static constexpr Duration kEnableTime = std::chrono::microseconds(10);
   using WireHandler = std::function<void(std::span<const std::byte>)>;
 
@@ -27,27 +27,27 @@ class Transmit final : private TxSink {
   struct Losses {
     std::uint64_t too_long = 0;
     std::uint64_t unreadable = 0;
-    std::uint64_t unsupported = 0;  ///< descriptors of another format
-    std::uint64_t without_crc = 0;  ///< left without a valid FCS, so that nobody receives them
+    std::uint64_t unsupported = 0;  ///< descriptors of an unsupported format
+    std::uint64_t without_crc = 0;  ///< sent without a valid FCS, so that no receiver accepts them
     std::uint64_t empty = 0;
   };
 
   Transmit(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts& interrupts, Statistics& statistics);
 
   void reset();
-  /// A frame that leaves: to the wire, or back into the card if RCTL says so.
+  /// Sets the handler of sent frames: to the wire, or back into the card if RCTL enables loopback.
   void on_frame(WireHandler handler) { out_ = std::move(handler); }
-  /// TCTL.SWXOFF was written.
+  /// Sets the handler of a write to TCTL.SWXOFF.
   void on_software_pause(std::function<void()> handler) { software_pause_ = std::move(handler); }
-  /// Nothing is fetched while the link is down.
+  /// While the link is down no descriptor is fetched.
   void set_link(bool up);
-  /// Nor while the partner has asked for a pause, or the wire is full: no frame is begun.
+  /// While the link partner has requested a pause, or the wire is full, no new frame is started.
   enum class Hold : std::uint8_t { pause = 1, wire = 2 };
   void hold(Hold why, bool held);
 
   [[nodiscard]] TxQueue& queue(std::uint32_t number) { return queues_[number]; }
   [[nodiscard]] const Losses& losses() const noexcept { return losses_; }
-  /// Frames sent unchanged although a checksum or segmentation was asked for, which this card does not do yet.
+  /// Frames sent unchanged although a checksum or segmentation was requested, which this model does not support yet.
   [[nodiscard]] std::uint64_t offloads_skipped() const noexcept { return offloads_skipped_; }
 
  private:
@@ -67,14 +67,14 @@ class Transmit final : private TxSink {
   Statistics& statistics_;
   std::vector<TxQueue> queues_;
   std::array<Timers::Id, hw::kTxQueues> switch_{};
-  std::array<bool, hw::kTxQueues> wanted_{};  // what TXDCTL.ENABLE was last written as
+  std::array<bool, hw::kTxQueues> wanted_{};  // last value written to TXDCTL.ENABLE
   std::array<Timers::Id, hw::kTxQueues> write_back_{};
   WireHandler out_;
   std::function<void()> software_pause_;
   std::vector<std::byte> outgoing_;
   bool link_up_ = false;
   std::uint8_t holds_ = 0;  // bits of Hold
-  bool working_ = false;    // a frame that goes out may bring one in that brings this on again
+  bool working_ = false;    // guards against recursion: a sent frame may cause a received one, which calls this again
   bool work_again_ = false;
   Losses losses_;
   std::uint64_t offloads_skipped_ = 0;

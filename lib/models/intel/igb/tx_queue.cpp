@@ -83,7 +83,7 @@ void TxQueue::take(const intel::Descriptor& descriptor, TxSink& sink) {
   sink.send(number_, frame_);
 }
 
-/// Never keeps more than the longest frame, however many descriptors a driver strings together.
+/// Keeps at most the longest frame, regardless of the number of descriptors.
 void TxQueue::take_data(const intel::Descriptor& descriptor) {
   const std::size_t length = intel::tx::data_length(descriptor.hi);
   if (frame_.bytes.size() + length > hw::kMaxFrameBytes) {

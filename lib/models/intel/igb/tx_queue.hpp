@@ -16,19 +16,19 @@ namespace pollux::models::igb {
 
 namespace intel = pollux::hw::intel;
 
-/// What a transmit queue makes of a frame's descriptors.
+/// A frame that a transmit queue has assembled from descriptors.
 struct TxFrame {
   std::vector<std::byte> bytes;
-  std::uint64_t flags = 0;  ///< the first data descriptor's high word: what was asked for
+  std::uint64_t flags = 0;  ///< high word of the first data descriptor: the requested offloads
   bool too_long = false;
-  bool unreadable = false;   ///< memory refused some of it
-  bool unsupported = false;  ///< a descriptor format that this card lacks
+  bool unreadable = false;   ///< memory refused some of its reads
+  bool unsupported = false;  ///< a descriptor format that this model does not support
 };
 
-/// Where a queue's frames go.
+/// The receiver of a queue's frames.
 class TxSink {
  public:
-  /// Whether another frame may be begun.
+  /// True if another frame may be started.
   [[nodiscard]] virtual bool ready() const = 0;
   virtual void send(std::uint32_t queue, const TxFrame& frame) = 0;
 
@@ -36,7 +36,7 @@ class TxSink {
   ~TxSink() = default;
 };
 
-/// One transmit queue: its ring, the two contexts, the frame that is being put together.
+/// One transmit queue: its ring, the two contexts, and the frame that is being assembled.
 class TxQueue {
  public:
   TxQueue(RegisterFile& registers, Dma& dma, std::uint32_t number)
@@ -44,21 +44,21 @@ class TxQueue {
 
   void reset();
   [[nodiscard]] bool enabled() const noexcept { return enabled_; }
-  /// TXDCTL.ENABLE has taken effect.
+  /// Called when TXDCTL.ENABLE takes effect.
   void set_enabled(bool enabled);
   void write_head(std::uint32_t value);
 
-  /// Takes descriptors up to the tail, as long as `sink` is ready; each whole frame goes to it. True if software was
-  /// told of one, or will be by a write-back that waits for others.
+  /// Fetches descriptors up to the tail while `sink` is ready, and passes each whole frame to it. True if a write-back
+  /// was made or is pending.
   bool process(TxSink& sink);
 
-  /// Makes the write-backs that wait for others. False if there are none.
+  /// Performs all pending write-backs. False if there are none.
   bool flush_write_backs() { return waiting_.flush(dma_, number_); }
   [[nodiscard]] std::size_t waiting_write_backs() const noexcept { return waiting_.size(); }
   /// TXDCTL.WTHRESH.
   [[nodiscard]] std::uint32_t threshold() const;
 
-  /// The context descriptors last seen, by their index.
+  /// The most recent context descriptors, by index.
   [[nodiscard]] const std::array<intel::Descriptor, 2>& contexts() const noexcept { return contexts_; }
 
  private:
@@ -74,7 +74,7 @@ class TxQueue {
   Dma& dma_;
   std::uint32_t number_;
   bool enabled_ = false;
-  bool broken_ = false;  // until it is enabled anew
+  bool broken_ = false;  // until the queue is enabled again
   bool in_frame_ = false;
   TxFrame frame_;
   std::array<intel::Descriptor, 2> contexts_{};

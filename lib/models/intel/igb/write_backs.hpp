@@ -12,10 +12,10 @@
 
 namespace pollux::models::igb {
 
-/// A queue's write-backs that wait for company: with a threshold above 1 they are made together.
-/// [I-M-WTHRESH] They are made when the threshold is reached, when the moderation interval of the queue's vector is
-/// over since the first of them, on SWFLUSH and when the queue is switched off; at once where that interval is zero.
-/// Without a vector no interval ends. I210 datasheet, 7.1.4.4 and 7.2.2.6.
+/// A queue's pending write-backs. With a threshold above 1 they are performed together.
+/// [I-M-WTHRESH] They are performed when the threshold is reached, on SWFLUSH, when the queue is disabled, and when the
+/// moderation interval of the queue's vector has passed since the first of them. An interval of zero performs them at
+/// once. Without a vector there is no interval. I210 datasheet, 7.1.4.4 and 7.2.2.6.
 class WriteBacks {
  public:
   /// 8 or 16 bytes, as ModelAccess says.
@@ -27,7 +27,7 @@ class WriteBacks {
     std::memcpy(entry.bytes.data(), bytes.data(), bytes.size());
   }
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
-  /// Makes them, in order. False if there were none.
+  /// Performs them in order. False if there were none.
   bool flush(Dma& dma, std::uint32_t queue) {
     if (entries_.empty()) return false;
     for (const Entry& entry : entries_) {
