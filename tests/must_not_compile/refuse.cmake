@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Compiles SOURCE as it is, which must work, and with MUST_FAIL defined, which must not; CMakeLists.txt tells the rest.
+# Compiles SOURCE without MUST_FAIL, which must succeed, and with MUST_FAIL, which must fail (see CMakeLists.txt).
 cmake_minimum_required(VERSION 3.25)
 string(REPLACE "," ";" folders "${INCLUDES}")
 set(flags -std=c++20 -DPOLLUX_CHECKED=1 -c -o /dev/null)
@@ -30,9 +30,9 @@ endif()
 execute_process(COMMAND ${CMAKE_COMMAND} -E env LC_ALL=C ${COMPILER} ${flags} -DMUST_FAIL ${SOURCE}
   RESULT_VARIABLE status ERROR_VARIABLE errors OUTPUT_QUIET)
 if(status EQUAL 0)
-  message(FATAL_ERROR "it compiles, and must not")
+  message(FATAL_ERROR "${SOURCE} compiles with MUST_FAIL, and must not")
 endif()
 string(FIND "${errors}" "${words}" place)
 if(place EQUAL -1)
-  message(FATAL_ERROR "it fails without saying `${words}`:\n${errors}")
+  message(FATAL_ERROR "the compiler's error does not contain `${words}`:\n${errors}")
 endif()

@@ -88,7 +88,7 @@ TEST(DeviceDecorator, SupportsAPort) {
   ASSERT_TRUE(port.close());
   EXPECT_FALSE(reads.empty());
   EXPECT_FALSE(writes.empty());
-  EXPECT_TRUE(fixture.all_home());
+  EXPECT_TRUE(fixture.all_mbufs_free());
 }
 
 }  // namespace

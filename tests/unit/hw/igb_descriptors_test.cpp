@@ -8,7 +8,7 @@
 namespace pollux::hw::intel {
 namespace {
 
-// Expected words are put together by hand from the structures in Linux igb's e1000_82575.h.
+// The expected words were computed by hand from the structures in Linux igb's e1000_82575.h.
 
 TEST(IgbRxDescriptor, ArmsABuffer) {
   EXPECT_EQ(rx::armed(0x123456780), (Descriptor{0x123456780, 0}));
@@ -81,7 +81,7 @@ TEST(IgbTxDescriptor, Context) {
   EXPECT_EQ(tx::type(made.hi), tx::kTypeContext);
 }
 
-TEST(IgbDescriptor, LiesInMemoryAsTheCardReadsIt) {
+TEST(IgbDescriptor, HasTheLayoutThatTheCardReads) {
   const Descriptor made{0x0807060504030201, 0x100F0E0D0C0B0A09};
   unsigned char bytes[16];
   std::memcpy(bytes, &made, sizeof bytes);

@@ -11,7 +11,7 @@
 namespace pollux::hw::igb {
 namespace {
 
-TEST(IgbNvm, ChecksumClosesTheSum) {
+TEST(IgbNvm, ChecksumCompletesTheSum) {
   std::array<std::uint16_t, nvm::kSummedWords> words{};
   words[nvm::kChecksum] = 0xBABA;
   EXPECT_TRUE(nvm::checksum_holds(words));
@@ -25,13 +25,13 @@ TEST(IgbNvm, ChecksumClosesTheSum) {
   EXPECT_FALSE(nvm::checksum_holds(words));
 }
 
-TEST(IgbNvm, AddressLiesLowByteFirst) {
+TEST(IgbNvm, AddressIsStoredLowByteFirst) {
   constexpr std::array<std::uint16_t, 3> words{0x1100, 0x3322, 0x5544};
   const std::array<std::uint8_t, 6> expected{0x00, 0x11, 0x22, 0x33, 0x44, 0x55};
   EXPECT_EQ(nvm::mac_address(words), expected);
 }
 
-TEST(IgbPhy, RevisionIsNoPartOfTheIdentifier) {
+TEST(IgbPhy, RevisionIsNotPartOfTheIdentifier) {
   constexpr std::uint32_t kRevisions = 16;  // the identifier's lowest four bits
   for (std::uint32_t revision = 0; revision < kRevisions; ++revision) {
     EXPECT_EQ((0x02A80390u | revision) & phy::kIdMask, phy::kId) << revision;

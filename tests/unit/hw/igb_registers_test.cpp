@@ -14,7 +14,7 @@
 namespace pollux::hw::igb {
 namespace {
 
-/// Every place at which a register answers, with its name.
+/// Every offset of a register, with the register's name.
 std::vector<std::pair<std::uint32_t, std::string>> places() {
   std::vector<std::pair<std::uint32_t, std::string>> all;
   for (const RegisterInfo& info : kRegisters) {
@@ -29,17 +29,17 @@ std::vector<std::pair<std::uint32_t, std::string>> places() {
   return all;
 }
 
-TEST(IgbRegisters, LieApartInsideTheWindow) {
+TEST(IgbRegisters, DoNotOverlapAndAreInsideTheBar) {
   std::map<std::uint32_t, std::string> taken;
   for (const auto& [offset, name] : places()) {
     EXPECT_EQ(offset % 4, 0u) << name;
     EXPECT_LT(offset, kRegisterBytes) << name;
     const auto [where, fresh] = taken.emplace(offset, name);
-    EXPECT_TRUE(fresh) << name << " lies where " << where->second << " lies";
+    EXPECT_TRUE(fresh) << name << " has the offset of " << where->second;
   }
 }
 
-TEST(IgbRegisters, HaveNamesOfTheirOwn) {
+TEST(IgbRegisters, HaveUniqueNames) {
   std::set<std::string_view> names;
   for (const RegisterInfo& info : kRegisters) {
     EXPECT_TRUE(names.insert(info.name).second) << info.name;
@@ -47,7 +47,7 @@ TEST(IgbRegisters, HaveNamesOfTheirOwn) {
   }
 }
 
-TEST(IgbRegisters, FieldsLieApartIn32Bits) {
+TEST(IgbRegisters, FieldsDoNotOverlapIn32Bits) {
   for (const RegisterInfo& info : kRegisters) {
     std::uint32_t taken = 0;
     std::set<std::string_view> names;
@@ -61,8 +61,8 @@ TEST(IgbRegisters, FieldsLieApartIn32Bits) {
   }
 }
 
-/// Written down from QEMU's hw/net/igb_regs.h and e1000x_regs.h, not from the table.
-TEST(IgbRegisters, LieWhereTheCardHasThem) {
+/// The values are from QEMU's hw/net/igb_regs.h and e1000x_regs.h, not from the table.
+TEST(IgbRegisters, HaveTheOffsetsOfTheCard) {
   const std::map<std::string, std::uint32_t> expected{
       {"CTRL[0]", 0x00000},         {"STATUS[0]", 0x00008},    {"EECD[0]", 0x00010},       {"EERD[0]", 0x00014},
       {"CTRL_EXT[0]", 0x00018},     {"MDIC[0]", 0x00020},      {"ICR[0]", 0x000C0},        {"ICS[0]", 0x000C8},
@@ -94,8 +94,8 @@ TEST(IgbRegisters, LieWhereTheCardHasThem) {
   }
 }
 
-/// Written down from Linux igb's e1000_defines.h and e1000_82575.h, not from the declarations.
-TEST(IgbRegisters, HaveTheirBitsWhereTheCardHasThem) {
+/// The values are from Linux igb's e1000_defines.h and e1000_82575.h, not from the declarations.
+TEST(IgbRegisters, HaveTheBitsOfTheCard) {
   EXPECT_EQ(CTRL::SLU.bits(), 0x00000040u);
   EXPECT_EQ(CTRL::GIO_MASTER_DISABLE.bits(), 0x00000004u);
   EXPECT_EQ(CTRL::RST.bits(), 0x04000000u);
@@ -173,7 +173,7 @@ TEST(IgbLimits, FitTheirFields) {
   EXPECT_EQ(kMaxFrameBytes, 0x2600u);
 }
 
-/// Written down from Linux igb's e1000_hw.h (E1000_DEV_ID_82576...), not from the table.
+/// The values are from Linux igb's e1000_hw.h (E1000_DEV_ID_82576...), not from the table.
 TEST(IgbIds, NameEachPhysicalFunctionAndNothingElse) {
   const std::map<std::uint16_t, Media> expected{
       {0x10C9, Media::copper}, {0x10E6, Media::fiber},  {0x10E7, Media::serdes}, {0x10E8, Media::copper},

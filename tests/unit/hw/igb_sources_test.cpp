@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A table is only as good as its lists: these look into the headers for declarations that a list forgot, and into the
-// documentation for counts that no longer hold.
+// Looks for declarations in the headers that are missing from the register lists, and for counts in the documentation
+// that are out of date.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -78,7 +78,7 @@ TEST(IgbSources, EveryDeclaredFieldIsInItsRegistersList) {
   }
 }
 
-TEST(IgbSources, CoverageCountsWhatTheTableHolds) {
+TEST(IgbSources, CoverageHasTheCountsOfTheTable) {
   std::map<std::string, std::pair<std::uint32_t, std::uint32_t>> counted;
   for (const RegisterInfo& info : kRegisters) {
     auto& [registers, places] = counted[std::string(info.group)];

@@ -25,7 +25,7 @@ TEST(Register, ComposesBitsAndFields) {
   EXPECT_EQ(Sample::Value().raw(), 0u);
 }
 
-TEST(Register, TakesValuesApart) {
+TEST(Register, ReadsFields) {
   constexpr Sample::Value value(0x80123451);
   EXPECT_EQ(value.get(Sample::COUNT), 0x1234u);
   EXPECT_EQ(value.get(Sample::MODE), 5u);
@@ -37,7 +37,7 @@ TEST(Register, TakesValuesApart) {
   EXPECT_FALSE(value.has(Sample::GO | Sample::COUNT(0x1235)));
 }
 
-TEST(Register, ReplacesOnlyWhatASettingSpeaksOf) {
+TEST(Register, ReplacesOnlyTheFieldsOfASetting) {
   constexpr Sample::Value value(0x80FFFF70);
   EXPECT_EQ(value.with(Sample::COUNT(1)).raw(), 0x80000170u);
   EXPECT_EQ(value.with(Sample::SLOW | Sample::GO).raw(), 0x80FFFF11u);
@@ -49,7 +49,7 @@ TEST(Register, CutsAValueThatDoesNotFit) {
   std::uint32_t wide = 0x12345;
   EXPECT_FALSE(Sample::COUNT.fits(wide));
   EXPECT_TRUE(Sample::COUNT.fits(0xFFFF));
-  EXPECT_EQ(Sample::Value(Sample::COUNT(wide)).raw(), 0x234500u) << "the neighbour above stays zero";
+  EXPECT_EQ(Sample::Value(Sample::COUNT(wide)).raw(), 0x234500u) << "the next field stays zero";
   EXPECT_EQ(Sample::COUNT.max(), 0xFFFFu);
 }
 
@@ -60,7 +60,7 @@ TEST(Register, HoldsAFieldOfAll32Bits) {
   EXPECT_FALSE(Whole::Value(0x7FFFFFFF).all_ones());
 }
 
-TEST(Register, PlacesBothBlocksOfAnArray) {
+TEST(Register, KnowsBothBlocksOfAnArray) {
   EXPECT_EQ(Split::offset(0), 0x200u);
   EXPECT_EQ(Split::offset(3), 0x218u);
   EXPECT_EQ(Split::offset(4), 0x400u);

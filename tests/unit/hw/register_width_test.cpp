@@ -12,7 +12,7 @@
 namespace pollux {
 namespace {
 
-/// A common configuration as virtio has it, in part.
+/// A part of virtio's common configuration.
 struct SELECT : Register<SELECT, 0x0, Access::rw> {};
 struct VECTOR : Register16<VECTOR, 0x4, Access::rw> {};
 struct STATE : Register8<STATE, 0x6, Access::rw> {
@@ -24,7 +24,7 @@ struct CAUSE : Register8<CAUSE, 0x7, Access::rc> {};
 struct SIZES : Register16<SIZES, 0x8, Access::rw, Stride{2, 4}> {};
 using NarrowRegisters = RegisterWindow<SELECT>;
 
-/// Notes each access with its width; reads answer what was written.
+/// Records each access with its width. A read returns what was written.
 class NarrowCard final : public RemoteRegisters {
  public:
   std::uint32_t read32(std::uint32_t offset) noexcept override { return read_narrow(offset, 4); }
@@ -45,7 +45,7 @@ class NarrowCard final : public RemoteRegisters {
   std::array<std::uint8_t, 16> bytes{};
 };
 
-/// One of 32-bit registers alone: it leaves the narrow accesses out.
+/// Supports 32-bit accesses only.
 class WordCard final : public RemoteRegisters {
  public:
   std::uint32_t read32(std::uint32_t offset) noexcept override {
@@ -80,7 +80,7 @@ TEST(RegisterWidth, EachAccessHasTheWidthOfItsRegister) {
                                                 "read8 6", "write16 14", "read16 14", "read8 7"}));
 }
 
-TEST(RegisterWidth, MappedRegistersLeaveTheirNeighboursAlone) {
+TEST(RegisterWidth, MappedRegistersDoNotChangeTheirNeighbours) {
   alignas(4) std::array<std::uint8_t, 20> memory;
   memory.fill(0xA5);
   exercise(NarrowRegisters(Bar(memory.data(), 16)));
@@ -88,7 +88,7 @@ TEST(RegisterWidth, MappedRegistersLeaveTheirNeighboursAlone) {
                                                   0xA5, 0xA5, 0xA5, 0xA5, 0x34, 0x12, 0xA5, 0xA5, 0xA5, 0xA5}));
 }
 
-TEST(RegisterWidth, AWindowOfWordsAnswersPartOfThemAndIgnoresNarrowWrites) {
+TEST(RegisterWidth, A32BitWindowSplitsReadsAndIgnoresNarrowWrites) {
   WordCard card;
   const Bar bar(card, 8);
   for (std::uint32_t offset = 0; offset < 8; ++offset) EXPECT_EQ(bar.read8(offset), 0x11 * (offset + 1)) << offset;
@@ -100,7 +100,7 @@ TEST(RegisterWidth, AWindowOfWordsAnswersPartOfThemAndIgnoresNarrowWrites) {
   EXPECT_EQ(card.words, (std::array<std::uint32_t, 2>{0x44332211, 0x88776655}));
 }
 
-TEST(RegisterWidth, IsInTheDeclarationAsData) {
+TEST(RegisterWidth, IsPartOfTheRegisterInfo) {
   constexpr auto kTable = POLLUX_REGISTERS("common", SELECT, VECTOR, STATE);
   EXPECT_EQ(kTable[0].bits, 32u);
   EXPECT_EQ(kTable[1].bits, 16u);

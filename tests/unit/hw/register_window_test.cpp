@@ -10,7 +10,7 @@
 namespace pollux::hw::igb {
 namespace {
 
-/// Remembers what was done to it, in order; reads answer what was written.
+/// Records each access in order. A read returns what was written.
 class Card final : public RemoteRegisters {
  public:
   std::uint32_t read32(std::uint32_t offset) noexcept override {
@@ -33,14 +33,14 @@ class RegisterWindowTest : public testing::Test {
   Registers regs{Bar(card, 0x20000)};
 };
 
-TEST_F(RegisterWindowTest, WritesAndReadsAtTheRegistersPlace) {
+TEST_F(RegisterWindowTest, WritesAndReadsAtTheRegistersOffset) {
   regs.write<RXDCTL>(5, RXDCTL::ENABLE | RXDCTL::WTHRESH(4));
   EXPECT_EQ(card.words[0xC168 / 4], 0x02040000u);
   EXPECT_TRUE(regs.read<RXDCTL>(5).has(RXDCTL::ENABLE));
   EXPECT_FALSE(regs.read<RXDCTL>(4).has(RXDCTL::ENABLE));
 }
 
-TEST_F(RegisterWindowTest, ModifiesOnlyWhatIsNamed) {
+TEST_F(RegisterWindowTest, ModifiesOnlyTheGivenFields) {
   card.words[0] = 0x88000841;
   regs.modify<CTRL>(CTRL::SLU | CTRL::SPEED(2));
   EXPECT_EQ(card.words[0], 0x88000A41u);
@@ -53,7 +53,7 @@ TEST_F(RegisterWindowTest, ModifiesOnlyWhatIsNamed) {
   EXPECT_EQ(card.words[TXDCTL::offset(2) / 4], 0x00010000u);
 }
 
-TEST_F(RegisterWindowTest, ReadsAndClearsByOneRead) {
+TEST_F(RegisterWindowTest, ReadsAndClearsWithOneRead) {
   card.words[0xC0 / 4] = 0x4;
   EXPECT_TRUE(regs.read_and_clear<ICR>().has(ICR::LSC));
   card.words[0xC070 / 4] = 7;
@@ -61,7 +61,7 @@ TEST_F(RegisterWindowTest, ReadsAndClearsByOneRead) {
   EXPECT_EQ(card.log, (std::vector<std::string>{"read 192", "read 49264"}));
 }
 
-TEST_F(RegisterWindowTest, TouchesNothingBeyondAnArray) {
+TEST_F(RegisterWindowTest, AccessesNothingBeyondAnArray) {
   regs.write<RXDCTL>(16, RXDCTL::ENABLE);
   regs.modify<RXDCTL>(16, RXDCTL::ENABLE);
   regs.clear<RXDCTL>(16, RXDCTL::ENABLE);
@@ -76,7 +76,7 @@ TEST_F(RegisterWindowTest, FlushSendsPostedWritesAndThenReadsStatus) {
   EXPECT_EQ(card.log, (std::vector<std::string>{"write 0", "flush", "read 8"}));
 }
 
-TEST_F(RegisterWindowTest, TellsACardThatIsGone) {
+TEST_F(RegisterWindowTest, DetectsARemovedCard) {
   EXPECT_FALSE(regs.removed());
   card.words[8 / 4] = 0xFFFFFFFF;
   EXPECT_TRUE(regs.removed());
@@ -87,7 +87,7 @@ TEST_F(RegisterWindowTest, DoorbellRingsTheQueuesTail) {
   EXPECT_EQ(card.words[0xE0D8 / 4], 17u);
 }
 
-TEST(RegisterWindow, HasADoorbellForEachTailAndForNoneBeyond) {
+TEST(RegisterWindow, HasADoorbellForEachTailOnly) {
   std::vector<std::uint8_t> memory(0x20000);
   const Registers regs(Bar(memory.data(), memory.size()));
   for (std::uint32_t queue = 0; queue < TDT::kCount; ++queue) {

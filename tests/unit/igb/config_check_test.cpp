@@ -36,96 +36,99 @@ struct Pools {
   }
 };
 
-struct Refusal {
+/// A rejected configuration.
+struct BadConfig {
   const char* name;
-  void (*spoil)(PortConfig& config, const Pools& pools);
-  const char* what;  ///< the value and its range
+  void (*change)(PortConfig& config, const Pools& pools);
+  const char* what;  ///< part of the message: the value and its range
   const char* hint;
 };
 
-class RefusedConfigs : public testing::TestWithParam<Refusal> {};
+class RejectedConfigs : public testing::TestWithParam<BadConfig> {};
 
-TEST_P(RefusedConfigs, NameTheValueAndItsRange) {
+TEST_P(RejectedConfigs, NameTheValueAndItsRange) {
   const Pools pools;
   PortConfig config{.rx = {.pool = &pools.pool}};
   ASSERT_TRUE(pools.check(config));
-  GetParam().spoil(config, pools);
-  const auto plan = pools.check(config);
-  ASSERT_FALSE(plan);
-  EXPECT_EQ(plan.error().code, ErrorCode::invalid_argument);
-  EXPECT_THAT(plan.error().what, HasSubstr("sim:0: "));
-  EXPECT_THAT(plan.error().what, HasSubstr(GetParam().what));
-  EXPECT_THAT(plan.error().hint, HasSubstr(GetParam().hint));
+  GetParam().change(config, pools);
+  const auto valid = pools.check(config);
+  ASSERT_FALSE(valid);
+  EXPECT_EQ(valid.error().code, ErrorCode::invalid_argument);
+  EXPECT_THAT(valid.error().what, HasSubstr("sim:0: "));
+  EXPECT_THAT(valid.error().what, HasSubstr(GetParam().what));
+  EXPECT_THAT(valid.error().hint, HasSubstr(GetParam().hint));
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    All, RefusedConfigs,
+    All, RejectedConfigs,
     testing::Values(
-        Refusal{"too_many_rx_queues", [](PortConfig& c, const Pools&) { c.rx_queues = 17; },
-                "rx_queues = 17 is outside 0 to 16", "16"},
-        Refusal{"too_many_tx_queues", [](PortConfig& c, const Pools&) { c.tx_queues = 65535; },
-                "tx_queues = 65535 is outside 0 to 16", "16"},
-        Refusal{"no_queue", [](PortConfig& c, const Pools&) { c.rx_queues = c.tx_queues = 0; }, "both 0",
-                "at least one"},
-        Refusal{"cache_without_its_pool",
-                [](PortConfig& c, const Pools& p) {
-                  c.rx.pool = nullptr;
-                  c.rx.cache = c.tx.cache = &p.cache;
-                },
-                "rx.cache belongs to pool 'plain', but rx.pool is not set", "rx.pool"},
-        Refusal{"rx_ring_zero", [](PortConfig& c, const Pools&) { c.rx.ring = 0; },
-                "rx.ring = 0 is not a power of two from 8 to 4096", "nearest is 8"},
-        Refusal{"rx_ring_odd", [](PortConfig& c, const Pools&) { c.rx.ring = 500; }, "rx.ring = 500", "nearest is 512"},
-        Refusal{"rx_ring_multiple_of_8", [](PortConfig& c, const Pools&) { c.rx.ring = 24; }, "rx.ring = 24",
-                "nearest is 32"},
-        Refusal{"tx_ring_small", [](PortConfig& c, const Pools&) { c.tx.ring = 4; }, "tx.ring = 4", "nearest is 8"},
-        Refusal{"tx_ring_large", [](PortConfig& c, const Pools&) { c.tx.ring = 8192; }, "tx.ring = 8192",
-                "nearest is 4096"},
-        Refusal{"tx_ring_huge", [](PortConfig& c, const Pools&) { c.tx.ring = 0xFFFFFFFF; }, "tx.ring = 4294967295",
-                "nearest is 4096"},
-        Refusal{"mtu_small", [](PortConfig& c, const Pools&) { c.mtu = 67; }, "mtu = 67 is outside 68 to 9706", "9728"},
-        Refusal{"mtu_large", [](PortConfig& c, const Pools&) { c.mtu = 9707; }, "mtu = 9707 is outside 68 to 9706",
-                "9728"},
-        Refusal{"mtu_huge", [](PortConfig& c, const Pools&) { c.mtu = 0xFFFFFFFF; }, "outside 68 to 9706", "9728"},
-        Refusal{"jumbo_in_tiny_ring",
-                [](PortConfig& c, const Pools& p) {
-                  c.rx.pool = &p.kibibyte;
-                  c.rx.ring = 8;
-                  c.mtu = 9000;
-                },
-                "a frame of 9018 bytes does not fit receive queue 0, which has ring = 8 and buffers of 1024",
-                "larger ring"},
-        Refusal{"pool_too_small", [](PortConfig& c, const Pools& p) { c.rx.pool = &p.small; },
-                "pool 'few' has 100 mbufs, 1 receive ring needs 512", "more than 512"},
-        Refusal{"pool_too_small_for_many",
-                [](PortConfig& c, const Pools&) {
-                  c.rx_queues = 16;
-                  c.rx.ring = 512;
-                },
-                "pool 'plain' has 4096 mbufs, 16 receive rings need 8192", "more than 8192"},
-        Refusal{"buffer_too_small", [](PortConfig& c, const Pools& p) { c.rx.pool = &p.tight; },
-                "a buffer too small for receive queue 0", "at least 1,024"},
-        Refusal{"foreign_pool", [](PortConfig& c, const Pools& p) { c.rx.pool = &p.foreign; },
-                "pool 'foreign' belongs to another Context", "port's Context"},
-        Refusal{"cache_of_another_pool",
-                [](PortConfig& c, const Pools& p) { c.rx.cache = c.tx.cache = &p.cache_of_small; },
-                "pool 'few' and the queue to 'plain'", "rx.pool"},
-        Refusal{"foreign_cache",
-                [](PortConfig& c, const Pools& p) {
-                  c.rx_queues = 0;
-                  c.rx.cache = c.tx.cache = &p.cache_of_foreign;
-                },
-                "pool 'foreign' belongs to another Context", "port's Context"}),
-    [](const auto& refusal) { return std::string(refusal.param.name); });
+        BadConfig{"too_many_rx_queues", [](PortConfig& c, const Pools&) { c.rx_queues = 17; },
+                  "rx_queues = 17 is outside 0 to 16", "16"},
+        BadConfig{"too_many_tx_queues", [](PortConfig& c, const Pools&) { c.tx_queues = 65535; },
+                  "tx_queues = 65535 is outside 0 to 16", "16"},
+        BadConfig{"no_queue", [](PortConfig& c, const Pools&) { c.rx_queues = c.tx_queues = 0; }, "both 0",
+                  "at least one"},
+        BadConfig{"cache_without_its_pool",
+                  [](PortConfig& c, const Pools& p) {
+                    c.rx.pool = nullptr;
+                    c.rx.cache = c.tx.cache = &p.cache;
+                  },
+                  "rx.cache belongs to pool 'plain', but rx.pool is not set", "rx.pool"},
+        BadConfig{"rx_ring_zero", [](PortConfig& c, const Pools&) { c.rx.ring = 0; },
+                  "rx.ring = 0 is not a power of two from 8 to 4096", "nearest is 8"},
+        BadConfig{"rx_ring_odd", [](PortConfig& c, const Pools&) { c.rx.ring = 500; }, "rx.ring = 500",
+                  "nearest is 512"},
+        BadConfig{"rx_ring_multiple_of_8", [](PortConfig& c, const Pools&) { c.rx.ring = 24; }, "rx.ring = 24",
+                  "nearest is 32"},
+        BadConfig{"tx_ring_small", [](PortConfig& c, const Pools&) { c.tx.ring = 4; }, "tx.ring = 4", "nearest is 8"},
+        BadConfig{"tx_ring_large", [](PortConfig& c, const Pools&) { c.tx.ring = 8192; }, "tx.ring = 8192",
+                  "nearest is 4096"},
+        BadConfig{"tx_ring_huge", [](PortConfig& c, const Pools&) { c.tx.ring = 0xFFFFFFFF; }, "tx.ring = 4294967295",
+                  "nearest is 4096"},
+        BadConfig{"mtu_small", [](PortConfig& c, const Pools&) { c.mtu = 67; }, "mtu = 67 is outside 68 to 9706",
+                  "9728"},
+        BadConfig{"mtu_large", [](PortConfig& c, const Pools&) { c.mtu = 9707; }, "mtu = 9707 is outside 68 to 9706",
+                  "9728"},
+        BadConfig{"mtu_huge", [](PortConfig& c, const Pools&) { c.mtu = 0xFFFFFFFF; }, "outside 68 to 9706", "9728"},
+        BadConfig{"jumbo_in_tiny_ring",
+                  [](PortConfig& c, const Pools& p) {
+                    c.rx.pool = &p.kibibyte;
+                    c.rx.ring = 8;
+                    c.mtu = 9000;
+                  },
+                  "a frame of 9018 bytes does not fit receive queue 0, which has ring = 8 and buffers of 1024",
+                  "larger ring"},
+        BadConfig{"pool_too_small", [](PortConfig& c, const Pools& p) { c.rx.pool = &p.small; },
+                  "pool 'few' has 100 mbufs, 1 receive ring needs 512", "more than 512"},
+        BadConfig{"pool_too_small_for_many",
+                  [](PortConfig& c, const Pools&) {
+                    c.rx_queues = 16;
+                    c.rx.ring = 512;
+                  },
+                  "pool 'plain' has 4096 mbufs, 16 receive rings need 8192", "more than 8192"},
+        BadConfig{"buffer_too_small", [](PortConfig& c, const Pools& p) { c.rx.pool = &p.tight; },
+                  "a buffer too small for receive queue 0", "at least 1,024"},
+        BadConfig{"foreign_pool", [](PortConfig& c, const Pools& p) { c.rx.pool = &p.foreign; },
+                  "pool 'foreign' belongs to another Context", "port's Context"},
+        BadConfig{"cache_of_another_pool",
+                  [](PortConfig& c, const Pools& p) { c.rx.cache = c.tx.cache = &p.cache_of_small; },
+                  "pool 'few' and the queue to 'plain'", "rx.pool"},
+        BadConfig{"foreign_cache",
+                  [](PortConfig& c, const Pools& p) {
+                    c.rx_queues = 0;
+                    c.rx.cache = c.tx.cache = &p.cache_of_foreign;
+                  },
+                  "pool 'foreign' belongs to another Context", "port's Context"}),
+    [](const auto& bad) { return std::string(bad.param.name); });
 
-TEST(ConfigCheck, TakesWhatTheCardCanDo) {
+TEST(ConfigCheck, AcceptsWhatTheCardSupports) {
   const Pools pools;
   for (const std::uint32_t ring : {8u, 16u, 512u, 4096u}) {
-    const auto plan = pools.check({.rx = {.pool = &pools.pool, .ring = ring}, .tx = {.ring = ring}, .mtu = 1500});
-    ASSERT_TRUE(plan) << plan.error().message();
-    ASSERT_EQ(plan->rx.size(), 1U);
-    EXPECT_EQ(plan->rx[0].ring, ring);
-    EXPECT_EQ(plan->tx[0].ring, ring);
+    const auto valid = pools.check({.rx = {.pool = &pools.pool, .ring = ring}, .tx = {.ring = ring}, .mtu = 1500});
+    ASSERT_TRUE(valid) << valid.error().message();
+    ASSERT_EQ(valid->rx.size(), 1U);
+    EXPECT_EQ(valid->rx[0].ring, ring);
+    EXPECT_EQ(valid->tx[0].ring, ring);
   }
   EXPECT_TRUE(pools.check({.rx_queues = 0, .tx_queues = 16})) << "sending needs no pool";
   EXPECT_TRUE(pools.check({.rx = {.pool = &pools.pool, .ring = 256}, .rx_queues = 16, .tx_queues = 0}));
@@ -135,7 +138,7 @@ TEST(ConfigCheck, TakesWhatTheCardCanDo) {
   EXPECT_TRUE(pools.check({.rx = {.pool = &pools.pool}, .mtu = kMinMtu}));
 }
 
-TEST(ConfigCheck, PlansAPoolWhereNoneIsGiven) {
+TEST(ConfigCheck, PlansAPoolIfNoneIsGiven) {
   const Pools pools;
   const auto valid = pools.check({.rx = {.ring = 8}, .tx = {.ring = 8}, .mtu = max_mtu(hw::igb::kCards[0])});
   ASSERT_TRUE(valid) << valid.error().message();
@@ -166,7 +169,7 @@ TEST(ConfigCheck, NearestRing) {
   EXPECT_EQ(nearest_ring(0xFFFFFFFF, limits), 4096u);
 }
 
-TEST(ConfigCheck, ARefusedConfigurationLeavesThePortAsItWas) {
+TEST(ConfigCheck, ARejectedConfigurationChangesNothing) {
   IgbFixture fixture;
   auto port = fixture.open();
   ASSERT_NE(port, nullptr);

@@ -14,15 +14,15 @@
 
 namespace pollux::drivers::igb {
 
-/// What is wrong with a card, and what was done to it. Shared with the test, since a port owns its device.
+/// The faults of a card, and a record of what was done to it. Shared with the test, since a port owns its device.
 struct Faults {
   bool removed = false;  ///< every register reads all ones
   bool removal_wanted = false;
   int error_event = -1;
-  /// Answers instead of the card; nothing: the card answers.
+  /// Answers a read instead of the card. With nullopt, the card answers.
   std::function<std::optional<std::uint32_t>(std::uint32_t offset)> on_read;
-  /// Whether the card is not to see a write.
-  std::function<bool(std::uint32_t offset, std::uint32_t value)> swallows;
+  /// Whether to discard a write.
+  std::function<bool(std::uint32_t offset, std::uint32_t value)> discards;
   std::optional<Error> reset_error;
   std::optional<Error> bus_master_error;
   std::size_t bar_size = hw::igb::kRegisterBytes;
@@ -82,7 +82,7 @@ class FaultyDevice final : public Device, private RemoteRegisters {
   void write32(std::uint32_t offset, std::uint32_t value) noexcept override {
     if (faults_->removed) return;
     faults_->writes.emplace_back(offset, value);
-    if (faults_->swallows && faults_->swallows(offset, value)) return;
+    if (faults_->discards && faults_->discards(offset, value)) return;
     window_.write32(offset, value);
   }
   void flush() noexcept override { window_.flush(); }

@@ -66,7 +66,7 @@ struct IgbFixture {
   auto with_card(Work work) {
     return wire->with_card(0, [&](DeviceModel& card) { return work(static_cast<models::igb::Card&>(card)); });
   }
-  [[nodiscard]] bool all_home() const { return pool.stats().in_use() == 0; }
+  [[nodiscard]] bool all_mbufs_free() const { return pool.stats().in_use() == 0; }
   [[nodiscard]] bool has_logged(const std::string& text) const {
     for (const std::string& line : log) {
       if (line.find(text) != std::string::npos) return true;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// When a port gives a forward path, when it refuses one, and what becomes of one when its ports change under it.
+// When a port creates a forward path, when it rejects one, and what happens to a path when its ports change.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -16,7 +16,7 @@ CardFixtureOptions not_started() {
   return options;
 }
 
-/// A CardFixture whose port is configured, and forwards back out of itself.
+/// A CardFixture whose port is configured and has a forward path to itself.
 struct ForwardFixture : CardFixture {
   ForwardFixture() : CardFixture(not_started()) {
     EXPECT_TRUE(port.configure(config));
@@ -54,7 +54,7 @@ TEST(ForwardPath, IsMadeBetweenConfigureAndStart) {
   expect_refused(fixture.port.forward_path(0, fixture.port, 0), ErrorCode::bad_state, "forward_path");
 }
 
-TEST(ForwardPath, NeedsQueuesThatAreThereAndFree) {
+TEST(ForwardPath, NeedsQueuesThatExistAndAreFree) {
   ForwardFixture fixture;
   expect_refused(fixture.port.forward_path(1, fixture.port, 0), ErrorCode::invalid_argument, "no receive queue 1");
   expect_refused(fixture.port.forward_path(0, fixture.port, 0), ErrorCode::invalid_argument,
@@ -65,7 +65,7 @@ TEST(ForwardPath, NeedsQueuesThatAreThereAndFree) {
   expect_refused(other.port.forward_path(0, fixture.port, 0), ErrorCode::invalid_argument, "another Context");
 }
 
-TEST(ForwardPath, LeadsFromDriverToSameDriver) {
+TEST(ForwardPath, NeedsTwoPortsOfTheSameDriver) {
   CardFixture fixture(not_started());
   ASSERT_TRUE(fixture.port.configure(fixture.config));
   auto null = open_unconfigured(fixture.context, "null:");
@@ -89,7 +89,7 @@ TEST(ForwardPath, MovesFramesAndCountsThem) {
   EXPECT_EQ(fixture.pool.stats().in_use(), 0u);
 }
 
-TEST(ForwardPath, RestsWhileItsPortIsStoppedAndGoesOnAfterwards) {
+TEST(ForwardPath, IsIdleWhileItsPortIsStopped) {
   ForwardFixture fixture;
   EXPECT_EQ(fixture.forward(), 0u);
   fixture.start();
@@ -100,11 +100,11 @@ TEST(ForwardPath, RestsWhileItsPortIsStoppedAndGoesOnAfterwards) {
   EXPECT_EQ(fixture.forward(), 1u);
 }
 
-TEST(ForwardPath, GivesTheQueuesBackWhileTheyRun) {
+TEST(ForwardPath, ReturnsTheQueuesWhileTheyRun) {
   ForwardFixture fixture;
   fixture.start();
   fixture.inject(counting_frame(60));
-  EXPECT_EQ(fixture.rx_burst().size(), 0u) << "the queue is the path's";
+  EXPECT_EQ(fixture.rx_burst().size(), 0u) << "the path polls the queue";
   EXPECT_EQ(fixture.forward(), 1u);
   fixture.path.reset();
   fixture.inject(counting_frame(61));
@@ -113,7 +113,7 @@ TEST(ForwardPath, GivesTheQueuesBackWhileTheyRun) {
   EXPECT_TRUE(fixture.every_mbuf_accounted_for());
 }
 
-TEST(ForwardPath, IsLetGoByAPortThatIsConfiguredAnew) {
+TEST(ForwardPath, IsDetachedWhenItsPortIsConfiguredAgain) {
   ForwardFixture fixture;
   ASSERT_TRUE(fixture.port.configure(fixture.config));
   fixture.start();
@@ -122,7 +122,7 @@ TEST(ForwardPath, IsLetGoByAPortThatIsConfiguredAnew) {
   EXPECT_EQ(fixture.receive_all().size(), 1u);
 }
 
-TEST(ForwardPath, IsLetGoWithAQueueThatIsThereNoMore) {
+TEST(ForwardPath, IsDetachedFromAQueueThatNoLongerExists) {
   Context context;
   const Mempool pool = Mempool::create(context, {.count = 1024}).value();
   Port in = open_unconfigured(context, "sim:0").value();
@@ -131,12 +131,12 @@ TEST(ForwardPath, IsLetGoWithAQueueThatIsThereNoMore) {
   ASSERT_TRUE(in.configure(config));
   ASSERT_TRUE(out.configure(config));
   const auto path = in.forward_path(1, out, 0);
-  const auto way_back = out.forward_path(1, in, 1);
-  ASSERT_TRUE(path && way_back);
+  const auto return_path = out.forward_path(1, in, 1);
+  ASSERT_TRUE(path && return_path);
   config.rx_queues = config.tx_queues = 1;
   ASSERT_TRUE(in.configure(config));
-  EXPECT_TRUE(out.forward_path(0, out, 0)) << "its transmit queue is free again";
-  EXPECT_TRUE(out.forward_path(1, out, 1)) << "and its receive queue";
+  EXPECT_TRUE(out.forward_path(0, out, 0)) << "the transmit queue is free again";
+  EXPECT_TRUE(out.forward_path(1, out, 1)) << "the receive queue is free again";
 }
 
 TEST(ForwardPath, OutlivesItsPort) {
@@ -147,7 +147,7 @@ TEST(ForwardPath, OutlivesItsPort) {
   EXPECT_EQ(fixture.pool.stats().in_use(), 0u);
 }
 
-TEST(ForwardPath, StartSaysThatThePoolIsTooSmallForItsSpares) {
+TEST(ForwardPath, StartFailsIfThePoolIsTooSmallForItsSpares) {
   CardFixtureOptions options = not_started();
   options.pool.count = 100;  // 64 for the receive ring, and 64 more
   CardFixture fixture(options);
@@ -160,7 +160,7 @@ TEST(ForwardPath, StartSaysThatThePoolIsTooSmallForItsSpares) {
   EXPECT_THAT(started.error().message(), HasSubstr("forward path's transmit ring needs 64"));
   EXPECT_EQ(fixture.pool.stats().in_use(), 0u);
   path->reset();
-  EXPECT_TRUE(fixture.port.start()) << "without it there are enough";
+  EXPECT_TRUE(fixture.port.start()) << "without the path there are enough mbufs";
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the port says of its link, and that frames pass, whatever the partner on the wire can do.
+// The port reports its link correctly and transfers frames with every kind of link partner.
 #include <gtest/gtest.h>
 
 #include <ostream>
@@ -28,10 +28,10 @@ LinkPartner forced(unsigned abilities) {
 struct LinkCase {
   const char* name;
   LinkPartner partner;
-  const char* link;  ///< as to_string(Link) has it
+  const char* link;  ///< the text of to_string(Link)
 };
 
-/// For the test's name.
+/// Prints the parameter in the test's name.
 void PrintTo(const LinkCase& part, std::ostream* out) { *out << part.link; }
 
 class PortLink : public testing::TestWithParam<LinkCase> {
@@ -72,7 +72,7 @@ INSTANTIATE_TEST_SUITE_P(
                     LinkCase{"Full100", without_gigabit(kAll100 | kAll10), "up, 100 Mb/s, full duplex"},
                     LinkCase{"Half100", without_gigabit(mii::k100Half | kAll10), "up, 100 Mb/s, half duplex"},
                     LinkCase{"Full1000", LinkPartner{}, "up, 1000 Mb/s, full duplex"},
-                    // The driver offers 1000 Mb/s as full duplex alone.
+                    // The driver advertises 1000 Mb/s with full duplex only.
                     LinkCase{"Half1000And100", LinkPartner{.gigabit_full = false}, "up, 100 Mb/s, full duplex"},
                     LinkCase{"Half1000Alone", LinkPartner{.abilities = 0, .gigabit_full = false}, "down"},
                     LinkCase{"Forced100", forced(mii::k100Full), "up, 100 Mb/s, half duplex"},

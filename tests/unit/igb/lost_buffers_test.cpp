@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Buffers that could get lost: in the rings of a card that is gone, and where a start fails half way.
+// No buffer is lost in the rings of a removed card, or when a start fails half way.
 #include <gtest/gtest.h>
 
 #include <string_view>
@@ -19,12 +19,12 @@ std::uint64_t value_of(const std::vector<Counter>& counters, std::string_view na
   return 0;
 }
 
-TEST(ARemovedCard, NamesFramesAndBuffersThatComeBack) {
+TEST(ARemovedCard, CountsFramesAndBuffersThatAreFreed) {
   IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   for (unsigned i = 0; i < 3; ++i) fixture.wire->inject(broadcast(64, i));
-  fixture.faults->swallows = [](std::uint32_t offset, std::uint32_t) { return offset == reg::TDT::offset(0); };
+  fixture.faults->discards = [](std::uint32_t offset, std::uint32_t) { return offset == reg::TDT::offset(0); };
   Burst<2> burst;
   for (int i = 0; i < 2; ++i) {
     MbufPtr frame = fixture.pool.allocate();
@@ -38,7 +38,7 @@ TEST(ARemovedCard, NamesFramesAndBuffersThatComeBack) {
   EXPECT_EQ(value_of(port->extended_stats(), "removed_buffers"), 0u);
   const std::uint32_t out = fixture.pool.stats().in_use();
   EXPECT_TRUE(port->close());
-  EXPECT_TRUE(fixture.all_home());
+  EXPECT_TRUE(fixture.all_mbufs_free());
   const Stats stats = port->stats();
   EXPECT_EQ(value_of(stats.drops, "rx_removed"), 3u);
   EXPECT_EQ(value_of(stats.drops, "tx_removed"), 2u);
@@ -62,7 +62,7 @@ TEST(StartFails, AndNoBufferOfAnEarlierQueueIsLostWhenALaterOneCannotBeFilled) {
   held.clear();
   EXPECT_TRUE(port->start()) << "a failed start takes nothing";
   EXPECT_TRUE(port->close());
-  EXPECT_TRUE(fixture.all_home());
+  EXPECT_TRUE(fixture.all_mbufs_free());
 }
 
 }  // namespace

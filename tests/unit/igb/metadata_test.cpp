@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What came with a frame that passed the in-process card and the driver, on each burst mode.
+// The metadata of frames that the in-process card and the driver received, in each burst mode.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -16,7 +16,7 @@ namespace {
 using test::KnownFrame;
 
 constexpr std::uint16_t kQueues = 4;
-/// Each frame as often, so that on every queue whole groups of SIMD width carry it, and a rest.
+/// Copies of each frame: one whole group of SIMD width and a remainder.
 constexpr std::size_t kCopies = 7;
 
 class Metadata : public testing::TestWithParam<BurstMode> {
@@ -30,13 +30,13 @@ class Metadata : public testing::TestWithParam<BurstMode> {
     ASSERT_NE(port_, nullptr);
   }
 
-  /// What is on the queue that `frame`'s hash leads to must be `copies` of it, and the others be empty.
+  /// Expects `copies` of the frame on the queue that its hash selects, and no frame on the others.
   void expect(const KnownFrame& frame, std::size_t copies) {
-    const std::uint16_t due = static_cast<std::uint16_t>(frame.hash.value_or(0) % 128 % kQueues);
+    const std::uint16_t expected = static_cast<std::uint16_t>(frame.hash.value_or(0) % 128 % kQueues);
     for (std::uint16_t queue = 0; queue < kQueues; ++queue) {
       Burst<64> burst;
       port_->rx_queue(queue)->rx_burst(burst);
-      EXPECT_EQ(burst.size(), queue == due ? copies : 0) << frame.name << " on queue " << queue;
+      EXPECT_EQ(burst.size(), queue == expected ? copies : 0) << frame.name << " on queue " << queue;
       for (const Mbuf& mbuf : burst) {
         EXPECT_TRUE(test::holds(mbuf, frame)) << frame.name;
         test::expect_metadata(mbuf, frame);
@@ -54,30 +54,30 @@ class Metadata : public testing::TestWithParam<BurstMode> {
   std::unique_ptr<PortMachine> port_;
 };
 
-TEST_P(Metadata, OfFramesAloneIsWhatTheCardSaid) { pass(test::known_frames(), 1); }
+TEST_P(Metadata, OfSingleFramesIsWhatTheCardReported) { pass(test::known_frames(), 1); }
 
-TEST_P(Metadata, OfFramesInGroupsIsWhatTheCardSaid) { pass(test::known_frames(), kCopies); }
+TEST_P(Metadata, OfFramesInGroupsIsWhatTheCardReported) { pass(test::known_frames(), kCopies); }
 
-// Neighbours in a group differ in every field.
+// Neighbouring frames in a group differ in every field.
 TEST_P(Metadata, OfNeighboursIsNotMixedUp) {
-  std::vector<std::vector<KnownFrame>> due(kQueues);
+  std::vector<std::vector<KnownFrame>> expected(kQueues);
   for (const KnownFrame& frame : test::known_frames()) {
     fixture_.wire->inject(frame.bytes);
-    due[frame.hash.value_or(0) % 128 % kQueues].push_back(frame);
+    expected[frame.hash.value_or(0) % 128 % kQueues].push_back(frame);
   }
   for (std::uint16_t queue = 0; queue < kQueues; ++queue) {
     Burst<64> burst;
     port_->rx_queue(queue)->rx_burst(burst);
-    ASSERT_EQ(burst.size(), due[queue].size());
-    EXPECT_GE(burst.size(), 4u) << "less than a group of SIMD width";
+    ASSERT_EQ(burst.size(), expected[queue].size());
+    EXPECT_GE(burst.size(), 4u) << "fewer frames than a group of SIMD width";
     for (std::uint32_t i = 0; i < burst.size(); ++i) {
-      EXPECT_TRUE(test::holds(burst[i], due[queue][i])) << due[queue][i].name;
-      test::expect_metadata(burst[i], due[queue][i]);
+      EXPECT_TRUE(test::holds(burst[i], expected[queue][i])) << expected[queue][i].name;
+      test::expect_metadata(burst[i], expected[queue][i]);
     }
   }
 }
 
-// As the headers say: the driver has no tags stripped and takes no timestamps yet.
+// As the headers document, the driver does not strip tags and takes no timestamps yet.
 TEST_P(Metadata, LeavesATagInTheFrameAndHasNoTimestamp) {
   KnownFrame frame = test::known_frames().front();
   const std::array<std::byte, 4> tag{std::byte{0x81}, std::byte{0x00}, std::byte{0x60}, std::byte{0x2A}};
@@ -94,14 +94,14 @@ TEST_P(Metadata, LeavesATagInTheFrameAndHasNoTimestamp) {
 }
 
 // The driver does not ask the card to check SCTP.
-TEST_P(Metadata, OfSctpHasNoVerdict) {
+TEST_P(Metadata, OfSctpHasNoChecksumStatus) {
   auto frames = test::known_sctp_frames();
   for (KnownFrame& frame : frames) frame.l4 = ChecksumStatus::unknown;
   pass(frames, kCopies);
 }
 
-// On a card that checks SCTP all the same, as QEMU's does: E-SCTP60.
-TEST_P(Metadata, OfSctpIsHeldBackWhereTheCardIsWrong) {
+// A card that checks SCTP all the same, as QEMU's does: E-SCTP60.
+TEST_P(Metadata, OfSctpIsNotPassedOnIfTheCardIsWrong) {
   fixture_.with_card([](models::igb::Card& card) {
     card.registers().set<reg::RXCSUM>(card.registers().get<reg::RXCSUM>().with(reg::RXCSUM::CRCOFL));
     return 0;

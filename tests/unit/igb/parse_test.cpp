@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What software finds in a frame beside what came with it from the in-process card.
+// Software finds the same in a frame as the in-process card reports.
 #include <gtest/gtest.h>
 
 #include "pollux/mem/burst.hpp"
@@ -10,7 +10,7 @@
 namespace pollux::drivers::igb {
 namespace {
 
-TEST(SoftwareView, IsTheCards) {
+TEST(SoftwareView, IsTheSameAsTheCards) {
   IgbFixture fixture;
   PortConfig config = fixture.config();
   config.rx_queues = 4;
@@ -25,7 +25,7 @@ TEST(SoftwareView, IsTheCards) {
     ASSERT_EQ(burst.size(), 1U) << frame.name;
     const Mbuf& mbuf = burst[0];
     const packet::Layout layout = packet::parse(mbuf);
-    // The card is set to look behind one tag.
+    // The card parses beyond one tag only.
     if (layout.vlan_count > 1) continue;
     ++compared;
     const RxMetadata card(mbuf);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Cards that are gone, hang or lie: every call ends, names what happened, and no memory goes back that the card may
-// use.
+// With a card that is removed, hangs or answers wrongly, every call ends with a named error, and no memory is freed
+// that the card may still use.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
@@ -100,7 +100,7 @@ TEST(Open, NeedsNoResetOfTheDevice) {
   EXPECT_NE(fixture.open(), nullptr);
 }
 
-TEST(Open, TakesASemaphoreFromADeadHolder) {
+TEST(Open, TakesASemaphoreOverFromADeadHolder) {
   IgbFixture fixture;
   fixture.faults->on_read = [&fixture, done = false](std::uint32_t offset) mutable -> std::optional<std::uint32_t> {
     if (offset == reg::EECD::offset() && !done) {  // after the card's reset
@@ -138,7 +138,7 @@ TEST(Open, MakesUpAnAddressWhereTheCardsIsNone) {
   IgbFixture fixture({.mac = {0, 0, 0, 0, 0, 0}});
   auto port = fixture.open();
   ASSERT_NE(port, nullptr);
-  EXPECT_EQ(port->mac()[0] & 3, 2) << "one station's and locally administered";
+  EXPECT_EQ(port->mac()[0] & 3, 2) << "unicast and locally administered";
   EXPECT_TRUE(fixture.has_logged(to_string(port->mac())));
 }
 
@@ -159,7 +159,7 @@ TEST(Open, PrefersTheAlternateAddress) {
   EXPECT_EQ(port->mac(), (MacAddress{0x02, 0x22, 0x33, 0x44, 0x55, 0x66}));
 }
 
-/// Starts a configured port whose card has a fault, and says what came of it.
+/// Starts a configured port whose card has a fault, and returns the error.
 struct Start {
   explicit Start(IgbFixture& fixture) : port(fixture.open()) { EXPECT_TRUE(port->configure(fixture.config())); }
   Error error() {
@@ -179,10 +179,10 @@ TEST(StartFails, WhenAQueueDoesNotComeUp) {
     EXPECT_EQ(error.code, ErrorCode::timeout);
     EXPECT_THAT(error.what, HasSubstr("XDCTL[0].ENABLE"));
     EXPECT_EQ(start.port->state(), PortState::configured);
-    EXPECT_TRUE(fixture.all_home());
+    EXPECT_TRUE(fixture.all_mbufs_free());
     EXPECT_FALSE(fixture.faults->bus_master);
     fixture.faults->on_read = nullptr;
-    EXPECT_TRUE(start.port->start()) << "a fault that went away";
+    EXPECT_TRUE(start.port->start()) << "the fault has ended";
   }
 }
 
@@ -191,7 +191,7 @@ TEST(StartFails, WhenThePhyDoesNotAnswer) {
   Start start(fixture);
   fixture.faults->on_read = answer(reg::MDIC::offset(), 0);
   EXPECT_THAT(start.error().what, HasSubstr("MDIC.READY"));
-  EXPECT_TRUE(fixture.all_home());
+  EXPECT_TRUE(fixture.all_mbufs_free());
 }
 
 TEST(StartFails, WhenThePhyReportsAnError) {
@@ -204,7 +204,7 @@ TEST(StartFails, WhenThePhyReportsAnError) {
   EXPECT_EQ(start.port->state(), PortState::configured);
 }
 
-TEST(StartFails, WhenThePoolIsHeldElsewhere) {
+TEST(StartFails, WhenThePoolIsInUseElsewhere) {
   IgbFixture fixture({}, {.count = 100});
   Start start(fixture);
   std::vector<MbufPtr> held;
@@ -223,17 +223,17 @@ TEST(StartFails, WhenTheCardIsGone) {
   EXPECT_EQ(start.error().code, ErrorCode::device_removed);
   EXPECT_EQ(start.port->state(), PortState::failed);
   EXPECT_TRUE(start.port->close());
-  EXPECT_TRUE(fixture.all_home());
+  EXPECT_TRUE(fixture.all_mbufs_free());
 }
 
-TEST(StartFails, WhenTheBusIsRefused) {
+TEST(StartFails, WhenBusMasteringIsRejected) {
   IgbFixture fixture;
   Start start(fixture);
-  fixture.faults->bus_master_error = Error{ErrorCode::io_error, "refused", ""};
+  fixture.faults->bus_master_error = Error{ErrorCode::io_error, "rejected", ""};
   EXPECT_EQ(start.error().code, ErrorCode::io_error);
 }
 
-TEST(ARemovedCard, IsAnErrorEverywhereAndNeverASpin) {
+TEST(ARemovedCard, IsAnErrorEverywhereAndNeverAnEndlessWait) {
   IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
@@ -258,7 +258,7 @@ TEST(ARemovedCard, IsAnErrorEverywhereAndNeverASpin) {
   Burst<8> burst;
   EXPECT_EQ(port->rx_queue(0)->rx_burst(burst), 0u) << "a failed port is idle";
   EXPECT_TRUE(port->close());
-  EXPECT_TRUE(fixture.all_home());
+  EXPECT_TRUE(fixture.all_mbufs_free());
   EXPECT_LT(fixture.clock->now() - start, std::chrono::seconds(1));
 }
 
@@ -269,21 +269,21 @@ TEST(ARemovedCard, FailsTheStop) {
   fixture.faults->removed = true;
   EXPECT_EQ(port->stop().error().code, ErrorCode::device_removed);
   EXPECT_EQ(port->state(), PortState::failed);
-  EXPECT_FALSE(fixture.all_home()) << "whether it is gone for good is only known when the device is";
+  EXPECT_FALSE(fixture.all_mbufs_free()) << "until the device is closed, the card may come back";
   EXPECT_TRUE(port->close());
-  EXPECT_TRUE(fixture.all_home());
+  EXPECT_TRUE(fixture.all_mbufs_free());
 }
 
-TEST(AWantedCard, IsStoppedAndGivenBack) {
+TEST(ACardToBeRemoved, IsStoppedAndReleased) {
   IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   fixture.faults->removal_wanted = true;
   const auto served = port->service();
   EXPECT_EQ(served.error().code, ErrorCode::device_removed);
-  EXPECT_FALSE(fixture.faults->bus_master) << "it works, so it was stopped";
+  EXPECT_FALSE(fixture.faults->bus_master) << "the card still works, so it was stopped";
   EXPECT_TRUE(port->close());
-  EXPECT_TRUE(fixture.all_home());
+  EXPECT_TRUE(fixture.all_mbufs_free());
 }
 
 TEST(AnErrorEvent, FailsThePort) {
@@ -312,11 +312,11 @@ TEST(ACardThatDoesNotStop, KeepsItsMemoryUntilItIsReset) {
   EXPECT_EQ(stopped.error().code, ErrorCode::timeout);
   EXPECT_THAT(stopped.error().what, HasSubstr("GIO_MASTER_ENABLE"));
   EXPECT_EQ(port->state(), PortState::failed);
-  EXPECT_FALSE(fixture.all_home());
+  EXPECT_FALSE(fixture.all_mbufs_free());
   EXPECT_EQ(port->service().error().code, ErrorCode::timeout);
   EXPECT_TRUE(port->close());
-  EXPECT_EQ(fixture.faults->resets, 2u) << "one when it was opened, one to end its DMA";
-  EXPECT_TRUE(fixture.all_home());
+  EXPECT_EQ(fixture.faults->resets, 2u) << "one at opening, one to end DMA";
+  EXPECT_TRUE(fixture.all_mbufs_free());
 }
 
 TEST(ACardWhoseQueuesHang, IsStoppedByItsMasterDisable) {
@@ -326,11 +326,11 @@ TEST(ACardWhoseQueuesHang, IsStoppedByItsMasterDisable) {
   fixture.faults->on_read = answer(reg::RXDCTL::offset(0), 1u << 25);
   EXPECT_TRUE(port->stop());
   EXPECT_TRUE(fixture.has_logged("RXDCTL.ENABLE"));
-  EXPECT_TRUE(fixture.all_home());
+  EXPECT_TRUE(fixture.all_mbufs_free());
 }
 
-TEST(ACardThatNothingStops, TakesItsMemoryWithIt) {
-  // What is given up here is lost on purpose.
+TEST(ACardThatNothingStops, KeepsItsMemoryForGood) {
+  // The memory that the port abandons is leaked on purpose.
 #if POLLUX_TEST_LEAKS
   const __lsan::ScopedDisabler lost_on_purpose;
 #endif
@@ -345,7 +345,7 @@ TEST(ACardThatNothingStops, TakesItsMemoryWithIt) {
   EXPECT_THAT(closed.error().what, HasSubstr("cannot be used again"));
   EXPECT_EQ(port->state(), PortState::closed);
   EXPECT_TRUE(fixture.faults->destroyed);
-  EXPECT_FALSE(fixture.all_home());
+  EXPECT_FALSE(fixture.all_mbufs_free());
 }
 
 TEST(APollerInsideItsBurst, KeepsThePortFromStopping) {
@@ -355,7 +355,7 @@ TEST(APollerInsideItsBurst, KeepsThePortFromStopping) {
   for (unsigned i = 0; i < 32; ++i) fixture.wire->inject(broadcast(64, i));
   Result<void> stopped;
   bool tried = false;
-  fixture.faults->swallows = [&](std::uint32_t offset, std::uint32_t) {
+  fixture.faults->discards = [&](std::uint32_t offset, std::uint32_t) {
     if (offset == reg::RDT::offset(0) && !std::exchange(tried, true)) stopped = port->stop();
     return false;
   };
@@ -365,13 +365,13 @@ TEST(APollerInsideItsBurst, KeepsThePortFromStopping) {
   ASSERT_FALSE(stopped);
   EXPECT_EQ(stopped.error().code, ErrorCode::timeout);
   EXPECT_EQ(port->state(), PortState::started);
-  EXPECT_TRUE(fixture.faults->bus_master) << "nothing was taken away from the poller";
-  EXPECT_TRUE(port->stop()) << "it has come out";
+  EXPECT_TRUE(fixture.faults->bus_master) << "the poller's card still works";
+  EXPECT_TRUE(port->stop()) << "the burst has ended";
   burst = {};
-  EXPECT_TRUE(fixture.all_home());
+  EXPECT_TRUE(fixture.all_mbufs_free());
 }
 
-TEST(Service, SaysHowOftenItMustRun) {
+TEST(Service, ReturnsItsInterval) {
   IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
@@ -381,7 +381,7 @@ TEST(Service, SaysHowOftenItMustRun) {
   EXPECT_LT(*interval, std::chrono::seconds(2886));
 }
 
-TEST(Service, SavesTheCountsOfACardThatGoesAway) {
+TEST(Service, KeepsTheCountsOfACardThatIsRemoved) {
   IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);

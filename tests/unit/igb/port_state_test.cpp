@@ -25,7 +25,7 @@ TEST(PortStates, OpenConfigureStartStopClose) {
   ASSERT_TRUE(port->stop());
   EXPECT_EQ(port->state(), PortState::configured);
   EXPECT_FALSE(fixture.faults->bus_master);
-  EXPECT_TRUE(fixture.all_home());
+  EXPECT_TRUE(fixture.all_mbufs_free());
   ASSERT_TRUE(port->close());
   EXPECT_EQ(port->state(), PortState::closed);
   EXPECT_TRUE(fixture.faults->destroyed);
@@ -47,7 +47,7 @@ TEST(PortStates, InfoNamesTheCardAndItsLimits) {
   EXPECT_NE(port->driver().capability<RegisterDump>(), nullptr);
 }
 
-/// Each call in each state: whether it fits.
+/// A call, and the states in which it is allowed.
 struct Call {
   const char* name;
   Result<void> (*make)(PortMachine& port, IgbFixture& fixture);
@@ -71,24 +71,24 @@ class PortCalls : public testing::TestWithParam<Call> {
       ASSERT_TRUE(port.start());
     }
   }
-  static void check(PortState state, bool fits) {
+  static void check(PortState state, bool allowed) {
     IgbFixture fixture;
     auto port = fixture.open();
     ASSERT_NE(port, nullptr);
     ASSERT_NO_FATAL_FAILURE(bring_to(*port, fixture, state));
     const std::size_t writes = fixture.faults->writes.size();
     const auto result = GetParam().make(*port, fixture);
-    EXPECT_EQ(result.has_value(), fits) << GetParam().name << " in state " << static_cast<int>(state)
-                                        << (result ? "" : ": " + result.error().message());
-    if (fits || result) return;
+    EXPECT_EQ(result.has_value(), allowed) << GetParam().name << " in state " << static_cast<int>(state)
+                                           << (result ? "" : ": " + result.error().message());
+    if (allowed || result) return;
     EXPECT_EQ(result.error().code, ErrorCode::bad_state);
     EXPECT_FALSE(result.error().hint.empty());
     EXPECT_EQ(port->state(), state);
-    EXPECT_EQ(fixture.faults->writes.size(), writes) << "a refused call wrote to the card";
+    EXPECT_EQ(fixture.faults->writes.size(), writes) << "a rejected call wrote to the card";
   }
 };
 
-TEST_P(PortCalls, FitOrAreRefusedWithoutAChange) {
+TEST_P(PortCalls, SucceedOrAreRejectedWithoutAChange) {
   check(PortState::opened, GetParam().opened);
   check(PortState::configured, GetParam().configured);
   check(PortState::started, GetParam().started);
@@ -117,7 +117,7 @@ INSTANTIATE_TEST_SUITE_P(
              false}),
     [](const auto& call) { return std::string(call.param.name); });
 
-TEST(PortStates, StartsAgainAsOftenAsOneLikes) {
+TEST(PortStates, StartsAgainManyTimes) {
   IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
@@ -129,7 +129,7 @@ TEST(PortStates, StartsAgainAsOftenAsOneLikes) {
     EXPECT_EQ(port->rx_queue(0)->rx_burst(burst), 1u) << "round " << round;
     burst = {};
     ASSERT_TRUE(port->stop());
-    EXPECT_TRUE(fixture.all_home());
+    EXPECT_TRUE(fixture.all_mbufs_free());
     EXPECT_EQ(port->rx_queue(0)->rx_burst(burst), 0u);
     ASSERT_TRUE(port->start());
     fixture.clock->advance(std::chrono::seconds(1));
@@ -153,7 +153,7 @@ TEST(PortStates, ConfiguresAgainWithOtherQueuesAndRings) {
     EXPECT_EQ(port->tx_queue(queues), nullptr);
     EXPECT_EQ(fixture.value<reg::RDLEN>(0).raw(), config.rx.ring * 16);
     ASSERT_TRUE(port->stop());
-    EXPECT_TRUE(fixture.all_home());
+    EXPECT_TRUE(fixture.all_mbufs_free());
   }
 }
 
@@ -164,26 +164,26 @@ TEST(PortStates, OpensAgainAfterClose) {
     ASSERT_NE(port, nullptr);
     EXPECT_EQ(port->info().index, 0);
     ASSERT_TRUE(port->close());
-    EXPECT_TRUE(fixture.all_home());
+    EXPECT_TRUE(fixture.all_mbufs_free());
   }
 }
 
-TEST(PortStates, GoingAwayCloses) {
+TEST(PortStates, DestructionCloses) {
   IgbFixture fixture;
   { auto port = fixture.started(); }
   EXPECT_TRUE(fixture.faults->destroyed);
-  EXPECT_TRUE(fixture.all_home());
+  EXPECT_TRUE(fixture.all_mbufs_free());
   EXPECT_FALSE(fixture.value<reg::CTRL_EXT>().has(reg::CTRL_EXT::DRV_LOAD));
 }
 
-TEST(PortStates, ClosingLeavesTheCardToTheNext) {
+TEST(PortStates, ClosingReleasesTheCard) {
   IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
   EXPECT_TRUE(fixture.value<reg::CTRL_EXT>().has(reg::CTRL_EXT::DRV_LOAD));
   fixture.faults->writes.clear();
   ASSERT_TRUE(port->close());
-  // Before the device itself is reset by its backend.
+  // The writes before the backend resets the device itself.
   std::uint32_t last_ext = ~0u;
   bool reset = false;
   for (const auto& [offset, value] : fixture.faults->writes) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a started port has written to the card.
+// The registers of the card after a port has been started.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -27,7 +27,7 @@ TEST(PortRegisters, RingsAndBuffers) {
   const auto srrctl = fixture.value<reg::SRRCTL>(0);
   EXPECT_TRUE(srrctl.has(reg::SRRCTL::ONE_BUFFER));
   EXPECT_EQ(srrctl.get(reg::SRRCTL::BSIZEPACKET), 4u);
-  EXPECT_FALSE(srrctl.has(reg::SRRCTL::DROP_EN)) << "a lone queue may fill the packet buffer";
+  EXPECT_FALSE(srrctl.has(reg::SRRCTL::DROP_EN)) << "with one queue, frames may wait in the packet buffer";
   EXPECT_EQ(fixture.value<reg::RDT>(0).raw(), 255u);
   EXPECT_EQ(fixture.value<reg::TDT>(0).raw(), 0u);
   EXPECT_TRUE(fixture.value<reg::RXDCTL>(0).has(reg::RXDCTL::ENABLE | reg::RXDCTL::WTHRESH(1)));
@@ -36,7 +36,7 @@ TEST(PortRegisters, RingsAndBuffers) {
   EXPECT_FALSE(fixture.value<reg::TXDCTL>(1).has(reg::TXDCTL::ENABLE));
 }
 
-TEST(PortRegisters, AQueueOfZeroStaysOff) {
+TEST(PortRegisters, NoReceiveQueueIsEnabledIfNoneIsConfigured) {
   IgbFixture fixture;
   auto port = fixture.open();
   ASSERT_TRUE(port->configure({.rx_queues = 0, .tx_queues = 1}));
@@ -68,7 +68,7 @@ TEST(PortRegisters, ReceiveControlFollowsTheConfiguration) {
   }
 }
 
-TEST(PortRegisters, SettersReachARunningCard) {
+TEST(PortRegisters, SettersChangeARunningCard) {
   IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
@@ -101,7 +101,7 @@ TEST(PortRegisters, SettersSurviveARestart) {
   EXPECT_EQ(fixture.value<reg::RAL>(0).raw(), 0x03020102u);
 }
 
-TEST(PortRegisters, RefusedSettersChangeNothing) {
+TEST(PortRegisters, RejectedSettersChangeNothing) {
   IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
@@ -121,10 +121,10 @@ TEST(PortRegisters, ForeignFiltersAreCleared) {
   IgbFixture fixture;
   auto port = fixture.open();
   ASSERT_TRUE(port->configure(fixture.config()));
-  // Not part of what CTRL.RST clears on silicon (the tables are memory): start with rubbish in them.
-  fixture.faults->on_read = [&, spoiled = false](std::uint32_t offset) mutable -> std::optional<std::uint32_t> {
-    if (!spoiled && offset == reg::GCR::offset()) {
-      spoiled = true;
+  // On silicon, CTRL.RST does not clear the tables, which are memory. So the test writes other values into them.
+  fixture.faults->on_read = [&, written = false](std::uint32_t offset) mutable -> std::optional<std::uint32_t> {
+    if (!written && offset == reg::GCR::offset()) {
+      written = true;
       fixture.with_card([](models::igb::Card& card) {
         card.registers().set<reg::MTA>(127, reg::MTA::Value(5));
         card.registers().set<reg::VFTA>(1, reg::VFTA::Value(5));
@@ -211,11 +211,11 @@ TEST(PortRegisters, DumpReadsWithoutSideEffects) {
   EXPECT_GT(values.size(), 500u);
   EXPECT_EQ(read.size(), values.size());
   for (const RegisterInfo& info : reg::kRegisters) {
-    constexpr std::array<std::string_view, 5> kHarmful{"SWSM", "RXSATRH", "RXSTMPH", "TXSTMPH", "VMBMEM"};
-    const bool harmless =
-        readable(info.access) && std::find(kHarmful.begin(), kHarmful.end(), info.name) == kHarmful.end();
+    constexpr std::array<std::string_view, 5> kWithSideEffects{"SWSM", "RXSATRH", "RXSTMPH", "TXSTMPH", "VMBMEM"};
+    const bool may_read =
+        readable(info.access) && std::find(kWithSideEffects.begin(), kHarmful.end(), info.name) == kHarmful.end();
     for (std::uint32_t i = 0; i < info.stride.count; ++i) {
-      EXPECT_TRUE(harmless || !read.contains(info.at(i))) << info.name << " " << i;
+      EXPECT_TRUE(may_read || !read.contains(info.at(i))) << info.name << " " << i;
     }
   }
   const auto tail =
@@ -223,7 +223,7 @@ TEST(PortRegisters, DumpReadsWithoutSideEffects) {
   ASSERT_NE(tail, values.end());
   EXPECT_EQ(tail->value, 63u);
   EXPECT_EQ(tail->offset, reg::RDT::offset(0));
-  EXPECT_EQ(port->stats().rx_packets, 1u) << "the dump took a count away";
+  EXPECT_EQ(port->stats().rx_packets, 1u) << "the dump cleared a counter";
   ASSERT_TRUE(port->close());
   EXPECT_TRUE(port->driver().capability<RegisterDump>()->registers().empty());
 }

@@ -13,7 +13,7 @@ namespace {
 
 namespace reg = hw::igb;
 
-/// Counters that clear when they are read; of a pair, both with the high half.
+/// Counters that a read clears. A read of a pair's high half clears both halves.
 class Counters final : public RemoteRegisters {
  public:
   std::uint32_t read32(std::uint32_t offset) noexcept override {
@@ -51,7 +51,7 @@ struct StatisticsFixture {
     statistics.append(list);
     std::map<std::string, std::uint64_t> map;
     for (const Counter& counter : list) map[counter.name] = counter.value;
-    EXPECT_EQ(map.size(), list.size()) << "two counters of one name";
+    EXPECT_EQ(map.size(), list.size()) << "two counters have the same name";
     return map;
   }
   Counters card;
@@ -77,7 +77,7 @@ TEST(Statistics, ListsEachRegisterOnceAndPairsAsOne) {
   EXPECT_EQ(pairs, 6u);  // GORC, GOTC, TOR, TOT, HGORC, HGOTC
 }
 
-TEST(Statistics, AddsWhatClearsWhenRead) {
+TEST(Statistics, AddsCountersThatAReadClears) {
   StatisticsFixture fixture;
   fixture.card.at<reg::GPRC>() = 5;
   EXPECT_EQ(fixture.get().rx_packets, 5u);
@@ -116,18 +116,18 @@ TEST(Statistics, LeavesTheFcsOutOfBytes) {
   EXPECT_EQ(stats.tx_bytes, 2u * 1514);
 }
 
-TEST(Statistics, BytesNeverGoBack) {
+TEST(Statistics, BytesNeverDecrease) {
   StatisticsFixture fixture;
   fixture.card.at<reg::GORCL>() = 640;
   fixture.card.at<reg::GPRC>() = 10;
   EXPECT_EQ(fixture.get().rx_bytes, 600u);
-  fixture.card.at<reg::GPRC>() = 2;  // two frames came when their octets had been read
+  fixture.card.at<reg::GPRC>() = 2;  // two frames that arrived after the octets had been read
   EXPECT_EQ(fixture.get().rx_bytes, 600u);
   fixture.card.at<reg::GORCL>() = 128;
   EXPECT_EQ(fixture.get().rx_bytes, 720u);
 }
 
-/// A started receive side: what was delivered is what the test says.
+/// Statistics after begin_receive. The test sets the number of delivered frames.
 struct Receiving : StatisticsFixture {
   explicit Receiving(bool waits = false) {
     statistics.begin_receive(100, waits, [this] { return delivered; });
@@ -146,15 +146,15 @@ TEST(Statistics, MissedIsWhatTheCardCountedAndDidNotDeliver) {
   EXPECT_EQ(fixture.get().rx_missed_errors, 25u);
 }
 
-TEST(Statistics, MissedNeverGoesBackNorBelowZero) {
+TEST(Statistics, MissedNeverDecreasesNorIsNegative) {
   Receiving fixture;
   fixture.good(10);
   EXPECT_EQ(fixture.get().rx_missed_errors, 10u);
-  fixture.delivered = 140;  // counts what came since the registers were read
+  fixture.delivered = 140;  // includes frames that arrived since the registers were read
   EXPECT_EQ(fixture.get().rx_missed_errors, 10u);
   fixture.good(40);
   fixture.delivered = std::nullopt;
-  EXPECT_EQ(fixture.get().rx_missed_errors, 10u) << "it cannot be told now";
+  EXPECT_EQ(fixture.get().rx_missed_errors, 10u) << "the number is not available now";
   fixture.delivered = 130;
   EXPECT_EQ(fixture.get().rx_missed_errors, 20u);
   fixture.statistics.end_receive(500);
@@ -174,7 +174,7 @@ TEST(Statistics, FramesThatWaitAreMissedAtTheStop) {
   EXPECT_EQ(fixture.all().at("rx_missed_no_descriptor"), 0u);
 }
 
-TEST(Statistics, BeginsAtZeroWhateverTheCardHolds) {
+TEST(Statistics, StartsAtZeroWhateverTheCardHolds) {
   Counters card;
   card.at<reg::GPRC>() = 1000;
   card.at<reg::GORCH>() = 9;
@@ -195,7 +195,7 @@ TEST(Statistics, DiscardsWhatAResetLeft) {
   EXPECT_EQ(fixture.get().rx_packets, 5u);
 }
 
-TEST(Statistics, TakesAllOnesOfAMissingCardForNothing) {
+TEST(Statistics, IgnoresAllOnesOfARemovedCard) {
   StatisticsFixture fixture;
   fixture.card.at<reg::GPRC>() = 5;
   EXPECT_EQ(fixture.get().rx_packets, 5u);
@@ -259,7 +259,7 @@ TEST(Statistics, NamesEveryCounter) {
   EXPECT_EQ(counters.at("rx_missed_packet_buffer"), counters.at("MPC"));
   EXPECT_FALSE(counters.contains("TORL"));
   EXPECT_FALSE(counters.contains("SCVPC")) << "not to be read on a copper port";
-  EXPECT_EQ(counters.size(), kCardCounters.size() + 3) << "and what rx_missed_errors is made of";
+  EXPECT_EQ(counters.size(), kCardCounters.size() + 3) << "and the parts of rx_missed_errors";
 }
 
 }  // namespace

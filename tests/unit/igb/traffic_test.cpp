@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Frames through a port on the in-process card: what arrives, what does not, and what is counted.
+// Frames through a port on the in-process card: which arrive, which do not, and what is counted.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -25,7 +25,7 @@ std::vector<std::byte> bytes_of(const Mbuf& mbuf) {
   return bytes;
 }
 
-/// How many frames are there to be taken.
+/// Receives all frames that have arrived and returns their number.
 std::uint32_t receive(PortMachine& port, std::uint16_t queue = 0) {
   Burst<64> burst;
   std::uint32_t all = 0;
@@ -108,7 +108,7 @@ TEST(Receive, KeepsToTheMtu) {
   fixture.wire->inject(broadcast(4018));
   fixture.wire->inject(broadcast(4019));
   EXPECT_EQ(receive(*port), 1u);
-  // The two that were too long are lost by name.
+  // The two frames that were too long are counted.
   EXPECT_EQ(port->stats().rx_packets, 2u);
   EXPECT_EQ(port->stats().rx_errors, 2u);
 }
@@ -163,7 +163,7 @@ TEST(Receive, SpreadsOverSixteenQueues) {
   }
   EXPECT_EQ(all, 256u);
   for (int i = 0; i < 3; ++i) fixture.wire->inject(broadcast(64));
-  EXPECT_EQ(receive(*port, 0), 3u) << "what is not IP goes to queue 0";
+  EXPECT_EQ(receive(*port, 0), 3u) << "frames without IP go to queue 0";
 }
 
 TEST(Transmit, SendsOnEveryQueue) {
@@ -193,7 +193,7 @@ TEST(Transmit, SendsJumboFramesInPieces) {
   for (std::size_t i = 0; i < 9724; ++i) ASSERT_EQ(fixture.sent[0][i], static_cast<std::byte>(i));
 }
 
-TEST(Transmit, RefusesUnderANameWhatTheCardCannotSend) {
+TEST(Transmit, DropsAndCountsWhatTheCardCannotSend) {
   IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
@@ -210,10 +210,10 @@ TEST(Transmit, RefusesUnderANameWhatTheCardCannotSend) {
   EXPECT_EQ(stats.dropped(), 3u);
   EXPECT_EQ(stats.tx_burst_packets, 3u);
   EXPECT_TRUE(port->stop());
-  EXPECT_TRUE(fixture.all_home());
+  EXPECT_TRUE(fixture.all_mbufs_free());
 }
 
-TEST(Stop, CountsWhatNobodyPolled) {
+TEST(Stop, CountsFramesThatWereNotPolled) {
   IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
@@ -223,7 +223,7 @@ TEST(Stop, CountsWhatNobodyPolled) {
   EXPECT_EQ(stats.rx_packets, 5u);
   EXPECT_EQ(stats.rx_burst_packets, 0u);
   EXPECT_EQ(stats.dropped(), 5u);
-  EXPECT_TRUE(fixture.all_home());
+  EXPECT_TRUE(fixture.all_mbufs_free());
 }
 
 TEST(Stop, CountsSurviveRestartAndClose) {
@@ -246,9 +246,9 @@ TEST(Stop, CountsSurviveRestartAndClose) {
   EXPECT_EQ(stats.rx_burst_packets, 2u);
 }
 
-// Where the buffers of frames that were sent go, for a transmit queue that was given no cache.
-TEST(TransmitCache, IsThereWhereThePoolHasPlentyAndNotWhereItHasNot) {
-  // By what each transmit queue would have beside the receive rings: 1,024 is enough.
+// A transmit queue without a configured cache gets one of its own if the pool is large enough.
+TEST(TransmitCache, ExistsIfThePoolIsLargeEnough) {
+  // Enough means 1,024 mbufs for each transmit queue besides the receive rings.
   struct Case {
     std::uint32_t pool;
     std::uint16_t tx_queues;
@@ -267,20 +267,20 @@ TEST(TransmitCache, IsThereWhereThePoolHasPlentyAndNotWhereItHasNot) {
     port->tx_queue(static_cast<std::uint16_t>(each.tx_queues - 1))->tx_done_cleanup();
     EXPECT_EQ(fixture.sent.size(), 8u);
     EXPECT_EQ(fixture.pool.stats().cached - cached_before, each.cached ? 8u : 0u) << each.pool;
-    EXPECT_EQ(fixture.pool.stats().in_use(), in_rings) << "wherever they are, they are at home";
+    EXPECT_EQ(fixture.pool.stats().in_use(), in_rings) << "the sent mbufs are free in either case";
     ASSERT_TRUE(port->close());
-    EXPECT_TRUE(fixture.all_home());
+    EXPECT_TRUE(fixture.all_mbufs_free());
   }
 }
 
-TEST(TransmitCache, IsNoneWithoutReceiveQueues) {
+TEST(TransmitCache, DoesNotExistWithoutReceiveQueues) {
   IgbFixture fixture({}, {.count = 4096});
   auto port = fixture.started({.tx = {.ring = 64}, .rx_queues = 0});
   ASSERT_NE(port, nullptr);
   send(fixture, *port, 60);
   port->tx_queue(0)->tx_done_cleanup();
   EXPECT_EQ(fixture.pool.stats().cached, 0u) << "the port does not know whose frames it will send";
-  EXPECT_TRUE(fixture.all_home());
+  EXPECT_TRUE(fixture.all_mbufs_free());
 }
 
 TEST(Link, ComesUpByItself) {

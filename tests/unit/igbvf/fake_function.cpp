@@ -9,7 +9,7 @@ namespace {
 
 using hw::igbvf::V2PMAILBOX;
 constexpr std::uint32_t kClearedByReading = (V2PMAILBOX::PFSTS | V2PMAILBOX::PFACK | V2PMAILBOX::RSTD).mask();
-constexpr std::uint32_t kOldPlacesEnd = 0x4000;
+constexpr std::uint32_t kRegistersEnd = 0x4000;
 
 }  // namespace
 
@@ -48,7 +48,7 @@ void FakeFunction::take_request() {
   }
   answer[0] |= accepted ? hw::igbvf::kAccepted : hw::igbvf::kRefused;
   if (before_answer) {
-    answer_ = answer;  // comes when the other message has been read
+    answer_ = answer;  // sent when the other message has been read
     put(*std::exchange(before_answer, std::nullopt));
   } else {
     put(answer);
@@ -58,8 +58,8 @@ void FakeFunction::take_request() {
 void FakeFunction::write_mailbox(std::uint32_t value) {
   const V2PMAILBOX::Value wanted(value);
   mailbox_ &= ~V2PMAILBOX::VFU.mask();
-  if (wanted.has(V2PMAILBOX::VFU) && locked_looks == 0) mailbox_ |= V2PMAILBOX::VFU.mask();
-  if (wanted.has(V2PMAILBOX::VFU) && locked_looks != 0) --locked_looks;
+  if (wanted.has(V2PMAILBOX::VFU) && locked_polls == 0) mailbox_ |= V2PMAILBOX::VFU.mask();
+  if (wanted.has(V2PMAILBOX::VFU) && locked_polls != 0) --locked_polls;
   if (wanted.has(V2PMAILBOX::REQ)) take_request();
   if (wanted.has(V2PMAILBOX::ACK) && answer_) put(*std::exchange(answer_, std::nullopt));
 }
@@ -74,7 +74,7 @@ std::uint32_t FakeFunction::read32(std::uint32_t offset) noexcept {
   if (removed) return ~std::uint32_t{0};
   if (offset == V2PMAILBOX::offset()) return read_mailbox();
   if (offset == hw::igbvf::STATUS::offset()) return 0x81U | (link_up ? hw::igbvf::STATUS::LU.mask() : 0U);
-  if (offset >= kOldPlacesEnd) {
+  if (offset >= kRegistersEnd) {
     ++unknown;
     return 0;
   }
@@ -83,7 +83,7 @@ std::uint32_t FakeFunction::read32(std::uint32_t offset) noexcept {
 
 void FakeFunction::write32(std::uint32_t offset, std::uint32_t value) noexcept {
   if (removed) return;
-  if (offset >= kOldPlacesEnd) {
+  if (offset >= kRegistersEnd) {
     ++unknown;
     return;
   }

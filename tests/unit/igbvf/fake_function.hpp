@@ -22,28 +22,28 @@ using Message = hw::igbvf::Message;
 using Words = std::array<std::uint32_t, hw::igbvf::kMessageWords>;
 
 /// A virtual function's registers, and a physical function's driver that answers at once, as Linux's igb does
-/// (igb_main.c, igb_rcv_msg_from_vf). It carries no frames. Shared with the test, since a port owns its device.
+/// (igb_main.c, igb_rcv_msg_from_vf). Transfers no frames. Shared with the test, since a port owns its device.
 struct FakeFunction final : RemoteRegisters {
-  // What the physical function does.
+  // The behaviour of the physical function.
   bool answers = true;
-  bool reads = true;                   ///< else a request stays where it is
-  std::optional<MacAddress> mac;       ///< what it gives the function
-  std::optional<Message> refuses;      ///< requests of that kind
-  bool in_reset = false;               ///< RSTI stands
-  unsigned locked_looks = 0;           ///< so many times it has the memory when the function wants it
-  std::optional<Words> before_answer;  ///< a message of its own that the function reads first
+  bool reads = true;                   ///< reads requests
+  std::optional<MacAddress> mac;       ///< the address that it assigns to the function
+  std::optional<Message> refuses;      ///< the kind of requests that it refuses
+  bool in_reset = false;               ///< RSTI is set
+  unsigned locked_polls = 0;           ///< the number of attempts for which it still holds the memory
+  std::optional<Words> before_answer;  ///< an unsolicited message that it sends before the answer
   bool link_up = true;
   bool removed = false;
   bool queues_stay_off = false;
-  // What the function did.
+  // What the virtual function's driver has done.
   std::vector<Words> requests;
   unsigned resets = 0;
-  unsigned unknown = 0;  ///< accesses to what a function does not have
+  unsigned unknown = 0;  ///< accesses to registers that a function does not have
   std::array<std::uint32_t, hw::igbvf::kRegisterBytes / 4> words{};
 
-  /// A message comes unasked.
+  /// Sends an unsolicited message.
   void send(std::uint32_t word);
-  /// It was reset and is up again.
+  /// Reports that the physical function was reset and is up again.
   void reset_by_physical();
   template <class R>
   [[nodiscard]] std::uint32_t& at(std::uint32_t index = 0) {
@@ -65,7 +65,7 @@ struct FakeFunction final : RemoteRegisters {
   std::optional<Words> answer_;
 };
 
-/// The Device around it.
+/// The Device of a FakeFunction.
 class FakeDevice final : public Device {
  public:
   explicit FakeDevice(std::shared_ptr<FakeFunction> function, std::size_t bar_bytes = hw::igbvf::kRegisterBytes)

@@ -37,15 +37,15 @@ TEST_F(MailboxTest, DeliversTheWordsAndReturnsTheAnswer) {
   EXPECT_EQ((*answer)[0], 0xA001'0004U);
 }
 
-TEST_F(MailboxTest, WaitsUntilTheOtherSideHasGivenTheMemoryBack) {
-  function.locked_looks = 20;
+TEST_F(MailboxTest, WaitsUntilThePhysicalFunctionReleasesTheMemory) {
+  function.locked_polls = 20;
   EXPECT_TRUE(ask({first_word(Message::reset)}));
-  EXPECT_EQ(function.locked_looks, 0U);
+  EXPECT_EQ(function.locked_polls, 0U);
   EXPECT_GE(clock->now(), Time(milliseconds(10)));
 }
 
-TEST_F(MailboxTest, GivesUpOnAMemoryThatIsNeverFree) {
-  function.locked_looks = 1'000'000;
+TEST_F(MailboxTest, FailsIfTheMemoryIsNeverReleased) {
+  function.locked_polls = 1'000'000;
   const auto answer = ask({first_word(Message::reset)});
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().code, ErrorCode::timeout);
@@ -53,7 +53,7 @@ TEST_F(MailboxTest, GivesUpOnAMemoryThatIsNeverFree) {
   EXPECT_THAT(function.requests, SizeIs(0));
 }
 
-TEST_F(MailboxTest, SaysWhatToDoWhereNobodyReadsARequest) {
+TEST_F(MailboxTest, HintsAtTheInterfaceIfNobodyReadsARequest) {
   function.reads = false;
   const auto answer = ask({first_word(Message::reset)});
   ASSERT_FALSE(answer);
@@ -64,7 +64,7 @@ TEST_F(MailboxTest, SaysWhatToDoWhereNobodyReadsARequest) {
   EXPECT_LE(clock->now(), Time(std::chrono::seconds(3)));
 }
 
-TEST_F(MailboxTest, AsksOnceMoreWhereAnAnswerWasLost) {
+TEST_F(MailboxTest, AsksOnceMoreIfAnAnswerWasLost) {
   function.answers = false;
   const auto answer = ask({first_word(Message::set_max_frame), 1522});
   ASSERT_FALSE(answer);
@@ -73,7 +73,7 @@ TEST_F(MailboxTest, AsksOnceMoreWhereAnAnswerWasLost) {
   EXPECT_THAT(function.requests, SizeIs(2));
 }
 
-TEST_F(MailboxTest, DoesNotTakeAMessageThatCameUnaskedForTheAnswer) {
+TEST_F(MailboxTest, IgnoresAnUnsolicitedMessageBeforeTheAnswer) {
   function.before_answer = Words{first_word(Message::control) | hw::igbvf::kClearToSend};
   const auto answer = ask({first_word(Message::set_vlan), 5});
   ASSERT_TRUE(answer) << answer.error().message();
@@ -81,14 +81,14 @@ TEST_F(MailboxTest, DoesNotTakeAMessageThatCameUnaskedForTheAnswer) {
   EXPECT_THAT(function.requests, SizeIs(1));
 }
 
-TEST_F(MailboxTest, DoesNotTakeTheAnswerToAnotherRequestForItsOwn) {
+TEST_F(MailboxTest, IgnoresTheAnswerToAnotherRequest) {
   function.before_answer = Words{first_word(Message::set_address) | hw::igbvf::kAccepted};
   const auto answer = ask({first_word(Message::set_vlan), 5});
   ASSERT_TRUE(answer) << answer.error().message();
   EXPECT_EQ((*answer)[0] & hw::igbvf::kKindMask, 4U);
 }
 
-TEST_F(MailboxTest, NoticesACardThatIsGone) {
+TEST_F(MailboxTest, DetectsARemovedCard) {
   function.removed = true;
   const auto answer = ask({first_word(Message::reset)});
   ASSERT_FALSE(answer);
@@ -96,10 +96,10 @@ TEST_F(MailboxTest, NoticesACardThatIsGone) {
   EXPECT_FALSE(mailbox.take_reset_notice(card));
 }
 
-TEST_F(MailboxTest, WaitsForTheEndOfTheOtherSidesReset) {
+TEST_F(MailboxTest, WaitsForTheEndOfThePhysicalFunctionsReset) {
   function.reset_by_physical();
   EXPECT_TRUE(mailbox.wait_until_ready(card));
-  EXPECT_FALSE(mailbox.take_reset_notice(card)) << "a reset before was forgotten";
+  EXPECT_FALSE(mailbox.take_reset_notice(card)) << "an earlier reset is forgotten";
   function.in_reset = true;
   const auto ready = mailbox.wait_until_ready(card);
   ASSERT_FALSE(ready);
@@ -107,46 +107,46 @@ TEST_F(MailboxTest, WaitsForTheEndOfTheOtherSidesReset) {
   EXPECT_THAT(ready.error().hint, HasSubstr("ip link set"));
 }
 
-TEST_F(MailboxTest, NoticesAResetThatIsGoingOnAndOneThatIsOver) {
+TEST_F(MailboxTest, DetectsAResetThatIsGoingOnAndOneThatHasEnded) {
   EXPECT_FALSE(mailbox.take_reset_notice(card));
   function.reset_by_physical();
   EXPECT_TRUE(mailbox.take_reset_notice(card));
-  EXPECT_FALSE(mailbox.take_reset_notice(card)) << "it was taken";
+  EXPECT_FALSE(mailbox.take_reset_notice(card)) << "each notice is reported once";
   function.in_reset = true;
   EXPECT_TRUE(mailbox.take_reset_notice(card));
 }
 
-TEST_F(MailboxTest, NoticesThatItIsNotClearToSendAnyMoreAndNotThatTheLinkChanged) {
+TEST_F(MailboxTest, TellsTheLossOfClearToSendFromALinkChange) {
   function.send(first_word(Message::control) | hw::igbvf::kClearToSend);
   EXPECT_FALSE(mailbox.take_reset_notice(card));
   function.send(first_word(Message::control));
   EXPECT_TRUE(mailbox.take_reset_notice(card));
 }
 
-TEST_F(MailboxTest, KeepsWhatReadingClearedUntilItIsAskedFor) {
+TEST_F(MailboxTest, KeepsBitsThatAReadHasCleared) {
   function.reset_by_physical();
-  // The status is read for a request; that reading clears the notice at the card.
+  // A request reads the status, which clears the notice at the card.
   EXPECT_TRUE(ask({first_word(Message::set_vlan), 5}));
   EXPECT_TRUE(mailbox.take_reset_notice(card));
 }
 
-TEST_F(MailboxTest, ResetReturnsTheAddressThatWasGiven) {
+TEST_F(MailboxTest, ResetReturnsTheAssignedAddress) {
   function.mac = kMac;
-  const auto given = reset_function(card, mailbox);
-  ASSERT_TRUE(given) << given.error().message();
-  EXPECT_EQ(*given, kMac);
+  const auto assigned = reset_function(card, mailbox);
+  ASSERT_TRUE(assigned) << assigned.error().message();
+  EXPECT_EQ(*assigned, kMac);
   EXPECT_EQ(function.resets, 1U);
   EXPECT_THAT(function.requests_of(Message::reset), SizeIs(1));
 }
 
-TEST_F(MailboxTest, ResetReturnsNoAddressWhereNoneWasGiven) {
-  const auto given = reset_function(card, mailbox);
-  ASSERT_TRUE(given) << given.error().message();
-  EXPECT_EQ(*given, std::nullopt);
+TEST_F(MailboxTest, ResetReturnsNoAddressIfNoneIsAssigned) {
+  const auto assigned = reset_function(card, mailbox);
+  ASSERT_TRUE(assigned) << assigned.error().message();
+  EXPECT_EQ(*assigned, std::nullopt);
 }
 
-TEST_F(MailboxTest, PacksMulticastHashesTwoAWord) {
-  // Linux igbvf's hash by bits 47:36 of the address: its last byte and the upper half of the one before.
+TEST_F(MailboxTest, PacksTwoMulticastHashesIntoAWord) {
+  // Linux igbvf hashes bits 47:36 of the address: its last byte and the upper half of the one before.
   const std::vector<MacAddress> groups{
       {0x01, 0x00, 0x5E, 0x00, 0x12, 0x34}, {0x33, 0x33, 0, 0, 0xF0, 0xFF}, {0x01, 0x00, 0x5E, 0x00, 0x00, 0x01}};
   ASSERT_TRUE(request_multicast(card, mailbox, groups));
@@ -156,7 +156,7 @@ TEST_F(MailboxTest, PacksMulticastHashesTwoAWord) {
   EXPECT_EQ(sent[2], 0x010U);
 }
 
-TEST_F(MailboxTest, EachRequestSaysItsValue) {
+TEST_F(MailboxTest, EachRequestContainsItsValue) {
   ASSERT_TRUE(request_address(card, mailbox, kMac));
   ASSERT_TRUE(request_max_frame(card, mailbox, 9022));
   ASSERT_TRUE(request_all_multicast(card, mailbox, true));
@@ -176,7 +176,7 @@ TEST_F(MailboxTest, EachRequestSaysItsValue) {
   EXPECT_EQ(function.requests[5][0], 0x04U);
 }
 
-TEST_F(MailboxTest, ARefusalNamesWhatWasRefusedAndWhatToDo) {
+TEST_F(MailboxTest, TheErrorOfARefusalHasTheValueAndAHint) {
   function.refuses = Message::set_address;
   const auto set = request_address(card, mailbox, kMac);
   ASSERT_FALSE(set);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A port over a function that carries no frames: what it asks of the physical function, and what it makes of the
+// A port on a virtual function that transfers no frames: its requests to the physical function, and its reaction to the
 // answers.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -18,13 +18,13 @@ namespace {
 using testing::HasSubstr;
 using testing::SizeIs;
 
-constexpr MacAddress kGiven{0x02, 0x11, 0x22, 0x33, 0x44, 0x55};
+constexpr MacAddress kAssigned{0x02, 0x11, 0x22, 0x33, 0x44, 0x55};
 constexpr MacAddress kOther{0x02, 0x11, 0x22, 0x33, 0x44, 0x66};
 constexpr MacAddress kGroup{0x01, 0x00, 0x5E, 0x01, 0x02, 0x03};
 
 class FunctionPort : public testing::Test {
  protected:
-  FunctionPort() { function->mac = kGiven; }
+  FunctionPort() { function->mac = kAssigned; }
 
   Result<Port> try_open(std::size_t bar_bytes = hw::igbvf::kRegisterBytes) {
     auto driver = probe(context, std::make_unique<FakeDevice>(function, bar_bytes));
@@ -54,37 +54,37 @@ TEST_F(FunctionPort, SaysWhatItIs) {
   EXPECT_EQ(port.info().limits.max_rx_queues, 1);
   EXPECT_FALSE(port.info().limits.promiscuous);
   EXPECT_EQ(port.info().missed_count, MissedCount::lower_bound);
-  EXPECT_EQ(port.mac(), kGiven);
+  EXPECT_EQ(port.mac(), kAssigned);
   EXPECT_TRUE(port.capability<RegisterDump>());
   EXPECT_TRUE(port.capability<MulticastFilter>());
   EXPECT_TRUE(port.capability<VlanFilter>());
 }
 
-TEST_F(FunctionPort, MakesAnAddressWhereItWasGivenNoneAndAsksForIt) {
+TEST_F(FunctionPort, RequestsARandomAddressIfNoneIsAssigned) {
   function->mac.reset();
   Port port = opened();
   const MacAddress own = port.mac();
   EXPECT_EQ(own[0] & 3, 2);
   ASSERT_TRUE(port.configure(config()));
   ASSERT_TRUE(port.start());
-  const auto asked = function->requests_of(Message::set_address);
-  ASSERT_THAT(asked, SizeIs(1));
-  EXPECT_TRUE(std::equal(own.begin(), own.end(), reinterpret_cast<const std::uint8_t*>(&asked[0][1])));
+  const auto requested = function->requests_of(Message::set_address);
+  ASSERT_THAT(requested, SizeIs(1));
+  EXPECT_TRUE(std::equal(own.begin(), own.end(), reinterpret_cast<const std::uint8_t*>(&requested[0][1])));
 }
 
-TEST_F(FunctionPort, DoesNotAskForTheAddressThatItWasGiven) {
+TEST_F(FunctionPort, DoesNotRequestTheAssignedAddress) {
   started();
   EXPECT_THAT(function->requests_of(Message::set_address), SizeIs(0));
 }
 
-TEST_F(FunctionPort, RefusesAWindowThatIsTooSmall) {
+TEST_F(FunctionPort, RejectsABarThatIsTooSmall) {
   const auto port = try_open(4096);
   ASSERT_FALSE(port);
   EXPECT_EQ(port.error().code, ErrorCode::device_fault);
   EXPECT_THAT(port.error().what, HasSubstr("4096"));
 }
 
-TEST_F(FunctionPort, DoesNotOpenWhereThePhysicalFunctionIsDown) {
+TEST_F(FunctionPort, DoesNotOpenIfThePhysicalFunctionIsDown) {
   function->reads = false;
   const auto port = try_open();
   ASSERT_FALSE(port);
@@ -92,7 +92,7 @@ TEST_F(FunctionPort, DoesNotOpenWhereThePhysicalFunctionIsDown) {
   EXPECT_THAT(port.error().hint, HasSubstr("ip link set"));
 }
 
-TEST_F(FunctionPort, ProgramsItsRingsAtThePlacesOfAFunctionAndNoOther) {
+TEST_F(FunctionPort, ProgramsItsRingsAtTheOffsetsOfAFunction) {
   Port port = started();
   EXPECT_EQ(function->at<hw::intel::RDLEN>(), 64U * 16);
   EXPECT_EQ(function->at<hw::intel::TDLEN>(), 64U * 16);
@@ -102,35 +102,35 @@ TEST_F(FunctionPort, ProgramsItsRingsAtThePlacesOfAFunctionAndNoOther) {
   EXPECT_EQ(function->unknown, 0U);
 }
 
-TEST_F(FunctionPort, AsksForItsMtuWhenItStartsAndWhenItChanges) {
+TEST_F(FunctionPort, RequestsItsMtuAtEachStartAndChange) {
   Port port = started();
   ASSERT_TRUE(port.set_mtu(1400));
-  const auto asked = function->requests_of(Message::set_max_frame);
-  ASSERT_THAT(asked, SizeIs(2));
-  EXPECT_EQ(asked[0][1], 1522U);
-  EXPECT_EQ(asked[1][1], 1422U);
+  const auto requested = function->requests_of(Message::set_max_frame);
+  ASSERT_THAT(requested, SizeIs(2));
+  EXPECT_EQ(requested[0][1], 1522U);
+  EXPECT_EQ(requested[1][1], 1422U);
 }
 
-TEST_F(FunctionPort, KeepsItsAddressWhereAnotherIsRefused) {
+TEST_F(FunctionPort, KeepsItsAddressIfAnotherIsRefused) {
   Port port = started();
   function->refuses = Message::set_address;
   const auto set = port.set_mac(kOther);
   ASSERT_FALSE(set);
   EXPECT_EQ(set.error().code, ErrorCode::not_supported);
-  EXPECT_EQ(port.mac(), kGiven);
+  EXPECT_EQ(port.mac(), kAssigned);
   function->refuses.reset();
   ASSERT_TRUE(port.set_mac(kOther));
   EXPECT_EQ(port.mac(), kOther);
 }
 
-TEST_F(FunctionPort, KeepsItsMtuWhereAnotherIsRefused) {
+TEST_F(FunctionPort, KeepsItsMtuIfAnotherIsRefused) {
   Port port = started();
   function->refuses = Message::set_max_frame;
   ASSERT_FALSE(port.set_mtu(1400));
   EXPECT_EQ(port.mtu(), 1500U);
 }
 
-TEST_F(FunctionPort, KeepsWhichMulticastItReceivesWhereAChangeIsRefused) {
+TEST_F(FunctionPort, KeepsItsMulticastModeIfAChangeIsRefused) {
   Port port = started();
   function->refuses = Message::set_promiscuous;
   ASSERT_FALSE(port.set_all_multicast(true));
@@ -141,7 +141,7 @@ TEST_F(FunctionPort, KeepsWhichMulticastItReceivesWhereAChangeIsRefused) {
   EXPECT_THAT(function->requests_of(Message::set_promiscuous), SizeIs(0));
 }
 
-TEST_F(FunctionPort, AsksAnewForEverythingAtEachStart) {
+TEST_F(FunctionPort, RepeatsEveryRequestAtEachStart) {
   Port port = started();
   ASSERT_TRUE(port.set_all_multicast(true));
   ASSERT_TRUE(port.capability<MulticastFilter>()->set_multicast(std::vector{kGroup}));
@@ -160,7 +160,7 @@ TEST_F(FunctionPort, AsksAnewForEverythingAtEachStart) {
   EXPECT_EQ(vlans[0][1], 8U);
 }
 
-TEST_F(FunctionPort, RejectsGroupsAndVlansThatThereAreNot) {
+TEST_F(FunctionPort, RejectsInvalidGroupsAndVlans) {
   Port port = started();
   function->requests.clear();
   const auto filter = port.capability<MulticastFilter>();
@@ -179,7 +179,7 @@ TEST_F(FunctionPort, RejectsGroupsAndVlansThatThereAreNot) {
   EXPECT_TRUE(filter->set_multicast(std::vector<MacAddress>(30, kGroup)));
 }
 
-TEST_F(FunctionPort, AClosedPortHasNoFiltersLeft) {
+TEST_F(FunctionPort, AClosedPortHasNoFilters) {
   Port port = started();
   const auto vlans = port.capability<VlanFilter>();
   const auto groups = port.capability<MulticastFilter>();
@@ -198,7 +198,7 @@ TEST_F(FunctionPort, ReadsItsLinkFromThePhysicalFunction) {
   EXPECT_FALSE(port.link().up);
 }
 
-TEST_F(FunctionPort, FailsByNameWhenThePhysicalFunctionWasReset) {
+TEST_F(FunctionPort, FailsWithANamedErrorWhenThePhysicalFunctionWasReset) {
   Port port = started();
   ASSERT_TRUE(port.service());
   function->reset_by_physical();
@@ -210,10 +210,10 @@ TEST_F(FunctionPort, FailsByNameWhenThePhysicalFunctionWasReset) {
   EXPECT_FALSE(port.link().up);
   EXPECT_TRUE(port.close());
   EXPECT_EQ(pool->stats().in_use(), 0U);
-  EXPECT_TRUE(try_open()) << "opened again it works";
+  EXPECT_TRUE(try_open()) << "the port can be opened again";
 }
 
-TEST_F(FunctionPort, AResetBeforeItStartsDoesNotConcernIt) {
+TEST_F(FunctionPort, AResetBeforeTheStartIsHarmless) {
   Port port = opened();
   function->reset_by_physical();
   ASSERT_TRUE(port.service());
@@ -234,7 +234,7 @@ TEST_F(FunctionPort, DoesNotStartWithAQueueThatStaysOff) {
   EXPECT_EQ(pool->stats().in_use(), 0U);
 }
 
-TEST_F(FunctionPort, GivesItsBuffersBackWhenTheCardIsGone) {
+TEST_F(FunctionPort, FreesItsBuffersWhenTheCardWasRemoved) {
   Port port = started();
   EXPECT_GT(pool->stats().in_use(), 0U);
   function->removed = true;
@@ -243,7 +243,7 @@ TEST_F(FunctionPort, GivesItsBuffersBackWhenTheCardIsGone) {
   EXPECT_EQ(pool->stats().in_use(), 0U);
 }
 
-TEST_F(FunctionPort, CountersGoOnWhereTheCardsGoRound) {
+TEST_F(FunctionPort, CountersContinueWhenTheCardsWrap) {
   function->at<hw::igbvf::VFGPRC>() = 0xFFFF'FF00;
   function->at<hw::igbvf::VFGORC>() = 0xFFFF'0000;
   Port port = started();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Places that Linux's igbvf names (regs.h), written out once more.
+// The offsets of Linux's igbvf (regs.h), written down independently of the declarations.
 #include <gtest/gtest.h>
 
 #include "hw/intel/igbvf/registers.hpp"
@@ -8,42 +8,42 @@ namespace pollux::hw::igbvf {
 namespace {
 
 template <class R>
-std::uint32_t place(std::uint32_t index = 0) {
+std::uint32_t offset_of(std::uint32_t index = 0) {
   return Registers::Offsets::offset<R>(index);
 }
 
-TEST(FunctionRegisters, QueuesAreWhereIgbvfHasThem) {
-  EXPECT_EQ(place<intel::RDBAL>(), 0x2800U);
-  EXPECT_EQ(place<intel::RDBAH>(), 0x2804U);
-  EXPECT_EQ(place<intel::RDLEN>(), 0x2808U);
-  EXPECT_EQ(place<intel::SRRCTL>(), 0x280CU);
-  EXPECT_EQ(place<intel::RDH>(), 0x2810U);
-  EXPECT_EQ(place<intel::RDT>(), 0x2818U);
-  EXPECT_EQ(place<intel::RXDCTL>(), 0x2828U);
-  EXPECT_EQ(place<intel::TDBAL>(), 0x3800U);
-  EXPECT_EQ(place<intel::TDBAH>(), 0x3804U);
-  EXPECT_EQ(place<intel::TDLEN>(), 0x3808U);
-  EXPECT_EQ(place<intel::TDH>(), 0x3810U);
-  EXPECT_EQ(place<intel::TDT>(), 0x3818U);
-  EXPECT_EQ(place<intel::TXDCTL>(), 0x3828U);
-  EXPECT_EQ(place<intel::RDT>(1), 0x2918U);
+TEST(FunctionRegisters, QueueRegistersHaveTheOffsetsOfIgbvf) {
+  EXPECT_EQ(offset_of<intel::RDBAL>(), 0x2800U);
+  EXPECT_EQ(offset_of<intel::RDBAH>(), 0x2804U);
+  EXPECT_EQ(offset_of<intel::RDLEN>(), 0x2808U);
+  EXPECT_EQ(offset_of<intel::SRRCTL>(), 0x280CU);
+  EXPECT_EQ(offset_of<intel::RDH>(), 0x2810U);
+  EXPECT_EQ(offset_of<intel::RDT>(), 0x2818U);
+  EXPECT_EQ(offset_of<intel::RXDCTL>(), 0x2828U);
+  EXPECT_EQ(offset_of<intel::TDBAL>(), 0x3800U);
+  EXPECT_EQ(offset_of<intel::TDBAH>(), 0x3804U);
+  EXPECT_EQ(offset_of<intel::TDLEN>(), 0x3808U);
+  EXPECT_EQ(offset_of<intel::TDH>(), 0x3810U);
+  EXPECT_EQ(offset_of<intel::TDT>(), 0x3818U);
+  EXPECT_EQ(offset_of<intel::TXDCTL>(), 0x3828U);
+  EXPECT_EQ(offset_of<intel::RDT>(1), 0x2918U);
 }
 
-TEST(FunctionRegisters, ItsOwnAreWhereIgbvfHasThem) {
-  EXPECT_EQ(place<CTRL>(), 0x0000U);
-  EXPECT_EQ(place<STATUS>(), 0x0008U);
-  EXPECT_EQ(place<EIMC>(), 0x1528U);
-  EXPECT_EQ(place<V2PMAILBOX>(), 0x0C40U);
-  EXPECT_EQ(place<VMBMEM>(15), 0x083CU);
-  EXPECT_EQ(place<VFGPRC>(), 0x0F10U);
-  EXPECT_EQ(place<VFGPTC>(), 0x0F14U);
-  EXPECT_EQ(place<VFGORC>(), 0x0F18U);
-  EXPECT_EQ(place<VFGOTC>(), 0x0F34U);
-  EXPECT_EQ(place<VFMPRC>(), 0x0F3CU);
-  EXPECT_EQ(place<VFGPRLBC>(), 0x0F40U);
-  EXPECT_EQ(place<VFGPTLBC>(), 0x0F44U);
-  EXPECT_EQ(place<VFGORLBC>(), 0x0F48U);
-  EXPECT_EQ(place<VFGOTLBC>(), 0x0F50U);
+TEST(FunctionRegisters, OtherRegistersHaveTheOffsetsOfIgbvf) {
+  EXPECT_EQ(offset_of<CTRL>(), 0x0000U);
+  EXPECT_EQ(offset_of<STATUS>(), 0x0008U);
+  EXPECT_EQ(offset_of<EIMC>(), 0x1528U);
+  EXPECT_EQ(offset_of<V2PMAILBOX>(), 0x0C40U);
+  EXPECT_EQ(offset_of<VMBMEM>(15), 0x083CU);
+  EXPECT_EQ(offset_of<VFGPRC>(), 0x0F10U);
+  EXPECT_EQ(offset_of<VFGPTC>(), 0x0F14U);
+  EXPECT_EQ(offset_of<VFGORC>(), 0x0F18U);
+  EXPECT_EQ(offset_of<VFGOTC>(), 0x0F34U);
+  EXPECT_EQ(offset_of<VFMPRC>(), 0x0F3CU);
+  EXPECT_EQ(offset_of<VFGPRLBC>(), 0x0F40U);
+  EXPECT_EQ(offset_of<VFGPTLBC>(), 0x0F44U);
+  EXPECT_EQ(offset_of<VFGORLBC>(), 0x0F48U);
+  EXPECT_EQ(offset_of<VFGOTLBC>(), 0x0F50U);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Whatever instructions a queue works with, it does the same: each wide path beside the scalar reference, step by step.
+// Each SIMD mode does exactly what the scalar reference does.
 #include "pollux/net/burst_mode.hpp"
 
 #include <fmt/format.h>
@@ -19,8 +19,8 @@ class BurstModeTest : public testing::TestWithParam<BurstMode> {
     if (!processor_has(GetParam())) GTEST_SKIP() << "this processor has no " << name(GetParam());
   }
 
-  // All that a seed can vary: rings, bursts, caches, buffers, the card's lies, chains, foreign pools, clones, a dry
-  // pool, and stops in between.
+  // The seed varies everything: rings, bursts, caches, buffers, wrong write-backs, chains, foreign pools, clones, an
+  // exhausted pool, and stops in between.
   static TrafficOptions options(std::uint32_t seed) {
     constexpr std::uint32_t kRxRings[] = {8, 16, 32, 64, 128, 256, 512};
     constexpr std::uint32_t kTxRings[] = {16, 128, 512, 256, 128, 1024};
@@ -30,7 +30,7 @@ class BurstModeTest : public testing::TestWithParam<BurstMode> {
     options.frames = kFramesARun;
     options.burst_limit = kLimits[seed % 9];
     options.hostile = seed % 2 == 0;
-    // Not on a pool so small that another cache could hold all that is left of it.
+    // Not with a small pool: a second cache could hold all the mbufs that are left.
     options.switch_caches = seed % 5 == 0 && seed % 4 != 2;
     options.stops = seed % 7 == 0;
     options.fixture.rx_ring = kRxRings[seed % 7];
@@ -38,7 +38,7 @@ class BurstModeTest : public testing::TestWithParam<BurstMode> {
     options.fixture.remote = seed % 4 == 1;
     options.fixture.tx_cache = seed % 6 != 5;
     options.fixture.cache = seed % 3 == 0 ? 64 : 512;
-    // The smallest is less than a buffer, so that frames of one buffer can be too long.
+    // The smallest limit is below the buffer size, so that frames in one buffer can be too long.
     constexpr std::uint32_t kMaxFrames[] = {9500, 9500, 900, 4100};
     options.fixture.max_frame = kMaxFrames[seed / 2 % 4];
     const std::uint32_t spare = seed % 4 == 2 ? 10 + seed % 32 : options.fixture.tx_ring * 12 + 2000;
@@ -65,16 +65,16 @@ class BurstModeTest : public testing::TestWithParam<BurstMode> {
   }
 };
 
-// With POLLUX_LONG in the environment 12 million frames each, without it half a million.
-TEST_P(BurstModeTest, DoesWhatTheScalarPathDoes) {
+// 12 million frames per mode with POLLUX_LONG in the environment, half a million without it.
+TEST_P(BurstModeTest, DoesWhatTheScalarLoopDoes) {
   compare(1, 43);
   if (std::getenv("POLLUX_LONG") != nullptr) compare(1000, 2000);
 }
 
-INSTANTIATE_TEST_SUITE_P(, BurstModeTest, testing::ValuesIn(kWidePaths),
+INSTANTIATE_TEST_SUITE_P(, BurstModeTest, testing::ValuesIn(kSimdModes),
                          [](const auto& param) { return std::string(name(param.param)); });
 
-TEST(BurstModeName, IsTheOneThatIsRead) {
+TEST(BurstModeName, IsParsedBack) {
   for (const BurstMode mode :
        {BurstMode::best, BurstMode::scalar, BurstMode::avx2, BurstMode::avx512, BurstMode::neon}) {
     EXPECT_EQ(burst_mode_of(name(mode)), mode);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A forward path between the two ends of a strict card: every frame goes through or has a name, every buffer is where
-// it belongs, and each wide path does what the scalar one does.
+// A forward path on a strict card. Every frame is forwarded or counted as a drop, no buffer is lost, and each SIMD mode
+// does exactly what the scalar one does.
 #include <fmt/format.h>
 
 #include <deque>
@@ -44,7 +44,7 @@ class ForwardRun {
       round();
       if (i % 500 == 499) stop_and_start();
     }
-    come_to_rest();
+    finish_traffic();
     return transcript_;
   }
 
@@ -59,8 +59,8 @@ class ForwardRun {
     forward(below(2) == 0 ? ForwardPath::kMaxBurst : below(40));
     fixture_.transmitter->process(below(options_.fixture.tx_ring));
     Burst<4> nothing;
-    ASSERT_EQ(fixture_.rx.rx_burst(nothing), 0u) << "the queue is the path's";
-    ASSERT_EQ(fixture_.complaints(), "");
+    ASSERT_EQ(fixture_.rx.rx_burst(nothing), 0u) << "the path polls the queue";
+    ASSERT_EQ(fixture_.errors(), "");
     ASSERT_LE(fixture_.rx.packets() + sum(fixture_.rx.drops()), received_ + (source_.in_the_middle() ? 1 : 0));
     const auto* const words = reinterpret_cast<const std::uint64_t*>(fixture_.rings.segments().front().address);
     const std::size_t descriptors = std::size_t{options_.fixture.rx_ring} + options_.fixture.tx_ring;
@@ -71,22 +71,22 @@ class ForwardRun {
     std::uint32_t shown = 0;
     const std::uint32_t count = path_->burst(limit, [&](ForwardedFrame& frame) {
       ++shown;
-      show(frame);
+      on_forwarded(frame);
     });
     ASSERT_EQ(count, shown);
     ASSERT_LE(count, limit);
     forwarded_ += count;
     note(count);
     fixture_.look();
-    // Frames that the card must not send are counted as taken, and by reason.
+    // Dropped frames are counted as taken, and by reason.
     ASSERT_EQ(fixture_.tx.packets(),
               forwarded_ + fixture_.tx.drops().rejected() + fixture_.tx.drops().stopped - unreported_);
   }
 
-  // The frame's place in the order of arrival, behind those that were thrown away.
-  void show(ForwardedFrame& frame) {
-    while (!arrived_.empty() && !is(arrived_.front(), frame)) arrived_.pop_front();
-    ASSERT_FALSE(arrived_.empty()) << "a frame that never arrived, or not like this";
+  // Finds the frame among those that arrived. The frames before it have been dropped.
+  void on_forwarded(ForwardedFrame& frame) {
+    while (!arrived_.empty() && !matches(arrived_.front(), frame)) arrived_.pop_front();
+    ASSERT_FALSE(arrived_.empty()) << "the frame never arrived, or with other contents";
     std::vector<std::uint8_t> bytes = std::move(arrived_.front().bytes);
     arrived_.pop_front();
     frame.data[0] ^= 0x5A;
@@ -94,7 +94,7 @@ class ForwardRun {
     fixture_.transmitter->expect(std::move(bytes));
   }
 
-  static bool is(const WireFrame& arrived, const ForwardedFrame& frame) {
+  static bool matches(const WireFrame& arrived, const ForwardedFrame& frame) {
     return arrived.fate == RxFate::good && arrived.bytes.size() == frame.packet_length &&
            arrived.pieces.front().to - arrived.pieces.front().from == frame.length &&
            std::equal(frame.data, frame.data + frame.length, arrived.bytes.begin());
@@ -103,13 +103,13 @@ class ForwardRun {
   void stop_and_start() {
     fixture_.close();
     fixture_.drain();
-    ASSERT_EQ(fixture_.in_use(), 0u) << "the spares, too";
+    ASSERT_EQ(fixture_.in_use(), 0u) << "the spare buffers must be freed, too";
     unreported_ = forwarded_ - fixture_.transmitter->reported();
     ASSERT_GE(fixture_.tx.drops().stopped, unreported_);
-    ASSERT_LE(fixture_.tx.drops().stopped, unreported_ + 3) << "and frames that waited, one a stop";
-    // A frame that the card was in the middle of may have been rejected already.
+    ASSERT_LE(fixture_.tx.drops().stopped, unreported_ + 3) << "plus one waiting frame per stop";
+    // An incomplete frame may already have been dropped.
     const std::uint64_t named = fixture_.rx.packets() + sum(fixture_.rx.drops());
-    ASSERT_GE(named, received_) << "a frame without a name";
+    ASSERT_GE(named, received_) << "a frame is not counted";
     ASSERT_LE(named, received_ + (source_.in_the_middle() ? 1 : 0));
     source_.forget();
     arrived_.clear();
@@ -119,8 +119,8 @@ class ForwardRun {
     ASSERT_EQ(fixture_.in_use(), options_.fixture.rx_ring + options_.fixture.tx_ring);
   }
 
-  // Without the path the queues are their own again, with all that is not in a ring at home.
-  void come_to_rest() {
+  // After the path is destroyed, the queues' own bursts work again, and every buffer that is not in a ring is free.
+  void finish_traffic() {
     for (int i = 0; i < 1000 && (source_.in_the_middle() || fixture_.receiver->write_back_begun() || i < 100); ++i) {
       if (source_.in_the_middle() || fixture_.receiver->write_back_begun()) {
         const std::size_t before = arrived_.size();
@@ -134,22 +134,22 @@ class ForwardRun {
     static_cast<void>(fixture_.tx.tx_done_cleanup());
     ASSERT_EQ(fixture_.tx.in_flight(), 0u);
     ASSERT_EQ(fixture_.in_use(), options_.fixture.rx_ring);
-    ASSERT_EQ(fixture_.rx.packets() + sum(fixture_.rx.drops()), received_) << "a frame without a name";
-    ASSERT_EQ(fixture_.transmitter->expected(), 0u) << "shown, and not on the wire";
+    ASSERT_EQ(fixture_.rx.packets() + sum(fixture_.rx.drops()), received_) << "a frame is not counted";
+    ASSERT_EQ(fixture_.transmitter->expected(), 0u) << "a forwarded frame was not sent";
     const drivers::intel::RxDrops drops = fixture_.rx.drops();
     EXPECT_TRUE(options_.hostile || drops.bad_length + drops.error + drops.too_many_segments == 0);
     Burst<32> burst;
     const std::size_t segments = 9500 / 1024 + 1;
     if (fixture_.receiver->owned() > segments) {
       source_.deliver_good(*fixture_.receiver, arrived_);
-      ASSERT_EQ(fixture_.rx.rx_burst(burst), 1u) << "by its own burst again";
+      ASSERT_EQ(fixture_.rx.rx_burst(burst), 1u) << "the queue's own burst works again";
       DropCounter looked("looked at");
       burst.drop(looked);
     }
     fixture_.close();
     fixture_.drain();
     ASSERT_EQ(fixture_.in_use(), 0u);
-    ASSERT_EQ(fixture_.complaints(), "");
+    ASSERT_EQ(fixture_.errors(), "");
     EXPECT_GT(forwarded_, kRounds / 4);
   }
 
@@ -161,7 +161,7 @@ class ForwardRun {
   std::deque<WireFrame> arrived_;
   std::uint64_t received_ = 0;
   std::uint64_t forwarded_ = 0;
-  std::uint64_t unreported_ = 0;  // of those, what a stop left unsent
+  std::uint64_t unreported_ = 0;  // forwarded frames that a stop left unsent
   std::uint64_t transcript_ = 0xCBF29CE484222325;
 };
 
@@ -175,7 +175,7 @@ ForwardOptions options_for(std::uint32_t seed) {
   options.fixture.tx_ring = kTxRings[seed % 5];
   options.fixture.remote = seed % 4 == 3;
   options.fixture.cache = 64;
-  // The smallest is less than a buffer, so that a frame of one buffer can be too long to go out.
+  // The smallest limit is below the buffer size, so that a frame in one buffer can be too long to send.
   constexpr std::uint32_t kMaxFrames[] = {9500, 9500, 9500, 900, 9500, 4100, 9500};
   options.fixture.max_frame = kMaxFrames[seed % 7];
   const std::uint32_t spare = seed % 9 == 4 ? 40 : 1000;
@@ -197,21 +197,21 @@ TEST_P(Forward, MovesEveryFrame) {
   run(options_for(GetParam()), BurstMode::scalar);
 }
 
-TEST_P(Forward, ReckonsAddressesInSplitMemory) {
+TEST_P(Forward, ComputesAddressesInSplitMemory) {
   ForwardOptions options = options_for(GetParam());
   options.fixture.split_memory = true;
   run(options, BurstMode::best);
 }
 
-// What cannot be sent yet needs no buffer, either: a dry pool is no reason to throw it away.
-TEST(ForwardStall, LosesNothingToAFullTransmitRingAndADryPool) {
+// A frame that cannot be sent yet needs no new buffer, so an exhausted pool must not drop it.
+TEST(ForwardStall, LosesNothingToAFullTransmitRingAndAnExhaustedPool) {
   constexpr std::uint32_t kRing = 64;
   CardFixtureOptions options{
       .rx_ring = kRing, .tx_ring = kRing, .pool = {.count = 2 * kRing, .data_room = 2048, .name = "rx"}};
   QueueFixture fixture(options);
   const std::vector<std::uint8_t> frame(64, 0xA5);
-  const hw::intel::Descriptor plain{0, hw::intel::rx::kDone | hw::intel::rx::kEndOfPacket |
-                                           std::uint64_t{frame.size()} << hw::intel::rx::kLengthShift};
+  const hw::intel::Descriptor complete{0, hw::intel::rx::kDone | hw::intel::rx::kEndOfPacket |
+                                              std::uint64_t{frame.size()} << hw::intel::rx::kLengthShift};
   drivers::intel::ForwardQueue path(nullptr, fixture.rx, nullptr, fixture.tx);
   fixture.start();
   std::uint32_t delivered = 0;
@@ -220,9 +220,9 @@ TEST(ForwardStall, LosesNothingToAFullTransmitRingAndADryPool) {
     fixture.look();
     return path.burst(ForwardPath::kMaxBurst, [&](ForwardedFrame&) { fixture.transmitter->expect(frame); });
   };
-  // The card sends nothing: soon every slot of the transmit ring is taken, and frames pile up behind it.
+  // The card sends nothing. The transmit ring fills up, and then frames remain in the receive ring.
   for (std::uint32_t i = 0; i < 4 * kRing && fixture.receiver->owned() > 4; ++i) {
-    fixture.receiver->write_back(frame, plain);
+    fixture.receiver->write_back(frame, complete);
     ++delivered;
     forwarded += forward();
   }
@@ -235,15 +235,15 @@ TEST(ForwardStall, LosesNothingToAFullTransmitRingAndADryPool) {
     forwarded += forward();
   }
   EXPECT_EQ(forwarded, delivered);
-  EXPECT_EQ(fixture.complaints(), "");
+  EXPECT_EQ(fixture.errors(), "");
 }
 
 constexpr std::uint32_t kForwardSeeds = 12;
 INSTANTIATE_TEST_SUITE_P(, Forward, testing::Range(1u, kForwardSeeds + 1));
 
-class ForwardWide : public testing::TestWithParam<BurstMode> {};
+class ForwardSimd : public testing::TestWithParam<BurstMode> {};
 
-TEST_P(ForwardWide, MovesEveryFrameAsTheScalarPathDoes) {
+TEST_P(ForwardSimd, MovesEveryFrameAsTheScalarLoopDoes) {
   if (!processor_has(GetParam())) GTEST_SKIP() << "this processor has no " << name(GetParam());
   for (std::uint32_t seed = 1; seed <= kForwardSeeds && !HasFailure(); ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
@@ -251,7 +251,7 @@ TEST_P(ForwardWide, MovesEveryFrameAsTheScalarPathDoes) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(, ForwardWide, testing::ValuesIn(kWidePaths),
+INSTANTIATE_TEST_SUITE_P(, ForwardSimd, testing::ValuesIn(kSimdModes),
                          [](const auto& param) { return std::string(name(param.param)); });
 
 }  // namespace

@@ -21,10 +21,10 @@ constexpr std::uint64_t kMaxPieces = 32;
 WireFrame FrameSource::make(bool may_be_bad) {
   WireFrame frame;
   const std::uint32_t kind = below(16);
-  const std::uint32_t most = kind == 0  ? options_.max_bytes
-                             : kind < 5 ? std::min(options_.buffer_bytes, options_.max_bytes)
-                                        : 128;
-  frame.bytes.resize(1 + below(most));
+  const std::uint32_t max_bytes = kind == 0  ? options_.max_bytes
+                                  : kind < 5 ? std::min(options_.buffer_bytes, options_.max_bytes)
+                                             : 128;
+  frame.bytes.resize(1 + below(max_bytes));
   for (std::size_t at = 0; at < frame.bytes.size(); at += sizeof content_) {
     content_ = content_ * 6364136223846793005u + 1442695040888963407u;
     std::memcpy(frame.bytes.data() + at, &content_, std::min(sizeof content_, frame.bytes.size() - at));
@@ -52,17 +52,17 @@ void FrameSource::spoil(WireFrame& frame) {
       break;
     case 1: {
       frame.fate = RxFate::bad_length;
-      const std::uint32_t most = below(2) == 0 ? 1 : 0xFFFF - options_.buffer_bytes;  // often by a single byte
-      const std::uint64_t lie = options_.buffer_bytes + 1 + below(most);
-      piece.back.hi = (piece.back.hi & ~length_bits) | lie << rx::kLengthShift;
+      const std::uint32_t max_bytes = below(2) == 0 ? 1 : 0xFFFF - options_.buffer_bytes;  // often by a single byte
+      const std::uint64_t wrong_length = options_.buffer_bytes + 1 + below(max_bytes);
+      piece.back.hi = (piece.back.hi & ~length_bits) | wrong_length << rx::kLengthShift;
       break;
     }
     default: {
-      // Goes on and on before it ends.
-      const auto endless = kMaxPieces + 1 - std::min<std::uint64_t>(kMaxPieces, frame.pieces.size()) + below(40);
+      // More segments than a queue accepts.
+      const auto excess = kMaxPieces + 1 - std::min<std::uint64_t>(kMaxPieces, frame.pieces.size()) + below(40);
       frame.fate = RxFate::too_many_segments;
       const std::uint64_t one = std::uint64_t{1} << rx::kLengthShift;
-      frame.pieces.insert(frame.pieces.begin(), endless, {0, 1, {random_(), rx::kDone | one}});
+      frame.pieces.insert(frame.pieces.begin(), excess, {0, 1, {random_(), rx::kDone | one}});
     }
   }
 }

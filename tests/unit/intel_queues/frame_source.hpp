@@ -10,14 +10,14 @@
 
 namespace pollux::test {
 
-/// What is to become of a frame that the card receives.
+/// The expected outcome of a received frame.
 enum class RxFate { good, bad_length, error, too_many_segments };
 
-/// A frame as the wire brought it, cut into the pieces that the card writes back.
+/// A frame from the wire, cut into the pieces that the card writes back.
 struct WireFrame {
   struct Piece {
-    std::size_t from = 0;  ///< bytes of the frame in this piece
-    std::size_t to = 0;
+    std::size_t from = 0;  ///< first byte of the frame in this piece
+    std::size_t to = 0;    ///< one past the last byte
     hw::intel::Descriptor back;
   };
   RxFate fate = RxFate::good;
@@ -25,7 +25,7 @@ struct WireFrame {
   std::vector<Piece> pieces;
 };
 
-/// Makes frames of 1 to 9,500 bytes, and lies about some of them.
+/// Makes frames of 1 to 9,500 bytes. With Options::hostile, some have wrong write-backs.
 class FrameSource {
  public:
   struct Options {
@@ -35,12 +35,12 @@ class FrameSource {
   };
   FrameSource(std::mt19937& random, const Options& options) : random_(random), options_(options) {}
 
-  /// Writes pieces of frames into at most `slots` of the card's buffers. Frames that ended are appended to `arrived`.
+  /// Writes pieces of frames into at most `slots` of the card's buffers. Appends completed frames to `arrived`.
   void deliver(StrictReceiver& receiver, std::uint32_t slots, std::deque<WireFrame>& arrived);
-  /// The same for one good frame, all of it, which must fit what the card owns.
+  /// Writes one whole good frame. The card must own enough buffers for it.
   void deliver_good(StrictReceiver& receiver, std::deque<WireFrame>& arrived);
   [[nodiscard]] bool in_the_middle() const { return next_piece_ != 0; }
-  /// Forgets the frame that a stopped card was in the middle of.
+  /// Discards an incomplete frame after the card has stopped.
   void forget() { next_piece_ = 0; }
 
  private:

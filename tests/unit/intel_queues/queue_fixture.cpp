@@ -10,18 +10,18 @@
 namespace pollux::test {
 namespace {
 
-// An explicit instantiation may name a private member: the way to memory in several segments, which no backend gives
-// yet.
+// An explicit instantiation may name a private member. The tests need memory in several segments, which no backend
+// provides yet.
 std::vector<DmaSegment>& segments_of(DmaMemory& memory);
 template <std::vector<DmaSegment> DmaMemory::*Member>
-struct Reach {
+struct PrivateSegments {
   friend std::vector<DmaSegment>& segments_of(DmaMemory& memory) { return memory.*Member; }
 };
-template struct Reach<&DmaMemory::segments_>;
+template struct PrivateSegments<&DmaMemory::segments_>;
 
 constexpr std::uint64_t kElsewhere = std::uint64_t{1} << 40;
 
-// The upper half of `memory` moves to other IOVAs. Its lower half keeps the IOVA by which the memory is given back.
+// Moves the upper half of `memory` to other IOVAs. The lower half keeps the IOVA with which the memory is freed.
 void split(DmaMemory& memory, FakeDomain& domain) {
   std::vector<DmaSegment>& segments = segments_of(memory);
   const std::size_t half = segments[0].size / 8192 * 4096;
@@ -34,7 +34,7 @@ void split(DmaMemory& memory, FakeDomain& domain) {
   domain.mapped.push_back(upper);
 }
 
-DmaMemory must(Result<DmaMemory> memory) {
+DmaMemory value_of(Result<DmaMemory> memory) {
   if (!memory) throw std::runtime_error(memory.error().message());
   return std::move(memory).value();
 }
@@ -47,7 +47,7 @@ QueueFixture::QueueFixture(const CardFixtureOptions& wanted) : options(wanted), 
   make_pool();
   const std::size_t rx_bytes = options.rx_ring * sizeof(hw::intel::Descriptor);
   const std::size_t tx_bytes = options.tx_ring * sizeof(hw::intel::Descriptor);
-  rings = must(fixture.context().allocate({.size = rx_bytes + tx_bytes, .purpose = "rings"}));
+  rings = value_of(fixture.context().allocate({.size = rx_bytes + tx_bytes, .purpose = "rings"}));
   const DmaSegment& segment = rings.segments()[0];
   const std::uint32_t buffer_bytes = (pool->buffer_size() - pool->data_offset()) / 1024 * 1024;
   rx.setup({.ring = reinterpret_cast<hw::intel::Descriptor*>(segment.address),
@@ -91,7 +91,7 @@ void QueueFixture::make_pool() {
   }
   const std::size_t stride = MempoolCore::stride(options.pool);
   DmaMemory two =
-      must(fixture.context().allocate({.size = (options.pool.count + 4) * stride, .purpose = "split pool"}));
+      value_of(fixture.context().allocate({.size = (options.pool.count + 4) * stride, .purpose = "split pool"}));
   split(two, *domain);
   const auto& state = fixture.context().state();
   pool = std::shared_ptr<MempoolCore>(new MempoolCore(state, options.pool, std::move(two), state->take_pool_id()),
@@ -134,7 +134,7 @@ void QueueFixture::look() {
   transmitter->look();
 }
 
-std::string QueueFixture::complaints() const {
+std::string QueueFixture::errors() const {
   std::string text;
   for (const std::string& violation : memory.violations()) text += violation + "\n";
   for (const Misuse& misuse : fixture.misuses()) text += misuse.what + "\n";

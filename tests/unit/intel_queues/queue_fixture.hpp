@@ -18,16 +18,16 @@ struct CardFixtureOptions {
   std::uint32_t rx_ring = 64;
   std::uint32_t tx_ring = 64;
   bool remote = false;        ///< tail registers are functions
-  bool split_memory = false;  ///< the receive pool lies in two segments whose IOVAs are elsewhere
+  bool split_memory = false;  ///< the receive pool is in two segments with distant IOVAs
   bool rx_head = false;       ///< the receive queue can read RDH
-  bool tx_cache = true;       ///< the transmit queue begins with the receive queue's cache
+  bool tx_cache = true;       ///< the transmit queue starts with the receive queue's cache
   std::uint32_t cache = 0;    ///< capacity
   std::uint32_t max_frame = 9500;
   BurstMode mode = BurstMode::best;
   MempoolOptions pool{.count = 1000, .name = "rx"};
 };
 
-/// RDH, as the receive queue reads it where it has its registers.
+/// The RDH register that the receive queue reads.
 class HeadRegister final : public RemoteRegisters {
  public:
   static constexpr std::uint32_t kOffset = 4;
@@ -45,26 +45,26 @@ class HeadRegister final : public RemoteRegisters {
   unsigned reads = 0;
 };
 
-/// One receive and one transmit queue on a strict card, and a pool with its cache. Not started.
+/// A receive queue and a transmit queue on a strict card, and a pool with a cache. Not started.
 class QueueFixture {
  public:
   static constexpr std::uint16_t kPort = 5;
 
   explicit QueueFixture(const CardFixtureOptions& options);
-  /// Buffers that a test left in the rings go home, so that their pool does not outlive the test.
+  /// Frees buffers that are still in the rings, so that their pool does not outlive the test.
   ~QueueFixture();
 
   /// Fills the receive ring, starts the card and opens both gates.
   void start();
-  /// Closes both gates and stops the card where it is. `drain` is left to the test.
+  /// Closes both gates and stops the card. The test calls `drain` itself.
   void close();
   void drain();
-  /// Lets the card see the tails.
+  /// Lets the card read the tail registers.
   void look();
 
   [[nodiscard]] std::uint32_t in_use() const { return pool->stats().in_use(); }
-  /// What the card and the checks found wrong, as one text; empty if all is well.
-  [[nodiscard]] std::string complaints() const;
+  /// Violations that the card found and reported misuses, as one text. Empty if there are none.
+  [[nodiscard]] std::string errors() const;
 
   CardFixtureOptions options;
   PoolFixture fixture;

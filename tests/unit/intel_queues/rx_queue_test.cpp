@@ -10,7 +10,7 @@ namespace {
 namespace rx = hw::intel::rx;
 using testing::HasSubstr;
 
-constexpr int kPatience = 1000;  // polls
+constexpr int kMaxEmptyPolls = 1000;  // polls
 
 class RxQueueTest : public testing::Test {
  protected:
@@ -18,8 +18,8 @@ class RxQueueTest : public testing::Test {
     fixture_.emplace(options);
     fixture_->start();
   }
-  /// A frame of 60 bytes; `status` beside "done".
-  void arrives(std::uint64_t status = rx::kEndOfPacket, std::uint64_t length = 60) {
+  /// Receives a frame of 60 bytes. `status` is added to DD.
+  void receive(std::uint64_t status = rx::kEndOfPacket, std::uint64_t length = 60) {
     const std::vector<std::uint8_t> bytes(60, 0x5A);
     fixture_->receiver->write_back(bytes, {0, rx::kDone | status | length << rx::kLengthShift});
   }
@@ -30,7 +30,7 @@ class RxQueueTest : public testing::Test {
     burst.drop(done_);
     return count;
   }
-  void expect_sound() { EXPECT_EQ(fixture_->complaints(), ""); }
+  void expect_no_errors() { EXPECT_EQ(fixture_->errors(), ""); }
 
   std::optional<QueueFixture> fixture_;
   DropCounter done_{"done"};
@@ -47,21 +47,21 @@ TEST_F(RxQueueTest, YieldsNothingBeforeItIsOpen) {
 
 TEST_F(RxQueueTest, ALimitOfNothingTakesNothing) {
   use({});
-  arrives();
+  receive();
   EXPECT_EQ(poll(0), 0u);
-  arrives();
+  receive();
   EXPECT_EQ(poll(0), 0u);
   EXPECT_EQ(poll(1), 1u);
   EXPECT_EQ(poll(), 1u);
-  expect_sound();
+  expect_no_errors();
 }
 
 TEST_F(RxQueueTest, AFullBurstTakesNothing) {
   use({});
-  arrives();
+  receive();
   Burst<1> burst;
   EXPECT_EQ(fixture_->rx.rx_burst(burst), 1u);
-  arrives();
+  receive();
   EXPECT_EQ(fixture_->rx.rx_burst(burst), 0u);
   EXPECT_EQ(burst.size(), 1u);
 }
@@ -70,157 +70,158 @@ TEST_F(RxQueueTest, WaitsForALengthAndThenCountsABadWriteBack) {
   for (const std::uint64_t status : {rx::kDone, rx::kDone | rx::kEndOfPacket}) {
     use({});
     fixture_->receiver->begin_write_back(status);
-    for (int i = 1; i < kPatience; ++i) ASSERT_EQ(poll(), 0u);
+    for (int i = 1; i < kMaxEmptyPolls; ++i) ASSERT_EQ(poll(), 0u);
     EXPECT_EQ(fixture_->rx.drops().bad_length, 0u);
     EXPECT_EQ(poll(), 0u);
     EXPECT_EQ(fixture_->rx.drops().bad_length, 1u);
   }
 }
 
-TEST_F(RxQueueTest, AsksTheCardWhenPatienceIsOverAndWaitsOnWhereItStillStands) {
+TEST_F(RxQueueTest, ReadsTheHeadAfterManyEmptyPollsAndWaitsIfTheHeadIsAtTheSlot) {
   use({.rx_ring = 8, .rx_head = true});
   for (int lap = 0; lap < 20; ++lap) {
-    // What an earlier write-back left on the slot, as with an emulated card that stores in pieces.
+    // The last store of an earlier write-back, as with an emulated card that writes back with several stores.
     fixture_->receiver->begin_write_back(rx::kDone | rx::kEndOfPacket);
-    for (int i = 1; i < kPatience; ++i) ASSERT_EQ(poll(), 0u);
-    EXPECT_EQ(fixture_->rdh.reads, static_cast<unsigned>(lap)) << "a register is read only after that many polls";
+    for (int i = 1; i < kMaxEmptyPolls; ++i) ASSERT_EQ(poll(), 0u);
+    EXPECT_EQ(fixture_->rdh.reads, static_cast<unsigned>(lap))
+        << "the register is read only after kMaxEmptyPolls polls";
     EXPECT_EQ(poll(), 0u);
     EXPECT_EQ(fixture_->rdh.reads, static_cast<unsigned>(lap) + 1);
-    arrives();
+    receive();
     EXPECT_EQ(poll(), 1u) << "the card's next frame is taken from the slot";
   }
   EXPECT_EQ(fixture_->rx.drops().bad_length, 0u);
   EXPECT_EQ(fixture_->rx.packets(), 20u);
-  expect_sound();
+  expect_no_errors();
 }
 
-TEST_F(RxQueueTest, TakesAFrameThatTheCardWritesWhileItIsAsked) {
+TEST_F(RxQueueTest, TakesAFrameThatArrivesDuringTheHeadRead) {
   use({.rx_ring = 8, .rx_head = true});
-  fixture_->rdh.before_read = [this] { arrives(); };
+  fixture_->rdh.before_read = [this] { receive(); };
   for (int lap = 0; lap < 20; ++lap) {
     fixture_->receiver->begin_write_back(rx::kDone | rx::kEndOfPacket);
-    for (int i = 1; i < kPatience; ++i) ASSERT_EQ(poll(), 0u);
-    EXPECT_EQ(poll(), 1u) << "the slot was done without a length, and the card has moved on, but with a frame";
+    for (int i = 1; i < kMaxEmptyPolls; ++i) ASSERT_EQ(poll(), 0u);
+    EXPECT_EQ(poll(), 1u) << "the slot was done with length 0, and the card has written a frame since";
   }
   EXPECT_EQ(fixture_->rx.drops().bad_length, 0u);
   EXPECT_EQ(fixture_->rx.packets(), 20u);
-  expect_sound();
+  expect_no_errors();
 }
 
-TEST_F(RxQueueTest, LeavesASlotAloneThatTheCardMayBeWriting) {
+TEST_F(RxQueueTest, DoesNotTouchASlotThatTheCardMayBeWriting) {
   use({.rx_ring = 8, .rx_head = true});
   const auto left_over = rx::kDone | rx::kEndOfPacket;
   fixture_->receiver->begin_write_back(left_over);
-  for (int i = 0; i < 5 * kPatience; ++i) ASSERT_EQ(poll(), 0u);
+  for (int i = 0; i < 5 * kMaxEmptyPolls; ++i) ASSERT_EQ(poll(), 0u);
   EXPECT_EQ(fixture_->rdh.reads, 5u);
-  EXPECT_EQ(fixture_->receiver->begun_status(), left_over) << "the next store of the card's might be its last";
-  expect_sound();
+  EXPECT_EQ(fixture_->receiver->begun_status(), left_over) << "the card's next write-back must not be overwritten";
+  expect_no_errors();
 }
 
-TEST_F(RxQueueTest, GoesOnWhereTheCardWentOnWithoutALength) {
+TEST_F(RxQueueTest, DropsAFrameOfLengthZeroOnceTheHeadHasMoved) {
   use({.rx_ring = 8, .rx_head = true});
   for (int lap = 0; lap < 20; ++lap) {
-    arrives(rx::kEndOfPacket, 0);
-    arrives();
-    for (int i = 1; i < kPatience; ++i) ASSERT_EQ(poll(), 0u);
-    EXPECT_EQ(poll(), 1u) << "the bad one is thrown away, and the one behind it comes";
+    receive(rx::kEndOfPacket, 0);
+    receive();
+    for (int i = 1; i < kMaxEmptyPolls; ++i) ASSERT_EQ(poll(), 0u);
+    EXPECT_EQ(poll(), 1u) << "the bad frame is dropped, and the next one is returned";
   }
   EXPECT_EQ(fixture_->rx.drops().bad_length, 20u);
   EXPECT_EQ(fixture_->rx.packets(), 20u);
-  expect_sound();
+  expect_no_errors();
 }
 
-TEST_F(RxQueueTest, CountsNoFrameForWhatAnEarlierWriteBackLeftWhenItStops) {
+TEST_F(RxQueueTest, DoesNotCountTheRestOfAnEarlierWriteBackWhenItStops) {
   use({.rx_ring = 8, .rx_head = true});
-  arrives();
+  receive();
   EXPECT_EQ(poll(), 1u);
-  arrives();
+  receive();
   fixture_->receiver->begin_write_back(rx::kDone | rx::kEndOfPacket);
   fixture_->close();
   fixture_->drain();
   EXPECT_EQ(fixture_->rx.packets(), 1u);
-  EXPECT_EQ(fixture_->rx.drops().stopped, 1u) << "the frame that arrived, and nothing for the slot behind it";
-  expect_sound();
+  EXPECT_EQ(fixture_->rx.drops().stopped, 1u) << "only the frame that arrived, not the slot after it";
+  expect_no_errors();
 }
 
-TEST_F(RxQueueTest, PatienceStartsAgainAfterEachFrame) {
+TEST_F(RxQueueTest, EmptyPollsAreCountedAnewAfterEachFrame) {
   use({});
   for (int i = 0; i < 5; ++i) {
     fixture_->receiver->begin_write_back();
-    for (int polls = 0; polls < kPatience * 2 / 3; ++polls) ASSERT_EQ(poll(), 0u);
-    arrives();
+    for (int polls = 0; polls < kMaxEmptyPolls * 2 / 3; ++polls) ASSERT_EQ(poll(), 0u);
+    receive();
     ASSERT_EQ(poll(), 1u);
   }
   EXPECT_EQ(fixture_->rx.drops().bad_length, 0u);
-  expect_sound();
+  expect_no_errors();
 }
 
 TEST_F(RxQueueTest, NamesEachBadFrame) {
   use({});
-  arrives(rx::kEndOfPacket, 2049);
-  arrives(rx::kEndOfPacket, 0xFFFF);
-  arrives(rx::kEndOfPacket | rx::kDataError);
-  arrives();
+  receive(rx::kEndOfPacket, 2049);
+  receive(rx::kEndOfPacket, 0xFFFF);
+  receive(rx::kEndOfPacket | rx::kDataError);
+  receive();
   EXPECT_EQ(poll(), 1u);
   EXPECT_EQ(fixture_->rx.drops().bad_length, 2u);
   EXPECT_EQ(fixture_->rx.drops().error, 1u);
   EXPECT_EQ(fixture_->rx.packets(), 1u);
-  expect_sound();
+  expect_no_errors();
 }
 
 TEST_F(RxQueueTest, AFrameOf32SegmentsIsTakenAndOneOf33IsNot) {
   use({.rx_ring = 128});
-  for (int i = 0; i < 31; ++i) arrives(0);
-  arrives();
+  for (int i = 0; i < 31; ++i) receive(0);
+  receive();
   Burst<4> burst;
   EXPECT_EQ(fixture_->rx.rx_burst(burst), 1u);
   EXPECT_EQ(burst[0].segments(), 32u);
   EXPECT_EQ(burst[0].packet_length(), 32u * 60);
-  for (int i = 0; i < 32; ++i) arrives(0);
-  arrives();
-  arrives();
+  for (int i = 0; i < 32; ++i) receive(0);
+  receive();
+  receive();
   EXPECT_EQ(fixture_->rx.rx_burst(burst), 1u);
   EXPECT_EQ(burst[1].segments(), 1u);
   EXPECT_EQ(fixture_->rx.drops().too_many_segments, 1u);
   burst.drop(done_);
   EXPECT_EQ(fixture_->in_use(), 128u);
-  expect_sound();
+  expect_no_errors();
 }
 
 TEST_F(RxQueueTest, AnEmptyPollSendsPostedDoorbells) {
   use({.rx_ring = 8, .remote = true});
-  arrives();
-  arrives();
+  receive();
+  receive();
   EXPECT_EQ(poll(), 2u);
-  EXPECT_TRUE(fixture_->rdt.anything_posted());
+  EXPECT_TRUE(fixture_->rdt.has_posted_writes());
   EXPECT_EQ(poll(), 0u);
-  EXPECT_FALSE(fixture_->rdt.anything_posted());
+  EXPECT_FALSE(fixture_->rdt.has_posted_writes());
   EXPECT_EQ(fixture_->receiver->owned(), 7u);
   fixture_->receiver->begin_write_back();
   EXPECT_EQ(poll(), 0u);
-  expect_sound();
+  expect_no_errors();
 }
 
 TEST_F(RxQueueTest, APollThatFindsAHalfWrittenSlotSendsPostedDoorbells) {
   use({.rx_ring = 8, .remote = true});
-  arrives();
-  arrives();
+  receive();
+  receive();
   EXPECT_EQ(poll(), 2u);
-  ASSERT_TRUE(fixture_->rdt.anything_posted());
+  ASSERT_TRUE(fixture_->rdt.has_posted_writes());
   fixture_->receiver->begin_write_back(rx::kDone | rx::kEndOfPacket);
-  EXPECT_EQ(poll(), 0u) << "done without a length yet";
-  EXPECT_FALSE(fixture_->rdt.anything_posted()) << "or a card that waits for descriptors would wait for ever";
+  EXPECT_EQ(poll(), 0u) << "done with length 0";
+  EXPECT_FALSE(fixture_->rdt.has_posted_writes()) << "otherwise a card without descriptors would wait for ever";
 }
 
-TEST_F(RxQueueTest, ARefusedAllocationIsCountedAtThePool) {
+TEST_F(RxQueueTest, AFailedAllocationIsCountedAtThePool) {
   use({.rx_ring = 8, .pool = {.count = 8}});
   for (std::uint64_t frames = 1; frames <= 5; ++frames) {
-    arrives();
+    receive();
     EXPECT_EQ(poll(), 0u);
     EXPECT_EQ(fixture_->rx.drops().pool_empty, frames);
     EXPECT_EQ(fixture_->pool->stats().allocation_failures, frames);
   }
-  expect_sound();
+  expect_no_errors();
 }
 
 TEST_F(RxQueueTest, ATooSmallPoolIsAnErrorThatTakesNothing) {
@@ -234,7 +235,7 @@ TEST_F(RxQueueTest, ATooSmallPoolIsAnErrorThatTakesNothing) {
   EXPECT_EQ(fixture.pool->stats().allocation_failures, 1u);
 }
 
-TEST_F(RxQueueTest, FillingTakesFromACacheThatNobodyElseHas) {
+TEST_F(RxQueueTest, FillingTakesFromACacheThatNobodyElseUses) {
   QueueFixture fixture({.rx_ring = 64, .pool = {.count = 64}});
   MbufPtr one = fixture.cache_handle->allocate();
   fixture.cache_handle->free(std::move(one));
@@ -261,10 +262,10 @@ TEST_F(RxQueueTest, RefusesACacheOfAnotherPool) {
 
 TEST_F(RxQueueTest, CountsWhatArrivedAndWasNotPolled) {
   use({});
-  arrives();
-  arrives(0);
-  arrives();
-  arrives(0);  // never ends
+  receive();
+  receive(0);
+  receive();
+  receive(0);  // never ends
   fixture_->close();
   fixture_->drain();
   EXPECT_EQ(fixture_->rx.drops().stopped, 2u);
@@ -273,29 +274,29 @@ TEST_F(RxQueueTest, CountsWhatArrivedAndWasNotPolled) {
 
 TEST_F(RxQueueTest, TheEndOfAFrameThatWasDroppedIsNotCountedAgain) {
   use({});
-  arrives(rx::kDataError);
+  receive(rx::kDataError);
   EXPECT_EQ(poll(), 0u);
-  arrives(0);
-  arrives();
-  arrives();
+  receive(0);
+  receive();
+  receive();
   fixture_->close();
   fixture_->drain();
   EXPECT_EQ(fixture_->rx.drops().error, 1u);
   EXPECT_EQ(fixture_->rx.drops().stopped, 1u);
 }
 
-TEST_F(RxQueueTest, AHalfFrameGoesHomeWhenStopped) {
+TEST_F(RxQueueTest, AnIncompleteFrameIsFreedWhenStopped) {
   use({});
-  arrives(0);
+  receive(0);
   EXPECT_EQ(poll(), 0u);
   fixture_->close();
   fixture_->drain();
   EXPECT_EQ(fixture_->in_use(), 0u);
   EXPECT_EQ(fixture_->rx.drops().stopped, 0u);
   fixture_->start();
-  arrives();
-  EXPECT_EQ(poll(), 1u) << "nothing is left of it after a new start";
-  expect_sound();
+  receive();
+  EXPECT_EQ(poll(), 1u) << "the incomplete frame is forgotten after a new start";
+  expect_no_errors();
 }
 
 }  // namespace

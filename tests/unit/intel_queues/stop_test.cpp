@@ -15,9 +15,9 @@ namespace {
 namespace rx = hw::intel::rx;
 
 constexpr int kStops = 200;
-constexpr int kAtLeast = 20;  // on a busy machine, where each hand-over costs a time slice
+constexpr int kAtLeast = 20;  // on a busy machine, where each change of threads costs a time slice
 
-/// Polls both queues and works with the cache all the time, as a thread with queues of several ports does.
+/// Polls both queues and uses the cache all the time, as a thread with queues of several ports does.
 class Poller {
  public:
   explicit Poller(QueueFixture& fixture) : fixture_(fixture), thread_([this] { run(); }) {}
@@ -46,7 +46,7 @@ class Poller {
   std::thread thread_;
 };
 
-TEST(StoppingWhilePolled, CountsEveryFrameAndBringsEveryBufferHome) {
+TEST(StoppingWhilePolled, CountsEveryFrameAndFreesEveryBuffer) {
   QueueFixture fixture({.rx_ring = 64, .tx_ring = 32, .cache = 64, .pool = {.count = 600}});
   SteadyClock clock;
   const std::vector<std::uint8_t> bytes(60, 0x11);
@@ -80,10 +80,10 @@ TEST(StoppingWhilePolled, CountsEveryFrameAndBringsEveryBufferHome) {
     sent = fixture.transmitter->reported();
     ASSERT_EQ(received, fixture.rx.packets() + fixture.rx.drops().stopped + fixture.rx.drops().pool_empty);
     ASSERT_EQ(fixture.tx.packets(), sent + fixture.tx.drops().stopped);
-    ASSERT_EQ(fixture.complaints(), "");
+    ASSERT_EQ(fixture.errors(), "");
   }
   EXPECT_GT(fixture.rx.packets(), 0u);
-  poller.reset();  // with what was in its hands
+  poller.reset();  // frees the mbufs that it held
   EXPECT_EQ(fixture.in_use(), 0u);
 }
 

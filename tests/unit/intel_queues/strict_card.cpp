@@ -18,14 +18,14 @@ std::byte* CardMemory::at(std::uint64_t iova, std::size_t bytes) {
     if (iova < segment.iova || iova - segment.iova >= segment.size) continue;
     if (bytes <= segment.size - (iova - segment.iova)) return segment.address + (iova - segment.iova);
   }
-  violate(fmt::format("{} bytes at IOVA {:#x} are out of the card's reach", bytes, iova));
+  violate(fmt::format("{} bytes at IOVA {:#x} are not mapped for the card", bytes, iova));
   return nullptr;
 }
 
 void CardMemory::violate(std::string what) {
-  // One wrong step is often followed by thousands.
-  constexpr std::size_t kMost = 20;
-  if (violations_.size() < kMost) violations_.push_back(std::move(what));
+  // One error is often followed by thousands.
+  constexpr std::size_t kMaxViolations = 20;
+  if (violations_.size() < kMaxViolations) violations_.push_back(std::move(what));
 }
 
 void CardMemory::arm(std::uint64_t iova, std::uint32_t bytes, std::uint32_t headroom) {
@@ -128,7 +128,7 @@ void StrictTransmitter::start() {
 
 void StrictTransmitter::stop() {
   pending_ = 0;
-  // What was sent and not reported counts as stopped: nobody can tell.
+  // Frames that were sent but not reported count as stopped, since the driver cannot know.
   sent_ = reported_;
   frame_.clear();
   memory_.unqueue_all();
@@ -144,9 +144,9 @@ void StrictTransmitter::look() {
     for (std::uint32_t i = 0; i < more; ++i) check_queued((tail_seen_ + i) & (size_ - 1));
     tail_seen_ = value;
     pending_ += more;
-    // The last of a burst must report, or nothing would come back at idle.
+    // The last descriptor of a burst must have RS set, or its buffers would not return while no more frames are sent.
     if (more != 0 && (slot((value - 1) & (size_ - 1))->hi & tx::kReportStatus) == 0) {
-      memory_.violate("the last descriptor of a burst does not report");
+      memory_.violate("the last descriptor of a burst has no RS");
     }
   }
 }
@@ -157,7 +157,7 @@ void StrictTransmitter::check_queued(std::uint32_t index) {
   constexpr std::uint64_t kMay =
       tx::kDataLengthMask | tx::kData | tx::kEndOfPacket | tx::kReportStatus | tx::kPayloadMask << tx::kPayloadShift;
   if (tx::type(queued.hi) != tx::kTypeData || (queued.hi & tx::kData) != tx::kData || (queued.hi & ~kMay) != 0) {
-    memory_.violate(fmt::format("slot {} holds {:#x}, no plain data descriptor", index, queued.hi));
+    memory_.violate(fmt::format("slot {} holds {:#x}, which is not a data descriptor", index, queued.hi));
   }
   const std::uint32_t bytes = tx::data_length(queued.hi);
   if (bytes == 0) memory_.violate(fmt::format("slot {} sends nothing", index));
@@ -185,9 +185,9 @@ void StrictTransmitter::process_one() {
   }
   if ((queued.hi & tx::kEndOfPacket) != 0) end_of_frame(frame_bytes_);
   if ((queued.hi & tx::kReportStatus) != 0) {
-    if ((queued.hi & tx::kEndOfPacket) == 0) memory_.violate("a report in the middle of a frame");
+    if ((queued.hi & tx::kEndOfPacket) == 0) memory_.violate("RS in the middle of a frame");
     reported_ = sent_;
-    // All but "done" may be overwritten.
+    // A write-back may overwrite everything but DD.
     noise_ = noise_ * 6364136223846793005u + 1442695040888963407u;
     __atomic_store_n(&descriptor.lo, noise_, __ATOMIC_RELAXED);
     __atomic_store_n(&descriptor.hi, noise_ | tx::kDone, __ATOMIC_RELEASE);
@@ -198,9 +198,9 @@ void StrictTransmitter::process_one() {
 
 void StrictTransmitter::end_of_frame(std::uint32_t packet_bytes) {
   if (packet_bytes != frame_.size())
-    memory_.violate(fmt::format("a frame of {} bytes is said to have {}", frame_.size(), packet_bytes));
+    memory_.violate(fmt::format("a frame of {} bytes has a packet length of {}", frame_.size(), packet_bytes));
   if (expected_.empty()) {
-    memory_.violate("a frame that nobody sent");
+    memory_.violate("an unexpected frame was sent");
   } else {
     if (expected_.front() != frame_) memory_.violate(fmt::format("frame {} has other bytes", sent_));
     expected_.pop_front();

@@ -14,17 +14,18 @@
 
 namespace pollux::test {
 
-/// The memory a card may reach, what it holds of it, and what a driver did wrong with it.
+/// The memory that a card may access, the buffers in it that the card owns, and the violations found.
 class CardMemory {
  public:
   explicit CardMemory(const FakeDomain& domain) : domain_(domain) {}
 
-  /// Where `bytes` at `iova` are; nullptr and a violation if the card may not reach them all.
+  /// The address of `bytes` at `iova`. nullptr and a violation if they are not all mapped for the card.
   [[nodiscard]] std::byte* at(std::uint64_t iova, std::size_t bytes);
   void violate(std::string what);
   [[nodiscard]] const std::vector<std::string>& violations() const { return violations_; }
 
-  // Buffers that the card may write, and pieces that it has yet to read. A buffer is one or the other, and armed once.
+  // Tracks armed buffers, which the card may write, and queued ones, which it has yet to read. A buffer may not be
+  // both, and may be armed only once.
   void arm(std::uint64_t iova, std::uint32_t bytes, std::uint32_t headroom);
   void disarm(std::uint64_t iova) { armed_.erase(iova); }
   void disarm_all() { armed_.clear(); }
@@ -40,30 +41,30 @@ class CardMemory {
   std::map<std::uint64_t, std::uint32_t> queued_;  // address and how often
 };
 
-/// The receive half of a card that takes nothing on trust.
+/// The receive half of a card that checks every action of the driver.
 class StrictReceiver {
  public:
   struct Ring {
     std::uint64_t iova = 0;
     std::uint32_t size = 0;
     std::uint32_t buffer_bytes = 0;
-    std::uint32_t headroom = 0;  ///< bytes of a buffer in front of what is armed
+    std::uint32_t headroom = 0;  ///< bytes of a buffer before the armed address
   };
   StrictReceiver(CardMemory& memory, TailRegister& tail, const Ring& ring)
       : memory_(memory), tail_(tail), ring_(ring) {}
 
-  /// As an enabled queue: head and tail are 0, and the tail is about to be written.
+  /// Starts as a queue that has just been enabled: head and tail are 0.
   void start();
   void stop();
-  /// Takes note of tail writes and looks at each newly armed descriptor.
+  /// Reads the tail and checks each newly armed descriptor.
   void look();
   [[nodiscard]] std::uint32_t owned() const { return owned_; }
-  /// Writes into the next buffer and back over its descriptor. `owned()` must not be 0.
+  /// Writes the next buffer, then writes its descriptor back. `owned()` must not be 0.
   void write_back(std::span<const std::uint8_t> bytes, const hw::intel::Descriptor& back);
-  /// The first of several stores of a write-back: some status and no length yet. `write_back` completes it.
+  /// Makes the first of several stores of a write-back: a status and no length. `write_back` completes it.
   void begin_write_back(std::uint64_t status = hw::intel::rx::kDone);
   [[nodiscard]] bool write_back_begun() const { return begun_; }
-  /// What stands in the status of the next descriptor.
+  /// The status word of the next descriptor.
   [[nodiscard]] std::uint64_t begun_status() { return slot(head_)->hi; }
   /// The next descriptor to be written back.
   [[nodiscard]] std::uint32_t head() const { return head_; }
@@ -82,7 +83,7 @@ class StrictReceiver {
   std::vector<hw::intel::Descriptor> as_armed_;
 };
 
-/// The transmit half: sends in order, and reports only what it was asked to report.
+/// The transmit half of that card. Sends in order, and reports only descriptors with RS.
 class StrictTransmitter {
  public:
   StrictTransmitter(CardMemory& memory, TailRegister& tail, std::uint64_t ring_iova, std::uint32_t size)
@@ -91,13 +92,13 @@ class StrictTransmitter {
   void start();
   void stop();
   void look();
-  /// Frames to expect, in order.
+  /// Adds the next frame that must be sent.
   void expect(std::vector<std::uint8_t> frame) { expected_.push_back(std::move(frame)); }
-  /// Goes through at most `descriptors`; returns how many.
+  /// Processes at most `descriptors` and returns their number.
   std::uint32_t process(std::uint32_t descriptors);
   [[nodiscard]] std::uint32_t pending() const { return pending_; }
   [[nodiscard]] std::uint64_t sent() const { return sent_; }
-  /// Of the frames sent, those that the driver can know of.
+  /// The sent frames that have been reported to the driver.
   [[nodiscard]] std::uint64_t reported() const { return reported_; }
   [[nodiscard]] std::size_t expected() const { return expected_.size(); }
   /// Forgets frames that a stopped card does not send.

@@ -8,8 +8,8 @@
 
 namespace pollux::test {
 
-/// A queue's tail register, mapped or reached by functions. Behind functions a write is posted: the card sees it when
-/// it has been flushed and not before.
+/// A queue's tail register, mapped or behind functions. A write through functions is posted: the card sees it only
+/// after a flush.
 class TailRegister final : private RemoteRegisters {
  public:
   explicit TailRegister(bool remote) : remote_(remote) {}
@@ -18,7 +18,8 @@ class TailRegister final : private RemoteRegisters {
     if (remote_) return {Bar(*this, kSize), kOffset};
     return {Bar(reinterpret_cast<volatile std::uint8_t*>(memory_), kSize), kOffset};
   }
-  /// What the card sees, oldest first, since it last looked; a mapped register shows its last value alone.
+  /// The values that have reached the card since the last call, oldest first. A mapped register has only its last
+  /// value.
   [[nodiscard]] std::vector<std::uint32_t> look() {
     if (!remote_) return {memory_[kOffset / 4]};
     std::vector<std::uint32_t> seen;
@@ -26,7 +27,7 @@ class TailRegister final : private RemoteRegisters {
     return seen;
   }
   [[nodiscard]] bool wrong_offset() const { return wrong_offset_; }
-  [[nodiscard]] bool anything_posted() const { return !posted_.empty(); }
+  [[nodiscard]] bool has_posted_writes() const { return !posted_.empty(); }
   void reset() {
     memory_[kOffset / 4] = 0;
     posted_.clear();

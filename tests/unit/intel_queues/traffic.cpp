@@ -26,9 +26,9 @@ void Traffic::run() {
   while (received_ < options_.frames) {
     round();
     if (testing::Test::HasFatalFailure() || testing::Test::HasNonfatalFailure()) return;
-    ASSERT_EQ(fixture_.complaints(), "");
+    ASSERT_EQ(fixture_.errors(), "");
   }
-  come_to_rest();
+  finish_traffic();
   recover();
   finish();
 }
@@ -39,7 +39,7 @@ void Traffic::round() {
   source_.deliver(*fixture_.receiver, slots, arrived_);
   received_ += arrived_.size() - before;
   receive();
-  if (below(3) == 0) make_something();
+  if (below(3) == 0) make_frame();
   if (below(3) != 0) transmit();
   fixture_.look();
   fixture_.transmitter->process(below(options_.fixture.tx_ring));
@@ -61,8 +61,8 @@ void Traffic::receive() {
   note(count);
   for (Mbuf& mbuf : in) note(mbuf);
   for (Mbuf& mbuf : in) check_received(mbuf);
-  handed_ += count;
-  ASSERT_EQ(fixture_.rx.packets(), handed_);
+  delivered_ += count;
+  ASSERT_EQ(fixture_.rx.packets(), delivered_);
   std::vector<MbufPtr> frames(count);
   for (std::uint32_t i = count; i-- != 0;) frames[i] = in.pop();
   for (MbufPtr& frame : frames) use(std::move(frame));
@@ -87,18 +87,18 @@ void Traffic::note_rings() {
   note(fixture_.in_use());
 }
 
-// Bad frames may have been left out before it, and good ones for which there was no buffer.
+// Before the frame, bad frames may have been dropped, and good ones for which there was no buffer.
 void Traffic::check_received(Mbuf& mbuf) {
   const std::vector<std::uint8_t> bytes = bytes_of(mbuf);
-  // The word tells one frame of a byte from the next.
-  const auto is = [&](const WireFrame& frame) {
+  // The low word distinguishes frames of one byte.
+  const auto matches = [&](const WireFrame& frame) {
     return frame.fate == RxFate::good && frame.bytes == bytes && frame.pieces.back().back.lo == mbuf.rx_word(0);
   };
-  while (!arrived_.empty() && !is(arrived_.front())) {
+  while (!arrived_.empty() && !matches(arrived_.front())) {
     ++expected_rx_[static_cast<std::size_t>(arrived_.front().fate)];
     arrived_.pop_front();
   }
-  ASSERT_FALSE(arrived_.empty()) << "a frame that never arrived, or not like this";
+  ASSERT_FALSE(arrived_.empty()) << "the frame never arrived, or with other contents";
   check_good(mbuf, arrived_.front());
   arrived_.pop_front();
 }
@@ -110,7 +110,7 @@ void Traffic::check_good(Mbuf& mbuf, const WireFrame& frame) {
   ASSERT_EQ(mbuf.port(), QueueFixture::kPort);
   ASSERT_EQ(mbuf.rx_word(1), frame.pieces.back().back.hi);
   if (frame.pieces.size() == 1) {
-    ASSERT_EQ(MbufAccess::special(mbuf), 0) << "a plain frame";
+    ASSERT_EQ(MbufAccess::special(mbuf), 0) << "a direct, single-segment mbuf";
   }
   std::size_t piece = 0;
   for (Mbuf* segment = &mbuf; segment != nullptr; segment = segment->next(), ++piece) {
@@ -128,14 +128,14 @@ void Traffic::use(MbufPtr mbuf) {
     case 2: other_cache_.free(std::move(mbuf)); return;
     case 3:
     case 4:
-      if (held_.size() < kMostHeld) held_.push_back(std::move(mbuf));
+      if (held_.size() < kMaxHeld) held_.push_back(std::move(mbuf));
       return;
     case 5:
     case 6: {
       MbufPtr clone = mbuf->clone(other_cache_);
       if (clone == nullptr) return;
       if (below(2) == 0) std::swap(clone, mbuf);
-      if (held_.size() < kMostHeld) held_.push_back(std::move(clone));
+      if (held_.size() < kMaxHeld) held_.push_back(std::move(clone));
       break;
     }
     case 7:
@@ -185,7 +185,7 @@ void Traffic::transmit() {
   ASSERT_LT(fixture_.tx.in_flight(), options_.fixture.tx_ring);
 }
 
-void Traffic::make_something() {
+void Traffic::make_frame() {
   if (options_.hostile && below(3) == 0) return make_unsendable();
   if (below(8) == 0) return send_external(true);
   MbufPtr frame = make(17 + below(below(8) == 0 ? 6000 : 200), 1 + below(below(4) == 0 ? 6 : 1));
@@ -194,7 +194,7 @@ void Traffic::make_something() {
   send(std::move(frame), fate);
 }
 
-// A frame of that many bytes in that many mbufs of the other pool, or of more if they do not fit.
+// Makes a frame of `bytes` in `segments` mbufs of the other pool, or in more if they do not fit.
 MbufPtr Traffic::make(std::uint32_t bytes, std::uint32_t segments) {
   MbufPtr frame = other_cache_.allocate();
   if (frame == nullptr) return {};
@@ -242,14 +242,14 @@ void Traffic::send_with_empty_segment() {
   send(std::move(frame), TxFate::bad_segment);
 }
 
-void Traffic::external_came_back(void* opaque, std::uint8_t*) noexcept { --*static_cast<int*>(opaque); }
+void Traffic::external_freed(void* opaque, std::uint8_t*) noexcept { --*static_cast<int*>(opaque); }
 
 void Traffic::send_external(bool reachable) {
   MbufPtr mbuf = other_cache_.allocate();
   if (mbuf == nullptr) return;
   const std::uint32_t bytes = 17 + below(4000);
-  ASSERT_TRUE(mbuf->attach_external(external_memory_, below(60000), bytes, &external_came_back, &externals_out_));
-  ++externals_out_;
+  ASSERT_TRUE(mbuf->attach_external(external_memory_, below(60000), bytes, &external_freed, &externals_in_use_));
+  ++externals_in_use_;
   if (reachable) {
     const TxFate fate = fate_of(*mbuf);
     return send(std::move(mbuf), fate);

@@ -15,37 +15,38 @@
 
 namespace pollux::test {
 
-/// To receive in one run of a test that makes several.
+/// Frames to receive in one run of a test that makes several.
 inline constexpr std::uint32_t kFramesARun = kSanitized || POLLUX_CHECKED != 0 ? 1'500 : 12'000;
 
 struct TrafficOptions {
   CardFixtureOptions fixture;
   std::uint32_t burst_limit = 32;  ///< 1 to 512
-  bool hostile = false;            ///< the card lies, and the application sends what cannot be sent
+  bool hostile = false;            ///< the card writes wrong values, and the application sends invalid frames
   bool switch_caches = false;
   bool stops = false;             ///< the queues stop and start in the middle of traffic
   std::uint32_t frames = 10'000;  ///< to receive, at least
   std::uint32_t seed = 1;
 };
 
-/// What is to become of a frame that is sent.
+/// The expected outcome of a frame that is sent.
 enum class TxFate { sent, too_short, too_long, too_many_segments, bad_segment, unreachable, unsupported_offload };
 
-/// An application between a strict card's two ends, and the books that say where every frame and buffer is.
+/// An application on the queues of a strict card, which receives, uses and sends frames at random. Keeps account of
+/// every frame and buffer.
 class Traffic {
  public:
   explicit Traffic(const TrafficOptions& options);
 
-  /// Runs to the end, checking all the way; failures are the test's.
+  /// Runs to the end and checks at every step. Failures are those of the calling test.
   void run();
   /// Frames received and sent.
   [[nodiscard]] std::uint64_t frames() const { return received_ + sent_; }
   [[nodiscard]] std::uint64_t starved() const { return fixture_.rx.drops().pool_empty; }
-  /// A digest of all that the queues did: what each call returned, each mbuf it handed out, and both rings after it.
+  /// A digest of everything the queues did: the result and mbufs of each call, and both rings after it.
   [[nodiscard]] std::uint64_t transcript() const { return transcript_; }
 
  private:
-  static constexpr std::uint32_t kMostHeld = 64;
+  static constexpr std::uint32_t kMaxHeld = 64;
   struct Outgoing {
     TxFate fate = TxFate::sent;
     std::vector<std::uint8_t> bytes;
@@ -63,7 +64,7 @@ class Traffic {
   static void grow_to(Mbuf& mbuf, std::uint32_t bytes);
   void send(MbufPtr mbuf, TxFate fate);
   void transmit();
-  void make_something();
+  void make_frame();
   [[nodiscard]] MbufPtr make(std::uint32_t bytes, std::uint32_t segments);
   void make_unsendable();
   void send_external(bool reachable);
@@ -73,12 +74,12 @@ class Traffic {
   void stop_and_start();
   void check_drops();
   void expect_stopped(std::uint64_t rx_stopped_before, std::uint64_t handed_in);
-  void come_to_rest();
+  void finish_traffic();
   void recover();
   void finish();
   [[nodiscard]] TxFate fate_of(const Mbuf& mbuf) const;
   [[nodiscard]] static std::vector<std::uint8_t> bytes_of(const Mbuf& mbuf);
-  static void external_came_back(void* opaque, std::uint8_t* data) noexcept;
+  static void external_freed(void* opaque, std::uint8_t* data) noexcept;
 
   TrafficOptions options_;
   std::mt19937 random_;
@@ -87,7 +88,7 @@ class Traffic {
   MempoolCache other_cache_;
   std::optional<MempoolCache> second_cache_;
   DmaMemory external_memory_;
-  int externals_out_ = 0;
+  int externals_in_use_ = 0;
   FrameSource source_;
   std::deque<WireFrame> arrived_;
   std::array<std::uint64_t, 4> expected_rx_{};  // by RxFate, of frames that the queue is past
@@ -96,7 +97,7 @@ class Traffic {
   std::deque<Outgoing> outgoing_;  // what is in out_
   std::vector<MbufPtr> held_;
   std::uint64_t received_ = 0;  // frames the card wrote
-  std::uint64_t handed_ = 0;
+  std::uint64_t delivered_ = 0;
   std::uint64_t taken_ = 0;
   std::uint64_t sent_ = 0;
   std::uint64_t transcript_ = 0xCBF29CE484222325;

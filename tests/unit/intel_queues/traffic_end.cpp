@@ -15,8 +15,8 @@ void Traffic::check_drops() {
   ASSERT_EQ(drops.bad_segment, expected(TxFate::bad_segment));
   ASSERT_EQ(drops.unreachable, expected(TxFate::unreachable));
   ASSERT_EQ(drops.unsupported_offload, expected(TxFate::unsupported_offload));
-  // Every frame has one fate: handed out, dropped under a name, or not polled yet.
-  ASSERT_LE(handed_ + fixture_.rx.drops().sum(), received_ + (source_.in_the_middle() ? 1 : 0));
+  // Every frame is returned, counted as a drop, or not polled yet.
+  ASSERT_LE(delivered_ + fixture_.rx.drops().sum(), received_ + (source_.in_the_middle() ? 1 : 0));
 }
 
 void Traffic::stop_and_start() {
@@ -24,16 +24,16 @@ void Traffic::stop_and_start() {
   const drivers::intel::TxDrops tx_before = fixture_.tx.drops();
   fixture_.close();
   Burst<32> nothing;
-  ASSERT_EQ(fixture_.rx.rx_burst(nothing), 0u) << "a stopped queue yields nothing";
+  ASSERT_EQ(fixture_.rx.rx_burst(nothing), 0u) << "a stopped queue returns nothing";
   fixture_.drain();
   ASSERT_EQ(fixture_.tx.in_flight(), 0u);
   ASSERT_EQ(reported_before, fixture_.transmitter->reported());
-  // Sent and reported, or stopped: nothing in between, and nothing twice.
+  // Each frame taken is counted once: dropped, sent and reported, or stopped.
   const drivers::intel::TxDrops tx = fixture_.tx.drops();
   ASSERT_EQ(taken_, tx.rejected() + fixture_.transmitter->reported() + tx.stopped);
   ASSERT_GE(tx.stopped, tx_before.stopped);
-  // A frame that the card was in the middle of may have been rejected already.
-  const std::uint64_t rx = handed_ + fixture_.rx.drops().sum();
+  // An incomplete frame may already have been dropped.
+  const std::uint64_t rx = delivered_ + fixture_.rx.drops().sum();
   ASSERT_GE(rx, received_);
   ASSERT_LE(rx, received_ + (source_.in_the_middle() ? 1 : 0));
   received_ = rx;
@@ -43,8 +43,8 @@ void Traffic::stop_and_start() {
   fixture_.start();
 }
 
-// Everything is sent, and everything sent comes back with one poll.
-void Traffic::come_to_rest() {
+// Sends everything. One poll then reclaims every sent buffer.
+void Traffic::finish_traffic() {
   const auto unfinished = [this] { return source_.in_the_middle() || fixture_.receiver->write_back_begun(); };
   for (int i = 0; i < 10'000 && (!out_.empty() || !arrived_.empty() || unfinished()); ++i) {
     const std::size_t before = arrived_.size();
@@ -67,12 +67,12 @@ void Traffic::come_to_rest() {
   ASSERT_EQ(fixture_.transmitter->pending(), 0u);
   ASSERT_EQ(fixture_.transmitter->expected(), 0u);
   held_.clear();
-  ASSERT_EQ(externals_out_, 0);
+  ASSERT_EQ(externals_in_use_, 0);
   ASSERT_EQ(other_pool_.stats().in_use(), 0u);
-  ASSERT_EQ(fixture_.in_use(), options_.fixture.rx_ring) << "all but what the ring holds is home";
+  ASSERT_EQ(fixture_.in_use(), options_.fixture.rx_ring) << "every buffer that is not in the ring is free";
 }
 
-// With every buffer home nothing is missing for good, however dry the pool was: frames flow without a drop.
+// With all buffers free again, frames are received without a drop, even if the pool was exhausted before.
 void Traffic::recover() {
   const std::uint64_t dropped = fixture_.rx.drops().sum();
   for (int i = 0; i < 200; ++i) {
@@ -82,7 +82,7 @@ void Traffic::recover() {
       fixture_.look();
     }
     ASSERT_TRUE(in.empty());
-    ASSERT_GE(fixture_.receiver->owned(), options_.fixture.rx_ring / 2) << "the card is owed buffers at idle";
+    ASSERT_GE(fixture_.receiver->owned(), options_.fixture.rx_ring / 2) << "the queue withholds buffers from the card";
     const std::size_t segments = 9500 / (fixture_.pool->buffer_size() / 1024 * 1024) + 1;
     if (fixture_.receiver->owned() <= segments) break;  // a frame needs more than a ring this small holds
     source_.deliver_good(*fixture_.receiver, arrived_);
@@ -90,7 +90,7 @@ void Traffic::recover() {
     ASSERT_EQ(fixture_.rx.rx_burst(in, 1), 1u);
     fixture_.look();
     check_received(in[0]);
-    ++handed_;
+    ++delivered_;
   }
   ASSERT_EQ(fixture_.rx.drops().sum(), dropped);
 }
@@ -98,7 +98,7 @@ void Traffic::recover() {
 void Traffic::finish() {
   check_drops();
   const drivers::intel::RxDrops rx = fixture_.rx.drops();
-  ASSERT_EQ(received_, handed_ + rx.sum());
+  ASSERT_EQ(received_, delivered_ + rx.sum());
   if (rx.pool_empty == 0 && !options_.stops) {
     ASSERT_EQ(rx.error, expected_rx_[static_cast<std::size_t>(RxFate::error)]);
     ASSERT_EQ(rx.bad_length, expected_rx_[static_cast<std::size_t>(RxFate::bad_length)]);
@@ -110,7 +110,7 @@ void Traffic::finish() {
   const drivers::intel::TxDrops tx = fixture_.tx.drops();
   ASSERT_EQ(taken_, tx.rejected() + sent_ + tx.stopped);
   ASSERT_EQ(fixture_.in_use(), 0u);
-  ASSERT_EQ(fixture_.complaints(), "");
+  ASSERT_EQ(fixture_.errors(), "");
 }
 
 }  // namespace pollux::test

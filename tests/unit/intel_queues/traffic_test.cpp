@@ -15,7 +15,7 @@ constexpr std::uint32_t kSeeds = 4;
 
 class TrafficTest : public testing::TestWithParam<std::tuple<std::uint32_t, bool>> {
  protected:
-  /// Options that differ from seed to seed in all that a run does not name.
+  /// Options that depend on the seed, except those that a test sets.
   [[nodiscard]] static TrafficOptions options(std::uint32_t seed) {
     const auto [ring, remote] = GetParam();
     constexpr std::uint32_t kTxRings[] = {8, 16, 32, 64, 128, 512, 4096};
@@ -49,7 +49,7 @@ TEST_P(TrafficTest, ConservesEveryFrameAndBuffer) {
   for (std::uint32_t seed = 1; seed <= kSeeds && !HasFailure(); ++seed) run(options(seed));
 }
 
-TEST_P(TrafficTest, SurvivesALyingCardAndBadFrames) {
+TEST_P(TrafficTest, SurvivesAFaultyCardAndBadFrames) {
   for (std::uint32_t seed = 1; seed <= kSeeds && !HasFailure(); ++seed) {
     TrafficOptions hostile = options(100 + seed);
     hostile.hostile = true;
@@ -58,11 +58,11 @@ TEST_P(TrafficTest, SurvivesALyingCardAndBadFrames) {
   }
 }
 
-TEST_P(TrafficTest, RecoversFromADryPool) {
+TEST_P(TrafficTest, RecoversFromAnExhaustedPool) {
   for (std::uint32_t seed = 1; seed <= kSeeds && !HasFailure(); ++seed) {
     TrafficOptions starved = options(200 + seed);
     starved.hostile = seed % 2 == 0;
-    // Enough to replace the longest frame, when all are home.
+    // Enough mbufs to replace the longest frame if all others are free.
     starved.fixture.pool.count = starved.fixture.rx_ring + 10 + seed;
     run(starved, true);
   }

@@ -12,14 +12,14 @@ namespace {
 using testing::ElementsAre;
 using Parts = std::vector<std::string>;
 
-// A burst refuses a null pointer, so that one gets in only by force.
+// A burst rejects a null pointer, so the test writes one into its private array.
 using Slots = Mbuf* [4];
 Slots& slots_of(Burst<4>& burst);
 template <Slots Burst<4>::*Member>
-struct Reach {
+struct PrivateSlots {
   friend Slots& slots_of(Burst<4>& burst) { return burst.*Member; }
 };
-template struct Reach<&Burst<4>::mbufs_>;
+template struct PrivateSlots<&Burst<4>::mbufs_>;
 
 class TxMisuse : public testing::Test {
  protected:
@@ -31,7 +31,7 @@ class TxMisuse : public testing::Test {
     return mbuf;
   }
   void push(Burst<4>& burst, MbufPtr mbuf) { ASSERT_TRUE(burst.push(mbuf)); }
-  /// A good frame on either side still goes out.
+  /// The good frames before and after the misused one are still sent.
   void expect_others_sent(Burst<4>& burst) {
     ASSERT_EQ(fixture_.tx.tx_burst(burst), 3u);
     for (int i = 0; i < 2; ++i) fixture_.transmitter->expect(std::vector<std::uint8_t>(60, 7));
@@ -47,7 +47,7 @@ class TxMisuse : public testing::Test {
   QueueFixture fixture_;
 };
 
-TEST_F(TxMisuse, ANullMbufIsNamedAndPassedOver) {
+TEST_F(TxMisuse, ANullMbufIsReportedAndSkipped) {
   Burst<4> burst;
   for (int i = 0; i < 3; ++i) push(burst, good());
   Mbuf*& middle = slots_of(burst)[1];
@@ -57,7 +57,7 @@ TEST_F(TxMisuse, ANullMbufIsNamedAndPassedOver) {
   EXPECT_THAT(fixture_.fixture.misuses(), ElementsAre(IsMisuse(MisuseKind::null_mbuf, Parts{"null mbuf", "tx_burst"})));
 }
 
-TEST_F(TxMisuse, AnotherContextsMbufIsNamedAndGoesHome) {
+TEST_F(TxMisuse, AnotherContextsMbufIsReportedAndFreed) {
   PoolFixture elsewhere;
   Mempool pool = elsewhere.pool({.count = 4, .name = "elsewhere"});
   const Site site = Site::here();
@@ -73,7 +73,7 @@ TEST_F(TxMisuse, AnotherContextsMbufIsNamedAndGoesHome) {
   EXPECT_EQ(pool.stats().in_use(), 0u);
 }
 
-TEST_F(TxMisuse, AnMbufThatIsHomeIsNamedAndLeftThere) {
+TEST_F(TxMisuse, AFreeMbufIsReportedAndNotFreedAgain) {
   const Site site = Site::here();
   MbufPtr mbuf = good(site);
   Mbuf* const raw = mbuf.get();
@@ -87,7 +87,7 @@ TEST_F(TxMisuse, AnMbufThatIsHomeIsNamedAndLeftThere) {
               ElementsAre(IsMisuse(MisuseKind::use_after_free, Parts{"mempool rx", place(site)})));
 }
 
-TEST_F(TxMisuse, AnMbufFreedWhileItIsSentComesHomeOnce) {
+TEST_F(TxMisuse, AnMbufFreedWhileInFlightIsFreedOnce) {
   MbufPtr mbuf = good();
   Mbuf* const raw = mbuf.get();
   Burst<4> burst;

@@ -21,12 +21,12 @@ class TxQueueTest : public testing::Test {
     for (std::uint32_t i = 0; i < bytes; ++i) place[i] = static_cast<std::uint8_t>(i);
     return place;
   }
-  [[nodiscard]] MbufPtr plain(std::uint32_t bytes = 60) {
+  [[nodiscard]] MbufPtr direct(std::uint32_t bytes = 60) {
     MbufPtr mbuf = fixture_->cache_handle->allocate();
     EXPECT_NE(filled(*mbuf, bytes), nullptr);
     return mbuf;
   }
-  /// Bytes of `memory` as if no device could reach them.
+  /// An mbuf with bytes of `memory` that are not mapped for any device.
   [[nodiscard]] MbufPtr unreachable(const DmaMemory& memory) {
     MbufPtr mbuf = other_->allocate();
     EXPECT_TRUE(mbuf->attach_external(memory, 0, 100, nullptr, nullptr));
@@ -35,14 +35,14 @@ class TxQueueTest : public testing::Test {
   }
 
   [[nodiscard]] MbufPtr chain(std::uint32_t segments, std::uint32_t each = 60) {
-    MbufPtr frame = plain(each);
+    MbufPtr frame = direct(each);
     for (std::uint32_t i = 1; i < segments; ++i) {
-      MbufPtr more = plain(each);
+      MbufPtr more = direct(each);
       EXPECT_TRUE(frame->chain(more));
     }
     return frame;
   }
-  /// True if the queue took it. It is expected on the wire if `sent`.
+  /// Returns whether the queue took the frame. If `sent`, the card is expected to send it.
   bool send(MbufPtr mbuf, bool sent = true) {
     std::vector<std::uint8_t> bytes(mbuf->packet_length());
     bytes.resize(mbuf->copy_out(0, bytes));
@@ -56,11 +56,11 @@ class TxQueueTest : public testing::Test {
   }
   void process_all() { fixture_->transmitter->process(fixture_->options.tx_ring); }
   [[nodiscard]] drivers::intel::TxDrops drops() const { return fixture_->tx.drops(); }
-  /// Everything is home but what the receive ring holds.
-  void expect_home() {
+  /// Every mbuf is free but those in the receive ring.
+  void expect_all_freed() {
     EXPECT_EQ(fixture_->in_use(), in_ring_);
     EXPECT_EQ(other_->stats().in_use(), 0u);
-    EXPECT_EQ(fixture_->complaints(), "");
+    EXPECT_EQ(fixture_->errors(), "");
     for (std::uint32_t i = 0; i < fixture_->cache->count(); ++i) {
       EXPECT_EQ(&MbufAccess::pool(*fixture_->cache->objects()[i]), fixture_->pool.get())
           << "an mbuf in another pool's cache";
@@ -90,45 +90,45 @@ TEST_F(TxQueueTest, EverythingSentComesBackAtIdleWithOnePoll) {
   for (const std::uint32_t ring : {8u, 64u, 512u}) {
     use({.tx_ring = ring});
     for (std::uint32_t frames = 1; frames < ring && frames < 100; ++frames) {
-      for (std::uint32_t i = 0; i < frames; ++i) ASSERT_TRUE(send(plain()));
+      for (std::uint32_t i = 0; i < frames; ++i) ASSERT_TRUE(send(direct()));
       EXPECT_LE(fixture_->tx.in_flight(), frames);
       process_all();
       static_cast<void>(fixture_->tx.tx_done_cleanup());
       ASSERT_EQ(fixture_->tx.in_flight(), 0u);
       ASSERT_EQ(fixture_->in_use(), in_ring_);
     }
-    expect_home();
+    expect_all_freed();
   }
 }
 
-TEST_F(TxQueueTest, CleanupTakesBackWhatIsDoneAndNoMore) {
+TEST_F(TxQueueTest, CleanupReclaimsExactlyWhatIsDone) {
   use({});
-  for (int i = 0; i < 5; ++i) ASSERT_TRUE(send(plain()));
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(send(direct()));
   EXPECT_EQ(fixture_->tx.tx_done_cleanup(), 0u);
   fixture_->transmitter->process(4);
-  EXPECT_EQ(fixture_->tx.tx_done_cleanup(), 0u) << "the last of them is not done, nor is a group";
+  EXPECT_EQ(fixture_->tx.tx_done_cleanup(), 0u) << "neither the last frame nor a full group is done";
   fixture_->transmitter->process(1);
   EXPECT_EQ(fixture_->tx.tx_done_cleanup(), 5u);
   EXPECT_EQ(fixture_->tx.tx_done_cleanup(), 0u);
-  expect_home();
+  expect_all_freed();
 }
 
 TEST_F(TxQueueTest, NothingIsTakenFromAnEmptyBurst) {
   use({});
-  for (int i = 0; i < 5; ++i) ASSERT_TRUE(send(plain()));
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(send(direct()));
   process_all();
   Burst<4> burst;
   EXPECT_EQ(fixture_->tx.tx_burst(burst), 0u);
   EXPECT_TRUE(burst.empty());
-  EXPECT_EQ(fixture_->tx.in_flight(), 0u) << "but what is done came back";
-  expect_home();
+  EXPECT_EQ(fixture_->tx.in_flight(), 0u) << "done frames are reclaimed";
+  expect_all_freed();
 }
 
 TEST_F(TxQueueTest, AFullRingLeavesTheRestInTheBurst) {
   use({.tx_ring = 16});
   Burst<32> burst;
   for (std::uint32_t i = 0; i < 20; ++i) {
-    MbufPtr mbuf = plain(60 + i);
+    MbufPtr mbuf = direct(60 + i);
     ASSERT_TRUE(burst.push(mbuf));
   }
   EXPECT_EQ(fixture_->tx.tx_burst(burst), 15u);
@@ -142,69 +142,69 @@ TEST_F(TxQueueTest, TheLongestFrameGetsThroughASmallRing) {
   for (const std::uint32_t ring : {8u, 16u, 32u}) {
     use({.tx_ring = ring});
     for (std::uint32_t round = 0; round < 3 * ring; ++round) {
-      ASSERT_TRUE(send(plain()));
+      ASSERT_TRUE(send(direct()));
       process_all();
-      ASSERT_TRUE(send(chain(ring - 1))) << "one slot is in use, and done";
+      ASSERT_TRUE(send(chain(ring - 1))) << "the one slot in use is done";
       process_all();
     }
     static_cast<void>(fixture_->tx.tx_done_cleanup());
-    expect_home();
+    expect_all_freed();
   }
 }
 
-// An empty burst leaves the clean end in the middle of a group. When the ring is nearly full, the next lap's frames lie
-// in the same group, in front of it.
-TEST_F(TxQueueTest, AFrameOfTheNextLapKeepsItsNature) {
+// An empty burst leaves the oldest uncleaned slot in the middle of a group. When the ring is nearly full, frames of the
+// next lap are in the same group, in the slots before it.
+TEST_F(TxQueueTest, AFrameOfTheNextLapKeepsItsGroupMixed) {
   for (std::uint32_t in_group = 1; in_group < 4; ++in_group) {
     use({.tx_ring = 16});
-    for (std::uint32_t i = 0; i < in_group; ++i) ASSERT_TRUE(send(plain()));
+    for (std::uint32_t i = 0; i < in_group; ++i) ASSERT_TRUE(send(direct()));
     process_all();
     ASSERT_EQ(fixture_->tx.tx_done_cleanup(), in_group);
     for (std::uint32_t i = in_group; i < 16; ++i) {
-      ASSERT_TRUE(send(plain())) << i;
+      ASSERT_TRUE(send(direct())) << i;
       if (i == 14) fixture_->transmitter->process(4 - in_group);
     }
     MbufPtr foreign = other_->allocate();
     ASSERT_NE(filled(*foreign, 60), nullptr);
-    // Slot 0 of the next lap; what is left of the first group is still in the ring, unless the queue has cleaned it.
+    // Slot 0 of the next lap. The rest of the first group is still in the ring, unless the queue has cleaned it.
     const bool taken = send(std::move(foreign));
     process_all();
     for (int i = 0; i < 40; ++i) {
-      ASSERT_TRUE(send(plain()));
+      ASSERT_TRUE(send(direct()));
       process_all();
     }
     static_cast<void>(fixture_->tx.tx_done_cleanup());
     EXPECT_TRUE(taken) << in_group;
-    expect_home();
+    expect_all_freed();
   }
 }
 
-TEST_F(TxQueueTest, EachRefusalHasItsName) {
+TEST_F(TxQueueTest, CountsEachDropReason) {
   use({.tx_ring = 64, .max_frame = 2000});
-  EXPECT_TRUE(send(plain(17)));
-  EXPECT_TRUE(send(plain(2000)));
+  EXPECT_TRUE(send(direct(17)));
+  EXPECT_TRUE(send(direct(2000)));
   EXPECT_EQ(drops().rejected(), 0u);
-  EXPECT_TRUE(send(plain(16), false));
-  EXPECT_TRUE(send(plain(0), false));
+  EXPECT_TRUE(send(direct(16), false));
+  EXPECT_TRUE(send(direct(0), false));
   EXPECT_EQ(drops().too_short, 2u);
-  EXPECT_TRUE(send(plain(2001), false));
+  EXPECT_TRUE(send(direct(2001), false));
   EXPECT_TRUE(send(chain(3, 700), false));
   EXPECT_EQ(drops().too_long, 2u);
   EXPECT_TRUE(send(chain(32, 20)));
   EXPECT_TRUE(send(chain(33, 20), false));
   EXPECT_EQ(drops().too_many_segments, 1u);
-  MbufPtr hollow = plain(60);
-  MbufPtr empty = plain(0);
+  MbufPtr hollow = direct(60);
+  MbufPtr empty = direct(0);
   ASSERT_TRUE(hollow->chain(empty));
   EXPECT_TRUE(send(std::move(hollow), false));
   EXPECT_EQ(drops().bad_segment, 1u);
-  MbufPtr offload = plain();
+  MbufPtr offload = direct();
   offload->set_tx_offload({.flags = TxOffload::tcp_segmentation});
   EXPECT_TRUE(send(std::move(offload), false));
   EXPECT_EQ(drops().unsupported_offload, 1u);
-  MbufPtr bare = plain();
+  MbufPtr bare = direct();
   bare->set_tx_offload({.flags = TxOffload::tcp_checksum, .l2 = 14, .l3 = 29});
-  EXPECT_TRUE(send(std::move(bare), false)) << "its header ends behind the frame";
+  EXPECT_TRUE(send(std::move(bare), false)) << "the header ends beyond the frame";
   EXPECT_EQ(drops().bad_offload, 1u);
   auto memory = fixture_->fixture.context().allocate({.size = 4096});
   ASSERT_TRUE(memory);
@@ -216,13 +216,13 @@ TEST_F(TxQueueTest, EachRefusalHasItsName) {
   process_all();
   static_cast<void>(fixture_->tx.tx_done_cleanup());
   EXPECT_EQ(fixture_->transmitter->sent(), 3u);
-  expect_home();
+  expect_all_freed();
 }
 
-// What comes out is judged by tests/conformance; here, that the frame stays the queue's like any other.
-TEST_F(TxQueueTest, ComputesWhatAFrameAsksForBeforeTheCardReadsIt) {
+// tests/conformance checks the checksums. This test checks that the frame is handled like any other.
+TEST_F(TxQueueTest, ComputesRequestedChecksumsBeforeTheDoorbell) {
   use({});
-  MbufPtr mbuf = plain(60);
+  MbufPtr mbuf = direct(60);
   Mbuf* const same = mbuf.get();
   std::fill_n(mbuf->data(), 60, std::uint8_t{0});
   mbuf->data()[42] = 0x12;
@@ -240,12 +240,12 @@ TEST_F(TxQueueTest, ComputesWhatAFrameAsksForBeforeTheCardReadsIt) {
   process_all();
   static_cast<void>(fixture_->tx.tx_done_cleanup());
   EXPECT_EQ(fixture_->transmitter->sent(), 1U);
-  expect_home();
+  expect_all_freed();
 }
 
 TEST_F(TxQueueTest, WritesNoChecksumIntoBytesThatACloneShares) {
   use({});
-  MbufPtr mbuf = plain(60);
+  MbufPtr mbuf = direct(60);
   const std::vector<std::uint8_t> before(mbuf->bytes().begin(), mbuf->bytes().end());
   mbuf->set_tx_offload({.flags = TxOffload::udp_checksum, .l2 = 14, .l3 = 20});
   MempoolCache cache(*other_);
@@ -255,7 +255,7 @@ TEST_F(TxQueueTest, WritesNoChecksumIntoBytesThatACloneShares) {
   EXPECT_EQ(drops().shared_checksum, 1u);
   EXPECT_TRUE(std::equal(before.begin(), before.end(), mbuf->data()));
   mbuf.reset();
-  expect_home();
+  expect_all_freed();
 }
 
 TEST_F(TxQueueTest, MemoryWithoutAnAddressIsUnreachableWhateverItsHeadroom) {
@@ -268,7 +268,7 @@ TEST_F(TxQueueTest, MemoryWithoutAnAddressIsUnreachableWhateverItsHeadroom) {
     EXPECT_TRUE(send(std::move(mbuf), false));
   }
   EXPECT_EQ(drops().unreachable, 2u);
-  expect_home();
+  expect_all_freed();
 }
 
 TEST_F(TxQueueTest, DataBeyondItsBufferIsABadSegment) {
@@ -282,7 +282,7 @@ TEST_F(TxQueueTest, DataBeyondItsBufferIsABadSegment) {
   EXPECT_EQ(drops().bad_segment, 1u);
 }
 
-TEST_F(TxQueueTest, AnotherContextsMbufGoesHomeUnsent) {
+TEST_F(TxQueueTest, AnotherContextsMbufIsFreedUnsent) {
   use({});
   PoolFixture elsewhere;
   std::vector<Mempool> pools;
@@ -302,7 +302,7 @@ TEST_F(TxQueueTest, RefusesACacheOfAnotherContext) {
   ASSERT_FALSE(used);
   EXPECT_EQ(used.error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(used.error().what, "the cache belongs to another Context than the transmit queue");
-  EXPECT_TRUE(fixture_->tx.use_cache(MempoolCache(*other_))) << "any pool of its own will do";
+  EXPECT_TRUE(fixture_->tx.use_cache(MempoolCache(*other_))) << "any pool of the queue's Context is accepted";
 }
 
 TEST_F(TxQueueTest, CountsAsStoppedWhatWasNotReported) {
@@ -310,12 +310,12 @@ TEST_F(TxQueueTest, CountsAsStoppedWhatWasNotReported) {
   Burst<8> burst;
   for (int times = 0; times < 3; ++times) {
     for (int i = 0; i < 4; ++i) {
-      MbufPtr mbuf = plain();
+      MbufPtr mbuf = direct();
       ASSERT_TRUE(burst.push(mbuf));
     }
     ASSERT_EQ(fixture_->tx.tx_burst(burst), 4u);
     for (int i = 0; i < 4; ++i) {
-      MbufPtr same = plain();
+      MbufPtr same = direct();
       fixture_->transmitter->expect({same->bytes().begin(), same->bytes().end()});
     }
     fixture_->look();
@@ -324,25 +324,25 @@ TEST_F(TxQueueTest, CountsAsStoppedWhatWasNotReported) {
   EXPECT_EQ(fixture_->transmitter->reported(), 4u);
   fixture_->close();
   fixture_->drain();
-  EXPECT_EQ(drops().stopped, 8u) << "two that were sent without a report are among them";
+  EXPECT_EQ(drops().stopped, 8u) << "including two that were sent but not reported";
   EXPECT_EQ(fixture_->tx.in_flight(), 0u);
   EXPECT_EQ(fixture_->in_use(), 0u);
 }
 
 TEST_F(TxQueueTest, StoppingAndStartingLeaveTheCacheAlone) {
   use({.cache = 128});
-  for (int i = 0; i < 10; ++i) ASSERT_TRUE(send(plain()));
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(send(direct()));
   fixture_->transmitter->process(7);
   fixture_->receiver->write_back(std::vector<std::uint8_t>(10),
-                                 {0, 1 | std::uint64_t{10} << 32});  // a frame that goes on
+                                 {0, 1 | std::uint64_t{10} << 32});  // a frame without its end
   Burst<1> none;
   ASSERT_EQ(fixture_->rx.rx_burst(none), 0u);
-  const std::uint32_t stock = fixture_->cache->count();
+  const std::uint32_t cached = fixture_->cache->count();
   fixture_->close();
   EXPECT_EQ(fixture_->tx.reclaim_sent(), 10u) << "the last was not done";
   fixture_->drain();
   fixture_->start();
-  EXPECT_EQ(fixture_->cache->count(), stock) << "its thread may be using it with another queue";
+  EXPECT_EQ(fixture_->cache->count(), cached) << "the cache's thread may be using it with another queue";
   EXPECT_EQ(fixture_->in_use(), in_ring_);
 }
 
