@@ -42,7 +42,7 @@ class AccessRecorder final : public DeviceDecorator {
 };
 
 TEST(DeviceDecorator, ForwardsEveryCallAndAccess) {
-  drivers::igb::Fixture fixture;
+  drivers::igb::IgbFixture fixture;
   std::vector<Access> reads;
   std::vector<Access> writes;
   AccessRecorder device(fixture.device(), reads, writes);
@@ -66,7 +66,7 @@ TEST(DeviceDecorator, ForwardsEveryCallAndAccess) {
 }
 
 TEST(DeviceDecorator, ReturnsTheSameWindowAgain) {
-  drivers::igb::Fixture fixture;
+  drivers::igb::IgbFixture fixture;
   std::vector<Access> reads;
   std::vector<Access> writes;
   AccessRecorder device(fixture.device(), reads, writes);
@@ -77,7 +77,7 @@ TEST(DeviceDecorator, ReturnsTheSameWindowAgain) {
 }
 
 TEST(DeviceDecorator, SupportsAPort) {
-  drivers::igb::Fixture fixture;
+  drivers::igb::IgbFixture fixture;
   std::vector<Access> reads;
   std::vector<Access> writes;
   auto driver = drivers::igb::probe(fixture.context, std::make_unique<AccessRecorder>(fixture.device(), reads, writes));

@@ -213,7 +213,7 @@ TEST(PortRegisters, DumpReadsWithoutSideEffects) {
   for (const RegisterInfo& info : reg::kRegisters) {
     constexpr std::array<std::string_view, 5> kWithSideEffects{"SWSM", "RXSATRH", "RXSTMPH", "TXSTMPH", "VMBMEM"};
     const bool may_read =
-        readable(info.access) && std::find(kWithSideEffects.begin(), kHarmful.end(), info.name) == kHarmful.end();
+        readable(info.access) && std::find(kWithSideEffects.begin(), kWithSideEffects.end(), info.name) == kWithSideEffects.end();
     for (std::uint32_t i = 0; i < info.stride.count; ++i) {
       EXPECT_TRUE(may_read || !read.contains(info.at(i))) << info.name << " " << i;
     }
