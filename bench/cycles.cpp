@@ -13,7 +13,8 @@ namespace {
 volatile std::sig_atomic_t g_steps = 0;
 struct sigaction g_earlier;
 
-// The trap after popfq in start() and the three instructions that stop() needs to clear the flag.
+// Steps that belong to the counter itself: the trap after popfq in start(), and stop()'s instructions up to clearing
+// the flag.
 constexpr std::uint64_t kOwnSteps = 3;
 
 void on_trap(int) { g_steps = g_steps + 1; }

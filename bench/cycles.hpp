@@ -23,10 +23,10 @@ inline std::uint64_t stop_cycles() noexcept {
   return now;
 }
 
-/// What the two calls cost by themselves: to be taken off.
+/// The cost of the two calls themselves, which must be subtracted.
 [[nodiscard]] double overhead_cycles();
 
-/// Ticks of the time stamp counter a second, measured against the monotonic clock.
+/// Ticks of the time stamp counter per second, measured against the monotonic clock.
 [[nodiscard]] double cycles_per_second();
 
 /// Counts the instructions between `start` and `stop` by single-stepping them with the trap flag: exact, and needs no

@@ -3,7 +3,7 @@
 
 namespace pollux::bench {
 
-/// Makes the compiler believe that someone looks at `value`, and at memory.
+/// Keeps the compiler from removing the computation of `value` or stores to memory.
 template <class T>
 inline __attribute__((always_inline)) void do_not_optimize(const T& value) {
   __asm__ volatile("" : : "r,m"(value) : "memory");

@@ -25,7 +25,7 @@ std::uint16_t nvm_word(std::uint32_t address) {
   return address < words.size() ? words[address] : 0;
 }
 
-// A PHY whose link is up and negotiated (IEEE 802.3, clause 22: control, status, identifiers).
+// A PHY whose link is up and autonegotiated (IEEE 802.3, clause 22: control, status, identifiers).
 std::uint16_t phy_register(std::uint32_t address) {
   constexpr std::array<std::uint16_t, 11> kValues = {0x1140, 0x796D, 0x02A8, 0x0391, 0x0DE1, 0x4DE1,
                                                      0x000F, 0,      0,      0x0300, 0x3C00};
@@ -34,7 +34,7 @@ std::uint16_t phy_register(std::uint32_t address) {
 
 }  // namespace
 
-// Every piece of DMA memory of a Context lies at one distance from its IOVA, so the card needs only that.
+// The difference between address and IOVA is the same for all DMA memory of a Context, so the card needs only that.
 class FakedCard::Domain final : public DmaDomain {
  public:
   explicit Domain(FakedCard& card) : card_(card) {}
@@ -96,7 +96,7 @@ std::uint32_t FakedCard::get(std::uint32_t offset) const { return io::read32(reg
 
 void FakedCard::set(std::uint32_t offset, std::uint32_t value) { io::write32(registers_.get() + offset, value); }
 
-// What the driver's bounded waits wait for.
+// Sets what the driver's waits wait for.
 void FakedCard::answer() {
   const reg::CTRL::Value control(get(reg::CTRL::offset()));
   if (control.has(reg::CTRL::RST)) {

@@ -11,10 +11,10 @@
 
 namespace pollux::bench {
 
-/// Plain memory where an 82576's registers would be, so that a driver's accesses cost what a store to a cache costs and
-/// all that is measured is its own work. What the control path waits for (reset, NVM, PHY, master disable) is answered
-/// whenever the driver sleeps on `clock`. The card's side of the rings is done by `receive` and `finish_transmits`,
-/// outside the timed part.
+/// A card whose registers are plain memory. An access costs no more than a store to the cache, so benchmarks measure
+/// the driver's own work only. Whenever the driver sleeps on `clock`, the card answers what the control path waits for
+/// (reset, NVM, PHY, master disable). `receive` and `finish_transmits` do the card's work on the rings, outside the
+/// timed part.
 class FakedCard {
  public:
   static constexpr std::uint32_t kQueues = 16;
@@ -23,28 +23,28 @@ class FakedCard {
   FakedCard(const FakedCard&) = delete;
   FakedCard& operator=(const FakedCard&) = delete;
 
-  /// The Device to hand to `pollux::open`; once. It refers to the card.
+  /// The Device to pass to `pollux::open`. Call it once. The Device refers to the card.
   [[nodiscard]] std::unique_ptr<Device> device();
 
-  /// The card's way to memory: to be attached to the Context before anything is allocated.
+  /// The card's DMA domain. Attach it to the Context before anything is allocated.
   [[nodiscard]] std::shared_ptr<DmaDomain> domain() const { return domain_; }
 
-  /// Puts the card's place in all rings back to the start, as the queues' restart does.
+  /// Sets the card's heads of all rings to 0, as a restart of the queues does.
   void restart();
 
-  /// For the Context's options: the card answers as it moves on.
+  /// The clock for the Context's options. The card answers when it advances.
   [[nodiscard]] std::shared_ptr<Clock> clock() const { return clock_; }
 
-  /// Flushes each line the card writes or reads from the caches, as if it had gone through memory.
+  /// Makes the card flush each cache line that it writes or reads, as if the data came from memory.
   void set_cold(bool cold) { cold_ = cold; }
 
-  /// Reports a hash, a type and two good checksums with each frame from now on.
+  /// Makes the card report a hash, a type and two good checksums with each frame.
   void set_marking(bool marking) { marking_ = marking; }
 
-  /// Writes `count` frames of `length` bytes into a receive queue's posted buffers and marks them done. A frame that is
-  /// longer than a buffer takes several.
+  /// Writes `count` frames of `length` bytes into a receive queue's buffers and writes the descriptors back. A frame
+  /// that is longer than a buffer takes several.
   void receive(std::uint32_t queue, std::uint32_t count, std::uint32_t length);
-  /// Reads all frames on a transmit queue and reports those done that ask for it; returns how many frames there were.
+  /// Reads all frames of a transmit queue and reports descriptors with RS done. Returns the number of frames.
   std::uint32_t finish_transmits(std::uint32_t queue);
 
  private:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The shipped igb driver through its public calls, on a card that is plain memory: cycles and instructions a frame that
-// are the driver's own, beside the least loop. Each case is named
-// CASE/WHO/PATH/warm or cold/burst:N, and after that what differs from Setup's defaults.
+// Measures the igb driver through its public calls, on a card that is plain memory: the driver's own cycles and
+// instructions per frame, beside the least loop. The name of a case is CASE/WHO/PATH/warm or cold/burst:N, followed by
+// what differs from Setup's defaults.
 #include <fmt/format.h>
 
 #include <map>
@@ -16,7 +16,7 @@ namespace {
 
 std::string name_of(const Case& one, const Setup& setup) {
   constexpr Setup kDefault;
-  std::string text = fmt::format("{}/{}/{}/{}/burst:{}", one.name, one.who, name(setup.path),
+  std::string text = fmt::format("{}/{}/{}/{}/burst:{}", one.name, one.who, name(setup.mode),
                                  setup.cold ? "cold" : "warm", setup.burst);
   if (setup.ring != kDefault.ring) text += fmt::format("/ring:{}", setup.ring);
   if (setup.rotate) text += fmt::format("/pool:{}", setup.pool);
@@ -28,11 +28,11 @@ std::string name_of(const Case& one, const Setup& setup) {
 }
 
 void add(const Case& one, Setup setup) {
-  // What is measured is a few hundred thousand frames, however many a round has.
+  // Measure a few hundred thousand frames, however many a round has.
   constexpr std::uint32_t kFrames = 450'000;
   const std::uint32_t rounds = std::clamp(kFrames / (setup.frames() * (setup.cold ? 4 : 1)), 100U, 20'000U);
   const auto body = [&one, setup](benchmark::State& state) {
-    // Stepping takes its time, and gives the same number each time.
+    // Single-stepping is slow and always gives the same number, so it is done once per case.
     static std::map<std::string, double> counted;
     const std::string key = name_of(one, setup);
     if (!counted.contains(key)) counted[key] = instructions_of(one, setup);
@@ -42,15 +42,15 @@ void add(const Case& one, Setup setup) {
   repeated(benchmark::RegisterBenchmark(name_of(one, setup).c_str(), body))->Iterations(rounds);
 }
 
-// One setup for each path and temperature that makes a difference to the case.
+// Adds one setup for each burst mode and cache state (warm, cold) that makes a difference to the case.
 template <class Change>
 void add_all(std::string_view name, std::string_view who, Change change) {
   const Case& one = find_case(name, who);
-  for (const BurstMode path : kPaths) {
-    if (path != BurstMode::scalar && (!one.has_paths || !processor_has(path))) continue;
+  for (const BurstMode mode : kModes) {
+    if (mode != BurstMode::scalar && (!one.has_modes || !processor_has(mode))) continue;
     for (const bool cold : {false, true}) {
       if (cold && !one.touches_frames) continue;
-      Setup setup{.path = path, .cold = cold};
+      Setup setup{.mode = mode, .cold = cold};
       change(setup);
       add(one, setup);
     }
@@ -70,7 +70,7 @@ void add_table() {
   }
 }
 
-// What rings, pool, frames, arrival and the number of queues make of forwarding.
+// How forwarding depends on rings, pool, frame length, arrival and the number of queues.
 void add_sweeps(std::string_view who) {
   for (const std::uint32_t ring : {64U, 128U, 256U, 1024U, 2048U, 4096U}) {
     add_all("forward", who, [&](Setup& setup) {
@@ -112,8 +112,8 @@ void add_sweeps(std::string_view who) {
 int main(int argc, char** argv) {
   using namespace pollux::bench;
   using pollux::BurstMode;
-  for (const BurstMode path : kPaths) {
-    if (!processor_has(path)) fmt::print(stderr, "LEFT OUT: {}, which this processor lacks\n", pollux::name(path));
+  for (const BurstMode mode : kModes) {
+    if (!processor_has(mode)) fmt::print(stderr, "LEFT OUT: {}, which this processor lacks\n", pollux::name(mode));
   }
   add_table();
   add_sweeps(kPollux);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The faked card's side of the rings.
+// The faked card's work on the rings.
 #include <immintrin.h>
 
 #include <algorithm>
@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::uint32_t kLine = 64;
 
-// An Ethernet and an IPv4 header; what follows is zero.
+// An Ethernet and an IPv4 header, followed by zeros.
 constexpr std::array<std::byte, 10240> kFrame = [] {
   constexpr std::array<std::uint8_t, 18> kStart = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 50};
   std::array<std::byte, 10240> frame{};
@@ -28,7 +28,7 @@ constexpr std::array<std::byte, 10240> kFrame = [] {
 }();
 
 constexpr hw::intel::rx::WriteBack kUnmarked;
-// A UDP packet that was hashed, with both checksums found good.
+// The write-back of a UDP packet with a hash and two good checksums.
 constexpr hw::intel::rx::WriteBack kMarked{
     .rss = hw::intel::rx::RssType::ipv4,
     .packet_type = hw::intel::rx::kTypeIpv4 | hw::intel::rx::kTypeUdp,
@@ -72,7 +72,7 @@ void FakedCard::receive(std::uint32_t queue, std::uint32_t count, std::uint32_t 
       slot.lo = written.lo;
       slot.hi = written.hi;
       head = (head + 1) & mask;
-      // Four descriptors share a line: it is flushed when the card is through with it.
+      // Four descriptors share a cache line, which is flushed once the card has finished with it.
       if (cold_ && (head % 4 == 0 || i + 1 == count)) flush(const_cast<Descriptor*>(&slot), 1);
     }
   }

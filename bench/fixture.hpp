@@ -20,22 +20,22 @@ namespace pollux::bench {
   std::exit(1);
 }
 
-/// A benchmark without what it needs has nothing to say.
+/// Ends the program with a message, since a benchmark cannot go on without what it needs.
 template <class T>
 T need(Result<T> result) {
   if (!result) give_up(result.error().message());
   if constexpr (!std::is_void_v<T>) return std::move(*result);
 }
 
-/// Puts a pool's mbufs into random order: in the order of their addresses the hardware's prefetcher would help.
+/// Puts a pool's mbufs into random order. In the order of addresses, the hardware's prefetcher would help.
 inline void shuffle(Mempool& pool) {
   std::vector<MbufPtr> mbufs;
   while (MbufPtr mbuf = pool.allocate()) mbufs.push_back(std::move(mbuf));
   std::shuffle(mbufs.begin(), mbufs.end(), std::mt19937(1));
 }
 
-/// For a Context whose errors go to standard error. What the machine lacks is said once, when a program begins.
-inline ContextOptions talking(std::shared_ptr<Clock> clock = nullptr) {
+/// Options for a Context that logs errors to standard error. A warning about the machine is printed once per program.
+inline ContextOptions logging_options(std::shared_ptr<Clock> clock = nullptr) {
   const auto print = [](LogLevel level, std::string_view text) {
     if (level == LogLevel::error) std::fprintf(stderr, "%.*s\n", static_cast<int>(text.size()), text.data());
   };

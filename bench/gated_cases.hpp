@@ -8,7 +8,7 @@
 
 namespace pollux::bench {
 
-/// A case whose instructions are held to a recorded value.
+/// A case whose instruction count must not exceed a recorded value.
 struct GatedCase {
   const Case* what;
   Setup setup;
@@ -16,10 +16,10 @@ struct GatedCase {
   [[nodiscard]] std::string name() const;
 };
 
-/// What a path is held to. What goes through no burst function in several instruction sets is with `scalar`.
-[[nodiscard]] std::vector<GatedCase> gated_cases(BurstMode path);
+/// The gated cases of a burst mode. Cases that do not depend on the mode are in `scalar`.
+[[nodiscard]] std::vector<GatedCase> gated_cases(BurstMode mode);
 
-/// The same work on that many queues, with rings so small that all are gone through.
+/// Forwarding on `queues` queues, with rings so small that every slot is used.
 [[nodiscard]] GatedCase forward_on_queues(std::uint16_t queues);
 
 }  // namespace pollux::bench

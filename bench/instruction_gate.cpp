@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Holds the hot path to the number of instructions that it was recorded to need. Cycles differ from run to run and from
-// machine to machine; instructions of the same code do not.
+// Compares the instructions of the hot path with recorded counts. Cycles differ from run to run and from machine to
+// machine; instruction counts of the same code do not.
 #include <sys/wait.h>
 
 #include <CLI/CLI.hpp>
@@ -22,18 +22,18 @@ namespace pollux::bench {
 namespace {
 
 constexpr double kTolerance = 1.01;     // of the recorded value
-constexpr double kOwnershipAtMost = 1;  // instructions a frame that Burst may cost over raw pointers
-constexpr double kChecksAtMost = 6;     // that all checks together may
-// Where a compiler is known to need more for that, which --record never writes.
+constexpr double kOwnershipAtMost = 1;  // instructions per frame that Burst may cost over raw pointers
+constexpr double kChecksAtMost = 6;     // instructions per frame that all checks together may cost
+// The entry for a compiler that is known to need more than kOwnershipAtMost. --record never writes it.
 constexpr const char* kOwnership = "forward less forward_raw/scalar/burst:32";
-constexpr double kFlatWithin = 0.02;  // from one queue to sixteen
+constexpr double kFlatWithin = 0.02;  // allowed difference from one queue to sixteen
 constexpr int kPassed = 0;
 constexpr int kFailed = 1;
-constexpr int kLeftOut = 77;  // what ctest takes for skipped
+constexpr int kLeftOut = 77;  // ctest's SKIP_RETURN_CODE
 
 struct Options {
   std::string file;
-  BurstMode path = BurstMode::scalar;
+  BurstMode mode = BurstMode::scalar;
   bool record = false;
   bool safety = false;
   bool queues = false;
@@ -41,13 +41,13 @@ struct Options {
   std::string unchecked{};
 };
 
-// What was recorded for this compiler and these flags; without it nothing can be judged, which is said loudly.
+// The values recorded for this compiler and these flags. Without them nothing can be compared, which is printed.
 std::optional<RecordedValues> recorded_for_us(const std::string& file) {
   const Records records = Records::read(file);
   if (records.compilers().empty())
-    give_up(fmt::format("{} has no recorded values; to mend it: --record, or name another --file", file));
+    give_up(fmt::format("{} has no recorded values; use --record, or another --file", file));
   if (const RecordedValues* const ours = records.ours()) return *ours;
-  fmt::print("LEFT OUT: nothing is judged: values are recorded for {}; this was built by {} '{}'\n",
+  fmt::print("LEFT OUT: nothing is compared: values are recorded for {}; this program was built by {} '{}'\n",
              records.compilers(), compiler_here(), flags_here());
   return std::nullopt;
 }
@@ -62,20 +62,20 @@ int compare(const Options& options) {
   const std::map<std::string, double> limits = recorded ? recorded->instructions : std::map<std::string, double>{};
   int status = recorded ? kPassed : kLeftOut;
   fmt::print("{:<36} {:>9} {:>9}\n", "instructions a frame", "recorded", "now");
-  for (const GatedCase& gated : gated_cases(options.path)) {
+  for (const GatedCase& gated : gated_cases(options.mode)) {
     const double now = count(gated);
     const auto found = limits.find(gated.name());
     const bool known = found != limits.end();
     const double limit = known ? found->second * kTolerance : 0;
-    std::string verdict;
+    std::string remark;
     if (!known)
-      verdict = "not recorded: see --record";
+      remark = "not recorded: see --record";
     else if (now > limit)
-      verdict = fmt::format("over by {:.1f} %", (now / found->second - 1) * 100);
+      remark = fmt::format("over by {:.1f} %", (now / found->second - 1) * 100);
     else if (now * kTolerance < found->second)
-      verdict = "fewer: worth recording";
+      remark = "fewer: record them";
     fmt::print("{:<36} {:>9} {:>9.2f}  {}\n", gated.name(), known ? fmt::format("{:.2f}", found->second) : "-", now,
-               verdict);
+               remark);
     if (recorded && (!known || now > limit)) status = kFailed;
   }
   return status;
@@ -84,12 +84,12 @@ int compare(const Options& options) {
 int record(const Options& options) {
   Records records = Records::read(options.file);
   RecordedValues& values = records.make_ours();
-  for (const BurstMode path : kPaths) {
-    if (!processor_has(path)) {
-      fmt::print("LEFT OUT: {}, which this processor lacks; its values stay as they were\n", pollux::name(path));
+  for (const BurstMode mode : kModes) {
+    if (!processor_has(mode)) {
+      fmt::print("LEFT OUT: {}, which this processor lacks; its values stay as they were\n", pollux::name(mode));
       continue;
     }
-    for (const GatedCase& gated : gated_cases(path)) {
+    for (const GatedCase& gated : gated_cases(mode)) {
       values.instructions[gated.name()] = count(gated);
       fmt::print("{:<36} {:>9.2f}\n", gated.name(), values.instructions[gated.name()]);
     }
@@ -98,14 +98,14 @@ int record(const Options& options) {
   return kPassed;
 }
 
-// As one word of a shell, whatever is in it.
+// Quotes `text` as one word for a shell.
 std::string quoted(const std::string& text) {
   std::string word = "'";
   for (const char letter : text) word += letter == '\'' ? std::string("'\\''") : std::string(1, letter);
   return word + "'";
 }
 
-// What another program of this kind, whose hot path has no checks, counts for forwarding.
+// The count for forwarding of `program`, which is this program with a hot path without checks.
 double count_unchecked(const std::string& program) {
   std::FILE* const pipe = popen((quoted(program) + " --print").c_str(), "r");
   double value = 0;
@@ -119,7 +119,7 @@ bool within(const char* what, double cost, double most) {
   return cost <= most;
 }
 
-// Safety is nearly free: both proofs at a burst of 32, scalar.
+// Checks the cost of ownership types and of checks, both with bursts of 32 in scalar mode.
 int prove_safety(const Options& options) {
   const std::optional<RecordedValues> recorded = recorded_for_us(options.file);
   if (!recorded) return kLeftOut;
@@ -155,8 +155,8 @@ int judge(const Options& options) {
   if (options.record) return record(options);
   if (options.safety) return prove_safety(options);
   if (options.queues) return prove_flat();
-  if (processor_has(options.path)) return compare(options);
-  fmt::print("LEFT OUT: {}, which this processor lacks\n", pollux::name(options.path));
+  if (processor_has(options.mode)) return compare(options);
+  fmt::print("LEFT OUT: {}, which this processor lacks\n", pollux::name(options.mode));
   return kLeftOut;
 }
 
@@ -166,18 +166,18 @@ int judge(const Options& options) {
 int main(int argc, char** argv) {
   using namespace pollux::bench;
   Options options{.file = POLLUX_BENCH_VALUES};
-  std::string path = "scalar";
-  CLI::App app("Counts the instructions of the hot path and compares them with what was recorded.");
+  std::string mode = "scalar";
+  CLI::App app("Counts the instructions of the hot path and compares them with recorded counts.");
   app.add_option("--file", options.file, "recorded values")->capture_default_str();
-  app.add_option("--path", path, "whose instructions")
+  app.add_option("--path", mode, "burst mode")
       ->capture_default_str()
       ->check(CLI::IsMember({"scalar", "avx2", "avx512"}));
-  app.add_flag("--record", options.record, "write what is counted now into the file, for every path");
-  app.add_flag("--queues", options.queues, "only: are they the same from 1 to 16 queues?");
-  app.add_flag("--print", options.print, "only: print those of forwarding");
+  app.add_flag("--record", options.record, "write the current counts of every burst mode to the file");
+  app.add_flag("--queues", options.queues, "only compare the counts from 1 to 16 queues");
+  app.add_flag("--print", options.print, "only print the count of forwarding");
   auto* const unchecked = app.add_option("--unchecked", options.unchecked, "this program without checks");
-  app.add_flag("--safety", options.safety, "only: what do ownership types and checks cost?")->needs(unchecked);
+  app.add_flag("--safety", options.safety, "only check the cost of ownership types and checks")->needs(unchecked);
   CLI11_PARSE(app, argc, argv);
-  options.path = *pollux::burst_mode_of(path);
+  options.mode = *pollux::burst_mode_of(mode);
   return judge(options);
 }

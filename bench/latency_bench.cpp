@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How long a frame waits in software, from its write-back to the return of the tx_burst that took it: 64 frames arrive
-// at once, and a forwarder works them off in bursts. A small burst has the first ones out early, a large one the last.
+// Measures how long a frame waits in software, from its write-back to the return of the tx_burst that took it. 64
+// frames arrive at once, and a forwarder handles them in bursts. Small bursts send the first frames earlier, large ones
+// the last.
 #include <fmt/format.h>
 
 #include "port_fixture.hpp"
@@ -30,7 +31,7 @@ void latency(benchmark::State& state, const Setup& setup, std::uint32_t limit) {
       const std::uint32_t count = fixture.rx().rx_burst(burst, limit);
       for (Mbuf& mbuf : burst) swap_macs(mbuf.data());
       fixture.tx().tx_burst(burst);
-      // Not fenced: that would cost more than a small burst, and the next one would wait for it.
+      // No fence: it would cost more than a small burst and delay the next one.
       wait = static_cast<double>(__rdtsc() - written_back) / rate;
       waits.insert(waits.end(), count, wait);
       done += count;
@@ -44,13 +45,13 @@ void latency(benchmark::State& state, const Setup& setup, std::uint32_t limit) {
 }
 
 void add_all() {
-  for (const BurstMode path : kPaths) {
-    if (!processor_has(path)) continue;
+  for (const BurstMode mode : kModes) {
+    if (!processor_has(mode)) continue;
     for (const bool cold : {false, true}) {
       for (const std::uint32_t limit : {1U, 2U, 4U, 8U, 16U, 32U, 64U}) {
-        const Setup setup{.path = path, .burst = kAtOnce, .cold = cold, .trickle = true};
+        const Setup setup{.mode = mode, .burst = kAtOnce, .cold = cold, .trickle = true};
         const std::string text =
-            fmt::format("latency/pollux/{}/{}/burst:{}", pollux::name(path), cold ? "cold" : "warm", limit);
+            fmt::format("latency/pollux/{}/{}/burst:{}", pollux::name(mode), cold ? "cold" : "warm", limit);
         repeated(benchmark::RegisterBenchmark(text.c_str(), [setup, limit](benchmark::State& state) {
           latency(state, setup, limit);
         }))->Iterations(kRounds);

@@ -19,21 +19,22 @@ struct LeastBuffer {
   std::array<std::uint8_t, 2240> data;
 };
 
-/// The least code that forwards between the faked card's rings: one line of metadata a frame, no checks, no error, no
-/// chain, no pool but a stack. Nothing that works on these rings and keeps metadata can cost much less on the same
-/// machine, so a ratio to it says more than cycles do. `Slots` of a ring are a constant: least_loop.cpp lists them.
+/// The least code that forwards between the faked card's rings: one cache line of metadata per frame, no checks, no
+/// errors, no chains, and a stack as the pool. Code that uses these rings and keeps metadata cannot cost much less on
+/// the same machine, so a ratio to this loop says more than cycles do. The ring size `Slots` is a constant;
+/// least_loop.cpp lists the sizes.
 template <std::uint32_t Slots>
 class LeastLoop {
  public:
-  /// Lays out rings and buffers in memory of `context` and writes the ring registers of `card`. With `full` every
-  /// transmit slot has a buffer that is done, for `fused`.
+  /// Places rings and buffers in memory of `context` and writes the ring registers of `card`. With `full`, every
+  /// transmit slot has a buffer that is done, which `fused` needs.
   LeastLoop(Context& context, FakedCard& card, const Setup& setup, bool full = false);
 
   using Buffer = LeastBuffer;
 
   std::uint32_t rx_burst(Buffer** buffers, std::uint32_t limit) noexcept;
   std::uint32_t tx_burst(Buffer* const* buffers, std::uint32_t count) noexcept;
-  /// Forwards by exchanging the two slots' buffers: without a stack and without metadata.
+  /// Forwards by exchanging the buffers of a receive and a transmit slot, without a stack and without metadata.
   std::uint32_t fused(std::uint32_t limit) noexcept;
 
   [[nodiscard]] Buffer* take() noexcept { return stack_[--top_]; }

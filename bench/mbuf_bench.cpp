@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What an application pays for working on frames.
+// Measures the operations of an application on mbufs.
 #include <vector>
 
 #include "fixture.hpp"
@@ -11,7 +11,7 @@ namespace {
 constexpr std::uint32_t kMbufs = 256;
 
 struct MbufFixture {
-  Context context{talking()};
+  Context context{logging_options()};
   Mempool pool = need(Mempool::create(context, {.count = 4096}));
   MempoolCache cache{pool, MempoolCache::kMaxCapacity};
   std::vector<MbufPtr> mbufs;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What handing frames from one thread to another costs: enqueue and dequeue of bursts by one thread, where nobody else
-// touches the ring, and between two threads.
+// Measures rings between threads: enqueue and dequeue of bursts by one thread alone, and between two threads.
 #include <atomic>
 #include <thread>
 
@@ -15,12 +14,12 @@ constexpr std::uint32_t kRounds = 512;
 constexpr std::uint32_t kSlots = 1024;
 
 struct RingFixture {
-  Context context{talking()};
+  Context context{logging_options()};
   Mempool pool = need(Mempool::create(context, {.count = 8192}));
   MempoolCache cache{pool, MempoolCache::kMaxCapacity};
 };
 
-/// A frame is there and back: enqueued, and dequeued into the same burst.
+/// Each frame is enqueued and dequeued into the same burst.
 template <class Ring>
 void one_thread(benchmark::State& state) {
   RingFixture fixture;
@@ -40,7 +39,7 @@ void one_thread(benchmark::State& state) {
   burst.drop(done, fixture.cache);
 }
 
-/// A thread that sends each frame back as soon as it has come; what is timed is a frame's share of the round trips.
+/// A thread that sends each frame back at once. The result is the time of the round trips per frame.
 template <class Ring>
 class Echo {
  public:

@@ -19,7 +19,7 @@ double instructions_of(const Case& one, Setup setup) {
   setup.cold = false;
   const std::unique_ptr<Workload> made = one.make(setup);
   Workload& workload = *made;
-  // Rings and caches settle.
+  // Warm up rings and caches.
   for (std::uint32_t round = 0; round < 2 * workload.rounds(); ++round) {
     workload.prepare();
     workload.run();

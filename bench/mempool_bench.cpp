@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What getting and giving back mbufs costs: through a thread's cache, and through the pool's shared list.
+// Measures the allocation and freeing of mbufs through a thread's cache and through the pool's shared list.
 #include <array>
 
 #include "fixture.hpp"
@@ -11,7 +11,7 @@ namespace {
 constexpr std::uint32_t kRounds = 512;
 
 struct PoolFixture {
-  Context context{talking()};
+  Context context{logging_options()};
   Mempool pool = need(Mempool::create(context, {.count = 8192}));
   MempoolCache cache{pool, MempoolCache::kMaxCapacity};
   PoolFixture() { shuffle(pool); }
@@ -43,7 +43,7 @@ void shared_list(benchmark::State& state) {
 }
 BENCHMARK(shared_list)->Apply(repeated_for_a_while);
 
-// The stock changes hands between caches all the time: every mbuf goes through the shared list.
+// Allocates from one cache and frees to another, so that every mbuf goes through the shared list.
 void cache_to_cache(benchmark::State& state) {
   PoolFixture fixture;
   MempoolCache other(fixture.pool, 64);

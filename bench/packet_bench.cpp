@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What software needs for what a card does unasked: parsing, the RSS hash, checksums; and for building a frame. By
-// frame or, where the name has "bytes", for each call over that many.
+// Measures what software needs for the work of a card (parsing, the RSS hash, checksums) and for building a frame. Per
+// frame, or per call if the name has "bytes".
 #include <array>
 #include <vector>
 
@@ -37,8 +37,8 @@ std::vector<std::uint8_t> frame(Kind kind) {
   return {made->begin(), made->end()};
 }
 
-/// Calls `body` so often that reading the time stamp counter does not count, and no more, since instructions are
-/// stepped through.
+/// Calls `body` often enough that the cost of reading the time stamp counter does not matter, but not more often, since
+/// instructions are single-stepped.
 template <class Body>
 void measure_calls(benchmark::State& state, Body body, std::uint32_t calls = kCalls) {
   measure(

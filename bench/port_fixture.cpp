@@ -7,7 +7,7 @@ namespace pollux::bench {
 namespace {
 
 MbufPtr need_mbuf(MbufPtr mbuf) {
-  if (mbuf == nullptr) give_up("the pool is too small to be used in turn");
+  if (mbuf == nullptr) give_up("the pool is too small for Setup::rotate");
   return mbuf;
 }
 
@@ -25,7 +25,7 @@ Port start(Context& context, FakedCard& card, const Mempool& pool, const Mempool
                        .rx_queues = setup.queues,
                        .tx_queues = setup.queues,
                        .mtu = std::max(1500U, setup.frame),
-                       .burst_mode = setup.path}));
+                       .burst_mode = setup.mode}));
   need(port.start());
   return port;
 }
@@ -34,7 +34,7 @@ Port start(Context& context, FakedCard& card, const Mempool& pool, const Mempool
 
 PortFixture::PortFixture(const Setup& setup)
     : setup_(setup),
-      context_(talking(card_.clock())),
+      context_(logging_options(card_.clock())),
       pool_(make_pool(context_, card_, setup)),
       cache_(pool_, MempoolCache::kMaxCapacity),
       port_(start(context_, card_, pool_, cache_, setup)) {
@@ -42,9 +42,9 @@ PortFixture::PortFixture(const Setup& setup)
   card_.set_cold(setup.cold);
   card_.set_marking(setup.marked);
   if (!setup.rotate) return;
-  // Ownership of an mbuf that changes places like this could not be traced.
-  if (POLLUX_CHECKED != 0) give_up("a pool's mbufs can be used in turn in builds without POLLUX_CHECKED only");
-  // What rings and cache hold between them stays in circulation.
+  // Checked builds cannot track the ownership of mbufs that are exchanged like this.
+  if (POLLUX_CHECKED != 0) give_up("Setup::rotate needs a build without POLLUX_CHECKED");
+  // The mbufs in the rings and in the cache stay in use.
   const std::uint32_t kept = 2 * setup.ring * setup.queues + MempoolCache::kMaxCapacity;
   for (std::uint32_t i = kept; i < setup.pool; ++i) waiting_.push_back(need_mbuf(pool_.allocate()));
 }
@@ -57,7 +57,7 @@ void PortFixture::next_round() {
 
 void PortFixture::finish_transmits(std::uint32_t expected) {
   for (std::uint16_t queue = 0; queue < setup_.queues; ++queue) {
-    if (card_.finish_transmits(queue) != expected) give_up("the driver did not send what it was given");
+    if (card_.finish_transmits(queue) != expected) give_up("the driver did not send all frames");
   }
 }
 
@@ -74,7 +74,7 @@ std::unique_ptr<ForwardPath> PortFixture::fuse() {
   return path;
 }
 
-// Changes places without a look at any mbuf, which would bring it into the caches.
+// Exchanges pointers without reading any mbuf, which would load it into the processor's caches.
 void PortFixture::rotate() {
   MempoolCacheCore& cache = *cache_.core();
   for (std::uint32_t i = 0; i < cache.count() && !waiting_.empty(); ++i) {

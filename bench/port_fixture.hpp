@@ -13,20 +13,20 @@
 
 namespace pollux::bench {
 
-/// The shipped driver on a faked card, started.
+/// A started port of the igb driver on a faked card.
 class PortFixture {
  public:
   explicit PortFixture(const Setup& setup);
 
-  /// Everything that was sent is done, and a round's frames have arrived on each queue. The program ends where the
-  /// round before was not sent whole.
+  /// Completes the transmits of the last round and lets the next round's frames arrive on each queue. Ends the program
+  /// if the last round was not sent completely.
   void next_round();
-  /// Only the card's transmits: those of `expected` frames on each queue.
+  /// Completes the transmits of `expected` frames on each queue, without receiving.
   void finish_transmits(std::uint32_t expected);
-  /// Only its receiving.
+  /// Lets a round's frames arrive on each queue, without completing transmits.
   void receive();
 
-  /// Joins the first receive queue to the first transmit queue.
+  /// Makes a forward path from the first receive queue to the first transmit queue.
   [[nodiscard]] std::unique_ptr<ForwardPath> fuse();
 
   [[nodiscard]] RxQueue& rx(std::uint16_t queue = 0) { return port_.rx(queue); }
@@ -43,7 +43,7 @@ class PortFixture {
   MempoolCache cache_;
   Port port_;
   bool first_ = true;
-  std::vector<MbufPtr> waiting_;  // with Setup::rotate, those whose turn comes
+  std::vector<MbufPtr> waiting_;  // with Setup::rotate, the mbufs to use next
   std::size_t turn_ = 0;
 };
 

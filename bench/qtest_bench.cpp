@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Register accesses a second through QEMU's test protocol. Pin it with taskset to say how many processors QEMU and this
-// share.
+// Measures register accesses per second through QEMU's test protocol. Use taskset to set how many processors QEMU and
+// this program share.
 #include <benchmark/benchmark.h>
 
 #include <cstdio>
@@ -16,7 +16,7 @@ namespace {
 using namespace pollux;
 namespace reg = hw::igb;
 
-/// A card of a QEMU's; the program says why there is none.
+/// A card of QEMU. Prints the reason if there is none.
 struct Card {
   Card() {
     auto opened = qtest::open_qtest(context, "0");
@@ -40,7 +40,7 @@ void read_register(benchmark::State& state) {
 }
 BENCHMARK(read_register)->UseRealTime();
 
-/// `range(0)` writes, then one flush; what is unanswered at the end is waited for.
+/// Makes `range(0)` writes, then one flush. Waits at the end for outstanding answers.
 void write_register(benchmark::State& state) {
   const Card card;
   if (!card.bar) return state.SkipWithError("no QEMU");

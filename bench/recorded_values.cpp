@@ -24,7 +24,7 @@ Records Records::read(const std::string& path) {
       records.all_.push_back({json.at("compiler"), json.at("flags"), json.at("instructions")});
     }
     return records;
-  } catch (const std::exception& error) {  // of the parser, or of a stream that cannot be read
+  } catch (const std::exception& error) {  // from the parser, or from an unreadable file
     give_up(fmt::format("{} does not hold recorded values: {}", path, error.what()));
   }
 }
@@ -33,7 +33,7 @@ void Records::write(const std::string& path) const {
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
   for (const RecordedValues& values : all_) {
     nlohmann::ordered_json json{{"compiler", values.compiler}, {"flags", values.flags}};
-    // A thousandth of an instruction is less than one in a whole round.
+    // Three digits are enough: a thousandth per operation is less than one instruction in a whole round.
     for (const auto& [name, value] : values.instructions) json["instructions"][name] = std::round(value * 1000) / 1000;
     all.push_back(std::move(json));
   }

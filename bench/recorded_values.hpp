@@ -7,26 +7,26 @@
 
 namespace pollux::bench {
 
-/// Instructions for each operation, as one compiler with one set of flags makes them.
+/// Instructions per operation of code from one compiler with one set of flags.
 struct RecordedValues {
   std::string compiler;
   std::string flags;
   std::map<std::string, double> instructions;
 
-  /// Whether they say anything about this program.
+  /// Whether this program was built with the same compiler and flags.
   [[nodiscard]] bool are_ours() const;
 };
 
-/// What a file holds: values for each compiler that was recorded.
+/// The contents of a file: values for each recorded compiler.
 class Records {
  public:
-  /// None where there is no such file. The program ends where there is one, but no such values in it.
+  /// Returns no values if there is no such file. Ends the program if the file cannot be parsed.
   [[nodiscard]] static Records read(const std::string& path);
   void write(const std::string& path) const;
 
-  /// Those for this program; null where none were recorded.
+  /// The values for this program; null if there are none.
   [[nodiscard]] const RecordedValues* ours() const;
-  /// The same, made where there are none.
+  /// The values for this program, which are added if there are none.
   [[nodiscard]] RecordedValues& make_ours();
   /// The compilers that were recorded, for a message.
   [[nodiscard]] std::string compilers() const;
@@ -35,7 +35,7 @@ class Records {
   std::vector<RecordedValues> all_;
 };
 
-/// Of this program, as CMake has it.
+/// The compiler and the flags of this program, from CMake.
 [[nodiscard]] std::string compiler_here();
 [[nodiscard]] std::string flags_here();
 

@@ -12,21 +12,21 @@
 
 namespace pollux::bench {
 
-/// Parses Google Benchmark's arguments, names machine, compiler and build in the output, runs everything.
+/// Parses Google Benchmark's arguments, adds machine, compiler and build to the output, and runs all benchmarks.
 /// Returns the exit code for main.
 int run(int argc, char** argv);
 
-/// Seven repetitions of which median, minimum, maximum and deviation are shown, timed by the time stamp counter.
+/// Sets seven repetitions, timed by the time stamp counter. Median, minimum, maximum and deviation are reported.
 benchmark::internal::Benchmark* repeated(benchmark::internal::Benchmark* benchmark);
-/// For BENCHMARK(...)->Apply: the same, for as many rounds as take a twentieth of a second.
+/// The same for BENCHMARK(...)->Apply, with rounds for a twentieth of a second.
 void repeated_for_a_while(benchmark::internal::Benchmark* benchmark);
 
-/// Reports `cycles` for each operation, the median over all rounds.
+/// Reports `cycles` per operation, the median over all rounds.
 void measure(benchmark::State& state, Workload& workload);
 
-/// The same for what is no Workload: times `body`, which does `operations` operations, after an untimed `prepare`, as
-/// often as Google Benchmark asks. Reports `cycles` (time stamp counter; the median over all rounds) and `instructions`
-/// (single-stepped, one round), both for each operation.
+/// The same without a Workload. Times `body`, which does `operations` operations, after an untimed `prepare`, as often
+/// as Google Benchmark asks. Reports `cycles` (time stamp counter, the median over all rounds) and `instructions`
+/// (single-stepped, one round), both per operation.
 template <class Prepare, class Body>
 void measure(benchmark::State& state, std::uint32_t operations, Prepare prepare, Body body) {
   const double overhead = overhead_cycles();

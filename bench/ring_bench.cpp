@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What keeping positions in a ring as free-running counts costs, beside indices that are wrapped at each step.
+// Compares free-running ring indices with indices that are wrapped at each step.
 #include <array>
 
 #include "pollux/base/ring_index.hpp"

@@ -10,44 +10,44 @@
 
 namespace pollux::bench {
 
-/// What a case runs on. The defaults are those of docs/performance.md's table.
+/// The parameters of a case. The defaults are those of the table in docs/performance.md.
 struct Setup {
-  BurstMode path = BurstMode::scalar;
-  std::uint32_t burst = 32;   ///< frames a call is asked for; with `trickle`, that arrive at once
+  BurstMode mode = BurstMode::scalar;
+  std::uint32_t burst = 32;   ///< frames per call; with `trickle`, frames that arrive at once
   std::uint32_t frame = 64;   ///< bytes
-  std::uint32_t ring = 512;   ///< descriptors, each way
+  std::uint32_t ring = 512;   ///< descriptors of each ring
   std::uint32_t pool = 8192;  ///< mbufs
-  std::uint16_t queues = 1;   ///< each way, polled one after the other
-  /// What the card touched is in no cache. Otherwise it is in this core's.
+  std::uint16_t queues = 1;   ///< receive queues, and as many transmit queues, polled in turn
+  /// The data that the card accessed is in no cache. Otherwise it is in this core's cache.
   bool cold = false;
-  /// A few frames at a time, each burst timed alone: nothing overlaps with the burst before. Otherwise there is
-  /// a backlog.
+  /// Only a few frames arrive at a time, and each burst is timed alone, so that it does not overlap with the one
+  /// before. Otherwise there is a backlog.
   bool trickle = false;
-  /// All of the pool's mbufs are used in turn, as where an application keeps frames for long. Otherwise the cache, a
-  /// stack, hands those out that were used last, and the size of the pool plays no part.
+  /// All mbufs of the pool are used in turn, as when an application keeps frames for long. Otherwise the cache, which
+  /// is a stack, returns the mbufs used last, and the size of the pool does not matter.
   bool rotate = false;
 
-  /// The card reports a hash, a type and two good checksums with each frame. Otherwise nothing but its length.
+  /// The card reports a hash, a type and two good checksums with each frame. Otherwise it reports only the length.
   bool marked = false;
-  std::uint32_t eighths = 7;  ///< of a ring that have arrived when the first burst is asked for
+  std::uint32_t eighths = 7;  ///< eighths of a ring that have been filled before the first burst
 
   static constexpr std::uint32_t kBuffer = 2048;
   static constexpr std::uint32_t kMaxBurst = 64;
 
-  /// Buffers that a frame takes.
+  /// Buffers per frame.
   [[nodiscard]] constexpr std::uint32_t segments() const noexcept { return (frame + kBuffer - 1) / kBuffer; }
-  /// Frames for each queue a round, that is until the card's turn comes again.
+  /// Frames per queue and round. The card works between rounds.
   [[nodiscard]] constexpr std::uint32_t frames() const noexcept {
     if (trickle) return burst;
     const std::uint32_t frames = ring / 8 * eighths / segments();
     return frames < burst ? frames : frames / burst * burst;
   }
-  /// The most frames that a call is asked for.
+  /// The limit of frames per call.
   [[nodiscard]] constexpr std::uint32_t limit() const noexcept { return trickle ? kMaxBurst : burst; }
-  /// Rounds after which every ring stands where it stood: what is counted over them repeats exactly.
+  /// Rounds after which every ring is at the same slot again, so that counts over them repeat exactly.
   [[nodiscard]] constexpr std::uint32_t rounds() const noexcept { return ring / std::gcd(ring, frames() * segments()); }
 };
 
-inline constexpr std::array<BurstMode, 3> kPaths{BurstMode::scalar, BurstMode::avx2, BurstMode::avx512};
+inline constexpr std::array<BurstMode, 3> kModes{BurstMode::scalar, BurstMode::avx2, BurstMode::avx512};
 
 }  // namespace pollux::bench

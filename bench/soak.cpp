@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Forwards frames between two in-process cards for a long time at full rate. What a burst costs at the end, in
-// instructions, is what it cost in the beginning, and memory and mbufs are where they were. The in-process card's own
-// instructions are counted, too, where a doorbell sets it to work; that is most of what tx_burst shows here.
+// Forwards frames between two in-process cards for a long time at full rate. The instructions of a burst, memory and
+// mbufs in use must be the same at the end as at the beginning. A doorbell starts the in-process card, whose
+// instructions are counted too; they are most of what is shown for tx_burst.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -27,10 +27,10 @@ constexpr std::uint32_t kBurst = 32;
 constexpr std::uint32_t kRing = 512;
 constexpr std::uint32_t kSampled = 8 * kRing;  // frames
 constexpr std::uint32_t kCirculating = 8 * kBurst;
-constexpr std::uint32_t kPassesBetweenLooks = 1000;
+constexpr std::uint32_t kPassesBetweenChecks = 1000;
 constexpr double kWithin = 0.02;
 constexpr double kMemoryWithin =
-    64 * 1024;  // bytes: what the C library does with its own; a leak would be a thousand times that
+    64 * 1024;  // bytes, for changes in the C library's memory; a leak would be a thousand times as large
 
 std::size_t resident_bytes() {
   std::ifstream file("/proc/self/statm");
@@ -40,9 +40,9 @@ std::size_t resident_bytes() {
   return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 }
 
-/// How things stood in one tenth of the time.
-struct Stretch {
-  std::vector<double> receive;  // instructions of a frame, one sample a second
+/// The measurements of one tenth of the time.
+struct Interval {
+  std::vector<double> receive;  // instructions per frame, one sample per second
   std::vector<double> transmit;
   std::uint64_t frames = 0;
   double seconds = 0;
@@ -61,27 +61,27 @@ class Soak {
     for (Port& port : ports_) need(port.wait_for_link(std::chrono::seconds(10)));
     Burst<kBurst> burst;
     for (std::uint32_t sent = 0; sent < kCirculating; sent += kBurst) {
-      if (!burst.fill(cache_, kBurst)) give_up("the pool is dry");
+      if (!burst.fill(cache_, kBurst)) give_up("the pool is exhausted");
       for (Mbuf& mbuf : burst) std::fill_n(need_room(mbuf.append(60)), 60, std::uint8_t{2});
       if (ports_[0].tx(0).tx_burst(burst) != kBurst) give_up("the transmit ring is full");
     }
   }
 
-  Stretch run(Seconds length) {
-    Stretch stretch;
+  Interval run(Seconds length) {
+    Interval interval;
     const auto began = std::chrono::steady_clock::now();
     auto next_sample = began;
     for (auto now = began; now - began < length; now = std::chrono::steady_clock::now()) {
-      for (std::uint32_t pass = 0; pass < kPassesBetweenLooks; ++pass) stretch.frames += turn();
+      for (std::uint32_t pass = 0; pass < kPassesBetweenChecks; ++pass) interval.frames += turn();
       static_cast<void>(need(context_.control().run_due()));
       if (now < next_sample) continue;
       next_sample = now + std::chrono::seconds(1);
-      sample(stretch);
+      sample(interval);
     }
-    stretch.seconds = Seconds(std::chrono::steady_clock::now() - began).count();
-    stretch.memory = resident_bytes();
-    stretch.pool = pool_.stats();
-    return stretch;
+    interval.seconds = Seconds(std::chrono::steady_clock::now() - began).count();
+    interval.memory = resident_bytes();
+    interval.pool = pool_.stats();
+    return interval;
   }
 
  private:
@@ -89,7 +89,7 @@ class Soak {
     if (at == nullptr) give_up("no room in an mbuf");
     return at;
   }
-  // Back to where it came from.
+  // Sends received frames back on the same port.
   static std::uint32_t forward(Port& port) {
     Burst<kBurst> burst;
     port.rx(0).rx_burst(burst);
@@ -98,7 +98,7 @@ class Soak {
     if (!burst.empty()) give_up("the transmit ring is full");
     return sent;
   }
-  // All frames once there and back.
+  // Moves every frame to the other port and back.
   std::uint32_t turn() {
     std::uint32_t frames = 0;
     for (Port& port : ports_) {
@@ -112,27 +112,27 @@ class Soak {
     }
     return frames;
   }
-  // Over several receive rings, since a burst at one place costs a little more than at another, and one that asks the
-  // pool's shared list for more.
-  void sample(Stretch& stretch) {
+  // Samples several laps of the receive ring. The cost of a burst depends a little on its slot, and on whether the
+  // cache is refilled from the pool's shared list.
+  void sample(Interval& interval) {
     InstructionCounter counter;
     std::uint64_t receive = 0;
     for (std::uint32_t done = 0; done < kSampled; done += kBurst) {
-      // After a turn all frames are before the first port.
+      // After a turn, all frames wait at the first port.
       Burst<kBurst> burst;
       counter.start();
       ports_[0].rx(0).rx_burst(burst);
       receive += counter.stop();
-      if (!burst.full()) give_up(fmt::format("{} of {} frames were there to be forwarded", burst.size(), kBurst));
+      if (!burst.full()) give_up(fmt::format("only {} of {} frames were received", burst.size(), kBurst));
       if (done == 0) counter.start();
       ports_[0].tx(0).tx_burst(burst);
-      if (done == 0) stretch.transmit.push_back(static_cast<double>(counter.stop()) / kBurst);
-      if (!burst.empty() || forward(ports_[1]) != kBurst) give_up("the frames do not come back");
+      if (done == 0) interval.transmit.push_back(static_cast<double>(counter.stop()) / kBurst);
+      if (!burst.empty() || forward(ports_[1]) != kBurst) give_up("the frames did not come back");
     }
-    stretch.receive.push_back(static_cast<double>(receive) / kSampled);
+    interval.receive.push_back(static_cast<double>(receive) / kSampled);
   }
 
-  Context context_{talking()};
+  Context context_{logging_options()};
   Mempool pool_{need(Mempool::create(context_, {.count = 4096}))};
   MempoolCache cache_{pool_, MempoolCache::kMaxCapacity};
   std::vector<Port> ports_;
@@ -146,16 +146,16 @@ bool same(const char* what, double before, double after, double within) {
 
 int soak(double seconds) {
   Soak soak;
-  std::vector<Stretch> stretches;
+  std::vector<Interval> intervals;
   for (int tenth = 0; tenth < 10; ++tenth) {
-    stretches.push_back(soak.run(Seconds(seconds / 10)));
-    const Stretch& last = stretches.back();
-    fmt::print(stderr, "{:.0f} s: {:.2f} Mpps, {:.1f} + {:.1f} instructions a frame, {} MiB, {} mbufs in use\n",
+    intervals.push_back(soak.run(Seconds(seconds / 10)));
+    const Interval& last = intervals.back();
+    fmt::print(stderr, "{:.0f} s: {:.2f} Mpps, {:.1f} + {:.1f} instructions per frame, {} MiB, {} mbufs in use\n",
                seconds / 10 * (tenth + 1), static_cast<double>(last.frames) / last.seconds / 1e6, median(last.receive),
                median(last.transmit), last.memory >> 20, last.pool.in_use());
   }
-  const Stretch& second = stretches[1];
-  const Stretch& last = stretches.back();
+  const Interval& second = intervals[1];
+  const Interval& last = intervals.back();
   fmt::print("{:<28} {:>14} {:>14}\n", "", "second tenth", "last tenth");
   bool held =
       same("rx_burst, instructions", median(second.receive), median(last.receive), kWithin * median(second.receive));
@@ -163,7 +163,7 @@ int soak(double seconds) {
       same("tx_burst, instructions", median(second.transmit), median(last.transmit), kWithin * median(second.transmit));
   held &= same("bytes of memory", static_cast<double>(second.memory), static_cast<double>(last.memory), kMemoryWithin);
   held &= same("mbufs in use", second.pool.in_use(), last.pool.in_use(), 0);
-  held &= same("mbufs refused", static_cast<double>(second.pool.allocation_failures),
+  held &= same("failed allocations", static_cast<double>(second.pool.allocation_failures),
                static_cast<double>(last.pool.allocation_failures), 0);
   return held ? 0 : 1;
 }

@@ -10,7 +10,7 @@
 
 namespace pollux::bench {
 
-/// A case on a fixture of its own, in rounds: first the card's part, which nobody measures, then the software's.
+/// A case on a fixture of its own. Each round has the card's part, which is not measured, and then the software's part.
 class Workload {
  public:
   Workload(std::uint32_t operations, std::uint32_t rounds) : operations_(operations), rounds_(rounds) {}
@@ -23,7 +23,7 @@ class Workload {
 
   /// Frames, calls or mbufs that `run` handles.
   [[nodiscard]] std::uint32_t operations() const noexcept { return operations_; }
-  /// Rounds after which all stands where it stood before.
+  /// Rounds after which every ring is at the same slot again.
   [[nodiscard]] std::uint32_t rounds() const noexcept { return rounds_; }
 
  private:
@@ -31,20 +31,20 @@ class Workload {
   std::uint32_t rounds_;
 };
 
-/// A case by its name, and who does it.
+/// A case: its name, and whose code runs it (`who`).
 struct Case {
   std::string_view name;
   std::string_view who;
   std::unique_ptr<Workload> (*make)(const Setup& setup);
   bool touches_frames = true;  ///< cold and warm differ
-  bool has_paths = true;       ///< it goes through burst functions that exist in several instruction sets
+  bool has_modes = true;       ///< its burst functions exist in several burst modes
 };
 
 inline constexpr std::string_view kPollux = "pollux";
 inline constexpr std::string_view kLeastLoop = "least_loop";
 
 [[nodiscard]] std::span<const Case> cases();
-/// The program ends where there is none.
+/// Ends the program if there is no such case.
 [[nodiscard]] const Case& find_case(std::string_view name, std::string_view who);
 
 }  // namespace pollux::bench

@@ -34,7 +34,7 @@ class Forward : public Workload {
   std::uint32_t limit;
 };
 
-// For an application that looks at hash, type, VLAN and checksum verdicts of every frame.
+// Forwarding that also reads hash, type, VLAN and checksum status of every frame.
 class ForwardOffload final : public Forward {
  public:
   using Forward::Forward;
@@ -57,7 +57,7 @@ class ForwardOffload final : public Forward {
   }
 };
 
-// One thread that polls several queues in turn.
+// Forwarding by one thread that polls several queues in turn.
 class ForwardQueues final : public Forward {
  public:
   explicit ForwardQueues(const Setup& setup) : Forward(setup) {
@@ -83,8 +83,8 @@ class ForwardQueues final : public Forward {
   std::vector<Lane> lanes_;
 };
 
-// What the ownership types cost is seen beside the same with raw pointers, which no application can have: a queue's
-// gate is reached by way of a derived class.
+// Forwarding with raw pointers, to show the cost of the ownership types. An application cannot do this: a derived class
+// accesses the queue's gate.
 struct RawRx : RxQueue {
   static constexpr auto kGate = &RawRx::gate_;
 

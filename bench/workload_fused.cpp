@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A ForwardPath: buffers change places between a receive and a transmit ring.
+// A ForwardPath, which exchanges buffers between a receive and a transmit ring.
 #include "port_fixture.hpp"
 #include "swap_macs.hpp"
 #include "workloads.hpp"

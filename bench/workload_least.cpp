@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The cases as the least loop does them.
+// The cases with the least loop.
 #include <array>
 #include <optional>
 #include <vector>
@@ -27,7 +27,7 @@ struct LeastFixture {
 
   Setup setup;
   FakedCard card;
-  Context context{talking(card.clock())};
+  Context context{logging_options(card.clock())};
   std::optional<LeastLoop<Slots>> loop;
   bool first = true;
 };

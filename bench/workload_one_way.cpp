@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Half of a forwarder's work, and no work at all.
+// Receiving only, sending only, and empty polls.
 #include "do_not_optimize.hpp"
 #include "port_fixture.hpp"
 #include "workloads.hpp"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// mbufs from a thread's cache and back, a burst at a time.
+// Allocates and frees bursts of mbufs through a thread's cache.
 #include <array>
 
 #include "do_not_optimize.hpp"
@@ -13,7 +13,7 @@ class AllocFree final : public Workload {
  public:
   explicit AllocFree(const Setup& setup)
       : Workload(setup.frames(), 1),
-        context_(talking()),
+        context_(logging_options()),
         pool_(need(Mempool::create(context_, {.count = setup.pool}))),
         cache_(pool_, MempoolCache::kMaxCapacity),
         burst_(setup.burst) {}
@@ -21,7 +21,7 @@ class AllocFree final : public Workload {
   void run() override {
     std::array<Mbuf*, Setup::kMaxBurst> mbufs{};
     for (std::uint32_t done = 0; done < operations(); done += burst_) {
-      if (!cache_.allocate_bulk({mbufs.data(), burst_})) give_up("the pool is dry");
+      if (!cache_.allocate_bulk({mbufs.data(), burst_})) give_up("the pool is exhausted");
       do_not_optimize(mbufs.data());
       cache_.free_bulk({mbufs.data(), burst_});
     }

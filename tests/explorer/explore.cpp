@@ -12,10 +12,10 @@
 namespace pollux::test {
 namespace {
 
-// Fingerprints that were seen, by open addressing: a std::unordered_set takes five times the memory.
+// The set of known fingerprints, with open addressing. A std::unordered_set would need five times the memory.
 class Seen {
  public:
-  /// False if it was there already.
+  /// Returns false if the fingerprint is already known.
   bool add(std::uint64_t fingerprint) {
     if (2 * (count_ + 1) > table_.size()) grow();
     if (!insert(fingerprint | 1)) return false;
@@ -47,8 +47,8 @@ class Seen {
 
 class Search {
  public:
-  Search(const Scenario& scenario, std::uint64_t most_states)
-      : scenario_(scenario), most_states_(most_states), state_(scenario) {}
+  Search(const Scenario& scenario, std::uint64_t max_states)
+      : scenario_(scenario), max_states_(max_states), state_(scenario) {}
 
   Explored run() {
     const std::size_t size = state_.saved_bytes();
@@ -74,13 +74,13 @@ class Search {
     steps_.push_back(step);
   }
 
-  // All that can follow the level's state number `index`.
+  // Takes every possible step from state `index` of the level.
   void expand(std::size_t index, std::vector<std::byte>& next) {
     const std::size_t size = state_.saved_bytes();
     const std::byte* const saved = level_.data() + index * size;
     for (std::uint32_t i = 0; i < kSteps && result_.complete; ++i) {
       const auto step = static_cast<Step>(i);
-      state_.bring_back(saved);
+      state_.restore(saved);
       if (!state_.possible(step)) continue;
       state_.take(step);
       ++result_.transitions;
@@ -92,14 +92,14 @@ class Search {
       if (!seen_.add(state_.fingerprint())) continue;
       note(first_of_level_ + index, step);
       result_.wraps = std::max(result_.wraps, state_.wraps());
-      result_.most_dry = std::max(result_.most_dry, state_.pool_empty_drops());
+      result_.max_pool_empty = std::max(result_.max_pool_empty, state_.pool_empty_drops());
       next.resize(next.size() + size);
       state_.save(next.data() + next.size() - size);
-      result_.complete = steps_.size() < most_states_;
+      result_.complete = steps_.size() < max_states_;
     }
   }
 
-  // Goes it again, with a line for each step.
+  // Repeats the path to a state and describes each step in one line.
   [[nodiscard]] std::string path_to(std::size_t state, Step last) const {
     std::vector<Step> path{last};
     for (std::size_t at = state; at != 0; at = parents_[at]) path.push_back(steps_[at]);
@@ -114,18 +114,18 @@ class Search {
   }
 
   Scenario scenario_;
-  std::uint64_t most_states_;
+  std::uint64_t max_states_;
   State state_;
   Explored result_;
   Seen seen_;
   std::vector<std::uint32_t> parents_;  // by state, in the order of discovery
-  std::vector<Step> steps_;             // what led there from its parent
+  std::vector<Step> steps_;             // the step that led to it from its parent
   std::vector<std::byte> level_;
   std::size_t first_of_level_ = 0;
 };
 
 }  // namespace
 
-Explored explore(const Scenario& scenario, std::uint64_t most_states) { return Search(scenario, most_states).run(); }
+Explored explore(const Scenario& scenario, std::uint64_t max_states) { return Search(scenario, max_states).run(); }
 
 }  // namespace pollux::test

@@ -8,18 +8,19 @@
 
 namespace pollux::test {
 
+/// The result of an exploration.
 struct Explored {
   std::uint64_t states = 0;
   std::uint64_t transitions = 0;
-  std::uint32_t depth = 0;     ///< steps from the start to the farthest state
-  std::uint32_t wraps = 0;     ///< of the rings, the most on any path
-  bool complete = false;       ///< every state that can be reached has been
-  std::uint64_t most_dry = 0;  ///< frames dropped for want of a buffer, the most on any path
-  std::string violation;       ///< empty, or what is wrong and the shortest path to it, one step a line
+  std::uint32_t depth = 0;           ///< steps from the start to the farthest state
+  std::uint32_t wraps = 0;           ///< of the rings, the maximum on any path
+  bool complete = false;             ///< every reachable state has been checked
+  std::uint64_t max_pool_empty = 0;  ///< frames dropped because the pool was exhausted, the maximum on any path
+  std::string violation;             ///< empty, or the violation and the shortest path to it, one step per line
 };
 
-/// Goes from the start of `scenario` through every state, nearest first, until there is none left, one is wrong, or
-/// there are `most_states`.
-[[nodiscard]] Explored explore(const Scenario& scenario, std::uint64_t most_states);
+/// Visits the states of `scenario` in breadth-first order. Ends when all have been visited, when one violates an
+/// invariant, or after `max_states`.
+[[nodiscard]] Explored explore(const Scenario& scenario, std::uint64_t max_states);
 
 }  // namespace pollux::test

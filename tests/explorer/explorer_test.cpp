@@ -13,27 +13,27 @@ namespace {
 struct Case {
   const char* name;
   Scenario scenario;
-  std::uint64_t most_states;
-  bool dry = false;  ///< frames must have been dropped for want of a buffer
+  std::uint64_t max_states;
+  bool exhausts_pool = false;  ///< some frames must have been dropped because the pool was exhausted
 };
 void PrintTo(const Case& what, std::ostream* to) { *to << what.name; }
 
 std::string name_of(const testing::TestParamInfo<Case>& info) { return info.param.name; }
 
-/// States in a checked or sanitized build, which takes ten times as long for each.
-constexpr std::uint64_t kMostWhenChecked = 120'000;
+/// The limit for checked and sanitized builds, which take ten times as long per state.
+constexpr std::uint64_t kMaxStatesWhenChecked = 120'000;
 
 void explore_and_expect(const Case& what, bool all) {
-  const std::uint64_t most =
-      POLLUX_CHECKED != 0 && !all ? std::min(what.most_states, kMostWhenChecked) : what.most_states;
-  const Explored explored = explore(what.scenario, most);
+  const std::uint64_t max_states =
+      POLLUX_CHECKED != 0 && !all ? std::min(what.max_states, kMaxStatesWhenChecked) : what.max_states;
+  const Explored explored = explore(what.scenario, max_states);
   fmt::print("{}: {} states, {} transitions, {} steps deep, {} wraps{}\n", what.name, explored.states,
              explored.transitions, explored.depth, explored.wraps,
-             explored.complete ? ", all there are" : " (and there are more)");
+             explored.complete ? ", which are all" : " (and there are more)");
   ASSERT_TRUE(explored.violation.empty()) << explored.violation;
   if (!all && POLLUX_CHECKED != 0) return;
-  EXPECT_TRUE(!what.dry || explored.most_dry > 0) << "the pool never ran dry";
-  EXPECT_TRUE(explored.complete) << "there are more states than were gone through";
+  EXPECT_TRUE(!what.exhausts_pool || explored.max_pool_empty > 0) << "the pool was never exhausted";
+  EXPECT_TRUE(explored.complete) << "there are more states than were visited";
   EXPECT_GE(explored.wraps, kWraps);
 }
 
@@ -44,10 +44,10 @@ TEST_P(Explorer, NoInterleavingBreaksAnInvariant) { explore_and_expect(GetParam(
 class ExplorerSmall : public testing::TestWithParam<Case> {};
 TEST_P(ExplorerSmall, NoInterleavingBreaksAnInvariant) { explore_and_expect(GetParam(), true); }
 
-// Minutes each: as far as they get.
+// These take minutes each and need not be complete.
 class ExplorerLong : public testing::TestWithParam<Case> {};
 TEST_P(ExplorerLong, NoInterleavingBreaksAnInvariant) {
-  const Explored explored = explore(GetParam().scenario, GetParam().most_states);
+  const Explored explored = explore(GetParam().scenario, GetParam().max_states);
   fmt::print("{}: {} states, {} transitions, {} steps deep, {} wraps\n", GetParam().name, explored.states,
              explored.transitions, explored.depth, explored.wraps);
   ASSERT_TRUE(explored.violation.empty()) << explored.violation;
@@ -83,7 +83,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"TransmitUntilTheRingIsFull", {.rx = false, .spare = 9}, 3'000'000},
         Case{"TransmitAllKinds", {.rx = false, .spare = 5, .bad_frames = true}, 3'000'000},
         Case{"TransmitAllKindsPosted", {.rx = false, .remote = true, .spare = 4, .bad_frames = true}, 3'000'000},
-        Case{"ForwardFromADryPool", {.spare = 1, .one_store = true}, 3'000'000, true},
+        Case{"ForwardFromAnExhaustedPool", {.spare = 1, .one_store = true}, 3'000'000, true},
         Case{"Forward", {.spare = 2, .chains = false, .one_store = true}, 3'000'000}),
     name_of);
 

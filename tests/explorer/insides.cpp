@@ -60,10 +60,10 @@ struct PoolHead {
   friend constexpr auto reveal(PoolHead);
 };
 template struct Reveal<&MempoolCore::head_, PoolHead>;
-struct PoolHome {
-  friend constexpr auto reveal(PoolHome);
+struct PoolSharedCount {
+  friend constexpr auto reveal(PoolSharedCount);
 };
-template struct Reveal<&MempoolCore::home_, PoolHome>;
+template struct Reveal<&MempoolCore::shared_count_, PoolSharedCount>;
 struct PoolFailures {
   friend constexpr auto reveal(PoolFailures);
 };
@@ -75,7 +75,7 @@ template struct Reveal<&MempoolCore::lowest_, PoolLowest>;
 
 }  // namespace
 
-RxInsides look_into(drivers::intel::RxQueue& queue) {
+RxInsides insides_of(drivers::intel::RxQueue& queue) {
   static_assert(sizeof(queue.*reveal(RxChain())) == 1);
   return {.next = &(queue.*reveal(RxNext())),
           .chain = reinterpret_cast<const std::uint8_t*>(&(queue.*reveal(RxChain()))),
@@ -83,7 +83,7 @@ RxInsides look_into(drivers::intel::RxQueue& queue) {
           .slots = queue.*reveal(RxSlots())};
 }
 
-TxInsides look_into(drivers::intel::TxQueue& queue) {
+TxInsides insides_of(drivers::intel::TxQueue& queue) {
   return {.next = &(queue.*reveal(TxNext())),
           .clean = &(queue.*reveal(TxClean())),
           .slots = queue.*reveal(TxSlots()),
@@ -93,9 +93,9 @@ TxInsides look_into(drivers::intel::TxQueue& queue) {
           .drops = &(queue.*reveal(TxDropsOf()))};
 }
 
-PoolInsides look_into(MempoolCore& pool) {
+PoolInsides insides_of(MempoolCore& pool) {
   return {.head = &(pool.*reveal(PoolHead())),
-          .home = &(pool.*reveal(PoolHome())),
+          .shared_count = &(pool.*reveal(PoolSharedCount())),
           .failures = &(pool.*reveal(PoolFailures())),
           .lowest = pool.*reveal(PoolLowest())};
 }

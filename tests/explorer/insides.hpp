@@ -10,7 +10,7 @@
 
 namespace pollux::test {
 
-/// Where the parts of a receive queue are that a state consists of.
+/// Pointers to the private members of a receive queue that belong to a state.
 struct RxInsides {
   std::uint32_t* next = nullptr;
   const std::uint8_t* chain = nullptr;  ///< 0: none, 1: growing, 2: discarding
@@ -18,8 +18,9 @@ struct RxInsides {
   Mbuf** slots = nullptr;
 };
 
+/// Pointers to the private members of a transmit queue that belong to a state.
 struct TxInsides {
-  static constexpr std::uint32_t kGroups = 4;  ///< of a ring of 8
+  static constexpr std::uint32_t kGroups = 4;  ///< in a ring of 8
 
   RingIndex* next = nullptr;
   RingIndex* clean = nullptr;
@@ -30,16 +31,17 @@ struct TxInsides {
   drivers::intel::TxDrops* drops = nullptr;
 };
 
+/// Pointers to the private members of a pool that belong to a state.
 struct PoolInsides {
   std::atomic<std::uint64_t>* head = nullptr;  ///< its lower half links to the first mbuf of the shared list
-  std::atomic<std::uint64_t>* home = nullptr;
+  std::atomic<std::uint64_t>* shared_count = nullptr;
   std::atomic<std::uint64_t>* failures = nullptr;
-  const std::byte* lowest = nullptr;  ///< where links count from
+  const std::byte* lowest = nullptr;  ///< the address to which links are relative
 };
 
 /// The queue must have been set up.
-[[nodiscard]] RxInsides look_into(drivers::intel::RxQueue& queue);
-[[nodiscard]] TxInsides look_into(drivers::intel::TxQueue& queue);
-[[nodiscard]] PoolInsides look_into(MempoolCore& pool);
+[[nodiscard]] RxInsides insides_of(drivers::intel::RxQueue& queue);
+[[nodiscard]] TxInsides insides_of(drivers::intel::TxQueue& queue);
+[[nodiscard]] PoolInsides insides_of(MempoolCore& pool);
 
 }  // namespace pollux::test

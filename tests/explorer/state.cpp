@@ -12,7 +12,7 @@ namespace pollux::test {
 namespace {
 
 template <class T>
-T must(Result<T> result) {
+T value_of(Result<T> result) {
   if (!result) throw std::runtime_error(result.error().message());
   if constexpr (!std::is_void_v<T>) return *std::move(result);
 }
@@ -20,28 +20,28 @@ T must(Result<T> result) {
 }  // namespace
 
 State::State(const Scenario& scenario) : scenario_(scenario) {
-  must(fixture_.context().attach(domain_));
+  value_of(fixture_.context().attach(domain_));
   make_pool();
   set_up_queues();
   list_regions();
-  at_start_.resize(saved_bytes_);
-  save(at_start_.data());
+  start_.resize(saved_bytes_);
+  save(start_.data());
   check();
 }
 
-// A card that stands still lets everything go home.
+// Restores the start, in which the card does nothing, so that all buffers can be freed.
 State::~State() {
-  bring_back(at_start_.data());
+  restore(start_.data());
   if (rx_ != nullptr) rx_->drain();
   if (tx_ != nullptr) tx_->drain();
 }
 
 void State::make_pool() {
   const std::uint32_t count = scenario_.spare + (scenario_.rx ? kRing : 0);
-  if (count > kMostBuffers) throw std::runtime_error("too many buffers");
+  if (count > kMaxBuffers) throw std::runtime_error("too many buffers");
   pool_.emplace(fixture_.pool({.count = count, .data_room = 64, .headroom = 0, .name = "explored"}));
   cache_.emplace(*pool_);
-  // Below the least that a cache is made with, so that it goes to the shared list often.
+  // Smaller than the smallest cache that can be created, so that the shared list is used often.
   cache_->core()->capacity = scenario_.cache;
   cache_->core()->reserved = MempoolCacheCore::kPlaces - MempoolCacheCore::kSlack - scenario_.cache;
   MempoolCore& core = *pool_->core();
@@ -49,11 +49,11 @@ void State::make_pool() {
   std::sort(buffers_.begin(), buffers_.end());
   buffer_stride_ = MempoolCore::stride(core.options());
   headroom_ = core.data_offset();
-  pool_in_ = look_into(core);
+  pool_in_ = insides_of(core);
 }
 
 void State::set_up_queues() {
-  ring_memory_ = must(fixture_.context().allocate({.size = 2 * kRing * sizeof(Descriptor), .purpose = "rings"}));
+  ring_memory_ = value_of(fixture_.context().allocate({.size = 2 * kRing * sizeof(Descriptor), .purpose = "rings"}));
   rx_ring_ = reinterpret_cast<Descriptor*>(ring_memory_.segments()[0].address);
   tx_ring_ = rx_ring_ + kRing;
   const auto tail = [this](std::optional<TailWindow>& window, Tail& value) {
@@ -69,9 +69,9 @@ void State::set_up_queues() {
                 .pool = pool_->core(),
                 .cache = cache_->core(),
                 .port = 1});
-    must(rx_->fill());
+    value_of(rx_->fill());
     rx_->open();
-    rx_in_ = look_into(*rx_);
+    rx_in_ = insides_of(*rx_);
     own_.rdt.visible = rx_->first_tail();
   }
   if (scenario_.tx) {
@@ -83,11 +83,12 @@ void State::set_up_queues() {
                 .cache = cache_->core(),
                 .context = fixture_.context().state()});
     tx_->open();
-    tx_in_ = look_into(*tx_);
+    tx_in_ = insides_of(*tx_);
   }
 }
 
-// All that a step can change. What does not change meanwhile (pointers to rings and owners) is saved along with it.
+// Lists the memory that a step can change. Members in between that do not change (pointers to rings and owners) are
+// included.
 void State::list_regions() {
   const auto add = [this](void* at, std::size_t size) {
     regions_.push_back({static_cast<std::byte*>(at), size});
@@ -100,7 +101,7 @@ void State::list_regions() {
     add(rx_in_.slots, kRing * sizeof(Mbuf*));
   }
   if (tx_ != nullptr) {
-    // Without the reports of groups that a small ring does not have.
+    // Without the report slots of groups that a small ring does not have.
     const auto upto = reinterpret_cast<std::byte*>(tx_in_.report_slot + TxInsides::kGroups);
     add(tx_.get(), static_cast<std::size_t>(upto - reinterpret_cast<std::byte*>(tx_.get())));
     add(tx_in_.mixed, TxInsides::kGroups);
@@ -110,11 +111,11 @@ void State::list_regions() {
   MempoolCacheCore& cache = *cache_->core();
   add(&cache.first, sizeof cache.first);
   add(&cache.allocation_failures, sizeof cache.allocation_failures);
-  add(cache.mbufs.data() + MempoolCacheCore::kPlaces - kMostBuffers, kMostBuffers * sizeof(Mbuf*));
+  add(cache.mbufs.data() + MempoolCacheCore::kPlaces - kMaxBuffers, kMaxBuffers * sizeof(Mbuf*));
   add(pool_in_.head, sizeof *pool_in_.head);
-  add(pool_in_.home, sizeof *pool_in_.home);
+  add(pool_in_.shared_count, sizeof *pool_in_.shared_count);
   add(pool_in_.failures, sizeof *pool_in_.failures);
-  // Of a buffer only what stands for its content.
+  // Of each buffer, only the word that identifies its content.
   for (Mbuf* buffer : buffers_) add(buffer, Mbuf::kHeaderSize + headroom_ + sizeof(std::uint64_t));
 }
 
@@ -125,7 +126,7 @@ void State::save(std::byte* to) const {
   }
 }
 
-void State::bring_back(const std::byte* from) {
+void State::restore(const std::byte* from) {
   for (const Region& region : regions_) {
     std::memcpy(region.at, from, region.size);
     from += region.size;
@@ -139,21 +140,21 @@ void State::violate(std::string what) {
 std::uint32_t State::index_of(const Mbuf* mbuf) const {
   const auto distance = reinterpret_cast<const std::byte*>(mbuf) - reinterpret_cast<const std::byte*>(buffers_[0]);
   const auto index = static_cast<std::size_t>(distance) / buffer_stride_;
-  return index < buffers_.size() && buffers_[index] == mbuf ? static_cast<std::uint32_t>(index) : kMostBuffers;
+  return index < buffers_.size() && buffers_[index] == mbuf ? static_cast<std::uint32_t>(index) : kMaxBuffers;
 }
 
 Mbuf* State::buffer_at(const std::byte* place) const {
   const std::uint32_t index = index_of(reinterpret_cast<const Mbuf*>(place));
-  return index == kMostBuffers ? nullptr : buffers_[index];
+  return index == kMaxBuffers ? nullptr : buffers_[index];
 }
 
-// Whether a frame of an empty buffer starts at `iova`.
+// Whether `iova` is where a frame starts in one of the buffers.
 bool State::is_buffer(std::uint64_t iova) const {
   const std::uint64_t first = pool_->core()->buffer_iova(*buffers_[0]) + headroom_;
   return iova >= first && (iova - first) % buffer_stride_ == 0 && (iova - first) / buffer_stride_ < buffers_.size();
 }
 
-// Where the content of the buffer at `iova` is, which is_buffer() knows.
+// The content of the buffer at `iova`, for which is_buffer() is true.
 std::uint64_t* State::content_at(std::uint64_t iova) const {
   const std::uint64_t first = pool_->core()->buffer_iova(*buffers_[0]) + headroom_;
   Mbuf& mbuf = *buffers_[(iova - first) / buffer_stride_];

@@ -19,8 +19,8 @@
 
 namespace pollux::test {
 
-/// The shipped queues on a ring of 8 each, a pool, a cache, an application, and a card that does one thing at a time.
-/// Its whole state can be saved and brought back.
+/// The library's queues on rings of 8, with a pool, a cache, an application, and a card that takes one step at a time.
+/// The whole state can be saved and restored.
 class State {
  public:
   explicit State(const Scenario& scenario);
@@ -29,46 +29,46 @@ class State {
   State& operator=(const State&) = delete;
 
   [[nodiscard]] bool possible(Step step) const;
-  /// Does it, and looks whether all is well.
+  /// Takes a step and checks every invariant.
   void take(Step step);
-  /// What is wrong; empty if nothing is. The first finding stays.
+  /// The first violation found; empty if there is none.
   [[nodiscard]] const std::string& violation() const { return violation_; }
 
   [[nodiscard]] std::size_t saved_bytes() const { return saved_bytes_; }
   void save(std::byte* to) const;
-  void bring_back(const std::byte* from);
+  void restore(const std::byte* from);
 
-  /// The state as it matters, buffers named in the order in which they turn up: two states of the same fingerprint
-  /// have the same future.
+  /// A digest of everything that determines what can follow. Buffers are numbered in the order in which they are found.
+  /// Two states with the same fingerprint have the same future.
   [[nodiscard]] std::uint64_t fingerprint() const;
-  /// One line for a person.
+  /// A readable description in one line.
   [[nodiscard]] std::string describe() const;
 
-  /// How often each ring has been gone round; the lower of both where there are two.
+  /// How often each ring has wrapped; with two rings, the smaller number.
   [[nodiscard]] std::uint32_t wraps() const;
   [[nodiscard]] std::uint64_t pool_empty_drops() const { return scenario_.rx ? rx_->drops().pool_empty : 0; }
 
  private:
   using Descriptor = hw::intel::Descriptor;
-  static constexpr std::uint32_t kMostHeld = 16;
+  static constexpr std::uint32_t kMaxHeld = 16;
 
-  // All that changes and is not the driver's: saved as it is.
+  // The changing state of the cards and the application.
   struct Own {
     ReceivingCard receiver;
     SendingCard sender;
     Tail rdt;
     Tail tdt;
-    std::array<Mbuf*, kMostHeld> held{};  // the application's frames, oldest first
+    std::array<Mbuf*, kMaxHeld> held{};  // the application's frames, oldest first
     std::uint32_t held_count = 0;
     std::uint64_t frames_begun = 0;      // by the receiving card
-    std::uint64_t frames_completed = 0;  // written back to the end
+    std::uint64_t frames_completed = 0;  // written back completely
     std::uint64_t frames_delivered = 0;
     std::uint64_t bad_completed = 0;
-    std::uint64_t last_delivered = 0;  // its number, from 1
+    std::uint64_t last_delivered = 0;  // the number of the last frame delivered, from 1
     std::uint64_t frames_made = 0;     // by the application
-    std::uint64_t refused = 0;         // frames made to be refused
+    std::uint64_t dropped = 0;         // frames made to be dropped
     std::uint64_t slots_polled = 0;
-    std::array<std::uint64_t, kRing> posted{};  // what was in each transmit slot when it was posted
+    std::array<std::uint64_t, kRing> posted{};  // the content of each transmit slot when it was posted
   };
   struct Region {
     std::byte* at;
@@ -84,7 +84,7 @@ class State {
   [[nodiscard]] std::uint64_t* content_at(std::uint64_t iova) const;
   [[nodiscard]] static std::uint64_t& content(Mbuf& mbuf) { return *reinterpret_cast<std::uint64_t*>(mbuf.data()); }
   [[nodiscard]] std::uint32_t index_of(const Mbuf* mbuf) const;
-  /// The mbuf at `place`; nullptr if none begins there.
+  /// The mbuf at `place`; nullptr if no mbuf starts there.
   [[nodiscard]] Mbuf* buffer_at(const std::byte* place) const;
 
   // state_cards.cpp
@@ -104,7 +104,7 @@ class State {
   // state_calls.cpp
   void step_application(Step step);
   void poll(std::uint32_t limit);
-  void look_at_delivered(Mbuf& frame);
+  void check_delivered(Mbuf& frame);
   void drop(bool oldest);
   void forward(std::uint32_t frames);
   void send(Step what);
@@ -118,7 +118,7 @@ class State {
   void check_receive_ring();
   void check_receive_account();
   void check_transmit_ring();
-  void claim(std::array<const char*, kMostBuffers>& owners, const Mbuf* mbuf, const char* owner);
+  void claim(std::array<const char*, kMaxBuffers>& owners, const Mbuf* mbuf, const char* owner);
   [[nodiscard]] std::uint32_t unpolled() const;
 
   Scenario scenario_;
@@ -142,7 +142,7 @@ class State {
   std::uint32_t headroom_ = 0;
   std::vector<Region> regions_;
   std::size_t saved_bytes_ = 0;
-  std::vector<std::byte> at_start_;
+  std::vector<std::byte> start_;
   std::string violation_;
 };
 

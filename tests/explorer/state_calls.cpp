@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the application does, by way of the driver.
+// The steps of the application, which calls the driver.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -28,22 +28,23 @@ void State::step_application(Step step) {
 void State::poll(std::uint32_t limit) {
   const std::uint32_t before = *rx_in_.next;
   const std::uint64_t dropped_before = rx_->drops().pool_empty;
-  const std::uint32_t stock = pool_->stats().shared + pool_->stats().cached;
+  const std::uint32_t free_mbufs = pool_->stats().shared + pool_->stats().cached;
   Burst<8> burst;
   const std::uint32_t count = rx_->rx_burst(burst, limit);
   if (count != burst.size() || count > limit) return violate("rx_burst returned another number than it delivered");
   const std::uint32_t consumed = (*rx_in_.next - before) & kRingMask;
   own_.slots_polled += consumed;
-  for (Mbuf& frame : burst) look_at_delivered(frame);
+  for (Mbuf& frame : burst) check_delivered(frame);
   own_.held_count += count;
   for (std::uint32_t i = count; i-- != 0;) own_.held[own_.held_count - count + i] = burst.pop().release();
   const std::uint64_t hi = rx_ring_[*rx_in_.next].hi;
-  if (count < limit && rx::done(hi) && rx::length(hi) != 0) violate("rx_burst left a frame that had room");
-  if (rx_->drops().pool_empty != dropped_before && consumed <= stock)
-    violate(fmt::format("dropped a frame for want of a buffer where {} were left", stock));
+  if (count < limit && rx::done(hi) && rx::length(hi) != 0)
+    violate("rx_burst left a frame although the burst had room");
+  if (rx_->drops().pool_empty != dropped_before && consumed <= free_mbufs)
+    violate(fmt::format("dropped a frame because the pool was exhausted, but {} mbufs were free", free_mbufs));
 }
 
-void State::look_at_delivered(Mbuf& frame) {
+void State::check_delivered(Mbuf& frame) {
   const std::uint64_t number = content(frame) >> 1;
   if (number <= own_.last_delivered)
     violate(fmt::format("frame {} was delivered after frame {}", number, own_.last_delivered));
@@ -52,7 +53,8 @@ void State::look_at_delivered(Mbuf& frame) {
   std::uint32_t half = 0;
   const bool in_two = frame.segments() == 2;
   for (Mbuf* segment = &frame; segment != nullptr; segment = segment->next(), ++half) {
-    if (content(*segment) != content_of(number, half)) violate(fmt::format("frame {} has others' bytes", number));
+    if (content(*segment) != content_of(number, half))
+      violate(fmt::format("frame {} has the bytes of another frame", number));
     const std::uint32_t bytes = !in_two ? kWholeBytes : half == 0 ? kFirstBytes : kLastBytes;
     if (segment->length() != bytes) violate(fmt::format("frame {} has {} bytes", number, segment->length()));
   }
@@ -96,7 +98,7 @@ void State::send(Step what) {
     MbufPtr more(make_frame(kLastBytes));
     if (more == nullptr) return;
     content(*more) = content_of(own_.frames_made, 1);
-    if (!frame->chain(more)) violate("two mbufs can't be chained");
+    if (!frame->chain(more)) violate("two mbufs cannot be chained");
   };
   if (what == Step::send_chain) {
     add(kFirstBytes, true);
@@ -110,21 +112,21 @@ void State::send(Step what) {
   for (std::size_t i = taken; i < frames.size(); ++i) cache_->free(MbufPtr(frames[i]));
 }
 
-// Hands `frames` to the driver and notes what each slot is to send. Returns how many it took.
+// Hands `frames` to the driver and records what each slot must send. Returns the number of frames taken.
 std::uint32_t State::transmit(std::span<Mbuf* const> frames) {
   const bool all_reported = own_.sender.reported == own_.tdt.written();
   std::vector<Mbuf*> segments;
   std::vector<std::size_t> frame_of;
   Burst<3> burst;
   for (std::size_t i = 0; i < frames.size(); ++i) {
-    const bool refused = frames[i]->packet_length() < drivers::intel::TxQueue::kMinFrame;
-    if (refused) ++own_.refused;
-    for (Mbuf* segment = frames[i]; segment != nullptr && !refused; segment = segment->next()) {
+    const bool must_be_dropped = frames[i]->packet_length() < drivers::intel::TxQueue::kMinFrame;
+    if (must_be_dropped) ++own_.dropped;
+    for (Mbuf* segment = frames[i]; segment != nullptr && !must_be_dropped; segment = segment->next()) {
       segments.push_back(segment);
       frame_of.push_back(i);
     }
     MbufPtr owned(frames[i]);
-    if (!burst.push(owned)) violate("a burst is full too early");
+    if (!burst.push(owned)) violate("the burst is full too early");
   }
   const RingIndex before = *tx_in_.next;
   const std::uint32_t taken = tx_->tx_burst(burst);
@@ -135,22 +137,22 @@ std::uint32_t State::transmit(std::span<Mbuf* const> frames) {
     if (tx_in_.slots[slot] != segments[i]) violate(fmt::format("slot {} has another mbuf than was sent", slot));
     own_.posted[slot] = content(*segments[i]);
   }
-  // What it did not take stays with the caller, and a refused one was counted when it was made.
+  // Frames that were not taken stay with the caller, so they were not dropped either.
   for (std::size_t i = taken; i < frames.size(); ++i) {
-    if (frames[i]->packet_length() < drivers::intel::TxQueue::kMinFrame) --own_.refused;
+    if (frames[i]->packet_length() < drivers::intel::TxQueue::kMinFrame) --own_.dropped;
   }
   if (tx_in_.next->distance_from(before) != slots) violate("tx_burst moved on by another number of slots than it took");
-  // Bursts clean up in groups: what is left is a group that is not full.
+  // A burst cleans full groups only, so less than one group may be left.
   if (all_reported && !frames.empty() && tx_->in_flight() > slots + kSlotsInGroup - 1)
     violate(fmt::format("tx_burst left {} slots that were reported", tx_->in_flight() - slots));
-  if (all_reported && taken != frames.size()) violate("tx_burst found no room in a ring that is all done");
+  if (all_reported && taken != frames.size()) violate("tx_burst found no room although the whole ring is done");
   return taken;
 }
 
 void State::clean() {
   const bool all_reported = own_.sender.reported == own_.tdt.written();
   static_cast<void>(tx_->tx_done_cleanup());
-  if (all_reported && tx_->in_flight() != 0) violate("tx_done_cleanup left what was reported");
+  if (all_reported && tx_->in_flight() != 0) violate("tx_done_cleanup left reported slots");
 }
 
 }  // namespace pollux::test

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A state as it matters for what can follow, and as a person reads it.
+// The fingerprint of a state and its description.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,8 +13,7 @@ namespace tx = hw::intel::tx;
 
 namespace {
 
-// Two independent 64-bit mixes would be safer still; at ten million states one collision is likely once in 400,000
-// runs.
+// A 64-bit digest. With ten million states, one collision is expected in 400,000 runs.
 class Digest {
  public:
   void add(std::uint64_t word) {
@@ -27,7 +26,7 @@ class Digest {
   std::uint64_t value_ = 0x243F6A8885A308D3;
 };
 
-// Buffers are alike: they are told apart only by where they are found first.
+// Numbers the buffers in the order in which they are found, since they do not differ otherwise.
 class Names {
  public:
   std::uint32_t operator()(std::uint32_t buffer) {
@@ -36,7 +35,7 @@ class Names {
   }
 
  private:
-  std::array<std::uint32_t, kMostBuffers + 1> names_{};
+  std::array<std::uint32_t, kMaxBuffers + 1> names_{};
   std::uint32_t given_ = 0;
 };
 
@@ -66,7 +65,7 @@ std::uint64_t State::fingerprint() const {
       add_address(rx_ring_[slot].lo);
       digest.add(rx_ring_[slot].hi);
     }
-    // A frame that the card is about to write back over a slot of its own, or has just written back.
+    // The status of a frame that the card is writing back or has just written back.
     if (card.phase != ReceivingCard::Phase::idle) digest.add(card.status);
     for (const Mbuf* part = *rx_in_.chain_head; part != nullptr; part = part->next()) add_mbuf(part);
   }
@@ -97,7 +96,7 @@ std::uint64_t State::fingerprint() const {
     digest.add(static_cast<std::uint64_t>(reinterpret_cast<const std::byte*>(*tx_in_.done) -
                                           reinterpret_cast<const std::byte*>(tx_ring_)));
   }
-  // What is at home is alike, wherever it lies.
+  // Free buffers do not differ, so only their number in the cache counts.
   digest.add(cache_->core()->count());
   return digest.value();
 }
@@ -124,8 +123,8 @@ std::string State::describe() const {
         fmt::format("tx: next {} clean {} TDT {} (seen {}), sent {} and reported to {}; ", tx_in_.next->slot(kRingMask),
                     tx_in_.clean->slot(kRingMask), own_.tdt.written(), card.tail, card.sent, card.reported);
   }
-  return text +
-         fmt::format("held {}, cache {}, pool {}", own_.held_count, cache_->core()->count(), pool_in_.home->load());
+  return text + fmt::format("held {}, cache {}, pool {}", own_.held_count, cache_->core()->count(),
+                            pool_in_.shared_count->load());
 }
 
 std::string to_string(Step step) {
@@ -136,9 +135,9 @@ std::string to_string(Step step) {
     case Step::rx_fill_bad: return "card: fills a buffer with a bad frame";
     case Step::rx_fill_first: return "card: fills a buffer with the first half of a frame";
     case Step::rx_fill_last: return "card: fills a buffer with the second half of a frame";
-    case Step::rx_store_descriptor: return "card: stores the write-back without done";
-    case Step::rx_store_status: return "card: stores the status word with done";
-    case Step::rx_store_status_again: return "card: stores the status word once more";
+    case Step::rx_store_descriptor: return "card: stores the write-back without DD";
+    case Step::rx_store_status: return "card: stores the status word with DD";
+    case Step::rx_store_status_again: return "card: stores the status word again";
     case Step::rx_burst_1: return "rx_burst of 1";
     case Step::rx_burst_3: return "rx_burst of 3";
     case Step::rx_burst_8: return "rx_burst of 8";

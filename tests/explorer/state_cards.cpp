@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The cards' steps.
+// The steps of the cards.
 #include <fmt/format.h>
 
 #include <cstring>
@@ -14,7 +14,7 @@ using Phase = ReceivingCard::Phase;
 
 namespace {
 
-// The card's store of a descriptor's status word alone: the lower half of the upper word.
+// The card's store of the status word alone: the lower half of the descriptor's high word.
 void store_status_word(hw::intel::Descriptor& descriptor, std::uint64_t status) {
   const auto word = static_cast<std::uint32_t>(status);
   std::memcpy(&descriptor.hi, &word, sizeof word);
@@ -78,7 +78,7 @@ void State::receiver_sees_tail() {
   ReceivingCard& card = own_.receiver;
   const std::uint32_t value = own_.rdt.visible;
   if (value >= kRing) return violate(fmt::format("RDT is {} in a ring of {}", value, kRing));
-  // Slots in [head, old tail) are the card's already. A tail that moved beyond the head would give some away twice.
+  // The card already owns the slots in [head, old tail). If the tail passed the head, it would own some twice.
   const std::uint32_t more = (value - card.tail) & kRingMask;
   if (card.owned() + more >= kRing)
     return violate(fmt::format("RDT {} reaches RDH {} with armed slots between", value, card.head));
@@ -108,11 +108,12 @@ void State::receiver_fills(std::uint32_t bytes, std::uint32_t half, std::uint64_
   card.phase = Phase::idle;
 }
 
-// As QEMU's igb does it (hw/net/igb_core.c, igb_pci_dma_write_rx_desc): all of it without "done", then the status word.
+// As in QEMU's igb (hw/net/igb_core.c, igb_pci_dma_write_rx_desc): first the whole write-back without DD, then the
+// status word.
 void State::receiver_stores_descriptor() {
   ReceivingCard& card = own_.receiver;
   if (rx_ring_[card.head] != card.read[card.head])
-    return violate(fmt::format("slot {} changed while it was the card's", card.head));
+    return violate(fmt::format("slot {} changed while the card owned it", card.head));
   rx_ring_[card.head] = {kNoise, card.status & ~rx::kDone};
   card.phase = Phase::descriptor_stored;
 }
@@ -155,7 +156,7 @@ void State::sender_sees_tail() {
     return violate(fmt::format("TDT {} reaches slot {}, which is not reported yet", value, card.reported));
   card.tail = value;
   if ((tx_ring_[(value - 1) & kRingMask].hi & tx::kReportStatus) == 0)
-    violate("the last descriptor of a burst does not report");
+    violate("the last descriptor of a burst has no RS");
 }
 
 void State::sender_fetches() {
@@ -163,8 +164,9 @@ void State::sender_fetches() {
   const std::uint32_t slot = card.next_to_fetch();
   const Descriptor descriptor = tx_ring_[slot];
   if (tx::type(descriptor.hi) != tx::kTypeData || (descriptor.hi & tx::kData) != tx::kData || tx::done(descriptor.hi))
-    return violate(fmt::format("slot {} holds {:#x}, no data descriptor", slot, descriptor.hi));
-  if (!is_buffer(descriptor.lo)) return violate(fmt::format("slot {} sends what is at {:#x}", slot, descriptor.lo));
+    return violate(fmt::format("slot {} holds {:#x}, which is not a data descriptor", slot, descriptor.hi));
+  if (!is_buffer(descriptor.lo))
+    return violate(fmt::format("slot {} sends from {:#x}, which is not a buffer", slot, descriptor.lo));
   card.read[slot] = descriptor;
   ++card.fetched;
 }
@@ -174,9 +176,9 @@ void State::sender_sends() {
   const std::uint32_t slot = card.next_to_send();
   const Descriptor& descriptor = card.read[slot];
   if (*content_at(descriptor.lo) != own_.posted[slot])
-    return violate(fmt::format("what slot {} sends is not what was posted", slot));
+    return violate(fmt::format("slot {} sends other bytes than were posted", slot));
   const bool last = (descriptor.hi & tx::kEndOfPacket) != 0;
-  if (!last && (descriptor.hi & tx::kReportStatus) != 0) return violate("a report in the middle of a frame");
+  if (!last && (descriptor.hi & tx::kReportStatus) != 0) return violate("RS in the middle of a frame");
   const std::uint32_t half = card.in_frame ? 1 : 0;
   if ((own_.posted[slot] & 1) != half) return violate(fmt::format("slot {} sends the wrong half of a frame", slot));
   card.in_frame = !last;
@@ -184,7 +186,7 @@ void State::sender_sends() {
   --card.fetched;
 }
 
-// How many sent slots the next report covers.
+// The number of sent slots that the next report covers.
 std::optional<std::uint32_t> State::next_report() const {
   const SendingCard& card = own_.sender;
   for (std::uint32_t i = 0; i < card.sent; ++i) {
