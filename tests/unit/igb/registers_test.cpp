@@ -212,8 +212,8 @@ TEST(PortRegisters, DumpReadsWithoutSideEffects) {
   EXPECT_EQ(read.size(), values.size());
   for (const RegisterInfo& info : reg::kRegisters) {
     constexpr std::array<std::string_view, 5> kWithSideEffects{"SWSM", "RXSATRH", "RXSTMPH", "TXSTMPH", "VMBMEM"};
-    const bool may_read =
-        readable(info.access) && std::find(kWithSideEffects.begin(), kWithSideEffects.end(), info.name) == kWithSideEffects.end();
+    const bool may_read = readable(info.access) && std::find(kWithSideEffects.begin(), kWithSideEffects.end(),
+                                                             info.name) == kWithSideEffects.end();
     for (std::uint32_t i = 0; i < info.stride.count; ++i) {
       EXPECT_TRUE(may_read || !read.contains(info.at(i))) << info.name << " " << i;
     }
