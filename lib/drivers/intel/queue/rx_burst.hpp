@@ -28,13 +28,11 @@ POLLUX_ALWAYS_INLINE bool take_fast(const RxFastPath& fast_path, hw::intel::Desc
   // One unsigned comparison covers every check: a status mismatch lands above the length, and a length of 0 wraps.
   // Together with the two checks on the transmit side it costs 2.2 instructions a frame.
   const std::uint64_t excess = std::rotl((status & fast_path.mask) - fast_path.expected, 32);
-  if (ablation::has(ablation::Part::checks) ? excess > fast_path.max_excess : !hw::intel::rx::done(status)) [[unlikely]]
+  if (excess > fast_path.max_excess) [[unlikely]]
     return false;
   Mbuf& received = *slot;
-  if constexpr (ablation::has(ablation::Part::raw_words)) {
-    MbufAccess::rx_low(received) = __atomic_load_n(&descriptor.lo, __ATOMIC_RELAXED);
-    MbufAccess::rx_high(received) = status;
-  }
+  MbufAccess::rx_low(received) = __atomic_load_n(&descriptor.lo, __ATOMIC_RELAXED);
+  MbufAccess::rx_high(received) = status;
   MbufAccess::set_word(received, excess + fast_path.one_byte_word);
   out = &received;
   slot = fresh;
@@ -50,8 +48,7 @@ POLLUX_ALWAYS_INLINE bool take_fast(const RxFastPath& fast_path, hw::intel::Desc
 /// its mbuf. With another headroom a neighbouring line is prefetched.
 POLLUX_ALWAYS_INLINE void prefetch_frame(const Mbuf* mbuf) noexcept {
   constexpr std::size_t kHeadroom = 128;  // unless MempoolOptions::headroom says otherwise
-  if constexpr (ablation::has(ablation::Part::look_ahead))
-    __builtin_prefetch(reinterpret_cast<const std::byte*>(mbuf) + Mbuf::kHeaderSize + kHeadroom, 1, 3);
+  __builtin_prefetch(reinterpret_cast<const std::byte*>(mbuf) + Mbuf::kHeaderSize + kHeadroom, 1, 3);
 }
 
 /// Takes the run's frame `i`. Returns false if it has not arrived or needs the slow path.
@@ -126,8 +123,7 @@ POLLUX_ALWAYS_INLINE bool RxHotPath::burst_one(RxQueue& queue, Mbuf** out, std::
   count_packets(queue, 1);
   const std::uint32_t after = slot + 1;
   publish(queue.next_, after & queue.mask_);
-  if (!ablation::has(ablation::Part::doorbell_groups) || (after & queue.group_mask_) == 0)
-    ring_tail<Remote>(queue, slot);
+  if ((after & queue.group_mask_) == 0) ring_tail<Remote>(queue, slot);
   return true;
 }
 
@@ -143,7 +139,7 @@ POLLUX_ALWAYS_INLINE std::uint32_t RxHotPath::burst(pollux::RxQueue& base, Mbuf*
   if (limit < 2 || !hw::intel::rx::done(io::load_acquire(queue.ring_[(slot + 1) & queue.mask_].hi))) {
     if (limit == 0) [[unlikely]]
       return 0;
-    if (ablation::has(ablation::Part::burst_of_one) && burst_one<Remote, OneDelta>(queue, out, slot, status)) return 1;
+    if (burst_one<Remote, OneDelta>(queue, out, slot, status)) return 1;
   }
   return BurstLoop(queue, out, limit);
 }

@@ -38,7 +38,7 @@ inline bool Avx2RxStep::operator()(const RxRun& run, std::intptr_t i) const noex
   // Two checks, each in 32 bits of its own: no status mismatch, and a length less one of at most max_excess.
   const __m256i excess = _mm256_sub_epi32(_mm256_and_si256(pair, mask_), expected_);
   const __m256i next_excess = _mm256_sub_epi32(_mm256_and_si256(next_pair, mask_), expected_);
-  if (ablation::has(ablation::Part::checks) && !avx2::all_within(excess, next_excess, max_excess_)) [[unlikely]]
+  if (!avx2::all_within(excess, next_excess, max_excess_)) [[unlikely]]
     return false;
   const __m256i received = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(run.slots + i));
   const __m256i fresh = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(run.fresh + i));

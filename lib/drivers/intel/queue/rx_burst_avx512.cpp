@@ -36,7 +36,7 @@ inline bool Avx512RxStep::operator()(const RxRun& run, std::intptr_t i) const no
   io::dma_rmb();
   // Two checks, each in 32 bits of its own: no status mismatch, and a length less one of at most max_excess.
   const __m512i excess = _mm512_sub_epi32(_mm512_and_si512(line, mask_), expected_);
-  if (ablation::has(ablation::Part::checks) && _mm512_cmpgt_epu32_mask(excess, max_excess_) != 0) [[unlikely]]
+  if (_mm512_cmpgt_epu32_mask(excess, max_excess_) != 0) [[unlikely]]
     return false;
   const __m256i received = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(run.slots + i));
   const __m256i fresh = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(run.fresh + i));

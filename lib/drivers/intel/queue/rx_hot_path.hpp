@@ -4,7 +4,6 @@
 #include <cstdint>
 
 #include "base/compiler.hpp"
-#include "drivers/intel/queue/ablation.hpp"
 #include "drivers/intel/queue/rx_queue.hpp"
 
 namespace pollux::drivers::intel {
@@ -55,7 +54,7 @@ struct RxHotPath {
   static POLLUX_ALWAYS_INLINE void advance(RxQueue& queue, std::uint32_t slot, std::uint32_t slots) noexcept {
     const std::uint32_t after = slot + slots;
     publish(queue.next_, after & queue.mask_);
-    if (ablation::has(ablation::Part::doorbell_groups) && (slot ^ after) <= queue.group_mask_) return;
+    if ((slot ^ after) <= queue.group_mask_) return;
     ring_tail<Remote>(queue, (after & ~queue.group_mask_) - 1);
   }
 
@@ -69,7 +68,7 @@ struct RxHotPath {
   }
 
   static POLLUX_ALWAYS_INLINE void count_packets(RxQueue& queue, std::uint32_t packets) noexcept {
-    if constexpr (ablation::has(ablation::Part::packet_count)) add_to(queue.packets_, packets);
+    add_to(queue.packets_, packets);
   }
 
  private:

@@ -30,7 +30,7 @@ POLLUX_ALWAYS_INLINE bool send_fast(const TxFastPath& fast_path, hw::intel::Desc
   // One comparison covers length, pool and `special`, which are adjacent in the mbuf. A mismatch in pool or `special`
   // lands above the length and exceeds every limit.
   const std::uint32_t excess = static_cast<std::uint32_t>(MbufAccess::word(*frame)) - fast_path.shortest;
-  if (ablation::has(ablation::Part::checks) && excess > fast_path.max_excess) [[unlikely]]
+  if (excess > fast_path.max_excess) [[unlikely]]
     return false;
   descriptor = {frame->data_iova(), excess * fast_path.per_byte + fast_path.command + flags};
   slot = frame;
@@ -76,7 +76,7 @@ POLLUX_ALWAYS_INLINE void TxHotPath::clean_group(TxQueue& queue) noexcept {
   const std::uint32_t mask = group_mask<Small>(queue);
   const std::uint32_t slots = mask + 1 - (first & mask);
   const std::uint32_t group = first >> queue.group_shift_;
-  if (ownership::kChecked || !ablation::has(ablation::Part::recycling) || queue.mixed_[group]) [[unlikely]] {
+  if (ownership::kChecked || queue.mixed_[group]) [[unlikely]] {
     free_mixed_group(queue, slots);
   } else {
     MempoolCacheCore& cache = *queue.cache_;
@@ -97,7 +97,7 @@ POLLUX_ALWAYS_INLINE void TxHotPath::clean_group(TxQueue& queue) noexcept {
 template <bool Remote>
 POLLUX_ALWAYS_INLINE void TxHotPath::finish(TxQueue& queue, RingIndex next, std::uint32_t frames) noexcept {
   queue.next_ = next;
-  if constexpr (ablation::has(ablation::Part::packet_count)) add_to(queue.packets_, frames);
+  add_to(queue.packets_, frames);
   if constexpr (Remote) {
     queue.tail_.ring(next.slot(queue.mask_));
     queue.tail_.flush();
@@ -157,10 +157,7 @@ template <auto BurstLoop, bool Remote, bool Small>
 POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::burst(pollux::TxQueue& base, Mbuf* const* mbufs,
                                                     std::uint32_t count) noexcept {
   TxQueue& queue = static_cast<TxQueue&>(base);
-  if (ablation::has(ablation::Part::burst_of_one) && count == 1 && !ownership::kChecked &&
-      burst_one<Remote, Small>(queue, mbufs[0])) {
-    return 1;
-  }
+  if (count == 1 && !ownership::kChecked && burst_one<Remote, Small>(queue, mbufs[0])) return 1;
   if (count == 0) [[unlikely]]
     return idle_burst(queue, mbufs);
   return BurstLoop(queue, mbufs, count);

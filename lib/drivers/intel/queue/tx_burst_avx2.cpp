@@ -53,7 +53,7 @@ inline bool Avx2TxStep::operator()(const TxRun& run, std::intptr_t i) const noex
   // Low words: data offsets. High words: the length less the shortest one; a mismatch is above every limit.
   const __m256i excess = _mm256_sub_epi32(_mm256_shuffle_epi8(pair, fields_), shortest_);
   const __m256i next_excess = _mm256_sub_epi32(_mm256_shuffle_epi8(next_pair, fields_), shortest_);
-  if (ablation::has(ablation::Part::checks) && !avx2::all_within(excess, next_excess, max_excess_)) [[unlikely]]
+  if (!avx2::all_within(excess, next_excess, max_excess_)) [[unlikely]]
     return false;
   auto* const descriptors = reinterpret_cast<__m256i*>(run.descriptors + i);
   _mm256_store_si256(descriptors, descriptors_of(pair, excess));

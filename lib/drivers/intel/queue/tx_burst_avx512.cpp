@@ -45,7 +45,7 @@ inline bool Avx512TxStep::operator()(const TxRun& run, std::intptr_t i) const no
   const __m512i four = _mm512_inserti64x4(_mm512_castsi256_si512(pair), next_pair, 1);
   // Low words: data offsets. High words: the length less the shortest one; a mismatch is above every limit.
   const __m512i excess = _mm512_sub_epi32(_mm512_shuffle_epi8(four, fields_), shortest_);
-  if (ablation::has(ablation::Part::checks) && _mm512_cmpgt_epu32_mask(excess, max_excess_) != 0) [[unlikely]]
+  if (_mm512_cmpgt_epu32_mask(excess, max_excess_) != 0) [[unlikely]]
     return false;
   // The low word of a descriptor is IOVA plus data offset. The high word is the length in both fields, plus the
   // command.

@@ -4,7 +4,6 @@
 #include <cstdint>
 
 #include "base/compiler.hpp"
-#include "drivers/intel/queue/ablation.hpp"
 #include "drivers/intel/queue/tx_queue.hpp"
 
 namespace pollux::drivers::intel {
