@@ -3,6 +3,7 @@
 
 #include <array>
 #include <numeric>
+#include <vector>
 
 #include "drivers/intel/igb/filters.hpp"
 #include "drivers/intel/igb/semaphore.hpp"
@@ -15,9 +16,6 @@ namespace {
 namespace words = hw::igb::nvm;
 
 constexpr Duration kReadLimit = milliseconds(5);
-/// Distance in words between the alternate addresses of two ports. DPDK e1000, e1000_mac.c,
-/// e1000_check_alt_mac_addr_generic.
-constexpr std::uint32_t kAlternateStep = 3;
 
 // 82575 manual, "Signature and CRC Fields": write the address with START, wait for DONE, read DATA. All ones is a
 // failed read and must not be taken for a damaged word.
@@ -38,12 +36,14 @@ Result<std::uint16_t> read_word(const Card& card, std::uint16_t address) {
 // [I-MAC] Linux, e1000_mac.c, igb_check_alt_mac_addr. There is no alternate address if the pointer is 0 or 0xFFFF, or
 // if the address is a multicast one.
 Result<std::optional<MacAddress>> alternate_mac(const Card& card) {
+  const words::NvmTraits& nvm = card.traits->nvm;
+  if (!nvm.alternate_mac_pointer) return std::optional<MacAddress>();
   std::array<std::uint16_t, 1> pointer{};
-  if (auto read = read_nvm(card, words::kAlternateMacPointer, pointer); !read) return pass_on(std::move(read));
+  if (auto read = read_nvm(card, *nvm.alternate_mac_pointer, pointer); !read) return pass_on(std::move(read));
   if (pointer[0] == 0 || pointer[0] == 0xFFFF) return std::optional<MacAddress>();
   const std::uint32_t port = card.regs.read<reg::STATUS>().get(reg::STATUS::LAN_ID);
   std::array<std::uint16_t, 3> address{};
-  const auto first = static_cast<std::uint16_t>(pointer[0] + port * kAlternateStep);
+  const auto first = static_cast<std::uint16_t>(pointer[0] + port * nvm.alternate_mac_step);
   if (!reg::EERD::ADDR.fits(first + address.size() - 1u)) return std::optional<MacAddress>();
   if (auto read = read_nvm(card, first, address); !read) return pass_on(std::move(read));
   const MacAddress mac = words::mac_address(address);
@@ -72,13 +72,13 @@ Result<void> check_nvm(const Card& card) {
              "the card has no NVM (EECD.PRES is 0); its address will be random unless firmware has set one");
     return {};
   }
-  std::array<std::uint16_t, words::kSummedWords> content{};
+  std::vector<std::uint16_t> content(card.traits->nvm.checksum + std::size_t{1});
   if (auto read = read_nvm(card, 0, content); !read) return read;
   if (words::checksum_holds(content)) return {};
   const auto sum = static_cast<std::uint16_t>(std::accumulate(content.begin(), content.end(), 0u));
   return fail(ErrorCode::device_fault,
               fmt::format("{}: the NVM's words 0x00 to {:#04x} sum to {:#06x}, not {:#06x}", card.name,
-                          words::kChecksum, sum, words::kSum),
+                          card.traits->nvm.checksum, sum, words::kSum),
               "the card's settings are damaged; rewrite its NVM with the vendor's tool");
 }
 

@@ -14,7 +14,7 @@ constexpr Duration kAccessLimit = milliseconds(96);
 
 // [I-PHYADDR] Linux, e1000_phy.c, igb_read_phy_reg_mdic and igb_write_phy_reg_mdic.
 Result<reg::MDIC::Value> access(const Card& card, std::uint32_t number, reg::MDIC::Setting operation) {
-  card.regs.write<reg::MDIC>(operation | reg::MDIC::REGADD(number) | reg::MDIC::PHYADD(phy::kAddress));
+  card.regs.write<reg::MDIC>(operation | reg::MDIC::REGADD(number) | reg::MDIC::PHYADD(card.traits->phy.address));
   reg::MDIC::Value answer;
   auto ready = wait_for(card, fmt::format("MDIC.READY for PHY register {}", number), kAccessLimit, [&] {
     answer = card.regs.read<reg::MDIC>();
@@ -43,10 +43,11 @@ Result<void> check_phy_present(const Card& card) {
   if (!low) return pass_on(std::move(low));
   const std::uint32_t id = std::uint32_t{*high} << 16 | *low;
   if (id == 0 || id == 0xFFFFFFFF) {
-    return fail(ErrorCode::device_fault, fmt::format("{}: no PHY answers at address {}", card.name, phy::kAddress),
+    return fail(ErrorCode::device_fault,
+                fmt::format("{}: no PHY answers at address {}", card.name, card.traits->phy.address),
                 "only copper ports are supported; on a copper port, the PHY is defective");
   }
-  if ((id & phy::kIdMask) != phy::kId) {
+  if ((id & phy::kIdMask) != card.traits->phy.id) {
     card.log(LogLevel::info, fmt::format("unknown PHY {:#010x}; using only standard registers", id));
   }
   return {};

@@ -71,7 +71,7 @@ Result<void> Port::bring_up() {
   if (!mac) return pass_on(std::move(mac));
   permanent_mac_ = *mac;
   announce_driver(card_, true);
-  statistics_.attach(card_.regs);
+  statistics_.attach(card_.regs, *card_.traits);
   use_registers({.bar = *bar,
                  .rdh = reg::RDH::offset(0),
                  .rdt = reg::RDT::offset(0),

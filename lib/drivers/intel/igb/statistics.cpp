@@ -26,13 +26,13 @@ Statistics::Values Statistics::read() const {
   for (const bool pairs : {true, false}) {
     for (std::size_t i = 0; i < kCardCounters.size(); ++i) {
       const CardCounter& counter = kCardCounters[i];
-      if (counter.pair != pairs) continue;
+      if (counter.pair != pairs || unread_[i]) continue;
       const std::uint64_t low = count_of(regs_.bar().read32(counter.offset));
       const std::uint64_t high = counter.pair ? count_of(regs_.bar().read32(counter.offset + 4)) : 0;
       values.card[i] = high << 32 | low;
     }
   }
-  for (std::uint32_t queue = 0; queue < reg::kRxQueues; ++queue) {
+  for (std::uint32_t queue = 0; queue < queues_; ++queue) {
     // [I-RQDPC] 12 bits, so only a lower bound if more frames were dropped since the last read.
     const auto dropped = regs_.read_and_clear<reg::RQDPC>(queue);
     if (!dropped.all_ones()) values.no_descriptor[queue] = dropped.get(reg::RQDPC::COUNT);
@@ -59,9 +59,14 @@ void Statistics::update_locked() {
 
 // Reads all counters once to clear them, since hardware does not initialise them: 82575 manual, p. 416; Linux,
 // e1000_82575.c, igb_clear_hw_cntrs_82575.
-void Statistics::attach(const hw::igb::Registers& regs) {
+void Statistics::attach(const hw::igb::Registers& regs, const hw::igb::CardTraits& traits) {
   const std::lock_guard lock(mutex_);
   regs_ = regs;
+  queues_ = std::min<std::uint32_t>(traits.queues, reg::kRxQueues);
+  for (std::size_t i = 0; i < kCardCounters.size(); ++i) {
+    const auto& unread = traits.unread_counters;
+    unread_[i] = std::find(unread.begin(), unread.end(), kCardCounters[i].name) != unread.end();
+  }
   attached_ = true;
   static_cast<void>(read());
 }
@@ -140,7 +145,7 @@ void Statistics::append(std::vector<Counter>& counters) {
   counters.push_back({"rx_missed_no_descriptor", no_descriptor()});
   counters.push_back({"rx_missed_stopped", missed_.stopped()});
   for (std::size_t i = 0; i < kCardCounters.size(); ++i) {
-    counters.push_back({std::string(kCardCounters[i].name), total_.card[i]});
+    if (!unread_[i]) counters.push_back({std::string(kCardCounters[i].name), total_.card[i]});
   }
 }
 

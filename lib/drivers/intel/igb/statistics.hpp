@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "drivers/intel/igb/missed_frames.hpp"
+#include "hw/intel/igb/ids.hpp"
 #include "hw/intel/igb/limits.hpp"
 #include "hw/intel/igb/registers.hpp"
 #include "pollux/base/clock.hpp"
@@ -28,10 +29,6 @@ struct CardCounter {
 
 namespace detail {
 
-/// [I-SCVPC] Linux, e1000_82575.c, igb_clear_hw_cntrs_82575: SCVPC must not be read on a copper port. Only copper ports
-/// are supported.
-[[nodiscard]] constexpr bool is_read(const RegisterInfo& info) noexcept { return info.name != "SCVPC"; }
-
 /// Whether two consecutive registers are the low and high half (XL and XH) of one counter.
 [[nodiscard]] constexpr bool is_pair(const RegisterInfo& low, const RegisterInfo& high) noexcept {
   return low.name.ends_with('L') && high.name.ends_with('H') && high.offset == low.offset + 4 &&
@@ -44,7 +41,6 @@ constexpr void for_each_counter(Use use) noexcept {
   constexpr auto& kTable = hw::igb::kStatisticsRegisters;
   for (std::size_t i = 0; i < kTable.size(); ++i) {
     const RegisterInfo& info = kTable[i];
-    if (!is_read(info)) continue;
     const bool pair = i + 1 < kTable.size() && is_pair(info, kTable[i + 1]);
     use(CardCounter{pair ? info.name.substr(0, info.name.size() - 1) : info.name, info.offset, pair});
     if (pair) ++i;
@@ -66,7 +62,7 @@ constexpr void for_each_counter(Use use) noexcept {
 
 }  // namespace detail
 
-/// Every counter of the card that is read.
+/// Every counter of the register table. CardTraits::unread_counters names those that a card must not read.
 inline constexpr auto kCardCounters = detail::list_counters();
 
 /// Returns the number of frames that have reached a running port's receive rings since it was opened. May be too high,
@@ -83,7 +79,7 @@ class Statistics {
   static constexpr Duration kUpdateInterval = std::chrono::seconds(10);
 
   /// Starts to count and discards what the registers hold from before.
-  void attach(const hw::igb::Registers& regs);
+  void attach(const hw::igb::Registers& regs, const hw::igb::CardTraits& traits);
   /// Adds what the registers hold now. Adds nothing if the card was removed.
   void accumulate();
   /// Discards what the registers hold now, for example after a reset.
@@ -117,6 +113,8 @@ class Statistics {
 
   std::mutex mutex_;
   hw::igb::Registers regs_;
+  std::array<bool, kCardCounters.size()> unread_{};
+  std::uint32_t queues_ = 0;
   bool attached_ = false;
   Values total_;
   MissedFrames missed_;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 /// Word addresses and checksum of the non-volatile memory. DPDK e1000, e1000_defines.h and e1000_82575.c.
@@ -27,17 +28,28 @@ inline constexpr std::uint16_t kInitControl3Port0 = 0x24;
 inline constexpr std::uint16_t kAlternateMacPointer = 0x37;
 inline constexpr std::uint16_t kChecksum = 0x3F;
 
+/// The properties in which the NVMs of cards differ.
+struct NvmTraits {
+  /// The word that points to the alternate addresses. Linux igb, e1000_mac.c, igb_check_alt_mac_addr: from the 82580
+  /// on, the option ROM handles these addresses, and drivers do not.
+  std::optional<std::uint16_t> alternate_mac_pointer = kAlternateMacPointer;
+  /// Distance in words between the alternate addresses of two ports. DPDK e1000, e1000_mac.c,
+  /// e1000_check_alt_mac_addr_generic.
+  std::uint16_t alternate_mac_step = 3;
+  std::uint16_t checksum = kChecksum;  ///< the last of the words that sum to kSum
+};
+
 /// The 16-bit sum of the words 0 to kChecksum.
 inline constexpr std::uint16_t kSum = 0xBABA;
 inline constexpr std::size_t kSummedWords = kChecksum + 1;
 
-[[nodiscard]] constexpr bool checksum_holds(std::span<const std::uint16_t, kSummedWords> words) noexcept {
+[[nodiscard]] constexpr bool checksum_holds(std::span<const std::uint16_t> words) noexcept {
   std::uint16_t sum = 0;
   for (const std::uint16_t word : words) sum = static_cast<std::uint16_t>(sum + word);
   return sum == kSum;
 }
 /// The checksum word for the 63 words before it.
-[[nodiscard]] constexpr std::uint16_t checksum_for(std::span<const std::uint16_t, kSummedWords - 1> words) noexcept {
+[[nodiscard]] constexpr std::uint16_t checksum_for(std::span<const std::uint16_t> words) noexcept {
   std::uint16_t sum = 0;
   for (const std::uint16_t word : words) sum = static_cast<std::uint16_t>(sum + word);
   return static_cast<std::uint16_t>(kSum - sum);

@@ -14,6 +14,12 @@ inline constexpr std::uint32_t kAddress = 1;
 inline constexpr std::uint32_t kId = 0x02A80390;
 inline constexpr std::uint32_t kIdMask = 0xFFFFFFF0;
 
+/// The properties in which the PHYs of cards differ.
+struct PhyTraits {
+  std::uint32_t address = kAddress;  ///< on MDIC
+  std::uint32_t id = kId;            ///< without the revision bits
+};
+
 // Register numbers.
 inline constexpr std::uint32_t kControl = 0;
 inline constexpr std::uint32_t kStatus = 1;

@@ -3,14 +3,25 @@
 
 namespace pollux::models::igb {
 
+namespace {
+
+const hw::CardTraits& traits_of(const CardOptions& options) {
+  if (options.traits != nullptr) return *options.traits;
+  const hw::CardTraits* const row = hw::find_card(hw::kVendorId, options.device_id);
+  return row != nullptr ? *row : hw::kCards[0];
+}
+
+}  // namespace
+
 Card::Card(CardOptions options)
     : options_(options),
+      traits_(traits_of(options_)),
       interrupts_(registers_, timers_, options.vectors),
       statistics_(registers_),
-      nvm_(registers_, timers_),
+      nvm_(registers_, timers_, traits_.nvm),
       semaphores_(registers_),
-      phy_(registers_, timers_, [this] { control_.update_link(); }),
-      receive_(registers_, timers_, dma_, interrupts_, statistics_),
+      phy_(registers_, timers_, traits_.phy, [this] { control_.update_link(); }),
+      receive_(registers_, timers_, dma_, interrupts_, statistics_, traits_.exact_addresses),
       transmit_(registers_, timers_, dma_, interrupts_, statistics_),
       control_(registers_, timers_, dma_, phy_, interrupts_, options.lan_id,
                {.reset = [this] { begin_reset(false); }, .link_changed = [this] { link_changed(); }}),

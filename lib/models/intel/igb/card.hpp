@@ -28,6 +28,8 @@ struct CardOptions {
   std::uint16_t device_id = hw::kCards[0].id;
   std::uint32_t lan_id = 0;             ///< index of the port in its package, 0 to 3
   unsigned vectors = hw::kMsixVectors;  ///< MSI-X vectors; QEMU's card has 10
+  /// What the card is; nullptr: the row of `device_id`. It outlives the card.
+  const hw::CardTraits* traits = nullptr;
 };
 
 /// A software model of one port of an 82576. Deterministic: it acts only when a register is accessed, a frame arrives
@@ -89,6 +91,7 @@ class Card final : public DeviceModel {
   void link_changed();
 
   CardOptions options_;
+  const hw::CardTraits& traits_;
   RegisterFile registers_;
   Timers timers_;
   Dma dma_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "models/intel/igb/filter.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include "hw/intel/igb/limits.hpp"
@@ -16,7 +17,8 @@ std::uint32_t wide_byte_at(std::span<const std::byte> frame, std::size_t offset)
 
 }  // namespace
 
-Filter::Filter(RegisterFile& registers) : registers_(registers) {}
+Filter::Filter(RegisterFile& registers, std::uint32_t exact_addresses)
+    : registers_(registers), exact_addresses_(std::min(exact_addresses, hw::RAL::kCount)) {}
 
 void Filter::reset(std::array<std::uint8_t, 6> mac) {
   const auto byte = [&mac](std::size_t i) { return static_cast<std::uint32_t>(mac[i]); };
@@ -30,7 +32,7 @@ bool Filter::matches_exactly(std::span<const std::byte> frame) const {
   const std::uint32_t low = wide_byte_at(frame, 0) | wide_byte_at(frame, 1) << 8 | wide_byte_at(frame, 2) << 16 |
                             wide_byte_at(frame, 3) << 24;
   const std::uint32_t high = wide_byte_at(frame, 4) | wide_byte_at(frame, 5) << 8;
-  for (std::uint32_t i = 0; i < hw::kExactAddresses; ++i) {
+  for (std::uint32_t i = 0; i < exact_addresses_; ++i) {
     const hw::RAH::Value entry = registers_.get<hw::RAH>(i);
     if (entry.has(hw::RAH::AV) && entry.get(hw::RAH::ADDRESS) == high && registers_.get<hw::RAL>(i).raw() == low) {
       return true;

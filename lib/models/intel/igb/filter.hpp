@@ -13,7 +13,7 @@ namespace pollux::models::igb {
 /// The MAC's receive filters: addresses, hash tables, VLANs and lengths.
 class Filter {
  public:
-  explicit Filter(RegisterFile& registers);
+  Filter(RegisterFile& registers, std::uint32_t exact_addresses);
   void reset(std::array<std::uint8_t, 6> mac);
 
   enum class Match {
@@ -31,6 +31,7 @@ class Filter {
   [[nodiscard]] std::uint32_t hash(std::span<const std::byte> frame) const;
 
   RegisterFile& registers_;
+  std::uint32_t exact_addresses_;
 };
 
 }  // namespace pollux::models::igb

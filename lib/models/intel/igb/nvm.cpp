@@ -6,8 +6,8 @@
 
 namespace pollux::models::igb {
 
-Nvm::Nvm(RegisterFile& registers, Timers& timers)
-    : registers_(registers), timers_(timers), done_(timers.add([this] { finish_read(); })) {
+Nvm::Nvm(RegisterFile& registers, Timers& timers, const hw::nvm::NvmTraits& traits)
+    : registers_(registers), timers_(timers), traits_(traits), done_(timers.add([this] { finish_read(); })) {
   words_.fill(0xFFFF);  // the value of erased memory
   registers_.on_write<hw::EERD>([this](std::uint32_t, std::uint32_t value) { start_read(hw::EERD::Value(value)); });
   registers_.on_write<hw::EECD>([this](std::uint32_t, std::uint32_t value) {
@@ -25,14 +25,13 @@ void Nvm::program(std::array<std::uint8_t, 6> mac, std::uint16_t device_id) {
   for (std::size_t i = 0; i < 3; ++i) {
     words_[place::kMacAddress + i] = static_cast<std::uint16_t>(mac[2 * i] | mac[2 * i + 1] << 8);
   }
-  for (std::size_t i = 3; i < place::kSummedWords; ++i) words_[i] = 0;
+  for (std::size_t i = 3; i <= traits_.checksum; ++i) words_[i] = 0;
   words_[place::kSubsystemId] = device_id;
   words_[place::kSubsystemVendorId] = hw::kVendorId;
   words_[place::kDeviceId] = device_id;
   words_[place::kVendorId] = hw::kVendorId;
-  words_[place::kAlternateMacPointer] = 0xFFFF;
-  const std::span<const std::uint16_t, kWords> all(words_);
-  words_[place::kChecksum] = place::checksum_for(all.first<place::kSummedWords - 1>());
+  if (traits_.alternate_mac_pointer) words_[*traits_.alternate_mac_pointer] = 0xFFFF;
+  words_[traits_.checksum] = place::checksum_for(std::span(words_).first(traits_.checksum));
 }
 
 std::array<std::uint8_t, 6> Nvm::mac() const {

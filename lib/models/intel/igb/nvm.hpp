@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 
+#include "hw/intel/igb/nvm.hpp"
 #include "models/intel/igb/register_file.hpp"
 #include "models/intel/igb/timers.hpp"
 
@@ -17,7 +18,7 @@ class Nvm {
   /// Time of a read. An estimate, so that a driver has to wait; the real time depends on the SPI clock.
   static constexpr Duration kReadTime = std::chrono::microseconds(5);
 
-  Nvm(RegisterFile& registers, Timers& timers);
+  Nvm(RegisterFile& registers, Timers& timers, const hw::nvm::NvmTraits& traits);
 
   /// Fills the words that a driver reads, and the checksum.
   void program(std::array<std::uint8_t, 6> mac, std::uint16_t device_id);
@@ -35,6 +36,7 @@ class Nvm {
 
   RegisterFile& registers_;
   Timers& timers_;
+  hw::nvm::NvmTraits traits_;
   Timers::Id done_;
   std::array<std::uint16_t, kWords> words_{};
 };

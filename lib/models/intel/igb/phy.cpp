@@ -45,9 +45,10 @@ constexpr std::uint16_t kExtendedGigabit = 0x3000;
 
 }  // namespace
 
-Phy::Phy(RegisterFile& registers, Timers& timers, std::function<void()> link_changed)
+Phy::Phy(RegisterFile& registers, Timers& timers, const hw::phy::PhyTraits& traits, std::function<void()> link_changed)
     : registers_(registers),
       timers_(timers),
+      traits_(traits),
       link_changed_(std::move(link_changed)),
       frame_done_(timers.add([this] { finish_frame(); })),
       negotiated_(timers.add([this] { finish_negotiation(); })) {
@@ -60,8 +61,8 @@ void Phy::reset() {
   values_.fill(0);
   values_[mii::kControl] = mii::kControlAutonegotiate | mii::kControlFullDuplex | mii::kControlSpeedHigh;
   values_[mii::kStatus] = kStatusAbilities;
-  values_[mii::kId1] = static_cast<std::uint16_t>(mii::kId >> 16);
-  values_[mii::kId2] = static_cast<std::uint16_t>((mii::kId & 0xFFF0) | 1);
+  values_[mii::kId1] = static_cast<std::uint16_t>(traits_.id >> 16);
+  values_[mii::kId2] = static_cast<std::uint16_t>((traits_.id & mii::kIdMask) | 1);
   values_[mii::kAdvertise] = kAdvertiseAll;
   values_[mii::kGigabitControl] = kGigabitControlAll;
   values_[mii::kExtendedStatus] = kExtendedGigabit;
@@ -96,7 +97,7 @@ void Phy::finish_frame() {
   const bool reads = request.has(hw::MDIC::READ) && (may == Allowed::reading || may == Allowed::both);
   const bool writes = request.has(hw::MDIC::WRITE) && (may == Allowed::writing || may == Allowed::both);
   hw::MDIC::Value answer = request.with(hw::MDIC::READY);
-  if (request.get(hw::MDIC::PHYADD) != mii::kAddress || (!reads && !writes)) {
+  if (request.get(hw::MDIC::PHYADD) != traits_.address || (!reads && !writes)) {
     answer = answer.with(hw::MDIC::ERROR);
   } else if (reads) {
     answer = answer.with(hw::MDIC::DATA(read(number)));

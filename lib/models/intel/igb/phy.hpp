@@ -35,7 +35,7 @@ class Phy {
   static constexpr Duration kFrameTime = std::chrono::microseconds(26);
 
   /// `link_changed` is called after anything that may have changed `link_up` or the speed.
-  Phy(RegisterFile& registers, Timers& timers, std::function<void()> link_changed);
+  Phy(RegisterFile& registers, Timers& timers, const hw::phy::PhyTraits& traits, std::function<void()> link_changed);
 
   void reset();
   void set_carrier(bool present);
@@ -62,6 +62,7 @@ class Phy {
 
   RegisterFile& registers_;
   Timers& timers_;
+  hw::phy::PhyTraits traits_;
   std::function<void()> link_changed_;
   Timers::Id frame_done_;
   Timers::Id negotiated_;

@@ -7,13 +7,14 @@
 
 namespace pollux::models::igb {
 
-Receive::Receive(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts& interrupts, Statistics& statistics)
+Receive::Receive(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts& interrupts, Statistics& statistics,
+                 std::uint32_t exact_addresses)
     : registers_(registers),
       timers_(timers),
       dma_(dma),
       interrupts_(interrupts),
       statistics_(statistics),
-      filter_(registers),
+      filter_(registers, exact_addresses),
       rss_(registers) {
   queues_.reserve(hw::kRxQueues);
   for (std::uint32_t i = 0; i < hw::kRxQueues; ++i) {

@@ -36,7 +36,8 @@ class Receive {
     std::uint64_t flushed = 0;       ///< in the packet buffer at a reset, or when receiving was disabled
   };
 
-  Receive(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts& interrupts, Statistics& statistics);
+  Receive(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts& interrupts, Statistics& statistics,
+          std::uint32_t exact_addresses);
 
   void reset(std::array<std::uint8_t, 6> mac);
   /// Receives a frame without FCS. `link_up` is STATUS.LU.
