@@ -16,8 +16,8 @@ namespace pollux::differential {
 
 namespace reg = hw::igb;
 
-/// Two 82576 on a wire and memory for them, without a driver: the in-process ones, or QEMU's. Both kinds have their
-/// memory at the same device address.
+/// Two 82576 on a wire, with memory and without a driver: in-process cards, or QEMU's. Both kinds have their memory at
+/// the same device address.
 class Fixture {
  public:
   static constexpr unsigned kCards = 2;
@@ -35,11 +35,11 @@ class Fixture {
   /// The same eventfds as Device::enable_interrupts.
   [[nodiscard]] std::span<const int> events(unsigned which) const { return events_[which]; }
 
-  /// Lets everything happen that has been asked for.
+  /// Completes all requested actions.
   void settle();
-  /// A reset of the function, bus mastering on, every vector enabled, and the state in which both kinds agree.
+  /// Resets the function, enables bus mastering and every vector, and sets a state that both kinds share.
   void reset();
-  /// Raises the link of both cards; reset takes it away.
+  /// Brings the link of both cards up. A reset takes it down.
   void raise_link();
 
   [[nodiscard]] std::byte* memory() const { return memory_.segments()[0].address; }

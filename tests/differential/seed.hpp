@@ -7,11 +7,11 @@
 
 namespace pollux::differential {
 
-/// Where random steps come from: POLLUX_SEED if it is set, else a new one each time. Printed, so that what failed can
-/// be done again.
+/// The seed of random steps: POLLUX_SEED if set, else a new one for each run. It is printed, so that a failure can be
+/// reproduced.
 [[nodiscard]] std::uint64_t choose_seed();
 
-/// How long a random test goes on: POLLUX_DIFFERENTIAL_SECONDS, or a few seconds.
+/// Duration of a random test: POLLUX_DIFFERENTIAL_SECONDS, or a few seconds.
 [[nodiscard]] std::chrono::seconds choose_duration();
 
 class Random {
@@ -28,7 +28,7 @@ class Random {
   [[nodiscard]] std::uint8_t byte() { return static_cast<std::uint8_t>(engine_() & 0xFF); }
 
  private:
-  std::mt19937_64 engine_;  // its sequence is the standard's, so a seed means the same everywhere
+  std::mt19937_64 engine_;  // the standard defines its sequence, so a seed gives the same on every platform
 };
 
 }  // namespace pollux::differential

@@ -12,7 +12,7 @@
 
 namespace pollux::differential {
 
-/// How the receiving card is set up for a round.
+/// The receiving card's configuration for a round.
 struct ReceiverPlan {
   static constexpr std::uint32_t kQueues = 4;
 
@@ -27,11 +27,11 @@ struct ReceiverPlan {
   std::array<std::uint32_t, kQueues> srrctl{};
   std::array<bool, 4> exact{};   ///< which of kAddresses are exact ones
   std::array<bool, 4> hashed{};  ///< whose bit in the multicast table is set
-  std::array<bool, 3> vlans{};   ///< which of kVlans are let in
+  std::array<bool, 3> vlans{};   ///< which of kVlans pass the filter
   std::array<std::uint32_t, kQueues> vector{};
 };
 
-/// A frame to send, in how many buffers, and whether the card is to say that it is done.
+/// A frame to send, its number of buffers, and whether its completion is reported.
 struct SendPlan {
   Bytes frame;
   std::uint32_t buffers = 1;
@@ -46,7 +46,7 @@ struct Round {
 
 [[nodiscard]] Round random_round(Random& random);
 
-/// Sets up, sends, and looks at everything: descriptors, frames, positions, causes, events, counters.
+/// Configures the cards, sends, and observes all results: descriptors, frames, positions, causes, events, counters.
 [[nodiscard]] Observations play(Fixture& fixture, const Round& round);
 
 }  // namespace pollux::differential

@@ -24,35 +24,35 @@ namespace pollux::test {
 
 using Frame = std::vector<std::byte>;
 
-/// Waits for `condition`, as long as the busiest machine may need.
+/// Waits for `condition`, long enough for a busy machine.
 [[nodiscard]] bool eventually(const std::function<bool()>& condition);
-/// Whether there is a process of that number, a zombie included.
+/// True if the process exists, even as a zombie.
 [[nodiscard]] bool process_exists(pid_t pid);
-/// A broadcast frame (without FCS) that differs from those of other numbers in each of its bytes.
+/// A broadcast frame (without FCS). Frames of different numbers differ in each byte.
 [[nodiscard]] Frame numbered_frame(std::uint32_t number, std::size_t bytes);
 
-/// A card of QEMU's with its driver on top, and the process behind it.
+/// A port on a card of QEMU, and the QEMU process.
 struct QemuPort {
   Port port;
   pid_t pid;
 };
 
-/// A Context on ordinary pages, a pool and a cache, for ports on a real QEMU.
+/// A Context without huge pages, with a pool and a cache, for ports on a real QEMU.
 struct Bench {
   Bench();
   ~Bench();
 
-  /// Opens "qtest:`which`" and leaves it opened; throws what is wrong, which makes it the test's failure.
+  /// Opens "qtest:`which`" without configuring it. Throws on an error, which fails the test.
   [[nodiscard]] QemuPort open(const std::string& which);
   /// The same, configured and started.
   [[nodiscard]] QemuPort start(const std::string& which);
   [[nodiscard]] static bool link_rises(Port& port);
 
-  /// Sends until all of `frames` are taken or none is for some seconds; how many were.
+  /// Sends until all of `frames` are enqueued, or none is for some seconds. Returns the number of enqueued frames.
   [[nodiscard]] std::size_t send(Port& port, std::span<const Frame> frames);
-  /// Polls until `count` frames are there or none has come for some seconds.
+  /// Polls until `count` frames have arrived, or none arrives for some seconds.
   [[nodiscard]] std::vector<Frame> receive(Port& port, std::size_t count);
-  /// Sends from one to the other in pieces that the rings hold, and compares every byte.
+  /// Sends from one port to the other, in batches that fit the rings, and compares every byte.
   void exchange(Port& from, Port& to, std::uint32_t count);
 
   std::vector<std::string> log;

@@ -17,10 +17,10 @@ using test::QemuPort;
 using testing::Contains;
 using testing::HasSubstr;
 
-/// Many times what is waited for at most, as the machine may be busy.
+/// Many times the longest bounded wait, because the machine may be busy.
 constexpr auto kBound = seconds(30);
 
-/// Whether a child has ended; its status is left to whoever takes it.
+/// True if a child has ended. Does not reap it.
 bool has_ended(pid_t pid) {
   siginfo_t info{};
   const int found = ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT);
@@ -78,7 +78,7 @@ TEST(Failure, AKilledQemuIsADeviceRemovedAndCanBeOpenedAgain) {
   expect_as_new(bench);
 }
 
-TEST(Failure, AStoppedQemuIsGivenUpInBoundedTimeAndCanBeOpenedAgain) {
+TEST(Failure, AStoppedQemuTimesOutAndCanBeOpenedAgain) {
   Bench bench;
   {
     QemuPort left = bench.start("0?timeout=500");
@@ -90,7 +90,7 @@ TEST(Failure, AStoppedQemuIsGivenUpInBoundedTimeAndCanBeOpenedAgain) {
   expect_as_new(bench);
 }
 
-TEST(Failure, APollThatOnlySendsNoticesAStoppedQemu) {
+TEST(Failure, APollThatOnlySendsDetectsAStoppedQemu) {
   Bench bench;
   QemuPort left = bench.start("0?timeout=500");
   QemuPort right = bench.start("1?timeout=500");
@@ -101,12 +101,12 @@ TEST(Failure, APollThatOnlySendsNoticesAStoppedQemu) {
   EXPECT_TRUE(test::eventually([&] {
     Burst<32> burst;
     left.port.rx(0).rx_burst(burst);
-    return has_ended(left.pid);  // what notices kills it
+    return has_ended(left.pid);  // the poll that detects the failure kills QEMU
   }));
   expect_gone(bench, left, right);
 }
 
-TEST(Failure, OneThatDiesWhileItsPortStopsIsNoHang) {
+TEST(Failure, AQemuThatEndsDuringStopCausesNoHang) {
   Bench bench;
   QemuPort left = bench.start("0");
   ASSERT_EQ(::kill(left.pid, SIGKILL), 0);
@@ -116,7 +116,7 @@ TEST(Failure, OneThatDiesWhileItsPortStopsIsNoHang) {
   EXPECT_LT(steady_clock::now() - begin, kBound);
 }
 
-TEST(Failure, TheOtherPairLivesOn) {
+TEST(Failure, DoesNotAffectTheOtherPair) {
   Bench bench;
   QemuPort lost = bench.start("0");
   QemuPort left = bench.start("2");

@@ -14,7 +14,7 @@ namespace {
 namespace reg = hw::igb;
 using test::Bench;
 
-/// Whether an eventfd has been signalled, waiting for it at most `milliseconds`; takes the signals.
+/// True if an eventfd is signalled within `milliseconds`. Clears the signals.
 bool take(int event, int milliseconds) {
   pollfd look{.fd = event, .events = POLLIN, .revents = 0};
   if (::poll(&look, 1, milliseconds) != 1) return false;
@@ -57,7 +57,7 @@ TEST_F(Interrupts, EachVectorReachesItsOwnEventfd) {
   }
 }
 
-TEST_F(Interrupts, CardsDoNotHearEachOthers) {
+TEST_F(Interrupts, ReachOnlyTheirOwnCard) {
   const auto left = open("0");
   const auto right = open("1");
   const auto left_events = left->enable_interrupts(1);
@@ -70,7 +70,7 @@ TEST_F(Interrupts, CardsDoNotHearEachOthers) {
   EXPECT_FALSE(take(left_events->front(), 0));
 }
 
-TEST_F(Interrupts, VectorsBeyondThoseEnabledStayMaskedAndOldSignalsAreForgotten) {
+TEST_F(Interrupts, VectorsThatAreNotEnabledStayMaskedAndOldSignalsAreCleared) {
   const auto card = open("0");
   const auto all = card->enable_interrupts(3);
   ASSERT_TRUE(all);
@@ -89,7 +89,7 @@ TEST_F(Interrupts, VectorsBeyondThoseEnabledStayMaskedAndOldSignalsAreForgotten)
   EXPECT_FALSE(take(last, 0));
 }
 
-TEST_F(Interrupts, NoneComeWhenDisabledAndTooManyAreRefused) {
+TEST_F(Interrupts, NoneArriveWhenDisabledAndTooManyAreRejected) {
   const auto card = open("0");
   const auto some = card->enable_interrupts(2);
   ASSERT_TRUE(some);
@@ -102,7 +102,7 @@ TEST_F(Interrupts, NoneComeWhenDisabledAndTooManyAreRefused) {
   regs.flush();
   EXPECT_FALSE(take(first, 50));
   EXPECT_EQ(card->enable_interrupts(11).error().code, ErrorCode::invalid_argument);
-  // The same descriptor, so that the silence was not a closed one's.
+  // The descriptor is the same, so it was not silent because it was closed.
   const auto again = card->enable_interrupts(2);
   ASSERT_TRUE(again);
   ASSERT_EQ(again->front(), first);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What came with a frame that passed QEMU's card and the driver, on each burst mode.
+// Receive metadata of frames from QEMU's card, for each burst mode.
 #include <algorithm>
 #include <span>
 #include <string>
@@ -44,7 +44,7 @@ void expect_software_agrees(const packet::ToeplitzHash& hash, const Mbuf& mbuf) 
 
 class Metadata : public testing::TestWithParam<BurstMode> {};
 
-/// Finds each of `frames` in what arrives on `port`, and compares what came with it.
+/// Finds each of `frames` among the frames that arrive on `port`, and compares its metadata.
 void expect_all(Bench& bench, Port& port, std::vector<KnownFrame> frames) {
   DropCounter seen("seen");
   EXPECT_TRUE(test::eventually([&] {
@@ -85,7 +85,7 @@ TEST_P(Metadata, IsWhatTheCardSaid) {
   expect_all(bench, right.port, frames);
 }
 
-// What software finds in good frames of all kinds, beside what came with them.
+// Compares the software parser's result with the card's metadata, for valid frames of all kinds.
 TEST(SoftwareView, IsTheCards) {
   Bench bench;
   QemuPort left = bench.start("0");

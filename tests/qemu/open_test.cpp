@@ -26,7 +26,7 @@ TEST(Open, FindsTwoCardsOfQemus) {
   EXPECT_EQ(right.port.mac(), (MacAddress{0x02, 0, 0, 0x82, 0x57, 1}));
 }
 
-TEST(Open, EachPairHasAQemuOfItsOwn) {
+TEST(Open, EachPairHasItsOwnQemu) {
   Bench bench;
   const QemuPort first = bench.open("1");
   const QemuPort second = bench.open("2");
@@ -81,7 +81,7 @@ TEST(Open, ConfigurationSpaceAnswersAndAResetLeavesTheCardInPlace) {
   EXPECT_EQ(card.read_config(2, 4).error().code, ErrorCode::invalid_argument);
 }
 
-TEST(Open, MemoryOfTheApplicationsOwnIsRefusedAndSaysWhy) {
+TEST(Open, TheApplicationsOwnMemoryIsRejectedWithAReason) {
   Bench bench;
   const QemuPort port = bench.open("0");
   void* const own = ::aligned_alloc(4096, 4096);
@@ -92,7 +92,7 @@ TEST(Open, MemoryOfTheApplicationsOwnIsRefusedAndSaysWhy) {
   ::free(own);
 }
 
-/// A program that says something and ends, in QEMU's place.
+/// A program that replaces QEMU, prints a message and ends.
 struct FakeProgram {
   explicit FakeProgram(const std::string& script) {
     std::ofstream(path) << "#!/bin/sh\n" << script << "\n";
@@ -116,7 +116,7 @@ TEST(Open, WithoutQemuTheErrorSaysHowToGetIt) {
   EXPECT_THAT(error.hint, HasSubstr("apt-get install"));
 }
 
-TEST(Open, AQemuWithoutTheCardIsTold) {
+TEST(Open, AQemuWithoutTheCardIsReported) {
   const FakeProgram program("echo \"qemu: -device igb: 'igb' is not a valid device model name\" >&2; exit 1");
   const Error error = error_of("0?qemu=" + program.path);
   EXPECT_EQ(error.code, ErrorCode::not_supported);
@@ -124,7 +124,7 @@ TEST(Open, AQemuWithoutTheCardIsTold) {
   EXPECT_THAT(error.hint, HasSubstr("8.0"));
 }
 
-TEST(Open, WhatAQemuThatDiesSaidIsInTheError) {
+TEST(Open, TheErrorContainsTheOutputOfAQemuThatEnds) {
   const FakeProgram program("echo something is wrong; exit 3");
   const Error error = error_of("0?qemu=" + program.path);
   EXPECT_EQ(error.code, ErrorCode::io_error);
@@ -132,7 +132,7 @@ TEST(Open, WhatAQemuThatDiesSaidIsInTheError) {
   EXPECT_THAT(error.what, HasSubstr("exit status 3"));
 }
 
-TEST(Open, AQemuThatSaysNothingIsNotWaitedForForEver) {
+TEST(Open, ASilentQemuTimesOut) {
   const FakeProgram program("sleep 1000");
   const Error error = error_of("0?timeout=100,qemu=" + program.path);
   EXPECT_EQ(error.code, ErrorCode::timeout);

@@ -29,8 +29,8 @@ TEST(Traffic, TenThousandFramesArriveIntactBothWays) {
   EXPECT_EQ(right.port.stats().rx_burst_packets, 10000u);
 }
 
-// Four queues that nobody empties: QEMU's card counts none of what it drops, and the port says so.
-TEST(Traffic, ACardThatCannotCountWhatItMissesIsNotSaidToBeExact) {
+// Four queues that are not polled: QEMU's card does not count the frames that it drops, and the port reports that.
+TEST(Traffic, MissedCountIsNotExactOnACardThatCannotCount) {
   Bench bench;
   bench.config.rx_queues = 4;
   bench.config.rx.ring = 64;
@@ -49,9 +49,10 @@ TEST(Traffic, ACardThatCannotCountWhatItMissesIsNotSaidToBeExact) {
   const std::size_t armed = bench.config.rx.ring - 1;  // broadcasts go to queue 0 alone
   const std::size_t received = bench.receive(right.port, armed).size();
   const Stats stats = right.port.stats();
-  EXPECT_EQ(received, armed) << "what found no descriptor is gone";
+  EXPECT_EQ(received, armed) << "frames without a descriptor are lost";
   EXPECT_EQ(stats.rx_burst_packets, received);
-  EXPECT_LT(received + stats.rx_dropped + stats.rx_missed_errors, frames.size()) << "were it equal, the card can tell";
+  EXPECT_LT(received + stats.rx_dropped + stats.rx_missed_errors, frames.size())
+      << "if equal, the card does count them";
 }
 
 // Where queue 0's first descriptor tells the card to read from: the ring lies in the memory that both QEMUs share with
@@ -67,7 +68,7 @@ std::uint64_t address_in_first_descriptor(Port& port, const Mbuf& mbuf) {
   return address;
 }
 
-TEST(Traffic, FramesMoveBetweenTwoQemusWithoutACopy) {
+TEST(Traffic, FramesMoveBetweenTwoQemusWithoutCopying) {
   Bench bench;
   QemuPort first = bench.start("0");
   QemuPort second = bench.start("1");
@@ -84,7 +85,7 @@ TEST(Traffic, FramesMoveBetweenTwoQemusWithoutACopy) {
   const std::uint64_t written_by_second = received.data_iova();
   const std::uint32_t buffers = bench.pool.stats().in_use();
   ASSERT_EQ(third.port.tx(0).tx_burst(burst), 1u);
-  // The third card reads the very bytes that the second one wrote, and no buffer was taken for a copy.
+  // The third card reads the same bytes that the second one wrote. No buffer was allocated for a copy.
   EXPECT_EQ(address_in_first_descriptor(third.port, received), written_by_second);
   EXPECT_EQ(bench.pool.stats().in_use(), buffers);
   const auto frames = bench.receive(fourth.port, 1);
@@ -92,11 +93,11 @@ TEST(Traffic, FramesMoveBetweenTwoQemusWithoutACopy) {
   EXPECT_EQ(frames[0], frame);
 }
 
-// Runs the test above once more as nobody, with no capability and no group.
+// Runs the test above again as user nobody, without capabilities and groups.
 TEST(Traffic, AnOrdinaryUserCanDoIt) {
   const pid_t child = ::fork();
   if (child == 0) {
-    // What tells this program which cases to run, and where to write them down, is not meant for that one.
+    // The child must not inherit this program's selection of cases and its report file.
     for (const char* const name : {"GTEST_OUTPUT", "GTEST_TOTAL_SHARDS", "GTEST_SHARD_INDEX"}) ::unsetenv(name);
     constexpr unsigned kNobody = 65534;
     if (::getuid() == 0 && (::setgid(kNobody) != 0 || ::setuid(kNobody) != 0)) ::_exit(99);

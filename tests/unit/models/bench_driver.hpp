@@ -14,7 +14,7 @@
 
 namespace pollux::models::igb {
 
-/// Memory that a card reaches at IOVA kBase on, and nothing else.
+/// Memory from IOVA kBase on. The card can access nothing else.
 class TestMemory final : public ModelDma {
  public:
   static constexpr std::uint64_t kBase = 0x100000;
@@ -40,7 +40,7 @@ class TestMemory final : public ModelDma {
   std::size_t size_ = 0;
 };
 
-/// A card on a bench: memory, time, and the register accesses that the tests share. No driver.
+/// A card model without a driver: memory, time, and the register accesses that the tests share.
 struct Bench {
   static constexpr std::uint64_t kRxRing = TestMemory::kBase;
   static constexpr std::uint64_t kTxRing = TestMemory::kBase + 0x10000;
@@ -71,7 +71,7 @@ struct Bench {
     card.advance(now);
   }
 
-  /// A PHY register through MDIC; the whole of MDIC.
+  /// Reads a PHY register through MDIC, and returns all of MDIC.
   hw::MDIC::Value phy_read(std::uint32_t number, std::uint32_t address = hw::phy::kAddress) {
     write<hw::MDIC>(hw::MDIC::REGADD(number) | hw::MDIC::PHYADD(address) | hw::MDIC::READ);
     pass(Phy::kFrameTime);
@@ -110,8 +110,8 @@ struct Bench {
     pass(Transmit::kEnableTime);
   }
 
-  /// A frame to `destination`'s last byte 0x60 (the card's own by default), with its bytes counted up behind the
-  /// header.
+  /// A frame whose destination address ends in the given byte (0x60, the card's own, by default). The bytes after the
+  /// header count up.
   [[nodiscard]] static std::vector<std::byte> frame(std::size_t size, std::uint8_t last = 0x60) {
     std::vector<std::byte> bytes(size);
     const std::array<std::uint8_t, 14> header{0x02, 0, 0, 0x82, 0x57, last, 0x02, 0, 0, 0, 0, 1, 0x88, 0xB5};

@@ -32,7 +32,7 @@ Frame from_hex(std::string_view text) {
   return frame;
 }
 
-// Made by scapy 2.5.0 with "x" * n as payload, so that nothing of this library has calculated these checksums.
+// Made by scapy 2.5.0 with "x" * n as payload, so the checksums are independent of this library.
 const Frame kIpv4Udp = from_hex(
     "02000082576002000000000108004500003d123400004011547a0a0000010a00000203e807d00029e059787878787878"
     "787878787878787878787878787878787878787878787878787878");
@@ -63,7 +63,7 @@ Frame changed(Frame frame, std::size_t at) {
   return frame;
 }
 
-TEST(CardChecksums, AreFoundGood) {
+TEST(CardChecksums, AreValidInCorrectFrames) {
   EXPECT_EQ(verdict(kIpv4Udp), kIpGood | kUdpGood);
   EXPECT_EQ(verdict(kIpv4Tcp), kIpGood | kTcpGood);
   EXPECT_EQ(verdict(kIpv6Udp), kUdpGood);
@@ -71,18 +71,19 @@ TEST(CardChecksums, AreFoundGood) {
   EXPECT_EQ(verdict(kIpv4Sctp), kIpGood | kTcpGood);
 }
 
-TEST(CardChecksums, AreFoundBadWhereverABitIsWrong) {
+TEST(CardChecksums, AreInvalidWithAnyWrongBit) {
   for (std::size_t at = kIpv4L4At; at < kIpv4Tcp.size(); ++at) {
     if (at == kIpv4L4At + 12) continue;  // the header's length
     EXPECT_EQ(verdict(changed(kIpv4Tcp, at)), kIpGood | kTcpBad) << at;
   }
   EXPECT_EQ(verdict(changed(kIpv4Udp, kIpv4Udp.size() - 1)), kIpGood | kUdpBad);
-  EXPECT_EQ(verdict(changed(kIpv6Udp, kIpAt + 20)), kUdpBad) << "an address is in the sum, too";
+  EXPECT_EQ(verdict(changed(kIpv6Udp, kIpAt + 20)), kUdpBad) << "the sum includes the addresses";
   EXPECT_EQ(verdict(changed(kIpv4Sctp, kIpv4Sctp.size() - 1)), kIpGood | kTcpBad);
-  EXPECT_EQ(verdict(changed(kIpv4Tcp, kIpAt + 8)), kIpBad | kTcpGood) << "the time to live is the header's alone";
+  EXPECT_EQ(verdict(changed(kIpv4Tcp, kIpAt + 8)), kIpBad | kTcpGood)
+      << "only the header's sum includes the time to live";
 }
 
-TEST(CardChecksums, GetNoVerdictWhereNoneWasAskedFor) {
+TEST(CardChecksums, AreNotCheckedUnlessEnabled) {
   EXPECT_EQ(verdict(kIpv4Udp, {}), 0u);
   EXPECT_EQ(verdict(kIpv4Udp, hw::RXCSUM::IPOFL), kIpGood);
   EXPECT_EQ(verdict(kIpv4Udp, hw::RXCSUM::TUOFL), kUdpGood);
@@ -90,17 +91,17 @@ TEST(CardChecksums, GetNoVerdictWhereNoneWasAskedFor) {
   EXPECT_EQ(verdict(kIpv6Udp, hw::RXCSUM::TUOFL, hw::RFCTL::IPV6_XSUM_DIS), 0u);
 }
 
-TEST(CardChecksums, GetNoVerdictWithoutAChecksum) {
+TEST(CardChecksums, AreNotCheckedIfAbsent) {
   Frame none = kIpv4Udp;
   none[kIpv4L4At + 6] = none[kIpv4L4At + 7] = std::byte{0};
   EXPECT_EQ(verdict(none), kIpGood);
   Frame fragment = kIpv4Udp;
   fragment[kIpAt + 6] = std::byte{0x20};  // more fragments
-  EXPECT_EQ(verdict(fragment), kIpBad) << "its header is checked all the same";
+  EXPECT_EQ(verdict(fragment), kIpBad) << "the header of a fragment is checked";
   EXPECT_EQ(verdict(Bench::frame(60)), 0u);
 }
 
-TEST(CardChecksums, NeverLookBeyondTheFrame) {
+TEST(CardChecksums, AreNeverReadBeyondTheFrame) {
   for (const Frame* whole : {&kIpv4Udp, &kIpv4Tcp, &kIpv6Udp, &kIpv6Tcp, &kIpv4Sctp}) {
     for (std::size_t size = 0; size < whole->size(); ++size) {
       const Frame part(whole->begin(), whole->begin() + static_cast<std::ptrdiff_t>(size));
@@ -114,13 +115,13 @@ TEST(CardChecksums, NeverLookBeyondTheFrame) {
   EXPECT_EQ(verdict(liar) & intel::rx::kL4Checked, 0u);
 }
 
-TEST(CardChecksums, FollowTheIpLengthAndNotThePadding) {
+TEST(CardChecksums, UseTheIpLengthWithoutPadding) {
   Frame padded = kIpv4Udp;
   padded.resize(padded.size() + 7, std::byte{0xAB});
   EXPECT_EQ(verdict(padded), kIpGood | kUdpGood);
 }
 
-TEST(CardChecksums, ComeWithTheWriteBack) {
+TEST(CardChecksums, AreReportedInTheWriteBack) {
   Bench bench;
   bench.link_up();
   bench.start_rx();

@@ -13,14 +13,14 @@ namespace {
 using namespace std::chrono_literals;
 namespace mii = hw::phy;
 
-TEST(CardReset, ClearsItselfAfterAWhileAndReadsTheNvm) {
+TEST(CardReset, ClearsItselfAfterADelayAndReadsTheNvm) {
   Bench bench;
   bench.write<hw::RCTL>(hw::RCTL::RXEN);
   bench.write<hw::CTRL>(hw::CTRL::RST);
   EXPECT_TRUE(bench.read<hw::CTRL>().has(hw::CTRL::RST));
   EXPECT_EQ(bench.read<hw::RCTL>().raw(), 0u);
   bench.write<hw::RCTL>(hw::RCTL::RXEN);
-  EXPECT_EQ(bench.read<hw::RCTL>().raw(), 0u) << "written while the reset was at work";
+  EXPECT_EQ(bench.read<hw::RCTL>().raw(), 0u) << "written during the reset";
   EXPECT_EQ(bench.card.writes_in_reset(), 1u);
 
   bench.pass(Card::kResetTime);
@@ -44,7 +44,7 @@ TEST(CardReset, KeepsModerationOnlyInASoftwareReset) {
   EXPECT_EQ(bench.read<hw::EITR>(3).get(hw::EITR::INTERVAL), 0u);
 }
 
-TEST(CardControl, MasterDisableTakesEffectAfterAWhile) {
+TEST(CardControl, MasterDisableTakesEffectAfterADelay) {
   Bench bench;
   EXPECT_TRUE(bench.read<hw::STATUS>().has(hw::STATUS::GIO_MASTER_ENABLE));
   bench.write<hw::CTRL>(bench.read<hw::CTRL>().with(hw::CTRL::GIO_MASTER_DISABLE));
@@ -72,7 +72,7 @@ TEST(CardControl, NarrowReadsArePartOfTheWordAndNarrowWritesAreIgnored) {
   EXPECT_EQ(bench.card.read(hw::kRegisterBar, rlpml + 1, 1), 0xFFu);
 }
 
-TEST(CardControl, ReadOnlyRegistersIgnoreWritesAndUnknownPlacesReadZero) {
+TEST(CardControl, ReadOnlyRegistersIgnoreWritesAndUnknownOffsetsReadZero) {
   Bench bench;
   std::size_t registers = 0;
   for (const RegisterInfo& info : hw::kRegisters) {
@@ -92,7 +92,7 @@ TEST(CardControl, ReadOnlyRegistersIgnoreWritesAndUnknownPlacesReadZero) {
   EXPECT_EQ(bench.card.registers().unknown_accesses(), 2u);
 }
 
-TEST(CardControl, QueueRegistersAnswerAtTheirOldPlacesToo) {
+TEST(CardControl, QueueRegistersHaveAliases) {
   Bench bench;
   bench.card.write32(hw::kRegisterBar, 0x2800 + 0x100 * 2, 0x12345680);
   EXPECT_EQ(bench.read<hw::RDBAL>(2).raw(), 0x12345680u);
@@ -108,7 +108,7 @@ TEST(CardControl, RingBasesAndLengthsLoseTheirLowBits) {
   EXPECT_EQ(bench.read<hw::TDLEN>(5).raw(), 0xFFF80u);
 }
 
-TEST(CardNvm, HoldsTheAddressAndAValidChecksum) {
+TEST(CardNvm, HasTheMacAddressAndAValidChecksum) {
   Bench bench;
   std::array<std::uint16_t, hw::nvm::kSummedWords> words{};
   for (std::uint32_t i = 0; i < words.size(); ++i) {
@@ -124,7 +124,7 @@ TEST(CardNvm, HoldsTheAddressAndAValidChecksum) {
   EXPECT_EQ(words[hw::nvm::kDeviceId], 0x10C9);
 }
 
-TEST(CardNvm, NeverAnswersBeyondItsEnd) {
+TEST(CardNvm, NeverCompletesAReadBeyondItsEnd) {
   Bench bench;
   const auto answers = [&](std::uint32_t word) {
     bench.write<hw::EERD>(hw::EERD::START | hw::EERD::ADDR(word));
@@ -145,7 +145,7 @@ TEST(CardSemaphores, ReadingTakesTheSoftwareSemaphore) {
   EXPECT_FALSE(bench.read<hw::SWSM>().has(hw::SWSM::SMBI));
 }
 
-TEST(CardPhy, TellsItsIdentifierAndRefusesWhatIsNotThere) {
+TEST(CardPhy, HasAnIdentifierAndRejectsUnknownRegisters) {
   Bench bench;
   const auto high = bench.phy_read(mii::kId1);
   EXPECT_TRUE(high.has(hw::MDIC::READY));
@@ -164,7 +164,7 @@ TEST(CardLink, ComesUpHalfASecondAfterNegotiationWasStarted) {
   bench.card.set_carrier(true);
   bench.write<hw::CTRL>(bench.read<hw::CTRL>().with(hw::CTRL::SLU));
   bench.pass(10s);
-  EXPECT_FALSE(bench.read<hw::STATUS>().has(hw::STATUS::LU)) << "nobody started autonegotiation";
+  EXPECT_FALSE(bench.read<hw::STATUS>().has(hw::STATUS::LU)) << "autonegotiation was not started";
 
   bench.phy_write(mii::kControl, mii::kControlAutonegotiate | mii::kControlRestart);
   bench.pass(499ms);
@@ -192,7 +192,7 @@ TEST(CardLink, FollowsCarrierAndSlu) {
   EXPECT_FALSE(bench.read<hw::STATUS>().has(hw::STATUS::LU));
 }
 
-TEST(CardLink, NegotiatesTheBestThatSoftwareAdvertises) {
+TEST(CardLink, NegotiatesTheBestModeThatSoftwareAdvertises) {
   Bench bench;
   bench.phy_write(mii::kGigabitControl, 0);
   bench.phy_write(mii::kAdvertise, mii::kSelector8023 | mii::k100Half);
@@ -203,10 +203,10 @@ TEST(CardLink, NegotiatesTheBestThatSoftwareAdvertises) {
   EXPECT_FALSE(status.has(hw::STATUS::FD));
 }
 
-TEST(CardLink, NegotiatesTheBestThatBothOffer) {
+TEST(CardLink, NegotiatesTheBestCommonMode) {
   struct Case {
     LinkPartner partner;
-    std::uint32_t speed;  // as STATUS counts
+    std::uint32_t speed;  // in the encoding of STATUS.SPEED
     bool full;
   };
   constexpr auto k10 = static_cast<std::uint16_t>(mii::k10Half | mii::k10Full);
@@ -227,7 +227,7 @@ TEST(CardLink, NegotiatesTheBestThatBothOffer) {
   }
 }
 
-TEST(CardLink, StaysDownWithNothingInCommon) {
+TEST(CardLink, StaysDownWithoutACommonMode) {
   Bench bench;
   bench.card.phy().set_partner({.abilities = mii::k10Half, .gigabit_half = true, .gigabit_full = false});
   bench.phy_write(mii::kGigabitControl, mii::kGigabitFull);
@@ -236,7 +236,7 @@ TEST(CardLink, StaysDownWithNothingInCommon) {
   EXPECT_FALSE(bench.read<hw::STATUS>().has(hw::STATUS::LU));
 }
 
-TEST(CardLink, FindsAForcedPartnersSpeedAndNotItsDuplex) {
+TEST(CardLink, DetectsTheSpeedButNotTheDuplexModeOfAForcedPartner) {
   for (const auto& [ability, speed] : {std::pair{mii::k10Full, 0u}, std::pair{mii::k100Full, 1u}}) {
     Bench bench;
     bench.card.phy().set_partner({.abilities = ability, .negotiates = false});
@@ -249,7 +249,7 @@ TEST(CardLink, FindsAForcedPartnersSpeedAndNotItsDuplex) {
   }
 }
 
-TEST(CardRemoval, ReadsAllOnesUntilItIsBack) {
+TEST(CardRemoval, ReadsAllOnesUntilTheCardReturns) {
   Bench bench;
   bench.link_up();
   bench.card.set_removed(true);

@@ -13,7 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Notes accesses, and does to them what a test asks for.
+/// Records accesses, and modifies them as a test requests.
 class Meddler final : public DmaInterceptor {
  public:
   struct Access {
@@ -74,7 +74,7 @@ class CardMemory : public testing::Test {
   Meddler meddler;
 };
 
-TEST_F(CardMemory, IsReachedPastTheInterceptorAlone) {
+TEST_F(CardMemory, IsAccessedOnlyThroughTheInterceptor) {
   bench.card.receive(Bench::frame(100));
   EXPECT_EQ(meddler.accesses, (Accesses{{ModelAccess::descriptor_read, Bench::kRxRing, 16},
                                         {ModelAccess::payload_write, Bench::buffer(0), 100},
@@ -92,7 +92,7 @@ TEST_F(CardMemory, IsReachedPastTheInterceptorAlone) {
   EXPECT_TRUE(meddler.accesses.empty());
 }
 
-TEST_F(CardMemory, CanRefuseAsIfItWereNotMapped) {
+TEST_F(CardMemory, CanRefuseAccessesLikeUnmappedMemory) {
   meddler.refused = ModelAccess::payload_write;
   bench.card.receive(Bench::frame(60));
   EXPECT_EQ(bench.card.dma().refused(), 1u);
@@ -104,13 +104,13 @@ TEST_F(CardMemory, CanRefuseAsIfItWereNotMapped) {
   EXPECT_EQ(bench.card.transmitter().losses().unreadable, 1u);
 }
 
-TEST_F(CardMemory, CanSeeAWriteBackLate) {
+TEST_F(CardMemory, CanDelayAWriteBack) {
   meddler.late = ModelAccess::receive_write_back;
   meddler.due = bench.now + 1ms;
   bench.card.receive(Bench::frame(60));
   bench.pass(999us);
   EXPECT_FALSE(received());
-  EXPECT_EQ(bench.card.next_event(), Duration::min()) << "somebody may have put something off";
+  EXPECT_EQ(bench.card.next_event(), Duration::min()) << "the interceptor may have delayed a write";
   bench.pass(1us);
   EXPECT_TRUE(received());
 }
@@ -124,7 +124,7 @@ TEST_F(CardMemory, SeesHeadWriteBacks) {
   EXPECT_FALSE(sent());
 }
 
-TEST_F(CardMemory, IsNotTouchedAcrossTheWordsOfAWriteBack) {
+TEST_F(CardMemory, IsWrittenInWholeWordsOfAWriteBack) {
   const intel::Descriptor before{0x1111, 0x2222};
   bench.memory.descriptor(Bench::kRxRing, 5) = before;
   const intel::Descriptor whole{0x3333, 0x4444};
@@ -136,7 +136,7 @@ TEST_F(CardMemory, IsNotTouchedAcrossTheWordsOfAWriteBack) {
   EXPECT_FALSE(bench.memory.store(write)) << "not mapped";
 }
 
-TEST_F(CardMemory, TellsTheNextThingThatHappensByItself) {
+TEST_F(CardMemory, ReportsTheTimeOfItsNextEvent) {
   bench.memory.intercept(nullptr);
   EXPECT_EQ(bench.card.next_event(), Duration::max());
   bench.write<hw::EERD>(hw::EERD::ADDR(0) | hw::EERD::START);

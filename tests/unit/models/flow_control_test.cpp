@@ -50,7 +50,7 @@ class CardFlowControl : public testing::Test {
     std::transform(head.begin(), head.end(), frame.begin(), [](std::uint8_t byte) { return std::byte{byte}; });
     return frame;
   }
-  /// Hands the card `count` frames to send, from slot `next` on.
+  /// Enqueues `count` frames for transmission, from slot `next` on.
   void queue_frames(std::uint32_t count) {
     for (std::uint32_t i = 0; i < count; ++i) {
       bench.memory.descriptor(Bench::kTxRing, next) =
@@ -72,13 +72,13 @@ class CardFlowControl : public testing::Test {
   std::uint32_t next = 0;
 };
 
-TEST_F(CardFlowControl, StopsSendingForAsLongAsThePartnerAsks) {
+TEST_F(CardFlowControl, StopsSendingForTheRequestedTime) {
   bench.card.receive(pause(100));  // 100 times 512 ns
   EXPECT_TRUE(bench.read<hw::STATUS>().has(hw::STATUS::TXOFF));
   queue_frames(3);
   bench.pass(51199ns);
   EXPECT_TRUE(bench.sent.empty());
-  EXPECT_EQ(bench.read<hw::TDH>(0).raw(), 0u) << "nothing is fetched";
+  EXPECT_EQ(bench.read<hw::TDH>(0).raw(), 0u) << "no descriptor is fetched";
   bench.pass(1ns);
   EXPECT_EQ(bench.sent.size(), 3u);
   EXPECT_FALSE(bench.read<hw::STATUS>().has(hw::STATUS::TXOFF));
@@ -86,7 +86,7 @@ TEST_F(CardFlowControl, StopsSendingForAsLongAsThePartnerAsks) {
   EXPECT_EQ(counter<hw::XOFFRXC>(), 0u) << "cleared by reading";
 }
 
-TEST_F(CardFlowControl, GoesOnWhenThePartnerTakesItBack) {
+TEST_F(CardFlowControl, ResumesWhenThePartnerSendsXon) {
   bench.card.receive(pause(0xFFFF));
   queue_frames(2);
   EXPECT_TRUE(bench.sent.empty());
@@ -95,7 +95,7 @@ TEST_F(CardFlowControl, GoesOnWhenThePartnerTakesItBack) {
   EXPECT_EQ(counter<hw::XONRXC>(), 1u);
 }
 
-TEST_F(CardFlowControl, TakesANewTimeInPlaceOfTheOld) {
+TEST_F(CardFlowControl, ReplacesThePauseTimeByANewOne) {
   bench.card.receive(pause(1000));
   bench.card.receive(pause(10));
   queue_frames(1);
@@ -103,13 +103,13 @@ TEST_F(CardFlowControl, TakesANewTimeInPlaceOfTheOld) {
   EXPECT_EQ(bench.sent.size(), 1u);
 }
 
-TEST_F(CardFlowControl, IgnoresPausesUnlessToldToObey) {
+TEST_F(CardFlowControl, IgnoresPausesUnlessEnabled) {
   bench.write<hw::CTRL>(bench.read<hw::CTRL>().without(hw::CTRL::RFCE));
   bench.card.receive(pause(100));
   queue_frames(1);
   EXPECT_EQ(bench.sent.size(), 1u);
   EXPECT_EQ(counter<hw::XOFFRXC>(), 0u);
-  EXPECT_EQ(bench.card.receiver().losses().not_for_us, 1u) << "a multicast like any other";
+  EXPECT_EQ(bench.card.receiver().losses().not_for_us, 1u) << "filtered like any other multicast";
 }
 
 TEST_F(CardFlowControl, ObeysPausesToItsOwnAddress) {
@@ -121,14 +121,14 @@ TEST_F(CardFlowControl, ObeysPausesToItsOwnAddress) {
   EXPECT_TRUE(bench.sent.empty());
 }
 
-TEST_F(CardFlowControl, CountsOpcodesThatItDoesNotKnow) {
+TEST_F(CardFlowControl, CountsUnknownOpcodes) {
   bench.card.receive(pause(100, 2));
   queue_frames(1);
   EXPECT_EQ(bench.sent.size(), 1u);
   EXPECT_EQ(counter<hw::FCRUC>(), 1u);
 }
 
-TEST_F(CardFlowControl, ShowsPausesToTheHostIfToldSo) {
+TEST_F(CardFlowControl, PassesPausesToTheHostIfEnabled) {
   change_control(hw::RCTL::MPE);
   bench.card.receive(pause(1));
   EXPECT_EQ(bench.read<hw::RDH>(0).raw(), 0u) << "RCTL.DPF discards them";
@@ -136,10 +136,10 @@ TEST_F(CardFlowControl, ShowsPausesToTheHostIfToldSo) {
   bench.card.receive(pause(1));
   EXPECT_EQ(bench.read<hw::RDH>(0).raw(), 1u);
   EXPECT_EQ(counter<hw::XOFFRXC>(), 2u);
-  EXPECT_EQ(counter<hw::TPR>(), 2u) << "each once";
+  EXPECT_EQ(counter<hw::TPR>(), 2u) << "each is counted once";
 }
 
-TEST_F(CardFlowControl, ForgetsAPauseWithItsLink) {
+TEST_F(CardFlowControl, EndsAPauseWhenTheLinkGoesDown) {
   bench.card.receive(pause(0xFFFF));
   bench.card.set_carrier(false);
   EXPECT_FALSE(bench.read<hw::STATUS>().has(hw::STATUS::TXOFF));
@@ -149,7 +149,7 @@ TEST_F(CardFlowControl, ForgetsAPauseWithItsLink) {
   EXPECT_EQ(bench.sent.size(), 1u);
 }
 
-class CardAsksForPauses : public CardFlowControl {
+class CardSendsPauses : public CardFlowControl {
  protected:
   void SetUp() override {
     CardFlowControl::SetUp();
@@ -158,7 +158,7 @@ class CardAsksForPauses : public CardFlowControl {
     bench.write<hw::FCRTL>(hw::FCRTL::RTL(256 / 16) | hw::FCRTL::XONE);
     bench.write<hw::RDT>(0, hw::RDT::TAIL(bench.read<hw::RDH>(0).raw()));  // nothing armed
   }
-  /// Brings `count` frames, each 64 bytes of the packet buffer.
+  /// Receives `count` frames. Each takes 64 bytes of the packet buffer.
   void fill(unsigned count) {
     for (unsigned i = 0; i < count; ++i) bench.card.receive(Bench::frame(60));
   }
@@ -168,13 +168,13 @@ class CardAsksForPauses : public CardFlowControl {
   }
 };
 
-TEST_F(CardAsksForPauses, WhenItsBufferFillsAndTakesThemBackWhenItEmpties) {
+TEST_F(CardSendsPauses, WhenItsBufferFillsAndXonWhenItEmpties) {
   fill(9);
   EXPECT_EQ(pauses_sent(), Quanta{});
   fill(1);
   EXPECT_EQ(pauses_sent(), Quanta{1000});
   fill(5);
-  EXPECT_EQ(pauses_sent(), Quanta{1000}) << "said once";
+  EXPECT_EQ(pauses_sent(), Quanta{1000}) << "sent once";
   arm(10);
   EXPECT_EQ(pauses_sent(), Quanta{1000}) << "320 bytes are above the low mark";
   arm(11);
@@ -186,7 +186,7 @@ TEST_F(CardAsksForPauses, WhenItsBufferFillsAndTakesThemBackWhenItEmpties) {
   EXPECT_EQ(counter<hw::MPC>(), 0u);
 }
 
-TEST_F(CardAsksForPauses, InAFrameAsTheStandardWantsIt) {
+TEST_F(CardSendsPauses, InTheFormatOfTheStandard) {
   fill(10);
   ASSERT_EQ(bench.sent.size(), 1u);
   auto expected = pause(1000);
@@ -195,7 +195,7 @@ TEST_F(CardAsksForPauses, InAFrameAsTheStandardWantsIt) {
   EXPECT_EQ(bench.sent[0], expected);
 }
 
-TEST_F(CardAsksForPauses, AgainWhenTheTimeHasComeDownToItsThreshold) {
+TEST_F(CardSendsPauses, AgainWhenTheTimeReachesTheThreshold) {
   bench.write<hw::FCRTV>(hw::FCRTV::REFRESH(400));
   fill(10);
   bench.pass(600 * 512ns - 1ns);
@@ -204,25 +204,25 @@ TEST_F(CardAsksForPauses, AgainWhenTheTimeHasComeDownToItsThreshold) {
   EXPECT_EQ(pauses_sent(), (Quanta{1000, 1000}));
   arm(10);
   bench.pass(1s);
-  EXPECT_EQ(pauses_sent(), (Quanta{1000, 1000, 0})) << "and no more when it is over";
+  EXPECT_EQ(pauses_sent(), (Quanta{1000, 1000, 0})) << "none after XON";
 }
 
-TEST_F(CardAsksForPauses, EvenWhileItIsPausedItself) {
+TEST_F(CardSendsPauses, EvenWhileItIsPausedItself) {
   bench.card.receive(pause(0xFFFF));
   fill(10);
   EXPECT_EQ(pauses_sent(), Quanta{1000});
 }
 
-TEST_F(CardAsksForPauses, NotWithoutLeave) {
+TEST_F(CardSendsPauses, OnlyIfEnabled) {
   bench.write<hw::CTRL>(bench.read<hw::CTRL>().without(hw::CTRL::TFCE));
   fill(20);
   EXPECT_EQ(pauses_sent(), Quanta{});
   bench.write<hw::TCTL>(bench.read<hw::TCTL>().with(hw::TCTL::SWXOFF));
-  EXPECT_EQ(pauses_sent(), Quanta{1000}) << "unless software does it by hand";
+  EXPECT_EQ(pauses_sent(), Quanta{1000}) << "except on request of software";
   EXPECT_FALSE(bench.read<hw::TCTL>().has(hw::TCTL::SWXOFF)) << "clears itself";
 }
 
-TEST_F(CardAsksForPauses, WithoutTakingThemBackIfXonIsOff) {
+TEST_F(CardSendsPauses, WithoutXonIfThatIsDisabled) {
   bench.write<hw::FCRTL>(hw::FCRTL::RTL(256 / 16));
   fill(10);
   arm(11);

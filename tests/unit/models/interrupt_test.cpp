@@ -28,7 +28,7 @@ class CardInterrupts : public testing::Test {
   Bench bench;
 };
 
-TEST_F(CardInterrupts, SayNothingWhileMasked) {
+TEST_F(CardInterrupts, SendNoMessageWhileMasked) {
   bench.card.receive(Bench::frame(60));
   EXPECT_TRUE(bench.messages.empty());
   EXPECT_TRUE(bench.read<hw::ICR>().has(hw::ICR::RXDW));
@@ -61,7 +61,7 @@ TEST_F(CardInterrupts, FollowIvarInMsixMode) {
   EXPECT_TRUE(bench.read<hw::EICR>().has_any(hw::EICR::VECTORS(2)));
 }
 
-TEST_F(CardInterrupts, ComeOnceForACauseThatNobodyCleared) {
+TEST_F(CardInterrupts, AreSentOnceUntilTheCauseIsCleared) {
   use_vectors();
   bench.write<hw::EIAC>(hw::EIAC::Value());
   bench.write<hw::EIMS>(hw::EIMS::Value(0x4));
@@ -73,7 +73,7 @@ TEST_F(CardInterrupts, ComeOnceForACauseThatNobodyCleared) {
   EXPECT_EQ(bench.messages, (Vectors{2, 2}));
 }
 
-TEST_F(CardInterrupts, StayPendingUntilTheirMaskIsLifted) {
+TEST_F(CardInterrupts, StayPendingUntilUnmasked) {
   use_vectors();
   bench.card.receive(Bench::frame(60));
   EXPECT_TRUE(bench.messages.empty());
@@ -95,7 +95,7 @@ TEST_F(CardInterrupts, AreModeratedInVirtualTime) {
   bench.pass(std::chrono::microseconds(99));
   EXPECT_EQ(bench.messages, Vectors{2});
   bench.pass(std::chrono::microseconds(1));
-  EXPECT_EQ(bench.messages, (Vectors{2, 2})) << "one for both";
+  EXPECT_EQ(bench.messages, (Vectors{2, 2})) << "one message for both causes";
   bench.pass(std::chrono::milliseconds(1));
   EXPECT_EQ(bench.messages.size(), 2u);
 }
@@ -122,10 +122,10 @@ TEST_F(CardInterrupts, ReportTransmissions) {
   EXPECT_EQ(bench.messages, Vectors{3});
   bench.memory.descriptor(Bench::kTxRing, 1) = intel::tx::data(Bench::buffer(0), 60, 60, intel::tx::kEndOfPacket);
   bench.write<hw::TDT>(0, hw::TDT::TAIL(2));
-  EXPECT_EQ(bench.messages, Vectors{3}) << "nobody asked for a report";
+  EXPECT_EQ(bench.messages, Vectors{3}) << "no descriptor requested a report";
 }
 
-TEST_F(CardInterrupts, MaskThemselvesWhereEiamSaysSo) {
+TEST_F(CardInterrupts, AreMaskedAutomaticallyByEiam) {
   use_vectors();
   bench.write<hw::GPIE>(hw::GPIE::MSIX_MODE | hw::GPIE::EIAME);
   bench.write<hw::EIAM>(hw::EIAM::Value(0x4));
@@ -136,11 +136,11 @@ TEST_F(CardInterrupts, MaskThemselvesWhereEiamSaysSo) {
   bench.card.receive(Bench::frame(60));
   EXPECT_EQ(bench.messages, Vectors{2}) << "masked";
   bench.write<hw::EIMS>(hw::EIMS::Value(0x4));
-  EXPECT_EQ(bench.messages, (Vectors{2, 2})) << "what came meanwhile";
+  EXPECT_EQ(bench.messages, (Vectors{2, 2})) << "the cause that was raised meanwhile";
   bench.write<hw::GPIE>(hw::GPIE::MSIX_MODE);
   bench.write<hw::EIMS>(hw::EIMS::Value(0x4));
   bench.card.receive(Bench::frame(60));
-  EXPECT_EQ(bench.read<hw::EIMS>().raw(), 0xCu) << "EIAM means nothing without GPIE.EIAME";
+  EXPECT_EQ(bench.read<hw::EIMS>().raw(), 0xCu) << "EIAM has no effect without GPIE.EIAME";
 }
 
 TEST_F(CardInterrupts, CountMessages) {

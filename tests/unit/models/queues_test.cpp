@@ -10,7 +10,7 @@
 namespace pollux::models::igb {
 namespace {
 
-/// All sixteen queues each way, every ring in a place of its own.
+/// All sixteen receive and transmit queues, each with its own ring.
 class CardQueues : public testing::Test {
  protected:
   static constexpr std::uint32_t kRingBytes = 0x200;
@@ -47,7 +47,7 @@ class CardQueues : public testing::Test {
   }
   [[nodiscard]] static std::uint64_t rx_ring(std::uint32_t queue) { return Bench::kRxRing + queue * kRingBytes; }
   [[nodiscard]] static std::uint64_t tx_ring(std::uint32_t queue) { return Bench::kTxRing + queue * kRingBytes; }
-  /// IPv4 and UDP, from a port.
+  /// An IPv4 and UDP frame from the given port.
   [[nodiscard]] static std::vector<std::byte> datagram(unsigned port) {
     auto frame = Bench::frame(60);
     const std::array<unsigned, 24> head{0x08, 0x00, 0x45, 0, 0, 46, 0,  0, 0, 0, 64,        17,
@@ -60,7 +60,7 @@ class CardQueues : public testing::Test {
   Bench bench;
 };
 
-TEST_F(CardQueues, ReceiveEachWhatTheHashGivesThem) {
+TEST_F(CardQueues, ReceiveTheFramesOfTheirHashes) {
   std::array<unsigned, hw::kRxQueues> expected{};
   for (unsigned port = 0; port < 200; ++port) {
     const auto frame = datagram(port);
@@ -111,7 +111,7 @@ TEST_F(CardQueues, HaveTwoContextsEach) {
   }
 }
 
-TEST_F(CardQueues, RaiseTheVectorsThatIvarGivesThem) {
+TEST_F(CardQueues, RaiseTheVectorsSetInIvar) {
   bench.write<hw::GPIE>(hw::GPIE::MSIX_MODE);
   for (std::uint32_t vector = 0; vector < hw::kMsixVectors; ++vector) {
     bench.card.write32(hw::kMsixBar, vector * 16 + 12, 0);

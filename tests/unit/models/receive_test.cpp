@@ -49,11 +49,11 @@ TEST_F(CardReceive, SpreadsALongFrameOverItsBuffers) {
   EXPECT_EQ(slot(2).hi & 0xFFFFFFFF, intel::rx::kDone | intel::rx::kEndOfPacket);
   EXPECT_EQ(intel::rx::length(slot(0).hi), 2048u);
   EXPECT_EQ(intel::rx::length(slot(2).hi), 5000u - 4096u);
-  EXPECT_EQ(bench.bytes_at(Bench::buffer(0), 5000), frame) << "the buffers lie one behind the other";
+  EXPECT_EQ(bench.bytes_at(Bench::buffer(0), 5000), frame) << "the buffers are contiguous";
   EXPECT_EQ(head(), 3u);
 }
 
-TEST_F(CardReceive, KeepsTheFcsUnlessItIsToStripIt) {
+TEST_F(CardReceive, KeepsTheFcsUnlessStrippingIsEnabled) {
   bench.write<hw::RCTL>(bench.read<hw::RCTL>().without(hw::RCTL::SECRC));
   const std::string_view text = "123456789";
   std::vector<std::byte> frame(60);
@@ -67,7 +67,7 @@ TEST_F(CardReceive, KeepsTheFcsUnlessItIsToStripIt) {
   EXPECT_EQ(tail[3], static_cast<std::byte>(crc >> 24));
 }
 
-TEST_F(CardReceive, GoesRoundTheRing) {
+TEST_F(CardReceive, WrapsAroundTheRing) {
   for (std::uint32_t i = 0; i < 40; ++i) {
     bench.card.receive(Bench::frame(60 + i));
     ASSERT_EQ(intel::rx::length(slot(i % Bench::kSlots).hi), 60 + i);
@@ -89,7 +89,7 @@ TEST_F(CardReceive, IgnoresATailWrittenBeforeTheQueueIsEnabled) {
   EXPECT_EQ(bench.read<hw::RDT>(1).raw(), 7u);
 }
 
-TEST_F(CardReceive, EnablesNoQueueBeforeItIsSwitchedOn) {
+TEST_F(CardReceive, EnablesNoQueueBeforeReceivingIsEnabled) {
   bench.write<hw::RCTL>(bench.read<hw::RCTL>().without(hw::RCTL::RXEN));
   bench.write<hw::RXDCTL>(2, hw::RXDCTL::ENABLE);
   bench.pass(std::chrono::seconds(1));
@@ -105,7 +105,7 @@ TEST_F(CardReceive, KeepsFramesInItsPacketBufferUntilThereAreDescriptors) {
   bench.card.receive(Bench::frame(62));
   EXPECT_EQ(bench.card.receiver().waiting(), 2u);
   bench.write<hw::RDT>(0, hw::RDT::TAIL(Bench::kSlots - 1));
-  EXPECT_EQ(counter<hw::RNBC>(), 1u) << "the second waits behind the first, which counts once";
+  EXPECT_EQ(counter<hw::RNBC>(), 1u) << "the second frame waits behind the first; only the first is counted";
   EXPECT_EQ(head(), Bench::kSlots - 1);
   bench.arm(15);
   bench.arm(0);
@@ -128,7 +128,7 @@ TEST_F(CardReceive, MissesFramesWhenThePacketBufferIsFull) {
   EXPECT_TRUE(bench.read<hw::ICR>().has(hw::ICR::RXO));
 }
 
-TEST_F(CardReceive, DropsForADryQueueThatSaysSo) {
+TEST_F(CardReceive, DropsFramesForAQueueWithoutDescriptorsIfEnabled) {
   bench.write<hw::SRRCTL>(0, bench.read<hw::SRRCTL>(0).with(hw::SRRCTL::DROP_EN));
   bench.write<hw::RDT>(0, hw::RDT::TAIL(0));
   bench.card.receive(Bench::frame(60));
@@ -137,7 +137,7 @@ TEST_F(CardReceive, DropsForADryQueueThatSaysSo) {
   EXPECT_EQ(counter<hw::MPC>(), 0u);
 }
 
-TEST_F(CardReceive, TakesOnlyWhatIsAddressedToIt) {
+TEST_F(CardReceive, AcceptsOnlyFramesAddressedToIt) {
   const auto other = Bench::frame(60, 0x99);
   bench.card.receive(other);
   EXPECT_EQ(head(), 0u);
@@ -168,7 +168,7 @@ TEST_F(CardReceive, MatchesAllExactAddresses) {
   }
 }
 
-TEST_F(CardReceive, TakesBroadcastsAndMulticastsAsTold) {
+TEST_F(CardReceive, AcceptsBroadcastsAndMulticastsAsConfigured) {
   auto broadcast = Bench::frame(60);
   std::fill_n(broadcast.begin(), 6, std::byte{0xFF});
   auto multicast = Bench::frame(60);
@@ -220,7 +220,7 @@ TEST_F(CardReceive, FiltersAndStripsVlanTags) {
   std::transform(tag.begin(), tag.end(), tagged.begin() + 12,
                  [](std::uint8_t byte) { return static_cast<std::byte>(byte); });
   bench.card.receive(tagged);
-  EXPECT_EQ(intel::rx::length(slot(0).hi), 64u) << "left alone unless told";
+  EXPECT_EQ(intel::rx::length(slot(0).hi), 64u) << "not stripped unless enabled";
   change_control(hw::RCTL::VFE);
   bench.card.receive(tagged);
   EXPECT_EQ(head(), 1u);
@@ -236,7 +236,7 @@ TEST_F(CardReceive, FiltersAndStripsVlanTags) {
   EXPECT_EQ(bench.bytes_at(Bench::buffer(1), 60), expected);
 }
 
-TEST_F(CardReceive, SaysNothingWhileTheLinkIsDownOrReceivingIsOff) {
+TEST_F(CardReceive, IgnoresFramesWhileTheLinkIsDownOrReceivingIsDisabled) {
   bench.card.set_carrier(false);
   bench.card.receive(Bench::frame(60));
   bench.card.set_carrier(true);
@@ -250,7 +250,7 @@ TEST_F(CardReceive, SaysNothingWhileTheLinkIsDownOrReceivingIsOff) {
 
 TEST_F(CardReceive, LosesFramesForADisabledQueue) {
   bench.write<hw::RXDCTL>(0, hw::RXDCTL::Value());
-  EXPECT_TRUE(bench.read<hw::RXDCTL>(0).has(hw::RXDCTL::ENABLE)) << "it takes a while";
+  EXPECT_TRUE(bench.read<hw::RXDCTL>(0).has(hw::RXDCTL::ENABLE)) << "disabling takes some time";
   bench.pass(Receive::kEnableTime);
   EXPECT_FALSE(bench.read<hw::RXDCTL>(0).has(hw::RXDCTL::ENABLE));
   bench.card.receive(Bench::frame(60));
@@ -258,17 +258,17 @@ TEST_F(CardReceive, LosesFramesForADisabledQueue) {
   EXPECT_EQ(head(), 0u);
 }
 
-TEST_F(CardReceive, NeverReachesWhatIsNotMapped) {
+TEST_F(CardReceive, NeverAccessesUnmappedMemory) {
   bench.memory.descriptor(Bench::kRxRing, 0) = intel::rx::armed(0xDEAD0000);
   bench.card.receive(Bench::frame(60));
   EXPECT_EQ(bench.card.dma().refused(), 1u);
   EXPECT_TRUE(intel::rx::done(slot(0).hi));
-  // A buffer whose end lies outside.
+  // A buffer whose end is not mapped.
   const std::uint64_t end = TestMemory::kBase + (1 << 20);
   bench.memory.descriptor(Bench::kRxRing, 1) = intel::rx::armed(end - 32);
   bench.card.receive(Bench::frame(60));
   EXPECT_EQ(bench.card.dma().refused(), 2u);
-  // A ring that is not there stops the queue.
+  // An unmapped ring stops the queue.
   bench.write<hw::RDBAH>(0, hw::RDBAH::Value(0xFFFF));
   bench.card.receive(Bench::frame(60));
   bench.card.receive(Bench::frame(60));
@@ -276,7 +276,7 @@ TEST_F(CardReceive, NeverReachesWhatIsNotMapped) {
   EXPECT_EQ(bench.card.receiver().losses().queue_broken, 2u);
 }
 
-TEST_F(CardReceive, WaitsWhileItMayNotMaster) {
+TEST_F(CardReceive, WaitsWhileBusMasteringIsOff) {
   bench.card.set_dma(nullptr);
   bench.card.receive(Bench::frame(60));
   EXPECT_EQ(head(), 0u);
@@ -285,20 +285,20 @@ TEST_F(CardReceive, WaitsWhileItMayNotMaster) {
   EXPECT_EQ(head(), 1u);
 }
 
-TEST_F(CardReceive, TakesATailOutsideTheRingForAnEmptyRing) {
+TEST_F(CardReceive, TreatsATailOutsideTheRingAsAnEmptyRing) {
   bench.write<hw::RDT>(0, hw::RDT::TAIL(Bench::kSlots));
   bench.card.receive(Bench::frame(60));
   EXPECT_EQ(head(), 0u);
   EXPECT_EQ(bench.card.receiver().waiting(), 1u);
 }
 
-TEST_F(CardReceive, LiesWhenATestTellsItTo) {
+TEST_F(CardReceive, WritesBackAnyContentForATest) {
   ASSERT_TRUE(bench.card.receiver().queue(0).write_back(intel::rx::written_back({.length = 4000})));
   EXPECT_EQ(intel::rx::length(slot(0).hi), 4000u);
   EXPECT_EQ(head(), 1u);
 }
 
-TEST_F(CardReceive, WritesTheOldFormatWhereSrrctlAsksForIt) {
+TEST_F(CardReceive, WritesTheLegacyFormatIfSrrctlSelectsIt) {
   bench.write<hw::SRRCTL>(0, hw::SRRCTL::LEGACY | hw::SRRCTL::BSIZEPACKET(2));
   bench.card.receive(Bench::frame(60));
   EXPECT_EQ(slot(0).lo, Bench::buffer(0));
@@ -321,19 +321,19 @@ TEST_F(CardReceive, CountsLengthsAndOctets) {
   EXPECT_EQ(counter<hw::TORL>(), octets);
 }
 
-TEST_F(CardReceive, OctetsStickAtTheirEnd) {
+TEST_F(CardReceive, OctetCountersSaturate) {
   bench.card.registers().set<hw::GORCH>(hw::GORCH::Value(0xFFFFFFFF));
   bench.card.registers().set<hw::GORCL>(hw::GORCL::Value(0xFFFFFFFF - 63));
   bench.card.receive(Bench::frame(59));
-  EXPECT_EQ(counter<hw::GORCL>(), 0xFFFFFFFF - 63) << "too short to be a good one";
+  EXPECT_EQ(counter<hw::GORCL>(), 0xFFFFFFFF - 63) << "too short to count as a good packet";
   bench.card.receive(Bench::frame(60));
-  EXPECT_EQ(counter<hw::GORCL>(), 0xFFFFFFFFu) << "64 octets are one too many";
+  EXPECT_EQ(counter<hw::GORCL>(), 0xFFFFFFFFu) << "64 octets exceed the maximum by one";
   bench.card.receive(Bench::frame(60));
   EXPECT_EQ(counter<hw::GORCL>(), 0xFFFFFFFFu);
   EXPECT_EQ(counter<hw::GORCH>(), 0xFFFFFFFFu);
 }
 
-TEST_F(CardReceive, OctetsReachTheirEndExactly) {
+TEST_F(CardReceive, OctetCountersReachTheirMaximum) {
   bench.card.registers().set<hw::GORCH>(hw::GORCH::Value(0xFFFFFFFF));
   bench.card.registers().set<hw::GORCL>(hw::GORCL::Value(0xFFFFFFFF - 65));
   bench.card.receive(Bench::frame(60));
@@ -341,7 +341,7 @@ TEST_F(CardReceive, OctetsReachTheirEndExactly) {
   EXPECT_EQ(counter<hw::GORCH>(), 0xFFFFFFFFu);
 }
 
-TEST_F(CardReceive, CountsDamagedFramesAndStoresThemOnlyIfTold) {
+TEST_F(CardReceive, CountsCorruptFramesAndStoresThemOnlyIfEnabled) {
   bench.card.receive_corrupt(Bench::frame(60));
   EXPECT_EQ(head(), 0u);
   EXPECT_EQ(counter<hw::CRCERRS>(), 1u);
@@ -358,13 +358,13 @@ TEST_F(CardReceive, CountsDamagedFramesAndStoresThemOnlyIfTold) {
   EXPECT_EQ(counter<hw::CRCERRS>(), 0u);
 }
 
-TEST_F(CardReceive, SaysWhetherItCouldTakeAFrame) {
+TEST_F(CardReceive, ReportsWhetherItCanReceiveAFrame) {
   EXPECT_TRUE(bench.card.can_receive());
   bench.write<hw::RDT>(0, hw::RDT::TAIL(0));
   unsigned taken = 0;
   for (; bench.card.can_receive() && taken < 10000; ++taken) bench.card.receive(Bench::frame(60));
   EXPECT_LT(taken, 10000u);
-  EXPECT_EQ(counter<hw::MPC>(), 0u) << "it says so before it has to drop one";
+  EXPECT_EQ(counter<hw::MPC>(), 0u) << "reported before a frame is dropped";
   bench.write<hw::RCTL>(bench.read<hw::RCTL>().without(hw::RCTL::RXEN));
   EXPECT_FALSE(bench.card.can_receive());
   change_control(hw::RCTL::RXEN);

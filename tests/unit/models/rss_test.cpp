@@ -8,7 +8,7 @@
 namespace pollux::models::igb {
 namespace {
 
-// The key and vectors by which Microsoft has implementations of RSS verified ("Verifying the RSS Hash Calculation").
+// The key and test vectors from Microsoft's "Verifying the RSS Hash Calculation".
 constexpr std::array<std::uint8_t, 40> kKey{0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67,
                                             0x25, 0x3d, 0x43, 0xa3, 0x8f, 0xb0, 0xd0, 0xca, 0x2b, 0xcb,
                                             0xae, 0x7b, 0x30, 0xb4, 0x77, 0xcb, 0x2d, 0xa3, 0x80, 0x30,
@@ -49,7 +49,7 @@ class CardRss : public testing::Test {
     bench.write<hw::RXCSUM>(hw::RXCSUM::PCSD);
     bench.write<hw::MRQC>(hw::MRQC::RSS | hw::MRQC::TCP_IPV4 | hw::MRQC::IPV4 | hw::MRQC::TCP_IPV6 | hw::MRQC::IPV6);
   }
-  /// What the card writes back for a frame that arrives in queue 0.
+  /// The card's write-back for a frame that arrives in queue 0.
   intel::Descriptor receive(std::span<const std::byte> frame) {
     const std::uint32_t slot = bench.read<hw::RDH>(0).raw();
     bench.arm(slot);
@@ -61,7 +61,7 @@ class CardRss : public testing::Test {
   Bench bench;
 };
 
-TEST_F(CardRss, HashesAsThePublishedVectorsSay) {
+TEST_F(CardRss, MatchesThePublishedVectors) {
   const auto tcp = receive(ipv4(6));
   EXPECT_EQ(intel::rx::rss_type(tcp.lo), intel::rx::RssType::tcp_ipv4);
   EXPECT_EQ(intel::rx::hash(tcp.lo), 0x51ccc178u);
@@ -78,7 +78,7 @@ TEST_F(CardRss, HashesAsThePublishedVectorsSay) {
   EXPECT_EQ(intel::rx::hash(other6.lo), 0x2cc18cd5u);
 }
 
-TEST_F(CardRss, KnowsEveryKindOfHash) {
+TEST_F(CardRss, SupportsEveryHashType) {
   using intel::rx::RssType;
   struct Kind {
     hw::MRQC::Bit field;
@@ -105,7 +105,7 @@ TEST_F(CardRss, KnowsEveryKindOfHash) {
   }
 }
 
-TEST_F(CardRss, LeavesExtensionHeadersAloneIfToldTo) {
+TEST_F(CardRss, IgnoresExtensionHeadersIfConfigured) {
   auto extended = ipv6(0);  // hop-by-hop options, 8 bytes, then TCP
   put(extended, 54, {6, 0, 0, 0, 0, 0, 0, 0});
   EXPECT_EQ(intel::rx::rss_type(receive(extended).lo), intel::rx::RssType::tcp_ipv6);
@@ -118,7 +118,7 @@ TEST_F(CardRss, LeavesExtensionHeadersAloneIfToldTo) {
   EXPECT_EQ(intel::rx::rss_type(receive(extended).lo), intel::rx::RssType::none);
 }
 
-TEST_F(CardRss, LeavesWhatIsNoIpAlone) {
+TEST_F(CardRss, DoesNotHashOtherProtocols) {
   const auto plain = receive(Bench::frame(60));
   EXPECT_EQ(intel::rx::rss_type(plain.lo), intel::rx::RssType::none);
   EXPECT_EQ(intel::rx::hash(plain.lo), 0u);
@@ -136,7 +136,7 @@ TEST_F(CardRss, FindsTheQueueInTheRedirectionTable) {
   EXPECT_EQ(bench.read<hw::RDH>(5).raw(), 1u);
 }
 
-TEST_F(CardRss, IsOffWithoutRoomForTheHash) {
+TEST_F(CardRss, IsOffUnlessPcsdReservesTheFieldForTheHash) {
   bench.write<hw::RXCSUM>(hw::RXCSUM::Value());
   const auto tcp = receive(ipv4(6));
   EXPECT_EQ(intel::rx::rss_type(tcp.lo), intel::rx::RssType::none);

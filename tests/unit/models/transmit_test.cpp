@@ -18,7 +18,7 @@ class CardTransmit : public testing::Test {
   [[nodiscard]] intel::Descriptor& slot(std::uint32_t number) {
     return bench.memory.descriptor(Bench::kTxRing, number);
   }
-  /// Puts the bytes behind slot `number`.
+  /// Writes the bytes to the buffer of slot `number`.
   void post(std::uint32_t number, std::span<const std::byte> bytes, std::uint64_t flags) {
     std::memcpy(bench.memory.at(Bench::buffer(number)), bytes.data(), bytes.size());
     slot(number) = intel::tx::data(Bench::buffer(number), static_cast<std::uint32_t>(bytes.size()),
@@ -45,7 +45,7 @@ TEST_F(CardTransmit, SendsAFrameAndReportsIt) {
   EXPECT_EQ(head(), 1u);
 }
 
-TEST_F(CardTransmit, ReportsOnlyWhereItIsAskedTo) {
+TEST_F(CardTransmit, ReportsOnlyIfRequested) {
   for (std::uint32_t i = 0; i < 4; ++i) post(i, Bench::frame(60 + i), i == 3 ? kWhole : intel::tx::kEndOfPacket);
   ring(4);
   EXPECT_EQ(bench.sent.size(), 4u);
@@ -59,7 +59,7 @@ TEST_F(CardTransmit, JoinsTheDescriptorsOfAFrame) {
   post(0, bytes.first(1000), 0);
   post(1, bytes.subspan(1000, 2000), 0);
   ring(2);
-  EXPECT_TRUE(bench.sent.empty()) << "the end is not there yet";
+  EXPECT_TRUE(bench.sent.empty()) << "the last descriptor is missing";
   EXPECT_EQ(head(), 2u);
   post(2, bytes.subspan(3000), kWhole);
   ring(3);
@@ -67,7 +67,7 @@ TEST_F(CardTransmit, JoinsTheDescriptorsOfAFrame) {
   EXPECT_EQ(bench.sent[0], frame);
 }
 
-TEST_F(CardTransmit, GoesRoundTheRing) {
+TEST_F(CardTransmit, WrapsAroundTheRing) {
   for (std::uint32_t i = 0; i < 40; ++i) {
     post(i % Bench::kSlots, Bench::frame(60 + i), kWhole);
     ring((i + 1) % Bench::kSlots);
@@ -76,7 +76,7 @@ TEST_F(CardTransmit, GoesRoundTheRing) {
   }
 }
 
-TEST_F(CardTransmit, PadsShortFramesOnlyIfTold) {
+TEST_F(CardTransmit, PadsShortFramesOnlyIfEnabled) {
   post(0, Bench::frame(20), kWhole);
   ring(1);
   ASSERT_EQ(bench.sent.size(), 1u);
@@ -104,14 +104,14 @@ TEST_F(CardTransmit, RecordsContextsAndInsertsTags) {
   EXPECT_EQ(bench.card.transmitter().queue(0).contexts()[1], intel::tx::context({.vlan = 0x602A, .index = 1}));
 }
 
-TEST_F(CardTransmit, SaysWhatItDoesNotOffload) {
+TEST_F(CardTransmit, CountsUnsupportedOffloads) {
   post(0, Bench::frame(60), kWhole | intel::tx::kInsertIpChecksum);
   ring(1);
   EXPECT_EQ(bench.sent.size(), 1u);
   EXPECT_EQ(bench.card.transmitter().offloads_skipped(), 1u);
 }
 
-TEST_F(CardTransmit, WaitsForLinkQueueAndSwitch) {
+TEST_F(CardTransmit, WaitsForLinkQueueAndEnable) {
   bench.card.set_carrier(false);
   post(0, Bench::frame(60), kWhole);
   ring(1);
@@ -138,7 +138,7 @@ TEST_F(CardTransmit, WaitsForLinkQueueAndSwitch) {
   EXPECT_EQ(bench.sent.size(), 3u);
 }
 
-TEST_F(CardTransmit, EnablesNoQueueBeforeItIsSwitchedOn) {
+TEST_F(CardTransmit, EnablesNoQueueBeforeTransmittingIsEnabled) {
   bench.write<hw::TCTL>(hw::TCTL::PSP);
   bench.write<hw::TXDCTL>(2, hw::TXDCTL::ENABLE);
   bench.pass(std::chrono::seconds(1));
@@ -148,10 +148,10 @@ TEST_F(CardTransmit, EnablesNoQueueBeforeItIsSwitchedOn) {
   EXPECT_TRUE(bench.read<hw::TXDCTL>(2).has(hw::TXDCTL::ENABLE));
 }
 
-TEST_F(CardTransmit, SurvivesAHostileDriver) {
+TEST_F(CardTransmit, ToleratesAHostileDriver) {
   slot(0) = intel::tx::data(0xDEAD0000, 60, 60, kWhole);  // not mapped
   slot(1) = intel::tx::data(Bench::buffer(1), 0, 0, kWhole);
-  slot(2) = {Bench::buffer(2), 60 | kWhole};  // the old format
+  slot(2) = {Bench::buffer(2), 60 | kWhole};  // the legacy format
   slot(3) = {Bench::buffer(3), 60 | kWhole | intel::tx::kAdvanced | std::uint64_t{7} << intel::tx::kTypeShift};
   post(4, Bench::frame(60), kWhole);
   slot(4).hi &= ~intel::tx::kInsertCrc;
@@ -172,7 +172,7 @@ TEST_F(CardTransmit, SurvivesAHostileDriver) {
   EXPECT_EQ(head(), 4u) << "a tail outside the ring";
   post(4, Bench::frame(60), kWhole);
   ring(5);
-  EXPECT_EQ(bench.sent.size(), 1u) << "and a good frame still goes out";
+  EXPECT_EQ(bench.sent.size(), 1u) << "a valid frame is still sent";
 }
 
 TEST_F(CardTransmit, StopsAtARingThatIsNotMapped) {
@@ -181,10 +181,10 @@ TEST_F(CardTransmit, StopsAtARingThatIsNotMapped) {
   EXPECT_EQ(head(), 0u);
   EXPECT_EQ(bench.card.dma().refused(), 1u);
   ring(2);
-  EXPECT_EQ(bench.card.dma().refused(), 1u) << "not tried again";
+  EXPECT_EQ(bench.card.dma().refused(), 1u) << "not retried";
 }
 
-TEST_F(CardTransmit, WritesItsHeadWhereItIsToldTo) {
+TEST_F(CardTransmit, WritesItsHeadBackIfConfigured) {
   const std::uint64_t where = TestMemory::kBase + 0x18000;
   bench.write<hw::TDWBAL>(0, hw::TDWBAL::Value(static_cast<std::uint32_t>(where) | 1));
   post(0, Bench::frame(60), kWhole);
@@ -193,7 +193,7 @@ TEST_F(CardTransmit, WritesItsHeadWhereItIsToldTo) {
   EXPECT_EQ(bench.bytes_at(where, 1)[0], std::byte{1});
 }
 
-TEST_F(CardTransmit, ComesBackInLoopback) {
+TEST_F(CardTransmit, ReceivesItsFramesInLoopback) {
   bench.start_rx();
   bench.write<hw::RCTL>(bench.read<hw::RCTL>().with(hw::RCTL::LBM_MAC));
   std::memcpy(bench.memory.at(TestMemory::kBase + 0x60000), Bench::frame(60).data(), 60);
@@ -204,7 +204,7 @@ TEST_F(CardTransmit, ComesBackInLoopback) {
   EXPECT_EQ(bench.bytes_at(Bench::buffer(0), 60), Bench::frame(60));
 }
 
-TEST_F(CardTransmit, CountsWhatItSends) {
+TEST_F(CardTransmit, CountsSentFrames) {
   auto broadcast = Bench::frame(100);
   std::fill_n(broadcast.begin(), 6, std::byte{0xFF});
   post(0, broadcast, intel::tx::kEndOfPacket);
@@ -221,7 +221,7 @@ TEST_F(CardTransmit, CountsWhatItSends) {
   EXPECT_EQ(counter<hw::GOTCL>(), 0u);
 }
 
-TEST_F(CardTransmit, BeginsNoFrameWhileTheWireIsBusy) {
+TEST_F(CardTransmit, StartsNoFrameWhileTheWireIsBusy) {
   post(0, Bench::frame(40), intel::tx::kReportStatus);
   post(1, Bench::frame(20), kWhole);
   post(2, Bench::frame(60), kWhole);

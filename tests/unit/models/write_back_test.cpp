@@ -54,7 +54,7 @@ class CardThresholds : public testing::Test {
   std::uint32_t next = 0;
 };
 
-TEST_F(CardThresholds, HoldWriteBacksUntilThereAreEnough) {
+TEST_F(CardThresholds, DelayWriteBacksUntilTheyAreReached) {
   receive(3);
   EXPECT_EQ(received(), 0u);
   EXPECT_FALSE(bench.read<hw::ICR>().has(hw::ICR::RXDW)) << "nothing was written back";
@@ -63,7 +63,7 @@ TEST_F(CardThresholds, HoldWriteBacksUntilThereAreEnough) {
   EXPECT_TRUE(bench.read<hw::ICR>().has(hw::ICR::RXDW));
   send(3);
   EXPECT_EQ(sent(), 0u);
-  EXPECT_EQ(bench.sent.size(), 3u) << "the frames left";
+  EXPECT_EQ(bench.sent.size(), 3u) << "the frames were sent";
   send(1);
   EXPECT_EQ(sent(), 4u);
 }
@@ -76,13 +76,13 @@ TEST_F(CardThresholds, EndWithTheModerationInterval) {
   bench.pass(49us);
   EXPECT_EQ(received(), 0u);
   bench.pass(1us);
-  EXPECT_EQ(received(), 2u) << "counted from the first that waits";
+  EXPECT_EQ(received(), 2u) << "the interval starts with the first pending write-back";
   EXPECT_EQ(sent(), 0u);
   bench.pass(50us);
   EXPECT_EQ(sent(), 2u);
 }
 
-TEST_F(CardThresholds, MeanNothingWithoutAnInterval) {
+TEST_F(CardThresholds, HaveNoEffectWithoutAnInterval) {
   use_vector(0);
   receive(1);
   EXPECT_EQ(received(), 1u);
@@ -90,7 +90,7 @@ TEST_F(CardThresholds, MeanNothingWithoutAnInterval) {
   EXPECT_EQ(sent(), 1u);
 }
 
-TEST_F(CardThresholds, StrandWriteBacksOfAQueueWithoutAVector) {
+TEST_F(CardThresholds, DelayWriteBacksForeverWithoutAVector) {
   receive(3);
   send(3);
   bench.pass(10s);
@@ -107,7 +107,7 @@ TEST_F(CardThresholds, EndWhenSoftwareFlushes) {
   EXPECT_EQ(sent(), 3u);
 }
 
-TEST_F(CardThresholds, EndWhenTheyAreLoweredOrTheQueueIsSwitchedOff) {
+TEST_F(CardThresholds, EndWhenTheyAreLoweredOrTheQueueIsDisabled) {
   receive(2);
   bench.write<hw::RXDCTL>(0, hw::RXDCTL::WTHRESH(2) | hw::RXDCTL::ENABLE);
   EXPECT_EQ(received(), 2u);
@@ -117,19 +117,19 @@ TEST_F(CardThresholds, EndWhenTheyAreLoweredOrTheQueueIsSwitchedOff) {
   EXPECT_EQ(sent(), 3u);
 }
 
-TEST_F(CardThresholds, AreForgottenByAReset) {
+TEST_F(CardThresholds, AreClearedByAReset) {
   receive(2);
   bench.card.reset();
   bench.pass(10ms);
   EXPECT_EQ(received(), 0u);
 }
 
-TEST_F(CardThresholds, TellOfFewDescriptors) {
+TEST_F(CardThresholds, ReportFewRemainingDescriptors) {
   bench.write<hw::RXDCTL>(0, hw::RXDCTL::ENABLE);
   receive(Bench::kSlots - 2);
   EXPECT_FALSE(bench.read<hw::ICR>().has(hw::ICR::RXDMT0));
   receive(1);
-  EXPECT_TRUE(bench.read<hw::ICR>().has(hw::ICR::RXDMT0)) << "RDMTS is 0: when none is left";
+  EXPECT_TRUE(bench.read<hw::ICR>().has(hw::ICR::RXDMT0)) << "RDMTS is 0: raised when no descriptor is left";
   EXPECT_EQ(bench.read<hw::RXDMTC>().raw(), 1u);
 }
 
