@@ -86,7 +86,7 @@ TEST(Failure, AStoppedQemuTimesOutAndCanBeOpenedAgain) {
     ASSERT_EQ(::kill(left.pid, SIGSTOP), 0);
     expect_gone(bench, left, right);
   }
-  EXPECT_THAT(bench.log, Contains(HasSubstr("no answer within 500 ms")));
+  EXPECT_THAT(bench.log, Contains(HasSubstr("did not respond within 500 ms")));
   expect_as_new(bench);
 }
 

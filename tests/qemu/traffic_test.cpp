@@ -93,7 +93,7 @@ TEST(Traffic, FramesMoveBetweenTwoQemusWithoutCopying) {
   EXPECT_EQ(frames[0], frame);
 }
 
-// Runs the test above again as user nobody, without capabilities and groups.
+// Runs TenThousandFramesArriveIntactBothWays again as user nobody, without capabilities and groups.
 TEST(Traffic, AnOrdinaryUserCanDoIt) {
   const pid_t child = ::fork();
   if (child == 0) {

@@ -60,7 +60,7 @@ TEST(NoIommu, OpensAndClosesInOrderAndWarnsOnce) {
   ASSERT_EQ(fixture.log.size(), 1u);
   EXPECT_EQ(fixture.log[0].first, LogLevel::warning);
   EXPECT_THAT(fixture.log[0].second, HasSubstr(kFirst + " is used without an IOMMU"));
-  EXPECT_THAT(fixture.log[0].second, HasSubstr("overwriting any memory of this machine"));
+  EXPECT_THAT(fixture.log[0].second, HasSubstr("overwrite any memory of this machine"));
 }
 
 TEST(NoIommu, IsNeverChosenAutomatically) {
