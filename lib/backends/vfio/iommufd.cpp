@@ -63,7 +63,7 @@ tl::unexpected<Error> explain_bind(const Host& host, const pci::DeviceInfo& devi
   switch (error) {
     // A device file serves one process at a time. Linux, drivers/vfio/vfio_main.c, vfio_df_open.
     case EINVAL:
-      return fail(ErrorCode::busy, what + ": it is already open, in this or another process",
+      return fail(ErrorCode::busy, what + ": it is in use by this or another process",
                   "find the process and end it: fuser -v /dev/vfio/devices/*");
     case EBUSY:
     case EPERM: return explain_group_in_use(host, device, what, error);

@@ -110,7 +110,7 @@ def no_iommu_is_an_opt_in_and_warns_once(bench: Bench) -> None:
     with bench.l2fwd(A, B) as l2fwd:
         require_counts(l2fwd.stop(), 0)
     said = bench.guest.check("cat /run/l2fwd.err")
-    require_message(said, "without an IOMMU", "overwriting any memory")
+    require_message(said, "without an IOMMU", "overwrite any memory")
     require(said.count("without an IOMMU") == 1, f"it was said more than once:\n{said}")
 
 
