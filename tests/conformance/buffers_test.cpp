@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Who owns a buffer when: pools that run dry, clones, memory of the application's, frames that cannot be sent.
+// Ownership of buffers: exhausted pools, clones, external buffers, frames that cannot be sent.
 #include <algorithm>
 #include <atomic>
 
@@ -10,7 +10,7 @@ namespace {
 
 class Buffers : public Conformance {
  protected:
-  /// Sends one mbuf on queue 0; whatever happens to it, it must be taken.
+  /// Sends one mbuf on queue 0. It must be accepted, also if it is then dropped.
   void send_one(MbufPtr mbuf) {
     Burst<1> burst;
     ASSERT_TRUE(burst.push(mbuf));
@@ -18,7 +18,7 @@ class Buffers : public Conformance {
   }
 };
 
-CONFORMANCE_TEST_WHERE(Buffers, SurvivesADryPool, traits.delivers && !traits.hands_over) {
+CONFORMANCE_TEST_WHERE(Buffers, SurvivesAnExhaustedPool, traits.delivers && !traits.is_zero_copy) {
   auto small = Mempool::create(*context_, {.count = 128});
   ASSERT_TRUE(small);
   start_both(config(), config(*small));
@@ -31,27 +31,27 @@ CONFORMANCE_TEST_WHERE(Buffers, SurvivesADryPool, traits.delivers && !traits.han
   }
   std::vector<MbufPtr> stolen;
   while (MbufPtr mbuf = small->allocate()) stolen.push_back(std::move(mbuf));
-  // What lies in caches of the port's own is still there to be used.
+  // The port can still use the mbufs in its own caches.
   const std::uint64_t failures = small->stats().allocation_failures;
   std::vector<Bytes> frames = make_frames(32, 60);
   std::vector<MbufPtr> held;
   if (!traits().by_file) send(left(), frames);
-  const auto dry = wait_until(context_->clock(), "the pool's running dry", std::chrono::seconds(10), [&] {
+  const auto exhausted = wait_until(context_->clock(), "exhaustion of the pool", std::chrono::seconds(10), [&] {
     Burst<32> burst;
     right().rx(0).rx_burst(burst);
     while (!burst.empty()) held.push_back(burst.pop());
     pass_time();
     if (held.size() >= 32) return true;
-    return traits().drops_when_dry ? drops(right(), "rx_pool_empty") != 0
-                                   : small->stats().allocation_failures > failures;
+    return traits().drops_when_exhausted ? drops(right(), "rx_pool_empty") != 0
+                                         : small->stats().allocation_failures > failures;
   });
-  ASSERT_TRUE(dry) << dry.error().message();
-  const std::uint64_t lost = traits().drops_when_dry ? drops(right(), "rx_pool_empty") : 0;
+  ASSERT_TRUE(exhausted) << exhausted.error().message();
+  const std::uint64_t lost = traits().drops_when_exhausted ? drops(right(), "rx_pool_empty") : 0;
   const std::size_t before = held.size();
   held.clear();
   stolen.clear();
-  // It resumes by itself; a port that lets frames wait has lost none.
-  if (traits().drops_when_dry) {
+  // The port resumes automatically. A port at which frames wait has lost none.
+  if (traits().drops_when_exhausted) {
     EXPECT_LE(before + lost, 32U);
     EXPECT_EQ(receive(right(), 32 - before - lost).size(), 32 - before - lost);
     EXPECT_EQ(exchange(left(), right(), frames), frames);
@@ -80,8 +80,8 @@ CONFORMANCE_TEST(Buffers, SendsClonesAndLeavesTheOriginalAlone) {
         std::fill(mbuf.bytes().begin(), mbuf.bytes().end(), std::uint8_t{0});
         ++received;
       }
-      DropCounter looked_at("looked at");
-      burst.drop(looked_at);
+      DropCounter checked("checked");
+      burst.drop(checked);
       if (received < 3) pass_time();
     }
     EXPECT_EQ(received, 3U);
@@ -111,7 +111,7 @@ CONFORMANCE_TEST(Buffers, SendsMemoryOfTheApplication) {
   EXPECT_EQ(freed, 1);
 }
 
-CONFORMANCE_TEST(Buffers, NamesWhatItCannotSend) {
+CONFORMANCE_TEST(Buffers, CountsFramesThatItCannotSend) {
   start_both();
   const PortLimits limits = left().info().limits;
   const auto expect_dropped = [&](const char* name, MbufPtr mbuf) {
@@ -132,7 +132,7 @@ CONFORMANCE_TEST(Buffers, NamesWhatItCannotSend) {
   expect_dropped("tx_bad_segment", std::move(with_gap));
   MbufPtr offloaded = make_mbuf(make_frame(60, 0));
   offloaded->set_tx_offload({.flags = TxOffload::tcp_segmentation, .l2 = 14, .l3 = 20, .l4 = 20});
-  // A card that learns the offload will drop this one for what it asks for, and not for asking.
+  // If a card later supports this offload, it drops this frame as tx_bad_offload instead.
   expect_dropped("tx_unsupported_offload", std::move(offloaded));
   if (limits.max_tx_segments < 255) {
     expect_dropped("tx_too_many_segments", make_mbuf(Bytes(limits.max_tx_segments + 1), 1));
@@ -143,8 +143,8 @@ CONFORMANCE_TEST(Buffers, NamesWhatItCannotSend) {
 CONFORMANCE_TEST(Buffers, RefusesMbufsOfAnotherContext) {
   start_both();
   Context other;
-  // Pools have numbers within their Context, and a build without checks tells an mbuf by that of its pool: with the
-  // first one's it would pass for one of ours.
+  // Pool numbers are unique only within a Context, and a build without checks identifies an mbuf's pool by its number.
+  // The first pool of the other Context would have the number of ours.
   const auto first = Mempool::create(other, {.count = 64});
   auto pool = Mempool::create(other, {.count = 64});
   ASSERT_TRUE(first && pool);
@@ -155,7 +155,7 @@ CONFORMANCE_TEST(Buffers, RefusesMbufsOfAnotherContext) {
   }
   EXPECT_EQ(drops(left(), "tx_unreachable"), 1U);
   EXPECT_EQ(pool->stats().in_use(), 0U);
-  forgive_misuse();
+  clear_misuse();
 }
 
 CONFORMANCE_TEST(Buffers, TakesAnotherCacheOfItsPoolOnly) {

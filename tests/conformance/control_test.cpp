@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a port answers and lets be changed: addresses, MTU, link, queues, counters.
+// Properties and settings of a port: addresses, MTU, link, queues, counters.
 #include <algorithm>
 #include <map>
 #include <set>
@@ -14,7 +14,7 @@ constexpr MacAddress kGroup{0x01, 0x00, 0x5E, 0x01, 0x02, 0x03};
 
 class Control : public Conformance {};
 
-CONFORMANCE_TEST(Control, SaysWhatItIs) {
+CONFORMANCE_TEST(Control, DescribesItself) {
   for (Port* port : {&left(), &right()}) {
     const PortInfo& info = port->info();
     EXPECT_FALSE(info.name.empty());
@@ -37,7 +37,7 @@ CONFORMANCE_TEST(Control, SaysWhatItIs) {
   EXPECT_EQ(left().mac()[0] & 1, 0);
 }
 
-CONFORMANCE_TEST(Control, TellsTheConfigurationThatIsInForce) {
+CONFORMANCE_TEST(Control, ReturnsTheConfigurationInForce) {
   EXPECT_TRUE(right().config().rx.empty());
   EXPECT_TRUE(right().config().tx.empty());
   PortConfig wanted = config();
@@ -66,7 +66,7 @@ CONFORMANCE_TEST(Control, TellsTheConfigurationThatIsInForce) {
   PortConfig refused = config();
   refused.rx.ring = 65;
   EXPECT_FALSE(right().configure(refused));
-  EXPECT_EQ(right().config(), expected) << "a refused configuration changes nothing";
+  EXPECT_EQ(right().config(), expected) << "a rejected configuration must change nothing";
   ASSERT_TRUE(right().configure({.tx = {.ring = 64}, .rx_queues = 0}));
   expected = {.tx = {{.ring = 64}}, .mtu = 1500, .burst_mode = best_of(BurstMode::best)};
   EXPECT_EQ(right().config(), expected);
@@ -139,7 +139,7 @@ CONFORMANCE_TEST(Control, ChangesItsAddress) {
   if (traits().filters) {
     send(left(), {make_frame(60, 1, before), make_frame(60, 2, kStranger)});
     EXPECT_EQ(receive(right(), 1), std::vector<Bytes>{make_frame(60, 2, kStranger)});
-    // It stays through stop and start.
+    // The address survives stop and start.
     ASSERT_TRUE(right().stop());
     ASSERT_TRUE(right().start());
     wait_for_links();
@@ -148,7 +148,7 @@ CONFORMANCE_TEST(Control, ChangesItsAddress) {
   }
 }
 
-CONFORMANCE_TEST(Control, HoldsFramesToItsMtu) {
+CONFORMANCE_TEST(Control, EnforcesItsMtu) {
   start_both();
   EXPECT_EQ(right().mtu(), 1500U);
   const PortLimits limits = right().info().limits;
@@ -162,7 +162,7 @@ CONFORMANCE_TEST(Control, HoldsFramesToItsMtu) {
     if (left().mtu() < 3000) {
       ASSERT_TRUE(left().set_mtu(3000));
     }
-    // The longest has room for a VLAN tag, which the kernel in between leaves to frames that have one.
+    // The longest frame includes a VLAN tag. The kernel between two TAP ports accepts that length only with a tag.
     const std::uint32_t headers = traits().needs_relay ? 14 : 18;
     const auto longest = [&](std::uint32_t mtu, std::uint32_t number) { return make_frame(mtu + headers, number); };
     send(left(), {longest(1500, 1), make_frame(1519, 2), make_frame(60, 3)});
@@ -177,7 +177,7 @@ CONFORMANCE_TEST(Control, HoldsFramesToItsMtu) {
   }
 }
 
-CONFORMANCE_TEST(Control, TellsItsLink) {
+CONFORMANCE_TEST(Control, ReportsItsLink) {
   start_both();
   for (Port* port : {&left(), &right()}) {
     const Link link = port->link();
@@ -208,7 +208,7 @@ CONFORMANCE_TEST_WHERE(Control, SendsAndReceivesOnSeveralQueues, traits.delivers
     }
     EXPECT_EQ(left().tx(queue).tx_burst(burst), 8U) << queue;
   }
-  // Queues have no order among each other.
+  // There is no order between frames of different queues.
   const std::vector<Bytes> arrived = receive(right(), sent);
   EXPECT_EQ(arrived.size(), sent);
   for (std::uint32_t number = 0; number < sent; ++number) {
@@ -223,7 +223,7 @@ CONFORMANCE_TEST_WHERE(Control, SendsAndReceivesOnSeveralQueues, traits.delivers
   }
 }
 
-CONFORMANCE_TEST(Control, AsksForServiceWithinReason) {
+CONFORMANCE_TEST(Control, RequestsServiceAtReasonableIntervals) {
   start_both();
   for (Port* port : {&left(), &right()}) {
     const auto due = port->service();
@@ -240,7 +240,7 @@ CONFORMANCE_TEST(Control, NamesEachCounterOnce) {
     std::map<std::string, std::uint64_t> values;
     for (const Counter& counter : port->extended_stats()) {
       EXPECT_FALSE(counter.name.empty());
-      EXPECT_TRUE(values.emplace(counter.name, counter.value).second) << counter.name << " is there twice";
+      EXPECT_TRUE(values.emplace(counter.name, counter.value).second) << counter.name << " appears twice";
     }
     const Stats stats = port->stats();
     for (const Counter& drop : stats.drops) {
@@ -258,7 +258,7 @@ CONFORMANCE_TEST(Control, NamesEachCounterOnce) {
           "tx_window_errors"}) {
       EXPECT_TRUE(values.contains(name)) << name << " of rtnl_link_stats64 is missing";
     }
-    // Nothing counts down, and nothing is reset by being read or by a stop.
+    // No counter decreases, and neither reading nor stopping resets one.
     ASSERT_TRUE(port->stop());
     for (const Counter& counter : port->extended_stats()) {
       EXPECT_GE(counter.value, values[counter.name]) << counter.name;
@@ -273,7 +273,7 @@ CONFORMANCE_TEST(Control, CountsPacketsAndDropsOfEachQueue) {
   both.rx_queues = std::min(queues, left().info().limits.max_rx_queues);
   both.tx_queues = queues;
   start_both(both, both);
-  // A frame that is refused for its length, by the last queue alone.
+  // Only the last queue rejects a frame, because of its length.
   MbufPtr runt = make_mbuf(make_frame(22, 0));
   ASSERT_TRUE(runt->trim(12));
   Burst<1> burst;
@@ -320,7 +320,7 @@ CONFORMANCE_TEST_WHERE(Control, DumpsItsRegistersWithoutChangingThem, traits.reg
   EXPECT_GT(registers.size(), traits().registers);
   for (const RegisterValue& value : registers) EXPECT_TRUE(names.insert(value.name).second) << value.name;
   expect_exchange(make_frames(16, 60));
-  // A counter that the dump had read would be cleared by it and never reach the port's own.
+  // If the dump read a clear-on-read counter, the port's statistics would miss its value.
   const std::uint64_t sent = left().stats().tx_packets;
   EXPECT_EQ(exchange(left(), right(), make_frames(16, 60)).size(), 16U);
   static_cast<void>(left().capability<RegisterDump>()->registers());

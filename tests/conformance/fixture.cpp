@@ -19,21 +19,21 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr std::size_t kHeader = 14;
-constexpr std::size_t kWindow = 32;  // frames on their way: half a ring
-/// Until a frame that is on its way must have arrived; long, for machines that do other things.
-constexpr Duration kPatience = seconds(10);
-/// How long nothing has to come until it counts as silence. On a machine that stands still that long a test passes that
-/// should fail, but none fails that should pass.
+constexpr std::size_t kWindow = 32;  // frames in flight: half a ring
+/// The longest wait for a frame. It is long, for machines under load.
+constexpr Duration kArrivalLimit = seconds(10);
+/// The time without frames that counts as silence. If the machine stalls for longer, a test may pass wrongly, but none
+/// fails wrongly.
 constexpr Duration kSilence = milliseconds(40);
 
 bool is_ours(const Bytes& frame) { return frame.size() >= kHeader && frame[12] == 0x88 && frame[13] == 0xB5; }
 
-/// With which instructions the suite's ports work: POLLUX_CONFORMANCE_PATH names another than the best.
+/// The burst mode of the suite's ports. POLLUX_CONFORMANCE_PATH selects another one than the best.
 BurstMode chosen_path() {
   const char* const text = std::getenv("POLLUX_CONFORMANCE_PATH");
   if (text == nullptr || *text == '\0') return BurstMode::best;
   const auto path = burst_mode_of(text);
-  if (!path) throw std::runtime_error("POLLUX_CONFORMANCE_PATH names no instructions");
+  if (!path) throw std::runtime_error("POLLUX_CONFORMANCE_PATH is not a known burst mode");
   return *path;
 }
 
@@ -78,9 +78,9 @@ void Conformance::SetUp() {
   if (pair().prepare) pair().prepare(*context_);
   if (traits().needs_relay) enter_own_network();
   left_ = open_port(pair().left);
-  // Before its sender has made it there is no file to read.
+  // Opened second, because opening the sender creates the file that the receiver reads.
   right_ = open_port(pair().right);
-  // After the ports, since one without an IOMMU takes no memory that has other addresses than physical ones.
+  // Created after the ports: a port without an IOMMU accepts no memory that was allocated before it.
   pool_ = must(Mempool::create(*context_, {.count = 2048, .name = "conformance"}));
   cache_.emplace(*pool_);
   if (traits().needs_relay) relay_ = std::make_unique<Relay>(pair().left, pair().right);
@@ -91,7 +91,7 @@ void Conformance::TearDown() {
   right_.reset();
   relay_.reset();
   if (pool_) {
-    EXPECT_EQ(pool_->stats().in_use(), 0U) << "buffers are missing after both ports were closed";
+    EXPECT_EQ(pool_->stats().in_use(), 0U) << "both ports are closed, but not all buffers were freed";
   }
   cache_.reset();
   pool_.reset();
@@ -123,8 +123,8 @@ void Conformance::start_both(const PortConfig& left, const PortConfig& right) {
 }
 
 void Conformance::wait_for_links() {
-  must(left_->wait_for_link(kPatience));
-  must(right_->wait_for_link(kPatience));
+  must(left_->wait_for_link(kArrivalLimit));
+  must(right_->wait_for_link(kArrivalLimit));
 }
 
 MbufPtr Conformance::make_mbuf(std::span<const std::uint8_t> frame, std::size_t segment_bytes) {
@@ -132,7 +132,7 @@ MbufPtr Conformance::make_mbuf(std::span<const std::uint8_t> frame, std::size_t 
   do {
     const std::size_t count = std::min(frame.size(), segment_bytes);
     MbufPtr segment = cache_->allocate();
-    if (segment == nullptr) throw std::runtime_error("the pool is dry");
+    if (segment == nullptr) throw std::runtime_error("the pool is exhausted");
     std::uint8_t* const data = segment->append(static_cast<std::uint32_t>(count));
     if (data == nullptr) throw std::runtime_error("a segment does not fit its mbuf");
     std::copy_n(frame.begin(), count, data);
@@ -147,29 +147,29 @@ MbufPtr Conformance::make_mbuf(std::span<const std::uint8_t> frame, std::size_t 
 }
 
 void Conformance::send(Port& port, const std::vector<Bytes>& frames, std::size_t segment_bytes) {
-  const Duration deadline = context_->clock().now() + kPatience;
+  const Duration deadline = context_->clock().now() + kArrivalLimit;
   auto next = frames.begin();
   Burst<32> burst;
   while (next != frames.end() || !burst.empty()) {
     while (next != frames.end() && !burst.full()) {
       MbufPtr mbuf = make_mbuf(*next++, segment_bytes);
-      if (!burst.push(mbuf)) throw std::runtime_error("a burst with room takes no mbuf");
+      if (!burst.push(mbuf)) throw std::runtime_error("a burst with room does not accept an mbuf");
     }
     port.tx(0).tx_burst(burst);
-    forget_own(port);
+    discard_own(port);
     if (burst.empty()) continue;
     pass_time();
     if (context_->clock().now() < deadline) continue;
     DropCounter stuck("stuck");
     burst.drop(stuck, *cache_);
-    ADD_FAILURE() << port.info().name << " takes no frames";
+    ADD_FAILURE() << port.info().name << " accepts no frames";
     return;
   }
 }
 
-// QEMU copies a frame to its card's functions while the sender's tail register is written.
-void Conformance::forget_own(Port& port) {
-  if (!traits().hears_itself) return;
+// QEMU copies a frame to all functions of its card, also the sender, during the write of the sender's tail register.
+void Conformance::discard_own(Port& port) {
+  if (!traits().receives_own_broadcasts) return;
   DropCounter own("own");
   Burst<32> burst;
   while (port.rx(0).rx_burst(burst) != 0) burst.drop(own, *cache_);
@@ -187,7 +187,7 @@ void Conformance::receive_multicast(Port& port, const MacAddress& group, bool on
 
 std::vector<Bytes> Conformance::receive(Port& port, std::size_t count) {
   std::vector<Bytes> frames;
-  DropCounter looked_at("looked at");
+  DropCounter checked("checked");
   Duration last = context_->clock().now();
   const auto poll = [&] {
     bool any = false;
@@ -198,14 +198,14 @@ std::vector<Bytes> Conformance::receive(Port& port, std::size_t count) {
       for (Mbuf& mbuf : burst) {
         if (Bytes bytes = content(mbuf); is_ours(bytes)) frames.push_back(std::move(bytes));
       }
-      burst.drop(looked_at, *cache_);
+      burst.drop(checked, *cache_);
     }
     return any;
   };
   while (frames.size() < count) {
     if (poll()) {
       last = context_->clock().now();
-    } else if (context_->clock().now() - last >= kPatience) {
+    } else if (context_->clock().now() - last >= kArrivalLimit) {
       break;
     } else {
       pass_time();
@@ -214,7 +214,7 @@ std::vector<Bytes> Conformance::receive(Port& port, std::size_t count) {
   return frames;
 }
 
-// A file is read from its beginning by whoever opens it.
+// A newly opened receiver reads the file from its beginning, so frames that were received before are skipped.
 void Conformance::reopen_receiver() {
   const PortConfig again = config();
   const std::uint32_t mtu = right_->mtu();
@@ -223,7 +223,7 @@ void Conformance::reopen_receiver() {
   must(right_->configure(again));
   if (mtu != again.mtu) must(right_->set_mtu(mtu));
   must(right_->start());
-  static_cast<void>(receive(*right_, in_file_));
+  static_cast<void>(receive(*right_, frames_in_file_));
 }
 
 std::vector<Bytes> Conformance::exchange(Port& from, Port& to, const std::vector<Bytes>& frames,
@@ -232,12 +232,12 @@ std::vector<Bytes> Conformance::exchange(Port& from, Port& to, const std::vector
   if (traits().by_file) {
     send(from, frames, segment_bytes);
     reopen_receiver();
-    in_file_ += frames.size();
+    frames_in_file_ += frames.size();
     return receive(*right_, frames.size());
   }
   for (std::size_t sent = 0; sent < frames.size();) {
-    // A long frame takes several of the receiver's buffers.
-    const std::size_t window = frames[sent].size() > 2048 ? 4 : traits().holds_back ? kWindow : kWindow / 2;
+    // A long frame needs several of the receiver's buffers.
+    const std::size_t window = frames[sent].size() > 2048 ? 4 : traits().waits_when_full ? kWindow : kWindow / 2;
     const std::size_t count = std::min(window, frames.size() - sent);
     const auto first = frames.begin() + static_cast<std::ptrdiff_t>(sent);
     send(from, {first, first + static_cast<std::ptrdiff_t>(count)}, segment_bytes);
@@ -261,12 +261,12 @@ void Conformance::expect_exchange(const std::vector<Bytes>& frames, std::size_t 
 
 void Conformance::expect_silence(Port& port) {
   const Duration end = context_->clock().now() + kSilence;
-  DropCounter looked_at("looked at");
+  DropCounter checked("checked");
   while (context_->clock().now() < end) {
     Burst<32> burst;
     port.rx(0).rx_burst(burst);
     for (Mbuf& mbuf : burst) EXPECT_FALSE(is_ours(content(mbuf))) << "a frame of " << mbuf.packet_length() << " bytes";
-    burst.drop(looked_at, *cache_);
+    burst.drop(checked, *cache_);
     pass_time();
   }
 }
@@ -293,7 +293,7 @@ std::uint64_t Conformance::dropped(Port& port, std::string_view prefix) {
 }
 
 void Conformance::settle(Port& port) {
-  const auto done = wait_until(context_->clock(), "the transmit ring's emptying", kPatience, [&] {
+  const auto done = wait_until(context_->clock(), "the transmit ring's emptying", kArrivalLimit, [&] {
     port.tx(0).tx_done_cleanup();
     pass_time();
     return port.tx(0).in_flight() == 0;
@@ -301,7 +301,7 @@ void Conformance::settle(Port& port) {
   EXPECT_TRUE(done) << port.info().name;
 }
 
-void Conformance::forgive_misuse() {
+void Conformance::clear_misuse() {
   const std::lock_guard guard(reports_);
   misuse_.clear();
 }

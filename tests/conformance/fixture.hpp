@@ -22,8 +22,8 @@ using Bytes = std::vector<std::uint8_t>;
 
 inline constexpr MacAddress kBroadcast{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF};
 
-/// A frame without FCS of at least 22 bytes: the EtherType for local experiments, its number, then bytes that follow
-/// from the number.
+/// Makes a frame of at least 22 bytes without FCS. It has the EtherType for local experiments, then `number`, then
+/// bytes derived from `number`.
 [[nodiscard]] Bytes make_frame(std::size_t bytes, std::uint32_t number, const MacAddress& to = kBroadcast);
 [[nodiscard]] std::vector<Bytes> make_frames(std::size_t count, std::size_t bytes, const MacAddress& to = kBroadcast);
 [[nodiscard]] Bytes content(const Mbuf& mbuf);
@@ -31,7 +31,7 @@ inline constexpr MacAddress kBroadcast{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF};
 /// Two ports of a pair on one Context and one pool. At its end both are closed, and all buffers must be home.
 class Conformance : public testing::Test {
  public:
-  /// Before it runs, which pair it is about.
+  /// Sets the pair to test. Called before the test runs.
   void use(const Pair& pair) { pair_ = &pair; }
 
  protected:
@@ -51,20 +51,20 @@ class Conformance : public testing::Test {
   [[nodiscard]] Port open_port(const std::string& uri);
   void wait_for_links();
 
-  /// An mbuf, or a chain of mbufs of at most `segment_bytes` each, with the frame in it.
+  /// Copies a frame to an mbuf, or to a chain of mbufs of at most `segment_bytes` each.
   [[nodiscard]] MbufPtr make_mbuf(std::span<const std::uint8_t> frame, std::size_t segment_bytes = 2048);
-  /// Hands all frames to `port`'s queue 0, in bursts of 32, until it has taken them.
+  /// Sends all frames on queue 0 of `port` in bursts of 32, until it has accepted them.
   void send(Port& port, const std::vector<Bytes>& frames, std::size_t segment_bytes = 2048);
-  /// Polls all receive queues until `count` of the suite's frames are here, or none comes any more.
+  /// Polls all receive queues until `count` of the suite's frames have arrived, or no more arrive.
   [[nodiscard]] std::vector<Bytes> receive(Port& port, std::size_t count);
-  /// Sends so few at once that none is lost, and returns what arrives.
+  /// Sends frames in groups so small that none is lost. Returns the frames that arrive.
   [[nodiscard]] std::vector<Bytes> exchange(Port& from, Port& to, const std::vector<Bytes>& frames,
                                             std::size_t segment_bytes = 2048);
-  /// Expects that the frames arrive, all, in order and unchanged; both ways where there are two.
+  /// Expects that all frames arrive in order and unchanged, in both directions if the pair has two.
   void expect_exchange(const std::vector<Bytes>& frames, std::size_t segment_bytes = 2048);
-  /// Expects that nothing of the suite's arrives.
+  /// Expects that none of the suite's frames arrives.
   void expect_silence(Port& port);
-  /// Whatever carries frames gets its turn; then a moment passes.
+  /// Runs the relay, if there is one, then sleeps for a short time.
   void pass_time();
 
   /// Has `port` receive a group's frames, or no longer, in the way that it has for that.
@@ -72,10 +72,10 @@ class Conformance : public testing::Test {
 
   [[nodiscard]] std::uint64_t drops(Port& port, std::string_view name);
   [[nodiscard]] static std::uint64_t dropped(Port& port, std::string_view prefix);
-  /// Waits until `port` has counted as many sent frames as were taken from it, less what was dropped.
+  /// Waits until the transmit ring of `port` is empty.
   void settle(Port& port);
-  /// Misuse was provoked: it is as it should be that it was reported.
-  void forgive_misuse();
+  /// Clears reports of misuse that the test provoked.
+  void clear_misuse();
 
   std::mutex reports_;
   std::vector<std::string> misuse_;
@@ -87,15 +87,15 @@ class Conformance : public testing::Test {
 
  private:
   void reopen_receiver();
-  /// Throws away what came back of what `port` sent.
-  void forget_own(Port& port);
+  /// Drops frames that `port` received from itself.
+  void discard_own(Port& port);
 
   const Pair* pair_ = nullptr;
   std::unique_ptr<Relay> relay_;
-  std::size_t in_file_ = 0;  // frames that a receiver of a file has had before
+  std::size_t frames_in_file_ = 0;  // frames in the file that were received before
 };
 
-/// A case as the program knows it, before it knows the pairs.
+/// A declared test case, independent of pairs.
 struct Case {
   const char* fixture;
   const char* name;
@@ -104,10 +104,10 @@ struct Case {
   bool (*applies)(const Traits& traits);
   Conformance* (*make)();
 };
-/// Notes a case; the result means nothing.
+/// Adds a case to the list. The result has no meaning.
 bool declare(const Case& declared);
-/// Makes a test of each case with each pair that it applies to: what a pair cannot do by nature has no test that could
-/// pass unjudged. To be called once, before the tests run.
+/// Registers a test for each case and each pair to which it applies. A pair has no tests for what it cannot do, so no
+/// test passes without a check. Call it once, before the tests run.
 void instantiate();
 
 /// A case that every pair has to pass.

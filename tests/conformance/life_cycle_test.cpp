@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The order of a port's states, and what a call that does not fit leaves behind: nothing.
+// The states of a port. A call that is invalid in a state must have no effect.
 #include <functional>
 
 #include "conformance/fixture.hpp"
@@ -44,7 +44,7 @@ class LifeCycle : public Conformance {
   const Named service_{"service", [](Port& p) { return code_of(p.service()); }};
 };
 
-CONFORMANCE_TEST(LifeCycle, RefusesCallsThatDoNotFitAnOpenedPort) {
+CONFORMANCE_TEST(LifeCycle, RejectsInvalidCallsWhenOpened) {
   EXPECT_EQ(left().rx_queue(0), nullptr);
   EXPECT_EQ(left().tx_queue(0), nullptr);
   expect_bad_state(left(), PortState::opened, {start_, stop_, set_mtu_, promiscuous_, multicast_});
@@ -52,10 +52,10 @@ CONFORMANCE_TEST(LifeCycle, RefusesCallsThatDoNotFitAnOpenedPort) {
   expect_exchange(make_frames(traits().delivers ? 8 : 0, 60));
 }
 
-CONFORMANCE_TEST(LifeCycle, RefusesCallsThatDoNotFitAConfiguredPort) {
+CONFORMANCE_TEST(LifeCycle, RejectsInvalidCallsWhenConfigured) {
   ASSERT_TRUE(left().configure(config()));
   expect_bad_state(left(), PortState::configured, {stop_});
-  // A stopped queue takes nothing and has nothing.
+  // A stopped queue accepts and returns no frames.
   Burst<4> burst;
   MbufPtr mbuf = make_mbuf(make_frame(60, 0));
   ASSERT_TRUE(burst.push(mbuf));
@@ -67,13 +67,13 @@ CONFORMANCE_TEST(LifeCycle, RefusesCallsThatDoNotFitAConfiguredPort) {
   burst.drop(unsent);
 }
 
-CONFORMANCE_TEST(LifeCycle, RefusesCallsThatDoNotFitAStartedPort) {
+CONFORMANCE_TEST(LifeCycle, RejectsInvalidCallsWhenStarted) {
   start_both();
   expect_bad_state(left(), PortState::started, {configure_, start_});
   expect_exchange(make_frames(traits().delivers ? 8 : 0, 60));
 }
 
-CONFORMANCE_TEST(LifeCycle, RefusesEverythingOnceClosed) {
+CONFORMANCE_TEST(LifeCycle, RejectsEveryCallAfterClose) {
   start_both();
   EXPECT_TRUE(left().close());
   expect_bad_state(left(), PortState::closed,
@@ -83,7 +83,7 @@ CONFORMANCE_TEST(LifeCycle, RefusesEverythingOnceClosed) {
   EXPECT_FALSE(left().link().up);
 }
 
-CONFORMANCE_TEST(LifeCycle, StartsAgainAsOften) {
+CONFORMANCE_TEST(LifeCycle, CanBeRestartedManyTimes) {
   start_both();
   for (int round = 0; round < 3; ++round) {
     expect_exchange(make_frames(traits().delivers ? 40 : 0, 60));
@@ -110,7 +110,7 @@ CONFORMANCE_TEST(LifeCycle, IsReconfiguredWhileStopped) {
   }
 }
 
-CONFORMANCE_TEST(LifeCycle, OpensAgainOnceClosed) {
+CONFORMANCE_TEST(LifeCycle, CanBeOpenedAgainAfterClose) {
   for (int round = 0; round < 2; ++round) {
     start_both();
     expect_exchange(make_frames(traits().delivers ? 8 : 0, 60));
@@ -122,7 +122,7 @@ CONFORMANCE_TEST(LifeCycle, OpensAgainOnceClosed) {
     left_ = open_port(pair().left);
     right_ = open_port(pair().right);
     if (traits().by_file || traits().needs_relay) {
-      start_both();  // but nothing can arrive: the file is empty, and the relay has interfaces that are gone
+      start_both();  // but no frame can arrive: the file is empty, or the relay's interfaces no longer exist
       return;
     }
   }
@@ -159,7 +159,7 @@ CONFORMANCE_TEST(LifeCycle, ChangesNothingForARefusedConfiguration) {
       with([](PortConfig& c) { c.tx.ring = 0; }),
       with([&](PortConfig& c) { c.mtu = limits.max_mtu + 1; }),
       with([&](PortConfig& c) { c.mtu = limits.min_mtu - 1; }),
-      with([](PortConfig& c) { c.rx.pool = nullptr; }),  // the cache's pool is another one then
+      with([](PortConfig& c) { c.rx.pool = nullptr; }),  // the cache then belongs to another pool
       with([&](PortConfig& c) { c.rx.pool = &*other_pool; }),
       with([&](PortConfig& c) { c.rx.cache = c.tx.cache = &other_cache; }),
   };
@@ -190,26 +190,26 @@ CONFORMANCE_TEST_WHERE(LifeCycle, DoesNotStartWithoutBuffersForItsRings, traits.
     EXPECT_EQ(code_of(right().start()), ErrorCode::no_memory);
     EXPECT_EQ(right().state(), PortState::configured);
   }
-  held = MempoolCache(*small);  // what the first held is at home again
+  held = MempoolCache(*small);  // frees the mbufs that the first cache held
   EXPECT_TRUE(right().start());
   EXPECT_TRUE(right().stop());
   EXPECT_EQ(small->stats().in_use(), 0U);
 }
 
-CONFORMANCE_TEST(LifeCycle, BringsAllBuffersHomeWhenClosedWithFramesOnTheirWay) {
+CONFORMANCE_TEST(LifeCycle, FreesAllBuffersWhenClosedWithFramesInFlight) {
   start_both();
-  // Less than any ring holds; the receiver never polls.
+  // Fewer frames than any ring holds. The receiver never polls.
   send(left(), make_frames(48, 200));
   EXPECT_TRUE(left().close());
   EXPECT_TRUE(right().close());
   EXPECT_EQ(pool_->stats().in_use(), 0U);
 }
 
-CONFORMANCE_TEST(LifeCycle, BringsAllBuffersHomeWhenTheReceiverClosesFirst) {
+CONFORMANCE_TEST(LifeCycle, FreesAllBuffersWhenTheReceiverClosesFirst) {
   start_both();
   send(left(), make_frames(48, 200));
   EXPECT_TRUE(right().close());
-  if (!traits().pushes_back) send(left(), make_frames(48, 200));
+  if (!traits().has_backpressure) send(left(), make_frames(48, 200));
   EXPECT_TRUE(left().close());
   EXPECT_EQ(pool_->stats().in_use(), 0U);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The suite's own main, since which tests there are follows from the pairs and their traits.
+// The suite has its own main function, because the pairs and their traits determine the tests.
 #include <gmock/gmock.h>
 
 #include <fmt/format.h>
@@ -16,9 +16,9 @@ std::vector<Case>& declared_cases() {
   return cases;
 }
 
-/// Stands for a case that no pair has to pass: nobody would miss it.
+/// Fails in place of a case that applies to no pair, which would otherwise never run.
 class Orphan : public testing::Test {
-  void TestBody() override { FAIL() << "this case applies to no pair that is known"; }
+  void TestBody() override { FAIL() << "this case applies to no known pair"; }
 };
 
 bool applies_somewhere(const Case& one) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Checksums that are left to be computed: whoever sends such a frame computes them, passes them on as what they are, or
-// drops the frame under a name. None sends it wrong.
+// Partial checksums: a port that sends such a frame computes the checksum, forwards it as partial, or drops and counts
+// the frame. No port sends a wrong checksum.
 #include <algorithm>
 #include <array>
 
@@ -9,12 +9,13 @@
 namespace pollux::conformance {
 namespace {
 
-constexpr std::uint16_t kL2 = 18;  // with the suite's EtherType, and a number where a tag might be
+constexpr std::uint16_t kL2 =
+    18;  // the Ethernet header with the suite's EtherType, and the frame number in place of a tag
 constexpr std::uint16_t kL3 = 20;
 constexpr std::size_t kL4At = kL2 + kL3;
 
-/// A transport protocol: what asks for its checksum, its number in IPv4, the bytes of its header, where its checksum
-/// lies in it and how long that is.
+/// A transport protocol: the offload flag of its checksum, its number in IPv4, the length of its header, and the offset
+/// and length of the checksum in it.
 struct Protocol {
   const char* name;
   std::uint32_t flag;
@@ -32,14 +33,14 @@ void put16(Bytes& bytes, std::size_t at, std::size_t number) {
   bytes[at + 1] = static_cast<std::uint8_t>(number);
 }
 
-// RFC 1071, the plain way; `sum` to begin with. Of its own, so that the library is not its own judge.
+// RFC 1071, starting with `sum`. A separate implementation, so that the test does not depend on the library's.
 std::uint16_t internet_checksum(std::span<const std::uint8_t> bytes, std::uint32_t sum = 0) {
   for (std::size_t i = 0; i < bytes.size(); ++i) sum += i % 2 == 0 ? std::uint32_t{bytes[i]} << 8 : bytes[i];
   while (sum >> 16 != 0) sum = (sum & 0xFFFF) + (sum >> 16);
   return static_cast<std::uint16_t>(~sum);
 }
 
-// RFC 9260, appendix A, bit by bit.
+// RFC 9260, appendix A, one bit at a time.
 std::uint32_t crc32c(std::span<const std::uint8_t> bytes) {
   std::uint32_t crc = ~std::uint32_t{0};
   for (const std::uint8_t byte : bytes) {
@@ -64,7 +65,7 @@ void put_checksums(Bytes& frame, const Protocol& protocol) {
   put16(frame, at, internet_checksum(l4, pseudo_header));
 }
 
-/// A packet of `payload` bytes behind its headers, with good checksums.
+/// A packet with `payload` bytes after its headers, and correct checksums.
 Bytes make_packet(const Protocol& protocol, std::size_t payload) {
   Bytes frame = make_frame(kL4At + protocol.header + payload, 1);
   std::fill_n(frame.begin() + kL2, kL3 + protocol.header, std::uint8_t{0});
@@ -89,7 +90,7 @@ class Offloads : public Conformance {
   [[nodiscard]] static TxOffload request_for(const Protocol& protocol) {
     return {.flags = TxOffload::ipv4_checksum | protocol.flag, .l2 = kL2, .l3 = kL3};
   }
-  /// The packet with its checksums left to be computed.
+  /// The packet with partial checksums.
   [[nodiscard]] MbufPtr make_partial(const Protocol& protocol, Bytes packet, std::size_t segment_bytes) {
     put16(packet, kL2 + 10, 0xA5A5);
     std::fill_n(packet.begin() + static_cast<std::ptrdiff_t>(kL4At + protocol.checksum), protocol.bytes, 0xA5);
@@ -102,7 +103,7 @@ class Offloads : public Conformance {
     ASSERT_TRUE(burst.push(mbuf));
     ASSERT_EQ(left().tx(0).tx_burst(burst), 1U);
   }
-  /// The next of the suite's frames that the right port receives; nothing if none comes any more.
+  /// The next of the suite's frames that the right port receives; empty if no more arrive.
   [[nodiscard]] MbufPtr receive_one() {
     if (traits().by_file) open_file();
     MbufPtr frame;
@@ -119,7 +120,7 @@ class Offloads : public Conformance {
     }));
     return frame;
   }
-  /// Expects `frame` to be `packet`, but for checksums of which the mbuf says that they are partial.
+  /// Expects that `frame` equals `packet`, except checksums that the mbuf marks as partial.
   void expect_right_or_partial(Mbuf& frame, const Bytes& packet, const std::string& what) {
     const RxMetadata metadata(frame);
     EXPECT_NE(metadata.ip_checksum(), ChecksumStatus::bad) << what;
@@ -133,9 +134,9 @@ class Offloads : public Conformance {
   }
 
  private:
-  // All that was written up to now is there; what came before was looked at.
+  // Opens the receiver on the file, and skips the frames that were received before.
   void open_file() {
-    const std::size_t seen = in_file_++;
+    const std::size_t seen = frames_in_file_++;
     right_.reset();
     right_ = open_port(pair().right);
     ASSERT_TRUE(right().configure(config()));
@@ -143,10 +144,10 @@ class Offloads : public Conformance {
     static_cast<void>(receive(right(), seen));
   }
 
-  std::size_t in_file_ = 0;
+  std::size_t frames_in_file_ = 0;
 };
 
-CONFORMANCE_TEST(Offloads, SendsNoPartialChecksumWrong) {
+CONFORMANCE_TEST(Offloads, NeverSendsAWrongChecksum) {
   start_both();
   std::uint64_t sent = 0;
   for (const Protocol& protocol : kProtocols) {
@@ -169,7 +170,7 @@ CONFORMANCE_TEST(Offloads, SendsNoPartialChecksumWrong) {
   EXPECT_EQ(dropped(left(), "tx_"), 0U);
 }
 
-CONFORMANCE_TEST(Offloads, SendsNoCloneWithAPartialChecksumWrong) {
+CONFORMANCE_TEST(Offloads, NeverSendsAWrongChecksumInAClone) {
   start_both();
   for (const Protocol& protocol : kProtocols) {
     const Bytes packet = make_packet(protocol, 101);
@@ -180,7 +181,7 @@ CONFORMANCE_TEST(Offloads, SendsNoCloneWithAPartialChecksumWrong) {
     const std::uint64_t refused = dropped(left(), "tx_shared_checksum");
     send_one(std::move(clone));
     settle(left());
-    EXPECT_EQ(content(*original), before) << protocol.name << ": bytes that are shared are nobody's to write";
+    EXPECT_EQ(content(*original), before) << protocol.name << ": the port must not write to shared bytes";
     if (!traits().delivers || dropped(left(), "tx_shared_checksum") == refused + 1) continue;
     const MbufPtr frame = receive_one();
     ASSERT_NE(frame, nullptr) << protocol.name;
@@ -189,7 +190,7 @@ CONFORMANCE_TEST(Offloads, SendsNoCloneWithAPartialChecksumWrong) {
   EXPECT_EQ(dropped(left(), "tx_"), dropped(left(), "tx_shared_checksum"));
 }
 
-CONFORMANCE_TEST(Offloads, NamesRequestsThatItDoesNotTake) {
+CONFORMANCE_TEST(Offloads, CountsUnsupportedRequests) {
   start_both();
   std::uint64_t refused = 0;
   for (std::uint32_t flag = 1; flag <= TxOffload::outer_udp_checksum; flag <<= 1) {
@@ -204,12 +205,12 @@ CONFORMANCE_TEST(Offloads, NamesRequestsThatItDoesNotTake) {
   EXPECT_EQ(left().offloads().tx_software_flags & ~left().offloads().tx_flags, 0U);
 }
 
-CONFORMANCE_TEST(Offloads, NamesRequestsThatDoNotFitTheFrame) {
+CONFORMANCE_TEST(Offloads, CountsRequestsThatDoNotMatchTheFrame) {
   start_both();
   std::uint64_t refused = 0;
   for (const Protocol& protocol : kProtocols) {
     const Bytes packet = make_packet(protocol, 101);
-    // The checksum would end a byte behind the frame.
+    // The checksum would end one byte after the end of the frame.
     const auto beyond = static_cast<std::uint16_t>(packet.size() - kL2 - protocol.checksum - protocol.bytes + 1);
     for (const TxOffload& request : {TxOffload{.flags = protocol.flag, .l2 = kL2, .l3 = beyond},
                                      TxOffload{.flags = TxOffload::ipv4_checksum, .l2 = kL2 + 1, .l3 = kL3},
@@ -226,7 +227,7 @@ CONFORMANCE_TEST(Offloads, NamesRequestsThatDoNotFitTheFrame) {
 CONFORMANCE_TEST_WHERE(Offloads, CarriesFramesBesideThoseWithRequests, traits.delivers && !traits.by_file) {
   start_both();
   const Bytes packet = make_packet(kProtocols[1], 30);
-  // On the fast path and off it in turn, in one burst.
+  // Frames for the fast path and the slow path alternate in one burst.
   Burst<8> burst;
   for (int i = 0; i < 8; ++i) {
     MbufPtr mbuf = i % 2 == 0 ? make_mbuf(packet) : make_partial(kProtocols[1], packet, 2048);

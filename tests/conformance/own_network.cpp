@@ -23,8 +23,8 @@ void write_file(const std::string& path, const std::string& text) {
   ::close(file);
 }
 
-/// 0, or errno.
-int leave_the_hosts_network() {
+/// Moves the process to a new network namespace. Returns 0 or errno.
+int leave_host_network() {
   if (::unshare(CLONE_NEWNET) == 0) return 0;
   const std::string user = std::to_string(::geteuid());
   if (::unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) return errno;
@@ -35,7 +35,7 @@ int leave_the_hosts_network() {
 enum Step : int { kAll = 0, kNetwork = 1, kDevice = 2, kInterface = 3 };
 
 Step try_all() {
-  if (leave_the_hosts_network() != 0) return kNetwork;
+  if (leave_host_network() != 0) return kNetwork;
   const int tun = ::open("/dev/net/tun", O_RDWR | O_CLOEXEC);
   if (tun < 0) return kDevice;
   ifreq request{};
@@ -48,14 +48,14 @@ Step try_all() {
 
 void enter_own_network() {
   static const int error = [] {
-    const int status = leave_the_hosts_network();
-    // The kernel's own neighbour discovery would be heard by the ports.
+    const int status = leave_host_network();
+    // Otherwise the ports would receive the kernel's neighbour discovery.
     for (const char* where : {"all", "default"}) {
       write_file(std::string("/proc/sys/net/ipv6/conf/") + where + "/disable_ipv6", "1");
     }
     return status;
   }();
-  if (error != 0) throw std::system_error(error, std::generic_category(), "a network of one's own");
+  if (error != 0) throw std::system_error(error, std::generic_category(), "cannot create a network namespace");
 }
 
 std::optional<std::string> own_network_obstacle() {
@@ -65,9 +65,9 @@ std::optional<std::string> own_network_obstacle() {
   if (child < 0 || ::waitpid(child, &status, 0) != child || !WIFEXITED(status)) return "fork failed";
   switch (WEXITSTATUS(status)) {
     case kAll: return std::nullopt;
-    case kNetwork: return "no network of one's own: run as root, or allow user namespaces";
+    case kNetwork: return "cannot create a network namespace: run as root, or allow user namespaces";
     case kDevice: return "/dev/net/tun cannot be opened: modprobe tun, or chmod 0666 /dev/net/tun, as root";
-    default: return "no TAP interface can be made: run as root";
+    default: return "cannot create a TAP interface: run as root";
   }
 }
 

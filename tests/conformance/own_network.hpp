@@ -6,11 +6,12 @@
 
 namespace pollux::conformance {
 
-/// Puts this thread into a network of its own, once, where TAP interfaces can be made and no other program sends. An
-/// ordinary user gets one where the system allows user namespaces. Throws.
+/// Moves this thread to a new network namespace, once. There it can create TAP interfaces, and no other program sends.
+/// Without root this needs user namespaces. Throws.
 void enter_own_network();
 
-/// Why that, or making a TAP interface in it, does not work on this machine; tried in a process of its own.
+/// The reason why a network namespace or a TAP interface in it cannot be created; nullopt if both can. A child process
+/// tries it.
 [[nodiscard]] std::optional<std::string> own_network_obstacle();
 
 }  // namespace pollux::conformance

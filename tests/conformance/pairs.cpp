@@ -20,32 +20,35 @@ namespace pollux::conformance {
 namespace {
 
 constexpr Traits kCard{};
-/// A virtual function of a card whose physical function the kernel has. QEMU's card does not leave the sender out when
-/// it copies a broadcast to its functions, and does not know VMOLR.MPME (hw/net/igb_core.c, igb_receive_assign).
+/// A virtual function of a card whose physical function the kernel drives. QEMU's card copies a broadcast to all its
+/// functions, including the sender, and does not implement VMOLR.MPME (hw/net/igb_core.c, igb_receive_assign).
 constexpr Traits kFunction{.promiscuous = false,
                            .all_multicast = false,
-                           .hears_itself = true,
-                           .holds_back = false,
+                           .receives_own_broadcasts = true,
+                           .waits_when_full = false,
                            .registers = 20,
                            .several_queues = false};
-constexpr Traits kRing{
-    .pushes_back = true, .drops_when_dry = false, .hands_over = true, .registers = 0, .checks_fill = false};
+constexpr Traits kRing{.has_backpressure = true,
+                       .drops_when_exhausted = false,
+                       .is_zero_copy = true,
+                       .registers = 0,
+                       .checks_fill = false};
 constexpr Traits kNull{.delivers = false,
                        .both_ways = false,
                        .filters = false,
-                       .drops_when_dry = false,
+                       .drops_when_exhausted = false,
                        .has_carrier = false,
                        .registers = 0,
                        .checks_fill = false};
 constexpr Traits kPcap{.both_ways = false,
                        .by_file = true,
                        .filters = false,
-                       .drops_when_dry = false,
+                       .drops_when_exhausted = false,
                        .has_carrier = false,
                        .registers = 0,
                        .several_queues = false,
                        .checks_fill = false};
-constexpr Traits kTap{.drops_when_dry = false,
+constexpr Traits kTap{.drops_when_exhausted = false,
                       .has_carrier = false,
                       .registers = 0,
                       .needs_relay = true,
@@ -53,11 +56,8 @@ constexpr Traits kTap{.drops_when_dry = false,
                       .checks_fill = false};
 
 /// The made-up card of examples/own_driver. It has no filter, and no rings.
-constexpr Traits kOwnDriver{.filters = false,
-                            .drops_when_dry = true,
-                            .registers = 0,
-                            .several_queues = false,
-                            .checks_fill = false};
+constexpr Traits kOwnDriver{
+    .filters = false, .drops_when_exhausted = true, .registers = 0, .several_queues = false, .checks_fill = false};
 
 /// Adds the driver and the card as the example's program does.
 void add_own_driver(Context& context) {
@@ -71,7 +71,7 @@ std::string scratch_file() {
   return fmt::format("{}/pollux-conformance-{}.pcap", folder != nullptr ? folder : "/tmp", ::getpid());
 }
 
-/// Why there can be no TAP interfaces here, if so.
+/// The reason why TAP interfaces cannot be created; nullopt if they can.
 std::optional<std::string> tap_obstacle() {
   auto obstacle = own_network_obstacle();
   if (obstacle) *obstacle += "; or leave the pair out with POLLUX_CONFORMANCE_SKIP=tap";

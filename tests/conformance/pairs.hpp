@@ -12,33 +12,34 @@
 
 namespace pollux::conformance {
 
-/// What a port cannot do by nature, so that nobody expects it: the table is in pairs.cpp. All else every port does.
+/// Capabilities in which pairs of ports differ; pairs.cpp has the table. Every port has to do everything else.
 struct Traits {
-  bool delivers = true;        ///< what one port sends the other receives
-  bool both_ways = true;       ///< and the other way round
-  bool by_file = false;        ///< the receiver sees what was sent before it was opened, and no more
-  bool filters = true;         ///< by address
-  bool promiscuous = true;     ///< can be made to receive frames for any destination
-  bool all_multicast = true;   ///< can be made to receive every multicast frame; else groups are asked for
-  bool hears_itself = false;   ///< what it sends to everybody comes back to it, too
-  bool pushes_back = false;    ///< a receiver that does not poll makes tx_burst take part of a burst
-  bool drops_when_dry = true;  ///< a frame that finds the pool dry is dropped under a name; else it waits
-  bool hands_over = false;     ///< the receiver gets the sender's own mbufs, and needs none of its pool
-  bool has_carrier = true;     ///< the link is down while the other port is not started
-  bool holds_back = true;      ///< a frame that finds its only ring full waits for room
-  std::size_t registers = 50;  ///< more than so many are in its register dump; 0: it has none
-  bool needs_relay = false;    ///< the kernel has the other end, and the test carries frames between the two
-  bool several_queues = true;  ///< each way
-  bool checks_fill = true;     ///< start fails if the pool cannot fill the receive rings
+  bool delivers = true;                  ///< the right port receives what the left port sends
+  bool both_ways = true;                 ///< the left port also receives what the right port sends
+  bool by_file = false;                  ///< the receiver gets only frames that were sent before it was opened
+  bool filters = true;                   ///< filters frames by destination address
+  bool promiscuous = true;               ///< can be made to receive frames for any destination
+  bool all_multicast = true;             ///< has an all-multicast mode; else the test adds multicast groups
+  bool receives_own_broadcasts = false;  ///< receives its own broadcasts
+  bool has_backpressure = false;         ///< if the receiver does not poll, tx_burst accepts only part of a burst
+  bool drops_when_exhausted = true;      ///< drops and counts frames while the pool is exhausted; else frames wait
+  bool is_zero_copy = false;             ///< the receiver gets the sender's mbufs and needs no mbufs of its pool
+  bool has_carrier = true;               ///< the link is down while the other port is not started
+  bool waits_when_full = true;           ///< a frame waits if the receive ring is full
+  std::size_t registers = 50;            ///< its register dump has more registers than this; 0: no register dump
+  bool needs_relay = false;              ///< the test relays frames between the kernel's ends of the two ports
+  bool several_queues = true;            ///< has several queues in each direction
+  bool checks_fill = true;               ///< start fails if the pool cannot fill the receive rings
 };
 
-/// Two ports that are joined, or one that stands alone.
+/// Two connected ports.
 struct Pair {
   std::string name;  ///< a test's suffix: letters, digits and '_'
   std::string left;  ///< URIs
   std::string right;
   Traits traits;
-  /// Why it cannot be tried on this machine: its tests fail with that, unless the environment says to leave it out.
+  /// If set, the reason why this machine cannot test the pair. Its tests then fail with this text, unless
+  /// POLLUX_CONFORMANCE_SKIP names the pair.
   std::optional<std::string> obstacle;
   /// Called with each new Context before a port is opened on it; empty where the library knows the ports by itself.
   std::function<void(Context&)> prepare = {};
@@ -47,11 +48,11 @@ struct Pair {
 /// Its name, for messages of a test.
 std::ostream& operator<<(std::ostream& out, const Pair& pair);
 
-/// All pairs that are built in, and the one of POLLUX_CONFORMANCE_PORTS ("A,B": that one alone).
+/// All built-in pairs, or only the pair of POLLUX_CONFORMANCE_PORTS ("A,B") if that is set.
 [[nodiscard]] const std::vector<Pair>& pairs();
-/// The first of these alone, whatever the environment says.
+/// All built-in pairs, independent of the environment.
 [[nodiscard]] std::vector<Pair> built_in_pairs();
-/// What a pair of POLLUX_CONFORMANCE_PORTS can be, and none that is built in is.
+/// The traits that only a pair of POLLUX_CONFORMANCE_PORTS can have.
 [[nodiscard]] std::vector<Traits> traits_elsewhere();
 
 }  // namespace pollux::conformance

@@ -6,8 +6,8 @@
 
 namespace pollux::conformance {
 
-/// Carries the suite's frames between the kernel's ends of two TAP interfaces, by packet sockets, so that two `tap:`
-/// ports are joined.
+/// Connects two `tap:` ports: it copies the suite's frames between the kernel's ends of the two TAP interfaces, with
+/// packet sockets.
 class Relay {
  public:
   /// The ports must be open. Throws.
@@ -16,7 +16,7 @@ class Relay {
   Relay& operator=(const Relay&) = delete;
   ~Relay();
 
-  /// Carries all that waits.
+  /// Copies all waiting frames.
   void run();
 
  private:

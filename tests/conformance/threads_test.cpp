@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Ports are polled by one thread while another controls them.
+// One thread polls a port while another controls it.
 #include <algorithm>
 #include <atomic>
 #include <thread>
@@ -9,7 +9,7 @@
 namespace pollux::conformance {
 namespace {
 
-/// Sends on one port and receives on the other, with a cache of its own, until told to end.
+/// A thread that sends on one port and receives on the other, with its own cache, until it is told to end.
 class Poller {
  public:
   Poller(Port& left, Port& right, const Mempool& pool) : left_(left), right_(right), cache_(pool, 64) {
@@ -30,7 +30,7 @@ class Poller {
   void run() {
     const Bytes frame = make_frame(100, 1);
     DropCounter unsent("unsent");
-    DropCounter looked_at("looked at");
+    DropCounter checked("checked");
     while (!end_.load(std::memory_order_relaxed)) {
       Burst<8> burst;
       if (burst.fill(cache_, 8)) {
@@ -41,7 +41,7 @@ class Poller {
       left_.tx(0).tx_done_cleanup();
       right_.rx(0).rx_burst(burst);
       received_.fetch_add(burst.size(), std::memory_order_relaxed);
-      burst.drop(looked_at, cache_);
+      burst.drop(checked, cache_);
       std::this_thread::yield();
     }
   }
@@ -87,12 +87,12 @@ CONFORMANCE_TEST(Threads, StopsAndStartsWhileAnotherThreadPolls) {
   const Stats received = right().stats();
   EXPECT_EQ(sent.tx_burst_packets, poller.made());
   EXPECT_EQ(received.rx_burst_packets, poller.received());
-  if (traits().registers != 0) return;  // frames that a reset of the card found on their way are in no counter of it
+  if (traits().registers != 0) return;  // a reset of the card loses frames in flight without counting them
   EXPECT_EQ(sent.tx_burst_packets, sent.tx_packets + dropped(left(), "tx_"));
   EXPECT_EQ(received.rx_packets, received.rx_burst_packets + dropped(right(), "rx_"));
 }
 
-CONFORMANCE_TEST(Threads, TellsItsCountersToAnyThread) {
+CONFORMANCE_TEST(Threads, AllowsAnyThreadToReadCounters) {
   PortConfig own = config(*pool_);
   start_both(own, own);
   Poller poller(left(), right(), *pool_);
@@ -120,11 +120,11 @@ CONFORMANCE_TEST_WHERE(Threads, ReceivesOnOneThreadWhatAnotherSends,
   std::thread sender([&] {
     MempoolCache cache(*pool_, 64);
     for (std::uint32_t number = 0; number < kFrames && !over; ++number) {
-      // So few on their way that a card has room for all.
+      // Limits the frames in flight, so that a card has room for all.
       while (number - received.load(std::memory_order_acquire) > 24 && !over) std::this_thread::yield();
       Burst<1> burst;
       if (!burst.fill(cache, 1)) {
-        ADD_FAILURE() << "the pool is dry";
+        ADD_FAILURE() << "the pool is exhausted";
         break;
       }
       const Bytes frame = make_frame(64, number);
@@ -135,13 +135,13 @@ CONFORMANCE_TEST_WHERE(Threads, ReceivesOnOneThreadWhatAnotherSends,
     }
   });
   const Duration deadline = context_->clock().now() + std::chrono::seconds(60);
-  DropCounter looked_at("looked at");
+  DropCounter checked("checked");
   bool in_order = true;
   for (std::uint32_t expected = 0; expected < kFrames && in_order && context_->clock().now() < deadline;) {
     Burst<32> burst;
     if (right().rx(0).rx_burst(burst) == 0) std::this_thread::yield();
     for (Mbuf& mbuf : burst) in_order = in_order && content(mbuf) == make_frame(64, expected++);
-    burst.drop(looked_at);
+    burst.drop(checked);
     received.store(expected, std::memory_order_release);
   }
   over = true;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What is sent arrives: every length, in order, byte for byte, and every frame is accounted for.
+// Sent frames arrive unchanged and in order, with every length. Every frame is accounted for.
 #include <algorithm>
 
 #include "conformance/fixture.hpp"
@@ -16,7 +16,7 @@ CONFORMANCE_TEST_WHERE(Traffic, CarriesEveryLength, traits.delivers) {
   expect_exchange(frames);
 }
 
-CONFORMANCE_TEST_WHERE(Traffic, KeepsTheOrderRoundItsRingsManyTimes, traits.delivers) {
+CONFORMANCE_TEST_WHERE(Traffic, KeepsTheOrderWhenItsRingsWrap, traits.delivers) {
   start_both();
   expect_exchange(make_frames(1000, 64));
 }
@@ -46,7 +46,7 @@ CONFORMANCE_TEST(Traffic, TakesBurstsOfAnySize) {
   }
 }
 
-CONFORMANCE_TEST_WHERE(Traffic, HandsOutNoMoreThanIsAskedFor, traits.delivers && !traits.by_file) {
+CONFORMANCE_TEST_WHERE(Traffic, ReturnsNoMoreThanTheLimit, traits.delivers && !traits.by_file) {
   start_both();
   send(left(), make_frames(20, 60));
   std::uint32_t got = 0;
@@ -56,8 +56,8 @@ CONFORMANCE_TEST_WHERE(Traffic, HandsOutNoMoreThanIsAskedFor, traits.delivers &&
     ASSERT_LE(count, 3U);
     ASSERT_EQ(count, burst.size());
     got += count;
-    DropCounter looked_at("looked at");
-    burst.drop(looked_at);
+    DropCounter checked("checked");
+    burst.drop(checked);
     if (count == 0) pass_time();
   }
   EXPECT_EQ(got, 20U);
@@ -86,7 +86,7 @@ CONFORMANCE_TEST_WHERE(Traffic, CarriesJumboFrames, traits.delivers) {
   expect_exchange(frames, 2048);
 }
 
-CONFORMANCE_TEST_WHERE(Traffic, PutsJumboFramesIntoSmallBuffers, traits.delivers && !traits.hands_over) {
+CONFORMANCE_TEST_WHERE(Traffic, PutsJumboFramesIntoSmallBuffers, traits.delivers && !traits.is_zero_copy) {
   const auto small = Mempool::create(*context_, {.count = 1024, .data_room = 1024});
   ASSERT_TRUE(small);
   PortConfig sender = config();
@@ -109,7 +109,7 @@ CONFORMANCE_TEST_WHERE(Traffic, PutsJumboFramesIntoSmallBuffers, traits.delivers
   EXPECT_EQ(small->stats().in_use(), 0U);
 }
 
-CONFORMANCE_TEST_WHERE(Traffic, CountsWhatItCarries, traits.delivers) {
+CONFORMANCE_TEST_WHERE(Traffic, CountsFramesAndBytes, traits.delivers) {
   start_both();
   const MacAddress group{0x01, 0x00, 0x5E, 0, 0, 1};
   receive_multicast(right(), group, true);
@@ -127,7 +127,7 @@ CONFORMANCE_TEST_WHERE(Traffic, CountsWhatItCarries, traits.delivers) {
   EXPECT_EQ(received.rx_burst_packets, 150U);
   EXPECT_EQ(received.rx_packets, 150U);
   EXPECT_EQ(received.rx_bytes, bytes);
-  EXPECT_EQ(received.multicast, 50U) << "broadcasts are none";
+  EXPECT_EQ(received.multicast, 50U) << "broadcasts are not counted as multicast";
   EXPECT_EQ(received.rx_errors, 0U);
   EXPECT_EQ(dropped(right(), "rx_"), 0U);
 }
@@ -138,7 +138,7 @@ CONFORMANCE_TEST(Traffic, AccountsForEveryFrame) {
   if (traits().delivers) {
     ASSERT_EQ(exchange(left(), right(), frames).size(), frames.size());
   }
-  // These are received by nobody who polls.
+  // The receiver does not poll for these frames.
   send(left(), make_frames(40, 60));
   settle(left());
   pass_time();
@@ -152,7 +152,7 @@ CONFORMANCE_TEST(Traffic, AccountsForEveryFrame) {
   EXPECT_EQ(pool_->stats().in_use(), 0U);
 }
 
-CONFORMANCE_TEST_WHERE(Traffic, TakesPartOfABurstWhenTheRingIsFull, traits.pushes_back) {
+CONFORMANCE_TEST_WHERE(Traffic, TakesPartOfABurstWhenTheRingIsFull, traits.has_backpressure) {
   start_both();
   const std::vector<Bytes> frames = make_frames(200, 60);
   Burst<200> burst;
@@ -175,14 +175,14 @@ CONFORMANCE_TEST_WHERE(Traffic, TakesPartOfABurstWhenTheRingIsFull, traits.pushe
   EXPECT_EQ(arrived, frames);
 }
 
-CONFORMANCE_TEST_WHERE(Traffic, MakesFramesItself, !traits.delivers) {
+CONFORMANCE_TEST_WHERE(Traffic, GeneratesFrames, !traits.delivers) {
   start_both();
   Burst<32> burst;
   for (int round = 0; round < 10; ++round) {
     ASSERT_EQ(right().rx(0).rx_burst(burst), 32U);
     for (Mbuf& mbuf : burst) ASSERT_EQ(mbuf.packet_length(), 60U);
-    DropCounter looked_at("looked at");
-    burst.drop(looked_at);
+    DropCounter checked("checked");
+    burst.drop(checked);
   }
   EXPECT_EQ(right().stats().rx_packets, 320U);
   EXPECT_EQ(right().stats().rx_bytes, 320U * 60);

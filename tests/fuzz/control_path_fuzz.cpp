@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A port's whole life on a card whose registers answer anything: nothing hangs, crashes or leaks, and what goes wrong
-// is an error.
+// The whole life cycle of a port on a card whose registers return arbitrary values. Nothing may hang, crash or leak,
+// and each failure must be an error.
 #include <fuzzer/FuzzedDataProvider.h>
 
 #include <chrono>
@@ -17,7 +17,7 @@
 namespace pollux::test {
 namespace {
 
-/// Answers for the card whenever the input says so.
+/// Replaces read values and drops writes as the input says.
 class LyingDevice final : public DeviceDecorator {
  public:
   LyingDevice(std::unique_ptr<Device> inner, FuzzedDataProvider& input)
@@ -26,7 +26,7 @@ class LyingDevice final : public DeviceDecorator {
  protected:
   std::uint32_t read_register(unsigned bar, std::uint32_t offset) noexcept override {
     const std::uint32_t truth = DeviceDecorator::read_register(bar, offset);
-    // Where the input has ended the card is honest, so that every run ends.
+    // At the end of the input the card works correctly, so that every run ends.
     if (input_.remaining_bytes() == 0) return truth;
     switch (input_.ConsumeIntegralInRange(0, 15)) {
       case 0: return input_.ConsumeIntegral<std::uint32_t>();
@@ -73,7 +73,7 @@ void live(Port& port, Machine& machine, FuzzedDataProvider& input) {
     return;
   for (int starts = 0; starts < 3; ++starts) {
     if (!port.start()) return;
-    // Virtual time passes in small steps, so the whole wait for a link is worth it only now and then.
+    // The wait for a link takes many small steps of virtual time, so it is done only sometimes.
     const bool patient = input.ConsumeIntegralInRange(0, 31) == 31;
     static_cast<void>(port.wait_for_link(std::chrono::milliseconds(patient ? 3000 : 2)));
     exchange(port, machine);

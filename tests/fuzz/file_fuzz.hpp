@@ -7,8 +7,8 @@
 
 namespace pollux::test {
 
-/// Opens the port "`scheme`FILE" with the input in the file, starts it, polls until it has been silent for a while,
-/// and closes it. Whatever is in the file: an error that says so, or frames that are sound.
+/// Writes the input to a file, opens the port "`scheme`FILE", starts it, polls until no frames arrive for some time,
+/// and closes it. Each file must give an error with a text, or valid frames.
 void live_on_file(std::string_view scheme, const std::uint8_t* data, std::size_t size);
 
 }  // namespace pollux::test

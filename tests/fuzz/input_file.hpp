@@ -7,7 +7,7 @@
 
 namespace pollux::test {
 
-/// A nameless file with a fuzzer's input in it, for what is opened by name.
+/// An anonymous file (memfd) with the fuzzer's input, for code that opens a file by name.
 class InputFile {
  public:
   InputFile(const std::uint8_t* data, std::size_t size);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The in-process card under a driver that writes anything into any register, with any bytes where its rings lie.
+// The in-process card with a driver that writes arbitrary values to arbitrary registers, and arbitrary bytes in its
+// rings.
 #include <fuzzer/FuzzedDataProvider.h>
 
 #include <chrono>
@@ -12,7 +13,7 @@
 namespace pollux::test {
 namespace {
 
-/// The little memory that the card can reach; the sanitizer watches its ends.
+/// The small memory that the card can access. The sanitizer detects accesses beyond its ends.
 class Memory final : public ModelDma {
  public:
   static constexpr std::uint64_t kIova = 0x100000;
@@ -22,7 +23,7 @@ class Memory final : public ModelDma {
     if (iova < kIova || length > kBytes || iova - kIova > kBytes - length) return nullptr;
     return bytes_.data() + (iova - kIova);
   }
-  /// Where the next descriptors and frames come from.
+  /// The input that provides the next descriptors and frames.
   void fill(std::size_t at, const std::vector<std::uint8_t>& bytes) {
     for (std::size_t i = 0; i < bytes.size(); ++i) bytes_[(at + i) % kBytes] = static_cast<std::byte>(bytes[i]);
   }
@@ -31,7 +32,7 @@ class Memory final : public ModelDma {
   std::vector<std::byte> bytes_ = std::vector<std::byte>(kBytes);
 };
 
-// Most often a register that there is; sometimes any offset, aligned or not as the window gives it.
+// Usually the offset of an existing register, sometimes any offset.
 std::uint32_t pick_offset(FuzzedDataProvider& input) {
   if (input.ConsumeIntegralInRange(0, 7) == 0) return input.ConsumeIntegralInRange<std::uint32_t>(0, 0x7FFF) * 4;
   const auto& info = hw::igb::kRegisters[input.ConsumeIntegralInRange<std::size_t>(0, hw::igb::kRegisters.size() - 1)];

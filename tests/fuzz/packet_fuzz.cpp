@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A frame with anything in it: no byte beyond it is read, offsets are in order, and packet type and verdicts are those
-// of the in-process card's own parser. Its first bytes show nothing that all do not.
+// Parses arbitrary frames. No byte beyond a frame may be read, offsets must be in order, and packet type and checksum
+// status must be those of the in-process card's parser. A truncated frame must give nothing that the whole one does
+// not.
 #include <array>
 #include <cstdint>
 #include <span>

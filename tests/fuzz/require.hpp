@@ -7,7 +7,7 @@
 
 namespace pollux::test {
 
-/// What a fuzzer counts as a finding, beside what the sanitizers see.
+/// Aborts with a message if the condition is false. The fuzzer reports that as a finding.
 inline void require(bool holds, std::string_view what) {
   if (holds) return;
   std::fprintf(stderr, "does not hold: %.*s\n", static_cast<int>(what.size()), what.data());

@@ -10,24 +10,24 @@
 
 namespace pollux::test {
 
-/// Mbufs in the application's hands.
+/// Mbufs that the application owns.
 using Held = std::vector<MbufPtr>;
 
-/// A queue of each kind on rings of 16, for a fuzzer in the card's place: it writes what it likes over the rings.
-/// Made once; each input starts and ends it, and at the end every buffer must be home.
+/// A receive and a transmit queue with rings of 16, for a fuzzer that acts as the card and writes to the rings.
+/// It is created once. Each input starts and ends it; at the end every buffer must have been freed.
 class RingFixture {
  public:
   static constexpr std::uint32_t kSlots = 16;
-  static constexpr std::uint32_t kMbufs = 96;  ///< few, so that the pool runs dry
+  static constexpr std::uint32_t kMbufs = 96;  ///< few, so that the pool is often exhausted
 
   RingFixture();
 
   void start();
-  /// The card stops, pollers leave, what lies in the rings goes home.
+  /// Stops the card, closes the queues and frees the buffers in the rings.
   void stop();
-  /// Gives the last `count` of them back, or all there are.
+  /// Frees the last `count` held mbufs, or all if there are fewer.
   void release(Held& held, std::size_t count);
-  /// What must hold whatever the card did, once the application holds no mbuf.
+  /// Checks what must always hold when the application holds no mbuf.
   void require_all_home() const;
   void require_no_misuse() const;
 
@@ -37,7 +37,7 @@ class RingFixture {
   [[nodiscard]] std::uint32_t in_use() const { return queues_.in_use(); }
   [[nodiscard]] std::span<hw::intel::Descriptor> rx_ring() { return ring(0); }
   [[nodiscard]] std::span<hw::intel::Descriptor> tx_ring() { return ring(kSlots); }
-  /// Bytes of a receive buffer as the card knows it.
+  /// The size of a receive buffer, as configured in the card.
   static constexpr std::uint32_t kBufferBytes = 2048;
 
  private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The shipped receive code under a card that writes anything at any time into any descriptor.
+// The library's receive code with a card that writes arbitrary values to any descriptor at any time.
 #include <fuzzer/FuzzedDataProvider.h>
 
 #include <algorithm>
@@ -12,7 +12,7 @@ namespace {
 
 namespace rx = hw::intel::rx;
 
-// Every byte that a frame claims must lie in its buffer, and its segments must add up.
+// All bytes of a frame must lie in its buffers, and the lengths of its segments must add up.
 void require_sound(Mbuf& frame) {
   std::uint32_t segments = 0;
   std::uint32_t bytes = 0;
@@ -40,14 +40,14 @@ void write(RingFixture& fixture, FuzzedDataProvider& input) {
   hw::intel::Descriptor& slot =
       fixture.rx_ring()[input.ConsumeIntegralInRange<std::size_t>(0, RingFixture::kSlots - 1)];
   switch (input.ConsumeIntegralInRange(0, 3)) {
-    case 0:  // anything at all
+    case 0:  // arbitrary
       slot.hi = input.ConsumeIntegral<std::uint64_t>();
       break;
     case 1: slot.lo = input.ConsumeIntegral<std::uint64_t>(); break;
     case 2:  // a plausible frame
       slot.hi = rx::kDone | rx::kEndOfPacket | input.ConsumeIntegralInRange<std::uint64_t>(0, 2100) << rx::kLengthShift;
       break;
-    default:  // part of one
+    default:  // a part of a frame
       slot.hi = rx::kDone | input.ConsumeIntegralInRange<std::uint64_t>(1, 2048) << rx::kLengthShift;
   }
 }

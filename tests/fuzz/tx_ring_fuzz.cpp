@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The shipped transmit code with any frames an application can make, and a card that reports anything at any time.
+// The library's transmit code with any frames that an application can make, and a card that reports arbitrary progress.
 #include <fuzzer/FuzzedDataProvider.h>
 
 #include "fuzz/require.hpp"
@@ -62,7 +62,7 @@ void send(RingFixture& fixture, FuzzedDataProvider& input, Held& held) {
   while (MbufPtr frame = burst.pop()) held.push_back(std::move(frame));
 }
 
-// The card reports what it was asked to report, or something else.
+// The card writes back a descriptor that requested it, or another one.
 void report(RingFixture& fixture, FuzzedDataProvider& input) {
   if (input.ConsumeBool()) {
     for (hw::intel::Descriptor& slot : fixture.tx_ring()) {

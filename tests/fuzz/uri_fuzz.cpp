@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Whatever a user writes for a port: an address is parsed or refused, and what cannot be opened is an error that says
-// so. Kinds that would change the machine are left out, and no path leads out of the working folder.
+// Opens arbitrary URIs. An address must be parsed or rejected, and each failure must be an error with a text. Schemes
+// that change the machine are left out, and no path leaves the working directory.
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -11,7 +11,7 @@
 
 namespace {
 
-// A TAP interface would stay, an emulator takes seconds, and a path may lead anywhere.
+// A TAP interface would persist, an emulator takes seconds to start, and a path may name any file.
 bool is_harmless(std::string_view uri) {
   for (const std::string_view word : {"tap", "qtest", "thread", "/", "vfio"}) {
     if (uri.find(word) != std::string_view::npos) return false;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# step(WHAT COMMAND...): ends the test with the command's output where it fails; its standard output is in STEP_OUTPUT.
+# step(WHAT COMMAND...) runs a command and sets STEP_OUTPUT to its standard output. If it fails, the test ends with its output.
 function(step what)
   execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE errors)
   if(NOT status EQUAL 0)
@@ -10,7 +10,7 @@ function(step what)
   set(STEP_OUTPUT "${output}" PARENT_SCOPE)
 endfunction()
 
-# run_consumer(PROGRAM): it must say that its frame arrived, and use the shared library if KIND is shared, and only then.
+# run_consumer(PROGRAM) checks that the program reports an arrived frame, and that it uses the shared library only if KIND is shared.
 function(run_consumer program)
   step("running the consumer" ${CMAKE_COMMAND} -E env LD_LIBRARY_PATH=${LIBDIR} ${program})
   if(NOT STEP_OUTPUT MATCHES "one frame arrived")

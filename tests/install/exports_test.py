@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The shared library exports what the public headers declare, all of it and nothing else.
+"""Checks that the shared library exports exactly what the public headers declare.
 
 usage: exports_test.py SHARED STATIC INCLUDE
 """
@@ -21,19 +21,19 @@ ANY, STRONG = "A-Zuv", "TDBR"  # weak is what every user of a header makes for i
 
 
 def symbols(kinds: str, *words: str) -> list[str]:
-    """What a library defines, demangled."""
+    """The demangled names of the symbols that a library defines."""
     lines = subprocess.run(["nm", "-C", "--defined-only", *words], check=True, capture_output=True, text=True).stdout.splitlines()
     return [line.split(" ", 2)[2] for line in lines if re.match(rf"[0-9a-f]+ [{kinds}] ", line)]
 
 
 def name_of(symbol: str) -> str:
-    """`pollux::pci::Address::parse` of its symbol; an operator has its bracket in its name."""
+    """The qualified name in a demangled symbol, such as `pollux::pci::Address::parse`. An operator's name may have brackets."""
     symbol = TABLES.sub("", symbol)
     return re.split(r"(?<!operator)[(\[]", symbol.replace("[abi:cxx11]", ""))[0]
 
 
 class Headers:
-    """What the public headers declare at namespace scope, by full name."""
+    """The full names that the public headers declare at namespace scope."""
 
     def __init__(self, folder: pathlib.Path):
         self.names: set[str] = set()
@@ -54,7 +54,7 @@ class Headers:
 
     @staticmethod
     def owner(names: set[str], symbol: str) -> str | None:
-        """Which of the names the symbol is, or is a member of."""
+        """The name that the symbol has or of which it is a member."""
         parts = name_of(symbol).split("::")
         ways = ("::".join(parts[:count]) for count in range(len(parts), 1, -1))
         return next((way for way in ways if way in names), None)

@@ -11,7 +11,7 @@ endif()
 step("asking for the compiler's options" ${ask} --cflags pollux)
 separate_arguments(compile_options UNIX_COMMAND "${STEP_OUTPUT}")
 step("asking for the linker's options" ${ask} ${linking} pollux)
-# Where both libraries are, -lpollux means the shared one.
+# If both libraries are installed, -lpollux links the shared one.
 if(KIND STREQUAL "static")
   string(REPLACE "-lpollux" "-l:libpollux.a" STEP_OUTPUT "${STEP_OUTPUT}")
 endif()

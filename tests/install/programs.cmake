@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# The programs run from where they were installed, without the library's folder in any path.
+# The installed programs must run without the library's directory in any search path.
 include(${CMAKE_CURRENT_LIST_DIR}/common.cmake)
 step("forwarding" ${CMAKE_COMMAND} -E env --unset=LD_LIBRARY_PATH ${BINDIR}/l2fwd sim:0 sim:1 --circulate 64 --seconds 1)
 if(NOT STEP_OUTPUT MATCHES "received")

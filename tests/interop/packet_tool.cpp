@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Shows the packet parser and the builder to another program: "packet_tool build" prints frames, a name and hexadecimal
-// bytes a line with a tab between; "packet_tool parse" reads frames as hexadecimal lines and prints what it finds in
-// each.
+// Gives another program access to the packet parser and builder. "packet_tool build" prints one frame per line: its
+// name, a tab and its bytes in hexadecimal. "packet_tool parse" reads frames as hexadecimal lines and prints the
+// parser's result for each.
 #include <fmt/format.h>
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Frames that scapy made, as the library's parser sees them, and frames that its builder made, as scapy sees them."""
+"""Checks the library's parser with frames made by scapy, and its builder by parsing its frames with scapy."""
 
 import itertools
 import subprocess
@@ -22,7 +22,7 @@ KEY = int.from_bytes(bytes.fromhex("6d5a56da255b0ec24167253d43a38fb0d0ca2bcbae7b
 
 
 def parse(frames: list[bytes]) -> list[dict]:
-    """What the library finds in each frame."""
+    """The result of the library's parser for each frame."""
     outcome = subprocess.run([PACKET_TOOL, "parse"], input="".join(frame.hex() + "\n" for frame in frames), capture_output=True,
                              text=True, timeout=SECONDS, check=True)
     found = [dict(word.split("=") for word in line.split()) for line in outcome.stdout.splitlines()]
@@ -39,7 +39,7 @@ def toeplitz(data: bytes) -> int:
 
 
 def made() -> list[Packet]:
-    """Each way to tag, each network header and each transport header, with payloads of several lengths."""
+    """Packets with all combinations of tags, network headers and transport headers, and with several payload lengths."""
     ethernet = Ether(src="02:00:00:00:00:01", dst="ff:ff:ff:ff:ff:ff")
     links = [ethernet, ethernet / Dot1Q(vlan=42, prio=3), ethernet / Dot1AD(vlan=7) / Dot1Q(vlan=9, id=1)]
     four = {"src": "192.0.2.1", "dst": "198.51.100.7"}
@@ -57,7 +57,7 @@ def made() -> list[Packet]:
                   TCP(sport=1, dport=2, options=[("MSS", 1460), ("NOP", None), ("WScale", 7)]),
                   UDP(sport=4000, dport=53), UDP(sport=4000, dport=53, chksum=0), SCTP(sport=1000, dport=2000, tag=1)]
     packets = []
-    # The lengths take turns, so that each comes with each of the others.
+    # The lengths alternate, so that each occurs with each combination.
     for (link, network, transport), size in zip(itertools.product(links, networks, transports), itertools.cycle((0, 1, 31, 1000))):
         payload = (bytes(range(256)) * 4)[:size]
         if isinstance(transport, SCTP):
@@ -72,7 +72,7 @@ def made() -> list[Packet]:
 
 
 def layers(packet: Packet) -> list[tuple[Packet, int]]:
-    """Each layer with its offset in the frame."""
+    """The layers of a packet with their offsets in the frame."""
     found, at = [], 0
     while packet and not isinstance(packet, (Raw, NoPayload)):
         found.append((packet, at))
@@ -82,7 +82,7 @@ def layers(packet: Packet) -> list[tuple[Packet, int]]:
 
 
 def expected(packet: Packet) -> dict:
-    """What the parser must find, from what the packet was made of."""
+    """The expected result of the parser, derived from the layers of the packet."""
     frame = bytes(packet)
     due = {"type": 0, "vlans": 0, "fragment": 0, "truncated": 0, "malformed": 0, "l4": 0, "end": len(frame), "hash": 0,
            "ip": "unknown", "transport": "unknown"}
@@ -125,11 +125,11 @@ def expected(packet: Packet) -> dict:
 class MadeByScapy(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        """Each packet's summary, its bytes, and what is to be found in it."""
+        """The summary, bytes and expected result of each packet."""
         cls.packets = [(packet.summary(), bytes(packet), expected(packet)) for packet in made()]
 
     def expect(self, changed) -> None:
-        """What is found in each frame, once `changed`, is what is due."""
+        """Applies `changed` to each frame and compares the parser's result with the expected one."""
         found = parse([changed(frame) for _, frame, _ in self.packets])
         self.assertEqual(len(found), len(self.packets))
         for (summary, _, due), one in zip(self.packets, found):

@@ -30,7 +30,7 @@ ChecksumStatus verdict(std::uint64_t status, std::uint64_t checked, std::uint64_
   return (status & error) != 0 ? ChecksumStatus::bad : ChecksumStatus::good;
 }
 
-/// A tag that the card looks behind, and no other in it.
+/// Whether the card parses the headers after all VLAN tags: it skips at most one tag.
 bool sees_the_same(const packet::Layout& layout, const card::Headers& headers) {
   return layout.vlan_count == (headers.tagged ? 1 : 0);
 }
@@ -68,8 +68,8 @@ std::string disagreement(std::span<const std::uint8_t> frame) {
   const ChecksumStatus card_ip = verdict(status, rx::kIpChecked, rx::kIpError);
   const ChecksumStatus card_l4 = verdict(status, rx::kL4Checked, rx::kL4Error);
   if (ip != card_ip) return fmt::format("IP checksum {}, the card's verdict is {}", int(ip), int(card_ip));
-  // Of SCTP the card's verdict on what has no room for a checksum means nothing, and packets over 10 KiB it takes for
-  // bad.
+  // For SCTP, the card's checksum status is not defined for packets without room for a checksum, and it is always bad
+  // for packets over 10 KiB.
   if (layout.type.has(PacketType::sctp) && (layout.malformed || frame.size() > 10240)) return {};
   if (l4 != card_l4) return fmt::format("checksum of layer 4 {}, the card's verdict is {}", int(l4), int(card_l4));
   return {};

@@ -7,9 +7,10 @@
 
 namespace pollux::test {
 
-/// What is wrong with the library's view of a frame: offsets that cannot be, or a packet type or a verdict on a
-/// checksum that the in-process card, whose parser shares no code with the library's, does not have. Empty if nothing
-/// is. Frames behind tags that the card does not look behind are only held to what offsets can be. Any bytes do.
+/// Compares the library's packet parser with that of the in-process card; the two share no code. Returns a description
+/// of the first error: impossible offsets, or a packet type or checksum status that differs from the card's. Returns an
+/// empty text if there is none. If the frame has tags that the card does not skip, only the offsets are checked. The
+/// frame may have any bytes.
 [[nodiscard]] std::string disagreement(std::span<const std::uint8_t> frame);
 
 }  // namespace pollux::test

@@ -21,7 +21,7 @@ Frame counting_frame(std::size_t bytes, unsigned seed) {
   for (std::size_t i = 0; i < bytes; ++i) frame[i] = static_cast<std::byte>((i + seed) & 0xFF);
   std::fill_n(frame.begin(), std::min<std::size_t>(6, bytes), std::byte{0xFF});
   if (bytes >= 14) {
-    frame[12] = std::byte{0x88};  // the EtherType for local experiments
+    frame[12] = std::byte{0x88};  // 0x88B5: the EtherType for local experiments
     frame[13] = std::byte{0xB5};
   }
   return frame;
@@ -81,10 +81,10 @@ Burst<32> CardFixture::rx_burst() {
 
 std::vector<Frame> CardFixture::receive_all() {
   std::vector<Frame> frames;
-  DropCounter looked_at("looked at");
+  DropCounter received("received");
   for (Burst<32> burst = rx_burst(); !burst.empty(); burst = rx_burst()) {
     for (Mbuf& mbuf : burst) frames.push_back(content(mbuf));
-    burst.drop(looked_at, cache);
+    burst.drop(received, cache);
   }
   return frames;
 }

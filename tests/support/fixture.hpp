@@ -26,19 +26,19 @@ namespace pollux::test {
 
 using Frame = std::vector<std::byte>;
 
-/// A broadcast frame (without FCS) whose bytes behind the header count on from `seed`.
+/// A broadcast frame (without FCS) whose payload bytes count up from `seed`.
 [[nodiscard]] Frame counting_frame(std::size_t bytes, unsigned seed = 0);
-/// The bytes of all of `mbuf`'s segments.
+/// The bytes of all segments of `mbuf`.
 [[nodiscard]] Frame content(const Mbuf& mbuf);
 
 struct CardFixtureOptions {
   PortConfig port{.rx = {.ring = 64}, .tx = {.ring = 64}};  ///< its pool and cache are the CardFixture's
   MempoolOptions pool{.count = 1024};
   models::igb::CardOptions card{};
-  bool start = true;  ///< false: the port is left opened, and configured by the test
+  bool start = true;  ///< false: the port is only opened; the test configures it
 };
 
-/// The inside of a card, which a driver never sees. Takes the wire's lock for each call.
+/// Gives a test access to the internals of an in-process card. Holds the wire's lock during each call.
 class TestCard {
  public:
   TestCard(sim::Wire& wire, unsigned end) : wire_(wire), end_(end) {}
@@ -47,7 +47,7 @@ class TestCard {
   auto with(Work work) {
     return wire_.with_card(end_, [&](DeviceModel& card) { return work(static_cast<models::igb::Card&>(card)); });
   }
-  /// The next armed descriptor is written back as told, true or not. False if none is armed.
+  /// Writes back the next armed descriptor with the given values, which may be wrong. Returns false if none is armed.
   bool write_back(std::uint32_t queue, const hw::intel::rx::WriteBack& what);
   template <class R>
   [[nodiscard]] typename R::Value value(std::uint32_t index = 0) {
@@ -70,25 +70,25 @@ struct CardFixture {
 
   /// Frames arrive from the wire.
   void inject(const Frame& frame) { wire->inject(frame); }
-  /// What one rx_burst of queue 0 hands out.
+  /// The result of one rx_burst of queue 0.
   [[nodiscard]] Burst<32> rx_burst();
-  /// Polls queue 0 until nothing more comes; the contents of all frames, whose mbufs go back to the pool.
+  /// Polls queue 0 until no frames are left. Returns their contents and frees their mbufs.
   [[nodiscard]] std::vector<Frame> receive_all();
-  /// An mbuf, or a chain of mbufs that hold at most `segment_bytes` each, with `frame` in it; empty if the pool is dry.
+  /// Copies `frame` to an mbuf, or to a chain of mbufs of at most `segment_bytes` each. Empty if the pool is exhausted.
   [[nodiscard]] MbufPtr make_mbuf(const Frame& frame, std::size_t segment_bytes = 2048);
   /// Sends on queue 0. False if the ring or the pool had no room.
   [[nodiscard]] bool transmit(const Frame& frame, std::size_t segment_bytes = 2048);
 
-  /// A dropped frame's counter by its name; fails the test if the port has no such counter.
+  /// The value of a drop counter; fails the test if the port has no such counter.
   [[nodiscard]] std::uint64_t drops(std::string_view name);
-  /// Every mbuf is in the pool, behind a receive descriptor, in a transmit ring, or one of the `held` in the test's
-  /// hands.
+  /// Checks that every mbuf is in the pool, in a receive ring, in a transmit ring, or one of the `held` mbufs that the
+  /// test owns.
   [[nodiscard]] testing::AssertionResult every_mbuf_accounted_for(std::uint32_t held = 0);
 
   std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
   std::vector<std::string> log;
   std::vector<std::string> misuse;
-  std::vector<Frame> sent;  ///< what came out of the card
+  std::vector<Frame> sent;  ///< frames that the card transmitted
   Context context;
   Mempool pool;
   MempoolCache cache;

@@ -66,7 +66,7 @@ Bytes address(const char* text) {
   return bytes;
 }
 
-/// Where the checksum of a layer 4 lies.
+/// The offset of the checksum in a layer 4 header.
 std::size_t checksum_at(std::uint8_t protocol) { return protocol == kTcp ? 16 : protocol == kUdp ? 6 : 2; }
 
 Bytes layer4(const Flow& flow, std::uint8_t protocol, const Bytes& addresses) {
@@ -178,12 +178,13 @@ std::vector<KnownFrame> known_frames() {
   }
   Bytes other(64, 0x11);
   std::fill_n(other.begin(), 6, std::uint8_t{0xFF});
-  put16(other, 12, 0x88B5);  // for experiments
+  put16(other, 12, 0x88B5);  // the EtherType for local experiments
   frames.push_back(known("not IP", other, std::nullopt, 0, unknown, unknown));
   return frames;
 }
 
-// Headers and checksums made by scapy 2.5.0 for a payload of "x"; the hash calculated by hand from the suite's key.
+// scapy 2.5.0 made the headers and checksums, for a payload of "x". The hash was calculated by hand with the suite's
+// key.
 std::vector<KnownFrame> known_sctp_frames() {
   constexpr std::uint32_t kHash = 0x02b7c9b1;
   constexpr std::uint32_t kType = PacketType::ipv4 | PacketType::sctp;

@@ -13,8 +13,8 @@
 
 namespace pollux::test {
 
-/// A broadcast frame (without FCS) and what a card that hashes and checks it must say. Nothing in it was calculated by
-/// the library or the in-process card.
+/// A broadcast frame (without FCS) and the receive metadata that a card must report for it. Neither the library nor the
+/// in-process card calculated these values.
 struct KnownFrame {
   std::string name;
   std::vector<std::byte> bytes;
@@ -25,16 +25,16 @@ struct KnownFrame {
 };
 
 /// Every flow of Microsoft's RSS verification suite over TCP, UDP and neither, with good and with bad checksums, and
-/// frames that are not IP. The hashes of TCP have the ports in them, all others the addresses alone.
+/// frames that are not IP. The TCP hashes include the ports; the others include only the addresses.
 [[nodiscard]] std::vector<KnownFrame> known_frames();
 
-/// SCTP of 60 and of 64 bytes with a good and with a bad checksum, as a card sees it that checks SCTP. Of 60 bytes a
-/// bad one is not to be believed (E-SCTP60).
+/// SCTP frames of 60 and 64 bytes with good and bad checksums, and the metadata of a card that checks SCTP. In a frame
+/// of 60 bytes, a bad status is not reliable (E-SCTP60).
 [[nodiscard]] std::vector<KnownFrame> known_sctp_frames();
 
 /// Whether `mbuf` holds this frame, byte for byte.
 [[nodiscard]] bool holds(const Mbuf& mbuf, const KnownFrame& frame);
-/// Fails the test where what came with `mbuf` is not what `frame` says.
+/// Expects that the receive metadata of `mbuf` are those of `frame`.
 void expect_metadata(const Mbuf& mbuf, const KnownFrame& frame);
 
 }  // namespace pollux::test

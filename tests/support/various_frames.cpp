@@ -22,7 +22,7 @@ using Octets = std::vector<std::uint8_t>;
 constexpr std::size_t kIp = 14;
 constexpr std::size_t kIpv4End = kIp + Ipv4Header::kLength;
 
-/// One frame on its way from headers to bytes.
+/// Builds one frame from headers.
 class Maker {
  public:
   explicit Maker(std::string name) : name_(std::move(name)) {
@@ -40,7 +40,7 @@ class Maker {
                           .source = {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1},
                           .destination = {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2}});
   }
-  /// The frame, `name` appended to its name, with bytes changed.
+  /// Returns the frame, with some bytes changed.
   NamedFrame finish(std::initializer_list<std::pair<std::size_t, std::uint8_t>> changes = {}) {
     const auto made = builder_.finish();
     if (!made) return {name_ + ": " + made.error().message(), {}};
@@ -124,7 +124,7 @@ void add_ipv4(std::vector<NamedFrame>& frames) {
   frames.push_back(last.finish());
 }
 
-/// Extension headers, in order, in front of a header of layer 4 without a checksum of its own.
+/// An IPv6 packet with extension headers and a payload without a layer 4 checksum.
 NamedFrame extended(const std::string& name, std::uint8_t first, const Octets& extensions, std::size_t payload) {
   Maker maker("IPv6, " + name);
   Octets bytes = extensions;
@@ -158,7 +158,7 @@ void add_ipv6(std::vector<NamedFrame>& frames) {
   frames.push_back(extended("routing header, no next header", protocol::kRouting, {59, 0, 4, 0, 0, 0, 0, 0}, 8));
 }
 
-/// The same frame under another name, with bytes changed.
+/// A copy of `frame` with another name and some bytes changed.
 NamedFrame changed(const NamedFrame& frame, const std::string& name,
                    std::initializer_list<std::pair<std::size_t, std::uint8_t>> changes) {
   NamedFrame other{"odd " + name, frame.bytes};

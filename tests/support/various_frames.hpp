@@ -12,9 +12,9 @@ struct NamedFrame {
   std::vector<std::uint8_t> bytes;
 };
 
-/// Frames of at least 60 bytes to everybody, without FCS: what networks carry (tags, IPv4 with options and in
-/// fragments, IPv6 with extension headers, TCP, UDP, SCTP, ICMP, ARP) with right lengths and checksums. Those whose
-/// names begin with "odd " contradict themselves, or end too early.
+/// Broadcast frames of at least 60 bytes, without FCS: VLAN tags, IPv4 with options and fragments, IPv6 with extension
+/// headers, TCP, UDP, SCTP, ICMP and ARP, with correct lengths and checksums. Frames whose names begin with "odd " have
+/// contradictory headers, or are truncated.
 [[nodiscard]] std::vector<NamedFrame> various_frames();
 
 }  // namespace pollux::test

@@ -119,7 +119,7 @@ def virtual_functions_of_two_cards_conform(bench: Bench) -> None:
 @case(LAB)
 def virtual_functions_of_one_card_exchange_frames(bench: Bench) -> None:
     """Inside the card, which copies what one sends to the other."""
-    chosen = ["Traffic.KeepsTheOrderRoundItsRingsManyTimes", "Traffic.CarriesJumboFrames", "Control.FiltersByDestination"]
+    chosen = ["Traffic.KeepsTheOrderWhenItsRingsWrap", "Traffic.CarriesJumboFrames", "Control.FiltersByDestination"]
     with functions(bench, C, 2) as made:
         run_tests(bench, f"conformance_test --gtest_filter='{':'.join(f'Ports/{name}/*' for name in chosen)}'", len(chosen), 120,
                   POLLUX_CONFORMANCE_PORTS=",".join(made), POLLUX_CONFORMANCE_NATURE="function")

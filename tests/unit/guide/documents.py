@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The project's documents that show C++, and what of it stands where."""
+"""Finds the C++ code in the project's documents."""
 
 import dataclasses
 import pathlib
@@ -13,7 +13,7 @@ AT_NAMESPACE = "<!-- at namespace scope -->"
 
 @dataclasses.dataclass(frozen=True)
 class Block:
-    """Lines between ```cpp and ```; `line` is that of the first."""
+    """The lines between ```cpp and ```. `line` is the number of the first line."""
 
     document: pathlib.Path
     line: int
@@ -43,7 +43,7 @@ def blocks(document: pathlib.Path) -> list[Block]:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A row of the table of DPDK's calls: their names, and code of ours that stands for them."""
+    """A row of the table of DPDK calls: their names, and the equivalent Pollux code."""
 
     line: int
     theirs: list[str]

@@ -15,7 +15,7 @@ COMPILER = sys.argv.pop(1)
 INCLUDE = re.compile(r"^#include [<\"].*$", re.M)
 PROGRAM = re.compile(r"^int main\(", re.M)
 
-# What snippets take for granted.
+# Code in front of all snippets.
 PRELUDE = """
 #include <pollux/pollux.hpp>
 #include <pollux/pci/device_info.hpp>
@@ -23,7 +23,7 @@ PRELUDE = """
 static bool running;
 static void swap_macs(std::uint8_t* data);
 """
-# As parameters, so that a snippet may declare its own instead.
+# Names that snippets use. They are parameters, so that a snippet may declare its own instead.
 GIVEN = """[[maybe_unused]] static int snippet_{number}(
     pollux::Context& context, pollux::Port& port, pollux::Result<pollux::Port>& in, pollux::Result<pollux::Port>& out,
     pollux::Mempool& pool, pollux::MempoolCache& cache, pollux::Burst<32>& burst, pollux::Mbuf& mbuf, pollux::MbufPtr frame,

@@ -47,7 +47,7 @@ class FunctionPort : public testing::Test {
   std::shared_ptr<FakeFunction> function = std::make_shared<FakeFunction>();
 };
 
-TEST_F(FunctionPort, SaysWhatItIs) {
+TEST_F(FunctionPort, DescribesItself) {
   Port port = opened();
   EXPECT_EQ(port.info().driver, "igbvf");
   EXPECT_EQ(port.info().card, "Intel 82576 virtual function");

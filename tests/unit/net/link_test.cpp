@@ -6,7 +6,7 @@
 namespace pollux {
 namespace {
 
-TEST(Link, SaysWhatItIs) {
+TEST(Link, DescribesItself) {
   EXPECT_EQ(to_string(Link{}), "down");
   EXPECT_EQ(to_string(Link{.up = false, .speed = 1000}), "down") << "a speed without a link means nothing";
   EXPECT_EQ(to_string(Link{.up = true, .speed = 1000}), "up, 1000 Mb/s, full duplex");

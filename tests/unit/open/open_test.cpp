@@ -16,7 +16,7 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-/// A card of which only the identity is ever asked; tells when it is handed back.
+/// A device that allows only calls of `identity`, and reports its destruction.
 class NamedCard final : public Device {
  public:
   NamedCard(PciIdentity identity, bool& handed_back) : identity_(identity), handed_back_(handed_back) {}
@@ -36,7 +36,7 @@ class NamedCard final : public Device {
 
  private:
   static tl::unexpected<Error> untouched() {
-    ADD_FAILURE() << "a card that no driver knows must not be touched";
+    ADD_FAILURE() << "a card that no driver knows must not be accessed";
     return fail(ErrorCode::io_error, "touched");
   }
 
@@ -63,7 +63,7 @@ class Open : public testing::Test {
   Context context_;
 };
 
-TEST_F(Open, ListsTheKindsForOneItDoesNotKnow) {
+TEST_F(Open, ListsTheSchemesForAnUnknownOne) {
   const Error error = refused("nosuch:1");
   EXPECT_EQ(error.code, ErrorCode::invalid_argument);
   EXPECT_THAT(error.what, HasSubstr("'nosuch'"));
@@ -73,7 +73,7 @@ TEST_F(Open, ListsTheKindsForOneItDoesNotKnow) {
   }
 }
 
-TEST_F(Open, QuotesWhatIsNoUri) {
+TEST_F(Open, QuotesTextThatIsNotAUri) {
   for (const char* text : {"", ":", ":0", "eth0", "0000:zz:00.0", "0000:01:00", "Sim:0", "1sim:0", " sim:0"}) {
     const Error error = refused(text);
     EXPECT_EQ(error.code, ErrorCode::invalid_argument) << text;
@@ -82,7 +82,7 @@ TEST_F(Open, QuotesWhatIsNoUri) {
   }
 }
 
-TEST_F(Open, AsksWhichOfAKind) {
+TEST_F(Open, RejectsASchemeWithoutAnArgument) {
   for (const char* text : {"sim:", "vfio:"}) {
     const Error error = refused(text);
     EXPECT_EQ(error.code, ErrorCode::invalid_argument) << text;
@@ -90,20 +90,17 @@ TEST_F(Open, AsksWhichOfAKind) {
   }
 }
 
-TEST_F(Open, TakesABarePciAddressForVfio) {
-  // No machine has bus ff in domain ffff; the error is that of a device that was looked for, not of a text not
-  // understood.
+TEST_F(Open, OpensABarePciAddressWithVfio) {
+  // No machine has bus ff in domain ffff. The error says that the device was not found, not that the text is invalid.
   const Error error = refused("ffff:ff:1f.7");
   EXPECT_NE(error.code, ErrorCode::invalid_argument) << error.message();
   EXPECT_THAT(error.what, HasSubstr("ffff:ff:1f.7"));
   EXPECT_EQ(refused("vfio:ffff:ff:1f.7").message(), error.message());
 }
 
-TEST_F(Open, TakesAShortPciAddressForVfioThoughItLooksLikeAKind) {
-  EXPECT_THAT(refused("fe:1f.7").message(), Not(HasSubstr("scheme")));
-}
+TEST_F(Open, OpensAShortPciAddressWithVfio) { EXPECT_THAT(refused("fe:1f.7").message(), Not(HasSubstr("scheme"))); }
 
-TEST_F(Open, NamesACardThatNoDriverKnowsAndThoseSupported) {
+TEST_F(Open, NamesAnUnknownCardAndTheSupportedOnes) {
   const Error error = refused_card({.vendor = 0x8086, .device = 0x1521});
   EXPECT_EQ(error.code, ErrorCode::not_supported);
   EXPECT_THAT(error.what, HasSubstr("test:card"));
@@ -114,11 +111,11 @@ TEST_F(Open, NamesACardThatNoDriverKnowsAndThoseSupported) {
   }
 }
 
-TEST_F(Open, DoesNotTakeAnotherVendorsCardForOurs) {
+TEST_F(Open, RejectsAnotherVendorsCard) {
   EXPECT_EQ(refused_card({.vendor = 0x8087, .device = 0x10C9}).code, ErrorCode::not_supported);
 }
 
-TEST_F(Open, RefusesNoDevice) {
+TEST_F(Open, RejectsANullDevice) {
   const auto port = open_unconfigured(context_, std::unique_ptr<Device>());
   ASSERT_FALSE(port);
   EXPECT_EQ(port.error().code, ErrorCode::invalid_argument);
@@ -139,21 +136,21 @@ TEST_F(Open, StartsAPortWithAConfiguration) {
   EXPECT_EQ(port->state(), PortState::started);
 }
 
-TEST_F(Open, UndoesWhatItDidWhenTheConfigurationIsRefused) {
+TEST_F(Open, ClosesThePortIfTheConfigurationIsRejected) {
   const auto pool = Mempool::create(context_, {.count = 1024});
   ASSERT_TRUE(pool) << pool.error().message();
   const auto refused = open(context_, "sim:0", {.rx = {.pool = &*pool, .ring = 100}});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(pool->stats().in_use(), 0U);
-  // It is nobody's again.
+  // The card is free again.
   EXPECT_TRUE(open(context_, "sim:0", {.rx = {.pool = &*pool}}));
 }
 
-TEST_F(Open, UndoesWhatItDidWhenThePortDoesNotStart) {
+TEST_F(Open, ClosesThePortIfItDoesNotStart) {
   auto pool = Mempool::create(context_, {.count = 100});
   ASSERT_TRUE(pool) << pool.error().message();
-  // The pool is large enough for the configuration, but at the start others have its mbufs.
+  // The pool is large enough for the configuration, but its mbufs are in use at the start.
   std::vector<MbufPtr> held;
   for (int i = 0; i < 50; ++i) held.push_back(pool->allocate());
   const auto port = open(context_, "sim:0", {.rx = {.pool = &*pool, .ring = 64}});

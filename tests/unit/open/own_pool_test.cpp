@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The pool that a port makes for itself where none is given.
+// The pool that a port creates if none is configured.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -23,7 +23,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-/// A Context that can go before the test does, and what it found fault with.
+/// A Context that a test can destroy, with its reports of misuse.
 class OwnPool : public testing::Test {
  protected:
   [[nodiscard]] Port opened(const std::string& uri, const PortConfig& config = {}) {
@@ -36,7 +36,7 @@ class OwnPool : public testing::Test {
     if (!port) throw std::runtime_error(port.error().message());
     return *std::move(port);
   }
-  /// One frame through a ring that is joined with itself, in an mbuf of the port's own pool.
+  /// Sends a frame through a ring that is connected to itself, in an mbuf of the port's own pool.
   [[nodiscard]] static MbufPtr through(Port& port) {
     MbufPtr mbuf = port.rx_pool()->allocate();
     if (mbuf == nullptr || mbuf->append(60) == nullptr) return {};
@@ -53,10 +53,10 @@ class OwnPool : public testing::Test {
                      .arena_size = std::size_t{1} << 30});
 };
 
-TEST_F(OwnPool, IsAsLargeAsTheRingsAskFor) {
+TEST_F(OwnPool, HasTheSizeThatTheRingsNeed) {
   const Port plain = opened("null:");
   ASSERT_TRUE(plain.rx_pool());
-  EXPECT_EQ(plain.rx_pool()->options().count, 512U + 512 + 512 + 64 + 2048) << "as RxQueueConfig::pool says";
+  EXPECT_EQ(plain.rx_pool()->options().count, 512U + 512 + 512 + 64 + 2048) << "as documented at RxQueueConfig::pool";
   EXPECT_EQ(plain.rx_pool()->options().data_room, 2048U);
   EXPECT_EQ(plain.rx_pool()->options().name, "null:");
   const Port wide = opened("null:", {.rx = {.ring = 64}, .tx = {.ring = 128}, .rx_queues = 2, .tx_queues = 3});
@@ -85,14 +85,14 @@ TEST_F(OwnPool, ServesOtherPorts) {
   EXPECT_EQ(second.rx_pool()->core(), pool->core());
 }
 
-TEST_F(OwnPool, StaysWhereTheSizeDoes) {
+TEST_F(OwnPool, IsKeptIfTheSizeDoesNotChange) {
   Port port = unconfigured("null:");
   ASSERT_TRUE(port.configure());
   const auto first = port.rx_pool()->core();
   ASSERT_TRUE(port.configure({.promiscuous = true}));
   EXPECT_EQ(port.rx_pool()->core(), first);
   ASSERT_FALSE(port.configure({.rx = {.ring = 100}}));
-  EXPECT_EQ(port.rx_pool()->core(), first) << "a refused configuration changes nothing";
+  EXPECT_EQ(port.rx_pool()->core(), first) << "a rejected configuration must change nothing";
   ASSERT_TRUE(port.configure({.rx = {.ring = 1024}}));
   EXPECT_NE(port.rx_pool()->core(), first);
   const auto given = Mempool::create(*context_, {.count = 100});
@@ -103,7 +103,7 @@ TEST_F(OwnPool, StaysWhereTheSizeDoes) {
   EXPECT_NE(port.rx_pool()->core(), given->core());
 }
 
-TEST_F(OwnPool, ThatFindsNoMemoryIsNamedAndChangesNothing) {
+TEST_F(OwnPool, ReportsMissingMemoryAndChangesNothing) {
   constexpr std::uint64_t kMi = std::uint64_t{1} << 20;
   Context small({.huge_pages = HugePages::never});
   ASSERT_TRUE(small.attach(
@@ -116,10 +116,10 @@ TEST_F(OwnPool, ThatFindsNoMemoryIsNamedAndChangesNothing) {
   EXPECT_THAT(refused.error().what, AllOf(HasSubstr("null:"), HasSubstr("pool of its own"), HasSubstr("3648 mbufs")));
   EXPECT_THAT(refused.error().hint, HasSubstr("rx.pool"));
   EXPECT_EQ(port->state(), PortState::opened);
-  EXPECT_TRUE(port->configure({.rx = {.ring = 8}, .tx = {.ring = 8}})) << "smaller rings do with what is there";
+  EXPECT_TRUE(port->configure({.rx = {.ring = 8}, .tx = {.ring = 8}})) << "the memory is enough for smaller rings";
 }
 
-TEST_F(OwnPool, OutlivesItsPortWhileFramesAreOut) {
+TEST_F(OwnPool, OutlivesItsPortWhileMbufsAreInUse) {
   MbufPtr mbuf;
   {
     Port port = opened("ring:own");
@@ -129,11 +129,11 @@ TEST_F(OwnPool, OutlivesItsPortWhileFramesAreOut) {
   EXPECT_EQ(mbuf->data()[59], 0xFF);
   mbuf.reset();
   context_.reset();
-  EXPECT_THAT(misuses_, IsEmpty()) << "a frame that comes home late is no leak";
+  EXPECT_THAT(misuses_, IsEmpty()) << "a frame that is freed late is not a leak";
 }
 
 #if POLLUX_CHECKED
-TEST_F(OwnPool, TellsOfALeakWhenTheContextGoes) {
+TEST_F(OwnPool, ReportsALeakWhenTheContextIsDestroyed) {
   MbufPtr leaked;
   {
     Port port = opened("ring:own");
@@ -146,7 +146,7 @@ TEST_F(OwnPool, TellsOfALeakWhenTheContextGoes) {
                             HasSubstr("own_pool_test.cpp"))));
 }
 
-TEST_F(OwnPool, TellsOfALeakWhenItsPortGoesAfterTheContext) {
+TEST_F(OwnPool, ReportsALeakWhenItsPortIsDestroyedAfterTheContext) {
   std::optional<Port> port = opened("ring:own");
   const MbufPtr leaked = through(*port);
   context_.reset();

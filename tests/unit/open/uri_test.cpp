@@ -8,14 +8,14 @@ namespace {
 
 bool begins_known(std::string_view text) { return text.starts_with("sim:") || text.starts_with("record:"); }
 
-TEST(Uri, ComesInTwo) {
+TEST(Uri, HasASchemeAndAnArgument) {
   const auto uri = Uri::parse("pcap:in=a:b.pcap");
   ASSERT_TRUE(uri);
   EXPECT_EQ(uri->scheme, "pcap");
   EXPECT_EQ(uri->which, "in=a:b.pcap");
 }
 
-TEST(Uri, MayHaveNothingBehindItsColon) {
+TEST(Uri, MayHaveAnEmptyArgument) {
   const auto uri = Uri::parse("null:");
   ASSERT_TRUE(uri);
   EXPECT_EQ(uri->scheme, "null");

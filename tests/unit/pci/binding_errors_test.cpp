@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Every refusal: its code, what it names, the command that mends it, and that nothing was changed.
+// Every error of Binder: its code, its text, the command in its hint, and that nothing was changed.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -21,7 +21,7 @@ class BindingError : public testing::Test {
  protected:
   BindingError() { machine.load_driver("vfio-pci"); }
 
-  /// Binds `addresses`, which must fail before anything is touched.
+  /// Binds `addresses`. This must fail before anything is changed.
   Error refused(const std::vector<Address>& addresses, const BindOptions& options = {}) {
     Binder binder(machine.paths, machine.clock, network);
     const auto checked = binder.check_bind(addresses, options);
@@ -164,7 +164,7 @@ TEST_F(BindingError, VfioPciRefuses) {
   EXPECT_FALSE(std::filesystem::exists(machine.record(port)));
 }
 
-TEST_F(BindingError, VfioPciRefusesAndTheOldDriverDoes) {
+TEST_F(BindingError, VfioPciAndTheOldDriverReject) {
   machine.refuse("vfio-pci");
   machine.refuse("igb");
   const Error error = failed({port});
@@ -174,7 +174,7 @@ TEST_F(BindingError, VfioPciRefusesAndTheOldDriverDoes) {
   EXPECT_TRUE(std::filesystem::exists(machine.record(port)));
 }
 
-TEST_F(BindingError, OldDriverDoesNotLetGo) {
+TEST_F(BindingError, OldDriverDoesNotReleaseTheDevice) {
   machine.cling("igb");
   const Error error = failed({port});
   EXPECT_EQ(error.code, ErrorCode::timeout);

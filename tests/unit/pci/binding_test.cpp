@@ -15,11 +15,11 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-/// Two ports in groups of their own, and vfio-pci loaded.
+/// A machine with two ports in separate groups, and with vfio-pci loaded.
 class Binding : public testing::Test {
  protected:
   Binding() { machine.load_driver("vfio-pci"); }
-  /// As another process would have one: it knows nothing but the files.
+  /// A Binder as another process has one: it knows only the files.
   [[nodiscard]] Binder binder() {
     return Binder(machine.paths, machine.clock, network,
                   [this](LogLevel, std::string_view message) { log.emplace_back(message); });
@@ -62,7 +62,7 @@ TEST_F(Binding, GivesAPortBackFromAnotherProcess) {
   EXPECT_FALSE(std::filesystem::exists(machine.record(first)));
 }
 
-TEST_F(Binding, RestoresTheDriverOnRecordAndNotTheOneThatItsIdsLeadTo) {
+TEST_F(Binding, RestoresTheRecordedDriverAndNotTheOneForItsIds) {
   machine.load_driver("special");
   std::filesystem::remove(machine.device(first) / "driver");
   std::filesystem::create_directory_symlink(machine.paths.sys / "bus/pci/drivers/special",
@@ -74,7 +74,7 @@ TEST_F(Binding, RestoresTheDriverOnRecordAndNotTheOneThatItsIdsLeadTo) {
   EXPECT_EQ(override_of(first), "special\n");
 }
 
-TEST_F(Binding, LetsTheKernelChooseForAPortThatHadNoDriver) {
+TEST_F(Binding, LetsTheKernelChooseTheDriverIfThePortHadNone) {
   std::filesystem::remove(machine.device(first) / "driver");
   const auto bound = binder().bind(std::vector{first});
   ASSERT_TRUE(bound);
@@ -84,7 +84,7 @@ TEST_F(Binding, LetsTheKernelChooseForAPortThatHadNoDriver) {
   EXPECT_EQ(machine.driver_of(first), "igb");
 }
 
-TEST_F(Binding, GivesBackWithoutARecordToWhateverTheKernelChooses) {
+TEST_F(Binding, LetsTheKernelChooseTheDriverWithoutARecord) {
   ASSERT_TRUE(binder().bind(std::vector{first}));
   std::filesystem::remove(machine.record(first));
   const auto freed = binder().unbind(std::vector{first});
@@ -93,7 +93,7 @@ TEST_F(Binding, GivesBackWithoutARecordToWhateverTheKernelChooses) {
   EXPECT_EQ(override_of(first), "\n");
 }
 
-TEST_F(Binding, GivesBackThoughNoDriverWantsTheDevice) {
+TEST_F(Binding, UnbindsADeviceThatNoDriverSupports) {
   const Address odd = machine.add({.address = "0000:03:00.0", .driver = "", .group = 9});
   ASSERT_TRUE(binder().bind(std::vector{odd}));
   const auto freed = binder().unbind(std::vector{odd});
@@ -145,9 +145,10 @@ TEST_F(Binding, LeavesAPortAloneThatIsNotBound) {
   EXPECT_THAT(machine.events(), IsEmpty());
 }
 
-TEST_F(Binding, TakesOverFromABindThatWasBrokenOff) {
+TEST_F(Binding, CompletesAnInterruptedBind) {
   ASSERT_TRUE(binder().bind(std::vector{first}));
-  std::filesystem::remove(machine.device(first) / "driver");  // as if the process had died between unbind and probe
+  std::filesystem::remove(machine.device(first) /
+                          "driver");  // as if the process had been killed between unbind and probe
   const auto bound = binder().bind(std::vector{first});
   ASSERT_TRUE(bound) << bound.error().message();
   EXPECT_EQ(bound->front().previous_driver, "igb");
@@ -155,7 +156,7 @@ TEST_F(Binding, TakesOverFromABindThatWasBrokenOff) {
   EXPECT_EQ(machine.driver_of(first), "igb");
 }
 
-TEST_F(Binding, UndoesABindThatWasBrokenOff) {
+TEST_F(Binding, UndoesAnInterruptedBind) {
   ASSERT_TRUE(binder().bind(std::vector{first}));
   std::filesystem::remove(machine.device(first) / "driver");
   const auto freed = binder().unbind(std::vector{first});
@@ -172,7 +173,7 @@ TEST_F(Binding, BindsAWholeGroupInOneCommand) {
   EXPECT_EQ(machine.driver_of(sibling), "vfio-pci");
 }
 
-TEST_F(Binding, PutsEveryPortBackIfADriverRefusesOne) {
+TEST_F(Binding, RestoresEveryPortIfADriverRejectsOne) {
   machine.load_driver("stubborn");
   const Address third = machine.add({.address = "0000:03:00.0", .driver = "stubborn", .group = 9});
   machine.cling("stubborn");
@@ -187,7 +188,7 @@ TEST_F(Binding, PutsEveryPortBackIfADriverRefusesOne) {
   EXPECT_FALSE(std::filesystem::exists(machine.record(first)));
 }
 
-TEST_F(Binding, DoesWithoutAGroupWhereTheKernelWasToldTo) {
+TEST_F(Binding, BindsWithoutAGroupInNoIommuMode) {
   const Address bare = machine.add({.address = "0000:03:00.0"});
   std::filesystem::create_directories(machine.paths.sys / "module/vfio/parameters");
   machine.write(machine.paths.sys / "module/vfio/parameters/enable_unsafe_noiommu_mode", "Y\n");
@@ -196,7 +197,7 @@ TEST_F(Binding, DoesWithoutAGroupWhereTheKernelWasToldTo) {
   EXPECT_EQ(bound->front().iommu_group, std::nullopt);
 }
 
-TEST_F(Binding, ForceTakesAPortThatTheHostUses) {
+TEST_F(Binding, ForceBindsAPortThatTheHostUses) {
   network.state = test::host_with_port("0000:01:00.0");
   network.state.namespaces[0].addresses.push_back({2, test::prefix("192.0.2.7/24")});
   EXPECT_FALSE(binder().bind(std::vector{first}));
@@ -204,7 +205,7 @@ TEST_F(Binding, ForceTakesAPortThatTheHostUses) {
   EXPECT_EQ(machine.driver_of(first), "vfio-pci");
 }
 
-TEST_F(Binding, SaysWhichNamespacesItCouldNotSee) {
+TEST_F(Binding, ReportsNamespacesThatItCannotRead) {
   network.state.unseen = {"network namespace secret"};
   EXPECT_TRUE(binder().bind(std::vector{first}));
   EXPECT_THAT(log, testing::Contains(HasSubstr("network namespace secret")));

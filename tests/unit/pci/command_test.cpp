@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The `pollux` command's subcommands, run in-process on a machine of plain files.
+// The subcommands of `pollux`, run in-process on a fake machine of regular files.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <CLI/CLI.hpp>
@@ -44,7 +44,7 @@ class Command : public testing::Test {
     }
     return exit_code;
   }
-  /// Nothing was written to the machine.
+  /// Expects that nothing was written to the machine.
   void expect_unchanged() {
     EXPECT_TRUE(machine.events().empty());
     for (const pci::Address address : {first, second, disk}) {

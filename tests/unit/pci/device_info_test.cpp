@@ -58,7 +58,7 @@ TEST(DeviceInfo, SaysWhatIsNotThere) {
   EXPECT_THAT(info->interfaces, IsEmpty());
 }
 
-TEST(DeviceInfo, SurvivesAttributesThatMakeNoSense) {
+TEST(DeviceInfo, IgnoresInvalidAttributes) {
   FakeMachine machine;
   const Address address = machine.add({.address = "0000:01:00.0"});
   machine.write(machine.device(address) / "vendor", "0x123456\n");
@@ -80,7 +80,7 @@ TEST(DeviceInfo, FindsTheInterfaceBelowAVirtioDevice) {
   EXPECT_THAT(read_device(machine.paths, address)->interfaces, ElementsAre("eth0"));
 }
 
-TEST(DeviceInfo, RefusesADeviceThatIsNotThere) {
+TEST(DeviceInfo, RejectsAMissingDevice) {
   FakeMachine machine;
   const auto info = read_device(machine.paths, Address::parse("0000:01:00.0").value());
   ASSERT_FALSE(info);
@@ -102,7 +102,7 @@ TEST(DeviceInfo, ListsInTheOrderOfAddresses) {
   EXPECT_THAT(found, ElementsAre("0000:01:00.0", "0000:01:00.1", "10000:00:00.0"));
 }
 
-TEST(DeviceInfo, TellsAMachineWithoutPci) {
+TEST(DeviceInfo, ReportsAMachineWithoutPci) {
   FakeMachine machine;
   std::filesystem::remove_all(machine.paths.sys / "bus/pci");
   const auto devices = list_devices(machine.paths);
@@ -126,7 +126,7 @@ TEST(Names, AreEmptyWithoutAList) {
   EXPECT_EQ(names.vendor(0x8086), "");
 }
 
-// libpci's own handler would end this process here.
+// libpci's default error handler would exit the process here.
 TEST(Names, SurviveADamagedList) {
   FakeMachine machine;
   machine.write(machine.paths.run / "pci.ids", "garbage\n\t\t\tzzz\n");

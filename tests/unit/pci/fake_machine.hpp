@@ -15,10 +15,10 @@
 
 namespace pollux::pci::test {
 
-/// What a device of the fake machine is made of.
+/// The properties of a device of the fake machine.
 struct FakeDevice {
   std::string address;
-  std::string driver = "igb";  ///< the one that takes it by its ids; empty: none does
+  std::string driver = "igb";  ///< the driver that supports its ids; empty: none
   std::optional<unsigned> group = {};
   std::string class_code = "0x020000";
   std::string vendor = "0x8086";
@@ -26,8 +26,8 @@ struct FakeDevice {
   std::string interface = {};
 };
 
-/// A tree of plain files in a directory of its own that looks like /sys, /proc, /dev and /run, and a kernel that reacts
-/// to what is written there, once a virtual millisecond.
+/// A directory of regular files that looks like /sys, /proc, /dev and /run, and a fake kernel that reacts to writes to
+/// them, once per virtual millisecond.
 class FakeMachine {
  public:
   FakeMachine();
@@ -39,11 +39,11 @@ class FakeMachine {
   Address add(const FakeDevice& device);
   void load_driver(const std::string& name);
   void unload_driver(const std::string& name);
-  /// The driver accepts nothing from now on.
+  /// From now on the driver accepts no device.
   void refuse(const std::string& driver) { refusing_.insert(driver); }
-  /// The driver keeps what it has from now on.
+  /// From now on the driver releases no device.
   void cling(const std::string& driver) { clinging_.insert(driver); }
-  /// A process that holds `target` open.
+  /// Adds a process that has `target` open.
   void add_process(int number, const std::string& name, const std::filesystem::path& target);
 
   void write(const std::filesystem::path& file, const std::string& text) const;
@@ -51,7 +51,7 @@ class FakeMachine {
   [[nodiscard]] std::filesystem::path device(Address address) const;
   [[nodiscard]] std::filesystem::path record(Address address) const;
   [[nodiscard]] std::string driver_of(Address address) const;
-  /// What the kernel was made to do, such as "unbind igb 0000:01:00.0" and "probe 0000:01:00.0".
+  /// The actions of the kernel, such as "unbind igb 0000:01:00.0" and "probe 0000:01:00.0".
   [[nodiscard]] const std::vector<std::string>& events() const { return events_; }
 
   SystemPaths paths;
@@ -64,14 +64,14 @@ class FakeMachine {
   [[nodiscard]] std::string take(const std::filesystem::path& file) const;
 
   std::filesystem::path root_;
-  std::map<std::string, std::string> natural_;  ///< device to the driver that its ids lead to
+  std::map<std::string, std::string> natural_;  ///< the driver that supports the ids of each device
   std::set<std::string> refusing_;
   std::set<std::string> clinging_;
   std::vector<std::string> events_;
   Duration last_{0};
 };
 
-/// A host whose network state the test makes up.
+/// A host whose network state the test sets.
 class FakeNetwork final : public HostNetwork {
  public:
   [[nodiscard]] Result<NetworkState> read() const override {
@@ -82,7 +82,7 @@ class FakeNetwork final : public HostNetwork {
   std::optional<Error> broken;
 };
 
-/// One namespace with one interface on the device `parent`.
+/// A state with one namespace that has one interface on the device `parent`.
 [[nodiscard]] NetworkState host_with_port(const std::string& parent, const std::string& interface = "eth1");
 
 [[nodiscard]] IpPrefix prefix(const std::string& text);

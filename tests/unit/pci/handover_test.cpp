@@ -74,7 +74,7 @@ TEST(Handover, WaitsForTheNode) {
   EXPECT_TRUE(hand_group_to(machine.paths, machine.clock, 7, {"somebody", 1234, 2345}));
 }
 
-TEST(Handover, GivesUpOnANodeThatDoesNotAppear) {
+TEST(Handover, TimesOutIfTheNodeDoesNotAppear) {
   FakeMachine machine;
   const auto handed = hand_group_to(machine.paths, machine.clock, 7, {"somebody", 1234, 2345});
   ASSERT_FALSE(handed);
@@ -96,7 +96,7 @@ TEST(Memlock, FollowsItsFormula) {
   EXPECT_EQ(MemlockDemand{}.bytes(), 40ULL << 20U);
 }
 
-TEST(Memlock, AdviceGivesBothWaysToSetIt) {
+TEST(Memlock, AdviceShowsBothWaysToSetTheLimit) {
   EXPECT_THAT(memlock_advice({"ada", 1000, 1000}, {.ports = 2}),
               AllOf(HasSubstr("80 MiB"), HasSubstr("ada - memlock 81920"), HasSubstr("LimitMEMLOCK=80M"),
                     HasSubstr("2 ports")));

@@ -18,7 +18,7 @@ using testing::IsEmpty;
 
 const std::string kPort = "0000:01:00.0";
 
-/// A host with the port as eth1 (number 2) in its only namespace.
+/// A host with one namespace, in which the port is eth1 (number 2).
 class HostUse : public testing::Test {
  protected:
   [[nodiscard]] std::vector<pci::HostUse> found() const { return find_host_use(state, {kPort}); }
@@ -59,7 +59,7 @@ TEST_F(HostUse, FindsAGlobalIpv6Address) {
   EXPECT_EQ(only_reason(), "eth1 has the address 2001:db8::7/64 in this network namespace");
 }
 
-TEST_F(HostUse, ToleratesLinkLocalAddressesAndWhatTheyBring) {
+TEST_F(HostUse, ToleratesLinkLocalAddressesAndTheirRoutes) {
   own().addresses = {{2, prefix("fe80::1/64")}, {2, prefix("febf::1/64")}, {2, prefix("169.254.3.4/16")}};
   own().routes = {{2, prefix("fe80::/64")},
                   {2, prefix("ff00::/8")},
@@ -69,7 +69,7 @@ TEST_F(HostUse, ToleratesLinkLocalAddressesAndWhatTheyBring) {
   EXPECT_THAT(found(), IsEmpty());
 }
 
-TEST_F(HostUse, IsNotFooledByNeighboursOfTheLinkLocalRanges) {
+TEST_F(HostUse, DistinguishesNeighboursOfTheLinkLocalRanges) {
   own().addresses = {{2, prefix("fec0::1/64")}, {2, prefix("169.253.0.1/16")}, {2, prefix("169.255.0.1/16")}};
   EXPECT_EQ(found().size(), 3U);
 }
@@ -99,12 +99,12 @@ TEST_F(HostUse, CountsTheRouteThatComesWithAnAddressOnce) {
   EXPECT_EQ(found().size(), 2U);
 }
 
-TEST_F(HostUse, FindsALinkLocalRouteThatSomebodyMade) {
+TEST_F(HostUse, FindsAnAddedLinkLocalRoute) {
   own().routes = {{.link = 2, .destination = prefix("169.254.169.254/32"), .has_gateway = true, .table = 254}};
   EXPECT_EQ(found().size(), 1U);
 }
 
-TEST_F(HostUse, FindsAMulticastRouteThatSomebodyMade) {
+TEST_F(HostUse, FindsAnAddedMulticastRoute) {
   own().routes = {{.link = 2, .destination = prefix("224.0.0.0/4"), .table = 254}};
   EXPECT_EQ(found().size(), 1U);
 }
@@ -125,7 +125,7 @@ TEST_F(HostUse, FindsAMasterThatIsNotListed) {
   EXPECT_EQ(only_reason(), "eth1 is a member of the interface 9 in this network namespace");
 }
 
-TEST_F(HostUse, JudgesAMemberOfAVrfByWhatItCarries) {
+TEST_F(HostUse, JudgesAVrfMemberByItsAddressesAndRoutes) {
   own().links[1].master = 9;
   own().links.push_back({.index = 9, .name = "vrf0", .kind = "vrf"});
   EXPECT_THAT(found(), IsEmpty());
@@ -163,7 +163,7 @@ TEST_F(HostUse, FollowsAnUpperThatWasMovedIntoAnotherNamespace) {
   EXPECT_EQ(only_reason(), "mac0 has the address 192.0.2.7/24 in network namespace blue");
 }
 
-TEST_F(HostUse, DoesNotMixUpNumbersOfDifferentNamespaces) {
+TEST_F(HostUse, DistinguishesNumbersOfDifferentNamespaces) {
   auto& blue = add_namespace("blue");
   blue.links.push_back({.index = 2, .name = "dummy0", .kind = "dummy"});
   blue.links.push_back({.index = 4, .name = "vlan0", .kind = "vlan", .lower = 2});
@@ -173,7 +173,7 @@ TEST_F(HostUse, DoesNotMixUpNumbersOfDifferentNamespaces) {
   EXPECT_THAT(found(), IsEmpty());
 }
 
-TEST_F(HostUse, EndsOnInterfacesThatSitOnEachOther) {
+TEST_F(HostUse, EndsOnInterfacesThatAreStackedInACycle) {
   own().links[1].lower = 5;
   own().links.push_back({.index = 5, .name = "odd", .lower = 2});
   EXPECT_THAT(found(), IsEmpty());
@@ -203,7 +203,7 @@ TEST_F(HostUse, BecomesAnErrorWithReasonInterfaceNamespaceAndRemedy) {
   EXPECT_THAT(checked.error().hint, AllOf(HasSubstr("ip address del 192.0.2.7/24 dev eth1"), HasSubstr("--force")));
 }
 
-TEST_F(HostUse, DoesNotFloodTheTerminal) {
+TEST_F(HostUse, LimitsTheNumberOfReasons) {
   test::FakeMachine machine;
   const Address address = machine.add({.address = kPort});
   for (int i = 1; i <= 50; ++i) own().addresses.push_back({2, prefix("192.0.2." + std::to_string(i) + "/24")});

@@ -58,7 +58,7 @@ TEST(IommuGroup, ToleratesBridges) {
   EXPECT_TRUE(check_viable(*read_group(machine.paths, 7), std::vector{port}));
 }
 
-TEST(IommuGroup, NamesEachDeviceInTheWayWithItsCommand) {
+TEST(IommuGroup, NamesEachObstacleWithItsCommand) {
   FakeMachine machine;
   const Address port = machine.add({.address = "0000:01:00.0", .group = 7});
   machine.add({.address = "0000:01:00.1", .group = 7});

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The real kernel's answers, in network namespaces that the test makes. It needs root and the `ip` command.
+// Tests with the real kernel, in network namespaces that the test creates. They need root and the `ip` command.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -36,7 +36,7 @@ std::uint64_t own_namespace() {
   return ::stat("/proc/thread-self/ns/net", &status) == 0 ? status.st_ino : 0;
 }
 
-/// Two namespaces of names that no one else uses; they go away with the test.
+/// Two namespaces with unique names. The destructor removes them.
 class KernelNetworkFixture : public testing::Test {
  protected:
   void SetUp() override {
@@ -97,7 +97,7 @@ TEST_F(KernelNetworkFixture, SeesLinksAddressesAndRoutesInOtherNamespaces) {
   EXPECT_TRUE(std::any_of(where->routes.begin(), where->routes.end(), is_default));
 }
 
-TEST_F(KernelNetworkFixture, TakesTheNearEndOfAPointToPointAddress) {
+TEST_F(KernelNetworkFixture, ReadsTheLocalEndOfAPointToPointAddress) {
   ASSERT_TRUE(run("ip -n " + blue + " addr add 192.0.2.7 peer 198.51.100.1/32 dev v0"));
   const auto state = KernelNetwork().read();
   ASSERT_TRUE(state) << state.error().message();
@@ -128,8 +128,8 @@ TEST_F(KernelNetworkFixture, SeesMembership) {
   EXPECT_EQ(find_link(*where, "v0")->master, find_link(*where, "br0")->index);
 }
 
-// What the kernel adds to a port by itself must not make it look used; what somebody adds must.
-TEST_F(KernelNetworkFixture, JudgesTheRealTablesRight) {
+// Entries that the kernel adds automatically do not count as use; all others do.
+TEST_F(KernelNetworkFixture, JudgesTheRealTablesCorrectly) {
   ASSERT_TRUE(run("ip -n " + blue + " addr add 169.254.7.7/16 dev v0"));
   ASSERT_TRUE(run("ip -n " + blue + " link set v0 up"));
   ASSERT_TRUE(run("ip -n " + red + " link set v1 up"));

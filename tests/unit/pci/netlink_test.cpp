@@ -45,7 +45,7 @@ TEST(Netlink, EndsTextAtZero) {
   EXPECT_EQ(read_string(std::as_bytes(std::span(bytes)).first(2)), "et");
 }
 
-TEST(Netlink, ReportsTheKernelsRefusal) {
+TEST(Netlink, ReportsAnErrorOfTheKernel) {
   auto socket = Socket::open();
   ASSERT_TRUE(socket);
   ifinfomsg link{};
@@ -57,7 +57,7 @@ TEST(Netlink, ReportsTheKernelsRefusal) {
   EXPECT_FALSE(answer.error().hint.empty());
 }
 
-TEST(Netlink, GoesOnAfterARefusal) {
+TEST(Netlink, ContinuesAfterAnError) {
   auto socket = Socket::open();
   ASSERT_TRUE(socket);
   ifinfomsg link{};

@@ -21,7 +21,7 @@ using testing::HasSubstr;
 struct VfioUse : testing::Test {
   VfioUse() { std::filesystem::create_directories(machine.device(port) / "vfio-dev/vfio3"); }
 
-  /// What is said where opening `busy` gives `error`; all else is not there.
+  /// The result of the check if opening `busy` fails with `error` and all other nodes do not exist.
   Result<void> check(const std::string& busy, int error) {
     const DeviceInfo device = *read_device(machine.paths, port);
     return check_not_open(machine.paths, device, [&](const std::filesystem::path& node) {
@@ -40,7 +40,7 @@ TEST_F(VfioUse, TriesEachNodeWhereNoProcessIsSeen) {
   EXPECT_THAT(probed, ElementsAre("vfio/7", "vfio/noiommu-7", "vfio/devices/vfio3"));
 }
 
-TEST_F(VfioUse, FindsAHolderThatCannotBeSeen) {
+TEST_F(VfioUse, FindsAHolderThatIsNotVisible) {
   for (const std::string node : {"vfio/7", "vfio/noiommu-7", "vfio/devices/vfio3"}) {
     const auto checked = check(node, EBUSY);
     ASSERT_FALSE(checked) << node;
@@ -50,7 +50,7 @@ TEST_F(VfioUse, FindsAHolderThatCannotBeSeen) {
   }
 }
 
-TEST_F(VfioUse, TakesNoOtherErrorForAHolder) {
+TEST_F(VfioUse, IgnoresOtherErrors) {
   for (const int error : {EACCES, ENOENT, EPERM, ENODEV}) EXPECT_TRUE(check("vfio/7", error)) << error;
 }
 

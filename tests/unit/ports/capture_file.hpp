@@ -12,7 +12,7 @@
 
 namespace pollux::ports {
 
-/// The bytes of a capture file, made by hand (libpcap's pcap-savefile(5)), so that they can be wrong in any way.
+/// Builds the bytes of a capture file (libpcap's pcap-savefile(5)), which may be invalid in any way.
 class CaptureFile {
  public:
   static constexpr std::uint32_t kMicroseconds = 0xA1B2C3D4;
@@ -28,7 +28,7 @@ class CaptureFile {
     put(std::uint32_t{65535});
     put(link_type);
   }
-  /// `fraction` in the file's unit. `length`: what the record says of the wire, -1: as many as there are.
+  /// `fraction` is in the file's unit. `length` is the record's length on the wire; -1 means the number of bytes.
   CaptureFile& add(const std::vector<std::uint8_t>& frame, std::uint32_t seconds = 0, std::uint32_t fraction = 0,
                    std::int64_t length = -1) {
     put(seconds);
@@ -58,7 +58,7 @@ class CaptureFile {
   std::vector<std::uint8_t> bytes_;
 };
 
-/// What a file that the port wrote holds: pcap with nanoseconds, in this machine's order of bytes.
+/// The contents of a file that the port wrote: pcap with nanoseconds, in this machine's byte order.
 struct WrittenFile {
   struct Record {
     std::uint32_t seconds;
@@ -67,7 +67,7 @@ struct WrittenFile {
   };
   std::uint32_t magic = 0;
   std::vector<Record> records;
-  bool whole = true;  ///< it ends where a record does
+  bool whole = true;  ///< it ends at the end of a record
 
   explicit WrittenFile(const std::string& path) {
     std::ifstream file(path, std::ios::binary);

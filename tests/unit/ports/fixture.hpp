@@ -21,14 +21,14 @@ namespace pollux::ports {
 
 using Bytes = std::vector<std::uint8_t>;
 
-/// A broadcast of `bytes`, numbered.
+/// A broadcast frame of `bytes` bytes with a number.
 [[nodiscard]] inline Bytes numbered(std::size_t bytes, std::uint8_t number) {
   Bytes frame(bytes, number);
   std::fill_n(frame.begin(), 6, std::uint8_t{0xFF});
   return frame;
 }
 
-/// A Context with a manual clock, a pool, a cache and a folder for files.
+/// A Context with a manual clock, a pool, a cache and a directory for files.
 class PortFixture : public testing::Test {
  protected:
   PortFixture() : pool_(must(Mempool::create(context_, {.count = 1024}))), cache_(pool_) {
@@ -61,7 +61,7 @@ class PortFixture : public testing::Test {
     std::copy(frame.begin(), frame.end(), mbuf->append(static_cast<std::uint32_t>(frame.size())));
     return mbuf;
   }
-  /// How many of the frames were taken.
+  /// Returns the number of frames that were accepted.
   std::uint32_t send(Port& port, const std::vector<Bytes>& frames, std::uint16_t queue = 0) {
     std::uint32_t taken = 0;
     for (const Bytes& frame : frames) {
@@ -74,7 +74,7 @@ class PortFixture : public testing::Test {
     }
     return taken;
   }
-  /// What one poll hands out.
+  /// The frames of one poll.
   std::vector<Bytes> poll(Port& port, std::uint16_t queue = 0) {
     std::vector<Bytes> frames;
     Burst<32> burst;

@@ -9,7 +9,7 @@ namespace {
 using testing::HasSubstr;
 using NullPort = PortFixture;
 
-TEST_F(NullPort, SendsAwayAndCounts) {
+TEST_F(NullPort, DiscardsAndCountsFrames) {
   Port port = started("null:");
   EXPECT_EQ(send(port, {numbered(60, 1), numbered(1000, 2)}), 2U);
   EXPECT_EQ(port.stats().tx_packets, 2U);
@@ -18,7 +18,7 @@ TEST_F(NullPort, SendsAwayAndCounts) {
   EXPECT_TRUE(poll(port).empty());
 }
 
-TEST_F(NullPort, MakesFramesOfTheLengthAskedFor) {
+TEST_F(NullPort, GeneratesFramesOfTheGivenLength) {
   Port port = started("null:?rx=64");
   const std::vector<Bytes> frames = poll(port);
   ASSERT_EQ(frames.size(), 32U);
@@ -28,7 +28,7 @@ TEST_F(NullPort, MakesFramesOfTheLengthAskedFor) {
   EXPECT_EQ(poll(port), frames);
 }
 
-TEST_F(NullPort, MakesLongFramesInChainsIfTheMtuAllows) {
+TEST_F(NullPort, GeneratesLongFramesInChainsIfTheMtuAllows) {
   const Error error = [&] {
     const auto port = open(context_, "null:?rx=9018", config());
     return port ? Error{} : port.error();
@@ -45,7 +45,7 @@ TEST_F(NullPort, MakesLongFramesInChainsIfTheMtuAllows) {
   EXPECT_EQ(port.mtu(), 8996U);
 }
 
-TEST_F(NullPort, RefusesOptionsThatItDoesNotKnow) {
+TEST_F(NullPort, RejectsUnknownOptions) {
   for (const char* uri :
        {"null:?rx=17", "null:?rx=65540", "null:?rx=", "null:?rx=6x", "null:?tx=64", "null:x", "null:?rx=64,rx=65"}) {
     const Error error = refused(uri);
@@ -54,7 +54,7 @@ TEST_F(NullPort, RefusesOptionsThatItDoesNotKnow) {
   }
 }
 
-TEST_F(NullPort, GoesOnOnceThePoolHasMbufsAgain) {
+TEST_F(NullPort, ResumesWhenThePoolHasMbufsAgain) {
   auto small = must(Mempool::create(context_, {.count = 16}));
   Port port = must(open(context_, "null:?rx=64", {.rx = {.pool = &small}}));
   Burst<32> held;

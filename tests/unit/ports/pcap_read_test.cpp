@@ -40,7 +40,7 @@ TEST_F(PcapInput, ReceivesWhateverTheDestination) {
   EXPECT_THAT(poll(port), ElementsAre(frame));
 }
 
-TEST_F(PcapInput, GoesOnWhereItStoodAfterAStop) {
+TEST_F(PcapInput, ContinuesAfterAStopAndStart) {
   CaptureFile capture;
   for (std::uint8_t i = 0; i < 40; ++i) capture.add(numbered(60, i));
   Port port = reading(capture);
@@ -52,9 +52,9 @@ TEST_F(PcapInput, GoesOnWhereItStoodAfterAStop) {
   EXPECT_EQ(rest[0], numbered(60, 32));
 }
 
-TEST_F(PcapInput, BeginsAgainIfItLoops) {
+TEST_F(PcapInput, RestartsIfItLoops) {
   Port port = reading(CaptureFile().add(numbered(60, 1)).add(numbered(60, 2)).add(numbered(60, 3)), ",loop");
-  // Once round the file in a poll, so that a poll ends.
+  // A poll restarts the file at most once, so that the poll ends.
   for (int i = 0; i < 5; ++i) {
     const auto frames = poll(port);
     ASSERT_GE(frames.size(), 3U);
@@ -63,13 +63,13 @@ TEST_F(PcapInput, BeginsAgainIfItLoops) {
   EXPECT_EQ(port.stats().rx_errors, 0U);
 }
 
-TEST_F(PcapInput, DoesNotSpinRoundAnEmptyFile) {
+TEST_F(PcapInput, DoesNotLoopOverAnEmptyFile) {
   Port port = reading(CaptureFile(), ",loop");
   EXPECT_THAT(poll(port), IsEmpty());
   EXPECT_THAT(poll(port), IsEmpty());
 }
 
-TEST_F(PcapInput, KeepsThePaceOfTheStamps) {
+TEST_F(PcapInput, FollowsTheTimestamps) {
   Port port = reading(CaptureFile()
                           .add(numbered(60, 1), 100, 0)
                           .add(numbered(60, 2), 100, 1000)
@@ -99,7 +99,7 @@ TEST_F(PcapInput, ReadsNanoseconds) {
   EXPECT_THAT(poll(port), ElementsAre(numbered(60, 2)));
 }
 
-TEST_F(PcapInput, NamesFramesThatItCannotGive) {
+TEST_F(PcapInput, CountsFramesThatItCannotReceive) {
   Port port = reading(CaptureFile()
                           .add(numbered(96, 1), 0, 0, 1514)  // a snap length of 96
                           .add(numbered(13, 2))
@@ -113,7 +113,7 @@ TEST_F(PcapInput, NamesFramesThatItCannotGive) {
   EXPECT_EQ(port.stats().rx_packets, 5U);
 }
 
-TEST_F(PcapInput, EndsWhereTheFileIsCut) {
+TEST_F(PcapInput, EndsWhereTheFileIsTruncated) {
   for (const std::size_t missing : {1U, 59U, 61U, 75U}) {
     log_.clear();
     Port port = reading(CaptureFile().add(numbered(60, 1)).add(numbered(60, 2)).cut(missing), ",loop");
@@ -126,7 +126,7 @@ TEST_F(PcapInput, EndsWhereTheFileIsCut) {
   }
 }
 
-TEST_F(PcapInput, EndsAtARecordThatCannotBe) {
+TEST_F(PcapInput, EndsAtAnInvalidRecord) {
   CaptureFile capture;
   capture.add(numbered(60, 1));
   for (int i = 0; i < 4; ++i) capture.put(std::uint32_t{0xFFFFFFFF});  // a frame of 4 GB
@@ -136,12 +136,12 @@ TEST_F(PcapInput, EndsAtARecordThatCannotBe) {
   EXPECT_THAT(poll(port), IsEmpty());
 }
 
-TEST_F(PcapInput, BelievesNoLengthBeyondWhatWasCaptured) {
+TEST_F(PcapInput, LimitsTheLengthToTheCapturedBytes) {
   Port port = reading(CaptureFile().add(numbered(100, 1), 0, 0, 60));  // shorter on the wire than in the file
   EXPECT_THAT(poll(port), ElementsAre(numbered(60, 1)));
 }
 
-TEST_F(PcapInput, WaitsWhileThePoolIsDry) {
+TEST_F(PcapInput, WaitsWhileThePoolIsExhausted) {
   CaptureFile capture;
   for (std::uint8_t i = 0; i < 20; ++i) capture.add(numbered(60, i));
   capture.write(file("in.pcap"));
@@ -153,7 +153,7 @@ TEST_F(PcapInput, WaitsWhileThePoolIsDry) {
   EXPECT_EQ(port.stats().dropped(), 0U);
 }
 
-TEST_F(PcapInput, RefusesWhatIsNoCapture) {
+TEST_F(PcapInput, RejectsOtherFiles) {
   EXPECT_EQ(refused("pcap:in=" + file("none.pcap")).code, ErrorCode::not_found);
   EXPECT_EQ(refused("pcap:in=" + folder_.string()).code, ErrorCode::invalid_argument);
   std::ofstream(file("text")) << "Not a capture file, though it has enough bytes to be one.";
@@ -168,7 +168,7 @@ TEST_F(PcapInput, RefusesWhatIsNoCapture) {
   EXPECT_THAT(refused("pcap:in=" + file("pipe")).what, HasSubstr("not a regular file"));
 }
 
-TEST_F(PcapInput, RefusesOptionsThatMakeNoSense) {
+TEST_F(PcapInput, RejectsInvalidOptions) {
   CaptureFile().write(file("in.pcap"));
   const std::string in = "in=" + file("in.pcap");
   for (const std::string& options :

@@ -17,7 +17,7 @@ class PcapOutput : public PortFixture {
   [[nodiscard]] std::string out() const { return "pcap:out=" + file("out.pcap"); }
 };
 
-/// While it lives the process may not make files longer than `bytes`, as if the disk were full.
+/// As long as it exists, the process cannot extend a file beyond `bytes`, as on a full disk.
 class FullDisk {
  public:
   explicit FullDisk(std::uint64_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
@@ -41,7 +41,7 @@ TEST_F(PcapOutput, WritesFramesWithTheClocksTime) {
   Port port = started(out());
   clock_->advance(std::chrono::nanoseconds(3'000'000'123));
   EXPECT_EQ(send(port, {numbered(60, 1), numbered(1514, 2)}), 2U);
-  // Others can read it while the port is open.
+  // The file is readable while the port is open.
   const WrittenFile written(file("out.pcap"));
   EXPECT_EQ(written.magic, CaptureFile::kNanoseconds);
   ASSERT_EQ(written.records.size(), 2U);
@@ -74,7 +74,7 @@ TEST_F(PcapOutput, IsReadByTheInput) {
   EXPECT_EQ(poll(reader), (std::vector<Bytes>{numbered(60, 1), numbered(61, 2)}));
 }
 
-TEST_F(PcapOutput, BeginsAnewWithEachOpeningAndGoesOnAfterAStop) {
+TEST_F(PcapOutput, TruncatesTheFileWhenOpenedAndContinuesAfterAStop) {
   {
     Port port = started(out());
     send(port, {numbered(60, 1)});
@@ -87,7 +87,7 @@ TEST_F(PcapOutput, BeginsAnewWithEachOpeningAndGoesOnAfterAStop) {
   EXPECT_EQ(WrittenFile(file("out.pcap")).records.size(), 0U);
 }
 
-TEST_F(PcapOutput, DropsUnderItsNameWithoutAFile) {
+TEST_F(PcapOutput, CountsDropsWithoutAFile) {
   CaptureFile().write(file("in.pcap"));
   Port port = started("pcap:in=" + file("in.pcap"));
   EXPECT_EQ(send(port, {numbered(60, 1)}), 1U);
@@ -95,7 +95,7 @@ TEST_F(PcapOutput, DropsUnderItsNameWithoutAFile) {
   EXPECT_EQ(port.stats().tx_packets, 0U);
 }
 
-TEST_F(PcapOutput, CountsWhatADiskDidNotTake) {
+TEST_F(PcapOutput, CountsFramesThatADiskDidNotAccept) {
   {
     Port port = started(out());
     send(port, {numbered(60, 1)});
@@ -103,7 +103,7 @@ TEST_F(PcapOutput, CountsWhatADiskDidNotTake) {
       const FullDisk full(24 + 76 + 40);  // the header, one record, a part of the next
       send(port, {numbered(60, 2), numbered(60, 3)});
     }
-    send(port, {numbered(60, 4)});  // a file with a gap would tell a lie
+    send(port, {numbered(60, 4)});  // no frames are written after a gap
     EXPECT_EQ(drops(port, "tx_write_failed"), 3U);
     EXPECT_EQ(port.stats().tx_packets, 1U);
     ASSERT_TRUE(port.close());
@@ -114,7 +114,7 @@ TEST_F(PcapOutput, CountsWhatADiskDidNotTake) {
   EXPECT_EQ(written.records[0].frame, numbered(60, 1));
 }
 
-TEST_F(PcapOutput, DoesNotEmptyItsInputNorAnothersOutput) {
+TEST_F(PcapOutput, DoesNotTruncateItsInputOrAnotherPortsOutput) {
   CaptureFile().add(numbered(60, 1)).write(file("in.pcap"));
   std::filesystem::create_symlink(file("in.pcap"), file("same.pcap"));
   EXPECT_EQ(refused("pcap:in=" + file("in.pcap") + ",out=" + file("same.pcap")).code, ErrorCode::invalid_argument);
@@ -125,7 +125,7 @@ TEST_F(PcapOutput, DoesNotEmptyItsInputNorAnothersOutput) {
   EXPECT_EQ(WrittenFile(file("out.pcap")).records.size(), 1U);
 }
 
-TEST_F(PcapOutput, RefusesWhatItCannotWrite) {
+TEST_F(PcapOutput, RejectsAFileThatItCannotWrite) {
   EXPECT_EQ(refused("pcap:out=" + file("none/out.pcap")).code, ErrorCode::not_found);
   EXPECT_EQ(refused("pcap:out=" + folder_.string()).code, ErrorCode::invalid_argument);
   EXPECT_EQ(refused("pcap:out=/dev/null").code, ErrorCode::invalid_argument);

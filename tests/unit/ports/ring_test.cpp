@@ -9,7 +9,7 @@ namespace {
 using testing::HasSubstr;
 using RingPort = PortFixture;
 
-TEST_F(RingPort, HandsTheSendersMbufOver) {
+TEST_F(RingPort, PassesTheSendersMbuf) {
   Port left = started("ring:a:0");
   Port right = started("ring:a:1");
   MbufPtr mbuf = make_mbuf(numbered(60, 1));
@@ -25,7 +25,7 @@ TEST_F(RingPort, HandsTheSendersMbufOver) {
   arrived.drop(looked_at);
 }
 
-TEST_F(RingPort, PassesARequestForChecksumsOn) {
+TEST_F(RingPort, ForwardsAChecksumRequest) {
   Port left = started("ring:a:0");
   Port right = started("ring:a:1");
   const TxOffload request{.flags = TxOffload::udp_checksum, .l2 = 14, .l3 = 20};
@@ -48,7 +48,7 @@ TEST_F(RingPort, PassesARequestForChecksumsOn) {
   }
 }
 
-TEST_F(RingPort, IsJoinedWithItselfWithoutAnEnd) {
+TEST_F(RingPort, IsConnectedToItselfWithoutAnEnd) {
   Port loop = started("ring:loop");
   EXPECT_TRUE(loop.link().up);
   EXPECT_EQ(send(loop, {numbered(60, 1), numbered(61, 2)}), 2U);
@@ -60,7 +60,7 @@ TEST_F(RingPort, IsJoinedWithItselfWithoutAnEnd) {
   EXPECT_EQ(pool_.stats().in_use(), 0U);
 }
 
-TEST_F(RingPort, DropsWhatNobodyReceivesUnderItsName) {
+TEST_F(RingPort, CountsFramesWithoutAReceiver) {
   Port left = started("ring:a:0");
   EXPECT_FALSE(left.link().up);
   EXPECT_EQ(send(left, {numbered(60, 1)}), 1U);
@@ -71,7 +71,7 @@ TEST_F(RingPort, DropsWhatNobodyReceivesUnderItsName) {
   EXPECT_EQ(left.stats().tx_packets, 0U);
 }
 
-TEST_F(RingPort, JoinsQueueWithQueue) {
+TEST_F(RingPort, ConnectsEachQueueToItsCounterpart) {
   PortConfig three = config();
   three.rx_queues = three.tx_queues = 3;
   Port left = must(open(context_, "ring:a:0", three));
@@ -92,10 +92,10 @@ TEST_F(RingPort, HoldsAsManyAsTheReceiversRing) {
   EXPECT_EQ(poll(right).size(), 8U);
   EXPECT_EQ(send(left, frames), 8U);
   ASSERT_TRUE(left.stop());
-  EXPECT_EQ(poll(right).size(), 8U);  // what was sent arrives though its sender has stopped
+  EXPECT_EQ(poll(right).size(), 8U);  // sent frames arrive, although the sender has stopped
 }
 
-TEST_F(RingPort, CopiesWhatOthersShare) {
+TEST_F(RingPort, CopiesSharedFrames) {
   Port left = started("ring:a:0");
   Port right = started("ring:a:1");
   MbufPtr original = make_mbuf(numbered(60, 9));
@@ -111,7 +111,7 @@ TEST_F(RingPort, CopiesWhatOthersShare) {
   arrived.drop(looked_at);
 }
 
-TEST_F(RingPort, LetsASharedFrameWaitWhileThePoolIsDry) {
+TEST_F(RingPort, LetsASharedFrameWaitWhileThePoolIsExhausted) {
   auto small = must(Mempool::create(context_, {.count = 4}));
   Port left = started("ring:a:0");
   Port right = must(open(context_, "ring:a:1", {.rx = {.pool = &small, .ring = 8}}));
@@ -129,7 +129,7 @@ TEST_F(RingPort, LetsASharedFrameWaitWhileThePoolIsDry) {
   EXPECT_EQ(poll(right), std::vector<Bytes>{numbered(60, 9)});
 }
 
-TEST_F(RingPort, RefusesWhatNamesNoEnd) {
+TEST_F(RingPort, RejectsInvalidEnds) {
   for (const char* uri : {"ring:", "ring::0", "ring:a:2", "ring:a:", "ring:a:0:1", "ring:a b", "ring:a:00"}) {
     const Error error = refused(uri);
     EXPECT_EQ(error.code, ErrorCode::invalid_argument) << uri;
@@ -145,7 +145,7 @@ TEST_F(RingPort, OpensEachEndOnce) {
     const Port other = must(open_unconfigured(context_, "ring:a:1"));
     EXPECT_EQ(refused("ring:a:1").code, ErrorCode::busy);
     ASSERT_TRUE(left.close());
-    EXPECT_EQ(refused("ring:a").code, ErrorCode::busy);  // the other end still is one of two
+    EXPECT_EQ(refused("ring:a").code, ErrorCode::busy);  // the other end of the pair is still open
   }
   EXPECT_TRUE(open_unconfigured(context_, "ring:a"));
 }

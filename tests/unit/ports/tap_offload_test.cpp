@@ -36,8 +36,8 @@ std::uint32_t get16_at(const Bytes& bytes, std::size_t at) {
   return static_cast<std::uint32_t>(bytes.at(at) << 8 | bytes.at(at + 1));
 }
 
-/// What the 16-bit numbers of an IPv4 packet's transport part and pseudo-header add up to, folded: 0xFFFF where the
-/// checksum is good (RFC 1071).
+/// The folded sum of the 16-bit words of an IPv4 packet's pseudo-header and transport part: 0xFFFF if the checksum is
+/// correct (RFC 1071).
 std::uint32_t transport_sum(const Bytes& frame) {
   constexpr std::size_t kIp = 14;
   const std::size_t end = kIp + get16_at(frame, kIp + 2);
@@ -48,7 +48,7 @@ std::uint32_t transport_sum(const Bytes& frame) {
   return sum;
 }
 
-/// The kernel as a host at the other end of a TAP port's wire.
+/// The kernel as a host that is the link partner of a TAP port.
 class KernelHost {
  public:
   KernelHost(std::string interface, const MacAddress& port) : interface_(std::move(interface)) {
@@ -83,7 +83,7 @@ class KernelHost {
     bind(tcp_);
     EXPECT_EQ(::listen(tcp_, 1), 0);
   }
-  /// The datagram that came; empty for none.
+  /// The datagram that arrived; empty if none did.
   [[nodiscard]] Bytes receive() const {
     Bytes bytes(2048);
     const ssize_t count = ::recv(udp_, bytes.data(), bytes.size(), 0);
@@ -157,7 +157,7 @@ class TapOffload : public PortFixture {
     datagram.insert(datagram.end(), payload.begin(), payload.end());
     return datagram;
   }
-  /// A TCP segment that asks for a connection.
+  /// A TCP segment that requests a connection.
   [[nodiscard]] static Bytes make_syn() {
     Bytes segment(20);
     put16_at(segment, 0, kOurPort);
@@ -173,7 +173,7 @@ class TapOffload : public PortFixture {
     ASSERT_TRUE(burst.push(mbuf));
     ASSERT_EQ(port_->tx(0).tx_burst(burst), 1U);
   }
-  /// The next IPv4 packet of that protocol which the kernel sent.
+  /// The next IPv4 packet of a protocol that the kernel sent.
   [[nodiscard]] MbufPtr receive_packet(std::uint8_t protocol) {
     Burst<1> burst;
     while (port_->rx(0).rx_burst(burst) != 0) {
@@ -184,7 +184,7 @@ class TapOffload : public PortFixture {
     }
     return {};
   }
-  /// Expects that the kernel left the checksum to be computed, and that computing it makes it good.
+  /// Expects that the kernel sent a partial checksum, and that completing it gives a correct one.
   static void expect_partial(Mbuf& frame, std::uint32_t flag) {
     EXPECT_EQ(frame.rx_format(), RxFormat::virtio_net);
     EXPECT_EQ(RxMetadata(frame).l4_checksum(), ChecksumStatus::partial);
@@ -198,13 +198,13 @@ class TapOffload : public PortFixture {
   std::unique_ptr<KernelHost> host_;
 };
 
-TEST_F(TapOffload, TheKernelTakesAPartialChecksumOfUdp) {
+TEST_F(TapOffload, TheKernelAcceptsAPartialUdpChecksum) {
   const Bytes payload(333, 0x42);
   const Bytes packet = make_packet(kUdp, make_datagram(payload));
   const TxOffload request{.flags = TxOffload::ipv4_checksum | TxOffload::udp_checksum, .l2 = 14, .l3 = 20};
   MbufPtr partial = make_mbuf(packet);
   ASSERT_TRUE(request_checksums(*partial, request));
-  // The same bytes with a good header, without the word that the checksum is partial: a datagram that was spoilt.
+  // The same bytes without the partial flag are a datagram with a wrong checksum.
   MbufPtr spoilt = make_mbuf(packet);
   ASSERT_TRUE(request_checksums(*spoilt, request));
   spoilt->set_tx_offload({.flags = TxOffload::ipv4_checksum, .l2 = 14, .l3 = 20});
@@ -215,13 +215,13 @@ TEST_F(TapOffload, TheKernelTakesAPartialChecksumOfUdp) {
   EXPECT_EQ(port_->stats().tx_packets, 2U);
 }
 
-TEST_F(TapOffload, TheKernelAnswersAPartialTcpSegmentWithOne) {
+TEST_F(TapOffload, TheKernelAnswersAPartialTcpSegment) {
   MbufPtr syn = make_mbuf(make_packet(kTcp, make_syn()));
   ASSERT_TRUE(
       request_checksums(*syn, {.flags = TxOffload::ipv4_checksum | TxOffload::tcp_checksum, .l2 = 14, .l3 = 20}));
   send_mbuf(std::move(syn));
   const MbufPtr answer = receive_packet(kTcp);
-  ASSERT_NE(answer, nullptr) << "a segment that is no good gets no answer";
+  ASSERT_NE(answer, nullptr) << "the kernel does not answer a bad segment";
   EXPECT_EQ(answer->data()[47], 0x12) << "SYN and ACK";
   expect_partial(*answer, TxOffload::tcp_checksum);
 }
@@ -234,7 +234,7 @@ TEST_F(TapOffload, WhatTheKernelSendsArrivesPartial) {
   EXPECT_EQ(frame->packet_length(), 42U + 501);
 }
 
-TEST_F(TapOffload, APartialChecksumIsSentOnToACaptureAsAGoodOne) {
+TEST_F(TapOffload, APartialChecksumIsCompletedInACapture) {
   host_->send(Bytes(100, 0x17));
   MbufPtr frame = receive_packet(kUdp);
   ASSERT_NE(frame, nullptr);
@@ -253,7 +253,7 @@ TEST_F(TapOffload, ComputesSctpItself) {
   MbufPtr mbuf = make_mbuf(make_packet(kSctp, Bytes(28, 1)));
   const TxOffload request{.flags = TxOffload::ipv4_checksum | TxOffload::sctp_checksum, .l2 = 14, .l3 = 20};
   ASSERT_TRUE(request_checksums(*mbuf, request));
-  // What one port writes the kernel shows to whoever looks at the interface.
+  // A packet socket on the interface receives what the port writes.
   const int socket = ::socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(0x0800));
   ASSERT_GE(socket, 0);
   MbufPtr right = mbuf->clone(cache_);
@@ -268,7 +268,7 @@ TEST_F(TapOffload, ComputesSctpItself) {
   EXPECT_EQ(seen, Bytes(right->bytes().begin(), right->bytes().end()));
 }
 
-/// Another program's end of a TAP interface, without the header of virtio-net.
+/// The end of a TAP interface as another program opens it, without a virtio-net header.
 class PlainTap {
  public:
   explicit PlainTap(const std::string& name) {
@@ -292,7 +292,7 @@ class PlainTap {
   int file_ = ::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 };
 
-TEST_F(TapOffload, LeavesNoPartialChecksumsToWhoeverOpensTheInterfaceNext) {
+TEST_F(TapOffload, DisablesTheChecksumOffloadWhenClosed) {
   host_.reset();
   port_.reset();
   PlainTap("plxq").persist(true);

@@ -130,19 +130,19 @@ TEST_F(TapPort, ReadsLongFramesIntoChainsAndKeepsNoSpareBuffer) {
   EXPECT_EQ(small.stats().in_use(), 0U);
 }
 
-TEST_F(TapPort, NamesFramesLongerThanItsOwnMtu) {
+TEST_F(TapPort, CountsFramesLongerThanItsMtu) {
   Port port = started("tap:plx0");
   KernelEnd kernel("plx0");
   ASSERT_TRUE(port.set_mtu(3000));
   kernel.send(ether(numbered(3014, 1)));
-  // The kernel had let it out before.
+  // The kernel sent it before the MTU changed.
   ASSERT_TRUE(port.set_mtu(1500));
   kernel.send(ether(numbered(60, 2)));
   EXPECT_THAT(poll(port), ElementsAre(ether(numbered(60, 2))));
   EXPECT_EQ(drops(port, "rx_too_long"), 1U);
 }
 
-TEST_F(TapPort, DropsWhatWaitsWhenItStops) {
+TEST_F(TapPort, DropsWaitingFramesWhenItStops) {
   Port port = started("tap:plx0");
   KernelEnd kernel("plx0");
   kernel.send(ether(numbered(60, 1)));
@@ -153,7 +153,7 @@ TEST_F(TapPort, DropsWhatWaitsWhenItStops) {
   EXPECT_THAT(poll(port), IsEmpty());
 }
 
-TEST_F(TapPort, NamesWhatAnInterfaceThatIsDownDoesNotTake) {
+TEST_F(TapPort, CountsFramesThatADownInterfaceRejects) {
   Port port = started("tap:plx0");
   KernelEnd kernel("plx0");
   kernel.take_down();
@@ -167,7 +167,7 @@ TEST_F(TapPort, HasAnAddressOfItsOwn) {
   auto again = tap::Interface::open("plx1");
   ASSERT_TRUE(again) << again.error().message();
   EXPECT_NE(port.mac(), *again->mac());
-  EXPECT_EQ(port.mac()[0] & 3, 2);  // locally administered, one station's
+  EXPECT_EQ(port.mac()[0] & 3, 2);  // locally administered, unicast
 }
 
 TEST_F(TapPort, IsBusyWhileItIsOpen) {
@@ -177,7 +177,7 @@ TEST_F(TapPort, IsBusyWhileItIsOpen) {
   EXPECT_TRUE(open_unconfigured(context_, "tap:plx0"));
 }
 
-TEST_F(TapPort, TakesNoInterfaceThatIsNoTap) {
+TEST_F(TapPort, RejectsAnInterfaceThatIsNotATap) {
   const Error error = refused("tap:lo");
   EXPECT_EQ(error.code, ErrorCode::invalid_argument);
   EXPECT_THAT(error.hint, HasSubstr("lo"));
@@ -196,9 +196,9 @@ TEST_F(TapPort, FailsWhenItsInterfaceIsDeleted) {
   EXPECT_TRUE(port.close());
 }
 
-TEST_F(TapPort, NamesTheCommandForAUserWithoutRights) {
-  if (::geteuid() != 0) GTEST_SKIP() << "only root can give rights up";
-  // The system call changes this thread alone (setresuid(2), "C library/kernel differences").
+TEST_F(TapPort, NamesTheCommandForAnUnprivilegedUser) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can drop privileges";
+  // The system call changes only this thread (setresuid(2), "C library/kernel differences").
   std::thread([this] {
     ASSERT_EQ(::syscall(SYS_setresuid, 65534, 65534, 65534), 0);
     const Error error = refused("tap:plx0");
@@ -207,7 +207,7 @@ TEST_F(TapPort, NamesTheCommandForAUserWithoutRights) {
   }).join();
 }
 
-TEST(TapInterface, RefusesNamesThatTheKernelWould) {
+TEST(TapInterface, RejectsNamesThatTheKernelRejects) {
   for (const char* name : {"", ".", "..", "a/b", "a b", "tap%d", "a:b", "sixteen-letters-"}) {
     const auto interface = tap::Interface::open(name);
     ASSERT_FALSE(interface) << name;
@@ -216,7 +216,7 @@ TEST(TapInterface, RefusesNamesThatTheKernelWould) {
   }
 }
 
-TEST(TapInterface, SaysHowToGetTheModule) {
+TEST(TapInterface, SaysHowToLoadTheModule) {
   const auto interface = tap::Interface::open("plx0", "/nonexistent/tun");
   ASSERT_FALSE(interface);
   EXPECT_EQ(interface.error().code, ErrorCode::module_not_loaded);
