@@ -8,27 +8,27 @@
 
 namespace pollux::differential {
 
-/// The comparisons. Each has its own known differences.
+/// The comparisons. Each one has its own list of known differences.
 enum class Scope : std::uint8_t {
-  reset,        ///< registers after a reset
-  written,      ///< registers after a write
-  other_place,  ///< registers after a write to their alias
-  traffic,      ///< descriptors, frames and counters after a round of traffic
+  reset,    ///< registers after a reset
+  written,  ///< registers after a write
+  alias,    ///< registers after a write to their alias
+  traffic,  ///< descriptors, frames and counters after a round of traffic
 };
 
-/// The card whose differing bits are zero.
+/// The card that reads the differing bits as zero.
 enum class Zero : std::uint8_t { neither, model, qemu };
 
 /// A known difference between the model and QEMU's card. docs/82576/differences.md gives the reason under the tag. A
-/// test compares the tags there with these.
+/// test checks that the document and this list have the same tags.
 struct Difference {
-  /// For a counter: its differing bits depend on the traffic.
+  /// Any bits may differ. For counters: which bits differ depends on the traffic.
   static constexpr std::uint64_t kAnyBits = ~std::uint64_t{0};
 
   Scope scope;
-  std::string what;        ///< prefix of the affected observations' names, in whole words
+  std::string what;        ///< the names of the affected observations begin with these words
   std::uint64_t bits = 0;  ///< the bits that differ; a bit that never differs makes the entry stale
-  std::string tag;         ///< of its row in docs/82576/differences.md
+  std::string tag;         ///< the tag of its row in docs/82576/differences.md
   Zero zero = Zero::neither;
 
   [[nodiscard]] bool explains(std::string_view observed, std::uint64_t model, std::uint64_t qemu) const;

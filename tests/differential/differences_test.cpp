@@ -11,7 +11,7 @@
 namespace pollux::differential {
 namespace {
 
-TEST(Differences, AreThoseOfTheDocument) {
+TEST(Differences, HaveTheSameTagsAsTheDocument) {
   std::set<std::string> used;
   for (const Difference& difference : known_differences()) used.insert(difference.tag);
   std::set<std::string> explained;

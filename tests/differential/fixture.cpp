@@ -16,7 +16,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr unsigned kVectors = 10;  // QEMU's card has no more
+constexpr unsigned kVectors = 10;  // all that QEMU's card has
 constexpr milliseconds kSettleTime{3};
 constexpr milliseconds kLinkLimit{60000};
 
@@ -45,14 +45,15 @@ Fixture::Fixture(std::string_view name, std::string_view scheme, std::shared_ptr
     : name_(name),
       clock_(std::move(clock)),
       context_({.clock = clock_, .huge_pages = HugePages::never}),
-      memory_(must(context_.allocate({.size = kMemory, .purpose = "rig"}))) {
+      memory_(must(context_.allocate({.size = kMemory, .purpose = "differential test"}))) {
   for (unsigned which = 0; which < kCards; ++which) {
     cards_[which] = open_device(context_, scheme, which);
     bars_[which] = must(cards_[which]->bar(reg::kRegisterBar));
   }
 }
 
-// QEMU does what a register write asks for before it answers; the model in virtual time.
+// QEMU completes a requested action before it answers the read. The model completes it in virtual time, so the clock
+// is advanced.
 void Fixture::settle() {
   for (const Bar& bar : bars_) static_cast<void>(bar.read32(reg::STATUS::offset()));
   if (auto* const manual = dynamic_cast<ManualClock*>(clock_.get())) manual->advance(kSettleTime);

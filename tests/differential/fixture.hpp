@@ -16,8 +16,8 @@ namespace pollux::differential {
 
 namespace reg = hw::igb;
 
-/// Two 82576 on a wire, with memory and without a driver: in-process cards, or QEMU's. Both kinds have their memory at
-/// the same device address.
+/// Two 82576 cards on a wire, with DMA memory and without a driver. Both are in-process models, or both are QEMU's. The
+/// memory has the same IOVA for both kinds.
 class Fixture {
  public:
   static constexpr unsigned kCards = 2;
@@ -37,7 +37,7 @@ class Fixture {
 
   /// Completes all requested actions.
   void settle();
-  /// Resets the function, enables bus mastering and every vector, and sets a state that both kinds share.
+  /// Resets both cards, and enables bus mastering and all interrupt vectors.
   void reset();
   /// Brings the link of both cards up. A reset takes it down.
   void raise_link();

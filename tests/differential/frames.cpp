@@ -10,7 +10,7 @@ namespace {
 constexpr std::size_t kShortest = 60;
 constexpr std::uint8_t kTcp = 6;
 constexpr std::uint8_t kUdp = 17;
-constexpr std::uint8_t kUnknown = 253;  // for experiments
+constexpr std::uint8_t kUnknown = 253;  // reserved for experiments
 
 void put16(Bytes& bytes, std::uint32_t value) {
   bytes.push_back(static_cast<std::uint8_t>(value >> 8 & 0xFF));
@@ -26,7 +26,7 @@ void put_random(Bytes& bytes, std::size_t count, Random& random) {
   for (std::size_t i = 0; i < count; ++i) bytes.push_back(random.byte());
 }
 
-/// RFC 1071, over what is added up in pieces.
+/// The unfolded Internet checksum (RFC 1071). Sums of parts of even length can be added.
 std::uint64_t sum_of(std::span<const std::uint8_t> bytes) {
   std::uint64_t sum = 0;
   for (std::size_t i = 0; i < bytes.size(); ++i) sum += i % 2 == 0 ? std::uint64_t{bytes[i]} << 8 : bytes[i];
@@ -38,7 +38,8 @@ std::uint16_t fold(std::uint64_t sum) {
   return static_cast<std::uint16_t>(~sum & 0xFFFF);
 }
 
-/// TCP or UDP with a good checksum, or bytes that are neither. `addresses` is the sum of the pseudo header's.
+/// A TCP or UDP segment with a correct checksum, or random bytes for `kUnknown`. `addresses` is the sum over the IP
+/// addresses of the pseudo header.
 Bytes transport(std::uint8_t protocol, std::uint64_t addresses, Random& random) {
   Bytes bytes;
   const std::size_t payload = random.once(4) ? random.between(1, 1400) : random.between(1, 100);

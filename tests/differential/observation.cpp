@@ -17,7 +17,7 @@ std::string without_numbers(const std::string& what) {
 
 }  // namespace
 
-// FNV-1a: nobody tries to deceive it.
+// FNV-1a is enough: the bytes are not chosen to collide.
 void Observations::add_bytes(const std::string& what, const void* bytes, std::size_t size) {
   std::uint64_t sum = 0xCBF29CE484222325;
   for (std::size_t i = 0; i < size; ++i) {
@@ -44,7 +44,7 @@ void Comparison::add(const Observations& model, const Observations& qemu, const 
     const Observation& ours = model.list()[i];
     const Observation& theirs = qemu.list()[i];
     if (ours.what != theirs.what) {
-      // What follows belongs to different things.
+      // The remaining observations can no longer be paired.
       note("other: " + without_numbers(ours.what),
            fmt::format("{}: where the model shows {}, QEMU shows {}", where, ours.what, theirs.what));
       return;

@@ -11,7 +11,7 @@
 
 namespace pollux::differential {
 
-/// A value that both kinds of card should have in common.
+/// A value that should be the same for the model and QEMU's card.
 struct Observation {
   std::string what;  ///< such as "rx 3 descriptor 7 status"; selects the entries of `differences.cpp`
   std::uint64_t value = 0;
@@ -21,7 +21,7 @@ struct Observation {
 class Observations {
  public:
   void add(std::string what, std::uint64_t value) { list_.push_back({std::move(what), value}); }
-  /// Adds bytes as their number and a checksum.
+  /// Adds a checksum of the bytes.
   void add_bytes(const std::string& what, const void* bytes, std::size_t size);
   [[nodiscard]] const std::vector<Observation>& list() const { return list_; }
 
@@ -33,8 +33,8 @@ class Observations {
 class Comparison {
  public:
   explicit Comparison(Scope scope, std::span<const Difference> known = known_differences());
-  /// Both lists must have the same names in the same order. Otherwise, or if they are empty, that is a mismatch.
-  /// `where` describes how to reproduce it.
+  /// Compares two lists. Names that differ in text or order are a mismatch, and so are two empty lists. `where`
+  /// describes how to reproduce a mismatch.
   void add(const Observations& model, const Observations& qemu, const std::string& where);
   [[nodiscard]] bool alike() const { return mismatches_.empty(); }
   /// One line for each kind of observation that differed: the count, and the first occurrence.

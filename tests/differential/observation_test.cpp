@@ -28,13 +28,13 @@ struct Comparing : testing::Test {
   Comparison comparison{Scope::traffic, kKnown};
 };
 
-TEST_F(Comparing, ListsThatAreTheSame) {
+TEST_F(Comparing, EqualListsAreAlike) {
   compare(list_of({{"a", 1}, {"b", 2}}), list_of({{"a", 1}, {"b", 2}}));
   EXPECT_TRUE(comparison.alike()) << comparison.report();
   EXPECT_EQ(comparison.compared(), 2u);
 }
 
-TEST_F(Comparing, AnotherNameIsAMismatch) {
+TEST_F(Comparing, DifferentNamesAreAMismatch) {
   compare(list_of({{"rx status", 1}, {"end", 0}}), list_of({{"rx middle status", 1}, {"end", 0}}));
   EXPECT_FALSE(comparison.alike());
   EXPECT_THAT(comparison.report(), HasSubstr("where the model shows rx status, QEMU shows rx middle status"));
@@ -55,27 +55,27 @@ TEST_F(Comparing, NothingObservedIsAMismatch) {
   EXPECT_THAT(comparison.report(), HasSubstr("nothing was observed"));
 }
 
-TEST_F(Comparing, AnotherValueIsAMismatchOutsideTheKnownBits) {
+TEST_F(Comparing, ADifferenceOutsideTheKnownBitsIsAMismatch) {
   compare(list_of({{"rx status 1", 0x31}}), list_of({{"rx status 1", 0}}));
   EXPECT_THAT(comparison.report(), HasSubstr("the model has 0x31, QEMU 0x0"));
 }
 
-TEST_F(Comparing, AKnownDifferenceHoldsOnlyWithTheZerosWhereTheyBelong) {
+TEST_F(Comparing, AKnownDifferenceRequiresTheZeroOnTheStatedCard) {
   compare(list_of({{"rx status 1", 0}}), list_of({{"rx status 1", 0x20}}));
   EXPECT_FALSE(comparison.alike());
 }
 
-TEST_F(Comparing, AKnownDifferenceHoldsForItsScopeAlone) {
+TEST_F(Comparing, AKnownDifferenceAppliesOnlyInItsScope) {
   compare(list_of({{"CTRL", 1}}), list_of({{"CTRL", 0}}));
   EXPECT_FALSE(comparison.alike());
 }
 
-TEST_F(Comparing, AKnownDifferenceHoldsForWholeWords) {
+TEST_F(Comparing, AKnownDifferenceMatchesWholeWords) {
   compare(list_of({{"PRCX", 1}}), list_of({{"PRCX", 0}}));
   EXPECT_FALSE(comparison.alike());
 }
 
-TEST_F(Comparing, ADifferenceThatIsNotSeenInAllItsBitsIsStale) {
+TEST_F(Comparing, AKnownDifferenceIsStaleUntilAllItsBitsWereSeen) {
   EXPECT_THAT(comparison.stale(), HasSubstr("D-ONE"));
   EXPECT_THAT(comparison.stale(), HasSubstr("D-TWO"));
   compare(list_of({{"rx status 1", 0x10}, {"PRC64", 6}}), list_of({{"rx status 1", 0}, {"PRC64", 2}}));

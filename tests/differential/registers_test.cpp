@@ -16,24 +16,24 @@
 namespace pollux::differential {
 namespace {
 
-/// One word of the register window.
-struct Place {
+/// One register, or one element of a register array.
+struct RegisterWord {
   std::string name;  ///< "RETA 3"
   const RegisterInfo* info;
   std::uint32_t offset;
 };
 
-std::vector<Place> every_place() {
-  std::vector<Place> places;
+std::vector<RegisterWord> all_register_words() {
+  std::vector<RegisterWord> words;
   for (const RegisterInfo& info : reg::kRegisters) {
     for (std::uint32_t i = 0; i < info.stride.count; ++i) {
-      places.push_back({fmt::format("{} {}", info.name, i), &info, info.at(i)});
+      words.push_back({fmt::format("{} {}", info.name, i), &info, info.at(i)});
     }
   }
-  return places;
+  return words;
 }
 
-/// What does something besides keeping bits when it is written: it has tests of its own.
+/// True for a register whose write has side effects. Other tests cover these registers.
 bool acts_when_written(std::string_view name) {
   constexpr std::array<std::string_view, 40> kActing{
       "CTRL",    "CTRL_EXT",   "MDIC",       "EERD",       "EECD",   "ICS",   "IMS",        "IMC",
@@ -51,7 +51,7 @@ void expect_alike(Scope scope, const std::array<Observations, 2>& seen, const st
   EXPECT_EQ(comparison.stale(), "");
 }
 
-/// Every bit in both states, so that no difference can hide.
+/// Values that set and clear every bit at least once.
 std::array<std::uint32_t, 4> values_to_write(Random& random) { return {~0U, random.word(), 0, random.word()}; }
 
 struct Registers : testing::Test {
@@ -67,38 +67,38 @@ TEST_F(Registers, HaveTheSameValuesAfterAReset) {
   std::array<Observations, 2> seen;
   for (unsigned i = 0; i < 2; ++i) {
     Fixture& fixture = i == 0 ? *model : *qemu;
-    for (const Place& place : every_place()) {
-      if (place.info->access == Access::wo) continue;
-      seen[i].add(place.name, fixture.read(1, place.offset));
+    for (const RegisterWord& word : all_register_words()) {
+      if (word.info->access == Access::wo) continue;
+      seen[i].add(word.name, fixture.read(1, word.offset));
     }
   }
   expect_alike(Scope::reset, seen, "after a reset");
 }
 
-TEST_F(Registers, KeepTheSameBitsOfWhatIsWritten) {
+TEST_F(Registers, KeepTheSameWrittenBits) {
   const std::uint64_t seed = choose_seed();
   Random random(seed);
-  std::vector<Place> places = every_place();
-  std::erase_if(places, [](const Place& place) {
-    return place.info->access != Access::rw || acts_when_written(place.info->name);
+  std::vector<RegisterWord> words = all_register_words();
+  std::erase_if(words, [](const RegisterWord& word) {
+    return word.info->access != Access::rw || acts_when_written(word.info->name);
   });
   std::array<Observations, 2> seen;
-  for (std::size_t end = places.size(); end > 1; --end) {  // std::shuffle does not do the same everywhere
-    std::swap(places[end - 1], places[random.below(static_cast<std::uint32_t>(end))]);
+  for (std::size_t end = words.size(); end > 1; --end) {  // the result of std::shuffle depends on the library
+    std::swap(words[end - 1], words[random.below(static_cast<std::uint32_t>(end))]);
   }
-  for (const Place& place : places) {
+  for (const RegisterWord& word : words) {
     for (const std::uint32_t value : values_to_write(random)) {
       for (unsigned i = 0; i < 2; ++i) {
         Fixture& fixture = i == 0 ? *model : *qemu;
-        fixture.write(1, place.offset, value);
-        seen[i].add(place.name, fixture.read(1, place.offset));
+        fixture.write(1, word.offset, value);
+        seen[i].add(word.name, fixture.read(1, word.offset));
       }
     }
   }
   expect_alike(Scope::written, seen, fmt::format("POLLUX_SEED={}", seed));
 }
 
-TEST_F(Registers, AnswerAtTheirOtherPlaces) {
+TEST_F(Registers, ChangeWhenTheirAliasIsWritten) {
   const std::uint64_t seed = choose_seed();
   Random random(seed);
   std::array<Observations, 2> seen;
@@ -115,7 +115,7 @@ TEST_F(Registers, AnswerAtTheirOtherPlaces) {
       }
     }
   }
-  expect_alike(Scope::other_place, seen, fmt::format("POLLUX_SEED={}", seed));
+  expect_alike(Scope::alias, seen, fmt::format("POLLUX_SEED={}", seed));
 }
 
 }  // namespace

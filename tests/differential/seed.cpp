@@ -14,7 +14,7 @@ constexpr long kSeconds = 8;
 std::uint64_t choose_seed() {
   const char* const given = std::getenv("POLLUX_SEED");
   const std::uint64_t seed = given != nullptr ? std::strtoull(given, nullptr, 0) : std::random_device()();
-  std::printf("seed: %llu (POLLUX_SEED does it again)\n", static_cast<unsigned long long>(seed));
+  std::printf("seed: %llu (set POLLUX_SEED to repeat this run)\n", static_cast<unsigned long long>(seed));
   return seed;
 }
 

@@ -20,7 +20,7 @@ constexpr unsigned kReceiver = 1;
 constexpr std::uint32_t kRing = 64;
 constexpr std::uint32_t kMostFrames = 16;
 
-// Where things lie in the rig's memory.
+// Offsets in the fixture's memory.
 constexpr std::size_t kRxRings = 0;
 constexpr std::size_t kTxRing = 0x8000;
 constexpr std::size_t kTxBuffers = 0x100000;
@@ -28,16 +28,17 @@ constexpr std::size_t kTxBufferBytes = 0x4000;
 constexpr std::size_t kRxBuffers = 0x400000;
 constexpr std::size_t kRxBufferBytes = 0x1000;
 constexpr std::uint8_t kUntouched = 0xA5;
-constexpr std::uint32_t kLongestFrame = 1518;  // without RCTL.LPE, with its CRC
-/// QEMU writes no CRC that would begin in one buffer and end in the next, or be alone in it, and says length 0 there:
-/// frames are never so close to a buffer's end, with a tag or without.
+constexpr std::uint32_t kLongestFrame = 1518;  // with CRC, if RCTL.LPE is not set
+/// QEMU does not write a CRC that crosses a buffer's end or begins a new buffer, and reports length 0 for that buffer.
+/// So no frame, with or without its tag, ends within this distance of a buffer's end.
 constexpr std::size_t kNearEdge = 8;
-/// Of MRQC: IPv4, IPv6, TCP and UDP over IPv4, UDP over IPv6. For TCP over IPv6 QEMU asks another bit (I-M-RSSEX).
+/// MRQC bits of the packet types that both cards hash: IPv4, IPv6, TCP and UDP over IPv4, UDP over IPv6. For TCP over
+/// IPv6 QEMU tests another bit (I-M-RSSEX).
 constexpr std::uint32_t kHashedAlike = 0x00D30000;
 
 std::uint32_t bit_if(bool condition, std::uint32_t bits) { return condition ? bits : 0; }
 
-/// The bit of the multicast table for an address, with RCTL.MO 0: bits 47:36 of it.
+/// The bit number in the multicast table: bits 47:36 of the address, since RCTL.MO is 0.
 std::uint32_t hash_of(const Address& address) { return (address[4] >> 4 | address[5] << 4) & 0xFFF; }
 
 std::size_t rx_slot(std::uint32_t queue, std::uint32_t slot) {
@@ -165,7 +166,7 @@ void observe_sender(const Fixture& fixture, std::uint32_t used, Observations& se
   }
 }
 
-/// The CRC of IEEE 802.3, as it lies behind a frame.
+/// The frame's FCS (CRC-32 of IEEE 802.3).
 std::uint32_t crc_of(const Bytes& frame) {
   std::uint32_t crc = ~0U;
   for (const std::uint8_t byte : frame) {
@@ -175,8 +176,8 @@ std::uint32_t crc_of(const Bytes& frame) {
   return ~crc;
 }
 
-/// Of a CRC that was stored: none, that of a frame that was sent, or something else.
-std::uint32_t judge_crc(std::uint32_t crc, const Round& round) {
+/// Classifies a stored CRC: 0 if there is none, 1 if it belongs to a frame that was sent, otherwise 2.
+std::uint32_t classify_crc(std::uint32_t crc, const Round& round) {
   if (crc == 0) return 0;
   return std::any_of(round.frames.begin(), round.frames.end(),
                      [&](const SendPlan& plan) { return crc_of(plan.frame) == crc; })
@@ -184,8 +185,8 @@ std::uint32_t judge_crc(std::uint32_t crc, const Round& round) {
              : 2;
 }
 
-/// Takes the CRC, where it is stored, out of what is compared: the last four bytes of the packet that ends in `slot`,
-/// the first of which may lie in the buffer before.
+/// Returns the stored CRC, which is the last four bytes of the packet that ends in `slot`, and overwrites it with
+/// zeros, so that the bytes compare equal. The CRC may begin in the buffer of the slot before.
 std::uint32_t take_crc(const Fixture& fixture, std::uint32_t queue, std::uint32_t slot) {
   std::uint32_t crc = 0;
   std::uint32_t left = reg::kCrcBytes;
@@ -212,7 +213,7 @@ void observe_descriptor(const Fixture& fixture, std::uint32_t queue, std::uint32
   seen.add(rx + "type " + where, descriptor.lo & 0xFFFFFFFF);
   seen.add(rx + "hash " + where, hw::intel::rx::hash(descriptor.lo));
   const bool stripped = (round.receiver.rctl & reg::RCTL::SECRC.bits()) != 0;
-  if (last && !stripped) seen.add("rx crc " + where, judge_crc(take_crc(fixture, queue, slot), round));
+  if (last && !stripped) seen.add("rx crc " + where, classify_crc(take_crc(fixture, queue, slot), round));
 }
 
 void observe_queue(const Fixture& fixture, std::uint32_t queue, const Round& round, Observations& seen) {
@@ -232,7 +233,7 @@ void observe_queue(const Fixture& fixture, std::uint32_t queue, const Round& rou
         std::min(std::size_t{hw::intel::rx::length(ring_at(fixture, rx_ring(queue))[slot].hi)}, kRxBufferBytes);
     const std::string where = fmt::format("of queue {} slot {}", queue, slot);
     seen.add_bytes("rx bytes " + where, buffer, length);
-    seen.add_bytes("rx bytes behind those " + where, buffer + length, kRxBufferBytes - length);
+    seen.add_bytes("rx bytes after the frame " + where, buffer + length, kRxBufferBytes - length);
   }
 }
 
@@ -246,19 +247,20 @@ void observe_events(const Fixture& fixture, Observations& seen) {
   seen.add("EICR", fixture.read(kReceiver, reg::EICR::offset()));
 }
 
-/// Whether the card takes something off a packet, which changes what QEMU's counts.
+/// Whether the card strips the CRC or the VLAN tag. This changes the size that QEMU's card counts.
 bool strips(const ReceiverPlan& plan) {
   return (plan.rctl & reg::RCTL::SECRC.bits()) != 0 || (plan.ctrl & reg::CTRL::VME.bits()) != 0;
 }
 
-/// Whether a frame is longer than the receiver takes, which changes what QEMU's counts.
+/// Whether a frame is longer than the receiver accepts. This changes what QEMU's card counts.
 bool oversize(const Round& round) {
   const std::uint32_t limit = (round.receiver.rctl & reg::RCTL::LPE.bits()) != 0 ? round.receiver.rlpml : kLongestFrame;
   return std::any_of(round.frames.begin(), round.frames.end(),
                      [&](const SendPlan& plan) { return plan.frame.size() + reg::kCrcBytes > limit; });
 }
 
-/// A counter's name, with what it is about in this round if known differences depend on that.
+/// The name of a counter's observation. A prefix tells whether packets were stripped or oversized in this round, if
+/// known differences of this counter depend on it.
 std::string counter_name(std::string_view name, unsigned which, const Round& round) {
   const std::string text = fmt::format("{} of {}", name, which == kSender ? "sender" : "receiver");
   if (which == kSender) return text;
@@ -293,7 +295,7 @@ ReceiverPlan random_receiver(Random& random) {
     word = (reg::SRRCTL::ONE_BUFFER | reg::SRRCTL::BSIZEPACKET(1U << random.below(3))).bits();
   }
   for (bool& exact : plan.exact) exact = random.once(2);
-  // QEMU lets unicast pass the multicast table, too.
+  // QEMU also passes unicast frames through the multicast table, so no unicast address is hashed.
   for (std::size_t i = 2; i < plan.hashed.size(); ++i) plan.hashed[i] = random.once(2);
   for (bool& vlan : plan.vlans) vlan = random.once(2);
   for (std::uint32_t& vector : plan.vector) vector = random.below(10);

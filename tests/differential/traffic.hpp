@@ -25,13 +25,13 @@ struct ReceiverPlan {
   std::array<std::uint32_t, 32> reta{};
   std::array<std::uint32_t, 10> rssrk{};
   std::array<std::uint32_t, kQueues> srrctl{};
-  std::array<bool, 4> exact{};   ///< which of kAddresses are exact ones
-  std::array<bool, 4> hashed{};  ///< whose bit in the multicast table is set
-  std::array<bool, 3> vlans{};   ///< which of kVlans pass the filter
+  std::array<bool, 4> exact{};   ///< which of kAddresses are in the exact filter
+  std::array<bool, 4> hashed{};  ///< which of kAddresses have their bit set in the multicast table
+  std::array<bool, 3> vlans{};   ///< which of kVlans are in the VLAN filter
   std::array<std::uint32_t, kQueues> vector{};
 };
 
-/// A frame to send, its number of buffers, and whether its completion is reported.
+/// A frame to send, the number of its buffers, and whether the card shall report its completion.
 struct SendPlan {
   Bytes frame;
   std::uint32_t buffers = 1;
@@ -46,7 +46,8 @@ struct Round {
 
 [[nodiscard]] Round random_round(Random& random);
 
-/// Configures the cards, sends, and observes all results: descriptors, frames, positions, causes, events, counters.
+/// Configures the cards, sends the frames, and observes the results: descriptors, frames, heads and tails, interrupt
+/// causes, events and counters.
 [[nodiscard]] Observations play(Fixture& fixture, const Round& round);
 
 }  // namespace pollux::differential

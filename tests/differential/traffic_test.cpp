@@ -7,10 +7,10 @@
 namespace pollux::differential {
 namespace {
 
-/// The rarest known difference occurs about once in 15 rounds: that many show them all, but for once in 10^8 runs.
+/// The rarest known difference occurs about once in 15 rounds, so 300 rounds miss one about once in 10^8 runs.
 constexpr unsigned kLeastRounds = 300;
 
-TEST(Traffic, RandomRoundsLookAlike) {
+TEST(Traffic, RandomRoundsGiveTheSameObservations) {
   const std::uint64_t seed = choose_seed();
   const auto model = Fixture::of_model();
   const auto qemu = Fixture::of_qemu();
