@@ -2,17 +2,71 @@
 #include "pollux/base/clock.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <string>
 #include <thread>
 #include <utility>
 
+#include "base/alarm.hpp"
+
 namespace pollux {
+namespace {
+
+Result<unsigned> refuse_closed(int descriptor) {
+  return fail(ErrorCode::invalid_argument, "wait: descriptor " + std::to_string(descriptor) + " is not open",
+              "leave out the queues of ports that were closed");
+}
+
+/// Looks, and sleeps for at most `limit` where nothing is ready.
+Result<unsigned> poll_for(std::span<pollfd> descriptors, Duration limit) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(limit);
+  const timespec timeout{.tv_sec = seconds.count(), .tv_nsec = (limit - seconds).count()};
+  const int ready = ::ppoll(descriptors.data(), descriptors.size(), &timeout, nullptr);
+  if (ready < 0 && errno == EINTR) {
+    // The kernel leaves them as they were.
+    for (pollfd& descriptor : descriptors) descriptor.revents = 0;
+    return 0U;
+  }
+  if (ready < 0) {
+    return fail_errno(ErrorCode::io_error, "cannot wait for " + std::to_string(descriptors.size()) + " descriptors",
+                      errno, "wait for fewer, or raise ulimit -n");
+  }
+  if (ready == 0) return 0U;
+  const auto closed =
+      std::find_if(descriptors.begin(), descriptors.end(), [](const pollfd& d) { return (d.revents & POLLNVAL) != 0; });
+  if (closed != descriptors.end()) return refuse_closed(closed->fd);
+  return static_cast<unsigned>(ready);
+}
+
+}  // namespace
+
+Result<unsigned> Clock::wait(std::span<pollfd> descriptors, Time until) {
+  const Time start = now();
+  const Time end = until <= start || until - start < kMaxWait ? until : start + kMaxWait;
+  for (;;) {
+    auto ready = poll_for(descriptors, Duration::zero());
+    const Time time = now();
+    if (!ready || *ready != 0 || time >= end) return ready;
+    sleep_for(std::min(kWaitStep, end - time));
+  }
+}
+
+Result<std::unique_ptr<Alarm>> Clock::make_alarm() { return TimerAlarm::create(*this); }
 
 Duration SteadyClock::now() const { return std::chrono::steady_clock::now().time_since_epoch(); }
 
 void SteadyClock::sleep_for(Duration span) {
   if (span > Duration::zero()) std::this_thread::sleep_for(span);
 }
+
+Result<unsigned> SteadyClock::wait(std::span<pollfd> descriptors, Time until) {
+  const Time start = now();
+  return poll_for(descriptors, until <= start ? Duration::zero() : std::min(until - start, kMaxWait));
+}
+
+ManualClock::ManualClock() : alarms_(std::make_shared<ManualAlarms>()) {}
+
+Result<std::unique_ptr<Alarm>> ManualClock::make_alarm() { return ManualAlarm::create(*this, alarms_); }
 
 void ManualClock::advance(Duration span) {
   while (span > Duration::zero()) {
@@ -21,6 +75,7 @@ void ManualClock::advance(Duration span) {
     now_.store(then.count(), std::memory_order_release);
     span -= step;
     for (const Follower& follower : followers_) follower(then);
+    alarms_->look(then);
   }
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -11,21 +10,6 @@
 #include "pollux/base/clock.hpp"
 
 namespace pollux {
-
-/// An eventfd that becomes readable when a ManualClock reaches a given time.
-class ManualAlarm {
- public:
-  explicit ManualAlarm(FileDescriptor event) noexcept : event_(std::move(event)) {}
-
-  [[nodiscard]] int descriptor() const noexcept { return event_.get(); }
-  /// Makes the descriptor unreadable until `due`.
-  void set(Time now, Time due) noexcept;
-  void check(Time now) noexcept;
-
- private:
-  FileDescriptor event_;
-  std::atomic<Time::rep> due_{Time::max().count()};
-};
 
 /// One descriptor that signals all events a Control waits for: a point in time on its clock, and the events of devices.
 /// Thread rule: one thread at a time; any thread may wait for the descriptor.
@@ -52,8 +36,7 @@ class ControlEvents {
   [[nodiscard]] bool add(int descriptor, std::uint32_t events, std::uint64_t key) noexcept;
 
   FileDescriptor epoll_;
-  FileDescriptor timer_;                // if the clock is the machine's
-  std::shared_ptr<ManualAlarm> alarm_;  // if the clock is a ManualClock
+  std::unique_ptr<Alarm> alarm_;
   Time due_ = Time::max();
 };
 

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <poll.h>
+
 #include <atomic>
 #include <chrono>
 #include <concepts>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +24,21 @@ using Duration = std::chrono::nanoseconds;
 /// A point in time, as returned by Clock::now().
 using Time = Duration;
 
+/// A descriptor that becomes readable when its Clock reaches a moment.
+/// Ownership: the caller's; the Clock outlives it. Thread rule: any thread; the last `set` counts.
+class POLLUX_API Alarm {
+ public:
+  Alarm() = default;
+  Alarm(const Alarm&) = delete;
+  Alarm& operator=(const Alarm&) = delete;
+  virtual ~Alarm() = default;
+
+  /// The descriptor, for poll(2) and epoll(7). The Alarm owns it: do not read or close it. It is close-on-exec.
+  [[nodiscard]] virtual int event_fd() const noexcept = 0;
+  /// The descriptor becomes readable at `due` and stays readable until the next call. Time::max(): it never does.
+  virtual void set(Time due) noexcept = 0;
+};
+
 /// The source of time for the library. A test can replace it with virtual time.
 /// Thread rule: the implementations here may be called from any thread unless they say otherwise.
 class POLLUX_API Clock {
@@ -33,6 +52,22 @@ class POLLUX_API Clock {
   [[nodiscard]] virtual Duration now() const = 0;
   /// Returns no earlier than `span` from now; at once if `span` is zero or less.
   virtual void sleep_for(Duration span) = 0;
+
+  /// The maximum duration of one call of `wait`.
+  static constexpr Duration kMaxWait = std::chrono::seconds(1);
+  /// Sleeps until a descriptor is ready or the moment `until` has come. Returns the number of ready descriptors; their
+  /// `revents` tell for what, as with poll(2). A negative `fd` is ignored. If `until` has passed, it only looks once.
+  /// Returns 0 if no descriptor is ready. This may happen before `until`: a call takes at most kMaxWait, and a signal
+  /// handler that runs ends it, so that the program can react. Errors: invalid_argument (a descriptor is not open; its
+  /// `revents` is POLLNVAL), io_error.
+  /// The default alternates poll(2) and `sleep_for(kWaitStep)`. It suits clocks of virtual time: in-process cards work
+  /// while the program sleeps.
+  [[nodiscard]] virtual Result<unsigned> wait(std::span<pollfd> descriptors, Time until);
+  static constexpr Duration kWaitStep = std::chrono::microseconds(10);
+
+  /// Makes an alarm on this clock. It is not set. The default is a timer of the machine: `set` starts it with the time
+  /// that is left on this clock. Error io_error: the process has no descriptor left.
+  [[nodiscard]] virtual Result<std::unique_ptr<Alarm>> make_alarm();
 };
 
 /// The machine's monotonic clock.
@@ -40,26 +75,35 @@ class POLLUX_API SteadyClock final : public Clock {
  public:
   [[nodiscard]] Duration now() const override;
   void sleep_for(Duration span) override;
+  /// Uses ppoll(2), so a program that sleeps takes no processor time.
+  [[nodiscard]] Result<unsigned> wait(std::span<pollfd> descriptors, Time until) override;
 };
 
-/// Virtual time, which advances only when `sleep_for` or `advance` is called, and then runs its followers. An
-/// in-process card is a follower, so it works while a driver waits.
-/// Thread rule: one thread at a time advances the clock; `now` may be called from any thread.
+class ManualAlarms;
+
+/// Virtual time, which advances only when `sleep_for`, `wait` or `advance` is called, and then runs its followers. An
+/// in-process card is a follower, so it works while a driver waits. `wait` never sleeps in real time.
+/// Thread rule: one thread at a time advances the clock; `now`, `make_alarm` and alarms may be used from any thread.
 class POLLUX_API ManualClock final : public Clock {
  public:
   /// Called with the new time after each step. A step is at most `kStep`.
   using Follower = std::function<void(Duration now)>;
   static constexpr Duration kStep = std::chrono::microseconds(10);
 
+  ManualClock();
+
   [[nodiscard]] Duration now() const override { return Duration(now_.load(std::memory_order_acquire)); }
   void sleep_for(Duration span) override { advance(span); }
   /// Advances time in steps of at most `kStep` and calls every follower after each step.
   void advance(Duration span);
   void follow(Follower follower) { followers_.push_back(std::move(follower)); }
+  /// Makes an alarm of virtual time. The thread that moves the clock raises it, after it has called the followers.
+  [[nodiscard]] Result<std::unique_ptr<Alarm>> make_alarm() override;
 
  private:
   std::atomic<Duration::rep> now_{0};
   std::vector<Follower> followers_;
+  std::shared_ptr<ManualAlarms> alarms_;
 };
 
 /// Error `timeout`: "`what` did not happen within `limit`".
