@@ -15,7 +15,7 @@ using Count = std::atomic<std::uint64_t>;
 class RxQueue final : public pollux::RxQueue {
  public:
   void setup(const pollux::Bar& bar, pollux::Mempool pool, std::uint16_t port);
-  void open() noexcept { gate_.open(&burst); }
+  void open() noexcept { open_bursts(&burst); }
   [[nodiscard]] pollux::Result<void> close(pollux::Clock& clock, pollux::Duration limit) {
     return gate_.close(&idle, clock, limit);
   }
@@ -26,18 +26,20 @@ class RxQueue final : public pollux::RxQueue {
 
  private:
   static std::uint32_t burst(pollux::RxQueue& base, pollux::Mbuf** out, std::uint32_t limit) noexcept;
+  [[nodiscard]] pollux::RxObservers* observers() noexcept override { return &observers_; }
   [[nodiscard]] pollux::MbufPtr read(std::uint32_t length) noexcept;
   void skip(std::uint32_t length) noexcept;
 
   pollux::Bar bar_;
   std::optional<pollux::Mempool> pool_;
   std::uint16_t port_ = 0;
+  pollux::RxObservers observers_;
 };
 
 class TxQueue final : public pollux::TxQueue {
  public:
   void setup(const pollux::Bar& bar) { bar_ = bar; }
-  void open() noexcept { gate_.open(&burst); }
+  void open() noexcept { open_bursts(&burst); }
   [[nodiscard]] pollux::Result<void> close(pollux::Clock& clock, pollux::Duration limit) {
     return gate_.close(&idle, clock, limit);
   }
@@ -48,11 +50,13 @@ class TxQueue final : public pollux::TxQueue {
 
  private:
   static std::uint32_t burst(pollux::TxQueue& base, pollux::Mbuf* const* mbufs, std::uint32_t count) noexcept;
+  [[nodiscard]] pollux::TxObservers* observers() noexcept override { return &observers_; }
   /// Computes the requested checksums. Returns the counter of the reason if the frame cannot be sent, else nullptr.
   [[nodiscard]] Count* drop_reason(pollux::Mbuf& frame) noexcept;
   void write(const pollux::Mbuf& frame) noexcept;
 
   pollux::Bar bar_;
+  pollux::TxObservers observers_;
 };
 
 }  // namespace own_driver

@@ -23,5 +23,6 @@
 #include "pollux/net/packet/sums.hpp"
 #include "pollux/net/packet/toeplitz.hpp"
 #include "pollux/net/port.hpp"
+#include "pollux/net/queue_observer.hpp"
 #include "pollux/net/rx_metadata.hpp"
 #include "pollux/open.hpp"

@@ -68,6 +68,26 @@ Result<std::unique_ptr<ForwardPath>> Port::forward_path(std::uint16_t rx_queue, 
   return path;
 }
 
+Result<void> Port::attach_observer(std::uint16_t rx_queue, RxObserver& observer) {
+  const auto lock = core_->lock();
+  return core_->machine().attach_observer(rx_queue, observer);
+}
+
+Result<void> Port::attach_observer(std::uint16_t tx_queue, TxObserver& observer) {
+  const auto lock = core_->lock();
+  return core_->machine().attach_observer(tx_queue, observer);
+}
+
+Result<void> Port::detach_observer(std::uint16_t rx_queue, RxObserver& observer) {
+  const auto lock = core_->lock();
+  return core_->machine().detach_observer(rx_queue, observer);
+}
+
+Result<void> Port::detach_observer(std::uint16_t tx_queue, TxObserver& observer) {
+  const auto lock = core_->lock();
+  return core_->machine().detach_observer(tx_queue, observer);
+}
+
 MacAddress Port::mac() const {
   const auto lock = core_->lock();
   return core_->machine().mac();

@@ -9,6 +9,7 @@
 #include "net/config_check.hpp"
 #include "net/port_identity.hpp"
 #include "net/port_state.hpp"
+#include "net/queue_observation.hpp"
 #include "net/stats.hpp"
 
 namespace pollux {
@@ -19,6 +20,7 @@ constexpr Duration kPollerLimit = std::chrono::seconds(1);
 
 constexpr auto kAlive = {PortState::opened, PortState::configured, PortState::started};
 constexpr auto kConfigured = {PortState::configured, PortState::started};
+constexpr auto kObserved = {PortState::configured, PortState::started, PortState::failed};
 
 }  // namespace
 
@@ -46,7 +48,10 @@ Result<void> PortMachine::configure(const PortConfig& config) {
   auto valid = check_config(config, info(), *context_);
   if (!valid) return pass_on(std::move(valid));
   if (auto made = make_own_pool(*valid); !made) return made;
+  const Queues dropped = queues_from(valid->rx_queues(), valid->tx_queues());
   if (auto configured = driver_->configure(*valid); !configured) return configured;
+  for (RxQueue* const queue : dropped.rx) QueueObservation::end(*queue);
+  for (TxQueue* const queue : dropped.tx) QueueObservation::end(*queue);
   config_ = *std::move(valid);
   state_ = PortState::configured;
   return {};
@@ -153,6 +158,7 @@ Result<void> PortMachine::release_device() {
   auto result = driver_->release(failed);
   if (harmless && !poller_stuck_) {
     if (filled_) drain_rings(DrainReason::removed);
+    detach_observers();
     driver_->retire();
   } else {
     // The card or a thread might still write to this memory, so it is never freed.
@@ -177,6 +183,58 @@ Result<std::unique_ptr<ForwardPath>> PortMachine::forward_path(std::uint16_t rx_
                   "open both ports in one Context: only then can both reach the buffers");
   }
   return driver_->forward_path(rx_queue, *out.driver_, tx_queue);
+}
+
+Result<void> PortMachine::expect_queue(std::initializer_list<PortState> states, std::string_view call, const char* kind,
+                                       std::uint16_t index, bool exists) const {
+  if (auto fits = expect(states, call); !fits || exists) return fits;
+  return refuse(info().name, fmt::format("{}: there is no {} queue {}", call, kind, index),
+                "configure the port with more queues, or name a lower one");
+}
+
+Result<void> PortMachine::attach_observer(std::uint16_t queue, RxObserver& observer) {
+  RxQueue* const rx = rx_queue(queue);
+  if (auto fits = expect_queue(kConfigured, "attach_observer", "receive", queue, rx != nullptr); !fits) return fits;
+  return QueueObservation::attach(*rx, observer, info().name, context_->clock(), kPollerLimit);
+}
+
+Result<void> PortMachine::attach_observer(std::uint16_t queue, TxObserver& observer) {
+  TxQueue* const tx = tx_queue(queue);
+  if (auto fits = expect_queue(kConfigured, "attach_observer", "transmit", queue, tx != nullptr); !fits) return fits;
+  return QueueObservation::attach(*tx, observer, info().name, context_->clock(), kPollerLimit);
+}
+
+Result<void> PortMachine::detach_observer(std::uint16_t queue, RxObserver& observer) {
+  RxQueue* const rx = rx_queue(queue);
+  if (auto fits = expect_queue(kObserved, "detach_observer", "receive", queue, rx != nullptr); !fits) return fits;
+  return QueueObservation::detach(*rx, observer, info().name, context_->clock(), kPollerLimit);
+}
+
+Result<void> PortMachine::detach_observer(std::uint16_t queue, TxObserver& observer) {
+  TxQueue* const tx = tx_queue(queue);
+  if (auto fits = expect_queue(kObserved, "detach_observer", "transmit", queue, tx != nullptr); !fits) return fits;
+  return QueueObservation::detach(*tx, observer, info().name, context_->clock(), kPollerLimit);
+}
+
+PortMachine::Queues PortMachine::queues_from(std::size_t rx, std::size_t tx) const {
+  Queues queues;
+  for (std::size_t i = rx; i < config_.rx_queues(); ++i) {
+    if (RxQueue* const queue = rx_queue(static_cast<std::uint16_t>(i))) queues.rx.push_back(queue);
+  }
+  for (std::size_t i = tx; i < config_.tx_queues(); ++i) {
+    if (TxQueue* const queue = tx_queue(static_cast<std::uint16_t>(i))) queues.tx.push_back(queue);
+  }
+  return queues;
+}
+
+// Allocates nothing: closing must not fail.
+void PortMachine::detach_observers() noexcept {
+  for (std::uint16_t i = 0; i < config_.rx_queues(); ++i) {
+    if (RxQueue* const queue = rx_queue(i)) QueueObservation::end(*queue);
+  }
+  for (std::uint16_t i = 0; i < config_.tx_queues(); ++i) {
+    if (TxQueue* const queue = tx_queue(i)) QueueObservation::end(*queue);
+  }
 }
 
 Result<void> PortMachine::set_mac(const MacAddress& mac) {

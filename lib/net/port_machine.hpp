@@ -46,6 +46,11 @@ class PortMachine {
   [[nodiscard]] Result<std::unique_ptr<ForwardPath>> forward_path(std::uint16_t rx_queue, PortMachine& out,
                                                                   std::uint16_t tx_queue);
 
+  [[nodiscard]] Result<void> attach_observer(std::uint16_t queue, RxObserver& observer);
+  [[nodiscard]] Result<void> attach_observer(std::uint16_t queue, TxObserver& observer);
+  [[nodiscard]] Result<void> detach_observer(std::uint16_t queue, RxObserver& observer);
+  [[nodiscard]] Result<void> detach_observer(std::uint16_t queue, TxObserver& observer);
+
   [[nodiscard]] const MacAddress& mac() const noexcept { return mac_; }
   [[nodiscard]] Result<void> set_mac(const MacAddress& mac);
   [[nodiscard]] std::uint32_t mtu() const noexcept { return config_.mtu; }
@@ -67,6 +72,16 @@ class PortMachine {
   [[nodiscard]] tl::unexpected<Error> enter_failed(Error why);
   void drain_rings(DrainReason reason);
   [[nodiscard]] Result<void> release_device();
+  /// Whether the port is in one of these states and has the queue.
+  [[nodiscard]] Result<void> expect_queue(std::initializer_list<PortState> states, std::string_view call,
+                                          const char* kind, std::uint16_t index, bool exists) const;
+  /// The queues from these indices on.
+  struct Queues {
+    std::vector<RxQueue*> rx;
+    std::vector<TxQueue*> tx;
+  };
+  [[nodiscard]] Queues queues_from(std::size_t rx, std::size_t tx) const;
+  void detach_observers() noexcept;
 
   std::shared_ptr<ContextState> context_;
   std::unique_ptr<PortDriver> driver_;

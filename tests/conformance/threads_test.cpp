@@ -2,6 +2,7 @@
 // One thread polls a port while another controls it.
 #include <algorithm>
 #include <atomic>
+#include <span>
 #include <thread>
 
 #include "conformance/fixture.hpp"
@@ -148,6 +149,146 @@ CONFORMANCE_TEST_WHERE(Threads, ReceivesOnOneThreadWhatAnotherSends,
   sender.join();
   EXPECT_TRUE(in_order) << "near frame " << received;
   EXPECT_EQ(received, kFrames);
+}
+
+/// Receives as a program does that sleeps while nothing comes.
+class SleepingReceiver {
+ public:
+  SleepingReceiver(Port& port, Clock& clock, const Mempool& pool) : port_(port), clock_(clock), cache_(pool, 64) {
+    thread_ = std::thread([this] { run(); });
+  }
+  SleepingReceiver(const SleepingReceiver&) = delete;
+  SleepingReceiver& operator=(const SleepingReceiver&) = delete;
+  ~SleepingReceiver() { end(); }
+
+  void end() {
+    end_.store(true);
+    if (thread_.joinable()) thread_.join();
+  }
+  [[nodiscard]] std::uint64_t received() const noexcept { return received_.load(std::memory_order_acquire); }
+  [[nodiscard]] std::uint64_t wakings() const noexcept { return wakings_.load(std::memory_order_acquire); }
+  [[nodiscard]] bool is_over() const noexcept { return is_over_.load(std::memory_order_acquire); }
+  /// Frames that it found only because it looked again after a long time.
+  [[nodiscard]] std::uint64_t stranded() const noexcept { return stranded_.load(std::memory_order_acquire); }
+
+  void ask_to_end() noexcept { end_.store(true); }
+
+ private:
+  void run() {
+    RxQueue& queue = port_.rx(0);
+    DropCounter looked_at("looked at");
+    pollfd waiting{queue.event_fd(), POLLIN, 0};
+    bool is_late = false;
+    while (!end_.load()) {
+      Burst<8> burst;
+      if (const std::uint32_t count = queue.rx_burst(burst); count != 0) {
+        if (is_late) stranded_.fetch_add(count);
+        received_.fetch_add(count, std::memory_order_release);
+        burst.drop(looked_at, cache_);
+      } else if (queue.arm()) {
+        // As long as a test lasts: nobody but the port ends it.
+        const Time until = clock_.now() + std::chrono::seconds(60);
+        unsigned ready = 0;
+        while (ready == 0 && clock_.now() < until) ready = clock_.wait({&waiting, 1}, until).value_or(1);
+        wakings_.fetch_add(1, std::memory_order_release);
+        is_late = ready == 0;
+        queue.disarm();
+      }
+    }
+    is_over_.store(true, std::memory_order_release);
+  }
+
+  Port& port_;
+  Clock& clock_;
+  MempoolCache cache_;
+  std::atomic<bool> end_{false};
+  std::atomic<bool> is_over_{false};
+  std::atomic<std::uint64_t> received_{0};
+  std::atomic<std::uint64_t> wakings_{0};
+  std::atomic<std::uint64_t> stranded_{0};
+  std::thread thread_;
+};
+
+CONFORMANCE_TEST_WHERE(Threads, WakesASleeperForEachFrame, traits.delivers && !traits.by_file && !traits.needs_relay) {
+  PortConfig own = config(*pool_);
+  start_both(own, own);
+  if (right().rx(0).event_fd() < 0) return;
+  SleepingReceiver receiver(right(), context_->clock(), *pool_);
+  MempoolCache cache(*pool_, 64);
+  constexpr std::uint32_t kFrames = 500;
+  for (std::uint32_t number = 0; number < kFrames; ++number) {
+    // Sometimes it sleeps by then, sometimes it is about to.
+    const bool waits = number % 3 != 0;
+    const auto came = wait_until(
+        context_->clock(), "the receiver's having all frames", std::chrono::seconds(30),
+        [&] { return !waits || receiver.received() == number; }, std::chrono::microseconds(number % 7));
+    ASSERT_TRUE(came) << "frame " << number;
+    Burst<1> burst;
+    ASSERT_TRUE(burst.fill(cache, 1));
+    const Bytes frame = make_frame(64, number);
+    std::copy(frame.begin(), frame.end(), burst[0].append(64));
+    ASSERT_EQ(left().tx(0).tx_burst(burst), 1U);
+  }
+  EXPECT_TRUE(wait_until(context_->clock(), "the last frame", std::chrono::seconds(30),
+                         [&] { return receiver.received() == kFrames; }));
+  EXPECT_EQ(receiver.stranded(), 0U);
+  EXPECT_GT(receiver.wakings(), 0U);
+  receiver.ask_to_end();
+  ASSERT_TRUE(right().stop());  // wakes it
+  receiver.end();
+}
+
+CONFORMANCE_TEST(Threads, AStopWakesASleeper) {
+  PortConfig own = config(*pool_);
+  start_both(own, own);
+  if (right().rx(0).event_fd() < 0 || pair().right == "null:?rx=64") return;
+  for (int round = 0; round < 20; ++round) {
+    SleepingReceiver receiver(right(), context_->clock(), *pool_);
+    if (round % 2 == 0) context_->clock().sleep_for(std::chrono::milliseconds(1));
+    receiver.ask_to_end();
+    ASSERT_TRUE(right().stop());
+    EXPECT_TRUE(wait_until(context_->clock(), "the sleeper's end", std::chrono::seconds(30),
+                           [&] { return receiver.is_over(); }))
+        << "round " << round;
+    receiver.end();
+    ASSERT_TRUE(right().start());
+  }
+}
+
+/// Counts without atomics: a call of it that were still going on once it is detached would show as a race.
+class PlainCounter final : public RxObserver, public TxObserver {
+ public:
+  void received(const RxQueue&, std::span<Mbuf* const> frames) noexcept override { frames_ += frames.size(); }
+  void sending(const TxQueue&, std::span<Mbuf* const>) noexcept override {}
+  void sent(const TxQueue&, std::uint32_t count) noexcept override { frames_ += count; }
+  [[nodiscard]] std::uint64_t frames() const noexcept { return frames_; }
+
+ private:
+  std::uint64_t frames_ = 0;
+};
+
+CONFORMANCE_TEST(Threads, ObserversComeAndGoWhileAnotherThreadPolls) {
+  PortConfig own = config(*pool_);
+  start_both(own, own);
+  PlainCounter all;
+  ASSERT_TRUE(left().attach_observer(0, static_cast<TxObserver&>(all)));
+  const std::uint64_t before = left().stats().tx_burst_packets;
+  Poller poller(left(), right(), *pool_);
+  for (int round = 0; round < 10; ++round) {
+    PlainCounter received;
+    ASSERT_TRUE(right().attach_observer(0, static_cast<RxObserver&>(received)));
+    wait_for_progress(poller);
+    ASSERT_TRUE(right().detach_observer(0, static_cast<RxObserver&>(received)));
+    const std::uint64_t seen = received.frames();
+    EXPECT_LE(seen, poller.received() + 8);
+    pass_time();
+    EXPECT_EQ(received.frames(), seen);
+  }
+  ASSERT_TRUE(left().detach_observer(0, static_cast<TxObserver&>(all)));
+  const std::uint64_t seen = all.frames();
+  poller.end();
+  EXPECT_GT(seen, 0U);
+  EXPECT_LE(before + seen, left().stats().tx_burst_packets);
 }
 
 }  // namespace

@@ -40,9 +40,23 @@ class BurstGate {
     return count;
   }
 
+  /// Runs `work()` as part of a burst, unless bursts call `idle`: `close` waits for it, too. Returns whether it ran.
+  /// Called by the polling thread.
+  template <class Work>
+  bool visit(Function* idle, Work&& work) noexcept {
+    polling_.store(1, std::memory_order_relaxed);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    const bool is_open = function_.load(std::memory_order_acquire) != idle;
+    if (is_open) work();
+    polling_.store(0, std::memory_order_release);
+    return is_open;
+  }
+
   /// Whether no burst is running. If true, the effects of the last burst are visible.
   [[nodiscard]] bool is_idle() const noexcept { return polling_.load(std::memory_order_acquire) == 0; }
 
+  /// The function that bursts call. Called by the thread that opens and closes.
+  [[nodiscard]] Function* current() const noexcept { return function_.load(std::memory_order_relaxed); }
   /// Later bursts call `function`.
   void open(Function* function) noexcept { function_.store(function, std::memory_order_release); }
 

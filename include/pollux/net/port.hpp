@@ -83,6 +83,21 @@ class POLLUX_API Port {
   [[nodiscard]] Result<std::unique_ptr<ForwardPath>> forward_path(std::uint16_t rx_queue, Port& out,
                                                                   std::uint16_t tx_queue);
 
+  /// Shows `observer` all frames that queue `rx_queue` hands out, or that the program gives to queue `tx_queue`. A
+  /// queue may have several observers; they are called in the order in which they were attached. Another thread may
+  /// poll the queue meanwhile: its bursts are empty for some microseconds. Observers stay attached when the port is
+  /// stopped, started or configured again. Closing the port detaches them, and so does a configuration without their
+  /// queue. States: configured, started. Errors: bad_state, invalid_argument (no such queue), busy (it is attached
+  /// already, or a forward path moves the queue's frames, which are then in no burst), not_supported (the driver's
+  /// queues cannot be observed), timeout (the polling thread did not leave its burst). An error changes nothing.
+  [[nodiscard]] Result<void> attach_observer(std::uint16_t rx_queue, RxObserver& observer);
+  [[nodiscard]] Result<void> attach_observer(std::uint16_t tx_queue, TxObserver& observer);
+  /// Detaches `observer`. When this returns, it is not called any more and may be destroyed. States: configured,
+  /// started, failed. Errors: bad_state, invalid_argument (no such queue), not_found (it is not attached), timeout (the
+  /// polling thread did not leave its burst; the observer is still attached, call again).
+  [[nodiscard]] Result<void> detach_observer(std::uint16_t rx_queue, RxObserver& observer);
+  [[nodiscard]] Result<void> detach_observer(std::uint16_t tx_queue, TxObserver& observer);
+
   [[nodiscard]] MacAddress mac() const;
   /// Error invalid_argument for a multicast or all-zero address.
   [[nodiscard]] Result<void> set_mac(const MacAddress& mac);

@@ -8,6 +8,7 @@
 #include "pollux/mem/burst.hpp"
 #include "pollux/mem/mempool.hpp"
 #include "pollux/net/burst_gate.hpp"
+#include "pollux/net/queue_observer.hpp"
 
 namespace pollux {
 
@@ -41,17 +42,58 @@ class POLLUX_API RxQueue {
     return count;
   }
 
+  /// A program may sleep instead of polling an empty queue. The order is: poll, arm, then wait. So no frame is
+  /// stranded.
+  ///
+  ///     pollfd waiting{rx.event_fd(), POLLIN, 0};
+  ///     while (running) {
+  ///       if (rx.rx_burst(burst) != 0) {
+  ///         ...
+  ///       } else if (rx.arm()) {
+  ///         auto ready = context.clock().wait({&waiting, 1}, until);
+  ///         rx.disarm();
+  ///       }
+  ///     }
+  ///
+  /// The descriptor to wait for with poll(2) or epoll(7). It becomes readable when a frame arrives at an armed queue,
+  /// and when the port is started, stopped or closed, or fails. It has no meaning while the queue is not armed. Several
+  /// queues may share one. The port owns it: do not read or close it. It is close-on-exec and does not change until the
+  /// port is closed. Any thread may call this.
+  /// -1: the queue cannot wake a program and has to be polled. So it is with the queues of all cards for now, and if
+  /// the process has no descriptor left.
+  [[nodiscard]] virtual int event_fd() const { return -1; }
+  /// Asks the queue to make the descriptor readable when a frame arrives. Called by the polling thread. A stopped queue
+  /// can be armed, too; starting the port wakes.
+  /// False: the queue is not armed. Do not sleep, poll again. Frames are there already (one may wait for an mbuf of an
+  /// exhausted pool), or the port was started or stopped since the last call, or the queue has no descriptor.
+  [[nodiscard]] virtual bool arm() noexcept { return false; }
+  /// The queue no longer changes the descriptor. Called by the polling thread. Polling an armed queue is allowed, but
+  /// the descriptor may then become readable although no frame is left.
+  virtual void disarm() noexcept {}
+
   /// Refills the ring from `cache` from now on; its pool must be the queue's. Call it from the polling thread, or
   /// before polling starts. Error: invalid_argument for a cache of another pool.
   [[nodiscard]] virtual Result<void> use_cache(const MempoolCache& cache) = 0;
 
  protected:
   RxQueue() noexcept : gate_(&idle) {}
-  ~RxQueue() = default;
+  virtual ~RxQueue() = default;
+
+  /// Opens the gate: bursts go to `function` from now on, and observers are shown their frames.
+  void open_bursts(BurstFunction* function) noexcept;
+  /// Where the queue's observers are kept: a member of the driver's class, behind all that bursts read. nullptr: the
+  /// queue cannot be observed.
+  [[nodiscard]] virtual RxObservers* observers() noexcept { return nullptr; }
 
   static std::uint32_t idle(RxQueue&, Mbuf**, std::uint32_t) noexcept { return 0; }
 
   BurstGate<BurstFunction> gate_;
+
+ private:
+  friend struct QueueObservation;
+
+  /// Calls the queue's own burst function and shows its frames to the observers.
+  static std::uint32_t burst_observed(RxQueue& queue, Mbuf** mbufs, std::uint32_t limit) noexcept;
 };
 
 }  // namespace pollux

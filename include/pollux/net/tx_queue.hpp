@@ -7,6 +7,7 @@
 #include "pollux/mem/burst.hpp"
 #include "pollux/mem/mempool.hpp"
 #include "pollux/net/burst_gate.hpp"
+#include "pollux/net/queue_observer.hpp"
 
 namespace pollux {
 
@@ -45,11 +46,23 @@ class POLLUX_API TxQueue {
 
  protected:
   TxQueue() noexcept : gate_(&idle) {}
-  ~TxQueue() = default;
+  virtual ~TxQueue() = default;
+
+  /// Opens the gate: bursts go to `function` from now on, and observers are shown their frames.
+  void open_bursts(BurstFunction* function) noexcept;
+  /// Where the queue's observers are kept: a member of the driver's class, behind all that bursts read. nullptr: the
+  /// queue cannot be observed.
+  [[nodiscard]] virtual TxObservers* observers() noexcept { return nullptr; }
 
   static std::uint32_t idle(TxQueue&, Mbuf* const*, std::uint32_t) noexcept { return 0; }
 
   BurstGate<BurstFunction> gate_;
+
+ private:
+  friend struct QueueObservation;
+
+  /// Calls the queue's own burst function and shows its frames to the observers.
+  static std::uint32_t burst_observed(TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count) noexcept;
 };
 
 }  // namespace pollux

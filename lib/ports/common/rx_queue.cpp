@@ -24,6 +24,40 @@ void RxQueue::retire() noexcept {
   cache_ = nullptr;
   cache_owner_ = nullptr;
   pool_ = nullptr;
+  tell_change();
+}
+
+void RxQueue::open() noexcept {
+  open_bursts(burst_);
+  tell_change();
+}
+
+Result<void> RxQueue::close(Clock& clock, Duration limit) {
+  auto closed = gate_.close(&idle, clock, limit);
+  tell_change();
+  return closed;
+}
+
+// In this order, because `arm` clears the event first and reads the flag last.
+void RxQueue::tell_change() noexcept {
+  has_changed_.store(true);
+  wake_->raise();
+}
+
+bool RxQueue::arm() noexcept {
+  if (wake_->descriptor() < 0) return false;
+  wake_->clear();
+  bool is_quiet = true;  // a queue that is closed receives nothing
+  gate_.visit(&idle, [&] { is_quiet = watch(); });
+  const bool has_changed = has_changed_.exchange(false);  // last: see tell_change
+  if (is_quiet && !has_changed) return true;
+  disarm();
+  return false;
+}
+
+void RxQueue::disarm() noexcept {
+  unwatch();
+  wake_->clear();
 }
 
 Result<void> RxQueue::use_cache(const MempoolCache& cache) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -10,6 +11,7 @@
 #include "pollux/net/rx_queue.hpp"
 #include "ports/common/drops.hpp"
 #include "ports/common/rx_filter.hpp"
+#include "ports/common/wake_event.hpp"
 
 namespace pollux::ports {
 
@@ -21,16 +23,21 @@ struct RxQueueSetup {
 
 /// Base class of the receive queues of software ports: mbuf allocation, filtering and counting. A derived queue passes
 /// its burst function to the constructor. That function gets mbufs from `copy` or `allocate`, calls `admit` for every
-/// frame and `count_handed_out` at its end.
+/// frame and `count_handed_out` at its end. It also supplies
+/// `watch`.
 class alignas(64) RxQueue : public pollux::RxQueue {
  public:
   /// The following are called on the control path. All except `close` need the gate closed.
   void setup(RxQueueSetup setup);
   /// Releases pool and cache.
   void retire() noexcept;
-  void open() noexcept { gate_.open(burst_); }
+  void open() noexcept;
   /// Error timeout: see BurstGate::close.
-  [[nodiscard]] Result<void> close(Clock& clock, Duration limit) { return gate_.close(&idle, clock, limit); }
+  [[nodiscard]] Result<void> close(Clock& clock, Duration limit);
+
+  [[nodiscard]] int event_fd() const override { return wake_->descriptor(); }
+  [[nodiscard]] bool arm() noexcept final;
+  void disarm() noexcept final;
 
   [[nodiscard]] Result<void> use_cache(const MempoolCache& cache) override;
   /// May be called from any thread.
@@ -39,8 +46,17 @@ class alignas(64) RxQueue : public pollux::RxQueue {
   void drop(RxDrop why, const std::uint8_t* destination, std::uint32_t bytes) noexcept;
 
  protected:
-  RxQueue(BurstFunction* burst, const RxFilter& filter) noexcept : burst_(burst), filter_(filter) {}
-  ~RxQueue() = default;
+  /// `wake`: what the queue's sleeper waits for.
+  RxQueue(BurstFunction* burst, const RxFilter& filter,
+          std::shared_ptr<WakeEvent> wake = std::make_shared<WakeEvent>()) noexcept
+      : burst_(burst), filter_(filter), wake_(std::move(wake)) {}
+  ~RxQueue() override = default;
+
+  /// Returns true if no frame waits; `wake` then becomes readable when one arrives. False: poll again. Called inside
+  /// the gate, as a burst is.
+  [[nodiscard]] virtual bool watch() noexcept = 0;
+  /// Ends what `watch` began. Called by the polling thread.
+  virtual void unwatch() noexcept {}
 
   /// Allocates an empty mbuf with this port as its origin. If the pool is exhausted, returns nullptr and counts an
   /// allocation failure at the pool.
@@ -78,6 +94,10 @@ class alignas(64) RxQueue : public pollux::RxQueue {
   [[nodiscard]] const RxFilter& filter() const noexcept { return filter_; }
 
  private:
+  [[nodiscard]] RxObservers* observers() noexcept override { return &observers_; }
+  /// Wakes a sleeping thread, because the port's state has changed. Called by the control thread.
+  void tell_change() noexcept;
+
   BurstFunction* burst_;
   const RxFilter& filter_;
   MempoolCacheCore* cache_ = nullptr;
@@ -86,6 +106,9 @@ class alignas(64) RxQueue : public pollux::RxQueue {
   RxCounters counters_;
   std::shared_ptr<MempoolCore> pool_;
   std::shared_ptr<MempoolCacheCore> cache_owner_;
+  std::shared_ptr<WakeEvent> wake_;
+  RxObservers observers_;
+  std::atomic<bool> has_changed_{false};  // the port's state has changed since the last `arm`
 };
 
 }  // namespace pollux::ports

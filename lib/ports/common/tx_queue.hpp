@@ -29,7 +29,7 @@ class alignas(64) TxQueue : public pollux::TxQueue {
   void setup(TxQueueSetup setup);
   /// Releases its cache.
   void retire() noexcept;
-  void open() noexcept { gate_.open(burst_); }
+  void open() noexcept { open_bursts(burst_); }
   /// Error timeout: see BurstGate::close.
   [[nodiscard]] Result<void> close(Clock& clock, Duration limit) { return gate_.close(&idle, clock, limit); }
 
@@ -40,7 +40,7 @@ class alignas(64) TxQueue : public pollux::TxQueue {
 
  protected:
   explicit TxQueue(BurstFunction* burst) noexcept : burst_(burst) {}
-  ~TxQueue() = default;
+  ~TxQueue() override = default;
 
   /// Returns true if `frame` cannot be sent. It has then been counted and freed.
   [[nodiscard]] bool reject(Mbuf* frame) noexcept {
@@ -73,6 +73,7 @@ class alignas(64) TxQueue : public pollux::TxQueue {
   void give_back(Mbuf& frame) noexcept;
 
  private:
+  [[nodiscard]] TxObservers* observers() noexcept override { return &observers_; }
   static constexpr std::uint32_t kMaxFrame = frame_bytes(kMaxMtu);
 
   [[nodiscard]] static std::optional<TxDrop> drop_reason(Mbuf& frame, const ContextState* context) noexcept;
@@ -83,6 +84,7 @@ class alignas(64) TxQueue : public pollux::TxQueue {
   TxCounters counters_;
   std::shared_ptr<MempoolCacheCore> cache_owner_;
   std::shared_ptr<const ContextState> context_;
+  TxObservers observers_;
 };
 
 }  // namespace pollux::ports

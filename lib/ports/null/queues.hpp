@@ -13,11 +13,12 @@ namespace pollux::null {
 /// Returns copies of a frame, or no frames if it is empty.
 class RxQueue final : public ports::RxQueue {
  public:
-  RxQueue(const ports::RxFilter& filter, const std::vector<std::uint8_t>& frame) noexcept
+  RxQueue(const ports::RxFilter& filter, const std::vector<std::uint8_t>& frame)
       : ports::RxQueue(&burst, filter), frame_(frame) {}
 
  private:
   static std::uint32_t burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
+  [[nodiscard]] bool watch() noexcept override { return frame_.empty(); }
 
   std::span<const std::uint8_t> frame_;
 };

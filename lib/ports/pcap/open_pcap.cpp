@@ -31,10 +31,10 @@ constexpr ports::MediumTraits kTraits{.driver = "pcap",
 class PcapMedium final : public ports::Medium {
  public:
   PcapMedium(std::shared_ptr<ContextState> context, std::string name, std::optional<Reader> reader,
-             std::optional<Writer> writer, Pace pace, bool loop)
+             std::optional<Writer> writer, std::unique_ptr<Alarm> alarm, bool loop)
       : context_(std::move(context)),
         name_(std::move(name)),
-        rx_(filter_, context_->clock(), std::move(reader), pace, loop),
+        rx_(filter_, context_->clock(), std::move(reader), std::move(alarm), loop),
         tx_(context_->clock(), std::move(writer)) {}
 
   [[nodiscard]] const ports::MediumTraits& traits() const override { return kTraits; }
@@ -107,10 +107,15 @@ Result<std::unique_ptr<PortDriver>> open_pcap(Context& context, std::string_view
   if (!reader) return pass_on(std::move(reader));
   auto writer = open_writer(*options, *reader, name);
   if (!writer) return pass_on(std::move(writer));
-  return ports::Port::create(
-      context, name, ports::mac_for(name),
-      std::make_unique<PcapMedium>(context.state(), name, *std::move(reader), *std::move(writer),
-                                   pace == "real" ? Pace::real : Pace::none, options->has("loop")));
+  std::unique_ptr<Alarm> alarm;
+  if (pace == "real") {
+    auto made = context.clock().make_alarm();
+    if (!made) return pass_on(std::move(made));
+    alarm = *std::move(made);
+  }
+  return ports::Port::create(context, name, ports::mac_for(name),
+                             std::make_unique<PcapMedium>(context.state(), name, *std::move(reader), *std::move(writer),
+                                                          std::move(alarm), options->has("loop")));
 }
 
 }  // namespace pollux::pcap

@@ -36,18 +36,47 @@ bool RxQueue::read_next() noexcept {
   return false;
 }
 
-bool RxQueue::is_due(Duration now) noexcept {
-  if (pace_ == Pace::none) return true;
+// When the pending record is due; Time::max(): never.
+Time RxQueue::due(Time now) noexcept {
+  if (alarm_ == nullptr) return now;
   if (!epoch_) epoch_ = Epoch{record_.seconds, record_.nanoseconds, now};
   // Timestamps are untrusted, so arithmetic must not overflow. A frame with an earlier stamp than the first is due.
   constexpr std::int64_t kLongest = 1'000'000'000;  // seconds
   std::int64_t seconds = 0;
-  if (__builtin_sub_overflow(record_.seconds, epoch_->seconds, &seconds)) return record_.seconds < epoch_->seconds;
-  if (seconds < 0) return true;
-  if (seconds > kLongest) return false;
+  if (__builtin_sub_overflow(record_.seconds, epoch_->seconds, &seconds)) {
+    return record_.seconds < epoch_->seconds ? now : Time::max();
+  }
+  if (seconds < 0) return now;
+  if (seconds > kLongest) return Time::max();
   std::int64_t nanoseconds = 0;
-  if (__builtin_sub_overflow(record_.nanoseconds, epoch_->nanoseconds, &nanoseconds)) return true;
-  return now - epoch_->time >= std::chrono::seconds(seconds) + Duration(nanoseconds);
+  if (__builtin_sub_overflow(record_.nanoseconds, epoch_->nanoseconds, &nanoseconds)) return now;
+  if (__builtin_add_overflow(nanoseconds, Duration(std::chrono::seconds(seconds)).count(), &nanoseconds) ||
+      __builtin_add_overflow(nanoseconds, epoch_->time.count(), &nanoseconds)) {
+    return Time::max();
+  }
+  return Time(nanoseconds);
+}
+
+std::shared_ptr<ports::WakeEvent> RxQueue::make_wake_event(const Alarm* alarm) {
+  return alarm != nullptr ? std::make_shared<ports::WakeEvent>(alarm->event_fd())
+                          : std::make_shared<ports::WakeEvent>();
+}
+
+// Frames are there until the file ends; nothing comes then.
+bool RxQueue::watch() noexcept {
+  if (!reader_) return true;
+  rewound_ = false;
+  if (!read_next()) return ended_;
+  if (alarm_ == nullptr) return false;
+  const Time now = clock_.now();
+  const Time next = due(now);
+  if (next <= now) return false;
+  alarm_->set(next);
+  return true;
+}
+
+void RxQueue::unwatch() noexcept {
+  if (alarm_ != nullptr) alarm_->set(Time::max());
 }
 
 // Receives the pending record. Sets `out` to its mbuf, or to nullptr if it was dropped. Returns false if the pool is
@@ -76,11 +105,11 @@ std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t li
   auto& queue = static_cast<RxQueue&>(base);
   if (!queue.reader_) return 0;
   queue.rewound_ = false;
-  const Duration now = queue.pace_ == Pace::real ? queue.clock_.now() : Duration(0);
+  const Time now = queue.alarm_ != nullptr ? queue.clock_.now() : Time(0);
   std::uint32_t received = 0;
   // Dropped records count towards the limit, too.
   for (std::uint32_t records = 0; records < limit; ++records) {
-    if (!queue.read_next() || !queue.is_due(now) || !queue.take(out[received])) break;
+    if (!queue.read_next() || queue.due(now) > now || !queue.take(out[received])) break;
     if (out[received] != nullptr) ++received;
   }
   queue.count_handed_out(received);

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -14,16 +15,17 @@
 
 namespace pollux::pcap {
 
-enum class Pace : std::uint8_t {
-  none,  ///< as fast as the queue is polled
-  real,  ///< at the intervals of the timestamps
-};
-
-/// Receives the frames of a file. While the pool is exhausted, the next frame waits.
+/// Receives the frames of a file. While the pool is exhausted, the next frame waits. `alarm` wakes a sleeping program
+/// when the next frame is due; null: frames come as fast as the queue is polled.
 class RxQueue final : public ports::RxQueue {
  public:
-  RxQueue(const ports::RxFilter& filter, Clock& clock, std::optional<Reader> reader, Pace pace, bool loop) noexcept
-      : ports::RxQueue(&burst, filter), clock_(clock), reader_(std::move(reader)), pace_(pace), loop_(loop) {}
+  RxQueue(const ports::RxFilter& filter, Clock& clock, std::optional<Reader> reader, std::unique_ptr<Alarm> alarm,
+          bool loop)
+      : ports::RxQueue(&burst, filter, make_wake_event(alarm.get())),
+        clock_(clock),
+        reader_(std::move(reader)),
+        alarm_(std::move(alarm)),
+        loop_(loop) {}
 
   /// Restarts the pace: the next frame is due immediately, and the times of later ones are relative to it. Call it with
   /// the queue closed.
@@ -41,14 +43,17 @@ class RxQueue final : public ports::RxQueue {
     Duration time;
   };
 
+  [[nodiscard]] static std::shared_ptr<ports::WakeEvent> make_wake_event(const Alarm* alarm);
   static std::uint32_t burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
+  [[nodiscard]] bool watch() noexcept override;
+  void unwatch() noexcept override;
   [[nodiscard]] bool read_next() noexcept;
-  [[nodiscard]] bool is_due(Duration now) noexcept;
+  [[nodiscard]] Time due(Time now) noexcept;
   [[nodiscard]] bool take(Mbuf*& out) noexcept;
 
   Clock& clock_;
   std::optional<Reader> reader_;
-  Pace pace_;
+  std::unique_ptr<Alarm> alarm_;  // null: frames come as fast as the queue is polled
   bool loop_;
   bool pending_ = false;     // record_ has not been received yet
   bool ended_ = false;       // no more records follow

@@ -63,9 +63,9 @@ class RingPairs {
 /// One end of a ring pair.
 class RingEnd final : public ports::Medium {
  public:
-  RingEnd(RingPairs& pairs, std::shared_ptr<RingPair> pair, std::string name, unsigned end)
+  RingEnd(RingPairs& pairs, std::shared_ptr<RingPair> pair, std::string name, unsigned end, Clock& clock)
       : pairs_(pairs), pair_(std::move(pair)), name_(std::move(name)), end_(end) {
-    for (FrameRing& ring : pair_->rings[end_]) rx_.emplace_back(filter_, ring);
+    for (FrameRing& ring : pair_->rings[end_]) rx_.emplace_back(filter_, ring, clock);
     for (FrameRing& ring : pair_->rings[pair_->other(end_)]) tx_.emplace_back(ring);
   }
 
@@ -137,7 +137,7 @@ Result<std::unique_ptr<PortDriver>> open_ring(Context& context, std::string_view
   auto pair = pairs.attach(name, end, loop, uri);
   if (!pair) return pass_on(std::move(pair));
   return ports::Port::create(context, uri, ports::mac_for(uri),
-                             std::make_unique<RingEnd>(pairs, *std::move(pair), name, end));
+                             std::make_unique<RingEnd>(pairs, *std::move(pair), name, end, context.clock()));
 }
 
 }  // namespace pollux::ring

@@ -64,6 +64,14 @@ std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t li
   return received;
 }
 
+// The sender stores a frame and reads the flag without a fence between the two. So this thread pays for the barrier:
+// after it either the frame is visible here, or the sender sees the flag.
+bool RxQueue::watch() noexcept {
+  ring_.arm();
+  barrier_on_all_threads(clock_);
+  return ring_.is_empty();
+}
+
 void RxQueue::drain() noexcept {
   ring_.drain(
       [this](const Mbuf& frame) { drop(ports::RxDrop::stopped, destination_of(frame).data(), frame.packet_length()); });
@@ -92,6 +100,7 @@ std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uin
     }
   }
   put_run();
+  queue.ring_.wake_if_armed();
   queue.count_taken(taken);
   return taken;
 }

@@ -13,16 +13,21 @@ namespace pollux::ring {
 /// receiver may write to a frame. If the pool is exhausted, such a frame waits in the ring.
 class RxQueue final : public ports::RxQueue {
  public:
-  RxQueue(const ports::RxFilter& filter, FrameRing& ring) noexcept : ports::RxQueue(&burst, filter), ring_(ring) {}
+  /// `clock`: see barrier_on_all_threads.
+  RxQueue(const ports::RxFilter& filter, FrameRing& ring, Clock& clock)
+      : ports::RxQueue(&burst, filter, ring.wake_event()), ring_(ring), clock_(clock) {}
 
   /// Drops all waiting frames. Call it with the queue closed.
   void drain() noexcept;
 
  private:
   static std::uint32_t burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
+  [[nodiscard]] bool watch() noexcept override;
+  void unwatch() noexcept override { ring_.disarm(); }
   [[nodiscard]] Mbuf* receive(Mbuf& frame) noexcept;
 
   FrameRing& ring_;
+  Clock& clock_;
 };
 
 /// Sends frames to a ring.

@@ -8,4 +8,8 @@ void FrameRing::open(std::uint32_t slots) {
   limit_.store(slots, std::memory_order_release);
 }
 
+void FrameRing::wake() noexcept {
+  if (is_armed_.exchange(false)) wake_event_->raise();
+}
+
 }  // namespace pollux::ring

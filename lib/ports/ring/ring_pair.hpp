@@ -4,12 +4,14 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
 
 #include "pollux/mem/mbuf.hpp"
 #include "pollux/mem/spsc_ring.hpp"
+#include "ports/common/wake_event.hpp"
 
 namespace pollux::ring {
 
@@ -47,6 +49,24 @@ class FrameRing {
   [[nodiscard]] std::uint32_t peek(std::span<Mbuf*> frames) noexcept { return ring_->peek(frames); }
   /// Called by the receiver. Removes the first `frames` frames.
   void discard(std::uint32_t frames) noexcept { ring_->discard(frames); }
+  /// Called by the receiver. Asks the sender to wake it. The receiver then calls barrier_on_all_threads and looks at
+  /// the ring.
+  void arm() noexcept { is_armed_.store(true, std::memory_order_relaxed); }
+  void disarm() noexcept { is_armed_.store(false, std::memory_order_relaxed); }
+  /// Whether no frame waits. Called after the ring was opened, from any thread.
+  [[nodiscard]] bool is_empty() const noexcept { return ring_->empty(); }
+  /// Called by the sender after the last `put` of a burst. Wakes a receiver that has asked for it. Otherwise it costs
+  /// one load and one branch.
+  void wake_if_armed() noexcept {
+    // Only the compiler must keep the order: the receiver's barrier makes this processor drain its stores.
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    if (is_armed_.load(std::memory_order_relaxed)) [[unlikely]]
+      wake();
+  }
+  /// What the receiver sleeps on. It lives as long as the ring, because a sender may raise it after the receiver's port
+  /// was closed.
+  [[nodiscard]] const std::shared_ptr<ports::WakeEvent>& wake_event() const noexcept { return wake_event_; }
+
   /// Removes each waiting frame, calls `on_frame` with it and frees it to its pool's shared list. Called on the control
   /// thread with both queues closed. It uses no cache, because a cache belongs to its polling thread.
   template <class OnFrame>
@@ -60,8 +80,13 @@ class FrameRing {
   }
 
  private:
+  void wake() noexcept;
+
   std::optional<SpscRing<Mbuf*>> ring_;  // exists whenever limit_ is not 0
+  const std::shared_ptr<ports::WakeEvent> wake_event_ = std::make_shared<ports::WakeEvent>();
+  // What the sender reads in each burst. This line is seldom written.
   alignas(64) std::atomic<std::uint32_t> limit_{0};
+  std::atomic<bool> is_armed_{false};
 };
 
 /// The rings that connect two ends, or one end with itself. Thread rule: FrameRing has its own. The registry that made

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "ports/tap/queues.hpp"
 
+#include <poll.h>
 #include <sys/uio.h>
 
 #include <algorithm>
@@ -132,6 +133,18 @@ std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t li
   }
   queue.count_handed_out(received);
   return received;
+}
+
+// The kernel's queue of frames wakes by itself.
+bool RxQueue::watch() noexcept {
+  pollfd waiting{descriptor_, POLLIN, 0};
+  if (::poll(&waiting, 1, 0) != 1) return true;
+  if ((waiting.revents & POLLERR) == 0) return false;
+  // The interface is gone (Linux, drivers/net/tun.c, tun_chr_poll: EPOLLERR) and would wake its sleeper again and
+  // again.
+  gone_.store(true, std::memory_order_relaxed);
+  wake_event_.forget_source();
+  return true;
 }
 
 void RxQueue::drain() noexcept {

@@ -16,8 +16,8 @@ namespace pollux::tap {
 /// in the kernel's queue. Partial checksums of the kernel stay partial in the mbuf.
 class RxQueue final : public ports::RxQueue {
  public:
-  RxQueue(const ports::RxFilter& filter, int descriptor) noexcept
-      : ports::RxQueue(&burst, filter), descriptor_(descriptor) {}
+  RxQueue(const ports::RxFilter& filter, int descriptor)
+      : RxQueue(filter, descriptor, std::make_shared<ports::WakeEvent>(descriptor)) {}
 
   /// Drops the frames that wait in the kernel. Call it with the queue closed and the carrier off, so that no more come.
   void drain() noexcept;
@@ -27,6 +27,10 @@ class RxQueue final : public ports::RxQueue {
  private:
   static constexpr std::size_t kMaxSegments = 255;
 
+  RxQueue(const ports::RxFilter& filter, int descriptor, const std::shared_ptr<ports::WakeEvent>& wake)
+      : ports::RxQueue(&burst, filter, wake), descriptor_(descriptor), wake_event_(*wake) {}
+
+  [[nodiscard]] bool watch() noexcept override;
   static std::uint32_t burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
   [[nodiscard]] bool reserve(std::uint32_t bytes) noexcept;
   [[nodiscard]] std::int64_t read_frame() noexcept;
@@ -36,6 +40,7 @@ class RxQueue final : public ports::RxQueue {
   void give_back_from(std::size_t first) noexcept;
 
   int descriptor_;
+  ports::WakeEvent& wake_event_;                // the base's, with the descriptor as its source
   VirtioNetHeader header_;                      // of the frame that was read last
   std::array<Mbuf*, kMaxSegments> segments_{};  // empty mbufs for the next frame
   std::size_t reserved_ = 0;                    // number of mbufs in segments_; 0 between bursts

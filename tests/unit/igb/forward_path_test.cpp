@@ -65,6 +65,33 @@ TEST(ForwardPath, NeedsQueuesThatExistAndAreFree) {
   expect_refused(other.port.forward_path(0, fixture.port, 0), ErrorCode::invalid_argument, "another Context");
 }
 
+/// Sees nothing, and must not be called.
+struct Watcher final : RxObserver, TxObserver {
+  void received(const RxQueue&, std::span<Mbuf* const>) noexcept override { ADD_FAILURE(); }
+  void sending(const TxQueue&, std::span<Mbuf* const>) noexcept override { ADD_FAILURE(); }
+  void sent(const TxQueue&, std::uint32_t) noexcept override { ADD_FAILURE(); }
+};
+
+TEST(ForwardPath, IsNotObservedSinceItsFramesAreInNoBurst) {
+  Watcher watcher;
+  RxObserver& rx = watcher;
+  TxObserver& tx = watcher;
+  ForwardFixture fixture;
+  for (const auto& attached : {fixture.port.attach_observer(0, rx), fixture.port.attach_observer(0, tx)}) {
+    ASSERT_FALSE(attached);
+    EXPECT_EQ(attached.error().code, ErrorCode::busy);
+    EXPECT_THAT(attached.error().message(), HasSubstr("forward path"));
+  }
+  fixture.path.reset();
+  ASSERT_TRUE(fixture.port.attach_observer(0, rx));
+  expect_refused(fixture.port.forward_path(0, fixture.port, 0), ErrorCode::invalid_argument, "has an observer");
+  ASSERT_TRUE(fixture.port.detach_observer(0, rx));
+  ASSERT_TRUE(fixture.port.attach_observer(0, tx));
+  expect_refused(fixture.port.forward_path(0, fixture.port, 0), ErrorCode::invalid_argument, "has an observer");
+  ASSERT_TRUE(fixture.port.detach_observer(0, tx));
+  EXPECT_TRUE(fixture.port.forward_path(0, fixture.port, 0));
+}
+
 TEST(ForwardPath, NeedsTwoPortsOfTheSameDriver) {
   CardFixture fixture(not_started());
   ASSERT_TRUE(fixture.port.configure(fixture.config));

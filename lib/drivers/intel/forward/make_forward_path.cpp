@@ -19,6 +19,11 @@ tl::unexpected<Error> taken(const PortDriver& port, const char* kind, std::uint1
                 "destroy that path first, or use another queue");
 }
 
+tl::unexpected<Error> observed(const PortDriver& port, const char* kind, std::uint16_t queue) {
+  return refuse(port.info().name, fmt::format("forward_path: {} queue {} has an observer", kind, queue),
+                "detach it first: an observer sees bursts, and a forward path needs none");
+}
+
 }  // namespace
 
 Result<std::unique_ptr<ForwardPath>> make_forward_path(QueuePort& in, std::uint16_t rx_queue, PortDriver& out,
@@ -35,6 +40,8 @@ Result<std::unique_ptr<ForwardPath>> make_forward_path(QueuePort& in, std::uint1
   if (tx == nullptr) return no_queue(out, "transmit", tx_queue);
   if (rx->is_lent()) return taken(in, "receive", rx_queue);
   if (tx->is_lent()) return taken(out, "transmit", tx_queue);
+  if (rx->is_observed()) return observed(in, "receive", rx_queue);
+  if (tx->is_observed()) return observed(out, "transmit", tx_queue);
   return std::make_unique<ForwardQueue>(in.queues(), *rx, to->queues(), *tx);
 }
 

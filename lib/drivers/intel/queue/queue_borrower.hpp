@@ -13,6 +13,9 @@ namespace pollux::drivers::intel {
 /// Thread rule: the port's control thread, except `is_idle`.
 class QueueBorrower {
  public:
+  /// Why a queue cannot be observed meanwhile: its own bursts yield and take nothing.
+  static constexpr const char* kNoObservers = "a forward path moves its frames";
+
   QueueBorrower() = default;
   QueueBorrower(const QueueBorrower&) = delete;
   QueueBorrower& operator=(const QueueBorrower&) = delete;

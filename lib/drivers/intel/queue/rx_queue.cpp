@@ -39,12 +39,14 @@ void RxQueue::setup(RxQueueSetup setup) {
 void RxQueue::lend(QueueBorrower& borrower) noexcept {
   const std::lock_guard lock(borrower_lock_);
   borrower_ = &borrower;
+  observers_.forbid(QueueBorrower::kNoObservers);
 }
 
 void RxQueue::take_back() noexcept {
   {
     const std::lock_guard lock(borrower_lock_);
     borrower_ = nullptr;
+    observers_.forbid(nullptr);
   }
   if (open_) open_gate();
 }
@@ -97,12 +99,12 @@ void RxQueue::open_gate() noexcept {
   // The SIMD bursts compute addresses with one difference for the whole pool.
   switch (one_delta ? best_of(mode_) : BurstMode::scalar) {
 #if defined(__x86_64__)
-    case BurstMode::avx512: return gate_.open(rx_burst_avx512(remote));
-    case BurstMode::avx2: return gate_.open(rx_burst_avx2(remote));
+    case BurstMode::avx512: return open_bursts(rx_burst_avx512(remote));
+    case BurstMode::avx2: return open_bursts(rx_burst_avx2(remote));
 #elif defined(__aarch64__)
-    case BurstMode::neon: return gate_.open(rx_burst_neon(remote));
+    case BurstMode::neon: return open_bursts(rx_burst_neon(remote));
 #endif
-    default: return gate_.open(rx_burst_scalar(remote, one_delta));
+    default: return open_bursts(rx_burst_scalar(remote, one_delta));
   }
 }
 

@@ -88,6 +88,7 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   /// Makes the borrower, if there is one, return the queue.
   void end_lending() noexcept;
   [[nodiscard]] bool is_lent() const noexcept { return borrower_ != nullptr; }
+  [[nodiscard]] bool is_observed() const noexcept { return !observers_.empty(); }
   [[nodiscard]] bool is_open() const noexcept { return open_; }
   [[nodiscard]] const std::shared_ptr<MempoolCore>& pool() const noexcept { return pool_; }
 
@@ -112,6 +113,7 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   /// The state of a frame in several buffers.
   enum class Chain : std::uint8_t { none, growing, discarding };
 
+  [[nodiscard]] RxObservers* observers() noexcept override { return &observers_; }
   void open_gate() noexcept;
   [[nodiscard]] bool is_idle() const;
 
@@ -145,6 +147,7 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   std::shared_ptr<MempoolCore> pool_;
   std::shared_ptr<MempoolCacheCore> cache_owner_;
   std::vector<Mbuf*> slot_memory_;
+  RxObservers observers_;
 };
 
 }  // namespace pollux::drivers::intel

@@ -46,12 +46,14 @@ void TxQueue::setup(TxQueueSetup setup) {
 
 void TxQueue::lend(QueueBorrower& borrower, std::shared_ptr<MempoolCore> pool) noexcept {
   borrower_ = &borrower;
+  observers_.forbid(QueueBorrower::kNoObservers);
   spares_pool_ = std::move(pool);
 }
 
 void TxQueue::take_back() noexcept {
   give_back_spares();
   borrower_ = nullptr;
+  observers_.forbid(nullptr);
   spares_pool_.reset();
   if (open_) open_gate();
 }
@@ -116,12 +118,12 @@ void TxQueue::open_gate() noexcept {
   const bool small = group_mask_ + 1 < TxHotPath::kGroup;
   switch (small ? BurstMode::scalar : best_of(mode_)) {
 #if defined(__x86_64__)
-    case BurstMode::avx512: return gate_.open(tx_burst_avx512(remote));
-    case BurstMode::avx2: return gate_.open(tx_burst_avx2(remote));
+    case BurstMode::avx512: return open_bursts(tx_burst_avx512(remote));
+    case BurstMode::avx2: return open_bursts(tx_burst_avx2(remote));
 #elif defined(__aarch64__)
-    case BurstMode::neon: return gate_.open(tx_burst_neon(remote));
+    case BurstMode::neon: return open_bursts(tx_burst_neon(remote));
 #endif
-    default: return gate_.open(tx_burst_scalar(remote, small));
+    default: return open_bursts(tx_burst_scalar(remote, small));
   }
 }
 

@@ -91,6 +91,7 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
   void take_back() noexcept;
   void end_lending() noexcept;
   [[nodiscard]] bool is_lent() const noexcept { return borrower_ != nullptr; }
+  [[nodiscard]] bool is_observed() const noexcept { return !observers_.empty(); }
   [[nodiscard]] bool is_open() const noexcept { return open_; }
   /// Puts a spare buffer into every slot of a lent queue, to exchange for those of frames. Does nothing for other
   /// queues. Error no_memory takes no buffer.
@@ -110,6 +111,7 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
   static constexpr std::uint32_t kMaxGroups = 4096 / 32;
 
   void set_cache(MempoolCacheCore* cache) noexcept;
+  [[nodiscard]] TxObservers* observers() noexcept override { return &observers_; }
   void open_gate() noexcept;
   void give_back_spares() noexcept;
 
@@ -145,6 +147,7 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
   std::shared_ptr<MempoolCacheCore> cache_owner_;
   std::shared_ptr<const ContextState> context_;
   std::vector<Mbuf*> slot_memory_;
+  TxObservers observers_;
 };
 
 }  // namespace pollux::drivers::intel

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "pollux/base/api.hpp"
+
+namespace pollux {
+
+class Mbuf;
+class RxQueue;
+class TxQueue;
+
+/// Is shown the frames that a receive queue hands out: a capture or a meter. `Port::attach_observer` attaches it.
+/// Ownership: the program's. It must live until it is detached or the port is closed. Thread rule: `received` is called
+/// by the thread that polls the queue. One observer may be attached to several queues, and is then called by the
+/// threads of all of them.
+class POLLUX_API RxObserver {
+ public:
+  RxObserver() = default;
+  RxObserver(const RxObserver&) = delete;
+  RxObserver& operator=(const RxObserver&) = delete;
+  virtual ~RxObserver() = default;
+
+  /// A burst is about to hand out `frames`, at least one. They may be read, copied and cloned, but not changed or
+  /// freed. Empty bursts are not reported. The function must not call the port: see Port's thread rule.
+  virtual void received(const RxQueue& queue, std::span<Mbuf* const> frames) noexcept = 0;
+};
+
+/// Is shown the frames that a program gives to a transmit queue. The same rules as for RxObserver apply.
+class POLLUX_API TxObserver {
+ public:
+  TxObserver() = default;
+  TxObserver(const TxObserver&) = delete;
+  TxObserver& operator=(const TxObserver&) = delete;
+  virtual ~TxObserver() = default;
+
+  /// The program gives `frames` to the queue, at least one. The queue may not take all of them. They may be read and
+  /// copied, but not changed or freed. A cloned frame is shared, and shared frames are sent on the slow path. Frames
+  /// that the queue has taken may be freed at once, so an observer reads here what it needs.
+  virtual void sending(const TxQueue& queue, std::span<Mbuf* const> frames) noexcept = 0;
+  /// Follows each `sending`: the queue has taken the first `count` of those frames. It may have dropped some of them,
+  /// as Stats tells. The program keeps the others and may send them again.
+  virtual void sent(const TxQueue& queue, std::uint32_t count) noexcept = 0;
+};
+
+/// The observers of one queue. A driver's queue class has it as a cold member; only RxQueue and TxQueue use it. Thread
+/// rule: the control thread changes it while the queue's gate is closed.
+template <class Function, class Observer>
+class QueueObservers {
+ public:
+  [[nodiscard]] bool empty() const noexcept { return observers_.empty(); }
+  /// Rejects new observers from now on. The error contains `why`, a literal. nullptr allows them again.
+  void forbid(const char* why) noexcept { obstacle_ = why; }
+
+ private:
+  friend class RxQueue;
+  friend class TxQueue;
+  friend struct QueueObservation;
+
+  Function* next_ = nullptr;  // the queue's own burst function
+  std::vector<Observer*> observers_;
+  const char* obstacle_ = nullptr;
+};
+
+using RxObservers = QueueObservers<std::uint32_t(RxQueue&, Mbuf**, std::uint32_t) noexcept, RxObserver>;
+using TxObservers = QueueObservers<std::uint32_t(TxQueue&, Mbuf* const*, std::uint32_t) noexcept, TxObserver>;
+
+}  // namespace pollux

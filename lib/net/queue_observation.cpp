@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "net/queue_observation.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace pollux {
+namespace {
+
+constexpr Site kObserverSite{"a queue's observer", 0};
+
+}  // namespace
+
+std::uint32_t RxQueue::burst_observed(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
+  const RxObservers& all = *queue.observers();
+  const std::uint32_t count = all.next_(queue, out, limit);
+  if (count == 0) return 0;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    for (Mbuf* segment = out[i]; segment != nullptr; segment = segment->next())
+      MbufAccess::stamp(*segment, kObserverSite);
+  }
+  for (RxObserver* const observer : all.observers_) observer->received(queue, {out, count});
+  return count;
+}
+
+std::uint32_t TxQueue::burst_observed(TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count) noexcept {
+  const TxObservers& all = *queue.observers();
+  if (count == 0) return all.next_(queue, mbufs, count);
+  for (TxObserver* const observer : all.observers_) observer->sending(queue, {mbufs, count});
+  const std::uint32_t taken = all.next_(queue, mbufs, count);
+  for (TxObserver* const observer : all.observers_) observer->sent(queue, taken);
+  return taken;
+}
+
+void RxQueue::open_bursts(BurstFunction* function) noexcept {
+  RxObservers* const all = observers();
+  if (all == nullptr || all->empty()) return gate_.open(function);
+  all->next_ = function;
+  gate_.open(&burst_observed);
+}
+
+void TxQueue::open_bursts(BurstFunction* function) noexcept {
+  TxObservers* const all = observers();
+  if (all == nullptr || all->empty()) return gate_.open(function);
+  all->next_ = function;
+  gate_.open(&burst_observed);
+}
+
+template <class Queue, class Change>
+Result<void> QueueObservation::change(Queue& queue, std::string_view port, Clock& clock, Duration limit,
+                                      Change&& apply) {
+  auto* const before = queue.gate_.current();
+  if (auto closed = queue.gate_.close(&Queue::idle, clock, limit); !closed) {
+    queue.gate_.open(before);
+    return fail(closed.error().code, fmt::format("{}: {}", port, closed.error().what),
+                "nothing was changed; let the polling thread come out of its burst and call again");
+  }
+  auto* const own = before == &Queue::burst_observed ? queue.observers()->next_ : before;
+  apply();
+  if (own != &Queue::idle) queue.open_bursts(own);
+  return {};
+}
+
+template <class Queue, class Observer>
+Result<void> QueueObservation::attach_to(Queue& queue, Observer& observer, std::string_view port, Clock& clock,
+                                         Duration limit) {
+  auto* const all = queue.observers();
+  if (all == nullptr) {
+    return fail(ErrorCode::not_supported, fmt::format("{}: the driver's queues cannot be observed", port),
+                "look at the bursts in the program, or give the driver's queue a place for observers");
+  }
+  if (all->obstacle_ != nullptr) {
+    return fail(ErrorCode::busy, fmt::format("{}: the queue cannot be observed: {}", port, all->obstacle_),
+                "destroy the forward path first, and forward with rx_burst and tx_burst");
+  }
+  // Nothing may fail while the gate is closed, and until then a poller looks at the list that is there.
+  auto list = all->observers_;
+  if (std::find(list.begin(), list.end(), &observer) != list.end()) {
+    return fail(ErrorCode::busy, fmt::format("{}: the observer is attached to this queue already", port),
+                "detach it first");
+  }
+  list.push_back(&observer);
+  return change(queue, port, clock, limit, [&] { all->observers_.swap(list); });
+}
+
+template <class Queue, class Observer>
+Result<void> QueueObservation::detach_from(Queue& queue, Observer& observer, std::string_view port, Clock& clock,
+                                           Duration limit) {
+  auto* const all = queue.observers();
+  if (all == nullptr || std::find(all->observers_.begin(), all->observers_.end(), &observer) == all->observers_.end()) {
+    return fail(ErrorCode::not_found, fmt::format("{}: the observer is not attached to this queue", port),
+                "name the queue that it was attached to; closing the port, and configuring it with fewer queues, "
+                "detaches, too");
+  }
+  return change(queue, port, clock, limit, [&] { std::erase(all->observers_, &observer); });
+}
+
+Result<void> QueueObservation::attach(RxQueue& queue, RxObserver& observer, std::string_view port, Clock& clock,
+                                      Duration limit) {
+  return attach_to(queue, observer, port, clock, limit);
+}
+
+Result<void> QueueObservation::attach(TxQueue& queue, TxObserver& observer, std::string_view port, Clock& clock,
+                                      Duration limit) {
+  return attach_to(queue, observer, port, clock, limit);
+}
+
+Result<void> QueueObservation::detach(RxQueue& queue, RxObserver& observer, std::string_view port, Clock& clock,
+                                      Duration limit) {
+  return detach_from(queue, observer, port, clock, limit);
+}
+
+Result<void> QueueObservation::detach(TxQueue& queue, TxObserver& observer, std::string_view port, Clock& clock,
+                                      Duration limit) {
+  return detach_from(queue, observer, port, clock, limit);
+}
+
+}  // namespace pollux
