@@ -76,13 +76,13 @@ struct ScalarForwardLoop {
 
 // Cleans done groups until `wanted` slots are free or none is done. Returns the number of free slots.
 template <bool Small>
-POLLUX_ALWAYS_INLINE std::uint32_t ForwardHotPath::make_room(TxQueue& tx, std::uint32_t wanted) noexcept {
-  std::uint32_t room = TxHotPath::free_slots(tx, tx.next_);
+POLLUX_ALWAYS_INLINE std::uint32_t ForwardHotPath::make_room(TxInternals tx, std::uint32_t wanted) noexcept {
+  std::uint32_t room = TxHotPath::free_slots(tx, tx.next());
   while (room < wanted && TxHotPath::oldest_done<Small>(tx)) {
-    const std::uint32_t slots = TxHotPath::group_mask<Small>(tx) + 1 - (tx.clean_.value() & tx.group_mask_);
-    if (tx.mixed_[tx.clean_.slot(tx.mask_) >> tx.group_shift_]) [[unlikely]]
+    const std::uint32_t slots = TxHotPath::group_mask<Small>(tx) + 1 - (tx.clean().value() & tx.group_mask());
+    if (tx.mixed(tx.clean().slot(tx.mask()))) [[unlikely]]
       TxHotPath::end_group(tx);
-    tx.clean_ += slots;
+    tx.clean() += slots;
     TxHotPath::watch_oldest(tx);
     room += slots;
   }
@@ -92,69 +92,69 @@ POLLUX_ALWAYS_INLINE std::uint32_t ForwardHotPath::make_room(TxQueue& tx, std::u
 template <class Loop, bool Remote, bool Small>
 POLLUX_ALWAYS_INLINE std::uint32_t ForwardHotPath::burst_loop(ForwardQueue& path, ForwardedFrame* frames,
                                                               std::uint32_t limit) noexcept {
-  RxQueue& rx = *path.rx_;
-  TxQueue& tx = *path.tx_;
+  const RxInternals rx(*path.rx_);
+  const TxInternals tx(*path.tx_);
   std::uint32_t moved = 0;
   std::uint32_t fast = 0;
   while (moved < limit) {
-    const std::uint32_t slot = rx.next_;
-    const std::uint32_t tx_slot = tx.next_.slot(tx.mask_);
-    const std::uint32_t to_group_end = TxHotPath::group_mask<Small>(tx) + 1 - (tx_slot & tx.group_mask_);
+    const std::uint32_t slot = rx.next();
+    const std::uint32_t tx_slot = tx.next().slot(tx.mask());
+    const std::uint32_t to_group_end = TxHotPath::group_mask<Small>(tx) + 1 - (tx_slot & tx.group_mask());
     const std::uint32_t run =
-        std::min({limit - moved, make_room<Small>(tx, limit - moved), to_group_end, rx.mask_ + 1 - slot});
+        std::min({limit - moved, make_room<Small>(tx, limit - moved), to_group_end, rx.mask() + 1 - slot});
     // Without room, take nothing from the receive ring. This includes slow-path frames, which may need fresh buffers.
     if (run == 0) [[unlikely]]
       break;
     const std::intptr_t i = Loop::move(path.fast_path_,
-                                       {.rx_descriptors = rx.ring_ + slot + run,
-                                        .rx_slots = rx.slots_ + slot + run,
-                                        .tx_descriptors = tx.ring_ + tx_slot + run,
-                                        .tx_slots = tx.slots_ + tx_slot + run,
+                                       {.rx_descriptors = rx.ring() + slot + run,
+                                        .rx_slots = rx.slots() + slot + run,
+                                        .tx_descriptors = tx.ring() + tx_slot + run,
+                                        .tx_slots = tx.slots() + tx_slot + run,
                                         .frames = frames + moved + run},
                                        -static_cast<std::intptr_t>(run));
     const std::uint32_t done = run + static_cast<std::uint32_t>(i);
     // Set RS on the last frame of each group and of the burst, as in TxHotPath::burst_loop.
     if (done != 0) [[likely]] {
-      tx.ring_[tx_slot + done - 1].hi |= hw::intel::tx::kReportStatus;
-      tx.next_ += done;
+      tx.ring()[tx_slot + done - 1].hi |= hw::intel::tx::kReportStatus;
+      tx.next() += done;
       RxHotPath::advance<Remote>(rx, slot, done);
       moved += done;
       fast += done;
     }
     if (i == 0) continue;
-    if (path.waiting_ == nullptr && !hw::intel::rx::done(io::load_acquire(rx.ring_[rx.next_].hi))) break;
+    if (path.waiting_ == nullptr && !hw::intel::rx::done(io::load_acquire(rx.ring()[rx.next()].hi))) break;
     if (!slow(path, frames[moved])) break;
     ++moved;
   }
   RxHotPath::count_packets(rx, fast);
-  add_to(tx.packets_, fast);
-  path.tail_ = tx.next_.slot(tx.mask_);
+  add_to(tx.packets(), fast);
+  path.tail_ = tx.next().slot(tx.mask());
   return moved;
 }
 
 // Exactly one frame has arrived: no loop and no copied constants.
 template <bool Remote, bool OneDelta>
-POLLUX_ALWAYS_INLINE bool ForwardHotPath::burst_one(ForwardQueue& path, RxQueue& rx, ForwardedFrame& frame,
+POLLUX_ALWAYS_INLINE bool ForwardHotPath::burst_one(ForwardQueue& path, RxInternals rx, ForwardedFrame& frame,
                                                     std::uint32_t slot, hw::intel::Descriptor& descriptor,
                                                     std::uint64_t status) noexcept {
-  TxQueue& tx = *path.tx_;
-  const RingIndex next = tx.next_;
+  const TxInternals tx(*path.tx_);
+  const RingIndex next = tx.next();
   if (TxHotPath::free_slots(tx, next) == 0) [[unlikely]]
     return false;
-  const std::uint32_t tx_slot = next.slot(tx.mask_);
-  Mbuf** const slot_mbuf = rx.slots_ + slot;
-  if (!move_fast<OneDelta>(path.fast_path_, descriptor, status, *slot_mbuf, tx.ring_[tx_slot], tx.slots_[tx_slot],
+  const std::uint32_t tx_slot = next.slot(tx.mask());
+  Mbuf** const slot_mbuf = rx.slots() + slot;
+  if (!move_fast<OneDelta>(path.fast_path_, descriptor, status, *slot_mbuf, tx.ring()[tx_slot], tx.slots()[tx_slot],
                            frame, hw::intel::tx::kReportStatus)) [[unlikely]] {
     return false;
   }
   prefetch_frame(slot_mbuf[RxHotPath::kPrefetchDistance]);
   RxHotPath::count_packets(rx, 1);
-  add_to(tx.packets_, 1);
-  tx.next_ = next + 1;
-  path.tail_ = (next + 1).slot(tx.mask_);
+  add_to(tx.packets(), 1);
+  tx.next() = next + 1;
+  path.tail_ = (next + 1).slot(tx.mask());
   const std::uint32_t after = slot + 1;
-  publish(rx.next_, after & rx.mask_);
-  if ((after & rx.group_mask_) == 0) RxHotPath::ring_tail<Remote>(rx, slot);
+  publish(rx.next(), after & rx.mask());
+  if ((after & rx.group_mask()) == 0) RxHotPath::ring_tail<Remote>(rx, slot);
   return true;
 }
 
@@ -162,14 +162,14 @@ template <auto BurstLoop, bool Remote, bool Small, bool OneDelta>
 POLLUX_ALWAYS_INLINE std::uint32_t ForwardHotPath::burst(ForwardPath& base, ForwardedFrame* frames,
                                                          std::uint32_t limit) noexcept {
   ForwardQueue& path = static_cast<ForwardQueue&>(base);
-  RxQueue& rx = *path.rx_;
-  const std::uint32_t slot = rx.next_;
-  hw::intel::Descriptor& descriptor = rx.ring_[slot];
+  const RxInternals rx(*path.rx_);
+  const std::uint32_t slot = rx.next();
+  hw::intel::Descriptor& descriptor = rx.ring()[slot];
   const std::uint64_t status = io::load_acquire(descriptor.hi);
   if (!hw::intel::rx::done(status)) {
-    if constexpr (Remote) rx.tail_.flush();
+    if constexpr (Remote) rx.tail().flush();
     if (path.waiting_ == nullptr) return 0;
-  } else if (limit == 1 || !hw::intel::rx::done(io::load_acquire(rx.ring_[(slot + 1) & rx.mask_].hi))) {
+  } else if (limit == 1 || !hw::intel::rx::done(io::load_acquire(rx.ring()[(slot + 1) & rx.mask()].hi))) {
     if (burst_one<Remote, OneDelta>(path, rx, *frames, slot, descriptor, status)) return 1;
   }
   return BurstLoop(path, frames, limit);

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "drivers/intel/forward/forward_queue.hpp"
+#include "drivers/intel/queue/queue_internals.hpp"
 
 namespace pollux::drivers::intel {
 
@@ -22,10 +23,10 @@ struct ForwardHotPath {
 
  private:
   template <bool Remote, bool OneDelta>
-  static bool burst_one(ForwardQueue& path, RxQueue& rx, ForwardedFrame& frame, std::uint32_t slot,
+  static bool burst_one(ForwardQueue& path, RxInternals rx, ForwardedFrame& frame, std::uint32_t slot,
                         hw::intel::Descriptor& descriptor, std::uint64_t status) noexcept;
   template <bool Small>
-  static std::uint32_t make_room(TxQueue& tx, std::uint32_t wanted) noexcept;
+  static std::uint32_t make_room(TxInternals tx, std::uint32_t wanted) noexcept;
   static bool send_waiting(ForwardQueue& path, ForwardedFrame& frame) noexcept;
   static void queue_segments(ForwardQueue& path, Mbuf& frame) noexcept;
 };

@@ -25,26 +25,29 @@ ForwardQueue::~ForwardQueue() {
 
 void ForwardQueue::update_fast_path() noexcept {
   constexpr std::uint64_t kBeyondOne = TxQueue::kMinFrame - 1;
-  fast_path_.expected = waiting_ != nullptr ? RxHotPath::kNeverExpected
-                                            : rx_->fast_path_.expected + (kBeyondOne << hw::intel::rx::kLengthShift);
+  fast_path_.expected = waiting_ != nullptr
+                            ? RxHotPath::kNeverExpected
+                            : RxInternals(*rx_).fast_path().expected + (kBeyondOne << hw::intel::rx::kLengthShift);
 }
 
 void ForwardQueue::open() noexcept {
   if (!rx_->is_open() || !tx_->is_open()) return;
+  const RxInternals rx(*rx_);
+  const TxInternals tx(*tx_);
   const MempoolCore& pool = *rx_->pool();
-  const std::uint32_t longest = std::min(rx_->max_length_, tx_->max_frame_);
-  fast_path_ = {.mask = rx_->fast_path_.mask,
+  const std::uint32_t longest = std::min(rx.max_length(), tx.max_frame());
+  fast_path_ = {.mask = rx.fast_path().mask,
                 .max_excess = longest - TxQueue::kMinFrame,
-                .iova_delta = rx_->fast_path_.iova_delta,
+                .iova_delta = rx.fast_path().iova_delta,
                 .data_delta = Mbuf::kHeaderSize + pool.data_offset(),
-                .command = tx_->fast_path_.command,
-                .per_byte = tx_->fast_path_.per_byte};
+                .command = tx.fast_path().command,
+                .per_byte = tx.fast_path().per_byte};
   update_fast_path();
-  doorbell_ = tx_->tail_;
-  const bool remote = rx_->tail_.is_remote();
-  const bool small = tx_->group_mask_ + 1 < TxHotPath::kGroup;
+  doorbell_ = tx.tail();
+  const bool remote = rx.tail().is_remote();
+  const bool small = tx.group_mask() + 1 < TxHotPath::kGroup;
   const bool one_delta = pool.has_one_segment();
-  switch (small || !one_delta ? BurstMode::scalar : best_of(rx_->mode_)) {
+  switch (small || !one_delta ? BurstMode::scalar : best_of(rx.burst_mode())) {
 #if defined(__x86_64__)
     case BurstMode::avx512: return gate_.open(forward_burst_avx512(remote));
     case BurstMode::avx2: return gate_.open(forward_burst_avx2(remote));
@@ -57,8 +60,9 @@ void ForwardQueue::open() noexcept {
 
 std::uint32_t ForwardQueue::drop_waiting(DrainReason reason) noexcept {
   if (waiting_ == nullptr) return 0;
-  add_to(reason == DrainReason::stopped ? tx_->drops_.stopped : tx_->drops_.removed, 1);
-  add_to(tx_->packets_, 1);
+  const TxInternals tx(*tx_);
+  add_to(reason == DrainReason::stopped ? tx.drops().stopped : tx.drops().removed, 1);
+  add_to(tx.packets(), 1);
   const std::uint32_t buffers = waiting_->segments();
   MbufDeleter{}(std::exchange(waiting_, nullptr));
   return buffers;

@@ -13,22 +13,23 @@ namespace tx = hw::intel::tx;
 // supplied as many for the receive ring. Each segment is detached from its frame, since the next lap uses its buffer
 // for another.
 void ForwardHotPath::queue_segments(ForwardQueue& path, Mbuf& frame) noexcept {
-  TxQueue& queue = *path.tx_;
+  const TxInternals queue(*path.tx_);
+  MempoolCacheCore& cache = RxInternals(*path.rx_).cache();
   const std::uint32_t bytes = frame.packet_length();
-  const RingIndex first = queue.next_;
+  const RingIndex first = queue.next();
   for (Mbuf* segment = &frame; segment != nullptr;) {
     Mbuf* const following = segment->next();
-    const std::uint32_t slot = queue.next_.slot(queue.mask_);
+    const std::uint32_t slot = queue.next().slot(queue.mask());
     const std::uint64_t end = following == nullptr ? tx::kEndOfPacket | tx::kReportStatus : 0;
-    queue.ring_[slot] = tx::data(segment->data_iova(), segment->length(), bytes, end);
-    path.rx_->cache_->free_segment(*queue.slots_[slot]);
-    queue.slots_[slot] = segment;
+    queue.ring()[slot] = tx::data(segment->data_iova(), segment->length(), bytes, end);
+    cache.free_segment(*queue.slots()[slot]);
+    queue.slots()[slot] = segment;
     if (ownership::kChecked) static_cast<void>(ownership::mark_free(*segment));
     static_cast<void>(MbufAccess::detach(*segment));
-    ++queue.next_;
+    ++queue.next();
     segment = following;
   }
-  TxHotPath::move_reports(queue, first, queue.next_);
+  TxHotPath::move_reports(queue, first, queue.next());
 }
 
 POLLUX_COLD bool ForwardHotPath::slow(ForwardQueue& path, ForwardedFrame& frame) noexcept {
@@ -38,9 +39,9 @@ POLLUX_COLD bool ForwardHotPath::slow(ForwardQueue& path, ForwardedFrame& frame)
 }
 
 bool ForwardHotPath::send_waiting(ForwardQueue& path, ForwardedFrame& frame) noexcept {
-  TxQueue& queue = *path.tx_;
+  const TxInternals queue(*path.tx_);
   // At most one lap of the ring: a card that delivers without end must not keep the caller here.
-  for (std::uint32_t dropped = 0; dropped <= path.rx_->mask_; ++dropped) {
+  for (std::uint32_t dropped = 0; dropped <= path.rx_->slot_mask(); ++dropped) {
     if (path.waiting_ == nullptr) {
       Mbuf* taken = nullptr;
       if (RxHotPath::slow(*path.rx_, &taken, 1) == 0) return false;
@@ -48,17 +49,17 @@ bool ForwardHotPath::send_waiting(ForwardQueue& path, ForwardedFrame& frame) noe
     }
     Mbuf& next = *path.waiting_;
     if (std::uint64_t* const counter = TxHotPath::drop_counter(queue, next)) {
-      add_to(queue.packets_, 1);
+      add_to(queue.packets(), 1);
       path.waiting_ = nullptr;
       TxHotPath::drop(queue, next, *counter);
       continue;
     }
-    if (next.segments() > TxHotPath::free_slots(queue, queue.next_)) TxHotPath::reclaim(queue);
-    if (next.segments() > TxHotPath::free_slots(queue, queue.next_)) return false;
+    if (next.segments() > TxHotPath::free_slots(queue, queue.next())) TxHotPath::reclaim(queue);
+    if (next.segments() > TxHotPath::free_slots(queue, queue.next())) return false;
     path.waiting_ = nullptr;
     frame = {next.data(), next.length(), next.packet_length()};
     queue_segments(path, next);
-    add_to(queue.packets_, 1);
+    add_to(queue.packets(), 1);
     return true;
   }
   return false;

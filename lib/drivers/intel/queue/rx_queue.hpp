@@ -107,8 +107,7 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
 
  private:
   friend struct RxHotPath;
-  friend struct ForwardHotPath;
-  friend class ForwardQueue;
+  friend class RxInternals;
 
   /// The state of a frame in several buffers.
   enum class Chain : std::uint8_t { none, growing, discarding };

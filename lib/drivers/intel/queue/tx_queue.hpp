@@ -105,8 +105,7 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
 
  private:
   friend struct TxHotPath;
-  friend struct ForwardHotPath;
-  friend class ForwardQueue;
+  friend class TxInternals;
 
   static constexpr std::uint32_t kMaxGroups = 4096 / 32;
 
