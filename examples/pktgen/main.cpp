@@ -132,7 +132,7 @@ Result<void> generate(Run& run, PktgenReport& report, const StopSignals& stop, s
     }
     const Duration now = run.setup.clock().now();
     if (run.sender && run.receiver && !thread)
-      window.look(now, run.sender->taken().frames, run.receiver->received().frames);
+      window.update(now, run.sender->taken().frames, run.receiver->received().frames);
     if (auto serviced = run.setup.service(now); !serviced) return serviced;
     if (now >= line_due) {
       report.line(now);

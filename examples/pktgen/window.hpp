@@ -13,7 +13,7 @@ namespace pollux::examples {
 /// rate is that of the path between the two. Frames count as lost when nothing has arrived for a while.
 class Window {
  public:
-  static constexpr Duration kPatience = std::chrono::seconds(2);
+  static constexpr Duration kLossTimeout = std::chrono::seconds(2);
 
   Window(std::optional<std::uint64_t> frames, Duration start) : frames_(frames), last_change_(start) {}
 
@@ -22,11 +22,11 @@ class Window {
     return !frames_ || sent < received + given_up_ + *frames_;
   }
   /// Call this periodically.
-  void look(Duration now, std::uint64_t sent, std::uint64_t received) noexcept {
+  void update(Duration now, std::uint64_t sent, std::uint64_t received) noexcept {
     if (received != received_ || open(sent, received)) {
       received_ = received;
       last_change_ = now;
-    } else if (now - last_change_ > kPatience) {
+    } else if (now - last_change_ > kLossTimeout) {
       given_up_ = sent - received;
       last_change_ = now;  // frames sent in their place have the same time
     }

@@ -45,7 +45,7 @@ Frame numbered_frame(std::uint32_t number, std::size_t bytes) {
   std::fill_n(frame.begin(), 6, std::byte{0xFF});
   frame[6] = std::byte{0x02};
   frame[12] = std::byte{0x88};
-  frame[13] = std::byte{0xB5};  // for experiments: nobody looks inside
+  frame[13] = std::byte{0xB5};  // local experimental EtherType 1, whose content the card does not parse
   std::memcpy(frame.data() + 14, &number, sizeof number);
   for (std::size_t i = 18; i < bytes; ++i) frame[i] = static_cast<std::byte>((number * 31 + i * 7) & 0xFF);
   return frame;
@@ -81,7 +81,7 @@ bool Bench::link_rises(Port& port) {
 }
 
 std::size_t Bench::send(Port& port, std::span<const Frame> frames) {
-  DropCounter refused("refused");
+  DropCounter rejected("rejected");
   std::size_t sent = 0;
   auto progress = steady_clock::now();
   while (sent < frames.size() && steady_clock::now() - progress < seconds(10)) {
@@ -93,7 +93,7 @@ std::size_t Bench::send(Port& port, std::span<const Frame> frames) {
       static_cast<void>(burst.push(mbuf));
     }
     const std::uint32_t taken = port.tx(0).tx_burst(burst);
-    burst.drop(refused, cache);
+    burst.drop(rejected, cache);
     sent += taken;
     if (taken != 0) progress = steady_clock::now();
   }

@@ -17,7 +17,7 @@ using test::QemuPort;
 using testing::Contains;
 using testing::HasSubstr;
 
-/// Many times the longest bounded wait, because the machine may be busy.
+/// Many times the longest wait of the library, because the machine may be busy.
 constexpr auto kBound = seconds(30);
 
 /// True if a child has ended. Does not reap it.

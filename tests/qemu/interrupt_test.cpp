@@ -14,7 +14,7 @@ namespace {
 namespace reg = hw::igb;
 using test::Bench;
 
-/// True if an eventfd is signalled within `milliseconds`. Clears the signals.
+/// True if the eventfd is signalled within `milliseconds`. Clears the signals.
 bool take(int event, int milliseconds) {
   pollfd look{.fd = event, .events = POLLIN, .revents = 0};
   if (::poll(&look, 1, milliseconds) != 1) return false;
@@ -31,7 +31,7 @@ struct Interrupts : testing::Test {
     EXPECT_TRUE((*device)->set_bus_master(true));
     return *std::move(device);
   }
-  /// Lets extended causes become messages, and enables `vectors`.
+  /// Selects MSI-X mode and enables the interrupts of `vectors`, a bit mask.
   static reg::Registers prepare(Device& card, std::uint32_t vectors) {
     const reg::Registers regs(card.bar(0).value());
     regs.write<reg::GPIE>(reg::GPIE::MSIX_MODE);
@@ -102,7 +102,7 @@ TEST_F(Interrupts, NoneArriveWhenDisabledAndTooManyAreRejected) {
   regs.flush();
   EXPECT_FALSE(take(first, 50));
   EXPECT_EQ(card->enable_interrupts(11).error().code, ErrorCode::invalid_argument);
-  // The descriptor is the same, so it was not silent because it was closed.
+  // The same descriptor works again. So it had not been closed; it got no signals because interrupts were disabled.
   const auto again = card->enable_interrupts(2);
   ASSERT_TRUE(again);
   ASSERT_EQ(again->front(), first);

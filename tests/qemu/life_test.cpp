@@ -66,7 +66,7 @@ TEST(Life, OpeningAndClosingLeavesNoProcessAndNoDescriptorBehind) {
     EXPECT_FALSE(test::process_exists(pid));
   }
   EXPECT_EQ(open_descriptors(), before);
-  EXPECT_LT(::waitpid(-1, nullptr, WNOHANG), 0);  // no child is left, not even a dead one
+  EXPECT_LT(::waitpid(-1, nullptr, WNOHANG), 0);  // no child is left, not even a zombie
 }
 
 TEST(Life, QemuDiesWithAProcessThatIsKilled) {

@@ -25,7 +25,7 @@ std::string name_of(const Mbuf& mbuf) {
   return "a frame that was not sent";
 }
 
-// [I-PTYPEEXT] QEMU has no bit for options of IPv4, and for IPv6 with extension headers that bit in place of IPv6's.
+// [I-PTYPEEXT] QEMU never reports IPv4 options. For IPv6 with extension headers it sets ipv6_extensions without ipv6.
 std::uint32_t as_qemu_says(PacketType type) {
   if (type.has(PacketType::ipv4)) return type.bits & ~PacketType::ipv4_options;
   return type.has(PacketType::ipv6_extensions) ? type.bits & ~PacketType::ipv6 : type.bits;
@@ -38,7 +38,7 @@ void expect_software_agrees(const packet::ToeplitzHash& hash, const Mbuf& mbuf) 
   EXPECT_EQ(as_qemu_says(layout.type), card.packet_type().bits) << name;
   EXPECT_EQ(packet::rss_hash(hash, mbuf, layout), card.rss_hash()) << name;
   EXPECT_EQ(packet::ip_checksum(mbuf, layout), card.ip_checksum()) << name;
-  if (layout.type.has(PacketType::sctp)) return;  // one of 60 bytes: E-SCTP60
+  if (layout.type.has(PacketType::sctp)) return;  // one of these frames has 60 bytes (E-SCTP60)
   EXPECT_EQ(packet::l4_checksum(mbuf, layout), card.l4_checksum()) << name;
 }
 
@@ -77,7 +77,7 @@ TEST_P(Metadata, IsWhatTheCardSaid) {
   ASSERT_TRUE(Bench::link_rises(left.port));
   ASSERT_TRUE(Bench::link_rises(right.port));
   std::vector<KnownFrame> frames = test::known_frames();
-  const std::vector<KnownFrame> sctp = test::known_sctp_frames();  // QEMU checks SCTP unasked
+  const std::vector<KnownFrame> sctp = test::known_sctp_frames();  // QEMU verifies SCTP checksums by default
   frames.insert(frames.end(), sctp.begin(), sctp.end());
   std::vector<test::Frame> bytes;
   for (const KnownFrame& frame : frames) bytes.push_back(frame.bytes);
@@ -115,7 +115,7 @@ TEST(SoftwareView, IsTheCards) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Metadata, testing::ValuesIn(test::kBurstModes),
-                         [](const auto& path) { return std::string(name(path.param)); });
+                         [](const auto& mode) { return std::string(name(mode.param)); });
 
 }  // namespace
 }  // namespace pollux

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Runs l2fwd as a user does, on QEMU's cards, and takes QEMU away."""
+"""Runs l2fwd as a user does, on QEMU's cards, and kills QEMU meanwhile."""
 
 import os
 import re
@@ -13,18 +13,18 @@ SECONDS = 120
 
 
 def child_of(parent: int) -> int | None:
-    """The process that `parent` started, once there is one."""
+    """The first child process of `parent`, or None."""
     with open(f"/proc/{parent}/task/{parent}/children", encoding="ascii") as children:
         numbers = children.read().split()
     return int(numbers[0]) if numbers else None
 
 
 class Killed(unittest.TestCase):
-    def test_buffers_come_back_and_the_account_closes(self):
+    def test_all_buffers_are_freed_and_all_frames_are_accounted_for(self):
         program = subprocess.Popen([L2FWD, "qtest:0", "qtest:1", "--circulate", "64", "--seconds", "60", "--json"],
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.addCleanup(program.kill)
-        line = program.stdout.readline()  # the first second has passed, so frames go round
+        line = program.stdout.readline()  # printed after the first second, so frames circulate
         self.assertIn("forwarded", line)
         qemu = child_of(program.pid)
         self.assertIsNotNone(qemu)

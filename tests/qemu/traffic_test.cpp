@@ -13,7 +13,7 @@ namespace {
 using test::Bench;
 using test::QemuPort;
 
-TEST(Traffic, TenThousandFramesArriveIntactBothWays) {
+TEST(Traffic, TenThousandFramesArriveIntactInBothDirections) {
   Bench bench;
   QemuPort left = bench.start("0");
   QemuPort right = bench.start("1");
@@ -29,7 +29,8 @@ TEST(Traffic, TenThousandFramesArriveIntactBothWays) {
   EXPECT_EQ(right.port.stats().rx_burst_packets, 10000u);
 }
 
-// Four queues that are not polled: QEMU's card does not count the frames that it drops, and the port reports that.
+// No queue is polled while frames arrive. QEMU's card does not count the frames that it drops, and the port reports
+// this.
 TEST(Traffic, MissedCountIsNotExactOnACardThatCannotCount) {
   Bench bench;
   bench.config.rx_queues = 4;
@@ -55,8 +56,8 @@ TEST(Traffic, MissedCountIsNotExactOnACardThatCannotCount) {
       << "if equal, the card does count them";
 }
 
-// Where queue 0's first descriptor tells the card to read from: the ring lies in the memory that both QEMUs share with
-// this process, at the same distance from its start as `mbuf` does from its own IOVA.
+// The buffer address in the first descriptor of transmit queue 0. Ring and mbuf are in the same memory, which both
+// QEMUs share with this process, so the same offset between address and IOVA applies to both.
 std::uint64_t address_in_first_descriptor(Port& port, const Mbuf& mbuf) {
   std::uint64_t ring = 0;
   for (const RegisterValue& value : port.capability<RegisterDump>()->registers()) {
@@ -93,7 +94,7 @@ TEST(Traffic, FramesMoveBetweenTwoQemusWithoutCopying) {
   EXPECT_EQ(frames[0], frame);
 }
 
-// Runs TenThousandFramesArriveIntactBothWays again as user nobody, without capabilities and groups.
+// Runs TenThousandFramesArriveIntactInBothDirections again as user nobody, without capabilities and groups.
 TEST(Traffic, AnOrdinaryUserCanDoIt) {
   const pid_t child = ::fork();
   if (child == 0) {
@@ -101,7 +102,8 @@ TEST(Traffic, AnOrdinaryUserCanDoIt) {
     for (const char* const name : {"GTEST_OUTPUT", "GTEST_TOTAL_SHARDS", "GTEST_SHARD_INDEX"}) ::unsetenv(name);
     constexpr unsigned kNobody = 65534;
     if (::getuid() == 0 && (::setgid(kNobody) != 0 || ::setuid(kNobody) != 0)) ::_exit(99);
-    ::execl("/proc/self/exe", "qemu_test", "--gtest_filter=Traffic.TenThousandFramesArriveIntactBothWays", nullptr);
+    ::execl("/proc/self/exe", "qemu_test", "--gtest_filter=Traffic.TenThousandFramesArriveIntactInBothDirections",
+            nullptr);
     ::_exit(98);
   }
   int status = 0;

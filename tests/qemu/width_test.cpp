@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Registers of every width on real devices of QEMU's: a virtio network device, whose common configuration has all
-// three, and the igb, whose registers have 32 bits.
+// Registers of 8, 16 and 32 bits on QEMU's devices: a virtio network device, whose common configuration has all three
+// widths, and the igb, whose registers have 32 bits.
 #include <gtest/gtest.h>
 #include <linux/pci_regs.h>
 #include <linux/virtio_config.h>
@@ -20,7 +20,7 @@
 namespace pollux {
 namespace {
 
-/// "struct virtio_pci_common_cfg" of Virtual I/O Device 1.1, 4.1.4.3, by way of Linux, include/uapi/linux/virtio_pci.h.
+/// "struct virtio_pci_common_cfg" of Virtual I/O Device 1.1, 4.1.4.3, as in Linux, include/uapi/linux/virtio_pci.h.
 namespace common {
 struct DEVICE_FEATURE_SELECT : Register<DEVICE_FEATURE_SELECT, VIRTIO_PCI_COMMON_DFSELECT, Access::rw> {};
 struct DEVICE_FEATURE : Register<DEVICE_FEATURE, VIRTIO_PCI_COMMON_DF, Access::ro> {
@@ -35,7 +35,7 @@ struct QUEUE_SIZE : Register16<QUEUE_SIZE, VIRTIO_PCI_COMMON_Q_SIZE, Access::rw>
 using Registers = RegisterWindow<DEVICE_FEATURE_SELECT>;
 }  // namespace common
 
-/// QEMU with a virtio network device in place of each igb.
+/// A script that starts QEMU with a virtio network device in place of each igb.
 struct VirtioQemu {
   VirtioQemu() {
     std::ofstream(path) << "#!/bin/bash\nexec qemu-system-x86_64 \"${@/#igb,/virtio-net-pci,}\"\n";
@@ -45,7 +45,7 @@ struct VirtioQemu {
   std::string path = testing::TempDir() + "pollux-virtio-qemu-" + std::to_string(::getpid());
 };
 
-/// A window that begins `start` bytes into another one.
+/// The part of a register window that begins at offset `start`.
 class Part final : public RemoteRegisters {
  public:
   Part(const Bar& bar, std::uint32_t start) : bar_(bar), start_(start) {}
@@ -64,7 +64,7 @@ class Part final : public RemoteRegisters {
   std::uint32_t start_;
 };
 
-/// Where the common configuration is: "struct virtio_pci_cap".
+/// Finds the common configuration in the capability list ("struct virtio_pci_cap").
 std::optional<Part> common_configuration(Device& device) {
   std::uint32_t at = device.read_config(PCI_CAPABILITY_LIST, 1).value();
   for (int i = 0; at != 0 && i < 48; ++i, at = device.read_config(at + VIRTIO_PCI_CAP_NEXT, 1).value()) {
@@ -93,15 +93,15 @@ TEST(Width, VirtiosRegistersOfEveryWidthWork) {
   EXPECT_EQ(regs.read<common::DEVICE_STATUS>().raw(), 3u);
   regs.write<common::DEVICE_FEATURE_SELECT>(common::DEVICE_FEATURE_SELECT::Value(1));
   EXPECT_TRUE(regs.read<common::DEVICE_FEATURE>().has(common::DEVICE_FEATURE::VERSION_1));
-  EXPECT_EQ(regs.read<common::NUM_QUEUES>().raw(), 3u) << "two of frames, one of control";
+  EXPECT_EQ(regs.read<common::NUM_QUEUES>().raw(), 3u) << "one receive, one transmit and one control queue";
   regs.write<common::QUEUE_SELECT>(common::QUEUE_SELECT::Value(1));
   EXPECT_EQ(regs.read<common::QUEUE_SELECT>().raw(), 1u);
   EXPECT_EQ(regs.read<common::QUEUE_SIZE>().raw(), 256u);
-  EXPECT_EQ(regs.read<common::DEVICE_STATUS>().raw(), 3u) << "its neighbour at the next byte but one";
+  EXPECT_EQ(regs.read<common::DEVICE_STATUS>().raw(), 3u) << "a write to QUEUE_SELECT must not change DEVICE_STATUS";
 }
 
-// What [I-M-NARROW] says of QEMU.
-TEST(Width, QemusIgbHasRegistersOf32BitsAlone) {
+// [I-M-NARROW] describes this behaviour of QEMU.
+TEST(Width, QemusIgbHasOnly32BitRegisters) {
   test::Bench bench;
   auto device = qtest::open_qtest(bench.context, "0");
   ASSERT_TRUE(device) << device.error().message();
@@ -110,9 +110,9 @@ TEST(Width, QemusIgbHasRegistersOf32BitsAlone) {
   bar.write32(rlpml, 0x3456);
   EXPECT_EQ(bar.read8(rlpml), 0x56);
   EXPECT_EQ(bar.read16(rlpml), 0x3456);
-  EXPECT_EQ(bar.read8(rlpml + 1), 0x56) << "the word's low bits";
+  EXPECT_EQ(bar.read8(rlpml + 1), 0x56) << "the low bits of the register, not byte 1";
   bar.write8(rlpml, 0x12);
-  EXPECT_EQ(bar.read32(rlpml), 0x12u) << "zeros above";
+  EXPECT_EQ(bar.read32(rlpml), 0x12u) << "the upper bits are cleared";
 }
 
 }  // namespace

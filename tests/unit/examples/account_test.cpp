@@ -12,7 +12,7 @@ namespace {
 
 using testing::HasSubstr;
 
-TEST(Account, IsConservedWhereEveryFrameHasAPlace) {
+TEST(Account, IsConservedIfEveryFrameIsAccountedFor) {
   Account account;
   account.received = 100;
   account.sent = 90;
@@ -22,7 +22,7 @@ TEST(Account, IsConservedWhereEveryFrameHasAPlace) {
   EXPECT_EQ(account.verdict(), "yes");
 }
 
-TEST(Account, NamesWhatIsMissing) {
+TEST(Account, NamesMissingFrames) {
   Account account;
   account.received = 100;
   account.sent = 93;
@@ -30,20 +30,20 @@ TEST(Account, NamesWhatIsMissing) {
   EXPECT_THAT(account.verdict(), HasSubstr("7 frames are missing"));
 }
 
-TEST(Account, NamesWhatIsTooMany) {
+TEST(Account, NamesSurplusFrames) {
   Account account;
   account.sent = 2;
   EXPECT_THAT(account.verdict(), HasSubstr("2 frames too many"));
 }
 
-TEST(Account, MissesBuffersThatDidNotComeHome) {
+TEST(Account, NamesBuffersThatAreStillAllocated) {
   Account account;
   account.mbufs_out = 4;
   EXPECT_FALSE(account.conserved());
   EXPECT_THAT(account.verdict(), HasSubstr("4 buffers"));
 }
 
-TEST(Account, CountsWhatAGeneratorMadeAndAReceiverKept) {
+TEST(Account, IncludesFramesMadeByAGeneratorAndKeptByAReceiver) {
   Account account;
   account.made = 10;
   account.sent = 10;
@@ -57,7 +57,7 @@ TEST(Account, DescribesOnlyDropsThatHappened) {
   EXPECT_EQ(describe({{"rx_error", 0}}), "none");
 }
 
-TEST(Account, NoticesAFrameThatWasThrownAwayWithoutAName) {
+TEST(Account, DetectsAFrameThatWasFreedWithoutADropCounter) {
   Fixture fixture(2);
   fixture.send(0, std::vector<std::uint8_t>(60, 0x02));
   {
@@ -71,7 +71,7 @@ TEST(Account, NoticesAFrameThatWasThrownAwayWithoutAName) {
   EXPECT_EQ(account.difference(), 1);
 }
 
-TEST(Account, HasANameForFramesThatNobodyPolledBeforeTheStop) {
+TEST(Account, CountsFramesThatWereNotPolledBeforeTheStop) {
   Fixture fixture(2);
   for (int i = 0; i < 5; ++i) fixture.send(0, std::vector<std::uint8_t>(60, 0x02));
   ASSERT_TRUE(stop_all(fixture.ports()));
@@ -81,21 +81,21 @@ TEST(Account, HasANameForFramesThatNobodyPolledBeforeTheStop) {
   EXPECT_TRUE(account.conserved()) << account.verdict();
 }
 
-TEST(Account, NoticesABufferThatIsStillOut) {
+TEST(Account, CountsABufferThatIsStillAllocated) {
   Fixture fixture(2);
   const MbufPtr kept = fixture.pool().allocate();
   ASSERT_TRUE(stop_all(fixture.ports()));
   EXPECT_EQ(take_account(fixture.ports(), fixture.pool(), {}).mbufs_out, 1U);
 }
 
-TEST(Account, StopsEveryPortAndKnowsThoseThatAreStopped) {
+TEST(Account, StopAllAcceptsPortsThatAreAlreadyStopped) {
   Fixture fixture(2);
   ASSERT_TRUE(fixture.port(0).stop());
   EXPECT_TRUE(stop_all(fixture.ports()));
   EXPECT_NE(fixture.port(1).state(), PortState::started);
 }
 
-TEST(Account, ClosesAPortThatFailedSoThatItsBuffersComeBack) {
+TEST(Account, StopAllClosesAFailedPortAndFreesItsBuffers) {
   Context context;
   auto pool = Mempool::create(context, {.count = 2048});
   ASSERT_TRUE(pool);
@@ -105,14 +105,14 @@ TEST(Account, ClosesAPortThatFailedSoThatItsBuffersComeBack) {
   for (int i = 0; i < 100'000 && ports[0].service(); ++i) {
   }
   ASSERT_EQ(ports[0].state(), PortState::failed);
-  EXPECT_TRUE(stop_all(ports)) << "the card is gone, so nothing can write any more";
+  EXPECT_TRUE(stop_all(ports)) << "the card is removed, so it can no longer write to the buffers";
   EXPECT_EQ(ports[0].state(), PortState::closed);
   const Account account = take_account(ports, *pool, {});
   EXPECT_TRUE(account.conserved()) << account.verdict();
   EXPECT_THAT(card_remarks(ports), testing::Contains(HasSubstr("512 buffers")));
 }
 
-TEST(Rates, CountFcsAndNoTimeIsNoRate) {
+TEST(Rates, IncludeFcsAndAreZeroForZeroSeconds) {
   const Rate rate = rate_of({.frames = 1'000'000, .bytes = 60'000'000}, 2);
   EXPECT_DOUBLE_EQ(rate.mpps, 0.5);
   EXPECT_DOUBLE_EQ(rate.mbps, 256);

@@ -12,7 +12,8 @@
 
 namespace pollux::examples {
 
-/// In-process cards sim:0, sim:1, ... in virtual time, started and with their links up, on one pool and one cache.
+/// In-process cards sim:0, sim:1, ... in virtual time. The ports are started, their links are up, and they share one
+/// pool and one cache.
 class Fixture {
  public:
   explicit Fixture(unsigned ports, PortConfig config = {}, std::uint32_t mbufs = 8192)
@@ -34,7 +35,7 @@ class Fixture {
   [[nodiscard]] MempoolCache& cache() { return cache_; }
   [[nodiscard]] Clock& clock() { return *clock_; }
 
-  /// Sends one frame; it must fit one buffer.
+  /// Sends one frame, which must fit into one buffer.
   void send(std::size_t from, const std::vector<std::uint8_t>& bytes) {
     MbufPtr mbuf = cache_.allocate();
     ASSERT_NE(mbuf, nullptr);
@@ -45,17 +46,17 @@ class Fixture {
     ASSERT_TRUE(burst.push(mbuf));
     ASSERT_EQ(port(from).tx(0).tx_burst(burst), 1U);
   }
-  /// What has arrived, frame by frame.
+  /// Returns the frames that have arrived.
   [[nodiscard]] std::vector<std::vector<std::uint8_t>> receive(std::size_t at) {
     std::vector<std::vector<std::uint8_t>> frames;
-    DropCounter looked_at("looked_at");
+    DropCounter copied("copied");
     Burst<32> burst;
     while (port(at).rx(0).rx_burst(burst) != 0) {
       for (const Mbuf& mbuf : burst) {
         frames.emplace_back(mbuf.packet_length());
         static_cast<void>(mbuf.copy_out(0, frames.back()));
       }
-      burst.drop(looked_at, cache_);
+      burst.drop(copied, cache_);
     }
     return frames;
   }

@@ -13,11 +13,11 @@ namespace {
 
 using Bytes = std::vector<std::uint8_t>;
 
-/// Takes at most `room` frames in all and keeps them.
-class TightQueue final : public TxQueue {
+/// A queue that accepts at most `room` frames in all, and keeps them.
+class SmallQueue final : public TxQueue {
  public:
-  explicit TightQueue(std::uint32_t room) : room_(room) { gate_.open(&take); }
-  ~TightQueue() { EXPECT_TRUE(kept_.size() <= Burst<512>::capacity()); }
+  explicit SmallQueue(std::uint32_t room) : room_(room) { gate_.open(&take); }
+  ~SmallQueue() { EXPECT_TRUE(kept_.size() <= Burst<512>::capacity()); }
 
   [[nodiscard]] Result<void> use_cache(const MempoolCache&) override { return {}; }
   [[nodiscard]] std::uint32_t in_flight() const noexcept override { return static_cast<std::uint32_t>(kept_.size()); }
@@ -25,7 +25,7 @@ class TightQueue final : public TxQueue {
 
  private:
   static std::uint32_t take(TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
-    auto& queue = static_cast<TightQueue&>(base);
+    auto& queue = static_cast<SmallQueue&>(base);
     ++queue.calls_;
     std::uint32_t taken = 0;
     for (; taken < count && queue.kept_.size() < queue.room_; ++taken) queue.kept_.emplace_back(mbufs[taken]);
@@ -43,7 +43,7 @@ Bytes numbered_frame(std::uint8_t number, std::size_t length = 60) {
   return bytes;
 }
 
-/// sim:0 and sim:3 are the outside; sim:1 and sim:2 are l2fwd's first and second port.
+/// sim:1 and sim:2 are l2fwd's first and second port. sim:0 and sim:3 are their link partners.
 class TwoPorts : public testing::Test {
  protected:
   std::vector<Port> inner() {
@@ -59,7 +59,7 @@ class TwoPorts : public testing::Test {
   Fixture fixture_{4};
 };
 
-TEST_F(TwoPorts, ForwardFromRingToRingAsThroughThePool) {
+TEST_F(TwoPorts, ForwardFramesWithForwardPaths) {
   for (const std::size_t i : {1u, 2u}) ASSERT_TRUE(fixture_.port(i).stop());
   std::vector<std::unique_ptr<ForwardPath>> paths;
   for (const std::size_t i : {1u, 2u}) {
@@ -115,7 +115,7 @@ TEST_F(TwoPorts, WriteTheAddressesOfDpdksL2fwd) {
   EXPECT_EQ(fixture_.receive(0), std::vector<Bytes>{back});
 }
 
-TEST_F(TwoPorts, LeaveTheAddressesAloneWhereAsked) {
+TEST_F(TwoPorts, KeepTheAddressesIfConfigured) {
   std::vector<Port> ports = inner();
   Forwarder forwarder(make_routes(ports), {.update_macs = false}, fixture_.cache());
   fixture_.send(0, numbered_frame(7));
@@ -123,7 +123,7 @@ TEST_F(TwoPorts, LeaveTheAddressesAloneWhereAsked) {
   EXPECT_EQ(fixture_.receive(3), std::vector<Bytes>{numbered_frame(7)});
 }
 
-TEST_F(TwoPorts, KeepTheOrderAndCountWhatTheyForward) {
+TEST_F(TwoPorts, KeepTheOrderAndCountForwardedFrames) {
   std::vector<Port> ports = inner();
   Forwarder forwarder(make_routes(ports), {.burst = 8, .update_macs = false}, fixture_.cache());
   std::vector<Bytes> sent;
@@ -164,20 +164,20 @@ TEST_F(TwoPorts, AccountForEveryFrame) {
   EXPECT_EQ(account.difference(), 0);
 }
 
-TEST_F(TwoPorts, DropUnderANameWhatAFullRingDoesNotTake) {
-  TightQueue tight(5);
-  Forwarder forwarder({{&fixture_.port(1).rx(0), &tight, {}}}, {}, fixture_.cache());
+TEST_F(TwoPorts, CountFramesThatAFullRingRejects) {
+  SmallQueue small(5);
+  Forwarder forwarder({{&fixture_.port(1).rx(0), &small, {}}}, {}, fixture_.cache());
   for (int i = 0; i < 20; ++i) fixture_.send(0, numbered_frame(1));
   forwarder.poll();
-  EXPECT_EQ(tight.in_flight(), 5U);
-  EXPECT_EQ(tight.calls(), Forwarder::kTxTries);
+  EXPECT_EQ(small.in_flight(), 5U);
+  EXPECT_EQ(small.calls(), Forwarder::kTxTries);
   EXPECT_EQ(forwarder.forwarded().frames, 5U);
   EXPECT_EQ(forwarder.forwarded().bytes, 300U);
   EXPECT_EQ(forwarder.ring_full().name(), "tx_ring_full");
   EXPECT_EQ(forwarder.ring_full().value(), 15U);
 }
 
-TEST(OnePort, SendsBackWhereItCameFrom) {
+TEST(OnePort, SendsFramesBackToTheSamePort) {
   Fixture fixture(2);
   std::vector<Port> ports;
   ports.push_back(std::move(fixture.port(1)));

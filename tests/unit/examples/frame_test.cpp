@@ -16,7 +16,7 @@ constexpr MacAddress kDestination{0x02, 1, 2, 3, 4, 5};
 constexpr MacAddress kSource{0x02, 6, 7, 8, 9, 10};
 constexpr std::uint64_t kSequence = 0x0123'4567'89AB'CDEF;
 
-/// One's complement sum over a header that holds its checksum: all ones if it is right (RFC 1071).
+/// The one's complement sum over a header with its checksum. It is 0xFFFF if the checksum is correct (RFC 1071).
 std::uint32_t header_sum(std::span<const std::uint8_t> bytes) {
   std::uint32_t sum = 0;
   for (std::size_t i = 0; i < bytes.size(); i += 2) sum += static_cast<std::uint32_t>(bytes[i] << 8U | bytes[i + 1]);
@@ -46,7 +46,7 @@ class Frame : public testing::Test {
   FrameChecker checker_;
 };
 
-TEST_F(Frame, IsIpv4AndUdpWithRightLengthsAndChecksum) {
+TEST_F(Frame, IsIpv4AndUdpWithCorrectLengthsAndChecksum) {
   for (const std::uint32_t length : {60U, 61U, 590U, 1514U, frame::kMaxLength}) {
     const std::vector<std::uint8_t> bytes = make_frame(length, kDestination, kSource);
     ASSERT_EQ(bytes.size(), length);
@@ -61,7 +61,7 @@ TEST_F(Frame, IsIpv4AndUdpWithRightLengthsAndChecksum) {
   }
 }
 
-TEST_F(Frame, IsGoodAsBuiltAtEveryKindOfLength) {
+TEST_F(Frame, IsGoodAtEveryLength) {
   for (const std::uint32_t length :
        {60U, 61U, 62U, 511U, 557U, 558U, 566U, 1514U, 2048U, 2049U, 2094U, 4099U, 9000U, frame::kMaxLength}) {
     const MbufPtr mbuf = build(length);
@@ -71,18 +71,18 @@ TEST_F(Frame, IsGoodAsBuiltAtEveryKindOfLength) {
   }
 }
 
-TEST_F(Frame, IsAChainWhereOneBufferIsTooSmall) {
+TEST_F(Frame, IsAChainIfItDoesNotFitIntoOneBuffer) {
   EXPECT_EQ(build(1514)->segments(), 1U);
   EXPECT_GE(build(9000)->segments(), 5U);
 }
 
-TEST_F(Frame, StaysGoodWithOtherAddresses) {
+TEST_F(Frame, IsGoodWithOtherAddresses) {
   const MbufPtr mbuf = build(60);
   std::memset(mbuf->data(), 0x77, 12);
   EXPECT_EQ(checker_.judge(*mbuf).verdict, Verdict::good);
 }
 
-TEST_F(Frame, IsCorruptWithAnyOtherByteChanged) {
+TEST_F(Frame, IsCorruptIfAnyOtherByteIsChanged) {
   for (const std::uint32_t length : {60U, 1100U, 5000U}) {
     for (std::uint32_t at = frame::kCheckedFrom; at < length; ++at) {
       if (length == 60 && at >= frame::kFirstStampAt && at < frame::kFirstStampAt + frame::kStampBytes) continue;
@@ -93,7 +93,7 @@ TEST_F(Frame, IsCorruptWithAnyOtherByteChanged) {
   }
 }
 
-TEST_F(Frame, IsCorruptWhenCutOrGrown) {
+TEST_F(Frame, IsCorruptIfItIsTruncatedOrExtended) {
   const MbufPtr cut = build(1514);
   ASSERT_TRUE(cut->trim(1));
   EXPECT_EQ(checker_.judge(*cut).verdict, Verdict::corrupt);
@@ -102,7 +102,7 @@ TEST_F(Frame, IsCorruptWhenCutOrGrown) {
   EXPECT_EQ(checker_.judge(*grown).verdict, Verdict::corrupt);
 }
 
-TEST_F(Frame, IsCorruptWithAPieceOfAnother) {
+TEST_F(Frame, IsCorruptIfASegmentBelongsToAnotherFrame) {
   const MbufPtr mbuf = build(5000, 1);
   const MbufPtr other = build(5000, 2);
   Mbuf* const second = mbuf->next();
@@ -110,7 +110,7 @@ TEST_F(Frame, IsCorruptWithAPieceOfAnother) {
   EXPECT_EQ(checker_.judge(*mbuf).verdict, Verdict::corrupt);
 }
 
-TEST_F(Frame, OfSomebodyElseIsForeign) {
+TEST_F(Frame, IsForeignIfPktgenDidNotBuildIt) {
   const MbufPtr mbuf = fixture_.cache().allocate();
   std::memset(mbuf->append(60), 0x55, 60);
   EXPECT_EQ(checker_.judge(*mbuf).verdict, Verdict::foreign);
@@ -120,10 +120,10 @@ TEST_F(Frame, OfSomebodyElseIsForeign) {
   EXPECT_EQ(checker_.judge(*fixture_.cache().allocate()).verdict, Verdict::foreign);
 }
 
-TEST_F(Frame, IsNotBuiltFromAPoolThatRunsDry) {
+TEST_F(Frame, IsNotBuiltIfThePoolIsExhausted) {
   std::vector<MbufPtr> all;
   while (MbufPtr mbuf = fixture_.cache().allocate()) all.push_back(std::move(mbuf));
-  all.resize(all.size() - 3);  // three are at hand, five are needed
+  all.resize(all.size() - 3);  // three buffers are free, five are needed
   const std::uint32_t held = fixture_.pool().stats().in_use();
   {
     FrameBuilder builder(9000, kDestination, kSource);

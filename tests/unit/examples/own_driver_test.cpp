@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Drivers and cards of the program's own, by the made-up card of examples/own_driver.
+// Drivers and card models that a program adds, tested with the fictitious card of examples/own_driver.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -47,7 +47,7 @@ class Registered : public testing::Test {
   Context context_;
 };
 
-TEST_F(Registered, AContextKnowsWhatIsBuiltIn) {
+TEST_F(Registered, AContextListsTheBuiltInCards) {
   const std::vector<SupportedCard> cards = supported_cards(context_);
   const auto find = [&](std::uint16_t device) -> const SupportedCard* {
     for (const SupportedCard& card : cards) {
@@ -64,7 +64,7 @@ TEST_F(Registered, AContextKnowsWhatIsBuiltIn) {
   EXPECT_EQ(find(0x10CA)->driver, "igbvf");
 }
 
-TEST_F(Registered, ADriverOfTheProgramsOwnCarriesFrames) {
+TEST_F(Registered, AnAddedDriverCarriesFrames) {
   add_both();
   auto left = open(context_, "sim:0?card=toy");
   ASSERT_TRUE(left) << left.error().message();
@@ -88,7 +88,7 @@ TEST_F(Registered, ADriverOfTheProgramsOwnCarriesFrames) {
   EXPECT_TRUE(right->close());
 }
 
-TEST_F(Registered, ItsDropsHaveNames) {
+TEST_F(Registered, EachDropHasACounter) {
   add_both();
   auto left = open(context_, "sim:0?card=toy");
   ASSERT_TRUE(left) << left.error().message();
@@ -114,22 +114,22 @@ TEST_F(Registered, ItsDropsHaveNames) {
   EXPECT_TRUE(configured);
 }
 
-TEST_F(Registered, TheDriverAddedLastIsAskedFirst) {
+TEST_F(Registered, TheDriverThatWasAddedLastIsProbedFirst) {
   add_both();
   CardDriver other = own_driver::driver();
   other.name = "other";
-  bool asked = false;
-  other.probe = [&asked](Context&, std::unique_ptr<Device> device) -> Result<std::unique_ptr<PortDriver>> {
-    asked = true;
+  bool probed = false;
+  other.probe = [&probed](Context&, std::unique_ptr<Device> device) -> Result<std::unique_ptr<PortDriver>> {
+    probed = true;
     return fail(ErrorCode::busy, device->name() + ": not now", "later");
   };
   ASSERT_TRUE(add_driver(context_, other));
   EXPECT_EQ(open(context_, "sim:0?card=toy").error().code, ErrorCode::busy);
-  EXPECT_TRUE(asked);
+  EXPECT_TRUE(probed);
   EXPECT_EQ(supported_cards(context_).front().driver, "other");
 }
 
-TEST_F(Registered, AnotherContextDoesNotKnowIt) {
+TEST_F(Registered, AnotherContextDoesNotHaveTheAddedCard) {
   add_both();
   Context other;
   const auto port = open(other, "sim:0?card=toy");
@@ -138,7 +138,7 @@ TEST_F(Registered, AnotherContextDoesNotKnowIt) {
   EXPECT_THAT(port.error().hint, HasSubstr("card=82576"));
 }
 
-TEST_F(Registered, ACardWithoutADriverIsNamed) {
+TEST_F(Registered, TheErrorNamesACardWithoutADriver) {
   ASSERT_TRUE(add_card_model(context_, toy()));
   const auto port = open(context_, "sim:0?card=toy");
   ASSERT_FALSE(port);
@@ -148,18 +148,18 @@ TEST_F(Registered, ACardWithoutADriverIsNamed) {
   EXPECT_THAT(port.error().hint, testing::Not(HasSubstr("fiber")));
 }
 
-TEST_F(Registered, TheUsualCardCanBeNamed) {
+TEST_F(Registered, TheBuiltInCardCanBeSelected) {
   const auto port = open(context_, "sim:2?card=82576");
   ASSERT_TRUE(port) << port.error().message();
   EXPECT_EQ(port->info().card, "Intel 82576");
 }
 
-TEST_F(Registered, RejectsRowsThatLackSomething) {
+TEST_F(Registered, RejectsIncompleteDriversAndCardModels) {
   const CardDriver good = own_driver::driver();
-  for (const auto spoil : {+[](CardDriver& d) { d.name.clear(); }, +[](CardDriver& d) { d.cards.clear(); },
-                           +[](CardDriver& d) { d.probe = nullptr; }}) {
+  for (const auto invalidate : {+[](CardDriver& d) { d.name.clear(); }, +[](CardDriver& d) { d.cards.clear(); },
+                                +[](CardDriver& d) { d.probe = nullptr; }}) {
     CardDriver bad = good;
-    spoil(bad);
+    invalidate(bad);
     const auto added = add_driver(context_, bad);
     ASSERT_FALSE(added);
     EXPECT_EQ(added.error().code, ErrorCode::invalid_argument);
@@ -172,7 +172,7 @@ TEST_F(Registered, RejectsRowsThatLackSomething) {
   EXPECT_FALSE(add_card_model(context_, {.name = "toy", .make = nullptr}));
 }
 
-TEST_F(Registered, ACardThatNoDriverDescribesCannotBeRecorded) {
+TEST_F(Registered, ACardWhoseDriverDescribesNoRegistersCannotBeRecorded) {
   add_both();
   const auto port = open(context_, "record:/tmp/never-made,sim:0?card=toy");
   ASSERT_FALSE(port);
@@ -180,7 +180,7 @@ TEST_F(Registered, ACardThatNoDriverDescribesCannotBeRecorded) {
   EXPECT_THAT(port.error().what, HasSubstr("recorded"));
 }
 
-TEST_F(Registered, ADeviceCanBeOpenedForADecorator) {
+TEST_F(Registered, ADeviceCanBeOpenedAndDecorated) {
   auto device = open_device(context_, "sim:0");
   ASSERT_TRUE(device) << device.error().message();
   EXPECT_EQ((*device)->identity().device, 0x10C9);

@@ -30,7 +30,7 @@ void run(Sender& sender, Receiver& receiver, int polls = 1000) {
   }
 }
 
-TEST(Pktgen, SendsWhatItIsAskedForAndFindsItGood) {
+TEST(Pktgen, SendsTheConfiguredFramesAndReceivesThemIntact) {
   for (const std::uint32_t length : {60U, 1514U}) {
     Fixture fixture(2);
     Sender sender = make_sender(fixture, 1003, length);
@@ -58,7 +58,7 @@ TEST(Pktgen, SendsAndChecksFramesOfSeveralBuffers) {
   EXPECT_EQ(receiver.corrupt(), 0U);
 }
 
-TEST(Pktgen, AccountsForEveryFrameAlsoThoseItDidNotGetRidOf) {
+TEST(Pktgen, AccountsForEveryFrameIncludingUnsentOnes) {
   PortConfig config;
   config.tx.ring = 32;
   Fixture fixture(2, config);
@@ -66,7 +66,7 @@ TEST(Pktgen, AccountsForEveryFrameAlsoThoseItDidNotGetRidOf) {
   Receiver receiver(fixture.port(1).rx(0), fixture.cache(), {});
   for (int i = 0; i < 7; ++i) sender.poll();
   ASSERT_TRUE(fixture.port(0).stop());
-  sender.poll();  // builds, and nobody takes it
+  sender.poll();  // builds frames that the stopped port does not accept
   sender.finish();
   while (receiver.poll() != 0) continue;
   ASSERT_TRUE(stop_all(fixture.ports()));
@@ -79,7 +79,7 @@ TEST(Pktgen, AccountsForEveryFrameAlsoThoseItDidNotGetRidOf) {
   EXPECT_EQ(account.verdict(), "yes");
 }
 
-TEST(Pktgen, GoesOnWhenTheRingOrThePoolAreTooSmallForItsBursts) {
+TEST(Pktgen, ContinuesIfTheRingOrThePoolIsSmallerThanABurst) {
   PortConfig config;
   config.tx.ring = 8;
   config.rx.ring = 64;
@@ -89,12 +89,12 @@ TEST(Pktgen, GoesOnWhenTheRingOrThePoolAreTooSmallForItsBursts) {
   run(sender, receiver, 5000);
   EXPECT_TRUE(sender.done());
   EXPECT_EQ(receiver.corrupt(), 0U);
-  // What the receiving queue had no buffer for has a name.
+  // Frames for which the receive queue had no buffer are counted.
   const Drops drops = collect_drops(fixture.ports(), {});
   EXPECT_EQ(receiver.good() + drops.at("rx_pool_empty"), 500U) << describe(drops);
 }
 
-TEST(Pktgen, SendsFewerAtOnceWhereThePoolIsNearlyDry) {
+TEST(Pktgen, SendsSmallerBurstsIfThePoolIsNearlyExhausted) {
   Fixture fixture(2);
   std::vector<MbufPtr> all;
   while (MbufPtr mbuf = fixture.cache().allocate()) all.push_back(std::move(mbuf));
@@ -104,10 +104,10 @@ TEST(Pktgen, SendsFewerAtOnceWhereThePoolIsNearlyDry) {
   }
   Sender sender = make_sender(fixture, 1000);
   sender.poll();
-  EXPECT_EQ(sender.taken().frames, 4U) << "half of half of half of a burst of 32";
+  EXPECT_EQ(sender.taken().frames, 4U) << "a burst of 32 was halved three times";
 }
 
-TEST(Pktgen, KeepsFramesOfOthersApart) {
+TEST(Pktgen, CountsForeignFramesSeparately) {
   Fixture fixture(2);
   Receiver receiver(fixture.port(1).rx(0), fixture.cache(), {.check = true});
   fixture.send(0, std::vector<std::uint8_t>(60, 0x02));
@@ -117,17 +117,17 @@ TEST(Pktgen, KeepsFramesOfOthersApart) {
   EXPECT_EQ(receiver.good(), 0U);
 }
 
-/// A bad wire: whatever `harm` does to each burst between sim:1 and sim:2.
-class BadWire : public testing::Test {
+/// A faulty wire: `damage` modifies each burst between sim:1 and sim:2.
+class FaultyWire : public testing::Test {
  protected:
-  using Harm = std::function<void(Burst<512>&)>;
+  using Damage = std::function<void(Burst<512>&)>;
 
-  void run_through(const Harm& harm) {
+  void run_through(const Damage& damage) {
     Burst<512> burst;
     for (int i = 0; i < 500; ++i) {
       sender_.poll();
       fixture_.port(1).rx(0).rx_burst(burst);
-      if (!burst.empty()) harm(burst);
+      if (!burst.empty()) damage(burst);
       fixture_.port(2).tx(0).tx_burst(burst);
       receiver_.poll();
     }
@@ -139,7 +139,7 @@ class BadWire : public testing::Test {
   Receiver receiver_{fixture_.port(3).rx(0), fixture_.cache(), {.burst = 512, .check = true}};
 };
 
-TEST_F(BadWire, ThatIsGoodAfterAllShowsNothing) {
+TEST_F(FaultyWire, WithoutAFaultDeliversAllFrames) {
   run_through([](Burst<512>&) {});
   EXPECT_EQ(receiver_.good(), 320U);
   EXPECT_EQ(receiver_.corrupt(), 0U);
@@ -149,25 +149,25 @@ TEST_F(BadWire, ThatIsGoodAfterAllShowsNothing) {
   EXPECT_EQ(receiver_.sequences().reordered(), 0U);
 }
 
-TEST_F(BadWire, ThatChangesABitShowsAsCorrupt) {
+TEST_F(FaultyWire, CausesCorruptFramesIfItFlipsBits) {
   run_through([](Burst<512>& burst) { burst[0].data()[58] ^= 1; });
   EXPECT_EQ(receiver_.corrupt(), 10U);
   EXPECT_EQ(receiver_.good(), 310U);
 }
 
-TEST_F(BadWire, ThatLosesFramesShowsAsMissing) {
+TEST_F(FaultyWire, CausesMissingFramesIfItLosesSome) {
   run_through([&](Burst<512>& burst) {
     bool first = true;
     burst.drop_if(lost_, [&](Mbuf&) { return std::exchange(first, false); });
   });
   EXPECT_EQ(lost_.value(), 10U);
   EXPECT_EQ(receiver_.good(), 310U);
-  // The very first frame is among the lost, and a receiver alone cannot know that it was sent.
+  // The first frame is lost, too. It is not counted as missing: the receiver begins with the first sequence it gets.
   EXPECT_EQ(receiver_.sequences().first(), 1U);
   EXPECT_EQ(receiver_.sequences().missing(), 9U);
 }
 
-TEST_F(BadWire, ThatDoublesFramesShowsAsDuplicated) {
+TEST_F(FaultyWire, CausesDuplicatesIfItRepeatsFrames) {
   run_through([&](Burst<512>& burst) {
     MbufPtr twin = burst[3].clone(fixture_.cache());
     ASSERT_NE(twin, nullptr);
@@ -177,7 +177,7 @@ TEST_F(BadWire, ThatDoublesFramesShowsAsDuplicated) {
   EXPECT_EQ(receiver_.sequences().unique(), 320U);
 }
 
-TEST_F(BadWire, ThatSwapsFramesShowsAsReordered) {
+TEST_F(FaultyWire, CausesReorderingIfItSwapsFrames) {
   run_through([](Burst<512>& burst) {
     MbufPtr last = burst.pop();
     MbufPtr before = burst.pop();

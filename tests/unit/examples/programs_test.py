@@ -23,7 +23,7 @@ def run(*words: str) -> subprocess.CompletedProcess:
 
 
 def words_of(text: str) -> str:
-    """Without the line breaks that a help text is set in."""
+    """Replaces the line breaks of a help text by spaces."""
     return " ".join(text.split())
 
 
@@ -31,77 +31,78 @@ def objects(output: str) -> list[dict]:
     return [json.loads(line) for line in output.splitlines()]
 
 
-class Words(unittest.TestCase):
-    def refuses(self, status: int, words: list[str], *parts: str) -> None:
+class CommandLine(unittest.TestCase):
+    def expect_error(self, status: int, words: list[str], *parts: str) -> None:
+        """The program ends with `status`, and its output contains each of `parts`."""
         outcome = run(*words)
-        # CLI11 words a range "1 to 512" before 2.4, "[1 - 512]" from then on.
-        said = re.sub(r"\[(\S+) - (\S+)\]", r"\1 to \2", outcome.stdout + outcome.stderr)
-        self.assertEqual(outcome.returncode, status, said)
+        # CLI11 prints a range as "1 to 512" before 2.4, and as "[1 - 512]" since.
+        output = re.sub(r"\[(\S+) - (\S+)\]", r"\1 to \2", outcome.stdout + outcome.stderr)
+        self.assertEqual(outcome.returncode, status, output)
         for part in parts:
-            self.assertIn(part, said)
+            self.assertIn(part, output)
 
-    def test_help_is_no_error(self):
+    def test_help_ends_with_status_zero(self):
         for program in (L2FWD, PKTGEN):
             outcome = run(program, "--help")
             self.assertEqual(outcome.returncode, 0)
             self.assertIn("--burst", outcome.stdout)
 
-    def test_wrong_words_name_the_range_and_end_with_two(self):
+    def test_wrong_options_end_with_status_two_and_name_the_range(self):
         for program in (L2FWD, PKTGEN):
-            self.refuses(2, [program], "PORT")
-            self.refuses(2, [program, "sim:0", "--burst", "513"], "--burst", "513", "1 to 512")
-            self.refuses(2, [program, "sim:0", "--burst", "0"], "1 to 512")
-            self.refuses(2, [program, "sim:0", "--burst", "many"], "--burst")
-            self.refuses(2, [program, "sim:0", "--rx-ring", "-1"], "--rx-ring")
-            self.refuses(2, [program, "sim:0", "--mtu", "20"], "68 to 65535")
-            self.refuses(2, [program, "sim:0", "--nonsense"], "--nonsense")
-            self.refuses(2, [program, "sim:0", "sim:1", "sim:2"], "PORT", "2")
-            self.refuses(2, [program, "sim:0", "--path", "nonsense"], "nonsense", "scalar", "avx2", "best")
-        self.refuses(2, [L2FWD, "sim:0", "--packets", "0"], "--packets", "1 to 1000000000000000000")
-        self.refuses(2, [L2FWD, "sim:0", "--packets", "99999999999999999999999"], "--packets", "1 to 1000000000000000000")
-        self.refuses(2, [L2FWD, "sim:0", "--fused", "--burst", "65"], "--burst", "65", "--fused", "at most 64")
-        self.refuses(2, [PKTGEN, "sim:0", "sim:1", "--size", "63"], "64 to 9724")
-        self.refuses(2, [PKTGEN, "sim:0", "--send", "--dst", "02:00:00:00:00"], "--dst", "02:00:00:00:00:01")
-        self.refuses(2, [PKTGEN, "sim:0", "--send", "--dst", "02:00:00:00:00:0g"], "--dst")
-        self.refuses(2, [PKTGEN, "sim:0"], "--send", "--receive")
-        self.refuses(2, [PKTGEN, "sim:0", "--send", "--check"], "--check")
-        self.refuses(2, [PKTGEN, "sim:0", "sim:1", "--send"], "two ports")
+            self.expect_error(2, [program], "PORT")
+            self.expect_error(2, [program, "sim:0", "--burst", "513"], "--burst", "513", "1 to 512")
+            self.expect_error(2, [program, "sim:0", "--burst", "0"], "1 to 512")
+            self.expect_error(2, [program, "sim:0", "--burst", "many"], "--burst")
+            self.expect_error(2, [program, "sim:0", "--rx-ring", "-1"], "--rx-ring")
+            self.expect_error(2, [program, "sim:0", "--mtu", "20"], "68 to 65535")
+            self.expect_error(2, [program, "sim:0", "--nonsense"], "--nonsense")
+            self.expect_error(2, [program, "sim:0", "sim:1", "sim:2"], "PORT", "2")
+            self.expect_error(2, [program, "sim:0", "--path", "nonsense"], "nonsense", "scalar", "avx2", "best")
+        self.expect_error(2, [L2FWD, "sim:0", "--packets", "0"], "--packets", "1 to 1000000000000000000")
+        self.expect_error(2, [L2FWD, "sim:0", "--packets", "99999999999999999999999"], "--packets", "1 to 1000000000000000000")
+        self.expect_error(2, [L2FWD, "sim:0", "--fused", "--burst", "65"], "--burst", "65", "--fused", "at most 64")
+        self.expect_error(2, [PKTGEN, "sim:0", "sim:1", "--size", "63"], "64 to 9724")
+        self.expect_error(2, [PKTGEN, "sim:0", "--send", "--dst", "02:00:00:00:00"], "--dst", "02:00:00:00:00:01")
+        self.expect_error(2, [PKTGEN, "sim:0", "--send", "--dst", "02:00:00:00:00:0g"], "--dst")
+        self.expect_error(2, [PKTGEN, "sim:0"], "--send", "--receive")
+        self.expect_error(2, [PKTGEN, "sim:0", "--send", "--check"], "--check")
+        self.expect_error(2, [PKTGEN, "sim:0", "sim:1", "--send"], "two ports")
 
-    def test_what_is_no_number_is_refused(self):
+    def test_invalid_numbers_are_rejected(self):
         for text in ("nan", "-nan", "inf", "1e400", "5s", ""):
             for program, port in ((L2FWD, ["sim:0"]), (PKTGEN, ["sim:0", "--receive"])):
-                self.refuses(2, [program, *port, "--seconds", text], "--seconds")
-                self.refuses(2, [program, *port, "--wait-link", text], "--wait-link")
-            self.refuses(2, [PKTGEN, "sim:0", "--send", "--rate", text], "--rate", "0 to 1e+09")
-            self.refuses(2, [PKTGEN, "sim:0", "--send", "--linger", text], "--linger", "0 to 60")
+                self.expect_error(2, [program, *port, "--seconds", text], "--seconds")
+                self.expect_error(2, [program, *port, "--wait-link", text], "--wait-link")
+            self.expect_error(2, [PKTGEN, "sim:0", "--send", "--rate", text], "--rate", "0 to 1e+09")
+            self.expect_error(2, [PKTGEN, "sim:0", "--send", "--linger", text], "--linger", "0 to 60")
 
-    def test_help_offers_nothing_that_is_refused(self):
+    def test_help_states_the_limits_that_are_enforced(self):
         for program in (L2FWD, PKTGEN):
             for option in ("--rx-ring", "--tx-ring"):
-                self.refuses(2, [program, "sim:0", option, "8192"], option, "8 to 4096")
+                self.expect_error(2, [program, "sim:0", option, "8192"], option, "8 to 4096")
         self.assertRegex(words_of(run(L2FWD, "--help").stdout), r"--burst is 64 at most")
-        self.refuses(2, [PKTGEN, "sim:0", "sim:1", "--size", "1519", "--mtu", "1500"], "--size", "MTU of 1501")
+        self.expect_error(2, [PKTGEN, "sim:0", "sim:1", "--size", "1519", "--mtu", "1500"], "--size", "MTU of 1501")
         self.assertIn("the MTU grows with it unless --mtu is given", words_of(run(PKTGEN, "--help").stdout))
         self.assertIn("does not change the status", words_of(run(L2FWD, "--help").stdout))
 
-    def test_what_a_card_could_not_take_is_named(self):
-        # More than the link partner's ring has room for, before anyone polls.
+    def test_frames_that_a_card_missed_are_reported(self):
+        # These are more frames than fit into the link partner's ring before its first poll.
         outcome = run(L2FWD, "sim:0", "sim:1", "--circulate", "4096", "--packets", "20000")
         self.assertRegex(outcome.stdout, r"lost at sim:1 before it was received: rx_missed_errors [1-9]")
         self.assertNotIn("lost at", run(L2FWD, "sim:0", "sim:1", "--circulate", "64", "--packets", "20000").stdout)
 
-    def test_the_librarys_errors_end_with_one_and_say_what_mends_them(self):
+    def test_library_errors_end_with_status_one_and_a_hint(self):
         for program, words in ((L2FWD, []), (PKTGEN, ["--receive"])):
-            self.refuses(1, [program, "nosuch:1", *words], "error:", "nosuch", "vfio:", "sim:")
-            self.refuses(1, [program, "sim:0", "--rx-ring", "100", *words], "rx_ring", "power of two")
-            self.refuses(1, [program, "sim:0", "--mbufs", "64", *words], "pool", "512")
-        self.refuses(1, [L2FWD, "sim:0", "sim:0"], "open already")
+            self.expect_error(1, [program, "nosuch:1", *words], "error:", "nosuch", "vfio:", "sim:")
+            self.expect_error(1, [program, "sim:0", "--rx-ring", "100", *words], "rx_ring", "power of two")
+            self.expect_error(1, [program, "sim:0", "--mbufs", "64", *words], "pool", "512")
+        self.expect_error(1, [L2FWD, "sim:0", "sim:0"], "open already")
 
 
 class Streams(unittest.TestCase):
-    """Where the output goes to is full, or closed, and the program says so."""
+    """The programs report a standard output that is full or closed."""
 
-    WAYS = ([L2FWD, "sim:0", "sim:1", "--seconds", "0.1"], [PKTGEN, "sim:0", "sim:1", "--count", "10", "--json"],
+    COMMANDS = ([L2FWD, "sim:0", "sim:1", "--seconds", "0.1"], [PKTGEN, "sim:0", "sim:1", "--count", "10", "--json"],
             [L2FWD, "--help"], [PKTGEN, "--help"], *([[POLLUX, "--help"], [POLLUX, "list", "--all"],
                                                       [POLLUX, "info", "sim:0"]] if POLLUX != "-" else []))
 
@@ -109,23 +110,23 @@ class Streams(unittest.TestCase):
         return run("/bin/sh", "-c", f'exec "$@" {redirection}', "sh", *words)
 
     def test_a_full_disk_is_an_error(self):
-        for words in self.WAYS:
+        for words in self.COMMANDS:
             outcome = self.through_shell(words, ">/dev/full")
             self.assertEqual(outcome.returncode, 1, (words, outcome.stderr))
             self.assertEqual(outcome.stderr.count("cannot write to standard output: No space left on device"), 1, words)
 
     def test_a_closed_output_is_an_error(self):
-        for words in self.WAYS:
+        for words in self.COMMANDS:
             outcome = self.through_shell(words, ">&-")
             self.assertEqual(outcome.returncode, 1, (words, outcome.stderr))
             self.assertIn("standard output is closed", outcome.stderr, words)
 
-    def test_closed_input_and_messages_do_no_harm(self):
+    def test_closed_standard_input_and_error_are_harmless(self):
         for redirection in ("<&-", "2>&-", "<&- 2>&-"):
             outcome = self.through_shell([PKTGEN, "sim:0", "sim:1", "--count", "10", "--check", "--json"], redirection)
             self.assertEqual(outcome.returncode, 0, redirection)
             self.assertEqual(objects(outcome.stdout)[-1]["summary"]["good"], 10)
-            # A message must not go into whatever has got the number of the closed descriptor.
+            # The error message must not be written to another file that has the number of the closed descriptor.
             outcome = self.through_shell([L2FWD, "nosuch:1"], redirection)
             self.assertEqual(outcome.returncode, 1, redirection)
 
@@ -136,7 +137,7 @@ class Pktgen(unittest.TestCase):
         self.assertEqual(outcome.returncode, 0, outcome.stdout + outcome.stderr)
         return objects(outcome.stdout)[-1]["summary"]
 
-    def test_every_frame_arrives_in_one_process(self):
+    def test_every_frame_arrives(self):
         for size in (64, 1518):
             summary = self.summary("sim:0", "sim:1", "--count", "20000", "--size", str(size), "--check", "--expect-all")
             self.assertEqual([summary[name] for name in ("sent", "received", "good", "lost")], [20000, 20000, 20000, 0])
@@ -148,17 +149,17 @@ class Pktgen(unittest.TestCase):
         summary = self.summary("sim:0", "sim:1", "--count", "500", "--size", "9500", "--check", "--expect-all")
         self.assertEqual(summary["good"], 500)
 
-    def test_a_second_thread_may_send(self):
+    def test_a_second_thread_can_send(self):
         summary = self.summary("sim:0", "sim:1", "--count", "3000", "--rate", "20000", "--threads", "2", "--check")
         self.assertEqual(summary["sent"], 3000)
         self.assertEqual(summary["good"] + summary["lost"], 3000)
         self.assertTrue(summary["conserved"])
 
-    def test_a_rate_is_held(self):
+    def test_the_rate_is_not_exceeded(self):
         summary = self.summary("sim:0", "sim:1", "--count", "2000", "--rate", "2000", "--check")
         self.assertLess(summary["tx"]["mpps"], 0.0021)
 
-    def test_it_ends_after_its_time_with_a_line_a_second(self):
+    def test_it_ends_after_its_time_and_prints_a_line_each_second(self):
         begun = time.monotonic()
         outcome = run(PKTGEN, "sim:0", "sim:1", "--seconds", "2.5", "--rate", "1000", "--json")
         self.assertLess(time.monotonic() - begun, 15)
@@ -166,31 +167,30 @@ class Pktgen(unittest.TestCase):
         self.assertIn(len(lines), (3, 4))
         self.assertGreater(lines[0]["sent"], 0)
 
-    def test_a_loss_is_an_error_only_where_all_are_expected(self):
-        # With nobody at the other end everything is lost.
+    def test_a_loss_is_an_error_only_with_expect_all(self):
+        # Nothing is connected to sim:0, so all frames are lost.
         words = (PKTGEN, "sim:0", "--send", "--receive", "--count", "10", "--check")
         self.assertEqual(run(*words).returncode, 0)
         outcome = run(*words, "--expect-all")
         self.assertEqual(outcome.returncode, 1)
         self.assertIn("lost 10", outcome.stdout)
 
-    def test_a_receiver_alone_ends_after_its_time(self):
+    def test_a_receiver_without_frames_ends_after_its_time(self):
         summary = self.summary("sim:0", "--receive", "--seconds", "0.2")
         self.assertEqual(summary["received"], 0)
 
-
     def capture(self, frames: int, directory: str) -> str:
-        """A capture file with frames that are not pktgen's."""
+        """Writes a capture file of frames that pktgen did not build, and returns its path."""
         record = struct.pack("<IIII", 0, 0, 60, 60) + b"\xff" * 6 + b"\x02" * 54
         path = pathlib.Path(directory) / "foreign.pcap"
         path.write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1) + frames * record)
         return str(path)
 
-    def test_a_receiver_ends_at_its_count_and_not_beyond(self):
+    def test_a_receiver_stops_exactly_at_its_count(self):
         summary = self.summary("null:?rx=64", "--receive", "--count", "45", "--burst", "32")
         self.assertEqual(summary["received"], 45)
 
-    def test_frames_of_others_end_it_but_are_no_success(self):
+    def test_foreign_frames_count_but_are_an_error_with_check(self):
         with tempfile.TemporaryDirectory() as directory:
             foreign = f"pcap:in={self.capture(50, directory)}"
             outcome = run(PKTGEN, foreign, "--receive", "--check", "--count", "45", "--json")
@@ -200,15 +200,15 @@ class Pktgen(unittest.TestCase):
             self.assertIn("none of the 45 frames was pktgen's", outcome.stderr)
             self.assertEqual(self.summary(foreign, "--receive", "--count", "45")["received"], 45)
 
-    def test_frames_of_others_do_not_put_the_end_off(self):
-        # Nothing comes back, and others' frames never stop coming.
+    def test_foreign_frames_do_not_delay_the_end(self):
+        # No frame of pktgen's comes back, and foreign frames arrive without end.
         outcome = run(PKTGEN, "null:?rx=64", "--send", "--receive", "--count", "10", "--check", "--linger", "0.1", "--json")
         summary = objects(outcome.stdout)[-1]["summary"]
         self.assertGreater(summary["foreign"], 0)
         self.assertEqual(outcome.returncode, 1)
 
-    def test_what_a_card_could_not_take_is_named(self):
-        # The ring that receives is as small as it can be, and the packet buffer full soon.
+    def test_frames_that_a_card_missed_are_reported(self):
+        # The receive ring has the smallest size, so the packet buffer is soon full.
         words = ("sim:0", "sim:1", "--rx-ring", "8", "--tx-ring", "4096", "--burst", "512", "--size", "1518", "--count", "20000")
         outcome = run(PKTGEN, *words)
         self.assertRegex(outcome.stdout, r"lost at sim:1 before it was received: rx_missed_errors [1-9]")
@@ -218,15 +218,15 @@ class L2fwd(unittest.TestCase):
     def interrupted(self, number: int, *words: str) -> tuple[int, str, str]:
         program = subprocess.Popen([L2FWD, "sim:0", "sim:1", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                    text=True)
-        said = program.stderr.readline()
-        if "uses ordinary pages" in said:  # comes first where the machine has no huge pages to spare
-            said = program.stderr.readline()
-        self.assertRegex(said, "^l2fwd: forwarding sim:0 <-> sim:1")
+        output = program.stderr.readline()
+        if "uses ordinary pages" in output:  # printed first on a machine without free huge pages
+            output = program.stderr.readline()
+        self.assertRegex(output, "^l2fwd: forwarding sim:0 <-> sim:1")
         program.send_signal(number)
         out, err = program.communicate(timeout=SECONDS)
         return program.returncode, out, err
 
-    def test_signals_end_it_with_a_summary(self):
+    def test_signals_end_it_and_it_prints_the_summary(self):
         for number in (signal.SIGINT, signal.SIGTERM):
             status, out, err = self.interrupted(number)
             self.assertEqual(status, 0, err)
@@ -241,12 +241,12 @@ class L2fwd(unittest.TestCase):
         self.assertIn("tx_ring_full", summary["drops"])
         self.assertTrue(summary["conserved"])
 
-    def test_it_ends_after_its_time_with_a_line_a_second(self):
+    def test_it_ends_after_its_time_and_prints_a_line_each_second(self):
         outcome = run(L2FWD, "sim:0", "sim:1", "--seconds", "2.5")
         self.assertEqual(outcome.returncode, 0, outcome.stderr)
         self.assertIn(len(re.findall(r"Mpps .*Mb/s .*dropped: none .*empty polls", outcome.stdout)), (2, 3))
 
-    def test_frames_go_round_between_wired_ports(self):
+    def test_frames_circulate_between_wired_ports(self):
         outcome = run(L2FWD, "sim:0", "sim:1", "--circulate", "100", "--packets", "20000", "--quiet", "--json")
         self.assertEqual(outcome.returncode, 0, outcome.stderr)
         summary = objects(outcome.stdout)[-1]["summary"]
@@ -255,10 +255,10 @@ class L2fwd(unittest.TestCase):
         self.assertEqual(summary["made"] + summary["received"],
                          summary["sent"] + sum(summary["drops"].values()) + summary["in_flight"])
         self.assertTrue(summary["conserved"])
-        # None was lost on the way round: what stopping found in the rings is all that did not go out again.
+        # No frame was lost in circulation: the only drops are the frames that were in the rings at the stop.
         self.assertEqual(sum(summary["drops"].values()), summary["drops"]["rx_stopped"])
 
-    def test_frames_go_round_from_ring_to_ring(self):
+    def test_frames_circulate_with_forward_paths(self):
         outcome = run(L2FWD, "sim:0", "sim:1", "--fused", "--circulate", "100", "--packets", "20000", "--quiet", "--json")
         self.assertEqual(outcome.returncode, 0, outcome.stderr)
         summary = objects(outcome.stdout)[-1]["summary"]
@@ -266,29 +266,29 @@ class L2fwd(unittest.TestCase):
         self.assertTrue(summary["conserved"])
         self.assertEqual(sum(summary["drops"].values()), summary["drops"]["rx_stopped"])
 
-    def test_frames_that_cannot_come_back_are_spoken_of_at_the_start(self):
+    def test_frames_that_cannot_come_back_are_reported_while_it_runs(self):
         program = subprocess.Popen([L2FWD, "sim:0", "sim:2", "--circulate", "8"], stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True)
         try:
-            said = ""
-            while "came back" not in said:
+            output = ""
+            while "came back" not in output:
                 line = program.stderr.readline()
-                self.assertNotEqual(line, "", said)
-                said += line
-            self.assertIsNone(program.poll(), "it was said while the program runs")
+                self.assertNotEqual(line, "", output)
+                output += line
+            self.assertIsNone(program.poll(), "the message must be printed while the program runs")
         finally:
             program.send_signal(signal.SIGINT)
             _, rest = program.communicate(timeout=SECONDS)
         self.assertNotIn("came back", rest)
 
-    def test_frames_that_cannot_come_back_are_spoken_of(self):
+    def test_frames_that_cannot_come_back_are_reported_at_the_end(self):
         outcome = run(L2FWD, "sim:0", "sim:2", "--circulate", "8", "--seconds", "0.2", "--quiet")
         self.assertIn("none of the 8 frames that were set going came back", outcome.stderr)
         self.assertIn("wired to each other", outcome.stderr)
         outcome = run(L2FWD, "sim:0", "sim:1", "--circulate", "8", "--seconds", "0.2", "--quiet")
         self.assertNotIn("came back", outcome.stderr)
 
-    def test_buffers_come_back_from_a_card_that_is_gone(self):
+    def test_buffers_of_a_removed_card_are_freed(self):
         for words in ((), ("--fused",)):
             outcome = run(L2FWD, "fault:removal@3000,sim:0", "sim:1", "--circulate", "64", "--seconds", "20", "--quiet",
                           *words)
@@ -304,19 +304,19 @@ class L2fwd(unittest.TestCase):
         self.assertGreaterEqual(summary["cards"][0]["removed_buffers"], 512)
         self.assertEqual(summary["cards"][1]["removed_buffers"], 0)
 
-    def test_every_way_of_working_forwards(self):
+    def test_every_burst_mode_forwards(self):
         flags = set(pathlib.Path("/proc/cpuinfo").read_text().split())
-        here = {"best": True, "scalar": True, "avx2": "avx2" in flags, "neon": "asimd" in flags,
+        supported = {"best": True, "scalar": True, "avx2": "avx2" in flags, "neon": "asimd" in flags,
                 "avx512": {"avx2", "avx512f", "avx512bw", "avx512dq", "avx512vl"} <= flags}
-        for path, works in here.items():
-            with self.subTest(path=path):
-                outcome = run(L2FWD, "sim:0", "sim:1", "--path", path, "--circulate", "10", "--packets", "1000", "--quiet")
+        for mode, works in supported.items():
+            with self.subTest(mode=mode):
+                outcome = run(L2FWD, "sim:0", "sim:1", "--path", mode, "--circulate", "10", "--packets", "1000", "--quiet")
                 self.assertEqual(outcome.returncode, 0 if works else 1, outcome.stderr)
         outcome = run(L2FWD, "sim:0", "sim:1", "--path", "mmx")
         self.assertEqual(outcome.returncode, 2)
         self.assertIn("--path", outcome.stderr)
 
-    def test_only_cards_exchange_buffers(self):
+    def test_fused_is_rejected_for_ports_without_a_card(self):
         for ports in (["null:"], ["ring:a:0", "ring:a:1"]):
             with self.subTest(ports=ports):
                 outcome = run(L2FWD, *ports, "--fused", "--seconds", "1")

@@ -18,7 +18,7 @@ SequenceTracker after(std::initializer_list<std::uint64_t> sequences) {
   return tracker;
 }
 
-TEST(SequenceTracker, FindsNothingWrongWithNothing) {
+TEST(SequenceTracker, ReportsNothingWithoutFrames) {
   const SequenceTracker tracker;
   EXPECT_EQ(tracker.missing(), 0U);
   EXPECT_EQ(tracker.unique(), 0U);
@@ -26,7 +26,7 @@ TEST(SequenceTracker, FindsNothingWrongWithNothing) {
   EXPECT_EQ(tracker.reordered(), 0U);
 }
 
-TEST(SequenceTracker, FindsNothingWrongWithFramesInOrder) {
+TEST(SequenceTracker, ReportsNothingForFramesInOrder) {
   const SequenceTracker tracker = after({0, 1, 2, 3});
   EXPECT_EQ(tracker.unique(), 4U);
   EXPECT_EQ(tracker.missing(), 0U);
@@ -34,49 +34,49 @@ TEST(SequenceTracker, FindsNothingWrongWithFramesInOrder) {
   EXPECT_EQ(tracker.reordered(), 0U);
 }
 
-TEST(SequenceTracker, BeginsWhereverTheStreamIs) { EXPECT_EQ(after({1000, 1001}).missing(), 0U); }
+TEST(SequenceTracker, StartsAtTheFirstSequence) { EXPECT_EQ(after({1000, 1001}).missing(), 0U); }
 
 TEST(SequenceTracker, CountsGapsAsMissing) { EXPECT_EQ(after({0, 1, 5, 6, 9}).missing(), 5U); }
 
-TEST(SequenceTracker, CountsADoubleOnce) {
+TEST(SequenceTracker, CountsDuplicates) {
   const SequenceTracker tracker = after({0, 1, 1, 2, 0});
   EXPECT_EQ(tracker.duplicated(), 2U);
   EXPECT_EQ(tracker.unique(), 3U);
   EXPECT_EQ(tracker.missing(), 0U);
 }
 
-TEST(SequenceTracker, TellsALateFrameFromALostOne) {
+TEST(SequenceTracker, CountsALateFrameAsReorderedAndNotAsMissing) {
   const SequenceTracker tracker = after({0, 2, 1, 3});
   EXPECT_EQ(tracker.reordered(), 1U);
   EXPECT_EQ(tracker.missing(), 0U);
 }
 
-TEST(SequenceTracker, LetsAnOvertakenFrameBeTheFirst) {
+TEST(SequenceTracker, ALateFrameCanBecomeTheFirst) {
   const SequenceTracker tracker = after({7, 5, 8});
   EXPECT_EQ(tracker.first(), 5U);
   EXPECT_EQ(tracker.missing(), 1U);
 }
 
-TEST(SequenceTracker, ForgetsWhatLiesAWindowBack) {
+TEST(SequenceTracker, ForgetsSequencesBeforeTheWindow) {
   constexpr std::uint64_t kWindow = SequenceTracker::kWindow;
   const SequenceTracker tracker = after({0, 1, 2, kWindow + 5, kWindow + 1, kWindow + 2});
   EXPECT_EQ(tracker.duplicated(), 0U);
   EXPECT_EQ(tracker.reordered(), 2U);
 }
 
-TEST(SequenceTracker, ForgetsAlsoWhereItMovesOnInSmallSteps) {
+TEST(SequenceTracker, ForgetsSequencesAlsoIfTheWindowMovesInSmallSteps) {
   constexpr std::uint64_t kWindow = SequenceTracker::kWindow;
   const SequenceTracker tracker = after({0, 1, 2, kWindow / 2, kWindow + 5, kWindow + 1});
   EXPECT_EQ(tracker.duplicated(), 0U);
   EXPECT_EQ(tracker.reordered(), 1U);
 }
 
-TEST(SequenceTracker, TakesWhatIsTooLateForADouble) {
+TEST(SequenceTracker, CountsASequenceBeforeTheWindowAsADuplicate) {
   EXPECT_EQ(after({0, SequenceTracker::kWindow, 1, 0}).duplicated(), 1U);
   EXPECT_EQ(after({0, SequenceTracker::kWindow, 1, 0}).reordered(), 1U);
 }
 
-TEST(SequenceTracker, SurvivesTheEndsOfItsRange) {
+TEST(SequenceTracker, HandlesTheFirstAndTheLastSequence) {
   const SequenceTracker tracker = after({0, UINT64_MAX, UINT64_MAX - 1, 0});
   EXPECT_EQ(tracker.duplicated(), 1U);
   EXPECT_EQ(tracker.reordered(), 1U);
@@ -87,14 +87,14 @@ TEST(SequenceTracker, AgreesWithASetOnRandomStreams) {
   for (int round = 0; round < 50; ++round) {
     SequenceTracker tracker;
     std::set<std::uint64_t> seen;
-    std::uint64_t doubles = 0;
+    std::uint64_t duplicates = 0;
     std::uint64_t late = 0;
     std::uint64_t front = random() % 1000;
     for (int i = 0; i < 2000; ++i) {
       const std::uint64_t sequence = front + random() % 60 - std::min<std::uint64_t>(front, random() % 60);
       const bool is_late = !seen.empty() && sequence < *seen.rbegin();
       if (!seen.insert(sequence).second) {
-        ++doubles;
+        ++duplicates;
       } else if (is_late) {
         ++late;
       }
@@ -102,7 +102,7 @@ TEST(SequenceTracker, AgreesWithASetOnRandomStreams) {
       front += random() % 3;
     }
     ASSERT_EQ(tracker.unique(), seen.size());
-    ASSERT_EQ(tracker.duplicated(), doubles);
+    ASSERT_EQ(tracker.duplicated(), duplicates);
     ASSERT_EQ(tracker.reordered(), late);
     ASSERT_EQ(tracker.missing(), *seen.rbegin() - *seen.begin() + 1 - seen.size());
   }
