@@ -11,8 +11,8 @@
 
 namespace baselines {
 
-/// The work on packet sockets: a burst is one sendmmsg, past the queueing disciplines, or one recvmmsg that does not
-/// wait.
+/// The work on packet sockets. A burst is one sendmmsg, which bypasses the queueing disciplines, or one recvmmsg, which
+/// does not wait.
 class AfPacketSide {
  public:
   template <unsigned B>
@@ -53,7 +53,8 @@ class AfPacketSide {
   }
   template <unsigned B>
   void tx(unsigned port, Packets<B>& packets) noexcept {
-    // What was not sent lies behind what was, and all frames are alike.
+    // Unsent frames would have to move to the front of the array. But all frames are equal, so a smaller count is
+    // enough.
     const int sent = sendmmsg(sockets_[port]->descriptor(), packets.messages_.data(), packets.count_, 0);
     if (sent > 0) packets.count_ -= static_cast<std::uint32_t>(sent);
   }

@@ -11,10 +11,10 @@ namespace baselines {
 namespace {
 
 constexpr std::size_t kMemory = std::size_t{PacketRing::kSlots} * PacketRing::kSlotSize;
-// Every kernel has single pages, and no slot crosses one.
+// One page: a block of this size can always be allocated, and no slot crosses its end.
 constexpr std::uint32_t kBlock = 4096;
 
-/// What PACKET_VNET_HDR puts before a frame: virtio_net_hdr, whose own header C++ cannot include.
+/// The virtio_net_hdr that precedes a frame with PACKET_VNET_HDR. C++ cannot include the kernel's header for it.
 struct Prefix {
   std::uint8_t flags = 0, gso_type = 0;
   std::uint16_t header_size = kFrameSize, gso_size = 0, checksum_start = 0, checksum_offset = 0;
@@ -22,7 +22,7 @@ struct Prefix {
 static_assert(sizeof(Prefix) == 10);
 
 std::uint8_t* bytes(tpacket2_hdr* slot) { return reinterpret_cast<std::uint8_t*>(slot); }
-// Where the kernel looks for what is to be sent.
+// Offsets in a slot where the kernel reads the prefix and the frame to send.
 constexpr std::size_t kPrefix = TPACKET_ALIGN(sizeof(tpacket2_hdr));
 constexpr std::size_t kFrame = kPrefix + sizeof(Prefix);
 
@@ -46,8 +46,8 @@ PacketRing::PacketRing(const std::string& interface, Use use)
 
 PacketRing::~PacketRing() { munmap(memory_, kMemory); }
 
-// The kernel copies as much of a frame as its prefix calls a header, and refers to the rest where it is. A short frame
-// is cheaper copied whole: it takes one descriptor of the card then, not two, and no page need be held.
+// The kernel copies the part of a frame that the prefix declares as header, and references the rest in place. Copying a
+// short frame completely is cheaper: it needs one descriptor instead of two, and no page has to be referenced.
 PacketRings::PacketRings(const std::string& interface)
     : rx_(interface, PacketRing::Use::kReceive), tx_(interface, PacketRing::Use::kSend) {
   const Prefix prefix;
@@ -68,11 +68,11 @@ void PacketRings::write(const Frame& data, std::uint32_t count) noexcept {
 
 std::uint32_t PacketRings::send(const Frame& data, std::uint32_t count) noexcept {
   write(data, count);
-  // Errors of a moment: the card's ring, or the socket's share of memory, is full. Any other is for good.
+  // ENOBUFS and EAGAIN are transient: the card's ring or the socket's memory is full. Any other error is permanent.
   if (::send(tx_.socket().descriptor(), nullptr, 0, MSG_DONTWAIT) < 0 && errno != ENOBUFS && errno != EAGAIN) {
     tx_.socket().give_up("the ring was not sent", "set the interface up, and read the kernel's log");
   }
-  // Its result would not do: an error hides what was sent before.
+  // The result of send() is not enough: after an error it does not tell how many frames were sent before.
   std::uint32_t taken = 0;
   while (taken < waiting_ && PacketRing::status(tx_.slot(next_tx_ + taken)) != TP_STATUS_SEND_REQUEST) ++taken;
   next_tx_ += taken;

@@ -8,12 +8,11 @@
 
 namespace baselines {
 
-/// A packet socket with a ring of slots that is shared with the kernel. A slot is a header, whose status says whose the
-/// slot is, and a frame. Linux, Documentation/networking/packet_mmap.rst.
+/// A packet socket with a ring of slots that is shared with the kernel. A slot holds a header and a frame; the header's
+/// status tells who owns the slot. Linux, Documentation/networking/packet_mmap.rst.
 ///
-/// The headers are those of TPACKET_V2. TPACKET_V3 hands over frames by the block, when it is full or a timer of at
-/// least a millisecond has run off: the wait for a burst would be most of what is counted. Its ring for sending is that
-/// of V2.
+/// The header format is TPACKET_V2. TPACKET_V3 delivers received frames in blocks, when a block is full or after at
+/// least a millisecond, so most of the counted instructions would be waiting. For sending, V3 has the same ring as V2.
 class PacketRing {
  public:
   enum class Use : std::uint8_t { kReceive, kSend };
@@ -27,7 +26,7 @@ class PacketRing {
   static constexpr std::uint32_t kSlotSize = 2048;
 
   [[nodiscard]] const PacketSocket& socket() const noexcept { return socket_; }
-  /// Positions count on and on.
+  /// Positions are free-running; the ring's size is applied here.
   [[nodiscard]] tpacket2_hdr* slot(std::uint32_t position) const noexcept {
     return reinterpret_cast<tpacket2_hdr*>(memory_ + std::size_t{position % kSlots} * kSlotSize);
   }
@@ -43,8 +42,8 @@ class PacketRing {
   std::uint8_t* memory_ = nullptr;
 };
 
-/// Both rings of an interface. Each has a socket of its own: what receives is to have no part of the options for
-/// sending, and nothing is to arrive where frames are sent from.
+/// Both rings of an interface. Each has its own socket, so that options for sending do not affect receiving, and the
+/// sending socket receives no frames.
 class PacketRings {
  public:
   explicit PacketRings(const std::string& interface);
@@ -58,7 +57,7 @@ class PacketRings {
   PacketRing rx_, tx_;
   std::uint32_t next_rx_ = 0;
   std::uint32_t next_tx_ = 0;
-  std::uint32_t waiting_ = 0;  ///< from next_tx_ on: written, but the kernel has not taken them
+  std::uint32_t waiting_ = 0;  ///< slots from next_tx_ on that are written, but not yet taken by the kernel
 };
 
 using AfPacketRingSide = MappedSide<PacketRings>;

@@ -15,7 +15,7 @@ namespace baselines {
 namespace {
 
 constexpr std::uint32_t kMask = XdpSocket::kRing - 1;
-// The upper half of the memory is sent from.
+// The upper half of the memory holds the frames to send.
 constexpr std::uint64_t kSendBase = std::uint64_t{XdpSocket::kRing} * XdpSocket::kChunk;
 constexpr std::size_t kMemory = 2 * kSendBase;
 
@@ -40,11 +40,12 @@ int make_map(int socket) {
   attributes.map_fd = static_cast<std::uint32_t>(map);
   attributes.key = reinterpret_cast<std::uint64_t>(&key);
   attributes.value = reinterpret_cast<std::uint64_t>(&socket);
-  if (map < 0 || bpf(BPF_MAP_UPDATE_ELEM, attributes) != 0) give_up("the kernel has no maps of AF_XDP sockets");
+  if (map < 0 || bpf(BPF_MAP_UPDATE_ELEM, attributes) != 0)
+    give_up("the kernel does not support maps of AF_XDP sockets");
   return map;
 }
 
-// return bpf_redirect_map(&map, context->rx_queue_index, XDP_PASS);
+// The program is: return bpf_redirect_map(&map, context->rx_queue_index, XDP_PASS);
 int load_program(int map) {
   const bpf_insn program[] = {
       {.code = BPF_LDX | BPF_MEM | BPF_W,
@@ -64,7 +65,7 @@ int load_program(int map) {
   attributes.insn_cnt = std::size(program);
   attributes.license = reinterpret_cast<std::uint64_t>("BSD");
   const int loaded = bpf(BPF_PROG_LOAD, attributes);
-  if (loaded < 0) give_up("the kernel does not take the XDP program");
+  if (loaded < 0) give_up("the kernel rejected the XDP program");
   return loaded;
 }
 
@@ -75,7 +76,7 @@ int attach(int program, unsigned interface) {
   attributes.link_create.attach_type = BPF_XDP;
   attributes.link_create.flags = XDP_FLAGS_DRV_MODE;
   const int link = bpf(BPF_LINK_CREATE, attributes);
-  if (link < 0) give_up("the interface's driver takes no XDP program");
+  if (link < 0) give_up("the interface's driver does not support XDP programs");
   return link;
 }
 
@@ -111,7 +112,7 @@ XdpSocket::XdpSocket(const std::string& interface) : socket_(socket(AF_XDP, SOCK
   const int map = make_map(socket_);
   const int program = load_program(map);
   link_ = attach(program, index);
-  // The link keeps the program, the program the map.
+  // The link holds a reference to the program, and the program one to the map.
   close(program);
   close(map);
 }
@@ -135,7 +136,7 @@ void XdpSocket::make_rings() {
   xdp_mmap_offsets offsets{};
   socklen_t size = sizeof offsets;
   if (!made || getsockopt(socket_, SOL_XDP, XDP_MMAP_OFFSETS, &offsets, &size) != 0) {
-    give_up("the rings of an AF_XDP socket could not be made");
+    give_up("the rings of an AF_XDP socket could not be created");
   }
   fill_ = map_ring(offsets.fr, sizeof(std::uint64_t), XDP_UMEM_PGOFF_FILL_RING);
   completion_ = map_ring(offsets.cr, sizeof(std::uint64_t), XDP_UMEM_PGOFF_COMPLETION_RING);
@@ -157,7 +158,7 @@ XdpSocket::Ring XdpSocket::map_ring(const xdp_ring_offset& offsets, std::size_t 
   return ring;
 }
 
-// What has been sent: frames are used in order, so that their number is all there is to know.
+// Counts completed frames. Frames are used in order, so their number is enough.
 void XdpSocket::reclaim() noexcept {
   const std::uint32_t done = load(completion_.producer);
   in_flight_ -= done - *completion_.consumer;
@@ -177,8 +178,8 @@ std::uint32_t XdpSocket::send(const Frame& data, std::uint32_t count) noexcept {
   }
   in_flight_ += taken;
   store(tx_.producer, first + taken);
-  // In copy mode the kernel sends during this call. Its errors are those of a moment (the card's ring is full): the
-  // rest stays in the ring, and goes with the next call.
+  // In copy mode the kernel sends during this call. Its errors are transient (the card's ring is full): unsent frames
+  // stay in the ring until the next call.
   static_cast<void>(sendto(socket_, nullptr, 0, MSG_DONTWAIT, nullptr, 0));
   return taken;
 }

@@ -7,8 +7,8 @@
 
 namespace baselines {
 
-/// One AF_XDP socket on queue 0 of an interface, in copy mode (igb has no other before Linux 6.14), with memory of its
-/// own: the first half of its frames is for receiving, the other for sending. Linux,
+/// One AF_XDP socket on queue 0 of an interface, in copy mode (igb supports no other mode before Linux 6.14). It has
+/// its own memory: the first half is for received frames, the second half for frames to send. Linux,
 /// Documentation/networking/af_xdp.rst.
 class XdpSocket {
  public:
@@ -20,9 +20,9 @@ class XdpSocket {
   static constexpr std::uint32_t kRing = 512;
   static constexpr std::uint32_t kChunk = 2048;
 
-  /// Queues up to `count` copies of `data`; returns how many found room.
+  /// Enqueues up to `count` copies of `data`. Returns the number of enqueued copies.
   std::uint32_t send(const Frame& data, std::uint32_t count) noexcept;
-  /// Takes up to `limit` frames and gives their memory back for the next ones.
+  /// Dequeues up to `limit` frames, and refills the fill ring with their memory. Returns the number of frames.
   std::uint32_t receive(std::uint32_t limit) noexcept;
 
  private:
@@ -40,16 +40,16 @@ class XdpSocket {
   void reclaim() noexcept;
 
   int socket_ = -1;
-  int link_ = -1;  ///< the program that hands the queue's frames to the socket
+  int link_ = -1;  ///< the attached XDP program, which redirects the queue's frames to the socket
   std::uint8_t* memory_ = nullptr;
   Ring fill_, completion_, rx_, tx_;
   std::uint32_t in_flight_ = 0;
 };
 
-/// igb starts anew when it is given a program.
+/// Waits for the link, because igb resets the interface when an XDP program is attached.
 void wait_for_link(const std::string& interface);
 
-/// The work on two of them. Who sends writes into the shared memory and wakes the kernel once a burst.
+/// The work on AF_XDP sockets. A sender writes into the shared memory, and wakes the kernel once per burst.
 class AfXdpSide : public MappedSide<XdpSocket> {
  public:
   explicit AfXdpSide(const std::vector<std::string>& interfaces) : MappedSide(interfaces) {

@@ -9,14 +9,14 @@
 #include "rates.hpp"
 #include "work.hpp"
 
-/// The command line of both applications, and what they print: one line of JSON a case.
+/// The command line of the applications, and their output: one line of JSON per case.
 namespace baselines {
 
 struct Options {
   std::vector<unsigned> bursts;
   std::uint64_t frames = 100'000;
-  double seconds = 0;         ///< not 0: each case runs for so long, and counts frames
-  std::string path = "best";  ///< which variant of the receive and transmit code; ours only
+  double seconds = 0;         ///< if not 0: each case runs for this time, and counts frames
+  std::string path = "best";  ///< the burst mode; only for Pollux
   std::vector<std::string> cases;
   std::vector<std::string> ports;
 };
@@ -68,7 +68,7 @@ inline Options read_options(int argc, char** argv) {
   return options;
 }
 
-/// A line of figures: ticks of the time stamp counter a frame (a poll, for empty_poll).
+/// A line of figures: ticks of the time stamp counter per frame, or per poll for empty_poll.
 class Line {
  public:
   Line(const std::string& name, unsigned burst, std::uint64_t count) : count_(static_cast<double>(count)) {
@@ -140,7 +140,7 @@ void run_case(Side& side, const Options& options, const std::string& name) {
   line.ticks("ticks", took);
 }
 
-/// The cases in order, after some rounds for warming up (queues, caches, the emulator's translations).
+/// Runs the cases in order, after some rounds that warm up the queues, the caches and the emulator's translations.
 template <class Side, unsigned B>
 void run_all(Side& side, const Options& options) {
   Parts unused;

@@ -41,7 +41,7 @@ class DpdkSide {
   }
   template <unsigned B>
   [[gnu::always_inline]] void fill(Packets<B>& packets, const baselines::Frame& frame) noexcept {
-    // As testpmd does it; rte_pktmbuf_append, which checks the room there is, takes about 25 instructions more.
+    // As in testpmd. rte_pktmbuf_append also checks the tailroom, and takes about 25 instructions more.
     for (unsigned i = 0; i < B; ++i) {
       rte_mbuf& mbuf = *packets.mbufs_[i];
       mbuf.data_len = baselines::kFrameSize;
@@ -84,7 +84,7 @@ class DpdkSide {
     rte_eth_dev_info info{};
     if (rte_eth_dev_info_get(port, &info) != 0) baselines::give_up("rte_eth_dev_info_get failed");
     rte_eth_conf config{};
-    // Where a driver has it, mbufs of one pool go back without a look at each.
+    // If the driver supports it, mbufs of one pool are freed without checking each of them.
     config.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
     info.default_txconf.offloads = config.txmode.offloads;
     const auto node = static_cast<unsigned>(rte_eth_dev_socket_id(port));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The work on what the kernel offers, over its own driver of the card. The ports are network interfaces.
+// The work on the kernel's interfaces for packets, with the kernel's driver of the card. The ports are network
+// interfaces.
 #include "af_packet.hpp"
 #include "af_packet_ring.hpp"
 #include "af_xdp.hpp"

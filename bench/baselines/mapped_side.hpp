@@ -7,11 +7,11 @@
 
 namespace baselines {
 
-/// The work on sockets whose frames lie in memory that is shared with the kernel. A `Socket` is made from an
+/// The work on sockets whose frames are in memory that is shared with the kernel. A `Socket` is constructed from an
 /// interface's name, and has
 ///
-///     std::uint32_t send(const Frame&, std::uint32_t count)    up to so many copies of it; how many were taken
-///     std::uint32_t receive(std::uint32_t limit)               how many came; their memory goes back to the kernel
+///     std::uint32_t send(const Frame&, std::uint32_t count)    enqueues up to `count` copies, returns their number
+///     std::uint32_t receive(std::uint32_t limit)               dequeues and frees frames, returns their number
 template <class Socket>
 class MappedSide {
  public:
@@ -35,7 +35,7 @@ class MappedSide {
     packets.count_ = B;
     return true;
   }
-  // The frame is written where it is sent from: in tx.
+  // The copy into the shared memory is made by tx.
   template <unsigned B>
   void fill(Packets<B>& packets, const Frame& frame) noexcept {
     packets.frame_ = frame;

@@ -14,12 +14,12 @@
 
 #include "../cycles.hpp"
 
-/// What both native programs share: they time the same number of objects in the same way, and print a line of JSON a
-/// case. `run` starts them in turns.
+/// Shared code of the two native programs. Both time the same number of objects in the same way, and print a line of
+/// JSON per case. `run` starts them alternately.
 namespace baselines {
 
 constexpr unsigned kObjects = 512;
-// A trap for each instruction takes microseconds.
+// Fewer objects for counting instructions: the trap for each instruction takes microseconds.
 constexpr unsigned kCountedObjects = 128;
 constexpr unsigned kPool = 8191;
 constexpr unsigned kRing = 1024;
@@ -29,7 +29,7 @@ constexpr unsigned kRing = 1024;
   std::exit(1);
 }
 
-/// The command line is the processor to stay on.
+/// Reads the processor's number from the command line, and pins the program to it.
 inline unsigned processor_from(int argc, char** argv) {
   unsigned processor = 0;
   const std::string_view text = argc == 2 ? argv[1] : "";
@@ -44,14 +44,14 @@ inline unsigned processor_from(int argc, char** argv) {
   return processor;
 }
 
-/// In the order of their addresses the hardware's prefetcher would help.
+/// Shuffles objects: in address order the hardware prefetcher would speed up the accesses.
 template <class Object>
 void shuffle(std::vector<Object>& objects) {
   std::shuffle(objects.begin(), objects.end(), std::mt19937(1));
 }
 
-/// `body` works on as many objects as it is told. Cycles are the median of its rounds; instructions are counted in one
-/// more.
+/// Measures `body(count)`, which processes `count` objects. The cycles are the median of all rounds; the instructions
+/// are counted in one additional round.
 template <class Body>
 void measure(const char* name, const char* path, unsigned burst, Body body) {
   constexpr int kRounds = 2001;
@@ -73,7 +73,7 @@ void measure(const char* name, const char* path, unsigned burst, Body body) {
   std::fflush(stdout);
 }
 
-/// Calls `measure_burst` with each burst as a constant.
+/// Calls `measure_burst` with each burst size as a compile-time constant.
 template <class MeasureBurst>
 void for_each_burst(MeasureBurst measure_burst) {
   measure_burst(std::integral_constant<unsigned, 32>());

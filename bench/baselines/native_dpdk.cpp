@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// DPDK's library without a card: its pool, its mbufs, its rings and the ports it makes of them.
+// Measures DPDK's library without a card: pool, mbufs, rings, and its null and ring ports.
 #include <rte_eal.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
@@ -93,18 +93,18 @@ void measure_forward(const char* name, const char* path, std::uint16_t port) {
   baselines::measure(name, path, B, [&](unsigned objects) {
     for (unsigned i = 0; i < objects; i += B) {
       if (rte_eth_rx_burst(port, 0, mbufs.data(), B) != B) baselines::give_up("fewer frames than expected");
-      if (rte_eth_tx_burst(port, 0, mbufs.data(), B) != B) baselines::give_up("a frame was not taken");
+      if (rte_eth_tx_burst(port, 0, mbufs.data(), B) != B) baselines::give_up("a frame was not enqueued");
     }
   });
 }
 
-// What goes round on the ring's port.
-void put_on_the_way(std::uint16_t port, rte_mempool* pool) {
+// Enqueues the frames that circulate on the ring port.
+void enqueue_frames(std::uint16_t port, rte_mempool* pool) {
   std::array<rte_mbuf*, 64> mbufs{};
   if (rte_pktmbuf_alloc_bulk(pool, mbufs.data(), mbufs.size()) != 0) baselines::give_up("the pool is exhausted");
   for (rte_mbuf* mbuf : mbufs) rte_pktmbuf_append(mbuf, 60);
   if (rte_eth_tx_burst(port, 0, mbufs.data(), mbufs.size()) != mbufs.size())
-    baselines::give_up("a frame was not taken");
+    baselines::give_up("a frame was not enqueued");
 }
 
 }  // namespace
@@ -116,7 +116,7 @@ int main(int argc, char** argv) {
   const std::uint16_t null = start_port("net_null0", pool);
   const std::uint16_t copying_null = start_port("net_null1", pool);
   const std::uint16_t ring = start_port("net_ring0", pool);
-  put_on_the_way(ring, pool);
+  enqueue_frames(ring, pool);
   baselines::for_each_burst([&](auto burst) {
     measure_memory<burst>(pool);
     measure_ring<burst>();

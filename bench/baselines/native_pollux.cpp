@@ -101,7 +101,7 @@ void put_on_the_way(Port& port, MempoolCache& cache) {
   for (Mbuf& mbuf : burst) {
     void* const data = mbuf.append(60);
     if (data == nullptr) baselines::give_up("no room in an mbuf");
-    std::memset(data, 0xFF, 60);  // for everybody: a ring's port has filters
+    std::memset(data, 0xFF, 60);  // broadcast, so that it passes the ring port's filters
   }
   if (port.tx(0).tx_burst(burst) != 64) baselines::give_up("a frame was not taken");
 }

@@ -6,10 +6,10 @@
 
 namespace baselines {
 
-/// A packet socket of an interface. It sends past the queueing disciplines, and does not receive what it sends.
+/// A packet socket of an interface. It bypasses the queueing disciplines, and does not receive its own frames.
 class PacketSocket {
  public:
-  /// `protocol` as in <net/ethernet.h>: what it receives, once it is bound; 0 is nothing.
+  /// `protocol` (<net/ethernet.h>) selects the received frames after bind(); 0 selects none.
   PacketSocket(const std::string& interface, std::uint16_t protocol);
   PacketSocket(const PacketSocket&) = delete;
   PacketSocket& operator=(const PacketSocket&) = delete;
@@ -17,15 +17,15 @@ class PacketSocket {
 
   [[nodiscard]] int descriptor() const noexcept { return socket_; }
 
-  /// Sets an option of SOL_PACKET; `what` names it where the kernel refuses.
+  /// Sets an option of SOL_PACKET. `what` names the option in the error message.
   template <class Value>
   void set(int option, const Value& value, const char* what) const {
     set(option, &value, sizeof value, what);
   }
-  /// Frames come and go from here on.
+  /// Enables sending and receiving.
   void bind() const;
 
-  /// Ends the program: what failed, the kernel's reason, and what mends it.
+  /// Prints what failed, the kernel's error and a remedy, and ends the program.
   [[noreturn]] void give_up(const char* what, const char* remedy) const;
 
  private:

@@ -7,14 +7,14 @@
 
 namespace baselines {
 
-/// One line into one of pktgen's files. Linux, Documentation/networking/pktgen.rst.
+/// Writes one line to a file of pktgen. Linux, Documentation/networking/pktgen.rst.
 inline void tell_pktgen(const std::string& file, const std::string& line) {
   std::ofstream out("/proc/net/pktgen/" + file);
-  if (!(out << line + '\n' << std::flush)) give_up(("pktgen does not take '" + line + "'").c_str());
+  if (!(out << line + '\n' << std::flush)) give_up(("pktgen rejected '" + line + "'").c_str());
 }
 
-/// What pktgen says of its last run: "Result: OK: 26555(c26465+d89) usec, 51211 (60byte,0frags)". The time around the
-/// whole command would not do: it sleeps before and after.
+/// Prints the result that pktgen reports: "Result: OK: 26555(c26465+d89) usec, 51211 (60byte,0frags)". The run time of
+/// the command is not usable, because pktgen sleeps before and after the transmission.
 inline void print_pktgen_result(const std::string& interface, unsigned burst) {
   std::ifstream in("/proc/net/pktgen/" + interface);
   for (std::string line; std::getline(in, line);) {
@@ -29,8 +29,8 @@ inline void print_pktgen_result(const std::string& interface, unsigned burst) {
   give_up("pktgen has no result");
 }
 
-/// The kernel's own generator: one buffer, handed to the driver again and again in bursts. Nothing is allocated or
-/// filled.
+/// Runs the kernel's packet generator, which passes the same buffer to the driver repeatedly, in bursts. It allocates
+/// and fills no other buffers.
 inline void run_pktgen(const std::string& interface, unsigned burst, std::uint64_t frames) {
   tell_pktgen("kpktgend_0", "rem_device_all");
   tell_pktgen("kpktgend_0", "add_device " + interface);

@@ -7,8 +7,8 @@
 
 namespace baselines {
 
-/// Frames go round as in `forward`, but by exchanging buffers: what port 1 sends arrives at port 0, which hands it on.
-/// DPDK has nothing to compare it with.
+/// Frames circulate as in `forward`, but over a ForwardPath, which exchanges buffers: frames that port 1 sends arrive
+/// at port 0, and are forwarded to port 1 again. DPDK has no equivalent.
 class FusedLoop {
  public:
   explicit FusedLoop(const Options& options)
@@ -16,7 +16,7 @@ class FusedLoop {
     stage_.start();
   }
 
-  /// More frames can be set going round, none be taken out: bursts have to come in rising order.
+  /// Frames can be added to the circulation, but not removed. So call this with increasing burst sizes.
   template <unsigned B>
   void run(std::uint64_t rounds) {
     for (; going_ < B; ++going_) send_one();
@@ -35,12 +35,12 @@ class FusedLoop {
     }
   }
 
-  // By the queue that the path does not have.
+  // Sends on queue 1, because the path uses queue 0.
   void send_one() {
     pollux::Burst<1> burst;
     if (!burst.fill(stage_.cache, 1)) give_up("the pool is exhausted");
     write(burst, broadcast_frame());
-    if (stage_.ports[1].tx(1).tx_burst(burst) != 1) give_up("a frame was not taken");
+    if (stage_.ports[1].tx(1).tx_burst(burst) != 1) give_up("a frame was not enqueued");
   }
 
   Stage stage_;
@@ -49,7 +49,7 @@ class FusedLoop {
 };
 
 inline void run_fused(const Options& options) {
-  if (options.ports.size() != 2) give_up("this takes two ports");
+  if (options.ports.size() != 2) give_up("this case needs two ports");
   const auto wanted = [&](unsigned burst) {
     return std::find(options.bursts.begin(), options.bursts.end(), burst) != options.bursts.end();
   };

@@ -13,7 +13,7 @@ T need(pollux::Result<T> result) {
   if constexpr (!std::is_void_v<T>) return *std::move(result);
 }
 
-/// Memory and ports of ours; configured, but not started.
+/// Memory and ports of Pollux, configured but not started.
 struct Stage {
   static constexpr std::uint32_t kRing = 512;
 
@@ -42,7 +42,7 @@ struct Stage {
   }
 };
 
-/// Makes each of a burst's empty mbufs that frame.
+/// Writes the frame to each of the burst's empty mbufs.
 template <unsigned B>
 [[gnu::always_inline]] inline void write(pollux::Burst<B>& burst, const Frame& frame) noexcept {
   for (pollux::Mbuf& mbuf : burst) {

@@ -5,7 +5,7 @@
 
 #include "work.hpp"
 
-/// Loops that run for a time and count frames: for a guest whose clock is the wall's.
+/// Loops that run for a given time and count frames. They need a guest that runs in real time.
 namespace baselines {
 
 class Deadline {
@@ -13,7 +13,7 @@ class Deadline {
   explicit Deadline(double seconds)
       : end_(Clock::now() + std::chrono::duration_cast<Clock::duration>(Seconds(seconds))) {}
 
-  /// Looks at the clock now and then only: a look costs more than a burst.
+  /// Reads the clock only once in 64 calls, because reading it costs more than a burst.
   [[nodiscard]] bool reached() noexcept { return ++looks_ % 64 == 0 && Clock::now() >= end_; }
 
  private:
@@ -23,7 +23,7 @@ class Deadline {
   std::uint32_t looks_ = 0;
 };
 
-/// Sends what it holds; what finds no room is tried again in the next round.
+/// Sends the packets once, and returns the number of sent ones. The caller retries the rest in its next round.
 template <class Side, unsigned B>
 [[gnu::always_inline]] inline std::uint32_t pass_on(Side& side, unsigned port,
                                                     typename Side::template Packets<B>& packets) {
@@ -32,7 +32,8 @@ template <class Side, unsigned B>
   return had - packets.size();
 }
 
-/// Both ways between two ports of one hub, a burst going round on each, as testpmd's io forwarding does after tx_first.
+/// Forwards in both directions between two ports of one hub. One burst circulates in each direction, as in testpmd's io
+/// forwarding after tx_first.
 template <class Side, unsigned B>
 std::uint64_t forward_for(Side& side, double seconds) {
   typename Side::template Packets<B> there;
@@ -54,7 +55,7 @@ std::uint64_t forward_for(Side& side, double seconds) {
   return frames;
 }
 
-/// Port 0 sends; every frame is a fresh one.
+/// Port 0 sends. Each frame is allocated and filled anew.
 template <class Side, unsigned B>
 std::uint64_t txonly_for(Side& side, double seconds) {
   const Frame frame = broadcast_frame();
@@ -71,7 +72,7 @@ std::uint64_t txonly_for(Side& side, double seconds) {
   return frames;
 }
 
-/// Port 0 receives what somebody else sends.
+/// Port 0 receives the frames of another sender.
 template <class Side, unsigned B>
 std::uint64_t rxonly_for(Side& side, double seconds) {
   typename Side::template Packets<B> packets;

@@ -9,13 +9,13 @@
 #include <string>
 #include <vector>
 
-/// The work that every side does, word for word the same: only what a `Side` calls differs. A side has
+/// The work that is measured. The code is the same for each side; only the functions of `Side` differ. A side has
 ///
-///     template <unsigned B> struct Packets;     up to B frames; .size() says how many
-///     bool alloc(Packets<B>&)                   B empty buffers
-///     void fill(Packets<B>&, const Frame&)      makes each of them that frame
-///     void tx(unsigned port, Packets<B>&)       sends from the front; what did not fit stays
-///     void rx(unsigned port, Packets<B>&)       receives behind what is there
+///     template <unsigned B> struct Packets;     up to B frames; .size() is their number
+///     bool alloc(Packets<B>&)                   allocates B empty buffers
+///     void fill(Packets<B>&, const Frame&)      writes the frame to each buffer
+///     void tx(unsigned port, Packets<B>&)       sends from the front; keeps unsent frames
+///     void rx(unsigned port, Packets<B>&)       appends received frames
 ///     void free(Packets<B>&)
 namespace baselines {
 
@@ -34,7 +34,7 @@ inline Frame broadcast_frame() {
   return frame;
 }
 
-/// Where QEMU counts instructions (-icount shift=0), the time stamp counter is that count.
+/// Reads the time stamp counter. With QEMU's -icount shift=0 it is the number of executed instructions.
 [[gnu::always_inline]] inline std::uint64_t stamp() noexcept {
   std::uint32_t low = 0;
   std::uint32_t high = 0;
@@ -42,7 +42,7 @@ inline Frame broadcast_frame() {
   return std::uint64_t{high} << 32 | low;
 }
 
-/// What two stamps cost when nothing lies between them.
+/// The cost of two successive stamps.
 inline std::uint64_t stamp_cost() noexcept {
   std::uint64_t least = UINT64_MAX;
   for (int i = 0; i < 100; ++i) {
@@ -58,7 +58,7 @@ inline std::uint64_t stamp_cost() noexcept {
   std::exit(1);
 }
 
-/// A poll that finds nothing for so long will never find anything: frames were lost.
+/// After this many empty polls the expected frames count as lost.
 constexpr std::uint32_t kMaxEmptyPolls = 1'000'000;
 
 template <class Side, unsigned B>
@@ -81,7 +81,8 @@ struct Parts {
   std::uint64_t alloc = 0, fill = 0, tx = 0, rx = 0, free = 0;
 };
 
-/// Port 0 sends bursts, port 1 receives each before the next is made. With `kInParts` each step is measured by itself.
+/// Port 0 sends bursts. Port 1 receives each burst before the next one is built. With `kInParts` each step is measured
+/// separately.
 template <bool kInParts, class Side, unsigned B>
 std::uint64_t lockstep(Side& side, std::uint64_t rounds, Parts& parts) {
   const Frame frame = broadcast_frame();
@@ -110,7 +111,8 @@ std::uint64_t lockstep(Side& side, std::uint64_t rounds, Parts& parts) {
   return stamp() - start;
 }
 
-/// Frames go round: what port 1 sends arrives at port 0, which hands it to port 1 again. Nobody looks into them.
+/// Frames circulate: frames that port 1 sends arrive at port 0, and are forwarded to port 1 again. Their bytes are not
+/// accessed.
 template <class Side, unsigned B>
 std::uint64_t forward(Side& side, std::uint64_t rounds) {
   typename Side::template Packets<B> packets;
@@ -128,7 +130,7 @@ std::uint64_t forward(Side& side, std::uint64_t rounds) {
   return took;
 }
 
-/// Port 0 sends as fast as it can; nobody receives.
+/// Port 0 sends as fast as possible. No port receives.
 template <class Side, unsigned B>
 std::uint64_t txonly(Side& side, std::uint64_t rounds) {
   const Frame frame = broadcast_frame();
@@ -142,7 +144,7 @@ std::uint64_t txonly(Side& side, std::uint64_t rounds) {
   return stamp() - start;
 }
 
-/// Polls of a queue that nothing arrives at.
+/// Polls a queue that receives no frames.
 template <class Side, unsigned B>
 std::uint64_t empty_poll(Side& side, std::uint64_t rounds) {
   typename Side::template Packets<B> packets;

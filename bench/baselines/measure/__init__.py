@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Pollux beside its baselines on the same work: bench/baselines/README.md."""
+"""Compares Pollux with its baselines on the same work: bench/baselines/README.md."""

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Instructions a frame over VFIO in the guest, counted exactly: QEMU's -icount makes the time stamp counter that count."""
+"""Counts the instructions per frame over VFIO in the guest, exactly: with QEMU's -icount the time stamp counter counts
+executed instructions."""
 
 import dataclasses
 
@@ -12,14 +13,14 @@ CASES = ("lockstep", "parts", "forward", "txonly", "empty_poll")
 PARTS = ("alloc", "fill", "tx", "rx", "free")
 BURSTS = (32, 1)
 LINKS = ("static", "shared")
-# A multiple of both bursts; at a hundred thousand, totals repeat to some parts in a million.
+# A multiple of both bursts. With about 100,000 frames, totals are reproducible to a few parts per million.
 FRAMES = 102_400
 SECONDS = 300
 
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """One of the applications, and how it is run. The guest's processor has AVX2, and no more."""
+    """An application and its arguments. The guest's processor has AVX2 and no wider SIMD."""
     who: str
     link: str
     path: str
@@ -28,7 +29,7 @@ class Variant:
 
 
 def variants(quick: bool) -> list[Variant]:
-    """In turns: ours and theirs after each other, linked the same way."""
+    """The variants in order: those of Pollux and DPDK that are linked the same way follow each other."""
     cases = " ".join(f"--case {case}" for case in CASES)
     chosen = [
         Variant("pollux", "static", "simd", f"--path avx2 {cases}"),
@@ -57,7 +58,7 @@ def measure(session: Session, figures: Figures) -> None:
 
 
 def named(case: str) -> str:
-    """A case's name among the figures."""
+    """The name of a case in the figures."""
     return {"lockstep": "alloc_fill_tx_rx_free"}.get(case, case)
 
 

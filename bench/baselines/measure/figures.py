@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Measured figures: gathered over repetitions, printed side by side, kept as JSON."""
+"""Collects measured figures over repetitions, prints them side by side, and saves them as JSON."""
 
 import json
 import pathlib
@@ -7,14 +7,14 @@ import statistics
 
 from pollux_lab.errors import LabError
 
-# What tells one figure from another; `link` is static or shared, `path` the variant of the receive and transmit code.
+# These keys identify a figure. `link` is static or shared; `path` is the variant of the receive and transmit code.
 KEYS = ("where", "case", "who", "path", "link", "burst")
 OURS = "pollux"
 QUANTITIES = ("instructions", "cycles", "mpps")
 
 
 class Figures:
-    """Samples by what they measure, in the order in which they first came."""
+    """Samples, grouped by key, in the order of each key's first sample."""
 
     def __init__(self):
         self._samples: dict[tuple, dict[str, list[float]]] = {}
@@ -41,25 +41,25 @@ def _summary(quantity: str, samples: list[float]) -> dict:
               f"{quantity}_max": max(samples)}
     if quantity != "instructions":
         return spread
-    # Instructions repeat, so that the plain key is the figure; its spread shows how well.
+    # Instruction counts are reproducible, so the median has the plain key. The spread shows how reproducible it is.
     return {"instructions": spread.pop("instructions_median"), **spread}
 
 
 def save(path: pathlib.Path, rows: list[dict]) -> None:
-    """Appends to the list in the file, if there is one."""
+    """Appends the rows to the list in the file. Creates the file if it does not exist."""
     earlier = []
     if path.exists():
         try:
             earlier = json.loads(path.read_text() or "[]")
         except ValueError as error:
-            raise LabError(f"{path} is no JSON: {error}", "name another file") from error
+            raise LabError(f"{path} is not JSON: {error}", "name another file") from error
         if not isinstance(earlier, list):
-            raise LabError(f"{path} holds no list", "name another file")
+            raise LabError(f"{path} contains no list", "name another file")
     path.write_text(json.dumps(earlier + rows, indent=1) + "\n")
 
 
 def table(title: str, rows: list[dict], quantity: str) -> str:
-    """One line a case and burst with what each took, and how many times ours the others took."""
+    """One block per case and burst, with a line per program: its figure, and the ratio to the figure of Pollux."""
     lines = [title]
     others = [name for name in QUANTITIES if name != quantity]
     groups: dict[tuple, list[dict]] = {}
@@ -78,7 +78,7 @@ def table(title: str, rows: list[dict], quantity: str) -> str:
 
 
 def _ours(members: list[dict], row: dict) -> dict | None:
-    """What a figure is compared with: ours, linked the same way where there is a choice."""
+    """The row of Pollux that `row` is compared with: preferably the one that is linked the same way."""
     ours = [member for member in members if member["who"] == OURS]
     return next((member for member in ours if member.get("link") == row.get("link")), ours[0] if ours else None)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Guests for measuring in: two ports on one hub, the programs of both sides aboard."""
+"""Guests for measurements: two ports on one hub, and the programs of both sides."""
 
 import contextlib
 import json
@@ -13,8 +13,8 @@ from pollux_lab.machine import Hub, Machine, Port
 
 from .tell import tell
 
-# Libraries lie beside the programs: where the build has them, the guest may have a file system of its own. DPDK wants a place
-# for its files, and loads no drivers where anybody may write into a folder above theirs.
+# The shared libraries are in /bin beside the programs, because the guest may mount a file system of its own over the path of the
+# build. DPDK needs /var/run for its files, and loads no drivers below a folder that everybody can write to.
 RUN = "mkdir -p /var/run; chmod 755 /; export LD_LIBRARY_PATH=/bin; "
 
 
@@ -28,14 +28,14 @@ def guest(kernel: Kernel, programs: list[pathlib.Path], icount: bool, memory_mib
 
 
 def bind(running: Guest) -> str:
-    """Gives both ports to vfio-pci; their addresses as one word each."""
+    """Binds both ports to vfio-pci. Returns their addresses, separated by a space."""
     addresses = " ".join(running.machine.addresses())
     running.check(f"modprobe -a igb vfio-pci && pollux bind {addresses}", 120)
     return addresses
 
 
 def lines_of(running: Guest, command: str, seconds: float) -> list[dict]:
-    """Runs one of the applications; the lines of JSON that it printed."""
+    """Runs one of the applications. Returns the lines of JSON that it printed."""
     out = running.check(RUN + command, seconds)
     lines = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
     if not lines:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Instructions a frame through the kernel's own driver of the card, on the same ports and counted the same way: its
-generator, packet sockets with and without rings, and AF_XDP in copy mode. All that the processor does counts: system
-calls, interrupts, the stack."""
+"""Counts the instructions per frame with the kernel's driver of the card, on the same ports and in the same way: the
+kernel's packet generator, packet sockets with and without rings, and AF_XDP in copy mode. The count includes system
+calls, interrupts and the network stack."""
 
 import pathlib
 import shutil
@@ -19,7 +19,8 @@ SECONDS = 300
 RING = 512
 SOCKETS = ("af_packet", "af_packet_ring", "af_xdp")
 RUNS = (("pktgen", "txonly"), *((kind, case) for case in ("txonly", "lockstep") for kind in SOCKETS))
-# Interrupts at once, since the loops that wait for a frame would be counted; rings as everywhere here.
+# Disables interrupt moderation, because the instructions of waiting loops would be counted. The ring sizes are the same as in
+# the other measurements.
 PREPARE = """modprobe -a igb pktgen || exit 1
 [ ! -e /proc/sys/net/ipv6 ] || echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6
 for address in {addresses}; do
@@ -45,7 +46,7 @@ def measure(session: Session, figures: Figures) -> None:
         for repetition in range(1 if session.quick else 2):
             for kind, case in RUNS:
                 tell(f"[kernel] {kind}, {case}, repetition {repetition + 1}")
-                # Who only sends sends to nobody.
+                # In txonly the receiver is down.
                 interfaces = f"{one} {other}" if case == "lockstep" else one
                 running.check(RECEIVER_UP.format(other) if case == "lockstep" else f"ip link set {other} down")
                 command = f"kernel_app {kind} {bursts} --frames {FRAMES} --case {case} {interfaces}"
@@ -58,14 +59,14 @@ def measure(session: Session, figures: Figures) -> None:
 
 
 def _sent(running: Guest, interface: str) -> int:
-    """Frames that the card has taken, by the driver's count."""
+    """The number of frames that the card has sent, as counted by the driver."""
     return int(running.check(f"cat /sys/class/net/{interface}/statistics/tx_packets"))
 
 
 def _check_sent(sent: int, command: str) -> None:
-    """Where nobody receives, nobody counts what arrives: a frame that never left would make sending look cheap. The
-    last ones of AF_XDP may still be in its ring at the end."""
+    """Checks that the card sent all frames, because unsent frames would make sending look cheap. The last frames of
+    AF_XDP may still be in its ring at the end."""
     wanted = FRAMES * len(BURSTS)
     if sent < wanted - RING:
-        raise LabError(f"'{command}' says that it sent {wanted} frames, but the card took {sent}",
-                       "its side calls frames sent that are not: look at its tx in bench/baselines")
+        raise LabError(f"'{command}' reports {wanted} sent frames, but the card sent {sent}",
+                       "its tx() counts unsent frames as sent: see bench/baselines")

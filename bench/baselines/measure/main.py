@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Measures Pollux beside its baselines on the same work and prints the figures side by side."""
+"""Measures Pollux and its baselines on the same work, and prints the figures side by side."""
 
 import argparse
 import pathlib
@@ -41,7 +41,7 @@ def main() -> int:
 
 
 def references(rows: list[dict], measured: list[dict]) -> list[dict]:
-    """Ours of an earlier case, where none is among these rows."""
+    """If `rows` contain no figures of Pollux: those that were measured before for the same cases."""
     if any(row["who"] == OURS for row in rows):
         return []
     wanted = {(row["where"], row["case"]) for row in rows}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The libraries without a card, on this machine's own processor: both programs in turns, on one core."""
+"""Measures the libraries without a card on this machine's processor. The two programs run alternately on one core."""
 
 import contextlib
 import json
@@ -15,7 +15,7 @@ from .session import Session
 from .tell import tell
 
 SECONDS = 120
-# Each side's pool is 18 MiB; DPDK wants some for itself.
+# Each side's pool has 18 MiB, and DPDK needs more for itself.
 HUGE_PAGES = 48
 TOTAL = pathlib.Path("/proc/sys/vm/nr_hugepages")
 
@@ -26,7 +26,7 @@ def measure(session: Session, figures: Figures) -> None:
     with huge_pages() as there:
         environment = dict(os.environ, **({} if there else {"BASELINES_NO_HUGE_PAGES": "1"}))
         if not there:
-            tell(f"[native] without huge pages, which costs both sides: 'echo {HUGE_PAGES} > {TOTAL}' as root gives some")
+            tell(f"[native] runs without huge pages, which makes both sides slower; as root, 'echo {HUGE_PAGES} > {TOTAL}' reserves some")
         repetitions = 3 if session.quick else 7
         for repetition in range(repetitions):
             tell(f"[native] repetition {repetition + 1} of {repetitions}")
@@ -39,13 +39,13 @@ def run(program: pathlib.Path, processor: int, environment: dict[str, str]) -> l
     done = subprocess.run([str(program), str(processor)], capture_output=True, text=True, stdin=subprocess.DEVNULL,
                           timeout=SECONDS, env=environment)
     if done.returncode != 0:
-        raise LabError(f"{program.name} ended with status {done.returncode}", "read what it said", done.stderr[-2000:])
+        raise LabError(f"{program.name} ended with status {done.returncode}", "see its output", done.stderr[-2000:])
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 @contextlib.contextmanager
 def huge_pages() -> Iterator[bool]:
-    """Whether there are enough; asks for more, and gives them back, where that is allowed."""
+    """Reserves missing huge pages, if permitted, and releases them at the end. Yields whether there are enough."""
     total, missing = int(TOTAL.read_text()), HUGE_PAGES - free_huge_pages()
     if missing <= 0:
         yield True
@@ -58,7 +58,7 @@ def huge_pages() -> Iterator[bool]:
     try:
         yield free_huge_pages() >= HUGE_PAGES
     finally:
-        # Unless somebody else asked for some meanwhile.
+        # Does not release them if another process has reserved more meanwhile.
         if int(TOTAL.read_text()) <= total + missing:
             TOTAL.write_text(str(total))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Frames a second in a guest with the wall's clock, testpmd beside ours. The emulated card is most of the cost."""
+"""Measures frames per second of Pollux and testpmd in a guest that runs in real time. The emulated card is most of the cost."""
 
 import contextlib
 import pathlib
@@ -16,18 +16,18 @@ from .session import Session
 from .tell import tell
 
 BURST = 32
-# Ports are brought up and down in that time, too.
+# Added to each timeout for starting and stopping the ports.
 GRACE_SECONDS = 60
-# testpmd needs that long until frames flow.
+# testpmd needs this time before frames flow.
 START_SECONDS = 9
-# Of QEMU, which happens where it emulates two processors; a repetition that was cut short is done again.
+# QEMU may crash when it emulates two processors. An interrupted repetition is repeated, up to this many times.
 CRASHES = 5
-# So that it is the wire's 64 bytes with FCS, as everywhere here.
+# Without FCS: 64 bytes on the wire, as in all measurements.
 FRAME = 60
-# Frames that go round: a burst on each way, as testpmd's --tx-first has it.
+# Circulating frames: one burst in each direction, as with testpmd's --tx-first.
 ROUND = 2 * BURST
 TESTPMD = pathlib.Path("/usr/bin/dpdk-testpmd")
-# What testpmd loads by name at run time.
+# testpmd loads these at run time by name.
 DRIVERS = ("librte_net_e1000.so", "librte_mempool_ring.so")
 
 
@@ -49,7 +49,7 @@ def measure(session: Session, figures: Figures) -> None:
             crashes += 1
             if crashes > CRASHES:
                 raise
-            tell(f"{error.what}; going on in a new guest")
+            tell(f"{error.what}; continuing in a new guest")
 
 
 def driver(name: str) -> pathlib.Path:
@@ -83,7 +83,7 @@ class Rates:
 
     @contextlib.contextmanager
     def _generator(self):
-        """Ours, at the other port, whoever receives."""
+        """Runs Pollux as the sender at the other port, for each of the receivers."""
         self._guest.check(
             f"{RUN} spawn generator pollux_app_static --burst {BURST} --case txonly --seconds 600 {self._ports[1]}")
         try:
@@ -104,7 +104,8 @@ class Rates:
         return lines[0]["mpps"]
 
     def _testpmd(self, mode: str, more: str, ports: list[str]) -> float:
-        """The mean of its own figures of a second, of all ports together; the first and the last are not whole."""
+        """The mean of the rates that testpmd prints each second, summed over all ports. Skips the first and the last second,
+        which are incomplete."""
         allowed = " ".join(f"-a {port}" for port in ports)
         out = self._guest.check(
             f"{RUN} timeout -s INT {self._seconds + START_SECONDS} dpdk-testpmd -l 0,1 --in-memory --no-telemetry"

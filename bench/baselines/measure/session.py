@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What all measurements of a run share."""
+"""The settings that all measurements of a run share."""
 
 import dataclasses
 import pathlib

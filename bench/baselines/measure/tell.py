@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Progress goes to standard error, so that standard output holds figures only."""
+"""Prints progress to standard error, so that standard output contains only figures."""
 
 import sys
 
