@@ -23,7 +23,7 @@ Result<unsigned> poll_for(std::span<pollfd> descriptors, Duration limit) {
   const timespec timeout{.tv_sec = seconds.count(), .tv_nsec = (limit - seconds).count()};
   const int ready = ::ppoll(descriptors.data(), descriptors.size(), &timeout, nullptr);
   if (ready < 0 && errno == EINTR) {
-    // The kernel leaves them as they were.
+    // poll(2) does not say what they are after an error.
     for (pollfd& descriptor : descriptors) descriptor.revents = 0;
     return 0U;
   }
