@@ -90,7 +90,7 @@ void measure_forward(const char* name, const char* path, Port& port) {
   baselines::measure(name, path, B, [&](unsigned objects) {
     for (unsigned i = 0; i < objects; i += B) {
       if (rx.rx_burst(burst) != B) baselines::give_up("fewer frames than expected");
-      if (tx.tx_burst(burst) != B) baselines::give_up("a frame was not taken");
+      if (tx.tx_burst(burst) != B) baselines::give_up("a frame was not enqueued");
     }
   });
 }
@@ -103,7 +103,7 @@ void put_on_the_way(Port& port, MempoolCache& cache) {
     if (data == nullptr) baselines::give_up("no room in an mbuf");
     std::memset(data, 0xFF, 60);  // broadcast, so that it passes the ring port's filters
   }
-  if (port.tx(0).tx_burst(burst) != 64) baselines::give_up("a frame was not taken");
+  if (port.tx(0).tx_burst(burst) != 64) baselines::give_up("a frame was not enqueued");
 }
 
 }  // namespace

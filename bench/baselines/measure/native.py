@@ -26,7 +26,8 @@ def measure(session: Session, figures: Figures) -> None:
     with huge_pages() as there:
         environment = dict(os.environ, **({} if there else {"BASELINES_NO_HUGE_PAGES": "1"}))
         if not there:
-            tell(f"[native] runs without huge pages, which makes both sides slower; as root, 'echo {HUGE_PAGES} > {TOTAL}' reserves some")
+            tell(f"[native] runs without huge pages, which makes both sides slower; "
+                 f"as root, 'echo {HUGE_PAGES} > {TOTAL}' reserves some")
         repetitions = 3 if session.quick else 7
         for repetition in range(repetitions):
             tell(f"[native] repetition {repetition + 1} of {repetitions}")

@@ -1,32 +1,32 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The machines that the cases run on. Ports stay with the kernel's igb, and down, until a case takes them."""
+"""The machines that the cases run on. Each port is bound to the kernel's igb and is down until a case uses it."""
 
 from pollux_lab.cases import Boot
 from pollux_lab.machine import Hub, Machine, Outside, Port
 
-# Wires to this process.
+# Ports whose wire leads to this process.
 A, B = 0, 1
-# Wires inside QEMU: C to the generator port G, D to the generator port H.
+# Ports on wires inside QEMU: C is wired to the generator's port G, and D to its port H.
 C, D, G, H = 2, 3, 4, 5
 # Two cards in one IOMMU group.
 TWIN, OTHER_TWIN = 6, 7
 
 _LOAD = "modprobe -a igb vfio-pci"
 
-# One processor: what it does is the same each time, and QEMU's emulation of several is less steady.
+# One processor makes runs reproducible; QEMU's emulation of several processors is less stable.
 LAB = Boot("one processor, igb cards behind an IOMMU", lambda: Machine([
     Port(Outside()), Port(Outside()),
     Port(Hub(0)), Port(Hub(1)), Port(Hub(0)), Port(Hub(1)),
     Port(Hub(2)), Port(Hub(3), twin=True),
 ], cpus=1), _LOAD)
 
-# The same numbers, so that both generator and forwarder have a processor; A and B stay idle.
+# Two processors: one for the generator, one for the forwarder. The ports have the same numbers; A and B are not used.
 TWO_CPUS = Boot("two processors, igb cards behind an IOMMU", lambda: Machine([
     Port(Outside()), Port(Outside()),
     Port(Hub(0)), Port(Hub(1)), Port(Hub(0)), Port(Hub(1)),
 ], cpus=2), _LOAD)
 
-# The tests' own kernel has IOMMUFD, devices' own files and VFIO's no-IOMMU mode; its drivers are built in.
+# The small kernel supports IOMMUFD, VFIO device files (cdev) and VFIO's no-IOMMU mode. Its drivers are built in.
 SMALL = Boot("small kernel, igb cards behind an IOMMU", lambda: Machine([
     Port(Outside()), Port(Outside()),
     Port(Hub(0)), Port(Hub(1)), Port(Hub(0)), Port(Hub(1)),

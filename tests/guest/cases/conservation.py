@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""No frame disappears unnamed. QEMU's wire drops silently, so both of its ends are counted."""
+"""Every lost frame is accounted for. QEMU's wires drop frames without a counter, so frames are counted at both ends of a wire."""
 
 from cases.boots import C, D, G, H, TWO_CPUS
 from pollux_lab.cases import Bench, case, require
@@ -16,28 +16,28 @@ def through_the_hubs(bench: Bench, options: str) -> tuple[dict, Summary]:
 
 
 def counted_alike(generator: dict, forwarder: Summary) -> tuple[tuple[int, ...], str]:
-    """Frames sent, received, sent on and received, as the programs counted them. The cards must have counted the same at
-    each of the four places, so that what is missing went on a wire."""
+    """Returns the programs' counts: sent by the generator, received and sent by the forwarder, received by the generator. The
+    cards' counts must be the same at each of the four places, so that a missing frame was lost on a wire."""
     counts = (generator["sent"], forwarder.received, forwarder.sent, generator["received"])
     at_cards = (card_counts(generator, "tx_packets")[0], card_counts(forwarder.raw, "rx_packets")[0],
                 card_counts(forwarder.raw, "tx_packets")[1], card_counts(generator, "rx_packets")[1])
-    story = f"sent, received, sent on, received: programs {counts}, cards {at_cards}; {forwarder}"
+    story = f"sent, received, forwarded, received: programs {counts}, cards {at_cards}; {forwarder}"
     require(counts == at_cards, story)
     require(forwarder.conserved and generator["conserved"], f"the counts do not add up: {story}")
     require(not (generator["corrupt"] or generator["duplicated"] or generator["reordered"]),
-            f"arrived otherwise than sent: {generator}")
+            f"frames arrived corrupt, duplicated or reordered: {generator}")
     return counts, story
 
 
 def card_counts(summary: dict, counter: str) -> list[int]:
-    """What the cards themselves counted, in the order of the command line."""
+    """The counter's value at each card, in the order of the command line."""
     return [card[counter] for card in summary["cards"]]
 
 
 @case(TWO_CPUS)
 def programs_and_cards_count_the_same_frames(bench: Bench) -> None:
-    # With fewer on their way than a ring holds QEMU's hub loses a frame in a hundred thousand now and then, without a
-    # counter; where it does, the two cards on that wire show it, and nothing else may be missing anywhere.
+    # The window is smaller than a ring, so no ring overflows. QEMU's hub occasionally loses a frame in a hundred thousand, without
+    # a counter. The counts of the two cards on that wire show this loss; no other frame may be missing.
     generator, forwarder = through_the_hubs(bench, f"--count {COUNT} --size 64 --window 256")
     counts, story = counted_alike(generator, forwarder)
     require(not forwarder.dropped and counts[0] == COUNT and counts[1] == counts[2], story)
@@ -49,24 +49,24 @@ def at_full_rate_each_loss_has_a_place(bench: Bench) -> None:
     bench.bind(C, D, G, H)
     with bench.l2fwd(C, D) as l2fwd:
         start_generator(bench, "--seconds 6")
-        # While it stands still its receive ring overflows: there is a loss to be placed.
+        # Stops the forwarder for a second, so that its receive ring overflows and frames are lost.
         bench.guest.check("interrupt l2fwd STOP; sleep 1; interrupt l2fwd CONT")
         generator = summary_in(bench.guest.check("finish generator 30", 40))
         forwarder = l2fwd.stop()
     counts, story = counted_alike(generator, forwarder)
     before, named, behind = counts[0] - counts[1], forwarder.dropped, counts[2] - counts[3]
-    require(before > 0, f"nothing was lost though the forwarder stood still: {story}")
+    require(before > 0, f"no frame was lost although the forwarder was stopped: {story}")
     require(behind >= 0 and generator["lost"] == before + named + behind,
-            f"lost {generator['lost']}, of which before the forwarder {before}, in it {named}, behind it {behind}: {story}")
+            f"lost {generator['lost']}: {before} before the forwarder, {named} in it, {behind} after it: {story}")
 
 
 def start_generator(bench: Bench, options: str) -> None:
-    """Until it says what it has sent in its first second."""
+    """Starts the generator, and waits until it reports frames sent in its first second."""
     words = f"pktgen {bench.uri(G)} {bench.uri(H)} --json --check --size 64 {options}"
     bench.guest.check(f"spawn generator {words}; await_line generator '\"sent\":[1-9]' 30", 40)
 
 
-# What a process holds, each a number. VmLck is what VFIO's type1 container pinned, VmPin what an IOMMUFD did.
+# Fields of /proc/PID/status. VmLck includes the memory pinned by VFIO's type1 container, VmPin that of an IOMMUFD.
 HELD = ["VmData", "VmLck", "VmPin", "HugetlbPages", "Threads"]
 FOOTPRINT = f"""
 for name in l2fwd generator; do
@@ -77,13 +77,13 @@ for name in l2fwd generator; do
 done
 echo guest:free_huge_pages $(free_huge_pages)
 """
-# Resident memory of the heap and the stack may grow by what a program touches for the first time, once: KiB.
+# The resident memory of heap and stack may grow by this many KiB, when a program touches a page for the first time.
 TOUCHED_LATER = 64
 
 
 def footprint(bench: Bench) -> dict[str, int]:
     found = {name: int(value) for name, value in map(str.split, bench.guest.check(FOOTPRINT).splitlines())}
-    require(len(found) == 2 * (len(HELD) + 3) + 1, f"the guest does not tell all: {found}")
+    require(len(found) == 2 * (len(HELD) + 3) + 1, f"values are missing in the guest's output: {found}")
     return found
 
 
@@ -91,7 +91,7 @@ def require_same_footprint(before: dict[str, int], after: dict[str, int]) -> Non
     grown = {name: (before[name], after[name]) for name in before
              if after[name] != before[name] and not name.endswith(":RssAnon")
              or after[name] > before[name] + TOUCHED_LATER}
-    require(not grown, f"before and after: {grown}")
+    require(not grown, f"resources grew (before, after): {grown}")
 
 
 def leave_nothing_behind(bench: Bench, seconds: int) -> None:
@@ -103,7 +103,7 @@ def leave_nothing_behind(bench: Bench, seconds: int) -> None:
         require_same_footprint(before, footprint(bench))
         generator = summary_in(bench.guest.check("interrupt generator; finish generator 30", 40))
         forwarder = l2fwd.stop()
-    # With what is still out they do not add up.
+    # If a buffer is still allocated, the counts do not add up.
     require(forwarder.conserved and generator["conserved"], f"the counts do not add up: {forwarder}; {generator}")
     require(forwarder.sent > 0 and generator["received"] > 0, f"nothing was forwarded: {forwarder}; {generator}")
     require(not generator["corrupt"], f"{generator['corrupt']} frames arrived corrupt")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What l2fwd does to frames that come from outside the guest: every byte is known, every frame is judged."""
+"""l2fwd forwards frames that come from outside the guest. Every byte is known, and every frame is checked."""
 
 from cases.boots import A, B, LAB
 from pollux_lab import frames, traffic
@@ -14,14 +14,14 @@ def pass_frames(bench: Bench, into: int, out_of: int, expect, count: int = COUNT
     verdict = traffic.send_through(bench.near(into), bench.near(out_of), frames.FrameMaker(sizes), count, expect,
                                    window=window)
     require(verdict.clean and verdict.sent == count, f"of {count}: {verdict}")
-    require(verdict.by_scapy > 0, "scapy was asked about none of them")
+    require(verdict.by_scapy > 0, "scapy checked none of the frames")
     return verdict.intact
 
 
 def require_counts(summary, passed: int) -> None:
     require(summary.conserved, f"the counts do not add up: {summary}")
     require(summary.received == passed and summary.sent == passed and not summary.dropped,
-            f"{passed} frames passed, but l2fwd says: {summary}")
+            f"{passed} frames passed, but l2fwd reports: {summary}")
 
 
 @case(LAB)
@@ -56,7 +56,7 @@ def jumbo_frames_pass_whole(bench: Bench) -> None:
     bench.bind(A, B)
     with bench.l2fwd(A, B, options="--mtu 9500") as l2fwd:
         expect = frames.rewritten_by_l2fwd(bench.macs[B], 1)
-        # Five buffers a frame: a window of 64 of them still fits a ring.
+        # A frame takes five buffers, so a window of 64 frames fits into a ring.
         passed = pass_frames(bench, A, B, expect, 1000, JUMBO_SIZES, window=64)
         passed += pass_frames(bench, A, B, expect, 500, [9514], window=64)
         require_counts(l2fwd.stop(), passed)
@@ -64,24 +64,25 @@ def jumbo_frames_pass_whole(bench: Bench) -> None:
 
 @case(LAB)
 def frames_beyond_the_mtu_end_at_the_card(bench: Bench) -> None:
-    """The card leaves room for a VLAN tag, whether there is one or not. What is longer never gets to the program. The
-    82576 counts it (RLEC: rx_errors); QEMU's drops it without a counter."""
+    """The card accepts 4 bytes more than the MTU needs, for a VLAN tag, also in frames without a tag. It drops longer frames. The
+    82576 counts them (RLEC: rx_errors); QEMU's card does not."""
     beyond = 20
     bench.bind(A, B)
     with bench.l2fwd(A, B) as l2fwd:
         expect = frames.rewritten_by_l2fwd(bench.macs[B], 1)
         for number in range(beyond):
             bench.near(A).send(frames.FrameMaker([1519, 1600, 9000]).frame(number))
-        # One that came through would be unexpected here.
+        # A frame that was too long and passed would be unexpected here, and fail the check.
         passed = pass_frames(bench, A, B, expect, 200) + pass_frames(bench, A, B, expect, 20, [1518])
         summary = l2fwd.stop()
     require_counts(summary, passed)
     card = summary.raw["cards"][0]
-    require(card["rx_packets"] == passed and card["rx_errors"] in (0, beyond), f"{passed} passed, but the card says {card}")
+    require(card["rx_packets"] == passed and card["rx_errors"] in (0, beyond),
+            f"{passed} frames passed, but the card reports {card}")
 
 
-# Four descriptors at once are what the wide code takes: a burst of fewer does not reach it.
-WIDE_BURST = 4
+# The AVX2 code handles groups of four descriptors. Smaller bursts do not use it.
+SIMD_GROUP = 4
 
 
 @case(LAB)
@@ -92,17 +93,17 @@ def frames_pass_intact_by_avx2(bench: Bench) -> None:
         expect = frames.rewritten_by_l2fwd(bench.macs[B], 1)
         passed = pass_frames(bench, A, B, expect)
         passed += pass_frames(bench, B, A, frames.rewritten_by_l2fwd(bench.macs[A], 0))
-        # Frames in one buffer and in several take turns, so that a group of four is now whole and now is not.
+        # Frames of one and of several buffers alternate, so that some groups of four are uniform and some are mixed.
         passed += pass_frames(bench, A, B, expect, 300, [60, 60, 60, 1514, 9514], window=64)
         require_counts(l2fwd.stop(), passed)
     with bench.l2fwd(A, B, options="--path avx2 --mtu 9500") as l2fwd:
-        # What comes while it stands still waits for it, so that it takes groups of four, however fast the machine is.
+        # Stops l2fwd for a second, so that frames accumulate, and l2fwd gets groups of four on machines of any speed.
         bench.guest.check("(interrupt l2fwd STOP; sleep 1; interrupt l2fwd CONT) >/dev/null 2>&1 &")
         passed = pass_frames(bench, A, B, expect, 64, window=64)
         summary = l2fwd.stop()
     require_counts(summary, passed)
     bursts = summary.raw["polls"] * (1 - summary.raw["empty_polls"])
-    require(passed > WIDE_BURST * bursts, f"{passed} frames came in {bursts:.0f} bursts: too few at once")
+    require(passed > SIMD_GROUP * bursts, f"{passed} frames came in {bursts:.0f} bursts, so the bursts were too small")
 
 
 @case(LAB)
@@ -115,7 +116,7 @@ def ordinary_pages_do_where_huge_ones_are_missing(bench: Bench) -> None:
             passed = pass_frames(bench, A, B, frames.rewritten_by_l2fwd(bench.macs[B], 1))
             said = bench.guest.check("cat /run/l2fwd.err")
             require_counts(l2fwd.stop(), passed)
-        require("uses ordinary pages" in said and "nr_hugepages" in said, f"nothing was said about missing huge pages:\n{said}")
+        require("uses ordinary pages" in said and "nr_hugepages" in said, f"there is no message about missing huge pages:\n{said}")
     finally:
         bench.guest.check(f"echo {pages} >/proc/sys/vm/nr_hugepages")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Together with the kernel's own driver: ports given back to it, and two kernels that talk through l2fwd."""
+"""Cases with the kernel's driver: ports are returned to it, and two kernel ports communicate through l2fwd."""
 
 from cases.boots import C, D, G, H, LAB
 from pollux_lab.cases import Bench, case, require
@@ -8,7 +8,7 @@ TRANSFER_KIB = 8192
 
 
 def namespaces(bench: Bench, left: int, right: int) -> str:
-    """Two kernel ports, each in a network namespace of its own, with 10.0.0.1 and 10.0.0.2."""
+    """The script that moves each of two kernel ports to its own network namespace, with the addresses 10.0.0.1 and 10.0.0.2."""
     return f"""
     for side in left right; do ip netns add $side; ip -n $side link set lo up; done
     move() {{
@@ -52,7 +52,7 @@ def ping_and_transfer(bench: Bench) -> None:
         said = bench.guest.check(PING.format(size=size), 60)
         require(" 0% packet loss" in said, said)
     said = bench.guest.check(TRANSFER, 120)
-    require(str(TRANSFER_KIB * 1024) in said, f"the transfer is short: {said}")
+    require(str(TRANSFER_KIB * 1024) in said, f"the transfer is incomplete: {said}")
 
 
 @case(LAB)
@@ -70,7 +70,7 @@ def two_kernels_ping_and_run_tcp_through_l2fwd(bench: Bench) -> None:
 
 @case(LAB)
 def the_kernel_takes_a_port_back_and_passes_traffic(bench: Bench) -> None:
-    """C and G share a wire: once l2fwd had C, the kernel's igb gets it again and talks to G."""
+    """C and G are on one wire. After l2fwd has used C, the kernel's igb takes it back and communicates with G."""
     for _ in range(2):
         bench.bind(C, D)
         with bench.l2fwd(C, D) as l2fwd:

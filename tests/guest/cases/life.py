@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Starting, ending, being killed, starting again."""
+"""l2fwd is started, ended, killed and started again."""
 
 import json
 
@@ -12,7 +12,7 @@ from pollux_lab.programs import summary_in
 
 
 def restart(bench: Bench, times: int) -> None:
-    """Between A and B, which are bound."""
+    """Starts and stops l2fwd between A and B, which must be bound, and passes frames each time."""
     for _ in range(times):
         with bench.l2fwd(A, B) as l2fwd:
             passed = pass_frames(bench, A, B, frames.rewritten_by_l2fwd(bench.macs[B], 1), 100)
@@ -39,17 +39,17 @@ def ctrl_c_under_load_ends_with_counts_that_add_up(bench: Bench) -> None:
             start_generator(bench, "")
             summary = l2fwd.stop(signal)
             generator = summary_in(bench.guest.check("interrupt generator; finish generator 20"))
-        require(generator["sent"] > summary.received, f"the load ended before: {generator}, {summary}")
+        require(generator["sent"] > summary.received, f"the generator ended too early: {generator}, {summary}")
         require(summary.conserved, f"after SIG{signal} the counts do not add up: {summary}")
         require(summary.sent > 0, f"nothing was forwarded before SIG{signal}: {summary}")
 
 
-# Wherever a program could leave a file; what jobs leave in /run is this side's.
+# Lists all files that a program could leave behind. Excludes those in /run that the test's jobs create.
 FILES = "find /dev/shm /dev/hugepages /tmp /var /root /run -type f | grep -v '^/run/job/\\|^/run/l2fwd\\.' | sort"
 
 
 def kill(bench: Bench) -> None:
-    """A forwarder in the middle of its work, outright: no file and no huge page of its own is left."""
+    """Kills a forwarder while it runs. It must leave no file and no allocated huge page."""
     files = bench.guest.check(FILES)
     with bench.l2fwd(A, B) as l2fwd:
         pass_frames(bench, A, B, frames.rewritten_by_l2fwd(bench.macs[B], 1), 100)

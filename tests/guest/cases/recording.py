@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A run over VFIO that is written down, and the same run again on this machine, where there is no card."""
+"""Records a run over VFIO, and replays it on this machine without a card."""
 
 import pathlib
 import subprocess
@@ -15,7 +15,7 @@ from scapy.utils import RawPcapReader
 
 COUNT = 400
 RUN = ["--no-mac-updating", "--packets", str(COUNT)]
-# Whatever does not depend on how long the run took.
+# Values of the summary that do not depend on the duration of the run.
 LASTING = ["received", "sent", "drops", "in_flight", "mbufs_out"]
 
 
@@ -33,16 +33,16 @@ def a_recording_replays_without_the_cards(bench: Bench) -> None:
         for file, copy in zip(files, copies):
             copy.write_bytes(bench.guest.read(file))
         bench.guest.check(f"rm {' '.join(files)}")
-        # Registers: a driver that does anything else than the recorded one finds its card removed.
+        # Registers: if an access differs from the recording, the replayed card behaves as removed.
         replayed = replay(bench, f"replay:{copies[0]}", f"replay:{copies[1]}")
         require(lasting(replayed) == lasting(recorded.raw), f"recorded {recorded.raw}\nreplayed {replayed}")
-        # Frames: what the driver receives from the file is what was sent into the card.
+        # Frames: the driver receives from the file the frames that were sent to the card.
         capture = pathlib.Path(folder, "replayed.pcap")
         replay(bench, f"replay:{copies[0]}", f"pcap:out={capture}")
         got = [frame for frame, _ in RawPcapReader(str(capture))]
     maker = frames.FrameMaker()
     wrong = [number for number, frame in enumerate(got) if frame != maker.frame(number)]
-    require(len(got) == COUNT and not wrong, f"{len(got)} frames of {COUNT}, not as sent: {wrong[:10]}")
+    require(len(got) == COUNT and not wrong, f"{len(got)} frames of {COUNT}; these differ from the sent ones: {wrong[:10]}")
 
 
 def lasting(summary: dict) -> dict:
@@ -51,7 +51,7 @@ def lasting(summary: dict) -> dict:
 
 
 def replay(bench: Bench, *ports: str) -> dict:
-    """On this machine, as an ordinary program: it needs neither the guest nor a card."""
+    """Runs l2fwd on this machine. A replay needs neither the guest nor a card."""
     words = [str(bench.guest.program("l2fwd")), *ports, *RUN, "--json"]
     done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     require(done.returncode == 0, f"{' '.join(words)} ended with status {done.returncode}\n{done.stderr}")

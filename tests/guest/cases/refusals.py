@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What goes wrong with binding and VFIO in real life, each provoked, each with the message that mends it."""
+"""Errors of binding and VFIO that occur in practice. Each case causes one, and expects a message that says how to fix it."""
 
 import json
 
@@ -16,7 +16,7 @@ for address in {addresses}; do
   echo $address $(driver_of $address) $(basename $(readlink $device/iommu_group)) $(ls $device/net 2>/dev/null)
 done
 """
-# What no program of ours may need more than to refuse.
+# A program must report the error within this time.
 SECONDS = 20
 
 
@@ -30,7 +30,7 @@ def refused_and_unchanged(bench: Bench, port: int, command: str, *parts: str) ->
     before = bench.guest.check(f"driver_of {bench.addresses[port]}")
     refused(bench, command, *parts)
     after = bench.guest.check(f"driver_of {bench.addresses[port]}")
-    require(before == after, f"the refusal changed the driver from {before.strip()} to {after.strip()}")
+    require(before == after, f"the failed command changed the driver from {before.strip()} to {after.strip()}")
 
 
 @case(LAB)
@@ -65,7 +65,7 @@ def a_port_handed_to_a_user_works_for_that_user(bench: Bench) -> None:
 
 
 def works_for_a_user(bench: Bench) -> None:
-    """A and B were handed to the user `plain`, who passes frames between them."""
+    """A and B belong to the user `plain`, who forwards frames between them."""
     bench.guest.check(f"""
     ulimit -l unlimited
     spawn plain {AS_PLAIN} l2fwd {bench.uri(A)} {bench.uri(B)} --json
@@ -73,8 +73,8 @@ def works_for_a_user(bench: Bench) -> None:
     """, 40)
     passed = pass_frames(bench, A, B, frames.rewritten_by_l2fwd(bench.macs[B], 1), 500)
     outcome = bench.guest.check("grep Uid /proc/$(cat /run/plain.pid)/status; interrupt plain; finish plain 20", 40)
-    require("Uid:\t1000\t1000" in outcome, f"it did not run as the user: {outcome}")
-    require(summary_in(outcome)["sent"] == passed, f"{passed} frames passed, but it says: {outcome}")
+    require("Uid:\t1000\t1000" in outcome, f"l2fwd did not run as the user plain: {outcome}")
+    require(summary_in(outcome)["sent"] == passed, f"{passed} frames passed, but l2fwd reports: {outcome}")
 
 
 @case(LAB)
@@ -94,14 +94,14 @@ def refusal_group_not_viable_to_open(bench: Bench) -> None:
     bench.guest.check(f"""
     cd /sys/bus/pci/devices/{address}
     echo vfio-pci >driver_override; echo {address} >driver/unbind; echo {address} >/sys/bus/pci/drivers_probe
-    [ "$(driver_of {address})" = vfio-pci ] || fail vfio-pci did not take it""")
+    [ "$(driver_of {address})" = vfio-pci ] || fail vfio-pci did not bind it""")
     try:
         refused(bench, f"l2fwd {bench.uri(TWIN)}", "group", bench.addresses[OTHER_TWIN])
     finally:
         bench.guest.check(f"""
         cd /sys/bus/pci/devices/{address}
         echo {address} >driver/unbind; echo >driver_override; echo {address} >/sys/bus/pci/drivers_probe
-        [ "$(driver_of {address})" = igb ] || fail igb did not take it back""")
+        [ "$(driver_of {address})" = igb ] || fail igb did not bind it again""")
 
 
 @case(LAB)
@@ -117,7 +117,7 @@ def refusal_group_in_use(bench: Bench) -> None:
     with bench.l2fwd(A, B) as l2fwd:
         refused(bench, f"l2fwd {bench.uri(A)} {bench.uri(B)}", bench.addresses[A], "in use", "process")
         refused(bench, f"pollux unbind {bench.addresses[A]}", bench.addresses[A], "open")
-        # Neither attempt may disturb the one that has it.
+        # Neither attempt may disturb the running l2fwd.
         require_counts(l2fwd_after_traffic(bench, l2fwd), 500)
 
 
@@ -185,14 +185,14 @@ def a_link_local_address_alone_does_not_count(bench: Bench) -> None:
     address = bench.addresses[A]
     bench.guest.check(f"ip link set $(netdev_of {address}) up; await 10 sh -c 'ip -6 addr | grep -q fe80' || fail no fe80")
     bench.bind(A)
-    require(bench.guest.check(f"driver_of {address}").strip() == "vfio-pci", "it was not bound")
+    require(bench.guest.check(f"driver_of {address}").strip() == "vfio-pci", "the port was not bound")
 
 
 @case(LAB)
 def force_takes_a_port_with_an_address(bench: Bench) -> None:
     bench.guest.check(f"ip addr add 192.0.2.1/24 dev $(netdev_of {bench.addresses[A]})")
     bench.bind(A, options="--force")
-    require(bench.guest.check(f"driver_of {bench.addresses[A]}").strip() == "vfio-pci", "it was not bound")
+    require(bench.guest.check(f"driver_of {bench.addresses[A]}").strip() == "vfio-pci", "the port was not bound")
 
 
 @case(LAB)
@@ -202,7 +202,7 @@ def refusal_malformed_and_unknown_addresses(bench: Bench) -> None:
     for command in ("pollux bind 0000:7f:00.0", "pollux unbind 0000:7f:00.0", "pollux info 0000:7f:00.0",
                     "l2fwd vfio:0000:7f:00.0"):
         refused(bench, command, "0000:7f:00.0")
-    # One bad address among good ones: none is taken.
+    # If one of several addresses is invalid, no device is bound.
     refused_and_unchanged(bench, C, f"pollux bind {bench.addresses[C]} 0000:7f:00.0", "0000:7f:00.0")
 
 
@@ -215,13 +215,13 @@ def list_and_info_tell_the_truth(bench: Bench) -> None:
     for line in bench.guest.check(WHAT_SYSFS_SAYS.format(addresses=" ".join(bench.addresses))).splitlines():
         address, *words = line.split()
         truth[address] = words
-    require(found == truth, f"pollux list says {found}, the kernel {truth}")
+    require(found == truth, f"pollux list reports {found}, the kernel {truth}")
     try:
         for up in (True, False):
             bench.guest.set_link(A, up)
             port = json.loads(bench.guest.check(f"pollux info --json {bench.uri(A)}"))["port"]
             told = (port["mac"], port["link_up"], port["link_speed"])
-            require(told == (bench.macs[A], up, 1000 if up else 0), f"with the cable {'in' if up else 'out'}: {told}")
+            require(told == (bench.macs[A], up, 1000 if up else 0), f"with the link {'up' if up else 'down'}: {told}")
     finally:
         bench.guest.set_link(A, True)
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Virtual functions of an igb card: the kernel's own igb has the physical function, makes them and answers their mailboxes; they
-are bound to vfio-pci and driven by igbvf."""
+"""Virtual functions of an igb card. The kernel's igb drives the physical function, creates the virtual functions and answers
+their mailboxes. The virtual functions are bound to vfio-pci and driven by Pollux' igbvf."""
 
 import contextlib
 import json
@@ -16,23 +16,23 @@ from pollux_lab.programs import Forwarder, summary_in
 
 
 def given_mac(index: int) -> str:
-    """What the host gives a function for an address."""
+    """The MAC address that the host assigns to a function."""
     return f"02:f0:00:00:00:{index:02x}"
 
 
 @contextlib.contextmanager
 def functions(bench: Bench, port: int, count: int, given: int = 0):
-    """So many functions of a port's card, whose interface is up; the host gives the first `given` of them an address. Yields their
-    URIs, bound."""
+    """Creates `count` functions on the card of `port`, whose interface is up, and binds them. The host assigns a MAC address to
+    the first `given` of them. Yields their URIs."""
     card = bench.addresses[port]
     name = bench.guest.check(f"netdev_of {card}").strip()
     addresses = "\n".join(f"ip link set {name} vf {index} mac {given_mac(index)}" for index in range(given))
     bench.guest.check(f"""
-    # What the kernel itself would send from its own interface of the card.
+    # Without IPv6 the kernel sends nothing on its own from this interface.
     echo 1 >/proc/sys/net/ipv6/conf/{name}/disable_ipv6
     ip link set {name} up
     echo {count} >/sys/bus/pci/devices/{card}/sriov_numvfs
-    await 10 test -e /sys/bus/pci/devices/{card}/virtfn{count - 1} || fail the kernel made no functions
+    await 10 test -e /sys/bus/pci/devices/{card}/virtfn{count - 1} || fail the kernel created no functions
     {addresses}
     await 20 grep -q 1 /sys/class/net/{name}/carrier || fail {name} has no link
     """, 60)
@@ -50,7 +50,7 @@ def functions(bench: Bench, port: int, count: int, given: int = 0):
 
 
 def forget(wire) -> None:
-    """What the kernel sent there when its interface came up, in an earlier case."""
+    """Discards frames that the kernel sent in an earlier case, when its interface came up."""
     while select.select([wire], [], [], 0)[0]:
         wire.recv(1 << 16)
 
@@ -65,17 +65,18 @@ def info_tells_what_a_virtual_function_is(bench: Bench) -> None:
         given, chosen = (facts(bench, uri) for uri in made)
         listed = bench.guest.check("pollux list")
     require(given["driver"] == "igbvf" and given["card"] == "Intel 82576 virtual function", str(given))
-    require(given["mac"] == given_mac(0), f"the host gave {given_mac(0)}: {given}")
-    require(given["link_up"] and given["link_speed"] == 1000, f"its link is the card's: {given}")
-    require(int(chosen["mac"].split(":")[0], 16) & 3 == 2 and chosen["mac"] != given["mac"], f"one of its own: {chosen}")
-    require("igbvf" in listed, f"the list does not know functions:\n{listed}")
+    require(given["mac"] == given_mac(0), f"the host assigned {given_mac(0)}: {given}")
+    require(given["link_up"] and given["link_speed"] == 1000, f"it must have the card's link: {given}")
+    require(int(chosen["mac"].split(":")[0], 16) & 3 == 2 and chosen["mac"] != given["mac"],
+            f"it must have its own local address: {chosen}")
+    require("igbvf" in listed, f"the list does not contain igbvf:\n{listed}")
 
 
 @case(LAB)
 def l2fwd_forwards_between_two_virtual_functions(bench: Bench) -> None:
-    """Frames from outside to the first leave by the second: both are functions of the card that has that wire."""
+    """Frames from outside arrive at the first function and leave through the second. Both belong to the card on that wire."""
     count = 2000
-    # Without VLAN tags: the physical function's driver lets a function have only the VLANs that it asked for.
+    # Without VLAN tags, because a function receives only the VLANs that it has requested from the physical function's driver.
     maker = frames.FrameMaker(destination=given_mac(0), tagged=False)
     with functions(bench, A, 2, given=2) as made, Forwarder(bench.guest, *made) as l2fwd:
         forget(bench.near(A))
@@ -88,8 +89,8 @@ def l2fwd_forwards_between_two_virtual_functions(bench: Bench) -> None:
 
 @case(LAB)
 def a_virtual_function_pings_the_kernel_through_the_physical_one(bench: Bench) -> None:
-    """The pings come from a kernel's TAP interface with the function's address, pass l2fwd and the function, and are answered by
-    the kernel's own interface of the card."""
+    """A TAP interface with the function's MAC address sends the pings. They pass l2fwd and the function, and the kernel's
+    interface of the card answers them."""
     name = bench.guest.check(f"modprobe tun && netdev_of {bench.addresses[C]}").strip()
     with functions(bench, C, 1, given=1) as made:
         with Forwarder(bench.guest, *made, "tap:lab0", "--no-mac-updating") as l2fwd:
@@ -110,7 +111,7 @@ def a_virtual_function_pings_the_kernel_through_the_physical_one(bench: Bench) -
 
 @case(LAB)
 def virtual_functions_of_two_cards_conform(bench: Bench) -> None:
-    """The whole suite, as far as the nature of a function allows."""
+    """Runs all conformance tests that apply to a virtual function."""
     with functions(bench, C, 1) as left, functions(bench, G, 1) as right:
         ports = f"{left[0]},{right[0]}"
         conform_to(bench, ports, nature="function")
@@ -118,7 +119,7 @@ def virtual_functions_of_two_cards_conform(bench: Bench) -> None:
 
 @case(LAB)
 def virtual_functions_of_one_card_exchange_frames(bench: Bench) -> None:
-    """Inside the card, which copies what one sends to the other."""
+    """The card switches frames between its functions internally."""
     chosen = ["Traffic.KeepsTheOrderWhenItsRingsWrap", "Traffic.CarriesJumboFrames", "Control.FiltersByDestination"]
     with functions(bench, C, 2) as made:
         run_tests(bench, f"conformance_test --gtest_filter='{':'.join(f'Ports/{name}/*' for name in chosen)}'", len(chosen), 120,
@@ -131,7 +132,7 @@ def a_virtual_function_whose_physical_one_is_down_says_so(bench: Bench) -> None:
     with functions(bench, C, 1) as made:
         bench.guest.check(f"ip link set {name} down")
         outcome = bench.guest.run(f"pollux info {made[0]}", 60)
-        require(outcome.status != 0, "it opened")
+        require(outcome.status != 0, "the function could be opened")
         require_message(outcome.err, made[0], "the physical function's", "ip link set NAME up")
 
 
@@ -148,11 +149,11 @@ def a_virtual_function_notices_the_reset_of_its_physical_one(bench: Bench) -> No
             require(summary_in(outcome.out)["conserved"], outcome.out)
         bench.guest.check(f"await 20 grep -q 1 /sys/class/net/{name}/carrier")
         with Forwarder(bench.guest, *made) as l2fwd:
-            require(l2fwd.stop().conserved, "it does not work anew")
+            require(l2fwd.stop().conserved, "the functions do not work after they were opened again")
 
 
 @case(LAB)
 def an_address_that_the_host_refuses_a_virtual_function_is_named(bench: Bench) -> None:
-    """The kernel's igb keeps the address that it was told to give, unless it trusts the function."""
+    """The kernel's igb does not let a function change an assigned address, unless the function is trusted."""
     with functions(bench, C, 1, given=1) as made:
         run_tests(bench, "guest_test --gtest_filter='VirtualFunction.*'", 2, 60, POLLUX_GUEST_FUNCTION=made[0])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What goes wrong on the newer ways into VFIO and without an IOMMU, each provoked, each with the message that mends it."""
+"""Errors of VFIO with IOMMUFD and without an IOMMU. Each case causes one, and expects a message that says how to fix it."""
 
 from cases.boots import A, B, LAB, NO_IOMMU, OTHER_TWIN, SMALL, SMALL_BARE, SWITCH, TWIN
 from cases.forwarding import pass_frames, require_counts
@@ -18,7 +18,7 @@ def refusal_iommufd_missing(bench: Bench) -> None:
     bench.guest.check("mv /dev/iommu /dev/iommu.away")
     try:
         refused(bench, f"l2fwd {via(bench, A, 'iommufd')}", "/dev/iommu", "modprobe iommufd", "?via=group")
-        # Without a wish of the user's, the group does.
+        # Without an explicit access mode the group is used.
         with bench.l2fwd(A, B) as l2fwd:
             require_counts(l2fwd.stop(), 0)
     finally:
@@ -58,7 +58,7 @@ def refusal_iommufd_in_use(bench: Bench) -> None:
         for way in ("iommufd", "group"):
             refused(bench, f"l2fwd {via(bench, A, way)}", bench.addresses[A], "in use", "process")
         refused(bench, f"pollux unbind {bench.addresses[A]}", bench.addresses[A], "open")
-        # No attempt may disturb the one that has it.
+        # No attempt may disturb the running l2fwd.
         passed = pass_frames(bench, A, B, frames.rewritten_by_l2fwd(bench.macs[B], 1), 200)
         require_counts(l2fwd.stop(), passed)
 
@@ -69,14 +69,14 @@ def refusal_iommufd_group_not_viable(bench: Bench) -> None:
     bench.guest.check(f"""
     cd /sys/bus/pci/devices/{address}
     echo vfio-pci >driver_override; echo {address} >driver/unbind; echo {address} >/sys/bus/pci/drivers_probe
-    [ "$(driver_of {address})" = vfio-pci ] || fail vfio-pci did not take it""")
+    [ "$(driver_of {address})" = vfio-pci ] || fail vfio-pci did not bind it""")
     try:
         refused(bench, f"l2fwd {via(bench, TWIN, 'iommufd')}", "group", bench.addresses[OTHER_TWIN])
     finally:
         bench.guest.check(f"""
         cd /sys/bus/pci/devices/{address}
         echo {address} >driver/unbind; echo >driver_override; echo {address} >/sys/bus/pci/drivers_probe
-        [ "$(driver_of {address})" = igb ] || fail igb did not take it back""")
+        [ "$(driver_of {address})" = igb ] || fail igb did not bind it again""")
 
 
 @case(SMALL)
@@ -111,7 +111,7 @@ def no_iommu_is_an_opt_in_and_warns_once(bench: Bench) -> None:
         require_counts(l2fwd.stop(), 0)
     said = bench.guest.check("cat /run/l2fwd.err")
     require_message(said, "without an IOMMU", "overwrite any memory")
-    require(said.count("without an IOMMU") == 1, f"it was said more than once:\n{said}")
+    require(said.count("without an IOMMU") == 1, f"the warning was printed more than once:\n{said}")
 
 
 @case(SMALL_BARE)
@@ -135,7 +135,7 @@ def refusal_no_iommu_no_permission(bench: Bench) -> None:
     bench.bind(A)
     bench.guest.check("chown 1000 /dev/vfio/noiommu-*")
     refused(bench, f"{AS_PLAIN} l2fwd {via(bench, A, 'noiommu')}", "CAP_SYS_ADMIN", "run as root")
-    # Root, but for the one right that VFIO asks for; physical addresses are told.
+    # Root without CAP_SYS_RAWIO, which VFIO requires; physical addresses can still be read.
     most = "setpriv --bounding-set -sys_rawio"
     refused(bench, f"{most} l2fwd {via(bench, A, 'noiommu')}", "CAP_SYS_RAWIO", "root")
     refused(bench, f"pollux bind --user plain {bench.addresses[A]}", "only root")

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Every way into VFIO: the group in a type1 container, the device's own file on an IOMMUFD, and no IOMMU at all. The same
-is asked of each."""
+"""Runs the same cases in each access mode of VFIO: group (type1 container), IOMMUFD (device file), and no-IOMMU."""
 
 import functools
 
@@ -35,7 +34,7 @@ def frames_pass_intact(bench: Bench) -> None:
     with bench.l2fwd(A, B, options="--mtu 9500") as l2fwd:
         passed = pass_frames(bench, A, B, frames.rewritten_by_l2fwd(bench.macs[B], 1), 2000)
         passed += pass_frames(bench, B, A, frames.rewritten_by_l2fwd(bench.macs[A], 0), 1000)
-        # Several buffers a frame, which without an IOMMU may lie far apart.
+        # Frames of several buffers. Without an IOMMU the buffers may be far apart in physical memory.
         passed += pass_frames(bench, A, B, frames.rewritten_by_l2fwd(bench.macs[B], 1), 200, [9514, 4096, 60], window=64)
         require_counts(l2fwd.stop(), passed)
 
@@ -50,7 +49,7 @@ def restarts(bench: Bench) -> None:
 def a_killed_process_leaves_nothing(bench: Bench) -> None:
     bench.bind(A, B)
     kill(bench)
-    # What the card was told before must not reach memory that is somebody else's by now.
+    # DMA that the killed process had set up must not write to memory that now belongs to another process.
     restart(bench, 1)
 
 
@@ -60,7 +59,7 @@ def the_kernel_takes_a_port_back(bench: Bench) -> None:
     with bench.l2fwd(C, D) as l2fwd:
         require(l2fwd.stop().conserved, "the counts do not add up")
     bench.guest.check(f"pollux unbind {bench.addresses[C]} {bench.addresses[D]}")
-    require(bench.guest.check(f"driver_of {bench.addresses[C]}").strip() == "igb", "the kernel's driver does not have it")
+    require(bench.guest.check(f"driver_of {bench.addresses[C]}").strip() == "igb", "the port is not bound to the kernel's driver")
     try:
         bench.guest.check(namespaces(bench, C, G), 60)
         said = bench.guest.check(PING.format(size=1400), 60)
@@ -71,7 +70,7 @@ def the_kernel_takes_a_port_back(bench: Bench) -> None:
 
 @in_every_way()
 def a_port_that_the_host_takes_back_is_let_go(bench: Bench) -> None:
-    """Unbinding waits until the program has closed the device; the program is asked to by an event."""
+    """Unbinding waits until the program has closed the device. An event tells the program to do so."""
     bench.bind(A, B)
     address = bench.addresses[A]
     with bench.l2fwd(A, B) as l2fwd:
@@ -82,13 +81,13 @@ def a_port_that_the_host_takes_back_is_let_go(bench: Bench) -> None:
         require(0 < outcome.status < 128, f"l2fwd ended with status {outcome.status}\n{outcome.out}{outcome.err}")
         require_message(bench.guest.check("cat /run/l2fwd.err"), address, "the host requests the card's removal")
         bench.guest.check("finish taker 20", 30)
-    require(bench.guest.check(f"driver_of {address}").strip() == "none", "vfio-pci still has it")
+    require(bench.guest.check(f"driver_of {address}").strip() == "none", "the port is still bound to vfio-pci")
     bench.guest.check(f"echo {address} >/sys/bus/pci/drivers/vfio-pci/bind")
     restart(bench, 1)
 
 
 def run_tests(bench: Bench, program: str, tests: int, seconds: float, **settings: str) -> None:
-    """All of `tests` tests: a filter that nothing matches any more must not pass."""
+    """Runs a test program, and requires that exactly `tests` tests passed. So a filter that matches no test fails."""
     words = " ".join(f"{name}='{value}'" for name, value in settings.items())
     outcome = bench.guest.run(f"{words} {program} --gtest_brief=1", seconds)
     require(outcome.status == 0 and f"[  PASSED  ] {tests} test" in outcome.out,
@@ -112,7 +111,7 @@ def conform(bench: Bench, chosen: list[str], path: str = "best") -> None:
 
 @in_every_way()
 def conformance_in_short(bench: Bench) -> None:
-    """What a way into VFIO has a hand in; the rest is the driver's."""
+    """Runs the conformance tests that depend on the access mode. The others depend only on the driver."""
     conform(bench, ["LifeCycle.OpensOnlyOnce", "LifeCycle.CanBeOpenedAgainAfterClose",
                     "LifeCycle.FreesAllBuffersWhenClosedWithFramesInFlight",
                     "Traffic.CarriesJumboFrames", "Control.SendsAndReceivesOnSeveralQueues"])
@@ -134,16 +133,16 @@ def conformance_in_short_by_avx2(bench: Bench) -> None:
 
 
 def conform_to(bench: Bench, ports: str, nature: str = "") -> None:
-    """Every conformance test that two ports have by their nature."""
+    """Runs every conformance test that applies to the two ports."""
     settings = {"POLLUX_CONFORMANCE_PORTS": ports, "POLLUX_CONFORMANCE_NATURE": nature}
     words = " ".join(f"{name}='{value}'" for name, value in settings.items())
     listed = bench.guest.check(f"{words} conformance_test --gtest_list_tests")
     tests = sum(line.startswith("  ") for line in listed.splitlines())
-    require(tests > 40, f"these are not all tests:\n{listed}")
+    require(tests > 40, f"the list of tests is too short:\n{listed}")
     run_tests(bench, "conformance_test", tests, 300, **settings)
 
 
-@in_every_way(long="every conformance test, more than a minute a way")
+@in_every_way(long="every conformance test, more than a minute per access mode")
 def conformance_whole(bench: Bench) -> None:
     bench.bind(C, G)
     conform_to(bench, f"{bench.uri(C)},{bench.uri(G)}")

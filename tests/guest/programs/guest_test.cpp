@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Run in the guest: what needs a kernel's VFIO and has no program of ours to show it. POLLUX_GUEST_PORTS names two
-// ports on one wire, separated by a comma.
+// Tests that run in the guest, because they need the kernel's VFIO and no example program shows their result.
+// POLLUX_GUEST_PORTS names two ports on one wire, separated by a comma.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -36,7 +36,7 @@ PortNames port_names() {
   const char* const text = std::getenv("POLLUX_GUEST_PORTS");
   const std::string all = text == nullptr ? "" : text;
   const auto comma = all.find(',');
-  EXPECT_NE(comma, std::string::npos) << "POLLUX_GUEST_PORTS names no two ports";
+  EXPECT_NE(comma, std::string::npos) << "POLLUX_GUEST_PORTS must name two ports";
   return {all.substr(0, comma), comma == std::string::npos ? "" : all.substr(comma + 1)};
 }
 
@@ -60,12 +60,12 @@ TEST(Interrupts, EachVectorSignalsItsOwnEvent) {
   const auto bar = (*device)->bar(0);
   ASSERT_TRUE(bar) << bar.error().message();
   const reg::Registers regs(*bar);
-  // Twice: once they were disabled they can be had again.
+  // Two rounds: interrupts can be enabled again after they were disabled.
   for (int round = 0; round < 2; ++round) {
     const auto events = (*device)->enable_interrupts(vectors);
     ASSERT_TRUE(events) << events.error().message();
     ASSERT_EQ(events->size(), vectors);
-    // The message is a write of the card's.
+    // An MSI-X message is a write by the card, so it needs bus mastering.
     ASSERT_TRUE((*device)->set_bus_master(true));
     regs.write<reg::GPIE>(reg::GPIE::MSIX_MODE | reg::GPIE::NSICR | reg::GPIE::EIAME);
     regs.write<reg::EIAC>(reg::EIAC::VECTORS((1U << vectors) - 1));
@@ -77,7 +77,7 @@ TEST(Interrupts, EachVectorSignalsItsOwnEvent) {
       for (const int other : *events) EXPECT_FALSE(readable(other, milliseconds(0))) << "with vector " << vector;
       regs.write<reg::EIMS>(reg::EIMS::VECTORS((1U << vectors) - 1));
     }
-    // Masked, an interrupt waits.
+    // A masked interrupt stays pending until it is unmasked.
     regs.write<reg::EIMC>(reg::EIMC::VECTORS(2));
     regs.write<reg::EICS>(reg::EICS::VECTORS(2));
     EXPECT_FALSE(readable((*events)[1], milliseconds(200)));
@@ -93,7 +93,7 @@ constexpr unsigned kFlows = 64;
 constexpr unsigned kFramesAFlow = 8;
 constexpr std::size_t kFlowAt = 26;  // the last bytes of the IPv4 source address, 14 + 12
 
-/// An IPv4 frame of 60 bytes for `to`, whose source address is the flow.
+/// Writes an IPv4 frame of 60 bytes to `to`. The flow's number is in the IP source address.
 void write_frame(std::uint8_t* frame, const MacAddress& to, const MacAddress& from, std::uint16_t flow) {
   std::memset(frame, 0, 60);
   std::memcpy(frame, &to, 6);
@@ -106,8 +106,8 @@ void write_frame(std::uint8_t* frame, const MacAddress& to, const MacAddress& fr
   std::memcpy(frame + 26, addresses.data(), addresses.size());
 }
 
-/// Two ports on a wire: frames go from the second to the first, which has several queues.
-struct Spread {
+/// Two ports on a wire. The second port sends to the first, which has several queues.
+struct RssFixture {
   Result<void> open() {
     const PortNames names = port_names();
     for (const std::string& name : {names.first, names.second}) {
@@ -142,7 +142,7 @@ struct Spread {
       ASSERT_EQ(ports[1].tx(0).tx_burst(burst), 32u);
     }
   }
-  /// Notes which queue each frame comes from, until `total` have come or none comes for long.
+  /// Receives until `total` frames have arrived, or none has arrived for 5 seconds. Records the queue of each frame.
   void receive(unsigned total) {
     Clock& clock = context.clock();
     Duration silent_until = clock.now() + seconds(5);
@@ -151,7 +151,7 @@ struct Spread {
         Burst<32> burst;
         if (ports[0].rx(queue).rx_burst(burst) != 0) silent_until = clock.now() + seconds(5);
         for (Mbuf& mbuf : burst) note(mbuf, queue);
-        burst.drop(looked_at);
+        burst.drop(recorded);
       }
       ports[1].tx(0).tx_done_cleanup();
     }
@@ -167,29 +167,29 @@ struct Spread {
   Context context;
   std::optional<Mempool> pool;
   std::vector<Port> ports;
-  DropCounter looked_at{"looked at"};
+  DropCounter recorded{"recorded"};
   unsigned received = 0;
   std::map<std::uint16_t, unsigned> in_queue;
   std::map<unsigned, std::set<std::uint16_t>> queues_of;
 };
 
-TEST(Queues, FlowsAreSpreadAndEachStaysWhereItIs) {
-  Spread spread;
-  const auto opened = spread.open();
+TEST(Queues, FlowsAreSpreadAndEachStaysOnItsQueue) {
+  RssFixture fixture;
+  const auto opened = fixture.open();
   ASSERT_TRUE(opened) << opened.error().message();
   for (unsigned round = 1; round <= kFramesAFlow; ++round) {
-    ASSERT_NO_FATAL_FAILURE(spread.send_round());
-    spread.receive(round * kFlows);
+    ASSERT_NO_FATAL_FAILURE(fixture.send_round());
+    fixture.receive(round * kFlows);
   }
-  EXPECT_EQ(spread.received, kFlows * kFramesAFlow);
-  EXPECT_EQ(spread.queues_of.size(), kFlows);
-  for (const auto& [flow, queues] : spread.queues_of) EXPECT_EQ(queues.size(), 1u) << "flow " << flow;
-  EXPECT_EQ(spread.in_queue.size(), kQueues) << "a queue got nothing";
-  for (const auto& [queue, count] : spread.in_queue) EXPECT_LT(count, spread.received / 2) << "queue " << queue;
+  EXPECT_EQ(fixture.received, kFlows * kFramesAFlow);
+  EXPECT_EQ(fixture.queues_of.size(), kFlows);
+  for (const auto& [flow, queues] : fixture.queues_of) EXPECT_EQ(queues.size(), 1u) << "flow " << flow;
+  EXPECT_EQ(fixture.in_queue.size(), kQueues) << "a queue received no frame";
+  for (const auto& [queue, count] : fixture.in_queue) EXPECT_LT(count, fixture.received / 2) << "queue " << queue;
 }
 
-/// In a process of its own, since writing to `unbind` waits until the device is let go.
-pid_t write_later(const std::string& file, const std::string& text) {
+/// Writes in a child process, because a write to `unbind` waits until the device is closed.
+pid_t write_in_child(const std::string& file, const std::string& text) {
   const pid_t child = ::fork();
   if (child != 0) return child;
   const std::string command = "echo " + text + " > " + file;
@@ -197,7 +197,7 @@ pid_t write_later(const std::string& file, const std::string& text) {
   ::_exit(127);
 }
 
-TEST(Removal, TheHostAsksByAnEventAndGetsTheDevice) {
+TEST(Removal, TheHostRequestsTheDeviceByAnEventAndGetsIt) {
   const std::string uri = port_names().first;
   const std::string address = uri.substr(uri.find(':') + 1, std::strlen("0000:00:00.0"));
   const std::string driver = "/sys/bus/pci/drivers/vfio-pci/";
@@ -207,43 +207,43 @@ TEST(Removal, TheHostAsksByAnEventAndGetsTheDevice) {
   ASSERT_GE((*device)->removal_event(), 0);
   EXPECT_FALSE((*device)->removed());
   EXPECT_FALSE(readable((*device)->removal_event(), milliseconds(0)));
-  const pid_t child = write_later(driver + "unbind", address);
+  const pid_t child = write_in_child(driver + "unbind", address);
   ASSERT_GT(child, 0);
   EXPECT_TRUE(readable((*device)->removal_event(), seconds(20)));
   EXPECT_TRUE((*device)->removed());
   int status = 0;
-  EXPECT_EQ(::waitpid(child, &status, WNOHANG), 0) << "the host did not wait for us";
+  EXPECT_EQ(::waitpid(child, &status, WNOHANG), 0) << "unbind returned before the device was closed";
   device->reset();
   EXPECT_EQ(::waitpid(child, &status, 0), child);
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-  EXPECT_FALSE(open_device(context, uri)) << "it is not VFIO's any more";
-  EXPECT_EQ(::waitpid(write_later(driver + "bind", address), &status, 0) > 0 && WIFEXITED(status), true);
+  EXPECT_FALSE(open_device(context, uri)) << "the device is no longer bound to vfio-pci";
+  EXPECT_EQ(::waitpid(write_in_child(driver + "bind", address), &status, 0) > 0 && WIFEXITED(status), true);
   EXPECT_TRUE(open_device(context, uri));
 }
 
-// What an emulated processor says of itself, only a guest can tell. POLLUX_GUEST_EMULATED says that this is one.
-TEST(Path, AnEmulatedProcessorIsNotGivenItsAvx2Unasked) {
+// Only a guest can run on an emulated processor. POLLUX_GUEST_EMULATED is set if the processor is emulated.
+TEST(BurstModes, BestDoesNotSelectAvx2OnAnEmulatedProcessor) {
   const bool emulated = std::getenv("POLLUX_GUEST_EMULATED") != nullptr;
   EXPECT_EQ(processor_has(BurstMode::avx2) && best_of(BurstMode::best) == BurstMode::scalar, emulated);
   EXPECT_EQ(best_of(BurstMode::avx2), BurstMode::avx2);
 }
 
-/// POLLUX_GUEST_FUNCTION: a virtual function that the host gave an address, and does not trust.
+/// POLLUX_GUEST_FUNCTION names a virtual function that has an address from the host, and is not trusted.
 std::string function_name() {
   const char* const text = std::getenv("POLLUX_GUEST_FUNCTION");
   return text == nullptr ? "" : text;
 }
 
-constexpr MacAddress kOwnIdea{0x02, 0xAB, 0, 0, 0, 0x01};
+constexpr MacAddress kOtherAddress{0x02, 0xAB, 0, 0, 0, 0x01};
 
-TEST(VirtualFunction, KeepsTheAddressThatItMayNotChange) {
+TEST(VirtualFunction, KeepsAnAssignedAddress) {
   Context context;
   const auto pool = Mempool::create(context, {.count = 1024});
   ASSERT_TRUE(pool) << pool.error().message();
   auto port = open(context, function_name(), {.rx = {.pool = &*pool}});
   ASSERT_TRUE(port) << port.error().message();
   const MacAddress given = port->mac();
-  const auto set = port->set_mac(kOwnIdea);
+  const auto set = port->set_mac(kOtherAddress);
   ASSERT_FALSE(set);
   EXPECT_EQ(set.error().code, ErrorCode::not_supported);
   EXPECT_NE(set.error().hint.find("trust on"), std::string::npos) << set.error().hint;
@@ -251,7 +251,7 @@ TEST(VirtualFunction, KeepsTheAddressThatItMayNotChange) {
   EXPECT_EQ(port->state(), PortState::started);
 }
 
-TEST(VirtualFunction, IsGivenGroupsAndVlansByTheKernel) {
+TEST(VirtualFunction, CanSetMulticastAddressesAndVlans) {
   Context context;
   const auto pool = Mempool::create(context, {.count = 1024});
   ASSERT_TRUE(pool) << pool.error().message();
