@@ -112,6 +112,12 @@ Result<void> check_overrides(const char* direction, const std::map<std::uint16_t
                 fmt::format("the queues are 0 to {0}_queues - 1", direction));
 }
 
+Result<void> check_index(const char* direction, std::uint16_t queue, std::uint16_t count, const PortInfo& port) {
+  if (queue < count) return {};
+  return refuse(port.name, fmt::format("there is no {} queue {}", direction, queue),
+                fmt::format("the port was configured with {} of them, counted from 0", count));
+}
+
 Result<void> check_rx_queues(const PortConfig& config, const PortInfo& port, const ContextState& context,
                              ValidatedConfig& valid) {
   if (auto there = check_overrides("rx", config.rx_override, config.rx_queues, port); !there) return there;
@@ -265,6 +271,29 @@ Result<ValidatedConfig> check_config(const PortConfig& config, const PortInfo& p
   if (auto fits = settle_buffers(valid, port); !fits) return pass_on(std::move(fits));
   if (auto mtu = check_mtu(config.mtu, valid, port); !mtu) return pass_on(std::move(mtu));
   return valid;
+}
+
+Result<ValidatedConfig> with_rx_queue(const ValidatedConfig& current, std::uint16_t queue, const RxQueueConfig& config,
+                                      const PortInfo& port, const ContextState& context) {
+  if (auto there = check_index("receive", queue, current.rx_queues(), port); !there) return pass_on(std::move(there));
+  auto checked =
+      check_rx_queue(fmt::format("receive queue {}: ", queue), config, current.rx[queue].pool, port, context);
+  if (!checked) return pass_on(std::move(checked));
+  ValidatedConfig next = current;
+  next.rx[queue] = *std::move(checked);
+  if (auto fits = settle_buffers(next, port); !fits) return pass_on(std::move(fits));
+  if (auto fits = check_frame_fits(next.mtu, next, queue, port); !fits) return pass_on(std::move(fits));
+  return next;
+}
+
+Result<ValidatedConfig> with_tx_queue(const ValidatedConfig& current, std::uint16_t queue, const TxQueueConfig& config,
+                                      const PortInfo& port, const ContextState& context) {
+  if (auto there = check_index("transmit", queue, current.tx_queues(), port); !there) return pass_on(std::move(there));
+  auto checked = check_tx_queue(fmt::format("transmit queue {}: ", queue), config, port, context);
+  if (!checked) return pass_on(std::move(checked));
+  ValidatedConfig next = current;
+  next.tx[queue] = *std::move(checked);
+  return next;
 }
 
 }  // namespace pollux

@@ -21,6 +21,15 @@ namespace pollux {
 [[nodiscard]] Result<ValidatedConfig> check_config(const PortConfig& config, const PortInfo& port,
                                                    const ContextState& context);
 
+/// `current`, a configuration in force, with `config` for one queue of it. A pool that `config` leaves out is the one
+/// that the queue has. Errors: as check_config's, and invalid_argument where there is no such queue.
+[[nodiscard]] Result<ValidatedConfig> with_rx_queue(const ValidatedConfig& current, std::uint16_t queue,
+                                                    const RxQueueConfig& config, const PortInfo& port,
+                                                    const ContextState& context);
+[[nodiscard]] Result<ValidatedConfig> with_tx_queue(const ValidatedConfig& current, std::uint16_t queue,
+                                                    const TxQueueConfig& config, const PortInfo& port,
+                                                    const ContextState& context);
+
 /// Checks that the MTU is within the port's limits and that its frames fit the buffers of `config`. Error
 /// invalid_argument.
 [[nodiscard]] Result<void> check_mtu(std::uint32_t mtu, const ValidatedConfig& config, const PortInfo& port);

@@ -54,6 +54,14 @@ std::optional<Mempool> Port::rx_pool(std::uint16_t queue) const {
   return core_->machine().rx_pool(queue);
 }
 
+Result<void> Port::restart_rx(std::uint16_t queue, const RxQueueConfig& config) {
+  return core_->restart([&](PortMachine& machine) { return machine.restart_rx(queue, config); });
+}
+
+Result<void> Port::restart_tx(std::uint16_t queue, const TxQueueConfig& config) {
+  return core_->restart([&](PortMachine& machine) { return machine.restart_tx(queue, config); });
+}
+
 Result<void> Port::start() { return core_->start(); }
 
 Result<void> Port::stop() { return core_->stop(); }

@@ -92,6 +92,13 @@ Result<void> PortCore::stop() {
   return stopped;
 }
 
+Result<void> PortCore::restart(const std::function<Result<void>(PortMachine&)>& restart) {
+  const auto held = lock();
+  auto restarted = restart(*machine_);
+  leave_if_failed();
+  return restarted;
+}
+
 Result<Duration> PortCore::serve() {
   auto within = machine_->service();
   serviced_ = context_->clock().now();

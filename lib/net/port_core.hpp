@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -39,6 +40,8 @@ class PortCore final : public ControlTask, public std::enable_shared_from_this<P
 
   // Control calls that also affect the service. Each takes the lock.
   [[nodiscard]] Result<void> start();
+  /// Calls one of PortMachine's restarts, after which the port may have failed.
+  [[nodiscard]] Result<void> restart(const std::function<Result<void>(PortMachine&)>& restart);
   [[nodiscard]] Result<void> stop();
   [[nodiscard]] Result<Duration> service();
   [[nodiscard]] Result<void> close();

@@ -117,6 +117,48 @@ Result<void> PortMachine::start() {
   return {};
 }
 
+Result<void> PortMachine::restart_rx(std::uint16_t queue, const RxQueueConfig& config) {
+  if (auto fits = expect(kConfigured, "restart_rx"); !fits) return fits;
+  auto next = with_rx_queue(config_, queue, config, info(), *context_);
+  return next ? restart({QueueDirection::receive, queue}, *std::move(next)) : pass_on(std::move(next));
+}
+
+Result<void> PortMachine::restart_tx(std::uint16_t queue, const TxQueueConfig& config) {
+  if (auto fits = expect(kConfigured, "restart_tx"); !fits) return fits;
+  auto next = with_tx_queue(config_, queue, config, info(), *context_);
+  return next ? restart({QueueDirection::transmit, queue}, *std::move(next)) : pass_on(std::move(next));
+}
+
+// The queue that does not stop, or does not start again, leaves a port that has failed: what its card does to memory is
+// not known.
+Result<void> PortMachine::restart(QueueId queue, ValidatedConfig next) {
+  QueueRestart* const driver = driver_->queue_restart();
+  if (driver == nullptr) {
+    return fail(ErrorCode::not_supported,
+                fmt::format("{}: the {} driver cannot restart one queue", info().name, info().driver),
+                "stop the port, configure it with an override for that queue, and start it");
+  }
+  const bool running = state_ == PortState::started;
+  if (auto ready = driver->prepare(queue, next, running); !ready) return ready;
+  if (running) {
+    if (auto closed = driver->close_queue(queue, kPollerLimit); !closed) {
+      driver->open_queue(queue);
+      driver->discard();
+      return closed;
+    }
+    if (auto halted = driver->halt_queue(queue); !halted) {
+      driver->discard();
+      return enter_failed(halted.error());
+    }
+  }
+  driver->exchange(queue);
+  config_ = std::move(next);
+  if (!running) return {};
+  if (auto started = driver->start_queue(queue); !started) return enter_failed(started.error());
+  driver->open_queue(queue);
+  return {};
+}
+
 Result<void> PortMachine::stop() {
   if (auto fits = expect({PortState::started}, "stop"); !fits) return fits;
   if (auto closed = driver_->close_queues(kPollerLimit); !closed) return closed;

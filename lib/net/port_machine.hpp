@@ -36,6 +36,8 @@ class PortMachine {
   [[nodiscard]] EffectiveConfig config() const;
 
   [[nodiscard]] Result<void> configure(const PortConfig& config);
+  [[nodiscard]] Result<void> restart_rx(std::uint16_t queue, const RxQueueConfig& config);
+  [[nodiscard]] Result<void> restart_tx(std::uint16_t queue, const TxQueueConfig& config);
   [[nodiscard]] Result<void> start();
   [[nodiscard]] Result<void> stop();
   [[nodiscard]] Result<void> close();
@@ -66,6 +68,7 @@ class PortMachine {
 
  private:
   [[nodiscard]] Result<void> expect(std::initializer_list<PortState> states, std::string_view call) const;
+  [[nodiscard]] Result<void> restart(QueueId queue, ValidatedConfig next);
   [[nodiscard]] Result<void> make_own_pool(ValidatedConfig& config) const;
   /// Takes effect at once on a started port. If the driver rejects it, nothing changes.
   [[nodiscard]] Result<void> set_promiscuity(bool promiscuous, bool all_multicast);

@@ -56,8 +56,12 @@ constexpr Traits kTap{.drops_when_exhausted = false,
                       .checks_fill = false};
 
 /// The made-up card of examples/own_driver. It has no filter, and no rings.
-constexpr Traits kOwnDriver{
-    .filters = false, .drops_when_exhausted = true, .registers = 0, .several_queues = false, .checks_fill = false};
+constexpr Traits kOwnDriver{.filters = false,
+                            .drops_when_exhausted = true,
+                            .registers = 0,
+                            .several_queues = false,
+                            .restarts_queues = false,
+                            .checks_fill = false};
 
 /// Adds the driver and the card as the example's program does.
 void add_own_driver(Context& context) {

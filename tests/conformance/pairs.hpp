@@ -29,6 +29,7 @@ struct Traits {
   std::size_t registers = 50;            ///< its register dump has more registers than this; 0: no register dump
   bool needs_relay = false;              ///< the test relays frames between the kernel's ends of the two ports
   bool several_queues = true;            ///< has several queues in each direction
+  bool restarts_queues = true;           ///< restarts one queue while the others run
   bool checks_fill = true;               ///< start fails if the pool cannot fill the receive rings
 };
 

@@ -47,6 +47,18 @@ class POLLUX_API Port {
   [[nodiscard]] Result<void> configure(const PortConfig& config = {});
   /// Gives buffers to the card and starts traffic. The link may come up seconds later: see `wait_for_link`.
   [[nodiscard]] Result<void> start();
+  /// Reconfigures one queue while the others run. On a started port the queue stops, the buffers in its ring return to
+  /// their pool, frames among them under a named counter (`rx_stopped`, `tx_stopped`), and the queue starts again with
+  /// `config`. Frames that the card receives for it meanwhile are missed frames. On a configured port `config` applies
+  /// from the next start. Without a pool in `config`, the queue keeps its pool; without a cache, it gets its own. The
+  /// polling thread may go on polling, but must not call `use_cache` or `in_flight` meanwhile. The ring and the mbufs
+  /// that the queue needs in addition are allocated before it stops, so a refused restart changes nothing. Errors:
+  /// bad_state, invalid_argument, no_memory, not_supported (the driver cannot do it), busy (a forward path uses the
+  /// queue), timeout (a poller does not leave its burst; the queue runs on unchanged). If the card does not stop the
+  /// queue, or does not start it again, the port is `failed`.
+  [[nodiscard]] Result<void> restart_rx(std::uint16_t queue, const RxQueueConfig& config);
+  /// As `restart_rx`. The frames in the ring are sent first if the link is up, for a bounded time.
+  [[nodiscard]] Result<void> restart_tx(std::uint16_t queue, const TxQueueConfig& config);
   /// Stops traffic and DMA, and returns the buffers in the rings to their pools under a named counter. Waits (bounded)
   /// for pollers on other threads; afterwards their bursts are empty.
   [[nodiscard]] Result<void> stop();

@@ -17,6 +17,7 @@
 #include "pollux/net/link.hpp"
 #include "pollux/net/offload_limits.hpp"
 #include "pollux/net/port_config.hpp"
+#include "pollux/net/queue_restart.hpp"
 #include "pollux/net/rx_queue.hpp"
 #include "pollux/net/stats.hpp"
 #include "pollux/net/tx_queue.hpp"
@@ -107,6 +108,9 @@ class POLLUX_API PortDriver {
   [[nodiscard]] virtual Result<void> halt() = 0;
   /// Called when the card accesses no memory. Frees every buffer that is in a ring; returns their number.
   virtual std::uint32_t drain(DrainReason reason) noexcept;
+
+  /// Reconfigures one queue while the others run; nullptr if the driver cannot do that.
+  [[nodiscard]] virtual QueueRestart* queue_restart() noexcept { return nullptr; }
 
   /// Called in state started. Takes effect at once. On failure the old value stays, also with the next two functions.
   [[nodiscard]] virtual Result<void> set_mac(const MacAddress& mac) = 0;

@@ -45,6 +45,8 @@ class Medium {
 
   /// Called before the queues open. A failure must have no effect.
   [[nodiscard]] virtual Result<void> start(const ValidatedConfig& config) = 0;
+  /// Called in state started, with that receive queue closed. Sets how many frames may wait for it.
+  virtual void resize(std::uint16_t /*queue*/, std::uint32_t /*ring*/) noexcept {}
   /// Called after the queues are closed. Drops and counts all frames that wait to be received.
   virtual void stop() noexcept = 0;
   /// Called in the stopped state. Releases files, interfaces and connections to other ports.

@@ -85,6 +85,44 @@ void Port::setup_queues() {
   }
 }
 
+Result<void> Port::prepare(QueueId queue, const ValidatedConfig& next, bool) {
+  next_ = next;
+  next_cache_ = queue.receives() ? receive_cache(next, queue.index) : next.tx[queue.index].cache;
+  return {};
+}
+
+void Port::discard() noexcept {
+  next_ = {};
+  next_cache_ = nullptr;
+}
+
+Result<void> Port::close_queue(QueueId queue, Duration limit) {
+  Clock& clock = context_->clock();
+  return close_result(queue.receives() ? medium_->rx(queue.index).close(clock, limit)
+                                       : medium_->tx(queue.index).close(clock, limit));
+}
+
+// What waits to be received still does.
+void Port::exchange(QueueId queue) noexcept {
+  config_ = std::move(next_);
+  if (queue.receives()) {
+    medium_->rx(queue.index)
+        .setup({.pool = config_.rx[queue.index].pool, .cache = std::move(next_cache_), .port = info_.index});
+    if (running_) medium_->resize(queue.index, config_.rx[queue.index].ring);
+  } else {
+    medium_->tx(queue.index).setup({.cache = std::move(next_cache_), .context = context_});
+  }
+  discard();
+}
+
+void Port::open_queue(QueueId queue) noexcept {
+  if (queue.receives()) {
+    medium_->rx(queue.index).open();
+  } else {
+    medium_->tx(queue.index).open();
+  }
+}
+
 pollux::RxQueue* Port::rx_queue(std::uint16_t index) {
   return index < config_.rx_queues() ? &medium_->rx(index) : nullptr;
 }
@@ -112,14 +150,18 @@ void Port::open_queues() noexcept {
 Result<void> Port::close_queues(Duration limit) {
   Result<void> result;
   const auto close_one = [&](auto& queue) {
-    if (auto closed = queue.close(context_->clock(), limit); !closed) {
-      result = fail(closed.error().code, fmt::format("{}: {}", info_.name, closed.error().what),
-                    "stop polling, then stop the port again");
-    }
+    if (auto closed = close_result(queue.close(context_->clock(), limit)); !closed) result = std::move(closed);
   };
   for (std::uint16_t queue = 0; queue < config_.rx_queues(); ++queue) close_one(medium_->rx(queue));
   for (std::uint16_t queue = 0; queue < config_.tx_queues(); ++queue) close_one(medium_->tx(queue));
   return result;
+}
+
+// The port's name and what mends it, where a poller does not leave its burst.
+Result<void> Port::close_result(Result<void> closed) const {
+  if (closed) return closed;
+  return fail(closed.error().code, fmt::format("{}: {}", info_.name, closed.error().what),
+              "stop polling, then try again");
 }
 
 Result<void> Port::halt() {

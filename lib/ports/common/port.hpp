@@ -16,7 +16,7 @@
 namespace pollux::ports {
 
 /// The driver of all software ports. It drives a Medium and its queues.
-class Port final : public PortDriver {
+class Port final : public PortDriver, private QueueRestart {
  public:
   /// Error: no_memory if the Context has no free port number.
   [[nodiscard]] static Result<std::unique_ptr<PortDriver>> create(Context& context, std::string name, MacAddress mac,
@@ -43,6 +43,7 @@ class Port final : public PortDriver {
   void append_counters(std::vector<Counter>& counters) override { medium_->append(counters); }
   [[nodiscard]] Result<Duration> service() override;
 
+  [[nodiscard]] QueueRestart* queue_restart() noexcept override { return this; }
   [[nodiscard]] Result<void> release(bool failed) override;
   void retire() noexcept override;
   void abandon() noexcept override;
@@ -50,6 +51,15 @@ class Port final : public PortDriver {
  private:
   Port(std::shared_ptr<ContextState> context, PortInfo info, MacAddress mac, std::unique_ptr<Medium> medium);
 
+  [[nodiscard]] Result<void> prepare(QueueId queue, const ValidatedConfig& next, bool running) override;
+  void discard() noexcept override;
+  [[nodiscard]] Result<void> close_queue(QueueId queue, Duration limit) override;
+  [[nodiscard]] Result<void> halt_queue(QueueId) override { return {}; }
+  void exchange(QueueId queue) noexcept override;
+  [[nodiscard]] Result<void> start_queue(QueueId) override { return {}; }
+  void open_queue(QueueId queue) noexcept override;
+
+  [[nodiscard]] Result<void> close_result(Result<void> closed) const;
   void setup_queues();
   void retire_queues() noexcept;
   [[nodiscard]] RxCounters received(std::vector<QueueStats>& queues) const;
@@ -61,6 +71,8 @@ class Port final : public PortDriver {
   MacAddress mac_{};
   ValidatedConfig config_;
   bool running_ = false;  // between start and halt
+  ValidatedConfig next_;  // prepared for a restart, with the queue's cache
+  std::shared_ptr<MempoolCacheCore> next_cache_;
   // The numbers of queues in `config_`, for threads that read counters.
   std::atomic<std::uint16_t> rx_queues_ = 0;
   std::atomic<std::uint16_t> tx_queues_ = 0;

@@ -82,6 +82,12 @@ class RingEnd final : public ports::Medium {
     return {};
   }
 
+  // Waiting frames stay, even if they are more than the new limit.
+  void resize(std::uint16_t queue, std::uint32_t ring) noexcept override {
+    const std::lock_guard guard(pair_->control);
+    pair_->rings[end_][queue].open(ring);
+  }
+
   // A sender that checked a ring just before it closed may still enqueue frames. They stay there until the receiver
   // starts again, or until that sender stops and reclaims them.
   void stop() noexcept override {

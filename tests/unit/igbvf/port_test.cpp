@@ -234,6 +234,23 @@ TEST_F(FunctionPort, DoesNotStartWithAQueueThatStaysOff) {
   EXPECT_EQ(pool->stats().in_use(), 0U);
 }
 
+TEST_F(FunctionPort, RestartsAQueueWithoutAReset) {
+  Port port = started();
+  const std::size_t resets = function->requests_of(Message::reset).size();
+  ASSERT_TRUE(port.restart_rx(0, {.ring = 128}));
+  ASSERT_TRUE(port.restart_tx(0, {.ring = 32}));
+  EXPECT_EQ(function->requests_of(Message::reset).size(), resets);
+  EXPECT_EQ(port.state(), PortState::started);
+  EXPECT_EQ(port.config().rx[0].ring, 128U);
+  EXPECT_EQ(port.config().tx[0].ring, 32U);
+  EXPECT_EQ(pool->stats().in_use(), 128U);
+  function->queues_stay_off = true;
+  EXPECT_EQ(port.restart_rx(0, {.ring = 64}).error().code, ErrorCode::timeout);
+  EXPECT_EQ(port.state(), PortState::failed);
+  ASSERT_TRUE(port.close());
+  EXPECT_EQ(pool->stats().in_use(), 0U);
+}
+
 TEST_F(FunctionPort, FreesItsBuffersWhenTheCardWasRemoved) {
   Port port = started();
   EXPECT_GT(pool->stats().in_use(), 0U);

@@ -24,6 +24,8 @@ using testing::IsEmpty;
 struct Orders {
   std::vector<std::string> calls;
   std::optional<ErrorCode> start, halt, close_queues, service, release;
+  std::optional<ErrorCode> prepare, close_queue, halt_queue, start_queue;
+  bool restarts = true;
   bool harmless = true;
   PortSettings settings;
 
@@ -33,7 +35,7 @@ struct Orders {
   }
 };
 
-class OrderedDriver final : public PortDriver {
+class OrderedDriver final : public PortDriver, private QueueRestart {
  public:
   OrderedDriver(Orders& orders, std::uint16_t index) : orders_(orders) {
     info_.name = "fake:0";
@@ -48,6 +50,18 @@ class OrderedDriver final : public PortDriver {
   [[nodiscard]] RxQueue* rx_queue(std::uint16_t) override { return nullptr; }
   [[nodiscard]] TxQueue* tx_queue(std::uint16_t) override { return nullptr; }
   [[nodiscard]] Result<void> fill() override { return orders_.note("fill"); }
+  [[nodiscard]] QueueRestart* queue_restart() noexcept override { return orders_.restarts ? this : nullptr; }
+  [[nodiscard]] Result<void> prepare(QueueId, const ValidatedConfig&, bool) override {
+    return orders_.note("prepare", orders_.prepare);
+  }
+  void discard() noexcept override { static_cast<void>(orders_.note("discard")); }
+  [[nodiscard]] Result<void> close_queue(QueueId queue, Duration) override {
+    return orders_.note("close_queue " + std::to_string(queue.index), orders_.close_queue);
+  }
+  [[nodiscard]] Result<void> halt_queue(QueueId) override { return orders_.note("halt_queue", orders_.halt_queue); }
+  void exchange(QueueId) noexcept override { static_cast<void>(orders_.note("exchange")); }
+  [[nodiscard]] Result<void> start_queue(QueueId) override { return orders_.note("start_queue", orders_.start_queue); }
+  void open_queue(QueueId) noexcept override { static_cast<void>(orders_.note("open_queue")); }
   [[nodiscard]] Result<void> start(const PortSettings& settings) override {
     orders_.settings = settings;
     return orders_.note("start", orders_.start);
@@ -122,6 +136,55 @@ TEST_F(Machine, CallsTheDriverInOrder) {
   ASSERT_TRUE(port_->close());
   EXPECT_THAT(orders_.calls, ElementsAre("release", "retire"));
   EXPECT_EQ(removed_buffers(), 0u);
+}
+
+TEST_F(Machine, RestartsOneQueueStepByStep) {
+  start();
+  ASSERT_TRUE(port_->restart_tx(0, {.ring = 32}));
+  EXPECT_THAT(orders_.calls,
+              ElementsAre("prepare", "close_queue 0", "halt_queue", "exchange", "start_queue", "open_queue"));
+  EXPECT_EQ(port_->config().tx[0].ring, 32U);
+  ASSERT_TRUE(port_->stop());
+  orders_.calls.clear();
+  ASSERT_TRUE(port_->restart_tx(0, {.ring = 64}));
+  EXPECT_THAT(orders_.calls, ElementsAre("prepare", "exchange"));
+}
+
+TEST_F(Machine, KeepsAQueueWhoseRestartIsRefused) {
+  start();
+  const EffectiveConfig before = port_->config();
+  EXPECT_FALSE(port_->restart_tx(0, {.ring = 33}));
+  EXPECT_THAT(orders_.calls, IsEmpty());
+  orders_.prepare = ErrorCode::no_memory;
+  EXPECT_EQ(port_->restart_tx(0, {.ring = 32}).error().code, ErrorCode::no_memory);
+  EXPECT_THAT(orders_.calls, ElementsAre("prepare"));
+  orders_.prepare.reset();
+  orders_.calls.clear();
+  orders_.close_queue = ErrorCode::timeout;
+  EXPECT_EQ(port_->restart_tx(0, {.ring = 32}).error().code, ErrorCode::timeout);
+  EXPECT_THAT(orders_.calls, ElementsAre("prepare", "close_queue 0", "open_queue", "discard"));
+  EXPECT_EQ(port_->state(), PortState::started);
+  EXPECT_EQ(port_->config(), before);
+  orders_.restarts = false;
+  const auto refused = port_->restart_tx(0, {.ring = 32});
+  EXPECT_EQ(refused.error().code, ErrorCode::not_supported);
+  EXPECT_THAT(refused.error().hint, HasSubstr("stop the port"));
+}
+
+TEST_F(Machine, FailsWhereAQueueDoesNotStopOrStart) {
+  start();
+  orders_.halt_queue = ErrorCode::timeout;
+  EXPECT_EQ(port_->restart_tx(0, {.ring = 32}).error().code, ErrorCode::timeout);
+  EXPECT_THAT(orders_.calls, ElementsAre("prepare", "close_queue 0", "halt_queue", "discard", "close_queues", "halt"));
+  EXPECT_EQ(port_->state(), PortState::failed);
+  EXPECT_EQ(port_->restart_tx(0, {}).error().code, ErrorCode::bad_state);
+  orders_ = {};
+  start();
+  orders_.start_queue = ErrorCode::device_fault;
+  EXPECT_EQ(port_->restart_tx(0, {.ring = 32}).error().code, ErrorCode::device_fault);
+  EXPECT_THAT(orders_.calls,
+              ElementsAre("prepare", "close_queue 0", "halt_queue", "exchange", "start_queue", "close_queues", "halt"));
+  EXPECT_EQ(port_->state(), PortState::failed);
 }
 
 TEST_F(Machine, CallsNothingInAWrongState) {

@@ -21,6 +21,9 @@ namespace reg = hw::intel;
 
 inline constexpr Duration kQueueEnableLimit = milliseconds(10);
 
+/// [I-QRESTART] What a queue that reads disabled may still write has arrived by then.
+inline constexpr Duration kQueueQuietTime = microseconds(100);
+
 /// The settings of a receive queue besides its ring.
 struct RxQueueFormat {
   std::uint32_t buffer_bytes = 2048;  ///< a multiple of reg::kRxBufferUnit
@@ -106,14 +109,19 @@ template <class Registers>
                   [&] { return read_register<reg::TXDCTL>(card, queue).has(reg::TXDCTL::ENABLE); });
 }
 
-/// Hands the filled receive rings to the card. Needs the queues enabled. Errors: device_removed, device_fault.
+/// Hands a filled receive ring to the card. Needs the queue enabled. Errors: device_removed, device_fault.
+template <class Registers>
+[[nodiscard]] Result<void> arm_rx_ring(const Card<Registers>& card, QueueSet& queues, std::uint32_t queue) {
+  const std::uint32_t tail = queues.rx(queue)->first_tail();
+  write_register<reg::RDT>(card, queue, reg::RDT::TAIL(tail));
+  // Reads RDT back: a queue that is not really enabled ignores the write.
+  return check_written<reg::RDT>(card, "RDT", queue, tail);
+}
+
 template <class Registers>
 [[nodiscard]] Result<void> arm_rx_rings(const Card<Registers>& card, QueueSet& queues, std::uint32_t count) {
   for (std::uint32_t queue = 0; queue < count; ++queue) {
-    const std::uint32_t tail = queues.rx(queue)->first_tail();
-    write_register<reg::RDT>(card, queue, reg::RDT::TAIL(tail));
-    // Reads RDT back: a queue that is not really enabled ignores the write.
-    if (auto armed = check_written<reg::RDT>(card, "RDT", queue, tail); !armed) return armed;
+    if (auto armed = arm_rx_ring(card, queues, queue); !armed) return armed;
   }
   return {};
 }
@@ -156,6 +164,43 @@ template <class Registers>
   card.regs.flush();
   if (card.regs.removed()) return fail_removed(card.name);
   return {};
+}
+
+// [I-QRESTART] Linux, igb_xsk.c, igb_txrx_ring_disable, and ixgbe_main.c, ixgbe_disable_rx_queue, which waits for the
+// bit.
+/// Disables one queue while others run, after its frames are sent if the link is up. Afterwards the card does not use
+/// its ring and buffers. Errors: device_removed, timeout (the queue does not stop).
+template <class Registers>
+[[nodiscard]] Result<void> halt_queue(const Card<Registers>& card, QueueId queue, QueueSet& queues, bool link_up) {
+  if (queue.receives()) {
+    clear<reg::RXDCTL>(card, reg::RXDCTL::ENABLE, queue.index);
+  } else {
+    TxQueue& tx = *queues.tx(queue.index);
+    if (link_up) wait_for_transmit(card, [&] { return tx.reclaim_sent() == 0; });
+    clear<reg::TXDCTL>(card, reg::TXDCTL::ENABLE, queue.index);
+  }
+  const auto off = [&] {
+    return queue.receives() ? !read_register<reg::RXDCTL>(card, queue.index).has(reg::RXDCTL::ENABLE)
+                            : !read_register<reg::TXDCTL>(card, queue.index).has(reg::TXDCTL::ENABLE);
+  };
+  const char* const name = queue.receives() ? "RXDCTL" : "TXDCTL";
+  auto halted = wait_for(card, fmt::format("{}[{}].ENABLE clearing", name, queue.index), kQueueEnableLimit, off);
+  if (!halted) return halted;
+  card.clock().sleep_for(kQueueQuietTime);
+  return flush_registers(card);
+}
+
+// Linux, igb_xsk.c, igb_txrx_ring_enable, programs it as after a reset.
+/// Programs and enables one queue while others run, and hands it its ring. Errors: device_removed, device_fault,
+/// timeout.
+template <class Registers>
+[[nodiscard]] Result<void> start_queue(const Card<Registers>& card, QueueId queue, QueueSet& queues,
+                                       const RingMemory& rings, const RxQueueFormat& format) {
+  auto started = queue.receives() ? program_rx_ring(card, queue.index, rings.rx(queue.index), format)
+                                  : program_tx_ring(card, queue.index, rings.tx(queue.index));
+  if (started) started = queue.receives() ? wait_rx_enabled(card, queue.index) : wait_tx_enabled(card, queue.index);
+  if (started && queue.receives()) started = arm_rx_ring(card, queues, queue.index);
+  return started ? flush_registers(card) : started;
 }
 
 }  // namespace pollux::drivers::intel

@@ -102,6 +102,14 @@ Result<void> Port::start(const PortSettings& settings) {
   return flush_registers(card_);
 }
 
+Result<void> Port::halt_queue(QueueId queue) {
+  return intel::halt_queue(card_, queue, *queues(), card_.regs.read<reg::STATUS>().has(reg::STATUS::LU));
+}
+
+Result<void> Port::start_queue(QueueId queue) {
+  return intel::start_queue(card_, queue, *queues(), rings(), rx_format(config(), queue.index));
+}
+
 Result<void> Port::halt() {
   running_ = false;
   auto ended = end_dma();

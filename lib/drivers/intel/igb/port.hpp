@@ -49,6 +49,8 @@ class Port final : public intel::QueuePort, private RegisterDump {
   Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, const hw::igb::CardTraits& traits,
        std::uint16_t index);
 
+  [[nodiscard]] Result<void> halt_queue(QueueId queue) override;
+  [[nodiscard]] Result<void> start_queue(QueueId queue) override;
   [[nodiscard]] Result<void> bring_up();
   /// Ends DMA at the card and at the bus. Needs the queues closed.
   [[nodiscard]] Result<void> end_dma();

@@ -13,12 +13,8 @@ namespace pollux::drivers::igb {
 Result<void> start_receive(const Card& card, const ValidatedConfig& config, const PortSettings& settings,
                            const intel::RingMemory& rings) {
   if (config.rx_queues() == 0) return {};
-  // A queue without descriptors must not block the others. With one queue, frames may wait in the packet buffer (Linux,
-  // igb_main.c, igb_setup_srrctl).
-  const bool drop = config.rx_queues() > 1;
   for (std::uint32_t queue = 0; queue < config.rx_queues(); ++queue) {
-    auto programmed =
-        program_rx_ring(card, queue, rings.rx(queue), {.buffer_bytes = config.rx[queue].buffer_bytes, .drop = drop});
+    auto programmed = program_rx_ring(card, queue, rings.rx(queue), rx_format(config, queue));
     if (!programmed) return programmed;
   }
   set_up_rss(card, config.rx_queues());
@@ -32,6 +28,12 @@ Result<void> start_receive(const Card& card, const ValidatedConfig& config, cons
     if (auto enabled = wait_rx_enabled(card, queue); !enabled) return enabled;
   }
   return {};
+}
+
+// A queue without descriptors must not block the others. With one queue, frames may wait in the packet buffer (Linux,
+// igb_main.c, igb_setup_srrctl).
+intel::RxQueueFormat rx_format(const ValidatedConfig& config, std::uint32_t queue) {
+  return {.buffer_bytes = config.rx[queue].buffer_bytes, .drop = config.rx_queues() > 1};
 }
 
 void write_receive_limit(const Card& card, std::uint32_t mtu) {

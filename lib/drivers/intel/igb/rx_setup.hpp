@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 
+#include "drivers/intel/common/ring_setup.hpp"
 #include "drivers/intel/igb/card.hpp"
 #include "drivers/intel/queue/ring_memory.hpp"
 #include "net/validated_config.hpp"
@@ -15,6 +16,9 @@ namespace pollux::drivers::igb {
 /// reset. Errors: device_removed, timeout (a queue does not report itself enabled).
 [[nodiscard]] Result<void> start_receive(const Card& card, const ValidatedConfig& config, const PortSettings& settings,
                                          const intel::RingMemory& rings);
+
+/// The settings of a receive queue besides its ring.
+[[nodiscard]] intel::RxQueueFormat rx_format(const ValidatedConfig& config, std::uint32_t queue);
 
 /// Makes the card drop frames longer than `mtu` allows. May be called while the card receives.
 void write_receive_limit(const Card& card, std::uint32_t mtu);

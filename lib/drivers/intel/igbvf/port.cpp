@@ -126,19 +126,30 @@ Result<void> Port::request_settings(const PortSettings& settings) {
 }
 
 // Linux igbvf, netdev.c, igbvf_setup_srrctl: drop frames without a descriptor, or they would block the other functions.
+intel::RxQueueFormat Port::rx_format(std::uint32_t queue) const {
+  return {.buffer_bytes = config().rx[queue].buffer_bytes, .drop = true};
+}
+
 Result<void> Port::start_queues() {
   for (std::uint32_t queue = 0; queue < config().tx_queues(); ++queue) {
     if (auto programmed = program_tx_ring(card_, queue, rings().tx(queue)); !programmed) return programmed;
     if (auto enabled = wait_tx_enabled(card_, queue); !enabled) return enabled;
   }
   for (std::uint32_t queue = 0; queue < config().rx_queues(); ++queue) {
-    auto programmed = program_rx_ring(card_, queue, rings().rx(queue),
-                                      {.buffer_bytes = config().rx[queue].buffer_bytes, .drop = true});
+    auto programmed = program_rx_ring(card_, queue, rings().rx(queue), rx_format(queue));
     if (!programmed) return programmed;
     if (auto enabled = wait_rx_enabled(card_, queue); !enabled) return enabled;
   }
   if (auto armed = arm_rx_rings(card_, *queues(), config().rx_queues()); !armed) return armed;
   return flush_registers(card_);
+}
+
+Result<void> Port::halt_queue(QueueId queue) {
+  return intel::halt_queue(card_, queue, *queues(), link().up && !was_reset_);
+}
+
+Result<void> Port::start_queue(QueueId queue) {
+  return intel::start_queue(card_, queue, *queues(), rings(), rx_format(queue.index));
 }
 
 // [I-VFHALT] A function cannot disable mastering at the card. Its reset stops its queues, and clearing bus mastering in

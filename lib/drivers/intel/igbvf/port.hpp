@@ -6,6 +6,7 @@
 #include <set>
 #include <vector>
 
+#include "drivers/intel/common/ring_setup.hpp"
 #include "drivers/intel/igbvf/card.hpp"
 #include "drivers/intel/igbvf/mailbox.hpp"
 #include "drivers/intel/igbvf/statistics.hpp"
@@ -48,10 +49,13 @@ class Port final : public intel::QueuePort, private RegisterDump, private Multic
  private:
   Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, std::uint16_t index);
 
+  [[nodiscard]] Result<void> halt_queue(QueueId queue) override;
+  [[nodiscard]] Result<void> start_queue(QueueId queue) override;
   [[nodiscard]] Result<void> bring_up();
   /// Requests address, frame length and filters from the physical function.
   [[nodiscard]] Result<void> request_settings(const PortSettings& settings);
   [[nodiscard]] Result<void> start_queues();
+  [[nodiscard]] intel::RxQueueFormat rx_format(std::uint32_t queue) const;
   [[nodiscard]] Result<void> expect_open() const;
 
   [[nodiscard]] std::vector<RegisterValue> registers() override;

@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
+#include <vector>
 
 #include "drivers/intel/queue/queue_set.hpp"
 #include "drivers/intel/queue/ring_memory.hpp"
@@ -27,7 +29,7 @@ namespace pollux::drivers::intel {
 
 /// The part of a driver that handles queues and their memory. A card's driver derives from it and adds the control of
 /// the card.
-class QueuePort : public PortDriver {
+class QueuePort : public PortDriver, private QueueRestart {
  public:
   [[nodiscard]] const PortInfo& info() const final { return info_; }
 
@@ -38,6 +40,8 @@ class QueuePort : public PortDriver {
   void open_queues() noexcept final { queues_->open(); }
   [[nodiscard]] Result<void> close_queues(Duration limit) final { return queues_->close(context_->clock(), limit); }
   std::uint32_t drain(DrainReason reason) noexcept override { return queues_->drain(reason); }
+  /// A card's driver adds `halt_queue` and `start_queue`.
+  [[nodiscard]] QueueRestart* queue_restart() noexcept final { return this; }
   void retire() noexcept final;
   void abandon() noexcept final;
 
@@ -54,12 +58,31 @@ class QueuePort : public PortDriver {
   [[nodiscard]] const ValidatedConfig& config() const noexcept { return config_; }
 
  private:
+  /// What is to take the place of a queue's ring, buffers and settings.
+  struct PreparedQueue {
+    ValidatedConfig config;
+    RingMemory::Single ring;
+    RxQueueSetup rx = {};  // of a receive queue
+    TxQueueSetup tx = {};  // of a transmit queue
+    std::vector<Mbuf*> slots = {};
+    std::uint32_t kept = 0;   // slots, from the first, that get buffers of the ring as it is
+    std::uint32_t taken = 0;  // the next ones, which have buffers from the pool
+  };
+
+  [[nodiscard]] Result<void> prepare(QueueId queue, const ValidatedConfig& next, bool running) final;
+  [[nodiscard]] Result<void> take_buffers(PreparedQueue& prepared, const RxQueue& queue);
+  void discard() noexcept final;
+  [[nodiscard]] Result<void> close_queue(QueueId queue, Duration limit) final;
+  void exchange(QueueId queue) noexcept final;
+  void open_queue(QueueId queue) noexcept final;
+
   std::shared_ptr<ContextState> context_;
   PortInfo info_;
   QueueRegisters registers_;
   ValidatedConfig config_;
   RingMemory rings_;
   std::shared_ptr<QueueSet> queues_;
+  std::optional<PreparedQueue> prepared_;
 };
 
 }  // namespace pollux::drivers::intel

@@ -63,28 +63,38 @@ TxDrops& operator+=(TxDrops& sum, const TxDrops& more) {
 
 }  // namespace
 
+RxQueueSetup QueueSet::rx_setup(const QueueRegisters& registers, const ValidatedConfig& config, std::uint32_t queue,
+                                const Ring& ring, std::uint16_t port) {
+  return {.ring = ring.descriptors,
+          .size = ring.size,
+          .buffer_bytes = config.rx[queue].buffer_bytes,
+          .tail = registers.rx_tail(queue),
+          .registers = registers.bar,
+          .head_offset = registers.rx_head(queue),
+          .pool = config.rx[queue].pool,
+          .cache = receive_cache(config, queue),
+          .port = port,
+          .mode = config.burst_mode};
+}
+
+TxQueueSetup QueueSet::tx_setup(const QueueRegisters& registers, const ValidatedConfig& config, std::uint32_t queue,
+                                const Ring& ring, const std::shared_ptr<const ContextState>& context) const {
+  return {.ring = ring.descriptors,
+          .size = ring.size,
+          .max_frame = max_frame_,
+          .tail = registers.tx_tail(queue),
+          .cache = transmit_cache(config, queue),
+          .context = context,
+          .mode = config.burst_mode};
+}
+
 void QueueSet::setup(const QueueRegisters& registers, const ValidatedConfig& config, const RingMemory& rings,
                      const std::shared_ptr<const ContextState>& context, std::uint16_t port) {
   for (std::uint32_t queue = 0; queue < config.rx_queues(); ++queue) {
-    rx_[queue].setup({.ring = rings.rx(queue).descriptors,
-                      .size = config.rx[queue].ring,
-                      .buffer_bytes = config.rx[queue].buffer_bytes,
-                      .tail = registers.rx_tail(queue),
-                      .registers = registers.bar,
-                      .head_offset = registers.rx_head(queue),
-                      .pool = config.rx[queue].pool,
-                      .cache = receive_cache(config, queue),
-                      .port = port,
-                      .mode = config.burst_mode});
+    rx_[queue].setup(rx_setup(registers, config, queue, rings.rx(queue), port));
   }
   for (std::uint32_t queue = 0; queue < config.tx_queues(); ++queue) {
-    tx_[queue].setup({.ring = rings.tx(queue).descriptors,
-                      .size = config.tx[queue].ring,
-                      .max_frame = max_frame_,
-                      .tail = registers.tx_tail(queue),
-                      .cache = transmit_cache(config, queue),
-                      .context = context,
-                      .mode = config.burst_mode});
+    tx_[queue].setup(tx_setup(registers, config, queue, rings.tx(queue), context));
   }
   // Detaches forward paths from queues that are no longer in use.
   std::for_each(rx_.begin() + config.rx_queues(), rx_.end(), [](RxQueue& queue) { queue.end_lending(); });

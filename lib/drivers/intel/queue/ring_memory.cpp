@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -42,6 +43,11 @@ class RingPlacer {
 // Every ring size is a multiple of the smallest, so consecutive rings are aligned.
 static_assert(hw::intel::kRingMin * sizeof(Descriptor) % hw::intel::kRingAlignment == 0);
 
+tl::unexpected<Error> does_not_fit(std::string_view port) {
+  return fail(ErrorCode::no_memory, fmt::format("{}: a ring does not fit into contiguous memory", port),
+              "reserve huge pages (without an IOMMU, rings need physically contiguous memory), or use smaller rings");
+}
+
 }  // namespace
 
 Result<RingMemory> RingMemory::allocate(ContextState& context, const ValidatedConfig& config, int numa_node,
@@ -69,9 +75,25 @@ Result<RingMemory> RingMemory::allocate(ContextState& context, const ValidatedCo
   for (std::uint32_t size = hw::intel::kRingMax; fits && size >= hw::intel::kRingMin; size /= 2) {
     fits = place_all(config.rx, size, rings.rx_) && place_all(config.tx, size, rings.tx_);
   }
-  if (fits) return rings;
-  return fail(ErrorCode::no_memory, fmt::format("{}: a ring does not fit into contiguous memory", port),
-              "reserve huge pages (without an IOMMU, rings need physically contiguous memory), or use smaller rings");
+  if (!fits) return does_not_fit(port);
+  rings.rx_exchanged_.resize(config.rx.size());
+  rings.tx_exchanged_.resize(config.tx.size());
+  return rings;
+}
+
+Result<RingMemory::Single> RingMemory::allocate_one(ContextState& context, std::uint32_t size, int numa_node,
+                                                    std::string_view port) {
+  auto memory = context.allocate(
+      {.size = size * sizeof(Descriptor), .numa_node = numa_node, .purpose = fmt::format("ring of {}", port)});
+  if (!memory) return pass_on(std::move(memory));
+  Single single{.memory = *std::move(memory), .ring = {}};
+  if (!RingPlacer(single.memory).place(size, single.ring)) return does_not_fit(port);
+  return single;
+}
+
+void RingMemory::exchange(QueueId queue, Single ring) noexcept {
+  (queue.receives() ? rx_ : tx_)[queue.index] = ring.ring;
+  (queue.receives() ? rx_exchanged_ : tx_exchanged_)[queue.index] = std::move(ring.memory);
 }
 
 }  // namespace pollux::drivers::intel

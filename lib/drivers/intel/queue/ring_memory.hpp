@@ -9,6 +9,7 @@
 #include "mem/context_state.hpp"
 #include "net/validated_config.hpp"
 #include "pollux/mem/dma_memory.hpp"
+#include "pollux/net/queue_restart.hpp"
 
 namespace pollux::drivers::intel {
 
@@ -31,6 +32,17 @@ class RingMemory {
   [[nodiscard]] static Result<RingMemory> allocate(ContextState& context, const ValidatedConfig& config, int numa_node,
                                                    std::string_view port);
 
+  /// A ring in memory of its own, to take the place of another.
+  struct Single {
+    DmaMemory memory;
+    Ring ring;
+  };
+  /// Errors: as `allocate`.
+  [[nodiscard]] static Result<Single> allocate_one(ContextState& context, std::uint32_t size, int numa_node,
+                                                   std::string_view port);
+  /// The memory of a ring that was exchanged before goes; that of `allocate` stays.
+  void exchange(QueueId queue, Single ring) noexcept;
+
   [[nodiscard]] const Ring& rx(std::uint32_t queue) const { return rx_[queue]; }
   [[nodiscard]] const Ring& tx(std::uint32_t queue) const { return tx_[queue]; }
 
@@ -38,6 +50,8 @@ class RingMemory {
   DmaMemory memory_;
   std::vector<Ring> rx_;
   std::vector<Ring> tx_;
+  std::vector<DmaMemory> rx_exchanged_;  // by queue
+  std::vector<DmaMemory> tx_exchanged_;
 };
 
 }  // namespace pollux::drivers::intel

@@ -16,6 +16,20 @@ namespace rx = hw::intel::rx;
 
 void RxQueue::setup(RxQueueSetup setup) {
   end_lending();
+  const std::size_t places = setup.size + RxHotPath::kPrefetchDistance;
+  apply(std::move(setup));
+  slot_memory_.assign(places, nullptr);
+  slots_ = slot_memory_.data();
+}
+
+void RxQueue::replace(RxQueueSetup setup, std::vector<Mbuf*> slots) noexcept {
+  apply(std::move(setup));
+  slot_memory_ = std::move(slots);
+  slots_ = slot_memory_.data();
+  if (slots_[0] != nullptr) arm_all();
+}
+
+void RxQueue::apply(RxQueueSetup setup) noexcept {
   ring_ = setup.ring;
   mask_ = setup.size - 1;
   max_length_ = setup.buffer_bytes;
@@ -32,8 +46,6 @@ void RxQueue::setup(RxQueueSetup setup) {
                 .max_excess = setup.buffer_bytes - std::uint64_t{1},
                 .one_byte_word = pool_->empty_word(RxFormat::intel_advanced, setup.port) + 1,
                 .iova_delta = pool_->iova_delta() + Mbuf::kHeaderSize + pool_->data_offset()};
-  slot_memory_.assign(setup.size + RxHotPath::kPrefetchDistance, nullptr);
-  slots_ = slot_memory_.data();
 }
 
 void RxQueue::lend(QueueBorrower& borrower) noexcept {
@@ -74,14 +86,19 @@ Result<void> RxQueue::fill() {
     cache_->set_first(cache_->first + from_cache);
   }
   std::copy(fresh.begin(), fresh.end(), slot_memory_.begin());
+  arm_all();
+  return {};
+}
+
+void RxQueue::arm_all() noexcept {
+  const std::uint32_t slots = mask_ + 1;
   // Prefetching reads beyond the last slot.
-  std::fill(slot_memory_.begin() + slots, slot_memory_.end(), fresh.front());
+  std::fill(slot_memory_.begin() + slots, slot_memory_.end(), slot_memory_.front());
   next_ = 0;
   fast_path_.expected = RxHotPath::kFastPathExpected;
   chain_ = Chain::none;
   empty_write_backs_ = 0;
   for (std::uint32_t slot = 0; slot < slots; ++slot) RxHotPath::arm(*this, slot);
-  return {};
 }
 
 void RxQueue::open() noexcept {
@@ -116,7 +133,7 @@ Result<void> RxQueue::close(Clock& clock, Duration limit) {
   return gate_.close(&idle, clock, limit);
 }
 
-std::uint32_t RxQueue::drain(DrainReason reason) noexcept {
+std::uint32_t RxQueue::drain(DrainReason reason, std::span<Mbuf*> kept) noexcept {
   if (slots_ == nullptr || slots_[0] == nullptr) return 0;
   std::uint64_t& counter = reason == DrainReason::stopped ? drops_.stopped : drops_.removed;
   const std::uint32_t slots = mask_ + 1;
@@ -132,7 +149,8 @@ std::uint32_t RxQueue::drain(DrainReason reason) noexcept {
   // Everything goes to the pool's shared list: the cache belongs to the polling thread.
   const std::uint32_t in_chain = chain_head_ != nullptr ? MbufAccess::segment_count(*chain_head_) : 0;
   MbufDeleter{}(std::exchange(chain_head_, nullptr));
-  pool_->put({slots_, slots});
+  std::copy_n(slots_, kept.size(), kept.begin());
+  pool_->put({slots_ + kept.size(), slots - kept.size()});
   std::fill(slot_memory_.begin(), slot_memory_.end(), nullptr);
   return slots + in_chain;
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "drivers/intel/queue/queue_borrower.hpp"
@@ -78,8 +79,11 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   /// Error timeout: see BurstGate::close.
   [[nodiscard]] Result<void> close(Clock& clock, Duration limit);
   /// Frees every buffer and returns their number. Counts received frames that were not polled. Call it only after the
-  /// card has ended DMA.
-  std::uint32_t drain(DrainReason reason = DrainReason::stopped) noexcept;
+  /// card has ended DMA. The first buffers go to `kept`, which has at most as many places as the ring, if it is filled.
+  std::uint32_t drain(DrainReason reason = DrainReason::stopped, std::span<Mbuf*> kept = {}) noexcept;
+  /// As `setup` and, where buffers were put into `slots`, `fill`: one for each descriptor, and kPrefetchDistance places
+  /// more. Drained before.
+  void replace(RxQueueSetup setup, std::vector<Mbuf*> slots) noexcept;
 
   /// Lends the queue to `borrower`, which moves its frames from now on. Needs the gate closed, and no other borrower.
   void lend(QueueBorrower& borrower) noexcept;
@@ -113,6 +117,8 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   enum class Chain : std::uint8_t { none, growing, discarding };
 
   [[nodiscard]] RxObservers* observers() noexcept override { return &observers_; }
+  void apply(RxQueueSetup setup) noexcept;
+  void arm_all() noexcept;
   void open_gate() noexcept;
   [[nodiscard]] bool is_idle() const;
 

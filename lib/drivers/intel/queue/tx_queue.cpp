@@ -24,6 +24,21 @@ constexpr Site kBorrower{"forward path", 0};
 
 void TxQueue::setup(TxQueueSetup setup) {
   end_lending();
+  const std::size_t size = setup.size;
+  apply(std::move(setup));
+  slot_memory_.assign(size, nullptr);
+  slots_ = slot_memory_.data();
+  clear();
+}
+
+void TxQueue::replace(TxQueueSetup setup, std::vector<Mbuf*> slots) noexcept {
+  apply(std::move(setup));
+  slot_memory_ = std::move(slots);
+  slots_ = slot_memory_.data();
+  clear();
+}
+
+void TxQueue::apply(TxQueueSetup setup) noexcept {
   ring_ = setup.ring;
   mask_ = setup.size - 1;
   max_frame_ = setup.max_frame;
@@ -39,9 +54,6 @@ void TxQueue::setup(TxQueueSetup setup) {
                 .context = context_.get()};
   cache_owner_ = std::move(setup.cache);
   set_cache(cache_owner_.get());
-  slot_memory_.assign(setup.size, nullptr);
-  slots_ = slot_memory_.data();
-  clear();
 }
 
 void TxQueue::lend(QueueBorrower& borrower, std::shared_ptr<MempoolCore> pool) noexcept {

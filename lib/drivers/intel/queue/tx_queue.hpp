@@ -85,6 +85,8 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
   /// Frees every buffer and returns their number. Counts frames that were not sent. Call it only after the card has
   /// ended DMA.
   std::uint32_t drain(DrainReason reason = DrainReason::stopped) noexcept;
+  /// As `setup`, with one place in `slots` for each descriptor. Drained before.
+  void replace(TxQueueSetup setup, std::vector<Mbuf*> slots) noexcept;
 
   /// As in RxQueue. The borrower exchanges received buffers for sent ones, all of `pool`.
   void lend(QueueBorrower& borrower, std::shared_ptr<MempoolCore> pool) noexcept;
@@ -111,6 +113,7 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
 
   void set_cache(MempoolCacheCore* cache) noexcept;
   [[nodiscard]] TxObservers* observers() noexcept override { return &observers_; }
+  void apply(TxQueueSetup setup) noexcept;
   void open_gate() noexcept;
   void give_back_spares() noexcept;
 

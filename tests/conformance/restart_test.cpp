@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One queue is set up anew while its port runs.
+#include <algorithm>
+
+#include "conformance/fixture.hpp"
+
+namespace pollux::conformance {
+namespace {
+
+class Restart : public Conformance {
+ protected:
+  /// One of `config`'s queues with a ring of `ring`.
+  void restart_rx(Port& port, std::uint16_t queue, std::uint32_t ring) {
+    const auto restarted = port.restart_rx(queue, {.pool = &*pool_, .cache = &*cache_, .ring = ring});
+    ASSERT_TRUE(restarted) << restarted.error().message();
+    EXPECT_EQ(port.config().rx[queue].ring, ring);
+  }
+  void restart_tx(Port& port, std::uint16_t queue, std::uint32_t ring) {
+    const auto restarted = port.restart_tx(queue, {.cache = &*cache_, .ring = ring});
+    ASSERT_TRUE(restarted) << restarted.error().message();
+    EXPECT_EQ(port.config().tx[queue].ring, ring);
+  }
+};
+
+CONFORMANCE_TEST_WHERE(Restart, LosesNoFrameUnnamed, traits.restarts_queues&& traits.delivers && !traits.by_file) {
+  start_both();
+  expect_exchange(make_frames(100, 64));
+  send(left(), make_frames(20, 64));
+  settle(left());
+  for (int i = 0; i < 20; ++i) pass_time();
+  restart_rx(right(), 0, 128);
+  const std::size_t arrived = receive(right(), 20).size();
+  EXPECT_EQ(arrived + dropped(right(), "rx_stopped"), 20U);
+  expect_exchange(make_frames(300, 64));
+}
+
+CONFORMANCE_TEST_WHERE(Restart, OfEachQueueLetsFramesFlowAgain,
+                       traits.restarts_queues&& traits.delivers && !traits.by_file) {
+  start_both();
+  for (const std::uint32_t ring : {32U, 256U, 64U}) {
+    for (Port* port : {&left(), &right()}) {
+      restart_tx(*port, 0, ring);
+      restart_rx(*port, 0, ring);
+    }
+    expect_exchange(make_frames(3 * ring, 64));
+  }
+  for (Port* port : {&left(), &right()}) {
+    EXPECT_EQ(dropped(*port, "tx_stopped"), 0U) << "what was handed over is sent first";
+    ASSERT_TRUE(port->stop());
+    restart_rx(*port, 0, 128);
+    restart_tx(*port, 0, 128);
+    ASSERT_TRUE(port->start());
+  }
+  wait_for_links();
+  expect_exchange(make_frames(300, 64));
+}
+
+CONFORMANCE_TEST_WHERE(Restart, LeavesTheOtherQueuesAlone,
+                       traits.restarts_queues&& traits.delivers&& traits.several_queues && !traits.by_file) {
+  PortConfig several = config();
+  several.rx_queues = several.tx_queues = 2;
+  start_both(several, several);
+  // What is not IP arrives in queue 0 of a card, and in the queue that it was sent on of a ring.
+  send(left(), make_frames(20, 64));
+  settle(left());
+  for (int i = 0; i < 20; ++i) pass_time();
+  restart_rx(right(), 1, 128);
+  restart_tx(right(), 1, 128);
+  restart_tx(left(), 1, 128);
+  EXPECT_EQ(receive(right(), 20), make_frames(20, 64));
+  EXPECT_EQ(dropped(right(), "rx_stopped"), 0U);
+  expect_exchange(make_frames(100, 64));
+}
+
+CONFORMANCE_TEST(Restart, ThatIsRefusedChangesNothing) {
+  PortConfig named = config();
+  start_both(named, named);
+  const EffectiveConfig before = right().config();
+  EXPECT_EQ(right().restart_rx(63, {}).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(right().restart_tx(63, {}).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(right().restart_rx(0, {.ring = 65}).error().code, ErrorCode::invalid_argument);
+  if (!traits().restarts_queues) {
+    const auto refused = right().restart_rx(0, {.ring = 64});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::not_supported);
+    EXPECT_NE(refused.error().hint, "");
+  }
+  EXPECT_EQ(right().config(), before);
+  EXPECT_EQ(right().state(), PortState::started);
+  ASSERT_TRUE(right().close());
+  EXPECT_EQ(right().restart_rx(0, {}).error().code, ErrorCode::bad_state);
+}
+
+}  // namespace
+}  // namespace pollux::conformance
