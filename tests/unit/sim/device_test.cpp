@@ -244,11 +244,13 @@ TEST_F(SimDeviceTest, PassesAccessesOfEveryWidthToTheCard) {
   const auto device = SimDevice::create(context, "sim:0", wire, 0).value();
   const Bar bar = device->bar(0).value();
   bar.write32(8, 0x44332211);
+  bar.write32(12, 0x88776655);
   bar.write8(9, 0xAA);
   bar.write16(10, 0xBBCC);
   EXPECT_EQ(bar.read32(8), 0xBBCCAA11u);
   EXPECT_EQ(bar.read8(9), 0xAA);
   EXPECT_EQ(bar.read16(10), 0xBBCC);
+  EXPECT_EQ(bar.read32(12), 0x88776655u) << "the narrow writes did not touch it";
 }
 
 TEST_F(SimDeviceTest, KeepsTheWidthOfPostedWrites) {
@@ -258,9 +260,11 @@ TEST_F(SimDeviceTest, KeepsTheWidthOfPostedWrites) {
   const auto device = SimDevice::create(context, "sim:0", wire, 0).value();
   const Bar bar = device->bar(0).value();
   bar.write32(8, 0x44332211);
+  bar.write32(12, 0x88776655);
   bar.write8(9, 0xAA);
   bar.write16(10, 0xBBCC);
   EXPECT_EQ(bar.read32(8), 0xBBCCAA11u);
+  EXPECT_EQ(bar.read32(12), 0x88776655u) << "the narrow writes did not touch it";
 }
 
 /// A card that sends each frame back, up to a given number of frames.
