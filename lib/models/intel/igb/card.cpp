@@ -73,7 +73,7 @@ void Card::write32(unsigned bar, std::uint32_t offset, std::uint32_t value) noex
   registers_.write(offset, value);
 }
 
-// [I-M-NARROW] A narrow read is part of the word, as DeviceModel has it; a narrow write is ignored.
+// [I-M-NARROW] A narrow read returns part of the 32-bit register (DeviceModel does this). A narrow write is ignored.
 void Card::write_narrow(unsigned /*bar*/, std::uint32_t /*offset*/, unsigned /*width*/,
                         std::uint32_t /*value*/) noexcept {
   if (!removed_) ++narrow_writes_;
@@ -118,21 +118,21 @@ void Card::transmitted(std::span<const std::byte> frame) {
   if (wire_) wire_(frame);
 }
 
-// [I-M-RESET] A reset also resets the PHY and so the link, as on QEMU's card (igb_core.c, igb_reset).
-void Card::initialise(bool whole_function) {
-  // These survive a software reset (QEMU, igb_core.c, igb_reset).
+// [I-M-RESET] A reset also resets the PHY, so the link goes down, as on QEMU's card (igb_core.c, igb_reset).
+void Card::initialise(bool function_level) {
+  // A software reset (CTRL.RST) does not change these registers (QEMU, igb_core.c, igb_reset).
   const auto receive_buffer = registers_.get<hw::RXPBS>();
   const auto transmit_buffer = registers_.get<hw::TXPBS>();
   std::array<hw::EITR::Value, hw::EITR::kCount> moderation;
   for (std::uint32_t i = 0; i < moderation.size(); ++i) moderation[i] = registers_.get<hw::EITR>(i);
   registers_.clear();
-  registers_.set<hw::RXPBS>(whole_function ? hw::RXPBS::SIZE(0x40) : receive_buffer);
-  registers_.set<hw::TXPBS>(whole_function ? hw::TXPBS::Value(0x28) : transmit_buffer);
-  if (!whole_function) {
+  registers_.set<hw::RXPBS>(function_level ? hw::RXPBS::SIZE(0x40) : receive_buffer);
+  registers_.set<hw::TXPBS>(function_level ? hw::TXPBS::Value(0x28) : transmit_buffer);
+  if (!function_level) {
     for (std::uint32_t i = 0; i < moderation.size(); ++i) registers_.set<hw::EITR>(i, moderation[i]);
   }
   control_.reset();
-  interrupts_.reset(whole_function);
+  interrupts_.reset(function_level);
   nvm_.reset();
   phy_.reset();
   receive_.reset(nvm_.mac());
@@ -140,8 +140,8 @@ void Card::initialise(bool whole_function) {
   flow_.reset();
 }
 
-void Card::begin_reset(bool whole_function) {
-  initialise(whole_function);
+void Card::begin_reset(bool function_level) {
+  initialise(function_level);
   in_reset_ = true;
   control_.set_in_reset(true);
   timers_.cancel(load_done_);

@@ -28,7 +28,7 @@ struct CardOptions {
   std::uint16_t device_id = hw::kCards[0].id;
   std::uint32_t lan_id = 0;             ///< index of the port in its package, 0 to 3
   unsigned vectors = hw::kMsixVectors;  ///< MSI-X vectors; QEMU's card has 10
-  /// What the card is; nullptr: the row of `device_id`. It outlives the card.
+  /// The traits of the card; nullptr selects those of `device_id`. They must outlive the card.
   const hw::CardTraits* traits = nullptr;
 };
 
@@ -36,7 +36,7 @@ struct CardOptions {
 /// or `advance` is called.
 class Card final : public DeviceModel {
  public:
-  /// How long CTRL.RST reads as set. An estimate: Linux igb waits a millisecond before it reads the bit.
+  /// The time for which CTRL.RST reads as set. An estimate: Linux igb waits a millisecond before it reads the bit.
   static constexpr Duration kResetTime = std::chrono::microseconds(20);
   /// Time from the end of the reset until the NVM has been read (EECD.AUTO_RD, EEMNGCTL.CFG_DONE). An estimate.
   static constexpr Duration kLoadTime = std::chrono::milliseconds(1);
@@ -78,13 +78,14 @@ class Card final : public DeviceModel {
   [[nodiscard]] Interrupts& interrupts() noexcept { return interrupts_; }
   [[nodiscard]] Receive& receiver() noexcept { return receive_; }
   [[nodiscard]] Transmit& transmitter() noexcept { return transmit_; }
-  /// Ignored register writes, which a driver must not make: during a reset (CTRL.RST), and with fewer than 32 bits.
+  /// The numbers of ignored register writes: those during a reset (CTRL.RST), and those of fewer than 32 bits. A
+  /// correct driver makes none.
   [[nodiscard]] std::uint64_t writes_in_reset() const noexcept { return writes_in_reset_; }
   [[nodiscard]] std::uint64_t narrow_writes() const noexcept { return narrow_writes_; }
 
  private:
-  void begin_reset(bool whole_function);
-  void initialise(bool whole_function);
+  void begin_reset(bool function_level);
+  void initialise(bool function_level);
   void finish_reset();
   void finish_load();
   void transmitted(std::span<const std::byte> frame);

@@ -36,8 +36,8 @@ std::uint64_t add_words(std::uint64_t sum, Bytes bytes) noexcept {
   return sum;
 }
 
-/// True if a sum that includes the checksum itself is correct.
-bool comes_out(std::uint64_t sum) noexcept {
+/// True if the sum over data and checksum shows that the checksum is correct.
+bool is_valid_sum(std::uint64_t sum) noexcept {
   while (sum >> 16 != 0) sum = (sum & 0xFFFF) + (sum >> 16);
   return sum == 0xFFFF;
 }
@@ -46,7 +46,7 @@ Bytes ipv4_header(Bytes frame, const Headers& headers) noexcept {
   return frame.subspan(headers.ipv4, (std::to_integer<std::size_t>(frame[headers.ipv4]) & 0xF) * 4);
 }
 
-/// The bytes of layer 4, as long as the IP header says; empty if the frame is shorter.
+/// The bytes of layer 4; the IP header gives their length. std::nullopt if the frame is shorter.
 std::optional<Bytes> layer4(Bytes frame, const Headers& headers) noexcept {
   const std::size_t start = headers.tcp + headers.udp + headers.sctp;  // at most one is not 0
   const std::size_t end = headers.ipv4 != 0 ? headers.ipv4 + read_big16(frame, headers.ipv4 + 2)
@@ -73,7 +73,7 @@ bool sctp_is_good(Bytes packet) noexcept {
   return crc32c(Bytes(copy).first(packet.size())) == written;
 }
 
-std::uint64_t ipv4_checksum_status(Bytes frame, const Headers& headers, hw::RXCSUM::Value control) noexcept {
+std::uint64_t layer4_checksum_status(Bytes frame, const Headers& headers, hw::RXCSUM::Value control) noexcept {
   const bool sctp = headers.sctp != 0;
   if (!control.has(sctp ? hw::RXCSUM::CRCOFL : hw::RXCSUM::TUOFL)) return 0;
   const std::optional<Bytes> packet = layer4(frame, headers);
@@ -82,7 +82,7 @@ std::uint64_t ipv4_checksum_status(Bytes frame, const Headers& headers, hw::RXCS
   const bool udp = headers.udp != 0;
   if (udp && (packet->size() < 8 || read_big16(*packet, kUdpChecksumAt) == 0)) return 0;
   const std::uint64_t start = pseudo_header(frame, headers, udp ? kProtocolUdp : kProtocolTcp, packet->size());
-  const bool good = comes_out(add_words(start, *packet));
+  const bool good = is_valid_sum(add_words(start, *packet));
   return intel::rx::kL4Checked | (udp ? intel::rx::kUdpChecked : 0) | (good ? 0 : intel::rx::kL4Error);
 }
 
@@ -103,10 +103,10 @@ std::uint64_t checksum_status(Bytes frame, const Headers& headers, hw::RXCSUM::V
   if (headers.ipv4 == 0 && headers.ipv6 == 0) return status;
   if (headers.ipv6 != 0 && filter.has(hw::RFCTL::IPV6_XSUM_DIS)) return status;
   if (headers.ipv4 != 0 && control.has(hw::RXCSUM::IPOFL)) {
-    const bool good = comes_out(add_words(0, ipv4_header(frame, headers)));
+    const bool good = is_valid_sum(add_words(0, ipv4_header(frame, headers)));
     status |= intel::rx::kIpChecked | (good ? 0 : intel::rx::kIpError);
   }
-  return status | (headers.fragment ? 0 : ipv4_checksum_status(frame, headers, control));
+  return status | (headers.fragment ? 0 : layer4_checksum_status(frame, headers, control));
 }
 
 }  // namespace pollux::models::igb

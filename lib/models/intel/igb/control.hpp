@@ -27,7 +27,7 @@ class Control {
           Actions actions);
 
   void reset();
-  /// Ends the reset. CTRL.RST reads as set until then.
+  /// Sets or clears CTRL.RST, which reads as set during a reset.
   void set_in_reset(bool in_reset);
   /// Called after the PHY, the carrier or CTRL.SLU may have changed.
   void update_link();

@@ -13,14 +13,14 @@ namespace pollux::models::igb {
 
 namespace intel = pollux::hw::intel;
 
-/// The card's access to memory: every read and write uses this class. Inactive while bus mastering is off or
-/// CTRL.GIO_MASTER_DISABLE is in effect.
+/// The card's access to memory. Every read and write goes through this class. It is inactive while bus mastering is off
+/// or CTRL.GIO_MASTER_DISABLE is in effect.
 class Dma {
  public:
   void connect(ModelDma* port) noexcept { port_ = port; }
   void set_master_enabled(bool enabled) noexcept { enabled_ = enabled; }
   [[nodiscard]] bool active() const noexcept { return port_ != nullptr && enabled_; }
-  /// Advances an interceptor between card and memory, which may have delayed writes.
+  /// True if an interceptor is between card and memory. It may delay writes, so `advance` must be called.
   [[nodiscard]] bool intercepted() const noexcept { return active() && port_->interceptor() != nullptr; }
   void advance(Duration now) noexcept {
     if (!active()) return;
@@ -49,7 +49,7 @@ class Dma {
     return write(ModelAccess::receive_write_back, queue, iova, std::as_bytes(std::span(&descriptor, 1)));
   }
 
-  /// A concurrent write by software is a race, as on hardware.
+  /// Copies a descriptor. A concurrent write by software is a race, as on hardware.
   [[nodiscard]] static intel::Descriptor load(const std::byte* memory) noexcept {
     intel::Descriptor descriptor;
     std::memcpy(&descriptor, memory, sizeof descriptor);

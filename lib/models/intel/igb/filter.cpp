@@ -72,7 +72,8 @@ bool Filter::vlan(const Headers& headers) const {
   return (registers_.get<hw::VFTA>(id / 32).raw() >> id % 32 & 1) != 0;
 }
 
-// 1518 bytes, 1522 with a tag, or RLPML if RCTL.LPE is set. 82575 manual, 14.9.34 and 14.9.35.
+// The longest frame has 1518 bytes, 1522 with a tag, or RLPML bytes if RCTL.LPE is set. 82575 manual, 14.9.34
+// and 14.9.35.
 Filter::Length Filter::length(std::size_t bytes_without_crc, const Headers& headers) const {
   const std::size_t bytes = bytes_without_crc + hw::kCrcBytes;
   if (bytes < hw::kMinFrameBytes) return Length::short_frame;

@@ -18,8 +18,8 @@ class Filter {
 
   enum class Match {
     rejected,  ///< not for this card
-    exact,     ///< a broadcast, promiscuous mode or one of the exact addresses
-    inexact,   ///< a hash table matched
+    exact,     ///< accepted: a broadcast, promiscuous mode or one of the exact addresses
+    inexact,   ///< accepted: a hash table matched
   };
   [[nodiscard]] Match address(std::span<const std::byte> frame) const;
   [[nodiscard]] bool vlan(const Headers& headers) const;

@@ -30,7 +30,7 @@ FlowControl::FlowControl(RegisterFile& registers, Timers& timers, Statistics& st
 
 void FlowControl::reset() {
   timers_.cancel(refresh_);
-  off_sent_ = false;
+  xoff_sent_ = false;
   level_ = 0;
   set_link(false, speed_);
 }
@@ -43,13 +43,13 @@ void FlowControl::set_link(bool up, std::uint32_t speed) {
   actions_.pause(false);
 }
 
-/// A quantum is the time of 512 bits.
+/// The duration of `count` quanta. A quantum is the time of 512 bits.
 Duration FlowControl::quanta(std::uint32_t count) const noexcept {
   constexpr std::array<std::int64_t, 3> kNanoseconds{51200, 5120, 512};
   return Duration(kNanoseconds[speed_] * count);
 }
 
-/// The global address or the station's own.
+/// True if the destination is the global pause address or the card's own address.
 bool FlowControl::is_for_us(std::span<const std::byte> frame) const {
   const std::uint32_t low = registers_.get<hw::RAL>(0).raw();
   const std::uint32_t high = registers_.get<hw::RAH>(0).get(hw::RAH::ADDRESS);
@@ -79,9 +79,9 @@ bool FlowControl::take(std::span<const std::byte> frame) {
     actions_.pause(true);
   }
   const hw::RCTL::Value control = registers_.get<hw::RCTL>();
-  const bool ends_here = supported ? control.has(hw::RCTL::DPF) : !control.has(hw::RCTL::PMCF);
-  if (ends_here) statistics_.arrived(frame.size() + hw::kCrcBytes);
-  return ends_here;
+  const bool consumed = supported ? control.has(hw::RCTL::DPF) : !control.has(hw::RCTL::PMCF);
+  if (consumed) statistics_.arrived(frame.size() + hw::kCrcBytes);
+  return consumed;
 }
 
 void FlowControl::send(std::uint32_t quanta) {
@@ -108,9 +108,9 @@ void FlowControl::send(std::uint32_t quanta) {
 
 void FlowControl::send_for_software() { send(registers_.get<hw::FCTTV>().get(hw::FCTTV::TTV)); }
 
-// A shadow counter tracks the link partner's pause time. When it reaches FCRTV, the pause frame is sent again.
-void FlowControl::send_off() {
-  off_sent_ = true;
+// The link partner's pause time is tracked. When the remaining time reaches FCRTV, the pause frame is sent again.
+void FlowControl::send_xoff() {
+  xoff_sent_ = true;
   const std::uint32_t time = registers_.get<hw::FCTTV>().get(hw::FCTTV::TTV);
   send(time);
   const std::uint32_t threshold = registers_.get<hw::FCRTV>().get(hw::FCRTV::REFRESH);
@@ -118,7 +118,7 @@ void FlowControl::send_off() {
 }
 
 void FlowControl::refresh() {
-  if (off_sent_ && link_up_ && registers_.get<hw::CTRL>().has(hw::CTRL::TFCE)) send_off();
+  if (xoff_sent_ && link_up_ && registers_.get<hw::CTRL>().has(hw::CTRL::TFCE)) send_xoff();
 }
 
 void FlowControl::set_level(std::size_t bytes) {
@@ -126,9 +126,9 @@ void FlowControl::set_level(std::size_t bytes) {
   if (!link_up_ || !registers_.get<hw::CTRL>().has(hw::CTRL::TFCE)) return;
   const std::size_t high = std::size_t{registers_.get<hw::FCRTH>().get(hw::FCRTH::RTH)} * kThresholdUnit;
   const std::size_t low = std::size_t{registers_.get<hw::FCRTL>().get(hw::FCRTL::RTL)} * kThresholdUnit;
-  if (!off_sent_ && high != 0 && level_ >= high) return send_off();
-  if (!off_sent_ || level_ > low) return;
-  off_sent_ = false;
+  if (!xoff_sent_ && high != 0 && level_ >= high) return send_xoff();
+  if (!xoff_sent_ || level_ > low) return;
+  xoff_sent_ = false;
   timers_.cancel(refresh_);
   if (registers_.get<hw::FCRTL>().has(hw::FCRTL::XONE)) send(0);
 }

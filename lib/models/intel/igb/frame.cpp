@@ -13,7 +13,7 @@ std::uint8_t byte_at(std::span<const std::byte> frame, std::size_t offset) noexc
   return offset < frame.size() ? std::to_integer<std::uint8_t>(frame[offset]) : std::uint8_t{0};
 }
 
-void note_layer4(Headers& headers, std::uint8_t protocol, std::size_t offset, std::size_t size) noexcept {
+void set_layer4(Headers& headers, std::uint8_t protocol, std::size_t offset, std::size_t size) noexcept {
   if (protocol == kProtocolTcp && offset + 20 <= size) headers.tcp = offset;
   if (protocol == kProtocolUdp && offset + 8 <= size) headers.udp = offset;
   if (protocol == kProtocolSctp && offset + 12 <= size) headers.sctp = offset;
@@ -25,10 +25,10 @@ void parse_ipv4(std::span<const std::byte> frame, std::size_t at, Headers& heade
   headers.ipv4 = at;
   headers.ip_options = header_bytes > 20;
   headers.fragment = (read_big16(frame, at + 6) & 0x3FFF) != 0;
-  if (!headers.fragment) note_layer4(headers, byte_at(frame, at + 9), at + header_bytes, frame.size());
+  if (!headers.fragment) set_layer4(headers, byte_at(frame, at + 9), at + header_bytes, frame.size());
 }
 
-/// Extension headers that are skipped: hop-by-hop, routing, destination options.
+/// Skips the extension headers hop-by-hop, routing and destination options.
 void parse_ipv6(std::span<const std::byte> frame, std::size_t at, Headers& headers) noexcept {
   if (byte_at(frame, at) >> 4 != 6 || at + 40 > frame.size()) return;
   headers.ipv6 = at;
@@ -44,7 +44,7 @@ void parse_ipv6(std::span<const std::byte> frame, std::size_t at, Headers& heade
     headers.fragment = true;
     return;
   }
-  note_layer4(headers, next, offset, frame.size());
+  set_layer4(headers, next, offset, frame.size());
 }
 
 }  // namespace

@@ -7,8 +7,8 @@
 
 namespace pollux::models::igb {
 
-/// The headers that the card's parser finds in a frame (without FCS). Offsets are in bytes from the frame's start; 0:
-/// absent.
+/// The headers that the card's parser finds in a frame (without FCS). Offsets are in bytes from the frame's start. An
+/// offset of 0 means that the header is absent.
 struct Headers {
   bool tagged = false;           ///< the EtherType equals VET
   std::uint16_t vlan = 0;        ///< the tag, priority included

@@ -10,9 +10,10 @@ constexpr std::uint32_t kVectorBits = (std::uint32_t{1} << hw::kMsixVectors) - 1
 constexpr std::uint32_t kEntryWords = 4;
 constexpr std::uint32_t kEntryControl = 3;
 constexpr std::uint32_t kEntryMasked = 1;
-constexpr std::uint32_t kEntryValid = 0x80;  // of a byte of IVAR
+constexpr std::uint32_t kEntryValid = 0x80;  // in each byte of IVAR
 
-/// The valid bits of the extended registers: vectors, or queues and the two other causes (QEMU, igb_core.c).
+/// The valid bits of the extended registers: vectors in MSI-X mode, otherwise queues and the two other causes (QEMU,
+/// igb_core.c).
 std::uint32_t extended_bits(bool msix_mode) noexcept { return msix_mode ? kVectorBits : 0xC000FFFFU; }
 
 std::uint32_t bit(std::uint32_t number) noexcept { return std::uint32_t{1} << number; }
@@ -58,11 +59,11 @@ void Interrupts::install_extended_hooks() {
   });
 }
 
-void Interrupts::reset(bool whole_function) {
+void Interrupts::reset(bool function_level) {
   // All initial values are zero, and the register file is already cleared.
   for (const Timers::Id id : interval_) timers_.cancel(id);
   postponed_ = 0;
-  if (!whole_function) return;
+  if (!function_level) return;
   table_.fill(0);
   for (unsigned vector = 0; vector < hw::kMsixVectors; ++vector) {
     table_[vector * kEntryWords + kEntryControl] = kEntryMasked;
@@ -134,7 +135,7 @@ void Interrupts::notify(std::uint32_t legacy_before, std::uint32_t extended_befo
     registers_.set<hw::ICR>(pending_legacy() != 0 ? icr.with(hw::ICR::INTA) : icr.without(hw::ICR::INTA));
     if (legacy == 0) return;
     registers_.change<hw::EICR>(0, hw::EICR::OTHER);
-    return message(0);
+    return send_message(0);
   }
   const hw::IVAR_MISC::Value other = registers_.get<hw::IVAR_MISC>();
   if (legacy != 0 && other.has(hw::IVAR_MISC::OTHER_VALID)) {
@@ -154,7 +155,7 @@ void Interrupts::request(unsigned vector) {
   }
   const std::uint32_t microseconds = registers_.get<hw::EITR>(vector).get(hw::EITR::INTERVAL);
   if (microseconds != 0) timers_.start(interval_[vector], std::chrono::microseconds(microseconds));
-  message(vector);
+  send_message(vector);
   const std::uint32_t cleared = registers_.get<hw::EIAC>().raw() & bit(vector);
   registers_.set<hw::EICR>(hw::EICR::Value(registers_.get<hw::EICR>().raw() & ~cleared));
   if (registers_.get<hw::GPIE>().has(hw::GPIE::EIAME)) {
@@ -163,7 +164,7 @@ void Interrupts::request(unsigned vector) {
   }
 }
 
-void Interrupts::message(unsigned vector) {
+void Interrupts::send_message(unsigned vector) {
   if (vector >= vectors_) return;
   if ((table_[vector * kEntryWords + kEntryControl] & kEntryMasked) != 0) {
     pending_bits_ |= bit(vector);
@@ -201,7 +202,7 @@ void Interrupts::write_table(std::uint32_t offset, std::uint32_t value) {
   const bool unmasked = (table_[vector * kEntryWords + kEntryControl] & kEntryMasked) == 0;
   if (unmasked && (pending_bits_ & bit(vector)) != 0) {
     pending_bits_ &= ~bit(vector);
-    message(vector);
+    send_message(vector);
   }
 }
 

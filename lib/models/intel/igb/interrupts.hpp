@@ -22,11 +22,11 @@ class Interrupts {
 
   Interrupts(RegisterFile& registers, Timers& timers, unsigned vectors);
 
-  void reset(bool whole_function);
+  void reset(bool function_level);
   void on_message(std::function<void(unsigned vector)> handler) { send_ = std::move(handler); }
   [[nodiscard]] unsigned vectors() const noexcept { return vectors_; }
 
-  /// Raises causes that do not belong to a queue: bits of ICR.
+  /// Raises causes that do not belong to a queue. `causes` are bits of ICR.
   void raise(hw::ICR::Setting causes);
   void raise_receive(std::uint32_t queue);
   void raise_transmit(std::uint32_t queue);
@@ -39,18 +39,18 @@ class Interrupts {
 
  private:
   [[nodiscard]] bool msix_mode() const;
-  [[nodiscard]] std::uint32_t receive_entry(std::uint32_t queue) const;  // of IVAR, in the low byte
+  [[nodiscard]] std::uint32_t receive_entry(std::uint32_t queue) const;  // its IVAR byte, in bits 7:0
   [[nodiscard]] std::uint32_t transmit_entry(std::uint32_t queue) const;
   [[nodiscard]] std::optional<Duration> interval_of(std::uint32_t entry) const;
   [[nodiscard]] std::uint32_t pending_legacy() const;
   [[nodiscard]] std::uint32_t pending_extended() const;
-  /// Sends messages for causes that became visible since `legacy_before` and `extended_before` were pending.
+  /// Sends messages for causes that are pending now, but are not in `legacy_before` or `extended_before`.
   void notify(std::uint32_t legacy_before, std::uint32_t extended_before);
   template <class R>
   void add(std::uint32_t bits);
   void raise_extended(std::uint32_t bits);
   void request(unsigned vector);
-  void message(unsigned vector);
+  void send_message(unsigned vector);
   void clear_masks_by_iam();
   [[nodiscard]] std::uint32_t read_icr();
   void install_legacy_hooks();
@@ -62,7 +62,7 @@ class Interrupts {
   std::function<void(unsigned)> send_;
   std::array<std::uint32_t, hw::kMsixVectors * 4> table_{};
   std::uint32_t pending_bits_ = 0;
-  std::uint32_t postponed_ = 0;  // vectors whose message is sent when their interval ends
+  std::uint32_t postponed_ = 0;  // vectors whose message is sent at the end of their interval
   std::array<Timers::Id, hw::kMsixVectors> interval_{};
 };
 

@@ -21,17 +21,17 @@ Nvm::Nvm(RegisterFile& registers, Timers& timers, const hw::nvm::NvmTraits& trai
 }
 
 void Nvm::program(std::array<std::uint8_t, 6> mac, std::uint16_t device_id) {
-  namespace place = hw::nvm;
+  namespace layout = hw::nvm;
   for (std::size_t i = 0; i < 3; ++i) {
-    words_[place::kMacAddress + i] = static_cast<std::uint16_t>(mac[2 * i] | mac[2 * i + 1] << 8);
+    words_[layout::kMacAddress + i] = static_cast<std::uint16_t>(mac[2 * i] | mac[2 * i + 1] << 8);
   }
   for (std::size_t i = 3; i <= traits_.checksum; ++i) words_[i] = 0;
-  words_[place::kSubsystemId] = device_id;
-  words_[place::kSubsystemVendorId] = hw::kVendorId;
-  words_[place::kDeviceId] = device_id;
-  words_[place::kVendorId] = hw::kVendorId;
+  words_[layout::kSubsystemId] = device_id;
+  words_[layout::kSubsystemVendorId] = hw::kVendorId;
+  words_[layout::kDeviceId] = device_id;
+  words_[layout::kVendorId] = hw::kVendorId;
   if (traits_.alternate_mac_pointer) words_[*traits_.alternate_mac_pointer] = 0xFFFF;
-  words_[traits_.checksum] = place::checksum_for(std::span(words_).first(traits_.checksum));
+  words_[traits_.checksum] = layout::checksum_for(std::span(words_).first(traits_.checksum));
 }
 
 std::array<std::uint8_t, 6> Nvm::mac() const {

@@ -10,7 +10,7 @@ namespace mii = hw::phy;
 
 enum class Allowed : std::uint8_t { nothing, reading, writing, both };
 
-/// The existing registers. QEMU, igb_core.c, igb_phy_regcap.
+/// The accesses that each register supports. QEMU, igb_core.c, igb_phy_regcap.
 Allowed allowed(std::uint32_t number) noexcept {
   switch (number) {
     case mii::kControl:
@@ -109,9 +109,9 @@ void Phy::finish_frame() {
 
 std::uint16_t Phy::read(std::uint32_t number) {
   if (number != mii::kStatus) return values_[number];
-  const bool shown = link_up_ && !link_was_lost_;
+  const bool reported = link_up_ && !link_was_lost_;
   link_was_lost_ = false;
-  return static_cast<std::uint16_t>(values_[number] | (shown ? mii::kStatusLink : 0));
+  return static_cast<std::uint16_t>(values_[number] | (reported ? mii::kStatusLink : 0));
 }
 
 void Phy::write(std::uint32_t number, std::uint16_t value) {
@@ -121,15 +121,15 @@ void Phy::write(std::uint32_t number, std::uint16_t value) {
 
 void Phy::write_control(std::uint16_t value) {
   if ((value & mii::kControlReset) != 0) return reset();
-  constexpr std::uint16_t kStored = 0x7DC0;  // without reset and restart, which clear themselves, and reserved bits
+  constexpr std::uint16_t kStored = 0x7DC0;  // excludes the self-clearing bits for reset and restart, and reserved bits
   values_[mii::kControl] = static_cast<std::uint16_t>(value & kStored);
-  const bool automatic = (value & mii::kControlAutonegotiate) != 0;
+  const bool autonegotiates = (value & mii::kControlAutonegotiate) != 0;
   if ((value & mii::kControlPowerDown) != 0) {
     timers_.cancel(negotiated_);
     drop_link();
-  } else if (automatic && (value & mii::kControlRestart) != 0) {
+  } else if (autonegotiates && (value & mii::kControlRestart) != 0) {
     negotiate();
-  } else if (!automatic) {
+  } else if (!autonegotiates) {
     timers_.cancel(negotiated_);
     drop_link();
     if (carrier_) force_link();
@@ -159,7 +159,8 @@ void Phy::finish_negotiation() {
   raise_best_link(values_[mii::kAdvertise] & partner_.abilities);
 }
 
-// The best mode that both offer, in the order of IEEE 802.3, annex 28B.3. Without a common mode there is no link.
+// Selects the best mode that both sides advertise, in the order of IEEE 802.3, annex 28B.3. Without a common mode there
+// is no link.
 void Phy::raise_best_link(unsigned common) {
   const std::uint16_t gigabit = values_[mii::kGigabitControl];
   if ((gigabit & mii::kGigabitFull) != 0 && partner_.gigabit_full) return raise_link(2, true);

@@ -13,13 +13,13 @@ namespace pollux::models::igb {
 
 /// [I-M-PARTNER] The capabilities of the link partner's PHY.
 struct LinkPartner {
-  /// In the format of register 5: the modes that it advertises, or its one forced mode.
+  /// The modes that the partner advertises, or its one forced mode, in the format of register 5.
   std::uint16_t abilities = hw::phy::kSelector8023 | hw::phy::k10Half | hw::phy::k10Full | hw::phy::k100Half |
                             hw::phy::k100Full | hw::phy::kPause | hw::phy::kPauseAsymmetric;
   bool gigabit_half = true;
   bool gigabit_full = true;
-  /// False: forced to 10 or 100 Mb/s. Parallel detection finds its speed but not its duplex mode, so the link is half
-  /// duplex (82575 manual, p. 264, 11.2).
+  /// False if the partner is forced to 10 or 100 Mb/s. Parallel detection then finds its speed but not its duplex mode,
+  /// so the link is half duplex (82575 manual, p. 264, 11.2).
   bool negotiates = true;
 };
 
@@ -28,10 +28,10 @@ struct LinkPartner {
 /// starts when software sets the restart bit, or when the carrier is lost and returns.
 class Phy {
  public:
-  /// Time of autonegotiation: QEMU, e1000x_common.c, e1000x_restart_autoneg. Real gigabit links take one to three
+  /// Duration of autonegotiation: QEMU, e1000x_common.c, e1000x_restart_autoneg. Real gigabit links take one to three
   /// seconds.
   static constexpr Duration kNegotiationTime = std::chrono::milliseconds(500);
-  /// A management frame is 64 bits at 2.5 MHz (IEEE 802.3, clause 22).
+  /// Duration of a management frame: 64 bits at 2.5 MHz (IEEE 802.3, clause 22).
   static constexpr Duration kFrameTime = std::chrono::microseconds(26);
 
   /// `link_changed` is called after anything that may have changed `link_up` or the speed.

@@ -19,11 +19,11 @@ Receive::Receive(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts& 
   queues_.reserve(hw::kRxQueues);
   for (std::uint32_t i = 0; i < hw::kRxQueues; ++i) {
     queues_.emplace_back(registers, dma, i);
-    switch_[i] = timers_.add([this, i] {
+    enable_timer_[i] = timers_.add([this, i] {
       queues_[i].set_enabled(!queues_[i].enabled());
       drain();
     });
-    write_back_[i] = timers_.add([this, i] { flush_write_backs(i); });
+    write_back_timer_[i] = timers_.add([this, i] { flush_write_backs(i); });
   }
   install_hooks();
 }
@@ -32,7 +32,7 @@ void Receive::install_hooks() {
   registers_.on_write<hw::RCTL>([this](std::uint32_t, std::uint32_t value) {
     registers_.set<hw::RCTL>(hw::RCTL::Value(value));
     if (!hw::RCTL::Value(value).has(hw::RCTL::RXEN)) flush();
-    for (std::uint32_t queue = 0; queue < hw::kRxQueues; ++queue) schedule_switch(queue);
+    for (std::uint32_t queue = 0; queue < hw::kRxQueues; ++queue) schedule_enable(queue);
     drain();
   });
   registers_.on_write<hw::RDBAL>([this](std::uint32_t queue, std::uint32_t value) {
@@ -49,28 +49,28 @@ void Receive::install_hooks() {
   registers_.on_write<hw::RXDCTL>([this](std::uint32_t queue, std::uint32_t value) {
     registers_.set<hw::RXDCTL>(queue, hw::RXDCTL::Value(value).without(hw::RXDCTL::SWFLUSH));
     queues_[queue].set_enabled(queues_[queue].enabled());
-    wanted_[queue] = hw::RXDCTL::Value(value).has(hw::RXDCTL::ENABLE);
+    requested_[queue] = hw::RXDCTL::Value(value).has(hw::RXDCTL::ENABLE);
     const bool flushes = hw::RXDCTL::Value(value).has(hw::RXDCTL::SWFLUSH);
     if (flushes || queues_[queue].waiting_write_backs() >= queues_[queue].threshold()) flush_write_backs(queue);
-    schedule_switch(queue);
+    schedule_enable(queue);
   });
 }
 
 // [I-QENABLE] A queue is not enabled before RCTL.RXEN is set.
-void Receive::schedule_switch(std::uint32_t queue) {
-  const bool is = queues_[queue].enabled();
-  const bool may = is || registers_.get<hw::RCTL>().has(hw::RCTL::RXEN);
-  if (wanted_[queue] == is || !may) return timers_.cancel(switch_[queue]);
-  if (!timers_.running(switch_[queue])) timers_.start(switch_[queue], kEnableTime);
+void Receive::schedule_enable(std::uint32_t queue) {
+  const bool enabled = queues_[queue].enabled();
+  const bool allowed = enabled || registers_.get<hw::RCTL>().has(hw::RCTL::RXEN);
+  if (requested_[queue] == enabled || !allowed) return timers_.cancel(enable_timer_[queue]);
+  if (!timers_.running(enable_timer_[queue])) timers_.start(enable_timer_[queue], kEnableTime);
 }
 
 void Receive::reset(std::array<std::uint8_t, 6> mac) {
   flush();
-  for (const Timers::Id id : switch_) timers_.cancel(id);
-  for (const Timers::Id id : write_back_) timers_.cancel(id);
+  for (const Timers::Id id : enable_timer_) timers_.cancel(id);
+  for (const Timers::Id id : write_back_timer_) timers_.cancel(id);
   for (std::uint32_t i = 0; i < hw::kRxQueues; ++i) {
     queues_[i].reset();
-    wanted_[i] = queues_[i].enabled();
+    requested_[i] = queues_[i].enabled();
   }
   filter_.reset(mac);
   registers_.set<hw::RXCSUM>(hw::RXCSUM::IPOFL | hw::RXCSUM::TUOFL);
@@ -169,8 +169,8 @@ void Receive::corrupt_frame(std::span<const std::byte> frame, bool link_up) {
   store(frame, 0, {.status = intel::rx::kDone | intel::rx::kEndOfPacket | intel::rx::kDataError});
 }
 
-/// [I-M-MISSED] Stores the frame in the packet buffer in its final form, or delivers it directly if nothing waits
-/// there.
+/// [I-M-MISSED] Delivers the frame in its final form to the queue, or stores it in the packet buffer if packets wait
+/// there or it cannot be delivered yet.
 void Receive::store(std::span<const std::byte> frame, std::uint32_t queue, intel::rx::WriteBack write_back) {
   const std::size_t charge = frame.size() + hw::kCrcBytes;
   if (buffered_bytes_ + charge > capacity()) {
@@ -187,11 +187,11 @@ void Receive::store(std::span<const std::byte> frame, std::uint32_t queue, intel
 
 /// The frame in its final form: the tag is stripped and the FCS appended, if registers enable that.
 std::span<const std::byte> Receive::as_stored(std::span<const std::byte> frame, bool strip) {
-  const bool crc_wanted = !registers_.get<hw::RCTL>().has(hw::RCTL::SECRC);
-  if (!strip && !crc_wanted) return frame;
+  const bool append_crc = !registers_.get<hw::RCTL>().has(hw::RCTL::SECRC);
+  if (!strip && !append_crc) return frame;
   scratch_.assign(frame.begin(), frame.end());
   if (strip) scratch_.erase(scratch_.begin() + 12, scratch_.begin() + 16);
-  if (crc_wanted) {
+  if (append_crc) {
     const std::uint32_t crc = frame_check_sequence(frame);
     for (unsigned i = 0; i < hw::kCrcBytes; ++i) scratch_.push_back(static_cast<std::byte>(crc >> 8 * i & 0xFF));
   }
@@ -230,8 +230,8 @@ void Receive::stored(std::uint32_t number) {
     const std::optional<Duration> interval = interrupts_.receive_interval(number);
     if (queue.waiting_write_backs() >= queue.threshold() || interval == Duration(0)) {
       flush_write_backs(number);
-    } else if (interval && !timers_.running(write_back_[number])) {
-      timers_.start(write_back_[number], *interval);
+    } else if (interval && !timers_.running(write_back_timer_[number])) {
+      timers_.start(write_back_timer_[number], *interval);
     }
   }
   // [I-M-RDMTS]
@@ -243,7 +243,7 @@ void Receive::stored(std::uint32_t number) {
 }
 
 void Receive::flush_write_backs(std::uint32_t number) {
-  timers_.cancel(write_back_[number]);
+  timers_.cancel(write_back_timer_[number]);
   if (queues_[number].flush_write_backs()) interrupts_.raise_receive(number);
 }
 

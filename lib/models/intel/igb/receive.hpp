@@ -27,7 +27,7 @@ class Receive {
   /// Time until RXDCTL.ENABLE reads as set. An estimate, so that a driver has to wait.
   static constexpr Duration kEnableTime = std::chrono::microseconds(10);
 
-  /// Frames that no register counts.
+  /// Numbers of dropped frames that no register counts.
   struct Losses {
     std::uint64_t not_receiving = 0;  ///< link down or RCTL.RXEN clear
     std::uint64_t not_for_us = 0;     ///< filtered
@@ -46,7 +46,7 @@ class Receive {
   void corrupt_frame(std::span<const std::byte> frame, bool link_up);
   /// True if receiving is enabled and the longest frame fits into the packet buffer.
   [[nodiscard]] bool has_room() const;
-  /// Sets a handler that gets the bytes in the packet buffer after each change.
+  /// Sets the handler that is called with the number of bytes in the packet buffer after each change.
   void on_level(std::function<void(std::size_t bytes)> handler) { level_ = std::move(handler); }
   /// Moves waiting packets from the packet buffer to the queues.
   void drain();
@@ -60,18 +60,18 @@ class Receive {
     std::vector<std::byte> bytes;
     intel::rx::WriteBack write_back;
     std::uint32_t queue = 0;
-    std::size_t charge = 0;  // bytes of the packet buffer
+    std::size_t charge = 0;  // the bytes that it takes in the packet buffer
     bool counted_no_buffer = false;
   };
 
   void install_hooks();
-  void schedule_switch(std::uint32_t queue);
+  void schedule_enable(std::uint32_t queue);
   [[nodiscard]] bool passes(std::span<const std::byte> frame, const Headers& headers, Filter::Match match);
   [[nodiscard]] intel::rx::WriteBack describe(std::span<const std::byte> frame, const Headers& headers,
                                               const Rss::Choice& choice, Filter::Match match) const;
   void store(std::span<const std::byte> frame, std::uint32_t queue, intel::rx::WriteBack write_back);
   [[nodiscard]] std::span<const std::byte> as_stored(std::span<const std::byte> frame, bool strip);
-  /// True if the packet left the packet buffer: written to memory or dropped.
+  /// True if the packet is finished, because it was written to memory or dropped. False if it has to wait.
   [[nodiscard]] bool try_deliver(std::span<const std::byte> bytes, std::uint32_t queue,
                                  const intel::rx::WriteBack& write_back, bool& counted_no_buffer);
   void flush();
@@ -88,9 +88,9 @@ class Receive {
   Filter filter_;
   Rss rss_;
   std::vector<RxQueue> queues_;
-  std::array<Timers::Id, hw::kRxQueues> switch_{};
-  std::array<Timers::Id, hw::kRxQueues> write_back_{};
-  std::array<bool, hw::kRxQueues> wanted_{};  // last value written to RXDCTL.ENABLE
+  std::array<Timers::Id, hw::kRxQueues> enable_timer_{};
+  std::array<Timers::Id, hw::kRxQueues> write_back_timer_{};
+  std::array<bool, hw::kRxQueues> requested_{};  // the last value written to RXDCTL.ENABLE
   std::function<void(std::size_t)> level_;
   std::deque<Packet> buffer_;
   std::size_t buffered_bytes_ = 0;

@@ -6,27 +6,27 @@
 namespace pollux::models::igb {
 
 RegisterFile::RegisterFile() : words_(hw::kRegisterBytes / 4), read_hooks_(1), write_hooks_(1) {
-  for (const RegisterInfo& info : hw::kRegisters) lay_out(info);
+  for (const RegisterInfo& info : hw::kRegisters) add_register(info);
 }
 
-void RegisterFile::lay_out(const RegisterInfo& info) {
+void RegisterFile::add_register(const RegisterInfo& info) {
   for (std::uint32_t i = 0; i < info.stride.count; ++i) {
     Word& word = words_[info.at(i) / 4];
-    word.home = static_cast<std::uint16_t>(info.at(i) / 4);
+    word.target = static_cast<std::uint16_t>(info.at(i) / 4);
     word.index = static_cast<std::uint16_t>(i);
     word.access = info.access;
     word.known = true;
   }
   for (std::uint32_t i = 0; i < info.alias.count; ++i) {
     Word& word = words_[(info.alias.offset + i * info.alias.bytes) / 4];
-    word.home = static_cast<std::uint16_t>(info.at(i) / 4);
+    word.target = static_cast<std::uint16_t>(info.at(i) / 4);
     word.known = true;
   }
 }
 
 RegisterFile::Word* RegisterFile::find(std::uint32_t offset) {
   if (offset / 4 < words_.size() && offset % 4 == 0 && words_[offset / 4].known) {
-    return &words_[words_[offset / 4].home];
+    return &words_[words_[offset / 4].target];
   }
   ++unknown_accesses_;
   return nullptr;

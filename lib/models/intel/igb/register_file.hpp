@@ -27,7 +27,7 @@ class RegisterFile {
   [[nodiscard]] std::uint32_t read(std::uint32_t offset);
   void write(std::uint32_t offset, std::uint32_t value);
 
-  /// The card's own view: no side effects, no access modes.
+  /// Access by the card itself, without side effects and access modes.
   template <class R>
   [[nodiscard]] typename R::Value get(std::uint32_t index = 0) const {
     return typename R::Value(words_[R::offset(index) / 4].value);
@@ -69,7 +69,7 @@ class RegisterFile {
  private:
   struct Word {
     std::uint32_t value = 0;
-    std::uint16_t home = 0;  // the word that an alias stands for; its own number otherwise
+    std::uint16_t target = 0;  // for an alias the number of the aliased word, otherwise the word's own
     std::uint16_t index = 0;
     std::uint16_t read_hook = 0;
     std::uint16_t write_hook = 0;
@@ -77,7 +77,7 @@ class RegisterFile {
     bool known = false;
   };
 
-  void lay_out(const RegisterInfo& info);
+  void add_register(const RegisterInfo& info);
   [[nodiscard]] Word* find(std::uint32_t offset);
 
   std::vector<Word> words_;

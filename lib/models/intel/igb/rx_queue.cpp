@@ -25,7 +25,7 @@ intel::Descriptor legacy(std::uint64_t address, const intel::rx::WriteBack& what
 
 void RxQueue::reset() {
   broken_ = false;
-  waiting_.forget();
+  waiting_.discard();
   // After a reset queue 0 is enabled and writes back each descriptor (QEMU, igb_core.c, igb_mac_reg_init).
   enabled_ = number_ == 0;
   registers_.set<hw::RXDCTL>(number_, hw::RXDCTL::WTHRESH(1));
@@ -76,7 +76,7 @@ void RxQueue::complete(std::uint64_t slot, const intel::Descriptor& descriptor) 
   waiting_.add(ModelAccess::receive_write_back, slot, std::as_bytes(std::span(&descriptor, 1)));
 }
 
-void RxQueue::step() {
+void RxQueue::advance_head() {
   const std::uint32_t next = head() + 1;
   registers_.set<hw::RDH>(number_, hw::RDH::HEAD(next >= ring_size() ? 0 : next));
 }
@@ -86,10 +86,10 @@ void RxQueue::step() {
 // reply. A descriptor that cannot be read stops the queue until it is enabled again.
 RxQueue::Outcome RxQueue::deliver(std::span<const std::byte> bytes, intel::rx::WriteBack last) {
   const hw::SRRCTL::Value format = registers_.get<hw::SRRCTL>(number_);
-  const bool old = format.has(hw::SRRCTL::LEGACY);
-  if (broken_ || (!old && !format.has(hw::SRRCTL::ONE_BUFFER))) return Outcome::broken;
-  const std::size_t room = buffer_bytes();
-  const auto needed = static_cast<std::uint32_t>((bytes.size() + room - 1) / room);
+  const bool is_legacy = format.has(hw::SRRCTL::LEGACY);
+  if (broken_ || (!is_legacy && !format.has(hw::SRRCTL::ONE_BUFFER))) return Outcome::broken;
+  const std::size_t size = buffer_bytes();
+  const auto needed = static_cast<std::uint32_t>((bytes.size() + size - 1) / size);
   const std::uint32_t available = armed();
   if (needed > available) return Outcome::no_descriptors;
   left_ = available - needed;
@@ -101,27 +101,27 @@ RxQueue::Outcome RxQueue::deliver(std::span<const std::byte> bytes, intel::rx::W
       return Outcome::broken;
     }
     const std::uint64_t address = Dma::load(descriptor).lo;
-    const std::size_t count = std::min(bytes.size(), room);
+    const std::size_t count = std::min(bytes.size(), size);
     // Bit 0 can mean "no snoop" (82575 manual, 5.3.4.1).
     dma_.write(ModelAccess::payload_write, number_, address & ~std::uint64_t{1}, bytes.first(count));
     bytes = bytes.subspan(count);
     last.length = static_cast<std::uint16_t>(count);
     const bool end = bytes.empty();
-    if (old) {
+    if (is_legacy) {
       const intel::rx::WriteBack part{
           .status = end ? last.status : intel::rx::kDone, .length = last.length, .vlan = last.vlan};
       complete(at, legacy(address, part));
     } else {
       complete(at, end ? intel::rx::written_back(last) : middle(count));
     }
-    step();
+    advance_head();
   }
   return Outcome::stored;
 }
 
 bool RxQueue::write_back(const intel::Descriptor& descriptor) {
   if (armed() == 0 || !dma_.write_back(number_, slot(), descriptor)) return false;
-  step();
+  advance_head();
   return true;
 }
 

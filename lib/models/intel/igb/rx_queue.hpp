@@ -14,7 +14,7 @@ namespace pollux::models::igb {
 
 namespace intel = pollux::hw::intel;
 
-/// One receive queue: its ring, and writing of frames into the ring's buffers.
+/// One receive queue: its ring, and the code that writes frames to the ring's buffers.
 class RxQueue {
  public:
   RxQueue(RegisterFile& registers, Dma& dma, std::uint32_t number)
@@ -32,8 +32,8 @@ class RxQueue {
     no_descriptors,  ///< nothing was written
     broken,          ///< the ring is unusable: not in memory, a tail outside it, or an unsupported format
   };
-  /// Writes `bytes` to the buffers, and the write-backs. `last` is the write-back of the last descriptor, without its
-  /// length.
+  /// Writes `bytes` to the buffers, and writes their descriptors back. `last` is the write-back of the last descriptor;
+  /// its length is computed.
   [[nodiscard]] Outcome deliver(std::span<const std::byte> bytes, intel::rx::WriteBack last);
 
   /// Writes the next armed descriptor back with the given content and moves the head, without writing its buffer. False
@@ -48,11 +48,11 @@ class RxQueue {
 
   /// Buffer size in bytes, from SRRCTL or RCTL.
   [[nodiscard]] std::size_t buffer_bytes() const;
-  /// Descriptors that the card may fill.
+  /// The number of descriptors that the card may fill.
   [[nodiscard]] std::uint32_t armed() const;
-  /// Descriptors that were left after the last frame.
+  /// The number of armed descriptors that were left after the last frame.
   [[nodiscard]] std::uint32_t left() const noexcept { return left_; }
-  /// Writes of RDT that were ignored because the queue was not enabled.
+  /// The number of writes to RDT that were ignored because the queue was not enabled.
   [[nodiscard]] std::uint64_t ignored_tails() const noexcept { return ignored_tails_; }
 
  private:
@@ -61,13 +61,13 @@ class RxQueue {
   [[nodiscard]] std::uint32_t tail() const { return registers_.get<hw::RDT>(number_).get(hw::RDT::TAIL); }
   [[nodiscard]] std::uint64_t slot() const;  // address of the next descriptor
   void complete(std::uint64_t slot, const intel::Descriptor& descriptor);
-  void step();
+  void advance_head();
 
   RegisterFile& registers_;
   Dma& dma_;
   std::uint32_t number_;
   bool enabled_ = false;
-  bool broken_ = false;  // until the queue is enabled again
+  bool broken_ = false;  // true until the queue is enabled again
   std::uint32_t left_ = 0;
   std::uint64_t ignored_tails_ = 0;
   WriteBacks waiting_;

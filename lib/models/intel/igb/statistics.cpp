@@ -7,16 +7,16 @@
 namespace pollux::models::igb {
 
 Statistics::Statistics(RegisterFile& registers) : registers_(registers) {
-  clear_together<hw::GORCL, hw::GORCH>();
-  clear_together<hw::GOTCL, hw::GOTCH>();
-  clear_together<hw::TORL, hw::TORH>();
-  clear_together<hw::TOTL, hw::TOTH>();
-  clear_together<hw::HGORCL, hw::HGORCH>();
-  clear_together<hw::HGOTCL, hw::HGOTCH>();
+  install_clear_hooks<hw::GORCL, hw::GORCH>();
+  install_clear_hooks<hw::GOTCL, hw::GOTCH>();
+  install_clear_hooks<hw::TORL, hw::TORH>();
+  install_clear_hooks<hw::TOTL, hw::TOTH>();
+  install_clear_hooks<hw::HGORCL, hw::HGORCH>();
+  install_clear_hooks<hw::HGOTCL, hw::HGOTCH>();
 }
 
 template <class Low, class High>
-void Statistics::clear_together() {
+void Statistics::install_clear_hooks() {
   registers_.on_read<Low>([this](std::uint32_t) { return registers_.get<Low>().raw(); });
   registers_.on_read<High>([this](std::uint32_t) {
     const std::uint32_t high = registers_.get<High>().raw();

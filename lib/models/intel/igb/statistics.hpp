@@ -34,7 +34,7 @@ class Statistics {
   template <class Low, class High>
   void add_octets(std::uint64_t octets);
   template <class Low, class High>
-  void clear_together();
+  void install_clear_hooks();
 
   RegisterFile& registers_;
 };

@@ -14,11 +14,11 @@ Transmit::Transmit(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts
   queues_.reserve(hw::kTxQueues);
   for (std::uint32_t i = 0; i < hw::kTxQueues; ++i) {
     queues_.emplace_back(registers, dma, i);
-    switch_[i] = timers_.add([this, i] {
+    enable_timer_[i] = timers_.add([this, i] {
       queues_[i].set_enabled(!queues_[i].enabled());
       process(i);
     });
-    write_back_[i] = timers_.add([this, i] { flush_write_backs(i); });
+    write_back_timer_[i] = timers_.add([this, i] { flush_write_backs(i); });
   }
   install_hooks();
 }
@@ -28,7 +28,7 @@ void Transmit::install_hooks() {
     const hw::TCTL::Value written(value);
     registers_.set<hw::TCTL>(written.without(hw::TCTL::SWXOFF));
     if (written.has(hw::TCTL::SWXOFF) && link_up_ && software_pause_) software_pause_();
-    for (std::uint32_t queue = 0; queue < hw::kTxQueues; ++queue) schedule_switch(queue);
+    for (std::uint32_t queue = 0; queue < hw::kTxQueues; ++queue) schedule_enable(queue);
     process_all();
   });
   registers_.on_write<hw::TDBAL>([this](std::uint32_t queue, std::uint32_t value) {
@@ -45,27 +45,27 @@ void Transmit::install_hooks() {
   registers_.on_write<hw::TXDCTL>([this](std::uint32_t queue, std::uint32_t value) {
     registers_.set<hw::TXDCTL>(queue, hw::TXDCTL::Value(value).without(hw::TXDCTL::SWFLUSH));
     queues_[queue].set_enabled(queues_[queue].enabled());
-    wanted_[queue] = hw::TXDCTL::Value(value).has(hw::TXDCTL::ENABLE);
+    requested_[queue] = hw::TXDCTL::Value(value).has(hw::TXDCTL::ENABLE);
     const bool flushes = hw::TXDCTL::Value(value).has(hw::TXDCTL::SWFLUSH);
     if (flushes || queues_[queue].waiting_write_backs() >= queues_[queue].threshold()) flush_write_backs(queue);
-    schedule_switch(queue);
+    schedule_enable(queue);
   });
 }
 
 // [I-QENABLE] A queue is not enabled before TCTL.EN is set.
-void Transmit::schedule_switch(std::uint32_t queue) {
-  const bool is = queues_[queue].enabled();
-  const bool may = is || registers_.get<hw::TCTL>().has(hw::TCTL::EN);
-  if (wanted_[queue] == is || !may) return timers_.cancel(switch_[queue]);
-  if (!timers_.running(switch_[queue])) timers_.start(switch_[queue], kEnableTime);
+void Transmit::schedule_enable(std::uint32_t queue) {
+  const bool enabled = queues_[queue].enabled();
+  const bool allowed = enabled || registers_.get<hw::TCTL>().has(hw::TCTL::EN);
+  if (requested_[queue] == enabled || !allowed) return timers_.cancel(enable_timer_[queue]);
+  if (!timers_.running(enable_timer_[queue])) timers_.start(enable_timer_[queue], kEnableTime);
 }
 
 void Transmit::reset() {
-  for (const Timers::Id id : switch_) timers_.cancel(id);
-  for (const Timers::Id id : write_back_) timers_.cancel(id);
+  for (const Timers::Id id : enable_timer_) timers_.cancel(id);
+  for (const Timers::Id id : write_back_timer_) timers_.cancel(id);
   for (std::uint32_t i = 0; i < hw::kTxQueues; ++i) {
     queues_[i].reset();
-    wanted_[i] = queues_[i].enabled();
+    requested_[i] = queues_[i].enabled();
   }
   link_up_ = false;
   registers_.set<hw::TCTL>(hw::TCTL::PSP | hw::TCTL::CT(0xF) | hw::TCTL::COLD(0x40));
@@ -92,29 +92,29 @@ void Transmit::hold(Hold why, bool held) {
 
 void Transmit::process(std::uint32_t number) {
   if (!link_up_ || !registers_.get<hw::TCTL>().has(hw::TCTL::EN)) return;
-  if (working_) {
-    work_again_ = true;
+  if (processing_) {
+    process_again_ = true;
     return;
   }
-  working_ = true;
-  if (queues_[number].process(*this)) reported(number);
-  working_ = false;
-  if (std::exchange(work_again_, false)) process_all();
+  processing_ = true;
+  if (queues_[number].process(*this)) finish_write_backs(number);
+  processing_ = false;
+  if (std::exchange(process_again_, false)) process_all();
 }
 
-void Transmit::reported(std::uint32_t number) {
+void Transmit::finish_write_backs(std::uint32_t number) {
   TxQueue& queue = queues_[number];
   if (queue.waiting_write_backs() == 0) return interrupts_.raise_transmit(number);
   const std::optional<Duration> interval = interrupts_.transmit_interval(number);
   if (queue.waiting_write_backs() >= queue.threshold() || interval == Duration(0)) {
     flush_write_backs(number);
-  } else if (interval && !timers_.running(write_back_[number])) {
-    timers_.start(write_back_[number], *interval);
+  } else if (interval && !timers_.running(write_back_timer_[number])) {
+    timers_.start(write_back_timer_[number], *interval);
   }
 }
 
 void Transmit::flush_write_backs(std::uint32_t number) {
-  timers_.cancel(write_back_[number]);
+  timers_.cancel(write_back_timer_[number]);
   if (queues_[number].flush_write_backs()) interrupts_.raise_transmit(number);
 }
 

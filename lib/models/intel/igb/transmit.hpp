@@ -23,7 +23,7 @@ class Transmit final : private TxSink {
   static constexpr Duration kEnableTime = std::chrono::microseconds(10);
   using WireHandler = std::function<void(std::span<const std::byte>)>;
 
-  /// Frames that no register counts.
+  /// Numbers of dropped frames that no register counts.
   struct Losses {
     std::uint64_t too_long = 0;
     std::uint64_t unreadable = 0;
@@ -41,21 +41,22 @@ class Transmit final : private TxSink {
   void on_software_pause(std::function<void()> handler) { software_pause_ = std::move(handler); }
   /// While the link is down no descriptor is fetched.
   void set_link(bool up);
-  /// While the link partner has requested a pause, or the wire is full, no new frame is started.
+  /// Reasons to start no new frame: the link partner has requested a pause, or the wire is full.
   enum class Hold : std::uint8_t { pause = 1, wire = 2 };
   void hold(Hold why, bool held);
 
   [[nodiscard]] TxQueue& queue(std::uint32_t number) { return queues_[number]; }
   [[nodiscard]] const Losses& losses() const noexcept { return losses_; }
-  /// Frames sent unchanged although a checksum or segmentation was requested, which this model does not support yet.
+  /// The number of frames that were sent unchanged although a checksum or segmentation was requested. This model does
+  /// not support these offloads yet.
   [[nodiscard]] std::uint64_t offloads_skipped() const noexcept { return offloads_skipped_; }
 
  private:
   void install_hooks();
-  void schedule_switch(std::uint32_t queue);
+  void schedule_enable(std::uint32_t queue);
   void process(std::uint32_t number);
   void process_all();
-  void reported(std::uint32_t number);
+  void finish_write_backs(std::uint32_t number);
   void flush_write_backs(std::uint32_t number);
   [[nodiscard]] bool ready() const override { return holds_ == 0; }
   void send(std::uint32_t number, const TxFrame& frame) override;
@@ -66,16 +67,16 @@ class Transmit final : private TxSink {
   Interrupts& interrupts_;
   Statistics& statistics_;
   std::vector<TxQueue> queues_;
-  std::array<Timers::Id, hw::kTxQueues> switch_{};
-  std::array<bool, hw::kTxQueues> wanted_{};  // last value written to TXDCTL.ENABLE
-  std::array<Timers::Id, hw::kTxQueues> write_back_{};
+  std::array<Timers::Id, hw::kTxQueues> enable_timer_{};
+  std::array<bool, hw::kTxQueues> requested_{};  // the last value written to TXDCTL.ENABLE
+  std::array<Timers::Id, hw::kTxQueues> write_back_timer_{};
   WireHandler out_;
   std::function<void()> software_pause_;
   std::vector<std::byte> outgoing_;
   bool link_up_ = false;
-  std::uint8_t holds_ = 0;  // bits of Hold
-  bool working_ = false;    // guards against recursion: a sent frame may cause a received one, which calls this again
-  bool work_again_ = false;
+  std::uint8_t holds_ = 0;   // bits of Hold
+  bool processing_ = false;  // prevents recursion: a sent frame may cause a received frame, and so another call
+  bool process_again_ = false;
   Losses losses_;
   std::uint64_t offloads_skipped_ = 0;
 };

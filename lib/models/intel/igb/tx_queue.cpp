@@ -12,7 +12,7 @@ void TxQueue::reset() {
   in_frame_ = false;
   frame_ = {};
   contexts_ = {};
-  waiting_.forget();
+  waiting_.discard();
   set_enabled(number_ == 0);  // QEMU, igb_core.c, igb_mac_reg_init
 }
 
@@ -51,7 +51,7 @@ bool TxQueue::process(TxSink& sink) {
       break;
     }
     const intel::Descriptor descriptor = Dma::load(memory);
-    take(descriptor, sink);
+    process_descriptor(descriptor, sink);
     const std::uint32_t next = head() + 1;
     registers_.set<hw::TDH>(number_, hw::TDH::HEAD(next == ring_size() ? 0 : next));
     if ((descriptor.hi & intel::tx::kReportStatus) != 0) {
@@ -62,7 +62,7 @@ bool TxQueue::process(TxSink& sink) {
   return wrote_back;
 }
 
-void TxQueue::take(const intel::Descriptor& descriptor, TxSink& sink) {
+void TxQueue::process_descriptor(const intel::Descriptor& descriptor, TxSink& sink) {
   const bool advanced = (descriptor.hi & intel::tx::kAdvanced) != 0;
   if (advanced && intel::tx::type(descriptor.hi) == intel::tx::kTypeContext) {
     contexts_[descriptor.hi >> intel::tx::kContextShift & 1] = descriptor;
@@ -74,7 +74,7 @@ void TxQueue::take(const intel::Descriptor& descriptor, TxSink& sink) {
     in_frame_ = true;
   }
   if (advanced && intel::tx::type(descriptor.hi) == intel::tx::kTypeData) {
-    take_data(descriptor);
+    append_data(descriptor);
   } else {
     frame_.unsupported = true;
   }
@@ -83,8 +83,9 @@ void TxQueue::take(const intel::Descriptor& descriptor, TxSink& sink) {
   sink.send(number_, frame_);
 }
 
-/// Keeps at most the longest frame, regardless of the number of descriptors.
-void TxQueue::take_data(const intel::Descriptor& descriptor) {
+/// Appends a descriptor's data to the frame. Keeps no more than the longest legal frame, however many descriptors there
+/// are.
+void TxQueue::append_data(const intel::Descriptor& descriptor) {
   const std::size_t length = intel::tx::data_length(descriptor.hi);
   if (frame_.bytes.size() + length > hw::kMaxFrameBytes) {
     frame_.too_long = true;

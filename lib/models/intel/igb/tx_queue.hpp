@@ -21,11 +21,11 @@ struct TxFrame {
   std::vector<std::byte> bytes;
   std::uint64_t flags = 0;  ///< high word of the first data descriptor: the requested offloads
   bool too_long = false;
-  bool unreadable = false;   ///< memory refused some of its reads
+  bool unreadable = false;   ///< some of its bytes could not be read from memory
   bool unsupported = false;  ///< a descriptor format that this model does not support
 };
 
-/// The receiver of a queue's frames.
+/// Gets the frames of the transmit queues.
 class TxSink {
  public:
   /// True if another frame may be started.
@@ -36,7 +36,7 @@ class TxSink {
   ~TxSink() = default;
 };
 
-/// One transmit queue: its ring, the two contexts, and the frame that is being assembled.
+/// One transmit queue: its ring, its two context descriptors, and the frame that is being assembled.
 class TxQueue {
  public:
   TxQueue(RegisterFile& registers, Dma& dma, std::uint32_t number)
@@ -66,15 +66,15 @@ class TxQueue {
   [[nodiscard]] std::uint32_t head() const { return registers_.get<hw::TDH>(number_).get(hw::TDH::HEAD); }
   [[nodiscard]] std::uint32_t tail() const { return registers_.get<hw::TDT>(number_).get(hw::TDT::TAIL); }
   [[nodiscard]] bool has_work() const;
-  void take(const intel::Descriptor& descriptor, TxSink& sink);
-  void take_data(const intel::Descriptor& descriptor);
+  void process_descriptor(const intel::Descriptor& descriptor, TxSink& sink);
+  void append_data(const intel::Descriptor& descriptor);
   void write_back(std::uint64_t slot, const intel::Descriptor& descriptor);
 
   RegisterFile& registers_;
   Dma& dma_;
   std::uint32_t number_;
   bool enabled_ = false;
-  bool broken_ = false;  // until the queue is enabled again
+  bool broken_ = false;  // true until the queue is enabled again
   bool in_frame_ = false;
   TxFrame frame_;
   std::array<intel::Descriptor, 2> contexts_{};

@@ -12,13 +12,13 @@
 
 namespace pollux::models::igb {
 
-/// A queue's pending write-backs. With a threshold above 1 they are performed together.
+/// A queue's pending write-backs. If WTHRESH is above 1, several are performed together.
 /// [I-M-WTHRESH] They are performed when the threshold is reached, on SWFLUSH, when the queue is disabled, and when the
 /// moderation interval of the queue's vector has passed since the first of them. An interval of zero performs them at
 /// once. Without a vector there is no interval. I210 datasheet, 7.1.4.4 and 7.2.2.6.
 class WriteBacks {
  public:
-  /// 8 or 16 bytes, as ModelAccess says.
+  /// Adds a write-back of 8 or 16 bytes, depending on `what`.
   void add(ModelAccess what, std::uint64_t iova, std::span<const std::byte> bytes) {
     Entry& entry = entries_.emplace_back();
     entry.what = what;
@@ -27,7 +27,7 @@ class WriteBacks {
     std::memcpy(entry.bytes.data(), bytes.data(), bytes.size());
   }
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
-  /// Performs them in order. False if there were none.
+  /// Performs all pending write-backs in order. False if there were none.
   bool flush(Dma& dma, std::uint32_t queue) {
     if (entries_.empty()) return false;
     for (const Entry& entry : entries_) {
@@ -36,7 +36,7 @@ class WriteBacks {
     entries_.clear();
     return true;
   }
-  void forget() noexcept { entries_.clear(); }
+  void discard() noexcept { entries_.clear(); }
 
  private:
   struct Entry {
