@@ -38,7 +38,7 @@ std::shared_ptr<PortCore> PortCore::create(std::shared_ptr<ContextState> context
 }
 
 void PortCore::join_control() {
-  task_ = context_->scheduler().add(weak_from_this(), context_->clock().now() + kLongest, machine_->events());
+  task_ = context_->scheduler().add(weak_from_this(), context_->clock().now() + kMaxInterval, machine_->events());
 }
 
 void PortCore::leave_control() {
@@ -66,7 +66,7 @@ std::unique_lock<std::mutex> PortCore::lock() {
 std::optional<Misuse> PortCore::find_overdue() {
   if (reported_ || !task_ || machine_->state() != PortState::started) return std::nullopt;
   const Duration since = context_->clock().now() - serviced_;
-  if (since <= kOverdue * interval_) return std::nullopt;
+  if (since <= kOverdueIntervals * interval_) return std::nullopt;
   reported_ = true;
   return Misuse{
       MisuseKind::overdue,
@@ -114,7 +114,7 @@ Result<Duration> PortCore::service() {
     // The caller gets the error, so the Control does not return it again.
     leave_control();
   } else if (task_) {
-    context_->scheduler().reschedule(*task_, serviced_ + std::min(kLongest, *within / 2));
+    context_->scheduler().reschedule(*task_, serviced_ + std::min(kMaxInterval, *within / 2));
   }
   return within;
 }
@@ -123,7 +123,7 @@ Result<Time> PortCore::run() {
   const auto held = lock();
   if (!task_) return Time::max();  // removed while it waited for the lock
   const auto within = serve();
-  if (within) return serviced_ + std::min(kLongest, *within / 2);
+  if (within) return serviced_ + std::min(kMaxInterval, *within / 2);
   leave_control();
   return tl::unexpected<Error>(within.error());
 }

@@ -20,22 +20,22 @@ namespace pollux {
 
 class ContextState;
 
-/// The implementation of a Port: its state machine and driver, the mutex of its control calls, and its service. The
-/// Context's Control runs the service until the port is closed or has failed.
+/// The implementation of a Port: its state machine and driver, the mutex of its control calls, and its periodic
+/// service. The Context's Control runs the service until the port is closed or has failed.
 class PortCore final : public ControlTask, public std::enable_shared_from_this<PortCore> {
  public:
-  /// A service is overdue if it has not run for this many of the intervals that the driver returned.
-  static constexpr int kOverdue = 2;
-  /// The longest interval between two services, so that a removed card is noticed soon.
-  static constexpr Duration kLongest = std::chrono::seconds(1);
+  /// A service is overdue if it has not run for this many intervals. The driver returns the interval.
+  static constexpr int kOverdueIntervals = 2;
+  /// The longest interval between two services, so that the removal of a card is detected soon.
+  static constexpr Duration kMaxInterval = std::chrono::seconds(1);
 
   [[nodiscard]] static std::shared_ptr<PortCore> create(std::shared_ptr<ContextState> context,
                                                         std::unique_ptr<PortDriver> driver);
 
-  /// Locks out all other control calls while the result exists. Reports an overdue service first.
+  /// Reports an overdue service, and then takes the lock that excludes other control calls.
   [[nodiscard]] std::unique_lock<std::mutex> lock();
   [[nodiscard]] ContextState& context() const noexcept { return *context_; }
-  /// Needs the lock, except for the driver's queues and for properties that do not change.
+  /// The caller must hold the lock, except to use the driver's queues and properties that do not change.
   [[nodiscard]] PortMachine& machine() noexcept { return *machine_; }
 
   // Control calls that also affect the service. Each takes the lock.
@@ -60,7 +60,7 @@ class PortCore final : public ControlTask, public std::enable_shared_from_this<P
   [[nodiscard]] Result<Duration> serve();
   void join_control();
   void leave_control();
-  /// Stops the service of a failed port: the caller gets the error, so the Control does not return it again.
+  /// Stops the service of a failed port. The caller gets the error, so the Control must not return it again.
   void leave_if_failed();
   [[nodiscard]] std::optional<Misuse> find_overdue();
   void report_missing(const char* kind, const char* call, std::uint16_t index, Site site);
@@ -71,7 +71,7 @@ class PortCore final : public ControlTask, public std::enable_shared_from_this<P
   MissingTxQueue missing_tx_;
   std::mutex mutex_;
   std::optional<ControlScheduler::TaskId> task_;  // empty: not registered with the Control
-  Duration interval_;                             // what the driver returned last
+  Duration interval_;                             // the interval that the driver returned last
   Time serviced_{0};                              // time of the last service or start
   bool reported_ = false;                         // whether the overdue service was reported
 };

@@ -10,13 +10,13 @@
 
 namespace pollux {
 
-/// Makes every thread of the process execute a full memory barrier (membarrier(2), MEMBARRIER_CMD_PRIVATE_EXPEDITED),
-/// so that a poller's ordinary stores need no fence. Without membarrier it sleeps for a millisecond, which is long
-/// enough for any store buffer to drain.
+/// Executes a full memory barrier on every thread of the process (membarrier(2), MEMBARRIER_CMD_PRIVATE_EXPEDITED), so
+/// that the polling thread needs no fence of its own. If the kernel has no membarrier, this sleeps for a millisecond,
+/// which is long enough for any store buffer to drain.
 POLLUX_API void barrier_on_all_threads(Clock& clock);
 
-/// The function that a queue's bursts call. Another thread may exchange it while bursts run, for example to stop a
-/// port. A burst pays two ordinary stores for this; the thread that opens and closes the gate does the rest.
+/// Holds the function that a queue's bursts call. Another thread may replace the function while bursts run, for example
+/// to stop a port. This costs a burst two ordinary stores; `close` does the rest of the synchronization.
 /// Thread rule: `call` belongs to the polling thread, `open` and `close` to the thread that controls the port.
 template <class Function>
 class BurstGate {
@@ -28,7 +28,7 @@ class BurstGate {
     return call_then([](std::uint32_t) noexcept {}, static_cast<Arguments&&>(arguments)...);
   }
 
-  /// Like `call`, but runs `then(count)` before the burst counts as finished, so `close` waits for it, too.
+  /// Like `call`, and then runs `then(count)` as a part of the burst, so `close` also waits for it.
   template <class Then, class... Arguments>
   [[nodiscard]] std::uint32_t call_then(Then&& then, Arguments&&... arguments) noexcept {
     polling_.store(1, std::memory_order_relaxed);
@@ -60,9 +60,9 @@ class BurstGate {
   /// Later bursts call `function`.
   void open(Function* function) noexcept { function_.store(function, std::memory_order_release); }
 
-  /// Later bursts call `idle`. Returns when no burst is inside the earlier function. Error timeout if a poller does not
-  /// finish its burst (it hangs, or was preempted for that long): the gate stays closed, and close() may be called
-  /// again.
+  /// Later bursts call `idle`. Returns when no burst is inside the earlier function. Error timeout if the polling
+  /// thread does not finish its burst within `limit`, because it hangs or was preempted. The gate then stays closed,
+  /// and close() may be called again.
   [[nodiscard]] Result<void> close(Function* idle, Clock& clock, Duration limit) {
     function_.store(idle, std::memory_order_release);
     barrier_on_all_threads(clock);

@@ -9,7 +9,7 @@
 
 namespace pollux {
 
-/// The headers of a frame, as far as known; several bits may be set.
+/// The known headers of a frame. Several bits may be set.
 struct PacketType {
   enum Bit : std::uint32_t { ipv4 = 1, ipv4_options = 2, ipv6 = 4, ipv6_extensions = 8, tcp = 16, udp = 32, sctp = 64 };
   std::uint32_t bits = 0;
@@ -18,10 +18,9 @@ struct PacketType {
   [[nodiscard]] constexpr bool operator==(const PacketType&) const noexcept = default;
 };
 
-/// The metadata of a received frame. It is decoded from two words of the mbuf only on request, so a program that does
-/// not use it pays nothing. The mbuf's format (`Mbuf::rx_format`) tells how to read the words: those of Intel's
-/// advanced receive descriptor are used directly (82575 manual, 5.3.4; Linux igb, e1000_82575.h); other formats are
-/// converted to that form out of line.
+/// The metadata of a received frame. It is decoded on request from two words of the mbuf, so it costs nothing if it is
+/// not used. `Mbuf::rx_format` is the format of the words. Words of Intel's advanced receive descriptor are used
+/// directly (82575 manual, 5.3.4; Linux igb, e1000_82575.h). Other formats are converted to this one out of line.
 class POLLUX_API RxMetadata {
  public:
   explicit RxMetadata(const Mbuf& mbuf) noexcept {
@@ -38,7 +37,7 @@ class POLLUX_API RxMetadata {
     return static_cast<std::uint32_t>(low_ >> kHashShift);
   }
   /// The tag control information of a stripped VLAN tag, in host byte order. The igb driver does not enable stripping
-  /// yet: its frames still contain their tags, and this is empty.
+  /// yet, so its frames keep their tags, and this is empty.
   [[nodiscard]] std::optional<std::uint16_t> vlan() const noexcept {
     if ((high_ & kVlan) == 0) return std::nullopt;
     return static_cast<std::uint16_t>(high_ >> kVlanShift);
@@ -49,8 +48,8 @@ class POLLUX_API RxMetadata {
       return {};
     return {static_cast<std::uint32_t>(low_ >> kTypeShift & kTypeMask)};
   }
-  /// The status of the IPv4 header checksum. `partial`: the frame came from software that did not compute the checksum;
-  /// the offload request in the mbuf (`Mbuf::tx_offload`) makes the next port compute it.
+  /// The status of the IPv4 header checksum. `partial` means that the frame came from software that did not compute the
+  /// checksum. The offload request in the mbuf (`Mbuf::tx_offload`) lets the next port compute it.
   [[nodiscard]] ChecksumStatus ip_checksum() const noexcept {
     if ((high_ >> kIp.checked & 1) == 0) return ChecksumStatus::unknown;
     if ((high_ >> kIp.error & 1) == 0) [[likely]]
@@ -58,7 +57,7 @@ class POLLUX_API RxMetadata {
     return is_partial(kIp) ? ChecksumStatus::partial : ChecksumStatus::bad;
   }
   /// The status of the TCP, UDP or SCTP checksum; `partial` as above. A receiver can treat a partial checksum as good,
-  /// since the bytes were never on a wire. SCTP of 60 bytes is never bad: the 82576 reports this wrongly
+  /// because the bytes were never on a wire. For SCTP frames of 60 bytes the 82576 may wrongly report a bad checksum
   /// (docs/82576/errata.md, E-SCTP60), so the status is then unknown.
   [[nodiscard]] ChecksumStatus l4_checksum() const noexcept {
     if ((high_ >> kL4.checked & 1) == 0) return ChecksumStatus::unknown;
@@ -92,12 +91,12 @@ class POLLUX_API RxMetadata {
   static constexpr unsigned kLengthShift = 32;  // of the high word
   static constexpr unsigned kVlanShift = 48;
 
-  // For a frame in several buffers, this is the length in the last one; 60 bytes there make the status unknown, too.
+  // In a frame of several buffers this is the length in the last buffer. If it is 60, the status is unknown, too.
   [[nodiscard]] bool is_short_sctp() const noexcept {
     constexpr std::uint64_t kWrongLength = 60;
     return packet_type().has(PacketType::sctp) && (high_ >> kLengthShift & 0xFFFF) == kWrongLength;
   }
-  // The length distinguishes the two: a card always reports one, software never does.
+  // The bit belongs to software only if the length is 0: a card always reports a length, and software never does.
   [[nodiscard]] bool is_partial(Check check) const noexcept {
     return (high_ >> kLengthShift & 0xFFFF) == 0 && (high_ >> check.partial & 1) != 0;
   }
@@ -107,8 +106,8 @@ class POLLUX_API RxMetadata {
   std::uint64_t high_ = 0;
 };
 
-/// Receive metadata of a frame that software created or classified, to be stored in an mbuf. `partial` is not stored:
-/// it follows from the mbuf's offload request while that exists.
+/// Receive metadata that software stores in an mbuf, for a frame that it created or classified. `partial` is not
+/// stored: it is derived from the mbuf's offload request.
 struct SoftwareRxMetadata {
   PacketType packet_type = {};
   std::optional<std::uint32_t> rss_hash = {};
@@ -117,7 +116,7 @@ struct SoftwareRxMetadata {
   ChecksumStatus l4_checksum = ChecksumStatus::unknown;
 
   void attach_to(Mbuf& mbuf) const noexcept {
-    // Any type except 0 means that there is a hash; nothing reads which fields were hashed.
+    // A type other than 0 means that there is a hash. Its value is not used.
     const std::uint64_t hash = rss_hash ? std::uint64_t{*rss_hash} << RxMetadata::kHashShift | 1U : 0U;
     const std::uint64_t type = (packet_type.bits & RxMetadata::kTypeMask) << RxMetadata::kTypeShift;
     const std::uint64_t tag = vlan ? std::uint64_t{*vlan} << RxMetadata::kVlanShift | RxMetadata::kVlan : 0U;

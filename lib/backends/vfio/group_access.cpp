@@ -22,7 +22,8 @@ class GroupAccess final : public DeviceAccess {
         group_(group),
         device_(device) {}
   ~GroupAccess() override {
-    // `registry_` must be the container's last owner: it closes the container after the last group.
+    // Drops this reference first, because the registry must be the last owner: it closes the container after the last
+    // group.
     container_.reset();
     registry_->release(*context_, group_, device_);
   }
@@ -36,7 +37,7 @@ class GroupAccess final : public DeviceAccess {
   pci::Address device_;
 };
 
-// Two types, because a Context keeps one service of each type.
+// These are two types, because a Context has one service of each type.
 struct TypeOneRegistry : ContainerRegistry {
   TypeOneRegistry() : ContainerRegistry(Container::open, GroupKind::behind_iommu) {}
 };

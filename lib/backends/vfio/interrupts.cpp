@@ -20,11 +20,12 @@ Result<Interrupts> Interrupts::probe(const Descriptor& device, const std::string
   vfio_irq_info info{};
   info.argsz = sizeof info;
   info.index = index;
-  // For an absent index the kernel either fails the request or reports 0 vectors.
+  // If the device has no such index, the kernel fails the request or reports 0 vectors.
   const int result = device.ioctl(VFIO_DEVICE_GET_IRQ_INFO, &info);
   const bool offered = result >= 0 && (info.flags & VFIO_IRQ_INFO_EVENTFD) != 0;
   if (offered && info.count > kMaxVectors) {
-    return fail(ErrorCode::device_fault, fmt::format("{} claims {} interrupt vectors", name, info.count));
+    return fail(ErrorCode::device_fault,
+                fmt::format("{} reports {} interrupt vectors, but the maximum is {}", name, info.count, kMaxVectors));
   }
   return Interrupts(device, name, index, offered ? info.count : 0);
 }
@@ -44,8 +45,9 @@ Interrupts::~Interrupts() {
 
 Result<void> Interrupts::enable(std::uint32_t count) {
   if (count > available_) {
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("{}: {} interrupt vectors were requested, it has {}", name_, count, available_));
+    return fail(
+        ErrorCode::invalid_argument,
+        fmt::format("{}: {} interrupt vectors were requested, but the device has {}", name_, count, available_));
   }
   if (auto disabled = disable(); !disabled) return disabled;
   if (count == 0) return {};
@@ -55,7 +57,7 @@ Result<void> Interrupts::enable(std::uint32_t count) {
   for (std::uint32_t i = 0; i < count; ++i) {
     const int event = device_->kernel().eventfd();
     if (event < 0) {
-      return fail_errno(ErrorCode::io_error, fmt::format("{}: {} eventfds cannot be created", name_, count), -event,
+      return fail_errno(ErrorCode::io_error, fmt::format("{}: {} eventfds could not be created", name_, count), -event,
                         "raise the limit of open files: ulimit -n");
     }
     events.emplace_back(device_->shared_kernel(), event);
@@ -63,15 +65,16 @@ Result<void> Interrupts::enable(std::uint32_t count) {
   }
   const int result = set(VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, numbers);
   if (result < 0) {
-    return fail_errno(ErrorCode::io_error, fmt::format("{}: {} interrupt vectors cannot be enabled", name_, count),
+    return fail_errno(ErrorCode::io_error, fmt::format("{}: {} interrupt vectors could not be enabled", name_, count),
                       -result, "see dmesg");
   }
   // A positive result is the number of vectors that the platform could provide (Linux, vfio_pci_intrs.c,
   // vfio_msi_enable).
   if (result > 0) {
-    return fail(ErrorCode::not_supported,
-                fmt::format("{}: the platform provides {} interrupt vectors, not {}", name_, result, count),
-                "request fewer");
+    return fail(
+        ErrorCode::not_supported,
+        fmt::format("{}: the platform provides {} interrupt vectors, but {} were requested", name_, result, count),
+        "request fewer");
   }
   events_ = std::move(events);
   numbers_ = std::move(numbers);
@@ -84,7 +87,7 @@ Result<void> Interrupts::disable() {
   events_.clear();
   numbers_.clear();
   if (result < 0) {
-    return fail_errno(ErrorCode::io_error, fmt::format("{}: its interrupts cannot be disabled", name_), -result);
+    return fail_errno(ErrorCode::io_error, fmt::format("{}: the interrupts could not be disabled", name_), -result);
   }
   return {};
 }
