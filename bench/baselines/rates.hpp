@@ -55,7 +55,7 @@ std::uint64_t forward_for(Side& side, double seconds) {
   return frames;
 }
 
-/// Port 0 sends. Each frame is allocated and filled anew.
+/// Port 0 sends. Each frame is newly allocated and filled.
 template <class Side, unsigned B>
 std::uint64_t txonly_for(Side& side, double seconds) {
   const Frame frame = broadcast_frame();

@@ -55,7 +55,7 @@ void Comparison::add(const Observations& model, const Observations& qemu, const 
     if (list->size() == both) continue;
     const std::string& what = (*list)[both].what;
     note("surplus: " + without_numbers(what),
-         fmt::format("{}: {} alone shows {} ({} more)", where, name, what, list->size() - both));
+         fmt::format("{}: only {} shows {} ({} more)", where, name, what, list->size() - both));
   }
 }
 

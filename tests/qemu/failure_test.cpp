@@ -35,9 +35,9 @@ std::uint64_t value_of(const std::vector<Counter>& counters, std::string_view na
   return 0;
 }
 
-void expect_gone(Bench& bench, QemuPort& left, QemuPort& right) {
+void expect_device_removed(Bench& bench, QemuPort& left, QemuPort& right) {
   const auto begin = steady_clock::now();
-  const std::uint64_t out = bench.pool.stats().in_use();
+  const std::uint64_t in_use = bench.pool.stats().in_use();
   for (Port* const port : {&left.port, &right.port}) {
     const auto serviced = port->service();
     ASSERT_FALSE(serviced);
@@ -52,10 +52,10 @@ void expect_gone(Bench& bench, QemuPort& left, QemuPort& right) {
   EXPECT_EQ(bench.pool.stats().in_use(), 0u);
   EXPECT_EQ(value_of(left.port.extended_stats(), "removed_buffers") +
                 value_of(right.port.extended_stats(), "removed_buffers"),
-            out);
+            in_use);
 }
 
-void expect_as_new(Bench& bench) {
+void expect_new_pair_works(Bench& bench) {
   QemuPort left = bench.start("0");
   QemuPort right = bench.start("1");
   ASSERT_TRUE(Bench::link_rises(left.port));
@@ -72,10 +72,10 @@ TEST(Failure, AKilledQemuIsADeviceRemovedAndCanBeOpenedAgain) {
     ASSERT_TRUE(Bench::link_rises(right.port));
     bench.exchange(left.port, right.port, 100);
     ASSERT_EQ(::kill(left.pid, SIGKILL), 0);
-    expect_gone(bench, left, right);
+    expect_device_removed(bench, left, right);
   }
   EXPECT_THAT(bench.log, Contains(HasSubstr("signal 9")));
-  expect_as_new(bench);
+  expect_new_pair_works(bench);
 }
 
 TEST(Failure, AStoppedQemuTimesOutAndCanBeOpenedAgain) {
@@ -84,10 +84,10 @@ TEST(Failure, AStoppedQemuTimesOutAndCanBeOpenedAgain) {
     QemuPort left = bench.start("0?timeout=500");
     QemuPort right = bench.start("1?timeout=500");
     ASSERT_EQ(::kill(left.pid, SIGSTOP), 0);
-    expect_gone(bench, left, right);
+    expect_device_removed(bench, left, right);
   }
   EXPECT_THAT(bench.log, Contains(HasSubstr("did not respond within 500 ms")));
-  expect_as_new(bench);
+  expect_new_pair_works(bench);
 }
 
 TEST(Failure, APollThatOnlySendsDetectsAStoppedQemu) {
@@ -103,7 +103,7 @@ TEST(Failure, APollThatOnlySendsDetectsAStoppedQemu) {
     left.port.rx(0).rx_burst(burst);
     return has_ended(left.pid);  // the poll that detects the failure kills QEMU
   }));
-  expect_gone(bench, left, right);
+  expect_device_removed(bench, left, right);
 }
 
 TEST(Failure, AQemuThatEndsDuringStopCausesNoHang) {

@@ -16,13 +16,13 @@ using test::Bench;
 
 /// True if the eventfd is signalled within `milliseconds`. Clears the signals.
 bool take(int event, int milliseconds) {
-  pollfd look{.fd = event, .events = POLLIN, .revents = 0};
-  if (::poll(&look, 1, milliseconds) != 1) return false;
+  pollfd query{.fd = event, .events = POLLIN, .revents = 0};
+  if (::poll(&query, 1, milliseconds) != 1) return false;
   std::uint64_t signals = 0;
   return ::read(event, &signals, sizeof signals) == static_cast<ssize_t>(sizeof signals);
 }
 
-constexpr int kLong = 60000;
+constexpr int kLongMilliseconds = 60000;
 
 struct Interrupts : testing::Test {
   std::unique_ptr<Device> open(const std::string& which) {
@@ -52,7 +52,7 @@ TEST_F(Interrupts, EachVectorReachesItsOwnEventfd) {
   for (const std::uint32_t vector : {0u, 9u, 4u, 1u, 8u, 2u, 7u, 3u, 6u, 5u}) {
     regs.write<reg::EICS>(reg::EICS::Value(1u << vector));
     regs.flush();
-    EXPECT_TRUE(take((*events)[vector], kLong)) << vector;
+    EXPECT_TRUE(take((*events)[vector], kLongMilliseconds)) << vector;
     for (const int event : *events) EXPECT_FALSE(take(event, 0));
   }
 }
@@ -66,7 +66,7 @@ TEST_F(Interrupts, ReachOnlyTheirOwnCard) {
   const reg::Registers regs = prepare(*right, 1);
   regs.write<reg::EICS>(reg::EICS::Value(1));
   regs.flush();
-  EXPECT_TRUE(take(right_events->front(), kLong));
+  EXPECT_TRUE(take(right_events->front(), kLongMilliseconds));
   EXPECT_FALSE(take(left_events->front(), 0));
 }
 
@@ -85,7 +85,7 @@ TEST_F(Interrupts, VectorsThatAreNotEnabledStayMaskedAndOldSignalsAreCleared) {
   regs.write<reg::EICS>(reg::EICS::Value(4));
   regs.write<reg::EICS>(reg::EICS::Value(1));
   regs.flush();
-  EXPECT_TRUE(take(fewer->front(), kLong));
+  EXPECT_TRUE(take(fewer->front(), kLongMilliseconds));
   EXPECT_FALSE(take(last, 0));
 }
 
@@ -108,7 +108,7 @@ TEST_F(Interrupts, NoneArriveWhenDisabledAndTooManyAreRejected) {
   ASSERT_EQ(again->front(), first);
   regs.write<reg::EICS>(reg::EICS::Value(1));
   regs.flush();
-  EXPECT_TRUE(take(first, kLong));
+  EXPECT_TRUE(take(first, kLongMilliseconds));
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ TEST(Traffic, MissedCountIsNotExactOnACardThatCannotCount) {
     left.port.tx(0).tx_done_cleanup();
     return left.port.tx(0).in_flight() == 0;
   }));
-  const std::size_t armed = bench.config.rx.ring - 1;  // broadcasts go to queue 0 alone
+  const std::size_t armed = bench.config.rx.ring - 1;  // broadcasts go only to queue 0
   const std::size_t received = bench.receive(right.port, armed).size();
   const Stats stats = right.port.stats();
   EXPECT_EQ(received, armed) << "frames without a descriptor are lost";
@@ -94,7 +94,8 @@ TEST(Traffic, FramesMoveBetweenTwoQemusWithoutCopying) {
   EXPECT_EQ(frames[0], frame);
 }
 
-// Runs TenThousandFramesArriveIntactInBothDirections again as user nobody, without capabilities and groups.
+// Runs TenThousandFramesArriveIntactInBothDirections again as user "nobody", without capabilities and supplementary
+// groups.
 TEST(Traffic, AnOrdinaryUserCanDoIt) {
   const pid_t child = ::fork();
   if (child == 0) {

@@ -114,9 +114,10 @@ def ordinary_pages_do_where_huge_ones_are_missing(bench: Bench) -> None:
     try:
         with bench.l2fwd(A, B) as l2fwd:
             passed = pass_frames(bench, A, B, frames.rewritten_by_l2fwd(bench.macs[B], 1))
-            said = bench.guest.check("cat /run/l2fwd.err")
+            output = bench.guest.check("cat /run/l2fwd.err")
             require_counts(l2fwd.stop(), passed)
-        require("uses ordinary pages" in said and "nr_hugepages" in said, f"there is no message about missing huge pages:\n{said}")
+        require("uses ordinary pages" in output and "nr_hugepages" in output,
+                f"there is no message about missing huge pages:\n{output}")
     finally:
         bench.guest.check(f"echo {pages} >/proc/sys/vm/nr_hugepages")
 

@@ -49,10 +49,10 @@ cmp /tmp/sent /tmp/got && ls -l /tmp/got && rm /tmp/sent /tmp/got
 
 def ping_and_transfer(bench: Bench) -> None:
     for size in (10, 1400):
-        said = bench.guest.check(PING.format(size=size), 60)
-        require(" 0% packet loss" in said, said)
-    said = bench.guest.check(TRANSFER, 120)
-    require(str(TRANSFER_KIB * 1024) in said, f"the transfer is incomplete: {said}")
+        output = bench.guest.check(PING.format(size=size), 60)
+        require(" 0% packet loss" in output, output)
+    output = bench.guest.check(TRANSFER, 120)
+    require(str(TRANSFER_KIB * 1024) in output, f"the transfer is incomplete: {output}")
 
 
 @case(LAB)

@@ -9,8 +9,8 @@ from pollux_lab import frames
 from pollux_lab.cases import Bench, case, require, require_message
 from pollux_lab.programs import summary_in
 
-AS_PLAIN = "setpriv --reuid 1000 --regid 1000 --clear-groups"
-WHAT_SYSFS_SAYS = """
+AS_USER = "setpriv --reuid 1000 --regid 1000 --clear-groups"
+PRINT_SYSFS = """
 for address in {addresses}; do
   device=/sys/bus/pci/devices/$address
   echo $address $(driver_of $address) $(basename $(readlink $device/iommu_group)) $(ls $device/net 2>/dev/null)
@@ -50,12 +50,12 @@ def refusal_not_bound(bench: Bench) -> None:
 @case(LAB)
 def refusal_no_permission(bench: Bench) -> None:
     bench.bind(A)
-    refused(bench, f"{AS_PLAIN} l2fwd {bench.uri(A)}", "permission", "--user")
+    refused(bench, f"{AS_USER} l2fwd {bench.uri(A)}", "permission", "--user")
 
 
 @case(LAB)
 def refusal_no_permission_to_bind(bench: Bench) -> None:
-    refused_and_unchanged(bench, A, f"{AS_PLAIN} pollux bind {bench.addresses[A]}", "root")
+    refused_and_unchanged(bench, A, f"{AS_USER} pollux bind {bench.addresses[A]}", "root")
 
 
 @case(LAB)
@@ -68,7 +68,7 @@ def works_for_a_user(bench: Bench) -> None:
     """A and B belong to the user `plain`, who forwards frames between them."""
     bench.guest.check(f"""
     ulimit -l unlimited
-    spawn plain {AS_PLAIN} l2fwd {bench.uri(A)} {bench.uri(B)} --json
+    spawn plain {AS_USER} l2fwd {bench.uri(A)} {bench.uri(B)} --json
     await_line plain '^l2fwd: forwarding' 30
     """, 40)
     passed = pass_frames(bench, A, B, frames.rewritten_by_l2fwd(bench.macs[B], 1), 500)
@@ -80,7 +80,7 @@ def works_for_a_user(bench: Bench) -> None:
 @case(LAB)
 def refusal_memlock_too_small(bench: Bench) -> None:
     bench.bind(A, options="--user plain")
-    refused(bench, f"ulimit -l 64; {AS_PLAIN} l2fwd {bench.uri(A)}", "memlock", "ulimit -l")
+    refused(bench, f"ulimit -l 64; {AS_USER} l2fwd {bench.uri(A)}", "memlock", "ulimit -l")
 
 
 @case(LAB)
@@ -212,7 +212,7 @@ def list_and_info_tell_the_truth(bench: Bench) -> None:
     listed = json.loads(bench.guest.check("pollux list --json"))["devices"]
     found = {device["address"]: [device["driver"], str(device["iommu_group"]), *device["interfaces"]] for device in listed}
     truth = {}
-    for line in bench.guest.check(WHAT_SYSFS_SAYS.format(addresses=" ".join(bench.addresses))).splitlines():
+    for line in bench.guest.check(PRINT_SYSFS.format(addresses=" ".join(bench.addresses))).splitlines():
         address, *words = line.split()
         truth[address] = words
     require(found == truth, f"pollux list reports {found}, the kernel {truth}")
@@ -220,8 +220,8 @@ def list_and_info_tell_the_truth(bench: Bench) -> None:
         for up in (True, False):
             bench.guest.set_link(A, up)
             port = json.loads(bench.guest.check(f"pollux info --json {bench.uri(A)}"))["port"]
-            told = (port["mac"], port["link_up"], port["link_speed"])
-            require(told == (bench.macs[A], up, 1000 if up else 0), f"with the link {'up' if up else 'down'}: {told}")
+            reported = (port["mac"], port["link_up"], port["link_speed"])
+            require(reported == (bench.macs[A], up, 1000 if up else 0), f"with the link {'up' if up else 'down'}: {reported}")
     finally:
         bench.guest.set_link(A, True)
 

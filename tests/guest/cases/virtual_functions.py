@@ -101,8 +101,8 @@ def a_virtual_function_pings_the_kernel_through_the_physical_one(bench: Bench) -
                 ip addr add 10.0.0.2/24 dev {name}
                 """)
                 for size in (10, 1400):
-                    said = bench.guest.check(PING.format(size=size), 60)
-                    require(" 0% packet loss" in said, said)
+                    output = bench.guest.check(PING.format(size=size), 60)
+                    require(" 0% packet loss" in output, output)
             finally:
                 bench.guest.run(f"ip netns del left; ip addr del 10.0.0.2/24 dev {name}")
             summary = l2fwd.stop()

@@ -3,7 +3,7 @@
 
 from cases.boots import A, B, LAB, NO_IOMMU, OTHER_TWIN, SMALL, SMALL_BARE, SWITCH, TWIN
 from cases.forwarding import pass_frames, require_counts
-from cases.refusals import AS_PLAIN, refused, refused_and_unchanged, works_for_a_user
+from cases.refusals import AS_USER, refused, refused_and_unchanged, works_for_a_user
 from pollux_lab import frames
 from pollux_lab.cases import Bench, case, require, require_message
 
@@ -28,9 +28,9 @@ def refusal_iommufd_missing(bench: Bench) -> None:
 @case(SMALL)
 def refusal_iommufd_no_permission(bench: Bench) -> None:
     bench.bind(A)
-    refused(bench, f"{AS_PLAIN} l2fwd {via(bench, A, 'iommufd')}", "permission", "--user")
+    refused(bench, f"{AS_USER} l2fwd {via(bench, A, 'iommufd')}", "permission", "--user")
     bench.guest.check("chown 1000 /dev/vfio/devices/*")
-    refused(bench, f"{AS_PLAIN} l2fwd {via(bench, A, 'iommufd')}", "permission", "chmod 0666 /dev/iommu")
+    refused(bench, f"{AS_USER} l2fwd {via(bench, A, 'iommufd')}", "permission", "chmod 0666 /dev/iommu")
 
 
 @case(SMALL)
@@ -46,7 +46,7 @@ def a_port_handed_to_a_user_works_in_either_way(bench: Bench) -> None:
 def refusal_iommufd_memlock_too_small(bench: Bench) -> None:
     bench.bind(A, options="--user plain")
     bench.guest.check("chmod 0666 /dev/iommu")
-    refused(bench, f"ulimit -l 64; {AS_PLAIN} l2fwd {via(bench, A, 'iommufd')}", "memlock", "ulimit -l")
+    refused(bench, f"ulimit -l 64; {AS_USER} l2fwd {via(bench, A, 'iommufd')}", "memlock", "ulimit -l")
     bench.guest.check("chmod 0660 /dev/iommu")
 
 
@@ -109,9 +109,9 @@ def no_iommu_is_an_opt_in_and_warns_once(bench: Bench) -> None:
     bench.via = "?via=noiommu"
     with bench.l2fwd(A, B) as l2fwd:
         require_counts(l2fwd.stop(), 0)
-    said = bench.guest.check("cat /run/l2fwd.err")
-    require_message(said, "without an IOMMU", "overwrite any memory")
-    require(said.count("without an IOMMU") == 1, f"the warning was printed more than once:\n{said}")
+    output = bench.guest.check("cat /run/l2fwd.err")
+    require_message(output, "without an IOMMU", "overwrite any memory")
+    require(output.count("without an IOMMU") == 1, f"the warning was printed more than once:\n{output}")
 
 
 @case(SMALL_BARE)
@@ -134,7 +134,7 @@ def refusal_no_iommu_mode_switched_off(bench: Bench) -> None:
 def refusal_no_iommu_no_permission(bench: Bench) -> None:
     bench.bind(A)
     bench.guest.check("chown 1000 /dev/vfio/noiommu-*")
-    refused(bench, f"{AS_PLAIN} l2fwd {via(bench, A, 'noiommu')}", "CAP_SYS_ADMIN", "run as root")
+    refused(bench, f"{AS_USER} l2fwd {via(bench, A, 'noiommu')}", "CAP_SYS_ADMIN", "run as root")
     # Root without CAP_SYS_RAWIO, which VFIO requires; physical addresses can still be read.
     most = "setpriv --bounding-set -sys_rawio"
     refused(bench, f"{most} l2fwd {via(bench, A, 'noiommu')}", "CAP_SYS_RAWIO", "root")

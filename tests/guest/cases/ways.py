@@ -62,8 +62,8 @@ def the_kernel_takes_a_port_back(bench: Bench) -> None:
     require(bench.guest.check(f"driver_of {bench.addresses[C]}").strip() == "igb", "the port is not bound to the kernel's driver")
     try:
         bench.guest.check(namespaces(bench, C, G), 60)
-        said = bench.guest.check(PING.format(size=1400), 60)
-        require(" 0% packet loss" in said, said)
+        output = bench.guest.check(PING.format(size=1400), 60)
+        require(" 0% packet loss" in output, output)
     finally:
         bench.guest.run(AWAY)
 
@@ -99,7 +99,8 @@ def run_tests(bench: Bench, program: str, tests: int, seconds: float, **settings
 def interrupts_queues_and_removal(bench: Bench) -> None:
     bench.bind(C, G)
     emulated = {"POLLUX_GUEST_EMULATED": "1"} if bench.guest.machine.accel == "tcg" else {}
-    run_tests(bench, "guest_test --gtest_filter=-VirtualFunction.*", 4, 60, POLLUX_GUEST_PORTS=f"{bench.uri(C)},{bench.uri(G)}", **emulated)
+    run_tests(bench, "guest_test --gtest_filter=-VirtualFunction.*", 4, 60,
+              POLLUX_GUEST_PORTS=f"{bench.uri(C)},{bench.uri(G)}", **emulated)
 
 
 def conform(bench: Bench, chosen: list[str], path: str = "best") -> None:

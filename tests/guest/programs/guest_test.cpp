@@ -42,8 +42,8 @@ PortNames port_names() {
 
 /// Whether the descriptor becomes readable within the limit.
 bool readable(int descriptor, milliseconds limit) {
-  pollfd asked{descriptor, POLLIN, 0};
-  return ::poll(&asked, 1, static_cast<int>(limit.count())) == 1;
+  pollfd query{descriptor, POLLIN, 0};
+  return ::poll(&query, 1, static_cast<int>(limit.count())) == 1;
 }
 
 std::uint64_t take(int event) {

@@ -21,8 +21,8 @@ constexpr std::size_t kSctpChecksumBytes = 4;
 
 using Bytes = std::span<const std::byte>;
 
-/// Adds 16-bit words in memory order, several at once. Byte order does not matter: the sum of swapped words is the
-/// swapped sum (RFC 1071, 2). An odd last byte counts as the first byte of a word.
+/// Adds 16-bit words in memory order, several words per step. Byte order does not matter, because the sum of
+/// byte-swapped words is the byte-swapped sum (RFC 1071, 2). An odd last byte counts as the first byte of a word.
 std::uint64_t add_words(std::uint64_t sum, Bytes bytes) noexcept {
   const auto add = [&]<class Word>(Word word) {
     std::memcpy(&word, bytes.data(), sizeof word);
