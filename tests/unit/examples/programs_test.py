@@ -82,7 +82,7 @@ class CommandLine(unittest.TestCase):
                 self.expect_error(2, [program, "sim:0", option, "8192"], option, "8 to 4096")
         self.assertRegex(words_of(run(L2FWD, "--help").stdout), r"--burst is 64 at most")
         self.expect_error(2, [PKTGEN, "sim:0", "sim:1", "--size", "1519", "--mtu", "1500"], "--size", "MTU of 1501")
-        self.assertIn("the MTU grows with it unless --mtu is given", words_of(run(PKTGEN, "--help").stdout))
+        self.assertIn("raises the MTU unless --mtu is given", words_of(run(PKTGEN, "--help").stdout))
         self.assertIn("does not change the status", words_of(run(L2FWD, "--help").stdout))
 
     def test_frames_that_a_card_missed_are_reported(self):
@@ -94,9 +94,9 @@ class CommandLine(unittest.TestCase):
     def test_library_errors_end_with_status_one_and_a_hint(self):
         for program, words in ((L2FWD, []), (PKTGEN, ["--receive"])):
             self.expect_error(1, [program, "nosuch:1", *words], "error:", "nosuch", "vfio:", "sim:")
-            self.expect_error(1, [program, "sim:0", "--rx-ring", "100", *words], "rx_ring", "power of two")
+            self.expect_error(1, [program, "sim:0", "--rx-ring", "100", *words], "rx.ring", "power of two")
             self.expect_error(1, [program, "sim:0", "--mbufs", "64", *words], "pool", "512")
-        self.expect_error(1, [L2FWD, "sim:0", "sim:0"], "open already")
+        self.expect_error(1, [L2FWD, "sim:0", "sim:0"], "already open")
 
 
 class Streams(unittest.TestCase):
