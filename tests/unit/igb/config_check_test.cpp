@@ -106,6 +106,43 @@ INSTANTIATE_TEST_SUITE_P(
                     c.rx.ring = 512;
                   },
                   "pool 'plain' has 4096 mbufs, 16 receive rings need 8192", "more than 8192"},
+        BadConfig{"rx_override_of_no_queue", [](PortConfig& c, const Pools&) { c.rx_override[1] = {}; },
+                  "rx_override[1]: there is no such queue with rx_queues = 1", "0 to rx_queues - 1"},
+        BadConfig{"tx_override_of_no_queue",
+                  [](PortConfig& c, const Pools&) {
+                    c.tx_queues = 3;
+                    c.tx_override = {{2, {}}, {7, {}}};
+                  },
+                  "tx_override[7]: there is no such queue with tx_queues = 3", "0 to tx_queues - 1"},
+        BadConfig{"rx_override_ring",
+                  [](PortConfig& c, const Pools&) {
+                    c.rx_queues = 2;
+                    c.rx_override[1].ring = 100;
+                  },
+                  "rx_override[1].ring = 100 is not a power of two", "nearest is 128"},
+        BadConfig{"tx_override_ring", [](PortConfig& c, const Pools&) { c.tx_override[0].ring = 4; },
+                  "tx_override[0].ring = 4", "nearest is 8"},
+        BadConfig{"rx_override_cache_of_another_pool",
+                  [](PortConfig& c, const Pools& p) { c.rx_override[0].cache = &p.cache_of_small; },
+                  "rx_override[0].cache belongs to pool 'few' and the queue to 'plain'", "rx_override[0].pool"},
+        BadConfig{"rx_override_foreign_pool", [](PortConfig& c, const Pools& p) { c.rx_override[0].pool = &p.foreign; },
+                  "rx_override[0].pool: pool 'foreign' belongs to another Context", "port's Context"},
+        BadConfig{"tx_override_foreign_cache",
+                  [](PortConfig& c, const Pools& p) { c.tx_override[0].cache = &p.cache_of_foreign; },
+                  "tx_override[0].cache: its pool 'foreign' belongs to another Context", "port's Context"},
+        BadConfig{"rx_override_pool_too_small",
+                  [](PortConfig& c, const Pools& p) {
+                    c.rx_queues = 3;
+                    c.rx_override = {{1, {.pool = &p.small, .ring = 64}}, {2, {.pool = &p.small, .ring = 64}}};
+                  },
+                  "pool 'few' has 100 mbufs, 2 receive rings need 128", "more than 128"},
+        BadConfig{"rx_override_with_small_buffers",
+                  [](PortConfig& c, const Pools& p) {
+                    c.rx_queues = 2;
+                    c.rx_override[1] = {.pool = &p.kibibyte, .ring = 8};
+                    c.mtu = 9000;
+                  },
+                  "does not fit receive queue 1, which has ring = 8 and buffers of 1024", "larger ring"},
         BadConfig{"buffer_too_small", [](PortConfig& c, const Pools& p) { c.rx.pool = &p.tight; },
                   "a buffer too small for receive queue 0", "at least 1,024"},
         BadConfig{"foreign_pool", [](PortConfig& c, const Pools& p) { c.rx.pool = &p.foreign; },
@@ -158,6 +195,46 @@ TEST(ConfigCheck, UsesBuffersInWholeKib) {
   EXPECT_EQ(usable_buffer_bytes(1023, pools.port.limits), 0u);
   EXPECT_EQ(usable_buffer_bytes(3071, pools.port.limits), 2048u);
   EXPECT_EQ(usable_buffer_bytes(1u << 20, pools.port.limits), 127u * 1024);
+}
+
+TEST(ConfigCheck, GivesEachQueueItsOverrideOrTheDefault) {
+  const Pools pools;
+  const auto valid = pools.check({.rx = {.pool = &pools.pool, .cache = &pools.cache, .ring = 256},
+                                  .tx = {.cache = &pools.cache, .ring = 128},
+                                  .rx_queues = 3,
+                                  .tx_queues = 2,
+                                  .rx_override = {{0, {.ring = 64}}, {2, {.pool = &pools.kibibyte, .ring = 32}}},
+                                  .tx_override = {{1, {.ring = 16}}}});
+  ASSERT_TRUE(valid) << valid.error().message();
+  ASSERT_EQ(valid->rx_queues(), 3);
+  EXPECT_EQ(valid->rx[0].ring, 64U);
+  EXPECT_EQ(valid->rx[0].pool, pools.pool.core()) << "without a pool of its own, that of the others";
+  EXPECT_EQ(valid->rx[0].cache, nullptr) << "everything else is not taken from the default";
+  EXPECT_EQ(valid->rx[1].ring, 256U);
+  EXPECT_EQ(valid->rx[1].cache, pools.cache.core());
+  EXPECT_EQ(valid->rx[2].ring, 32U);
+  EXPECT_EQ(valid->rx[2].pool, pools.kibibyte.core());
+  EXPECT_EQ(valid->rx[2].buffer_bytes, 1024U);
+  EXPECT_EQ(valid->tx[0].ring, 128U);
+  EXPECT_EQ(valid->tx[0].cache, pools.cache.core());
+  EXPECT_EQ(valid->tx[1].ring, 16U);
+  EXPECT_EQ(valid->tx[1].cache, nullptr);
+  EXPECT_EQ(valid->queues_of(pools.pool.core().get()), 2U);
+  EXPECT_EQ(valid->descriptors_of(pools.pool.core().get()), 320U);
+  EXPECT_FALSE(valid->own_pool);
+}
+
+TEST(ConfigCheck, PlansAPoolForTheQueuesThatHaveNone) {
+  const Pools pools;
+  const auto valid = pools.check({.rx = {.ring = 64},
+                                  .tx = {.ring = 32},
+                                  .rx_queues = 2,
+                                  .rx_override = {{1, {.pool = &pools.pool, .ring = 512}}}});
+  ASSERT_TRUE(valid) << valid.error().message();
+  ASSERT_TRUE(valid->own_pool);
+  EXPECT_EQ(valid->own_pool->count, 64U + 512 + 32 + 64 + 2048);
+  EXPECT_EQ(valid->rx[0].pool, nullptr);
+  EXPECT_EQ(valid->rx[1].pool, pools.pool.core());
 }
 
 TEST(ConfigCheck, NearestRing) {
