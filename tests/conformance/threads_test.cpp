@@ -88,9 +88,16 @@ CONFORMANCE_TEST(Threads, StopsAndStartsWhileAnotherThreadPolls) {
   const Stats received = right().stats();
   EXPECT_EQ(sent.tx_burst_packets, poller.made());
   EXPECT_EQ(received.rx_burst_packets, poller.received());
-  if (traits().registers != 0) return;  // a reset of the card loses frames in flight without counting them
-  EXPECT_EQ(sent.tx_burst_packets, sent.tx_packets + dropped(left(), "tx_"));
-  EXPECT_EQ(received.rx_packets, received.rx_burst_packets + dropped(right(), "rx_"));
+  const std::uint64_t accounted_sent = sent.tx_packets + dropped(left(), "tx_");
+  const std::uint64_t accounted_received = received.rx_burst_packets + dropped(right(), "rx_");
+  if (traits().registers != 0) {
+    // A card's reset loses frames inside the card, which no counter of it has. So none may be counted twice.
+    EXPECT_LE(accounted_sent, sent.tx_burst_packets);
+    EXPECT_LE(accounted_received, received.rx_packets);
+  } else {
+    EXPECT_EQ(accounted_sent, sent.tx_burst_packets);
+    EXPECT_EQ(accounted_received, received.rx_packets);
+  }
 }
 
 CONFORMANCE_TEST(Threads, AllowsAnyThreadToReadCounters) {
