@@ -31,7 +31,7 @@ Port::Port(pollux::Context& context, std::unique_ptr<pollux::Device> device, con
                       .max_mtu = 9000,
                       .max_tx_segments = 255,
                       .min_frame = 14,
-                      .max_rx_segments = 1},
+                      .max_rx_segments = 64},
            .offloads = {.tx_flags = pollux::TxOffload::kChecksums,
                         .tx_software_flags = pollux::TxOffload::kChecksums,
                         .max_l2 = 255,
@@ -110,21 +110,25 @@ pollux::Stats Port::stats() {
   pollux::Stats stats;
   stats.rx_packets = queues_->rx.packets;
   stats.rx_bytes = queues_->rx.bytes;
+  stats.multicast = queues_->rx.multicast;
   stats.rx_burst_packets = queues_->rx.handed_out;
   stats.tx_packets = queues_->tx.packets;
   stats.tx_bytes = queues_->tx.bytes;
   stats.tx_burst_packets = queues_->tx.taken;
-  stats.drops = {
-      {"rx_pool_empty", queues_->rx.pool_empty},   {"rx_bad_length", queues_->rx.bad_length},
-      {"tx_too_short", queues_->tx.too_short},     {"tx_too_long", queues_->tx.too_long},
-      {"tx_bad_offload", queues_->tx.bad_offload}, {"tx_unsupported_offload", queues_->tx.unsupported_offload}};
-  if (rx_queues_ != 0)
-    stats.rx_queues.push_back(
-        {.packets = queues_->rx.handed_out, .drops = queues_->rx.pool_empty + queues_->rx.bad_length});
-  if (tx_queues_ != 0)
-    stats.tx_queues.push_back(
-        {.packets = queues_->tx.taken,
-         .drops = stats.drops[2].value + stats.drops[3].value + stats.drops[4].value + stats.drops[5].value});
+  const RxQueue& rx = queues_->rx;
+  const TxQueue& tx = queues_->tx;
+  stats.drops = {{"rx_pool_empty", rx.pool_empty},
+                 {"rx_bad_length", rx.bad_length},
+                 {"tx_too_short", tx.too_short},
+                 {"tx_too_long", tx.too_long},
+                 {"tx_bad_segment", tx.bad_segment},
+                 {"tx_bad_offload", tx.bad_offload},
+                 {"tx_shared_checksum", tx.shared_checksum},
+                 {"tx_unsupported_offload", tx.unsupported_offload}};
+  std::uint64_t dropped[2] = {};
+  for (const pollux::Counter& drop : stats.drops) dropped[drop.name.starts_with("tx_") ? 1 : 0] += drop.value;
+  if (rx_queues_ != 0) stats.rx_queues.push_back({.packets = rx.handed_out, .drops = dropped[0]});
+  if (tx_queues_ != 0) stats.tx_queues.push_back({.packets = tx.taken, .drops = dropped[1]});
   return stats;
 }
 

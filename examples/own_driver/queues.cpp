@@ -13,6 +13,12 @@ namespace {
 
 constexpr std::uint32_t kMinFrame = 14;
 
+// Broadcasts are not counted as multicast.
+bool is_multicast(const pollux::Mbuf& frame) noexcept {
+  const std::uint8_t* const address = frame.data();
+  return (address[0] & 1) != 0 && !std::all_of(address, address + 6, [](std::uint8_t byte) { return byte == 0xFF; });
+}
+
 void add(Count& count, std::uint64_t n) noexcept {
   count.store(count.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
 }
@@ -29,13 +35,37 @@ void RxQueue::skip(std::uint32_t length) noexcept {
   for (std::uint32_t at = 0; at < length; at += 4) static_cast<void>(bar_.read32(kRxData));
 }
 
+// A frame longer than one buffer becomes a chain of mbufs.
+bool RxQueue::allocate(pollux::MbufPtr& frame, std::uint32_t length) noexcept {
+  do {
+    pollux::MbufPtr segment = pool_->allocate();
+    if (segment == nullptr) return false;
+    const std::uint32_t part = std::min(length, segment->tailroom());
+    if (segment->append(part) == nullptr) return false;
+    length -= part;
+    if (frame == nullptr) {
+      frame = std::move(segment);
+    } else if (!frame->chain(segment)) {
+      return false;
+    }
+  } while (length != 0);
+  return true;
+}
+
+// Words follow each other in the frame, whatever its segments are.
 pollux::MbufPtr RxQueue::read(std::uint32_t length) noexcept {
-  pollux::MbufPtr frame = pool_->allocate();
-  std::uint8_t* const to = frame == nullptr ? nullptr : frame->append(length);
-  if (to == nullptr) return {};
-  for (std::uint32_t at = 0; at < length; at += 4) {
-    const std::uint32_t word = bar_.read32(kRxData);
-    std::memcpy(to + at, &word, std::min<std::size_t>(sizeof word, length - at));
+  pollux::MbufPtr frame;
+  if (!allocate(frame, length)) return {};
+  std::uint32_t word = 0;
+  unsigned bytes_left = 0;
+  for (pollux::Mbuf* segment = frame.get(); segment != nullptr; segment = segment->next()) {
+    for (std::uint32_t i = 0; i < segment->length(); ++i, --bytes_left, word >>= 8) {
+      if (bytes_left == 0) {
+        word = bar_.read32(kRxData);
+        bytes_left = sizeof word;
+      }
+      segment->data()[i] = static_cast<std::uint8_t>(word);
+    }
   }
   pollux::MbufAccess::set_port(*frame, port_);
   return frame;
@@ -60,6 +90,7 @@ std::uint32_t RxQueue::burst(pollux::RxQueue& base, pollux::Mbuf** out, std::uin
       add(queue.pool_empty, 1);
       continue;
     }
+    if (is_multicast(*frame)) add(queue.multicast, 1);
     out[count++] = frame.release();
   }
   add(queue.handed_out, count);
@@ -90,7 +121,14 @@ void TxQueue::write(const pollux::Mbuf& frame) noexcept {
 Count* TxQueue::drop_reason(pollux::Mbuf& frame) noexcept {
   if (frame.packet_length() < kMinFrame) return &too_short;
   if (frame.packet_length() > kMaxFrame) return &too_long;
-  if (pollux::complete_checksums(frame) != pollux::ChecksumCompletion::complete) return &bad_offload;
+  for (const pollux::Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
+    if (segment->length() == 0) return &bad_segment;
+  }
+  switch (pollux::complete_checksums(frame)) {
+    case pollux::ChecksumCompletion::complete: break;
+    case pollux::ChecksumCompletion::shared_data: return &shared_checksum;
+    default: return &bad_offload;
+  }
   return frame.tx_offload().flags == 0 ? nullptr : &unsupported_offload;
 }
 

@@ -22,12 +22,14 @@ class RxQueue final : public pollux::RxQueue {
   /// The pool is a handle, from which this queue allocates its mbufs.
   [[nodiscard]] pollux::Result<void> use_cache(const pollux::MempoolCache&) override { return {}; }
 
-  Count packets{0}, bytes{0}, handed_out{0}, pool_empty{0}, bad_length{0};
+  Count packets{0}, bytes{0}, multicast{0}, handed_out{0}, pool_empty{0}, bad_length{0};
 
  private:
   static std::uint32_t burst(pollux::RxQueue& base, pollux::Mbuf** out, std::uint32_t limit) noexcept;
   [[nodiscard]] pollux::RxObservers* observers() noexcept override { return &observers_; }
+  /// Reads the frame whole. Returns an empty pointer if the pool has too few mbufs for it.
   [[nodiscard]] pollux::MbufPtr read(std::uint32_t length) noexcept;
+  [[nodiscard]] bool allocate(pollux::MbufPtr& frame, std::uint32_t length) noexcept;
   void skip(std::uint32_t length) noexcept;
 
   pollux::Bar bar_;
@@ -46,7 +48,8 @@ class TxQueue final : public pollux::TxQueue {
   [[nodiscard]] pollux::Result<void> use_cache(const pollux::MempoolCache&) override { return {}; }
   [[nodiscard]] std::uint32_t in_flight() const noexcept override { return 0; }
 
-  Count packets{0}, bytes{0}, taken{0}, too_short{0}, too_long{0}, bad_offload{0}, unsupported_offload{0};
+  Count packets{0}, bytes{0}, taken{0};
+  Count too_short{0}, too_long{0}, bad_segment{0}, bad_offload{0}, shared_checksum{0}, unsupported_offload{0};
 
  private:
   static std::uint32_t burst(pollux::TxQueue& base, pollux::Mbuf* const* mbufs, std::uint32_t count) noexcept;

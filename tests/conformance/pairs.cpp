@@ -61,7 +61,8 @@ constexpr Traits kOwnDriver{.filters = false,
                             .registers = 0,
                             .several_queues = false,
                             .restarts_queues = false,
-                            .checks_fill = false};
+                            .checks_fill = false,
+                            .uses_memory = false};
 
 /// Adds the driver and the card as the example's program does.
 void add_own_driver(Context& context) {

@@ -31,6 +31,7 @@ struct Traits {
   bool several_queues = true;            ///< has several queues in each direction
   bool restarts_queues = true;           ///< restarts one queue while the others run
   bool checks_fill = true;               ///< start fails if the pool cannot fill the receive rings
+  bool uses_memory = true;               ///< checks that mbufs are its Context's and caches its pool's
 };
 
 /// Two connected ports.
