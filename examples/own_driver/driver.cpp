@@ -59,6 +59,7 @@ pollux::Result<std::unique_ptr<pollux::PortDriver>> Port::probe(pollux::Context&
 
 pollux::Result<void> Port::configure(const pollux::ValidatedConfig& config) {
   if (!config.rx.empty()) queues_->rx.setup(bar_, config.rx[0].mempool(), info_.index);
+  queues_->rx.set_max_frame(config.mtu + kHeaders);
   queues_->tx.setup(bar_);
   rx_queues_ = config.rx_queues();
   tx_queues_ = config.tx_queues();
@@ -119,6 +120,7 @@ pollux::Stats Port::stats() {
   const TxQueue& tx = queues_->tx;
   stats.drops = {{"rx_pool_empty", rx.pool_empty},
                  {"rx_bad_length", rx.bad_length},
+                 {"rx_too_long", rx.too_long},
                  {"tx_too_short", tx.too_short},
                  {"tx_too_long", tx.too_long},
                  {"tx_bad_segment", tx.bad_segment},

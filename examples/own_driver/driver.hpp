@@ -8,6 +8,7 @@
 #include <pollux/pollux.hpp>
 
 #include "own_driver/queues.hpp"
+#include "own_driver/registers.hpp"
 
 namespace own_driver {
 
@@ -42,7 +43,11 @@ class Port final : public pollux::PortDriver {
   [[nodiscard]] pollux::Result<void> halt() override;
 
   [[nodiscard]] pollux::Result<void> set_mac(const pollux::MacAddress& mac) override;
-  [[nodiscard]] pollux::Result<void> set_mtu(std::uint32_t) override { return {}; }
+  /// The card receives frames of every length; the driver drops those that are longer than the MTU allows.
+  [[nodiscard]] pollux::Result<void> set_mtu(std::uint32_t bytes) override {
+    queues_->rx.set_max_frame(bytes + kHeaders);
+    return {};
+  }
   /// It has no filter, so it receives everything anyway.
   [[nodiscard]] pollux::Result<void> set_promiscuity(bool, bool) override { return {}; }
   [[nodiscard]] pollux::Link link() override;

@@ -84,6 +84,11 @@ std::uint32_t RxQueue::burst(pollux::RxQueue& base, pollux::Mbuf** out, std::uin
     }
     add(queue.packets, 1);
     add(queue.bytes, length);
+    if (length > queue.max_frame_.load(std::memory_order_relaxed)) {
+      queue.skip(length);
+      add(queue.too_long, 1);
+      continue;
+    }
     pollux::MbufPtr frame = queue.read(length);
     if (frame == nullptr) {
       queue.skip(length);

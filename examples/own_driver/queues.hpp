@@ -22,7 +22,10 @@ class RxQueue final : public pollux::RxQueue {
   /// The pool is a handle, from which this queue allocates its mbufs.
   [[nodiscard]] pollux::Result<void> use_cache(const pollux::MempoolCache&) override { return {}; }
 
-  Count packets{0}, bytes{0}, multicast{0}, handed_out{0}, pool_empty{0}, bad_length{0};
+  /// Sets the length of the longest frame that is received, in bytes without FCS. Any thread may call it.
+  void set_max_frame(std::uint32_t length) noexcept { max_frame_.store(length, std::memory_order_relaxed); }
+
+  Count packets{0}, bytes{0}, multicast{0}, handed_out{0}, pool_empty{0}, bad_length{0}, too_long{0};
 
  private:
   static std::uint32_t burst(pollux::RxQueue& base, pollux::Mbuf** out, std::uint32_t limit) noexcept;
@@ -35,6 +38,7 @@ class RxQueue final : public pollux::RxQueue {
   pollux::Bar bar_;
   std::optional<pollux::Mempool> pool_;
   std::uint16_t port_ = 0;
+  std::atomic<std::uint32_t> max_frame_{0};
   pollux::RxObservers observers_;
 };
 

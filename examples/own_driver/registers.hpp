@@ -10,6 +10,7 @@ namespace own_driver {
 inline constexpr std::uint16_t kVendor = 0xF00D;
 inline constexpr std::uint16_t kDevice = 0x0001;
 inline constexpr std::uint32_t kBarBytes = 4096;
+inline constexpr std::uint32_t kHeaders = 18;     // bytes of an Ethernet header with a VLAN tag
 inline constexpr std::uint32_t kMaxFrame = 9018;  // bytes without FCS, with a VLAN tag
 
 inline constexpr std::uint32_t kIdentity = 0x0000;  // reads as kIdentityValue

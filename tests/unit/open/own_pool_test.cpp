@@ -113,7 +113,8 @@ TEST_F(OwnPool, ReportsMissingMemoryAndChangesNothing) {
   const auto refused = port->configure();
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::no_memory);
-  EXPECT_THAT(refused.error().what, AllOf(HasSubstr("null:"), HasSubstr("pool of its own"), HasSubstr("3648 mbufs")));
+  EXPECT_THAT(refused.error().what,
+              AllOf(HasSubstr("null:"), HasSubstr("the port's own pool"), HasSubstr("3648 mbufs")));
   EXPECT_THAT(refused.error().hint, HasSubstr("rx.pool"));
   EXPECT_EQ(port->state(), PortState::opened);
   EXPECT_TRUE(port->configure({.rx = {.ring = 8}, .tx = {.ring = 8}})) << "the memory is enough for smaller rings";

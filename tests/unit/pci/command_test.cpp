@@ -83,7 +83,7 @@ TEST_F(Command, ListSaysThatThereIsNone) {
   std::filesystem::remove_all(machine.device(first));
   std::filesystem::remove_all(machine.device(second));
   EXPECT_EQ(run("list"), kSuccess);
-  EXPECT_EQ(out.str(), "not a network controllers; --all lists every PCI device\n");
+  EXPECT_EQ(out.str(), "no network controllers; --all lists every PCI device\n");
 }
 
 TEST_F(Command, ListFailsWithoutPci) {
