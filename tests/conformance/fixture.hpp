@@ -28,7 +28,7 @@ inline constexpr MacAddress kBroadcast{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF};
 [[nodiscard]] std::vector<Bytes> make_frames(std::size_t count, std::size_t bytes, const MacAddress& to = kBroadcast);
 [[nodiscard]] Bytes content(const Mbuf& mbuf);
 
-/// Two ports of a pair on one Context and one pool. At its end both are closed, and all buffers must be home.
+/// Two ports of a pair on one Context and one pool. At its end both are closed, and all buffers must be free.
 class Conformance : public testing::Test {
  public:
   /// Sets the pair to test. Called before the test runs.
@@ -67,7 +67,7 @@ class Conformance : public testing::Test {
   /// Runs the relay, if there is one, then sleeps for a short time.
   void pass_time();
 
-  /// Has `port` receive a group's frames, or no longer, in the way that it has for that.
+  /// Makes `port` receive a group's frames, or stop receiving them, by the means that it supports.
   void receive_multicast(Port& port, const MacAddress& group, bool on);
 
   [[nodiscard]] std::uint64_t drops(Port& port, std::string_view name);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Observers of queues, on every port.
+// Observers of queues, for every port.
 #include <span>
 #include <utility>
 #include <vector>
@@ -9,7 +9,7 @@
 namespace pollux::conformance {
 namespace {
 
-/// Copies what it is shown.
+/// Copies all observed frames.
 class Recorder final : public RxObserver, public TxObserver {
  public:
   void received(const RxQueue& queue, std::span<Mbuf* const> frames) noexcept override {

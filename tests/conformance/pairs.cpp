@@ -55,7 +55,7 @@ constexpr Traits kTap{.drops_when_exhausted = false,
                       .several_queues = false,
                       .checks_fill = false};
 
-/// The made-up card of examples/own_driver. It has no filter, and no rings.
+/// The fictitious card of examples/own_driver. It has no filter, and no rings.
 constexpr Traits kOwnDriver{.filters = false,
                             .drops_when_exhausted = true,
                             .registers = 0,
@@ -99,8 +99,8 @@ std::vector<Pair> made_here() {
           {.name = "tap", .left = "tap:plxc0", .right = "tap:plxc1", .traits = kTap, .obstacle = tap_obstacle()}};
 }
 
-/// What a port of the user's choice is is told by its URI; a virtual function by POLLUX_CONFORMANCE_NATURE=function,
-/// since its URI is that of any card.
+/// The traits of a port that the user chose, by the scheme of its URI. A virtual function has the same scheme as any
+/// card, so POLLUX_CONFORMANCE_NATURE=function selects its traits.
 Traits traits_of(const std::string& uri) {
   const char* const nature = std::getenv("POLLUX_CONFORMANCE_NATURE");
   if (nature != nullptr && std::string_view(nature) == "function") return kFunction;
@@ -109,7 +109,7 @@ Traits traits_of(const std::string& uri) {
   return kCard;
 }
 
-/// All but those that POLLUX_CONFORMANCE_SKIP names, such as "tap,qtest". Nothing is left out in silence.
+/// All pairs except those that POLLUX_CONFORMANCE_SKIP names, such as "tap,qtest". Prints each pair that is left out.
 std::vector<Pair> chosen() {
   std::vector<Pair> all = made_here();
   const char* const skip = std::getenv("POLLUX_CONFORMANCE_SKIP");

@@ -43,11 +43,11 @@ struct Pair {
   /// If set, the reason why this machine cannot test the pair. Its tests then fail with this text, unless
   /// POLLUX_CONFORMANCE_SKIP names the pair.
   std::optional<std::string> obstacle;
-  /// Called with each new Context before a port is opened on it; empty where the library knows the ports by itself.
+  /// Called with each new Context before a port is opened on it; empty if the library has the ports' driver.
   std::function<void(Context&)> prepare = {};
 };
 
-/// Its name, for messages of a test.
+/// Prints its name, for test messages.
 std::ostream& operator<<(std::ostream& out, const Pair& pair);
 
 /// All built-in pairs, or only the pair of POLLUX_CONFORMANCE_PORTS ("A,B") if that is set.

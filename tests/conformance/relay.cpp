@@ -27,7 +27,7 @@ int packet_socket(const std::string& interface) {
   address.sll_family = AF_PACKET;
   address.sll_protocol = htons(kEtherType);
   address.sll_ifindex = static_cast<int>(::if_nametoindex(interface.c_str()));
-  // With the header of virtio-net, which says of a checksum that it is still to be computed (packet(7)).
+  // Frames have a virtio-net header, which marks a checksum that has not been computed yet (packet(7)).
   const int on = 1;
   if (::setsockopt(number, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof on) != 0) {
     ::close(number);
@@ -50,7 +50,7 @@ void carry(int from, int to) {
     const ssize_t bytes =
         ::recvfrom(from, frame.data(), frame.size(), 0, reinterpret_cast<sockaddr*>(&source), &length);
     if (bytes <= 0) return;
-    // What was sent out of the interface is seen, too.
+    // The socket also receives frames that were sent out of the interface.
     if (source.sll_pkttype != PACKET_OUTGOING)
       static_cast<void>(::send(to, frame.data(), static_cast<std::size_t>(bytes), 0));
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// One queue is set up anew while its port runs.
+// Restarts one queue while its port runs.
 #include <algorithm>
 
 #include "conformance/fixture.hpp"
@@ -9,7 +9,7 @@ namespace {
 
 class Restart : public Conformance {
  protected:
-  /// One of `config`'s queues with a ring of `ring`.
+  /// Restarts a queue with a ring of `ring` slots and the fixture's pool and cache.
   void restart_rx(Port& port, std::uint16_t queue, std::uint32_t ring) {
     const auto restarted = port.restart_rx(queue, {.pool = &*pool_, .cache = &*cache_, .ring = ring});
     ASSERT_TRUE(restarted) << restarted.error().message();
@@ -45,7 +45,7 @@ CONFORMANCE_TEST_WHERE(Restart, OfEachQueueLetsFramesFlowAgain,
     expect_exchange(make_frames(3 * ring, 64));
   }
   for (Port* port : {&left(), &right()}) {
-    EXPECT_EQ(dropped(*port, "tx_stopped"), 0U) << "what was handed over is sent first";
+    EXPECT_EQ(dropped(*port, "tx_stopped"), 0U) << "a restart first sends the frames that the queue has taken";
     ASSERT_TRUE(port->stop());
     restart_rx(*port, 0, 128);
     restart_tx(*port, 0, 128);
@@ -60,7 +60,7 @@ CONFORMANCE_TEST_WHERE(Restart, LeavesTheOtherQueuesAlone,
   PortConfig several = config();
   several.rx_queues = several.tx_queues = 2;
   start_both(several, several);
-  // What is not IP arrives in queue 0 of a card, and in the queue that it was sent on of a ring.
+  // A card receives frames without IP in queue 0. A ring port receives them in the queue on which they were sent.
   send(left(), make_frames(20, 64));
   settle(left());
   for (int i = 0; i < 20; ++i) pass_time();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Sleeping on a receive queue: every port either wakes its sleeper or says that it cannot.
+// Sleeping on a receive queue: a port wakes the thread that sleeps, or event_fd() shows that it cannot.
 #include <unistd.h>
 
 #include <algorithm>
@@ -31,7 +31,7 @@ class Sleeping : public Conformance {
     Burst<32> burst;
     for (int i = 0; i < 100 && queue().rx_burst(burst) != 0; ++i) burst.drop(looked_at, *cache_);
   }
-  /// As a poller does it, until the queue lets it sleep.
+  /// Polls and arms in turn, as a polling thread does, until the queue is armed.
   [[nodiscard]] bool arms() {
     for (int i = 0; i < 100; ++i) {
       drop_waiting();
@@ -40,7 +40,7 @@ class Sleeping : public Conformance {
     }
     return false;
   }
-  /// Whether the queue can be slept on, and does not always have frames.
+  /// Whether a thread can sleep on the queue: it has a descriptor, and does not always have frames.
   [[nodiscard]] bool can_sleep() { return queue().event_fd() >= 0 && pair().right != "null:?rx=64"; }
 
   static constexpr Duration kSlice = std::chrono::milliseconds(10);
@@ -92,13 +92,13 @@ CONFORMANCE_TEST(Sleeping, StoppingStartingAndClosingWake) {
   ASSERT_TRUE(arms());
   ASSERT_TRUE(right().stop());
   EXPECT_TRUE(is_readable());
-  EXPECT_FALSE(queue().arm()) << "tells of the change once";
+  EXPECT_FALSE(queue().arm()) << "reports the change once";
   ASSERT_TRUE(queue().arm()) << "a queue that is stopped receives nothing";
   EXPECT_FALSE(is_readable());
   ASSERT_TRUE(right().start());
   EXPECT_TRUE(is_readable());
   ASSERT_TRUE(arms());
-  // The descriptor outlives the port in whoever waits for it in the system.
+  // A duplicate outlives the port's descriptor, as in a thread that waits for it in the kernel.
   const int copy = ::dup(queue().event_fd());
   ASSERT_GE(copy, 0);
   ASSERT_TRUE(right().close());

@@ -91,7 +91,7 @@ CONFORMANCE_TEST(Threads, StopsAndStartsWhileAnotherThreadPolls) {
   const std::uint64_t accounted_sent = sent.tx_packets + dropped(left(), "tx_");
   const std::uint64_t accounted_received = received.rx_burst_packets + dropped(right(), "rx_");
   if (traits().registers != 0) {
-    // A card's reset loses frames inside the card, which no counter of it has. So none may be counted twice.
+    // A reset loses frames inside the card, and the card does not count them. So check only that none counts twice.
     EXPECT_LE(accounted_sent, sent.tx_burst_packets);
     EXPECT_LE(accounted_received, received.rx_packets);
   } else {
@@ -158,7 +158,7 @@ CONFORMANCE_TEST_WHERE(Threads, ReceivesOnOneThreadWhatAnotherSends,
   EXPECT_EQ(received, kFrames);
 }
 
-/// Receives as a program does that sleeps while nothing comes.
+/// A receiving thread that sleeps while no frames arrive.
 class SleepingReceiver {
  public:
   SleepingReceiver(Port& port, Clock& clock, const Mempool& pool) : port_(port), clock_(clock), cache_(pool, 64) {
@@ -175,7 +175,7 @@ class SleepingReceiver {
   [[nodiscard]] std::uint64_t received() const noexcept { return received_.load(std::memory_order_acquire); }
   [[nodiscard]] std::uint64_t wakings() const noexcept { return wakings_.load(std::memory_order_acquire); }
   [[nodiscard]] bool is_over() const noexcept { return is_over_.load(std::memory_order_acquire); }
-  /// Frames that it found only because it looked again after a long time.
+  /// Frames that it received only after its wait had timed out.
   [[nodiscard]] std::uint64_t stranded() const noexcept { return stranded_.load(std::memory_order_acquire); }
 
   void ask_to_end() noexcept { end_.store(true); }
@@ -193,7 +193,7 @@ class SleepingReceiver {
         received_.fetch_add(count, std::memory_order_release);
         burst.drop(looked_at, cache_);
       } else if (queue.arm()) {
-        // As long as a test lasts: nobody but the port ends it.
+        // Longer than any test takes, so that only the port ends the wait.
         const Time until = clock_.now() + std::chrono::seconds(60);
         unsigned ready = 0;
         while (ready == 0 && clock_.now() < until) ready = clock_.wait({&waiting, 1}, until).value_or(1);
@@ -224,10 +224,10 @@ CONFORMANCE_TEST_WHERE(Threads, WakesASleeperForEachFrame, traits.delivers && !t
   MempoolCache cache(*pool_, 64);
   constexpr std::uint32_t kFrames = 500;
   for (std::uint32_t number = 0; number < kFrames; ++number) {
-    // Sometimes it sleeps by then, sometimes it is about to.
+    // In some rounds the receiver already sleeps when the frame is sent; in others it is about to sleep.
     const bool waits = number % 3 != 0;
     const auto came = wait_until(
-        context_->clock(), "the receiver's having all frames", std::chrono::seconds(30),
+        context_->clock(), "the receipt of all frames", std::chrono::seconds(30),
         [&] { return !waits || receiver.received() == number; }, std::chrono::microseconds(number % 7));
     ASSERT_TRUE(came) << "frame " << number;
     Burst<1> burst;
@@ -262,7 +262,7 @@ CONFORMANCE_TEST(Threads, AStopWakesASleeper) {
   }
 }
 
-/// Counts without atomics: a call of it that were still going on once it is detached would show as a race.
+/// Counts without atomics, so that ThreadSanitizer reports a race if a call is still running after the detach.
 class PlainCounter final : public RxObserver, public TxObserver {
  public:
   void received(const RxQueue&, std::span<Mbuf* const> frames) noexcept override { frames_ += frames.size(); }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Parses arbitrary frames. No byte beyond a frame may be read, offsets must be in order, and packet type and checksum
-// status must be those of the in-process card's parser. A truncated frame must give nothing that the whole one does
-// not.
+// status must be those of the in-process card's parser. A truncated frame must not give a type bit that the whole
+// frame does not give.
 #include <array>
 #include <cstdint>
 #include <span>
@@ -36,7 +36,7 @@ void headers(std::span<const std::uint8_t> bytes) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
-  // Of the first byte: where the frame is cut.
+  // The first byte is the length at which the frame is cut.
   const std::vector<std::uint8_t> frame(data + 1, data + size);
   const std::string why = test::disagreement(frame);
   test::require(why.empty(), why);

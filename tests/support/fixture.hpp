@@ -60,8 +60,8 @@ class TestCard {
   unsigned end_;
 };
 
-/// An in-process card with the link partner of its wire in the test's hand, a manual clock, a pool, and a port that is
-/// started with its link up.
+/// An in-process card whose link partner the test controls, a manual clock, a pool, and a port that is started with its
+/// link up.
 struct CardFixture {
   explicit CardFixture(const CardFixtureOptions& options = {});
   ~CardFixture();

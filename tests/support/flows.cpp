@@ -21,7 +21,7 @@ constexpr std::uint8_t kIcmp = 1;
 constexpr std::uint8_t kTcp = 6;
 constexpr std::uint8_t kUdp = 17;
 
-/// "Verifying the RSS Hash Calculation", Microsoft's Windows driver documentation.
+/// A test vector for RSS. Source: "Verifying the RSS Hash Calculation", Microsoft's Windows driver documentation.
 struct Flow {
   const char* source;
   const char* destination;
@@ -45,7 +45,7 @@ void append16(Bytes& bytes, std::size_t value) {
   append(bytes, std::array{static_cast<std::uint8_t>(value >> 8), static_cast<std::uint8_t>(value)});
 }
 
-/// RFC 1071, a word at a time.
+/// The Internet checksum (RFC 1071), added up in words of 16 bits.
 std::uint16_t checksum(const Bytes& bytes) {
   std::uint32_t sum = 0;
   for (std::size_t i = 0; i < bytes.size(); i += 2) {
@@ -150,7 +150,7 @@ void add_flow(std::vector<KnownFrame>& frames, const Flow& flow, std::uint8_t pr
   frames.push_back(known(name + ", payload spoilt", spoilt, hash, type, ip_good, checked ? bad : unknown));
   if (!version6) {
     spoilt = good.bytes;
-    spoilt[kIpAt + 8] ^= 1;  // the time to live, which only the header's checksum covers
+    spoilt[kIpAt + 8] ^= 1;  // the TTL, which only the IPv4 header's checksum covers
     frames.push_back(known(name + ", header spoilt", spoilt, hash, type, bad, l4_good));
   }
   if (protocol == kUdp && !version6) {
@@ -183,8 +183,8 @@ std::vector<KnownFrame> known_frames() {
   return frames;
 }
 
-// scapy 2.5.0 made the headers and checksums, for a payload of "x". The hash was calculated by hand with the suite's
-// key.
+// scapy 2.5.0 generated the headers and checksums, for a payload of "x". The hash was calculated by hand with the
+// suite's key.
 std::vector<KnownFrame> known_sctp_frames() {
   constexpr std::uint32_t kHash = 0x02b7c9b1;
   constexpr std::uint32_t kType = PacketType::ipv4 | PacketType::sctp;

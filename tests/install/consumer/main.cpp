@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What somebody else's first program looks like: one frame from an in-process card to the other end of its wire.
+// A program that uses the installed library: it sends one frame from an in-process card to the card at the other end of
+// the wire.
 #include <pollux/pollux.hpp>
 
 #include <chrono>
 #include <cstdio>
 #include <cstring>
 
-// However this program is built, its inline code obeys what the library was built with.
+// The program's own build type does not matter: inline code has checks if and only if the library was built with them.
 static_assert(POLLUX_CHECKED == EXPECTED_CHECKED);
 
 namespace {

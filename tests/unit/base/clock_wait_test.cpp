@@ -24,7 +24,7 @@ FileDescriptor make_event(unsigned value = 0) { return FileDescriptor(::eventfd(
 
 pollfd for_input(const FileDescriptor& descriptor) { return {descriptor.get(), POLLIN, -1}; }
 
-/// Virtual time of a program's own, with nothing but what every Clock has to have.
+/// A program's own Clock for virtual time. Overrides only the functions that every Clock must implement.
 class OwnClock final : public Clock {
  public:
   [[nodiscard]] Duration now() const override { return now_; }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Gives the check on layers a copy of the project with one wrong include each, and sees that it says so."""
+"""Runs the layer check on copies of the project with one wrong include each, and expects that it reports it."""
 
 import pathlib
 import shutil

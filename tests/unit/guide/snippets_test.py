@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the README and docs/guide show of C++ compiles, and each call in the table for DPDK's users is there.
+"""The C++ snippets in the README and docs/guide compile, and each call in the table for DPDK users exists.
 
 usage: snippets_test.py COMPILER
 """

@@ -25,7 +25,7 @@ namespace pollux::drivers::igb {
 
 namespace reg = hw::igb;
 
-/// A card with an open wire behind it, a clock that is moved by hand, a Context and a pool.
+/// A card on an open wire, a manual clock, a Context and a pool.
 struct IgbFixture {
   explicit IgbFixture(models::igb::CardOptions options = {}, MempoolOptions pool_options = {.count = 1024})
       : wire(sim::Wire::create(
@@ -38,7 +38,7 @@ struct IgbFixture {
     EXPECT_TRUE(inner) << inner.error().message();
     return std::make_unique<FaultyDevice>(*std::move(inner), faults);
   }
-  /// An opened port, or the test fails.
+  /// Opens a port. Fails the test if that is not possible.
   [[nodiscard]] std::unique_ptr<PortMachine> open() {
     auto port = probe(context, device());
     EXPECT_TRUE(port) << port.error().message();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// One queue is set up anew while the others run, and every frame is named.
+// Restarts one queue while the others run. Every frame is accounted for.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -17,7 +17,7 @@ using testing::HasSubstr;
 
 constexpr unsigned kHosts = 64;
 
-/// A port with two queues each way, a pool for all and one with larger buffers.
+/// A port with two queues in each direction, a pool for all queues, and a pool with larger buffers.
 class RestartOfAQueue : public testing::Test {
  protected:
   void start(std::uint32_t ring = 64) {
@@ -26,7 +26,7 @@ class RestartOfAQueue : public testing::Test {
     config.rx_queues = config.tx_queues = 2;
     port = fixture.started(config);
   }
-  /// Frames of hosts that RSS spreads over both queues.
+  /// Injects one frame of each host. RSS distributes the hosts over both queues.
   void inject_hosts(std::size_t bytes = 64) {
     for (unsigned host = 0; host < kHosts; ++host) {
       std::vector<std::byte> frame = broadcast(bytes);
@@ -63,7 +63,7 @@ class RestartOfAQueue : public testing::Test {
     }
     return 0;
   }
-  /// Received, dropped under a name or missed: all that was injected.
+  /// Expects that every injected frame was received, counted as a drop, or counted as missed.
   void expect_closed_account() {
     const Stats stats = port->stats();
     EXPECT_EQ(received + stats.rx_dropped + stats.rx_missed_errors, injected);
@@ -82,7 +82,7 @@ TEST_F(RestartOfAQueue, ReceivesIntoAnotherPoolAndRingWhileTheOtherQueueRuns) {
   start();
   inject_hosts();
   const unsigned resets = fixture.faults->resets;
-  // Frames arrive while queue 1 is off: those of queue 0 are received, the others missed.
+  // Frames arrive while queue 1 is disabled. Queue 0 receives its frames; those of queue 1 are missed.
   bool once = true;
   fixture.faults->discards = [&](std::uint32_t offset, std::uint32_t) {
     if (offset != reg::SRRCTL::offset(1) || !std::exchange(once, false)) return false;
@@ -100,8 +100,8 @@ TEST_F(RestartOfAQueue, ReceivesIntoAnotherPoolAndRingWhileTheOtherQueueRuns) {
   EXPECT_EQ(port->state(), PortState::started);
   const std::uint32_t of_queue_1 = kHosts - poll(0);
   EXPECT_EQ(received, 2 * (kHosts - of_queue_1)) << "queue 0 lost none";
-  EXPECT_EQ(drops("rx_stopped"), of_queue_1) << "what nobody had polled";
-  EXPECT_EQ(port->stats().rx_missed_errors, of_queue_1) << "what came while the queue was off";
+  EXPECT_EQ(drops("rx_stopped"), of_queue_1) << "frames that were not polled before the restart";
+  EXPECT_EQ(port->stats().rx_missed_errors, of_queue_1) << "frames that arrived while the queue was disabled";
   expect_closed_account();
   inject_hosts();
   EXPECT_EQ(poll(1), of_queue_1);
@@ -118,7 +118,7 @@ TEST_F(RestartOfAQueue, ReceivesIntoAnotherPoolAndRingWhileTheOtherQueueRuns) {
   EXPECT_EQ(poll(1), of_queue_1);
   EXPECT_EQ(segments, 1U);
   poll(0);
-  EXPECT_EQ(segments, 2U) << "each queue has its own size of buffers";
+  EXPECT_EQ(segments, 2U) << "each queue has its own buffer size";
   expect_closed_account();
   ASSERT_TRUE(port->close());
   EXPECT_TRUE(fixture.all_mbufs_free());
@@ -143,7 +143,7 @@ TEST_F(RestartOfAQueue, KeepsItsBuffersWhereThePoolHasNoOthers) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::no_memory);
   EXPECT_THAT(refused.error().what, HasSubstr("needs 64 more"));
-  EXPECT_EQ(port->config().rx[1].ring, 64U) << "what is refused changes nothing";
+  EXPECT_EQ(port->config().rx[1].ring, 64U) << "a rejected restart changes nothing";
   held.clear();
   inject_hosts();
   EXPECT_GT(poll(1), 0U);
@@ -244,11 +244,11 @@ TEST_F(RestartOfAQueue, WaitsForNoForwardPathButNamesIt) {
   }
 }
 
-/// A step of a restart at which the card does not do what it is told.
+/// A register write of a restart that the card ignores.
 struct Fault {
   const char* name;
   bool receives;
-  std::uint32_t offset;  ///< of the register that does not take writes with the bits of `mask` as in `value`
+  std::uint32_t offset;  ///< of the register; it ignores a write whose bits in `mask` equal `value`
   std::uint32_t mask;
   std::uint32_t value;
   ErrorCode code;

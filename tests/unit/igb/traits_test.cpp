@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// CardTraits has what differs between cards: a driver and a model with other traits than the 82576's work together.
+// CardTraits describes how cards differ. A driver and a model work together with traits other than the 82576's.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -12,8 +12,8 @@
 namespace pollux::drivers::igb {
 namespace {
 
-/// In the shape of an I210: another PHY, and no alternate address for the driver to read. Its PHY's address and the
-/// checksum's word are invented. DPDK e1000, e1000_defines.h, has the identifier.
+/// Like an I210: another PHY, and no alternate MAC address to read. The PHY's address and the NVM word of the checksum
+/// are invented. The PHY's identifier is from DPDK e1000, e1000_defines.h.
 constexpr reg::CardTraits kOther{.id = 0x1533,
                                  .name = "other card",
                                  .queues = 4,
@@ -65,7 +65,7 @@ TEST(CardTraits, APhyIsReachedAtItsAddress) {
   EXPECT_EQ(started.error().code, ErrorCode::device_fault);
 }
 
-// The words that an 82576 would take for one are something else on this card.
+// On this card the NVM words in which an 82576 has an alternate address have another meaning.
 TEST(CardTraits, ReadsNoAlternateAddressWhereTheCardHasNone) {
   IgbFixture fixture({.traits = &kOther});
   fixture.with_card([](models::igb::Card& card) {

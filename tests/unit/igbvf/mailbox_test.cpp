@@ -60,7 +60,7 @@ TEST_F(MailboxTest, HintsAtTheInterfaceIfNobodyReadsARequest) {
   EXPECT_EQ(answer.error().code, ErrorCode::timeout);
   EXPECT_THAT(answer.error().what, HasSubstr("reading a request"));
   EXPECT_THAT(answer.error().hint, HasSubstr("ip link set"));
-  // Bounded: two attempts of a second.
+  // Two attempts of one second each.
   EXPECT_LE(clock->now(), Time(std::chrono::seconds(3)));
 }
 
@@ -99,7 +99,7 @@ TEST_F(MailboxTest, DetectsARemovedCard) {
 TEST_F(MailboxTest, WaitsForTheEndOfThePhysicalFunctionsReset) {
   function.reset_by_physical();
   EXPECT_TRUE(mailbox.wait_until_ready(card));
-  EXPECT_FALSE(mailbox.take_reset_notice(card)) << "an earlier reset is forgotten";
+  EXPECT_FALSE(mailbox.take_reset_notice(card)) << "wait_until_ready discards the notice of an earlier reset";
   function.in_reset = true;
   const auto ready = mailbox.wait_until_ready(card);
   ASSERT_FALSE(ready);
@@ -125,7 +125,7 @@ TEST_F(MailboxTest, TellsTheLossOfClearToSendFromALinkChange) {
 
 TEST_F(MailboxTest, KeepsBitsThatAReadHasCleared) {
   function.reset_by_physical();
-  // A request reads the status, which clears the notice at the card.
+  // A request reads the mailbox's status register. The read clears the notice in the card.
   EXPECT_TRUE(ask({first_word(Message::set_vlan), 5}));
   EXPECT_TRUE(mailbox.take_reset_notice(card));
 }
@@ -146,7 +146,7 @@ TEST_F(MailboxTest, ResetReturnsNoAddressIfNoneIsAssigned) {
 }
 
 TEST_F(MailboxTest, PacksTwoMulticastHashesIntoAWord) {
-  // Linux igbvf hashes bits 47:36 of the address: its last byte and the upper half of the one before.
+  // In Linux igbvf the hash is bits 47:36 of the address: its last byte and the upper half of the byte before.
   const std::vector<MacAddress> groups{
       {0x01, 0x00, 0x5E, 0x00, 0x12, 0x34}, {0x33, 0x33, 0, 0, 0xF0, 0xFF}, {0x01, 0x00, 0x5E, 0x00, 0x00, 0x01}};
   ASSERT_TRUE(request_multicast(card, mailbox, groups));

@@ -231,7 +231,7 @@ TEST(MbufState, ACloneGetsACopyOfThePortsWords) {
   EXPECT_EQ(MbufAccess::port_private(*clone), (std::array<std::uint64_t, 2>{1, 2}));
 }
 
-/// A frame of 200 bytes with a request for headers of 14, 20, 16 and 24 bytes, of which the first two are a tunnel's.
+/// A tunnelled frame of 200 bytes with an offload request. Header lengths: outer 14 and 20 bytes, inner 16 and 24.
 class MbufRequest : public testing::Test {
  protected:
   static constexpr std::uint32_t kFlags = TxOffload::ipv4_checksum | TxOffload::udp_checksum | TxOffload::insert_vlan |

@@ -16,7 +16,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-/// Hands out the same mbuf again and again, as the test's.
+/// Returns the same mbuf in each burst. The test owns the mbuf.
 class OneFrameQueue final : public RxQueue {
  public:
   explicit OneFrameQueue(Mbuf& mbuf) noexcept : mbuf_(&mbuf) {}
@@ -24,7 +24,7 @@ class OneFrameQueue final : public RxQueue {
   void open() noexcept { open_bursts(&burst); }
   [[nodiscard]] Result<void> close(Clock& clock, Duration limit) { return gate_.close(&idle, clock, limit); }
   [[nodiscard]] Result<void> use_cache(const MempoolCache&) override { return {}; }
-  /// How many frames a burst got, which are nobody's.
+  /// Returns the number of frames of a burst. The caller does not own them.
   std::uint32_t poll() noexcept {
     std::array<Mbuf*, 4> out{};
     return gate_.call(*this, out.data(), std::uint32_t{4});
@@ -49,7 +49,7 @@ class OneFrameQueue final : public RxQueue {
   RxObservers observers_;
 };
 
-/// Takes the first of what it is given, at most.
+/// Takes at most the first frame of each burst.
 class TakesOneQueue final : public TxQueue {
  public:
   void open() noexcept { open_bursts(&burst); }
@@ -78,7 +78,7 @@ class Notes final : public RxObserver, public TxObserver {
   }
   void sent(const TxQueue&, std::uint32_t count) noexcept override { add("sent " + std::to_string(count)); }
 
-  std::uint64_t frames_seen = 0;  // plain, so that a race shows
+  std::uint64_t frames_seen = 0;  // not atomic, so that ThreadSanitizer detects a race
 
  private:
   void add(const std::string& what) {
@@ -140,7 +140,7 @@ TEST_F(QueueObserverTest, StayWhenTheGateClosesAndOpens) {
   EXPECT_EQ(notes.frames_seen, 2U);
   ASSERT_TRUE(rx_.close(clock_, limit_));
   ASSERT_TRUE(detach(rx_, static_cast<RxObserver&>(notes)));
-  EXPECT_EQ(rx_.poll(), 0U) << "a gate that is closed stays so";
+  EXPECT_EQ(rx_.poll(), 0U) << "a closed gate stays closed";
   rx_.open();
   EXPECT_EQ(rx_.poll(), 1U);
   EXPECT_EQ(notes.frames_seen, 2U);
@@ -153,8 +153,8 @@ TEST_F(QueueObserverTest, SeeFramesBeforeTheyAreSentAndThenHowManyWereTaken) {
   const std::array<Mbuf*, 3> frames{mbuf_.get(), mbuf_.get(), mbuf_.get()};
   EXPECT_EQ(tx_.send(frames), 1U);
   EXPECT_EQ(log_, (std::vector<std::string>{"a sending 3", "a sent 1"}));
-  EXPECT_EQ(tx_.tx_done_cleanup(), 5U) << "the queue's own answer";
-  EXPECT_EQ(log_.size(), 2U) << "nothing is sent by that";
+  EXPECT_EQ(tx_.tx_done_cleanup(), 5U) << "the queue's own result";
+  EXPECT_EQ(log_.size(), 2U) << "it sends nothing";
   ASSERT_TRUE(detach(tx_, static_cast<TxObserver&>(notes)));
 }
 
@@ -191,8 +191,8 @@ TEST_F(QueueObserverTest, AQueueWithoutAPlaceForThemSaysSo) {
   QueueObservation::end(queue);
 }
 
-// An observer's plain count is read as soon as it is detached: a poller that still were inside of it would show as a
-// changed count, and as a race under ThreadSanitizer.
+// The test reads an observer's count, which is not atomic, right after the detach. If a polling thread were still in
+// the observer, the count would change, and ThreadSanitizer would report a race.
 TEST_F(QueueObserverTest, AreNotCalledAnyMoreOnceDetachedWhileAnotherThreadPolls) {
   rx_.open();
   std::atomic<bool> over{false};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Sleeping on the receive queues of ports that are no card. What every port has to do is tested by the conformance
-// suite; here each interleaving of a ring's, and what single ports do.
+// Sleeping on the receive queues of software ports. The conformance suite tests what every port has to do. These tests
+// cover every interleaving of a ring port, and the behaviour of single ports.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -23,15 +23,15 @@ class Sleep : public PortFixture {
     pollfd waiting{queue.event_fd(), POLLIN, 0};
     return ::poll(&waiting, 1, 0) == 1;
   }
-  /// As a poller does it: what a start or stop tells is told once.
+  /// Arms the queue. The second attempt is needed after a start or stop, because arm() reports that change once.
   [[nodiscard]] static bool arms(RxQueue& queue) { return queue.arm() || queue.arm(); }
 };
 
-/// What happens to a ring between a sender and a sleeper.
+/// A step of the sender or of the receiver on a ring.
 enum class Step : std::uint8_t { send, poll, arm, disarm, stop, start };
 constexpr std::size_t kSteps = 6;
 
-/// A ring and what is known of it without looking into it.
+/// Two ring ports, and the state that the receiving one must have after the steps so far.
 class Sleeper {
  public:
   Sleeper(Port& left, Port& right, MempoolCache& cache) : left_(left), right_(right), cache_(cache) {}
@@ -43,7 +43,7 @@ class Sleeper {
       case Step::arm:
         armed_ = right_.rx(0).arm();
         must_be_readable_ = false;
-        EXPECT_FALSE(armed_ && waiting_ != 0) << "armed with frames that nobody would tell of";
+        EXPECT_FALSE(armed_ && waiting_ != 0) << "armed while frames wait, which no event would report";
         return;
       case Step::disarm:
         right_.rx(0).disarm();
@@ -64,7 +64,7 @@ class Sleeper {
         return;
     }
   }
-  /// No frame lies, and no change has come, while an armed queue's descriptor is silent.
+  /// Whether a frame or a change waits in the armed queue and its descriptor is not readable.
   [[nodiscard]] bool is_stranded() const {
     if (!must_be_readable_) return false;
     pollfd waiting{right_.rx(0).event_fd(), POLLIN, 0};
@@ -124,28 +124,28 @@ TEST_F(Sleep, NoSequenceOfCallsStrandsAFrame) {
   }
 }
 
-/// The ring's protocol, one memory access a step, on processors that keep their stores in a buffer for a while (Intel
-/// SDM volume 3, 8.2.2: a load may pass an earlier store to another place). Sender: put, look at the flag, and if it is
-/// set clear it and raise the event. Sleeper: clear the event, set the flag, barrier, look at the ring; sleep if it is
-/// empty.
+/// The ring's protocol, with one memory access per step, on processors with store buffers (Intel SDM volume 3, 8.2.2: a
+/// load may pass an earlier store to another location). The sender puts a frame and reads the flag; if the flag is set,
+/// it clears the flag and raises the event. The receiver clears the event, sets the flag, executes the barrier and
+/// reads the ring; if the ring is empty, it sleeps.
 struct Protocol {
   // Memory.
   std::uint8_t frames = 0;  // put so far
   bool flag = false;
   bool event = false;
-  // Stores that a processor has not made visible: the sender's frames, the sleeper's flag.
+  // Stores that are not visible yet: the sender's frames, the receiver's flag.
   std::uint8_t put = 0;
   bool buffers_flag = false;
-  // Where the two are.
+  // The next step of each thread.
   std::uint8_t sender = 0;
   std::uint8_t sleeper = 0;
   std::uint8_t left = 0;   // frames to be sent
-  std::uint8_t taken = 0;  // by the sleeper
+  std::uint8_t taken = 0;  // by the receiver
 
   auto operator<=>(const Protocol&) const = default;
 };
 
-/// Walks through every interleaving; true: in one of them the sleeper sleeps though a frame waits, and nobody wakes it.
+/// Visits every interleaving. `strand` returns true if in one of them the receiver sleeps forever while a frame waits.
 class Interleavings {
  public:
   Interleavings(bool has_barrier, bool looks_again) : has_barrier_(has_barrier), looks_again_(looks_again) {}
@@ -167,7 +167,7 @@ class Interleavings {
     bool moved = send(at);
     moved = drain(at) || moved;
     moved = receive(at) || moved;
-    // Nothing can happen any more, and all frames should have been taken.
+    // No step is possible any more, so all frames must have been taken.
     if (!moved && at.taken != at.frames) stranded_ = true;
   }
 
@@ -326,7 +326,7 @@ TEST_F(Sleep, AFileInRealTimeWakesWhenItsNextFrameIsDue) {
   CaptureFile().add(numbered(60, 1), 7, 0).add(numbered(60, 2), 7, 2000).write(file("in"));
   Port port = started("pcap:in=" + file("in") + ",pace=real");
   RxQueue& queue = port.rx(0);
-  EXPECT_FALSE(arms(queue)) << "the first is due at once";
+  EXPECT_FALSE(arms(queue)) << "the first frame is due immediately";
   EXPECT_EQ(poll(port).size(), 1U);
   ASSERT_TRUE(queue.arm());
   const Time start = clock_->now();
@@ -337,7 +337,7 @@ TEST_F(Sleep, AFileInRealTimeWakesWhenItsNextFrameIsDue) {
   EXPECT_FALSE(is_readable(queue));
   EXPECT_FALSE(queue.arm());
   EXPECT_EQ(poll(port).size(), 1U);
-  EXPECT_TRUE(queue.arm()) << "nothing comes any more";
+  EXPECT_TRUE(queue.arm()) << "the file has no more frames";
 }
 
 TEST_F(Sleep, StoppingWakesWhoWaitsForAFrameOfTheFuture) {
