@@ -7,7 +7,8 @@
 
 namespace pollux::bench {
 
-/// The time stamp counter, once everything before has finished and before anything after has begun (Intel SDM, RDTSC).
+/// Reads the time stamp counter after all earlier instructions have finished and before any later one begins (Intel
+/// SDM, RDTSC).
 inline std::uint64_t start_cycles() noexcept {
   _mm_mfence();
   _mm_lfence();

@@ -96,7 +96,7 @@ std::uint32_t FakedCard::get(std::uint32_t offset) const { return io::read32(reg
 
 void FakedCard::set(std::uint32_t offset, std::uint32_t value) { io::write32(registers_.get() + offset, value); }
 
-// Sets what the driver's waits wait for.
+// Sets the register values that the driver waits for.
 void FakedCard::answer() {
   const reg::CTRL::Value control(get(reg::CTRL::offset()));
   if (control.has(reg::CTRL::RST)) {

@@ -20,7 +20,7 @@ namespace pollux::bench {
   std::exit(1);
 }
 
-/// Ends the program with a message, since a benchmark cannot go on without what it needs.
+/// Ends the program with a message if something is missing that a benchmark needs.
 template <class T>
 T need(Result<T> result) {
   if (!result) give_up(result.error().message());

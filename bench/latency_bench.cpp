@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Measures how long a frame waits in software, from its write-back to the return of the tx_burst that took it. 64
-// frames arrive at once, and a forwarder handles them in bursts. Small bursts send the first frames earlier, large ones
-// the last.
+// frames arrive at once, and a forwarder handles them in bursts. With small bursts the first frames wait less; with
+// large bursts the last frames wait less.
 #include <fmt/format.h>
 
 #include "port_fixture.hpp"
@@ -31,7 +31,7 @@ void latency(benchmark::State& state, const Setup& setup, std::uint32_t limit) {
       const std::uint32_t count = fixture.rx().rx_burst(burst, limit);
       for (Mbuf& mbuf : burst) swap_macs(mbuf.data());
       fixture.tx().tx_burst(burst);
-      // No fence: it would cost more than a small burst and delay the next one.
+      // No fence: it would take longer than a small burst, and delay the next burst.
       wait = static_cast<double>(__rdtsc() - written_back) / rate;
       waits.insert(waits.end(), count, wait);
       done += count;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Measures rings between threads: enqueue and dequeue of bursts by one thread alone, and between two threads.
+// Measures rings between threads. Bursts are enqueued and dequeued by one thread alone, and between two threads.
 #include <atomic>
 #include <thread>
 
@@ -19,7 +19,7 @@ struct RingFixture {
   MempoolCache cache{pool, MempoolCache::kMaxCapacity};
 };
 
-/// Each frame is enqueued and dequeued into the same burst.
+/// One thread enqueues a burst and dequeues it again.
 template <class Ring>
 void one_thread(benchmark::State& state) {
   RingFixture fixture;
@@ -39,7 +39,8 @@ void one_thread(benchmark::State& state) {
   burst.drop(done, fixture.cache);
 }
 
-/// A thread that sends each frame back at once. The result is the time of the round trips per frame.
+/// A thread that sends each frame back at once. The result is the total time divided by the number of frames, each of
+/// which passes both rings.
 template <class Ring>
 class Echo {
  public:

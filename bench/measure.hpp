@@ -7,12 +7,12 @@
 
 namespace pollux::bench {
 
-/// Time stamp counter ticks of one round, without the cost of reading the counter. The card's part is done before and
-/// not measured.
+/// Time stamp counter ticks of one round, less `overhead`, the cost of reading the counter. The card's work is
+/// done before the round and is not measured.
 [[nodiscard]] double cycles_of_round(Workload& workload, double overhead);
 
-/// Instructions per operation. Counted by single-stepping on a fixture of its own with half a ring of backlog, until
-/// every ring slot has been used, so that the result is always the same. A step takes about ten microseconds.
+/// Instructions per operation, counted by single-stepping. Runs on a new fixture with half a ring of backlog. Counts
+/// until every ring slot has been used, so that the result is always the same. A step takes about ten microseconds.
 [[nodiscard]] double instructions_of(const Case& one, Setup setup);
 
 /// The median of at least one value.

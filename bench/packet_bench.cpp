@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Measures what software needs for the work of a card (parsing, the RSS hash, checksums) and for building a frame. Per
-// frame, or per call if the name has "bytes".
+// Measures what software needs for the work of a card (parsing, the RSS hash, checksums) and for building a frame.
+// Results are per frame, or per call if the name has "bytes".
 #include <array>
 #include <vector>
 

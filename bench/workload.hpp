@@ -10,7 +10,8 @@
 
 namespace pollux::bench {
 
-/// A case on a fixture of its own. Each round has the card's part, which is not measured, and then the software's part.
+/// A case on a fixture of its own. In each round, `prepare` does the card's work, which is not measured; then `run`
+/// does the software's work.
 class Workload {
  public:
   Workload(std::uint32_t operations, std::uint32_t rounds) : operations_(operations), rounds_(rounds) {}

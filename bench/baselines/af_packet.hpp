@@ -11,8 +11,8 @@
 
 namespace baselines {
 
-/// The work on packet sockets. A burst is one sendmmsg, which bypasses the queueing disciplines, or one recvmmsg, which
-/// does not wait.
+/// The workload on packet sockets. A burst is one sendmmsg, which bypasses the queueing disciplines, or one recvmmsg,
+/// which does not wait.
 class AfPacketSide {
  public:
   template <unsigned B>

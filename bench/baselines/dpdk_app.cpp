@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The work on DPDK's public API.
+// Runs the workload on DPDK's public API.
 #include <rte_eal.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
@@ -41,7 +41,7 @@ class DpdkSide {
   }
   template <unsigned B>
   [[gnu::always_inline]] void fill(Packets<B>& packets, const baselines::Frame& frame) noexcept {
-    // As in testpmd. rte_pktmbuf_append also checks the tailroom, and takes about 25 instructions more.
+    // testpmd fills mbufs this way. rte_pktmbuf_append also checks the tailroom and takes about 25 more instructions.
     for (unsigned i = 0; i < B; ++i) {
       rte_mbuf& mbuf = *packets.mbufs_[i];
       mbuf.data_len = baselines::kFrameSize;
@@ -84,7 +84,7 @@ class DpdkSide {
     rte_eth_dev_info info{};
     if (rte_eth_dev_info_get(port, &info) != 0) baselines::give_up("rte_eth_dev_info_get failed");
     rte_eth_conf config{};
-    // If the driver supports it, mbufs of one pool are freed without checking each of them.
+    // With this offload, a driver frees mbufs of one pool without checking each of them.
     config.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
     info.default_txconf.offloads = config.txmode.offloads;
     const auto node = static_cast<unsigned>(rte_eth_dev_socket_id(port));
@@ -99,7 +99,7 @@ class DpdkSide {
 
   static void wait_for_link(std::uint16_t port) {
     rte_eth_link link{};
-    // Waits up to nine seconds.
+    // rte_eth_link_get waits up to nine seconds for the link.
     if (rte_eth_link_get(port, &link) != 0 || link.link_status != RTE_ETH_LINK_UP) baselines::give_up("no link");
   }
 

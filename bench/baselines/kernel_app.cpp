@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The work on the kernel's interfaces for packets, with the kernel's driver of the card. The ports are network
+// Runs the workload on the kernel's packet interfaces, with the kernel's driver for the card. Ports are network
 // interfaces.
 #include "af_packet.hpp"
 #include "af_packet_ring.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The same work on Pollux. Parts without a public interface (the array of a cache, a frame ring) are used as the driver
-// and the `ring:` port use them.
+// The same workload on Pollux. Parts without a public interface (the array of a cache, a frame ring) are used as the
+// driver and the `ring:` port use them.
 #include <cstring>
 #include <pollux/pollux.hpp>
 #include <string>

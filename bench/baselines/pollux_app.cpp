@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The work on Pollux's public API.
+// Runs the workload on Pollux's public API.
 #include "pollux_fused.hpp"
 #include "pollux_stage.hpp"
 

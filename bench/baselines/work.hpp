@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-/// The work that is measured. The code is the same for each side; only the functions of `Side` differ. A side has
+/// The workload. The code is the same for each side; only the functions of `Side` differ. A side has
 ///
 ///     template <unsigned B> struct Packets;     up to B frames; .size() is their number
 ///     bool alloc(Packets<B>&)                   allocates B empty buffers

@@ -28,7 +28,7 @@ void TimerAlarm::set(Time due) noexcept {
   itimerspec timer{};
   if (due != Time::max()) {
     const Time now = clock_.now();
-    // Zero would disarm it: what is due already is due in a nanosecond.
+    // Zero would disarm the timer, so a time that has already passed becomes one nanosecond.
     const Duration left = due <= now ? Duration(1) : due - now;
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
     timer.it_value.tv_sec = seconds.count();

@@ -27,10 +27,10 @@ class TimerAlarm final : public Alarm {
 
 class ManualAlarm;
 
-/// The alarms of a ManualClock that exist. Thread rule: any thread.
+/// All existing alarms of a ManualClock. Thread rule: any thread.
 class ManualAlarms {
  public:
-  /// The clock has reached `now`.
+  /// Called when the clock has reached `now`.
   void look(Time now) noexcept;
 
  private:
@@ -55,7 +55,7 @@ class ManualAlarm final : public Alarm {
 
   ManualAlarm(const ManualClock& clock, std::shared_ptr<ManualAlarms> alarms, FileDescriptor event) noexcept
       : clock_(clock), alarms_(std::move(alarms)), event_(std::move(event)) {}
-  /// With the lock held.
+  /// Called with the lock held.
   void raise_if_due(Time now) noexcept;
 
   const ManualClock& clock_;

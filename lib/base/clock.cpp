@@ -17,13 +17,13 @@ Result<unsigned> refuse_closed(int descriptor) {
               "leave out the queues of ports that were closed");
 }
 
-/// Looks, and sleeps for at most `limit` where nothing is ready.
+/// Polls the descriptors. Sleeps for at most `limit` if none is ready.
 Result<unsigned> poll_for(std::span<pollfd> descriptors, Duration limit) {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(limit);
   const timespec timeout{.tv_sec = seconds.count(), .tv_nsec = (limit - seconds).count()};
   const int ready = ::ppoll(descriptors.data(), descriptors.size(), &timeout, nullptr);
   if (ready < 0 && errno == EINTR) {
-    // poll(2) does not say what they are after an error.
+    // poll(2) does not define `revents` after an error.
     for (pollfd& descriptor : descriptors) descriptor.revents = 0;
     return 0U;
   }

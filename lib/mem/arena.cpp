@@ -116,8 +116,8 @@ Result<void> Arena::add_file(std::size_t page_size, FileDescriptor file) {
 Result<std::byte*> Arena::place(std::size_t page_size, std::uint64_t iova, std::size_t size, int node) {
   std::byte* const address = address_of(iova);
   const int file = descriptor(page_size);
-  // MAP_NORESERVE: a reservation of huge pages that could then not be populated would stay with the file, and nobody
-  // could use them.
+  // MAP_NORESERVE: if huge pages were reserved and could then not be populated, the reservation would stay with the
+  // file, and no process could use the pages.
   constexpr int kFlags = MAP_SHARED | MAP_FIXED | MAP_NORESERVE;
   void* const mapped = ::mmap(address, size, PROT_READ | PROT_WRITE, kFlags, file, as_offset(iova));
   Result<void> populated =

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Checksums that a frame's request leaves to be computed, in software: what a card does where it can.
+// Computes in software the checksums that a frame requests. A card with that offload would compute them itself.
 #include <array>
 #include <optional>
 

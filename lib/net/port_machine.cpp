@@ -129,8 +129,8 @@ Result<void> PortMachine::restart_tx(std::uint16_t queue, const TxQueueConfig& c
   return next ? restart({QueueDirection::transmit, queue}, *std::move(next)) : pass_on(std::move(next));
 }
 
-// The queue that does not stop, or does not start again, leaves a port that has failed: what its card does to memory is
-// not known.
+// If the queue does not stop, or does not start again, the port has failed, because it is not known what the card does
+// to memory.
 Result<void> PortMachine::restart(QueueId queue, ValidatedConfig next) {
   QueueRestart* const driver = driver_->queue_restart();
   if (driver == nullptr) {

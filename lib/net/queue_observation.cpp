@@ -75,7 +75,7 @@ Result<void> QueueObservation::attach_to(Queue& queue, Observer& observer, std::
     return fail(ErrorCode::busy, fmt::format("{}: the queue cannot be observed: {}", port, all->obstacle_),
                 "destroy the forward path first, and forward with rx_burst and tx_burst");
   }
-  // Nothing may fail while the gate is closed, and until then a poller looks at the list that is there.
+  // Nothing may fail while the gate is closed. Until it is closed, a poller reads the current list.
   auto list = all->observers_;
   if (std::find(list.begin(), list.end(), &observer) != list.end()) {
     return fail(ErrorCode::busy, fmt::format("{}: the observer is attached to this queue already", port),

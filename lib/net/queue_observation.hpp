@@ -13,18 +13,18 @@ namespace pollux {
 /// Attaches observers to queues. Thread rule: the port's control thread. `port` is for messages.
 struct QueueObservation {
   /// While the gate is closed bursts yield and take nothing, for microseconds. Errors: busy (attached already, or the
-  /// queue has a forward path), not_supported (the driver's queue has no place for observers), timeout (a poller does
-  /// not come out of its burst). On failure nothing has changed.
+  /// queue has a forward path), not_supported (the driver's queue has no place for observers), timeout (a poller did
+  /// not leave its burst). On failure nothing has changed.
   [[nodiscard]] static Result<void> attach(RxQueue& queue, RxObserver& observer, std::string_view port, Clock& clock,
                                            Duration limit);
   [[nodiscard]] static Result<void> attach(TxQueue& queue, TxObserver& observer, std::string_view port, Clock& clock,
                                            Duration limit);
-  /// Afterwards the observer is called no more. Errors: not_found, timeout (it is still attached).
+  /// Afterwards the observer is not called any more. Errors: not_found, timeout (it is still attached).
   [[nodiscard]] static Result<void> detach(RxQueue& queue, RxObserver& observer, std::string_view port, Clock& clock,
                                            Duration limit);
   [[nodiscard]] static Result<void> detach(TxQueue& queue, TxObserver& observer, std::string_view port, Clock& clock,
                                            Duration limit);
-  /// Detaches all. With the gate closed.
+  /// Detaches all observers. Call it with the gate closed.
   template <class Queue>
   static void end(Queue& queue) noexcept {
     if (auto* const all = queue.observers()) all->observers_.clear();

@@ -19,7 +19,7 @@ Result<std::vector<pci::Address>> parse_addresses(const std::vector<std::string>
   for (const std::string& word : words) {
     std::string_view text = word;
     if (text.starts_with(kScheme)) text.remove_prefix(kScheme.size());
-    // The rest selects the access mode, which `open` parses.
+    // Text after '?' selects the access mode. `open` parses it.
     auto address = pci::Address::parse(text.substr(0, text.find('?')));
     if (!address) return pass_on(std::move(address));
     addresses.push_back(*address);

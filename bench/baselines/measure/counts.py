@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Counts the instructions per frame over VFIO in the guest, exactly: with QEMU's -icount the time stamp counter counts
-executed instructions."""
+"""Counts the instructions per frame over VFIO in the guest. The counts are exact: with QEMU's -icount, the time stamp
+counter counts executed instructions."""
 
 import dataclasses
 
@@ -29,7 +29,7 @@ class Variant:
 
 
 def variants(quick: bool) -> list[Variant]:
-    """The variants in order: those of Pollux and DPDK that are linked the same way follow each other."""
+    """The variants in the order of their runs. Variants of Pollux and DPDK with the same linking are neighbours."""
     cases = " ".join(f"--case {case}" for case in CASES)
     chosen = [
         Variant("pollux", "static", "simd", f"--path avx2 {cases}"),

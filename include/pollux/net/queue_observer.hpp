@@ -13,7 +13,8 @@ class Mbuf;
 class RxQueue;
 class TxQueue;
 
-/// Is shown the frames that a receive queue hands out: a capture or a meter. `Port::attach_observer` attaches it.
+/// Observes the frames that a receive queue returns, for example to capture or to count them. `Port::attach_observer`
+/// attaches it.
 /// Ownership: the program's. It must live until it is detached or the port is closed. Thread rule: `received` is called
 /// by the thread that polls the queue. One observer may be attached to several queues, and is then called by the
 /// threads of all of them.
@@ -24,12 +25,12 @@ class POLLUX_API RxObserver {
   RxObserver& operator=(const RxObserver&) = delete;
   virtual ~RxObserver() = default;
 
-  /// A burst is about to hand out `frames`, at least one. They may be read, copied and cloned, but not changed or
+  /// A burst is about to return `frames`, at least one. They may be read, copied and cloned, but not changed or
   /// freed. Empty bursts are not reported. The function must not call the port: see Port's thread rule.
   virtual void received(const RxQueue& queue, std::span<Mbuf* const> frames) noexcept = 0;
 };
 
-/// Is shown the frames that a program gives to a transmit queue. The same rules as for RxObserver apply.
+/// Observes the frames that a program passes to a transmit queue. The rules of RxObserver apply.
 class POLLUX_API TxObserver {
  public:
   TxObserver() = default;
@@ -41,8 +42,8 @@ class POLLUX_API TxObserver {
   /// copied, but not changed or freed. A cloned frame is shared, and shared frames are sent on the slow path. Frames
   /// that the queue has taken may be freed at once, so an observer reads here what it needs.
   virtual void sending(const TxQueue& queue, std::span<Mbuf* const> frames) noexcept = 0;
-  /// Follows each `sending`: the queue has taken the first `count` of those frames. It may have dropped some of them,
-  /// as Stats tells. The program keeps the others and may send them again.
+  /// Follows each `sending`: the queue has taken the first `count` of those frames. It may have dropped some of them
+  /// and counted them in Stats. The program keeps the others and may send them again.
   virtual void sent(const TxQueue& queue, std::uint32_t count) noexcept = 0;
 };
 

@@ -20,30 +20,32 @@ struct QueueId {
   [[nodiscard]] bool receives() const noexcept { return direction == QueueDirection::receive; }
 };
 
-/// What a driver supplies if it can set one queue up anew while the others run. Port::restart_rx and restart_tx call
-/// it:
+/// Implemented by a driver that can restart one queue while the others run. Port::restart_rx and restart_tx call it in
+/// this order:
 ///
-///     prepare                                          the configured port:  exchange
-///     the started port:  close_queue, halt_queue, exchange, start_queue, open_queue
+///     configured port:  prepare, exchange
+///     started port:     prepare, close_queue, halt_queue, exchange, start_queue, open_queue
 ///
-/// Where a step fails that may fail, `discard` gives back what was prepared. Thread rule: as PortDriver.
+/// If close_queue or halt_queue fails, `discard` returns what was prepared. Thread rule: as PortDriver.
 class POLLUX_API QueueRestart {
  public:
   virtual ~QueueRestart() = default;
 
-  /// Takes what the queue needs of memory and mbufs to run as `next` says, which differs from the configuration in
-  /// force in that queue alone. `running`: the port is started. On failure nothing has changed. Errors: no_memory, busy
-  /// (something else moves the queue's frames).
+  /// Allocates the memory and mbufs that the queue needs to run with `next`. That configuration differs from the
+  /// current one only in this queue. `running`: the port is started. On failure nothing has changed. Errors: no_memory,
+  /// busy (something else moves the queue's frames).
   [[nodiscard]] virtual Result<void> prepare(QueueId queue, const ValidatedConfig& next, bool running) = 0;
-  /// Gives back what was prepared and not exchanged.
+  /// Returns the memory and mbufs that were prepared and not exchanged.
   virtual void discard() noexcept = 0;
-  /// Bursts of that queue do nothing from now on; waits for one that is going on. Error timeout: it has not ended.
+  /// Makes later bursts of that queue empty, and waits for a running one. Error timeout: it has not ended.
   [[nodiscard]] virtual Result<void> close_queue(QueueId queue, Duration limit) = 0;
-  /// Closed: afterwards the card does not use the queue's ring and buffers. An error means that the port has failed.
+  /// Called with the queue closed. Afterwards the card does not use its ring and buffers. An error means that the port
+  /// has failed.
   [[nodiscard]] virtual Result<void> halt_queue(QueueId queue) = 0;
-  /// Halted, or the port is not started: drains the queue under the name `stopped` and gives it what was prepared.
+  /// Called with the queue halted, or on a port that is not started. Drains the queue, counts its frames under the name
+  /// `stopped`, and gives it what was prepared.
   virtual void exchange(QueueId queue) noexcept = 0;
-  /// The card works on the queue again. An error means that the port has failed.
+  /// Makes the card use the queue again. An error means that the port has failed.
   [[nodiscard]] virtual Result<void> start_queue(QueueId queue) = 0;
   virtual void open_queue(QueueId queue) noexcept = 0;
 };

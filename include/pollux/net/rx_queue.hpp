@@ -59,12 +59,12 @@ class POLLUX_API RxQueue {
   /// and when the port is started, stopped or closed, or fails. It has no meaning while the queue is not armed. Several
   /// queues may share one. The port owns it: do not read or close it. It is close-on-exec and does not change until the
   /// port is closed. Any thread may call this.
-  /// -1: the queue cannot wake a program and has to be polled. So it is with the queues of all cards for now, and if
-  /// the process has no descriptor left.
+  /// -1: the queue cannot wake a program and has to be polled. For now this applies to the queues of all cards. It is
+  /// also the result if the process has no descriptor left.
   [[nodiscard]] virtual int event_fd() const { return -1; }
   /// Asks the queue to make the descriptor readable when a frame arrives. Called by the polling thread. A stopped queue
   /// can be armed, too; starting the port wakes.
-  /// False: the queue is not armed. Do not sleep, poll again. Frames are there already (one may wait for an mbuf of an
+  /// False: the queue is not armed. Do not sleep, poll again. Either frames are waiting (one may wait for an mbuf of an
   /// exhausted pool), or the port was started or stopped since the last call, or the queue has no descriptor.
   [[nodiscard]] virtual bool arm() noexcept { return false; }
   /// The queue no longer changes the descriptor. Called by the polling thread. Polling an armed queue is allowed, but

@@ -33,7 +33,7 @@ struct QueueStats {
 ///
 /// Once a port with PortInfo::missed_count `exact` is stopped, each good frame is counted in exactly one place:
 ///
-///     frames that came = rx_burst_packets + rx_dropped + rx_missed_errors
+///     frames that arrived = rx_burst_packets + rx_dropped + rx_missed_errors
 ///
 /// While the port is started, frames in its rings and in the card's buffer are not counted yet. `rx_missed_errors` does
 /// not include them and may lag while frames arrive; it is exact when no frame is in transit and no thread polls.
@@ -62,8 +62,8 @@ struct Stats {
   std::uint64_t rx_fifo_errors = 0;       ///< 0: such frames are in rx_missed_errors
   std::uint64_t tx_aborted_errors = 0;    ///< excessive collisions
   std::uint64_t tx_carrier_errors = 0;    ///< no carrier while sending, half duplex
-  std::uint64_t tx_fifo_errors = 0;       ///< 0: no card that is driven tells of any
-  std::uint64_t tx_heartbeat_errors = 0;  ///< 0: no card that is driven tells of any
+  std::uint64_t tx_fifo_errors = 0;       ///< 0: no supported card reports them
+  std::uint64_t tx_heartbeat_errors = 0;  ///< 0: no supported card reports them
   std::uint64_t tx_window_errors = 0;     ///< late collisions
 
   std::uint64_t rx_burst_packets = 0;  ///< frames that rx_burst returned, all queues

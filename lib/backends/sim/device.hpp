@@ -45,7 +45,7 @@ class SimDevice final : public Device {
     Window(SimDevice& device, unsigned bar) : device_(device), wire_(*device.wire_), end_(device.end_), bar_(bar) {}
     [[nodiscard]] std::uint32_t read32(std::uint32_t offset) noexcept override { return read_narrow(offset, 4); }
     void write32(std::uint32_t offset, std::uint32_t value) noexcept override { write_narrow(offset, 4, value); }
-    // Of any width: a model has one way in for all.
+    // Accesses of any width: a model has one function for all widths.
     [[nodiscard]] std::uint32_t read_narrow(std::uint32_t offset, unsigned width) noexcept override;
     void write_narrow(std::uint32_t offset, unsigned width, std::uint32_t value) noexcept override;
     void flush() noexcept override;

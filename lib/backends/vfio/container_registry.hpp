@@ -17,8 +17,8 @@ class ContextState;
 
 namespace pollux::vfio {
 
-/// Shares one container between the devices of a Context. Keeps the container open, the groups in it, and the open
-/// devices of each group. Thread rule: any thread. Lock order: its own lock first, then the Context's.
+/// Shares one container between the devices of a Context. Records the open container, its groups, and the open devices
+/// of each group. Thread rule: any thread. Lock order: its own lock first, then the Context's.
 class ContainerRegistry {
  public:
   using OpenContainer = Result<std::shared_ptr<GroupContainer>> (*)(const Host& host);
@@ -30,7 +30,7 @@ class ContainerRegistry {
   };
 
   /// Opens `device`, and its group and the container if they are not open yet. A failed call changes nothing. Error
-  /// `busy` for a device that is already open in this Context, because the kernel would open it a second time. Other
+  /// `busy` for a device that is already open in this Context, because the kernel would allow a second open. Other
   /// errors: those of the container and of Group.
   [[nodiscard]] Result<Share> acquire(ContextState& context, const Host& host, const pci::DeviceInfo& device);
   /// Call once for each `acquire`, after the device's descriptor was closed. The last call unmaps all memory and closes

@@ -8,8 +8,8 @@
 
 namespace pollux::vfio {
 
-/// The process's right to use a device, and the translation of the device's DMA: a group in a container, or an IOMMUFD.
-/// The destructor releases both, so this object outlives the device's descriptor.
+/// What the process needs before it can open a device: the VFIO access (a group in a container, or an IOMMUFD) and the
+/// DMA domain. The destructor releases both, so close the device's descriptor before it runs.
 class DeviceAccess {
  public:
   DeviceAccess() = default;
@@ -19,7 +19,7 @@ class DeviceAccess {
   [[nodiscard]] virtual DmaDomain& dma_domain() = 0;
 };
 
-/// An opened device: its descriptor and the access it depends on. VfioDevice works the same with each kind of access.
+/// An opened device: its descriptor and the access it depends on. VfioDevice does not depend on the kind of access.
 struct OpenedDevice {
   std::unique_ptr<DeviceAccess> access;
   Descriptor descriptor;  // declared last: closed first

@@ -102,7 +102,7 @@ Result<void> Port::close_queue(QueueId queue, Duration limit) {
                                        : medium_->tx(queue.index).close(clock, limit));
 }
 
-// What waits to be received still does.
+// Frames that wait to be received keep waiting.
 void Port::exchange(QueueId queue) noexcept {
   config_ = std::move(next_);
   if (queue.receives()) {
@@ -157,7 +157,7 @@ Result<void> Port::close_queues(Duration limit) {
   return result;
 }
 
-// The port's name and what mends it, where a poller does not leave its burst.
+// Adds the port's name and a remedy to the error of a poller that does not leave its burst.
 Result<void> Port::close_result(Result<void> closed) const {
   if (closed) return closed;
   return fail(closed.error().code, fmt::format("{}: {}", info_.name, closed.error().what),

@@ -23,8 +23,7 @@ struct RxQueueSetup {
 
 /// Base class of the receive queues of software ports: mbuf allocation, filtering and counting. A derived queue passes
 /// its burst function to the constructor. That function gets mbufs from `copy` or `allocate`, calls `admit` for every
-/// frame and `count_handed_out` at its end. It also supplies
-/// `watch`.
+/// frame and `count_handed_out` at its end. The derived queue also implements `watch`.
 class alignas(64) RxQueue : public pollux::RxQueue {
  public:
   /// The following are called on the control path. All except `close` need the gate closed.
@@ -46,7 +45,7 @@ class alignas(64) RxQueue : public pollux::RxQueue {
   void drop(RxDrop why, const std::uint8_t* destination, std::uint32_t bytes) noexcept;
 
  protected:
-  /// `wake`: what the queue's sleeper waits for.
+  /// `wake`: the event for which a sleeping thread waits.
   RxQueue(BurstFunction* burst, const RxFilter& filter,
           std::shared_ptr<WakeEvent> wake = std::make_shared<WakeEvent>()) noexcept
       : burst_(burst), filter_(filter), wake_(std::move(wake)) {}

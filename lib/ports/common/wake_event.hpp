@@ -34,7 +34,7 @@ class WakeEvent {
   FileDescriptor event_;
   FileDescriptor both_;              // an epoll instance for the event and the source, if there is one
   std::atomic<int> raised_by_{-1};   // event_, once it is made
-  std::atomic<int> descriptor_{-1};  // what is waited for, once it is made
+  std::atomic<int> descriptor_{-1};  // to wait for, once it has been created
 };
 
 }  // namespace pollux::ports

@@ -62,7 +62,7 @@ std::shared_ptr<ports::WakeEvent> RxQueue::make_wake_event(const Alarm* alarm) {
                           : std::make_shared<ports::WakeEvent>();
 }
 
-// Frames are there until the file ends; nothing comes then.
+// Frames wait until the file ends. No frames arrive after that.
 bool RxQueue::watch() noexcept {
   if (!reader_) return true;
   rewound_ = false;

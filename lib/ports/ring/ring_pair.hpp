@@ -63,8 +63,8 @@ class FrameRing {
     if (is_armed_.load(std::memory_order_relaxed)) [[unlikely]]
       wake();
   }
-  /// What the receiver sleeps on. It lives as long as the ring, because a sender may raise it after the receiver's port
-  /// was closed.
+  /// The event on which the receiver sleeps. It exists as long as the ring, because a sender may raise it after the
+  /// receiver's port was closed.
   [[nodiscard]] const std::shared_ptr<ports::WakeEvent>& wake_event() const noexcept { return wake_event_; }
 
   /// Removes each waiting frame, calls `on_frame` with it and frees it to its pool's shared list. Called on the control

@@ -21,7 +21,7 @@ namespace reg = hw::intel;
 
 inline constexpr Duration kQueueEnableLimit = milliseconds(10);
 
-/// [I-QRESTART] What a queue that reads disabled may still write has arrived by then.
+/// [I-QRESTART] After this time, all writes of a queue that reads disabled have reached memory.
 inline constexpr Duration kQueueQuietTime = microseconds(100);
 
 /// The settings of a receive queue besides its ring.

@@ -21,7 +21,7 @@ struct ForwardFastPath {
   std::uint64_t per_byte = 0;    ///< as in TxFastPath
 };
 
-/// A forward path from a receive queue to a transmit queue. The queues tell it when they open and close. It returns
+/// A forward path from a receive queue to a transmit queue. The queues notify it when they open and close. It returns
 /// them when it is destroyed. forward_burst.hpp has its fast path, forward_slow.cpp its slow path.
 class ForwardQueue final : public ForwardPath, private QueueBorrower {
  public:

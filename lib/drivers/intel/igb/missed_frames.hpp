@@ -13,18 +13,19 @@ namespace pollux::drivers::igb {
 /// never too high and never decreases: `good` is read before `delivered`, which includes frames that arrived meanwhile.
 class MissedFrames {
  public:
-  /// The port starts. `waits`: frames without a descriptor wait in the packet buffer, so none is lost before the stop.
+  /// Called when the port starts. `waits`: frames without a descriptor wait in the packet buffer, so none is lost
+  /// before the stop.
   void begin(std::uint64_t good, std::uint64_t delivered, bool waits) noexcept {
     good_before_ = good;
     delivered_before_ = delivered;
     waits_ = waits;
     running_ = true;
   }
-  /// The port runs, and at most `delivered` frames have reached its rings.
+  /// Called while the port runs. At most `delivered` frames have reached its rings.
   void update(std::uint64_t good, std::uint64_t delivered) noexcept {
     if (running_ && !waits_) so_far_ = std::max(so_far_, excess(good, delivered));
   }
-  /// The port has stopped, and exactly `delivered` frames have reached its rings.
+  /// Called when the port has stopped. Exactly `delivered` frames have reached its rings.
   void end(std::uint64_t good, std::uint64_t delivered) noexcept {
     if (!running_) return;
     (waits_ ? stopped_ : no_descriptor_) += std::max(so_far_, excess(good, delivered));

@@ -15,7 +15,8 @@ using intel::fail_removed;
 using intel::microseconds;
 using intel::milliseconds;
 
-/// [I-VFQUEUE] A function has two receive and two transmit queues, but Linux's igb lets the second receive nothing.
+/// [I-VFQUEUE] A virtual function has two receive and two transmit queues. As Linux's igb configures it, the second
+/// receive queue gets no frames.
 inline constexpr std::uint16_t kQueues = 1;
 
 }  // namespace pollux::drivers::igbvf

@@ -9,7 +9,7 @@
 
 namespace pollux::drivers::intel {
 
-/// Moves a queue's frames in place of the queue's own bursts, until the port is configured anew.
+/// Moves a queue's frames in place of the queue's own bursts, until the port is configured again.
 /// Thread rule: the port's control thread, except `is_idle`.
 class QueueBorrower {
  public:
@@ -20,9 +20,10 @@ class QueueBorrower {
   QueueBorrower(const QueueBorrower&) = delete;
   QueueBorrower& operator=(const QueueBorrower&) = delete;
 
-  /// The queue has been opened.
+  /// Called when the queue has been opened.
   virtual void open() noexcept = 0;
-  /// The queue must not be used from now on. Waits until no burst is going on. Error timeout: see BurstGate::close.
+  /// Called when the queue must not be used any more. Waits until no burst is running. Error timeout: see
+  /// BurstGate::close.
   [[nodiscard]] virtual Result<void> close(Clock& clock, Duration limit) = 0;
   /// Whether no burst is going on. Any thread that holds the receive queue's lock may call it.
   [[nodiscard]] virtual bool is_idle() const noexcept = 0;

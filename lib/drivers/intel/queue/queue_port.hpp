@@ -58,15 +58,15 @@ class QueuePort : public PortDriver, private QueueRestart {
   [[nodiscard]] const ValidatedConfig& config() const noexcept { return config_; }
 
  private:
-  /// What is to take the place of a queue's ring, buffers and settings.
+  /// The new ring, buffers and settings of a queue that is restarted.
   struct PreparedQueue {
     ValidatedConfig config;
     RingMemory::Single ring;
     RxQueueSetup rx = {};  // of a receive queue
     TxQueueSetup tx = {};  // of a transmit queue
     std::vector<Mbuf*> slots = {};
-    std::uint32_t kept = 0;   // slots, from the first, that get buffers of the ring as it is
-    std::uint32_t taken = 0;  // the next ones, which have buffers from the pool
+    std::uint32_t kept = 0;   // slots, from the first, that get the buffers of the old ring
+    std::uint32_t taken = 0;  // the slots after these, which have buffers from the pool
   };
 
   [[nodiscard]] Result<void> prepare(QueueId queue, const ValidatedConfig& next, bool running) final;

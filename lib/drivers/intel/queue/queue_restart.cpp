@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// One queue is set up anew while the others run.
+// Restarts one queue while the others run.
 #include <algorithm>
 #include <utility>
 
@@ -35,8 +35,8 @@ Result<void> QueuePort::prepare(QueueId queue, const ValidatedConfig& next, bool
   return {};
 }
 
-// A queue that stays with its pool keeps its buffers: the pool may have no others. The last step of `prepare`, since
-// nothing gives these buffers back where a later one fails.
+// A queue that keeps its pool keeps its buffers, because the pool may have no others. This is the last step of
+// `prepare`: if a later step failed, nothing would return these buffers.
 Result<void> QueuePort::take_buffers(PreparedQueue& prepared, const RxQueue& queue) {
   MempoolCore& pool = *prepared.rx.pool;
   const std::uint32_t size = prepared.rx.size;

@@ -40,7 +40,7 @@ class QueueSet {
   /// Sets up the first queues as `config` says. No ring may hold a buffer. `port`: Mbuf::port() of received frames.
   void setup(const QueueRegisters& registers, const ValidatedConfig& config, const RingMemory& rings,
              const std::shared_ptr<const ContextState>& context, std::uint16_t port);
-  /// What one queue is set up with. `ring` is its own.
+  /// The setup of one queue. `ring` is its own ring.
   [[nodiscard]] static RxQueueSetup rx_setup(const QueueRegisters& registers, const ValidatedConfig& config,
                                              std::uint32_t queue, const Ring& ring, std::uint16_t port);
   [[nodiscard]] TxQueueSetup tx_setup(const QueueRegisters& registers, const ValidatedConfig& config,
