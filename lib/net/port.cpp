@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pollux/net/port.hpp"
 
+#include <fmt/format.h>
+
 #include <chrono>
 #include <string>
 #include <utility>
@@ -134,15 +136,22 @@ Link Port::link() {
 // The mutex is released between two polls, so other control calls can run.
 Result<Link> Port::wait_for_link(Duration limit) {
   Link found;
-  const auto waited = wait_until(
+  static_cast<void>(wait_until(
       core_->context().clock(), info().name + ": link up", limit,
       [&] {
         found = link();
-        return found.up;
+        return found.up || state() == PortState::closed || state() == PortState::failed;
       },
-      std::chrono::milliseconds(1));
-  if (waited) return found;
-  return fail(ErrorCode::timeout, waited.error().what, "check the cable and the link partner, or wait longer");
+      std::chrono::milliseconds(1)));
+  if (found.up) return found;
+  // A removed card has no link either, and nobody may have noticed yet.
+  if (auto served = service(); !served) return pass_on(std::move(served));
+  const std::string what = fmt::format("{}: the link is still down after {} ms", info().name,
+                                       std::chrono::duration_cast<std::chrono::milliseconds>(limit).count());
+  if (state() != PortState::started) return fail(ErrorCode::timeout, what, "start the port");
+  return fail(
+      ErrorCode::timeout, what,
+      "check the cable, and that the link partner is started (for a ring: port, its other end); or wait longer");
 }
 
 Stats Port::stats() {

@@ -120,7 +120,9 @@ class POLLUX_API Port {
   [[nodiscard]] Result<void> set_all_multicast(bool on);
 
   [[nodiscard]] Link link();
-  /// Waits until the link is up. Error timeout after `limit`.
+  /// Waits until the link is up, at most for `limit`.
+  /// Errors: timeout (the hint says what to check), bad_state (the port is closed), and those of
+  /// `service`, which is called when the time is over: a removed card has no link.
   [[nodiscard]] Result<Link> wait_for_link(Duration limit);
 
   [[nodiscard]] Stats stats();

@@ -296,5 +296,33 @@ TEST(PortThreads, TheControlThreadServicesAPort) {
       wait_until(context.clock(), "the port's failure", 60s, [&] { return port.state() == PortState::failed; }));
 }
 
+TEST_F(PortControl, AWaitForTheLinkSaysWhatToCheck) {
+  Context context(watched());
+  Port port = open(context, card_);
+  ASSERT_TRUE(port.configure(test::sending_only()));
+  const auto stopped = port.wait_for_link(20ms);
+  ASSERT_FALSE(stopped);
+  EXPECT_EQ(stopped.error().code, ErrorCode::timeout);
+  EXPECT_THAT(stopped.error().what, HasSubstr("fake:0: the link is still down after 20 ms"));
+  EXPECT_THAT(stopped.error().hint, HasSubstr("start the port"));
+  ASSERT_TRUE(port.start());
+  const auto started = port.wait_for_link(20ms);
+  ASSERT_FALSE(started);
+  EXPECT_THAT(started.error().hint, HasSubstr("cable"));
+}
+
+TEST_F(PortControl, AWaitForTheLinkOfARemovedCardSaysThatItWasRemoved) {
+  Context context(watched());
+  Port port = open(context, card_);
+  ASSERT_TRUE(port.configure(test::sending_only()));
+  ASSERT_TRUE(port.start());
+  card_->removed = true;
+  EXPECT_EQ(port.wait_for_link(20ms).error().code, ErrorCode::device_removed);
+  const Duration before = context.clock().now();
+  EXPECT_EQ(port.wait_for_link(1h).error().code, ErrorCode::device_removed)
+      << "the port has failed: there is nothing to wait for";
+  EXPECT_LT(context.clock().now() - before, 1s);
+}
+
 }  // namespace
 }  // namespace pollux
