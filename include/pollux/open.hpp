@@ -23,7 +23,9 @@ namespace pollux {
 ///                         needs root and huge pages, and must be opened before memory is allocated from the Context.
 ///                         The card can then access all memory of the machine, which is logged once.
 ///     sim:0               An in-process 82576. sim:0 and sim:1 are connected by a wire, as are sim:2 and sim:3, and so
-///                         on. sim:0?card=NAME creates another card model of the Context at both ends of the wire.
+///                         on up to sim:63. A wire may end in a file, a TAP interface or a socket instead, and delay,
+///                         lose or reorder frames; the error for an unknown option lists all. sim:0?card=NAME creates
+///                         another card model of the Context at both ends of the wire.
 ///     qtest:0             An 82576 of a QEMU process that is started for it, without a guest. qtest:0 and qtest:1 are
 ///                         connected, and so on. It needs QEMU 8.0 or newer and no privileges. qtest:0?qemu=PROGRAM
 ///                         selects another QEMU; qtest:0?timeout=MILLISECONDS sets the longest wait for one of its
@@ -36,12 +38,12 @@ namespace pollux {
 ///     ring:a:0            One end of a ring within the Context; the other end is ring:a:1. ring:a is connected to
 ///                         itself. Mbufs are passed without a copy, except those that share bytes with others. It has
 ///                         up to 8 queues in each direction. The ends may be polled by two threads or one. A full ring
-///                         accepts no frames. Frames sent while the other end is not started are dropped as
-///                         "tx_no_receiver".
+///                         accepts no frames. An end has a link while the other end is started. Frames sent while the
+///                         other end is not started are dropped as "tx_no_receiver".
 ///     pcap:in=FILE,out=FILE
 ///                         Receives the frames of one capture file and sends to another; either may be omitted. With
 ///                         pace=real, frames arrive at the intervals of their timestamps. With loop, the input restarts
-///                         at its end. A burst may block on disk access.
+///                         at its end; otherwise nothing more arrives after it. A burst may block on disk access.
 ///     tap:NAME            The link partner of the kernel's TAP interface NAME, which is created if it does not exist.
 ///                         Each frame costs a system call.
 ///     null:               Discards all frames sent and receives none. null:?rx=64 receives an endless stream of frames

@@ -15,11 +15,14 @@ namespace pollux {
 /// The configuration of a receive queue.
 struct RxQueueConfig {
   /// The pool of the queue; the port keeps it alive. nullptr in PortConfig::rx: the port creates a pool of its own (see
-  /// Port::rx_pool) on the card's NUMA node. Its mbufs have 2,048 bytes after 128 bytes of headroom. It has one mbuf
-  /// for each descriptor of every ring that uses it, 512 for each of those queues and 64 for each transmit queue for
-  /// caches, and 2,048 for the application and other ports (3,648 by default, 10 MiB in huge pages). It exists until
-  /// the port is closed and all of its mbufs are free, also those sent by other ports. nullptr in an override: the pool
-  /// of the other queues.
+  /// Port::rx_pool) on the card's NUMA node. Its mbufs have 2,048 bytes after 128 bytes of headroom. It has
+  ///   - one mbuf for each descriptor of the rings, receive and transmit,
+  ///   - for caches 512 mbufs per receive queue and 64 per transmit queue,
+  ///   - 2,048 mbufs for the application and other ports
+  /// (3,648 by default, 10 MiB in huge pages). It exists until the port is closed and all of its mbufs are free, also
+  /// those sent by other ports. nullptr in an override: the pool of the other queues.
+  /// A pool of the application's needs as many; a pool that several ports share, the sum of theirs. With less, ports
+  /// start, but frames are dropped as "rx_pool_empty" while transmit rings and caches hold the mbufs.
   /// Ports that forward to each other are faster with one pool (and one cache) for all: after transmission, mbufs of
   /// another pool are freed one by one.
   const Mempool* pool = nullptr;

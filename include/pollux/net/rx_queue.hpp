@@ -64,8 +64,8 @@ class POLLUX_API RxQueue {
   [[nodiscard]] virtual int event_fd() const { return -1; }
   /// Asks the queue to make the descriptor readable when a frame arrives. Called by the polling thread. A stopped queue
   /// can be armed, too; starting the port wakes.
-  /// False: the queue is not armed. Do not sleep, poll again. Either frames are waiting (one may wait for an mbuf of an
-  /// exhausted pool), or the port was started or stopped since the last call, or the queue has no descriptor.
+  /// False: the queue is not armed. Do not sleep, poll again. Either a frame is waiting already (perhaps for a free
+  /// mbuf), or the port was started or stopped since the last call, or the queue has no descriptor.
   [[nodiscard]] virtual bool arm() noexcept { return false; }
   /// The queue no longer changes the descriptor. Called by the polling thread. Polling an armed queue is allowed, but
   /// the descriptor may then become readable although no frame is left.

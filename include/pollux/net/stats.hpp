@@ -35,8 +35,16 @@ struct QueueStats {
 ///
 ///     frames that arrived = rx_burst_packets + rx_dropped + rx_missed_errors
 ///
+/// and each frame that tx_burst took:
+///
+///     tx_burst_packets = tx_packets + tx_dropped
+///
+/// (a card that has no link while it is stopped may lose frames that it already read, uncounted).
+///
 /// While the port is started, frames in its rings and in the card's buffer are not counted yet. `rx_missed_errors` does
 /// not include them and may lag while frames arrive; it is exact when no frame is in transit and no thread polls.
+/// Port::stats works in every state. The counters of a card that was removed keep the values of the last service: the
+/// equations then no longer hold, but rx_burst_packets, tx_burst_packets and the drops are still right.
 struct Stats {
   /// Good frames that the card received, as DPDK counts. With several receive queues this includes frames that then
   /// found no descriptor (Linux counts frames that reached the host: rx_burst_packets + rx_dropped).

@@ -23,7 +23,7 @@ namespace pollux::packet {
 ///                      .udp({.source_port = 9, .destination_port = 9})
 ///                      .payload(bytes)
 ///                      .finish();
-///     if (frame) mbuf->append(static_cast<std::uint32_t>(frame->size()));
+///     if (!frame || mbuf->append(static_cast<std::uint32_t>(frame->size())) == nullptr) ...  // handle the error
 ///
 /// Order: Ethernet, tags, IPv4 or IPv6 or ARP, TCP or UDP, payload. Later headers may be left out; the payload may then
 /// hold another packet or an unknown header. If a header does not fit or is out of order, later calls do nothing, and
