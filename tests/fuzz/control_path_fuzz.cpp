@@ -24,8 +24,8 @@ class LyingDevice final : public DeviceDecorator {
       : DeviceDecorator(std::move(inner)), input_(input) {}
 
  protected:
-  std::uint32_t read_register(unsigned bar, std::uint32_t offset) noexcept override {
-    const std::uint32_t truth = DeviceDecorator::read_register(bar, offset);
+  std::uint32_t read_register(unsigned bar, std::uint32_t offset, unsigned width) noexcept override {
+    const std::uint32_t truth = DeviceDecorator::read_register(bar, offset, width);
     // At the end of the input the card works correctly, so that every run ends.
     if (input_.remaining_bytes() == 0) return truth;
     switch (input_.ConsumeIntegralInRange(0, 15)) {
@@ -35,9 +35,9 @@ class LyingDevice final : public DeviceDecorator {
       default: return truth;
     }
   }
-  void write_register(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept override {
+  void write_register(unsigned bar, std::uint32_t offset, unsigned width, std::uint32_t value) noexcept override {
     if (input_.remaining_bytes() != 0 && input_.ConsumeIntegralInRange(0, 31) == 0) return;  // lost
-    DeviceDecorator::write_register(bar, offset, value);
+    DeviceDecorator::write_register(bar, offset, width, value);
   }
 
  private:
