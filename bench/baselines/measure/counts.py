@@ -13,7 +13,7 @@ CASES = ("lockstep", "parts", "forward", "txonly", "empty_poll")
 PARTS = ("alloc", "fill", "tx", "rx", "free")
 BURSTS = (32, 1)
 LINKS = ("static", "shared")
-# A multiple of both bursts. With about 100,000 frames, totals are reproducible to a few parts per million.
+# A multiple of both bursts. With about 100,000 frames, totals are reproducible to some parts in a hundred thousand.
 FRAMES = 102_400
 SECONDS = 300
 
