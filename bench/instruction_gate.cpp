@@ -147,7 +147,7 @@ int prove_flat() {
   return status;
 }
 
-int judge(const Options& options) {
+int run(const Options& options) {
   if (options.print) {
     fmt::print("{}\n", count({&find_case("forward", kPollux), {}}));
     return kPassed;
@@ -169,7 +169,7 @@ int main(int argc, char** argv) {
   std::string mode = "scalar";
   CLI::App app("Counts the instructions of the hot path and compares them with recorded counts.");
   app.add_option("--file", options.file, "recorded values")->capture_default_str();
-  app.add_option("--path", mode, "burst mode")
+  app.add_option("--burst-mode", mode, "burst mode")
       ->capture_default_str()
       ->check(CLI::IsMember({"scalar", "avx2", "avx512"}));
   app.add_flag("--record", options.record, "write the current counts of every burst mode to the file");
@@ -179,5 +179,5 @@ int main(int argc, char** argv) {
   app.add_flag("--safety", options.safety, "only check the cost of ownership types and checks")->needs(unchecked);
   CLI11_PARSE(app, argc, argv);
   options.mode = *pollux::burst_mode_of(mode);
-  return judge(options);
+  return run(options);
 }

@@ -15,14 +15,14 @@ namespace baselines {
 struct Options {
   std::vector<unsigned> bursts;
   std::uint64_t frames = 100'000;
-  double seconds = 0;         ///< if not 0: each case runs for this time, and counts frames
-  std::string path = "best";  ///< the burst mode; only for Pollux
+  double seconds = 0;               ///< if not 0: each case runs for this time, and counts frames
+  std::string burst_mode = "best";  ///< only for Pollux
   std::vector<std::string> cases;
   std::vector<std::string> ports;
 };
 
 inline constexpr const char* kUsage =
-    "usage: %s [--burst 1|32]... [--frames N | --seconds N] [--path NAME] [--case "
+    "usage: %s [--burst 1|32]... [--frames N | --seconds N] [--burst-mode NAME] [--case "
     "lockstep|parts|forward|fused|txonly|rxonly|empty_poll]... "
     "PORT "
     "[PORT]\n";
@@ -51,8 +51,8 @@ inline Options read_options(int argc, char** argv) {
       options.frames = number<std::uint64_t>(value);
     } else if (word == "--seconds") {
       options.seconds = number<std::uint32_t>(value);
-    } else if (word == "--path") {
-      options.path = value;
+    } else if (word == "--burst-mode") {
+      options.burst_mode = value;
     } else if (word == "--case") {
       options.cases.emplace_back(value);
     } else {

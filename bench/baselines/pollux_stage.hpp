@@ -25,15 +25,15 @@ struct Stage {
   std::vector<pollux::Port> ports;
 
   Stage(const Options& options, std::uint16_t tx_queues) {
-    const auto path = pollux::burst_mode_of(options.path);
-    if (!path) give_up("no such path");
+    const auto mode = pollux::burst_mode_of(options.burst_mode);
+    if (!mode) give_up("unknown burst mode");
     for (const std::string& address : options.ports) {
       ports.push_back(need(pollux::open_unconfigured(context, "vfio:" + address)));
       need(ports.back().configure({.rx = {.pool = &pool, .cache = &cache, .ring = kRing},
                                    .tx = {.cache = &cache, .ring = kRing},
                                    .tx_queues = tx_queues,
                                    .promiscuous = true,
-                                   .burst_mode = *path}));
+                                   .burst_mode = *mode}));
     }
   }
   void start() {

@@ -37,13 +37,13 @@ std::int64_t Account::difference() const {
   return static_cast<std::int64_t>(received + made) - static_cast<std::int64_t>(sent + dropped() + in_flight + kept);
 }
 
-std::string Account::verdict() const {
+std::string Account::conservation() const {
   if (conserved()) return "yes";
   if (difference() != 0) {
     return fmt::format("no, {} frames {}", difference() > 0 ? difference() : -difference(),
                        difference() > 0 ? "are missing" : "too many");
   }
-  return fmt::format("no, {} buffers did not come back to the pool", mbufs_out);
+  return fmt::format("no, {} buffers were not returned to the pool", mbufs_in_use);
 }
 
 void drain(std::span<Port> ports, Clock& clock, Duration limit) {
@@ -56,7 +56,7 @@ void drain(std::span<Port> ports, Clock& clock, Duration limit) {
     return left == 0;
   };
   // Frames that are still in flight after the limit are counted when the port is stopped.
-  static_cast<void>(wait_until(clock, "the transmit queues' running empty", limit, empty));
+  static_cast<void>(wait_until(clock, "the emptying of the transmit queues", limit, empty));
 }
 
 Result<void> stop_all(std::span<Port> ports) {
@@ -82,7 +82,7 @@ Account take_account(std::span<Port> ports, const Mempool& pool, std::span<const
     account.in_flight += in_flight;
   }
   account.drops = collect_drops(ports, application);
-  account.mbufs_out = pool.stats().in_use();
+  account.mbufs_in_use = pool.stats().in_use();
   return account;
 }
 
@@ -126,7 +126,7 @@ std::vector<std::string> card_remarks(std::span<Port> ports) {
     }
     if (!exact) remarks.push_back(fmt::format("{} does not count every frame that it misses", name));
     if (const std::uint64_t buffers = removed_buffers(port); buffers != 0) {
-      remarks.push_back(fmt::format("came back from {}, whose card was gone or had failed: {} buffers", name, buffers));
+      remarks.push_back(fmt::format("freed after the card of {} was removed or failed: {} buffers", name, buffers));
     }
   }
   return remarks;

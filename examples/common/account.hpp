@@ -27,16 +27,16 @@ struct Account {
   std::uint64_t received = 0;
   std::uint64_t sent = 0;
   std::uint64_t in_flight = 0;
-  Drops drops;                  ///< by reason, of all ports; includes counters at zero
-  std::uint64_t kept = 0;       ///< received frames that the application consumed
-  std::uint64_t mbufs_out = 0;  ///< buffers that should have been freed by now
+  Drops drops;                     ///< by reason, of all ports; includes counters at zero
+  std::uint64_t kept = 0;          ///< received frames that the application consumed
+  std::uint64_t mbufs_in_use = 0;  ///< buffers that should have been freed by now
 
   [[nodiscard]] std::uint64_t dropped() const;
   /// Frames received or made minus frames accounted for; zero if none is missing.
   [[nodiscard]] std::int64_t difference() const;
-  [[nodiscard]] bool conserved() const { return difference() == 0 && mbufs_out == 0; }
+  [[nodiscard]] bool conserved() const { return difference() == 0 && mbufs_in_use == 0; }
   /// "yes", or what is missing.
-  [[nodiscard]] std::string verdict() const;
+  [[nodiscard]] std::string conservation() const;
 };
 
 /// Waits until the transmit queues are empty, at most `limit`. No thread may send meanwhile.

@@ -47,15 +47,15 @@ void add_port_options(CLI::App& app, PortOptions& options) {
   app.add_option("--mtu", options.mtu, "Maximum payload of a frame in bytes")
       ->check(CLI::Range(68U, 65535U))
       ->capture_default_str();
-  std::map<std::string, BurstMode> paths;
-  for (const BurstMode path :
+  std::map<std::string, BurstMode> modes;
+  for (const BurstMode mode :
        {BurstMode::best, BurstMode::scalar, BurstMode::avx2, BurstMode::avx512, BurstMode::neon}) {
-    paths.emplace(name(path), path);
+    modes.emplace(name(mode), mode);
   }
   app.add_option_function<std::string>(
-         "--path", [&options, paths](const std::string& path) { options.burst_mode = paths.at(path); },
+         "--burst-mode", [&options, modes](const std::string& mode) { options.burst_mode = modes.at(mode); },
          "Instruction set of bursts; best selects the fastest one")
-      ->transform(CLI::IsMember(paths, CLI::ignore_case));
+      ->transform(CLI::IsMember(modes, CLI::ignore_case));
   app.add_option("--wait-link", options.wait_link, "Seconds to wait for the links to come up")
       ->check(number(0, 3600))
       ->capture_default_str();
@@ -75,7 +75,7 @@ CLI::Validator number(double lowest, double highest) {
     const auto [stop, error] = std::from_chars(text.data(), end, value);
     const bool is_number = error == std::errc{} && stop == end && std::isfinite(value);
     if (is_number && value >= lowest && value <= highest) return std::string();
-    return fmt::format("{} is no number from {}", text, range);
+    return fmt::format("{} is not a number from {}", text, range);
   };
   return {check, range};
 }

@@ -88,11 +88,11 @@ bool FrameBuilder::build_chain(Mbuf& mbuf, MempoolCache& cache, std::uint64_t se
 
 FrameChecker::FrameChecker() : expected_(make_frame(frame::kMinLength, {}, {})) {}
 
-FrameChecker::Judgement FrameChecker::judge(const Mbuf& mbuf) {
-  if (mbuf.next() == nullptr) return judge_bytes(mbuf.bytes());
+FrameChecker::CheckResult FrameChecker::check(const Mbuf& mbuf) {
+  if (mbuf.next() == nullptr) return check_bytes(mbuf.bytes());
   joined_.resize(mbuf.packet_length());
   joined_.resize(mbuf.copy_out(0, joined_));
-  return judge_bytes(joined_);
+  return check_bytes(joined_);
 }
 
 bool FrameChecker::is_ours(std::span<const std::uint8_t> bytes) const noexcept {
@@ -102,9 +102,9 @@ bool FrameChecker::is_ours(std::span<const std::uint8_t> bytes) const noexcept {
   return same(frame::kMagicAt, frame::kFirstStampAt) || same(kIpAddressesAt, kIdentityEnd);
 }
 
-FrameChecker::Judgement FrameChecker::judge_bytes(std::span<const std::uint8_t> bytes) {
-  if (bytes.size() < frame::kMinLength || !is_ours(bytes)) return {Verdict::foreign};
-  if (bytes.size() > frame::kMaxLength) return {Verdict::corrupt};
+FrameChecker::CheckResult FrameChecker::check_bytes(std::span<const std::uint8_t> bytes) {
+  if (bytes.size() < frame::kMinLength || !is_ours(bytes)) return {Status::foreign};
+  if (bytes.size() > frame::kMaxLength) return {Status::corrupt};
   const auto length = static_cast<std::uint32_t>(bytes.size());
   if (length != expected_.size()) expected_ = make_frame(length, {}, {});
 
@@ -118,8 +118,8 @@ FrameChecker::Judgement FrameChecker::judge_bytes(std::span<const std::uint8_t> 
     from = at + frame::kStampBytes;
   });
   intact = intact && std::memcmp(bytes.data() + from, expected_.data() + from, length - from) == 0;
-  if (!intact) return {Verdict::corrupt};
-  return {Verdict::good, sequence};
+  if (!intact) return {Status::corrupt};
+  return {Status::good, sequence};
 }
 
 }  // namespace pollux::examples

@@ -57,21 +57,21 @@ class FrameBuilder {
 /// Checks received frames.
 class FrameChecker {
  public:
-  enum class Verdict {
+  enum class Status {
     good,
     corrupt,  ///< pktgen's by its headers or its magic word, but changed
     foreign,  ///< not pktgen's
   };
-  struct Judgement {
-    Verdict verdict = Verdict::foreign;
+  struct CheckResult {
+    Status status = Status::foreign;
     std::uint64_t sequence = 0;  ///< of a good frame
   };
 
   FrameChecker();
-  [[nodiscard]] Judgement judge(const Mbuf& mbuf);
+  [[nodiscard]] CheckResult check(const Mbuf& mbuf);
 
  private:
-  [[nodiscard]] Judgement judge_bytes(std::span<const std::uint8_t> bytes);
+  [[nodiscard]] CheckResult check_bytes(std::span<const std::uint8_t> bytes);
   [[nodiscard]] bool is_ours(std::span<const std::uint8_t> bytes) const noexcept;
 
   std::vector<std::uint8_t> expected_;  // for frames of the length received last

@@ -22,7 +22,7 @@ Result<void> circulate(Port& port, std::uint16_t queue, std::uint32_t count, Mem
     MbufPtr mbuf = cache.allocate();
     if (mbuf == nullptr || !builder.build(*mbuf, cache, sequence) || !burst.push(mbuf)) {
       return fail(ErrorCode::no_memory, fmt::format("the pool has no buffers for {} frames beside its rings", count),
-                  "give more --mbufs, or let fewer --circulate");
+                  "raise --mbufs or lower --circulate");
     }
     auto sent = wait_until(clock, port.info().name + ": room in the transmit ring", limit,
                            [&] { return port.tx(queue).tx_burst(burst) == 1; });

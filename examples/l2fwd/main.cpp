@@ -16,12 +16,12 @@ using namespace pollux;
 using namespace pollux::examples;
 
 /// Polls between two reads of the clock, which costs more than an empty poll.
-constexpr int kPollsPerLook = 256;
+constexpr int kPollsPerClockRead = 256;
 /// The time limit for sending the last frames.
 constexpr Duration kDrainLimit = std::chrono::milliseconds(200);
 /// The time limit to send each circulating frame.
 constexpr Duration kCirculateLimit = std::chrono::seconds(1);
-/// The time limit for the first of them to return.
+/// The time limit for the first circulating frame to return.
 constexpr Duration kReturnLimit = std::chrono::milliseconds(500);
 
 /// Warns once, and early, if the circulating frames do not return.
@@ -30,15 +30,15 @@ class ReturnWatch {
   ReturnWatch(std::uint32_t circulating, Duration start, spdlog::logger& log)
       : circulating_(circulating), limit_(start + kReturnLimit), log_(log), over_(circulating == 0) {}
 
-  void look(Duration now, bool came_back) {
-    if (over_ || (!came_back && now < limit_)) return;
-    end(came_back);
+  void check(Duration now, bool have_returned) {
+    if (over_ || (!have_returned && now < limit_)) return;
+    end(have_returned);
   }
-  void end(bool came_back) {
-    if (!over_ && !came_back) {
+  void end(bool have_returned) {
+    if (!over_ && !have_returned) {
       log_.warn(
-          "none of the {} frames that were set going came back: the ports must be wired to each other, as sim:0 and "
-          "sim:1 are",
+          "none of the {} circulating frames returned: the ports must be each other's link partner, as sim:0 and sim:1 "
+          "are",
           circulating_);
     }
     over_ = true;
@@ -59,11 +59,11 @@ Result<void> forward(const L2fwdOptions& options, ProgramSetup& setup, Forwarder
   Duration line_due = start + std::chrono::seconds(1);
   ReturnWatch returns(options.circulate, start, log);
   while (!stop.raised() && !forwarder.limit_reached()) {
-    for (int i = 0; i < kPollsPerLook && !forwarder.limit_reached(); ++i) forwarder.poll();
+    for (int i = 0; i < kPollsPerClockRead && !forwarder.limit_reached(); ++i) forwarder.poll();
 
     const Duration now = setup.clock().now();
     if (auto serviced = setup.service(now); !serviced) return serviced;
-    returns.look(now, forwarder.forwarded().frames != 0);
+    returns.check(now, forwarder.forwarded().frames != 0);
     if (now >= line_due) {
       report.line(now);
       for (const std::string& change : setup.link_changes()) log.info("{}", change);
@@ -89,13 +89,13 @@ int run(const L2fwdOptions& options, const std::shared_ptr<spdlog::logger>& shar
       {.burst = options.port.burst, .update_macs = options.update_macs, .limit = options.packets.value_or(UINT64_MAX)},
       (*setup)->cache());
   if (options.circulate != 0) {
-    const auto going = circulate(ports.front(), options.port.fused ? 1 : 0, options.circulate, (*setup)->cache(),
-                                 (*setup)->clock(), kCirculateLimit);
-    if (!going) return report_failure(log, going.error());
+    const auto circulating = circulate(ports.front(), options.port.fused ? 1 : 0, options.circulate, (*setup)->cache(),
+                                       (*setup)->clock(), kCirculateLimit);
+    if (!circulating) return report_failure(log, circulating.error());
   }
   L2fwdReport report(options, **setup, forwarder, output);
   log.info("forwarding {} <-> {}, bursts of {}, {}{}", ports.front().info().name, ports.back().info().name,
-           options.port.burst, options.update_macs ? "addresses rewritten" : "addresses untouched",
+           options.port.burst, options.update_macs ? "addresses rewritten" : "addresses unchanged",
            options.port.fused ? ", from ring to ring" : "");
 
   const Result<void> forwarded = forward(options, **setup, forwarder, report, stop, log);
@@ -111,7 +111,7 @@ int run(const L2fwdOptions& options, const std::shared_ptr<spdlog::logger>& shar
   if (!forwarded) return report_failure(log, forwarded.error());
   if (!stopped) return report_failure(log, stopped.error());
   if (!account.conserved()) {
-    log.error("conserved: {}", account.verdict());
+    log.error("conserved: {}", account.conservation());
     return 1;
   }
   return 0;

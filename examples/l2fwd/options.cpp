@@ -11,14 +11,11 @@ namespace pollux::examples {
 std::optional<int> read_options(int argc, char** argv, L2fwdOptions& options) {
   CLI::App app("Forwards Ethernet frames between two ports, or back out of one", "l2fwd");
   app.footer(
-      "A port is vfio:0000:01:00.0, the bare PCI address, or sim:0. Frames leave with the port's own address as "
-      "source\n"
-      "and 02:00:00:00:00:N as destination, N the number of the port they leave by. Ends on Ctrl-C with a summary;\n"
-      "status 1 if a received frame is not accounted for (sent, named drop, in flight), if a port "
-      "fails\n"
-      "or the output cannot be written, 2 after a wrong command line. Frames that a card missed are named, and "
-      "does\n"
-      "not change the status.");
+      "A port is vfio:0000:01:00.0, the bare PCI address, or sim:0. A sent frame has the sending port's address as\n"
+      "source and 02:00:00:00:00:N as destination, where N is the number of that port. Ctrl-C ends the program with\n"
+      "a summary. The status is 1 if a received frame is not accounted for (sent, named drop, in flight), if a port\n"
+      "fails or if the output cannot be written, and 2 after a wrong command line. Frames that a card missed are\n"
+      "reported; they do not change the status.");
   app.add_option("PORT", options.ports, "One or two ports")->required()->expected(1, 2);
   app.add_flag("!--no-mac-updating", options.update_macs, "Leave the addresses in the frames as they are");
   app.add_option("--packets", options.packets, "End after forwarding this many frames")->check(frame_count());

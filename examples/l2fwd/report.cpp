@@ -66,7 +66,7 @@ void L2fwdReport::summary(Duration now, const Account& account) {
                                          {"drops", account.drops},
                                          {"in_flight", account.in_flight},
                                          {"conserved", account.conserved()},
-                                         {"mbufs_out", account.mbufs_out},
+                                         {"mbufs_in_use", account.mbufs_in_use},
                                          {"polls", end.polls},
                                          {"empty_polls", empty},
                                          {"cards", card_counters(setup_.ports())}};
@@ -79,7 +79,7 @@ void L2fwdReport::summary(Duration now, const Account& account) {
   output_.line(fmt::format("{}received {} = sent {} + dropped {} ({}) + in flight {}", made, account.received,
                            account.sent, account.dropped(), describe(account.drops), account.in_flight));
   for (const std::string& remark : card_remarks(setup_.ports())) output_.line(remark);
-  output_.line(fmt::format("conserved: {}", account.verdict()));
+  output_.line(fmt::format("conserved: {}", account.conservation()));
 }
 
 }  // namespace pollux::examples

@@ -11,7 +11,7 @@ namespace own_driver {
 
 pollux::CardDriver driver() {
   return {.name = "toy",
-          .cards = {{.vendor = kVendor, .device = kDevice, .name = "made-up card", .not_driven = {}}},
+          .cards = {{.vendor = kVendor, .device = kDevice, .name = "invented card", .not_driven = {}}},
           .probe = Port::probe};
 }
 
@@ -20,7 +20,7 @@ Port::Port(pollux::Context& context, std::unique_ptr<pollux::Device> device, con
     : context_(context), device_(std::move(device)), bar_(bar) {
   info_ = {.name = device_->name(),
            .driver = "toy",
-           .card = "made-up card",
+           .card = "invented card",
            .backend = "sim",
            .index = index,
            .limits = {.max_rx_queues = 1,

@@ -20,7 +20,7 @@ struct Queues {
   TxQueue tx;
 };
 
-/// A port of the made-up card. Each function is one step that the library calls after it has checked the state.
+/// A port of the invented card. Each function is one step that the library calls after it has checked the state.
 class Port final : public pollux::PortDriver {
  public:
   [[nodiscard]] static pollux::Result<std::unique_ptr<pollux::PortDriver>> probe(

@@ -18,7 +18,7 @@ using namespace pollux;
 using namespace pollux::examples;
 
 /// Polls between two reads of the clock, which costs more than an empty poll.
-constexpr int kPollsPerLook = 64;
+constexpr int kPollsPerClockRead = 64;
 /// The time limit for sending the last frames.
 constexpr Duration kDrainLimit = std::chrono::milliseconds(200);
 
@@ -126,7 +126,7 @@ Result<void> generate(Run& run, PktgenReport& report, const StopSignals& stop, s
   };
   bool time_is_up = false;
   while (!stop.raised()) {
-    for (int i = 0; i < kPollsPerLook; ++i) {
+    for (int i = 0; i < kPollsPerClockRead; ++i) {
       if (run.sender && !thread && !time_is_up && may_send()) run.sender->poll();
       if (run.receiver) run.receiver->poll();
     }
@@ -180,7 +180,7 @@ int run_pktgen(const PktgenOptions& options, const std::shared_ptr<spdlog::logge
   if (!generated) return report_failure(log, generated.error());
   if (!stopped) return report_failure(log, stopped.error());
   if (!result.account.conserved()) {
-    log.error("conserved: {}", result.account.verdict());
+    log.error("conserved: {}", result.account.conservation());
     return 1;
   }
   if (!options.check || result.as_expected(options.expect_all)) return 0;

@@ -40,7 +40,7 @@ void add_options(CLI::App& app, PktgenOptions& options) {
                  "Destination address; by default the receiving port's, or 02:00:00:00:00:00 with one port");
   add_mac_option(app, "--src", options.source, "Source address; by default the sending port's");
   app.add_flag("--check", options.check,
-               "Verify each frame's content and sequence; status 1 if one is wrong, or if all frames are foreign");
+               "Verify each frame's content and sequence; the status is 1 if one is wrong or all are foreign");
   app.add_flag("--expect-all", options.expect_all, "With --check: a lost frame gives status 1, too");
   app.add_option("--threads", options.threads, "1: one thread sends and receives; 2: one thread for each")
       ->check(CLI::Range(1U, 2U))
@@ -54,7 +54,7 @@ void add_options(CLI::App& app, PktgenOptions& options) {
 /// Checks combinations of options.
 void require_sense(PktgenOptions& options, bool mtu_given) {
   if (mtu_given && options.size > options.port.mtu + kOverhead) {
-    throw CLI::ValidationError("--size", fmt::format("{} needs an MTU of {}, and --mtu says {}", options.size,
+    throw CLI::ValidationError("--size", fmt::format("{} needs an MTU of {}, but --mtu is {}", options.size,
                                                      options.size - kOverhead, options.port.mtu));
   }
   if (options.ports.size() == 2) {
@@ -81,12 +81,12 @@ void require_sense(PktgenOptions& options, bool mtu_given) {
 std::optional<int> read_options(int argc, char** argv, PktgenOptions& options) {
   CLI::App app("Sends numbered Ethernet frames, or counts and checks those that arrive", "pktgen");
   app.footer(
-      "  pktgen PORT --send --count 1000000 --size 64    pktgen PORT --receive --check    pktgen TXPORT RXPORT "
-      "--check\n"
-      "A port is vfio:0000:01:00.0, the bare PCI address, or sim:0. Frames carry IPv4 and UDP. Status 1 if a frame was "
-      "not\n"
-      "right, the library reports an error or the output cannot be written, 2 for a wrong command line. Frames that a\n"
-      "card missed are named and do not change the status, but for --expect-all.");
+      "  pktgen PORT --send --count 1000000 --size 64\n"
+      "  pktgen PORT --receive --check\n"
+      "  pktgen TXPORT RXPORT --check\n"
+      "A port is vfio:0000:01:00.0, the bare PCI address, or sim:0. Frames contain IPv4 and UDP. The status is 1 if a\n"
+      "frame was wrong, the library reports an error or the output cannot be written, and 2 after a wrong command\n"
+      "line. Frames that a card missed are reported; they change the status only with --expect-all.");
   add_options(app, options);
   add_port_options(app, options.port);
   add_run_options(app, options.run);

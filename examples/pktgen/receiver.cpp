@@ -32,14 +32,14 @@ std::uint32_t Receiver::poll() noexcept {
 }
 
 void Receiver::check(const Mbuf& mbuf) {
-  const FrameChecker::Judgement judgement = checker_.judge(mbuf);
-  switch (judgement.verdict) {
-    case FrameChecker::Verdict::good:
+  const FrameChecker::CheckResult result = checker_.check(mbuf);
+  switch (result.status) {
+    case FrameChecker::Status::good:
       ++good_;
-      sequences_.observe(judgement.sequence);
+      sequences_.observe(result.sequence);
       break;
-    case FrameChecker::Verdict::corrupt: ++corrupt_; break;
-    case FrameChecker::Verdict::foreign: ++foreign_; break;
+    case FrameChecker::Status::corrupt: ++corrupt_; break;
+    case FrameChecker::Status::foreign: ++foreign_; break;
   }
 }
 

@@ -107,7 +107,7 @@ void PktgenReport::summary(const PktgenResult& result) {
                                          {"drops", account.drops},
                                          {"in_flight", account.in_flight},
                                          {"conserved", account.conserved()},
-                                         {"mbufs_out", account.mbufs_out},
+                                         {"mbufs_in_use", account.mbufs_in_use},
                                          {"empty_polls", result.empty_polls},
                                          {"cards", card_counters(setup_.ports())}};
     return output_.line(nlohmann::ordered_json{{"summary", summary}}.dump());
@@ -128,7 +128,7 @@ void PktgenReport::summary(const PktgenResult& result) {
   }
   for (const std::string& remark : card_remarks(setup_.ports())) output_.line(remark);
   output_.line(fmt::format("dropped: {}; in flight {}; conserved: {}", describe(account.drops), account.in_flight,
-                           account.verdict()));
+                           account.conservation()));
 }
 
 }  // namespace pollux::examples

@@ -59,7 +59,7 @@ void FaultDevice::enter_access(std::uint32_t offset) noexcept {
   switch (faults_->plan().kind) {
     case FaultKind::removal:
       // A removed card accesses no memory either. An error is ignored, since a real removal makes this call fail, too.
-      if (!gone_.exchange(true)) static_cast<void>(inner().set_bus_master(false));
+      if (!removed_by_fault_.exchange(true)) static_cast<void>(inner().set_bus_master(false));
       break;
     case FaultKind::removal_event: release_requested_.store(true); [[fallthrough]];
     case FaultKind::error_event: static_cast<void>(::eventfd_write(event_.get(), 1)); break;
@@ -83,7 +83,7 @@ std::uint32_t FaultDevice::read_register(unsigned bar, std::uint32_t offset, uns
   enter_access(offset);
   const bool stuck = is_stuck(bar, offset);
   if (!in_action_ && faults_->should_inject(FaultPoint::read, offset)) return is(FaultKind::ones) ? kAllOnes : 0;
-  if (gone()) return kAllOnes;
+  if (removed_by_fault()) return kAllOnes;
   const std::uint32_t value = DeviceDecorator::read_register(bar, offset, width);
   const StuckRegister& bits = faults_->plan().stuck;
   if (!stuck) return value;
@@ -94,7 +94,7 @@ void FaultDevice::write_register(unsigned bar, std::uint32_t offset, unsigned wi
   enter_access(offset);
   const bool stuck = is_stuck(bar, offset);
   if (!in_action_ && faults_->should_inject(FaultPoint::write, offset)) return;
-  if (gone() || (stuck && faults_->plan().stuck.ignores_writes)) return;
+  if (removed_by_fault() || (stuck && faults_->plan().stuck.ignores_writes)) return;
   DeviceDecorator::write_register(bar, offset, width, value);
 }
 
@@ -102,13 +102,14 @@ Result<void> FaultDevice::enter_call(const char* what) {
   if (faults_->should_inject(FaultPoint::call)) {
     return fail(faults_->plan().error, fmt::format("{}: {} failed", name(), what), kInjectedHint);
   }
-  if (gone()) return fail(ErrorCode::device_removed, fmt::format("{}: {}: the card is gone", name(), what));
+  if (removed_by_fault())
+    return fail(ErrorCode::device_removed, fmt::format("{}: {}: the card was removed", name(), what));
   return {};
 }
 
 Result<std::uint32_t> FaultDevice::read_config(std::uint32_t offset, unsigned width) {
   if (auto entered = enter_call("reading its configuration space"); !entered) {
-    if (!gone() || entered.error().code != ErrorCode::device_removed) return pass_on(std::move(entered));
+    if (!removed_by_fault() || entered.error().code != ErrorCode::device_removed) return pass_on(std::move(entered));
     return width >= sizeof(std::uint32_t) ? kAllOnes : (1U << width * 8) - 1;
   }
   return DeviceDecorator::read_config(offset, width);
@@ -116,7 +117,7 @@ Result<std::uint32_t> FaultDevice::read_config(std::uint32_t offset, unsigned wi
 
 Result<void> FaultDevice::write_config(std::uint32_t offset, unsigned width, std::uint32_t value) {
   if (auto entered = enter_call("writing its configuration space"); !entered) {
-    if (gone() && entered.error().code == ErrorCode::device_removed) return {};
+    if (removed_by_fault() && entered.error().code == ErrorCode::device_removed) return {};
     return entered;
   }
   return DeviceDecorator::write_config(offset, width, value);
@@ -124,7 +125,7 @@ Result<void> FaultDevice::write_config(std::uint32_t offset, unsigned width, std
 
 Result<Bar> FaultDevice::bar(unsigned index) {
   if (auto entered = enter_call("mapping a register window"); !entered) {
-    if (!gone()) return pass_on(std::move(entered));
+    if (!removed_by_fault()) return pass_on(std::move(entered));
   }
   return DeviceDecorator::bar(index);
 }
@@ -167,7 +168,7 @@ int FaultDevice::removal_event() const {
 
 bool FaultDevice::removed() const {
   const bool requested = release_requested_.load(std::memory_order_relaxed) && !faults_->disabled();
-  return gone() || requested || DeviceDecorator::removed();
+  return removed_by_fault() || requested || DeviceDecorator::removed();
 }
 
 Result<std::unique_ptr<Device>> with_faults(Context& context, std::unique_ptr<Device> device,

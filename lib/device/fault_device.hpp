@@ -53,7 +53,9 @@ class FaultDevice final : public DeviceDecorator {
   [[nodiscard]] std::uint32_t read_register(unsigned bar, std::uint32_t offset, unsigned width) noexcept override;
   void write_register(unsigned bar, std::uint32_t offset, unsigned width, std::uint32_t value) noexcept override;
 
-  [[nodiscard]] bool gone() const noexcept { return gone_.load(std::memory_order_relaxed) && !faults_->disabled(); }
+  [[nodiscard]] bool removed_by_fault() const noexcept {
+    return removed_by_fault_.load(std::memory_order_relaxed) && !faults_->disabled();
+  }
   /// Counts an access, and injects a fault planned for it.
   void enter_access(std::uint32_t offset) noexcept;
   /// Counts an access if the register is FaultPlan::stuck. Returns whether it is stuck now.
@@ -70,7 +72,7 @@ class FaultDevice final : public DeviceDecorator {
   FileDescriptor event_;                // for removal_event and error_event
   std::vector<FileDescriptor> silent_;  // replace the eventfds of vectors whose interrupts are lost
   std::vector<int> vectors_;
-  std::atomic<bool> gone_{false};
+  std::atomic<bool> removed_by_fault_{false};
   std::atomic<bool> release_requested_{false};
   std::atomic<bool> in_action_{false};  // accesses inside an action are not counted
 };

@@ -52,7 +52,7 @@ class ContextState : public std::enable_shared_from_this<ContextState> {
   [[nodiscard]] std::uint16_t take_port_index();
   void return_port_index(std::uint16_t index);
 
-  /// Keeps a pool whose last user is gone while mbufs of it are still allocated, until `discard_orphan`.
+  /// Keeps a pool that has no users any more but whose mbufs are still allocated, until `discard_orphan`.
   void adopt(std::unique_ptr<MempoolCore> orphan);
   void discard_orphan(MempoolCore& orphan);
   /// Called by the Context's destructor; this state may live longer. Reports allocated mbufs of the ports' own pools as

@@ -25,7 +25,7 @@ class MempoolCore {
  public:
   /// Who owns the pool, which decides when allocated mbufs are reported as a leak.
   enum class Owner : bool {
-    application,  ///< when the last user of the pool is gone
+    application,  ///< when the pool has no users any more
     port,         ///< when the Context is destroyed: until then, received frames may be in another port's ring
   };
 

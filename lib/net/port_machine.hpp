@@ -18,7 +18,7 @@ namespace pollux {
 /// The state machine of a port. It checks every call before the driver is called.
 ///
 ///     opened -- configure --> configured -- start --> started -- stop --> configured
-///     any -- close --> closed;   any -- the card is gone, faulty or does not stop --> failed -- close --> closed
+///     any -- close --> closed;   any -- the card was removed, faulty or does not stop --> failed -- close --> closed
 ///
 /// Port documents the functions.
 /// Thread rule: one thread at a time.

@@ -12,8 +12,8 @@ POLLUX_COLD RxMetadata::Words RxMetadata::decode(const Mbuf& mbuf) noexcept {
     case RxFormat::software:
     case RxFormat::intel_advanced: words = {mbuf.rx_word(0), mbuf.rx_word(1)}; break;
     case RxFormat::virtio_net:
-      // If the checksum was partial and the request is gone, it was computed or the request was dropped: its status is
-      // unknown.
+      // If the checksum was partial and the mbuf has no request any more, it was computed or the request was dropped:
+      // its status is unknown.
       if ((VirtioNetHeader::of(mbuf).flags & VirtioNetHeader::kDataValid) != 0)
         words.high = std::uint64_t{1} << kL4.checked;
       break;

@@ -51,7 +51,7 @@ Result<void> check_group(const SystemPaths& paths, const DeviceInfo& device, std
 }
 
 /// Whether a bind or unbind was interrupted after the device had lost its driver.
-bool is_stranded(const DeviceInfo& device, const std::optional<DriverRecord>& record) {
+bool was_interrupted(const DeviceInfo& device, const std::optional<DriverRecord>& record) {
   return device.driver.empty() && (record.has_value() || device.driver_override == kVfioDriver);
 }
 
@@ -120,7 +120,7 @@ Result<BindOutcome> Binder::bind_one(Address address) {
 
   const auto known = load_record(paths_, address);
   // After an interrupted bind the device has no driver, so the existing record is kept.
-  const bool keep_record = known && *known && matches(**known, *device) && is_stranded(*device, *known);
+  const bool keep_record = known && *known && matches(**known, *device) && was_interrupted(*device, *known);
   DriverRecord record{device->driver, device->driver_override, device->vendor, device->device};
   if (keep_record) record = **known;
   if (auto saved = save_record(paths_, address, record); !saved) return pass_on(std::move(saved));
@@ -153,7 +153,7 @@ Result<void> Binder::check_unbind(std::span<const Address> addresses) const {
   for (const DeviceInfo& device : *devices) {
     const auto record = load_record(paths_, device.address);
     const auto& known = record ? *record : std::nullopt;
-    if (device.driver != kVfioDriver && !is_stranded(device, known)) continue;
+    if (device.driver != kVfioDriver && !was_interrupted(device, known)) continue;
     if (auto permitted = check_permission(paths_, device); !permitted) return permitted;
     if (auto free = check_not_open(paths_, device); !free) return free;
     const bool wanted = known && matches(*known, device) && !known->driver.empty();
@@ -191,7 +191,7 @@ Result<BindOutcome> Binder::unbind_one(Address address) {
     record.reset();
   }
   BindOutcome outcome{address, false, device->driver, device->driver, device->iommu_group};
-  if (device->driver != kVfioDriver && !is_stranded(*device, record)) {
+  if (device->driver != kVfioDriver && !was_interrupted(*device, record)) {
     remove_record(paths_, address);
     return outcome;
   }

@@ -62,7 +62,7 @@ CONFORMANCE_TEST_WHERE(Buffers, SurvivesAnExhaustedPool, traits.delivers && !tra
   EXPECT_EQ(small->stats().in_use(), 0U);
 }
 
-CONFORMANCE_TEST(Buffers, SendsClonesAndLeavesTheOriginalAlone) {
+CONFORMANCE_TEST(Buffers, SendsClonesWithoutChangingTheOriginal) {
   start_both();
   const Bytes frame = make_frame(300, 5);
   MbufPtr original = make_mbuf(frame);
@@ -158,7 +158,7 @@ CONFORMANCE_TEST_WHERE(Buffers, RefusesMbufsOfAnotherContext, traits.uses_memory
   clear_misuse();
 }
 
-CONFORMANCE_TEST_WHERE(Buffers, TakesAnotherCacheOfItsPoolOnly, traits.uses_memory) {
+CONFORMANCE_TEST_WHERE(Buffers, ReceivesOnlyWithACacheOfItsPool, traits.uses_memory) {
   start_both();
   auto other = Mempool::create(*context_, {.count = 256});
   ASSERT_TRUE(other);

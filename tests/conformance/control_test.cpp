@@ -27,7 +27,7 @@ CONFORMANCE_TEST(Control, DescribesItself) {
     EXPECT_LE(info.limits.min_mtu, 1280U);
     EXPECT_GE(info.limits.max_mtu, 9000U);
     EXPECT_GE(info.limits.max_tx_segments, 1U);
-    // What the traits say decides which cases there are.
+    // The traits decide which cases run, so they must be correct.
     EXPECT_EQ(static_cast<bool>(port->capability<RegisterDump>()), traits().registers != 0);
     EXPECT_EQ(info.limits.max_rx_queues > 1 && info.limits.max_tx_queues > 1, traits().several_queues);
     EXPECT_EQ(info.limits.promiscuous, traits().promiscuous);
@@ -101,7 +101,7 @@ CONFORMANCE_TEST_WHERE(Control, FiltersByDestination, traits.filters) {
   expect_received({own, broadcast}, "as before");
 }
 
-CONFORMANCE_TEST_WHERE(Control, RejectsPromiscuityThatItDoesNotHave, !traits.promiscuous) {
+CONFORMANCE_TEST_WHERE(Control, RejectsPromiscuousModeIfItHasNone, !traits.promiscuous) {
   for (Port* port : {&left(), &right()}) EXPECT_FALSE(port->info().limits.promiscuous);
   PortConfig wanted = config();
   wanted.promiscuous = true;

@@ -28,13 +28,13 @@ constexpr Duration kSilence = milliseconds(40);
 
 bool is_ours(const Bytes& frame) { return frame.size() >= kHeader && frame[12] == 0x88 && frame[13] == 0xB5; }
 
-/// The burst mode of the suite's ports. POLLUX_CONFORMANCE_PATH selects another one than the best.
-BurstMode chosen_path() {
-  const char* const text = std::getenv("POLLUX_CONFORMANCE_PATH");
+/// The burst mode of the suite's ports. POLLUX_CONFORMANCE_BURST_MODE replaces the default, `best`.
+BurstMode chosen_burst_mode() {
+  const char* const text = std::getenv("POLLUX_CONFORMANCE_BURST_MODE");
   if (text == nullptr || *text == '\0') return BurstMode::best;
-  const auto path = burst_mode_of(text);
-  if (!path) throw std::runtime_error("POLLUX_CONFORMANCE_PATH is not a known burst mode");
-  return *path;
+  const auto mode = burst_mode_of(text);
+  if (!mode) throw std::runtime_error("POLLUX_CONFORMANCE_BURST_MODE is not a known burst mode");
+  return *mode;
 }
 
 template <class T>
@@ -107,7 +107,7 @@ PortConfig Conformance::config() {
 }
 
 PortConfig Conformance::config(const Mempool& pool) {
-  return {.rx = {.pool = &pool, .ring = 64}, .tx = {.ring = 64}, .burst_mode = chosen_path()};
+  return {.rx = {.pool = &pool, .ring = 64}, .tx = {.ring = 64}, .burst_mode = chosen_burst_mode()};
 }
 
 Port Conformance::open_port(const std::string& uri) { return must(open_unconfigured(*context_, uri)); }
@@ -293,7 +293,7 @@ std::uint64_t Conformance::dropped(Port& port, std::string_view prefix) {
 }
 
 void Conformance::settle(Port& port) {
-  const auto done = wait_until(context_->clock(), "the transmit ring's emptying", kArrivalLimit, [&] {
+  const auto done = wait_until(context_->clock(), "the emptying of the transmit ring", kArrivalLimit, [&] {
     port.tx(0).tx_done_cleanup();
     pass_time();
     return port.tx(0).in_flight() == 0;

@@ -55,7 +55,7 @@ constexpr Traits kTap{.drops_when_exhausted = false,
                       .several_queues = false,
                       .checks_fill = false};
 
-/// The fictitious card of examples/own_driver. It has no filter, and no rings.
+/// The invented card of examples/own_driver. It has no filter, and no rings.
 constexpr Traits kOwnDriver{.filters = false,
                             .drops_when_exhausted = true,
                             .registers = 0,

@@ -22,7 +22,7 @@ class Restart : public Conformance {
   }
 };
 
-CONFORMANCE_TEST_WHERE(Restart, LosesNoFrameUnnamed, traits.restarts_queues&& traits.delivers && !traits.by_file) {
+CONFORMANCE_TEST_WHERE(Restart, CountsEveryLostFrame, traits.restarts_queues&& traits.delivers && !traits.by_file) {
   start_both();
   expect_exchange(make_frames(100, 64));
   send(left(), make_frames(20, 64));
@@ -34,7 +34,7 @@ CONFORMANCE_TEST_WHERE(Restart, LosesNoFrameUnnamed, traits.restarts_queues&& tr
   expect_exchange(make_frames(300, 64));
 }
 
-CONFORMANCE_TEST_WHERE(Restart, OfEachQueueLetsFramesFlowAgain,
+CONFORMANCE_TEST_WHERE(Restart, OfEachQueueResumesItsTraffic,
                        traits.restarts_queues&& traits.delivers && !traits.by_file) {
   start_both();
   for (const std::uint32_t ring : {32U, 256U, 64U}) {
@@ -55,7 +55,7 @@ CONFORMANCE_TEST_WHERE(Restart, OfEachQueueLetsFramesFlowAgain,
   expect_exchange(make_frames(300, 64));
 }
 
-CONFORMANCE_TEST_WHERE(Restart, LeavesTheOtherQueuesAlone,
+CONFORMANCE_TEST_WHERE(Restart, DoesNotAffectTheOtherQueues,
                        traits.restarts_queues&& traits.delivers&& traits.several_queues && !traits.by_file) {
   PortConfig several = config();
   several.rx_queues = several.tx_queues = 2;

@@ -27,9 +27,9 @@ class Sleeping : public Conformance {
     return ready != 0;
   }
   void drop_waiting() {
-    DropCounter looked_at("looked at");
+    DropCounter inspected("inspected");
     Burst<32> burst;
-    for (int i = 0; i < 100 && queue().rx_burst(burst) != 0; ++i) burst.drop(looked_at, *cache_);
+    for (int i = 0; i < 100 && queue().rx_burst(burst) != 0; ++i) burst.drop(inspected, *cache_);
   }
   /// Polls and arms in turn, as a polling thread does, until the queue is armed.
   [[nodiscard]] bool arms() {
@@ -107,7 +107,7 @@ CONFORMANCE_TEST(Sleeping, StoppingStartingAndClosingWake) {
   ::close(copy);
 }
 
-CONFORMANCE_TEST(Sleeping, ClosingWakesOnceStopped) {
+CONFORMANCE_TEST(Sleeping, ClosingWakesAReceiverOfAStoppedPort) {
   start_both();
   if (!can_sleep()) return;
   ASSERT_TRUE(right().stop());

@@ -60,7 +60,7 @@ class Threads : public Conformance {
  protected:
   void wait_for_progress(const Poller& poller) {
     const std::uint64_t made = poller.made();
-    const auto moved = wait_until(context_->clock(), "frames' being sent", std::chrono::seconds(20), [&] {
+    const auto moved = wait_until(context_->clock(), "the sending of the frames", std::chrono::seconds(20), [&] {
       pass_time();
       return poller.made() > made;
     });
@@ -173,31 +173,31 @@ class SleepingReceiver {
     if (thread_.joinable()) thread_.join();
   }
   [[nodiscard]] std::uint64_t received() const noexcept { return received_.load(std::memory_order_acquire); }
-  [[nodiscard]] std::uint64_t wakings() const noexcept { return wakings_.load(std::memory_order_acquire); }
+  [[nodiscard]] std::uint64_t wakeups() const noexcept { return wakeups_.load(std::memory_order_acquire); }
   [[nodiscard]] bool is_over() const noexcept { return is_over_.load(std::memory_order_acquire); }
-  /// Frames that it received only after its wait had timed out.
-  [[nodiscard]] std::uint64_t stranded() const noexcept { return stranded_.load(std::memory_order_acquire); }
+  /// Frames that it received only after its wait had timed out: their wakeups were lost.
+  [[nodiscard]] std::uint64_t late_frames() const noexcept { return late_frames_.load(std::memory_order_acquire); }
 
   void ask_to_end() noexcept { end_.store(true); }
 
  private:
   void run() {
     RxQueue& queue = port_.rx(0);
-    DropCounter looked_at("looked at");
+    DropCounter inspected("inspected");
     pollfd waiting{queue.event_fd(), POLLIN, 0};
     bool is_late = false;
     while (!end_.load()) {
       Burst<8> burst;
       if (const std::uint32_t count = queue.rx_burst(burst); count != 0) {
-        if (is_late) stranded_.fetch_add(count);
+        if (is_late) late_frames_.fetch_add(count);
         received_.fetch_add(count, std::memory_order_release);
-        burst.drop(looked_at, cache_);
+        burst.drop(inspected, cache_);
       } else if (queue.arm()) {
         // Longer than any test takes, so that only the port ends the wait.
         const Time until = clock_.now() + std::chrono::seconds(60);
         unsigned ready = 0;
         while (ready == 0 && clock_.now() < until) ready = clock_.wait({&waiting, 1}, until).value_or(1);
-        wakings_.fetch_add(1, std::memory_order_release);
+        wakeups_.fetch_add(1, std::memory_order_release);
         is_late = ready == 0;
         queue.disarm();
       }
@@ -211,12 +211,13 @@ class SleepingReceiver {
   std::atomic<bool> end_{false};
   std::atomic<bool> is_over_{false};
   std::atomic<std::uint64_t> received_{0};
-  std::atomic<std::uint64_t> wakings_{0};
-  std::atomic<std::uint64_t> stranded_{0};
+  std::atomic<std::uint64_t> wakeups_{0};
+  std::atomic<std::uint64_t> late_frames_{0};
   std::thread thread_;
 };
 
-CONFORMANCE_TEST_WHERE(Threads, WakesASleeperForEachFrame, traits.delivers && !traits.by_file && !traits.needs_relay) {
+CONFORMANCE_TEST_WHERE(Threads, WakesAWaitingReceiverForEachFrame,
+                       traits.delivers && !traits.by_file && !traits.needs_relay) {
   PortConfig own = config(*pool_);
   start_both(own, own);
   if (right().rx(0).event_fd() < 0) return;
@@ -238,14 +239,14 @@ CONFORMANCE_TEST_WHERE(Threads, WakesASleeperForEachFrame, traits.delivers && !t
   }
   EXPECT_TRUE(wait_until(context_->clock(), "the last frame", std::chrono::seconds(30),
                          [&] { return receiver.received() == kFrames; }));
-  EXPECT_EQ(receiver.stranded(), 0U);
-  EXPECT_GT(receiver.wakings(), 0U);
+  EXPECT_EQ(receiver.late_frames(), 0U);
+  EXPECT_GT(receiver.wakeups(), 0U);
   receiver.ask_to_end();
   ASSERT_TRUE(right().stop());  // wakes it
   receiver.end();
 }
 
-CONFORMANCE_TEST(Threads, AStopWakesASleeper) {
+CONFORMANCE_TEST(Threads, AStopWakesAWaitingReceiver) {
   PortConfig own = config(*pool_);
   start_both(own, own);
   if (right().rx(0).event_fd() < 0 || pair().right == "null:?rx=64") return;
@@ -254,7 +255,7 @@ CONFORMANCE_TEST(Threads, AStopWakesASleeper) {
     if (round % 2 == 0) context_->clock().sleep_for(std::chrono::milliseconds(1));
     receiver.ask_to_end();
     ASSERT_TRUE(right().stop());
-    EXPECT_TRUE(wait_until(context_->clock(), "the sleeper's end", std::chrono::seconds(30),
+    EXPECT_TRUE(wait_until(context_->clock(), "the receiver's end", std::chrono::seconds(30),
                            [&] { return receiver.is_over(); }))
         << "round " << round;
     receiver.end();
@@ -274,7 +275,7 @@ class PlainCounter final : public RxObserver, public TxObserver {
   std::uint64_t frames_ = 0;
 };
 
-CONFORMANCE_TEST(Threads, ObserversComeAndGoWhileAnotherThreadPolls) {
+CONFORMANCE_TEST(Threads, ObserversAreAttachedAndDetachedWhileAnotherThreadPolls) {
   PortConfig own = config(*pool_);
   start_both(own, own);
   PlainCounter all;

@@ -61,10 +61,10 @@ void exchange(Port& port, Machine& machine) {
   port.tx(0).tx_burst(burst);
   DropCounter unsent("unsent");
   burst.drop(unsent, machine.cache);
-  DropCounter looked_at("looked at");
+  DropCounter inspected("inspected");
   port.rx(0).rx_burst(burst);
   for (Mbuf& mbuf : burst) require(mbuf.length() <= 2048, "a frame fits its buffer");
-  burst.drop(looked_at, machine.cache);
+  burst.drop(inspected, machine.cache);
 }
 
 void live(Port& port, Machine& machine, FuzzedDataProvider& input) {
@@ -108,6 +108,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       static_cast<void>(port->close());
     }
   }
-  require(machine.pool.stats().in_use() == 0, "every mbuf is home once the port is gone");
+  require(machine.pool.stats().in_use() == 0, "every mbuf is free after the port was destroyed");
   return 0;
 }

@@ -37,13 +37,13 @@ void live(Port& port, Machine& machine) {
                        .tx = {.cache = &machine.cache, .ring = 64}}))
     return;
   if (!port.start()) return;
-  DropCounter looked_at("looked at");
+  DropCounter inspected("inspected");
   int silent = 0;
   for (int polls = 0; polls < kMostPolls && silent < kSilentPolls; ++polls) {
     Burst<32> burst;
     silent = port.rx(0).rx_burst(burst) == 0 ? silent + 1 : 0;
     for (Mbuf& frame : burst) require_sound(frame);
-    burst.drop(looked_at, machine.cache);
+    burst.drop(inspected, machine.cache);
   }
   static_cast<void>(port.service());
   static_cast<void>(port.stats());
@@ -65,7 +65,7 @@ void live_on_file(std::string_view scheme, const std::uint8_t* data, std::size_t
       require(!port.error().what.empty(), "an error says what failed");
     }
   }
-  require(machine.pool.stats().in_use() == 0, "every mbuf is home once the port is gone");
+  require(machine.pool.stats().in_use() == 0, "every mbuf is free after the port was destroyed");
 }
 
 }  // namespace pollux::test

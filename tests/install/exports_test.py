@@ -68,7 +68,7 @@ class Exports(unittest.TestCase):
         cls.exported = symbols(ANY, "-D", SHARED)
         cls.defined = symbols(STRONG, STATIC)
 
-    def test_there_is_something_to_judge(self):
+    def test_functions_and_classes_are_found(self):
         for name in ("pollux::open(", "pollux::Port::start(", "vtable for pollux::PortDriver"):
             self.assertTrue(any(symbol.startswith(name) for symbol in self.exported), name)
         self.assertIn("pollux::pci::Address", self.headers.marked)

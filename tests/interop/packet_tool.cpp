@@ -32,9 +32,9 @@ std::vector<std::uint8_t> from_hex(const std::string& text) {
   return bytes;
 }
 
-std::string_view word(ChecksumStatus verdict) {
-  if (verdict == ChecksumStatus::good) return "good";
-  return verdict == ChecksumStatus::bad ? "bad" : "unknown";
+std::string_view word(ChecksumStatus status) {
+  if (status == ChecksumStatus::good) return "good";
+  return status == ChecksumStatus::bad ? "bad" : "unknown";
 }
 
 std::string found_in(const std::vector<std::uint8_t>& frame) {

@@ -143,7 +143,7 @@ class MadeByScapy(unittest.TestCase):
         self.packets = [one for one in self.packets if one[2]["hash"]]
         self.expect(lambda frame: frame + b"\xAA" * 7)
 
-    def test_spoilt_bytes_are_bad_checksums(self):
+    def test_corrupted_bytes_are_bad_checksums(self):
         good = [(summary, frame) for summary, frame, due in self.packets if due["transport"] == "good"]
         self.assertGreater(len(good), 80)
         for (summary, _), one in zip(good, parse([frame[:-1] + bytes([frame[-1] ^ 0x20]) for _, frame in good])):

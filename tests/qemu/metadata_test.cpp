@@ -67,7 +67,7 @@ void expect_all(Bench& bench, Port& port, std::vector<KnownFrame> frames) {
       << " frames did not arrive, " << (frames.empty() ? "" : frames[0].name) << " among them";
 }
 
-TEST_P(Metadata, IsWhatTheCardSaid) {
+TEST_P(Metadata, IsWhatTheCardReported) {
   if (!processor_has(GetParam())) GTEST_SKIP() << "this processor has no " << name(GetParam());
   Bench bench;
   bench.config.burst_mode = GetParam();

@@ -34,7 +34,7 @@ class Killed(unittest.TestCase):
         self.assertRegex(err, "l2fwd: error: qtest:[01]: ")
         summary = out.splitlines()[-1]
         self.assertRegex(summary, '"conserved":true', out + err)
-        self.assertRegex(summary, '"mbufs_out":0')
+        self.assertRegex(summary, '"mbufs_in_use":0')
         self.assertEqual(len(re.findall(r'"removed_buffers":[1-9]\d{2,}', summary)), 2, summary)
         self.assertEqual(len(re.findall('"rx_missed_exact":false', summary)), 2, summary)
 

@@ -25,7 +25,7 @@ std::uint32_t type_of(const card::Headers& headers) {
   return bits;
 }
 
-ChecksumStatus verdict(std::uint64_t status, std::uint64_t checked, std::uint64_t error) {
+ChecksumStatus checksum_status(std::uint64_t status, std::uint64_t checked, std::uint64_t error) {
   if ((status & checked) == 0) return ChecksumStatus::unknown;
   return (status & error) != 0 ? ChecksumStatus::bad : ChecksumStatus::good;
 }
@@ -65,13 +65,13 @@ std::string disagreement(std::span<const std::uint8_t> frame) {
   }
   const auto all = card::hw::RXCSUM::IPOFL | card::hw::RXCSUM::TUOFL | card::hw::RXCSUM::CRCOFL;
   const std::uint64_t status = card::checksum_status(bytes, headers, all, {});
-  const ChecksumStatus card_ip = verdict(status, rx::kIpChecked, rx::kIpError);
-  const ChecksumStatus card_l4 = verdict(status, rx::kL4Checked, rx::kL4Error);
-  if (ip != card_ip) return fmt::format("IP checksum {}, the card's verdict is {}", int(ip), int(card_ip));
+  const ChecksumStatus card_ip = checksum_status(status, rx::kIpChecked, rx::kIpError);
+  const ChecksumStatus card_l4 = checksum_status(status, rx::kL4Checked, rx::kL4Error);
+  if (ip != card_ip) return fmt::format("IP checksum {}, the card reports {}", int(ip), int(card_ip));
   // For SCTP, the card's checksum status is not defined for packets without room for a checksum, and it is always bad
   // for packets over 10 KiB.
   if (layout.type.has(PacketType::sctp) && (layout.malformed || frame.size() > 10240)) return {};
-  if (l4 != card_l4) return fmt::format("checksum of layer 4 {}, the card's verdict is {}", int(l4), int(card_l4));
+  if (l4 != card_l4) return fmt::format("layer-4 checksum {}, the card reports {}", int(l4), int(card_l4));
   return {};
 }
 

@@ -134,7 +134,8 @@ testing::AssertionResult CardFixture::every_mbuf_accounted_for(std::uint32_t hel
   }
   const std::uint32_t in_use = pool.stats().in_use();
   if (in_use == expected) return testing::AssertionSuccess();
-  return testing::AssertionFailure() << in_use << " mbufs are out of the pool and " << expected << " are accounted for";
+  return testing::AssertionFailure() << in_use << " mbufs are allocated from the pool and " << expected
+                                     << " are accounted for";
 }
 
 }  // namespace pollux::test

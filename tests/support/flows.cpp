@@ -145,18 +145,18 @@ void add_flow(std::vector<KnownFrame>& frames, const Flow& flow, std::uint8_t pr
   const ChecksumStatus l4_good = checked ? ChecksumStatus::good : unknown;
   const std::string name = std::string(flow.source) + " protocol " + std::to_string(protocol);
   frames.push_back(known(name, good.bytes, hash, type, ip_good, l4_good));
-  Bytes spoilt = good.bytes;
-  spoilt.back() ^= 0x40;
-  frames.push_back(known(name + ", payload spoilt", spoilt, hash, type, ip_good, checked ? bad : unknown));
+  Bytes corrupted = good.bytes;
+  corrupted.back() ^= 0x40;
+  frames.push_back(known(name + ", payload corrupted", corrupted, hash, type, ip_good, checked ? bad : unknown));
   if (!version6) {
-    spoilt = good.bytes;
-    spoilt[kIpAt + 8] ^= 1;  // the TTL, which only the IPv4 header's checksum covers
-    frames.push_back(known(name + ", header spoilt", spoilt, hash, type, bad, l4_good));
+    corrupted = good.bytes;
+    corrupted[kIpAt + 8] ^= 1;  // the TTL, which only the IPv4 header's checksum covers
+    frames.push_back(known(name + ", header corrupted", corrupted, hash, type, bad, l4_good));
   }
   if (protocol == kUdp && !version6) {
-    spoilt = good.bytes;
-    put16(spoilt, good.layer4_at + 6, 0);
-    frames.push_back(known(name + ", without a checksum", spoilt, hash, type, ip_good, unknown));
+    corrupted = good.bytes;
+    put16(corrupted, good.layer4_at + 6, 0);
+    frames.push_back(known(name + ", without a checksum", corrupted, hash, type, ip_good, unknown));
   }
 }
 
@@ -197,9 +197,9 @@ std::vector<KnownFrame> known_sctp_frames() {
   Bytes bad64 = of64;
   bad64.back() ^= 1;
   return {known("SCTP of 60 bytes", of60, kHash, kType, good, good),
-          known("SCTP of 60 bytes, spoilt", bad60, kHash, kType, good, unknown),
+          known("SCTP of 60 bytes, corrupted", bad60, kHash, kType, good, unknown),
           known("SCTP of 64 bytes", of64, kHash, kType, good, good),
-          known("SCTP of 64 bytes, spoilt", bad64, kHash, kType, good, bad)};
+          known("SCTP of 64 bytes, corrupted", bad64, kHash, kType, good, bad)};
 }
 
 bool holds(const Mbuf& mbuf, const KnownFrame& frame) {

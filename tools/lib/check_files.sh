@@ -73,8 +73,8 @@ with() {
   grep -nHE "$2" "${files[@]}" || true
 }
 
-# nothing_to_look_at CHECK: whether, with --changed, no changed file concerns the check.
-nothing_to_look_at() {
+# has_nothing_to_check CHECK: whether, with --changed, no changed file concerns the check.
+has_nothing_to_check() {
   local kind=code
   case $1 in
     format | headers | tidy) kind=cpp ;;
@@ -92,13 +92,13 @@ need_tool() {
 }
 
 readonly SKIPPED=77
-JUDGE=14
+TOOLS_VERSION=14
 
-# judge_by TOOL: returns SKIPPED, with the reason, if the tool has another version than the project is written for.
-judge_by() {
+# require_version_of TOOL: returns SKIPPED, with the reason, if the tool has another version than the project is written for.
+require_version_of() {
   local version
   version=$("$1" --version | grep -oE 'version [0-9]+' | head -n 1)
-  [[ $version == "version $JUDGE" ]] && return 0
-  echo "$1 is ${version:-of an unknown version}; this check needs version $JUDGE"
+  [[ $version == "version $TOOLS_VERSION" ]] && return 0
+  echo "$1 is ${version:-of an unknown version}; this check needs version $TOOLS_VERSION"
   return "$SKIPPED"
 }

@@ -32,12 +32,12 @@ def variants(quick: bool) -> list[Variant]:
     """The variants in the order of their runs. Variants of Pollux and DPDK with the same linking are neighbours."""
     cases = " ".join(f"--case {case}" for case in CASES)
     chosen = [
-        Variant("pollux", "static", "simd", f"--path avx2 {cases}"),
+        Variant("pollux", "static", "simd", f"--burst-mode avx2 {cases}"),
         Variant("dpdk", "static", "scalar", cases),
-        Variant("pollux", "static", "simd", "--path avx2 --case fused", tuple(sorted(BURSTS))),
-        Variant("pollux", "shared", "simd", f"--path avx2 {cases}"),
+        Variant("pollux", "static", "simd", "--burst-mode avx2 --case fused", tuple(sorted(BURSTS))),
+        Variant("pollux", "shared", "simd", f"--burst-mode avx2 {cases}"),
         Variant("dpdk", "shared", "scalar", cases),
-        Variant("pollux", "static", "scalar", f"--path scalar {cases}"),
+        Variant("pollux", "static", "scalar", f"--burst-mode scalar {cases}"),
     ]
     return chosen[:3] if quick else chosen
 

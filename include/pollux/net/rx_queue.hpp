@@ -42,8 +42,8 @@ class POLLUX_API RxQueue {
     return count;
   }
 
-  /// A program may sleep instead of polling an empty queue. The order is: poll, arm, then wait. So no frame is
-  /// stranded.
+  /// A program may sleep instead of polling an empty queue. The order is: poll, arm, then wait. So no wakeup
+  /// is lost.
   ///
   ///     pollfd waiting{rx.event_fd(), POLLIN, 0};
   ///     while (running) {

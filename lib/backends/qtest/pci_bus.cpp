@@ -35,7 +35,7 @@ std::uint64_t window_address(unsigned slot, std::uint32_t offset) { return kWind
 
 std::string_view suffix(unsigned width) { return width == 1 ? "b" : width == 2 ? "w" : "l"; }
 
-tl::unexpected<Error> gone() {
+tl::unexpected<Error> fail_no_reply() {
   return fail(ErrorCode::device_removed, "QEMU no longer responds",
               "close its ports and open them again, which starts a new QEMU");
 }
@@ -46,7 +46,7 @@ Result<void> PciBus::enable_config_window() {
   next_ = kFirstBar;
   connection_->post("outl 0xcf8 0x80000000");
   const auto bridge = connection_->ask("inl 0xcfc");
-  if (!bridge) return gone();
+  if (!bridge) return fail_no_reply();
   if (*bridge != kHostBridge) {
     return fail(ErrorCode::not_supported,
                 fmt::format("QEMU's host bridge is {:#010x} instead of {:#010x}", *bridge, kHostBridge),
@@ -64,7 +64,7 @@ Result<void> PciBus::enable_config_window() {
 
 Result<std::uint32_t> PciBus::read(unsigned slot, std::uint32_t offset, unsigned width) {
   const auto value = connection_->ask(fmt::format("read{} {:#x}", suffix(width), window_address(slot, offset)));
-  if (!value) return gone();
+  if (!value) return fail_no_reply();
   return static_cast<std::uint32_t>(*value);
 }
 

@@ -55,7 +55,7 @@ Result<void> ConfigSpace::set_command(bool bus_master) const {
   auto after = read(PCI_COMMAND, 2);
   if (!after) return pass_on(std::move(after));
   if ((*after & kControlledBits) == wanted) return {};
-  if (unresponsive()) return fail(ErrorCode::device_removed, device_ + " is gone");
+  if (unresponsive()) return fail(ErrorCode::device_removed, device_ + " was removed");
   return fail(ErrorCode::device_fault,
               fmt::format("{}: the command register reads {:#06x} after {:#06x} was written", device_, *after, wanted));
 }

@@ -62,7 +62,7 @@ class TapMedium final : public ports::Medium {
   }
   [[nodiscard]] Result<void> set_mtu(std::uint32_t bytes) override { return interface_.set_mtu(bytes); }
   [[nodiscard]] Result<void> service() override {
-    if (!rx_.is_gone()) return {};
+    if (!rx_.is_deleted()) return {};
     return fail(ErrorCode::device_removed, fmt::format("tap:{}: the interface was deleted", interface_.name()),
                 "close the port and open it again");
   }

@@ -63,7 +63,7 @@ std::int64_t RxQueue::read_frame() noexcept {
   const auto bytes = ::readv(descriptor_, parts.data(), static_cast<int>(reserved_ + 2));
   if (bytes >= 0) return std::max<std::int64_t>(bytes - static_cast<std::int64_t>(kHeaderBytes), 0);
   // The interface was deleted; the file stays open (Linux, drivers/net/tun.c, tun_chr_read_iter: EBADFD).
-  if (errno == EBADFD) gone_.store(true, std::memory_order_relaxed);
+  if (errno == EBADFD) deleted_.store(true, std::memory_order_relaxed);
   return 0;
 }
 
@@ -135,14 +135,14 @@ std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t li
   return received;
 }
 
-// The kernel's queue of frames wakes by itself.
+// The interface's own descriptor is readable while the kernel has frames for it.
 bool RxQueue::watch() noexcept {
   pollfd waiting{descriptor_, POLLIN, 0};
   if (::poll(&waiting, 1, 0) != 1) return true;
   if ((waiting.revents & POLLERR) == 0) return false;
-  // The interface is gone (Linux, drivers/net/tun.c, tun_chr_poll: EPOLLERR) and would wake its sleeper again and
-  // again.
-  gone_.store(true, std::memory_order_relaxed);
+  // The interface was deleted (Linux, drivers/net/tun.c, tun_chr_poll: EPOLLERR). Its descriptor would stay readable,
+  // so it is no longer watched.
+  deleted_.store(true, std::memory_order_relaxed);
   wake_event_.forget_source();
   return true;
 }

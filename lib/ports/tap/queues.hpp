@@ -22,7 +22,7 @@ class RxQueue final : public ports::RxQueue {
   /// Drops the frames that wait in the kernel. Call it with the queue closed and the carrier off, so that no more come.
   void drain() noexcept;
   /// Whether the interface was deleted. May be called from any thread.
-  [[nodiscard]] bool is_gone() const noexcept { return gone_.load(std::memory_order_relaxed); }
+  [[nodiscard]] bool is_deleted() const noexcept { return deleted_.load(std::memory_order_relaxed); }
 
  private:
   static constexpr std::size_t kMaxSegments = 255;
@@ -45,7 +45,7 @@ class RxQueue final : public ports::RxQueue {
   std::array<Mbuf*, kMaxSegments> segments_{};  // empty mbufs for the next frame
   std::size_t reserved_ = 0;                    // number of mbufs in segments_; 0 between bursts
   std::array<std::uint8_t, 64> overflow_{};     // gets bytes only of a frame that is too long
-  std::atomic<bool> gone_{false};
+  std::atomic<bool> deleted_{false};
 };
 
 /// Writes frames, which the kernel receives from the interface. It passes partial TCP and UDP checksums to the kernel,

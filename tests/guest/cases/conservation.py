@@ -8,14 +8,14 @@ from pollux_lab.programs import Summary, summary_in
 COUNT = 100_000
 
 
-def through_the_hubs(bench: Bench, options: str) -> tuple[dict, Summary]:
+def exchange_over_hubs(bench: Bench, options: str) -> tuple[dict, Summary]:
     bench.bind(C, D, G, H)
     with bench.l2fwd(C, D) as l2fwd:
         generator = bench.pktgen(G, H, options=f"--check {options}")
         return generator, l2fwd.stop()
 
 
-def counted_alike(generator: dict, forwarder: Summary) -> tuple[tuple[int, ...], str]:
+def equal_counts(generator: dict, forwarder: Summary) -> tuple[tuple[int, ...], str]:
     """Returns the programs' counts: sent by the generator, received and sent by the forwarder, received by the generator. The
     cards' counts must be the same at each of the four places, so that a missing frame was lost on a wire."""
     counts = (generator["sent"], forwarder.received, forwarder.sent, generator["received"])
@@ -38,14 +38,14 @@ def card_counts(summary: dict, counter: str) -> list[int]:
 def programs_and_cards_count_the_same_frames(bench: Bench) -> None:
     # The window is smaller than a ring, so no ring overflows. QEMU's hub occasionally loses a frame in a hundred thousand, without
     # a counter. The counts of the two cards on that wire show this loss; no other frame may be missing.
-    generator, forwarder = through_the_hubs(bench, f"--count {COUNT} --size 64 --window 256")
-    counts, story = counted_alike(generator, forwarder)
+    generator, forwarder = exchange_over_hubs(bench, f"--count {COUNT} --size 64 --window 256")
+    counts, story = equal_counts(generator, forwarder)
     require(not forwarder.dropped and counts[0] == COUNT and counts[1] == counts[2], story)
     require(COUNT >= counts[1] >= counts[3] > 0.99 * COUNT, story)
 
 
 @case(TWO_CPUS)
-def at_full_rate_each_loss_has_a_place(bench: Bench) -> None:
+def at_full_rate_each_lost_frame_is_located(bench: Bench) -> None:
     bench.bind(C, D, G, H)
     with bench.l2fwd(C, D) as l2fwd:
         start_generator(bench, "--seconds 6")
@@ -53,7 +53,7 @@ def at_full_rate_each_loss_has_a_place(bench: Bench) -> None:
         bench.guest.check("interrupt l2fwd STOP; sleep 1; interrupt l2fwd CONT")
         generator = summary_in(bench.guest.check("finish generator 30", 40))
         forwarder = l2fwd.stop()
-    counts, story = counted_alike(generator, forwarder)
+    counts, story = equal_counts(generator, forwarder)
     before, named, behind = counts[0] - counts[1], forwarder.dropped, counts[2] - counts[3]
     require(before > 0, f"no frame was lost although the forwarder was stopped: {story}")
     require(behind >= 0 and generator["lost"] == before + named + behind,
@@ -94,7 +94,7 @@ def require_same_footprint(before: dict[str, int], after: dict[str, int]) -> Non
     require(not grown, f"resources grew (before, after): {grown}")
 
 
-def leave_nothing_behind(bench: Bench, seconds: int) -> None:
+def require_no_leak(bench: Bench, seconds: int) -> None:
     bench.bind(C, D, G, H)
     with bench.l2fwd(C, D) as l2fwd:
         start_generator(bench, "")
@@ -111,9 +111,9 @@ def leave_nothing_behind(bench: Bench, seconds: int) -> None:
 
 @case(TWO_CPUS)
 def nothing_leaks_in_ten_seconds(bench: Bench) -> None:
-    leave_nothing_behind(bench, 10)
+    require_no_leak(bench, 10)
 
 
 @case(TWO_CPUS, long="ten minutes of traffic at full rate")
 def nothing_leaks_in_ten_minutes(bench: Bench) -> None:
-    leave_nothing_behind(bench, 600)
+    require_no_leak(bench, 600)

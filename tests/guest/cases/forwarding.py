@@ -11,11 +11,11 @@ JUMBO_SIZES = [60, 1514, 1515, 2047, 2048, 2049, 4095, 4096, 4097, 8191, 9000, 9
 
 def pass_frames(bench: Bench, into: int, out_of: int, expect, count: int = COUNT, sizes: list[int] | None = None,
                 window: int = traffic.WINDOW) -> int:
-    verdict = traffic.send_through(bench.near(into), bench.near(out_of), frames.FrameMaker(sizes), count, expect,
+    result = traffic.send_through(bench.near(into), bench.near(out_of), frames.FrameMaker(sizes), count, expect,
                                    window=window)
-    require(verdict.clean and verdict.sent == count, f"of {count}: {verdict}")
-    require(verdict.by_scapy > 0, "scapy checked none of the frames")
-    return verdict.intact
+    require(result.clean and result.sent == count, f"of {count}: {result}")
+    require(result.by_scapy > 0, "scapy checked none of the frames")
+    return result.intact
 
 
 def require_counts(summary, passed: int) -> None:
@@ -44,7 +44,7 @@ def frames_pass_unchanged_without_mac_updating(bench: Bench) -> None:
 
 
 @case(LAB)
-def one_port_sends_back_where_frames_came_from(bench: Bench) -> None:
+def one_port_sends_frames_back(bench: Bench) -> None:
     bench.bind(A)
     with bench.l2fwd(A) as l2fwd:
         passed = pass_frames(bench, A, A, frames.rewritten_by_l2fwd(bench.macs[A], 0))
@@ -63,7 +63,7 @@ def jumbo_frames_pass_whole(bench: Bench) -> None:
 
 
 @case(LAB)
-def frames_beyond_the_mtu_end_at_the_card(bench: Bench) -> None:
+def frames_beyond_the_mtu_are_dropped_by_the_card(bench: Bench) -> None:
     """The card accepts 4 bytes more than the MTU needs, for a VLAN tag, also in frames without a tag. It drops longer frames. The
     82576 counts them (RLEC: rx_errors); QEMU's card does not."""
     beyond = 20
@@ -86,17 +86,17 @@ SIMD_GROUP = 4
 
 
 @case(LAB)
-def frames_pass_intact_by_avx2(bench: Bench) -> None:
+def frames_pass_intact_with_avx2(bench: Bench) -> None:
     bench.guest.check("grep -qw avx2 /proc/cpuinfo || fail this processor has no AVX2")
     bench.bind(A, B)
-    with bench.l2fwd(A, B, options="--path avx2 --mtu 9500") as l2fwd:
+    with bench.l2fwd(A, B, options="--burst-mode avx2 --mtu 9500") as l2fwd:
         expect = frames.rewritten_by_l2fwd(bench.macs[B], 1)
         passed = pass_frames(bench, A, B, expect)
         passed += pass_frames(bench, B, A, frames.rewritten_by_l2fwd(bench.macs[A], 0))
         # Frames of one and of several buffers alternate, so that some groups of four are uniform and some are mixed.
         passed += pass_frames(bench, A, B, expect, 300, [60, 60, 60, 1514, 9514], window=64)
         require_counts(l2fwd.stop(), passed)
-    with bench.l2fwd(A, B, options="--path avx2 --mtu 9500") as l2fwd:
+    with bench.l2fwd(A, B, options="--burst-mode avx2 --mtu 9500") as l2fwd:
         # Stops l2fwd for a second, so that frames accumulate, and l2fwd gets groups of four on machines of any speed.
         bench.guest.check("(interrupt l2fwd STOP; sleep 1; interrupt l2fwd CONT) >/dev/null 2>&1 &")
         passed = pass_frames(bench, A, B, expect, 64, window=64)
@@ -107,7 +107,7 @@ def frames_pass_intact_by_avx2(bench: Bench) -> None:
 
 
 @case(LAB)
-def ordinary_pages_do_where_huge_ones_are_missing(bench: Bench) -> None:
+def ordinary_pages_are_used_without_huge_pages(bench: Bench) -> None:
     pages = bench.guest.machine.huge_pages
     bench.bind(A, B)
     bench.guest.check("echo 0 >/proc/sys/vm/nr_hugepages")

@@ -7,7 +7,7 @@ import tempfile
 
 from cases.boots import A, B
 from cases.forwarding import pass_frames, require_counts
-from cases.ways import in_every_way
+from cases.access_modes import in_every_access_mode
 from pollux_lab import frames
 from pollux_lab.cases import Bench, require
 from pollux_lab.programs import Forwarder, summary_in
@@ -16,10 +16,10 @@ from scapy.utils import RawPcapReader
 COUNT = 400
 RUN = ["--no-mac-updating", "--packets", str(COUNT)]
 # Values of the summary that do not depend on the duration of the run.
-LASTING = ["received", "sent", "drops", "in_flight", "mbufs_out"]
+COUNTS = ["received", "sent", "drops", "in_flight", "mbufs_in_use"]
 
 
-@in_every_way()
+@in_every_access_mode()
 def a_recording_replays_without_the_cards(bench: Bench) -> None:
     bench.bind(A, B)
     files = ["/tmp/a.rec", "/tmp/b.rec"]
@@ -35,7 +35,7 @@ def a_recording_replays_without_the_cards(bench: Bench) -> None:
         bench.guest.check(f"rm {' '.join(files)}")
         # Registers: if an access differs from the recording, the replayed card behaves as removed.
         replayed = replay(bench, f"replay:{copies[0]}", f"replay:{copies[1]}")
-        require(lasting(replayed) == lasting(recorded.raw), f"recorded {recorded.raw}\nreplayed {replayed}")
+        require(without_duration(replayed) == without_duration(recorded.raw), f"recorded {recorded.raw}\nreplayed {replayed}")
         # Frames: the driver receives from the file the frames that were sent to the card.
         capture = pathlib.Path(folder, "replayed.pcap")
         replay(bench, f"replay:{copies[0]}", f"pcap:out={capture}")
@@ -45,9 +45,9 @@ def a_recording_replays_without_the_cards(bench: Bench) -> None:
     require(len(got) == COUNT and not wrong, f"{len(got)} frames of {COUNT}; these differ from the sent ones: {wrong[:10]}")
 
 
-def lasting(summary: dict) -> dict:
+def without_duration(summary: dict) -> dict:
     cards = [{name: value for name, value in card.items() if name != "port"} for card in summary["cards"]]
-    return {name: summary[name] for name in LASTING} | {"cards": cards}
+    return {name: summary[name] for name in COUNTS} | {"cards": cards}
 
 
 def replay(bench: Bench, *ports: str) -> dict:

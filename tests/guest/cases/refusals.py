@@ -105,7 +105,7 @@ def refusal_group_not_viable_to_open(bench: Bench) -> None:
 
 
 @case(LAB)
-def both_twins_bind_together(bench: Bench) -> None:
+def both_ports_of_a_group_are_bound_together(bench: Bench) -> None:
     bench.bind(TWIN, OTHER_TWIN)
     with bench.l2fwd(TWIN, OTHER_TWIN) as l2fwd:
         require_counts(l2fwd.stop(), 0)
@@ -207,7 +207,7 @@ def refusal_malformed_and_unknown_addresses(bench: Bench) -> None:
 
 
 @case(LAB)
-def list_and_info_tell_the_truth(bench: Bench) -> None:
+def list_and_info_are_correct(bench: Bench) -> None:
     bench.bind(A)
     listed = json.loads(bench.guest.check("pollux list --json"))["devices"]
     found = {device["address"]: [device["driver"], str(device["iommu_group"]), *device["interfaces"]] for device in listed}

@@ -9,7 +9,7 @@ import select
 from cases.boots import A, C, G, LAB
 from cases.forwarding import require_counts
 from cases.kernel_ports import PING
-from cases.ways import conform_to, run_tests
+from cases.access_modes import conform_to, run_tests
 from pollux_lab import frames, traffic
 from pollux_lab.cases import Bench, case, require, require_message
 from pollux_lab.programs import Forwarder, summary_in
@@ -60,7 +60,7 @@ def facts(bench: Bench, uri: str) -> dict:
 
 
 @case(LAB)
-def info_tells_what_a_virtual_function_is(bench: Bench) -> None:
+def info_describes_a_virtual_function(bench: Bench) -> None:
     with functions(bench, C, 2, given=1) as made:
         given, chosen = (facts(bench, uri) for uri in made)
         listed = bench.guest.check("pollux list")
@@ -80,15 +80,15 @@ def l2fwd_forwards_between_two_virtual_functions(bench: Bench) -> None:
     maker = frames.FrameMaker(destination=given_mac(0), tagged=False)
     with functions(bench, A, 2, given=2) as made, Forwarder(bench.guest, *made) as l2fwd:
         forget(bench.near(A))
-        verdict = traffic.send_through(bench.near(A), bench.near(A), maker, count,
+        result = traffic.send_through(bench.near(A), bench.near(A), maker, count,
                                        frames.rewritten_by_l2fwd(given_mac(1), 1), window=64)
         summary = l2fwd.stop()
-    require(verdict.clean and verdict.sent == count, f"of {count}: {verdict}")
+    require(result.clean and result.sent == count, f"of {count}: {result}")
     require_counts(summary, count)
 
 
 @case(LAB)
-def a_virtual_function_pings_the_kernel_through_the_physical_one(bench: Bench) -> None:
+def a_virtual_function_pings_the_kernel_through_its_physical_function(bench: Bench) -> None:
     """A TAP interface with the function's MAC address sends the pings. They pass l2fwd and the function, and the kernel's
     interface of the card answers them."""
     name = bench.guest.check(f"modprobe tun && netdev_of {bench.addresses[C]}").strip()
@@ -127,7 +127,7 @@ def virtual_functions_of_one_card_exchange_frames(bench: Bench) -> None:
 
 
 @case(LAB)
-def a_virtual_function_whose_physical_one_is_down_says_so(bench: Bench) -> None:
+def a_virtual_function_reports_that_its_physical_function_is_down(bench: Bench) -> None:
     name = bench.guest.check(f"netdev_of {bench.addresses[C]}").strip()
     with functions(bench, C, 1) as made:
         bench.guest.check(f"ip link set {name} down")
@@ -137,7 +137,7 @@ def a_virtual_function_whose_physical_one_is_down_says_so(bench: Bench) -> None:
 
 
 @case(LAB)
-def a_virtual_function_notices_the_reset_of_its_physical_one(bench: Bench) -> None:
+def a_virtual_function_reports_the_reset_of_its_physical_function(bench: Bench) -> None:
     name = bench.guest.check(f"netdev_of {bench.addresses[C]}").strip()
     with functions(bench, C, 2, given=2) as made:
         with Forwarder(bench.guest, *made) as l2fwd:
@@ -153,7 +153,7 @@ def a_virtual_function_notices_the_reset_of_its_physical_one(bench: Bench) -> No
 
 
 @case(LAB)
-def an_address_that_the_host_refuses_a_virtual_function_is_named(bench: Bench) -> None:
+def an_address_that_the_host_refuses_a_virtual_function_is_an_error(bench: Bench) -> None:
     """The kernel's igb does not let a function change an assigned address, unless the function is trusted."""
     with functions(bench, C, 1, given=1) as made:
         run_tests(bench, "guest_test --gtest_filter='VirtualFunction.*'", 2, 60, POLLUX_GUEST_FUNCTION=made[0])

@@ -58,7 +58,7 @@ TEST_P(ClockWait, ReturnsAtOnceWhatIsReady) {
   EXPECT_LT(clock_->now() - start, 1s);
 }
 
-TEST_P(ClockWait, ReturnsZeroOnceTheMomentHasCome) {
+TEST_P(ClockWait, ReturnsZeroAtTheDeadline) {
   const FileDescriptor quiet = make_event();
   std::array waiting{for_input(quiet)};
   const Time until = clock_->now() + 20ms;
@@ -67,7 +67,7 @@ TEST_P(ClockWait, ReturnsZeroOnceTheMomentHasCome) {
   EXPECT_EQ(waiting[0].revents, 0);
 }
 
-TEST_P(ClockWait, LooksOnceWhereTheMomentHasPassed) {
+TEST_P(ClockWait, ChecksOnceIfTheDeadlineHasPassed) {
   const FileDescriptor raised = make_event(1);
   std::array waiting{for_input(raised)};
   for (const Time until : {clock_->now(), clock_->now() - 1s, Time::min(), Time(0)}) {
@@ -83,7 +83,7 @@ TEST_P(ClockWait, SleepsWithNothingToWaitFor) {
   EXPECT_GE(clock_->now(), until);
 }
 
-TEST_P(ClockWait, TakesNoLongerThanItsLongestHoweverLateTheMoment) {
+TEST_P(ClockWait, NeverExceedsItsMaximum) {
   const FileDescriptor quiet = make_event();
   std::array waiting{for_input(quiet)};
   const Time start = clock_->now();
@@ -109,7 +109,7 @@ TEST_P(ClockWait, NamesADescriptorThatIsNotOpen) {
   EXPECT_EQ(waiting[1].revents, POLLNVAL);
 }
 
-TEST_P(ClockWait, AnAlarmIsReadableFromItsMomentOn) {
+TEST_P(ClockWait, AnAlarmIsReadableFromItsTimeOn) {
   auto alarm = clock_->make_alarm();
   ASSERT_TRUE(alarm) << alarm.error().message();
   std::array waiting{pollfd{(*alarm)->event_fd(), POLLIN, 0}};
@@ -131,7 +131,7 @@ std::string name_of(const testing::TestParamInfo<int>& clock) {
 
 INSTANTIATE_TEST_SUITE_P(Clocks, ClockWait, testing::Values(0, 1, 2), name_of);
 
-TEST(ManualClockWait, LetsItsFollowersWorkUntilADescriptorIsReadable) {
+TEST(ManualClockWait, RunsItsFollowersUntilADescriptorIsReadable) {
   ManualClock clock;
   const FileDescriptor event = make_event();
   clock.follow([&](Time now) {
@@ -142,7 +142,7 @@ TEST(ManualClockWait, LetsItsFollowersWorkUntilADescriptorIsReadable) {
   EXPECT_EQ(clock.now(), 300us) << "and not a step further";
 }
 
-TEST(ManualClockWait, StopsAtTheMomentToTheNanosecond) {
+TEST(ManualClockWait, EndsExactlyAtTheDeadline) {
   ManualClock clock;
   EXPECT_EQ(clock.wait({}, 12345ns).value_or(9), 0U);
   EXPECT_EQ(clock.now(), 12345ns);

@@ -18,7 +18,7 @@ TEST(Error, MessageJoinsWhatAndHint) {
 }
 
 TEST(Error, MessageWithoutHintIsWhat) {
-  EXPECT_EQ((Error{ErrorCode::device_removed, "0000:01:00.0 is gone", ""}).message(), "0000:01:00.0 is gone");
+  EXPECT_EQ((Error{ErrorCode::device_removed, "0000:01:00.0 was removed", ""}).message(), "0000:01:00.0 was removed");
 }
 
 TEST(Error, FailCreatesAFailedResult) {

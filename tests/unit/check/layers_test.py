@@ -20,7 +20,7 @@ class Layers(unittest.TestCase):
         for folder in ("include", "lib", "examples", "tools/pollux"):
             shutil.copytree(ROOT / folder, self.copy / folder)
 
-    def judge(self) -> tuple[int, str]:
+    def run_check(self) -> tuple[int, str]:
         run = subprocess.run([sys.executable, SCRIPT, self.copy], capture_output=True, text=True, timeout=60, check=False)
         return run.returncode, run.stdout + run.stderr
 
@@ -32,13 +32,13 @@ class Layers(unittest.TestCase):
 
     def refuses(self, source: str, target: str, words: str) -> None:
         self.include(source, target)
-        status, said = self.judge()
+        status, said = self.run_check()
         self.assertEqual(status, 1, said)
         self.assertIn(source, said)
         self.assertIn(words, said)
 
     def test_accepts_the_project(self):
-        self.assertEqual(self.judge(), (0, ""))
+        self.assertEqual(self.run_check(), (0, ""))
 
     def test_refuses_a_lower_layer_that_includes_a_higher_one(self):
         self.refuses("lib/base/clock.cpp", "pollux/mem/mbuf.hpp", "layer 'base' may not include layer 'mem'")
@@ -103,7 +103,7 @@ class Layers(unittest.TestCase):
         self.include("lib/base/one.hpp", "base/two.hpp")
         self.include("lib/base/two.hpp", "base/three.hpp")
         self.include("lib/base/three.hpp", "base/one.hpp")
-        status, said = self.judge()
+        status, said = self.run_check()
         self.assertEqual(status, 1, said)
         self.assertIn("a cycle of includes: ", said)
         self.assertEqual(said.count("lib/base/"), 4, said)

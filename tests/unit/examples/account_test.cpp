@@ -19,7 +19,7 @@ TEST(Account, IsConservedIfEveryFrameIsAccountedFor) {
   account.drops = {{"tx_ring_full", 6}, {"rx_error", 1}};
   account.in_flight = 3;
   EXPECT_TRUE(account.conserved());
-  EXPECT_EQ(account.verdict(), "yes");
+  EXPECT_EQ(account.conservation(), "yes");
 }
 
 TEST(Account, NamesMissingFrames) {
@@ -27,20 +27,20 @@ TEST(Account, NamesMissingFrames) {
   account.received = 100;
   account.sent = 93;
   EXPECT_FALSE(account.conserved());
-  EXPECT_THAT(account.verdict(), HasSubstr("7 frames are missing"));
+  EXPECT_THAT(account.conservation(), HasSubstr("7 frames are missing"));
 }
 
 TEST(Account, NamesSurplusFrames) {
   Account account;
   account.sent = 2;
-  EXPECT_THAT(account.verdict(), HasSubstr("2 frames too many"));
+  EXPECT_THAT(account.conservation(), HasSubstr("2 frames too many"));
 }
 
 TEST(Account, NamesBuffersThatAreStillAllocated) {
   Account account;
-  account.mbufs_out = 4;
+  account.mbufs_in_use = 4;
   EXPECT_FALSE(account.conserved());
-  EXPECT_THAT(account.verdict(), HasSubstr("4 buffers"));
+  EXPECT_THAT(account.conservation(), HasSubstr("4 buffers"));
 }
 
 TEST(Account, IncludesFramesMadeByAGeneratorAndKeptByAReceiver) {
@@ -78,14 +78,14 @@ TEST(Account, CountsFramesThatWereNotPolledBeforeTheStop) {
   const Account account = take_account(std::span(&fixture.port(1), 1), fixture.pool(), {});
   EXPECT_EQ(account.received, 5U);
   EXPECT_EQ(account.drops.at("rx_stopped"), 5U);
-  EXPECT_TRUE(account.conserved()) << account.verdict();
+  EXPECT_TRUE(account.conserved()) << account.conservation();
 }
 
 TEST(Account, CountsABufferThatIsStillAllocated) {
   Fixture fixture(2);
   const MbufPtr kept = fixture.pool().allocate();
   ASSERT_TRUE(stop_all(fixture.ports()));
-  EXPECT_EQ(take_account(fixture.ports(), fixture.pool(), {}).mbufs_out, 1U);
+  EXPECT_EQ(take_account(fixture.ports(), fixture.pool(), {}).mbufs_in_use, 1U);
 }
 
 TEST(Account, StopAllAcceptsPortsThatAreAlreadyStopped) {
@@ -108,7 +108,7 @@ TEST(Account, StopAllClosesAFailedPortAndFreesItsBuffers) {
   EXPECT_TRUE(stop_all(ports)) << "the card is removed, so it can no longer write to the buffers";
   EXPECT_EQ(ports[0].state(), PortState::closed);
   const Account account = take_account(ports, *pool, {});
-  EXPECT_TRUE(account.conserved()) << account.verdict();
+  EXPECT_TRUE(account.conserved()) << account.conservation();
   EXPECT_THAT(card_remarks(ports), testing::Contains(HasSubstr("512 buffers")));
 }
 

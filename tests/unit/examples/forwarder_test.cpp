@@ -190,7 +190,7 @@ TEST(OnePort, SendsFramesBackToTheSamePort) {
   EXPECT_EQ(std::memcmp(&back[0][6], ports[0].mac().data(), 6), 0);
 }
 
-TEST(Idle, GivesEverySentBufferBack) {
+TEST(Idle, FreesEverySentBuffer) {
   Fixture fixture(4);
   std::vector<Port> ports;
   ports.push_back(std::move(fixture.port(1)));

@@ -10,7 +10,7 @@
 namespace pollux::examples {
 namespace {
 
-using Verdict = FrameChecker::Verdict;
+using Status = FrameChecker::Status;
 
 constexpr MacAddress kDestination{0x02, 1, 2, 3, 4, 5};
 constexpr MacAddress kSource{0x02, 6, 7, 8, 9, 10};
@@ -65,9 +65,9 @@ TEST_F(Frame, IsGoodAtEveryLength) {
   for (const std::uint32_t length :
        {60U, 61U, 62U, 511U, 557U, 558U, 566U, 1514U, 2048U, 2049U, 2094U, 4099U, 9000U, frame::kMaxLength}) {
     const MbufPtr mbuf = build(length);
-    const auto judgement = checker_.judge(*mbuf);
-    EXPECT_EQ(judgement.verdict, Verdict::good) << length;
-    EXPECT_EQ(judgement.sequence, kSequence) << length;
+    const auto result = checker_.check(*mbuf);
+    EXPECT_EQ(result.status, Status::good) << length;
+    EXPECT_EQ(result.sequence, kSequence) << length;
   }
 }
 
@@ -79,7 +79,7 @@ TEST_F(Frame, IsAChainIfItDoesNotFitIntoOneBuffer) {
 TEST_F(Frame, IsGoodWithOtherAddresses) {
   const MbufPtr mbuf = build(60);
   std::memset(mbuf->data(), 0x77, 12);
-  EXPECT_EQ(checker_.judge(*mbuf).verdict, Verdict::good);
+  EXPECT_EQ(checker_.check(*mbuf).status, Status::good);
 }
 
 TEST_F(Frame, IsCorruptIfAnyOtherByteIsChanged) {
@@ -88,7 +88,7 @@ TEST_F(Frame, IsCorruptIfAnyOtherByteIsChanged) {
       if (length == 60 && at >= frame::kFirstStampAt && at < frame::kFirstStampAt + frame::kStampBytes) continue;
       const MbufPtr mbuf = build(length);
       byte(*mbuf, at) ^= 0x10;
-      ASSERT_EQ(checker_.judge(*mbuf).verdict, Verdict::corrupt) << "byte " << at << " of " << length;
+      ASSERT_EQ(checker_.check(*mbuf).status, Status::corrupt) << "byte " << at << " of " << length;
     }
   }
 }
@@ -96,10 +96,10 @@ TEST_F(Frame, IsCorruptIfAnyOtherByteIsChanged) {
 TEST_F(Frame, IsCorruptIfItIsTruncatedOrExtended) {
   const MbufPtr cut = build(1514);
   ASSERT_TRUE(cut->trim(1));
-  EXPECT_EQ(checker_.judge(*cut).verdict, Verdict::corrupt);
+  EXPECT_EQ(checker_.check(*cut).status, Status::corrupt);
   const MbufPtr grown = build(1514);
   ASSERT_NE(grown->append(1), nullptr);
-  EXPECT_EQ(checker_.judge(*grown).verdict, Verdict::corrupt);
+  EXPECT_EQ(checker_.check(*grown).status, Status::corrupt);
 }
 
 TEST_F(Frame, IsCorruptIfASegmentBelongsToAnotherFrame) {
@@ -107,17 +107,17 @@ TEST_F(Frame, IsCorruptIfASegmentBelongsToAnotherFrame) {
   const MbufPtr other = build(5000, 2);
   Mbuf* const second = mbuf->next();
   std::memcpy(second->data(), other->next()->data(), second->length());
-  EXPECT_EQ(checker_.judge(*mbuf).verdict, Verdict::corrupt);
+  EXPECT_EQ(checker_.check(*mbuf).status, Status::corrupt);
 }
 
 TEST_F(Frame, IsForeignIfPktgenDidNotBuildIt) {
   const MbufPtr mbuf = fixture_.cache().allocate();
   std::memset(mbuf->append(60), 0x55, 60);
-  EXPECT_EQ(checker_.judge(*mbuf).verdict, Verdict::foreign);
+  EXPECT_EQ(checker_.check(*mbuf).status, Status::foreign);
   const MbufPtr runt = fixture_.cache().allocate();
   std::memset(runt->append(10), 0x55, 10);
-  EXPECT_EQ(checker_.judge(*runt).verdict, Verdict::foreign);
-  EXPECT_EQ(checker_.judge(*fixture_.cache().allocate()).verdict, Verdict::foreign);
+  EXPECT_EQ(checker_.check(*runt).status, Status::foreign);
+  EXPECT_EQ(checker_.check(*fixture_.cache().allocate()).status, Status::foreign);
 }
 
 TEST_F(Frame, IsNotBuiltIfThePoolIsExhausted) {

@@ -76,7 +76,7 @@ TEST(Pktgen, AccountsForEveryFrameIncludingUnsentOnes) {
   account.made = sender.built();
   account.kept = receiver.received().frames;
   EXPECT_GT(account.drops.at("unsent"), 0U);
-  EXPECT_EQ(account.verdict(), "yes");
+  EXPECT_EQ(account.conservation(), "yes");
 }
 
 TEST(Pktgen, ContinuesIfTheRingOrThePoolIsSmallerThanABurst) {

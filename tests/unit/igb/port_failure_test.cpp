@@ -41,7 +41,7 @@ std::function<std::optional<std::uint32_t>(std::uint32_t)> answer(std::uint32_t 
   };
 }
 
-TEST(OpenFails, WhenTheCardIsGone) {
+TEST(OpenFails, WhenTheCardWasRemoved) {
   IgbFixture fixture;
   fixture.faults->removed = true;
   const Error error = open_error(fixture);
@@ -134,7 +134,7 @@ TEST(Open, ReadsTheAddressThatTheCardLoaded) {
   EXPECT_EQ(port->mac(), (MacAddress{0x02, 0x12, 0x34, 0x56, 0x78, 0x9A}));
 }
 
-TEST(Open, MakesUpAnAddressWhereTheCardsIsNone) {
+TEST(Open, GeneratesARandomAddressIfTheCardHasNone) {
   IgbFixture fixture({.mac = {0, 0, 0, 0, 0, 0}});
   auto port = fixture.open();
   ASSERT_NE(port, nullptr);
@@ -216,7 +216,7 @@ TEST(StartFails, WhenThePoolIsInUseElsewhere) {
   EXPECT_TRUE(start.port->start());
 }
 
-TEST(StartFails, WhenTheCardIsGone) {
+TEST(StartFails, WhenTheCardWasRemoved) {
   IgbFixture fixture;
   Start start(fixture);
   fixture.faults->removed = true;
@@ -329,7 +329,7 @@ TEST(ACardWhoseQueuesHang, IsStoppedByItsMasterDisable) {
   EXPECT_TRUE(fixture.all_mbufs_free());
 }
 
-TEST(ACardThatNothingStops, KeepsItsMemoryForGood) {
+TEST(ACardThatNothingStops, KeepsItsMemoryPermanently) {
   // The memory that the port abandons is leaked on purpose.
 #if POLLUX_TEST_LEAKS
   const __lsan::ScopedDisabler lost_on_purpose;

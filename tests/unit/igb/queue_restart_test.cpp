@@ -125,7 +125,7 @@ TEST_F(RestartOfAQueue, ReceivesIntoAnotherPoolAndRingWhileTheOtherQueueRuns) {
   EXPECT_EQ(large.stats().in_use(), 0U);
 }
 
-TEST_F(RestartOfAQueue, KeepsItsBuffersWhereThePoolHasNoOthers) {
+TEST_F(RestartOfAQueue, KeepsItsBuffersIfThePoolIsExhausted) {
   start(256);
   ASSERT_EQ(fixture.pool.stats().in_use(), 512U);
   std::vector<MbufPtr> held;
@@ -225,7 +225,7 @@ TEST_F(RestartOfAQueue, ThatIsRefusedChangesNothing) {
   EXPECT_EQ(few.stats().in_use(), 0U);
 }
 
-TEST_F(RestartOfAQueue, WaitsForNoForwardPathButNamesIt) {
+TEST_F(RestartOfAQueue, IsRejectedIfAForwardPathUsesTheQueue) {
   start();
   ASSERT_TRUE(port->stop());
   auto path = port->forward_path(1, *port, 0);
@@ -289,7 +289,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Fault{"tx_does_not_start", false, reg::TXDCTL::offset(1), kEnable, kEnable, ErrorCode::timeout}),
     [](const auto& fault) { return std::string(fault.param.name); });
 
-TEST_F(RestartOfAQueue, OfACardThatIsGoneFails) {
+TEST_F(RestartOfAQueue, OfARemovedCardFails) {
   start();
   fixture.faults->removed = true;
   const auto restarted = port->restart_rx(0, {.pool = &large, .ring = 128});

@@ -39,7 +39,7 @@ TEST(CardTraits, ADriverAndAModelOfAnotherRowWorkTogether) {
   EXPECT_FALSE(fixture.has_logged("unknown PHY"));
 }
 
-TEST(CardTraits, AnotherRowThanTheCardsIsNoticed) {
+TEST(CardTraits, TheRowOfAnotherCardIsDetected) {
   IgbFixture fixture({.traits = &kOther});
   reg::CardTraits wrong = kOther;
   wrong.nvm = {};

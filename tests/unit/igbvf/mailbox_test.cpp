@@ -64,7 +64,7 @@ TEST_F(MailboxTest, HintsAtTheInterfaceIfNobodyReadsARequest) {
   EXPECT_LE(clock->now(), Time(std::chrono::seconds(3)));
 }
 
-TEST_F(MailboxTest, AsksOnceMoreIfAnAnswerWasLost) {
+TEST_F(MailboxTest, RepeatsARequestOnceIfTheAnswerIsLost) {
   function.answers = false;
   const auto answer = ask({first_word(Message::set_max_frame), 1522});
   ASSERT_FALSE(answer);

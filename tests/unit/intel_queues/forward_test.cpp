@@ -143,8 +143,8 @@ class ForwardRun {
     if (fixture_.receiver->owned() > segments) {
       source_.deliver_good(*fixture_.receiver, arrived_);
       ASSERT_EQ(fixture_.rx.rx_burst(burst), 1u) << "the queue's own burst works again";
-      DropCounter looked("looked at");
-      burst.drop(looked);
+      DropCounter inspected("inspected");
+      burst.drop(inspected);
     }
     fixture_.close();
     fixture_.drain();

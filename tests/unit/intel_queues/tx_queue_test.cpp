@@ -86,7 +86,7 @@ TEST_F(TxQueueTest, TakesNothingBeforeItIsOpen) {
   queue.drain();
 }
 
-TEST_F(TxQueueTest, EverythingSentComesBackAtIdleWithOnePoll) {
+TEST_F(TxQueueTest, OnePollWhenIdleFreesEverythingSent) {
   for (const std::uint32_t ring : {8u, 64u, 512u}) {
     use({.tx_ring = ring});
     for (std::uint32_t frames = 1; frames < ring && frames < 100; ++frames) {
@@ -154,7 +154,7 @@ TEST_F(TxQueueTest, TheLongestFrameGetsThroughASmallRing) {
 
 // An empty burst leaves the oldest uncleaned slot in the middle of a group. When the ring is nearly full, frames of the
 // next lap are in the same group, in the slots before it.
-TEST_F(TxQueueTest, AFrameOfTheNextLapKeepsItsGroupMixed) {
+TEST_F(TxQueueTest, AGroupWithFramesOfTwoLapsFreesEachToItsPool) {
   for (std::uint32_t in_group = 1; in_group < 4; ++in_group) {
     use({.tx_ring = 16});
     for (std::uint32_t i = 0; i < in_group; ++i) ASSERT_TRUE(send(direct()));

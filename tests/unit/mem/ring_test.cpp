@@ -21,7 +21,7 @@ using AllRings = testing::Types<SpscRing<int>, SpscRing<int, std::uint8_t>, Mpsc
                                 MultiProducerRing<int, RingConsumers::multiple, std::uint8_t>>;
 TYPED_TEST_SUITE(RingTest, AllRings);
 
-TYPED_TEST(RingTest, RoundsItsCapacityUpAndKeepsItInItsLimits) {
+TYPED_TEST(RingTest, RoundsItsCapacityUpWithinItsLimits) {
   EXPECT_EQ(TypeParam(0).capacity(), 2U);
   EXPECT_EQ(TypeParam(2).capacity(), 2U);
   EXPECT_EQ(TypeParam(3).capacity(), 4U);
@@ -30,7 +30,7 @@ TYPED_TEST(RingTest, RoundsItsCapacityUpAndKeepsItInItsLimits) {
   EXPECT_EQ(TypeParam(0xFFFFFFFF).capacity(), TypeParam::kMaxCapacity);
 }
 
-TYPED_TEST(RingTest, TakesWhatFitsAndGivesWhatThereIs) {
+TYPED_TEST(RingTest, EnqueuesWhatFitsAndDequeuesWhatThereIs) {
   TypeParam ring(8);
   EXPECT_TRUE(ring.empty());
   const std::array<int, 10> values{0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
@@ -50,7 +50,7 @@ TYPED_TEST(RingTest, TakesWhatFitsAndGivesWhatThereIs) {
 }
 
 // Compares the ring with std::deque for so long that 8-bit positions wrap some 500 times in each size.
-TYPED_TEST(RingTest, IsAQueueAcrossEveryWrap) {
+TYPED_TEST(RingTest, KeepsTheOrderAcrossEveryWrap) {
   std::mt19937 random(7);
   for (const std::uint32_t capacity : {2U, 4U, 16U, 128U}) {
     TypeParam ring(capacity);
@@ -130,7 +130,7 @@ class MbufRingTest : public testing::Test {
 
   test::PoolFixture fixture_;
   Mempool pool_ = fixture_.pool({.count = 64, .data_room = 64, .headroom = 0});
-  DropCounter looked_at_{"looked at"};
+  DropCounter inspected_{"inspected"};
 };
 using AllMbufRings = testing::Types<SpscMbufRing, MpscMbufRing, MpmcMbufRing>;
 TYPED_TEST_SUITE(MbufRingTest, AllMbufRings);
@@ -152,11 +152,11 @@ TYPED_TEST(MbufRingTest, LeavesInTheBurstWhatDoesNotFit) {
   Burst<2> small;
   EXPECT_EQ(ring.dequeue(small), 2U);
   EXPECT_EQ(ring.dequeue(small), 0U) << "a full burst accepts nothing";
-  small.drop(this->looked_at_);
-  out.drop(this->looked_at_);
+  small.drop(this->inspected_);
+  out.drop(this->inspected_);
 }
 
-TYPED_TEST(MbufRingTest, TakesAndGivesSingleMbufs) {
+TYPED_TEST(MbufRingTest, EnqueuesAndDequeuesSingleMbufs) {
   TypeParam ring(2);
   MbufPtr nothing;
   EXPECT_FALSE(ring.enqueue(nothing));
@@ -186,7 +186,7 @@ TYPED_TEST(MbufRingTest, NamesWhatItDrops) {
   EXPECT_EQ(this->pool_.stats().unnamed_drops, 0U);
 }
 
-TYPED_TEST(MbufRingTest, GivesTheRestBackWhenItGoesAway) {
+TYPED_TEST(MbufRingTest, FreesTheRestWhenDestroyed) {
   {
     TypeParam ring(64);
     Burst<64> burst;
@@ -199,7 +199,7 @@ TYPED_TEST(MbufRingTest, GivesTheRestBackWhenItGoesAway) {
 }
 
 #if POLLUX_CHECKED
-TYPED_TEST(MbufRingTest, NotesWhoTookAFrameOut) {
+TYPED_TEST(MbufRingTest, RecordsWhoTookAFrame) {
   TypeParam ring(2);
   MbufPtr one = this->mbuf(1);
   ASSERT_TRUE(ring.enqueue(one));

@@ -52,9 +52,9 @@ const Frame kIpv4Sctp = from_hex(
 constexpr std::size_t kIpAt = 14;
 constexpr std::size_t kIpv4L4At = 34;
 
-std::uint64_t verdict(const Frame& frame,
-                      hw::RXCSUM::Value control = hw::RXCSUM::IPOFL | hw::RXCSUM::TUOFL | hw::RXCSUM::CRCOFL,
-                      hw::RFCTL::Value filter = {}) {
+std::uint64_t checksum_bits(const Frame& frame,
+                            hw::RXCSUM::Value control = hw::RXCSUM::IPOFL | hw::RXCSUM::TUOFL | hw::RXCSUM::CRCOFL,
+                            hw::RFCTL::Value filter = {}) {
   return checksum_status(frame, parse(frame, 0x8100), control, filter);
 }
 
@@ -64,61 +64,61 @@ Frame changed(Frame frame, std::size_t at) {
 }
 
 TEST(CardChecksums, AreValidInCorrectFrames) {
-  EXPECT_EQ(verdict(kIpv4Udp), kIpGood | kUdpGood);
-  EXPECT_EQ(verdict(kIpv4Tcp), kIpGood | kTcpGood);
-  EXPECT_EQ(verdict(kIpv6Udp), kUdpGood);
-  EXPECT_EQ(verdict(kIpv6Tcp), kTcpGood);
-  EXPECT_EQ(verdict(kIpv4Sctp), kIpGood | kTcpGood);
+  EXPECT_EQ(checksum_bits(kIpv4Udp), kIpGood | kUdpGood);
+  EXPECT_EQ(checksum_bits(kIpv4Tcp), kIpGood | kTcpGood);
+  EXPECT_EQ(checksum_bits(kIpv6Udp), kUdpGood);
+  EXPECT_EQ(checksum_bits(kIpv6Tcp), kTcpGood);
+  EXPECT_EQ(checksum_bits(kIpv4Sctp), kIpGood | kTcpGood);
 }
 
 TEST(CardChecksums, AreInvalidWithAnyWrongBit) {
   for (std::size_t at = kIpv4L4At; at < kIpv4Tcp.size(); ++at) {
     if (at == kIpv4L4At + 12) continue;  // the header's length
-    EXPECT_EQ(verdict(changed(kIpv4Tcp, at)), kIpGood | kTcpBad) << at;
+    EXPECT_EQ(checksum_bits(changed(kIpv4Tcp, at)), kIpGood | kTcpBad) << at;
   }
-  EXPECT_EQ(verdict(changed(kIpv4Udp, kIpv4Udp.size() - 1)), kIpGood | kUdpBad);
-  EXPECT_EQ(verdict(changed(kIpv6Udp, kIpAt + 20)), kUdpBad) << "the sum includes the addresses";
-  EXPECT_EQ(verdict(changed(kIpv4Sctp, kIpv4Sctp.size() - 1)), kIpGood | kTcpBad);
-  EXPECT_EQ(verdict(changed(kIpv4Tcp, kIpAt + 8)), kIpBad | kTcpGood)
+  EXPECT_EQ(checksum_bits(changed(kIpv4Udp, kIpv4Udp.size() - 1)), kIpGood | kUdpBad);
+  EXPECT_EQ(checksum_bits(changed(kIpv6Udp, kIpAt + 20)), kUdpBad) << "the sum includes the addresses";
+  EXPECT_EQ(checksum_bits(changed(kIpv4Sctp, kIpv4Sctp.size() - 1)), kIpGood | kTcpBad);
+  EXPECT_EQ(checksum_bits(changed(kIpv4Tcp, kIpAt + 8)), kIpBad | kTcpGood)
       << "only the header's sum includes the time to live";
 }
 
 TEST(CardChecksums, AreNotCheckedUnlessEnabled) {
-  EXPECT_EQ(verdict(kIpv4Udp, {}), 0u);
-  EXPECT_EQ(verdict(kIpv4Udp, hw::RXCSUM::IPOFL), kIpGood);
-  EXPECT_EQ(verdict(kIpv4Udp, hw::RXCSUM::TUOFL), kUdpGood);
-  EXPECT_EQ(verdict(kIpv4Sctp, hw::RXCSUM::TUOFL), 0u);
-  EXPECT_EQ(verdict(kIpv6Udp, hw::RXCSUM::TUOFL, hw::RFCTL::IPV6_XSUM_DIS), 0u);
+  EXPECT_EQ(checksum_bits(kIpv4Udp, {}), 0u);
+  EXPECT_EQ(checksum_bits(kIpv4Udp, hw::RXCSUM::IPOFL), kIpGood);
+  EXPECT_EQ(checksum_bits(kIpv4Udp, hw::RXCSUM::TUOFL), kUdpGood);
+  EXPECT_EQ(checksum_bits(kIpv4Sctp, hw::RXCSUM::TUOFL), 0u);
+  EXPECT_EQ(checksum_bits(kIpv6Udp, hw::RXCSUM::TUOFL, hw::RFCTL::IPV6_XSUM_DIS), 0u);
 }
 
 TEST(CardChecksums, AreNotCheckedIfAbsent) {
   Frame none = kIpv4Udp;
   none[kIpv4L4At + 6] = none[kIpv4L4At + 7] = std::byte{0};
-  EXPECT_EQ(verdict(none), kIpGood);
+  EXPECT_EQ(checksum_bits(none), kIpGood);
   Frame fragment = kIpv4Udp;
   fragment[kIpAt + 6] = std::byte{0x20};  // more fragments
-  EXPECT_EQ(verdict(fragment), kIpBad) << "the header of a fragment is checked";
-  EXPECT_EQ(verdict(Bench::frame(60)), 0u);
+  EXPECT_EQ(checksum_bits(fragment), kIpBad) << "the header of a fragment is checked";
+  EXPECT_EQ(checksum_bits(Bench::frame(60)), 0u);
 }
 
 TEST(CardChecksums, AreNeverReadBeyondTheFrame) {
   for (const Frame* whole : {&kIpv4Udp, &kIpv4Tcp, &kIpv6Udp, &kIpv6Tcp, &kIpv4Sctp}) {
     for (std::size_t size = 0; size < whole->size(); ++size) {
       const Frame part(whole->begin(), whole->begin() + static_cast<std::ptrdiff_t>(size));
-      EXPECT_EQ(verdict(part) & (intel::rx::kL4Checked | intel::rx::kL4Error), 0u) << size;
+      EXPECT_EQ(checksum_bits(part) & (intel::rx::kL4Checked | intel::rx::kL4Error), 0u) << size;
     }
   }
   Frame liar = kIpv4Udp;
   liar[kIpAt + 2] = std::byte{0xFF};
-  EXPECT_EQ(verdict(liar) & intel::rx::kL4Checked, 0u);
+  EXPECT_EQ(checksum_bits(liar) & intel::rx::kL4Checked, 0u);
   liar[kIpAt + 2] = liar[kIpAt + 3] = std::byte{0};
-  EXPECT_EQ(verdict(liar) & intel::rx::kL4Checked, 0u);
+  EXPECT_EQ(checksum_bits(liar) & intel::rx::kL4Checked, 0u);
 }
 
 TEST(CardChecksums, UseTheIpLengthWithoutPadding) {
   Frame padded = kIpv4Udp;
   padded.resize(padded.size() + 7, std::byte{0xAB});
-  EXPECT_EQ(verdict(padded), kIpGood | kUdpGood);
+  EXPECT_EQ(checksum_bits(padded), kIpGood | kUdpGood);
 }
 
 TEST(CardChecksums, AreReportedInTheWriteBack) {

@@ -373,7 +373,7 @@ TEST_F(CardReceive, ReportsWhetherItCanReceiveAFrame) {
   EXPECT_FALSE(bench.card.can_receive());
 }
 
-TEST_F(CardReceive, LooksAtTheUnicastHashInPoolsAlone) {
+TEST_F(CardReceive, UsesTheUnicastHashForPoolsOnly) {
   const auto other = Bench::frame(60, 0x99);
   for (std::uint32_t i = 0; i < hw::UTA::kCount; ++i) bench.write<hw::UTA>(i, hw::UTA::Value(~0u));
   bench.card.receive(other);

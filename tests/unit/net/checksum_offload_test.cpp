@@ -75,7 +75,7 @@ const Known kTunnel{"TCP in VXLAN",
 const std::vector<Known> kKnown{kTcp4, kUdp4, kTcp6, kUdp6, kSctp4, kSctp6, kTagged, kZero, kTunnel};
 
 /// The frame with wrong bytes in its checksum fields.
-Bytes spoilt(const Known& known) {
+Bytes corrupted(const Known& known) {
   Bytes frame = bytes_of_hex(known.hex);
   const auto put = [&frame](std::size_t at, std::size_t bytes) { std::fill_n(&frame.at(at), bytes, 0xA5); };
   const TxOffload& request = known.request;
@@ -119,7 +119,7 @@ class ChecksumOffload : public testing::Test {
 TEST_F(ChecksumOffload, AgreesWithScapy) {
   for (const Known& known : kKnown) {
     const Bytes right = bytes_of_hex(known.hex);
-    MbufPtr frame = make(spoilt(known));
+    MbufPtr frame = make(corrupted(known));
     ASSERT_NE(content(*frame), right) << known;
     ASSERT_TRUE(request_checksums(*frame, known.request)) << known;
     EXPECT_EQ(frame->tx_offload(), known.request) << known;
@@ -136,7 +136,7 @@ TEST_F(ChecksumOffload, DoesNotDependOnTheSegments) {
     const Bytes right = bytes_of_hex(known.hex);
     for (std::size_t first = 1; first < right.size(); ++first) {
       for (const std::size_t step : {std::size_t{1}, std::size_t{7}, std::size_t{2048}}) {
-        MbufPtr frame = make(spoilt(known), first, step);
+        MbufPtr frame = make(corrupted(known), first, step);
         ASSERT_TRUE(request_checksums(*frame, known.request));
         ASSERT_EQ(complete_checksums(*frame), ChecksumCompletion::complete);
         ASSERT_EQ(content(*frame), right) << known << " cut after " << first << " bytes, then " << step;
@@ -147,7 +147,7 @@ TEST_F(ChecksumOffload, DoesNotDependOnTheSegments) {
 
 TEST_F(ChecksumOffload, AContiguousCopyGetsTheSameChecksums) {
   for (const Known& known : kKnown) {
-    MbufPtr frame = make(spoilt(known), 20, 9);
+    MbufPtr frame = make(corrupted(known), 20, 9);
     ASSERT_TRUE(request_checksums(*frame, known.request));
     EXPECT_TRUE(checksums_fit(*frame)) << known;
     Bytes copy = content(*frame);
@@ -158,7 +158,7 @@ TEST_F(ChecksumOffload, AContiguousCopyGetsTheSameChecksums) {
 
 TEST_F(ChecksumOffload, IgnoresThePaddingOfAnEthernetFrame) {
   for (const Known& known : {kUdp4, kTcp6, kSctp4, kSctp6, kTunnel}) {
-    Bytes padded = spoilt(known);
+    Bytes padded = corrupted(known);
     Bytes right = bytes_of_hex(known.hex);
     for (Bytes* bytes : {&padded, &right}) bytes->insert(bytes->end(), 9, 0x5A);
     MbufPtr frame = make(padded);
@@ -169,7 +169,7 @@ TEST_F(ChecksumOffload, IgnoresThePaddingOfAnEthernetFrame) {
 }
 
 TEST_F(ChecksumOffload, KeepsTheRestOfARequest) {
-  MbufPtr frame = make(spoilt(kTcp4));
+  MbufPtr frame = make(corrupted(kTcp4));
   TxOffload request = kTcp4.request;
   request.flags |= TxOffload::insert_vlan;
   request.vlan = 5;
@@ -183,8 +183,8 @@ TEST_F(ChecksumOffload, KeepsTheRestOfARequest) {
 }
 
 TEST_F(ChecksumOffload, OmitsTheLengthFromThePseudoHeaderForSegmentation) {
-  MbufPtr whole = make(spoilt(kTcp4));
-  MbufPtr segmented = make(spoilt(kTcp4));
+  MbufPtr whole = make(corrupted(kTcp4));
+  MbufPtr segmented = make(corrupted(kTcp4));
   TxOffload request = kTcp4.request;
   ASSERT_TRUE(request_checksums(*whole, request));
   request.flags = kIpv4 | TxOffload::tcp_segmentation;
@@ -195,7 +195,7 @@ TEST_F(ChecksumOffload, OmitsTheLengthFromThePseudoHeaderForSegmentation) {
 }
 
 TEST_F(ChecksumOffload, RejectsARequestThatDoesNotFit) {
-  const Bytes bytes = spoilt(kTcp4);
+  const Bytes bytes = corrupted(kTcp4);
   const auto expect_bad = [&](const TxOffload& request, const char* why) {
     MbufPtr frame = make(bytes);
     EXPECT_FALSE(request_checksums(*frame, request)) << why;
@@ -222,7 +222,7 @@ TEST_F(ChecksumOffload, RejectsARequestThatDoesNotFit) {
 }
 
 TEST_F(ChecksumOffload, NeedsAnIpHeaderForAPseudoHeader) {
-  Bytes bytes = spoilt(kTcp4);
+  Bytes bytes = corrupted(kTcp4);
   bytes[14] = 0x55;
   MbufPtr frame = make(bytes);
   EXPECT_FALSE(request_checksums(*frame, {.flags = TxOffload::tcp_checksum, .l2 = 14, .l3 = 20}));
@@ -241,7 +241,7 @@ TEST_F(ChecksumOffload, SumsToTheFramesEndWithoutAnIpLength) {
 }
 
 TEST_F(ChecksumOffload, WritesNoSharedBytes) {
-  MbufPtr frame = make(spoilt(kTcp4), 30, 4);
+  MbufPtr frame = make(corrupted(kTcp4), 30, 4);
   ASSERT_TRUE(request_checksums(*frame, kTcp4.request));
   const Bytes before = content(*frame);
   MbufPtr clone = frame->clone(cache_);
@@ -261,7 +261,7 @@ TEST_F(ChecksumOffload, WritesNoSharedBytes) {
 TEST_F(ChecksumOffload, WritesNoExternalMemory) {
   auto memory = fixture_.context().allocate({.size = 4096});
   ASSERT_TRUE(memory);
-  const Bytes bytes = spoilt(kTcp4);
+  const Bytes bytes = corrupted(kTcp4);
   auto* const external = reinterpret_cast<std::uint8_t*>(memory->segments().front().address);
   std::copy(bytes.begin(), bytes.end(), external);
   MbufPtr frame = cache_.allocate();
@@ -280,7 +280,7 @@ TEST_F(ChecksumOffload, WritesNoExternalMemory) {
 }
 
 TEST_F(ChecksumOffload, CompletesTheChecksumOfVirtioNet) {
-  MbufPtr frame = make(spoilt(kUdp4), 41, 3);
+  MbufPtr frame = make(corrupted(kUdp4), 41, 3);
   ASSERT_TRUE(request_checksums(*frame, {.flags = TxOffload::udp_checksum, .l2 = 14, .l3 = 20}));
   complete_internet_checksum(*frame, 34, 6);
   EXPECT_EQ(content(*frame)[40] << 8 | content(*frame)[41], 0xA83A);

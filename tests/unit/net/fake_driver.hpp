@@ -56,7 +56,7 @@ class FakeDriver final : public PortDriver {
   [[nodiscard]] Result<Duration> service() override {
     ++card_->services;
     if (!card_->removed) return alone(Result<Duration>(kWithin));
-    return fail(ErrorCode::device_removed, info_.name + ": the card is gone", "open it again");
+    return fail(ErrorCode::device_removed, info_.name + ": the card was removed", "open it again");
   }
   [[nodiscard]] std::vector<int> events() const override { return card_->events; }
   [[nodiscard]] Result<void> release(bool) override { return alone(Result<void>()); }

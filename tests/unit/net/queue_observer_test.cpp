@@ -108,7 +108,7 @@ class QueueObserverTest : public testing::Test {
   std::vector<std::string> log_;
 };
 
-TEST_F(QueueObserverTest, AreToldInTheOrderTheyCame) {
+TEST_F(QueueObserverTest, AreCalledInTheOrderOfAttachment) {
   Notes first(&log_, "a");
   Notes second(&log_, "b");
   rx_.open();
@@ -126,7 +126,7 @@ TEST_F(QueueObserverTest, AreToldInTheOrderTheyCame) {
   EXPECT_EQ(log_, std::vector<std::string>());
 }
 
-TEST_F(QueueObserverTest, StayWhenTheGateClosesAndOpens) {
+TEST_F(QueueObserverTest, StayAttachedWhenTheGateClosesAndOpens) {
   Notes notes;
   ASSERT_TRUE(attach(rx_, static_cast<RxObserver&>(notes))) << "before it was ever open";
   EXPECT_EQ(rx_.poll(), 0U);
@@ -158,7 +158,7 @@ TEST_F(QueueObserverTest, SeeFramesBeforeTheyAreSentAndThenHowManyWereTaken) {
   ASSERT_TRUE(detach(tx_, static_cast<TxObserver&>(notes)));
 }
 
-TEST_F(QueueObserverTest, APollerThatHangsIsATimeoutAndNothingHasChanged) {
+TEST_F(QueueObserverTest, APollerThatHangsIsATimeoutThatChangesNothing) {
   Notes notes;
   Notes other;
   rx_.open();
@@ -183,7 +183,7 @@ TEST_F(QueueObserverTest, APollerThatHangsIsATimeoutAndNothingHasChanged) {
   ASSERT_TRUE(detach(rx_, static_cast<RxObserver&>(notes)));
 }
 
-TEST_F(QueueObserverTest, AQueueWithoutAPlaceForThemSaysSo) {
+TEST_F(QueueObserverTest, AreANamedErrorOnAQueueThatCannotHaveThem) {
   MissingRxQueue queue;
   Notes notes;
   EXPECT_EQ(attach(queue, static_cast<RxObserver&>(notes)).error().code, ErrorCode::not_supported);

@@ -162,9 +162,9 @@ TEST_F(RxMetadataTest, ReportsPartialChecksums) {
 TEST_F(RxMetadataTest, DoesNotReadPartialFromBitsOfACard) {
   constexpr std::uint64_t kAllBits = 0xFFFFFFFF;
   for (const std::uint16_t length : {std::uint16_t{1}, std::uint16_t{1514}, std::uint16_t{0xFFFF}}) {
-    const RxMetadata spoilt = intel({.status = kAllBits, .length = length});
-    EXPECT_EQ(spoilt.ip_checksum(), ChecksumStatus::bad);
-    EXPECT_EQ(spoilt.l4_checksum(), ChecksumStatus::bad);
+    const RxMetadata corrupted = intel({.status = kAllBits, .length = length});
+    EXPECT_EQ(corrupted.ip_checksum(), ChecksumStatus::bad);
+    EXPECT_EQ(corrupted.l4_checksum(), ChecksumStatus::bad);
   }
 }
 

@@ -109,7 +109,7 @@ TEST_F(Command, ListPrintsJson) {
   EXPECT_EQ(json["devices"][1]["pollux_driver"], nullptr);
 }
 
-TEST_F(Command, JsonSurvivesBytesThatAreNoText) {
+TEST_F(Command, JsonIsValidForBytesThatAreNotText) {
   machine.write(machine.paths.run / "pci.ids", "8086  In\xff\xfetel\n");
   EXPECT_EQ(run("list --json"), kSuccess);
   EXPECT_TRUE(nlohmann::json::accept(out.str()));
@@ -133,7 +133,7 @@ TEST_F(Command, BindChangesNothingIfOneOfTwoIsWrong) {
   expect_unchanged();
 }
 
-TEST_F(Command, BindHandsAGroupOver) {
+TEST_F(Command, BindGivesAGroupToAUser) {
   machine.write(machine.paths.dev / "vfio/7", "");
   EXPECT_EQ(run("bind 0000:01:00.0 --user root"), kSuccess) << err.str();
   EXPECT_THAT(out.str(), AllOf(HasSubstr("/dev/vfio/7 belongs to root"), HasSubstr("memlock")));
@@ -164,7 +164,7 @@ TEST_F(Command, InfoShowsThePort) {
   EXPECT_EQ(run("info 0000:99:00.0"), kFailure);
 }
 
-TEST_F(Command, UsageErrorsAreTold) {
+TEST_F(Command, UsageErrorsAreReported) {
   for (const char* arguments :
        {"", "frob", "bind", "unbind", "info", "list --frob", "bind --user", "info 01:00.0 02:00.0"}) {
     EXPECT_EQ(run(arguments), kUsage) << arguments;

@@ -16,7 +16,7 @@ using testing::HasSubstr;
 const Address kAddress{0, 1, 0, 0};
 const DriverRecord kRecord{"igb", "", 0x8086, 0x10c9};
 
-TEST(DriverRecord, ComesBackAsItWasSaved) {
+TEST(DriverRecord, IsReadBackUnchanged) {
   FakeMachine machine;
   for (const DriverRecord& record :
        {kRecord, DriverRecord{"", "", 0, 0}, DriverRecord{"e1000e", "e1000e", 0xffff, 1}}) {
@@ -70,7 +70,7 @@ INSTANTIATE_TEST_SUITE_P(
                     kHead + "vendor=8086\ndevice=10c9\ndriver=igb\ndriver_override=a b\n",
                     kHead + "vendor=8086\ndevice=10c9\ndriver=igb\nnonsense\ndriver_override=\n"));
 
-TEST(DriverRecord, KnowsDriverNames) {
+TEST(DriverRecord, DistinguishesDriverNamesFromOtherText) {
   EXPECT_TRUE(is_driver_name("igb"));
   EXPECT_TRUE(is_driver_name("mlx5_core"));
   EXPECT_TRUE(is_driver_name("virtio-pci"));
@@ -87,7 +87,7 @@ TEST(DriverRecord, SaysWhereItCannotBeWritten) {
   EXPECT_FALSE(saved.error().hint.empty());
 }
 
-TEST(BindingLock, KeepsASecondBinderOutForABoundedTime) {
+TEST(BindingLock, MakesASecondBinderWaitForABoundedTime) {
   FakeMachine machine;
   {
     const auto first = BindingLock::take(machine.paths, machine.clock, std::chrono::seconds(1));

@@ -37,7 +37,7 @@ TEST(Handover, MakesTheUserOwnTheGroup) {
   EXPECT_EQ(status.st_gid, 2345U);
 }
 
-TEST(Handover, HandsTheFilesOfItsDevicesOverToo) {
+TEST(Handover, MakesTheUserOwnTheFilesOfItsDevicesToo) {
   if (::geteuid() != 0) GTEST_SKIP() << "chown needs root";
   FakeMachine machine;
   const Address device = machine.add({.address = "0000:01:00.0", .driver = "vfio-pci", .group = 7});

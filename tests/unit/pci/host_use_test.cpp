@@ -125,7 +125,7 @@ TEST_F(HostUse, FindsAMasterThatIsNotListed) {
   EXPECT_EQ(only_reason(), "eth1 is a member of the interface 9 in this network namespace");
 }
 
-TEST_F(HostUse, JudgesAVrfMemberByItsAddressesAndRoutes) {
+TEST_F(HostUse, ChecksTheAddressesAndRoutesOfAVrfMember) {
   own().links[1].master = 9;
   own().links.push_back({.index = 9, .name = "vrf0", .kind = "vrf"});
   EXPECT_THAT(found(), IsEmpty());

@@ -129,7 +129,7 @@ TEST_F(KernelNetworkFixture, SeesMembership) {
 }
 
 // Entries that the kernel adds automatically do not count as use; all others do.
-TEST_F(KernelNetworkFixture, JudgesTheRealTablesCorrectly) {
+TEST_F(KernelNetworkFixture, InterpretsTheRealTablesCorrectly) {
   ASSERT_TRUE(run("ip -n " + blue + " addr add 169.254.7.7/16 dev v0"));
   ASSERT_TRUE(run("ip -n " + blue + " link set v0 up"));
   ASSERT_TRUE(run("ip -n " + red + " link set v1 up"));

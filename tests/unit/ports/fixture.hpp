@@ -85,8 +85,8 @@ class PortFixture : public testing::Test {
       EXPECT_EQ(mbuf.copy_out(0, bytes), bytes.size());
       frames.push_back(std::move(bytes));
     }
-    DropCounter looked_at("looked at");
-    burst.drop(looked_at, cache_);
+    DropCounter inspected("inspected");
+    burst.drop(inspected, cache_);
     return frames;
   }
   [[nodiscard]] static std::uint64_t drops(Port& port, std::string_view name) {

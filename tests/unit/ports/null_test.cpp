@@ -61,10 +61,10 @@ TEST_F(NullPort, ResumesWhenThePoolHasMbufsAgain) {
   EXPECT_EQ(port.rx(0).rx_burst(held), 16U);
   Burst<32> none;
   EXPECT_EQ(port.rx(0).rx_burst(none), 0U);
-  DropCounter looked_at("looked at");
-  held.drop(looked_at);
+  DropCounter inspected("inspected");
+  held.drop(inspected);
   EXPECT_EQ(port.rx(0).rx_burst(none), 16U);
-  none.drop(looked_at);
+  none.drop(inspected);
 }
 
 }  // namespace

@@ -21,8 +21,8 @@ TEST_F(RingPort, PassesTheSendersMbuf) {
   ASSERT_EQ(right.rx(0).rx_burst(arrived), 1U);
   EXPECT_EQ(&arrived[0], sent);
   EXPECT_EQ(arrived[0].port(), right.info().index);
-  DropCounter looked_at("looked at");
-  arrived.drop(looked_at);
+  DropCounter inspected("inspected");
+  arrived.drop(inspected);
 }
 
 TEST_F(RingPort, ForwardsAChecksumRequest) {
@@ -43,8 +43,8 @@ TEST_F(RingPort, ForwardsAChecksumRequest) {
     EXPECT_EQ(arrived[0].user(), 77U) << "shared: " << is_shared;
     EXPECT_EQ(arrived[0].is_shared(), false) << "shared bytes are copied";
     EXPECT_EQ(RxMetadata(arrived[0]).l4_checksum(), ChecksumStatus::partial);
-    DropCounter looked_at("looked at");
-    arrived.drop(looked_at);
+    DropCounter inspected("inspected");
+    arrived.drop(inspected);
   }
 }
 
@@ -107,8 +107,8 @@ TEST_F(RingPort, CopiesSharedFrames) {
   ASSERT_EQ(right.rx(0).rx_burst(arrived), 1U);
   EXPECT_NE(arrived[0].data(), original->data());
   EXPECT_FALSE(original->is_shared());
-  DropCounter looked_at("looked at");
-  arrived.drop(looked_at);
+  DropCounter inspected("inspected");
+  arrived.drop(inspected);
 }
 
 TEST_F(RingPort, LetsASharedFrameWaitWhileThePoolIsExhausted) {

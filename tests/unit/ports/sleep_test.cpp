@@ -31,12 +31,12 @@ class Sleep : public PortFixture {
 enum class Step : std::uint8_t { send, poll, arm, disarm, stop, start };
 constexpr std::size_t kSteps = 6;
 
-/// Two ring ports, and the state that the receiving one must have after the steps so far.
-class Sleeper {
+/// Executes steps on two ring ports, and knows the state that the receiving port must then have.
+class RingSteps {
  public:
-  Sleeper(Port& left, Port& right, MempoolCache& cache) : left_(left), right_(right), cache_(cache) {}
+  RingSteps(Port& left, Port& right, MempoolCache& cache) : left_(left), right_(right), cache_(cache) {}
 
-  void take(Step step) {
+  void execute(Step step) {
     switch (step) {
       case Step::send: return send();
       case Step::poll: return poll();
@@ -64,18 +64,18 @@ class Sleeper {
         return;
     }
   }
-  /// Whether a frame or a change waits in the armed queue and its descriptor is not readable.
-  [[nodiscard]] bool is_stranded() const {
+  /// True if a frame or a state change is pending in the armed queue, but its descriptor is not readable.
+  [[nodiscard]] bool has_lost_wakeup() const {
     if (!must_be_readable_) return false;
     pollfd waiting{right_.rx(0).event_fd(), POLLIN, 0};
     return ::poll(&waiting, 1, 0) != 1;
   }
   void reset() {
-    if (!started_) take(Step::start);
+    if (!started_) execute(Step::start);
     poll();
-    take(Step::disarm);
+    execute(Step::disarm);
     static_cast<void>(right_.rx(0).arm());
-    take(Step::disarm);
+    execute(Step::disarm);
   }
 
  private:
@@ -92,45 +92,45 @@ class Sleeper {
     Burst<32> burst;
     right_.rx(0).rx_burst(burst);
     EXPECT_EQ(static_cast<int>(burst.size()), started_ ? waiting_ : 0);
-    burst.drop(looked_at_, cache_);
+    burst.drop(inspected_, cache_);
     waiting_ = 0;
   }
 
   Port& left_;
   Port& right_;
   MempoolCache& cache_;
-  DropCounter looked_at_{"looked at"};
+  DropCounter inspected_{"inspected"};
   bool started_ = true;
   bool armed_ = false;
   bool must_be_readable_ = false;
   int waiting_ = 0;
 };
 
-TEST_F(Sleep, NoSequenceOfCallsStrandsAFrame) {
+TEST_F(Sleep, NoSequenceOfCallsLosesAWakeup) {
   constexpr int kLength = 5;
   Port left = started("ring:a:0");
   Port right = started("ring:a:1");
-  Sleeper sleeper(left, right, cache_);
+  RingSteps ring(left, right, cache_);
   std::size_t sequences = 1;
   for (int i = 0; i < kLength; ++i) sequences *= kSteps;
   for (std::size_t sequence = 0; sequence < sequences; ++sequence) {
-    sleeper.reset();
+    ring.reset();
     std::size_t rest = sequence;
     for (int i = 0; i < kLength; ++i, rest /= kSteps) {
-      sleeper.take(static_cast<Step>(rest % kSteps));
-      ASSERT_FALSE(sleeper.is_stranded()) << "sequence " << sequence << ", step " << i;
+      ring.execute(static_cast<Step>(rest % kSteps));
+      ASSERT_FALSE(ring.has_lost_wakeup()) << "sequence " << sequence << ", step " << i;
       ASSERT_FALSE(HasFailure()) << "sequence " << sequence << ", step " << i;
     }
   }
 }
 
 /// The ring's protocol, with one memory access per step, on processors with store buffers (Intel SDM volume 3, 8.2.2: a
-/// load may pass an earlier store to another location). The sender puts a frame and reads the flag; if the flag is set,
-/// it clears the flag and raises the event. The receiver clears the event, sets the flag, executes the barrier and
+/// load may pass an earlier store to another location). The sender writes a frame and reads the flag; if the flag is
+/// set, it clears the flag and raises the event. The receiver clears the event, sets the flag, executes the barrier and
 /// reads the ring; if the ring is empty, it sleeps.
 struct Protocol {
   // Memory.
-  std::uint8_t frames = 0;  // put so far
+  std::uint8_t frames = 0;  // sent so far
   bool flag = false;
   bool event = false;
   // Stores that are not visible yet: the sender's frames, the receiver's flag.
@@ -138,37 +138,38 @@ struct Protocol {
   bool buffers_flag = false;
   // The next step of each thread.
   std::uint8_t sender = 0;
-  std::uint8_t sleeper = 0;
+  std::uint8_t receiver = 0;
   std::uint8_t left = 0;   // frames to be sent
   std::uint8_t taken = 0;  // by the receiver
 
   auto operator<=>(const Protocol&) const = default;
 };
 
-/// Visits every interleaving. `strand` returns true if in one of them the receiver sleeps forever while a frame waits.
+/// Visits every interleaving. A wakeup is lost if the receiver sleeps forever although a frame is in the ring.
 class Interleavings {
  public:
-  Interleavings(bool has_barrier, bool looks_again) : has_barrier_(has_barrier), looks_again_(looks_again) {}
+  Interleavings(bool has_barrier, bool has_second_check)
+      : has_barrier_(has_barrier), has_second_check_(has_second_check) {}
 
-  [[nodiscard]] bool strand(std::uint8_t frames) {
+  [[nodiscard]] bool lose_wakeup(std::uint8_t frames) {
     Protocol start;
     start.left = frames;
     visit(start);
-    return stranded_;
+    return lost_wakeup_;
   }
   [[nodiscard]] std::size_t states() const { return seen_.size(); }
 
  private:
-  enum Sleeper : std::uint8_t { kPoll, kClear, kSetFlag, kBarrier, kLook, kAsleep };
+  enum Receiver : std::uint8_t { kPoll, kClear, kSetFlag, kBarrier, kCheckAgain, kAsleep };
   enum Sender : std::uint8_t { kPut, kReadFlag, kRaise };
 
   void visit(const Protocol& at) {
-    if (stranded_ || !seen_.insert(at).second) return;
+    if (lost_wakeup_ || !seen_.insert(at).second) return;
     bool moved = send(at);
     moved = drain(at) || moved;
     moved = receive(at) || moved;
     // No step is possible any more, so all frames must have been taken.
-    if (!moved && at.taken != at.frames) stranded_ = true;
+    if (!moved && at.taken != at.frames) lost_wakeup_ = true;
   }
 
   bool send(Protocol at) {
@@ -212,18 +213,18 @@ class Interleavings {
   }
 
   bool receive(Protocol at) {
-    switch (at.sleeper) {
+    switch (at.receiver) {
       case kPoll:
-        at.sleeper = at.taken == at.frames ? kClear : kPoll;
+        at.receiver = at.taken == at.frames ? kClear : kPoll;
         at.taken = at.frames;
         break;
       case kClear:
         at.event = false;
-        at.sleeper = kSetFlag;
+        at.receiver = kSetFlag;
         break;
       case kSetFlag:
         at.buffers_flag = true;
-        at.sleeper = kBarrier;
+        at.receiver = kBarrier;
         break;
       case kBarrier:
         if (has_barrier_) {  // every thread's stores become visible
@@ -232,32 +233,32 @@ class Interleavings {
           at.flag = at.flag || at.buffers_flag;
           at.buffers_flag = false;
         }
-        at.sleeper = looks_again_ ? kLook : kAsleep;
+        at.receiver = has_second_check_ ? kCheckAgain : kAsleep;
         break;
-      case kLook: at.sleeper = at.taken == at.frames ? kAsleep : kPoll; break;
+      case kCheckAgain: at.receiver = at.taken == at.frames ? kAsleep : kPoll; break;
       default:
         if (!at.event) return false;
-        at.sleeper = kPoll;
+        at.receiver = kPoll;
     }
     visit(at);
     return true;
   }
 
   const bool has_barrier_;
-  const bool looks_again_;
-  bool stranded_ = false;
+  const bool has_second_check_;
+  bool lost_wakeup_ = false;
   std::set<Protocol> seen_;
 };
 
-TEST(SleepProtocol, NoInterleavingStrandsAFrame) {
+TEST(SleepProtocol, NoInterleavingLosesAWakeup) {
   Interleavings all(true, true);
-  EXPECT_FALSE(all.strand(4));
+  EXPECT_FALSE(all.lose_wakeup(4));
   EXPECT_GT(all.states(), 500U);
 }
 
-TEST(SleepProtocol, WithoutTheBarrierOrTheLookBehindItOneDoes) {
-  EXPECT_TRUE(Interleavings(false, true).strand(2));
-  EXPECT_TRUE(Interleavings(true, false).strand(2));
+TEST(SleepProtocol, LosesAWakeupWithoutTheBarrierOrTheSecondCheck) {
+  EXPECT_TRUE(Interleavings(false, true).lose_wakeup(2));
+  EXPECT_TRUE(Interleavings(true, false).lose_wakeup(2));
 }
 
 TEST_F(Sleep, ARingsDescriptorIsSilentWhileTheQueueIsNotArmed) {
@@ -274,7 +275,7 @@ TEST_F(Sleep, ARingsDescriptorIsSilentWhileTheQueueIsNotArmed) {
   EXPECT_TRUE(queue.arm());
 }
 
-TEST_F(Sleep, ASharedFrameThatWaitsForTheDryPoolKeepsTheRingAwake) {
+TEST_F(Sleep, ASharedFrameThatWaitsForAnExhaustedPoolKeepsTheDescriptorReadable) {
   Port left = started("ring:a:0");
   Mempool small = must(Mempool::create(context_, {.count = 8}));
   Port right = must(open(context_, "ring:a:1", {.rx = {.pool = &small, .ring = 8}}));
@@ -293,14 +294,14 @@ TEST_F(Sleep, ASharedFrameThatWaitsForTheDryPoolKeepsTheRingAwake) {
   EXPECT_EQ(poll(right).size(), 1U);
 }
 
-TEST_F(Sleep, NothingEverWakesANullPortThatMakesNoFrames) {
+TEST_F(Sleep, ANullPortWithoutFramesIsNeverReadable) {
   Port silent = started("null:");
   EXPECT_TRUE(arms(silent.rx(0)));
   Port noisy = started("null:?rx=64");
   EXPECT_FALSE(arms(noisy.rx(0)));
 }
 
-TEST_F(Sleep, AFileIsAwakeUntilItsEnd) {
+TEST_F(Sleep, AFileIsReadyUntilItsEnd) {
   CaptureFile().add(numbered(60, 1)).add(numbered(60, 2)).write(file("in"));
   Port port = started("pcap:in=" + file("in"));
   RxQueue& queue = port.rx(0);
@@ -313,7 +314,7 @@ TEST_F(Sleep, AFileIsAwakeUntilItsEnd) {
   EXPECT_FALSE(is_readable(queue));
 }
 
-TEST_F(Sleep, AFileThatBeginsAgainNeverSleeps) {
+TEST_F(Sleep, AFileThatLoopsIsAlwaysReady) {
   CaptureFile().add(numbered(60, 1)).write(file("in"));
   Port port = started("pcap:in=" + file("in") + ",loop");
   for (int i = 0; i < 5; ++i) {
@@ -340,7 +341,7 @@ TEST_F(Sleep, AFileInRealTimeWakesWhenItsNextFrameIsDue) {
   EXPECT_TRUE(queue.arm()) << "the file has no more frames";
 }
 
-TEST_F(Sleep, StoppingWakesWhoWaitsForAFrameOfTheFuture) {
+TEST_F(Sleep, StoppingWakesAReceiverThatWaitsForALaterFrame) {
   CaptureFile().add(numbered(60, 1), 7, 0).add(numbered(60, 2), 107, 0).write(file("in"));
   Port port = started("pcap:in=" + file("in") + ",pace=real");
   EXPECT_EQ(poll(port).size(), 1U);

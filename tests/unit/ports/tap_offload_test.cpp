@@ -205,10 +205,10 @@ TEST_F(TapOffload, TheKernelAcceptsAPartialUdpChecksum) {
   MbufPtr partial = make_mbuf(packet);
   ASSERT_TRUE(request_checksums(*partial, request));
   // The same bytes without the partial flag are a datagram with a wrong checksum.
-  MbufPtr spoilt = make_mbuf(packet);
-  ASSERT_TRUE(request_checksums(*spoilt, request));
-  spoilt->set_tx_offload({.flags = TxOffload::ipv4_checksum, .l2 = 14, .l3 = 20});
-  send_mbuf(std::move(spoilt));
+  MbufPtr corrupted = make_mbuf(packet);
+  ASSERT_TRUE(request_checksums(*corrupted, request));
+  corrupted->set_tx_offload({.flags = TxOffload::ipv4_checksum, .l2 = 14, .l3 = 20});
+  send_mbuf(std::move(corrupted));
   EXPECT_EQ(host_->receive(), Bytes());
   send_mbuf(std::move(partial));
   EXPECT_EQ(host_->receive(), payload);

@@ -58,25 +58,25 @@ def run_of(**states: str) -> Run:
 class Claims(unittest.TestCase):
     def test_is_shown_by_a_test_that_passed(self):
         run = Run([Result("igb.A.B", "passed"), Result("igb.A.C/sim  # GetParam() = 8-byte object <00>", "passed")])
-        self.assertEqual(run.verdict(["igb.A.B"]).state, SHOWN)
-        self.assertEqual(run.verdict(["igb.A.*"]).state, SHOWN)
-        self.assertEqual(run.verdict(["igb.A.C/sim"]).state, SHOWN, "ctest's text about the parameter is not part of the name")
+        self.assertEqual(run.check(["igb.A.B"]).state, SHOWN)
+        self.assertEqual(run.check(["igb.A.*"]).state, SHOWN)
+        self.assertEqual(run.check(["igb.A.C/sim"]).state, SHOWN, "ctest's text about the parameter is not part of the name")
 
     def test_is_stale_where_no_such_test_ran_or_one_failed(self):
         run = Run([Result("igb.A.B", "passed", suite="unit.release"), Result("igb.A.B", "failed", suite="unit.asan"),
                    Result("igb.A.C", "passed")])
-        self.assertEqual(run.verdict(["igb.A.D"]).state, STALE)
-        self.assertEqual(run.verdict(["igb.a.c"]).state, STALE, "names are case-sensitive")
-        self.assertIn("unit.asan", run.verdict(["igb.A.B"]).reason)
-        self.assertEqual(run.verdict(["igb.A.*"]).state, STALE, "one of several failed")
-        self.assertEqual(run.verdict(["igb.A.C", "igb.A.D"]).state, STALE, "each pattern needs a test")
-        self.assertEqual(run.verdict([]).state, STALE)
+        self.assertEqual(run.check(["igb.A.D"]).state, STALE)
+        self.assertEqual(run.check(["igb.a.c"]).state, STALE, "names are case-sensitive")
+        self.assertIn("unit.asan", run.check(["igb.A.B"]).reason)
+        self.assertEqual(run.check(["igb.A.*"]).state, STALE, "one of several failed")
+        self.assertEqual(run.check(["igb.A.C", "igb.A.D"]).state, STALE, "each pattern needs a test")
+        self.assertEqual(run.check([]).state, STALE)
 
     def test_is_left_out_where_its_tests_could_not_run(self):
         run = Run([Result("igb.A.B", "skipped", detail="this processor\n has no avx512"), Result("igb.A.C", "passed")])
-        self.assertEqual(run.verdict(["igb.A.B"]), claims.Verdict(LEFT_OUT, "igb.A.B was left out: this processor has no avx512"))
-        self.assertEqual(run.verdict(["igb.A.*"]).state, SHOWN)
-        self.assertEqual(run.verdict(["igb.A.B", "igb.A.D"]).state, STALE)
+        self.assertEqual(run.check(["igb.A.B"]), claims.ClaimResult(LEFT_OUT, "igb.A.B was left out: this processor has no avx512"))
+        self.assertEqual(run.check(["igb.A.*"]).state, SHOWN)
+        self.assertEqual(run.check(["igb.A.B", "igb.A.D"]).state, STALE)
 
     def test_needs_results(self):
         with self.assertRaises(LabError):
@@ -109,8 +109,8 @@ class Folder(unittest.TestCase):
         (self.root / features.PAGE).write_text(page)
         return page
 
-    def judged(self, run: Run) -> dict[str, str]:
-        return {result.name: result.state for result in features.judge(self.root, run)}
+    def states_of(self, run: Run) -> dict[str, str]:
+        return {result.name: result.state for result in features.check(self.root, run)}
 
 
 class Page(Folder):
@@ -121,27 +121,27 @@ class Page(Folder):
         self.assertIn("| DCB | DCB: igb | no | nobody does |", page)
         self.assertIn("- link. sim: `igb.Link.*`. qtest: `qemu.Link.IsUp`", page)
         self.assertEqual(page, self.write(), "the page is reproducible")
-        self.assertEqual(set(self.judged(run_of()).values()), {"passed"})
+        self.assertEqual(set(self.states_of(run_of()).values()), {"passed"})
 
     def test_says_no_where_a_test_failed_or_is_missing(self):
         for state in ("failed", None):
             run = run_of(igb__Link__IsUp=state, igb__Link__IsDown=state)
             self.assertIn("| `get_link` | no | in part | not tried |", features.render(features.load(self.root / features.TABLE), run))
-            judged = self.judged(run)
-            self.assertEqual(judged["claim: link on sim"], "failed")
-            self.assertEqual(judged["docs/features.md"], "failed")
+            checked = self.states_of(run)
+            self.assertEqual(checked["claim: link on sim"], "failed")
+            self.assertEqual(checked["docs/features.md"], "failed")
 
     def test_keeps_claims_whose_tests_could_not_run(self):
         run = run_of(igb__Link__IsUp="skipped", igb__Link__IsDown="skipped")
-        judged = self.judged(run)
-        self.assertEqual(judged["claim: link on sim"], "skipped")
-        self.assertEqual(judged["docs/features.md"], "passed")
+        checked = self.states_of(run)
+        self.assertEqual(checked["claim: link on sim"], "skipped")
+        self.assertEqual(checked["docs/features.md"], "passed")
 
     def test_is_compared_with_the_run(self):
         (self.root / features.PAGE).write_text(self.write().replace("not tried", "yes"))
-        self.assertEqual(self.judged(run_of())["docs/features.md"], "failed")
+        self.assertEqual(self.states_of(run_of())["docs/features.md"], "failed")
         (self.root / features.PAGE).unlink()
-        self.assertEqual(self.judged(run_of())["docs/features.md"], "failed")
+        self.assertEqual(self.states_of(run_of())["docs/features.md"], "failed")
 
     def test_refuses_a_table_with_missing_or_invented_names(self):
         for wrong in (TABLE.replace('dpdk = ["DCB"]', ""), TABLE.replace('linux = ["get_link"]', ""),
@@ -153,44 +153,44 @@ class Page(Folder):
             self.table(wrong)
             with self.assertRaises(LabError):
                 features.load(self.root / features.TABLE)
-            self.assertEqual(self.judged(run_of()), {"docs/features.toml": "failed"})
+            self.assertEqual(self.states_of(run_of()), {"docs/features.toml": "failed"})
 
 
 class Concepts(Folder):
     def test_need_a_file_and_a_test_or_a_note_that_they_are_missing(self):
         self.concepts({3: "`lib/a.cpp` | `igb.Link.*`", 4: "out of scope: the stack | "})
-        self.assertEqual(set(self.judged(run_of()).values()), {"passed"})
+        self.assertEqual(set(self.states_of(run_of()).values()), {"passed"})
         for wrong in ("`lib/a.cpp` | ", "something | `igb.Link.*`", "not there yet | `igb.Link.*`"):
             self.concepts({3: wrong})
-            self.assertEqual(self.judged(run_of())["docs/concepts.md"], "failed", wrong)
+            self.assertEqual(self.states_of(run_of())["docs/concepts.md"], "failed", wrong)
 
     def test_are_stale_without_their_test(self):
         self.concepts({3: "`lib/a.cpp` | `igb.Gone.*`"})
-        self.assertEqual(self.judged(run_of())["claim: row 3, c"], "failed")
+        self.assertEqual(self.states_of(run_of())["claim: row 3, c"], "failed")
 
     def test_must_be_complete(self):
         page = self.root / concepts.PAGE
         page.write_text("".join(page.read_text().splitlines(keepends=True)[:-1]))
-        self.assertEqual(self.judged(run_of())["docs/concepts.md"], "failed")
+        self.assertEqual(self.states_of(run_of())["docs/concepts.md"], "failed")
 
 
 class Documents(Folder):
     def test_name_existing_files(self):
         name = "files that the documents name"
         (self.root / "README.md").write_text("`lib/a.cpp`, `lib/a`, `lib/*.cpp`, `lib/`, `include/uapi/linux`, `build/x`, `lib/a.cpp --fix`\n")
-        self.assertEqual(self.judged(run_of())[name], "passed")
+        self.assertEqual(self.states_of(run_of())[name], "passed")
         for wrong in ("lib/b.cpp", "tests/none/", "lib/*.hpp", "tools/none --fix"):
             (self.root / "README.md").write_text(f"`{wrong}`\n")
-            self.assertEqual(self.judged(run_of())[name], "failed", wrong)
+            self.assertEqual(self.states_of(run_of())[name], "failed", wrong)
 
     def test_have_a_row_for_each_tag_in_the_code(self):
         name = "rows of docs/82576 on which the code depends"
         (self.root / "docs/82576").mkdir()
         (self.root / "docs/82576/interpretations.md").write_text("| tag |\n|---|\n| I-M-PHY | what |\n")
         (self.root / "lib/a.cpp").write_text("// [I-M-PHY] as described\n")
-        self.assertEqual(self.judged(run_of())[name], "passed")
+        self.assertEqual(self.states_of(run_of())[name], "passed")
         (self.root / "lib/a.cpp").write_text("// [I-M-PHY] and E-GONE\n")
-        self.assertEqual(self.judged(run_of())[name], "failed")
+        self.assertEqual(self.states_of(run_of())[name], "failed")
 
 
 class Command(Folder):
@@ -226,7 +226,7 @@ class AtTheEndOfARun(unittest.TestCase):
     def test_a_stale_claim_fails_the_run(self):
         with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stderr(io.StringIO()):
             whole = everything.Everything(pathlib.Path(scratch), "kernel", False)
-            with mock.patch.object(everything.features, "judge", return_value=[Result("claim: x on sim", "failed", suite="claims")]):
+            with mock.patch.object(everything.features, "check", return_value=[Result("claim: x on sim", "failed", suite="claims")]):
                 whole._claims()
             self.assertEqual(whole._summary.status(), 1)
             self.assertEqual(whole._summary.counts()["failed"], 1)

@@ -29,7 +29,7 @@ TEST_F(RecordTest, ReplayRepeatsTheRemovalOfTheCard) {
   EXPECT_EQ(progress_->divergence(), "");
   EXPECT_TRUE(replayed.frames == recorded.frames);
   EXPECT_EQ(replayed.counters, recorded.counters);
-  EXPECT_THAT(replayed.stop_error, HasSubstr("the card is gone"));
+  EXPECT_THAT(replayed.stop_error, HasSubstr("the card was removed"));
 }
 
 }  // namespace

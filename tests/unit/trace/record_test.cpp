@@ -181,7 +181,7 @@ TEST_F(RecordTest, AnAccessOfAnotherWidthDiverges) {
   const Bar bar = device->bar(0).value();
   bar.write16(rlpml, 1);
   EXPECT_THAT(progress->divergence(), HasSubstr("a write of 0x1 to 16 bits of RLPML"));
-  EXPECT_EQ(bar.read8(rlpml), 0xFF) << "the card is gone";
+  EXPECT_EQ(bar.read8(rlpml), 0xFF) << "the card was removed";
 }
 
 TEST_F(RecordTest, ReplaysAnInterruptAtTheSameAccess) {

@@ -22,7 +22,7 @@ _PARAMETER = re.compile(r"  # GetParam\(\) = .*$", re.DOTALL)  # ctest adds this
 
 
 @dataclasses.dataclass(frozen=True)
-class Verdict:
+class ClaimResult:
     state: str
     reason: str = ""
 
@@ -35,25 +35,25 @@ class Run:
         for result in results:
             self._results.setdefault(_PARAMETER.sub("", result.name), []).append(result)
 
-    def verdict(self, patterns: list[str]) -> Verdict:
+    def check(self, patterns: list[str]) -> ClaimResult:
         """Shown only if each pattern has a test that passed and none that failed."""
-        verdicts = [self._one(pattern) for pattern in patterns]
+        results = [self._one(pattern) for pattern in patterns]
         for state in (STALE, LEFT_OUT):
-            reasons = [verdict.reason for verdict in verdicts if verdict.state == state]
+            reasons = [result.reason for result in results if result.state == state]
             if reasons:
-                return Verdict(state, "; ".join(reasons))
-        return Verdict(SHOWN) if patterns else Verdict(STALE, "it names no test")
+                return ClaimResult(state, "; ".join(reasons))
+        return ClaimResult(SHOWN) if patterns else ClaimResult(STALE, "it names no test")
 
-    def _one(self, pattern: str) -> Verdict:
+    def _one(self, pattern: str) -> ClaimResult:
         found = [result for name in sorted(self._results) if fnmatch.fnmatchcase(name, pattern) for result in self._results[name]]
         if not found:
-            return Verdict(STALE, f"no test called {pattern} ran")
+            return ClaimResult(STALE, f"no test called {pattern} ran")
         for result in found:
             if result.state == "failed":
-                return Verdict(STALE, f"{result.name} failed{f' ({result.suite})' if result.suite else ''}")
+                return ClaimResult(STALE, f"{result.name} failed{f' ({result.suite})' if result.suite else ''}")
         if any(result.state == "passed" for result in found):
-            return Verdict(SHOWN)
-        return Verdict(LEFT_OUT, f"{pattern} was left out: {' '.join(found[0].detail.split())}")
+            return ClaimResult(SHOWN)
+        return ClaimResult(LEFT_OUT, f"{pattern} was left out: {' '.join(found[0].detail.split())}")
 
 
 def read_run(path: pathlib.Path) -> Run:

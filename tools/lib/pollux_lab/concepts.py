@@ -44,11 +44,11 @@ def mistakes(root: pathlib.Path) -> list[str]:
     return found
 
 
-def judge(root: pathlib.Path, run: Run) -> list[tuple[str, claims.Verdict]]:
-    """The verdict of the run on each row that names tests. A path among the tests (a benchmark, a folder) only has to exist."""
-    judged = []
+def check(root: pathlib.Path, run: Run) -> list[tuple[str, claims.ClaimResult]]:
+    """The result of each row that names tests. A path among the tests (a benchmark, a folder) only has to exist."""
+    checked = []
     for row in rows((root / PAGE).read_text()):
         tests = [name for name in claims.quoted(row.shown_by) if not claims.is_path(name)]
         if tests:
-            judged.append((f"row {row.number}, {row.concept}", run.verdict(tests)))
-    return judged
+            checked.append((f"row {row.number}, {row.concept}", run.check(tests)))
+    return checked

@@ -82,24 +82,24 @@ class GuestDemo:
         maker = frames.FrameMaker([size - FCS_BYTES] if size else None)
         macs = guest.machine.macs()
         ends = [guest.machine.ports[port].wire.near for port in (A, B)]
-        verdicts = []
+        results = []
         with self._l2fwd(guest, A, B) as l2fwd:
             for into, out_of, out_port in ((0, 1, B), (1, 0, A)):
                 expect = frames.rewritten_by_l2fwd(macs[out_port], out_of)
-                verdicts.append(traffic.send_through(ends[into], ends[out_of], maker, self._options.frames, expect,
+                results.append(traffic.send_through(ends[into], ends[out_of], maker, self._options.frames, expect,
                                                      progress=Progress(self._options.frames, f"direction {into + 1} of 2")))
             summary = l2fwd.stop()
-        for verdict in verdicts:
-            if not verdict.clean:
-                raise LabError(f"not all frames were forwarded correctly: {verdict}", DEFECT, f"l2fwd: {summary}")
-        intact = sum(verdict.intact for verdict in verdicts)
+        for result in results:
+            if not result.clean:
+                raise LabError(f"not all frames were forwarded correctly: {result}", DEFECT, f"l2fwd: {summary}")
+        intact = sum(result.intact for result in results)
         require_accounted(summary, intact, intact)
         self._figures.checked = (intact, 2 * self._options.frames)
         sizes = f"{size} bytes" if size else "60 to 1514 bytes"
-        seconds = sum(verdict.seconds for verdict in verdicts)
+        seconds = sum(result.seconds for result in results)
         self._lines += [
             f"content    {intact} frames of {sizes} sent from outside, in both directions: {intact} came back, each byte as expected",
-            f"           ({sum(v.by_scapy for v in verdicts)} of them checked by scapy, too; {intact / seconds:,.0f} frames/s"
+            f"           ({sum(v.by_scapy for v in results)} of them checked by scapy, too; {intact / seconds:,.0f} frames/s"
             " through the sockets)",
             f"           l2fwd: {summary}",
         ]

@@ -89,7 +89,7 @@ class Everything:
     def _claims(self) -> None:
         """Compares the documents' claims with all results so far."""
         with self._timed("claims"):
-            results = features.judge(self._root, claims.Run(self._summary.results))
+            results = features.check(self._root, claims.Run(self._summary.results))
         self._collect("claims", results, 0)
         tell("\n".join(result.detail for result in results if result.state == "failed"))
 

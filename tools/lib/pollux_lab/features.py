@@ -99,14 +99,14 @@ def _linux(entry: dict) -> str:
     return "; ".join(part for part in (names, entry.get("linux_note")) if part) or "no"
 
 
-def verdicts(table: Table, run: Run) -> list[tuple[Feature, str, claims.Verdict]]:
-    return [(feature, backend, run.verdict(claim.tests))
+def claim_results(table: Table, run: Run) -> list[tuple[Feature, str, claims.ClaimResult]]:
+    return [(feature, backend, run.check(claim.tests))
             for feature in table.features() for backend, claim in feature.claims.items()]
 
 
 def render(table: Table, run: Run) -> str:
     """The page as this run shows it. A claim whose tests could not run here is kept; a stale one becomes "no"."""
-    stands = {(feature.name, backend) for feature, backend, verdict in verdicts(table, run) if verdict.state in (SHOWN, LEFT_OUT)}
+    stands = {(feature.name, backend) for feature, backend, result in claim_results(table, run) if result.state in (SHOWN, LEFT_OUT)}
     dpdk, linux = table.facts["dpdk"], table.facts["linux"]
     parts = [table.facts["preface"].format(dpdk=dpdk["version"], linux=linux["version"]).strip()]
     for title, features in table.sections:
@@ -152,17 +152,17 @@ def _tests(table: Table, stands: set) -> str:
     return "\n".join(lines)
 
 
-def judge(root: pathlib.Path, run: Run) -> list[Result]:
+def check(root: pathlib.Path, run: Run) -> list[Result]:
     """Compares the documents' claims with a run. The results list stale claims and claims whose tests could not run here, and say
     whether the page is the one that the run makes."""
     try:
         table = load(root / TABLE)
     except LabError as error:
         return [_result(str(TABLE), [str(error)])]
-    judged = [(f"{feature.name} on {backend}", verdict) for feature, backend, verdict in verdicts(table, run)]
-    judged += concepts.judge(root, run)
-    results = [Result(f"claim: {what}", "failed" if verdict.state == claims.STALE else "skipped", detail=f"{verdict.reason}", suite="claims")
-               for what, verdict in judged if verdict.state != SHOWN]
+    checked = [(f"{feature.name} on {backend}", result) for feature, backend, result in claim_results(table, run)]
+    checked += concepts.check(root, run)
+    results = [Result(f"claim: {what}", "failed" if result.state == claims.STALE else "skipped", detail=f"{result.reason}", suite="claims")
+               for what, result in checked if result.state != SHOWN]
     page = root / PAGE
     same = page.exists() and page.read_text() == render(table, run)
     results.append(_result(str(PAGE), [] if same else [f"{PAGE} is not what the tests of this run show; {REMEDY}"]))
@@ -185,7 +185,7 @@ def main() -> int:
         run = claims.read_run(options.root / RESULTS)
         if options.write:
             (options.root / PAGE).write_text(render(load(options.root / TABLE), run))
-        results = judge(options.root, run)
+        results = check(options.root, run)
     except LabError as error:
         print(f"tools/features: {error}", file=sys.stderr)
         print("0 passed, 1 failed, 0 skipped")

@@ -44,7 +44,7 @@ MEMORY_BYTES = 4 << 30              # the limit of a test program's data, since 
 
 
 @dataclasses.dataclass(frozen=True)
-class Verdict:
+class MutantResult:
     mutant: Mutant
     state: str
     seconds: float
@@ -80,18 +80,18 @@ class BuildCopy:
             self._seconds[program] = time.monotonic() - begun
             self._digests[program] = self._digest(program)
 
-    def judge(self, mutant: Mutant) -> Verdict:
+    def run(self, mutant: Mutant) -> MutantResult:
         file = self._source / mutant.path
         original = file.read_text()
         begun = time.monotonic()
         try:
             file.write_text(mutant.apply(original))
-            state, detail = self._judge(concerned(mutant.path))
+            state, detail = self._run_tests(concerned(mutant.path))
         finally:
             file.write_text(original)
-        return Verdict(mutant, state, time.monotonic() - begun, detail)
+        return MutantResult(mutant, state, time.monotonic() - begun, detail)
 
-    def _judge(self, programs: list[str]) -> tuple[str, str]:
+    def _run_tests(self, programs: list[str]) -> tuple[str, str]:
         status, output = self._command(self._building(programs), MUTANT_BUILD_SECONDS)
         if status != 0:
             errors = [line for line in output.splitlines() if " error: " in line]
@@ -199,20 +199,20 @@ def only_run(folder: pathlib.Path):
     return lock
 
 
-def judge_all(copies: list[BuildCopy], mutants: list[Mutant], tell) -> list[Verdict]:
-    """Each build copy takes the next mutant that is left. `tell` is called with each verdict."""
+def run_all(copies: list[BuildCopy], mutants: list[Mutant], tell) -> list[MutantResult]:
+    """Each build copy takes the next mutant that is left. `tell` is called with each result."""
     free: queue.Queue[BuildCopy] = queue.Queue()
     for copy in copies:
         free.put(copy)
 
-    def judge(mutant: Mutant) -> Verdict:
+    def run(mutant: Mutant) -> MutantResult:
         copy = free.get()
         try:
-            verdict = copy.judge(mutant)
+            result = copy.run(mutant)
         finally:
             free.put(copy)
-        tell(verdict)
-        return verdict
+        tell(result)
+        return result
 
     with concurrent.futures.ThreadPoolExecutor(len(copies)) as pool:
-        return list(pool.map(judge, mutants))
+        return list(pool.map(run, mutants))

@@ -53,11 +53,11 @@ class Summary:
     def conserved(self) -> bool:
         """Whether frames and buffers are conserved, by the counts and by the program's own statement."""
         adds_up = self.received == self.sent + self.dropped + self.in_flight
-        return adds_up and self.raw["conserved"] and self.raw["mbufs_out"] == 0
+        return adds_up and self.raw["conserved"] and self.raw["mbufs_in_use"] == 0
 
     def __str__(self) -> str:
         named = ", ".join(f"{name} {count}" for name, count in self.drops.items() if count) or "none"
-        return f"received {self.received} = sent {self.sent} + dropped {self.dropped} ({named}) + in flight {self.in_flight}, {self.raw['mbufs_out']} buffers not returned"
+        return f"received {self.received} = sent {self.sent} + dropped {self.dropped} ({named}) + in flight {self.in_flight}, {self.raw['mbufs_in_use']} buffers not returned"
 
 
 def summary_in(output: str) -> dict:

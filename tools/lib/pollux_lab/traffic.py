@@ -16,7 +16,7 @@ _KEEP_EXAMPLES = 5
 
 
 @dataclasses.dataclass
-class Verdict:
+class TrafficResult:
     """sent = received intact + corrupt + missing; other received frames are counted separately."""
     sent: int = 0
     intact: int = 0
@@ -45,7 +45,7 @@ class Verdict:
 
 def send_through(into: socket.socket, out_of: socket.socket, maker: frames.FrameMaker, count: int,
                  expect: Callable[[bytes], bytes] = frames.unchanged, *, window: int = WINDOW, stall_seconds: float = 5,
-                 progress: Callable[[int], None] | None = None) -> Verdict:
+                 progress: Callable[[int], None] | None = None) -> TrafficResult:
     """Sends `count` frames; each has to come back as `expect` rewrites it, in order. Ends when all are accounted for, or
     when nothing was received for `stall_seconds`."""
     return _Exchange(into, out_of, maker, count, expect, window, stall_seconds, progress).run()
@@ -57,16 +57,16 @@ class _Exchange:
         self._maker, self._count, self._expect = maker, count, expect
         self._window, self._stall, self._progress = window, stall_seconds, progress
         self._outstanding: dict[int, None] = {}
-        self._verdict = Verdict()
+        self._result = TrafficResult()
         self._latest = -1
 
-    def run(self) -> Verdict:
-        verdict = self._verdict
+    def run(self) -> TrafficResult:
+        result = self._result
         start = last_news = time.monotonic()
         self._into.setblocking(False)
         self._out_of.setblocking(False)
-        while verdict.sent < self._count or self._outstanding:
-            want_to_send = verdict.sent < self._count and len(self._outstanding) < self._window
+        while result.sent < self._count or self._outstanding:
+            want_to_send = result.sent < self._count and len(self._outstanding) < self._window
             readable, writable, _ = select.select([self._out_of], [self._into] if want_to_send else [], [], 0.2)
             if readable and self._receive_some():
                 last_news = time.monotonic()
@@ -74,24 +74,24 @@ class _Exchange:
                 last_news = time.monotonic()
             if time.monotonic() - last_news > self._stall:
                 break
-        verdict.seconds = time.monotonic() - start
-        verdict.missing = len(self._outstanding)
+        result.seconds = time.monotonic() - start
+        result.missing = len(self._outstanding)
         if self._outstanding:
-            verdict.example(f"first missing: frame {next(iter(self._outstanding))}")
-        return verdict
+            result.example(f"first missing: frame {next(iter(self._outstanding))}")
+        return result
 
     def _send_some(self) -> bool:
         sent = False
-        while self._verdict.sent < self._count and len(self._outstanding) < self._window:
+        while self._result.sent < self._count and len(self._outstanding) < self._window:
             try:
-                self._into.send(self._maker.frame(self._verdict.sent))
+                self._into.send(self._maker.frame(self._result.sent))
             except (BlockingIOError, InterruptedError):
                 break
-            self._outstanding[self._verdict.sent] = None
-            self._verdict.sent += 1
+            self._outstanding[self._result.sent] = None
+            self._result.sent += 1
             sent = True
-            if self._progress and self._verdict.sent % 1024 == 0:
-                self._progress(self._verdict.sent)
+            if self._progress and self._result.sent % 1024 == 0:
+                self._progress(self._result.sent)
         return sent
 
     def _receive_some(self) -> bool:
@@ -102,46 +102,46 @@ class _Exchange:
             except (BlockingIOError, InterruptedError):
                 break
             received = True
-            self._judge(frame)
+            self._check(frame)
         return received
 
-    def _judge(self, frame: bytes) -> None:
-        verdict = self._verdict
+    def _check(self, frame: bytes) -> None:
+        result = self._result
         number = self._maker.number_of(frame)
         if number is None or number not in self._outstanding:
             oldest = next(iter(self._outstanding), None)
             if number is None and oldest is not None and len(frame) == len(self._maker.frame(oldest)):
                 self._corrupt(oldest, frame)
             else:
-                verdict.unexpected += 1
-                verdict.example(f"unexpected: {len(frame)} bytes, {frame[:32].hex(' ')}")
+                result.unexpected += 1
+                result.example(f"unexpected: {len(frame)} bytes, {frame[:32].hex(' ')}")
             return
         expected = self._expect(self._maker.frame(number))
         if frame != expected:
             self._corrupt(number, frame)
             return
         if number < self._latest:
-            verdict.reordered += 1
-            verdict.example(f"frame {number} came after frame {self._latest}")
+            result.reordered += 1
+            result.example(f"frame {number} came after frame {self._latest}")
         self._latest = max(self._latest, number)
         del self._outstanding[number]
-        verdict.intact += 1
-        verdict.bytes_intact += len(frame)
+        result.intact += 1
+        result.bytes_intact += len(frame)
         if number % _SCAPY_SAMPLE == 0:
             self._ask_scapy(number, frame, expected)
 
     def _corrupt(self, number: int, frame: bytes) -> None:
         expected = self._expect(self._maker.frame(number))
         at = next((i for i, (a, b) in enumerate(zip(frame, expected)) if a != b), min(len(frame), len(expected)))
-        self._verdict.corrupt += 1
-        self._verdict.example(f"frame {number}: {len(frame)} bytes for {len(expected)}, first difference at byte {at}: "
+        self._result.corrupt += 1
+        self._result.example(f"frame {number}: {len(frame)} bytes for {len(expected)}, first difference at byte {at}: "
                               f"{frame[at:at + 8].hex(' ')} for {expected[at:at + 8].hex(' ')}")
         del self._outstanding[number]
 
     def _ask_scapy(self, number: int, frame: bytes, expected: bytes) -> None:
-        self._verdict.by_scapy += 1
+        self._result.by_scapy += 1
         error = frames.scapy_error(frame, expected[:6].hex(":"), expected[6:12].hex(":"))
         if error:
-            self._verdict.intact -= 1
-            self._verdict.corrupt += 1
-            self._verdict.example(f"frame {number}: scapy says {error}")
+            self._result.intact -= 1
+            self._result.corrupt += 1
+            self._result.example(f"frame {number}: scapy says {error}")

@@ -34,7 +34,7 @@ struct Card {
 };
 
 [[nodiscard]] inline tl::unexpected<Error> fail_removed(std::string_view name) {
-  return fail(ErrorCode::device_removed, fmt::format("{}: the card is gone: its registers read all ones", name),
+  return fail(ErrorCode::device_removed, fmt::format("{}: the card was removed: its registers read all ones", name),
               "close the port; if the card is still in its slot, reset the slot and open it again");
 }
 

@@ -10,25 +10,25 @@ from cases.life import kill, restart
 from pollux_lab import frames
 from pollux_lab.cases import Bench, case, require, require_message
 
-WAYS = {"group": SMALL, "iommufd": SMALL, "noiommu": SMALL_BARE}
+ACCESS_MODES = {"group": SMALL, "iommufd": SMALL, "noiommu": SMALL_BARE}
 
 
-def in_every_way(long: str = ""):
+def in_every_access_mode(long: str = ""):
     def register(function):
-        for way, boot in WAYS.items():
-            run = functools.partial(_go, way, function)
-            run.__name__ = f"{function.__name__}_via_{way}"
+        for mode, boot in ACCESS_MODES.items():
+            run = functools.partial(_run_in, mode, function)
+            run.__name__ = f"{function.__name__}_via_{mode}"
             case(boot, long)(run)
         return function
     return register
 
 
-def _go(way: str, function, bench: Bench) -> None:
-    bench.via = f"?via={way}"
+def _run_in(mode: str, function, bench: Bench) -> None:
+    bench.via = f"?via={mode}"
     function(bench)
 
 
-@in_every_way()
+@in_every_access_mode()
 def frames_pass_intact(bench: Bench) -> None:
     bench.bind(A, B)
     with bench.l2fwd(A, B, options="--mtu 9500") as l2fwd:
@@ -39,13 +39,13 @@ def frames_pass_intact(bench: Bench) -> None:
         require_counts(l2fwd.stop(), passed)
 
 
-@in_every_way()
+@in_every_access_mode()
 def restarts(bench: Bench) -> None:
     bench.bind(A, B)
     restart(bench, 2)
 
 
-@in_every_way()
+@in_every_access_mode()
 def a_killed_process_leaves_nothing(bench: Bench) -> None:
     bench.bind(A, B)
     kill(bench)
@@ -53,7 +53,7 @@ def a_killed_process_leaves_nothing(bench: Bench) -> None:
     restart(bench, 1)
 
 
-@in_every_way()
+@in_every_access_mode()
 def the_kernel_takes_a_port_back(bench: Bench) -> None:
     bench.bind(C, D)
     with bench.l2fwd(C, D) as l2fwd:
@@ -68,8 +68,8 @@ def the_kernel_takes_a_port_back(bench: Bench) -> None:
         bench.guest.run(AWAY)
 
 
-@in_every_way()
-def a_port_that_the_host_takes_back_is_let_go(bench: Bench) -> None:
+@in_every_access_mode()
+def a_port_that_the_host_requests_back_is_closed(bench: Bench) -> None:
     """Unbinding waits until the program has closed the device. An event tells the program to do so."""
     bench.bind(A, B)
     address = bench.addresses[A]
@@ -95,7 +95,7 @@ def run_tests(bench: Bench, program: str, tests: int, seconds: float, **settings
             f"{outcome.out[-4000:]}{outcome.err[-2000:]}")
 
 
-@in_every_way()
+@in_every_access_mode()
 def interrupts_queues_and_removal(bench: Bench) -> None:
     bench.bind(C, G)
     emulated = {"POLLUX_GUEST_EMULATED": "1"} if bench.guest.machine.accel == "tcg" else {}
@@ -103,32 +103,32 @@ def interrupts_queues_and_removal(bench: Bench) -> None:
               POLLUX_GUEST_PORTS=f"{bench.uri(C)},{bench.uri(G)}", **emulated)
 
 
-def conform(bench: Bench, chosen: list[str], path: str = "best") -> None:
+def conform(bench: Bench, chosen: list[str], burst_mode: str = "best") -> None:
     names = ":".join(f"Ports/{name}/*" for name in chosen)
     bench.bind(C, G)
     run_tests(bench, f"conformance_test --gtest_filter='{names}'", len(chosen), 300,
-              POLLUX_CONFORMANCE_PORTS=f"{bench.uri(C)},{bench.uri(G)}", POLLUX_CONFORMANCE_PATH=path)
+              POLLUX_CONFORMANCE_PORTS=f"{bench.uri(C)},{bench.uri(G)}", POLLUX_CONFORMANCE_BURST_MODE=burst_mode)
 
 
-@in_every_way()
-def conformance_in_short(bench: Bench) -> None:
+@in_every_access_mode()
+def conformance_subset(bench: Bench) -> None:
     """Runs the conformance tests that depend on the access mode. The others depend only on the driver."""
     conform(bench, ["LifeCycle.OpensOnlyOnce", "LifeCycle.CanBeOpenedAgainAfterClose",
                     "LifeCycle.FreesAllBuffersWhenClosedWithFramesInFlight",
                     "Traffic.CarriesJumboFrames", "Control.SendsAndReceivesOnSeveralQueues"])
 
 
-BUFFERS = ["Buffers.SurvivesAnExhaustedPool", "Buffers.SendsClonesAndLeavesTheOriginalAlone",
+BUFFERS = ["Buffers.SurvivesAnExhaustedPool", "Buffers.SendsClonesWithoutChangingTheOriginal",
            "Buffers.SendsMemoryOfTheApplication"]
 
 
 @case(SMALL)
-def promiscuous_clones_external_buffers_and_a_dry_pool(bench: Bench) -> None:
+def promiscuous_clones_external_buffers_and_an_exhausted_pool(bench: Bench) -> None:
     conform(bench, ["Control.FiltersByDestination", *BUFFERS])
 
 
 @case(SMALL)
-def conformance_in_short_by_avx2(bench: Bench) -> None:
+def conformance_subset_with_avx2(bench: Bench) -> None:
     conform(bench, ["Traffic.KeepsTheOrderWhenItsRingsWrap", "Traffic.CarriesJumboFrames", "Traffic.SendsChains",
                     *BUFFERS], "avx2")
 
@@ -143,7 +143,7 @@ def conform_to(bench: Bench, ports: str, nature: str = "") -> None:
     run_tests(bench, "conformance_test", tests, 300, **settings)
 
 
-@in_every_way(long="every conformance test, more than a minute per access mode")
-def conformance_whole(bench: Bench) -> None:
+@in_every_access_mode(long="every conformance test, more than a minute per access mode")
+def conformance_complete(bench: Bench) -> None:
     bench.bind(C, G)
     conform_to(bench, f"{bench.uri(C)},{bench.uri(G)}")

@@ -8,8 +8,8 @@ from pollux_lab import frames
 from pollux_lab.cases import Bench, case, require, require_message
 
 
-def via(bench: Bench, port: int, way: str) -> str:
-    return f"vfio:{bench.addresses[port]}?via={way}"
+def via(bench: Bench, port: int, mode: str) -> str:
+    return f"vfio:{bench.addresses[port]}?via={mode}"
 
 
 @case(SMALL)
@@ -34,7 +34,7 @@ def refusal_iommufd_no_permission(bench: Bench) -> None:
 
 
 @case(SMALL)
-def a_port_handed_to_a_user_works_in_either_way(bench: Bench) -> None:
+def a_port_handed_to_a_user_works_in_every_access_mode(bench: Bench) -> None:
     bench.bind(A, B, options="--user plain")
     bench.guest.check("chmod 0666 /dev/iommu")
     for bench.via in ("", "?via=iommufd", "?via=group"):
@@ -55,8 +55,8 @@ def refusal_iommufd_in_use(bench: Bench) -> None:
     bench.bind(A, B)
     bench.via = "?via=iommufd"
     with bench.l2fwd(A, B) as l2fwd:
-        for way in ("iommufd", "group"):
-            refused(bench, f"l2fwd {via(bench, A, way)}", bench.addresses[A], "in use", "process")
+        for mode in ("iommufd", "group"):
+            refused(bench, f"l2fwd {via(bench, A, mode)}", bench.addresses[A], "in use", "process")
         refused(bench, f"pollux unbind {bench.addresses[A]}", bench.addresses[A], "open")
         # No attempt may disturb the running l2fwd.
         passed = pass_frames(bench, A, B, frames.rewritten_by_l2fwd(bench.macs[B], 1), 200)
@@ -86,7 +86,7 @@ def refusal_no_iommu_behind_an_iommu(bench: Bench) -> None:
 
 
 @case(SMALL)
-def refusal_of_a_way_that_there_is_not(bench: Bench) -> None:
+def refusal_unknown_access_mode(bench: Bench) -> None:
     refused(bench, f"l2fwd {via(bench, A, 'magic')}", "via=magic", "?via=iommufd")
 
 
@@ -104,8 +104,8 @@ def refusal_no_iommu_mode_on_the_stock_kernel(bench: Bench) -> None:
 @case(SMALL_BARE)
 def no_iommu_is_an_opt_in_and_warns_once(bench: Bench) -> None:
     bench.bind(A, B)
-    for way in ("", "?via=group", "?via=iommufd"):
-        refused(bench, f"l2fwd vfio:{bench.addresses[A]}{way}", "iommu", "intel_iommu=on", "?via=noiommu")
+    for mode in ("", "?via=group", "?via=iommufd"):
+        refused(bench, f"l2fwd vfio:{bench.addresses[A]}{mode}", "iommu", "intel_iommu=on", "?via=noiommu")
     bench.via = "?via=noiommu"
     with bench.l2fwd(A, B) as l2fwd:
         require_counts(l2fwd.stop(), 0)
