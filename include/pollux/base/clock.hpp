@@ -24,7 +24,7 @@ using Duration = std::chrono::nanoseconds;
 /// A point in time, as returned by Clock::now().
 using Time = Duration;
 
-/// A descriptor that becomes readable when its Clock reaches a moment.
+/// A descriptor that becomes readable when its Clock reaches a given time.
 /// Ownership: the caller's; the Clock outlives it. Thread rule: any thread; the last `set` counts.
 class POLLUX_API Alarm {
  public:
@@ -55,18 +55,17 @@ class POLLUX_API Clock {
 
   /// The maximum duration of one call of `wait`.
   static constexpr Duration kMaxWait = std::chrono::seconds(1);
-  /// Sleeps until a descriptor is ready or the moment `until` has come. Returns the number of ready descriptors; their
-  /// `revents` tell for what, as with poll(2). A negative `fd` is ignored. If `until` has passed, it only looks once.
-  /// Returns 0 if no descriptor is ready. This may happen before `until`: a call takes at most kMaxWait, and a signal
-  /// handler that runs ends it, so that the program can react. Errors: invalid_argument (a descriptor is not open; its
-  /// `revents` is POLLNVAL), io_error.
-  /// The default alternates poll(2) and `sleep_for(kWaitStep)`. It suits clocks of virtual time: in-process cards work
-  /// while the program sleeps.
+  /// Sleeps until a descriptor is ready or the time `until` has come. Returns the number of ready descriptors; their
+  /// `revents` say for what they are ready, as with poll(2). A negative `fd` is ignored. If `until` has passed, it only
+  /// checks once. Returns 0 if no descriptor is ready. This may happen before `until`: a call takes at most kMaxWait,
+  /// and a signal handler that runs ends it, so that the program can react. Errors: invalid_argument (a descriptor is
+  /// not open; its `revents` is POLLNVAL), io_error. The default alternates poll(2) and `sleep_for(kWaitStep)`. It
+  /// suits clocks of virtual time: in-process cards work while the program sleeps.
   [[nodiscard]] virtual Result<unsigned> wait(std::span<pollfd> descriptors, Time until);
   static constexpr Duration kWaitStep = std::chrono::microseconds(10);
 
-  /// Makes an alarm on this clock. It is not set. The default is a timer of the machine: `set` starts it with the time
-  /// that is left on this clock. Error io_error: the process has no descriptor left.
+  /// Makes an alarm on this clock; it is not set yet. The default is a timer of the machine: `set` starts it with the
+  /// time that remains on this clock. Error io_error: the process has no descriptor left.
   [[nodiscard]] virtual Result<std::unique_ptr<Alarm>> make_alarm();
 };
 
@@ -97,7 +96,8 @@ class POLLUX_API ManualClock final : public Clock {
   /// Advances time in steps of at most `kStep` and calls every follower after each step.
   void advance(Duration span);
   void follow(Follower follower) { followers_.push_back(std::move(follower)); }
-  /// Makes an alarm of virtual time. The thread that moves the clock raises it, after it has called the followers.
+  /// Makes an alarm of virtual time. The thread that advances the clock makes it readable, after it has called the
+  /// followers.
   [[nodiscard]] Result<std::unique_ptr<Alarm>> make_alarm() override;
 
  private:

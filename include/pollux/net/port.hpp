@@ -89,13 +89,13 @@ class POLLUX_API Port {
 
   /// Creates a ForwardPath from one of this port's receive queues to a transmit queue of `out`, which may be this port:
   /// it forwards by exchanging buffers. Both ports are configured and not started; frames are forwarded while both are
-  /// started. Starting `out` then takes a transmit ring's worth of mbufs from the receive queue's pool.
+  /// started. Starting `out` then takes as many mbufs from the receive queue's pool as the transmit ring has slots.
   /// Errors: bad_state, invalid_argument (no such queue, a queue that already has a path, ports of two Contexts),
   /// not_supported (ports of two drivers, or of a driver without forward paths).
   [[nodiscard]] Result<std::unique_ptr<ForwardPath>> forward_path(std::uint16_t rx_queue, Port& out,
                                                                   std::uint16_t tx_queue);
 
-  /// Shows `observer` all frames that queue `rx_queue` hands out, or that the program gives to queue `tx_queue`. A
+  /// Calls `observer` with all frames that queue `rx_queue` returns, or that the program gives to queue `tx_queue`. A
   /// queue may have several observers; they are called in the order in which they were attached. Another thread may
   /// poll the queue meanwhile: its bursts are empty for some microseconds. Observers stay attached when the port is
   /// stopped, started or configured again. Closing the port detaches them, and so does a configuration without their
@@ -122,7 +122,7 @@ class POLLUX_API Port {
   [[nodiscard]] Link link();
   /// Waits until the link is up, at most for `limit`.
   /// Errors: timeout (the hint says what to check), bad_state (the port is closed), and those of
-  /// `service`, which is called when the time is over: a removed card has no link.
+  /// `service`, which is called when `limit` has passed, since a removed card has no link.
   [[nodiscard]] Result<Link> wait_for_link(Duration limit);
 
   [[nodiscard]] Stats stats();

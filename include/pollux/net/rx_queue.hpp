@@ -63,7 +63,7 @@ class POLLUX_API RxQueue {
   /// also the result if the process has no descriptor left.
   [[nodiscard]] virtual int event_fd() const { return -1; }
   /// Asks the queue to make the descriptor readable when a frame arrives. Called by the polling thread. A stopped queue
-  /// can be armed, too; starting the port wakes.
+  /// can be armed, too; the descriptor then becomes readable when the port starts.
   /// False: the queue is not armed. Do not sleep, poll again. Either a frame is waiting already (perhaps for a free
   /// mbuf), or the port was started or stopped since the last call, or the queue has no descriptor.
   [[nodiscard]] virtual bool arm() noexcept { return false; }
@@ -81,8 +81,8 @@ class POLLUX_API RxQueue {
 
   /// Opens the gate: bursts go to `function` from now on, and observers are shown their frames.
   void open_bursts(BurstFunction* function) noexcept;
-  /// Where the queue's observers are kept: a member of the driver's class, behind all that bursts read. nullptr: the
-  /// queue cannot be observed.
+  /// Where the queue's observers are kept: a member of the driver's class, after all members that bursts read. nullptr:
+  /// the queue cannot be observed.
   [[nodiscard]] virtual RxObservers* observers() noexcept { return nullptr; }
 
   static std::uint32_t idle(RxQueue&, Mbuf**, std::uint32_t) noexcept { return 0; }

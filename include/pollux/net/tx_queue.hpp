@@ -50,8 +50,8 @@ class POLLUX_API TxQueue {
 
   /// Opens the gate: bursts go to `function` from now on, and observers are shown their frames.
   void open_bursts(BurstFunction* function) noexcept;
-  /// Where the queue's observers are kept: a member of the driver's class, behind all that bursts read. nullptr: the
-  /// queue cannot be observed.
+  /// Where the queue's observers are kept: a member of the driver's class, after all members that bursts read. nullptr:
+  /// the queue cannot be observed.
   [[nodiscard]] virtual TxObservers* observers() noexcept { return nullptr; }
 
   static std::uint32_t idle(TxQueue&, Mbuf* const*, std::uint32_t) noexcept { return 0; }

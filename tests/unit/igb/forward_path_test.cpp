@@ -65,7 +65,7 @@ TEST(ForwardPath, NeedsQueuesThatExistAndAreFree) {
   expect_refused(other.port.forward_path(0, fixture.port, 0), ErrorCode::invalid_argument, "another Context");
 }
 
-/// Sees nothing, and must not be called.
+/// An observer that must not be called.
 struct Watcher final : RxObserver, TxObserver {
   void received(const RxQueue&, std::span<Mbuf* const>) noexcept override { ADD_FAILURE(); }
   void sending(const TxQueue&, std::span<Mbuf* const>) noexcept override { ADD_FAILURE(); }

@@ -17,7 +17,7 @@ namespace pollux::test {
 struct CardFixtureOptions {
   std::uint32_t rx_ring = 64;
   std::uint32_t tx_ring = 64;
-  bool remote = false;        ///< tail registers are functions
+  bool remote = false;        ///< registers are accessed through functions
   bool split_memory = false;  ///< the receive pool is in two segments with distant IOVAs
   bool rx_head = false;       ///< the receive queue can read RDH
   bool tx_cache = true;       ///< the transmit queue starts with the receive queue's cache

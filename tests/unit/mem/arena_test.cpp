@@ -222,7 +222,7 @@ TEST(Arena, AForkedChildInheritsNothing) {
       const std::uintptr_t first = std::stoull(line, nullptr, 16);
       if (first >= start && first < start + arena.size()) return "a mapping, " + line;
     }
-    return std::string(arena.is_owner() ? "the thought that it is its owner" : "nothing");
+    return std::string(arena.is_owner() ? "no mapping, but the arena counts as its owner" : "nothing");
   };
   EXPECT_TRUE(what_is_there().starts_with("a mapping")) << "the parent still has the mapping";
   EXPECT_EQ(test::in_child(what_is_there).text, "nothing");

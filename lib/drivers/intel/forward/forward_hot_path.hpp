@@ -11,7 +11,8 @@ namespace pollux::drivers::intel {
 /// Functions that the forward path's fast path (forward_burst.hpp) and slow path (forward_slow.cpp) share.
 struct ForwardHotPath {
   /// One burst. `BurstLoop` moves whatever is not a single fast-path frame. `Remote`: the receive queue's registers are
-  /// functions. `Small`: a transmit ring of fewer than four groups. `OneDelta`: as in RxHotPath::burst.
+  /// accessed through functions. `Small`: a transmit ring of fewer than four groups. `OneDelta`: as in
+  /// RxHotPath::burst.
   template <auto BurstLoop, bool Remote, bool Small, bool OneDelta>
   static std::uint32_t burst(ForwardPath& base, ForwardedFrame* frames, std::uint32_t limit) noexcept;
   /// Moves each run of fast-path frames with `Loop`, and the frames between them with `slow`.

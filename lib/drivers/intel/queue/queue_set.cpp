@@ -25,8 +25,8 @@ std::shared_ptr<MempoolCacheCore> receive_cache(const ValidatedConfig& config, s
       rx.pool, std::clamp(spare / (2u * config.queues_of(rx.pool.get())), kMinCache, kMaxCache));
 }
 
-// Without a cache, mbufs return to the pool's shared list one by one. A small pool gets none all the same, since the
-// receive side could not use the mbufs in it. The pool is that of the receive queue with the same index, because a
+// Without a cache, mbufs return to the pool's shared list one by one. Yet a queue of a small pool has no cache, since
+// the receive side could not use the mbufs in it. The pool is that of the receive queue with the same index, because a
 // forwarder usually sends the frames of receive queue N on transmit queue N.
 std::shared_ptr<MempoolCacheCore> transmit_cache(const ValidatedConfig& config, std::uint32_t queue) {
   constexpr std::uint32_t kMinSpare = 1024;
@@ -194,7 +194,7 @@ std::optional<std::uint64_t> QueueSet::delivered(const QueueRegisters& registers
   std::vector<std::uint32_t> next(queues);
   for (std::uint32_t queue = 0; queue < queues; ++queue) next[queue] = rx_[queue].next_slot();
 #if !defined(__x86_64__)
-  // The store with which a burst marks the gate as in use may become visible after the burst's later ones (BurstGate).
+  // A burst marks the gate as in use with a store, which may become visible after the burst's later stores (BurstGate).
   barrier_on_all_threads(clock);
 #else
   static_cast<void>(clock);
