@@ -127,7 +127,7 @@ class Soak {
       if (done == 0) counter.start();
       ports_[0].tx(0).tx_burst(burst);
       if (done == 0) interval.transmit.push_back(static_cast<double>(counter.stop()) / kBurst);
-      if (!burst.empty() || forward(ports_[1]) != kBurst) give_up("the frames did not come back");
+      if (!burst.empty() || forward(ports_[1]) != kBurst) give_up("the frames did not return");
     }
     interval.receive.push_back(static_cast<double>(receive) / kSampled);
   }

@@ -55,7 +55,7 @@ Result<void> QueueObservation::change(Queue& queue, std::string_view port, Clock
   if (auto closed = queue.gate_.close(&Queue::idle, clock, limit); !closed) {
     queue.gate_.open(before);
     return fail(closed.error().code, fmt::format("{}: {}", port, closed.error().what),
-                "nothing was changed; let the polling thread come out of its burst and call again");
+                "nothing was changed; let the polling thread finish its burst, then call again");
   }
   auto* const own = before == &Queue::burst_observed ? queue.observers()->next_ : before;
   apply();
@@ -69,7 +69,7 @@ Result<void> QueueObservation::attach_to(Queue& queue, Observer& observer, std::
   auto* const all = queue.observers();
   if (all == nullptr) {
     return fail(ErrorCode::not_supported, fmt::format("{}: the driver's queues cannot be observed", port),
-                "look at the bursts in the program, or give the driver's queue a place for observers");
+                "inspect the bursts in the program, or implement observers() in the driver's queue");
   }
   if (all->obstacle_ != nullptr) {
     return fail(ErrorCode::busy, fmt::format("{}: the queue cannot be observed: {}", port, all->obstacle_),

@@ -13,8 +13,8 @@ namespace pollux {
 /// Attaches observers to queues. Thread rule: the port's control thread. `port` is for messages.
 struct QueueObservation {
   /// While the gate is closed bursts yield and take nothing, for microseconds. Errors: busy (attached already, or the
-  /// queue has a forward path), not_supported (the driver's queue has no place for observers), timeout (a poller did
-  /// not leave its burst). On failure nothing has changed.
+  /// queue has a forward path), not_supported (the driver's queue does not implement `observers`), timeout (a poller
+  /// did not leave its burst). On failure nothing has changed.
   [[nodiscard]] static Result<void> attach(RxQueue& queue, RxObserver& observer, std::string_view port, Clock& clock,
                                            Duration limit);
   [[nodiscard]] static Result<void> attach(TxQueue& queue, TxObserver& observer, std::string_view port, Clock& clock,

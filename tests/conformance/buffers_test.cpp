@@ -180,7 +180,7 @@ CONFORMANCE_TEST_WHERE(Buffers, ReceivesOnlyWithACacheOfItsPool, traits.uses_mem
   EXPECT_FALSE(left().tx(0).use_cache(MempoolCache(*elsewhere)));
 }
 
-CONFORMANCE_TEST_WHERE(Buffers, ForwardsReceivedFramesBack, traits.both_ways) {
+CONFORMANCE_TEST_WHERE(Buffers, ForwardsReceivedFramesBack, traits.bidirectional) {
   start_both();
   const std::vector<Bytes> frames = make_frames(30, 128);
   send(left(), frames);

@@ -256,7 +256,7 @@ void Conformance::expect_exchange(const std::vector<Bytes>& frames, std::size_t 
     }
   };
   expect_same(exchange(*left_, *right_, frames, segment_bytes), "left to right");
-  if (traits().both_ways) expect_same(exchange(*right_, *left_, frames, segment_bytes), "right to left");
+  if (traits().bidirectional) expect_same(exchange(*right_, *left_, frames, segment_bytes), "right to left");
 }
 
 void Conformance::expect_silence(Port& port) {

@@ -15,7 +15,7 @@ namespace pollux::conformance {
 /// Capabilities in which pairs of ports differ; pairs.cpp has the table. Every port has to do everything else.
 struct Traits {
   bool delivers = true;                  ///< the right port receives what the left port sends
-  bool both_ways = true;                 ///< the left port also receives what the right port sends
+  bool bidirectional = true;             ///< the left port also receives what the right port sends
   bool by_file = false;                  ///< the receiver gets only frames that were sent before it was opened
   bool filters = true;                   ///< filters frames by destination address
   bool promiscuous = true;               ///< can be made to receive frames for any destination

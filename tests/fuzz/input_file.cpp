@@ -9,8 +9,8 @@
 namespace pollux::test {
 
 InputFile::InputFile(const std::uint8_t* data, std::size_t size) : descriptor_(::memfd_create("input", MFD_CLOEXEC)) {
-  require(descriptor_ >= 0, "a memfd can be had");
-  require(::write(descriptor_, data, size) == static_cast<ssize_t>(size), "a memfd takes the input");
+  require(descriptor_ >= 0, "a memfd can be created");
+  require(::write(descriptor_, data, size) == static_cast<ssize_t>(size), "a memfd accepts the input");
   require(::lseek(descriptor_, 0, SEEK_SET) == 0, "a memfd can be rewound");
 }
 

@@ -33,7 +33,7 @@ void RingFixture::release(Held& held, std::size_t count) {
   }
 }
 
-void RingFixture::require_all_home() const { require(queues_.in_use() == 0, "every mbuf is home"); }
+void RingFixture::require_all_home() const { require(queues_.in_use() == 0, "every mbuf is free"); }
 
 void RingFixture::require_no_misuse() const {
   const std::string complaints = queues_.errors();

@@ -88,9 +88,9 @@ def expected(packet: Packet) -> dict:
            "ip": "unknown", "transport": "unknown"}
     addresses = ports = b""
     for layer, at in layers(packet):
-        behind = at + len(layer) - len(layer.payload)
+        end_of_layer = at + len(layer) - len(layer.payload)
         if isinstance(layer, (Ether, Dot1Q, Dot1AD)):
-            due["l3"] = due["payload"] = behind
+            due["l3"] = due["payload"] = end_of_layer
             if not isinstance(layer, Ether):
                 due[f"vlan{due['vlans']}"] = int.from_bytes(frame[at:at + 2], "big")
                 due["vlans"] += 1
@@ -106,10 +106,10 @@ def expected(packet: Packet) -> dict:
             if isinstance(layer, IPv6ExtHdrFragment):
                 due["fragment"] = 2 if layer.offset else 1
         if isinstance(layer, (IP, IPv6, *EXTENSIONS)):
-            due["payload"] = behind
-            due["l4"] = 0 if due["fragment"] == 2 else behind
+            due["payload"] = end_of_layer
+            due["l4"] = 0 if due["fragment"] == 2 else end_of_layer
         elif type(layer) in TRANSPORTS and due["fragment"] != 2:
-            due["payload"] = behind
+            due["payload"] = end_of_layer
             if due["fragment"] == 0:
                 due["type"] |= TRANSPORTS[type(layer)]
                 has_none = isinstance(layer, UDP) and layer.chksum == 0

@@ -16,7 +16,7 @@ namespace pollux::qtest {
 struct MachineConfig {
   static constexpr unsigned kCards = 2;
   static constexpr unsigned kFirstSlot = 4;     ///< of the first card on PCI bus 0; the cards use every second slot
-  static constexpr unsigned kDoorbellSlot = 3;  ///< of the device behind interrupts
+  static constexpr unsigned kDoorbellSlot = 3;  ///< of the device that signals interrupts
 
   std::string qemu;       ///< path
   int socket = -1;        ///< of the test protocol

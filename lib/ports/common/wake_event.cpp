@@ -38,7 +38,8 @@ bool WakeEvent::make() {
   return true;
 }
 
-// Who asks for the descriptor looks for what happened before afterwards; both in one order with this.
+// A thread first gets the descriptor and then checks for events. A caller of `raise` first stores its event and then
+// loads `raised_by_` here. All are in one (sequentially consistent) order, so no wakeup is lost.
 void WakeEvent::raise() noexcept {
   if (const int event = raised_by_.load(); event >= 0) static_cast<void>(::eventfd_write(event, 1));
 }

@@ -14,7 +14,8 @@ namespace pollux::ports {
 class WakeEvent {
  public:
   WakeEvent() = default;
-  /// `source` wakes, too, while it is readable. The caller owns it. It must be open when `descriptor` is first called.
+  /// While `source` is readable, it wakes the thread, too. The caller owns it. It must be open when `descriptor` is
+  /// first called.
   explicit WakeEvent(int source) noexcept : source_(source) {}
 
   /// -1 where the process has no descriptor left.
@@ -23,7 +24,7 @@ class WakeEvent {
   void raise() noexcept;
   /// Undoes `raise`. The source is left as it is.
   void clear() noexcept;
-  /// The source no longer wakes.
+  /// The source no longer wakes the thread.
   void forget_source() noexcept;
 
  private:

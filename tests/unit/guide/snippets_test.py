@@ -39,7 +39,7 @@ def in_function(number: int, place: str, text: str) -> str:
 
 
 def unit() -> str:
-    """All of it as one unit: what a snippet includes stands in front, what was declared for one is there for those below it."""
+    """The source of all snippets: first what they include, then each one. A snippet can use the declarations of those above it."""
     parts, number = [PRELUDE], 0
     for document in documents.documents():
         for block in documents.blocks(document):

@@ -8,8 +8,8 @@
 
 namespace pollux::test {
 
-/// A queue's tail register, mapped or behind functions. A write through functions is posted: the card sees it only
-/// after a flush.
+/// A queue's tail register, mapped or accessed through functions. A write through functions is posted: the card sees it
+/// only after a flush.
 class TailRegister final : private RemoteRegisters {
  public:
   explicit TailRegister(bool remote) : remote_(remote) {}

@@ -137,7 +137,7 @@ std::optional<std::string> difference(Mbuf& mbuf, const ModelFrame& model) {
     if (segment == nullptr) return fmt::format("ends before segment {}", i);
     if (auto found = segment_difference(*segment, model.segments[i])) return fmt::format("segment {}: {}", i, *found);
   }
-  if (segment != nullptr) return "goes on behind its last segment";
+  if (segment != nullptr) return "continues after its last segment";
   if (mbuf.tx_offload() != model.offload) return "other offload values";
   if (mbuf.timestamp() != model.timestamp) return "another timestamp";
   return {};

@@ -68,7 +68,7 @@ class Twins {
   [[nodiscard]] std::optional<std::string> finish() {
     while (!frames_.empty()) static_cast<void>(free(frames_[below(frames_.size())]));
     for (const Mempool* pool : {&small_, &large_}) {
-      if (pool->stats().in_use() != 0) return fmt::format("{} mbufs are not home", pool->stats().in_use());
+      if (pool->stats().in_use() != 0) return fmt::format("{} mbufs are not free", pool->stats().in_use());
     }
     for (const External& external : externals_) {
       if (external.attached != external.freed)
@@ -184,7 +184,7 @@ class Twins {
   std::optional<std::string> strip(Twin& twin) {
     const std::uint32_t bytes = some_bytes();
     std::uint8_t* const start = twin.mbuf->strip(bytes);
-    if (start != nullptr && start != twin.mbuf->data()) return "strip returned another place";
+    if (start != nullptr && start != twin.mbuf->data()) return "strip returned another address";
     return agree(twin, start != nullptr, twin.model.strip(bytes));
   }
 
@@ -197,7 +197,7 @@ class Twins {
     Twin& more = frames_[below(frames_.size())];
     if (&more == &twin) return {};
     const bool done = twin.mbuf->chain(more.mbuf);
-    if (done != (more.mbuf == nullptr)) return "chain left its argument's owner unclear";
+    if (done != (more.mbuf == nullptr)) return "chain must empty its argument if and only if it succeeds";
     const bool expected = twin.model.chain(std::move(more.model));
     const auto wrong = agree(twin, done, expected);
     if (done) {

@@ -207,15 +207,15 @@ TEST_F(ChecksumOffload, RejectsARequestThatDoesNotFit) {
     EXPECT_EQ(frame->tx_offload(), request) << why;
   };
   const std::uint32_t tcp = TxOffload::tcp_checksum;
-  expect_bad({.flags = tcp, .l2 = 14, .l3 = 50}, "the field ends a byte behind the frame");
+  expect_bad({.flags = tcp, .l2 = 14, .l3 = 50}, "the field ends a byte after the frame");
   expect_bad({.flags = TxOffload::udp_checksum, .l2 = 14, .l3 = 60}, "the same of UDP");
   expect_bad({.flags = TxOffload::sctp_checksum, .l2 = 14, .l3 = 56}, "the same of SCTP");
-  expect_bad({.flags = tcp, .l2 = 65535, .l3 = 65535, .outer_l2 = 65535, .outer_l3 = 65535}, "far behind it");
+  expect_bad({.flags = tcp, .l2 = 65535, .l3 = 65535, .outer_l2 = 65535, .outer_l3 = 65535}, "far after it");
   expect_bad({.flags = tcp | TxOffload::udp_checksum, .l2 = 14, .l3 = 20}, "two protocols");
   expect_bad({.flags = kIpv4, .l2 = 14, .l3 = 16}, "no header is that short");
   expect_bad({.flags = kIpv4, .l2 = 14, .l3 = 24}, "the header says another length");
   expect_bad({.flags = kIpv4, .l2 = 13, .l3 = 20}, "no header of version 4");
-  expect_bad({.flags = kIpv4, .l2 = 70, .l3 = 20}, "the header ends behind the frame");
+  expect_bad({.flags = kIpv4, .l2 = 70, .l3 = 20}, "the header ends after the frame");
   MbufPtr last = make(bytes);
   last->set_tx_offload({.flags = tcp, .l2 = 14, .l3 = 49});
   EXPECT_EQ(complete_checksums(*last), ChecksumCompletion::complete) << "the field ends with the frame";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Partial checksums between a TAP port and the kernel's own network stack, both ways.
+// Partial checksums between a TAP port and the kernel's own network stack, in both directions.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/if_packet.h>

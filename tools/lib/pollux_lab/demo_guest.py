@@ -98,7 +98,7 @@ class GuestDemo:
         sizes = f"{size} bytes" if size else "60 to 1514 bytes"
         seconds = sum(result.seconds for result in results)
         self._lines += [
-            f"content    {intact} frames of {sizes} sent from outside, in both directions: {intact} came back, each byte as expected",
+            f"content    {intact} frames of {sizes} sent from outside, in both directions: {intact} returned, each byte as expected",
             f"           ({sum(v.by_scapy for v in results)} of them checked by scapy, too; {intact / seconds:,.0f} frames/s"
             " through the sockets)",
             f"           l2fwd: {summary}",

@@ -21,7 +21,7 @@ tl::unexpected<Error> taken(const PortDriver& port, const char* kind, std::uint1
 
 tl::unexpected<Error> observed(const PortDriver& port, const char* kind, std::uint16_t queue) {
   return refuse(port.info().name, fmt::format("forward_path: {} queue {} has an observer", kind, queue),
-                "detach it first: an observer sees bursts, and a forward path needs none");
+                "detach it first: a forward path has no bursts, so an observer would see nothing");
 }
 
 }  // namespace
@@ -31,7 +31,7 @@ Result<std::unique_ptr<ForwardPath>> make_forward_path(QueuePort& in, std::uint1
   auto* const to = dynamic_cast<QueuePort*>(&out);
   if (to == nullptr) {
     return fail(ErrorCode::not_supported,
-                fmt::format("{}: a forward path to {} leads to another driver", in.info().name, out.info().name),
+                fmt::format("{}: no forward path to {}, which has another driver", in.info().name, out.info().name),
                 "forward with rx_burst and tx_burst, which works between all ports");
   }
   RxQueue* const rx = in.queues()->rx(rx_queue);

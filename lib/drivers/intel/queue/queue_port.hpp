@@ -23,7 +23,7 @@ namespace pollux::drivers::intel {
 /// cards report in a write-back by default.
 [[nodiscard]] OffloadLimits queue_offloads() noexcept;
 
-/// PortInfo of a card behind `device`.
+/// PortInfo of the card that `device` gives access to.
 [[nodiscard]] PortInfo describe_port(const Device& device, std::string_view driver, std::string_view card,
                                      std::uint16_t index, const PortLimits& limits);
 

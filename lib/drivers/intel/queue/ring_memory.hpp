@@ -40,7 +40,7 @@ class RingMemory {
   /// Errors: as `allocate`.
   [[nodiscard]] static Result<Single> allocate_one(ContextState& context, std::uint32_t size, int numa_node,
                                                    std::string_view port);
-  /// The memory of a ring that was exchanged before goes; that of `allocate` stays.
+  /// Frees the memory of a ring that an earlier call put here; memory from `allocate` stays allocated.
   void exchange(QueueId queue, Single ring) noexcept;
 
   [[nodiscard]] const Ring& rx(std::uint32_t queue) const { return rx_[queue]; }

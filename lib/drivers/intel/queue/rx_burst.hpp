@@ -44,8 +44,8 @@ POLLUX_ALWAYS_INLINE bool take_fast(const RxFastPath& fast_path, hw::intel::Desc
   return true;
 }
 
-/// Prefetches the first data line of a frame that is expected soon: a frame starts one header and one headroom behind
-/// its mbuf. With another headroom a neighbouring line is prefetched.
+/// Prefetches the first data line of a frame that is expected soon: a frame starts one header and one headroom after
+/// the start of its mbuf. With another headroom a neighbouring line is prefetched.
 POLLUX_ALWAYS_INLINE void prefetch_frame(const Mbuf* mbuf) noexcept {
   constexpr std::size_t kHeadroom = 128;  // unless MempoolOptions::headroom says otherwise
   __builtin_prefetch(reinterpret_cast<const std::byte*>(mbuf) + Mbuf::kHeaderSize + kHeadroom, 1, 3);

@@ -33,8 +33,9 @@ struct RxHotPath {
   static constexpr std::uint64_t kNeverExpected = hw::intel::rx::kVlan;
   static_assert((kFastPathMask & kNeverExpected) == 0);
 
-  /// One burst. `BurstLoop` takes whatever is not a single fast-path frame. `Remote`: registers are functions, and an
-  /// empty poll flushes their posted writes. `OneDelta`: IOVA minus address is the same for the whole pool.
+  /// One burst. `BurstLoop` takes whatever is not a single fast-path frame. `Remote`: registers are accessed through
+  /// functions, and an empty poll flushes their posted writes. `OneDelta`: IOVA minus address is the same for the whole
+  /// pool.
   template <auto BurstLoop, bool Remote, bool OneDelta>
   static std::uint32_t burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
   /// Takes each run of fast-path frames with `Loop`. `slow` takes the rest of the burst from the first other frame on.
@@ -48,8 +49,9 @@ struct RxHotPath {
   /// Writes the descriptor of `slot` with the buffer of its mbuf.
   static void arm(RxQueue& queue, std::uint32_t slot) noexcept;
 
-  /// Moves on from `slot` by `slots`. Rings the doorbell once a group, since each ring is a bus write. Up to a group
-  /// less one of armed slots is not announced while no frames arrive; a ring of four groups does not miss them.
+  /// Moves on from `slot` by `slots`. Writes the doorbell once per group, since each doorbell is a bus write. So
+  /// while no frames arrive, the card does not know of the last armed slots, which are fewer than a group. A ring has
+  /// at least four groups, so enough slots remain.
   template <bool Remote>
   static POLLUX_ALWAYS_INLINE void advance(RxQueue& queue, std::uint32_t slot, std::uint32_t slots) noexcept {
     const std::uint32_t after = slot + slots;

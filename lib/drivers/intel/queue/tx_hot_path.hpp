@@ -18,7 +18,7 @@ struct TxHotPath {
   static constexpr std::uint64_t kWholeFrame = hw::intel::tx::kData | hw::intel::tx::kEndOfPacket;
 
   /// One burst. `BurstLoop` sends whatever is not a single fast-path frame. `Small`: a ring of fewer than four groups.
-  /// `Remote`: registers are functions, and their posted writes are flushed.
+  /// `Remote`: registers are accessed through functions, and their posted writes are flushed.
   template <auto BurstLoop, bool Remote, bool Small>
   static std::uint32_t burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;
   /// Cleans the groups that are done. Then sends each run of fast-path frames with `Loop`, and the frames between them
