@@ -37,8 +37,6 @@ std::vector<Difference> list() {
       {reset, "VMOLR", 0x80002600, "D-RESET", Zero::model},
       {reset, "GCR", 0x06850200, "D-GCR", Zero::model},
 
-      {written, "RDLEN", 0x70, "D-RING", Zero::model},
-      {written, "TDLEN", 0x70, "D-RING", Zero::model},
       {written, "RDBAL", 0x60, "D-RING", Zero::model},
       {written, "TDBAL", 0x60, "D-RING", Zero::model},
       {written, "FCAH", 0xFFFF0000, "D-RESERVED", Zero::qemu},
@@ -52,8 +50,6 @@ std::vector<Difference> list() {
       {written, "GCR", 0x04000000, "D-GCR", Zero::model},
       {written, "DCA_CTRL", kWord, "D-ABSENT", Zero::qemu},
 
-      {alias, "RDLEN", 0x70, "D-RING", Zero::model},
-      {alias, "TDLEN", 0x70, "D-RING", Zero::model},
       {alias, "RDBAL", 0x60, "D-RING", Zero::model},
       {alias, "TDBAL", 0x60, "D-RING", Zero::model},
       {alias, "FCRTL", 0x7FFF0007, "D-RESERVED", Zero::qemu},

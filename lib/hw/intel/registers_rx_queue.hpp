@@ -8,11 +8,12 @@
 /// virtual function has its registers there. Offsets: QEMU, hw/net/igb_regs.h; Linux igbvf, regs.h.
 namespace pollux::hw::intel {
 
-/// A receive queue's ring: base (128-byte aligned), length in bytes, head (the card's), tail (software's).
+/// A receive queue's ring: base (128-byte aligned), length in bytes, head (the card's), tail (software's). The length
+/// has the bits 19:4: Linux igb, igb_ethtool.c, reg_test_82576. The 82575 has the bits 19:7.
 struct RDBAL : Register<RDBAL, 0xC000, Access::rw, Stride{0x40, 16}, Alias{0x2800, 0x100, 4}> {};
 struct RDBAH : Register<RDBAH, 0xC004, Access::rw, Stride{0x40, 16}, Alias{0x2804, 0x100, 4}> {};
 struct RDLEN : Register<RDLEN, 0xC008, Access::rw, Stride{0x40, 16}, Alias{0x2808, 0x100, 4}> {
-  static constexpr Field LEN{7, 13};  ///< in units of 128 bytes
+  static constexpr Field LEN{4, 16};  ///< in descriptors
   POLLUX_FIELDS(LEN);
 };
 /// Software writes 0 before it enables the queue, and only reads it afterwards. A head that has moved does not mean
@@ -21,7 +22,7 @@ struct RDH : Register<RDH, 0xC010, Access::rw, Stride{0x40, 16}, Alias{0x2810, 0
   static constexpr Field HEAD{0, 16};
   POLLUX_FIELDS(HEAD);
 };
-/// The card ignores a write while the queue is disabled (82575 manual, 14.3.59).
+/// Software writes it once the queue reports itself enabled. [I-RDT]
 struct RDT : Register<RDT, 0xC018, Access::rw, Stride{0x40, 16}, Alias{0x2818, 0x100, 4}> {
   static constexpr Field TAIL{0, 16};
   POLLUX_FIELDS(TAIL);

@@ -8,11 +8,12 @@
 /// virtual function has its registers there. Offsets: QEMU, hw/net/igb_regs.h; Linux igbvf, regs.h.
 namespace pollux::hw::intel {
 
-/// A transmit queue's ring: base (128-byte aligned), length in bytes, head (the card's), tail (software's).
+/// A transmit queue's ring: base (128-byte aligned), length in bytes, head (the card's), tail (software's). The length
+/// has the bits 19:4: Linux igb, igb_ethtool.c, reg_test_82576.
 struct TDBAL : Register<TDBAL, 0xE000, Access::rw, Stride{0x40, 16}, Alias{0x3800, 0x100, 4}> {};
 struct TDBAH : Register<TDBAH, 0xE004, Access::rw, Stride{0x40, 16}, Alias{0x3804, 0x100, 4}> {};
 struct TDLEN : Register<TDLEN, 0xE008, Access::rw, Stride{0x40, 16}, Alias{0x3808, 0x100, 4}> {
-  static constexpr Field LEN{7, 13};  ///< in units of 128 bytes
+  static constexpr Field LEN{4, 16};  ///< in descriptors
   POLLUX_FIELDS(LEN);
 };
 /// Software writes 0 once, before it enables the queue, as DPDK and Linux do.

@@ -7,14 +7,13 @@
 namespace pollux::hw::intel {
 
 inline constexpr std::uint32_t kDescriptorBytes = 16;
-/// RDLEN and TDLEN count units of 128 bytes, so the size of a ring is a multiple of 8 descriptors (DPDK e1000,
-/// e1000_defines.h, REQ_RX_DESCRIPTOR_MULTIPLE; 82575 manual, RDLEN: bits 19:7).
-inline constexpr std::uint32_t kRingBytesMultiple = 128;
-inline constexpr std::uint32_t kRingMultiple = kRingBytesMultiple / kDescriptorBytes;
+/// The size of a ring is a multiple of 8 descriptors (DPDK e1000, e1000_defines.h, REQ_RX_DESCRIPTOR_MULTIPLE; 82575
+/// manual, RDLEN: bits 19:7).
+inline constexpr std::uint32_t kRingMultiple = 8;
 /// Linux igb (IGB_MAX_RXD) and DPDK (IGB_MAX_RING_DESC) allow up to 4096. The field has room for 64 Ki.
 inline constexpr std::uint32_t kRingMin = 8;
 inline constexpr std::uint32_t kRingMax = 4096;
-/// Ring bases are aligned to the unit of RDLEN, in bytes (DPDK, IGB_ALIGN; QEMU keeps address bits 4:0 zero).
+/// Alignment of ring bases, in bytes (DPDK, IGB_ALIGN; QEMU keeps address bits 4:0 zero).
 inline constexpr std::uint32_t kRingAlignment = 128;
 
 /// The longest frame, including FCS: 9.5 KiB (DPDK e1000, e1000_defines.h, MAX_RX_JUMBO_FRAME_SIZE).

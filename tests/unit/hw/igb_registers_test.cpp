@@ -166,8 +166,8 @@ TEST(IgbRegisters, ArraysHaveTheCardsSizes) {
 
 TEST(IgbLimits, FitTheirFields) {
   EXPECT_EQ(kRingMultiple, 8u);
-  EXPECT_TRUE(RDLEN::LEN.fits(kRingMax * kDescriptorBytes / kRingBytesMultiple));
-  EXPECT_EQ(RDLEN::LEN(kRingMax * kDescriptorBytes / kRingBytesMultiple).bits(), kRingMax * kDescriptorBytes);
+  EXPECT_TRUE(RDLEN::LEN.fits(kRingMax));
+  EXPECT_EQ(RDLEN::LEN(kRingMax).bits(), kRingMax * kDescriptorBytes);
   EXPECT_TRUE(RDT::TAIL.fits(kRingMax - 1));
   EXPECT_TRUE(RLPML::LENGTH.fits(kMaxFrameBytes));
   EXPECT_EQ(kMaxFrameBytes, 0x2600u);

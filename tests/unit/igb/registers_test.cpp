@@ -36,6 +36,20 @@ TEST(PortRegisters, RingsAndBuffers) {
   EXPECT_FALSE(fixture.value<reg::TXDCTL>(1).has(reg::TXDCTL::ENABLE));
 }
 
+TEST(PortRegisters, NoTailIsWrittenBeforeItsQueueIsEnabled) {  // [I-RDT]
+  IgbFixture fixture;
+  PortConfig config = fixture.config();
+  config.rx_queues = 2;
+  auto port = fixture.started(config);
+  ASSERT_NE(port, nullptr);
+  fixture.with_card([](models::igb::Card& card) {
+    for (std::uint32_t queue = 0; queue < 2; ++queue) {
+      EXPECT_NE(card.receiver().queue(queue).armed(), 0u);
+      EXPECT_EQ(card.receiver().queue(queue).early_tails(), 0u);
+    }
+  });
+}
+
 TEST(PortRegisters, NoReceiveQueueIsEnabledIfNoneIsConfigured) {
   IgbFixture fixture;
   auto port = fixture.open();

@@ -96,7 +96,7 @@ TEST(CardControl, QueueRegistersHaveAliases) {
   Bench bench;
   bench.card.write32(hw::kRegisterBar, 0x2800 + 0x100 * 2, 0x12345680);
   EXPECT_EQ(bench.read<hw::RDBAL>(2).raw(), 0x12345680u);
-  bench.write<hw::TDLEN>(3, hw::TDLEN::LEN(4));
+  bench.write<hw::TDLEN>(3, hw::TDLEN::LEN(32));
   EXPECT_EQ(bench.card.read32(hw::kRegisterBar, 0x3808 + 0x100 * 3), 512u);
 }
 
@@ -105,7 +105,9 @@ TEST(CardControl, RingBasesAndLengthsLoseTheirLowBits) {
   bench.write<hw::RDBAL>(5, hw::RDBAL::Value(0x1234567F));
   EXPECT_EQ(bench.read<hw::RDBAL>(5).raw(), 0x12345600u);
   bench.write<hw::TDLEN>(5, hw::TDLEN::Value(0xFFFFFFFF));
-  EXPECT_EQ(bench.read<hw::TDLEN>(5).raw(), 0xFFF80u);
+  EXPECT_EQ(bench.read<hw::TDLEN>(5).raw(), 0xFFFF0u) << "the mask of Linux's register test";
+  bench.write<hw::RDLEN>(15, hw::RDLEN::Value(0x5A5A5A5A));
+  EXPECT_EQ(bench.read<hw::RDLEN>(15).raw(), 0xA5A50u);
 }
 
 TEST(CardNvm, HasTheMacAddressAndAValidChecksum) {

@@ -77,16 +77,21 @@ TEST_F(CardReceive, WrapsAroundTheRing) {
   EXPECT_EQ(head(), 40 % Bench::kSlots);
 }
 
-TEST_F(CardReceive, IgnoresATailWrittenBeforeTheQueueIsEnabled) {
+TEST_F(CardReceive, KeepsATailWrittenBeforeTheQueueIsEnabled) {
+  bench.write<hw::RDLEN>(1, hw::RDLEN::LEN(Bench::kSlots));
   bench.write<hw::RXDCTL>(1, hw::RXDCTL::ENABLE);
   EXPECT_FALSE(bench.read<hw::RXDCTL>(1).has(hw::RXDCTL::ENABLE));
   bench.write<hw::RDT>(1, hw::RDT::TAIL(7));
-  EXPECT_EQ(bench.read<hw::RDT>(1).raw(), 0u);
-  EXPECT_EQ(bench.card.receiver().queue(1).ignored_tails(), 1u);
+  RxQueue& queue = bench.card.receiver().queue(1);
+  EXPECT_EQ(bench.read<hw::RDT>(1).raw(), 7u);
+  EXPECT_EQ(queue.early_tails(), 1u);
+  EXPECT_EQ(queue.armed(), 0u);
   bench.pass(Receive::kEnableTime);
   EXPECT_TRUE(bench.read<hw::RXDCTL>(1).has(hw::RXDCTL::ENABLE));
-  bench.write<hw::RDT>(1, hw::RDT::TAIL(7));
-  EXPECT_EQ(bench.read<hw::RDT>(1).raw(), 7u);
+  EXPECT_EQ(queue.armed(), 7u);
+  bench.write<hw::RDT>(1, hw::RDT::TAIL(9));
+  EXPECT_EQ(queue.armed(), 9u);
+  EXPECT_EQ(queue.early_tails(), 1u);
 }
 
 TEST_F(CardReceive, EnablesNoQueueBeforeReceivingIsEnabled) {

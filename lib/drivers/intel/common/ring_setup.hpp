@@ -62,7 +62,7 @@ template <class Registers>
   write_register<reg::RXDCTL>(card, queue, {});
   write_register<reg::RDBAL>(card, queue, reg::RDBAL::Value(static_cast<std::uint32_t>(ring.iova)));
   write_register<reg::RDBAH>(card, queue, reg::RDBAH::Value(static_cast<std::uint32_t>(ring.iova >> 32)));
-  write_register<reg::RDLEN>(card, queue, reg::RDLEN::LEN(ring.bytes() / reg::kRingBytesMultiple));
+  write_register<reg::RDLEN>(card, queue, reg::RDLEN::LEN(ring.bytes() / reg::kDescriptorBytes));
   write_register<reg::RDH>(card, queue, {});
   write_register<reg::RDT>(card, queue, {});
   const auto format = reg::SRRCTL::ONE_BUFFER | reg::SRRCTL::BSIZEPACKET(wanted.buffer_bytes / reg::kRxBufferUnit);
@@ -86,7 +86,7 @@ template <class Registers>
 template <class Registers>
 [[nodiscard]] Result<void> program_tx_ring(const Card<Registers>& card, std::uint32_t queue, const Ring& ring) {
   write_register<reg::TXDCTL>(card, queue, {});
-  write_register<reg::TDLEN>(card, queue, reg::TDLEN::LEN(ring.bytes() / reg::kRingBytesMultiple));
+  write_register<reg::TDLEN>(card, queue, reg::TDLEN::LEN(ring.bytes() / reg::kDescriptorBytes));
   write_register<reg::TDBAL>(card, queue, reg::TDBAL::Value(static_cast<std::uint32_t>(ring.iova)));
   write_register<reg::TDBAH>(card, queue, reg::TDBAH::Value(static_cast<std::uint32_t>(ring.iova >> 32)));
   write_register<reg::TDWBAL>(card, queue, {});

@@ -21,7 +21,6 @@ inline constexpr std::uint32_t kMsixBar = 3;
 using intel::kDescriptorBytes;
 using intel::kMaxFrameBytes;
 using intel::kRingAlignment;
-using intel::kRingBytesMultiple;
 using intel::kRingMax;
 using intel::kRingMin;
 using intel::kRingMultiple;

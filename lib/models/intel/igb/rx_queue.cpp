@@ -44,11 +44,9 @@ void RxQueue::write_head(std::uint32_t value) {
   if (!enabled_ || ring_size() == 0) registers_.set<hw::RDH>(number_, hw::RDH::HEAD(value));
 }
 
+// [I-M-EARLYTAIL] A tail that is written before the queue is enabled is kept.
 void RxQueue::write_tail(std::uint32_t value) {
-  if (!enabled_) {  // 82575 manual, 14.3.59
-    ++ignored_tails_;
-    return;
-  }
+  if (!enabled_ && value != 0) ++early_tails_;
   registers_.set<hw::RDT>(number_, hw::RDT::TAIL(value));
 }
 

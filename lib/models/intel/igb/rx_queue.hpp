@@ -52,8 +52,9 @@ class RxQueue {
   [[nodiscard]] std::uint32_t armed() const;
   /// The number of armed descriptors that were left after the last frame.
   [[nodiscard]] std::uint32_t left() const noexcept { return left_; }
-  /// The number of writes to RDT that were ignored because the queue was not enabled.
-  [[nodiscard]] std::uint64_t ignored_tails() const noexcept { return ignored_tails_; }
+  /// The number of writes to RDT, of other values than 0, while the queue was not enabled. A driver that follows the
+  /// 82575 manual, 14.3.59, makes none.
+  [[nodiscard]] std::uint64_t early_tails() const noexcept { return early_tails_; }
 
  private:
   [[nodiscard]] std::uint32_t ring_size() const;
@@ -69,7 +70,7 @@ class RxQueue {
   bool enabled_ = false;
   bool broken_ = false;  // true until the queue is enabled again
   std::uint32_t left_ = 0;
-  std::uint64_t ignored_tails_ = 0;
+  std::uint64_t early_tails_ = 0;
   WriteBacks waiting_;
 };
 
