@@ -62,25 +62,25 @@ class ForwardQueues final : public Forward {
  public:
   explicit ForwardQueues(const Setup& setup) : Forward(setup) {
     for (std::uint16_t queue = 0; queue < setup.queues; ++queue)
-      lanes_.push_back({&fixture.rx(queue), &fixture.tx(queue)});
+      queue_pairs_.push_back({&fixture.rx(queue), &fixture.tx(queue)});
   }
   void run() override {
     Burst<Setup::kMaxBurst> burst;
     for (std::uint32_t done = 0; done < frames; done += limit) {
-      for (const Lane& lane : lanes_) {
-        lane.rx->rx_burst(burst, limit);
+      for (const QueuePair& pair : queue_pairs_) {
+        pair.rx->rx_burst(burst, limit);
         for (Mbuf& mbuf : burst) swap_macs(mbuf.data());
-        lane.tx->tx_burst(burst);
+        pair.tx->tx_burst(burst);
       }
     }
   }
 
  private:
-  struct Lane {
+  struct QueuePair {
     RxQueue* rx;
     TxQueue* tx;
   };
-  std::vector<Lane> lanes_;
+  std::vector<QueuePair> queue_pairs_;
 };
 
 // Forwarding with raw pointers, to show the cost of the ownership types. An application cannot do this: a derived class

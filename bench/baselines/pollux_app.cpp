@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Runs the workload on Pollux's public API.
 #include "pollux_fused.hpp"
-#include "pollux_stage.hpp"
+#include "pollux_setup.hpp"
 
 namespace {
 
@@ -10,11 +10,11 @@ class PolluxSide {
   template <unsigned B>
   using Packets = pollux::Burst<B>;
 
-  explicit PolluxSide(baselines::Stage& stage) : cache_(stage.cache) {
-    stage.start();
-    for (std::size_t i = 0; i < stage.ports.size(); ++i) {
-      rx_[i] = &stage.ports[i].rx(0);
-      tx_[i] = &stage.ports[i].tx(0);
+  explicit PolluxSide(baselines::PolluxSetup& setup) : cache_(setup.cache) {
+    setup.start();
+    for (std::size_t i = 0; i < setup.ports.size(); ++i) {
+      rx_[i] = &setup.ports[i].rx(0);
+      tx_[i] = &setup.ports[i].tx(0);
     }
   }
 
@@ -54,8 +54,8 @@ int main(int argc, char** argv) {
     baselines::run_fused(options);
     return 0;
   }
-  baselines::Stage stage(options, 1);
-  PolluxSide side(stage);
+  baselines::PolluxSetup setup(options, 1);
+  PolluxSide side(setup);
   baselines::run(side, options);
   return 0;
 }

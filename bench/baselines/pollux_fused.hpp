@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "pollux_stage.hpp"
+#include "pollux_setup.hpp"
 
 namespace baselines {
 
@@ -12,8 +12,8 @@ namespace baselines {
 class FusedLoop {
  public:
   explicit FusedLoop(const Options& options)
-      : stage_(options, 2), path_(need(stage_.ports[0].forward_path(0, stage_.ports[1], 0))) {
-    stage_.start();
+      : setup_(options, 2), path_(need(setup_.ports[0].forward_path(0, setup_.ports[1], 0))) {
+    setup_.start();
   }
 
   /// Frames can be added to the circulation, but not removed. So call this with increasing burst sizes.
@@ -38,12 +38,12 @@ class FusedLoop {
   // Sends on queue 1, because the path uses queue 0.
   void send_one() {
     pollux::Burst<1> burst;
-    if (!burst.fill(stage_.cache, 1)) give_up("the pool is exhausted");
+    if (!burst.fill(setup_.cache, 1)) give_up("the pool is exhausted");
     write(burst, broadcast_frame());
-    if (stage_.ports[1].tx(1).tx_burst(burst) != 1) give_up("a frame was not enqueued");
+    if (setup_.ports[1].tx(1).tx_burst(burst) != 1) give_up("a frame was not enqueued");
   }
 
-  Stage stage_;
+  PolluxSetup setup_;
   std::unique_ptr<pollux::ForwardPath> path_;
   std::uint32_t going_ = 0;
 };

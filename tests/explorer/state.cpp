@@ -49,7 +49,7 @@ void State::make_pool() {
   std::sort(buffers_.begin(), buffers_.end());
   buffer_stride_ = MempoolCore::stride(core.options());
   headroom_ = core.data_offset();
-  pool_in_ = insides_of(core);
+  pool_in_ = private_members_of(core);
 }
 
 void State::set_up_queues() {
@@ -71,7 +71,7 @@ void State::set_up_queues() {
                 .port = 1});
     value_of(rx_->fill());
     rx_->open();
-    rx_in_ = insides_of(*rx_);
+    rx_in_ = private_members_of(*rx_);
     own_.rdt.visible = rx_->first_tail();
   }
   if (scenario_.tx) {
@@ -83,7 +83,7 @@ void State::set_up_queues() {
                 .cache = cache_->core(),
                 .context = fixture_.context().state()});
     tx_->open();
-    tx_in_ = insides_of(*tx_);
+    tx_in_ = private_members_of(*tx_);
   }
 }
 
@@ -102,9 +102,9 @@ void State::list_regions() {
   }
   if (tx_ != nullptr) {
     // Without the report slots of groups that a small ring does not have.
-    const auto upto = reinterpret_cast<std::byte*>(tx_in_.report_slot + TxInsides::kGroups);
+    const auto upto = reinterpret_cast<std::byte*>(tx_in_.report_slot + TxPrivateMembers::kGroups);
     add(tx_.get(), static_cast<std::size_t>(upto - reinterpret_cast<std::byte*>(tx_.get())));
-    add(tx_in_.mixed, TxInsides::kGroups);
+    add(tx_in_.mixed, TxPrivateMembers::kGroups);
     add(tx_in_.drops, sizeof *tx_in_.drops);
     add(tx_in_.slots, kRing * sizeof(Mbuf*));
   }

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "explorer/cards.hpp"
-#include "explorer/insides.hpp"
+#include "explorer/private_members.hpp"
 #include "explorer/scenario.hpp"
 #include "pollux/mem/mempool.hpp"
 #include "unit/mem/fake_domain.hpp"
@@ -134,9 +134,9 @@ class State {
   std::unique_ptr<drivers::intel::TxQueue> tx_;
   Descriptor* rx_ring_ = nullptr;
   Descriptor* tx_ring_ = nullptr;
-  RxInsides rx_in_;
-  TxInsides tx_in_;
-  PoolInsides pool_in_;
+  RxPrivateMembers rx_in_;
+  TxPrivateMembers tx_in_;
+  PoolPrivateMembers pool_in_;
   std::vector<Mbuf*> buffers_;  // by address
   std::uint32_t buffer_stride_ = 0;
   std::uint32_t headroom_ = 0;

@@ -18,9 +18,9 @@ namespace pollux::test {
 namespace {
 
 /// Replaces read values and drops writes as the input says.
-class LyingDevice final : public DeviceDecorator {
+class FuzzedDevice final : public DeviceDecorator {
  public:
-  LyingDevice(std::unique_ptr<Device> inner, FuzzedDataProvider& input)
+  FuzzedDevice(std::unique_ptr<Device> inner, FuzzedDataProvider& input)
       : DeviceDecorator(std::move(inner)), input_(input) {}
 
  protected:
@@ -100,7 +100,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   {
     auto inner = sim::SimDevice::create(machine.context, "sim:fuzzed", machine.wire, 0);
     require(inner.has_value(), "an in-process card opens");
-    auto port = open_unconfigured(machine.context, std::make_unique<LyingDevice>(*std::move(inner), input));
+    auto port = open_unconfigured(machine.context, std::make_unique<FuzzedDevice>(*std::move(inner), input));
     if (!port) {
       require(!port.error().what.empty(), "an error says what failed");
     } else {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Errors of VFIO with IOMMUFD and without an IOMMU. Each case causes one, and expects a message that says how to fix it."""
 
-from cases.boots import A, B, LAB, NO_IOMMU, OTHER_TWIN, SMALL, SMALL_BARE, SWITCH, TWIN
+from cases.boots import A, ALSO_GROUPED, B, GROUPED, LAB, NO_IOMMU, SMALL, SMALL_BARE, SWITCH
 from cases.forwarding import pass_frames, require_counts
 from cases.refusals import AS_USER, refused, refused_and_unchanged, works_for_a_user
 from pollux_lab import frames
@@ -65,13 +65,13 @@ def refusal_iommufd_in_use(bench: Bench) -> None:
 
 @case(SMALL)
 def refusal_iommufd_group_not_viable(bench: Bench) -> None:
-    address = bench.addresses[TWIN]
+    address = bench.addresses[GROUPED]
     bench.guest.check(f"""
     cd /sys/bus/pci/devices/{address}
     echo vfio-pci >driver_override; echo {address} >driver/unbind; echo {address} >/sys/bus/pci/drivers_probe
     [ "$(driver_of {address})" = vfio-pci ] || fail vfio-pci did not bind it""")
     try:
-        refused(bench, f"l2fwd {via(bench, TWIN, 'iommufd')}", "group", bench.addresses[OTHER_TWIN])
+        refused(bench, f"l2fwd {via(bench, GROUPED, 'iommufd')}", "group", bench.addresses[ALSO_GROUPED])
     finally:
         bench.guest.check(f"""
         cd /sys/bus/pci/devices/{address}

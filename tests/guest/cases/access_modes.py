@@ -5,7 +5,7 @@ import functools
 
 from cases.boots import A, B, C, D, G, SMALL, SMALL_BARE
 from cases.forwarding import pass_frames, require_counts
-from cases.kernel_ports import AWAY, PING, namespaces
+from cases.kernel_ports import REMOVE_NAMESPACES, PING, namespaces
 from cases.life import kill, restart
 from pollux_lab import frames
 from pollux_lab.cases import Bench, case, require, require_message
@@ -65,7 +65,7 @@ def the_kernel_takes_a_port_back(bench: Bench) -> None:
         output = bench.guest.check(PING.format(size=1400), 60)
         require(" 0% packet loss" in output, output)
     finally:
-        bench.guest.run(AWAY)
+        bench.guest.run(REMOVE_NAMESPACES)
 
 
 @in_every_access_mode()

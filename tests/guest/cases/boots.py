@@ -9,7 +9,7 @@ A, B = 0, 1
 # Ports on wires inside QEMU: C is wired to the generator's port G, and D to its port H.
 C, D, G, H = 2, 3, 4, 5
 # Two cards in one IOMMU group.
-TWIN, OTHER_TWIN = 6, 7
+GROUPED, ALSO_GROUPED = 6, 7
 
 _LOAD = "modprobe -a igb vfio-pci"
 
@@ -17,7 +17,7 @@ _LOAD = "modprobe -a igb vfio-pci"
 LAB = Boot("one processor, igb cards behind an IOMMU", lambda: Machine([
     Port(Outside()), Port(Outside()),
     Port(Hub(0)), Port(Hub(1)), Port(Hub(0)), Port(Hub(1)),
-    Port(Hub(2)), Port(Hub(3), twin=True),
+    Port(Hub(2)), Port(Hub(3), shares_group=True),
 ], cpus=1), _LOAD)
 
 # Two processors: one for the generator, one for the forwarder. The ports have the same numbers; A and B are not used.
@@ -30,7 +30,7 @@ TWO_CPUS = Boot("two processors, igb cards behind an IOMMU", lambda: Machine([
 SMALL = Boot("small kernel, igb cards behind an IOMMU", lambda: Machine([
     Port(Outside()), Port(Outside()),
     Port(Hub(0)), Port(Hub(1)), Port(Hub(0)), Port(Hub(1)),
-    Port(Hub(2)), Port(Hub(3), twin=True),
+    Port(Hub(2)), Port(Hub(3), shares_group=True),
 ], cpus=1), "true", kernel="small")
 SWITCH = "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
 SMALL_BARE = Boot("small kernel, no IOMMU", lambda: Machine([

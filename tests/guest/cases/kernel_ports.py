@@ -24,7 +24,7 @@ def namespaces(bench: Bench, left: int, right: int) -> str:
     """
 
 
-AWAY = """
+REMOVE_NAMESPACES = """
 for side in left right; do
   ip -n $side link set port down
   ip -n $side link set port netns 1
@@ -63,7 +63,7 @@ def two_kernels_ping_and_run_tcp_through_l2fwd(bench: Bench) -> None:
             bench.guest.check(namespaces(bench, G, H), 60)
             ping_and_transfer(bench)
         finally:
-            bench.guest.run(AWAY)
+            bench.guest.run(REMOVE_NAMESPACES)
         summary = l2fwd.stop()
     require(summary.conserved and summary.sent > TRANSFER_KIB * 1024 // 1500, str(summary))
 
@@ -82,4 +82,4 @@ def the_kernel_takes_a_port_back_and_passes_traffic(bench: Bench) -> None:
             bench.guest.check(namespaces(bench, C, G), 60)
             ping_and_transfer(bench)
         finally:
-            bench.guest.run(AWAY)
+            bench.guest.run(REMOVE_NAMESPACES)

@@ -3,7 +3,7 @@
 
 import json
 
-from cases.boots import A, B, C, LAB, NO_IOMMU, OTHER_TWIN, TWIN
+from cases.boots import A, ALSO_GROUPED, B, C, GROUPED, LAB, NO_IOMMU
 from cases.forwarding import pass_frames, require_counts
 from pollux_lab import frames
 from pollux_lab.cases import Bench, case, require, require_message
@@ -85,18 +85,18 @@ def refusal_memlock_too_small(bench: Bench) -> None:
 
 @case(LAB)
 def refusal_group_not_viable_to_bind(bench: Bench) -> None:
-    refused_and_unchanged(bench, TWIN, f"pollux bind {bench.addresses[TWIN]}", "group", bench.addresses[OTHER_TWIN])
+    refused_and_unchanged(bench, GROUPED, f"pollux bind {bench.addresses[GROUPED]}", "group", bench.addresses[ALSO_GROUPED])
 
 
 @case(LAB)
 def refusal_group_not_viable_to_open(bench: Bench) -> None:
-    address = bench.addresses[TWIN]
+    address = bench.addresses[GROUPED]
     bench.guest.check(f"""
     cd /sys/bus/pci/devices/{address}
     echo vfio-pci >driver_override; echo {address} >driver/unbind; echo {address} >/sys/bus/pci/drivers_probe
     [ "$(driver_of {address})" = vfio-pci ] || fail vfio-pci did not bind it""")
     try:
-        refused(bench, f"l2fwd {bench.uri(TWIN)}", "group", bench.addresses[OTHER_TWIN])
+        refused(bench, f"l2fwd {bench.uri(GROUPED)}", "group", bench.addresses[ALSO_GROUPED])
     finally:
         bench.guest.check(f"""
         cd /sys/bus/pci/devices/{address}
@@ -106,8 +106,8 @@ def refusal_group_not_viable_to_open(bench: Bench) -> None:
 
 @case(LAB)
 def both_ports_of_a_group_are_bound_together(bench: Bench) -> None:
-    bench.bind(TWIN, OTHER_TWIN)
-    with bench.l2fwd(TWIN, OTHER_TWIN) as l2fwd:
+    bench.bind(GROUPED, ALSO_GROUPED)
+    with bench.l2fwd(GROUPED, ALSO_GROUPED) as l2fwd:
         require_counts(l2fwd.stop(), 0)
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Virtual functions of an igb card. The kernel's igb drives the physical function, creates the virtual functions and answers
-their mailboxes. The virtual functions are bound to vfio-pci and driven by Pollux' igbvf."""
+their mailboxes. The virtual functions are bound to vfio-pci and driven by Pollux's igbvf."""
 
 import contextlib
 import json

@@ -169,9 +169,9 @@ TEST_F(FaultyWire, CausesMissingFramesIfItLosesSome) {
 
 TEST_F(FaultyWire, CausesDuplicatesIfItRepeatsFrames) {
   run_through([&](Burst<512>& burst) {
-    MbufPtr twin = burst[3].clone(fixture_.cache());
-    ASSERT_NE(twin, nullptr);
-    ASSERT_TRUE(burst.push(twin));
+    MbufPtr clone = burst[3].clone(fixture_.cache());
+    ASSERT_NE(clone, nullptr);
+    ASSERT_TRUE(burst.push(clone));
   });
   EXPECT_EQ(receiver_.sequences().duplicated(), 10U);
   EXPECT_EQ(receiver_.sequences().unique(), 320U);

@@ -95,7 +95,7 @@ class ForwardRun {
   }
 
   static bool matches(const WireFrame& arrived, const ForwardedFrame& frame) {
-    return arrived.fate == RxFate::good && arrived.bytes.size() == frame.packet_length &&
+    return arrived.outcome == RxOutcome::good && arrived.bytes.size() == frame.packet_length &&
            arrived.pieces.front().to - arrived.pieces.front().from == frame.length &&
            std::equal(frame.data, frame.data + frame.length, arrived.bytes.begin());
   }

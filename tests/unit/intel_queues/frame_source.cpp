@@ -47,11 +47,11 @@ void FrameSource::spoil(WireFrame& frame) {
   const std::uint64_t length_bits = rx::kLengthMask << rx::kLengthShift;
   switch (below(3)) {
     case 0:
-      frame.fate = RxFate::error;
+      frame.outcome = RxOutcome::error;
       piece.back.hi |= rx::kDataError;
       break;
     case 1: {
-      frame.fate = RxFate::bad_length;
+      frame.outcome = RxOutcome::bad_length;
       const std::uint32_t max_bytes = below(2) == 0 ? 1 : 0xFFFF - options_.buffer_bytes;  // often by a single byte
       const std::uint64_t wrong_length = options_.buffer_bytes + 1 + below(max_bytes);
       piece.back.hi = (piece.back.hi & ~length_bits) | wrong_length << rx::kLengthShift;
@@ -60,7 +60,7 @@ void FrameSource::spoil(WireFrame& frame) {
     default: {
       // More segments than a queue accepts.
       const auto excess = kMaxPieces + 1 - std::min<std::uint64_t>(kMaxPieces, frame.pieces.size()) + below(40);
-      frame.fate = RxFate::too_many_segments;
+      frame.outcome = RxOutcome::too_many_segments;
       const std::uint64_t one = std::uint64_t{1} << rx::kLengthShift;
       frame.pieces.insert(frame.pieces.begin(), excess, {0, 1, {random_(), rx::kDone | one}});
     }

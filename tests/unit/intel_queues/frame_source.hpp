@@ -11,7 +11,7 @@
 namespace pollux::test {
 
 /// The expected outcome of a received frame.
-enum class RxFate { good, bad_length, error, too_many_segments };
+enum class RxOutcome { good, bad_length, error, too_many_segments };
 
 /// A frame from the wire, cut into the pieces that the card writes back.
 struct WireFrame {
@@ -20,7 +20,7 @@ struct WireFrame {
     std::size_t to = 0;    ///< one past the last byte
     hw::intel::Descriptor back;
   };
-  RxFate fate = RxFate::good;
+  RxOutcome outcome = RxOutcome::good;
   std::vector<std::uint8_t> bytes;
   std::vector<Piece> pieces;
 };

@@ -92,10 +92,10 @@ void Traffic::check_received(Mbuf& mbuf) {
   const std::vector<std::uint8_t> bytes = bytes_of(mbuf);
   // The low word distinguishes frames of one byte.
   const auto matches = [&](const WireFrame& frame) {
-    return frame.fate == RxFate::good && frame.bytes == bytes && frame.pieces.back().back.lo == mbuf.rx_word(0);
+    return frame.outcome == RxOutcome::good && frame.bytes == bytes && frame.pieces.back().back.lo == mbuf.rx_word(0);
   };
   while (!arrived_.empty() && !matches(arrived_.front())) {
-    ++expected_rx_[static_cast<std::size_t>(arrived_.front().fate)];
+    ++expected_rx_[static_cast<std::size_t>(arrived_.front().outcome)];
     arrived_.pop_front();
   }
   ASSERT_FALSE(arrived_.empty()) << "the frame never arrived, or with other contents";
@@ -141,7 +141,7 @@ void Traffic::use(MbufPtr mbuf) {
     case 7:
       if (!options_.hostile) break;
       mbuf->set_tx_offload({.flags = TxOffload::tcp_segmentation, .l2 = 14, .l3 = 20});
-      return send(std::move(mbuf), TxFate::unsupported_offload);
+      return send(std::move(mbuf), TxOutcome::unsupported_offload);
     case 8: mbuf->set_timestamp(1); break;
     case 9:
       if (mbuf->prepend(4) != nullptr) std::memset(mbuf->data(), 0x81, 4);
@@ -150,8 +150,8 @@ void Traffic::use(MbufPtr mbuf) {
     case 11: grow_to(*mbuf, options_.fixture.max_frame + below(options_.hostile ? 2 : 1)); break;
     default: break;
   }
-  const TxFate fate = fate_of(*mbuf);
-  send(std::move(mbuf), fate);
+  const TxOutcome outcome = outcome_of(*mbuf);
+  send(std::move(mbuf), outcome);
 }
 
 void Traffic::grow_to(Mbuf& mbuf, std::uint32_t bytes) {
@@ -161,8 +161,8 @@ void Traffic::grow_to(Mbuf& mbuf, std::uint32_t bytes) {
   if (place != nullptr) std::memset(place, 0x42, more);
 }
 
-void Traffic::send(MbufPtr mbuf, TxFate fate) {
-  Outgoing outgoing{.fate = fate, .bytes = bytes_of(*mbuf)};
+void Traffic::send(MbufPtr mbuf, TxOutcome outcome) {
+  Outgoing outgoing{.outcome = outcome, .bytes = bytes_of(*mbuf)};
   if (out_.full()) transmit();
   if (out_.push(mbuf)) outgoing_.push_back(std::move(outgoing));
 }
@@ -176,8 +176,8 @@ void Traffic::transmit() {
   taken_ += taken;
   for (std::uint32_t i = 0; i < taken; ++i) {
     Outgoing& outgoing = outgoing_.front();
-    ++expected_tx_[static_cast<std::size_t>(outgoing.fate)];
-    if (outgoing.fate == TxFate::sent) fixture_.transmitter->expect(std::move(outgoing.bytes));
+    ++expected_tx_[static_cast<std::size_t>(outgoing.outcome)];
+    if (outgoing.outcome == TxOutcome::sent) fixture_.transmitter->expect(std::move(outgoing.bytes));
     outgoing_.pop_front();
   }
   fixture_.look();
@@ -190,8 +190,8 @@ void Traffic::make_frame() {
   if (below(8) == 0) return send_external(true);
   MbufPtr frame = make(17 + below(below(8) == 0 ? 6000 : 200), 1 + below(below(4) == 0 ? 6 : 1));
   if (frame == nullptr) return;
-  const TxFate fate = fate_of(*frame);
-  send(std::move(frame), fate);
+  const TxOutcome outcome = outcome_of(*frame);
+  send(std::move(frame), outcome);
 }
 
 // Makes a frame of `bytes` in `segments` mbufs of the other pool, or in more if they do not fit.
@@ -223,12 +223,12 @@ void Traffic::make_unsendable() {
       frame = make(100, 1 + below(3));
       if (frame == nullptr) return;
       frame->set_tx_offload({.flags = TxOffload::insert_vlan, .vlan = 1});
-      return send(std::move(frame), TxFate::unsupported_offload);
+      return send(std::move(frame), TxOutcome::unsupported_offload);
   }
   if (frame == nullptr) return;
-  const TxFate fate = fate_of(*frame);
-  EXPECT_NE(fate, TxFate::sent);
-  send(std::move(frame), fate);
+  const TxOutcome outcome = outcome_of(*frame);
+  EXPECT_NE(outcome, TxOutcome::sent);
+  send(std::move(frame), outcome);
 }
 
 void Traffic::send_with_empty_segment() {
@@ -239,7 +239,7 @@ void Traffic::send_with_empty_segment() {
   const bool followed = below(2) == 0 && empty->chain(last);
   ASSERT_EQ(followed, last == nullptr);
   ASSERT_TRUE(frame->chain(empty));
-  send(std::move(frame), TxFate::bad_segment);
+  send(std::move(frame), TxOutcome::bad_segment);
 }
 
 void Traffic::external_freed(void* opaque, std::uint8_t*) noexcept { --*static_cast<int*>(opaque); }
@@ -251,17 +251,17 @@ void Traffic::send_external(bool reachable) {
   ASSERT_TRUE(mbuf->attach_external(external_memory_, below(60000), bytes, &external_freed, &externals_in_use_));
   ++externals_in_use_;
   if (reachable) {
-    const TxFate fate = fate_of(*mbuf);
-    return send(std::move(mbuf), fate);
+    const TxOutcome outcome = outcome_of(*mbuf);
+    return send(std::move(mbuf), outcome);
   }
   MbufAccess::iova(*mbuf) = DmaMemory::kNoIova;
-  send(std::move(mbuf), TxFate::unreachable);
+  send(std::move(mbuf), TxOutcome::unreachable);
 }
 
-TxFate Traffic::fate_of(const Mbuf& mbuf) const {
-  if (mbuf.segments() > std::min(32U, options_.fixture.tx_ring - 1)) return TxFate::too_many_segments;
-  if (mbuf.packet_length() < 17) return TxFate::too_short;
-  return mbuf.packet_length() > options_.fixture.max_frame ? TxFate::too_long : TxFate::sent;
+TxOutcome Traffic::outcome_of(const Mbuf& mbuf) const {
+  if (mbuf.segments() > std::min(32U, options_.fixture.tx_ring - 1)) return TxOutcome::too_many_segments;
+  if (mbuf.packet_length() < 17) return TxOutcome::too_short;
+  return mbuf.packet_length() > options_.fixture.max_frame ? TxOutcome::too_long : TxOutcome::sent;
 }
 
 std::vector<std::uint8_t> Traffic::bytes_of(const Mbuf& mbuf) {

@@ -29,7 +29,7 @@ struct TrafficOptions {
 };
 
 /// The expected outcome of a frame that is sent.
-enum class TxFate { sent, too_short, too_long, too_many_segments, bad_segment, unreachable, unsupported_offload };
+enum class TxOutcome { sent, too_short, too_long, too_many_segments, bad_segment, unreachable, unsupported_offload };
 
 /// An application on the queues of a strict card, which receives, uses and sends frames at random. Keeps account of
 /// every frame and buffer.
@@ -48,7 +48,7 @@ class Traffic {
  private:
   static constexpr std::uint32_t kMaxHeld = 64;
   struct Outgoing {
-    TxFate fate = TxFate::sent;
+    TxOutcome outcome = TxOutcome::sent;
     std::vector<std::uint8_t> bytes;
   };
 
@@ -62,7 +62,7 @@ class Traffic {
   void check_good(Mbuf& mbuf, const WireFrame& frame);
   void use(MbufPtr mbuf);
   static void grow_to(Mbuf& mbuf, std::uint32_t bytes);
-  void send(MbufPtr mbuf, TxFate fate);
+  void send(MbufPtr mbuf, TxOutcome outcome);
   void transmit();
   void make_frame();
   [[nodiscard]] MbufPtr make(std::uint32_t bytes, std::uint32_t segments);
@@ -77,7 +77,7 @@ class Traffic {
   void finish_traffic();
   void recover();
   void finish();
-  [[nodiscard]] TxFate fate_of(const Mbuf& mbuf) const;
+  [[nodiscard]] TxOutcome outcome_of(const Mbuf& mbuf) const;
   [[nodiscard]] static std::vector<std::uint8_t> bytes_of(const Mbuf& mbuf);
   static void external_freed(void* opaque, std::uint8_t* data) noexcept;
 
@@ -91,8 +91,8 @@ class Traffic {
   int externals_in_use_ = 0;
   FrameSource source_;
   std::deque<WireFrame> arrived_;
-  std::array<std::uint64_t, 4> expected_rx_{};  // by RxFate, of frames that the queue is past
-  std::array<std::uint64_t, 7> expected_tx_{};  // by TxFate, of frames that tx_burst took
+  std::array<std::uint64_t, 4> expected_rx_{};  // by RxOutcome, of frames that the queue is past
+  std::array<std::uint64_t, 7> expected_tx_{};  // by TxOutcome, of frames that tx_burst took
   Burst<512> out_;
   std::deque<Outgoing> outgoing_;  // what is in out_
   std::vector<MbufPtr> held_;

@@ -7,14 +7,14 @@
 namespace pollux::test {
 
 void Traffic::check_drops() {
-  const auto expected = [this](TxFate fate) { return expected_tx_[static_cast<std::size_t>(fate)]; };
+  const auto expected = [this](TxOutcome outcome) { return expected_tx_[static_cast<std::size_t>(outcome)]; };
   const drivers::intel::TxDrops drops = fixture_.tx.drops();
-  ASSERT_EQ(drops.too_short, expected(TxFate::too_short));
-  ASSERT_EQ(drops.too_long, expected(TxFate::too_long));
-  ASSERT_EQ(drops.too_many_segments, expected(TxFate::too_many_segments));
-  ASSERT_EQ(drops.bad_segment, expected(TxFate::bad_segment));
-  ASSERT_EQ(drops.unreachable, expected(TxFate::unreachable));
-  ASSERT_EQ(drops.unsupported_offload, expected(TxFate::unsupported_offload));
+  ASSERT_EQ(drops.too_short, expected(TxOutcome::too_short));
+  ASSERT_EQ(drops.too_long, expected(TxOutcome::too_long));
+  ASSERT_EQ(drops.too_many_segments, expected(TxOutcome::too_many_segments));
+  ASSERT_EQ(drops.bad_segment, expected(TxOutcome::bad_segment));
+  ASSERT_EQ(drops.unreachable, expected(TxOutcome::unreachable));
+  ASSERT_EQ(drops.unsupported_offload, expected(TxOutcome::unsupported_offload));
   // Every frame is returned, counted as a drop, or not polled yet.
   ASSERT_LE(delivered_ + fixture_.rx.drops().sum(), received_ + (source_.in_the_middle() ? 1 : 0));
 }
@@ -55,7 +55,7 @@ void Traffic::finish_traffic() {
     fixture_.transmitter->process(options_.fixture.tx_ring);
     std::erase_if(arrived_, [&](const WireFrame& frame) {
       const bool past = fixture_.rx.packets() + fixture_.rx.drops().sum() == received_;
-      if (past) ++expected_rx_[static_cast<std::size_t>(frame.fate)];
+      if (past) ++expected_rx_[static_cast<std::size_t>(frame.outcome)];
       return past;
     });
   }
@@ -100,9 +100,9 @@ void Traffic::finish() {
   const drivers::intel::RxDrops rx = fixture_.rx.drops();
   ASSERT_EQ(received_, delivered_ + rx.sum());
   if (rx.pool_empty == 0 && !options_.stops) {
-    ASSERT_EQ(rx.error, expected_rx_[static_cast<std::size_t>(RxFate::error)]);
-    ASSERT_EQ(rx.bad_length, expected_rx_[static_cast<std::size_t>(RxFate::bad_length)]);
-    ASSERT_EQ(rx.too_many_segments, expected_rx_[static_cast<std::size_t>(RxFate::too_many_segments)]);
+    ASSERT_EQ(rx.error, expected_rx_[static_cast<std::size_t>(RxOutcome::error)]);
+    ASSERT_EQ(rx.bad_length, expected_rx_[static_cast<std::size_t>(RxOutcome::bad_length)]);
+    ASSERT_EQ(rx.too_many_segments, expected_rx_[static_cast<std::size_t>(RxOutcome::too_many_segments)]);
   }
   fixture_.close();
   fixture_.drain();

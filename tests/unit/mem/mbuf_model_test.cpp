@@ -39,9 +39,9 @@ struct External {
 };
 
 /// Runs random operations on mbufs and on their models.
-class Twins {
+class ModelChecker {
  public:
-  explicit Twins(std::uint32_t seed) : random_(seed) {
+  explicit ModelChecker(std::uint32_t seed) : random_(seed) {
     for (std::size_t i = 0; i < externals_.size(); ++i) {
       externals_[i].offset = i * kExternalRoom;
       externals_[i].data = reinterpret_cast<std::uint8_t*>(memory_->segments()[0].address) + externals_[i].offset;
@@ -51,15 +51,15 @@ class Twins {
   /// Runs one operation. Returns the difference from the model, if any.
   [[nodiscard]] std::optional<std::string> step() {
     if (frames_.empty() || (frames_.size() < kMaxFrames && below(8) == 0)) return allocate();
-    Twin& twin = frames_[below(frames_.size())];
-    if (segments() > kMostSegments) return free(twin);
-    std::optional<std::string> wrong = operate(twin, below(13));
+    Pair& pair = frames_[below(frames_.size())];
+    if (segments() > kMostSegments) return free(pair);
+    std::optional<std::string> wrong = operate(pair, below(13));
     return wrong;
   }
 
   [[nodiscard]] std::optional<std::string> check_all() {
-    for (Twin& twin : frames_) {
-      if (auto wrong = difference(*twin.mbuf, twin.model)) return wrong;
+    for (Pair& pair : frames_) {
+      if (auto wrong = difference(*pair.mbuf, pair.model)) return wrong;
     }
     return {};
   }
@@ -85,7 +85,7 @@ class Twins {
 
  private:
   static constexpr std::size_t kExternalRoom = 8192;
-  struct Twin {
+  struct Pair {
     MbufPtr mbuf;
     ModelFrame model;
   };
@@ -103,46 +103,46 @@ class Twins {
   [[nodiscard]] MempoolCache& some_cache() { return below(2) == 0 ? small_cache_ : large_cache_; }
   [[nodiscard]] std::size_t segments() const {
     std::size_t sum = 0;
-    for (const Twin& twin : frames_) sum += twin.model.segments.size();
+    for (const Pair& pair : frames_) sum += pair.model.segments.size();
     return sum;
   }
 
   std::optional<std::string> allocate() {
     Mempool& pool = below(2) == 0 ? small_ : large_;
     MempoolCache& cache = &pool == &small_ ? small_cache_ : large_cache_;
-    Twin twin{.mbuf = below(3) == 0 ? pool.allocate() : cache.allocate(), .model = {}};
-    if (twin.mbuf == nullptr) return "allocation failed";
+    Pair pair{.mbuf = below(3) == 0 ? pool.allocate() : cache.allocate(), .model = {}};
+    if (pair.mbuf == nullptr) return "allocation failed";
     auto buffer = std::make_shared<ModelBuffer>();
-    buffer->bytes.resize(twin.mbuf->capacity());
-    twin.model.segments.push_back({.buffer = std::move(buffer), .offset = pool.options().headroom});
-    return adopt(std::move(twin));
+    buffer->bytes.resize(pair.mbuf->capacity());
+    pair.model.segments.push_back({.buffer = std::move(buffer), .offset = pool.options().headroom});
+    return adopt(std::move(pair));
   }
 
-  std::optional<std::string> adopt(Twin twin) {
-    frames_.push_back(std::move(twin));
+  std::optional<std::string> adopt(Pair pair) {
+    frames_.push_back(std::move(pair));
     return difference(*frames_.back().mbuf, frames_.back().model);
   }
 
-  std::optional<std::string> operate(Twin& twin, std::size_t operation) {
+  std::optional<std::string> operate(Pair& pair, std::size_t operation) {
     switch (operation) {
-      case 0: return free(twin);
-      case 1: return reserve(twin);
+      case 0: return free(pair);
+      case 1: return reserve(pair);
       case 2:
-      case 3: return append(twin);
-      case 4: return prepend(twin);
-      case 5: return strip(twin);
-      case 6: return trim(twin);
-      case 7: return chain(twin);
-      case 8: return copy_out(twin);
-      case 9: return clone(twin);
-      case 10: return attach(twin);
-      case 11: return offload(twin);
-      default: return stamp(twin);
+      case 3: return append(pair);
+      case 4: return prepend(pair);
+      case 5: return strip(pair);
+      case 6: return trim(pair);
+      case 7: return chain(pair);
+      case 8: return copy_out(pair);
+      case 9: return clone(pair);
+      case 10: return attach(pair);
+      case 11: return offload(pair);
+      default: return stamp(pair);
     }
   }
 
-  std::optional<std::string> free(Twin& twin) {
-    std::swap(twin, frames_.back());
+  std::optional<std::string> free(Pair& pair) {
+    std::swap(pair, frames_.back());
     MbufPtr mbuf = std::move(frames_.back().mbuf);
     frames_.pop_back();
     switch (below(3)) {
@@ -157,49 +157,49 @@ class Twins {
   }
 
   /// Checks that both returned the same and are in the same state.
-  static std::optional<std::string> agree(Twin& twin, bool done, bool expected) {
+  static std::optional<std::string> agree(Pair& pair, bool done, bool expected) {
     if (done != expected) return done ? "done, though it may not be" : "refused";
-    return difference(*twin.mbuf, twin.model);
+    return difference(*pair.mbuf, pair.model);
   }
 
-  std::optional<std::string> reserve(Twin& twin) {
+  std::optional<std::string> reserve(Pair& pair) {
     const std::uint32_t bytes = some_bytes();
-    return agree(twin, twin.mbuf->reserve(bytes), twin.model.reserve(bytes));
+    return agree(pair, pair.mbuf->reserve(bytes), pair.model.reserve(bytes));
   }
 
-  std::optional<std::string> append(Twin& twin) {
+  std::optional<std::string> append(Pair& pair) {
     const auto bytes = random_bytes(some_bytes());
-    std::uint8_t* const place = twin.mbuf->append(static_cast<std::uint32_t>(bytes.size()));
+    std::uint8_t* const place = pair.mbuf->append(static_cast<std::uint32_t>(bytes.size()));
     if (place != nullptr) std::copy(bytes.begin(), bytes.end(), place);
-    return agree(twin, place != nullptr, twin.model.append(bytes));
+    return agree(pair, place != nullptr, pair.model.append(bytes));
   }
 
-  std::optional<std::string> prepend(Twin& twin) {
+  std::optional<std::string> prepend(Pair& pair) {
     const auto bytes = random_bytes(some_bytes());
-    std::uint8_t* const place = twin.mbuf->prepend(static_cast<std::uint32_t>(bytes.size()));
+    std::uint8_t* const place = pair.mbuf->prepend(static_cast<std::uint32_t>(bytes.size()));
     if (place != nullptr) std::copy(bytes.begin(), bytes.end(), place);
-    return agree(twin, place != nullptr, twin.model.prepend(bytes));
+    return agree(pair, place != nullptr, pair.model.prepend(bytes));
   }
 
-  std::optional<std::string> strip(Twin& twin) {
+  std::optional<std::string> strip(Pair& pair) {
     const std::uint32_t bytes = some_bytes();
-    std::uint8_t* const start = twin.mbuf->strip(bytes);
-    if (start != nullptr && start != twin.mbuf->data()) return "strip returned another address";
-    return agree(twin, start != nullptr, twin.model.strip(bytes));
+    std::uint8_t* const start = pair.mbuf->strip(bytes);
+    if (start != nullptr && start != pair.mbuf->data()) return "strip returned another address";
+    return agree(pair, start != nullptr, pair.model.strip(bytes));
   }
 
-  std::optional<std::string> trim(Twin& twin) {
+  std::optional<std::string> trim(Pair& pair) {
     const std::uint32_t bytes = some_bytes();
-    return agree(twin, twin.mbuf->trim(bytes), twin.model.trim(bytes));
+    return agree(pair, pair.mbuf->trim(bytes), pair.model.trim(bytes));
   }
 
-  std::optional<std::string> chain(Twin& twin) {
-    Twin& more = frames_[below(frames_.size())];
-    if (&more == &twin) return {};
-    const bool done = twin.mbuf->chain(more.mbuf);
+  std::optional<std::string> chain(Pair& pair) {
+    Pair& more = frames_[below(frames_.size())];
+    if (&more == &pair) return {};
+    const bool done = pair.mbuf->chain(more.mbuf);
     if (done != (more.mbuf == nullptr)) return "chain must empty its argument if and only if it succeeds";
-    const bool expected = twin.model.chain(std::move(more.model));
-    const auto wrong = agree(twin, done, expected);
+    const bool expected = pair.model.chain(std::move(more.model));
+    const auto wrong = agree(pair, done, expected);
     if (done) {
       std::swap(more, frames_.back());
       frames_.pop_back();
@@ -207,45 +207,45 @@ class Twins {
     return wrong;
   }
 
-  std::optional<std::string> copy_out(Twin& twin) {
-    const auto all = twin.model.contents();
+  std::optional<std::string> copy_out(Pair& pair) {
+    const auto all = pair.model.contents();
     const std::size_t offset = below(all.size() + 3);
     std::vector<std::uint8_t> out(below(all.size() + 3));
     const std::size_t expected = std::min(out.size(), all.size() - std::min(offset, all.size()));
-    const std::size_t copied = twin.mbuf->copy_out(offset, out);
+    const std::size_t copied = pair.mbuf->copy_out(offset, out);
     if (copied != expected) return fmt::format("copied {} bytes, expected {}", copied, expected);
     const auto start = all.begin() + static_cast<std::ptrdiff_t>(std::min(offset, all.size()));
     if (!std::equal(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(copied), start)) return "copied other bytes";
     return {};
   }
 
-  std::optional<std::string> clone(Twin& twin) {
-    MbufPtr copy = twin.mbuf->clone(some_cache());
+  std::optional<std::string> clone(Pair& pair) {
+    MbufPtr copy = pair.mbuf->clone(some_cache());
     if (copy == nullptr) return "clone failed";
-    ModelFrame model = twin.model.clone();
-    if (auto wrong = difference(*twin.mbuf, twin.model)) return wrong;
+    ModelFrame model = pair.model.clone();
+    if (auto wrong = difference(*pair.mbuf, pair.model)) return wrong;
     return adopt({.mbuf = std::move(copy), .model = std::move(model)});
   }
 
-  std::optional<std::string> attach(Twin& twin) {
+  std::optional<std::string> attach(Pair& pair) {
     External& external = externals_[below(externals_.size())];
     if (external.lent) return {};
     const std::size_t length = 1 + below(kExternalRoom);
     const auto bytes = random_bytes(length);
     std::copy(bytes.begin(), bytes.end(), external.data);
-    const bool done = twin.mbuf->attach_external(*memory_, external.offset, length, &External::came_back, &external);
-    const bool expected = twin.model.can_attach();
+    const bool done = pair.mbuf->attach_external(*memory_, external.offset, length, &External::came_back, &external);
+    const bool expected = pair.model.can_attach();
     if (expected) {
       auto buffer = std::make_shared<ModelBuffer>();
       buffer->bytes = bytes;
-      twin.model.segments[0] = {.buffer = std::move(buffer), .length = length, .plain = false};
+      pair.model.segments[0] = {.buffer = std::move(buffer), .length = length, .plain = false};
     }
     external.lent = done;
     external.attached += done ? 1 : 0;
-    return agree(twin, done, expected);
+    return agree(pair, done, expected);
   }
 
-  std::optional<std::string> offload(Twin& twin) {
+  std::optional<std::string> offload(Pair& pair) {
     TxOffload wanted;
     if (below(2) == 0) {
       // Mostly valid header lengths, sometimes invalid ones.
@@ -261,15 +261,15 @@ class Twins {
                 .vlan = static_cast<std::uint16_t>(random_()),
                 .outer_vlan = static_cast<std::uint16_t>(random_())};
     }
-    twin.mbuf->set_tx_offload(wanted);
-    twin.model.offload = wanted;
-    return difference(*twin.mbuf, twin.model);
+    pair.mbuf->set_tx_offload(wanted);
+    pair.model.offload = wanted;
+    return difference(*pair.mbuf, pair.model);
   }
 
-  std::optional<std::string> stamp(Twin& twin) {
-    twin.model.timestamp = 1 + random_();
-    twin.mbuf->set_timestamp(twin.model.timestamp);
-    return difference(*twin.mbuf, twin.model);
+  std::optional<std::string> stamp(Pair& pair) {
+    pair.model.timestamp = 1 + random_();
+    pair.mbuf->set_timestamp(pair.model.timestamp);
+    return difference(*pair.mbuf, pair.model);
   }
 
   std::mt19937 random_;
@@ -281,22 +281,22 @@ class Twins {
   MempoolCache large_cache_{large_};
   std::array<External, 16> externals_;
   DropCounter dropped_{"dropped"};
-  std::vector<Twin> frames_;
+  std::vector<Pair> frames_;
 };
 
 TEST(MbufModel, RandomOperationsAgreeWithTheModel) {
   constexpr std::uint32_t kSeed = 20261120;
   SCOPED_TRACE(fmt::format("seed {}", kSeed));
-  Twins twins(kSeed);
+  ModelChecker checker(kSeed);
   for (int operation = 0; operation < kSteps; ++operation) {
-    const auto wrong = twins.step();
+    const auto wrong = checker.step();
     ASSERT_EQ(wrong, std::nullopt) << "operation " << operation << ": " << *wrong;
     if (operation % 512 != 0) continue;
-    const auto other = twins.check_all();
+    const auto other = checker.check_all();
     ASSERT_EQ(other, std::nullopt) << "after operation " << operation << ", another frame: " << *other;
   }
-  EXPECT_GT(twins.externals_used(), 1000);
-  const auto left = twins.finish();
+  EXPECT_GT(checker.externals_used(), 1000);
+  const auto left = checker.finish();
   EXPECT_EQ(left, std::nullopt) << *left;
 }
 

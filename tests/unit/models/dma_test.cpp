@@ -14,7 +14,7 @@ namespace {
 using namespace std::chrono_literals;
 
 /// Records accesses, and modifies them as a test requests.
-class Meddler final : public DmaInterceptor {
+class AccessModifier final : public DmaInterceptor {
  public:
   struct Access {
     ModelAccess what;
@@ -59,7 +59,7 @@ class CardMemory : public testing::Test {
     bench.link_up();
     bench.start_rx();
     bench.start_tx();
-    bench.memory.intercept(&meddler);
+    bench.memory.intercept(&modifier);
   }
   void send() {
     bench.memory.descriptor(Bench::kTxRing, 0) =
@@ -68,45 +68,45 @@ class CardMemory : public testing::Test {
   }
   [[nodiscard]] bool received() { return intel::rx::done(bench.memory.descriptor(Bench::kRxRing, 0).hi); }
   [[nodiscard]] bool sent() { return intel::tx::done(bench.memory.descriptor(Bench::kTxRing, 0).hi); }
-  using Accesses = std::vector<Meddler::Access>;
+  using Accesses = std::vector<AccessModifier::Access>;
 
   Bench bench;
-  Meddler meddler;
+  AccessModifier modifier;
 };
 
 TEST_F(CardMemory, IsAccessedOnlyThroughTheInterceptor) {
   bench.card.receive(Bench::frame(100));
-  EXPECT_EQ(meddler.accesses, (Accesses{{ModelAccess::descriptor_read, Bench::kRxRing, 16},
-                                        {ModelAccess::payload_write, Bench::buffer(0), 100},
-                                        {ModelAccess::receive_write_back, Bench::kRxRing, 16}}));
+  EXPECT_EQ(modifier.accesses, (Accesses{{ModelAccess::descriptor_read, Bench::kRxRing, 16},
+                                         {ModelAccess::payload_write, Bench::buffer(0), 100},
+                                         {ModelAccess::receive_write_back, Bench::kRxRing, 16}}));
   EXPECT_TRUE(received());
-  meddler.accesses.clear();
+  modifier.accesses.clear();
   send();
-  EXPECT_EQ(meddler.accesses, (Accesses{{ModelAccess::descriptor_read, Bench::kTxRing, 16},
-                                        {ModelAccess::payload_read, Bench::buffer(3), 60},
-                                        {ModelAccess::transmit_write_back, Bench::kTxRing + 8, 8}}));
+  EXPECT_EQ(modifier.accesses, (Accesses{{ModelAccess::descriptor_read, Bench::kTxRing, 16},
+                                         {ModelAccess::payload_read, Bench::buffer(3), 60},
+                                         {ModelAccess::transmit_write_back, Bench::kTxRing + 8, 8}}));
   EXPECT_TRUE(sent());
-  meddler.accesses.clear();
+  modifier.accesses.clear();
   bench.memory.intercept(nullptr);
   bench.card.receive(Bench::frame(100));
-  EXPECT_TRUE(meddler.accesses.empty());
+  EXPECT_TRUE(modifier.accesses.empty());
 }
 
 TEST_F(CardMemory, CanRefuseAccessesLikeUnmappedMemory) {
-  meddler.refused = ModelAccess::payload_write;
+  modifier.refused = ModelAccess::payload_write;
   bench.card.receive(Bench::frame(60));
   EXPECT_EQ(bench.card.dma().refused(), 1u);
   EXPECT_TRUE(received());
   EXPECT_EQ(bench.bytes_at(Bench::buffer(0), 60), std::vector<std::byte>(60)) << "untouched";
-  meddler.refused = ModelAccess::payload_read;
+  modifier.refused = ModelAccess::payload_read;
   send();
   EXPECT_TRUE(bench.sent.empty());
   EXPECT_EQ(bench.card.transmitter().losses().unreadable, 1u);
 }
 
 TEST_F(CardMemory, CanDelayAWriteBack) {
-  meddler.late = ModelAccess::receive_write_back;
-  meddler.due = bench.now + 1ms;
+  modifier.late = ModelAccess::receive_write_back;
+  modifier.due = bench.now + 1ms;
   bench.card.receive(Bench::frame(60));
   bench.pass(999us);
   EXPECT_FALSE(received());
@@ -119,7 +119,7 @@ TEST_F(CardMemory, SeesHeadWriteBacks) {
   const std::uint64_t where = TestMemory::kBase + 0x18000;
   bench.write<hw::TDWBAL>(0, hw::TDWBAL::Value(static_cast<std::uint32_t>(where) | 1));
   send();
-  EXPECT_EQ(meddler.accesses.back(), (Meddler::Access{ModelAccess::head_write_back, where, 4}));
+  EXPECT_EQ(modifier.accesses.back(), (AccessModifier::Access{ModelAccess::head_write_back, where, 4}));
   EXPECT_EQ(bench.memory.at(where)[0], std::byte{1});
   EXPECT_FALSE(sent());
 }

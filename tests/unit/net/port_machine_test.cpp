@@ -21,7 +21,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 /// What a test tells its driver to do, and the calls that the driver got.
-struct Orders {
+struct Script {
   std::vector<std::string> calls;
   std::optional<ErrorCode> start, halt, close_queues, service, release;
   std::optional<ErrorCode> prepare, close_queue, halt_queue, start_queue;
@@ -35,9 +35,9 @@ struct Orders {
   }
 };
 
-class OrderedDriver final : public PortDriver, private QueueRestart {
+class ScriptedDriver final : public PortDriver, private QueueRestart {
  public:
-  OrderedDriver(Orders& orders, std::uint16_t index) : orders_(orders) {
+  ScriptedDriver(Script& script, std::uint16_t index) : script_(script) {
     info_.name = "fake:0";
     info_.card = "a fake";
     info_.index = index;
@@ -46,56 +46,56 @@ class OrderedDriver final : public PortDriver, private QueueRestart {
   }
   [[nodiscard]] const PortInfo& info() const override { return info_; }
   [[nodiscard]] MacAddress permanent_mac() const override { return {2, 0, 0, 0, 0, 1}; }
-  [[nodiscard]] Result<void> configure(const ValidatedConfig&) override { return orders_.note("configure"); }
+  [[nodiscard]] Result<void> configure(const ValidatedConfig&) override { return script_.note("configure"); }
   [[nodiscard]] RxQueue* rx_queue(std::uint16_t) override { return nullptr; }
   [[nodiscard]] TxQueue* tx_queue(std::uint16_t) override { return nullptr; }
-  [[nodiscard]] Result<void> fill() override { return orders_.note("fill"); }
-  [[nodiscard]] QueueRestart* queue_restart() noexcept override { return orders_.restarts ? this : nullptr; }
+  [[nodiscard]] Result<void> fill() override { return script_.note("fill"); }
+  [[nodiscard]] QueueRestart* queue_restart() noexcept override { return script_.restarts ? this : nullptr; }
   [[nodiscard]] Result<void> prepare(QueueId, const ValidatedConfig&, bool) override {
-    return orders_.note("prepare", orders_.prepare);
+    return script_.note("prepare", script_.prepare);
   }
-  void discard() noexcept override { static_cast<void>(orders_.note("discard")); }
+  void discard() noexcept override { static_cast<void>(script_.note("discard")); }
   [[nodiscard]] Result<void> close_queue(QueueId queue, Duration) override {
-    return orders_.note("close_queue " + std::to_string(queue.index), orders_.close_queue);
+    return script_.note("close_queue " + std::to_string(queue.index), script_.close_queue);
   }
-  [[nodiscard]] Result<void> halt_queue(QueueId) override { return orders_.note("halt_queue", orders_.halt_queue); }
-  void exchange(QueueId) noexcept override { static_cast<void>(orders_.note("exchange")); }
-  [[nodiscard]] Result<void> start_queue(QueueId) override { return orders_.note("start_queue", orders_.start_queue); }
-  void open_queue(QueueId) noexcept override { static_cast<void>(orders_.note("open_queue")); }
+  [[nodiscard]] Result<void> halt_queue(QueueId) override { return script_.note("halt_queue", script_.halt_queue); }
+  void exchange(QueueId) noexcept override { static_cast<void>(script_.note("exchange")); }
+  [[nodiscard]] Result<void> start_queue(QueueId) override { return script_.note("start_queue", script_.start_queue); }
+  void open_queue(QueueId) noexcept override { static_cast<void>(script_.note("open_queue")); }
   [[nodiscard]] Result<void> start(const PortSettings& settings) override {
-    orders_.settings = settings;
-    return orders_.note("start", orders_.start);
+    script_.settings = settings;
+    return script_.note("start", script_.start);
   }
-  void open_queues() noexcept override { static_cast<void>(orders_.note("open_queues")); }
+  void open_queues() noexcept override { static_cast<void>(script_.note("open_queues")); }
   [[nodiscard]] Result<void> close_queues(Duration) override {
-    return orders_.note("close_queues", orders_.close_queues);
+    return script_.note("close_queues", script_.close_queues);
   }
-  [[nodiscard]] Result<void> halt() override { return orders_.note("halt", orders_.halt); }
+  [[nodiscard]] Result<void> halt() override { return script_.note("halt", script_.halt); }
   std::uint32_t drain(DrainReason reason) noexcept override {
-    static_cast<void>(orders_.note(reason == DrainReason::stopped ? "drain" : "drain removed"));
+    static_cast<void>(script_.note(reason == DrainReason::stopped ? "drain" : "drain removed"));
     return 7;
   }
-  [[nodiscard]] Result<void> set_mac(const MacAddress&) override { return orders_.note("set_mac"); }
-  [[nodiscard]] Result<void> set_mtu(std::uint32_t) override { return orders_.note("set_mtu"); }
+  [[nodiscard]] Result<void> set_mac(const MacAddress&) override { return script_.note("set_mac"); }
+  [[nodiscard]] Result<void> set_mtu(std::uint32_t) override { return script_.note("set_mtu"); }
   [[nodiscard]] Result<void> set_promiscuity(bool promiscuous, bool all_multicast) override {
-    return orders_.note("set_promiscuity " + std::to_string(promiscuous) + std::to_string(all_multicast));
+    return script_.note("set_promiscuity " + std::to_string(promiscuous) + std::to_string(all_multicast));
   }
   [[nodiscard]] Link link() override { return {.up = true}; }
   [[nodiscard]] Stats stats() override { return {}; }
   void append_counters(std::vector<Counter>&) override {}
   [[nodiscard]] Result<Duration> service() override {
-    if (auto well = orders_.note("service", orders_.service); !well) return pass_on(std::move(well));
+    if (auto well = script_.note("service", script_.service); !well) return pass_on(std::move(well));
     return Duration(1);
   }
-  [[nodiscard]] bool make_harmless() override { return orders_.harmless; }
+  [[nodiscard]] bool make_harmless() override { return script_.harmless; }
   [[nodiscard]] Result<void> release(bool failed) override {
-    return orders_.note(failed ? "release failed" : "release", orders_.release);
+    return script_.note(failed ? "release failed" : "release", script_.release);
   }
-  void retire() noexcept override { static_cast<void>(orders_.note("retire")); }
-  void abandon() noexcept override { static_cast<void>(orders_.note("abandon")); }
+  void retire() noexcept override { static_cast<void>(script_.note("retire")); }
+  void abandon() noexcept override { static_cast<void>(script_.note("abandon")); }
 
  private:
-  Orders& orders_;
+  Script& script_;
   PortInfo info_;
 };
 
@@ -103,13 +103,13 @@ class Machine : public testing::Test {
  protected:
   void open() {
     port_ = std::make_unique<PortMachine>(
-        context_.state(), std::make_unique<OrderedDriver>(orders_, context_.state()->take_port_index()));
+        context_.state(), std::make_unique<ScriptedDriver>(script_, context_.state()->take_port_index()));
   }
   void start() {
     open();
     ASSERT_TRUE(port_->configure({.rx_queues = 0}));
     ASSERT_TRUE(port_->start());
-    orders_.calls.clear();
+    script_.calls.clear();
   }
   [[nodiscard]] std::uint64_t removed_buffers() {
     for (const Counter& counter : port_->extended_stats()) {
@@ -118,54 +118,54 @@ class Machine : public testing::Test {
     return ~std::uint64_t{0};
   }
 
-  Orders orders_;
+  Script script_;
   Context context_{{.huge_pages = HugePages::never}};
   std::unique_ptr<PortMachine> port_;
 };
 
 TEST_F(Machine, CallsTheDriverInOrder) {
   open();
-  EXPECT_THAT(orders_.calls, IsEmpty());
+  EXPECT_THAT(script_.calls, IsEmpty());
   ASSERT_TRUE(port_->configure({.rx_queues = 0}));
   ASSERT_TRUE(port_->start());
-  EXPECT_THAT(orders_.calls, ElementsAre("configure", "fill", "start", "open_queues"));
-  orders_.calls.clear();
+  EXPECT_THAT(script_.calls, ElementsAre("configure", "fill", "start", "open_queues"));
+  script_.calls.clear();
   ASSERT_TRUE(port_->stop());
-  EXPECT_THAT(orders_.calls, ElementsAre("close_queues", "halt", "drain"));
-  orders_.calls.clear();
+  EXPECT_THAT(script_.calls, ElementsAre("close_queues", "halt", "drain"));
+  script_.calls.clear();
   ASSERT_TRUE(port_->close());
-  EXPECT_THAT(orders_.calls, ElementsAre("release", "retire"));
+  EXPECT_THAT(script_.calls, ElementsAre("release", "retire"));
   EXPECT_EQ(removed_buffers(), 0u);
 }
 
 TEST_F(Machine, RestartsOneQueueStepByStep) {
   start();
   ASSERT_TRUE(port_->restart_tx(0, {.ring = 32}));
-  EXPECT_THAT(orders_.calls,
+  EXPECT_THAT(script_.calls,
               ElementsAre("prepare", "close_queue 0", "halt_queue", "exchange", "start_queue", "open_queue"));
   EXPECT_EQ(port_->config().tx[0].ring, 32U);
   ASSERT_TRUE(port_->stop());
-  orders_.calls.clear();
+  script_.calls.clear();
   ASSERT_TRUE(port_->restart_tx(0, {.ring = 64}));
-  EXPECT_THAT(orders_.calls, ElementsAre("prepare", "exchange"));
+  EXPECT_THAT(script_.calls, ElementsAre("prepare", "exchange"));
 }
 
 TEST_F(Machine, KeepsAQueueWhoseRestartIsRefused) {
   start();
   const EffectiveConfig before = port_->config();
   EXPECT_FALSE(port_->restart_tx(0, {.ring = 33}));
-  EXPECT_THAT(orders_.calls, IsEmpty());
-  orders_.prepare = ErrorCode::no_memory;
+  EXPECT_THAT(script_.calls, IsEmpty());
+  script_.prepare = ErrorCode::no_memory;
   EXPECT_EQ(port_->restart_tx(0, {.ring = 32}).error().code, ErrorCode::no_memory);
-  EXPECT_THAT(orders_.calls, ElementsAre("prepare"));
-  orders_.prepare.reset();
-  orders_.calls.clear();
-  orders_.close_queue = ErrorCode::timeout;
+  EXPECT_THAT(script_.calls, ElementsAre("prepare"));
+  script_.prepare.reset();
+  script_.calls.clear();
+  script_.close_queue = ErrorCode::timeout;
   EXPECT_EQ(port_->restart_tx(0, {.ring = 32}).error().code, ErrorCode::timeout);
-  EXPECT_THAT(orders_.calls, ElementsAre("prepare", "close_queue 0", "open_queue", "discard"));
+  EXPECT_THAT(script_.calls, ElementsAre("prepare", "close_queue 0", "open_queue", "discard"));
   EXPECT_EQ(port_->state(), PortState::started);
   EXPECT_EQ(port_->config(), before);
-  orders_.restarts = false;
+  script_.restarts = false;
   const auto refused = port_->restart_tx(0, {.ring = 32});
   EXPECT_EQ(refused.error().code, ErrorCode::not_supported);
   EXPECT_THAT(refused.error().hint, HasSubstr("stop the port"));
@@ -173,16 +173,16 @@ TEST_F(Machine, KeepsAQueueWhoseRestartIsRefused) {
 
 TEST_F(Machine, FailsWhereAQueueDoesNotStopOrStart) {
   start();
-  orders_.halt_queue = ErrorCode::timeout;
+  script_.halt_queue = ErrorCode::timeout;
   EXPECT_EQ(port_->restart_tx(0, {.ring = 32}).error().code, ErrorCode::timeout);
-  EXPECT_THAT(orders_.calls, ElementsAre("prepare", "close_queue 0", "halt_queue", "discard", "close_queues", "halt"));
+  EXPECT_THAT(script_.calls, ElementsAre("prepare", "close_queue 0", "halt_queue", "discard", "close_queues", "halt"));
   EXPECT_EQ(port_->state(), PortState::failed);
   EXPECT_EQ(port_->restart_tx(0, {}).error().code, ErrorCode::bad_state);
-  orders_ = {};
+  script_ = {};
   start();
-  orders_.start_queue = ErrorCode::device_fault;
+  script_.start_queue = ErrorCode::device_fault;
   EXPECT_EQ(port_->restart_tx(0, {.ring = 32}).error().code, ErrorCode::device_fault);
-  EXPECT_THAT(orders_.calls,
+  EXPECT_THAT(script_.calls,
               ElementsAre("prepare", "close_queue 0", "halt_queue", "exchange", "start_queue", "close_queues", "halt"));
   EXPECT_EQ(port_->state(), PortState::failed);
 }
@@ -197,7 +197,7 @@ TEST_F(Machine, CallsNothingInAWrongState) {
   EXPECT_EQ(port_->set_mac({}).error().code, ErrorCode::invalid_argument);
   ASSERT_TRUE(port_->configure({.rx_queues = 0}));
   EXPECT_EQ(port_->set_mtu(9001).error().code, ErrorCode::invalid_argument);
-  EXPECT_THAT(orders_.calls, ElementsAre("configure"));
+  EXPECT_THAT(script_.calls, ElementsAre("configure"));
   EXPECT_EQ(port_->mac(), (MacAddress{2, 0, 0, 0, 0, 1}));
   EXPECT_EQ(port_->mtu(), 1500u);
 }
@@ -207,93 +207,93 @@ TEST_F(Machine, ASettingIsAppliedAtStartOrAtOnce) {
   ASSERT_TRUE(port_->set_mac({2, 0, 0, 0, 0, 9}));
   ASSERT_TRUE(port_->configure({.rx_queues = 0, .mtu = 1400}));
   ASSERT_TRUE(port_->set_promiscuous(true));
-  EXPECT_THAT(orders_.calls, ElementsAre("configure"));
+  EXPECT_THAT(script_.calls, ElementsAre("configure"));
   ASSERT_TRUE(port_->start());
-  EXPECT_EQ(orders_.settings.mac, (MacAddress{2, 0, 0, 0, 0, 9}));
-  EXPECT_EQ(orders_.settings.mtu, 1400u);
-  EXPECT_TRUE(orders_.settings.promiscuous);
-  EXPECT_FALSE(orders_.settings.all_multicast);
-  orders_.calls.clear();
+  EXPECT_EQ(script_.settings.mac, (MacAddress{2, 0, 0, 0, 0, 9}));
+  EXPECT_EQ(script_.settings.mtu, 1400u);
+  EXPECT_TRUE(script_.settings.promiscuous);
+  EXPECT_FALSE(script_.settings.all_multicast);
+  script_.calls.clear();
   ASSERT_TRUE(port_->set_mac({2, 0, 0, 0, 0, 8}));
   ASSERT_TRUE(port_->set_mtu(1300));
   ASSERT_TRUE(port_->set_all_multicast(true));
   ASSERT_TRUE(port_->set_promiscuous(false));
-  EXPECT_THAT(orders_.calls, ElementsAre("set_mac", "set_mtu", "set_promiscuity 11", "set_promiscuity 01"));
+  EXPECT_THAT(script_.calls, ElementsAre("set_mac", "set_mtu", "set_promiscuity 11", "set_promiscuity 01"));
   EXPECT_EQ(port_->mtu(), 1300u);
 }
 
 TEST_F(Machine, AFailedStartIsUndone) {
   open();
   ASSERT_TRUE(port_->configure({.rx_queues = 0}));
-  orders_.start = ErrorCode::timeout;
-  orders_.calls.clear();
+  script_.start = ErrorCode::timeout;
+  script_.calls.clear();
   EXPECT_EQ(port_->start().error().code, ErrorCode::timeout);
-  EXPECT_THAT(orders_.calls, ElementsAre("fill", "start", "halt", "drain"));
+  EXPECT_THAT(script_.calls, ElementsAre("fill", "start", "halt", "drain"));
   EXPECT_EQ(port_->state(), PortState::configured);
-  orders_.start.reset();
+  script_.start.reset();
   EXPECT_TRUE(port_->start());
 }
 
 TEST_F(Machine, AStartWithARemovedCardFailsThePort) {
   open();
   ASSERT_TRUE(port_->configure({.rx_queues = 0}));
-  orders_.start = ErrorCode::device_removed;
+  script_.start = ErrorCode::device_removed;
   EXPECT_EQ(port_->start().error().code, ErrorCode::device_removed);
   EXPECT_EQ(port_->state(), PortState::failed);
-  orders_.calls.clear();
+  script_.calls.clear();
   ASSERT_TRUE(port_->close());
-  EXPECT_THAT(orders_.calls, ElementsAre("release failed", "drain removed", "retire"));
+  EXPECT_THAT(script_.calls, ElementsAre("release failed", "drain removed", "retire"));
   EXPECT_EQ(removed_buffers(), 7u);
 }
 
 TEST_F(Machine, ACardThatDoesNotStopKeepsItsMemory) {
   start();
-  orders_.halt = ErrorCode::timeout;
-  orders_.harmless = false;
+  script_.halt = ErrorCode::timeout;
+  script_.harmless = false;
   EXPECT_EQ(port_->stop().error().code, ErrorCode::timeout);
   EXPECT_EQ(port_->state(), PortState::failed);
   EXPECT_THAT(port_->configure({.rx_queues = 0}).error().what, HasSubstr("halt failed")) << "the reason of the failure";
-  orders_.calls.clear();
+  script_.calls.clear();
   const auto closed = port_->close();
   ASSERT_FALSE(closed);
   EXPECT_EQ(closed.error().code, ErrorCode::timeout);
   EXPECT_THAT(closed.error().what, HasSubstr("cannot be used again"));
-  EXPECT_THAT(orders_.calls, ElementsAre("release failed", "abandon"));
+  EXPECT_THAT(script_.calls, ElementsAre("release failed", "abandon"));
   EXPECT_EQ(port_->state(), PortState::closed);
 }
 
 TEST_F(Machine, AStuckPollerKeepsThePortStarted) {
   start();
-  orders_.close_queues = ErrorCode::timeout;
+  script_.close_queues = ErrorCode::timeout;
   EXPECT_EQ(port_->stop().error().code, ErrorCode::timeout);
   EXPECT_EQ(port_->close().error().code, ErrorCode::timeout);
   EXPECT_EQ(port_->state(), PortState::started);
-  EXPECT_THAT(orders_.calls, ElementsAre("close_queues", "close_queues"));
-  orders_.close_queues.reset();
+  EXPECT_THAT(script_.calls, ElementsAre("close_queues", "close_queues"));
+  script_.close_queues.reset();
   EXPECT_TRUE(port_->close());
 }
 
 TEST_F(Machine, APortDestroyedUnderAPollerKeepsItsMemory) {
   start();
-  orders_.close_queues = ErrorCode::timeout;
+  script_.close_queues = ErrorCode::timeout;
   port_.reset();
-  EXPECT_THAT(orders_.calls, ElementsAre("close_queues", "release failed", "abandon"));
+  EXPECT_THAT(script_.calls, ElementsAre("close_queues", "release failed", "abandon"));
 }
 
 TEST_F(Machine, AFailedServiceStopsThePort) {
   start();
-  orders_.service = ErrorCode::device_fault;
+  script_.service = ErrorCode::device_fault;
   EXPECT_EQ(port_->service().error().code, ErrorCode::device_fault);
-  EXPECT_THAT(orders_.calls, ElementsAre("service", "close_queues", "halt"));
+  EXPECT_THAT(script_.calls, ElementsAre("service", "close_queues", "halt"));
   EXPECT_EQ(port_->state(), PortState::failed);
   EXPECT_FALSE(port_->link().up);
   EXPECT_EQ(port_->service().error().code, ErrorCode::device_fault) << "the driver is not called again";
-  EXPECT_EQ(orders_.calls.size(), 3u);
+  EXPECT_EQ(script_.calls.size(), 3u);
 }
 
 TEST_F(Machine, AnErrorOfReleaseIsReturnedAndThePortClosed) {
   start();
-  orders_.release = ErrorCode::timeout;
+  script_.release = ErrorCode::timeout;
   EXPECT_EQ(port_->close().error().code, ErrorCode::timeout);
   EXPECT_EQ(port_->state(), PortState::closed);
   EXPECT_EQ(context_.state()->take_port_index(), 0) << "its index is free again";
@@ -303,8 +303,8 @@ TEST_F(Machine, RejectsAForwardPathBetweenTwoContexts) {
   open();
   ASSERT_TRUE(port_->configure({.rx_queues = 0}));
   Context other({.huge_pages = HugePages::never});
-  Orders orders;
-  PortMachine second(other.state(), std::make_unique<OrderedDriver>(orders, other.state()->take_port_index()));
+  Script script;
+  PortMachine second(other.state(), std::make_unique<ScriptedDriver>(script, other.state()->take_port_index()));
   EXPECT_EQ(port_->forward_path(0, second, 0).error().code, ErrorCode::bad_state);
   ASSERT_TRUE(second.configure({.rx_queues = 0}));
   EXPECT_THAT(port_->forward_path(0, second, 0).error().what, HasSubstr("another Context"));

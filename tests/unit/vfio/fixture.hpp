@@ -15,8 +15,8 @@
 namespace pollux::vfio::test {
 
 inline const std::string kFirst = "0000:01:00.0";
-inline const std::string kTwin = "0000:01:00.1";    ///< in the group of kFirst
-inline const std::string kSecond = "0000:02:00.0";  ///< in a group of its own
+inline const std::string kSameGroup = "0000:01:00.1";  ///< in the group of kFirst
+inline const std::string kSecond = "0000:02:00.0";     ///< in a group of its own
 
 /// Options for a small Context without huge pages.
 inline ContextOptions small_context(std::shared_ptr<Clock> clock = nullptr) {
@@ -33,7 +33,7 @@ class Fixture {
   Fixture() {
     machine.write(machine.paths.dev / "vfio/vfio", "");
     add(kFirst, 7);
-    add(kTwin, 7);
+    add(kSameGroup, 7);
     add(kSecond, 8);
   }
   void add(const std::string& address, std::uint32_t group, const std::string& driver = "vfio-pci") {

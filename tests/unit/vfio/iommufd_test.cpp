@@ -14,7 +14,7 @@ struct IommufdFixture : Fixture {
   IommufdFixture() {
     machine.write(machine.paths.dev / "iommu", "");
     add_file(kFirst, "vfio0");
-    add_file(kTwin, "vfio1");
+    add_file(kSameGroup, "vfio1");
     add_file(kSecond, "vfio2");
   }
   void add_file(const std::string& address, const std::string& file) {
@@ -74,15 +74,15 @@ TEST(IommufdAccess, DevicesShareOneAddressSpace) {
   IommufdFixture fixture;
   auto memory = fixture.context.allocate({.size = 4096, .purpose = "test"});
   auto first = fixture.open(kFirst);
-  auto twin = fixture.open(kTwin);
+  auto same_group = fixture.open(kSameGroup);
   auto second = fixture.open(kSecond);
-  ASSERT_TRUE(memory && first && twin && second);
+  ASSERT_TRUE(memory && first && same_group && second);
   EXPECT_EQ(fixture.kernel->count("open iommu"), 1u);
   EXPECT_EQ(fixture.kernel->count("IOAS_ALLOC"), 1u);
   EXPECT_EQ(fixture.kernel->count("IOAS_MAP"), 1u);
   EXPECT_EQ(&(*first)->dma_domain(), &(*second)->dma_domain());
   first->reset();
-  twin->reset();
+  same_group->reset();
   EXPECT_EQ(fixture.kernel->dma_mappings(), 1u);
   second->reset();
   fixture.expect_clean();

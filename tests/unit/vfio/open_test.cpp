@@ -185,7 +185,7 @@ TEST(OpenVfio, ReportsAGroupInUseByAnotherContext) {
   auto device = fixture.open();
   ASSERT_TRUE(device);
   Context other{small_context()};
-  auto second = open_vfio(other, kTwin, Host{fixture.kernel, fixture.machine.paths});
+  auto second = open_vfio(other, kSameGroup, Host{fixture.kernel, fixture.machine.paths});
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, ErrorCode::group_in_use);
 }
@@ -199,7 +199,7 @@ TEST(OpenVfio, NamesEveryDeviceThatMakesItsGroupNotViable) {
   EXPECT_EQ(error.code, ErrorCode::group_not_viable);
   EXPECT_THAT(error.what, HasSubstr("0000:01:00.2 (igb)"));
   EXPECT_THAT(error.what, HasSubstr("0000:01:00.3 (snd_hda_intel)"));
-  EXPECT_THAT(error.what, testing::Not(HasSubstr(kTwin)));
+  EXPECT_THAT(error.what, testing::Not(HasSubstr(kSameGroup)));
   EXPECT_THAT(error.hint, HasSubstr("0000:01:00.2"));
   fixture.expect_clean();
 }

@@ -11,22 +11,22 @@ using testing::HasSubstr;
 TEST(Sharing, TwoDevicesOfAGroupShareItsDescriptor) {
   Fixture fixture;
   auto first = fixture.open(kFirst);
-  auto twin = fixture.open(kTwin);
-  ASSERT_TRUE(first && twin);
+  auto same_group = fixture.open(kSameGroup);
+  ASSERT_TRUE(first && same_group);
   EXPECT_EQ(fixture.kernel->count("open container"), 1u);
   EXPECT_EQ(fixture.kernel->count("open group 7"), 1u);
-  EXPECT_EQ(&(*first)->dma_domain(), &(*twin)->dma_domain());
+  EXPECT_EQ(&(*first)->dma_domain(), &(*same_group)->dma_domain());
   first->reset();
   EXPECT_EQ(fixture.kernel->count("close group 7"), 0u);
-  twin->reset();
+  same_group->reset();
   fixture.expect_clean();
 }
 
 TEST(Sharing, ADeviceOpensOnlyOnce) {
   Fixture fixture;
   auto first = fixture.open(kFirst);
-  auto twin = fixture.open(kTwin);
-  ASSERT_TRUE(first && twin);
+  auto same_group = fixture.open(kSameGroup);
+  ASSERT_TRUE(first && same_group);
   const Error error = fixture.open_error(kFirst);
   EXPECT_EQ(error.code, ErrorCode::busy);
   EXPECT_THAT(error.what, HasSubstr(kFirst + " is already open in this Context"));
@@ -68,7 +68,7 @@ TEST(Sharing, TheFirstGroupMayCloseBeforeTheSecond) {
   auto second = fixture.open(kSecond);
   ASSERT_TRUE(first && second);
   first->reset();
-  auto again = fixture.open(kTwin);
+  auto again = fixture.open(kSameGroup);
   ASSERT_TRUE(again) << again.error().message();
   EXPECT_EQ(fixture.kernel->count("open container"), 1u);
 }

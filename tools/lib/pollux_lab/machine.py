@@ -31,11 +31,11 @@ class Outside:
 
 @dataclasses.dataclass
 class Port:
-    """One igb card. With `twin` it shares an IOMMU group with the previous card: their root ports become functions of
+    """One igb card. With `shares_group` it shares an IOMMU group with the previous card: their root ports become functions of
     one slot, without access control. (Two functions of one 82576 would not share a group: Linux knows that the card isolates them.)"""
     wire: Hub | Outside
     dump: pathlib.Path | None = None
-    twin: bool = False
+    shares_group: bool = False
 
 
 @dataclasses.dataclass
@@ -99,9 +99,9 @@ class Machine:
         return " ".join(words + self.kernel_arguments.split())
 
     def _card(self, index: int, port: Port) -> list[str]:
-        slot = sum(not other.twin for other in self.ports[: index + 1])
-        function = 1 if port.twin else 0
-        shares = port.twin or (index + 1 < len(self.ports) and self.ports[index + 1].twin)
+        slot = sum(not other.shares_group for other in self.ports[: index + 1])
+        function = 1 if port.shares_group else 0
+        shares = port.shares_group or (index + 1 < len(self.ports) and self.ports[index + 1].shares_group)
         sharing = ",multifunction=on,disable-acs=on" if shares else ""
         # Each card has a root port: directly on the root bus its virtual functions delay the start, and cards share groups.
         line = ["-device", f"pcie-root-port,id=rp{index},chassis={index + 1},slot={index + 1},"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "explorer/insides.hpp"
+#include "explorer/private_members.hpp"
 
 namespace pollux::test {
 namespace {
@@ -75,7 +75,7 @@ template struct Reveal<&MempoolCore::lowest_, PoolLowest>;
 
 }  // namespace
 
-RxInsides insides_of(drivers::intel::RxQueue& queue) {
+RxPrivateMembers private_members_of(drivers::intel::RxQueue& queue) {
   static_assert(sizeof(queue.*reveal(RxChain())) == 1);
   return {.next = &(queue.*reveal(RxNext())),
           .chain = reinterpret_cast<const std::uint8_t*>(&(queue.*reveal(RxChain()))),
@@ -83,7 +83,7 @@ RxInsides insides_of(drivers::intel::RxQueue& queue) {
           .slots = queue.*reveal(RxSlots())};
 }
 
-TxInsides insides_of(drivers::intel::TxQueue& queue) {
+TxPrivateMembers private_members_of(drivers::intel::TxQueue& queue) {
   return {.next = &(queue.*reveal(TxNext())),
           .clean = &(queue.*reveal(TxClean())),
           .slots = queue.*reveal(TxSlots()),
@@ -93,7 +93,7 @@ TxInsides insides_of(drivers::intel::TxQueue& queue) {
           .drops = &(queue.*reveal(TxDropsOf()))};
 }
 
-PoolInsides insides_of(MempoolCore& pool) {
+PoolPrivateMembers private_members_of(MempoolCore& pool) {
   return {.head = &(pool.*reveal(PoolHead())),
           .shared_count = &(pool.*reveal(PoolSharedCount())),
           .failures = &(pool.*reveal(PoolFailures())),

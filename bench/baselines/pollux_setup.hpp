@@ -14,7 +14,7 @@ T need(pollux::Result<T> result) {
 }
 
 /// Memory and ports of Pollux, configured but not started.
-struct Stage {
+struct PolluxSetup {
   static constexpr std::uint32_t kRing = 512;
 
   pollux::Context context{{.log = [](pollux::LogLevel level, std::string_view text) {
@@ -24,7 +24,7 @@ struct Stage {
   pollux::MempoolCache cache{pool};
   std::vector<pollux::Port> ports;
 
-  Stage(const Options& options, std::uint16_t tx_queues) {
+  PolluxSetup(const Options& options, std::uint16_t tx_queues) {
     const auto mode = pollux::burst_mode_of(options.burst_mode);
     if (!mode) give_up("unknown burst mode");
     for (const std::string& address : options.ports) {

@@ -11,7 +11,7 @@
 namespace pollux::test {
 
 /// Pointers to the private members of a receive queue that belong to a state.
-struct RxInsides {
+struct RxPrivateMembers {
   std::uint32_t* next = nullptr;
   const std::uint8_t* chain = nullptr;  ///< 0: none, 1: growing, 2: discarding
   Mbuf** chain_head = nullptr;
@@ -19,7 +19,7 @@ struct RxInsides {
 };
 
 /// Pointers to the private members of a transmit queue that belong to a state.
-struct TxInsides {
+struct TxPrivateMembers {
   static constexpr std::uint32_t kGroups = 4;  ///< in a ring of 8
 
   RingIndex* next = nullptr;
@@ -32,7 +32,7 @@ struct TxInsides {
 };
 
 /// Pointers to the private members of a pool that belong to a state.
-struct PoolInsides {
+struct PoolPrivateMembers {
   std::atomic<std::uint64_t>* head = nullptr;  ///< its lower half links to the first mbuf of the shared list
   std::atomic<std::uint64_t>* shared_count = nullptr;
   std::atomic<std::uint64_t>* failures = nullptr;
@@ -40,8 +40,8 @@ struct PoolInsides {
 };
 
 /// The queue must have been set up.
-[[nodiscard]] RxInsides insides_of(drivers::intel::RxQueue& queue);
-[[nodiscard]] TxInsides insides_of(drivers::intel::TxQueue& queue);
-[[nodiscard]] PoolInsides insides_of(MempoolCore& pool);
+[[nodiscard]] RxPrivateMembers private_members_of(drivers::intel::RxQueue& queue);
+[[nodiscard]] TxPrivateMembers private_members_of(drivers::intel::TxQueue& queue);
+[[nodiscard]] PoolPrivateMembers private_members_of(MempoolCore& pool);
 
 }  // namespace pollux::test
