@@ -202,6 +202,17 @@ struct Context {
               static_cast<std::uint64_t>(what.l4_length) << kL4LengthShift |
               static_cast<std::uint64_t>(what.mss) << kMssShift};
 }
+inline constexpr std::uint64_t kL4TypeMask = std::uint64_t{3} << 11;  ///< kContextUdp, kContextTcp or kContextSctp
+/// The contents of a context descriptor, for a model and for tests.
+[[nodiscard]] constexpr Context context_of(const Descriptor& descriptor) noexcept {
+  return {.vlan = static_cast<std::uint16_t>(descriptor.lo >> kVlanShift),
+          .mac_length = static_cast<std::uint8_t>(descriptor.lo >> kMacLengthShift & kMacLengthMask),
+          .ip_length = static_cast<std::uint16_t>(descriptor.lo >> kIpLengthShift & kIpLengthMask),
+          .l4_length = static_cast<std::uint8_t>(descriptor.hi >> kL4LengthShift & kL4LengthMask),
+          .mss = static_cast<std::uint16_t>(descriptor.hi >> kMssShift),
+          .kind = descriptor.hi & (kContextIpv4 | kL4TypeMask),
+          .index = static_cast<std::uint32_t>(descriptor.hi >> kContextShift & kContextMask)};
+}
 
 }  // namespace tx
 

@@ -104,13 +104,6 @@ TEST_F(CardTransmit, RecordsContextsAndInsertsTags) {
   EXPECT_EQ(bench.card.transmitter().queue(0).contexts()[1], intel::tx::context({.vlan = 0x602A, .index = 1}));
 }
 
-TEST_F(CardTransmit, CountsUnsupportedOffloads) {
-  post(0, Bench::frame(60), kWhole | intel::tx::kInsertIpChecksum);
-  ring(1);
-  EXPECT_EQ(bench.sent.size(), 1u);
-  EXPECT_EQ(bench.card.transmitter().offloads_skipped(), 1u);
-}
-
 TEST_F(CardTransmit, WaitsForLinkQueueAndEnable) {
   bench.card.set_carrier(false);
   post(0, Bench::frame(60), kWhole);

@@ -15,7 +15,6 @@ namespace pollux::models::igb {
 namespace intel = pollux::hw::intel;
 namespace {
 
-constexpr std::size_t kUdpChecksumAt = 6;
 constexpr std::size_t kSctpChecksumAt = 8;
 constexpr std::size_t kSctpChecksumBytes = 4;
 
@@ -36,11 +35,13 @@ std::uint64_t add_words(std::uint64_t sum, Bytes bytes) noexcept {
   return sum;
 }
 
-/// True if the sum over data and checksum shows that the checksum is correct.
-bool is_valid_sum(std::uint64_t sum) noexcept {
+std::uint16_t folded(std::uint64_t sum) noexcept {
   while (sum >> 16 != 0) sum = (sum & 0xFFFF) + (sum >> 16);
-  return sum == 0xFFFF;
+  return static_cast<std::uint16_t>(sum);
 }
+
+/// True if the sum over data and checksum shows that the checksum is correct.
+bool is_valid_sum(std::uint64_t sum) noexcept { return folded(sum) == 0xFFFF; }
 
 Bytes ipv4_header(Bytes frame, const Headers& headers) noexcept {
   return frame.subspan(headers.ipv4, (std::to_integer<std::size_t>(frame[headers.ipv4]) & 0xF) * 4);
@@ -95,6 +96,20 @@ std::uint32_t crc32c(Bytes bytes) noexcept {
     for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ ((crc & 1) != 0 ? 0x82F63B78U : 0U);
   }
   return ~crc;
+}
+
+void insert_checksum(std::span<std::byte> bytes, std::size_t at, std::size_t add, bool zero_means_none) noexcept {
+  const std::uint64_t sum = add_words(htons(static_cast<std::uint16_t>(add)), bytes);
+  auto checksum = static_cast<std::uint16_t>(~folded(sum));
+  if (checksum == 0 && zero_means_none) checksum = 0xFFFF;
+  std::memcpy(bytes.data() + at, &checksum, sizeof checksum);
+}
+
+void insert_sctp_checksum(std::span<std::byte> packet) noexcept {
+  const std::span<std::byte> field = packet.subspan(kSctpChecksumAt, kSctpChecksumBytes);
+  std::fill(field.begin(), field.end(), std::byte{0});
+  const std::uint32_t checksum = crc32c(packet);
+  for (std::size_t i = 0; i < kSctpChecksumBytes; ++i) field[i] = static_cast<std::byte>(checksum >> 8 * i & 0xFF);
 }
 
 std::uint64_t checksum_status(Bytes frame, const Headers& headers, hw::RXCSUM::Value control,

@@ -27,6 +27,8 @@ inline constexpr std::size_t kMacHeaderBytes = 14;
 inline constexpr std::uint8_t kProtocolTcp = 6;
 inline constexpr std::uint8_t kProtocolUdp = 17;
 inline constexpr std::uint8_t kProtocolSctp = 132;
+/// Offset of the checksum in a UDP header.
+inline constexpr std::size_t kUdpChecksumAt = 6;
 
 [[nodiscard]] std::uint16_t read_big16(std::span<const std::byte> frame, std::size_t offset) noexcept;
 [[nodiscard]] bool is_multicast(std::span<const std::byte> frame) noexcept;  ///< broadcast included

@@ -68,6 +68,7 @@ void Transmit::reset() {
     requested_[i] = queues_[i].enabled();
   }
   link_up_ = false;
+  request_.discard();
   registers_.set<hw::TCTL>(hw::TCTL::PSP | hw::TCTL::CT(0xF) | hw::TCTL::COLD(0x40));
   registers_.set<hw::TIPG>(hw::TIPG::IPGT(8) | hw::TIPG::IPGR1(4) | hw::TIPG::IPGR2(6));
 }
@@ -97,6 +98,7 @@ void Transmit::process(std::uint32_t number) {
     return;
   }
   processing_ = true;
+  continue_request();
   if (queues_[number].process(*this)) finish_write_backs(number);
   processing_ = false;
   if (std::exchange(process_again_, false)) process_all();
@@ -118,33 +120,46 @@ void Transmit::flush_write_backs(std::uint32_t number) {
   if (queues_[number].flush_write_backs()) interrupts_.raise_transmit(number);
 }
 
-void Transmit::send(std::uint32_t number, const TxFrame& frame) {
+void Transmit::send(std::uint32_t /*number*/, TxFrame& frame) {
   if (frame.unsupported) return void(++losses_.unsupported);
   if (frame.unreadable) return void(++losses_.unreadable);
   if (frame.too_long) return void(++losses_.too_long);
   if (frame.bytes.empty()) return void(++losses_.empty);
-  // [I-M-OFFLOAD]
-  constexpr std::uint64_t kOffloads = intel::tx::kSegment | intel::tx::kInsertIpChecksum | intel::tx::kInsertL4Checksum;
-  if ((frame.flags & kOffloads) != 0) ++offloads_skipped_;
   // Without IFCS the frame's last four bytes are the FCS. A receiver discards the frame if they are wrong.
   if ((frame.flags & intel::tx::kInsertCrc) == 0) return void(++losses_.without_crc);
-  const std::span<const std::byte> bytes = with_tag_and_padding(number, frame);
+  if ((frame.flags & TxOffload::kFlags) == 0) {
+    return send_to_wire(frame.bytes, frame.flags, intel::tx::context_of(frame.context).vlan);
+  }
+  if (!request_.start(frame.bytes, frame.flags, frame.context)) return void(++losses_.bad_offload);
+  if ((frame.flags & intel::tx::kSegment) != 0) statistics_.count<hw::TSCTC>();
+  continue_request();
+}
+
+/// Sends the frames of the current request, as far as the wire takes them.
+void Transmit::continue_request() {
+  while (link_up_ && holds_ == 0 && !request_.finished()) {
+    const std::span<const std::byte> frame = request_.next();
+    send_to_wire(frame, request_.flags(), request_.vlan());
+  }
+}
+
+void Transmit::send_to_wire(std::span<const std::byte> frame, std::uint64_t flags, std::uint16_t vlan) {
+  const bool tag = (flags & intel::tx::kInsertVlan) != 0 && frame.size() >= kMacHeaderBytes;
+  const std::span<const std::byte> bytes = with_tag_and_padding(frame, tag, vlan);
   statistics_.sent(bytes);
   if (out_) out_(bytes);
 }
 
-std::span<const std::byte> Transmit::with_tag_and_padding(std::uint32_t number, const TxFrame& frame) {
-  const bool tag = (frame.flags & intel::tx::kInsertVlan) != 0 && frame.bytes.size() >= kMacHeaderBytes;
-  const std::size_t size = frame.bytes.size() + (tag ? hw::kVlanTagBytes : 0);
+std::span<const std::byte> Transmit::with_tag_and_padding(std::span<const std::byte> frame, bool tag,
+                                                          std::uint16_t vlan) {
+  const std::size_t size = frame.size() + (tag ? hw::kVlanTagBytes : 0);
   const bool pad = size + hw::kCrcBytes < hw::kMinFrameBytes && registers_.get<hw::TCTL>().has(hw::TCTL::PSP);
-  if (!tag && !pad) return frame.bytes;
-  outgoing_ = frame.bytes;
+  if (!tag && !pad) return frame;
+  outgoing_.assign(frame.begin(), frame.end());
   if (tag) {
-    const intel::Descriptor& context = queues_[number].contexts()[frame.flags >> intel::tx::kContextShift & 1];
     const std::uint32_t type = registers_.get<hw::VET>().get(hw::VET::TYPE);
-    const auto value = static_cast<std::uint32_t>(context.lo >> intel::tx::kVlanShift & 0xFFFF);
     const std::array<std::byte, 4> inserted{static_cast<std::byte>(type >> 8), static_cast<std::byte>(type & 0xFF),
-                                            static_cast<std::byte>(value >> 8), static_cast<std::byte>(value & 0xFF)};
+                                            static_cast<std::byte>(vlan >> 8), static_cast<std::byte>(vlan & 0xFF)};
     outgoing_.insert(outgoing_.begin() + 12, inserted.begin(), inserted.end());
   }
   if (pad) outgoing_.resize(hw::kMinFrameBytes - hw::kCrcBytes);

@@ -12,6 +12,7 @@
 #include "models/intel/igb/interrupts.hpp"
 #include "models/intel/igb/statistics.hpp"
 #include "models/intel/igb/timers.hpp"
+#include "models/intel/igb/tx_offload.hpp"
 #include "models/intel/igb/tx_queue.hpp"
 
 namespace pollux::models::igb {
@@ -30,6 +31,7 @@ class Transmit final : private TxSink {
     std::uint64_t unsupported = 0;  ///< descriptors of an unsupported format
     std::uint64_t without_crc = 0;  ///< sent without a valid FCS, so that no receiver accepts them
     std::uint64_t empty = 0;
+    std::uint64_t bad_offload = 0;  ///< an offload request whose context does not match the frame
   };
 
   Transmit(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts& interrupts, Statistics& statistics);
@@ -47,9 +49,6 @@ class Transmit final : private TxSink {
 
   [[nodiscard]] TxQueue& queue(std::uint32_t number) { return queues_[number]; }
   [[nodiscard]] const Losses& losses() const noexcept { return losses_; }
-  /// The number of frames that were sent unchanged although a checksum or segmentation was requested. This model does
-  /// not support these offloads yet.
-  [[nodiscard]] std::uint64_t offloads_skipped() const noexcept { return offloads_skipped_; }
 
  private:
   void install_hooks();
@@ -58,9 +57,12 @@ class Transmit final : private TxSink {
   void process_all();
   void finish_write_backs(std::uint32_t number);
   void flush_write_backs(std::uint32_t number);
-  [[nodiscard]] bool ready() const override { return holds_ == 0; }
-  void send(std::uint32_t number, const TxFrame& frame) override;
-  [[nodiscard]] std::span<const std::byte> with_tag_and_padding(std::uint32_t number, const TxFrame& frame);
+  [[nodiscard]] bool ready() const override { return holds_ == 0 && request_.finished(); }
+  void send(std::uint32_t number, TxFrame& frame) override;
+  void continue_request();
+  void send_to_wire(std::span<const std::byte> frame, std::uint64_t flags, std::uint16_t vlan);
+  [[nodiscard]] std::span<const std::byte> with_tag_and_padding(std::span<const std::byte> frame, bool tag,
+                                                                std::uint16_t vlan);
 
   RegisterFile& registers_;
   Timers& timers_;
@@ -73,12 +75,12 @@ class Transmit final : private TxSink {
   WireHandler out_;
   std::function<void()> software_pause_;
   std::vector<std::byte> outgoing_;
+  TxOffload request_;  // whose frames are being sent
   bool link_up_ = false;
   std::uint8_t holds_ = 0;   // bits of Hold
   bool processing_ = false;  // prevents recursion: a sent frame may cause a received frame, and so another call
   bool process_again_ = false;
   Losses losses_;
-  std::uint64_t offloads_skipped_ = 0;
 };
 
 }  // namespace pollux::models::igb

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "hw/intel/igb/limits.hpp"
+#include "models/intel/igb/tx_offload.hpp"
 
 namespace pollux::models::igb {
 
@@ -70,7 +71,9 @@ void TxQueue::process_descriptor(const intel::Descriptor& descriptor, TxSink& si
   }
   if (!in_frame_) {
     frame_.bytes.clear();
-    frame_ = {.bytes = std::move(frame_.bytes), .flags = descriptor.hi};
+    frame_ = {.bytes = std::move(frame_.bytes),
+              .flags = descriptor.hi,
+              .context = contexts_[descriptor.hi >> intel::tx::kContextShift & 1]};  // [I-TXCONTEXT]
     in_frame_ = true;
   }
   if (advanced && intel::tx::type(descriptor.hi) == intel::tx::kTypeData) {
@@ -83,11 +86,12 @@ void TxQueue::process_descriptor(const intel::Descriptor& descriptor, TxSink& si
   sink.send(number_, frame_);
 }
 
-/// Appends a descriptor's data to the frame. Keeps no more than the longest legal frame, however many descriptors there
-/// are.
+/// Appends a descriptor's data to the frame. Keeps no more than the longest legal frame or segmentation request,
+/// however many descriptors there are.
 void TxQueue::append_data(const intel::Descriptor& descriptor) {
   const std::size_t length = intel::tx::data_length(descriptor.hi);
-  if (frame_.bytes.size() + length > hw::kMaxFrameBytes) {
+  const bool segment = (frame_.flags & intel::tx::kSegment) != 0;
+  if (frame_.bytes.size() + length > (segment ? TxOffload::kMaxRequestBytes : hw::kMaxFrameBytes)) {
     frame_.too_long = true;
     return;
   }

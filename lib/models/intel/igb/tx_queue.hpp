@@ -19,7 +19,8 @@ namespace intel = pollux::hw::intel;
 /// A frame that a transmit queue has assembled from descriptors.
 struct TxFrame {
   std::vector<std::byte> bytes;
-  std::uint64_t flags = 0;  ///< high word of the first data descriptor: the requested offloads
+  std::uint64_t flags = 0;    ///< high word of the first data descriptor: the requested offloads
+  intel::Descriptor context;  ///< the context that the first data descriptor selects
   bool too_long = false;
   bool unreadable = false;   ///< some of its bytes could not be read from memory
   bool unsupported = false;  ///< a descriptor format that this model does not support
@@ -30,7 +31,8 @@ class TxSink {
  public:
   /// True if another frame may be started.
   [[nodiscard]] virtual bool ready() const = 0;
-  virtual void send(std::uint32_t queue, const TxFrame& frame) = 0;
+  /// May take the frame's bytes.
+  virtual void send(std::uint32_t queue, TxFrame& frame) = 0;
 
  protected:
   ~TxSink() = default;
