@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Measures rings between threads. Bursts are enqueued and dequeued by one thread alone, and between two threads.
+// Measures rings between threads. One thread alone enqueues and dequeues bursts; then bursts pass between two threads.
 #include <atomic>
 #include <thread>
 

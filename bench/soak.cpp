@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Forwards frames between two in-process cards for a long time at full rate. The instructions of a burst, memory and
-// mbufs in use must be the same at the end as at the beginning. A doorbell starts the in-process card, whose
-// instructions are counted too; they are most of what is shown for tx_burst.
+// mbufs in use must be the same at the end as at the beginning. The in-process card runs inside the
+// doorbell write, so its instructions are counted, too. They are most of the count of tx_burst.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>

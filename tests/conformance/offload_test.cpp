@@ -107,7 +107,7 @@ class Offloads : public Conformance {
   [[nodiscard]] MbufPtr receive_one() {
     if (traits().by_file) open_file();
     MbufPtr frame;
-    static_cast<void>(wait_until(context_->clock(), "a frame's arrival", std::chrono::seconds(10), [&] {
+    static_cast<void>(wait_until(context_->clock(), "the arrival of a frame", std::chrono::seconds(10), [&] {
       Burst<1> burst;
       if (right().rx(0).rx_burst(burst) == 0) {
         pass_time();

@@ -17,7 +17,7 @@ CLASS = re.compile(r"^(?:class|struct) (POLLUX_API )?(?:alignas\(\d+\) )?(\w+)(?
 FUNCTION = re.compile(r"^(?:\[\[nodiscard\]\] )?POLLUX_API [^;{]*?(\w+)\(", re.M)
 
 
-ANY, STRONG = "A-Zuv", "TDBR"  # weak is what every user of a header makes for itself
+ANY, STRONG = "A-Zuv", "TDBR"  # weak symbols are left out: every user of a header compiles them for itself
 
 
 def symbols(kinds: str, *words: str) -> list[str]:
@@ -56,8 +56,8 @@ class Headers:
     def owner(names: set[str], symbol: str) -> str | None:
         """The name that the symbol has or of which it is a member."""
         parts = name_of(symbol).split("::")
-        ways = ("::".join(parts[:count]) for count in range(len(parts), 1, -1))
-        return next((way for way in ways if way in names), None)
+        candidates = ("::".join(parts[:count]) for count in range(len(parts), 1, -1))
+        return next((name for name in candidates if name in names), None)
 
 
 class Exports(unittest.TestCase):
@@ -74,8 +74,8 @@ class Exports(unittest.TestCase):
         self.assertIn("pollux::pci::Address", self.headers.marked)
 
     def test_nothing_is_exported_that_no_public_header_marks(self):
-        stray = sorted(symbol for symbol in self.exported if not Headers.owner(self.headers.marked, symbol))
-        self.assertEqual(stray, [], "hide it, or declare it in a public header with POLLUX_API")
+        unmarked = sorted(symbol for symbol in self.exported if not Headers.owner(self.headers.marked, symbol))
+        self.assertEqual(unmarked, [], "hide it, or declare it in a public header with POLLUX_API")
 
     def test_what_public_headers_declare_is_exported(self):
         exported = set(self.exported)

@@ -12,11 +12,11 @@
 
 namespace pollux::qtest {
 
-/// A child process that ends with this object, and with the process that started it even if that crashes: the kernel
-/// kills the child when the write end of a pipe closes, which only this process has (see process.cpp). The child has
-/// its own process group, so that a terminal's Ctrl-C does not reach it. Its output is stored and printed nowhere. The
-/// host process is not affected: no signal handler, no waiting for its other children. Thread rule: one thread at a
-/// time, except `kill`, which any thread may call.
+/// A child process. It ends when this object is destroyed, and when the process that started it ends, even by a crash:
+/// only that process has the write end of a pipe, and the kernel kills the child when the write end closes (see
+/// process.cpp). The child has its own process group, so that a terminal's Ctrl-C does not reach it. Its output is
+/// stored and printed nowhere. The host process is not affected: no signal handler, no waiting for its other children.
+/// Thread rule: one thread at a time, except `kill`, which any thread may call.
 class Process {
  public:
   /// Runs `arguments` (the first is the program's path). The child inherits only the descriptors in `inherited`, under

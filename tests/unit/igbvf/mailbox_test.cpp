@@ -58,7 +58,7 @@ TEST_F(MailboxTest, HintsAtTheInterfaceIfNobodyReadsARequest) {
   const auto answer = ask({first_word(Message::reset)});
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().code, ErrorCode::timeout);
-  EXPECT_THAT(answer.error().what, HasSubstr("reading a request"));
+  EXPECT_THAT(answer.error().what, HasSubstr("the reading of a request"));
   EXPECT_THAT(answer.error().hint, HasSubstr("ip link set"));
   // Two attempts of one second each.
   EXPECT_LE(clock->now(), Time(std::chrono::seconds(3)));
@@ -69,7 +69,7 @@ TEST_F(MailboxTest, RepeatsARequestOnceIfTheAnswerIsLost) {
   const auto answer = ask({first_word(Message::set_max_frame), 1522});
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().code, ErrorCode::timeout);
-  EXPECT_THAT(answer.error().what, HasSubstr("answering a request"));
+  EXPECT_THAT(answer.error().what, HasSubstr("the answer of"));
   EXPECT_THAT(function.requests, SizeIs(2));
 }
 

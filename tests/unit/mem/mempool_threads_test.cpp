@@ -28,28 +28,29 @@ constexpr int kOperations = 20'000;
 constexpr std::size_t kMostHeld = 200;
 
 /// Records the owner of each mbuf, and reports an mbuf with two owners.
-class Marks {
+class OwnerTable {
  public:
-  explicit Marks(const Mempool& pool) : pool_(pool.core().get()), stride_(MempoolCore::stride(pool.options())) {}
+  explicit OwnerTable(const Mempool& pool) : pool_(pool.core().get()), stride_(MempoolCore::stride(pool.options())) {}
 
   void take(const Mbuf& mbuf, std::uint32_t owner) {
-    if (mark(mbuf).exchange(owner, std::memory_order_relaxed) != 0) ++wrong;
+    if (owner_of(mbuf).exchange(owner, std::memory_order_relaxed) != 0) ++wrong;
   }
   void give(const Mbuf& mbuf, std::uint32_t owner) {
-    if (mark(mbuf).exchange(0, std::memory_order_relaxed) != owner) ++wrong;
+    if (owner_of(mbuf).exchange(0, std::memory_order_relaxed) != owner) ++wrong;
   }
 
   std::atomic<int> wrong{0};
 
  private:
-  std::atomic<std::uint32_t>& mark(const Mbuf& mbuf) {
+  std::atomic<std::uint32_t>& owner_of(const Mbuf& mbuf) {
     const auto distance = reinterpret_cast<const std::byte*>(&mbuf) - reinterpret_cast<const std::byte*>(&pool_->at(0));
-    return marks_.at(static_cast<std::size_t>(distance) / stride_);  // the smallest distance of two mbufs
+    return owners_.at(static_cast<std::size_t>(distance) / stride_);  // two mbufs are at least stride_ apart
   }
 
   MempoolCore* pool_;
   std::size_t stride_;
-  std::array<std::atomic<std::uint32_t>, 2 * kMbufs> marks_{};  // pages may have gaps between mbufs
+  std::array<std::atomic<std::uint32_t>, 2 * kMbufs>
+      owners_{};  // twice kMbufs, since pages may have gaps between mbufs
 };
 
 /// A queue of mbufs for a thread.
@@ -71,9 +72,9 @@ class Inbox {
 
 struct Shared {
   explicit Shared(test::PoolFixture& fixture)
-      : pool(fixture.pool({.count = kMbufs, .data_room = 64, .headroom = 0})), marks(pool) {}
+      : pool(fixture.pool({.count = kMbufs, .data_room = 64, .headroom = 0})), owners(pool) {}
   Mempool pool;
-  Marks marks;
+  OwnerTable owners;
   std::array<Inbox, kThreads> inboxes;
   std::atomic<int> wrong_bytes{0};
 };
@@ -115,7 +116,7 @@ class Worker {
     if (held_.size() >= kMostHeld) return;
     MbufPtr mbuf = cache_ ? cache_->allocate() : shared_.pool.allocate();
     if (mbuf == nullptr) return;
-    shared_.marks.take(*mbuf, kTaken);
+    shared_.owners.take(*mbuf, kTaken);
     const std::uint64_t tag = ++tags_ << 8 | number_;
     std::uint8_t* const place = mbuf->append(2 * sizeof tag);
     std::memcpy(place, &tag, sizeof tag);
@@ -127,7 +128,7 @@ class Worker {
   void clone_for_another(Mbuf& mbuf) {
     MbufPtr clone = mbuf.clone(*cache_);
     if (clone == nullptr) return;
-    shared_.marks.take(*clone, kTaken);
+    shared_.owners.take(*clone, kTaken);
     shared_.inboxes[random_() % kThreads].post(std::move(clone));
     mbuf.set_tx_offload({.flags = static_cast<std::uint8_t>(random_() % 2)});
   }
@@ -146,7 +147,7 @@ class Worker {
     std::uint64_t tags[2];
     std::memcpy(tags, mbuf->data(), sizeof tags);
     if (tags[0] != tags[1]) ++shared_.wrong_bytes;
-    shared_.marks.give(*mbuf, kTaken);
+    shared_.owners.give(*mbuf, kTaken);
     if (cache_ && random_() % 4 != 0) {
       cache_->free(std::move(mbuf));
     } else {
@@ -175,7 +176,7 @@ TEST(MempoolThreads, NoMbufEverHasTwoOwners) {
     for (auto& worker : workers) worker->empty_inbox();
     EXPECT_EQ(shared.pool.stats().in_use(), 0u);
   }
-  EXPECT_EQ(shared.marks.wrong, 0);
+  EXPECT_EQ(shared.owners.wrong, 0);
   EXPECT_EQ(shared.wrong_bytes, 0);
   EXPECT_EQ(shared.pool.stats().shared, kMbufs);
   EXPECT_TRUE(fixture.misuses().empty());
@@ -185,22 +186,22 @@ TEST(MempoolThreads, NoMbufEverHasTwoOwners) {
 TEST(MempoolThreads, TheSharedListSurvivesContention) {
   test::PoolFixture fixture;
   Mempool pool = fixture.pool({.count = kMbufs, .data_room = 64, .headroom = 0});
-  Marks marks(pool);
+  OwnerTable owners(pool);
   const auto work = [&](std::uint32_t number) {
     std::mt19937 random(number);
     std::array<Mbuf*, 64> mbufs{};
     for (int i = 0; i < kOperations * 2; ++i) {
       const std::uint32_t count = pool.core()->take(std::span(mbufs).first(1 + random() % mbufs.size()));
-      for (std::uint32_t m = 0; m < count; ++m) marks.take(*mbufs[m], number);
+      for (std::uint32_t m = 0; m < count; ++m) owners.take(*mbufs[m], number);
       std::rotate(mbufs.begin(), mbufs.begin() + count / 2, mbufs.begin() + count);
-      for (std::uint32_t m = 0; m < count; ++m) marks.give(*mbufs[m], number);
+      for (std::uint32_t m = 0; m < count; ++m) owners.give(*mbufs[m], number);
       pool.core()->put({mbufs.data(), count});
     }
   };
   std::vector<std::thread> threads;
   for (std::uint32_t number = 1; number <= kThreads; ++number) threads.emplace_back(work, number);
   for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(marks.wrong, 0);
+  EXPECT_EQ(owners.wrong, 0);
   EXPECT_EQ(pool.stats().shared, kMbufs);
 }
 

@@ -21,7 +21,7 @@ namespace reg = hw::intel;
 
 inline constexpr Duration kQueueEnableLimit = milliseconds(10);
 
-/// [I-QRESTART] After this time, all writes of a queue that reads disabled have reached memory.
+/// [I-QRESTART] After this time, all writes of a queue whose ENABLE bit reads 0 have reached memory.
 inline constexpr Duration kQueueQuietTime = microseconds(100);
 
 /// The settings of a receive queue besides its ring.
@@ -137,14 +137,14 @@ template <class Registers>
   return true;
 }
 
-// DPDK e1000, e1000_base.c, e1000_rx_fifo_flush_base, waits equally long for queues to read back disabled.
-/// Disables the queues and waits until they read back disabled. A timeout is only logged, since the caller's next steps
-/// end DMA in any case.
+// DPDK e1000, e1000_base.c, e1000_rx_fifo_flush_base, waits equally long for the ENABLE bits to read 0.
+/// Disables the queues and waits until their ENABLE bits read 0. A timeout is only logged, since the caller's next
+/// steps end DMA in any case.
 template <class Registers>
 void disable_queues(const Card<Registers>& card, std::uint32_t rx_queues, std::uint32_t tx_queues) {
   for (std::uint32_t queue = 0; queue < rx_queues; ++queue) clear<reg::RXDCTL>(card, reg::RXDCTL::ENABLE, queue);
   for (std::uint32_t queue = 0; queue < tx_queues; ++queue) clear<reg::TXDCTL>(card, reg::TXDCTL::ENABLE, queue);
-  const auto disabled = wait_for(card, "RXDCTL.ENABLE and TXDCTL.ENABLE clearing", kQueueEnableLimit,
+  const auto disabled = wait_for(card, "the clearing of RXDCTL.ENABLE and TXDCTL.ENABLE", kQueueEnableLimit,
                                  [&] { return queues_disabled(card, rx_queues, tx_queues); });
   if (!disabled) card.log(LogLevel::warning, disabled.error().what);
 }
@@ -154,7 +154,8 @@ void disable_queues(const Card<Registers>& card, std::uint32_t rx_queues, std::u
 /// Waits at most 50 ms until `finished` reports that all queued frames have been sent.
 template <class Registers>
 void wait_for_transmit(const Card<Registers>& card, const std::function<bool()>& finished) {
-  const auto sent = wait_for(card, "the end of sending", milliseconds(50), finished, microseconds(100));
+  const auto sent =
+      wait_for(card, "the transmission of all queued frames", milliseconds(50), finished, microseconds(100));
   if (!sent) card.log(LogLevel::warning, sent.error().what);
 }
 
@@ -184,7 +185,7 @@ template <class Registers>
                             : !read_register<reg::TXDCTL>(card, queue.index).has(reg::TXDCTL::ENABLE);
   };
   const char* const name = queue.receives() ? "RXDCTL" : "TXDCTL";
-  auto halted = wait_for(card, fmt::format("{}[{}].ENABLE clearing", name, queue.index), kQueueEnableLimit, off);
+  auto halted = wait_for(card, fmt::format("the clearing of {}[{}].ENABLE", name, queue.index), kQueueEnableLimit, off);
   if (!halted) return halted;
   card.clock().sleep_for(kQueueQuietTime);
   return flush_registers(card);

@@ -14,7 +14,7 @@ constexpr Duration kMasterLimit = milliseconds(80);
 Result<void> disable_master(const Card& card) {
   modify<reg::CTRL>(card, reg::CTRL::GIO_MASTER_DISABLE);
   return wait_for(
-      card, "STATUS.GIO_MASTER_ENABLE clearing", kMasterLimit,
+      card, "the clearing of STATUS.GIO_MASTER_ENABLE", kMasterLimit,
       [&] { return !card.regs.read<reg::STATUS>().has(reg::STATUS::GIO_MASTER_ENABLE); }, microseconds(100));
 }
 

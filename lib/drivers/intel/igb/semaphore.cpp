@@ -32,10 +32,10 @@ void put_semaphore(const Card& card) { clear<reg::SWSM>(card, reg::SWSM::SMBI | 
 
 // A read of SWSM that returns SMBI as 0 acquires SMBI. A write sets SWESMBI only while firmware does not hold it.
 Result<void> get_semaphore(const Card& card) {
-  auto software = wait_for(card, "SWSM.SMBI being free", kSemaphoreLimit,
+  auto software = wait_for(card, "the release of SWSM.SMBI", kSemaphoreLimit,
                            [&] { return !card.regs.read<reg::SWSM>().has(reg::SWSM::SMBI); });
   if (!software) return software;
-  auto firmware = wait_for(card, "SWSM.SWESMBI being granted", kSemaphoreLimit, [&] {
+  auto firmware = wait_for(card, "the grant of SWSM.SWESMBI", kSemaphoreLimit, [&] {
     modify<reg::SWSM>(card, reg::SWSM::SWESMBI);
     return card.regs.read<reg::SWSM>().has(reg::SWSM::SWESMBI);
   });
@@ -46,7 +46,7 @@ Result<void> get_semaphore(const Card& card) {
 Result<void> take(const Card& card, const Owner& owner) {
   Result<void> semaphore;
   auto taken = wait_for(
-      card, "SW_FW_SYNC being free", kResourceLimit,
+      card, "the release of SW_FW_SYNC", kResourceLimit,
       [&] {
         semaphore = get_semaphore(card);
         if (!semaphore) return true;

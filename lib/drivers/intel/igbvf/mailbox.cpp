@@ -48,7 +48,7 @@ bool Mailbox::take_bit(const Card& card, reg::V2PMAILBOX::Bit bit) {
 // VFU reads back as set only if the physical function does not hold the memory.
 Result<void> Mailbox::lock(const Card& card) {
   return wait_for(
-      card, "the mailbox becoming free", kLockLimit,
+      card, "the release of the mailbox", kLockLimit,
       [&] {
         card.regs.write<V2PMAILBOX>(V2PMAILBOX::VFU);
         return read_status(card).has(V2PMAILBOX::VFU);
@@ -65,7 +65,7 @@ Result<void> Mailbox::send(const Card& card, std::span<const std::uint32_t> requ
   card.regs.write<V2PMAILBOX>(V2PMAILBOX::REQ);
   card.regs.flush();
   return with_hint(wait_for(
-      card, "the physical function's driver reading a request", kAnswerLimit,
+      card, "the reading of a request by the physical function's driver", kAnswerLimit,
       [&] { return take_bit(card, V2PMAILBOX::PFACK); }, kPollInterval));
 }
 
@@ -84,7 +84,7 @@ Result<Words> Mailbox::ask_once(const Card& card, std::span<const std::uint32_t>
   if (auto sent = send(card, request); !sent) return pass_on(std::move(sent));
   Result<Words> answer = Words{};
   auto answered = wait_for(
-      card, "the physical function's driver answering a request", kAnswerLimit,
+      card, "the answer of the physical function's driver", kAnswerLimit,
       [&] {
         if (!take_bit(card, V2PMAILBOX::PFSTS)) return false;
         answer = receive(card);
@@ -107,7 +107,7 @@ Result<Words> Mailbox::ask(const Card& card, std::span<const std::uint32_t> requ
 Result<void> Mailbox::wait_until_ready(const Card& card) {
   latched_ = {};
   auto ready = wait_for(
-      card, "the physical function's reset ending", kAnswerLimit,
+      card, "the end of the physical function's reset", kAnswerLimit,
       [&] { return !read_status(card).has_any(V2PMAILBOX::RSTI | V2PMAILBOX::RSTD); }, kPollInterval);
   latched_ = {};
   return with_hint(std::move(ready));

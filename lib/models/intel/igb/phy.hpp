@@ -23,7 +23,7 @@ struct LinkPartner {
   bool negotiates = true;
 };
 
-/// The copper PHY behind MDIC.
+/// The copper PHY, which is accessed through MDIC.
 /// [I-M-PHY] As with QEMU's card (e1000x_common.c), autonegotiation does not start automatically after a reset. It
 /// starts when software sets the restart bit, or when the carrier is lost and returns.
 class Phy {
