@@ -12,7 +12,7 @@ from .errors import LabError
 MODULES = [
     "virtio_pci", "virtio_console",
     "irqbypass", "vfio", "vfio_virqfd", "vfio_iommu_type1", "vfio-pci-core", "vfio-pci",
-    "igb", "e1000e", "bridge", "bonding", "dummy", "veth", "af_packet", "pktgen", "tun",
+    "igb", "igbvf", "8021q", "e1000e", "bridge", "bonding", "dummy", "veth", "af_packet", "pktgen", "tun",
 ]
 
 

@@ -2,6 +2,7 @@
 """The hardware of the guest, and the QEMU command line for it."""
 
 import dataclasses
+import json
 import pathlib
 import socket
 
@@ -29,11 +30,35 @@ class Outside:
         self.far.close()
 
 
+@dataclasses.dataclass(frozen=True)
+class Emulator:
+    """The command that starts a QEMU."""
+    command: tuple[str, ...] = ("qemu-system-x86_64",)
+
+
+def newer_emulator(folder: pathlib.Path) -> Emulator:
+    """The QEMU that tools/lib/newer-qemu unpacked: it runs with its own loader, libraries and modules."""
+    libraries = folder / "usr/lib/x86_64-linux-gnu"
+    words = ["env", f"QEMU_MODULE_DIR={libraries / 'qemu'}", libraries / "ld-linux-x86-64.so.2", "--library-path", libraries,
+             folder / "usr/bin/qemu-system-x86_64", "-L", folder / "usr/share/qemu", "-L", folder / "usr/share/seabios"]
+    return Emulator(tuple(map(str, words)))
+
+
+@dataclasses.dataclass
+class VfioUser:
+    """A card of another process, which exports it on this socket. Its wire is that process's concern."""
+    socket: pathlib.Path
+
+    def close(self) -> None:
+        pass
+
+
 @dataclasses.dataclass
 class Port:
-    """One igb card. With `shares_group` it shares an IOMMU group with the previous card: their root ports become functions of
-    one slot, without access control. (Two functions of one 82576 would not share a group: Linux knows that the card isolates them.)"""
-    wire: Hub | Outside
+    """One igb card, or one of another process. With `shares_group` it shares an IOMMU group with the previous card: their root ports
+    become functions of one slot, without access control. (Two functions of one 82576 would not share a group: Linux knows that the
+    card isolates them.)"""
+    wire: Hub | Outside | VfioUser
     dump: pathlib.Path | None = None
     shares_group: bool = False
 
@@ -48,6 +73,7 @@ class Machine:
     iommu: bool = True
     icount: bool = False
     kernel_arguments: str = ""
+    emulator: Emulator = Emulator()
 
     def addresses(self) -> list[str]:
         """The PCI address of each port: the firmware numbers buses in the order of the root ports' slots."""
@@ -66,11 +92,9 @@ class Machine:
     def command_line(self, image: pathlib.Path, initrd: pathlib.Path, console_fd: int, channel_fd: int,
                      monitor_fd: int) -> list[str]:
         line = [
-            "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+            *self.emulator.command, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
             *self._processor(),
-            "-m", str(self.memory_mib),
-            # Present even if a case boots without it: only the kernel argument turns it off.
-            "-device", "intel-iommu,intremap=on,caching-mode=on",
+            *self._memory(),
             "-chardev", f"socket,id=console,fd={console_fd}", "-serial", "chardev:console",
             "-chardev", f"socket,id=channel,fd={channel_fd}",
             "-chardev", f"socket,id=monitor,fd={monitor_fd}", "-mon", "chardev=monitor,mode=control",
@@ -90,6 +114,14 @@ class Machine:
                            "-rtc", "base=2026-01-01,clock=vm", "-seed", "1"]
         return line + ["-accel", "tcg,thread=multi", "-smp", str(self.cpus)]
 
+    def _memory(self) -> list[str]:
+        if any(isinstance(port.wire, VfioUser) for port in self.ports):
+            # Shared with the process that has the card, which accesses it as the card's DMA. Such a card works without an IOMMU.
+            return ["-m", str(self.memory_mib), "-object", f"memory-backend-memfd,id=ram,size={self.memory_mib}M,share=on",
+                    "-machine", "memory-backend=ram"]
+        # The IOMMU is present even if a case boots without it: only the kernel argument turns it off.
+        return ["-m", str(self.memory_mib), "-device", "intel-iommu,intremap=on,caching-mode=on"]
+
     def _kernel_line(self) -> str:
         # On a busy host the kernel's timer test would see too few ticks and panic.
         words = ["console=ttyS0", "quiet", "panic=-1", "no_timer_check", f"lab.hugepages={self.huge_pages}"]
@@ -106,6 +138,9 @@ class Machine:
         # Each card has a root port: directly on the root bus its virtual functions delay the start, and cards share groups.
         line = ["-device", f"pcie-root-port,id=rp{index},chassis={index + 1},slot={index + 1},"
                            f"addr={slot + 3:#x}.{function}{sharing}"]
+        if isinstance(port.wire, VfioUser):
+            card = {"driver": "vfio-user-pci", "bus": f"rp{index}", "socket": {"type": "unix", "path": str(port.wire.socket)}}
+            return [*line, "-device", json.dumps(card)]
         if isinstance(port.wire, Hub):
             line += ["-netdev", f"hubport,id={self.netdev(index)},hubid={port.wire.number}"]
         else:
