@@ -79,6 +79,7 @@ class Everything:
                 self._unit_tests("tsan", ["-L", f"^{THREADS_LABEL}$"])
         self._fuzz()
         self._guest_tests("release")
+        self._interop()
         if self._full:
             self._guest_tests("asan")
             self._arm()
@@ -181,6 +182,15 @@ class Everything:
             status = self._command([str(self._root / "tests/guest/run"), "--build", str(self._root / "build" / preset), "--kernel",
                                     self._kernel, "--junit", str(report), *(["--full"] if self._full else [])], None)
         self._collect(suite, read(report, suite), status)
+
+    def _interop(self) -> None:
+        """Runs drivers that others wrote on QEMU's cards and on the in-process card."""
+        report = self._reports / "interop.xml"
+        tell("TEST      interoperability")
+        with self._timed("interop"):
+            status = self._command([str(self._root / "tests/interop/run"), "--build", str(self._root / "build/release"), "--kernel",
+                                    self._kernel, "--junit", str(report), *(["--full"] if self._full else [])], None)
+        self._collect("interop", read(report, "interop"), status)
 
     def _collect(self, suite: str, results: list[Result], status: int) -> None:
         self._summary.add(*results)

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The cards that other people's drivers are run on, one a column of the table in docs/82576/interop.md, and how a case is
+declared for them. A column differs in a case only as differences.toml says."""
+
+import contextlib
+import dataclasses
+import functools
+import inspect
+import pathlib
+import re
+import subprocess
+import tempfile
+import tomllib
+from collections.abc import Callable
+
+from pollux_lab import cases
+from pollux_lab.cases import Bench, Boot
+from pollux_lab.errors import LabError, QemuCrashed
+from pollux_lab.guest import Guest
+from pollux_lab.machine import Emulator, Hub, Machine, Port, newer_emulator
+from . import network, wire
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent.parent
+LONG = "a long interoperability case"
+# What igb logs when something is wrong with its card. "reset" alone is not: `ethtool -t` resets the card.
+IGB_COMPLAINTS = re.compile(r"igb.*(hang|error|fail|lost|unable|not valid|disabling)|NETDEV WATCHDOG", re.IGNORECASE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """A card. `boot` is the guest with two of them, `left` and `right`, on one wire."""
+    key: str
+    title: str
+    boot: Boot
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A case on every column. `absent` has the reason for each column on which the case is not run."""
+    name: str
+    title: str
+    long: bool
+    absent: dict[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    case: str
+    column: str
+    seen: str
+    reason: str
+
+
+class Lab:
+    """The environment of a case: the guest of a column, and what the case found out."""
+
+    def __init__(self, bench: Bench, column: Column):
+        self.guest: Guest = bench.guest
+        self.addresses = bench.addresses
+        self.macs = bench.macs
+        self.column = column
+        self.facts: dict[str, object] = {}
+
+    def on(self, side: str, command: str, seconds: float = 30) -> str:
+        """Runs a command in the namespace of the left or right port, which is named `port` there."""
+        return self.guest.check(f"ip netns exec {side} {command}", seconds)
+
+    def connect(self) -> None:
+        """Both ports are up and have a link, their addresses, MTU and default features."""
+        network.connect(self)
+
+    @contextlib.contextmanager
+    def captured(self):
+        """Yields a wire.Capture of the frames that pass between the ports meanwhile."""
+        with wire.captured(self.guest.machine.ports[0].dump) as capture:
+            yield capture
+
+
+class Folder:
+    """The folder for captures of this run; removed at its end."""
+
+    def __init__(self):
+        self._made = None
+
+    @property
+    def path(self) -> pathlib.Path:
+        if self._made is None:
+            self._made = tempfile.TemporaryDirectory(prefix="pollux-interop-")
+        return pathlib.Path(self._made.name)
+
+
+FOLDER = Folder()
+ROWS: list[Row] = []
+# The outcome and the facts of each case that ran, by case and column.
+OUTCOMES: dict[str, dict[str, dict]] = {}
+
+
+@functools.cache
+def newer_qemu() -> Emulator:
+    printed = subprocess.run([ROOT / "tools/lib/newer-qemu"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             stdin=subprocess.DEVNULL, text=True)
+    if printed.returncode != 0:
+        raise LabError("there is no newer QEMU", detail=printed.stderr)
+    return newer_emulator(pathlib.Path(printed.stdout.strip()))
+
+
+def two_igbs(key: str, emulator: Callable[[], Emulator]) -> Machine:
+    return Machine([Port(Hub(0), dump=FOLDER.path / f"{key}.pcap"), Port(Hub(0))], cpus=2, huge_pages=0, iommu=False,
+                   emulator=emulator())
+
+
+COLUMNS = [
+    Column("qemu10", "QEMU 10", Boot("QEMU's igb, two processors", lambda: two_igbs("qemu10", Emulator), "modprobe -a igb 8021q")),
+    Column("qemu11", "QEMU 11", Boot("the newer QEMU's igb, two processors", lambda: two_igbs("qemu11", newer_qemu),
+                                     "modprobe -a igb 8021q")),
+]
+
+
+@functools.cache
+def differences() -> list[Difference]:
+    with open(ROOT / "tests/interop/differences.toml", "rb") as file:
+        return [Difference(**entry) for entry in tomllib.load(file).get("difference", [])]
+
+
+def difference(case: str, column: str) -> Difference | None:
+    return next((entry for entry in differences() if (entry.case, entry.column) == (case, column)), None)
+
+
+def on_every_card(short: bool = False, absent: dict[str, str] | None = None):
+    """Declares a case for all columns but the absent ones. A short case is part of the plain run."""
+    def register(function: Callable[[Lab], None]):
+        row = Row(function.__name__, inspect.getdoc(function).splitlines()[0], not short, absent or {})
+        ROWS.append(row)
+        for column in COLUMNS:
+            if column.key not in row.absent:
+                cases.REGISTRY.append(cases.Case(f"interop.{row.name}.{column.key}", column.boot,
+                                                 functools.partial(_run, function, row, column), LONG if row.long else ""))
+        return function
+    return register
+
+
+def _run(function: Callable[[Lab], None], row: Row, column: Column, bench: Bench) -> None:
+    lab = Lab(bench, column)
+    outcome = OUTCOMES.setdefault(row.name, {}).setdefault(column.key, {})
+    declared = difference(row.name, column.key)
+    error = ""
+    try:
+        function(lab)
+        _require_quiet_driver(lab)
+    except QemuCrashed:
+        raise
+    except (AssertionError, LabError) as failure:
+        error = str(failure)
+    outcome |= {"outcome": "differs" if error and declared else "failed" if error else "passed", "facts": lab.facts, "error": error}
+    if error and not (declared and re.search(declared.seen, error)):
+        raise AssertionError(error)
+    if declared and not error:
+        outcome["outcome"] = "failed"
+        raise AssertionError(f"it passes, but differences.toml declares that it fails on {column.title}: {declared.reason}")
+
+
+def _require_quiet_driver(lab: Lab) -> None:
+    said = [line for line in lab.guest.check("dmesg").splitlines() if IGB_COMPLAINTS.search(line)]
+    cases.require(not said, "the driver complains:\n" + "\n".join(said[:10]))

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Declares all cases, in the order of the table."""
+
+from . import linux_traffic  # noqa: F401  isort: skip
+from . import linux_ethtool  # noqa: F401  isort: skip
+from . import linux_life  # noqa: F401  isort: skip
