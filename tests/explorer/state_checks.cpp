@@ -70,7 +70,8 @@ void State::check_receive_ring() {
     const std::uint64_t armed = pool.buffer_iova(*rx_in_.slots[slot]) + headroom_;
     if (i < waiting) {
       // The card must have filled the buffer that is still in the slot.
-      if (card.read[slot].lo != armed) violate(fmt::format("the card filled another buffer than slot {} has", slot));
+      if (card.read[slot].lo != armed)
+        violate(fmt::format("the card filled a buffer other than that of slot {}", slot));
       continue;
     }
     const bool being_written = slot == card.head && card.phase == ReceivingCard::Phase::descriptor_stored;

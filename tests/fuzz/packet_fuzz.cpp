@@ -21,15 +21,15 @@ using namespace pollux;
 void headers(std::span<const std::uint8_t> bytes) {
   std::array<std::uint8_t, 64> memory;
   if (const auto ip = packet::Ipv4Header::read(bytes))
-    test::require(ip->write(memory) == ip->length(), "IPv4 is written again");
+    test::require(ip->write(memory) == ip->length(), "IPv4 can be written again");
   if (const auto tcp = packet::TcpHeader::read(bytes))
-    test::require(tcp->write(memory) == tcp->length(), "TCP is written again");
+    test::require(tcp->write(memory) == tcp->length(), "TCP can be written again");
   if (const auto ip = packet::Ipv6Header::read(bytes)) {
-    test::require(ip->write(memory) == ip->kLength, "IPv6 is written again");
+    test::require(ip->write(memory) == ip->kLength, "IPv6 can be written again");
     test::require(packet::Ipv6Header::read(memory) == ip, "IPv6 stays the same");
   }
   if (const auto arp = packet::ArpHeader::read(bytes))
-    test::require(arp->write(memory) == arp->kLength, "ARP is written again");
+    test::require(arp->write(memory) == arp->kLength, "ARP can be written again");
 }
 
 }  // namespace
@@ -47,8 +47,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const packet::Layout layout = packet::parse(first, frame.size());
   test::require(layout.payload <= cut && layout.end <= frame.size(),
                 "offsets of a frame's first bytes are within them");
-  test::require((layout.type.bits & ~whole.type.bits) == 0, "a frame's first bytes show no more than all do");
-  test::require(layout.truncated || layout.type.bits == whole.type.bits, "what is not truncated is the same");
+  test::require((layout.type.bits & ~whole.type.bits) == 0,
+                "a truncated frame has no type bit that the whole frame lacks");
+  test::require(layout.truncated || layout.type.bits == whole.type.bits,
+                "a frame that is not truncated has the same type");
 
   static const packet::ToeplitzHash hash;
   const auto value = packet::rss_hash(hash, frame, whole, {.udp_ports = true});

@@ -59,8 +59,8 @@ void write_register(const Card<Registers>& card, std::uint32_t index, typename R
   card.regs.template write<R>(index, value);
 }
 
-/// Reads a register that is never all ones on a live card. Retries once: one failed PCIe read also returns all ones. To
-/// write that back with some bits changed would set all the others. Returns all ones if the card was removed.
+/// Reads a register that is never all ones on a live card. Retries once: one failed PCIe read also returns all ones.
+/// Writing that value back with some bits changed would set all other bits. Returns all ones if the card was removed.
 template <class R, class Registers>
 [[nodiscard]] typename R::Value read_with_retry(const Card<Registers>& card, std::uint32_t index = 0) {
   const auto value = card.regs.template read<R>(index);

@@ -13,7 +13,7 @@ namespace pollux::models::igb {
 
 namespace intel = pollux::hw::intel;
 
-/// Receive side scaling: selects the hash type, computes the hash, and looks up its queue in RETA.
+/// Receive side scaling: selects the hash type, computes the hash, and looks up the queue in RETA.
 class Rss {
  public:
   explicit Rss(RegisterFile& registers) : registers_(registers) {}
