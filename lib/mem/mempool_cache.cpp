@@ -45,7 +45,7 @@ void MempoolCacheCore::refill(std::uint32_t wanted) noexcept {
 }
 
 void MempoolCacheCore::flush() noexcept {
-  // Everything above half of the capacity goes: a refill for one large burst may have taken far more than the capacity.
+  // Returns all objects above half of the capacity: a refill for one large burst may have taken far more than it.
   const std::uint32_t kept = std::min(count(), capacity / 2);
   pool_owner_->put({objects() + kept, count() - kept});
   std::memmove(mbufs.data() + kPlaces - kept, objects(), kept * sizeof(Mbuf*));
