@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The cards that other people's drivers are run on, one a column of the table in docs/82576/interop.md, and how a case is
+"""The cards on which drivers of others are run, each a column of the table in docs/82576/interop.md, and how a case is
 declared for them. A column differs in a case only as differences.toml says."""
 
 import contextlib

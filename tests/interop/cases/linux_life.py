@@ -42,9 +42,9 @@ def removed_and_loaded_again(lab: Lab) -> None:
 
 @on_every_card()
 def quiet_under_load(lab: Lab) -> None:
-    """Minutes of TCP both ways: igb's watchdog stays quiet and no frame is wrong."""
+    """Minutes of TCP in both directions: igb's watchdog stays quiet and no frame is wrong."""
     lab.connect()
     end = network.iperf(lab, f"-t {LOAD_SECONDS} --bidir -b 50M", seconds=LOAD_SECONDS + 60)
     lab.facts["gigabytes"] = round(end["sum_received"]["bytes"] / 1e9, 2)
     require(end["sum_received"]["bytes"] > LOAD_SECONDS * 2e6, f"only {end['sum_received']['bytes']} bytes arrived")
-    # Hangs, resets and time-outs would be in the kernel's log, which is looked at after every case.
+    # Hangs, resets and time-outs would be in the kernel's log, which is checked after every case.

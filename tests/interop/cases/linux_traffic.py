@@ -42,7 +42,7 @@ def pings(lab: Lab) -> None:
         for size in (0, 1, 56, 1472, 30000):
             network.ping(lab, size)
         network.ping(lab, 1400, address=network.ADDRESS6["right"])
-    capture.judge().require_correct(200)
+    capture.check().require_correct(200)
 
 
 @on_every_card()
@@ -54,24 +54,24 @@ def jumbo_frames(lab: Lab) -> None:
     with lab.captured() as capture:
         network.ping(lab, 8972)
         network.copy(lab, "left", MEBIBYTES)
-    judged = capture.judge()
-    lab.facts["wire"] = judged.as_facts()
-    judged.require_correct(1000, longest=9014)
-    require(judged.longest > 8000, f"the longest frame has {judged.longest} bytes")
+    checked = capture.check()
+    lab.facts["wire"] = checked.as_facts()
+    checked.require_correct(1000, longest=9014)
+    require(checked.longest > 8000, f"the longest frame has {checked.longest} bytes")
 
 
 @on_every_card(short=True)
 def tcp_with_offloads(lab: Lab) -> None:
-    """TCP both ways with checksums, segmentation and scatter by the card; every frame is right at the wire."""
+    """TCP in both directions with checksums, segmentation and scatter by the card; every frame on the wire is correct."""
     lab.connect()
     require_offloads(lab, *OFFLOADS[:4])
     with lab.captured() as capture:
         network.copy(lab, "left", MEBIBYTES)
         network.copy(lab, "right", MEBIBYTES)
         lab.facts["iperf3"] = network.flood(lab, "", MEBIBYTES)
-    judged = capture.judge()
-    lab.facts["wire"] = judged.as_facts()
-    judged.require_correct(20000)
+    checked = capture.check()
+    lab.facts["wire"] = checked.as_facts()
+    checked.require_correct(20000)
 
 
 @on_every_card()
@@ -80,7 +80,7 @@ def tcp_over_ipv6(lab: Lab) -> None:
     lab.connect()
     with lab.captured() as capture:
         network.copy(lab, "left", MEBIBYTES, network.ADDRESS6)
-    capture.judge().require_correct(10000)
+    capture.check().require_correct(10000)
 
 
 @on_every_card()
@@ -92,7 +92,7 @@ def tcp_without_offloads(lab: Lab) -> None:
     try:
         with lab.captured() as capture:
             network.copy(lab, "left", MEBIBYTES)
-        capture.judge().require_correct(10000)
+        capture.check().require_correct(10000)
     finally:
         for side in network.SIDES:
             lab.on(side, "ethtool -K port tx on rx on tso on gso on gro on rxvlan on txvlan on sg on")
@@ -111,10 +111,10 @@ def vlan_tags_by_the_card(lab: Lab) -> None:
         with lab.captured() as capture:
             network.ping(lab, 1472, address=TAGGED["right"])
             network.copy(lab, "left", MEBIBYTES, TAGGED)
-        judged = capture.judge()
-        lab.facts["wire"] = judged.as_facts()
-        judged.require_correct(10000)
-        require(judged.tags.get("42", 0) > 10000, f"frames with tag 42 on the wire: {judged.tags}")
+        checked = capture.check()
+        lab.facts["wire"] = checked.as_facts()
+        checked.require_correct(10000)
+        require(checked.tags.get("42", 0) > 10000, f"frames with tag 42 on the wire: {checked.tags}")
     finally:
         for side in network.SIDES:
             lab.guest.run(f"ip -n {side} link del tagged")
@@ -122,15 +122,15 @@ def vlan_tags_by_the_card(lab: Lab) -> None:
 
 @on_every_card()
 def udp_with_checksums(lab: Lab) -> None:
-    """UDP both ways with checksums by the card."""
+    """UDP in both directions with checksums by the card."""
     lab.connect()
     with lab.captured() as capture:
         for direction in ("", "-R"):
             end = network.iperf(lab, f"-u -b 20M -l 1400 -t 2 {direction}")["sum"]
             require(end["packets"] > 1000 and end["lost_percent"] < 5, f"UDP: {end}")
-    judged = capture.judge()
-    require(judged.good.get("udp", 0) > 2000, f"UDP checksums on the wire: {judged.good}")
-    judged.require_correct(2000)
+    checked = capture.check()
+    require(checked.good.get("udp", 0) > 2000, f"UDP checksums on the wire: {checked.good}")
+    checked.require_correct(2000)
 
 
 @on_every_card()

@@ -14,7 +14,7 @@ ADDRESS = {"left": "10.82.0.1", "right": "10.82.0.2"}
 ADDRESS6 = {"left": "fd82::1", "right": "fd82::2"}
 LINK_SECONDS = 20
 
-# Works on whatever an earlier case left: no namespaces, ports that are down, or other addresses.
+# Works in any state that an earlier case left: no namespaces, ports that are down, or other addresses.
 _CONNECT = """
 place() {
   ip netns exec $1 true 2>/dev/null || { ip netns add $1 && ip -n $1 link set lo up; }

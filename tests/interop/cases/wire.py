@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Frames on the wire between the ports, judged by tshark."""
+"""Frames on the wire between the ports, checked by tshark."""
 
 import contextlib
 import dataclasses
@@ -23,7 +23,7 @@ KEPT = pathlib.Path(__file__).resolve().parent.parent.parent.parent / "build/int
 
 
 @dataclasses.dataclass
-class Judged:
+class CaptureCheck:
     """What tshark says about the frames of a capture."""
     frames: int = 0
     longest: int = 0
@@ -60,18 +60,18 @@ class Capture:
             time.sleep(0.2)
         self._end = size
 
-    def judge(self) -> Judged:
+    def check(self) -> CaptureCheck:
         part = self._path.with_suffix(".part")
         with open(self._path, "rb") as whole, open(part, "wb") as out:
             out.write(whole.read(FILE_HEADER_BYTES))
             whole.seek(max(self._begin, FILE_HEADER_BYTES))
             out.write(whole.read(self._end - whole.tell()))
-        judged = judge(part)
-        if judged.bad:
+        checked = check(part)
+        if checked.bad:
             KEPT.mkdir(parents=True, exist_ok=True)
-            judged.bad.append(f"capture kept: {shutil.copy(part, KEPT / (self._path.stem + '.pcap'))}")
+            checked.bad.append(f"capture kept: {shutil.copy(part, KEPT / (self._path.stem + '.pcap'))}")
         part.unlink()
-        return judged
+        return checked
 
 
 @contextlib.contextmanager
@@ -81,35 +81,35 @@ def captured(path: pathlib.Path):
     capture.finish()
 
 
-def judge(path: pathlib.Path) -> Judged:
+def check(path: pathlib.Path) -> CaptureCheck:
     words = ["tshark", "-n", "-r", str(path), "-T", "fields", "-E", "occurrence=a", "-E", "aggregator=,"]
     words += [word for field in FIELDS for word in ("-e", field)]
-    # No reassembly: each frame is judged alone.
+    # No reassembly: each frame is checked alone.
     for option in ("ip.check_checksum:TRUE", "tcp.check_checksum:TRUE", "udp.check_checksum:TRUE", "tcp.desegment_tcp_streams:FALSE",
                    "tcp.analyze_sequence_numbers:FALSE", "ip.defragment:FALSE"):
         words += ["-o", option]
     done = subprocess.run(words, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
     if done.returncode != 0:
         raise LabError("tshark failed", "tests/interop needs the package tshark", done.stderr[-1000:])
-    judged = Judged()
+    checked = CaptureCheck()
     for line in done.stdout.splitlines():
-        _add(judged, dict(zip(FIELDS, line.split("\t"))))
-    return judged
+        _add(checked, dict(zip(FIELDS, line.split("\t"))))
+    return checked
 
 
-def _add(judged: Judged, frame: dict[str, str]) -> None:
-    judged.frames += 1
+def _add(checked: CaptureCheck, frame: dict[str, str]) -> None:
+    checked.frames += 1
     length = int(frame["frame.len"])
-    judged.longest = max(judged.longest, length - (4 if frame["vlan.id"] else 0))
+    checked.longest = max(checked.longest, length - (4 if frame["vlan.id"] else 0))
     if frame["vlan.id"]:
-        judged.tags[frame["vlan.id"]] = judged.tags.get(frame["vlan.id"], 0) + 1
+        checked.tags[frame["vlan.id"]] = checked.tags.get(frame["vlan.id"], 0) + 1
     for protocol in ("ip", "tcp", "udp"):
         status = frame[f"{protocol}.checksum.status"].split(",")[0]
         if status == BAD and protocol == "tcp" and frame["tcp.checksum"].startswith(ALL_ONES):
-            judged.all_ones += 1
+            checked.all_ones += 1
         elif status == BAD:
-            judged.bad.append(f"frame {judged.frames}, {length} bytes: {protocol} checksum")
+            checked.bad.append(f"frame {checked.frames}, {length} bytes: {protocol} checksum")
         elif status == GOOD:
-            judged.good[protocol] = judged.good.get(protocol, 0) + 1
+            checked.good[protocol] = checked.good.get(protocol, 0) + 1
     if frame["ip.len"] and int(frame["ip.len"].split(",")[0]) > length - 14:
-        judged.bad.append(f"frame {judged.frames}, {length} bytes: IP length {frame['ip.len']}")
+        checked.bad.append(f"frame {checked.frames}, {length} bytes: IP length {frame['ip.len']}")
