@@ -39,6 +39,7 @@ Result<std::span<const int>> DeviceDecorator::enable_interrupts(unsigned count) 
 int DeviceDecorator::error_event() const { return inner_->error_event(); }
 int DeviceDecorator::removal_event() const { return inner_->removal_event(); }
 bool DeviceDecorator::removed() const { return inner_->removed(); }
+Device::Wakeup DeviceDecorator::next_wakeup() const { return inner_->next_wakeup(); }
 
 std::uint32_t DeviceDecorator::read_register(unsigned bar, std::uint32_t offset, unsigned width) noexcept {
   return windows_[bar]->inner.read(offset, width);

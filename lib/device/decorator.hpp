@@ -34,6 +34,7 @@ class DeviceDecorator : public Device {
   [[nodiscard]] int error_event() const override;
   [[nodiscard]] int removal_event() const override;
   [[nodiscard]] bool removed() const override;
+  [[nodiscard]] Wakeup next_wakeup() const override;
 
  protected:
   [[nodiscard]] Device& inner() const noexcept { return *inner_; }

@@ -30,12 +30,13 @@ ALLOWED = {
     "models/*/*": ["base", "mem", "device", f"hw/{VENDOR}", f"hw/{VENDOR}/{CARD}"],
     "backends/vfio": ["base", "mem", "device", "pci"],
     "backends/*": ["base", "mem", "device"],
+    "servers/*": ["base", "mem", "device"],
     "ports/*": ["base", "mem", "net", "ports/common"],
     "runtime": ["base", "mem", "device", "net"],
     "open": ["base", "mem", "device", "net", "pci", "hw/*", "hw/*/*", "drivers/*/*", "models/*/*", "backends/*", "ports/*"],
 }
 # The depth of the folders that are independent parts of a layer.
-DEPTH = {"hw": 3, "drivers": 3, "models": 3, "backends": 2, "ports": 2}
+DEPTH = {"hw": 3, "drivers": 3, "models": 3, "backends": 2, "servers": 2, "ports": 2}
 UMBRELLA = pathlib.Path("include/pollux/pollux.hpp")
 
 

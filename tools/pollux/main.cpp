@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The `pollux` command: lists ports, and moves them between the kernel and Pollux.
+// The `pollux` command: lists ports, moves them between the kernel and Pollux, and exports in-process cards.
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <CLI/CLI.hpp>
@@ -44,11 +44,12 @@ int run(int argc, char** argv) {
   environment.open_port = [&](const std::string& uri) { return pollux::open_unconfigured(context, uri); };
 
   int exit_code = kSuccess;
-  CLI::App app("Lists network cards and moves them between the kernel and Pollux", "pollux");
+  CLI::App app("Lists network cards, moves them between the kernel and Pollux, and exports in-process ones", "pollux");
   app.require_subcommand(1);
   app.fallthrough();
   app.add_flag_callback(
       "-v,--verbose", [&] { logger->set_level(spdlog::level::debug); }, "Log each step");
+  add_card(app, environment, exit_code);
   add_list(app, environment, exit_code);
   add_bind(app, environment, exit_code);
   add_unbind(app, environment, exit_code);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "pollux/base/api.hpp"
+#include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/device/bar.hpp"
 #include "pollux/mem/dma_domain.hpp"
@@ -65,6 +66,15 @@ class POLLUX_API Device {
   [[nodiscard]] virtual int removal_event() const { return -1; }
   /// Whether the card is known to have been removed. May be called from any thread.
   [[nodiscard]] virtual bool removed() const { return false; }
+
+  /// When a card that acts only during accesses (an in-process card) needs the next one.
+  struct Wakeup {
+    Time at = Time::max();  ///< on the Context's clock
+    int descriptor = -1;    ///< or when this is readable
+  };
+  /// What to wait for before the next flush of a Bar. A card that acts by itself needs none. May be called from any
+  /// thread.
+  [[nodiscard]] virtual Wakeup next_wakeup() const { return {}; }
 };
 
 }  // namespace pollux

@@ -97,7 +97,7 @@ Result<void> SimDevice::write_config(std::uint32_t offset, unsigned width, std::
   const bool reset = config_.take_reset_request();
   const bool master = config_.bus_master();
   wire_->with_card(end_, [&](DeviceModel& card) {
-    if (reset) card.reset();
+    if (reset) reset_card(card);
     card.set_dma(master ? domain_.get() : nullptr);
   });
   return {};
@@ -119,9 +119,15 @@ Result<void> SimDevice::set_bus_master(bool enabled) {
 }
 
 Result<void> SimDevice::reset() {
-  wire_->with_card(end_, [](DeviceModel& card) { card.reset(); });
+  wire_->with_card(end_, [this](DeviceModel& card) { reset_card(card); });
   context_->clock().sleep_for(kResetTime);
   return {};
+}
+
+// A reset clears the MSI-X table. The platform restores it, as the kernel does after a function-level reset.
+void SimDevice::reset_card(DeviceModel& card) {
+  card.reset();
+  if (!event_numbers_.empty()) mask_vectors(card, static_cast<unsigned>(event_numbers_.size()));
 }
 
 void SimDevice::mask_vectors(DeviceModel& card, unsigned unmasked) {

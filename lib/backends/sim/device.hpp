@@ -36,6 +36,7 @@ class SimDevice final : public Device {
   [[nodiscard]] Domain& dma_domain() override { return *domain_; }
   [[nodiscard]] unsigned interrupt_vectors() const override { return vectors_; }
   [[nodiscard]] Result<std::span<const int>> enable_interrupts(unsigned count) override;
+  [[nodiscard]] Wakeup next_wakeup() const override { return {wire_->next_wakeup()}; }
 
   [[nodiscard]] Wire& wire() noexcept { return *wire_; }
 
@@ -60,6 +61,7 @@ class SimDevice final : public Device {
   SimDevice(Context& context, std::string name, std::shared_ptr<Wire> wire, unsigned end);
   [[nodiscard]] Result<void> check_config_access(std::uint32_t offset, unsigned width) const;
   void log_refused_accesses();
+  void reset_card(DeviceModel& card);
   void mask_vectors(DeviceModel& card, unsigned unmasked);
 
   std::shared_ptr<ContextState> context_;

@@ -67,6 +67,10 @@ class Wire final : public std::enable_shared_from_this<Wire>, private Runner::Ma
   void write_register(const Runner::Write& write) noexcept;
   /// Processes all events that are due. Cheap if there are none.
   void flush() noexcept;
+  /// When `flush` has work; Time::max() if the wire's own thread does it.
+  [[nodiscard]] Time next_wakeup() const noexcept {
+    return runner_ != nullptr ? Time::max() : Time(due_.load(std::memory_order_relaxed));
+  }
 
   /// Sends a frame (without FCS) from the link partner of a wire with one card.
   void inject(std::span<const std::byte> frame);

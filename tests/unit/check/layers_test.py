@@ -58,6 +58,10 @@ class Layers(unittest.TestCase):
         self.refuses("lib/backends/sim/open_sim.cpp", "backends/vfio/open_vfio.hpp",
                      "layer 'backends/sim' may not include layer 'backends/vfio'")
 
+    def test_refuses_a_server_that_includes_a_backend(self):
+        self.refuses("lib/servers/vfio_user/server.cpp", "backends/sim/open_sim.hpp",
+                     "layer 'servers/vfio_user' may not include layer 'backends/sim'")
+
     def test_refuses_a_backend_other_than_vfio_that_includes_pci(self):
         self.refuses("lib/backends/sim/open_sim.cpp", "pollux/pci/address.hpp",
                      "layer 'backends/sim' may not include layer 'pci'")

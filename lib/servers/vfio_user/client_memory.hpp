@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+
+#include "base/file_descriptor.hpp"
+#include "pollux/mem/dma_domain.hpp"
+#include "servers/vfio_user/protocol.hpp"
+
+namespace pollux::vfio_user {
+
+/// The memory that a client lets the card access: its mappings, made in this process and in the card's domain.
+/// Memory without a descriptor, and memory that the card may not write, is accepted but not mapped: the card cannot
+/// reach it. Thread rule: that of the domain.
+class ClientMemory {
+ public:
+  explicit ClientMemory(DmaDomain& domain) : domain_(domain) {}
+  ClientMemory(const ClientMemory&) = delete;
+  ClientMemory& operator=(const ClientMemory&) = delete;
+  ~ClientMemory() { unmap_all(); }
+
+  /// Returns 0 or an errno value: EINVAL (flags, alignment, a range beyond the file's end, a descriptor that is not
+  /// memory), EEXIST (a part is mapped already), ENOSPC (too many mappings), or that of mmap.
+  [[nodiscard]] int map(const DmaMap& request, std::span<FileDescriptor> descriptors);
+  /// The range must be that of a mapping; else ENOENT.
+  [[nodiscard]] int unmap(const DmaUnmap& request);
+  void unmap_all();
+
+  [[nodiscard]] std::size_t mappings() const noexcept { return mappings_.size(); }
+
+ private:
+  struct Mapping {
+    std::uint64_t size = 0;
+    std::byte* memory = nullptr;  // nullptr: the card cannot reach it
+  };
+
+  [[nodiscard]] bool overlaps(std::uint64_t address, std::uint64_t size) const;
+  void remove(std::uint64_t address, const Mapping& mapping);
+
+  DmaDomain& domain_;
+  std::map<std::uint64_t, Mapping> mappings_;  // by address
+};
+
+}  // namespace pollux::vfio_user

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/file_descriptor.hpp"
+#include "pollux/base/error.hpp"
+#include "pollux/device/device.hpp"
+#include "servers/vfio_user/protocol.hpp"
+
+namespace pollux::vfio_user {
+
+/// Passes a device's interrupts on to a client's eventfds. A client enables vectors one by one; the device enables all
+/// of them at the first, and an interrupt of a vector without an eventfd waits for one.
+/// Thread rule: that of Device.
+class Interrupts {
+ public:
+  /// `device` outlives the result. Error io_error: the process has no descriptor left.
+  [[nodiscard]] static Result<Interrupts> create(Device& device);
+
+  /// Number of interrupts of a kind (kMsix and so on), and the flags of IrqInfo.
+  [[nodiscard]] std::uint32_t count(std::uint32_t irq) const noexcept;
+  [[nodiscard]] static std::uint32_t flags(std::uint32_t irq) noexcept;
+
+  /// Returns 0 or an errno value: EINVAL (range, flags, data, or a descriptor that is not an eventfd), EIO if the
+  /// device cannot enable its interrupts.
+  [[nodiscard]] int set(const SetIrqs& request, std::span<const std::byte> data, std::span<FileDescriptor> descriptors);
+  /// Signals the client for each interrupt that the device has signalled.
+  void relay();
+  /// Readable when `relay` has work.
+  [[nodiscard]] int event_fd() const noexcept { return events_.get(); }
+  /// Disables all interrupts and closes the client's eventfds.
+  void release();
+
+ private:
+  struct Line {
+    FileDescriptor client;
+    bool pending = false;
+  };
+
+  explicit Interrupts(Device& device, FileDescriptor events);
+  [[nodiscard]] int set_trigger(const SetIrqs& request, std::span<const std::byte> data,
+                                std::span<FileDescriptor> descriptors);
+  [[nodiscard]] int assign(const SetIrqs& request, std::span<FileDescriptor> descriptors);
+  [[nodiscard]] int enable_vectors();
+  void disable(std::uint32_t irq);
+  [[nodiscard]] bool watch(int descriptor, std::uint32_t irq, std::uint32_t index);
+  static void signal(Line& line) noexcept;
+
+  Device* device_;
+  FileDescriptor events_;  // an epoll instance with the device's eventfds
+  std::array<std::vector<Line>, kIrqs> lines_;
+  bool vectors_enabled_ = false;
+};
+
+}  // namespace pollux::vfio_user

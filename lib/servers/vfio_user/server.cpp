@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "servers/vfio_user/server.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace pollux::vfio_user {
+
+Result<std::unique_ptr<Server>> Server::create(Context& context, std::unique_ptr<Device> device,
+                                               const std::string& path) {
+  auto regions = Regions::create(*device);
+  if (!regions) return pass_on(std::move(regions));
+  auto interrupts = Interrupts::create(*device);
+  if (!interrupts) return pass_on(std::move(interrupts));
+  auto listener = Listener::create(path);
+  if (!listener) return pass_on(std::move(listener));
+  return std::unique_ptr<Server>(
+      new Server(context, std::move(device), *regions, *std::move(interrupts), *std::move(listener)));
+}
+
+Server::Server(Context& context, std::unique_ptr<Device> device, Regions regions, Interrupts interrupts,
+               Listener listener)
+    : context_(context),
+      device_(std::move(device)),
+      regions_(regions),
+      interrupts_(std::move(interrupts)),
+      listener_(std::move(listener)) {}
+
+Server::~Server() {
+  if (session_) end_session();
+}
+
+void Server::work() {
+  const Time now = context_.clock().now();
+  if (!session_) {
+    if (FileDescriptor client = listener_.accept()) {
+      session_.emplace(std::move(client), *device_, regions_, interrupts_, now);
+      context_.log(LogLevel::info, fmt::format("{}: a client has connected to {}", path(), device_->name()));
+    }
+  }
+  const bool alive = !session_ || session_->work(now);
+  regions_.flush();
+  interrupts_.relay();
+  if (!alive) end_session();
+}
+
+// Bus mastering ends first: the client's memory is unmapped with the session.
+void Server::end_session() {
+  context_.log(LogLevel::info, fmt::format("{}: the client's session has ended: {}", path(),
+                                           session_->why().empty() ? "the server stops" : session_->why()));
+  const auto stopped = device_->set_bus_master(false);
+  if (!stopped) context_.log(LogLevel::warning, stopped.error().message());
+  session_.reset();
+  ++sessions_ended_;
+  const auto reset = device_->reset();
+  if (!reset) context_.log(LogLevel::warning, reset.error().message());
+}
+
+std::array<pollfd, 3> Server::descriptors() const noexcept {
+  const pollfd client =
+      session_ ? pollfd{session_->socket(), session_->events(), 0} : pollfd{listener_.socket(), POLLIN, 0};
+  return {client, pollfd{interrupts_.event_fd(), POLLIN, 0}, pollfd{device_->next_wakeup().descriptor, POLLIN, 0}};
+}
+
+Time Server::next() const {
+  const Time device = device_->next_wakeup().at;
+  return session_ ? std::min(device, session_->deadline()) : device;
+}
+
+}  // namespace pollux::vfio_user

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <poll.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "pollux/base/error.hpp"
+#include "pollux/device/device.hpp"
+#include "pollux/mem/context.hpp"
+#include "servers/vfio_user/interrupts.hpp"
+#include "servers/vfio_user/listener.hpp"
+#include "servers/vfio_user/regions.hpp"
+#include "servers/vfio_user/session.hpp"
+
+namespace pollux::vfio_user {
+
+/// Exports a Device to another process, such as a virtual machine, by the vfio-user protocol: one socket, one client at
+/// a time. A client that has gone leaves the card reset, without memory and interrupts.
+/// Thread rule: one thread at a time. Nothing blocks.
+class Server {
+ public:
+  /// The Context gives clock and log and outlives the server. It may have no DMA memory, because that would be mapped
+  /// for the card beside the client's. Errors: those of Listener::create and of the device.
+  [[nodiscard]] static Result<std::unique_ptr<Server>> create(Context& context, std::unique_ptr<Device> device,
+                                                              const std::string& path);
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+  ~Server();
+
+  /// Does all that is due: connects a client, processes its commands, lets the card act, passes interrupts on.
+  void work();
+  /// What to wait for before the next call of `work`.
+  [[nodiscard]] std::array<pollfd, 3> descriptors() const noexcept;
+  [[nodiscard]] Time next() const;
+
+  [[nodiscard]] bool has_client() const noexcept { return session_.has_value(); }
+  /// Number of clients that have come and gone.
+  [[nodiscard]] std::uint64_t sessions_ended() const noexcept { return sessions_ended_; }
+  [[nodiscard]] const std::string& path() const noexcept { return listener_.path(); }
+  [[nodiscard]] Device& device() noexcept { return *device_; }
+
+ private:
+  Server(Context& context, std::unique_ptr<Device> device, Regions regions, Interrupts interrupts, Listener listener);
+  void end_session();
+
+  Context& context_;
+  std::unique_ptr<Device> device_;
+  Regions regions_;
+  Interrupts interrupts_;
+  Listener listener_;
+  std::optional<Session> session_;
+  std::uint64_t sessions_ended_ = 0;
+};
+
+}  // namespace pollux::vfio_user

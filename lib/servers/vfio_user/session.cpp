@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "servers/vfio_user/session.hpp"
+
+#include <poll.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace pollux::vfio_user {
+namespace {
+
+/// The server's capabilities. Those of the client do not change what the server does, so they are not read: the server
+/// sends no commands and no descriptors, and a client chooses the size of each transfer itself.
+constexpr std::string_view kCapabilities =
+    R"({"capabilities":{"max_msg_fds":16,"max_data_xfer_size":1048576,"max_dma_maps":4096,"pgsizes":4096,)"
+    R"("write_multiple":true}})";
+static_assert(kMaxDescriptors == 16 && kMaxTransfer == 1048576 && kMaxMappings == 4096 && kPageSize == 4096);
+
+}  // namespace
+
+Session::Session(FileDescriptor socket, Device& device, Regions& regions, Interrupts& interrupts, Time now)
+    : connection_(std::move(socket)),
+      device_(device),
+      regions_(regions),
+      interrupts_(interrupts),
+      memory_(device.dma_domain()),
+      stalled_since_(now) {}
+
+Session::~Session() { interrupts_.release(); }
+
+short Session::events() const noexcept { return connection_.has_unsent() ? POLLOUT : POLLIN; }
+
+bool Session::work(Time now) {
+  const bool had_unsent = connection_.has_unsent();
+  connection_.send_unsent();
+  bool progress = had_unsent && !connection_.has_unsent();
+  for (unsigned i = 0; i < kMaxCommands && !connection_.has_unsent() && connection_.receive(); ++i) {
+    progress = true;
+    reply_.clear();
+    const int error = process();
+    if ((connection_.header().flags & Header::kNoReply) != 0) continue;
+    error == 0 ? connection_.reply(reply_) : connection_.reply_error(error);
+  }
+  update_stall(now, progress);
+  return !connection_.closed();
+}
+
+// A client without a version has not shown yet that it speaks the protocol.
+void Session::update_stall(Time now, bool progress) {
+  if (has_version_ && !connection_.has_unsent() && !connection_.is_in_message()) {
+    stalled_since_.reset();
+  } else if (progress || !stalled_since_) {
+    stalled_since_ = now;
+  } else if (now >= deadline()) {
+    connection_.close(connection_.has_unsent() ? "it does not take its replies" : "it stopped before a message's end");
+  }
+}
+
+int Session::process() {
+  const auto payload = connection_.payload();
+  const Command command = connection_.header().command;
+  if (!has_version_ && command != Command::version) return EINVAL;
+  const bool may_have_descriptors = command == Command::dma_map || command == Command::device_set_irqs;
+  if (!may_have_descriptors && !connection_.descriptors().empty()) return EINVAL;
+  switch (command) {
+    case Command::version: return version(payload);
+    case Command::dma_map: return dma_map(payload);
+    case Command::dma_unmap: return dma_unmap(payload);
+    case Command::device_get_info: return device_info(payload);
+    case Command::device_get_region_info: return region_info(payload);
+    case Command::device_get_irq_info: return irq_info(payload);
+    case Command::device_set_irqs: return set_irqs(payload);
+    case Command::region_read: return region_read(payload);
+    case Command::region_write: return region_write(payload);
+    case Command::region_write_multi: return region_write_multi(payload);
+    case Command::device_reset: return payload.empty() ? reset() : EINVAL;
+    default: return ENOTSUP;
+  }
+}
+
+int Session::version(std::span<const std::byte> payload) {
+  const auto proposed = take<Version>(payload);
+  if (!proposed || has_version_) return EINVAL;
+  if (!payload.empty() && payload.back() != std::byte{0}) return EINVAL;
+  if (proposed->major != 0) {
+    connection_.close("it speaks another version of the protocol");
+    return EINVAL;
+  }
+  has_version_ = true;
+  put(Version{0, 0});
+  const auto capabilities = std::as_bytes(std::span(kCapabilities));
+  reply_.insert(reply_.end(), capabilities.begin(), capabilities.end());
+  reply_.push_back(std::byte{0});
+  return 0;
+}
+
+int Session::dma_map(std::span<const std::byte> payload) {
+  const auto request = take<DmaMap>(payload);
+  return request && payload.empty() ? memory_.map(*request, connection_.descriptors()) : EINVAL;
+}
+
+int Session::dma_unmap(std::span<const std::byte> payload) {
+  const auto request = take<DmaUnmap>(payload);
+  if (!request || !payload.empty()) return EINVAL;
+  put(*request);
+  return memory_.unmap(*request);
+}
+
+int Session::device_info(std::span<const std::byte> payload) {
+  const auto request = take<DeviceInfo>(payload);
+  if (!request || request->argsz < sizeof *request) return EINVAL;
+  put(DeviceInfo{sizeof(DeviceInfo), DeviceInfo::kReset | DeviceInfo::kPci, kRegions, kIrqs});
+  return 0;
+}
+
+int Session::region_info(std::span<const std::byte> payload) {
+  const auto request = take<RegionInfo>(payload);
+  if (!request || request->argsz < sizeof *request || request->index >= kRegions) return EINVAL;
+  RegionInfo info;
+  info.argsz = sizeof info;
+  info.index = request->index;
+  info.size = regions_.size(request->index);
+  info.flags = info.size != 0 ? RegionInfo::kRead | RegionInfo::kWrite : 0;
+  put(info);
+  return 0;
+}
+
+int Session::irq_info(std::span<const std::byte> payload) {
+  const auto request = take<IrqInfo>(payload);
+  if (!request || request->argsz < sizeof *request || request->index >= kIrqs) return EINVAL;
+  put(IrqInfo{sizeof(IrqInfo), Interrupts::flags(request->index), request->index, interrupts_.count(request->index)});
+  return 0;
+}
+
+int Session::set_irqs(std::span<const std::byte> payload) {
+  const auto request = take<SetIrqs>(payload);
+  return request ? interrupts_.set(*request, payload, connection_.descriptors()) : EINVAL;
+}
+
+int Session::region_read(std::span<const std::byte> payload) {
+  const auto request = take<RegionAccess>(payload);
+  if (!request || !payload.empty() || request->count > kMaxTransfer) return EINVAL;
+  if (request->count > regions_.size(request->region)) return EINVAL;
+  put(*request);
+  reply_.resize(sizeof *request + request->count);
+  return regions_.read(request->region, request->offset, std::span(reply_).subspan(sizeof *request));
+}
+
+int Session::region_write(std::span<const std::byte> payload) {
+  const auto request = take<RegionAccess>(payload);
+  if (!request || payload.size() != request->count) return EINVAL;
+  put(*request);
+  return regions_.write(request->region, request->offset, payload);
+}
+
+// Writes before an invalid one have been done, as if each had been a message.
+int Session::region_write_multi(std::span<const std::byte> payload) {
+  const auto count = take<std::uint64_t>(payload);
+  if (!count || payload.size() % sizeof(SingleWrite) != 0 || payload.size() / sizeof(SingleWrite) != *count)
+    return EINVAL;
+  put(*count);
+  while (const auto write = take<SingleWrite>(payload)) {
+    if (write->count > sizeof write->data) return EINVAL;
+    const auto data = std::as_bytes(std::span(&write->data, 1)).first(write->count);
+    if (const int error = regions_.write(write->region, write->offset, data); error != 0) return error;
+  }
+  return 0;
+}
+
+int Session::reset() { return device_.reset() ? 0 : EIO; }
+
+}  // namespace pollux::vfio_user

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/file_descriptor.hpp"
+#include "pollux/base/clock.hpp"
+#include "pollux/device/device.hpp"
+#include "servers/vfio_user/client_memory.hpp"
+#include "servers/vfio_user/connection.hpp"
+#include "servers/vfio_user/interrupts.hpp"
+#include "servers/vfio_user/regions.hpp"
+
+namespace pollux::vfio_user {
+
+/// One client's use of a device: its commands, memory and interrupts. A command with invalid content gets an error as
+/// its reply. A client that breaks the framing of messages, or stops in the middle of one, is disconnected.
+/// Thread rule: one thread at a time. Nothing blocks.
+class Session {
+ public:
+  /// A client that has sent a part of a message, or does not take its replies, is disconnected after this time.
+  static constexpr Duration kMaxStall = std::chrono::seconds(5);
+  /// Commands processed before the caller serves others.
+  static constexpr unsigned kMaxCommands = 256;
+
+  /// `device`, `regions` and `interrupts` outlive the session. They belong to it meanwhile.
+  Session(FileDescriptor socket, Device& device, Regions& regions, Interrupts& interrupts, Time now);
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  /// Takes memory and interrupts from the card. The caller has disabled bus mastering.
+  ~Session();
+
+  /// Processes the commands that have arrived. False if the client is gone or was disconnected.
+  [[nodiscard]] bool work(Time now);
+  /// Why the session ended.
+  [[nodiscard]] std::string_view why() const noexcept { return connection_.why(); }
+  /// What to wait for before the next call of `work`: events of poll(2), and the time when a stalled client is
+  /// disconnected.
+  [[nodiscard]] int socket() const noexcept { return connection_.socket(); }
+  [[nodiscard]] short events() const noexcept;
+  [[nodiscard]] Time deadline() const noexcept { return stalled_since_ ? *stalled_since_ + kMaxStall : Time::max(); }
+
+ private:
+  /// The functions for commands return 0, with the reply's content in `reply_`, or an errno value.
+  [[nodiscard]] int process();
+  [[nodiscard]] int version(std::span<const std::byte> payload);
+  [[nodiscard]] int dma_map(std::span<const std::byte> payload);
+  [[nodiscard]] int dma_unmap(std::span<const std::byte> payload);
+  [[nodiscard]] int device_info(std::span<const std::byte> payload);
+  [[nodiscard]] int region_info(std::span<const std::byte> payload);
+  [[nodiscard]] int irq_info(std::span<const std::byte> payload);
+  [[nodiscard]] int set_irqs(std::span<const std::byte> payload);
+  [[nodiscard]] int region_read(std::span<const std::byte> payload);
+  [[nodiscard]] int region_write(std::span<const std::byte> payload);
+  [[nodiscard]] int region_write_multi(std::span<const std::byte> payload);
+  [[nodiscard]] int reset();
+  void update_stall(Time now, bool progress);
+
+  template <class T>
+  void put(const T& value) {
+    const auto bytes = std::as_bytes(std::span(&value, 1));
+    reply_.insert(reply_.end(), bytes.begin(), bytes.end());
+  }
+
+  Connection connection_;
+  Device& device_;
+  Regions& regions_;
+  Interrupts& interrupts_;
+  ClientMemory memory_;
+  bool has_version_ = false;
+  std::optional<Time> stalled_since_;
+  std::vector<std::byte> reply_;
+};
+
+}  // namespace pollux::vfio_user

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <fmt/format.h>
+#include <fmt/ostream.h>
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "../../examples/common/stop_signals.hpp"
+#include "commands.hpp"
+#include "pollux/backends/sim/wire.hpp"
+#include "pollux/open.hpp"
+#include "report.hpp"
+#include "servers/vfio_user/serve.hpp"
+
+namespace pollux::tool {
+namespace {
+
+using Servers = std::vector<std::unique_ptr<vfio_user::Server>>;
+
+struct CardOptions {
+  std::vector<std::string> sockets;
+  std::vector<std::string> wires;
+  std::vector<std::string> faults;
+  bool once = false;
+};
+
+constexpr std::size_t kPackageCards = 2;
+
+/// The number of the `sim:` card behind a socket. An even card and the next one are on a wire. With wires of their own
+/// the second card is sim:3, which is the second port of its package, too.
+unsigned card_number(const CardOptions& options, std::size_t index) {
+  return index == 0 ? 0 : options.wires.size() > 1 ? 3 : 1;
+}
+
+std::string uri_of(const CardOptions& options, std::size_t index) {
+  std::string uri = fmt::format("sim:{}", card_number(options, index));
+  const std::size_t wire = options.wires.size() > 1 ? index : 0;
+  if (wire < options.wires.size()) uri += "?" + options.wires[wire];
+  return index < options.faults.size() ? fmt::format("fault:{},{}", options.faults[index], uri) : uri;
+}
+
+Result<void> check(const CardOptions& options) {
+  const std::size_t cards = options.sockets.size();
+  if (cards > kPackageCards) {
+    return fail(ErrorCode::invalid_argument, fmt::format("{} sockets were given", cards),
+                "a package has two cards: give --socket once or twice");
+  }
+  if (options.wires.size() > cards || options.faults.size() > cards) {
+    return fail(ErrorCode::invalid_argument, "--wire or --fault was given more often than --socket",
+                "give each at most once for each socket");
+  }
+  return {};
+}
+
+Result<Servers> open_servers(const Environment& environment, const CardOptions& options) {
+  Servers servers;
+  for (std::size_t index = 0; index < options.sockets.size(); ++index) {
+    auto device = open_device(environment.context, uri_of(options, index));
+    if (!device) return pass_on(std::move(device));
+    auto server = vfio_user::Server::create(environment.context, *std::move(device), options.sockets[index]);
+    if (!server) return pass_on(std::move(server));
+    servers.push_back(*std::move(server));
+  }
+  return servers;
+}
+
+void print_start(const Environment& environment, const Servers& servers) {
+  for (const auto& server : servers) {
+    const PciIdentity card = server->device().identity();
+    fmt::print(environment.out, "{}: card {:04x}:{:04x} ({})\n", server->path(), card.vendor, card.device,
+               server->device().name());
+  }
+  environment.out << std::flush;  // whoever waits for the sockets reads this
+}
+
+/// Both directions of a card's wire, so that no frame disappears without a count.
+void print_end(const Environment& environment, const CardOptions& options) {
+  for (std::size_t index = 0; index < options.sockets.size(); ++index) {
+    const unsigned card = card_number(options, index);
+    const auto sent = sim::wire_counters(environment.context, card);
+    const auto received = sim::wire_counters_towards(environment.context, card);
+    if (!sent || !received) continue;
+    fmt::print(environment.out, "{}: sent {} frames, {} of them arrived; {} were sent to it, {} of them arrived\n",
+               options.sockets[index], sent->entered, sent->carried, received->entered, received->carried);
+  }
+}
+
+bool all_have_left(const Servers& servers) {
+  for (const auto& server : servers) {
+    if (server->has_client() || server->sessions_ended() == 0) return false;
+  }
+  return true;
+}
+
+int run_card(const Environment& environment, const CardOptions& options) {
+  if (auto checked = check(options); !checked) return report(environment, checked.error(), kUsage);
+  const auto servers = open_servers(environment, options);
+  if (!servers) {
+    const bool usage = servers.error().code == ErrorCode::invalid_argument;
+    return report(environment, servers.error(), usage ? kUsage : kFailure);
+  }
+  const examples::StopSignals signals;
+  print_start(environment, *servers);
+  const auto served = vfio_user::serve(environment.context.clock(), *servers,
+                                       [&] { return signals.raised() || (options.once && all_have_left(*servers)); });
+  if (!served) return report(environment, served.error());
+  print_end(environment, options);
+  return kSuccess;
+}
+
+}  // namespace
+
+void add_card(CLI::App& app, const Environment& environment, int& exit_code) {
+  auto options = std::make_shared<CardOptions>();
+  CLI::App* command =
+      app.add_subcommand("card", "Export an in-process 82576 to a virtual machine, by the vfio-user protocol");
+  command->add_option("--socket", options->sockets, "Unix socket for the client; twice: two cards of one package")
+      ->required()
+      ->allow_extra_args(false);
+  command
+      ->add_option(
+          "--wire", options->wires,
+          "Options of the wire, as after `sim:0?`: rate=1G,delay=10us,loss=1%,tap=NAME,pcap-out=FILE,...; twice: "
+          "each card has its own wire")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--fault", options->faults,
+                   "Fault to inject, as after `fault:`, such as removal@1200; twice: one for each card")
+      ->allow_extra_args(false);
+  command->add_flag("--once", options->once, "End when the clients have left");
+  command->footer(
+      "The cards of two sockets are connected by a wire, unless each has a wire of its own. Ctrl-C ends the command.\n"
+      "QEMU 11: -object memory-backend-memfd,id=ram,size=1G,share=on -machine q35,memory-backend=ram\n"
+      "  -device '{\"driver\":\"vfio-user-pci\",\"socket\":{\"type\":\"unix\",\"path\":\"PATH\"}}'");
+  command->callback([options, &environment, &exit_code] { exit_code = run_card(environment, *options); });
+}
+
+}  // namespace pollux::tool
