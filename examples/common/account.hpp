@@ -19,7 +19,7 @@ using Drops = std::map<std::string, std::uint64_t>;
 ///
 ///     received = frames returned by rx_burst + drops of receive queues ("rx_...")
 ///     sent     = frames taken by tx_burst - drops of transmit queues ("tx_...") - in flight
-///     drops    = both, and the drops of the application
+///     drops    = drops of receive queues + drops of transmit queues + drops of the application
 ///
 /// For a forwarder received = sent + drops + in flight. `made` counts the frames that a generator makes itself.
 struct Account {

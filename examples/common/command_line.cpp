@@ -14,7 +14,7 @@
 namespace pollux::examples {
 namespace {
 
-/// The ring limits of all kinds of ports; PortLimits has those of each.
+/// The largest ring of any type of port. PortLimits has the limits of one port.
 constexpr std::uint32_t kMaxRing = 4096;
 
 std::optional<MacAddress> parse_mac(const std::string& text) {
@@ -54,7 +54,7 @@ void add_port_options(CLI::App& app, PortOptions& options) {
   }
   app.add_option_function<std::string>(
          "--burst-mode", [&options, modes](const std::string& mode) { options.burst_mode = modes.at(mode); },
-         "Instruction set of bursts; best selects the fastest one")
+         "Instruction set of the burst functions; 'best' selects the fastest one")
       ->transform(CLI::IsMember(modes, CLI::ignore_case));
   app.add_option("--wait-link", options.wait_link, "Seconds to wait for the links to come up")
       ->check(number(0, 3600))
@@ -62,7 +62,8 @@ void add_port_options(CLI::App& app, PortOptions& options) {
 }
 
 CLI::Range frame_count() {
-  // Well below the type's maximum, which the parser returns for any larger number.
+  // The parser turns a number that is too large into the type's maximum. The limit is far below it, so that such a
+  // number is rejected.
   return {std::uint64_t{1}, std::uint64_t{1'000'000'000'000'000'000}};
 }
 
@@ -81,7 +82,7 @@ CLI::Validator number(double lowest, double highest) {
 }
 
 void add_run_options(CLI::App& app, RunOptions& options) {
-  app.add_option("--seconds", options.seconds, "End after this time")->check(number(0.001, 1e9));
+  app.add_option("--seconds", options.seconds, "End after this many seconds")->check(number(0.001, 1e9));
   app.add_flag("--json", options.json, "Print a JSON object every second, and a last one with the summary");
   app.add_flag("--quiet", options.quiet, "Print the summary only");
 }

@@ -45,7 +45,8 @@ void MempoolCacheCore::refill(std::uint32_t wanted) noexcept {
 }
 
 void MempoolCacheCore::flush() noexcept {
-  // Returns all objects above half of the capacity: a refill for one large burst may have taken far more than it.
+  // Keeps at most half of the capacity and returns all other objects, however many: after a refill for one large burst,
+  // the cache may hold far more than its capacity.
   const std::uint32_t kept = std::min(count(), capacity / 2);
   pool_owner_->put({objects() + kept, count() - kept});
   std::memmove(mbufs.data() + kPlaces - kept, objects(), kept * sizeof(Mbuf*));
@@ -118,8 +119,8 @@ void MempoolCacheCore::free_group(std::span<Mbuf* const> group, Site site) noexc
   for (std::size_t left = take_direct(group, site); left != 0; --left) free(*group[left - 1]);
 }
 
-// Frees direct, single-segment mbufs from the end of `group`. Returns the number of frames that are left, of which the
-// last needs the slow path.
+// Frees mbufs from the end of `group`, and stops at the first that is not a direct, single-segment mbuf of this pool.
+// Returns how many are left. The last of them needs the slow path.
 std::size_t MempoolCacheCore::take_direct(std::span<Mbuf* const> group, Site site) noexcept {
   std::size_t left = group.size();
   for (; left != 0 && is_direct(*group[left - 1]); --left) {

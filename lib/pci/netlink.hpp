@@ -28,7 +28,7 @@ template <class T>
   return value;
 }
 
-/// The text up to its first zero.
+/// The text up to the first zero byte.
 [[nodiscard]] std::string read_string(Bytes bytes);
 
 /// Calls `found` for each complete attribute in `bytes`, with its type without flag bits.

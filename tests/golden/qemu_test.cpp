@@ -23,10 +23,10 @@ constexpr std::array kDifferences{
                "QEMU never sets EECD.AUTO_RD, so the driver does not read EEMNGCTL [I-CFGDONE]"},
     Difference{"write GCR              set 0x00000000, clear 0x00000000\n",
                "write GCR              set 0x00000000, clear 0x00010000\n",
-               "after a reset, QEMU's GCR has the bit for resending completion requests set"},
+               "after a reset, GCR.COMPLETION_TIMEOUT_RESEND is set on QEMU's card"},
     Difference{"write TCTL_EXT         set 0x00010000, clear 0x00000000\n",
                "write TCTL_EXT         set 0x00000000, clear 0x00000800\n",
-               "after a reset, QEMU's TCTL_EXT has another collision distance"},
+               "after a reset, TCTL_EXT.COLD has a different value on QEMU's card"},
 };
 
 std::string apply_differences(std::string text) {

@@ -21,9 +21,11 @@ class MempoolCacheCore;
 
 struct MempoolOptions {
   std::uint32_t count = 8192;  ///< mbufs, at least 1
-  /// Bytes for a frame after the headroom: at least 64, at most 65,280 together with it. Receive rings use whole KiB.
+  /// Bytes for a frame after the headroom, at least 64. Headroom and data room together are at most 65,280 bytes. A
+  /// receive ring uses the data room rounded down to a multiple of 1,024 bytes.
   std::uint32_t data_room = 2048;
-  std::uint32_t headroom = 128;  ///< bytes before a received frame, even (with ip_align a multiple of 4), at most 1,024
+  /// Bytes before a received frame: an even number, at most 1,024. With ip_align, it must be a multiple of 4.
+  std::uint32_t headroom = 128;
   bool ip_align = false;         ///< start frames 2 bytes later, which aligns the IP header to 4 bytes (NET_IP_ALIGN)
   int numa_node = -1;            ///< -1: any node
   std::string name = "mempool";  ///< used in messages
@@ -64,8 +66,8 @@ class POLLUX_API Mempool {
 };
 
 /// The free mbufs of a MempoolCache: a stack of pointers that grows towards lower indices. The most recently freed mbuf
-/// is first. An allocation copies pointers from the front; a freed group is copied in front as one block. Public, since
-/// drivers use it directly on their fast path; applications use MempoolCache.
+/// is first. An allocation takes the first pointers. A freed group is copied as one block to the places before them.
+/// Public, since drivers use it directly on their fast path; applications use MempoolCache.
 struct MempoolCacheObjects {
   static constexpr std::uint32_t kMaxCapacity = 1024;
   /// Places beyond `capacity` into which a group may be freed before the cache is flushed.
@@ -84,11 +86,11 @@ struct MempoolCacheObjects {
 
   std::uint32_t first = kPlaces;  ///< index of the most recently freed mbuf
   std::uint32_t capacity = 0;
-  std::uint32_t reserved = 0;  ///< places in front that are never used, since the capacity is below kMaxCapacity
-  /// Pool id and `special` of a direct, single-segment mbuf of this pool, as in Mbuf's word; matches no mbuf if the
-  /// pool has no id.
+  std::uint32_t reserved = 0;  ///< unused places at the start of `mbufs`, if the capacity is below kMaxCapacity
+  /// The bits of MbufAccess::word that hold the pool id and `special`, for a direct, single-segment mbuf of this pool.
+  /// Matches no mbuf if the pool has no id.
   std::uint32_t direct_key = 0;
-  std::uint64_t empty_word = 0;  ///< Mbuf's word of an empty mbuf
+  std::uint64_t empty_word = 0;  ///< MbufAccess::word of an empty mbuf
   std::uint64_t allocation_failures = 0;
   alignas(64) std::array<Mbuf*, kPlaces> mbufs;
 };

@@ -24,36 +24,39 @@ struct QueueStats {
   std::uint64_t packets = 0;  ///< frames that rx_burst returned or tx_burst took
   /// Frames that the library dropped. In a receive queue they are not part of `packets`; in a transmit queue they are.
   std::uint64_t drops = 0;
-  /// Frames that found no free descriptor in a receive queue, as far as the card reports the queue.
+  /// Frames that found no free descriptor in this receive queue. A lower bound: the card does not count all of them by
+  /// queue.
   std::uint64_t missed_at_least = 0;
 };
 
 /// A port's counters, with the names and meanings of Linux's rtnl_link_stats64 (include/uapi/linux/if_link.h) except
 /// where stated. No counter ever decreases.
 ///
-/// Once a port with PortInfo::missed_count `exact` is stopped, each good frame is counted in exactly one place:
+/// Once a port with PortInfo::missed_count `exact` is stopped, each good frame that arrived is counted exactly once:
 ///
 ///     frames that arrived = rx_burst_packets + rx_dropped + rx_missed_errors
 ///
-/// and each frame that tx_burst took:
+/// Each frame that tx_burst took is also counted exactly once:
 ///
 ///     tx_burst_packets = tx_packets + tx_dropped
 ///
-/// (a card that has no link while it is stopped may lose frames that it already read, uncounted).
+/// An exception: if the link is down when the port is stopped, frames that the card has already read may be lost.
+/// Neither tx_packets nor tx_dropped includes them.
 ///
 /// While the port is started, frames in its rings and in the card's buffer are not counted yet. `rx_missed_errors` does
 /// not include them and may lag while frames arrive; it is exact when no frame is in transit and no thread polls.
-/// Port::stats works in every state. The counters of a card that was removed keep the values of the last service: the
-/// equations then no longer hold, but rx_burst_packets, tx_burst_packets and the drops are still right.
+/// Port::stats works in every state. The counters of a removed card keep the values that were last read from it. The
+/// equations then no longer hold, but rx_burst_packets, tx_burst_packets and the drops are still correct.
 struct Stats {
-  /// Good frames that the card received, as DPDK counts. With several receive queues this includes frames that then
-  /// found no descriptor (Linux counts frames that reached the host: rx_burst_packets + rx_dropped).
+  /// Good frames that the card received, as in DPDK. With several receive queues, this includes frames that found no
+  /// free descriptor. Linux instead counts frames that reached the host: rx_burst_packets + rx_dropped.
   std::uint64_t rx_packets = 0;
   std::uint64_t tx_packets = 0;  ///< good frames that the card sent
   std::uint64_t rx_bytes = 0;    ///< bytes of rx_packets, without FCS
   std::uint64_t tx_bytes = 0;    ///< bytes of tx_packets, without FCS
-  std::uint64_t rx_errors =
-      0;  ///< bad frames: the sum of the four detailed receive errors and of symbol errors within frames
+  /// Bad frames: rx_length_errors, rx_crc_errors, rx_frame_errors and frames with symbol errors. A pcap port counts
+  /// malformed records.
+  std::uint64_t rx_errors = 0;
   std::uint64_t tx_errors = 0;   ///< the sum of the five detailed transmit errors
   std::uint64_t rx_dropped = 0;  ///< sum of the `drops` that begin with "rx_"
   std::uint64_t tx_dropped = 0;  ///< sum of the `drops` that begin with "tx_"

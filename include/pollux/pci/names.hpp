@@ -11,7 +11,7 @@
 namespace pollux::pci {
 
 /// Vendor, device and class names from the machine's pci.ids, through libpci. The list is read at the first lookup. An
-/// unknown name gives an empty string, and so does a missing or damaged list: names are only for display. Thread rule:
+/// unknown ID gives an empty string. So does a missing or damaged list, since names are only for display. Thread rule:
 /// one thread at a time.
 class POLLUX_API Names {
  public:

@@ -16,7 +16,7 @@ namespace {
 /// The interval at which a removed medium is detected. There are no counters to accumulate.
 constexpr Duration kServiceInterval = std::chrono::seconds(10);
 
-// The configured cache of a receive queue, or a new one. A new cache is small, and limited to a share of a small pool.
+// The configured cache of a receive queue, or a new one. A new cache has 256 mbufs, or fewer if the pool is small.
 std::shared_ptr<MempoolCacheCore> receive_cache(const ValidatedConfig& config, std::uint16_t queue) {
   constexpr std::uint32_t kCacheSize = 256;
   const ValidatedRxQueue& rx = config.rx[queue];
@@ -102,7 +102,7 @@ Result<void> Port::close_queue(QueueId queue, Duration limit) {
                                        : medium_->tx(queue.index).close(clock, limit));
 }
 
-// Frames that wait to be received keep waiting.
+// Frames that wait for the receive queue are not dropped.
 void Port::exchange(QueueId queue) noexcept {
   config_ = std::move(next_);
   if (queue.receives()) {
@@ -157,7 +157,7 @@ Result<void> Port::close_queues(Duration limit) {
   return result;
 }
 
-// Adds the port's name and a remedy to the error of a poller that does not leave its burst.
+// `closed` is an error if a thread did not leave its burst in time. Adds the port's name and a hint to that error.
 Result<void> Port::close_result(Result<void> closed) const {
   if (closed) return closed;
   return fail(closed.error().code, fmt::format("{}: {}", info_.name, closed.error().what),
@@ -193,7 +193,8 @@ Result<Duration> Port::service() {
   return kServiceInterval;
 }
 
-// If a queue is still in use, file descriptors stay open: the kernel could reuse their numbers.
+// If the port still runs, a thread may be using its file descriptors. They then stay open, since the kernel could give
+// their numbers to other files.
 Result<void> Port::release(bool) { return running_ ? Result<void>() : medium_->close(); }
 
 void Port::retire() noexcept {

@@ -13,7 +13,7 @@ def pass_frames(bench: Bench, into: int, out_of: int, expect, count: int = COUNT
                 window: int = traffic.WINDOW) -> int:
     result = traffic.send_through(bench.near(into), bench.near(out_of), frames.FrameMaker(sizes), count, expect,
                                    window=window)
-    require(result.clean and result.sent == count, f"of {count}: {result}")
+    require(result.clean and result.sent == count, f"not all of {count} frames passed intact: {result}")
     require(result.by_scapy > 0, "scapy checked none of the frames")
     return result.intact
 
@@ -56,7 +56,7 @@ def jumbo_frames_pass_whole(bench: Bench) -> None:
     bench.bind(A, B)
     with bench.l2fwd(A, B, options="--mtu 9500") as l2fwd:
         expect = frames.rewritten_by_l2fwd(bench.macs[B], 1)
-        # A frame takes five buffers, so a window of 64 frames fits into a ring.
+        # A frame takes up to five buffers, so 64 frames in flight fit into a ring.
         passed = pass_frames(bench, A, B, expect, 1000, JUMBO_SIZES, window=64)
         passed += pass_frames(bench, A, B, expect, 500, [9514], window=64)
         require_counts(l2fwd.stop(), passed)
@@ -64,15 +64,15 @@ def jumbo_frames_pass_whole(bench: Bench) -> None:
 
 @case(LAB)
 def frames_beyond_the_mtu_are_dropped_by_the_card(bench: Bench) -> None:
-    """The card accepts 4 bytes more than the MTU needs, for a VLAN tag, also in frames without a tag. It drops longer frames. The
-    82576 counts them (RLEC: rx_errors); QEMU's card does not."""
+    """The card leaves room for a VLAN tag: it accepts 4 bytes more than the MTU needs, even if a frame has no tag. It drops longer
+    frames. The 82576 counts them (RLEC: rx_errors); QEMU's card does not."""
     beyond = 20
     bench.bind(A, B)
     with bench.l2fwd(A, B) as l2fwd:
         expect = frames.rewritten_by_l2fwd(bench.macs[B], 1)
         for number in range(beyond):
             bench.near(A).send(frames.FrameMaker([1519, 1600, 9000]).frame(number))
-        # A frame that was too long and passed would be unexpected here, and fail the check.
+        # If the card passes a frame that is too long, send_through reports it as unexpected, and the case fails.
         passed = pass_frames(bench, A, B, expect, 200) + pass_frames(bench, A, B, expect, 20, [1518])
         summary = l2fwd.stop()
     require_counts(summary, passed)

@@ -22,8 +22,8 @@ def given_mac(index: int) -> str:
 
 @contextlib.contextmanager
 def functions(bench: Bench, port: int, count: int, given: int = 0):
-    """Creates `count` functions on the card of `port`, whose interface is up, and binds them. The host assigns a MAC address to
-    the first `given` of them. Yields their URIs."""
+    """Sets the interface of `port` up, creates `count` virtual functions on its card, and binds them. The host assigns a MAC
+    address to each of the first `given` functions. Yields the URIs of the functions."""
     card = bench.addresses[port]
     name = bench.guest.check(f"netdev_of {card}").strip()
     addresses = "\n".join(f"ip link set {name} vf {index} mac {given_mac(index)}" for index in range(given))
@@ -66,9 +66,9 @@ def info_describes_a_virtual_function(bench: Bench) -> None:
         listed = bench.guest.check("pollux list")
     require(given["driver"] == "igbvf" and given["card"] == "Intel 82576 virtual function", str(given))
     require(given["mac"] == given_mac(0), f"the host assigned {given_mac(0)}: {given}")
-    require(given["link_up"] and given["link_speed"] == 1000, f"it must have the card's link: {given}")
+    require(given["link_up"] and given["link_speed"] == 1000, f"it must report the link of its card: {given}")
     require(int(chosen["mac"].split(":")[0], 16) & 3 == 2 and chosen["mac"] != given["mac"],
-            f"it must have its own local address: {chosen}")
+            f"it must have a locally administered MAC address of its own: {chosen}")
     require("igbvf" in listed, f"the list does not contain igbvf:\n{listed}")
 
 
@@ -83,7 +83,7 @@ def l2fwd_forwards_between_two_virtual_functions(bench: Bench) -> None:
         result = traffic.send_through(bench.near(A), bench.near(A), maker, count,
                                        frames.rewritten_by_l2fwd(given_mac(1), 1), window=64)
         summary = l2fwd.stop()
-    require(result.clean and result.sent == count, f"of {count}: {result}")
+    require(result.clean and result.sent == count, f"not all of {count} frames passed intact: {result}")
     require_counts(summary, count)
 
 
@@ -153,7 +153,7 @@ def a_virtual_function_reports_the_reset_of_its_physical_function(bench: Bench) 
 
 
 @case(LAB)
-def an_address_that_the_host_refuses_a_virtual_function_is_an_error(bench: Bench) -> None:
+def setting_a_mac_address_that_the_host_rejects_is_an_error(bench: Bench) -> None:
     """The kernel's igb does not let a function change an assigned address, unless the function is trusted."""
     with functions(bench, C, 1, given=1) as made:
         run_tests(bench, "guest_test --gtest_filter='VirtualFunction.*'", 2, 60, POLLUX_GUEST_FUNCTION=made[0])

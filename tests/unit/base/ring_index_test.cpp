@@ -15,7 +15,7 @@ constexpr std::uint32_t kLargestRing = 128;
 
 Index8 at(std::uint32_t position) { return Index8(static_cast<std::uint8_t>(position % kPositions)); }
 
-/// The same position without a wrap, as an index of unlimited width would have it.
+/// A 64-bit position, which does not wrap in these tests: the reference.
 struct Wide {
   std::uint64_t position;
   [[nodiscard]] std::uint64_t slot(std::uint64_t slots) const { return position % slots; }
@@ -23,7 +23,7 @@ struct Wide {
 
 TEST(RingIndex, SlotIsThePositionModuloTheRingForEveryRingAndPosition) {
   for (std::uint32_t slots = 1; slots <= kLargestRing; slots *= 2) {
-    // Three rounds: the number of slots divides 256, so the slot is correct on both sides of the wrap.
+    // The 8-bit index wraps twice. The number of slots divides 256, so the slot is correct before and after a wrap.
     for (std::uint64_t position = 0; position < 3 * kPositions; ++position) {
       const Wide wide{position};
       ASSERT_EQ(at(static_cast<std::uint32_t>(position)).slot(static_cast<std::uint8_t>(slots - 1)), wide.slot(slots))
@@ -64,8 +64,8 @@ TEST(RingIndex, IncrementWrapsToZero) {
   }
 }
 
-/// Tests a producer and a consumer with every ring size, start and fill: full and empty always differ, and a slot is
-/// never used twice.
+/// Tests a producer and a consumer with every ring size, start position and fill level. A full ring never looks empty,
+/// and the two never have the same slot in a partly filled ring.
 TEST(RingIndex, FullAndEmptyDifferAtEveryStartAndFill) {
   for (std::uint32_t slots = 1; slots <= kLargestRing; slots *= 2) {
     const auto mask = static_cast<std::uint8_t>(slots - 1);

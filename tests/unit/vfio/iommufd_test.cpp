@@ -9,7 +9,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-/// A machine whose kernel has IOMMUFD and a file for each device.
+/// A machine with /dev/iommu, and with one file in /dev/vfio/devices for each device.
 struct IommufdFixture : Fixture {
   IommufdFixture() {
     machine.write(machine.paths.dev / "iommu", "");
@@ -108,7 +108,7 @@ TEST(IommufdAccess, AddressesStayWithinTheRangesOfEveryDevice) {
   EXPECT_EQ(fixture.open_error(kSecond).code, ErrorCode::not_supported);
 }
 
-// Fails each call in turn: the error has a text, nothing stays open, and the next attempt works.
+// Lets each system call fail in turn. The error has a message, nothing stays open, and the next attempt works.
 TEST(IommufdAccess, CleansUpAfterAnyFailedCall) {
   int call = 0;
   for (;; ++call) {

@@ -6,9 +6,9 @@ import pathlib
 import re
 import xml.etree.ElementTree as ElementTree
 
-# ctest's mark of a test that skipped itself; any other test that did not run could not be started.
+# What ctest writes about a test that skipped itself. Any other test with the status "notrun" could not be started.
 _LEFT_OUT = re.compile(r"^(SKIP_RETURN_CODE|SKIP_REGULAR_EXPRESSION_MATCHED)")
-_PLACE = re.compile(r"^\S+:\d+(: Skipped)?$")  # the place of a GTEST_SKIP, which precedes its reason
+_PLACE = re.compile(r"^\S+:\d+(: Skipped)?$")  # the source line of a GTEST_SKIP, printed before the reason
 NO_REASON = "no reason given"
 
 
@@ -44,7 +44,7 @@ def _write(path: pathlib.Path, named: list[tuple[str, str, Result]]) -> None:
 
 
 def read(path: pathlib.Path, suite: str = "") -> list[Result]:
-    """Reads the file of ctest or of a runner of the project, with the names as written there."""
+    """Reads the file of ctest or of a runner of the project. The names are those of the file."""
     return [Result(entry.get("name", "?"), _state(entry), float(entry.get("time") or 0), _detail(entry), suite)
             for entry in ElementTree.parse(path).getroot().iter("testcase")]
 
@@ -57,7 +57,7 @@ def read_cases(path: pathlib.Path, suite: str = "") -> list[Result]:
 
 
 def outputs(path: pathlib.Path) -> list[str]:
-    """The output of each test, in the order of read."""
+    """The output of each test, in the same order as the results of `read`."""
     return [entry.findtext("system-out") or "" for entry in ElementTree.parse(path).getroot().iter("testcase")]
 
 
@@ -86,7 +86,7 @@ def _detail(entry: ElementTree.Element) -> str:
         return ""
     if state == "skipped":
         if _disabled(entry):
-            return "disabled where it is declared"
+            return "disabled in its declaration"
         if entry.get("result") is None:
             return skip_reason(output) or NO_REASON
         message = "" if skipped is None else skipped.get("message") or skipped.text or ""
@@ -97,7 +97,7 @@ def _detail(entry: ElementTree.Element) -> str:
 
 
 def skip_reason(output: str) -> str:
-    """The reason that a skipped program printed: the message of a GTEST_SKIP, or a line that begins with LEFT OUT."""
+    """The reason that a skipped program printed: the message of a GTEST_SKIP, or a line that begins with LEFT OUT or SKIPPED."""
     lines = output.splitlines()
     for place, line in enumerate(lines):
         if line.startswith(("LEFT OUT", "SKIPPED")):
