@@ -13,6 +13,13 @@
 
 namespace pollux {
 
+/// How a card's interrupts reach the platform, as its configuration space says.
+enum class InterruptMode : std::uint8_t {
+  pin,   ///< neither MSI nor MSI-X is enabled: the card asserts its interrupt pin (INTx)
+  msi,   ///< one message, number 0
+  msix,  ///< a message for each vector, with the mask bits of the MSI-X table
+};
+
 /// A software model of a card that runs inside the process. Drivers access it only through a backend.
 /// The model acts only during a register access or a call of `advance`.
 /// Thread rule: one thread at a time.
@@ -55,6 +62,10 @@ class POLLUX_API DeviceModel {
   [[nodiscard]] virtual unsigned interrupt_vectors() const = 0;
   /// Sets the handler that the model calls with the vector number when it sends an interrupt message.
   virtual void on_interrupt(std::function<void(unsigned vector)> handler) = 0;
+  /// Sets the interrupt mode. Until the first call it is `msix`. A card without MSI and interrupt pin ignores it.
+  virtual void set_interrupt_mode(InterruptMode /*mode*/) noexcept {}
+  /// Whether the card has a cause to assert its interrupt pin, in any mode.
+  [[nodiscard]] virtual bool interrupt_pending() const noexcept { return false; }
 
   /// Sets the handler that the model calls with each frame that it transmits (without FCS).
   using WireHandler = std::function<void(std::span<const std::byte> frame)>;

@@ -4,11 +4,19 @@
 namespace pollux::sim {
 namespace {
 
-constexpr std::uint32_t kPowerManagement = 0x40;
 constexpr std::uint32_t kPendingOffset = 0x2000;
 constexpr std::uint32_t kHasCapabilities = 0x0010;
 constexpr std::uint32_t kEthernetClass = 0x020000;
+constexpr std::uint32_t kPinA = 1;
+// Device Capabilities: payloads of 512 bytes, exit latencies of 512 ns from L0s and 64 us from L1, role-based error
+// reporting, function level reset. Linux disables power saving of links to devices without role-based error reporting.
 constexpr std::uint32_t kCanReset = 1U << 28;
+constexpr std::uint32_t kRoleBasedErrors = 1U << 15;
+constexpr std::uint32_t kDeviceCapabilities = kCanReset | kRoleBasedErrors | 6U << 9 | 3U << 6 | 2;
+// Link Capabilities and Link Status: 2.5 GT/s, four lanes (82576EB datasheet, product features), L0s and L1.
+constexpr std::uint32_t kSpeedAndWidth = 4U << 4 | 1;
+constexpr std::uint32_t kLinkCapabilities = 6U << 15 | 6U << 12 | 3U << 10 | kSpeedAndWidth;
+constexpr std::uint32_t kSlotClock = 0x1000;
 
 }  // namespace
 
@@ -17,7 +25,7 @@ ConfigSpace::ConfigSpace(const DeviceModel& card) {
   define(0x00, 2, identity.vendor);
   define(0x02, 2, identity.device);
   define(kCommand, 2, kCommandMemory, 0x0547);
-  define(0x06, 2, kHasCapabilities);
+  define(kStatus, 2, kHasCapabilities);
   define(0x08, 4, kEthernetClass << 8 | identity.revision);
   define(0x0C, 1, 0, 0xFF);
   for (unsigned bar = 0; bar < 6; ++bar) {
@@ -28,17 +36,27 @@ ConfigSpace::ConfigSpace(const DeviceModel& card) {
   define(0x2E, 2, identity.subsystem_device);
   define(0x34, 1, kPowerManagement);
   define(0x3C, 1, 0, 0xFF);
-  define(kPowerManagement, 4, 0x00030001 | kMsix << 8);
-  define(kPowerManagement + 4, 2, 0, 0x0003);
+  define(kInterruptPin, 1, kPinA);
+  define(kPowerManagement, 4, 0x00030001 | kMsi << 8);
+  define(kPowerState, 2, 0, kPowerStateMask);
+  define(kMsi, 2, 0x0005 | kMsix << 8);
+  define(kMsiControl, 2, 0x0080, kMsiEnable);  // 64-bit address, one message
+  define(kMsi + 4, 4, 0, 0xFFFFFFFC);
+  define(kMsi + 8, 4, 0, 0xFFFFFFFF);
+  define(kMsi + 12, 2, 0, 0xFFFF);
   define(kMsix, 2, 0x0011 | kExpress << 8);
   const unsigned vectors = card.interrupt_vectors();
-  define(kMsix + 2, 2, vectors == 0 ? 0 : vectors - 1, 0xC000);
+  define(kMsixControl, 2, vectors == 0 ? 0 : vectors - 1, kMsixEnable | 0x4000);
   define(kMsix + 4, 4, kMsixBar);
   define(kMsix + 8, 4, kPendingOffset | kMsixBar);
   define(kExpress, 2, 0x0010);
   define(kExpress + 2, 2, 0x0002);
-  define(kExpress + 4, 4, kCanReset);
+  define(kExpress + 4, 4, kDeviceCapabilities);
   define(kDeviceControl, 2, 0x2810, 0xFFFF);
+  define(kExpress + 0x0C, 4, kLinkCapabilities);
+  define(kExpress + 0x10, 2, 0, 0x01CB);
+  define(kLinkStatus, 2, kSlotClock | kSpeedAndWidth);
+  initial_ = bytes_;
 }
 
 void ConfigSpace::define(std::uint32_t offset, unsigned width, std::uint32_t value, std::uint32_t writable) {
@@ -60,6 +78,21 @@ void ConfigSpace::write(std::uint32_t offset, unsigned width, std::uint32_t valu
     const std::uint8_t mask = writable_[offset + i];
     bytes_[offset + i] = static_cast<std::uint8_t>((bytes_[offset + i] & ~mask) | (byte & mask));
   }
+}
+
+InterruptMode ConfigSpace::interrupt_mode() const noexcept {
+  if ((read(kMsiControl, 2) & kMsiEnable) != 0) return InterruptMode::msi;
+  return (read(kMsixControl, 2) & kMsixEnable) != 0 ? InterruptMode::msix : InterruptMode::pin;
+}
+
+void ConfigSpace::enable_msix(bool enabled) noexcept {
+  const std::uint32_t control = read(kMsixControl, 2);
+  write(kMsixControl, 2, enabled ? control | kMsixEnable : control & ~kMsixEnable);
+}
+
+void ConfigSpace::set_interrupt_pending(bool pending) noexcept {
+  const unsigned others = bytes_[kStatus] & ~kStatusInterrupt;
+  bytes_[kStatus] = static_cast<std::uint8_t>(pending ? others | kStatusInterrupt : others);
 }
 
 bool ConfigSpace::take_reset_request() noexcept {

@@ -8,20 +8,33 @@
 
 namespace pollux::sim {
 
-/// The configuration space of an in-process card: its header, MSI-X and PCI Express capabilities. PCI Local
-/// Bus 3.0, 6.1 and 6.8.2, and PCI Express Base, "PCI Express Capability Structure", as given in Linux,
-/// include/uapi/linux/pci_regs.h.
+/// The configuration space of an in-process card: its header, and the capabilities power management, MSI, MSI-X and PCI
+/// Express. PCI Local Bus 3.0, 6.1 and 6.8, PCI Power Management 1.2, 3.2, and PCI Express Base, "PCI Express
+/// Capability Structure", as given in Linux, include/uapi/linux/pci_regs.h.
 class ConfigSpace {
  public:
   static constexpr std::uint32_t kSize = 4096;
   static constexpr std::uint32_t kCommand = 0x04;
   static constexpr std::uint32_t kCommandMemory = 0x0002;
   static constexpr std::uint32_t kCommandMaster = 0x0004;
+  static constexpr std::uint32_t kCommandDisablePin = 0x0400;
+  static constexpr std::uint32_t kStatus = 0x06;
+  static constexpr std::uint32_t kStatusInterrupt = 0x0008;
+  static constexpr std::uint32_t kInterruptPin = 0x3D;
+  static constexpr std::uint32_t kPowerManagement = 0x40;
+  static constexpr std::uint32_t kPowerState = kPowerManagement + 4;
+  static constexpr std::uint32_t kPowerStateMask = 0x0003;
+  static constexpr std::uint32_t kMsi = 0x50;
+  static constexpr std::uint32_t kMsiControl = kMsi + 2;
+  static constexpr std::uint32_t kMsiEnable = 0x0001;
   static constexpr std::uint32_t kMsix = 0x70;
+  static constexpr std::uint32_t kMsixControl = kMsix + 2;
+  static constexpr std::uint32_t kMsixEnable = 0x8000;
   static constexpr std::uint32_t kMsixBar = 3;
   static constexpr std::uint32_t kExpress = 0xA0;
   static constexpr std::uint32_t kDeviceControl = kExpress + 8;
   static constexpr std::uint32_t kInitiateReset = 0x8000;
+  static constexpr std::uint32_t kLinkStatus = kExpress + 0x12;
 
   explicit ConfigSpace(const DeviceModel& card);
 
@@ -30,7 +43,18 @@ class ConfigSpace {
   /// Changes the writable bits only.
   void write(std::uint32_t offset, unsigned width, std::uint32_t value) noexcept;
 
-  [[nodiscard]] bool bus_master() const noexcept { return (read(kCommand, 2) & kCommandMaster) != 0; }
+  /// Whether the card may access memory: bus mastering is enabled, and the power state is D0.
+  [[nodiscard]] bool bus_master() const noexcept {
+    return (read(kCommand, 2) & kCommandMaster) != 0 && power_state() == 0;
+  }
+  /// 0 for D0, 3 for D3hot.
+  [[nodiscard]] std::uint32_t power_state() const noexcept { return read(kPowerState, 2) & kPowerStateMask; }
+  [[nodiscard]] InterruptMode interrupt_mode() const noexcept;
+  void enable_msix(bool enabled) noexcept;
+  /// Sets the status register's interrupt bit, which reads do not change.
+  void set_interrupt_pending(bool pending) noexcept;
+  /// Sets all registers to their values after a reset.
+  void reset() noexcept { bytes_ = initial_; }
   /// True if a function-level reset was requested. Clears the request, because the bit always reads as zero.
   [[nodiscard]] bool take_reset_request() noexcept;
 
@@ -38,6 +62,7 @@ class ConfigSpace {
   void define(std::uint32_t offset, unsigned width, std::uint32_t value, std::uint32_t writable = 0);
 
   std::array<std::uint8_t, kSize> bytes_{};
+  std::array<std::uint8_t, kSize> initial_{};
   std::array<std::uint8_t, kSize> writable_{};
 };
 

@@ -48,6 +48,8 @@ Result<std::unique_ptr<SimDevice>> SimDevice::create(Context& context, std::stri
                 "close its port, or use another card");
   }
   device->claimed_ = true;
+  device->wire_->with_card(end,
+                           [&device](DeviceModel& card) { card.set_interrupt_mode(device->config_.interrupt_mode()); });
   if (auto attached = context.attach(device->domain_); !attached) return pass_on(std::move(attached));
   device->attached_ = true;
   return device;
@@ -88,17 +90,23 @@ Result<void> SimDevice::check_config_access(std::uint32_t offset, unsigned width
 
 Result<std::uint32_t> SimDevice::read_config(std::uint32_t offset, unsigned width) {
   if (auto valid = check_config_access(offset, width); !valid) return pass_on(std::move(valid));
+  config_.set_interrupt_pending(wire_->with_card(end_, [](DeviceModel& card) { return card.interrupt_pending(); }));
   return config_.read(offset, width);
 }
 
 Result<void> SimDevice::write_config(std::uint32_t offset, unsigned width, std::uint32_t value) {
   if (auto valid = check_config_access(offset, width); !valid) return valid;
+  const bool slept = config_.power_state() != 0;
   config_.write(offset, width, value);
-  const bool reset = config_.take_reset_request();
+  // The way back from D3hot is a reset, too, since No_Soft_Reset is clear (PCI Power Management 1.2, 5.4.1).
+  const bool reset = config_.take_reset_request() || (slept && config_.power_state() == 0);
+  if (reset) config_.reset();
   const bool master = config_.bus_master();
+  const InterruptMode mode = config_.interrupt_mode();
   wire_->with_card(end_, [&](DeviceModel& card) {
     if (reset) reset_card(card);
     card.set_dma(master ? domain_.get() : nullptr);
+    card.set_interrupt_mode(mode);
   });
   return {};
 }
@@ -159,6 +167,9 @@ Result<std::span<const int>> SimDevice::enable_interrupts(unsigned count) {
       // The write fails only if the event's counter is full. The event is signalled then, too.
       if (vector < event_numbers_.size()) static_cast<void>(!::write(event_numbers_[vector], &one, sizeof one));
     });
+    // MSI-X is enabled in configuration space, as by VFIO. If software has enabled MSI, vector 0 is its message.
+    config_.enable_msix(count != 0);
+    card.set_interrupt_mode(config_.interrupt_mode());
     mask_vectors(card, count);
   });
   return std::span<const int>(event_numbers_);

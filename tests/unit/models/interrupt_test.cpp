@@ -48,6 +48,49 @@ TEST_F(CardInterrupts, UseVectorZeroWithoutMsixMode) {
   EXPECT_EQ(bench.read<hw::IMS>().raw(), 0u);
 }
 
+TEST_F(CardInterrupts, AssertThePinUntilTheCauseIsCleared) {
+  bench.card.set_interrupt_mode(InterruptMode::pin);
+  bench.card.receive(Bench::frame(60));
+  EXPECT_FALSE(bench.card.interrupt_pending()) << "masked";
+  bench.write<hw::IMS>(hw::IMS::RXDW | hw::IMS::LSC);
+  EXPECT_TRUE(bench.card.interrupt_pending());
+  bench.write<hw::IMC>(hw::IMC::RXDW);
+  EXPECT_FALSE(bench.card.interrupt_pending());
+  bench.card.set_carrier(false);
+  EXPECT_TRUE(bench.card.interrupt_pending());
+  EXPECT_TRUE(bench.read<hw::ICR>().has(hw::ICR::INTA | hw::ICR::LSC | hw::ICR::RXDW));
+  EXPECT_FALSE(bench.card.interrupt_pending()) << "reading ICR clears it";
+  EXPECT_TRUE(bench.messages.empty());
+}
+
+TEST_F(CardInterrupts, AreMaskedByReadingIcrAsIamSays) {
+  bench.card.set_interrupt_mode(InterruptMode::pin);
+  bench.write<hw::IAM>(hw::IAM::RXDW);
+  bench.write<hw::IMS>(hw::IMS::RXDW | hw::IMS::LSC);
+  bench.card.receive(Bench::frame(60));
+  EXPECT_TRUE(bench.card.interrupt_pending());
+  static_cast<void>(bench.read<hw::ICR>());
+  EXPECT_EQ(bench.read<hw::IMS>().raw(), hw::IMS::Value(hw::IMS::LSC).raw());
+  bench.card.receive(Bench::frame(60));
+  EXPECT_FALSE(bench.card.interrupt_pending());
+  bench.write<hw::IMS>(hw::IMS::RXDW);
+  EXPECT_TRUE(bench.card.interrupt_pending()) << "the cause that was raised meanwhile";
+}
+
+TEST_F(CardInterrupts, AreMessageZeroWithMsi) {
+  bench.card.set_interrupt_mode(InterruptMode::msi);
+  bench.card.write32(hw::kMsixBar, 12, 1);  // the MSI-X table has no effect
+  bench.write<hw::IMS>(hw::IMS::RXDW | hw::IMS::LSC);
+  bench.card.receive(Bench::frame(60));
+  EXPECT_EQ(bench.messages, Vectors{0});
+  static_cast<void>(bench.read<hw::ICR>());
+  bench.card.receive(Bench::frame(60));
+  EXPECT_EQ(bench.messages, (Vectors{0, 0}));
+  use_vectors();
+  bench.write<hw::EIMS>(hw::EIMS::Value(0x4));
+  EXPECT_EQ(bench.messages, (Vectors{0, 0})) << "there is no other message";
+}
+
 TEST_F(CardInterrupts, FollowIvarInMsixMode) {
   use_vectors();
   bench.write<hw::EIMS>(hw::EIMS::Value(0xE));

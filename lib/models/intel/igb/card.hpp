@@ -59,6 +59,8 @@ class Card final : public DeviceModel {
   }
   [[nodiscard]] unsigned interrupt_vectors() const override { return interrupts_.vectors(); }
   void on_interrupt(std::function<void(unsigned vector)> handler) override;
+  void set_interrupt_mode(InterruptMode mode) noexcept override { interrupts_.set_mode(mode); }
+  [[nodiscard]] bool interrupt_pending() const noexcept override { return !removed_ && interrupts_.pin_asserted(); }
   void on_transmit(WireHandler handler) override { wire_ = std::move(handler); }
   void receive(std::span<const std::byte> frame) noexcept override;
   void receive_corrupt(std::span<const std::byte> frame) noexcept override;

@@ -165,8 +165,9 @@ void Interrupts::request(unsigned vector) {
 }
 
 void Interrupts::send_message(unsigned vector) {
-  if (vector >= vectors_) return;
-  if ((table_[vector * kEntryWords + kEntryControl] & kEntryMasked) != 0) {
+  if (mode_ == InterruptMode::pin) return;  // the platform sees `pin_asserted`
+  if (vector >= (mode_ == InterruptMode::msi ? 1 : vectors_)) return;
+  if (mode_ == InterruptMode::msix && (table_[vector * kEntryWords + kEntryControl] & kEntryMasked) != 0) {
     pending_bits_ |= bit(vector);
     return;
   }

@@ -9,6 +9,7 @@
 #include "hw/intel/igb/limits.hpp"
 #include "models/intel/igb/register_file.hpp"
 #include "models/intel/igb/timers.hpp"
+#include "pollux/device/device_model.hpp"
 
 namespace pollux::models::igb {
 
@@ -24,6 +25,9 @@ class Interrupts {
 
   void reset(bool function_level);
   void on_message(std::function<void(unsigned vector)> handler) { send_ = std::move(handler); }
+  void set_mode(InterruptMode mode) noexcept { mode_ = mode; }
+  /// Whether a cause asserts the interrupt pin: one of ICR and IMS, without GPIE.MSIX_MODE.
+  [[nodiscard]] bool pin_asserted() const { return !msix_mode() && pending_legacy() != 0; }
   [[nodiscard]] unsigned vectors() const noexcept { return vectors_; }
 
   /// Raises causes that do not belong to a queue. `causes` are bits of ICR.
@@ -59,6 +63,7 @@ class Interrupts {
   RegisterFile& registers_;
   Timers& timers_;
   unsigned vectors_;
+  InterruptMode mode_ = InterruptMode::msix;
   std::function<void(unsigned)> send_;
   std::array<std::uint32_t, hw::kMsixVectors * 4> table_{};
   std::uint32_t pending_bits_ = 0;

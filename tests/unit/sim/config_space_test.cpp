@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backends/sim/config_space.hpp"
+
+#include <gtest/gtest.h>
+#include <linux/pci_regs.h>
+#include <poll.h>
+
+#include <map>
+#include <memory>
+
+#include "backends/sim/device.hpp"
+#include "backends/sim/open_sim.hpp"
+#include "hw/intel/igb/registers.hpp"
+#include "models/intel/igb/card.hpp"
+
+namespace pollux::sim {
+namespace {
+
+namespace hw = pollux::hw::igb;
+
+class SimConfigSpace : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto opened = open_sim(context, "0", models::igb::make_card);
+    ASSERT_TRUE(opened) << opened.error().message();
+    device = *std::move(opened);
+    std::uint32_t at = read(PCI_CAPABILITY_LIST, 1);
+    while (at != 0 && capabilities.size() < 10) {
+      capabilities[read(at, 1)] = at;
+      at = read(at + 1, 1);
+    }
+  }
+  [[nodiscard]] std::uint32_t read(std::uint32_t offset, unsigned width) { return *device->read_config(offset, width); }
+  void write(std::uint32_t offset, unsigned width, std::uint32_t value) {
+    ASSERT_TRUE(device->write_config(offset, width, value));
+  }
+  [[nodiscard]] hw::Registers registers() { return hw::Registers(*device->bar(0)); }
+  [[nodiscard]] bool dma_active() {
+    return dynamic_cast<SimDevice&>(*device).wire().with_card(
+        0, [](DeviceModel& card) { return static_cast<models::igb::Card&>(card).dma().active(); });
+  }
+  void raise_link_change() {
+    registers().write<hw::IMS>(hw::IMS::LSC);
+    registers().write<hw::ICS>(hw::ICS::LSC);
+  }
+  [[nodiscard]] static bool is_signalled(int descriptor) {
+    pollfd wait{descriptor, POLLIN, 0};
+    return ::poll(&wait, 1, 0) == 1;
+  }
+
+  std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
+  Context context{{.clock = clock, .huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30}};
+  std::unique_ptr<Device> device;
+  std::map<std::uint32_t, std::uint32_t> capabilities;
+};
+
+TEST_F(SimConfigSpace, HasTheCapabilitiesOfAnExpressCard) {
+  const std::map<std::uint32_t, std::uint32_t> expected{
+      {PCI_CAP_ID_PM, 0x40}, {PCI_CAP_ID_MSI, 0x50}, {PCI_CAP_ID_MSIX, 0x70}, {PCI_CAP_ID_EXP, 0xA0}};
+  EXPECT_EQ(capabilities, expected);
+  EXPECT_EQ(read(PCI_INTERRUPT_PIN, 1), 1u);
+  EXPECT_EQ(read(0x50 + PCI_MSI_FLAGS, 2), std::uint32_t{PCI_MSI_FLAGS_64BIT}) << "one message, 64-bit address";
+  const std::uint32_t can = read(0xA0 + PCI_EXP_DEVCAP, 4);
+  EXPECT_NE(can & PCI_EXP_DEVCAP_RBER, 0u);
+  EXPECT_NE(can & PCI_EXP_DEVCAP_FLR, 0u);
+  const std::uint32_t link = read(0xA0 + PCI_EXP_LNKSTA, 2);
+  EXPECT_EQ(link & PCI_EXP_LNKSTA_CLS, std::uint32_t{PCI_EXP_LNKSTA_CLS_2_5GB});
+  EXPECT_EQ(link & PCI_EXP_LNKSTA_NLW, std::uint32_t{PCI_EXP_LNKSTA_NLW_X4});
+  EXPECT_EQ(read(0xA0 + PCI_EXP_LNKCAP, 4) & (PCI_EXP_LNKCAP_SLS | PCI_EXP_LNKCAP_MLW), 0x41u);
+}
+
+TEST_F(SimConfigSpace, ReportsTheInterruptPin) {
+  EXPECT_EQ(read(PCI_STATUS, 2) & PCI_STATUS_INTERRUPT, 0u);
+  raise_link_change();
+  EXPECT_NE(read(PCI_STATUS, 2) & PCI_STATUS_INTERRUPT, 0u);
+  EXPECT_NE(read(PCI_COMMAND, 4) >> 16 & PCI_STATUS_INTERRUPT, 0u);
+  write(PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE);
+  EXPECT_NE(read(PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE, 0u);
+  EXPECT_NE(read(PCI_STATUS, 2) & PCI_STATUS_INTERRUPT, 0u) << "the status does not depend on the disable bit";
+  static_cast<void>(registers().read_and_clear<hw::ICR>());
+  EXPECT_EQ(read(PCI_STATUS, 2) & PCI_STATUS_INTERRUPT, 0u);
+}
+
+TEST_F(SimConfigSpace, EnablesMsi) {
+  write(0x50 + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE);
+  const auto events = device->enable_interrupts(1);
+  ASSERT_TRUE(events);
+  raise_link_change();
+  EXPECT_TRUE(is_signalled((*events)[0]));
+}
+
+TEST_F(SimConfigSpace, SendsNoMessageThroughThePin) {
+  const auto events = device->enable_interrupts(1);
+  ASSERT_TRUE(events);
+  EXPECT_NE(read(0x70 + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_ENABLE, 0u);
+  write(0x70 + PCI_MSIX_FLAGS, 2, 0);
+  raise_link_change();
+  EXPECT_FALSE(is_signalled((*events)[0]));
+  EXPECT_NE(read(PCI_STATUS, 2) & PCI_STATUS_INTERRUPT, 0u);
+}
+
+TEST_F(SimConfigSpace, SleepsWithoutDmaAndWakesReset) {
+  ASSERT_TRUE(device->set_bus_master(true));
+  registers().write<hw::LEDCTL>(hw::LEDCTL::LED0_MODE(14));
+  EXPECT_TRUE(dma_active());
+  write(0x40 + PCI_PM_CTRL, 2, 3);
+  EXPECT_EQ(read(0x40 + PCI_PM_CTRL, 2) & PCI_PM_CTRL_STATE_MASK, 3u);
+  EXPECT_FALSE(dma_active());
+  write(0x40 + PCI_PM_CTRL, 2, 0);
+  EXPECT_EQ(registers().read<hw::LEDCTL>().raw(), 0u);
+  EXPECT_EQ(read(PCI_COMMAND, 2) & PCI_COMMAND_MASTER, 0u);
+}
+
+TEST_F(SimConfigSpace, IsResetByAFunctionLevelReset) {
+  ASSERT_TRUE(device->set_bus_master(true));
+  write(PCI_BASE_ADDRESS_0, 4, 0xFE000000);
+  write(0x50 + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE);
+  write(0xA0 + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_BCR_FLR);
+  EXPECT_EQ(read(PCI_COMMAND, 2) & PCI_COMMAND_MASTER, 0u);
+  EXPECT_FALSE(dma_active());
+  EXPECT_EQ(read(PCI_BASE_ADDRESS_0, 4), 0u);
+  EXPECT_EQ(read(0x50 + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_ENABLE, 0u);
+}
+
+}  // namespace
+}  // namespace pollux::sim
