@@ -28,6 +28,10 @@ inline constexpr std::uint16_t kInitControl3Port0 = 0x24;
 inline constexpr std::uint16_t kAlternateMacPointer = 0x37;
 inline constexpr std::uint16_t kChecksum = 0x3F;
 
+/// Bits of kInitControl2: the pause frames that a driver advertises by default, symmetric and asymmetric. With neither
+/// bit it advertises none (Linux igb, e1000_mac.c, igb_set_default_fc; DPDK e1000, NVM_WORD0F_PAUSE_MASK).
+inline constexpr std::uint16_t kPauseBoth = 0x3000;
+
 /// The properties in which the NVMs of cards differ.
 struct NvmTraits {
   /// The word that points to the alternate addresses. Linux igb, e1000_mac.c, igb_check_alt_mac_addr: from the 82580

@@ -5,19 +5,37 @@
 #include "hw/intel/igb/nvm.hpp"
 
 namespace pollux::models::igb {
+namespace {
+
+constexpr std::uint16_t kImageVersion = 0x1000;  // 1.0
+
+}  // namespace
 
 Nvm::Nvm(RegisterFile& registers, Timers& timers, const hw::nvm::NvmTraits& traits)
-    : registers_(registers), timers_(timers), traits_(traits), done_(timers.add([this] { finish_read(); })) {
+    : registers_(registers),
+      timers_(timers),
+      traits_(traits),
+      done_(timers.add([this] { finish_read(); })),
+      pins_(timers, words_) {
   words_.fill(0xFFFF);  // the value of erased memory
   registers_.on_write<hw::EERD>([this](std::uint32_t, std::uint32_t value) { start_read(hw::EERD::Value(value)); });
-  registers_.on_write<hw::EECD>([this](std::uint32_t, std::uint32_t value) {
-    const hw::EECD::Value written(value);
-    const hw::EECD::Value now = registers_.get<hw::EECD>();
-    const auto keep = hw::EECD::PRES | hw::EECD::AUTO_RD | hw::EECD::SIZE(hw::EECD::SIZE.max());
-    const bool granted = written.has(hw::EECD::REQ);
-    const hw::EECD::Value stored(written.without(keep).raw() | (now.raw() & keep.mask()));
-    registers_.set<hw::EECD>(granted ? stored.with(hw::EECD::GNT) : stored.without(hw::EECD::GNT));
-  });
+  registers_.on_write<hw::EECD>([this](std::uint32_t, std::uint32_t value) { write_pins(hw::EECD::Value(value)); });
+}
+
+/// The pins are connected while access is requested. The grant comes at once.
+void Nvm::write_pins(hw::EECD::Value written) {
+  const auto keep =
+      hw::EECD::PRES | hw::EECD::AUTO_RD | hw::EECD::ADDR_BITS | hw::EECD::SIZE(hw::EECD::SIZE.max()) | hw::EECD::DO;
+  hw::EECD::Value stored(written.without(keep).raw() |
+                         (registers_.get<hw::EECD>().without(hw::EECD::DO).raw() & keep.mask()));
+  if (written.has(hw::EECD::REQ)) {
+    const bool out = pins_.set(written.has(hw::EECD::CS), written.has(hw::EECD::SK), written.has(hw::EECD::DI));
+    stored = out ? stored.with(hw::EECD::GNT | hw::EECD::DO) : stored.with(hw::EECD::GNT);
+  } else {
+    pins_.reset();
+    stored = stored.without(hw::EECD::GNT);
+  }
+  registers_.set<hw::EECD>(stored);
 }
 
 void Nvm::program(std::array<std::uint8_t, 6> mac, std::uint16_t device_id) {
@@ -30,6 +48,8 @@ void Nvm::program(std::array<std::uint8_t, 6> mac, std::uint16_t device_id) {
   words_[layout::kSubsystemVendorId] = hw::kVendorId;
   words_[layout::kDeviceId] = device_id;
   words_[layout::kVendorId] = hw::kVendorId;
+  words_[layout::kVersion] = kImageVersion;
+  words_[layout::kInitControl2] = layout::kPauseBoth;
   if (traits_.alternate_mac_pointer) words_[*traits_.alternate_mac_pointer] = 0xFFFF;
   words_[traits_.checksum] = layout::checksum_for(std::span(words_).first(traits_.checksum));
 }
@@ -41,6 +61,7 @@ std::array<std::uint8_t, 6> Nvm::mac() const {
 
 void Nvm::reset() {
   timers_.cancel(done_);
+  pins_.reset();
   // SIZE is 2, as on QEMU's card (igb_core.c, igb_mac_reg_init).
   registers_.set<hw::EECD>(hw::EECD::PRES | hw::EECD::SIZE(2));
 }

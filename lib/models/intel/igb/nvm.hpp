@@ -6,12 +6,13 @@
 #include <span>
 
 #include "hw/intel/igb/nvm.hpp"
+#include "models/intel/igb/nvm_pins.hpp"
 #include "models/intel/igb/register_file.hpp"
 #include "models/intel/igb/timers.hpp"
 
 namespace pollux::models::igb {
 
-/// The non-volatile memory, read word by word through EERD. Of its SPI interface only the request and grant bits work.
+/// The non-volatile memory: read word by word through EERD, read and written through the pins of EECD.
 class Nvm {
  public:
   static constexpr std::size_t kWords = 1024;
@@ -33,12 +34,14 @@ class Nvm {
  private:
   void start_read(hw::EERD::Value request);
   void finish_read();
+  void write_pins(hw::EECD::Value written);
 
   RegisterFile& registers_;
   Timers& timers_;
   hw::nvm::NvmTraits traits_;
   Timers::Id done_;
   std::array<std::uint16_t, kWords> words_{};
+  NvmPins pins_;
 };
 
 }  // namespace pollux::models::igb

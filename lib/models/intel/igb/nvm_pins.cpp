@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "models/intel/igb/nvm_pins.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+namespace pollux::models::igb {
+namespace {
+
+constexpr std::uint8_t kWrite = 0x02;
+constexpr std::uint8_t kRead = 0x03;
+constexpr std::uint8_t kWriteDisable = 0x04;
+constexpr std::uint8_t kReadStatus = 0x05;
+constexpr std::uint8_t kWriteEnable = 0x06;
+constexpr std::uint8_t kAddressBit8 = 0x08;
+constexpr std::uint8_t kBusy = 0x01;
+constexpr std::uint8_t kWriteEnabled = 0x02;
+
+}  // namespace
+
+NvmPins::NvmPins(Timers& timers, std::span<std::uint16_t> words)
+    : timers_(timers), words_(words), written_(timers.add([] {})) {}
+
+void NvmPins::reset() {
+  phase_ = Phase::instruction;
+  bits_ = 0;
+  shifted_ = 0;
+  high_ = true;
+  clock_ = false;
+  out_ = false;
+  page_changed_ = {};
+}
+
+bool NvmPins::set(bool select_high, bool clock, bool data_in) {
+  const bool was_high = std::exchange(clock_, clock);
+  const bool rises = clock && !was_high;
+  if (select_high) {
+    if (!std::exchange(high_, true)) deselected();
+    return out_ = false;
+  }
+  if (high_) {  // a new instruction
+    reset();
+    high_ = false;
+    clock_ = clock;
+  }
+  if (rises) rising_clock(data_in);
+  return out_;
+}
+
+void NvmPins::rising_clock(bool data_in) {
+  if (phase_ == Phase::read || phase_ == Phase::status) {
+    if (bits_ == 0) shifted_ = next_out();
+    out_ = (shifted_ & 0x80) != 0;
+    shifted_ = static_cast<std::uint8_t>(shifted_ << 1);
+    bits_ = (bits_ + 1) % 8;
+    return;
+  }
+  shifted_ = static_cast<std::uint8_t>(shifted_ << 1 | (data_in ? 1 : 0));
+  bits_ = (bits_ + 1) % 8;
+  if (bits_ == 0) take_byte(shifted_);
+}
+
+void NvmPins::take_byte(std::uint8_t byte) {
+  switch (phase_) {
+    case Phase::instruction: return begin(byte);
+    case Phase::address:
+      address_ = byte | ((instruction_ & kAddressBit8) != 0 ? std::size_t{0x100} : 0);
+      phase_ = (instruction_ & ~kAddressBit8) == kRead ? Phase::read : Phase::write;
+      return;
+    case Phase::write:
+      page_[address_ % kPageBytes] = byte;
+      page_changed_[address_ % kPageBytes] = true;
+      address_ = address_ / kPageBytes * kPageBytes + (address_ + 1) % kPageBytes;  // stays in its page
+      return;
+    default: return;
+  }
+}
+
+// During a write only the status can be read. Write enable and disable take effect at once.
+void NvmPins::begin(std::uint8_t instruction) {
+  instruction_ = instruction;
+  phase_ = Phase::ignored;
+  if (instruction == kReadStatus) phase_ = Phase::status;
+  if (timers_.running(written_)) return;
+  if (instruction == kWriteEnable) write_enabled_ = true;
+  if (instruction == kWriteDisable) write_enabled_ = false;
+  const auto plain = static_cast<std::uint8_t>(instruction & ~kAddressBit8);
+  if (plain == kRead || (plain == kWrite && write_enabled_)) phase_ = Phase::address;
+}
+
+std::uint8_t NvmPins::next_out() {
+  if (phase_ == Phase::status) {
+    return static_cast<std::uint8_t>((timers_.running(written_) ? kBusy : 0) | (write_enabled_ ? kWriteEnabled : 0));
+  }
+  const std::size_t address = address_;
+  address_ = (address_ + 1) % kBytes;
+  return read_byte(address);
+}
+
+/// Executes a write that ended at a byte's end.
+void NvmPins::deselected() {
+  if (phase_ != Phase::write || bits_ != 0 || std::ranges::none_of(page_changed_, std::identity())) return;
+  const std::size_t page = address_ / kPageBytes * kPageBytes;
+  for (std::size_t i = 0; i < kPageBytes; ++i) {
+    if (page_changed_[i]) write_byte(page + i, page_[i]);
+  }
+  write_enabled_ = false;
+  timers_.start(written_, kWriteTime);
+}
+
+std::uint8_t NvmPins::read_byte(std::size_t address) const {
+  return static_cast<std::uint8_t>(words_[address / 2] >> (address % 2 == 0 ? 0 : 8) & 0xFF);
+}
+
+void NvmPins::write_byte(std::size_t address, std::uint8_t value) {
+  std::uint16_t& word = words_[address / 2];
+  word = static_cast<std::uint16_t>(address % 2 == 0 ? (word & 0xFF00) | value : (word & 0x00FF) | value << 8);
+}
+
+}  // namespace pollux::models::igb
