@@ -285,6 +285,17 @@ TEST_F(RxQueueTest, TheEndOfAFrameThatWasDroppedIsNotCountedAgain) {
   EXPECT_EQ(fixture_->rx.drops().stopped, 1u);
 }
 
+// Missed frames are those that the card accepted and nobody took, so a frame must count from its first segment on.
+TEST_F(RxQueueTest, AnIncompleteFrameCountsAsTakenOnce) {
+  use({});
+  receive(0);
+  EXPECT_EQ(poll(), 0u);
+  EXPECT_EQ(fixture_->rx.taken(), 1u);
+  receive();
+  EXPECT_EQ(poll(), 1u);
+  EXPECT_EQ(fixture_->rx.taken(), 1u);
+}
+
 TEST_F(RxQueueTest, AnIncompleteFrameIsFreedWhenStopped) {
   use({});
   receive(0);
