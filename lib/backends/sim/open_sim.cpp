@@ -19,6 +19,11 @@ Result<std::shared_ptr<Wire>> WireRegistry::make(Clock& clock, const Uri& uri, c
     const unsigned even = uri.number & ~1U;
     wire = Wire::create(clock, make_card(even), make_card(even + 1), uri.setup.wire);
   }
+  if (!uri.setup.capture.empty()) {
+    auto file = CaptureFile::create("capture", uri.setup.capture);
+    if (!file) return pass_on(std::move(file));
+    wire->capture(*std::move(file));
+  }
   if (uri.setup.threaded) {
     if (auto threaded = wire->run_threaded(); !threaded) return pass_on(std::move(threaded));
   }

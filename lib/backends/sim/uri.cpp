@@ -91,6 +91,7 @@ constexpr std::array kOptions{
     Option{"pcap-in", "a file", [](Setup& s, std::string_view v) { return set_text(s.link_partner.pcap_in, v); }},
     Option{"pcap-out", "a file", [](Setup& s, std::string_view v) { return set_text(s.link_partner.pcap_out, v); }},
     Option{"tap", "an interface", [](Setup& s, std::string_view v) { return set_text(s.link_partner.tap, v); }},
+    Option{"capture", "a file", [](Setup& s, std::string_view v) { return set_text(s.capture, v); }},
     Option{"card", "a card's name", [](Setup& s, std::string_view v) { return set_text(s.card, v); }},
     Option{"socket-local", "a path",
            [](Setup& s, std::string_view v) { return set_text(s.link_partner.socket_local, v); }},

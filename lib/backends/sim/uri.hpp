@@ -14,7 +14,8 @@ namespace pollux::sim {
 struct Setup {
   WireOptions wire;
   LinkPartnerOptions link_partner;
-  std::string card = {};  ///< name of the card model at both ends; empty: the default one
+  std::string card = {};     ///< name of the card model at both ends; empty: the default one
+  std::string capture = {};  ///< capture file for the frames of both directions, as they enter the wire
   bool threaded = false;
   friend bool operator==(const Setup&, const Setup&) = default;
 };
@@ -25,6 +26,7 @@ struct Setup {
 ///   loss=0.01          a probability, or loss=1%; the same for corrupt, mangle, duplicate, reorder
 ///   seed=7
 ///   pcap-in=FILE, pcap-out=FILE, tap=NAME, socket-local=PATH, socket-remote=PATH
+///   capture=FILE       writes the frames of both directions to a capture file, as they were sent
 ///   card=NAME          another card model, at both ends
 ///   thread             the wire's cards run on their own thread
 /// A file name must not contain a comma.

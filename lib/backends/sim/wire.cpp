@@ -234,6 +234,7 @@ WireCounters Wire::counters(unsigned end) const {
 // Recursive call: a card that answers a frame at once calls this function while the first frame is being delivered. The
 // second frame is queued.
 void Wire::carry(unsigned from, std::span<const std::byte> frame) {
+  if (capture_ != nullptr && !capture_->write(frame, now_)) capture_.reset();
   End& end = ends_[from];
   if (end.channel) {
     end.channel->put(frame, now_, end.sent);

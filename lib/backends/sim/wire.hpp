@@ -12,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include "backends/sim/capture_file.hpp"
 #include "backends/sim/channel.hpp"
 #include "backends/sim/link_partner.hpp"
 #include "backends/sim/runner.hpp"
@@ -63,6 +64,9 @@ class Wire final : public std::enable_shared_from_this<Wire>, private Runner::Ma
     const Settle settle{*this};
     return work(*ends_[end].card);
   }
+  /// Writes each frame that enters the wire to `file`, until the disk is full. Call before the first claim.
+  void capture(std::unique_ptr<CaptureFile> file) { capture_ = std::move(file); }
+
   /// Executes a driver's register write at once, or posts it to the wire's thread.
   void write_register(const Runner::Write& write) noexcept;
   /// Processes all events that are due. Cheap if there are none.
@@ -124,6 +128,7 @@ class Wire final : public std::enable_shared_from_this<Wire>, private Runner::Ma
   const WireOptions options_;
   const std::shared_ptr<std::mutex> lock_ = std::make_shared<std::mutex>();
   std::array<End, 2> ends_;
+  std::unique_ptr<CaptureFile> capture_;
   Duration now_{0};          // time of the event that is being processed
   std::deque<Frame> queue_;  // frames sent while another frame was being delivered
   bool delivering_ = false;

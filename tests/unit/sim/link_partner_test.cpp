@@ -75,6 +75,22 @@ TEST_F(SimLinkPartner, WritesAndReadsCaptureFiles) {
   EXPECT_EQ(wire->counters(0).carried, 1u) << "without an output file the frame is discarded, not lost";
 }
 
+TEST_F(SimLinkPartner, ReadsWhatAWireCaptured) {
+  ProbePair pair({.delay = 1us, .loss = 1});
+  auto file = CaptureFile::create("capture", path("wire.pcap"));
+  ASSERT_TRUE(file) << file.error().message();
+  pair.wire->capture(*std::move(file));
+  pair.send(0);
+  pair.wire->with_card(1, [&](DeviceModel&) { pair.right->send(ProbePair::frame(1, 61)); });
+  pair.clock.advance(1ms);
+  EXPECT_EQ(pair.wire->counters(0).lost, 1u);
+  connect({.pcap_in = path("wire.pcap")});
+  clock.advance(1ms);
+  ASSERT_EQ(card->arrivals_.size(), 2u) << "both directions, as sent";
+  EXPECT_EQ(card->arrivals_[0].bytes, ProbePair::frame(0));
+  EXPECT_EQ(card->arrivals_[1].bytes, ProbePair::frame(1, 61));
+}
+
 TEST_F(SimLinkPartner, SendsAsFastAsTheCardTakesFrames) {
   connect({.pcap_out = path("out.pcap")});
   for (unsigned i = 0; i < 300; ++i) send(ProbePair::frame(i, 20));

@@ -18,7 +18,7 @@ using namespace std::chrono_literals;
 TEST(SimUri, ReadsEveryOption) {
   const auto uri = Uri::parse(
       "6?rate=2.5G,delay=10us,loss=0.01,corrupt=1%,mangle=0.5,duplicate=1,reorder=1e-3,seed=7,pcap-in=a b.pcap,"
-      "pcap-out=/x/y,tap=tap0,socket-local=l,socket-remote=r,thread");
+      "pcap-out=/x/y,tap=tap0,socket-local=l,socket-remote=r,capture=c,thread");
   ASSERT_TRUE(uri) << uri.error().message();
   EXPECT_EQ(uri->number, 6u);
   EXPECT_TRUE(uri->has_options);
@@ -32,6 +32,7 @@ TEST(SimUri, ReadsEveryOption) {
                              .seed = 7};
   EXPECT_EQ(uri->setup.wire, expected);
   EXPECT_EQ(uri->setup.link_partner, (LinkPartnerOptions{"a b.pcap", "/x/y", "tap0", "l", "r"}));
+  EXPECT_EQ(uri->setup.capture, "c");
   EXPECT_TRUE(uri->setup.threaded);
 }
 
