@@ -17,7 +17,9 @@ from pollux_lab import cases
 from pollux_lab.cases import Bench, Boot
 from pollux_lab.errors import LabError, QemuCrashed
 from pollux_lab.guest import Guest
-from pollux_lab.machine import Emulator, Hub, Machine, Port, newer_emulator
+from pollux_lab.machine import Emulator, Hub, Machine, Port, VfioUser, newer_emulator
+from pollux_lab.programs import built_programs
+from pollux_lab.server import Server
 from . import network, wire
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent.parent
@@ -90,6 +92,8 @@ class Folder:
 
 
 FOLDER = Folder()
+# The build folder of the program `pollux`; set by tests/interop/run.
+BUILD = [ROOT / "build/release"]
 ROWS: list[Row] = []
 # The outcome and the facts of each case that ran, by case and column.
 OUTCOMES: dict[str, dict[str, dict]] = {}
@@ -109,10 +113,23 @@ def two_igbs(key: str, emulator: Callable[[], Emulator]) -> Machine:
                    emulator=emulator())
 
 
+def two_exported_cards(key: str) -> Machine:
+    """Two in-process cards on a wire, exported by `pollux card`."""
+    sockets = [FOLDER.path / f"{key}.{side}" for side in network.SIDES]
+    capture = FOLDER.path / f"{key}.pcap"
+    words = [built_programs(BUILD[0], ["pollux"])[0], "card", *(word for socket in sockets for word in ("--socket", socket)),
+             "--wire", f"capture={capture}"]
+    server = Server(list(map(str, words)), FOLDER.path / f"{key}.log", ready=f"{sockets[-1]}: card")
+    return Machine([Port(VfioUser(socket), dump=capture) for socket in sockets], cpus=2, huge_pages=0, iommu=False,
+                   emulator=newer_qemu(), servers=[server])
+
+
 COLUMNS = [
     Column("qemu10", "QEMU 10", Boot("QEMU's igb, two processors", lambda: two_igbs("qemu10", Emulator), "modprobe -a igb 8021q")),
     Column("qemu11", "QEMU 11", Boot("the newer QEMU's igb, two processors", lambda: two_igbs("qemu11", newer_qemu),
                                      "modprobe -a igb 8021q")),
+    Column("model", "our model", Boot("two in-process cards in the newer QEMU, two processors", lambda: two_exported_cards("model"),
+                                      "modprobe -a igb 8021q")),
 ]
 
 

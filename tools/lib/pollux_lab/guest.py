@@ -3,7 +3,6 @@
 
 import base64
 import contextlib
-import ctypes
 import dataclasses
 import json
 import os
@@ -22,6 +21,7 @@ from . import initramfs
 from .errors import LabError, QemuCrashed
 from .kernel import Kernel
 from .machine import Machine
+from .server import die_with_parent
 
 # Messages that a healthy guest never logs: a panic, an oops, or a card's access to unmapped memory.
 COMPLAINTS = re.compile(r"Kernel panic|Oops|BUG:|WARNING: CPU|general protection|DMAR:.*fault|soft lockup|Call Trace")
@@ -131,6 +131,8 @@ class Guest:
         return self._console.socket
 
     def _boot(self, work: pathlib.Path) -> None:
+        for server in self.machine.servers:
+            server.start()
         base = initramfs.base_archive(self._kernel, self._cache)
         archive = initramfs.boot_archive(base, self._programs, work)
         channel, far_channel = socket.socketpair()
@@ -145,7 +147,7 @@ class Guest:
         errors = open(work / "qemu-errors", "wb")
         self._process = subprocess.Popen(
             line, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, start_new_session=True,
-            pass_fds=[end.fileno() for end in handed_over], preexec_fn=_die_with_parent)
+            pass_fds=[end.fileno() for end in handed_over], preexec_fn=die_with_parent)
         errors.close()
         for end in handed_over:
             end.close()
@@ -195,6 +197,9 @@ class Guest:
             self._console.finish()
         for wire in self.machine.outside_sockets():
             wire.close()
+        # After QEMU: a card that vanishes is a fault, which the guest would report.
+        for server in reversed(self.machine.servers):
+            server.close()
         for end in (self._channel, self._monitor):
             if end:
                 end.close()
@@ -283,12 +288,6 @@ class _Monitor:
         if not line:
             raise LabError("QEMU closed its monitor")
         return json.loads(line)
-
-
-def _die_with_parent() -> None:
-    """Runs between fork and exec: makes QEMU end with this process even if that is killed."""
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
 def _first_words(script: str) -> str:

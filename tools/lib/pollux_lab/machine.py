@@ -6,6 +6,8 @@ import json
 import pathlib
 import socket
 
+from .server import Server
+
 
 @dataclasses.dataclass(frozen=True)
 class Hub:
@@ -49,9 +51,6 @@ class VfioUser:
     """A card of another process, which exports it on this socket. Its wire is that process's concern."""
     socket: pathlib.Path
 
-    def close(self) -> None:
-        pass
-
 
 @dataclasses.dataclass
 class Port:
@@ -74,6 +73,7 @@ class Machine:
     icount: bool = False
     kernel_arguments: str = ""
     emulator: Emulator = Emulator()
+    servers: list[Server] = dataclasses.field(default_factory=list)  # started before the guest, ended after it
 
     def addresses(self) -> list[str]:
         """The PCI address of each port: the firmware numbers buses in the order of the root ports' slots."""
