@@ -12,10 +12,10 @@ constexpr std::uint64_t kWord = 0xFFFFFFFF;
 
 /// Registers that the model implements and QEMU's card does not. The model keeps the written value; QEMU reads 0.
 constexpr auto kAbsentInQemu = std::to_array<std::string_view>(
-    {"IMIR",       "IMIREXT", "IMIRVP",    "FTQF",     "PSRTYPE",   "SAQF",     "DAQF",   "SPQF",
-     "SYNQF",      "RXCTL",   "VMRVLAN",   "VMRVM",    "VMRCTL",    "DVMOLR",   "IOVCTL", "TXSWC",
-     "DTXTCPFLGL", "SCCRL",   "DTXMXSZRQ", "PCS_CFG0", "PCS_LCTL",  "PCS_NPTX", "SCTL",   "PCS_ANADV",
-     "DTXTCPFLGH", "MSCTRH",  "BSCTRH",    "EEARBC",   "I2CPARAMS", "SWPBS",    "CONNSW"});
+    {"IMIR",       "IMIREXT", "IMIRVP",    "FTQF",     "PSRTYPE",  "SAQF",      "DAQF",   "SPQF",
+     "SYNQF",      "RXCTL",   "VMRVLAN",   "VMRVM",    "VMRCTL",   "DVMOLR",    "IOVCTL", "TXSWC",
+     "DTXTCPFLGL", "SCCRL",   "DTXMXSZRQ", "PCS_CFG0", "PCS_LCTL", "PCS_NPTX",  "SCTL",   "PCS_ANADV",
+     "DTXTCPFLGH", "MSCTRH",  "BSCTRH",    "FHFT_EXT", "EEARBC",   "I2CPARAMS", "SWPBS",  "CONNSW"});
 
 std::vector<Difference> list() {
   using enum Scope;
@@ -36,6 +36,7 @@ std::vector<Difference> list() {
       {reset, "VFTE", 0xFF, "D-RESET", Zero::model},
       {reset, "VMOLR", 0x80002600, "D-RESET", Zero::model},
       {reset, "GCR", 0x06850200, "D-GCR", Zero::model},
+      {reset, "FRTIMER", Difference::kAnyBits, "D-TIME", Zero::qemu},
 
       {written, "RDBAL", 0x60, "D-RING", Zero::model},
       {written, "TDBAL", 0x60, "D-RING", Zero::model},
@@ -49,6 +50,8 @@ std::vector<Difference> list() {
       {written, "GCR", 0x02000000, "D-GCR", Zero::model},
       {written, "GCR", 0x04000000, "D-GCR", Zero::model},
       {written, "DCA_CTRL", kWord, "D-ABSENT", Zero::qemu},
+      {written, "FHFT", 0xFFFFFFF0, "D-FLEX", Zero::qemu},
+      {written, "FHFT 255", 0xF, "D-FLEX", Zero::qemu},
 
       {alias, "RDBAL", 0x60, "D-RING", Zero::model},
       {alias, "TDBAL", 0x60, "D-RING", Zero::model},

@@ -79,7 +79,15 @@ struct IMIREXT : Register<IMIREXT, 0x5AA0, Access::rw, Stride{4, 8}> {
 };
 struct IMIRVP : Register<IMIRVP, 0x5AC0, Access::rw> {};
 
-inline constexpr auto kFilterRegisters = POLLUX_REGISTERS("filter", RAL, RAH, MTA, UTA, VFTA, MRQC, RETA, RSSRK, ETQF,
-                                                          SAQF, DAQF, SPQF, FTQF, SYNQF, IMIR, IMIREXT, IMIRVP);
+/// Flexible filters of the wake-up function. Linux igb's register dump reads them under the names of older cards, and
+/// the place between them (DPDK e1000, e1000_regs.h, FHFT, FHFT_EXT, FFVT_REG and FFLT_REG).
+struct FHFT : Register<FHFT, 0x9000, Access::rw, Stride{4, 256}> {};
+struct FFVT : Register<FFVT, 0x9800, Access::ro, Stride{4, 128}> {};
+struct FHFT_EXT : Register<FHFT_EXT, 0x9A00, Access::rw, Stride{4, 256}> {};
+struct FFLT : Register<FFLT, 0x5F00, Access::ro, Stride{8, 4}> {};
+
+inline constexpr auto kFilterRegisters =
+    POLLUX_REGISTERS("filter", RAL, RAH, MTA, UTA, VFTA, MRQC, RETA, RSSRK, ETQF, SAQF, DAQF, SPQF, FTQF, SYNQF, IMIR,
+                     IMIREXT, IMIRVP, FHFT, FFVT, FHFT_EXT, FFLT);
 
 }  // namespace pollux::hw::igb

@@ -84,8 +84,14 @@ struct TCPTIMER : Register<TCPTIMER, 0x104C, Access::rw> {
   POLLUX_FIELDS(DURATION, KICKSTART, COUNT_ENABLE, COUNT_FINISH, LOOP);
 };
 
+/// Counters of interrupt causes that older cards have. Linux igb and DPDK read them (DPDK e1000, e1000_regs.h).
+struct ICRXATC : Register<ICRXATC, 0x4108, Access::ro> {};
+struct ICTXPTC : Register<ICTXPTC, 0x410C, Access::ro> {};
+struct ICTXATC : Register<ICTXATC, 0x4110, Access::ro> {};
+struct ICTXQMTC : Register<ICTXQMTC, 0x411C, Access::ro> {};
+
 inline constexpr auto kInterruptRegisters =
     POLLUX_REGISTERS("interrupt", ICR, ICS, IMS, IMC, IAM, EICS, EIMS, EIMC, EIAC, EIAM, EICR, GPIE, EITR, IVAR,
-                     IVAR_MISC, PBACL, FRTIMER, TCPTIMER);
+                     IVAR_MISC, PBACL, FRTIMER, TCPTIMER, ICRXATC, ICTXPTC, ICTXATC, ICTXQMTC);
 
 }  // namespace pollux::hw::igb

@@ -45,6 +45,10 @@ struct RXPBS : Register<RXPBS, 0x2404, Access::rw> {
   POLLUX_FIELDS(SIZE);
 };
 
+/// Packet buffer sizes of older cards. Linux igb's register dump reads them.
+struct PBA : Register<PBA, 0x1000, Access::ro> {};
+struct PBS : Register<PBS, 0x1008, Access::ro> {};
+
 /// Drops packets of queues without descriptors, one bit per queue. SRRCTL.DROP_EN has the same effect.
 struct QDE : Register<QDE, 0x2408, Access::rw> {
   static constexpr Field QUEUES{0, 16};
@@ -73,6 +77,6 @@ using intel::SRRCTL;
 
 inline constexpr auto kReceiveRegisters =
     POLLUX_REGISTERS("receive", RCTL, RXCSUM, RLPML, RFCTL, RXPBS, QDE, PBRWAC, PSRTYPE, RDBAL, RDBAH, RDLEN, RDH, RDT,
-                     SRRCTL, RXDCTL, RXCTL, RQDPC);
+                     SRRCTL, RXDCTL, RXCTL, RQDPC, PBA, PBS);
 
 }  // namespace pollux::hw::igb

@@ -42,8 +42,11 @@ struct TSYNCRXCFG : Register<TSYNCRXCFG, 0x5F50, Access::rw> {
   POLLUX_FIELDS(CTRLT, MSGID);
 };
 
+/// Causes of the time interrupt, which later cards have (DPDK e1000, e1000_regs.h). Linux igb reads it.
+struct TSICR : Register<TSICR, 0xB66C, Access::ro> {};
+
 inline constexpr auto kTimeRegisters =
     POLLUX_REGISTERS("time", SYSTIML, SYSTIMH, TIMINCA, TIMADJL, TIMADJH, TSYNCTXCTL, TXSTMPL, TXSTMPH, TSYNCRXCTL,
-                     RXSTMPL, RXSTMPH, RXSATRL, RXSATRH, TSYNCRXCFG);
+                     RXSTMPL, RXSTMPH, RXSATRL, RXSATRH, TSYNCRXCFG, TSICR);
 
 }  // namespace pollux::hw::igb

@@ -41,6 +41,13 @@ struct DTXMXSZRQ : Register<DTXMXSZRQ, 0x3540, Access::rw> {};
 struct DTXTCPFLGL : Register<DTXTCPFLGL, 0x359C, Access::rw> {};
 struct DTXTCPFLGH : Register<DTXTCPFLGH, 0x35A0, Access::rw> {};
 
+/// Head, tail, saved head and packet count of the transmit packet buffer, for bring-up of silicon. Linux igb's register
+/// dump reads them.
+struct TDFH : Register<TDFH, 0x3410, Access::ro> {};
+struct TDFT : Register<TDFT, 0x3418, Access::ro> {};
+struct TDFHS : Register<TDFHS, 0x3420, Access::ro> {};
+struct TDFPC : Register<TDFPC, 0x3430, Access::ro> {};
+
 using intel::TDBAH;
 using intel::TDBAL;
 using intel::TDH;
@@ -53,6 +60,6 @@ using intel::TXDCTL;
 
 inline constexpr auto kTransmitRegisters =
     POLLUX_REGISTERS("transmit", TCTL, TCTL_EXT, TIPG, TXPBS, DTXCTL, DTXMXSZRQ, DTXTCPFLGL, DTXTCPFLGH, TDBAL, TDBAH,
-                     TDLEN, TDH, TDT, TXDCTL, TDWBAL, TDWBAH, TXCTL);
+                     TDLEN, TDH, TDT, TXDCTL, TDWBAL, TDWBAH, TXCTL, TDFH, TDFT, TDFHS, TDFPC);
 
 }  // namespace pollux::hw::igb

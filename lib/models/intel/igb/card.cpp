@@ -21,8 +21,10 @@ Card::Card(CardOptions options)
       nvm_(registers_, timers_, traits_.nvm),
       semaphores_(registers_),
       phy_(registers_, timers_, traits_.phy, [this] { control_.update_link(); }),
-      receive_(registers_, timers_, dma_, interrupts_, statistics_, traits_.exact_addresses),
-      transmit_(registers_, timers_, dma_, interrupts_, statistics_),
+      time_(registers_, timers_),
+      general_timers_(registers_, timers_, interrupts_),
+      receive_(registers_, timers_, dma_, interrupts_, statistics_, time_, traits_.exact_addresses),
+      transmit_(registers_, timers_, dma_, interrupts_, statistics_, time_),
       control_(registers_, timers_, dma_, phy_, interrupts_, options.lan_id,
                {.reset = [this] { begin_reset(false); }, .link_changed = [this] { link_changed(); }}),
       flow_(registers_, timers_, statistics_,
@@ -137,6 +139,8 @@ void Card::initialise(bool function_level) {
   phy_.reset();
   receive_.reset(nvm_.mac());
   transmit_.reset();
+  time_.reset();
+  general_timers_.reset();
   flow_.reset();
 }
 

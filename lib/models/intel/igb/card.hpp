@@ -10,6 +10,7 @@
 #include "models/intel/igb/control.hpp"
 #include "models/intel/igb/dma.hpp"
 #include "models/intel/igb/flow_control.hpp"
+#include "models/intel/igb/general_timers.hpp"
 #include "models/intel/igb/interrupts.hpp"
 #include "models/intel/igb/nvm.hpp"
 #include "models/intel/igb/phy.hpp"
@@ -17,6 +18,7 @@
 #include "models/intel/igb/register_file.hpp"
 #include "models/intel/igb/semaphores.hpp"
 #include "models/intel/igb/statistics.hpp"
+#include "models/intel/igb/time_sync.hpp"
 #include "models/intel/igb/timers.hpp"
 #include "models/intel/igb/transmit.hpp"
 #include "pollux/device/device_model.hpp"
@@ -103,6 +105,8 @@ class Card final : public DeviceModel {
   Nvm nvm_;
   Semaphores semaphores_;
   Phy phy_;
+  TimeSync time_;
+  GeneralTimers general_timers_;
   Receive receive_;
   Transmit transmit_;
   Control control_;

@@ -72,6 +72,14 @@ bool Filter::vlan(const Headers& headers) const {
   return (registers_.get<hw::VFTA>(id / 32).raw() >> id % 32 & 1) != 0;
 }
 
+std::optional<std::uint32_t> Filter::ether_type(const Headers& headers) const {
+  for (std::uint32_t i = 0; i < hw::ETQF::kCount; ++i) {
+    const hw::ETQF::Value filter = registers_.get<hw::ETQF>(i);
+    if (filter.has(hw::ETQF::FILTER_ENABLE) && filter.get(hw::ETQF::ETYPE) == headers.ether_type) return i;
+  }
+  return std::nullopt;
+}
+
 // The longest frame has 1518 bytes, 1522 with a tag, or RLPML bytes if RCTL.LPE is set. 82575 manual, 14.9.34
 // and 14.9.35.
 Filter::Length Filter::length(std::size_t bytes_without_crc, const Headers& headers) const {

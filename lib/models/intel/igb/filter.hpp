@@ -3,6 +3,8 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <span>
 
 #include "models/intel/igb/frame.hpp"
@@ -23,6 +25,8 @@ class Filter {
   };
   [[nodiscard]] Match address(std::span<const std::byte> frame) const;
   [[nodiscard]] bool vlan(const Headers& headers) const;
+  /// The EtherType filter (ETQF) that the frame matches.
+  [[nodiscard]] std::optional<std::uint32_t> ether_type(const Headers& headers) const;
   enum class Length { good, short_frame, long_frame };
   [[nodiscard]] Length length(std::size_t bytes_without_crc, const Headers& headers) const;
 

@@ -39,6 +39,8 @@ void Interrupts::install_legacy_hooks() {
     clear_masks_by_iam();
     registers_.set<hw::ICR>(hw::ICR::Value(registers_.get<hw::ICR>().raw() & ~value));
   });
+  // ICS and EICS return the causes without clearing them. Linux igb, igb_ethtool.c, igb_get_regs.
+  registers_.on_read<hw::ICS>([this](std::uint32_t) { return registers_.get<hw::ICR>().raw(); });
   registers_.on_write<hw::ICS>([this](std::uint32_t, std::uint32_t value) { add<hw::ICR>(value); });
   registers_.on_write<hw::IMS>([this](std::uint32_t, std::uint32_t value) { add<hw::IMS>(value); });
   registers_.on_write<hw::IMC>([this](std::uint32_t, std::uint32_t value) {
@@ -48,6 +50,7 @@ void Interrupts::install_legacy_hooks() {
 
 void Interrupts::install_extended_hooks() {
   registers_.on_write<hw::PBACL>([this](std::uint32_t, std::uint32_t value) { pending_bits_ &= ~value; });
+  registers_.on_read<hw::EICS>([this](std::uint32_t) { return registers_.get<hw::EICR>().raw(); });
   registers_.on_write<hw::EICS>([this](std::uint32_t, std::uint32_t value) { raise_extended(value); });
   registers_.on_write<hw::EIMS>(
       [this](std::uint32_t, std::uint32_t value) { add<hw::EIMS>(value & extended_bits(msix_mode())); });
@@ -126,6 +129,12 @@ void Interrupts::raise_transmit(std::uint32_t queue) {
   const std::uint32_t entry = transmit_entry(queue);
   if ((entry & kEntryValid) != 0) raise_extended(bit(entry & 0x1F));
   raise(hw::ICR::TXDW);
+}
+
+void Interrupts::raise_tcp_timer() {
+  if (!msix_mode()) return raise_extended(hw::EICR::Value(hw::EICR::TCP_TIMER).raw());
+  const hw::IVAR_MISC::Value vectors = registers_.get<hw::IVAR_MISC>();
+  if (vectors.has(hw::IVAR_MISC::TCP_TIMER_VALID)) raise_extended(bit(vectors.get(hw::IVAR_MISC::TCP_TIMER)));
 }
 
 void Interrupts::notify(std::uint32_t legacy_before, std::uint32_t extended_before) {

@@ -33,6 +33,7 @@ class Interrupts {
   /// Raises causes that do not belong to a queue. `causes` are bits of ICR.
   void raise(hw::ICR::Setting causes);
   void raise_receive(std::uint32_t queue);
+  void raise_tcp_timer();
   void raise_transmit(std::uint32_t queue);
   /// The moderation interval of a queue's vector; none if the queue has no vector.
   [[nodiscard]] std::optional<Duration> receive_interval(std::uint32_t queue) const;

@@ -8,12 +8,13 @@
 namespace pollux::models::igb {
 
 Receive::Receive(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts& interrupts, Statistics& statistics,
-                 std::uint32_t exact_addresses)
+                 TimeSync& time, std::uint32_t exact_addresses)
     : registers_(registers),
       timers_(timers),
       dma_(dma),
       interrupts_(interrupts),
       statistics_(statistics),
+      time_(time),
       filter_(registers, exact_addresses),
       rss_(registers) {
   queues_.reserve(hw::kRxQueues);
@@ -153,7 +154,15 @@ void Receive::frame(std::span<const std::byte> frame, bool link_up) {
   const Filter::Match match = filter_.address(frame);
   if (!passes(frame, headers, match)) return;
   const Rss::Choice choice = rss_.choose(frame, headers);
-  store(frame, choice.queue, describe(frame, headers, choice, match));
+  intel::rx::WriteBack write_back = describe(frame, headers, choice, match);
+  std::uint32_t queue = choice.queue;
+  if (const std::optional<std::uint32_t> filter = filter_.ether_type(headers); filter) {
+    const hw::ETQF::Value fields = registers_.get<hw::ETQF>(*filter);
+    write_back.packet_type = intel::rx::kTypeEtherFilter | *filter;
+    if (fields.has(hw::ETQF::QUEUE_ENABLE)) queue = fields.get(hw::ETQF::QUEUE);
+  }
+  if (time_.received(frame, headers)) write_back.status |= intel::rx::kTimeStamped;
+  store(frame, queue, write_back);
 }
 
 // [I-M-CORRUPT] If bad packets are stored, they are filtered like all others (82575 manual on RCTL.SBP).

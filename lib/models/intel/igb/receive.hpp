@@ -15,6 +15,7 @@
 #include "models/intel/igb/rss.hpp"
 #include "models/intel/igb/rx_queue.hpp"
 #include "models/intel/igb/statistics.hpp"
+#include "models/intel/igb/time_sync.hpp"
 #include "models/intel/igb/timers.hpp"
 
 namespace pollux::models::igb {
@@ -37,7 +38,7 @@ class Receive {
   };
 
   Receive(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts& interrupts, Statistics& statistics,
-          std::uint32_t exact_addresses);
+          TimeSync& time, std::uint32_t exact_addresses);
 
   void reset(std::array<std::uint8_t, 6> mac);
   /// Receives a frame without FCS. `link_up` is STATUS.LU.
@@ -85,6 +86,7 @@ class Receive {
   Dma& dma_;
   Interrupts& interrupts_;
   Statistics& statistics_;
+  TimeSync& time_;
   Filter filter_;
   Rss rss_;
   std::vector<RxQueue> queues_;

@@ -9,8 +9,9 @@ namespace pollux::models::igb {
 
 namespace intel = pollux::hw::intel;
 
-Transmit::Transmit(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts& interrupts, Statistics& statistics)
-    : registers_(registers), timers_(timers), interrupts_(interrupts), statistics_(statistics) {
+Transmit::Transmit(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts& interrupts, Statistics& statistics,
+                   TimeSync& time)
+    : registers_(registers), timers_(timers), interrupts_(interrupts), statistics_(statistics), time_(time) {
   queues_.reserve(hw::kTxQueues);
   for (std::uint32_t i = 0; i < hw::kTxQueues; ++i) {
     queues_.emplace_back(registers, dma, i);
@@ -147,6 +148,7 @@ void Transmit::send_to_wire(std::span<const std::byte> frame, std::uint64_t flag
   const bool tag = (flags & intel::tx::kInsertVlan) != 0 && frame.size() >= kMacHeaderBytes;
   const std::span<const std::byte> bytes = with_tag_and_padding(frame, tag, vlan);
   statistics_.sent(bytes);
+  if ((flags & intel::tx::kTimeStamp) != 0) time_.sent();
   if (out_) out_(bytes);
 }
 

@@ -11,6 +11,7 @@
 #include "hw/intel/igb/limits.hpp"
 #include "models/intel/igb/interrupts.hpp"
 #include "models/intel/igb/statistics.hpp"
+#include "models/intel/igb/time_sync.hpp"
 #include "models/intel/igb/timers.hpp"
 #include "models/intel/igb/tx_offload.hpp"
 #include "models/intel/igb/tx_queue.hpp"
@@ -34,7 +35,8 @@ class Transmit final : private TxSink {
     std::uint64_t bad_offload = 0;  ///< an offload request whose context does not match the frame
   };
 
-  Transmit(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts& interrupts, Statistics& statistics);
+  Transmit(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts& interrupts, Statistics& statistics,
+           TimeSync& time);
 
   void reset();
   /// Sets the handler of sent frames: to the wire, or back into the card if RCTL enables loopback.
@@ -68,6 +70,7 @@ class Transmit final : private TxSink {
   Timers& timers_;
   Interrupts& interrupts_;
   Statistics& statistics_;
+  TimeSync& time_;
   std::vector<TxQueue> queues_;
   std::array<Timers::Id, hw::kTxQueues> enable_timer_{};
   std::array<bool, hw::kTxQueues> requested_{};  // the last value written to TXDCTL.ENABLE

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "models/intel/igb/time_sync.hpp"
+
+namespace pollux::models::igb {
+namespace {
+
+/// The unit of TIMINCA.PERIOD. Linux igb, igb_ptp.c, INCPERIOD_82576.
+constexpr std::uint64_t kPeriodUnit = 16;  // nanoseconds
+constexpr std::uint32_t kAdjustSign = std::uint32_t{1} << 31;
+
+// A PTP message. I210 datasheet, tables 7-66 and 7-69.
+constexpr std::size_t kVersionAt = 1;
+constexpr std::size_t kSourceAt = 22;
+constexpr std::size_t kSequenceAt = 30;
+constexpr std::size_t kControlAt = 32;
+constexpr std::size_t kMessageBytes = 34;
+constexpr unsigned kFirstGeneralMessage = 8;
+
+unsigned value_at(std::span<const std::byte> bytes, std::size_t at) { return std::to_integer<unsigned>(bytes[at]); }
+
+/// Bytes in the order of the wire, least significant first, as software writes ports and addresses to the filters.
+std::uint32_t read_little(std::span<const std::byte> frame, std::size_t at, std::size_t bytes) {
+  std::uint32_t value = 0;
+  for (std::size_t i = 0; i < bytes; ++i) value |= value_at(frame, at + i) << 8 * i;
+  return value;
+}
+
+}  // namespace
+
+TimeSync::TimeSync(RegisterFile& registers, const Timers& timers) : registers_(registers), timers_(timers) {
+  install_hooks();
+}
+
+// [I-M-SYSTIM] Reading the clock's low half latches its high half. Reading a stamp's high half releases the stamp.
+void TimeSync::install_hooks() {
+  registers_.on_read<hw::SYSTIML>([this](std::uint32_t) {
+    const std::uint64_t now = clock();
+    registers_.set<hw::SYSTIMH>(hw::SYSTIMH::Value(static_cast<std::uint32_t>(now >> 32)));
+    return static_cast<std::uint32_t>(now);
+  });
+  registers_.on_write<hw::SYSTIML>([this](std::uint32_t, std::uint32_t value) {
+    low_written_ = value;
+    set_clock(clock() >> 32 << 32 | value);
+  });
+  registers_.on_write<hw::SYSTIMH>([this](std::uint32_t, std::uint32_t value) {
+    registers_.set<hw::SYSTIMH>(hw::SYSTIMH::Value(value));
+    set_clock(std::uint64_t{value} << 32 | low_written_);
+  });
+  registers_.on_write<hw::TIMINCA>([this](std::uint32_t, std::uint32_t value) {
+    set_clock(clock());
+    registers_.set<hw::TIMINCA>(hw::TIMINCA::Value(value));
+  });
+  registers_.on_write<hw::TIMADJH>([this](std::uint32_t, std::uint32_t value) { adjust(value); });
+  registers_.on_write<hw::TSYNCRXCTL>([this](std::uint32_t, std::uint32_t value) {
+    const bool valid = registers_.get<hw::TSYNCRXCTL>().has(hw::TSYNCRXCTL::VALID);
+    const hw::TSYNCRXCTL::Value written(value);
+    registers_.set<hw::TSYNCRXCTL>(valid ? written.with(hw::TSYNCRXCTL::VALID)
+                                         : written.without(hw::TSYNCRXCTL::VALID));
+  });
+  registers_.on_write<hw::TSYNCTXCTL>([this](std::uint32_t, std::uint32_t value) {
+    const bool valid = registers_.get<hw::TSYNCTXCTL>().has(hw::TSYNCTXCTL::VALID);
+    const hw::TSYNCTXCTL::Value written(value);
+    registers_.set<hw::TSYNCTXCTL>(valid ? written.with(hw::TSYNCTXCTL::VALID)
+                                         : written.without(hw::TSYNCTXCTL::VALID));
+  });
+  registers_.on_read<hw::RXSTMPH>([this](std::uint32_t) {
+    const hw::TSYNCRXCTL::Value control = registers_.get<hw::TSYNCRXCTL>();
+    registers_.set<hw::TSYNCRXCTL>(control.without(hw::TSYNCRXCTL::VALID));
+    return registers_.get<hw::RXSTMPH>().raw();
+  });
+  registers_.on_read<hw::TXSTMPH>([this](std::uint32_t) {
+    const hw::TSYNCTXCTL::Value control = registers_.get<hw::TSYNCTXCTL>();
+    registers_.set<hw::TSYNCTXCTL>(control.without(hw::TSYNCTXCTL::VALID));
+    return registers_.get<hw::TXSTMPH>().raw();
+  });
+}
+
+void TimeSync::reset() {
+  low_written_ = 0;
+  set_clock(0);
+}
+
+std::uint64_t TimeSync::clock() const {
+  const hw::TIMINCA::Value increment = registers_.get<hw::TIMINCA>();
+  const std::uint64_t period = increment.get(hw::TIMINCA::PERIOD) * kPeriodUnit;
+  if (period == 0) return base_;
+  const auto passed = static_cast<std::uint64_t>((timers_.now() - base_time_).count());
+  return base_ + passed / period * increment.get(hw::TIMINCA::VALUE);
+}
+
+void TimeSync::set_clock(std::uint64_t value) {
+  base_ = value;
+  base_time_ = timers_.now();
+}
+
+/// TIMADJH's highest bit is the sign of the adjustment.
+void TimeSync::adjust(std::uint32_t high) {
+  registers_.set<hw::TIMADJH>(hw::TIMADJH::Value(high));
+  const std::uint64_t amount = std::uint64_t{high & ~kAdjustSign} << 32 | registers_.get<hw::TIMADJL>().raw();
+  base_ = (high & kAdjustSign) != 0 ? base_ - amount : base_ + amount;
+}
+
+void TimeSync::sent() {
+  const hw::TSYNCTXCTL::Value control = registers_.get<hw::TSYNCTXCTL>();
+  if (!control.has(hw::TSYNCTXCTL::ENABLED) || control.has(hw::TSYNCTXCTL::VALID)) return;
+  const std::uint64_t now = clock();
+  registers_.set<hw::TXSTMPL>(hw::TXSTMPL::Value(static_cast<std::uint32_t>(now)));
+  registers_.set<hw::TXSTMPH>(hw::TXSTMPH::Value(static_cast<std::uint32_t>(now >> 32)));
+  registers_.set<hw::TSYNCTXCTL>(control.with(hw::TSYNCTXCTL::VALID));
+}
+
+bool TimeSync::received(std::span<const std::byte> frame, const Headers& headers) {
+  const hw::TSYNCRXCTL::Value control = registers_.get<hw::TSYNCRXCTL>();
+  if (!control.has(hw::TSYNCRXCTL::ENABLED) || control.has(hw::TSYNCRXCTL::VALID)) return false;
+  if (!control.has(hw::TSYNCRXCTL::ALL) && !is_event(frame, headers)) return false;
+  const std::uint64_t now = clock();
+  registers_.set<hw::RXSTMPL>(hw::RXSTMPL::Value(static_cast<std::uint32_t>(now)));
+  registers_.set<hw::RXSTMPH>(hw::RXSTMPH::Value(static_cast<std::uint32_t>(now >> 32)));
+  registers_.set<hw::TSYNCRXCTL>(control.with(hw::TSYNCRXCTL::VALID));
+  return true;
+}
+
+/// Whether TSYNCRXCTL.TYPE selects the frame. RXSATRL and RXSATRH then identify its sender and message.
+bool TimeSync::is_event(std::span<const std::byte> frame, const Headers& headers) const {
+  const bool udp = headers.udp != 0;
+  const std::size_t at = udp ? headers.udp + 8 : kMacHeaderBytes + (headers.tagged ? hw::kVlanTagBytes : 0);
+  if (frame.size() < at + kMessageBytes) return false;
+  if (udp ? !ports_selected(frame, headers) : !ether_type_selected(headers.ether_type)) return false;
+  const std::span<const std::byte> message = frame.subspan(at);
+  const hw::TSYNCRXCTL::Value control = registers_.get<hw::TSYNCRXCTL>();
+  const hw::TSYNCRXCFG::Value wanted = registers_.get<hw::TSYNCRXCFG>();
+  const unsigned version = value_at(message, kVersionAt) & 0xF;
+  const unsigned type = value_at(message, 0) & 0xF;
+  bool selected = false;
+  if (control.has(hw::TSYNCRXCTL::L4_V1)) {
+    selected = udp && version == 1 && value_at(message, kControlAt) == wanted.get(hw::TSYNCRXCFG::CTRLT);
+  } else if (control.has(hw::TSYNCRXCTL::EVENT_V2)) {
+    selected = version == 2 && type < kFirstGeneralMessage;
+  } else if (control.has(hw::TSYNCRXCTL::L2_V2) || control.has(hw::TSYNCRXCTL::L2_L4_V2)) {
+    const bool layer = !udp || control.has(hw::TSYNCRXCTL::L2_L4_V2);
+    selected = layer && version == 2 && type == wanted.get(hw::TSYNCRXCFG::MSGID);
+  }
+  if (!selected) return false;
+  registers_.set<hw::RXSATRL>(hw::RXSATRL::Value(read_little(message, kSourceAt, 4)));
+  registers_.set<hw::RXSATRH>(
+      hw::RXSATRH::Value(read_little(message, kSourceAt + 4, 2) | read_little(message, kSequenceAt, 2) << 16));
+  return true;
+}
+
+bool TimeSync::ether_type_selected(std::uint16_t ether_type) const {
+  for (std::uint32_t i = 0; i < hw::ETQF::kCount; ++i) {
+    const hw::ETQF::Value filter = registers_.get<hw::ETQF>(i);
+    if (filter.has(hw::ETQF::FILTER_ENABLE | hw::ETQF::TIME_STAMP) && filter.get(hw::ETQF::ETYPE) == ether_type) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool TimeSync::ports_selected(std::span<const std::byte> frame, const Headers& headers) const {
+  for (std::uint32_t i = 0; i < hw::FTQF::kCount; ++i) {
+    if (filter_selects(i, frame, headers)) return true;
+  }
+  return false;
+}
+
+/// A five-tuple filter. The destination port is that of IMIR (Linux igb, igb_ptp.c, igb_ptp_set_timestamp_mode).
+bool TimeSync::filter_selects(std::uint32_t index, std::span<const std::byte> frame, const Headers& headers) const {
+  const hw::FTQF::Value filter = registers_.get<hw::FTQF>(index);
+  if (!filter.has(hw::FTQF::TIME_STAMP)) return false;
+  if (!filter.has(hw::FTQF::PROTOCOL_BP) && filter.get(hw::FTQF::PROTOCOL) != kProtocolUdp) return false;
+  const hw::IMIR::Value destination = registers_.get<hw::IMIR>(index);
+  const std::uint32_t source_port = registers_.get<hw::SPQF>(index).get(hw::SPQF::PORT);
+  if (!filter.has(hw::FTQF::SOURCE_PORT_BP) && source_port != read_little(frame, headers.udp, 2)) return false;
+  if (!destination.has(hw::IMIR::PORT_BP) &&
+      destination.get(hw::IMIR::PORT) != read_little(frame, headers.udp + 2, 2)) {
+    return false;
+  }
+  const bool addresses = !filter.has(hw::FTQF::SOURCE_ADDRESS_BP) || !filter.has(hw::FTQF::DESTINATION_ADDRESS_BP);
+  if (!addresses) return true;
+  if (headers.ipv4 == 0) return false;
+  return (filter.has(hw::FTQF::SOURCE_ADDRESS_BP) ||
+          registers_.get<hw::SAQF>(index).raw() == read_little(frame, headers.ipv4 + 12, 4)) &&
+         (filter.has(hw::FTQF::DESTINATION_ADDRESS_BP) ||
+          registers_.get<hw::DAQF>(index).raw() == read_little(frame, headers.ipv4 + 16, 4));
+}
+
+}  // namespace pollux::models::igb

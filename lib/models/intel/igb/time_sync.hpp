@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "models/intel/igb/frame.hpp"
+#include "models/intel/igb/register_file.hpp"
+#include "models/intel/igb/timers.hpp"
+
+namespace pollux::models::igb {
+
+/// The IEEE 1588 clock, and one latched time stamp in each direction. Linux igb, igb_ptp.c; I210 datasheet, 7.9 and
+/// 8.15.
+class TimeSync {
+ public:
+  TimeSync(RegisterFile& registers, const Timers& timers);
+
+  void reset();
+  /// A frame whose descriptor requests a time stamp is being sent.
+  void sent();
+  /// True if the received frame was stamped.
+  [[nodiscard]] bool received(std::span<const std::byte> frame, const Headers& headers);
+
+ private:
+  void install_hooks();
+  [[nodiscard]] std::uint64_t clock() const;
+  void set_clock(std::uint64_t value);
+  void adjust(std::uint32_t high);
+  [[nodiscard]] bool is_event(std::span<const std::byte> frame, const Headers& headers) const;
+  [[nodiscard]] bool ether_type_selected(std::uint16_t ether_type) const;
+  [[nodiscard]] bool ports_selected(std::span<const std::byte> frame, const Headers& headers) const;
+  [[nodiscard]] bool filter_selects(std::uint32_t index, std::span<const std::byte> frame,
+                                    const Headers& headers) const;
+
+  RegisterFile& registers_;
+  const Timers& timers_;
+  std::uint64_t base_ = 0;  // the clock at `base_time_`
+  Duration base_time_{0};
+  std::uint32_t low_written_ = 0;  // to SYSTIML
+};
+
+}  // namespace pollux::models::igb
