@@ -85,6 +85,7 @@ TEST_F(SimConfigSpace, EnablesMsi) {
   write(0x50 + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE);
   const auto events = device->enable_interrupts(1);
   ASSERT_TRUE(events);
+  write(0x70 + PCI_MSIX_FLAGS, 2, 0);
   raise_link_change();
   EXPECT_TRUE(is_signalled((*events)[0]));
 }
