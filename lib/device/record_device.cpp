@@ -62,6 +62,7 @@ Result<void> RecordDevice::prepare() {
   attached_ = true;
   std::size_t rings = 0;
   for (const RingRegisters& kind : layout_.rings) rings += kind.queues;
+  if (rings == 0) return {};  // only registers are recorded
   const std::size_t bytes = layout_.max_descriptors * sizeof(RawDescriptor);
   auto memory = context_->allocate({.size = rings * bytes, .purpose = "rings of a recording"});
   if (!memory) return pass_on(std::move(memory));

@@ -41,8 +41,8 @@ struct RingRegisters {
 /// The properties of a card that record and replay need. All registers that it names have 32 bits. Accesses of another
 /// width are recorded and replayed unchanged, and are never taken for accesses to these registers.
 struct CardLayout {
-  unsigned bar = 0;  ///< the BAR with the registers
-  std::span<const RingRegisters> rings;
+  unsigned bar = 0;                      ///< the BAR with the registers
+  std::span<const RingRegisters> rings;  ///< empty: only registers are recorded, and no DMA
   std::uint32_t max_descriptors = 4096;  ///< in a ring
   /// The number of bytes that the card may write into a buffer, from the value of the register RingRegisters::buffer.
   std::uint32_t (*buffer_bytes)(std::uint32_t value) noexcept = nullptr;
