@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <array>
+#include <vector>
+
+#include "silicon_probe/groups.hpp"
+
+namespace pollux::silicon {
+namespace {
+
+std::vector<Probe> joined_probes() {
+  std::vector<Probe> all;
+  for (const auto group : {reset_probes(), register_probes(), interrupt_probes(), queue_probes(), transmit_probes(),
+                           receive_probes(), length_probes(), packet_probes(), overrun_probes()}) {
+    all.insert(all.end(), group.begin(), group.end());
+  }
+  return all;
+}
+
+constexpr std::array kUnasked{
+    Unasked{"I-SERDES", "other hardware", "needs a port with SerDes"},
+    Unasked{"I-SCVPC", "other hardware", "needs a port with SerDes"},
+    Unasked{"I-VFHALT", "other setup", "needs virtual functions; the tests in the guest run them on QEMU's card"},
+    Unasked{"I-VFQUEUE", "other setup", "needs virtual functions"},
+    Unasked{"I-VFMPRC", "other setup", "needs virtual functions"},
+    Unasked{"I-M-PARTNER", "other setup", "needs a link partner that does not negotiate"},
+    Unasked{"I-NOSNOOP", "analyser", "only an analyser on the PCI Express link shows the no-snoop attribute"},
+    Unasked{"I-NULLBUFFER", "harmful", "the card might write to address 0"},
+    Unasked{"I-EIAC", "harmful", "the datasheet forbids the access"},
+    Unasked{"I-M-RESETWRITES", "harmful", "accesses during a reset may hang the bus"},
+    Unasked{"I-M-REFUSED", "harmful", "refused accesses are bus errors, which a machine may answer with a halt"},
+    Unasked{"I-STICK", "too long", "a counter needs 2^32 frames: 48 minutes at the highest rate"},
+    Unasked{"I-TXSEGMENT", "no probe", "no frame is as long as the limit"},
+    Unasked{"I-TXCONTEXT", "no probe", "the driver sends no context"},
+    Unasked{"I-M-BADCONTEXT", "harmful", "the card may hang"},
+    Unasked{"I-M-SPI", "harmful", "the probe would write the EEPROM"},
+    Unasked{"I-M-TCPFLAGS", "no probe", "the driver requests no segmentation from the card"},
+    Unasked{"I-M-IPSUM", "no probe", "the driver requests no checksums from the card"},
+    Unasked{"I-M-PIN", "no probe", "VFIO gives a program MSI-X vectors; the pin and MSI are not used"},
+    Unasked{"I-M-CONFIG", "no question to a card", "lspci.txt in the archive has the configuration space"},
+    Unasked{"I-M-DIRTY", "no probe",
+            "the registers that a machine's firmware leaves in the PHY are reset with it; the probe phy "
+            "records some of them"},
+    Unasked{"I-M-COMPLETION", "analyser", "only an analyser on the PCI Express link can delay a completion"},
+    Unasked{"I-M-TXWB", "analyser", "a processor cannot tell whether the words of a descriptor arrive one by one"},
+    Unasked{"I-SWFW", "no question to a card",
+            "a rule for the driver; firmware's reaction to a violation is not documented"},
+    Unasked{"I-STATNAMES", "no question to a card", "two names for one address"},
+    Unasked{"I-IPV6EX", "no question to a card", "an erratum that the driver avoids"},
+};
+
+}  // namespace
+
+std::span<const Probe> probes() {
+  static const std::vector<Probe> all = joined_probes();
+  return all;
+}
+
+std::span<const Unasked> unasked() { return kUnasked; }
+
+}  // namespace pollux::silicon
