@@ -134,7 +134,7 @@ class Guest:
         for server in self.machine.servers:
             server.start()
         base = initramfs.base_archive(self._kernel, self._cache)
-        archive = initramfs.boot_archive(base, self._programs, work)
+        archive = initramfs.boot_archive(base, self._programs, work, self.machine.payload)
         channel, far_channel = socket.socketpair()
         console, far_console = socket.socketpair()
         monitor, far_monitor = socket.socketpair()

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 
 from .errors import LabError
 from .kernel import Kernel
@@ -32,7 +33,7 @@ def base_archive(kernel: Kernel, cache: pathlib.Path) -> pathlib.Path:
         root = pathlib.Path(work) / "root"
         _make_tree(root)
         _add_busybox(root)
-        add_programs(root, [_tool(name) for name in HOST_TOOLS], "bin")
+        add_programs(root, [tool(name) for name in HOST_TOOLS], "bin")
         (root / "bin/sh").symlink_to("dash")
         for name in KMOD_NAMES:
             (root / "sbin" / name).symlink_to("/bin/kmod")
@@ -46,13 +47,16 @@ def base_archive(kernel: Kernel, cache: pathlib.Path) -> pathlib.Path:
     return archive
 
 
-def boot_archive(base: pathlib.Path, programs: list[pathlib.Path], work: pathlib.Path) -> pathlib.Path:
-    """The archive for -initrd: the base, followed by these programs and the shared libraries that they need."""
+def boot_archive(base: pathlib.Path, programs: list[pathlib.Path], work: pathlib.Path,
+                 add_more: Callable[[pathlib.Path], None] | None = None) -> pathlib.Path:
+    """The archive for -initrd: the base, followed by these programs and the shared libraries that they need, and what `add_more` adds."""
     root = work / "payload"
     root.mkdir()
     add_programs(root, programs, "bin")
     if programs:
         _add_run_time_libraries(root)
+    if add_more:
+        add_more(root)
     payload = work / "payload.cpio"
     pack(root, payload)
     archive = work / "initrd"
@@ -69,8 +73,8 @@ def add_programs(root: pathlib.Path, programs: list[pathlib.Path], folder: str) 
     for program in programs:
         if not program.is_file():
             raise LabError(f"{program} does not exist", "build first: cmake --build build/release")
-        _copy(program, root / folder / program.name)
-        _add_libraries(root, program)
+        copy(program, root / folder / program.name)
+        add_libraries(root, program)
 
 
 def pack(root: pathlib.Path, archive: pathlib.Path) -> None:
@@ -88,13 +92,13 @@ def _base_key(kernel: Kernel) -> str:
     sources = [INSIDE / "init", INSIDE / "lab.sh", pathlib.Path(__file__), pathlib.Path(__file__).parent / "kernel.py"]
     for source in sources:
         digest.update(source.read_bytes())
-    for tool in [_tool("busybox"), *map(_tool, HOST_TOOLS), kernel.image]:
-        status = tool.stat()
-        digest.update(f"{tool} {status.st_size} {status.st_mtime_ns}\n".encode())
+    for program in [tool("busybox"), *map(tool, HOST_TOOLS), kernel.image]:
+        status = program.stat()
+        digest.update(f"{program} {status.st_size} {status.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:16]
 
 
-def _tool(name: str) -> pathlib.Path:
+def tool(name: str) -> pathlib.Path:
     found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/bin:/bin")
     if not found:
         raise LabError(f"'{name}' is not installed", "run tools/test or tools/demo, which install what is needed")
@@ -113,11 +117,11 @@ def _make_tree(root: pathlib.Path) -> None:
 
 
 def _add_busybox(root: pathlib.Path) -> None:
-    busybox = _tool("busybox")
+    busybox = tool("busybox")
     listed = subprocess.run([str(busybox), "--list"], capture_output=True, text=True, timeout=10)
     if "statically linked" not in _file_kind(busybox) or listed.returncode != 0:
         raise LabError(f"{busybox} is not a static busybox", "install the package busybox-static")
-    _copy(busybox, root / "bin/busybox")
+    copy(busybox, root / "bin/busybox")
     others = {*HOST_TOOLS, *KMOD_NAMES, "busybox", "sh"}
     for applet in listed.stdout.split():
         if applet not in others:
@@ -129,34 +133,34 @@ def _file_kind(program: pathlib.Path) -> str:
     return "statically linked" if "not a dynamic" in shown.stdout + shown.stderr else "dynamic"
 
 
-def _add_libraries(root: pathlib.Path, program: pathlib.Path) -> None:
+def add_libraries(root: pathlib.Path, program: pathlib.Path) -> None:
     shown = subprocess.run(["ldd", str(program)], capture_output=True, text=True, timeout=30)
     if "not found" in shown.stdout:
         raise LabError(f"{program} lacks shared libraries:\n{shown.stdout}", "install the packages they come from")
     for path in re.findall(r"(/\S+) \(0x", shown.stdout):
-        _copy(pathlib.Path(path), root / path.lstrip("/"))
+        copy(pathlib.Path(path), root / path.lstrip("/"))
 
 
 def _add_run_time_libraries(root: pathlib.Path) -> None:
-    cache = subprocess.run([str(_tool("ldconfig")), "-p"], capture_output=True, text=True, timeout=30).stdout
+    cache = subprocess.run([str(tool("ldconfig")), "-p"], capture_output=True, text=True, timeout=30).stdout
     for name in LOADED_AT_RUN_TIME:
         found = re.search(rf"^\s*{re.escape(name)} \(libc6,x86-64.*=> (/\S+)", cache, re.MULTILINE)
         if found:
             path = pathlib.Path(found[1])
-            _copy(path, root / str(path).lstrip("/"))
-            _add_libraries(root, path)
+            copy(path, root / str(path).lstrip("/"))
+            add_libraries(root, path)
 
 
 def _add_modules(root: pathlib.Path, kernel: Kernel) -> None:
     tree = pathlib.Path("lib/modules") / kernel.version
     for name in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):
         if (kernel.directory / tree / name).exists():
-            _copy(kernel.directory / tree / name, root / tree / name)
+            copy(kernel.directory / tree / name, root / tree / name)
     for module in kernel.module_files():
         target = root / module.relative_to(kernel.directory)
         target.parent.mkdir(parents=True, exist_ok=True)
         _unpack_module(module, target)
-    done = subprocess.run([str(_tool("depmod")), "-b", str(root), kernel.version], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([str(tool("depmod")), "-b", str(root), kernel.version], capture_output=True, text=True, timeout=60)
     if done.returncode != 0:
         raise LabError("depmod failed: " + done.stderr.strip(), f"remove {kernel.directory} and run this again")
 
@@ -173,7 +177,7 @@ def _unpack_module(module: pathlib.Path, target: pathlib.Path) -> None:
         raise LabError(f"{module} cannot be unpacked", "remove the kernel's directory in the cache and run this again")
 
 
-def _copy(source: pathlib.Path, target: pathlib.Path) -> None:
+def copy(source: pathlib.Path, target: pathlib.Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
     target.chmod(0o755)

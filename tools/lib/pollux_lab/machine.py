@@ -5,6 +5,7 @@ import dataclasses
 import json
 import pathlib
 import socket
+from collections.abc import Callable
 
 from .server import Server
 
@@ -72,6 +73,7 @@ class Machine:
     iommu: bool = True
     icount: bool = False
     kernel_arguments: str = ""
+    payload: Callable[[pathlib.Path], None] | None = None  # adds files to the root of the guest's file system
     emulator: Emulator = Emulator()
     servers: list[Server] = dataclasses.field(default_factory=list)  # started before the guest, ended after it
 

@@ -12,8 +12,8 @@ from .errors import LabError
 from .guest import Guest
 
 NAMES = ["pollux", "l2fwd", "pktgen"]
-# The test programs for the guest, which a build with tests has.
-TESTS = ["guest_test", "conformance_test"]
+# The programs for tests in the guest, which a build with tests and tools has.
+TESTS = ["guest_test", "conformance_test", "silicon_probe"]
 START_SECONDS = 30
 
 
