@@ -10,6 +10,8 @@ packages_for() {
         libpcap-dev libexpected-dev
       ;;
     show) echo python3 ;;
+    conformance) echo libgtest-dev libgmock-dev ;;
+    silicon) echo iproute2 kmod pciutils ;;
     test) echo libgtest-dev libgmock-dev libbenchmark-dev gcovr clang libclang-rt-dev ;;
     check) echo git cmake ninja-build clang clang-format clang-tidy shellcheck python3 ;;
     abi) echo abigail-tools ;;

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""tools/silicon as a whole, on QEMU's igb, and interrupted at each step: the kernel always gets its ports back, and they pass traffic."""
+
+import json
+import pathlib
+import shlex
+import subprocess
+import tarfile
+import tempfile
+
+from cases.kernel_ports import PING, REMOVE_NAMESPACES, namespaces
+from pollux_lab import guest_python
+from pollux_lab.cases import Bench, Boot, case, require, require_message
+from pollux_lab.machine import Hub, Machine, Port
+
+LEFT, RIGHT = 0, 1
+ADDRESS = "192.0.2.7/24"
+ARCHIVE = "/tmp/silicon.tar.gz"
+STEPS = ["bind", "cable", "probes", "conformance", "rates", "recordings", "give back"]
+RUN_SECONDS = 540
+
+SILICON = Boot("one processor, two igb cards on one wire, and Python", lambda: Machine(
+    [Port(Hub(0)), Port(Hub(0))], cpus=1, payload=guest_python.add_silicon), "modprobe -a igb vfio-pci")
+
+
+def command(bench: Bench, *options: str) -> str:
+    words = ["/pollux/tools/silicon", "--programs", "/bin", "--output", ARCHIVE, *options, bench.addresses[LEFT], bench.addresses[RIGHT]]
+    return shlex.join(words)
+
+
+def prepare(bench: Bench) -> None:
+    """One port is up and has an address, the other one is down: both have to be so again afterwards."""
+    bench.guest.check(f"""
+    name=$(netdev_of {bench.addresses[LEFT]})
+    ip link set $name mtu 1400 && ip link set $name up && ip address add {ADDRESS} dev $name
+    """)
+
+
+def interfaces(bench: Bench) -> list[tuple]:
+    """Name, state, MTU and addresses of both ports' interfaces."""
+    names = [bench.guest.check(f"netdev_of {address}").strip() for address in bench.addresses]
+    shown = {link["ifname"]: link for link in json.loads(bench.guest.check("ip -j address show"))}
+    return [(name, "UP" in shown[name]["flags"], shown[name]["mtu"],
+             sorted(entry["local"] for entry in shown[name]["addr_info"] if entry["scope"] != "link")) for name in names]
+
+
+def require_given_back(bench: Bench, before: list[tuple]) -> None:
+    for address in bench.addresses:
+        require(bench.guest.check(f"driver_of {address}").strip() == "igb", f"{address} was not given back to igb")
+    require(interfaces(bench) == before, f"before: {before}, afterwards: {interfaces(bench)}")
+    left = bench.guest.check("ls /run/pollux/silicon/state.json 2>/dev/null; pidof silicon_probe conformance_test l2fwd pktgen; ps | grep '[p]ollux_lab.silicon' || true").strip()
+    require(not left, f"left behind: {left}")
+
+
+def require_traffic(bench: Bench) -> None:
+    """The kernel's igb passes traffic over both ports. Then they are as they were at the guest's start."""
+    bench.guest.check(f"ip address flush dev $(netdev_of {bench.addresses[LEFT]})")
+    try:
+        bench.guest.check(namespaces(bench, LEFT, RIGHT), 60)
+        output = bench.guest.check(PING.format(size=1300), 60)
+        require(" 0% packet loss" in output, output)
+    finally:
+        bench.guest.run(REMOVE_NAMESPACES)
+        bench.guest.check(f"ip link set $(netdev_of {bench.addresses[LEFT]}) mtu 1500")
+
+
+def report_of(bench: Bench, folder: pathlib.Path) -> dict:
+    """Unpacks the archive here, and returns its report."""
+    packed = folder / "silicon.tar.gz"
+    packed.write_bytes(bench.guest.read(ARCHIVE))
+    with tarfile.open(packed) as archive:
+        archive.extractall(folder)
+    return json.loads((folder / "silicon/report.json").read_text())
+
+
+def require_replay(bench: Bench, folder: pathlib.Path, report: dict) -> None:
+    """The recorded answers come out again on this machine, without the card. Times differ."""
+    program = str(bench.guest.program("silicon_probe"))
+    for name in ("phy", "kept_bits"):
+        said = subprocess.run([program, "--replay", str(folder / "silicon/recordings"), "--only", name, "--json"], capture_output=True, text=True,
+                              timeout=60, stdin=subprocess.DEVNULL)
+        require(said.returncode == 0, f"{name}: {said.stdout}{said.stderr}")
+        recorded = next(answer for answer in report["answers"] if answer["probe"] == name)
+        require(json.loads(said.stdout.splitlines()[0])["facts"] == recorded["facts"], f"{name}: {said.stdout}")
+    files = [f"replay:{folder}/silicon/recordings/l2fwd-{number}.rec" for number in (0, 1)]
+    words = [str(bench.guest.program("l2fwd")), *files, "--circulate", "16", "--packets", "400", "--no-mac-updating", "--quiet"]
+    said = subprocess.run(words, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    require(said.returncode == 0, said.stdout + said.stderr)
+
+
+def whole_run(bench: Bench, *options: str) -> dict:
+    before = interfaces(bench)
+    outcome = bench.guest.run(command(bench, "--yes", *options), RUN_SECONDS)
+    last = outcome.out.strip().splitlines()[-1]
+    require(outcome.status == 0 and last.startswith(f"{ARCHIVE}: ") and " 0 failed, " in last,
+            f"status {outcome.status}\n{outcome.out[-6000:]}\n{outcome.err[-3000:]}")
+    require_given_back(bench, before)
+    with tempfile.TemporaryDirectory(prefix="pollux-silicon-") as work:
+        folder = pathlib.Path(work)
+        report = report_of(bench, folder)
+        require(report["given_back"] and not report["interrupted"], str(report["counts"]))
+        require_replay(bench, folder, report)
+    return report
+
+
+@case(SILICON)
+def silicon_refuses_without_confirmation_and_with_an_address(bench: Bench) -> None:
+    before = interfaces(bench)
+    outcome = bench.guest.run(command(bench), 60)
+    require(outcome.status == 1 and "nothing was changed" in outcome.err, f"{outcome}")
+    prepare(bench)
+    changed = interfaces(bench)
+    outcome = bench.guest.run(command(bench, "--yes"), 60)
+    require(outcome.status == 1, f"{outcome}")
+    require_message(outcome.out, "192.0.2.7/24", "--force")
+    require(interfaces(bench) == changed and changed != before, f"{changed}")
+    bench.guest.check(f"name=$(netdev_of {bench.addresses[LEFT]}); ip address flush dev $name; ip link set $name down; ip link set $name mtu 1500")
+
+
+@case(SILICON)
+def silicon_in_short(bench: Bench) -> None:
+    prepare(bench)
+    report = whole_run(bench, "--force", "--quick", "--only", "cable,recordings,probes", *SHORT_PROBES)
+    require(len(report["answers"]) > 5, str(report["counts"]))
+    require_traffic(bench)
+
+
+# Those that need no link, which takes half a second on QEMU's card each time.
+SHORT_PROBES = ["--probes", "master,phy,address,alias,narrow,kept_bits,causes,extended_causes,queue_enable,queue_disable,done_bits"]
+
+
+@case(SILICON, long="every probe, the conformance suite in short and rates, some minutes")
+def silicon_whole(bench: Bench) -> None:
+    report = whole_run(bench, "--quick")
+    require(len(report["answers"]) > 30 and len(report["rates"]) == 2, str(report["counts"]))
+    require_traffic(bench)
+
+
+def interrupt_at(bench: Bench, step: str, kill: str, *options: str) -> None:
+    """Starts a run, waits for the step, executes `kill` and waits for the end."""
+    bench.guest.check(f"spawn silicon {command(bench, '--yes', '--force', '--quick', *options)}\n"
+                      f"await_line silicon '^.{step}. ' 120; usleep 300000; {kill}", 130)
+    bench.guest.run("finish silicon 60; true", 70)
+
+
+def interrupted(bench: Bench, step: str, signal: str) -> None:
+    prepare(bench)
+    before = interfaces(bench)
+    only = [] if step in ("bind", "give back") else ["--only", f"{step},recordings"]
+    interrupt_at(bench, step, f"interrupt silicon {signal}", *(only or ["--only", "cable"]))
+    # After SIGKILL the keeper gives the ports back.
+    bench.guest.run("await 40 sh -c '! test -e /run/pollux/silicon/state.json'", 50)
+    require_given_back(bench, before)
+    require_traffic(bench)
+
+
+def child_killed(bench: Bench, step: str, program: str) -> None:
+    prepare(bench)
+    before = interfaces(bench)
+    interrupt_at(bench, step, f"await 20 pidof {program} && killall -KILL {program}", "--only", f"{step}")
+    require_given_back(bench, before)
+    with tempfile.TemporaryDirectory(prefix="pollux-silicon-") as work:
+        counts = report_of(bench, pathlib.Path(work))["counts"]
+    require(counts["failed"] > 0, f"the killed program is not in the report: {counts}")
+    require_traffic(bench)
+
+
+@case(SILICON)
+def silicon_gives_ports_back_after_ctrl_c(bench: Bench) -> None:
+    interrupted(bench, "probes", "INT")
+
+
+@case(SILICON)
+def silicon_gives_ports_back_after_a_kill(bench: Bench) -> None:
+    interrupted(bench, "probes", "KILL")
+
+
+@case(SILICON, long="Ctrl-C, SIGTERM and SIGKILL at each step, and each program killed, some ten minutes")
+def silicon_gives_ports_back_wherever_it_is_interrupted(bench: Bench) -> None:
+    for step in STEPS:
+        for signal in ("INT", "TERM", "KILL"):
+            interrupted(bench, step, signal)
+    for step, program in (("probes", "silicon_probe"), ("conformance", "conformance_test"), ("rates", "pktgen"), ("recordings", "l2fwd"), ("cable", "pktgen")):
+        child_killed(bench, step, program)

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""One run of tools/silicon: look, ask, take the ports, test, give them back, write the archive."""
+
+import argparse
+import contextlib
+import dataclasses
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+from pollux_lab.errors import LabError
+
+from . import archive, decide, steps
+from .facts import Looker, Machine
+from .give_back import Keeper, State, give_back, only_run, report, saved_state, tell
+from .programs import Interrupted, Programs, deferred, uninterrupted, unwind_on_signals
+from .results import Results
+
+BIND_SECONDS = 60
+
+
+class Session:
+    """One run: its options, its results, and where its archive lies."""
+
+    def __init__(self, options: argparse.Namespace, folder: pathlib.Path):
+        self._options = options
+        self._programs = Programs(options.programs, folder / "logs")
+        self._folder = folder
+        self.results = Results()
+        self.target = _archive_path(options.output)
+        self.given_back = True
+        self.interrupted = 0
+        self.error = ""
+
+    def run(self) -> None:
+        machine = Looker().machine(self._options.ports, str(self._programs.paths["pollux"]))
+        found = decide.found_text(machine)
+        print(found)
+        if not self._allowed(machine):
+            return
+        tell("")
+        try:
+            self._take_and_test(machine)
+        except Interrupted as interrupted:
+            self.interrupted = interrupted.number
+        finally:
+            with uninterrupted():
+                self._skip_what_did_not_run()
+                self._write_archive(machine, found)
+
+    def end(self) -> int:
+        """Prints the summary, and returns the status."""
+        print(f"\n{self.results.as_text()}\n{self.target}: {self.results.last_line()}", flush=True)
+        if self.interrupted:
+            return 128 + self.interrupted
+        return 1 if self.results.count("failed") or not self.results.count("passed") else 0
+
+    def _allowed(self, machine: Machine) -> bool:
+        """Says what will be done, and asks. Raises LabError if it must not be done."""
+        decision = decide.decide(machine)
+        verdict = decide.verdict_text(decision, self._options.force)
+        print(decide.plan_text(machine, [steps.STEPS[name][1] for name in self._options.only], str(self.target)))
+        print(verdict, flush=True)
+        if not decision.may_go_on(self._options.force):
+            raise LabError("the ports are not taken, for the reasons above; nothing was changed")
+        if self._options.look:
+            return False
+        if self._options.yes:
+            return True
+        if not sys.stdin.isatty():
+            raise LabError("there is no terminal to ask on; nothing was changed", "add --yes if all of this is to be done")
+        if input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
+            raise LabError("not confirmed; nothing was changed")
+        return True
+
+    def _take_and_test(self, machine: Machine) -> None:
+        state = State.of(machine, str(self._programs.paths["pollux"]))
+        with contextlib.ExitStack() as stack:
+            # From here on the ports are always given back: by this process, or by its keeper.
+            with uninterrupted():
+                state.write()
+                keeper = stack.enter_context(Keeper())
+            try:
+                # Never ended halfway, which could leave a port without any driver.
+                with self._step("bind"), deferred():
+                    self._bind(machine, keeper)
+                self._test()
+            except (LabError, OSError, subprocess.SubprocessError) as error:
+                self.error = str(error)
+                tell(f"silicon: {error}")
+            finally:
+                with uninterrupted(), self._step("give back"):
+                    self.given_back = report(give_back(state))
+
+    def _bind(self, machine: Machine, keeper: Keeper) -> None:
+        if not machine.vfio_loaded:
+            subprocess.run(["modprobe", "vfio-pci"], stdin=subprocess.DEVNULL, capture_output=True, timeout=BIND_SECONDS)
+        force = ["--force"] if self._options.force else []
+        bound = self._programs.run("pollux", "bind", *(port.address for port in machine.ports), *force, seconds=BIND_SECONDS,
+                                   kept=keeper.descriptor())
+        if bound.status != 0:
+            raise LabError(f"'pollux bind' failed: {bound.says()}", "see its message in logs/ of the archive")
+
+    def _test(self) -> None:
+        uris = [f"vfio:{address}" for address in self._options.ports]
+        run = steps.Run(self._programs, uris, self._folder, self.results, self._options.quick, self._options.probes)
+        for name in self._options.only:
+            with self._step(name):
+                steps.STEPS[name][0](run)
+
+    def _skip_what_did_not_run(self) -> None:
+        begun = {step["name"] for step in self.results.steps}
+        why = "the run was interrupted" if self.interrupted else "an earlier step failed"
+        for name in self._options.only:
+            if name not in begun:
+                self.results.add(name, "the step", "skipped", why)
+        if self.error:
+            self.results.add("run", "the run", "failed", self.error)
+        if not self.given_back:
+            self.results.add("run", "the ports are given back", "failed", "see the messages")
+
+    def _write_archive(self, machine: Machine, found: str) -> None:
+        facts = {"version": self._options.version, "uris": self._options.ports, "found": found, "machine": dataclasses.asdict(machine),
+                 "interrupted": self.interrupted, "given_back": self.given_back, "quick": self._options.quick}
+        addresses = [entry["local"] for port in machine.ports for interface in port.interfaces for entry in interface.addresses]
+        try:
+            archive.write(self._folder, self.target, self.results, facts, self._options.ports, archive.Scrubber(addresses))
+        except OSError as error:
+            raise LabError(f"the archive cannot be written: {error}", "free some space, or name another file with --output") from error
+
+    @contextlib.contextmanager
+    def _step(self, name: str):
+        tell(f"[{name}] ...")
+        begun = time.monotonic()
+        try:
+            yield
+        except Interrupted as interrupted:
+            self.results.add(name, "the step", "skipped", f"interrupted by {interrupted}")
+            raise
+        finally:
+            self.results.steps.append({"name": name, "seconds": round(time.monotonic() - begun, 1)})
+
+
+def _archive_path(named: str | None) -> pathlib.Path:
+    target = pathlib.Path(named or f"pollux-silicon-{time.strftime('%Y%m%d-%H%M%S')}.tar.gz").absolute()
+    if not target.name.endswith(".tar.gz") or target.is_dir() or not os.access(target.parent, os.W_OK):
+        raise LabError(f"the archive cannot be written to {target}", "name a file that ends with .tar.gz, in a folder that can be written to")
+    return target
+
+
+def give_back_earlier() -> bool:
+    """Gives back what an earlier run left, which is possible only if that was killed together with its keeper."""
+    state = saved_state()
+    if state is None:
+        return True
+    tell("silicon: an earlier run did not give its ports back; doing that first")
+    return report(give_back(state))
+
+
+def main() -> int:
+    options = arguments()
+    unwind_on_signals()
+    if options.look:
+        with run_folder() as folder:
+            Session(options, folder).run()
+        return 0
+    with only_run():
+        with uninterrupted():
+            if not give_back_earlier():
+                return 1
+        if options.give_back:
+            return 0
+        with run_folder() as folder:
+            session = Session(options, folder)
+            session.run()
+    return session.end()
+
+
+@contextlib.contextmanager
+def run_folder():
+    with tempfile.TemporaryDirectory(prefix="pollux-silicon-") as work:
+        folder = pathlib.Path(work)
+        (folder / "logs").mkdir()
+        yield folder
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tools/silicon")
+    parser.add_argument("ports", nargs="*")
+    parser.add_argument("--programs", type=pathlib.Path, required=True)
+    parser.add_argument("--version", default="unknown")
+    parser.add_argument("--output")
+    parser.add_argument("--only", type=lambda text: text.split(","), default=list(steps.STEPS))
+    parser.add_argument("--probes", default="")
+    for flag in ("--yes", "--force", "--look", "--quick", "--give-back"):
+        parser.add_argument(flag, action="store_true")
+    options = parser.parse_args()
+    if unknown := [name for name in options.only if name not in steps.STEPS]:
+        raise LabError(f"there is no step '{unknown[0]}'", f"the steps are {', '.join(steps.STEPS)}")
+    return options
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except LabError as error:
+        sys.exit(f"tools/silicon: error: {error}")
+    except Interrupted as interrupted:
+        sys.exit(128 + interrupted.number)

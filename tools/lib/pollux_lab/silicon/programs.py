@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Runs Pollux's programs, each with a time limit and a log. They die with this process."""
+
+import contextlib
+import ctypes
+import dataclasses
+import os
+import pathlib
+import signal
+import subprocess
+
+from pollux_lab.errors import LabError
+
+NAMES = ("pollux", "l2fwd", "pktgen", "silicon_probe", "conformance_test")
+END_SECONDS = 10
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)  # those that end a run
+
+
+class Interrupted(BaseException):
+    """Ctrl-C, or a signal that ends this process. Not an Exception, so that no handler of failures takes it for one."""
+
+    def __init__(self, number: int):
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+def unwind_on_signals() -> None:
+    def unwind(number, _frame):
+        raise Interrupted(number)
+    for number in SIGNALS:
+        signal.signal(number, unwind)
+
+
+@contextlib.contextmanager
+def uninterrupted():
+    """No signal ends what is inside."""
+    before = [signal.signal(number, signal.SIG_IGN) for number in SIGNALS]
+    try:
+        yield
+    finally:
+        for number, handler in zip(SIGNALS, before):
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def deferred():
+    """Signals that come meanwhile take effect afterwards."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    status: int  # negative: the signal that ended it
+    out: str
+
+    def says(self) -> str:
+        if self.status < 0:
+            return f"it was ended by signal {-self.status} ({signal.Signals(-self.status).name})"
+        return f"it ended with status {self.status}"
+
+
+class Programs:
+    def __init__(self, folder: pathlib.Path, logs: pathlib.Path):
+        self.paths = {name: _found(folder, name) for name in NAMES}
+        self._logs = logs
+        self._started = 0
+
+    def run(self, name: str, *words: str, seconds: float, environment: dict[str, str] | None = None, kept: int | None = None) -> Ended:
+        """Runs a program to its end. Its standard output is returned and logged; its errors are only logged. At the time limit it is
+        ended, as by Ctrl-C if it reacts to that. With `kept`, a descriptor that it inherits, it is not killed when this process dies."""
+        self._started += 1
+        base = self._logs / f"{self._started:02}-{name}"
+        command = [str(self.paths[name]), *words]
+        # Into files, not pipes: what a killed program has written is kept.
+        with open(f"{base}.out", "w+") as out, open(f"{base}.err", "w") as errors:
+            errors.write(f"$ {' '.join(command)}\n")
+            errors.flush()
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=errors, env=os.environ | (environment or {}),
+                                       start_new_session=True, pass_fds=() if kept is None else (kept,),
+                                       preexec_fn=_die_with_parent if kept is None else None)
+            try:
+                process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                errors.write(f"\nended after {seconds:.0f} s\n")
+            finally:
+                _end(process)
+            errors.write(f"\nstatus {process.returncode}\n")
+            out.seek(0)
+            return Ended(process.returncode, out.read())
+
+
+def _end(process: subprocess.Popen) -> None:
+    with uninterrupted():
+        for number in (signal.SIGINT, signal.SIGKILL):
+            if process.poll() is not None:
+                return
+            process.send_signal(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(END_SECONDS)
+
+
+def _found(folder: pathlib.Path, name: str) -> pathlib.Path:
+    for path in [folder / name, *sorted(folder.rglob(name))] if folder.is_dir() else []:
+        if path.is_file() and os.access(path, os.X_OK):
+            return path.resolve()
+    raise LabError(f"no program '{name}' is in {folder}", "leave --programs out, so that they are built")
+
+
+def _die_with_parent() -> None:
+    """Runs between fork and exec: the program is killed when this process dies. The signals' defaults are restored."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
