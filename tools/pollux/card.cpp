@@ -12,6 +12,7 @@
 #include "pollux/backends/sim/wire.hpp"
 #include "pollux/open.hpp"
 #include "report.hpp"
+#include "servers/vfio_user/bus_error_guard.hpp"
 #include "servers/vfio_user/serve.hpp"
 
 namespace pollux::tool {
@@ -102,11 +103,16 @@ int run_card(const Environment& environment, const CardOptions& options) {
     return report(environment, servers.error(), usage ? kUsage : kFailure);
   }
   const examples::StopSignals signals;
+  const vfio_user::BusErrorGuard guard;
   print_start(environment, *servers);
   const auto served = vfio_user::serve(environment.context.clock(), *servers,
                                        [&] { return signals.raised() || (options.once && all_have_left(*servers)); });
   if (!served) return report(environment, served.error());
   print_end(environment, options);
+  if (guard.replaced() != 0) {
+    environment.err << fmt::format("pollux: a client took away {} pages of memory that it had passed\n",
+                                   guard.replaced());
+  }
   return kSuccess;
 }
 

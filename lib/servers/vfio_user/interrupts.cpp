@@ -18,6 +18,35 @@ namespace {
 /// Interrupts passed on before the server looks at its clients again.
 constexpr int kMaxEvents = 32;
 
+/// The key of `unmask_event_` among the events of the pin.
+constexpr std::uint32_t kUnmaskEvent = 1;
+
+/// Registers of configuration space: include/uapi/linux/pci_regs.h.
+constexpr std::uint32_t kCommand = 0x04;
+constexpr std::uint32_t kCommandDisablePin = 0x0400;
+constexpr std::uint32_t kStatus = 0x06;
+constexpr std::uint32_t kStatusPin = 0x0008;
+constexpr std::uint32_t kStatusCapabilities = 0x0010;
+constexpr std::uint32_t kFirstCapability = 0x34;
+constexpr std::uint32_t kInterruptPin = 0x3D;
+constexpr std::uint32_t kMsiCapability = 0x05;
+
+std::uint32_t config(Device& device, std::uint32_t offset, unsigned width) {
+  return device.read_config(offset, width).value_or(0);
+}
+
+bool has_capability(Device& device, std::uint32_t id) {
+  if ((config(device, kStatus, 2) & kStatusCapabilities) == 0) return false;
+  std::uint32_t at = config(device, kFirstCapability, 1);
+  // A header of 64 bytes and capabilities of at least 4 leave room for 48: a longer list is a loop.
+  for (int i = 0; i < 48 && at >= 0x40; ++i) {
+    const std::uint32_t header = config(device, at & 0xFC, 2);
+    if ((header & 0xFF) == id) return true;
+    at = header >> 8;
+  }
+  return false;
+}
+
 /// An eventfd that never blocks the server. Any other file could.
 bool make_usable(int descriptor) {
   std::array<char, 32> target{};
@@ -32,7 +61,10 @@ bool make_usable(int descriptor) {
 }  // namespace
 
 Interrupts::Interrupts(Device& device, FileDescriptor events) : device_(&device), events_(std::move(events)) {
-  for (std::uint32_t irq = 0; irq < kIrqs; ++irq) lines_[irq].resize(count(irq));
+  lines_[kIntx].resize(config(device, kInterruptPin, 1) != 0 ? 1 : 0);
+  lines_[kMsi].resize(has_capability(device, kMsiCapability) && device.interrupt_vectors() != 0 ? 1 : 0);
+  lines_[kMsix].resize(device.interrupt_vectors());
+  lines_[kErrorIrq].resize(1);
 }
 
 Result<Interrupts> Interrupts::create(Device& device) {
@@ -47,11 +79,6 @@ Result<Interrupts> Interrupts::create(Device& device) {
     return fail_errno(ErrorCode::io_error, fmt::format("{}: its error event cannot be watched", device.name()), errno);
   }
   return interrupts;
-}
-
-std::uint32_t Interrupts::count(std::uint32_t irq) const noexcept {
-  if (irq == kMsix) return device_->interrupt_vectors();
-  return irq == kErrorIrq ? 1 : 0;
 }
 
 std::uint32_t Interrupts::flags(std::uint32_t irq) noexcept {
@@ -81,7 +108,26 @@ int Interrupts::set(const SetIrqs& request, std::span<const std::byte> data, std
   const bool with_events = (request.flags & SetIrqs::kDataEventfd) != 0;
   if (data.size() != (with_bools ? request.count : 0)) return EINVAL;
   if (!descriptors.empty() && (!with_events || descriptors.size() != request.count)) return EINVAL;
-  return (request.flags & SetIrqs::kTrigger) != 0 ? set_trigger(request, data, descriptors) : EINVAL;
+  return (request.flags & SetIrqs::kTrigger) != 0 ? set_trigger(request, data, descriptors)
+                                                  : set_mask(request, data, descriptors);
+}
+
+// Only the pin can be masked. Vectors are masked in the client.
+int Interrupts::set_mask(const SetIrqs& request, std::span<const std::byte> data,
+                         std::span<FileDescriptor> descriptors) {
+  if (request.index != kIntx || request.count != 1) return EINVAL;
+  const bool unmask = (request.flags & SetIrqs::kUnmask) != 0;
+  if ((request.flags & SetIrqs::kDataEventfd) != 0) return unmask ? set_unmask_event(descriptors) : EINVAL;
+  if (data.empty() || data[0] != std::byte{0}) pin_masked_ = !unmask;
+  return 0;
+}
+
+int Interrupts::set_unmask_event(std::span<FileDescriptor> descriptors) {
+  if (!descriptors.empty() && !make_usable(descriptors[0].get())) return EINVAL;
+  // The client has the eventfd, too, so closing this descriptor does not end the watch.
+  if (unmask_event_) ::epoll_ctl(events_.get(), EPOLL_CTL_DEL, unmask_event_.get(), nullptr);
+  unmask_event_ = descriptors.empty() ? FileDescriptor() : std::move(descriptors[0]);
+  return !unmask_event_ || watch(unmask_event_.get(), kIntx, kUnmaskEvent) ? 0 : EIO;
 }
 
 int Interrupts::set_trigger(const SetIrqs& request, std::span<const std::byte> data,
@@ -102,9 +148,10 @@ int Interrupts::set_trigger(const SetIrqs& request, std::span<const std::byte> d
 int Interrupts::assign(const SetIrqs& request, std::span<FileDescriptor> descriptors) {
   const bool usable = std::ranges::all_of(descriptors, [](const FileDescriptor& d) { return make_usable(d.get()); });
   if (!usable) return EINVAL;
-  if (request.index == kMsix && request.count != 0) {
-    if (const int error = enable_vectors(); error != 0) return error;
+  if ((request.index == kMsi || request.index == kMsix) && request.count != 0) {
+    if (const int error = enable_vectors(request.index); error != 0) return error;
   }
+  if (request.index == kIntx) pin_masked_ = false;
   for (std::uint32_t i = 0; i < request.count; ++i) {
     Line& line = lines_[request.index][request.start + i];
     line.client = descriptors.empty() ? FileDescriptor() : std::move(descriptors[i]);
@@ -113,23 +160,26 @@ int Interrupts::assign(const SetIrqs& request, std::span<FileDescriptor> descrip
   return 0;
 }
 
-int Interrupts::enable_vectors() {
-  if (vectors_enabled_) return 0;
-  const auto events = device_->enable_interrupts(count(kMsix));
+int Interrupts::enable_vectors(std::uint32_t irq) {
+  if (enabled_ == irq) return 0;
+  if (enabled_ != kIrqs) return EINVAL;  // the client has to disable the other kind first
+  const auto events = device_->enable_interrupts(count(irq));
   if (!events) return EIO;
   for (std::uint32_t vector = 0; vector < events->size(); ++vector) {
-    if (watch((*events)[vector], kMsix, vector)) continue;
+    if (watch((*events)[vector], irq, vector)) continue;
     static_cast<void>(device_->enable_interrupts(0));
     return EIO;
   }
-  vectors_enabled_ = true;
+  enabled_ = irq;
   return 0;
 }
 
 // The device closes its eventfds, which removes them from the epoll instance, too.
 void Interrupts::disable(std::uint32_t irq) {
   for (Line& line : lines_[irq]) line = {};
-  if (irq != kMsix || !std::exchange(vectors_enabled_, false)) return;
+  if (irq == kIntx) static_cast<void>(set_unmask_event({}));
+  if (irq != enabled_) return;
+  enabled_ = kIrqs;
   // Nothing is left to do if this fails: without an eventfd no interrupt leaves the server.
   static_cast<void>(device_->enable_interrupts(0));
 }
@@ -150,8 +200,22 @@ void Interrupts::relay() {
   for (int i = 0; i < ready; ++i) {
     const std::uint64_t key = events[static_cast<std::size_t>(i)].data.u64;
     const auto irq = static_cast<std::uint32_t>(key >> 32);
-    signal(lines_[irq][static_cast<std::uint32_t>(key)]);
+    const auto index = static_cast<std::uint32_t>(key);
+    if (irq == kIntx) {
+      pin_masked_ = false;
+    } else if (index < lines_[irq].size()) {
+      signal(lines_[irq][index]);
+    }
   }
+  relay_pin();
+}
+
+void Interrupts::relay_pin() {
+  if (lines_[kIntx].empty() || !lines_[kIntx][0].client || pin_masked_) return;
+  if ((config(*device_, kStatus, 2) & kStatusPin) == 0) return;
+  if ((config(*device_, kCommand, 2) & kCommandDisablePin) != 0) return;
+  pin_masked_ = true;
+  signal(lines_[kIntx][0]);
 }
 
 }  // namespace pollux::vfio_user

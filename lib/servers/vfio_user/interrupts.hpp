@@ -14,8 +14,11 @@
 
 namespace pollux::vfio_user {
 
-/// Passes a device's interrupts on to a client's eventfds. A client enables vectors one by one; the device enables all
-/// of them at the first, and an interrupt of a vector without an eventfd waits for one.
+/// Passes a device's interrupts on to a client's eventfds.
+/// MSI-X: a client enables vectors one by one. The device enables all of them at the first, and an interrupt of a
+/// vector without an eventfd waits for one. MSI: the message is the device's vector 0. Interrupt pin: its level is the
+/// interrupt bit of the status register, which is read after each of the client's commands and each event of the card.
+/// It is signalled once, and then masked until the client unmasks it.
 /// Thread rule: that of Device.
 class Interrupts {
  public:
@@ -23,13 +26,15 @@ class Interrupts {
   [[nodiscard]] static Result<Interrupts> create(Device& device);
 
   /// Number of interrupts of a kind (kMsix and so on), and the flags of IrqInfo.
-  [[nodiscard]] std::uint32_t count(std::uint32_t irq) const noexcept;
+  [[nodiscard]] std::uint32_t count(std::uint32_t irq) const noexcept {
+    return static_cast<std::uint32_t>(lines_[irq].size());
+  }
   [[nodiscard]] static std::uint32_t flags(std::uint32_t irq) noexcept;
 
   /// Returns 0 or an errno value: EINVAL (range, flags, data, or a descriptor that is not an eventfd), EIO if the
   /// device cannot enable its interrupts.
   [[nodiscard]] int set(const SetIrqs& request, std::span<const std::byte> data, std::span<FileDescriptor> descriptors);
-  /// Signals the client for each interrupt that the device has signalled.
+  /// Signals the client for each interrupt that the device has raised.
   void relay();
   /// Readable when `relay` has work.
   [[nodiscard]] int event_fd() const noexcept { return events_.get(); }
@@ -42,19 +47,25 @@ class Interrupts {
     bool pending = false;
   };
 
-  explicit Interrupts(Device& device, FileDescriptor events);
+  Interrupts(Device& device, FileDescriptor events);
+  [[nodiscard]] int set_mask(const SetIrqs& request, std::span<const std::byte> data,
+                             std::span<FileDescriptor> descriptors);
+  [[nodiscard]] int set_unmask_event(std::span<FileDescriptor> descriptors);
   [[nodiscard]] int set_trigger(const SetIrqs& request, std::span<const std::byte> data,
                                 std::span<FileDescriptor> descriptors);
   [[nodiscard]] int assign(const SetIrqs& request, std::span<FileDescriptor> descriptors);
-  [[nodiscard]] int enable_vectors();
+  [[nodiscard]] int enable_vectors(std::uint32_t irq);
   void disable(std::uint32_t irq);
+  void relay_pin();
   [[nodiscard]] bool watch(int descriptor, std::uint32_t irq, std::uint32_t index);
   static void signal(Line& line) noexcept;
 
   Device* device_;
   FileDescriptor events_;  // an epoll instance with the device's eventfds
   std::array<std::vector<Line>, kIrqs> lines_;
-  bool vectors_enabled_ = false;
+  std::uint32_t enabled_ = kIrqs;  // kMsi or kMsix while the device's vectors are enabled for it
+  bool pin_masked_ = false;
+  FileDescriptor unmask_event_;  // the client unmasks the pin by signalling it
 };
 
 }  // namespace pollux::vfio_user

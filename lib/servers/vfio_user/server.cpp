@@ -26,7 +26,9 @@ Server::Server(Context& context, std::unique_ptr<Device> device, Regions regions
       device_(std::move(device)),
       regions_(regions),
       interrupts_(std::move(interrupts)),
-      listener_(std::move(listener)) {}
+      listener_(std::move(listener)) {
+  for (std::uint32_t i = 0; i < config_.size(); ++i) config_[i] = device_->read_config(i * 4, 4).value_or(0);
+}
 
 Server::~Server() {
   if (session_) end_session();
@@ -54,8 +56,20 @@ void Server::end_session() {
   if (!stopped) context_.log(LogLevel::warning, stopped.error().message());
   session_.reset();
   ++sessions_ended_;
-  const auto reset = device_->reset();
-  if (!reset) context_.log(LogLevel::warning, reset.error().message());
+  const auto restored = restore_card();
+  if (!restored) context_.log(LogLevel::warning, restored.error().message());
+}
+
+// As vfio-pci does: the next client finds the card as the first one did.
+Result<void> Server::restore_card() {
+  if (auto reset = device_->reset(); !reset) return reset;
+  for (std::uint32_t i = 0; i < config_.size(); ++i) {
+    auto value = device_->read_config(i * 4, 4);
+    if (!value) return pass_on(std::move(value));
+    if (*value == config_[i]) continue;
+    if (auto written = device_->write_config(i * 4, 4, config_[i]); !written) return written;
+  }
+  return {};
 }
 
 std::array<pollfd, 3> Server::descriptors() const noexcept {

@@ -47,9 +47,11 @@ class Server {
  private:
   Server(Context& context, std::unique_ptr<Device> device, Regions regions, Interrupts interrupts, Listener listener);
   void end_session();
+  [[nodiscard]] Result<void> restore_card();
 
   Context& context_;
   std::unique_ptr<Device> device_;
+  std::array<std::uint32_t, 64> config_{};  // the first 256 bytes of configuration space before the first client
   Regions regions_;
   Interrupts interrupts_;
   Listener listener_;

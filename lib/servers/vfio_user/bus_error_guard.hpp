@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <csignal>
+#include <cstdint>
+
+namespace pollux::vfio_user {
+
+/// While an object exists, an access to memory that a client has taken away (it has truncated its memory file) reads
+/// zeros and writes to nowhere, instead of ending the process by SIGBUS. Other causes of SIGBUS still end it. The
+/// program decides whether it has such an object, because a signal handler is the process's.
+/// Thread rule: at most one object per process. It works for all threads.
+class BusErrorGuard {
+ public:
+  BusErrorGuard();
+  BusErrorGuard(const BusErrorGuard&) = delete;
+  BusErrorGuard& operator=(const BusErrorGuard&) = delete;
+  ~BusErrorGuard();
+
+  /// Number of pages that were replaced.
+  [[nodiscard]] std::uint64_t replaced() const noexcept;
+
+ private:
+  struct sigaction before_ {};
+};
+
+}  // namespace pollux::vfio_user

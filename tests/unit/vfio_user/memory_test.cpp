@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "pollux/device/device_model.hpp"
+#include "pollux/device/model_dma.hpp"
+#include "servers/vfio_user/bus_error_guard.hpp"
+#include "servers/vfio_user/client_memory.hpp"
+#include "unit/vfio_user/fixture.hpp"
+
+namespace pollux::test {
+namespace {
+
+using namespace vfio_user;
+constexpr std::uint64_t kPage = 4096;
+
+/// The server's card, as it sees memory.
+std::byte* at(ServerFixture& fixture, std::uint64_t address, std::size_t length) {
+  return dynamic_cast<ModelDma&>(fixture.server().device().dma_domain()).translate(address, length);
+}
+
+TEST(VfioUserMemory, IsReachedByTheCardAtTheClientsAddress) {
+  ServerFixture fixture;
+  auto client = fixture.client();
+  const FileDescriptor file = memory_file(4 * kPage);
+  ASSERT_EQ(client->map(0x100000, 2 * kPage, file.get(), kPage), 0);
+  std::byte* const seen = at(fixture, 0x100000 + 16, 4);
+  ASSERT_NE(seen, nullptr);
+  std::memcpy(seen, "card", 4);
+  std::array<char, 4> written{};
+  ASSERT_EQ(::pread(file.get(), written.data(), written.size(), kPage + 16), 4);
+  EXPECT_EQ(std::string_view(written.data(), 4), "card");
+  EXPECT_EQ(at(fixture, 0x100000 - 1, 1), nullptr);
+  EXPECT_EQ(at(fixture, 0x100000 + 2 * kPage - 2, 4), nullptr);
+  ASSERT_EQ(client->unmap(0x100000, 2 * kPage), 0);
+  EXPECT_EQ(at(fixture, 0x100000 + 16, 4), nullptr);
+}
+
+TEST(VfioUserMemory, RejectsOverlapsAndRangesThatAreNotMapped) {
+  ServerFixture fixture;
+  auto client = fixture.client();
+  const FileDescriptor file = memory_file(16 * kPage);
+  ASSERT_EQ(client->map(4 * kPage, 4 * kPage, file.get(), 0), 0);
+  for (const auto& [page, pages] : {std::pair{4U, 4U}, {3U, 2U}, {7U, 1U}, {2U, 8U}, {5U, 1U}}) {
+    EXPECT_EQ(client->map(page * kPage, pages * kPage, file.get(), 0), EEXIST) << page << ' ' << pages;
+    EXPECT_EQ(client->map(page * kPage, pages * kPage, -1, 0), EEXIST) << page << ' ' << pages;
+  }
+  EXPECT_EQ(client->map(3 * kPage, kPage, file.get(), 0), 0);
+  EXPECT_EQ(client->map(8 * kPage, kPage, file.get(), 0), 0);
+  EXPECT_EQ(client->unmap(4 * kPage, 2 * kPage), ENOENT);
+  EXPECT_EQ(client->unmap(5 * kPage, 3 * kPage), ENOENT);
+  EXPECT_EQ(client->unmap(4 * kPage, 4 * kPage), 0);
+  EXPECT_EQ(client->unmap(4 * kPage, 4 * kPage), ENOENT);
+}
+
+TEST(VfioUserMemory, CannotBeReachedWithoutADescriptorOrWhenReadOnly) {
+  ServerFixture fixture;
+  auto client = fixture.client();
+  const FileDescriptor file = memory_file(kPage);
+  EXPECT_EQ(client->map(kPage, kPage, -1, 0), 0);
+  EXPECT_EQ(client->map(2 * kPage, kPage, file.get(), 0, DmaMap::kReadable), 0);
+  EXPECT_EQ(at(fixture, kPage, 4), nullptr);
+  EXPECT_EQ(at(fixture, 2 * kPage, 4), nullptr);
+  EXPECT_EQ(client->unmap(kPage, kPage), 0);
+  EXPECT_EQ(client->unmap(2 * kPage, kPage), 0);
+}
+
+TEST(VfioUserMemory, RejectsInvalidRequests) {
+  ServerFixture fixture;
+  auto client = fixture.client();
+  const FileDescriptor file = memory_file(2 * kPage);
+  const auto map = [&](DmaMap request) {
+    const std::array descriptors{file.get()};
+    return client->error_of(Command::dma_map, packed(request), descriptors);
+  };
+  EXPECT_EQ(map({8, 3, 0, kPage, kPage}), EINVAL);
+  EXPECT_EQ(map({32, 0, 0, kPage, kPage}), EINVAL);
+  EXPECT_EQ(map({32, 7, 0, kPage, kPage}), EINVAL);
+  EXPECT_EQ(map({32, 3, 0, kPage, 0}), EINVAL);
+  EXPECT_EQ(map({32, 3, 0, kPage + 1, kPage}), EINVAL);
+  EXPECT_EQ(map({32, 3, 0, kPage, 100}), EINVAL);
+  EXPECT_EQ(map({32, 3, 1, kPage, kPage}), EINVAL);
+  EXPECT_EQ(map({32, 3, 0, ~std::uint64_t{0} - kPage + 1, 2 * kPage}), EINVAL) << "wraps";
+  EXPECT_EQ(map({32, 3, kPage, kPage, 2 * kPage}), EINVAL) << "beyond the file's end";
+  EXPECT_EQ(map({32, 3, ~std::uint64_t{0} - kPage + 1, kPage, kPage}), EINVAL) << "beyond the file's end";
+  const std::array twice{file.get(), file.get()};
+  EXPECT_EQ(client->error_of(Command::dma_map, packed(DmaMap{32, 3, 0, kPage, kPage}), twice), EINVAL);
+  EXPECT_EQ(client->error_of(Command::dma_unmap, packed(DmaUnmap{24, 1, kPage, kPage})), EINVAL);
+  EXPECT_EQ(client->error_of(Command::dma_unmap, packed(DmaUnmap{24, DmaUnmap::kAll, kPage, kPage})), EINVAL);
+  EXPECT_EQ(map({32, 3, 0, kPage, kPage}), 0);
+}
+
+TEST(VfioUserMemory, AcceptsOnlyFilesInMemory) {
+  ServerFixture fixture;
+  auto client = fixture.client();
+  std::array<int, 2> pipe{};
+  ASSERT_EQ(::pipe2(pipe.data(), O_CLOEXEC), 0);
+  EXPECT_EQ(client->map(kPage, kPage, pipe[0], 0), EINVAL);
+  ::close(pipe[0]);
+  ::close(pipe[1]);
+  for (const char* path : {"/dev/zero", "/proc/self/maps", "/"}) {
+    const FileDescriptor file(::open(path, O_RDONLY | O_CLOEXEC));
+    EXPECT_EQ(client->map(kPage, kPage, file.get(), 0), EINVAL) << path;
+  }
+  // A file that may only be read cannot be mapped for writing.
+  const FileDescriptor file = memory_file(kPage);
+  const FileDescriptor reader(::open(("/proc/self/fd/" + std::to_string(file.get())).c_str(), O_RDONLY | O_CLOEXEC));
+  EXPECT_EQ(client->map(kPage, kPage, reader.get(), 0), EACCES);
+}
+
+TEST(VfioUserMemory, MayBeTakenAway) {
+  const BusErrorGuard guard;
+  ServerFixture fixture;
+  auto client = fixture.client();
+  const FileDescriptor file = memory_file(4 * kPage);
+  ASSERT_EQ(client->map(0, 4 * kPage, file.get(), 0), 0);
+  std::memcpy(at(fixture, kPage, 4), "card", 4);
+  ASSERT_EQ(::ftruncate(file.get(), 0), 0);
+  auto* const taken = reinterpret_cast<volatile char*>(at(fixture, kPage, 4));
+  EXPECT_EQ(taken[0], 0);
+  taken[1] = 'x';
+  EXPECT_EQ(taken[1], 'x');
+  taken[2 * kPage] = 'y';
+  EXPECT_EQ(guard.replaced(), 2u);
+  EXPECT_EQ(client->unmap(0, 4 * kPage), 0);
+}
+
+TEST(VfioUserMemory, HasABoundedNumberOfMappings) {
+  ServerFixture fixture;
+  auto client = fixture.client();
+  for (unsigned i = 0; i < kMaxMappings; ++i) ASSERT_EQ(client->map(2 * i * kPage, kPage, -1, 0), 0) << i;
+  EXPECT_EQ(client->map(2 * kMaxMappings * kPage, kPage, -1, 0), ENOSPC);
+  EXPECT_EQ(client->error_of(Command::dma_unmap, packed(DmaUnmap{24, DmaUnmap::kAll, 0, 0})), 0);
+  EXPECT_EQ(client->map(2 * kMaxMappings * kPage, kPage, -1, 0), 0);
+}
+
+TEST(VfioUserMemory, IsUnmappedWhenTheClientHasGone) {
+  ServerFixture fixture;
+  auto client = fixture.client();
+  const FileDescriptor file = memory_file(kPage);
+  ASSERT_EQ(client->map(kPage, kPage, file.get(), 0), 0);
+  ASSERT_NE(at(fixture, kPage, 4), nullptr);
+  client.reset();
+  fixture.pump();
+  EXPECT_FALSE(fixture.server().has_client());
+  EXPECT_EQ(at(fixture, kPage, 4), nullptr);
+}
+
+}  // namespace
+}  // namespace pollux::test
