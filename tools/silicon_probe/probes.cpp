@@ -37,6 +37,9 @@ constexpr std::array kUnasked{
     Unasked{"I-M-IPSUM", "no probe", "the driver requests no checksums from the card"},
     Unasked{"I-M-PIN", "no probe", "VFIO gives a program MSI-X vectors; the pin and MSI are not used"},
     Unasked{"I-M-CONFIG", "no question to a card", "lspci.txt in the archive has the configuration space"},
+    Unasked{"I-M-SYSTIM", "no probe", "the driver uses no time stamps"},
+    Unasked{"I-M-PTPTYPE", "no probe", "the driver uses no time stamps"},
+    Unasked{"I-M-FRTIMER", "no probe", "no driver depends on it"},
     Unasked{"I-M-DIRTY", "no probe",
             "the registers that a machine's firmware leaves in the PHY are reset with it; the probe phy "
             "records some of them"},

@@ -8,6 +8,7 @@
 #include "drivers/intel/igb/bring_up.hpp"
 #include "drivers/intel/igb/filters.hpp"
 #include "drivers/intel/igb/link.hpp"
+#include "drivers/intel/igb/phy.hpp"
 #include "drivers/intel/igb/quiesce.hpp"
 #include "pollux/base/io.hpp"
 
@@ -25,6 +26,12 @@ constexpr std::size_t kRxBuffersAt = kTxBuffersAt + RawPort::kSlots * std::size_
 constexpr std::size_t kMemory = kRxBuffersAt + std::size_t{RawPort::kQueues} * RawPort::kSlots * RawPort::kBufferBytes;
 constexpr Duration kSendLimit = milliseconds(100);
 
+/// Some steps of the driver need the device itself.
+template <class Card>
+void name_device(Card& card, Device& device) {
+  if constexpr (requires { card.device; }) card.device = &device;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<RawPort>> RawPort::open(Context& context, std::unique_ptr<Device> device) {
@@ -38,6 +45,7 @@ Result<std::unique_ptr<RawPort>> RawPort::open(Context& context, std::unique_ptr
   if (!bar) return pass_on(std::move(bar));
   std::unique_ptr<RawPort> port(new RawPort(context, std::move(device), *traits));
   port->card_.regs = reg::Registers(*bar);
+  name_device(port->card_, *port->device_);
   if (port->regs().removed()) return drivers::igb::fail_removed(port->card_.name);
   if (auto mode = drivers::igb::check_link_mode(port->card_); !mode) return pass_on(std::move(mode));
   return port;
@@ -86,7 +94,15 @@ Result<void> RawPort::quiet() {
   return reset ? off : reset;
 }
 
-Result<void> RawPort::start_link() { return drivers::igb::start_link(card_); }
+// The MAC as in the driver's start_link; the PHY is not reset, since that would end the link that it has.
+Result<void> RawPort::start_link() {
+  const auto control = regs().read<reg::CTRL>();
+  if (control.all_ones()) return drivers::igb::fail_removed(card_.name);
+  regs().write<reg::CTRL>(control.with(reg::CTRL::SLU)
+                              .without(reg::CTRL::FRCSPD | reg::CTRL::FRCDPX | reg::CTRL::ILOS)
+                              .without(reg::CTRL::RFCE | reg::CTRL::TFCE));
+  return drivers::igb::start_autonegotiation(card_);
+}
 
 Result<void> RawPort::wait_for_link() {
   return drivers::intel::wait_for(

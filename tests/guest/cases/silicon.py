@@ -129,6 +129,18 @@ def silicon_in_short(bench: Bench) -> None:
 SHORT_PROBES = ["--probes", "master,phy,address,alias,narrow,kept_bits,causes,extended_causes,queue_enable,queue_disable,done_bits"]
 
 
+@case(SILICON, long="the probes of one port, half a minute")
+def silicon_with_one_port(bench: Bench) -> None:
+    before = interfaces(bench)
+    words = ["/pollux/tools/silicon", "--programs", "/bin", "--output", ARCHIVE, "--yes", "--loopback", bench.addresses[LEFT]]
+    outcome = bench.guest.run(shlex.join(words), RUN_SECONDS)
+    require(outcome.status == 0, f"{outcome}")
+    require_given_back(bench, before)
+    with tempfile.TemporaryDirectory(prefix="pollux-silicon-") as work:
+        counts = report_of(bench, pathlib.Path(work))["counts"]
+    require(counts["passed"] > 10 and counts["skipped"] > 10, f"{counts}")
+
+
 @case(SILICON, long="every probe, the conformance suite in short and rates, some minutes")
 def silicon_whole(bench: Bench) -> None:
     report = whole_run(bench, "--quick")

@@ -278,7 +278,7 @@ class Command(unittest.TestCase):
         self.refuses("the two ports are the same", A, A)
         self.refuses("not a PCI address", "eth0", A)
         self.refuses("unknown option", "--all", A, B)
-        self.refuses("--loopback is not possible yet", "--loopback", A)
+        self.refuses("--loopback takes one port", "--loopback", A, B)
 
     def test_looking_changes_nothing_and_says_why_it_would_refuse(self):
         with Sandbox() as sandbox:
