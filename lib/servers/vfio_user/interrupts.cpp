@@ -211,7 +211,7 @@ void Interrupts::relay() {
 }
 
 void Interrupts::relay_pin() {
-  if (lines_[kIntx].empty() || !lines_[kIntx][0].client || pin_masked_) return;
+  if (!watches_pin()) return;
   if ((config(*device_, kStatus, 2) & kStatusPin) == 0) return;
   if ((config(*device_, kCommand, 2) & kCommandDisablePin) != 0) return;
   pin_masked_ = true;

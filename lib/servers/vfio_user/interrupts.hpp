@@ -17,7 +17,7 @@ namespace pollux::vfio_user {
 /// Passes a device's interrupts on to a client's eventfds.
 /// MSI-X: a client enables vectors one by one. The device enables all of them at the first, and an interrupt of a
 /// vector without an eventfd waits for one. MSI: the message is the device's vector 0. Interrupt pin: its level is the
-/// interrupt bit of the status register, which is read after each of the client's commands and each event of the card.
+/// interrupt bit of the status register, which every `relay` reads.
 /// It is signalled once, and then masked until the client unmasks it.
 /// Thread rule: that of Device.
 class Interrupts {
@@ -36,6 +36,10 @@ class Interrupts {
   [[nodiscard]] int set(const SetIrqs& request, std::span<const std::byte> data, std::span<FileDescriptor> descriptors);
   /// Signals the client for each interrupt that the device has raised.
   void relay();
+  /// The client waits for the interrupt pin, whose level nothing signals.
+  [[nodiscard]] bool watches_pin() const noexcept {
+    return !lines_[kIntx].empty() && lines_[kIntx][0].client && !pin_masked_;
+  }
   /// Readable when `relay` has work.
   [[nodiscard]] int event_fd() const noexcept { return events_.get(); }
   /// Disables all interrupts and closes the client's eventfds.

@@ -22,8 +22,9 @@ Result<void> serve(Clock& clock, std::span<const std::unique_ptr<Server>> server
     const Time now = clock.now();
     Time until = now + kMaxWait;
     descriptors.clear();
+    for (const auto& server : servers) server->work();
     for (const auto& server : servers) {
-      server->work();
+      server->relay();
       until = std::min(until, server->next());
       // A negative descriptor is ignored by poll(2).
       for (const pollfd& descriptor : server->descriptors()) descriptors.push_back(descriptor);

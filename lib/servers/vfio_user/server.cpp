@@ -7,6 +7,13 @@
 #include <utility>
 
 namespace pollux::vfio_user {
+namespace {
+
+/// How often the level of an interrupt pin is read if nothing else happens: a card with a thread of its own may change
+/// it at any time, and nothing signals that.
+constexpr Duration kPinInterval = std::chrono::milliseconds(1);
+
+}  // namespace
 
 Result<std::unique_ptr<Server>> Server::create(Context& context, std::unique_ptr<Device> device,
                                                const std::string& path) {
@@ -79,7 +86,8 @@ std::array<pollfd, 3> Server::descriptors() const noexcept {
 }
 
 Time Server::next() const {
-  const Time device = device_->next_wakeup().at;
+  Time device = device_->next_wakeup().at;
+  if (interrupts_.watches_pin()) device = std::min(device, context_.clock().now() + kPinInterval);
   return session_ ? std::min(device, session_->deadline()) : device;
 }
 

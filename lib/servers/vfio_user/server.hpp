@@ -34,6 +34,8 @@ class Server {
 
   /// Does all that is due: connects a client, processes its commands, lets the card act, passes interrupts on.
   void work();
+  /// Passes interrupts on again: those that the work of another server has caused, whose card is on the same wire.
+  void relay() { interrupts_.relay(); }
   /// What to wait for before the next call of `work`.
   [[nodiscard]] std::array<pollfd, 3> descriptors() const noexcept;
   [[nodiscard]] Time next() const;

@@ -121,6 +121,17 @@ TEST_F(VfioUserInterruptPin, CanBeMasked) {
   EXPECT_EQ(signals(pin), 1u);
 }
 
+// Nothing signals the level of a card that runs in another thread, so the server looks at it now and then.
+TEST_F(VfioUserInterruptPin, IsReadEachMillisecondWhileItIsNotMasked) {
+  const auto pin = event();
+  ASSERT_EQ(set(kIntx, kTriggerByEvent, 0, 1, {}, {pin.get()}), 0);
+  fixture.pump();
+  EXPECT_LE(fixture.server().next(), fixture.clock->now() + std::chrono::milliseconds(1));
+  ASSERT_EQ(set(kIntx, SetIrqs::kDataNone | SetIrqs::kMask, 0, 1), 0);
+  fixture.pump();
+  EXPECT_GT(fixture.server().next(), fixture.clock->now() + std::chrono::milliseconds(1));
+}
+
 TEST_F(VfioUserInterruptPin, IsUnmaskedByAnEventfd) {
   const auto pin = event();
   const auto unmask = event();
