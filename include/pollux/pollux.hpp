@@ -16,6 +16,7 @@
 #include "pollux/mem/spsc_ring.hpp"
 #include "pollux/net/checksum_offload.hpp"
 #include "pollux/net/frame_filters.hpp"
+#include "pollux/net/loopback.hpp"
 #include "pollux/net/offload_limits.hpp"
 #include "pollux/net/packet/builder.hpp"
 #include "pollux/net/packet/classify.hpp"

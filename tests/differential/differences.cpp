@@ -24,7 +24,7 @@ std::vector<Difference> list() {
       {reset, "CTRL", 0x8, "D-LRST", Zero::model},
       {reset, "STATUS", 0x80000004, "D-LRST"},
       {reset, "EECD", 0x210, "D-EECD"},
-      {reset, "EEMNGCTL", 0x800C0000, "D-EECD"},
+      {reset, "EEMNGCTL", 0x803C0000, "D-EECD"},
       {reset, "LEDCTL", 0x07068302, "D-RESET", Zero::model},
       {reset, "TCTL", 0xA4000000, "D-RESET", Zero::model},
       {reset, "TCTL_EXT", 0x00010840, "D-RESET", Zero::model},
@@ -35,7 +35,7 @@ std::vector<Difference> list() {
       {reset, "VFRE", 0xFF, "D-RESET", Zero::model},
       {reset, "VFTE", 0xFF, "D-RESET", Zero::model},
       {reset, "VMOLR", 0x80002600, "D-RESET", Zero::model},
-      {reset, "GCR", 0x06850200, "D-GCR", Zero::model},
+      {reset, "GCR", 0x06800200, "D-GCR", Zero::model},
       {reset, "FRTIMER", Difference::kAnyBits, "D-TIME", Zero::qemu},
 
       {written, "RDBAL", 0x60, "D-RING", Zero::model},

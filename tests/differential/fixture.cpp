@@ -80,6 +80,11 @@ void Fixture::raise_link() {
   for (unsigned which = 0; which < kCards; ++which) {
     const reg::Registers regs = registers(which);
     regs.write<reg::CTRL>(reg::CTRL::SLU | reg::CTRL::FD);
+    // The in-process card's PHY starts with the registers of an earlier owner [I-M-DIRTY].
+    write_phy(which, reg::phy::kPageSelect, 0);
+    write_phy(which, reg::phy::kPowerManagement, 0);
+    write_phy(which, reg::phy::kPortControl, reg::phy::kPortControlAutoMdix);
+    write_phy(which, reg::phy::kGigabitControl, reg::phy::kGigabitFull);
     write_phy(which, 0, 0x1200);  // autonegotiation enabled and restarted
   }
   for (unsigned which = 0; which < kCards; ++which) {

@@ -139,6 +139,12 @@ std::string describe_trace(const std::vector<TraceEntry>& trace, bool read_value
       text += std::string(kStatistics) + "\n";
       continue;
     }
+    // Where capabilities lie in the configuration space, and in which order, is a matter of the card.
+    if (trace[i].kind == Kind::config_read) {
+      while (i + 1 < trace.size() && trace[i + 1].kind == Kind::config_read) ++i;
+      text += "configuration space read\n";
+      continue;
+    }
     // A read-modify-write shows only the changed bits, because the other bits depend on the card.
     if (i != 0 && trace[i].kind == Kind::write && trace[i - 1].kind == Kind::read &&
         same_register(trace[i], trace[i - 1])) {

@@ -54,7 +54,7 @@ Result<std::unique_ptr<RawPort>> RawPort::open(Context& context, std::unique_ptr
 RawPort::RawPort(Context& context, std::unique_ptr<Device> device, const reg::CardTraits& traits)
     : context_(context),
       device_(std::move(device)),
-      card_{{.regs = {}, .context = context.state(), .name = device_->name()}, &traits} {}
+      card_{{.regs = {}, .context = context.state(), .name = device_->name()}, &traits, device_.get()} {}
 
 // The memory must not be freed while the card can still write to it.
 RawPort::~RawPort() {

@@ -9,6 +9,7 @@
 #include "pollux/base/api.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/device/device.hpp"
+#include "pollux/device/link_signal.hpp"
 #include "pollux/device/model_dma.hpp"
 
 namespace pollux {
@@ -52,6 +53,8 @@ class POLLUX_API DeviceModel {
 
   /// Sets the interface through which the model accesses memory; nullptr while bus mastering is disabled.
   virtual void set_dma(ModelDma* dma) noexcept = 0;
+  /// Tells the model the value of Device Control 2 in its configuration space (PCI Express, capability version 2).
+  virtual void set_device_control2(std::uint16_t /*value*/) noexcept {}
   /// Function level reset.
   virtual void reset() noexcept = 0;
   /// Advances the model's time to `now` and processes all events that are due.
@@ -81,6 +84,14 @@ class POLLUX_API DeviceModel {
   virtual void set_wire_busy(bool /*busy*/) noexcept {}
   /// Tells the model whether a link partner is connected.
   virtual void set_carrier(bool present) noexcept = 0;
+
+  /// What the model's PHY sends to the other end of the wire while there are no frames.
+  [[nodiscard]] virtual LinkSignal link_signal() const { return {}; }
+  /// Tells the model what the PHY at the other end sends. Without a call, the other end is an ordinary link partner.
+  virtual void set_link_partner(const LinkSignal& /*partner*/) noexcept {}
+  /// Sets the handler that the model calls after each change of `link_signal`, with its time.
+  using SignalHandler = std::function<void(Duration now)>;
+  virtual void on_link_signal(SignalHandler /*handler*/) {}
 };
 
 }  // namespace pollux

@@ -63,6 +63,9 @@ class POLLUX_API ModelDma {
   /// The address in this process of `length` bytes at `iova`; nullptr if any of them is not mapped.
   [[nodiscard]] virtual std::byte* translate(std::uint64_t iova, std::size_t length) noexcept = 0;
 
+  /// How long memory takes to answer a read. Reads of a model take no time, but a card may abandon slow ones.
+  [[nodiscard]] virtual Duration read_latency() const noexcept { return Duration(0); }
+
   /// Stores a write. The bytes of a payload become visible in any order. A descriptor or head becomes visible after all
   /// earlier stores, in ascending order of its 8-byte words (or its only 4-byte word), each atomically. Returns false
   /// if the memory is not mapped.

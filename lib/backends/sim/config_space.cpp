@@ -17,6 +17,9 @@ constexpr std::uint32_t kDeviceCapabilities = kCanReset | kRoleBasedErrors | 6U 
 constexpr std::uint32_t kSpeedAndWidth = 4U << 4 | 1;
 constexpr std::uint32_t kLinkCapabilities = 6U << 15 | 6U << 12 | 3U << 10 | kSpeedAndWidth;
 constexpr std::uint32_t kSlotClock = 0x1000;
+// Device Capabilities 2: every range of completion timeouts (A to D), and the timeout can be disabled.
+constexpr std::uint32_t kTimeoutRanges = 0xF;
+constexpr std::uint32_t kTimeoutDisable = 1U << 4;
 
 }  // namespace
 
@@ -53,6 +56,8 @@ ConfigSpace::ConfigSpace(const DeviceModel& card) {
   define(kExpress + 2, 2, 0x0002);
   define(kExpress + 4, 4, kDeviceCapabilities);
   define(kDeviceControl, 2, 0x2810, 0xFFFF);
+  define(kExpress + 0x24, 4, kTimeoutRanges | kTimeoutDisable);
+  define(kDeviceControl2, 2, 0, 0x001F);
   define(kExpress + 0x0C, 4, kLinkCapabilities);
   define(kExpress + 0x10, 2, 0, 0x01CB);
   define(kLinkStatus, 2, kSlotClock | kSpeedAndWidth);

@@ -35,6 +35,7 @@ class ConfigSpace {
   static constexpr std::uint32_t kDeviceControl = kExpress + 8;
   static constexpr std::uint32_t kInitiateReset = 0x8000;
   static constexpr std::uint32_t kLinkStatus = kExpress + 0x12;
+  static constexpr std::uint32_t kDeviceControl2 = kExpress + 0x28;
 
   explicit ConfigSpace(const DeviceModel& card);
 
@@ -55,6 +56,9 @@ class ConfigSpace {
   void set_interrupt_pending(bool pending) noexcept;
   /// Sets all registers to their values after a reset.
   void reset() noexcept { bytes_ = initial_; }
+  [[nodiscard]] std::uint16_t device_control2() const noexcept {
+    return static_cast<std::uint16_t>(read(kDeviceControl2, 2));
+  }
   /// True if a function-level reset was requested. Clears the request, because the bit always reads as zero.
   [[nodiscard]] bool take_reset_request() noexcept;
 

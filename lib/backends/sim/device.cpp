@@ -107,6 +107,7 @@ Result<void> SimDevice::write_config(std::uint32_t offset, unsigned width, std::
     if (reset) reset_card(card);
     card.set_dma(master ? domain_.get() : nullptr);
     card.set_interrupt_mode(mode);
+    card.set_device_control2(config_.device_control2());
   });
   return {};
 }

@@ -27,6 +27,9 @@ class Domain final : public DmaDomain, public ModelDma {
   [[nodiscard]] Result<void> unmap(const DmaSegment& segment) override;
 
   [[nodiscard]] std::byte* translate(std::uint64_t iova, std::size_t length) noexcept override;
+  [[nodiscard]] Duration read_latency() const noexcept override { return read_latency_; }
+  /// Sets the time that memory takes to answer the card's reads. Call it while the card is idle.
+  void set_read_latency(Duration latency) noexcept { read_latency_ = latency; }
   /// True if accesses were refused since the last `take_report`.
   [[nodiscard]] bool has_report() const noexcept { return refused() != reported_.load(std::memory_order_relaxed); }
   /// One line of text on the accesses that were refused since the last call.
@@ -39,6 +42,7 @@ class Domain final : public DmaDomain, public ModelDma {
   std::map<std::uint64_t, DmaSegment> segments_;  // by IOVA
   std::array<DmaSegment, 4> recent_{};            // a cache: accesses alternate between rings and buffers
   std::size_t oldest_ = 0;                        // index in `recent_`
+  Duration read_latency_{0};
   std::atomic<std::uint64_t> refused_{0};
   std::atomic<std::uint64_t> reported_{0};  // value of `refused_` at the last report
   std::uint64_t refused_iova_ = 0;          // of the last refused access

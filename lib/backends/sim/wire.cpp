@@ -56,6 +56,7 @@ void Wire::connect() {
     ends_[end].card->on_transmit([this, end](std::span<const std::byte> frame) { carry(end, frame); });
     ends_[end].card->set_carrier(true);
   }
+  connect_phys();
   if (auto* const manual = dynamic_cast<ManualClock*>(&clock_)) {
     manual->follow([weak = weak_from_this()](Duration) {
       const std::shared_ptr<Wire> wire = weak.lock();
@@ -63,6 +64,19 @@ void Wire::connect() {
       const std::lock_guard guard(*wire->lock_);
       wire->catch_up();
       wire->settle();
+    });
+  }
+}
+
+void Wire::connect_phys() {
+  if (ends_[0].card == nullptr || ends_[1].card == nullptr) return;
+  for (unsigned end = 0; end < ends_.size(); ++end) {
+    DeviceModel& from = *ends_[end].card;
+    DeviceModel& to = *ends_[1 - end].card;
+    to.set_link_partner(from.link_signal());
+    from.on_link_signal([&from, &to](Duration now) {
+      to.advance(now);
+      to.set_link_partner(from.link_signal());
     });
   }
 }

@@ -109,6 +109,7 @@ class Wire final : public std::enable_shared_from_this<Wire>, private Runner::Ma
 
   Wire(Clock& clock, const WireOptions& options);
   void connect();
+  void connect_phys();
   void start_or_stop_runner();
   void catch_up();
   void run_until(Duration now);

@@ -36,6 +36,7 @@ struct IgbFixture {
   [[nodiscard]] std::unique_ptr<Device> device() {
     auto inner = sim::SimDevice::create(context, "sim:0", wire, 0);
     EXPECT_TRUE(inner) << inner.error().message();
+    (*inner)->dma_domain().set_read_latency(read_latency);
     return std::make_unique<FaultyDevice>(*std::move(inner), faults);
   }
   /// Opens a port. Fails the test if that is not possible.
@@ -81,6 +82,7 @@ struct IgbFixture {
                    .log = [this](LogLevel, std::string_view line) { log.emplace_back(line); },
                    .huge_pages = HugePages::never,
                    .arena_size = std::size_t{1} << 30}};
+  Duration read_latency{0};  ///< of the memory, for devices that are created from now on
   std::shared_ptr<Faults> faults = std::make_shared<Faults>();
   std::shared_ptr<sim::Wire> wire;
   Mempool pool;

@@ -105,9 +105,8 @@ TEST(Open, TakesASemaphoreOverFromADeadHolder) {
   fixture.faults->on_read = [&fixture, done = false](std::uint32_t offset) mutable -> std::optional<std::uint32_t> {
     if (offset == reg::EECD::offset() && !done) {  // after the card's reset
       done = true;
-      fixture.with_card([](models::igb::Card& card) {
-        card.registers().set<reg::SW_FW_SYNC>(reg::SW_FW_SYNC::SW_EEP);
-        card.registers().set<reg::SWSM>(reg::SWSM::SMBI);
+      fixture.with_card([&](models::igb::Card& card) {
+        card.package().leave(1, reg::SWSM::SMBI, reg::SW_FW_SYNC::SW_EEP, fixture.clock->now());
         return 0;
       });
     }
@@ -115,8 +114,12 @@ TEST(Open, TakesASemaphoreOverFromADeadHolder) {
   };
   EXPECT_NE(fixture.open(), nullptr);
   EXPECT_TRUE(fixture.has_logged("SWSM.SMBI"));
-  EXPECT_EQ(fixture.value<reg::SW_FW_SYNC>().raw(), 0u);
-  EXPECT_EQ(fixture.value<reg::SWSM>().raw(), 0u);
+  fixture.with_card([](models::igb::Card& card) {
+    EXPECT_EQ(card.package().sync().raw(), 0u);
+    EXPECT_EQ(card.read32(reg::kRegisterBar, reg::SWSM::offset()), 0u);
+    EXPECT_EQ(card.package().violations().total(), 0u);
+    return 0;
+  });
 }
 
 TEST(OpenFails, WhileFirmwareKeepsTheNvm) {
@@ -300,6 +303,46 @@ TEST(AnErrorEvent, FailsThePort) {
   ::close(event);
 }
 
+TEST(ACardThatDoesNotStop, IsTakenOffTheBusAndReset) {
+  IgbFixture fixture;
+  auto port = fixture.started();
+  ASSERT_NE(port, nullptr);
+  fixture.wire->inject(broadcast(64));
+  Burst<4> burst;
+  ASSERT_EQ(port->rx_queue(0)->rx_burst(burst), 1u);
+  burst = {};
+  fixture.with_card([](models::igb::Card& card) {
+    card.control().hang_master();
+    return 0;
+  });
+  ASSERT_TRUE(port->stop());
+  EXPECT_EQ(port->state(), PortState::configured);
+  EXPECT_FALSE(fixture.faults->bus_master);
+  EXPECT_EQ(fixture.faults->resets, 2u) << "one at opening, one to end DMA";
+  EXPECT_TRUE(fixture.has_logged("GIO_MASTER_ENABLE"));
+  EXPECT_TRUE(fixture.all_mbufs_free());
+  EXPECT_EQ(port->stats().rx_packets, 1u) << "the reset has cleared the card's counters";
+  ASSERT_TRUE(port->start());
+  fixture.clock->advance(std::chrono::seconds(1));
+  fixture.wire->inject(broadcast(64));
+  EXPECT_EQ(port->rx_queue(0)->rx_burst(burst), 1u);
+}
+
+// The card may keep mastering after a driver that was killed.
+TEST(ACardThatDoesNotStop, IsTakenOffTheBusBeforeItsMacIsReset) {
+  IgbFixture fixture;
+  auto port = fixture.open();
+  ASSERT_NE(port, nullptr);
+  ASSERT_TRUE(port->configure(fixture.config()));
+  fixture.with_card([](models::igb::Card& card) {
+    card.control().hang_master();
+    return 0;
+  });
+  ASSERT_TRUE(port->start());
+  EXPECT_EQ(fixture.faults->resets, 2u);
+  EXPECT_TRUE(fixture.has_logged("taken off the bus"));
+}
+
 TEST(ACardThatDoesNotStop, KeepsItsMemoryUntilItIsReset) {
   IgbFixture fixture;
   auto port = fixture.started();
@@ -308,11 +351,14 @@ TEST(ACardThatDoesNotStop, KeepsItsMemoryUntilItIsReset) {
     if (offset != reg::STATUS::offset() || fixture.faults->resets > 1) return std::nullopt;
     return (reg::STATUS::GIO_MASTER_ENABLE | reg::STATUS::LU).bits();
   };
+  fixture.faults->reset_error = Error{ErrorCode::timeout, "the reset of the function did not end", ""};
   const auto stopped = port->stop();
   EXPECT_EQ(stopped.error().code, ErrorCode::timeout);
-  EXPECT_THAT(stopped.error().what, HasSubstr("GIO_MASTER_ENABLE"));
+  EXPECT_TRUE(fixture.has_logged("GIO_MASTER_ENABLE"));
+  EXPECT_FALSE(fixture.faults->bus_master);
   EXPECT_EQ(port->state(), PortState::failed);
   EXPECT_FALSE(fixture.all_mbufs_free());
+  fixture.faults->reset_error.reset();
   EXPECT_EQ(port->service().error().code, ErrorCode::timeout);
   EXPECT_TRUE(port->close());
   EXPECT_EQ(fixture.faults->resets, 2u) << "one at opening, one to end DMA";

@@ -49,6 +49,7 @@ struct Bench {
   static constexpr std::uint32_t kSlots = 16;
 
   explicit Bench(CardOptions options = {}) : card(options) {
+    card.phy().restore_defaults();
     card.set_dma(&memory);
     card.on_transmit([this](std::span<const std::byte> frame) { sent.emplace_back(frame.begin(), frame.end()); });
     card.on_interrupt([this](unsigned vector) { messages.push_back(vector); });
@@ -76,6 +77,12 @@ struct Bench {
     write<hw::MDIC>(hw::MDIC::REGADD(number) | hw::MDIC::PHYADD(address) | hw::MDIC::READ);
     pass(Phy::kFrameTime);
     return read<hw::MDIC>();
+  }
+  /// A reset of the PHY, until the card has configured it.
+  void phy_reset() {
+    write<hw::CTRL>(read<hw::CTRL>().with(hw::CTRL::PHY_RST));
+    write<hw::CTRL>(read<hw::CTRL>().without(hw::CTRL::PHY_RST));
+    pass(Phy::kConfigureTime);
   }
   hw::MDIC::Value phy_write(std::uint32_t number, std::uint16_t value) {
     write<hw::MDIC>(hw::MDIC::DATA(value) | hw::MDIC::REGADD(number) | hw::MDIC::PHYADD(hw::phy::kAddress) |

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "drivers/intel/igb/bring_up.hpp"
 
+#include "drivers/intel/common/pci_express.hpp"
 #include "drivers/intel/igb/quiesce.hpp"
 
 namespace pollux::drivers::igb {
@@ -8,20 +9,34 @@ namespace {
 
 constexpr Duration kStopDelay = milliseconds(10);
 constexpr Duration kResetLimit = milliseconds(20);
-constexpr Duration kAutoReadLimit = milliseconds(10);
+constexpr Duration kAutoReadLimit = milliseconds(20);
 
-// [I-RESET] [I-CFGDONE] Linux, e1000_mac.c, igb_get_auto_rd_done, waits at most this long. igb_reset_hw_82575 ignores a
-// timeout, since a card without an NVM never sets the bit. QEMU's igb sets neither bit (hw/net/igb_core.c).
-void wait_for_configuration(const Card& card) {
-  const bool second = card.regs.read<reg::STATUS>().get(reg::STATUS::LAN_ID) == 1;
-  const auto configured = second ? reg::EEMNGCTL::CFG_DONE_1 : reg::EEMNGCTL::CFG_DONE_0;
+// [I-RESET] Linux, e1000_mac.c, igb_get_auto_rd_done, polls ten times and sleeps 1 to 2 ms between. igb_reset_hw_82575
+// ignores a timeout. QEMU's igb never sets the bit (hw/net/igb_core.c). What the card does with its PHY after that is a
+// wait of its own (reset_phy).
+void wait_for_auto_read(const Card& card) {
   const auto read = wait_for(
-      card, "EECD.AUTO_RD and EEMNGCTL.CFG_DONE after reset", kAutoReadLimit,
-      [&] {
-        return card.regs.read<reg::EECD>().has(reg::EECD::AUTO_RD) && card.regs.read<reg::EEMNGCTL>().has(configured);
-      },
-      milliseconds(1));
+      card, "EECD.AUTO_RD after reset", kAutoReadLimit,
+      [&] { return card.regs.read<reg::EECD>().has(reg::EECD::AUTO_RD); }, milliseconds(1));
   if (!read) card.log(LogLevel::debug, "the card does not report that it has read its NVM; continuing");
+}
+
+// Erratum E-COMPLETION: the default of 500 us to 1 ms is shorter than a completion may take. Raises it only if it is at
+// its default: by GCR on a card with version 1 of the PCI Express capability, otherwise by Device Control 2. A request
+// without a completion must end as an error, not be repeated for ever. 82576EB Specification Update, p. 14; Linux,
+// e1000_82575.c, igb_set_pcie_completion_timeout; DPDK, e1000_82575.c, e1000_set_pcie_completion_timeout.
+// A device whose configuration space cannot be used keeps its timeout, as in Linux.
+void set_completion_timeout(const Card& card) {
+  const auto control = read_with_retry<reg::GCR>(card);
+  if (control.all_ones()) return;
+  const bool is_default = control.get(reg::GCR::COMPLETION_TIMEOUT) == 0;
+  const bool version2 = control.has(reg::GCR::CAP_VER2);
+  const auto once = control.without(reg::GCR::COMPLETION_TIMEOUT_RESEND);
+  card.regs.write<reg::GCR>(is_default && !version2 ? once.with(reg::GCR::COMPLETION_TIMEOUT_10MS) : once);
+  if (!is_default || !version2) return;
+  if (auto raised = intel::raise_completion_timeout(*card.device); !raised) {
+    card.log(LogLevel::warning, raised.error().what + "; the card's completion timeout stays as it is");
+  }
 }
 
 }  // namespace
@@ -37,10 +52,14 @@ void mask_interrupts(const Card& card) {
 // The order follows Linux, e1000_82575.c, igb_reset_hw_82575.
 Result<void> reset_card(const Card& card) {
   // Erratum E-MASTER: the bus may hang if the MAC is reset while a request is outstanding (igb_reset_hw_82575). A card
-  // that does not stop mastering is reset all the same, as in Linux, since the reset ends mastering.
+  // that does not stop mastering is taken off the bus first. Where that is not possible, it is reset all the same, as
+  // in Linux, since the reset ends mastering.
   if (auto disabled = disable_master(card); !disabled) {
     if (disabled.error().code == ErrorCode::device_removed) return disabled;
-    card.log(LogLevel::warning, disabled.error().what + "; resetting the card all the same");
+    const auto off = force_off_bus(card);
+    card.log(LogLevel::warning,
+             fmt::format("{}; {}", disabled.error().what,
+                         off ? "it was taken off the bus" : off.error().what + "; resetting the card all the same"));
   }
   mask_interrupts(card);
   card.regs.write<reg::RCTL>({});
@@ -57,16 +76,16 @@ Result<void> reset_card(const Card& card) {
     return !card.regs.read<reg::CTRL>().has_any(reg::CTRL::RST | reg::CTRL::GIO_MASTER_DISABLE);
   });
   if (!done) return done;
-  wait_for_configuration(card);
+  wait_for_auto_read(card);
   mask_interrupts(card);
 
   // [I-QUEUE0] Receive queue 0 and transmit queue 0 are enabled after a reset (QEMU, igb_core.c, igb_mac_reg_init).
   // Linux, igb_main.c, igb_setup_tctl, also disables the transmit queue for this reason.
   card.regs.write<reg::RXDCTL>(0, {});
   card.regs.write<reg::TXDCTL>(0, {});
-  // Erratum E-COMPLETION: a request without a completion must end as an error, not be repeated for ever. Linux,
-  // e1000_82575.c, igb_set_pcie_completion_timeout.
-  clear<reg::GCR>(card, reg::GCR::COMPLETION_TIMEOUT_RESEND);
+  // Linux, igb_main.c, igb_reset: WUC keeps its value through a reset, and PME_EN in it would let frames raise PME#.
+  card.regs.write<reg::WUC>({});
+  set_completion_timeout(card);
   card.regs.flush();
   if (card.regs.removed()) return fail_removed(card.name);
   return {};

@@ -5,6 +5,7 @@
 #include "hw/intel/igb/ids.hpp"
 #include "hw/intel/igb/limits.hpp"
 #include "hw/intel/igb/registers.hpp"
+#include "pollux/device/device.hpp"
 
 namespace pollux::drivers::igb {
 
@@ -13,6 +14,7 @@ namespace reg = hw::igb;
 /// The card as the steps of the driver see it.
 struct Card : intel::Card<hw::igb::Registers> {
   const hw::igb::CardTraits* traits = nullptr;  ///< of its device id
+  Device* device = nullptr;                     ///< configuration space, bus mastering, function level reset
 };
 using intel::fail_removed;
 using intel::microseconds;

@@ -15,7 +15,15 @@ namespace {
 
 namespace words = hw::igb::nvm;
 
-constexpr Duration kReadLimit = milliseconds(5);
+/// The NVM has four clients: the card itself, both ports and firmware (82575 manual, p. 51). Linux, e1000_nvm.c,
+/// igb_poll_eerd_eewr_done, and DPDK wait as long for a word: 100,000 polls, 5 us apart.
+constexpr Duration kReadLimit = milliseconds(500);
+/// A reader gives the NVM to others after this time, since they take it away from an owner that holds it for a second.
+constexpr Duration kHoldLimit = milliseconds(200);
+/// Longer than the others' interval of attempts (SharedResource).
+constexpr Duration kPauseForOthers = milliseconds(10);
+/// Before the second look at a bad checksum.
+constexpr Duration kSecondLook = milliseconds(10);
 
 // 82575 manual, "Signature and CRC Fields": write the address with START, wait for DONE, read DATA. All ones is a
 // failed read and must not be taken for a damaged word.
@@ -55,9 +63,19 @@ bool has_nvm(const Card& card) { return card.regs.read<reg::EECD>().has(reg::EEC
 }  // namespace
 
 Result<void> read_nvm(const Card& card, std::uint16_t first, std::span<std::uint16_t> into) {
-  auto acquired = SharedResource::acquire(card, Shared::nvm);
-  if (!acquired) return pass_on(std::move(acquired));
+  std::optional<SharedResource> held;
+  Duration since{0};
   for (std::uint16_t& word : into) {
+    if (held && card.clock().now() - since >= kHoldLimit) {
+      held.reset();
+      card.clock().sleep_for(kPauseForOthers);
+    }
+    if (!held) {
+      auto acquired = SharedResource::acquire(card, Shared::nvm);
+      if (!acquired) return pass_on(std::move(acquired));
+      held.emplace(*std::move(acquired));
+      since = card.clock().now();
+    }
     auto read = read_word(card, first++);
     if (!read) return pass_on(std::move(read));
     word = *read;
@@ -65,14 +83,34 @@ Result<void> read_nvm(const Card& card, std::uint16_t first, std::span<std::uint
   return {};
 }
 
-// Linux, e1000_nvm.c, igb_validate_nvm_checksum.
+namespace {
+
+// [I-MAC] A reset clears RAL[0], and the card loads it from the NVM afterwards (82575 manual, p. 380). The second port
+// inverts the lowest bit of the words' address (DPDK, e1000_82540.c, e1000_read_mac_addr_82540, for older dual cards).
+Result<MacAddress> mac_in_nvm(const Card& card) {
+  std::array<std::uint16_t, 3> address{};
+  if (auto read = read_nvm(card, words::kMacAddress, address); !read) return pass_on(std::move(read));
+  MacAddress mac = words::mac_address(address);
+  mac[5] = static_cast<std::uint8_t>(mac[5] ^ (card.regs.read<reg::STATUS>().get(reg::STATUS::LAN_ID) & 1));
+  return mac;
+}
+
+}  // namespace
+
+// Linux, e1000_nvm.c, igb_validate_nvm_checksum. Without an EEPROM nothing configures the PHY: Linux then runs a script
+// of PHY writes (e1000_phy.c, igb_phy_init_script_igp3). No such board is known, so the port is refused.
 Result<void> check_nvm(const Card& card) {
   if (!has_nvm(card)) {
-    card.log(LogLevel::warning,
-             "the card has no NVM (EECD.PRES is 0); its address will be random unless firmware has set one");
-    return {};
+    return fail(
+        ErrorCode::not_supported, fmt::format("{}: the card has no EEPROM (EECD.PRES is 0)", card.name),
+        "use a card whose EEPROM configures its PHY and holds its address; on such a card the EEPROM is defective");
   }
   std::vector<std::uint16_t> content(card.traits->nvm.checksum + std::size_t{1});
+  if (auto read = read_nvm(card, 0, content); !read) return read;
+  if (words::checksum_holds(content)) return {};
+  // DPDK, igb_ethdev.c, eth_igb_dev_init: some parts fail the first time since their bus is in a sleep state.
+  card.log(LogLevel::info, "the NVM's checksum is wrong; reading it again");
+  card.clock().sleep_for(kSecondLook);
   if (auto read = read_nvm(card, 0, content); !read) return read;
   if (words::checksum_holds(content)) return {};
   const auto sum = static_cast<std::uint16_t>(std::accumulate(content.begin(), content.end(), 0u));
@@ -83,16 +121,20 @@ Result<void> check_nvm(const Card& card) {
 }
 
 Result<MacAddress> permanent_mac(const Card& card) {
-  if (has_nvm(card)) {
-    auto alternate = alternate_mac(card);
-    if (!alternate) return pass_on(std::move(alternate));
-    if (*alternate) return **alternate;
-  }
+  auto alternate = alternate_mac(card);
+  if (!alternate) return pass_on(std::move(alternate));
+  if (*alternate) return **alternate;
   // [I-MAC] The two ports of a package share the NVM's address words. The address that the card has loaded is this
   // port's (Linux, e1000_mac.c, igb_read_mac_addr).
   const MacAddress loaded = read_own_address(card);
   if (card.regs.removed()) return fail_removed(card.name);
   if (is_station_address(loaded)) return loaded;
+  auto written = mac_in_nvm(card);
+  if (!written) return pass_on(std::move(written));
+  if (is_station_address(*written)) {
+    card.log(LogLevel::info, fmt::format("the card has not loaded its address; its NVM has {}", to_string(*written)));
+    return *written;
+  }
   const MacAddress mac = random_station_address();
   card.log(LogLevel::warning, fmt::format("{} is not a valid port address; using {} until the port is opened again",
                                           to_string(loaded), to_string(mac)));

@@ -13,13 +13,13 @@ namespace pollux::drivers::igb {
 /// Reads NVM words from `first` on. Errors: device_removed, timeout.
 [[nodiscard]] Result<void> read_nvm(const Card& card, std::uint16_t first, std::span<std::uint16_t> words);
 
-/// Checks the NVM's checksum. A card without an NVM only gets a warning. Errors: device_fault (the NVM is damaged, and
-/// so are the settings that the card loaded from it), device_removed, timeout.
+/// Checks that there is an NVM, and its checksum. Errors: not_supported (the card has no NVM), device_fault (the NVM is
+/// damaged, and so are the settings that the card loaded from it), device_removed, timeout.
 [[nodiscard]] Result<void> check_nvm(const Card& card);
 
 /// The port's permanent address: the alternate one if the NVM names one, otherwise the one that the card loaded into
-/// RAL[0] and RAH[0] at reset. An invalid address is replaced by a random, locally administered one, with a warning.
-/// Call it after a reset. Errors: device_removed, timeout.
+/// RAL[0] and RAH[0] at reset, otherwise the one in the NVM's words. An invalid address is replaced by a random,
+/// locally administered one, with a warning. Call it after a reset. Errors: device_removed, timeout.
 [[nodiscard]] Result<MacAddress> permanent_mac(const Card& card);
 
 }  // namespace pollux::drivers::igb

@@ -7,12 +7,20 @@
 
 namespace pollux::drivers::igb {
 
-/// Access to one register of the internal PHY, `number` 0 to 31. Hold Shared::phy during the call.
-/// Errors: device_removed, timeout (MDIC.READY), device_fault (MDIC.ERROR, or an answer for another register).
+/// Access to one register of the internal PHY, `number` 0 to 31; from 16 on, of page 0. Hold Shared::phy during the
+/// call. Errors: device_removed, timeout (MDIC.READY), device_fault (MDIC.ERROR, or an answer for another register).
 [[nodiscard]] Result<std::uint16_t> read_phy(const Card& card, std::uint32_t number);
 [[nodiscard]] Result<void> write_phy(const Card& card, std::uint32_t number, std::uint16_t value);
 
-/// Powers the PHY up and starts autonegotiation. Advertises every mode but 1000 Mb/s half duplex, and no pause frames:
+/// Resets the PHY and waits until the card has configured it from its NVM: at most about 200 ms. Acquires Shared::phy
+/// itself. Errors: device_removed, timeout (Shared::phy).
+[[nodiscard]] Result<void> reset_phy(const Card& card);
+
+/// Lets the PHY send frames back to the MAC at 1000 Mb/s, without a link partner. Call it after `reset_phy`. Acquires
+/// Shared::phy itself. Errors: as above.
+[[nodiscard]] Result<void> loop_phy(const Card& card);
+
+/// Sets the PHY up and starts autonegotiation. Advertises every mode but 1000 Mb/s half duplex, and no pause frames:
 /// a polled port counts frames it cannot take as drops and does not stop its link partner. Acquires Shared::phy itself.
 /// Errors: as above; device_fault if no PHY answers.
 [[nodiscard]] Result<void> start_autonegotiation(const Card& card);

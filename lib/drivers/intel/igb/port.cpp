@@ -43,7 +43,7 @@ Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device
            std::uint16_t index)
     : QueuePort(context, describe(*device, traits, index)),
       device_(std::move(device)),
-      card_{{.regs = {}, .context = std::move(context), .name = device_->name()}, &traits} {}
+      card_{{.regs = {}, .context = std::move(context), .name = device_->name()}, &traits, device_.get()} {}
 
 Result<std::unique_ptr<PortDriver>> Port::open(const std::shared_ptr<ContextState>& context,
                                                const hw::igb::CardTraits& traits, std::unique_ptr<Device> device) {
@@ -87,9 +87,10 @@ Result<void> Port::start(const PortSettings& settings) {
   running_ = true;
   if (auto reset = reset_card(card_); !reset) return reset;
   announce_driver(card_, true);
+  if (auto link = start_link(card_, loopback_); !link) return link;
+  // A card that reads its NVM late would replace an address that was written before.
   clear_filters(card_);
   write_own_address(card_, settings.mac);
-  if (auto link = start_link(card_); !link) return link;
   statistics_.discard();
   // Frames of a port with one queue wait in the packet buffer for descriptors (start_receive).
   statistics_.begin_receive(queues()->taken(), config().rx_queues() <= 1,
@@ -97,7 +98,7 @@ Result<void> Port::start(const PortSettings& settings) {
   dma_ended_ = false;
   if (auto mastering = device_->set_bus_master(true); !mastering) return mastering;
   if (auto transmit = start_transmit(card_, config(), rings()); !transmit) return transmit;
-  if (auto receive = start_receive(card_, config(), settings, rings()); !receive) return receive;
+  if (auto receive = start_receive(card_, config(), settings, rings(), loopback_); !receive) return receive;
   if (auto armed = arm_rx_rings(card_, *queues(), config().rx_queues()); !armed) return armed;
   return flush_registers(card_);
 }
@@ -118,14 +119,17 @@ Result<void> Port::halt() {
 }
 
 Result<void> Port::end_dma() {
-  if (auto quiet =
-          quiesce(card_, config().rx_queues(), config().tx_queues(), [this] { return queues()->transmit_finished(); });
-      !quiet) {
-    return quiet;
+  auto quiet =
+      quiesce(card_, config().rx_queues(), config().tx_queues(), [this] { return queues()->transmit_finished(); });
+  if (!quiet && quiet.error().code == ErrorCode::timeout) {
+    card_.log(LogLevel::warning, quiet.error().what + "; turning bus mastering off and resetting the function");
+    statistics_.accumulate();  // the reset clears the counters
+    quiet = force_off_bus(card_);
+  } else if (quiet) {
+    quiet = device_->set_bus_master(false);
   }
-  if (auto off = device_->set_bus_master(false); !off) return off;
-  dma_ended_ = true;
-  return {};
+  dma_ended_ = quiet.has_value();
+  return quiet;
 }
 
 std::uint32_t Port::drain(DrainReason reason) noexcept {
@@ -136,7 +140,7 @@ std::uint32_t Port::drain(DrainReason reason) noexcept {
 
 bool Port::make_harmless() {
   if (dma_ended_ || !card_.regs.bar() || card_.regs.removed()) return true;
-  return device_->reset().has_value();
+  return force_off_bus(card_).has_value();
 }
 
 // The kernel's driver will reset the card again. Firmware must learn that this driver no longer uses it.

@@ -9,12 +9,13 @@
 #include "drivers/intel/igb/statistics.hpp"
 #include "drivers/intel/queue/queue_port.hpp"
 #include "pollux/device/device.hpp"
+#include "pollux/net/loopback.hpp"
 #include "pollux/net/port_driver.hpp"
 
 namespace pollux::drivers::igb {
 
 /// A port of an 82576. Controls the card with the functions of the other files in this folder.
-class Port final : public intel::QueuePort, private RegisterDump {
+class Port final : public intel::QueuePort, private RegisterDump, private Loopback {
  public:
   /// Brings the card up. Errors: see probe.
   [[nodiscard]] static Result<std::unique_ptr<PortDriver>> open(const std::shared_ptr<ContextState>& context,
@@ -38,9 +39,7 @@ class Port final : public intel::QueuePort, private RegisterDump {
   void append_counters(std::vector<Counter>& counters) override;
   [[nodiscard]] Result<Duration> service() override;
   [[nodiscard]] std::vector<int> events() const override;
-  [[nodiscard]] void* capability(CapabilityId id) noexcept override {
-    return id == RegisterDump::kId ? static_cast<RegisterDump*>(this) : nullptr;
-  }
+  [[nodiscard]] void* capability(CapabilityId id) noexcept override;
 
   [[nodiscard]] bool make_harmless() override;
   [[nodiscard]] Result<void> release(bool failed) override;
@@ -55,10 +54,13 @@ class Port final : public intel::QueuePort, private RegisterDump {
   /// Ends DMA at the card and at the bus. Needs the queues closed.
   [[nodiscard]] Result<void> end_dma();
   [[nodiscard]] std::vector<RegisterValue> registers() override;
+  [[nodiscard]] Result<void> set_loopback(LoopbackMode mode) override;
+  [[nodiscard]] LoopbackMode loopback() const override { return loopback_; }
 
   std::unique_ptr<Device> device_;
   Card card_;
   MacAddress permanent_mac_{};
+  LoopbackMode loopback_ = LoopbackMode::none;
   bool running_ = false;   // between start and halt
   bool dma_ended_ = true;  // false while DMA may be going on
   Statistics statistics_;

@@ -31,8 +31,24 @@ Result<void> Port::set_mtu(std::uint32_t bytes) {
 }
 
 Result<void> Port::set_promiscuity(bool promiscuous, bool all_multicast) {
-  write_receive_control(card_, promiscuous, all_multicast);
+  write_receive_control(card_, promiscuous, all_multicast, loopback_);
   return flush_registers(card_);
+}
+
+void* Port::capability(CapabilityId id) noexcept {
+  if (id == RegisterDump::kId) return static_cast<RegisterDump*>(this);
+  return id == Loopback::kId ? static_cast<Loopback*>(this) : nullptr;
+}
+
+Result<void> Port::set_loopback(LoopbackMode mode) {
+  if (running_ || device_ == nullptr) {
+    return fail(
+        ErrorCode::bad_state,
+        fmt::format("{}: loopback cannot be changed while the port is {}", card_.name, running_ ? "started" : "closed"),
+        running_ ? "stop the port, set loopback, start it again" : "open the port again");
+  }
+  loopback_ = mode;
+  return {};
 }
 
 Link Port::link() { return read_link(card_); }

@@ -18,6 +18,13 @@ Result<void> disable_master(const Card& card) {
       [&] { return !card.regs.read<reg::STATUS>().has(reg::STATUS::GIO_MASTER_ENABLE); }, microseconds(100));
 }
 
+// [I-GIOMASTER] Without bus mastering a function issues no memory requests (PCI Local Bus 3.0, 6.2.2), and an I210 then
+// resets the function itself (I210 datasheet, p. 160). The function level reset discards what is still outstanding.
+Result<void> force_off_bus(const Card& card) {
+  if (auto off = card.device->set_bus_master(false); !off) return off;
+  return card.device->reset();
+}
+
 // Linux, igb_main.c, igb_down, also disables receive before transmit.
 Result<void> quiesce(const Card& card, std::uint32_t rx_queues, std::uint32_t tx_queues,
                      const std::function<bool()>& transmit_finished) {

@@ -12,6 +12,10 @@ namespace pollux::drivers::igb {
 /// Only a reset enables them again. Errors: device_removed, timeout.
 [[nodiscard]] Result<void> disable_master(const Card& card);
 
+/// Ends the DMA of a card that does not stop its memory requests: turns bus mastering off at the bus, then resets the
+/// function. Afterwards the card has lost all settings. Errors: those of the device's calls.
+[[nodiscard]] Result<void> force_off_bus(const Card& card);
+
 /// Ends all DMA of a running port in this order: disables receive, waits for queued frames to be sent if the link is up
 /// (at most 50 ms, until `transmit_finished` returns true), disables transmit and the queues, calls `disable_master`.
 /// Errors: those of `disable_master`; DMA may then still go on.

@@ -11,7 +11,7 @@ namespace pollux::drivers::igb {
 // [I-CRC] [I-RLPML] Linux, igb_main.c, igb_setup_rctl: strip the CRC, allow long packets up to RLPML, do not store bad
 // packets. Broadcasts are accepted. The multicast hash uses address bits 47:36.
 Result<void> start_receive(const Card& card, const ValidatedConfig& config, const PortSettings& settings,
-                           const intel::RingMemory& rings) {
+                           const intel::RingMemory& rings, LoopbackMode loopback) {
   if (config.rx_queues() == 0) return {};
   for (std::uint32_t queue = 0; queue < config.rx_queues(); ++queue) {
     auto programmed = program_rx_ring(card, queue, rings.rx(queue), rx_format(config, queue));
@@ -21,7 +21,7 @@ Result<void> start_receive(const Card& card, const ValidatedConfig& config, cons
   write_receive_limit(card, settings.mtu);
   // Erratum E-IPV6EX: Linux, e1000_82575.c, igb_rx_fifo_flush_82575.
   modify<reg::RFCTL>(card, reg::RFCTL::IPV6_EX_DIS);
-  write_receive_control(card, settings.promiscuous, settings.all_multicast);
+  write_receive_control(card, settings.promiscuous, settings.all_multicast, loopback);
   // [I-QENABLE] [I-RDT] A queue reports itself enabled only when RCTL.RXEN is set, and ignores RDT until then: Linux,
   // tools/testing/selftests/vfio/lib/drivers/igb/igb.c, igb_hw_init; 82575 manual, 14.3.59.
   for (std::uint32_t queue = 0; queue < config.rx_queues(); ++queue) {
@@ -41,10 +41,11 @@ void write_receive_limit(const Card& card, std::uint32_t mtu) {
   card.regs.bar().flush();
 }
 
-// Writes the whole register, so that no bit depends on a read.
-void write_receive_control(const Card& card, bool promiscuous, bool all_multicast) {
+// [I-LOOPBACK] Writes the whole register, so that no bit depends on a read.
+void write_receive_control(const Card& card, bool promiscuous, bool all_multicast, LoopbackMode loopback) {
+  const reg::RCTL::Setting loop = loopback == LoopbackMode::mac ? reg::RCTL::LBM_MAC : reg::RCTL::LBM_NONE;
   card.regs.write<reg::RCTL>(reg::RCTL::BAM | reg::RCTL::LPE | reg::RCTL::SECRC | reg::RCTL::RXEN |
-                             promiscuity(promiscuous, all_multicast));
+                             promiscuity(promiscuous, all_multicast) | loop);
   card.regs.bar().flush();
 }
 

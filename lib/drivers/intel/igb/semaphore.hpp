@@ -14,18 +14,19 @@ enum class Shared : std::uint8_t { nvm, phy };
 /// after that (I210 datasheet, 4.6.1).
 class SharedResource {
  public:
-  /// Waits about a second. Then clears the lock of a holder that seems to have died, with a warning, and tries once
-  /// more. Errors: device_removed, timeout.
+  /// Waits about a second. Then clears the lock of a driver that seems to have died, with a warning, and tries once
+  /// more, so that it takes at most about 2.5 seconds. A lock of the firmware is never cleared. Errors: device_removed,
+  /// timeout.
   [[nodiscard]] static Result<SharedResource> acquire(const Card& card, Shared which);
-  SharedResource(SharedResource&& other) noexcept : card_(std::exchange(other.card_, nullptr)), bit_(other.bit_) {}
+  SharedResource(SharedResource&& other) noexcept : card_(std::exchange(other.card_, nullptr)), which_(other.which_) {}
   SharedResource& operator=(SharedResource&&) = delete;
   ~SharedResource();
 
  private:
-  SharedResource(const Card& card, hw::igb::SW_FW_SYNC::Setting bit) noexcept : card_(&card), bit_(bit) {}
+  SharedResource(const Card& card, Shared which) noexcept : card_(&card), which_(which) {}
 
   const Card* card_;
-  hw::igb::SW_FW_SYNC::Setting bit_;
+  Shared which_;
 };
 
 }  // namespace pollux::drivers::igb

@@ -8,7 +8,7 @@ namespace {
 
 /// For half-duplex links. Linux, e1000_defines.h, E1000_COLLISION_THRESHOLD and E1000_COLLISION_DISTANCE.
 constexpr std::uint32_t kCollisionThreshold = 15;
-constexpr std::uint32_t kCollisionDistance = 64;
+constexpr std::uint32_t kCollisionDistance = 63;
 
 }  // namespace
 

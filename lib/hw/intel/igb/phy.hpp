@@ -66,17 +66,27 @@ inline constexpr std::uint16_t kPauseAsymmetric = 0x0800;
 // 1000BASE-T control (9).
 inline constexpr std::uint16_t kGigabitHalf = 0x0100;
 inline constexpr std::uint16_t kGigabitFull = 0x0200;
+inline constexpr std::uint16_t kGigabitMaster = 0x0800;      ///< with kGigabitManualRole: this side is the master
+inline constexpr std::uint16_t kGigabitManualRole = 0x1000;  ///< the roles of master and slave are not negotiated
 // 1000BASE-T status (10).
 inline constexpr std::uint16_t kGigabitPartnerHalf = 0x0400;
 inline constexpr std::uint16_t kGigabitPartnerFull = 0x0800;
 inline constexpr std::uint16_t kGigabitRemoteOk = 0x1000;
 inline constexpr std::uint16_t kGigabitLocalOk = 0x2000;
+inline constexpr std::uint16_t kGigabitRoleFault = 0x8000;  ///< both sides insist on the same role
 
 // Port status (17).
 inline constexpr std::uint16_t kPortSpeedMask = 0xC000;
 inline constexpr std::uint16_t kPortSpeed1000 = 0xC000;
 inline constexpr std::uint16_t kPortMdix = 0x0800;
 inline constexpr std::uint16_t kPortPolarityReversed = 0x0002;
+// Port control (18).
+inline constexpr std::uint16_t kPortControlAutoMdix = 0x1000;  ///< selects MDI or MDI-X automatically
+inline constexpr std::uint16_t kPortControlMdix = 0x2000;      ///< without kPortControlAutoMdix: MDI-X instead of MDI
+// Page select (31): the registers from 16 on have several pages. The low five bits, the number of a register, do not
+// belong to the page (Linux igb, e1000_phy.c, igb_read_phy_reg_igp, writes the number of the register).
+inline constexpr std::uint32_t kFirstPaged = 16;
+inline constexpr unsigned kPageShift = 5;
 // Power management (25): low-power link-up.
 inline constexpr std::uint16_t kLowPowerD0 = 0x0002;
 inline constexpr std::uint16_t kLowPowerOther = 0x0004;

@@ -27,8 +27,8 @@ struct FLA : Register<FLA, 0x001C, Access::rw> {};
 
 /// Reports the end of the port's configuration after a reset.
 struct EEMNGCTL : Register<EEMNGCTL, 0x1010, Access::rw> {
-  static constexpr Bit CFG_DONE_0{18}, CFG_DONE_1{19};
-  POLLUX_FIELDS(CFG_DONE_0, CFG_DONE_1);
+  static constexpr Bit CFG_DONE_0{18}, CFG_DONE_1{19}, CFG_DONE_2{20}, CFG_DONE_3{21};
+  POLLUX_FIELDS(CFG_DONE_0, CFG_DONE_1, CFG_DONE_2, CFG_DONE_3);
 };
 
 struct EEARBC : Register<EEARBC, 0x1024, Access::rw> {};
@@ -49,9 +49,10 @@ struct SWSM : Register<SWSM, 0x5B50, Access::rw> {
 
 /// The firmware's semaphore register, which software only reads.
 struct FWSM : Register<FWSM, 0x5B54, Access::ro> {
+  static constexpr Bit FW_SEMAPHORE{0};
   static constexpr Field FW_MODE{1, 3};
   static constexpr Bit FW_VALID{15};
-  POLLUX_FIELDS(FW_MODE, FW_VALID);
+  POLLUX_FIELDS(FW_SEMAPHORE, FW_MODE, FW_VALID);
 };
 
 /// The holders of shared resources: software in the low 16 bits, firmware in the high 16 bits.

@@ -9,7 +9,8 @@ namespace pollux::hw::igb {
 
 /// PCI Express control.
 struct GCR : Register<GCR, 0x5B00, Access::rw> {
-  static constexpr Field COMPLETION_TIMEOUT{12, 4};
+  static constexpr Field COMPLETION_TIMEOUT{12, 4};                        ///< 0: 500 us to 1 ms
+  static constexpr Choice COMPLETION_TIMEOUT_10MS{COMPLETION_TIMEOUT, 1};  ///< 10 to 200 ms
   static constexpr Bit COMPLETION_TIMEOUT_RESEND{16}, CAP_VER2{18};
   POLLUX_FIELDS(COMPLETION_TIMEOUT, COMPLETION_TIMEOUT_RESEND, CAP_VER2);
 };

@@ -14,18 +14,22 @@ const hw::CardTraits& traits_of(const CardOptions& options) {
 }  // namespace
 
 Card::Card(CardOptions options)
-    : options_(options),
+    : options_(std::move(options)),
       traits_(traits_of(options_)),
-      interrupts_(registers_, timers_, options.vectors),
+      interrupts_(registers_, timers_, options_.vectors),
       statistics_(registers_),
-      nvm_(registers_, timers_, traits_.nvm),
-      semaphores_(registers_),
-      phy_(registers_, timers_, traits_.phy, [this] { control_.update_link(); }),
+      semaphores_(registers_, timers_, options_.package ? options_.package : std::make_shared<Package>(),
+                  options_.lan_id),
+      nvm_(registers_, timers_, traits_.nvm, [this] { return semaphores_.begin_nvm_read(); }),
+      phy_(registers_, timers_, traits_.phy,
+           {.link_changed = [this] { control_.update_link(); },
+            .configuration_changed = [this] { update_configured(); },
+            .accessed = [this] { semaphores_.access_phy(); }}),
       time_(registers_, timers_),
       general_timers_(registers_, timers_, interrupts_),
       receive_(registers_, timers_, dma_, interrupts_, statistics_, time_, traits_.exact_addresses),
       transmit_(registers_, timers_, dma_, interrupts_, statistics_, time_),
-      control_(registers_, timers_, dma_, phy_, interrupts_, options.lan_id,
+      control_(registers_, timers_, dma_, phy_, interrupts_, options_.lan_id,
                {.reset = [this] { begin_reset(false); }, .link_changed = [this] { link_changed(); }}),
       flow_(registers_, timers_, statistics_,
             {.pause =
@@ -39,7 +43,7 @@ Card::Card(CardOptions options)
                  }}),
       reset_done_(timers_.add([this] { finish_reset(); })),
       load_done_(timers_.add([this] { finish_load(); })) {
-  nvm_.program(options_.mac, options_.device_id);
+  nvm_.program(flip_for_port(options_.mac), options_.device_id);
   transmit_.on_frame([this](std::span<const std::byte> frame) { transmitted(frame); });
   transmit_.on_software_pause([this] { flow_.send_for_software(); });
   receive_.on_level([this](std::size_t bytes) { flow_.set_level(bytes); });
@@ -111,33 +115,69 @@ void Card::link_changed() {
 void Card::set_carrier(bool present) noexcept { phy_.set_carrier(present); }
 
 void Card::set_removed(bool removed) {
-  removed_ = removed;
-  if (removed) begin_reset(true);
+  if (std::exchange(removed_, removed) == removed) return;
+  if (removed) {
+    phy_.power_on();
+    begin_reset(true);
+  }
+  if (signal_changed_) signal_changed_(timers_.now());
+}
+
+LinkSignal Card::link_signal() const {
+  LinkSignal signal = phy_.signal();
+  signal.present = signal.present && !removed_;
+  return signal;
+}
+
+void Card::on_link_signal(SignalHandler handler) {
+  signal_changed_ = std::move(handler);
+  phy_.on_signal(signal_changed_);
+}
+
+// [I-MAC] The ports of a package share the NVM's address words, and the second port inverts the lowest bit of the
+// address.
+std::array<std::uint8_t, 6> Card::flip_for_port(std::array<std::uint8_t, 6> mac) const {
+  mac[5] = static_cast<std::uint8_t>(mac[5] ^ (options_.lan_id & 1));
+  return mac;
 }
 
 void Card::transmitted(std::span<const std::byte> frame) {
-  if (registers_.get<hw::RCTL>().has(hw::RCTL::LBM_MAC)) return receive_.frame(frame, control_.link_up());
+  if (registers_.get<hw::RCTL>().has(hw::RCTL::LBM_MAC) || phy_.loops_back())
+    return receive_.frame(frame, control_.link_up());
   if (wire_) wire_(frame);
 }
 
-// [I-M-RESET] A reset also resets the PHY, so the link goes down, as on QEMU's card (igb_core.c, igb_reset).
+// [I-M-RESET] A reset does not change the PHY, which keeps its link. The MAC's link goes down until CTRL.SLU is set.
 void Card::initialise(bool function_level) {
   // A software reset (CTRL.RST) does not change these registers (QEMU, igb_core.c, igb_reset).
   const auto receive_buffer = registers_.get<hw::RXPBS>();
   const auto transmit_buffer = registers_.get<hw::TXPBS>();
   std::array<hw::EITR::Value, hw::EITR::kCount> moderation;
   for (std::uint32_t i = 0; i < moderation.size(); ++i) moderation[i] = registers_.get<hw::EITR>(i);
+  // Only power-on clears the wake-up and management registers (82575 manual, 3.8). GCR keeps its value through a
+  // software reset: Linux, e1000_82575.c, igb_reset_hw_82575, sets it up before CTRL.RST.
+  const auto wake_up = registers_.get<hw::WUC>();
+  const auto wake_up_filters = registers_.get<hw::WUFC>();
+  const auto management = registers_.get<hw::MANC>();
+  const auto express = registers_.get<hw::GCR>();
   registers_.clear();
+  registers_.set<hw::WUC>(wake_up);
+  registers_.set<hw::WUFC>(wake_up_filters);
+  registers_.set<hw::MANC>(management);
+  const auto express_default = hw::GCR::Value(hw::GCR::COMPLETION_TIMEOUT_RESEND);
+  registers_.set<hw::GCR>(!function_level                 ? express
+                          : options_.express_version >= 2 ? express_default.with(hw::GCR::CAP_VER2)
+                                                          : express_default);
   registers_.set<hw::RXPBS>(function_level ? hw::RXPBS::SIZE(0x40) : receive_buffer);
   registers_.set<hw::TXPBS>(function_level ? hw::TXPBS::Value(0x28) : transmit_buffer);
   if (!function_level) {
     for (std::uint32_t i = 0; i < moderation.size(); ++i) registers_.set<hw::EITR>(i, moderation[i]);
   }
-  control_.reset();
+  control_.reset(function_level);
   interrupts_.reset(function_level);
   nvm_.reset();
-  phy_.reset();
-  receive_.reset(nvm_.mac());
+  phy_.set_accessible(false);
+  receive_.reset();
   transmit_.reset();
   time_.reset();
   general_timers_.reset();
@@ -155,12 +195,21 @@ void Card::begin_reset(bool function_level) {
 void Card::finish_reset() {
   in_reset_ = false;
   control_.set_in_reset(false);
-  timers_.start(load_done_, kLoadTime);
+  timers_.start(load_done_, options_.load_time);
 }
 
 void Card::finish_load() {
   nvm_.set_loaded(true);
-  registers_.change<hw::EEMNGCTL>(0, hw::EEMNGCTL::CFG_DONE_0 | hw::EEMNGCTL::CFG_DONE_1);
+  receive_.set_mac(flip_for_port(nvm_.mac()));
+  phy_.set_accessible(true);
+  update_configured();
+}
+
+void Card::update_configured() {
+  constexpr auto kDone =
+      hw::EEMNGCTL::CFG_DONE_0 | hw::EEMNGCTL::CFG_DONE_1 | hw::EEMNGCTL::CFG_DONE_2 | hw::EEMNGCTL::CFG_DONE_3;
+  const auto now = registers_.get<hw::EEMNGCTL>();
+  registers_.set<hw::EEMNGCTL>(nvm_.loaded() && phy_.configured() ? now.with(kDone) : now.without(kDone));
 }
 
 std::unique_ptr<DeviceModel> make_card(unsigned number) {

@@ -13,6 +13,7 @@
 #include "models/intel/igb/general_timers.hpp"
 #include "models/intel/igb/interrupts.hpp"
 #include "models/intel/igb/nvm.hpp"
+#include "models/intel/igb/package.hpp"
 #include "models/intel/igb/phy.hpp"
 #include "models/intel/igb/receive.hpp"
 #include "models/intel/igb/register_file.hpp"
@@ -30,6 +31,11 @@ struct CardOptions {
   std::uint16_t device_id = hw::kCards[0].id;
   std::uint32_t lan_id = 0;             ///< index of the port in its package, 0 to 3
   unsigned vectors = hw::kMsixVectors;  ///< MSI-X vectors; QEMU's card has 10
+  unsigned express_version = 2;         ///< of the PCI Express capability, as GCR reports it: 1 or 2
+  /// Time from the end of a reset until the card has read its NVM.
+  Duration load_time = std::chrono::milliseconds(1);
+  /// What it shares with the other ports of its package; nullptr: it is alone.
+  std::shared_ptr<Package> package = nullptr;
   /// The traits of the card; nullptr selects those of `device_id`. They must outlive the card.
   const hw::CardTraits* traits = nullptr;
 };
@@ -40,7 +46,7 @@ class Card final : public DeviceModel {
  public:
   /// The time for which CTRL.RST reads as set. An estimate: Linux igb waits a millisecond before it reads the bit.
   static constexpr Duration kResetTime = std::chrono::microseconds(20);
-  /// Time from the end of the reset until the NVM has been read (EECD.AUTO_RD, EEMNGCTL.CFG_DONE). An estimate.
+  /// The default of CardOptions::load_time. Until then EECD.AUTO_RD and EEMNGCTL.CFG_DONE are clear. An estimate.
   static constexpr Duration kLoadTime = std::chrono::milliseconds(1);
 
   explicit Card(CardOptions options = {});
@@ -51,6 +57,7 @@ class Card final : public DeviceModel {
   void write32(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept override;
   void write_narrow(unsigned bar, std::uint32_t offset, unsigned width, std::uint32_t value) noexcept override;
   void set_dma(ModelDma* dma) noexcept override;
+  void set_device_control2(std::uint16_t value) noexcept override { control_.set_device_control2(value); }
   void reset() noexcept override;
   void advance(Duration now) noexcept override {
     dma_.advance(now);
@@ -69,6 +76,9 @@ class Card final : public DeviceModel {
   [[nodiscard]] bool can_receive() const noexcept override;
   void set_wire_busy(bool busy) noexcept override { transmit_.hold(Transmit::Hold::wire, busy); }
   void set_carrier(bool present) noexcept override;
+  [[nodiscard]] LinkSignal link_signal() const override;
+  void set_link_partner(const LinkSignal& partner) noexcept override { phy_.set_partner(partner); }
+  void on_link_signal(SignalHandler handler) override;
 
   /// Removes the card from its slot, or puts it back. A removed card reads all ones, ignores writes and frames, and
   /// accesses no memory. A card that is put back is in its power-on state.
@@ -78,7 +88,9 @@ class Card final : public DeviceModel {
   [[nodiscard]] RegisterFile& registers() noexcept { return registers_; }
   [[nodiscard]] const Dma& dma() const noexcept { return dma_; }
   [[nodiscard]] Nvm& nvm() noexcept { return nvm_; }
+  [[nodiscard]] Package& package() noexcept { return semaphores_.package(); }
   [[nodiscard]] Phy& phy() noexcept { return phy_; }
+  [[nodiscard]] Control& control() noexcept { return control_; }
   [[nodiscard]] Interrupts& interrupts() noexcept { return interrupts_; }
   [[nodiscard]] Receive& receiver() noexcept { return receive_; }
   [[nodiscard]] Transmit& transmitter() noexcept { return transmit_; }
@@ -94,6 +106,8 @@ class Card final : public DeviceModel {
   void finish_load();
   void transmitted(std::span<const std::byte> frame);
   void link_changed();
+  void update_configured();
+  [[nodiscard]] std::array<std::uint8_t, 6> flip_for_port(std::array<std::uint8_t, 6> mac) const;
 
   CardOptions options_;
   const hw::CardTraits& traits_;
@@ -102,8 +116,8 @@ class Card final : public DeviceModel {
   Dma dma_;
   Interrupts interrupts_;
   Statistics statistics_;
-  Nvm nvm_;
   Semaphores semaphores_;
+  Nvm nvm_;
   Phy phy_;
   TimeSync time_;
   GeneralTimers general_timers_;
@@ -114,6 +128,7 @@ class Card final : public DeviceModel {
   Timers::Id reset_done_;
   Timers::Id load_done_;
   WireHandler wire_;
+  SignalHandler signal_changed_;
   bool in_reset_ = false;
   bool removed_ = false;
   std::uint64_t writes_in_reset_ = 0;

@@ -12,24 +12,66 @@ Control::Control(RegisterFile& registers, Timers& timers, Dma& dma, Phy& phy, In
       interrupts_(interrupts),
       actions_(std::move(actions)),
       master_disabled_(timers.add([this] {
+        if (master_hangs_) return;
         master_enabled_ = false;
         dma_.set_master_enabled(false);
       })),
       lan_id_(lan_id) {
   registers_.on_write<hw::CTRL>([this](std::uint32_t, std::uint32_t value) { write_control(hw::CTRL::Value(value)); });
   registers_.on_read<hw::STATUS>([this](std::uint32_t) { return status().raw(); });
+  registers_.on_write<hw::GCR>([this](std::uint32_t, std::uint32_t value) {
+    registers_.set<hw::GCR>(hw::GCR::Value(value));
+    update_completion_timeout();
+  });
   registers_.on_write<hw::CTRL_EXT>([this](std::uint32_t, std::uint32_t value) {
     registers_.set<hw::CTRL_EXT>(hw::CTRL_EXT::Value(value).without(hw::CTRL_EXT::EE_RST));
   });
 }
 
-void Control::reset() {
+// [I-M-COMPLETION] The shortest time that each setting may have. Values of Device Control 2: PCI Express
+// Base 2.0, 7.8.16, as in Linux, pci_regs.h. Its default and the values of GCR: Linux, e1000_82575.c,
+// igb_set_pcie_completion_timeout.
+void Control::update_completion_timeout() {
+  using std::chrono::microseconds;
+  using std::chrono::milliseconds;
+  const auto gcr = registers_.get<hw::GCR>();
+  constexpr Duration kDefault = microseconds(500);
+  if (!gcr.has(hw::GCR::CAP_VER2)) {
+    const std::uint32_t value = gcr.get(hw::GCR::COMPLETION_TIMEOUT);
+    return dma_.set_completion_timeout(value == 1 ? milliseconds(10) : value == 2 ? std::chrono::seconds(4) : kDefault);
+  }
+  constexpr unsigned kDisabled = 0x10;
+  if ((device_control2_ & kDisabled) != 0) return dma_.set_completion_timeout(Duration::max());
+  Duration timeout = kDefault;
+  switch (device_control2_ & 0xF) {
+    case 1: timeout = microseconds(50); break;
+    case 2: timeout = milliseconds(1); break;
+    case 5: timeout = milliseconds(16); break;
+    case 6: timeout = milliseconds(65); break;
+    case 9: timeout = milliseconds(260); break;
+    case 10: timeout = milliseconds(1000); break;
+    case 13: timeout = milliseconds(4000); break;
+    case 14: timeout = milliseconds(17000); break;
+    default: break;
+  }
+  dma_.set_completion_timeout(timeout);
+}
+
+void Control::set_device_control2(std::uint16_t value) {
+  device_control2_ = value;
+  update_completion_timeout();
+}
+
+void Control::reset(bool function_level) {
+  if (function_level) master_hangs_ = false;
   timers_.cancel(master_disabled_);
   master_enabled_ = true;
   dma_.set_master_enabled(true);
+  phy_.set_reset(false);
   phy_was_reset_ = true;
   link_up_ = false;
   paused_ = false;
+  update_completion_timeout();
   // QEMU, igb_core.c, igb_mac_reg_init, but without LRST. In QEMU, LRST hides GIO_MASTER_ENABLE until software clears
   // it.
   registers_.set<hw::CTRL>(hw::CTRL::FD | hw::CTRL::SPEED(2) | hw::CTRL::ADVD3WUC);
@@ -42,11 +84,9 @@ void Control::set_in_reset(bool in_reset) {
 
 void Control::write_control(hw::CTRL::Value value) {
   if (value.has(hw::CTRL::RST)) return actions_.reset();
-  registers_.set<hw::CTRL>(value.without(hw::CTRL::PHY_RST));
-  if (value.has(hw::CTRL::PHY_RST)) {
-    phy_.reset();
-    phy_was_reset_ = true;
-  }
+  registers_.set<hw::CTRL>(value);
+  phy_.set_reset(value.has(hw::CTRL::PHY_RST));
+  if (value.has(hw::CTRL::PHY_RST)) phy_was_reset_ = true;
   if (!value.has(hw::CTRL::GIO_MASTER_DISABLE)) {
     timers_.cancel(master_disabled_);
     master_enabled_ = true;

@@ -26,11 +26,17 @@ class Control {
   Control(RegisterFile& registers, Timers& timers, Dma& dma, Phy& phy, Interrupts& interrupts, std::uint32_t lan_id,
           Actions actions);
 
-  void reset();
+  void reset(bool function_level);
   /// Sets or clears CTRL.RST, which reads as set during a reset.
   void set_in_reset(bool in_reset);
   /// Called after the PHY, the carrier or CTRL.SLU may have changed.
   void update_link();
+
+  /// Device Control 2 of the configuration space. It sets the completion timeout if GCR.CAP_VER2 is set.
+  void set_device_control2(std::uint16_t value);
+
+  /// For tests: the card never finishes its requests after GIO_MASTER_DISABLE, until the function is reset.
+  void hang_master() noexcept { master_hangs_ = true; }
 
   /// Sets STATUS.TXOFF: the link partner has requested a pause.
   void set_paused(bool paused) noexcept { paused_ = paused; }
@@ -39,6 +45,7 @@ class Control {
 
  private:
   void write_control(hw::CTRL::Value value);
+  void update_completion_timeout();
   [[nodiscard]] hw::STATUS::Value status() const;
 
   RegisterFile& registers_;
@@ -49,7 +56,9 @@ class Control {
   Actions actions_;
   Timers::Id master_disabled_;
   std::uint32_t lan_id_;
+  std::uint16_t device_control2_ = 0;
   bool master_enabled_ = true;
+  bool master_hangs_ = false;
   bool phy_was_reset_ = true;
   bool link_up_ = false;
   bool paused_ = false;

@@ -27,11 +27,19 @@ class Dma {
     if (DmaInterceptor* const between = port_->interceptor(); between != nullptr) between->advance(*port_, now);
   }
 
-  /// The memory at `iova` for reading. nullptr if the access is refused (counted) or the card is not a bus master.
+  /// The memory at `iova` for reading. nullptr if the access is refused (counted) or abandoned
+  /// (counted), or the card is not a bus master.
   [[nodiscard]] const std::byte* read(ModelAccess what, std::uint32_t queue, std::uint64_t iova,
                                       std::size_t length) noexcept {
+    if (active() && port_->read_latency() > completion_timeout_) {
+      ++completion_timeouts_;
+      return nullptr;
+    }
     return translate(what, queue, iova, length);
   }
+  /// [I-M-COMPLETION] Sets how long the card waits for the data of a read. A slower read is abandoned and counted.
+  void set_completion_timeout(Duration timeout) noexcept { completion_timeout_ = timeout; }
+  [[nodiscard]] std::uint64_t completion_timeouts() const noexcept { return completion_timeouts_; }
 
   /// False if the access is refused (counted) or the card is not a bus master.
   bool write(ModelAccess what, std::uint32_t queue, std::uint64_t iova, std::span<const std::byte> bytes) noexcept {
@@ -71,6 +79,8 @@ class Dma {
 
   ModelDma* port_ = nullptr;
   bool enabled_ = true;
+  Duration completion_timeout_ = std::chrono::microseconds(500);
+  std::uint64_t completion_timeouts_ = 0;
   std::uint64_t refused_ = 0;
 };
 

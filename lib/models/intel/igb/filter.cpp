@@ -20,10 +20,13 @@ std::uint32_t wide_byte_at(std::span<const std::byte> frame, std::size_t offset)
 Filter::Filter(RegisterFile& registers, std::uint32_t exact_addresses)
     : registers_(registers), exact_addresses_(std::min(exact_addresses, hw::RAL::kCount)) {}
 
-void Filter::reset(std::array<std::uint8_t, 6> mac) {
+void Filter::set_mac(std::array<std::uint8_t, 6> mac) {
   const auto byte = [&mac](std::size_t i) { return static_cast<std::uint32_t>(mac[i]); };
   registers_.set<hw::RAL>(0, hw::RAL::Value(byte(0) | byte(1) << 8 | byte(2) << 16 | byte(3) << 24));
   registers_.set<hw::RAH>(0, hw::RAH::ADDRESS(byte(4) | byte(5) << 8) | hw::RAH::AV);
+}
+
+void Filter::reset() {
   registers_.set<hw::RLPML>(hw::RLPML::LENGTH(hw::kMaxFrameBytes));
   registers_.set<hw::VET>(hw::VET::TYPE(0x8100) | hw::VET::OUTER_TYPE(0x8100));
 }

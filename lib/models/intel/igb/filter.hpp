@@ -16,7 +16,8 @@ namespace pollux::models::igb {
 class Filter {
  public:
   Filter(RegisterFile& registers, std::uint32_t exact_addresses);
-  void reset(std::array<std::uint8_t, 6> mac);
+  void reset();
+  void set_mac(std::array<std::uint8_t, 6> mac);
 
   enum class Match {
     rejected,  ///< not for this card

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "models/intel/igb/nvm.hpp"
 
+#include <utility>
+
 #include "hw/intel/igb/ids.hpp"
 #include "hw/intel/igb/nvm.hpp"
 
@@ -11,10 +13,12 @@ constexpr std::uint16_t kImageVersion = 0x1000;  // 1.0
 
 }  // namespace
 
-Nvm::Nvm(RegisterFile& registers, Timers& timers, const hw::nvm::NvmTraits& traits)
+Nvm::Nvm(RegisterFile& registers, Timers& timers, const hw::nvm::NvmTraits& traits,
+         std::function<Duration()> begin_read)
     : registers_(registers),
       timers_(timers),
       traits_(traits),
+      begin_read_(std::move(begin_read)),
       done_(timers.add([this] { finish_read(); })),
       pins_(timers, words_) {
   words_.fill(0xFFFF);  // the value of erased memory
@@ -62,18 +66,25 @@ std::array<std::uint8_t, 6> Nvm::mac() const {
 void Nvm::reset() {
   timers_.cancel(done_);
   pins_.reset();
+  loaded_ = false;
+  waiting_ = false;
   // SIZE is 2, as on QEMU's card (igb_core.c, igb_mac_reg_init).
   registers_.set<hw::EECD>(hw::EECD::PRES | hw::EECD::SIZE(2));
 }
 
 void Nvm::set_loaded(bool loaded) {
+  loaded_ = loaded;
+  if (loaded && std::exchange(waiting_, false)) timers_.start(done_, read_time_);
   const hw::EECD::Value eecd = registers_.get<hw::EECD>();
   registers_.set<hw::EECD>(loaded ? eecd.with(hw::EECD::AUTO_RD) : eecd.without(hw::EECD::AUTO_RD));
 }
 
 void Nvm::start_read(hw::EERD::Value request) {
   registers_.set<hw::EERD>(hw::EERD::ADDR(request.get(hw::EERD::ADDR)));
-  if (request.has(hw::EERD::START)) timers_.start(done_, kReadTime);
+  if (!request.has(hw::EERD::START)) return;
+  const Duration delay = begin_read_();
+  waiting_ = !loaded_;
+  if (loaded_) timers_.start(done_, delay + read_time_);
 }
 
 void Nvm::finish_read() {

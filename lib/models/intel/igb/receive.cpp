@@ -65,7 +65,7 @@ void Receive::schedule_enable(std::uint32_t queue) {
   if (!timers_.running(enable_timer_[queue])) timers_.start(enable_timer_[queue], kEnableTime);
 }
 
-void Receive::reset(std::array<std::uint8_t, 6> mac) {
+void Receive::reset() {
   flush();
   for (const Timers::Id id : enable_timer_) timers_.cancel(id);
   for (const Timers::Id id : write_back_timer_) timers_.cancel(id);
@@ -73,7 +73,7 @@ void Receive::reset(std::array<std::uint8_t, 6> mac) {
     queues_[i].reset();
     requested_[i] = queues_[i].enabled();
   }
-  filter_.reset(mac);
+  filter_.reset();
   registers_.set<hw::RXCSUM>(hw::RXCSUM::IPOFL | hw::RXCSUM::TUOFL);
 }
 

@@ -40,7 +40,9 @@ class Receive {
   Receive(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts& interrupts, Statistics& statistics,
           TimeSync& time, std::uint32_t exact_addresses);
 
-  void reset(std::array<std::uint8_t, 6> mac);
+  void reset();
+  /// Loads the port's address into RAL[0] and RAH[0].
+  void set_mac(std::array<std::uint8_t, 6> mac) { filter_.set_mac(mac); }
   /// Receives a frame without FCS. `link_up` is STATUS.LU.
   void frame(std::span<const std::byte> frame, bool link_up);
   /// Receives a frame whose FCS is wrong.

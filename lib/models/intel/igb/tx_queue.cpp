@@ -55,7 +55,7 @@ bool TxQueue::process(TxSink& sink) {
     process_descriptor(descriptor, sink);
     const std::uint32_t next = head() + 1;
     registers_.set<hw::TDH>(number_, hw::TDH::HEAD(next == ring_size() ? 0 : next));
-    if ((descriptor.hi & intel::tx::kReportStatus) != 0) {
+    if ((descriptor.hi & intel::tx::kReportStatus) != 0 || reports_unasked()) {
       write_back(slot, descriptor);
       wrote_back = true;
     }
@@ -103,13 +103,23 @@ void TxQueue::append_data(const intel::Descriptor& descriptor) {
   frame_.bytes.insert(frame_.bytes.end(), data, data + length);
 }
 
+/// Whether a descriptor without report-status is written back. Not with head write-back, which has no descriptors.
+bool TxQueue::reports_unasked() {
+  if (style_.unrequested == 0 || registers_.get<hw::TDWBAL>(number_).has(hw::TDWBAL::HEAD_WB_EN)) return false;
+  random_ = random_ * 6364136223846793005U + 1442695040888963407U;  // Knuth's MMIX
+  return (random_ >> 33) % 1000 < style_.unrequested;
+}
+
 void TxQueue::write_back(std::uint64_t slot, const intel::Descriptor& descriptor) {
   const hw::TDWBAL::Value low = registers_.get<hw::TDWBAL>(number_);
   if (!low.has(hw::TDWBAL::HEAD_WB_EN)) {
     const std::uint64_t high = descriptor.hi | intel::tx::kDone;
-    const auto bytes = std::as_bytes(std::span(&high, 1));
-    if (threshold() > 1) return waiting_.add(ModelAccess::transmit_write_back, slot + sizeof high, bytes);
-    dma_.write(ModelAccess::transmit_write_back, number_, slot + sizeof high, bytes);
+    // The format of a whole write-back has no address (82575 manual, "Transmit Descriptor Write Back Format").
+    const intel::Descriptor whole{.lo = 0, .hi = intel::tx::kDone};
+    const auto bytes = style_.whole ? std::as_bytes(std::span(&whole, 1)) : std::as_bytes(std::span(&high, 1));
+    const std::uint64_t where = style_.whole ? slot : slot + sizeof high;
+    if (threshold() > 1) return waiting_.add(ModelAccess::transmit_write_back, where, bytes);
+    dma_.write(ModelAccess::transmit_write_back, number_, where, bytes);
     return;
   }
   const std::uint64_t where = std::uint64_t{registers_.get<hw::TDWBAH>(number_).raw()} << 32 | (low.raw() & ~3U);

@@ -26,6 +26,14 @@ struct TxFrame {
   bool unsupported = false;  ///< a descriptor format that this model does not support
 };
 
+/// [I-M-TXWB] How completed transmit descriptors are written back. The default is what drivers ask for.
+struct TxWriteBackStyle {
+  bool whole = false;  ///< all 16 bytes, instead of the word with the done bit
+  std::uint32_t unrequested =
+      0;  ///< of 1,000 descriptors without report-status, how many are written back all the same
+  std::uint64_t seed = 1;
+};
+
 /// Gets the frames of the transmit queues.
 class TxSink {
  public:
@@ -54,6 +62,11 @@ class TxQueue {
   /// was made or is pending.
   bool process(TxSink& sink);
 
+  void set_write_back_style(const TxWriteBackStyle& style) noexcept {
+    style_ = style;
+    random_ = style.seed + number_;
+  }
+
   /// Performs all pending write-backs. False if there are none.
   bool flush_write_backs() { return waiting_.flush(dma_, number_); }
   [[nodiscard]] std::size_t waiting_write_backs() const noexcept { return waiting_.size(); }
@@ -71,6 +84,7 @@ class TxQueue {
   void process_descriptor(const intel::Descriptor& descriptor, TxSink& sink);
   void append_data(const intel::Descriptor& descriptor);
   void write_back(std::uint64_t slot, const intel::Descriptor& descriptor);
+  [[nodiscard]] bool reports_unasked();
 
   RegisterFile& registers_;
   Dma& dma_;
@@ -81,6 +95,8 @@ class TxQueue {
   TxFrame frame_;
   std::array<intel::Descriptor, 2> contexts_{};
   WriteBacks waiting_;
+  TxWriteBackStyle style_;
+  std::uint64_t random_ = 1;
 };
 
 }  // namespace pollux::models::igb

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+
+#include "pollux/base/api.hpp"
+#include "pollux/base/error.hpp"
+#include "pollux/net/capability.hpp"
+
+namespace pollux {
+
+/// Where sent frames turn back to the port's own receive queues. None of them reaches the wire, and the link partner
+/// has no link while the PHY loops.
+enum class LoopbackMode : std::uint8_t {
+  none,
+  mac,  ///< in the MAC. The 82576 on silicon is said to lack it; in-process cards and QEMU's have it
+  phy,  ///< in the PHY, at 1000 Mb/s. Needs no cable. QEMU 10's card lacks it
+};
+
+/// Capability (see capability.hpp): loopback, for tests of a card. A port without it cannot loop. The setting stays in
+/// force until the port is closed.
+class POLLUX_API Loopback {
+ public:
+  static constexpr CapabilityId kId = capability_id("pollux.Loopback.1");
+
+  virtual ~Loopback() = default;
+  /// Takes effect when the port is started. Errors: bad_state (the port is started or closed).
+  [[nodiscard]] virtual Result<void> set_loopback(LoopbackMode mode) = 0;
+  [[nodiscard]] virtual LoopbackMode loopback() const = 0;
+};
+
+}  // namespace pollux
