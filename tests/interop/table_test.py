@@ -10,6 +10,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "tools/lib"), str(ROOT / "tests/interop")]
 
 from cases import columns, everything, table  # noqa: E402, F401
+from pollux_lab import cases  # noqa: E402
 
 
 class Table(unittest.TestCase):
@@ -19,11 +20,9 @@ class Table(unittest.TestCase):
         self.assertEqual(written, table.markdown(), "tests/interop/run --write-table writes it")
 
     def test_each_difference_names_a_case_and_a_column(self):
-        names = {row.name for row in columns.ROWS}
-        keys = {column.key for column in columns.COLUMNS}
+        names = {case.name for case in cases.REGISTRY}
         for entry in columns.differences():
-            self.assertIn(entry.case, names)
-            self.assertIn(entry.column, keys)
+            self.assertIn(f"interop.{entry.case}.{entry.column}", names)
             self.assertTrue(entry.seen and entry.reason)
 
 

@@ -8,9 +8,9 @@ NEWER_QEMU_SUITES=(trixie trixie-backports)
 # Debian 12 and 13 both have it; its packages are signed with the keys of the Debian archive.
 DEBIAN_KEYS=${POLLUX_DEBIAN_KEYS:-/usr/share/keyrings/debian-archive-keyring.gpg}
 
-# Prints the folder with usr/bin/qemu-system-x86_64 and a file `version`. Needs no rights.
+# Prints the folder with start/qemu-system-x86_64 and a file `version`. Needs no rights.
 newer_qemu() {
-  [[ -e $NEWER_QEMU/complete ]] || fetch_newer_qemu >&2
+  [[ -e $NEWER_QEMU/complete && -x $NEWER_QEMU/start/qemu-system-x86_64 ]] || fetch_newer_qemu >&2
   printf '%s\n' "$NEWER_QEMU"
 }
 
@@ -67,18 +67,23 @@ unpack_newer_qemu() {
     dpkg-deb -x "$package" "$tree" || die "$package cannot be unpacked" "is the disk full? then run this again"
   done
   rm -rf "$tree/usr/share/doc"
-  version=$(newer_qemu_runs "$tree" --version | sed -nE '1s/.*version ([0-9.]+).*/\1/p')
-  newer_qemu_runs "$tree" -device help | grep 'name "vfio-user-pci"' >/dev/null ||
+  make_starter "$tree"
+  version=$("$tree/start/qemu-system-x86_64" --version | sed -nE '1s/.*version ([0-9.]+).*/\1/p')
+  "$tree/start/qemu-system-x86_64" -device help 2>/dev/null </dev/null | grep 'name "vfio-user-pci"' >/dev/null ||
     die "the QEMU ${version:-(it does not start)} of ${NEWER_QEMU_SUITES[-1]} has no vfio-user-pci" "report this with the version"
   printf '%s\n' "$version" >"$tree/version" && [[ -s $tree/version ]] && : >"$tree/complete"
 }
 
-# newer_qemu_runs TREE OPTION...: with its own loader and libraries, since the distribution's may be older. The same words as in
-# pollux_lab/machine.py.
-newer_qemu_runs() {
-  local tree=$1 libraries=$1/usr/lib/x86_64-linux-gnu
-  shift
-  # Without QEMU_MODULE_DIR it looks for its modules in the distribution's folder, too, and ends at those of another version.
-  QEMU_MODULE_DIR=$libraries/qemu "$libraries/ld-linux-x86-64.so.2" --library-path "$libraries" "$tree/usr/bin/qemu-system-x86_64" -L "$tree/usr/share/qemu" \
-    -L "$tree/usr/share/seabios" "$@" 2>/dev/null </dev/null
+# make_starter TREE: writes start/qemu-system-x86_64, which runs it with its own loader, libraries and modules, since the distribution's may
+# be older. Without QEMU_MODULE_DIR it looks for modules in the distribution's folder, too, and ends at those of another version.
+make_starter() {
+  local starter=$1/start/qemu-system-x86_64
+  # shellcheck disable=SC1003,SC2016  # variables and line ends of the script that is written
+  {
+    mkdir -p "$1/start" && printf '%s\n' '#!/bin/bash' \
+      'tree=$(dirname "$(dirname "$(readlink -f "$0")")")' 'libraries=$tree/usr/lib/x86_64-linux-gnu' \
+      'export QEMU_MODULE_DIR=$libraries/qemu' \
+      'exec "$libraries/ld-linux-x86-64.so.2" --library-path "$libraries" "$tree/usr/bin/qemu-system-x86_64" \' \
+      '  -L "$tree/usr/share/qemu" -L "$tree/usr/share/seabios" "$@"' >"$starter" && chmod +x "$starter"
+  } || die "$starter cannot be written" "is the disk full?"
 }

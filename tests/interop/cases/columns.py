@@ -17,13 +17,16 @@ from pollux_lab import cases
 from pollux_lab.cases import Bench, Boot
 from pollux_lab.errors import LabError, QemuCrashed
 from pollux_lab.guest import Guest
-from pollux_lab.machine import Emulator, Hub, Machine, Port, VfioUser, newer_emulator
+from pollux_lab.machine import Hub, Machine, Port, VfioUser
 from pollux_lab.programs import built_programs
 from pollux_lab.server import Server
 from . import network, wire
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent.parent
 LONG = "a long interoperability case"
+# Columns on which a case is part of the plain run.
+MODEL = ("model",)
+ALL = ("qemu10", "qemu11", "model")
 # What igb logs when something is wrong with its card. "reset" alone is not: `ethtool -t` resets the card.
 IGB_COMPLAINTS = re.compile(r"igb.*(hang|error|fail|lost|unable|not valid|disabling)|NETDEV WATCHDOG", re.IGNORECASE)
 
@@ -41,7 +44,6 @@ class Row:
     """A case on every column. `absent` has the reason for each column on which the case is not run."""
     name: str
     title: str
-    long: bool
     absent: dict[str, str]
 
 
@@ -66,6 +68,14 @@ class Lab:
     def on(self, side: str, command: str, seconds: float = 30) -> str:
         """Runs a command in the namespace of the left or right port, which is named `port` there."""
         return self.guest.check(f"ip netns exec {side} {command}", seconds)
+
+    def cut_wire(self, cut: bool) -> None:
+        """Cuts the wire between the ports, or mends it. An exported card's wire is cut by the port at its other end, which goes down."""
+        if isinstance(self.guest.machine.ports[0].wire, VfioUser):
+            self.guest.check(f"ip -n right link set port {'down' if cut else 'up'}")
+            return
+        for port in range(len(self.guest.machine.ports)):
+            self.guest.set_link(port, not cut)
 
     def connect(self) -> None:
         """Both ports are up and have a link, their addresses, MTU and default features."""
@@ -100,33 +110,33 @@ OUTCOMES: dict[str, dict[str, dict]] = {}
 
 
 @functools.cache
-def newer_qemu() -> Emulator:
+def newer_qemu() -> str:
     printed = subprocess.run([ROOT / "tools/lib/newer-qemu"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                              stdin=subprocess.DEVNULL, text=True)
     if printed.returncode != 0:
         raise LabError("there is no newer QEMU", detail=printed.stderr)
-    return newer_emulator(pathlib.Path(printed.stdout.strip()))
+    return printed.stdout.strip() + "/start/qemu-system-x86_64"
 
 
-def two_igbs(key: str, emulator: Callable[[], Emulator]) -> Machine:
+def two_igbs(key: str, emulator: str) -> Machine:
     return Machine([Port(Hub(0), dump=FOLDER.path / f"{key}.pcap"), Port(Hub(0))], cpus=2, huge_pages=0, iommu=False,
-                   emulator=emulator())
+                   emulator=emulator)
 
 
-def two_exported_cards(key: str) -> Machine:
+def two_exported_cards(key: str, *options: str) -> Machine:
     """Two in-process cards on a wire, exported by `pollux card`."""
     sockets = [FOLDER.path / f"{key}.{side}" for side in network.SIDES]
     capture = FOLDER.path / f"{key}.pcap"
     words = [built_programs(BUILD[0], ["pollux"])[0], "card", *(word for socket in sockets for word in ("--socket", socket)),
-             "--wire", f"capture={capture}"]
+             "--wire", f"capture={capture}", *options]
     server = Server(list(map(str, words)), FOLDER.path / f"{key}.log", ready=f"{sockets[-1]}: card")
     return Machine([Port(VfioUser(socket), dump=capture) for socket in sockets], cpus=2, huge_pages=0, iommu=False,
                    emulator=newer_qemu(), servers=[server])
 
 
 COLUMNS = [
-    Column("qemu10", "QEMU 10", Boot("QEMU's igb, two processors", lambda: two_igbs("qemu10", Emulator), "modprobe -a igb 8021q")),
-    Column("qemu11", "QEMU 11", Boot("the newer QEMU's igb, two processors", lambda: two_igbs("qemu11", newer_qemu),
+    Column("qemu10", "QEMU 10", Boot("QEMU's igb, two processors", lambda: two_igbs("qemu10", "qemu-system-x86_64"), "modprobe -a igb 8021q")),
+    Column("qemu11", "QEMU 11", Boot("the newer QEMU's igb, two processors", lambda: two_igbs("qemu11", newer_qemu()),
                                      "modprobe -a igb 8021q")),
     Column("model", "our model", Boot("two in-process cards in the newer QEMU, two processors", lambda: two_exported_cards("model"),
                                       "modprobe -a igb 8021q")),
@@ -143,27 +153,35 @@ def difference(case: str, column: str) -> Difference | None:
     return next((entry for entry in differences() if (entry.case, entry.column) == (case, column)), None)
 
 
-def on_every_card(short: bool = False, absent: dict[str, str] | None = None):
-    """Declares a case for all columns but the absent ones. A short case is part of the plain run."""
+def on_every_card(short: tuple[str, ...] = (), absent: dict[str, str] | None = None):
+    """Declares a case for all columns but the absent ones. On the columns of `short` it is part of the plain run."""
     def register(function: Callable[[Lab], None]):
-        row = Row(function.__name__, inspect.getdoc(function).splitlines()[0], not short, absent or {})
+        row = Row(function.__name__, inspect.getdoc(function).splitlines()[0], absent or {})
         ROWS.append(row)
         for column in COLUMNS:
             if column.key not in row.absent:
                 cases.REGISTRY.append(cases.Case(f"interop.{row.name}.{column.key}", column.boot,
-                                                 functools.partial(_run, function, row, column), LONG if row.long else ""))
+                                                 functools.partial(_run, function, row, column), "" if column.key in short else LONG))
         return function
     return register
 
 
-def _run(function: Callable[[Lab], None], row: Row, column: Column, bench: Bench) -> None:
+def on_this_card(boot: Boot, name: str, title: str, function: Callable[[Lab], None]) -> None:
+    """Declares a long case that runs on one machine only, the in-process card's, and is no row of the table."""
+    column = Column("model", title, boot)
+    row = Row(name, title, {})
+    cases.REGISTRY.append(cases.Case(f"interop.{name}.model", boot, functools.partial(_run, function, row, column, quiet=False), LONG))
+
+
+def _run(function: Callable[[Lab], None], row: Row, column: Column, bench: Bench, quiet: bool = True) -> None:
     lab = Lab(bench, column)
     outcome = OUTCOMES.setdefault(row.name, {}).setdefault(column.key, {})
     declared = difference(row.name, column.key)
     error = ""
     try:
         function(lab)
-        _require_quiet_driver(lab)
+        if quiet:
+            _require_quiet_driver(lab)
     except QemuCrashed:
         raise
     except (AssertionError, LabError) as failure:

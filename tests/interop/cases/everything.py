@@ -3,4 +3,8 @@
 
 from . import linux_traffic  # noqa: F401  isort: skip
 from . import linux_ethtool  # noqa: F401  isort: skip
+from . import linux_link  # noqa: F401  isort: skip
 from . import linux_life  # noqa: F401  isort: skip
+from . import linux_pollux  # noqa: F401  isort: skip
+from . import linux_faults  # noqa: F401  isort: skip
+from . import dpdk  # noqa: F401  isort: skip

@@ -8,7 +8,7 @@ import re
 from pollux_lab.cases import require
 
 from . import network
-from .columns import Lab, on_every_card
+from .columns import MODEL, Lab, on_every_card
 
 TEST_LINE = re.compile(r"^(.+?)\s+\(.*\)\s+(\d+)$", re.MULTILINE)
 # What each option must print, at least.
@@ -26,7 +26,7 @@ QUERIES = {
 }
 
 
-@on_every_card(short=True)
+@on_every_card(short=MODEL)
 def ethtool_test_offline(lab: Lab) -> None:
     """`ethtool -t offline`: registers, EEPROM, interrupts, loopback, link."""
     lab.connect()
@@ -41,7 +41,7 @@ def ethtool_test_offline(lab: Lab) -> None:
     network.ping(lab, 1400)
 
 
-@on_every_card(short=True)
+@on_every_card(short=MODEL)
 def ethtool_queries(lab: Lab) -> None:
     """`ethtool -d -e -a -c -g -l -x -n -T -P` print what they should; the EEPROM has the address and a valid checksum."""
     lab.connect()
@@ -63,7 +63,7 @@ def _require_eeprom(lab: Lab, text: str) -> None:
     require(sum(words) & 0xFFFF == 0xBABA, f"the EEPROM's words add up to {sum(words) & 0xFFFF:#06x}, not 0xbaba")
 
 
-@on_every_card(short=True)
+@on_every_card(short=MODEL)
 def frame_counters_add_up(lab: Lab) -> None:
     """`ethtool -S` after TCP with segmentation: each port counts the frames that the other one sent, and no error."""
     lab.connect()
@@ -72,7 +72,7 @@ def frame_counters_add_up(lab: Lab) -> None:
     _require_equal(grown, "packets")
 
 
-@on_every_card(short=True)
+@on_every_card(short=MODEL)
 def byte_counters_add_up(lab: Lab) -> None:
     """`ethtool -S` after pings: each port counts the bytes that the other one sent, and no error."""
     lab.connect()

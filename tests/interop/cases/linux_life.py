@@ -4,7 +4,7 @@
 from pollux_lab.cases import require
 
 from . import network
-from .columns import Lab, on_every_card
+from .columns import MODEL, Lab, on_every_card
 
 LOAD_SECONDS = 150
 
@@ -18,7 +18,7 @@ def _up_and_down(lab: Lab, times: int) -> None:
     lab.facts["times"] = times
 
 
-@on_every_card(short=True)
+@on_every_card(short=MODEL)
 def up_and_down(lab: Lab) -> None:
     """Twice down and up; the link returns, and pings are answered."""
     _up_and_down(lab, 2)
@@ -30,7 +30,7 @@ def up_and_down_50_times(lab: Lab) -> None:
     _up_and_down(lab, 50)
 
 
-@on_every_card(short=True)
+@on_every_card(short=MODEL)
 def removed_and_loaded_again(lab: Lab) -> None:
     """The module igb is removed and loaded again; TCP works afterwards."""
     lab.connect()

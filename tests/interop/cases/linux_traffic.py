@@ -6,7 +6,7 @@ import base64
 from pollux_lab.cases import require
 
 from . import network
-from .columns import Lab, on_every_card
+from .columns import ALL, MODEL, Lab, on_every_card
 
 MEBIBYTES = 16
 TAGGED = {"left": "10.42.0.1", "right": "10.42.0.2"}
@@ -29,7 +29,7 @@ def _require_address_of_the_eeprom(lab: Lab, side: str) -> None:
     require(used in (stored, stored[:5] + bytes([stored[5] ^ 1])), f"{side} has the address {used.hex(':')}; its EEPROM has {stored.hex(':')}")
 
 
-@on_every_card(short=True)
+@on_every_card(short=ALL)
 def loads_and_links(lab: Lab) -> None:
     """igb loads, has the card's address, and reports a link of 1000 Mb/s, full duplex."""
     for address in lab.addresses:
@@ -43,7 +43,7 @@ def loads_and_links(lab: Lab) -> None:
     lab.facts["driver"] = lab.on("left", "ethtool -i port").splitlines()
 
 
-@on_every_card(short=True)
+@on_every_card(short=MODEL)
 def pings(lab: Lab) -> None:
     """Pings of 0 to 30,000 bytes, IPv4 and IPv6, all answered."""
     lab.connect()
@@ -69,7 +69,7 @@ def jumbo_frames(lab: Lab) -> None:
     require(checked.longest > 8000, f"the longest frame has {checked.longest} bytes")
 
 
-@on_every_card(short=True)
+@on_every_card(short=ALL)
 def tcp_with_offloads(lab: Lab) -> None:
     """TCP in both directions with checksums, segmentation and scatter by the card; every frame on the wire is correct."""
     lab.connect()
@@ -107,7 +107,7 @@ def tcp_without_offloads(lab: Lab) -> None:
             lab.on(side, "ethtool -K port tx on rx on tso on gso on gro on rxvlan on txvlan on sg on")
 
 
-@on_every_card(short=True)
+@on_every_card(short=MODEL)
 def vlan_tags_by_the_card(lab: Lab) -> None:
     """A VLAN interface: the card inserts and strips the tags, with checksums and segmentation."""
     lab.connect()

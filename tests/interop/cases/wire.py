@@ -60,13 +60,14 @@ class Capture:
             time.sleep(0.2)
         self._end = size
 
-    def check(self) -> CaptureCheck:
+    def check(self, most: int = 0) -> CaptureCheck:
+        """Checks the frames, or the first `most` of them."""
         part = self._path.with_suffix(".part")
         with open(self._path, "rb") as whole, open(part, "wb") as out:
             out.write(whole.read(FILE_HEADER_BYTES))
             whole.seek(max(self._begin, FILE_HEADER_BYTES))
             out.write(whole.read(self._end - whole.tell()))
-        checked = check(part)
+        checked = check(part, most)
         if checked.bad:
             KEPT.mkdir(parents=True, exist_ok=True)
             checked.bad.append(f"capture kept: {shutil.copy(part, KEPT / (self._path.stem + '.pcap'))}")
@@ -81,8 +82,9 @@ def captured(path: pathlib.Path):
     capture.finish()
 
 
-def check(path: pathlib.Path) -> CaptureCheck:
+def check(path: pathlib.Path, most: int = 0) -> CaptureCheck:
     words = ["tshark", "-n", "-r", str(path), "-T", "fields", "-E", "occurrence=a", "-E", "aggregator=,"]
+    words += ["-c", str(most)] if most else []
     words += [word for field in FIELDS for word in ("-e", field)]
     # No reassembly: each frame is checked alone.
     for option in ("ip.check_checksum:TRUE", "tcp.check_checksum:TRUE", "udp.check_checksum:TRUE", "tcp.desegment_tcp_streams:FALSE",

@@ -140,6 +140,8 @@ class Runner:
             except LabError as error:
                 # If the guest does not start, perhaps because there is no kernel, all its cases fail.
                 return results + [_told(Result(case.name, "failed", 0, str(error))) for case in waiting]
+            except LeftOut as reason:
+                return results + [_told(Result(case.name, "skipped", 0, str(reason))) for case in waiting]
             with contextlib.closing(guest):
                 self._run_until_lost(guest, waiting, results, crashed)
         return results

@@ -33,20 +33,6 @@ class Outside:
         self.far.close()
 
 
-@dataclasses.dataclass(frozen=True)
-class Emulator:
-    """The command that starts a QEMU."""
-    command: tuple[str, ...] = ("qemu-system-x86_64",)
-
-
-def newer_emulator(folder: pathlib.Path) -> Emulator:
-    """The QEMU that tools/lib/newer-qemu unpacked: it runs with its own loader, libraries and modules."""
-    libraries = folder / "usr/lib/x86_64-linux-gnu"
-    words = ["env", f"QEMU_MODULE_DIR={libraries / 'qemu'}", libraries / "ld-linux-x86-64.so.2", "--library-path", libraries,
-             folder / "usr/bin/qemu-system-x86_64", "-L", folder / "usr/share/qemu", "-L", folder / "usr/share/seabios"]
-    return Emulator(tuple(map(str, words)))
-
-
 @dataclasses.dataclass
 class VfioUser:
     """A card of another process, which exports it on this socket. Its wire is that process's concern."""
@@ -74,7 +60,7 @@ class Machine:
     icount: bool = False
     kernel_arguments: str = ""
     payload: Callable[[pathlib.Path], None] | None = None  # adds files to the root of the guest's file system
-    emulator: Emulator = Emulator()
+    emulator: str = "qemu-system-x86_64"
     servers: list[Server] = dataclasses.field(default_factory=list)  # started before the guest, ended after it
 
     def addresses(self) -> list[str]:
@@ -94,7 +80,7 @@ class Machine:
     def command_line(self, image: pathlib.Path, initrd: pathlib.Path, console_fd: int, channel_fd: int,
                      monitor_fd: int) -> list[str]:
         line = [
-            *self.emulator.command, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+            self.emulator, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
             *self._processor(),
             *self._memory(),
             "-chardev", f"socket,id=console,fd={console_fd}", "-serial", "chardev:console",
