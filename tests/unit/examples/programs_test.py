@@ -83,7 +83,7 @@ class CommandLine(unittest.TestCase):
         self.assertRegex(words_of(run(L2FWD, "--help").stdout), r"--burst is 64 at most")
         self.expect_error(2, [PKTGEN, "sim:0", "sim:1", "--size", "1519", "--mtu", "1500"], "--size", "MTU of 1501")
         self.assertIn("raises the MTU unless --mtu is given", words_of(run(PKTGEN, "--help").stdout))
-        self.assertIn("does not change the status", words_of(run(L2FWD, "--help").stdout))
+        self.assertIn("do not change the status", words_of(run(L2FWD, "--help").stdout))
 
     def test_frames_that_a_card_missed_are_reported(self):
         # These are more frames than fit into the link partner's ring before its first poll.
