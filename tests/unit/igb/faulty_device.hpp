@@ -75,7 +75,7 @@ class FaultyDevice final : public Device, private RemoteRegisters {
   std::uint32_t read32(std::uint32_t offset) noexcept override {
     if (faults_->removed) return ~std::uint32_t{0};
     if (faults_->on_read) {
-      if (const auto answer = faults_->on_read(offset)) return *answer;
+      if (const auto value = faults_->on_read(offset)) return *value;
     }
     return window_.read32(offset);
   }
@@ -91,5 +91,12 @@ class FaultyDevice final : public Device, private RemoteRegisters {
   std::shared_ptr<Faults> faults_;
   Bar window_;
 };
+
+/// For Faults::on_read: reads of the register at offset `at` return `value`.
+inline std::function<std::optional<std::uint32_t>(std::uint32_t)> answer(std::uint32_t at, std::uint32_t value) {
+  return [=](std::uint32_t offset) -> std::optional<std::uint32_t> {
+    return offset == at ? std::optional(value) : std::nullopt;
+  };
+}
 
 }  // namespace pollux::drivers::igb
