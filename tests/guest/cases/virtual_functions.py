@@ -103,9 +103,9 @@ def a_virtual_function_pings_the_kernel_through_its_physical_function(bench: Ben
                 for size in (10, 1400):
                     output = bench.guest.check(PING.format(size=size), 60)
                     require(" 0% packet loss" in output, output)
+                summary = l2fwd.stop()  # before the namespace is deleted, and the TAP interface with it
             finally:
                 bench.guest.run(f"ip netns del left; ip addr del 10.0.0.2/24 dev {name}")
-            summary = l2fwd.stop()
     require(summary.conserved and summary.sent >= 80, str(summary))
 
 
