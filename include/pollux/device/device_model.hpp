@@ -91,7 +91,7 @@ class POLLUX_API DeviceModel {
   virtual void set_link_partner(const LinkSignal& /*partner*/) noexcept {}
   /// Sets the handler that the model calls after each change of `link_signal`, with its time.
   using SignalHandler = std::function<void(Duration now)>;
-  virtual void on_link_signal(SignalHandler /*handler*/) {}
+  virtual void on_link_signal(const SignalHandler& /*handler*/) {}
 };
 
 }  // namespace pollux

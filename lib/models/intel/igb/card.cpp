@@ -129,8 +129,8 @@ LinkSignal Card::link_signal() const {
   return signal;
 }
 
-void Card::on_link_signal(SignalHandler handler) {
-  signal_changed_ = std::move(handler);
+void Card::on_link_signal(const SignalHandler& handler) {
+  signal_changed_ = handler;
   phy_.on_signal(signal_changed_);
 }
 

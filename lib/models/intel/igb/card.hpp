@@ -78,7 +78,7 @@ class Card final : public DeviceModel {
   void set_carrier(bool present) noexcept override;
   [[nodiscard]] LinkSignal link_signal() const override;
   void set_link_partner(const LinkSignal& partner) noexcept override { phy_.set_partner(partner); }
-  void on_link_signal(SignalHandler handler) override;
+  void on_link_signal(const SignalHandler& handler) override;
 
   /// Removes the card from its slot, or puts it back. A removed card reads all ones, ignores writes and frames, and
   /// accesses no memory. A card that is put back is in its power-on state.
