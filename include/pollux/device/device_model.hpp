@@ -85,6 +85,11 @@ class POLLUX_API DeviceModel {
   /// Tells the model whether a link partner is connected.
   virtual void set_carrier(bool present) noexcept = 0;
 
+  /// Makes this card and `other` ports of one package: they then share what such ports share on a board, for example
+  /// semaphores. Called before the first access. A card of another kind than `other`, or one that shares nothing,
+  /// ignores it.
+  virtual void share_package(DeviceModel& /*other*/) {}
+
   /// What the model's PHY sends to the other end of the wire while there are no frames.
   [[nodiscard]] virtual LinkSignal link_signal() const { return {}; }
   /// Tells the model what the PHY at the other end sends. Without a call, the other end is an ordinary link partner.

@@ -24,6 +24,7 @@ std::shared_ptr<Wire> Wire::create(Clock& clock, std::unique_ptr<DeviceModel> le
   std::shared_ptr<Wire> wire(new Wire(clock, options));
   wire->ends_[0].card = std::move(left);
   wire->ends_[1].card = std::move(right);
+  wire->ends_[1].card->share_package(*wire->ends_[0].card);
   wire->connect();
   return wire;
 }

@@ -122,6 +122,20 @@ INSTANTIATE_TEST_SUITE_P(All, DeadDriver,
                                          Left{"Everything", true, true, kNvm | kPhys}),
                          [](const auto& part) { return std::string(part.param.name); });
 
+Package* package_of(sim::Wire& wire, unsigned end) {
+  Package* found = nullptr;
+  wire.with_card(end, [&found](DeviceModel& card) { found = &static_cast<Card&>(card).package(); });
+  return found;
+}
+
+TEST(PackageOfTwo, TheTwoCardsOfAWireAreOnePackage) {
+  const auto clock = std::make_shared<test::TurnClock>();
+  const auto wire = sim::Wire::create(*clock, models::igb::make_card(2), models::igb::make_card(3));
+  EXPECT_EQ(package_of(*wire, 0), package_of(*wire, 1));
+  const auto apart = sim::Wire::create(*clock, models::igb::make_card(2), models::igb::make_card(4));
+  EXPECT_NE(package_of(*apart, 0), package_of(*apart, 1)) << "both are port 0";
+}
+
 // Firmware holds the other port's PHY meanwhile.
 TEST(PackageOfTwo, FirmwaresBitsStayAsTheyAre) {
   PackageFixture fixture;

@@ -123,6 +123,11 @@ void Card::set_removed(bool removed) {
   if (signal_changed_) signal_changed_(timers_.now());
 }
 
+void Card::share_package(DeviceModel& other) {
+  const auto* const card = dynamic_cast<const Card*>(&other);
+  if (card != nullptr && card->options_.lan_id != options_.lan_id) semaphores_.share(card->semaphores_);
+}
+
 LinkSignal Card::link_signal() const {
   LinkSignal signal = phy_.signal();
   signal.present = signal.present && !removed_;

@@ -79,6 +79,8 @@ class Card final : public DeviceModel {
   [[nodiscard]] LinkSignal link_signal() const override;
   void set_link_partner(const LinkSignal& partner) noexcept override { phy_.set_partner(partner); }
   void on_link_signal(const SignalHandler& handler) override;
+  /// Two cards with the same port number (`lan_id`) cannot be in one package, and do not share it.
+  void share_package(DeviceModel& other) override;
 
   /// Removes the card from its slot, or puts it back. A removed card reads all ones, ignores writes and frames, and
   /// accesses no memory. A card that is put back is in its power-on state.

@@ -31,6 +31,7 @@ class Semaphores {
     package_->run_firmware(timers_.now());
     return *package_;
   }
+  void share(const Semaphores& other) { package_ = other.package_; }
   [[nodiscard]] Duration begin_nvm_read() { return package().begin_nvm_read(port_, timers_.now()); }
   void access_phy() { package().access_phy(port_); }
 
