@@ -18,11 +18,11 @@ std::span<const Case> cases() {
       Case{"tx", kPollux, &transmit},
       Case{"empty_poll", kPollux, &empty_poll, false, false},
       Case{"alloc_free", kPollux, &alloc_free, false, false},
-      Case{"forward", kLeastLoop, &least_forward, true, false},
-      Case{"fused", kLeastLoop, &least_fused, true, false},
-      Case{"rx", kLeastLoop, &least_receive, true, false},
-      Case{"tx", kLeastLoop, &least_transmit, true, false},
-      Case{"empty_poll", kLeastLoop, &least_empty_poll, false, false},
+      Case{"forward", kMinimalLoop, &minimal_forward, true, false},
+      Case{"fused", kMinimalLoop, &minimal_fused, true, false},
+      Case{"rx", kMinimalLoop, &minimal_receive, true, false},
+      Case{"tx", kMinimalLoop, &minimal_transmit, true, false},
+      Case{"empty_poll", kMinimalLoop, &minimal_empty_poll, false, false},
   };
   return kCases;
 }

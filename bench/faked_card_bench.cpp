@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Measures the igb driver through its public calls, on a card that is plain memory: the driver's own cycles and
-// instructions per frame, beside the least loop. The name of a case is CASE/WHO/PATH/warm or cold/burst:N, followed by
-// what differs from Setup's defaults.
+// instructions per frame, beside the minimal loop. The name of a case is CASE/WHO/PATH/warm or cold/burst:N, followed
+// by what differs from Setup's defaults.
 #include <fmt/format.h>
 
 #include <map>
@@ -117,6 +117,6 @@ int main(int argc, char** argv) {
   }
   add_table();
   add_sweeps(kPollux);
-  add_sweeps(kLeastLoop);
+  add_sweeps(kMinimalLoop);
   return run(argc, argv);
 }

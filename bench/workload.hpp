@@ -42,7 +42,7 @@ struct Case {
 };
 
 inline constexpr std::string_view kPollux = "pollux";
-inline constexpr std::string_view kLeastLoop = "least_loop";
+inline constexpr std::string_view kMinimalLoop = "minimal_loop";
 
 [[nodiscard]] std::span<const Case> cases();
 /// Ends the program if there is no such case.

@@ -17,10 +17,10 @@ std::unique_ptr<Workload> transmit(const Setup& setup);
 std::unique_ptr<Workload> empty_poll(const Setup& setup);
 std::unique_ptr<Workload> alloc_free(const Setup& setup);
 
-std::unique_ptr<Workload> least_forward(const Setup& setup);
-std::unique_ptr<Workload> least_fused(const Setup& setup);
-std::unique_ptr<Workload> least_receive(const Setup& setup);
-std::unique_ptr<Workload> least_transmit(const Setup& setup);
-std::unique_ptr<Workload> least_empty_poll(const Setup& setup);
+std::unique_ptr<Workload> minimal_forward(const Setup& setup);
+std::unique_ptr<Workload> minimal_fused(const Setup& setup);
+std::unique_ptr<Workload> minimal_receive(const Setup& setup);
+std::unique_ptr<Workload> minimal_transmit(const Setup& setup);
+std::unique_ptr<Workload> minimal_empty_poll(const Setup& setup);
 
 }  // namespace pollux::bench

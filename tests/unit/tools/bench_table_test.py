@@ -15,7 +15,7 @@ BASELINES = [{"where": "native-warm", "who": "dpdk", "case": "ring", "path": "sp
 
 
 class Tables(unittest.TestCase):
-    def test_goals_are_scaled_by_the_least_loop(self):
+    def test_goals_are_scaled_by_the_minimal_loop(self):
         rows = bench_table.main_rows(CARD)
         self.assertEqual(len(rows), 3)
         scalar = dict(zip(rows[0], rows[1]))
@@ -41,12 +41,12 @@ class Tables(unittest.TestCase):
         self.assertEqual(widest(BASELINES), "scalar")
         self.assertIn("forward, avx2, burst 32, warm", [row[0] for row in bench_table.budget_rows(CARD, 2.6e9)])
 
-    def test_every_quoted_figure_has_its_least_loop(self):
+    def test_every_quoted_figure_has_its_minimal_loop(self):
         for figures in bench_quoted.FORWARD_WARM.values():
             for burst in figures:
-                self.assertGreater(bench_quoted.LEAST_LOOP["native-warm", burst], 0)
+                self.assertGreater(bench_quoted.MINIMAL_LOOP["native-warm", burst], 0)
         for row in bench_quoted.ROWS:
-            self.assertGreater(row.reference_least(), 0)
+            self.assertGreater(row.reference_minimal(), 0)
 
     def test_a_case_is_described_by_its_name(self):
         name = "forward/pollux/avx2/cold/burst:8/ring:64"

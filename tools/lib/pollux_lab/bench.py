@@ -108,8 +108,8 @@ class Run:
 
     def _tables(self) -> list[tuple[str, str, list[list[str]]]]:
         ticks = rate(self._context)
-        remark = ("goal: the maximum of cycles (c), scaled to this machine by the least loop's forwarding, and of instructions (i). "
-                  "ratio: cycles relative to the least loop on the same work. times: cycles as a multiple of Pollux's, scaled in the same way. "
+        remark = ("goal: the maximum of cycles (c), scaled to this machine by the minimal loop's forwarding, and of instructions (i). "
+                  "ratio: cycles relative to the minimal loop on the same work. times: cycles as a multiple of Pollux's, scaled in the same way. "
                   f"*: quoted, {bench_quoted.SOURCE}.")
         tables = [("The table", remark, bench_table.main_rows(self._records)),
                   ("The budget", f"At 1 Gb/s a frame of 64 bytes takes 672 ns, {672e-9 * ticks:,.0f} ticks on this machine. The shares of one core "

@@ -6,7 +6,7 @@ import pathlib
 from . import bench_quoted
 from .bench_records import find, widest
 
-COLOURS = {"scalar": "#1f5fa8", "avx2": "#2a9d6f", "avx512": "#c8541b", "least loop": "#555555", "DPDK": "#a03070", "ixy": "#8a7a00"}
+COLOURS = {"scalar": "#1f5fa8", "avx2": "#2a9d6f", "avx512": "#c8541b", "minimal loop": "#555555", "DPDK": "#a03070", "ixy": "#8a7a00"}
 TEMPERATURES = ("warm", "cold")
 
 
@@ -32,7 +32,7 @@ def draw(records: list[dict], folder: pathlib.Path, machine: str) -> list[pathli
 
 def _lines(records: list[dict], key: str, temperature: str) -> dict[str, list[tuple]]:
     lines = {}
-    for who, instruction_set in (("pollux", "scalar"), ("pollux", "avx2"), ("pollux", "avx512"), ("least loop", "scalar")):
+    for who, instruction_set in (("pollux", "scalar"), ("pollux", "avx2"), ("pollux", "avx512"), ("minimal loop", "scalar")):
         points = [_point(record, key) for record in records
                   if record.get("case") == "forward" and record.get("who") == who and record.get("instruction_set") == instruction_set
                   and record.get("where") == f"native-{temperature}" and _varies(record, key)]
@@ -62,14 +62,14 @@ def _point(record: dict, key: str) -> tuple:
 
 
 def _quoted(records: list[dict]) -> dict[str, list[tuple]]:
-    """Quoted figures, scaled to this machine by the ratio of the two least loops."""
+    """Quoted figures, scaled to this machine by the ratio of the two minimal loops."""
     lines = {}
     for who, cycles in bench_quoted.FORWARD_WARM.items():
         points = []
         for burst, value in cycles.items():
-            least = find(records, who="least loop", case="forward", where="native-warm", burst=burst, instruction_set="scalar")
-            if least:
-                points.append((burst, *[value * least["cycles_median"] / bench_quoted.LEAST_LOOP["native-warm", burst]] * 3))
+            minimal = find(records, who="minimal loop", case="forward", where="native-warm", burst=burst, instruction_set="scalar")
+            if minimal:
+                points.append((burst, *[value * minimal["cycles_median"] / bench_quoted.MINIMAL_LOOP["native-warm", burst]] * 3))
         if len(points) > 1:
             lines[who] = points
     return lines
@@ -87,11 +87,11 @@ def _latencies(records: list[dict], temperature: str) -> dict[str, list[tuple]]:
 
 
 def _style(label: str) -> dict:
-    word, _, percentile = label.partition(" ") if label != "least loop" else (label, "", "")
+    word, _, percentile = label.partition(" ") if label != "minimal loop" else (label, "", "")
     style = {"color": COLOURS.get(word, "#000000"), "marker": "o", "markersize": 4, "linewidth": 1.6}
     if word in bench_quoted.FORWARD_WARM:
         style |= {"linestyle": (0, (2, 2)), "marker": "s", "markersize": 3.5}
-    elif word == "least loop":
+    elif word == "minimal loop":
         style |= {"linestyle": (0, (5, 2))}
     elif percentile:
         style |= {"linestyle": {"p50": "-", "p99": (0, (5, 2)), "p99.9": (0, (1, 1.5))}[percentile], "marker": {"p50": "o", "p99": "^", "p99.9": "s"}[percentile]}

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Quoted figures of DPDK and ixy, and the goals of Pollux. The quoted figures were measured earlier by the same method, with the
-projects' own code on the same faked card, on a machine whose least loop is known. They are not measured again, and every output that
+projects' own code on the same faked card, on a machine whose minimal loop is known. They are not measured again, and every output that
 shows them says so."""
 
 import dataclasses
 
-SOURCE = ("measured earlier by the same method with their own code on the same faked card; there the least loop took 6.7 cycles "
+SOURCE = ("measured earlier by the same method with their own code on the same faked card; there the minimal loop took 6.7 cycles "
           "warm and 31 cold at burst 32, 12.3 and 108 at burst 1")
 
-# Cycles of the least loop's forwarding on the machine of all figures below, whose time stamp counter runs at 2.596 GHz.
-LEAST_LOOP = {("native-warm", 1): 12.3, ("native-warm", 8): 7.0, ("native-warm", 32): 6.7, ("native-warm", 64): 6.7,
+# Cycles of the minimal loop's forwarding on the machine of all figures below, whose time stamp counter runs at 2.596 GHz.
+MINIMAL_LOOP = {("native-warm", 1): 12.3, ("native-warm", 8): 7.0, ("native-warm", 32): 6.7, ("native-warm", 64): 6.7,
               ("native-cold", 1): 108.0, ("native-cold", 32): 31.0}
 
 
@@ -31,8 +31,8 @@ class Row:
     dpdk: Figure | None = None
     ixy: Figure | None = None
 
-    def reference_least(self) -> float:
-        return LEAST_LOOP[self.where, self.burst]
+    def reference_minimal(self) -> float:
+        return MINIMAL_LOOP[self.where, self.burst]
 
 
 def _rows() -> list[Row]:

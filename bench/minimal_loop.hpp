@@ -12,25 +12,25 @@
 
 namespace pollux::bench {
 
-struct LeastBuffer {
+struct MinimalBuffer {
   std::uint32_t length;
   std::uint32_t status;
   std::array<std::uint8_t, 56> rest_of_line;
   std::array<std::uint8_t, 2240> data;
 };
 
-/// The least code that forwards between the faked card's rings: one cache line of metadata per frame, no checks, no
+/// Minimal code that forwards between the faked card's rings: one cache line of metadata per frame, no checks, no
 /// errors, no chains, and a stack as the pool. Code that uses these rings and keeps metadata cannot cost much less on
 /// the same machine, so a ratio to this loop says more than cycles do. The ring size `Slots` is a constant;
-/// least_loop.cpp lists the sizes.
+/// minimal_loop.cpp lists the sizes.
 template <std::uint32_t Slots>
-class LeastLoop {
+class MinimalLoop {
  public:
   /// Places rings and buffers in memory of `context` and writes the ring registers of `card`. With `full`, every
   /// transmit slot has a buffer that is done, which `fused` needs.
-  LeastLoop(Context& context, FakedCard& card, const Setup& setup, bool full = false);
+  MinimalLoop(Context& context, FakedCard& card, const Setup& setup, bool full = false);
 
-  using Buffer = LeastBuffer;
+  using Buffer = MinimalBuffer;
 
   std::uint32_t rx_burst(Buffer** buffers, std::uint32_t limit) noexcept;
   std::uint32_t tx_burst(Buffer* const* buffers, std::uint32_t count) noexcept;

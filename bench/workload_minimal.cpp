@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The cases with the least loop.
+// The cases with the minimal loop.
 #include <array>
 #include <optional>
 #include <vector>
 
 #include "fixture.hpp"
-#include "least_loop.hpp"
+#include "minimal_loop.hpp"
 #include "swap_macs.hpp"
 #include "workloads.hpp"
 
@@ -20,7 +20,7 @@ struct LeastFixture {
     loop.emplace(context, card, setup, full);
   }
   void finish_transmits() {
-    if (card.finish_transmits(0) != (first ? 0 : setup.frames())) give_up("the least loop did not send all");
+    if (card.finish_transmits(0) != (first ? 0 : setup.frames())) give_up("the minimal loop did not send all");
     first = false;
   }
   void receive() { card.receive(0, setup.frames(), setup.frame); }
@@ -28,14 +28,14 @@ struct LeastFixture {
   Setup setup;
   FakedCard card;
   Context context{logging_options(card.clock())};
-  std::optional<LeastLoop<Slots>> loop;
+  std::optional<MinimalLoop<Slots>> loop;
   bool first = true;
 };
 
 template <std::uint32_t Slots>
-class Least : public Workload {
+class Minimal : public Workload {
  public:
-  explicit Least(const Setup& setup, bool full = false)
+  explicit Minimal(const Setup& setup, bool full = false)
       : Workload(setup.frames(), setup.rounds()), fixture(setup, full), loop(*fixture.loop), limit(setup.limit()) {}
   void prepare() override {
     fixture.finish_transmits();
@@ -44,16 +44,16 @@ class Least : public Workload {
 
  protected:
   LeastFixture<Slots> fixture;
-  LeastLoop<Slots>& loop;
+  MinimalLoop<Slots>& loop;
   std::uint32_t limit;
 };
 
 template <std::uint32_t Slots>
-class LeastForward final : public Least<Slots> {
+class MinimalForward final : public Minimal<Slots> {
  public:
-  using Least<Slots>::Least;
+  using Minimal<Slots>::Minimal;
   void run() override {
-    std::array<LeastBuffer*, Setup::kMaxBurst> buffers{};
+    std::array<MinimalBuffer*, Setup::kMaxBurst> buffers{};
     for (std::uint32_t done = 0; done < this->operations(); done += this->limit) {
       const std::uint32_t count = this->loop.rx_burst(buffers.data(), this->limit);
       for (std::uint32_t i = 0; i < count; ++i) swap_macs(buffers[i]->data.data());
@@ -63,18 +63,18 @@ class LeastForward final : public Least<Slots> {
 };
 
 template <std::uint32_t Slots>
-class LeastFused final : public Least<Slots> {
+class MinimalFused final : public Minimal<Slots> {
  public:
-  explicit LeastFused(const Setup& setup) : Least<Slots>(setup, true) {}
+  explicit MinimalFused(const Setup& setup) : Minimal<Slots>(setup, true) {}
   void run() override {
     for (std::uint32_t done = 0; done < this->operations(); done += this->limit) this->loop.fused(this->limit);
   }
 };
 
 template <std::uint32_t Slots>
-class LeastReceive final : public Least<Slots> {
+class MinimalReceive final : public Minimal<Slots> {
  public:
-  explicit LeastReceive(const Setup& setup) : Least<Slots>(setup), buffers_(setup.frames() + Setup::kMaxBurst) {}
+  explicit MinimalReceive(const Setup& setup) : Minimal<Slots>(setup), buffers_(setup.frames() + Setup::kMaxBurst) {}
   void prepare() override {
     for (; received_ != 0; --received_) this->loop.give(buffers_[received_ - 1]);
     this->fixture.receive();
@@ -88,17 +88,17 @@ class LeastReceive final : public Least<Slots> {
   }
 
  private:
-  std::vector<LeastBuffer*> buffers_;
+  std::vector<MinimalBuffer*> buffers_;
   std::uint32_t received_ = 0;
 };
 
 template <std::uint32_t Slots>
-class LeastTransmit final : public Least<Slots> {
+class MinimalTransmit final : public Minimal<Slots> {
  public:
-  explicit LeastTransmit(const Setup& setup) : Least<Slots>(setup), buffers_(setup.frames()), burst_(setup.burst) {}
+  explicit MinimalTransmit(const Setup& setup) : Minimal<Slots>(setup), buffers_(setup.frames()), burst_(setup.burst) {}
   void prepare() override {
     this->fixture.finish_transmits();
-    for (LeastBuffer*& buffer : buffers_) {
+    for (MinimalBuffer*& buffer : buffers_) {
       buffer = this->loop.take();
       buffer->length = this->fixture.setup.frame;
     }
@@ -110,41 +110,41 @@ class LeastTransmit final : public Least<Slots> {
   }
 
  private:
-  std::vector<LeastBuffer*> buffers_;
+  std::vector<MinimalBuffer*> buffers_;
   std::uint32_t burst_;
 };
 
 template <std::uint32_t Slots>
-class LeastEmptyPoll final : public Least<Slots> {
+class MinimalEmptyPoll final : public Minimal<Slots> {
  public:
-  using Least<Slots>::Least;
+  using Minimal<Slots>::Minimal;
   void prepare() override {}
   void run() override {
-    std::array<LeastBuffer*, Setup::kMaxBurst> buffers{};
+    std::array<MinimalBuffer*, Setup::kMaxBurst> buffers{};
     for (std::uint32_t i = 0; i < this->operations(); ++i) this->loop.rx_burst(buffers.data(), 32);
   }
 };
 
-template <template <std::uint32_t> class Least>
+template <template <std::uint32_t> class Minimal>
 std::unique_ptr<Workload> made(const Setup& setup) {
   switch (setup.ring) {
-    case 64: return std::make_unique<Least<64>>(setup);
-    case 128: return std::make_unique<Least<128>>(setup);
-    case 256: return std::make_unique<Least<256>>(setup);
-    case 512: return std::make_unique<Least<512>>(setup);
-    case 1024: return std::make_unique<Least<1024>>(setup);
-    case 2048: return std::make_unique<Least<2048>>(setup);
-    case 4096: return std::make_unique<Least<4096>>(setup);
-    default: give_up("the least loop has no ring of that size");
+    case 64: return std::make_unique<Minimal<64>>(setup);
+    case 128: return std::make_unique<Minimal<128>>(setup);
+    case 256: return std::make_unique<Minimal<256>>(setup);
+    case 512: return std::make_unique<Minimal<512>>(setup);
+    case 1024: return std::make_unique<Minimal<1024>>(setup);
+    case 2048: return std::make_unique<Minimal<2048>>(setup);
+    case 4096: return std::make_unique<Minimal<4096>>(setup);
+    default: give_up("the minimal loop has no ring of that size");
   }
 }
 
 }  // namespace
 
-std::unique_ptr<Workload> least_forward(const Setup& setup) { return made<LeastForward>(setup); }
-std::unique_ptr<Workload> least_fused(const Setup& setup) { return made<LeastFused>(setup); }
-std::unique_ptr<Workload> least_receive(const Setup& setup) { return made<LeastReceive>(setup); }
-std::unique_ptr<Workload> least_transmit(const Setup& setup) { return made<LeastTransmit>(setup); }
-std::unique_ptr<Workload> least_empty_poll(const Setup& setup) { return made<LeastEmptyPoll>(setup); }
+std::unique_ptr<Workload> minimal_forward(const Setup& setup) { return made<MinimalForward>(setup); }
+std::unique_ptr<Workload> minimal_fused(const Setup& setup) { return made<MinimalFused>(setup); }
+std::unique_ptr<Workload> minimal_receive(const Setup& setup) { return made<MinimalReceive>(setup); }
+std::unique_ptr<Workload> minimal_transmit(const Setup& setup) { return made<MinimalTransmit>(setup); }
+std::unique_ptr<Workload> minimal_empty_poll(const Setup& setup) { return made<MinimalEmptyPoll>(setup); }
 
 }  // namespace pollux::bench

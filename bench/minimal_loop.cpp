@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "least_loop.hpp"
+#include "minimal_loop.hpp"
 
 #include <algorithm>
 #include <random>
@@ -26,9 +26,10 @@ constexpr std::uint64_t command(std::uint64_t length) {
 }  // namespace
 
 template <std::uint32_t Slots>
-LeastLoop<Slots>::LeastLoop(Context& context, FakedCard& card, const Setup& setup, bool full) {
+MinimalLoop<Slots>::MinimalLoop(Context& context, FakedCard& card, const Setup& setup, bool full) {
   const std::size_t ring_bytes = std::max<std::size_t>(Slots * sizeof(Descriptor), 4096);
-  memory_ = need(context.allocate({.size = 2 * ring_bytes + setup.pool * sizeof(Buffer), .purpose = "the least loop"}));
+  memory_ =
+      need(context.allocate({.size = 2 * ring_bytes + setup.pool * sizeof(Buffer), .purpose = "the minimal loop"}));
   const DmaSegment& segment = memory_.segments().front();
   to_iova_ = segment.iova - reinterpret_cast<std::uintptr_t>(segment.address);
   rx_.descriptors = reinterpret_cast<Descriptor*>(segment.address);
@@ -58,7 +59,7 @@ LeastLoop<Slots>::LeastLoop(Context& context, FakedCard& card, const Setup& setu
 }
 
 template <std::uint32_t Slots>
-__attribute__((noinline)) std::uint32_t LeastLoop<Slots>::rx_burst(Buffer** buffers, std::uint32_t limit) noexcept {
+__attribute__((noinline)) std::uint32_t MinimalLoop<Slots>::rx_burst(Buffer** buffers, std::uint32_t limit) noexcept {
   if (top_ < limit) return 0;
   std::uint32_t slot = rx_.next;
   std::uint32_t count = 0;
@@ -85,8 +86,8 @@ __attribute__((noinline)) std::uint32_t LeastLoop<Slots>::rx_burst(Buffer** buff
 }
 
 template <std::uint32_t Slots>
-__attribute__((noinline)) std::uint32_t LeastLoop<Slots>::tx_burst(Buffer* const* buffers,
-                                                                   std::uint32_t count) noexcept {
+__attribute__((noinline)) std::uint32_t MinimalLoop<Slots>::tx_burst(Buffer* const* buffers,
+                                                                     std::uint32_t count) noexcept {
   constexpr std::uint32_t kGroup = 32;
   std::uint32_t clean = tx_.clean;
   std::uint32_t used = (tx_.next - clean) & kMask;
@@ -111,7 +112,7 @@ __attribute__((noinline)) std::uint32_t LeastLoop<Slots>::tx_burst(Buffer* const
 }
 
 template <std::uint32_t Slots>
-__attribute__((noinline)) std::uint32_t LeastLoop<Slots>::fused(std::uint32_t limit) noexcept {
+__attribute__((noinline)) std::uint32_t MinimalLoop<Slots>::fused(std::uint32_t limit) noexcept {
   std::uint32_t in = rx_.next;
   std::uint32_t out = tx_.next;
   std::uint32_t count = 0;
@@ -139,12 +140,12 @@ __attribute__((noinline)) std::uint32_t LeastLoop<Slots>::fused(std::uint32_t li
   return count;
 }
 
-template class LeastLoop<64>;
-template class LeastLoop<128>;
-template class LeastLoop<256>;
-template class LeastLoop<512>;
-template class LeastLoop<1024>;
-template class LeastLoop<2048>;
-template class LeastLoop<4096>;
+template class MinimalLoop<64>;
+template class MinimalLoop<128>;
+template class MinimalLoop<256>;
+template class MinimalLoop<512>;
+template class MinimalLoop<1024>;
+template class MinimalLoop<2048>;
+template class MinimalLoop<4096>;
 
 }  // namespace pollux::bench
