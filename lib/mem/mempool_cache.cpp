@@ -22,7 +22,7 @@ std::uint32_t choose_capacity(const MempoolCore& pool, std::uint32_t wanted) {
 MempoolCacheCore::MempoolCacheCore(std::shared_ptr<MempoolCore> pool, std::uint32_t wanted)
     : pool_owner_(std::move(pool)) {
   capacity = choose_capacity(*pool_owner_, wanted);
-  reserved = kPlaces - kSlack - capacity;
+  reserved = kSlots - kSlack - capacity;
   direct_key = pool_owner_->id() == 0 ? kNoKey : pool_owner_->id();
   empty_word = pool_owner_->empty_word(RxFormat::none, Mbuf::kNoPort);
   pool_owner_->add_cache(*this);
@@ -49,8 +49,8 @@ void MempoolCacheCore::flush() noexcept {
   // the cache may hold far more than its capacity.
   const std::uint32_t kept = std::min(count(), capacity / 2);
   pool_owner_->put({objects() + kept, count() - kept});
-  std::memmove(mbufs.data() + kPlaces - kept, objects(), kept * sizeof(Mbuf*));
-  set_first(kPlaces - kept);
+  std::memmove(mbufs.data() + kSlots - kept, objects(), kept * sizeof(Mbuf*));
+  set_first(kSlots - kept);
 }
 
 void MempoolCacheCore::free_segment(Mbuf& segment) noexcept {

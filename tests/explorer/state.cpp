@@ -43,7 +43,7 @@ void State::make_pool() {
   cache_.emplace(*pool_);
   // Smaller than the smallest cache that can be created, so that the shared list is used often.
   cache_->core()->capacity = scenario_.cache;
-  cache_->core()->reserved = MempoolCacheCore::kPlaces - MempoolCacheCore::kSlack - scenario_.cache;
+  cache_->core()->reserved = MempoolCacheCore::kSlots - MempoolCacheCore::kSlack - scenario_.cache;
   MempoolCore& core = *pool_->core();
   for (std::uint32_t i = 0; i < count; ++i) buffers_.push_back(&core.at(i));
   std::sort(buffers_.begin(), buffers_.end());
@@ -111,7 +111,7 @@ void State::list_regions() {
   MempoolCacheCore& cache = *cache_->core();
   add(&cache.first, sizeof cache.first);
   add(&cache.allocation_failures, sizeof cache.allocation_failures);
-  add(cache.mbufs.data() + MempoolCacheCore::kPlaces - kMaxBuffers, kMaxBuffers * sizeof(Mbuf*));
+  add(cache.mbufs.data() + MempoolCacheCore::kSlots - kMaxBuffers, kMaxBuffers * sizeof(Mbuf*));
   add(pool_in_.head, sizeof *pool_in_.head);
   add(pool_in_.shared_count, sizeof *pool_in_.shared_count);
   add(pool_in_.failures, sizeof *pool_in_.failures);

@@ -9,12 +9,12 @@
 
 namespace pollux {
 
-/// A place in the user's source. Costs nothing where it is not stored.
+/// A location in the user's source. Costs nothing where it is not stored.
 struct Site {
   const char* file = "";
   unsigned line = 0;
 
-  /// As a default argument, the place of the call. Uses builtins, since std::source_location needs clang 16.
+  /// As a default argument, the location of the call. Uses builtins, since std::source_location needs clang 16.
   [[nodiscard]] static constexpr Site here(const char* file = __builtin_FILE(),
                                            unsigned line = __builtin_LINE()) noexcept {
     return {file, line};

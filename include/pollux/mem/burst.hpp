@@ -123,7 +123,7 @@ class Burst {
       drop_unnamed({mbufs_, size_});
     size_ = 0;
   }
-  // Free places. The hint that size_ never exceeds Capacity saves a comparison in every burst.
+  // Free slots. The hint that size_ never exceeds Capacity saves a comparison in every burst.
   [[nodiscard]] std::uint32_t room() const noexcept {
     if (size_ > Capacity) __builtin_unreachable();
     return Capacity - size_;

@@ -66,16 +66,16 @@ class POLLUX_API Mempool {
 };
 
 /// The free mbufs of a MempoolCache: a stack of pointers that grows towards lower indices. The most recently freed mbuf
-/// is first. An allocation takes the first pointers. A freed group is copied as one block to the places before them.
+/// is first. An allocation takes the first pointers. A freed group is copied as one block to the slots before them.
 /// Public, since drivers use it directly on their fast path; applications use MempoolCache.
 struct MempoolCacheObjects {
   static constexpr std::uint32_t kMaxCapacity = 1024;
-  /// Places beyond `capacity` into which a group may be freed before the cache is flushed.
+  /// Slots beyond `capacity` into which a group may be freed before the cache is flushed.
   static constexpr std::uint32_t kSlack = 64;
-  static constexpr std::uint32_t kPlaces = kMaxCapacity + kSlack;
+  static constexpr std::uint32_t kSlots = kMaxCapacity + kSlack;
 
-  [[nodiscard]] std::uint32_t count() const noexcept { return kPlaces - __atomic_load_n(&first, __ATOMIC_RELAXED); }
-  /// The most recently freed mbuf. The other free mbufs follow it; free places precede it.
+  [[nodiscard]] std::uint32_t count() const noexcept { return kSlots - __atomic_load_n(&first, __ATOMIC_RELAXED); }
+  /// The most recently freed mbuf. The other free mbufs follow it; free slots precede it.
   [[nodiscard]] Mbuf** objects() noexcept { return mbufs.data() + first; }
   /// `first` is written by the owning thread and read by any thread that asks for statistics.
   void set_first(std::uint32_t now) noexcept { __atomic_store_n(&first, now, __ATOMIC_RELAXED); }
@@ -84,15 +84,15 @@ struct MempoolCacheObjects {
     return static_cast<std::uint16_t>(MbufAccess::word(mbuf) >> MbufAccess::kPoolShift) == direct_key;
   }
 
-  std::uint32_t first = kPlaces;  ///< index of the most recently freed mbuf
+  std::uint32_t first = kSlots;  ///< index of the most recently freed mbuf
   std::uint32_t capacity = 0;
-  std::uint32_t reserved = 0;  ///< unused places at the start of `mbufs`, if the capacity is below kMaxCapacity
+  std::uint32_t reserved = 0;  ///< unused slots at the start of `mbufs`, if the capacity is below kMaxCapacity
   /// The bits of MbufAccess::word that hold the pool id and `special`, for a direct, single-segment mbuf of this pool.
   /// Matches no mbuf if the pool has no id.
   std::uint32_t direct_key = 0;
   std::uint64_t empty_word = 0;  ///< MbufAccess::word of an empty mbuf
   std::uint64_t allocation_failures = 0;
-  alignas(64) std::array<Mbuf*, kPlaces> mbufs;
+  alignas(64) std::array<Mbuf*, kSlots> mbufs;
 };
 
 /// A cache of a pool's free mbufs for one thread. It needs no lock and no atomic operation except when it is refilled

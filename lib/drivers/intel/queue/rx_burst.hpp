@@ -113,7 +113,7 @@ POLLUX_ALWAYS_INLINE bool RxHotPath::burst_one(RxQueue& queue, Mbuf** out, std::
   MempoolCacheCore& cache = *queue.cache_;
   const std::uint32_t objects = cache.first;
   Mbuf** const slot_mbuf = queue.slots_ + slot;
-  if (objects == MempoolCacheCore::kPlaces ||
+  if (objects == MempoolCacheCore::kSlots ||
       !take_fast<OneDelta>(queue.fast_path_, queue.ring_[slot], status, *slot_mbuf, cache.mbufs[objects], *out))
       [[unlikely]] {
     return false;
