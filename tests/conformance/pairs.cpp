@@ -83,7 +83,7 @@ std::optional<std::string> tap_obstacle() {
   return obstacle;
 }
 
-std::vector<Pair> made_here() {
+std::vector<Pair> default_pairs() {
   const std::string file = scratch_file();
   return {{.name = "sim", .left = "sim:0", .right = "sim:1", .traits = kCard, .obstacle = {}},
           {.name = "qtest", .left = "qtest:0", .right = "qtest:1", .traits = kCard, .obstacle = {}},
@@ -100,10 +100,10 @@ std::vector<Pair> made_here() {
 }
 
 /// The traits of a port that the user chose, by the scheme of its URI. A virtual function has the same scheme as any
-/// card, so POLLUX_CONFORMANCE_NATURE=function selects its traits.
+/// card, so POLLUX_CONFORMANCE_TRAITS=function selects its traits.
 Traits traits_of(const std::string& uri) {
-  const char* const nature = std::getenv("POLLUX_CONFORMANCE_NATURE");
-  if (nature != nullptr && std::string_view(nature) == "function") return kFunction;
+  const char* const traits = std::getenv("POLLUX_CONFORMANCE_TRAITS");
+  if (traits != nullptr && std::string_view(traits) == "function") return kFunction;
   if (uri.starts_with("ring:")) return kRing;
   if (uri.starts_with("tap:")) return kTap;
   return kCard;
@@ -111,7 +111,7 @@ Traits traits_of(const std::string& uri) {
 
 /// All pairs except those that POLLUX_CONFORMANCE_SKIP names, such as "tap,qtest". Prints each pair that is left out.
 std::vector<Pair> chosen() {
-  std::vector<Pair> all = made_here();
+  std::vector<Pair> all = default_pairs();
   const char* const skip = std::getenv("POLLUX_CONFORMANCE_SKIP");
   if (skip == nullptr) return all;
   const std::string names = fmt::format(",{},", skip);
@@ -142,7 +142,7 @@ std::vector<Pair> find_pairs() {
 
 std::ostream& operator<<(std::ostream& out, const Pair& pair) { return out << pair.left << " and " << pair.right; }
 
-std::vector<Pair> built_in_pairs() { return made_here(); }
+std::vector<Pair> built_in_pairs() { return default_pairs(); }
 
 std::vector<Traits> traits_elsewhere() { return {kFunction}; }
 

@@ -31,7 +31,7 @@ using namespace std::chrono_literals;
 constexpr std::size_t kFileBytes = 1 << 20;
 
 /// A card, and files that the client passes. All inputs share them.
-struct Bench {
+struct Fixture {
   std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
   Context context{{.clock = clock, .huge_pages = HugePages::never, .arena_size = std::size_t{1} << 28}};
   std::unique_ptr<Device> device = *open_device(context, "sim:0");
@@ -40,7 +40,7 @@ struct Bench {
   FileDescriptor memory{::memfd_create("fuzz", MFD_CLOEXEC)};
   FileDescriptor event{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
 
-  Bench() { test::require(::ftruncate(memory.get(), kFileBytes) == 0, "the memory file can be made"); }
+  Fixture() { test::require(::ftruncate(memory.get(), kFileBytes) == 0, "the memory file can be made"); }
 };
 
 /// Reads the input. Beyond its end everything is 0.
@@ -61,7 +61,7 @@ class Input {
 
 class Client {
  public:
-  Client(Bench& bench, int socket) : bench_(bench), socket_(socket) {}
+  Client(Fixture& fixture, int socket) : fixture_(fixture), socket_(socket) {}
 
   /// A command with a valid header: its number, what comes with it, flags, the length of the payload, the payload.
   void command(Input& input) {
@@ -112,7 +112,7 @@ class Client {
     alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(20 * sizeof(int))> control{};
     const std::size_t count = with & 0x1F;
     if (count != 0 && count <= 20) {
-      const int file = (with & 0x20) != 0 ? bench_.event.get() : (with & 0x40) != 0 ? socket_ : bench_.memory.get();
+      const int file = (with & 0x20) != 0 ? fixture_.event.get() : (with & 0x40) != 0 ? socket_ : fixture_.memory.get();
       const std::vector<int> files(count, file);
       message.msg_control = control.data();
       message.msg_controllen = CMSG_SPACE(count * sizeof(int));
@@ -125,7 +125,7 @@ class Client {
     static_cast<void>(::sendmsg(socket_, &message, MSG_DONTWAIT | MSG_NOSIGNAL));
   }
 
-  Bench& bench_;
+  Fixture& fixture_;
   int socket_;
   std::uint16_t commands_ = 0;
   std::uint16_t replied_ = 0;
@@ -136,29 +136,30 @@ class Client {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static Bench bench;
+  static Fixture fixture;
   Input input({data, size});
   std::array<int, 2> ends{};
   test::require(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()) == 0,
                 "sockets can be made");
   const FileDescriptor near(ends[0]);
   {
-    Session session(FileDescriptor(ends[1]), *bench.device, bench.regions, bench.interrupts, bench.clock->now());
-    Client client(bench, near.get());
+    Session session(FileDescriptor(ends[1]), *fixture.device, fixture.regions, fixture.interrupts,
+                    fixture.clock->now());
+    Client client(fixture, near.get());
     constexpr std::array<std::uint8_t, 7> kVersion{1, 0, 4, 0, 0, 0, 0};  // command 1, nothing with it, version 0.0
     Input version(kVersion);
     client.command(version);
     for (bool alive = true; alive && !input.done();) {
       const std::uint8_t what = input.byte();
       what % 16 == 15 ? client.raw(input) : client.command(input);
-      if (what % 16 == 14) bench.clock->advance(std::chrono::milliseconds(what));
-      alive = session.work(bench.clock->now());
-      bench.regions.flush();
-      bench.interrupts.relay();
+      if (what % 16 == 14) fixture.clock->advance(std::chrono::milliseconds(what));
+      alive = session.work(fixture.clock->now());
+      fixture.regions.flush();
+      fixture.interrupts.relay();
       client.receive();
     }
-    test::require(bench.device->set_bus_master(false).has_value(), "the card's bus mastering can be ended");
+    test::require(fixture.device->set_bus_master(false).has_value(), "the card's bus mastering can be ended");
   }
-  test::require(bench.device->reset().has_value(), "the card can be reset");
+  test::require(fixture.device->reset().has_value(), "the card can be reset");
   return 0;
 }

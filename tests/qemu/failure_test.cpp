@@ -5,14 +5,14 @@
 
 #include <chrono>
 
-#include "qemu/bench.hpp"
+#include "qemu/fixture.hpp"
 
 namespace pollux {
 namespace {
 
 using std::chrono::seconds;
 using std::chrono::steady_clock;
-using test::Bench;
+using test::QemuFixture;
 using test::QemuPort;
 using testing::Contains;
 using testing::HasSubstr;
@@ -35,9 +35,9 @@ std::uint64_t value_of(const std::vector<Counter>& counters, std::string_view na
   return 0;
 }
 
-void expect_device_removed(Bench& bench, QemuPort& left, QemuPort& right) {
+void expect_device_removed(QemuFixture& fixture, QemuPort& left, QemuPort& right) {
   const auto begin = steady_clock::now();
-  const std::uint64_t in_use = bench.pool.stats().in_use();
+  const std::uint64_t in_use = fixture.pool.stats().in_use();
   for (Port* const port : {&left.port, &right.port}) {
     const auto serviced = port->service();
     ASSERT_FALSE(serviced);
@@ -49,66 +49,66 @@ void expect_device_removed(Bench& bench, QemuPort& left, QemuPort& right) {
   }
   EXPECT_LT(steady_clock::now() - begin, kBound);
   EXPECT_FALSE(test::process_exists(left.pid));
-  EXPECT_EQ(bench.pool.stats().in_use(), 0u);
+  EXPECT_EQ(fixture.pool.stats().in_use(), 0u);
   EXPECT_EQ(value_of(left.port.extended_stats(), "removed_buffers") +
                 value_of(right.port.extended_stats(), "removed_buffers"),
             in_use);
 }
 
-void expect_new_pair_works(Bench& bench) {
-  QemuPort left = bench.start("0");
-  QemuPort right = bench.start("1");
-  ASSERT_TRUE(Bench::link_rises(left.port));
-  ASSERT_TRUE(Bench::link_rises(right.port));
-  bench.exchange(left.port, right.port, 200);
+void expect_new_pair_works(QemuFixture& fixture) {
+  QemuPort left = fixture.start("0");
+  QemuPort right = fixture.start("1");
+  ASSERT_TRUE(QemuFixture::link_rises(left.port));
+  ASSERT_TRUE(QemuFixture::link_rises(right.port));
+  fixture.exchange(left.port, right.port, 200);
 }
 
 TEST(Failure, AKilledQemuIsADeviceRemovedAndCanBeOpenedAgain) {
-  Bench bench;
+  QemuFixture fixture;
   {
-    QemuPort left = bench.start("0");
-    QemuPort right = bench.start("1");
-    ASSERT_TRUE(Bench::link_rises(left.port));
-    ASSERT_TRUE(Bench::link_rises(right.port));
-    bench.exchange(left.port, right.port, 100);
+    QemuPort left = fixture.start("0");
+    QemuPort right = fixture.start("1");
+    ASSERT_TRUE(QemuFixture::link_rises(left.port));
+    ASSERT_TRUE(QemuFixture::link_rises(right.port));
+    fixture.exchange(left.port, right.port, 100);
     ASSERT_EQ(::kill(left.pid, SIGKILL), 0);
-    expect_device_removed(bench, left, right);
+    expect_device_removed(fixture, left, right);
   }
-  EXPECT_THAT(bench.log, Contains(HasSubstr("signal 9")));
-  expect_new_pair_works(bench);
+  EXPECT_THAT(fixture.log, Contains(HasSubstr("signal 9")));
+  expect_new_pair_works(fixture);
 }
 
 TEST(Failure, AStoppedQemuTimesOutAndCanBeOpenedAgain) {
-  Bench bench;
+  QemuFixture fixture;
   {
-    QemuPort left = bench.start("0?timeout=500");
-    QemuPort right = bench.start("1?timeout=500");
+    QemuPort left = fixture.start("0?timeout=500");
+    QemuPort right = fixture.start("1?timeout=500");
     ASSERT_EQ(::kill(left.pid, SIGSTOP), 0);
-    expect_device_removed(bench, left, right);
+    expect_device_removed(fixture, left, right);
   }
-  EXPECT_THAT(bench.log, Contains(HasSubstr("did not respond within 500 ms")));
-  expect_new_pair_works(bench);
+  EXPECT_THAT(fixture.log, Contains(HasSubstr("did not respond within 500 ms")));
+  expect_new_pair_works(fixture);
 }
 
 TEST(Failure, APollThatOnlySendsDetectsAStoppedQemu) {
-  Bench bench;
-  QemuPort left = bench.start("0?timeout=500");
-  QemuPort right = bench.start("1?timeout=500");
-  ASSERT_TRUE(Bench::link_rises(left.port));
+  QemuFixture fixture;
+  QemuPort left = fixture.start("0?timeout=500");
+  QemuPort right = fixture.start("1?timeout=500");
+  ASSERT_TRUE(QemuFixture::link_rises(left.port));
   ASSERT_EQ(::kill(left.pid, SIGSTOP), 0);
   const test::Frame frame = test::numbered_frame(1, 60);
-  EXPECT_EQ(bench.send(left.port, {&frame, 1}), 1u);
+  EXPECT_EQ(fixture.send(left.port, {&frame, 1}), 1u);
   EXPECT_TRUE(test::eventually([&] {
     Burst<32> burst;
     left.port.rx(0).rx_burst(burst);
     return has_ended(left.pid);  // the poll that detects the failure kills QEMU
   }));
-  expect_device_removed(bench, left, right);
+  expect_device_removed(fixture, left, right);
 }
 
 TEST(Failure, AQemuThatEndsDuringStopCausesNoHang) {
-  Bench bench;
-  QemuPort left = bench.start("0");
+  QemuFixture fixture;
+  QemuPort left = fixture.start("0");
   ASSERT_EQ(::kill(left.pid, SIGKILL), 0);
   const auto begin = steady_clock::now();
   EXPECT_EQ(left.port.stop().error().code, ErrorCode::device_removed);
@@ -117,15 +117,15 @@ TEST(Failure, AQemuThatEndsDuringStopCausesNoHang) {
 }
 
 TEST(Failure, DoesNotAffectTheOtherPair) {
-  Bench bench;
-  QemuPort lost = bench.start("0");
-  QemuPort left = bench.start("2");
-  QemuPort right = bench.start("3");
+  QemuFixture fixture;
+  QemuPort lost = fixture.start("0");
+  QemuPort left = fixture.start("2");
+  QemuPort right = fixture.start("3");
   ASSERT_EQ(::kill(lost.pid, SIGKILL), 0);
   EXPECT_FALSE(lost.port.service());
-  ASSERT_TRUE(Bench::link_rises(left.port));
-  ASSERT_TRUE(Bench::link_rises(right.port));
-  bench.exchange(left.port, right.port, 200);
+  ASSERT_TRUE(QemuFixture::link_rises(left.port));
+  ASSERT_TRUE(QemuFixture::link_rises(right.port));
+  fixture.exchange(left.port, right.port, 200);
 }
 
 }  // namespace

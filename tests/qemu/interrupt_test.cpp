@@ -6,13 +6,13 @@
 
 #include "backends/qtest/open_qtest.hpp"
 #include "hw/intel/igb/registers.hpp"
-#include "qemu/bench.hpp"
+#include "qemu/fixture.hpp"
 
 namespace pollux {
 namespace {
 
 namespace reg = hw::igb;
-using test::Bench;
+using test::QemuFixture;
 
 /// True if the eventfd is signalled within `milliseconds`. Clears the signals.
 bool take(int event, int milliseconds) {
@@ -26,7 +26,7 @@ constexpr int kLongMilliseconds = 60000;
 
 struct Interrupts : testing::Test {
   std::unique_ptr<Device> open(const std::string& which) {
-    auto device = qtest::open_qtest(bench.context, which);
+    auto device = qtest::open_qtest(fixture.context, which);
     if (!device) throw std::runtime_error(device.error().message());
     EXPECT_TRUE((*device)->set_bus_master(true));
     return *std::move(device);
@@ -39,7 +39,7 @@ struct Interrupts : testing::Test {
     regs.flush();
     return regs;
   }
-  Bench bench;
+  QemuFixture fixture;
 };
 
 TEST_F(Interrupts, EachVectorReachesItsOwnEventfd) {

@@ -8,12 +8,12 @@
 #include <array>
 #include <cstdlib>
 
-#include "qemu/bench.hpp"
+#include "qemu/fixture.hpp"
 
 namespace pollux {
 namespace {
 
-using test::Bench;
+using test::QemuFixture;
 using test::QemuPort;
 
 std::size_t open_descriptors() {
@@ -25,13 +25,13 @@ std::size_t open_descriptors() {
 }
 
 TEST(Life, APortStopsAndStartsAgain) {
-  Bench bench;
-  QemuPort left = bench.start("0");
-  QemuPort right = bench.start("1");
+  QemuFixture fixture;
+  QemuPort left = fixture.start("0");
+  QemuPort right = fixture.start("1");
   for (int round = 0; round < 3; ++round) {
-    ASSERT_TRUE(Bench::link_rises(left.port));
-    ASSERT_TRUE(Bench::link_rises(right.port));
-    bench.exchange(left.port, right.port, 200);
+    ASSERT_TRUE(QemuFixture::link_rises(left.port));
+    ASSERT_TRUE(QemuFixture::link_rises(right.port));
+    fixture.exchange(left.port, right.port, 200);
     ASSERT_TRUE(left.port.stop());
     ASSERT_TRUE(right.port.stop());
     ASSERT_TRUE(left.port.start());
@@ -40,26 +40,26 @@ TEST(Life, APortStopsAndStartsAgain) {
 }
 
 TEST(Life, ACardIsOpenedAgainWhileItsPartnerStaysOpen) {
-  Bench bench;
-  QemuPort right = bench.start("1");
+  QemuFixture fixture;
+  QemuPort right = fixture.start("1");
   for (int round = 0; round < 3; ++round) {
-    QemuPort left = bench.start("0");
+    QemuPort left = fixture.start("0");
     EXPECT_EQ(left.pid, right.pid);
-    ASSERT_TRUE(Bench::link_rises(left.port));
-    ASSERT_TRUE(Bench::link_rises(right.port));
-    bench.exchange(left.port, right.port, 200);
+    ASSERT_TRUE(QemuFixture::link_rises(left.port));
+    ASSERT_TRUE(QemuFixture::link_rises(right.port));
+    fixture.exchange(left.port, right.port, 200);
     ASSERT_TRUE(left.port.close());
   }
 }
 
 TEST(Life, OpeningAndClosingLeavesNoProcessAndNoDescriptorBehind) {
-  Bench bench;
-  static_cast<void>(bench.open("0"));
+  QemuFixture fixture;
+  static_cast<void>(fixture.open("0"));
   const std::size_t before = open_descriptors();
   for (int round = 0; round < 5; ++round) {
     pid_t pid = 0;
     {
-      const QemuPort port = bench.open("0");
+      const QemuPort port = fixture.open("0");
       pid = port.pid;
       EXPECT_TRUE(test::process_exists(pid));
     }
@@ -74,8 +74,8 @@ TEST(Life, QemuDiesWithAProcessThatIsKilled) {
   ASSERT_EQ(::pipe2(pipe.data(), O_CLOEXEC), 0);
   const pid_t host = ::fork();
   if (host == 0) {
-    Bench bench;
-    const QemuPort port = bench.open("0");
+    QemuFixture fixture;
+    const QemuPort port = fixture.open("0");
     static_cast<void>(!::write(pipe[1], &port.pid, sizeof port.pid));
     ::kill(::getpid(), SIGKILL);
   }

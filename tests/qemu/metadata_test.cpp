@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "pollux/net/packet/classify.hpp"
-#include "qemu/bench.hpp"
+#include "qemu/fixture.hpp"
 #include "support/burst_modes.hpp"
 #include "support/flows.hpp"
 #include "support/various_frames.hpp"
@@ -14,8 +14,8 @@
 namespace pollux {
 namespace {
 
-using test::Bench;
 using test::KnownFrame;
+using test::QemuFixture;
 using test::QemuPort;
 
 std::string name_of(const Mbuf& mbuf) {
@@ -45,10 +45,10 @@ void expect_software_agrees(const packet::ToeplitzHash& hash, const Mbuf& mbuf) 
 class Metadata : public testing::TestWithParam<BurstMode> {};
 
 /// Finds each of `frames` among the frames that arrive on `port`, and compares its metadata.
-void expect_all(Bench& bench, Port& port, std::vector<KnownFrame> frames) {
+void expect_all(QemuFixture& fixture, Port& port, std::vector<KnownFrame> frames) {
   DropCounter seen("seen");
   EXPECT_TRUE(test::eventually([&] {
-    for (std::uint16_t queue = 0; queue < bench.config.rx_queues; ++queue) {
+    for (std::uint16_t queue = 0; queue < fixture.config.rx_queues; ++queue) {
       Burst<64> burst;
       port.rx(queue).rx_burst(burst);
       for (const Mbuf& mbuf : burst) {
@@ -56,11 +56,11 @@ void expect_all(Bench& bench, Port& port, std::vector<KnownFrame> frames) {
                                         [&](const KnownFrame& frame) { return test::holds(mbuf, frame); });
         EXPECT_NE(found, frames.end()) << "a frame that was not sent";
         if (found == frames.end()) continue;
-        EXPECT_EQ(queue, found->hash.value_or(0) % 128 % bench.config.rx_queues) << found->name;
+        EXPECT_EQ(queue, found->hash.value_or(0) % 128 % fixture.config.rx_queues) << found->name;
         test::expect_metadata(mbuf, *found);
         frames.erase(found);
       }
-      burst.drop(seen, bench.cache);
+      burst.drop(seen, fixture.cache);
     }
     return frames.empty();
   })) << frames.size()
@@ -69,45 +69,45 @@ void expect_all(Bench& bench, Port& port, std::vector<KnownFrame> frames) {
 
 TEST_P(Metadata, IsWhatTheCardReported) {
   if (!processor_has(GetParam())) GTEST_SKIP() << "this processor has no " << name(GetParam());
-  Bench bench;
-  bench.config.burst_mode = GetParam();
-  QemuPort left = bench.start("0");
-  bench.config.rx_queues = 4;
-  QemuPort right = bench.start("1");
-  ASSERT_TRUE(Bench::link_rises(left.port));
-  ASSERT_TRUE(Bench::link_rises(right.port));
+  QemuFixture fixture;
+  fixture.config.burst_mode = GetParam();
+  QemuPort left = fixture.start("0");
+  fixture.config.rx_queues = 4;
+  QemuPort right = fixture.start("1");
+  ASSERT_TRUE(QemuFixture::link_rises(left.port));
+  ASSERT_TRUE(QemuFixture::link_rises(right.port));
   std::vector<KnownFrame> frames = test::known_frames();
   const std::vector<KnownFrame> sctp = test::known_sctp_frames();  // QEMU verifies SCTP checksums by default
   frames.insert(frames.end(), sctp.begin(), sctp.end());
   std::vector<test::Frame> bytes;
   for (const KnownFrame& frame : frames) bytes.push_back(frame.bytes);
-  ASSERT_EQ(bench.send(left.port, bytes), bytes.size());
-  expect_all(bench, right.port, frames);
+  ASSERT_EQ(fixture.send(left.port, bytes), bytes.size());
+  expect_all(fixture, right.port, frames);
 }
 
 // Compares the software parser's result with the card's metadata, for valid frames of all kinds.
 TEST(SoftwareView, IsTheCards) {
-  Bench bench;
-  QemuPort left = bench.start("0");
-  bench.config.rx_queues = 4;
-  QemuPort right = bench.start("1");
-  ASSERT_TRUE(Bench::link_rises(left.port));
-  ASSERT_TRUE(Bench::link_rises(right.port));
+  QemuFixture fixture;
+  QemuPort left = fixture.start("0");
+  fixture.config.rx_queues = 4;
+  QemuPort right = fixture.start("1");
+  ASSERT_TRUE(QemuFixture::link_rises(left.port));
+  ASSERT_TRUE(QemuFixture::link_rises(right.port));
   std::vector<test::Frame> bytes;
   for (const test::NamedFrame& frame : test::various_frames()) {
     if (frame.name.starts_with("odd ")) continue;  // QEMU does not send all of them
     const auto octets = std::as_bytes(std::span(frame.bytes));
     bytes.emplace_back(octets.begin(), octets.end());
   }
-  ASSERT_EQ(bench.send(left.port, bytes), bytes.size());
+  ASSERT_EQ(fixture.send(left.port, bytes), bytes.size());
   const packet::ToeplitzHash hash;
   DropCounter seen("seen");
   EXPECT_TRUE(test::eventually([&] {
-    for (std::uint16_t queue = 0; queue < bench.config.rx_queues; ++queue) {
+    for (std::uint16_t queue = 0; queue < fixture.config.rx_queues; ++queue) {
       Burst<64> burst;
       right.port.rx(queue).rx_burst(burst);
       for (const Mbuf& mbuf : burst) expect_software_agrees(hash, mbuf);
-      burst.drop(seen, bench.cache);
+      burst.drop(seen, fixture.cache);
     }
     return seen.value() == bytes.size();
   })) << seen.value()

@@ -8,51 +8,51 @@
 
 #include "backends/qtest/device.hpp"
 #include "backends/qtest/open_qtest.hpp"
-#include "qemu/bench.hpp"
+#include "qemu/fixture.hpp"
 
 namespace pollux {
 namespace {
 
-using test::Bench;
+using test::QemuFixture;
 using test::QemuPort;
 using testing::HasSubstr;
 
 TEST(Open, FindsTwoCardsOfQemus) {
-  Bench bench;
-  const QemuPort left = bench.open("0");
-  const QemuPort right = bench.open("1");
+  QemuFixture fixture;
+  const QemuPort left = fixture.open("0");
+  const QemuPort right = fixture.open("1");
   EXPECT_EQ(left.pid, right.pid);
   EXPECT_EQ(left.port.mac(), (MacAddress{0x02, 0, 0, 0x82, 0x57, 0}));
   EXPECT_EQ(right.port.mac(), (MacAddress{0x02, 0, 0, 0x82, 0x57, 1}));
 }
 
 TEST(Open, EachPairHasItsOwnQemu) {
-  Bench bench;
-  const QemuPort first = bench.open("1");
-  const QemuPort second = bench.open("2");
+  QemuFixture fixture;
+  const QemuPort first = fixture.open("1");
+  const QemuPort second = fixture.open("2");
   EXPECT_NE(first.pid, second.pid);
   EXPECT_EQ(second.port.mac(), (MacAddress{0x02, 0, 0, 0x82, 0x57, 2}));
 }
 
 TEST(Open, TheUriOpensAPort) {
-  Bench bench;
-  auto port = open(bench.context, "qtest:0", bench.config);
+  QemuFixture fixture;
+  auto port = open(fixture.context, "qtest:0", fixture.config);
   ASSERT_TRUE(port) << port.error().message();
   EXPECT_EQ(port->state(), PortState::started);
 }
 
 TEST(Open, ACardOpensOnce) {
-  Bench bench;
-  const QemuPort port = bench.open("0");
-  const auto again = open_unconfigured(bench.context, "qtest:0");
+  QemuFixture fixture;
+  const QemuPort port = fixture.open("0");
+  const auto again = open_unconfigured(fixture.context, "qtest:0");
   ASSERT_FALSE(again);
   EXPECT_EQ(again.error().code, ErrorCode::busy);
 }
 
 TEST(Open, QemuEndsWithTheLastOfItsCards) {
-  Bench bench;
-  QemuPort left = bench.open("0");
-  QemuPort right = bench.open("1");
+  QemuFixture fixture;
+  QemuPort left = fixture.open("0");
+  QemuPort right = fixture.open("1");
   ASSERT_TRUE(left.port.close());
   EXPECT_TRUE(test::process_exists(left.pid));
   ASSERT_TRUE(right.port.close());
@@ -60,8 +60,8 @@ TEST(Open, QemuEndsWithTheLastOfItsCards) {
 }
 
 TEST(Open, ConfigurationSpaceAnswersAndAResetLeavesTheCardInPlace) {
-  Bench bench;
-  auto device = qtest::open_qtest(bench.context, "0");
+  QemuFixture fixture;
+  auto device = qtest::open_qtest(fixture.context, "0");
   ASSERT_TRUE(device) << device.error().message();
   Device& card = **device;
   EXPECT_EQ(card.identity().vendor, 0x8086);
@@ -82,10 +82,10 @@ TEST(Open, ConfigurationSpaceAnswersAndAResetLeavesTheCardInPlace) {
 }
 
 TEST(Open, TheApplicationsOwnMemoryIsRejectedWithAReason) {
-  Bench bench;
-  const QemuPort port = bench.open("0");
+  QemuFixture fixture;
+  const QemuPort port = fixture.open("0");
   void* const own = ::aligned_alloc(4096, 4096);
-  const auto memory = bench.context.register_memory({static_cast<std::byte*>(own), 4096});
+  const auto memory = fixture.context.register_memory({static_cast<std::byte*>(own), 4096});
   ASSERT_FALSE(memory);
   EXPECT_EQ(memory.error().code, ErrorCode::not_supported);
   EXPECT_THAT(memory.error().message(), HasSubstr("QEMU"));
@@ -103,8 +103,8 @@ struct FakeProgram {
 };
 
 Error error_of(const std::string& which) {
-  Bench bench;
-  auto device = qtest::open_qtest(bench.context, which);
+  QemuFixture fixture;
+  auto device = qtest::open_qtest(fixture.context, which);
   EXPECT_FALSE(device);
   return device ? Error{} : device.error();
 }

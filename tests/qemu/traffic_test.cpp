@@ -5,23 +5,23 @@
 #include <cstdint>
 #include <cstring>
 
-#include "qemu/bench.hpp"
+#include "qemu/fixture.hpp"
 
 namespace pollux {
 namespace {
 
-using test::Bench;
+using test::QemuFixture;
 using test::QemuPort;
 
 TEST(Traffic, TenThousandFramesArriveIntactInBothDirections) {
-  Bench bench;
-  QemuPort left = bench.start("0");
-  QemuPort right = bench.start("1");
-  ASSERT_TRUE(Bench::link_rises(left.port));
-  ASSERT_TRUE(Bench::link_rises(right.port));
+  QemuFixture fixture;
+  QemuPort left = fixture.start("0");
+  QemuPort right = fixture.start("1");
+  ASSERT_TRUE(QemuFixture::link_rises(left.port));
+  ASSERT_TRUE(QemuFixture::link_rises(right.port));
   EXPECT_EQ(left.port.link().speed, 1000u);
-  bench.exchange(left.port, right.port, 10000);
-  bench.exchange(right.port, left.port, 10000);
+  fixture.exchange(left.port, right.port, 10000);
+  fixture.exchange(right.port, left.port, 10000);
   ASSERT_TRUE(left.port.service());
   ASSERT_TRUE(right.port.service());
   EXPECT_EQ(left.port.stats().tx_packets, 10000u);
@@ -32,23 +32,23 @@ TEST(Traffic, TenThousandFramesArriveIntactInBothDirections) {
 // No queue is polled while frames arrive. QEMU's card does not count the frames that it drops, and the port reports
 // this.
 TEST(Traffic, MissedCountIsNotExactOnACardThatCannotCount) {
-  Bench bench;
-  bench.config.rx_queues = 4;
-  bench.config.rx.ring = 64;
-  QemuPort left = bench.start("0");
-  QemuPort right = bench.start("1");
-  ASSERT_TRUE(Bench::link_rises(left.port));
-  ASSERT_TRUE(Bench::link_rises(right.port));
+  QemuFixture fixture;
+  fixture.config.rx_queues = 4;
+  fixture.config.rx.ring = 64;
+  QemuPort left = fixture.start("0");
+  QemuPort right = fixture.start("1");
+  ASSERT_TRUE(QemuFixture::link_rises(left.port));
+  ASSERT_TRUE(QemuFixture::link_rises(right.port));
   EXPECT_EQ(left.port.info().missed_count, MissedCount::lower_bound);
   std::vector<test::Frame> frames;
   for (std::uint32_t i = 0; i < 2000; ++i) frames.push_back(test::numbered_frame(i, 60));
-  ASSERT_EQ(bench.send(left.port, frames), frames.size());
+  ASSERT_EQ(fixture.send(left.port, frames), frames.size());
   ASSERT_TRUE(test::eventually([&] {
     left.port.tx(0).tx_done_cleanup();
     return left.port.tx(0).in_flight() == 0;
   }));
-  const std::size_t armed = bench.config.rx.ring - 1;  // broadcasts go only to queue 0
-  const std::size_t received = bench.receive(right.port, armed).size();
+  const std::size_t armed = fixture.config.rx.ring - 1;  // broadcasts go only to queue 0
+  const std::size_t received = fixture.receive(right.port, armed).size();
   const Stats stats = right.port.stats();
   EXPECT_EQ(received, armed) << "frames without a descriptor are lost";
   EXPECT_EQ(stats.rx_burst_packets, received);
@@ -70,26 +70,26 @@ std::uint64_t address_in_first_descriptor(Port& port, const Mbuf& mbuf) {
 }
 
 TEST(Traffic, FramesMoveBetweenTwoQemusWithoutCopying) {
-  Bench bench;
-  QemuPort first = bench.start("0");
-  QemuPort second = bench.start("1");
-  QemuPort third = bench.start("2");
-  QemuPort fourth = bench.start("3");
+  QemuFixture fixture;
+  QemuPort first = fixture.start("0");
+  QemuPort second = fixture.start("1");
+  QemuPort third = fixture.start("2");
+  QemuPort fourth = fixture.start("3");
   for (Port* const port : {&first.port, &second.port, &third.port, &fourth.port}) {
-    ASSERT_TRUE(Bench::link_rises(*port));
+    ASSERT_TRUE(QemuFixture::link_rises(*port));
   }
   const test::Frame frame = test::numbered_frame(7, 600);
-  ASSERT_EQ(bench.send(first.port, {&frame, 1}), 1u);
+  ASSERT_EQ(fixture.send(first.port, {&frame, 1}), 1u);
   Burst<32> burst;
   ASSERT_TRUE(test::eventually([&] { return second.port.rx(0).rx_burst(burst) == 1; }));
   const Mbuf& received = burst[0];
   const std::uint64_t written_by_second = received.data_iova();
-  const std::uint32_t buffers = bench.pool.stats().in_use();
+  const std::uint32_t buffers = fixture.pool.stats().in_use();
   ASSERT_EQ(third.port.tx(0).tx_burst(burst), 1u);
   // The third card reads the same bytes that the second one wrote. No buffer was allocated for a copy.
   EXPECT_EQ(address_in_first_descriptor(third.port, received), written_by_second);
-  EXPECT_EQ(bench.pool.stats().in_use(), buffers);
-  const auto frames = bench.receive(fourth.port, 1);
+  EXPECT_EQ(fixture.pool.stats().in_use(), buffers);
+  const auto frames = fixture.receive(fourth.port, 1);
   ASSERT_EQ(frames.size(), 1u);
   EXPECT_EQ(frames[0], frame);
 }

@@ -15,7 +15,7 @@
 #include "backends/qtest/open_qtest.hpp"
 #include "hw/intel/igb/registers.hpp"
 #include "pollux/device/register.hpp"
-#include "qemu/bench.hpp"
+#include "qemu/fixture.hpp"
 
 namespace pollux {
 namespace {
@@ -79,8 +79,8 @@ std::optional<Part> common_configuration(Device& device) {
 
 TEST(Width, VirtiosRegistersOfEveryWidthWork) {
   const VirtioQemu qemu;
-  test::Bench bench;
-  auto device = qtest::open_qtest(bench.context, "0?qemu=" + qemu.path);
+  test::QemuFixture fixture;
+  auto device = qtest::open_qtest(fixture.context, "0?qemu=" + qemu.path);
   ASSERT_TRUE(device) << device.error().message();
   EXPECT_EQ((*device)->identity().vendor, 0x1AF4);
   auto part = common_configuration(**device);
@@ -102,8 +102,8 @@ TEST(Width, VirtiosRegistersOfEveryWidthWork) {
 
 // [I-M-NARROW] describes this behaviour of QEMU.
 TEST(Width, QemusIgbHasOnly32BitRegisters) {
-  test::Bench bench;
-  auto device = qtest::open_qtest(bench.context, "0");
+  test::QemuFixture fixture;
+  auto device = qtest::open_qtest(fixture.context, "0");
   ASSERT_TRUE(device) << device.error().message();
   const Bar bar = (*device)->bar(0).value();
   const std::uint32_t rlpml = hw::igb::RLPML::offset(0);

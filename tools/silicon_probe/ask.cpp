@@ -47,14 +47,14 @@ Result<std::unique_ptr<Device>> open_first(Context& context, const Probe& probe,
   return trace.wrap(*std::move(device), "port");
 }
 
-struct Ports {
+struct OpenedPorts {
   std::unique_ptr<RawPort> port;
   std::unique_ptr<RawPort> partner;
 };
 
 // All ports are opened before memory is allocated: without an IOMMU this has to be the order.
-Result<Ports> open_ports(Context& context, const Probe& probe, const AskOptions& options, TraceFile& trace) {
-  Ports ports;
+Result<OpenedPorts> open_ports(Context& context, const Probe& probe, const AskOptions& options, TraceFile& trace) {
+  OpenedPorts ports;
   auto first = open_first(context, probe, options, trace);
   if (!first) return pass_on(std::move(first));
   auto port = RawPort::open(context, *std::move(first));
@@ -85,10 +85,10 @@ std::string why_not(const Probe& probe, const AskOptions& options) {
 Result<void> ask_ports(const Probe& probe, const AskOptions& options, Answer& answer) {
   TraceFile trace(options.traces.empty() ? options.traces : options.traces / fmt::format("{}.txt", probe.name));
   Context context({.clock = options.clock, .log = options.log});
-  auto ports = open_ports(context, probe, options, trace);
-  if (!ports) return pass_on(std::move(ports));
-  Bench bench{*ports->port, ports->partner.get()};
-  return probe.ask(bench, answer);
+  auto opened = open_ports(context, probe, options, trace);
+  if (!opened) return pass_on(std::move(opened));
+  ProbePorts ports{*opened->port, opened->partner.get()};
+  return probe.ask(ports, answer);
 }
 
 }  // namespace

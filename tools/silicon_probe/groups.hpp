@@ -19,6 +19,6 @@ namespace pollux::silicon {
 [[nodiscard]] std::span<const Probe> overrun_probes();
 
 /// Resets the port and its partner, brings the link up, and opens the partner's transmit ring. Receiving is off.
-[[nodiscard]] Result<void> join(const Bench& bench);
+[[nodiscard]] Result<void> join(const ProbePorts& ports);
 
 }  // namespace pollux::silicon

@@ -14,8 +14,8 @@ namespace {
 
 constexpr unsigned kSiliconVectors = 25;
 
-Result<void> ask_causes(Bench& bench, Answer& answer) {
-  const reg::Registers& regs = bench.port.regs();
+Result<void> ask_causes(ProbePorts& ports, Answer& answer) {
+  const reg::Registers& regs = ports.port.regs();
   const Bar& bar = regs.bar();
   constexpr std::uint32_t kNewIms = 0x1508;
   constexpr std::uint32_t kNewIcr = 0x1500;
@@ -36,8 +36,8 @@ Result<void> ask_causes(Bench& bench, Answer& answer) {
   return {};
 }
 
-Result<void> ask_extended(Bench& bench, Answer& answer) {
-  const reg::Registers& regs = bench.port.regs();
+Result<void> ask_extended(ProbePorts& ports, Answer& answer) {
+  const reg::Registers& regs = ports.port.regs();
   regs.write<reg::GPIE>(reg::GPIE::MSIX_MODE);
   regs.write<reg::EIAC>(reg::EIAC::VECTORS(1));
   regs.write<reg::EIAC>(reg::EIAC::VECTORS(2));
@@ -47,7 +47,7 @@ Result<void> ask_extended(Bench& bench, Answer& answer) {
   regs.write<reg::EIAM>(reg::EIAM::VECTORS(1));
   answer.equal_hex("I-EIAM", "EIAM after 1 was written", regs.read<reg::EIAM>().raw(), 1);
   regs.write<reg::EIAM>({});
-  answer.equal("I-VECTORS", "vectors of the MSI-X capability", bench.port.device().interrupt_vectors(),
+  answer.equal("I-VECTORS", "vectors of the MSI-X capability", ports.port.device().interrupt_vectors(),
                kSiliconVectors);
   return {};
 }
@@ -83,8 +83,8 @@ int vector_of(RawPort& port, std::span<const int> events, reg::ICS::Setting caus
   return vector;
 }
 
-Result<void> ask_other_vector(Bench& bench, Answer& answer) {
-  RawPort& port = bench.port;
+Result<void> ask_other_vector(ProbePorts& ports, Answer& answer) {
+  RawPort& port = ports.port;
   const unsigned vectors = port.device().interrupt_vectors();
   if (vectors < 3) return fail(ErrorCode::not_supported, "this backend has no interrupt vectors");
   const auto events = port.device().enable_interrupts(vectors);

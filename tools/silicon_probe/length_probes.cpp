@@ -11,17 +11,17 @@ namespace pollux::silicon {
 namespace {
 
 /// Whether a frame of that many bytes (without FCS), with that many tags, arrives.
-Result<bool> arrives(const Bench& bench, std::size_t bytes, unsigned tags) {
-  if (auto sent = bench.partner->send(plain_frame(bytes, 0, tags)); !sent) return pass_on(std::move(sent));
-  const auto got = bench.port.receive(0, 1, milliseconds(20));
+Result<bool> arrives(const ProbePorts& ports, std::size_t bytes, unsigned tags) {
+  if (auto sent = ports.partner->send(plain_frame(bytes, 0, tags)); !sent) return pass_on(std::move(sent));
+  const auto got = ports.port.receive(0, 1, milliseconds(20));
   return !got.empty();
 }
 
 /// The longest of the frames from `from` to `to` bytes (without FCS) that arrives; 0 if none does.
-Result<std::size_t> longest(const Bench& bench, std::size_t from, std::size_t to, unsigned tags = 0) {
+Result<std::size_t> longest(const ProbePorts& ports, std::size_t from, std::size_t to, unsigned tags = 0) {
   std::size_t found = 0;
   for (std::size_t bytes = from; bytes <= to; ++bytes) {
-    const auto came = arrives(bench, bytes, tags);
+    const auto came = arrives(ports, bytes, tags);
     if (!came) return tl::unexpected<Error>(came.error());
     if (*came) found = bytes;
   }
@@ -35,14 +35,14 @@ void expect_two_tags(const reg::Registers& regs) {
   regs.modify<reg::CTRL_EXT>(reg::CTRL_EXT::EXT_VLAN);
 }
 
-Result<void> ask_default_limit(Bench& bench, Answer& answer) {
-  if (auto joined = join(bench); !joined) return joined;
-  bench.port.receive_all();
-  if (auto opened = bench.port.open_rx(0, {}); !opened) return opened;
+Result<void> ask_default_limit(ProbePorts& ports, Answer& answer) {
+  if (auto joined = join(ports); !joined) return joined;
+  ports.port.receive_all();
+  if (auto opened = ports.port.open_rx(0, {}); !opened) return opened;
   for (unsigned tags = 0; tags < 3; ++tags) {
-    if (tags == 2) expect_two_tags(bench.port.regs());
+    if (tags == 2) expect_two_tags(ports.port.regs());
     const std::size_t expected = 1514 + tags * std::size_t{4};
-    const auto found = longest(bench, expected - 1, expected + 2, tags);
+    const auto found = longest(ports, expected - 1, expected + 2, tags);
     if (!found) return tl::unexpected<Error>(found.error());
     answer.equal("I-LPE", fmt::format("longest frame without RCTL.LPE and with {} tags, without FCS", tags), *found,
                  expected);
@@ -50,14 +50,14 @@ Result<void> ask_default_limit(Bench& bench, Answer& answer) {
   return {};
 }
 
-Result<void> ask_set_limit(Bench& bench, Answer& answer) {
-  if (auto joined = join(bench); !joined) return joined;
+Result<void> ask_set_limit(ProbePorts& ports, Answer& answer) {
+  if (auto joined = join(ports); !joined) return joined;
   constexpr std::uint32_t kLimit = 1000;
-  bench.port.regs().write<reg::RLPML>(reg::RLPML::LENGTH(kLimit));
-  bench.port.receive_all(reg::RCTL::LPE);
-  if (auto opened = bench.port.open_rx(0, {}); !opened) return opened;
+  ports.port.regs().write<reg::RLPML>(reg::RLPML::LENGTH(kLimit));
+  ports.port.receive_all(reg::RCTL::LPE);
+  if (auto opened = ports.port.open_rx(0, {}); !opened) return opened;
   for (unsigned tags = 0; tags < 2; ++tags) {
-    const auto found = longest(bench, kLimit - 6, kLimit + 5, tags);
+    const auto found = longest(ports, kLimit - 6, kLimit + 5, tags);
     if (!found) return tl::unexpected<Error>(found.error());
     answer.equal("I-RLPML", fmt::format("longest frame with RLPML = 1000 and {} tags, without FCS", tags), *found,
                  kLimit - 4);
@@ -65,12 +65,12 @@ Result<void> ask_set_limit(Bench& bench, Answer& answer) {
   return {};
 }
 
-Result<void> ask_jumbo_limit(Bench& bench, Answer& answer) {
-  if (auto joined = join(bench); !joined) return joined;
-  bench.port.regs().write<reg::RLPML>(reg::RLPML::LENGTH(0x3FFF));
-  bench.port.receive_all(reg::RCTL::LPE);
-  if (auto opened = bench.port.open_rx(0, {}); !opened) return opened;
-  const auto found = longest(bench, reg::kMaxFrameBytes - 6, reg::kMaxFrameBytes + 2);
+Result<void> ask_jumbo_limit(ProbePorts& ports, Answer& answer) {
+  if (auto joined = join(ports); !joined) return joined;
+  ports.port.regs().write<reg::RLPML>(reg::RLPML::LENGTH(0x3FFF));
+  ports.port.receive_all(reg::RCTL::LPE);
+  if (auto opened = ports.port.open_rx(0, {}); !opened) return opened;
+  const auto found = longest(ports, reg::kMaxFrameBytes - 6, reg::kMaxFrameBytes + 2);
   if (!found) return tl::unexpected<Error>(found.error());
   answer.equal("I-JUMBO", "longest frame with the largest RLPML, without FCS", *found, reg::kMaxFrameBytes - 4);
   return {};

@@ -13,9 +13,9 @@ namespace {
 
 constexpr Duration kArrivalTime = milliseconds(50);
 
-Result<void> send_many(const Bench& bench, unsigned count, std::size_t bytes = 60) {
+Result<void> send_many(const ProbePorts& ports, unsigned count, std::size_t bytes = 60) {
   for (unsigned i = 0; i < count; ++i) {
-    if (auto sent = bench.partner->send(plain_frame(bytes, static_cast<std::uint8_t>(i))); !sent) return sent;
+    if (auto sent = ports.partner->send(plain_frame(bytes, static_cast<std::uint8_t>(i))); !sent) return sent;
   }
   return {};
 }
@@ -29,39 +29,39 @@ void note_counters(const RawPort& port, Answer& answer, std::string_view tag, st
   answer.note(tag, fmt::format("RNBC {}", when), regs.read_and_clear<reg::RNBC>().raw());
 }
 
-Result<void> ask_octets(Bench& bench, Answer& answer) {
-  if (auto joined = join(bench); !joined) return joined;
-  RawPort& port = bench.port;
+Result<void> ask_octets(ProbePorts& ports, Answer& answer) {
+  if (auto joined = join(ports); !joined) return joined;
+  RawPort& port = ports.port;
   const reg::Registers& regs = port.regs();
   port.receive_all();
   if (auto opened = port.open_rx(0, {}); !opened) return opened;
   port.clear_counters();
   constexpr unsigned kFrames = 10;
   constexpr std::size_t kBytes = 1000;
-  if (auto sent = send_many(bench, kFrames, kBytes); !sent) return sent;
+  if (auto sent = send_many(ports, kFrames, kBytes); !sent) return sent;
   port.sleep(kArrivalTime);
   answer.equal("I-OCTETS", "GORCL after 10 frames of 1,004 bytes with FCS", regs.read_and_clear<reg::GORCL>().raw(),
                kFrames * (kBytes + 4));
   answer.note("I-OCTETS", "GORCL, read again before GORCH", regs.read_and_clear<reg::GORCL>().raw());
   answer.equal("I-OCTETS", "GORCH then", regs.read_and_clear<reg::GORCH>().raw(), 0);
   answer.equal("I-OCTETS", "GORCL after both were read", regs.read_and_clear<reg::GORCL>().raw(), 0);
-  if (auto sent = send_many(bench, kFrames, kBytes); !sent) return sent;
+  if (auto sent = send_many(ports, kFrames, kBytes); !sent) return sent;
   port.sleep(kArrivalTime);
   regs.read_and_clear<reg::GORCH>();
   answer.note("I-OCTETS", "GORCL, read after GORCH, after 10 more frames", regs.read_and_clear<reg::GORCL>().raw());
   return {};
 }
 
-Result<void> ask_dropped(Bench& bench, Answer& answer) {
-  if (auto joined = join(bench); !joined) return joined;
-  RawPort& port = bench.port;
+Result<void> ask_dropped(ProbePorts& ports, Answer& answer) {
+  if (auto joined = join(ports); !joined) return joined;
+  RawPort& port = ports.port;
   const reg::Registers& regs = port.regs();
   port.receive_all();
   if (auto opened = port.open_rx(0, {.armed = 4, .format = reg::SRRCTL::ONE_BUFFER | reg::SRRCTL::DROP_EN}); !opened)
     return opened;
   port.clear_counters();
   regs.read_and_clear<reg::ICR>();
-  if (auto sent = send_many(bench, 20); !sent) return sent;
+  if (auto sent = send_many(ports, 20); !sent) return sent;
   port.sleep(kArrivalTime);
   answer.equal("I-RQDPC", "RQDPC after 20 frames for 4 descriptors, with DROP_EN",
                regs.read_and_clear<reg::RQDPC>(0).raw(), 16);
@@ -70,21 +70,21 @@ Result<void> ask_dropped(Bench& bench, Answer& answer) {
   note_counters(port, answer, "I-M-MISSED", "after them, GPRC read before");
   answer.note("I-OVERRUN", "ICR.RXO then", regs.read_and_clear<reg::ICR>().has(reg::ICR::RXO));
   constexpr unsigned kMany = 5000;
-  if (auto sent = send_many(bench, kMany); !sent) return sent;
+  if (auto sent = send_many(ports, kMany); !sent) return sent;
   port.sleep(kArrivalTime);
   answer.note("I-RQDPC", "RQDPC after 5,000 more dropped frames (12 bits hold 4,095)",
               regs.read_and_clear<reg::RQDPC>(0).raw());
   return {};
 }
 
-Result<void> ask_waiting(Bench& bench, Answer& answer) {
-  if (auto joined = join(bench); !joined) return joined;
-  RawPort& port = bench.port;
+Result<void> ask_waiting(ProbePorts& ports, Answer& answer) {
+  if (auto joined = join(ports); !joined) return joined;
+  RawPort& port = ports.port;
   const reg::Registers& regs = port.regs();
   port.receive_all();
   if (auto opened = port.open_rx(0, {.armed = 4}); !opened) return opened;
   port.clear_counters();
-  if (auto sent = send_many(bench, 10); !sent) return sent;
+  if (auto sent = send_many(ports, 10); !sent) return sent;
   port.sleep(kArrivalTime);
   note_counters(port, answer, "I-M-BUFFER", "after 10 frames for 4 descriptors, without DROP_EN");
   regs.write<reg::RDT>(0, reg::RDT::TAIL(16));
@@ -93,12 +93,12 @@ Result<void> ask_waiting(Bench& bench, Answer& answer) {
   return {};
 }
 
-Result<void> ask_disabled_queue(Bench& bench, Answer& answer) {
-  if (auto joined = join(bench); !joined) return joined;
-  RawPort& port = bench.port;
+Result<void> ask_disabled_queue(ProbePorts& ports, Answer& answer) {
+  if (auto joined = join(ports); !joined) return joined;
+  RawPort& port = ports.port;
   port.receive_all();
   port.clear_counters();
-  if (auto sent = send_many(bench, 5); !sent) return sent;
+  if (auto sent = send_many(ports, 5); !sent) return sent;
   port.sleep(kArrivalTime);
   answer.note("I-M-QOFF", "RQDPC[0] after 5 frames for a disabled queue",
               port.regs().read_and_clear<reg::RQDPC>(0).raw());
@@ -122,9 +122,9 @@ Frame pause_frame() {
 }
 
 // RCTL.PMCF is clear, so the card consumes the frame.
-Result<void> ask_pause(Bench& bench, Answer& answer) {
-  if (auto joined = join(bench); !joined) return joined;
-  RawPort& port = bench.port;
+Result<void> ask_pause(ProbePorts& ports, Answer& answer) {
+  if (auto joined = join(ports); !joined) return joined;
+  RawPort& port = ports.port;
   const reg::Registers& regs = port.regs();
   regs.write<reg::FCAL>(reg::FCAL::Value(0x00C28001));
   regs.write<reg::FCAH>(reg::FCAH::ADDRESS(0x0100));
@@ -133,7 +133,7 @@ Result<void> ask_pause(Bench& bench, Answer& answer) {
   port.receive_all();
   if (auto opened = port.open_rx(0, {}); !opened) return opened;
   port.clear_counters();
-  if (auto sent = bench.partner->send(pause_frame()); !sent) return sent;
+  if (auto sent = ports.partner->send(pause_frame()); !sent) return sent;
   port.sleep(kArrivalTime);
   answer.equal("I-M-PAUSE", "XOFFRXC after one pause frame", regs.read_and_clear<reg::XOFFRXC>().raw(), 1);
   answer.equal("I-M-PAUSE", "TPR then", regs.read_and_clear<reg::TPR>().raw(), 1);
@@ -142,9 +142,9 @@ Result<void> ask_pause(Bench& bench, Answer& answer) {
   return {};
 }
 
-Result<void> ask_low_water(Bench& bench, Answer& answer) {
-  if (auto joined = join(bench); !joined) return joined;
-  RawPort& port = bench.port;
+Result<void> ask_low_water(ProbePorts& ports, Answer& answer) {
+  if (auto joined = join(ports); !joined) return joined;
+  RawPort& port = ports.port;
   const reg::Registers& regs = port.regs();
   port.receive_all();
   constexpr std::uint32_t kArmed = 20;
@@ -155,7 +155,7 @@ Result<void> ask_low_water(Bench& bench, Answer& answer) {
   regs.read_and_clear<reg::ICR>();
   std::uint64_t left = 0;
   for (std::uint32_t sent = 1; sent < kArmed && left == 0; ++sent) {
-    if (auto done = send_many(bench, 1); !done) return done;
+    if (auto done = send_many(ports, 1); !done) return done;
     port.sleep(milliseconds(5));
     if (regs.read_and_clear<reg::ICR>().has(reg::ICR::RXDMT0)) left = kArmed - sent;
   }
@@ -163,9 +163,9 @@ Result<void> ask_low_water(Bench& bench, Answer& answer) {
   return {};
 }
 
-Result<void> ask_many(Bench& bench, Answer& answer) {
-  if (auto joined = join(bench); !joined) return joined;
-  RawPort& port = bench.port;
+Result<void> ask_many(ProbePorts& ports, Answer& answer) {
+  if (auto joined = join(ports); !joined) return joined;
+  RawPort& port = ports.port;
   port.receive_all();
   if (auto opened = port.open_rx(0, {}); !opened) return opened;
   constexpr unsigned kFrames = 2000;
@@ -173,7 +173,7 @@ Result<void> ask_many(Bench& bench, Answer& answer) {
   unsigned intact = 0;
   for (unsigned i = 0; i < kFrames; ++i) {
     const Frame frame = plain_frame(60 + i % 200, static_cast<std::uint8_t>(i));
-    if (auto sent = bench.partner->send(frame); !sent) return sent;
+    if (auto sent = ports.partner->send(frame); !sent) return sent;
     const auto got = port.receive(0, 1);
     if (!got.empty() && got[0].bytes.empty()) ++empty;
     if (!got.empty() && got[0].bytes == frame) ++intact;

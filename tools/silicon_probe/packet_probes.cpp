@@ -27,14 +27,14 @@ void use_rss(const reg::Registers& regs, std::uint32_t entries) {
   regs.write<reg::RXCSUM>(reg::RXCSUM::PCSD | reg::RXCSUM::IPOFL | reg::RXCSUM::TUOFL);
 }
 
-Result<void> ask_packet_types(Bench& bench, Answer& answer) {
-  if (auto joined = join(bench); !joined) return joined;
-  RawPort& port = bench.port;
+Result<void> ask_packet_types(ProbePorts& ports, Answer& answer) {
+  if (auto joined = join(ports); !joined) return joined;
+  RawPort& port = ports.port;
   use_rss(port.regs(), 0);
   port.receive_all();
   if (auto opened = port.open_rx(0, {}); !opened) return opened;
   for (const PacketCase& one : packet_cases()) {
-    if (auto sent = bench.partner->send(one.frame); !sent) return sent;
+    if (auto sent = ports.partner->send(one.frame); !sent) return sent;
     const auto got = port.receive(0, 1);
     if (got.empty()) {
       answer.note("I-PTYPE", fmt::format("{}: not received", one.name), 0);
@@ -55,38 +55,38 @@ Result<void> ask_packet_types(Bench& bench, Answer& answer) {
 }
 
 /// The queue that receives a packet; kQueues if none does.
-Result<std::uint32_t> queue_of(const Bench& bench, std::uint32_t entry) {
-  RawPort& port = bench.port;
+Result<std::uint32_t> queue_of(const ProbePorts& ports, std::uint32_t entry) {
+  RawPort& port = ports.port;
   use_rss(port.regs(), entry * 0x01010101U);
-  if (auto sent = bench.partner->send(packet_cases().front().frame); !sent) return pass_on(std::move(sent));
+  if (auto sent = ports.partner->send(packet_cases().front().frame); !sent) return pass_on(std::move(sent));
   for (std::uint32_t queue = 0; queue < RawPort::kQueues; ++queue) {
     if (!port.receive(queue, 1, milliseconds(20)).empty()) return queue;
   }
   return RawPort::kQueues;
 }
 
-Result<void> ask_redirection(Bench& bench, Answer& answer) {
-  if (auto joined = join(bench); !joined) return joined;
-  bench.port.receive_all();
+Result<void> ask_redirection(ProbePorts& ports, Answer& answer) {
+  if (auto joined = join(ports); !joined) return joined;
+  ports.port.receive_all();
   for (std::uint32_t queue = 0; queue < RawPort::kQueues; ++queue) {
-    if (auto opened = bench.port.open_rx(queue, {}); !opened) return opened;
+    if (auto opened = ports.port.open_rx(queue, {}); !opened) return opened;
   }
   const std::array<std::array<std::uint32_t, 2>, 3> kCases{{{0x01, 1}, {0x03, 3}, {0x40, 0}}};
   for (const auto& [entry, expected] : kCases) {
-    const auto queue = queue_of(bench, entry);
+    const auto queue = queue_of(ports, entry);
     if (!queue) return tl::unexpected<Error>(queue.error());
     answer.equal("I-RETA", fmt::format("queue of a packet whose RETA entry is {:#04x}", entry), *queue, expected);
   }
   return {};
 }
 
-Result<void> ask_without_hash(Bench& bench, Answer& answer) {
-  if (auto joined = join(bench); !joined) return joined;
-  RawPort& port = bench.port;
+Result<void> ask_without_hash(ProbePorts& ports, Answer& answer) {
+  if (auto joined = join(ports); !joined) return joined;
+  RawPort& port = ports.port;
   port.receive_all();
   port.regs().write<reg::RXCSUM>({});
   if (auto opened = port.open_rx(0, {}); !opened) return opened;
-  if (auto sent = bench.partner->send(packet_cases().front().frame); !sent) return sent;
+  if (auto sent = ports.partner->send(packet_cases().front().frame); !sent) return sent;
   const auto got = port.receive(0, 1);
   if (got.empty()) return fail(ErrorCode::timeout, "the packet did not arrive");
   answer.equal_hex("I-M-PCSD", "bits 47:32 of the write-back without RXCSUM.PCSD",

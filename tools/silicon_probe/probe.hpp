@@ -46,7 +46,7 @@ class Answer {
 class RawPort;
 
 /// The ports that a probe may use. Both are reset before each probe, and after it.
-struct Bench {
+struct ProbePorts {
   RawPort& port;
   RawPort* partner = nullptr;  ///< at the other end of the cable; null: there is none
 };
@@ -59,7 +59,7 @@ struct Probe {
   bool uses_dma =
       false;  ///< its answer depends on memory that the card writes, so a recording of registers is not enough
   /// Asks the card. An error means that there is no answer.
-  Result<void> (*ask)(Bench& bench, Answer& answer);
+  Result<void> (*ask)(ProbePorts& ports, Answer& answer);
 };
 
 /// All probes, in the order in which they run.

@@ -13,8 +13,8 @@ constexpr Duration kEnableLimit = milliseconds(10);
 bool rx_on(const RawPort& port) { return port.regs().read<reg::RXDCTL>(0).has(reg::RXDCTL::ENABLE); }
 bool tx_on(const RawPort& port) { return port.regs().read<reg::TXDCTL>(0).has(reg::TXDCTL::ENABLE); }
 
-Result<void> ask_enable(Bench& bench, Answer& answer) {
-  RawPort& port = bench.port;
+Result<void> ask_enable(ProbePorts& ports, Answer& answer) {
+  RawPort& port = ports.port;
   const reg::Registers& regs = port.regs();
   port.program_rx(0, {});
   regs.write<reg::RXDCTL>(0, reg::RXDCTL::ENABLE | reg::RXDCTL::WTHRESH(1));
@@ -35,8 +35,8 @@ Result<void> ask_enable(Bench& bench, Answer& answer) {
   return {};
 }
 
-Result<void> ask_disable(Bench& bench, Answer& answer) {
-  RawPort& port = bench.port;
+Result<void> ask_disable(ProbePorts& ports, Answer& answer) {
+  RawPort& port = ports.port;
   port.receive_all();
   if (auto opened = port.open_rx(0, {}); !opened) return opened;
   if (auto opened = port.open_tx(); !opened) return opened;
@@ -62,14 +62,14 @@ constexpr std::array kQueueProbes{
 std::span<const Probe> queue_probes() { return kQueueProbes; }
 
 // Both links are started before either is waited for.
-Result<void> join(const Bench& bench) {
-  for (RawPort* port : {&bench.port, bench.partner}) {
+Result<void> join(const ProbePorts& ports) {
+  for (RawPort* port : {&ports.port, ports.partner}) {
     if (auto started = port->start_link(); !started) return started;
   }
-  for (RawPort* port : {&bench.port, bench.partner}) {
+  for (RawPort* port : {&ports.port, ports.partner}) {
     if (auto up = port->wait_for_link(); !up) return up;
   }
-  return bench.partner->open_tx();
+  return ports.partner->open_tx();
 }
 
 }  // namespace pollux::silicon

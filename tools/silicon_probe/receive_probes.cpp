@@ -21,13 +21,13 @@ constexpr Duration kSettleTime = milliseconds(50);
 /// The setting that clears these bits.
 reg::RCTL::Setting without(reg::RCTL::Setting bits) { return {bits.mask(), 0}; }
 
-Result<void> ask_fcs(Bench& bench, Answer& answer) {
-  if (auto joined = join(bench); !joined) return joined;
-  RawPort& port = bench.port;
+Result<void> ask_fcs(ProbePorts& ports, Answer& answer) {
+  if (auto joined = join(ports); !joined) return joined;
+  RawPort& port = ports.port;
   port.receive_all(without(reg::RCTL::SECRC));
   if (auto opened = port.open_rx(0, {}); !opened) return opened;
   const Frame frame = plain_frame(60);
-  if (auto sent = bench.partner->send(frame); !sent) return sent;
+  if (auto sent = ports.partner->send(frame); !sent) return sent;
   const auto got = port.receive(0, 1);
   answer.equal("I-CRC", "length of a 60-byte frame without RCTL.SECRC", got.empty() ? 0 : got[0].bytes.size(), 64);
   if (!got.empty() && got[0].bytes.size() == 64) {
@@ -36,20 +36,20 @@ Result<void> ask_fcs(Bench& bench, Answer& answer) {
     answer.yes_no("I-CRC", "the last 4 bytes are the frame's FCS", written == fcs_of(frame), true);
   }
   port.receive_all();
-  if (auto sent = bench.partner->send(frame); !sent) return sent;
+  if (auto sent = ports.partner->send(frame); !sent) return sent;
   const auto stripped = port.receive(0, 1);
   answer.equal("I-CRC", "length with RCTL.SECRC", stripped.empty() ? 0 : stripped[0].bytes.size(), 60);
   return {};
 }
 
-Result<void> ask_threshold(Bench& bench, Answer& answer) {
-  if (auto joined = join(bench); !joined) return joined;
-  RawPort& port = bench.port;
+Result<void> ask_threshold(ProbePorts& ports, Answer& answer) {
+  if (auto joined = join(ports); !joined) return joined;
+  RawPort& port = ports.port;
   port.receive_all();
   constexpr std::uint32_t kThreshold = 4;
   if (auto opened = port.open_rx(0, {.threshold = kThreshold}); !opened) return opened;
   for (std::uint32_t sent = 0; sent < kThreshold; ++sent) {
-    if (auto done = bench.partner->send(plain_frame(60)); !done) return done;
+    if (auto done = ports.partner->send(plain_frame(60)); !done) return done;
     port.sleep(kSettleTime);
     std::uint32_t written = 0;
     while (written <= sent && port.done(0, written)) ++written;
@@ -62,38 +62,38 @@ Result<void> ask_threshold(Bench& bench, Answer& answer) {
   return {};
 }
 
-Result<void> ask_format(Bench& bench, Answer& answer) {
-  if (auto joined = join(bench); !joined) return joined;
-  RawPort& port = bench.port;
+Result<void> ask_format(ProbePorts& ports, Answer& answer) {
+  if (auto joined = join(ports); !joined) return joined;
+  RawPort& port = ports.port;
   port.receive_all();
   if (auto opened = port.open_rx(0, {.armed = 8, .format = reg::SRRCTL::LEGACY}); !opened) return opened;
   port.regs().write<reg::SRRCTL>(0, reg::SRRCTL::ONE_BUFFER | reg::SRRCTL::BSIZEPACKET(10));
-  if (auto sent = bench.partner->send(plain_frame(100)); !sent) return sent;
+  if (auto sent = ports.partner->send(plain_frame(100)); !sent) return sent;
   const auto got = port.receive(0, 1);
   const bool advanced = !got.empty() && rx::length(got[0].high) == 100;
   answer.note("I-DESCTYPE", "the format of the write-back follows SRRCTL as written after RCTL.RXEN", advanced);
   return {};
 }
 
-Result<void> ask_buffer_size(Bench& bench, Answer& answer) {
-  if (auto joined = join(bench); !joined) return joined;
-  RawPort& port = bench.port;
+Result<void> ask_buffer_size(ProbePorts& ports, Answer& answer) {
+  if (auto joined = join(ports); !joined) return joined;
+  RawPort& port = ports.port;
   constexpr std::uint32_t k256Bytes = 3;
   port.receive_all(reg::RCTL::BSIZE(k256Bytes));
   if (auto opened = port.open_rx(0, {.buffer_kib = 0}); !opened) return opened;
-  if (auto sent = bench.partner->send(plain_frame(600)); !sent) return sent;
+  if (auto sent = ports.partner->send(plain_frame(600)); !sent) return sent;
   const auto got = port.receive(0, 4);
   answer.equal("I-BSIZE", "descriptors for 600 bytes with BSIZEPACKET = 0 and RCTL.BSIZE = 256 bytes", got.size(), 3);
   return {};
 }
 
-Result<void> ask_partial_frame(Bench& bench, Answer& answer) {
-  if (auto joined = join(bench); !joined) return joined;
-  RawPort& port = bench.port;
+Result<void> ask_partial_frame(ProbePorts& ports, Answer& answer) {
+  if (auto joined = join(ports); !joined) return joined;
+  RawPort& port = ports.port;
   port.regs().write<reg::RLPML>(reg::RLPML::LENGTH(9728));
   port.receive_all(reg::RCTL::LPE);
   if (auto opened = port.open_rx(0, {.armed = 2, .buffer_kib = 1}); !opened) return opened;
-  if (auto sent = bench.partner->send(plain_frame(3500)); !sent) return sent;
+  if (auto sent = ports.partner->send(plain_frame(3500)); !sent) return sent;
   port.sleep(kSettleTime);
   answer.yes_no("I-M-RXWHOLE", "a frame of 4 buffers is begun with 2 descriptors", port.done(0, 0), false);
   answer.note("I-M-RXWHOLE", "RDH then", port.regs().read<reg::RDH>(0).raw());
@@ -102,17 +102,17 @@ Result<void> ask_partial_frame(Bench& bench, Answer& answer) {
   return {};
 }
 
-Result<void> ask_unicast_table(Bench& bench, Answer& answer) {
-  if (auto joined = join(bench); !joined) return joined;
-  RawPort& port = bench.port;
+Result<void> ask_unicast_table(ProbePorts& ports, Answer& answer) {
+  if (auto joined = join(ports); !joined) return joined;
+  RawPort& port = ports.port;
   for (std::uint32_t word = 0; word < reg::kUnicastTableWords; ++word)
     port.regs().write<reg::UTA>(word, reg::UTA::Value(~0U));
   port.receive_all(without(reg::RCTL::UPE));
   if (auto opened = port.open_rx(0, {}); !opened) return opened;
-  if (auto sent = bench.partner->send(plain_frame(60, 0, 0, kForeignAddress)); !sent) return sent;
+  if (auto sent = ports.partner->send(plain_frame(60, 0, 0, kForeignAddress)); !sent) return sent;
   answer.equal("I-UTA", "frames received to a foreign address with every bit of UTA set, without pools",
                port.receive(0, 1).size(), 0);
-  if (auto sent = bench.partner->send(plain_frame(60)); !sent) return sent;
+  if (auto sent = ports.partner->send(plain_frame(60)); !sent) return sent;
   answer.equal("I-UTA", "broadcasts received then", port.receive(0, 1).size(), 1);
   return {};
 }
@@ -134,8 +134,8 @@ Result<std::size_t> own_frames(RawPort& port) {
 }
 
 // Linux, igb_ethtool.c, igb_integrated_phy_loopback, forces speed and duplex of the MAC, too.
-Result<void> ask_loopback(Bench& bench, Answer& answer) {
-  RawPort& port = bench.port;
+Result<void> ask_loopback(ProbePorts& ports, Answer& answer) {
+  RawPort& port = ports.port;
   if (auto started = port.start_link(); !started) return started;
   static_cast<void>(port.wait_for_link());
   port.receive_all(reg::RCTL::LBM_MAC);

@@ -39,19 +39,19 @@ std::uint32_t mismatches(const RawPort& port, const RegisterInfo& info) {
   return wrong;
 }
 
-Result<void> ask_alias(Bench& bench, Answer& answer) {
+Result<void> ask_alias(ProbePorts& ports, Answer& answer) {
   for (const RegisterInfo& info : reg::kRegisters) {
     if (info.alias.count == 0 || info.access != Access::rw || !is_harmless(info.name)) continue;
     answer.equal(
         "I-ALIAS",
         fmt::format("{}: of {} registers, those whose second address shows another value", info.name, info.alias.count),
-        mismatches(bench.port, info), 0);
+        mismatches(ports.port, info), 0);
   }
   return {};
 }
 
-Result<void> ask_narrow(Bench& bench, Answer& answer) {
-  const Bar& bar = bench.port.regs().bar();
+Result<void> ask_narrow(ProbePorts& ports, Answer& answer) {
+  const Bar& bar = ports.port.regs().bar();
   constexpr std::uint32_t kQueue = 2;
   constexpr std::uint32_t kValue = 0xA1B2C380;
   const std::uint32_t at = reg::RDBAL::offset(kQueue);
@@ -69,8 +69,8 @@ Result<void> ask_narrow(Bench& bench, Answer& answer) {
   return {};
 }
 
-Result<void> ask_kept_bits(Bench& bench, Answer& answer) {
-  const reg::Registers& regs = bench.port.regs();
+Result<void> ask_kept_bits(ProbePorts& ports, Answer& answer) {
+  const reg::Registers& regs = ports.port.regs();
   constexpr std::uint32_t kQueue = 2;
   regs.bar().write32(reg::RDLEN::offset(kQueue), ~0U);
   answer.equal_hex("I-M-RINGLENGTH", "RDLEN after all ones were written", regs.read<reg::RDLEN>(kQueue).raw(), 0xFFFF0);

@@ -34,12 +34,12 @@ bool has_link(const RawPort& port) { return port.regs().read<reg::STATUS>().has(
 
 /// Sets CTRL.RST without the driver's waits, and reports how long each part takes. Linux, igb_reset_hw_82575, has the
 /// order.
-Result<void> ask_reset(Bench& bench, Answer& answer) {
-  RawPort& port = bench.port;
+Result<void> ask_reset(ProbePorts& ports, Answer& answer) {
+  RawPort& port = ports.port;
   const reg::Registers& regs = port.regs();
   if (auto started = port.start_link(); !started) return started;
-  if (bench.partner != nullptr) {
-    if (auto started = bench.partner->start_link(); !started) return started;
+  if (ports.partner != nullptr) {
+    if (auto started = ports.partner->start_link(); !started) return started;
   }
   const bool link_before = port.time_until(kNegotiation, [&] { return has_link(port); }).has_value();
   if (auto stopped = drivers::igb::disable_master(port.card()); !stopped) return stopped;
@@ -77,8 +77,8 @@ Result<void> ask_reset(Bench& bench, Answer& answer) {
   return {};
 }
 
-Result<void> ask_master(Bench& bench, Answer& answer) {
-  RawPort& port = bench.port;
+Result<void> ask_master(ProbePorts& ports, Answer& answer) {
+  RawPort& port = ports.port;
   const reg::Registers& regs = port.regs();
   answer.note("I-GIOMASTER", "STATUS.GIO_MASTER_ENABLE before",
               regs.read<reg::STATUS>().has(reg::STATUS::GIO_MASTER_ENABLE));
@@ -96,11 +96,11 @@ Result<void> ask_master(Bench& bench, Answer& answer) {
 }
 
 /// First no SLU, then SLU alone, then what the driver does.
-Result<void> ask_link(Bench& bench, Answer& answer) {
-  RawPort& port = bench.port;
+Result<void> ask_link(ProbePorts& ports, Answer& answer) {
+  RawPort& port = ports.port;
   const reg::Registers& regs = port.regs();
-  if (bench.partner != nullptr) {
-    if (auto started = bench.partner->start_link(); !started) return started;
+  if (ports.partner != nullptr) {
+    if (auto started = ports.partner->start_link(); !started) return started;
   }
   regs.write<reg::CTRL>(regs.read<reg::CTRL>().without(reg::CTRL::SLU));
   const auto up = [&] { return has_link(port); };
@@ -131,8 +131,8 @@ std::optional<std::uint32_t> phy_word(const RawPort& port, std::uint32_t address
   return said.get(reg::MDIC::DATA);
 }
 
-Result<void> ask_phy(Bench& bench, Answer& answer) {
-  const RawPort& port = bench.port;
+Result<void> ask_phy(ProbePorts& ports, Answer& answer) {
+  const RawPort& port = ports.port;
   const auto held = SharedResource::acquire(port.card(), Shared::phy);
   if (!held) return tl::unexpected<Error>(held.error());
   for (std::uint32_t address = 0; address < 4; ++address) {
@@ -154,8 +154,8 @@ Result<void> ask_phy(Bench& bench, Answer& answer) {
 }
 
 // The addresses themselves are not part of the answer.
-Result<void> ask_address(Bench& bench, Answer& answer) {
-  RawPort& port = bench.port;
+Result<void> ask_address(ProbePorts& ports, Answer& answer) {
+  RawPort& port = ports.port;
   std::array<std::uint16_t, 3> words{};
   if (auto read = drivers::igb::read_nvm(port.card(), reg::nvm::kMacAddress, words); !read) return read;
   const MacAddress stored = reg::nvm::mac_address(words);

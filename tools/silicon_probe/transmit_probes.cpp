@@ -19,9 +19,9 @@ namespace phy = hw::igb::phy;
 constexpr std::uint64_t kQuietFrame = tx::kInsertCrc;  // no report-status
 constexpr Duration kDoneLimit = milliseconds(50);
 
-Result<void> ask_done_bits(Bench& bench, Answer& answer) {
-  if (auto joined = join(bench); !joined) return joined;
-  RawPort& sender = *bench.partner;
+Result<void> ask_done_bits(ProbePorts& ports, Answer& answer) {
+  if (auto joined = join(ports); !joined) return joined;
+  RawPort& sender = *ports.partner;
   std::array<std::uint32_t, 3> quiet{};
   for (std::uint32_t& slot : quiet) slot = *sender.put(plain_frame(60), kQuietFrame);
   const std::uint32_t last = *sender.put(plain_frame(60), kQuietFrame | tx::kReportStatus);
@@ -34,18 +34,18 @@ Result<void> ask_done_bits(Bench& bench, Answer& answer) {
   return {};
 }
 
-Result<void> ask_short_frames(Bench& bench, Answer& answer) {
-  if (auto joined = join(bench); !joined) return joined;
-  RawPort& port = bench.port;
+Result<void> ask_short_frames(ProbePorts& ports, Answer& answer) {
+  if (auto joined = join(ports); !joined) return joined;
+  RawPort& port = ports.port;
   port.receive_all();
   if (auto opened = port.open_rx(0, {}); !opened) return opened;
-  if (auto sent = bench.partner->send(plain_frame(reg::kMinTxBytes)); !sent) return sent;
+  if (auto sent = ports.partner->send(plain_frame(reg::kMinTxBytes)); !sent) return sent;
   const auto padded = port.receive(0, 1);
   answer.equal("I-TXMIN", "length of a 17-byte frame that TCTL.PSP pads", padded.empty() ? 0 : padded[0].bytes.size(),
                60);
   port.clear_counters();
-  bench.partner->regs().write<reg::TCTL>(reg::TCTL::EN | reg::TCTL::CT(15));
-  if (auto sent = bench.partner->send(plain_frame(40)); !sent) return sent;
+  ports.partner->regs().write<reg::TCTL>(reg::TCTL::EN | reg::TCTL::CT(15));
+  if (auto sent = ports.partner->send(plain_frame(40)); !sent) return sent;
   answer.equal("I-M-SHORT", "frames received of one with 40 bytes that is not padded", port.receive(0, 1).size(), 0);
   answer.equal("I-M-SHORT", "RUC then", port.regs().read_and_clear<reg::RUC>().raw(), 1);
   answer.equal("I-M-SHORT", "RLEC then", port.regs().read_and_clear<reg::RLEC>().raw(), 1);
@@ -64,8 +64,8 @@ Result<void> power_phy(const RawPort& port, bool on) {
   return drivers::igb::write_phy(port.card(), phy::kControl, on ? power : off);
 }
 
-Result<void> ask_without_link(Bench& bench, Answer& answer) {
-  RawPort& port = bench.port;
+Result<void> ask_without_link(ProbePorts& ports, Answer& answer) {
+  RawPort& port = ports.port;
   port.regs().write<reg::CTRL>(port.regs().read<reg::CTRL>().without(reg::CTRL::SLU));
   if (auto powered = power_phy(port, false); !powered) return powered;
   const auto down = [&] { return !port.regs().read<reg::STATUS>().has(reg::STATUS::LU); };
@@ -84,32 +84,32 @@ Result<void> ask_without_link(Bench& bench, Answer& answer) {
   return power_phy(port, true);
 }
 
-Result<void> ask_pages(Bench& bench, Answer& answer) {
-  if (auto joined = join(bench); !joined) return joined;
-  bench.port.receive_all();
-  if (auto opened = bench.port.open_rx(0, {}); !opened) return opened;
+Result<void> ask_pages(ProbePorts& ports, Answer& answer) {
+  if (auto joined = join(ports); !joined) return joined;
+  ports.port.receive_all();
+  if (auto opened = ports.port.open_rx(0, {}); !opened) return opened;
   // A transmit buffer begins at a multiple of 4,096 bytes only now and then, so several offsets are tried.
   unsigned intact = 0;
   constexpr unsigned kTries = 8;
   for (unsigned i = 0; i < kTries; ++i) {
     const Frame frame = plain_frame(1500, static_cast<std::uint8_t>(i));
-    const auto slot = bench.partner->put(frame, kQuietFrame | tx::kReportStatus, 1024 * (i + 1));
-    bench.partner->ring_doorbell();
-    if (!bench.partner->time_until(kDoneLimit, [&] { return bench.partner->sent(*slot); })) continue;
-    const auto got = bench.port.receive(0, 1);
+    const auto slot = ports.partner->put(frame, kQuietFrame | tx::kReportStatus, 1024 * (i + 1));
+    ports.partner->ring_doorbell();
+    if (!ports.partner->time_until(kDoneLimit, [&] { return ports.partner->sent(*slot); })) continue;
+    const auto got = ports.port.receive(0, 1);
     intact += !got.empty() && got[0].bytes == frame ? 1U : 0U;
   }
   answer.equal("I-PAGES", "frames that arrive intact, of 8 in buffers some of which cross a page", intact, kTries);
   return {};
 }
 
-Result<void> ask_wrong_fcs(Bench& bench, Answer& answer) {
-  if (auto joined = join(bench); !joined) return joined;
-  RawPort& port = bench.port;
+Result<void> ask_wrong_fcs(ProbePorts& ports, Answer& answer) {
+  if (auto joined = join(ports); !joined) return joined;
+  RawPort& port = ports.port;
   port.receive_all();
   if (auto opened = port.open_rx(0, {}); !opened) return opened;
   port.clear_counters();
-  if (auto sent = bench.partner->send(plain_frame(64), tx::kInsertCrc); !sent) return sent;
+  if (auto sent = ports.partner->send(plain_frame(64), tx::kInsertCrc); !sent) return sent;
   answer.equal("I-M-CORRUPT", "frames received of one with a wrong FCS, without RCTL.SBP", port.receive(0, 1).size(),
                0);
   answer.equal("I-M-CORRUPT", "CRCERRS then", port.regs().read_and_clear<reg::CRCERRS>().raw(), 1);

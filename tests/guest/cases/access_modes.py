@@ -8,7 +8,7 @@ from cases.forwarding import pass_frames, require_counts
 from cases.kernel_ports import REMOVE_NAMESPACES, PING, namespaces
 from cases.life import kill, restart
 from pollux_lab import frames
-from pollux_lab.cases import Bench, case, require, require_message
+from pollux_lab.cases import Fixture, case, require, require_message
 
 ACCESS_MODES = {"group": SMALL, "iommufd": SMALL, "noiommu": SMALL_BARE}
 
@@ -23,97 +23,97 @@ def in_every_access_mode(long: str = ""):
     return register
 
 
-def _run_in(mode: str, function, bench: Bench) -> None:
-    bench.via = f"?via={mode}"
-    function(bench)
+def _run_in(mode: str, function, fixture: Fixture) -> None:
+    fixture.via = f"?via={mode}"
+    function(fixture)
 
 
 @in_every_access_mode()
-def frames_pass_intact(bench: Bench) -> None:
-    bench.bind(A, B)
-    with bench.l2fwd(A, B, options="--mtu 9500") as l2fwd:
-        passed = pass_frames(bench, A, B, frames.rewritten_by_l2fwd(bench.macs[B], 1), 2000)
-        passed += pass_frames(bench, B, A, frames.rewritten_by_l2fwd(bench.macs[A], 0), 1000)
+def frames_pass_intact(fixture: Fixture) -> None:
+    fixture.bind(A, B)
+    with fixture.l2fwd(A, B, options="--mtu 9500") as l2fwd:
+        passed = pass_frames(fixture, A, B, frames.rewritten_by_l2fwd(fixture.macs[B], 1), 2000)
+        passed += pass_frames(fixture, B, A, frames.rewritten_by_l2fwd(fixture.macs[A], 0), 1000)
         # Frames of several buffers. Without an IOMMU the buffers may be far apart in physical memory.
-        passed += pass_frames(bench, A, B, frames.rewritten_by_l2fwd(bench.macs[B], 1), 200, [9514, 4096, 60], window=64)
+        passed += pass_frames(fixture, A, B, frames.rewritten_by_l2fwd(fixture.macs[B], 1), 200, [9514, 4096, 60], window=64)
         require_counts(l2fwd.stop(), passed)
 
 
 @in_every_access_mode()
-def restarts(bench: Bench) -> None:
-    bench.bind(A, B)
-    restart(bench, 2)
+def restarts(fixture: Fixture) -> None:
+    fixture.bind(A, B)
+    restart(fixture, 2)
 
 
 @in_every_access_mode()
-def a_killed_process_leaves_nothing(bench: Bench) -> None:
-    bench.bind(A, B)
-    kill(bench)
+def a_killed_process_leaves_nothing(fixture: Fixture) -> None:
+    fixture.bind(A, B)
+    kill(fixture)
     # DMA that the killed process had set up must not write to memory that now belongs to another process.
-    restart(bench, 1)
+    restart(fixture, 1)
 
 
 @in_every_access_mode()
-def the_kernel_takes_a_port_back(bench: Bench) -> None:
-    bench.bind(C, D)
-    with bench.l2fwd(C, D) as l2fwd:
+def the_kernel_takes_a_port_back(fixture: Fixture) -> None:
+    fixture.bind(C, D)
+    with fixture.l2fwd(C, D) as l2fwd:
         require(l2fwd.stop().conserved, "the counts do not add up")
-    bench.guest.check(f"pollux unbind {bench.addresses[C]} {bench.addresses[D]}")
-    require(bench.guest.check(f"driver_of {bench.addresses[C]}").strip() == "igb", "the port is not bound to the kernel's driver")
+    fixture.guest.check(f"pollux unbind {fixture.addresses[C]} {fixture.addresses[D]}")
+    require(fixture.guest.check(f"driver_of {fixture.addresses[C]}").strip() == "igb", "the port is not bound to the kernel's driver")
     try:
-        bench.guest.check(namespaces(bench, C, G), 60)
-        output = bench.guest.check(PING.format(size=1400), 60)
+        fixture.guest.check(namespaces(fixture, C, G), 60)
+        output = fixture.guest.check(PING.format(size=1400), 60)
         require(" 0% packet loss" in output, output)
     finally:
-        bench.guest.run(REMOVE_NAMESPACES)
+        fixture.guest.run(REMOVE_NAMESPACES)
 
 
 @in_every_access_mode()
-def a_port_that_the_host_requests_back_is_closed(bench: Bench) -> None:
+def a_port_that_the_host_requests_back_is_closed(fixture: Fixture) -> None:
     """Unbinding waits until the program has closed the device. An event tells the program to do so."""
-    bench.bind(A, B)
-    address = bench.addresses[A]
-    with bench.l2fwd(A, B) as l2fwd:
-        pass_frames(bench, A, B, frames.rewritten_by_l2fwd(bench.macs[B], 1), 100)
-        bench.guest.check(f"spawn taker sh -c 'echo {address} >/sys/bus/pci/drivers/vfio-pci/unbind'")
-        outcome = bench.guest.run("finish l2fwd 20", 30)
+    fixture.bind(A, B)
+    address = fixture.addresses[A]
+    with fixture.l2fwd(A, B) as l2fwd:
+        pass_frames(fixture, A, B, frames.rewritten_by_l2fwd(fixture.macs[B], 1), 100)
+        fixture.guest.check(f"spawn taker sh -c 'echo {address} >/sys/bus/pci/drivers/vfio-pci/unbind'")
+        outcome = fixture.guest.run("finish l2fwd 20", 30)
         l2fwd.ended()
         require(0 < outcome.status < 128, f"l2fwd ended with status {outcome.status}\n{outcome.out}{outcome.err}")
-        require_message(bench.guest.check("cat /run/l2fwd.err"), address, "the host requests the card's removal")
-        bench.guest.check("finish taker 20", 30)
-    require(bench.guest.check(f"driver_of {address}").strip() == "none", "the port is still bound to vfio-pci")
-    bench.guest.check(f"echo {address} >/sys/bus/pci/drivers/vfio-pci/bind")
-    restart(bench, 1)
+        require_message(fixture.guest.check("cat /run/l2fwd.err"), address, "the host requests the card's removal")
+        fixture.guest.check("finish taker 20", 30)
+    require(fixture.guest.check(f"driver_of {address}").strip() == "none", "the port is still bound to vfio-pci")
+    fixture.guest.check(f"echo {address} >/sys/bus/pci/drivers/vfio-pci/bind")
+    restart(fixture, 1)
 
 
-def run_tests(bench: Bench, program: str, tests: int, seconds: float, **settings: str) -> None:
+def run_tests(fixture: Fixture, program: str, tests: int, seconds: float, **settings: str) -> None:
     """Runs a test program, and requires that exactly `tests` tests passed. So a filter that matches no test fails."""
     words = " ".join(f"{name}='{value}'" for name, value in settings.items())
-    outcome = bench.guest.run(f"{words} {program} --gtest_brief=1", seconds)
+    outcome = fixture.guest.run(f"{words} {program} --gtest_brief=1", seconds)
     require(outcome.status == 0 and f"[  PASSED  ] {tests} test" in outcome.out,
             f"{program} ended with status {outcome.status}, not with {tests} tests passed\n"
             f"{outcome.out[-4000:]}{outcome.err[-2000:]}")
 
 
 @in_every_access_mode()
-def interrupts_queues_and_removal(bench: Bench) -> None:
-    bench.bind(C, G)
-    emulated = {"POLLUX_GUEST_EMULATED": "1"} if bench.guest.machine.accel == "tcg" else {}
-    run_tests(bench, "guest_test --gtest_filter=-VirtualFunction.*", 4, 60,
-              POLLUX_GUEST_PORTS=f"{bench.uri(C)},{bench.uri(G)}", **emulated)
+def interrupts_queues_and_removal(fixture: Fixture) -> None:
+    fixture.bind(C, G)
+    emulated = {"POLLUX_GUEST_EMULATED": "1"} if fixture.guest.machine.accel == "tcg" else {}
+    run_tests(fixture, "guest_test --gtest_filter=-VirtualFunction.*", 4, 60,
+              POLLUX_GUEST_PORTS=f"{fixture.uri(C)},{fixture.uri(G)}", **emulated)
 
 
-def conform(bench: Bench, chosen: list[str], burst_mode: str = "best") -> None:
+def conform(fixture: Fixture, chosen: list[str], burst_mode: str = "best") -> None:
     names = ":".join(f"Ports/{name}/*" for name in chosen)
-    bench.bind(C, G)
-    run_tests(bench, f"conformance_test --gtest_filter='{names}'", len(chosen), 300,
-              POLLUX_CONFORMANCE_PORTS=f"{bench.uri(C)},{bench.uri(G)}", POLLUX_CONFORMANCE_BURST_MODE=burst_mode)
+    fixture.bind(C, G)
+    run_tests(fixture, f"conformance_test --gtest_filter='{names}'", len(chosen), 300,
+              POLLUX_CONFORMANCE_PORTS=f"{fixture.uri(C)},{fixture.uri(G)}", POLLUX_CONFORMANCE_BURST_MODE=burst_mode)
 
 
 @in_every_access_mode()
-def conformance_subset(bench: Bench) -> None:
+def conformance_subset(fixture: Fixture) -> None:
     """Runs the conformance tests that depend on the access mode. The others depend only on the driver."""
-    conform(bench, ["LifeCycle.OpensOnlyOnce", "LifeCycle.CanBeOpenedAgainAfterClose",
+    conform(fixture, ["LifeCycle.OpensOnlyOnce", "LifeCycle.CanBeOpenedAgainAfterClose",
                     "LifeCycle.FreesAllBuffersWhenClosedWithFramesInFlight",
                     "Traffic.CarriesJumboFrames", "Control.SendsAndReceivesOnSeveralQueues"])
 
@@ -123,27 +123,27 @@ BUFFERS = ["Buffers.SurvivesAnExhaustedPool", "Buffers.SendsClonesWithoutChangin
 
 
 @case(SMALL)
-def promiscuous_clones_external_buffers_and_an_exhausted_pool(bench: Bench) -> None:
-    conform(bench, ["Control.FiltersByDestination", *BUFFERS])
+def promiscuous_clones_external_buffers_and_an_exhausted_pool(fixture: Fixture) -> None:
+    conform(fixture, ["Control.FiltersByDestination", *BUFFERS])
 
 
 @case(SMALL)
-def conformance_subset_with_avx2(bench: Bench) -> None:
-    conform(bench, ["Traffic.KeepsTheOrderWhenItsRingsWrap", "Traffic.CarriesJumboFrames", "Traffic.SendsChains",
+def conformance_subset_with_avx2(fixture: Fixture) -> None:
+    conform(fixture, ["Traffic.KeepsTheOrderWhenItsRingsWrap", "Traffic.CarriesJumboFrames", "Traffic.SendsChains",
                     *BUFFERS], "avx2")
 
 
-def conform_to(bench: Bench, ports: str, nature: str = "") -> None:
+def conform_to(fixture: Fixture, ports: str, traits: str = "") -> None:
     """Runs every conformance test that applies to the two ports."""
-    settings = {"POLLUX_CONFORMANCE_PORTS": ports, "POLLUX_CONFORMANCE_NATURE": nature}
+    settings = {"POLLUX_CONFORMANCE_PORTS": ports, "POLLUX_CONFORMANCE_TRAITS": traits}
     words = " ".join(f"{name}='{value}'" for name, value in settings.items())
-    listed = bench.guest.check(f"{words} conformance_test --gtest_list_tests")
+    listed = fixture.guest.check(f"{words} conformance_test --gtest_list_tests")
     tests = sum(line.startswith("  ") for line in listed.splitlines())
     require(tests > 40, f"the list of tests is too short:\n{listed}")
-    run_tests(bench, "conformance_test", tests, 300, **settings)
+    run_tests(fixture, "conformance_test", tests, 300, **settings)
 
 
 @in_every_access_mode(long="every conformance test, more than a minute per access mode")
-def conformance_complete(bench: Bench) -> None:
-    bench.bind(C, G)
-    conform_to(bench, f"{bench.uri(C)},{bench.uri(G)}")
+def conformance_complete(fixture: Fixture) -> None:
+    fixture.bind(C, G)
+    conform_to(fixture, f"{fixture.uri(C)},{fixture.uri(G)}")

@@ -2,16 +2,16 @@
 """Every lost frame is accounted for. QEMU's wires drop frames without a counter, so frames are counted at both ends of a wire."""
 
 from cases.boots import C, D, G, H, TWO_CPUS
-from pollux_lab.cases import Bench, case, require
+from pollux_lab.cases import Fixture, case, require
 from pollux_lab.programs import Summary, summary_in
 
 COUNT = 100_000
 
 
-def exchange_over_hubs(bench: Bench, options: str) -> tuple[dict, Summary]:
-    bench.bind(C, D, G, H)
-    with bench.l2fwd(C, D) as l2fwd:
-        generator = bench.pktgen(G, H, options=f"--check {options}")
+def exchange_over_hubs(fixture: Fixture, options: str) -> tuple[dict, Summary]:
+    fixture.bind(C, D, G, H)
+    with fixture.l2fwd(C, D) as l2fwd:
+        generator = fixture.pktgen(G, H, options=f"--check {options}")
         return generator, l2fwd.stop()
 
 
@@ -35,23 +35,23 @@ def card_counts(summary: dict, counter: str) -> list[int]:
 
 
 @case(TWO_CPUS)
-def programs_and_cards_count_the_same_frames(bench: Bench) -> None:
+def programs_and_cards_count_the_same_frames(fixture: Fixture) -> None:
     # The window is smaller than a ring, so no ring overflows. QEMU's hub occasionally loses a frame in a hundred thousand, without
     # a counter. The counts of the two cards on that wire show this loss; no other frame may be missing.
-    generator, forwarder = exchange_over_hubs(bench, f"--count {COUNT} --size 64 --window 256")
+    generator, forwarder = exchange_over_hubs(fixture, f"--count {COUNT} --size 64 --window 256")
     counts, story = equal_counts(generator, forwarder)
     require(not forwarder.dropped and counts[0] == COUNT and counts[1] == counts[2], story)
     require(COUNT >= counts[1] >= counts[3] > 0.99 * COUNT, story)
 
 
 @case(TWO_CPUS)
-def at_full_rate_each_lost_frame_is_located(bench: Bench) -> None:
-    bench.bind(C, D, G, H)
-    with bench.l2fwd(C, D) as l2fwd:
-        start_generator(bench, "--seconds 6")
+def at_full_rate_each_lost_frame_is_located(fixture: Fixture) -> None:
+    fixture.bind(C, D, G, H)
+    with fixture.l2fwd(C, D) as l2fwd:
+        start_generator(fixture, "--seconds 6")
         # Stops the forwarder for a second, so that its receive ring overflows and frames are lost.
-        bench.guest.check("interrupt l2fwd STOP; sleep 1; interrupt l2fwd CONT")
-        generator = summary_in(bench.guest.check("finish generator 30", 40))
+        fixture.guest.check("interrupt l2fwd STOP; sleep 1; interrupt l2fwd CONT")
+        generator = summary_in(fixture.guest.check("finish generator 30", 40))
         forwarder = l2fwd.stop()
     counts, story = equal_counts(generator, forwarder)
     before, named, behind = counts[0] - counts[1], forwarder.dropped, counts[2] - counts[3]
@@ -60,10 +60,10 @@ def at_full_rate_each_lost_frame_is_located(bench: Bench) -> None:
             f"lost {generator['lost']}: {before} before the forwarder, {named} in it, {behind} after it: {story}")
 
 
-def start_generator(bench: Bench, options: str) -> None:
+def start_generator(fixture: Fixture, options: str) -> None:
     """Starts the generator, and waits until it reports frames sent in its first second."""
-    words = f"pktgen {bench.uri(G)} {bench.uri(H)} --json --check --size 64 {options}"
-    bench.guest.check(f"spawn generator {words}; await_line generator '\"sent\":[1-9]' 30", 40)
+    words = f"pktgen {fixture.uri(G)} {fixture.uri(H)} --json --check --size 64 {options}"
+    fixture.guest.check(f"spawn generator {words}; await_line generator '\"sent\":[1-9]' 30", 40)
 
 
 # Fields of /proc/PID/status. VmLck includes the memory pinned by VFIO's type1 container, VmPin that of an IOMMUFD.
@@ -81,8 +81,8 @@ echo guest:free_huge_pages $(free_huge_pages)
 TOUCHED_LATER = 64
 
 
-def footprint(bench: Bench) -> dict[str, int]:
-    found = {name: int(value) for name, value in map(str.split, bench.guest.check(FOOTPRINT).splitlines())}
+def footprint(fixture: Fixture) -> dict[str, int]:
+    found = {name: int(value) for name, value in map(str.split, fixture.guest.check(FOOTPRINT).splitlines())}
     require(len(found) == 2 * (len(HELD) + 3) + 1, f"values are missing in the guest's output: {found}")
     return found
 
@@ -94,14 +94,14 @@ def require_same_footprint(before: dict[str, int], after: dict[str, int]) -> Non
     require(not grown, f"resources grew (before, after): {grown}")
 
 
-def require_no_leak(bench: Bench, seconds: int) -> None:
-    bench.bind(C, D, G, H)
-    with bench.l2fwd(C, D) as l2fwd:
-        start_generator(bench, "")
-        before = footprint(bench)
-        bench.guest.check(f"sleep {seconds}", seconds + 30)
-        require_same_footprint(before, footprint(bench))
-        generator = summary_in(bench.guest.check("interrupt generator; finish generator 30", 40))
+def require_no_leak(fixture: Fixture, seconds: int) -> None:
+    fixture.bind(C, D, G, H)
+    with fixture.l2fwd(C, D) as l2fwd:
+        start_generator(fixture, "")
+        before = footprint(fixture)
+        fixture.guest.check(f"sleep {seconds}", seconds + 30)
+        require_same_footprint(before, footprint(fixture))
+        generator = summary_in(fixture.guest.check("interrupt generator; finish generator 30", 40))
         forwarder = l2fwd.stop()
     # If a buffer is still allocated, the counts do not add up.
     require(forwarder.conserved and generator["conserved"], f"the counts do not add up: {forwarder}; {generator}")
@@ -110,10 +110,10 @@ def require_no_leak(bench: Bench, seconds: int) -> None:
 
 
 @case(TWO_CPUS)
-def nothing_leaks_in_ten_seconds(bench: Bench) -> None:
-    require_no_leak(bench, 10)
+def nothing_leaks_in_ten_seconds(fixture: Fixture) -> None:
+    require_no_leak(fixture, 10)
 
 
 @case(TWO_CPUS, long="ten minutes of traffic at full rate")
-def nothing_leaks_in_ten_minutes(bench: Bench) -> None:
-    require_no_leak(bench, 600)
+def nothing_leaks_in_ten_minutes(fixture: Fixture) -> None:
+    require_no_leak(fixture, 600)

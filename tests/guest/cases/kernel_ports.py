@@ -2,12 +2,12 @@
 """Cases with the kernel's driver: ports are returned to it, and two kernel ports communicate through l2fwd."""
 
 from cases.boots import C, D, G, H, LAB
-from pollux_lab.cases import Bench, case, require
+from pollux_lab.cases import Fixture, case, require
 
 TRANSFER_KIB = 8192
 
 
-def namespaces(bench: Bench, left: int, right: int) -> str:
+def namespaces(fixture: Fixture, left: int, right: int) -> str:
     """The script that moves each of two kernel ports to its own network namespace, with the addresses 10.0.0.1 and 10.0.0.2."""
     return f"""
     for side in left right; do ip netns add $side; ip -n $side link set lo up; done
@@ -16,8 +16,8 @@ def namespaces(bench: Bench, left: int, right: int) -> str:
       ip link set $name netns $1 && ip -n $1 link set $name name port
       ip -n $1 addr add $3/24 dev port && ip -n $1 link set port up
     }}
-    move left {bench.addresses[left]} 10.0.0.1
-    move right {bench.addresses[right]} 10.0.0.2
+    move left {fixture.addresses[left]} 10.0.0.1
+    move right {fixture.addresses[right]} 10.0.0.2
     for side in left right; do
       await 20 ip netns exec $side grep -q 1 /sys/class/net/port/carrier || fail no link in namespace $side
     done
@@ -47,39 +47,39 @@ cmp /tmp/sent /tmp/got && ls -l /tmp/got && rm /tmp/sent /tmp/got
 """
 
 
-def ping_and_transfer(bench: Bench) -> None:
+def ping_and_transfer(fixture: Fixture) -> None:
     for size in (10, 1400):
-        output = bench.guest.check(PING.format(size=size), 60)
+        output = fixture.guest.check(PING.format(size=size), 60)
         require(" 0% packet loss" in output, output)
-    output = bench.guest.check(TRANSFER, 120)
+    output = fixture.guest.check(TRANSFER, 120)
     require(str(TRANSFER_KIB * 1024) in output, f"the transfer is incomplete: {output}")
 
 
 @case(LAB)
-def two_kernels_ping_and_run_tcp_through_l2fwd(bench: Bench) -> None:
-    bench.bind(C, D)
-    with bench.l2fwd(C, D, options="--no-mac-updating") as l2fwd:
+def two_kernels_ping_and_run_tcp_through_l2fwd(fixture: Fixture) -> None:
+    fixture.bind(C, D)
+    with fixture.l2fwd(C, D, options="--no-mac-updating") as l2fwd:
         try:
-            bench.guest.check(namespaces(bench, G, H), 60)
-            ping_and_transfer(bench)
+            fixture.guest.check(namespaces(fixture, G, H), 60)
+            ping_and_transfer(fixture)
         finally:
-            bench.guest.run(REMOVE_NAMESPACES)
+            fixture.guest.run(REMOVE_NAMESPACES)
         summary = l2fwd.stop()
     require(summary.conserved and summary.sent > TRANSFER_KIB * 1024 // 1500, str(summary))
 
 
 @case(LAB)
-def the_kernel_takes_a_port_back_and_passes_traffic(bench: Bench) -> None:
+def the_kernel_takes_a_port_back_and_passes_traffic(fixture: Fixture) -> None:
     """C and G are on one wire. After l2fwd has used C, the kernel's igb takes it back and communicates with G."""
     for _ in range(2):
-        bench.bind(C, D)
-        with bench.l2fwd(C, D) as l2fwd:
+        fixture.bind(C, D)
+        with fixture.l2fwd(C, D) as l2fwd:
             require(l2fwd.stop().conserved, "the counts do not add up")
-        bench.guest.check(f"pollux unbind {bench.addresses[C]} {bench.addresses[D]}")
-        driver = bench.guest.check(f"driver_of {bench.addresses[C]}").strip()
+        fixture.guest.check(f"pollux unbind {fixture.addresses[C]} {fixture.addresses[D]}")
+        driver = fixture.guest.check(f"driver_of {fixture.addresses[C]}").strip()
         require(driver == "igb", f"after unbind the driver is {driver}")
         try:
-            bench.guest.check(namespaces(bench, C, G), 60)
-            ping_and_transfer(bench)
+            fixture.guest.check(namespaces(fixture, C, G), 60)
+            ping_and_transfer(fixture)
         finally:
-            bench.guest.run(REMOVE_NAMESPACES)
+            fixture.guest.run(REMOVE_NAMESPACES)

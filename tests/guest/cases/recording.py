@@ -9,7 +9,7 @@ from cases.boots import A, B
 from cases.forwarding import pass_frames, require_counts
 from cases.access_modes import in_every_access_mode
 from pollux_lab import frames
-from pollux_lab.cases import Bench, require
+from pollux_lab.cases import Fixture, require
 from pollux_lab.programs import Forwarder, summary_in
 from scapy.utils import RawPcapReader
 
@@ -20,25 +20,25 @@ COUNTS = ["received", "sent", "drops", "in_flight", "mbufs_in_use"]
 
 
 @in_every_access_mode()
-def a_recording_replays_without_the_cards(bench: Bench) -> None:
-    bench.bind(A, B)
+def a_recording_replays_without_the_cards(fixture: Fixture) -> None:
+    fixture.bind(A, B)
     files = ["/tmp/a.rec", "/tmp/b.rec"]
-    ports = [f"record:{file},{bench.uri(port)}" for file, port in zip(files, (A, B))]
-    with Forwarder(bench.guest, *ports, *RUN) as l2fwd:
-        passed = pass_frames(bench, A, B, frames.unchanged, COUNT)
+    ports = [f"record:{file},{fixture.uri(port)}" for file, port in zip(files, (A, B))]
+    with Forwarder(fixture.guest, *ports, *RUN) as l2fwd:
+        passed = pass_frames(fixture, A, B, frames.unchanged, COUNT)
         recorded = l2fwd.stop(signal="")
     require_counts(recorded, passed)
     with tempfile.TemporaryDirectory(prefix="pollux-recording-") as folder:
         copies = [pathlib.Path(folder, pathlib.Path(file).name) for file in files]
         for file, copy in zip(files, copies):
-            copy.write_bytes(bench.guest.read(file))
-        bench.guest.check(f"rm {' '.join(files)}")
+            copy.write_bytes(fixture.guest.read(file))
+        fixture.guest.check(f"rm {' '.join(files)}")
         # Registers: if an access differs from the recording, the replayed card behaves as removed.
-        replayed = replay(bench, f"replay:{copies[0]}", f"replay:{copies[1]}")
+        replayed = replay(fixture, f"replay:{copies[0]}", f"replay:{copies[1]}")
         require(without_duration(replayed) == without_duration(recorded.raw), f"recorded {recorded.raw}\nreplayed {replayed}")
         # Frames: the driver receives from the file the frames that were sent to the card.
         capture = pathlib.Path(folder, "replayed.pcap")
-        replay(bench, f"replay:{copies[0]}", f"pcap:out={capture}")
+        replay(fixture, f"replay:{copies[0]}", f"pcap:out={capture}")
         got = [frame for frame, _ in RawPcapReader(str(capture))]
     maker = frames.FrameMaker()
     wrong = [number for number, frame in enumerate(got) if frame != maker.frame(number)]
@@ -50,9 +50,9 @@ def without_duration(summary: dict) -> dict:
     return {name: summary[name] for name in COUNTS} | {"cards": cards}
 
 
-def replay(bench: Bench, *ports: str) -> dict:
+def replay(fixture: Fixture, *ports: str) -> dict:
     """Runs l2fwd on this machine. A replay needs neither the guest nor a card."""
-    words = [str(bench.guest.program("l2fwd")), *ports, *RUN, "--json"]
+    words = [str(fixture.guest.program("l2fwd")), *ports, *RUN, "--json"]
     done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     require(done.returncode == 0, f"{' '.join(words)} ended with status {done.returncode}\n{done.stderr}")
     return summary_in(done.stdout)

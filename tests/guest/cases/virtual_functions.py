@@ -11,7 +11,7 @@ from cases.forwarding import require_counts
 from cases.kernel_ports import PING
 from cases.access_modes import conform_to, run_tests
 from pollux_lab import frames, traffic
-from pollux_lab.cases import Bench, case, require, require_message
+from pollux_lab.cases import Fixture, case, require, require_message
 from pollux_lab.programs import Forwarder, summary_in
 
 
@@ -21,13 +21,13 @@ def given_mac(index: int) -> str:
 
 
 @contextlib.contextmanager
-def functions(bench: Bench, port: int, count: int, given: int = 0):
+def functions(fixture: Fixture, port: int, count: int, given: int = 0):
     """Sets the interface of `port` up, creates `count` virtual functions on its card, and binds them. The host assigns a MAC
     address to each of the first `given` functions. Yields the URIs of the functions."""
-    card = bench.addresses[port]
-    name = bench.guest.check(f"netdev_of {card}").strip()
+    card = fixture.addresses[port]
+    name = fixture.guest.check(f"netdev_of {card}").strip()
     addresses = "\n".join(f"ip link set {name} vf {index} mac {given_mac(index)}" for index in range(given))
-    bench.guest.check(f"""
+    fixture.guest.check(f"""
     # Without IPv6 the kernel sends nothing on its own from this interface.
     echo 1 >/proc/sys/net/ipv6/conf/{name}/disable_ipv6
     ip link set {name} up
@@ -36,13 +36,13 @@ def functions(bench: Bench, port: int, count: int, given: int = 0):
     {addresses}
     await 20 grep -q 1 /sys/class/net/{name}/carrier || fail {name} has no link
     """, 60)
-    made = bench.guest.check(
+    made = fixture.guest.check(
         f"for n in $(seq 0 {count - 1}); do basename $(readlink /sys/bus/pci/devices/{card}/virtfn$n); done").split()
     try:
-        bench.guest.check(f"pollux bind {' '.join(made)}", 60)
+        fixture.guest.check(f"pollux bind {' '.join(made)}", 60)
         yield ["vfio:" + address for address in made]
     finally:
-        bench.guest.run(f"""
+        fixture.guest.run(f"""
         for function in {' '.join(made)}; do pollux unbind $function; done
         echo 0 >/sys/bus/pci/devices/{card}/sriov_numvfs
         ip link set {name} down
@@ -55,15 +55,15 @@ def forget(wire) -> None:
         wire.recv(1 << 16)
 
 
-def facts(bench: Bench, uri: str) -> dict:
-    return json.loads(bench.guest.check(f"pollux info {uri} --json", 60))["port"]
+def facts(fixture: Fixture, uri: str) -> dict:
+    return json.loads(fixture.guest.check(f"pollux info {uri} --json", 60))["port"]
 
 
 @case(LAB)
-def info_describes_a_virtual_function(bench: Bench) -> None:
-    with functions(bench, C, 2, given=1) as made:
-        given, chosen = (facts(bench, uri) for uri in made)
-        listed = bench.guest.check("pollux list")
+def info_describes_a_virtual_function(fixture: Fixture) -> None:
+    with functions(fixture, C, 2, given=1) as made:
+        given, chosen = (facts(fixture, uri) for uri in made)
+        listed = fixture.guest.check("pollux list")
     require(given["driver"] == "igbvf" and given["card"] == "Intel 82576 virtual function", str(given))
     require(given["mac"] == given_mac(0), f"the host assigned {given_mac(0)}: {given}")
     require(given["link_up"] and given["link_speed"] == 1000, f"it must report the link of its card: {given}")
@@ -73,14 +73,14 @@ def info_describes_a_virtual_function(bench: Bench) -> None:
 
 
 @case(LAB)
-def l2fwd_forwards_between_two_virtual_functions(bench: Bench) -> None:
+def l2fwd_forwards_between_two_virtual_functions(fixture: Fixture) -> None:
     """Frames from outside arrive at the first function and leave through the second. Both belong to the card on that wire."""
     count = 2000
     # Without VLAN tags, because a function receives only the VLANs that it has requested from the physical function's driver.
     maker = frames.FrameMaker(destination=given_mac(0), tagged=False)
-    with functions(bench, A, 2, given=2) as made, Forwarder(bench.guest, *made) as l2fwd:
-        forget(bench.near(A))
-        result = traffic.send_through(bench.near(A), bench.near(A), maker, count,
+    with functions(fixture, A, 2, given=2) as made, Forwarder(fixture.guest, *made) as l2fwd:
+        forget(fixture.near(A))
+        result = traffic.send_through(fixture.near(A), fixture.near(A), maker, count,
                                        frames.rewritten_by_l2fwd(given_mac(1), 1), window=64)
         summary = l2fwd.stop()
     require(result.clean and result.sent == count, f"not all of {count} frames passed intact: {result}")
@@ -88,72 +88,72 @@ def l2fwd_forwards_between_two_virtual_functions(bench: Bench) -> None:
 
 
 @case(LAB)
-def a_virtual_function_pings_the_kernel_through_its_physical_function(bench: Bench) -> None:
+def a_virtual_function_pings_the_kernel_through_its_physical_function(fixture: Fixture) -> None:
     """A TAP interface with the function's MAC address sends the pings. They pass l2fwd and the function, and the kernel's
     interface of the card answers them."""
-    name = bench.guest.check(f"modprobe tun && netdev_of {bench.addresses[C]}").strip()
-    with functions(bench, C, 1, given=1) as made:
-        with Forwarder(bench.guest, *made, "tap:lab0", "--no-mac-updating") as l2fwd:
+    name = fixture.guest.check(f"modprobe tun && netdev_of {fixture.addresses[C]}").strip()
+    with functions(fixture, C, 1, given=1) as made:
+        with Forwarder(fixture.guest, *made, "tap:lab0", "--no-mac-updating") as l2fwd:
             try:
-                bench.guest.check(f"""
+                fixture.guest.check(f"""
                 ip netns add left && ip link set lab0 address {given_mac(0)} && ip link set lab0 netns left
                 ip -n left addr add 10.0.0.1/24 dev lab0 && ip -n left link set lab0 up
                 ip addr add 10.0.0.2/24 dev {name}
                 """)
                 for size in (10, 1400):
-                    output = bench.guest.check(PING.format(size=size), 60)
+                    output = fixture.guest.check(PING.format(size=size), 60)
                     require(" 0% packet loss" in output, output)
                 summary = l2fwd.stop()  # before the namespace is deleted, and the TAP interface with it
             finally:
-                bench.guest.run(f"ip netns del left; ip addr del 10.0.0.2/24 dev {name}")
+                fixture.guest.run(f"ip netns del left; ip addr del 10.0.0.2/24 dev {name}")
     require(summary.conserved and summary.sent >= 80, str(summary))
 
 
 @case(LAB)
-def virtual_functions_of_two_cards_conform(bench: Bench) -> None:
+def virtual_functions_of_two_cards_conform(fixture: Fixture) -> None:
     """Runs all conformance tests that apply to a virtual function."""
-    with functions(bench, C, 1) as left, functions(bench, G, 1) as right:
+    with functions(fixture, C, 1) as left, functions(fixture, G, 1) as right:
         ports = f"{left[0]},{right[0]}"
-        conform_to(bench, ports, nature="function")
+        conform_to(fixture, ports, traits="function")
 
 
 @case(LAB)
-def virtual_functions_of_one_card_exchange_frames(bench: Bench) -> None:
+def virtual_functions_of_one_card_exchange_frames(fixture: Fixture) -> None:
     """The card switches frames between its functions internally."""
     chosen = ["Traffic.KeepsTheOrderWhenItsRingsWrap", "Traffic.CarriesJumboFrames", "Control.FiltersByDestination"]
-    with functions(bench, C, 2) as made:
-        run_tests(bench, f"conformance_test --gtest_filter='{':'.join(f'Ports/{name}/*' for name in chosen)}'", len(chosen), 120,
-                  POLLUX_CONFORMANCE_PORTS=",".join(made), POLLUX_CONFORMANCE_NATURE="function")
+    with functions(fixture, C, 2) as made:
+        run_tests(fixture, f"conformance_test --gtest_filter='{':'.join(f'Ports/{name}/*' for name in chosen)}'", len(chosen), 120,
+                  POLLUX_CONFORMANCE_PORTS=",".join(made), POLLUX_CONFORMANCE_TRAITS="function")
 
 
 @case(LAB)
-def a_virtual_function_reports_that_its_physical_function_is_down(bench: Bench) -> None:
-    name = bench.guest.check(f"netdev_of {bench.addresses[C]}").strip()
-    with functions(bench, C, 1) as made:
-        bench.guest.check(f"ip link set {name} down")
-        outcome = bench.guest.run(f"pollux info {made[0]}", 60)
+def a_virtual_function_reports_that_its_physical_function_is_down(fixture: Fixture) -> None:
+    name = fixture.guest.check(f"netdev_of {fixture.addresses[C]}").strip()
+    with functions(fixture, C, 1) as made:
+        fixture.guest.check(f"ip link set {name} down")
+        outcome = fixture.guest.run(f"pollux info {made[0]}", 60)
         require(outcome.status != 0, "the function could be opened")
         require_message(outcome.err, made[0], "the physical function's", "ip link set NAME up")
 
 
 @case(LAB)
-def a_virtual_function_reports_the_reset_of_its_physical_function(bench: Bench) -> None:
-    name = bench.guest.check(f"netdev_of {bench.addresses[C]}").strip()
-    with functions(bench, C, 2, given=2) as made:
-        with Forwarder(bench.guest, *made) as l2fwd:
-            bench.guest.check(f"ip link set {name} down && ip link set {name} up")
-            outcome = bench.guest.run("finish l2fwd 20", 30)
+def a_virtual_function_reports_the_reset_of_its_physical_function(fixture: Fixture) -> None:
+    name = fixture.guest.check(f"netdev_of {fixture.addresses[C]}").strip()
+    with functions(fixture, C, 2, given=2) as made:
+        with Forwarder(fixture.guest, *made) as l2fwd:
+            fixture.guest.check(f"ip link set {name} down && ip link set {name} up")
+            outcome = fixture.guest.run("finish l2fwd 20", 30)
             l2fwd.ended()
             require(0 < outcome.status < 128, f"l2fwd ended with status {outcome.status}\n{outcome.out}{outcome.err}")
             require_message(outcome.err, "the physical function was reset", "open it again")
             require(summary_in(outcome.out)["conserved"], outcome.out)
-        bench.guest.check(f"await 20 grep -q 1 /sys/class/net/{name}/carrier")
-        with Forwarder(bench.guest, *made) as l2fwd:
+        fixture.guest.check(f"await 20 grep -q 1 /sys/class/net/{name}/carrier")
+        with Forwarder(fixture.guest, *made) as l2fwd:
             require(l2fwd.stop().conserved, "the functions do not work after they were opened again")
 
 
 @case(LAB)
-def setting_a_mac_address_that_the_host_rejects_is_an_error(bench: Bench) -> None:
+def setting_a_mac_address_that_the_host_rejects_is_an_error(fixture: Fixture) -> None:
     """The kernel's igb does not let a function change an assigned address, unless the function is trusted."""
-    with functions(bench, C, 1, given=1) as made:
-        run_tests(bench, "guest_test --gtest_filter='VirtualFunction.*'", 2, 60, POLLUX_GUEST_FUNCTION=made[0])
+    with functions(fixture, C, 1, given=1) as made:
+        run_tests(fixture, "guest_test --gtest_filter='VirtualFunction.*'", 2, 60, POLLUX_GUEST_FUNCTION=made[0])

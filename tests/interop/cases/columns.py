@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Callable
 
 from pollux_lab import cases
-from pollux_lab.cases import Bench, Boot
+from pollux_lab.cases import Fixture, Boot
 from pollux_lab.errors import LabError, QemuCrashed
 from pollux_lab.guest import Guest
 from pollux_lab.machine import Hub, Machine, Port, VfioUser
@@ -58,10 +58,10 @@ class Difference:
 class Lab:
     """The environment of a case: the guest of a column, and what the case found out."""
 
-    def __init__(self, bench: Bench, column: Column):
-        self.guest: Guest = bench.guest
-        self.addresses = bench.addresses
-        self.macs = bench.macs
+    def __init__(self, fixture: Fixture, column: Column):
+        self.guest: Guest = fixture.guest
+        self.addresses = fixture.addresses
+        self.macs = fixture.macs
         self.column = column
         self.facts: dict[str, object] = {}
 
@@ -173,8 +173,8 @@ def on_this_card(boot: Boot, name: str, title: str, function: Callable[[Lab], No
     cases.REGISTRY.append(cases.Case(f"interop.{name}.model", boot, functools.partial(_run, function, row, column, quiet=False), LONG))
 
 
-def _run(function: Callable[[Lab], None], row: Row, column: Column, bench: Bench, quiet: bool = True) -> None:
-    lab = Lab(bench, column)
+def _run(function: Callable[[Lab], None], row: Row, column: Column, fixture: Fixture, quiet: bool = True) -> None:
+    lab = Lab(fixture, column)
     outcome = OUTCOMES.setdefault(row.name, {}).setdefault(column.key, {})
     declared = difference(row.name, column.key)
     error = ""

@@ -7,7 +7,7 @@
 #include <array>
 #include <string_view>
 
-#include "unit/models/bench_driver.hpp"
+#include "unit/models/card_fixture.hpp"
 
 namespace pollux::models::igb {
 namespace {
@@ -98,7 +98,7 @@ TEST(CardChecksums, AreNotCheckedIfAbsent) {
   Frame fragment = kIpv4Udp;
   fragment[kIpAt + 6] = std::byte{0x20};  // more fragments
   EXPECT_EQ(checksum_bits(fragment), kIpBad) << "the header of a fragment is checked";
-  EXPECT_EQ(checksum_bits(Bench::frame(60)), 0u);
+  EXPECT_EQ(checksum_bits(CardFixture::frame(60)), 0u);
 }
 
 TEST(CardChecksums, AreNeverReadBeyondTheFrame) {
@@ -122,17 +122,17 @@ TEST(CardChecksums, UseTheIpLengthWithoutPadding) {
 }
 
 TEST(CardChecksums, AreReportedInTheWriteBack) {
-  Bench bench;
-  bench.link_up();
-  bench.start_rx();
-  bench.write<hw::RCTL>(bench.read<hw::RCTL>().with(hw::RCTL::UPE | hw::RCTL::MPE));
-  bench.card.receive(changed(kIpv4Udp, kIpv4Udp.size() - 1));
-  const intel::Descriptor& slot = bench.memory.descriptor(Bench::kRxRing, 0);
+  CardFixture fixture;
+  fixture.link_up();
+  fixture.start_rx();
+  fixture.write<hw::RCTL>(fixture.read<hw::RCTL>().with(hw::RCTL::UPE | hw::RCTL::MPE));
+  fixture.card.receive(changed(kIpv4Udp, kIpv4Udp.size() - 1));
+  const intel::Descriptor& slot = fixture.memory.descriptor(CardFixture::kRxRing, 0);
   EXPECT_EQ(slot.hi & 0xFFFFFFFF, intel::rx::kDone | intel::rx::kEndOfPacket | kIpGood | kUdpBad);
   EXPECT_EQ(slot.lo >> intel::rx::kIpIdShift & 0xFFFF, 0x1234u) << "the IP packet's number without RXCSUM.PCSD";
-  bench.write<hw::RXCSUM>(bench.read<hw::RXCSUM>().with(hw::RXCSUM::PCSD));
-  bench.card.receive(kIpv4Udp);
-  EXPECT_EQ(bench.memory.descriptor(Bench::kRxRing, 1).lo >> intel::rx::kIpIdShift, 0u);
+  fixture.write<hw::RXCSUM>(fixture.read<hw::RXCSUM>().with(hw::RXCSUM::PCSD));
+  fixture.card.receive(kIpv4Udp);
+  EXPECT_EQ(fixture.memory.descriptor(CardFixture::kRxRing, 1).lo >> intel::rx::kIpIdShift, 0u);
 }
 
 TEST(CardChecksums, HaveTheCheckValueOfCrc32c) {

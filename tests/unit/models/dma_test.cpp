@@ -6,7 +6,7 @@
 #include <optional>
 #include <vector>
 
-#include "unit/models/bench_driver.hpp"
+#include "unit/models/card_fixture.hpp"
 
 namespace pollux::models::igb {
 namespace {
@@ -56,93 +56,93 @@ class AccessModifier final : public DmaInterceptor {
 class CardMemory : public testing::Test {
  protected:
   void SetUp() override {
-    bench.link_up();
-    bench.start_rx();
-    bench.start_tx();
-    bench.memory.intercept(&modifier);
+    fixture.link_up();
+    fixture.start_rx();
+    fixture.start_tx();
+    fixture.memory.intercept(&modifier);
   }
   void send() {
-    bench.memory.descriptor(Bench::kTxRing, 0) =
-        intel::tx::data(Bench::buffer(3), 60, 60, intel::tx::kEndOfPacket | intel::tx::kReportStatus);
-    bench.write<hw::TDT>(0, hw::TDT::TAIL(1));
+    fixture.memory.descriptor(CardFixture::kTxRing, 0) =
+        intel::tx::data(CardFixture::buffer(3), 60, 60, intel::tx::kEndOfPacket | intel::tx::kReportStatus);
+    fixture.write<hw::TDT>(0, hw::TDT::TAIL(1));
   }
-  [[nodiscard]] bool received() { return intel::rx::done(bench.memory.descriptor(Bench::kRxRing, 0).hi); }
-  [[nodiscard]] bool sent() { return intel::tx::done(bench.memory.descriptor(Bench::kTxRing, 0).hi); }
+  [[nodiscard]] bool received() { return intel::rx::done(fixture.memory.descriptor(CardFixture::kRxRing, 0).hi); }
+  [[nodiscard]] bool sent() { return intel::tx::done(fixture.memory.descriptor(CardFixture::kTxRing, 0).hi); }
   using Accesses = std::vector<AccessModifier::Access>;
 
-  Bench bench;
+  CardFixture fixture;
   AccessModifier modifier;
 };
 
 TEST_F(CardMemory, IsAccessedOnlyThroughTheInterceptor) {
-  bench.card.receive(Bench::frame(100));
-  EXPECT_EQ(modifier.accesses, (Accesses{{ModelAccess::descriptor_read, Bench::kRxRing, 16},
-                                         {ModelAccess::payload_write, Bench::buffer(0), 100},
-                                         {ModelAccess::receive_write_back, Bench::kRxRing, 16}}));
+  fixture.card.receive(CardFixture::frame(100));
+  EXPECT_EQ(modifier.accesses, (Accesses{{ModelAccess::descriptor_read, CardFixture::kRxRing, 16},
+                                         {ModelAccess::payload_write, CardFixture::buffer(0), 100},
+                                         {ModelAccess::receive_write_back, CardFixture::kRxRing, 16}}));
   EXPECT_TRUE(received());
   modifier.accesses.clear();
   send();
-  EXPECT_EQ(modifier.accesses, (Accesses{{ModelAccess::descriptor_read, Bench::kTxRing, 16},
-                                         {ModelAccess::payload_read, Bench::buffer(3), 60},
-                                         {ModelAccess::transmit_write_back, Bench::kTxRing + 8, 8}}));
+  EXPECT_EQ(modifier.accesses, (Accesses{{ModelAccess::descriptor_read, CardFixture::kTxRing, 16},
+                                         {ModelAccess::payload_read, CardFixture::buffer(3), 60},
+                                         {ModelAccess::transmit_write_back, CardFixture::kTxRing + 8, 8}}));
   EXPECT_TRUE(sent());
   modifier.accesses.clear();
-  bench.memory.intercept(nullptr);
-  bench.card.receive(Bench::frame(100));
+  fixture.memory.intercept(nullptr);
+  fixture.card.receive(CardFixture::frame(100));
   EXPECT_TRUE(modifier.accesses.empty());
 }
 
 TEST_F(CardMemory, CanRefuseAccessesLikeUnmappedMemory) {
   modifier.refused = ModelAccess::payload_write;
-  bench.card.receive(Bench::frame(60));
-  EXPECT_EQ(bench.card.dma().refused(), 1u);
+  fixture.card.receive(CardFixture::frame(60));
+  EXPECT_EQ(fixture.card.dma().refused(), 1u);
   EXPECT_TRUE(received());
-  EXPECT_EQ(bench.bytes_at(Bench::buffer(0), 60), std::vector<std::byte>(60)) << "untouched";
+  EXPECT_EQ(fixture.bytes_at(CardFixture::buffer(0), 60), std::vector<std::byte>(60)) << "untouched";
   modifier.refused = ModelAccess::payload_read;
   send();
-  EXPECT_TRUE(bench.sent.empty());
-  EXPECT_EQ(bench.card.transmitter().losses().unreadable, 1u);
+  EXPECT_TRUE(fixture.sent.empty());
+  EXPECT_EQ(fixture.card.transmitter().losses().unreadable, 1u);
 }
 
 TEST_F(CardMemory, CanDelayAWriteBack) {
   modifier.late = ModelAccess::receive_write_back;
-  modifier.due = bench.now + 1ms;
-  bench.card.receive(Bench::frame(60));
-  bench.pass(999us);
+  modifier.due = fixture.now + 1ms;
+  fixture.card.receive(CardFixture::frame(60));
+  fixture.pass(999us);
   EXPECT_FALSE(received());
-  EXPECT_EQ(bench.card.next_event(), Duration::min()) << "the interceptor may have delayed a write";
-  bench.pass(1us);
+  EXPECT_EQ(fixture.card.next_event(), Duration::min()) << "the interceptor may have delayed a write";
+  fixture.pass(1us);
   EXPECT_TRUE(received());
 }
 
 TEST_F(CardMemory, SeesHeadWriteBacks) {
   const std::uint64_t where = TestMemory::kBase + 0x18000;
-  bench.write<hw::TDWBAL>(0, hw::TDWBAL::Value(static_cast<std::uint32_t>(where) | 1));
+  fixture.write<hw::TDWBAL>(0, hw::TDWBAL::Value(static_cast<std::uint32_t>(where) | 1));
   send();
   EXPECT_EQ(modifier.accesses.back(), (AccessModifier::Access{ModelAccess::head_write_back, where, 4}));
-  EXPECT_EQ(bench.memory.at(where)[0], std::byte{1});
+  EXPECT_EQ(fixture.memory.at(where)[0], std::byte{1});
   EXPECT_FALSE(sent());
 }
 
 TEST_F(CardMemory, IsWrittenInWholeWordsOfAWriteBack) {
   const intel::Descriptor before{0x1111, 0x2222};
-  bench.memory.descriptor(Bench::kRxRing, 5) = before;
+  fixture.memory.descriptor(CardFixture::kRxRing, 5) = before;
   const intel::Descriptor whole{0x3333, 0x4444};
-  ModelWrite write{ModelAccess::receive_write_back, 0, Bench::kRxRing + 5 * 16,
+  ModelWrite write{ModelAccess::receive_write_back, 0, CardFixture::kRxRing + 5 * 16,
                    std::as_bytes(std::span(&whole, 1)).first(8)};
-  EXPECT_TRUE(bench.memory.store(write));
-  EXPECT_EQ(bench.memory.descriptor(Bench::kRxRing, 5), (intel::Descriptor{0x3333, 0x2222}));
+  EXPECT_TRUE(fixture.memory.store(write));
+  EXPECT_EQ(fixture.memory.descriptor(CardFixture::kRxRing, 5), (intel::Descriptor{0x3333, 0x2222}));
   write.iova = 1;
-  EXPECT_FALSE(bench.memory.store(write)) << "not mapped";
+  EXPECT_FALSE(fixture.memory.store(write)) << "not mapped";
 }
 
 TEST_F(CardMemory, ReportsTheTimeOfItsNextEvent) {
-  bench.memory.intercept(nullptr);
-  EXPECT_EQ(bench.card.next_event(), Duration::max());
-  bench.write<hw::EERD>(hw::EERD::ADDR(0) | hw::EERD::START);
-  EXPECT_EQ(bench.card.next_event(), bench.now + Nvm::kReadTime);
-  bench.pass(Nvm::kReadTime);
-  EXPECT_EQ(bench.card.next_event(), Duration::max());
+  fixture.memory.intercept(nullptr);
+  EXPECT_EQ(fixture.card.next_event(), Duration::max());
+  fixture.write<hw::EERD>(hw::EERD::ADDR(0) | hw::EERD::START);
+  EXPECT_EQ(fixture.card.next_event(), fixture.now + Nvm::kReadTime);
+  fixture.pass(Nvm::kReadTime);
+  EXPECT_EQ(fixture.card.next_event(), Duration::max());
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 #include <array>
 #include <chrono>
 
-#include "unit/models/bench_driver.hpp"
+#include "unit/models/card_fixture.hpp"
 
 namespace pollux::models::igb {
 namespace {
@@ -15,17 +15,17 @@ using namespace std::chrono_literals;
 class CardFlowControl : public testing::Test {
  protected:
   void SetUp() override {
-    bench.link_up();
-    bench.start_rx();
-    bench.start_tx();
+    fixture.link_up();
+    fixture.start_rx();
+    fixture.start_tx();
     change_control(hw::RCTL::DPF);
     change_device(hw::CTRL::RFCE | hw::CTRL::TFCE);
   }
-  void change_control(hw::RCTL::Setting bits) { bench.write<hw::RCTL>(bench.read<hw::RCTL>().with(bits)); }
-  void change_device(hw::CTRL::Setting bits) { bench.write<hw::CTRL>(bench.read<hw::CTRL>().with(bits)); }
+  void change_control(hw::RCTL::Setting bits) { fixture.write<hw::RCTL>(fixture.read<hw::RCTL>().with(bits)); }
+  void change_device(hw::CTRL::Setting bits) { fixture.write<hw::CTRL>(fixture.read<hw::CTRL>().with(bits)); }
   template <class R>
   [[nodiscard]] std::uint32_t counter() {
-    return bench.read<R>().raw();
+    return fixture.read<R>().raw();
   }
   [[nodiscard]] static std::vector<std::byte> pause(std::uint16_t quanta, std::uint8_t opcode = 1) {
     std::vector<std::byte> frame(60);
@@ -53,118 +53,118 @@ class CardFlowControl : public testing::Test {
   /// Enqueues `count` frames for transmission, from slot `next` on.
   void queue_frames(std::uint32_t count) {
     for (std::uint32_t i = 0; i < count; ++i) {
-      bench.memory.descriptor(Bench::kTxRing, next) =
-          intel::tx::data(Bench::buffer(0), 60, 60, intel::tx::kEndOfPacket | intel::tx::kReportStatus);
-      next = (next + 1) % Bench::kSlots;
+      fixture.memory.descriptor(CardFixture::kTxRing, next) =
+          intel::tx::data(CardFixture::buffer(0), 60, 60, intel::tx::kEndOfPacket | intel::tx::kReportStatus);
+      next = (next + 1) % CardFixture::kSlots;
     }
-    bench.write<hw::TDT>(0, hw::TDT::TAIL(next));
+    fixture.write<hw::TDT>(0, hw::TDT::TAIL(next));
   }
   [[nodiscard]] std::vector<std::uint32_t> pauses_sent() const {
     std::vector<std::uint32_t> quanta;
-    for (const auto& frame : bench.sent) {
+    for (const auto& frame : fixture.sent) {
       if (read_big16(frame, 12) == 0x8808) quanta.push_back(read_big16(frame, 16));
     }
     return quanta;
   }
   using Quanta = std::vector<std::uint32_t>;
 
-  Bench bench;
+  CardFixture fixture;
   std::uint32_t next = 0;
 };
 
 TEST_F(CardFlowControl, StopsSendingForTheRequestedTime) {
-  bench.card.receive(pause(100));  // 100 times 512 ns
-  EXPECT_TRUE(bench.read<hw::STATUS>().has(hw::STATUS::TXOFF));
+  fixture.card.receive(pause(100));  // 100 times 512 ns
+  EXPECT_TRUE(fixture.read<hw::STATUS>().has(hw::STATUS::TXOFF));
   queue_frames(3);
-  bench.pass(51199ns);
-  EXPECT_TRUE(bench.sent.empty());
-  EXPECT_EQ(bench.read<hw::TDH>(0).raw(), 0u) << "no descriptor is fetched";
-  bench.pass(1ns);
-  EXPECT_EQ(bench.sent.size(), 3u);
-  EXPECT_FALSE(bench.read<hw::STATUS>().has(hw::STATUS::TXOFF));
+  fixture.pass(51199ns);
+  EXPECT_TRUE(fixture.sent.empty());
+  EXPECT_EQ(fixture.read<hw::TDH>(0).raw(), 0u) << "no descriptor is fetched";
+  fixture.pass(1ns);
+  EXPECT_EQ(fixture.sent.size(), 3u);
+  EXPECT_FALSE(fixture.read<hw::STATUS>().has(hw::STATUS::TXOFF));
   EXPECT_EQ(counter<hw::XOFFRXC>(), 1u);
   EXPECT_EQ(counter<hw::XOFFRXC>(), 0u) << "cleared by reading";
 }
 
 TEST_F(CardFlowControl, ResumesWhenThePartnerSendsXon) {
-  bench.card.receive(pause(0xFFFF));
+  fixture.card.receive(pause(0xFFFF));
   queue_frames(2);
-  EXPECT_TRUE(bench.sent.empty());
-  bench.card.receive(pause(0));
-  EXPECT_EQ(bench.sent.size(), 2u);
+  EXPECT_TRUE(fixture.sent.empty());
+  fixture.card.receive(pause(0));
+  EXPECT_EQ(fixture.sent.size(), 2u);
   EXPECT_EQ(counter<hw::XONRXC>(), 1u);
 }
 
 TEST_F(CardFlowControl, ReplacesThePauseTimeByANewOne) {
-  bench.card.receive(pause(1000));
-  bench.card.receive(pause(10));
+  fixture.card.receive(pause(1000));
+  fixture.card.receive(pause(10));
   queue_frames(1);
-  bench.pass(5120ns);
-  EXPECT_EQ(bench.sent.size(), 1u);
+  fixture.pass(5120ns);
+  EXPECT_EQ(fixture.sent.size(), 1u);
 }
 
 TEST_F(CardFlowControl, IgnoresPausesUnlessEnabled) {
-  bench.write<hw::CTRL>(bench.read<hw::CTRL>().without(hw::CTRL::RFCE));
-  bench.card.receive(pause(100));
+  fixture.write<hw::CTRL>(fixture.read<hw::CTRL>().without(hw::CTRL::RFCE));
+  fixture.card.receive(pause(100));
   queue_frames(1);
-  EXPECT_EQ(bench.sent.size(), 1u);
+  EXPECT_EQ(fixture.sent.size(), 1u);
   EXPECT_EQ(counter<hw::XOFFRXC>(), 0u);
-  EXPECT_EQ(bench.card.receiver().losses().not_for_us, 1u) << "filtered like any other multicast";
+  EXPECT_EQ(fixture.card.receiver().losses().not_for_us, 1u) << "filtered like any other multicast";
 }
 
 TEST_F(CardFlowControl, ObeysPausesToItsOwnAddress) {
   auto frame = pause(100);
-  const auto own = Bench::frame(60);
+  const auto own = CardFixture::frame(60);
   std::copy_n(own.begin(), 6, frame.begin());
-  bench.card.receive(frame);
+  fixture.card.receive(frame);
   queue_frames(1);
-  EXPECT_TRUE(bench.sent.empty());
+  EXPECT_TRUE(fixture.sent.empty());
 }
 
 TEST_F(CardFlowControl, CountsUnknownOpcodes) {
-  bench.card.receive(pause(100, 2));
+  fixture.card.receive(pause(100, 2));
   queue_frames(1);
-  EXPECT_EQ(bench.sent.size(), 1u);
+  EXPECT_EQ(fixture.sent.size(), 1u);
   EXPECT_EQ(counter<hw::FCRUC>(), 1u);
 }
 
 TEST_F(CardFlowControl, PassesPausesToTheHostIfEnabled) {
   change_control(hw::RCTL::MPE);
-  bench.card.receive(pause(1));
-  EXPECT_EQ(bench.read<hw::RDH>(0).raw(), 0u) << "RCTL.DPF discards them";
-  bench.write<hw::RCTL>(bench.read<hw::RCTL>().without(hw::RCTL::DPF));
-  bench.card.receive(pause(1));
-  EXPECT_EQ(bench.read<hw::RDH>(0).raw(), 1u);
+  fixture.card.receive(pause(1));
+  EXPECT_EQ(fixture.read<hw::RDH>(0).raw(), 0u) << "RCTL.DPF discards them";
+  fixture.write<hw::RCTL>(fixture.read<hw::RCTL>().without(hw::RCTL::DPF));
+  fixture.card.receive(pause(1));
+  EXPECT_EQ(fixture.read<hw::RDH>(0).raw(), 1u);
   EXPECT_EQ(counter<hw::XOFFRXC>(), 2u);
   EXPECT_EQ(counter<hw::TPR>(), 2u) << "each is counted once";
 }
 
 TEST_F(CardFlowControl, EndsAPauseWhenTheLinkGoesDown) {
-  bench.card.receive(pause(0xFFFF));
-  bench.card.set_carrier(false);
-  EXPECT_FALSE(bench.read<hw::STATUS>().has(hw::STATUS::TXOFF));
-  bench.card.set_carrier(true);
-  bench.pass(Phy::kNegotiationTime);
+  fixture.card.receive(pause(0xFFFF));
+  fixture.card.set_carrier(false);
+  EXPECT_FALSE(fixture.read<hw::STATUS>().has(hw::STATUS::TXOFF));
+  fixture.card.set_carrier(true);
+  fixture.pass(Phy::kNegotiationTime);
   queue_frames(1);
-  EXPECT_EQ(bench.sent.size(), 1u);
+  EXPECT_EQ(fixture.sent.size(), 1u);
 }
 
 class CardSendsPauses : public CardFlowControl {
  protected:
   void SetUp() override {
     CardFlowControl::SetUp();
-    bench.write<hw::FCTTV>(hw::FCTTV::TTV(1000));
-    bench.write<hw::FCRTH>(hw::FCRTH::RTH(640 / 16));
-    bench.write<hw::FCRTL>(hw::FCRTL::RTL(256 / 16) | hw::FCRTL::XONE);
-    bench.write<hw::RDT>(0, hw::RDT::TAIL(bench.read<hw::RDH>(0).raw()));  // nothing armed
+    fixture.write<hw::FCTTV>(hw::FCTTV::TTV(1000));
+    fixture.write<hw::FCRTH>(hw::FCRTH::RTH(640 / 16));
+    fixture.write<hw::FCRTL>(hw::FCRTL::RTL(256 / 16) | hw::FCRTL::XONE);
+    fixture.write<hw::RDT>(0, hw::RDT::TAIL(fixture.read<hw::RDH>(0).raw()));  // nothing armed
   }
   /// Receives `count` frames. Each takes 64 bytes of the packet buffer.
   void fill(unsigned count) {
-    for (unsigned i = 0; i < count; ++i) bench.card.receive(Bench::frame(60));
+    for (unsigned i = 0; i < count; ++i) fixture.card.receive(CardFixture::frame(60));
   }
   void arm(std::uint32_t count) {
-    for (std::uint32_t i = 0; i < count; ++i) bench.arm(i);
-    bench.write<hw::RDT>(0, hw::RDT::TAIL(count));
+    for (std::uint32_t i = 0; i < count; ++i) fixture.arm(i);
+    fixture.write<hw::RDT>(0, hw::RDT::TAIL(count));
   }
 };
 
@@ -188,42 +188,42 @@ TEST_F(CardSendsPauses, WhenItsBufferFillsAndXonWhenItEmpties) {
 
 TEST_F(CardSendsPauses, InTheFormatOfTheStandard) {
   fill(10);
-  ASSERT_EQ(bench.sent.size(), 1u);
+  ASSERT_EQ(fixture.sent.size(), 1u);
   auto expected = pause(1000);
-  const auto own = Bench::frame(60);
+  const auto own = CardFixture::frame(60);
   std::copy_n(own.begin(), 6, expected.begin() + 6);
-  EXPECT_EQ(bench.sent[0], expected);
+  EXPECT_EQ(fixture.sent[0], expected);
 }
 
 TEST_F(CardSendsPauses, AgainWhenTheTimeReachesTheThreshold) {
-  bench.write<hw::FCRTV>(hw::FCRTV::REFRESH(400));
+  fixture.write<hw::FCRTV>(hw::FCRTV::REFRESH(400));
   fill(10);
-  bench.pass(600 * 512ns - 1ns);
+  fixture.pass(600 * 512ns - 1ns);
   EXPECT_EQ(pauses_sent().size(), 1u);
-  bench.pass(1ns);
+  fixture.pass(1ns);
   EXPECT_EQ(pauses_sent(), (Quanta{1000, 1000}));
   arm(10);
-  bench.pass(1s);
+  fixture.pass(1s);
   EXPECT_EQ(pauses_sent(), (Quanta{1000, 1000, 0})) << "none after XON";
 }
 
 TEST_F(CardSendsPauses, EvenWhileItIsPausedItself) {
-  bench.card.receive(pause(0xFFFF));
+  fixture.card.receive(pause(0xFFFF));
   fill(10);
   EXPECT_EQ(pauses_sent(), Quanta{1000});
 }
 
 TEST_F(CardSendsPauses, OnlyIfEnabled) {
-  bench.write<hw::CTRL>(bench.read<hw::CTRL>().without(hw::CTRL::TFCE));
+  fixture.write<hw::CTRL>(fixture.read<hw::CTRL>().without(hw::CTRL::TFCE));
   fill(20);
   EXPECT_EQ(pauses_sent(), Quanta{});
-  bench.write<hw::TCTL>(bench.read<hw::TCTL>().with(hw::TCTL::SWXOFF));
+  fixture.write<hw::TCTL>(fixture.read<hw::TCTL>().with(hw::TCTL::SWXOFF));
   EXPECT_EQ(pauses_sent(), Quanta{1000}) << "except on request of software";
-  EXPECT_FALSE(bench.read<hw::TCTL>().has(hw::TCTL::SWXOFF)) << "clears itself";
+  EXPECT_FALSE(fixture.read<hw::TCTL>().has(hw::TCTL::SWXOFF)) << "clears itself";
 }
 
 TEST_F(CardSendsPauses, WithoutXonIfThatIsDisabled) {
-  bench.write<hw::FCRTL>(hw::FCRTL::RTL(256 / 16));
+  fixture.write<hw::FCRTL>(hw::FCRTL::RTL(256 / 16));
   fill(10);
   arm(11);
   EXPECT_EQ(pauses_sent(), Quanta{1000});

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <gtest/gtest.h>
 
-#include "unit/models/bench_driver.hpp"
+#include "unit/models/card_fixture.hpp"
 
 namespace pollux::models::igb {
 namespace {
@@ -9,202 +9,203 @@ namespace {
 class CardInterrupts : public testing::Test {
  protected:
   void SetUp() override {
-    bench.link_up();
-    bench.start_rx();
-    static_cast<void>(bench.read<hw::ICR>());
-    bench.messages.clear();
+    fixture.link_up();
+    fixture.start_rx();
+    static_cast<void>(fixture.read<hw::ICR>());
+    fixture.messages.clear();
     for (unsigned vector = 0; vector < 4; ++vector) unmask(vector);
   }
-  void unmask(unsigned vector) { bench.card.write32(hw::kMsixBar, vector * 16 + 12, 0); }
+  void unmask(unsigned vector) { fixture.card.write32(hw::kMsixBar, vector * 16 + 12, 0); }
   void use_vectors() {
-    bench.write<hw::GPIE>(hw::GPIE::MSIX_MODE | hw::GPIE::NSICR);
-    bench.write<hw::IVAR>(0,
-                          hw::IVAR::RX_LOW(2) | hw::IVAR::RX_LOW_VALID | hw::IVAR::TX_LOW(3) | hw::IVAR::TX_LOW_VALID);
-    bench.write<hw::IVAR_MISC>(hw::IVAR_MISC::OTHER(1) | hw::IVAR_MISC::OTHER_VALID);
-    bench.write<hw::EIAC>(hw::EIAC::Value(0xC));
+    fixture.write<hw::GPIE>(hw::GPIE::MSIX_MODE | hw::GPIE::NSICR);
+    fixture.write<hw::IVAR>(
+        0, hw::IVAR::RX_LOW(2) | hw::IVAR::RX_LOW_VALID | hw::IVAR::TX_LOW(3) | hw::IVAR::TX_LOW_VALID);
+    fixture.write<hw::IVAR_MISC>(hw::IVAR_MISC::OTHER(1) | hw::IVAR_MISC::OTHER_VALID);
+    fixture.write<hw::EIAC>(hw::EIAC::Value(0xC));
   }
   using Vectors = std::vector<unsigned>;
 
-  Bench bench;
+  CardFixture fixture;
 };
 
 TEST_F(CardInterrupts, SendNoMessageWhileMasked) {
-  bench.card.receive(Bench::frame(60));
-  EXPECT_TRUE(bench.messages.empty());
-  EXPECT_TRUE(bench.read<hw::ICR>().has(hw::ICR::RXDW));
-  EXPECT_EQ(bench.read<hw::ICR>().raw(), 0u) << "cleared by reading";
+  fixture.card.receive(CardFixture::frame(60));
+  EXPECT_TRUE(fixture.messages.empty());
+  EXPECT_TRUE(fixture.read<hw::ICR>().has(hw::ICR::RXDW));
+  EXPECT_EQ(fixture.read<hw::ICR>().raw(), 0u) << "cleared by reading";
 }
 
 TEST_F(CardInterrupts, UseVectorZeroWithoutMsixMode) {
-  bench.write<hw::IMS>(hw::IMS::LSC | hw::IMS::RXDW);
-  bench.card.receive(Bench::frame(60));
-  EXPECT_EQ(bench.messages, Vectors{0});
-  bench.card.receive(Bench::frame(60));
-  EXPECT_EQ(bench.messages, Vectors{0}) << "still pending";
-  EXPECT_TRUE(bench.read<hw::ICR>().has(hw::ICR::INTA | hw::ICR::RXDW));
-  bench.card.set_carrier(false);
-  EXPECT_EQ(bench.messages, (Vectors{0, 0}));
-  bench.write<hw::IMC>(hw::IMC::Value(~0u));
-  EXPECT_EQ(bench.read<hw::IMS>().raw(), 0u);
+  fixture.write<hw::IMS>(hw::IMS::LSC | hw::IMS::RXDW);
+  fixture.card.receive(CardFixture::frame(60));
+  EXPECT_EQ(fixture.messages, Vectors{0});
+  fixture.card.receive(CardFixture::frame(60));
+  EXPECT_EQ(fixture.messages, Vectors{0}) << "still pending";
+  EXPECT_TRUE(fixture.read<hw::ICR>().has(hw::ICR::INTA | hw::ICR::RXDW));
+  fixture.card.set_carrier(false);
+  EXPECT_EQ(fixture.messages, (Vectors{0, 0}));
+  fixture.write<hw::IMC>(hw::IMC::Value(~0u));
+  EXPECT_EQ(fixture.read<hw::IMS>().raw(), 0u);
 }
 
 TEST_F(CardInterrupts, AssertThePinUntilTheCauseIsCleared) {
-  bench.card.set_interrupt_mode(InterruptMode::pin);
-  bench.card.receive(Bench::frame(60));
-  EXPECT_FALSE(bench.card.interrupt_pending()) << "masked";
-  bench.write<hw::IMS>(hw::IMS::RXDW | hw::IMS::LSC);
-  EXPECT_TRUE(bench.card.interrupt_pending());
-  bench.write<hw::IMC>(hw::IMC::RXDW);
-  EXPECT_FALSE(bench.card.interrupt_pending());
-  bench.card.set_carrier(false);
-  EXPECT_TRUE(bench.card.interrupt_pending());
-  EXPECT_TRUE(bench.read<hw::ICR>().has(hw::ICR::INTA | hw::ICR::LSC | hw::ICR::RXDW));
-  EXPECT_FALSE(bench.card.interrupt_pending()) << "reading ICR clears it";
-  EXPECT_TRUE(bench.messages.empty());
+  fixture.card.set_interrupt_mode(InterruptMode::pin);
+  fixture.card.receive(CardFixture::frame(60));
+  EXPECT_FALSE(fixture.card.interrupt_pending()) << "masked";
+  fixture.write<hw::IMS>(hw::IMS::RXDW | hw::IMS::LSC);
+  EXPECT_TRUE(fixture.card.interrupt_pending());
+  fixture.write<hw::IMC>(hw::IMC::RXDW);
+  EXPECT_FALSE(fixture.card.interrupt_pending());
+  fixture.card.set_carrier(false);
+  EXPECT_TRUE(fixture.card.interrupt_pending());
+  EXPECT_TRUE(fixture.read<hw::ICR>().has(hw::ICR::INTA | hw::ICR::LSC | hw::ICR::RXDW));
+  EXPECT_FALSE(fixture.card.interrupt_pending()) << "reading ICR clears it";
+  EXPECT_TRUE(fixture.messages.empty());
 }
 
 TEST_F(CardInterrupts, AreMaskedByReadingIcrAsIamSays) {
-  bench.card.set_interrupt_mode(InterruptMode::pin);
-  bench.write<hw::IAM>(hw::IAM::RXDW);
-  bench.write<hw::IMS>(hw::IMS::RXDW | hw::IMS::LSC);
-  bench.card.receive(Bench::frame(60));
-  EXPECT_TRUE(bench.card.interrupt_pending());
-  static_cast<void>(bench.read<hw::ICR>());
-  EXPECT_EQ(bench.read<hw::IMS>().raw(), hw::IMS::Value(hw::IMS::LSC).raw());
-  bench.card.receive(Bench::frame(60));
-  EXPECT_FALSE(bench.card.interrupt_pending());
-  bench.write<hw::IMS>(hw::IMS::RXDW);
-  EXPECT_TRUE(bench.card.interrupt_pending()) << "the cause that was raised meanwhile";
+  fixture.card.set_interrupt_mode(InterruptMode::pin);
+  fixture.write<hw::IAM>(hw::IAM::RXDW);
+  fixture.write<hw::IMS>(hw::IMS::RXDW | hw::IMS::LSC);
+  fixture.card.receive(CardFixture::frame(60));
+  EXPECT_TRUE(fixture.card.interrupt_pending());
+  static_cast<void>(fixture.read<hw::ICR>());
+  EXPECT_EQ(fixture.read<hw::IMS>().raw(), hw::IMS::Value(hw::IMS::LSC).raw());
+  fixture.card.receive(CardFixture::frame(60));
+  EXPECT_FALSE(fixture.card.interrupt_pending());
+  fixture.write<hw::IMS>(hw::IMS::RXDW);
+  EXPECT_TRUE(fixture.card.interrupt_pending()) << "the cause that was raised meanwhile";
 }
 
 TEST_F(CardInterrupts, AreMessageZeroWithMsi) {
-  bench.card.set_interrupt_mode(InterruptMode::msi);
-  bench.card.write32(hw::kMsixBar, 12, 1);  // the MSI-X table has no effect
-  bench.write<hw::IMS>(hw::IMS::RXDW | hw::IMS::LSC);
-  bench.card.receive(Bench::frame(60));
-  EXPECT_EQ(bench.messages, Vectors{0});
-  static_cast<void>(bench.read<hw::ICR>());
-  bench.card.receive(Bench::frame(60));
-  EXPECT_EQ(bench.messages, (Vectors{0, 0}));
+  fixture.card.set_interrupt_mode(InterruptMode::msi);
+  fixture.card.write32(hw::kMsixBar, 12, 1);  // the MSI-X table has no effect
+  fixture.write<hw::IMS>(hw::IMS::RXDW | hw::IMS::LSC);
+  fixture.card.receive(CardFixture::frame(60));
+  EXPECT_EQ(fixture.messages, Vectors{0});
+  static_cast<void>(fixture.read<hw::ICR>());
+  fixture.card.receive(CardFixture::frame(60));
+  EXPECT_EQ(fixture.messages, (Vectors{0, 0}));
   use_vectors();
-  bench.write<hw::EIMS>(hw::EIMS::Value(0x4));
-  EXPECT_EQ(bench.messages, (Vectors{0, 0})) << "there is no other message";
+  fixture.write<hw::EIMS>(hw::EIMS::Value(0x4));
+  EXPECT_EQ(fixture.messages, (Vectors{0, 0})) << "there is no other message";
 }
 
 TEST_F(CardInterrupts, FollowIvarInMsixMode) {
   use_vectors();
-  bench.write<hw::EIMS>(hw::EIMS::Value(0xE));
-  bench.write<hw::IMS>(hw::IMS::LSC);
-  bench.card.receive(Bench::frame(60));
-  EXPECT_EQ(bench.messages, Vectors{2});
-  bench.card.receive(Bench::frame(60));
-  EXPECT_EQ(bench.messages, (Vectors{2, 2})) << "EIAC clears the cause with each message";
-  bench.card.set_carrier(false);
-  EXPECT_EQ(bench.messages, (Vectors{2, 2, 1}));
-  EXPECT_TRUE(bench.read<hw::EICR>().has_any(hw::EICR::VECTORS(2)));
+  fixture.write<hw::EIMS>(hw::EIMS::Value(0xE));
+  fixture.write<hw::IMS>(hw::IMS::LSC);
+  fixture.card.receive(CardFixture::frame(60));
+  EXPECT_EQ(fixture.messages, Vectors{2});
+  fixture.card.receive(CardFixture::frame(60));
+  EXPECT_EQ(fixture.messages, (Vectors{2, 2})) << "EIAC clears the cause with each message";
+  fixture.card.set_carrier(false);
+  EXPECT_EQ(fixture.messages, (Vectors{2, 2, 1}));
+  EXPECT_TRUE(fixture.read<hw::EICR>().has_any(hw::EICR::VECTORS(2)));
 }
 
 TEST_F(CardInterrupts, AreSentOnceUntilTheCauseIsCleared) {
   use_vectors();
-  bench.write<hw::EIAC>(hw::EIAC::Value());
-  bench.write<hw::EIMS>(hw::EIMS::Value(0x4));
-  bench.card.receive(Bench::frame(60));
-  bench.card.receive(Bench::frame(60));
-  EXPECT_EQ(bench.messages, Vectors{2});
-  bench.write<hw::EICR>(hw::EICR::Value(0x4));
-  bench.card.receive(Bench::frame(60));
-  EXPECT_EQ(bench.messages, (Vectors{2, 2}));
+  fixture.write<hw::EIAC>(hw::EIAC::Value());
+  fixture.write<hw::EIMS>(hw::EIMS::Value(0x4));
+  fixture.card.receive(CardFixture::frame(60));
+  fixture.card.receive(CardFixture::frame(60));
+  EXPECT_EQ(fixture.messages, Vectors{2});
+  fixture.write<hw::EICR>(hw::EICR::Value(0x4));
+  fixture.card.receive(CardFixture::frame(60));
+  EXPECT_EQ(fixture.messages, (Vectors{2, 2}));
 }
 
 TEST_F(CardInterrupts, StayPendingUntilUnmasked) {
   use_vectors();
-  bench.card.receive(Bench::frame(60));
-  EXPECT_TRUE(bench.messages.empty());
-  bench.write<hw::EIMS>(hw::EIMS::Value(0x4));
-  EXPECT_EQ(bench.messages, Vectors{2});
-  bench.write<hw::EIMC>(hw::EIMC::Value(0x4));
-  bench.write<hw::EICS>(hw::EICS::Value(0x4));
-  EXPECT_EQ(bench.messages, Vectors{2});
+  fixture.card.receive(CardFixture::frame(60));
+  EXPECT_TRUE(fixture.messages.empty());
+  fixture.write<hw::EIMS>(hw::EIMS::Value(0x4));
+  EXPECT_EQ(fixture.messages, Vectors{2});
+  fixture.write<hw::EIMC>(hw::EIMC::Value(0x4));
+  fixture.write<hw::EICS>(hw::EICS::Value(0x4));
+  EXPECT_EQ(fixture.messages, Vectors{2});
 }
 
 TEST_F(CardInterrupts, AreModeratedInVirtualTime) {
   use_vectors();
-  bench.write<hw::EIMS>(hw::EIMS::Value(0x4));
-  bench.write<hw::EITR>(2, hw::EITR::INTERVAL(100));
-  bench.card.receive(Bench::frame(60));
-  bench.card.receive(Bench::frame(60));
-  bench.card.receive(Bench::frame(60));
-  EXPECT_EQ(bench.messages, Vectors{2});
-  bench.pass(std::chrono::microseconds(99));
-  EXPECT_EQ(bench.messages, Vectors{2});
-  bench.pass(std::chrono::microseconds(1));
-  EXPECT_EQ(bench.messages, (Vectors{2, 2})) << "one message for both causes";
-  bench.pass(std::chrono::milliseconds(1));
-  EXPECT_EQ(bench.messages.size(), 2u);
+  fixture.write<hw::EIMS>(hw::EIMS::Value(0x4));
+  fixture.write<hw::EITR>(2, hw::EITR::INTERVAL(100));
+  fixture.card.receive(CardFixture::frame(60));
+  fixture.card.receive(CardFixture::frame(60));
+  fixture.card.receive(CardFixture::frame(60));
+  EXPECT_EQ(fixture.messages, Vectors{2});
+  fixture.pass(std::chrono::microseconds(99));
+  EXPECT_EQ(fixture.messages, Vectors{2});
+  fixture.pass(std::chrono::microseconds(1));
+  EXPECT_EQ(fixture.messages, (Vectors{2, 2})) << "one message for both causes";
+  fixture.pass(std::chrono::milliseconds(1));
+  EXPECT_EQ(fixture.messages.size(), 2u);
 }
 
 TEST_F(CardInterrupts, WaitBehindAMaskedTableEntry) {
   use_vectors();
-  bench.write<hw::EIMS>(hw::EIMS::Value(0x4));
-  bench.card.write32(hw::kMsixBar, 2 * 16 + 12, 1);
-  bench.card.receive(Bench::frame(60));
-  EXPECT_TRUE(bench.messages.empty());
-  EXPECT_EQ(bench.card.read32(hw::kMsixBar, Interrupts::kPendingOffset), 4u);
+  fixture.write<hw::EIMS>(hw::EIMS::Value(0x4));
+  fixture.card.write32(hw::kMsixBar, 2 * 16 + 12, 1);
+  fixture.card.receive(CardFixture::frame(60));
+  EXPECT_TRUE(fixture.messages.empty());
+  EXPECT_EQ(fixture.card.read32(hw::kMsixBar, Interrupts::kPendingOffset), 4u);
   unmask(2);
-  EXPECT_EQ(bench.messages, Vectors{2});
-  EXPECT_EQ(bench.card.read32(hw::kMsixBar, Interrupts::kPendingOffset), 0u);
+  EXPECT_EQ(fixture.messages, Vectors{2});
+  EXPECT_EQ(fixture.card.read32(hw::kMsixBar, Interrupts::kPendingOffset), 0u);
 }
 
 TEST_F(CardInterrupts, ReportTransmissions) {
   use_vectors();
-  bench.start_tx();
-  bench.write<hw::EIMS>(hw::EIMS::Value(0x8));
-  bench.memory.descriptor(Bench::kTxRing, 0) =
-      intel::tx::data(Bench::buffer(0), 60, 60, intel::tx::kEndOfPacket | intel::tx::kReportStatus);
-  bench.write<hw::TDT>(0, hw::TDT::TAIL(1));
-  EXPECT_EQ(bench.messages, Vectors{3});
-  bench.memory.descriptor(Bench::kTxRing, 1) = intel::tx::data(Bench::buffer(0), 60, 60, intel::tx::kEndOfPacket);
-  bench.write<hw::TDT>(0, hw::TDT::TAIL(2));
-  EXPECT_EQ(bench.messages, Vectors{3}) << "no descriptor requested a report";
+  fixture.start_tx();
+  fixture.write<hw::EIMS>(hw::EIMS::Value(0x8));
+  fixture.memory.descriptor(CardFixture::kTxRing, 0) =
+      intel::tx::data(CardFixture::buffer(0), 60, 60, intel::tx::kEndOfPacket | intel::tx::kReportStatus);
+  fixture.write<hw::TDT>(0, hw::TDT::TAIL(1));
+  EXPECT_EQ(fixture.messages, Vectors{3});
+  fixture.memory.descriptor(CardFixture::kTxRing, 1) =
+      intel::tx::data(CardFixture::buffer(0), 60, 60, intel::tx::kEndOfPacket);
+  fixture.write<hw::TDT>(0, hw::TDT::TAIL(2));
+  EXPECT_EQ(fixture.messages, Vectors{3}) << "no descriptor requested a report";
 }
 
 TEST_F(CardInterrupts, AreMaskedAutomaticallyByEiam) {
   use_vectors();
-  bench.write<hw::GPIE>(hw::GPIE::MSIX_MODE | hw::GPIE::EIAME);
-  bench.write<hw::EIAM>(hw::EIAM::Value(0x4));
-  bench.write<hw::EIMS>(hw::EIMS::Value(0xC));
-  bench.card.receive(Bench::frame(60));
-  EXPECT_EQ(bench.messages, Vectors{2});
-  EXPECT_EQ(bench.read<hw::EIMS>().raw(), 0x8u);
-  bench.card.receive(Bench::frame(60));
-  EXPECT_EQ(bench.messages, Vectors{2}) << "masked";
-  bench.write<hw::EIMS>(hw::EIMS::Value(0x4));
-  EXPECT_EQ(bench.messages, (Vectors{2, 2})) << "the cause that was raised meanwhile";
-  bench.write<hw::GPIE>(hw::GPIE::MSIX_MODE);
-  bench.write<hw::EIMS>(hw::EIMS::Value(0x4));
-  bench.card.receive(Bench::frame(60));
-  EXPECT_EQ(bench.read<hw::EIMS>().raw(), 0xCu) << "EIAM has no effect without GPIE.EIAME";
+  fixture.write<hw::GPIE>(hw::GPIE::MSIX_MODE | hw::GPIE::EIAME);
+  fixture.write<hw::EIAM>(hw::EIAM::Value(0x4));
+  fixture.write<hw::EIMS>(hw::EIMS::Value(0xC));
+  fixture.card.receive(CardFixture::frame(60));
+  EXPECT_EQ(fixture.messages, Vectors{2});
+  EXPECT_EQ(fixture.read<hw::EIMS>().raw(), 0x8u);
+  fixture.card.receive(CardFixture::frame(60));
+  EXPECT_EQ(fixture.messages, Vectors{2}) << "masked";
+  fixture.write<hw::EIMS>(hw::EIMS::Value(0x4));
+  EXPECT_EQ(fixture.messages, (Vectors{2, 2})) << "the cause that was raised meanwhile";
+  fixture.write<hw::GPIE>(hw::GPIE::MSIX_MODE);
+  fixture.write<hw::EIMS>(hw::EIMS::Value(0x4));
+  fixture.card.receive(CardFixture::frame(60));
+  EXPECT_EQ(fixture.read<hw::EIMS>().raw(), 0xCu) << "EIAM has no effect without GPIE.EIAME";
 }
 
 TEST_F(CardInterrupts, CountMessages) {
   use_vectors();
-  bench.write<hw::EIMS>(hw::EIMS::Value(0x4));
-  static_cast<void>(bench.read<hw::IAC>());
-  for (int i = 0; i < 3; ++i) bench.card.receive(Bench::frame(60));
-  EXPECT_EQ(bench.read<hw::IAC>().raw(), 3u);
-  EXPECT_EQ(bench.read<hw::IAC>().raw(), 0u);
+  fixture.write<hw::EIMS>(hw::EIMS::Value(0x4));
+  static_cast<void>(fixture.read<hw::IAC>());
+  for (int i = 0; i < 3; ++i) fixture.card.receive(CardFixture::frame(60));
+  EXPECT_EQ(fixture.read<hw::IAC>().raw(), 3u);
+  EXPECT_EQ(fixture.read<hw::IAC>().raw(), 0u);
 }
 
 TEST(CardWithTenVectors, SendsNoMessageBeyondThem) {
-  Bench bench({.vectors = 10});
-  EXPECT_EQ(bench.card.interrupt_vectors(), 10u);
-  bench.write<hw::GPIE>(hw::GPIE::MSIX_MODE);
+  CardFixture fixture({.vectors = 10});
+  EXPECT_EQ(fixture.card.interrupt_vectors(), 10u);
+  fixture.write<hw::GPIE>(hw::GPIE::MSIX_MODE);
   for (unsigned vector = 0; vector < hw::kMsixVectors; ++vector) {
-    bench.card.write32(hw::kMsixBar, vector * 16 + 12, 0);
+    fixture.card.write32(hw::kMsixBar, vector * 16 + 12, 0);
   }
-  bench.write<hw::EIMS>(hw::EIMS::Value((1U << hw::kMsixVectors) - 1));
-  bench.write<hw::EICS>(hw::EICS::Value((1U << hw::kMsixVectors) - (1U << 9)));
-  EXPECT_EQ(bench.messages, std::vector<unsigned>{9});
+  fixture.write<hw::EIMS>(hw::EIMS::Value((1U << hw::kMsixVectors) - 1));
+  fixture.write<hw::EICS>(hw::EICS::Value((1U << hw::kMsixVectors) - (1U << 9)));
+  EXPECT_EQ(fixture.messages, std::vector<unsigned>{9});
 }
 
 }  // namespace

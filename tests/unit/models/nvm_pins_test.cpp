@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "unit/models/bench_driver.hpp"
+#include "unit/models/card_fixture.hpp"
 
 namespace pollux::models::igb {
 namespace {
@@ -15,8 +15,8 @@ class CardNvmPins : public testing::Test {
   static constexpr unsigned kAddressBit8 = 0x08;
 
   void SetUp() override { set(hw::EECD::REQ | hw::EECD::CS); }
-  void set(hw::EECD::Setting setting) { bench.write<hw::EECD>(bench.read<hw::EECD>().with(setting)); }
-  void clear(hw::EECD::Setting setting) { bench.write<hw::EECD>(bench.read<hw::EECD>().without(setting)); }
+  void set(hw::EECD::Setting setting) { fixture.write<hw::EECD>(fixture.read<hw::EECD>().with(setting)); }
+  void clear(hw::EECD::Setting setting) { fixture.write<hw::EECD>(fixture.read<hw::EECD>().without(setting)); }
   void shift_out(unsigned value, unsigned bits) {
     for (unsigned bit = bits; bit-- > 0;) {
       set(hw::EECD::DO);  // an output: what is written has no effect
@@ -29,7 +29,7 @@ class CardNvmPins : public testing::Test {
     unsigned value = 0;
     for (unsigned i = 0; i < bits; ++i) {
       set(hw::EECD::SK);
-      value = value << 1 | (bench.read<hw::EECD>().has(hw::EECD::DO) ? 1U : 0U);
+      value = value << 1 | (fixture.read<hw::EECD>().has(hw::EECD::DO) ? 1U : 0U);
       clear(hw::EECD::SK);
     }
     return value;
@@ -65,13 +65,13 @@ class CardNvmPins : public testing::Test {
     end();
   }
 
-  Bench bench;
+  CardFixture fixture;
 };
 
 TEST_F(CardNvmPins, ReadEveryWord) {
-  bench.card.nvm().words()[200] = 0x1234;
+  fixture.card.nvm().words()[200] = 0x1234;
   for (unsigned word = 0; word < NvmPins::kBytes / 2; ++word) {
-    EXPECT_EQ(read_word(word), bench.card.nvm().words()[word]) << word;
+    EXPECT_EQ(read_word(word), fixture.card.nvm().words()[word]) << word;
   }
 }
 
@@ -88,21 +88,21 @@ TEST_F(CardNvmPins, WriteWithinAPage) {
   EXPECT_EQ(status(), 2u);
   write_words(0x80, {0x1122, 0x3344, 0x5566});
   EXPECT_EQ(status() & 1, 1u) << "busy";
-  bench.pass(NvmPins::kWriteTime);
+  fixture.pass(NvmPins::kWriteTime);
   EXPECT_EQ(status(), 0u) << "ready, and writing is disabled again";
   EXPECT_EQ(read_word(0x80), 0x1122u);
   EXPECT_EQ(read_word(0x81), 0x3344u);
   EXPECT_EQ(read_word(0x82), 0x5566u);
-  EXPECT_EQ(bench.card.nvm().words()[0x83], 0xFFFF);
-  bench.write<hw::EERD>(hw::EERD::START | hw::EERD::ADDR(0x81));
-  bench.pass(std::chrono::milliseconds(1));
-  EXPECT_EQ(bench.read<hw::EERD>().get(hw::EERD::DATA), 0x3344u);
+  EXPECT_EQ(fixture.card.nvm().words()[0x83], 0xFFFF);
+  fixture.write<hw::EERD>(hw::EERD::START | hw::EERD::ADDR(0x81));
+  fixture.pass(std::chrono::milliseconds(1));
+  EXPECT_EQ(fixture.read<hw::EERD>().get(hw::EERD::DATA), 0x3344u);
 }
 
 TEST_F(CardNvmPins, WrapInThePage) {
   execute(kWriteEnable);
   write_words(0x87, {0xAAAA, 0xBBBB});
-  bench.pass(NvmPins::kWriteTime);
+  fixture.pass(NvmPins::kWriteTime);
   EXPECT_EQ(read_word(0x87), 0xAAAAu);
   EXPECT_EQ(read_word(0x84), 0xBBBBu);
   EXPECT_EQ(read_word(0x88), 0xFFFFu);
@@ -122,7 +122,7 @@ TEST_F(CardNvmPins, WriteNothingUnlessEnabled) {
   end();
   EXPECT_EQ(read_word(0x80), 0xFFFFu);
   clear(hw::EECD::REQ);
-  EXPECT_FALSE(bench.read<hw::EECD>().has(hw::EECD::GNT));
+  EXPECT_FALSE(fixture.read<hw::EECD>().has(hw::EECD::GNT));
   write_words(0x80, {0x1122});
   set(hw::EECD::REQ | hw::EECD::CS);
   EXPECT_EQ(read_word(0x80), 0xFFFFu) << "without a grant the pins are not connected";
@@ -134,15 +134,15 @@ TEST_F(CardNvmPins, AnswerOnlyTheStatusWhileBusy) {
   execute(kWriteEnable);
   write_words(1, {0x3344});
   EXPECT_EQ(read_word(0), 0u);
-  bench.pass(NvmPins::kWriteTime);
+  fixture.pass(NvmPins::kWriteTime);
   EXPECT_EQ(read_word(0), 0x1122u);
   EXPECT_NE(read_word(1), 0x3344u);
 }
 
 TEST(CardNvmWords, AdvertisePauseFrames) {
-  Bench bench;
-  EXPECT_EQ(bench.card.nvm().words()[hw::nvm::kInitControl2] & 0x3000, 0x3000);
-  EXPECT_TRUE(hw::nvm::checksum_holds(bench.card.nvm().words().first<hw::nvm::kSummedWords>()));
+  CardFixture fixture;
+  EXPECT_EQ(fixture.card.nvm().words()[hw::nvm::kInitControl2] & 0x3000, 0x3000);
+  EXPECT_TRUE(hw::nvm::checksum_holds(fixture.card.nvm().words().first<hw::nvm::kSummedWords>()));
 }
 
 }  // namespace

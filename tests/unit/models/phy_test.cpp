@@ -6,7 +6,7 @@
 #include <chrono>
 
 #include "backends/sim/wire.hpp"
-#include "unit/models/bench_driver.hpp"
+#include "unit/models/card_fixture.hpp"
 
 namespace pollux::models::igb {
 namespace {
@@ -14,110 +14,110 @@ namespace {
 using namespace std::chrono_literals;
 namespace mii = hw::phy;
 
-unsigned phy_value(Bench& bench, std::uint32_t number) { return bench.phy_read(number).get(hw::MDIC::DATA); }
+unsigned phy_value(CardFixture& fixture, std::uint32_t number) { return fixture.phy_read(number).get(hw::MDIC::DATA); }
 
 TEST(CardPhyReset, IsNotPartOfASoftwareReset) {
-  Bench bench;
-  bench.link_up();
-  bench.phy_write(mii::kPortConfig, 0x1234);
-  bench.write<hw::CTRL>(hw::CTRL::RST);
-  bench.pass(Card::kResetTime + Card::kLoadTime);
-  EXPECT_EQ(phy_value(bench, mii::kPortConfig), 0x1234u);
-  EXPECT_FALSE(bench.read<hw::STATUS>().has(hw::STATUS::LU)) << "CTRL.SLU is clear";
-  bench.write<hw::CTRL>(bench.read<hw::CTRL>().with(hw::CTRL::SLU));
-  EXPECT_TRUE(bench.read<hw::STATUS>().has(hw::STATUS::LU)) << "the PHY has kept its link";
-  EXPECT_EQ(bench.card.phy().link_losses(), 0u);
+  CardFixture fixture;
+  fixture.link_up();
+  fixture.phy_write(mii::kPortConfig, 0x1234);
+  fixture.write<hw::CTRL>(hw::CTRL::RST);
+  fixture.pass(Card::kResetTime + Card::kLoadTime);
+  EXPECT_EQ(phy_value(fixture, mii::kPortConfig), 0x1234u);
+  EXPECT_FALSE(fixture.read<hw::STATUS>().has(hw::STATUS::LU)) << "CTRL.SLU is clear";
+  fixture.write<hw::CTRL>(fixture.read<hw::CTRL>().with(hw::CTRL::SLU));
+  EXPECT_TRUE(fixture.read<hw::STATUS>().has(hw::STATUS::LU)) << "the PHY has kept its link";
+  EXPECT_EQ(fixture.card.phy().link_losses(), 0u);
 }
 
 TEST(CardPhyReset, IsFollowedByAConfigurationDuringWhichNoAccessIsAnswered) {
-  Bench bench;
-  bench.link_up();
-  bench.write<hw::CTRL>(bench.read<hw::CTRL>().with(hw::CTRL::PHY_RST));
-  EXPECT_FALSE(bench.read<hw::STATUS>().has(hw::STATUS::LU));
-  EXPECT_FALSE(bench.read<hw::EEMNGCTL>().has(hw::EEMNGCTL::CFG_DONE_0));
-  bench.pass(1s);
-  EXPECT_FALSE(bench.read<hw::EEMNGCTL>().has(hw::EEMNGCTL::CFG_DONE_0)) << "the reset is still active";
-  bench.write<hw::CTRL>(bench.read<hw::CTRL>().without(hw::CTRL::PHY_RST));
-  EXPECT_TRUE(bench.phy_read(mii::kId1).has(hw::MDIC::READY | hw::MDIC::ERROR));
-  EXPECT_EQ(bench.card.phy().early_accesses(), 1u);
-  bench.pass(Phy::kConfigureTime);
-  EXPECT_TRUE(bench.read<hw::EEMNGCTL>().has(hw::EEMNGCTL::CFG_DONE_0 | hw::EEMNGCTL::CFG_DONE_3));
-  EXPECT_FALSE(bench.phy_read(mii::kId1).has(hw::MDIC::ERROR));
-  EXPECT_NE(phy_value(bench, mii::kPowerManagement) & mii::kLowPowerD0, 0u) << "from the NVM";
+  CardFixture fixture;
+  fixture.link_up();
+  fixture.write<hw::CTRL>(fixture.read<hw::CTRL>().with(hw::CTRL::PHY_RST));
+  EXPECT_FALSE(fixture.read<hw::STATUS>().has(hw::STATUS::LU));
+  EXPECT_FALSE(fixture.read<hw::EEMNGCTL>().has(hw::EEMNGCTL::CFG_DONE_0));
+  fixture.pass(1s);
+  EXPECT_FALSE(fixture.read<hw::EEMNGCTL>().has(hw::EEMNGCTL::CFG_DONE_0)) << "the reset is still active";
+  fixture.write<hw::CTRL>(fixture.read<hw::CTRL>().without(hw::CTRL::PHY_RST));
+  EXPECT_TRUE(fixture.phy_read(mii::kId1).has(hw::MDIC::READY | hw::MDIC::ERROR));
+  EXPECT_EQ(fixture.card.phy().early_accesses(), 1u);
+  fixture.pass(Phy::kConfigureTime);
+  EXPECT_TRUE(fixture.read<hw::EEMNGCTL>().has(hw::EEMNGCTL::CFG_DONE_0 | hw::EEMNGCTL::CFG_DONE_3));
+  EXPECT_FALSE(fixture.phy_read(mii::kId1).has(hw::MDIC::ERROR));
+  EXPECT_NE(phy_value(fixture, mii::kPowerManagement) & mii::kLowPowerD0, 0u) << "from the NVM";
 }
 
 TEST(CardPhy, AnswersNoAccessWhileTheCardReadsItsNvm) {
-  Bench bench({.load_time = 50ms});
-  bench.write<hw::CTRL>(hw::CTRL::RST);
-  bench.pass(49ms);
-  EXPECT_TRUE(bench.phy_read(mii::kId1).has(hw::MDIC::ERROR));
-  bench.pass(2ms);
-  EXPECT_FALSE(bench.phy_read(mii::kId1).has(hw::MDIC::ERROR));
+  CardFixture fixture({.load_time = 50ms});
+  fixture.write<hw::CTRL>(hw::CTRL::RST);
+  fixture.pass(49ms);
+  EXPECT_TRUE(fixture.phy_read(mii::kId1).has(hw::MDIC::ERROR));
+  fixture.pass(2ms);
+  EXPECT_FALSE(fixture.phy_read(mii::kId1).has(hw::MDIC::ERROR));
 }
 
 TEST(CardPhy, HasPagesFromRegister16On) {
-  Bench bench;
-  bench.phy_write(mii::kPageSelect, 3U << mii::kPageShift);
-  bench.phy_write(mii::kPortConfig, 0x4321);
-  EXPECT_EQ(phy_value(bench, mii::kPortConfig), 0u);
-  EXPECT_EQ(phy_value(bench, mii::kId1), mii::kId >> 16) << "not paged";
-  bench.phy_write(mii::kPageSelect, mii::kPortConfig);
-  EXPECT_EQ(phy_value(bench, mii::kPortConfig), 0x0120u);
-  EXPECT_EQ(bench.card.phy().other_pages(), 2u);
+  CardFixture fixture;
+  fixture.phy_write(mii::kPageSelect, 3U << mii::kPageShift);
+  fixture.phy_write(mii::kPortConfig, 0x4321);
+  EXPECT_EQ(phy_value(fixture, mii::kPortConfig), 0u);
+  EXPECT_EQ(phy_value(fixture, mii::kId1), mii::kId >> 16) << "not paged";
+  fixture.phy_write(mii::kPageSelect, mii::kPortConfig);
+  EXPECT_EQ(phy_value(fixture, mii::kPortConfig), 0x0120u);
+  EXPECT_EQ(fixture.card.phy().other_pages(), 2u);
 }
 
 TEST(CardLink, IsSlowWithLowPowerLinkUp) {
-  Bench bench;
-  bench.phy_reset();
-  bench.link_up();
-  EXPECT_EQ(bench.read<hw::STATUS>().get(hw::STATUS::SPEED), 0u);
-  bench.phy_write(mii::kPowerManagement, 0);
-  bench.link_up();
-  EXPECT_EQ(bench.read<hw::STATUS>().get(hw::STATUS::SPEED), 2u);
+  CardFixture fixture;
+  fixture.phy_reset();
+  fixture.link_up();
+  EXPECT_EQ(fixture.read<hw::STATUS>().get(hw::STATUS::SPEED), 0u);
+  fixture.phy_write(mii::kPowerManagement, 0);
+  fixture.link_up();
+  EXPECT_EQ(fixture.read<hw::STATUS>().get(hw::STATUS::SPEED), 2u);
 }
 
 TEST(CardLink, NeedsPairsThatCross) {
-  Bench bench;
-  bench.card.phy().set_partner({.crossover = LinkSignal::Crossover::mdi});
-  bench.link_up();
-  EXPECT_FALSE(bench.read<hw::STATUS>().has(hw::STATUS::LU));
+  CardFixture fixture;
+  fixture.card.phy().set_partner({.crossover = LinkSignal::Crossover::mdi});
+  fixture.link_up();
+  EXPECT_FALSE(fixture.read<hw::STATUS>().has(hw::STATUS::LU));
   for (const auto control : {mii::kPortControlAutoMdix, mii::kPortControlMdix}) {
-    bench.phy_write(mii::kPortControl, control);
-    bench.link_up();
-    EXPECT_TRUE(bench.read<hw::STATUS>().has(hw::STATUS::LU)) << control;
+    fixture.phy_write(mii::kPortControl, control);
+    fixture.link_up();
+    EXPECT_TRUE(fixture.read<hw::STATUS>().has(hw::STATUS::LU)) << control;
   }
 }
 
 TEST(CardLink, NeedsAMasterAndASlaveForGigabit) {
-  Bench bench;
-  bench.card.phy().set_partner({.role = LinkSignal::Role::master});
-  bench.phy_write(mii::kGigabitControl, mii::kGigabitFull | mii::kGigabitManualRole | mii::kGigabitMaster);
-  bench.link_up();
-  EXPECT_FALSE(bench.read<hw::STATUS>().has(hw::STATUS::LU));
-  EXPECT_NE(phy_value(bench, mii::kGigabitStatus) & mii::kGigabitRoleFault, 0u);
+  CardFixture fixture;
+  fixture.card.phy().set_partner({.role = LinkSignal::Role::master});
+  fixture.phy_write(mii::kGigabitControl, mii::kGigabitFull | mii::kGigabitManualRole | mii::kGigabitMaster);
+  fixture.link_up();
+  EXPECT_FALSE(fixture.read<hw::STATUS>().has(hw::STATUS::LU));
+  EXPECT_NE(phy_value(fixture, mii::kGigabitStatus) & mii::kGigabitRoleFault, 0u);
   for (const unsigned role : {unsigned{mii::kGigabitManualRole}, 0U}) {
-    bench.phy_write(mii::kGigabitControl, static_cast<std::uint16_t>(mii::kGigabitFull | role));
-    bench.link_up();
-    EXPECT_TRUE(bench.read<hw::STATUS>().has(hw::STATUS::LU)) << role;
+    fixture.phy_write(mii::kGigabitControl, static_cast<std::uint16_t>(mii::kGigabitFull | role));
+    fixture.link_up();
+    EXPECT_TRUE(fixture.read<hw::STATUS>().has(hw::STATUS::LU)) << role;
   }
 }
 
 // Linux, igb_ethtool.c, igb_integrated_phy_loopback, writes 0x4140.
 TEST(CardPhy, LoopsFramesBack) {
-  Bench bench;
-  bench.start_rx();
-  bench.start_tx();
-  bench.card.set_carrier(false);
-  bench.phy_write(mii::kControl, 0x4140);
-  bench.write<hw::CTRL>(bench.read<hw::CTRL>().with(hw::CTRL::SLU | hw::CTRL::FRCSPD | hw::CTRL::FRCDPX));
-  EXPECT_TRUE(bench.read<hw::STATUS>().has(hw::STATUS::LU));
-  const auto frame = Bench::frame(60);
-  std::memcpy(bench.memory.at(Bench::buffer(0) + 0x8000), frame.data(), frame.size());
-  bench.memory.descriptor(Bench::kTxRing, 0) =
-      intel::tx::data(Bench::buffer(0) + 0x8000, 60, 60, intel::tx::kEndOfPacket | intel::tx::kReportStatus);
-  bench.write<hw::TDT>(0, hw::TDT::TAIL(1));
-  EXPECT_TRUE(bench.sent.empty()) << "nothing reaches the wire";
-  EXPECT_EQ(bench.read<hw::RDH>(0).raw(), 1u);
+  CardFixture fixture;
+  fixture.start_rx();
+  fixture.start_tx();
+  fixture.card.set_carrier(false);
+  fixture.phy_write(mii::kControl, 0x4140);
+  fixture.write<hw::CTRL>(fixture.read<hw::CTRL>().with(hw::CTRL::SLU | hw::CTRL::FRCSPD | hw::CTRL::FRCDPX));
+  EXPECT_TRUE(fixture.read<hw::STATUS>().has(hw::STATUS::LU));
+  const auto frame = CardFixture::frame(60);
+  std::memcpy(fixture.memory.at(CardFixture::buffer(0) + 0x8000), frame.data(), frame.size());
+  fixture.memory.descriptor(CardFixture::kTxRing, 0) =
+      intel::tx::data(CardFixture::buffer(0) + 0x8000, 60, 60, intel::tx::kEndOfPacket | intel::tx::kReportStatus);
+  fixture.write<hw::TDT>(0, hw::TDT::TAIL(1));
+  EXPECT_TRUE(fixture.sent.empty()) << "nothing reaches the wire";
+  EXPECT_EQ(fixture.read<hw::RDH>(0).raw(), 1u);
 }
 
 /// Two cards on a wire, and the accesses of a driver to each.

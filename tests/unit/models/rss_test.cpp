@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "unit/models/bench_driver.hpp"
+#include "unit/models/card_fixture.hpp"
 
 namespace pollux::models::igb {
 namespace {
@@ -20,7 +20,7 @@ void put(std::vector<std::byte>& frame, std::size_t at, std::initializer_list<un
 
 /// From 66.9.149.187:2794 to 161.142.100.80:1766.
 std::vector<std::byte> ipv4(unsigned protocol) {
-  auto frame = Bench::frame(80);
+  auto frame = CardFixture::frame(80);
   put(frame, 12, {0x08, 0x00, 0x45, 0, 0, 66, 0, 0, 0, 0, 64, protocol, 0, 0});
   put(frame, 26, {66, 9, 149, 187, 161, 142, 100, 80});
   put(frame, 34, {2794 >> 8, 2794 & 0xFF, 1766 >> 8, 1766 & 0xFF});
@@ -29,7 +29,7 @@ std::vector<std::byte> ipv4(unsigned protocol) {
 
 /// From 3ffe:2501:200:1fff::7, port 2794, to 3ffe:2501:200:3::1, port 1766.
 std::vector<std::byte> ipv6(unsigned protocol) {
-  auto frame = Bench::frame(100);
+  auto frame = CardFixture::frame(100);
   put(frame, 12, {0x86, 0xDD, 0x60, 0, 0, 0, 0, 46, protocol, 64});
   put(frame, 22, {0x3f, 0xfe, 0x25, 0x01, 0x02, 0x00, 0x1f, 0xff, 0, 0, 0, 0, 0, 0, 0, 7});
   put(frame, 38, {0x3f, 0xfe, 0x25, 0x01, 0x02, 0x00, 0x00, 0x03, 0, 0, 0, 0, 0, 0, 0, 1});
@@ -40,25 +40,25 @@ std::vector<std::byte> ipv6(unsigned protocol) {
 class CardRss : public testing::Test {
  protected:
   void SetUp() override {
-    bench.link_up();
-    bench.start_rx();
+    fixture.link_up();
+    fixture.start_rx();
     for (std::uint32_t i = 0; i < hw::kRssKeyWords; ++i) {
       const auto byte = [i](std::uint32_t number) { return std::uint32_t{kKey[i * 4 + number]}; };
-      bench.write<hw::RSSRK>(i, hw::RSSRK::Value(byte(0) | byte(1) << 8 | byte(2) << 16 | byte(3) << 24));
+      fixture.write<hw::RSSRK>(i, hw::RSSRK::Value(byte(0) | byte(1) << 8 | byte(2) << 16 | byte(3) << 24));
     }
-    bench.write<hw::RXCSUM>(hw::RXCSUM::PCSD);
-    bench.write<hw::MRQC>(hw::MRQC::RSS | hw::MRQC::TCP_IPV4 | hw::MRQC::IPV4 | hw::MRQC::TCP_IPV6 | hw::MRQC::IPV6);
+    fixture.write<hw::RXCSUM>(hw::RXCSUM::PCSD);
+    fixture.write<hw::MRQC>(hw::MRQC::RSS | hw::MRQC::TCP_IPV4 | hw::MRQC::IPV4 | hw::MRQC::TCP_IPV6 | hw::MRQC::IPV6);
   }
   /// The card's write-back for a frame that arrives in queue 0.
   intel::Descriptor receive(std::span<const std::byte> frame) {
-    const std::uint32_t slot = bench.read<hw::RDH>(0).raw();
-    bench.arm(slot);
-    bench.write<hw::RDT>(0, hw::RDT::TAIL((slot + 1) % Bench::kSlots));
-    bench.card.receive(frame);
-    return bench.memory.descriptor(Bench::kRxRing, slot);
+    const std::uint32_t slot = fixture.read<hw::RDH>(0).raw();
+    fixture.arm(slot);
+    fixture.write<hw::RDT>(0, hw::RDT::TAIL((slot + 1) % CardFixture::kSlots));
+    fixture.card.receive(frame);
+    return fixture.memory.descriptor(CardFixture::kRxRing, slot);
   }
 
-  Bench bench;
+  CardFixture fixture;
 };
 
 TEST_F(CardRss, MatchesThePublishedVectors) {
@@ -96,7 +96,7 @@ TEST_F(CardRss, SupportsEveryHashType) {
                            Kind{hw::MRQC::UDP_IPV6_EX, true, 17, RssType::udp_ipv6_ex, 0x40207d3d},
                            Kind{hw::MRQC::IPV6, true, 6, RssType::ipv6, 0x2cc18cd5},
                            Kind{hw::MRQC::IPV6_EX, true, 6, RssType::ipv6_ex, 0x2cc18cd5}}) {
-    bench.write<hw::MRQC>(hw::MRQC::RSS | kind.field);
+    fixture.write<hw::MRQC>(hw::MRQC::RSS | kind.field);
     const auto slot = receive(kind.version6 ? ipv6(kind.protocol) : ipv4(kind.protocol));
     EXPECT_EQ(intel::rx::rss_type(slot.lo), kind.type);
     EXPECT_EQ(intel::rx::hash(slot.lo), kind.hash) << static_cast<int>(kind.type);
@@ -109,17 +109,17 @@ TEST_F(CardRss, IgnoresExtensionHeadersIfConfigured) {
   auto extended = ipv6(0);  // hop-by-hop options, 8 bytes, then TCP
   put(extended, 54, {6, 0, 0, 0, 0, 0, 0, 0});
   EXPECT_EQ(intel::rx::rss_type(receive(extended).lo), intel::rx::RssType::tcp_ipv6);
-  bench.write<hw::RFCTL>(hw::RFCTL::IPV6_EX_DIS);
+  fixture.write<hw::RFCTL>(hw::RFCTL::IPV6_EX_DIS);
   const auto slot = receive(extended);
   EXPECT_EQ(intel::rx::rss_type(slot.lo), intel::rx::RssType::ipv6);
   EXPECT_EQ(intel::rx::hash(slot.lo), 0x2cc18cd5u);
   EXPECT_EQ(intel::rx::rss_type(receive(ipv6(6)).lo), intel::rx::RssType::tcp_ipv6);
-  bench.write<hw::MRQC>(hw::MRQC::RSS | hw::MRQC::TCP_IPV6 | hw::MRQC::IPV6_EX);
+  fixture.write<hw::MRQC>(hw::MRQC::RSS | hw::MRQC::TCP_IPV6 | hw::MRQC::IPV6_EX);
   EXPECT_EQ(intel::rx::rss_type(receive(extended).lo), intel::rx::RssType::none);
 }
 
 TEST_F(CardRss, DoesNotHashOtherProtocols) {
-  const auto plain = receive(Bench::frame(60));
+  const auto plain = receive(CardFixture::frame(60));
   EXPECT_EQ(intel::rx::rss_type(plain.lo), intel::rx::RssType::none);
   EXPECT_EQ(intel::rx::hash(plain.lo), 0u);
   EXPECT_EQ(intel::rx::packet_type(plain.lo), 0u);
@@ -127,17 +127,17 @@ TEST_F(CardRss, DoesNotHashOtherProtocols) {
 
 TEST_F(CardRss, FindsTheQueueInTheRedirectionTable) {
   const std::uint32_t entry = 0x51ccc178u % hw::kRedirectionEntries;
-  bench.write<hw::RETA>(entry / 4, hw::RETA::Value(5u << entry % 4 * 8));
-  bench.card.receive(ipv4(6));
-  EXPECT_EQ(bench.read<hw::RDH>(0).raw(), 0u);
-  EXPECT_EQ(bench.card.receiver().losses().queue_disabled, 1u);
-  bench.start_rx(5);
-  bench.card.receive(ipv4(6));
-  EXPECT_EQ(bench.read<hw::RDH>(5).raw(), 1u);
+  fixture.write<hw::RETA>(entry / 4, hw::RETA::Value(5u << entry % 4 * 8));
+  fixture.card.receive(ipv4(6));
+  EXPECT_EQ(fixture.read<hw::RDH>(0).raw(), 0u);
+  EXPECT_EQ(fixture.card.receiver().losses().queue_disabled, 1u);
+  fixture.start_rx(5);
+  fixture.card.receive(ipv4(6));
+  EXPECT_EQ(fixture.read<hw::RDH>(5).raw(), 1u);
 }
 
 TEST_F(CardRss, IsOffUnlessPcsdReservesTheFieldForTheHash) {
-  bench.write<hw::RXCSUM>(hw::RXCSUM::Value());
+  fixture.write<hw::RXCSUM>(hw::RXCSUM::Value());
   const auto tcp = receive(ipv4(6));
   EXPECT_EQ(intel::rx::rss_type(tcp.lo), intel::rx::RssType::none);
   EXPECT_EQ(intel::rx::hash(tcp.lo), 0u);

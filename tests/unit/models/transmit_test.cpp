@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "unit/models/bench_driver.hpp"
+#include "unit/models/card_fixture.hpp"
 
 namespace pollux::models::igb {
 namespace {
@@ -12,196 +12,196 @@ namespace {
 class CardTransmit : public testing::Test {
  protected:
   void SetUp() override {
-    bench.link_up();
-    bench.start_tx();
+    fixture.link_up();
+    fixture.start_tx();
   }
   [[nodiscard]] intel::Descriptor& slot(std::uint32_t number) {
-    return bench.memory.descriptor(Bench::kTxRing, number);
+    return fixture.memory.descriptor(CardFixture::kTxRing, number);
   }
   /// Writes the bytes to the buffer of slot `number`.
   void post(std::uint32_t number, std::span<const std::byte> bytes, std::uint64_t flags) {
-    std::memcpy(bench.memory.at(Bench::buffer(number)), bytes.data(), bytes.size());
-    slot(number) = intel::tx::data(Bench::buffer(number), static_cast<std::uint32_t>(bytes.size()),
+    std::memcpy(fixture.memory.at(CardFixture::buffer(number)), bytes.data(), bytes.size());
+    slot(number) = intel::tx::data(CardFixture::buffer(number), static_cast<std::uint32_t>(bytes.size()),
                                    static_cast<std::uint32_t>(bytes.size()), flags);
   }
-  void ring(std::uint32_t tail) { bench.write<hw::TDT>(0, hw::TDT::TAIL(tail)); }
-  [[nodiscard]] std::uint32_t head() { return bench.read<hw::TDH>(0).raw(); }
+  void ring(std::uint32_t tail) { fixture.write<hw::TDT>(0, hw::TDT::TAIL(tail)); }
+  [[nodiscard]] std::uint32_t head() { return fixture.read<hw::TDH>(0).raw(); }
   template <class R>
   [[nodiscard]] std::uint32_t counter() {
-    return bench.read<R>().raw();
+    return fixture.read<R>().raw();
   }
 
   static constexpr std::uint64_t kWhole = intel::tx::kEndOfPacket | intel::tx::kReportStatus;
-  Bench bench;
+  CardFixture fixture;
 };
 
 TEST_F(CardTransmit, SendsAFrameAndReportsIt) {
-  const auto frame = Bench::frame(60);
+  const auto frame = CardFixture::frame(60);
   post(0, frame, kWhole);
   ring(1);
-  ASSERT_EQ(bench.sent.size(), 1u);
-  EXPECT_EQ(bench.sent[0], frame);
+  ASSERT_EQ(fixture.sent.size(), 1u);
+  EXPECT_EQ(fixture.sent[0], frame);
   EXPECT_TRUE(intel::tx::done(slot(0).hi));
   EXPECT_EQ(head(), 1u);
 }
 
 TEST_F(CardTransmit, ReportsOnlyIfRequested) {
-  for (std::uint32_t i = 0; i < 4; ++i) post(i, Bench::frame(60 + i), i == 3 ? kWhole : intel::tx::kEndOfPacket);
+  for (std::uint32_t i = 0; i < 4; ++i) post(i, CardFixture::frame(60 + i), i == 3 ? kWhole : intel::tx::kEndOfPacket);
   ring(4);
-  EXPECT_EQ(bench.sent.size(), 4u);
+  EXPECT_EQ(fixture.sent.size(), 4u);
   for (std::uint32_t i = 0; i < 3; ++i) EXPECT_FALSE(intel::tx::done(slot(i).hi)) << i;
   EXPECT_TRUE(intel::tx::done(slot(3).hi));
 }
 
 TEST_F(CardTransmit, JoinsTheDescriptorsOfAFrame) {
-  const auto frame = Bench::frame(4000);
+  const auto frame = CardFixture::frame(4000);
   const std::span<const std::byte> bytes(frame);
   post(0, bytes.first(1000), 0);
   post(1, bytes.subspan(1000, 2000), 0);
   ring(2);
-  EXPECT_TRUE(bench.sent.empty()) << "the last descriptor is missing";
+  EXPECT_TRUE(fixture.sent.empty()) << "the last descriptor is missing";
   EXPECT_EQ(head(), 2u);
   post(2, bytes.subspan(3000), kWhole);
   ring(3);
-  ASSERT_EQ(bench.sent.size(), 1u);
-  EXPECT_EQ(bench.sent[0], frame);
+  ASSERT_EQ(fixture.sent.size(), 1u);
+  EXPECT_EQ(fixture.sent[0], frame);
 }
 
 TEST_F(CardTransmit, WrapsAroundTheRing) {
   for (std::uint32_t i = 0; i < 40; ++i) {
-    post(i % Bench::kSlots, Bench::frame(60 + i), kWhole);
-    ring((i + 1) % Bench::kSlots);
-    ASSERT_EQ(bench.sent.size(), i + 1);
-    EXPECT_EQ(bench.sent.back().size(), 60 + i);
+    post(i % CardFixture::kSlots, CardFixture::frame(60 + i), kWhole);
+    ring((i + 1) % CardFixture::kSlots);
+    ASSERT_EQ(fixture.sent.size(), i + 1);
+    EXPECT_EQ(fixture.sent.back().size(), 60 + i);
   }
 }
 
 TEST_F(CardTransmit, PadsShortFramesOnlyIfEnabled) {
-  post(0, Bench::frame(20), kWhole);
+  post(0, CardFixture::frame(20), kWhole);
   ring(1);
-  ASSERT_EQ(bench.sent.size(), 1u);
-  EXPECT_EQ(bench.sent[0].size(), 60u);
-  EXPECT_EQ(bench.sent[0][59], std::byte{0});
-  bench.write<hw::TCTL>(hw::TCTL::EN);
-  post(1, Bench::frame(20), kWhole);
+  ASSERT_EQ(fixture.sent.size(), 1u);
+  EXPECT_EQ(fixture.sent[0].size(), 60u);
+  EXPECT_EQ(fixture.sent[0][59], std::byte{0});
+  fixture.write<hw::TCTL>(hw::TCTL::EN);
+  post(1, CardFixture::frame(20), kWhole);
   ring(2);
-  EXPECT_EQ(bench.sent[1].size(), 20u);
+  EXPECT_EQ(fixture.sent[1].size(), 20u);
   EXPECT_EQ(counter<hw::GPTC>(), 1u);
   EXPECT_EQ(counter<hw::TPT>(), 2u);
 }
 
 TEST_F(CardTransmit, RecordsContextsAndInsertsTags) {
   slot(0) = intel::tx::context({.vlan = 0x602A, .index = 1});
-  const auto frame = Bench::frame(60);
+  const auto frame = CardFixture::frame(60);
   post(1, frame, kWhole | intel::tx::kInsertVlan | std::uint64_t{1} << intel::tx::kContextShift);
   ring(2);
-  ASSERT_EQ(bench.sent.size(), 1u);
-  ASSERT_EQ(bench.sent[0].size(), 64u);
-  EXPECT_EQ(bench.sent[0][12], std::byte{0x81});
-  EXPECT_EQ(bench.sent[0][14], std::byte{0x60});
-  EXPECT_EQ(bench.sent[0][15], std::byte{0x2A});
-  EXPECT_EQ(bench.sent[0][16], frame[12]);
-  EXPECT_EQ(bench.card.transmitter().queue(0).contexts()[1], intel::tx::context({.vlan = 0x602A, .index = 1}));
+  ASSERT_EQ(fixture.sent.size(), 1u);
+  ASSERT_EQ(fixture.sent[0].size(), 64u);
+  EXPECT_EQ(fixture.sent[0][12], std::byte{0x81});
+  EXPECT_EQ(fixture.sent[0][14], std::byte{0x60});
+  EXPECT_EQ(fixture.sent[0][15], std::byte{0x2A});
+  EXPECT_EQ(fixture.sent[0][16], frame[12]);
+  EXPECT_EQ(fixture.card.transmitter().queue(0).contexts()[1], intel::tx::context({.vlan = 0x602A, .index = 1}));
 }
 
 TEST_F(CardTransmit, WaitsForLinkQueueAndEnable) {
-  bench.card.set_carrier(false);
-  post(0, Bench::frame(60), kWhole);
+  fixture.card.set_carrier(false);
+  post(0, CardFixture::frame(60), kWhole);
   ring(1);
   EXPECT_EQ(head(), 0u);
-  bench.card.set_carrier(true);
-  bench.pass(Phy::kNegotiationTime);
-  EXPECT_EQ(bench.sent.size(), 1u);
+  fixture.card.set_carrier(true);
+  fixture.pass(Phy::kNegotiationTime);
+  EXPECT_EQ(fixture.sent.size(), 1u);
 
-  bench.write<hw::TCTL>(hw::TCTL::PSP);
-  post(1, Bench::frame(60), kWhole);
+  fixture.write<hw::TCTL>(hw::TCTL::PSP);
+  post(1, CardFixture::frame(60), kWhole);
   ring(2);
-  EXPECT_EQ(bench.sent.size(), 1u);
-  bench.write<hw::TCTL>(hw::TCTL::PSP | hw::TCTL::EN);
-  EXPECT_EQ(bench.sent.size(), 2u);
+  EXPECT_EQ(fixture.sent.size(), 1u);
+  fixture.write<hw::TCTL>(hw::TCTL::PSP | hw::TCTL::EN);
+  EXPECT_EQ(fixture.sent.size(), 2u);
 
-  bench.write<hw::TXDCTL>(0, hw::TXDCTL::Value());
-  bench.pass(Transmit::kEnableTime);
-  post(2, Bench::frame(60), kWhole);
+  fixture.write<hw::TXDCTL>(0, hw::TXDCTL::Value());
+  fixture.pass(Transmit::kEnableTime);
+  post(2, CardFixture::frame(60), kWhole);
   ring(3);
-  EXPECT_EQ(bench.sent.size(), 2u);
-  bench.write<hw::TXDCTL>(0, hw::TXDCTL::ENABLE);
-  EXPECT_EQ(bench.sent.size(), 2u);
-  bench.pass(Transmit::kEnableTime);
-  EXPECT_EQ(bench.sent.size(), 3u);
+  EXPECT_EQ(fixture.sent.size(), 2u);
+  fixture.write<hw::TXDCTL>(0, hw::TXDCTL::ENABLE);
+  EXPECT_EQ(fixture.sent.size(), 2u);
+  fixture.pass(Transmit::kEnableTime);
+  EXPECT_EQ(fixture.sent.size(), 3u);
 }
 
 TEST_F(CardTransmit, EnablesNoQueueBeforeTransmittingIsEnabled) {
-  bench.write<hw::TCTL>(hw::TCTL::PSP);
-  bench.write<hw::TXDCTL>(2, hw::TXDCTL::ENABLE);
-  bench.pass(std::chrono::seconds(1));
-  EXPECT_FALSE(bench.read<hw::TXDCTL>(2).has(hw::TXDCTL::ENABLE));
-  bench.write<hw::TCTL>(hw::TCTL::PSP | hw::TCTL::EN);
-  bench.pass(Transmit::kEnableTime);
-  EXPECT_TRUE(bench.read<hw::TXDCTL>(2).has(hw::TXDCTL::ENABLE));
+  fixture.write<hw::TCTL>(hw::TCTL::PSP);
+  fixture.write<hw::TXDCTL>(2, hw::TXDCTL::ENABLE);
+  fixture.pass(std::chrono::seconds(1));
+  EXPECT_FALSE(fixture.read<hw::TXDCTL>(2).has(hw::TXDCTL::ENABLE));
+  fixture.write<hw::TCTL>(hw::TCTL::PSP | hw::TCTL::EN);
+  fixture.pass(Transmit::kEnableTime);
+  EXPECT_TRUE(fixture.read<hw::TXDCTL>(2).has(hw::TXDCTL::ENABLE));
 }
 
 TEST_F(CardTransmit, ToleratesAHostileDriver) {
   slot(0) = intel::tx::data(0xDEAD0000, 60, 60, kWhole);  // not mapped
-  slot(1) = intel::tx::data(Bench::buffer(1), 0, 0, kWhole);
-  slot(2) = {Bench::buffer(2), 60 | kWhole};  // the legacy format
-  slot(3) = {Bench::buffer(3), 60 | kWhole | intel::tx::kAdvanced | std::uint64_t{7} << intel::tx::kTypeShift};
-  post(4, Bench::frame(60), kWhole);
+  slot(1) = intel::tx::data(CardFixture::buffer(1), 0, 0, kWhole);
+  slot(2) = {CardFixture::buffer(2), 60 | kWhole};  // the legacy format
+  slot(3) = {CardFixture::buffer(3), 60 | kWhole | intel::tx::kAdvanced | std::uint64_t{7} << intel::tx::kTypeShift};
+  post(4, CardFixture::frame(60), kWhole);
   slot(4).hi &= ~intel::tx::kInsertCrc;
   ring(5);
-  EXPECT_TRUE(bench.sent.empty());
+  EXPECT_TRUE(fixture.sent.empty());
   EXPECT_EQ(head(), 5u);
-  const Transmit::Losses& losses = bench.card.transmitter().losses();
+  const Transmit::Losses& losses = fixture.card.transmitter().losses();
   EXPECT_EQ(losses.unreadable, 1u);
   EXPECT_EQ(losses.empty, 1u);
   EXPECT_EQ(losses.unsupported, 2u);
   EXPECT_EQ(losses.without_crc, 1u);
-  for (std::uint32_t i = 0; i < 15; ++i) slot((5 + i) % 16) = intel::tx::data(Bench::buffer(0), 60000, 60000, 0);
-  slot(3) = intel::tx::data(Bench::buffer(0), 60000, 60000, kWhole);
+  for (std::uint32_t i = 0; i < 15; ++i) slot((5 + i) % 16) = intel::tx::data(CardFixture::buffer(0), 60000, 60000, 0);
+  slot(3) = intel::tx::data(CardFixture::buffer(0), 60000, 60000, kWhole);
   ring(4);
-  EXPECT_TRUE(bench.sent.empty());
+  EXPECT_TRUE(fixture.sent.empty());
   EXPECT_EQ(losses.too_long, 1u);
-  ring(Bench::kSlots);
+  ring(CardFixture::kSlots);
   EXPECT_EQ(head(), 4u) << "a tail outside the ring";
-  post(4, Bench::frame(60), kWhole);
+  post(4, CardFixture::frame(60), kWhole);
   ring(5);
-  EXPECT_EQ(bench.sent.size(), 1u) << "a valid frame is still sent";
+  EXPECT_EQ(fixture.sent.size(), 1u) << "a valid frame is still sent";
 }
 
 TEST_F(CardTransmit, StopsAtARingThatIsNotMapped) {
-  bench.write<hw::TDBAH>(0, hw::TDBAH::Value(1));
+  fixture.write<hw::TDBAH>(0, hw::TDBAH::Value(1));
   ring(1);
   EXPECT_EQ(head(), 0u);
-  EXPECT_EQ(bench.card.dma().refused(), 1u);
+  EXPECT_EQ(fixture.card.dma().refused(), 1u);
   ring(2);
-  EXPECT_EQ(bench.card.dma().refused(), 1u) << "not retried";
+  EXPECT_EQ(fixture.card.dma().refused(), 1u) << "not retried";
 }
 
 TEST_F(CardTransmit, WritesItsHeadBackIfConfigured) {
   const std::uint64_t where = TestMemory::kBase + 0x18000;
-  bench.write<hw::TDWBAL>(0, hw::TDWBAL::Value(static_cast<std::uint32_t>(where) | 1));
-  post(0, Bench::frame(60), kWhole);
+  fixture.write<hw::TDWBAL>(0, hw::TDWBAL::Value(static_cast<std::uint32_t>(where) | 1));
+  post(0, CardFixture::frame(60), kWhole);
   ring(1);
   EXPECT_FALSE(intel::tx::done(slot(0).hi));
-  EXPECT_EQ(bench.bytes_at(where, 1)[0], std::byte{1});
+  EXPECT_EQ(fixture.bytes_at(where, 1)[0], std::byte{1});
 }
 
 TEST_F(CardTransmit, ReceivesItsFramesInLoopback) {
-  bench.start_rx();
-  bench.write<hw::RCTL>(bench.read<hw::RCTL>().with(hw::RCTL::LBM_MAC));
-  std::memcpy(bench.memory.at(TestMemory::kBase + 0x60000), Bench::frame(60).data(), 60);
+  fixture.start_rx();
+  fixture.write<hw::RCTL>(fixture.read<hw::RCTL>().with(hw::RCTL::LBM_MAC));
+  std::memcpy(fixture.memory.at(TestMemory::kBase + 0x60000), CardFixture::frame(60).data(), 60);
   slot(0) = intel::tx::data(TestMemory::kBase + 0x60000, 60, 60, kWhole);
   ring(1);
-  EXPECT_TRUE(bench.sent.empty());
-  EXPECT_EQ(bench.read<hw::RDH>(0).raw(), 1u);
-  EXPECT_EQ(bench.bytes_at(Bench::buffer(0), 60), Bench::frame(60));
+  EXPECT_TRUE(fixture.sent.empty());
+  EXPECT_EQ(fixture.read<hw::RDH>(0).raw(), 1u);
+  EXPECT_EQ(fixture.bytes_at(CardFixture::buffer(0), 60), CardFixture::frame(60));
 }
 
 TEST_F(CardTransmit, CountsSentFrames) {
-  auto broadcast = Bench::frame(100);
+  auto broadcast = CardFixture::frame(100);
   std::fill_n(broadcast.begin(), 6, std::byte{0xFF});
   post(0, broadcast, intel::tx::kEndOfPacket);
-  post(1, Bench::frame(1514), kWhole);
+  post(1, CardFixture::frame(1514), kWhole);
   ring(2);
   EXPECT_EQ(counter<hw::GPTC>(), 2u);
   EXPECT_EQ(counter<hw::GPTC>(), 0u);
@@ -215,14 +215,14 @@ TEST_F(CardTransmit, CountsSentFrames) {
 }
 
 TEST_F(CardTransmit, StartsNoFrameWhileTheWireIsBusy) {
-  post(0, Bench::frame(40), intel::tx::kReportStatus);
-  post(1, Bench::frame(20), kWhole);
-  post(2, Bench::frame(60), kWhole);
-  bench.card.set_wire_busy(true);
+  post(0, CardFixture::frame(40), intel::tx::kReportStatus);
+  post(1, CardFixture::frame(20), kWhole);
+  post(2, CardFixture::frame(60), kWhole);
+  fixture.card.set_wire_busy(true);
   ring(3);
   EXPECT_EQ(head(), 0u);
-  bench.card.set_wire_busy(false);
-  EXPECT_EQ(bench.sent.size(), 2u);
+  fixture.card.set_wire_busy(false);
+  EXPECT_EQ(fixture.sent.size(), 2u);
   EXPECT_EQ(head(), 3u);
 }
 

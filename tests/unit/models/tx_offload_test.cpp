@@ -10,7 +10,7 @@
 #include <string_view>
 
 #include "models/intel/igb/checksum.hpp"
-#include "unit/models/bench_driver.hpp"
+#include "unit/models/card_fixture.hpp"
 
 namespace pollux::models::igb {
 namespace {
@@ -142,17 +142,17 @@ class CardOffloads : public testing::Test {
   static constexpr std::uint64_t kChecksums = tx::kInsertIpChecksum | tx::kInsertL4Checksum;
 
   void SetUp() override {
-    bench.link_up();
-    bench.start_tx();
+    fixture.link_up();
+    fixture.start_tx();
   }
   void post(const intel::Descriptor& descriptor) {
-    bench.memory.descriptor(Bench::kTxRing, tail) = descriptor;
-    tail = (tail + 1) % Bench::kSlots;
+    fixture.memory.descriptor(CardFixture::kTxRing, tail) = descriptor;
+    tail = (tail + 1) % CardFixture::kSlots;
   }
-  void ring() { bench.write<hw::TDT>(0, hw::TDT::TAIL(tail)); }
+  void ring() { fixture.write<hw::TDT>(0, hw::TDT::TAIL(tail)); }
   /// Posts a request in buffers of at most `buffer` bytes. `payload` is PAYLEN.
   void post_request(const Bytes& bytes, std::size_t payload, std::uint64_t flags, std::size_t buffer = 60000) {
-    std::memcpy(bench.memory.at(kData), bytes.data(), bytes.size());
+    std::memcpy(fixture.memory.at(kData), bytes.data(), bytes.size());
     for (std::size_t at = 0; at < bytes.size(); at += buffer) {
       const std::size_t count = std::min(buffer, bytes.size() - at);
       const bool last = at + count == bytes.size();
@@ -170,9 +170,9 @@ class CardOffloads : public testing::Test {
     post(tx::context(layout.context(mss)));
     post_request(request, request.size() - layout.header(), tx::kSegment | kChecksums | flags, buffer);
   }
-  [[nodiscard]] std::uint64_t bad() { return bench.card.transmitter().losses().bad_offload; }
+  [[nodiscard]] std::uint64_t bad() { return fixture.card.transmitter().losses().bad_offload; }
 
-  Bench bench;
+  CardFixture fixture;
   std::uint32_t tail = 0;
 };
 
@@ -188,10 +188,10 @@ TEST_F(CardOffloads, InsertChecksumsLikeScapy) {
     const bool sctp = layout.type == tx::kContextSctp;
     put16(open, layout.checksum_at(), sctp ? 0xDEAD : layout.pseudo_sum(open, frame.size() - layout.l4_at()));
     send_whole(open, layout, layout.ipv4 ? kChecksums : tx::kInsertL4Checksum);
-    ASSERT_FALSE(bench.sent.empty());
-    EXPECT_EQ(bench.sent.back(), frame);
+    ASSERT_FALSE(fixture.sent.empty());
+    EXPECT_EQ(fixture.sent.back(), frame);
   }
-  EXPECT_EQ(bench.sent.size(), 4u);
+  EXPECT_EQ(fixture.sent.size(), 4u);
 }
 
 TEST_F(CardOffloads, InsertOnlyTheRequestedChecksum) {
@@ -201,7 +201,7 @@ TEST_F(CardOffloads, InsertOnlyTheRequestedChecksum) {
   Bytes expected = open;
   put16(expected, 24, big16(kTcpOverIpv4, 24));
   send_whole(open, kTcp4, tx::kInsertIpChecksum);
-  EXPECT_EQ(bench.sent.back(), expected);
+  EXPECT_EQ(fixture.sent.back(), expected);
 }
 
 TEST_F(CardOffloads, SendAUdpChecksumOfZeroAsOnes) {
@@ -210,7 +210,7 @@ TEST_F(CardOffloads, SendAUdpChecksumOfZeroAsOnes) {
   const std::size_t rest = 0xFFFF - sum_of(open, kUdp4.l4_at(), open.size());
   put16(open, open.size() - 5, (big16(open, open.size() - 5) + rest) % 0xFFFF);
   send_whole(open, kUdp4, tx::kInsertL4Checksum);
-  EXPECT_EQ(big16(bench.sent.back(), kUdp4.checksum_at()), 0xFFFFu);
+  EXPECT_EQ(big16(fixture.sent.back(), kUdp4.checksum_at()), 0xFFFFu);
 }
 
 TEST_F(CardOffloads, SegmentTcpOverIpv4) {
@@ -221,13 +221,13 @@ TEST_F(CardOffloads, SegmentTcpOverIpv4) {
   const Bytes request = request_of(sample, kTcp4, 70000);
   segment(request, kTcp4, 1448);
   const auto expected = segments_of(request, kTcp4, 1448);
-  ASSERT_EQ(bench.sent.size(), expected.size());
-  for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_EQ(bench.sent[i], expected[i]) << i;
-  EXPECT_EQ(bench.sent.front()[kTcp4.l4_at() + 13], std::byte{0xD0});
-  EXPECT_EQ(bench.sent.back()[kTcp4.l4_at() + 13], std::byte{0xD9});
-  EXPECT_EQ(bench.read<hw::TSCTC>().raw(), 1u);
-  EXPECT_EQ(bench.read<hw::GPTC>().raw(), expected.size());
-  EXPECT_TRUE(tx::done(bench.memory.descriptor(Bench::kTxRing, tail - 1).hi));
+  ASSERT_EQ(fixture.sent.size(), expected.size());
+  for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_EQ(fixture.sent[i], expected[i]) << i;
+  EXPECT_EQ(fixture.sent.front()[kTcp4.l4_at() + 13], std::byte{0xD0});
+  EXPECT_EQ(fixture.sent.back()[kTcp4.l4_at() + 13], std::byte{0xD9});
+  EXPECT_EQ(fixture.read<hw::TSCTC>().raw(), 1u);
+  EXPECT_EQ(fixture.read<hw::GPTC>().raw(), expected.size());
+  EXPECT_TRUE(tx::done(fixture.memory.descriptor(CardFixture::kTxRing, tail - 1).hi));
 }
 
 TEST_F(CardOffloads, SegmentTcpOverIpv6WithExtensionsAndScatteredBuffers) {
@@ -238,8 +238,8 @@ TEST_F(CardOffloads, SegmentTcpOverIpv6WithExtensionsAndScatteredBuffers) {
   constexpr Layout kExtended{.ipv4 = false, .ip = 48};
   const Bytes request = request_of(sample, kExtended, 3000);
   segment(request, kExtended, 999, 0, 257);
-  EXPECT_EQ(bench.sent, segments_of(request, kExtended, 999));
-  for (const Bytes& frame : bench.sent) {
+  EXPECT_EQ(fixture.sent, segments_of(request, kExtended, 999));
+  for (const Bytes& frame : fixture.sent) {
     const Headers headers = parse(frame, 0x8100);
     EXPECT_EQ(checksum_status(frame, headers, hw::RXCSUM::TUOFL, {}), intel::rx::kL4Checked);
   }
@@ -248,8 +248,8 @@ TEST_F(CardOffloads, SegmentTcpOverIpv6WithExtensionsAndScatteredBuffers) {
 TEST_F(CardOffloads, SegmentUdp) {
   const Bytes request = request_of(kUdpOverIpv4, kUdp4, 5000);
   segment(request, kUdp4, 1472);
-  ASSERT_EQ(bench.sent.size(), 4u);
-  EXPECT_EQ(bench.sent, segments_of(request, kUdp4, 1472));
+  ASSERT_EQ(fixture.sent.size(), 4u);
+  EXPECT_EQ(fixture.sent, segments_of(request, kUdp4, 1472));
 }
 
 TEST_F(CardOffloads, TagEachSegment) {
@@ -265,43 +265,43 @@ TEST_F(CardOffloads, TagEachSegment) {
     const Bytes tag = bytes_of_hex("81006064");
     frame.insert(frame.begin() + 12, tag.begin(), tag.end());
   }
-  EXPECT_EQ(bench.sent, expected);
+  EXPECT_EQ(fixture.sent, expected);
 }
 
 TEST_F(CardOffloads, SegmentTheLongestRequest) {
   const Bytes request = request_of(kTcpOverIpv4, kTcp4, tx::kPayloadMask);
   segment(request, kTcp4, 8948);
   const auto expected = segments_of(request, kTcp4, 8948);
-  ASSERT_EQ(bench.sent.size(), expected.size());
-  EXPECT_EQ(bench.sent, expected);
+  ASSERT_EQ(fixture.sent.size(), expected.size());
+  EXPECT_EQ(fixture.sent, expected);
 }
 
 TEST_F(CardOffloads, WaitForTheWireBetweenSegments) {
   const Bytes request = request_of(kTcpOverIpv4, kTcp4, 5000);
   const auto expected = segments_of(request, kTcp4, 1000);
-  bench.card.on_transmit([this](std::span<const std::byte> frame) {
-    bench.sent.emplace_back(frame.begin(), frame.end());
-    bench.card.set_wire_busy(true);
+  fixture.card.on_transmit([this](std::span<const std::byte> frame) {
+    fixture.sent.emplace_back(frame.begin(), frame.end());
+    fixture.card.set_wire_busy(true);
   });
   segment(request, kTcp4, 1000);
   for (std::size_t i = 1; i < expected.size(); ++i) {
-    EXPECT_EQ(bench.sent.size(), i);
-    bench.card.set_wire_busy(false);
+    EXPECT_EQ(fixture.sent.size(), i);
+    fixture.card.set_wire_busy(false);
   }
-  EXPECT_EQ(bench.sent, expected);
-  bench.card.set_wire_busy(false);
-  EXPECT_EQ(bench.sent.size(), expected.size());
+  EXPECT_EQ(fixture.sent, expected);
+  fixture.card.set_wire_busy(false);
+  EXPECT_EQ(fixture.sent.size(), expected.size());
 }
 
 TEST_F(CardOffloads, AreForgottenInAReset) {
-  bench.card.on_transmit([this](std::span<const std::byte>) { bench.card.set_wire_busy(true); });
+  fixture.card.on_transmit([this](std::span<const std::byte>) { fixture.card.set_wire_busy(true); });
   segment(request_of(kTcpOverIpv4, kTcp4, 5000), kTcp4, 1000);
-  bench.card.reset();
-  bench.card.on_transmit(
-      [this](std::span<const std::byte> frame) { bench.sent.emplace_back(frame.begin(), frame.end()); });
-  bench.card.set_wire_busy(false);
-  bench.pass(std::chrono::seconds(1));
-  EXPECT_TRUE(bench.sent.empty());
+  fixture.card.reset();
+  fixture.card.on_transmit(
+      [this](std::span<const std::byte> frame) { fixture.sent.emplace_back(frame.begin(), frame.end()); });
+  fixture.card.set_wire_busy(false);
+  fixture.pass(std::chrono::seconds(1));
+  EXPECT_TRUE(fixture.sent.empty());
 }
 
 TEST_F(CardOffloads, SendNothingForAContextThatDoesNotMatch) {
@@ -310,9 +310,9 @@ TEST_F(CardOffloads, SendNothingForAContextThatDoesNotMatch) {
     const std::uint64_t before = bad();
     post(tx::context(layout.context(mss)));
     post_request(request, payload, flags);
-    EXPECT_TRUE(bench.sent.empty());
+    EXPECT_TRUE(fixture.sent.empty());
     EXPECT_EQ(bad(), before + 1);
-    EXPECT_EQ(bench.read<hw::TDH>().raw(), tail) << "its descriptors are done";
+    EXPECT_EQ(fixture.read<hw::TDH>().raw(), tail) << "its descriptors are done";
   };
   const std::uint64_t segments = tx::kSegment | kChecksums;
   rejected(kTcp4, 0, 3000, segments);                                    // no segment size
@@ -329,7 +329,7 @@ TEST_F(CardOffloads, SendNothingForAContextThatDoesNotMatch) {
   post_request(kTcpOverIpv4, 60, kChecksums);
   EXPECT_EQ(bad(), 11u) << "headers behind the frame's end";
   post_request(kTcpOverIpv4, 60, 0);
-  EXPECT_EQ(bench.sent.size(), 1u) << "frames without a request need no context";
+  EXPECT_EQ(fixture.sent.size(), 1u) << "frames without a request need no context";
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 
 #include <chrono>
 
-#include "unit/models/bench_driver.hpp"
+#include "unit/models/card_fixture.hpp"
 
 namespace pollux::models::igb {
 namespace {
@@ -13,57 +13,59 @@ using namespace std::chrono_literals;
 class CardThresholds : public testing::Test {
  protected:
   void SetUp() override {
-    bench.link_up();
-    bench.start_rx();
-    bench.start_tx();
-    bench.write<hw::RXDCTL>(0, hw::RXDCTL::WTHRESH(4) | hw::RXDCTL::ENABLE);
-    bench.write<hw::TXDCTL>(0, hw::TXDCTL::WTHRESH(4) | hw::TXDCTL::ENABLE);
-    static_cast<void>(bench.read<hw::ICR>());
+    fixture.link_up();
+    fixture.start_rx();
+    fixture.start_tx();
+    fixture.write<hw::RXDCTL>(0, hw::RXDCTL::WTHRESH(4) | hw::RXDCTL::ENABLE);
+    fixture.write<hw::TXDCTL>(0, hw::TXDCTL::WTHRESH(4) | hw::TXDCTL::ENABLE);
+    static_cast<void>(fixture.read<hw::ICR>());
   }
   void use_vector(std::uint32_t microseconds) {
-    bench.write<hw::GPIE>(hw::GPIE::MSIX_MODE);
-    bench.write<hw::IVAR>(0,
-                          hw::IVAR::RX_LOW(2) | hw::IVAR::RX_LOW_VALID | hw::IVAR::TX_LOW(2) | hw::IVAR::TX_LOW_VALID);
-    bench.write<hw::EITR>(2, hw::EITR::INTERVAL(microseconds));
+    fixture.write<hw::GPIE>(hw::GPIE::MSIX_MODE);
+    fixture.write<hw::IVAR>(
+        0, hw::IVAR::RX_LOW(2) | hw::IVAR::RX_LOW_VALID | hw::IVAR::TX_LOW(2) | hw::IVAR::TX_LOW_VALID);
+    fixture.write<hw::EITR>(2, hw::EITR::INTERVAL(microseconds));
   }
   void receive(unsigned count) {
-    for (unsigned i = 0; i < count; ++i) bench.card.receive(Bench::frame(60 + i));
+    for (unsigned i = 0; i < count; ++i) fixture.card.receive(CardFixture::frame(60 + i));
   }
   void send(std::uint32_t count) {
     for (std::uint32_t i = 0; i < count; ++i, ++next) {
-      bench.memory.descriptor(Bench::kTxRing, next) =
-          intel::tx::data(Bench::buffer(0), 60, 60, intel::tx::kEndOfPacket | intel::tx::kReportStatus);
+      fixture.memory.descriptor(CardFixture::kTxRing, next) =
+          intel::tx::data(CardFixture::buffer(0), 60, 60, intel::tx::kEndOfPacket | intel::tx::kReportStatus);
     }
-    bench.write<hw::TDT>(0, hw::TDT::TAIL(next));
+    fixture.write<hw::TDT>(0, hw::TDT::TAIL(next));
   }
   [[nodiscard]] unsigned received() {
     unsigned done = 0;
-    while (done < Bench::kSlots && intel::rx::length(bench.memory.descriptor(Bench::kRxRing, done).hi) == 60 + done &&
-           intel::rx::done(bench.memory.descriptor(Bench::kRxRing, done).hi)) {
+    while (done < CardFixture::kSlots &&
+           intel::rx::length(fixture.memory.descriptor(CardFixture::kRxRing, done).hi) == 60 + done &&
+           intel::rx::done(fixture.memory.descriptor(CardFixture::kRxRing, done).hi)) {
       ++done;
     }
     return done;
   }
   [[nodiscard]] unsigned sent() {
     unsigned done = 0;
-    while (done < Bench::kSlots && intel::tx::done(bench.memory.descriptor(Bench::kTxRing, done).hi)) ++done;
+    while (done < CardFixture::kSlots && intel::tx::done(fixture.memory.descriptor(CardFixture::kTxRing, done).hi))
+      ++done;
     return done;
   }
 
-  Bench bench;
+  CardFixture fixture;
   std::uint32_t next = 0;
 };
 
 TEST_F(CardThresholds, DelayWriteBacksUntilTheyAreReached) {
   receive(3);
   EXPECT_EQ(received(), 0u);
-  EXPECT_FALSE(bench.read<hw::ICR>().has(hw::ICR::RXDW)) << "nothing was written back";
-  bench.card.receive(Bench::frame(63));
+  EXPECT_FALSE(fixture.read<hw::ICR>().has(hw::ICR::RXDW)) << "nothing was written back";
+  fixture.card.receive(CardFixture::frame(63));
   EXPECT_EQ(received(), 4u);
-  EXPECT_TRUE(bench.read<hw::ICR>().has(hw::ICR::RXDW));
+  EXPECT_TRUE(fixture.read<hw::ICR>().has(hw::ICR::RXDW));
   send(3);
   EXPECT_EQ(sent(), 0u);
-  EXPECT_EQ(bench.sent.size(), 3u) << "the frames were sent";
+  EXPECT_EQ(fixture.sent.size(), 3u) << "the frames were sent";
   send(1);
   EXPECT_EQ(sent(), 4u);
 }
@@ -71,14 +73,14 @@ TEST_F(CardThresholds, DelayWriteBacksUntilTheyAreReached) {
 TEST_F(CardThresholds, EndWithTheModerationInterval) {
   use_vector(100);
   receive(2);
-  bench.pass(50us);
+  fixture.pass(50us);
   send(2);
-  bench.pass(49us);
+  fixture.pass(49us);
   EXPECT_EQ(received(), 0u);
-  bench.pass(1us);
+  fixture.pass(1us);
   EXPECT_EQ(received(), 2u) << "the interval starts with the first pending write-back";
   EXPECT_EQ(sent(), 0u);
-  bench.pass(50us);
+  fixture.pass(50us);
   EXPECT_EQ(sent(), 2u);
 }
 
@@ -93,44 +95,44 @@ TEST_F(CardThresholds, HaveNoEffectWithoutAnInterval) {
 TEST_F(CardThresholds, DelayWriteBacksForeverWithoutAVector) {
   receive(3);
   send(3);
-  bench.pass(10s);
+  fixture.pass(10s);
   EXPECT_EQ(received() + sent(), 0u);
 }
 
 TEST_F(CardThresholds, EndWhenSoftwareFlushes) {
   receive(2);
   send(3);
-  bench.write<hw::RXDCTL>(0, bench.read<hw::RXDCTL>(0).with(hw::RXDCTL::SWFLUSH));
+  fixture.write<hw::RXDCTL>(0, fixture.read<hw::RXDCTL>(0).with(hw::RXDCTL::SWFLUSH));
   EXPECT_EQ(received(), 2u);
-  EXPECT_FALSE(bench.read<hw::RXDCTL>(0).has(hw::RXDCTL::SWFLUSH)) << "clears itself";
-  bench.write<hw::TXDCTL>(0, bench.read<hw::TXDCTL>(0).with(hw::TXDCTL::SWFLUSH));
+  EXPECT_FALSE(fixture.read<hw::RXDCTL>(0).has(hw::RXDCTL::SWFLUSH)) << "clears itself";
+  fixture.write<hw::TXDCTL>(0, fixture.read<hw::TXDCTL>(0).with(hw::TXDCTL::SWFLUSH));
   EXPECT_EQ(sent(), 3u);
 }
 
 TEST_F(CardThresholds, EndWhenTheyAreLoweredOrTheQueueIsDisabled) {
   receive(2);
-  bench.write<hw::RXDCTL>(0, hw::RXDCTL::WTHRESH(2) | hw::RXDCTL::ENABLE);
+  fixture.write<hw::RXDCTL>(0, hw::RXDCTL::WTHRESH(2) | hw::RXDCTL::ENABLE);
   EXPECT_EQ(received(), 2u);
   send(3);
-  bench.write<hw::TXDCTL>(0, hw::TXDCTL::WTHRESH(4));
-  bench.pass(Transmit::kEnableTime);
+  fixture.write<hw::TXDCTL>(0, hw::TXDCTL::WTHRESH(4));
+  fixture.pass(Transmit::kEnableTime);
   EXPECT_EQ(sent(), 3u);
 }
 
 TEST_F(CardThresholds, AreClearedByAReset) {
   receive(2);
-  bench.card.reset();
-  bench.pass(10ms);
+  fixture.card.reset();
+  fixture.pass(10ms);
   EXPECT_EQ(received(), 0u);
 }
 
 TEST_F(CardThresholds, ReportFewRemainingDescriptors) {
-  bench.write<hw::RXDCTL>(0, hw::RXDCTL::ENABLE);
-  receive(Bench::kSlots - 2);
-  EXPECT_FALSE(bench.read<hw::ICR>().has(hw::ICR::RXDMT0));
+  fixture.write<hw::RXDCTL>(0, hw::RXDCTL::ENABLE);
+  receive(CardFixture::kSlots - 2);
+  EXPECT_FALSE(fixture.read<hw::ICR>().has(hw::ICR::RXDMT0));
   receive(1);
-  EXPECT_TRUE(bench.read<hw::ICR>().has(hw::ICR::RXDMT0)) << "RDMTS is 0: raised when no descriptor is left";
-  EXPECT_EQ(bench.read<hw::RXDMTC>().raw(), 1u);
+  EXPECT_TRUE(fixture.read<hw::ICR>().has(hw::ICR::RXDMT0)) << "RDMTS is 0: raised when no descriptor is left";
+  EXPECT_EQ(fixture.read<hw::RXDMTC>().raw(), 1u);
 }
 
 }  // namespace

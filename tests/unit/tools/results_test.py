@@ -253,38 +253,38 @@ class Again(unittest.TestCase):
         runner = cases.Runner(mock.Mock(), pathlib.Path(), [])
         guests = starts or (lambda *arguments: FakeGuest())
         with mock.patch.object(guest, "Guest", side_effect=guests), contextlib.redirect_stderr(io.StringIO()), \
-                mock.patch.object(cases.Bench, "tidy"):
+                mock.patch.object(cases.Fixture, "tidy"):
             return [(result.name, result.state) for result in runner.run([cases.Case("guest.a", boot, function, "")])]
 
     def test_a_case_whose_qemu_crashed_once_is_counted_twice(self):
         outcomes = [QemuCrashed("QEMU crashed"), None]
-        def crashing(_bench):
+        def crashing(_fixture):
             if outcome := outcomes.pop(0):
                 raise outcome
         self.assertEqual(self.results_of(crashing), [("guest.a, first attempt", "skipped"), ("guest.a", "passed")])
 
     def test_a_case_whose_qemu_crashes_again_has_failed(self):
-        def crashing(_bench):
+        def crashing(_fixture):
             raise QemuCrashed("QEMU crashed")
         self.assertEqual(self.results_of(crashing), [("guest.a, first attempt", "skipped"), ("guest.a", "failed")])
 
     def test_a_boot_that_crashed_is_counted(self):
         starts = [QemuCrashed("QEMU crashed"), FakeGuest()]
-        self.assertEqual(self.results_of(lambda _bench: None, starts=starts),
+        self.assertEqual(self.results_of(lambda _fixture: None, starts=starts),
                          [("guest boot two cards, attempt 1", "skipped"), ("guest.a", "passed")])
 
     def test_a_case_can_skip_itself_with_a_reason(self):
-        def leaving(_bench):
+        def leaving(_fixture):
             cases.leave_out("this QEMU has no AVX-512")
         self.assertEqual(self.results_of(leaving), [("guest.a", "skipped")])
 
     def test_a_case_whose_guest_ended_by_itself_fails(self):
-        def ending(bench):
-            bench.guest.there = False
+        def ending(fixture):
+            fixture.guest.there = False
         self.assertEqual(self.results_of(ending), [("guest.a", "failed")])
 
     def test_without_a_kernel_the_cases_fail(self):
-        self.assertEqual(self.results_of(lambda _bench: None, starts=LabError("no kernel")), [("guest.a", "failed")])
+        self.assertEqual(self.results_of(lambda _fixture: None, starts=LabError("no kernel")), [("guest.a", "failed")])
 
 
 class Environment(unittest.TestCase):

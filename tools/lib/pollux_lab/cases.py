@@ -33,7 +33,7 @@ class Boot:
 class Case:
     name: str
     boot: Boot
-    function: Callable[["Bench"], None]
+    function: Callable[["Fixture"], None]
     long: str  # why the case is left out of the plain run; empty if it is not
 
 
@@ -66,7 +66,7 @@ def leave_out(why: str) -> None:
     raise LeftOut(why)
 
 
-class Bench:
+class Fixture:
     """The environment of a case: the running guest, and its ports by number."""
 
     def __init__(self, guest: Guest):
@@ -184,10 +184,10 @@ class Runner:
 
 def _run_case(case: Case, guest: Guest) -> Result:
     start = time.monotonic()
-    bench = Bench(guest)
+    fixture = Fixture(guest)
     failures = []
     left_out = ""
-    for step in (lambda: case.function(bench), bench.tidy):
+    for step in (lambda: case.function(fixture), fixture.tidy):
         try:
             if guest.alive():
                 step()

@@ -99,7 +99,7 @@ class Forwarder:
 
     def __exit__(self, *_) -> None:
         if self._running and self._guest.alive():
-            # An error while cleaning up must not hide the original one; Bench.tidy checks again.
+            # An error while cleaning up must not hide the original one; Fixture.tidy checks again.
             with contextlib.suppress(LabError):
                 self._guest.run(f"interrupt {self._name} KILL; finish {self._name} 10", 20)
 

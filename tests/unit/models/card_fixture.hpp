@@ -41,14 +41,14 @@ class TestMemory final : public ModelDma {
 };
 
 /// A card model without a driver: memory, time, and the register accesses that the tests share.
-struct Bench {
+struct CardFixture {
   static constexpr std::uint64_t kRxRing = TestMemory::kBase;
   static constexpr std::uint64_t kTxRing = TestMemory::kBase + 0x10000;
   static constexpr std::uint64_t kBuffers = TestMemory::kBase + 0x20000;
   static constexpr std::uint32_t kBufferBytes = 2048;
   static constexpr std::uint32_t kSlots = 16;
 
-  explicit Bench(CardOptions options = {}) : card(options) {
+  explicit CardFixture(CardOptions options = {}) : card(options) {
     card.phy().restore_defaults();
     card.set_dma(&memory);
     card.on_transmit([this](std::span<const std::byte> frame) { sent.emplace_back(frame.begin(), frame.end()); });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "qemu/bench.hpp"
+#include "qemu/fixture.hpp"
 
 #include <signal.h>
 
@@ -51,36 +51,36 @@ Frame numbered_frame(std::uint32_t number, std::size_t bytes) {
   return frame;
 }
 
-Bench::Bench()
+QemuFixture::QemuFixture()
     : context(
           {.log = [this](LogLevel, std::string_view text) { log.emplace_back(text); }, .huge_pages = HugePages::never}),
       pool(must(Mempool::create(context, {.count = kMbufs, .name = "qemu"}))),
       cache(pool),
       config{.rx = {.pool = &pool, .cache = &cache}, .tx = {.cache = &cache}} {}
 
-Bench::~Bench() {
+QemuFixture::~QemuFixture() {
   if (!testing::Test::HasFailure()) return;
   for (const std::string& line : log) ADD_FAILURE() << "log: " << line;
 }
 
-QemuPort Bench::open(const std::string& which) {
+QemuPort QemuFixture::open(const std::string& which) {
   auto device = must(qtest::open_qtest(context, which));
   const pid_t pid = static_cast<qtest::QtestDevice&>(*device).machine().pid();
   return {must(pollux::open_unconfigured(context, std::move(device))), pid};
 }
 
-QemuPort Bench::start(const std::string& which) {
+QemuPort QemuFixture::start(const std::string& which) {
   QemuPort opened = open(which);
   must(opened.port.configure(config));
   must(opened.port.start());
   return opened;
 }
 
-bool Bench::link_rises(Port& port) {
+bool QemuFixture::link_rises(Port& port) {
   return eventually([&] { return port.link().up; });
 }
 
-std::size_t Bench::send(Port& port, std::span<const Frame> frames) {
+std::size_t QemuFixture::send(Port& port, std::span<const Frame> frames) {
   DropCounter rejected("rejected");
   std::size_t sent = 0;
   auto progress = steady_clock::now();
@@ -100,7 +100,7 @@ std::size_t Bench::send(Port& port, std::span<const Frame> frames) {
   return sent;
 }
 
-std::vector<Frame> Bench::receive(Port& port, std::size_t count) {
+std::vector<Frame> QemuFixture::receive(Port& port, std::size_t count) {
   DropCounter seen("seen");
   std::vector<Frame> frames;
   auto progress = steady_clock::now();
@@ -116,7 +116,7 @@ std::vector<Frame> Bench::receive(Port& port, std::size_t count) {
   return frames;
 }
 
-void Bench::exchange(Port& from, Port& to, std::uint32_t count) {
+void QemuFixture::exchange(Port& from, Port& to, std::uint32_t count) {
   constexpr std::uint32_t kAtOnce = 128;
   for (std::uint32_t first = 0; first < count; first += kAtOnce) {
     std::vector<Frame> frames;

@@ -38,9 +38,9 @@ struct QemuPort {
 };
 
 /// A Context without huge pages, with a pool and a cache, for ports on a real QEMU.
-struct Bench {
-  Bench();
-  ~Bench();
+struct QemuFixture {
+  QemuFixture();
+  ~QemuFixture();
 
   /// Opens qtest:`which` and does not configure the port. Throws on an error, which fails the test.
   [[nodiscard]] QemuPort open(const std::string& which);
