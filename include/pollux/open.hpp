@@ -25,7 +25,7 @@ namespace pollux {
 ///     sim:0               An in-process 82576. sim:0 and sim:1 are connected by a wire, as are sim:2 and sim:3, and so
 ///                         on up to sim:63. A wire may end in a file, a TAP interface or a socket instead, and delay,
 ///                         lose or reorder frames; the error for an unknown option lists all. sim:0?card=NAME creates
-///                         another card model of the Context at both ends of the wire.
+///                         the card model NAME of the Context at both ends of the wire.
 ///     qtest:0             An 82576 of a QEMU process that is started for it, without a guest. qtest:0 and qtest:1 are
 ///                         connected, and so on. It needs QEMU 8.0 or newer and no privileges. qtest:0?qemu=PROGRAM
 ///                         selects another QEMU; qtest:0?timeout=MILLISECONDS sets the longest wait for one of its

@@ -94,7 +94,7 @@ class POLLUX_API DeviceModel {
   [[nodiscard]] virtual LinkSignal link_signal() const { return {}; }
   /// Tells the model what the PHY at the other end sends. Without a call, the other end is an ordinary link partner.
   virtual void set_link_partner(const LinkSignal& /*partner*/) noexcept {}
-  /// Sets the handler that the model calls after each change of `link_signal`, with its time.
+  /// Sets the handler that the model calls after each change of `link_signal`, with the time of the change.
   using SignalHandler = std::function<void(Duration now)>;
   virtual void on_link_signal(const SignalHandler& /*handler*/) {}
 };

@@ -103,7 +103,7 @@ class MultiProducerRing {
   [[nodiscard]] Slot& slot_at(Index position) const noexcept {
     return slots_[static_cast<std::size_t>(position.slot(mask_))];
   }
-  /// Number of consecutive slots from `at` on, at most `wanted`, whose turn is that of their position plus `turn`.
+  /// Number of consecutive slots from `at` on, at most `wanted`, whose turn is their position plus `turn`.
   [[nodiscard]] std::uint32_t ready(Index at, std::size_t wanted, Word turn) const noexcept {
     std::uint32_t count = 0;
     for (; count < wanted; ++count) {

@@ -21,10 +21,10 @@ struct RxQueueConfig {
   ///   - 2,048 mbufs for the application and other ports
   /// (3,648 by default, 10 MiB in huge pages). It exists until the port is closed and all of its mbufs are free, also
   /// those sent by other ports. nullptr in an override: the pool of the other queues.
-  /// A pool of the application's needs as many; a pool that several ports share, the sum of theirs. With less, ports
-  /// start, but frames are dropped as "rx_pool_empty" while transmit rings and caches hold the mbufs.
-  /// Ports that forward to each other are faster with one pool (and one cache) for all: after transmission, mbufs of
-  /// another pool are freed one by one.
+  /// A pool that the application creates needs as many mbufs. A pool that several ports share needs the sum of their
+  /// mbufs. With fewer, ports start, but frames are dropped as "rx_pool_empty" while transmit rings and caches hold the
+  /// mbufs. Ports that forward to each other are faster with one pool (and one cache) for all: after transmission,
+  /// mbufs of another pool are freed one by one.
   const Mempool* pool = nullptr;
   /// A cache of that pool, used only by the thread that polls the queue. nullptr: the queue has its own until
   /// `RxQueue::use_cache`. For fast forwarding, use one cache for all queues that a thread polls.
@@ -54,7 +54,8 @@ struct PortConfig {
   /// `best` only for tests and measurements.
   BurstMode burst_mode = BurstMode::best;
   /// Overrides by queue index. An override replaces all of `rx` or `tx`: a field that it leaves out has the default
-  /// value of the struct, not the value in `rx` or `tx`. Only a `pool` that is left out is that of `rx`.
+  /// value of the struct, not the value in `rx` or `tx`. The exception is `pool`: if it is left out, the queue uses the
+  /// pool of `rx`.
   std::map<std::uint16_t, RxQueueConfig> rx_override = {};
   std::map<std::uint16_t, TxQueueConfig> tx_override = {};
 };

@@ -112,7 +112,7 @@ class POLLUX_API PortDriver {
   /// Reconfigures one queue while the others run; nullptr if the driver cannot do that.
   [[nodiscard]] virtual QueueRestart* queue_restart() noexcept { return nullptr; }
 
-  /// Called in state started. Takes effect at once. On failure the old value stays, also with the next two functions.
+  /// Called in state started. Takes effect at once. On failure this function and the next two keep the old value.
   [[nodiscard]] virtual Result<void> set_mac(const MacAddress& mac) = 0;
   /// Called in state configured (also during configure()) or started.
   [[nodiscard]] virtual Result<void> set_mtu(std::uint32_t bytes) = 0;

@@ -79,7 +79,7 @@ class POLLUX_API RxQueue {
   RxQueue() noexcept : gate_(&idle) {}
   virtual ~RxQueue() = default;
 
-  /// Opens the gate: bursts go to `function` from now on, and observers are shown their frames.
+  /// Opens the gate: bursts go to `function` from now on, and observers see the frames of these bursts.
   void open_bursts(BurstFunction* function) noexcept;
   /// Where the queue's observers are kept: a member of the driver's class, after all members that bursts read. nullptr:
   /// the queue cannot be observed.

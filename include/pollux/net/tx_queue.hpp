@@ -24,9 +24,9 @@ class POLLUX_API TxQueue {
 
   /// Takes frames from the front of `burst`, in order, until the ring is full; the rest stays in the burst. Returns the
   /// number taken. Frames that cannot be sent (too long, too short, too many segments, memory that the card cannot
-  /// access) are taken, too: they are freed and counted in Stats::drops. An empty burst only frees
-  /// what was sent, as `tx_done_cleanup` does. Mbufs of another Context are a misuse: checked builds report them; other
-  /// builds may confuse them with their own, since pool ids are unique within a Context only.
+  /// access) are taken, too: they are freed and counted in Stats::drops. An empty burst only frees what was sent, as
+  /// `tx_done_cleanup` does. Mbufs of another Context are a misuse: checked builds report them; other builds may
+  /// confuse them with their own, since pool ids are unique within a Context only.
   template <std::uint32_t Capacity>
   std::uint32_t tx_burst(Burst<Capacity>& burst) noexcept {
     const std::uint32_t taken = gate_.call(*this, static_cast<Mbuf* const*>(burst.mbufs_), burst.size_);
@@ -48,7 +48,7 @@ class POLLUX_API TxQueue {
   TxQueue() noexcept : gate_(&idle) {}
   virtual ~TxQueue() = default;
 
-  /// Opens the gate: bursts go to `function` from now on, and observers are shown their frames.
+  /// Opens the gate: bursts go to `function` from now on, and observers see the frames of these bursts.
   void open_bursts(BurstFunction* function) noexcept;
   /// Where the queue's observers are kept: a member of the driver's class, after all members that bursts read. nullptr:
   /// the queue cannot be observed.

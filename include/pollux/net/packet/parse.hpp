@@ -24,8 +24,8 @@ enum class Fragment : std::uint8_t {
 struct Layout {
   /// The same as RxMetadata::packet_type() for this frame. A set bit means that the fixed part of that header is in the
   /// parsed bytes (at `l3`: 20 or 40 bytes; at `l4`: TCP 20, UDP 8, SCTP 12). As on a card, all fragments have no layer
-  /// 4, and only the hop-by-hop, routing and destination options headers of IPv6 are skipped. Unlike a card, which as
-  /// Pollux configures it skips one tag of type 0x8100, this skips two tags of any type.
+  /// 4, and only the hop-by-hop, routing and destination options headers of IPv6 are skipped. This parser skips two
+  /// tags of any type. A card, as Pollux configures it, skips only one tag, of type 0x8100.
   PacketType type = {};
   std::uint16_t ether_type = 0;          ///< after the tags; below 0x0600: a length; 0: no Ethernet header
   std::uint8_t vlan_count = 0;           ///< number of skipped tags, at most kMaxVlans
