@@ -98,7 +98,7 @@ class ReplayDevice final : public Device {
   bool diverged_ = false;
   std::optional<RecordEvent> last_read_;
   std::uint32_t last_read_value_ = 0;
-  std::uint32_t flushes_ = 0;                        // made of the count of the next flush event
+  std::uint32_t flushes_ = 0;                        // made by the driver since the last event
   std::vector<std::vector<DriverRing>> rings_;       // by kind
   std::map<std::uint32_t, std::uint32_t> statuses_;  // last recorded value, by offset
   std::map<std::uint32_t, std::uint32_t> counters_;  // sum of recorded values not read yet, by offset

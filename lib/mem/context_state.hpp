@@ -45,10 +45,10 @@ class ContextState : public std::enable_shared_from_this<ContextState> {
   [[nodiscard]] Result<void> attach(std::shared_ptr<DmaDomain> domain);
   void detach(const DmaDomain& domain);
 
-  /// 1 to 255, by which a queue recognises the direct mbufs of a pool; 0 if all are taken.
+  /// A pool's id, 1 to 255, by which a queue recognises the direct mbufs of that pool; 0 if all are taken.
   [[nodiscard]] std::uint8_t take_pool_id();
   void return_pool_id(std::uint8_t id);
-  /// 0 to Mbuf::kNoPort - 1; Mbuf::kNoPort if all are taken.
+  /// A port's index, 0 to Mbuf::kNoPort - 1; Mbuf::kNoPort if all are taken.
   [[nodiscard]] std::uint16_t take_port_index();
   void return_port_index(std::uint16_t index);
 

@@ -28,13 +28,13 @@ Result<void> check_queues(const PortConfig& config, const PortInfo& port) {
   return refuse(port.name, "rx_queues and tx_queues are both 0", "ask for at least one queue");
 }
 
-// `place` is the start of the field's name: "rx." or "rx_override[3].".
-Result<void> check_ring(const std::string& place, std::uint32_t size, const PortInfo& port) {
+// `prefix` is the start of the field's name: "rx." or "rx_override[3].".
+Result<void> check_ring(const std::string& prefix, std::uint32_t size, const PortInfo& port) {
   const PortLimits& limits = port.limits;
   if (std::has_single_bit(size) && size >= limits.min_ring && size <= limits.max_ring) return {};
   return refuse(
       port.name,
-      fmt::format("{}ring = {} is not a power of two from {} to {}", place, size, limits.min_ring, limits.max_ring),
+      fmt::format("{}ring = {} is not a power of two from {} to {}", prefix, size, limits.min_ring, limits.max_ring),
       fmt::format("the nearest is {}", nearest_ring(size, limits)));
 }
 
@@ -53,51 +53,52 @@ MempoolOptions own_pool_for(const ValidatedConfig& config, const PortInfo& port)
   return {.count = count, .numa_node = port.numa_node, .name = port.name};
 }
 
-Result<void> check_owner(const std::string& place, const MempoolCore& pool, const PortInfo& port,
+Result<void> check_owner(const std::string& prefix, const MempoolCore& pool, const PortInfo& port,
                          const ContextState& context) {
   if (&pool.context() == &context) return {};
-  return refuse(port.name, fmt::format("{}pool: pool '{}' belongs to another Context", place, pool.options().name),
+  return refuse(port.name, fmt::format("{}pool: pool '{}' belongs to another Context", prefix, pool.options().name),
                 "create the pool in the port's Context");
 }
 
-Result<void> check_rx_cache(const std::string& place, const MempoolCacheCore& cache, const MempoolCore* queues_pool,
+Result<void> check_rx_cache(const std::string& prefix, const MempoolCacheCore& cache, const MempoolCore* queues_pool,
                             const PortInfo& port) {
   if (&cache.pool() == queues_pool) return {};
   const std::string& name = cache.pool().options().name;
   if (queues_pool == nullptr) {
-    return refuse(port.name, fmt::format("{0}cache belongs to pool '{1}', but {0}pool is not set", place, name),
-                  fmt::format("set {}pool to the pool of the cache", place));
+    return refuse(port.name, fmt::format("{0}cache belongs to pool '{1}', but {0}pool is not set", prefix, name),
+                  fmt::format("set {}pool to the pool of the cache", prefix));
   }
   return refuse(
       port.name,
-      fmt::format("{}cache belongs to pool '{}' and the queue to '{}'", place, name, queues_pool->options().name),
-      fmt::format("create the cache from the pool in {}pool", place));
+      fmt::format("{}cache belongs to pool '{}' and the queue to '{}'", prefix, name, queues_pool->options().name),
+      fmt::format("create the cache from the pool in {}pool", prefix));
 }
 
 // A configuration without a pool uses `others`, the pool of the other queues.
-Result<ValidatedRxQueue> check_rx_queue(const std::string& place, const RxQueueConfig& config,
+Result<ValidatedRxQueue> check_rx_queue(const std::string& prefix, const RxQueueConfig& config,
                                         const std::shared_ptr<MempoolCore>& others, const PortInfo& port,
                                         const ContextState& context) {
-  if (auto ring = check_ring(place, config.ring, port); !ring) return pass_on(std::move(ring));
+  if (auto ring = check_ring(prefix, config.ring, port); !ring) return pass_on(std::move(ring));
   ValidatedRxQueue queue{.ring = config.ring, .pool = config.pool != nullptr ? config.pool->core() : others};
   if (queue.pool != nullptr) {
-    if (auto owner = check_owner(place, *queue.pool, port, context); !owner) return pass_on(std::move(owner));
+    if (auto owner = check_owner(prefix, *queue.pool, port, context); !owner) return pass_on(std::move(owner));
   }
   if (config.cache == nullptr) return queue;
   queue.cache = config.cache->core();
-  if (auto cache = check_rx_cache(place, *queue.cache, queue.pool.get(), port); !cache) {
+  if (auto cache = check_rx_cache(prefix, *queue.cache, queue.pool.get(), port); !cache) {
     return pass_on(std::move(cache));
   }
   return queue;
 }
 
-Result<ValidatedTxQueue> check_tx_queue(const std::string& place, const TxQueueConfig& config, const PortInfo& port,
+Result<ValidatedTxQueue> check_tx_queue(const std::string& prefix, const TxQueueConfig& config, const PortInfo& port,
                                         const ContextState& context) {
-  if (auto ring = check_ring(place, config.ring, port); !ring) return pass_on(std::move(ring));
+  if (auto ring = check_ring(prefix, config.ring, port); !ring) return pass_on(std::move(ring));
   if (config.cache == nullptr) return ValidatedTxQueue{.ring = config.ring};
   const MempoolCore& pool = config.cache->core()->pool();
   if (&pool.context() == &context) return ValidatedTxQueue{.ring = config.ring, .cache = config.cache->core()};
-  return refuse(port.name, fmt::format("{}cache: its pool '{}' belongs to another Context", place, pool.options().name),
+  return refuse(port.name,
+                fmt::format("{}cache: its pool '{}' belongs to another Context", prefix, pool.options().name),
                 "create the cache from a pool of the port's Context");
 }
 

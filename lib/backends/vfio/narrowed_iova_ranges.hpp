@@ -8,8 +8,8 @@
 
 namespace pollux::vfio {
 
-/// Tells the Context about the smaller IOVA ranges of a device that joined an attached domain later. An attached domain
-/// cannot change its ranges, so the Context gets this one in addition. It maps nothing.
+/// Tells the Context that a device has fewer usable IOVAs than the attached domain that it joined. An attached domain
+/// cannot change its ranges, so this second domain, which maps nothing, is attached with the fewer ranges.
 class NarrowedIovaRanges final : public DmaDomain {
  public:
   explicit NarrowedIovaRanges(std::vector<IovaRange> ranges) : ranges_(std::move(ranges)) {}

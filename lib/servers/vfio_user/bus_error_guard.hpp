@@ -6,9 +6,9 @@
 
 namespace pollux::vfio_user {
 
-/// While an object exists, an access to memory that a client has taken away (it has truncated its memory file) reads
-/// zeros and writes to nowhere, instead of ending the process by SIGBUS. Other causes of SIGBUS still end it. The
-/// program decides whether it has such an object, because a signal handler is the process's.
+/// While an object exists, a read of memory that a client has taken away (it has truncated its memory file) returns
+/// zeros, and a write is lost. Without it, SIGBUS ends the process. Other causes of SIGBUS still end it. The program
+/// decides whether it has such an object, because a signal handler belongs to the whole process.
 /// Thread rule: at most one object per process. It works for all threads.
 class BusErrorGuard {
  public:

@@ -19,8 +19,8 @@ bool is_valid(const DmaMap& request) noexcept {
   return request.size - 1 <= ~std::uint64_t{0} - request.address;
 }
 
-/// Only files in memory: an access to a page of another file could take as long as its server likes. The file must have
-/// every byte of the range, because an access beyond its end raises SIGBUS.
+/// Accepts only files in memory: an access to a page of another file may block for any time, for example in a FUSE
+/// server. The file must have every byte of the range, because an access beyond its end raises SIGBUS.
 bool is_memory(int descriptor, std::uint64_t offset, std::uint64_t size) noexcept {
   struct stat file {};
   struct statfs system {};

@@ -15,7 +15,7 @@
 namespace pollux::vfio_user {
 namespace {
 
-/// Interrupts passed on before the server looks at its clients again.
+/// Maximum number of interrupts passed on before the server serves its clients again.
 constexpr int kMaxEvents = 32;
 
 /// The key of `unmask_event_` among the events of the pin.

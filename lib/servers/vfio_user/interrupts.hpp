@@ -15,10 +15,10 @@
 namespace pollux::vfio_user {
 
 /// Passes a device's interrupts on to a client's eventfds.
-/// MSI-X: a client enables vectors one by one. The device enables all of them at the first, and an interrupt of a
-/// vector without an eventfd waits for one. MSI: the message is the device's vector 0. Interrupt pin: its level is the
-/// interrupt bit of the status register, which every `relay` reads.
-/// It is signalled once, and then masked until the client unmasks it.
+/// MSI-X: a client enables vectors one by one. When it enables the first one, the device enables all of them; an
+/// interrupt of a vector without an eventfd waits for one. MSI: the message is the device's vector 0. Interrupt pin:
+/// its level is the interrupt bit of the status register, which every `relay` reads. A raised pin is signalled once,
+/// and then masked until the client unmasks it.
 /// Thread rule: that of Device.
 class Interrupts {
  public:
@@ -36,7 +36,8 @@ class Interrupts {
   [[nodiscard]] int set(const SetIrqs& request, std::span<const std::byte> data, std::span<FileDescriptor> descriptors);
   /// Signals the client for each interrupt that the device has raised.
   void relay();
-  /// The client waits for the interrupt pin, whose level nothing signals.
+  /// Whether the client waits for the interrupt pin. No event signals its level, so the caller has to call `relay`
+  /// often.
   [[nodiscard]] bool watches_pin() const noexcept {
     return !lines_[kIntx].empty() && lines_[kIntx][0].client && !pin_masked_;
   }

@@ -13,7 +13,7 @@
 namespace pollux::vfio_user {
 namespace {
 
-/// Clients that wait until the one before them has gone.
+/// Maximum number of clients that wait until the one before them has gone.
 constexpr int kBacklog = 4;
 
 FileDescriptor make_socket() {

@@ -47,7 +47,7 @@ struct Header {
 struct Version {
   std::uint16_t major = 0;
   std::uint16_t minor = 0;
-  // Then capabilities as JSON, up to and with a NUL.
+  // Followed by capabilities as JSON text, which ends with a NUL.
 };
 
 struct DmaMap {
@@ -117,7 +117,7 @@ struct SetIrqs {
   std::uint32_t index = 0;
   std::uint32_t start = 0;
   std::uint32_t count = 0;
-  // Then one byte for each interrupt, with kDataBool.
+  // With kDataBool, one byte for each interrupt follows.
 };
 
 /// REGION_READ and REGION_WRITE, and the replies of both. The data follow.

@@ -20,7 +20,7 @@
 namespace pollux::vfio_user {
 
 /// Exports a Device to another process, such as a virtual machine, by the vfio-user protocol: one socket, one client at
-/// a time. A client that has gone leaves the card reset, without memory and interrupts.
+/// a time. After a client has gone, the card is reset and has neither memory nor interrupts.
 /// Thread rule: one thread at a time. Nothing blocks.
 class Server {
  public:
@@ -34,7 +34,8 @@ class Server {
 
   /// Does all that is due: connects a client, processes its commands, lets the card act, passes interrupts on.
   void work();
-  /// Passes interrupts on again: those that the work of another server has caused, whose card is on the same wire.
+  /// Passes on the interrupts that have been raised since `work`: the work of another server raises them if its card is
+  /// on the same wire.
   void relay() { interrupts_.relay(); }
   /// What to wait for before the next call of `work`.
   [[nodiscard]] std::array<pollfd, 3> descriptors() const noexcept;

@@ -18,11 +18,11 @@ namespace words = hw::igb::nvm;
 /// The NVM has four clients: the card itself, both ports and firmware (82575 manual, p. 51). Linux, e1000_nvm.c,
 /// igb_poll_eerd_eewr_done, and DPDK wait as long for a word: 100,000 polls, 5 us apart.
 constexpr Duration kReadLimit = milliseconds(500);
-/// A reader gives the NVM to others after this time, since they take it away from an owner that holds it for a second.
+/// After this time a reader releases the NVM for others. They take it away from an owner that holds it for a second.
 constexpr Duration kHoldLimit = milliseconds(200);
-/// Longer than the others' interval of attempts (SharedResource).
+/// Longer than the interval at which others try to acquire the NVM (SharedResource).
 constexpr Duration kPauseForOthers = milliseconds(10);
-/// Before the second look at a bad checksum.
+/// Before words with a bad checksum are read a second time.
 constexpr Duration kSecondLook = milliseconds(10);
 
 // 82575 manual, "Signature and CRC Fields": write the address with START, wait for DONE, read DATA. All ones is a

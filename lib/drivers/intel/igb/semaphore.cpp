@@ -17,9 +17,11 @@ constexpr Duration kSemaphoreLimit = milliseconds(100);
 /// [I-SWFW] Firmware, too, takes a resource from an owner that holds it for a second (I210 datasheet, 4.6.1).
 constexpr Duration kResourceLimit = milliseconds(1000);
 constexpr Duration kAttemptInterval = milliseconds(5);
-/// Each port of a package recovers later than the one before it, so that it never takes what that one has just taken.
+/// Each port of a package waits longer for its recovery than the port before it, so that it never takes what that port
+/// has just taken.
 constexpr Duration kRecoveryStagger = milliseconds(20);
-/// After a recovery, others that wait go first. Longer than their interval of attempts.
+/// A pause after a recovery, in which waiting ports acquire the resource first. Longer than the interval of their
+/// attempts.
 constexpr Duration kRecoveryPause = milliseconds(10);
 constexpr std::uint32_t kSoftwareHalf = 0xFFFF;
 
@@ -84,8 +86,8 @@ Result<void> take(const Card& card, const Owner& owner) {
   return taken;
 }
 
-/// Clears the bit of an owner that has had it for kResourceLimit. Firmware's bit is never cleared: an owner there is an
-/// error.
+/// Clears the bit of an owner that has had it for kResourceLimit. Firmware's bit is never cleared: if it is set,
+/// returns the error `why`.
 Result<void> release_dead(const Card& card, const Owner& owner, const Error& why) {
   if (auto semaphore = get_semaphore_or_recover(card, owner); !semaphore) return semaphore;
   const Sync::Value sync = card.regs.read<Sync>();

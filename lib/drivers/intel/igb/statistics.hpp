@@ -69,9 +69,8 @@ inline constexpr auto kCardCounters = detail::list_counters();
 /// never too low. nullopt: the number is not available now, or the card was removed.
 using DeliveredFrames = std::function<std::optional<std::uint64_t>()>;
 
-/// The card's counters in 64 bits since the port was opened. A read clears a counter, and it sticks at its highest
-/// value
-/// ([I-STICK] 82575 manual, p. 416), so only this class reads them. Thread rule: any thread, at any time.
+/// The card's counters in 64 bits since the port was opened. A read clears a counter, so only this class reads them. A
+/// counter sticks at its highest value ([I-STICK] 82575 manual, p. 416). Thread rule: any thread, at any time.
 class Statistics {
  public:
   /// A 32-bit counter of the shortest frames is full after 48 minutes at line rate. A shorter interval also detects a

@@ -56,8 +56,8 @@ Result<void> Mailbox::lock(const Card& card) {
       kPollInterval);
 }
 
-// Linux igbvf, mbx.c, e1000_write_mbx_vf: discard earlier messages, write the request, set REQ. To write REQ without
-// VFU also releases the memory.
+// Linux igbvf, mbx.c, e1000_write_mbx_vf: discard earlier messages, write the request, set REQ. Writing REQ without VFU
+// also releases the memory.
 Result<void> Mailbox::send(const Card& card, std::span<const std::uint32_t> request) {
   if (auto locked = lock(card); !locked) return locked;
   latched_ = latched_.without(V2PMAILBOX::PFSTS | V2PMAILBOX::PFACK);

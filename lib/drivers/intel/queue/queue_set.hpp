@@ -52,7 +52,7 @@ class QueueSet {
     tx_count_ = 0;
   }
 
-  /// Fills all receive rings with buffers and empties all transmit rings. Error no_memory takes no buffer.
+  /// Fills all receive rings with buffers and empties all transmit rings. On error no_memory it takes no buffer.
   [[nodiscard]] Result<void> fill();
   void open() noexcept;
   /// Bursts do nothing from now on. Waits for bursts that are going on. Error timeout: one has not ended; call again.

@@ -71,7 +71,8 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
 
   /// Control path, in this order. All but `close` need the gate closed.
   void setup(RxQueueSetup setup);
-  /// Puts a buffer into every slot and writes all descriptors. Error no_memory (the pool has too few mbufs) takes none.
+  /// Puts a buffer into every slot and writes all descriptors. On error no_memory (the pool has too few mbufs) it takes
+  /// no mbuf.
   [[nodiscard]] Result<void> fill();
   /// The first value of RDT once the queue is enabled: all slots but one are armed.
   [[nodiscard]] std::uint32_t first_tail() const noexcept { return mask_; }
@@ -79,10 +80,11 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   /// Error timeout: see BurstGate::close.
   [[nodiscard]] Result<void> close(Clock& clock, Duration limit);
   /// Frees every buffer and returns their number. Counts received frames that were not polled. Call it only after the
-  /// card has ended DMA. The first buffers go to `kept`, which has at most as many places as the ring, if it is filled.
+  /// card has ended DMA. The buffers of the first slots are not freed but stored in `kept`. Precondition: `kept` is
+  /// empty, or the ring is filled and has at least as many slots.
   std::uint32_t drain(DrainReason reason = DrainReason::stopped, std::span<Mbuf*> kept = {}) noexcept;
-  /// As `setup` and, where buffers were put into `slots`, `fill`: one for each descriptor, and kPrefetchDistance places
-  /// more. Drained before.
+  /// As `setup` with new slots and, if these have buffers, as `fill`. `slots` has an element for each descriptor and
+  /// kPrefetchDistance more. Call it on a drained queue.
   void replace(RxQueueSetup setup, std::vector<Mbuf*> slots) noexcept;
 
   /// Lends the queue to `borrower`, which moves its frames from now on. Needs the gate closed, and no other borrower.

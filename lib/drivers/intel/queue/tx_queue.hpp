@@ -75,7 +75,7 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
 
   /// Control path, in this order. All but `close` need the gate closed.
   void setup(TxQueueSetup setup);
-  /// Empties the ring for TDT and TDH of 0.
+  /// Empties the ring, for a card whose TDH and TDT are 0.
   void clear() noexcept;
   void open() noexcept;
   /// Error timeout: see BurstGate::close.
@@ -85,7 +85,7 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
   /// Frees every buffer and returns their number. Counts frames that were not sent. Call it only after the card has
   /// ended DMA.
   std::uint32_t drain(DrainReason reason = DrainReason::stopped) noexcept;
-  /// As `setup`, with one place in `slots` for each descriptor. Drained before.
+  /// As `setup` with new slots: `slots` has an element for each descriptor. Call it on a drained queue.
   void replace(TxQueueSetup setup, std::vector<Mbuf*> slots) noexcept;
 
   /// As in RxQueue. The borrower exchanges received buffers for sent ones, all of `pool`.
@@ -95,8 +95,8 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
   [[nodiscard]] bool is_lent() const noexcept { return borrower_ != nullptr; }
   [[nodiscard]] bool is_observed() const noexcept { return !observers_.empty(); }
   [[nodiscard]] bool is_open() const noexcept { return open_; }
-  /// Puts a spare buffer into every slot of a lent queue, to exchange for those of frames. Does nothing for other
-  /// queues. Error no_memory takes no buffer.
+  /// Puts a spare buffer into every slot of a lent queue; the borrower exchanges it for a received one. Does nothing
+  /// for other queues. On error no_memory it takes no buffer.
   [[nodiscard]] Result<void> fill();
 
   [[nodiscard]] Result<void> use_cache(const MempoolCache& cache) override;

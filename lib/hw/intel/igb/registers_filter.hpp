@@ -79,8 +79,8 @@ struct IMIREXT : Register<IMIREXT, 0x5AA0, Access::rw, Stride{4, 8}> {
 };
 struct IMIRVP : Register<IMIRVP, 0x5AC0, Access::rw> {};
 
-/// Flexible filters of the wake-up function. Linux igb's register dump reads them under the names of older cards, and
-/// the place between them (DPDK e1000, e1000_regs.h, FHFT, FHFT_EXT, FFVT_REG and FFLT_REG).
+/// Flexible filters of the wake-up function (DPDK e1000, e1000_regs.h, FHFT, FHFT_EXT, FFVT_REG and FFLT_REG). Linux
+/// igb's register dump reads them under the names that these offsets have on older cards.
 struct FHFT : Register<FHFT, 0x9000, Access::rw, Stride{4, 256}> {};
 struct FFVT : Register<FFVT, 0x9800, Access::ro, Stride{4, 128}> {};
 struct FHFT_EXT : Register<FHFT_EXT, 0x9A00, Access::rw, Stride{4, 256}> {};

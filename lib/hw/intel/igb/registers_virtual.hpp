@@ -26,7 +26,7 @@ struct RPLOLR : Register<RPLOLR, 0x5AF0, Access::rw> {
   static constexpr Bit STRVLAN{30}, STRCRC{31};
   POLLUX_FIELDS(STRVLAN, STRCRC);
 };
-/// A pool's stripping in the DMA engine.
+/// What the DMA engine strips from a pool's packets.
 struct DVMOLR : Register<DVMOLR, 0xC038, Access::rw, Stride{0x40, 8}> {
   static constexpr Bit HIDVLAN{29}, STRVLAN{30}, STRCRC{31};
   POLLUX_FIELDS(HIDVLAN, STRVLAN, STRCRC);

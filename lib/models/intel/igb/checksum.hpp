@@ -21,7 +21,7 @@ namespace hw = pollux::hw::igb;
 /// SCTP's checksum (RFC 9260, appendix A), least significant byte first on the wire.
 [[nodiscard]] std::uint32_t crc32c(std::span<const std::byte> bytes) noexcept;
 
-/// Writes the Internet checksum (RFC 1071) of `bytes` to their place `at`. What the place held before is part of the
+/// Writes the Internet checksum (RFC 1071) of `bytes` at offset `at`. The earlier value of that field is part of the
 /// sum, so software may store a pseudo-header's sum there. `add` is added in host byte order. A result of 0 is written
 /// as 0xFFFF if `zero_means_none`, as in UDP. Precondition: two bytes from `at` on exist.
 void insert_checksum(std::span<std::byte> bytes, std::size_t at, std::size_t add, bool zero_means_none) noexcept;

@@ -61,11 +61,11 @@ class Package {
   Duration run_firmware(Duration now);
   void set_firmware(const FirmwareOptions& options, Duration now);
 
-  /// For tests: what a driver that was killed has left, as held by `port` since `now`.
+  /// For tests: sets what a killed driver leaves behind. `port` has held it since `now`.
   void leave(Port port, hw::SWSM::Value semaphores, hw::SW_FW_SYNC::Value resources, Duration now);
 
   [[nodiscard]] const Violations& violations() const noexcept { return violations_; }
-  /// How often firmware has had its resource.
+  /// The number of times that firmware has used its resource.
   [[nodiscard]] std::uint64_t firmware_turns() const noexcept { return firmware_turns_; }
 
  private:

@@ -70,7 +70,7 @@ void Phy::set_defaults() {
   values_[mii::kPortConfig] = 0x0120;
 }
 
-// What the firmware of the host or another driver may leave.
+// Register values that the firmware of the host or another driver may leave.
 void Phy::set_dirty() {
   values_[mii::kControl] = mii::kControlFullDuplex | mii::kControlSpeedLow;
   values_[mii::kAdvertise] = mii::kSelector8023 | mii::k10Half;

@@ -162,8 +162,8 @@ bool Phy::roles_differ() {
   return false;
 }
 
-// Selects the best mode that both sides advertise, in the order of IEEE 802.3, annex 28B.3. Without a common mode there
-// is no link, nor with pairs that do not cross.
+// Selects the best mode that both sides advertise, in the order of IEEE 802.3, annex 28B.3. There is no link without a
+// common mode, or if the pairs do not cross.
 void Phy::resolve() {
   waiting_for_partner_ = false;
   values_[mii::kStatus] |= mii::kStatusAutonegotiated;

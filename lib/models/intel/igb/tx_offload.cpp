@@ -118,8 +118,9 @@ void TxOffload::update_headers(std::span<std::byte> segment) const {
   if (layer4() == tx::kContextUdp) write_big16(segment, layer4_at() + kUdpLengthAt, segment.size() - layer4_at());
 }
 
-// The checksum fields hold what software has put there: 0 or the sum of what the header's checksum must not cover, and
-// for layer 4 the pseudo header's sum. That one lacks the length in a segmentation request. Linux, igb_main.c, igb_tso.
+// Software has put a start value into each checksum field. For layer 4 it is the sum of the pseudo-header, without the
+// length in a segmentation request. For IPv4 it is 0, or the sum that cancels bytes which are not part of the header
+// (Linux, igb_main.c, igb_tso).
 void TxOffload::insert_checksums(std::span<std::byte> frame) const {
   if (asks(tx::kInsertIpChecksum) && (is_ipv4() || !asks(tx::kSegment))) {
     insert_checksum(frame.subspan(ip_at(), context_.ip_length), kIpv4ChecksumAt, 0, false);
