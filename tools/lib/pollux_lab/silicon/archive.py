@@ -90,7 +90,7 @@ def _machine_text() -> str:
         f"distribution  {distribution[1] if distribution else 'unknown'}",
         f"processor     {processor[1] if processor else 'unknown'}, {os.cpu_count()} cores",
         f"memory        {memory[1] if memory else 'unknown'}",
-        f"kernel words  {' '.join(words) or 'none that matter here'}",
+        f"kernel args   {' '.join(words) or 'none that matter here'}",
         f"python        {platform.python_version()}",
         f"compiler      {_output(['c++', '--version']).partition(chr(10))[0] or 'unknown'}",
     ]) + "\n"
