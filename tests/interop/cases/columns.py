@@ -70,7 +70,7 @@ class Lab:
         return self.guest.check(f"ip netns exec {side} {command}", seconds)
 
     def cut_wire(self, cut: bool) -> None:
-        """Cuts the wire between the ports, or mends it. An exported card's wire is cut by the port at its other end, which goes down."""
+        """Disconnects or connects the wire between the ports. For an exported card the port at the other end goes down instead."""
         if isinstance(self.guest.machine.ports[0].wire, VfioUser):
             self.guest.check(f"ip -n right link set port {'down' if cut else 'up'}")
             return

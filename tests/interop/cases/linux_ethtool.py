@@ -109,7 +109,7 @@ def _require_equal(grown: dict[str, dict[str, int]], name: str) -> None:
 
 @on_every_card()
 def settings(lab: Lab) -> None:
-    """Ring sizes, moderation, channels and promiscuity are changed while traffic continues afterwards."""
+    """Ring sizes, moderation, channels and promiscuity are changed; traffic passes after each change."""
     lab.connect()
     for options in ("-G port rx 80 tx 80", "-G port rx 4096 tx 4096", "-G port rx 256 tx 256", "-C port rx-usecs 0", "-C port rx-usecs 3",
                     "-L port combined 1", "-L port combined 2", "-r port"):

@@ -58,7 +58,7 @@ def a_partner_that_does_not_negotiate(lab: Lab) -> None:
 
 @on_every_card()
 def advertises_10_full_only(lab: Lab) -> None:
-    """One port advertises 10 Mb/s, full duplex, alone; both negotiate that."""
+    """One port advertises only 10 Mb/s, full duplex; both negotiate that."""
     with _set(lab, left="advertise 0x002"):
         _require_speeds(lab, left="10Mb/s Full", right="10Mb/s Full")
         network.ping(lab, 1400)
@@ -81,7 +81,7 @@ def pause(lab: Lab) -> None:
 
 @on_every_card(short=MODEL)
 def carrier_loss(lab: Lab) -> None:
-    """The wire is cut and mended three times: igb notices, and pings are answered afterwards."""
+    """The wire is disconnected and connected three times: igb notices, and pings are answered afterwards."""
     lab.connect()
     for _ in range(3):
         lab.cut_wire(True)

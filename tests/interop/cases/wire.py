@@ -37,7 +37,7 @@ class CaptureCheck:
         require(self.frames >= least, f"only {self.frames} frames of {least} were on the wire")
         require(self.longest <= longest, f"a frame of {self.longest} bytes was on the wire; {longest} are allowed")
         if self.bad:
-            raise AssertionError(f"tshark finds frames wrong, of {self.frames}: {', '.join([*self.bad[:3], self.bad[-1]])}")
+            raise AssertionError(f"tshark finds wrong frames among {self.frames}: {', '.join([*self.bad[:3], self.bad[-1]])}")
 
     def as_facts(self) -> dict:
         return {"frames": self.frames, "longest": self.longest, "bad": len(self.bad), "good": self.good, "tags": self.tags,
