@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "models/intel/igb/time_sync.hpp"
 
+#include "hw/intel/igb/limits.hpp"
+
 namespace pollux::models::igb {
 namespace {
 
