@@ -21,7 +21,7 @@ class Block:
     at_namespace: bool  # the line before the block says so
 
     @property
-    def place(self) -> str:
+    def line_directive(self) -> str:
         return f'#line {self.line} "{self.document.relative_to(ROOT)}"'
 
 

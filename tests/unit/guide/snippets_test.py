@@ -34,8 +34,8 @@ return 0; }}
 """
 
 
-def in_function(number: int, place: str, text: str) -> str:
-    return GIVEN.format(number=number, body="{\n" + place + "\n" + text + "\n}")
+def in_function(number: int, line_directive: str, text: str) -> str:
+    return GIVEN.format(number=number, body="{\n" + line_directive + "\n" + text + "\n}")
 
 
 def unit() -> str:
@@ -47,11 +47,11 @@ def unit() -> str:
             parts[0] += "".join(f"{line}\n" for line in INCLUDE.findall(block.text))
             number += 1
             if PROGRAM.search(text):
-                parts.append(f"namespace program_{number} {{\n{block.place}\n{text}\n}}")
+                parts.append(f"namespace program_{number} {{\n{block.line_directive}\n{text}\n}}")
             elif block.at_namespace:
-                parts.append(f"{block.place}\n{text}")
+                parts.append(f"{block.line_directive}\n{text}")
             else:
-                parts.append(in_function(number, block.place, text))
+                parts.append(in_function(number, block.line_directive, text))
     for row in documents.dpdk_rows():
         for code in row.ours:
             number += 1

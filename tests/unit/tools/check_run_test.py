@@ -32,8 +32,8 @@ class Git(unittest.TestCase):
 
     def test_a_folder_that_an_outer_repository_ignores_fails(self):
         with Sandbox() as sandbox:
-            subprocess.run(["git", "-C", str(sandbox.place), "init"], check=True, capture_output=True)
-            (sandbox.place / ".gitignore").write_text("checkout\n")
+            subprocess.run(["git", "-C", str(sandbox.folder), "init"], check=True, capture_output=True)
+            (sandbox.folder / ".gitignore").write_text("checkout\n")
             self.refuses(sandbox, "git init")
 
     def test_without_git_it_fails(self):

@@ -43,7 +43,7 @@ class AptsLock(unittest.TestCase):
     def outcome_of(self, script: str, seconds: int) -> subprocess.CompletedProcess:
         with Sandbox() as sandbox:
             sandbox.fake("sudo", "[[ $1 != -n ]] || shift; \"$@\"")
-            sandbox.fake("apt-get", script.replace("COUNT", str(sandbox.place / "count")))
+            sandbox.fake("apt-get", script.replace("COUNT", str(sandbox.folder / "count")))
             return sandbox.shell("refresh_apt; echo went on", POLLUX_APT_LOCK_SECONDS=str(seconds))
 
     def test_apt_waits_for_the_lock(self):
@@ -69,7 +69,7 @@ class OneAtATime(unittest.TestCase):
             sandbox.fake_that_stays("dpkg-query")
             first = sandbox._start(["tools/test"], {})
             try:
-                await_file(sandbox.place / "begun", first)
+                await_file(sandbox.folder / "begun", first)
                 second = sandbox.run("tools/test")
                 self.assertEqual((second.returncode, last_line(second)), (1, ONE_FAILED))
                 self.assertIn(f"runs in this checkout already (process {first.pid})", second.stderr)
@@ -105,12 +105,12 @@ class Interrupted(unittest.TestCase):
 
     def test_children_of_a_step_may_clean_up(self):
         with Sandbox() as sandbox:
-            sandbox.fake("slow", f"trap \"sleep 0.3; touch '{sandbox.place}/ended'; exit\" TERM\ntouch '{sandbox.place}/begun'\n"
+            sandbox.fake("slow", f"trap \"sleep 0.3; touch '{sandbox.folder}/ended'; exit\" TERM\ntouch '{sandbox.folder}/begun'\n"
                           "while :; do sleep 0.05; done")
             step = subprocess.Popen(["bash", "-c", f"'{sandbox.bin}/slow' & wait"], start_new_session=True, text=True)
-            await_file(sandbox.place / "begun", step)
+            await_file(sandbox.folder / "begun", step)
             end_group(step)
-            self.assertTrue((sandbox.place / "ended").exists())
+            self.assertTrue((sandbox.folder / "ended").exists())
 
 
 class Places(unittest.TestCase):
@@ -125,7 +125,7 @@ class Places(unittest.TestCase):
 
     def test_a_missing_temporary_folder_is_reported(self):
         with Sandbox() as sandbox:
-            outcome = sandbox.run("tools/test", TMPDIR=str(sandbox.place / "none"))
+            outcome = sandbox.run("tools/test", TMPDIR=str(sandbox.folder / "none"))
             self.assertEqual((outcome.returncode, last_line(outcome)), (1, ONE_FAILED))
             self.assertRegex(outcome.stderr, "none: No such file or directory\n.*what to do: .*TMPDIR")
 
@@ -142,9 +142,9 @@ class Places(unittest.TestCase):
 
     def test_a_cache_that_is_not_writable_is_reported(self):
         with Sandbox() as sandbox:
-            (sandbox.place / "file").write_text("")
+            (sandbox.folder / "file").write_text("")
             for kernel in ("guest_kernel", "test_kernel"):
-                outcome = sandbox.shell(f"kernel=$({kernel}); echo went on", POLLUX_CACHE=str(sandbox.place / "file"))
+                outcome = sandbox.shell(f"kernel=$({kernel}); echo went on", POLLUX_CACHE=str(sandbox.folder / "file"))
                 self.assertEqual((outcome.returncode, outcome.stdout), (1, ""))
                 self.assertRegex(outcome.stderr, "cannot be written to: .*\n.*what to do: set POLLUX_CACHE")
 
@@ -175,7 +175,7 @@ class Places(unittest.TestCase):
 
     def test_pkg_config_quotes_a_prefix_with_a_space(self):
         with Sandbox() as sandbox:
-            folder = sandbox.place / "a prefix/lib/pkgconfig"
+            folder = sandbox.folder / "a prefix/lib/pkgconfig"
             folder.mkdir(parents=True)
             text = (ROOT / "cmake/pollux.pc.in").read_text()
             for name, value in (("POLLUX_PC_PREFIX", "../.."), ("CMAKE_INSTALL_LIBDIR", "lib"), ("CMAKE_INSTALL_INCLUDEDIR", "include")):

@@ -28,22 +28,22 @@ class Sandbox:
 
     def __init__(self, ordinary: bool = False, name: str = "checkout"):
         self._folder = tempfile.TemporaryDirectory(prefix="pollux-tools-")
-        self.place = pathlib.Path(self._folder.name)
-        self.root = self.place / name
-        self.bin = self.place / "bin"
-        self.temporary = self.place / "tmp"
+        self.folder = pathlib.Path(self._folder.name)
+        self.root = self.folder / name
+        self.bin = self.folder / "bin"
+        self.temporary = self.folder / "tmp"
         shutil.copytree(ROOT / "tools", self.root / "tools", ignore=shutil.ignore_patterns("__pycache__"))
         for folder in (self.bin, self.temporary):
             folder.mkdir()
         for command in COMMANDS:
             if found := shutil.which(command):
                 (self.bin / command).symlink_to(found)
-        (self.place / "os-release").write_text(DEBIAN_13)
-        self.environment = {"PATH": str(self.bin), "HOME": str(self.place), "TMPDIR": str(self.temporary),
-                            "POLLUX_OS_RELEASE": str(self.place / "os-release"), "POLLUX_UNAME": "x86_64"}
+        (self.folder / "os-release").write_text(DEBIAN_13)
+        self.environment = {"PATH": str(self.bin), "HOME": str(self.folder), "TMPDIR": str(self.temporary),
+                            "POLLUX_OS_RELEASE": str(self.folder / "os-release"), "POLLUX_UNAME": "x86_64"}
         self._user = []
         if ordinary and os.geteuid() == 0:
-            for path in [self.place, *self.place.rglob("*")]:
+            for path in [self.folder, *self.folder.rglob("*")]:
                 os.chown(path, NOBODY.pw_uid, NOBODY.pw_gid, follow_symlinks=False)
             self._user = ["/usr/bin/setpriv", f"--reuid={NOBODY.pw_uid}", f"--regid={NOBODY.pw_gid}", "--clear-groups"]
 
@@ -62,10 +62,10 @@ class Sandbox:
 
     def fake_that_stays(self, command: str) -> None:
         """Replaces the command by one that makes the file `begun` and runs until it is interrupted."""
-        self.fake(command, f"trap 'exit 130' INT\ntouch '{self.place}/begun'\nsleep 60")
+        self.fake(command, f"trap 'exit 130' INT\ntouch '{self.folder}/begun'\nsleep 60")
 
     def says_it_is(self, os_release: str) -> None:
-        (self.place / "os-release").write_text(os_release)
+        (self.folder / "os-release").write_text(os_release)
 
     def run(self, *words: str, **environment: str | None) -> subprocess.CompletedProcess:
         """Runs a tool, by its path in the checkout."""
@@ -78,15 +78,15 @@ class Sandbox:
 
     def shell(self, script: str, **environment: str | None) -> subprocess.CompletedProcess:
         """Runs a shell script that can call all functions of the tools."""
-        file = self.place / "script.sh"
+        file = self.folder / "script.sh"
         file.write_text(f"export POLLUX_TOOL=a-tool\n. '{self.root}/tools/lib/tools.sh'\nbegin_tool\ndetect_distro\n{script}\n")
         return self.run(str(self.bin / "bash"), str(file), **environment)
 
     def interrupted(self, *words: str, once: str) -> subprocess.CompletedProcess:
-        """Runs a tool and presses Ctrl-C as soon as the file `once` of `place` exists. Fails if processes are left over."""
+        """Runs a tool and presses Ctrl-C as soon as the file `once` of `folder` exists. Fails if processes are left over."""
         program = self._start(words, {})
         try:
-            await_file(self.place / once, program)
+            await_file(self.folder / once, program)
             os.killpg(program.pid, signal.SIGINT)
             out, err = program.communicate(timeout=SECONDS)
             if left := processes_in(program.pid):
@@ -98,7 +98,7 @@ class Sandbox:
     def _start(self, words, environment) -> subprocess.Popen:
         variables = {name: value for name, value in (self.environment | environment).items() if value is not None}
         command = [words[0] if words[0].startswith("/") else str(self.root / words[0]), *words[1:]]
-        return subprocess.Popen([*self._user, *command], cwd=self.place, env=variables, text=True, stdin=subprocess.DEVNULL,
+        return subprocess.Popen([*self._user, *command], cwd=self.folder, env=variables, text=True, stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
 
 

@@ -282,17 +282,17 @@ class Command(unittest.TestCase):
 
     def test_looking_changes_nothing_and_says_why_it_would_refuse(self):
         with Sandbox() as sandbox:
-            programs = sandbox.place / "programs"
+            programs = sandbox.folder / "programs"
             programs.mkdir()
             for name in ("pollux", "l2fwd", "pktgen", "silicon_probe", "conformance_test"):
-                (programs / name).write_text(f"#!/bin/sh\necho {name} \"$@\" >>{sandbox.place}/calls\necho '{{\"devices\": []}}'\n")
+                (programs / name).write_text(f"#!/bin/sh\necho {name} \"$@\" >>{sandbox.folder}/calls\necho '{{\"devices\": []}}'\n")
                 (programs / name).chmod(0o755)
             outcome = sandbox.run("tools/silicon", "--look", "--programs", str(programs), A, B)
             self.assertEqual(outcome.returncode, 1, outcome)
             self.assertIn("What was found", outcome.stdout)
             self.assertIn(f"refused: {A}: there is no such device", outcome.stdout)
             self.assertIn("nothing was changed", outcome.stderr)
-            self.assertEqual((sandbox.place / "calls").read_text(), "pollux list --json --all\n")
+            self.assertEqual((sandbox.folder / "calls").read_text(), "pollux list --json --all\n")
             outcome = sandbox.run("tools/silicon", "--look", "--programs", str(programs), "--output", "/nowhere/x.tar.gz", A, B)
             self.assertIn("the archive cannot be written", outcome.stderr)
 
