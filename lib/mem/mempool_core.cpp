@@ -168,21 +168,21 @@ MempoolStats MempoolCore::stats() const noexcept {
 }
 
 std::string MempoolCore::describe_missing() const {
-  std::map<std::pair<std::string_view, unsigned>, std::uint32_t> places;
+  std::map<std::pair<std::string_view, unsigned>, std::uint32_t> locations;
   for (Mbuf* mbuf : mbufs_) {
     if (MbufAccess::owner_state(*mbuf).load(std::memory_order_relaxed) != MbufAccess::kAllocated) continue;
     const Site site = MbufAccess::site(*mbuf);
-    ++places[{site.file, site.line}];
+    ++locations[{site.file, site.line}];
   }
   constexpr std::size_t kShown = 8;
   std::string text;
   std::size_t shown = 0;
-  for (const auto& [place, count] : places) {
+  for (const auto& [location, count] : locations) {
     if (shown++ == kShown) {
-      text += fmt::format(", and {} more places", places.size() - kShown);
+      text += fmt::format(", and {} more locations", locations.size() - kShown);
       break;
     }
-    text += fmt::format("{}{} allocated at {}:{}", text.empty() ? "" : ", ", count, place.first, place.second);
+    text += fmt::format("{}{} allocated at {}:{}", text.empty() ? "" : ", ", count, location.first, location.second);
   }
   return text;
 }

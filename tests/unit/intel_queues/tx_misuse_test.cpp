@@ -69,7 +69,7 @@ TEST_F(TxMisuse, AnotherContextsMbufIsReportedAndFreed) {
   push(burst, good());
   expect_others_sent(burst);
   EXPECT_THAT(fixture_.fixture.misuses(),
-              ElementsAre(IsMisuse(MisuseKind::foreign_mbuf, Parts{"mempool elsewhere", place(site)})));
+              ElementsAre(IsMisuse(MisuseKind::foreign_mbuf, Parts{"mempool elsewhere", location(site)})));
   EXPECT_EQ(pool.stats().in_use(), 0u);
 }
 
@@ -84,7 +84,7 @@ TEST_F(TxMisuse, AFreeMbufIsReportedAndNotFreedAgain) {
   MbufDeleter{}(raw);
   expect_others_sent(burst);
   EXPECT_THAT(fixture_.fixture.misuses(),
-              ElementsAre(IsMisuse(MisuseKind::use_after_free, Parts{"mempool rx", place(site)})));
+              ElementsAre(IsMisuse(MisuseKind::use_after_free, Parts{"mempool rx", location(site)})));
 }
 
 TEST_F(TxMisuse, AnMbufFreedWhileInFlightIsFreedOnce) {

@@ -57,7 +57,7 @@ TEST(Ownership, ADoubleFreeNamesBothPlacesAndIsHarmless) {
     cache.free(MbufPtr(mbuf), second);
     EXPECT_THAT(fixture.misuses(),
                 ElementsAre(test::IsMisuse(MisuseKind::double_free,
-                                           Parts{"mempool rx", test::place(first), test::place(second)})));
+                                           Parts{"mempool rx", test::location(first), test::location(second)})));
     EXPECT_EQ(pool.stats().in_use(), 0u);
   }
   expect_intact(pool);
@@ -70,7 +70,7 @@ TEST(Ownership, ADoubleFreeWithoutACacheNamesTheAllocation) {
   Mbuf* const mbuf = pool.allocate(taken).release();
   MbufDeleter{}(mbuf);
   MbufDeleter{}(mbuf);
-  EXPECT_THAT(fixture.misuses(), ElementsAre(test::IsMisuse(MisuseKind::double_free, Parts{test::place(taken)})));
+  EXPECT_THAT(fixture.misuses(), ElementsAre(test::IsMisuse(MisuseKind::double_free, Parts{test::location(taken)})));
   expect_intact(pool);
 }
 
@@ -114,8 +114,8 @@ TEST(Ownership, ADestroyedPoolNamesWhereItsMbufsWereAllocated) {
   }
   EXPECT_THAT(fixture.misuses(),
               ElementsAre(test::IsMisuse(MisuseKind::leak,
-                                         Parts{"mempool tx", "3 mbufs", "1 allocated at " + test::place(first),
-                                               "2 allocated at " + test::place(second)})));
+                                         Parts{"mempool tx", "3 mbufs", "1 allocated at " + test::location(first),
+                                               "2 allocated at " + test::location(second)})));
 }
 
 TEST(Ownership, OnlySomeOfManyPlacesAreNamed) {
@@ -126,7 +126,7 @@ TEST(Ownership, OnlySomeOfManyPlacesAreNamed) {
     for (unsigned line = 1; line <= 12; ++line) held.push_back(pool.allocate({"place.cpp", line}));
   }
   EXPECT_THAT(fixture.misuses(),
-              ElementsAre(test::IsMisuse(MisuseKind::leak, Parts{"12 mbufs", "place.cpp:8", "and 4 more places"})));
+              ElementsAre(test::IsMisuse(MisuseKind::leak, Parts{"12 mbufs", "place.cpp:8", "and 4 more locations"})));
 }
 
 TEST(Ownership, ALeakedCloneNamesWhereItWasCloned) {
@@ -139,7 +139,7 @@ TEST(Ownership, ALeakedCloneNamesWhereItWasCloned) {
     MbufPtr frame = cache.allocate();
     clone = frame->clone(cache, site);
   }
-  EXPECT_THAT(fixture.misuses(), ElementsAre(test::IsMisuse(MisuseKind::leak, Parts{test::place(site)})));
+  EXPECT_THAT(fixture.misuses(), ElementsAre(test::IsMisuse(MisuseKind::leak, Parts{test::location(site)})));
 }
 
 TEST(Ownership, LeakedMbufsOfABurstNameWhereTheyWereReceived) {
@@ -152,7 +152,7 @@ TEST(Ownership, LeakedMbufsOfABurstNameWhereTheyWereReceived) {
     ASSERT_TRUE(burst.fill(cache, 4, site));
   }
   EXPECT_THAT(fixture.misuses(),
-              ElementsAre(test::IsMisuse(MisuseKind::leak, Parts{"4 allocated at " + test::place(site)})));
+              ElementsAre(test::IsMisuse(MisuseKind::leak, Parts{"4 allocated at " + test::location(site)})));
 }
 
 #else

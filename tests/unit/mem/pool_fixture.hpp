@@ -55,8 +55,8 @@ MATCHER_P2(IsMisuse, kind, parts, "") {
   return true;
 }
 
-/// "file:line" of a place, as in misuse reports.
-[[nodiscard]] inline std::string place(const Site& site) {
+/// "file:line", as in misuse reports.
+[[nodiscard]] inline std::string location(const Site& site) {
   return std::string(site.file) + ":" + std::to_string(site.line);
 }
 

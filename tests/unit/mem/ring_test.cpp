@@ -205,7 +205,7 @@ TYPED_TEST(MbufRingTest, RecordsWhoTookAFrame) {
   ASSERT_TRUE(ring.enqueue(one));
   const Site here = Site::here();
   one = ring.dequeue();
-  EXPECT_EQ(test::place(MbufAccess::site(*one)), test::place({here.file, here.line + 1}));
+  EXPECT_EQ(test::location(MbufAccess::site(*one)), test::location({here.file, here.line + 1}));
 }
 #endif
 
