@@ -18,7 +18,7 @@ std::vector<std::string> member_texts(const Environment& environment, std::uint3
   if (!group) return texts;
   for (const pci::GroupMember& member : group->members) {
     texts.push_back(fmt::format("{} ({}{})", member.name, member.driver.empty() ? "no driver" : member.driver,
-                                member.viable() || member.address == self ? "" : ", in the way"));
+                                member.viable() || member.address == self ? "" : ", blocks VFIO"));
   }
   return texts;
 }

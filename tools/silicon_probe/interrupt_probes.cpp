@@ -22,7 +22,7 @@ Result<void> ask_causes(ProbePorts& ports, Answer& answer) {
   regs.write<reg::IMS>(reg::IMS::LSC);
   answer.equal_hex("I-ICRPLACE", "IMS at its old address after LSC was written there", regs.read<reg::IMS>().raw(),
                    reg::IMS::Value(0).with(reg::IMS::LSC).raw());
-  answer.note_hex("I-ICRPLACE", "IMS at its new address then", bar.read32(kNewIms));
+  answer.note_hex("I-ICRPLACE", "IMS at its new address after that write", bar.read32(kNewIms));
   regs.write<reg::IMC>(reg::IMC::Value(~0U));
   regs.write<reg::IMS>(reg::IMS::TIME_SYNC);
   answer.note("I-TIMESYNC", "IMS.TIME_SYNC can be set", regs.read<reg::IMS>().has(reg::IMS::TIME_SYNC));

@@ -66,9 +66,9 @@ Result<void> ask_dropped(ProbePorts& ports, Answer& answer) {
   answer.equal("I-RQDPC", "RQDPC after 20 frames for 4 descriptors, with DROP_EN",
                regs.read_and_clear<reg::RQDPC>(0).raw(), 16);
   answer.equal("I-RQDPC", "RQDPC, read again", regs.read_and_clear<reg::RQDPC>(0).raw(), 0);
-  answer.equal("I-OVERRUN", "GPRC of them", regs.read_and_clear<reg::GPRC>().raw(), 20);
-  note_counters(port, answer, "I-M-MISSED", "after them, GPRC read before");
-  answer.note("I-OVERRUN", "ICR.RXO then", regs.read_and_clear<reg::ICR>().has(reg::ICR::RXO));
+  answer.equal("I-OVERRUN", "GPRC after these 20 frames", regs.read_and_clear<reg::GPRC>().raw(), 20);
+  note_counters(port, answer, "I-M-MISSED", "after these 20 frames, with GPRC already read");
+  answer.note("I-OVERRUN", "ICR.RXO after these 20 frames", regs.read_and_clear<reg::ICR>().has(reg::ICR::RXO));
   constexpr unsigned kMany = 5000;
   if (auto sent = send_many(ports, kMany); !sent) return sent;
   port.sleep(kArrivalTime);
@@ -89,7 +89,7 @@ Result<void> ask_waiting(ProbePorts& ports, Answer& answer) {
   note_counters(port, answer, "I-M-BUFFER", "after 10 frames for 4 descriptors, without DROP_EN");
   regs.write<reg::RDT>(0, reg::RDT::TAIL(16));
   answer.equal("I-M-BUFFER", "frames received after more descriptors were armed", port.receive(0, 10).size(), 10);
-  note_counters(port, answer, "I-M-BUFFER", "then");
+  note_counters(port, answer, "I-M-BUFFER", "after these frames were received");
   return {};
 }
 
@@ -102,10 +102,10 @@ Result<void> ask_disabled_queue(ProbePorts& ports, Answer& answer) {
   port.sleep(kArrivalTime);
   answer.note("I-M-QOFF", "RQDPC[0] after 5 frames for a disabled queue",
               port.regs().read_and_clear<reg::RQDPC>(0).raw());
-  note_counters(port, answer, "I-M-QOFF", "after them");
+  note_counters(port, answer, "I-M-QOFF", "after these 5 frames");
   if (auto opened = port.open_rx(0, {}); !opened) return opened;
-  answer.equal("I-M-QOFF", "of these frames received when the queue is enabled afterwards", port.receive(0, 5).size(),
-               0);
+  answer.equal("I-M-QOFF", "number of these frames that are received when the queue is enabled afterwards",
+               port.receive(0, 5).size(), 0);
   return {};
 }
 
@@ -178,8 +178,8 @@ Result<void> ask_many(ProbePorts& ports, Answer& answer) {
     if (!got.empty() && got[0].bytes.empty()) ++empty;
     if (!got.empty() && got[0].bytes == frame) ++intact;
   }
-  answer.equal("I-ZEROLEN", "of 2,000 frames, those seen done with length 0", empty, 0);
-  answer.equal("I-ZEROLEN", "those received intact and in order", intact, kFrames);
+  answer.equal("I-ZEROLEN", "of 2,000 frames, the number seen done with length 0", empty, 0);
+  answer.equal("I-ZEROLEN", "of 2,000 frames, the number received intact and in order", intact, kFrames);
   return {};
 }
 

@@ -56,8 +56,8 @@ struct Probe {
   std::string_view question;
   std::span<const std::string_view> tags;
   bool needs_partner = false;
-  bool uses_dma =
-      false;  ///< its answer depends on memory that the card writes, so a recording of registers is not enough
+  /// Its answer depends on memory that the card writes, so a recording of registers is not enough.
+  bool uses_dma = false;
   /// Asks the card. An error means that there is no answer.
   Result<void> (*ask)(ProbePorts& ports, Answer& answer);
 };

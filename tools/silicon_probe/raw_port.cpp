@@ -17,7 +17,7 @@ namespace {
 
 using hw::intel::Descriptor;
 
-// The places in a port's memory. Two buffers of the transmit ring begin in one page and end in the next.
+// Offsets in a port's memory. Two buffers of the transmit ring begin in one page and end in the next.
 constexpr std::size_t kRxRingsAt = 0;
 constexpr std::size_t kRingBytes = RawPort::kSlots * sizeof(Descriptor);
 constexpr std::size_t kTxRingAt = kRxRingsAt + RawPort::kQueues * kRingBytes;

@@ -113,7 +113,7 @@ Result<void> ask_unicast_table(ProbePorts& ports, Answer& answer) {
   answer.equal("I-UTA", "frames received to a foreign address with every bit of UTA set, without pools",
                port.receive(0, 1).size(), 0);
   if (auto sent = ports.partner->send(plain_frame(60)); !sent) return sent;
-  answer.equal("I-UTA", "broadcasts received then", port.receive(0, 1).size(), 1);
+  answer.equal("I-UTA", "broadcasts received with the same UTA", port.receive(0, 1).size(), 1);
   return {};
 }
 

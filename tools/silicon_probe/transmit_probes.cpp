@@ -46,7 +46,8 @@ Result<void> ask_short_frames(ProbePorts& ports, Answer& answer) {
   port.clear_counters();
   ports.partner->regs().write<reg::TCTL>(reg::TCTL::EN | reg::TCTL::CT(15));
   if (auto sent = ports.partner->send(plain_frame(40)); !sent) return sent;
-  answer.equal("I-M-SHORT", "frames received of one with 40 bytes that is not padded", port.receive(0, 1).size(), 0);
+  answer.equal("I-M-SHORT", "number of frames received after one of 40 bytes was sent without padding",
+               port.receive(0, 1).size(), 0);
   answer.equal("I-M-SHORT", "RUC then", port.regs().read_and_clear<reg::RUC>().raw(), 1);
   answer.equal("I-M-SHORT", "RLEC then", port.regs().read_and_clear<reg::RLEC>().raw(), 1);
   answer.note("I-M-SHORT", "RFC then", port.regs().read_and_clear<reg::RFC>().raw());
@@ -110,8 +111,8 @@ Result<void> ask_wrong_fcs(ProbePorts& ports, Answer& answer) {
   if (auto opened = port.open_rx(0, {}); !opened) return opened;
   port.clear_counters();
   if (auto sent = ports.partner->send(plain_frame(64), tx::kInsertCrc); !sent) return sent;
-  answer.equal("I-M-CORRUPT", "frames received of one with a wrong FCS, without RCTL.SBP", port.receive(0, 1).size(),
-               0);
+  answer.equal("I-M-CORRUPT", "number of frames received after one with a wrong FCS was sent, without RCTL.SBP",
+               port.receive(0, 1).size(), 0);
   answer.equal("I-M-CORRUPT", "CRCERRS then", port.regs().read_and_clear<reg::CRCERRS>().raw(), 1);
   answer.equal("I-M-CORRUPT", "GPRC then", port.regs().read_and_clear<reg::GPRC>().raw(), 0);
   answer.equal("I-M-CORRUPT", "TPR then", port.regs().read_and_clear<reg::TPR>().raw(), 1);

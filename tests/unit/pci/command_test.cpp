@@ -157,7 +157,7 @@ TEST_F(Command, InfoShowsThePort) {
   machine.add({.address = "0000:01:00.1", .group = 7});
   EXPECT_EQ(run("info vfio:0000:01:00.0"), kSuccess);
   EXPECT_THAT(out.str(), AllOf(HasSubstr("PCI device 0000:01:00.0"), HasSubstr("Intel Card"),
-                               HasSubstr("7: 0000:01:00.0 (igb), 0000:01:00.1 (igb, in the way)"),
+                               HasSubstr("7: 0000:01:00.0 (igb), 0000:01:00.1 (igb, blocks VFIO)"),
                                HasSubstr("8086:10c9, subsystem 8086:a03c, revision 01")));
   EXPECT_EQ(run("info --json 01:00.0"), kSuccess);
   EXPECT_EQ(nlohmann::json::parse(out.str())["pci"]["device_id"], "10c9");

@@ -10,7 +10,7 @@ DRIVEN = "igb"  # Pollux's driver of the 82576
 
 @dataclasses.dataclass
 class Decision:
-    refusals: list[tuple[str, str]]  # what is in the way, and what to do about it
+    refusals: list[tuple[str, str]]  # what prevents the run, and how to fix it
     forcible: list[tuple[str, str]]  # the same for what --force overrides
     warnings: list[str]
 
