@@ -249,10 +249,10 @@ std::vector<Bytes> Conformance::exchange(Port& from, Port& to, const std::vector
 }
 
 void Conformance::expect_exchange(const std::vector<Bytes>& frames, std::size_t segment_bytes) {
-  const auto expect_same = [&](const std::vector<Bytes>& arrived, std::string_view way) {
-    ASSERT_EQ(arrived.size(), frames.size()) << way;
+  const auto expect_same = [&](const std::vector<Bytes>& arrived, std::string_view direction) {
+    ASSERT_EQ(arrived.size(), frames.size()) << direction;
     for (std::size_t i = 0; i < frames.size(); ++i) {
-      ASSERT_EQ(arrived[i], frames[i]) << way << ", frame " << i << " of " << frames[i].size() << " bytes";
+      ASSERT_EQ(arrived[i], frames[i]) << direction << ", frame " << i << " of " << frames[i].size() << " bytes";
     }
   };
   expect_same(exchange(*left_, *right_, frames, segment_bytes), "left to right");

@@ -45,7 +45,7 @@ class Conformance : public testing::Test {
   void start_both(const PortConfig& left, const PortConfig& right);
   [[nodiscard]] Port& left() { return *left_; }
   [[nodiscard]] Port& right() { return *right_; }
-  /// 64 descriptors a ring, one queue each way, both on the pool and its cache.
+  /// Rings of 64 descriptors, one queue in each direction, both with the pool and its cache.
   [[nodiscard]] PortConfig config();
   [[nodiscard]] PortConfig config(const Mempool& pool);
   [[nodiscard]] Port open_port(const std::string& uri);

@@ -31,7 +31,7 @@ struct ReceiverPlan {
   std::array<std::uint32_t, kQueues> vector{};
 };
 
-/// A frame to send, the number of its buffers, and whether the card shall report its completion.
+/// A frame to send, the number of its buffers, and whether the card must report its completion.
 struct SendPlan {
   Bytes frame;
   std::uint32_t buffers = 1;

@@ -41,7 +41,7 @@ std::uint32_t pick_offset(FuzzedDataProvider& input) {
 
 std::uint32_t pick_value(FuzzedDataProvider& input) {
   switch (input.ConsumeIntegralInRange(0, 3)) {
-    case 0: return input.ConsumeIntegralInRange<std::uint32_t>(0, 64) * 128;  // a ring's length, or its place in memory
+    case 0: return input.ConsumeIntegralInRange<std::uint32_t>(0, 64) * 128;  // a ring's length, or its address
     case 1: return std::uint32_t{1} << input.ConsumeIntegralInRange(0, 31);
     case 2:
       return static_cast<std::uint32_t>(Memory::kIova) + input.ConsumeIntegralInRange<std::uint32_t>(0, 127) * 128;

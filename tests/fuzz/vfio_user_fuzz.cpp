@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Arbitrary commands, or arbitrary bytes, from a client of the vfio-user server. Each command gets at most one reply,
-// which has a valid header; the server neither crashes nor blocks, and has nothing of the client's left afterwards.
+// which has a valid header; the server neither crashes nor blocks, and keeps nothing of the client afterwards.
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -63,7 +63,8 @@ class Client {
  public:
   Client(Fixture& fixture, int socket) : fixture_(fixture), socket_(socket) {}
 
-  /// A command with a valid header: its number, what comes with it, flags, the length of the payload, the payload.
+  /// Sends a command with a valid header. The input has the command's number, a byte for flags and descriptors, the
+  /// length of the payload, and the payload.
   void command(Input& input) {
     Header header;
     header.id = ++commands_;

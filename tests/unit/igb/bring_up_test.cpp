@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What drivers that run on silicon do to bring up the card, and what a card does to a driver that leaves it out.
+// The steps of bring-up that drivers on silicon take. The model does not work with a driver that omits one of them.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -103,7 +103,7 @@ namespace mii = hw::igb::phy;
 using models::igb::Card;
 using std::chrono::milliseconds;
 
-/// What the driver does to the PHY that it must not do.
+/// Number of accesses to the PHY that a correct driver does not make.
 std::uint64_t phy_mistakes(IgbFixture& fixture) {
   return fixture.with_card([](Card& card) { return card.phy().early_accesses() + card.phy().other_pages(); });
 }

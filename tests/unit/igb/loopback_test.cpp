@@ -11,7 +11,7 @@
 namespace pollux::drivers::igb {
 namespace {
 
-/// Sends a frame to the port's own address. The number of frames that the port receives then.
+/// Sends a frame to the port's own address. Returns the number of frames that the port then receives.
 std::size_t received_after_sending(IgbFixture& fixture, PortMachine& port) {
   MbufPtr mbuf = fixture.pool.allocate();
   std::uint8_t* const data = mbuf->append(60);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// No buffer is lost in the rings of a removed card, or when a start fails half way.
+// No buffer is lost in the rings of a removed card, or when a start fails halfway.
 #include <gtest/gtest.h>
 
 #include <string_view>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Software finds the same in a frame as the in-process card reports.
+// The parser in software finds the same headers in a frame as the in-process card reports.
 #include <gtest/gtest.h>
 
 #include "pollux/mem/burst.hpp"

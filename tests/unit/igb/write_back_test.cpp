@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A card may write back more of a descriptor, and more descriptors, than the driver asks for.
+// A card may write back whole descriptors, and descriptors for which the driver did not request report-status.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The PHY as a driver finds it on silicon: with registers of others, behind resets that it survives, and connected to
-// a PHY that has settings of its own.
+// The PHY as a driver finds it on silicon: an earlier owner has set its registers, a reset of the MAC does not change
+// them, and the PHY at the other end has settings of its own.
 #include <gtest/gtest.h>
 
 #include <chrono>

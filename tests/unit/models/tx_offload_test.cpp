@@ -58,7 +58,7 @@ std::size_t sum_of(const Bytes& bytes, std::size_t from, std::size_t to, std::si
   return sum;
 }
 
-/// Where the headers of a frame are.
+/// The offsets of a frame's headers.
 struct Layout {
   bool ipv4 = true;
   std::size_t mac = 14;
@@ -89,7 +89,7 @@ constexpr Layout kUdp4{.l4 = 8, .type = tx::kContextUdp};
 constexpr Layout kSctp4{.l4 = 12, .type = tx::kContextSctp};
 constexpr Layout kTcp6{.ipv4 = false, .ip = 40};
 
-/// The segments of a request, in the simplest way.
+/// The segments of a request, by a simple implementation.
 std::vector<Bytes> segments_of(const Bytes& request, const Layout& layout, std::size_t mss) {
   std::vector<Bytes> all;
   for (std::size_t from = layout.header(); from < request.size(); from += mss) {

@@ -121,7 +121,7 @@ TEST_F(VfioUserInterruptPin, CanBeMasked) {
   EXPECT_EQ(signals(pin), 1u);
 }
 
-// Nothing signals the level of a card that runs in another thread, so the server looks at it now and then.
+// No event signals the level of the pin of a card that runs on another thread, so the server polls it.
 TEST_F(VfioUserInterruptPin, IsReadEachMillisecondWhileItIsNotMasked) {
   const auto pin = event();
   ASSERT_EQ(set(kIntx, kTriggerByEvent, 0, 1, {}, {pin.get()}), 0);
@@ -174,7 +174,7 @@ TEST_F(VfioUserInterrupts, EndWhenTheyAreSwitchedOff) {
   route_link_changes_to(0);
   change_link();
   EXPECT_EQ(signals(first), 0u);
-  // And can be switched on again.
+  // Interrupts can be enabled again.
   ASSERT_EQ(set(kMsix, kTriggerByEvent, 0, 1, {}, {first.get()}), 0);
   EXPECT_EQ(signals(first), 0u);
 }
