@@ -59,8 +59,8 @@ class FrameChecker {
  public:
   enum class Status {
     good,
-    corrupt,  ///< pktgen's by its headers or its magic word, but changed
-    foreign,  ///< not pktgen's
+    corrupt,  ///< headers or magic word are pktgen's, but the frame was changed
+    foreign,  ///< pktgen did not send it
   };
   struct CheckResult {
     Status status = Status::foreign;

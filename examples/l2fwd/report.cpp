@@ -19,15 +19,15 @@ L2fwdReport::L2fwdReport(const L2fwdOptions& options, ProgramSetup& setup, const
       setup_(setup),
       forwarder_(forwarder),
       output_(output),
-      start_(look(setup.clock().now())),
+      start_(snapshot(setup.clock().now())),
       last_(start_) {}
 
-L2fwdReport::Snapshot L2fwdReport::look(Duration now) const {
+L2fwdReport::Snapshot L2fwdReport::snapshot(Duration now) const {
   return {now, forwarder_.forwarded(), forwarder_.polls(), forwarder_.empty_polls()};
 }
 
 void L2fwdReport::line(Duration now) {
-  const Snapshot next = look(now);
+  const Snapshot next = snapshot(now);
   const Rate rate = rate_of(next.forwarded - last_.forwarded, to_seconds(next.at - last_.at));
   const double empty = share(next.empty_polls - last_.empty_polls, next.polls - last_.polls);
   last_ = next;
@@ -52,7 +52,7 @@ void L2fwdReport::line(Duration now) {
 }
 
 void L2fwdReport::summary(Duration now, const Account& account) {
-  const Snapshot end = look(now);
+  const Snapshot end = snapshot(now);
   const double elapsed = to_seconds(now - start_.at);
   const Rate rate = rate_of(end.forwarded, elapsed);
   const double empty = share(end.empty_polls, end.polls);

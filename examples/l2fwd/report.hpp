@@ -26,7 +26,7 @@ class L2fwdReport {
     std::uint64_t polls = 0;
     std::uint64_t empty_polls = 0;
   };
-  [[nodiscard]] Snapshot look(Duration now) const;
+  [[nodiscard]] Snapshot snapshot(Duration now) const;
 
   const L2fwdOptions& options_;
   ProgramSetup& setup_;

@@ -51,8 +51,8 @@ void add_options(CLI::App& app, PktgenOptions& options) {
       ->capture_default_str();
 }
 
-/// Checks combinations of options.
-void require_sense(PktgenOptions& options, bool mtu_given) {
+/// Rejects combinations of options that make no sense.
+void check_combinations(PktgenOptions& options, bool mtu_given) {
   if (mtu_given && options.size > options.port.mtu + kOverhead) {
     throw CLI::ValidationError("--size", fmt::format("{} needs an MTU of {}, but --mtu is {}", options.size,
                                                      options.size - kOverhead, options.port.mtu));
@@ -90,7 +90,7 @@ std::optional<int> read_options(int argc, char** argv, PktgenOptions& options) {
   add_options(app, options);
   add_port_options(app, options.port);
   add_run_options(app, options.run);
-  app.final_callback([&options, &app] { require_sense(options, app.count("--mtu") != 0); });
+  app.final_callback([&options, &app] { check_combinations(options, app.count("--mtu") != 0); });
   const auto status = parse(app, argc, argv);
   options.port.mtu = std::max(options.port.mtu, options.size - kOverhead);
   return status;

@@ -37,7 +37,7 @@ void TimerAlarm::set(Time due) noexcept {
   static_cast<void>(::timerfd_settime(timer_.get(), 0, &timer, nullptr));
 }
 
-void ManualAlarms::look(Time now) noexcept {
+void ManualAlarms::raise_due(Time now) noexcept {
   const std::lock_guard guard(lock_);
   for (ManualAlarm* const alarm : alarms_) alarm->raise_if_due(now);
 }

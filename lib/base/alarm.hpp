@@ -31,7 +31,7 @@ class ManualAlarm;
 class ManualAlarms {
  public:
   /// Called when the clock has reached `now`.
-  void look(Time now) noexcept;
+  void raise_due(Time now) noexcept;
 
  private:
   friend class ManualAlarm;

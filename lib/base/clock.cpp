@@ -75,7 +75,7 @@ void ManualClock::advance(Duration span) {
     now_.store(then.count(), std::memory_order_release);
     span -= step;
     for (const Follower& follower : followers_) follower(then);
-    alarms_->look(then);
+    alarms_->raise_due(then);
   }
 }
 

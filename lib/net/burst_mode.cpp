@@ -40,7 +40,7 @@ BurstMode best_of(BurstMode mode) noexcept {
   // TCG calls a function for each SIMD instruction: on QEMU's igb, l2fwd forwards 1.5 times as many frames in scalar
   // mode.
   if (this_processor().is_tcg) return BurstMode::scalar;
-  if (processor_has(BurstMode::avx512) && is_quicker_with_avx512(this_processor())) return BurstMode::avx512;
+  if (processor_has(BurstMode::avx512) && is_faster_with_avx512(this_processor())) return BurstMode::avx512;
   for (const BurstMode simd : {BurstMode::avx2, BurstMode::neon}) {
     if (processor_has(simd)) return simd;
   }

@@ -63,7 +63,7 @@ Processor this_processor() {
   return processor;
 }
 
-bool is_quicker_with_avx512(const Processor& processor) noexcept {
+bool is_faster_with_avx512(const Processor& processor) noexcept {
   return std::any_of(kQuickerWithAvx512.begin(), kQuickerWithAvx512.end(), [&](const Measured& measured) {
     return processor.vendor == measured.vendor && processor.family == measured.family;
   });

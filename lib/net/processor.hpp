@@ -16,6 +16,6 @@ struct Processor {
 
 /// Whether AVX-512 bursts were measured to be faster than AVX2 bursts on this processor (docs/performance.md).
 /// Processors without a measurement count as slower, which a measured Intel Xeon was.
-[[nodiscard]] bool is_quicker_with_avx512(const Processor& processor) noexcept;
+[[nodiscard]] bool is_faster_with_avx512(const Processor& processor) noexcept;
 
 }  // namespace pollux

@@ -56,8 +56,8 @@ Result<void> Domain::map(const DmaSegment& segment) {
   while (covered < address + segment.size && std::getline(maps, line)) {
     if (!parse(line, mapping) || mapping.end <= covered) continue;
     const bool same_file = mapping.device == device_ && mapping.inode == inode_;
-    const bool same_place = mapping.offset + (covered - mapping.first) == segment.iova + (covered - address);
-    if (mapping.first > covered || !same_file || !same_place) break;
+    const bool same_offset = mapping.offset + (covered - mapping.first) == segment.iova + (covered - address);
+    if (mapping.first > covered || !same_file || !same_offset) break;
     covered = mapping.end;
   }
   if (covered >= address + segment.size) return {};

@@ -24,22 +24,22 @@ void RxQueue::retire() noexcept {
   cache_ = nullptr;
   cache_owner_ = nullptr;
   pool_ = nullptr;
-  tell_change();
+  notify_change();
 }
 
 void RxQueue::open() noexcept {
   open_bursts(burst_);
-  tell_change();
+  notify_change();
 }
 
 Result<void> RxQueue::close(Clock& clock, Duration limit) {
   auto closed = gate_.close(&idle, clock, limit);
-  tell_change();
+  notify_change();
   return closed;
 }
 
 // In this order, because `arm` clears the event first and reads the flag last.
-void RxQueue::tell_change() noexcept {
+void RxQueue::notify_change() noexcept {
   has_changed_.store(true);
   wake_->raise();
 }
@@ -49,7 +49,7 @@ bool RxQueue::arm() noexcept {
   wake_->clear();
   bool is_quiet = true;  // a queue that is closed receives nothing
   gate_.visit(&idle, [&] { is_quiet = watch(); });
-  const bool has_changed = has_changed_.exchange(false);  // last: see tell_change
+  const bool has_changed = has_changed_.exchange(false);  // last: see notify_change
   if (is_quiet && !has_changed) return true;
   disarm();
   return false;

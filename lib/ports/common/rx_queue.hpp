@@ -95,7 +95,7 @@ class alignas(64) RxQueue : public pollux::RxQueue {
  private:
   [[nodiscard]] RxObservers* observers() noexcept override { return &observers_; }
   /// Wakes a sleeping thread, because the port's state has changed. Called by the control thread.
-  void tell_change() noexcept;
+  void notify_change() noexcept;
 
   BurstFunction* burst_;
   const RxFilter& filter_;

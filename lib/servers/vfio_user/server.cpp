@@ -9,8 +9,8 @@
 namespace pollux::vfio_user {
 namespace {
 
-/// How often the level of an interrupt pin is read if nothing else happens: a card with a thread of its own may change
-/// it at any time, and nothing signals that.
+/// The interval at which the level of an interrupt pin is read if nothing else happens. A card with a thread of its own
+/// may change the level at any time, without an event.
 constexpr Duration kPinInterval = std::chrono::milliseconds(1);
 
 }  // namespace
@@ -67,7 +67,8 @@ void Server::end_session() {
   if (!restored) context_.log(LogLevel::warning, restored.error().message());
 }
 
-// As vfio-pci does: the next client finds the card as the first one did.
+// Resets the card and restores its configuration space, as vfio-pci does. So the next client finds the card as the
+// first one did.
 Result<void> Server::restore_card() {
   if (auto reset = device_->reset(); !reset) return reset;
   for (std::uint32_t i = 0; i < config_.size(); ++i) {
