@@ -124,7 +124,7 @@ CONFORMANCE_TEST(Buffers, CountsFramesThatItCannotSend) {
   };
   expect_dropped("tx_too_short", make_mbuf(Bytes(limits.min_frame - 1)));
   expect_dropped("tx_too_short", cache_->allocate());
-  // Longer than any MTU that the port has.
+  // Longer than the port's largest MTU allows.
   expect_dropped("tx_too_long", make_mbuf(Bytes(std::size_t{limits.max_mtu} + 32)));
   MbufPtr with_gap = make_mbuf(make_frame(60, 0));
   MbufPtr gap = cache_->allocate();
@@ -162,18 +162,18 @@ CONFORMANCE_TEST_WHERE(Buffers, ReceivesOnlyWithACacheOfItsPool, traits.uses_mem
   start_both();
   auto other = Mempool::create(*context_, {.count = 256});
   ASSERT_TRUE(other);
-  const MempoolCache stranger(*other, 64);
-  const MempoolCache friendly(*pool_, 64);
-  const auto refused = right().rx(0).use_cache(stranger);
+  const MempoolCache other_cache(*other, 64);
+  const MempoolCache own_cache(*pool_, 64);
+  const auto refused = right().rx(0).use_cache(other_cache);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
-  EXPECT_TRUE(right().rx(0).use_cache(friendly));
-  EXPECT_TRUE(left().tx(0).use_cache(stranger));  // frames of any pool may be sent
+  EXPECT_TRUE(right().rx(0).use_cache(own_cache));
+  EXPECT_TRUE(left().tx(0).use_cache(other_cache));  // frames of any pool may be sent
   if (traits().delivers && !traits().by_file) {
     EXPECT_EQ(exchange(left(), right(), make_frames(100, 60)), make_frames(100, 60));
   }
   settle(left());
-  EXPECT_TRUE(left().tx(0).use_cache(friendly));
+  EXPECT_TRUE(left().tx(0).use_cache(own_cache));
   Context foreign;
   auto elsewhere = Mempool::create(foreign, {.count = 64});
   ASSERT_TRUE(elsewhere);

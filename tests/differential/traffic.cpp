@@ -18,7 +18,7 @@ using hw::intel::Descriptor;
 constexpr unsigned kSender = 0;
 constexpr unsigned kReceiver = 1;
 constexpr std::uint32_t kRing = 64;
-constexpr std::uint32_t kMostFrames = 16;
+constexpr std::uint32_t kMaxFrames = 16;
 
 // Offsets in the fixture's memory.
 constexpr std::size_t kRxRings = 0;
@@ -34,7 +34,7 @@ constexpr std::uint32_t kLongestFrame = 1518;  // with CRC, if RCTL.LPE is not s
 constexpr std::size_t kNearEdge = 8;
 /// MRQC bits of the packet types that both cards hash: IPv4, IPv6, TCP and UDP over IPv4, UDP over IPv6. For TCP over
 /// IPv6 QEMU tests another bit (I-M-RSSEX).
-constexpr std::uint32_t kHashedAlike = 0x00D30000;
+constexpr std::uint32_t kHashedByBoth = 0x00D30000;
 
 std::uint32_t bit_if(bool condition, std::uint32_t bits) { return condition ? bits : 0; }
 
@@ -288,7 +288,7 @@ ReceiverPlan random_receiver(Random& random) {
   plan.rxcsum = bit_if(random.once(2), reg::RXCSUM::PCSD.bits()) | bit_if(random.once(2), reg::RXCSUM::IPOFL.bits()) |
                 bit_if(random.once(2), reg::RXCSUM::TUOFL.bits());
   plan.rlpml = random.once(2) ? 9728 : random.between(64, 1600);
-  if (random.once(2)) plan.mrqc = reg::MRQC::RSS.bits() | (random.word() & kHashedAlike);
+  if (random.once(2)) plan.mrqc = reg::MRQC::RSS.bits() | (random.word() & kHashedByBoth);
   for (std::uint32_t& word : plan.reta) word = random.word() & 0x03030303;
   for (std::uint32_t& word : plan.rssrk) word = random.word();
   for (std::uint32_t& word : plan.srrctl) {
@@ -306,7 +306,7 @@ ReceiverPlan random_receiver(Random& random) {
 
 Round random_round(Random& random) {
   Round round{.receiver = random_receiver(random), .frames = {}};
-  const std::uint32_t count = random.between(1, kMostFrames);
+  const std::uint32_t count = random.between(1, kMaxFrames);
   for (std::uint32_t i = 0; i < count; ++i) {
     Bytes frame = random_frame(random);
     while ((frame.size() + kNearEdge) % 1024 < 2 * kNearEdge) frame.push_back(0);
@@ -315,7 +315,7 @@ Round random_round(Random& random) {
   return round;
 }
 
-Observations play(Fixture& fixture, const Round& round) {
+Observations run_round(Fixture& fixture, const Round& round) {
   Observations seen;
   disarm(fixture);
   write_filters(fixture, round.receiver);

@@ -48,6 +48,6 @@ struct Round {
 
 /// Configures the cards, sends the frames, and observes the results: descriptors, frames, heads and tails, interrupt
 /// causes, events and counters.
-[[nodiscard]] Observations play(Fixture& fixture, const Round& round);
+[[nodiscard]] Observations run_round(Fixture& fixture, const Round& round);
 
 }  // namespace pollux::differential

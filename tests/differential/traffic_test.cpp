@@ -25,7 +25,7 @@ TEST(Traffic, RandomRoundsGiveTheSameObservations) {
   while (rounds < kLeastRounds || std::chrono::steady_clock::now() < end) {
     Random random(seed + rounds);
     const Round round = random_round(random);
-    comparison.add(play(*model, round), play(*qemu, round), fmt::format("POLLUX_SEED={}", seed + rounds));
+    comparison.add(run_round(*model, round), run_round(*qemu, round), fmt::format("POLLUX_SEED={}", seed + rounds));
     ++rounds;
     frames += round.frames.size();
   }

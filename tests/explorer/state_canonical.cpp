@@ -107,6 +107,7 @@ std::string State::describe() const {
     const ReceivingCard& card = own_.receiver;
     text += fmt::format("rx: next {} RDH {} RDT {} (seen {}), fetched {}, ring ", *rx_in_.next, card.head,
                         own_.rdt.written(), card.tail, card.fetched);
+    // a: armed, w: written without DD, 0: done with length 0, d: done, D: done with end of packet.
     for (std::uint32_t slot = 0; slot < kRing; ++slot) {
       const std::uint64_t hi = rx_ring_[slot].hi;
       text += hi == 0                        ? 'a'

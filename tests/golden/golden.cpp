@@ -198,10 +198,10 @@ testing::AssertionResult is_golden(std::string_view name, const std::string& tex
   const char* const update = std::getenv("POLLUX_UPDATE_GOLDEN");
   if (update != nullptr && std::string_view(update) == "1") {
     std::ofstream file(path_of(name));
-    file
-        << "# SPDX-License-Identifier: BSD-3-Clause\n# What the igb driver does to a card; kept by the golden tests of "
-           "tests/unit/trace.\n"
-        << text;
+    file << "# SPDX-License-Identifier: BSD-3-Clause\n# The accesses of the igb driver to a card. Compared and updated "
+            "by the golden tests of "
+            "tests/unit/trace.\n"
+         << text;
     file.close();
     if (file) {
       return testing::AssertionFailure() << "updated " << path_of(name)

@@ -64,7 +64,7 @@ class RestartOfAQueue : public testing::Test {
     return 0;
   }
   /// Expects that every injected frame was received, counted as a drop, or counted as missed.
-  void expect_closed_account() {
+  void expect_every_frame_counted() {
     const Stats stats = port->stats();
     EXPECT_EQ(received + stats.rx_dropped + stats.rx_missed_errors, injected);
     EXPECT_EQ(stats.rx_burst_packets, received);
@@ -102,11 +102,11 @@ TEST_F(RestartOfAQueue, ReceivesIntoAnotherPoolAndRingWhileTheOtherQueueRuns) {
   EXPECT_EQ(received, 2 * (kHosts - of_queue_1)) << "queue 0 lost none";
   EXPECT_EQ(drops("rx_stopped"), of_queue_1) << "frames that were not polled before the restart";
   EXPECT_EQ(port->stats().rx_missed_errors, of_queue_1) << "frames that arrived while the queue was disabled";
-  expect_closed_account();
+  expect_every_frame_counted();
   inject_hosts();
   EXPECT_EQ(poll(1), of_queue_1);
   poll(0);
-  expect_closed_account();
+  expect_every_frame_counted();
   EXPECT_EQ(port->config().rx[0].pool, fixture.pool.options().name);
   EXPECT_EQ(port->config().rx[0].ring, 64U);
   EXPECT_EQ(port->config().rx[1].pool, "large");
@@ -119,7 +119,7 @@ TEST_F(RestartOfAQueue, ReceivesIntoAnotherPoolAndRingWhileTheOtherQueueRuns) {
   EXPECT_EQ(segments, 1U);
   poll(0);
   EXPECT_EQ(segments, 2U) << "each queue has its own buffer size";
-  expect_closed_account();
+  expect_every_frame_counted();
   ASSERT_TRUE(port->close());
   EXPECT_TRUE(fixture.all_mbufs_free());
   EXPECT_EQ(large.stats().in_use(), 0U);
@@ -148,12 +148,12 @@ TEST_F(RestartOfAQueue, KeepsItsBuffersIfThePoolIsExhausted) {
   inject_hosts();
   EXPECT_GT(poll(1), 0U);
   poll(0);
-  expect_closed_account();
+  expect_every_frame_counted();
   ASSERT_TRUE(port->restart_rx(1, {.ring = 128}));
   inject_hosts();
   EXPECT_GT(poll(1), 0U);
   poll(0);
-  expect_closed_account();
+  expect_every_frame_counted();
   ASSERT_TRUE(port->close());
   EXPECT_TRUE(fixture.all_mbufs_free());
 }
@@ -256,7 +256,7 @@ struct Fault {
 
 class RestartFaults : public RestartOfAQueue, public testing::WithParamInterface<Fault> {};
 
-TEST_P(RestartFaults, LeaveAPortThatHasFailed) {
+TEST_P(RestartFaults, FailThePort) {
   const Fault& fault = GetParam();
   start();
   inject_hosts();
@@ -296,7 +296,7 @@ TEST_F(RestartOfAQueue, OfARemovedCardFails) {
   ASSERT_FALSE(restarted);
   EXPECT_EQ(restarted.error().code, ErrorCode::device_removed);
   EXPECT_EQ(port->state(), PortState::failed);
-  EXPECT_EQ(large.stats().in_use(), 0U) << "the card never saw these";
+  EXPECT_EQ(large.stats().in_use(), 0U) << "the card got none of these mbufs";
   ASSERT_TRUE(port->close());
   EXPECT_TRUE(fixture.all_mbufs_free());
 }

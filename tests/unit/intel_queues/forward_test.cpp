@@ -61,7 +61,7 @@ class ForwardRun {
     Burst<4> nothing;
     ASSERT_EQ(fixture_.rx.rx_burst(nothing), 0u) << "the path polls the queue";
     ASSERT_EQ(fixture_.errors(), "");
-    ASSERT_LE(fixture_.rx.packets() + sum(fixture_.rx.drops()), received_ + (source_.in_the_middle() ? 1 : 0));
+    ASSERT_LE(fixture_.rx.packets() + sum(fixture_.rx.drops()), received_ + (source_.frame_begun() ? 1 : 0));
     const auto* const words = reinterpret_cast<const std::uint64_t*>(fixture_.rings.segments().front().address);
     const std::size_t descriptors = std::size_t{options_.fixture.rx_ring} + options_.fixture.tx_ring;
     for (std::size_t i = 0; i < 2 * descriptors; ++i) note(words[i]);
@@ -110,7 +110,7 @@ class ForwardRun {
     // An incomplete frame may already have been dropped.
     const std::uint64_t named = fixture_.rx.packets() + sum(fixture_.rx.drops());
     ASSERT_GE(named, received_) << "a frame is not counted";
-    ASSERT_LE(named, received_ + (source_.in_the_middle() ? 1 : 0));
+    ASSERT_LE(named, received_ + (source_.frame_begun() ? 1 : 0));
     source_.forget();
     arrived_.clear();
     fixture_.transmitter->expect_no_more();
@@ -121,8 +121,8 @@ class ForwardRun {
 
   // After the path is destroyed, the queues' own bursts work again, and every buffer that is not in a ring is free.
   void finish_traffic() {
-    for (int i = 0; i < 1000 && (source_.in_the_middle() || fixture_.receiver->write_back_begun() || i < 100); ++i) {
-      if (source_.in_the_middle() || fixture_.receiver->write_back_begun()) {
+    for (int i = 0; i < 1000 && (source_.frame_begun() || fixture_.receiver->write_back_begun() || i < 100); ++i) {
+      if (source_.frame_begun() || fixture_.receiver->write_back_begun()) {
         const std::size_t before = arrived_.size();
         source_.deliver(*fixture_.receiver, 1, arrived_);
         received_ += arrived_.size() - before;

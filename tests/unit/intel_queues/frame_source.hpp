@@ -39,7 +39,7 @@ class FrameSource {
   void deliver(StrictReceiver& receiver, std::uint32_t slots, std::deque<WireFrame>& arrived);
   /// Writes one whole good frame. The card must own enough buffers for it.
   void deliver_good(StrictReceiver& receiver, std::deque<WireFrame>& arrived);
-  [[nodiscard]] bool in_the_middle() const { return next_piece_ != 0; }
+  [[nodiscard]] bool frame_begun() const { return next_piece_ != 0; }
   /// Discards an incomplete frame after the card has stopped.
   void forget() { next_piece_ = 0; }
 

@@ -154,9 +154,9 @@ void StrictTransmitter::look() {
 void StrictTransmitter::check_queued(std::uint32_t index) {
   const Descriptor queued = *slot(index);
   as_queued_[index] = queued;
-  constexpr std::uint64_t kMay =
+  constexpr std::uint64_t kAllowed =
       tx::kDataLengthMask | tx::kData | tx::kEndOfPacket | tx::kReportStatus | tx::kPayloadMask << tx::kPayloadShift;
-  if (tx::type(queued.hi) != tx::kTypeData || (queued.hi & tx::kData) != tx::kData || (queued.hi & ~kMay) != 0) {
+  if (tx::type(queued.hi) != tx::kTypeData || (queued.hi & tx::kData) != tx::kData || (queued.hi & ~kAllowed) != 0) {
     memory_.violate(fmt::format("slot {} holds {:#x}, which is not a data descriptor", index, queued.hi));
   }
   const std::uint32_t bytes = tx::data_length(queued.hi);

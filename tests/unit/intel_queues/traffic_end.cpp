@@ -16,7 +16,7 @@ void Traffic::check_drops() {
   ASSERT_EQ(drops.unreachable, expected(TxOutcome::unreachable));
   ASSERT_EQ(drops.unsupported_offload, expected(TxOutcome::unsupported_offload));
   // Every frame is returned, counted as a drop, or not polled yet.
-  ASSERT_LE(delivered_ + fixture_.rx.drops().sum(), received_ + (source_.in_the_middle() ? 1 : 0));
+  ASSERT_LE(delivered_ + fixture_.rx.drops().sum(), received_ + (source_.frame_begun() ? 1 : 0));
 }
 
 void Traffic::stop_and_start() {
@@ -35,7 +35,7 @@ void Traffic::stop_and_start() {
   // An incomplete frame may already have been dropped.
   const std::uint64_t rx = delivered_ + fixture_.rx.drops().sum();
   ASSERT_GE(rx, received_);
-  ASSERT_LE(rx, received_ + (source_.in_the_middle() ? 1 : 0));
+  ASSERT_LE(rx, received_ + (source_.frame_begun() ? 1 : 0));
   received_ = rx;
   sent_ = fixture_.transmitter->reported();
   source_.forget();
@@ -45,7 +45,7 @@ void Traffic::stop_and_start() {
 
 // Sends everything. One poll then reclaims every sent buffer.
 void Traffic::finish_traffic() {
-  const auto unfinished = [this] { return source_.in_the_middle() || fixture_.receiver->write_back_begun(); };
+  const auto unfinished = [this] { return source_.frame_begun() || fixture_.receiver->write_back_begun(); };
   for (int i = 0; i < 10'000 && (!out_.empty() || !arrived_.empty() || unfinished()); ++i) {
     const std::size_t before = arrived_.size();
     if (unfinished()) source_.deliver(*fixture_.receiver, 1, arrived_);

@@ -73,7 +73,7 @@ class CardTime : public testing::Test {
     return low | std::uint64_t{fixture.read<hw::RXSTMPH>().raw()} << 32;
   }
 
-  static constexpr std::uint32_t kPort = 0x3F01;  // 319 in the order of the wire
+  static constexpr std::uint32_t kPort = 0x3F01;  // 319 in network byte order
   CardFixture fixture;
   std::uint32_t slot = 0;
   std::uint32_t tail = 0;
@@ -87,7 +87,8 @@ TEST_F(CardTime, CountsNanoseconds) {
   EXPECT_EQ(clock() - before, std::uint64_t{3'600'000'001'600} << kShift);
   fixture.write<hw::TIMINCA>(hw::TIMINCA::PERIOD(1) | hw::TIMINCA::VALUE(8U << kShift));
   const std::uint64_t slow = clock();
-  EXPECT_EQ(slow - before, std::uint64_t{3'600'000'001'600} << kShift) << "a new rate changes the future only";
+  EXPECT_EQ(slow - before, std::uint64_t{3'600'000'001'600} << kShift)
+      << "a new rate does not change time that has passed";
   fixture.pass(1600ns);
   EXPECT_EQ(clock() - slow, std::uint64_t{800} << kShift);
   fixture.write<hw::TIMINCA>(hw::TIMINCA::Value());
@@ -130,7 +131,7 @@ TEST_F(CardTime, StampsEventsOverEthernetAndUdp) {
   EXPECT_FALSE(receive(ethernet(kSync)));
 }
 
-TEST_F(CardTime, StampsWhatItsTypeSelects) {
+TEST_F(CardTime, StampsTheMessagesThatTypeSelects) {
   fixture.write<hw::TSYNCRXCFG>(hw::TSYNCRXCFG::MSGID(kDelayRequest));
   fixture.write<hw::TSYNCRXCTL>(hw::TSYNCRXCTL::ENABLED | hw::TSYNCRXCTL::L2_V2);
   EXPECT_FALSE(receive(ethernet(kSync)));
@@ -188,7 +189,7 @@ TEST(CardTimers, CountAndRaiseAnInterrupt) {
   EXPECT_TRUE(fixture.read<hw::EICR>().has(hw::EICR::TCP_TIMER));
 }
 
-TEST(CardRegisters, HaveAllPlacesOfLinuxsRegisterDump) {
+TEST(CardRegisters, HaveAllOffsetsOfLinuxsRegisterDump) {
   CardFixture fixture;
   const auto read = [&](std::uint32_t offset) { return fixture.card.read32(hw::kRegisterBar, offset); };
   for (std::uint32_t i = 0; i < 128; ++i) {

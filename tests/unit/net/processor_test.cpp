@@ -33,18 +33,18 @@ TEST(Processor, AgreesWithTheKernel) {
 }
 
 TEST(Processor, Avx512IsUsedOnlyWhereMeasuredFaster) {
-  EXPECT_TRUE(is_quicker_with_avx512({.vendor = "AuthenticAMD", .family = 0x1A}));
-  EXPECT_FALSE(is_quicker_with_avx512({.vendor = "AuthenticAMD", .family = 0x19})) << "not measured";
-  EXPECT_FALSE(is_quicker_with_avx512({.vendor = "GenuineIntel", .family = 6})) << "measured: slower";
-  EXPECT_FALSE(is_quicker_with_avx512({.vendor = "GenuineIntel", .family = 0x1A}));
-  EXPECT_FALSE(is_quicker_with_avx512({}));
+  EXPECT_TRUE(is_faster_with_avx512({.vendor = "AuthenticAMD", .family = 0x1A}));
+  EXPECT_FALSE(is_faster_with_avx512({.vendor = "AuthenticAMD", .family = 0x19})) << "not measured";
+  EXPECT_FALSE(is_faster_with_avx512({.vendor = "GenuineIntel", .family = 6})) << "measured: slower";
+  EXPECT_FALSE(is_faster_with_avx512({.vendor = "GenuineIntel", .family = 0x1A}));
+  EXPECT_FALSE(is_faster_with_avx512({}));
 }
 
 TEST(Processor, BestIsAvx2UnlessAnotherModeIsKnownToBeFaster) {
   const BurstMode best = best_of(BurstMode::best);
   ASSERT_TRUE(processor_has(best));
   if (best == BurstMode::avx512) {
-    EXPECT_TRUE(is_quicker_with_avx512(this_processor()));
+    EXPECT_TRUE(is_faster_with_avx512(this_processor()));
   }
   if (best == BurstMode::scalar && !this_processor().is_tcg) {
 #if !defined(__SANITIZE_THREAD__)

@@ -113,7 +113,7 @@ class Interrupted(unittest.TestCase):
             self.assertTrue((sandbox.folder / "ended").exists())
 
 
-class Places(unittest.TestCase):
+class Folders(unittest.TestCase):
     def test_a_read_only_checkout_is_reported(self):
         for tool in ("tools/test", "tools/demo", "tools/bench"):
             with Sandbox(ordinary=True) as sandbox:
@@ -225,7 +225,7 @@ class FullDisk(unittest.TestCase):
             self.assertRegex(last_line(outcome), r"^0 passed, [1-9]\d* failed, \d+ skipped$")
 
 
-class Elsewhere(unittest.TestCase):
+class OtherSystems(unittest.TestCase):
     ALPINE = 'ID=alpine\nVERSION_ID="3.22"\n'
 
     def built_there(self, os_release: str, *words: str, **environment: str) -> subprocess.CompletedProcess:

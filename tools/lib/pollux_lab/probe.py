@@ -33,4 +33,4 @@ def _why_not_kvm(kernel: Kernel, cache: pathlib.Path) -> str | None:
         Guest(machine, kernel, cache, [], PROBE_SECONDS).start().close()
         return None
     except LabError as error:
-        return f"a small guest did not boot under it within {PROBE_SECONDS} s ({error.what})"
+        return f"a small guest did not boot under KVM within {PROBE_SECONDS} s ({error.what})"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Runs Pollux's programs, each with a time limit and a log. They die with this process."""
+"""Runs Pollux's programs, each with a time limit and a log. They end when this process ends, even if it is killed."""
 
 import contextlib
 import ctypes
@@ -17,7 +17,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)  # thos
 
 
 class Interrupted(BaseException):
-    """Ctrl-C, or a signal that ends this process. Not an Exception, so that no handler of failures takes it for one."""
+    """Ctrl-C, or a signal that ends this process. Not an Exception, so that no handler of errors catches it."""
 
     def __init__(self, number: int):
         super().__init__(signal.Signals(number).name)
@@ -33,7 +33,7 @@ def unwind_on_signals() -> None:
 
 @contextlib.contextmanager
 def uninterrupted():
-    """No signal ends what is inside."""
+    """Signals are ignored inside the block."""
     before = [signal.signal(number, signal.SIG_IGN) for number in SIGNALS]
     try:
         yield
@@ -44,7 +44,7 @@ def uninterrupted():
 
 @contextlib.contextmanager
 def deferred():
-    """Signals that come meanwhile take effect afterwards."""
+    """Signals are blocked inside the block, and delivered after it."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
@@ -70,8 +70,9 @@ class Programs:
         self._started = 0
 
     def run(self, name: str, *words: str, seconds: float, environment: dict[str, str] | None = None, kept: int | None = None) -> Ended:
-        """Runs a program to its end. Its standard output is returned and logged; its errors are only logged. At the time limit it is
-        ended, as by Ctrl-C if it reacts to that. With `kept`, a descriptor that it inherits, it is not killed when this process dies."""
+        """Runs a program to its end. Its standard output is returned and logged; its errors are only logged. At the time limit it gets
+        SIGINT, and SIGKILL if it does not end. `kept` is a descriptor that the program inherits; such a program is not killed when this
+        process dies."""
         self._started += 1
         base = self._logs / f"{self._started:02}-{name}"
         command = [str(self.paths[name]), *words]
