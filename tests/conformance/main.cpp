@@ -23,9 +23,9 @@ class Orphan : public testing::Test {
 
 bool applies_somewhere(const Case& one) {
   const std::vector<Pair> built_in = built_in_pairs();
-  const std::vector<Traits> elsewhere = traits_elsewhere();
+  const std::vector<Traits> given = traits_of_given_pairs();
   return std::any_of(built_in.begin(), built_in.end(), [&](const Pair& pair) { return one.applies(pair.traits); }) ||
-         std::any_of(elsewhere.begin(), elsewhere.end(), one.applies);
+         std::any_of(given.begin(), given.end(), one.applies);
 }
 
 }  // namespace

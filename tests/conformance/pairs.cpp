@@ -144,7 +144,7 @@ std::ostream& operator<<(std::ostream& out, const Pair& pair) { return out << pa
 
 std::vector<Pair> built_in_pairs() { return default_pairs(); }
 
-std::vector<Traits> traits_elsewhere() { return {kFunction}; }
+std::vector<Traits> traits_of_given_pairs() { return {kFunction}; }
 
 const std::vector<Pair>& pairs() {
   static const std::vector<Pair> all = find_pairs();

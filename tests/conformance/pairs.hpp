@@ -55,6 +55,6 @@ std::ostream& operator<<(std::ostream& out, const Pair& pair);
 /// All built-in pairs, independent of the environment.
 [[nodiscard]] std::vector<Pair> built_in_pairs();
 /// The traits that only a pair of POLLUX_CONFORMANCE_PORTS can have.
-[[nodiscard]] std::vector<Traits> traits_elsewhere();
+[[nodiscard]] std::vector<Traits> traits_of_given_pairs();
 
 }  // namespace pollux::conformance

@@ -57,9 +57,9 @@ Result<void> ask_narrow(ProbePorts& ports, Answer& answer) {
   const std::uint32_t at = reg::RDBAL::offset(kQueue);
   bar.write32(at, kValue);
   answer.equal_hex("I-M-NARROW", "RDBAL, read by 32 bits", bar.read32(at), kValue);
-  answer.equal_hex("I-M-NARROW", "its low half, read by 16 bits", bar.read16(at), kValue & 0xFFFF);
-  answer.equal_hex("I-M-NARROW", "its high half, read by 16 bits", bar.read16(at + 2), kValue >> 16);
-  answer.equal_hex("I-M-NARROW", "its second byte, read by 8 bits", bar.read8(at + 1), kValue >> 8 & 0xFF);
+  answer.equal_hex("I-M-NARROW", "low half of RDBAL, read by 16 bits", bar.read16(at), kValue & 0xFFFF);
+  answer.equal_hex("I-M-NARROW", "high half of RDBAL, read by 16 bits", bar.read16(at + 2), kValue >> 16);
+  answer.equal_hex("I-M-NARROW", "second byte of RDBAL, read by 8 bits", bar.read8(at + 1), kValue >> 8 & 0xFF);
   bar.write16(at + 2, 0x1234);
   answer.equal_hex("I-M-NARROW", "RDBAL after a 16-bit write of 0x1234 to its high half", bar.read32(at), kValue);
   bar.write32(at, kValue);
@@ -98,7 +98,7 @@ constexpr std::array<std::string_view, 1> kNarrowTags{"I-M-NARROW"};
 constexpr std::array<std::string_view, 7> kKeptTags{"I-M-RINGLENGTH", "I-RDLEN",   "I-RDH",  "I-M-EARLYTAIL",
                                                     "I-BSIZE",        "I-WTHRESH", "I-JUMBO"};
 constexpr std::array kRegisterProbes{
-    Probe{"alias", "Do registers with two addresses show the same at both?", kAliasTags, false, false, ask_alias},
+    Probe{"alias", "Do registers with two addresses show the same value at both?", kAliasTags, false, false, ask_alias},
     Probe{"narrow", "What do accesses of 8 and 16 bits do?", kNarrowTags, false, false, ask_narrow},
     Probe{"kept_bits", "Which bits do queue registers keep while the queue is disabled?", kKeptTags, false, false,
           ask_kept_bits},

@@ -31,7 +31,7 @@ enum class RingConsumers { single, multiple };
 /// A slot takes 16 bytes for a pointer. Throws std::bad_alloc if `operator new` fails in the constructor; there is no
 /// other error. `Word` is the type of positions: 64 bits, so that no position repeats while a thread is interrupted. A
 /// test uses 8 bits, on one thread, to check every wrap.
-/// Thread rule: as above.
+/// Thread rule: any number of threads may enqueue at a time; `kConsumers` says whether one or any number may dequeue.
 template <class T, RingConsumers kConsumers, std::unsigned_integral Word = std::uint64_t>
 class MultiProducerRing {
   static_assert(std::is_trivially_copyable_v<T>);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Runs the layer check on copies of the project with one wrong include each, and expects that it reports it."""
+"""Runs the layer check on copies of the project with one wrong include each, which the check must report."""
 
 import pathlib
 import shutil
@@ -94,13 +94,13 @@ class Layers(unittest.TestCase):
     def test_refuses_an_example_that_includes_a_private_header(self):
         self.refuses("examples/l2fwd/main.cpp", "mem/mempool_core.hpp", "an example may include public headers only")
 
-    def test_refuses_the_gathering_header_inside_the_library(self):
+    def test_refuses_pollux_hpp_inside_the_library(self):
         self.refuses("lib/net/port.cpp", "pollux/pollux.hpp", "for applications")
 
-    def test_refuses_a_layer_that_nobody_knows(self):
+    def test_refuses_an_unknown_layer(self):
         self.refuses("lib/gadgets/new.cpp", "pollux/base/error.hpp", "layer 'gadgets' is not known")
 
-    def test_refuses_an_include_of_nothing(self):
+    def test_refuses_an_include_of_a_missing_file(self):
         self.refuses("lib/base/clock.cpp", "base/no_such_file.hpp", "there is no such file")
 
     def test_refuses_a_cycle_inside_a_layer(self):

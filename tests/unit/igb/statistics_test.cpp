@@ -163,7 +163,7 @@ TEST(Statistics, MissedNeverDecreasesNorIsNegative) {
   EXPECT_EQ(fixture.get().rx_missed_errors, 20u);
   fixture.statistics.begin_receive(500, false, [] { return 501u; });
   fixture.good(3);
-  EXPECT_EQ(fixture.get().rx_missed_errors, 22u) << "a card that delivered too much hides nothing after a start";
+  EXPECT_EQ(fixture.get().rx_missed_errors, 22u) << "frames delivered in excess before the start do not lower it";
 }
 
 TEST(Statistics, FramesThatWaitAreMissedAtTheStop) {
@@ -264,7 +264,7 @@ TEST(Statistics, NamesEveryCounter) {
   EXPECT_FALSE(counters.contains("TORL"));
   EXPECT_FALSE(counters.contains("SCVPC")) << "not to be read on a copper port";
   EXPECT_NE(fixture.card.at<reg::SCVPC>(), 0u) << "it would be cleared";
-  EXPECT_EQ(counters.size(), kCardCounters.size() - 1 + 3) << "and the parts of rx_missed_errors";
+  EXPECT_EQ(counters.size(), kCardCounters.size() - 1 + 3) << "and 3 parts of rx_missed_errors";
 }
 
 TEST(Statistics, ReadsTheCountersAndQueuesThatTheCardHas) {
@@ -282,7 +282,7 @@ TEST(Statistics, ReadsTheCountersAndQueuesThatTheCardHas) {
   other.card.at<reg::RQDPC>(2) = 7;
   EXPECT_FALSE(other.all().contains("TNCRS"));
   EXPECT_EQ(other.get().rx_missed_errors, 6u);
-  EXPECT_EQ(other.card.at<reg::RQDPC>(2), 7u) << "no register of this card";
+  EXPECT_EQ(other.card.at<reg::RQDPC>(2), 7u) << "this card has no such register";
 }
 
 }  // namespace

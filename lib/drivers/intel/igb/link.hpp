@@ -10,8 +10,8 @@ namespace pollux::drivers::igb {
 /// Error not_supported if the port is not set to its internal copper PHY.
 [[nodiscard]] Result<void> check_link_mode(const Card& card);
 
-/// Starts the link. Takes at most about 200 ms. During a management session of the firmware, it uses the link that
-/// there is and does not touch the PHY. The MAC uses the speed and duplex that the PHY negotiates; flow control is off.
+/// Starts the link. Takes at most about 200 ms. During a management session of the firmware, it uses the existing
+/// link and does not touch the PHY. The MAC uses the speed and duplex that the PHY negotiates; flow control is off.
 /// Returns before the link is up. Errors: those of `reset_phy` and `start_autonegotiation`.
 [[nodiscard]] Result<void> start_link(const Card& card, LoopbackMode loopback = LoopbackMode::none);
 

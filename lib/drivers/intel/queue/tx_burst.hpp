@@ -126,8 +126,7 @@ POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::burst_loop(TxQueue& queue, Mbuf* c
     const std::uint32_t done = run + static_cast<std::uint32_t>(i);
     next += done;
     taken += done;
-    // Set RS on the last frame of each group and of the burst, so that the card reports every
-    // buffer when bursts end.
+    // Set RS on the last frame of each group and of the burst, so that the card reports every buffer when bursts end.
     if (done != 0) [[likely]]
       queue.ring_[end + static_cast<std::uint32_t>(i) - 1].hi |= hw::intel::tx::kReportStatus;
     if (i != 0) [[unlikely]] {

@@ -14,8 +14,8 @@ namespace pollux::models::igb {
 
 /// Pause frames (IEEE 802.3, annex 31B). They are obeyed if CTRL.RFCE is set. They are sent if CTRL.TFCE is set and the
 /// packet buffer fills up to FCRTH. I210 datasheet, 3.7.5; 82575 manual, 14.3.53 to 14.3.55 and 14.9.14 to 14.9.18.
-/// [I-M-PAUSE] Besides their own counters, received pause frames that are not passed on count in TPR and TOR, and sent
-/// ones in TPT and TOT.
+/// [I-M-PAUSE] Pause frames have their own counters. Received ones that are not passed on also count in TPR and TOR,
+/// and sent ones in TPT and TOT.
 class FlowControl {
  public:
   struct Actions {

@@ -87,7 +87,7 @@ class Keeper:
         return self
 
     def descriptor(self) -> int:
-        """A program that inherits it is waited for, too."""
+        """The keeper also waits for each program that inherits this descriptor."""
         return self._pipe
 
     def __exit__(self, *_) -> None:
@@ -175,7 +175,7 @@ def _address_words(entry: dict, name: str) -> list[str]:
 
 
 def _named_as_before(address: str, before: str) -> str:
-    """Waits for the port's interface. It gets its earlier name if udev does not give it that."""
+    """Waits for the port's interface, and gives it its earlier name if udev has not done so."""
     folder = pathlib.Path("/sys/bus/pci/devices") / address / "net"
     name = _awaited(lambda: _first(folder), INTERFACE_SECONDS)
     if not name:
