@@ -17,7 +17,7 @@ using test::QemuFixture;
 using test::QemuPort;
 using testing::HasSubstr;
 
-TEST(Open, FindsTwoCardsOfQemus) {
+TEST(Open, FindsTwoCards) {
   QemuFixture fixture;
   const QemuPort left = fixture.open("0");
   const QemuPort right = fixture.open("1");
@@ -59,7 +59,7 @@ TEST(Open, QemuEndsWithTheLastOfItsCards) {
   EXPECT_FALSE(test::process_exists(left.pid));
 }
 
-TEST(Open, ConfigurationSpaceAnswersAndAResetLeavesTheCardInPlace) {
+TEST(Open, ReadsConfigurationSpaceAndResetsTheCard) {
   QemuFixture fixture;
   auto device = qtest::open_qtest(fixture.context, "0");
   ASSERT_TRUE(device) << device.error().message();

@@ -17,16 +17,16 @@ def exchange_over_hubs(fixture: Fixture, options: str) -> tuple[dict, Summary]:
 
 def equal_counts(generator: dict, forwarder: Summary) -> tuple[tuple[int, ...], str]:
     """Returns the programs' counts: sent by the generator, received and sent by the forwarder, received by the generator. The
-    cards' counts must be the same at each of the four places, so that a missing frame was lost on a wire."""
+    cards' counts must be the same at each of the four points, so that a missing frame was lost on a wire."""
     counts = (generator["sent"], forwarder.received, forwarder.sent, generator["received"])
     at_cards = (card_counts(generator, "tx_packets")[0], card_counts(forwarder.raw, "rx_packets")[0],
                 card_counts(forwarder.raw, "tx_packets")[1], card_counts(generator, "rx_packets")[1])
-    story = f"sent, received, forwarded, received: programs {counts}, cards {at_cards}; {forwarder}"
-    require(counts == at_cards, story)
-    require(forwarder.conserved and generator["conserved"], f"the counts do not add up: {story}")
+    numbers = f"sent, received, forwarded, received: programs {counts}, cards {at_cards}; {forwarder}"
+    require(counts == at_cards, numbers)
+    require(forwarder.conserved and generator["conserved"], f"the counts do not add up: {numbers}")
     require(not (generator["corrupt"] or generator["duplicated"] or generator["reordered"]),
             f"frames arrived corrupt, duplicated or reordered: {generator}")
-    return counts, story
+    return counts, numbers
 
 
 def card_counts(summary: dict, counter: str) -> list[int]:
@@ -39,9 +39,9 @@ def programs_and_cards_count_the_same_frames(fixture: Fixture) -> None:
     # The window is smaller than a ring, so no ring overflows. QEMU's hub occasionally loses a frame in a hundred thousand, without
     # a counter. The counts of the two cards on that wire show this loss; no other frame may be missing.
     generator, forwarder = exchange_over_hubs(fixture, f"--count {COUNT} --size 64 --window 256")
-    counts, story = equal_counts(generator, forwarder)
-    require(not forwarder.dropped and counts[0] == COUNT and counts[1] == counts[2], story)
-    require(COUNT >= counts[1] >= counts[3] > 0.99 * COUNT, story)
+    counts, numbers = equal_counts(generator, forwarder)
+    require(not forwarder.dropped and counts[0] == COUNT and counts[1] == counts[2], numbers)
+    require(COUNT >= counts[1] >= counts[3] > 0.99 * COUNT, numbers)
 
 
 @case(TWO_CPUS)
@@ -53,11 +53,11 @@ def at_full_rate_each_lost_frame_is_located(fixture: Fixture) -> None:
         fixture.guest.check("interrupt l2fwd STOP; sleep 1; interrupt l2fwd CONT")
         generator = summary_in(fixture.guest.check("finish generator 30", 40))
         forwarder = l2fwd.stop()
-    counts, story = equal_counts(generator, forwarder)
-    before, named, behind = counts[0] - counts[1], forwarder.dropped, counts[2] - counts[3]
-    require(before > 0, f"no frame was lost although the forwarder was stopped: {story}")
-    require(behind >= 0 and generator["lost"] == before + named + behind,
-            f"lost {generator['lost']}: {before} before the forwarder, {named} in it, {behind} after it: {story}")
+    counts, numbers = equal_counts(generator, forwarder)
+    before, inside, after = counts[0] - counts[1], forwarder.dropped, counts[2] - counts[3]
+    require(before > 0, f"no frame was lost although the forwarder was stopped: {numbers}")
+    require(after >= 0 and generator["lost"] == before + inside + after,
+            f"lost {generator['lost']}: {before} before the forwarder, {inside} in it, {after} after it: {numbers}")
 
 
 def start_generator(fixture: Fixture, options: str) -> None:

@@ -105,7 +105,7 @@ TEST_F(VfioUserHostileClient, SendsWritesThatDoNotMatchTheirCount) {
             EINVAL);
 }
 
-TEST_F(VfioUserHostileClient, PassesDescriptorsToCommandsWithoutAny) {
+TEST_F(VfioUserHostileClient, PassesDescriptorsToCommandsThatTakeNone) {
   const FileDescriptor file = memory_file(4096);
   const std::array descriptors{file.get()};
   EXPECT_EQ(client->error_of(Command::device_reset, {}, descriptors), EINVAL);

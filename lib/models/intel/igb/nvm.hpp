@@ -20,7 +20,7 @@ class Nvm {
   /// Time of a read. An estimate, so that a driver has to wait; the real time depends on the SPI clock.
   static constexpr Duration kReadTime = std::chrono::microseconds(5);
 
-  /// `begin_read` is called when software reads a word; it returns how long others delay the read.
+  /// `begin_read` is called when software reads a word; it returns how long the read waits for the firmware.
   Nvm(RegisterFile& registers, Timers& timers, const hw::nvm::NvmTraits& traits, std::function<Duration()> begin_read);
 
   /// Fills the words that a driver reads, and the checksum.
