@@ -96,7 +96,7 @@ TEST(Traffic, FramesMoveBetweenTwoQemusWithoutCopying) {
 
 // Runs TenThousandFramesArriveIntactInBothDirections again as user "nobody", without capabilities and supplementary
 // groups.
-TEST(Traffic, AnOrdinaryUserCanDoIt) {
+TEST(Traffic, AnOrdinaryUserCanSendAndReceive) {
   const pid_t child = ::fork();
   if (child == 0) {
     // The child must not inherit this program's selection of cases and its report file.

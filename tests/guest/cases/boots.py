@@ -2,7 +2,7 @@
 """The machines that the cases run on. Each port is bound to the kernel's igb and is down until a case uses it."""
 
 from pollux_lab.cases import Boot
-from pollux_lab.machine import Hub, Machine, Outside, Port
+from pollux_lab.machine import Hub, Machine, OutsideSocket, Port
 
 # Ports whose wire leads to this process.
 A, B = 0, 1
@@ -15,26 +15,26 @@ _LOAD = "modprobe -a igb vfio-pci"
 
 # One processor makes runs reproducible; QEMU's emulation of several processors is less stable.
 LAB = Boot("one processor, igb cards behind an IOMMU", lambda: Machine([
-    Port(Outside()), Port(Outside()),
+    Port(OutsideSocket()), Port(OutsideSocket()),
     Port(Hub(0)), Port(Hub(1)), Port(Hub(0)), Port(Hub(1)),
     Port(Hub(2)), Port(Hub(3), shares_group=True),
 ], cpus=1), _LOAD)
 
 # Two processors: one for the generator, one for the forwarder. The ports have the same numbers; A and B are not used.
 TWO_CPUS = Boot("two processors, igb cards behind an IOMMU", lambda: Machine([
-    Port(Outside()), Port(Outside()),
+    Port(OutsideSocket()), Port(OutsideSocket()),
     Port(Hub(0)), Port(Hub(1)), Port(Hub(0)), Port(Hub(1)),
 ], cpus=2), _LOAD)
 
 # The small kernel supports IOMMUFD, VFIO device files (cdev) and VFIO's no-IOMMU mode. Its drivers are built in.
 SMALL = Boot("small kernel, igb cards behind an IOMMU", lambda: Machine([
-    Port(Outside()), Port(Outside()),
+    Port(OutsideSocket()), Port(OutsideSocket()),
     Port(Hub(0)), Port(Hub(1)), Port(Hub(0)), Port(Hub(1)),
     Port(Hub(2)), Port(Hub(3), shares_group=True),
 ], cpus=1), "true", kernel="small")
 SWITCH = "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
 SMALL_BARE = Boot("small kernel, no IOMMU", lambda: Machine([
-    Port(Outside()), Port(Outside()),
+    Port(OutsideSocket()), Port(OutsideSocket()),
     Port(Hub(0)), Port(Hub(1)), Port(Hub(0)), Port(Hub(1)),
 ], cpus=1, iommu=False), f"echo 1 >{SWITCH}", kernel="small")
 

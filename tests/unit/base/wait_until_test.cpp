@@ -40,9 +40,9 @@ TEST(WaitUntil, NamesALimitInMicroseconds) {
 
 TEST(WaitUntil, ChecksOnceEvenWithoutTime) {
   ManualClock clock;
-  int looks = 0;
-  EXPECT_FALSE(wait_until(clock, "nothing", 0ms, [&] { return ++looks, false; }));
-  EXPECT_GE(looks, 1);
+  int checks = 0;
+  EXPECT_FALSE(wait_until(clock, "nothing", 0ms, [&] { return ++checks, false; }));
+  EXPECT_GE(checks, 1);
   EXPECT_TRUE(wait_until(clock, "something", 0ms, [] { return true; }));
 }
 
@@ -57,19 +57,19 @@ TEST(WaitUntil, ChecksOnceMoreAfterTheLimit) {
     Duration now_{0};
   };
   LateClock clock;
-  int looks = 0;
-  EXPECT_TRUE(wait_until(clock, "link", 10ms, [&] { return ++looks > 1; }));
+  int checks = 0;
+  EXPECT_TRUE(wait_until(clock, "link", 10ms, [&] { return ++checks > 1; }));
   // The condition may also become true between the check and the reading of the clock.
   LateClock second;
-  looks = 0;
-  EXPECT_TRUE(wait_until(second, "link", 10ms, [&] { return ++looks > 2; }));
+  checks = 0;
+  EXPECT_TRUE(wait_until(second, "link", 10ms, [&] { return ++checks > 2; }));
 }
 
-TEST(WaitUntil, SleepsTheIntervalBetweenLooks) {
+TEST(WaitUntil, SleepsTheIntervalBetweenChecks) {
   ManualClock clock;
-  int looks = 0;
+  int checks = 0;
   EXPECT_TRUE(wait_until(
-      clock, "slow", 1s, [&] { return ++looks == 4; }, 7ms));
+      clock, "slow", 1s, [&] { return ++checks == 4; }, 7ms));
   EXPECT_EQ(clock.now(), 21ms);
 }
 

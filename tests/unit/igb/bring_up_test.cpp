@@ -262,7 +262,7 @@ TEST(Nvm, IsGivenToOthersBetweenSlowWords) {
   EXPECT_LT(longest, milliseconds(1000));
 }
 
-TEST(Nvm, GetsASecondLookAtABadChecksum) {
+TEST(Nvm, IsReadAgainAfterABadChecksum) {
   IgbFixture fixture;
   fixture.faults->on_read = [&, first = true](std::uint32_t offset) mutable -> std::optional<std::uint32_t> {
     if (offset != reg::EERD::offset() || !std::exchange(first, false)) return std::nullopt;

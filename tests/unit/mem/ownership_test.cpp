@@ -45,7 +45,7 @@ void expect_intact(Mempool& pool) {
   EXPECT_EQ(all.size(), pool.stats().count);
 }
 
-TEST(Ownership, ADoubleFreeNamesBothPlacesAndIsHarmless) {
+TEST(Ownership, ADoubleFreeNamesBothLocationsAndIsHarmless) {
   test::PoolFixture fixture;
   Mempool pool = fixture.pool({.count = 5, .name = "rx"});
   {
@@ -118,7 +118,7 @@ TEST(Ownership, ADestroyedPoolNamesWhereItsMbufsWereAllocated) {
                                                "2 allocated at " + test::location(second)})));
 }
 
-TEST(Ownership, OnlySomeOfManyPlacesAreNamed) {
+TEST(Ownership, OnlySomeOfManyLocationsAreNamed) {
   test::PoolFixture fixture;
   std::vector<MbufPtr> held;
   {

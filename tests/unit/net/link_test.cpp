@@ -19,7 +19,7 @@ TEST(Link, MacAddressesAreWrittenByteByByte) {
   EXPECT_EQ(to_string(MacAddress{}), "00:00:00:00:00:00");
 }
 
-TEST(Link, AreEqualWhenAllIs) {
+TEST(Link, AreEqualIfAllMembersAreEqual) {
   const Link link{.up = true, .speed = 100, .duplex = Duplex::half, .autonegotiated = false};
   EXPECT_EQ(link, Link(link));
   for (const Link& other : {Link{.up = false, .speed = 100, .duplex = Duplex::half, .autonegotiated = false},

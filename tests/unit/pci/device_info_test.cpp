@@ -44,7 +44,7 @@ TEST(DeviceInfo, ReadsEveryFact) {
   EXPECT_FALSE(info->is_bridge());
 }
 
-TEST(DeviceInfo, SaysWhatIsNotThere) {
+TEST(DeviceInfo, LeavesMissingAttributesEmpty) {
   FakeMachine machine;
   const Address address = machine.add({.address = "0000:01:00.0", .driver = ""});
   machine.write(machine.device(address) / "numa_node", "-1\n");

@@ -179,7 +179,7 @@ TEST_F(HostUse, EndsOnInterfacesThatAreStackedInACycle) {
   EXPECT_THAT(found(), IsEmpty());
 }
 
-TEST_F(HostUse, KnowsAPortByItsVirtioName) {
+TEST_F(HostUse, RecognisesAPortByItsVirtioName) {
   test::FakeMachine machine;
   const Address address = machine.add({.address = kPort, .driver = "virtio-pci"});
   std::filesystem::create_directories(machine.device(address) / "virtio3/net/eth1");

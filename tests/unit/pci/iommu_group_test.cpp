@@ -28,7 +28,7 @@ TEST(IommuGroup, ListsItsMembers) {
   EXPECT_EQ(group->members[1].driver, "igb");
 }
 
-TEST(IommuGroup, RefusesANumberThatIsNotThere) {
+TEST(IommuGroup, RejectsANumberWithoutAGroup) {
   FakeMachine machine;
   const auto group = read_group(machine.paths, 99);
   ASSERT_FALSE(group);

@@ -106,7 +106,7 @@ TEST_F(KernelNetworkFixture, ReadsTheLocalEndOfAPointToPointAddress) {
   EXPECT_THAT(addresses_of(*where, *find_link(*where, "v0")), testing::ElementsAre("192.0.2.7/32"));
 }
 
-TEST_F(KernelNetworkFixture, ResolvesWhatSitsInAnotherNamespace) {
+TEST_F(KernelNetworkFixture, ResolvesALowerInterfaceInAnotherNamespace) {
   const auto state = KernelNetwork().read();
   ASSERT_TRUE(state);
   const NetworkNamespace* here = find(*state, blue);
@@ -117,7 +117,7 @@ TEST_F(KernelNetworkFixture, ResolvesWhatSitsInAnotherNamespace) {
   EXPECT_EQ(find_link(*here, "v0")->lower_namespace, there->id);
 }
 
-TEST_F(KernelNetworkFixture, SeesMembership) {
+TEST_F(KernelNetworkFixture, ReadsMembershipInABridge) {
   if (!run("ip -n " + blue + " link add br0 type bridge")) GTEST_SKIP() << "this kernel has no bridges";
   ASSERT_TRUE(run("ip -n " + blue + " link set v0 master br0"));
   const auto state = KernelNetwork().read();

@@ -54,7 +54,7 @@ TEST_F(VfioUse, IgnoresOtherErrors) {
   for (const int error : {EACCES, ENOENT, EPERM, ENODEV}) EXPECT_TRUE(check("vfio/7", error)) << error;
 }
 
-TEST(NodeProbe, GivesTheErrorOfTheAttempt) {
+TEST(NodeProbe, ReturnsTheErrorOfOpeningTheNode) {
   EXPECT_EQ(probe_node("/dev/null"), 0);
   EXPECT_EQ(probe_node("/dev/null/below"), ENOTDIR);
   EXPECT_EQ(probe_node("/dev/none-of-this-name"), ENOENT);

@@ -259,7 +259,7 @@ class Project(unittest.TestCase):
         macro = re.compile(r"^(?:\w*TEST\w*)\((\w+), *(\w+)", re.MULTILINE)
         there = {f"{suite}.{name}" for source in (ROOT / "tests").rglob("*.cpp") for suite, name in macro.findall(source.read_text())}
         there |= {f"guest.{name}" for source in (ROOT / "tests/guest/cases").glob("*.py")
-                  for name in re.findall(r"^def (\w+)\(bench", source.read_text(), re.MULTILINE)}
+                  for name in re.findall(r"^def (\w+)\(fixture", source.read_text(), re.MULTILINE)}
         there |= {f"instruction_gate.{path}" for path in ("scalar", "avx2", "avx512")}
         named = [test for feature in features.load(ROOT / features.TABLE).features() for claim in feature.claims.values() for test in claim.tests]
         named += [test for row in concepts.rows((ROOT / concepts.PAGE).read_text()) for test in claims.quoted(row.shown_by)]

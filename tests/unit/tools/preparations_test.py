@@ -231,7 +231,7 @@ class OtherSystems(unittest.TestCase):
     def built_there(self, os_release: str, *words: str, **environment: str) -> subprocess.CompletedProcess:
         """Runs tools/demo up to the build, with all commands that it needs but without apt."""
         with Sandbox() as sandbox:
-            sandbox.says_it_is(os_release)
+            sandbox.set_os_release(os_release)
             for command in ("c++", "ninja", "pkg-config"):
                 sandbox.fake(command, "true")
             sandbox.fake("cmake", "echo building began; exit 1")
@@ -259,7 +259,7 @@ class OtherSystems(unittest.TestCase):
 
     def test_missing_commands_are_named_with_debians_packages(self):
         with Sandbox() as sandbox:
-            sandbox.says_it_is(self.ALPINE)
+            sandbox.set_os_release(self.ALPINE)
             outcome = sandbox.run("tools/demo", "--on", "sim")
             self.assertEqual(outcome.returncode, 1)
             self.assertRegex(outcome.stderr, "alpine 3.22 is not known.* c\\+\\+ cmake ninja pkg-config\n.*libcli11-dev")
@@ -267,7 +267,7 @@ class OtherSystems(unittest.TestCase):
     def test_tools_test_says_what_it_needs(self):
         with Sandbox() as sandbox:
             self.assertIn("this is aarch64", sandbox.run("tools/test", POLLUX_UNAME="aarch64").stderr)
-            sandbox.says_it_is(self.ALPINE)
+            sandbox.set_os_release(self.ALPINE)
             outcome = sandbox.run("tools/test")
             self.assertIn("this is alpine 3.22", outcome.stderr)
             self.assertEqual((outcome.returncode, last_line(outcome)), (1, ONE_FAILED))

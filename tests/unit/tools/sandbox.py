@@ -64,7 +64,7 @@ class Sandbox:
         """Replaces the command by one that makes the file `begun` and runs until it is interrupted."""
         self.fake(command, f"trap 'exit 130' INT\ntouch '{self.folder}/begun'\nsleep 60")
 
-    def says_it_is(self, os_release: str) -> None:
+    def set_os_release(self, os_release: str) -> None:
         (self.folder / "os-release").write_text(os_release)
 
     def run(self, *words: str, **environment: str | None) -> subprocess.CompletedProcess:

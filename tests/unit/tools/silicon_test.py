@@ -13,7 +13,7 @@ import time
 import unittest
 
 from pollux_lab.silicon import archive, decide, give_back, results
-from pollux_lab.silicon.facts import MANC, STATUS, Looker, Machine
+from pollux_lab.silicon.facts import MANC, STATUS, MachineReader, Machine
 from sandbox import Sandbox
 
 A, B = "0000:01:00.0", "0000:01:00.1"
@@ -57,30 +57,30 @@ class FakeMachine:
             return json.dumps({"devices": self.listed})
         return json.dumps(self.routes if "route" in command else self.links)
 
-    def look(self) -> Machine:
-        return Looker(self.sys, self.proc, self.run).machine([A], "pollux")
+    def read(self) -> Machine:
+        return MachineReader(self.sys, self.proc, self.run).machine([A], "pollux")
 
 
-class Look(unittest.TestCase):
+class Decisions(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.fake = FakeMachine(folder.name)
 
     def refusals(self) -> str:
-        decision = decide.decide(self.fake.look())
+        decision = decide.decide(self.fake.read())
         self.assertFalse(decision.may_go_on(force=True))
         return decide.verdict_text(decision, force=False)
 
     def only_with_force(self) -> str:
-        decision = decide.decide(self.fake.look())
+        decision = decide.decide(self.fake.read())
         self.assertFalse(decision.may_go_on(force=False))
         self.assertTrue(decision.may_go_on(force=True), decision.refusals)
         return decide.verdict_text(decision, force=False)
 
     def test_a_port_that_nobody_uses_may_be_taken(self):
         self.fake.links[0]["addr_info"] = LINK["addr_info"][1:]
-        machine = self.fake.look()
+        machine = self.fake.read()
         decision = decide.decide(machine)
         self.assertTrue(decision.may_go_on(force=False), decision)
         self.assertEqual(decision.warnings, [])
@@ -106,12 +106,12 @@ class Look(unittest.TestCase):
         self.fake.write(self.fake.proc / "net/tcp", "  sl  local_address rem_address   st\n" + line)
         self.assertIn("1 TCP connections use it", self.refusals())
         self.fake.write(self.fake.proc / "net/tcp", "  sl\n" + line.replace(" 01 ", " 0A "))
-        self.assertEqual(self.fake.look().ports[0].interfaces[0].connections, 0)
+        self.assertEqual(self.fake.read().ports[0].interfaces[0].connections, 0)
 
     def test_a_mapped_address_counts_too(self):
         mapped = "0000000000000000FFFF0000070200C0"
         self.fake.write(self.fake.proc / "net/tcp6", f"  sl\n   0: {mapped}:0016 {mapped}:9C40 01 0\n")
-        self.assertEqual(self.fake.look().ports[0].interfaces[0].connections, 1)
+        self.assertEqual(self.fake.read().ports[0].interfaces[0].connections, 1)
 
     def test_a_bridge_and_a_vlan_are_refused(self):
         self.fake.links[0]["master"] = "br0"
@@ -128,7 +128,7 @@ class Look(unittest.TestCase):
         (device / "driver").symlink_to(self.fake.sys / "bus/pci/drivers/ahci")
         self.assertIn("0000:02:00.0 (ahci)", self.refusals())
         (device / "class").write_text("0x060400\n")  # a bridge does not matter
-        self.assertEqual(self.fake.look().ports[0].others, [])
+        self.assertEqual(self.fake.read().ports[0].others, [])
 
     def test_another_card_and_no_card_are_refused(self):
         self.fake.listed[0]["pollux_driver"] = None
@@ -151,18 +151,18 @@ class Look(unittest.TestCase):
     def test_firmware_is_read_without_writing(self):
         self.fake.links[0]["addr_info"] = []
         self.fake.register(MANC, 1 << 17)
-        self.assertIn("management controller", decide.verdict_text(decide.decide(self.fake.look()), False))
+        self.assertIn("management controller", decide.verdict_text(decide.decide(self.fake.read()), False))
         self.fake.register(MANC, 1 << 18)
         self.assertIn("management session", self.only_with_force())
 
     def test_firmware_of_a_sleeping_card_is_not_read(self):
         self.fake.write(self.fake.sys / "bus/pci/devices" / A / "power_state", "D3hot\n")
-        self.assertIn("low power", self.fake.look().ports[0].firmware.unread)
+        self.assertIn("low power", self.fake.read().ports[0].firmware.unread)
 
     def test_a_missing_carrier_is_a_warning(self):
         self.fake.links[0]["addr_info"] = []
         self.fake.write(self.fake.sys / "class/net/eth5/carrier", "0\n")
-        decision = decide.decide(self.fake.look())
+        decision = decide.decide(self.fake.read())
         self.assertIn("cable", " ".join(decision.warnings))
         self.assertTrue(decision.may_go_on(False))
 

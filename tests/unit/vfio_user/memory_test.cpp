@@ -112,7 +112,7 @@ TEST(VfioUserMemory, AcceptsOnlyFilesInMemory) {
   EXPECT_EQ(client->map(kPage, kPage, reader.get(), 0), EACCES);
 }
 
-TEST(VfioUserMemory, MayBeTakenAway) {
+TEST(VfioUserMemory, MayDisappearWhenTheClientTruncatesItsFile) {
   const BusErrorGuard guard;
   ServerFixture fixture;
   auto client = fixture.client();

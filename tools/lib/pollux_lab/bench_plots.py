@@ -123,7 +123,7 @@ def _panels(path: pathlib.Path, title: str, axis: str, quantity: str, panels: di
             panel.fill_between(places, [point[2] for point in points], [point[3] for point in points],
                                color=_style(label)["color"], alpha=0.12, linewidth=0)
         panel.set_xscale("log", base=2)
-        panel.xaxis.set_major_locator(FixedLocator(_apart(ticks)))
+        panel.xaxis.set_major_locator(FixedLocator(_without_overlaps(ticks)))
         panel.xaxis.set_minor_locator(NullLocator())
         panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
         if wide:
@@ -149,7 +149,7 @@ def _values(lines: dict[str, list[tuple]]) -> list[float]:
     return [point[1] for points in lines.values() for point in points]
 
 
-def _apart(ticks: list[int]) -> list[int]:
+def _without_overlaps(ticks: list[int]) -> list[int]:
     """Leaves out ticks whose labels would overlap with the previous one."""
     kept: list[int] = []
     for tick in ticks:

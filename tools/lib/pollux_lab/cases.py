@@ -122,7 +122,7 @@ class Runner:
     def run(self, cases: list[Case]) -> list[Result]:
         results = []
         for left_out in [case for case in cases if case.long and not self.full]:
-            _tell(f"LEFT OUT  {left_out.name}: {left_out.long} (--full runs it)")
+            _print(f"LEFT OUT  {left_out.name}: {left_out.long} (--full runs it)")
             results.append(Result(left_out.name, "skipped", 0, left_out.long))
         chosen = [case for case in cases if self.full or not case.long]
         for boot in dict.fromkeys(case.boot for case in chosen):
@@ -134,14 +134,14 @@ class Runner:
         waiting = list(cases)
         crashed: set[Case] = set()
         while waiting:
-            _tell(f"BOOT      {boot.name}")
+            _print(f"BOOT      {boot.name}")
             try:
                 guest = self._start(boot, results)
             except LabError as error:
                 # If the guest does not start, perhaps because there is no kernel, all its cases fail.
-                return results + [_told(Result(case.name, "failed", 0, str(error))) for case in waiting]
+                return results + [_print_result(Result(case.name, "failed", 0, str(error))) for case in waiting]
             except LeftOut as reason:
-                return results + [_told(Result(case.name, "skipped", 0, str(reason))) for case in waiting]
+                return results + [_print_result(Result(case.name, "skipped", 0, str(reason))) for case in waiting]
             with contextlib.closing(guest):
                 self._run_until_lost(guest, waiting, results, crashed)
         return results
@@ -176,7 +176,7 @@ class Runner:
                     results.append(_again(f"{case.name}, first attempt", str(error)))
                     return
                 result = Result(case.name, "failed", 0, str(error))
-            results.append(_told(result))
+            results.append(_print_result(result))
             waiting.pop(0)
         if guest.alive():
             guest.stop()
@@ -209,18 +209,18 @@ def _run_case(case: Case, guest: Guest) -> Result:
 
 def _again(name: str, why: str) -> Result:
     """An attempt without a result. It counts as skipped, so that the run shows that a restart was needed."""
-    _tell(f"AGAIN     {name}: {why}")
+    _print(f"AGAIN     {name}: {why}")
     return Result(name, "skipped", 0, f"started again: {why.splitlines()[0]}")
 
 
-def _told(result: Result) -> Result:
+def _print_result(result: Result) -> Result:
     word = {"passed": "PASS", "failed": "FAIL", "skipped": "SKIP"}[result.state]
-    _tell(f"{word:<9} {result.name} ({result.seconds:.1f} s)")
+    _print(f"{word:<9} {result.name} ({result.seconds:.1f} s)")
     if result.state == "failed":
-        _tell("\n".join("          " + line for line in result.detail.splitlines()))
+        _print("\n".join("          " + line for line in result.detail.splitlines()))
     return result
 
 
-def _tell(text: str) -> None:
+def _print(text: str) -> None:
     with contextlib.suppress(BrokenPipeError):
         print(text, file=sys.stderr, flush=True)

@@ -37,14 +37,14 @@ class Run:
 
     def check(self, patterns: list[str]) -> ClaimResult:
         """Shown only if each pattern has a test that passed and none that failed."""
-        results = [self._one(pattern) for pattern in patterns]
+        results = [self._claim_by_pattern(pattern) for pattern in patterns]
         for state in (STALE, LEFT_OUT):
             reasons = [result.reason for result in results if result.state == state]
             if reasons:
                 return ClaimResult(state, "; ".join(reasons))
         return ClaimResult(SHOWN) if patterns else ClaimResult(STALE, "it names no test")
 
-    def _one(self, pattern: str) -> ClaimResult:
+    def _claim_by_pattern(self, pattern: str) -> ClaimResult:
         found = [result for name in sorted(self._results) if fnmatch.fnmatchcase(name, pattern) for result in self._results[name]]
         if not found:
             return ClaimResult(STALE, f"no test called {pattern} ran")

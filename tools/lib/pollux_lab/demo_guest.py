@@ -12,7 +12,7 @@ from .demo_figures import Figures
 from .errors import LabError, QemuCrashed
 from .guest import Guest, cache_directory, started
 from .kernel import kernel_at
-from .machine import Hub, Machine, Outside, Port
+from .machine import Hub, Machine, OutsideSocket, Port
 
 # A and B reach this process; C and D are wired to the generator ports G and H inside QEMU.
 A, B, C, D, G, H = range(6)
@@ -22,7 +22,7 @@ DEFAULT_RATE_SIZE = 64
 
 
 def machine(accel: str) -> Machine:
-    return Machine([Port(Outside()), Port(Outside()), Port(Hub(0)), Port(Hub(1)), Port(Hub(0)), Port(Hub(1))], accel=accel)
+    return Machine([Port(OutsideSocket()), Port(OutsideSocket()), Port(Hub(0)), Port(Hub(1)), Port(Hub(0)), Port(Hub(1))], accel=accel)
 
 
 class GuestDemo:

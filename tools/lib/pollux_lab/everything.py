@@ -33,7 +33,7 @@ END_SECONDS = 10  # for processes that were asked to end
 COVERED_LINES = 90.0  # per cent of lib/, by the tests of the build that counts them
 COVERAGE_PRESET = "asan"
 # These cases show whether a build traces mbufs. A build without its case must not pass.
-REQUIRED_CASES = {"release": "mem.Ownership.IsNotCheckedInThisBuild", "asan": "mem.Ownership.ADoubleFreeNamesBothPlacesAndIsHarmless"}
+REQUIRED_CASES = {"release": "mem.Ownership.IsNotCheckedInThisBuild", "asan": "mem.Ownership.ADoubleFreeNamesBothLocationsAndIsHarmless"}
 RESULTS = "results.json"  # in build/test-reports: all results, machine-readable
 
 

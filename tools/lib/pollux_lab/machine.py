@@ -17,7 +17,7 @@ class Hub:
 
 
 @dataclasses.dataclass
-class Outside:
+class OutsideSocket:
     """A datagram socket to this process: one frame per datagram, without loss. `near` is this process's end."""
     near: socket.socket = dataclasses.field(init=False)
     far: socket.socket = dataclasses.field(init=False)
@@ -44,7 +44,7 @@ class Port:
     """One igb card, or one of another process. With `shares_group` it shares an IOMMU group with the previous card: their root ports
     become functions of one slot, without access control. (Two functions of one 82576 would not share a group: Linux knows that the
     card isolates them.)"""
-    wire: Hub | Outside | VfioUser
+    wire: Hub | OutsideSocket | VfioUser
     dump: pathlib.Path | None = None
     shares_group: bool = False
 
@@ -70,8 +70,8 @@ class Machine:
     def macs(self) -> list[str]:
         return [f"52:54:00:82:57:{index + 1:02x}" for index in range(len(self.ports))]
 
-    def outside_sockets(self) -> list[Outside]:
-        return [port.wire for port in self.ports if isinstance(port.wire, Outside)]
+    def outside_sockets(self) -> list[OutsideSocket]:
+        return [port.wire for port in self.ports if isinstance(port.wire, OutsideSocket)]
 
     def netdev(self, port: int) -> str:
         """QEMU's name of a port's wire."""

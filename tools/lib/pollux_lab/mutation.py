@@ -70,8 +70,8 @@ class BuildCopy:
     def prepare(self, programs: list[str]) -> None:
         """Builds these programs without a mutant and runs them; they have to pass."""
         self._copy()
-        self._must(configuring(self._preset), CONFIGURE_SECONDS)
-        self._must(self._building(programs), BUILD_SECONDS)
+        self._require_success(configuring(self._preset), CONFIGURE_SECONDS)
+        self._require_success(self._building(programs), BUILD_SECONDS)
         for program in programs:
             begun = time.monotonic()
             status, output = self._run(program, BUILD_SECONDS)
@@ -142,7 +142,7 @@ class BuildCopy:
         path = self._program(program)
         return self._command([str(path), "--gtest_brief=1", "--gtest_fail_fast"], seconds, path.parent, limited=True)
 
-    def _must(self, command: list[str], seconds: float) -> None:
+    def _require_success(self, command: list[str], seconds: float) -> None:
         status, output = self._command(command, seconds)
         if status != 0:
             raise LabError(f"{' '.join(command)} failed without any mutant", "", output[-3000:])

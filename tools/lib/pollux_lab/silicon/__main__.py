@@ -14,7 +14,7 @@ import time
 from pollux_lab.errors import LabError
 
 from . import archive, decide, steps
-from .facts import Looker, Machine
+from .facts import MachineReader, Machine
 from .give_back import Keeper, State, give_back, only_run, report, saved_state, tell
 from .programs import Interrupted, Programs, deferred, uninterrupted, unwind_on_signals
 from .results import Results
@@ -36,7 +36,7 @@ class Session:
         self.error = ""
 
     def run(self) -> None:
-        machine = Looker().machine(self._options.ports, str(self._programs.paths["pollux"]))
+        machine = MachineReader().machine(self._options.ports, str(self._programs.paths["pollux"]))
         found = decide.found_text(machine)
         print(found)
         if not self._allowed(machine):
@@ -102,7 +102,7 @@ class Session:
         bound = self._programs.run("pollux", "bind", *(port.address for port in machine.ports), *force, seconds=BIND_SECONDS,
                                    kept=keeper.descriptor())
         if bound.status != 0:
-            raise LabError(f"'pollux bind' failed: {bound.says()}", "see its message in logs/ of the archive")
+            raise LabError(f"'pollux bind' failed: {bound.end_text()}", "see its message in logs/ of the archive")
 
     def _test(self) -> None:
         uris = [f"vfio:{address}" for address in self._options.ports]

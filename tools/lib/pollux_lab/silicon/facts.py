@@ -74,7 +74,7 @@ class Machine:
     ssh_over: list[str] = dataclasses.field(default_factory=list)  # interfaces that carry this terminal's ssh session
 
 
-class Looker:
+class MachineReader:
     """Reads sysfs, procfs and the output of programs. Tests give other roots and other programs."""
 
     def __init__(self, sys: pathlib.Path = pathlib.Path("/sys"), proc: pathlib.Path = pathlib.Path("/proc"), run=None):

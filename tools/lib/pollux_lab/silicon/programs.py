@@ -57,7 +57,7 @@ class Ended:
     status: int  # negative: the signal that ended it
     out: str
 
-    def says(self) -> str:
+    def end_text(self) -> str:
         if self.status < 0:
             return f"it was ended by signal {-self.status} ({signal.Signals(-self.status).name})"
         return f"it ended with status {self.status}"

@@ -42,7 +42,7 @@ def cable(run: Run) -> None:
         name = f"frames from {sender} to {receiver}"
         summary, ended = run.pktgen(sender, receiver, "--count", "100", "--window", "16", "--check", "--expect-all", seconds=60)
         if ended.status != 0 or summary.get("good") != 100:
-            run.results.add("cable", name, "failed", f"{summary.get('good', 0)} of 100 arrived; {ended.says()}")
+            run.results.add("cable", name, "failed", f"{summary.get('good', 0)} of 100 arrived; {ended.end_text()}")
             raise LabError(f"no frames pass from {sender} to {receiver}", "connect the two ports with one cable")
         run.results.add("cable", name, "passed")
 
@@ -63,7 +63,7 @@ def probes(run: Run) -> None:
     if summaries:
         run.results.unasked = summaries[-1]["unasked"]
     else:
-        run.results.add("probe", "all probes", "failed", f"silicon_probe did not ask them all: {ended.says()}")
+        run.results.add("probe", "all probes", "failed", f"silicon_probe did not ask them all: {ended.end_text()}")
 
 
 def conformance(run: Run) -> None:
@@ -72,9 +72,9 @@ def conformance(run: Run) -> None:
     words = ["--gtest_filter=" + ":".join(f"*/{case}/*" for case in QUICK_CASES)] if run.quick else []
     listed = run.programs.run("conformance_test", "--gtest_list_tests", *words, seconds=60, environment=environment)
     ended = run.programs.run("conformance_test", *words, seconds=600 if run.quick else 3600, environment=environment)
-    cases = gtest_cases(listed.out, ended.out, ended.says())
+    cases = gtest_cases(listed.out, ended.out, ended.end_text())
     if not cases:
-        run.results.add("conformance", "the list of cases", "failed", listed.says())
+        run.results.add("conformance", "the list of cases", "failed", listed.end_text())
     run.results.cases += cases
 
 
@@ -91,7 +91,7 @@ def rates(run: Run) -> None:
 def _generated(run: Run, size: int, seconds: int) -> tuple[float, int] | None:
     summary, ended = run.pktgen(*run.ports, "--size", str(size), "--seconds", str(seconds), "--window", str(WINDOW), "--check", seconds=seconds + 60)
     if ended.status != 0 or not summary.get("seconds"):
-        run.results.add("rate", f"pktgen, {size} bytes", "failed", ended.says())
+        run.results.add("rate", f"pktgen, {size} bytes", "failed", ended.end_text())
         return None
     return summary["received"] / summary["seconds"] / 1e6, summary["sent"] - summary["received"]
 
@@ -100,7 +100,7 @@ def _circulated(run: Run, size: int, seconds: int) -> tuple[float, int] | None:
     ended = run.programs.run("l2fwd", *run.ports, "--circulate", str(WINDOW), "--seconds", str(seconds), "--json", "--quiet", seconds=seconds + 60)
     summary = _summary(ended)
     if ended.status != 0 or "mpps" not in summary:
-        run.results.add("rate", f"l2fwd, {size} bytes", "failed", ended.says())
+        run.results.add("rate", f"l2fwd, {size} bytes", "failed", ended.end_text())
         return None
     # The frames that are still in the rings at the end count as stopped.
     return summary["mpps"], sum(count for name, count in summary["drops"].items() if not name.endswith("_stopped"))
@@ -129,7 +129,7 @@ def recordings(run: Run) -> None:
 
 
 def _judge(run: Run, name: str, ended: Ended) -> None:
-    run.results.add("recording", name, "passed" if ended.status == 0 else "failed", "" if ended.status == 0 else ended.says())
+    run.results.add("recording", name, "passed" if ended.status == 0 else "failed", "" if ended.status == 0 else ended.end_text())
 
 
 # Each step with its name and what the plan says of it.
