@@ -7,7 +7,7 @@
 namespace pollux::bench {
 namespace {
 
-constexpr std::uint32_t kMostFrames = 4096;
+constexpr std::uint32_t kMaxFrames = 4096;
 
 class Receive final : public Workload {
  public:
@@ -30,7 +30,7 @@ class Receive final : public Workload {
   std::uint32_t limit_;
   bool first_ = true;
   DropCounter measured_{"measured"};
-  Burst<kMostFrames> burst_;
+  Burst<kMaxFrames> burst_;
 };
 
 class Transmit final : public Workload {

@@ -37,9 +37,9 @@ POLLUX_ALWAYS_INLINE void add_to(std::uint64_t& counter, std::uint64_t by) noexc
 
 /// Stores a value that one thread writes and others may read.
 template <class Value>
-POLLUX_ALWAYS_INLINE void publish(Value& place, Value value) noexcept {
+POLLUX_ALWAYS_INLINE void publish(Value& target, Value value) noexcept {
   // Not __atomic_store_n: with clang it takes no enum.
-  __atomic_store(&place, &value, __ATOMIC_RELAXED);
+  __atomic_store(&target, &value, __ATOMIC_RELAXED);
 }
 
 template <class Counter>

@@ -81,9 +81,9 @@ Result<void> RecordDevice::prepare() {
         return fail(ErrorCode::no_memory, fmt::format("{}: not enough contiguous memory to record the rings", name()),
                     "reserve huge pages");
       }
-      const DmaSegment& place = ring_memory_.segments()[segment];
-      auto* const first = reinterpret_cast<RawDescriptor*>(place.address + used);
-      queues.push_back({DriverRing(), CardRing({first, layout_.max_descriptors}, place.iova + used)});
+      const DmaSegment& into = ring_memory_.segments()[segment];
+      auto* const first = reinterpret_cast<RawDescriptor*>(into.address + used);
+      queues.push_back({DriverRing(), CardRing({first, layout_.max_descriptors}, into.iova + used)});
     }
   }
   return {};

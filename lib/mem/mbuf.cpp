@@ -229,8 +229,8 @@ void Mbuf::end_use() noexcept {
   reset_to_direct();
 }
 
-Mbuf* MbufAccess::construct(void* place, MempoolCore& pool, std::uint8_t pool_id) noexcept {
-  Mbuf* const mbuf = ::new (place) Mbuf();
+Mbuf* MbufAccess::construct(void* memory, MempoolCore& pool, std::uint8_t pool_id) noexcept {
+  Mbuf* const mbuf = ::new (memory) Mbuf();
   mbuf->pool_ = &pool;
   mbuf->pool_id_ = pool_id;
   mbuf->buffer_ = reinterpret_cast<std::uint8_t*>(mbuf) + Mbuf::kHeaderSize;

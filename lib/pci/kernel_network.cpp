@@ -25,7 +25,7 @@ namespace {
 namespace fs = std::filesystem;
 
 /// A network namespace. It is kept open, so that the kernel does not reuse its id.
-struct Found {
+struct FoundNamespace {
   FileDescriptor descriptor;
   std::uint64_t id = 0;
   std::string name;
@@ -33,11 +33,11 @@ struct Found {
 };
 
 /// Collects all network namespaces, each once, with the first name found.
-class Finder {
+class NamespaceFinder {
  public:
-  explicit Finder(const SystemPaths& paths) : paths_(paths) {}
+  explicit NamespaceFinder(const SystemPaths& paths) : paths_(paths) {}
 
-  std::vector<Found> find() {
+  std::vector<FoundNamespace> find() {
     add(paths_.proc / "thread-self/ns/net", "this network namespace", "");
     for (const std::string& name : sysfs::entries(paths_.run / "netns")) {
       add(paths_.run / "netns" / name, "network namespace " + name, fmt::format("ip netns exec {} ", name));
@@ -64,7 +64,7 @@ class Finder {
   }
 
   [[nodiscard]] bool known(std::uint64_t id) const {
-    return std::any_of(found_.begin(), found_.end(), [&](const Found& other) { return other.id == id; });
+    return std::any_of(found_.begin(), found_.end(), [&](const FoundNamespace& other) { return other.id == id; });
   }
 
   // Container engines mount namespaces in other directories: proc(5), /proc/pid/mountinfo.
@@ -74,10 +74,10 @@ class Finder {
       std::istringstream fields(line);
       std::string ignored;
       std::string root;
-      std::string place;
-      fields >> ignored >> ignored >> ignored >> root >> place;
+      std::string mount_point;
+      fields >> ignored >> ignored >> ignored >> root >> mount_point;
       if (!root.starts_with("net:[")) continue;
-      add(place, "the network namespace at " + place, fmt::format("nsenter --net={} ", place));
+      add(mount_point, "the network namespace at " + mount_point, fmt::format("nsenter --net={} ", mount_point));
     }
   }
 
@@ -93,44 +93,44 @@ class Finder {
   }
 
   const SystemPaths& paths_;
-  std::vector<Found> found_;
+  std::vector<FoundNamespace> found_;
 };
 
 /// Maps the numbers by which the thread's namespace knows the others to their ids. It queries the kernel once, when an
 /// interface first needs it.
 class NamespaceNumbers {
  public:
-  explicit NamespaceNumbers(const std::vector<Found>& all) : all_(all) {}
+  explicit NamespaceNumbers(const std::vector<FoundNamespace>& all) : all_(all) {}
 
   std::uint64_t id_of(std::int32_t number) {
     if (!std::exchange(queried_, true)) {
-      for (const Found& one : all_) ids_.emplace(namespace_number(one.descriptor.get()), one.id);
+      for (const FoundNamespace& one : all_) ids_.emplace(namespace_number(one.descriptor.get()), one.id);
     }
     const auto found = ids_.find(number);
     return number < 0 || found == ids_.end() ? NetworkLink::kUnknownNamespace : found->second;
   }
 
  private:
-  const std::vector<Found>& all_;
+  const std::vector<FoundNamespace>& all_;
   std::map<std::int32_t, std::uint64_t> ids_;
   bool queried_ = false;
 };
 
-Result<void> read_here(NetworkNamespace& into, const std::vector<Found>& all) {
+Result<void> read_here(NetworkNamespace& into, const std::vector<FoundNamespace>& all) {
   NamespaceNumbers numbers(all);
   return read_current_namespace(into, [&](std::int32_t number) { return numbers.id_of(number); });
 }
 
 // Runs in a separate thread, because it changes the thread's namespace.
 Result<NetworkState> visit_all(const SystemPaths& paths) {
-  const std::vector<Found> all = Finder(paths).find();
+  const std::vector<FoundNamespace> all = NamespaceFinder(paths).find();
   NetworkState state;
   NetworkNamespace own;
   own.name = "this network namespace";
   if (!all.empty() && all.front().command_prefix.empty()) own.id = all.front().id;
   if (auto read = read_here(own, all); !read) return pass_on(std::move(read));
   state.namespaces.push_back(std::move(own));
-  for (const Found& other : all) {
+  for (const FoundNamespace& other : all) {
     if (other.id == state.namespaces.front().id) continue;
     NetworkNamespace there;
     there.id = other.id;

@@ -8,7 +8,7 @@ namespace pollux::differential {
 namespace {
 
 /// The rarest known difference occurs about once in 15 rounds, so 300 rounds miss one about once in 10^8 runs.
-constexpr unsigned kLeastRounds = 300;
+constexpr unsigned kMinRounds = 300;
 
 TEST(Traffic, RandomRoundsGiveTheSameObservations) {
   const std::uint64_t seed = choose_seed();
@@ -22,7 +22,7 @@ TEST(Traffic, RandomRoundsGiveTheSameObservations) {
   Comparison comparison(Scope::traffic);
   unsigned rounds = 0;
   std::size_t frames = 0;
-  while (rounds < kLeastRounds || std::chrono::steady_clock::now() < end) {
+  while (rounds < kMinRounds || std::chrono::steady_clock::now() < end) {
     Random random(seed + rounds);
     const Round round = random_round(random);
     comparison.add(run_round(*model, round), run_round(*qemu, round), fmt::format("POLLUX_SEED={}", seed + rounds));

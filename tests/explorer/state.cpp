@@ -143,8 +143,8 @@ std::uint32_t State::index_of(const Mbuf* mbuf) const {
   return index < buffers_.size() && buffers_[index] == mbuf ? static_cast<std::uint32_t>(index) : kMaxBuffers;
 }
 
-Mbuf* State::buffer_at(const std::byte* place) const {
-  const std::uint32_t index = index_of(reinterpret_cast<const Mbuf*>(place));
+Mbuf* State::buffer_at(const std::byte* address) const {
+  const std::uint32_t index = index_of(reinterpret_cast<const Mbuf*>(address));
   return index == kMaxBuffers ? nullptr : buffers_[index];
 }
 

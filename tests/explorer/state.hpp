@@ -84,8 +84,8 @@ class State {
   [[nodiscard]] std::uint64_t* content_at(std::uint64_t iova) const;
   [[nodiscard]] static std::uint64_t& content(Mbuf& mbuf) { return *reinterpret_cast<std::uint64_t*>(mbuf.data()); }
   [[nodiscard]] std::uint32_t index_of(const Mbuf* mbuf) const;
-  /// The mbuf at `place`; nullptr if no mbuf starts there.
-  [[nodiscard]] Mbuf* buffer_at(const std::byte* place) const;
+  /// The mbuf at `address`; nullptr if no mbuf starts there.
+  [[nodiscard]] Mbuf* buffer_at(const std::byte* address) const;
 
   // state_cards.cpp
   void step_receiver(Step step);

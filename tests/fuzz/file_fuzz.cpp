@@ -12,7 +12,7 @@ namespace pollux::test {
 namespace {
 
 constexpr int kSilentPolls = 4;
-constexpr int kMostPolls = 2000;
+constexpr int kMaxPolls = 2000;
 constexpr std::uint32_t kBufferBytes = 2048;
 
 struct Machine {
@@ -39,7 +39,7 @@ void live(Port& port, Machine& machine) {
   if (!port.start()) return;
   DropCounter inspected("inspected");
   int silent = 0;
-  for (int polls = 0; polls < kMostPolls && silent < kSilentPolls; ++polls) {
+  for (int polls = 0; polls < kMaxPolls && silent < kSilentPolls; ++polls) {
     Burst<32> burst;
     silent = port.rx(0).rx_burst(burst) == 0 ? silent + 1 : 0;
     for (Mbuf& frame : burst) require_sound(frame);

@@ -73,7 +73,7 @@ Result<Facts> port_facts(const Environment& environment, const std::string& uri,
       {"rings", fmt::format("{} to {} descriptors, a power of two", limits.min_ring, limits.max_ring)},
       {"MTU", fmt::format("{} to {} bytes", limits.min_mtu, limits.max_mtu)},
       {"shortest frame", fmt::format("{} bytes without FCS", limits.min_frame)},
-      {"mbufs a frame", fmt::format("up to {}", limits.max_tx_segments)},
+      {"mbufs per frame", fmt::format("up to {}", limits.max_tx_segments)},
       {"missed frames", exact ? "all counted" : "not all counted: rx_missed_errors is a lower bound"},
   };
   facts.json = {{"name", info.name},

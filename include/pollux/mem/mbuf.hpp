@@ -302,8 +302,8 @@ struct POLLUX_API MbufAccess {
   }
   static std::atomic<std::uint32_t>& owner_state(Mbuf& mbuf) noexcept { return mbuf.owner_state_; }
   static std::atomic<std::uint32_t>& free_link(Mbuf& mbuf) noexcept { return mbuf.free_link_; }
-  /// Constructs an mbuf of a new pool in the memory at `place`.
-  static Mbuf* construct(void* place, MempoolCore& pool, std::uint8_t pool_id) noexcept;
+  /// Constructs an mbuf of a new pool in `memory`.
+  static Mbuf* construct(void* memory, MempoolCore& pool, std::uint8_t pool_id) noexcept;
   /// Unlinks a segment from its chain. Returns false, with nothing changed, if anything but the chain is special about
   /// the segment: it is then not a direct mbuf, or has a request or timestamp.
   [[nodiscard]] static bool unlink(Mbuf& segment) noexcept {

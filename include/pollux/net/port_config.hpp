@@ -99,7 +99,7 @@ struct PortLimits {
   std::uint32_t max_ring = 0;
   std::uint32_t min_mtu = 0;  ///< bytes
   std::uint32_t max_mtu = 0;
-  std::uint32_t max_tx_segments = 0;             ///< mbufs a frame
+  std::uint32_t max_tx_segments = 0;             ///< mbufs per frame
   std::uint32_t min_frame = 0;                   ///< bytes without FCS; tx_burst rejects shorter frames
   std::uint32_t max_rx_segments = 0;             ///< mbufs for one received frame
   std::uint32_t buffer_unit = 1;                 ///< bytes; the card uses a multiple of it in each receive buffer

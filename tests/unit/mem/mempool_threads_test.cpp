@@ -25,7 +25,7 @@ namespace {
 constexpr std::uint32_t kMbufs = 600;
 constexpr std::uint32_t kThreads = 4;
 constexpr int kOperations = 20'000;
-constexpr std::size_t kMostHeld = 200;
+constexpr std::size_t kMaxHeld = 200;
 
 /// Records the owner of each mbuf, and reports an mbuf with two owners.
 class OwnerTable {
@@ -113,7 +113,7 @@ class Worker {
   }
 
   void allocate() {
-    if (held_.size() >= kMostHeld) return;
+    if (held_.size() >= kMaxHeld) return;
     MbufPtr mbuf = cache_ ? cache_->allocate() : shared_.pool.allocate();
     if (mbuf == nullptr) return;
     shared_.owners.take(*mbuf, kTaken);
@@ -135,7 +135,7 @@ class Worker {
 
   void collect() {
     for (MbufPtr& mbuf : shared_.inboxes[number_].collect()) {
-      if (held_.size() < kMostHeld) {
+      if (held_.size() < kMaxHeld) {
         held_.push_back(std::move(mbuf));
       } else {
         free(std::move(mbuf));

@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::uint32_t kValues = 30'000;  // from each producer
 constexpr std::uint32_t kRingSlots = 16;   // small, so that it is full and empty often
-constexpr std::uint32_t kMostAtOnce = 7;
+constexpr std::uint32_t kMaxAtOnce = 7;
 
 struct Stamped {
   std::uint32_t producer;
@@ -31,9 +31,9 @@ struct Stamped {
 template <class Ring>
 void produce(Ring& ring, std::uint32_t producer) {
   std::mt19937 random(producer);
-  std::array<Stamped, kMostAtOnce> values{};
+  std::array<Stamped, kMaxAtOnce> values{};
   for (std::uint32_t next = 0; next < kValues;) {
-    const std::uint32_t count = std::min(1 + static_cast<std::uint32_t>(random()) % kMostAtOnce, kValues - next);
+    const std::uint32_t count = std::min(1 + static_cast<std::uint32_t>(random()) % kMaxAtOnce, kValues - next);
     for (std::uint32_t i = 0; i < count; ++i) values[i] = {producer, next + i};
     const std::uint32_t taken = ring.enqueue(std::span(std::as_const(values)).first(count));
     next += taken;
@@ -50,9 +50,9 @@ struct Taken {
 template <class Ring>
 void consume(Ring& ring, Taken& taken, std::atomic<std::uint32_t>& left) {
   std::mt19937 random(99);
-  std::array<Stamped, kMostAtOnce> values{};
+  std::array<Stamped, kMaxAtOnce> values{};
   while (left.load(std::memory_order_relaxed) != 0) {
-    const std::uint32_t count = ring.dequeue(std::span(values).first(1 + random() % kMostAtOnce));
+    const std::uint32_t count = ring.dequeue(std::span(values).first(1 + random() % kMaxAtOnce));
     for (std::uint32_t i = 0; i < count; ++i) {
       auto& numbers = taken.by_producer[values[i].producer];
       taken.in_order = taken.in_order && (numbers.empty() || numbers.back() < values[i].number);

@@ -4,8 +4,7 @@
 #include <cstdint>
 
 /// The 82576's internal copper PHY, which is accessed through MDIC: the registers of IEEE 802.3 clause 22 and a few of
-/// its own.
-/// DPDK e1000, e1000_defines.h and e1000_phy.h; Linux igb, e1000_phy.h.
+/// its own. DPDK e1000, e1000_defines.h and e1000_phy.h; Linux igb, e1000_phy.h.
 namespace pollux::hw::igb::phy {
 
 /// The address of the internal PHY (DPDK e1000, e1000_82575.c, igb phy address 1).

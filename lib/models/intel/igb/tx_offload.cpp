@@ -29,7 +29,7 @@ constexpr std::size_t kUdpBytes = 8;
 constexpr std::size_t kSctpBytes = 12;
 constexpr std::byte kFinAndPush{0x09};
 /// A smaller number in the place of the EtherType is the length of the frame's data (IEEE 802.3, 3.2.6).
-constexpr std::uint16_t kLeastEtherType = 0x0600;
+constexpr std::uint16_t kMinEtherType = 0x0600;
 
 void write_big16(std::span<std::byte> bytes, std::size_t at, std::size_t value) noexcept {
   bytes[at] = static_cast<std::byte>(value >> 8 & 0xFF);
@@ -106,7 +106,7 @@ std::span<const std::byte> TxOffload::next() {
 /// The fields that hold a length.
 void TxOffload::update_headers(std::span<std::byte> segment) const {
   const std::size_t tagged = read_big16(segment, kTypeAt) == 0x8100 ? hw::kVlanTagBytes : 0;
-  if (kTypeAt + tagged + 2 <= ip_at() && read_big16(segment, kTypeAt + tagged) < kLeastEtherType) {
+  if (kTypeAt + tagged + 2 <= ip_at() && read_big16(segment, kTypeAt + tagged) < kMinEtherType) {
     write_big16(segment, kTypeAt + tagged, segment.size() - kMacHeaderBytes - tagged);
   }
   const std::size_t ip_bytes = segment.size() - ip_at();
