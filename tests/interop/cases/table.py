@@ -4,6 +4,7 @@
 import json
 import pathlib
 
+from . import differential
 from .columns import COLUMNS, OUTCOMES, ROWS, difference
 
 FORMAT = 1
@@ -26,7 +27,7 @@ def markdown() -> str:
     """What the cases require of each card. It is made from the declarations alone; the run fails where they are wrong."""
     notes: list[str] = []
     lines = ["| case | " + " | ".join(column.title for column in COLUMNS) + " |", "|---|" + "---|" * len(COLUMNS)]
-    for row in ROWS:
+    for row in [*ROWS, differential.ROW]:
         cells = [_cell(row, column.key, column.title, notes) for column in COLUMNS]
         lines.append(f"| {row.title.rstrip('.')}: `{row.name}` | " + " | ".join(cells) + " |")
     return "\n".join([*lines, "", *notes]) + "\n"

@@ -127,7 +127,9 @@ class Machine:
         line = ["-device", f"pcie-root-port,id=rp{index},chassis={index + 1},slot={index + 1},"
                            f"addr={slot + 3:#x}.{function}{sharing}"]
         if isinstance(port.wire, VfioUser):
-            card = {"driver": "vfio-user-pci", "bus": f"rp{index}", "socket": {"type": "unix", "path": str(port.wire.socket)}}
+            # By default QEMU gives up a server that does not answer for 5 s, as may happen on a busy machine.
+            card = {"driver": "vfio-user-pci", "bus": f"rp{index}", "x-msg-timeout": 60000,
+                    "socket": {"type": "unix", "path": str(port.wire.socket)}}
             return [*line, "-device", json.dumps(card)]
         if isinstance(port.wire, Hub):
             line += ["-netdev", f"hubport,id={self.netdev(index)},hubid={port.wire.number}"]
