@@ -8,6 +8,8 @@
 #include <string_view>
 #include <utility>
 
+#include "device/capability_list.hpp"
+
 namespace pollux::qtest {
 namespace {
 
@@ -21,15 +23,11 @@ constexpr std::uint64_t kFirstBar = 0xC0000000;
 constexpr std::uint64_t kLastBar = 0xFE000000;
 
 // PCI Local Bus 3.0, 6.1 and 6.2.5, as given in Linux, include/uapi/linux/pci_regs.h.
-constexpr std::uint32_t kStatus = 0x06;
-constexpr std::uint32_t kStatusCapabilities = 0x0010;
 constexpr std::uint32_t kFirstBarRegister = 0x10;
-constexpr std::uint32_t kCapabilities = 0x34;
 constexpr std::uint32_t kBarIo = 1;
 constexpr std::uint32_t kBarType = 0x6;
 constexpr std::uint32_t kBar64 = 0x4;
 constexpr std::uint32_t kBarFlags = 0xF;
-constexpr unsigned kMaxCapabilities = 48;
 
 std::uint64_t window_address(unsigned slot, std::uint32_t offset) { return kWindow | slot << 15 | offset; }
 
@@ -126,22 +124,8 @@ Result<void> PciBus::restore(unsigned slot, const BarLayout& layout) {
 }
 
 Result<std::optional<std::uint32_t>> PciBus::find_capability(unsigned slot, std::uint8_t id) {
-  auto status = read(slot, kStatus, 2);
-  if (!status) return pass_on(std::move(status));
-  if ((*status & kStatusCapabilities) == 0) return std::optional<std::uint32_t>();
-  std::uint32_t at = kCapabilities;
-  // The bound ends a list that loops.
-  for (unsigned i = 0; i < kMaxCapabilities; ++i) {
-    auto next = read(slot, at, 1);
-    if (!next) return pass_on(std::move(next));
-    const std::uint32_t position = *next & 0xFC;
-    if (position == 0) break;
-    auto found = read(slot, position, 1);
-    if (!found) return pass_on(std::move(found));
-    if (*found == id) return std::optional(position);
-    at = position + 1;
-  }
-  return std::optional<std::uint32_t>();
+  return pollux::find_capability(
+      id, [this, slot](std::uint32_t offset, unsigned width) { return read(slot, offset, width); });
 }
 
 }  // namespace pollux::qtest

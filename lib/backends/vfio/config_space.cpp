@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <chrono>
 
+#include "device/capability_list.hpp"
+
 namespace pollux::vfio {
 
 static_assert(std::endian::native == std::endian::little, "configuration space is little-endian");
@@ -76,21 +78,7 @@ Result<void> ConfigSpace::power_up(Clock& clock) const {
 }
 
 Result<std::optional<std::uint32_t>> ConfigSpace::find_capability(std::uint8_t id) const {
-  auto status = read(PCI_STATUS, 2);
-  if (!status) return pass_on(std::move(status));
-  if ((*status & PCI_STATUS_CAP_LIST) == 0) return std::nullopt;
-  auto at = read(PCI_CAPABILITY_LIST, 1);
-  // The list occupies bytes 0x40 to 0xff and an entry has at least four bytes, so it has at most 48 entries.
-  for (int entry = 0; entry < 48; ++entry) {
-    if (!at) return pass_on(std::move(at));
-    const std::uint32_t position = *at & 0xfcU;
-    if (position < PCI_STD_HEADER_SIZEOF) return std::nullopt;
-    auto header = read(position, 2);
-    if (!header) return pass_on(std::move(header));
-    if ((*header & 0xffU) == id) return position;
-    at = *header >> 8U;
-  }
-  return std::nullopt;
+  return pollux::find_capability(id, [this](std::uint32_t offset, unsigned width) { return read(offset, width); });
 }
 
 Result<void> ConfigSpace::check_access(std::uint32_t offset, unsigned width) const {

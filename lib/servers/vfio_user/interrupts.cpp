@@ -12,6 +12,8 @@
 #include <string_view>
 #include <utility>
 
+#include "device/capability_list.hpp"
+
 namespace pollux::vfio_user {
 namespace {
 
@@ -26,25 +28,17 @@ constexpr std::uint32_t kCommand = 0x04;
 constexpr std::uint32_t kCommandDisablePin = 0x0400;
 constexpr std::uint32_t kStatus = 0x06;
 constexpr std::uint32_t kStatusPin = 0x0008;
-constexpr std::uint32_t kStatusCapabilities = 0x0010;
-constexpr std::uint32_t kFirstCapability = 0x34;
 constexpr std::uint32_t kInterruptPin = 0x3D;
-constexpr std::uint32_t kMsiCapability = 0x05;
+constexpr std::uint8_t kMsiCapability = 0x05;
 
 std::uint32_t config(Device& device, std::uint32_t offset, unsigned width) {
   return device.read_config(offset, width).value_or(0);
 }
 
-bool has_capability(Device& device, std::uint32_t id) {
-  if ((config(device, kStatus, 2) & kStatusCapabilities) == 0) return false;
-  std::uint32_t at = config(device, kFirstCapability, 1);
-  // A header of 64 bytes and capabilities of at least 4 leave room for 48: a longer list is a loop.
-  for (int i = 0; i < 48 && at >= 0x40; ++i) {
-    const std::uint32_t header = config(device, at & 0xFC, 2);
-    if ((header & 0xFF) == id) return true;
-    at = header >> 8;
-  }
-  return false;
+bool has_capability(Device& device, std::uint8_t id) {
+  const auto found = find_capability(
+      id, [&device](std::uint32_t offset, unsigned width) { return device.read_config(offset, width); });
+  return found && *found;
 }
 
 /// An eventfd that never blocks the server. Any other file could.

@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <cstdint>
-
 #include "pollux/base/error.hpp"
 #include "pollux/device/device.hpp"
 
 namespace pollux::drivers::intel {
-
-/// The offset of the PCI capability `id` in configuration space; 0 if the device has none. Errors: those of
-/// Device::read_config.
-[[nodiscard]] Result<std::uint32_t> find_capability(Device& device, std::uint8_t id);
 
 /// Sets the completion timeout in the device's Device Control 2 register to 16 to 55 ms if it is at its default. Does
 /// nothing on a device without that register. Errors: those of Device::read_config and Device::write_config.
