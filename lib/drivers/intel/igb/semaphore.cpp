@@ -23,7 +23,6 @@ constexpr Duration kRecoveryStagger = milliseconds(20);
 /// A pause after a recovery, in which waiting ports acquire the resource first. Longer than the interval of their
 /// attempts.
 constexpr Duration kRecoveryPause = milliseconds(10);
-constexpr std::uint32_t kSoftwareHalf = 0xFFFF;
 
 struct Owner {
   Sync::Setting software;
@@ -66,7 +65,9 @@ Result<void> get_semaphore_or_recover(const Card& card, const Owner& owner) {
 }
 
 // [I-SWFW] Each side owns a half of the register (82575 manual, p. 414). Firmware's half is written as zeros.
-void write_sync(const Card& card, Sync::Value sync) { card.regs.write<Sync>(Sync::Value(sync.raw() & kSoftwareHalf)); }
+void write_sync(const Card& card, Sync::Value sync) {
+  card.regs.write<Sync>(Sync::Value(sync.raw() & Sync::kSoftwareHalf));
+}
 
 Result<void> take(const Card& card, const Owner& owner) {
   Result<void> semaphore;

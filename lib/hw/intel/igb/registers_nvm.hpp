@@ -57,6 +57,7 @@ struct FWSM : Register<FWSM, 0x5B54, Access::ro> {
 
 /// The holders of shared resources: software in the low 16 bits, firmware in the high 16 bits.
 struct SW_FW_SYNC : Register<SW_FW_SYNC, 0x5B5C, Access::rw> {
+  static constexpr std::uint32_t kSoftwareHalf = 0xFFFF;
   static constexpr Bit SW_EEP{0}, SW_PHY0{1}, SW_PHY1{2}, SW_CSR{3}, SW_PHY2{5}, SW_PHY3{6};
   static constexpr Bit FW_EEP{16}, FW_PHY0{17}, FW_PHY1{18}, FW_CSR{19}, FW_PHY2{21}, FW_PHY3{22};
   POLLUX_FIELDS(SW_EEP, SW_PHY0, SW_PHY1, SW_CSR, SW_PHY2, SW_PHY3, FW_EEP, FW_PHY0, FW_PHY1, FW_CSR, FW_PHY2, FW_PHY3);

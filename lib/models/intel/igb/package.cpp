@@ -6,7 +6,6 @@ namespace {
 
 using Sync = hw::SW_FW_SYNC;
 
-constexpr std::uint32_t kSoftwareHalf = 0xFFFF;
 /// I210 datasheet, p. 415: firmware may take SWESMBI from software that holds it for longer.
 constexpr Duration kSemaphoreLimit = std::chrono::milliseconds(10);
 
@@ -51,7 +50,7 @@ void Package::write_sync(Port port, Sync::Value value, Duration now) {
   if (!holds_semaphores(port)) ++violations_.without_semaphores;
   if (value.raw() >> kSoftwareBits != 0) ++violations_.firmware_bits;
   const std::uint32_t before = sync_.raw();
-  const std::uint32_t software = value.raw() & kSoftwareHalf;
+  const std::uint32_t software = value.raw() & Sync::kSoftwareHalf;
   for (std::uint32_t bit = 0; bit < kSoftwareBits; ++bit) {
     const std::uint32_t mask = 1U << bit;
     Held& owner = owners_[bit];
@@ -64,7 +63,7 @@ void Package::write_sync(Port port, Sync::Value value, Duration now) {
       owner = {};
     }
   }
-  sync_ = Sync::Value((before & ~kSoftwareHalf) | software);
+  sync_ = Sync::Value((before & ~Sync::kSoftwareHalf) | software);
 }
 
 Duration Package::begin_nvm_read(Port port, Duration now) {
