@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "pollux/net/packet/classify.hpp"
+#include "support/hex.hpp"
 #include "support/various_frames.hpp"
 
 namespace {
@@ -22,14 +23,6 @@ std::string to_hex(const std::vector<std::uint8_t>& bytes) {
   std::string text;
   for (const std::uint8_t byte : bytes) text += fmt::format("{:02x}", byte);
   return text;
-}
-
-std::vector<std::uint8_t> from_hex(const std::string& text) {
-  std::vector<std::uint8_t> bytes;
-  for (std::size_t i = 0; i + 1 < text.size(); i += 2) {
-    bytes.push_back(static_cast<std::uint8_t>(std::stoul(text.substr(i, 2), nullptr, 16)));
-  }
-  return bytes;
 }
 
 std::string_view word(ChecksumStatus status) {
@@ -59,7 +52,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (order == "parse") {
-    for (std::string line; std::getline(std::cin, line);) std::cout << found_in(from_hex(line));
+    for (std::string line; std::getline(std::cin, line);) std::cout << found_in(test::bytes_of_hex(line));
     return 0;
   }
   std::cerr << "usage: packet_tool build|parse\n";

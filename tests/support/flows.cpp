@@ -9,6 +9,8 @@
 #include <span>
 #include <string_view>
 
+#include "support/hex.hpp"
+
 namespace pollux::test {
 namespace {
 
@@ -160,14 +162,6 @@ void add_flow(std::vector<KnownFrame>& frames, const Flow& flow, std::uint8_t pr
   }
 }
 
-Bytes from_hex(std::string_view text) {
-  Bytes bytes;
-  for (std::size_t i = 0; i + 1 < text.size(); i += 2) {
-    bytes.push_back(static_cast<std::uint8_t>(std::stoul(std::string(text.substr(i, 2)), nullptr, 16)));
-  }
-  return bytes;
-}
-
 }  // namespace
 
 std::vector<KnownFrame> known_frames() {
@@ -188,8 +182,10 @@ std::vector<KnownFrame> known_frames() {
 std::vector<KnownFrame> known_sctp_frames() {
   constexpr std::uint32_t kHash = 0x02b7c9b1;
   constexpr std::uint32_t kType = PacketType::ipv4 | PacketType::sctp;
-  Bytes of60 = from_hex("ffffffffffff02000000000108004500002e00010000408466490a0000010a00000203e807d00000000554a13d54");
-  Bytes of64 = from_hex("ffffffffffff02000000000108004500003200010000408466450a0000010a00000203e807d0000000055355157c");
+  Bytes of60 =
+      bytes_of_hex("ffffffffffff02000000000108004500002e00010000408466490a0000010a00000203e807d00000000554a13d54");
+  Bytes of64 =
+      bytes_of_hex("ffffffffffff02000000000108004500003200010000408466450a0000010a00000203e807d0000000055355157c");
   of60.resize(60, 'x');
   of64.resize(64, 'x');
   Bytes bad60 = of60;

@@ -7,6 +7,7 @@
 #include <array>
 #include <string_view>
 
+#include "support/hex.hpp"
 #include "unit/models/card_fixture.hpp"
 
 namespace pollux::models::igb {
@@ -21,31 +22,20 @@ constexpr std::uint64_t kUdpBad = kTcpBad | intel::rx::kUdpChecked;
 
 using Frame = std::vector<std::byte>;
 
-Frame from_hex(std::string_view text) {
-  const auto digit = [](char c) { return static_cast<unsigned>(c <= '9' ? c - '0' : c - 'a' + 10); };
-  Frame frame;
-  std::string digits;
-  std::copy_if(text.begin(), text.end(), std::back_inserter(digits), [](char c) { return c != ' '; });
-  for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
-    frame.push_back(static_cast<std::byte>(digit(digits[i]) << 4 | digit(digits[i + 1])));
-  }
-  return frame;
-}
-
 // Made by scapy 2.5.0 with "x" * n as payload, so the checksums are independent of this library.
-const Frame kIpv4Udp = from_hex(
+const Frame kIpv4Udp = test::bytes_of_hex<std::byte>(
     "02000082576002000000000108004500003d123400004011547a0a0000010a00000203e807d00029e059787878787878"
     "787878787878787878787878787878787878787878787878787878");
-const Frame kIpv4Tcp = from_hex(
+const Frame kIpv4Tcp = test::bytes_of_hex<std::byte>(
     "02000082576002000000000108004500003c00070000400666b30a0000010a00000203e807d000000063000000005010"
     "2000baee00007878787878787878787878787878787878787878");
-const Frame kIpv6Udp = from_hex(
+const Frame kIpv6Udp = test::bytes_of_hex<std::byte>(
     "02000082576002000000000186dd60000000001d1140fd000000000000000000000000000001fd000000000000000000"
     "00000000000203e807d0001dcd42787878787878787878787878787878787878787878");
-const Frame kIpv6Tcp = from_hex(
+const Frame kIpv6Tcp = test::bytes_of_hex<std::byte>(
     "02000082576002000000000186dd60000000001c0640fd000000000000000000000000000001fd000000000000000000"
     "00000000000203e807d0000000000000000050022000a83c00007878787878787878");
-const Frame kIpv4Sctp = from_hex(
+const Frame kIpv4Sctp = test::bytes_of_hex<std::byte>(
     "02000082576002000000000108004500003c000100004084663b0a0000010a00000203e807d000000005f5ff58330000"
     "001c000000000000000000000000787878787878787878787878");
 

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "models/intel/igb/checksum.hpp"
+#include "support/hex.hpp"
 #include "unit/models/card_fixture.hpp"
 
 namespace pollux::models::igb {
@@ -18,27 +19,18 @@ namespace {
 namespace tx = intel::tx;
 using Bytes = std::vector<std::byte>;
 
-Bytes bytes_of_hex(std::string_view text) {
-  const auto digit = [](char c) { return static_cast<unsigned>(c <= '9' ? c - '0' : c - 'a' + 10); };
-  Bytes bytes;
-  for (std::size_t i = 0; i + 1 < text.size(); i += 2) {
-    bytes.push_back(static_cast<std::byte>(digit(text[i]) << 4 | digit(text[i + 1])));
-  }
-  return bytes;
-}
-
 // scapy 2.5.0: Ether/IP or IPv6/TCP, UDP or SCTP with "x" * n as payload.
-const Bytes kTcpOverIpv4 = bytes_of_hex(
+const Bytes kTcpOverIpv4 = test::bytes_of_hex<std::byte>(
     "02000082576002000000000108004500003c00070000400666b30a0000010a00000203e807d0000000630000000050102000baee0000787878"
     "7878787878787878787878787878787878");
-const Bytes kUdpOverIpv4 = bytes_of_hex(
+const Bytes kUdpOverIpv4 = test::bytes_of_hex<std::byte>(
     "02000082576002000000000108004500003d123400004011547a0a0000010a00000203e807d00029e0597878787878787878"
     "78787878787878787878787878787878787878787878787878");
-const Bytes kTcpOverIpv6 = bytes_of_hex(
+const Bytes kTcpOverIpv6 = test::bytes_of_hex<std::byte>(
     "02000082576002000000000186dd60000000001c0640fd000000000000000000000000000001fd00000000000000000000000000000203e807"
     "d0"
     "000000000000000050022000a83c00007878787878787878");
-const Bytes kSctpOverIpv4 = bytes_of_hex(
+const Bytes kSctpOverIpv4 = test::bytes_of_hex<std::byte>(
     "02000082576002000000000108004500003c000100004084663b0a0000010a00000203e807d000000005f5ff58330000001c00000000000000"
     "00"
     "00000000787878787878787878787878");
@@ -232,7 +224,7 @@ TEST_F(CardOffloads, SegmentTcpOverIpv4) {
 
 TEST_F(CardOffloads, SegmentTcpOverIpv6WithExtensionsAndScatteredBuffers) {
   Bytes sample = kTcpOverIpv6;
-  const Bytes extension = bytes_of_hex("0600010400000000");  // hop-by-hop options, padding
+  const Bytes extension = test::bytes_of_hex<std::byte>("0600010400000000");  // hop-by-hop options, padding
   sample[20] = std::byte{0};
   sample.insert(sample.begin() + 54, extension.begin(), extension.end());
   constexpr Layout kExtended{.ipv4 = false, .ip = 48};
@@ -262,7 +254,7 @@ TEST_F(CardOffloads, TagEachSegment) {
   post_request(request, 2500, tx::kSegment | kChecksums | tx::kInsertVlan | std::uint64_t{1} << tx::kContextShift);
   auto expected = segments_of(request, kTcp4, 1000);
   for (Bytes& frame : expected) {
-    const Bytes tag = bytes_of_hex("81006064");
+    const Bytes tag = test::bytes_of_hex<std::byte>("81006064");
     frame.insert(frame.begin() + 12, tag.begin(), tag.end());
   }
   EXPECT_EQ(fixture.sent, expected);

@@ -10,20 +10,13 @@
 
 #include "net/checksums.hpp"
 #include "pollux/net/packet/sums.hpp"
+#include "support/hex.hpp"
 #include "unit/mem/pool_fixture.hpp"
 
 namespace pollux {
 namespace {
 
 using Bytes = std::vector<std::uint8_t>;
-
-Bytes bytes_of_hex(std::string_view text) {
-  Bytes bytes;
-  for (std::size_t i = 0; i + 1 < text.size(); i += 2) {
-    bytes.push_back(static_cast<std::uint8_t>(std::stoul(std::string(text.substr(i, 2)), nullptr, 16)));
-  }
-  return bytes;
-}
 
 /// A frame that scapy 2.5.0 built, and the request for its checksums.
 struct Known {
@@ -76,7 +69,7 @@ const std::vector<Known> kKnown{kTcp4, kUdp4, kTcp6, kUdp6, kSctp4, kSctp6, kTag
 
 /// The frame with wrong bytes in its checksum fields.
 Bytes corrupted(const Known& known) {
-  Bytes frame = bytes_of_hex(known.hex);
+  Bytes frame = test::bytes_of_hex(known.hex);
   const auto put = [&frame](std::size_t at, std::size_t bytes) { std::fill_n(&frame.at(at), bytes, 0xA5); };
   const TxOffload& request = known.request;
   if ((request.flags & kIpv4) != 0) put(request.l3_offset() + 10, 2);
@@ -118,7 +111,7 @@ class ChecksumOffload : public testing::Test {
 
 TEST_F(ChecksumOffload, AgreesWithScapy) {
   for (const Known& known : kKnown) {
-    const Bytes right = bytes_of_hex(known.hex);
+    const Bytes right = test::bytes_of_hex(known.hex);
     MbufPtr frame = make(corrupted(known));
     ASSERT_NE(content(*frame), right) << known;
     ASSERT_TRUE(request_checksums(*frame, known.request)) << known;
@@ -133,7 +126,7 @@ TEST_F(ChecksumOffload, AgreesWithScapy) {
 
 TEST_F(ChecksumOffload, DoesNotDependOnTheSegments) {
   for (const Known& known : kKnown) {
-    const Bytes right = bytes_of_hex(known.hex);
+    const Bytes right = test::bytes_of_hex(known.hex);
     for (std::size_t first = 1; first < right.size(); ++first) {
       for (const std::size_t step : {std::size_t{1}, std::size_t{7}, std::size_t{2048}}) {
         MbufPtr frame = make(corrupted(known), first, step);
@@ -152,14 +145,14 @@ TEST_F(ChecksumOffload, AContiguousCopyGetsTheSameChecksums) {
     EXPECT_TRUE(checksums_fit(*frame)) << known;
     Bytes copy = content(*frame);
     complete_checksums_in(copy, known.request);
-    EXPECT_EQ(copy, bytes_of_hex(known.hex)) << known;
+    EXPECT_EQ(copy, test::bytes_of_hex(known.hex)) << known;
   }
 }
 
 TEST_F(ChecksumOffload, IgnoresThePaddingOfAnEthernetFrame) {
   for (const Known& known : {kUdp4, kTcp6, kSctp4, kSctp6, kTunnel}) {
     Bytes padded = corrupted(known);
-    Bytes right = bytes_of_hex(known.hex);
+    Bytes right = test::bytes_of_hex(known.hex);
     for (Bytes* bytes : {&padded, &right}) bytes->insert(bytes->end(), 9, 0x5A);
     MbufPtr frame = make(padded);
     ASSERT_TRUE(request_checksums(*frame, known.request));
@@ -179,7 +172,7 @@ TEST_F(ChecksumOffload, KeepsTheRestOfARequest) {
   EXPECT_EQ(frame->tx_offload(), request);
   EXPECT_FALSE(frame->has_partial_checksum());
   EXPECT_EQ(complete_checksums(*frame), ChecksumCompletion::complete) << "no checksum is left to compute";
-  EXPECT_EQ(content(*frame), bytes_of_hex(kTcp4.hex));
+  EXPECT_EQ(content(*frame), test::bytes_of_hex(kTcp4.hex));
 }
 
 TEST_F(ChecksumOffload, OmitsTheLengthFromThePseudoHeaderForSegmentation) {
@@ -255,7 +248,7 @@ TEST_F(ChecksumOffload, WritesNoSharedBytes) {
   }
   frame.reset();
   EXPECT_EQ(complete_checksums(*clone), ChecksumCompletion::complete) << "the clone is the last user";
-  EXPECT_EQ(content(*clone), bytes_of_hex(kTcp4.hex));
+  EXPECT_EQ(content(*clone), test::bytes_of_hex(kTcp4.hex));
 }
 
 TEST_F(ChecksumOffload, WritesNoExternalMemory) {
@@ -276,7 +269,7 @@ TEST_F(ChecksumOffload, WritesNoExternalMemory) {
   ASSERT_TRUE(headers->chain(payload));
   ASSERT_TRUE(request_checksums(*headers, kTcp4.request));
   EXPECT_EQ(complete_checksums(*headers), ChecksumCompletion::complete);
-  EXPECT_EQ(content(*headers), bytes_of_hex(kTcp4.hex));
+  EXPECT_EQ(content(*headers), test::bytes_of_hex(kTcp4.hex));
 }
 
 TEST_F(ChecksumOffload, CompletesTheChecksumOfVirtioNet) {
