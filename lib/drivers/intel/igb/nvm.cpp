@@ -3,6 +3,7 @@
 
 #include <array>
 #include <numeric>
+#include <string>
 #include <vector>
 
 #include "drivers/intel/igb/filters.hpp"
@@ -18,6 +19,8 @@ namespace words = hw::igb::nvm;
 /// The NVM has four clients: the card itself, both ports and firmware (82575 manual, p. 51). Linux, e1000_nvm.c,
 /// igb_poll_eerd_eewr_done, and DPDK wait as long for a word: 100,000 polls, 5 us apart.
 constexpr Duration kReadLimit = milliseconds(500);
+/// A word that takes longer than this waits for another client, and is polled less often.
+constexpr Duration kUsualReadTime = milliseconds(1);
 /// After this time a reader releases the NVM for others. They take it away from an owner that holds it for a second.
 constexpr Duration kHoldLimit = milliseconds(200);
 /// Longer than the interval at which others try to acquire the NVM (SharedResource).
@@ -30,13 +33,15 @@ constexpr Duration kSecondLook = milliseconds(10);
 Result<std::uint16_t> read_word(const Card& card, std::uint16_t address) {
   card.regs.write<reg::EERD>(reg::EERD::ADDR(address) | reg::EERD::START);
   reg::EERD::Value answer;
-  auto read = wait_for(
-      card, fmt::format("EERD.DONE for NVM word {:#04x}", address), kReadLimit,
-      [&] {
-        answer = card.regs.read<reg::EERD>();
-        return answer.has(reg::EERD::DONE) && !answer.all_ones();
-      },
-      microseconds(5));
+  const auto answered = [&] {
+    answer = card.regs.read<reg::EERD>();
+    return answer.has(reg::EERD::DONE) && !answer.all_ones();
+  };
+  auto read = wait_for(card, "EERD.DONE", kUsualReadTime, answered, microseconds(5));
+  if (!read) {
+    const std::string what = fmt::format("EERD.DONE for NVM word {:#04x}", address);
+    read = wait_for(card, what, kReadLimit, answered, milliseconds(1));
+  }
   if (!read) return pass_on(std::move(read));
   return static_cast<std::uint16_t>(answer.get(reg::EERD::DATA));
 }
