@@ -244,6 +244,7 @@ std::vector<Bytes> Conformance::exchange(Port& from, Port& to, const std::vector
     for (Bytes& frame : receive(to, count)) arrived.push_back(std::move(frame));
     sent += count;
     if (arrived.size() != sent) break;
+    EXPECT_TRUE(context_->control().run_due());
   }
   return arrived;
 }

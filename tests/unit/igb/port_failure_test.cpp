@@ -99,6 +99,9 @@ TEST(StartFails, WhenBusMasteringIsRejected) {
   Start start(fixture);
   fixture.faults->bus_master_error = Error{ErrorCode::io_error, "rejected", ""};
   EXPECT_EQ(start.error().code, ErrorCode::io_error);
+  EXPECT_TRUE(fixture.all_mbufs_free());
+  // A port that cannot disable bus mastering keeps its memory for ever.
+  fixture.faults->bus_master_error.reset();
 }
 
 TEST(ARemovedCard, IsAnErrorEverywhereAndNeverAnEndlessWait) {
