@@ -13,6 +13,7 @@
 
 #include "failing_new.hpp"
 #include "pollux/pollux.hpp"
+#include "support/sanitized.hpp"
 
 namespace pollux {
 namespace {
@@ -82,13 +83,17 @@ std::string attempt(Context& context) {
   }
 }
 
-/// Fails each allocation of `work` in turn. `left` returns what must be unchanged afterwards.
+/// Distance of the allocations that fail.
+constexpr std::size_t kStride = test::kSanitized ? 5 : 1;
+
+/// Fails each allocation of `work` in turn, with sanitizers some of them. `left` returns what must be unchanged
+/// afterwards.
 template <class Work, class Left>
 std::size_t fail_each(Work work, Left left) {
   EXPECT_EQ(work(), "forwarded");
   const auto before = left();
   std::size_t n = 0;
-  for (bool failed = true; failed && !testing::Test::HasFailure(); ++n) {
+  for (bool failed = true; failed && !testing::Test::HasFailure(); n += kStride) {
     failing_new::fail_at(n);
     const std::string outcome = work();
     failed = failing_new::disarm();

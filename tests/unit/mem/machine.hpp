@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "support/sanitized.hpp"
 #include "unit/mem/sizes.hpp"
 
 namespace pollux::test {
@@ -51,17 +52,5 @@ void become_nobody();
 
 /// Whether `condition` becomes true within five seconds.
 [[nodiscard]] bool eventually(const std::function<bool()>& condition);
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool kSanitized = true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-inline constexpr bool kSanitized = true;
-#else
-inline constexpr bool kSanitized = false;
-#endif
-#else
-inline constexpr bool kSanitized = false;
-#endif
 
 }  // namespace pollux::test
