@@ -30,11 +30,6 @@ std::vector<Difference> list() {
       {reset, "TCTL_EXT", 0x00010840, "D-RESET", Zero::model},
       {reset, "DTXCTL", 0x44, "D-RESET", Zero::model},
       {reset, "TXCTL", 0x2A00, "D-RESET", Zero::model},
-      {reset, "MBVFIMR", 0xFF, "D-RESET", Zero::model},
-      {reset, "RPLOLR", 0x80000000, "D-RESET", Zero::model},
-      {reset, "VFRE", 0xFF, "D-RESET", Zero::model},
-      {reset, "VFTE", 0xFF, "D-RESET", Zero::model},
-      {reset, "VMOLR", 0x80002600, "D-RESET", Zero::model},
       {reset, "GCR", 0x06800200, "D-GCR", Zero::model},
       {reset, "FRTIMER", Difference::kAnyBits, "D-TIME", Zero::qemu},
 

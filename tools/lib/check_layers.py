@@ -27,7 +27,8 @@ ALLOWED = {
     "drivers/*/common": ["base", "mem", "device", "net", f"hw/{VENDOR}", f"drivers/{VENDOR}/queue"],
     "drivers/*/*": ["base", "mem", "device", "net", f"hw/{VENDOR}", f"hw/{VENDOR}/{CARD}", f"drivers/{VENDOR}/queue",
                     f"drivers/{VENDOR}/forward", f"drivers/{VENDOR}/common"],
-    "models/*/*": ["base", "mem", "device", f"hw/{VENDOR}", f"hw/{VENDOR}/{CARD}"],
+    # The model of a card includes its virtual functions.
+    "models/*/*": ["base", "mem", "device", f"hw/{VENDOR}", f"hw/{VENDOR}/{CARD}", f"hw/{VENDOR}/{CARD}vf"],
     "backends/vfio": ["base", "mem", "device", "pci"],
     "backends/*": ["base", "mem", "device"],
     "servers/*": ["base", "mem", "device"],

@@ -90,6 +90,16 @@ class POLLUX_API DeviceModel {
   /// ignores it.
   virtual void share_package(DeviceModel& /*other*/) {}
 
+  /// The number of virtual functions (SR-IOV) that the card can have. Each is a card of its own on this card's wire.
+  [[nodiscard]] virtual unsigned functions() const { return 0; }
+  /// Virtual function `number`; nullptr if the card cannot have it. It lives as long as this card, and has registers
+  /// only while it is enabled.
+  [[nodiscard]] virtual DeviceModel* function(unsigned /*number*/) noexcept { return nullptr; }
+  /// Tells the model how many functions its configuration space has enabled. A function level reset disables all.
+  virtual void enable_functions(unsigned /*count*/) noexcept {}
+  /// Whether this is a virtual function: it has no interrupt pin, no MSI, and no power management.
+  [[nodiscard]] virtual bool is_function() const noexcept { return false; }
+
   /// What the model's PHY sends to the other end of the wire while there are no frames.
   [[nodiscard]] virtual LinkSignal link_signal() const { return {}; }
   /// Tells the model what the PHY at the other end sends. Without a call, the other end is an ordinary link partner.

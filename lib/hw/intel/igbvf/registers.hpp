@@ -14,6 +14,7 @@ namespace pollux::hw::igbvf {
 /// BAR 0 has 16 KiB (QEMU, hw/net/igb_common.h, IGBVF_MMIO_SIZE); BAR 3 holds the MSI-X table.
 inline constexpr std::uint32_t kRegisterBytes = 16 * 1024;
 inline constexpr std::uint32_t kRegisterBar = 0;
+inline constexpr std::uint32_t kMsixBar = 3;
 
 /// Resets the function's queues and interrupts, but not the card. Linux igbvf, vf.c, e1000_reset_hw_vf.
 struct CTRL : Register<CTRL, 0x0000, Access::wo> {
@@ -28,8 +29,33 @@ struct STATUS : Register<STATUS, 0x0008, Access::ro> {
   POLLUX_FIELDS(FD, LU, SPEED);
 };
 
-/// Masks interrupts: writing 1 to a bit masks its vector.
-struct EIMC : Register<EIMC, 0x1528, Access::wo> {};
+/// MSI-X vectors: Linux igbvf, netdev.c, igbvf_set_interrupt_capability; QEMU, hw/net/igb_common.h, IGBVF_MSIX_VEC_NUM.
+inline constexpr std::uint32_t kMsixVectors = 3;
+
+/// Causes, masks and vectors of interrupts: bit n is vector n. They are those of the physical function, for this
+/// function's vectors. Linux igbvf, regs.h.
+struct EICS : Register<EICS, 0x1520, Access::wo> {};
+struct EIMS : Register<EIMS, 0x1524, Access::rw> {};  ///< a write adds its ones to the mask
+struct EIMC : Register<EIMC, 0x1528, Access::wo> {};  ///< writing 1 to a bit masks its vector
+struct EIAC : Register<EIAC, 0x152C, Access::rw> {};  ///< causes to clear when their message is sent
+struct EIAM : Register<EIAM, 0x1530, Access::rw> {};  ///< masks to clear when their message is sent
+struct EICR : Register<EICR, 0x1580, Access::rc_w1c> {};
+struct EITR : Register<EITR, 0x1680, Access::rw, Stride{4, 3}> {
+  static constexpr Field INTERVAL{2, 13};
+  POLLUX_FIELDS(INTERVAL);
+};
+/// The vectors of the queues 0 and 1. Linux igbvf, netdev.c, igbvf_assign_vector.
+struct VTIVAR : Register<VTIVAR, 0x1700, Access::rw> {
+  static constexpr Field RX0{0, 2}, TX0{8, 2}, RX1{16, 2}, TX1{24, 2};
+  static constexpr Bit RX0_VALID{7}, TX0_VALID{15}, RX1_VALID{23}, TX1_VALID{31};
+  POLLUX_FIELDS(RX0, TX0, RX1, TX1, RX0_VALID, TX0_VALID, RX1_VALID, TX1_VALID);
+};
+/// The vector of the mailbox.
+struct VTIVAR_MISC : Register<VTIVAR_MISC, 0x1740, Access::rw> {
+  static constexpr Field MAILBOX{0, 2};
+  static constexpr Bit MAILBOX_VALID{7};
+  POLLUX_FIELDS(MAILBOX, MAILBOX_VALID);
+};
 
 /// The function's side of the mailbox. Bits: Linux igbvf, mbx.h. A read clears PFSTS, PFACK and RSTD.
 struct V2PMAILBOX : Register<V2PMAILBOX, 0x0C40, Access::rw_rc> {
@@ -62,7 +88,8 @@ struct VFGOTLBC : Register<VFGOTLBC, 0x0F50, Access::ro> {};
 using Registers = RegisterWindow<STATUS, AliasOffsets>;
 
 /// The function's registers without those of its queues, for a register dump.
-inline constexpr auto kRegisters = POLLUX_REGISTERS("function", CTRL, STATUS, EIMC, V2PMAILBOX, VMBMEM, VFGPRC, VFGPTC,
-                                                    VFGORC, VFGOTC, VFMPRC, VFGPRLBC, VFGPTLBC, VFGORLBC, VFGOTLBC);
+inline constexpr auto kRegisters = POLLUX_REGISTERS("function", CTRL, STATUS, EICS, EIMS, EIMC, EIAC, EIAM, EICR, EITR,
+                                                    VTIVAR, VTIVAR_MISC, V2PMAILBOX, VMBMEM, VFGPRC, VFGPTC, VFGORC,
+                                                    VFGOTC, VFMPRC, VFGPRLBC, VFGPTLBC, VFGORLBC, VFGOTLBC);
 
 }  // namespace pollux::hw::igbvf

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "models/intel/igb/card.hpp"
 
+#include <algorithm>
+#include <utility>
+
 namespace pollux::models::igb {
 
 namespace {
@@ -17,6 +20,7 @@ Card::Card(CardOptions options)
     : options_(std::move(options)),
       traits_(traits_of(options_)),
       interrupts_(registers_, timers_, options_.vectors),
+      mailboxes_(registers_, interrupts_),
       statistics_(registers_),
       semaphores_(registers_, timers_, options_.package ? options_.package : std::make_shared<Package>(),
                   options_.lan_id),
@@ -28,9 +32,11 @@ Card::Card(CardOptions options)
       time_(registers_, timers_),
       general_timers_(registers_, timers_, interrupts_),
       receive_(registers_, timers_, dma_, interrupts_, statistics_, time_, traits_.exact_addresses),
-      transmit_(registers_, timers_, dma_, interrupts_, statistics_, time_),
+      transmit_(registers_, timers_, dma_, interrupts_, statistics_, time_, receive_.pools()),
       control_(registers_, timers_, dma_, phy_, interrupts_, options_.lan_id,
-               {.reset = [this] { begin_reset(false); }, .link_changed = [this] { link_changed(); }}),
+               {.reset = [this] { begin_reset(false); },
+                .link_changed = [this] { link_changed(); },
+                .reset_announced = [this] { mailboxes_.finish_reset(); }}),
       flow_(registers_, timers_, statistics_,
             {.pause =
                  [this](bool paused) {
@@ -45,8 +51,17 @@ Card::Card(CardOptions options)
       load_done_(timers_.add([this] { finish_load(); })) {
   nvm_.program(flip_for_port(options_.mac), options_.device_id);
   transmit_.on_frame([this](std::span<const std::byte> frame) { transmitted(frame); });
+  transmit_.on_switch(
+      [this](std::span<const std::byte> frame, std::uint32_t pool) { return receive_.frame_of_pool(frame, pool); });
   transmit_.on_software_pause([this] { flow_.send_for_software(); });
   receive_.on_level([this](std::size_t bytes) { flow_.set_level(bytes); });
+  for (unsigned number = 0; number < hw::kPools; ++number) {
+    functions_.push_back(std::make_unique<Function>(*this, number));
+  }
+  interrupts_.on_function_message([this](unsigned number, unsigned vector) { functions_[number]->message(vector); });
+  registers_.on_write<hw::PVTCTRL>([this](std::uint32_t number, std::uint32_t value) {
+    if (has_function(number) && hw::PVTCTRL::Value(value).has(hw::PVTCTRL::RST)) reset_function(number);
+  });
   initialise(true);
   finish_load();  // the NVM was loaded at power-on
 }
@@ -90,7 +105,49 @@ void Card::set_dma(ModelDma* dma) noexcept {
   if (dma != nullptr) receive_.drain();
 }
 
-void Card::reset() noexcept { begin_reset(true); }
+void Card::reset() noexcept {
+  enable_functions(0);
+  begin_reset(true);
+}
+
+bool Card::intercepted() const noexcept {
+  return dma_.intercepted() ||
+         std::any_of(function_dma_.begin(), function_dma_.end(), [](const Dma& dma) { return dma.intercepted(); });
+}
+
+// A function accesses memory under its own identity, through its own queues: QEMU, igb_core.c, igb_start_xmit.
+void Card::enable_functions(unsigned count) noexcept {
+  enabled_functions_ = std::min(count, hw::kPools);
+  interrupts_.set_functions(enabled_functions_);
+  control_.set_functions(enabled_functions_);
+  for (std::uint32_t queue = 0; queue < hw::kRxQueues; ++queue) {
+    const std::uint32_t number = queue % hw::kPools;
+    Dma& dma = number < enabled_functions_ ? function_dma_[number] : dma_;
+    receive_.queue(queue).use(dma);
+    transmit_.queue(queue).use(dma);
+  }
+}
+
+void Card::set_function_dma(unsigned number, ModelDma* dma) noexcept {
+  function_dma_[number].connect(dma);
+  if (dma == nullptr) return;
+  receive_.drain();
+  transmit_.resume();
+}
+
+// [I-M-VFRESET] QEMU, igb_core.c, igb_vf_reset; the queues' and interrupts' registers: Linux igbvf, vf.c,
+// e1000_reset_hw_vf.
+void Card::reset_function(unsigned number) noexcept {
+  for (const std::uint32_t queue : {number, number + hw::kPools}) {
+    receive_.reset_queue(queue);
+    transmit_.reset_queue(queue);
+  }
+  interrupts_.reset_function(number);
+  const std::uint32_t bit = std::uint32_t{1} << number;
+  registers_.set<hw::VFRE>(hw::VFRE::Value(registers_.get<hw::VFRE>().raw() & ~bit));
+  registers_.set<hw::VFTE>(hw::VFTE::Value(registers_.get<hw::VFTE>().raw() & ~bit));
+  mailboxes_.report_reset(number);
+}
 
 void Card::on_interrupt(std::function<void(unsigned vector)> handler) { interrupts_.on_message(std::move(handler)); }
 
@@ -180,6 +237,7 @@ void Card::initialise(bool function_level) {
   }
   control_.reset(function_level);
   interrupts_.reset(function_level);
+  mailboxes_.reset();
   nvm_.reset();
   phy_.set_accessible(false);
   receive_.reset();

@@ -4,14 +4,17 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "hw/intel/igb/ids.hpp"
 #include "hw/intel/igb/limits.hpp"
 #include "models/intel/igb/control.hpp"
 #include "models/intel/igb/dma.hpp"
 #include "models/intel/igb/flow_control.hpp"
+#include "models/intel/igb/function.hpp"
 #include "models/intel/igb/general_timers.hpp"
 #include "models/intel/igb/interrupts.hpp"
+#include "models/intel/igb/mailboxes.hpp"
 #include "models/intel/igb/nvm.hpp"
 #include "models/intel/igb/package.hpp"
 #include "models/intel/igb/phy.hpp"
@@ -61,10 +64,11 @@ class Card final : public DeviceModel {
   void reset() noexcept override;
   void advance(Duration now) noexcept override {
     dma_.advance(now);
+    for (Dma& dma : function_dma_) dma.advance(now);
     timers_.advance(now);
   }
   [[nodiscard]] Duration next_event() const noexcept override {
-    return dma_.intercepted() ? Duration::min() : timers_.next();
+    return intercepted() ? Duration::min() : timers_.next();
   }
   [[nodiscard]] unsigned interrupt_vectors() const override { return interrupts_.vectors(); }
   void on_interrupt(std::function<void(unsigned vector)> handler) override;
@@ -82,6 +86,15 @@ class Card final : public DeviceModel {
   /// Two cards with the same port number (`lan_id`) cannot be in one package, and do not share it.
   void share_package(DeviceModel& other) override;
 
+  [[nodiscard]] unsigned functions() const override { return hw::kPools; }
+  [[nodiscard]] DeviceModel* function(unsigned number) noexcept override {
+    return number < functions_.size() ? functions_[number].get() : nullptr;
+  }
+  void enable_functions(unsigned count) noexcept override;
+  [[nodiscard]] bool has_function(unsigned number) const noexcept { return !removed_ && number < enabled_functions_; }
+  void set_function_dma(unsigned number, ModelDma* dma) noexcept;
+  void reset_function(unsigned number) noexcept;
+
   /// Removes the card from its slot, or puts it back. A removed card reads all ones, ignores writes and frames, and
   /// accesses no memory. A card that is put back is in its power-on state.
   void set_removed(bool removed);
@@ -93,6 +106,8 @@ class Card final : public DeviceModel {
   [[nodiscard]] Package& package() noexcept { return semaphores_.package(); }
   [[nodiscard]] Phy& phy() noexcept { return phy_; }
   [[nodiscard]] Control& control() noexcept { return control_; }
+  [[nodiscard]] Mailboxes& mailboxes() noexcept { return mailboxes_; }
+  [[nodiscard]] bool in_reset() const noexcept { return in_reset_; }
   [[nodiscard]] Interrupts& interrupts() noexcept { return interrupts_; }
   [[nodiscard]] Receive& receiver() noexcept { return receive_; }
   [[nodiscard]] Transmit& transmitter() noexcept { return transmit_; }
@@ -102,6 +117,7 @@ class Card final : public DeviceModel {
   [[nodiscard]] std::uint64_t narrow_writes() const noexcept { return narrow_writes_; }
 
  private:
+  [[nodiscard]] bool intercepted() const noexcept;
   void begin_reset(bool function_level);
   void initialise(bool function_level);
   void finish_reset();
@@ -116,7 +132,9 @@ class Card final : public DeviceModel {
   RegisterFile registers_;
   Timers timers_;
   Dma dma_;
+  std::array<Dma, hw::kPools> function_dma_;
   Interrupts interrupts_;
+  Mailboxes mailboxes_;
   Statistics statistics_;
   Semaphores semaphores_;
   Nvm nvm_;
@@ -129,6 +147,8 @@ class Card final : public DeviceModel {
   FlowControl flow_;
   Timers::Id reset_done_;
   Timers::Id load_done_;
+  std::vector<std::unique_ptr<Function>> functions_;
+  unsigned enabled_functions_ = 0;
   WireHandler wire_;
   SignalHandler signal_changed_;
   bool in_reset_ = false;

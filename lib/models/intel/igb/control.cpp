@@ -24,7 +24,9 @@ Control::Control(RegisterFile& registers, Timers& timers, Dma& dma, Phy& phy, In
     update_completion_timeout();
   });
   registers_.on_write<hw::CTRL_EXT>([this](std::uint32_t, std::uint32_t value) {
+    const bool announced = registers_.get<hw::CTRL_EXT>().has(hw::CTRL_EXT::PFRSTD);
     registers_.set<hw::CTRL_EXT>(hw::CTRL_EXT::Value(value).without(hw::CTRL_EXT::EE_RST));
+    if (!announced && hw::CTRL_EXT::Value(value).has(hw::CTRL_EXT::PFRSTD)) actions_.reset_announced();
   });
 }
 
@@ -114,6 +116,7 @@ hw::STATUS::Value Control::status() const {
   if (full) value = value.with(hw::STATUS::FD);
   if (link_up_) value = value.with(hw::STATUS::LU);
   if (paused_) value = value.with(hw::STATUS::TXOFF);
+  if (functions_ != 0) value = value.with(hw::STATUS::NUM_VFS(functions_) | hw::STATUS::IOV_MODE);
   if (phy_was_reset_) value = value.with(hw::STATUS::PHYRA);
   if (master_enabled_) value = value.with(hw::STATUS::GIO_MASTER_ENABLE);
   const std::uint32_t speed = control.has(hw::CTRL::FRCSPD) ? control.get(hw::CTRL::SPEED) : phy_.speed();

@@ -19,8 +19,9 @@ class Control {
   static constexpr Duration kMasterDisableTime = std::chrono::microseconds(10);
 
   struct Actions {
-    std::function<void()> reset;         ///< CTRL.RST was written
-    std::function<void()> link_changed;  ///< STATUS.LU has a new value
+    std::function<void()> reset;            ///< CTRL.RST was written
+    std::function<void()> link_changed;     ///< STATUS.LU has a new value
+    std::function<void()> reset_announced;  ///< CTRL_EXT.PFRSTD was set
   };
 
   Control(RegisterFile& registers, Timers& timers, Dma& dma, Phy& phy, Interrupts& interrupts, std::uint32_t lan_id,
@@ -40,6 +41,9 @@ class Control {
 
   /// Sets STATUS.TXOFF: the link partner has requested a pause.
   void set_paused(bool paused) noexcept { paused_ = paused; }
+
+  /// Sets STATUS.NUM_VFS and IOV_MODE.
+  void set_functions(unsigned count) noexcept { functions_ = count; }
 
   [[nodiscard]] bool link_up() const noexcept { return link_up_; }
 
@@ -62,6 +66,7 @@ class Control {
   bool phy_was_reset_ = true;
   bool link_up_ = false;
   bool paused_ = false;
+  unsigned functions_ = 0;
 };
 
 }  // namespace pollux::models::igb

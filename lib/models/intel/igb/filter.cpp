@@ -31,17 +31,31 @@ void Filter::reset() {
   registers_.set<hw::VET>(hw::VET::TYPE(0x8100) | hw::VET::OUTER_TYPE(0x8100));
 }
 
-bool Filter::matches_exactly(std::span<const std::byte> frame) const {
-  const std::uint32_t low = wide_byte_at(frame, 0) | wide_byte_at(frame, 1) << 8 | wide_byte_at(frame, 2) << 16 |
-                            wide_byte_at(frame, 3) << 24;
-  const std::uint32_t high = wide_byte_at(frame, 4) | wide_byte_at(frame, 5) << 8;
+template <class Matched>
+bool Filter::for_each_match(std::span<const std::byte> frame, std::size_t offset, Matched matched) const {
+  const std::span<const std::byte> wanted = frame.subspan(offset, 6);
+  const std::uint32_t low = wide_byte_at(wanted, 0) | wide_byte_at(wanted, 1) << 8 | wide_byte_at(wanted, 2) << 16 |
+                            wide_byte_at(wanted, 3) << 24;
+  const std::uint32_t high = wide_byte_at(wanted, 4) | wide_byte_at(wanted, 5) << 8;
   for (std::uint32_t i = 0; i < exact_addresses_; ++i) {
     const hw::RAH::Value entry = registers_.get<hw::RAH>(i);
-    if (entry.has(hw::RAH::AV) && entry.get(hw::RAH::ADDRESS) == high && registers_.get<hw::RAL>(i).raw() == low) {
-      return true;
-    }
+    const bool equal = entry.get(hw::RAH::ADDRESS) == high && registers_.get<hw::RAL>(i).raw() == low;
+    if (equal && entry.has(hw::RAH::AV) && matched(entry)) return true;
   }
   return false;
+}
+
+bool Filter::matches_exactly(std::span<const std::byte> frame) const {
+  return for_each_match(frame, 0, [](hw::RAH::Value) { return true; });
+}
+
+std::uint32_t Filter::exact_pools(std::span<const std::byte> frame, std::size_t offset) const {
+  std::uint32_t pools = 0;
+  for_each_match(frame, offset, [&pools](hw::RAH::Value entry) {
+    pools |= entry.get(hw::RAH::POOLSEL);
+    return false;
+  });
+  return pools;
 }
 
 /// Twelve bits of the last two address bytes, selected by RCTL.MO (QEMU, e1000x_common.c, e1000x_rx_group_filter).
@@ -63,10 +77,14 @@ Filter::Match Filter::address(std::span<const std::byte> frame) const {
   const hw::MRQC::Value queueing = registers_.get<hw::MRQC>();
   const bool pools = queueing.has(hw::MRQC::VMDQ) || queueing.has(hw::MRQC::VMDQ_RSS);
   if (!multicast && !pools) return Match::rejected;
+  return in_table(frame) ? Match::inexact : Match::rejected;
+}
+
+bool Filter::in_table(std::span<const std::byte> frame) const {
   const std::uint32_t number = hash(frame);
   const std::uint32_t word =
-      multicast ? registers_.get<hw::MTA>(number / 32).raw() : registers_.get<hw::UTA>(number / 32).raw();
-  return (word >> number % 32 & 1) != 0 ? Match::inexact : Match::rejected;
+      is_multicast(frame) ? registers_.get<hw::MTA>(number / 32).raw() : registers_.get<hw::UTA>(number / 32).raw();
+  return (word >> number % 32 & 1) != 0;
 }
 
 bool Filter::vlan(const Headers& headers) const {

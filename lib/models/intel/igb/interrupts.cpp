@@ -31,6 +31,7 @@ Interrupts::Interrupts(RegisterFile& registers, Timers& timers, unsigned vectors
   }
   install_legacy_hooks();
   install_extended_hooks();
+  install_function_hooks();
 }
 
 void Interrupts::install_legacy_hooks() {
@@ -51,21 +52,22 @@ void Interrupts::install_legacy_hooks() {
 void Interrupts::install_extended_hooks() {
   registers_.on_write<hw::PBACL>([this](std::uint32_t, std::uint32_t value) { pending_bits_ &= ~value; });
   registers_.on_read<hw::EICS>([this](std::uint32_t) { return registers_.get<hw::EICR>().raw(); });
-  registers_.on_write<hw::EICS>([this](std::uint32_t, std::uint32_t value) { raise_extended(value); });
-  registers_.on_write<hw::EIMS>(
-      [this](std::uint32_t, std::uint32_t value) { add<hw::EIMS>(value & extended_bits(msix_mode())); });
-  registers_.on_write<hw::EIMC>([this](std::uint32_t, std::uint32_t value) {
-    registers_.set<hw::EIMS>(hw::EIMS::Value(registers_.get<hw::EIMS>().raw() & ~value));
+  registers_.on_write<hw::EICS>(
+      [this](std::uint32_t, std::uint32_t value) { raise_extended(value & ~function_bits()); });
+  registers_.on_write<hw::EIMS>([this](std::uint32_t, std::uint32_t value) {
+    add<hw::EIMS>(value & extended_bits(msix_mode()) & ~function_bits());
   });
-  registers_.on_write<hw::EICR>([this](std::uint32_t, std::uint32_t value) {
-    registers_.set<hw::EICR>(hw::EICR::Value(registers_.get<hw::EICR>().raw() & ~value));
-  });
+  registers_.on_write<hw::EIMC>(
+      [this](std::uint32_t, std::uint32_t value) { change_bits<hw::EIMS>(value & ~function_bits(), 0); });
+  registers_.on_write<hw::EICR>(
+      [this](std::uint32_t, std::uint32_t value) { change_bits<hw::EICR>(value & ~function_bits(), 0); });
 }
 
 void Interrupts::reset(bool function_level) {
   // All initial values are zero, and the register file is already cleared.
   for (const Timers::Id id : interval_) timers_.cancel(id);
   postponed_ = 0;
+  function_vectors_.fill({});
   if (!function_level) return;
   table_.fill(0);
   for (unsigned vector = 0; vector < hw::kMsixVectors; ++vector) {
@@ -95,13 +97,17 @@ void Interrupts::add(std::uint32_t bits) {
 
 void Interrupts::raise(hw::ICR::Setting causes) { add<hw::ICR>(causes.bits()); }
 
+void Interrupts::unmask(std::uint32_t bits) { add<hw::EIMS>(bits); }
+
 void Interrupts::raise_extended(std::uint32_t bits) { add<hw::EICR>(bits & extended_bits(msix_mode())); }
 
 std::uint32_t Interrupts::receive_entry(std::uint32_t queue) const {
+  if (belongs_to_function(queue)) return entry_of_function(queue, 0);
   return registers_.get<hw::IVAR>(queue % 8).raw() >> (queue < 8 ? 0 : 16);
 }
 
 std::uint32_t Interrupts::transmit_entry(std::uint32_t queue) const {
+  if (belongs_to_function(queue)) return entry_of_function(queue, 8);
   return registers_.get<hw::IVAR>(queue % 8).raw() >> (queue < 8 ? 8 : 24);
 }
 
@@ -122,13 +128,13 @@ std::optional<Duration> Interrupts::transmit_interval(std::uint32_t queue) const
 void Interrupts::raise_receive(std::uint32_t queue) {
   const std::uint32_t entry = receive_entry(queue);
   if ((entry & kEntryValid) != 0) raise_extended(bit(entry & 0x1F));
-  raise(hw::ICR::RXDW);
+  if (!belongs_to_function(queue)) raise(hw::ICR::RXDW);
 }
 
 void Interrupts::raise_transmit(std::uint32_t queue) {
   const std::uint32_t entry = transmit_entry(queue);
   if ((entry & kEntryValid) != 0) raise_extended(bit(entry & 0x1F));
-  raise(hw::ICR::TXDW);
+  if (!belongs_to_function(queue)) raise(hw::ICR::TXDW);
 }
 
 void Interrupts::raise_tcp_timer() {
@@ -174,6 +180,11 @@ void Interrupts::request(unsigned vector) {
 }
 
 void Interrupts::send_message(unsigned vector) {
+  const unsigned function = 8 - (vector + 2) / 3;
+  if (function < functions_) {
+    if (send_to_function_) send_to_function_(function, (vector + 2) % 3);
+    return;
+  }
   if (mode_ == InterruptMode::pin) return;  // the platform sees `pin_asserted`
   if (vector >= (mode_ == InterruptMode::msi ? 1 : vectors_)) return;
   if (mode_ == InterruptMode::msix && (table_[vector * kEntryWords + kEntryControl] & kEntryMasked) != 0) {

@@ -30,6 +30,27 @@ class Interrupts {
   [[nodiscard]] bool pin_asserted() const { return !msix_mode() && pending_legacy() != 0; }
   [[nodiscard]] unsigned vectors() const noexcept { return vectors_; }
 
+  /// [I-M-VFVECTOR] The first `count` virtual functions exist. Function n has the vectors 22 - 3n to 24 - 3n: QEMU,
+  /// igb_core.c, igb_msix_notify.
+  void set_functions(unsigned count) noexcept { functions_ = count; }
+  [[nodiscard]] bool belongs_to_function(std::uint32_t queue) const noexcept { return queue % hw::kPools < functions_; }
+  void on_function_message(std::function<void(unsigned function, unsigned vector)> handler) {
+    send_to_function_ = std::move(handler);
+  }
+  /// The registers of a virtual function, with bit n for its vector n.
+  enum class Extended : std::uint8_t { set, mask, mask_clear, auto_clear, auto_mask, cause };
+  [[nodiscard]] std::uint32_t read_function(unsigned function, Extended which);
+  void write_function(unsigned function, Extended which, std::uint32_t value);
+  void reset_function(unsigned function);
+  /// The vectors of a function's queues (VTIVAR) and of its mailbox (VTIVAR_MISC).
+  struct FunctionVectors {
+    std::uint32_t queues = 0;
+    std::uint32_t mailbox = 0;
+  };
+  [[nodiscard]] FunctionVectors& function_vectors(unsigned function) { return function_vectors_[function]; }
+  void raise_mailbox_of(unsigned function);
+  [[nodiscard]] static std::uint32_t first_vector(unsigned function) noexcept { return 22 - 3 * function; }
+
   /// Raises causes that do not belong to a queue. `causes` are bits of ICR.
   void raise(hw::ICR::Setting causes);
   void raise_receive(std::uint32_t queue);
@@ -43,6 +64,14 @@ class Interrupts {
   void write_table(std::uint32_t offset, std::uint32_t value);
 
  private:
+  [[nodiscard]] std::uint32_t function_bits() const;
+  [[nodiscard]] std::uint32_t entry_of_function(std::uint32_t queue, unsigned shift) const;
+  template <class R>
+  void change_bits(std::uint32_t mask, std::uint32_t bits) {
+    registers_.set<R>(typename R::Value((registers_.get<R>().raw() & ~mask) | (bits & mask)));
+  }
+  void unmask(std::uint32_t bits);
+  void install_function_hooks();
   [[nodiscard]] bool msix_mode() const;
   [[nodiscard]] std::uint32_t receive_entry(std::uint32_t queue) const;  // its IVAR byte, in bits 7:0
   [[nodiscard]] std::uint32_t transmit_entry(std::uint32_t queue) const;
@@ -66,6 +95,9 @@ class Interrupts {
   unsigned vectors_;
   InterruptMode mode_ = InterruptMode::msix;
   std::function<void(unsigned)> send_;
+  std::function<void(unsigned, unsigned)> send_to_function_;
+  std::array<FunctionVectors, hw::kPools> function_vectors_{};
+  unsigned functions_ = 0;
   std::array<std::uint32_t, hw::kMsixVectors * 4> table_{};
   std::uint32_t pending_bits_ = 0;
   std::uint32_t postponed_ = 0;  // vectors whose message is sent at the end of their interval

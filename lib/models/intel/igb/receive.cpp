@@ -11,11 +11,11 @@ Receive::Receive(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts& 
                  TimeSync& time, std::uint32_t exact_addresses)
     : registers_(registers),
       timers_(timers),
-      dma_(dma),
       interrupts_(interrupts),
       statistics_(statistics),
       time_(time),
       filter_(registers, exact_addresses),
+      pools_(registers, filter_),
       rss_(registers) {
   queues_.reserve(hw::kRxQueues);
   for (std::uint32_t i = 0; i < hw::kRxQueues; ++i) {
@@ -74,7 +74,16 @@ void Receive::reset() {
     requested_[i] = queues_[i].enabled();
   }
   filter_.reset();
+  pools_.reset();
   registers_.set<hw::RXCSUM>(hw::RXCSUM::IPOFL | hw::RXCSUM::TUOFL);
+}
+
+void Receive::reset_queue(std::uint32_t number) {
+  timers_.cancel(enable_timer_[number]);
+  timers_.cancel(write_back_timer_[number]);
+  queues_[number].reset();
+  queues_[number].set_enabled(false);
+  requested_[number] = false;
 }
 
 void Receive::flush() {
@@ -133,11 +142,11 @@ intel::rx::WriteBack Receive::describe(std::span<const std::byte> frame, const H
     what.status |= checksum_status(frame, headers, checksums, registers_.get<hw::RFCTL>());
   }
   if (match == Filter::Match::inexact) what.status |= intel::rx::kInexact;
-  if (headers.tagged && registers_.get<hw::CTRL>().has(hw::CTRL::VME)) {
-    what.status |= intel::rx::kVlan;
-    what.vlan = headers.vlan;
-  }
   return what;
+}
+
+Headers Receive::parsed(std::span<const std::byte> frame) const {
+  return parse(frame, static_cast<std::uint16_t>(registers_.get<hw::VET>().get(hw::VET::TYPE)));
 }
 
 void Receive::frame(std::span<const std::byte> frame, bool link_up) {
@@ -149,8 +158,7 @@ void Receive::frame(std::span<const std::byte> frame, bool link_up) {
     statistics_.count<hw::RUC>();
     return;
   }
-  const auto vlan_type = static_cast<std::uint16_t>(registers_.get<hw::VET>().get(hw::VET::TYPE));
-  const Headers headers = parse(frame, vlan_type);
+  const Headers headers = parsed(frame);
   const Filter::Match match = filter_.address(frame);
   if (!passes(frame, headers, match)) return;
   const Rss::Choice choice = rss_.choose(frame, headers);
@@ -162,7 +170,49 @@ void Receive::frame(std::span<const std::byte> frame, bool link_up) {
     if (fields.has(hw::ETQF::QUEUE_ENABLE)) queue = fields.get(hw::ETQF::QUEUE);
   }
   if (time_.received(frame, headers)) write_back.status |= intel::rx::kTimeStamped;
+  if (pools_.enabled()) {
+    const Pools::Choice pools = pools_.choose(frame, headers, Pools::From::wire);
+    return to_pools(frame, headers, write_back, choice, pools, Pools::From::wire);
+  }
+  if (headers.tagged && registers_.get<hw::CTRL>().has(hw::CTRL::VME)) {
+    write_back.status |= intel::rx::kVlan;
+    write_back.vlan = headers.vlan;
+  }
   store(frame, queue, write_back);
+}
+
+bool Receive::frame_of_pool(std::span<const std::byte> frame, std::uint32_t pool) {
+  if (frame.size() < kMacHeaderBytes || !registers_.get<hw::RCTL>().has(hw::RCTL::RXEN)) return false;
+  const Headers headers = parsed(frame);
+  const Pools::Choice pools = pools_.choose(frame, headers, Pools::From::pool, pool);
+  const Rss::Choice rss = rss_.choose(frame, headers);
+  const intel::rx::WriteBack write_back = describe(frame, headers, rss, Filter::Match::exact);
+  if (pools.pools != 0 || pools.too_long) to_pools(frame, headers, write_back, rss, pools, Pools::From::pool);
+  return pools.only_inside;
+}
+
+// Each pool gets a copy. The counters of the MAC count frames of the wire, once; those of a pool count each copy.
+void Receive::to_pools(std::span<const std::byte> frame, const Headers& headers, intel::rx::WriteBack write_back,
+                       const Rss::Choice& rss, const Pools::Choice& choice, Pools::From from) {
+  if (choice.too_long) {
+    statistics_.count<hw::ROC>();
+    statistics_.count<hw::RLEC>();
+    return;
+  }
+  if (choice.pools == 0) return void(++losses_.not_for_us);
+  const bool group = is_multicast(frame);
+  bool counts = from == Pools::From::wire;
+  for (std::uint32_t pool = 0; pool < hw::kPools; ++pool) {
+    if ((choice.pools >> pool & 1) == 0) continue;
+    intel::rx::WriteBack copy = write_back;
+    if (headers.tagged && pools_.strips_tag(pool, group)) {
+      copy.status |= intel::rx::kVlan;
+      copy.vlan = headers.vlan;
+    }
+    statistics_.received_by_pool(pool, frame, from == Pools::From::pool);
+    store(frame, pools_.queue(pool, rss.queue), copy, counts);
+    counts = false;
+  }
 }
 
 // [I-M-CORRUPT] If bad packets are stored, they are filtered like all others (82575 manual on RCTL.SBP).
@@ -180,13 +230,14 @@ void Receive::corrupt_frame(std::span<const std::byte> frame, bool link_up) {
 
 /// [I-M-MISSED] Delivers the frame in its final form to the queue, or stores it in the packet buffer if packets wait
 /// there or it cannot be delivered yet.
-void Receive::store(std::span<const std::byte> frame, std::uint32_t queue, intel::rx::WriteBack write_back) {
+void Receive::store(std::span<const std::byte> frame, std::uint32_t queue, intel::rx::WriteBack write_back,
+                    bool counts) {
   const std::size_t charge = frame.size() + hw::kCrcBytes;
   if (buffered_bytes_ + charge > capacity()) {
     statistics_.count<hw::MPC>();
     return interrupts_.raise(hw::ICR::RXO);
   }
-  if ((write_back.status & intel::rx::kDataError) == 0) statistics_.received(frame);
+  if (counts && (write_back.status & intel::rx::kDataError) == 0) statistics_.received(frame);
   const std::span<const std::byte> bytes = as_stored(frame, (write_back.status & intel::rx::kVlan) != 0);
   bool counted = false;
   if (buffer_.empty() && try_deliver(bytes, queue, write_back, counted)) return;
@@ -217,7 +268,7 @@ bool Receive::try_deliver(std::span<const std::byte> bytes, std::uint32_t number
     ++losses_.queue_disabled;
     return true;
   }
-  if (!dma_.active()) return false;
+  if (!queue.has_memory()) return false;
   switch (queue.deliver(bytes, write_back)) {
     case RxQueue::Outcome::stored: stored(number); return true;
     case RxQueue::Outcome::broken: ++losses_.queue_broken; return true;
@@ -248,7 +299,7 @@ void Receive::stored(std::uint32_t number) {
   const std::uint32_t threshold = registers_.get<hw::SRRCTL>(number).get(hw::SRRCTL::RDMTS) * kRdmtsUnit;
   if (queue.left() != threshold) return;
   statistics_.count<hw::RXDMTC>();
-  interrupts_.raise(hw::ICR::RXDMT0);
+  if (!interrupts_.belongs_to_function(number)) interrupts_.raise(hw::ICR::RXDMT0);
 }
 
 void Receive::flush_write_backs(std::uint32_t number) {

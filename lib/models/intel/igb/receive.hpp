@@ -12,6 +12,7 @@
 #include "hw/intel/igb/limits.hpp"
 #include "models/intel/igb/filter.hpp"
 #include "models/intel/igb/interrupts.hpp"
+#include "models/intel/igb/pools.hpp"
 #include "models/intel/igb/rss.hpp"
 #include "models/intel/igb/rx_queue.hpp"
 #include "models/intel/igb/statistics.hpp"
@@ -45,6 +46,8 @@ class Receive {
   void set_mac(std::array<std::uint8_t, 6> mac) { filter_.set_mac(mac); }
   /// Receives a frame without FCS. `link_up` is STATUS.LU.
   void frame(std::span<const std::byte> frame, bool link_up);
+  /// Switches a frame (without FCS) that `pool` has sent. True if it concerns pools alone, and not the wire.
+  bool frame_of_pool(std::span<const std::byte> frame, std::uint32_t pool);
   /// Receives a frame whose FCS is wrong.
   void corrupt_frame(std::span<const std::byte> frame, bool link_up);
   /// True if receiving is enabled and the longest frame fits into the packet buffer.
@@ -54,6 +57,9 @@ class Receive {
   /// Moves waiting packets from the packet buffer to the queues.
   void drain();
 
+  /// Stops a queue, as the reset of its function does.
+  void reset_queue(std::uint32_t number);
+  [[nodiscard]] const Pools& pools() const noexcept { return pools_; }
   [[nodiscard]] RxQueue& queue(std::uint32_t number) { return queues_[number]; }
   [[nodiscard]] const Losses& losses() const noexcept { return losses_; }
   [[nodiscard]] std::size_t waiting() const noexcept { return buffer_.size(); }
@@ -72,7 +78,11 @@ class Receive {
   [[nodiscard]] bool passes(std::span<const std::byte> frame, const Headers& headers, Filter::Match match);
   [[nodiscard]] intel::rx::WriteBack describe(std::span<const std::byte> frame, const Headers& headers,
                                               const Rss::Choice& choice, Filter::Match match) const;
-  void store(std::span<const std::byte> frame, std::uint32_t queue, intel::rx::WriteBack write_back);
+  [[nodiscard]] Headers parsed(std::span<const std::byte> frame) const;
+  void to_pools(std::span<const std::byte> frame, const Headers& headers, intel::rx::WriteBack write_back,
+                const Rss::Choice& rss, const Pools::Choice& choice, Pools::From from);
+  void store(std::span<const std::byte> frame, std::uint32_t queue, intel::rx::WriteBack write_back,
+             bool counts = true);
   [[nodiscard]] std::span<const std::byte> as_stored(std::span<const std::byte> frame, bool strip);
   /// True if the packet is finished, because it was written to memory or dropped. False if it has to wait.
   [[nodiscard]] bool try_deliver(std::span<const std::byte> bytes, std::uint32_t queue,
@@ -85,11 +95,11 @@ class Receive {
 
   RegisterFile& registers_;
   Timers& timers_;
-  Dma& dma_;
   Interrupts& interrupts_;
   Statistics& statistics_;
   TimeSync& time_;
   Filter filter_;
+  Pools pools_;
   Rss rss_;
   std::vector<RxQueue> queues_;
   std::array<Timers::Id, hw::kRxQueues> enable_timer_{};

@@ -62,7 +62,9 @@ Rss::Choice Rss::choose(std::span<const std::byte> frame, const Headers& headers
   Choice choice;
   // The write-back's field holds the hash only if RXCSUM.PCSD disables the packet checksum in it. So RSS depends on
   // PCSD (QEMU, igb_core.c, igb_rss_enabled).
-  choice.enabled = registers_.get<hw::MRQC>().has(hw::MRQC::RSS) && registers_.get<hw::RXCSUM>().has(hw::RXCSUM::PCSD);
+  const hw::MRQC::Value queueing = registers_.get<hw::MRQC>();
+  choice.enabled = (queueing.has(hw::MRQC::RSS) || queueing.has(hw::MRQC::VMDQ_RSS)) &&
+                   registers_.get<hw::RXCSUM>().has(hw::RXCSUM::PCSD);
   if (!choice.enabled) return choice;
   choice.type = type(headers);
   if (choice.type == RssType::none) return choice;

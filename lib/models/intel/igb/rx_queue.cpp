@@ -70,7 +70,7 @@ std::uint64_t RxQueue::slot() const {
 }
 
 void RxQueue::complete(std::uint64_t slot, const intel::Descriptor& descriptor) {
-  if (threshold() <= 1) return void(dma_.write_back(number_, slot, descriptor));
+  if (threshold() <= 1) return void(dma_->write_back(number_, slot, descriptor));
   waiting_.add(ModelAccess::receive_write_back, slot, std::as_bytes(std::span(&descriptor, 1)));
 }
 
@@ -93,15 +93,15 @@ RxQueue::Outcome RxQueue::deliver(std::span<const std::byte> bytes, intel::rx::W
   left_ = available - needed;
   while (!bytes.empty()) {
     const std::uint64_t at = slot();
-    const std::byte* const descriptor = dma_.read(ModelAccess::descriptor_read, number_, at, hw::kDescriptorBytes);
+    const std::byte* const descriptor = dma_->read(ModelAccess::descriptor_read, number_, at, hw::kDescriptorBytes);
     if (descriptor == nullptr) {
-      broken_ = dma_.active();
+      broken_ = dma_->active();
       return Outcome::broken;
     }
     const std::uint64_t address = Dma::load(descriptor).lo;
     const std::size_t count = std::min(bytes.size(), size);
     // Bit 0 can mean "no snoop" (82575 manual, 5.3.4.1).
-    dma_.write(ModelAccess::payload_write, number_, address & ~std::uint64_t{1}, bytes.first(count));
+    dma_->write(ModelAccess::payload_write, number_, address & ~std::uint64_t{1}, bytes.first(count));
     bytes = bytes.subspan(count);
     last.length = static_cast<std::uint16_t>(count);
     const bool end = bytes.empty();
@@ -118,7 +118,7 @@ RxQueue::Outcome RxQueue::deliver(std::span<const std::byte> bytes, intel::rx::W
 }
 
 bool RxQueue::write_back(const intel::Descriptor& descriptor) {
-  if (armed() == 0 || !dma_.write_back(number_, slot(), descriptor)) return false;
+  if (armed() == 0 || !dma_->write_back(number_, slot(), descriptor)) return false;
   advance_head();
   return true;
 }

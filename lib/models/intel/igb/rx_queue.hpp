@@ -18,9 +18,12 @@ namespace intel = pollux::hw::intel;
 class RxQueue {
  public:
   RxQueue(RegisterFile& registers, Dma& dma, std::uint32_t number)
-      : registers_(registers), dma_(dma), number_(number) {}
+      : registers_(registers), dma_(&dma), number_(number) {}
 
   void reset();
+  /// Accesses memory as another function of the card does.
+  void use(Dma& dma) noexcept { dma_ = &dma; }
+  [[nodiscard]] bool has_memory() const noexcept { return dma_->active(); }
   [[nodiscard]] bool enabled() const noexcept { return enabled_; }
   /// Called when RXDCTL.ENABLE takes effect.
   void set_enabled(bool enabled);
@@ -41,7 +44,7 @@ class RxQueue {
   bool write_back(const intel::Descriptor& descriptor);
 
   /// Performs all pending write-backs. False if there are none.
-  bool flush_write_backs() { return waiting_.flush(dma_, number_); }
+  bool flush_write_backs() { return waiting_.flush(*dma_, number_); }
   [[nodiscard]] std::size_t waiting_write_backs() const noexcept { return waiting_.size(); }
   /// RXDCTL.WTHRESH.
   [[nodiscard]] std::uint32_t threshold() const { return registers_.get<hw::RXDCTL>(number_).get(hw::RXDCTL::WTHRESH); }
@@ -65,7 +68,7 @@ class RxQueue {
   void advance_head();
 
   RegisterFile& registers_;
-  Dma& dma_;
+  Dma* dma_;
   std::uint32_t number_;
   bool enabled_ = false;
   bool broken_ = false;  // true until the queue is enabled again

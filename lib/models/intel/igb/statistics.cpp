@@ -58,6 +58,31 @@ void Statistics::received(std::span<const std::byte> frame) {
   count<hw::PRC1522>();
 }
 
+// These wrap and are not cleared by a read. Linux igbvf, netdev.c, igbvf_update_stats.
+template <class R>
+void Statistics::add_to_pool(std::uint32_t pool, std::size_t amount) {
+  registers_.set<R>(pool, typename R::Value(registers_.get<R>(pool).raw() + static_cast<std::uint32_t>(amount)));
+}
+
+void Statistics::received_by_pool(std::uint32_t pool, std::span<const std::byte> frame, bool inside) {
+  const std::size_t bytes = frame.size() + hw::kCrcBytes;
+  add_to_pool<hw::PVFGPRC>(pool, 1);
+  add_to_pool<hw::PVFGORC>(pool, bytes);
+  if (is_multicast(frame) && !is_broadcast(frame)) add_to_pool<hw::PVFMPRC>(pool, 1);
+  if (!inside) return;
+  add_to_pool<hw::PVFGPRLBC>(pool, 1);
+  add_to_pool<hw::PVFGORLBC>(pool, bytes);
+}
+
+void Statistics::sent_by_pool(std::uint32_t pool, std::span<const std::byte> frame, bool inside) {
+  const std::size_t bytes = frame.size() + hw::kCrcBytes;
+  add_to_pool<hw::PVFGPTC>(pool, 1);
+  add_to_pool<hw::PVFGOTC>(pool, bytes);
+  if (!inside) return;
+  add_to_pool<hw::PVFGPTLBC>(pool, 1);
+  add_to_pool<hw::PVFGOTLBC>(pool, bytes);
+}
+
 void Statistics::left(std::size_t bytes) {
   count<hw::TPT>();
   add_octets<hw::TOTL, hw::TOTH>(bytes);

@@ -25,6 +25,10 @@ class Statistics {
   void arrived(std::size_t bytes);
   /// Counts a frame of legal length that was stored in the packet buffer.
   void received(std::span<const std::byte> frame);
+  /// Counts a frame for a pool. `inside`: another pool has sent it.
+  void received_by_pool(std::uint32_t pool, std::span<const std::byte> frame, bool inside);
+  /// Counts a frame that a pool has sent. `inside`: other pools have got it.
+  void sent_by_pool(std::uint32_t pool, std::span<const std::byte> frame, bool inside);
   /// Counts any frame sent to the wire. `bytes` includes the FCS.
   void left(std::size_t bytes);
   /// Counts a frame that software sent to the wire.
@@ -35,6 +39,8 @@ class Statistics {
   void add_octets(std::uint64_t octets);
   template <class Low, class High>
   void install_clear_hooks();
+  template <class R>
+  void add_to_pool(std::uint32_t pool, std::size_t amount);
 
   RegisterFile& registers_;
 };

@@ -10,8 +10,13 @@ namespace pollux::models::igb {
 namespace intel = pollux::hw::intel;
 
 Transmit::Transmit(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts& interrupts, Statistics& statistics,
-                   TimeSync& time)
-    : registers_(registers), timers_(timers), interrupts_(interrupts), statistics_(statistics), time_(time) {
+                   TimeSync& time, const Pools& pools)
+    : registers_(registers),
+      timers_(timers),
+      interrupts_(interrupts),
+      statistics_(statistics),
+      time_(time),
+      pools_(pools) {
   queues_.reserve(hw::kTxQueues);
   for (std::uint32_t i = 0; i < hw::kTxQueues; ++i) {
     queues_.emplace_back(registers, dma, i);
@@ -30,6 +35,10 @@ void Transmit::install_hooks() {
     registers_.set<hw::TCTL>(written.without(hw::TCTL::SWXOFF));
     if (written.has(hw::TCTL::SWXOFF) && link_up_ && software_pause_) software_pause_();
     for (std::uint32_t queue = 0; queue < hw::kTxQueues; ++queue) schedule_enable(queue);
+    process_all();
+  });
+  registers_.on_write<hw::VFTE>([this](std::uint32_t, std::uint32_t value) {
+    registers_.set<hw::VFTE>(hw::VFTE::Value(value));
     process_all();
   });
   registers_.on_write<hw::TDBAL>([this](std::uint32_t queue, std::uint32_t value) {
@@ -59,6 +68,15 @@ void Transmit::schedule_enable(std::uint32_t queue) {
   const bool allowed = enabled || registers_.get<hw::TCTL>().has(hw::TCTL::EN);
   if (requested_[queue] == enabled || !allowed) return timers_.cancel(enable_timer_[queue]);
   if (!timers_.running(enable_timer_[queue])) timers_.start(enable_timer_[queue], kEnableTime);
+}
+
+void Transmit::reset_queue(std::uint32_t number) {
+  timers_.cancel(enable_timer_[number]);
+  timers_.cancel(write_back_timer_[number]);
+  queues_[number].reset();
+  queues_[number].set_enabled(false);
+  requested_[number] = false;
+  if (request_queue_ == number) request_.discard();
 }
 
 void Transmit::reset() {
@@ -100,7 +118,7 @@ void Transmit::process(std::uint32_t number) {
   }
   processing_ = true;
   continue_request();
-  if (queues_[number].process(*this)) finish_write_backs(number);
+  if (pools_.may_send(number % hw::kPools) && queues_[number].process(*this)) finish_write_backs(number);
   processing_ = false;
   if (std::exchange(process_again_, false)) process_all();
 }
@@ -121,15 +139,17 @@ void Transmit::flush_write_backs(std::uint32_t number) {
   if (queues_[number].flush_write_backs()) interrupts_.raise_transmit(number);
 }
 
-void Transmit::send(std::uint32_t /*number*/, TxFrame& frame) {
+void Transmit::send(std::uint32_t number, TxFrame& frame) {
   if (frame.unsupported) return void(++losses_.unsupported);
   if (frame.unreadable) return void(++losses_.unreadable);
   if (frame.too_long) return void(++losses_.too_long);
   if (frame.bytes.empty()) return void(++losses_.empty);
   // Without IFCS the frame's last four bytes are the FCS. A receiver discards the frame if they are wrong.
   if ((frame.flags & intel::tx::kInsertCrc) == 0) return void(++losses_.without_crc);
+  if (reject_forged(number, frame.bytes)) return;
+  request_queue_ = number;
   if ((frame.flags & TxOffload::kFlags) == 0) {
-    return send_to_wire(frame.bytes, frame.flags, intel::tx::context_of(frame.context).vlan);
+    return send_to_wire(number, frame.bytes, frame.flags, intel::tx::context_of(frame.context).vlan);
   }
   if (!request_.start(frame.bytes, frame.flags, frame.context)) return void(++losses_.bad_offload);
   if ((frame.flags & intel::tx::kSegment) != 0) statistics_.count<hw::TSCTC>();
@@ -140,13 +160,34 @@ void Transmit::send(std::uint32_t /*number*/, TxFrame& frame) {
 void Transmit::continue_request() {
   while (link_up_ && holds_ == 0 && !request_.finished()) {
     const std::span<const std::byte> frame = request_.next();
-    send_to_wire(frame, request_.flags(), request_.vlan());
+    send_to_wire(request_queue_, frame, request_.flags(), request_.vlan());
   }
 }
 
-void Transmit::send_to_wire(std::span<const std::byte> frame, std::uint64_t flags, std::uint16_t vlan) {
-  const bool tag = (flags & intel::tx::kInsertVlan) != 0 && frame.size() >= kMacHeaderBytes;
+// A queue's bit in WVBR: Linux, igb_main.c, igb_spoof_check. The interrupt: igb_msix_other, on ICR.DOUTSYNC.
+bool Transmit::reject_forged(std::uint32_t number, std::span<const std::byte> frame) {
+  if (frame.size() < kMacHeaderBytes || !pools_.forged(frame, number % hw::kPools)) return false;
+  ++losses_.forged;
+  registers_.set<hw::WVBR>(hw::WVBR::Value(registers_.get<hw::WVBR>().raw() | std::uint32_t{1} << number));
+  interrupts_.raise(hw::ICR::DOUTSYNC);
+  return true;
+}
+
+// VMVIR replaces the tag that a pool requests: QEMU, igb_core.c, igb_tx_insert_vlan.
+void Transmit::send_to_wire(std::uint32_t number, std::span<const std::byte> frame, std::uint64_t flags,
+                            std::uint16_t vlan) {
+  bool tag = (flags & intel::tx::kInsertVlan) != 0;
+  if (pools_.enabled()) {
+    const hw::VMVIR::Value own = registers_.get<hw::VMVIR>(number % hw::kPools);
+    if (own.has(hw::VMVIR::ALWAYS_DEFAULT)) vlan = static_cast<std::uint16_t>(own.get(hw::VMVIR::TAG));
+    tag = own.has(hw::VMVIR::ALWAYS_DEFAULT) || (tag && !own.has(hw::VMVIR::NEVER_INSERT));
+  }
+  tag = tag && frame.size() >= kMacHeaderBytes;
   const std::span<const std::byte> bytes = with_tag_and_padding(frame, tag, vlan);
+  const std::uint32_t pool = number % hw::kPools;
+  const bool inside = pools_.switches() && switch_ && switch_(bytes, pool);
+  if (pools_.enabled()) statistics_.sent_by_pool(pool, bytes, inside);
+  if (inside) return;
   statistics_.sent(bytes);
   if ((flags & intel::tx::kTimeStamp) != 0) time_.sent();
   if (out_) out_(bytes);

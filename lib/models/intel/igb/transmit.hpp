@@ -10,6 +10,7 @@
 
 #include "hw/intel/igb/limits.hpp"
 #include "models/intel/igb/interrupts.hpp"
+#include "models/intel/igb/pools.hpp"
 #include "models/intel/igb/statistics.hpp"
 #include "models/intel/igb/time_sync.hpp"
 #include "models/intel/igb/timers.hpp"
@@ -24,6 +25,8 @@ class Transmit final : private TxSink {
   /// Time until TXDCTL.ENABLE reads as set. An estimate, so that a driver has to wait.
   static constexpr Duration kEnableTime = std::chrono::microseconds(10);
   using WireHandler = std::function<void(std::span<const std::byte>)>;
+  /// True if the frame is for other pools alone.
+  using SwitchHandler = std::function<bool(std::span<const std::byte> frame, std::uint32_t pool)>;
 
   /// Numbers of dropped frames that no register counts.
   struct Losses {
@@ -32,15 +35,22 @@ class Transmit final : private TxSink {
     std::uint64_t unsupported = 0;  ///< descriptors of an unsupported format
     std::uint64_t without_crc = 0;  ///< sent without a valid FCS, so that no receiver accepts them
     std::uint64_t empty = 0;
+    std::uint64_t forged = 0;       ///< a pool's frame with another source address than the pool's
     std::uint64_t bad_offload = 0;  ///< an offload request whose context does not match the frame
   };
 
   Transmit(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts& interrupts, Statistics& statistics,
-           TimeSync& time);
+           TimeSync& time, const Pools& pools);
 
   void reset();
+  /// Stops a queue, as the reset of its function does.
+  void reset_queue(std::uint32_t number);
+  /// Sends what a queue has, after something that may have held it up.
+  void resume() { process_all(); }
   /// Sets the handler of sent frames: to the wire, or back into the card if RCTL enables loopback.
   void on_frame(WireHandler handler) { out_ = std::move(handler); }
+  /// Sets the handler that passes a pool's frames to other pools, before they are sent to the wire.
+  void on_switch(SwitchHandler handler) { switch_ = std::move(handler); }
   /// Sets the handler of a write to TCTL.SWXOFF.
   void on_software_pause(std::function<void()> handler) { software_pause_ = std::move(handler); }
   /// While the link is down no descriptor is fetched.
@@ -62,7 +72,8 @@ class Transmit final : private TxSink {
   [[nodiscard]] bool ready() const override { return holds_ == 0 && request_.finished(); }
   void send(std::uint32_t number, TxFrame& frame) override;
   void continue_request();
-  void send_to_wire(std::span<const std::byte> frame, std::uint64_t flags, std::uint16_t vlan);
+  void send_to_wire(std::uint32_t number, std::span<const std::byte> frame, std::uint64_t flags, std::uint16_t vlan);
+  [[nodiscard]] bool reject_forged(std::uint32_t number, std::span<const std::byte> frame);
   [[nodiscard]] std::span<const std::byte> with_tag_and_padding(std::span<const std::byte> frame, bool tag,
                                                                 std::uint16_t vlan);
 
@@ -71,14 +82,17 @@ class Transmit final : private TxSink {
   Interrupts& interrupts_;
   Statistics& statistics_;
   TimeSync& time_;
+  const Pools& pools_;
   std::vector<TxQueue> queues_;
   std::array<Timers::Id, hw::kTxQueues> enable_timer_{};
   std::array<bool, hw::kTxQueues> requested_{};  // the last value written to TXDCTL.ENABLE
   std::array<Timers::Id, hw::kTxQueues> write_back_timer_{};
   WireHandler out_;
+  SwitchHandler switch_;
   std::function<void()> software_pause_;
   std::vector<std::byte> outgoing_;
   TxOffload request_;  // whose frames are being sent
+  std::uint32_t request_queue_ = 0;
   bool link_up_ = false;
   std::uint8_t holds_ = 0;   // bits of Hold
   bool processing_ = false;  // prevents recursion: a sent frame may cause a received frame, and so another call

@@ -35,7 +35,7 @@ void TxQueue::write_head(std::uint32_t value) {
 std::uint32_t TxQueue::ring_size() const { return registers_.get<hw::TDLEN>(number_).raw() / hw::kDescriptorBytes; }
 
 bool TxQueue::has_work() const {
-  return enabled_ && !broken_ && dma_.active() && head() < ring_size() && tail() < ring_size() && head() != tail();
+  return enabled_ && !broken_ && dma_->active() && head() < ring_size() && tail() < ring_size() && head() != tail();
 }
 
 std::uint32_t TxQueue::threshold() const { return registers_.get<hw::TXDCTL>(number_).get(hw::TXDCTL::WTHRESH); }
@@ -46,7 +46,7 @@ bool TxQueue::process(TxSink& sink) {
     const std::uint64_t base =
         std::uint64_t{registers_.get<hw::TDBAH>(number_).raw()} << 32 | registers_.get<hw::TDBAL>(number_).raw();
     const std::uint64_t slot = base + std::uint64_t{head()} * hw::kDescriptorBytes;
-    const std::byte* const memory = dma_.read(ModelAccess::descriptor_read, number_, slot, hw::kDescriptorBytes);
+    const std::byte* const memory = dma_->read(ModelAccess::descriptor_read, number_, slot, hw::kDescriptorBytes);
     if (memory == nullptr) {  // [I-M-REFUSED]
       broken_ = true;
       break;
@@ -95,7 +95,7 @@ void TxQueue::append_data(const intel::Descriptor& descriptor) {
     frame_.too_long = true;
     return;
   }
-  const std::byte* const data = dma_.read(ModelAccess::payload_read, number_, descriptor.lo, length);
+  const std::byte* const data = dma_->read(ModelAccess::payload_read, number_, descriptor.lo, length);
   if (data == nullptr) {
     frame_.unreadable = true;
     return;
@@ -119,12 +119,12 @@ void TxQueue::write_back(std::uint64_t slot, const intel::Descriptor& descriptor
     const auto bytes = style_.whole ? std::as_bytes(std::span(&whole, 1)) : std::as_bytes(std::span(&high, 1));
     const std::uint64_t where = style_.whole ? slot : slot + sizeof high;
     if (threshold() > 1) return waiting_.add(ModelAccess::transmit_write_back, where, bytes);
-    dma_.write(ModelAccess::transmit_write_back, number_, where, bytes);
+    dma_->write(ModelAccess::transmit_write_back, number_, where, bytes);
     return;
   }
   const std::uint64_t where = std::uint64_t{registers_.get<hw::TDWBAH>(number_).raw()} << 32 | (low.raw() & ~3U);
   const std::uint32_t value = head();
-  dma_.write(ModelAccess::head_write_back, number_, where, std::as_bytes(std::span(&value, 1)));
+  dma_->write(ModelAccess::head_write_back, number_, where, std::as_bytes(std::span(&value, 1)));
 }
 
 }  // namespace pollux::models::igb

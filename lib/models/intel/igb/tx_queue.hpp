@@ -50,9 +50,11 @@ class TxSink {
 class TxQueue {
  public:
   TxQueue(RegisterFile& registers, Dma& dma, std::uint32_t number)
-      : registers_(registers), dma_(dma), number_(number) {}
+      : registers_(registers), dma_(&dma), number_(number) {}
 
   void reset();
+  /// Accesses memory as another function of the card does.
+  void use(Dma& dma) noexcept { dma_ = &dma; }
   [[nodiscard]] bool enabled() const noexcept { return enabled_; }
   /// Called when TXDCTL.ENABLE takes effect.
   void set_enabled(bool enabled);
@@ -68,7 +70,7 @@ class TxQueue {
   }
 
   /// Performs all pending write-backs. False if there are none.
-  bool flush_write_backs() { return waiting_.flush(dma_, number_); }
+  bool flush_write_backs() { return waiting_.flush(*dma_, number_); }
   [[nodiscard]] std::size_t waiting_write_backs() const noexcept { return waiting_.size(); }
   /// TXDCTL.WTHRESH.
   [[nodiscard]] std::uint32_t threshold() const;
@@ -87,7 +89,7 @@ class TxQueue {
   [[nodiscard]] bool reports_unasked();
 
   RegisterFile& registers_;
-  Dma& dma_;
+  Dma* dma_;
   std::uint32_t number_;
   bool enabled_ = false;
   bool broken_ = false;  // true until the queue is enabled again

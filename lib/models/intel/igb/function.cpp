@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "models/intel/igb/function.hpp"
+
+#include <optional>
+
+#include "hw/intel/igbvf/ids.hpp"
+#include "hw/intel/registers_rx_queue.hpp"
+#include "hw/intel/registers_tx_queue.hpp"
+#include "models/intel/igb/card.hpp"
+
+namespace pollux::models::igb {
+namespace {
+
+namespace vf = pollux::hw::igbvf;
+using Extended = Interrupts::Extended;
+
+constexpr std::uint32_t kNowhere = ~std::uint32_t{0};
+constexpr std::uint32_t kFunctionQueues = 2;
+constexpr std::uint32_t kControlWord = 3;
+constexpr std::uint32_t kVectorMasked = 1;
+/// The counters of the function are at 0xF10 to 0xF50 in its window. In the card's they are at 0x10010 to 0x10050.
+constexpr std::uint32_t kCounters = vf::VFGPRC::offset();
+constexpr std::uint32_t kCountersEnd = vf::VFGOTLBC::offset() + 4;
+
+/// The place in the card of a queue's register, which the function has at the alias offset.
+template <class Registers>
+std::uint32_t queue_place(const Registers& registers, std::uint32_t offset, unsigned number) noexcept {
+  for (const RegisterInfo& info : registers) {
+    for (std::uint32_t queue = 0; queue < kFunctionQueues; ++queue) {
+      if (offset == info.alias.offset + queue * info.alias.bytes) return info.at(number + queue * hw::kPools);
+    }
+  }
+  return kNowhere;
+}
+
+std::optional<Extended> extended_register(std::uint32_t offset) noexcept {
+  switch (offset) {
+    case vf::EICS::offset(): return Extended::set;
+    case vf::EIMS::offset(): return Extended::mask;
+    case vf::EIMC::offset(): return Extended::mask_clear;
+    case vf::EIAC::offset(): return Extended::auto_clear;
+    case vf::EIAM::offset(): return Extended::auto_mask;
+    case vf::EICR::offset(): return Extended::cause;
+    default: return std::nullopt;
+  }
+}
+
+}  // namespace
+
+Function::Function(Card& card, unsigned number) : card_(card), number_(number) { reset_table(); }
+
+PciIdentity Function::identity() const {
+  PciIdentity identity = card_.identity();
+  identity.device = vf::kDeviceId;
+  return identity;
+}
+
+std::size_t Function::bar_size(unsigned index) const {
+  if (index == vf::kRegisterBar) return vf::kRegisterBytes;
+  return index == vf::kMsixBar ? kBarBytes : 0;
+}
+
+bool Function::present() const noexcept { return card_.has_function(number_); }
+
+std::uint32_t Function::read32(unsigned bar, std::uint32_t offset) noexcept {
+  if (!present() || bar_size(bar) == 0) return ~std::uint32_t{0};
+  return bar == vf::kMsixBar ? read_table(offset) : read_register(offset);
+}
+
+void Function::write32(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept {
+  if (bar == vf::kMsixBar) return write_table(offset, value);
+  if (present() && bar == vf::kRegisterBar && !card_.in_reset()) write_register(offset, value);
+}
+
+void Function::set_dma(ModelDma* dma) noexcept { card_.set_function_dma(number_, dma); }
+
+void Function::reset() noexcept {
+  reset_table();
+  if (present()) card_.reset_function(number_);
+}
+
+std::uint32_t Function::place_in_card(std::uint32_t offset) const noexcept {
+  if (offset >= vf::VMBMEM::offset(0) && offset <= vf::VMBMEM::offset(vf::VMBMEM::kCount - 1)) {
+    return hw::VMBMEM::offset(number_ * vf::VMBMEM::kCount) + (offset - vf::VMBMEM::offset(0));
+  }
+  if (offset >= vf::EITR::offset(0) && offset <= vf::EITR::offset(vf::EITR::kCount - 1)) {
+    return hw::EITR::offset(Interrupts::first_vector(number_)) + (offset - vf::EITR::offset(0));
+  }
+  const std::uint32_t received = queue_place(pollux::hw::intel::kRxQueueRegisters, offset, number_);
+  return received != kNowhere ? received : queue_place(pollux::hw::intel::kTxQueueRegisters, offset, number_);
+}
+
+std::uint32_t Function::read_register(std::uint32_t offset) {
+  if (offset == vf::STATUS::offset()) return card_.registers().read(hw::STATUS::offset());
+  if (offset == vf::V2PMAILBOX::offset()) return card_.mailboxes().read(number_);
+  if (offset == vf::VTIVAR::offset()) return card_.interrupts().function_vectors(number_).queues;
+  if (offset == vf::VTIVAR_MISC::offset()) return card_.interrupts().function_vectors(number_).mailbox;
+  if (offset >= kCounters && offset < kCountersEnd) {
+    return card_.registers().read(hw::PVFGPRC::offset(number_) + (offset - kCounters));
+  }
+  if (const auto which = extended_register(offset); which) return card_.interrupts().read_function(number_, *which);
+  const std::uint32_t place = place_in_card(offset);
+  return place == kNowhere ? 0 : card_.registers().read(place);
+}
+
+void Function::write_register(std::uint32_t offset, std::uint32_t value) {
+  if (offset == vf::CTRL::offset()) {
+    if (vf::CTRL::Value(value).has(vf::CTRL::RST)) card_.reset_function(number_);
+    return;
+  }
+  if (offset == vf::V2PMAILBOX::offset()) return card_.mailboxes().write(number_, value);
+  if (offset == vf::VTIVAR::offset()) return void(card_.interrupts().function_vectors(number_).queues = value);
+  if (offset == vf::VTIVAR_MISC::offset()) return void(card_.interrupts().function_vectors(number_).mailbox = value);
+  if (const auto which = extended_register(offset); which)
+    return card_.interrupts().write_function(number_, *which, value);
+  const std::uint32_t place = place_in_card(offset);
+  if (place != kNowhere) card_.registers().write(place, value);
+}
+
+void Function::reset_table() {
+  table_.fill(0);
+  for (unsigned vector = 0; vector < kVectors; ++vector) table_[vector * kEntryWords + kControlWord] = kVectorMasked;
+  pending_ = 0;
+}
+
+bool Function::masked(unsigned vector) const noexcept {
+  return (table_[vector * kEntryWords + kControlWord] & kVectorMasked) != 0;
+}
+
+void Function::message(unsigned vector) {
+  if (masked(vector)) {
+    pending_ |= 1U << vector;
+  } else if (send_) {
+    send_(vector);
+  }
+}
+
+std::uint32_t Function::read_table(std::uint32_t offset) const {
+  if (offset / 4 < table_.size()) return table_[offset / 4];
+  return offset == kPendingOffset ? pending_ : 0;
+}
+
+void Function::write_table(std::uint32_t offset, std::uint32_t value) {
+  if (offset / 4 >= table_.size()) return;
+  table_[offset / 4] = value;
+  const unsigned vector = offset / (4 * kEntryWords);
+  if (masked(vector) || (pending_ >> vector & 1) == 0) return;
+  pending_ &= ~(1U << vector);
+  message(vector);
+}
+
+}  // namespace pollux::models::igb

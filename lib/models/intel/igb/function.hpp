@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <utility>
+
+#include "hw/intel/igbvf/registers.hpp"
+#include "pollux/device/device_model.hpp"
+
+namespace pollux::models::igb {
+
+class Card;
+
+/// A virtual function of the card, as its own driver sees it: a window of 16 KiB on the card's registers, and three
+/// MSI-X vectors. Function n has the queues n and n + 8. A function that is not enabled reads all ones. QEMU,
+/// hw/net/igbvf.c, vf_to_pf_addr.
+class Function final : public DeviceModel {
+ public:
+  Function(Card& card, unsigned number);
+
+  [[nodiscard]] PciIdentity identity() const override;
+  [[nodiscard]] std::size_t bar_size(unsigned index) const override;
+  [[nodiscard]] std::uint32_t read32(unsigned bar, std::uint32_t offset) noexcept override;
+  void write32(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept override;
+  void set_dma(ModelDma* dma) noexcept override;
+  void reset() noexcept override;
+  void advance(Duration /*now*/) noexcept override {}  // the card's time is the function's
+  [[nodiscard]] Duration next_event() const noexcept override { return Duration::max(); }
+  [[nodiscard]] unsigned interrupt_vectors() const override { return kVectors; }
+  void on_interrupt(std::function<void(unsigned vector)> handler) override { send_ = std::move(handler); }
+  [[nodiscard]] bool is_function() const noexcept override { return true; }
+
+  // The wire is the card's.
+  void on_transmit(WireHandler /*handler*/) override {}
+  void receive(std::span<const std::byte> /*frame*/) noexcept override {}
+  void set_carrier(bool /*present*/) noexcept override {}
+
+  /// The card sends the function's message.
+  void message(unsigned vector);
+
+ private:
+  static constexpr unsigned kVectors = pollux::hw::igbvf::kMsixVectors;
+  static constexpr std::uint32_t kEntryWords = 4;
+  static constexpr std::uint32_t kPendingOffset = 0x2000;
+  static constexpr std::uint32_t kBarBytes = 0x4000;
+
+  [[nodiscard]] bool present() const noexcept;
+  [[nodiscard]] bool masked(unsigned vector) const noexcept;
+  [[nodiscard]] std::uint32_t place_in_card(std::uint32_t offset) const noexcept;
+  [[nodiscard]] std::uint32_t read_register(std::uint32_t offset);
+  void write_register(std::uint32_t offset, std::uint32_t value);
+  [[nodiscard]] std::uint32_t read_table(std::uint32_t offset) const;
+  void write_table(std::uint32_t offset, std::uint32_t value);
+  void reset_table();
+
+  Card& card_;
+  unsigned number_;
+  std::function<void(unsigned)> send_;
+  std::array<std::uint32_t, kVectors * kEntryWords> table_{};
+  std::uint32_t pending_ = 0;
+};
+
+}  // namespace pollux::models::igb
