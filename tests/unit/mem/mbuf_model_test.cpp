@@ -19,7 +19,7 @@ using test::ModelFrame;
 
 constexpr int kSteps = 300'000;
 constexpr std::size_t kMaxFrames = 48;
-constexpr std::size_t kMaxSegments = 1500;
+constexpr std::size_t kMaxSegmentsOfAll = 1500;
 
 /// External memory, and how often it was attached and freed.
 struct External {
@@ -52,7 +52,7 @@ class ModelChecker {
   [[nodiscard]] std::optional<std::string> step() {
     if (frames_.empty() || (frames_.size() < kMaxFrames && below(8) == 0)) return allocate();
     Pair& pair = frames_[below(frames_.size())];
-    if (segments() > kMaxSegments) return free(pair);
+    if (segments() > kMaxSegmentsOfAll) return free(pair);
     std::optional<std::string> wrong = operate(pair, below(13));
     return wrong;
   }
