@@ -99,9 +99,10 @@ TEST(StartFails, WhenBusMasteringIsRejected) {
   Start start(fixture);
   fixture.faults->bus_master_error = Error{ErrorCode::io_error, "rejected", ""};
   EXPECT_EQ(start.error().code, ErrorCode::io_error);
-  EXPECT_TRUE(fixture.all_mbufs_free());
   // A port that cannot disable bus mastering keeps its memory for ever.
   fixture.faults->bus_master_error.reset();
+  EXPECT_TRUE(start.port->close());
+  EXPECT_TRUE(fixture.all_mbufs_free());
 }
 
 TEST(ARemovedCard, IsAnErrorEverywhereAndNeverAnEndlessWait) {
