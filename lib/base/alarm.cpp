@@ -42,6 +42,13 @@ void ManualAlarms::raise_due(Time now) noexcept {
   for (ManualAlarm* const alarm : alarms_) alarm->raise_if_due(now);
 }
 
+Time ManualAlarms::next_due() noexcept {
+  const std::lock_guard guard(lock_);
+  Time next = Time::max();
+  for (const ManualAlarm* const alarm : alarms_) next = std::min(next, alarm->due_);
+  return next;
+}
+
 Result<std::unique_ptr<Alarm>> ManualAlarm::create(const ManualClock& clock, std::shared_ptr<ManualAlarms> alarms) {
   FileDescriptor event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!event) return no_descriptor();

@@ -32,6 +32,8 @@ class ManualAlarms {
  public:
   /// Called when the clock has reached `now`.
   void raise_due(Time now) noexcept;
+  /// The earliest moment that an alarm is set to; Time::max() if none is set.
+  [[nodiscard]] Time next_due() noexcept;
 
  private:
   friend class ManualAlarm;

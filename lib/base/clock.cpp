@@ -70,13 +70,24 @@ Result<std::unique_ptr<Alarm>> ManualClock::make_alarm() { return ManualAlarm::c
 
 void ManualClock::advance(Duration span) {
   while (span > Duration::zero()) {
-    const Duration step = std::min(span, kStep);
+    const Duration step = next_step(span);
     const Duration then = now() + step;
     now_.store(then.count(), std::memory_order_release);
     span -= step;
-    for (const Follower& follower : followers_) follower(then);
+    for (const Entry& entry : followers_) entry.follower(then);
     alarms_->raise_due(then);
   }
+}
+
+// At most `limit`, otherwise a multiple of kStep, so that events happen at the same times as with steps of kStep each.
+Duration ManualClock::next_step(Duration limit) const {
+  const Time current = now();
+  Time due = alarms_->next_due();
+  for (const Entry& entry : followers_) due = std::min(due, entry.next ? entry.next() : current);
+  if (due <= current + kStep) return std::min(limit, kStep);
+  const Duration wait = due - current;
+  if (wait >= limit) return limit;
+  return std::min(limit, (wait + kStep - Duration(1)) / kStep * kStep);
 }
 
 Result<void> timed_out(std::string_view what, Duration limit) {

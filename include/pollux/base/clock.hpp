@@ -85,24 +85,36 @@ class ManualAlarms;
 /// Thread rule: one thread at a time advances the clock; `now`, `make_alarm` and alarms may be used from any thread.
 class POLLUX_API ManualClock final : public Clock {
  public:
-  /// Called with the new time after each step. A step is at most `kStep`.
+  /// Called with the new time after each step.
   using Follower = std::function<void(Duration now)>;
+  /// Returns when its follower has work next, Time::max() if it has none. A time that has passed means the next step.
+  using NextWork = std::function<Time()>;
   static constexpr Duration kStep = std::chrono::microseconds(10);
 
   ManualClock();
 
   [[nodiscard]] Duration now() const override { return Duration(now_.load(std::memory_order_acquire)); }
   void sleep_for(Duration span) override { advance(span); }
-  /// Advances time in steps of at most `kStep` and calls every follower after each step.
+  /// Advances time in steps and calls every follower after each step. A step is `kStep`, or several of them if no alarm
+  /// is due and no follower has work before its end. The last step may be shorter.
   void advance(Duration span);
-  void follow(Follower follower) { followers_.push_back(std::move(follower)); }
+  /// Adds a follower that is called at least every `kStep`.
+  void follow(Follower follower) { follow(std::move(follower), nullptr); }
+  /// Adds a follower that may miss steps at which it has no work.
+  void follow(Follower follower, NextWork next) { followers_.push_back({std::move(follower), std::move(next)}); }
   /// Makes an alarm of virtual time. The thread that advances the clock makes it readable, after it has called the
   /// followers.
   [[nodiscard]] Result<std::unique_ptr<Alarm>> make_alarm() override;
 
  private:
+  struct Entry {
+    Follower follower;
+    NextWork next;  // empty: has work at every step
+  };
+  [[nodiscard]] Duration next_step(Duration limit) const;
+
   std::atomic<Duration::rep> now_{0};
-  std::vector<Follower> followers_;
+  std::vector<Entry> followers_;
   std::shared_ptr<ManualAlarms> alarms_;
 };
 

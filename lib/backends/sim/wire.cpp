@@ -59,13 +59,14 @@ void Wire::connect() {
   }
   connect_phys();
   if (auto* const manual = dynamic_cast<ManualClock*>(&clock_)) {
-    manual->follow([weak = weak_from_this()](Duration) {
-      const std::shared_ptr<Wire> wire = weak.lock();
-      if (wire == nullptr) return;
-      const std::lock_guard guard(*wire->lock_);
-      wire->catch_up();
-      wire->settle();
-    });
+    manual->follow(
+        [weak = weak_from_this()](Duration) {
+          if (const std::shared_ptr<Wire> wire = weak.lock()) wire->flush();
+        },
+        [weak = weak_from_this()] {
+          const std::shared_ptr<Wire> wire = weak.lock();
+          return wire == nullptr ? Time::max() : Time(wire->due_.load(std::memory_order_relaxed));
+        });
   }
 }
 

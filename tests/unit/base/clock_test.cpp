@@ -36,6 +36,43 @@ TEST(ManualClock, CallsFollowersAfterEachStep) {
   EXPECT_EQ(seen, (std::vector<Duration>{ManualClock::kStep, 2 * ManualClock::kStep, 2 * ManualClock::kStep + 3us}));
 }
 
+TEST(ManualClock, OmitsStepsAtWhichNoFollowerHasWork) {
+  ManualClock clock;
+  std::vector<Duration> seen;
+  Duration next = 42us;
+  clock.follow([&](Duration now) { seen.push_back(now); }, [&] { return next; });
+  clock.advance(55us);
+  EXPECT_EQ(seen, (std::vector<Duration>{50us, 55us})) << "the first step that is not before 42 us";
+  next = Duration::min();
+  seen.clear();
+  clock.advance(15us);
+  EXPECT_EQ(seen, (std::vector<Duration>{65us, 70us})) << "a time that has passed";
+  next = Duration::max();
+  seen.clear();
+  clock.advance(1h);
+  EXPECT_EQ(seen, (std::vector<Duration>{1h + 70us}));
+}
+
+TEST(ManualClock, OmitsNoStepThatAnotherFollowerNeeds) {
+  ManualClock clock;
+  unsigned calls = 0;
+  clock.follow([&](Duration) { ++calls; }, [] { return Duration::max(); });
+  clock.follow([](Duration) {});
+  clock.advance(1ms);
+  EXPECT_EQ(calls, 100U);
+}
+
+TEST(ManualClock, RaisesAnAlarmInAStepThatNoFollowerNeeds) {
+  ManualClock clock;
+  auto alarm = clock.make_alarm();
+  ASSERT_TRUE(alarm);
+  (*alarm)->set(33us);
+  std::vector<Duration> seen;
+  clock.follow([&](Duration now) { seen.push_back(now); }, [] { return Duration::max(); });
+  clock.advance(1ms);
+  EXPECT_EQ(seen, (std::vector<Duration>{40us, 1ms}));
+}
+
 TEST(ManualClock, CallsFollowersInOrder) {
   ManualClock clock;
   std::vector<int> order;
