@@ -149,10 +149,10 @@ TEST_F(CardInterrupts, WaitBehindAMaskedTableEntry) {
   fixture.card.write32(hw::kMsixBar, 2 * 16 + 12, 1);
   fixture.card.receive(CardFixture::frame(60));
   EXPECT_TRUE(fixture.messages.empty());
-  EXPECT_EQ(fixture.card.read32(hw::kMsixBar, Interrupts::kPendingOffset), 4u);
+  EXPECT_EQ(fixture.card.read32(hw::kMsixBar, MsixTable::kPendingOffset), 4u);
   unmask(2);
   EXPECT_EQ(fixture.messages, Vectors{2});
-  EXPECT_EQ(fixture.card.read32(hw::kMsixBar, Interrupts::kPendingOffset), 0u);
+  EXPECT_EQ(fixture.card.read32(hw::kMsixBar, MsixTable::kPendingOffset), 0u);
 }
 
 TEST_F(CardInterrupts, ReportTransmissions) {

@@ -50,7 +50,8 @@ inline constexpr std::uint32_t kVlanTableWords = 128;
 /// RSS: 128 redirection entries, four per register, and a key of 40 bytes.
 inline constexpr std::uint32_t kRedirectionEntries = 128;
 inline constexpr std::uint32_t kRssKeyWords = 10;
-/// Pools (virtual machines) per port.
+/// Pools (virtual machines) per port. Pool n has the queues n and n + 8. IVAR n has the vectors of the same queues.
 inline constexpr std::uint32_t kPools = 8;
+constexpr std::uint32_t pool_of(std::uint32_t queue) noexcept { return queue % kPools; }
 
 }  // namespace pollux::hw::igb

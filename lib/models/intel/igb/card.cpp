@@ -76,7 +76,7 @@ PciIdentity Card::identity() const {
 
 std::size_t Card::bar_size(unsigned index) const {
   if (index == hw::kRegisterBar) return hw::kRegisterBytes;
-  return index == hw::kMsixBar ? Interrupts::kBarBytes : 0;
+  return index == hw::kMsixBar ? MsixTable::kBarBytes : 0;
 }
 
 std::uint32_t Card::read32(unsigned bar, std::uint32_t offset) noexcept {
@@ -121,7 +121,7 @@ void Card::enable_functions(unsigned count) noexcept {
   interrupts_.set_functions(enabled_functions_);
   control_.set_functions(enabled_functions_);
   for (std::uint32_t queue = 0; queue < hw::kRxQueues; ++queue) {
-    const std::uint32_t number = queue % hw::kPools;
+    const std::uint32_t number = hw::pool_of(queue);
     Dma& dma = number < enabled_functions_ ? function_dma_[number] : dma_;
     receive_.queue(queue).use(dma);
     transmit_.queue(queue).use(dma);
@@ -139,13 +139,12 @@ void Card::set_function_dma(unsigned number, ModelDma* dma) noexcept {
 // e1000_reset_hw_vf.
 void Card::reset_function(unsigned number) noexcept {
   for (const std::uint32_t queue : {number, number + hw::kPools}) {
-    receive_.reset_queue(queue);
-    transmit_.reset_queue(queue);
+    receive_.disable_queue(queue);
+    transmit_.disable_queue(queue);
   }
   interrupts_.reset_function(number);
-  const std::uint32_t bit = std::uint32_t{1} << number;
-  registers_.set<hw::VFRE>(hw::VFRE::Value(registers_.get<hw::VFRE>().raw() & ~bit));
-  registers_.set<hw::VFTE>(hw::VFTE::Value(registers_.get<hw::VFTE>().raw() & ~bit));
+  registers_.set<hw::VFRE>(hw::VFRE::Value(registers_.get<hw::VFRE>().raw() & ~bit(number)));
+  registers_.set<hw::VFTE>(hw::VFTE::Value(registers_.get<hw::VFTE>().raw() & ~bit(number)));
   mailboxes_.report_reset(number);
 }
 

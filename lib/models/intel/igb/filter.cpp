@@ -5,6 +5,7 @@
 #include <array>
 
 #include "hw/intel/igb/limits.hpp"
+#include "models/intel/igb/queueing.hpp"
 
 namespace pollux::models::igb {
 namespace {
@@ -74,9 +75,7 @@ Filter::Match Filter::address(std::span<const std::byte> frame) const {
   }
   if (matches_exactly(frame)) return Match::exact;
   // [I-UTA]
-  const hw::MRQC::Value queueing = registers_.get<hw::MRQC>();
-  const bool pools = queueing.has(hw::MRQC::VMDQ) || queueing.has(hw::MRQC::VMDQ_RSS);
-  if (!multicast && !pools) return Match::rejected;
+  if (!multicast && !has_pools(registers_.get<hw::MRQC>())) return Match::rejected;
   return in_table(frame) ? Match::inexact : Match::rejected;
 }
 

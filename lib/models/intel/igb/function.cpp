@@ -16,8 +16,6 @@ using Extended = Interrupts::Extended;
 
 constexpr std::uint32_t kNowhere = ~std::uint32_t{0};
 constexpr std::uint32_t kFunctionQueues = 2;
-constexpr std::uint32_t kControlWord = 3;
-constexpr std::uint32_t kVectorMasked = 1;
 /// The counters of the function are at 0xF10 to 0xF50 in its window. In the card's they are at 0x10010 to 0x10050.
 constexpr std::uint32_t kCounters = vf::VFGPRC::offset();
 constexpr std::uint32_t kCountersEnd = vf::VFGOTLBC::offset() + 4;
@@ -47,7 +45,7 @@ std::optional<Extended> extended_register(std::uint32_t offset) noexcept {
 
 }  // namespace
 
-Function::Function(Card& card, unsigned number) : card_(card), number_(number) { reset_table(); }
+Function::Function(Card& card, unsigned number) : card_(card), number_(number) {}
 
 PciIdentity Function::identity() const {
   PciIdentity identity = card_.identity();
@@ -57,14 +55,14 @@ PciIdentity Function::identity() const {
 
 std::size_t Function::bar_size(unsigned index) const {
   if (index == vf::kRegisterBar) return vf::kRegisterBytes;
-  return index == vf::kMsixBar ? kBarBytes : 0;
+  return index == vf::kMsixBar ? MsixTable::kBarBytes : 0;
 }
 
 bool Function::present() const noexcept { return card_.has_function(number_); }
 
 std::uint32_t Function::read32(unsigned bar, std::uint32_t offset) noexcept {
   if (!present() || bar_size(bar) == 0) return ~std::uint32_t{0};
-  return bar == vf::kMsixBar ? read_table(offset) : read_register(offset);
+  return bar == vf::kMsixBar ? table_.read(offset) : read_register(offset);
 }
 
 void Function::write32(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept {
@@ -75,7 +73,7 @@ void Function::write32(unsigned bar, std::uint32_t offset, std::uint32_t value) 
 void Function::set_dma(ModelDma* dma) noexcept { card_.set_function_dma(number_, dma); }
 
 void Function::reset() noexcept {
-  reset_table();
+  table_.reset();
   if (present()) card_.reset_function(number_);
 }
 
@@ -117,36 +115,12 @@ void Function::write_register(std::uint32_t offset, std::uint32_t value) {
   if (place != kNowhere) card_.registers().write(place, value);
 }
 
-void Function::reset_table() {
-  table_.fill(0);
-  for (unsigned vector = 0; vector < kVectors; ++vector) table_[vector * kEntryWords + kControlWord] = kVectorMasked;
-  pending_ = 0;
-}
-
-bool Function::masked(unsigned vector) const noexcept {
-  return (table_[vector * kEntryWords + kControlWord] & kVectorMasked) != 0;
-}
-
 void Function::message(unsigned vector) {
-  if (masked(vector)) {
-    pending_ |= 1U << vector;
-  } else if (send_) {
-    send_(vector);
-  }
-}
-
-std::uint32_t Function::read_table(std::uint32_t offset) const {
-  if (offset / 4 < table_.size()) return table_[offset / 4];
-  return offset == kPendingOffset ? pending_ : 0;
+  if (table_.request(vector) && send_) send_(vector);
 }
 
 void Function::write_table(std::uint32_t offset, std::uint32_t value) {
-  if (offset / 4 >= table_.size()) return;
-  table_[offset / 4] = value;
-  const unsigned vector = offset / (4 * kEntryWords);
-  if (masked(vector) || (pending_ >> vector & 1) == 0) return;
-  pending_ &= ~(1U << vector);
-  message(vector);
+  if (const auto due = table_.write(offset, value); due) message(*due);
 }
 
 }  // namespace pollux::models::igb

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -9,6 +8,7 @@
 #include <utility>
 
 #include "hw/intel/igbvf/registers.hpp"
+#include "models/intel/igb/msix_table.hpp"
 #include "pollux/device/device_model.hpp"
 
 namespace pollux::models::igb {
@@ -44,24 +44,17 @@ class Function final : public DeviceModel {
 
  private:
   static constexpr unsigned kVectors = pollux::hw::igbvf::kMsixVectors;
-  static constexpr std::uint32_t kEntryWords = 4;
-  static constexpr std::uint32_t kPendingOffset = 0x2000;
-  static constexpr std::uint32_t kBarBytes = 0x4000;
 
   [[nodiscard]] bool present() const noexcept;
-  [[nodiscard]] bool masked(unsigned vector) const noexcept;
   [[nodiscard]] std::uint32_t place_in_card(std::uint32_t offset) const noexcept;
   [[nodiscard]] std::uint32_t read_register(std::uint32_t offset);
   void write_register(std::uint32_t offset, std::uint32_t value);
-  [[nodiscard]] std::uint32_t read_table(std::uint32_t offset) const;
   void write_table(std::uint32_t offset, std::uint32_t value);
-  void reset_table();
 
   Card& card_;
   unsigned number_;
   std::function<void(unsigned)> send_;
-  std::array<std::uint32_t, kVectors * kEntryWords> table_{};
-  std::uint32_t pending_ = 0;
+  MsixTable table_{kVectors};
 };
 
 }  // namespace pollux::models::igb

@@ -6,7 +6,7 @@
 namespace pollux::models::igb {
 namespace {
 
-constexpr std::uint32_t kFunctionBits = (std::uint32_t{1} << pollux::hw::igbvf::kMsixVectors) - 1;
+constexpr std::uint32_t kFunctionBits = bit(pollux::hw::igbvf::kMsixVectors) - 1;
 constexpr std::uint32_t kValidEntry = 0x80;
 constexpr std::uint32_t kVectorOfEntry = 0x3;
 
@@ -75,7 +75,7 @@ void Interrupts::reset_function(unsigned function) {
 
 /// The entry of a function's queue, as in IVAR: QEMU, igb_core.c, igb_set_vtivar.
 std::uint32_t Interrupts::entry_of_function(std::uint32_t queue, unsigned shift) const {
-  const unsigned function = queue % hw::kPools;
+  const unsigned function = hw::pool_of(queue);
   const std::uint32_t entry = function_vectors_[function].queues >> (shift + (queue < hw::kPools ? 0 : 16));
   const std::uint32_t vector = entry & kVectorOfEntry;
   if ((entry & kValidEntry) == 0 || vector >= pollux::hw::igbvf::kMsixVectors) return 0;
@@ -86,7 +86,7 @@ void Interrupts::raise_mailbox_of(unsigned function) {
   const std::uint32_t entry = function_vectors_[function].mailbox;
   const std::uint32_t vector = entry & kVectorOfEntry;
   if (function >= functions_ || (entry & kValidEntry) == 0 || vector >= pollux::hw::igbvf::kMsixVectors) return;
-  raise_extended(std::uint32_t{1} << (first_vector(function) + vector));
+  raise_extended(bit(first_vector(function) + vector));
 }
 
 }  // namespace pollux::models::igb

@@ -6,17 +6,12 @@
 namespace pollux::models::igb {
 namespace {
 
-constexpr std::uint32_t kVectorBits = (std::uint32_t{1} << hw::kMsixVectors) - 1;
-constexpr std::uint32_t kEntryWords = 4;
-constexpr std::uint32_t kEntryControl = 3;
-constexpr std::uint32_t kEntryMasked = 1;
+constexpr std::uint32_t kVectorBits = bit(hw::kMsixVectors) - 1;
 constexpr std::uint32_t kEntryValid = 0x80;  // in each byte of IVAR
 
 /// The valid bits of the extended registers: vectors in MSI-X mode, otherwise queues and the two other causes (QEMU,
 /// igb_core.c).
 std::uint32_t extended_bits(bool msix_mode) noexcept { return msix_mode ? kVectorBits : 0xC000FFFFU; }
-
-std::uint32_t bit(std::uint32_t number) noexcept { return std::uint32_t{1} << number; }
 
 }  // namespace
 
@@ -38,19 +33,17 @@ void Interrupts::install_legacy_hooks() {
   registers_.on_read<hw::ICR>([this](std::uint32_t) { return read_icr(); });
   registers_.on_write<hw::ICR>([this](std::uint32_t, std::uint32_t value) {
     clear_masks_by_iam();
-    registers_.set<hw::ICR>(hw::ICR::Value(registers_.get<hw::ICR>().raw() & ~value));
+    change_bits<hw::ICR>(value, 0);
   });
   // ICS and EICS return the causes without clearing them. Linux igb, igb_ethtool.c, igb_get_regs.
   registers_.on_read<hw::ICS>([this](std::uint32_t) { return registers_.get<hw::ICR>().raw(); });
   registers_.on_write<hw::ICS>([this](std::uint32_t, std::uint32_t value) { add<hw::ICR>(value); });
   registers_.on_write<hw::IMS>([this](std::uint32_t, std::uint32_t value) { add<hw::IMS>(value); });
-  registers_.on_write<hw::IMC>([this](std::uint32_t, std::uint32_t value) {
-    registers_.set<hw::IMS>(hw::IMS::Value(registers_.get<hw::IMS>().raw() & ~value));
-  });
+  registers_.on_write<hw::IMC>([this](std::uint32_t, std::uint32_t value) { change_bits<hw::IMS>(value, 0); });
 }
 
 void Interrupts::install_extended_hooks() {
-  registers_.on_write<hw::PBACL>([this](std::uint32_t, std::uint32_t value) { pending_bits_ &= ~value; });
+  registers_.on_write<hw::PBACL>([this](std::uint32_t, std::uint32_t value) { table_.clear_pending(value); });
   registers_.on_read<hw::EICS>([this](std::uint32_t) { return registers_.get<hw::EICR>().raw(); });
   registers_.on_write<hw::EICS>(
       [this](std::uint32_t, std::uint32_t value) { raise_extended(value & ~function_bits()); });
@@ -68,12 +61,7 @@ void Interrupts::reset(bool function_level) {
   for (const Timers::Id id : interval_) timers_.cancel(id);
   postponed_ = 0;
   function_vectors_.fill({});
-  if (!function_level) return;
-  table_.fill(0);
-  for (unsigned vector = 0; vector < hw::kMsixVectors; ++vector) {
-    table_[vector * kEntryWords + kEntryControl] = kEntryMasked;
-  }
-  pending_bits_ = 0;
+  if (function_level) table_.reset();
 }
 
 bool Interrupts::msix_mode() const { return registers_.get<hw::GPIE>().has(hw::GPIE::MSIX_MODE); }
@@ -103,12 +91,12 @@ void Interrupts::raise_extended(std::uint32_t bits) { add<hw::EICR>(bits & exten
 
 std::uint32_t Interrupts::receive_entry(std::uint32_t queue) const {
   if (belongs_to_function(queue)) return entry_of_function(queue, 0);
-  return registers_.get<hw::IVAR>(queue % 8).raw() >> (queue < 8 ? 0 : 16);
+  return registers_.get<hw::IVAR>(hw::pool_of(queue)).raw() >> (queue < hw::kPools ? 0 : 16);
 }
 
 std::uint32_t Interrupts::transmit_entry(std::uint32_t queue) const {
   if (belongs_to_function(queue)) return entry_of_function(queue, 8);
-  return registers_.get<hw::IVAR>(queue % 8).raw() >> (queue < 8 ? 8 : 24);
+  return registers_.get<hw::IVAR>(hw::pool_of(queue)).raw() >> (queue < hw::kPools ? 8 : 24);
 }
 
 std::optional<Duration> Interrupts::interval_of(std::uint32_t entry) const {
@@ -155,7 +143,7 @@ void Interrupts::notify(std::uint32_t legacy_before, std::uint32_t extended_befo
   const hw::IVAR_MISC::Value other = registers_.get<hw::IVAR_MISC>();
   if (legacy != 0 && other.has(hw::IVAR_MISC::OTHER_VALID)) {
     const std::uint32_t vector = bit(other.get(hw::IVAR_MISC::OTHER));
-    registers_.set<hw::EICR>(hw::EICR::Value(registers_.get<hw::EICR>().raw() | vector));
+    change_bits<hw::EICR>(vector, vector);
   }
   const std::uint32_t raised = pending_extended() & ~extended_before & kVectorBits;
   for (unsigned vector = 0; vector < hw::kMsixVectors; ++vector) {
@@ -171,26 +159,20 @@ void Interrupts::request(unsigned vector) {
   const std::uint32_t microseconds = registers_.get<hw::EITR>(vector).get(hw::EITR::INTERVAL);
   if (microseconds != 0) timers_.start(interval_[vector], std::chrono::microseconds(microseconds));
   send_message(vector);
-  const std::uint32_t cleared = registers_.get<hw::EIAC>().raw() & bit(vector);
-  registers_.set<hw::EICR>(hw::EICR::Value(registers_.get<hw::EICR>().raw() & ~cleared));
+  change_bits<hw::EICR>(registers_.get<hw::EIAC>().raw() & bit(vector), 0);
   if (registers_.get<hw::GPIE>().has(hw::GPIE::EIAME)) {
-    const std::uint32_t masked = registers_.get<hw::EIAM>().raw() & bit(vector);
-    registers_.set<hw::EIMS>(hw::EIMS::Value(registers_.get<hw::EIMS>().raw() & ~masked));
+    change_bits<hw::EIMS>(registers_.get<hw::EIAM>().raw() & bit(vector), 0);
   }
 }
 
 void Interrupts::send_message(unsigned vector) {
-  const unsigned function = 8 - (vector + 2) / 3;
-  if (function < functions_) {
-    if (send_to_function_) send_to_function_(function, (vector + 2) % 3);
+  if (const unsigned function = function_of(vector); function < functions_) {
+    if (send_to_function_) send_to_function_(function, vector - first_vector(function));
     return;
   }
   if (mode_ == InterruptMode::pin) return;  // the platform sees `pin_asserted`
   if (vector >= (mode_ == InterruptMode::msi ? 1 : vectors_)) return;
-  if (mode_ == InterruptMode::msix && (table_[vector * kEntryWords + kEntryControl] & kEntryMasked) != 0) {
-    pending_bits_ |= bit(vector);
-    return;
-  }
+  if (mode_ == InterruptMode::msix && !table_.request(vector)) return;
   registers_.set<hw::IAC>(hw::IAC::Value(registers_.get<hw::IAC>().raw() + 1));
   if (send_) send_(vector);
 }
@@ -199,7 +181,7 @@ void Interrupts::clear_masks_by_iam() {
   const bool always = registers_.get<hw::GPIE>().has(hw::GPIE::NSICR);
   const bool asserted = registers_.get<hw::IMS>().raw() != 0 && registers_.get<hw::ICR>().has(hw::ICR::INTA);
   if (!always && !asserted) return;
-  registers_.set<hw::IMS>(hw::IMS::Value(registers_.get<hw::IMS>().raw() & ~registers_.get<hw::IAM>().raw()));
+  change_bits<hw::IMS>(registers_.get<hw::IAM>().raw(), 0);
 }
 
 std::uint32_t Interrupts::read_icr() {
@@ -211,20 +193,8 @@ std::uint32_t Interrupts::read_icr() {
   return value.raw();
 }
 
-std::uint32_t Interrupts::read_table(std::uint32_t offset) const {
-  if (offset < kTableBytes) return table_[offset / 4];
-  return offset == kPendingOffset ? pending_bits_ : 0;
-}
-
 void Interrupts::write_table(std::uint32_t offset, std::uint32_t value) {
-  if (offset >= kTableBytes) return;
-  table_[offset / 4] = value;
-  const unsigned vector = offset / 16;
-  const bool unmasked = (table_[vector * kEntryWords + kEntryControl] & kEntryMasked) == 0;
-  if (unmasked && (pending_bits_ & bit(vector)) != 0) {
-    pending_bits_ &= ~bit(vector);
-    send_message(vector);
-  }
+  if (const auto due = table_.write(offset, value); due) send_message(*due);
 }
 
 }  // namespace pollux::models::igb

@@ -7,6 +7,8 @@
 #include <optional>
 
 #include "hw/intel/igb/limits.hpp"
+#include "hw/intel/igbvf/registers.hpp"
+#include "models/intel/igb/msix_table.hpp"
 #include "models/intel/igb/register_file.hpp"
 #include "models/intel/igb/timers.hpp"
 #include "pollux/device/device_model.hpp"
@@ -17,10 +19,6 @@ namespace pollux::models::igb {
 /// igb_core.c.
 class Interrupts {
  public:
-  static constexpr std::uint32_t kTableBytes = hw::kMsixVectors * 16;
-  static constexpr std::uint32_t kPendingOffset = 0x2000;
-  static constexpr std::uint32_t kBarBytes = 0x4000;
-
   Interrupts(RegisterFile& registers, Timers& timers, unsigned vectors);
 
   void reset(bool function_level);
@@ -30,10 +28,8 @@ class Interrupts {
   [[nodiscard]] bool pin_asserted() const { return !msix_mode() && pending_legacy() != 0; }
   [[nodiscard]] unsigned vectors() const noexcept { return vectors_; }
 
-  /// [I-M-VFVECTOR] The first `count` virtual functions exist. Function n has the vectors 22 - 3n to 24 - 3n: QEMU,
-  /// igb_core.c, igb_msix_notify.
-  void set_functions(unsigned count) noexcept { functions_ = count; }
-  [[nodiscard]] bool belongs_to_function(std::uint32_t queue) const noexcept { return queue % hw::kPools < functions_; }
+  void set_functions(unsigned count) noexcept { functions_ = count; }  // the first `count` virtual functions exist
+  [[nodiscard]] bool belongs_to_function(std::uint32_t queue) const noexcept { return hw::pool_of(queue) < functions_; }
   void on_function_message(std::function<void(unsigned function, unsigned vector)> handler) {
     send_to_function_ = std::move(handler);
   }
@@ -49,7 +45,11 @@ class Interrupts {
   };
   [[nodiscard]] FunctionVectors& function_vectors(unsigned function) { return function_vectors_[function]; }
   void raise_mailbox_of(unsigned function);
-  [[nodiscard]] static std::uint32_t first_vector(unsigned function) noexcept { return 22 - 3 * function; }
+  /// [I-M-VFVECTOR] The card's last three vectors are those of function 0, the three before them those of function 1,
+  /// and so on: QEMU, igb_core.c, igb_msix_notify.
+  [[nodiscard]] static std::uint32_t first_vector(unsigned function) noexcept {
+    return hw::kMsixVectors - (function + 1) * kFunctionVectors;
+  }
 
   /// Raises causes that do not belong to a queue. `causes` are bits of ICR.
   void raise(hw::ICR::Setting causes);
@@ -60,10 +60,15 @@ class Interrupts {
   [[nodiscard]] std::optional<Duration> receive_interval(std::uint32_t queue) const;
   [[nodiscard]] std::optional<Duration> transmit_interval(std::uint32_t queue) const;
 
-  [[nodiscard]] std::uint32_t read_table(std::uint32_t offset) const;
+  [[nodiscard]] std::uint32_t read_table(std::uint32_t offset) const { return table_.read(offset); }
   void write_table(std::uint32_t offset, std::uint32_t value);
 
  private:
+  static constexpr std::uint32_t kFunctionVectors = pollux::hw::igbvf::kMsixVectors;
+  /// The function that has a vector; kPools for vector 0, which always belongs to the card.
+  [[nodiscard]] static unsigned function_of(std::uint32_t vector) noexcept {
+    return (hw::kMsixVectors - 1 - vector) / kFunctionVectors;
+  }
   [[nodiscard]] std::uint32_t function_bits() const;
   [[nodiscard]] std::uint32_t entry_of_function(std::uint32_t queue, unsigned shift) const;
   template <class R>
@@ -98,8 +103,7 @@ class Interrupts {
   std::function<void(unsigned, unsigned)> send_to_function_;
   std::array<FunctionVectors, hw::kPools> function_vectors_{};
   unsigned functions_ = 0;
-  std::array<std::uint32_t, hw::kMsixVectors * 4> table_{};
-  std::uint32_t pending_bits_ = 0;
+  MsixTable table_{hw::kMsixVectors};
   std::uint32_t postponed_ = 0;  // vectors whose message is sent at the end of their interval
   std::array<Timers::Id, hw::kMsixVectors> interval_{};
 };

@@ -6,8 +6,6 @@ namespace {
 
 using P2V = hw::P2VMAILBOX;
 
-std::uint32_t function_bit(std::uint32_t number) noexcept { return std::uint32_t{1} << number; }
-
 }  // namespace
 
 Mailboxes::Mailboxes(RegisterFile& registers, Interrupts& interrupts) : registers_(registers), interrupts_(interrupts) {
@@ -36,8 +34,8 @@ void Mailboxes::write(std::uint32_t number, std::uint32_t value) {
   const bool holds = written.has(V2P::VFU) && !other.has(P2V::PFU);
   virtual_[number] = holds ? virtual_[number].with(V2P::VFU) : virtual_[number].without(V2P::VFU);
   registers_.set<P2V>(number, holds ? other.with(P2V::VFU) : other.without(P2V::VFU));
-  const std::uint32_t causes = (written.has(V2P::REQ) ? hw::MBVFICR::REQUEST(function_bit(number)).bits() : 0) |
-                               (written.has(V2P::ACK) ? hw::MBVFICR::ACKNOWLEDGE(function_bit(number)).bits() : 0);
+  const std::uint32_t causes = (written.has(V2P::REQ) ? hw::MBVFICR::REQUEST(bit(number)).bits() : 0) |
+                               (written.has(V2P::ACK) ? hw::MBVFICR::ACKNOWLEDGE(bit(number)).bits() : 0);
   if (causes == 0) return;
   registers_.set<hw::MBVFICR>(hw::MBVFICR::Value(registers_.get<hw::MBVFICR>().raw() | causes));
   interrupt_physical(number);
@@ -49,7 +47,7 @@ void Mailboxes::write_physical(std::uint32_t number, std::uint32_t value) {
   if (written.has(P2V::RVFU)) {
     other = other.without(V2P::VFU);
     const std::uint32_t pending =
-        hw::MBVFICR::REQUEST(function_bit(number)).bits() | hw::MBVFICR::ACKNOWLEDGE(function_bit(number)).bits();
+        hw::MBVFICR::REQUEST(bit(number)).bits() | hw::MBVFICR::ACKNOWLEDGE(bit(number)).bits();
     registers_.set<hw::MBVFICR>(hw::MBVFICR::Value(registers_.get<hw::MBVFICR>().raw() & ~pending));
   }
   const bool holds = written.has(P2V::PFU) && !other.has(V2P::VFU);
@@ -62,15 +60,14 @@ void Mailboxes::write_physical(std::uint32_t number, std::uint32_t value) {
 }
 
 void Mailboxes::report_reset(std::uint32_t number) {
-  registers_.set<hw::VFLRE>(hw::VFLRE::Value(registers_.get<hw::VFLRE>().raw() | function_bit(number)));
+  registers_.set<hw::VFLRE>(hw::VFLRE::Value(registers_.get<hw::VFLRE>().raw() | bit(number)));
   virtual_[number] = virtual_[number].without(V2P::VFU);
   registers_.set<P2V>(number, registers_.get<P2V>(number).without(P2V::VFU));
   interrupts_.raise(hw::ICR::VMMB);
 }
 
 void Mailboxes::interrupt_physical(std::uint32_t number) {
-  if ((registers_.get<hw::MBVFIMR>().get(hw::MBVFIMR::POOLS) & function_bit(number)) != 0)
-    interrupts_.raise(hw::ICR::VMMB);
+  if ((registers_.get<hw::MBVFIMR>().get(hw::MBVFIMR::POOLS) & bit(number)) != 0) interrupts_.raise(hw::ICR::VMMB);
 }
 
 }  // namespace pollux::models::igb

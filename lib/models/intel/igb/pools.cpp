@@ -4,18 +4,17 @@
 #include <bit>
 
 #include "hw/intel/igb/limits.hpp"
+#include "models/intel/igb/queueing.hpp"
 
 namespace pollux::models::igb {
 namespace {
 
-constexpr std::uint32_t kAllPools = (std::uint32_t{1} << hw::kPools) - 1;
+constexpr std::uint32_t kAllPools = bit(hw::kPools) - 1;
 constexpr std::uint32_t kUntaggedLimit = 1518;
 constexpr std::size_t kSourceAddress = 6;
 /// The bit of an entry of the redirection table that selects a pool's second queue: Linux, igb_main.c,
 /// igb_setup_mrqc and igb_write_rss_indir_tbl (shift 3). QEMU tests bit 0.
 constexpr std::uint32_t kSecondQueue = 0x8;
-
-std::uint32_t pool_bit(std::uint32_t pool) noexcept { return std::uint32_t{1} << pool; }
 
 }  // namespace
 
@@ -29,15 +28,12 @@ void Pools::reset() {
   }
 }
 
-bool Pools::enabled() const {
-  const hw::MRQC::Value queueing = registers_.get<hw::MRQC>();
-  return queueing.has(hw::MRQC::VMDQ) || queueing.has(hw::MRQC::VMDQ_RSS);
-}
+bool Pools::enabled() const { return has_pools(registers_.get<hw::MRQC>()); }
 
 std::uint32_t Pools::with(hw::VMOLR::Setting setting) const {
   std::uint32_t pools = 0;
   for (std::uint32_t pool = 0; pool < hw::kPools; ++pool) {
-    if (registers_.get<hw::VMOLR>(pool).has(setting)) pools |= pool_bit(pool);
+    if (registers_.get<hw::VMOLR>(pool).has(setting)) pools |= bit(pool);
   }
   return pools;
 }
@@ -68,7 +64,7 @@ std::uint32_t Pools::longer_than_limit(std::size_t bytes, const Headers& headers
   std::uint32_t pools = 0;
   for (std::uint32_t pool = 0; pool < hw::kPools; ++pool) {
     const hw::VMOLR::Value limits = registers_.get<hw::VMOLR>(pool);
-    if (bytes > (limits.has(hw::VMOLR::LPE) ? limits.get(hw::VMOLR::RLPML) : fixed)) pools |= pool_bit(pool);
+    if (bytes > (limits.has(hw::VMOLR::LPE) ? limits.get(hw::VMOLR::RLPML) : fixed)) pools |= bit(pool);
   }
   return pools;
 }
@@ -80,15 +76,15 @@ Pools::Choice Pools::choose(std::span<const std::byte> frame, const Headers& hea
   bool exact = false;
   Choice choice{.pools = by_address(frame, exact) & by_vlan(headers)};
   choice.only_inside = exact && !group && choice.pools != 0;
-  const std::uint32_t default_pool = pool_bit(control.get(hw::VT_CTL::DEFAULT_POOL));
+  const std::uint32_t default_pool = bit(control.get(hw::VT_CTL::DEFAULT_POOL));
   const bool has_default = from == From::wire && !control.has(hw::VT_CTL::DISABLE_DEFAULT_POOL);
   if (choice.pools == 0 && !group && has_default) choice.pools = default_pool;
   if (std::popcount(choice.pools) > 1 && !control.has(hw::VT_CTL::REPLICATION_EN)) {
     choice.pools &= (choice.pools & default_pool) != 0 ? default_pool : ~(choice.pools - 1);  // else the lowest
   }
   const hw::DTXSWC::Value tx_switch = registers_.get<hw::DTXSWC>();
-  if (from == From::pool && (tx_switch.get(hw::DTXSWC::LOCAL_LOOPBACK) & pool_bit(source)) == 0) {
-    choice.pools &= ~pool_bit(source);
+  if (from == From::pool && (tx_switch.get(hw::DTXSWC::LOCAL_LOOPBACK) & bit(source)) == 0) {
+    choice.pools &= ~bit(source);
   }
   choice.pools &= registers_.get<hw::VFRE>().get(hw::VFRE::POOLS);
   const std::uint32_t too_long = longer_than_limit(frame.size() + hw::kCrcBytes, headers);
@@ -110,14 +106,14 @@ bool Pools::strips_tag(std::uint32_t pool, bool replicated) const {
 }
 
 bool Pools::may_send(std::uint32_t pool) const {
-  return !enabled() || (registers_.get<hw::VFTE>().get(hw::VFTE::POOLS) & pool_bit(pool)) != 0;
+  return !enabled() || (registers_.get<hw::VFTE>().get(hw::VFTE::POOLS) & bit(pool)) != 0;
 }
 
 bool Pools::switches() const { return enabled() && registers_.get<hw::DTXSWC>().has(hw::DTXSWC::VMDQ_LOOPBACK_EN); }
 
 bool Pools::forged(std::span<const std::byte> frame, std::uint32_t pool) const {
-  if (!enabled() || (registers_.get<hw::DTXSWC>().get(hw::DTXSWC::MAC_SPOOF) & pool_bit(pool)) == 0) return false;
-  return (filter_.exact_pools(frame, kSourceAddress) & pool_bit(pool)) == 0;
+  if (!enabled() || (registers_.get<hw::DTXSWC>().get(hw::DTXSWC::MAC_SPOOF) & bit(pool)) == 0) return false;
+  return (filter_.exact_pools(frame, kSourceAddress) & bit(pool)) == 0;
 }
 
 }  // namespace pollux::models::igb

@@ -67,12 +67,7 @@ void Receive::schedule_enable(std::uint32_t queue) {
 
 void Receive::reset() {
   flush();
-  for (const Timers::Id id : enable_timer_) timers_.cancel(id);
-  for (const Timers::Id id : write_back_timer_) timers_.cancel(id);
-  for (std::uint32_t i = 0; i < hw::kRxQueues; ++i) {
-    queues_[i].reset();
-    requested_[i] = queues_[i].enabled();
-  }
+  for (std::uint32_t i = 0; i < hw::kRxQueues; ++i) reset_queue(i);
   filter_.reset();
   pools_.reset();
   registers_.set<hw::RXCSUM>(hw::RXCSUM::IPOFL | hw::RXCSUM::TUOFL);
@@ -82,6 +77,11 @@ void Receive::reset_queue(std::uint32_t number) {
   timers_.cancel(enable_timer_[number]);
   timers_.cancel(write_back_timer_[number]);
   queues_[number].reset();
+  requested_[number] = queues_[number].enabled();
+}
+
+void Receive::disable_queue(std::uint32_t number) {
+  reset_queue(number);
   queues_[number].set_enabled(false);
   requested_[number] = false;
 }

@@ -57,8 +57,8 @@ class Receive {
   /// Moves waiting packets from the packet buffer to the queues.
   void drain();
 
-  /// Stops a queue, as the reset of its function does.
-  void reset_queue(std::uint32_t number);
+  /// Resets and disables a queue, as the reset of its function does.
+  void disable_queue(std::uint32_t number);
   [[nodiscard]] const Pools& pools() const noexcept { return pools_; }
   [[nodiscard]] RxQueue& queue(std::uint32_t number) { return queues_[number]; }
   [[nodiscard]] const Losses& losses() const noexcept { return losses_; }
@@ -74,6 +74,7 @@ class Receive {
   };
 
   void install_hooks();
+  void reset_queue(std::uint32_t number);
   void schedule_enable(std::uint32_t queue);
   [[nodiscard]] bool passes(std::span<const std::byte> frame, const Headers& headers, Filter::Match match);
   [[nodiscard]] intel::rx::WriteBack describe(std::span<const std::byte> frame, const Headers& headers,

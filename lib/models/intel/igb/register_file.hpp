@@ -11,6 +11,9 @@ namespace pollux::models::igb {
 
 namespace hw = pollux::hw::igb;
 
+/// The bit of a vector, pool or queue in a register with one bit for each.
+constexpr std::uint32_t bit(std::uint32_t number) noexcept { return std::uint32_t{1} << number; }
+
 /// The 82576's registers, as the table in hw/intel/igb declares them: offsets, aliases and access modes. The part of
 /// the card that owns a register adds its side effects as hooks.
 class RegisterFile {

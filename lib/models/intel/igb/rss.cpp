@@ -5,6 +5,7 @@
 #include <array>
 
 #include "hw/intel/igb/limits.hpp"
+#include "models/intel/igb/queueing.hpp"
 
 namespace pollux::models::igb {
 namespace {
@@ -62,9 +63,7 @@ Rss::Choice Rss::choose(std::span<const std::byte> frame, const Headers& headers
   Choice choice;
   // The write-back's field holds the hash only if RXCSUM.PCSD disables the packet checksum in it. So RSS depends on
   // PCSD (QEMU, igb_core.c, igb_rss_enabled).
-  const hw::MRQC::Value queueing = registers_.get<hw::MRQC>();
-  choice.enabled = (queueing.has(hw::MRQC::RSS) || queueing.has(hw::MRQC::VMDQ_RSS)) &&
-                   registers_.get<hw::RXCSUM>().has(hw::RXCSUM::PCSD);
+  choice.enabled = has_rss(registers_.get<hw::MRQC>()) && registers_.get<hw::RXCSUM>().has(hw::RXCSUM::PCSD);
   if (!choice.enabled) return choice;
   choice.type = type(headers);
   if (choice.type == RssType::none) return choice;

@@ -74,20 +74,19 @@ void Transmit::reset_queue(std::uint32_t number) {
   timers_.cancel(enable_timer_[number]);
   timers_.cancel(write_back_timer_[number]);
   queues_[number].reset();
-  queues_[number].set_enabled(false);
-  requested_[number] = false;
+  requested_[number] = queues_[number].enabled();
   if (request_queue_ == number) request_.discard();
 }
 
+void Transmit::disable_queue(std::uint32_t number) {
+  reset_queue(number);
+  queues_[number].set_enabled(false);
+  requested_[number] = false;
+}
+
 void Transmit::reset() {
-  for (const Timers::Id id : enable_timer_) timers_.cancel(id);
-  for (const Timers::Id id : write_back_timer_) timers_.cancel(id);
-  for (std::uint32_t i = 0; i < hw::kTxQueues; ++i) {
-    queues_[i].reset();
-    requested_[i] = queues_[i].enabled();
-  }
+  for (std::uint32_t i = 0; i < hw::kTxQueues; ++i) reset_queue(i);
   link_up_ = false;
-  request_.discard();
   registers_.set<hw::TCTL>(hw::TCTL::PSP | hw::TCTL::CT(0xF) | hw::TCTL::COLD(0x40));
   registers_.set<hw::TIPG>(hw::TIPG::IPGT(8) | hw::TIPG::IPGR1(4) | hw::TIPG::IPGR2(6));
 }
@@ -118,7 +117,7 @@ void Transmit::process(std::uint32_t number) {
   }
   processing_ = true;
   continue_request();
-  if (pools_.may_send(number % hw::kPools) && queues_[number].process(*this)) finish_write_backs(number);
+  if (pools_.may_send(hw::pool_of(number)) && queues_[number].process(*this)) finish_write_backs(number);
   processing_ = false;
   if (std::exchange(process_again_, false)) process_all();
 }
@@ -166,9 +165,9 @@ void Transmit::continue_request() {
 
 // A queue's bit in WVBR: Linux, igb_main.c, igb_spoof_check. The interrupt: igb_msix_other, on ICR.DOUTSYNC.
 bool Transmit::reject_forged(std::uint32_t number, std::span<const std::byte> frame) {
-  if (frame.size() < kMacHeaderBytes || !pools_.forged(frame, number % hw::kPools)) return false;
+  if (frame.size() < kMacHeaderBytes || !pools_.forged(frame, hw::pool_of(number))) return false;
   ++losses_.forged;
-  registers_.set<hw::WVBR>(hw::WVBR::Value(registers_.get<hw::WVBR>().raw() | std::uint32_t{1} << number));
+  registers_.set<hw::WVBR>(hw::WVBR::Value(registers_.get<hw::WVBR>().raw() | bit(number)));
   interrupts_.raise(hw::ICR::DOUTSYNC);
   return true;
 }
@@ -178,13 +177,13 @@ void Transmit::send_to_wire(std::uint32_t number, std::span<const std::byte> fra
                             std::uint16_t vlan) {
   bool tag = (flags & intel::tx::kInsertVlan) != 0;
   if (pools_.enabled()) {
-    const hw::VMVIR::Value own = registers_.get<hw::VMVIR>(number % hw::kPools);
+    const hw::VMVIR::Value own = registers_.get<hw::VMVIR>(hw::pool_of(number));
     if (own.has(hw::VMVIR::ALWAYS_DEFAULT)) vlan = static_cast<std::uint16_t>(own.get(hw::VMVIR::TAG));
     tag = own.has(hw::VMVIR::ALWAYS_DEFAULT) || (tag && !own.has(hw::VMVIR::NEVER_INSERT));
   }
   tag = tag && frame.size() >= kMacHeaderBytes;
   const std::span<const std::byte> bytes = with_tag_and_padding(frame, tag, vlan);
-  const std::uint32_t pool = number % hw::kPools;
+  const std::uint32_t pool = hw::pool_of(number);
   const bool inside = pools_.switches() && switch_ && switch_(bytes, pool);
   if (pools_.enabled()) statistics_.sent_by_pool(pool, bytes, inside);
   if (inside) return;

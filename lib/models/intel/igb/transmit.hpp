@@ -43,8 +43,8 @@ class Transmit final : private TxSink {
            TimeSync& time, const Pools& pools);
 
   void reset();
-  /// Stops a queue, as the reset of its function does.
-  void reset_queue(std::uint32_t number);
+  /// Resets and disables a queue, as the reset of its function does.
+  void disable_queue(std::uint32_t number);
   /// Sends what a queue has, after something that may have held it up.
   void resume() { process_all(); }
   /// Sets the handler of sent frames: to the wire, or back into the card if RCTL enables loopback.
@@ -64,6 +64,7 @@ class Transmit final : private TxSink {
 
  private:
   void install_hooks();
+  void reset_queue(std::uint32_t number);
   void schedule_enable(std::uint32_t queue);
   void process(std::uint32_t number);
   void process_all();
