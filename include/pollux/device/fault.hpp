@@ -70,7 +70,9 @@ struct FaultPlan {
 };
 
 /// Parses a fault: "KIND@AT" or "KIND@ATxCOUNT", such as "removal@1200", "ones@3x2" or "lost-write@40". AT is 0 if
-/// omitted. The kinds are those of FaultKind, with "-" for "_", except `none`, `action` and `stuck_register`.
+/// omitted. The kinds are those of FaultKind, with "-" for "_", except `none` and `action`. A stuck register is written
+/// as "stuck-register=0xE018" (ignores writes), "stuck-register=0x14+0x10000" (these bits always read as one) or
+/// "stuck-register=0x14-0x10000" (as zero), and stays so for ever if COUNT is omitted.
 /// Error: invalid_argument; the hint lists the kinds.
 [[nodiscard]] POLLUX_API Result<FaultPlan> parse_fault(std::string_view text);
 

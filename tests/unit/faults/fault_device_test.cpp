@@ -243,9 +243,30 @@ TEST(FaultText, ParsesKindOccurrenceAndCount) {
   EXPECT_EQ(lost.count, 3u);
 }
 
+TEST(FaultText, ParsesStuckRegisters) {
+  const FaultPlan ignores = parse_fault("stuck-register=0xE018").value();
+  EXPECT_EQ(ignores.kind, FaultKind::stuck_register);
+  EXPECT_EQ(ignores.stuck.offset, 0xE018u);
+  EXPECT_TRUE(ignores.stuck.ignores_writes);
+  EXPECT_EQ(ignores.at, 0u);
+  EXPECT_EQ(ignores.count, FaultPlan::kForEver);
+  const FaultPlan ones = parse_fault("stuck-register=20+0x10000@7").value();
+  EXPECT_EQ(ones.stuck.offset, 20u);
+  EXPECT_EQ(ones.stuck.set, 0x10000u);
+  EXPECT_FALSE(ones.stuck.ignores_writes);
+  EXPECT_EQ(ones.at, 7u);
+  EXPECT_EQ(ones.count, FaultPlan::kForEver);
+  const FaultPlan zeros = parse_fault("stuck-register=0x14-0x80000000@7x2").value();
+  EXPECT_EQ(zeros.stuck.clear, 0x80000000u);
+  EXPECT_EQ(zeros.count, 2u);
+}
+
 TEST(FaultText, RejectsInvalidText) {
-  for (const char* const text : {"", "@", "remove", "removal@", "removal@x", "removal@1x", "removal@1x0", "removal@-1",
-                                 "removal@1 ", "removal@99999999999999999999", "stuck-register@1"}) {
+  for (const char* const text :
+       {"", "@", "remove", "removal@", "removal@x", "removal@1x", "removal@1x0", "removal@-1", "removal@1 ",
+        "removal@99999999999999999999", "stuck-register@1", "stuck-register=", "stuck-register=0x",
+        "stuck-register=0x15", "stuck-register=0x14+", "stuck-register=0x14+0", "stuck-register=0x14*1",
+        "stuck-register=0x100000000", "stuck-register=0x14@x"}) {
     const auto plan = parse_fault(text);
     ASSERT_FALSE(plan) << text;
     EXPECT_EQ(plan.error().code, ErrorCode::invalid_argument);
