@@ -36,7 +36,7 @@ class SimDevice final : public Device {
   [[nodiscard]] Domain& dma_domain() override { return *domain_; }
   [[nodiscard]] unsigned interrupt_vectors() const override { return vectors_; }
   [[nodiscard]] Result<std::span<const int>> enable_interrupts(unsigned count) override;
-  [[nodiscard]] Wakeup next_wakeup() const override { return {wire_->next_wakeup()}; }
+  [[nodiscard]] Wakeup next_wakeup() const override { return wire_->next_wakeup(); }
 
   [[nodiscard]] Wire& wire() noexcept { return *wire_; }
 

@@ -27,6 +27,8 @@ class LinkPartner {
   [[nodiscard]] virtual std::optional<std::span<const std::byte>> receive(Duration now) noexcept = 0;
   /// When to call `receive` again; Duration::max() for never.
   [[nodiscard]] virtual Duration next() const noexcept = 0;
+  /// Readable while a frame has arrived; -1 if nothing announces frames. Constant.
+  [[nodiscard]] virtual int descriptor() const noexcept { return -1; }
 };
 
 /// Selects the link partner: capture files, a TAP interface or a socket, at most one of these. All empty: a second
@@ -44,7 +46,7 @@ struct LinkPartnerOptions {
 
 /// Bytes of the longest frame that a link partner passes on, without FCS. More than any card accepts.
 inline constexpr std::size_t kLinkPartnerFrameBytes = 16 * 1024;
-/// Polling interval of a link partner that cannot announce its frames.
+/// Polling interval of a link partner while something else is waited for.
 inline constexpr Duration kLinkPartnerInterval = std::chrono::microseconds(10);
 
 /// Opens the link partner that `options` selects. Errors: invalid_argument for two kinds or an incomplete one, and

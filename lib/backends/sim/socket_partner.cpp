@@ -33,6 +33,7 @@ class SocketPartner final : public LinkPartner {
     return std::span<const std::byte>(buffer_).first(static_cast<std::size_t>(count));
   }
   [[nodiscard]] Duration next() const noexcept override { return now_ + kLinkPartnerInterval; }
+  [[nodiscard]] int descriptor() const noexcept override { return socket_.get(); }
 
  private:
   FileDescriptor socket_;

@@ -31,6 +31,7 @@ class TapPartner final : public LinkPartner {
     return std::span<const std::byte>(buffer_).first(static_cast<std::size_t>(count));
   }
   [[nodiscard]] Duration next() const noexcept override { return now_ + kLinkPartnerInterval; }
+  [[nodiscard]] int descriptor() const noexcept override { return tap_.get(); }
 
  private:
   FileDescriptor tap_;

@@ -143,7 +143,7 @@ Duration Wire::run() {
   const std::lock_guard guard(*lock_);
   catch_up();
   settle();
-  const Duration next = next_event();
+  const Duration next = std::min(next_on_cards(), next_from_link_partner());
   return next <= now_ ? Duration(0) : next - now_;
 }
 
@@ -163,7 +163,13 @@ void Wire::run_until(Duration now) {
 
 void Wire::settle() {
   process_arrivals(now_);
-  due_.store(next_event().count(), std::memory_order_relaxed);
+  const Duration cards = next_on_cards();
+  const Duration due = std::min(cards, next_from_link_partner());
+  due_.store(due.count(), std::memory_order_relaxed);
+  const LinkPartner* const partner = ends_[1].link_partner.get();
+  const int descriptor = partner == nullptr ? -1 : partner->descriptor();
+  wakeup_.store((descriptor >= 0 ? cards : due).count(), std::memory_order_relaxed);
+  wakeup_descriptor_.store(descriptor >= 0 && takes_from_link_partner() ? descriptor : -1, std::memory_order_relaxed);
 }
 
 // Processes events on the wire in order, each at its own time. So two runs with the same clock behave the same, even if
@@ -195,16 +201,25 @@ Duration Wire::next_on_wire() const noexcept {
   return next;
 }
 
-Duration Wire::next_event() const noexcept {
+Duration Wire::next_on_cards() const noexcept {
   Duration next = next_on_wire();
   for (const End& end : ends_) {
     if (end.card != nullptr) next = std::min(next, end.card->next_event());
-    // At least one interval from now: a card that accepts no frames must not make a waiting caller spin.
-    if (end.link_partner != nullptr) {
-      next = std::min(next, std::max(end.link_partner->next(), now_ + kLinkPartnerInterval));
-    }
   }
   return next;
+}
+
+// At least one interval from now: a card that accepts no frames must not make a waiting caller spin.
+Duration Wire::next_from_link_partner() const noexcept {
+  const LinkPartner* const partner = ends_[1].link_partner.get();
+  return partner == nullptr ? Duration::max() : std::max(partner->next(), now_ + kLinkPartnerInterval);
+}
+
+// While this is false, the link partner's descriptor may stay readable. Only an access or a timer of the card, or the
+// wire, can make it true.
+bool Wire::takes_from_link_partner() const noexcept {
+  const End& end = ends_[1];
+  return ends_[0].claimed && ends_[0].card->can_receive() && !(end.channel && end.channel->congested(now_));
 }
 
 // The link partner keeps its frames until the card can receive them, like a switch that received a pause frame.

@@ -18,6 +18,7 @@
 #include "backends/sim/runner.hpp"
 #include "pollux/backends/sim/wire.hpp"
 #include "pollux/base/clock.hpp"
+#include "pollux/device/device.hpp"
 #include "pollux/device/device_model.hpp"
 
 namespace pollux::sim {
@@ -71,9 +72,10 @@ class Wire final : public std::enable_shared_from_this<Wire>, private Runner::Ma
   void write_register(const Runner::Write& write) noexcept;
   /// Processes all events that are due. Cheap if there are none.
   void flush() noexcept;
-  /// When `flush` has work; Time::max() if the wire's own thread does it.
-  [[nodiscard]] Time next_wakeup() const noexcept {
-    return runner_ != nullptr ? Time::max() : Time(due_.load(std::memory_order_relaxed));
+  /// When `flush` has work; never if the wire's own thread does it.
+  [[nodiscard]] Device::Wakeup next_wakeup() const noexcept {
+    if (runner_ != nullptr) return {};
+    return {Time(wakeup_.load(std::memory_order_relaxed)), wakeup_descriptor_.load(std::memory_order_relaxed)};
   }
 
   /// Sends a frame (without FCS) from the link partner of a wire with one card.
@@ -116,7 +118,9 @@ class Wire final : public std::enable_shared_from_this<Wire>, private Runner::Ma
   void settle();
   void poll_link_partner(Duration now);
   [[nodiscard]] Duration next_on_wire() const noexcept;
-  [[nodiscard]] Duration next_event() const noexcept;
+  [[nodiscard]] Duration next_on_cards() const noexcept;
+  [[nodiscard]] Duration next_from_link_partner() const noexcept;
+  [[nodiscard]] bool takes_from_link_partner() const noexcept;
   void process_arrivals(Duration now);
   void carry(unsigned from, std::span<const std::byte> frame);
   void deliver(unsigned from, std::span<const std::byte> frame, bool corrupt);
@@ -134,8 +138,10 @@ class Wire final : public std::enable_shared_from_this<Wire>, private Runner::Ma
   std::deque<Frame> queue_;  // frames sent while another frame was being delivered
   bool delivering_ = false;
   std::vector<std::byte> padded_;
-  std::atomic<Duration::rep> due_{0};  // when `flush` has work
-  std::mutex runner_lock_;             // held while the runner is started or stopped
+  std::atomic<Duration::rep> due_{0};       // when `flush` has work
+  std::atomic<Duration::rep> wakeup_{0};    // the same, without what `wakeup_descriptor_` announces
+  std::atomic<int> wakeup_descriptor_{-1};  // of the link partner, while the card takes its frames
+  std::mutex runner_lock_;                  // held while the runner is started or stopped
   std::unique_ptr<Runner> runner_;
 };
 
