@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "servers/vfio_user/interrupts.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
@@ -41,15 +40,12 @@ bool has_capability(Device& device, std::uint8_t id) {
   return found && *found;
 }
 
-/// An eventfd that never blocks the server. Any other file could.
-bool make_usable(int descriptor) {
+/// Any other file than an eventfd could block the server, or signal something else.
+bool is_eventfd(int descriptor) {
   std::array<char, 32> target{};
   const std::string link = fmt::format("/proc/self/fd/{}", descriptor);
   const ssize_t length = ::readlink(link.c_str(), target.data(), target.size());
-  if (length < 0 || std::string_view(target.data(), static_cast<std::size_t>(length)) != "anon_inode:[eventfd]")
-    return false;
-  const int flags = ::fcntl(descriptor, F_GETFL);
-  return flags >= 0 && ::fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) == 0;
+  return length > 0 && std::string_view(target.data(), static_cast<std::size_t>(length)) == "anon_inode:[eventfd]";
 }
 
 }  // namespace
@@ -59,6 +55,7 @@ Interrupts::Interrupts(Device& device, FileDescriptor events) : device_(&device)
   lines_[kMsi].resize(has_capability(device, kMsiCapability) && device.interrupt_vectors() != 0 ? 1 : 0);
   lines_[kMsix].resize(device.interrupt_vectors());
   lines_[kErrorIrq].resize(1);
+  lines_[kRequestIrq].resize(device.removal_event() >= 0 ? 1 : 0);
 }
 
 Result<Interrupts> Interrupts::create(Device& device) {
@@ -68,9 +65,11 @@ Result<Interrupts> Interrupts::create(Device& device) {
                       "raise the limit of open files (ulimit -n)");
   }
   Interrupts interrupts(device, std::move(events));
-  const int error = device.error_event();
-  if (error >= 0 && !interrupts.watch(error, kErrorIrq, 0)) {
-    return fail_errno(ErrorCode::io_error, fmt::format("{}: its error event cannot be watched", device.name()), errno);
+  for (const auto& [event, irq] :
+       {std::pair(device.error_event(), kErrorIrq), std::pair(device.removal_event(), kRequestIrq)}) {
+    if (event >= 0 && !interrupts.watch(event, irq, 0)) {
+      return fail_errno(ErrorCode::io_error, fmt::format("{}: its events cannot be watched", device.name()), errno);
+    }
   }
   return interrupts;
 }
@@ -117,7 +116,7 @@ int Interrupts::set_mask(const SetIrqs& request, std::span<const std::byte> data
 }
 
 int Interrupts::set_unmask_event(std::span<FileDescriptor> descriptors) {
-  if (!descriptors.empty() && !make_usable(descriptors[0].get())) return EINVAL;
+  if (!descriptors.empty() && !is_eventfd(descriptors[0].get())) return EINVAL;
   // The client has the eventfd, too, so closing this descriptor does not end the watch.
   if (unmask_event_) ::epoll_ctl(events_.get(), EPOLL_CTL_DEL, unmask_event_.get(), nullptr);
   unmask_event_ = descriptors.empty() ? FileDescriptor() : std::move(descriptors[0]);
@@ -140,7 +139,7 @@ int Interrupts::set_trigger(const SetIrqs& request, std::span<const std::byte> d
 }
 
 int Interrupts::assign(const SetIrqs& request, std::span<FileDescriptor> descriptors) {
-  const bool usable = std::ranges::all_of(descriptors, [](const FileDescriptor& d) { return make_usable(d.get()); });
+  const bool usable = std::ranges::all_of(descriptors, [](const FileDescriptor& d) { return is_eventfd(d.get()); });
   if (!usable) return EINVAL;
   if ((request.index == kMsi || request.index == kMsix) && request.count != 0) {
     if (const int error = enable_vectors(request.index); error != 0) return error;
@@ -182,10 +181,9 @@ void Interrupts::release() {
   for (std::uint32_t irq = 0; irq < kIrqs; ++irq) disable(irq);
 }
 
-// An eventfd that a client has filled up is signalled already.
 void Interrupts::signal(Line& line) noexcept {
   line.pending = !line.client;
-  if (line.client) static_cast<void>(::eventfd_write(line.client.get(), 1));
+  if (line.client) signaller_->signal(line.client.get());
 }
 
 void Interrupts::relay() {

@@ -4,12 +4,14 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "base/file_descriptor.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/device/device.hpp"
+#include "servers/vfio_user/event_signaller.hpp"
 #include "servers/vfio_user/protocol.hpp"
 
 namespace pollux::vfio_user {
@@ -18,7 +20,7 @@ namespace pollux::vfio_user {
 /// MSI-X: a client enables vectors one by one. When it enables the first one, the device enables all of them; an
 /// interrupt of a vector without an eventfd waits for one. MSI: the message is the device's vector 0. Interrupt pin:
 /// its level is the interrupt bit of the status register, which every `relay` reads. A raised pin is signalled once,
-/// and then masked until the client unmasks it.
+/// and then masked until the client unmasks it. The device's error and removal events are passed on, too.
 /// Thread rule: that of Device.
 class Interrupts {
  public:
@@ -63,10 +65,11 @@ class Interrupts {
   void disable(std::uint32_t irq);
   void relay_pin();
   [[nodiscard]] bool watch(int descriptor, std::uint32_t irq, std::uint32_t index);
-  static void signal(Line& line) noexcept;
+  void signal(Line& line) noexcept;
 
   Device* device_;
   FileDescriptor events_;  // an epoll instance with the device's eventfds
+  std::unique_ptr<EventSignaller> signaller_ = std::make_unique<EventSignaller>();
   std::array<std::vector<Line>, kIrqs> lines_;
   std::uint32_t enabled_ = kIrqs;  // kMsi or kMsix while the device's vectors are enabled for it
   bool pin_masked_ = false;

@@ -147,6 +147,7 @@ inline constexpr std::uint32_t kIntx = 0;
 inline constexpr std::uint32_t kMsi = 1;
 inline constexpr std::uint32_t kMsix = 2;
 inline constexpr std::uint32_t kErrorIrq = 3;
+inline constexpr std::uint32_t kRequestIrq = 4;  ///< the host asks for the device to be released
 
 /// Bytes that one message reads or writes at most. More than any region has.
 inline constexpr std::uint32_t kMaxTransfer = 1U << 20;

@@ -82,6 +82,7 @@ TEST(VfioUserCommands, DescribesInterrupts) {
   EXPECT_EQ(irq(kMsix).count, hw::kMsixVectors);
   EXPECT_EQ(irq(kMsix).flags, IrqInfo::kEventfd);
   EXPECT_EQ(irq(kErrorIrq).count, 1u);
+  EXPECT_EQ(irq(kRequestIrq).count, 0u) << "nobody asks for an in-process card back";
   EXPECT_EQ(irq(kIntx).count, 1u);
   EXPECT_EQ(irq(kIntx).flags, 7u);
   EXPECT_EQ(irq(kMsi).count, 1u);

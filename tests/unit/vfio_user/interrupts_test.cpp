@@ -220,10 +220,40 @@ TEST_F(VfioUserInterrupts, AcceptOnlyEventfds) {
 }
 
 TEST_F(VfioUserInterrupts, DoNotBlockOnAnEventfdThatIsFull) {
-  const FileDescriptor full(::eventfd(0, EFD_CLOEXEC));  // a write would block
-  ASSERT_EQ(::eventfd_write(full.get(), 0xFFFFFFFFFFFFFFFE), 0);
+  const FileDescriptor full(::eventfd(0, EFD_CLOEXEC));
   ASSERT_EQ(set(kMsix, kTriggerByEvent, 0, 1, {}, {full.get()}), 0);
-  EXPECT_EQ(set(kMsix, kTriggerNow, 0, 1), 0);
+  // The client may make it blocking and fill it at any time: a write would block now.
+  ASSERT_EQ(::fcntl(full.get(), F_SETFL, 0), 0);
+  ASSERT_EQ(::eventfd_write(full.get(), 0xFFFFFFFFFFFFFFFE), 0);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(set(kMsix, kTriggerNow, 0, 1), 0);
+}
+
+TEST_F(VfioUserInterrupts, LeaveTheFlagsOfTheClientsEventfdAlone) {
+  const FileDescriptor blocking(::eventfd(0, EFD_CLOEXEC));
+  ASSERT_EQ(set(kMsix, kTriggerByEvent, 0, 1, {}, {blocking.get()}), 0);
+  ASSERT_EQ(set(kMsix, kTriggerNow, 0, 1), 0);
+  EXPECT_EQ(::fcntl(blocking.get(), F_GETFL) & O_NONBLOCK, 0);
+  EXPECT_EQ(signals(blocking), 1u);
+}
+
+TEST(VfioUserEvents, AreCountedHoweverManyThereAre) {
+  EventSignaller signaller;
+  const auto counter = event();
+  for (int i = 0; i < 1000; ++i) signaller.signal(counter.get());
+  EXPECT_EQ(signals(counter), 1000u);
+}
+
+TEST(VfioUserEvents, PassOnThatTheHostWantsTheDeviceBack) {
+  ServerFixture fixture({"fault:removal-event@3,sim:0"});
+  const auto client = fixture.client();
+  const auto requested = event();
+  const std::array descriptors{requested.get()};
+  ASSERT_EQ(
+      client->error_of(Command::device_set_irqs, packed(SetIrqs{20, kTriggerByEvent, kRequestIrq, 0, 1}), descriptors),
+      0);
+  EXPECT_EQ(signals(requested), 0u);
+  for (int i = 0; i < 5; ++i) static_cast<void>(read_register(*client, 8));
+  EXPECT_EQ(signals(requested), 1u);
 }
 
 }  // namespace
