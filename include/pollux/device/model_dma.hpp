@@ -60,8 +60,12 @@ class POLLUX_API ModelDma {
   ModelDma(const ModelDma&) = delete;
   ModelDma& operator=(const ModelDma&) = delete;
   virtual ~ModelDma() = default;
-  /// The address in this process of `length` bytes at `iova`; nullptr if any of them is not mapped.
+  /// The address in this process of `length` bytes at `iova`; nullptr if the model may not read and write all of them.
   [[nodiscard]] virtual std::byte* translate(std::uint64_t iova, std::size_t length) noexcept = 0;
+  /// The same for reading only.
+  [[nodiscard]] virtual const std::byte* translate_for_read(std::uint64_t iova, std::size_t length) noexcept {
+    return translate(iova, length);
+  }
 
   /// How long memory takes to answer a read. Reads of a model take no time, but a card may abandon slow ones.
   [[nodiscard]] virtual Duration read_latency() const noexcept { return Duration(0); }

@@ -24,6 +24,7 @@ struct DmaSegment {
   std::byte* address = nullptr;
   std::uint64_t iova = 0;
   std::size_t size = 0;  ///< bytes, a multiple of the page size
+  bool writable = true;  ///< whether devices may write it
 };
 
 /// Returns physical addresses. Backends implement it for devices without address translation (no IOMMU).
@@ -60,7 +61,8 @@ class POLLUX_API DmaDomain {
   /// attached, or memory allocated for it exists, the Context allocates huge pages only: one segment for each
   /// physically contiguous run of them. Constant once the domain is attached.
   [[nodiscard]] virtual std::shared_ptr<const PhysicalAddresses> physical_addresses() const { return nullptr; }
-  /// Lets the domain's devices read and write `segment` until `unmap`.
+  /// Lets the domain's devices read `segment`, and write it if it is `writable`, until `unmap`. Error not_supported:
+  /// the domain cannot keep devices from writing.
   [[nodiscard]] virtual Result<void> map(const DmaSegment& segment) = 0;
   [[nodiscard]] virtual Result<void> unmap(const DmaSegment& segment) = 0;
 };

@@ -48,6 +48,7 @@ Domain::Domain(int descriptor, std::uint64_t ram) : ram_(ram) {
 std::vector<IovaRange> Domain::usable_iova() const { return {{kFirst, ram_ - 1}}; }
 
 Result<void> Domain::map(const DmaSegment& segment) {
+  if (!segment.writable) return fail(ErrorCode::not_supported, "qtest domain: QEMU's cards can write all of its RAM");
   const auto address = reinterpret_cast<std::uintptr_t>(segment.address);
   std::uint64_t covered = address;
   std::ifstream maps("/proc/self/maps");

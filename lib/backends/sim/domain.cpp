@@ -49,12 +49,15 @@ std::string Domain::take_report() {
                      refused_length_, refused_iova_);
 }
 
-std::byte* Domain::translate(std::uint64_t iova, std::size_t length) noexcept {
+std::byte* Domain::find(std::uint64_t iova, std::size_t length, bool writes) noexcept {
+  const auto allows = [&](const DmaSegment& segment) {
+    return covers(segment, iova, length) && (segment.writable || !writes);
+  };
   for (const DmaSegment& segment : recent_) {
-    if (covers(segment, iova, length)) return segment.address + (iova - segment.iova);
+    if (allows(segment)) return segment.address + (iova - segment.iova);
   }
   const auto after = segments_.upper_bound(iova);
-  if (after == segments_.begin() || !covers(std::prev(after)->second, iova, length)) {
+  if (after == segments_.begin() || !allows(std::prev(after)->second)) {
     refused_iova_ = iova;
     refused_length_ = length;
     refused_.fetch_add(1, std::memory_order_relaxed);

@@ -26,7 +26,12 @@ class Domain final : public DmaDomain, public ModelDma {
   [[nodiscard]] Result<void> map(const DmaSegment& segment) override;
   [[nodiscard]] Result<void> unmap(const DmaSegment& segment) override;
 
-  [[nodiscard]] std::byte* translate(std::uint64_t iova, std::size_t length) noexcept override;
+  [[nodiscard]] std::byte* translate(std::uint64_t iova, std::size_t length) noexcept override {
+    return find(iova, length, true);
+  }
+  [[nodiscard]] const std::byte* translate_for_read(std::uint64_t iova, std::size_t length) noexcept override {
+    return find(iova, length, false);
+  }
   [[nodiscard]] Duration read_latency() const noexcept override { return read_latency_; }
   /// Sets the time that memory takes to answer the card's reads. Call it while the card is idle.
   void set_read_latency(Duration latency) noexcept { read_latency_ = latency; }
@@ -34,10 +39,12 @@ class Domain final : public DmaDomain, public ModelDma {
   [[nodiscard]] bool has_report() const noexcept { return refused() != reported_.load(std::memory_order_relaxed); }
   /// One line of text on the accesses that were refused since the last call.
   [[nodiscard]] std::string take_report();
-  /// Number of accesses to unmapped memory.
+  /// Number of accesses to memory that is not mapped, or not mapped for writing.
   [[nodiscard]] std::uint64_t refused() const noexcept { return refused_.load(std::memory_order_relaxed); }
 
  private:
+  [[nodiscard]] std::byte* find(std::uint64_t iova, std::size_t length, bool writes) noexcept;
+
   std::shared_ptr<std::mutex> lock_;
   std::map<std::uint64_t, DmaSegment> segments_;  // by IOVA
   std::array<DmaSegment, 4> recent_{};            // a cache: accesses alternate between rings and buffers

@@ -79,7 +79,7 @@ Result<std::vector<IovaRange>> Container::read_usable_iova() const {
 Result<void> Container::map(const DmaSegment& segment) {
   vfio_iommu_type1_dma_map request{};
   request.argsz = sizeof request;
-  request.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE;
+  request.flags = VFIO_DMA_MAP_FLAG_READ | (segment.writable ? VFIO_DMA_MAP_FLAG_WRITE : 0U);
   request.vaddr = reinterpret_cast<std::uintptr_t>(segment.address);
   request.iova = segment.iova;
   request.size = segment.size;

@@ -131,7 +131,7 @@ Result<std::vector<IovaRange>> Iommufd::read_usable_iova() const {
 
 Result<void> Iommufd::map(const DmaSegment& segment) {
   uapi::IoasMap request;
-  request.flags = uapi::kMapFixedIova | uapi::kMapWriteable | uapi::kMapReadable;
+  request.flags = uapi::kMapFixedIova | uapi::kMapReadable | (segment.writable ? uapi::kMapWriteable : 0U);
   request.ioas = ioas_;
   request.address = reinterpret_cast<std::uintptr_t>(segment.address);
   request.length = segment.size;

@@ -30,7 +30,10 @@ class NoIommuContainer final : public GroupContainer {
   [[nodiscard]] std::string_view name() const override { return "a device without an IOMMU"; }
   [[nodiscard]] std::vector<IovaRange> usable_iova() const override { return {{0, ~std::uint64_t{0}}}; }
   [[nodiscard]] std::shared_ptr<const PhysicalAddresses> physical_addresses() const override { return pagemap_; }
-  [[nodiscard]] Result<void> map(const DmaSegment&) override { return {}; }
+  [[nodiscard]] Result<void> map(const DmaSegment& segment) override {
+    if (segment.writable) return {};
+    return fail(ErrorCode::not_supported, "a device without an IOMMU can write all memory");
+  }
   [[nodiscard]] Result<void> unmap(const DmaSegment&) override { return {}; }
 
  private:

@@ -44,29 +44,37 @@ int ClientMemory::map(const DmaMap& request, std::span<FileDescriptor> descripto
   if (overlaps(request.address, request.size)) return EEXIST;
   if (mappings_.size() >= kMaxMappings) return ENOSPC;
   Mapping mapping{request.size};
-  constexpr std::uint32_t kBoth = DmaMap::kReadable | DmaMap::kWritable;
   if (!descriptors.empty()) {
     const int file = descriptors.front().get();
     if (!is_memory(file, request.offset, request.size)) return EINVAL;
-    if (request.flags == kBoth) {
-      void* const memory = ::mmap(nullptr, request.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file,
-                                  static_cast<off_t>(request.offset));
-      if (memory == MAP_FAILED) return errno;
-      mapping.memory = static_cast<std::byte*>(memory);
-      if (!domain_.map({mapping.memory, request.address, request.size})) {
-        ::munmap(memory, request.size);
-        return EINVAL;
-      }
+    if ((request.flags & DmaMap::kReadable) != 0) {
+      if (const int error = reach(request, file, mapping); error != 0) return error;
     }
   }
   mappings_.emplace(request.address, mapping);
   return 0;
 }
 
+int ClientMemory::reach(const DmaMap& request, int file, Mapping& mapping) {
+  mapping.writable = (request.flags & DmaMap::kWritable) != 0;
+  const int access = mapping.writable ? PROT_READ | PROT_WRITE : PROT_READ;
+  void* const memory =
+      ::mmap(nullptr, request.size, access, MAP_SHARED | MAP_NORESERVE, file, static_cast<off_t>(request.offset));
+  if (memory == MAP_FAILED) return errno;
+  auto* const bytes = static_cast<std::byte*>(memory);
+  const auto mapped = domain_.map({bytes, request.address, request.size, mapping.writable});
+  if (mapped) {
+    mapping.memory = bytes;
+    return 0;
+  }
+  ::munmap(memory, request.size);
+  return !mapping.writable && mapped.error().code == ErrorCode::not_supported ? 0 : EINVAL;
+}
+
 void ClientMemory::remove(std::uint64_t address, const Mapping& mapping) {
   if (mapping.memory == nullptr) return;
   // The domain knows the segment, so this cannot fail; if it did, the memory would have to stay.
-  if (domain_.unmap({mapping.memory, address, mapping.size})) ::munmap(mapping.memory, mapping.size);
+  if (domain_.unmap({mapping.memory, address, mapping.size, mapping.writable})) ::munmap(mapping.memory, mapping.size);
 }
 
 int ClientMemory::unmap(const DmaUnmap& request) {

@@ -14,8 +14,9 @@
 namespace pollux::vfio_user {
 
 /// The memory that a client lets the card access: its mappings, made in this process and in the card's domain.
-/// Memory without a descriptor, and memory that the card may not write, is accepted but not mapped: the card cannot
-/// reach it. Thread rule: that of the domain.
+/// The card can read memory that it may not write, if the domain can keep it from writing. Memory without a descriptor,
+/// and memory that the card may not read, is accepted but not mapped: the card cannot reach it. Thread rule: that of
+/// the domain.
 class ClientMemory {
  public:
   explicit ClientMemory(DmaDomain& domain) : domain_(domain) {}
@@ -36,8 +37,11 @@ class ClientMemory {
   struct Mapping {
     std::uint64_t size = 0;
     std::byte* memory = nullptr;  // nullptr: the card cannot reach it
+    bool writable = true;
   };
 
+  /// Maps `file` into this process and the card's domain. Returns 0 or an errno value.
+  [[nodiscard]] int reach(const DmaMap& request, int file, Mapping& mapping);
   [[nodiscard]] bool overlaps(std::uint64_t address, std::uint64_t size) const;
   void remove(std::uint64_t address, const Mapping& mapping);
 

@@ -57,12 +57,29 @@ TEST(VfioUserMemory, RejectsOverlapsAndRangesThatAreNotMapped) {
   EXPECT_EQ(client->unmap(4 * kPage, 4 * kPage), ENOENT);
 }
 
-TEST(VfioUserMemory, CannotBeReachedWithoutADescriptorOrWhenReadOnly) {
+TEST(VfioUserMemory, MayBeReadOnly) {
+  ServerFixture fixture;
+  auto client = fixture.client();
+  const FileDescriptor file = memory_file(2 * kPage);
+  ASSERT_EQ(::pwrite(file.get(), "client", 6, kPage), 6);
+  // The file itself may be read-only, too.
+  const FileDescriptor reader(::open(("/proc/self/fd/" + std::to_string(file.get())).c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_EQ(client->map(4 * kPage, kPage, reader.get(), kPage, DmaMap::kReadable), 0);
+  auto& card = dynamic_cast<ModelDma&>(fixture.server().device().dma_domain());
+  const std::byte* const seen = card.translate_for_read(4 * kPage, 6);
+  ASSERT_NE(seen, nullptr);
+  EXPECT_EQ(std::memcmp(seen, "client", 6), 0);
+  EXPECT_EQ(card.translate(4 * kPage, 6), nullptr) << "a write would end the server";
+  EXPECT_EQ(client->unmap(4 * kPage, kPage), 0);
+  EXPECT_EQ(card.translate_for_read(4 * kPage, 6), nullptr);
+}
+
+TEST(VfioUserMemory, CannotBeReachedWithoutADescriptorOrAPermissionToRead) {
   ServerFixture fixture;
   auto client = fixture.client();
   const FileDescriptor file = memory_file(kPage);
   EXPECT_EQ(client->map(kPage, kPage, -1, 0), 0);
-  EXPECT_EQ(client->map(2 * kPage, kPage, file.get(), 0, DmaMap::kReadable), 0);
+  EXPECT_EQ(client->map(2 * kPage, kPage, file.get(), 0, DmaMap::kWritable), 0);
   EXPECT_EQ(at(fixture, kPage, 4), nullptr);
   EXPECT_EQ(at(fixture, 2 * kPage, 4), nullptr);
   EXPECT_EQ(client->unmap(kPage, kPage), 0);

@@ -35,7 +35,8 @@ class Dma {
       ++completion_timeouts_;
       return nullptr;
     }
-    return translate(what, queue, iova, length);
+    if (!allowed(what, queue, iova, length)) return nullptr;
+    return counted(port_->translate_for_read(iova, length));
   }
   /// [I-M-COMPLETION] Sets how long the card waits for the data of a read. A slower read is abandoned and counted.
   void set_completion_timeout(Duration timeout) noexcept { completion_timeout_ = timeout; }
@@ -43,7 +44,8 @@ class Dma {
 
   /// False if the access is refused (counted) or the card is not a bus master.
   bool write(ModelAccess what, std::uint32_t queue, std::uint64_t iova, std::span<const std::byte> bytes) noexcept {
-    std::byte* const memory = translate(what, queue, iova, bytes.size());
+    if (!allowed(what, queue, iova, bytes.size())) return false;
+    std::byte* const memory = counted(port_->translate(iova, bytes.size()));
     if (memory == nullptr) return false;
     if (DmaInterceptor* const between = port_->interceptor(); between != nullptr) [[unlikely]] {
       between->write(*port_, {what, queue, iova, bytes});
@@ -67,12 +69,15 @@ class Dma {
   [[nodiscard]] std::uint64_t refused() const noexcept { return refused_; }
 
  private:
-  [[nodiscard]] std::byte* translate(ModelAccess what, std::uint32_t queue, std::uint64_t iova,
-                                     std::size_t length) noexcept {
-    if (!active()) return nullptr;
+  [[nodiscard]] bool allowed(ModelAccess what, std::uint32_t queue, std::uint64_t iova, std::size_t length) noexcept {
+    if (!active()) return false;
     DmaInterceptor* const between = port_->interceptor();
-    const bool allowed = between == nullptr || between->allow(what, queue, iova, length);
-    std::byte* const memory = allowed ? port_->translate(iova, length) : nullptr;
+    if (between == nullptr || between->allow(what, queue, iova, length)) return true;
+    ++refused_;
+    return false;
+  }
+  template <class Byte>
+  [[nodiscard]] Byte* counted(Byte* memory) noexcept {
     if (memory == nullptr) ++refused_;
     return memory;
   }
