@@ -14,6 +14,7 @@ void RegisterFile::add_register(const RegisterInfo& info) {
     Word& word = words_[info.at(i) / 4];
     word.target = static_cast<std::uint16_t>(info.at(i) / 4);
     word.index = static_cast<std::uint16_t>(i);
+    registers_.push_back(word.target);
     word.access = info.access;
     word.known = true;
   }
@@ -58,7 +59,7 @@ void RegisterFile::write(std::uint32_t offset, std::uint32_t value) {
 }
 
 void RegisterFile::clear() {
-  for (Word& word : words_) word.value = 0;
+  for (const std::uint16_t number : registers_) words_[number].value = 0;
 }
 
 }  // namespace pollux::models::igb

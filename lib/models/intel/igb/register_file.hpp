@@ -83,7 +83,8 @@ class RegisterFile {
   void add_register(const RegisterInfo& info);
   [[nodiscard]] Word* find(std::uint32_t offset);
 
-  std::vector<Word> words_;
+  std::vector<Word> words_;               // of the whole BAR
+  std::vector<std::uint16_t> registers_;  // numbers of the words that are registers, without aliases
   std::vector<ReadHook> read_hooks_;
   std::vector<WriteHook> write_hooks_;
   std::uint64_t unknown_accesses_ = 0;
