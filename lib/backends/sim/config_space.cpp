@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "backends/sim/config_space.hpp"
 
+#include <algorithm>
+
 namespace pollux::sim {
 namespace {
 
@@ -23,7 +25,7 @@ constexpr std::uint32_t kTimeoutDisable = 1U << 4;
 
 }  // namespace
 
-ConfigSpace::ConfigSpace(const DeviceModel& card) {
+ConfigSpace::ConfigSpace(DeviceModel& card) {
   const PciIdentity identity = card.identity();
   define(0x00, 2, identity.vendor);
   define(0x02, 2, identity.device);
@@ -37,21 +39,9 @@ ConfigSpace::ConfigSpace(const DeviceModel& card) {
   }
   define(0x2C, 2, identity.subsystem_vendor);
   define(0x2E, 2, identity.subsystem_device);
-  define(0x34, 1, kPowerManagement);
+  define(0x34, 1, card.is_function() ? kMsix : kPowerManagement);
   define(0x3C, 1, 0, 0xFF);
-  define(kInterruptPin, 1, kPinA);
-  define(kPowerManagement, 4, 0x00030001 | kMsi << 8);
-  define(kPowerState, 2, 0, kPowerStateMask);
-  define(kMsi, 2, 0x0005 | kMsix << 8);
-  define(kMsiControl, 2, 0x0080, kMsiEnable);  // 64-bit address, one message
-  define(kMsi + 4, 4, 0, 0xFFFFFFFC);
-  define(kMsi + 8, 4, 0, 0xFFFFFFFF);
-  define(kMsi + 12, 2, 0, 0xFFFF);
-  define(kMsix, 2, 0x0011 | kExpress << 8);
-  const unsigned vectors = card.interrupt_vectors();
-  define(kMsixControl, 2, vectors == 0 ? 0 : vectors - 1, kMsixEnable | 0x4000);
-  define(kMsix + 4, 4, kMsixBar);
-  define(kMsix + 8, 4, kPendingOffset | kMsixBar);
+  define_interrupts(card);
   define(kExpress, 2, 0x0010);
   define(kExpress + 2, 2, 0x0002);
   define(kExpress + 4, 4, kDeviceCapabilities);
@@ -61,7 +51,67 @@ ConfigSpace::ConfigSpace(const DeviceModel& card) {
   define(kExpress + 0x0C, 4, kLinkCapabilities);
   define(kExpress + 0x10, 2, 0, 0x01CB);
   define(kLinkStatus, 2, kSlotClock | kSpeedAndWidth);
+  DeviceModel* const function = card.function(0);
+  if (card.functions() != 0 && function != nullptr) define_functions(card.functions(), *function);
   initial_ = bytes_;
+}
+
+void ConfigSpace::define_interrupts(const DeviceModel& card) {
+  if (!card.is_function()) {
+    define(kInterruptPin, 1, kPinA);
+    define(kPowerManagement, 4, 0x00030001 | kMsi << 8);
+    define(kPowerState, 2, 0, kPowerStateMask);
+    define(kMsi, 2, 0x0005 | kMsix << 8);
+    define(kMsiControl, 2, 0x0080, kMsiEnable);  // 64-bit address, one message
+    define(kMsi + 4, 4, 0, 0xFFFFFFFC);
+    define(kMsi + 8, 4, 0, 0xFFFFFFFF);
+    define(kMsi + 12, 2, 0, 0xFFFF);
+  }
+  define(kMsix, 2, 0x0011 | kExpress << 8);
+  const unsigned vectors = card.interrupt_vectors();
+  define(kMsixControl, 2, vectors == 0 ? 0 : vectors - 1, kMsixEnable | 0x4000);
+  define(kMsix + 4, 4, kMsixBar);
+  define(kMsix + 8, 4, kPendingOffset | kMsixBar);
+}
+
+// PCI Express Base, "Single Root I/O Virtualization"; Linux, include/uapi/linux/pci_regs.h. The offset and stride of
+// the functions' numbers: QEMU, hw/net/igb_common.h, IGB_VF_OFFSET and IGB_VF_STRIDE; its base address registers:
+// igb.c.
+void ConfigSpace::define_functions(unsigned count, DeviceModel& first) {
+  constexpr std::uint32_t kErrorsId = 0x0001;
+  constexpr std::uint32_t kFunctionsId = 0x0010;
+  constexpr std::uint32_t kVersion = 1U << 16;
+  constexpr std::uint32_t kMemoryEnable = 0x0008;
+  constexpr std::uint32_t kPageSizes = 0x553;  // 4 KiB to 4 MiB
+  constexpr std::uint32_t kPrefetchable64 = 0xC;
+  max_functions_ = count;
+  define(kErrors, 4, kErrorsId | kVersion | kFunctions << 20);
+  for (const std::uint32_t mask : {kErrors + 0x08, kErrors + 0x0C, kErrors + 0x14}) define(mask, 4, 0, 0xFFFFFFFF);
+  define(kFunctions, 4, kFunctionsId | kVersion);
+  define(kFunctionsControl, 2, 0, kFunctionsEnable | kMemoryEnable);
+  define(kFunctions + 0x0C, 2, count);
+  define(kFunctions + 0x0E, 2, count);
+  define(kFunctionsNumber, 2, 0, 0xFFFF);
+  define(kFunctions + 0x14, 2, 0x80);
+  define(kFunctions + 0x16, 2, 2);
+  define(kFunctions + 0x1A, 2, first.identity().device);
+  define(kFunctions + 0x1C, 4, kPageSizes);
+  define(kFunctions + 0x20, 4, 1, kPageSizes);
+  for (unsigned bar = 0; bar < 5; ++bar) {
+    const auto size = static_cast<std::uint32_t>(first.bar_size(bar));
+    if (size == 0) continue;
+    define(kFunctions + 0x24 + bar * 4, 4, kPrefetchable64, ~(size - 1));
+    define(kFunctions + 0x28 + bar * 4, 4, 0, 0xFFFFFFFF);
+  }
+}
+
+unsigned ConfigSpace::functions() const noexcept {
+  if ((read(kFunctionsControl, 2) & kFunctionsEnable) == 0) return 0;
+  return std::min(read(kFunctionsNumber, 2), max_functions_);
+}
+
+void ConfigSpace::disable_functions() noexcept {
+  std::copy_n(initial_.begin() + kFunctions, kFunctionsBytes, bytes_.begin() + kFunctions);
 }
 
 void ConfigSpace::define(std::uint32_t offset, unsigned width, std::uint32_t value, std::uint32_t writable) {

@@ -8,9 +8,10 @@
 
 namespace pollux::sim {
 
-/// The configuration space of an in-process card: its header, and the capabilities power management, MSI, MSI-X and PCI
-/// Express. PCI Local Bus 3.0, 6.1 and 6.8, PCI Power Management 1.2, 3.2, and PCI Express Base, "PCI Express
-/// Capability Structure", as given in Linux, include/uapi/linux/pci_regs.h.
+/// The configuration space of an in-process card: its header, and the capabilities power management, MSI, MSI-X, PCI
+/// Express, error reporting and virtual functions. A virtual function has MSI-X and PCI Express. PCI Local Bus 3.0, 6.1
+/// and 6.8, PCI Power Management 1.2, 3.2, and PCI Express Base, "PCI Express Capability Structure", as given in Linux,
+/// include/uapi/linux/pci_regs.h.
 class ConfigSpace {
  public:
   static constexpr std::uint32_t kSize = 4096;
@@ -37,7 +38,15 @@ class ConfigSpace {
   static constexpr std::uint32_t kLinkStatus = kExpress + 0x12;
   static constexpr std::uint32_t kDeviceControl2 = kExpress + 0x28;
 
-  explicit ConfigSpace(const DeviceModel& card);
+  /// Advanced error reporting is first in the list of extended capabilities, and single root I/O virtualization second.
+  static constexpr std::uint32_t kErrors = 0x100;
+  static constexpr std::uint32_t kFunctions = 0x160;
+  static constexpr std::uint32_t kFunctionsBytes = 0x40;
+  static constexpr std::uint32_t kFunctionsControl = kFunctions + 8;
+  static constexpr std::uint32_t kFunctionsEnable = 0x0001;
+  static constexpr std::uint32_t kFunctionsNumber = kFunctions + 0x10;
+
+  explicit ConfigSpace(DeviceModel& card);
 
   /// `width` must be 1, 2 or 4, and `offset` a multiple of it below kSize. The caller checks this.
   [[nodiscard]] std::uint32_t read(std::uint32_t offset, unsigned width) const noexcept;
@@ -54,6 +63,10 @@ class ConfigSpace {
   void enable_msix(bool enabled) noexcept;
   /// Sets the status register's interrupt bit, which reads do not change.
   void set_interrupt_pending(bool pending) noexcept;
+  /// The number of virtual functions that are enabled.
+  [[nodiscard]] unsigned functions() const noexcept;
+  /// Sets the capability of virtual functions to its values after a reset.
+  void disable_functions() noexcept;
   /// Sets all registers to their values after a reset.
   void reset() noexcept { bytes_ = initial_; }
   [[nodiscard]] std::uint16_t device_control2() const noexcept {
@@ -63,11 +76,14 @@ class ConfigSpace {
   [[nodiscard]] bool take_reset_request() noexcept;
 
  private:
+  void define_interrupts(const DeviceModel& card);
+  void define_functions(unsigned count, DeviceModel& first);
   void define(std::uint32_t offset, unsigned width, std::uint32_t value, std::uint32_t writable = 0);
 
   std::array<std::uint8_t, kSize> bytes_{};
   std::array<std::uint8_t, kSize> initial_{};
   std::array<std::uint8_t, kSize> writable_{};
+  unsigned max_functions_ = 0;
 };
 
 }  // namespace pollux::sim

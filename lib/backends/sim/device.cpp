@@ -21,13 +21,14 @@ constexpr Duration kResetTime = std::chrono::milliseconds(2);
 }  // namespace
 
 std::uint32_t SimDevice::Window::read_narrow(std::uint32_t offset, unsigned width) noexcept {
-  const std::uint32_t value = wire_.with_card(end_, [&](DeviceModel& card) { return card.read(bar_, offset, width); });
+  const std::uint32_t value =
+      wire_.with_card(place_, [&](DeviceModel& card) { return card.read(bar_, offset, width); });
   device_.log_refused_accesses();
   return value;
 }
 
 void SimDevice::Window::write_narrow(std::uint32_t offset, unsigned width, std::uint32_t value) noexcept {
-  wire_.write_register({end_, bar_, offset, width, value});
+  wire_.write_register({place_, bar_, offset, width, value});
   device_.log_refused_accesses();
 }
 
@@ -40,29 +41,29 @@ void SimDevice::log_refused_accesses() {
 }
 
 Result<std::unique_ptr<SimDevice>> SimDevice::create(Context& context, std::string name, std::shared_ptr<Wire> wire,
-                                                     unsigned end) {
+                                                     unsigned place) {
   // Allocated before the claim, so that a failed allocation leaves nothing claimed.
-  std::unique_ptr<SimDevice> device(new SimDevice(context, std::move(name), std::move(wire), end));
-  if (!device->wire_->claim(end)) {
+  std::unique_ptr<SimDevice> device(new SimDevice(context, std::move(name), std::move(wire), place));
+  if (!device->wire_->claim(place)) {
     return fail(ErrorCode::busy, fmt::format("{} is already open", device->name_),
                 "close its port, or use another card");
   }
   device->claimed_ = true;
-  device->wire_->with_card(end,
+  device->wire_->with_card(place,
                            [&device](DeviceModel& card) { card.set_interrupt_mode(device->config_.interrupt_mode()); });
   if (auto attached = context.attach(device->domain_); !attached) return pass_on(std::move(attached));
   device->attached_ = true;
   return device;
 }
 
-SimDevice::SimDevice(Context& context, std::string name, std::shared_ptr<Wire> wire, unsigned end)
+SimDevice::SimDevice(Context& context, std::string name, std::shared_ptr<Wire> wire, unsigned place)
     : context_(context.state()),
       name_(std::move(name)),
       wire_(std::move(wire)),
-      end_(end),
-      identity_(wire_->with_card(end, [](DeviceModel& card) { return card.identity(); })),
-      vectors_(wire_->with_card(end, [](DeviceModel& card) { return card.interrupt_vectors(); })),
-      config_(wire_->with_card(end, [](DeviceModel& card) { return ConfigSpace(card); })),
+      place_(place),
+      identity_(wire_->with_card(place, [](DeviceModel& card) { return card.identity(); })),
+      vectors_(wire_->with_card(place, [](DeviceModel& card) { return card.interrupt_vectors(); })),
+      config_(wire_->with_card(place, [](DeviceModel& card) { return ConfigSpace(card); })),
       domain_(std::make_shared<Domain>(wire_->lock())) {
   for (unsigned index = 0; index < windows_.size(); ++index) {
     windows_[index] = std::make_unique<Window>(*this, index);
@@ -71,13 +72,13 @@ SimDevice::SimDevice(Context& context, std::string name, std::shared_ptr<Wire> w
 
 SimDevice::~SimDevice() {
   if (!claimed_) return;
-  wire_->with_card(end_, [](DeviceModel& card) {
+  wire_->with_card(place_, [](DeviceModel& card) {
     card.set_dma(nullptr);
     card.on_interrupt({});
     card.reset();
   });
   if (attached_) context_->detach(*domain_);
-  wire_->release(end_);
+  wire_->release(place_);
 }
 
 Result<void> SimDevice::check_config_access(std::uint32_t offset, unsigned width) const {
@@ -90,31 +91,33 @@ Result<void> SimDevice::check_config_access(std::uint32_t offset, unsigned width
 
 Result<std::uint32_t> SimDevice::read_config(std::uint32_t offset, unsigned width) {
   if (auto valid = check_config_access(offset, width); !valid) return pass_on(std::move(valid));
-  config_.set_interrupt_pending(wire_->with_card(end_, [](DeviceModel& card) { return card.interrupt_pending(); }));
+  config_.set_interrupt_pending(wire_->with_card(place_, [](DeviceModel& card) { return card.interrupt_pending(); }));
   return config_.read(offset, width);
 }
 
 Result<void> SimDevice::write_config(std::uint32_t offset, unsigned width, std::uint32_t value) {
   if (auto valid = check_config_access(offset, width); !valid) return valid;
   const bool slept = config_.power_state() != 0;
+  const unsigned functions = config_.functions();
   config_.write(offset, width, value);
   // The way back from D3hot is a reset, too, since No_Soft_Reset is clear (PCI Power Management 1.2, 5.4.1).
   const bool reset = config_.take_reset_request() || (slept && config_.power_state() == 0);
   if (reset) config_.reset();
   const bool master = config_.bus_master();
   const InterruptMode mode = config_.interrupt_mode();
-  wire_->with_card(end_, [&](DeviceModel& card) {
+  wire_->with_card(place_, [&](DeviceModel& card) {
     if (reset) reset_card(card);
     card.set_dma(master ? domain_.get() : nullptr);
     card.set_interrupt_mode(mode);
     card.set_device_control2(config_.device_control2());
+    if (config_.functions() != functions) card.enable_functions(config_.functions());
   });
   return {};
 }
 
 Result<Bar> SimDevice::bar(unsigned index) {
   const std::size_t size =
-      wire_->with_card(end_, [index](DeviceModel& card) { return index < 6 ? card.bar_size(index) : 0; });
+      wire_->with_card(place_, [index](DeviceModel& card) { return index < 6 ? card.bar_size(index) : 0; });
   if (size == 0) {
     return fail(ErrorCode::invalid_argument, fmt::format("{} has no base address register {}", name_, index));
   }
@@ -128,7 +131,8 @@ Result<void> SimDevice::set_bus_master(bool enabled) {
 }
 
 Result<void> SimDevice::reset() {
-  wire_->with_card(end_, [this](DeviceModel& card) { reset_card(card); });
+  config_.disable_functions();
+  wire_->with_card(place_, [this](DeviceModel& card) { reset_card(card); });
   context_->clock().sleep_for(kResetTime);
   return {};
 }
@@ -160,7 +164,7 @@ Result<std::span<const int>> SimDevice::enable_interrupts(unsigned count) {
     }
     numbers.push_back(events.back().get());
   }
-  wire_->with_card(end_, [&](DeviceModel& card) {
+  wire_->with_card(place_, [&](DeviceModel& card) {
     events_ = std::move(events);
     event_numbers_ = std::move(numbers);
     card.on_interrupt([this](unsigned vector) {

@@ -15,13 +15,13 @@
 
 namespace pollux::sim {
 
-/// An in-process card at one end of a wire, presented as a PCI device.
+/// An in-process card at one end of a wire, or a virtual function of one, presented as a PCI device.
 /// Thread rule: that of Device. The Bars may be used from any thread, because each access takes the wire's lock.
 class SimDevice final : public Device {
  public:
   /// Error busy if the card already has a device, and those of Context::attach.
   [[nodiscard]] static Result<std::unique_ptr<SimDevice>> create(Context& context, std::string name,
-                                                                 std::shared_ptr<Wire> wire, unsigned end);
+                                                                 std::shared_ptr<Wire> wire, unsigned place);
   /// Stops the card's DMA, resets it and releases it.
   ~SimDevice() override;
 
@@ -43,7 +43,7 @@ class SimDevice final : public Device {
  private:
   class Window final : public RemoteRegisters {
    public:
-    Window(SimDevice& device, unsigned bar) : device_(device), wire_(*device.wire_), end_(device.end_), bar_(bar) {}
+    Window(SimDevice& device, unsigned bar) : device_(device), wire_(*device.wire_), place_(device.place_), bar_(bar) {}
     [[nodiscard]] std::uint32_t read32(std::uint32_t offset) noexcept override { return read_narrow(offset, 4); }
     void write32(std::uint32_t offset, std::uint32_t value) noexcept override { write_narrow(offset, 4, value); }
     // Accesses of any width: a model has one function for all widths.
@@ -54,11 +54,11 @@ class SimDevice final : public Device {
    private:
     SimDevice& device_;
     Wire& wire_;
-    unsigned end_;
+    unsigned place_;
     unsigned bar_;
   };
 
-  SimDevice(Context& context, std::string name, std::shared_ptr<Wire> wire, unsigned end);
+  SimDevice(Context& context, std::string name, std::shared_ptr<Wire> wire, unsigned place);
   [[nodiscard]] Result<void> check_config_access(std::uint32_t offset, unsigned width) const;
   void log_refused_accesses();
   void reset_card(DeviceModel& card);
@@ -67,7 +67,7 @@ class SimDevice final : public Device {
   std::shared_ptr<ContextState> context_;
   std::string name_;
   std::shared_ptr<Wire> wire_;
-  unsigned end_;
+  unsigned place_;
   PciIdentity identity_;
   unsigned vectors_;
   ConfigSpace config_;

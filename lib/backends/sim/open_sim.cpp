@@ -75,6 +75,20 @@ Result<std::shared_ptr<Wire>> find_wire(Context& context, unsigned card) {
 /// The end of the wire that a card is at.
 unsigned end_on(const Wire& wire, unsigned card) { return wire.has_card(1) ? card % 2 : 0; }
 
+Result<std::unique_ptr<Device>> open_function(Context& context, const Uri& uri) {
+  auto wire = find_wire(context, uri.number);
+  if (!wire) return pass_on(std::move(wire));
+  const unsigned place = Wire::place_of_function(end_on(**wire, uri.number), *uri.function);
+  auto name = fmt::format("sim:{}.vf{}", uri.number, *uri.function);
+  if (!(*wire)->has_card(place)) {
+    return fail(ErrorCode::not_supported, fmt::format("{}: the card has no such virtual function", name),
+                "use a card that has virtual functions, such as the 82576");
+  }
+  auto device = SimDevice::create(context, std::move(name), *std::move(wire), place);
+  if (!device) return pass_on(std::move(device));
+  return std::unique_ptr<Device>(*std::move(device));
+}
+
 }  // namespace
 
 Result<WireCounters> wire_counters(Context& context, unsigned card) {
@@ -92,6 +106,7 @@ Result<WireCounters> wire_counters_towards(Context& context, unsigned card) {
 Result<std::unique_ptr<Device>> open_sim(Context& context, std::string_view uri, const FindModel& find_model) {
   const auto parsed = Uri::parse(uri);
   if (!parsed) return tl::unexpected(parsed.error());
+  if (parsed->function) return open_function(context, *parsed);
   auto wire = context.service<WireRegistry>().wire(context.clock(), *parsed, find_model);
   if (!wire) return pass_on(std::move(wire));
   const unsigned end = end_on(**wire, parsed->number);

@@ -20,7 +20,7 @@ namespace pollux::sim {
 class Runner {
  public:
   struct Write {
-    unsigned end = 0;
+    unsigned place = 0;  ///< the card's, see Wire
     unsigned bar = 0;
     std::uint32_t offset = 0;
     unsigned width = 4;  ///< bytes

@@ -8,6 +8,8 @@
 #include <cmath>
 #include <optional>
 
+#include "backends/sim/wire.hpp"
+
 namespace pollux::sim {
 namespace {
 
@@ -147,12 +149,24 @@ Result<void> check(const WireOptions& options) {
 Result<Uri> Uri::parse(std::string_view text) {
   Uri uri;
   const auto question = text.find('?');
-  const auto number = integer(text.substr(0, question));
+  constexpr std::string_view kFunction = ".vf";
+  const std::string_view card = text.substr(0, question);
+  const auto dot = card.find(kFunction);
+  const auto number = integer(card.substr(0, dot));
   if (!number || *number >= kCards) {
     return fail(ErrorCode::invalid_argument, fmt::format("sim:{}: no such in-process card", text),
                 fmt::format("use sim:0 to sim:{}; a wire connects an even number and the next one", kCards - 1));
   }
   uri.number = static_cast<unsigned>(*number);
+  if (dot != std::string_view::npos) {
+    const auto function = integer(card.substr(dot + kFunction.size()));
+    if (!function || *function >= Wire::kMaxFunctions || question != std::string_view::npos) {
+      return fail(ErrorCode::invalid_argument, fmt::format("sim:{}: no such virtual function", text),
+                  fmt::format("use sim:{0}.vf0 to sim:{0}.vf{1}, without options: those of sim:{0} apply", uri.number,
+                              Wire::kMaxFunctions - 1));
+    }
+    uri.function = static_cast<unsigned>(*function);
+  }
   if (question == std::string_view::npos) return uri;
   uri.has_options = true;
   std::string_view rest = text.substr(question + 1);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,7 +21,8 @@ struct Setup {
   friend bool operator==(const Setup&, const Setup&) = default;
 };
 
-/// The part of a URI after "sim:": NUMBER, or NUMBER?OPTION,OPTION,... The options:
+/// The part of a URI after "sim:": NUMBER, NUMBER?OPTION,OPTION,..., or NUMBER.vfFUNCTION, a virtual function of a card
+/// that is open. The options:
 ///   rate=1G            bits per second, with k, M or G
 ///   delay=10us         with ns, us, ms or s
 ///   loss=0.01          a probability, or loss=1%; the same for corrupt, mangle, duplicate, reorder
@@ -33,7 +35,8 @@ struct Setup {
 struct Uri {
   static constexpr unsigned kCards = 64;
 
-  unsigned number = 0;  ///< below kCards
+  unsigned number = 0;               ///< below kCards
+  std::optional<unsigned> function;  ///< below Wire::kMaxFunctions
   bool has_options = false;
   Setup setup;
 

@@ -83,19 +83,26 @@ void Wire::connect_phys() {
   }
 }
 
-bool Wire::claim(unsigned end) {
+DeviceModel* Wire::card_at(unsigned place) const noexcept {
+  if (place < ends_.size()) return ends_[place].card.get();
+  DeviceModel* const physical = ends_[(place - ends_.size()) / kMaxFunctions].card.get();
+  return physical == nullptr ? nullptr : physical->function((place - ends_.size()) % kMaxFunctions);
+}
+
+bool Wire::claim(unsigned place) {
   {
     const std::lock_guard guard(*lock_);
-    if (ends_[end].card == nullptr || std::exchange(ends_[end].claimed, true)) return false;
+    bool& claimed = place < ends_.size() ? ends_[place].claimed : functions_claimed_[place - ends_.size()];
+    if (card_at(place) == nullptr || std::exchange(claimed, true)) return false;
   }
   start_or_stop_runner();
   return true;
 }
 
-void Wire::release(unsigned end) {
+void Wire::release(unsigned place) {
   {
     const std::lock_guard guard(*lock_);
-    ends_[end].claimed = false;
+    (place < ends_.size() ? ends_[place].claimed : functions_claimed_[place - ends_.size()]) = false;
   }
   start_or_stop_runner();
 }
@@ -109,7 +116,8 @@ void Wire::start_or_stop_runner() {
 
 bool Wire::claimed() const {
   const std::lock_guard guard(*lock_);
-  return ends_[0].claimed || ends_[1].claimed;
+  const auto& functions = functions_claimed_;
+  return ends_[0].claimed || ends_[1].claimed || std::find(functions.begin(), functions.end(), true) != functions.end();
 }
 
 Result<void> Wire::run_threaded() {
@@ -125,7 +133,7 @@ Result<void> Wire::run_threaded() {
 
 void Wire::write_register(const Runner::Write& write) noexcept {
   if (runner_ != nullptr && runner_->post(write)) return;
-  with_card(write.end, [&](DeviceModel& card) { card.write(write.bar, write.offset, write.width, write.value); });
+  with_card(write.place, [&](DeviceModel& card) { card.write(write.bar, write.offset, write.width, write.value); });
 }
 
 void Wire::flush() noexcept {
@@ -136,7 +144,7 @@ void Wire::flush() noexcept {
 }
 
 void Wire::write(const Runner::Write& write) noexcept {
-  ends_[write.end].card->write(write.bar, write.offset, write.width, write.value);
+  card_at(write.place)->write(write.bar, write.offset, write.width, write.value);
 }
 
 Duration Wire::run() {

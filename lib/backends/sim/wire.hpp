@@ -47,23 +47,29 @@ class Wire final : public std::enable_shared_from_this<Wire>, private Runner::Ma
   Wire& operator=(const Wire&) = delete;
   ~Wire();
 
-  /// Claims `end` (0 or 1) for a device. False if it is already claimed or has no card.
-  [[nodiscard]] bool claim(unsigned end);
-  void release(unsigned end);
-  [[nodiscard]] bool has_card(unsigned end) const noexcept { return ends_[end].card != nullptr; }
+  /// A card's place: an end of the wire (0 or 1), or `place_of_function`.
+  static constexpr unsigned kMaxFunctions = 8;
+  [[nodiscard]] static constexpr unsigned place_of_function(unsigned end, unsigned function) noexcept {
+    return 2 + end * kMaxFunctions + function;
+  }
+
+  /// Claims a place for a device. False if it is already claimed or has no card.
+  [[nodiscard]] bool claim(unsigned place);
+  void release(unsigned place);
+  [[nodiscard]] bool has_card(unsigned place) const noexcept { return card_at(place) != nullptr; }
   [[nodiscard]] bool claimed() const;
 
   /// Runs the cards on the wire's own thread while an end is claimed. Register writes are posted to that thread. Call
   /// before the first claim. Errors: invalid_argument on a ManualClock.
   [[nodiscard]] Result<void> run_threaded();
 
-  /// Runs `work` on the card at `end`, at the current time and with the lock held. The card must exist.
+  /// Runs `work` on the card at `place`, at the current time and with the lock held. The card must exist.
   template <class Work>
-  auto with_card(unsigned end, Work work) {
+  auto with_card(unsigned place, Work work) {
     const std::lock_guard guard(*lock_);
     catch_up();
     const Settle settle{*this};
-    return work(*ends_[end].card);
+    return work(*card_at(place));
   }
   /// Writes each frame that enters the wire to `file`, until the disk is full. Call before the first claim.
   void capture(std::unique_ptr<CaptureFile> file) { capture_ = std::move(file); }
@@ -110,6 +116,7 @@ class Wire final : public std::enable_shared_from_this<Wire>, private Runner::Ma
   };
 
   Wire(Clock& clock, const WireOptions& options);
+  [[nodiscard]] DeviceModel* card_at(unsigned place) const noexcept;
   void connect();
   void connect_phys();
   void start_or_stop_runner();
@@ -133,6 +140,7 @@ class Wire final : public std::enable_shared_from_this<Wire>, private Runner::Ma
   const WireOptions options_;
   const std::shared_ptr<std::mutex> lock_ = std::make_shared<std::mutex>();
   std::array<End, 2> ends_;
+  std::array<bool, 2 * kMaxFunctions> functions_claimed_{};
   std::unique_ptr<CaptureFile> capture_;
   Duration now_{0};          // time of the event that is being processed
   std::deque<Frame> queue_;  // frames sent while another frame was being delivered

@@ -69,6 +69,73 @@ TEST_F(SimConfigSpace, HasTheCapabilitiesOfAnExpressCard) {
   EXPECT_EQ(read(0xA0 + PCI_EXP_LNKCAP, 4) & (PCI_EXP_LNKCAP_SLS | PCI_EXP_LNKCAP_MLW), 0x41u);
 }
 
+/// The place of an extended capability; 0 if there is none.
+std::uint32_t find_extended(Device& device, std::uint32_t id) {
+  std::uint32_t at = PCI_CFG_SPACE_SIZE;
+  while (at != 0) {
+    const std::uint32_t header = *device.read_config(at, 4);
+    if (PCI_EXT_CAP_ID(header) == id) return at;
+    at = PCI_EXT_CAP_NEXT(header);
+  }
+  return 0;
+}
+
+TEST_F(SimConfigSpace, HasTheCapabilityOfVirtualFunctions) {
+  const std::uint32_t at = find_extended(*device, PCI_EXT_CAP_ID_SRIOV);
+  ASSERT_NE(at, 0u);
+  EXPECT_EQ(find_extended(*device, PCI_EXT_CAP_ID_ERR), std::uint32_t{PCI_CFG_SPACE_SIZE});
+  EXPECT_EQ(read(at + PCI_SRIOV_TOTAL_VF, 2), 8u);
+  EXPECT_EQ(read(at + PCI_SRIOV_INITIAL_VF, 2), 8u);
+  EXPECT_EQ(read(at + PCI_SRIOV_VF_OFFSET, 2), 0x80u);
+  EXPECT_EQ(read(at + PCI_SRIOV_VF_STRIDE, 2), 2u);
+  EXPECT_EQ(read(at + PCI_SRIOV_VF_DID, 2), 0x10CAu);
+  write(at + PCI_SRIOV_BAR, 4, ~0u);
+  EXPECT_EQ(read(at + PCI_SRIOV_BAR, 4), 0xFFFFC00Cu) << "16 KiB, 64-bit, prefetchable";
+  write(at + PCI_SRIOV_BAR + 12, 4, ~0u);
+  EXPECT_EQ(read(at + PCI_SRIOV_BAR + 12, 4), 0xFFFFC00Cu);
+}
+
+TEST_F(SimConfigSpace, EnablesVirtualFunctions) {
+  const std::uint32_t at = find_extended(*device, PCI_EXT_CAP_ID_SRIOV);
+  auto function = open_sim(context, "0.vf1", models::igb::make_card);
+  ASSERT_TRUE(function) << function.error().message();
+  EXPECT_EQ((*function)->identity().device, 0x10CAu);
+  EXPECT_EQ((*function)->bar(0)->read32(8), ~0u);
+  write(at + PCI_SRIOV_NUM_VF, 2, 2);
+  write(at + PCI_SRIOV_CTRL, 2, PCI_SRIOV_CTRL_VFE | PCI_SRIOV_CTRL_MSE);
+  EXPECT_NE((*function)->bar(0)->read32(8), ~0u);
+  EXPECT_EQ(registers().read<hw::STATUS>().get(hw::STATUS::NUM_VFS), 2u);
+  const auto busy = open_sim(context, "0.vf1", models::igb::make_card);
+  ASSERT_FALSE(busy);
+  EXPECT_EQ(busy.error().code, ErrorCode::busy);
+  ASSERT_TRUE(device->reset());
+  EXPECT_EQ((*function)->bar(0)->read32(8), ~0u) << "a function level reset disables them";
+  EXPECT_EQ(read(at + PCI_SRIOV_CTRL, 2), 0u);
+  EXPECT_EQ(read(at + PCI_SRIOV_NUM_VF, 2), 0u);
+}
+
+TEST_F(SimConfigSpace, GivesAVirtualFunctionMsixAndExpressOnly) {
+  auto function = open_sim(context, "0.vf0", models::igb::make_card);
+  ASSERT_TRUE(function) << function.error().message();
+  Device& own = **function;
+  EXPECT_EQ(*own.read_config(PCI_DEVICE_ID, 2), 0x10CAu);
+  EXPECT_EQ(*own.read_config(PCI_INTERRUPT_PIN, 1), 0u);
+  const std::uint32_t first = *own.read_config(PCI_CAPABILITY_LIST, 1);
+  EXPECT_EQ(*own.read_config(first, 1), std::uint32_t{PCI_CAP_ID_MSIX});
+  EXPECT_EQ(*own.read_config(first + PCI_MSIX_FLAGS, 2), 2u) << "three vectors";
+  const std::uint32_t second = *own.read_config(first + 1, 1);
+  EXPECT_EQ(*own.read_config(second, 1), std::uint32_t{PCI_CAP_ID_EXP});
+  EXPECT_EQ(*own.read_config(second + 1, 1), 0u);
+  EXPECT_EQ(find_extended(own, PCI_EXT_CAP_ID_SRIOV), 0u);
+}
+
+TEST(SimFunction, NeedsItsCard) {
+  Context context{{.huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30}};
+  const auto opened = open_sim(context, "4.vf0", models::igb::make_card);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::not_found);
+}
+
 TEST_F(SimConfigSpace, ReportsTheInterruptPin) {
   EXPECT_EQ(read(PCI_STATUS, 2) & PCI_STATUS_INTERRUPT, 0u);
   raise_link_change();

@@ -43,6 +43,19 @@ TEST(SimUri, AcceptsANumberAlone) {
   EXPECT_EQ(uri->setup, sim::Setup{});
 }
 
+TEST(SimUri, ReadsAVirtualFunction) {
+  const auto uri = Uri::parse("2.vf7");
+  ASSERT_TRUE(uri) << uri.error().message();
+  EXPECT_EQ(uri->number, 2u);
+  EXPECT_EQ(uri->function, 7u);
+  EXPECT_FALSE(Uri::parse("2")->function);
+  for (const char* wrong : {"2.vf", "2.vf8", "2.vfx", ".vf0", "2.0", "2.vf0?thread", "2.vf-1"}) {
+    const auto parsed = Uri::parse(wrong);
+    ASSERT_FALSE(parsed) << wrong;
+    EXPECT_EQ(parsed.error().code, ErrorCode::invalid_argument) << wrong;
+  }
+}
+
 TEST(SimUri, ReadsUnits) {
   const auto delay = [](std::string_view text) { return Uri::parse(text)->setup.wire.delay; };
   EXPECT_EQ(delay("0?delay=3ns"), 3ns);
