@@ -24,6 +24,7 @@ struct CardOptions {
   std::vector<std::string> sockets;
   std::vector<std::string> wires;
   std::vector<std::string> faults;
+  std::vector<std::string> functions;
   bool once = false;
 };
 
@@ -55,15 +56,45 @@ Result<void> check(const CardOptions& options) {
   return {};
 }
 
+/// A virtual function of the first card, and its socket.
+struct FunctionSocket {
+  unsigned number = 0;
+  std::string path;
+};
+
+Result<FunctionSocket> parse_function(const std::string& text) {
+  const auto equals = text.find('=');
+  if (equals == 1 && text[0] >= '0' && text[0] <= '7' && text.size() > 2) {
+    return FunctionSocket{static_cast<unsigned>(text[0] - '0'), text.substr(2)};
+  }
+  return fail(ErrorCode::invalid_argument, fmt::format("--vf {}: this names no virtual function and socket", text),
+              "give the number of a function of the first card, 0 to 7, and a socket: --vf 0=/tmp/function");
+}
+
+Result<void> open_functions(const Environment& environment, const CardOptions& options, Servers& servers) {
+  for (const std::string& text : options.functions) {
+    const auto function = parse_function(text);
+    if (!function) return tl::unexpected<Error>(function.error());
+    auto device = open_device(environment.context, fmt::format("sim:0.vf{}", function->number));
+    if (!device) return pass_on(std::move(device));
+    auto server = vfio_user::Server::create(environment.context, *std::move(device), function->path);
+    if (!server) return pass_on(std::move(server));
+    servers.push_back(*std::move(server));
+  }
+  return {};
+}
+
 Result<Servers> open_servers(const Environment& environment, const CardOptions& options) {
   Servers servers;
   for (std::size_t index = 0; index < options.sockets.size(); ++index) {
     auto device = open_device(environment.context, uri_of(options, index));
     if (!device) return pass_on(std::move(device));
-    auto server = vfio_user::Server::create(environment.context, *std::move(device), options.sockets[index]);
+    auto server = vfio_user::Server::create(environment.context, *std::move(device), options.sockets[index],
+                                            !options.functions.empty());
     if (!server) return pass_on(std::move(server));
     servers.push_back(*std::move(server));
   }
+  if (auto opened = open_functions(environment, options, servers); !opened) return pass_on(std::move(opened));
   return servers;
 }
 
@@ -134,6 +165,12 @@ void add_card(CLI::App& app, const Environment& environment, int& exit_code) {
   command
       ->add_option("--fault", options->faults,
                    "Fault to inject, as after `fault:`, such as removal@1200; twice: one for each card")
+      ->allow_extra_args(false);
+  command
+      ->add_option(
+          "--vf", options->functions,
+          "NUMBER=SOCKET: export a virtual function of the first card, 0 to 7, as a card of its own (8086:10ca). It "
+          "has registers once the driver of the first card has enabled it; can be repeated")
       ->allow_extra_args(false);
   command->add_flag("--once", options->once, "End when the clients have left");
   command->footer(

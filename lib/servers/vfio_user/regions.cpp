@@ -15,10 +15,29 @@ unsigned width_at(std::uint64_t offset, std::size_t left) noexcept {
   return offset % 2 == 0 && left >= 2 ? 2 : 1;
 }
 
+constexpr std::uint32_t kFirstCapability = 0x100;
+constexpr std::uint32_t kFunctionsId = 0x0010;
+constexpr std::uint32_t kVendorSpecificId = 0x000B;
+/// The most bytes that a processor reads at once.
+constexpr std::size_t kMaxSingleRead = 8;
+
+/// The place of the capability of virtual functions in the list of extended capabilities; 0 if there is none, or if it
+/// is the first one, whose number QEMU keeps. PCI Express Base, "Extended Capabilities"; bounded, since lists may loop.
+std::uint32_t find_functions(Device& device) {
+  std::uint32_t at = kFirstCapability;
+  for (unsigned seen = 0; seen < kConfigBytes / 4 && at >= kFirstCapability; ++seen) {
+    const std::uint32_t header = device.read_config(at & ~3U, 4).value_or(0);
+    if ((header & 0xFFFF) == kFunctionsId) return at == kFirstCapability ? 0 : at;
+    at = header >> 20;
+  }
+  return 0;
+}
+
 }  // namespace
 
-Result<Regions> Regions::create(Device& device) {
+Result<Regions> Regions::create(Device& device, bool passes_functions) {
   Regions regions(device);
+  if (passes_functions) regions.functions_at_ = find_functions(device);
   for (unsigned index = 0; index < regions.bars_.size(); ++index) {
     auto bar = device.bar(index);
     if (bar) {
@@ -43,6 +62,7 @@ bool Regions::has(std::uint32_t region, std::uint64_t offset, std::size_t count)
 
 int Regions::read(std::uint32_t region, std::uint64_t offset, std::span<std::byte> bytes) {
   if (!has(region, offset, bytes.size())) return EINVAL;
+  const std::span<std::byte> all = bytes;
   auto at = static_cast<std::uint32_t>(offset);
   while (!bytes.empty()) {
     const unsigned width = width_at(at, bytes.size());
@@ -58,7 +78,13 @@ int Regions::read(std::uint32_t region, std::uint64_t offset, std::span<std::byt
     bytes = bytes.subspan(width);
     at += width;
   }
+  if (region == kConfigRegion && all.size() > kMaxSingleRead) disguise_functions(offset, all);
   return 0;
+}
+
+void Regions::disguise_functions(std::uint64_t offset, std::span<std::byte> bytes) const {
+  if (functions_at_ == 0 || functions_at_ < offset || functions_at_ + 2 > offset + bytes.size()) return;
+  bytes[functions_at_ - offset] = static_cast<std::byte>(kVendorSpecificId);
 }
 
 int Regions::write(std::uint32_t region, std::uint64_t offset, std::span<const std::byte> bytes) {

@@ -17,7 +17,11 @@ namespace pollux::vfio_user {
 class Regions {
  public:
   /// `device` outlives the result. Error: that of a window that the device cannot map.
-  [[nodiscard]] static Result<Regions> create(Device& device);
+  /// `passes_functions`: a client that reads all of configuration space at once finds the capability of virtual
+  /// functions (SR-IOV) under the number of vendor-specific ones. QEMU does so when it makes its device, and would drop
+  /// the capability (hw/vfio/pci.c, vfio_add_ext_cap). Later it passes the guest's reads of 1 to 8 bytes on, which find
+  /// the right number.
+  [[nodiscard]] static Result<Regions> create(Device& device, bool passes_functions = false);
 
   /// Bytes of a region; 0 if the device does not have it.
   [[nodiscard]] std::uint64_t size(std::uint32_t region) const noexcept;
@@ -30,9 +34,11 @@ class Regions {
 
  private:
   explicit Regions(Device& device) : device_(&device) {}
+  void disguise_functions(std::uint64_t offset, std::span<std::byte> bytes) const;
   [[nodiscard]] bool has(std::uint32_t region, std::uint64_t offset, std::size_t count) const noexcept;
 
   Device* device_;
+  std::uint32_t functions_at_ = 0;  // where the capability is to be disguised; 0: nowhere
   std::array<Bar, 6> bars_;
 };
 

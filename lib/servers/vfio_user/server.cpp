@@ -16,8 +16,8 @@ constexpr Duration kPinInterval = std::chrono::milliseconds(1);
 }  // namespace
 
 Result<std::unique_ptr<Server>> Server::create(Context& context, std::unique_ptr<Device> device,
-                                               const std::string& path) {
-  auto regions = Regions::create(*device);
+                                               const std::string& path, bool passes_functions) {
+  auto regions = Regions::create(*device, passes_functions);
   if (!regions) return pass_on(std::move(regions));
   auto interrupts = Interrupts::create(*device);
   if (!interrupts) return pass_on(std::move(interrupts));

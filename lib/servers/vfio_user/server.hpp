@@ -25,9 +25,10 @@ namespace pollux::vfio_user {
 class Server {
  public:
   /// The Context gives clock and log and outlives the server. It may have no DMA memory, because that would be mapped
-  /// for the card beside the client's. Errors: those of Listener::create and of the device.
+  /// for the card beside the client's. `passes_functions`: see Regions::create. Errors: those of Listener::create and
+  /// of the device.
   [[nodiscard]] static Result<std::unique_ptr<Server>> create(Context& context, std::unique_ptr<Device> device,
-                                                              const std::string& path);
+                                                              const std::string& path, bool passes_functions = false);
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
   ~Server();

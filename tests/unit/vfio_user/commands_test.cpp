@@ -102,6 +102,39 @@ TEST(VfioUserCommands, ReadsWholeConfigurationSpaceAtOnce) {
   EXPECT_EQ(read_config(*client, 1, 2), 0xC980u);
 }
 
+// QEMU reads all of configuration space when it makes its device, and drops the capability of virtual functions.
+TEST(VfioUserCommands, ShowsVirtualFunctionsToSingleReadsOnly) {
+  constexpr std::uint32_t kAt = 0x160;
+  for (const bool passes : {true, false}) {
+    ServerFixture fixture({"sim:0"}, passes);
+    auto client = fixture.client();
+    std::array<std::uint8_t, 4096> bytes{};
+    ASSERT_EQ(client->region_read(kConfigRegion, 0, std::as_writable_bytes(std::span(bytes))), 0);
+    EXPECT_EQ(bytes[kAt], passes ? 0x0B : 0x10);
+    EXPECT_EQ(read_config(*client, kAt, 4) & 0xFFFF, 0x10u);
+    std::array<std::uint8_t, 16> part{};
+    ASSERT_EQ(client->region_read(kConfigRegion, kAt - 8, std::as_writable_bytes(std::span(part))), 0);
+    EXPECT_EQ(part[8], passes ? 0x0B : 0x10);
+    ASSERT_EQ(client->region_read(kConfigRegion, kAt + 4, std::as_writable_bytes(std::span(part))), 0);
+    EXPECT_EQ(part[0], 0) << "nothing else is changed";
+  }
+}
+
+TEST(VfioUserCommands, ExportsAVirtualFunctionBesideItsCard) {
+  ServerFixture fixture({"sim:0", "sim:0.vf0"});
+  auto card = fixture.client(0);
+  auto function = fixture.client(1);
+  EXPECT_EQ(read_config(*function, 2, 2), 0x10CAu);
+  EXPECT_EQ(read_register(*function, 8), ~0u) << "not enabled";
+  write_config(*card, 0x170, 2, 1);
+  write_config(*card, 0x168, 2, 1);
+  EXPECT_NE(read_register(*function, 8), ~0u);
+  EXPECT_EQ(read_register(*function, 0xC40) & 0x40, 0x40u) << "RSTI, until the driver of the card is ready";
+  card.reset();
+  fixture.pump();
+  EXPECT_EQ(read_register(*function, 8), ~0u) << "the card's client has gone";
+}
+
 TEST(VfioUserCommands, ReadsAndWritesRegisters) {
   ServerFixture fixture;
   auto client = fixture.client();

@@ -25,7 +25,8 @@ ContextOptions options(const std::shared_ptr<ManualClock>& clock, std::vector<st
 
 }  // namespace
 
-ServerFixture::ServerFixture(const std::vector<std::string>& uris) : context(options(clock, log)) {
+ServerFixture::ServerFixture(const std::vector<std::string>& uris, bool passes_functions)
+    : context(options(clock, log)) {
   std::string name = std::filesystem::temp_directory_path() / "pollux-vfio-user-XXXXXX";
   EXPECT_NE(::mkdtemp(name.data()), nullptr);
   folder = name;
@@ -33,7 +34,8 @@ ServerFixture::ServerFixture(const std::vector<std::string>& uris) : context(opt
     auto device = open_device(context, uri);
     EXPECT_TRUE(device) << device.error().message();
     if (!device) continue;
-    auto server = vfio_user::Server::create(context, *std::move(device), path(static_cast<unsigned>(servers.size())));
+    auto server = vfio_user::Server::create(context, *std::move(device), path(static_cast<unsigned>(servers.size())),
+                                            passes_functions);
     EXPECT_TRUE(server) << server.error().message();
     if (server) servers.push_back(*std::move(server));
   }

@@ -18,7 +18,7 @@ namespace pollux::test {
 /// Servers of in-process cards, and clients in the same thread and in virtual time.
 struct ServerFixture {
   /// A server for each URI, on the socket of its index.
-  explicit ServerFixture(const std::vector<std::string>& uris = {"sim:0"});
+  explicit ServerFixture(const std::vector<std::string>& uris = {"sim:0"}, bool passes_functions = false);
   ~ServerFixture();
 
   [[nodiscard]] std::string path(unsigned index = 0) const { return folder / (std::to_string(index) + ".sock"); }
