@@ -15,7 +15,7 @@ unsigned width_at(std::uint64_t offset, std::size_t left) noexcept {
   return offset % 2 == 0 && left >= 2 ? 2 : 1;
 }
 
-constexpr std::uint32_t kFirstCapability = 0x100;
+constexpr std::uint32_t kFirstExtended = 0x100;
 constexpr std::uint32_t kFunctionsId = 0x0010;
 constexpr std::uint32_t kVendorSpecificId = 0x000B;
 /// The most bytes that a processor reads at once.
@@ -24,10 +24,10 @@ constexpr std::size_t kMaxSingleRead = 8;
 /// The place of the capability of virtual functions in the list of extended capabilities; 0 if there is none, or if it
 /// is the first one, whose number QEMU keeps. PCI Express Base, "Extended Capabilities"; bounded, since lists may loop.
 std::uint32_t find_functions(Device& device) {
-  std::uint32_t at = kFirstCapability;
-  for (unsigned seen = 0; seen < kConfigBytes / 4 && at >= kFirstCapability; ++seen) {
+  std::uint32_t at = kFirstExtended;
+  for (unsigned seen = 0; seen < kConfigBytes / 4 && at >= kFirstExtended; ++seen) {
     const std::uint32_t header = device.read_config(at & ~3U, 4).value_or(0);
-    if ((header & 0xFFFF) == kFunctionsId) return at == kFirstCapability ? 0 : at;
+    if ((header & 0xFFFF) == kFunctionsId) return at == kFirstExtended ? 0 : at;
     at = header >> 20;
   }
   return 0;

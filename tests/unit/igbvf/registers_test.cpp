@@ -32,7 +32,12 @@ TEST(FunctionRegisters, QueueRegistersHaveTheOffsetsOfIgbvf) {
 TEST(FunctionRegisters, OtherRegistersHaveTheOffsetsOfIgbvf) {
   EXPECT_EQ(offset_of<CTRL>(), 0x0000U);
   EXPECT_EQ(offset_of<STATUS>(), 0x0008U);
+  EXPECT_EQ(offset_of<EIMS>(), 0x1524U);
   EXPECT_EQ(offset_of<EIMC>(), 0x1528U);
+  EXPECT_EQ(offset_of<EICR>(), 0x1580U);
+  EXPECT_EQ(offset_of<EITR>(2), 0x1688U);
+  EXPECT_EQ(offset_of<VTIVAR>(), 0x1700U);
+  EXPECT_EQ(offset_of<VTIVAR_MISC>(), 0x1740U);
   EXPECT_EQ(offset_of<V2PMAILBOX>(), 0x0C40U);
   EXPECT_EQ(offset_of<VMBMEM>(15), 0x083CU);
   EXPECT_EQ(offset_of<VFGPRC>(), 0x0F10U);

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Linux's igb and igbvf on one in-process card: igb drives the physical function and answers the mailbox, igbvf drives a virtual
+function, which is exported as a card of its own. The third port, at the wire's other end, is igb's, too."""
+
+import json
+
+from pollux_lab.cases import Boot, require
+from pollux_lab.machine import Machine, Port, VfioUser
+from pollux_lab.programs import built_programs
+from pollux_lab.server import Server
+
+from . import network, wire
+from .columns import BUILD, FOLDER, Lab, newer_qemu, on_this_card
+
+PHYSICAL = "10.82.0.3"
+GIVEN_MAC = "02:f0:00:00:00:00"
+# Linux creates a device for each virtual function that it enables, at a number that the card's capability defines. QEMU has no device
+# there, since the function is a card of its own elsewhere. So a device of QEMU's stands in for it; no driver binds to it.
+CARD_SLOT = 4
+FUNCTION_SLOT = CARD_SLOT + 0x80 // 8
+STAND_IN = f"0000:00:{FUNCTION_SLOT:02x}.0"
+
+SET_UP = f"""
+physical=$1 partner=$2 function=$3
+modprobe igb
+for card in $physical $partner; do await 20 test -d /sys/bus/pci/devices/$card/net || fail igb made no interface for $card; done
+name=$(netdev_of $physical)
+ip link set $name up
+echo 1 >/sys/bus/pci/devices/{STAND_IN}/remove
+echo 0 >/sys/bus/pci/devices/$physical/sriov_drivers_autoprobe
+echo 1 >/sys/bus/pci/devices/$physical/sriov_numvfs || fail igb enables no virtual function
+ip link set $name vf 0 mac {GIVEN_MAC}
+await 20 grep -q 1 /sys/class/net/$name/carrier || fail the physical function has no link
+modprobe igbvf
+await 20 test -d /sys/bus/pci/devices/$function/net || fail igbvf made no interface
+cat /sys/class/net/$(netdev_of $function)/address
+place() {{
+  name=$(netdev_of $2)
+  ip netns add $1 && ip -n $1 link set lo up && ip link set $name netns $1 && ip -n $1 link set $name name port
+  ip -n $1 addr add $3/24 dev port && ip -n $1 link set port up
+}}
+place physical $physical {PHYSICAL}
+place right $partner {network.ADDRESS['right']}
+place left $function {network.ADDRESS['left']}
+"""
+
+
+class FunctionMachine(Machine):
+    """The physical function is on the root bus, where the kernel finds room for its virtual ones; the other two cards have root ports."""
+
+    def addresses(self) -> list[str]:
+        return [f"0000:00:{CARD_SLOT:02x}.0", "0000:01:00.0", "0000:02:00.0"]
+
+    def _card(self, index: int, port: Port) -> list[str]:
+        if index != 0:
+            return super()._card(index, port)
+        card = {"driver": "vfio-user-pci", "bus": "pcie.0", "addr": f"{CARD_SLOT:x}", "socket": {"type": "unix", "path": str(port.wire.socket)}}
+        return ["-device", json.dumps(card), "-device", f"pci-testdev,bus=pcie.0,addr={FUNCTION_SLOT:#x}"]
+
+
+def _machine() -> Machine:
+    physical, partner, function = (FOLDER.path / f"functions.{name}" for name in ("physical", "partner", "function"))
+    capture = FOLDER.path / "functions.pcap"
+    words = [built_programs(BUILD[0], ["pollux"])[0], "card", "--socket", physical, "--socket", partner, "--vf", f"0={function}",
+             "--wire", f"capture={capture}"]
+    server = Server(list(map(str, words)), FOLDER.path / "functions.log", ready=f"{function}: card")
+    ports = [Port(VfioUser(socket), dump=capture) for socket in (physical, partner, function)]
+    return FunctionMachine(ports, cpus=2, huge_pages=0, iommu=False, emulator=newer_qemu(), servers=[server])
+
+
+def igbvf_on_an_exported_function(lab: Lab) -> None:
+    address = lab.guest.check(f"set -- {' '.join(lab.addresses)}\n{SET_UP}", 120).strip().splitlines()[-1]
+    require(address == GIVEN_MAC, f"igbvf has the address {address}; igb has given it {GIVEN_MAC}")
+    lab.guest.check("".join(network.has_link(side) for side in ("left", "right", "physical")), 90)
+    with wire.captured(lab.guest.machine.ports[0].dump) as capture:
+        for size in (0, 56, 1472):
+            network.ping(lab, size)
+            network.ping(lab, size, address=PHYSICAL)
+        for name, options in (("to the wire", ""), ("from the wire", "-R")):
+            lab.facts[f"TCP {name}"] = network.flood(lab, options, 8)
+    checked = capture.check()
+    lab.facts["wire"] = checked.as_facts()
+    checked.require_correct(5000)
+    inside = network.statistics(lab, "left")
+    lab.facts["function"] = {name: inside[name] for name in sorted(inside) if "bytes" in name or "packets" in name}
+    said = [line for line in lab.guest.check("dmesg").splitlines() if "igbvf" in line]
+    wrong = [line for line in said if "reset" in line or "MAC address not assigned" in line or "Error" in line]
+    require(not wrong, "igbvf complains:\n" + "\n".join(wrong))
+
+
+on_this_card(Boot("an in-process card and one of its virtual functions", _machine, "true"), "igbvf_on_an_exported_function",
+             "igbvf exchanges frames with the wire and with the physical function", igbvf_on_an_exported_function)
