@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The driver of virtual functions on a virtual function of the in-process card.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -96,7 +97,9 @@ TEST_F(FunctionOfCard, StopsAndStartsAgain) {
 TEST_F(FunctionOfCard, FailsWhenThePhysicalFunctionIsReset) {
   physical->registers().write<hw::igb::CTRL>(hw::igb::CTRL::RST);
   clock->advance(std::chrono::seconds(3));
-  EXPECT_TRUE(context.control().run_due());
+  const auto served = context.control().run_due();
+  ASSERT_FALSE(served);
+  EXPECT_THAT(served.error().what, testing::HasSubstr("the physical function was reset"));
   EXPECT_EQ(function->state(), PortState::failed);
 }
 
