@@ -25,7 +25,7 @@ physical=$1 partner=$2 function=$3
 modprobe igb
 for card in $physical $partner; do await 20 test -d /sys/bus/pci/devices/$card/net || fail igb made no interface for $card; done
 name=$(netdev_of $physical)
-ip link set $name up
+ip link set $name up && ip link set $(netdev_of $partner) up
 echo 1 >/sys/bus/pci/devices/{STAND_IN}/remove
 echo 0 >/sys/bus/pci/devices/$physical/sriov_drivers_autoprobe
 echo 1 >/sys/bus/pci/devices/$physical/sriov_numvfs || fail igb enables no virtual function
