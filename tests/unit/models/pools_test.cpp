@@ -147,6 +147,7 @@ TEST_F(CardPools, SelectsPoolsByVlan) {
   fixture.write<hw::RCTL>(fixture.read<hw::RCTL>().with(hw::RCTL::VFE));
   fixture.write<hw::VFTA>(0, hw::VFTA::Value(1U << kVlan));
   fixture.write<hw::VLVF>(3, hw::VLVF::VLANID(kVlan) | hw::VLVF::POOLSEL(2) | hw::VLVF::VLANID_ENABLE);
+  fixture.write<hw::VLVF>(4, hw::VLVF::VLANID(kVlan + 1) | hw::VLVF::POOLSEL(1) | hw::VLVF::VLANID_ENABLE);
   auto tagged = broadcast(kForeign);
   const std::array<std::byte, 4> tag{std::byte{0x81}, std::byte{0}, std::byte{0}, std::byte{kVlan}};
   tagged.insert(tagged.begin() + 12, tag.begin(), tag.end());
@@ -180,6 +181,10 @@ TEST_F(CardPools, LimitsTheLengthOfEachPool) {
   EXPECT_EQ(fixture.read<hw::ROC>().raw(), 1u);
   fixture.card.receive(FunctionFixture::frame(996, kOwn));
   EXPECT_EQ(received(), Counts(1, 0));
+  auto longer = broadcast(kForeign);
+  longer.resize(997);
+  fixture.card.receive(longer);
+  EXPECT_EQ(received(), Counts(1, 1)) << "the other pool has another limit";
 }
 
 TEST_F(CardPools, SpreadsAPoolOverItsTwoQueues) {
