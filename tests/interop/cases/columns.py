@@ -28,7 +28,7 @@ LONG = "a long interoperability case"
 MODEL = ("model",)
 ALL = ("qemu10", "qemu11", "model")
 # What igb logs when something is wrong with its card. "reset" alone is not: `ethtool -t` resets the card.
-IGB_COMPLAINTS = re.compile(r"igb.*(hang|error|fail|lost|unable|not valid|disabling)|NETDEV WATCHDOG", re.IGNORECASE)
+IGB_COMPLAINTS = re.compile(r"igb.*(\bhang|error|fail|lost|unable|not valid|disabling)|NETDEV WATCHDOG", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,14 +153,16 @@ def difference(case: str, column: str) -> Difference | None:
     return next((entry for entry in differences() if (entry.case, entry.column) == (case, column)), None)
 
 
-def on_every_card(short: tuple[str, ...] = (), absent: dict[str, str] | None = None):
-    """Declares a case for all columns but the absent ones. On the columns of `short` it is part of the plain run."""
+def on_every_card(short: tuple[str, ...] = (), absent: dict[str, str] | None = None, boots: dict[str, Boot] | None = None):
+    """Declares a case for all columns but the absent ones. On the columns of `short` it is part of the plain run. `boots` has the guest of
+    each column if the case needs other guests than the columns have."""
     def register(function: Callable[[Lab], None]):
         row = Row(function.__name__, inspect.getdoc(function).splitlines()[0], absent or {})
         ROWS.append(row)
         for column in COLUMNS:
             if column.key not in row.absent:
-                cases.REGISTRY.append(cases.Case(f"interop.{row.name}.{column.key}", column.boot,
+                boot = boots[column.key] if boots else column.boot
+                cases.REGISTRY.append(cases.Case(f"interop.{row.name}.{column.key}", boot,
                                                  functools.partial(_run, function, row, column), "" if column.key in short else LONG))
         return function
     return register

@@ -8,5 +8,6 @@ from . import linux_life  # noqa: F401  isort: skip
 from . import linux_pollux  # noqa: F401  isort: skip
 from . import linux_faults  # noqa: F401  isort: skip
 from . import dpdk  # noqa: F401  isort: skip
+from . import dpdk_offloads  # noqa: F401  isort: skip
 from . import linux_time  # noqa: F401  isort: skip
 from . import linux_functions  # noqa: F401  isort: skip

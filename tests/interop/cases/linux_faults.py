@@ -31,6 +31,8 @@ FAULTS = [
     # All vectors, whenever igb enables them.
     Fault("lost_interrupts", "lost-interrupts@0x1000000", (TIMED_OUT, RESET)),
     Fault("lost_writes", "lost-write@4000x1000000", (TIMED_OUT,)),
+    # The tail (TDT) of transmit queue 0, at the offset that igb uses for the first four queues.
+    Fault("stuck_queue", "stuck-register=0x3818", ("Detected Tx Unit Hang",)),
     # One bit of all words that the card reads from its NVM (EERD).
     Fault("bad_nvm", "stuck-register=0x14+0x10000", ("The NVM Checksum Is Not Valid", "failed with error -5"), probed=False),
 ]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Linux's igb and igbvf on one in-process card: igb drives the physical function and answers the mailbox, igbvf drives a virtual
-function, which is exported as a card of its own. The third port, at the wire's other end, is igb's, too."""
+"""Linux's igb and igbvf on one card: igb drives the physical function and answers the mailbox, igbvf drives a virtual function. The
+third port, at the wire's other end, is igb's, too. The virtual function of the in-process card is exported as a card of its own."""
 
 import json
 
@@ -10,7 +10,7 @@ from pollux_lab.programs import built_programs
 from pollux_lab.server import Server
 
 from . import network, wire
-from .columns import BUILD, FOLDER, Lab, newer_qemu, on_this_card
+from .columns import BUILD, FOLDER, Lab, newer_qemu, on_every_card, two_igbs
 
 PHYSICAL = "10.82.0.3"
 GIVEN_MAC = "02:f0:00:00:00:00"
@@ -20,15 +20,22 @@ CARD_SLOT = 4
 FUNCTION_SLOT = CARD_SLOT + 0x80 // 8
 STAND_IN = f"0000:00:{FUNCTION_SLOT:02x}.0"
 
-SET_UP = f"""
+_ENABLE_EXPORTED = f"""
+echo 1 >/sys/bus/pci/devices/{STAND_IN}/remove
+echo 0 >/sys/bus/pci/devices/$physical/sriov_drivers_autoprobe
+echo 1 >/sys/bus/pci/devices/$physical/sriov_numvfs || fail igb enables no virtual function
+"""
+_ENABLE = """
+echo 1 >/sys/bus/pci/devices/$physical/sriov_numvfs || fail igb enables no virtual function
+function=$(basename $(readlink /sys/bus/pci/devices/$physical/virtfn0))
+"""
+_SET_UP = f"""
 physical=$1 partner=$2 function=$3
 modprobe igb
 for card in $physical $partner; do await 20 test -d /sys/bus/pci/devices/$card/net || fail igb made no interface for $card; done
 name=$(netdev_of $physical)
 ip link set $name up && ip link set $(netdev_of $partner) up
-echo 1 >/sys/bus/pci/devices/{STAND_IN}/remove
-echo 0 >/sys/bus/pci/devices/$physical/sriov_drivers_autoprobe
-echo 1 >/sys/bus/pci/devices/$physical/sriov_numvfs || fail igb enables no virtual function
+ENABLE
 ip link set $name vf 0 mac {GIVEN_MAC}
 await 20 grep -q 1 /sys/class/net/$name/carrier || fail the physical function has no link
 modprobe igbvf
@@ -68,8 +75,18 @@ def _machine() -> Machine:
     return FunctionMachine(ports, cpus=2, huge_pages=0, iommu=False, emulator=newer_qemu(), servers=[server])
 
 
-def igbvf_on_an_exported_function(lab: Lab) -> None:
-    address = lab.guest.check(f"set -- {' '.join(lab.addresses)}\n{SET_UP}", 120).strip().splitlines()[-1]
+_BOOTS = {
+    "qemu10": Boot("QEMU's igb with a virtual function", lambda: two_igbs("functions10", "qemu-system-x86_64"), "true"),
+    "qemu11": Boot("the newer QEMU's igb with a virtual function", lambda: two_igbs("functions11", newer_qemu()), "true"),
+    "model": Boot("an in-process card and one of its virtual functions", _machine, "true"),
+}
+
+
+@on_every_card(boots=_BOOTS)
+def igb_and_igbvf(lab: Lab) -> None:
+    """igb enables a virtual function; igbvf exchanges frames with the wire and with the physical function."""
+    script = _SET_UP.replace("ENABLE", _ENABLE_EXPORTED if lab.column.key == "model" else _ENABLE)
+    address = lab.guest.check(f"set -- {' '.join(lab.addresses)}\n{script}", 120).strip().splitlines()[-1]
     require(address == GIVEN_MAC, f"igbvf has the address {address}; igb has given it {GIVEN_MAC}")
     lab.guest.check("".join(network.has_link(side) for side in ("left", "right", "physical")), 90)
     with wire.captured(lab.guest.machine.ports[0].dump) as capture:
@@ -86,7 +103,3 @@ def igbvf_on_an_exported_function(lab: Lab) -> None:
     said = [line for line in lab.guest.check("dmesg").splitlines() if "igbvf" in line]
     wrong = [line for line in said if "reset" in line or "MAC address not assigned" in line or "Error" in line]
     require(not wrong, "igbvf complains:\n" + "\n".join(wrong))
-
-
-on_this_card(Boot("an in-process card and one of its virtual functions", _machine, "true"), "igbvf_on_an_exported_function",
-             "igbvf exchanges frames with the wire and with the physical function", igbvf_on_an_exported_function)

@@ -66,7 +66,7 @@ class Capture:
         with open(self._path, "rb") as whole, open(part, "wb") as out:
             out.write(whole.read(FILE_HEADER_BYTES))
             whole.seek(max(self._begin, FILE_HEADER_BYTES))
-            out.write(whole.read(self._end - whole.tell()))
+            out.write(whole.read(max(self._end - whole.tell(), 0)))
         checked = check(part, most)
         if checked.bad:
             KEPT.mkdir(parents=True, exist_ok=True)
