@@ -55,7 +55,7 @@ void drain(std::span<Port> ports, Clock& clock, Duration limit) {
     }
     return left == 0;
   };
-  // Frames that are still in flight after the limit are counted when the port is stopped.
+  // Frames that are still in flight after the limit are counted as drops when the port is stopped.
   static_cast<void>(wait_until(clock, "the emptying of the transmit queues", limit, empty));
 }
 

@@ -32,7 +32,7 @@ std::uint32_t checksum(std::span<const std::uint8_t> bytes) {
   return ~sum & 0xFFFFU;
 }
 
-/// The pattern's byte at an offset. It differs between neighbours and between bytes that are a multiple of 256 apart.
+/// The pattern's byte at an offset. Adjacent bytes differ, and so do bytes of a frame that are a multiple of 256 apart.
 std::uint8_t pattern(std::uint32_t at) { return static_cast<std::uint8_t>(at * 167 + (at >> 8U) * 29 + 5); }
 
 void store_sequence(std::uint8_t* at, std::uint64_t sequence) noexcept { std::memcpy(at, &sequence, sizeof sequence); }
@@ -47,8 +47,8 @@ std::vector<std::uint8_t> make_frame(std::uint32_t length, const MacAddress& des
   put16(bytes, 12, 0x0800);
   put16(bytes, kIpAt, 0x4500);
   put16(bytes, kIpAt + 2, length - kIpAt);
-  put32(bytes, kIpAt + 4, 0x00004000);  // no identification, don't fragment
-  put32(bytes, kIpAt + 8, 0x40110000);  // 64 hops, UDP, checksum below
+  put32(bytes, kIpAt + 4, 0x00004000);  // identification 0, don't fragment
+  put32(bytes, kIpAt + 8, 0x40110000);  // TTL 64, UDP, checksum set below
   put32(bytes, kIpAddressesAt, 0xC6120001);
   put32(bytes, kIpAddressesAt + 4, 0xC6120002);
   put16(bytes, kIpAt + 10, checksum(std::span(bytes).subspan(kIpAt, kUdpAt - kIpAt)));

@@ -10,9 +10,9 @@
 
 namespace pollux::examples {
 
-/// Standard output, written line by line without a buffer, for programs that read a pipe. A failed write (a full disk,
-/// a closed descriptor) is reported once and makes the program's status 1. The program goes on, since its frames are
-/// more important than its output.
+/// Writes lines to standard output without a buffer, so that a program that reads them from a pipe gets each line at
+/// once. A failed write (a full disk, a closed descriptor) is reported once and makes the exit status 1. The program
+/// continues, since its frames are more important than its output.
 class Output {
  public:
   explicit Output(spdlog::logger& log) : log_(log) {}

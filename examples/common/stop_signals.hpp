@@ -5,8 +5,8 @@
 
 namespace pollux::examples {
 
-/// While an object exists, Ctrl-C and SIGTERM only set a flag, so that the program can end cleanly. A second Ctrl-C
-/// kills the program. At most one object per process.
+/// While an object exists, the first SIGINT (Ctrl-C) and the first SIGTERM only set a flag, so that the program can end
+/// cleanly. The second of the same kind kills the program. At most one object per process.
 class StopSignals {
  public:
   StopSignals();

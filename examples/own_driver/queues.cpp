@@ -71,7 +71,7 @@ pollux::MbufPtr RxQueue::read(std::uint32_t length) noexcept {
   return frame;
 }
 
-// Values from a card are hostile until they are bounded: a length above the limit is not a frame.
+// A card's values are untrusted: a length above the limit is not a frame.
 std::uint32_t RxQueue::burst(pollux::RxQueue& base, pollux::Mbuf** out, std::uint32_t limit) noexcept {
   auto& queue = static_cast<RxQueue&>(base);
   std::uint32_t count = 0;

@@ -22,7 +22,8 @@ void SequenceTracker::observe(std::uint64_t sequence) noexcept {
   ++unique_;
 }
 
-/// The bits between the highest number so far and the new one are still those of a window ago.
+/// Clears the bits of the numbers above the highest one so far, up to `sequence`. Until now these bits belonged to the
+/// numbers that are kWindow lower.
 void SequenceTracker::forget_up_to(std::uint64_t sequence) noexcept {
   if (sequence - last_ >= kWindow) {
     std::fill(seen_.begin(), seen_.end(), 0);

@@ -15,7 +15,7 @@
 namespace pollux {
 
 /// Allocates IOVAs, the addresses that devices use, for all domains of a Context: the lowest free ones (first fit) that
-/// every domain can reach.
+/// every domain can use.
 /// Thread rule: one thread at a time.
 class IovaSpace {
  public:

@@ -117,8 +117,8 @@ Result<Socket::Progress> Socket::collect(bool is_dump, const Handler& handler) {
   }
 }
 
-// A datagram has several messages. Messages with another sequence number belong to an abandoned request; they are
-// skipped.
+// A datagram may contain several messages. Messages with another sequence number belong to an abandoned request; they
+// are skipped.
 Result<Socket::Progress> Socket::receive(bool is_dump, const Handler& handler) {
   ssize_t got = 0;
   do {

@@ -13,8 +13,7 @@
 #include "base/file_descriptor.hpp"
 #include "pollux/base/error.hpp"
 
-/// The part of rtnetlink that is needed to read: requests, dumps, attributes. Every length is checked before it is
-/// used.
+/// An rtnetlink client that only reads: requests, dumps, attributes. Every length is checked before it is used.
 namespace pollux::pci::netlink {
 
 using Bytes = std::span<const std::byte>;

@@ -14,8 +14,8 @@ namespace pollux::pci {
 using NodeProbe = std::function<int(const std::filesystem::path& node)>;
 [[nodiscard]] int probe_node(const std::filesystem::path& node);
 
-/// Error: `group_in_use` if a process has the device or its IOMMU group open; it names the process if it is visible.
-/// Unbinding such a device from vfio-pci would block without limit, ignoring signals, until that process closes it.
+/// Error: `group_in_use` if a process has the device or its IOMMU group open. The error names the process if it is
+/// visible in /proc. Unbinding such a device from vfio-pci would block uninterruptibly until that process closes it.
 [[nodiscard]] Result<void> check_not_open(const SystemPaths& paths, const DeviceInfo& device,
                                           const NodeProbe& probe = probe_node);
 

@@ -10,14 +10,14 @@
 namespace pollux::silicon {
 namespace {
 
-/// Whether a frame of that many bytes (without FCS), with that many tags, arrives.
+/// Sends a frame of `bytes` bytes (with its `tags` VLAN tags, without FCS). Returns whether it arrives.
 Result<bool> arrives(const ProbePorts& ports, std::size_t bytes, unsigned tags) {
   if (auto sent = ports.partner->send(plain_frame(bytes, 0, tags)); !sent) return pass_on(std::move(sent));
   const auto got = ports.port.receive(0, 1, milliseconds(20));
   return !got.empty();
 }
 
-/// The longest of the frames from `from` to `to` bytes (without FCS) that arrives; 0 if none does.
+/// Tries each length from `from` to `to` bytes (without FCS). Returns the longest that arrives, 0 if none does.
 Result<std::size_t> longest(const ProbePorts& ports, std::size_t from, std::size_t to, unsigned tags = 0) {
   std::size_t found = 0;
   for (std::size_t bytes = from; bytes <= to; ++bytes) {
@@ -28,7 +28,7 @@ Result<std::size_t> longest(const ProbePorts& ports, std::size_t from, std::size
   return found;
 }
 
-// The card looks for a second tag only with CTRL_EXT.EXT_VLAN.
+// The card looks for a second tag only if CTRL_EXT.EXT_VLAN is set.
 void expect_two_tags(const reg::Registers& regs) {
   constexpr std::uint32_t kVlan = 0x8100;
   regs.write<reg::VET>(reg::VET::TYPE(kVlan) | reg::VET::OUTER_TYPE(kVlan));

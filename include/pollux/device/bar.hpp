@@ -27,8 +27,8 @@ class POLLUX_API RemoteRegisters {
   [[nodiscard]] virtual std::uint32_t read32(std::uint32_t offset) noexcept = 0;
   virtual void write32(std::uint32_t offset, std::uint32_t value) noexcept = 0;
   /// An access of `width` bytes, 1 or 2, at a multiple of `width`. Values have no bits above the width.
-  /// The default is for windows that have only 32-bit registers: a read returns part of the aligned word, which it
-  /// reads whole, and a write has no effect.
+  /// The default is for windows that have only 32-bit registers: a read accesses the aligned word and returns
+  /// the requested part; a write has no effect.
   [[nodiscard]] virtual std::uint32_t read_narrow(std::uint32_t offset, unsigned width) noexcept {
     return part_of_word(read32(word_of(offset)), offset, width);
   }
@@ -109,7 +109,7 @@ class POLLUX_API Bar {
   std::size_t size_ = 0;
 };
 
-/// The tail register of a queue. It is written once per burst and never read.
+/// The doorbell of a queue: its tail register, which is written once per burst and never read.
 class POLLUX_API Doorbell {
  public:
   Doorbell() = default;

@@ -158,7 +158,7 @@ class POLLUX_API alignas(64) Mbuf {
     rx_high_ = high;
     origin_ = static_cast<std::uint16_t>(static_cast<unsigned>(format) << 12 | (origin_ & kNoPort));
   }
-  /// The IOVA of the data (the address that devices use); DmaMemory::kNoIova plus offset if no device can reach it.
+  /// The IOVA of the data (the address that devices use); DmaMemory::kNoIova plus offset if no device can access it.
   [[nodiscard]] std::uint64_t data_iova() const noexcept { return iova_ + data_offset_; }
 
   static constexpr std::size_t kHeaderSize = 192;

@@ -15,8 +15,8 @@ namespace pollux::pcap {
 ///     pace=none   every poll gets as many frames as it asks for (the default)
 ///     pace=real   frames arrive at the intervals of their timestamps, by the Context's clock, from the first poll on
 ///     loop        the input restarts at its end
-/// The input is a pcap file (with micro- or nanoseconds) or a pcapng file of Ethernet frames. The port's MAC address
-/// does not filter. A frame that was captured only in part is dropped as "rx_truncated", one longer than the MTU allows
+/// The input is a pcap file (with micro- or nanoseconds) or a pcapng file of Ethernet frames. The port has no MAC
+/// address filter. A frame that was captured only in part is dropped as "rx_truncated", one longer than the MTU allows
 /// as "rx_too_long". At a malformed record the input ends; this is counted in Stats::rx_errors and logged by
 /// Port::service. The output is a pcap file with nanosecond timestamps of the Context's clock. After a stop and start,
 /// both files continue where they were. Without an output, frames are dropped as "tx_no_file"; if a write fails, they

@@ -24,7 +24,7 @@ bool RxQueue::read_next() noexcept {
         malformed_.store(true, std::memory_order_release);
         break;
       case Reader::Outcome::end:
-        // Restart at most once in a burst, and not if the file has no frames.
+        // Restart at most once per burst, and never if the file has no records.
         if (rewound_) return false;
         ended_ = !loop_ || taken_ == 0 || !reader_->rewind();
         rewound_ = true;
@@ -40,7 +40,7 @@ bool RxQueue::read_next() noexcept {
 Time RxQueue::due(Time now) noexcept {
   if (alarm_ == nullptr) return now;
   if (!epoch_) epoch_ = Epoch{record_.seconds, record_.nanoseconds, now};
-  // Timestamps are untrusted, so arithmetic must not overflow. A frame with an earlier stamp than the first is due.
+  // Timestamps are untrusted, so arithmetic must not overflow. A frame older than the first one is due at once.
   constexpr std::int64_t kLongest = 1'000'000'000;  // seconds
   std::int64_t seconds = 0;
   if (__builtin_sub_overflow(record_.seconds, epoch_->seconds, &seconds)) {
@@ -62,7 +62,8 @@ std::shared_ptr<ports::WakeEvent> RxQueue::make_wake_event(const Alarm* alarm) {
                           : std::make_shared<ports::WakeEvent>();
 }
 
-// Frames wait until the file ends. No frames arrive after that.
+// Without an alarm, a frame is always ready until the file ends, so the queue is not armed before. With an alarm, it is
+// armed if the next frame is due later.
 bool RxQueue::watch() noexcept {
   if (!reader_) return true;
   rewound_ = false;

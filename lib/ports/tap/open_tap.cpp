@@ -82,7 +82,7 @@ Result<std::unique_ptr<PortDriver>> open_tap(Context& context, std::string_view 
   if (!interface) return pass_on(std::move(interface));
   auto mac = interface->mac();
   if (!mac) return pass_on(std::move(mac));
-  // The two ends need different addresses. Derive this one from the interface's address, which is unique.
+  // The port needs another address than the kernel's interface. Derive it from the interface's, which is unique.
   (*mac)[0] = static_cast<std::uint8_t>(((*mac)[0] | 0x02) & 0xFE);
   (*mac)[5] ^= 0x80;
   return ports::Port::create(context, fmt::format("tap:{}", which), *mac,

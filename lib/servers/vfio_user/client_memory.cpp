@@ -19,8 +19,8 @@ bool is_valid(const DmaMap& request) noexcept {
   return request.size - 1 <= ~std::uint64_t{0} - request.address;
 }
 
-/// Accepts only files in memory: an access to a page of another file may block for any time, for example in a FUSE
-/// server. The file must have every byte of the range, because an access beyond its end raises SIGBUS.
+/// Accepts only files in memory: an access to a page of another file may block without limit, for example in a FUSE
+/// server. The whole range must lie within the file, because an access beyond its end raises SIGBUS.
 bool is_memory(int descriptor, std::uint64_t offset, std::uint64_t size) noexcept {
   struct stat file {};
   struct statfs system {};
@@ -73,7 +73,8 @@ int ClientMemory::reach(const DmaMap& request, int file, Mapping& mapping) {
 
 void ClientMemory::remove(std::uint64_t address, const Mapping& mapping) {
   if (mapping.memory == nullptr) return;
-  // The domain knows the segment, so this cannot fail; if it did, the memory would have to stay.
+  // The domain has mapped the segment, so `unmap` should not fail. If it does, the card may still access the memory,
+  // which therefore stays mapped here.
   if (domain_.unmap({mapping.memory, address, mapping.size, mapping.writable})) ::munmap(mapping.memory, mapping.size);
 }
 

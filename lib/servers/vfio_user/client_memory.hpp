@@ -13,10 +13,9 @@
 
 namespace pollux::vfio_user {
 
-/// The memory that a client lets the card access: its mappings, made in this process and in the card's domain.
-/// The card can read memory that it may not write, if the domain can keep it from writing. Memory without a descriptor,
-/// and memory that the card may not read, is accepted but not mapped: the card cannot reach it. Thread rule: that of
-/// the domain.
+/// The DMA mappings of a client. Each is mapped into this process and into the card's domain. Memory without a
+/// descriptor, write-only memory, and read-only memory that the domain does not support are accepted but not mapped:
+/// the card cannot access them. Thread rule: that of the domain.
 class ClientMemory {
  public:
   explicit ClientMemory(DmaDomain& domain) : domain_(domain) {}
@@ -36,7 +35,7 @@ class ClientMemory {
  private:
   struct Mapping {
     std::uint64_t size = 0;
-    std::byte* memory = nullptr;  // nullptr: the card cannot reach it
+    std::byte* memory = nullptr;  // nullptr: the card cannot access it
     bool writable = true;
   };
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The cards on which drivers of others are run, each a column of the table in docs/82576/interop.md, and how a case is
+"""The cards on which third-party drivers are run, each a column of the table in docs/82576/interop.md, and how a case is
 declared for them. A column differs in a case only as differences.toml says."""
 
 import contextlib
@@ -24,7 +24,7 @@ from . import network, wire
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent.parent
 LONG = "a long interoperability case"
-# Columns on which a case is part of the plain run.
+# Columns on which a case is part of the short run.
 MODEL = ("model",)
 ALL = ("qemu10", "qemu11", "model")
 # What igb logs when something is wrong with its card. "reset" alone is not: `ethtool -t` resets the card.
@@ -154,7 +154,7 @@ def difference(case: str, column: str) -> Difference | None:
 
 
 def on_every_card(short: tuple[str, ...] = (), absent: dict[str, str] | None = None, boots: dict[str, Boot] | None = None):
-    """Declares a case for all columns but the absent ones. On the columns of `short` it is part of the plain run. `boots` has the guest of
+    """Declares a case for all columns but the absent ones. On the columns of `short` it is part of the short run. `boots` has the guest of
     each column if the case needs other guests than the columns have."""
     def register(function: Callable[[Lab], None]):
         row = Row(function.__name__, inspect.getdoc(function).splitlines()[0], absent or {})

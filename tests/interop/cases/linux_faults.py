@@ -14,7 +14,7 @@ from .columns import Lab, on_this_card, two_exported_cards
 @dataclasses.dataclass(frozen=True)
 class Fault:
     """`plan` is an argument of `pollux card --fault`. The kernel's log must have a line for each expression of `logged`.
-    `probed`: igb makes an interface for the card in spite of the fault."""
+    `probed`: igb creates a network interface for the card in spite of the fault."""
     name: str
     plan: str
     logged: tuple[str, ...]
@@ -23,7 +23,7 @@ class Fault:
 
 TIMED_OUT = r"NETDEV WATCHDOG: .*transmit queue [0-9]+ timed out"  # the words before it depend on the version of the kernel
 RESET = r"Reset adapter"
-# Probing a card and bringing it up takes about 3,000 accesses of registers.
+# Probing a card and bringing it up takes about 3,000 register accesses.
 FAULTS = [
     Fault("removal", "removal@4000", ("PCIe link lost",)),
     Fault("all_ones_for_a_while", "ones@4000x200", ("PCIe link lost",)),
@@ -57,7 +57,7 @@ def _fault(fault: Fault, lab: Lab) -> None:
     lab.facts["interfaces"] = said = lab.guest.run(script, 240).out.splitlines()
     removed = lab.guest.run("ip -all netns del; timeout 60 rmmod igb", 80)
     lab.facts["removed"] = removed.status == 0
-    # The log is taken here: what igb says about a defective card is no complaint about the kernel.
+    # Reads and clears the log. Otherwise igb's messages about the faulty card would be taken for errors of the kernel.
     log = [re.sub(r"^\[[^]]*\] ", "", line) for line in lab.guest.check("dmesg -c").splitlines() if "igb" in line]
     lab.facts["logged"] = list(dict.fromkeys(log))
     missing = [text for text in fault.logged if not re.search(text, "\n".join(log))]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Injects one fault at each register access, call and mapping while a port is opened, configured, started, carries
-// traffic, is stopped and closed. fixture.cpp checks what must always hold; docs/82576/faults.md lists what the program
-// may get.
+// Injects one fault at register accesses, calls and mappings while a port is opened, configured, started, carries
+// traffic, is stopped and closed: at each one with POLLUX_EVERY_FAULT, else with the stride of the fault. fixture.cpp
+// checks what must always hold; docs/82576/faults.md lists the allowed outcomes.
 #include <gtest/gtest-spi.h>
 #include <gtest/gtest.h>
 

@@ -34,7 +34,7 @@ class Case:
     name: str
     boot: Boot
     function: Callable[["Fixture"], None]
-    long: str  # why the case is left out of the plain run; empty if it is not
+    long: str  # why the case is left out of the short run; empty if it is not
 
 
 REGISTRY: list[Case] = []

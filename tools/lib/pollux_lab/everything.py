@@ -184,7 +184,7 @@ class Everything:
         self._collect(suite, read(report, suite), status)
 
     def _interop(self) -> None:
-        """Runs drivers that others wrote on QEMU's cards and on the in-process card."""
+        """Runs third-party drivers on QEMU's cards and on the in-process card."""
         report = self._reports / "interop.xml"
         tell("TEST      interoperability")
         with self._timed("interop"):

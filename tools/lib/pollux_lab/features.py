@@ -132,7 +132,7 @@ def _cell(feature: Feature, backend: str, stands: set) -> str:
         return "in part" if feature.claims[backend].lacks else "yes"
     if backend in feature.instead:
         return feature.instead[backend]
-    # The feature works on another backend, but no test of a plain run shows it on this one.
+    # The feature works on another backend, but no test of a short run shows it on this one.
     return "not tried" if feature.claims and backend not in feature.claims else "no"
 
 

@@ -5,7 +5,7 @@
 
 namespace pollux::drivers::igb {
 
-/// The layout of an 82576, for record and replay.
+/// The properties of an 82576 that record and replay need.
 [[nodiscard]] const CardLayout& card_layout() noexcept;
 
 }  // namespace pollux::drivers::igb

@@ -51,7 +51,7 @@ class Port final : public intel::QueuePort, private RegisterDump, private Loopba
   [[nodiscard]] Result<void> halt_queue(QueueId queue) override;
   [[nodiscard]] Result<void> start_queue(QueueId queue) override;
   [[nodiscard]] Result<void> bring_up();
-  /// Ends DMA at the card and at the bus. Needs the queues closed.
+  /// Ends the card's DMA, then disables bus mastering in its PCI command register. Needs the queues closed.
   [[nodiscard]] Result<void> end_dma();
   [[nodiscard]] std::vector<RegisterValue> registers() override;
   [[nodiscard]] Result<void> set_loopback(LoopbackMode mode) override;

@@ -12,8 +12,8 @@ namespace pollux::drivers::igb {
 /// Only a reset enables them again. Errors: device_removed, timeout.
 [[nodiscard]] Result<void> disable_master(const Card& card);
 
-/// Ends the DMA of a card that does not stop its memory requests: turns bus mastering off at the bus, then resets the
-/// function. Afterwards the card has lost all settings. Errors: those of the device's calls.
+/// Ends the DMA of a card that does not stop its memory requests: disables bus mastering in its PCI command register,
+/// then resets the function. Afterwards the card has lost all settings. Errors: those of the device's calls.
 [[nodiscard]] Result<void> force_off_bus(const Card& card);
 
 /// Ends all DMA of a running port in this order: disables receive, waits for queued frames to be sent if the link is up

@@ -12,7 +12,7 @@ struct RCTL : Register<RCTL, 0x0100, Access::rw> {
   static constexpr Bit RXEN{1}, SBP{2}, UPE{3}, MPE{4}, LPE{5};
   static constexpr Field LBM{6, 2};
   static constexpr Choice LBM_NONE{LBM, 0}, LBM_MAC{LBM, 1}, LBM_PHY{LBM, 3};
-  static constexpr Field MO{12, 2};  ///< the bits of a multicast address that index MTA; 0 for bits 47:36
+  static constexpr Field MO{12, 2};  ///< which bits of a multicast address index MTA; 0: bits 47:36
   static constexpr Bit BAM{15};
   static constexpr Field BSIZE{16, 2};  ///< used only if SRRCTL.BSIZEPACKET is 0
   static constexpr Bit VFE{18}, CFIEN{19}, CFI{20}, DPF{22}, PMCF{23}, SECRC{26};
@@ -26,7 +26,7 @@ struct RXCSUM : Register<RXCSUM, 0x5000, Access::rw> {
   POLLUX_FIELDS(PCSS, IPOFL, TUOFL, CRCOFL, IPPCSE, PCSD);
 };
 
-/// The longest packet accepted when RCTL.LPE is set, in bytes.
+/// The longest packet accepted when RCTL.LPE is set, in bytes with FCS.
 struct RLPML : Register<RLPML, 0x5004, Access::rw> {
   static constexpr Field LENGTH{0, 14};
   POLLUX_FIELDS(LENGTH);
@@ -49,7 +49,7 @@ struct RXPBS : Register<RXPBS, 0x2404, Access::rw> {
 struct PBA : Register<PBA, 0x1000, Access::ro> {};
 struct PBS : Register<PBS, 0x1008, Access::ro> {};
 
-/// Drops packets of queues without descriptors, one bit per queue. SRRCTL.DROP_EN has the same effect.
+/// One bit per queue: its packets are dropped while it has no free descriptor. SRRCTL.DROP_EN has the same effect.
 struct QDE : Register<QDE, 0x2408, Access::rw> {
   static constexpr Field QUEUES{0, 16};
   POLLUX_FIELDS(QUEUES);

@@ -26,7 +26,7 @@ class Semaphores {
     });
   }
 
-  /// The package at the present time.
+  /// Returns the package after its firmware has run up to the current time.
   [[nodiscard]] Package& package() {
     package_->run_firmware(timers_.now());
     return *package_;
