@@ -44,6 +44,14 @@ void for_each_attribute(Bytes bytes, const std::function<void(std::uint16_t, Byt
 
 Bytes after_header(Bytes bytes, std::size_t size) { return bytes.subspan(std::min(padded(size), bytes.size())); }
 
+Result<bool> ends_answer(std::uint16_t type, Bytes payload, bool is_dump) {
+  const bool done = type == NLMSG_DONE;
+  if (!done && type != NLMSG_ERROR) return false;
+  const int error = -read<int>(payload).value_or(done ? 0 : -EBADMSG);
+  if (error > 0) return failed("rtnetlink returned an error", error);
+  return done || !is_dump;
+}
+
 Payload& Payload::add(std::uint16_t type, std::uint32_t value) {
   const nlattr header{static_cast<std::uint16_t>(sizeof(nlattr) + sizeof value), type};
   append(&header, sizeof header);
@@ -135,15 +143,13 @@ Result<Socket::Progress> Socket::receive(bool is_dump, const Handler& handler) {
     bytes = bytes.subspan(std::min(padded(header->nlmsg_len), bytes.size()));
     if (header->nlmsg_seq != sequence_) continue;
     progress.torn = progress.torn || (header->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
-    if (header->nlmsg_type == NLMSG_ERROR) {
-      const int error = -read<int>(payload).value_or(-EBADMSG);
-      if (error != 0) return failed("rtnetlink returned an error", error);
-      progress.done = !is_dump;
-    } else if (header->nlmsg_type == NLMSG_DONE) {
-      progress.done = true;
-    } else {
+    if (header->nlmsg_type != NLMSG_ERROR && header->nlmsg_type != NLMSG_DONE) {
       handler(header->nlmsg_type, payload);
+      continue;
     }
+    const auto ended = ends_answer(header->nlmsg_type, payload, is_dump);
+    if (!ended) return tl::unexpected(ended.error());
+    progress.done = progress.done || *ended;
   }
   return progress;
 }

@@ -36,6 +36,10 @@ void for_each_attribute(Bytes bytes, const std::function<void(std::uint16_t type
 /// The part of `bytes` after a header of `size` bytes and its padding.
 [[nodiscard]] Bytes after_header(Bytes bytes, std::size_t size);
 
+/// Whether a message ends the answer to a request. Returns the error that the kernel reports in it: NLMSG_ERROR has
+/// one, and so has the NLMSG_DONE of a dump that failed midway (kernel, net/netlink/af_netlink.c, netlink_dump_done).
+[[nodiscard]] Result<bool> ends_answer(std::uint16_t type, Bytes payload, bool is_dump);
+
 /// The payload of a request: a fixed header, then attributes.
 class Payload {
  public:

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <linux/rtnetlink.h>
 
+#include <cerrno>
+
 namespace pollux::pci::netlink {
 namespace {
 
@@ -43,6 +45,29 @@ TEST(Netlink, EndsTextAtZero) {
   const std::vector<std::uint8_t> bytes{'e', 't', 'h', 0, 'x'};
   EXPECT_EQ(read_string(std::as_bytes(std::span(bytes))), "eth");
   EXPECT_EQ(read_string(std::as_bytes(std::span(bytes)).first(2)), "et");
+}
+
+Bytes bytes_of(const int& value) { return std::as_bytes(std::span(&value, 1)); }
+
+// A dump that fails after its first messages has no NLMSG_ERROR.
+TEST(Netlink, ADumpThatFailsMidwayIsAnError) {
+  const int out_of_memory = -ENOMEM;
+  const auto failed = ends_answer(NLMSG_DONE, bytes_of(out_of_memory), true);
+  ASSERT_FALSE(failed);
+  EXPECT_THAT(failed.error().what, testing::HasSubstr("Cannot allocate memory"));
+  EXPECT_FALSE(ends_answer(NLMSG_ERROR, bytes_of(out_of_memory), true));
+  EXPECT_FALSE(ends_answer(NLMSG_ERROR, {}, false)) << "an error without its number";
+}
+
+TEST(Netlink, KnowsTheEndOfAnAnswer) {
+  const int none = 0;
+  const int length = 3;  // NLMSG_DONE may have the result of the kernel's function, which is not negative
+  EXPECT_TRUE(ends_answer(NLMSG_DONE, bytes_of(none), true).value());
+  EXPECT_TRUE(ends_answer(NLMSG_DONE, bytes_of(length), true).value());
+  EXPECT_TRUE(ends_answer(NLMSG_DONE, {}, true).value());
+  EXPECT_TRUE(ends_answer(NLMSG_ERROR, bytes_of(none), false).value()) << "an acknowledgement";
+  EXPECT_FALSE(ends_answer(NLMSG_ERROR, bytes_of(none), true).value());
+  EXPECT_FALSE(ends_answer(RTM_NEWLINK, {}, true).value());
 }
 
 TEST(Netlink, ReportsAnErrorOfTheKernel) {
