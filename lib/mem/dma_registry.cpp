@@ -39,12 +39,12 @@ bool unmap(DmaDomain& domain, std::span<const DmaSegment> segments, PendingLog& 
   return free;
 }
 
-/// Maps all segments or none.
-Result<void> map(DmaDomain& domain, std::span<const DmaSegment> segments, PendingLog& log) {
+/// Maps all segments or none. Sets `stuck` if the domain cannot unmap what it has mapped before a segment that failed.
+Result<void> map(DmaDomain& domain, std::span<const DmaSegment> segments, PendingLog& log, bool& stuck) {
   for (std::size_t i = 0; i < segments.size(); ++i) {
     Result<void> mapped = domain.map(segments[i]);
     if (mapped) continue;
-    static_cast<void>(unmap(domain, segments.first(i), log));
+    if (!unmap(domain, segments.first(i), log)) stuck = true;
     return mapped;
   }
   return {};
@@ -72,7 +72,6 @@ Result<DmaRegion> DmaRegistry::allocate(const DmaRequest& request, PendingLog& l
   try {
     auto added = add(*region, log);
     if (added) return region;
-    pages_.give_back(*region, iova_);
     return pass_on(std::move(added));
   } catch (const std::bad_alloc&) {
     pages_.give_back(*region, iova_);
@@ -94,10 +93,7 @@ Result<DmaRegion> DmaRegistry::register_memory(std::span<std::byte> memory, Pend
                          .place = *iova,
                          .page_size = ordinary_page_size(),
                          .own = false};
-  if (auto added = add(region, log); !added) {
-    iova_.release(*iova);
-    return pass_on(std::move(added));
-  }
+  if (auto added = add(region, log); !added) return pass_on(std::move(added));
   return region;
 }
 
@@ -112,7 +108,11 @@ void DmaRegistry::release(std::span<const DmaSegment> segments, PendingLog& log)
   bool free = true;
   for (const auto& domain : domains_) free = unmap(*domain, region.segments, log) && free;
   update_physical_addressing();
-  if (!free) return;
+  if (free) give_back(region);
+}
+
+/// Frees a region that no domain maps.
+void DmaRegistry::give_back(DmaRegion& region) {
   unlock_pages(region);
   if (region.own) {
     pages_.give_back(region, iova_);
@@ -161,18 +161,24 @@ std::shared_ptr<DmaDomain> DmaRegistry::detach(const DmaDomain& domain, PendingL
   return held;
 }
 
-/// Maps the region into every domain or into none.
+/// Maps the region into every domain. If that fails, the region is unmapped and given back. If a domain cannot unmap
+/// it, the region is never used again, since a device may still write to it.
 Result<void> DmaRegistry::add(DmaRegion region, PendingLog& log) {
   regions_.reserve(regions_.size() + 1);
-  const bool lock = wants_locked_pages() && needs_lock(region);
-  if (lock) {
-    if (auto locked = lock_pages(region); !locked) return locked;
+  if (wants_locked_pages() && needs_lock(region)) {
+    if (auto locked = lock_pages(region); !locked) {
+      give_back(region);
+      return locked;
+    }
   }
+  bool stuck = false;
   for (std::size_t i = 0; i < domains_.size(); ++i) {
-    Result<void> mapped = map(*domains_[i], region.segments, log);
+    Result<void> mapped = map(*domains_[i], region.segments, log, stuck);
     if (mapped) continue;
-    while (i-- > 0) static_cast<void>(unmap(*domains_[i], region.segments, log));
-    if (lock) unlock_pages(region);
+    while (i-- > 0) {
+      if (!unmap(*domains_[i], region.segments, log)) stuck = true;
+    }
+    if (!stuck) give_back(region);
     return mapped;
   }
   regions_.push_back(std::move(region));
@@ -228,9 +234,12 @@ Result<void> DmaRegistry::check_physical(const DmaDomain& domain) const {
               "open this device before pools are created and memory is allocated, or give it a Context of its own");
 }
 
+// The regions stay in use, so it does not matter here whether a domain that fails can unmap them. Its mappings end with
+// the device that could not attach it.
 Result<void> DmaRegistry::map_all(DmaDomain& domain, PendingLog& log) const {
+  bool stuck = false;
   for (std::size_t i = 0; i < regions_.size(); ++i) {
-    Result<void> mapped = map(domain, regions_[i].segments, log);
+    Result<void> mapped = map(domain, regions_[i].segments, log, stuck);
     if (mapped) continue;
     while (i-- > 0) static_cast<void>(unmap(domain, regions_[i].segments, log));
     return mapped;

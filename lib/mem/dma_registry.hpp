@@ -38,6 +38,7 @@ class DmaRegistry {
 
  private:
   [[nodiscard]] Result<void> add(DmaRegion region, PendingLog& log);
+  void give_back(DmaRegion& region);
   [[nodiscard]] Result<void> check_free(std::span<std::byte> memory) const;
   [[nodiscard]] Result<void> check_usable_iova(const DmaDomain& domain, const std::vector<IovaRange>& ranges) const;
   [[nodiscard]] Result<void> check_physical(const DmaDomain& domain) const;
