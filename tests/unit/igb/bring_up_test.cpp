@@ -111,8 +111,29 @@ std::uint64_t phy_mistakes(IgbFixture& fixture) {
 // An earlier owner has left a forced mode, forced roles and pairs, low-power link-up and another page of registers. A
 // reset of the MAC does not change them.
 TEST(BringUp, GetsTheBestLinkFromAPhyThatOthersHaveUsed) {
+  for (const auto pairs : {LinkSignal::Crossover::mdi, LinkSignal::Crossover::mdix}) {
+    IgbFixture fixture;
+    fixture.with_card([pairs](Card& card) {
+      card.phy().set_partner({.crossover = pairs, .role = LinkSignal::Role::master});
+      return 0;
+    });
+    auto port = fixture.started();
+    ASSERT_NE(port, nullptr);
+    EXPECT_EQ(to_string(port->link()), "up, 1000 Mb/s, full duplex");
+    EXPECT_EQ(phy_mistakes(fixture), 0u);
+  }
+}
+
+// The NVM of a card may set any register of the PHY after a reset of it.
+TEST(BringUp, GetsTheBestLinkFromAPhyThatTheNvmHasConfigured) {
+  constexpr unsigned kMaster = mii::kGigabitManualRole | mii::kGigabitMaster | mii::kGigabitFull;
   IgbFixture fixture;
   fixture.with_card([](Card& card) {
+    card.phy().set_configuration({{mii::kGigabitControl, kMaster},
+                                  {mii::kAdvertise, mii::kSelector8023 | mii::k10Half},
+                                  {mii::kPortControl, mii::kPortControlMdix},
+                                  {mii::kPowerManagement, mii::kLowPowerD0},
+                                  {mii::kPageSelect, 3U << mii::kPageShift}});
     card.phy().set_partner({.crossover = LinkSignal::Crossover::mdix, .role = LinkSignal::Role::master});
     return 0;
   });
@@ -120,6 +141,23 @@ TEST(BringUp, GetsTheBestLinkFromAPhyThatOthersHaveUsed) {
   ASSERT_NE(port, nullptr);
   EXPECT_EQ(to_string(port->link()), "up, 1000 Mb/s, full duplex");
   EXPECT_EQ(phy_mistakes(fixture), 0u);
+}
+
+// Before that, what the driver writes may be overwritten.
+TEST(BringUp, WritesNoQueueRegisterBeforeTheNvmIsLoaded) {
+  IgbFixture fixture({.load_time = milliseconds(19)});
+  unsigned early = 0;
+  unsigned all = 0;
+  fixture.faults->discards = [&](std::uint32_t offset, std::uint32_t /*value*/) {
+    if (offset != reg::RXDCTL::offset(0)) return false;
+    ++all;
+    if (!fixture.value<reg::EECD>().has(reg::EECD::AUTO_RD)) ++early;
+    return false;
+  };
+  auto port = fixture.started();
+  ASSERT_NE(port, nullptr);
+  EXPECT_GT(all, 0u);
+  EXPECT_EQ(early, 0u);
 }
 
 TEST(BringUp, GetsTheBestLinkAtEveryStart) {

@@ -43,7 +43,18 @@ TEST(CardPhyReset, IsFollowedByAConfigurationDuringWhichNoAccessIsAnswered) {
   fixture.pass(Phy::kConfigureTime);
   EXPECT_TRUE(fixture.read<hw::EEMNGCTL>().has(hw::EEMNGCTL::CFG_DONE_0 | hw::EEMNGCTL::CFG_DONE_3));
   EXPECT_FALSE(fixture.phy_read(mii::kId1).has(hw::MDIC::ERROR));
+  EXPECT_EQ(phy_value(fixture, mii::kPowerManagement), 0u) << "another page is selected";
+  fixture.phy_write(mii::kPageSelect, mii::kPowerManagement);
   EXPECT_NE(phy_value(fixture, mii::kPowerManagement) & mii::kLowPowerD0, 0u) << "from the NVM";
+}
+
+TEST(CardPhyReset, IsFollowedByTheSettingsOfTheNvm) {
+  CardFixture fixture;
+  fixture.card.phy().set_configuration({{mii::kGigabitControl, mii::kGigabitManualRole}, {mii::kPortConfig, 0x4321}});
+  fixture.phy_reset();
+  EXPECT_EQ(phy_value(fixture, mii::kGigabitControl), mii::kGigabitManualRole);
+  EXPECT_EQ(phy_value(fixture, mii::kPortConfig), 0x4321u);
+  EXPECT_EQ(phy_value(fixture, mii::kPowerManagement), 0u);
 }
 
 TEST(CardPhy, AnswersNoAccessWhileTheCardReadsItsNvm) {
@@ -71,6 +82,7 @@ TEST(CardLink, IsSlowWithLowPowerLinkUp) {
   fixture.phy_reset();
   fixture.link_up();
   EXPECT_EQ(fixture.read<hw::STATUS>().get(hw::STATUS::SPEED), 0u);
+  fixture.phy_write(mii::kPageSelect, mii::kPowerManagement);
   fixture.phy_write(mii::kPowerManagement, 0);
   fixture.link_up();
   EXPECT_EQ(fixture.read<hw::STATUS>().get(hw::STATUS::SPEED), 2u);

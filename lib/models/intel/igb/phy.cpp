@@ -40,6 +40,8 @@ constexpr std::uint16_t kStatusAbilities = 0x7949;
 constexpr std::uint16_t kAdvertiseAll = 0x0DE1;
 constexpr std::uint16_t kGigabitControlAll = 0x0F00;
 constexpr std::uint16_t kExtendedGigabit = 0x3000;
+/// The page that others have left selected.
+constexpr std::uint16_t kUsedPage = 7U << mii::kPageShift;
 /// The answer to a frame that the PHY does not take: I210 datasheet, p. 90 (3.7.2.2).
 constexpr std::uint32_t kNoAnswer = 0xFFFF;
 
@@ -52,7 +54,8 @@ Phy::Phy(RegisterFile& registers, Timers& timers, const hw::phy::PhyTraits& trai
       actions_(std::move(actions)),
       frame_done_(timers.add([this] { finish_frame(); })),
       negotiated_(timers.add([this] { finish_negotiation(); })),
-      configured_timer_(timers.add([this] { finish_configuration(); })) {
+      configured_timer_(timers.add([this] { finish_configuration(); })),
+      configuration_{{mii::kPowerManagement, mii::kLowPowerD0}, {mii::kPageSelect, kUsedPage}} {
   registers_.on_write<hw::MDIC>([this](std::uint32_t, std::uint32_t value) { start_frame(hw::MDIC::Value(value)); });
   set_defaults();
   set_dirty();
@@ -77,7 +80,7 @@ void Phy::set_dirty() {
   values_[mii::kGigabitControl] = mii::kGigabitManualRole | mii::kGigabitMaster;
   values_[mii::kPortControl] = mii::kPortControlMdix;
   values_[mii::kPowerManagement] = mii::kLowPowerD0;
-  values_[mii::kPageSelect] = 7U << mii::kPageShift;
+  values_[mii::kPageSelect] = kUsedPage;
 }
 
 void Phy::power_on() {
@@ -113,9 +116,9 @@ void Phy::set_reset(bool active) {
 }
 
 // [I-M-DIRTY] The NVM may ask for low-power link-up, and a driver has to switch it off (Linux, e1000_82575.c,
-// igb_set_d0_lplu_state_82575).
+// igb_set_d0_lplu_state_82575). The card selects pages for its own writes, and may leave any page selected.
 void Phy::finish_configuration() {
-  values_[mii::kPowerManagement] |= mii::kLowPowerD0;
+  for (const Setting& setting : configuration_) values_[setting.number] = setting.value;
   set_configured(true);
 }
 

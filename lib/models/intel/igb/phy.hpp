@@ -4,6 +4,8 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <utility>
+#include <vector>
 
 #include "hw/intel/igb/phy.hpp"
 #include "models/intel/igb/register_file.hpp"
@@ -30,6 +32,12 @@ class Phy {
   /// Time from the end of a reset of the PHY until the card has configured it. An estimate; Linux waits up to 100 ms.
   static constexpr Duration kConfigureTime = std::chrono::milliseconds(5);
 
+  /// A register and the value that it gets.
+  struct Setting {
+    std::uint32_t number;
+    std::uint16_t value;
+  };
+
   struct Actions {
     std::function<void()> link_changed;           ///< after anything that may have changed `link_up` or the speed
     std::function<void()> configuration_changed;  ///< `configured` has a new value
@@ -44,6 +52,8 @@ class Phy {
   void set_reset(bool active);
   /// Sets the registers' defaults at once, as if no one had used the PHY before and the NVM had no settings for it.
   void restore_defaults();
+  /// What the card writes into the PHY after each reset of it. Initially low-power link-up and another page.
+  void set_configuration(std::vector<Setting> settings) { configuration_ = std::move(settings); }
   /// False from a reset of the PHY until the card has configured it.
   [[nodiscard]] bool configured() const noexcept { return configured_; }
   /// Whether the card passes accesses to the PHY. It does not while it reads its NVM.
@@ -120,6 +130,7 @@ class Phy {
   Timers::Id negotiated_;
   Timers::Id configured_timer_;
   std::array<std::uint16_t, 32> values_{};
+  std::vector<Setting> configuration_;
   LinkPartner partner_;
   LinkSignal announced_;
   bool untouched_ = true;  // no software has used the PHY since power-on
