@@ -67,6 +67,13 @@ class POLLUX_API ModelDma {
     return translate(iova, length);
   }
 
+  /// How many of the `length` bytes at `iova` `translate` may translate at once: fewer if the mapping that has the
+  /// first one ends before. An access that spans adjacent mappings has to be split there. `length` if nothing is mapped
+  /// at `iova`.
+  [[nodiscard]] virtual std::size_t contiguous(std::uint64_t /*iova*/, std::size_t length) const noexcept {
+    return length;
+  }
+
   /// How long memory takes to answer a read. Reads of a model take no time, but a card may abandon slow ones.
   [[nodiscard]] virtual Duration read_latency() const noexcept { return Duration(0); }
 

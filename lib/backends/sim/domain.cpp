@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace pollux::sim {
 namespace {
 
@@ -47,6 +49,18 @@ std::string Domain::take_report() {
   const std::uint64_t count = refused() - reported_.exchange(refused(), std::memory_order_relaxed);
   return fmt::format("{} accesses to unmapped memory were refused; the last one had {} bytes at {:#x}", count,
                      refused_length_, refused_iova_);
+}
+
+std::size_t Domain::contiguous(std::uint64_t iova, std::size_t length) const noexcept {
+  for (const DmaSegment& segment : recent_) {
+    if (covers(segment, iova, length)) return length;
+  }
+  const auto after = segments_.upper_bound(iova);
+  if (after == segments_.begin()) return length;
+  const DmaSegment& segment = std::prev(after)->second;
+  const std::uint64_t offset = iova - segment.iova;
+  if (offset >= segment.size) return length;
+  return static_cast<std::size_t>(std::min<std::uint64_t>(length, segment.size - offset));
 }
 
 std::byte* Domain::find(std::uint64_t iova, std::size_t length, bool writes) noexcept {

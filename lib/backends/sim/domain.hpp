@@ -32,6 +32,7 @@ class Domain final : public DmaDomain, public ModelDma {
   [[nodiscard]] const std::byte* translate_for_read(std::uint64_t iova, std::size_t length) noexcept override {
     return find(iova, length, false);
   }
+  [[nodiscard]] std::size_t contiguous(std::uint64_t iova, std::size_t length) const noexcept override;
   [[nodiscard]] Duration read_latency() const noexcept override { return read_latency_; }
   /// Sets the time that memory takes to answer the card's reads. Call it while the card is idle.
   void set_read_latency(Duration latency) noexcept { read_latency_ = latency; }

@@ -19,25 +19,35 @@ class TestMemory final : public ModelDma {
  public:
   static constexpr std::uint64_t kBase = 0x100000;
 
-  explicit TestMemory(std::size_t size) : bytes_(size + 4096) {
+  explicit TestMemory(std::size_t size) : bytes_(size + 4096 + kGap) {
     void* start = bytes_.data();
     std::size_t room = bytes_.size();
-    base_ = static_cast<std::byte*>(std::align(4096, size, start, room));
+    base_ = static_cast<std::byte*>(std::align(4096, size + kGap, start, room));
     size_ = size;
   }
   [[nodiscard]] std::byte* translate(std::uint64_t iova, std::size_t length) noexcept override {
     if (iova < kBase || length > size_ || iova - kBase > size_ - length) return nullptr;
-    return base_ + (iova - kBase);
+    return contiguous(iova, length) == length ? at(iova) : nullptr;
   }
-  [[nodiscard]] std::byte* at(std::uint64_t iova) { return base_ + (iova - kBase); }
+  [[nodiscard]] std::size_t contiguous(std::uint64_t iova, std::size_t length) const noexcept override {
+    return iova < split_ && split_ - iova < length ? split_ - iova : length;
+  }
+  [[nodiscard]] std::byte* at(std::uint64_t iova) { return base_ + (iova - kBase) + (iova < split_ ? 0 : kGap); }
+  /// From now on the memory from `iova` on is a mapping of its own, which does not follow the other in this process.
+  void split_at(std::uint64_t iova) { split_ = iova; }
+  /// The memory ends at `iova`.
+  void end_at(std::uint64_t iova) { size_ = iova - kBase; }
   [[nodiscard]] intel::Descriptor& descriptor(std::uint64_t ring, std::uint32_t slot) {
     return *reinterpret_cast<intel::Descriptor*>(at(ring + slot * hw::kDescriptorBytes));
   }
 
  private:
+  static constexpr std::size_t kGap = 4096;
+
   std::vector<std::byte> bytes_;
   std::byte* base_ = nullptr;
   std::size_t size_ = 0;
+  std::uint64_t split_ = ~std::uint64_t{0};
 };
 
 /// A card model without a driver: memory, time, and the register accesses that the tests share.

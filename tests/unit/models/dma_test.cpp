@@ -74,6 +74,63 @@ class CardMemory : public testing::Test {
   AccessModifier modifier;
 };
 
+/// A card without an interceptor, whose memory is in two mappings.
+struct SplitMemory : testing::Test {
+  void start(std::uint64_t split) {
+    fixture.memory.split_at(split);
+    fixture.link_up();
+    fixture.start_rx();
+    fixture.start_tx();
+  }
+  std::vector<std::byte> bytes_at(std::uint64_t iova, std::size_t count) {
+    std::vector<std::byte> bytes;
+    for (std::size_t i = 0; i < count; ++i) bytes.push_back(*fixture.memory.at(iova + i));
+    return bytes;
+  }
+
+  CardFixture fixture;
+};
+
+TEST_F(SplitMemory, FramesAreReadFromBuffersThatSpanMappings) {
+  const std::uint64_t buffer = CardFixture::buffer(3);
+  start(buffer + 20);
+  const std::vector<std::byte> frame = CardFixture::frame(100);
+  for (std::size_t i = 0; i < frame.size(); ++i) *fixture.memory.at(buffer + i) = frame[i];
+  fixture.memory.descriptor(CardFixture::kTxRing, 0) = intel::tx::data(buffer, 100, 100, intel::tx::kEndOfPacket);
+  fixture.write<hw::TDT>(0, hw::TDT::TAIL(1));
+  ASSERT_EQ(fixture.sent.size(), 1U);
+  EXPECT_EQ(fixture.sent[0], frame);
+  EXPECT_EQ(fixture.card.dma().refused(), 0U);
+}
+
+TEST_F(SplitMemory, FramesAreWrittenToBuffersThatSpanMappings) {
+  for (const bool intercepted : {false, true}) {
+    CardFixture& card = fixture;
+    const std::uint64_t buffer = CardFixture::buffer(intercepted ? 1 : 0);
+    if (intercepted) {
+      card.memory.split_at(buffer + 50);
+    } else {
+      start(buffer + 50);
+    }
+    AccessModifier modifier;
+    card.memory.intercept(intercepted ? &modifier : nullptr);
+    const std::vector<std::byte> frame = CardFixture::frame(100);
+    card.card.receive(frame);
+    EXPECT_EQ(bytes_at(buffer, 100), frame);
+    card.memory.intercept(nullptr);
+  }
+  EXPECT_EQ(fixture.card.dma().refused(), 0U);
+}
+
+TEST_F(SplitMemory, NothingIsWrittenIfAPartIsNotMapped) {
+  const std::uint64_t buffer = CardFixture::buffer(0);
+  start(buffer + 50);
+  fixture.memory.end_at(buffer + 60);
+  fixture.card.receive(CardFixture::frame(100));
+  EXPECT_EQ(bytes_at(buffer, 60), std::vector<std::byte>(60));
+  EXPECT_GT(fixture.card.dma().refused(), 0U);
+}
+
 TEST_F(CardMemory, IsAccessedOnlyThroughTheInterceptor) {
   fixture.card.receive(CardFixture::frame(100));
   EXPECT_EQ(modifier.accesses, (Accesses{{ModelAccess::descriptor_read, CardFixture::kRxRing, 16},

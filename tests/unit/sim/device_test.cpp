@@ -146,6 +146,9 @@ TEST_F(SimDeviceTest, ReachesOnlyWhatTheContextMapped) {
   EXPECT_EQ(domain.translate(segment.iova + 100, 10), segment.address + 100);
   EXPECT_EQ(domain.translate(segment.iova, segment.size), segment.address);
   EXPECT_EQ(domain.refused(), 0u);
+  EXPECT_EQ(domain.contiguous(segment.iova + 1, 10), 10U);
+  EXPECT_EQ(domain.contiguous(segment.iova + segment.size - 1, 2), 1U);
+  EXPECT_EQ(domain.contiguous(segment.iova - 1, 2), 2U) << "nothing is mapped there";
   EXPECT_EQ(domain.translate(segment.iova + segment.size - 1, 2), nullptr);
   EXPECT_EQ(domain.translate(segment.iova - 1, 1), nullptr);
   EXPECT_EQ(domain.translate(~std::uint64_t{0}, 2), nullptr);

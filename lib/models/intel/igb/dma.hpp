@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <span>
 
 #include "hw/intel/descriptors.hpp"
@@ -17,6 +18,9 @@ namespace intel = pollux::hw::intel;
 /// or CTRL.GIO_MASTER_DISABLE is in effect.
 class Dma {
  public:
+  /// The longest read: the data of one transmit descriptor, whose length has 16 bits.
+  static constexpr std::size_t kMaxRead = 0x10000;
+
   void connect(ModelDma* port) noexcept { port_ = port; }
   void set_master_enabled(bool enabled) noexcept { enabled_ = enabled; }
   [[nodiscard]] bool active() const noexcept { return port_ != nullptr && enabled_; }
@@ -27,8 +31,8 @@ class Dma {
     if (DmaInterceptor* const between = port_->interceptor(); between != nullptr) between->advance(*port_, now);
   }
 
-  /// The memory at `iova` for reading. nullptr if the access is refused (counted) or abandoned
-  /// (counted), or the card is not a bus master.
+  /// The memory at `iova` for reading, or a copy of it if it spans mappings; valid until the next read. nullptr if the
+  /// access is refused (counted) or abandoned (counted), or the card is not a bus master.
   [[nodiscard]] const std::byte* read(ModelAccess what, std::uint32_t queue, std::uint64_t iova,
                                       std::size_t length) noexcept {
     if (active() && port_->read_latency() > completion_timeout_) {
@@ -36,6 +40,8 @@ class Dma {
       return nullptr;
     }
     if (!allowed(what, queue, iova, length)) return nullptr;
+    if (spans_mappings(what, iova, length)) [[unlikely]]
+      return gather(iova, length);
     return counted(port_->translate_for_read(iova, length));
   }
   /// [I-M-COMPLETION] Sets how long the card waits for the data of a read. A slower read is abandoned and counted.
@@ -45,6 +51,8 @@ class Dma {
   /// False if the access is refused (counted) or the card is not a bus master.
   bool write(ModelAccess what, std::uint32_t queue, std::uint64_t iova, std::span<const std::byte> bytes) noexcept {
     if (!allowed(what, queue, iova, bytes.size())) return false;
+    if (spans_mappings(what, iova, bytes.size())) [[unlikely]]
+      return scatter(what, queue, iova, bytes);
     std::byte* const memory = counted(port_->translate(iova, bytes.size()));
     if (memory == nullptr) return false;
     if (DmaInterceptor* const between = port_->interceptor(); between != nullptr) [[unlikely]] {
@@ -76,6 +84,14 @@ class Dma {
     ++refused_;
     return false;
   }
+  // Descriptors and heads are aligned, so they never span mappings.
+  [[nodiscard]] bool spans_mappings(ModelAccess what, std::uint64_t iova, std::size_t length) const noexcept {
+    const bool payload = what == ModelAccess::payload_read || what == ModelAccess::payload_write;
+    return payload && port_->contiguous(iova, length) < length;
+  }
+  [[nodiscard]] const std::byte* gather(std::uint64_t iova, std::size_t length) noexcept;
+  [[nodiscard]] bool scatter(ModelAccess what, std::uint32_t queue, std::uint64_t iova,
+                             std::span<const std::byte> bytes) noexcept;
   template <class Byte>
   [[nodiscard]] Byte* counted(Byte* memory) noexcept {
     if (memory == nullptr) ++refused_;
@@ -87,6 +103,7 @@ class Dma {
   Duration completion_timeout_ = std::chrono::microseconds(500);
   std::uint64_t completion_timeouts_ = 0;
   std::uint64_t refused_ = 0;
+  std::unique_ptr<std::byte[]> gathered_ = std::make_unique_for_overwrite<std::byte[]>(kMaxRead);
 };
 
 }  // namespace pollux::models::igb
