@@ -6,6 +6,7 @@
 
 #include "pollux/base/clock.hpp"
 #include "pollux/net/burst_mode.hpp"
+#include "pollux/net/loopback.hpp"
 
 namespace pollux::examples {
 
@@ -22,6 +23,7 @@ struct PortOptions {
   std::uint32_t mtu = 1500;
   double wait_link = 10;  ///< seconds
   BurstMode burst_mode = BurstMode::best;
+  LoopbackMode loopback = LoopbackMode::none;
   bool fused = false;  ///< ports forward by exchanging buffers; a second transmit queue is for bursts
 };
 

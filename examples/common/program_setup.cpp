@@ -9,6 +9,17 @@
 #include <utility>
 
 namespace pollux::examples {
+namespace {
+
+Result<void> set_loopback(Port& port, LoopbackMode mode) {
+  if (mode == LoopbackMode::none) return {};
+  const auto loopback = port.capability<Loopback>();
+  if (loopback) return loopback->set_loopback(mode);
+  return fail(ErrorCode::not_supported, fmt::format("{} has no loopback", port.info().name),
+              "use a port of a card, or leave out --loopback");
+}
+
+}  // namespace
 
 Result<std::unique_ptr<ProgramSetup>> ProgramSetup::open(const std::vector<std::string>& uris,
                                                          const PortOptions& options, LogCallback log) {
@@ -33,6 +44,7 @@ Result<std::unique_ptr<ProgramSetup>> ProgramSetup::open(const std::vector<std::
                                       .promiscuous = port.info().limits.promiscuous,
                                       .burst_mode = options.burst_mode});
     if (!configured) return pass_on(std::move(configured));
+    if (auto looped = set_loopback(port, options.loopback); !looped) return pass_on(std::move(looped));
   }
   if (options.fused) {
     if (auto fused = setup->fuse(); !fused) return pass_on(std::move(fused));

@@ -41,7 +41,8 @@ Result<void> prepare(Run& run, double ticks_per_second) {
       cache = &run.sender_cache.emplace(run.setup.pool());
       if (auto used = tx_port.tx(0).use_cache(*cache); !used) return used;
     }
-    const MacAddress destination = &tx_port == &rx_port ? MacAddress{0x02, 0, 0, 0, 0, 0} : rx_port.mac();
+    const bool arrives = &tx_port != &rx_port || options.port.loopback != LoopbackMode::none;
+    const MacAddress destination = arrives ? rx_port.mac() : MacAddress{0x02, 0, 0, 0, 0, 0};
     const FrameBuilder builder(options.size - static_cast<std::uint32_t>(kFcsBytes),
                                options.destination.value_or(destination), options.source.value_or(tx_port.mac()));
     // After a delay at most four bursts are sent at once; more would overrun the receiver.

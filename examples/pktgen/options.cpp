@@ -23,6 +23,13 @@ void add_options(CLI::App& app, PktgenOptions& options) {
       ->expected(1, 2);
   app.add_flag("--send", options.send, "Send on the one port");
   app.add_flag("--receive", options.receive, "Receive on the one port");
+  app.add_option_function<std::string>(
+         "--loopback",
+         [&options](const std::string& mode) {
+           options.port.loopback = mode == "phy" ? LoopbackMode::phy : LoopbackMode::mac;
+         },
+         "The one port sends to itself, in its PHY or its MAC, without a cable; for tests of a card")
+      ->check(CLI::IsMember({"phy", "mac"}));
   app.add_option("--size", options.size,
                  "Bytes per frame, including the frame check sequence of 4 bytes; raises the MTU unless --mtu is given")
       ->check(CLI::Range(kMinSize, kMaxSize))
@@ -32,12 +39,15 @@ void add_options(CLI::App& app, PktgenOptions& options) {
   app.add_option("--rate", options.rate, "Frames to send per second; 0 is as fast as possible")
       ->check(number(0, 1e9))
       ->capture_default_str();
-  app.add_option("--window", options.window,
-                 "With one thread on two ports: maximum number of frames in flight, so that a wire without flow "
-                 "control loses none")
+  app.add_option(
+         "--window", options.window,
+         "With one thread that sends and receives: maximum number of frames in flight, so that a wire without flow "
+         "control loses none")
       ->check(CLI::Range(1, 1000000));
-  add_mac_option(app, "--dst", options.destination,
-                 "Destination address; by default the receiving port's, or 02:00:00:00:00:00 with one port");
+  add_mac_option(
+      app, "--dst", options.destination,
+      "Destination address; by default the receiving port's, or 02:00:00:00:00:00 with one port that does not "
+      "loop");
   add_mac_option(app, "--src", options.source, "Source address; by default the sending port's");
   app.add_flag("--check", options.check,
                "Verify each frame's content and sequence; the status is 1 if one is wrong or all are foreign");
@@ -64,6 +74,10 @@ void check_combinations(PktgenOptions& options, bool mtu_given) {
     }
     options.send = options.receive = true;
   }
+  if (options.port.loopback != LoopbackMode::none) {
+    if (options.ports.size() == 2) throw CLI::ValidationError("--loopback", "needs one port");
+    options.send = options.receive = true;
+  }
   if (!options.send && !options.receive)
     throw CLI::ValidationError("PORT", "give --send, --receive or both with one port");
   if (options.check && !options.receive) throw CLI::ValidationError("--check", "needs a port that receives");
@@ -84,6 +98,7 @@ std::optional<int> read_options(int argc, char** argv, PktgenOptions& options) {
       "  pktgen PORT --send --count 1000000 --size 64\n"
       "  pktgen PORT --receive --check\n"
       "  pktgen TXPORT RXPORT --check\n"
+      "  pktgen PORT --loopback phy --check\n"
       "A port is vfio:0000:01:00.0, the bare PCI address, or sim:0. Frames contain IPv4 and UDP. The status is 1 if a\n"
       "frame was wrong, the library reports an error or the output cannot be written, and 2 after a wrong command\n"
       "line. Frames that a card missed are reported; they change the status only with --expect-all.");

@@ -18,7 +18,8 @@ class Buffers : public Conformance {
   }
 };
 
-CONFORMANCE_TEST_WHERE(Buffers, SurvivesAnExhaustedPool, traits.delivers && !traits.is_zero_copy) {
+CONFORMANCE_TEST_WHERE(Buffers, SurvivesAnExhaustedPool,
+                       traits.two_ports() && traits.delivers && !traits.is_zero_copy) {
   auto small = Mempool::create(*context_, {.count = 128});
   ASSERT_TRUE(small);
   start_both(config(), config(*small));

@@ -14,7 +14,7 @@ constexpr MacAddress kGroup{0x01, 0x00, 0x5E, 0x01, 0x02, 0x03};
 
 class Control : public Conformance {};
 
-CONFORMANCE_TEST(Control, DescribesItself) {
+CONFORMANCE_TEST_WHERE(Control, DescribesItself, traits.two_ports()) {
   for (Port* port : {&left(), &right()}) {
     const PortInfo& info = port->info();
     EXPECT_FALSE(info.name.empty());
@@ -37,7 +37,7 @@ CONFORMANCE_TEST(Control, DescribesItself) {
   EXPECT_EQ(left().mac()[0] & 1, 0);
 }
 
-CONFORMANCE_TEST(Control, ReturnsTheConfigurationInForce) {
+CONFORMANCE_TEST_WHERE(Control, ReturnsTheConfigurationInForce, traits.two_ports()) {
   EXPECT_TRUE(right().config().rx.empty());
   EXPECT_TRUE(right().config().tx.empty());
   PortConfig wanted = config();
@@ -148,7 +148,7 @@ CONFORMANCE_TEST(Control, ChangesItsAddress) {
   }
 }
 
-CONFORMANCE_TEST(Control, EnforcesItsMtu) {
+CONFORMANCE_TEST_WHERE(Control, EnforcesItsMtu, traits.two_ports()) {
   start_both();
   EXPECT_EQ(right().mtu(), 1500U);
   const PortLimits limits = right().info().limits;
@@ -233,7 +233,7 @@ CONFORMANCE_TEST(Control, RequestsServiceAtReasonableIntervals) {
   }
 }
 
-CONFORMANCE_TEST(Control, NamesEachCounterOnce) {
+CONFORMANCE_TEST_WHERE(Control, NamesEachCounterOnce, traits.two_ports()) {
   start_both();
   if (traits().delivers) static_cast<void>(exchange(left(), right(), make_frames(64, 60)));
   for (Port* port : {&left(), &right()}) {

@@ -28,7 +28,7 @@ inline constexpr MacAddress kBroadcast{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF};
 [[nodiscard]] std::vector<Bytes> make_frames(std::size_t count, std::size_t bytes, const MacAddress& to = kBroadcast);
 [[nodiscard]] Bytes content(const Mbuf& mbuf);
 
-/// Two ports of a pair on one Context and one pool. At its end both are closed, and all buffers must be free.
+/// The ports of a pair on one Context and one pool. At its end both are closed, and all buffers must be free.
 class Conformance : public testing::Test {
  public:
   /// Sets the pair to test. Called before the test runs.
@@ -43,8 +43,11 @@ class Conformance : public testing::Test {
   /// Opens, configures and starts both ports and waits for their links.
   void start_both();
   void start_both(const PortConfig& left, const PortConfig& right);
+  void stop_both();
+  /// Starts both ports after `stop_both`, and waits for their links.
+  void start_again();
   [[nodiscard]] Port& left() { return *left_; }
-  [[nodiscard]] Port& right() { return *right_; }
+  [[nodiscard]] Port& right() { return traits().two_ports() ? *right_ : *left_; }
   /// Rings of 64 descriptors, one queue in each direction, both with the pool and its cache.
   [[nodiscard]] PortConfig config();
   [[nodiscard]] PortConfig config(const Mempool& pool);

@@ -68,20 +68,16 @@ CONFORMANCE_TEST_WHERE(Observers, StayWhenAPortIsStoppedAndStarted, traits.deliv
   start_both();
   Recorder received;
   Recorder sent;
-  ASSERT_TRUE(left().stop());
-  ASSERT_TRUE(right().stop());
+  stop_both();
   ASSERT_TRUE(right().attach_observer(0, static_cast<RxObserver&>(received)));
   ASSERT_TRUE(left().attach_observer(0, static_cast<TxObserver&>(sent)));
   for (int round = 1; round <= 2; ++round) {
-    ASSERT_TRUE(left().start());
-    ASSERT_TRUE(right().start());
-    wait_for_links();
+    start_again();
     const auto frames = make_frames(5, 64);
     EXPECT_EQ(exchange(left(), right(), frames), frames);
     EXPECT_GE(received.seen.size(), static_cast<std::size_t>(round) * frames.size());
     EXPECT_EQ(sent.seen.size(), static_cast<std::size_t>(round) * frames.size());
-    ASSERT_TRUE(left().stop());
-    ASSERT_TRUE(right().stop());
+    stop_both();
   }
 }
 

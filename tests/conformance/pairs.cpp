@@ -71,6 +71,14 @@ void add_own_driver(Context& context) {
       context, {.name = "toy", .make = [](unsigned number) { return std::make_unique<own_driver::Card>(number); }}));
 }
 
+/// One card, whose PHY or MAC returns what it sends. It has a link in any case.
+constexpr Traits looping(Traits traits, LoopbackMode mode) {
+  traits.bidirectional = false;
+  traits.has_carrier = false;
+  traits.loopback = mode;
+  return traits;
+}
+
 std::string scratch_file() {
   const char* const folder = std::getenv("TMPDIR");
   return fmt::format("{}/pollux-conformance-{}.pcap", folder != nullptr ? folder : "/tmp", ::getpid());
@@ -85,18 +93,20 @@ std::optional<std::string> tap_obstacle() {
 
 std::vector<Pair> default_pairs() {
   const std::string file = scratch_file();
-  return {{.name = "sim", .left = "sim:0", .right = "sim:1", .traits = kCard, .obstacle = {}},
-          {.name = "qtest", .left = "qtest:0", .right = "qtest:1", .traits = kCard, .obstacle = {}},
-          {.name = "ring", .left = "ring:c:0", .right = "ring:c:1", .traits = kRing, .obstacle = {}},
-          {.name = "null", .left = "null:", .right = "null:?rx=64", .traits = kNull, .obstacle = {}},
-          {.name = "pcap", .left = "pcap:out=" + file, .right = "pcap:in=" + file, .traits = kPcap, .obstacle = {}},
-          {.name = "own_driver",
-           .left = "sim:0?card=toy",
-           .right = "sim:1?card=toy",
-           .traits = kOwnDriver,
-           .obstacle = {},
-           .prepare = add_own_driver},
-          {.name = "tap", .left = "tap:plxc0", .right = "tap:plxc1", .traits = kTap, .obstacle = tap_obstacle()}};
+  return {
+      {.name = "sim", .left = "sim:0", .right = "sim:1", .traits = kCard, .obstacle = {}},
+      {.name = "loopback", .left = "sim:0", .right = {}, .traits = looping(kCard, LoopbackMode::phy), .obstacle = {}},
+      {.name = "qtest", .left = "qtest:0", .right = "qtest:1", .traits = kCard, .obstacle = {}},
+      {.name = "ring", .left = "ring:c:0", .right = "ring:c:1", .traits = kRing, .obstacle = {}},
+      {.name = "null", .left = "null:", .right = "null:?rx=64", .traits = kNull, .obstacle = {}},
+      {.name = "pcap", .left = "pcap:out=" + file, .right = "pcap:in=" + file, .traits = kPcap, .obstacle = {}},
+      {.name = "own_driver",
+       .left = "sim:0?card=toy",
+       .right = "sim:1?card=toy",
+       .traits = kOwnDriver,
+       .obstacle = {},
+       .prepare = add_own_driver},
+      {.name = "tap", .left = "tap:plxc0", .right = "tap:plxc1", .traits = kTap, .obstacle = tap_obstacle()}};
 }
 
 /// The traits of a port that the user chose, by the scheme of its URI. A virtual function has the same scheme as any
@@ -123,24 +133,49 @@ std::vector<Pair> chosen() {
   return all;
 }
 
+/// The loopback of the one port that the user chose; nullopt if it is not a known one.
+std::optional<LoopbackMode> chosen_loopback() {
+  const char* const text = std::getenv("POLLUX_CONFORMANCE_LOOPBACK");
+  if (text == nullptr || *text == '\0') return LoopbackMode::none;
+  if (std::string_view(text) == "phy") return LoopbackMode::phy;
+  if (std::string_view(text) == "mac") return LoopbackMode::mac;
+  return std::nullopt;
+}
+
+/// The pair that `text`, one or two URIs, describes.
+Pair given_pair(const std::string& text) {
+  const auto comma = text.find(',');
+  const bool one = comma == std::string::npos;
+  Pair pair{.name = "given",
+            .left = text.substr(0, comma),
+            .right = one ? std::string() : text.substr(comma + 1),
+            .traits = traits_of(text),
+            .obstacle = {}};
+  const auto loopback = chosen_loopback();
+  if (!loopback) {
+    pair.obstacle = "POLLUX_CONFORMANCE_LOOPBACK is neither 'phy' nor 'mac'";
+  } else if (one != (*loopback != LoopbackMode::none)) {
+    pair.obstacle = fmt::format(
+        "POLLUX_CONFORMANCE_PORTS = '{}' is neither two URIs with a comma between them nor, with "
+        "POLLUX_CONFORMANCE_LOOPBACK, one URI",
+        text);
+  } else if (one) {
+    pair.traits = looping(pair.traits, *loopback);
+  }
+  return pair;
+}
+
 std::vector<Pair> find_pairs() {
   const char* const wanted = std::getenv("POLLUX_CONFORMANCE_PORTS");
   if (wanted == nullptr || *wanted == '\0') return chosen();
-  const std::string text(wanted);
-  const auto comma = text.find(',');
-  Pair pair{.name = "given", .left = text.substr(0, comma), .right = {}, .traits = {}, .obstacle = {}};
-  if (comma == std::string::npos) {
-    pair.obstacle = fmt::format("POLLUX_CONFORMANCE_PORTS = '{}' is not two URIs with a comma between them", text);
-  } else {
-    pair.right = text.substr(comma + 1);
-  }
-  pair.traits = traits_of(pair.left);
-  return {pair};
+  return {given_pair(wanted)};
 }
 
 }  // namespace
 
-std::ostream& operator<<(std::ostream& out, const Pair& pair) { return out << pair.left << " and " << pair.right; }
+std::ostream& operator<<(std::ostream& out, const Pair& pair) {
+  return out << pair.left << (pair.traits.two_ports() ? " and " + pair.right : " in loopback");
+}
 
 std::vector<Pair> built_in_pairs() { return default_pairs(); }
 

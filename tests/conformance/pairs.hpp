@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "pollux/mem/context.hpp"
+#include "pollux/net/loopback.hpp"
 
 namespace pollux::conformance {
 
@@ -32,13 +33,16 @@ struct Traits {
   bool restarts_queues = true;           ///< restarts one queue while the others run
   bool checks_fill = true;               ///< start fails if the pool cannot fill the receive rings
   bool uses_memory = true;               ///< checks that mbufs are its Context's and caches its pool's
+  LoopbackMode loopback = LoopbackMode::none;  ///< if set, there is one port, which is also the right one
+
+  [[nodiscard]] constexpr bool two_ports() const { return loopback == LoopbackMode::none; }
 };
 
-/// Two connected ports.
+/// Two connected ports, or one port whose frames turn back to it.
 struct Pair {
-  std::string name;  ///< a test's suffix: letters, digits and '_'
-  std::string left;  ///< URIs
-  std::string right;
+  std::string name;   ///< a test's suffix: letters, digits and '_'
+  std::string left;   ///< URIs
+  std::string right;  ///< empty if there is one port
   Traits traits;
   /// If set, the reason why this machine cannot test the pair. Its tests then fail with this text, unless
   /// POLLUX_CONFORMANCE_SKIP names the pair.
@@ -50,7 +54,8 @@ struct Pair {
 /// Prints its name, for test messages.
 std::ostream& operator<<(std::ostream& out, const Pair& pair);
 
-/// All built-in pairs, or only the pair of POLLUX_CONFORMANCE_PORTS ("A,B") if that is set.
+/// All built-in pairs, or only the pair of POLLUX_CONFORMANCE_PORTS ("A,B") if that is set. With
+/// POLLUX_CONFORMANCE_LOOPBACK ("phy" or "mac") it is one port.
 [[nodiscard]] const std::vector<Pair>& pairs();
 /// All built-in pairs, independent of the environment.
 [[nodiscard]] std::vector<Pair> built_in_pairs();

@@ -6,6 +6,7 @@ from . import linux_ethtool  # noqa: F401  isort: skip
 from . import linux_link  # noqa: F401  isort: skip
 from . import linux_life  # noqa: F401  isort: skip
 from . import linux_pollux  # noqa: F401  isort: skip
+from . import linux_iommu  # noqa: F401  isort: skip
 from . import linux_faults  # noqa: F401  isort: skip
 from . import dpdk  # noqa: F401  isort: skip
 from . import dpdk_offloads  # noqa: F401  isort: skip

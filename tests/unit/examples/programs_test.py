@@ -47,6 +47,11 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(outcome.returncode, 0)
             self.assertIn("--burst", outcome.stdout)
 
+    def test_a_loop_needs_one_port_of_a_card(self):
+        self.expect_error(2, [PKTGEN, "sim:0", "sim:1", "--loopback", "phy"], "--loopback", "one port")
+        self.expect_error(2, [PKTGEN, "sim:0", "--loopback", "cable"], "cable", "phy")
+        self.expect_error(1, [PKTGEN, "null:", "--loopback", "mac", "--count", "1"], "no loopback")
+
     def test_wrong_options_end_with_status_two_and_name_the_range(self):
         for program in (L2FWD, PKTGEN):
             self.expect_error(2, [program], "PORT")
@@ -148,6 +153,12 @@ class Pktgen(unittest.TestCase):
     def test_jumbo_frames_arrive(self):
         summary = self.summary("sim:0", "sim:1", "--count", "500", "--size", "9500", "--check", "--expect-all")
         self.assertEqual(summary["good"], 500)
+
+    def test_a_port_sends_to_itself_in_either_loop(self):
+        for mode in ("phy", "mac"):
+            summary = self.summary("sim:0", "--loopback", mode, "--count", "5000", "--window", "64", "--check", "--expect-all")
+            self.assertEqual([summary[name] for name in ("sent", "good", "lost")], [5000, 5000, 0], mode)
+            self.assertTrue(summary["conserved"])
 
     def test_a_second_thread_can_send(self):
         summary = self.summary("sim:0", "sim:1", "--count", "3000", "--rate", "20000", "--threads", "2", "--check")

@@ -103,12 +103,13 @@ class Machine:
         return line + ["-accel", "tcg,thread=multi", "-smp", str(self.cpus)]
 
     def _memory(self) -> list[str]:
+        iommu = ["-device", "intel-iommu,intremap=on,caching-mode=on"]
         if any(isinstance(port.wire, VfioUser) for port in self.ports):
-            # Shared with the process that has the card, which accesses it as the card's DMA. Such a card works without an IOMMU.
+            # Shared with the process that has the card, which accesses it as the card's DMA.
             return ["-m", str(self.memory_mib), "-object", f"memory-backend-memfd,id=ram,size={self.memory_mib}M,share=on",
-                    "-machine", "memory-backend=ram"]
+                    "-machine", "memory-backend=ram", *(iommu if self.iommu else [])]
         # The IOMMU is present even if a case boots without it: only the kernel argument turns it off.
-        return ["-m", str(self.memory_mib), "-device", "intel-iommu,intremap=on,caching-mode=on"]
+        return ["-m", str(self.memory_mib), *iommu]
 
     def _kernel_line(self) -> str:
         # On a busy host the kernel's timer test would see too few ticks and panic.

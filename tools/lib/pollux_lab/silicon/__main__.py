@@ -193,13 +193,18 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--programs", type=pathlib.Path, required=True)
     parser.add_argument("--version", default="unknown")
     parser.add_argument("--output")
-    parser.add_argument("--only", type=lambda text: text.split(","), default=list(steps.STEPS))
+    parser.add_argument("--only", type=lambda text: text.split(","), default=None)
     parser.add_argument("--probes", default="")
     for flag in ("--yes", "--force", "--look", "--quick", "--give-back"):
         parser.add_argument(flag, action="store_true")
     options = parser.parse_args()
-    if unknown := [name for name in options.only if name not in steps.STEPS]:
-        raise LabError(f"there is no step '{unknown[0]}'", f"the steps are {', '.join(steps.STEPS)}")
+    possible = steps.ONE_PORT if len(options.ports) == 1 else steps.TWO_PORTS
+    options.only = possible if options.only is None else options.only
+    if unknown := [name for name in options.only if name not in possible]:
+        raise LabError(f"there is no step '{unknown[0]}' for {'one port' if possible is steps.ONE_PORT else 'two ports'}",
+                       f"the steps are {', '.join(possible)}")
+    if possible is steps.ONE_PORT and "loopback" not in options.only:
+        options.only = ["loopback", *options.only]  # the others need to know where frames turn back
     return options
 
 

@@ -20,11 +20,12 @@ RECORDED_FRAMES = 400
 @dataclasses.dataclass
 class Run:
     programs: Programs
-    ports: list[str]  # URIs
+    ports: list[str]  # URIs: two, which one cable connects, or one without a cable
     folder: pathlib.Path
     results: Results
     quick: bool
     probes: str = ""  # names, separated by commas; empty: all
+    loopback: str = ""  # where the one port's frames turn back; set by the step `loopback`
 
     def pktgen(self, *words: str, seconds: float) -> tuple[dict, Ended]:
         ended = self.programs.run("pktgen", *words, "--json", "--quiet", seconds=seconds)
@@ -47,6 +48,19 @@ def cable(run: Run) -> None:
         run.results.add("cable", name, "passed")
 
 
+def loopback(run: Run) -> None:
+    """Sends a few frames in each kind of loopback. The later steps use the first kind that brings all of them back."""
+    for mode in ("phy", "mac"):
+        summary, ended = run.pktgen(*run.ports, "--loopback", mode, "--count", "100", "--window", "16", "--check", "--expect-all", seconds=60)
+        if ended.status == 0 and summary.get("good") == 100:
+            run.results.add("loopback", f"frames come back in the {mode.upper()}", "passed")
+            run.loopback = mode
+            return
+        run.results.add("loopback", f"frames come back in the {mode.upper()}", "skipped", f"{summary.get('good', 0)} of 100; {ended.end_text()}")
+    run.results.add("loopback", "frames come back", "failed", "neither in the PHY nor in the MAC")
+    raise LabError("the port returns no frames in loopback", "connect a cable to a second port of the card, and name both ports")
+
+
 def probes(run: Run) -> None:
     """Asks the open questions of docs/82576/interpretations.md."""
     for name in ("traces", "recordings"):
@@ -67,8 +81,8 @@ def probes(run: Run) -> None:
 
 
 def conformance(run: Run) -> None:
-    """Runs the conformance suite on the two ports."""
-    environment = {"POLLUX_CONFORMANCE_PORTS": ",".join(run.ports)}
+    """Runs the conformance suite on the two ports, or those cases of it that one port can pass."""
+    environment = {"POLLUX_CONFORMANCE_PORTS": ",".join(run.ports), "POLLUX_CONFORMANCE_LOOPBACK": run.loopback}
     words = ["--gtest_filter=" + ":".join(f"*/{case}/*" for case in QUICK_CASES)] if run.quick else []
     listed = run.programs.run("conformance_test", "--gtest_list_tests", *words, seconds=60, environment=environment)
     ended = run.programs.run("conformance_test", *words, seconds=600 if run.quick else 3600, environment=environment)
@@ -79,17 +93,19 @@ def conformance(run: Run) -> None:
 
 
 def rates(run: Run) -> None:
-    """Measures rates: frames from one port to the other, and frames that l2fwd passes in a circle through both."""
+    """Measures rates: frames from one port to the other or back to itself, and frames that l2fwd passes in a circle through both."""
     times, seconds = (2, 1) if run.quick else (5, 3)
     for size in SIZES[:1] if run.quick else SIZES:
         measured = [_generated(run, size, seconds) for _ in range(times)]
-        _add_rate(run, "pktgen, one way", size, [one for one in measured if one])
-        measured = [_circulated(run, size, seconds) for _ in range(times)] if size == SIZES[0] else []
+        _add_rate(run, f"pktgen, loopback in the {run.loopback.upper()}" if run.loopback else "pktgen, one way", size, [one for one in measured if one])
+        measured = [_circulated(run, size, seconds) for _ in range(times)] if size == SIZES[0] and not run.loopback else []
         _add_rate(run, "l2fwd, both ways", size, [one for one in measured if one]) if measured else None
 
 
 def _generated(run: Run, size: int, seconds: int) -> tuple[float, int] | None:
-    summary, ended = run.pktgen(*run.ports, "--size", str(size), "--seconds", str(seconds), "--window", str(WINDOW), "--check", seconds=seconds + 60)
+    loop = ["--loopback", run.loopback] if run.loopback else []
+    summary, ended = run.pktgen(*run.ports, *loop, "--size", str(size), "--seconds", str(seconds), "--window", str(WINDOW), "--check",
+                                seconds=seconds + 60)
     if ended.status != 0 or not summary.get("seconds"):
         run.results.add("rate", f"pktgen, {size} bytes", "failed", ended.end_text())
         return None
@@ -135,8 +151,11 @@ def _judge(run: Run, name: str, ended: Ended) -> None:
 # Each step with its name and what the plan says of it.
 STEPS = {
     "cable": (cable, "send frames each way, to see that the cable connects the ports"),
+    "loopback": (loopback, "send frames that turn back in the PHY or in the MAC"),
     "probes": (probes, "ask the card the open questions of docs/82576/interpretations.md"),
     "conformance": (conformance, "run the conformance suite (about a minute with --quick, else some ten)"),
     "rates": (rates, "measure rates"),
     "recordings": (recordings, "record a run, and replay the recording"),
 }
+TWO_PORTS = ["cable", "probes", "conformance", "rates", "recordings"]
+ONE_PORT = ["loopback", "probes", "conformance", "rates"]
