@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Exported cards behind QEMU's virtual IOMMU: Linux's igb with an identity mapping, then Pollux's driver over VFIO, whose memory the
-IOMMU translates."""
+"""Exported cards behind QEMU's virtual IOMMU, which translates: page by page for Linux's igb, then for Pollux's driver over VFIO."""
 
 import json
 import shlex
@@ -13,13 +12,14 @@ from pollux_lab.programs import built_programs
 from . import network
 from .columns import BUILD, Lab, on_this_card, two_exported_cards
 
-MEBIBYTES = 16
+MEBIBYTES = 4
 FRAMES = 20000
 
 
 def _machine() -> Machine:
     made = two_exported_cards("iommu")
     made.iommu = True
+    made.kernel_arguments = "iommu=nopt"
     made.huge_pages = 64
     made.payload = lambda root: initramfs.add_programs(root, built_programs(BUILD[0], ["pollux", "pktgen"]), "bin")
     return made
@@ -28,6 +28,9 @@ def _machine() -> Machine:
 def behind_an_iommu(lab: Lab) -> None:
     lab.guest.check("modprobe igb")
     lab.connect()
+    for address in lab.addresses:
+        kind = lab.guest.check(f"cat /sys/bus/pci/devices/{address}/iommu_group/type").strip()
+        require(kind.startswith("DMA"), f"{address}: addresses are not translated: {kind}")
     with lab.captured() as capture:
         for size in (56, 8000):
             network.ping(lab, size)
