@@ -6,49 +6,17 @@
 
 #include <memory>
 
-#include "context_fixture.hpp"
-#include "fake_domain.hpp"
+#include "domain_fixture.hpp"
 #include "machine.hpp"
 #include "unit/mem/sizes.hpp"
 
 namespace pollux {
 namespace {
 
-using test::ContextFixture;
+using test::DomainFixture;
 using test::FakeDomain;
+using test::Foreign;
 using test::kMi;
-
-/// Page-aligned memory of the application.
-class Foreign {
- public:
-  explicit Foreign(std::size_t size)
-      : bytes_(
-            static_cast<std::byte*>(::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)),
-            size) {}
-  Foreign(const Foreign&) = delete;
-  Foreign& operator=(const Foreign&) = delete;
-  ~Foreign() { ::munmap(bytes_.data(), bytes_.size()); }
-  [[nodiscard]] std::span<std::byte> bytes() const { return bytes_; }
-
- private:
-  std::span<std::byte> bytes_;
-};
-
-struct DomainFixture : ContextFixture {
-  explicit DomainFixture(ContextOptions options = ordinary()) : ContextFixture(std::move(options)) {}
-
-  std::shared_ptr<FakeDomain> attach(std::vector<IovaRange> reach = {{0, ~std::uint64_t{0}}}) {
-    auto domain = std::make_shared<FakeDomain>(std::move(reach));
-    const auto attached = state->attach(domain);
-    EXPECT_TRUE(attached) << attached.error().message();
-    return domain;
-  }
-  DmaMemory allocate(std::size_t size) {
-    auto memory = state->allocate({.size = size, .purpose = "test"});
-    EXPECT_TRUE(memory) << memory.error().message();
-    return memory ? std::move(*memory) : DmaMemory();
-  }
-};
 
 TEST(Domains, SeeEarlierAndLaterMemoryAtTheSameIova) {
   DomainFixture fixture;
@@ -174,64 +142,6 @@ TEST(Domains, DetachUnmapsEverythingAndReleasesTheDomain) {
   EXPECT_EQ(domain->map_calls, 1);
   EXPECT_TRUE(fixture.state->attach(domain));
   EXPECT_EQ(domain->mapped.size(), 2U);
-}
-
-/// The first domain's device may still write to the memory.
-TEST(Domains, MemoryOfAFailedAllocationThatADomainCannotUnmapIsNotReused) {
-  DomainFixture fixture;
-  const auto first = fixture.attach();
-  const auto second = fixture.attach();
-  first->fail_unmap = true;
-  second->fail_map_call = 1;
-  ASSERT_FALSE(fixture.state->allocate({.size = 4096}));
-  ASSERT_EQ(fixture.log.size(), 1U);
-  EXPECT_EQ(fixture.log[0].second,
-            "4 KiB at IOVA 0x100000 could not be unmapped from fake domain: fake domain cannot unmap");
-  ASSERT_EQ(first->mapped.size(), 1U);
-  const DmaSegment stuck = first->mapped.front();
-  first->fail_unmap = false;
-  const DmaMemory next = fixture.allocate(4096);
-  EXPECT_NE(next.segments()[0].iova, stuck.iova);
-  EXPECT_NE(next.segments()[0].address, stuck.address);
-  *stuck.address = std::byte{1};  // still mapped
-}
-
-TEST(Domains, RegisteredMemoryThatADomainCannotUnmapKeepsItsIova) {
-  DomainFixture fixture;
-  const auto first = fixture.attach();
-  const auto second = fixture.attach();
-  const Foreign memory(4096);
-  first->fail_unmap = true;
-  second->fail_map_call = 1;
-  ASSERT_FALSE(fixture.state->register_memory(memory.bytes()));
-  ASSERT_EQ(first->mapped.size(), 1U);
-  const std::uint64_t stuck = first->mapped.front().iova;
-  first->fail_unmap = false;
-  const auto again = fixture.state->register_memory(memory.bytes());
-  ASSERT_TRUE(again);
-  EXPECT_NE(again->segments()[0].iova, stuck);
-}
-
-/// The device may still write to the memory, so it must not be reused.
-TEST(Domains, MemoryThatADomainCannotUnmapIsNotReused) {
-  DomainFixture fixture;
-  const auto domain = fixture.attach();
-  domain->fail_unmap = true;
-  std::uint64_t stuck = 0;
-  std::byte* address = nullptr;
-  {
-    const DmaMemory memory = fixture.allocate(4096);
-    stuck = memory.segments()[0].iova;
-    address = memory.segments()[0].address;
-  }
-  ASSERT_EQ(fixture.log.size(), 1U);
-  EXPECT_EQ(fixture.log[0].first, LogLevel::error);
-  EXPECT_EQ(fixture.log[0].second,
-            "4 KiB at IOVA 0x100000 could not be unmapped from fake domain: fake domain cannot unmap");
-  domain->fail_unmap = false;
-  const DmaMemory next = fixture.allocate(4096);
-  EXPECT_NE(next.segments()[0].iova, stuck);
-  *address = std::byte{1};  // still mapped
 }
 
 TEST(Domains, AreReleasedWithTheContext) {
