@@ -16,7 +16,9 @@ std::string GatedCase::name() const {
 std::vector<GatedCase> gated_cases(BurstMode mode) {
   std::vector<GatedCase> gated;
   for (const Case& one : cases()) {
-    if (one.who != kPollux || one.name == "forward_queues" || one.name == "forward_raw") continue;
+    if (one.who != kPollux || one.name == "forward_queues" || one.name == "forward_observed" ||
+        one.name == "forward_raw")
+      continue;
     if (!one.has_modes && mode != BurstMode::scalar) continue;
     gated.push_back({&one, {.mode = mode}});
     if (one.name == "forward" || one.name == "fused") gated.push_back({&one, {.mode = mode, .burst = 1}});

@@ -83,6 +83,33 @@ class ForwardQueues final : public Forward {
   std::vector<QueuePair> queue_pairs_;
 };
 
+/// Counts frames. It does the least that an observer can do.
+class CountingObserver final : public RxObserver, public TxObserver {
+ public:
+  void received(const RxQueue& /*queue*/, std::span<Mbuf* const> frames) noexcept override { count_ += frames.size(); }
+  void sending(const TxQueue& /*queue*/, std::span<Mbuf* const> /*frames*/) noexcept override {}
+  void sent(const TxQueue& /*queue*/, std::uint32_t count) noexcept override { count_ += count; }
+
+ private:
+  std::uint64_t count_ = 0;
+};
+
+// Forwarding with an observer of each queue.
+class ForwardObserved final : public Forward {
+ public:
+  explicit ForwardObserved(const Setup& setup) : Forward(setup) {
+    need(fixture.port().attach_observer(0, static_cast<RxObserver&>(observer_)));
+    need(fixture.port().attach_observer(0, static_cast<TxObserver&>(observer_)));
+  }
+  ~ForwardObserved() override {
+    need(fixture.port().detach_observer(0, static_cast<RxObserver&>(observer_)));
+    need(fixture.port().detach_observer(0, static_cast<TxObserver&>(observer_)));
+  }
+
+ private:
+  CountingObserver observer_;
+};
+
 // Forwarding with raw pointers, to show the cost of the ownership types. An application cannot do this: a derived class
 // accesses the queue's gate.
 struct RawRx : RxQueue {
@@ -118,6 +145,7 @@ class ForwardRaw final : public Forward {
 std::unique_ptr<Workload> forward(const Setup& setup) { return std::make_unique<Forward>(setup); }
 std::unique_ptr<Workload> forward_offload(const Setup& setup) { return std::make_unique<ForwardOffload>(setup); }
 std::unique_ptr<Workload> forward_queues(const Setup& setup) { return std::make_unique<ForwardQueues>(setup); }
+std::unique_ptr<Workload> forward_observed(const Setup& setup) { return std::make_unique<ForwardObserved>(setup); }
 std::unique_ptr<Workload> forward_raw(const Setup& setup) { return std::make_unique<ForwardRaw>(setup); }
 
 }  // namespace pollux::bench
