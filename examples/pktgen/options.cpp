@@ -28,7 +28,8 @@ void add_options(CLI::App& app, PktgenOptions& options) {
          [&options](const std::string& mode) {
            options.port.loopback = mode == "phy" ? LoopbackMode::phy : LoopbackMode::mac;
          },
-         "The one port sends to itself, in its PHY or its MAC, without a cable; for tests of a card")
+         "The one port sends to itself: in its PHY, which needs no cable, or in its MAC, which needs a link; for "
+         "tests of a card")
       ->check(CLI::IsMember({"phy", "mac"}));
   app.add_option("--size", options.size,
                  "Bytes per frame, including the frame check sequence of 4 bytes; raises the MTU unless --mtu is given")
@@ -76,6 +77,9 @@ void check_combinations(PktgenOptions& options, bool mtu_given) {
   }
   if (options.port.loopback != LoopbackMode::none) {
     if (options.ports.size() == 2) throw CLI::ValidationError("--loopback", "needs one port");
+    if (options.send || options.receive) {
+      throw CLI::ValidationError("--loopback", "the port sends and receives, without --send or --receive");
+    }
     options.send = options.receive = true;
   }
   if (!options.send && !options.receive)

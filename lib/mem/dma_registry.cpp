@@ -24,12 +24,15 @@ std::string describe(const DmaRegion& region) {
   return fmt::format("{} at IOVA {:#x}", readable_size(region.size()), region.segments.front().iova);
 }
 
-/// Returns false and logs an error if the domain cannot unmap the segment.
+/// Returns false and logs an error if the domain cannot unmap the segment, or if no memory is left to find out.
 bool unmap(DmaDomain& domain, const DmaSegment& segment, PendingLog& log) {
-  Result<void> unmapped = domain.unmap(segment);
-  if (unmapped) return true;
-  log.add(LogLevel::error, fmt::format("{} could not be unmapped from {}: {}", describe(segment), domain.name(),
-                                       unmapped.error().message()));
+  try {
+    Result<void> unmapped = domain.unmap(segment);
+    if (unmapped) return true;
+    log.add(LogLevel::error, fmt::format("{} could not be unmapped from {}: {}", describe(segment), domain.name(),
+                                         unmapped.error().message()));
+  } catch (const std::bad_alloc&) {
+  }
   return false;
 }
 
@@ -41,11 +44,20 @@ bool unmap(DmaDomain& domain, std::span<const DmaSegment> segments, PendingLog& 
 
 /// Maps all segments or none. Sets `stuck` if the domain cannot unmap what it has mapped before a segment that failed.
 Result<void> map(DmaDomain& domain, std::span<const DmaSegment> segments, PendingLog& log, bool& stuck) {
-  for (std::size_t i = 0; i < segments.size(); ++i) {
-    Result<void> mapped = domain.map(segments[i]);
-    if (mapped) continue;
-    if (!unmap(domain, segments.first(i), log)) stuck = true;
-    return mapped;
+  std::size_t done = 0;
+  const auto undo = [&] {
+    if (!unmap(domain, segments.first(done), log)) stuck = true;
+  };
+  try {
+    for (; done < segments.size(); ++done) {
+      Result<void> mapped = domain.map(segments[done]);
+      if (mapped) continue;
+      undo();
+      return mapped;
+    }
+  } catch (const std::bad_alloc&) {
+    undo();
+    throw;
   }
   return {};
 }
@@ -61,20 +73,25 @@ std::uint64_t natural_alignment(std::span<std::byte> memory) {
 Result<DmaRegion> DmaRegistry::allocate(const DmaRequest& request, PendingLog& log) {
   Result<DmaRegion> region = pages_.take(request, iova_, physical_ == nullptr ? PageKind::any : PageKind::huge, log);
   if (!region) return region;
-  if (physical_ != nullptr) {
-    auto segments = physical_segments(*physical_, *region);
+  if (auto placed = use_physical_addresses(*region); !placed) return pass_on(std::move(placed));
+  if (auto added = add(*region, log); !added) return pass_on(std::move(added));
+  return region;
+}
+
+/// Gives the segments of a region their physical addresses as IOVAs, if a domain needs that. If it fails, the region is
+/// given back.
+Result<void> DmaRegistry::use_physical_addresses(DmaRegion& region) {
+  if (physical_ == nullptr) return {};
+  try {
+    auto segments = physical_segments(*physical_, region);
     if (!segments) {
-      pages_.give_back(*region, iova_);
+      give_back(region);
       return pass_on(std::move(segments));
     }
-    region->segments = *std::move(segments);
-  }
-  try {
-    auto added = add(*region, log);
-    if (added) return region;
-    return pass_on(std::move(added));
+    region.segments = *std::move(segments);
+    return {};
   } catch (const std::bad_alloc&) {
-    pages_.give_back(*region, iova_);
+    give_back(region);
     throw;
   }
 }
@@ -89,10 +106,13 @@ Result<DmaRegion> DmaRegistry::register_memory(std::span<std::byte> memory, Pend
   }
   Result<std::uint64_t> iova = iova_.take(memory.size(), natural_alignment(memory), "registered memory");
   if (!iova) return pass_on(std::move(iova));
-  const DmaRegion region{.segments = {{.address = memory.data(), .iova = *iova, .size = memory.size()}},
-                         .place = *iova,
-                         .page_size = ordinary_page_size(),
-                         .own = false};
+  DmaRegion region{.segments = {}, .place = *iova, .page_size = ordinary_page_size(), .own = false};
+  try {
+    region.segments.push_back({.address = memory.data(), .iova = *iova, .size = memory.size()});
+  } catch (const std::bad_alloc&) {
+    give_back(region);
+    throw;
+  }
   if (auto added = add(region, log); !added) return pass_on(std::move(added));
   return region;
 }
@@ -163,25 +183,36 @@ std::shared_ptr<DmaDomain> DmaRegistry::detach(const DmaDomain& domain, PendingL
 
 /// Maps the region into every domain. If that fails, the region is unmapped and given back. If a domain cannot unmap
 /// it, the region is never used again, since a device may still write to it.
-Result<void> DmaRegistry::add(DmaRegion region, PendingLog& log) {
-  regions_.reserve(regions_.size() + 1);
-  if (wants_locked_pages() && needs_lock(region)) {
-    if (auto locked = lock_pages(region); !locked) {
-      give_back(region);
-      return locked;
-    }
-  }
+Result<void> DmaRegistry::add(DmaRegion& region, PendingLog& log) {
+  std::size_t domains = 0;
   bool stuck = false;
-  for (std::size_t i = 0; i < domains_.size(); ++i) {
-    Result<void> mapped = map(*domains_[i], region.segments, log, stuck);
-    if (mapped) continue;
-    while (i-- > 0) {
-      if (!unmap(*domains_[i], region.segments, log)) stuck = true;
+  const auto undo = [&] {
+    while (domains-- > 0) {
+      if (!unmap(*domains_[domains], region.segments, log)) stuck = true;
     }
     if (!stuck) give_back(region);
-    return mapped;
+  };
+  try {
+    Result<void> added = lock_and_map(region, log, domains, stuck);
+    if (!added) undo();
+    return added;
+  } catch (const std::bad_alloc&) {
+    undo();
+    throw;
   }
-  regions_.push_back(std::move(region));
+}
+
+/// Counts the domains that have mapped the region in `domains`.
+Result<void> DmaRegistry::lock_and_map(DmaRegion& region, PendingLog& log, std::size_t& domains, bool& stuck) {
+  regions_.reserve(regions_.size() + 1);
+  if (wants_locked_pages() && needs_lock(region)) {
+    if (auto locked = lock_pages(region); !locked) return locked;
+  }
+  DmaRegion kept = region;
+  for (; domains < domains_.size(); ++domains) {
+    if (auto mapped = map(*domains_[domains], region.segments, log, stuck); !mapped) return mapped;
+  }
+  regions_.push_back(std::move(kept));
   return {};
 }
 

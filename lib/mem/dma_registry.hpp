@@ -37,7 +37,9 @@ class DmaRegistry {
   [[nodiscard]] const Arena& arena() const noexcept { return pages_.arena(); }
 
  private:
-  [[nodiscard]] Result<void> add(DmaRegion region, PendingLog& log);
+  [[nodiscard]] Result<void> use_physical_addresses(DmaRegion& region);
+  [[nodiscard]] Result<void> add(DmaRegion& region, PendingLog& log);
+  [[nodiscard]] Result<void> lock_and_map(DmaRegion& region, PendingLog& log, std::size_t& domains, bool& stuck);
   void give_back(DmaRegion& region);
   [[nodiscard]] Result<void> check_free(std::span<std::byte> memory) const;
   [[nodiscard]] Result<void> check_usable_iova(const DmaDomain& domain, const std::vector<IovaRange>& ranges) const;

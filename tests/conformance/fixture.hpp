@@ -42,6 +42,7 @@ class Conformance : public testing::Test {
   [[nodiscard]] const Traits& traits() const { return pair_->traits; }
   /// Opens, configures and starts both ports and waits for their links.
   void start_both();
+  /// One port in loopback gets the left configuration with the right one's receive side.
   void start_both(const PortConfig& left, const PortConfig& right);
   void stop_both();
   /// Starts both ports after `stop_both`, and waits for their links.

@@ -106,17 +106,19 @@ CONFORMANCE_TEST(LifeCycle, IsReconfiguredWhileStopped) {
   }
 }
 
-CONFORMANCE_TEST_WHERE(LifeCycle, CanBeOpenedAgainAfterClose, traits.two_ports()) {
+CONFORMANCE_TEST(LifeCycle, CanBeOpenedAgainAfterClose) {
   for (int round = 0; round < 2; ++round) {
     start_both();
     expect_exchange(make_frames(traits().delivers ? 8 : 0, 60));
     EXPECT_TRUE(left().close());
-    EXPECT_TRUE(right().close());
+    if (traits().two_ports()) {
+      EXPECT_TRUE(right().close());
+    }
     EXPECT_EQ(pool_->stats().in_use(), 0U);
     right_.reset();
     left_.reset();
     left_ = open_port(pair().left);
-    right_ = open_port(pair().right);
+    if (traits().two_ports()) right_ = open_port(pair().right);
     if (traits().by_file || traits().needs_relay) {
       start_both();  // but no frame can arrive: the file is empty, or the relay's interfaces no longer exist
       return;

@@ -71,7 +71,7 @@ void add_own_driver(Context& context) {
       context, {.name = "toy", .make = [](unsigned number) { return std::make_unique<own_driver::Card>(number); }}));
 }
 
-/// One card, whose PHY or MAC returns what it sends. It has a link in any case.
+/// One card, whose PHY or MAC returns what it sends. Its link does not depend on another port.
 constexpr Traits looping(Traits traits, LoopbackMode mode) {
   traits.bidirectional = false;
   traits.has_carrier = false;
@@ -154,7 +154,7 @@ Pair given_pair(const std::string& text) {
   const auto loopback = chosen_loopback();
   if (!loopback) {
     pair.obstacle = "POLLUX_CONFORMANCE_LOOPBACK is neither 'phy' nor 'mac'";
-  } else if (one != (*loopback != LoopbackMode::none)) {
+  } else if (text.empty() || one != (*loopback != LoopbackMode::none)) {
     pair.obstacle = fmt::format(
         "POLLUX_CONFORMANCE_PORTS = '{}' is neither two URIs with a comma between them nor, with "
         "POLLUX_CONFORMANCE_LOOPBACK, one URI",
@@ -166,8 +166,11 @@ Pair given_pair(const std::string& text) {
 }
 
 std::vector<Pair> find_pairs() {
-  const char* const wanted = std::getenv("POLLUX_CONFORMANCE_PORTS");
-  if (wanted == nullptr || *wanted == '\0') return chosen();
+  const char* wanted = std::getenv("POLLUX_CONFORMANCE_PORTS");
+  if (wanted == nullptr || *wanted == '\0') {
+    if (chosen_loopback() == LoopbackMode::none) return chosen();
+    wanted = "";  // a loopback of no port: given_pair says what is wrong
+  }
   return {given_pair(wanted)};
 }
 

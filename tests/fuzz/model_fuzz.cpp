@@ -21,7 +21,12 @@ class Memory final : public ModelDma {
 
   std::byte* translate(std::uint64_t iova, std::size_t length) noexcept override {
     if (iova < kIova || length > kBytes || iova - kIova > kBytes - length) return nullptr;
-    return bytes_.data() + (iova - kIova);
+    return contiguous(iova, length) == length ? bytes_.data() + (iova - kIova) : nullptr;
+  }
+  /// Each half is a mapping of its own.
+  std::size_t contiguous(std::uint64_t iova, std::size_t length) const noexcept override {
+    constexpr std::uint64_t kSplit = kIova + kBytes / 2;
+    return iova < kSplit && kSplit - iova < length ? kSplit - iova : length;
   }
   /// The input that provides the next descriptors and frames.
   void fill(std::size_t at, const std::vector<std::uint8_t>& bytes) {

@@ -45,8 +45,9 @@ class POLLUX_API DmaInterceptor {
                                    std::size_t /*length*/) noexcept {
     return true;
   }
-  /// Called instead of each allowed write. It may store this write, a part of it, another one or none with
-  /// `memory.store`. It may also copy the bytes and store them later, as long as the model's DMA is enabled.
+  /// Called instead of each allowed write; for a payload that spans mappings, once for each part. It may store this
+  /// write, a part of it, another one or none with `memory.store`. It may also copy the bytes and store them later, as
+  /// long as the model's DMA is enabled.
   virtual void write(ModelDma& memory, const ModelWrite& write) noexcept;
   /// Called with the model's new time, before the model processes its own events. Store delayed writes here.
   virtual void advance(ModelDma& /*memory*/, Duration /*now*/) noexcept {}
@@ -60,16 +61,17 @@ class POLLUX_API ModelDma {
   ModelDma(const ModelDma&) = delete;
   ModelDma& operator=(const ModelDma&) = delete;
   virtual ~ModelDma() = default;
-  /// The address in this process of `length` bytes at `iova`; nullptr if the model may not read and write all of them.
+  /// The address in this process of `length` bytes at `iova`; nullptr if the model may not read and write all of them,
+  /// or if they span mappings.
   [[nodiscard]] virtual std::byte* translate(std::uint64_t iova, std::size_t length) noexcept = 0;
   /// The same for reading only.
   [[nodiscard]] virtual const std::byte* translate_for_read(std::uint64_t iova, std::size_t length) noexcept {
     return translate(iova, length);
   }
 
-  /// How many of the `length` bytes at `iova` `translate` may translate at once: fewer if the mapping that has the
-  /// first one ends before. An access that spans adjacent mappings has to be split there. `length` if nothing is mapped
-  /// at `iova`.
+  /// How many of the `length` bytes at `iova` `translate` may translate at once, 1 to `length`: fewer than `length` if
+  /// the mapping that has the first one ends before. An access that spans adjacent mappings has to be split there.
+  /// `length` if nothing is mapped at `iova`.
   [[nodiscard]] virtual std::size_t contiguous(std::uint64_t /*iova*/, std::size_t length) const noexcept {
     return length;
   }

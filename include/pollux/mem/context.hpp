@@ -76,6 +76,9 @@ class POLLUX_API Context {
   [[nodiscard]] Result<DmaMemory> allocate(const DmaRequest& request);
   /// Maps memory of the application into every attached domain until the result is destroyed. `memory` is page-aligned,
   /// is a whole number of pages, and outlives the result.
+  /// Errors: invalid_argument (not whole pages, or registered already), not_supported (physical addresses),
+  /// memlock_too_small, and the errors of a domain. If one domain fails and another one then cannot unmap the memory,
+  /// which the log reports, a device may still access it until the Context ends.
   [[nodiscard]] Result<DmaMemory> register_memory(std::span<std::byte> memory);
 
   /// Maps all existing and future DMA memory into `domain`, too. Error not_supported, with nothing left mapped, if the

@@ -13,7 +13,7 @@ namespace pollux {
 /// has no link while the PHY loops.
 enum class LoopbackMode : std::uint8_t {
   none,
-  mac,  ///< in the MAC. The 82576 on silicon is said to lack it; in-process cards and QEMU's have it
+  mac,  ///< in the MAC; needs a link. The 82576 on silicon is said to lack it; in-process cards and QEMU's have it
   phy,  ///< in the PHY, at 1000 Mb/s. Needs no cable. QEMU 10's card lacks it
 };
 

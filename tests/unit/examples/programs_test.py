@@ -49,6 +49,7 @@ class CommandLine(unittest.TestCase):
 
     def test_a_loop_needs_one_port_of_a_card(self):
         self.expect_error(2, [PKTGEN, "sim:0", "sim:1", "--loopback", "phy"], "--loopback", "one port")
+        self.expect_error(2, [PKTGEN, "sim:0", "--loopback", "phy", "--receive"], "--loopback", "without --send or --receive")
         self.expect_error(2, [PKTGEN, "sim:0", "--loopback", "cable"], "cable", "phy")
         self.expect_error(1, [PKTGEN, "null:", "--loopback", "mac", "--count", "1"], "no loopback")
 

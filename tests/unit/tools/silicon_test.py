@@ -14,6 +14,8 @@ import time
 import unittest
 
 from pollux_lab.silicon import archive, decide, give_back, results
+from pollux_lab.errors import LabError
+from pollux_lab.silicon.__main__ import chosen_steps
 from pollux_lab.silicon.facts import MANC, STATUS, MachineReader, Machine
 from sandbox import Sandbox
 
@@ -168,6 +170,22 @@ class Decisions(unittest.TestCase):
         decision = decide.decide(dataclasses.replace(one, ports=one.ports * 2))
         self.assertIn("cable", " ".join(decision.warnings))
         self.assertTrue(decision.may_go_on(False))
+
+
+class Steps(unittest.TestCase):
+    def test_are_in_order_and_possible(self):
+        self.assertEqual(chosen_steps(None, one_port=False), ["cable", "probes", "conformance", "rates", "recordings"])
+        self.assertEqual(chosen_steps(["rates", "cable"], one_port=False), ["cable", "rates"])
+        with self.assertRaisesRegex(LabError, "no step 'loopback' for two ports"):
+            chosen_steps(["loopback"], one_port=False)
+        with self.assertRaisesRegex(LabError, "no step 'recordings' for one port"):
+            chosen_steps(["recordings"], one_port=True)
+
+    def test_of_one_port_look_for_a_loop_where_it_is_needed(self):
+        self.assertEqual(chosen_steps(None, one_port=True), ["probes", "loopback", "conformance", "rates"])
+        self.assertEqual(chosen_steps(["rates", "loopback"], one_port=True), ["loopback", "rates"])
+        self.assertEqual(chosen_steps(["conformance"], one_port=True), ["loopback", "conformance"])
+        self.assertEqual(chosen_steps(["probes"], one_port=True), ["probes"])
 
 
 class GiveBack(unittest.TestCase):

@@ -32,7 +32,7 @@ class Phy {
   /// Time from the end of a reset of the PHY until the card has configured it. An estimate; Linux waits up to 100 ms.
   static constexpr Duration kConfigureTime = std::chrono::milliseconds(5);
 
-  /// A register and the value that it gets.
+  /// A register, 0 to 31 and of page 0, and the value that it gets.
   struct Setting {
     std::uint32_t number;
     std::uint16_t value;

@@ -187,6 +187,19 @@ def run_folder():
         yield folder
 
 
+def chosen_steps(named: list[str] | None, one_port: bool) -> list[str]:
+    """The steps of a run, in their order. `named`: those that the user wants; None: all that are possible."""
+    possible = steps.ONE_PORT if one_port else steps.TWO_PORTS
+    if named is None:
+        return possible
+    if unknown := [name for name in named if name not in possible]:
+        raise LabError(f"there is no step '{unknown[0]}' for {'one port' if one_port else 'two ports'}", f"the steps are {', '.join(possible)}")
+    wanted = set(named)
+    if one_port and wanted - {"probes"}:
+        wanted.add("loopback")  # the others need to know where frames turn back
+    return [name for name in possible if name in wanted]
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tools/silicon")
     parser.add_argument("ports", nargs="*")
@@ -198,13 +211,7 @@ def arguments() -> argparse.Namespace:
     for flag in ("--yes", "--force", "--look", "--quick", "--give-back"):
         parser.add_argument(flag, action="store_true")
     options = parser.parse_args()
-    possible = steps.ONE_PORT if len(options.ports) == 1 else steps.TWO_PORTS
-    options.only = possible if options.only is None else options.only
-    if unknown := [name for name in options.only if name not in possible]:
-        raise LabError(f"there is no step '{unknown[0]}' for {'one port' if possible is steps.ONE_PORT else 'two ports'}",
-                       f"the steps are {', '.join(possible)}")
-    if possible is steps.ONE_PORT and "loopback" not in options.only:
-        options.only = ["loopback", *options.only]  # the others need to know where frames turn back
+    options.only = chosen_steps(options.only, one_port=len(options.ports) == 1)
     return options
 
 

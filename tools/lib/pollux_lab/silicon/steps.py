@@ -158,4 +158,5 @@ STEPS = {
     "recordings": (recordings, "record a run, and replay the recording"),
 }
 TWO_PORTS = ["cable", "probes", "conformance", "rates", "recordings"]
-ONE_PORT = ["loopback", "probes", "conformance", "rates"]
+# The questions come first, since they need no frame that comes back.
+ONE_PORT = ["probes", "loopback", "conformance", "rates"]
