@@ -3,7 +3,17 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+#include <string_view>
+
 namespace pollux::bench {
+namespace {
+
+/// Cases that are compared with `forward` and have no counts of their own in each mode.
+constexpr std::array<std::string_view, 3> kOtherForwards{"forward_queues", "forward_observed", "forward_raw"};
+
+}  // namespace
 
 std::string GatedCase::name() const {
   std::string text = fmt::format("{}/{}/burst:{}", what->name, pollux::name(setup.mode), setup.burst);
@@ -16,9 +26,7 @@ std::string GatedCase::name() const {
 std::vector<GatedCase> gated_cases(BurstMode mode) {
   std::vector<GatedCase> gated;
   for (const Case& one : cases()) {
-    if (one.who != kPollux || one.name == "forward_queues" || one.name == "forward_observed" ||
-        one.name == "forward_raw")
-      continue;
+    if (one.who != kPollux || std::ranges::find(kOtherForwards, one.name) != kOtherForwards.end()) continue;
     if (!one.has_modes && mode != BurstMode::scalar) continue;
     gated.push_back({&one, {.mode = mode}});
     if (one.name == "forward" || one.name == "fused") gated.push_back({&one, {.mode = mode, .burst = 1}});

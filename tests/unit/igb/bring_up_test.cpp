@@ -108,6 +108,14 @@ std::uint64_t phy_mistakes(IgbFixture& fixture) {
   return fixture.with_card([](Card& card) { return card.phy().early_accesses() + card.phy().other_pages(); });
 }
 
+/// Starts a port, which must have the best link and make no mistake with the PHY.
+void expect_best_link(IgbFixture& fixture) {
+  auto port = fixture.started();
+  ASSERT_NE(port, nullptr);
+  EXPECT_EQ(to_string(port->link()), "up, 1000 Mb/s, full duplex");
+  EXPECT_EQ(phy_mistakes(fixture), 0u);
+}
+
 // An earlier owner has left a forced mode, forced roles and pairs, low-power link-up and another page of registers. A
 // reset of the MAC does not change them.
 TEST(BringUp, GetsTheBestLinkFromAPhyThatOthersHaveUsed) {
@@ -117,10 +125,7 @@ TEST(BringUp, GetsTheBestLinkFromAPhyThatOthersHaveUsed) {
       card.phy().set_partner({.crossover = pairs, .role = LinkSignal::Role::master});
       return 0;
     });
-    auto port = fixture.started();
-    ASSERT_NE(port, nullptr);
-    EXPECT_EQ(to_string(port->link()), "up, 1000 Mb/s, full duplex");
-    EXPECT_EQ(phy_mistakes(fixture), 0u);
+    expect_best_link(fixture);
   }
 }
 
@@ -137,10 +142,7 @@ TEST(BringUp, GetsTheBestLinkFromAPhyThatTheNvmHasConfigured) {
     card.phy().set_partner({.crossover = LinkSignal::Crossover::mdix, .role = LinkSignal::Role::master});
     return 0;
   });
-  auto port = fixture.started();
-  ASSERT_NE(port, nullptr);
-  EXPECT_EQ(to_string(port->link()), "up, 1000 Mb/s, full duplex");
-  EXPECT_EQ(phy_mistakes(fixture), 0u);
+  expect_best_link(fixture);
 }
 
 // Before that, what the driver writes may be overwritten.

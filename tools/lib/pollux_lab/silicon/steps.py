@@ -20,7 +20,7 @@ RECORDED_FRAMES = 400
 @dataclasses.dataclass
 class Run:
     programs: Programs
-    ports: list[str]  # URIs: two, which one cable connects, or one without a cable
+    ports: list[str]  # URIs: two, which one cable connects, or one, whose frames turn back
     folder: pathlib.Path
     results: Results
     quick: bool
