@@ -25,5 +25,6 @@
 #include "pollux/net/packet/toeplitz.hpp"
 #include "pollux/net/port.hpp"
 #include "pollux/net/queue_observer.hpp"
+#include "pollux/net/rss.hpp"
 #include "pollux/net/rx_metadata.hpp"
 #include "pollux/open.hpp"

@@ -19,7 +19,7 @@
 namespace pollux::conformance {
 namespace {
 
-constexpr Traits kCard{};
+constexpr Traits kCard{.has_rss = true};
 /// A virtual function of a card whose physical function the kernel drives. QEMU's card copies a broadcast to all its
 /// functions, including the sender, and does not implement VMOLR.MPME (hw/net/igb_core.c, igb_receive_assign).
 constexpr Traits kFunction{.promiscuous = false,

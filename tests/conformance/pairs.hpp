@@ -33,6 +33,7 @@ struct Traits {
   bool restarts_queues = true;           ///< restarts one queue while the others run
   bool checks_fill = true;               ///< start fails if the pool cannot fill the receive rings
   bool uses_memory = true;               ///< checks that mbufs are its Context's and caches its pool's
+  bool has_rss = false;                  ///< spreads frames over receive queues as the program says
   LoopbackMode loopback = LoopbackMode::none;  ///< if set, there is one port, which is also the right one
 
   [[nodiscard]] constexpr bool two_ports() const { return loopback == LoopbackMode::none; }

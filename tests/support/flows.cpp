@@ -136,6 +136,7 @@ KnownFrame known(const std::string& name, const Bytes& bytes, std::optional<std:
 }
 
 void add_flow(std::vector<KnownFrame>& frames, const Flow& flow, std::uint8_t protocol) {
+  const std::size_t first = frames.size();
   const Built good = build(flow, protocol);
   const bool version6 = good.bytes[12] == 0x86;
   const bool checked = protocol != kIcmp;
@@ -160,6 +161,8 @@ void add_flow(std::vector<KnownFrame>& frames, const Flow& flow, std::uint8_t pr
     put16(corrupted, good.layer4_at + 6, 0);
     frames.push_back(known(name + ", without a checksum", corrupted, hash, type, ip_good, unknown));
   }
+  const std::uint32_t full_hash = protocol == kIcmp ? flow.hash_of_addresses : flow.hash_with_ports;
+  for (std::size_t i = first; i < frames.size(); ++i) frames[i].full_hash = full_hash;
 }
 
 }  // namespace

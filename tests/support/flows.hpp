@@ -22,6 +22,7 @@ struct KnownFrame {
   PacketType type;
   ChecksumStatus ip;
   ChecksumStatus l4;
+  std::optional<std::uint32_t> full_hash = {};  ///< if UDP's ports are hashed, too
 };
 
 /// Every flow of Microsoft's RSS verification suite over TCP, UDP and neither, with good and with bad checksums, and

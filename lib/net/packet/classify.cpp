@@ -80,20 +80,54 @@ std::size_t ip_end(const Frame& frame, const Layout& layout) noexcept {
   return layout.l3 + Ipv6Header::kLength + number_at(frame, layout.l3 + 4U);
 }
 
+/// The layout is of an IP packet, and has TCP or UDP if `with_ports`.
 template <class Frame>
-std::optional<std::uint32_t> hash_of(const ToeplitzHash& hash, const Frame& frame, const Layout& layout,
-                                     RssFields fields) noexcept {
-  if (!layout.is_ip()) return std::nullopt;
+std::uint32_t hash_of(const ToeplitzHash& hash, const Frame& frame, const Layout& layout, bool with_ports) noexcept {
   std::array<std::uint8_t, ToeplitzHash::kMaxInput> input{};
   const Addresses addresses = addresses_of(layout);
   std::size_t size = addresses.bytes;
   frame.copy(addresses.at, std::span(input).first(size));
-  if ((fields.tcp_ports && layout.type.has(PacketType::tcp)) ||
-      (fields.udp_ports && layout.type.has(PacketType::udp))) {
+  if (with_ports) {
     frame.copy(layout.l4, std::span(input).subspan(size, 4));
     size += 4;
   }
   return hash(std::span(input).first(size));
+}
+
+template <class Frame>
+std::optional<std::uint32_t> hash_of(const ToeplitzHash& hash, const Frame& frame, const Layout& layout,
+                                     RssFields fields) noexcept {
+  if (!layout.is_ip()) return std::nullopt;
+  return hash_of(
+      hash, frame, layout,
+      (fields.tcp_ports && layout.type.has(PacketType::tcp)) || (fields.udp_ports && layout.type.has(PacketType::udp)));
+}
+
+/// The bits of RssTypes that apply to a frame: with ports and without.
+struct ApplicableTypes {
+  std::uint32_t with_ports = 0;
+  std::uint32_t addresses = 0;
+};
+ApplicableTypes applicable_types(PacketType type) noexcept {
+  const bool tcp = type.has(PacketType::tcp);
+  const bool udp = type.has(PacketType::udp);
+  if (type.has(PacketType::ipv4)) {
+    return {.with_ports = tcp ? RssTypes::tcp_ipv4 : udp ? RssTypes::udp_ipv4 : 0U, .addresses = RssTypes::ipv4};
+  }
+  if (!type.has(PacketType::ipv6)) return {};
+  if (type.has(PacketType::ipv6_extensions)) return {.addresses = RssTypes::ipv6};
+  constexpr std::uint32_t kTcp = RssTypes::tcp_ipv6 | RssTypes::tcp_ipv6_ex;
+  constexpr std::uint32_t kUdp = RssTypes::udp_ipv6 | RssTypes::udp_ipv6_ex;
+  return {.with_ports = tcp ? kTcp : udp ? kUdp : 0U, .addresses = RssTypes::ipv6 | RssTypes::ipv6_ex};
+}
+
+template <class Frame>
+std::optional<std::uint32_t> hash_of(const ToeplitzHash& hash, const Frame& frame, const Layout& layout,
+                                     RssTypes types) noexcept {
+  const ApplicableTypes applicable = applicable_types(layout.type);
+  if ((types.bits & applicable.with_ports) != 0) return hash_of(hash, frame, layout, true);
+  if ((types.bits & applicable.addresses) != 0) return hash_of(hash, frame, layout, false);
+  return std::nullopt;
 }
 
 ChecksumStatus good_or_bad(bool is_good) noexcept { return is_good ? ChecksumStatus::good : ChecksumStatus::bad; }
@@ -150,6 +184,15 @@ std::optional<std::uint32_t> rss_hash(const ToeplitzHash& hash, std::span<const 
 std::optional<std::uint32_t> rss_hash(const ToeplitzHash& hash, const Mbuf& frame, const Layout& layout,
                                       RssFields fields) noexcept {
   return hash_of(hash, ChainedFrame(frame), layout, fields);
+}
+
+std::optional<std::uint32_t> rss_hash(const ToeplitzHash& hash, std::span<const std::uint8_t> frame,
+                                      const Layout& layout, RssTypes types) noexcept {
+  return hash_of(hash, FlatFrame(frame), layout, types);
+}
+std::optional<std::uint32_t> rss_hash(const ToeplitzHash& hash, const Mbuf& frame, const Layout& layout,
+                                      RssTypes types) noexcept {
+  return hash_of(hash, ChainedFrame(frame), layout, types);
 }
 
 ChecksumStatus ip_checksum(std::span<const std::uint8_t> frame, const Layout& layout) noexcept {

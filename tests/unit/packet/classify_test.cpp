@@ -83,6 +83,31 @@ TEST_F(Classify, HashesUdpPortsOnlyOnRequest) {
   EXPECT_EQ(rss_hash(hash_, octets(tcp), parse(octets(tcp)), {.tcp_ports = false}), 0x323e8fc2U);
 }
 
+TEST_F(Classify, HashesTheVerificationSuiteByTheEnabledTypes) {
+  constexpr std::uint32_t kAddresses = RssTypes::ipv4 | RssTypes::ipv6;
+  for (const test::KnownFrame& frame : test::known_frames()) {
+    const Layout layout = parse(octets(frame));
+    EXPECT_EQ(rss_hash(hash_, octets(frame), layout, RssTypes{RssTypes::kAll}), frame.full_hash) << frame.name;
+    EXPECT_EQ(rss_hash(hash_, octets(frame), layout, RssTypes{}), frame.hash) << frame.name;
+    EXPECT_EQ(rss_hash(hash_, octets(frame), layout, RssTypes{0}), std::nullopt) << frame.name;
+    const auto addresses = rss_hash(hash_, octets(frame), layout, RssTypes{kAddresses});
+    if (!layout.type.has(PacketType::tcp))
+      EXPECT_EQ(addresses, frame.hash) << frame.name;
+    else
+      EXPECT_NE(addresses, frame.hash) << frame.name;
+  }
+}
+
+TEST_F(Classify, HashesExtensionHeadersOfIpv6OnlyByAddress) {
+  for (const test::NamedFrame& frame : test::various_frames()) {
+    const Layout layout = parse(frame.bytes);
+    if (!layout.type.has(PacketType::ipv6_extensions)) continue;
+    EXPECT_EQ(rss_hash(hash_, frame.bytes, layout, RssTypes{RssTypes::kAll & ~RssTypes::ipv6}), std::nullopt);
+    EXPECT_EQ(rss_hash(hash_, frame.bytes, layout, RssTypes{RssTypes::kAll}),
+              rss_hash(hash_, frame.bytes, layout, {.tcp_ports = false}));
+  }
+}
+
 TEST_F(Classify, DoesNotDependOnTheSegmentsOfAChain) {
   const auto compare = [&](std::span<const std::uint8_t> bytes, const std::string& name) {
     const Layout layout = parse(bytes);

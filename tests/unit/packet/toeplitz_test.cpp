@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <random>
 #include <span>
+#include <vector>
 
 namespace pollux::packet {
 namespace {
@@ -53,6 +54,31 @@ TEST(Toeplitz, AgreesWithASimpleHashForEachBitAndLength) {
     for (std::size_t length = 0; length <= input.size(); ++length) {
       const auto part = std::span(input).first(length);
       ASSERT_EQ(hash(part), simple_hash(key, part)) << length << " bytes";
+    }
+  }
+}
+
+TEST(Toeplitz, IsTheSameForBothDirectionsWithASymmetricKey) {
+  EXPECT_TRUE(is_symmetric(kSymmetricRssKey));
+  EXPECT_FALSE(is_symmetric(kDefaultRssKey));
+  RssKey last = kSymmetricRssKey;
+  last.back() ^= 1;
+  EXPECT_FALSE(is_symmetric(last));
+  const ToeplitzHash hash(kSymmetricRssKey);
+  std::mt19937 random(7);
+  for (const std::size_t address : {4U, 16U}) {
+    for (int round = 0; round < 100; ++round) {
+      std::vector<std::uint8_t> flow(2 * address + 4);
+      for (std::uint8_t& byte : flow) byte = static_cast<std::uint8_t>(random());
+      std::vector<std::uint8_t> back;
+      const auto copy = [&](std::size_t from, std::size_t bytes) {
+        for (std::size_t i = 0; i < bytes; ++i) back.push_back(flow[from + i]);
+      };
+      copy(address, address);
+      copy(0, address);
+      copy(2 * address + 2, 2);
+      copy(2 * address, 2);
+      EXPECT_EQ(hash(flow), hash(back));
     }
   }
 }

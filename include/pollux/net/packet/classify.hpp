@@ -9,6 +9,7 @@
 #include "pollux/mem/mbuf.hpp"
 #include "pollux/net/packet/parse.hpp"
 #include "pollux/net/packet/toeplitz.hpp"
+#include "pollux/net/rss.hpp"
 #include "pollux/net/rx_metadata.hpp"
 
 // Computes in software what a card reports about a received frame. `layout` is the result of `parse` for the same
@@ -29,6 +30,13 @@ struct RssFields {
                                                                const Layout& layout, RssFields fields = {}) noexcept;
 [[nodiscard]] POLLUX_API std::optional<std::uint32_t> rss_hash(const ToeplitzHash& hash, const Mbuf& frame,
                                                                const Layout& layout, RssFields fields = {}) noexcept;
+
+/// The hash that a card computes with these types enabled (see RssTypes); empty if none of them applies to the frame.
+[[nodiscard]] POLLUX_API std::optional<std::uint32_t> rss_hash(const ToeplitzHash& hash,
+                                                               std::span<const std::uint8_t> frame,
+                                                               const Layout& layout, RssTypes types) noexcept;
+[[nodiscard]] POLLUX_API std::optional<std::uint32_t> rss_hash(const ToeplitzHash& hash, const Mbuf& frame,
+                                                               const Layout& layout, RssTypes types) noexcept;
 
 /// Checks the IPv4 header checksum; unknown without an IPv4 header.
 [[nodiscard]] POLLUX_API ChecksumStatus ip_checksum(std::span<const std::uint8_t> frame, const Layout& layout) noexcept;

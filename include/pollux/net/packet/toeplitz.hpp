@@ -19,6 +19,23 @@ inline constexpr RssKey kDefaultRssKey{0x6D, 0x5A, 0x56, 0xDA, 0x25, 0x5B, 0x0E,
                                        0xAE, 0x7B, 0x30, 0xB4, 0x77, 0xCB, 0x2D, 0xA3, 0x80, 0x30,
                                        0xF2, 0x0C, 0x6A, 0x42, 0xB7, 0x3B, 0xBE, 0xAC, 0x01, 0xFA};
 
+/// A key that repeats every 16 bits. A field then contributes the same wherever it lies, as long as it moves by whole
+/// 16-bit words. So exchanging source and destination does not change the hash, and both directions of a flow go to the
+/// same queue. In exchange, more flows share a hash than with other keys.
+inline constexpr RssKey kSymmetricRssKey = [] {
+  RssKey key{};
+  for (std::size_t i = 0; i < key.size(); ++i) key[i] = i % 2 == 0 ? 0x6D : 0x5A;
+  return key;
+}();
+
+/// Whether hashes with this key are the same for both directions of a flow.
+[[nodiscard]] constexpr bool is_symmetric(const RssKey& key) noexcept {
+  for (std::size_t i = 2; i < key.size(); ++i) {
+    if (key[i] != key[i - 2]) return false;
+  }
+  return true;
+}
+
 /// Microsoft's Toeplitz hash, which cards use to spread flows over queues. For each set bit of the input, the 32 bits
 /// of the key that start at that bit's position are combined by exclusive or ("RSS Hashing Functions", Microsoft's
 /// Windows driver documentation). The input is the fields as on the wire: source address, destination address and, if

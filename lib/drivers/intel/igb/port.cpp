@@ -80,6 +80,14 @@ Result<void> Port::bring_up() {
   return flush_registers(card_);
 }
 
+Result<void> Port::configure(const ValidatedConfig& config) {
+  const auto queues = static_cast<std::uint32_t>(config.rx_queues());
+  if (auto fits = rss_.check(queues); !fits) return fits;
+  auto configured = QueuePort::configure(config);
+  if (configured) rss_.configured(queues);
+  return configured;
+}
+
 // Every start begins with a reset, since only a reset undoes the end of DMA. The order follows Linux, igb_main.c,
 // igb_reset, then igb_configure. The link is started first, since it takes longest.
 Result<void> Port::start(const PortSettings& settings) {
@@ -98,7 +106,7 @@ Result<void> Port::start(const PortSettings& settings) {
   dma_ended_ = false;
   if (auto mastering = device_->set_bus_master(true); !mastering) return mastering;
   if (auto transmit = start_transmit(card_, config(), rings()); !transmit) return transmit;
-  if (auto receive = start_receive(card_, config(), settings, rings(), loopback_); !receive) return receive;
+  if (auto receive = start_receive(card_, config(), settings, rings(), loopback_, rss_); !receive) return receive;
   if (auto armed = arm_rx_rings(card_, *queues(), config().rx_queues()); !armed) return armed;
   return flush_registers(card_);
 }
@@ -113,6 +121,7 @@ Result<void> Port::start_queue(QueueId queue) {
 
 Result<void> Port::halt() {
   running_ = false;
+  rss_.stop();
   auto ended = end_dma();
   statistics_.accumulate();
   return ended;

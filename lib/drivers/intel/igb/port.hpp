@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "drivers/intel/igb/card.hpp"
+#include "drivers/intel/igb/rss.hpp"
 #include "drivers/intel/igb/statistics.hpp"
 #include "drivers/intel/queue/queue_port.hpp"
 #include "pollux/device/device.hpp"
@@ -26,6 +27,7 @@ class Port final : public intel::QueuePort, private RegisterDump, private Loopba
   [[nodiscard]] Result<std::unique_ptr<ForwardPath>> forward_path(std::uint16_t rx_queue, PortDriver& out,
                                                                   std::uint16_t tx_queue) override;
 
+  [[nodiscard]] Result<void> configure(const ValidatedConfig& config) override;
   [[nodiscard]] Result<void> start(const PortSettings& settings) override;
   [[nodiscard]] Result<void> halt() override;
   std::uint32_t drain(DrainReason reason) noexcept override;
@@ -61,6 +63,7 @@ class Port final : public intel::QueuePort, private RegisterDump, private Loopba
   Card card_;
   MacAddress permanent_mac_{};
   LoopbackMode loopback_ = LoopbackMode::none;
+  RssControl rss_{card_};
   bool running_ = false;   // between start and halt
   bool dma_ended_ = true;  // false while DMA may be going on
   Statistics statistics_;

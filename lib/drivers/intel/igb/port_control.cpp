@@ -37,6 +37,7 @@ Result<void> Port::set_promiscuity(bool promiscuous, bool all_multicast) {
 
 void* Port::capability(CapabilityId id) noexcept {
   if (id == RegisterDump::kId) return static_cast<RegisterDump*>(this);
+  if (id == Rss::kId) return static_cast<Rss*>(&rss_);
   return id == Loopback::kId ? static_cast<Loopback*>(this) : nullptr;
 }
 

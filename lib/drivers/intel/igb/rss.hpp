@@ -2,13 +2,38 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "drivers/intel/igb/card.hpp"
+#include "pollux/net/rss.hpp"
 
 namespace pollux::drivers::igb {
 
-/// Sets up RSS over the queues 0 to `queues` - 1 (1 to 16): TCP by addresses and ports, other IP by addresses, all
-/// other frames to queue 0. With one queue, all frames go to it.
-void set_up_rss(const Card& card, std::uint32_t queues);
+/// RSS of one port: keeps the setting, and writes it to the card. Without a setting it spreads frames over all queues:
+/// TCP by addresses and ports, other IP by addresses, all other frames to queue 0. With one queue, all frames go to it
+/// without a hash.
+class RssControl final : public Rss {
+ public:
+  /// `card` outlives this object.
+  explicit RssControl(const Card& card) noexcept : card_(card) {}
+
+  /// Whether the setting fits a port with `queues` receive queues. Error invalid_argument.
+  [[nodiscard]] Result<void> check(std::uint32_t queues) const;
+  /// The port has `queues` receive queues from now on; the setting was checked.
+  void configured(std::uint32_t queues) noexcept { queues_ = queues; }
+  /// Writes the setting. Called at each start, before the card receives. Changes reach the card at once from now on.
+  void start();
+  void stop() noexcept { running_ = false; }
+
+  [[nodiscard]] Result<void> set_rss(const RssConfig& config) override;
+  [[nodiscard]] RssConfig rss() const override;
+  [[nodiscard]] std::uint32_t table_size() const override { return reg::kRedirectionEntries; }
+
+ private:
+  const Card& card_;
+  std::optional<RssConfig> setting_;
+  std::uint32_t queues_ = 0;  // 0 until the port is configured
+  bool running_ = false;
+};
 
 }  // namespace pollux::drivers::igb

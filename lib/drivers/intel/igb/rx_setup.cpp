@@ -4,20 +4,19 @@
 #include "drivers/intel/common/ring_setup.hpp"
 #include "drivers/intel/igb/filters.hpp"
 #include "drivers/intel/igb/port_limits.hpp"
-#include "drivers/intel/igb/rss.hpp"
 
 namespace pollux::drivers::igb {
 
 // [I-CRC] [I-RLPML] Linux, igb_main.c, igb_setup_rctl: strip the CRC, allow long packets up to RLPML, do not store bad
 // packets. Broadcasts are accepted. The multicast hash uses address bits 47:36.
 Result<void> start_receive(const Card& card, const ValidatedConfig& config, const PortSettings& settings,
-                           const intel::RingMemory& rings, LoopbackMode loopback) {
+                           const intel::RingMemory& rings, LoopbackMode loopback, RssControl& rss) {
   if (config.rx_queues() == 0) return {};
   for (std::uint32_t queue = 0; queue < config.rx_queues(); ++queue) {
     auto programmed = program_rx_ring(card, queue, rings.rx(queue), rx_format(config, queue));
     if (!programmed) return programmed;
   }
-  set_up_rss(card, config.rx_queues());
+  rss.start();
   write_receive_limit(card, settings.mtu);
   // Erratum E-IPV6EX: Linux, e1000_82575.c, igb_rx_fifo_flush_82575.
   modify<reg::RFCTL>(card, reg::RFCTL::IPV6_EX_DIS);

@@ -6,6 +6,7 @@
 
 #include "drivers/intel/common/ring_setup.hpp"
 #include "drivers/intel/igb/card.hpp"
+#include "drivers/intel/igb/rss.hpp"
 #include "drivers/intel/queue/ring_memory.hpp"
 #include "net/validated_config.hpp"
 #include "pollux/net/loopback.hpp"
@@ -16,7 +17,7 @@ namespace pollux::drivers::igb {
 /// Programs the receive queues for `config` and enables receiving. RDT may be written afterwards. Call it after a
 /// reset. Errors: device_removed, timeout (a queue does not report itself enabled).
 [[nodiscard]] Result<void> start_receive(const Card& card, const ValidatedConfig& config, const PortSettings& settings,
-                                         const intel::RingMemory& rings, LoopbackMode loopback);
+                                         const intel::RingMemory& rings, LoopbackMode loopback, RssControl& rss);
 
 /// The settings of a receive queue besides its ring.
 [[nodiscard]] intel::RxQueueFormat rx_format(const ValidatedConfig& config, std::uint32_t queue);

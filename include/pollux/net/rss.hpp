@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "pollux/base/api.hpp"
+#include "pollux/base/error.hpp"
+#include "pollux/net/capability.hpp"
+#include "pollux/net/packet/toeplitz.hpp"
+
+namespace pollux {
+
+/// Which frames receive-side scaling (RSS) hashes, and by which fields: the addresses, and for TCP and UDP types the
+/// ports, too. The first type of this order that applies to a frame and is enabled decides: TCP and UDP types, then IP
+/// types. A frame without an enabled type has no hash and goes to queue 0. All fragments count as IP without ports.
+struct RssTypes {
+  enum Bit : std::uint32_t {
+    ipv4 = 1,
+    tcp_ipv4 = 2,
+    udp_ipv4 = 4,
+    ipv6 = 8,
+    tcp_ipv6 = 16,
+    udp_ipv6 = 32,
+    /// Types that take the addresses from a home address option and a routing header, if the packet has them. The
+    /// 82576 is configured not to look into extension headers (docs/82576/errata.md, E-IPV6EX), so there these types
+    /// are as the three above, but never apply to packets with extension headers.
+    ipv6_ex = 64,
+    tcp_ipv6_ex = 128,
+    udp_ipv6_ex = 256,
+  };
+  static constexpr std::uint32_t kAll = 511;
+
+  /// By default UDP ports are not hashed: later fragments of a datagram have no ports and would go to another queue.
+  std::uint32_t bits = ipv4 | tcp_ipv4 | ipv6 | tcp_ipv6 | tcp_ipv6_ex;
+
+  [[nodiscard]] constexpr bool has(Bit bit) const noexcept { return (bits & bit) != 0; }
+  [[nodiscard]] constexpr bool operator==(const RssTypes&) const noexcept = default;
+};
+
+/// How receive-side scaling spreads frames over the receive queues.
+struct RssConfig {
+  packet::RssKey key = packet::kDefaultRssKey;
+  /// The receive queue of each value of the hash's low bits. Empty: the port's queues in turn. Otherwise it has
+  /// Rss::table_size entries.
+  std::vector<std::uint16_t> table = {};
+  RssTypes types = {};  ///< none: RSS is off, and all frames go to queue 0
+  /// Requires that both directions of a flow have the same hash. This depends on the key: it must repeat every 16 bits,
+  /// like packet::kSymmetricRssKey, or the setting is rejected.
+  bool symmetric = false;
+
+  [[nodiscard]] bool operator==(const RssConfig&) const = default;
+};
+
+/// Capability (see capability.hpp): receive-side scaling. A port without it has one receive queue, or spreads frames in
+/// a way that cannot be changed. The setting stays in force, through stops, starts and new configurations, until the
+/// port is closed. A new configuration with fewer queues than the table names is rejected.
+class POLLUX_API Rss {
+ public:
+  static constexpr CapabilityId kId = capability_id("pollux.Rss.1");
+
+  virtual ~Rss() = default;
+  /// Takes effect at once on a started port. Frames that arrive during the change may be spread by a mixture of both
+  /// settings. A setting that is rejected changes nothing.
+  /// Errors: invalid_argument (a table of another size, a queue that the port does not have, a key that is not
+  /// symmetric), not_supported (a type that the card does not have), bad_state (the port is closed, or it is started
+  /// and RSS would be turned on or off), device_removed.
+  [[nodiscard]] virtual Result<void> set_rss(const RssConfig& config) = 0;
+  /// The setting in force. Its table is empty if it was left empty and the port has not been configured. A port with
+  /// one receive queue has no types by default.
+  [[nodiscard]] virtual RssConfig rss() const = 0;
+  /// Entries of the table.
+  [[nodiscard]] virtual std::uint32_t table_size() const = 0;
+};
+
+}  // namespace pollux
