@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pollux/net/flow/software_classifier.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "net/flow/check_queues.hpp"
+#include "net/flow/frame_match.hpp"
+#include "pollux/net/packet/classify.hpp"
+#include "pollux/net/packet/parse.hpp"
+
+namespace pollux {
+
+Result<FlowRuleId> SoftwareClassifier::add(const FlowRule& rule) {
+  if (auto checked = check_rule(rule); !checked) return pass_on(std::move(checked));
+  if (auto checked = check_queues(rule.action, queues_, "the classifier"); !checked) return pass_on(std::move(checked));
+  // After all rules of the same priority.
+  const auto place =
+      std::upper_bound(compiled_.begin(), compiled_.end(), rule.priority,
+                       [](std::uint32_t priority, const Compiled& other) { return priority < other.rule.priority; });
+  const FlowRuleId id{next_id_++};
+  compiled_.insert(place, {id, rule, packet::ToeplitzHash(rule.action.rss.key)});
+  return id;
+}
+
+Result<void> SoftwareClassifier::remove(FlowRuleId id) {
+  const auto removed = std::erase_if(compiled_, [id](const Compiled& rule) { return rule.id == id; });
+  if (removed != 0) return {};
+  return fail(ErrorCode::not_found, fmt::format("there is no flow rule {}", static_cast<std::uint64_t>(id)),
+              "use an id that add returned, once");
+}
+
+std::vector<InstalledRule> SoftwareClassifier::rules() const {
+  std::vector<InstalledRule> rules;
+  for (const Compiled& compiled : compiled_) rules.push_back({compiled.id, compiled.rule});
+  std::sort(rules.begin(), rules.end(), [](const auto& left, const auto& right) { return left.id < right.id; });
+  return rules;
+}
+
+SoftwareClassifier::Decision SoftwareClassifier::decide(const Mbuf& frame) const noexcept {
+  const packet::Layout layout = packet::parse(frame);
+  Decision decision;
+  for (const Compiled& compiled : compiled_) {
+    const FlowAction& action = compiled.rule.action;
+    if (!matches(compiled.rule, frame, layout)) continue;
+    if (!decision.mark) decision.mark = action.mark;
+    if (action.fate == FlowAction::Fate::keep) continue;
+    decision.drop = action.fate == FlowAction::Fate::drop;
+    if (action.fate == FlowAction::Fate::queue) decision.queue = action.queue;
+    if (action.fate == FlowAction::Fate::rss) {
+      const auto hash = packet::rss_hash(compiled.hash, frame, layout, action.rss.types).value_or(0);
+      decision.queue = action.rss.table[hash % action.rss.table.size()];
+    }
+    break;
+  }
+  return decision;
+}
+
+}  // namespace pollux
