@@ -17,6 +17,7 @@
 #include "pollux/net/checksum_offload.hpp"
 #include "pollux/net/flow/match.hpp"
 #include "pollux/net/flow/software_classifier.hpp"
+#include "pollux/net/flow_control.hpp"
 #include "pollux/net/frame_filters.hpp"
 #include "pollux/net/loopback.hpp"
 #include "pollux/net/offload_limits.hpp"

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "net/frame_size.hpp"
+#include "net/queue_settings_check.hpp"
 #include "pollux/mem/mempool.hpp"
 
 namespace pollux {
@@ -53,13 +54,6 @@ MempoolOptions own_pool_for(const ValidatedConfig& config, const PortInfo& port)
   return {.count = count, .numa_node = port.numa_node, .name = port.name};
 }
 
-Result<void> check_owner(const std::string& prefix, const MempoolCore& pool, const PortInfo& port,
-                         const ContextState& context) {
-  if (&pool.context() == &context) return {};
-  return refuse(port.name, fmt::format("{}pool: pool '{}' belongs to another Context", prefix, pool.options().name),
-                "create the pool in the port's Context");
-}
-
 Result<void> check_rx_cache(const std::string& prefix, const MempoolCacheCore& cache, const MempoolCore* queues_pool,
                             const PortInfo& port) {
   if (&cache.pool() == queues_pool) return {};
@@ -80,8 +74,12 @@ Result<ValidatedRxQueue> check_rx_queue(const std::string& prefix, const RxQueue
                                         const ContextState& context) {
   if (auto ring = check_ring(prefix, config.ring, port); !ring) return pass_on(std::move(ring));
   ValidatedRxQueue queue{.ring = config.ring, .pool = config.pool != nullptr ? config.pool->core() : others};
+  if (auto settings = check_rx_settings(prefix, config, queue, port, context); !settings) {
+    return pass_on(std::move(settings));
+  }
   if (queue.pool != nullptr) {
-    if (auto owner = check_owner(prefix, *queue.pool, port, context); !owner) return pass_on(std::move(owner));
+    if (auto owner = check_pool_owner(prefix + "pool", *queue.pool, port, context); !owner)
+      return pass_on(std::move(owner));
   }
   if (config.cache == nullptr) return queue;
   queue.cache = config.cache->core();
@@ -94,9 +92,12 @@ Result<ValidatedRxQueue> check_rx_queue(const std::string& prefix, const RxQueue
 Result<ValidatedTxQueue> check_tx_queue(const std::string& prefix, const TxQueueConfig& config, const PortInfo& port,
                                         const ContextState& context) {
   if (auto ring = check_ring(prefix, config.ring, port); !ring) return pass_on(std::move(ring));
-  if (config.cache == nullptr) return ValidatedTxQueue{.ring = config.ring};
+  if (auto settings = check_thresholds(prefix, config.thresholds, port); !settings) return pass_on(std::move(settings));
+  if (config.cache == nullptr) return ValidatedTxQueue{.ring = config.ring, .thresholds = config.thresholds};
   const MempoolCore& pool = config.cache->core()->pool();
-  if (&pool.context() == &context) return ValidatedTxQueue{.ring = config.ring, .cache = config.cache->core()};
+  if (&pool.context() == &context) {
+    return ValidatedTxQueue{.ring = config.ring, .cache = config.cache->core(), .thresholds = config.thresholds};
+  }
   return refuse(port.name,
                 fmt::format("{}cache: its pool '{}' belongs to another Context", prefix, pool.options().name),
                 "create the cache from a pool of the port's Context");
@@ -129,6 +130,8 @@ Result<void> check_rx_queues(const PortConfig& config, const PortInfo& port, con
                      ? check_rx_queue("rx.", config.rx, others, port, context)
                      : check_rx_queue(fmt::format("rx_override[{}].", index), own->second, others, port, context);
     if (!queue) return pass_on(std::move(queue));
+    const auto& wish = own == config.rx_override.end() ? config.rx : own->second;
+    queue->drops = drops_frames(wish.drop_enable, config.rx_queues, port);
     valid.rx.push_back(*std::move(queue));
   }
   return {};
@@ -185,18 +188,19 @@ Result<void> check_frame_fits(std::uint32_t mtu, const ValidatedConfig& config, 
   const MempoolOptions& pool = config.pool_options(queue);
   const std::uint32_t there = limits.rings_hold_buffers ? queue.ring - 1 : pool.count;
   const std::uint64_t room = std::uint64_t{std::min(there, limits.max_rx_segments)} * queue.buffer_bytes;
-  if (frame_bytes(mtu) <= room) return {};
+  const std::uint32_t frame = frame_bytes(mtu) + (config.keep_fcs ? kFcsBytes : 0);
+  if (frame <= room) return {};
   if (limits.rings_hold_buffers) {
     return refuse(port.name,
                   fmt::format("mtu = {}: a frame of {} bytes does not fit receive queue {}, which has ring = {} and "
                               "buffers of {}",
-                              mtu, frame_bytes(mtu), index, queue.ring, queue.buffer_bytes),
+                              mtu, frame, index, queue.ring, queue.buffer_bytes),
                   "use a larger ring or a pool with a larger data_room");
   }
   return refuse(port.name,
                 fmt::format("mtu = {}: a frame of {} bytes does not fit the {} buffers of {} of pool '{}' of receive "
                             "queue {}",
-                            mtu, frame_bytes(mtu), pool.count, queue.buffer_bytes, pool.name, index),
+                            mtu, frame, pool.count, queue.buffer_bytes, pool.name, index),
                 "create the pool with a larger data_room or count");
 }
 
@@ -262,9 +266,13 @@ Result<ValidatedConfig> check_config(const PortConfig& config, const PortInfo& p
   if (auto queues = check_queues(config, port); !queues) return pass_on(std::move(queues));
   if (auto mode = check_burst_mode(config, port); !mode) return pass_on(std::move(mode));
   if (auto can = check_promiscuous(config.promiscuous, port); !can) return pass_on(std::move(can));
+  if (auto can = check_port_settings(config, port); !can) return pass_on(std::move(can));
   ValidatedConfig valid{.mtu = config.mtu,
                         .promiscuous = config.promiscuous,
                         .all_multicast = config.all_multicast,
+                        .keep_fcs = config.keep_fcs,
+                        .keep_bad_frames = config.keep_bad_frames,
+                        .count_bytes = config.count_bytes,
                         .burst_mode = config.burst_mode};
   if (auto tx = check_tx_queues(config, port, context, valid); !tx) return pass_on(std::move(tx));
   if (auto rx = check_rx_queues(config, port, context, valid); !rx) return pass_on(std::move(rx));
@@ -280,6 +288,7 @@ Result<ValidatedConfig> with_rx_queue(const ValidatedConfig& current, std::uint1
   auto checked =
       check_rx_queue(fmt::format("receive queue {}: ", queue), config, current.rx[queue].pool, port, context);
   if (!checked) return pass_on(std::move(checked));
+  checked->drops = drops_frames(config.drop_enable, current.rx_queues(), port);
   ValidatedConfig next = current;
   next.rx[queue] = *std::move(checked);
   if (auto fits = settle_buffers(next, port); !fits) return pass_on(std::move(fits));

@@ -64,6 +64,22 @@ Result<void> Port::restart_tx(std::uint16_t queue, const TxQueueConfig& config) 
   return core_->restart([&](PortMachine& machine) { return machine.restart_tx(queue, config); });
 }
 
+Result<void> Port::stop_rx(std::uint16_t queue) {
+  return core_->restart([&](PortMachine& machine) { return machine.stop_queue({QueueDirection::receive, queue}); });
+}
+
+Result<void> Port::start_rx(std::uint16_t queue) {
+  return core_->restart([&](PortMachine& machine) { return machine.start_queue({QueueDirection::receive, queue}); });
+}
+
+Result<void> Port::stop_tx(std::uint16_t queue) {
+  return core_->restart([&](PortMachine& machine) { return machine.stop_queue({QueueDirection::transmit, queue}); });
+}
+
+Result<void> Port::start_tx(std::uint16_t queue) {
+  return core_->restart([&](PortMachine& machine) { return machine.start_queue({QueueDirection::transmit, queue}); });
+}
+
 Result<void> Port::start() { return core_->start(); }
 
 Result<void> Port::stop() { return core_->stop(); }

@@ -15,9 +15,6 @@
 namespace pollux {
 namespace {
 
-/// How long to wait for a poller to finish its burst: it may have been preempted.
-constexpr Duration kPollerLimit = std::chrono::seconds(1);
-
 constexpr auto kAlive = {PortState::opened, PortState::configured, PortState::started};
 constexpr auto kConfigured = {PortState::configured, PortState::started};
 constexpr auto kObserved = {PortState::configured, PortState::started, PortState::failed};
@@ -53,6 +50,9 @@ Result<void> PortMachine::configure(const PortConfig& config) {
   for (RxQueue* const queue : dropped.rx) QueueObservation::end(*queue);
   for (TxQueue* const queue : dropped.tx) QueueObservation::end(*queue);
   config_ = *std::move(valid);
+  const Queues all = queues_from(0, 0);
+  for (RxQueue* const queue : all.rx) QueueObservation::count_bytes(*queue, config_.count_bytes);
+  for (TxQueue* const queue : all.tx) QueueObservation::count_bytes(*queue, config_.count_bytes);
   state_ = PortState::configured;
   return {};
 }
@@ -87,16 +87,23 @@ EffectiveConfig PortMachine::config() const {
   EffectiveConfig config{.mtu = config_.mtu,
                          .promiscuous = config_.promiscuous,
                          .all_multicast = config_.all_multicast,
+                         .keep_fcs = config_.keep_fcs,
+                         .keep_bad_frames = config_.keep_bad_frames,
+                         .count_bytes = config_.count_bytes,
                          .burst_mode = best_of(config_.burst_mode)};
   for (const ValidatedRxQueue& queue : config_.rx) {
     config.rx.push_back({.ring = queue.ring,
                          .buffer_bytes = queue.buffer_bytes,
                          .pool = queue.pool->options().name,
-                         .given_cache = queue.cache != nullptr});
+                         .given_cache = queue.cache != nullptr,
+                         .copy_break = queue.copy_break,
+                         .drops = queue.drops});
   }
   for (const ValidatedTxQueue& queue : config_.tx) {
     config.tx.push_back({.ring = queue.ring, .given_cache = queue.cache != nullptr});
   }
+  for (const std::uint16_t queue : stopped_rx_) config.rx[queue].stopped = true;
+  for (const std::uint16_t queue : stopped_tx_) config.tx[queue].stopped = true;
   return config;
 }
 
@@ -113,49 +120,8 @@ Result<void> PortMachine::start() {
     return started;
   }
   driver_->open_queues();
+  forget_stopped_queues();
   state_ = PortState::started;
-  return {};
-}
-
-Result<void> PortMachine::restart_rx(std::uint16_t queue, const RxQueueConfig& config) {
-  if (auto fits = expect(kConfigured, "restart_rx"); !fits) return fits;
-  auto next = with_rx_queue(config_, queue, config, info(), *context_);
-  return next ? restart({QueueDirection::receive, queue}, *std::move(next)) : pass_on(std::move(next));
-}
-
-Result<void> PortMachine::restart_tx(std::uint16_t queue, const TxQueueConfig& config) {
-  if (auto fits = expect(kConfigured, "restart_tx"); !fits) return fits;
-  auto next = with_tx_queue(config_, queue, config, info(), *context_);
-  return next ? restart({QueueDirection::transmit, queue}, *std::move(next)) : pass_on(std::move(next));
-}
-
-// If the queue does not stop, or does not start again, the port has failed, because it is not known what the card does
-// to memory.
-Result<void> PortMachine::restart(QueueId queue, ValidatedConfig next) {
-  QueueRestart* const driver = driver_->queue_restart();
-  if (driver == nullptr) {
-    return fail(ErrorCode::not_supported,
-                fmt::format("{}: the {} driver cannot restart one queue", info().name, info().driver),
-                "stop the port, configure it with an override for that queue, and start it");
-  }
-  const bool running = state_ == PortState::started;
-  if (auto ready = driver->prepare(queue, next, running); !ready) return ready;
-  if (running) {
-    if (auto closed = driver->close_queue(queue, kPollerLimit); !closed) {
-      driver->open_queue(queue);
-      driver->discard();
-      return closed;
-    }
-    if (auto halted = driver->halt_queue(queue); !halted) {
-      driver->discard();
-      return enter_failed(halted.error());
-    }
-  }
-  driver->exchange(queue);
-  config_ = std::move(next);
-  if (!running) return {};
-  if (auto started = driver->start_queue(queue); !started) return enter_failed(started.error());
-  driver->open_queue(queue);
   return {};
 }
 
@@ -164,6 +130,7 @@ Result<void> PortMachine::stop() {
   if (auto closed = driver_->close_queues(kPollerLimit); !closed) return closed;
   if (auto halted = driver_->halt(); !halted) return enter_failed(halted.error());
   drain_rings(DrainReason::stopped);
+  forget_stopped_queues();
   state_ = PortState::configured;
   return {};
 }
@@ -211,6 +178,7 @@ Result<void> PortMachine::release_device() {
                   "stop polling before the port is closed, or reset the slot");
   }
   config_ = {};
+  forget_stopped_queues();
   context_->return_port_index(info().index);
   state_ = PortState::closed;
   return result;
@@ -223,6 +191,10 @@ Result<std::unique_ptr<ForwardPath>> PortMachine::forward_path(std::uint16_t rx_
   if (out.context_ != context_) {
     return refuse(info().name, fmt::format("forward_path: {} belongs to another Context", out.info().name),
                   "open both ports in one Context: only then can both reach the buffers");
+  }
+  if (config_.count_bytes || out.config_.count_bytes) {
+    return refuse((config_.count_bytes ? *this : out).info().name, "forward_path: count_bytes is on",
+                  "configure the port without it: a forward path has no bursts whose bytes could be counted");
   }
   return driver_->forward_path(rx_queue, *out.driver_, tx_queue);
 }
@@ -333,7 +305,7 @@ Stats PortMachine::stats() {
 
 std::vector<Counter> PortMachine::extended_stats() {
   const bool is_card = info().limits.rings_hold_buffers;
-  std::vector<Counter> counters = named_counters(stats(), is_card);
+  std::vector<Counter> counters = named_counters(stats(), {.misses = is_card, .bytes = config_.count_bytes});
   if (is_card) counters.push_back({"removed_buffers", removed_buffers_});
   driver_->append_counters(counters);
   return counters;

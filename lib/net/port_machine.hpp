@@ -2,10 +2,12 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string_view>
 #include <vector>
 
@@ -14,6 +16,9 @@
 #include "pollux/net/port_driver.hpp"
 
 namespace pollux {
+
+/// How long to wait for a poller to finish its burst: it may have been preempted.
+inline constexpr Duration kPollerLimit = std::chrono::seconds(1);
 
 /// The state machine of a port. It checks every call before the driver is called.
 ///
@@ -38,6 +43,9 @@ class PortMachine {
   [[nodiscard]] Result<void> configure(const PortConfig& config);
   [[nodiscard]] Result<void> restart_rx(std::uint16_t queue, const RxQueueConfig& config);
   [[nodiscard]] Result<void> restart_tx(std::uint16_t queue, const TxQueueConfig& config);
+  /// Stops or starts one queue of a started port.
+  [[nodiscard]] Result<void> stop_queue(QueueId queue);
+  [[nodiscard]] Result<void> start_queue(QueueId queue);
   [[nodiscard]] Result<void> start();
   [[nodiscard]] Result<void> stop();
   [[nodiscard]] Result<void> close();
@@ -69,6 +77,12 @@ class PortMachine {
  private:
   [[nodiscard]] Result<void> expect(std::initializer_list<PortState> states, std::string_view call) const;
   [[nodiscard]] Result<void> restart(QueueId queue, ValidatedConfig next);
+  /// Whether the driver can restart the queue, which exists.
+  [[nodiscard]] Result<QueueRestart*> restarter(QueueId queue) const;
+  [[nodiscard]] std::set<std::uint16_t>& stopped(QueueId queue) noexcept {
+    return queue.receives() ? stopped_rx_ : stopped_tx_;
+  }
+  void forget_stopped_queues() noexcept;
   [[nodiscard]] Result<void> make_own_pool(ValidatedConfig& config) const;
   /// Takes effect at once on a started port. If the driver rejects it, nothing changes.
   [[nodiscard]] Result<void> set_promiscuity(bool promiscuous, bool all_multicast);
@@ -92,6 +106,8 @@ class PortMachine {
   Error failure_;  // why the port has failed
   ValidatedConfig config_;
   MacAddress mac_;
+  std::set<std::uint16_t> stopped_rx_;  // queues that were stopped while the port runs
+  std::set<std::uint16_t> stopped_tx_;
   bool filled_ = false;                             // the rings may hold buffers
   bool poller_stuck_ = false;                       // a thread did not leave its burst
   std::atomic<std::uint64_t> removed_buffers_ = 0;  // buffers drained after the card was removed or failed

@@ -34,19 +34,40 @@ std::uint32_t TxQueue::burst_observed(TxQueue& queue, Mbuf* const* mbufs, std::u
   return taken;
 }
 
+std::uint32_t RxQueue::burst_counted(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
+  RxObservers& all = *queue.observers();
+  const std::uint32_t count = all.own_(queue, out, limit);
+  std::uint64_t bytes = 0;
+  for (std::uint32_t i = 0; i < count; ++i) bytes += out[i]->packet_length();
+  all.add_bytes(bytes);
+  return count;
+}
+
+// The queue may free the frames that it takes, so their lengths are read before. Those that it leaves are subtracted.
+std::uint32_t TxQueue::burst_counted(TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count) noexcept {
+  TxObservers& all = *queue.observers();
+  std::uint64_t bytes = 0;
+  for (std::uint32_t i = 0; i < count; ++i) bytes += mbufs[i]->packet_length();
+  const std::uint32_t taken = all.own_(queue, mbufs, count);
+  for (std::uint32_t i = taken; i < count; ++i) bytes -= mbufs[i]->packet_length();
+  all.add_bytes(bytes);
+  return taken;
+}
+
+// Observers are called after the frames were counted. Nothing is between the gate and a queue that has neither.
 void RxQueue::open_bursts(BurstFunction* function) noexcept {
   RxObservers* const all = observers();
-  if (all == nullptr || all->empty()) return gate_.open(function);
-  all->next_ = function;
-  gate_.open(&burst_observed);
+  gate_.open(all == nullptr ? function : QueueObservation::through(*all, function, &burst_counted, &burst_observed));
 }
 
 void TxQueue::open_bursts(BurstFunction* function) noexcept {
   TxObservers* const all = observers();
-  if (all == nullptr || all->empty()) return gate_.open(function);
-  all->next_ = function;
-  gate_.open(&burst_observed);
+  gate_.open(all == nullptr ? function : QueueObservation::through(*all, function, &burst_counted, &burst_observed));
 }
+
+std::optional<RxDescriptorStatus> RxQueue::descriptor_status(std::uint32_t) const noexcept { return std::nullopt; }
+
+std::optional<TxDescriptorStatus> TxQueue::descriptor_status(std::uint32_t) const noexcept { return std::nullopt; }
 
 template <class Queue, class Change>
 Result<void> QueueObservation::change(Queue& queue, std::string_view port, Clock& clock, Duration limit,
@@ -57,7 +78,9 @@ Result<void> QueueObservation::change(Queue& queue, std::string_view port, Clock
     return fail(closed.error().code, fmt::format("{}: {}", port, closed.error().what),
                 "nothing was changed; let the polling thread finish its burst, then call again");
   }
-  auto* const own = before == &Queue::burst_observed ? queue.observers()->next_ : before;
+  auto* const all = queue.observers();
+  auto* const unobserved = before == &Queue::burst_observed ? all->next_ : before;
+  auto* const own = unobserved == &Queue::burst_counted ? all->own_ : unobserved;
   apply();
   if (own != &Queue::idle) queue.open_bursts(own);
   return {};

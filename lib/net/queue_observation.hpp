@@ -10,7 +10,8 @@
 
 namespace pollux {
 
-/// Attaches observers to queues. Thread rule: the port's control thread. `port` is for messages.
+/// Attaches observers to queues and lets them count bytes. Thread rule: the port's control thread. `port` is for
+/// messages.
 struct QueueObservation {
   /// While the gate is closed bursts yield and take nothing, for microseconds. Errors: busy (attached already, or the
   /// queue has a forward path), not_supported (the driver's queue does not implement `observers`), timeout (a poller
@@ -24,6 +25,20 @@ struct QueueObservation {
                                            Duration limit);
   [[nodiscard]] static Result<void> detach(TxQueue& queue, TxObserver& observer, std::string_view port, Clock& clock,
                                            Duration limit);
+  /// Counts the bytes of the queue's bursts, or ends that. Takes effect when the queue's gate is opened next. Does
+  /// nothing if the driver's queue does not implement `observers`.
+  template <class Queue>
+  static void count_bytes(Queue& queue, bool on) noexcept {
+    if (auto* const all = queue.observers()) all->counts_bytes_ = on;
+  }
+  /// Where the gate leads: to `own`, or to one of the other two, which call it. With the gate closed.
+  template <class Observers, class Function>
+  [[nodiscard]] static Function* through(Observers& all, Function* own, Function* counted,
+                                         Function* observed) noexcept {
+    all.own_ = own;
+    all.next_ = all.counts_bytes_ ? counted : own;
+    return all.empty() ? all.next_ : observed;
+  }
   /// Detaches all observers. Call it with the gate closed.
   template <class Queue>
   static void end(Queue& queue) noexcept {

@@ -8,10 +8,14 @@
 namespace pollux {
 namespace {
 
-void append_queues(std::vector<Counter>& counters, std::string_view direction, const std::vector<QueueStats>& queues) {
+void append_queues(std::vector<Counter>& counters, std::string_view direction, const std::vector<QueueStats>& queues,
+                   bool counts_bytes) {
   for (std::size_t i = 0; i < queues.size(); ++i) {
     counters.push_back({fmt::format("{}_queue_{}_packets", direction, i), queues[i].packets});
     counters.push_back({fmt::format("{}_queue_{}_drops", direction, i), queues[i].drops});
+    if (counts_bytes || queues[i].bytes != 0) {
+      counters.push_back({fmt::format("{}_queue_{}_bytes", direction, i), queues[i].bytes});
+    }
   }
 }
 
@@ -30,7 +34,7 @@ void put_if_used(std::vector<QueueStats>& queues, std::size_t index, std::size_t
   queues[index] = queue;
 }
 
-std::vector<Counter> named_counters(const Stats& stats, bool counts_queue_misses) {
+std::vector<Counter> named_counters(const Stats& stats, QueueCounters queues) {
   std::vector<Counter> counters{{"rx_packets", stats.rx_packets},
                                 {"tx_packets", stats.tx_packets},
                                 {"rx_bytes", stats.rx_bytes},
@@ -55,9 +59,9 @@ std::vector<Counter> named_counters(const Stats& stats, bool counts_queue_misses
                                 {"rx_burst_packets", stats.rx_burst_packets},
                                 {"tx_burst_packets", stats.tx_burst_packets}};
   counters.insert(counters.end(), stats.drops.begin(), stats.drops.end());
-  append_queues(counters, "rx", stats.rx_queues);
-  append_queues(counters, "tx", stats.tx_queues);
-  for (std::size_t i = 0; counts_queue_misses && i < stats.rx_queues.size(); ++i) {
+  append_queues(counters, "rx", stats.rx_queues, queues.bytes);
+  append_queues(counters, "tx", stats.tx_queues, queues.bytes);
+  for (std::size_t i = 0; queues.misses && i < stats.rx_queues.size(); ++i) {
     counters.push_back({fmt::format("rx_queue_{}_missed_at_least", i), stats.rx_queues[i].missed_at_least});
   }
   return counters;

@@ -15,9 +15,14 @@ void sum_drops(Stats& stats);
 /// `in_use`, which are configured.
 void put_if_used(std::vector<QueueStats>& queues, std::size_t index, std::size_t in_use, const QueueStats& queue);
 
+/// Counters of queues that not every port has.
+struct QueueCounters {
+  bool misses = false;  ///< "rx_queue_0_missed_at_least"
+  bool bytes = false;   ///< "rx_queue_0_bytes"; also included if a queue has counted some
+};
+
 /// All counters of `stats` with the names that every port uses: those of rtnl_link_stats64, the drops by reason, and
-/// for each queue "rx_queue_0_packets", "rx_queue_0_drops" and so on. `rx_queue_0_missed_at_least` is included only
-/// with `counts_queue_misses`.
-[[nodiscard]] std::vector<Counter> named_counters(const Stats& stats, bool counts_queue_misses);
+/// for each queue "rx_queue_0_packets", "rx_queue_0_drops" and so on, and those of `queues`.
+[[nodiscard]] std::vector<Counter> named_counters(const Stats& stats, QueueCounters queues);
 
 }  // namespace pollux

@@ -27,19 +27,22 @@ constexpr Traits kFunction{.promiscuous = false,
                            .receives_own_broadcasts = true,
                            .waits_when_full = false,
                            .registers = 20,
-                           .several_queues = false};
+                           .several_queues = false,
+                           .card_receive = false};
 constexpr Traits kRing{.has_backpressure = true,
                        .drops_when_exhausted = false,
                        .is_zero_copy = true,
                        .registers = 0,
-                       .checks_fill = false};
+                       .checks_fill = false,
+                       .card_receive = false};
 constexpr Traits kNull{.delivers = false,
                        .bidirectional = false,
                        .filters = false,
                        .drops_when_exhausted = false,
                        .has_carrier = false,
                        .registers = 0,
-                       .checks_fill = false};
+                       .checks_fill = false,
+                       .card_receive = false};
 constexpr Traits kPcap{.bidirectional = false,
                        .by_file = true,
                        .filters = false,
@@ -47,13 +50,15 @@ constexpr Traits kPcap{.bidirectional = false,
                        .has_carrier = false,
                        .registers = 0,
                        .several_queues = false,
-                       .checks_fill = false};
+                       .checks_fill = false,
+                       .card_receive = false};
 constexpr Traits kTap{.drops_when_exhausted = false,
                       .has_carrier = false,
                       .registers = 0,
                       .needs_relay = true,
                       .several_queues = false,
-                      .checks_fill = false};
+                      .checks_fill = false,
+                      .card_receive = false};
 
 /// The invented card of examples/own_driver. It has no filter, and no rings.
 constexpr Traits kOwnDriver{.filters = false,
@@ -62,7 +67,9 @@ constexpr Traits kOwnDriver{.filters = false,
                             .several_queues = false,
                             .restarts_queues = false,
                             .checks_fill = false,
-                            .uses_memory = false};
+                            .uses_memory = false,
+                            .counts_bytes = false,
+                            .card_receive = false};
 
 /// Adds the driver and the card as the example's program does.
 void add_own_driver(Context& context) {
@@ -75,6 +82,7 @@ void add_own_driver(Context& context) {
 constexpr Traits looping(Traits traits, LoopbackMode mode) {
   traits.bidirectional = false;
   traits.has_carrier = false;
+  traits.card_receive = false;  // these cases set up sender and receiver differently
   traits.loopback = mode;
   return traits;
 }

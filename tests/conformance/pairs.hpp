@@ -34,6 +34,8 @@ struct Traits {
   bool checks_fill = true;               ///< start fails if the pool cannot fill the receive rings
   bool uses_memory = true;               ///< checks that mbufs are its Context's and caches its pool's
   bool has_rss = false;                  ///< spreads frames over receive queues as the program says
+  bool counts_bytes = true;              ///< counts the bytes of its queues
+  bool card_receive = true;              ///< has the receive settings of an 82576's physical function
   LoopbackMode loopback = LoopbackMode::none;  ///< if set, there is one port, which is also the right one
 
   [[nodiscard]] constexpr bool two_ports() const { return loopback == LoopbackMode::none; }

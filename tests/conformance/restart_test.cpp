@@ -72,18 +72,72 @@ CONFORMANCE_TEST_WHERE(Restart, DoesNotAffectTheOtherQueues,
   expect_exchange(make_frames(100, 64));
 }
 
+CONFORMANCE_TEST_WHERE(Restart, OneQueueIsStoppedAndStarted,
+                       traits.restarts_queues&& traits.delivers && !traits.by_file) {
+  start_both();
+  expect_exchange(make_frames(50, 64));
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_TRUE(right().stop_rx(0));
+    ASSERT_TRUE(right().stop_rx(0)) << "a stopped queue";
+    ASSERT_TRUE(left().stop_tx(0));
+    EXPECT_TRUE(right().config().rx[0].stopped);
+    EXPECT_TRUE(left().config().tx[0].stopped);
+    Burst<4> burst;
+    MbufPtr mbuf = make_mbuf(make_frame(64, 1));
+    ASSERT_TRUE(burst.push(mbuf));
+    EXPECT_EQ(left().tx(0).tx_burst(burst), 0U) << "a stopped queue takes nothing";
+    EXPECT_EQ(right().rx(0).rx_burst(burst), 0U);
+    burst = {};
+    ASSERT_TRUE(right().start_rx(0));
+    ASSERT_TRUE(left().start_tx(0));
+    ASSERT_TRUE(left().start_tx(0)) << "a running queue";
+    EXPECT_FALSE(right().config().rx[0].stopped);
+    EXPECT_FALSE(left().config().tx[0].stopped);
+    expect_exchange(make_frames(100, 64));
+  }
+  // The port's stop and start start it, too.
+  ASSERT_TRUE(left().stop_tx(0));
+  ASSERT_TRUE(left().stop());
+  EXPECT_EQ(left().stop_tx(0).error().code, ErrorCode::bad_state);
+  ASSERT_TRUE(left().start());
+  wait_for_links();
+  expect_exchange(make_frames(100, 64));
+}
+
+CONFORMANCE_TEST_WHERE(Restart, OthersRunWhileAQueueIsStopped,
+                       traits.restarts_queues&& traits.delivers&& traits.several_queues && !traits.by_file) {
+  PortConfig several = config();
+  several.rx_queues = several.tx_queues = 2;
+  start_both(several, several);
+  ASSERT_TRUE(right().stop_rx(1));
+  ASSERT_TRUE(right().stop_tx(1));
+  ASSERT_TRUE(left().stop_rx(1));
+  ASSERT_TRUE(left().stop_tx(1));
+  expect_exchange(make_frames(100, 64));
+  ASSERT_TRUE(left().start_tx(1));
+  ASSERT_TRUE(left().start_rx(1));
+  ASSERT_TRUE(right().stop());
+  ASSERT_TRUE(right().start());
+  wait_for_links();
+  EXPECT_FALSE(right().config().rx[1].stopped);
+  expect_exchange(make_frames(100, 64));
+}
+
 CONFORMANCE_TEST(Restart, ThatIsRefusedChangesNothing) {
   PortConfig named = config();
   start_both(named, named);
   const EffectiveConfig before = right().config();
   EXPECT_EQ(right().restart_rx(63, {}).error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(right().restart_tx(63, {}).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(right().stop_rx(63).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(right().start_tx(63).error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(right().restart_rx(0, {.ring = 65}).error().code, ErrorCode::invalid_argument);
   if (!traits().restarts_queues) {
     const auto refused = right().restart_rx(0, {.ring = 64});
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, ErrorCode::not_supported);
     EXPECT_NE(refused.error().hint, "");
+    EXPECT_EQ(right().stop_rx(0).error().code, ErrorCode::not_supported);
   }
   EXPECT_EQ(right().config(), before);
   EXPECT_EQ(right().state(), PortState::started);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "pollux/base/api.hpp"
 #include "pollux/base/error.hpp"
@@ -24,8 +25,9 @@ class POLLUX_API MulticastFilter {
   [[nodiscard]] virtual Result<void> set_multicast(std::span<const MacAddress> groups) = 0;
 };
 
-/// Capability (see capability.hpp): which VLANs a port receives. The setting stays in force, through stops and starts,
-/// until the port is closed.
+/// Capability (see capability.hpp): which VLANs a port receives, also in promiscuous mode. A physical port receives all
+/// VLANs until the first call, and then those that were requested. Frames without a tag, and with tag 0 (a priority
+/// only), always pass. The setting stays in force, through stops and starts, until the port is closed.
 class POLLUX_API VlanFilter {
  public:
   static constexpr CapabilityId kId = capability_id("pollux.VlanFilter.1");
@@ -35,6 +37,23 @@ class POLLUX_API VlanFilter {
   /// Errors: invalid_argument, bad_state (closed), device_removed, timeout, and not_supported if the owner of the card
   /// rejects the request.
   [[nodiscard]] virtual Result<void> set_vlan(std::uint16_t vlan, bool receive) = 0;
+};
+
+/// Checks the argument of VlanFilter::set_vlan. `port` is its name in the error. Error invalid_argument.
+[[nodiscard]] POLLUX_API Result<void> check_vlan(std::string_view port, std::uint16_t vlan);
+
+/// Capability (see capability.hpp): the card strips the VLAN tag of received frames, and RxMetadata::vlan returns it.
+/// A frame with two tags loses the outer one. The setting stays in force, through stops and starts, until the port is
+/// closed. Source: 82575 manual, CTRL.VME; Linux igb, igb_main.c, igb_vlan_mode.
+class POLLUX_API VlanStripping {
+ public:
+  static constexpr CapabilityId kId = capability_id("pollux.VlanStripping.1");
+
+  virtual ~VlanStripping() = default;
+  /// Off until it is turned on. On a started port it applies from the next frame on. Errors: bad_state (closed),
+  /// device_removed.
+  [[nodiscard]] virtual Result<void> set_vlan_stripping(bool on) = 0;
+  [[nodiscard]] virtual bool vlan_stripping() const = 0;
 };
 
 }  // namespace pollux

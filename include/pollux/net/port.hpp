@@ -59,6 +59,16 @@ class POLLUX_API Port {
   [[nodiscard]] Result<void> restart_rx(std::uint16_t queue, const RxQueueConfig& config);
   /// As `restart_rx`. The frames in the ring are sent first if the link is up, for a bounded time.
   [[nodiscard]] Result<void> restart_tx(std::uint16_t queue, const TxQueueConfig& config);
+  /// Stops one queue of a started port while the others run. Its bursts are empty, and the card does not use its ring.
+  /// Frames that the card receives for it are missed frames. It stays stopped until `start_rx`, `restart_rx` or the
+  /// next start of the port. Stopping a stopped queue does nothing. Errors: as `restart_rx`.
+  [[nodiscard]] Result<void> stop_rx(std::uint16_t queue);
+  /// Starts a stopped queue with the configuration that it had. Frames that were in its ring are counted as
+  /// `rx_stopped`. Starting a running queue does nothing. Errors: as `restart_rx`.
+  [[nodiscard]] Result<void> start_rx(std::uint16_t queue);
+  /// As `stop_rx`. The frames in the ring are sent first if the link is up, for a bounded time.
+  [[nodiscard]] Result<void> stop_tx(std::uint16_t queue);
+  [[nodiscard]] Result<void> start_tx(std::uint16_t queue);
   /// Stops traffic and DMA, and returns the buffers in the rings to their pools under a named counter. Waits (bounded)
   /// for pollers on other threads; afterwards their bursts are empty.
   [[nodiscard]] Result<void> stop();

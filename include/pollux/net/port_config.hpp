@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,16 @@
 #include "pollux/net/link.hpp"
 
 namespace pollux {
+
+/// When a card fetches and writes back the descriptors of a queue, in descriptors. The fields are those of RXDCTL and
+/// TXDCTL: PTHRESH, HTHRESH and WTHRESH.
+struct QueueThresholds {
+  std::uint8_t prefetch = 0;    ///< the card fetches more when it holds fewer than this
+  std::uint8_t host = 0;        ///< but only if at least as many are in the ring
+  std::uint8_t write_back = 0;  ///< the card writes done descriptors back in groups of this size
+
+  [[nodiscard]] bool operator==(const QueueThresholds&) const = default;
+};
 
 /// The configuration of a receive queue.
 struct RxQueueConfig {
@@ -30,6 +41,18 @@ struct RxQueueConfig {
   /// `RxQueue::use_cache`. For fast forwarding, use one cache for all queues that a thread polls.
   const MempoolCache* cache = nullptr;
   std::uint32_t ring = 512;  ///< descriptors, a power of two within PortLimits
+  /// Bytes: frames up to this length are copied to mbufs of `copy_pool`, and their buffers are used again at once. So
+  /// small frames that a program keeps do not hold large buffers. 0: no frame is copied. If `copy_pool` is exhausted,
+  /// frames are returned uncopied. Needs PortLimits::copy_break.
+  std::uint32_t copy_break = 0;
+  /// The pool of the copies, with a data_room of at least `copy_break`. nullptr: the pool of the queue.
+  const Mempool* copy_pool = nullptr;
+  /// What happens to a frame that finds no free descriptor. true: the card drops and counts it (`rx_missed_errors`), so
+  /// that it does not hold up other queues. false: it waits in the card's packet buffer, and so do all frames behind
+  /// it, also those of other queues. nullopt: true if the port has several receive queues. Needs
+  /// PortLimits::drop_enable.
+  std::optional<bool> drop_enable = std::nullopt;
+  std::optional<QueueThresholds> thresholds = std::nullopt;  ///< nullopt: the driver's, which suit polling
 };
 
 /// The configuration of a transmit queue.
@@ -37,7 +60,8 @@ struct TxQueueConfig {
   /// The cache to which sent mbufs are freed first, used only by the sending thread. nullptr: the queue has its own or
   /// none until `TxQueue::use_cache`.
   const MempoolCache* cache = nullptr;
-  std::uint32_t ring = 512;  ///< descriptors, a power of two within PortLimits
+  std::uint32_t ring = 512;                                  ///< descriptors, a power of two within PortLimits
+  std::optional<QueueThresholds> thresholds = std::nullopt;  ///< nullopt: the driver's, which suit polling
 };
 
 /// The configuration of a port. It is checked completely before the first register is written, so a rejected
@@ -50,6 +74,15 @@ struct PortConfig {
   std::uint32_t mtu = 1500;    ///< bytes of an Ethernet payload, within PortLimits
   bool promiscuous = false;    ///< receive frames for any destination
   bool all_multicast = false;  ///< receive every multicast frame
+  /// Keep the frame check sequence at the end of received frames: each has four bytes more. Do not forward such frames,
+  /// since a sender would add another one. Needs PortLimits::keep_fcs.
+  bool keep_fcs = false;
+  /// Receive bad frames, too: with a wrong FCS, too short or too long. RxMetadata::is_bad_frame marks them. They count
+  /// in rx_errors and in rx_burst_packets or drops. Needs PortLimits::keep_bad_frames.
+  bool keep_bad_frames = false;
+  /// Count the bytes of each queue (QueueStats::bytes). Each burst then reads the lengths of its frames. Needs
+  /// PortLimits::count_bytes, and excludes forward paths.
+  bool count_bytes = false;
   /// The instructions that bursts use. A mode that the processor does not support is rejected. Use other modes than
   /// `best` only for tests and measurements.
   BurstMode burst_mode = BurstMode::best;
@@ -66,6 +99,9 @@ struct EffectiveRxQueue {
   std::uint32_t buffer_bytes = 0;  ///< most bytes of a received frame in one mbuf
   std::string pool = {};           ///< the pool's name
   bool given_cache = false;        ///< the configuration set its cache; `use_cache` may have set another one since
+  std::uint32_t copy_break = 0;    ///< bytes
+  bool drops = false;              ///< the card drops frames that find no free descriptor
+  bool stopped = false;            ///< by Port::stop_rx
 
   [[nodiscard]] bool operator==(const EffectiveRxQueue&) const = default;
 };
@@ -74,6 +110,7 @@ struct EffectiveRxQueue {
 struct EffectiveTxQueue {
   std::uint32_t ring = 0;    ///< descriptors
   bool given_cache = false;  ///< as for a receive queue
+  bool stopped = false;      ///< by Port::stop_tx
 
   [[nodiscard]] bool operator==(const EffectiveTxQueue&) const = default;
 };
@@ -85,10 +122,20 @@ struct EffectiveConfig {
   std::uint32_t mtu = 0;                  ///< bytes
   bool promiscuous = false;
   bool all_multicast = false;
+  bool keep_fcs = false;
+  bool keep_bad_frames = false;
+  bool count_bytes = false;
   /// Never `best`; small rings and pools in several segments use `scalar` anyway.
   BurstMode burst_mode = BurstMode::scalar;
 
   [[nodiscard]] bool operator==(const EffectiveConfig&) const = default;
+};
+
+/// The supported values of RxQueueConfig::drop_enable.
+enum class DropChoice : std::uint8_t {
+  none,    ///< the port has no descriptors that could be missing
+  always,  ///< only true: a queue that waited would hold up others' queues
+  any,
 };
 
 /// The limits of the card.
@@ -106,6 +153,12 @@ struct PortLimits {
   std::uint32_t max_buffer = ~std::uint32_t{0};  ///< bytes; the card uses at most as many of a receive buffer
   bool promiscuous = true;                       ///< whether promiscuous mode is supported
   bool rings_hold_buffers = false;               ///< while the port is started, every receive descriptor holds an mbuf
+  bool keep_fcs = false;                         ///< whether PortConfig::keep_fcs is supported
+  bool keep_bad_frames = false;                  ///< whether PortConfig::keep_bad_frames is supported
+  bool count_bytes = false;                      ///< whether PortConfig::count_bytes is supported
+  bool copy_break = false;                       ///< whether RxQueueConfig::copy_break is supported
+  DropChoice drop_enable = DropChoice::none;     ///< which values of RxQueueConfig::drop_enable are supported
+  std::optional<QueueThresholds> max_thresholds = std::nullopt;  ///< of any queue; nullopt: thresholds are rejected
 };
 
 enum class PortState {

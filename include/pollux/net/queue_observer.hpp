@@ -47,12 +47,15 @@ class POLLUX_API TxObserver {
   virtual void sent(const TxQueue& queue, std::uint32_t count) noexcept = 0;
 };
 
-/// The observers of one queue. A driver's queue class has it as a cold member; only RxQueue and TxQueue use it. Thread
-/// rule: the control thread changes it while the queue's gate is closed.
+/// The observers of one queue, and the count of its bytes (PortConfig::count_bytes). A driver's queue class has it as a
+/// cold member; only RxQueue and TxQueue use it. Thread rule: the control thread changes it while the queue's gate is
+/// closed. Any thread may call `bytes`.
 template <class Function, class Observer>
 class QueueObservers {
  public:
   [[nodiscard]] bool empty() const noexcept { return observers_.empty(); }
+  /// Bytes of the frames in all bursts that were counted, for QueueStats::bytes.
+  [[nodiscard]] std::uint64_t bytes() const noexcept { return __atomic_load_n(&bytes_, __ATOMIC_RELAXED); }
   /// Rejects new observers from now on. The error contains `why`, a literal. nullptr allows them again.
   void forbid(const char* why) noexcept { obstacle_ = why; }
 
@@ -61,7 +64,13 @@ class QueueObservers {
   friend class TxQueue;
   friend struct QueueObservation;
 
-  Function* next_ = nullptr;  // the queue's own burst function
+  /// Called by the thread that polls the queue.
+  void add_bytes(std::uint64_t bytes) noexcept { __atomic_store_n(&bytes_, bytes_ + bytes, __ATOMIC_RELAXED); }
+
+  Function* next_ = nullptr;  // the queue's own burst function, or the one that counts bytes
+  Function* own_ = nullptr;   // the queue's own burst function while bytes are counted
+  bool counts_bytes_ = false;
+  std::uint64_t bytes_ = 0;
   std::vector<Observer*> observers_;
   const char* obstacle_ = nullptr;
 };

@@ -36,8 +36,8 @@ class POLLUX_API RxMetadata {
     if ((low_ & kHashType) == 0) return std::nullopt;
     return static_cast<std::uint32_t>(low_ >> kHashShift);
   }
-  /// The tag control information of a stripped VLAN tag, in host byte order. The igb driver does not enable stripping
-  /// yet, so its frames keep their tags, and this is empty.
+  /// The tag control information of a VLAN tag that the card has stripped (VlanStripping), in host byte order. Empty if
+  /// the frame had no tag, or still has it.
   [[nodiscard]] std::optional<std::uint16_t> vlan() const noexcept {
     if ((high_ & kVlan) == 0) return std::nullopt;
     return static_cast<std::uint16_t>(high_ >> kVlanShift);
@@ -48,6 +48,9 @@ class POLLUX_API RxMetadata {
       return {};
     return {static_cast<std::uint32_t>(low_ >> kTypeShift & kTypeMask)};
   }
+  /// Whether the card reported an error in the frame: a wrong FCS, for example. Such frames are received only with
+  /// PortConfig::keep_bad_frames. The other members of a bad frame say nothing.
+  [[nodiscard]] bool is_bad_frame() const noexcept { return (high_ & kDataError) != 0; }
   /// The status of the IPv4 header checksum. `partial` means that the frame came from software that did not compute the
   /// checksum. The offload request in the mbuf (`Mbuf::tx_offload`) lets the next port compute it.
   [[nodiscard]] ChecksumStatus ip_checksum() const noexcept {
@@ -88,6 +91,7 @@ class POLLUX_API RxMetadata {
   static constexpr std::uint64_t kEtherFilter = std::uint64_t{1} << 15;
   static constexpr unsigned kHashShift = 32;
   static constexpr std::uint64_t kVlan = std::uint64_t{1} << 3;
+  static constexpr std::uint64_t kDataError = std::uint64_t{1} << 31;
   static constexpr unsigned kLengthShift = 32;  // of the high word
   static constexpr unsigned kVlanShift = 48;
 

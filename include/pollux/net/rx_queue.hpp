@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "pollux/base/api.hpp"
 #include "pollux/base/misuse.hpp"
@@ -11,6 +12,12 @@
 #include "pollux/net/queue_observer.hpp"
 
 namespace pollux {
+
+/// The state of a receive descriptor.
+enum class RxDescriptorStatus : std::uint8_t {
+  empty,  ///< waits for a frame
+  done,   ///< holds a frame, or a part of one
+};
 
 /// A receive queue of a port. The driver derives from it and supplies the burst function.
 /// Ownership: the port's. A reference stays valid until the port is closed; while the port is stopped, bursts are
@@ -71,6 +78,12 @@ class POLLUX_API RxQueue {
   /// the descriptor may then become readable although no frame is left.
   virtual void disarm() noexcept {}
 
+  /// The state of the descriptor that is `offset` after the next one to be polled. So `offset` frames or more are
+  /// waiting if those before it are `done`. Reads memory only, but the descriptor's cache line is then read twice: use
+  /// it to estimate a backlog, not for each frame. nullopt: the queue has no such descriptor, or the port is not
+  /// started. Called by the polling thread while no other thread stops or restarts the queue.
+  [[nodiscard]] virtual std::optional<RxDescriptorStatus> descriptor_status(std::uint32_t offset) const noexcept;
+
   /// Refills the ring from `cache` from now on; its pool must be the queue's. Call it from the polling thread, or
   /// before polling starts. Error: invalid_argument for a cache of another pool.
   [[nodiscard]] virtual Result<void> use_cache(const MempoolCache& cache) = 0;
@@ -79,7 +92,8 @@ class POLLUX_API RxQueue {
   RxQueue() noexcept : gate_(&idle) {}
   virtual ~RxQueue() = default;
 
-  /// Opens the gate: bursts go to `function` from now on, and observers see the frames of these bursts.
+  /// Opens the gate: bursts go to `function` from now on, and observers see the frames of these bursts. If bytes are
+  /// counted (PortConfig::count_bytes), those of these bursts are.
   void open_bursts(BurstFunction* function) noexcept;
   /// Where the queue's observers are kept: a member of the driver's class, after all members that bursts read. nullptr:
   /// the queue cannot be observed.
@@ -94,6 +108,8 @@ class POLLUX_API RxQueue {
 
   /// Calls the queue's own burst function and shows its frames to the observers.
   static std::uint32_t burst_observed(RxQueue& queue, Mbuf** mbufs, std::uint32_t limit) noexcept;
+  /// Calls the queue's own burst function and adds up the bytes of its frames.
+  static std::uint32_t burst_counted(RxQueue& queue, Mbuf** mbufs, std::uint32_t limit) noexcept;
 };
 
 }  // namespace pollux

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "pollux/base/api.hpp"
 #include "pollux/mem/burst.hpp"
@@ -10,6 +11,13 @@
 #include "pollux/net/queue_observer.hpp"
 
 namespace pollux {
+
+/// The state of a transmit descriptor.
+enum class TxDescriptorStatus : std::uint8_t {
+  free,     ///< can be written
+  pending,  ///< the card has not reported it sent
+  sent,     ///< sent, but its buffer has not been freed yet
+};
 
 /// A transmit queue of a port. The driver derives from it and supplies the burst function.
 /// Ownership: the port's. A reference stays valid until the port is closed; while the port is stopped, bursts take
@@ -41,6 +49,10 @@ class POLLUX_API TxQueue {
   /// Frees sent mbufs of `cache`'s pool to `cache` from now on. Call it from the sending thread, or before sending
   /// starts.
   [[nodiscard]] virtual Result<void> use_cache(const MempoolCache& cache) = 0;
+  /// The state of the descriptor that is `offset` after the next one to be written. The oldest in flight is at ring
+  /// size less `in_flight`. nullopt: the queue has no such descriptor. Called by the sending thread while no other
+  /// thread stops or restarts the queue.
+  [[nodiscard]] virtual std::optional<TxDescriptorStatus> descriptor_status(std::uint32_t offset) const noexcept;
   /// Slots whose buffers are not freed yet. Exact on the sending thread.
   [[nodiscard]] virtual std::uint32_t in_flight() const noexcept = 0;
 
@@ -48,7 +60,8 @@ class POLLUX_API TxQueue {
   TxQueue() noexcept : gate_(&idle) {}
   virtual ~TxQueue() = default;
 
-  /// Opens the gate: bursts go to `function` from now on, and observers see the frames of these bursts.
+  /// Opens the gate: bursts go to `function` from now on, and observers see the frames of these bursts. If bytes are
+  /// counted (PortConfig::count_bytes), those of these bursts are.
   void open_bursts(BurstFunction* function) noexcept;
   /// Where the queue's observers are kept: a member of the driver's class, after all members that bursts read. nullptr:
   /// the queue cannot be observed.
@@ -63,6 +76,8 @@ class POLLUX_API TxQueue {
 
   /// Calls the queue's own burst function and shows its frames to the observers.
   static std::uint32_t burst_observed(TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count) noexcept;
+  /// Calls the queue's own burst function and adds up the bytes of its frames.
+  static std::uint32_t burst_counted(TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count) noexcept;
 };
 
 }  // namespace pollux

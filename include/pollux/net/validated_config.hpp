@@ -18,6 +18,10 @@ struct POLLUX_API ValidatedRxQueue {
   std::uint32_t buffer_bytes = 0;                     ///< bytes used of a buffer, a multiple of PortLimits::buffer_unit
   std::shared_ptr<MempoolCore> pool = nullptr;        ///< not null when a driver gets it
   std::shared_ptr<MempoolCacheCore> cache = nullptr;  ///< of `pool`; null: the queue creates one
+  std::uint32_t copy_break = 0;                       ///< bytes; 0: no frame is copied
+  std::shared_ptr<MempoolCore> copy_pool = nullptr;   ///< null: `pool`
+  bool drops = false;                                 ///< the card drops frames that find no free descriptor
+  std::optional<QueueThresholds> thresholds = std::nullopt;  ///< nullopt: the driver's
 
   /// A handle to the pool.
   [[nodiscard]] Mempool mempool() const { return Mempool(pool); }
@@ -25,8 +29,9 @@ struct POLLUX_API ValidatedRxQueue {
 
 /// The checked configuration of a transmit queue.
 struct POLLUX_API ValidatedTxQueue {
-  std::uint32_t ring = 0;                             ///< descriptors
-  std::shared_ptr<MempoolCacheCore> cache = nullptr;  ///< null: the queue creates one or has none
+  std::uint32_t ring = 0;                                    ///< descriptors
+  std::shared_ptr<MempoolCacheCore> cache = nullptr;         ///< null: the queue creates one or has none
+  std::optional<QueueThresholds> thresholds = std::nullopt;  ///< nullopt: the driver's
 };
 
 /// A checked configuration with all defaults filled in, as drivers get it.
@@ -36,6 +41,9 @@ struct POLLUX_API ValidatedConfig {
   std::uint32_t mtu = 1500;
   bool promiscuous = false;
   bool all_multicast = false;
+  bool keep_fcs = false;
+  bool keep_bad_frames = false;
+  bool count_bytes = false;
   BurstMode burst_mode = BurstMode::best;
   /// Options of the pool that the port creates for queues without one, and that pool once it exists.
   std::optional<MempoolOptions> own_pool = std::nullopt;

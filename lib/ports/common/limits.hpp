@@ -23,7 +23,8 @@ inline constexpr std::uint32_t kMaxMtu = 65535 - frame_bytes(0);
           .max_mtu = kMaxMtu,
           .max_tx_segments = 255,
           .min_frame = kEthernetHeaderBytes,
-          .max_rx_segments = 255};
+          .max_rx_segments = 255,
+          .count_bytes = true};
 }
 
 /// The offloads of a software port. Every software port accepts frames with partial checksums; `in_software` are the

@@ -35,9 +35,11 @@ std::uint64_t sum_of(const Drops& drops) {
 RxCounters Port::received(std::vector<QueueStats>& queues) const {
   RxCounters sum;
   for (std::uint16_t queue = 0; queue < info_.limits.max_rx_queues; ++queue) {
-    const RxCounters more = medium_->rx(queue).counters();
+    const RxQueue& rx = medium_->rx(queue);
+    const RxCounters more = rx.counters();
     add(sum, more);
-    put_if_used(queues, queue, rx_queues_, {.packets = more.handed_out, .drops = sum_of(more.drops)});
+    put_if_used(queues, queue, rx_queues_,
+                {.packets = more.handed_out, .drops = sum_of(more.drops), .bytes = rx.bytes()});
   }
   return sum;
 }
@@ -45,9 +47,10 @@ RxCounters Port::received(std::vector<QueueStats>& queues) const {
 TxCounters Port::transmitted(std::vector<QueueStats>& queues) const {
   TxCounters sum;
   for (std::uint16_t queue = 0; queue < info_.limits.max_tx_queues; ++queue) {
-    const TxCounters more = medium_->tx(queue).counters();
+    const TxQueue& tx = medium_->tx(queue);
+    const TxCounters more = tx.counters();
     add(sum, more);
-    put_if_used(queues, queue, tx_queues_, {.packets = more.taken, .drops = sum_of(more.drops)});
+    put_if_used(queues, queue, tx_queues_, {.packets = more.taken, .drops = sum_of(more.drops), .bytes = tx.bytes()});
   }
   return sum;
 }

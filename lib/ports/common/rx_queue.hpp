@@ -39,6 +39,8 @@ class alignas(64) RxQueue : public pollux::RxQueue {
   void disarm() noexcept final;
 
   [[nodiscard]] Result<void> use_cache(const MempoolCache& cache) override;
+  /// Bytes of bursts that were counted (PortConfig::count_bytes). Any thread may call it.
+  [[nodiscard]] std::uint64_t bytes() const noexcept { return observers_.bytes(); }
   /// May be called from any thread.
   [[nodiscard]] RxCounters counters() const noexcept;
   /// Counts a received frame as dropped. Call it with the gate closed or on the polling thread.

@@ -35,6 +35,8 @@ class alignas(64) TxQueue : public pollux::TxQueue {
 
   [[nodiscard]] Result<void> use_cache(const MempoolCache& cache) override;
   [[nodiscard]] std::uint32_t in_flight() const noexcept override { return 0; }
+  /// Bytes of bursts that were counted (PortConfig::count_bytes). Any thread may call it.
+  [[nodiscard]] std::uint64_t bytes() const noexcept { return observers_.bytes(); }
   /// May be called from any thread.
   [[nodiscard]] TxCounters counters() const noexcept;
 

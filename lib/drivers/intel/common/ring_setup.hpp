@@ -12,6 +12,7 @@
 #include "hw/intel/registers_rx_queue.hpp"
 #include "hw/intel/registers_tx_queue.hpp"
 #include "hw/intel/rings.hpp"
+#include "net/validated_config.hpp"
 
 /// Programs, enables and disables the card's queues of advanced descriptors. The card's driver enables the receive and
 /// transmit units themselves.
@@ -24,12 +25,6 @@ inline constexpr Duration kQueueEnableLimit = milliseconds(10);
 /// [I-QRESTART] After this time, all writes of a queue whose ENABLE bit reads 0 have reached memory.
 inline constexpr Duration kQueueQuietTime = microseconds(100);
 
-/// The settings of a receive queue besides its ring.
-struct RxQueueFormat {
-  std::uint32_t buffer_bytes = 2048;  ///< a multiple of reg::kRxBufferUnit
-  bool drop = false;                  ///< drop frames without a descriptor, so that they do not block other queues
-};
-
 /// [I-WTHRESH] Linux igb, igb.h, IGB_RX_PTHRESH, _HTHRESH and _WTHRESH for an 82576 with MSI-X; DPDK, igb_ethdev.c, has
 /// the same. Above 1, write-backs would wait for the threshold or for a timer that runs only with interrupts. DPDK,
 /// igb_rxtx.c, eth_igbvf_rx_init, also uses 1 for a virtual function, because of an erratum.
@@ -39,6 +34,29 @@ inline constexpr auto kRxThresholds = reg::RXDCTL::PTHRESH(8) | reg::RXDCTL::HTH
 /// limits WTHRESH on an 82576 to 1 because of an erratum of its virtual functions. Above 1, write-backs would also wait
 /// for later descriptors.
 inline constexpr auto kTxThresholds = reg::TXDCTL::PTHRESH(8) | reg::TXDCTL::HTHRESH(1) | reg::TXDCTL::WTHRESH(1);
+
+/// The settings of a receive queue besides its ring.
+struct RxQueueFormat {
+  std::uint32_t buffer_bytes = 2048;  ///< a multiple of reg::kRxBufferUnit
+  bool drop = false;                  ///< drop frames without a descriptor, so that they do not block other queues
+  reg::RXDCTL::Setting thresholds = kRxThresholds;
+};
+
+[[nodiscard]] inline RxQueueFormat rx_format(const ValidatedRxQueue& queue) {
+  RxQueueFormat format{.buffer_bytes = queue.buffer_bytes, .drop = queue.drops};
+  if (const auto& wish = queue.thresholds) {
+    format.thresholds = reg::RXDCTL::PTHRESH(wish->prefetch) | reg::RXDCTL::HTHRESH(wish->host) |
+                        reg::RXDCTL::WTHRESH(wish->write_back);
+  }
+  return format;
+}
+
+[[nodiscard]] inline reg::TXDCTL::Setting tx_thresholds(const ValidatedTxQueue& queue) {
+  const auto& wish = queue.thresholds;
+  if (!wish) return kTxThresholds;
+  return reg::TXDCTL::PTHRESH(wish->prefetch) | reg::TXDCTL::HTHRESH(wish->host) |
+         reg::TXDCTL::WTHRESH(wish->write_back);
+}
 
 // Reads back the registers that say where the card may write. After a lost write, the card could use an earlier ring or
 // write beyond a buffer.
@@ -68,7 +86,7 @@ template <class Registers>
   const auto format = reg::SRRCTL::ONE_BUFFER | reg::SRRCTL::BSIZEPACKET(wanted.buffer_bytes / reg::kRxBufferUnit);
   write_register<reg::SRRCTL>(card, queue, wanted.drop ? format | reg::SRRCTL::DROP_EN : format);
   if (auto checked = check_rx_ring(card, queue, ring, format); !checked) return checked;
-  write_register<reg::RXDCTL>(card, queue, kRxThresholds | reg::RXDCTL::ENABLE);
+  write_register<reg::RXDCTL>(card, queue, wanted.thresholds | reg::RXDCTL::ENABLE);
   return {};
 }
 
@@ -84,7 +102,8 @@ template <class Registers>
 // write-back): DD bits in the descriptors report sent frames.
 /// Programs a transmit queue and enables it. Errors: device_removed, device_fault.
 template <class Registers>
-[[nodiscard]] Result<void> program_tx_ring(const Card<Registers>& card, std::uint32_t queue, const Ring& ring) {
+[[nodiscard]] Result<void> program_tx_ring(const Card<Registers>& card, std::uint32_t queue, const Ring& ring,
+                                           reg::TXDCTL::Setting thresholds) {
   write_register<reg::TXDCTL>(card, queue, {});
   write_register<reg::TDLEN>(card, queue, reg::TDLEN::LEN(ring.bytes() / reg::kDescriptorBytes));
   write_register<reg::TDBAL>(card, queue, reg::TDBAL::Value(static_cast<std::uint32_t>(ring.iova)));
@@ -93,7 +112,7 @@ template <class Registers>
   write_register<reg::TDH>(card, queue, {});
   write_register<reg::TDT>(card, queue, {});
   if (auto checked = check_tx_ring(card, queue, ring); !checked) return checked;
-  write_register<reg::TXDCTL>(card, queue, kTxThresholds | reg::TXDCTL::ENABLE);
+  write_register<reg::TXDCTL>(card, queue, thresholds | reg::TXDCTL::ENABLE);
   return {};
 }
 
@@ -196,9 +215,10 @@ template <class Registers>
 /// timeout.
 template <class Registers>
 [[nodiscard]] Result<void> start_queue(const Card<Registers>& card, QueueId queue, QueueSet& queues,
-                                       const RingMemory& rings, const RxQueueFormat& format) {
-  auto started = queue.receives() ? program_rx_ring(card, queue.index, rings.rx(queue.index), format)
-                                  : program_tx_ring(card, queue.index, rings.tx(queue.index));
+                                       const RingMemory& rings, const ValidatedConfig& config) {
+  const std::uint16_t index = queue.index;
+  auto started = queue.receives() ? program_rx_ring(card, index, rings.rx(index), rx_format(config.rx[index]))
+                                  : program_tx_ring(card, index, rings.tx(index), tx_thresholds(config.tx[index]));
   if (started) started = queue.receives() ? wait_rx_enabled(card, queue.index) : wait_tx_enabled(card, queue.index);
   if (started && queue.receives()) started = arm_rx_ring(card, queues, queue.index);
   return started ? flush_registers(card) : started;

@@ -24,6 +24,11 @@ tl::unexpected<Error> observed(const PortDriver& port, const char* kind, std::ui
                 "detach it first: a forward path has no bursts, so an observer would see nothing");
 }
 
+tl::unexpected<Error> copies(const PortDriver& port, std::uint16_t queue) {
+  return refuse(port.info().name, fmt::format("forward_path: receive queue {} has copy_break", queue),
+                "configure the queue without it: a forward path exchanges buffers and copies nothing");
+}
+
 }  // namespace
 
 Result<std::unique_ptr<ForwardPath>> make_forward_path(QueuePort& in, std::uint16_t rx_queue, PortDriver& out,
@@ -40,6 +45,7 @@ Result<std::unique_ptr<ForwardPath>> make_forward_path(QueuePort& in, std::uint1
   if (tx == nullptr) return no_queue(out, "transmit", tx_queue);
   if (rx->is_lent()) return taken(in, "receive", rx_queue);
   if (tx->is_lent()) return taken(out, "transmit", tx_queue);
+  if (rx->copies_frames()) return copies(in, rx_queue);
   if (rx->is_observed()) return observed(in, "receive", rx_queue);
   if (tx->is_observed()) return observed(out, "transmit", tx_queue);
   return std::make_unique<ForwardQueue>(in.queues(), *rx, to->queues(), *tx);

@@ -61,13 +61,20 @@ Result<void> start_phy_loopback(const Card& card) {
 
 }  // namespace
 
-Result<void> start_link(const Card& card, LoopbackMode loopback) {
+Result<void> start_link(const Card& card, LoopbackMode loopback, std::uint16_t pause) {
   const auto management = read_with_retry<reg::MANC>(card);
   if (card.regs.removed()) return fail_removed(card.name);
   if (management.has(reg::MANC::BLK_PHY_RST_ON_IDE)) return use_link_of_session(card, loopback);
   if (auto reset = reset_phy(card); !reset) return reset;
   if (auto up = set_link_up(card); !up) return up;
-  return loopback == LoopbackMode::phy ? start_phy_loopback(card) : start_autonegotiation(card);
+  return loopback == LoopbackMode::phy ? start_phy_loopback(card) : start_autonegotiation(card, pause);
+}
+
+Result<void> restart_link(const Card& card, LoopbackMode loopback, std::uint16_t pause) {
+  const auto management = read_with_retry<reg::MANC>(card);
+  if (card.regs.removed()) return fail_removed(card.name);
+  const bool keeps_link = management.has(reg::MANC::BLK_PHY_RST_ON_IDE) || loopback == LoopbackMode::phy;
+  return keeps_link ? Result<void>() : start_autonegotiation(card, pause);
 }
 
 Link read_link(const Card& card) {

@@ -13,28 +13,37 @@ namespace pollux::drivers::igb {
 /// never too high and never decreases: `good` is read before `delivered`, which includes frames that arrived meanwhile.
 class MissedFrames {
  public:
-  /// Called when the port starts. `waits`: frames without a descriptor wait in the packet buffer, so none is lost
-  /// before the stop.
-  void begin(std::uint64_t good, std::uint64_t delivered, bool waits) noexcept {
+  /// Called when the port starts. `may_wait`: there is a queue whose frames wait in the packet buffer if they find no
+  /// descriptor. They are not lost before the stop. `no_descriptor`: a total of frames that the card dropped and
+  /// counted for want of a descriptor.
+  void begin(std::uint64_t good, std::uint64_t delivered, bool may_wait, std::uint64_t no_descriptor) noexcept {
     good_before_ = good;
     delivered_before_ = delivered;
-    waits_ = waits;
+    no_descriptor_before_ = no_descriptor;
+    may_wait_ = may_wait;
     running_ = true;
   }
+  /// Called when a queue starts whose frames may wait, while the port runs.
+  void frames_may_wait() noexcept { may_wait_ = true; }
   /// Called while the port runs. At most `delivered` frames have reached its rings.
   void update(std::uint64_t good, std::uint64_t delivered) noexcept {
-    if (running_ && !waits_) so_far_ = std::max(so_far_, excess(good, delivered));
+    if (running_ && !may_wait_) so_far_ = std::max(so_far_, excess(good, delivered));
   }
-  /// Called when the port has stopped. Exactly `delivered` frames have reached its rings.
-  void end(std::uint64_t good, std::uint64_t delivered) noexcept {
+  /// Called when the port has stopped. Exactly `delivered` frames have reached its rings. If frames may have waited,
+  /// those that the card did not count as dropped were waiting.
+  void end(std::uint64_t good, std::uint64_t delivered, std::uint64_t no_descriptor) noexcept {
     if (!running_) return;
-    (waits_ ? stopped_ : no_descriptor_) += std::max(so_far_, excess(good, delivered));
+    const std::uint64_t missed = std::max(so_far_, excess(good, delivered));
+    const std::uint64_t counted = std::max(so_far_, no_descriptor - no_descriptor_before_);
+    const std::uint64_t dropped = may_wait_ ? std::min(missed, counted) : missed;
+    no_descriptor_ += dropped;
+    stopped_ += missed - dropped;
     so_far_ = 0;
     running_ = false;
   }
 
   /// Whether `update` could change anything.
-  [[nodiscard]] bool needs_update() const noexcept { return running_ && !waits_; }
+  [[nodiscard]] bool needs_update() const noexcept { return running_ && !may_wait_; }
   /// Frames dropped because there was no descriptor.
   [[nodiscard]] std::uint64_t no_descriptor() const noexcept { return no_descriptor_ + so_far_; }
   /// Frames in the packet buffer when the port stopped.
@@ -51,10 +60,11 @@ class MissedFrames {
 
   std::uint64_t good_before_ = 0;
   std::uint64_t delivered_before_ = 0;
+  std::uint64_t no_descriptor_before_ = 0;
   std::uint64_t so_far_ = 0;  // since the start
   std::uint64_t no_descriptor_ = 0;
   std::uint64_t stopped_ = 0;
-  bool waits_ = false;
+  bool may_wait_ = false;
   bool running_ = false;
 };
 

@@ -84,10 +84,10 @@ Result<void> check_phy_present(const Card& card) {
   return {};
 }
 
-// IEEE 802.3 clause 28, as in DPDK e1000, e1000_phy.c, e1000_phy_setup_autoneg with e1000_fc_none.
-Result<void> advertise(const Card& card) {
-  auto advertised = write_phy(card, phy::kAdvertise,
-                              phy::kSelector8023 | phy::k10Half | phy::k10Full | phy::k100Half | phy::k100Full);
+// IEEE 802.3 clause 28, as in DPDK e1000, e1000_phy.c, e1000_phy_setup_autoneg.
+Result<void> advertise(const Card& card, std::uint16_t pause) {
+  constexpr unsigned kModes = phy::k10Half | phy::k10Full | phy::k100Half | phy::k100Full;
+  auto advertised = write_phy(card, phy::kAdvertise, static_cast<std::uint16_t>(phy::kSelector8023 | kModes | pause));
   if (!advertised) return advertised;
   // The roles of master and slave are negotiated (Linux, e1000_phy.c, igb_copper_link_setup_igp).
   return modify_phy(card, phy::kGigabitControl, phy::kGigabitHalf | phy::kGigabitManualRole, phy::kGigabitFull);
@@ -154,13 +154,19 @@ Result<void> loop_phy(const Card& card) {
   return write_phy(card, phy::kControl, phy::kControlLoopback | phy::kControlFullDuplex | phy::kControlSpeedHigh);
 }
 
-Result<void> start_autonegotiation(const Card& card) {
+Result<void> start_autonegotiation(const Card& card, std::uint16_t pause) {
   auto acquired = SharedResource::acquire(card, Shared::phy);
   if (!acquired) return pass_on(std::move(acquired));
   if (auto present = check_phy_present(card); !present) return present;
   if (auto port = set_up_port(card); !port) return port;
-  if (auto advertised = advertise(card); !advertised) return advertised;
+  if (auto advertised = advertise(card, pause); !advertised) return advertised;
   return restart(card);
+}
+
+Result<std::uint16_t> partner_abilities(const Card& card) {
+  auto acquired = SharedResource::acquire(card, Shared::phy);
+  if (!acquired) return pass_on(std::move(acquired));
+  return read_phy(card, phy::kPartner);
 }
 
 }  // namespace pollux::drivers::igb

@@ -20,9 +20,12 @@ namespace pollux::drivers::igb {
 /// Shared::phy itself. Errors: as above.
 [[nodiscard]] Result<void> loop_phy(const Card& card);
 
-/// Sets the PHY up and starts autonegotiation. Advertises every mode but 1000 Mb/s half duplex, and no pause frames:
-/// a polled port counts frames it cannot take as drops and does not stop its link partner. Acquires Shared::phy itself.
-/// Errors: as above; device_fault if no PHY answers.
-[[nodiscard]] Result<void> start_autonegotiation(const Card& card);
+/// Sets the PHY up and starts autonegotiation. Advertises every mode but 1000 Mb/s half duplex, and the bits `pause`.
+/// Acquires Shared::phy itself. Errors: as above; device_fault if no PHY answers.
+[[nodiscard]] Result<void> start_autonegotiation(const Card& card, std::uint16_t pause);
+
+/// The link partner's abilities (register 5), which are known once the link is up. Acquires Shared::phy itself. Errors:
+/// as above.
+[[nodiscard]] Result<std::uint16_t> partner_abilities(const Card& card);
 
 }  // namespace pollux::drivers::igb

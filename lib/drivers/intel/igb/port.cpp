@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "drivers/intel/igb/port.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -15,6 +16,7 @@
 #include "drivers/intel/igb/quiesce.hpp"
 #include "drivers/intel/igb/rx_setup.hpp"
 #include "drivers/intel/igb/tx_setup.hpp"
+#include "drivers/intel/igb/vlan.hpp"
 #include "hw/intel/igb/ids.hpp"
 #include "hw/intel/igb/limits.hpp"
 #include "net/port_identity.hpp"
@@ -30,10 +32,15 @@ MissedCount missed_count(const PciIdentity& identity) {
   return is_qemus ? MissedCount::lower_bound : MissedCount::exact;
 }
 
+bool frames_may_wait(const ValidatedConfig& config) {
+  return std::any_of(config.rx.begin(), config.rx.end(), [](const ValidatedRxQueue& queue) { return !queue.drops; });
+}
+
 PortInfo describe(const Device& device, const hw::igb::CardTraits& card, std::uint16_t index) {
   PortInfo info = intel::describe_port(device, "igb", fmt::format("Intel {}", card.name), index,
                                        intel::queue_limits(card.queues, max_mtu(card)));
   info.missed_count = missed_count(device.identity());
+  info.offloads.rx_flags |= RxOffload::sctp_checksum | RxOffload::vlan;
   return info;
 }
 
@@ -95,18 +102,22 @@ Result<void> Port::start(const PortSettings& settings) {
   running_ = true;
   if (auto reset = reset_card(card_); !reset) return reset;
   announce_driver(card_, true);
-  if (auto link = start_link(card_, loopback_); !link) return link;
+  if (auto link = start_link(card_, loopback_, advertised(flow_config_)); !link) return link;
+  if (auto flow = start_flow_control(false); !flow) return flow;
   // A card that reads its NVM late would replace an address that was written before.
   clear_filters(card_);
   write_own_address(card_, settings.mac);
+  write_vlans(card_, vlans_);
+  if (strip_vlans_) write_vlan_stripping(card_, true);
   statistics_.discard();
-  // Frames of a port with one queue wait in the packet buffer for descriptors (start_receive).
-  statistics_.begin_receive(queues()->taken(), config().rx_queues() <= 1,
+  statistics_.begin_receive(queues()->taken(), frames_may_wait(config()),
                             [this] { return queues()->delivered(queue_registers(), card_.clock()); });
   dma_ended_ = false;
   if (auto mastering = device_->set_bus_master(true); !mastering) return mastering;
   if (auto transmit = start_transmit(card_, config(), rings()); !transmit) return transmit;
-  if (auto receive = start_receive(card_, config(), settings, rings(), loopback_, rss_); !receive) return receive;
+  if (auto receive = start_receive(card_, config(), settings.mtu, rings(), receive_control(settings), rss_); !receive) {
+    return receive;
+  }
   if (auto armed = arm_rx_rings(card_, *queues(), config().rx_queues()); !armed) return armed;
   return flush_registers(card_);
 }
@@ -116,7 +127,8 @@ Result<void> Port::halt_queue(QueueId queue) {
 }
 
 Result<void> Port::start_queue(QueueId queue) {
-  return intel::start_queue(card_, queue, *queues(), rings(), rx_format(config(), queue.index));
+  if (queue.receives() && !config().rx[queue.index].drops) statistics_.frames_may_wait();
+  return intel::start_queue(card_, queue, *queues(), rings(), config());
 }
 
 Result<void> Port::halt() {

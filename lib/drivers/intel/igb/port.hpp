@@ -7,16 +7,25 @@
 
 #include "drivers/intel/igb/card.hpp"
 #include "drivers/intel/igb/rss.hpp"
+#include "drivers/intel/igb/rx_setup.hpp"
 #include "drivers/intel/igb/statistics.hpp"
+#include "drivers/intel/igb/vlan.hpp"
 #include "drivers/intel/queue/queue_port.hpp"
 #include "pollux/device/device.hpp"
+#include "pollux/net/flow_control.hpp"
+#include "pollux/net/frame_filters.hpp"
 #include "pollux/net/loopback.hpp"
 #include "pollux/net/port_driver.hpp"
 
 namespace pollux::drivers::igb {
 
 /// A port of an 82576. Controls the card with the functions of the other files in this folder.
-class Port final : public intel::QueuePort, private RegisterDump, private Loopback {
+class Port final : public intel::QueuePort,
+                   private RegisterDump,
+                   private Loopback,
+                   private VlanFilter,
+                   private VlanStripping,
+                   private FlowControl {
  public:
   /// Brings the card up. Errors: see probe.
   [[nodiscard]] static Result<std::unique_ptr<PortDriver>> open(const std::shared_ptr<ContextState>& context,
@@ -59,13 +68,33 @@ class Port final : public intel::QueuePort, private RegisterDump, private Loopba
   [[nodiscard]] Result<void> set_loopback(LoopbackMode mode) override;
   [[nodiscard]] LoopbackMode loopback() const override { return loopback_; }
 
+  [[nodiscard]] Result<void> expect_open() const;
+  [[nodiscard]] Result<void> set_vlan(std::uint16_t vlan, bool receive) override;
+  [[nodiscard]] Result<void> set_vlan_stripping(bool on) override;
+  [[nodiscard]] bool vlan_stripping() const override { return strip_vlans_; }
+  [[nodiscard]] Result<void> set_flow_control(const FlowControlConfig& config) override;
+  [[nodiscard]] FlowControlState flow_control() override;
+  [[nodiscard]] Result<FlowControlConfig> checked(const FlowControlConfig& config) const;
+  /// The pause bits that the PHY advertises.
+  [[nodiscard]] static std::uint16_t advertised(const FlowControlConfig& config) noexcept;
+  [[nodiscard]] Result<void> start_flow_control(bool was_on);
+  /// Sets the modes that both sides can, after the link has come up, or none after it has gone down.
+  void settle_flow_control(const Link& link);
+  [[nodiscard]] ReceiveControl receive_control(const PortSettings& settings) const;
+
   std::unique_ptr<Device> device_;
   Card card_;
   MacAddress permanent_mac_{};
   LoopbackMode loopback_ = LoopbackMode::none;
   RssControl rss_{card_};
-  bool running_ = false;   // between start and halt
-  bool dma_ended_ = true;  // false while DMA may be going on
+  VlanTable vlans_;             // received VLANs, if the filter is on
+  bool filters_vlans_ = false;  // since the first call of set_vlan
+  bool strip_vlans_ = false;
+  FlowControlConfig flow_config_;
+  PauseModes pause_;               // in force while the link is up
+  bool pause_is_settled_ = false;  // `pause_` belongs to the current link
+  bool running_ = false;           // between start and halt
+  bool dma_ended_ = true;          // false while DMA may be going on
   Statistics statistics_;
 };
 

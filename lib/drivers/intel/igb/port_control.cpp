@@ -10,6 +10,7 @@
 #include "drivers/intel/igb/port.hpp"
 #include "drivers/intel/igb/register_dump.hpp"
 #include "drivers/intel/igb/rx_setup.hpp"
+#include "drivers/intel/igb/vlan.hpp"
 
 namespace pollux::drivers::igb {
 
@@ -31,13 +32,25 @@ Result<void> Port::set_mtu(std::uint32_t bytes) {
 }
 
 Result<void> Port::set_promiscuity(bool promiscuous, bool all_multicast) {
-  write_receive_control(card_, promiscuous, all_multicast, loopback_);
+  write_receive_control(card_, receive_control({.promiscuous = promiscuous, .all_multicast = all_multicast}));
   return flush_registers(card_);
+}
+
+ReceiveControl Port::receive_control(const PortSettings& settings) const {
+  return {.promiscuous = settings.promiscuous,
+          .all_multicast = settings.all_multicast,
+          .keep_fcs = config().keep_fcs,
+          .keep_bad_frames = config().keep_bad_frames,
+          .filter_vlans = filters_vlans_,
+          .loopback = loopback_};
 }
 
 void* Port::capability(CapabilityId id) noexcept {
   if (id == RegisterDump::kId) return static_cast<RegisterDump*>(this);
   if (id == Rss::kId) return static_cast<Rss*>(&rss_);
+  if (id == VlanFilter::kId) return static_cast<VlanFilter*>(this);
+  if (id == FlowControl::kId) return static_cast<FlowControl*>(this);
+  if (id == VlanStripping::kId) return static_cast<VlanStripping*>(this);
   return id == Loopback::kId ? static_cast<Loopback*>(this) : nullptr;
 }
 
@@ -52,7 +65,41 @@ Result<void> Port::set_loopback(LoopbackMode mode) {
   return {};
 }
 
-Link Port::link() { return read_link(card_); }
+Result<void> Port::expect_open() const {
+  if (device_ != nullptr && card_.regs.bar()) return {};
+  return fail(ErrorCode::bad_state, fmt::format("{}: the port is closed", card_.name), "open it again");
+}
+
+// The filter is enabled by the first call, since a card without it receives all VLANs. VLAN 0 is a priority tag, which
+// belongs to no VLAN; Linux, igb_main.c, igb_restore_vlan, receives it, too.
+Result<void> Port::set_vlan(std::uint16_t vlan, bool receive) {
+  if (auto is_open = expect_open(); !is_open) return is_open;
+  if (auto valid = check_vlan(card_.name, vlan); !valid) return valid;
+  vlans_.set(0);
+  vlans_.set(vlan, receive);
+  if (!running_) {
+    filters_vlans_ = true;
+    return {};
+  }
+  write_vlan(card_, vlans_, vlan);
+  write_vlan(card_, vlans_, 0);
+  if (!std::exchange(filters_vlans_, true)) modify<reg::RCTL>(card_, reg::RCTL::VFE);
+  return flush_registers(card_);
+}
+
+Result<void> Port::set_vlan_stripping(bool on) {
+  if (auto is_open = expect_open(); !is_open) return is_open;
+  strip_vlans_ = on;
+  if (!running_) return {};
+  write_vlan_stripping(card_, on);
+  return flush_registers(card_);
+}
+
+Link Port::link() {
+  const Link link = read_link(card_);
+  settle_flow_control(link);
+  return link;
+}
 
 Stats Port::stats() {
   Stats stats;
@@ -66,6 +113,7 @@ void Port::append_counters(std::vector<Counter>& counters) { statistics_.append(
 Result<Duration> Port::service() {
   if (card_.regs.removed()) return fail_removed(card_.name);
   if (auto healthy = intel::check_device(*device_); !healthy) return pass_on(std::move(healthy));
+  static_cast<void>(link());  // flow control follows the link
   statistics_.accumulate();
   return Statistics::kUpdateInterval;
 }

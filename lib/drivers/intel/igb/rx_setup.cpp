@@ -8,19 +8,22 @@
 namespace pollux::drivers::igb {
 
 // [I-CRC] [I-RLPML] Linux, igb_main.c, igb_setup_rctl: strip the CRC, allow long packets up to RLPML, do not store bad
-// packets. Broadcasts are accepted. The multicast hash uses address bits 47:36.
-Result<void> start_receive(const Card& card, const ValidatedConfig& config, const PortSettings& settings,
-                           const intel::RingMemory& rings, LoopbackMode loopback, RssControl& rss) {
+// packets, unless the configuration says otherwise (igb_set_features: NETIF_F_RXALL sets SBP). Broadcasts are accepted.
+// The multicast hash uses address bits 47:36.
+Result<void> start_receive(const Card& card, const ValidatedConfig& config, std::uint32_t mtu,
+                           const intel::RingMemory& rings, const ReceiveControl& control, RssControl& rss) {
   if (config.rx_queues() == 0) return {};
   for (std::uint32_t queue = 0; queue < config.rx_queues(); ++queue) {
-    auto programmed = program_rx_ring(card, queue, rings.rx(queue), rx_format(config, queue));
+    auto programmed = program_rx_ring(card, queue, rings.rx(queue), intel::rx_format(config.rx[queue]));
     if (!programmed) return programmed;
   }
   rss.start();
-  write_receive_limit(card, settings.mtu);
+  write_receive_limit(card, mtu);
+  // Linux, igb_main.c, igb_configure_rx: SCTP checksums on an 82576. Erratum E-SCTP60 is handled by RxMetadata.
+  modify<reg::RXCSUM>(card, reg::RXCSUM::CRCOFL);
   // Erratum E-IPV6EX: Linux, e1000_82575.c, igb_rx_fifo_flush_82575.
   modify<reg::RFCTL>(card, reg::RFCTL::IPV6_EX_DIS);
-  write_receive_control(card, settings.promiscuous, settings.all_multicast, loopback);
+  write_receive_control(card, control);
   // [I-QENABLE] [I-RDT] A queue reports itself enabled only when RCTL.RXEN is set, and ignores RDT until then: Linux,
   // tools/testing/selftests/vfio/lib/drivers/igb/igb.c, igb_hw_init; 82575 manual, 14.3.59.
   for (std::uint32_t queue = 0; queue < config.rx_queues(); ++queue) {
@@ -29,22 +32,20 @@ Result<void> start_receive(const Card& card, const ValidatedConfig& config, cons
   return {};
 }
 
-// A queue without descriptors must not block the others. With one queue, frames may wait in the packet buffer (Linux,
-// igb_main.c, igb_setup_srrctl).
-intel::RxQueueFormat rx_format(const ValidatedConfig& config, std::uint32_t queue) {
-  return {.buffer_bytes = config.rx[queue].buffer_bytes, .drop = config.rx_queues() > 1};
-}
-
 void write_receive_limit(const Card& card, std::uint32_t mtu) {
   card.regs.write<reg::RLPML>(reg::RLPML::LENGTH(wire_bytes(mtu)));
   card.regs.bar().flush();
 }
 
 // [I-LOOPBACK] Writes the whole register, so that no bit depends on a read.
-void write_receive_control(const Card& card, bool promiscuous, bool all_multicast, LoopbackMode loopback) {
-  const reg::RCTL::Setting loop = loopback == LoopbackMode::mac ? reg::RCTL::LBM_MAC : reg::RCTL::LBM_NONE;
-  card.regs.write<reg::RCTL>(reg::RCTL::BAM | reg::RCTL::LPE | reg::RCTL::SECRC | reg::RCTL::RXEN |
-                             promiscuity(promiscuous, all_multicast) | loop);
+void write_receive_control(const Card& card, const ReceiveControl& control) {
+  const reg::RCTL::Setting loop = control.loopback == LoopbackMode::mac ? reg::RCTL::LBM_MAC : reg::RCTL::LBM_NONE;
+  reg::RCTL::Setting bits = reg::RCTL::BAM | reg::RCTL::LPE | reg::RCTL::RXEN |
+                            promiscuity(control.promiscuous, control.all_multicast) | loop;
+  if (!control.keep_fcs) bits = bits | reg::RCTL::SECRC;
+  if (control.keep_bad_frames) bits = bits | reg::RCTL::SBP;
+  if (control.filter_vlans) bits = bits | reg::RCTL::VFE;
+  card.regs.write<reg::RCTL>(bits);
   card.regs.bar().flush();
 }
 

@@ -86,16 +86,21 @@ void Statistics::detach() {
   attached_ = false;
 }
 
-void Statistics::begin_receive(std::uint64_t delivered, bool waits, DeliveredFrames so_far) {
+void Statistics::begin_receive(std::uint64_t delivered, bool may_wait, DeliveredFrames so_far) {
   const std::lock_guard lock(mutex_);
-  missed_.begin(value("GPRC"), delivered, waits);
+  missed_.begin(value("GPRC"), delivered, may_wait, counted_no_descriptor());
   delivered_ = std::move(so_far);
 }
 
 void Statistics::end_receive(std::uint64_t delivered) {
   const std::lock_guard lock(mutex_);
-  missed_.end(value("GPRC"), delivered);
+  missed_.end(value("GPRC"), delivered, counted_no_descriptor());
   delivered_ = nullptr;
+}
+
+void Statistics::frames_may_wait() {
+  const std::lock_guard lock(mutex_);
+  missed_.frames_may_wait();
 }
 
 std::uint64_t Statistics::value(std::string_view name) const {
@@ -105,12 +110,14 @@ std::uint64_t Statistics::value(std::string_view name) const {
   return 0;
 }
 
-/// The sum of RQDPC is a lower bound.
-std::uint64_t Statistics::no_descriptor() const {
+/// The sum of RQDPC, a lower bound.
+std::uint64_t Statistics::counted_no_descriptor() const {
   std::uint64_t counted = 0;
   for (const std::uint64_t queue : total_.no_descriptor) counted += queue;
-  return std::max(missed_.no_descriptor(), counted);
+  return counted;
 }
+
+std::uint64_t Statistics::no_descriptor() const { return std::max(missed_.no_descriptor(), counted_no_descriptor()); }
 
 // The mapping follows Linux, igb_main.c, igb_update_stats, except that each sum includes all its parts, as if_link.h
 // defines it. RLEC includes undersized and oversized frames. SYMERRS counts symbols, not frames; RXERRC counts the

@@ -86,9 +86,11 @@ class Statistics {
   /// Stops reading the registers. Call it before they become invalid.
   void detach();
 
-  /// Receiving starts. `delivered`: frames delivered before. `waits`: see MissedFrames. `so_far` is called at each read
-  /// of the counters until `end_receive`.
-  void begin_receive(std::uint64_t delivered, bool waits, DeliveredFrames so_far);
+  /// Receiving starts. `delivered`: frames delivered before. `may_wait`: see MissedFrames. `so_far` is called at each
+  /// read of the counters until `end_receive`.
+  void begin_receive(std::uint64_t delivered, bool may_wait, DeliveredFrames so_far);
+  /// A queue starts whose frames may wait for descriptors, while the port runs.
+  void frames_may_wait();
   /// Receiving has ended. Call it after the last `accumulate`.
   void end_receive(std::uint64_t delivered);
 
@@ -108,6 +110,7 @@ class Statistics {
   bool accumulate_locked();
   void update_locked();
   [[nodiscard]] std::uint64_t value(std::string_view name) const;
+  [[nodiscard]] std::uint64_t counted_no_descriptor() const;
   [[nodiscard]] std::uint64_t no_descriptor() const;
 
   std::mutex mutex_;

@@ -17,7 +17,8 @@ constexpr std::uint32_t kCollisionDistance = 63;
 Result<void> start_transmit(const Card& card, const ValidatedConfig& config, const intel::RingMemory& rings) {
   if (config.tx_queues() == 0) return {};
   for (std::uint32_t queue = 0; queue < config.tx_queues(); ++queue) {
-    if (auto programmed = program_tx_ring(card, queue, rings.tx(queue)); !programmed) return programmed;
+    auto programmed = program_tx_ring(card, queue, rings.tx(queue), intel::tx_thresholds(config.tx[queue]));
+    if (!programmed) return programmed;
   }
   modify<reg::TCTL_EXT>(card, reg::TCTL_EXT::COLD(kCollisionDistance));
   modify<reg::TCTL>(card, reg::TCTL::PSP | reg::TCTL::RTLC | reg::TCTL::CT(kCollisionThreshold) | reg::TCTL::EN);

@@ -26,6 +26,10 @@ constexpr std::uint32_t kMaxMtu = hw::intel::kMaxFrameBytes - wire_bytes(0);
 PortInfo describe(const Device& device, std::uint16_t index) {
   PortLimits limits = intel::queue_limits(kQueues, kMaxMtu);
   limits.promiscuous = false;
+  limits.keep_fcs = false;         // the physical function decides for all (RCTL.SECRC)
+  limits.keep_bad_frames = false;  // and here (RCTL.SBP)
+  // Linux igbvf, netdev.c, igbvf_setup_srrctl: frames that waited for a descriptor would block the other functions.
+  limits.drop_enable = DropChoice::always;
   PortInfo info = intel::describe_port(device, "igbvf", fmt::format("Intel {}", hw::igbvf::kName), index, limits);
   info.missed_count = MissedCount::lower_bound;
   return info;
@@ -125,18 +129,15 @@ Result<void> Port::request_settings(const PortSettings& settings) {
   return {};
 }
 
-// Linux igbvf, netdev.c, igbvf_setup_srrctl: drop frames without a descriptor, or they would block the other functions.
-intel::RxQueueFormat Port::rx_format(std::uint32_t queue) const {
-  return {.buffer_bytes = config().rx[queue].buffer_bytes, .drop = true};
-}
-
 Result<void> Port::start_queues() {
   for (std::uint32_t queue = 0; queue < config().tx_queues(); ++queue) {
-    if (auto programmed = program_tx_ring(card_, queue, rings().tx(queue)); !programmed) return programmed;
+    if (auto programmed = program_tx_ring(card_, queue, rings().tx(queue), intel::tx_thresholds(config().tx[queue]));
+        !programmed)
+      return programmed;
     if (auto enabled = wait_tx_enabled(card_, queue); !enabled) return enabled;
   }
   for (std::uint32_t queue = 0; queue < config().rx_queues(); ++queue) {
-    auto programmed = program_rx_ring(card_, queue, rings().rx(queue), rx_format(queue));
+    auto programmed = program_rx_ring(card_, queue, rings().rx(queue), intel::rx_format(config().rx[queue]));
     if (!programmed) return programmed;
     if (auto enabled = wait_rx_enabled(card_, queue); !enabled) return enabled;
   }
@@ -148,9 +149,7 @@ Result<void> Port::halt_queue(QueueId queue) {
   return intel::halt_queue(card_, queue, *queues(), link().up && !was_reset_);
 }
 
-Result<void> Port::start_queue(QueueId queue) {
-  return intel::start_queue(card_, queue, *queues(), rings(), rx_format(queue.index));
-}
+Result<void> Port::start_queue(QueueId queue) { return intel::start_queue(card_, queue, *queues(), rings(), config()); }
 
 // [I-VFHALT] A function cannot disable mastering at the card. Its reset stops its queues, and clearing bus mastering in
 // its configuration space stops everything else.

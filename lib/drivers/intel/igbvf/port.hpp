@@ -55,7 +55,6 @@ class Port final : public intel::QueuePort, private RegisterDump, private Multic
   /// Requests address, frame length and filters from the physical function.
   [[nodiscard]] Result<void> request_settings(const PortSettings& settings);
   [[nodiscard]] Result<void> start_queues();
-  [[nodiscard]] intel::RxQueueFormat rx_format(std::uint32_t queue) const;
   [[nodiscard]] Result<void> expect_open() const;
 
   [[nodiscard]] std::vector<RegisterValue> registers() override;

@@ -76,10 +76,7 @@ Result<void> Port::set_multicast(std::span<const MacAddress> groups) {
 
 Result<void> Port::set_vlan(std::uint16_t vlan, bool receive) {
   if (auto is_open = expect_open(); !is_open) return is_open;
-  if (vlan < 1 || vlan > 4094) {
-    return fail(ErrorCode::invalid_argument, fmt::format("{}: VLAN {} is outside 1 to 4,094", card_.name, vlan),
-                "0 means no VLAN, and 4,095 is reserved (IEEE 802.1Q)");
-  }
+  if (auto valid = check_vlan(card_.name, vlan); !valid) return valid;
   if (auto set = request_vlan(card_, mailbox_, vlan, receive); !set) return set;
   if (receive) {
     vlans_.insert(vlan);

@@ -24,7 +24,13 @@ PortLimits queue_limits(std::uint16_t queues, std::uint32_t max_mtu) noexcept {
           .max_rx_segments = RxHotPath::kMaxSegments,
           .buffer_unit = hw::intel::kRxBufferUnit,
           .max_buffer = hw::intel::kRxBufferUnitsMax * hw::intel::kRxBufferUnit,
-          .rings_hold_buffers = true};
+          .rings_hold_buffers = true,
+          .keep_fcs = true,
+          .keep_bad_frames = true,
+          .count_bytes = true,
+          .copy_break = true,
+          .drop_enable = DropChoice::any,
+          .max_thresholds = QueueThresholds{.prefetch = 31, .host = 31, .write_back = 1}};
 }
 
 OffloadLimits queue_offloads() noexcept {

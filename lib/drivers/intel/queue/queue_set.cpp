@@ -37,6 +37,15 @@ std::shared_ptr<MempoolCacheCore> transmit_cache(const ValidatedConfig& config, 
   return spare / config.tx_queues() >= kMinSpare ? std::make_shared<MempoolCacheCore>(pool, kMinCache) : nullptr;
 }
 
+// A cache of the copies' pool. Without a pool of their own, copies come from the queue's cache.
+RxCopying copying(const ValidatedRxQueue& queue) {
+  RxCopying copying{.max_length = queue.copy_break, .cache = nullptr};
+  if (queue.copy_pool != nullptr && queue.copy_pool != queue.pool) {
+    copying.cache = std::make_shared<MempoolCacheCore>(queue.copy_pool, kMinCache);
+  }
+  return copying;
+}
+
 RxDrops& operator+=(RxDrops& sum, const RxDrops& more) {
   sum.bad_length += more.bad_length;
   sum.error += more.error;
@@ -74,7 +83,9 @@ RxQueueSetup QueueSet::rx_setup(const QueueRegisters& registers, const Validated
           .pool = config.rx[queue].pool,
           .cache = receive_cache(config, queue),
           .port = port,
-          .mode = config.burst_mode};
+          .mode = config.burst_mode,
+          .keep_bad_frames = config.keep_bad_frames,
+          .copying = copying(config.rx[queue])};
 }
 
 TxQueueSetup QueueSet::tx_setup(const QueueRegisters& registers, const ValidatedConfig& config, std::uint32_t queue,
@@ -152,13 +163,13 @@ void QueueSet::count(Stats& stats) const {
   RxDrops rx;
   TxDrops tx;
   for (std::size_t i = 0; i < rx_.size(); ++i) {
-    const QueueStats queue{.packets = rx_[i].packets(), .drops = rx_[i].drops().sum()};
+    const QueueStats queue{.packets = rx_[i].packets(), .drops = rx_[i].drops().sum(), .bytes = rx_[i].bytes()};
     stats.rx_burst_packets += queue.packets;
     rx += rx_[i].drops();
     put_if_used(stats.rx_queues, i, rx_count_, queue);
   }
   for (std::size_t i = 0; i < tx_.size(); ++i) {
-    const QueueStats queue{.packets = tx_[i].packets(), .drops = tx_[i].drops().sum()};
+    const QueueStats queue{.packets = tx_[i].packets(), .drops = tx_[i].drops().sum(), .bytes = tx_[i].bytes()};
     stats.tx_burst_packets += queue.packets;
     tx += tx_[i].drops();
     put_if_used(stats.tx_queues, i, tx_count_, queue);
@@ -183,7 +194,7 @@ void QueueSet::count(Stats& stats) const {
 
 std::uint64_t QueueSet::taken() const {
   std::uint64_t frames = 0;
-  for (const RxQueue& queue : rx_) frames += queue.packets() + queue.drops().sum();
+  for (const RxQueue& queue : rx_) frames += queue.packets() + queue.drops().sum() - queue.bad_frames();
   return frames;
 }
 

@@ -67,7 +67,7 @@ class QueueSet {
 
   /// Adds the counters of the queues: packets of bursts, drops by reason, and each queue's packets and drops.
   void count(Stats& stats) const;
-  /// Frames that have been taken out of the receive rings.
+  /// Good frames that have been taken out of the receive rings.
   [[nodiscard]] std::uint64_t taken() const;
   /// Frames taken out of the receive rings plus frames in them, while the port runs: see DeliveredFrames.
   [[nodiscard]] std::optional<std::uint64_t> delivered(const QueueRegisters& registers, Clock& clock) const;

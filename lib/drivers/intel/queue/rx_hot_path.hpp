@@ -46,6 +46,9 @@ struct RxHotPath {
   /// exhausted pool.
   static std::uint32_t slow(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept;
 
+  /// A burst whose short frames are copied (RxQueueConfig::copy_break).
+  static std::uint32_t burst_copying(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
+
   /// Writes the descriptor of `slot` with the buffer of its mbuf.
   static void arm(RxQueue& queue, std::uint32_t slot) noexcept;
 
@@ -76,6 +79,8 @@ struct RxHotPath {
  private:
   template <bool Remote, bool OneDelta>
   static bool burst_one(RxQueue& queue, Mbuf** out, std::uint32_t slot, std::uint64_t status) noexcept;
+
+  static Mbuf* copy_of(const RxQueue& queue, MempoolCacheCore& cache, const Mbuf& frame) noexcept;
 
   // The result of one descriptor on the slow path.
   enum class Outcome : std::uint8_t { not_done, consumed, frame };

@@ -38,9 +38,13 @@ void RxQueue::apply(RxQueueSetup setup) noexcept {
   registers_ = setup.registers;
   head_offset_ = setup.head_offset;
   mode_ = setup.mode;
+  keeps_bad_frames_ = setup.keep_bad_frames;
+  copying_ = std::move(setup.copying);
   pool_ = std::move(setup.pool);
   cache_owner_ = std::move(setup.cache);
   cache_ = cache_owner_.get();
+  const MempoolCore& copies = copying_.cache != nullptr ? copying_.cache->pool() : *pool_;
+  copy_word_ = copies.empty_word(RxFormat::intel_advanced, setup.port);
   fast_path_ = {.mask = RxHotPath::kFastPathMask,
                 .expected = RxHotPath::kFastPathExpected,
                 .max_excess = setup.buffer_bytes - std::uint64_t{1},
@@ -111,17 +115,22 @@ void RxQueue::open() noexcept {
 }
 
 void RxQueue::open_gate() noexcept {
+  uncopied_ = burst_function();
+  open_bursts(copies_frames() ? &RxHotPath::burst_copying : uncopied_);
+}
+
+RxQueue::BurstFunction* RxQueue::burst_function() const noexcept {
   const bool remote = tail_.is_remote();
   const bool one_delta = pool_->has_one_segment();
   // The SIMD bursts compute addresses with one difference for the whole pool.
   switch (one_delta ? best_of(mode_) : BurstMode::scalar) {
 #if defined(__x86_64__)
-    case BurstMode::avx512: return open_bursts(rx_burst_avx512(remote));
-    case BurstMode::avx2: return open_bursts(rx_burst_avx2(remote));
+    case BurstMode::avx512: return rx_burst_avx512(remote);
+    case BurstMode::avx2: return rx_burst_avx2(remote);
 #elif defined(__aarch64__)
-    case BurstMode::neon: return open_bursts(rx_burst_neon(remote));
+    case BurstMode::neon: return rx_burst_neon(remote);
 #endif
-    default: return open_bursts(rx_burst_scalar(remote, one_delta));
+    default: return rx_burst_scalar(remote, one_delta);
   }
 }
 
@@ -143,6 +152,7 @@ std::uint32_t RxQueue::drain(DrainReason reason, std::span<Mbuf*> kept) noexcept
     // Goes on after a slot that is not done: later ones may be. Done with length 0 is not a frame but the last store of
     // an earlier write-back to a slot that was armed meanwhile (RxHotPath::kMaxEmptyWritebackPolls).
     if (!rx::done(status) || (status & rx::kEndOfPacket) == 0 || rx::length(status) == 0) continue;
+    if (keeps_bad_frames_ && (status & rx::kDataError) != 0) add_to(bad_frames_, std::uint64_t{1});
     if (!already_counted) add_to(counter, std::uint64_t{1});
     already_counted = false;
   }
@@ -165,7 +175,15 @@ Result<void> RxQueue::use_cache(const MempoolCache& cache) {
   return {};
 }
 
+std::optional<RxDescriptorStatus> RxQueue::descriptor_status(std::uint32_t offset) const noexcept {
+  if (slots_ == nullptr || slots_[0] == nullptr || offset > mask_) return std::nullopt;
+  const std::uint64_t status = io::load_acquire(ring_[(next_ + offset) & mask_].hi);
+  return rx::done(status) ? RxDescriptorStatus::done : RxDescriptorStatus::empty;
+}
+
 std::uint64_t RxQueue::packets() const noexcept { return read_counter(packets_); }
+
+std::uint64_t RxQueue::bad_frames() const noexcept { return read_counter(bad_frames_); }
 
 RxDrops RxQueue::drops() const noexcept {
   return {.bad_length = read_counter(drops_.bad_length),

@@ -18,6 +18,12 @@
 
 namespace pollux::drivers::intel {
 
+/// Which frames a receive queue copies (RxQueueConfig::copy_break).
+struct RxCopying {
+  std::uint32_t max_length = 0;                       ///< bytes; 0: none
+  std::shared_ptr<MempoolCacheCore> cache = nullptr;  ///< of the copies' mbufs; null: the queue's
+};
+
 /// The parameters of a receive queue.
 struct RxQueueSetup {
   hw::intel::Descriptor* ring = nullptr;  ///< DMA memory, 128-byte aligned, `size` descriptors
@@ -30,6 +36,8 @@ struct RxQueueSetup {
   std::shared_ptr<MempoolCacheCore> cache;  ///< of `pool`
   std::uint16_t port = 0;
   BurstMode mode = BurstMode::best;  ///< one that the processor supports
+  bool keep_bad_frames = false;      ///< return frames in which the card reports an error
+  RxCopying copying = {};
 };
 
 /// The parameters of the receive fast path: which frames take it, and how their mbufs are filled in. The hot loop keeps
@@ -94,14 +102,21 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   /// Makes the borrower, if there is one, return the queue.
   void end_lending() noexcept;
   [[nodiscard]] bool is_lent() const noexcept { return borrower_ != nullptr; }
+  [[nodiscard]] bool copies_frames() const noexcept { return copying_.max_length != 0; }
   [[nodiscard]] bool is_observed() const noexcept { return !observers_.empty(); }
+  /// Any thread may call it.
+  [[nodiscard]] std::uint64_t bytes() const noexcept { return observers_.bytes(); }
   [[nodiscard]] bool is_open() const noexcept { return open_; }
   [[nodiscard]] const std::shared_ptr<MempoolCore>& pool() const noexcept { return pool_; }
 
   [[nodiscard]] Result<void> use_cache(const MempoolCache& cache) override;
+  [[nodiscard]] std::optional<RxDescriptorStatus> descriptor_status(std::uint32_t offset) const noexcept override;
   /// Frames that bursts returned. Any thread may call it.
   [[nodiscard]] std::uint64_t packets() const noexcept;
   [[nodiscard]] RxDrops drops() const noexcept;
+  /// Frames with an error that were taken out of the ring while bad frames are kept. They are part of `packets` or
+  /// `drops`. Any thread may call it.
+  [[nodiscard]] std::uint64_t bad_frames() const noexcept;
 
   /// The slot of the next frame. Any thread may call it. Read it before `taken`.
   [[nodiscard]] std::uint32_t next_slot() const noexcept { return __atomic_load_n(&next_, __ATOMIC_ACQUIRE); }
@@ -122,6 +137,7 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   void apply(RxQueueSetup setup) noexcept;
   void arm_all() noexcept;
   void open_gate() noexcept;
+  [[nodiscard]] BurstFunction* burst_function() const noexcept;
   [[nodiscard]] bool is_idle() const;
 
   // First cache line, after the base's gate: all that an empty poll reads.
@@ -149,6 +165,11 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   std::uint64_t packets_at_empty_ = 0;   // packets_ at the last such poll
   BurstMode mode_ = BurstMode::best;
   bool open_ = false;
+  bool keeps_bad_frames_ = false;
+  std::uint64_t bad_frames_ = 0;
+  BurstFunction* uncopied_ = nullptr;  // the burst function whose frames are copied
+  RxCopying copying_;
+  std::uint64_t copy_word_ = 0;       // MbufAccess::word of an empty copy
   mutable std::mutex borrower_lock_;  // for threads that read counters; only the control thread changes borrower_
   QueueBorrower* borrower_ = nullptr;
   std::shared_ptr<MempoolCore> pool_;

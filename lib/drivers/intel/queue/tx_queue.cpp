@@ -10,6 +10,7 @@
 #include "base/compiler.hpp"
 #include "drivers/intel/queue/tx_hot_path.hpp"
 #include "mem/context_state.hpp"
+#include "pollux/base/io.hpp"
 
 namespace pollux::drivers::intel {
 
@@ -187,6 +188,17 @@ Result<void> TxQueue::use_cache(const MempoolCache& cache) {
   cache_owner_ = cache.core();
   set_cache(cache_owner_.get());
   return {};
+}
+
+// The card reports only some descriptors done. It sends in order, so all before such a descriptor are done, too.
+std::optional<TxDescriptorStatus> TxQueue::descriptor_status(std::uint32_t offset) const noexcept {
+  if (slots_ == nullptr || offset > mask_) return std::nullopt;
+  const std::uint32_t free = mask_ + 1 - in_flight();
+  if (offset < free) return TxDescriptorStatus::free;
+  for (std::uint32_t i = offset - free; i < in_flight(); ++i) {
+    if (tx::done(io::load_acquire(ring_[(clean_ + i).slot(mask_)].hi))) return TxDescriptorStatus::sent;
+  }
+  return TxDescriptorStatus::pending;
 }
 
 std::uint32_t TxQueue::in_flight() const noexcept { return next_.distance_from(clean_); }

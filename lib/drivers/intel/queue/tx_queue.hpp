@@ -94,12 +94,15 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
   void end_lending() noexcept;
   [[nodiscard]] bool is_lent() const noexcept { return borrower_ != nullptr; }
   [[nodiscard]] bool is_observed() const noexcept { return !observers_.empty(); }
+  /// Any thread may call it.
+  [[nodiscard]] std::uint64_t bytes() const noexcept { return observers_.bytes(); }
   [[nodiscard]] bool is_open() const noexcept { return open_; }
   /// Puts a spare buffer into every slot of a lent queue; the borrower exchanges it for a received one. Does nothing
   /// for other queues. On error no_memory it takes no buffer.
   [[nodiscard]] Result<void> fill();
 
   [[nodiscard]] Result<void> use_cache(const MempoolCache& cache) override;
+  [[nodiscard]] std::optional<TxDescriptorStatus> descriptor_status(std::uint32_t offset) const noexcept override;
   [[nodiscard]] std::uint32_t in_flight() const noexcept override;
   /// Frames taken, dropped ones included. Any thread may call it.
   [[nodiscard]] std::uint64_t packets() const noexcept;

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/intel/igb/vlan.hpp"
+
+namespace pollux::drivers::igb {
+
+// VFTA has one bit per VLAN: Linux, e1000_82575.c and e1000_mac.c, igb_vfta_set.
+void write_vlan(const Card& card, const VlanTable& table, std::uint16_t vlan) {
+  const std::uint32_t word = vlan / 32u;
+  std::uint32_t bits = 0;
+  for (std::uint32_t bit = 0; bit < 32; ++bit) bits |= std::uint32_t{table[word * 32 + bit]} << bit;
+  card.regs.write<reg::VFTA>(word, reg::VFTA::Value(bits));
+}
+
+// clear_filters has cleared VFTA, so words without a VLAN need no write.
+void write_vlans(const Card& card, const VlanTable& table) {
+  if (table.none()) return;
+  for (std::uint32_t word = 0; word < reg::kVlanTableWords; ++word) {
+    write_vlan(card, table, static_cast<std::uint16_t>(word * 32));
+  }
+}
+
+// Linux, igb_main.c, igb_vlan_mode: CTRL.VME for the whole port.
+void write_vlan_stripping(const Card& card, bool on) {
+  if (on) {
+    modify<reg::CTRL>(card, reg::CTRL::VME);
+  } else {
+    clear<reg::CTRL>(card, reg::CTRL::VME);
+  }
+}
+
+}  // namespace pollux::drivers::igb

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copies short frames, so that their buffers return to the pool of the ring (RxQueueConfig::copy_break).
+#include <cstring>
+
+#include "base/compiler.hpp"
+#include "drivers/intel/queue/rx_hot_path.hpp"
+
+namespace pollux::drivers::intel {
+
+namespace {
+
+// The allocation site that checked builds report for a copy, and for the frame until it is freed.
+constexpr Site kCopySite{"igb receive copy", 0};
+
+}  // namespace
+
+// nullptr: the pool of the copies is exhausted.
+Mbuf* RxHotPath::copy_of(const RxQueue& queue, MempoolCacheCore& cache, const Mbuf& frame) noexcept {
+  if (cache.count() == 0) cache.refill(1);
+  if (cache.count() == 0) return nullptr;
+  Mbuf& copy = **cache.objects();
+  cache.set_first(cache.first + 1);
+  const std::uint32_t length = frame.length();
+  MbufAccess::rx_low(copy) = frame.rx_word(0);
+  MbufAccess::rx_high(copy) = frame.rx_word(1);
+  MbufAccess::set_word(copy, queue.copy_word_ + length);
+  MbufAccess::stamp(copy, kCopySite);
+  std::memcpy(copy.data(), frame.data(), length);
+  return &copy;
+}
+
+// The buffer of a copied frame goes to the queue's cache, from which the next slot is refilled. So few buffers
+// circulate, and they stay in the processor's caches.
+std::uint32_t RxHotPath::burst_copying(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
+  auto& queue = static_cast<RxQueue&>(base);
+  const std::uint32_t count = queue.uncopied_(base, out, limit);
+  MempoolCacheCore& cache = queue.copying_.cache != nullptr ? *queue.copying_.cache : *queue.cache_;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    Mbuf& frame = *out[i];
+    if (frame.packet_length() > queue.copying_.max_length || frame.next() != nullptr) continue;
+    Mbuf* const copy = copy_of(queue, cache, frame);
+    if (copy == nullptr) continue;
+    out[i] = copy;
+    MbufAccess::stamp(frame, kCopySite);
+    queue.cache_->free(frame);
+  }
+  return count;
+}
+
+}  // namespace pollux::drivers::intel

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// PortMachine: restarts, stops and starts one queue while the others run.
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "net/config_check.hpp"
+#include "net/port_machine.hpp"
+
+namespace pollux {
+
+Result<QueueRestart*> PortMachine::restarter(QueueId queue) const {
+  const std::uint16_t count = queue.receives() ? config_.rx_queues() : config_.tx_queues();
+  if (queue.index >= count) {
+    return refuse(info().name,
+                  fmt::format("there is no {} queue {}", queue.receives() ? "receive" : "transmit", queue.index),
+                  fmt::format("the port was configured with {} of them, counted from 0", count));
+  }
+  QueueRestart* const driver = driver_->queue_restart();
+  if (driver != nullptr) return driver;
+  return fail(ErrorCode::not_supported,
+              fmt::format("{}: the {} driver cannot restart one queue", info().name, info().driver),
+              "stop the port, configure it with an override for that queue, and start it");
+}
+
+void PortMachine::forget_stopped_queues() noexcept {
+  stopped_rx_.clear();
+  stopped_tx_.clear();
+}
+
+Result<void> PortMachine::restart_rx(std::uint16_t queue, const RxQueueConfig& config) {
+  if (auto fits = expect({PortState::configured, PortState::started}, "restart_rx"); !fits) return fits;
+  auto next = with_rx_queue(config_, queue, config, info(), *context_);
+  return next ? restart({QueueDirection::receive, queue}, *std::move(next)) : pass_on(std::move(next));
+}
+
+Result<void> PortMachine::restart_tx(std::uint16_t queue, const TxQueueConfig& config) {
+  if (auto fits = expect({PortState::configured, PortState::started}, "restart_tx"); !fits) return fits;
+  auto next = with_tx_queue(config_, queue, config, info(), *context_);
+  return next ? restart({QueueDirection::transmit, queue}, *std::move(next)) : pass_on(std::move(next));
+}
+
+// If the queue does not stop, or does not start again, the port has failed, because it is not known what the card does
+// to memory.
+Result<void> PortMachine::restart(QueueId queue, ValidatedConfig next) {
+  auto found = restarter(queue);
+  if (!found) return pass_on(std::move(found));
+  QueueRestart* const driver = *found;
+  const bool running = state_ == PortState::started;
+  if (auto ready = driver->prepare(queue, next, running); !ready) return ready;
+  if (running) {
+    if (auto closed = driver->close_queue(queue, kPollerLimit); !closed) {
+      driver->open_queue(queue);
+      driver->discard();
+      return closed;
+    }
+    if (auto halted = driver->halt_queue(queue); !halted) {
+      driver->discard();
+      return enter_failed(halted.error());
+    }
+  }
+  driver->exchange(queue);
+  config_ = std::move(next);
+  stopped(queue).erase(queue.index);
+  if (!running) return {};
+  if (auto started = driver->start_queue(queue); !started) return enter_failed(started.error());
+  driver->open_queue(queue);
+  return {};
+}
+
+// The buffers stay in the ring until the queue is restarted or the port stops. What `prepare` checks holds here, too.
+Result<void> PortMachine::stop_queue(QueueId queue) {
+  if (auto fits = expect({PortState::started}, "stop a queue"); !fits) return fits;
+  auto found = restarter(queue);
+  if (!found) return pass_on(std::move(found));
+  if (stopped(queue).contains(queue.index)) return {};
+  QueueRestart* const driver = *found;
+  if (auto can = driver->prepare(queue, config_, false); !can) return can;
+  driver->discard();
+  if (auto closed = driver->close_queue(queue, kPollerLimit); !closed) {
+    driver->open_queue(queue);
+    return closed;
+  }
+  if (auto halted = driver->halt_queue(queue); !halted) return enter_failed(halted.error());
+  stopped(queue).insert(queue.index);
+  return {};
+}
+
+Result<void> PortMachine::start_queue(QueueId queue) {
+  if (auto fits = expect({PortState::started}, "start a queue"); !fits) return fits;
+  if (auto found = restarter(queue); !found) return pass_on(std::move(found));
+  return stopped(queue).contains(queue.index) ? restart(queue, config_) : Result<void>();
+}
+
+}  // namespace pollux

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "net/queue_settings_check.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "net/config_check.hpp"
+
+namespace pollux {
+namespace {
+
+tl::unexpected<Error> cannot(const PortInfo& port, std::string what, std::string hint) {
+  return fail(ErrorCode::not_supported, fmt::format("{}: {}", port.name, what), std::move(hint));
+}
+
+Result<void> check_copying(const std::string& prefix, const RxQueueConfig& config, ValidatedRxQueue& queue,
+                           const PortInfo& port, const ContextState& context) {
+  if (config.copy_break == 0) {
+    if (config.copy_pool == nullptr) return {};
+    return refuse(port.name, fmt::format("{0}copy_pool is set, but {0}copy_break is 0", prefix),
+                  fmt::format("set {}copy_break to the longest frame that is copied", prefix));
+  }
+  if (!port.limits.copy_break) {
+    return cannot(port, fmt::format("{}copy_break is not supported", prefix),
+                  "a port in software copies its frames anyway; leave copy_break at 0");
+  }
+  if (config.copy_pool != nullptr) {
+    queue.copy_pool = config.copy_pool->core();
+    if (auto owner = check_pool_owner(prefix + "copy_pool", *queue.copy_pool, port, context); !owner) return owner;
+  }
+  const MempoolCore* const pool = queue.copy_pool != nullptr ? queue.copy_pool.get() : queue.pool.get();
+  const std::uint32_t room = pool != nullptr ? pool->options().data_room : MempoolOptions{}.data_room;
+  if (config.copy_break > room) {
+    return refuse(
+        port.name,
+        fmt::format("{}copy_break = {} is more than the {} bytes of a copy's mbuf", prefix, config.copy_break, room),
+        "lower copy_break, or create copy_pool with a larger data_room");
+  }
+  queue.copy_break = config.copy_break;
+  return {};
+}
+
+Result<void> check_drop_enable(const std::string& prefix, std::optional<bool> wish, const PortInfo& port) {
+  if (!wish || port.limits.drop_enable == DropChoice::any) return {};
+  if (port.limits.drop_enable == DropChoice::none) {
+    return cannot(port, fmt::format("{}drop_enable is not supported: the port has no packet buffer of a card", prefix),
+                  "leave drop_enable unset");
+  }
+  if (*wish) return {};
+  return cannot(port, fmt::format("{}drop_enable = false is not supported", prefix),
+                "leave it unset: a virtual function's queue that waits would hold up the queues of all functions");
+}
+
+}  // namespace
+
+Result<void> check_pool_owner(const std::string& field, const MempoolCore& pool, const PortInfo& port,
+                              const ContextState& context) {
+  if (&pool.context() == &context) return {};
+  return refuse(port.name, fmt::format("{}: pool '{}' belongs to another Context", field, pool.options().name),
+                "create the pool in the port's Context");
+}
+
+Result<void> check_thresholds(const std::string& prefix, const std::optional<QueueThresholds>& thresholds,
+                              const PortInfo& port) {
+  if (!thresholds) return {};
+  if (!port.limits.max_thresholds) {
+    return cannot(port, fmt::format("{}thresholds are not supported: no card fetches descriptors", prefix),
+                  "leave them unset");
+  }
+  const QueueThresholds& max = *port.limits.max_thresholds;
+  const auto check = [&](const char* field, unsigned value, unsigned limit, const char* hint) -> Result<void> {
+    if (value <= limit) return {};
+    return refuse(port.name, fmt::format("{}thresholds.{} = {} is more than {}", prefix, field, value, limit), hint);
+  };
+  if (auto fits = check("prefetch", thresholds->prefetch, max.prefetch, "8 suits most uses"); !fits) return fits;
+  if (auto fits = check("host", thresholds->host, max.host, "8 suits most uses"); !fits) return fits;
+  return check("write_back", thresholds->write_back, max.write_back,
+               "use 1: with more, done descriptors wait for later ones, and a polled queue would stall");
+}
+
+Result<void> check_rx_settings(const std::string& prefix, const RxQueueConfig& config, ValidatedRxQueue& queue,
+                               const PortInfo& port, const ContextState& context) {
+  if (auto copying = check_copying(prefix, config, queue, port, context); !copying) return copying;
+  if (auto drop = check_drop_enable(prefix, config.drop_enable, port); !drop) return drop;
+  if (auto fits = check_thresholds(prefix, config.thresholds, port); !fits) return fits;
+  queue.thresholds = config.thresholds;
+  return {};
+}
+
+// A queue without descriptors must not block the others. With one queue, frames may wait in the packet buffer (Linux
+// igb, igb_main.c, igb_setup_srrctl).
+bool drops_frames(std::optional<bool> wish, std::uint16_t rx_queues, const PortInfo& port) noexcept {
+  switch (port.limits.drop_enable) {
+    case DropChoice::none: return false;
+    case DropChoice::always: return true;
+    case DropChoice::any: break;
+  }
+  return wish.value_or(rx_queues > 1);
+}
+
+Result<void> check_port_settings(const PortConfig& config, const PortInfo& port) {
+  if (config.keep_fcs && !port.limits.keep_fcs) {
+    return cannot(port, fmt::format("keep_fcs: frames of {} have no frame check sequence", port.card),
+                  "leave keep_fcs off");
+  }
+  if (config.keep_bad_frames && !port.limits.keep_bad_frames) {
+    return cannot(port, fmt::format("keep_bad_frames: {} delivers no bad frames", port.card),
+                  "leave keep_bad_frames off");
+  }
+  if (config.count_bytes && !port.limits.count_bytes) {
+    return cannot(
+        port, fmt::format("count_bytes: the queues of the {} driver cannot count them", port.driver),
+        "count in the program, or set PortLimits::count_bytes in a driver whose queues implement observers()");
+  }
+  return {};
+}
+
+}  // namespace pollux

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Settings of a port and its queues that not every port supports: what it supports works, the rest is rejected.
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "conformance/fixture.hpp"
+
+namespace pollux::conformance {
+namespace {
+
+class Settings : public Conformance {
+ protected:
+  [[nodiscard]] static std::optional<ErrorCode> refusal(Port& port, const PortConfig& wanted) {
+    const auto configured = port.configure(wanted);
+    if (configured) return std::nullopt;
+    EXPECT_FALSE(configured.error().hint.empty());
+    return configured.error().code;
+  }
+  /// The frame with a VLAN tag.
+  [[nodiscard]] static Bytes tagged(Bytes frame, std::uint16_t tag) {
+    const Bytes inserted{0x81, 0x00, static_cast<std::uint8_t>(tag >> 8), static_cast<std::uint8_t>(tag & 0xFF)};
+    frame.insert(frame.begin() + 12, inserted.begin(), inserted.end());
+    return frame;
+  }
+};
+
+CONFORMANCE_TEST(Settings, WithoutSupportAreRejectedByName) {
+  for (Port* port : {&left(), &right()}) {
+    const PortLimits& limits = port->info().limits;
+    PortConfig wanted = config();
+    wanted.keep_fcs = true;
+    if (!limits.keep_fcs) {
+      EXPECT_EQ(refusal(*port, wanted), ErrorCode::not_supported);
+    }
+    wanted = config();
+    wanted.keep_bad_frames = true;
+    if (!limits.keep_bad_frames) {
+      EXPECT_EQ(refusal(*port, wanted), ErrorCode::not_supported);
+    }
+    wanted = config();
+    wanted.count_bytes = true;
+    if (!limits.count_bytes) {
+      EXPECT_EQ(refusal(*port, wanted), ErrorCode::not_supported);
+    }
+    wanted = config();
+    wanted.rx.copy_break = 64;
+    if (!limits.copy_break) {
+      EXPECT_EQ(refusal(*port, wanted), ErrorCode::not_supported);
+    }
+    wanted = config();
+    wanted.rx.drop_enable = false;
+    if (limits.drop_enable != DropChoice::any) {
+      EXPECT_EQ(refusal(*port, wanted), ErrorCode::not_supported);
+    }
+    wanted = config();
+    wanted.tx.thresholds = QueueThresholds{.prefetch = 8, .host = 1, .write_back = 1};
+    if (!limits.max_thresholds) {
+      EXPECT_EQ(refusal(*port, wanted), ErrorCode::not_supported);
+    }
+    wanted.tx.thresholds->write_back = 16;
+    EXPECT_NE(refusal(*port, wanted), std::nullopt) << "a polled queue would stall";
+    EXPECT_EQ(refusal(*port, config()), std::nullopt);
+  }
+}
+
+CONFORMANCE_TEST_WHERE(Settings, CountTheBytesOfEachQueue, traits.counts_bytes) {
+  PortConfig wanted = config();
+  wanted.count_bytes = true;
+  start_both(wanted, wanted);
+  EXPECT_TRUE(left().config().count_bytes);
+  std::vector<Bytes> frames;
+  std::uint64_t bytes = 0;
+  for (std::uint32_t i = 0; i < 50; ++i) {
+    frames.push_back(make_frame(60 + i * 20, i));
+    bytes += frames.back().size();
+  }
+  send(left(), frames);
+  settle(left());
+  if (traits().delivers) {
+    EXPECT_EQ(receive(right(), frames.size()).size(), frames.size());
+  }
+  const auto value = [](Port& port, const std::string& name) -> std::optional<std::uint64_t> {
+    for (const Counter& counter : port.extended_stats()) {
+      if (counter.name == name) return counter.value;
+    }
+    return std::nullopt;
+  };
+  const Stats sent = left().stats();
+  EXPECT_EQ(sent.tx_queues.at(0).bytes, bytes);
+  EXPECT_EQ(value(left(), "tx_queue_0_bytes"), bytes);
+  const std::uint64_t received = right().stats().rx_queues.at(0).bytes;
+  EXPECT_EQ(value(right(), "rx_queue_0_bytes"), received);
+  if (traits().delivers && !traits().needs_relay) {
+    EXPECT_EQ(received, bytes);
+  }
+  stop_both();
+  EXPECT_EQ(left().stats().tx_queues.at(0).bytes, bytes) << "no counter decreases";
+}
+
+CONFORMANCE_TEST_WHERE(Settings, CountNoBytesUnlessAsked, traits.delivers && !traits.by_file) {
+  start_both();
+  send(left(), make_frames(3, 60));
+  EXPECT_EQ(receive(right(), 3).size(), 3U);
+  EXPECT_EQ(left().stats().tx_queues.at(0).bytes, 0U);
+  EXPECT_EQ(right().stats().rx_queues.at(0).bytes, 0U);
+}
+
+CONFORMANCE_TEST_WHERE(Settings, CopyShortFrames, traits.card_receive) {
+  const Mempool copies = Mempool::create(*context_, {.count = 256, .data_room = 256}).value();
+  PortConfig wanted = config();
+  wanted.rx.copy_break = 128;
+  wanted.rx.copy_pool = &copies;
+  start_both(config(), wanted);
+  EXPECT_EQ(right().config().rx.at(0).copy_break, 128U);
+  std::vector<Bytes> frames;
+  for (std::uint32_t i = 0; i < 40; ++i) frames.push_back(make_frame(60 + i * 4, i));
+  EXPECT_EQ(exchange(left(), right(), frames), frames);
+  EXPECT_GT(copies.stats().cached, 0U) << "no frame was copied";
+}
+
+// QEMU's card appends zeros, since no wire computes a sum.
+CONFORMANCE_TEST_WHERE(Settings, KeepTheFrameCheckSequence, traits.card_receive) {
+  PortConfig wanted = config();
+  wanted.keep_fcs = true;
+  start_both(config(), wanted);
+  const std::vector<Bytes> frames = make_frames(20, 100);
+  send(left(), frames);
+  const std::vector<Bytes> arrived = receive(right(), frames.size());
+  ASSERT_EQ(arrived.size(), frames.size());
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    ASSERT_EQ(arrived[i].size(), frames[i].size() + 4);
+    EXPECT_TRUE(std::equal(frames[i].begin(), frames[i].end(), arrived[i].begin()));
+  }
+}
+
+CONFORMANCE_TEST_WHERE(Settings, StripAndFilterVlans, traits.card_receive) {
+  start_both();
+  ASSERT_TRUE(right().capability<VlanStripping>());
+  ASSERT_TRUE(right().capability<VlanFilter>());
+  const Bytes plain = make_frame(80, 1);
+  const Bytes in_7 = tagged(make_frame(80, 2), 0x6007);
+  const Bytes in_8 = tagged(make_frame(80, 3), 8);
+  ASSERT_TRUE(right().capability<VlanFilter>()->set_vlan(7, true));
+  ASSERT_TRUE(right().capability<VlanStripping>()->set_vlan_stripping(true));
+  send(left(), {in_8, in_7, plain});
+  std::vector<std::pair<Bytes, std::optional<std::uint16_t>>> arrived;
+  for (int i = 0; i < 2000 && arrived.size() < 2; ++i) {
+    Burst<32> burst;
+    right().rx(0).rx_burst(burst);
+    for (const Mbuf& mbuf : burst) {
+      const Bytes bytes = content(mbuf);
+      if (bytes.size() > 14 && bytes[12] == 0x88 && bytes[13] == 0xB5) {
+        arrived.emplace_back(bytes, RxMetadata(mbuf).vlan());
+      }
+    }
+    burst = {};
+    if (arrived.size() < 2) pass_time();
+  }
+  ASSERT_EQ(arrived.size(), 2U);
+  EXPECT_EQ(arrived[0].first, make_frame(80, 2));
+  EXPECT_EQ(arrived[0].second, 0x6007);
+  EXPECT_EQ(arrived[1].first, plain);
+  EXPECT_EQ(arrived[1].second, std::nullopt);
+  expect_silence(right());
+}
+
+CONFORMANCE_TEST_WHERE(Settings, UseAllQueues, traits.card_receive) {
+  const std::uint16_t queues = 16;
+  PortConfig wanted{.rx = {.ring = 64}, .tx = {.ring = 64}, .rx_queues = queues, .tx_queues = queues};
+  start_both(wanted, wanted);
+  std::uint32_t sent = 0;
+  std::vector<Bytes> frames;
+  for (std::uint16_t queue = 0; queue < queues; ++queue) {
+    Burst<4> burst;
+    for (int i = 0; i < 4; ++i) {
+      // UDP over IPv4 from many addresses: RSS spreads them.
+      Bytes frame = make_frame(60, sent++);
+      const Bytes header{
+          0x08, 0x00, 0x45, 0, 0, 46, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, static_cast<std::uint8_t>(sent), 10, 0, 0, 1};
+      std::copy(header.begin(), header.end(), frame.begin() + 12);
+      frames.push_back(frame);
+      MbufPtr mbuf = make_mbuf(frame);
+      ASSERT_TRUE(burst.push(mbuf));
+    }
+    EXPECT_EQ(left().tx(queue).tx_burst(burst), 4U) << queue;
+  }
+  std::map<Bytes, int> arrived;
+  std::size_t used = 0;
+  for (int i = 0; i < 2000 && arrived.size() < frames.size(); ++i) {
+    for (std::uint16_t queue = 0; queue < queues; ++queue) {
+      Burst<32> burst;
+      right().rx(queue).rx_burst(burst);
+      for (const Mbuf& mbuf : burst) ++arrived[content(mbuf)];
+      burst = {};
+    }
+    if (arrived.size() < frames.size()) pass_time();
+  }
+  for (const Bytes& frame : frames) EXPECT_EQ(arrived[frame], 1);
+  for (const QueueStats& queue : right().stats().rx_queues) used += queue.packets != 0 ? 1 : 0;
+  EXPECT_GE(used, 12U) << "64 flows on 16 queues";
+  for (const QueueStats& queue : left().stats().tx_queues) EXPECT_EQ(queue.packets, 4U);
+  // One queue in the middle is restarted while the others run.
+  ASSERT_TRUE(right().restart_rx(11, {.ring = 128}));
+  ASSERT_TRUE(left().restart_tx(15, {.ring = 128}));
+  EXPECT_EQ(right().config().rx.at(11).ring, 128U);
+  EXPECT_EQ(left().config().tx.at(15).ring, 128U);
+}
+
+CONFORMANCE_TEST_WHERE(Settings, ShowDescriptors, traits.card_receive) {
+  start_both();
+  RxQueue& rx = right().rx(0);
+  TxQueue& tx = left().tx(0);
+  EXPECT_EQ(rx.descriptor_status(0), RxDescriptorStatus::empty);
+  EXPECT_EQ(rx.descriptor_status(64), std::nullopt);
+  EXPECT_EQ(tx.descriptor_status(63), TxDescriptorStatus::free);
+  send(left(), make_frames(5, 60));
+  for (int i = 0; i < 2000 && rx.descriptor_status(4) != RxDescriptorStatus::done; ++i) pass_time();
+  EXPECT_EQ(rx.descriptor_status(4), RxDescriptorStatus::done);
+  for (int i = 0; i < 2000 && tx.descriptor_status(63) == TxDescriptorStatus::pending; ++i) pass_time();
+  EXPECT_NE(tx.descriptor_status(63), TxDescriptorStatus::pending);
+  EXPECT_EQ(receive(right(), 5).size(), 5U);
+  EXPECT_EQ(rx.descriptor_status(0), RxDescriptorStatus::empty);
+}
+
+}  // namespace
+}  // namespace pollux::conformance
