@@ -30,4 +30,5 @@
 #include "pollux/net/queue_observer.hpp"
 #include "pollux/net/rss.hpp"
 #include "pollux/net/rx_metadata.hpp"
+#include "pollux/net/tx_rate_limit.hpp"
 #include "pollux/open.hpp"

@@ -103,6 +103,7 @@ Result<void> Port::start(const PortSettings& settings) {
   if (auto reset = reset_card(card_); !reset) return reset;
   announce_driver(card_, true);
   if (auto link = start_link(card_, loopback_, advertised(flow_config_)); !link) return link;
+  tx_rates_.forget();
   if (auto flow = start_flow_control(false); !flow) return flow;
   // A card that reads its NVM late would replace an address that was written before.
   clear_filters(card_);

@@ -9,6 +9,7 @@
 #include "drivers/intel/igb/rss.hpp"
 #include "drivers/intel/igb/rx_setup.hpp"
 #include "drivers/intel/igb/statistics.hpp"
+#include "drivers/intel/igb/tx_rate.hpp"
 #include "drivers/intel/igb/vlan.hpp"
 #include "drivers/intel/queue/queue_port.hpp"
 #include "pollux/device/device.hpp"
@@ -87,6 +88,7 @@ class Port final : public intel::QueuePort,
   MacAddress permanent_mac_{};
   LoopbackMode loopback_ = LoopbackMode::none;
   RssControl rss_{card_};
+  TxRates tx_rates_{card_};
   VlanTable vlans_;             // received VLANs, if the filter is on
   bool filters_vlans_ = false;  // since the first call of set_vlan
   bool strip_vlans_ = false;

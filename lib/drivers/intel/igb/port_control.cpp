@@ -49,6 +49,7 @@ void* Port::capability(CapabilityId id) noexcept {
   if (id == RegisterDump::kId) return static_cast<RegisterDump*>(this);
   if (id == Rss::kId) return static_cast<Rss*>(&rss_);
   if (id == VlanFilter::kId) return static_cast<VlanFilter*>(this);
+  if (id == TxRateLimit::kId) return static_cast<TxRateLimit*>(&tx_rates_);
   if (id == FlowControl::kId) return static_cast<FlowControl*>(this);
   if (id == VlanStripping::kId) return static_cast<VlanStripping*>(this);
   return id == Loopback::kId ? static_cast<Loopback*>(this) : nullptr;
@@ -98,6 +99,7 @@ Result<void> Port::set_vlan_stripping(bool on) {
 Link Port::link() {
   const Link link = read_link(card_);
   settle_flow_control(link);
+  if (running_) tx_rates_.follow(link);
   return link;
 }
 
@@ -113,7 +115,7 @@ void Port::append_counters(std::vector<Counter>& counters) { statistics_.append(
 Result<Duration> Port::service() {
   if (card_.regs.removed()) return fail_removed(card_.name);
   if (auto healthy = intel::check_device(*device_); !healthy) return pass_on(std::move(healthy));
-  static_cast<void>(link());  // flow control follows the link
+  static_cast<void>(link());  // flow control and rate limits follow the link
   statistics_.accumulate();
   return Statistics::kUpdateInterval;
 }

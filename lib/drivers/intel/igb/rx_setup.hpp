@@ -26,7 +26,8 @@ struct ReceiveControl {
 /// Programs the receive queues for `config` and enables receiving. RDT may be written afterwards. Call it after a
 /// reset. Errors: device_removed, timeout (a queue does not report itself enabled).
 [[nodiscard]] Result<void> start_receive(const Card& card, const ValidatedConfig& config, std::uint32_t mtu,
-                                         const intel::RingMemory& rings, const ReceiveControl& control, RssControl& rss);
+                                         const intel::RingMemory& rings, const ReceiveControl& control,
+                                         RssControl& rss);
 
 /// Makes the card drop frames longer than `mtu` allows. May be called while the card receives.
 void write_receive_limit(const Card& card, std::uint32_t mtu);

@@ -37,6 +37,23 @@ struct DTXCTL : Register<DTXCTL, 0x3590, Access::rw> {
 };
 /// The limit of one memory read request, in bytes.
 struct DTXMXSZRQ : Register<DTXMXSZRQ, 0x3540, Access::rw> {};
+/// Rate limits of transmit queues. RTTDQSEL selects the queue to which RTTBCNRC applies. The rate factor is the link's
+/// speed divided by the rate, with 14 fractional bits. Offsets, fields and the meaning of the queue number: Linux igb,
+/// e1000_regs.h, e1000_defines.h, and igb_main.c, igb_set_vf_rate_limit.
+struct RTTDQSEL : Register<RTTDQSEL, 0x3604, Access::wo> {
+  static constexpr Field QUEUE{0, 4};
+  POLLUX_FIELDS(QUEUE);
+};
+struct RTTBCNRM : Register<RTTBCNRM, 0x3690, Access::rw> {
+  static constexpr Field MMW_SIZE{0, 11};  ///< the most that a queue may catch up, in KiB
+  POLLUX_FIELDS(MMW_SIZE);
+};
+struct RTTBCNRC : Register<RTTBCNRC, 0x36B0, Access::wo> {
+  static constexpr Field RF_DEC{0, 14}, RF_INT{14, 14};
+  static constexpr Bit RS_ENA{31};
+  POLLUX_FIELDS(RF_DEC, RF_INT, RS_ENA);
+};
+
 /// TCP flags of the first, middle and last segments.
 struct DTXTCPFLGL : Register<DTXTCPFLGL, 0x359C, Access::rw> {};
 struct DTXTCPFLGH : Register<DTXTCPFLGH, 0x35A0, Access::rw> {};
@@ -58,8 +75,8 @@ using intel::TDWBAL;
 using intel::TXCTL;
 using intel::TXDCTL;
 
-inline constexpr auto kTransmitRegisters =
-    POLLUX_REGISTERS("transmit", TCTL, TCTL_EXT, TIPG, TXPBS, DTXCTL, DTXMXSZRQ, DTXTCPFLGL, DTXTCPFLGH, TDBAL, TDBAH,
-                     TDLEN, TDH, TDT, TXDCTL, TDWBAL, TDWBAH, TXCTL, TDFH, TDFT, TDFHS, TDFPC);
+inline constexpr auto kTransmitRegisters = POLLUX_REGISTERS(
+    "transmit", TCTL, TCTL_EXT, TIPG, TXPBS, DTXCTL, DTXMXSZRQ, DTXTCPFLGL, DTXTCPFLGH, TDBAL, TDBAH, TDLEN, TDH, TDT,
+    TXDCTL, TDWBAL, TDWBAH, TXCTL, TDFH, TDFT, TDFHS, TDFPC, RTTDQSEL, RTTBCNRM, RTTBCNRC);
 
 }  // namespace pollux::hw::igb

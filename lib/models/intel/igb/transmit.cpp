@@ -16,7 +16,8 @@ Transmit::Transmit(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts
       interrupts_(interrupts),
       statistics_(statistics),
       time_(time),
-      pools_(pools) {
+      pools_(pools),
+      rates_(registers, timers) {
   queues_.reserve(hw::kTxQueues);
   for (std::uint32_t i = 0; i < hw::kTxQueues; ++i) {
     queues_.emplace_back(registers, dma, i);
@@ -25,6 +26,7 @@ Transmit::Transmit(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts
       process(i);
     });
     write_back_timer_[i] = timers_.add([this, i] { flush_write_backs(i); });
+    rate_timer_[i] = timers_.add([this, i] { process(i); });
   }
   install_hooks();
 }
@@ -88,6 +90,7 @@ void Transmit::reset() {
   for (std::uint32_t i = 0; i < hw::kTxQueues; ++i) reset_queue(i);
   link_up_ = false;
   registers_.set<hw::TCTL>(hw::TCTL::PSP | hw::TCTL::CT(0xF) | hw::TCTL::COLD(0x40));
+  rates_.reset();
   registers_.set<hw::TIPG>(hw::TIPG::IPGT(8) | hw::TIPG::IPGR1(4) | hw::TIPG::IPGR2(6));
 }
 
@@ -117,7 +120,9 @@ void Transmit::process(std::uint32_t number) {
   }
   processing_ = true;
   continue_request();
+  current_ = number;
   if (pools_.may_send(hw::pool_of(number)) && queues_[number].process(*this)) finish_write_backs(number);
+  if (rates_.waits(number)) timers_.start(rate_timer_[number], rates_.wait(number));
   processing_ = false;
   if (std::exchange(process_again_, false)) process_all();
 }
@@ -188,6 +193,7 @@ void Transmit::send_to_wire(std::uint32_t number, std::span<const std::byte> fra
   if (pools_.enabled()) statistics_.sent_by_pool(pool, bytes, inside);
   if (inside) return;
   statistics_.sent(bytes);
+  rates_.sent(number, bytes.size());
   if ((flags & intel::tx::kTimeStamp) != 0) time_.sent();
   if (out_) out_(bytes);
 }

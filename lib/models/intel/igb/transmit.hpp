@@ -16,6 +16,7 @@
 #include "models/intel/igb/timers.hpp"
 #include "models/intel/igb/tx_offload.hpp"
 #include "models/intel/igb/tx_queue.hpp"
+#include "models/intel/igb/tx_rates.hpp"
 
 namespace pollux::models::igb {
 
@@ -58,6 +59,8 @@ class Transmit final : private TxSink {
   /// Reasons to start no new frame: the link partner has requested a pause, or the wire is full.
   enum class Hold : std::uint8_t { pause = 1, wire = 2 };
   void hold(Hold why, bool held);
+  /// `speed`: of the link, in the encoding of STATUS.SPEED.
+  void set_speed(std::uint32_t speed) noexcept { rates_.set_speed(speed); }
 
   [[nodiscard]] TxQueue& queue(std::uint32_t number) { return queues_[number]; }
   [[nodiscard]] const Losses& losses() const noexcept { return losses_; }
@@ -70,7 +73,7 @@ class Transmit final : private TxSink {
   void process_all();
   void finish_write_backs(std::uint32_t number);
   void flush_write_backs(std::uint32_t number);
-  [[nodiscard]] bool ready() const override { return holds_ == 0 && request_.finished(); }
+  [[nodiscard]] bool ready() const override { return holds_ == 0 && request_.finished() && !rates_.waits(current_); }
   void send(std::uint32_t number, TxFrame& frame) override;
   void continue_request();
   void send_to_wire(std::uint32_t number, std::span<const std::byte> frame, std::uint64_t flags, std::uint16_t vlan);
@@ -94,6 +97,9 @@ class Transmit final : private TxSink {
   std::vector<std::byte> outgoing_;
   TxOffload request_;  // whose frames are being sent
   std::uint32_t request_queue_ = 0;
+  TxRates rates_;
+  std::array<Timers::Id, hw::kTxQueues> rate_timer_{};
+  std::uint32_t current_ = 0;  // the queue that is being processed
   bool link_up_ = false;
   std::uint8_t holds_ = 0;   // bits of Hold
   bool processing_ = false;  // prevents recursion: a sent frame may cause a received frame, and so another call
