@@ -35,6 +35,7 @@ constexpr std::array kUnasked{
     Unasked{"I-STICK", "too long", "a counter needs 2^32 frames: 48 minutes at the highest rate"},
     Unasked{"I-TXRATE", "no probe", "a rate needs a measurement of time"},
     Unasked{"I-M-TXRATE", "no probe", "a rate needs a measurement of time"},
+    Unasked{"I-FTQF", "no probe", "no program of the project uses these filters yet"},
     Unasked{"I-TXSEGMENT", "no probe", "no frame is as long as the limit"},
     Unasked{"I-TXCONTEXT", "no probe", "the driver sends no context"},
     Unasked{"I-M-BADCONTEXT", "harmful", "the card may hang"},

@@ -87,12 +87,12 @@ class Raw : public Items {
     items_.back().offset = offset;
     items_.back().relative = relative;
   }
-  Raw&& mask(std::vector<std::uint8_t> bits) && {
+  Raw mask(std::vector<std::uint8_t> bits) && {
     items_.back().mask = std::move(bits);
     return std::move(*this);
   }
   /// Anywhere from the offset on, at the first `positions` positions; 0: at all.
-  Raw&& search(std::uint16_t positions = 0) && {
+  Raw search(std::uint16_t positions = 0) && {
     items_.back().search = true;
     items_.back().limit = positions;
     return std::move(*this);
@@ -122,12 +122,12 @@ template <class Self, MatchProtocol kProtocol, std::size_t kBytes>
 class Ports : public Header<Self> {
  public:
   explicit Ports(std::vector<MatchItem> items = {}) : Header<Self>(std::move(items), kProtocol) {}
-  Self&& source_port(std::uint16_t port) && { return this->set16(kBytes, 0, port), this->self(); }
-  Self&& source_port(std::uint16_t first, std::uint16_t last) && {
+  Self source_port(std::uint16_t port) && { return this->set16(kBytes, 0, port), this->self(); }
+  Self source_port(std::uint16_t first, std::uint16_t last) && {
     return this->range16(kBytes, 0, first, last), this->self();
   }
-  Self&& destination_port(std::uint16_t port) && { return this->set16(kBytes, 2, port), this->self(); }
-  Self&& destination_port(std::uint16_t first, std::uint16_t last) && {
+  Self destination_port(std::uint16_t port) && { return this->set16(kBytes, 2, port), this->self(); }
+  Self destination_port(std::uint16_t first, std::uint16_t last) && {
     return this->range16(kBytes, 2, first, last), this->self();
   }
 };
@@ -141,7 +141,7 @@ class Tcp : public Ports<Tcp, MatchProtocol::tcp, 20> {
  public:
   using Ports::Ports;
   /// The bits of `mask` (packet::TcpHeader::Flag) are as in `value`.
-  Tcp&& flags(std::uint8_t value, std::uint8_t mask) && { return set8(20, 13, value, mask), self(); }
+  Tcp flags(std::uint8_t value, std::uint8_t mask) && { return set8(20, 13, value, mask), self(); }
 };
 
 /// A header of IP. `prefix`: how many bits of the address are compared.
@@ -150,14 +150,14 @@ class Ip : public Header<Self> {
  public:
   static constexpr unsigned kAddressBits = 8 * sizeof(Address);
   explicit Ip(std::vector<MatchItem> items = {}) : Header<Self>(std::move(items), kVersion) {}
-  Self&& source(const Address& address, unsigned prefix = kAddressBits) && {
+  Self source(const Address& address, unsigned prefix = kAddressBits) && {
     return this->set_address(kBytes, kSource, address, prefix), this->self();
   }
-  Self&& destination(const Address& address, unsigned prefix = kAddressBits) && {
+  Self destination(const Address& address, unsigned prefix = kAddressBits) && {
     return this->set_address(kBytes, kSource + sizeof(Address), address, prefix), this->self();
   }
   /// The number of the protocol (IPv4) or of the next header (IPv6).
-  Self&& protocol(std::uint8_t number) && {
+  Self protocol(std::uint8_t number) && {
     return this->set8(kBytes, kVersion == MatchProtocol::ipv4 ? 9 : 6, number, 0xFF), this->self();
   }
   Tcp tcp() && { return Tcp(std::move(this->items_)); }
@@ -175,10 +175,10 @@ class Ipv6 : public Ip<Ipv6, MatchProtocol::ipv6, 40, 8, packet::Ipv6Address> {
 class Vlan : public Header<Vlan> {
  public:
   explicit Vlan(std::vector<MatchItem> items = {}) : Header(std::move(items), MatchProtocol::vlan) {}
-  Vlan&& id(std::uint16_t number) && { return add_tci(number, 0x0FFF), self(); }
-  Vlan&& priority(std::uint8_t number) && { return add_tci(static_cast<std::uint16_t>(number << 13), 0xE000), self(); }
+  Vlan id(std::uint16_t number) && { return add_tci(number, 0x0FFF), self(); }
+  Vlan priority(std::uint8_t number) && { return add_tci(static_cast<std::uint16_t>(number << 13), 0xE000), self(); }
   /// The EtherType after the tag.
-  Vlan&& inner_type(std::uint16_t type) && { return set16(4, 2, type), self(); }
+  Vlan inner_type(std::uint16_t type) && { return set16(4, 2, type), self(); }
   Vlan vlan() && { return Vlan(std::move(items_)); }
   Ipv4 ipv4() && { return Ipv4(std::move(items_)); }
   Ipv6 ipv6() && { return Ipv6(std::move(items_)); }
@@ -198,10 +198,10 @@ class Vlan : public Header<Vlan> {
 class Eth : public Header<Eth> {
  public:
   explicit Eth() : Header({}, MatchProtocol::eth) {}
-  Eth&& destination(const MacAddress& address) && { return set_address(14, 0, address, 48), self(); }
-  Eth&& source(const MacAddress& address) && { return set_address(14, 6, address, 48), self(); }
+  Eth destination(const MacAddress& address) && { return set_address(14, 0, address, 48), self(); }
+  Eth source(const MacAddress& address) && { return set_address(14, 6, address, 48), self(); }
   /// See FlowRule for which type this is.
-  Eth&& type(std::uint16_t ether_type) && { return set16(14, 12, ether_type), self(); }
+  Eth type(std::uint16_t ether_type) && { return set16(14, 12, ether_type), self(); }
   Vlan vlan() && { return Vlan(std::move(items_)); }
   Ipv4 ipv4() && { return Ipv4(std::move(items_)); }
   Ipv6 ipv6() && { return Ipv6(std::move(items_)); }

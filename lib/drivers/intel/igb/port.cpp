@@ -24,12 +24,14 @@
 namespace pollux::drivers::igb {
 namespace {
 
+bool is_qemus(const PciIdentity& identity) {
+  return identity.subsystem_vendor == reg::kQemuSubsystemVendor && identity.subsystem_device == reg::kQemuSubsystem;
+}
+
 // [I-OVERRUN] QEMU's card does not count frames without a descriptor. Nor does it count those that QEMU's network drops
 // while the card cannot receive.
 MissedCount missed_count(const PciIdentity& identity) {
-  const bool is_qemus =
-      identity.subsystem_vendor == reg::kQemuSubsystemVendor && identity.subsystem_device == reg::kQemuSubsystem;
-  return is_qemus ? MissedCount::lower_bound : MissedCount::exact;
+  return is_qemus(identity) ? MissedCount::lower_bound : MissedCount::exact;
 }
 
 bool frames_may_wait(const ValidatedConfig& config) {
@@ -50,7 +52,8 @@ Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device
            std::uint16_t index)
     : QueuePort(context, describe(*device, traits, index)),
       device_(std::move(device)),
-      card_{{.regs = {}, .context = std::move(context), .name = device_->name()}, &traits, device_.get()} {}
+      card_{{.regs = {}, .context = std::move(context), .name = device_->name()}, &traits, device_.get()},
+      has_queue_filters_(!is_qemus(device_->identity())) {}
 
 Result<std::unique_ptr<PortDriver>> Port::open(const std::shared_ptr<ContextState>& context,
                                                const hw::igb::CardTraits& traits, std::unique_ptr<Device> device) {
@@ -90,8 +93,11 @@ Result<void> Port::bring_up() {
 Result<void> Port::configure(const ValidatedConfig& config) {
   const auto queues = static_cast<std::uint32_t>(config.rx_queues());
   if (auto fits = rss_.check(queues); !fits) return fits;
+  if (auto fits = flow_filters_.check(queues); !fits) return fits;
   auto configured = QueuePort::configure(config);
-  if (configured) rss_.configured(queues);
+  if (!configured) return configured;
+  rss_.configured(queues);
+  flow_filters_.configured(queues);
   return configured;
 }
 
@@ -116,6 +122,7 @@ Result<void> Port::start(const PortSettings& settings) {
   dma_ended_ = false;
   if (auto mastering = device_->set_bus_master(true); !mastering) return mastering;
   if (auto transmit = start_transmit(card_, config(), rings()); !transmit) return transmit;
+  flow_filters_.start();
   if (auto receive = start_receive(card_, config(), settings.mtu, rings(), receive_control(settings), rss_); !receive) {
     return receive;
   }
@@ -135,6 +142,7 @@ Result<void> Port::start_queue(QueueId queue) {
 Result<void> Port::halt() {
   running_ = false;
   rss_.stop();
+  flow_filters_.stop();
   auto ended = end_dma();
   statistics_.accumulate();
   return ended;

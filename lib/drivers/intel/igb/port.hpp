@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "drivers/intel/igb/card.hpp"
+#include "drivers/intel/igb/flow_filters.hpp"
 #include "drivers/intel/igb/rss.hpp"
 #include "drivers/intel/igb/rx_setup.hpp"
 #include "drivers/intel/igb/statistics.hpp"
@@ -89,6 +90,8 @@ class Port final : public intel::QueuePort,
   LoopbackMode loopback_ = LoopbackMode::none;
   RssControl rss_{card_};
   TxRates tx_rates_{card_};
+  FlowFilters flow_filters_{card_};
+  bool has_queue_filters_;      // QEMU's card has their registers, but none selects a queue (hw/net/igb_core.c)
   VlanTable vlans_;             // received VLANs, if the filter is on
   bool filters_vlans_ = false;  // since the first call of set_vlan
   bool strip_vlans_ = false;

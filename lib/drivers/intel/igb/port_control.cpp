@@ -47,6 +47,7 @@ ReceiveControl Port::receive_control(const PortSettings& settings) const {
 
 void* Port::capability(CapabilityId id) noexcept {
   if (id == RegisterDump::kId) return static_cast<RegisterDump*>(this);
+  if (id == FlowRules::kId && has_queue_filters_) return static_cast<FlowRules*>(&flow_filters_);
   if (id == Rss::kId) return static_cast<Rss*>(&rss_);
   if (id == VlanFilter::kId) return static_cast<VlanFilter*>(this);
   if (id == TxRateLimit::kId) return static_cast<TxRateLimit*>(&tx_rates_);

@@ -63,7 +63,12 @@ struct FTQF : Register<FTQF, 0x59E0, Access::rw, Stride{4, 8}> {
   POLLUX_FIELDS(PROTOCOL, QUEUE_ENABLE, VF_BP, QUEUE, TIME_STAMP, PROTOCOL_BP, SOURCE_ADDRESS_BP,
                 DESTINATION_ADDRESS_BP, SOURCE_PORT_BP);
 };
-struct SYNQF : Register<SYNQF, 0x55FC, Access::rw> {};
+/// TCP packets with the SYN flag. Fields: DPDK e1000, e1000_ethdev.h, E1000_SYN_FILTER_*.
+struct SYNQF : Register<SYNQF, 0x55FC, Access::rw> {
+  static constexpr Bit QUEUE_ENABLE{0};
+  static constexpr Field QUEUE{1, 3};
+  POLLUX_FIELDS(QUEUE_ENABLE, QUEUE);
+};
 
 /// Immediate interrupts for matching packets.
 struct IMIR : Register<IMIR, 0x5A80, Access::rw, Stride{4, 8}> {

@@ -35,8 +35,9 @@ struct RLPML : Register<RLPML, 0x5004, Access::rw> {
 /// Receive filter control.
 struct RFCTL : Register<RFCTL, 0x5008, Access::rw> {
   static constexpr Bit ISCSI_DIS{0}, NFSW_DIS{6}, NFSR_DIS{7}, IPV6_DIS{10}, IPV6_XSUM_DIS{11}, IPFRSP_DIS{14};
-  static constexpr Bit IPV6_EX_DIS{16}, NEW_IPV6_EXT_DIS{17}, LEF{18};
-  POLLUX_FIELDS(ISCSI_DIS, NFSW_DIS, NFSR_DIS, IPV6_DIS, IPV6_XSUM_DIS, IPFRSP_DIS, IPV6_EX_DIS, NEW_IPV6_EXT_DIS, LEF);
+  static constexpr Bit IPV6_EX_DIS{16}, NEW_IPV6_EXT_DIS{17}, LEF{18}, SYNQFP{19};
+  POLLUX_FIELDS(ISCSI_DIS, NFSW_DIS, NFSR_DIS, IPV6_DIS, IPV6_XSUM_DIS, IPFRSP_DIS, IPV6_EX_DIS, NEW_IPV6_EXT_DIS, LEF,
+                SYNQFP);
 };
 
 /// Size of the receive packet buffer, in KiB. Mask: Linux igb, E1000_RXPBS_SIZE_MASK_82576.

@@ -16,7 +16,8 @@ Receive::Receive(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts& 
       time_(time),
       filter_(registers, exact_addresses),
       pools_(registers, filter_),
-      rss_(registers) {
+      rss_(registers),
+      filters_(registers) {
   queues_.reserve(hw::kRxQueues);
   for (std::uint32_t i = 0; i < hw::kRxQueues; ++i) {
     queues_.emplace_back(registers, dma, i);
@@ -163,7 +164,7 @@ void Receive::frame(std::span<const std::byte> frame, bool link_up) {
   if (!passes(frame, headers, match)) return;
   const Rss::Choice choice = rss_.choose(frame, headers);
   intel::rx::WriteBack write_back = describe(frame, headers, choice, match);
-  std::uint32_t queue = choice.queue;
+  std::uint32_t queue = filters_.queue(frame, headers).value_or(choice.queue);
   if (const std::optional<std::uint32_t> filter = filter_.ether_type(headers); filter) {
     const hw::ETQF::Value fields = registers_.get<hw::ETQF>(*filter);
     write_back.packet_type = intel::rx::kTypeEtherFilter | *filter;

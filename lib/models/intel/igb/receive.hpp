@@ -13,6 +13,7 @@
 #include "models/intel/igb/filter.hpp"
 #include "models/intel/igb/interrupts.hpp"
 #include "models/intel/igb/pools.hpp"
+#include "models/intel/igb/queue_filters.hpp"
 #include "models/intel/igb/rss.hpp"
 #include "models/intel/igb/rx_queue.hpp"
 #include "models/intel/igb/statistics.hpp"
@@ -102,6 +103,7 @@ class Receive {
   Filter filter_;
   Pools pools_;
   Rss rss_;
+  QueueFilters filters_;
   std::vector<RxQueue> queues_;
   std::array<Timers::Id, hw::kRxQueues> enable_timer_{};
   std::array<Timers::Id, hw::kRxQueues> write_back_timer_{};

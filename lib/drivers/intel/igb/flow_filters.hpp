@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "drivers/intel/igb/card.hpp"
+#include "drivers/intel/igb/card_filter.hpp"
+#include "pollux/net/flow/flow_rules.hpp"
+
+namespace pollux::drivers::igb {
+
+/// The flow rules of one port: keeps them, and writes them to the card's filters: eight EtherType filters (ETQF), eight
+/// five-tuple filters (FTQF and others), one SYN filter (SYNQF).
+class FlowFilters final : public FlowRules {
+ public:
+  /// `card` outlives this object.
+  explicit FlowFilters(const Card& card) noexcept : card_(card) {}
+
+  /// Whether all rules fit a port with `queues` receive queues. Error invalid_argument.
+  [[nodiscard]] Result<void> check(std::uint32_t queues) const;
+  /// The port has `queues` receive queues from now on; the rules were checked.
+  void configured(std::uint32_t queues) noexcept { queues_ = queues; }
+  /// Writes the rules. Called at each start, after a reset. Changes reach the card at once from now on.
+  void start();
+  void stop() noexcept { running_ = false; }
+
+  [[nodiscard]] Result<FlowRuleId> add(const FlowRule& rule) override;
+  [[nodiscard]] Result<void> remove(FlowRuleId id) override;
+  [[nodiscard]] std::vector<InstalledRule> rules() const override;
+
+ private:
+  struct Entry {
+    InstalledRule installed;
+    CardFilter filter;
+    std::uint32_t slot = 0;  // of the card's filters of its kind
+
+    /// Whether this rule takes precedence over the other one.
+    [[nodiscard]] bool precedes(const Entry& other) const noexcept;
+  };
+  /// The values of the registers.
+  struct FiveTuple {
+    std::uint32_t filter = 0, source = 0, destination = 0, source_port = 0, priority_and_port = 0, more = 0;
+
+    [[nodiscard]] bool operator==(const FiveTuple&) const noexcept = default;
+  };
+  struct Image {
+    std::array<std::uint32_t, reg::ETQF::kCount> ether_types{};
+    std::array<FiveTuple, reg::FTQF::kCount> tuples{};
+    std::uint32_t syn = 0;
+    bool syn_first = false;
+  };
+
+  [[nodiscard]] Result<Entry> make_entry(const FlowRule& rule) const;
+  [[nodiscard]] Result<std::uint32_t> free_slot(CardFilter::Kind kind) const;
+  [[nodiscard]] Result<void> check_conflicts(const Entry& added) const;
+  [[nodiscard]] Image image() const;
+  [[nodiscard]] FiveTuple five_tuple(const Entry& entry) const;
+  void write();
+  void write_tuple(std::uint32_t slot, const FiveTuple& wanted, const FiveTuple& present);
+  [[nodiscard]] bool goes_first(const Entry& syn) const;
+
+  const Card& card_;
+  std::vector<Entry> entries_;  // in the order of their ids
+  Image written_;
+  std::uint64_t next_id_ = 1;
+  std::uint32_t queues_ = 0;  // 0 until the port is configured
+  bool running_ = false;
+};
+
+}  // namespace pollux::drivers::igb
