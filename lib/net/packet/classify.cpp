@@ -116,9 +116,9 @@ ApplicableTypes applicable_types(PacketType type) noexcept {
   }
   if (!type.has(PacketType::ipv6)) return {};
   if (type.has(PacketType::ipv6_extensions)) return {.addresses = RssTypes::ipv6};
-  constexpr std::uint32_t kTcp = RssTypes::tcp_ipv6 | RssTypes::tcp_ipv6_ex;
-  constexpr std::uint32_t kUdp = RssTypes::udp_ipv6 | RssTypes::udp_ipv6_ex;
-  return {.with_ports = tcp ? kTcp : udp ? kUdp : 0U, .addresses = RssTypes::ipv6 | RssTypes::ipv6_ex};
+  constexpr std::uint32_t kTcpTypes = RssTypes::tcp_ipv6 | RssTypes::tcp_ipv6_ex;
+  constexpr std::uint32_t kUdpTypes = RssTypes::udp_ipv6 | RssTypes::udp_ipv6_ex;
+  return {.with_ports = tcp ? kTcpTypes : udp ? kUdpTypes : 0U, .addresses = RssTypes::ipv6 | RssTypes::ipv6_ex};
 }
 
 template <class Frame>

@@ -28,7 +28,7 @@ struct FlowFrame {
   std::uint8_t flags = 0;
 };
 
-std::vector<std::byte> bytes_of(const FlowFrame& frame) {
+std::vector<std::byte> flow_frame_bytes(const FlowFrame& frame) {
   std::array<std::uint8_t, 128> memory{};
   packet::Builder builder(memory);
   builder.ethernet(
@@ -95,7 +95,7 @@ class FlowPort : public testing::Test {
   }
   /// The queue in which the frame arrives, or -1. `software`: the classifier must agree.
   int queue_of(const FlowFrame& frame, const SoftwareClassifier* software = nullptr) {
-    fixture.wire->inject(bytes_of(frame));
+    fixture.wire->inject(flow_frame_bytes(frame));
     int found = -1;
     for (std::uint16_t queue = 0; queue < kFlowQueues && port->rx_queue(queue) != nullptr; ++queue) {
       Burst<4> burst;

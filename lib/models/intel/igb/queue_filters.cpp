@@ -6,8 +6,8 @@
 namespace pollux::models::igb {
 namespace {
 
-constexpr std::size_t kTcpFlagsAt = 13;
-constexpr std::size_t kTcpFlagsEnd = 14;
+constexpr std::size_t kFlagsOffset = 13;
+constexpr std::size_t kFlagsEnd = 14;
 constexpr unsigned kSynFlag = 2;
 
 /// Numbers in these registers have the byte order of the wire in memory order.
@@ -22,8 +22,8 @@ std::uint32_t protocol_of(const Headers& headers) noexcept {
 }
 
 unsigned tcp_flags(std::span<const std::byte> frame, const Headers& headers) {
-  const std::size_t at = headers.tcp + kTcpFlagsAt;
-  return headers.tcp != 0 && headers.tcp + kTcpFlagsEnd <= frame.size() ? std::to_integer<unsigned>(frame[at]) : 0U;
+  const std::size_t at = headers.tcp + kFlagsOffset;
+  return headers.tcp != 0 && headers.tcp + kFlagsEnd <= frame.size() ? std::to_integer<unsigned>(frame[at]) : 0U;
 }
 
 }  // namespace
