@@ -16,7 +16,7 @@ namespace pollux::drivers::igb {
 class FlowFilters final : public FlowRules {
  public:
   /// `card` outlives this object.
-  explicit FlowFilters(const Card& card) noexcept : card_(card) {}
+  explicit FlowFilters(const drivers::igb::Card& card) noexcept : card_(card) {}
 
   /// Whether all rules fit a port with `queues` receive queues. Error invalid_argument.
   [[nodiscard]] Result<void> check(std::uint32_t queues) const;
@@ -61,7 +61,7 @@ class FlowFilters final : public FlowRules {
   void write_tuple(std::uint32_t slot, const FiveTuple& wanted, const FiveTuple& present);
   [[nodiscard]] bool goes_first(const Entry& syn) const;
 
-  const Card& card_;
+  const drivers::igb::Card& card_;
   std::vector<Entry> entries_;  // in the order of their ids
   Image written_;
   std::uint64_t next_id_ = 1;

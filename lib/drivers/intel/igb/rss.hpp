@@ -15,7 +15,7 @@ namespace pollux::drivers::igb {
 class RssControl final : public Rss {
  public:
   /// `card` outlives this object.
-  explicit RssControl(const Card& card) noexcept : card_(card) {}
+  explicit RssControl(const drivers::igb::Card& card) noexcept : card_(card) {}
 
   /// Whether the setting fits a port with `queues` receive queues. Error invalid_argument.
   [[nodiscard]] Result<void> check(std::uint32_t queues) const;
@@ -30,7 +30,7 @@ class RssControl final : public Rss {
   [[nodiscard]] std::uint32_t table_size() const override { return reg::kRedirectionEntries; }
 
  private:
-  const Card& card_;
+  const drivers::igb::Card& card_;
   std::optional<RssConfig> setting_;
   std::uint32_t queues_ = 0;  // 0 until the port is configured
   bool running_ = false;
