@@ -146,6 +146,7 @@ Result<std::span<const int>> FaultDevice::enable_interrupts(unsigned count) {
   if (!events) return events;
   vectors_.assign(events->begin(), events->end());
   silent_.clear();
+  silent_.reserve(vectors_.size());
   for (int& vector : vectors_) {
     if (!faults_->should_inject(FaultPoint::vector)) continue;
     silent_.emplace_back(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));

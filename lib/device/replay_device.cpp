@@ -303,6 +303,7 @@ Result<std::span<const int>> ReplayDevice::enable_interrupts(unsigned count) {
     return fail(ErrorCode::invalid_argument,
                 fmt::format("{}: the recorded card has {} interrupt vectors", name_, reader_.header().vectors));
   }
+  events.reserve(count);  // so that no eventfd is lost if an allocation fails
   for (unsigned vector = 0; vector < count; ++vector) {
     events.emplace_back(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!events.back()) return fail_errno(ErrorCode::io_error, fmt::format("{}: eventfd", name_), errno);

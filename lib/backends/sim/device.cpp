@@ -156,6 +156,8 @@ Result<std::span<const int>> SimDevice::enable_interrupts(unsigned count) {
   }
   std::vector<FileDescriptor> events;
   std::vector<int> numbers;
+  events.reserve(count);  // so that no eventfd is lost if an allocation fails
+  numbers.reserve(count);
   for (unsigned i = 0; i < count; ++i) {
     events.emplace_back(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!events.back()) {

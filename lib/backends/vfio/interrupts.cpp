@@ -54,6 +54,8 @@ Result<void> Interrupts::enable(std::uint32_t count) {
 
   std::vector<Descriptor> events;
   std::vector<int> numbers;
+  events.reserve(count);  // so that no eventfd is lost if an allocation fails
+  numbers.reserve(count);
   for (std::uint32_t i = 0; i < count; ++i) {
     const int event = device_->kernel().eventfd();
     if (event < 0) {
