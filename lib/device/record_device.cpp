@@ -2,9 +2,10 @@
 #include "device/record_device.hpp"
 
 #include <fmt/format.h>
-#include <poll.h>
+#include <sys/epoll.h>
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <utility>
 
@@ -195,15 +196,24 @@ void RecordDevice::deliver(std::uint8_t kind, std::uint16_t number, Queue& queue
   queue.driver.store(slot, now);
 }
 
-// The eventfds are polled but not read: only the driver may reset them.
+// Edge-triggered, since the driver may leave the eventfds as they are, and only it may reset them.
+void RecordDevice::watch_interrupts(std::span<const int> events) noexcept {
+  interrupts_ = FileDescriptor(events.empty() ? -1 : ::epoll_create1(EPOLL_CLOEXEC));
+  if (!interrupts_) return;
+  for (std::size_t vector = 0; vector < events.size(); ++vector) {
+    epoll_event wanted{};
+    wanted.events = EPOLLIN | EPOLLET;
+    wanted.data.u64 = vector;
+    static_cast<void>(::epoll_ctl(interrupts_.get(), EPOLL_CTL_ADD, events[vector], &wanted));
+  }
+}
+
 void RecordDevice::poll_interrupts() noexcept {
-  for (std::size_t vector = 0; vector < events_.size(); ++vector) {
-    pollfd waiting{.fd = events_[vector], .events = POLLIN, .revents = 0};
-    const bool raised = ::poll(&waiting, 1, 0) == 1 && (waiting.revents & POLLIN) != 0;
-    if (raised && !raised_[vector]) {
-      add({.kind = Kind::interrupt, .queue = static_cast<std::uint16_t>(vector)});
-    }
-    raised_[vector] = raised;
+  if (!interrupts_) return;
+  std::array<epoll_event, 32> raised{};
+  const int count = ::epoll_wait(interrupts_.get(), raised.data(), static_cast<int>(raised.size()), 0);
+  for (int i = 0; i < count; ++i) {
+    add({.kind = Kind::interrupt, .queue = static_cast<std::uint16_t>(raised[static_cast<std::size_t>(i)].data.u64)});
   }
 }
 
@@ -248,9 +258,7 @@ Result<std::span<const int>> RecordDevice::enable_interrupts(unsigned count) {
   const std::lock_guard lock(mutex_);
   auto enabled = DeviceDecorator::enable_interrupts(count);
   add({.kind = Kind::interrupts_on, .outcome = outcome_of(enabled), .queue = static_cast<std::uint16_t>(count)});
-  events_.clear();
-  if (enabled) events_.assign(enabled->begin(), enabled->end());
-  raised_.assign(events_.size(), false);
+  watch_interrupts(enabled ? *enabled : std::span<const int>());
   return enabled;
 }
 

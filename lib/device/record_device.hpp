@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "base/file_descriptor.hpp"
 #include "device/decorator.hpp"
 #include "device/record_format.hpp"
 #include "device/record_rings.hpp"
@@ -80,6 +81,7 @@ class RecordDevice final : public DeviceDecorator {
   void poll_card() noexcept;
   void deliver(std::uint8_t kind, std::uint16_t number, Queue& queue, std::uint16_t slot,
                const RawDescriptor& now) noexcept;
+  void watch_interrupts(std::span<const int> events) noexcept;
   void poll_interrupts() noexcept;
 
   std::shared_ptr<ContextState> context_;
@@ -92,8 +94,7 @@ class RecordDevice final : public DeviceDecorator {
   bool attached_ = false;
   DmaMemory ring_memory_;
   std::vector<std::vector<Queue>> queues_;  // by kind of ring
-  std::vector<int> events_;                 // eventfds of the enabled vectors
-  std::vector<bool> raised_;                // whether each vector was signalled at the last poll
+  FileDescriptor interrupts_;               // an epoll instance with the eventfds of the enabled vectors
   bool removed_ = false;
 };
 
