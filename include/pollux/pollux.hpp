@@ -29,6 +29,7 @@
 #include "pollux/net/port.hpp"
 #include "pollux/net/queue_observer.hpp"
 #include "pollux/net/rss.hpp"
+#include "pollux/net/rx_burst_wait.hpp"
 #include "pollux/net/rx_metadata.hpp"
 #include "pollux/net/tx_rate_limit.hpp"
 #include "pollux/open.hpp"

@@ -86,6 +86,31 @@ CONFORMANCE_TEST_WHERE(Sleeping, IsNotArmedWhileFramesWait, traits.delivers && !
   EXPECT_EQ(receive(right(), 3).size(), 3U);
 }
 
+CONFORMANCE_TEST_WHERE(Sleeping, ABlockingReceiveReturnsAFrameOrTimesOut,
+                       traits.delivers && !traits.by_file && !traits.needs_relay) {
+  start_both();
+  Clock& clock = context_->clock();
+  Burst<32> burst;
+  if (queue().event_fd() < 0) {
+    const auto refused = rx_burst_wait(clock, queue(), burst, kLimit);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::not_supported);
+    return;
+  }
+  DropCounter inspected("inspected");
+  for (std::uint32_t round = 0; round < 3; ++round) {
+    const Bytes frame = make_frame(64, round);
+    send(left(), {frame});
+    ASSERT_EQ(rx_burst_wait(clock, queue(), burst, kLimit).value_or(9), 1U);
+    EXPECT_EQ(content(burst[0]), frame);
+    burst.drop(inspected, *cache_);
+    const Time start = clock.now();
+    EXPECT_EQ(rx_burst_wait(clock, queue(), burst, kSlice).value_or(9), 0U);
+    EXPECT_GE(clock.now() - start, kSlice);
+  }
+  EXPECT_EQ(rx_burst_wait(clock, queue(), burst, Duration(-1)).value_or(9), 0U);
+}
+
 CONFORMANCE_TEST(Sleeping, StoppingStartingAndClosingWake) {
   start_both();
   if (!can_sleep()) return;
