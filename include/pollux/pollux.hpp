@@ -19,6 +19,7 @@
 #include "pollux/net/flow/software_classifier.hpp"
 #include "pollux/net/flow_control.hpp"
 #include "pollux/net/frame_filters.hpp"
+#include "pollux/net/interrupts.hpp"
 #include "pollux/net/loopback.hpp"
 #include "pollux/net/offload_limits.hpp"
 #include "pollux/net/packet/builder.hpp"

@@ -99,15 +99,39 @@ Result<void> ask_other_vector(ProbePorts& ports, Answer& answer) {
   return off ? Result<void>() : Result<void>(tl::unexpected<Error>(off.error()));
 }
 
+Result<void> ask_masked_vector(ProbePorts& ports, Answer& answer) {
+  RawPort& port = ports.port;
+  const reg::Registers& regs = port.regs();
+  if (port.device().interrupt_vectors() < 2)
+    return fail(ErrorCode::not_supported, "this backend has no interrupt vectors");
+  const auto events = port.device().enable_interrupts(2);
+  if (!events) return tl::unexpected<Error>(events.error());
+  regs.write<reg::GPIE>(reg::GPIE::MSIX_MODE);
+  regs.write<reg::EIMC>(reg::EIMC::Value(~0U));
+  regs.write<reg::EICS>(reg::EICS::VECTORS(2));
+  regs.flush();
+  port.sleep(milliseconds(1));
+  answer.yes_no("I-EIMSLATCH", "a masked vector sends its message", signalled(*events) == 1, false);
+  regs.write<reg::EIMS>(reg::EIMS::VECTORS(2));
+  regs.flush();
+  port.sleep(milliseconds(1));
+  answer.yes_no("I-EIMSLATCH", "it sends it when it is unmasked", signalled(*events) == 1, true);
+  regs.write<reg::EIMC>(reg::EIMC::Value(~0U));
+  auto off = port.device().enable_interrupts(0);
+  return off ? Result<void>() : Result<void>(tl::unexpected<Error>(off.error()));
+}
+
 constexpr std::array<std::string_view, 2> kCauseTags{"I-ICRPLACE", "I-TIMESYNC"};
 constexpr std::array<std::string_view, 3> kExtendedTags{"I-EIACSET", "I-EIAM", "I-VECTORS"};
 constexpr std::array<std::string_view, 1> kVectorTags{"I-IVARMISC"};
+constexpr std::array<std::string_view, 1> kMaskedTags{"I-EIMSLATCH"};
 constexpr std::array kInterruptProbes{
     Probe{"causes", "At which addresses are ICR and IMS?", kCauseTags, false, false, ask_causes},
     Probe{"extended_causes", "What do EIAC and EIAM hold, and how many vectors are there?", kExtendedTags, false, false,
           ask_extended},
     Probe{"other_vector", "Which vectors do the fields of IVAR_MISC select?", kVectorTags, false, true,
           ask_other_vector},
+    Probe{"masked_vector", "Is the cause of a masked vector remembered?", kMaskedTags, false, true, ask_masked_vector},
 };
 
 }  // namespace

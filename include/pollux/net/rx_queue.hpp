@@ -66,13 +66,13 @@ class POLLUX_API RxQueue {
   /// and when the port is started, stopped or closed, or fails. It has no meaning while the queue is not armed. Several
   /// queues may share one. The port owns it: do not read or close it. It is close-on-exec and does not change until the
   /// port is closed. Any thread may call this.
-  /// -1: the queue cannot wake a program and has to be polled. For now this applies to the queues of all cards. It is
+  /// -1: the queue cannot wake a program and has to be polled, such as those of a card without MSI-X vectors. It is
   /// also the result if the process has no descriptor left.
   [[nodiscard]] virtual int event_fd() const { return -1; }
   /// Asks the queue to make the descriptor readable when a frame arrives. Called by the polling thread. A stopped queue
   /// can be armed, too; the descriptor then becomes readable when the port starts.
   /// False: the queue is not armed. Do not sleep, poll again. Either a frame is waiting already (perhaps for a free
-  /// mbuf), or the port was started or stopped since the last call, or the queue has no descriptor.
+  /// mbuf), or the port was started or stopped since the last call, or the queue cannot wake a program.
   [[nodiscard]] virtual bool arm() noexcept { return false; }
   /// The queue no longer changes the descriptor. Called by the polling thread. Polling an armed queue is allowed, but
   /// the descriptor may then become readable although no frame is left.

@@ -25,6 +25,7 @@ struct Faults {
   std::function<bool(std::uint32_t offset, std::uint32_t value)> discards;
   std::optional<Error> reset_error;
   std::optional<Error> bus_master_error;
+  std::optional<Error> interrupt_error;
   std::size_t bar_size = hw::igb::kRegisterBytes;
 
   unsigned resets = 0;
@@ -67,7 +68,10 @@ class FaultyDevice final : public Device, private RemoteRegisters {
   }
   DmaDomain& dma_domain() override { return inner_->dma_domain(); }
   unsigned interrupt_vectors() const override { return inner_->interrupt_vectors(); }
-  Result<std::span<const int>> enable_interrupts(unsigned count) override { return inner_->enable_interrupts(count); }
+  Result<std::span<const int>> enable_interrupts(unsigned count) override {
+    if (faults_->interrupt_error) return tl::unexpected<Error>(*faults_->interrupt_error);
+    return inner_->enable_interrupts(count);
+  }
   int error_event() const override { return faults_->error_event; }
   bool removed() const override { return faults_->removed || faults_->removal_wanted; }
 

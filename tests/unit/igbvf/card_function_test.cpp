@@ -2,6 +2,7 @@
 // The driver of virtual functions on a virtual function of the in-process card.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include <chrono>
 #include <cstdint>
@@ -91,6 +92,25 @@ TEST_F(FunctionOfCard, StopsAndStartsAgain) {
     ASSERT_TRUE(started) << started.error().message();
     const test::Frame in = frame_to(PhysicalSide::kAssigned, i);
     EXPECT_EQ(send(*partner, *function, in), in);
+  }
+}
+
+TEST_F(FunctionOfCard, WakesAThreadByItsOwnVector) {
+  // The mode is the physical function's to set: Linux, igb_main.c, igb_configure_msix.
+  physical->registers().write<hw::igb::GPIE>(hw::igb::GPIE::MSIX_MODE | hw::igb::GPIE::EIAME);
+  RxQueue& queue = function->rx(0);
+  EXPECT_FALSE(queue.arm()) << "the start is reported once";
+  pollfd waiting{queue.event_fd(), POLLIN, 0};
+  for (unsigned i = 0; i < 3; ++i) {
+    ASSERT_TRUE(queue.arm());
+    EXPECT_EQ(physical->registers().read<hw::igb::EIMS>().raw(), 2U << 22) << "vector 1 of function 0";
+    EXPECT_EQ(::poll(&waiting, 1, 0), 0);
+    const test::Frame in = frame_to(PhysicalSide::kAssigned, i);
+    EXPECT_EQ(send(*partner, *function, in), in);
+    EXPECT_EQ(::poll(&waiting, 1, 0), 1);
+    EXPECT_EQ(physical->registers().read<hw::igb::EIMS>().raw(), 0U) << "the message masked it";
+    queue.disarm();
+    EXPECT_EQ(::poll(&waiting, 1, 0), 0);
   }
 }
 

@@ -10,6 +10,7 @@
 #include "drivers/intel/common/take_over.hpp"
 #include "drivers/intel/igb/bring_up.hpp"
 #include "drivers/intel/igb/filters.hpp"
+#include "drivers/intel/igb/interrupts.hpp"
 #include "drivers/intel/igb/link.hpp"
 #include "drivers/intel/igb/nvm.hpp"
 #include "drivers/intel/igb/port_limits.hpp"
@@ -53,7 +54,9 @@ Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device
     : QueuePort(context, describe(*device, traits, index)),
       device_(std::move(device)),
       card_{{.regs = {}, .context = std::move(context), .name = device_->name()}, &traits, device_.get()},
-      has_queue_filters_(!is_qemus(device_->identity())) {}
+      has_queue_filters_(!is_qemus(device_->identity())) {
+  queues()->allow_sleeping(device_->interrupt_vectors());
+}
 
 Result<std::unique_ptr<PortDriver>> Port::open(const std::shared_ptr<ContextState>& context,
                                                const hw::igb::CardTraits& traits, std::unique_ptr<Device> device) {
@@ -119,6 +122,7 @@ Result<void> Port::start(const PortSettings& settings) {
   statistics_.discard();
   statistics_.begin_receive(queues()->taken(), frames_may_wait(config()),
                             [this] { return queues()->delivered(queue_registers(), card_.clock()); });
+  enable_interrupts(card_, *queues(), config().rx_queues());
   dma_ended_ = false;
   if (auto mastering = device_->set_bus_master(true); !mastering) return mastering;
   if (auto transmit = start_transmit(card_, config(), rings()); !transmit) return transmit;
@@ -184,6 +188,7 @@ Result<void> Port::release(bool failed) {
   }
   statistics_.detach();
   card_.regs = {};
+  if (auto* const interrupts = queues()->interrupts()) interrupts->detach(*queues());
   device_.reset();
   return result;
 }

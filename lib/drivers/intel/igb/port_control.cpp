@@ -53,6 +53,7 @@ void* Port::capability(CapabilityId id) noexcept {
   if (id == TxRateLimit::kId) return static_cast<TxRateLimit*>(&tx_rates_);
   if (id == FlowControl::kId) return static_cast<FlowControl*>(this);
   if (id == VlanStripping::kId) return static_cast<VlanStripping*>(this);
+  if (id == pollux::Interrupts::kId) return interrupt_capability();
   return id == Loopback::kId ? static_cast<Loopback*>(this) : nullptr;
 }
 

@@ -40,12 +40,34 @@ constexpr std::uint32_t offset_of() {
   return reg::Registers::Offsets::offset<R>(0);
 }
 
+// Linux igbvf, netdev.c, igbvf_configure_msix and igbvf_assign_vector. Vector 0 would be the mailbox's, which is
+// polled. Whether a message masks its vector (GPIE.EIAME) is for the physical function's driver to say; Linux igb says
+// yes.
+void enable_interrupts(const Card& card, Device& device, intel::QueueSet& queues, std::uint32_t count) {
+  intel::QueueInterrupts* const interrupts = queues.interrupts();
+  if (interrupts == nullptr) return;
+  const intel::MaskRegisters masks{.bar = card.regs.bar(),
+                                   .unmask = offset_of<reg::EIMS>(),
+                                   .mask = offset_of<reg::EIMC>(),
+                                   .moderation = offset_of<reg::EITR>()};
+  if (auto enabled = interrupts->enable(device, masks, queues, count); !enabled) {
+    card.log(LogLevel::warning, enabled.error().message() + "; no thread can sleep on the port's queues");
+    return;
+  }
+  if (interrupts->enabled() == 0) return;
+  card.regs.write<reg::EIAC>(reg::EIAC::Value(interrupts->bits()));
+  card.regs.write<reg::EIAM>(reg::EIAM::Value(interrupts->bits()));
+  card.regs.write<reg::VTIVAR>(reg::VTIVAR::RX0(interrupts->vector_of(0)) | reg::VTIVAR::RX0_VALID);
+}
+
 }  // namespace
 
 Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, std::uint16_t index)
     : QueuePort(context, describe(*device, index)),
       device_(std::move(device)),
-      card_{.regs = {}, .context = std::move(context), .name = device_->name()} {}
+      card_{.regs = {}, .context = std::move(context), .name = device_->name()} {
+  queues()->allow_sleeping(device_->interrupt_vectors());
+}
 
 Result<std::unique_ptr<PortDriver>> Port::open(const std::shared_ptr<ContextState>& context,
                                                std::unique_ptr<Device> device) {
@@ -104,6 +126,7 @@ Result<void> Port::start(const PortSettings& settings) {
   was_reset_ = false;
   given_mac_ = mac->value_or(MacAddress{});
   if (auto requested = request_settings(settings); !requested) return requested;
+  enable_interrupts(card_, *device_, *queues(), config().rx_queues());
   dma_ended_ = false;
   if (auto mastering = device_->set_bus_master(true); !mastering) return mastering;
   return start_queues();
@@ -178,6 +201,7 @@ Result<void> Port::release(bool failed) {
   if (!failed) statistics_.accumulate();
   statistics_.detach();
   card_.regs = {};
+  if (auto* const interrupts = queues()->interrupts()) interrupts->detach(*queues());
   device_.reset();
   return {};
 }

@@ -124,6 +124,7 @@ std::vector<int> Port::events() const {
 
 void* Port::capability(CapabilityId id) noexcept {
   if (id == RegisterDump::kId) return static_cast<RegisterDump*>(this);
+  if (id == pollux::Interrupts::kId) return interrupt_capability();
   if (id == MulticastFilter::kId) return static_cast<MulticastFilter*>(this);
   if (id == VlanFilter::kId) return static_cast<VlanFilter*>(this);
   return nullptr;

@@ -12,6 +12,7 @@
 #include "mem/context_state.hpp"
 #include "net/validated_config.hpp"
 #include "pollux/device/device.hpp"
+#include "pollux/net/interrupts.hpp"
 #include "pollux/net/port_driver.hpp"
 
 namespace pollux::drivers::intel {
@@ -29,7 +30,7 @@ namespace pollux::drivers::intel {
 
 /// The part of a driver that handles queues and their memory. A card's driver derives from it and adds the control of
 /// the card.
-class QueuePort : public PortDriver, private QueueRestart {
+class QueuePort : public PortDriver, private QueueRestart, private Interrupts {
  public:
   [[nodiscard]] const PortInfo& info() const final { return info_; }
 
@@ -56,6 +57,7 @@ class QueuePort : public PortDriver, private QueueRestart {
   [[nodiscard]] const QueueRegisters& queue_registers() const noexcept { return registers_; }
   [[nodiscard]] const RingMemory& rings() const noexcept { return rings_; }
   [[nodiscard]] const ValidatedConfig& config() const noexcept { return config_; }
+  [[nodiscard]] Interrupts* interrupt_capability() noexcept { return this; }
 
  private:
   /// The new ring, buffers and settings of a queue that is restarted.
@@ -75,6 +77,12 @@ class QueuePort : public PortDriver, private QueueRestart {
   [[nodiscard]] Result<void> close_queue(QueueId queue, Duration limit) final;
   void exchange(QueueId queue) noexcept final;
   void open_queue(QueueId queue) noexcept final;
+
+  [[nodiscard]] Result<QueueInterrupts*> expect_vectors();
+  [[nodiscard]] Result<QueueInterrupts*> expect_rx_queue(std::uint16_t queue);
+  [[nodiscard]] Result<std::vector<unsigned>> rx_vectors() final;
+  [[nodiscard]] Result<void> set_moderation(std::uint16_t queue, const InterruptModeration& moderation) final;
+  [[nodiscard]] Result<InterruptModeration> moderation(std::uint16_t queue) final;
 
   std::shared_ptr<ContextState> context_;
   PortInfo info_;

@@ -114,6 +114,12 @@ void QueueSet::setup(const QueueRegisters& registers, const ValidatedConfig& con
   tx_count_ = config.tx_queues();
 }
 
+void QueueSet::allow_sleeping(unsigned vectors) {
+  if (vectors == 0) return;
+  interrupts_.emplace(vectors, static_cast<unsigned>(rx_.size()));
+  for (std::size_t queue = 0; queue < rx_.size(); ++queue) rx_[queue].allow_sleeping(static_cast<unsigned>(queue));
+}
+
 Result<void> QueueSet::fill() {
   for (std::uint32_t queue = 0; queue < rx_count_; ++queue) {
     if (auto filled = rx_[queue].fill(); !filled) {

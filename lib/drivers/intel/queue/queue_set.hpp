@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "drivers/intel/queue/interrupts.hpp"
 #include "drivers/intel/queue/ring_memory.hpp"
 #include "drivers/intel/queue/rx_queue.hpp"
 #include "drivers/intel/queue/tx_queue.hpp"
@@ -50,6 +51,18 @@ class QueueSet {
   void retire() noexcept {
     rx_count_ = 0;
     tx_count_ = 0;
+    for_each_rx([](RxQueue& queue) { queue.notify_change(); });
+  }
+
+  /// Threads may sleep on the receive queues, since the card has `vectors` MSI-X vectors. Call it before the queues are
+  /// used.
+  void allow_sleeping(unsigned vectors);
+  /// The vectors; nullptr if the card has none.
+  [[nodiscard]] QueueInterrupts* interrupts() noexcept { return interrupts_ ? &*interrupts_ : nullptr; }
+  /// Calls `action` with each receive queue, in use or not.
+  template <class Action>
+  void for_each_rx(Action action) {
+    for (RxQueue& queue : rx_) action(queue);
   }
 
   /// Fills all receive rings with buffers and empties all transmit rings. On error no_memory it takes no buffer.
@@ -73,6 +86,7 @@ class QueueSet {
   [[nodiscard]] std::optional<std::uint64_t> delivered(const QueueRegisters& registers, Clock& clock) const;
 
  private:
+  std::optional<QueueInterrupts> interrupts_;
   std::vector<RxQueue> rx_;
   std::vector<TxQueue> tx_;
   std::uint32_t max_frame_;  // longest frame to send, in bytes: the card's limit. The MTU limits received frames only.

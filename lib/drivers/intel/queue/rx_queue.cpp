@@ -112,6 +112,7 @@ void RxQueue::open() noexcept {
   } else {
     open_gate();
   }
+  notify_change();
 }
 
 void RxQueue::open_gate() noexcept {
@@ -139,7 +140,9 @@ Result<void> RxQueue::close(Clock& clock, Duration limit) {
   if (borrower_ != nullptr) {
     if (auto closed = borrower_->close(clock, limit); !closed) return closed;
   }
-  return gate_.close(&idle, clock, limit);
+  auto closed = gate_.close(&idle, clock, limit);
+  notify_change();
+  return closed;
 }
 
 std::uint32_t RxQueue::drain(DrainReason reason, std::span<Mbuf*> kept) noexcept {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "drivers/intel/queue/queue_borrower.hpp"
+#include "drivers/intel/queue/queue_event.hpp"
 #include "hw/intel/descriptors.hpp"
 #include "mem/mempool_core.hpp"
 #include "pollux/device/bar.hpp"
@@ -17,6 +19,8 @@
 #include "pollux/net/rx_queue.hpp"
 
 namespace pollux::drivers::intel {
+
+class InterruptVector;
 
 /// Which frames a receive queue copies (RxQueueConfig::copy_break).
 struct RxCopying {
@@ -109,6 +113,17 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   [[nodiscard]] bool is_open() const noexcept { return open_; }
   [[nodiscard]] const std::shared_ptr<MempoolCore>& pool() const noexcept { return pool_; }
 
+  /// The card has interrupts, so a thread may sleep on this queue. Call it before the queue is used. `number`: of the
+  /// queue, 0 to 31.
+  void allow_sleeping(unsigned number) noexcept;
+  /// The queue's interrupt vector, and its eventfd; nullptr and -1 if it has none. Needs the gate closed.
+  void attach_vector(InterruptVector* vector, int event) noexcept;
+  /// Wakes a sleeping thread, because the port's state has changed. Called by the control thread.
+  void notify_change() noexcept;
+  [[nodiscard]] int event_fd() const override;
+  [[nodiscard]] bool arm() noexcept override;
+  void disarm() noexcept override;
+
   [[nodiscard]] Result<void> use_cache(const MempoolCache& cache) override;
   [[nodiscard]] std::optional<RxDescriptorStatus> descriptor_status(std::uint32_t offset) const noexcept override;
   /// Frames that bursts returned. Any thread may call it.
@@ -139,6 +154,10 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   void open_gate() noexcept;
   [[nodiscard]] BurstFunction* burst_function() const noexcept;
   [[nodiscard]] bool is_idle() const;
+  /// As `watch` of ports::RxQueue: true if no frame waits and the vector is unmasked. Called inside the gate.
+  [[nodiscard]] bool watch() noexcept;
+  [[nodiscard]] bool has_frame() const noexcept;
+  [[nodiscard]] bool frames_go_elsewhere() const noexcept;
 
   // First cache line, after the base's gate: all that an empty poll reads.
   std::uint32_t next_ = 0;  // the next slot to poll
@@ -176,6 +195,12 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   std::shared_ptr<MempoolCacheCore> cache_owner_;
   std::vector<Mbuf*> slot_memory_;
   RxObservers observers_;
+  bool can_sleep_ = false;
+  unsigned number_ = 0;
+  std::uint64_t packets_when_armed_ = 0;
+  InterruptVector* vector_ = nullptr;
+  mutable QueueEvent event_;
+  std::atomic<bool> has_changed_{false};  // the port's state has changed since the last `arm`
 };
 
 }  // namespace pollux::drivers::intel

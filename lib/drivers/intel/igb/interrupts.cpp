@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/intel/igb/interrupts.hpp"
+
+#include <algorithm>
+
+namespace pollux::drivers::igb {
+namespace {
+
+// IVAR[n] has the vectors of queues n and n + 8.
+void assign_vectors(const Card& card, const intel::QueueInterrupts& interrupts, std::uint32_t count) {
+  constexpr std::uint32_t kEntries = reg::IVAR::kCount;
+  for (std::uint32_t entry = 0; entry < std::min(count, kEntries); ++entry) {
+    reg::IVAR::Setting vectors = reg::IVAR::RX_LOW(interrupts.vector_of(entry)) | reg::IVAR::RX_LOW_VALID;
+    if (const std::uint32_t high = entry + kEntries; high < count) {
+      vectors = vectors | reg::IVAR::RX_HIGH(interrupts.vector_of(high)) | reg::IVAR::RX_HIGH_VALID;
+    }
+    card.regs.write<reg::IVAR>(entry, vectors);
+  }
+}
+
+}  // namespace
+
+// Linux, igb_main.c, igb_configure_msix and igb_assign_vector. The mode comes first, because QEMU's card ignores EIAC
+// outside of it (I-EIACSET). A message clears its cause (EIAC) and masks its vector (EIAM, with GPIE.EIAME). Transmit
+// queues have no vector: sent buffers are reclaimed when more are sent.
+void enable_interrupts(const Card& card, intel::QueueSet& queues, std::uint32_t count) {
+  intel::QueueInterrupts* const interrupts = queues.interrupts();
+  if (interrupts == nullptr) return;
+  const intel::MaskRegisters masks{.bar = card.regs.bar(),
+                                   .unmask = reg::EIMS::offset(0),
+                                   .mask = reg::EIMC::offset(0),
+                                   .moderation = reg::EITR::offset(0)};
+  if (auto enabled = interrupts->enable(*card.device, masks, queues, count); !enabled) {
+    card.log(LogLevel::warning, enabled.error().message() + "; no thread can sleep on the port's queues");
+    return;
+  }
+  if (interrupts->enabled() == 0) return;
+  card.regs.write<reg::GPIE>(reg::GPIE::MSIX_MODE | reg::GPIE::PBA | reg::GPIE::EIAME | reg::GPIE::NSICR);
+  card.regs.write<reg::EIAC>(reg::EIAC::VECTORS(interrupts->bits()));
+  card.regs.write<reg::EIAM>(reg::EIAM::VECTORS(interrupts->bits()));
+  assign_vectors(card, *interrupts, count);
+}
+
+}  // namespace pollux::drivers::igb

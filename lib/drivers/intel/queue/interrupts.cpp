@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/intel/queue/interrupts.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <span>
+
+#include "drivers/intel/queue/queue_set.hpp"
+
+namespace pollux::drivers::intel {
+
+void InterruptVector::setup(const MaskRegisters& masks, unsigned number) noexcept {
+  const std::lock_guard guard(mutex_);
+  masks_ = masks;
+  moderation_ = {};
+  interval_ = Duration::zero();
+  number_ = number;
+  bit_ = std::uint32_t{1} << number;
+  armed_ = 0;
+}
+
+// EITR has the interval in bits 14:2, in microseconds. Bit 31 keeps the vector's running counter: Linux, igb_main.c,
+// igb_write_itr.
+void InterruptVector::write_interval(Duration interval) noexcept {
+  if (interval == interval_) return;
+  interval_ = interval;
+  const auto microseconds = std::chrono::duration_cast<std::chrono::microseconds>(interval).count();
+  masks_.bar.write32(masks_.moderation + 4 * number_, static_cast<std::uint32_t>(microseconds) << 2 | 1U << 31);
+  masks_.bar.flush();
+}
+
+void InterruptVector::moderate(const InterruptModeration& moderation) noexcept {
+  const std::lock_guard guard(mutex_);
+  moderation_ = moderation;
+  write_interval(moderation.adaptive ? Duration::zero() : moderation.interval);
+}
+
+namespace {
+
+/// Three classes of load, as Linux has them (igb_main.c, igb_update_itr): a few frames between two sleeps are a
+/// dialogue, in which latency counts; many are a bulk transfer.
+Duration adapted(const InterruptModeration& moderation, std::uint64_t frames) noexcept {
+  constexpr std::uint64_t kFew = 4;
+  constexpr std::uint64_t kMany = 32;
+  if (frames <= kFew) return Duration::zero();
+  if (frames >= kMany) return moderation.interval;
+  return std::chrono::floor<std::chrono::microseconds>(moderation.interval / 4);
+}
+
+}  // namespace
+
+// [I-EIMSLATCH] The read makes the card execute the write. A frame that came before it is then visible in the ring, so
+// it does not matter whether the card remembers the causes of a masked vector.
+void InterruptVector::arm(unsigned queue, std::uint64_t frames) noexcept {
+  const std::lock_guard guard(mutex_);
+  if (moderation_.adaptive) write_interval(adapted(moderation_, frames));
+  armed_ |= std::uint32_t{1} << queue;
+  masks_.bar.write32(masks_.unmask, bit_);
+  static_cast<void>(masks_.bar.read32(masks_.unmask));
+}
+
+// A message masks the vector by itself. QEMU's card does not implement that, and would send one for each frame.
+void InterruptVector::disarm(unsigned queue) noexcept {
+  const std::lock_guard guard(mutex_);
+  const std::uint32_t bit = std::uint32_t{1} << queue;
+  if ((armed_ & bit) == 0) return;
+  armed_ &= ~bit;
+  if (armed_ != 0) return;
+  masks_.bar.write32(masks_.mask, bit_);
+  masks_.bar.flush();
+}
+
+QueueInterrupts::QueueInterrupts(unsigned vectors, unsigned queues)
+    : vectors_(std::min(vectors, queues + 1)), moderation_(queues) {}
+
+Result<void> QueueInterrupts::enable(Device& device, const MaskRegisters& masks, QueueSet& queues, unsigned count) {
+  detach(queues);
+  const auto wanted = static_cast<unsigned>(std::min<std::size_t>(vectors_.size(), count + 1));
+  if (count == 0 || wanted == 0) return {};
+  const auto events = device.enable_interrupts(wanted);
+  if (!events) return tl::unexpected<Error>(events.error());
+  enabled_ = wanted;
+  for (unsigned vector = 0; vector < wanted; ++vector) vectors_[vector].setup(masks, vector);
+  for (unsigned queue = 0; queue < count; ++queue) {
+    const unsigned vector = vector_of(queue);
+    queues.rx(queue)->attach_vector(&vectors_[vector], (*events)[vector]);
+    if (moderation_[queue] != InterruptModeration()) vectors_[vector].moderate(moderation_[queue]);
+  }
+  return {};
+}
+
+void QueueInterrupts::detach(QueueSet& queues) noexcept {
+  queues.for_each_rx([](RxQueue& queue) { queue.attach_vector(nullptr, -1); });
+  enabled_ = 0;
+}
+
+void QueueInterrupts::set_moderation(unsigned queue, const InterruptModeration& moderation) {
+  moderation_[queue] = moderation;
+  if (enabled_ == 0) return;
+  for (unsigned other = 0; other < moderation_.size(); ++other) {
+    if (vector_of(other) == vector_of(queue)) moderation_[other] = moderation;
+  }
+  vectors_[vector_of(queue)].moderate(moderation);
+}
+
+}  // namespace pollux::drivers::intel

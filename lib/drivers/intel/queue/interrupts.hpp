@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+#include "pollux/base/error.hpp"
+#include "pollux/device/bar.hpp"
+#include "pollux/device/device.hpp"
+#include "pollux/net/interrupts.hpp"
+
+namespace pollux::drivers::intel {
+
+class QueueSet;
+
+/// Where a card masks its MSI-X vectors: bit n is vector n.
+struct MaskRegisters {
+  Bar bar;
+  std::uint32_t unmask = 0;      ///< offset of EIMS
+  std::uint32_t mask = 0;        ///< offset of EIMC
+  std::uint32_t moderation = 0;  ///< offset of EITR 0
+};
+
+/// An MSI-X vector of receive queues. A vector is unmasked from the moment a queue is armed until its next message,
+/// which masks it at the card (EIAM), or until no queue of it is armed. Every queue of the vector gets the message and
+/// arms itself again, so an armed queue either has an unmasked vector or has got a message.
+/// Thread rule: any thread; `setup` only while no queue of the vector is polled.
+class InterruptVector {
+ public:
+  void setup(const MaskRegisters& masks, unsigned number) noexcept;
+  /// Writes the interval. Call it after `setup`.
+  void moderate(const InterruptModeration& moderation) noexcept;
+  /// Unmasks the vector. When it returns, the card has seen this. `queue`: 0 to 31. `frames`: that the queue has
+  /// received since it was last armed.
+  void arm(unsigned queue, std::uint64_t frames) noexcept;
+  /// Masks the vector if no other queue is armed.
+  void disarm(unsigned queue) noexcept;
+
+ private:
+  void write_interval(Duration interval) noexcept;
+
+  std::mutex mutex_;  // another queue's thread must not mask what this one has just unmasked
+  MaskRegisters masks_;
+  InterruptModeration moderation_;
+  Duration interval_{0};  // in EITR; a reset clears it
+  unsigned number_ = 0;
+  std::uint32_t bit_ = 0;
+  std::uint32_t armed_ = 0;  // queues
+};
+
+/// The MSI-X vectors of a port. Vector 0 is for causes that belong to no queue. The receive queues have the others:
+/// one each, or in turn if there are fewer vectors than queues. With a single vector all share it.
+/// Thread rule: that of the port's control calls.
+class QueueInterrupts {
+ public:
+  /// `vectors`: of the card. `queues`: the most receive queues that the port can have.
+  QueueInterrupts(unsigned vectors, unsigned queues);
+
+  /// Enables the vectors of the first `count` queues, and masks them at the card's MSI-X table no longer. Needs the
+  /// queues closed. On an error the queues have no vector, so they have to be polled.
+  [[nodiscard]] Result<void> enable(Device& device, const MaskRegisters& masks, QueueSet& queues, unsigned count);
+  /// The queues have no vector any more. Call it before the device closes its eventfds.
+  void detach(QueueSet& queues) noexcept;
+
+  /// The moderation of a queue, and of those that share its vector.
+  void set_moderation(unsigned queue, const InterruptModeration& moderation);
+  [[nodiscard]] const InterruptModeration& moderation(unsigned queue) const { return moderation_[queue]; }
+
+  /// Vectors that are enabled.
+  [[nodiscard]] unsigned enabled() const noexcept { return enabled_; }
+  [[nodiscard]] unsigned vector_of(unsigned queue) const noexcept {
+    return enabled_ < 2 ? 0 : 1 + queue % (enabled_ - 1);
+  }
+  /// The bits of all vectors that are enabled.
+  [[nodiscard]] std::uint32_t bits() const noexcept { return (std::uint32_t{1} << enabled_) - 1; }
+
+ private:
+  std::vector<InterruptVector> vectors_;
+  std::vector<InterruptModeration> moderation_;  // by queue
+  unsigned enabled_ = 0;
+};
+
+}  // namespace pollux::drivers::intel
