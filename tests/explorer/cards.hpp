@@ -64,6 +64,7 @@ struct SendingCard {
   std::uint32_t tail = 0;
   std::array<hw::intel::Descriptor, kRing> read{};
   bool in_frame = false;
+  std::array<hw::intel::Descriptor, 2> contexts{};
 
   [[nodiscard]] std::uint32_t owned() const noexcept { return (tail - reported) & kRingMask; }
   [[nodiscard]] std::uint32_t next_to_send() const noexcept { return (reported + sent) & kRingMask; }

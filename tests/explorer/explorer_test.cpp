@@ -15,6 +15,7 @@ struct Case {
   Scenario scenario;
   std::uint64_t max_states;
   bool exhausts_pool = false;  ///< some frames must have been dropped because the pool was exhausted
+  bool partial = false;        ///< the states need not be all
 };
 void PrintTo(const Case& what, std::ostream* to) { *to << what.name; }
 
@@ -33,6 +34,7 @@ void explore_and_expect(const Case& what, bool all) {
   ASSERT_TRUE(explored.violation.empty()) << explored.violation;
   if (!all && POLLUX_CHECKED != 0) return;
   EXPECT_TRUE(!what.exhausts_pool || explored.max_pool_empty > 0) << "the pool was never exhausted";
+  if (what.partial) return;
   EXPECT_TRUE(explored.complete) << "there are more states than were visited";
   EXPECT_GE(explored.wraps, kWraps);
 }
@@ -83,6 +85,12 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"TransmitUntilTheRingIsFull", {.rx = false, .spare = 9}, 3'000'000},
         Case{"TransmitAllKinds", {.rx = false, .spare = 5, .bad_frames = true}, 3'000'000},
         Case{"TransmitAllKindsPosted", {.rx = false, .remote = true, .spare = 4, .bad_frames = true}, 3'000'000},
+        Case{"TransmitRequests",
+             {.rx = false, .spare = 2, .chains = false, .requests = true, .single_bursts = true},
+             1'000'000,
+             false,
+             true},
+        Case{"TransmitRequestsAndChains", {.rx = false, .spare = 5, .requests = true}, 400'000, false, true},
         Case{"ForwardFromAnExhaustedPool", {.spare = 1, .one_store = true}, 3'000'000, true},
         Case{"Forward", {.spare = 2, .chains = false, .one_store = true}, 3'000'000}),
     name_of);
@@ -93,6 +101,9 @@ INSTANTIATE_TEST_SUITE_P(, ExplorerLong,
                                               POLLUX_CHECKED != 0 ? 1'000'000 : 20'000'000},
                                          Case{"TransmitAllKindsFromALargePool",
                                               {.rx = false, .spare = 12, .prefetch = 2, .bad_frames = true},
+                                              POLLUX_CHECKED != 0 ? 1'000'000 : 20'000'000},
+                                         Case{"TransmitRequestsOfAllKinds",
+                                              {.rx = false, .spare = 5, .requests = true},
                                               POLLUX_CHECKED != 0 ? 1'000'000 : 20'000'000},
                                          Case{"ForwardAllKinds",
                                               {.spare = 3, .hold = 1, .one_store = true},

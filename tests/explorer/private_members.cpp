@@ -55,6 +55,10 @@ struct TxDropsOf {
   friend constexpr auto reveal(TxDropsOf);
 };
 template struct Reveal<&drivers::intel::TxQueue::drops_, TxDropsOf>;
+struct TxContextsOf {
+  friend constexpr auto reveal(TxContextsOf);
+};
+template struct Reveal<&drivers::intel::TxQueue::contexts_, TxContextsOf>;
 
 struct PoolHead {
   friend constexpr auto reveal(PoolHead);
@@ -90,7 +94,8 @@ TxPrivateMembers private_members_of(drivers::intel::TxQueue& queue) {
           .done = &(queue.*reveal(TxDone())),
           .report_slot = (queue.*reveal(TxReportSlot())).data(),
           .mixed = (queue.*reveal(TxMixed())).data(),
-          .drops = &(queue.*reveal(TxDropsOf()))};
+          .drops = &(queue.*reveal(TxDropsOf())),
+          .contexts = &(queue.*reveal(TxContextsOf()))};
 }
 
 PoolPrivateMembers private_members_of(MempoolCore& pool) {

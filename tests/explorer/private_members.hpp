@@ -29,6 +29,7 @@ struct TxPrivateMembers {
   std::uint32_t* report_slot = nullptr;  ///< kGroups of them
   bool* mixed = nullptr;                 ///< kGroups of them
   drivers::intel::TxDrops* drops = nullptr;
+  drivers::intel::TxContexts* contexts = nullptr;
 };
 
 /// Pointers to the private members of a pool that belong to a state.

@@ -25,6 +25,7 @@ struct Scenario {
   std::uint32_t cache = 4;     ///< capacity of the cache
   bool chains = true;          ///< frames in two buffers also arrive
   bool bad_frames = false;     ///< frames with errors also arrive
+  bool requests = false;       ///< frames with offload requests of three kinds are sent, too
   bool one_store = false;      ///< a write-back is one store, as on silicon
   bool single_bursts = false;  ///< bursts of 1 only
   bool forgetful = false;      ///< the application loses frames, which the explorer must detect
@@ -55,7 +56,9 @@ enum class Step : std::uint8_t {
   send_1,
   send_3,
   send_chain,
-  send_mixed,  ///< a frame in one buffer, one that must be dropped, and a chain
+  send_mixed,     ///< a frame in one buffer, one that must be dropped, and a chain
+  send_request,   ///< a frame with an offload request
+  send_requests,  ///< two frames with requests of two other kinds
   tx_done_cleanup,
   // The sending card.
   tx_see_tail,

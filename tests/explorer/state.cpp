@@ -106,6 +106,7 @@ void State::list_regions() {
     add(tx_.get(), static_cast<std::size_t>(upto - reinterpret_cast<std::byte*>(tx_.get())));
     add(tx_in_.mixed, TxPrivateMembers::kGroups);
     add(tx_in_.drops, sizeof *tx_in_.drops);
+    add(tx_in_.contexts, sizeof *tx_in_.contexts);
     add(tx_in_.slots, kRing * sizeof(Mbuf*));
   }
   MempoolCacheCore& cache = *cache_->core();

@@ -69,6 +69,7 @@ class State {
     std::uint64_t dropped = 0;         // frames made to be dropped
     std::uint64_t slots_polled = 0;
     std::array<std::uint64_t, kRing> posted{};  // the content of each transmit slot when it was posted
+    std::array<std::uint32_t, kRing> wanted{};  // the kind of request of each transmit slot, or 0
   };
   struct Region {
     std::byte* at;
@@ -111,6 +112,15 @@ class State {
   [[nodiscard]] Mbuf* make_frame(std::uint32_t bytes);
   std::uint32_t transmit(std::span<Mbuf* const> frames);
   void clean();
+
+  // state_requests.cpp
+  /// Writes the headers of a request into a frame of kWholeBytes. `kind`: 1 to 3.
+  static void make_request(Mbuf& frame, std::uint32_t kind);
+  /// Whether the slot that was posted holds a context descriptor.
+  [[nodiscard]] bool is_context(std::uint32_t slot) const { return tx_in_.slots[slot] == nullptr; }
+  /// The card takes a context, or needs one for a data descriptor.
+  void use_context(const Descriptor& context);
+  void check_request(std::uint32_t slot);
 
   // state_checks.cpp
   void check();

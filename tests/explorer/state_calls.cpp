@@ -100,8 +100,18 @@ void State::send(Step what) {
     content(*more) = content_of(own_.frames_made, 1);
     if (!frame->chain(more)) violate("two mbufs cannot be chained");
   };
+  const auto add_request = [&](std::uint32_t kind) {
+    const std::size_t before = frames.size();
+    add(kWholeBytes, false);
+    if (frames.size() > before) make_request(*frames.back(), kind);
+  };
   if (what == Step::send_chain) {
     add(kFirstBytes, true);
+  } else if (what == Step::send_request) {
+    add_request(1);
+  } else if (what == Step::send_requests) {
+    add_request(2);
+    add_request(3);
   } else {
     add(kWholeBytes, false);
     if (what != Step::send_1) add(what == Step::send_3 ? kWholeBytes : kShortBytes, false);
@@ -117,6 +127,7 @@ std::uint32_t State::transmit(std::span<Mbuf* const> frames) {
   const bool all_reported = own_.sender.reported == own_.tdt.written();
   std::vector<Mbuf*> segments;
   std::vector<std::size_t> frame_of;
+  std::vector<std::uint32_t> kinds;
   Burst<3> burst;
   for (std::size_t i = 0; i < frames.size(); ++i) {
     const bool must_be_dropped = frames[i]->packet_length() < drivers::intel::TxQueue::kMinFrame;
@@ -124,6 +135,7 @@ std::uint32_t State::transmit(std::span<Mbuf* const> frames) {
     for (Mbuf* segment = frames[i]; segment != nullptr && !must_be_dropped; segment = segment->next()) {
       segments.push_back(segment);
       frame_of.push_back(i);
+      kinds.push_back(frames[i]->tx_offload().vlan);  // make_request puts the kind there
     }
     MbufPtr owned(frames[i]);
     if (!burst.push(owned)) violate("the burst is full too early");
@@ -132,10 +144,12 @@ std::uint32_t State::transmit(std::span<Mbuf* const> frames) {
   const std::uint32_t taken = tx_->tx_burst(burst);
   while (!burst.empty()) static_cast<void>(burst.pop().release());
   std::uint32_t slots = 0;
-  for (std::size_t i = 0; i < segments.size() && frame_of[i] < taken; ++i, ++slots) {
+  for (std::size_t i = 0; i < segments.size() && frame_of[i] < taken; ++slots) {
     const std::uint32_t slot = (before + slots).slot(kRingMask);
+    if (kinds[i] != 0 && is_context(slot)) continue;
     if (tx_in_.slots[slot] != segments[i]) violate(fmt::format("slot {} has another mbuf than was sent", slot));
     own_.posted[slot] = content(*segments[i]);
+    own_.wanted[slot] = kinds[i++];
   }
   // Frames that were not taken stay with the caller, so they were not dropped either.
   for (std::size_t i = taken; i < frames.size(); ++i) {

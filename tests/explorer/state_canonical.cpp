@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "explorer/state.hpp"
 
@@ -87,9 +88,19 @@ std::uint64_t State::fingerprint() const {
         digest.add(tx::done(descriptor.hi));
         continue;
       }
-      add_mbuf(tx_in_.slots[slot]);
-      add_address(descriptor.lo);
+      if (is_context(slot)) {
+        digest.add(descriptor.lo);
+      } else {
+        add_mbuf(tx_in_.slots[slot]);
+        add_address(descriptor.lo);
+      }
       digest.add(descriptor.hi);
+    }
+    if (scenario_.requests) {
+      std::array<std::uint64_t, sizeof(*tx_in_.contexts) / sizeof(std::uint64_t)> known{};
+      std::memcpy(known.data(), tx_in_.contexts, sizeof known);
+      for (const std::uint64_t word : known) digest.add(word);
+      for (const Descriptor& context : card.contexts) digest.add(context.lo ^ context.hi);
     }
     for (std::uint32_t group = 0; group < TxPrivateMembers::kGroups; ++group)
       digest.add(tx_in_.report_slot[group] | std::uint64_t{tx_in_.mixed[group]} << 32);
@@ -150,6 +161,8 @@ std::string to_string(Step step) {
     case Step::send_3: return "tx_burst of 3 new frames";
     case Step::send_chain: return "tx_burst of a new chain of 2";
     case Step::send_mixed: return "tx_burst of a new frame, one too short, and a chain of 2";
+    case Step::send_request: return "tx_burst of a new frame with a request";
+    case Step::send_requests: return "tx_burst of 2 new frames with requests of two other kinds";
     case Step::tx_done_cleanup: return "tx_done_cleanup";
     case Step::tx_see_tail: return "card: sees TDT";
     case Step::tx_fetch: return "card: fetches a transmit descriptor";

@@ -50,6 +50,8 @@ bool State::possible(Step step) const {
     case Step::send_3: return sends && !scenario_.single_bursts;
     case Step::send_chain: return sends && scenario_.chains;
     case Step::send_mixed: return sends && scenario_.chains && scenario_.bad_frames;
+    case Step::send_request: return sends && scenario_.requests;
+    case Step::send_requests: return sends && scenario_.requests;
     case Step::tx_done_cleanup: return scenario_.tx && tx_->in_flight() != 0;
     case Step::tx_see_tail: return own_.tdt.visible != sender.tail;
     case Step::tx_fetch: return sender.fetched < scenario_.prefetch && sender.sent + sender.fetched < sender.owned();
@@ -163,9 +165,12 @@ void State::sender_fetches() {
   SendingCard& card = own_.sender;
   const std::uint32_t slot = card.next_to_fetch();
   const Descriptor descriptor = tx_ring_[slot];
-  if (tx::type(descriptor.hi) != tx::kTypeData || (descriptor.hi & tx::kData) != tx::kData || tx::done(descriptor.hi))
-    return violate(fmt::format("slot {} holds {:#x}, which is not a data descriptor", slot, descriptor.hi));
-  if (!is_buffer(descriptor.lo))
+  const bool is_context = tx::type(descriptor.hi) == tx::kTypeContext;
+  if (is_context ? (descriptor.hi & tx::kReportStatus) != 0 || tx::done(descriptor.hi)
+                 : tx::type(descriptor.hi) != tx::kTypeData || (descriptor.hi & tx::kData) != tx::kData ||
+                       tx::done(descriptor.hi))
+    return violate(fmt::format("slot {} holds {:#x}, which is not a descriptor to send", slot, descriptor.hi));
+  if (!is_context && !is_buffer(descriptor.lo))
     return violate(fmt::format("slot {} sends from {:#x}, which is not a buffer", slot, descriptor.lo));
   card.read[slot] = descriptor;
   ++card.fetched;
@@ -175,6 +180,8 @@ void State::sender_sends() {
   SendingCard& card = own_.sender;
   const std::uint32_t slot = card.next_to_send();
   const Descriptor& descriptor = card.read[slot];
+  if (tx::type(descriptor.hi) == tx::kTypeContext) return use_context(descriptor);
+  check_request(slot);
   if (*content_at(descriptor.lo) != own_.posted[slot])
     return violate(fmt::format("slot {} sends other bytes than were posted", slot));
   const bool last = (descriptor.hi & tx::kEndOfPacket) != 0;

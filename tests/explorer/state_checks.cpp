@@ -34,8 +34,10 @@ void State::check_owners() {
   for (std::uint32_t i = 0; i < own_.held_count; ++i) {
     for (const Mbuf* part = own_.held[i]; part != nullptr; part = part->next()) claim(owners, part, "application");
   }
-  for (std::uint32_t i = 0; scenario_.tx && i < tx_->in_flight(); ++i)
-    claim(owners, tx_in_.slots[(*tx_in_.clean + i).slot(kRingMask)], "transmit ring");
+  for (std::uint32_t i = 0; scenario_.tx && i < tx_->in_flight(); ++i) {
+    const std::uint32_t slot = (*tx_in_.clean + i).slot(kRingMask);
+    if (!is_context(slot)) claim(owners, tx_in_.slots[slot], "transmit ring");
+  }
   const auto claim_free = [&](Mbuf* mbuf, const char* list) {
     claim(owners, mbuf, list);
     if (violation_.empty() && MbufAccess::special(*mbuf) != 0)
@@ -115,6 +117,7 @@ void State::check_transmit_ring() {
   const MempoolCore& pool = *pool_->core();
   for (std::uint32_t i = 0; i < unreported; ++i) {
     const std::uint32_t slot = (card.reported + i) & kRingMask;
+    if (is_context(slot)) continue;
     Mbuf& mbuf = *tx_in_.slots[slot];
     if (tx_ring_[slot].lo != pool.buffer_iova(mbuf) + headroom_ || tx::done(tx_ring_[slot].hi))
       violate(fmt::format("slot {} changed while the card owned it", slot));

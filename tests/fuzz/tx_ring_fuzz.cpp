@@ -30,11 +30,12 @@ MbufPtr make_frame(RingFixture& fixture, FuzzedDataProvider& input, Held& held) 
     require(frame->chain(segment), "a chain of under 255 segments grows");
   }
   if (input.ConsumeProbability<float>() < 0.1F) {
-    frame->set_tx_offload(
-        {.flags = input.ConsumeIntegral<std::uint16_t>(),
-         .l2 = input.ConsumeIntegralInRange<std::uint16_t>(0, 80),
-         .l3 = input.ConsumeIntegralInRange<std::uint16_t>(0, 80),
-         .outer_l3 = input.ConsumeBool() ? std::uint16_t{0} : input.ConsumeIntegral<std::uint16_t>()});
+    frame->set_tx_offload({.flags = input.ConsumeIntegral<std::uint16_t>(),
+                           .l2 = input.ConsumeIntegralInRange<std::uint16_t>(0, 80),
+                           .l3 = input.ConsumeIntegralInRange<std::uint16_t>(0, 80),
+                           .l4 = input.ConsumeIntegralInRange<std::uint16_t>(0, 80),
+                           .outer_l3 = input.ConsumeBool() ? std::uint16_t{0} : input.ConsumeIntegral<std::uint16_t>(),
+                           .segment_size = input.ConsumeIntegral<std::uint16_t>()});
   }
   if (input.ConsumeProbability<float>() < 0.2F) {
     if (MbufPtr clone = frame->clone(fixture.cache())) held.push_back(std::move(clone));
@@ -44,7 +45,7 @@ MbufPtr make_frame(RingFixture& fixture, FuzzedDataProvider& input, Held& held) 
 
 std::uint64_t refused(const drivers::intel::TxDrops& drops) {
   return drops.too_short + drops.too_long + drops.too_many_segments + drops.bad_segment + drops.unreachable +
-         drops.unsupported_offload + drops.bad_offload + drops.shared_checksum + drops.stopped;
+         drops.unsupported_offload + drops.bad_offload + drops.shared_checksum + drops.no_headroom + drops.stopped;
 }
 
 void send(RingFixture& fixture, FuzzedDataProvider& input, Held& held) {

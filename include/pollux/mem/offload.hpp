@@ -32,10 +32,10 @@ struct TxOffload {
     tcp_checksum = 1U << 1,         ///< at most one of these three
     udp_checksum = 1U << 2,         ///< a sum of 0 is sent as 0xFFFF
     sctp_checksum = 1U << 3,        ///< CRC32c
-    tcp_segmentation = 1U << 4,     ///< implies tcp_checksum
+    tcp_segmentation = 1U << 4,     ///< implies tcp_checksum and, over IPv4, ipv4_checksum
     insert_vlan = 1U << 5,          ///< inserts `vlan` after the MAC addresses
     timestamp = 1U << 6,            ///< the card records when it sent the frame
-    udp_segmentation = 1U << 7,     ///< implies udp_checksum
+    udp_segmentation = 1U << 7,     ///< implies udp_checksum and, over IPv4, ipv4_checksum
     insert_outer_vlan = 1U << 8,    ///< inserts `outer_vlan` before `vlan`
     outer_ipv4_checksum = 1U << 9,  ///< of the header of `outer_l3` bytes
     outer_udp_checksum = 1U << 10,  ///< of the tunnel's UDP header, at the front of `l2`

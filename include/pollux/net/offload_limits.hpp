@@ -27,7 +27,7 @@ struct RxOffload {
 /// and counts it as `tx_unsupported_offload`; a frame whose request does not fit its bytes counts as `tx_bad_offload`.
 struct OffloadLimits {
   std::uint32_t tx_flags = 0;           ///< TxOffload flags that a frame may request
-  std::uint32_t tx_software_flags = 0;  ///< those of them that the sending thread computes in software
+  std::uint32_t tx_software_flags = 0;  ///< those of them that the sending thread always computes in software
   std::uint32_t rx_flags = 0;           ///< RxOffload flags
   std::uint16_t max_l2 = 0;             ///< bytes: the longest TxOffload::l2, outer headers included
   std::uint16_t max_l3 = 0;             ///< bytes: the longest TxOffload::l3

@@ -19,6 +19,9 @@ inline constexpr std::uint32_t kRingAlignment = 128;
 /// The longest frame, including FCS: 9.5 KiB (DPDK e1000, e1000_defines.h, MAX_RX_JUMBO_FRAME_SIZE).
 inline constexpr std::uint32_t kMaxFrameBytes = 9728;
 
+/// [I-TXSEGMENT] The longest buffer of one transmit descriptor, as in Linux igb. The length field has 16 bits.
+inline constexpr std::uint32_t kTxSegmentMax = 32 * 1024;
+
 /// SRRCTL.BSIZEPACKET counts KiB, so a queue's receive buffers have 1 to 127 KiB.
 inline constexpr std::uint32_t kRxBufferUnit = 1024;
 inline constexpr std::uint32_t kRxBufferUnitsMax = 127;

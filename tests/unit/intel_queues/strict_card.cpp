@@ -13,6 +13,13 @@ namespace rx = hw::intel::rx;
 namespace tx = hw::intel::tx;
 using hw::intel::Descriptor;
 
+namespace {
+
+/// Command bits that need a context.
+constexpr std::uint64_t kRequestFlags = tx::kInsertIpChecksum | tx::kInsertL4Checksum | tx::kSegment;
+
+}  // namespace
+
 std::byte* CardMemory::at(std::uint64_t iova, std::size_t bytes) {
   for (const DmaSegment& segment : domain_.mapped) {
     if (iova < segment.iova || iova - segment.iova >= segment.size) continue;
@@ -122,6 +129,9 @@ Descriptor* StrictTransmitter::slot(std::uint32_t index) {
 void StrictTransmitter::start() {
   head_ = tail_seen_ = pending_ = 0;
   frame_.clear();
+  contexts_ = {};
+  contexts_seen_ = 0;
+  requests_.clear();
   memory_.unqueue_all();
   tail_.reset();
 }
@@ -154,14 +164,23 @@ void StrictTransmitter::look() {
 void StrictTransmitter::check_queued(std::uint32_t index) {
   const Descriptor queued = *slot(index);
   as_queued_[index] = queued;
-  constexpr std::uint64_t kAllowed =
-      tx::kDataLengthMask | tx::kData | tx::kEndOfPacket | tx::kReportStatus | tx::kPayloadMask << tx::kPayloadShift;
+  if (tx::type(queued.hi) == tx::kTypeContext) return check_context(index, queued);
+  constexpr std::uint64_t kAllowed = tx::kDataLengthMask | tx::kData | tx::kEndOfPacket | tx::kReportStatus |
+                                     tx::kPayloadMask << tx::kPayloadShift | kRequestFlags |
+                                     std::uint64_t{1} << tx::kContextShift;
   if (tx::type(queued.hi) != tx::kTypeData || (queued.hi & tx::kData) != tx::kData || (queued.hi & ~kAllowed) != 0) {
     memory_.violate(fmt::format("slot {} holds {:#x}, which is not a data descriptor", index, queued.hi));
   }
   const std::uint32_t bytes = tx::data_length(queued.hi);
   if (bytes == 0) memory_.violate(fmt::format("slot {} sends nothing", index));
   if (memory_.at(queued.lo, bytes) != nullptr) memory_.queue(queued.lo, bytes);
+}
+
+void StrictTransmitter::check_context(std::uint32_t index, const Descriptor& queued) {
+  if (queued != tx::context(tx::context_of(queued)) || tx::context_of(queued).index > 1)
+    memory_.violate(fmt::format("slot {} holds {:#x}, which is not a context", index, queued.hi));
+  if ((queued.hi & tx::kReportStatus) != 0) memory_.violate("RS in a context");
+  ++contexts_seen_;
 }
 
 std::uint32_t StrictTransmitter::process(std::uint32_t descriptors) {
@@ -174,16 +193,13 @@ void StrictTransmitter::process_one() {
   Descriptor& descriptor = *slot(head_);
   const Descriptor queued = as_queued_[head_];
   if (descriptor != queued) memory_.violate(fmt::format("slot {} changed after the doorbell", head_));
-  const std::uint32_t bytes = tx::data_length(queued.hi);
-  if (!frame_.empty() && frame_bytes_ != tx::payload_length(queued.hi)) memory_.violate("a frame of two lengths");
-  frame_bytes_ = tx::payload_length(queued.hi);
-  const std::byte* const data = memory_.at(queued.lo, bytes);
-  if (data != nullptr) {
-    const auto* const first = reinterpret_cast<const std::uint8_t*>(data);
-    frame_.insert(frame_.end(), first, first + bytes);
-    memory_.unqueue(queued.lo);
+  if (tx::type(queued.hi) == tx::kTypeContext) {
+    if (!frame_.empty()) memory_.violate("a context in the middle of a frame");
+    contexts_[tx::context_of(queued).index & 1] = queued;
+  } else {
+    append(queued);
+    if ((queued.hi & tx::kEndOfPacket) != 0) end_of_frame(queued.hi);
   }
-  if ((queued.hi & tx::kEndOfPacket) != 0) end_of_frame(frame_bytes_);
   if ((queued.hi & tx::kReportStatus) != 0) {
     if ((queued.hi & tx::kEndOfPacket) == 0) memory_.violate("RS in the middle of a frame");
     reported_ = sent_;
@@ -196,7 +212,40 @@ void StrictTransmitter::process_one() {
   --pending_;
 }
 
-void StrictTransmitter::end_of_frame(std::uint32_t packet_bytes) {
+void StrictTransmitter::append(const Descriptor& queued) {
+  const std::uint32_t bytes = tx::data_length(queued.hi);
+  if (!frame_.empty() && frame_bytes_ != tx::payload_length(queued.hi)) memory_.violate("a frame of two lengths");
+  frame_bytes_ = tx::payload_length(queued.hi);
+  const std::byte* const data = memory_.at(queued.lo, bytes);
+  if (data == nullptr) return;
+  const auto* const first = reinterpret_cast<const std::uint8_t*>(data);
+  frame_.insert(frame_.end(), first, first + bytes);
+  memory_.unqueue(queued.lo);
+}
+
+// A card that follows a request must find all headers in the frame.
+void StrictTransmitter::check_request(std::uint64_t flags) {
+  const auto& known = contexts_[flags >> tx::kContextShift & 1];
+  if (!known) return memory_.violate("a request without a context");
+  const tx::Context context = tx::context_of(*known);
+  const std::uint64_t layer4 = context.kind & tx::kL4TypeMask;
+  const std::uint32_t header = layer4 == tx::kContextTcp ? 20 : layer4 == tx::kContextSctp ? 12 : 8;
+  const std::uint32_t headers =
+      context.mac_length + context.ip_length +
+      ((flags & tx::kInsertL4Checksum) != 0 ? std::max<std::uint32_t>(header, context.l4_length) : 0);
+  if (headers > frame_.size()) memory_.violate("the headers of a request end beyond the frame");
+  if (context.mac_length < 14 || context.ip_length < 20) memory_.violate("a context without headers");
+  requests_.push_back({.flags = flags & kRequestFlags, .context = context});
+}
+
+void StrictTransmitter::end_of_frame(std::uint64_t flags) {
+  if ((flags & kRequestFlags) != 0) check_request(flags);
+  std::uint32_t packet_bytes = frame_bytes_;
+  if ((flags & tx::kSegment) != 0 && !requests_.empty()) {
+    const tx::Context& context = requests_.back().context;
+    packet_bytes += std::uint32_t{context.mac_length} + context.ip_length + context.l4_length;
+    if (context.mss == 0 || context.l4_length == 0 || frame_bytes_ == 0) memory_.violate("nothing to segment");
+  }
   if (packet_bytes != frame_.size())
     memory_.violate(fmt::format("a frame of {} bytes has a packet length of {}", frame_.size(), packet_bytes));
   if (expected_.empty()) {

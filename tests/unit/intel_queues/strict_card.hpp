@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -101,13 +103,28 @@ class StrictTransmitter {
   /// The sent frames that have been reported to the driver.
   [[nodiscard]] std::uint64_t reported() const { return reported_; }
   [[nodiscard]] std::size_t expected() const { return expected_.size(); }
+  /// What the driver requested for a sent frame.
+  struct Request {
+    std::uint64_t flags = 0;  ///< of the data descriptors
+    hw::intel::tx::Context context;
+    bool operator==(const Request& other) const {
+      return flags == other.flags && hw::intel::tx::context(context) == hw::intel::tx::context(other.context);
+    }
+  };
+  /// The requests of the frames that had one, in order.
+  [[nodiscard]] const std::vector<Request>& requests() const { return requests_; }
+  /// The number of context descriptors.
+  [[nodiscard]] std::uint32_t contexts() const { return contexts_seen_; }
   /// Forgets frames that a stopped card does not send.
   void expect_no_more() { expected_.clear(); }
 
  private:
   [[nodiscard]] hw::intel::Descriptor* slot(std::uint32_t index);
   void check_queued(std::uint32_t index);
-  void end_of_frame(std::uint32_t packet_bytes);
+  void check_context(std::uint32_t index, const hw::intel::Descriptor& queued);
+  void check_request(std::uint64_t flags);
+  void append(const hw::intel::Descriptor& queued);
+  void end_of_frame(std::uint64_t flags);
   void process_one();
 
   CardMemory& memory_;
@@ -124,6 +141,9 @@ class StrictTransmitter {
   std::uint32_t frame_bytes_ = 0;  // as the frame's descriptors say
   std::deque<std::vector<std::uint8_t>> expected_;
   std::vector<hw::intel::Descriptor> as_queued_;
+  std::array<std::optional<hw::intel::Descriptor>, 2> contexts_;
+  std::uint32_t contexts_seen_ = 0;
+  std::vector<Request> requests_;
 };
 
 }  // namespace pollux::test

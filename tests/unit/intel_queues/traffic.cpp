@@ -140,7 +140,7 @@ void Traffic::use(MbufPtr mbuf) {
     }
     case 7:
       if (!options_.hostile) break;
-      mbuf->set_tx_offload({.flags = TxOffload::tcp_segmentation, .l2 = 14, .l3 = 20});
+      mbuf->set_tx_offload({.flags = TxOffload::timestamp, .l2 = 14, .l3 = 20});
       return send(std::move(mbuf), TxOutcome::unsupported_offload);
     case 8: mbuf->set_timestamp(1); break;
     case 9:
@@ -222,7 +222,7 @@ void Traffic::make_unsendable() {
     default:
       frame = make(100, 1 + below(3));
       if (frame == nullptr) return;
-      frame->set_tx_offload({.flags = TxOffload::insert_vlan, .vlan = 1});
+      frame->set_tx_offload({.flags = TxOffload::timestamp});
       return send(std::move(frame), TxOutcome::unsupported_offload);
   }
   if (frame == nullptr) return;

@@ -199,7 +199,7 @@ TEST_F(TxQueueTest, CountsEachDropReason) {
   EXPECT_TRUE(send(std::move(hollow), false));
   EXPECT_EQ(drops().bad_segment, 1u);
   MbufPtr offload = direct();
-  offload->set_tx_offload({.flags = TxOffload::tcp_segmentation});
+  offload->set_tx_offload({.flags = TxOffload::timestamp});
   EXPECT_TRUE(send(std::move(offload), false));
   EXPECT_EQ(drops().unsupported_offload, 1u);
   MbufPtr bare = direct();

@@ -48,7 +48,8 @@ bool ForwardHotPath::send_waiting(ForwardQueue& path, ForwardedFrame& frame) noe
       path.waiting_ = taken;
     }
     Mbuf& next = *path.waiting_;
-    if (std::uint64_t* const counter = TxHotPath::drop_counter(queue, next)) {
+    TxCommand none;  // a received frame has no offload request
+    if (std::uint64_t* const counter = TxHotPath::drop_counter(queue, next, none)) {
       add_to(queue.packets(), 1);
       path.waiting_ = nullptr;
       TxHotPath::drop(queue, next, *counter);

@@ -34,12 +34,14 @@ PortLimits queue_limits(std::uint16_t queues, std::uint32_t max_mtu) noexcept {
 }
 
 OffloadLimits queue_offloads() noexcept {
-  return {.tx_flags = TxOffload::kChecksums,
-          .tx_software_flags = TxOffload::kChecksums,
+  return {.tx_flags = kTxOffloads,
+          .tx_software_flags = kTxSoftwareOffloads,
           .rx_flags = RxOffload::ipv4_checksum | RxOffload::tcp_checksum | RxOffload::udp_checksum |
                       RxOffload::rss_hash | RxOffload::packet_type,
           .max_l2 = kMaxHeader,
-          .max_l3 = kMaxHeader};
+          .max_l3 = kMaxHeader,
+          .max_segments = kMaxTsoSegments,
+          .max_tso = kMaxTso};
 }
 
 PortInfo describe_port(const Device& device, std::string_view driver, std::string_view card, std::uint16_t index,

@@ -20,8 +20,9 @@ namespace pollux::drivers::intel {
 /// The limits of a port with `queues` receive and transmit queues of advanced descriptors.
 [[nodiscard]] PortLimits queue_limits(std::uint16_t queues, std::uint32_t max_mtu) noexcept;
 
-/// The offloads of such a port. Transmit checksums are computed in software for now. The receive flags are what the
-/// cards report in a write-back by default.
+/// The offloads of such a port. The card computes transmit checksums, and software those of frames whose
+/// headers the card may read differently (prepare_request). The receive flags are what the cards report in a write-back
+/// by default.
 [[nodiscard]] OffloadLimits queue_offloads() noexcept;
 
 /// PortInfo of the card that `device` gives access to.

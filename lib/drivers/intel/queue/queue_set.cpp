@@ -65,6 +65,7 @@ TxDrops& operator+=(TxDrops& sum, const TxDrops& more) {
   sum.unsupported_offload += more.unsupported_offload;
   sum.bad_offload += more.bad_offload;
   sum.shared_checksum += more.shared_checksum;
+  sum.no_headroom += more.no_headroom;
   sum.stopped += more.stopped;
   sum.removed += more.removed;
   return sum;
@@ -194,6 +195,7 @@ void QueueSet::count(Stats& stats) const {
                  {"tx_unsupported_offload", tx.unsupported_offload},
                  {"tx_bad_offload", tx.bad_offload},
                  {"tx_shared_checksum", tx.shared_checksum},
+                 {"tx_no_headroom", tx.no_headroom},
                  {"tx_stopped", tx.stopped},
                  {"tx_removed", tx.removed}};
 }

@@ -34,18 +34,18 @@ struct TxHotPath {
   /// sent. Moves `next` past the slots it wrote.
   static Outcome send_slow(TxQueue& queue, Mbuf* frame, RingIndex& next) noexcept;
 
-  /// Returns the drop counter of a frame that cannot be sent. Otherwise computes the checksums that the frame asks for
-  /// and returns nullptr.
-  static std::uint64_t* drop_counter(TxQueue& queue, Mbuf& frame) noexcept;
+  /// Returns the drop counter of a frame that cannot be sent. Otherwise prepares its offload request
+  /// (`prepare_request`) and returns nullptr.
+  static std::uint64_t* drop_counter(TxQueue& queue, Mbuf& frame, TxCommand& command) noexcept;
   /// Frees a frame and counts it in `counter`.
   static Outcome drop(TxQueue& queue, Mbuf& frame, std::uint64_t& counter) noexcept;
-  /// For a frame in the slots from `first` to `end`: marks its groups as mixed. Groups that end inside the frame are
-  /// reported by its last slot from now on.
+  /// For a frame and its context in the slots from `first` to `end`: marks its groups as mixed. Groups that end inside
+  /// the frame are reported by its last slot from now on.
   static void move_reports(TxQueue& queue, RingIndex first, RingIndex end) noexcept;
 
   /// Reclaims everything that the card has sent, also from a group that is not full.
   static std::uint32_t reclaim(TxQueue& queue) noexcept;
-  /// Frees the mbufs of `count` slots from `first` on, one by one.
+  /// Frees the mbufs of `count` slots from `first` on, one by one. The slot of a context has none.
   static void free_each(TxQueue& queue, RingIndex first, std::uint32_t count) noexcept;
   /// Marks `group` as not mixed, and reported by its last slot.
   static void reset_group(TxQueue& queue, std::uint32_t group) noexcept;

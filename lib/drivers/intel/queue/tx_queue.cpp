@@ -86,6 +86,7 @@ void TxQueue::set_cache(MempoolCacheCore* cache) noexcept {
 void TxQueue::clear() noexcept {
   next_ = RingIndex();
   clean_ = RingIndex();
+  contexts_.clear();
   std::fill_n(ring_, mask_ + 1, hw::intel::Descriptor{});
   for (std::uint32_t group = 0; group <= mask_ >> group_shift_; ++group) TxHotPath::reset_group(*this, group);
   TxHotPath::watch_oldest(*this);
@@ -159,7 +160,7 @@ std::uint32_t TxQueue::reclaim_sent() noexcept {
 std::uint32_t TxQueue::drain(DrainReason reason) noexcept {
   if (ring_ == nullptr) return 0;
   // Includes buffers that have been sent but not cleaned.
-  std::uint32_t buffers = has_spares_ ? mask_ + 1 : in_flight();
+  std::uint32_t buffers = has_spares_ ? mask_ + 1 : buffers_in_flight();
   const std::uint32_t pending = reclaim_sent();
   // The card sends in order: everything up to the last slot that it reported done has been sent.
   std::uint64_t unsent = 0;
@@ -201,6 +202,13 @@ std::optional<TxDescriptorStatus> TxQueue::descriptor_status(std::uint32_t offse
   return TxDescriptorStatus::pending;
 }
 
+// The slots of context descriptors, and all but the last of a long buffer, have no mbuf.
+std::uint32_t TxQueue::buffers_in_flight() const noexcept {
+  std::uint32_t buffers = 0;
+  for (std::uint32_t i = in_flight(); i-- != 0;) buffers += slots_[(clean_ + i).slot(mask_)] != nullptr ? 1U : 0U;
+  return buffers;
+}
+
 std::uint32_t TxQueue::in_flight() const noexcept { return next_.distance_from(clean_); }
 
 std::uint64_t TxQueue::packets() const noexcept { return read_counter(packets_); }
@@ -214,6 +222,7 @@ TxDrops TxQueue::drops() const noexcept {
           .unsupported_offload = read_counter(drops_.unsupported_offload),
           .bad_offload = read_counter(drops_.bad_offload),
           .shared_checksum = read_counter(drops_.shared_checksum),
+          .no_headroom = read_counter(drops_.no_headroom),
           .stopped = read_counter(drops_.stopped),
           .removed = read_counter(drops_.removed)};
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "drivers/intel/queue/queue_borrower.hpp"
+#include "drivers/intel/queue/tx_request.hpp"
 #include "hw/intel/descriptors.hpp"
 #include "mem/mempool_core.hpp"
 #include "pollux/base/ring_index.hpp"
@@ -48,12 +49,13 @@ struct TxDrops {
   std::uint64_t unsupported_offload = 0;  ///< the offload request is not within OffloadLimits
   std::uint64_t bad_offload = 0;          ///< the offload request does not match the frame's bytes
   std::uint64_t shared_checksum = 0;      ///< a checksum would have to be written into data that other mbufs share
+  std::uint64_t no_headroom = 0;          ///< no room for a VLAN tag in front of the data, or other mbufs share it
   std::uint64_t stopped = 0;              ///< the port stopped before the card reported the frame sent
   std::uint64_t removed = 0;              ///< the card was removed or failed before it reported the frame sent
 
   [[nodiscard]] std::uint64_t rejected() const noexcept {
     return too_short + too_long + too_many_segments + bad_segment + unreachable + unsupported_offload + bad_offload +
-           shared_checksum;
+           shared_checksum + no_headroom;
   }
   [[nodiscard]] std::uint64_t sum() const noexcept { return rejected() + stopped + removed; }
 };
@@ -62,7 +64,8 @@ struct TxDrops {
 ///
 /// The ring is divided into groups of slots. Only the last slot of a group and of a burst has RS set, so that the card
 /// reports it done. A done group is cleaned as a whole. A group is `mixed` if its mbufs must be freed one by one;
-/// otherwise their pointers go to the cache and no mbuf is read.
+/// otherwise their pointers go to the cache and no mbuf is read. The slot of a context descriptor has no mbuf, and its
+/// group is mixed.
 class alignas(64) TxQueue final : public pollux::TxQueue {
  public:
   /// The shortest frame, without FCS. The card pads frames to 60 bytes, but needs at least 17 (Linux igb pads shorter
@@ -119,6 +122,7 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
   void apply(TxQueueSetup setup) noexcept;
   void open_gate() noexcept;
   void give_back_spares() noexcept;
+  [[nodiscard]] std::uint32_t buffers_in_flight() const noexcept;
 
   // First cache line, after the base's gate.
   RingIndex next_;                // next slot to write
@@ -143,6 +147,7 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
 
   // Cold.
   TxDrops drops_;
+  TxContexts contexts_;  // those that the card has
   std::uint32_t max_frame_ = 0;
   BurstMode mode_ = BurstMode::best;
   bool open_ = false;

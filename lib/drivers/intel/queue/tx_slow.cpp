@@ -3,10 +3,10 @@
 
 #include "base/compiler.hpp"
 #include "drivers/intel/queue/tx_hot_path.hpp"
+#include "hw/intel/rings.hpp"
 #include "mem/context_state.hpp"
 #include "mem/ownership.hpp"
 #include "pollux/base/io.hpp"
-#include "pollux/net/checksum_offload.hpp"
 
 namespace pollux::drivers::intel {
 
@@ -26,30 +26,40 @@ bool is_reachable(Mbuf& segment, const ContextState* context, std::uint32_t capa
   return &MbufAccess::pool(segment).context() == context && MbufAccess::iova(segment) < DmaMemory::kNoIova - capacity;
 }
 
-// Computes the checksums that the frame asks for, in software. Returns nullptr, or the drop counter of the error.
-std::uint64_t* compute_checksums(TxDrops& drops, Mbuf& frame) noexcept {
-  switch (complete_checksums(frame)) {
-    case ChecksumCompletion::complete: return nullptr;
-    case ChecksumCompletion::bad_request: return &drops.bad_offload;
-    case ChecksumCompletion::shared_data: break;
-  }
-  return &drops.shared_checksum;
+/// Bytes of the tags that prepare_request may insert.
+constexpr std::uint32_t kInsertedTags = 8;
+
+// The slots of a buffer; an empty one is counted, too.
+std::uint32_t slots_of(std::uint32_t length) noexcept {
+  return length <= hw::intel::kTxSegmentMax ? 1 : (length + hw::intel::kTxSegmentMax - 1) / hw::intel::kTxSegmentMax;
+}
+
+std::uint32_t slots_of(Mbuf& frame) noexcept {
+  std::uint32_t slots = 0;
+  for (const Mbuf* segment = &frame; segment != nullptr; segment = segment->next())
+    slots += slots_of(segment->length());
+  return slots;
 }
 
 }  // namespace
 
-std::uint64_t* TxHotPath::drop_counter(TxQueue& queue, Mbuf& frame) noexcept {
+std::uint64_t* TxHotPath::drop_counter(TxQueue& queue, Mbuf& frame, TxCommand& command) noexcept {
   TxDrops& drops = queue.drops_;
-  if ((frame.tx_offload().flags & ~TxOffload::kChecksums) != 0) return &drops.unsupported_offload;
-  const std::uint32_t max_segments = std::min(TxQueue::kMaxSegments, queue.mask_);
+  // A frame with an offload request may need one more slot, for its context.
+  const bool requests = (MbufAccess::special(frame) & MbufAccess::kOffload) != 0;
+  if (requests && (MbufAccess::tx_offload(frame).flags & ~kTxOffloads) != 0) return &drops.unsupported_offload;
+  const bool is_long = requests && is_segmented(MbufAccess::tx_offload(frame));
+  const std::uint32_t max_segments =
+      std::min(is_long ? kMaxTsoSegments : TxQueue::kMaxSegments, queue.mask_ - (requests ? 1 : 0));
   std::uint32_t segments = 0;
   std::uint64_t bytes = 0;
   bool has_empty = false;
   for (Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
-    if (++segments > max_segments) return &drops.too_many_segments;
+    const std::uint32_t length = segment->length();
+    segments += slots_of(length + kInsertedTags);
+    if (segments > max_segments) return &drops.too_many_segments;
     const std::uint32_t capacity = capacity_of(*segment);
     if (!is_reachable(*segment, queue.context_.get(), capacity)) return &drops.unreachable;
-    const std::uint32_t length = segment->length();
     if (length == 0) {
       has_empty = true;
     } else if (MbufAccess::data_offset(*segment) + length > capacity) {
@@ -58,8 +68,10 @@ std::uint64_t* TxHotPath::drop_counter(TxQueue& queue, Mbuf& frame) noexcept {
     bytes += length;
   }
   if (bytes < TxQueue::kMinFrame) return &drops.too_short;
-  if (bytes > queue.max_frame_) return &drops.too_long;
-  return has_empty ? &drops.bad_segment : compute_checksums(drops, frame);
+  if (bytes > (is_long ? kMaxTso : queue.max_frame_)) return &drops.too_long;
+  if (has_empty) return &drops.bad_segment;
+  command.payload = static_cast<std::uint32_t>(bytes);
+  return requests ? prepare_request(drops, frame, queue.max_frame_, command) : nullptr;
 }
 
 TxHotPath::Outcome TxHotPath::drop(TxQueue& queue, Mbuf& frame, std::uint64_t& counter) noexcept {
@@ -99,17 +111,29 @@ POLLUX_NOINLINE TxHotPath::Outcome TxHotPath::send_slow(TxQueue& queue, Mbuf* fr
       return Outcome::dropped;
     }
   }
-  if (std::uint64_t* const counter = drop_counter(queue, *frame)) return drop(queue, *frame, *counter);
+  TxCommand command;
+  if (std::uint64_t* const counter = drop_counter(queue, *frame, command)) return drop(queue, *frame, *counter);
+  const std::uint32_t contexts = queue.contexts_.slots_for(command);
+  const std::uint32_t slots = slots_of(*frame) + contexts;
   // A burst cleans full groups only. In a small ring, a long frame may also need the done slots of the last group.
-  if (frame->segments() > free_slots(queue, next) && next == queue.next_) reclaim(queue);
-  if (frame->segments() > free_slots(queue, next)) return Outcome::no_room;
-  const std::uint32_t bytes = frame->packet_length();
+  if (slots > free_slots(queue, next) && next == queue.next_) reclaim(queue);
+  if (slots > free_slots(queue, next)) return Outcome::no_room;
   const RingIndex first = next;
-  for (Mbuf* segment = frame; segment != nullptr; segment = segment->next()) {
+  const auto put = [&queue, &next](const hw::intel::Descriptor& descriptor, Mbuf* mbuf) {
     const std::uint32_t slot = next.slot(queue.mask_);
-    queue.ring_[slot] = tx::data(segment->data_iova(), segment->length(), bytes, 0);
-    queue.slots_[slot] = segment;
+    queue.ring_[slot] = descriptor;
+    queue.slots_[slot] = mbuf;
     ++next;
+  };
+  if (contexts != 0) put(queue.contexts_.replace_oldest(command), nullptr);
+  const std::uint64_t flags = command.has_context ? command.flags | queue.contexts_.select(command) : 0;
+  for (Mbuf* segment = frame; segment != nullptr; segment = segment->next()) {
+    // The last slot of a buffer has the mbuf, so that it is freed when all of it has been sent.
+    for (std::uint32_t at = 0; at < segment->length(); at += hw::intel::kTxSegmentMax) {
+      const std::uint32_t left = segment->length() - at;
+      put(tx::data(segment->data_iova() + at, std::min(left, hw::intel::kTxSegmentMax), command.payload, flags),
+          left <= hw::intel::kTxSegmentMax ? segment : nullptr);
+    }
   }
   queue.ring_[(next - 1).slot(queue.mask_)].hi |= tx::kEndOfPacket | tx::kReportStatus;
   move_reports(queue, first, next);
@@ -119,12 +143,12 @@ POLLUX_NOINLINE TxHotPath::Outcome TxHotPath::send_slow(TxQueue& queue, Mbuf* fr
 void TxHotPath::free_each(TxQueue& queue, RingIndex first, std::uint32_t count) noexcept {
   if (queue.has_spares_) return;  // a forward path exchanges them for received buffers
   for (std::uint32_t i = 0; i < count; ++i) {
-    Mbuf& segment = *queue.slots_[(first + i).slot(queue.mask_)];
-    if (ownership::kChecked && !ownership::mark_free(segment)) continue;
+    Mbuf* const segment = queue.slots_[(first + i).slot(queue.mask_)];
+    if (segment == nullptr || (ownership::kChecked && !ownership::mark_free(*segment))) continue;
     if (queue.cache_ != nullptr) {
-      queue.cache_->free_segment(segment);
+      queue.cache_->free_segment(*segment);
     } else {
-      free_segment_shared(segment);
+      free_segment_shared(*segment);
     }
   }
 }

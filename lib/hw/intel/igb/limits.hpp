@@ -25,6 +25,7 @@ using intel::kRingMax;
 using intel::kRingMin;
 using intel::kRingMultiple;
 using intel::kRxBufferUnit;
+using intel::kTxSegmentMax;
 
 /// The shortest frame on the wire, including the CRC.
 inline constexpr std::uint32_t kMinFrameBytes = 64;
@@ -35,8 +36,6 @@ inline constexpr std::uint32_t kVlanTagBytes = 4;
 
 /// The unit of SRRCTL.BSIZEHEADER, in bytes.
 inline constexpr std::uint32_t kRxHeaderUnit = 64;
-/// The longest buffer of one transmit descriptor, as in Linux igb. The length field has 16 bits.
-inline constexpr std::uint32_t kTxSegmentMax = 32 * 1024;
 
 /// MSI-X vectors of the silicon. The device reports its own number: QEMU's card has 10.
 inline constexpr std::uint32_t kMsixVectors = 25;

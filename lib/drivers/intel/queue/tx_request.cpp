@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/intel/queue/tx_request.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+#include <span>
+
+#include "drivers/intel/queue/tx_queue.hpp"
+#include "pollux/net/checksum_offload.hpp"
+
+namespace pollux::drivers::intel {
+
+namespace tx = hw::intel::tx;
+
+namespace {
+
+using Bytes = std::span<const std::uint8_t>;
+
+// Offsets in the headers, and lengths.
+constexpr std::uint32_t kMacAddresses = 12;
+constexpr std::uint32_t kEthernetHeader = 14;
+constexpr std::uint32_t kVlanTag = 4;
+constexpr std::uint32_t kIpv4Header = 20;
+constexpr std::uint32_t kIpv4Length = 2;
+constexpr std::uint32_t kIpv4Fragment = 6;
+constexpr std::uint32_t kIpv4Protocol = 9;
+constexpr std::uint32_t kIpv4Checksum = 10;
+constexpr std::uint32_t kIpv6Header = 40;
+constexpr std::uint32_t kIpv6Length = 4;
+constexpr std::uint32_t kIpv6NextHeader = 6;
+constexpr std::uint32_t kTcpDataOffset = 12;
+constexpr std::uint32_t kSctpChecksum = 8;
+
+constexpr std::uint32_t kSegmentation = TxOffload::tcp_segmentation | TxOffload::udp_segmentation;
+constexpr std::uint32_t kTags = kTxSoftwareOffloads;
+
+/// A transport protocol: the flag of its checksum, its number, the shortest header, and its type in a context.
+struct Transport {
+  std::uint32_t flag;
+  std::uint8_t protocol;
+  std::uint8_t header;
+  std::uint64_t kind;
+};
+constexpr Transport kNoTransport{.flag = 0, .protocol = 0, .header = 0, .kind = 0};
+constexpr std::array kTransports{
+    Transport{.flag = TxOffload::tcp_checksum, .protocol = 6, .header = 20, .kind = tx::kContextTcp},
+    Transport{.flag = TxOffload::udp_checksum, .protocol = 17, .header = 8, .kind = tx::kContextUdp},
+    Transport{.flag = TxOffload::sctp_checksum, .protocol = 132, .header = 12, .kind = tx::kContextSctp}};
+
+std::uint32_t read16(Bytes bytes, std::size_t at) noexcept { return std::uint32_t{bytes[at]} << 8 | bytes[at + 1]; }
+
+// An error if more than one protocol is requested: such a request is computed nowhere.
+std::optional<Transport> requested_transport(std::uint32_t flags) noexcept {
+  std::uint32_t requested = flags & TxOffload::kL4Checksums;
+  if ((flags & TxOffload::tcp_segmentation) != 0) requested |= TxOffload::tcp_checksum;
+  if ((flags & TxOffload::udp_segmentation) != 0) requested |= TxOffload::udp_checksum;
+  if (requested == 0) return kNoTransport;
+  const auto* const found = std::find_if(kTransports.begin(), kTransports.end(),
+                                         [requested](const Transport& one) { return one.flag == requested; });
+  return found == kTransports.end() ? std::nullopt : std::optional(*found);
+}
+
+bool is_ipv4_of(Bytes ip, const TxOffload& request, const Transport& transport) noexcept {
+  return request.l3 >= kIpv4Header && ip[0] == (0x40 | request.l3 / 4) && request.l3 % 4 == 0 &&
+         (read16(ip, kIpv4Fragment) & 0x3FFF) == 0 && (transport.flag == 0 || ip[kIpv4Protocol] == transport.protocol);
+}
+
+bool is_ipv6_of(Bytes ip, const TxOffload& request, const Transport& transport) noexcept {
+  return request.l3 >= kIpv6Header && ip[0] >> 4 == 6 && (request.flags & TxOffload::ipv4_checksum) == 0 &&
+         (request.l3 > kIpv6Header || ip[kIpv6NextHeader] == transport.protocol);
+}
+
+// [I-TXHEADERS] Whether the frame's headers are as the request says, and the card can be told so: an IP packet without
+// a tunnel, whose headers lie in the first mbuf. Silicon relies on the context, and QEMU's card parses the frame; both
+// do the same for such a frame.
+bool headers_match(const Mbuf& frame, const TxOffload& request, const Transport& transport) noexcept {
+  if (request.outer_l2 != 0 || request.outer_l3 != 0) return false;
+  if (request.l2 < kEthernetHeader || request.l2 > tx::kMacLengthMask || request.l3 > tx::kIpLengthMask) return false;
+  const Bytes head = frame.bytes();
+  if (std::size_t{request.l4_offset()} + transport.header > head.size() || request.l3 < kIpv4Header) return false;
+  const Bytes ip = head.subspan(request.l2);
+  switch (read16(head, request.l2 - 2U)) {
+    case 0x0800: return is_ipv4_of(ip, request, transport);
+    case 0x86DD: return is_ipv6_of(ip, request, transport);
+    default: return false;
+  }
+}
+
+bool is_ipv4(const Mbuf& frame, const TxOffload& request) noexcept { return frame.data()[request.l2] >> 4 == 4; }
+
+// Whether the IP packet ends with the frame: the card might include padding in a checksum.
+bool ends_with_frame(const Mbuf& frame, const TxOffload& request) noexcept {
+  const Bytes ip = frame.bytes().subspan(request.l2);
+  const std::uint32_t bytes = is_ipv4(frame, request) ? read16(ip, kIpv4Length) : read16(ip, kIpv6Length) + kIpv6Header;
+  return bytes == frame.packet_length() - request.l2;
+}
+
+/// Whether nobody else uses the first mbuf's bytes.
+bool is_own(Mbuf& frame) noexcept {
+  Mbuf* const root = MbufAccess::root(frame);
+  return !frame.is_shared() && (MbufAccess::special(root != nullptr ? *root : frame) & MbufAccess::kExternal) == 0;
+}
+
+// Writes zeros unless they are there. False, with nothing changed, if others use these bytes.
+bool clear_field(Mbuf& frame, std::size_t at, std::size_t bytes) noexcept {
+  const auto field = frame.bytes().subspan(at, bytes);
+  if (std::all_of(field.begin(), field.end(), [](std::uint8_t byte) { return byte == 0; })) return true;
+  if (!is_own(frame)) return false;
+  std::fill(field.begin(), field.end(), std::uint8_t{0});
+  return true;
+}
+
+// [I-TXSUM] The card may include these fields in the sum.
+bool clear_checksums(Mbuf& frame, const TxOffload& request) noexcept {
+  return ((request.flags & TxOffload::ipv4_checksum) == 0 || clear_field(frame, request.l2 + kIpv4Checksum, 2)) &&
+         ((request.flags & TxOffload::sctp_checksum) == 0 ||
+          clear_field(frame, request.l4_offset() + kSctpChecksum, 4));
+}
+
+// [I-TSOLENGTH] The same for the length of a packet that is to be segmented.
+bool clear_for_segments(Mbuf& frame, const TxOffload& request) noexcept {
+  if (!is_ipv4(frame, request)) return clear_field(frame, request.l2 + kIpv6Length, 2);
+  return clear_field(frame, request.l2 + kIpv4Checksum, 2) && clear_field(frame, request.l2 + kIpv4Length, 2);
+}
+
+std::uint64_t* compute_checksums(TxDrops& drops, Mbuf& frame) noexcept {
+  switch (complete_checksums(frame)) {
+    case ChecksumCompletion::complete: return nullptr;
+    case ChecksumCompletion::bad_request: return &drops.bad_offload;
+    case ChecksumCompletion::shared_data: break;
+  }
+  return &drops.shared_checksum;
+}
+
+// [I-TXVLAN] The card inserts tags only with CTRL.VME set, which also strips those of received frames. So software
+// writes them, in front of the data: the frame needs headroom, and bytes that nobody else uses.
+bool insert_tags(Mbuf& frame, TxOffload& request) noexcept {
+  const auto insert = [&frame](std::uint16_t type, std::uint16_t tag) {
+    if (frame.length() < kMacAddresses || !is_own(frame) || frame.prepend(kVlanTag) == nullptr) return false;
+    std::uint8_t* const data = frame.data();
+    std::memmove(data, data + kVlanTag, kMacAddresses);
+    const std::uint8_t bytes[kVlanTag] = {static_cast<std::uint8_t>(type >> 8), static_cast<std::uint8_t>(type),
+                                          static_cast<std::uint8_t>(tag >> 8), static_cast<std::uint8_t>(tag)};
+    std::copy_n(bytes, kVlanTag, data + kMacAddresses);
+    return true;
+  };
+  const bool both = (request.flags & kTags) == kTags;
+  if (both && frame.headroom() < 2 * kVlanTag) return false;
+  if ((request.flags & TxOffload::insert_vlan) != 0 && !insert(0x8100, request.vlan)) return false;
+  if ((request.flags & TxOffload::insert_outer_vlan) != 0 && !insert(0x88A8, request.outer_vlan)) return false;
+  request = frame.tx_offload();  // `prepend` has updated the lengths
+  request.flags &= ~kTags;
+  frame.set_tx_offload(request);
+  return true;
+}
+
+// Whether the request's lengths are those of the frame, and no segment will be longer than `max_frame`.
+bool segments_fit(const Mbuf& frame, const TxOffload& request, const Transport& transport,
+                  std::uint32_t max_frame) noexcept {
+  const std::uint32_t headers = request.l4_offset() + request.l4;
+  if (request.segment_size == 0 || request.l4 < transport.header || headers > frame.length()) return false;
+  const bool is_tcp = transport.flag == TxOffload::tcp_checksum;
+  const std::uint32_t header = is_tcp ? std::uint32_t{frame.data()[request.l4_offset() + kTcpDataOffset]} >> 4 << 2
+                                      : std::uint32_t{transport.header};
+  return request.l4 == header && headers < frame.packet_length() &&
+         headers + std::min<std::uint32_t>(request.segment_size, frame.packet_length() - headers) <= max_frame;
+}
+
+std::uint64_t* prepare_segments(TxDrops& drops, Mbuf& frame, const TxOffload& request, const Transport& transport,
+                                std::uint32_t max_frame, TxCommand& command) noexcept {
+  if ((request.flags & kSegmentation) == kSegmentation || !headers_match(frame, request, transport) ||
+      !segments_fit(frame, request, transport, max_frame)) {
+    return &drops.bad_offload;
+  }
+  if (!clear_for_segments(frame, request)) return &drops.shared_checksum;
+  const std::uint64_t family = is_ipv4(frame, request) ? tx::kContextIpv4 : 0;
+  const std::uint32_t payload = frame.packet_length() - request.l4_offset() - request.l4;
+  command = {
+      .context = tx::context({.mac_length = static_cast<std::uint8_t>(request.l2),
+                              .ip_length = request.l3,
+                              .l4_length = static_cast<std::uint8_t>(request.l4),
+                              .mss = static_cast<std::uint16_t>(std::min<std::uint32_t>(request.segment_size, payload)),
+                              .kind = transport.kind | family}),
+      .flags = tx::kSegment | tx::kInsertL4Checksum | (family != 0 ? tx::kInsertIpChecksum : 0),
+      .payload = payload,
+      .has_context = true};
+  return nullptr;
+}
+
+}  // namespace
+
+std::uint64_t* prepare_request(TxDrops& drops, Mbuf& frame, std::uint32_t max_frame, TxCommand& command) noexcept {
+  TxOffload request = frame.tx_offload();
+  const auto transport = requested_transport(request.flags);
+  if (!transport) return &drops.bad_offload;
+  if ((request.flags & kTags) != 0) {
+    if (!insert_tags(frame, request)) return &drops.no_headroom;
+    command.payload = frame.packet_length();
+    // A tagged frame may be longer than the card's longest; one to be segmented is checked below.
+    if (!is_segmented(request) && command.payload > max_frame) return &drops.too_long;
+  }
+  if (is_segmented(request)) return prepare_segments(drops, frame, request, *transport, max_frame, command);
+  if (request.flags == 0) return nullptr;
+  if (!headers_match(frame, request, *transport) || !ends_with_frame(frame, request)) {
+    return compute_checksums(drops, frame);
+  }
+  if (!clear_checksums(frame, request)) return &drops.shared_checksum;
+  command.context = tx::context({.mac_length = static_cast<std::uint8_t>(request.l2),
+                                 .ip_length = request.l3,
+                                 .kind = transport->kind | (is_ipv4(frame, request) ? tx::kContextIpv4 : 0)});
+  command.flags = ((request.flags & TxOffload::ipv4_checksum) != 0 ? tx::kInsertIpChecksum : 0) |
+                  (transport->flag != 0 ? tx::kInsertL4Checksum : 0);
+  command.has_context = true;
+  return nullptr;
+}
+
+}  // namespace pollux::drivers::intel

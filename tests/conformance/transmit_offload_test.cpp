@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Requests of real packets, which a card computes itself.
+#include <algorithm>
+#include <array>
+#include <functional>
+
+#include "conformance/fixture.hpp"
+#include "pollux/net/packet/builder.hpp"
+#include "pollux/net/packet/sums.hpp"
+
+namespace pollux::conformance {
+namespace {
+
+constexpr MacAddress kSender{0x02, 0x43, 0, 0, 0, 0x02};
+constexpr std::uint8_t kSctp = 132;
+constexpr std::size_t kSctpHeader = 12;
+
+/// The headers of a packet, and the offload flag of its transport's checksum.
+struct Headers {
+  const char* name;
+  std::uint16_t tags;
+  bool ipv6;
+  std::uint32_t flag;
+
+  [[nodiscard]] TxOffload request() const {
+    return {.flags = flag | (ipv6 ? 0U : std::uint32_t{TxOffload::ipv4_checksum}),
+            .l2 = static_cast<std::uint16_t>(14 + 4 * tags),
+            .l3 = static_cast<std::uint16_t>(ipv6 ? 40 : 20)};
+  }
+};
+constexpr std::array kHeaders{
+    Headers{"TCP over IPv4", 0, false, TxOffload::tcp_checksum},
+    Headers{"UDP over IPv4", 0, false, TxOffload::udp_checksum},
+    Headers{"SCTP over IPv4", 0, false, TxOffload::sctp_checksum},
+    Headers{"TCP over IPv6", 0, true, TxOffload::tcp_checksum},
+    Headers{"UDP over IPv6", 0, true, TxOffload::udp_checksum},
+    Headers{"SCTP over IPv6", 0, true, TxOffload::sctp_checksum},
+    Headers{"tagged TCP over IPv4", 1, false, TxOffload::tcp_checksum},
+    Headers{"tagged UDP over IPv6", 1, true, TxOffload::udp_checksum},
+    Headers{"IPv4 alone", 0, false, 0},
+};
+
+class TransmitOffloads : public Conformance {
+ protected:
+  /// A packet with correct checksums.
+  [[nodiscard]] static Bytes make_packet(const Headers& headers, std::size_t payload) {
+    Bytes memory(payload + 128);
+    Bytes data(payload);
+    for (std::size_t i = 0; i < payload; ++i) data[i] = static_cast<std::uint8_t>(i * 7 + payload);
+    packet::Builder builder(memory);
+    builder.ethernet({.destination = kBroadcast, .source = kSender});
+    for (std::uint16_t i = 0; i < headers.tags; ++i) builder.vlan({.id = 7});
+    const bool is_sctp = headers.flag == TxOffload::sctp_checksum;
+    const std::uint8_t protocol = is_sctp ? kSctp : 253;
+    if (headers.ipv6) {
+      builder.ipv6({.next_header = protocol, .source = {0xFD, 1}, .destination = {0xFD, 2}});
+    } else {
+      builder.ipv4({.protocol = protocol, .source = {10, 0, 0, 1}, .destination = {10, 0, 0, 2}});
+    }
+    if (headers.flag == TxOffload::tcp_checksum) builder.tcp({.source_port = 1000, .destination_port = 2000});
+    if (headers.flag == TxOffload::udp_checksum) builder.udp({.source_port = 1000, .destination_port = 2000});
+    if (is_sctp) data.insert(data.begin(), kSctpHeader, std::uint8_t{0});
+    builder.payload(data);
+    const auto frame = builder.finish(0);
+    EXPECT_TRUE(frame) << headers.name;
+    Bytes bytes(frame->begin(), frame->end());
+    if (is_sctp) put_crc(bytes, headers.request().l4_offset());
+    return bytes;
+  }
+  /// The packet with requests for its checksums, in segments of `first` and `segment_bytes` bytes.
+  [[nodiscard]] MbufPtr make_request(const Headers& headers, const Bytes& packet, std::size_t first,
+                                     std::size_t segment_bytes) {
+    Bytes wrong = packet;
+    const TxOffload request = headers.request();
+    if (!headers.ipv6) std::fill_n(wrong.begin() + request.l2 + 10, 2, std::uint8_t{0xA5});
+    if (headers.flag == TxOffload::sctp_checksum) std::fill_n(wrong.begin() + request.l4_offset() + 8, 4, 0xA5);
+    MbufPtr mbuf = make_mbuf(std::span(wrong).first(std::min(first, wrong.size())));
+    if (first < wrong.size()) {
+      MbufPtr more = make_mbuf(std::span(wrong).subspan(first), segment_bytes);
+      EXPECT_TRUE(mbuf->chain(more));
+    }
+    EXPECT_TRUE(request_checksums(*mbuf, request));
+    return mbuf;
+  }
+  void send_one(MbufPtr mbuf) {
+    Burst<1> burst;
+    ASSERT_TRUE(burst.push(mbuf));
+    ASSERT_EQ(left().tx(0).tx_burst(burst), 1U);
+  }
+  /// The next frame of kSender that the right port receives, with its checksums; empty if no more arrive.
+  [[nodiscard]] Bytes receive_one() {
+    Bytes bytes;
+    static_cast<void>(wait_until(context_->clock(), "the arrival of a frame", std::chrono::seconds(10), [&] {
+      Burst<1> burst;
+      if (right().rx(0).rx_burst(burst) == 0) {
+        pass_time();
+        return false;
+      }
+      const MbufPtr frame = burst.pop();
+      EXPECT_EQ(complete_checksums(*frame), ChecksumCompletion::complete);
+      bytes = content(*frame);
+      if (!std::equal(kSender.begin(), kSender.end(), bytes.begin() + 6)) bytes.clear();
+      return !bytes.empty();
+    }));
+    return bytes;
+  }
+
+ private:
+  static void put_crc(Bytes& frame, std::size_t at) {
+    packet::Crc32c crc;
+    crc.add(std::span(frame).subspan(at));
+    std::copy_n(crc.bytes().begin(), 4, frame.begin() + static_cast<std::ptrdiff_t>(at) + 8);
+  }
+};
+
+CONFORMANCE_TEST_WHERE(TransmitOffloads, PacketsOfEachKindGetTheirChecksums,
+                       traits.delivers && !traits.by_file && !traits.needs_relay) {
+  start_both();
+  std::uint64_t sent = 0;
+  for (const Headers& headers : kHeaders) {
+    for (const std::size_t payload : {std::size_t{64}, std::size_t{101}, std::size_t{1200}}) {
+      for (const std::size_t first : {std::size_t{2048}, std::size_t{90}, std::size_t{40}}) {
+        const std::string what = std::string(headers.name) + ", " + std::to_string(payload) + " bytes, the first " +
+                                 std::to_string(first) + " in one mbuf";
+        const Bytes packet = make_packet(headers, payload);
+        send_one(make_request(headers, packet, first, 300));
+        ++sent;
+        ASSERT_EQ(receive_one(), packet) << what;
+      }
+    }
+  }
+  settle(left());
+  EXPECT_EQ(left().stats().tx_packets, sent);
+  EXPECT_EQ(dropped(left(), "tx_"), 0U);
+}
+
+// More kinds than a card keeps contexts, in each order, in one burst.
+CONFORMANCE_TEST_WHERE(TransmitOffloads, RequestsOfSeveralKindsAlternateInABurst,
+                       traits.delivers && !traits.by_file && !traits.needs_relay) {
+  start_both();
+  for (std::size_t step = 0; step < kHeaders.size(); ++step) {
+    Burst<16> burst;
+    std::vector<Bytes> packets;
+    for (std::size_t i = 0; i < 16; ++i) {
+      const Headers& headers = kHeaders[(i / 2 * step + i) % kHeaders.size()];
+      packets.push_back(make_packet(headers, 64 + i));
+      MbufPtr mbuf = i % 5 == 4 ? make_mbuf(packets.back()) : make_request(headers, packets.back(), 2048, 2048);
+      ASSERT_TRUE(burst.push(mbuf));
+    }
+    ASSERT_EQ(left().tx(0).tx_burst(burst), 16U);
+    for (const Bytes& packet : packets) ASSERT_EQ(receive_one(), packet) << step;
+    settle(left());
+  }
+}
+
+}  // namespace
+}  // namespace pollux::conformance
