@@ -110,15 +110,25 @@ POLLUX_ALWAYS_INLINE RxHotPath::Outcome RxHotPath::take_slow(RxQueue& queue, Mbu
   const std::uint64_t low = __atomic_load_n(&queue.ring_[slot].lo, __ATOMIC_RELAXED);
   const std::uint32_t length = rx::length(status);
   queue.empty_write_backs_ = 0;
-  constexpr std::uint64_t kBadEnd = rx::kDataError | rx::kEndOfPacket;
-  if (queue.keeps_bad_frames_ && (status & kBadEnd) == kBadEnd) add_to(queue.bad_frames_, std::uint64_t{1});
+  // Each frame with an error is counted once while such frames are kept, whatever becomes of it.
+  const auto count_if_bad = [&queue, status] {
+    constexpr std::uint64_t kBadEnd = rx::kDataError | rx::kEndOfPacket;
+    if (queue.keeps_bad_frames_ && (status & kBadEnd) == kBadEnd) add_to(queue.bad_frames_, std::uint64_t{1});
+  };
 
   if (queue.chain_ == RxQueue::Chain::discarding) {
     std::uint64_t already_counted = 0;
+    count_if_bad();
     return reject(queue, already_counted, status);
   }
-  if (length == 0 || length > queue.max_length_) return reject(queue, queue.drops_.bad_length, status);
-  if ((status & rx::kDataError) != 0 && !queue.keeps_bad_frames_) return reject(queue, queue.drops_.error, status);
+  if (length == 0 || length > queue.max_length_) [[unlikely]] {
+    count_if_bad();
+    return reject(queue, queue.drops_.bad_length, status);
+  }
+  if ((status & rx::kDataError) != 0) [[unlikely]] {
+    if (!queue.keeps_bad_frames_) return reject(queue, queue.drops_.error, status);
+    count_if_bad();
+  }
   if (queue.chain_head_ != nullptr && MbufAccess::segment_count(*queue.chain_head_) == kMaxSegments) {
     return reject(queue, queue.drops_.too_many_segments, status);
   }
