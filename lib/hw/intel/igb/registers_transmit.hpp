@@ -44,7 +44,7 @@ struct RTTDQSEL : Register<RTTDQSEL, 0x3604, Access::wo> {
   static constexpr Field QUEUE{0, 4};
   POLLUX_FIELDS(QUEUE);
 };
-struct RTTBCNRM : Register<RTTBCNRM, 0x3690, Access::rw> {
+struct RTTBCNRM : Register<RTTBCNRM, 0x3690, Access::wo> {
   static constexpr Field MMW_SIZE{0, 11};  ///< the most that a queue may catch up, in KiB
   POLLUX_FIELDS(MMW_SIZE);
 };
