@@ -162,10 +162,12 @@ class ItemMatcher {
 
 }  // namespace
 
-bool matches(const FlowRule& rule, const Mbuf& frame, const packet::Layout& layout) noexcept {
+bool matches_parsed(const FlowRule& rule, const Mbuf& frame, const packet::Layout& layout) noexcept {
   return ItemMatcher(rule, frame, layout).run();
 }
 
-bool matches(const FlowRule& rule, const Mbuf& frame) noexcept { return matches(rule, frame, packet::parse(frame)); }
+bool matches(const FlowRule& rule, const Mbuf& frame) noexcept {
+  return matches_parsed(rule, frame, packet::parse(frame));
+}
 
 }  // namespace pollux

@@ -7,6 +7,6 @@
 namespace pollux {
 
 /// `matches` for a frame that was parsed before: `layout` is the result of packet::parse(frame).
-[[nodiscard]] bool matches(const FlowRule& rule, const Mbuf& frame, const packet::Layout& layout) noexcept;
+[[nodiscard]] bool matches_parsed(const FlowRule& rule, const Mbuf& frame, const packet::Layout& layout) noexcept;
 
 }  // namespace pollux

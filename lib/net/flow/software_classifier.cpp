@@ -43,7 +43,7 @@ SoftwareClassifier::Decision SoftwareClassifier::decide(const Mbuf& frame) const
   Decision decision;
   for (const Compiled& compiled : compiled_) {
     const FlowAction& action = compiled.rule.action;
-    if (!matches(compiled.rule, frame, layout)) continue;
+    if (!matches_parsed(compiled.rule, frame, layout)) continue;
     if (!decision.mark) decision.mark = action.mark;
     if (action.fate == FlowAction::Fate::keep) continue;
     decision.drop = action.fate == FlowAction::Fate::drop;

@@ -37,6 +37,11 @@ struct TxHotPath {
   /// Returns the drop counter of a frame that cannot be sent. Otherwise prepares its offload request
   /// (`prepare_request`) and returns nullptr.
   static std::uint64_t* drop_counter(TxQueue& queue, Mbuf& frame, TxCommand& command) noexcept;
+  /// Writes a descriptor to the slot `next`, with the mbuf that is freed when the card has sent it.
+  static void put(TxQueue& queue, RingIndex& next, const hw::intel::Descriptor& descriptor, Mbuf* mbuf) noexcept;
+  /// Writes as many descriptors as a segment needs.
+  static void put_split(TxQueue& queue, RingIndex& next, Mbuf& segment, std::uint32_t payload,
+                        std::uint64_t flags) noexcept;
   /// Frees a frame and counts it in `counter`.
   static Outcome drop(TxQueue& queue, Mbuf& frame, std::uint64_t& counter) noexcept;
   /// For a frame and its context in the slots from `first` to `end`: marks its groups as mixed. Groups that end inside

@@ -56,7 +56,8 @@ std::uint64_t* TxHotPath::drop_counter(TxQueue& queue, Mbuf& frame, TxCommand& c
   bool has_empty = false;
   for (Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
     const std::uint32_t length = segment->length();
-    segments += slots_of(length + kInsertedTags);
+    // Only a request for segmentation may have buffers that need several slots.
+    segments += is_long ? slots_of(length + kInsertedTags) : 1;
     if (segments > max_segments) return &drops.too_many_segments;
     const std::uint32_t capacity = capacity_of(*segment);
     if (!is_reachable(*segment, queue.context_.get(), capacity)) return &drops.unreachable;
@@ -100,6 +101,24 @@ void TxHotPath::move_reports(TxQueue& queue, RingIndex first, RingIndex end) noe
   watch_oldest(queue);
 }
 
+POLLUX_ALWAYS_INLINE void TxHotPath::put(TxQueue& queue, RingIndex& next, const hw::intel::Descriptor& descriptor,
+                                         Mbuf* mbuf) noexcept {
+  const std::uint32_t slot = next.slot(queue.mask_);
+  queue.ring_[slot] = descriptor;
+  queue.slots_[slot] = mbuf;
+  ++next;
+}
+
+// The last slot of a buffer has the mbuf, so that it is freed when all of it has been sent.
+POLLUX_COLD void TxHotPath::put_split(TxQueue& queue, RingIndex& next, Mbuf& segment, std::uint32_t payload,
+                                      std::uint64_t flags) noexcept {
+  for (std::uint32_t at = 0; at < segment.length(); at += hw::intel::kTxSegmentMax) {
+    const std::uint32_t left = segment.length() - at;
+    put(queue, next, tx::data(segment.data_iova() + at, std::min(left, hw::intel::kTxSegmentMax), payload, flags),
+        left <= hw::intel::kTxSegmentMax ? &segment : nullptr);
+  }
+}
+
 POLLUX_NOINLINE TxHotPath::Outcome TxHotPath::send_slow(TxQueue& queue, Mbuf* frame, RingIndex& next) noexcept {
   if constexpr (ownership::kChecked) {
     if (!ownership::may_send(frame, *queue.context_)) {
@@ -114,25 +133,19 @@ POLLUX_NOINLINE TxHotPath::Outcome TxHotPath::send_slow(TxQueue& queue, Mbuf* fr
   TxCommand command;
   if (std::uint64_t* const counter = drop_counter(queue, *frame, command)) return drop(queue, *frame, *counter);
   const std::uint32_t contexts = queue.contexts_.slots_for(command);
-  const std::uint32_t slots = slots_of(*frame) + contexts;
+  const bool is_split = (command.flags & tx::kSegment) != 0;
+  const std::uint32_t slots = (is_split ? slots_of(*frame) : frame->segments()) + contexts;
   // A burst cleans full groups only. In a small ring, a long frame may also need the done slots of the last group.
   if (slots > free_slots(queue, next) && next == queue.next_) reclaim(queue);
   if (slots > free_slots(queue, next)) return Outcome::no_room;
   const RingIndex first = next;
-  const auto put = [&queue, &next](const hw::intel::Descriptor& descriptor, Mbuf* mbuf) {
-    const std::uint32_t slot = next.slot(queue.mask_);
-    queue.ring_[slot] = descriptor;
-    queue.slots_[slot] = mbuf;
-    ++next;
-  };
-  if (contexts != 0) put(queue.contexts_.replace_oldest(command), nullptr);
+  if (contexts != 0) put(queue, next, queue.contexts_.replace_oldest(command), nullptr);
   const std::uint64_t flags = command.has_context ? command.flags | queue.contexts_.select(command) : 0;
   for (Mbuf* segment = frame; segment != nullptr; segment = segment->next()) {
-    // The last slot of a buffer has the mbuf, so that it is freed when all of it has been sent.
-    for (std::uint32_t at = 0; at < segment->length(); at += hw::intel::kTxSegmentMax) {
-      const std::uint32_t left = segment->length() - at;
-      put(tx::data(segment->data_iova() + at, std::min(left, hw::intel::kTxSegmentMax), command.payload, flags),
-          left <= hw::intel::kTxSegmentMax ? segment : nullptr);
+    if (is_split) [[unlikely]] {
+      put_split(queue, next, *segment, command.payload, flags);
+    } else {
+      put(queue, next, tx::data(segment->data_iova(), segment->length(), command.payload, flags), segment);
     }
   }
   queue.ring_[(next - 1).slot(queue.mask_)].hi |= tx::kEndOfPacket | tx::kReportStatus;
