@@ -39,8 +39,10 @@ struct TxHotPath {
   static std::uint64_t* drop_counter(TxQueue& queue, Mbuf& frame, TxCommand& command) noexcept;
   /// Writes a descriptor to the slot `next`, with the mbuf that is freed when the card has sent it.
   static void put(TxQueue& queue, RingIndex& next, const hw::intel::Descriptor& descriptor, Mbuf* mbuf) noexcept;
-  /// Writes as many descriptors as a segment needs.
-  static void put_split(TxQueue& queue, RingIndex& next, Mbuf& segment, std::uint32_t payload,
+  /// Write the descriptors of a frame: one for each segment, or as many as each needs.
+  static void put_whole(TxQueue& queue, RingIndex& next, Mbuf& frame, std::uint32_t payload,
+                        std::uint64_t flags) noexcept;
+  static void put_split(TxQueue& queue, RingIndex& next, Mbuf& frame, std::uint32_t payload,
                         std::uint64_t flags) noexcept;
   /// Frees a frame and counts it in `counter`.
   static Outcome drop(TxQueue& queue, Mbuf& frame, std::uint64_t& counter) noexcept;

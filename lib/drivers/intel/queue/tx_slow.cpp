@@ -34,12 +34,16 @@ std::uint32_t slots_of(std::uint32_t length) noexcept {
   return length <= hw::intel::kTxSegmentMax ? 1 : (length + hw::intel::kTxSegmentMax - 1) / hw::intel::kTxSegmentMax;
 }
 
-std::uint32_t slots_of(Mbuf& frame) noexcept {
+// The slots of a frame whose segments may each get `more` bytes.
+std::uint32_t slots_of(Mbuf& frame, std::uint32_t more = 0) noexcept {
   std::uint32_t slots = 0;
   for (const Mbuf* segment = &frame; segment != nullptr; segment = segment->next())
-    slots += slots_of(segment->length());
+    slots += slots_of(segment->length() + more);
   return slots;
 }
+
+// The most slots that a frame needs after prepare_request.
+std::uint32_t slots_with_tags(Mbuf& frame) noexcept { return slots_of(frame, kInsertedTags); }
 
 }  // namespace
 
@@ -56,9 +60,7 @@ std::uint64_t* TxHotPath::drop_counter(TxQueue& queue, Mbuf& frame, TxCommand& c
   bool has_empty = false;
   for (Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
     const std::uint32_t length = segment->length();
-    // Only a request for segmentation may have buffers that need several slots.
-    segments += is_long ? slots_of(length + kInsertedTags) : 1;
-    if (segments > max_segments) return &drops.too_many_segments;
+    if (++segments > max_segments) return &drops.too_many_segments;
     const std::uint32_t capacity = capacity_of(*segment);
     if (!is_reachable(*segment, queue.context_.get(), capacity)) return &drops.unreachable;
     if (length == 0) {
@@ -70,6 +72,8 @@ std::uint64_t* TxHotPath::drop_counter(TxQueue& queue, Mbuf& frame, TxCommand& c
   }
   if (bytes < TxQueue::kMinFrame) return &drops.too_short;
   if (bytes > (is_long ? kMaxTso : queue.max_frame_)) return &drops.too_long;
+  // Only a request for segmentation may have buffers that need several slots.
+  if (is_long && slots_with_tags(frame) > max_segments) return &drops.too_many_segments;
   if (has_empty) return &drops.bad_segment;
   command.payload = static_cast<std::uint32_t>(bytes);
   return requests ? prepare_request(drops, frame, queue.max_frame_, command) : nullptr;
@@ -109,13 +113,31 @@ POLLUX_ALWAYS_INLINE void TxHotPath::put(TxQueue& queue, RingIndex& next, const 
   ++next;
 }
 
+// One slot for each segment. The copies of the queue's members stay in registers: no store can alias them.
+POLLUX_ALWAYS_INLINE void TxHotPath::put_whole(TxQueue& queue, RingIndex& next, Mbuf& frame, std::uint32_t payload,
+                                               std::uint64_t flags) noexcept {
+  hw::intel::Descriptor* const ring = queue.ring_;
+  Mbuf** const slots = queue.slots_;
+  const std::uint32_t mask = queue.mask_;
+  RingIndex at = next;
+  for (Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
+    const std::uint32_t slot = at.slot(mask);
+    ring[slot] = tx::data(segment->data_iova(), segment->length(), payload, flags);
+    slots[slot] = segment;
+    ++at;
+  }
+  next = at;
+}
+
 // The last slot of a buffer has the mbuf, so that it is freed when all of it has been sent.
-POLLUX_COLD void TxHotPath::put_split(TxQueue& queue, RingIndex& next, Mbuf& segment, std::uint32_t payload,
+POLLUX_COLD void TxHotPath::put_split(TxQueue& queue, RingIndex& next, Mbuf& frame, std::uint32_t payload,
                                       std::uint64_t flags) noexcept {
-  for (std::uint32_t at = 0; at < segment.length(); at += hw::intel::kTxSegmentMax) {
-    const std::uint32_t left = segment.length() - at;
-    put(queue, next, tx::data(segment.data_iova() + at, std::min(left, hw::intel::kTxSegmentMax), payload, flags),
-        left <= hw::intel::kTxSegmentMax ? &segment : nullptr);
+  for (Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
+    for (std::uint32_t at = 0; at < segment->length(); at += hw::intel::kTxSegmentMax) {
+      const std::uint32_t left = segment->length() - at;
+      put(queue, next, tx::data(segment->data_iova() + at, std::min(left, hw::intel::kTxSegmentMax), payload, flags),
+          left <= hw::intel::kTxSegmentMax ? segment : nullptr);
+    }
   }
 }
 
@@ -141,12 +163,10 @@ POLLUX_NOINLINE TxHotPath::Outcome TxHotPath::send_slow(TxQueue& queue, Mbuf* fr
   const RingIndex first = next;
   if (contexts != 0) put(queue, next, queue.contexts_.replace_oldest(command), nullptr);
   const std::uint64_t flags = command.has_context ? command.flags | queue.contexts_.select(command) : 0;
-  for (Mbuf* segment = frame; segment != nullptr; segment = segment->next()) {
-    if (is_split) [[unlikely]] {
-      put_split(queue, next, *segment, command.payload, flags);
-    } else {
-      put(queue, next, tx::data(segment->data_iova(), segment->length(), command.payload, flags), segment);
-    }
+  if (is_split) [[unlikely]] {
+    put_split(queue, next, *frame, command.payload, flags);
+  } else {
+    put_whole(queue, next, *frame, command.payload, flags);
   }
   queue.ring_[(next - 1).slot(queue.mask_)].hi |= tx::kEndOfPacket | tx::kReportStatus;
   move_reports(queue, first, next);
@@ -155,11 +175,14 @@ POLLUX_NOINLINE TxHotPath::Outcome TxHotPath::send_slow(TxQueue& queue, Mbuf* fr
 
 void TxHotPath::free_each(TxQueue& queue, RingIndex first, std::uint32_t count) noexcept {
   if (queue.has_spares_) return;  // a forward path exchanges them for received buffers
+  Mbuf** const slots = queue.slots_;
+  MempoolCacheCore* const cache = queue.cache_;
+  const std::uint32_t mask = queue.mask_;
   for (std::uint32_t i = 0; i < count; ++i) {
-    Mbuf* const segment = queue.slots_[(first + i).slot(queue.mask_)];
+    Mbuf* const segment = slots[(first + i).slot(mask)];
     if (segment == nullptr || (ownership::kChecked && !ownership::mark_free(*segment))) continue;
-    if (queue.cache_ != nullptr) {
-      queue.cache_->free_segment(*segment);
+    if (cache != nullptr) {
+      cache->free_segment(*segment);
     } else {
       free_segment_shared(*segment);
     }
