@@ -54,6 +54,8 @@ struct TxHotPath {
   static std::uint32_t reclaim(TxQueue& queue) noexcept;
   /// Frees the mbufs of `count` slots from `first` on, one by one. The slot of a context has none.
   static void free_each(TxQueue& queue, RingIndex first, std::uint32_t count) noexcept;
+  template <bool kGaps>
+  static void free_slots_each(TxQueue& queue, RingIndex first, std::uint32_t count) noexcept;
   /// Marks `group` as not mixed, and reported by its last slot.
   static void reset_group(TxQueue& queue, std::uint32_t group) noexcept;
   /// Resets the oldest group. Call it after its buffers have been freed and before `clean_` moves on.

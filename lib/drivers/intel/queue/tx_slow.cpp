@@ -58,11 +58,12 @@ std::uint64_t* TxHotPath::drop_counter(TxQueue& queue, Mbuf& frame, TxCommand& c
   std::uint32_t segments = 0;
   std::uint64_t bytes = 0;
   bool has_empty = false;
+  const ContextState* const context = queue.context_.get();
   for (Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
     const std::uint32_t length = segment->length();
     if (++segments > max_segments) return &drops.too_many_segments;
     const std::uint32_t capacity = capacity_of(*segment);
-    if (!is_reachable(*segment, queue.context_.get(), capacity)) return &drops.unreachable;
+    if (!is_reachable(*segment, context, capacity)) return &drops.unreachable;
     if (length == 0) {
       has_empty = true;
     } else if (MbufAccess::data_offset(*segment) + length > capacity) {
@@ -110,6 +111,7 @@ POLLUX_ALWAYS_INLINE void TxHotPath::put(TxQueue& queue, RingIndex& next, const 
   const std::uint32_t slot = next.slot(queue.mask_);
   queue.ring_[slot] = descriptor;
   queue.slots_[slot] = mbuf;
+  if (mbuf == nullptr) queue.has_gaps_ = true;
   ++next;
 }
 
@@ -173,19 +175,29 @@ POLLUX_NOINLINE TxHotPath::Outcome TxHotPath::send_slow(TxQueue& queue, Mbuf* fr
   return Outcome::queued;
 }
 
-void TxHotPath::free_each(TxQueue& queue, RingIndex first, std::uint32_t count) noexcept {
-  if (queue.has_spares_) return;  // a forward path exchanges them for received buffers
+template <bool kGaps>
+POLLUX_ALWAYS_INLINE void TxHotPath::free_slots_each(TxQueue& queue, RingIndex first, std::uint32_t count) noexcept {
   Mbuf** const slots = queue.slots_;
   MempoolCacheCore* const cache = queue.cache_;
   const std::uint32_t mask = queue.mask_;
   for (std::uint32_t i = 0; i < count; ++i) {
     Mbuf* const segment = slots[(first + i).slot(mask)];
-    if (segment == nullptr || (ownership::kChecked && !ownership::mark_free(*segment))) continue;
+    if (kGaps && segment == nullptr) continue;
+    if (ownership::kChecked && !ownership::mark_free(*segment)) continue;
     if (cache != nullptr) {
       cache->free_segment(*segment);
     } else {
       free_segment_shared(*segment);
     }
+  }
+}
+
+void TxHotPath::free_each(TxQueue& queue, RingIndex first, std::uint32_t count) noexcept {
+  if (queue.has_spares_) return;  // a forward path exchanges them for received buffers
+  if (queue.has_gaps_) {
+    free_slots_each<true>(queue, first, count);
+  } else {
+    free_slots_each<false>(queue, first, count);
   }
 }
 
