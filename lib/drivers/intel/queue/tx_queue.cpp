@@ -86,7 +86,6 @@ void TxQueue::set_cache(MempoolCacheCore* cache) noexcept {
 void TxQueue::clear() noexcept {
   next_ = RingIndex();
   clean_ = RingIndex();
-  has_gaps_ = false;
   contexts_.clear();
   std::fill_n(ring_, mask_ + 1, hw::intel::Descriptor{});
   for (std::uint32_t group = 0; group <= mask_ >> group_shift_; ++group) TxHotPath::reset_group(*this, group);

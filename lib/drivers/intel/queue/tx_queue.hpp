@@ -151,7 +151,6 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
   std::uint32_t max_frame_ = 0;
   BurstMode mode_ = BurstMode::best;
   bool open_ = false;
-  bool has_gaps_ = false;    // since the ring was empty, slots without an mbuf were written
   bool has_spares_ = false;  // every slot has a buffer, in flight or not
   QueueBorrower* borrower_ = nullptr;
   std::shared_ptr<MempoolCore> spares_pool_;  // the pool of the spare buffers while the queue is lent

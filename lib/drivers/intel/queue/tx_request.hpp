@@ -38,6 +38,8 @@ class TxContexts {
     return {command.context.lo, command.context.hi | index_bits(oldest_)};
   }
   void clear() noexcept { *this = {}; }
+  /// Whether a frame needed a context since the ring was empty. Only then are there slots without an mbuf.
+  [[nodiscard]] bool any() const noexcept { return (known_[0].hi | known_[1].hi) != 0; }
 
  private:
   static constexpr std::uint32_t kContexts = 2;

@@ -111,7 +111,6 @@ POLLUX_ALWAYS_INLINE void TxHotPath::put(TxQueue& queue, RingIndex& next, const 
   const std::uint32_t slot = next.slot(queue.mask_);
   queue.ring_[slot] = descriptor;
   queue.slots_[slot] = mbuf;
-  if (mbuf == nullptr) queue.has_gaps_ = true;
   ++next;
 }
 
@@ -194,7 +193,7 @@ POLLUX_ALWAYS_INLINE void TxHotPath::free_slots_each(TxQueue& queue, RingIndex f
 
 void TxHotPath::free_each(TxQueue& queue, RingIndex first, std::uint32_t count) noexcept {
   if (queue.has_spares_) return;  // a forward path exchanges them for received buffers
-  if (queue.has_gaps_) {
+  if (queue.contexts_.any()) {
     free_slots_each<true>(queue, first, count);
   } else {
     free_slots_each<false>(queue, first, count);
