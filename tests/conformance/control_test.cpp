@@ -47,12 +47,14 @@ CONFORMANCE_TEST_WHERE(Control, ReturnsTheConfigurationInForce, traits.two_ports
   wanted.promiscuous = traits().promiscuous;
   wanted.burst_mode = BurstMode::scalar;
   start_both(config(), wanted);
-  EffectiveConfig expected{.rx = {{.ring = 64, .buffer_bytes = 2048, .pool = "conformance", .given_cache = true}},
-                           .tx = {{.ring = 128, .given_cache = true}},
-                           .mtu = 1500,
-                           .promiscuous = traits().promiscuous,
-                           .all_multicast = false,
-                           .burst_mode = BurstMode::scalar};
+  const bool drops = right().info().limits.drop_enable == DropChoice::always;
+  EffectiveConfig expected{
+      .rx = {{.ring = 64, .buffer_bytes = 2048, .pool = "conformance", .given_cache = true, .drops = drops}},
+      .tx = {{.ring = 128, .given_cache = true}},
+      .mtu = 1500,
+      .promiscuous = traits().promiscuous,
+      .all_multicast = false,
+      .burst_mode = BurstMode::scalar};
   EXPECT_EQ(right().config(), expected);
   EXPECT_NE(left().config().burst_mode, BurstMode::best);
   ASSERT_TRUE(right().set_mtu(1600));

@@ -82,6 +82,9 @@ class TransmitOffloads : public Conformance {
     EXPECT_TRUE(request_checksums(*mbuf, request));
     return mbuf;
   }
+  /// Whether the right port receives packets with these headers. The physical function decides which VLANs a virtual
+  /// function receives, and whether it gets their tags.
+  [[nodiscard]] bool arrives(const Headers& headers) const { return headers.tags == 0 || traits().promiscuous; }
   void send_one(MbufPtr mbuf) {
     Burst<1> burst;
     ASSERT_TRUE(burst.push(mbuf));
@@ -118,6 +121,7 @@ CONFORMANCE_TEST_WHERE(TransmitOffloads, PacketsOfEachKindGetTheirChecksums,
   start_both();
   std::uint64_t sent = 0;
   for (const Headers& headers : kHeaders) {
+    if (!arrives(headers)) continue;
     for (const std::size_t payload : {std::size_t{64}, std::size_t{101}, std::size_t{1200}}) {
       for (const std::size_t first : {std::size_t{2048}, std::size_t{90}, std::size_t{40}}) {
         const std::string what = std::string(headers.name) + ", " + std::to_string(payload) + " bytes, the first " +
@@ -142,7 +146,8 @@ CONFORMANCE_TEST_WHERE(TransmitOffloads, RequestsOfSeveralKindsAlternateInABurst
     Burst<16> burst;
     std::vector<Bytes> packets;
     for (std::size_t i = 0; i < 16; ++i) {
-      const Headers& headers = kHeaders[(i / 2 * step + i) % kHeaders.size()];
+      const Headers& chosen = kHeaders[(i / 2 * step + i) % kHeaders.size()];
+      const Headers& headers = arrives(chosen) ? chosen : kHeaders.front();
       packets.push_back(make_packet(headers, 64 + i));
       MbufPtr mbuf = i % 5 == 4 ? make_mbuf(packets.back()) : make_request(headers, packets.back(), 2048, 2048);
       ASSERT_TRUE(burst.push(mbuf));
