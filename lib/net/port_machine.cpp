@@ -120,7 +120,6 @@ Result<void> PortMachine::start() {
     return started;
   }
   driver_->open_queues();
-  forget_stopped_queues();
   state_ = PortState::started;
   return {};
 }

@@ -24,8 +24,6 @@ Result<void> Port::set_flow_control(const FlowControlConfig& config) {
   if (advertised(before) != advertised(config)) {
     if (auto restarted = restart_link(card_, loopback_, advertised(config)); !restarted) return restarted;
   }
-  pause_ = {};
-  pause_is_settled_ = false;
   return start_flow_control(before.pause.any());
 }
 
