@@ -114,12 +114,6 @@ Result<void> check_overrides(const char* direction, const std::map<std::uint16_t
                 fmt::format("the queues are 0 to {0}_queues - 1", direction));
 }
 
-Result<void> check_index(const char* direction, std::uint16_t queue, std::uint16_t count, const PortInfo& port) {
-  if (queue < count) return {};
-  return refuse(port.name, fmt::format("there is no {} queue {}", direction, queue),
-                fmt::format("the port was configured with {} of them, counted from 0", count));
-}
-
 Result<void> check_rx_queues(const PortConfig& config, const PortInfo& port, const ContextState& context,
                              ValidatedConfig& valid) {
   if (auto there = check_overrides("rx", config.rx_override, config.rx_queues, port); !there) return there;
@@ -226,6 +220,12 @@ std::uint64_t ValidatedConfig::descriptors_of(const MempoolCore* pool) const noe
 
 tl::unexpected<Error> refuse(std::string_view port, std::string what, std::string hint) {
   return fail(ErrorCode::invalid_argument, fmt::format("{}: {}", port, what), std::move(hint));
+}
+
+Result<void> check_index(const char* direction, std::uint16_t queue, std::uint16_t count, const PortInfo& port) {
+  if (queue < count) return {};
+  return refuse(port.name, fmt::format("there is no {} queue {}", direction, queue),
+                fmt::format("the port was configured with {} of them, counted from 0", count));
 }
 
 std::uint32_t usable_buffer_bytes(std::uint32_t room, const PortLimits& limits) noexcept {

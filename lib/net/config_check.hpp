@@ -16,6 +16,10 @@ namespace pollux {
 /// An invalid_argument error that starts with the port's name.
 [[nodiscard]] tl::unexpected<Error> refuse(std::string_view port, std::string what, std::string hint);
 
+/// Checks that the port has the queue. `direction`: "receive" or "transmit". Error invalid_argument.
+[[nodiscard]] Result<void> check_index(const char* direction, std::uint16_t queue, std::uint16_t count,
+                                       const PortInfo& port);
+
 /// Checks all of `config` and changes nothing. `context` is the port's. Error invalid_argument: names the value, its
 /// range and, for rings, the nearest allowed size.
 [[nodiscard]] Result<ValidatedConfig> check_config(const PortConfig& config, const PortInfo& port,

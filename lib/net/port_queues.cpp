@@ -10,12 +10,9 @@
 namespace pollux {
 
 Result<QueueRestart*> PortMachine::restarter(QueueId queue) const {
-  const std::uint16_t count = queue.receives() ? config_.rx_queues() : config_.tx_queues();
-  if (queue.index >= count) {
-    return refuse(info().name,
-                  fmt::format("there is no {} queue {}", queue.receives() ? "receive" : "transmit", queue.index),
-                  fmt::format("the port was configured with {} of them, counted from 0", count));
-  }
+  auto there = queue.receives() ? check_index("receive", queue.index, config_.rx_queues(), info())
+                                : check_index("transmit", queue.index, config_.tx_queues(), info());
+  if (!there) return pass_on(std::move(there));
   QueueRestart* const driver = driver_->queue_restart();
   if (driver != nullptr) return driver;
   return fail(ErrorCode::not_supported,
