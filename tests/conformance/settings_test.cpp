@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "conformance/fixture.hpp"
@@ -21,8 +22,9 @@ class Settings : public Conformance {
     return configured.error().code;
   }
   /// The frame with a VLAN tag.
-  [[nodiscard]] static Bytes tagged(Bytes frame, std::uint16_t tag) {
-    const Bytes inserted{0x81, 0x00, static_cast<std::uint8_t>(tag >> 8), static_cast<std::uint8_t>(tag & 0xFF)};
+  [[nodiscard]] static Bytes tagged(Bytes frame, std::uint16_t tag, std::uint16_t type = 0x8100) {
+    const Bytes inserted{static_cast<std::uint8_t>(type >> 8), static_cast<std::uint8_t>(type & 0xFF),
+                         static_cast<std::uint8_t>(tag >> 8), static_cast<std::uint8_t>(tag & 0xFF)};
     frame.insert(frame.begin() + 12, inserted.begin(), inserted.end());
     return frame;
   }
@@ -165,6 +167,42 @@ CONFORMANCE_TEST_WHERE(Settings, StripAndFilterVlans, traits.card_receive) {
   EXPECT_EQ(arrived[0].second, 0x6007);
   EXPECT_EQ(arrived[1].first, plain);
   EXPECT_EQ(arrived[1].second, std::nullopt);
+  expect_silence(right());
+}
+
+// QinQ: the card skips the outer tag, filters and strips the inner one, and reads the headers behind both.
+CONFORMANCE_TEST_WHERE(Settings, FilterAndStripInnerVlans, traits.card_receive) {
+  start_both();
+  ASSERT_TRUE(right().capability<DoubleVlan>());
+  ASSERT_TRUE(right().capability<DoubleVlan>()->set_outer_vlan_type(0x88A8));
+  ASSERT_TRUE(right().capability<VlanFilter>()->set_vlan(7, true));
+  ASSERT_TRUE(right().capability<VlanStripping>()->set_vlan_stripping(true));
+  const auto outer = [](Bytes frame, std::uint16_t tag) { return tagged(std::move(frame), tag, 0x88A8); };
+  Bytes udp = make_frame(60, 1);
+  const Bytes headers{0x08, 0x00, 0x45, 0,  0, 46, 0, 0, 0, 0, 64, 17, 0x66, 0xBE, 10,
+                      0,    0,    1,    10, 0, 0,  1, 0, 5, 0, 6,  0,  26,   0,    0};
+  std::copy(headers.begin(), headers.end(), udp.begin() + 12);
+  send(left(), {outer(tagged(udp, 8), 7), outer(tagged(udp, 0x6007), 0xB008), outer(udp, 9)});
+  std::vector<std::pair<Bytes, RxMetadata>> arrived;
+  for (int i = 0; i < 2000 && arrived.size() < 2; ++i) {
+    Burst<32> burst;
+    right().rx(0).rx_burst(burst);
+    for (const Mbuf& mbuf : burst) {
+      const Bytes bytes = content(mbuf);
+      if (bytes.size() > 14 && bytes[12] == 0x88 && bytes[13] == 0xA8) arrived.emplace_back(bytes, RxMetadata(mbuf));
+    }
+    burst = {};
+    if (arrived.size() < 2) pass_time();
+  }
+  ASSERT_EQ(arrived.size(), 2U);
+  EXPECT_EQ(arrived[0].first, outer(udp, 0xB008));
+  EXPECT_EQ(arrived[0].second.vlan(), 0x6007);
+  EXPECT_EQ(arrived[1].first, outer(udp, 9));
+  EXPECT_EQ(arrived[1].second.vlan(), std::nullopt);
+  for (const auto& [bytes, metadata] : arrived) {
+    EXPECT_EQ(metadata.packet_type(), (PacketType{PacketType::ipv4 | PacketType::udp}));
+    EXPECT_EQ(metadata.ip_checksum(), ChecksumStatus::good);
+  }
   expect_silence(right());
 }
 

@@ -58,7 +58,7 @@ std::string disagreement(std::span<const std::uint8_t> frame) {
   const ChecksumStatus ip = packet::ip_checksum(frame, layout);
   const ChecksumStatus l4 = packet::l4_checksum(frame, layout);
   const auto bytes = std::as_bytes(frame);
-  const card::Headers headers = card::parse(bytes, 0x8100);
+  const card::Headers headers = card::parse(bytes, {.inner = 0x8100});
   if (!sees_the_same(layout, headers)) return {};
   if (layout.type.bits != type_of(headers)) {
     return fmt::format("packet type {:#x}, the card's is {:#x}", layout.type.bits, type_of(headers));

@@ -44,6 +44,7 @@ constexpr std::array kUnasked{
     Unasked{"I-TSOMAX", "no probe", "the driver keeps to the smallest of the limits"},
     Unasked{"I-TXVLAN", "no probe", "the driver inserts tags in software"},
     Unasked{"I-M-BADCONTEXT", "harmful", "the card may hang"},
+    Unasked{"I-EXTVLAN", "no probe", "the mode is off unless a program asks for it"},
     Unasked{"I-M-SPI", "harmful", "the probe would write the EEPROM"},
     Unasked{"I-M-TCPFLAGS", "no probe", "the probes send no offload requests; tests/interop/offloads_test.py does"},
     Unasked{"I-M-IPSUM", "no probe", "the driver clears the field"},

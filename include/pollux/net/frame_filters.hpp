@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -43,8 +44,8 @@ class POLLUX_API VlanFilter {
 [[nodiscard]] POLLUX_API Result<void> check_vlan(std::string_view port, std::uint16_t vlan);
 
 /// Capability (see capability.hpp): the card strips the VLAN tag of received frames, and RxMetadata::vlan returns it.
-/// A frame with two tags loses the outer one. The setting stays in force, through stops and starts, until the port is
-/// closed. Source: 82575 manual, CTRL.VME; Linux igb, igb_main.c, igb_vlan_mode.
+/// A frame with two tags loses the outer one, unless DoubleVlan says otherwise. The setting stays in force, through
+/// stops and starts, until the port is closed. Source: 82575 manual, CTRL.VME; Linux igb, igb_main.c, igb_vlan_mode.
 class POLLUX_API VlanStripping {
  public:
   static constexpr CapabilityId kId = capability_id("pollux.VlanStripping.1");
@@ -55,5 +56,29 @@ class POLLUX_API VlanStripping {
   [[nodiscard]] virtual Result<void> set_vlan_stripping(bool on) = 0;
   [[nodiscard]] virtual bool vlan_stripping() const = 0;
 };
+
+/// Capability (see capability.hpp): the port's frames have an outer VLAN tag (QinQ), which the card skips. VlanFilter
+/// and VlanStripping then concern the inner tag, and packet types, checksums and RSS what follows both. A frame without
+/// the outer tag passes the VLAN filter, keeps what tags it has, and has no packet type and no checksum status. Frames
+/// up to the MTU may have both tags, but never be longer than the card's longest frame. The setting stays in force,
+/// through stops and starts, until the port is closed. Frames that such a port sends need the outer tag, too, if they
+/// request checksums or segmentation. Source: I210 datasheet, 7.4.5; DPDK e1000, igb_ethdev.c,
+/// igb_vlan_hw_extend_enable. Not tried on silicon.
+class POLLUX_API DoubleVlan {
+ public:
+  static constexpr CapabilityId kId = capability_id("pollux.DoubleVlan.1");
+
+  virtual ~DoubleVlan() = default;
+  /// Sets the EtherType of outer tags (0x88A8 in IEEE 802.1ad), or turns the mode off. It is off until the first call.
+  /// On a started port it applies from the next frame on. Errors: invalid_argument (see check_outer_vlan_type),
+  /// bad_state (closed), device_removed.
+  [[nodiscard]] virtual Result<void> set_outer_vlan_type(std::optional<std::uint16_t> ether_type) = 0;
+  /// Empty if the mode is off.
+  [[nodiscard]] virtual std::optional<std::uint16_t> outer_vlan_type() const = 0;
+};
+
+/// Checks the argument of DoubleVlan::set_outer_vlan_type. Rejects lengths (below 0x0600) and the types of IPv4 and
+/// IPv6. `port` is its name in the error. Error invalid_argument.
+[[nodiscard]] POLLUX_API Result<void> check_outer_vlan_type(std::string_view port, std::uint16_t ether_type);
 
 }  // namespace pollux

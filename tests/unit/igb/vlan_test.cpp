@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "pollux/net/frame_filters.hpp"
@@ -15,12 +16,16 @@ namespace {
 
 namespace reg = hw::igb;
 
-Frame tagged(std::uint16_t tag, std::size_t bytes = 64) {
-  Frame frame = counting_frame(bytes);
-  const std::array<std::byte, 4> inserted{std::byte{0x81}, std::byte{0x00}, static_cast<std::byte>(tag >> 8),
-                                          static_cast<std::byte>(tag & 0xFF)};
+Frame with_tag(Frame frame, std::uint16_t type, std::uint16_t tag) {
+  const std::array<std::byte, 4> inserted{static_cast<std::byte>(type >> 8), static_cast<std::byte>(type & 0xFF),
+                                          static_cast<std::byte>(tag >> 8), static_cast<std::byte>(tag & 0xFF)};
   frame.insert(frame.begin() + 12, inserted.begin(), inserted.end());
   return frame;
+}
+
+Frame tagged(std::uint16_t tag, std::size_t bytes = 64) { return with_tag(counting_frame(bytes), 0x8100, tag); }
+Frame twice_tagged(std::uint16_t outer, std::uint16_t inner, std::size_t bytes = 64) {
+  return with_tag(tagged(inner, bytes), 0x88A8, outer);
 }
 
 class Vlan : public testing::Test {
@@ -90,6 +95,87 @@ TEST_F(Vlan, TagsAreStrippedWhileThatIsOn) {
   burst = {};
   ASSERT_TRUE(strip(false));
   EXPECT_EQ(received({tagged(0xA123)}), std::vector<Frame>{tagged(0xA123)});
+}
+
+class OuterVlan : public Vlan {
+ protected:
+  [[nodiscard]] Result<void> set(std::optional<std::uint16_t> type) {
+    return fixture_.port.capability<DoubleVlan>()->set_outer_vlan_type(type);
+  }
+  [[nodiscard]] std::optional<std::uint16_t> type() {
+    return fixture_.port.capability<DoubleVlan>()->outer_vlan_type();
+  }
+  void restart() {
+    ASSERT_TRUE(fixture_.port.stop());
+    ASSERT_TRUE(fixture_.port.start());
+    ASSERT_TRUE(fixture_.port.wait_for_link(std::chrono::seconds(5)));
+  }
+};
+
+TEST_F(OuterVlan, TheInnerTagIsFiltered) {
+  ASSERT_TRUE(receive(7, true));
+  const std::vector<Frame> all{twice_tagged(7, 8), twice_tagged(8, 7), with_tag(untagged_, 0x88A8, 9), tagged(8)};
+  // Without the mode the type 0x88A8 is not that of a tag.
+  EXPECT_EQ(received(all), (std::vector<Frame>{all[0], all[1], all[2]}));
+  ASSERT_TRUE(set(0x88A8));
+  EXPECT_EQ(type(), 0x88A8);
+  // A frame with the outer tag alone has no VLAN. A frame without the outer tag is not filtered.
+  EXPECT_EQ(received(all), (std::vector<Frame>{all[1], all[2], all[3]}));
+  restart();
+  EXPECT_EQ(received(all), (std::vector<Frame>{all[1], all[2], all[3]}));
+  ASSERT_TRUE(set(std::nullopt));
+  EXPECT_EQ(type(), std::nullopt);
+  EXPECT_EQ(received(all), (std::vector<Frame>{all[0], all[1], all[2]}));
+}
+
+TEST_F(OuterVlan, TheInnerTagIsStripped) {
+  ASSERT_TRUE(fixture_.port.capability<VlanStripping>()->set_vlan_stripping(true));
+  ASSERT_TRUE(fixture_.port.stop());
+  ASSERT_TRUE(set(0x9100));  // on a stopped port
+  ASSERT_TRUE(fixture_.port.start());
+  ASSERT_TRUE(fixture_.port.wait_for_link(std::chrono::seconds(5)));
+  const Frame outer = with_tag(counting_frame(64), 0x9100, 5);
+  fixture_.inject(with_tag(tagged(0xA123), 0x9100, 5));
+  fixture_.inject(outer);
+  fixture_.inject(tagged(6));
+  Burst<32> burst = fixture_.rx_burst();
+  ASSERT_EQ(burst.size(), 3u);
+  EXPECT_EQ(content(burst[0]), outer);
+  EXPECT_EQ(RxMetadata(burst[0]).vlan(), 0xA123);
+  EXPECT_EQ(content(burst[1]), outer);
+  EXPECT_EQ(RxMetadata(burst[1]).vlan(), std::nullopt);
+  EXPECT_EQ(content(burst[2]), tagged(6));
+  EXPECT_EQ(RxMetadata(burst[2]).vlan(), std::nullopt);
+}
+
+// The two tags come on top of the MTU, as one tag does.
+TEST_F(OuterVlan, TheLongestFrameHasBothTags) {
+  const auto limit = [&] { return fixture_.card.value<reg::RLPML>().get(reg::RLPML::LENGTH); };
+  const std::uint32_t one_tag = limit();
+  ASSERT_TRUE(set(0x88A8));
+  EXPECT_EQ(limit(), one_tag + 4);
+  const Frame longest = twice_tagged(1, 2, 1514);
+  EXPECT_EQ(received({longest, twice_tagged(1, 2, 1515)}), std::vector<Frame>{longest});
+  ASSERT_TRUE(fixture_.port.set_mtu(2000));
+  EXPECT_EQ(limit(), 2000u + 14 + 8 + 4);
+  ASSERT_TRUE(fixture_.port.set_mtu(fixture_.port.info().limits.max_mtu));
+  EXPECT_EQ(limit(), 9728u) << "the card's longest frame";
+  ASSERT_TRUE(fixture_.port.set_mtu(2000));
+  ASSERT_TRUE(set(std::nullopt));
+  EXPECT_EQ(limit(), 2000u + 14 + 4 + 4);
+}
+
+TEST_F(OuterVlan, TypesThatAreNoTagsAreRejected) {
+  for (const std::uint16_t bad :
+       {std::uint16_t{0}, std::uint16_t{0x05FF}, std::uint16_t{0x0800}, std::uint16_t{0x86DD}}) {
+    const auto refused = set(bad);
+    ASSERT_FALSE(refused) << bad;
+    EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
+  }
+  EXPECT_EQ(type(), std::nullopt);
+  auto closed = fixture_.port.capability<DoubleVlan>();
+  ASSERT_TRUE(fixture_.port.close());
+  EXPECT_EQ(closed->set_outer_vlan_type(0x88A8).error().code, ErrorCode::bad_state);
 }
 
 TEST_F(Vlan, AClosedPortRejectsSettings) {

@@ -45,7 +45,7 @@ constexpr std::size_t kIpv4L4At = 34;
 std::uint64_t checksum_bits(const Frame& frame,
                             hw::RXCSUM::Value control = hw::RXCSUM::IPOFL | hw::RXCSUM::TUOFL | hw::RXCSUM::CRCOFL,
                             hw::RFCTL::Value filter = {}) {
-  return checksum_status(frame, parse(frame, 0x8100), control, filter);
+  return checksum_status(frame, parse(frame, {.inner = 0x8100}), control, filter);
 }
 
 Frame changed(Frame frame, std::size_t at) {

@@ -232,7 +232,7 @@ TEST_F(CardOffloads, SegmentTcpOverIpv6WithExtensionsAndScatteredBuffers) {
   segment(request, kExtended, 999, 0, 257);
   EXPECT_EQ(fixture.sent, segments_of(request, kExtended, 999));
   for (const Bytes& frame : fixture.sent) {
-    const Headers headers = parse(frame, 0x8100);
+    const Headers headers = parse(frame, {.inner = 0x8100});
     EXPECT_EQ(checksum_status(frame, headers, hw::RXCSUM::TUOFL, {}), intel::rx::kL4Checked);
   }
 }

@@ -94,7 +94,10 @@ Result<void> reset_card(const Card& card) {
 // Linux, igb_main.c, igb_get_hw_control and igb_release_hw_control.
 void announce_driver(const Card& card, bool loaded) {
   if (loaded) {
-    modify<reg::CTRL_EXT>(card, reg::CTRL_EXT::DRV_LOAD);
+    // The NVM may set EXT_VLAN (I210 datasheet, 7.4.5); here only write_outer_vlan_type does.
+    const auto control = read_with_retry<reg::CTRL_EXT>(card);
+    if (control.all_ones()) return;
+    card.regs.write<reg::CTRL_EXT>(control.without(reg::CTRL_EXT::EXT_VLAN).with(reg::CTRL_EXT::DRV_LOAD));
   } else {
     clear<reg::CTRL_EXT>(card, reg::CTRL_EXT::DRV_LOAD);
   }

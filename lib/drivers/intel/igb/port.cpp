@@ -119,6 +119,8 @@ Result<void> Port::start(const PortSettings& settings) {
   write_own_address(card_, settings.mac);
   write_vlans(card_, vlans_);
   if (strip_vlans_) write_vlan_stripping(card_, true);
+  if (outer_vlan_type_) write_outer_vlan_type(card_, outer_vlan_type_);
+  mtu_ = settings.mtu;
   statistics_.discard();
   statistics_.begin_receive(queues()->taken(), frames_may_wait(config()),
                             [this] { return queues()->delivered(queue_registers(), card_.clock()); });
@@ -127,7 +129,8 @@ Result<void> Port::start(const PortSettings& settings) {
   if (auto mastering = device_->set_bus_master(true); !mastering) return mastering;
   if (auto transmit = start_transmit(card_, config(), rings()); !transmit) return transmit;
   flow_filters_.start();
-  if (auto receive = start_receive(card_, config(), settings.mtu, rings(), receive_control(settings), rss_); !receive) {
+  if (auto receive = start_receive(card_, config(), receive_limit(), rings(), receive_control(settings), rss_);
+      !receive) {
     return receive;
   }
   if (auto armed = arm_rx_rings(card_, *queues(), config().rx_queues()); !armed) return armed;

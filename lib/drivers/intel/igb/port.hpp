@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "drivers/intel/igb/card.hpp"
@@ -27,6 +28,7 @@ class Port final : public intel::QueuePort,
                    private Loopback,
                    private VlanFilter,
                    private VlanStripping,
+                   private DoubleVlan,
                    private FlowControl {
  public:
   /// Brings the card up. Errors: see probe.
@@ -74,6 +76,9 @@ class Port final : public intel::QueuePort,
   [[nodiscard]] Result<void> set_vlan(std::uint16_t vlan, bool receive) override;
   [[nodiscard]] Result<void> set_vlan_stripping(bool on) override;
   [[nodiscard]] bool vlan_stripping() const override { return strip_vlans_; }
+  [[nodiscard]] Result<void> set_outer_vlan_type(std::optional<std::uint16_t> ether_type) override;
+  [[nodiscard]] std::optional<std::uint16_t> outer_vlan_type() const override { return outer_vlan_type_; }
+  [[nodiscard]] ReceiveLimit receive_limit() const noexcept { return {mtu_, outer_vlan_type_.has_value()}; }
   [[nodiscard]] Result<void> set_flow_control(const FlowControlConfig& config) override;
   [[nodiscard]] FlowControlState flow_control() override;
   [[nodiscard]] Result<FlowControlConfig> checked(const FlowControlConfig& config) const;
@@ -95,6 +100,8 @@ class Port final : public intel::QueuePort,
   VlanTable vlans_;             // received VLANs, if the filter is on
   bool filters_vlans_ = false;  // since the first call of set_vlan
   bool strip_vlans_ = false;
+  std::optional<std::uint16_t> outer_vlan_type_;
+  std::uint32_t mtu_ = 0;  // of the last start
   FlowControlConfig flow_config_;
   PauseModes pause_;               // in force while the link is up
   bool pause_is_settled_ = false;  // `pause_` belongs to the current link

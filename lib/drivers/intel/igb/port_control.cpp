@@ -27,7 +27,8 @@ Result<void> Port::set_mac(const MacAddress& mac) {
 // A stopped port writes the limit when it starts.
 Result<void> Port::set_mtu(std::uint32_t bytes) {
   if (!running_) return {};
-  write_receive_limit(card_, bytes);
+  mtu_ = bytes;
+  write_receive_limit(card_, receive_limit());
   return flush_registers(card_);
 }
 
@@ -53,6 +54,7 @@ void* Port::capability(CapabilityId id) noexcept {
   if (id == TxRateLimit::kId) return static_cast<TxRateLimit*>(&tx_rates_);
   if (id == FlowControl::kId) return static_cast<FlowControl*>(this);
   if (id == VlanStripping::kId) return static_cast<VlanStripping*>(this);
+  if (id == DoubleVlan::kId) return static_cast<DoubleVlan*>(this);
   if (id == pollux::Interrupts::kId) return interrupt_capability();
   return id == Loopback::kId ? static_cast<Loopback*>(this) : nullptr;
 }
@@ -95,6 +97,18 @@ Result<void> Port::set_vlan_stripping(bool on) {
   strip_vlans_ = on;
   if (!running_) return {};
   write_vlan_stripping(card_, on);
+  return flush_registers(card_);
+}
+
+Result<void> Port::set_outer_vlan_type(std::optional<std::uint16_t> ether_type) {
+  if (auto is_open = expect_open(); !is_open) return is_open;
+  if (ether_type) {
+    if (auto valid = check_outer_vlan_type(card_.name, *ether_type); !valid) return valid;
+  }
+  outer_vlan_type_ = ether_type;
+  if (!running_) return {};
+  write_receive_limit(card_, receive_limit());
+  write_outer_vlan_type(card_, ether_type);
   return flush_registers(card_);
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "drivers/intel/igb/rx_setup.hpp"
 
+#include <algorithm>
+
 #include "drivers/intel/common/ring_setup.hpp"
 #include "drivers/intel/igb/filters.hpp"
 #include "drivers/intel/igb/port_limits.hpp"
@@ -10,7 +12,7 @@ namespace pollux::drivers::igb {
 // [I-CRC] [I-RLPML] Linux, igb_main.c, igb_setup_rctl: strip the CRC, allow long packets up to RLPML, do not store bad
 // packets, unless the configuration says otherwise (igb_set_features: NETIF_F_RXALL sets SBP). Broadcasts are accepted.
 // The multicast hash uses address bits 47:36.
-Result<void> start_receive(const Card& card, const ValidatedConfig& config, std::uint32_t mtu,
+Result<void> start_receive(const Card& card, const ValidatedConfig& config, ReceiveLimit limit,
                            const intel::RingMemory& rings, const ReceiveControl& control, RssControl& rss) {
   if (config.rx_queues() == 0) return {};
   for (std::uint32_t queue = 0; queue < config.rx_queues(); ++queue) {
@@ -18,7 +20,7 @@ Result<void> start_receive(const Card& card, const ValidatedConfig& config, std:
     if (!programmed) return programmed;
   }
   rss.start();
-  write_receive_limit(card, mtu);
+  write_receive_limit(card, limit);
   // Linux, igb_main.c, igb_configure_rx: SCTP checksums on an 82576. Erratum E-SCTP60 is handled by RxMetadata.
   modify<reg::RXCSUM>(card, reg::RXCSUM::CRCOFL);
   // Erratum E-IPV6EX: Linux, e1000_82575.c, igb_rx_fifo_flush_82575.
@@ -32,8 +34,10 @@ Result<void> start_receive(const Card& card, const ValidatedConfig& config, std:
   return {};
 }
 
-void write_receive_limit(const Card& card, std::uint32_t mtu) {
-  card.regs.write<reg::RLPML>(reg::RLPML::LENGTH(wire_bytes(mtu)));
+// DPDK, igb_ethdev.c, igb_vlan_hw_extend_enable: the second tag counts, too.
+void write_receive_limit(const Card& card, ReceiveLimit limit) {
+  const std::uint32_t bytes = wire_bytes(limit.mtu) + (limit.outer_vlan ? kVlanTagBytes : 0);
+  card.regs.write<reg::RLPML>(reg::RLPML::LENGTH(std::min(bytes, card.traits->max_frame)));
   card.regs.bar().flush();
 }
 

@@ -23,14 +23,20 @@ struct ReceiveControl {
   LoopbackMode loopback = LoopbackMode::none;
 };
 
+/// The longest frame that is received.
+struct ReceiveLimit {
+  std::uint32_t mtu = 0;
+  bool outer_vlan = false;  ///< there is room for a second VLAN tag, up to the card's longest frame
+};
+
 /// Programs the receive queues for `config` and enables receiving. RDT may be written afterwards. Call it after a
 /// reset. Errors: device_removed, timeout (a queue does not report itself enabled).
-[[nodiscard]] Result<void> start_receive(const Card& card, const ValidatedConfig& config, std::uint32_t mtu,
+[[nodiscard]] Result<void> start_receive(const Card& card, const ValidatedConfig& config, ReceiveLimit limit,
                                          const intel::RingMemory& rings, const ReceiveControl& control,
                                          RssControl& rss);
 
-/// Makes the card drop frames longer than `mtu` allows. May be called while the card receives.
-void write_receive_limit(const Card& card, std::uint32_t mtu);
+/// Makes the card drop frames that are longer. May be called while the card receives.
+void write_receive_limit(const Card& card, ReceiveLimit limit);
 
 /// Enables receiving as `control` says.
 void write_receive_control(const Card& card, const ReceiveControl& control);

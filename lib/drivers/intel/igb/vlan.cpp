@@ -2,6 +2,11 @@
 #include "drivers/intel/igb/vlan.hpp"
 
 namespace pollux::drivers::igb {
+namespace {
+
+constexpr std::uint32_t kVlanType = 0x8100;
+
+}  // namespace
 
 // VFTA has one bit per VLAN: Linux, e1000_82575.c and e1000_mac.c, igb_vfta_set.
 void write_vlan(const Card& card, const VlanTable& table, std::uint16_t vlan) {
@@ -26,6 +31,14 @@ void write_vlan_stripping(const Card& card, bool on) {
   } else {
     clear<reg::CTRL>(card, reg::CTRL::VME);
   }
+}
+
+// [I-EXTVLAN] The type before the mode, so that no frame meets the mode with another type. DPDK, igb_ethdev.c,
+// eth_igb_vlan_tpid_set and igb_vlan_hw_extend_enable.
+void write_outer_vlan_type(const Card& card, std::optional<std::uint16_t> ether_type) {
+  if (!ether_type) return clear<reg::CTRL_EXT>(card, reg::CTRL_EXT::EXT_VLAN);
+  card.regs.write<reg::VET>(reg::VET::TYPE(kVlanType) | reg::VET::OUTER_TYPE(*ether_type));
+  modify<reg::CTRL_EXT>(card, reg::CTRL_EXT::EXT_VLAN);
 }
 
 }  // namespace pollux::drivers::igb

@@ -100,12 +100,12 @@ std::optional<std::uint32_t> Filter::ether_type(const Headers& headers) const {
   return std::nullopt;
 }
 
-// The longest frame has 1518 bytes, 1522 with a tag, or RLPML bytes if RCTL.LPE is set. 82575 manual, 14.9.34
-// and 14.9.35.
+// [I-LPE] The longest frame has 1518 bytes, and four more for each tag, or RLPML bytes if RCTL.LPE is set. 82575
+// manual, 14.9.34 and 14.9.35.
 Filter::Length Filter::length(std::size_t bytes_without_crc, const Headers& headers) const {
   const std::size_t bytes = bytes_without_crc + hw::kCrcBytes;
   if (bytes < hw::kMinFrameBytes) return Length::short_frame;
-  const std::size_t fixed = kUntaggedMax + (headers.tagged ? hw::kVlanTagBytes : 0);
+  const std::size_t fixed = kUntaggedMax + headers.tag_bytes;
   const bool large = registers_.get<hw::RCTL>().has(hw::RCTL::LPE);
   const std::size_t limit = large ? registers_.get<hw::RLPML>().get(hw::RLPML::LENGTH) : fixed;
   return bytes > limit ? Length::long_frame : Length::good;

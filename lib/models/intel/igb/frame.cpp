@@ -6,6 +6,8 @@
 namespace pollux::models::igb {
 namespace {
 
+constexpr std::size_t kEtherTypeAt = 12;
+constexpr std::size_t kTagBytes = 4;
 constexpr std::uint16_t kTypeIpv4 = 0x0800;
 constexpr std::uint16_t kTypeIpv6 = 0x86DD;
 
@@ -60,16 +62,23 @@ bool is_broadcast(std::span<const std::byte> frame) noexcept {
          std::all_of(frame.begin(), frame.begin() + 6, [](std::byte byte) { return byte == std::byte{0xFF}; });
 }
 
-Headers parse(std::span<const std::byte> frame, std::uint16_t vlan_type) noexcept {
+// [I-EXTVLAN]
+Headers parse(std::span<const std::byte> frame, TagTypes types) noexcept {
   Headers headers;
-  std::size_t at = kMacHeaderBytes;
-  headers.ether_type = read_big16(frame, 12);
-  if (headers.ether_type == vlan_type) {
-    headers.tagged = true;
-    headers.vlan = read_big16(frame, 14);
-    headers.ether_type = read_big16(frame, 16);
-    at += 4;
+  std::size_t type_at = kEtherTypeAt;
+  if (types.outer) {
+    if (read_big16(frame, type_at) != *types.outer) return headers;
+    type_at += kTagBytes;
   }
+  if (read_big16(frame, type_at) == types.inner && frame.size() >= type_at + kTagBytes + 2) {
+    headers.tagged = true;
+    headers.tag = type_at;
+    headers.vlan = read_big16(frame, type_at + 2);
+    type_at += kTagBytes;
+  }
+  headers.tag_bytes = type_at - kEtherTypeAt;
+  headers.ether_type = read_big16(frame, type_at);
+  const std::size_t at = type_at + 2;
   if (headers.ether_type == kTypeIpv4) parse_ipv4(frame, at, headers);
   if (headers.ether_type == kTypeIpv6) parse_ipv6(frame, at, headers);
   return headers;

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 namespace pollux::models::igb {
@@ -10,9 +11,11 @@ namespace pollux::models::igb {
 /// The headers that the card's parser finds in a frame (without FCS). Offsets are in bytes from the frame's start. An
 /// offset of 0 means that the header is absent.
 struct Headers {
-  bool tagged = false;           ///< the EtherType equals VET
-  std::uint16_t vlan = 0;        ///< the tag, priority included
-  std::uint16_t ether_type = 0;  ///< after the tag
+  bool tagged = false;           ///< it has a VLAN tag that is filtered and stripped: the inner one of two
+  std::uint16_t vlan = 0;        ///< this tag, priority included
+  std::size_t tag = 0;           ///< where it lies
+  std::size_t tag_bytes = 0;     ///< the length of all tags
+  std::uint16_t ether_type = 0;  ///< after the tags
   std::size_t ipv4 = 0;
   std::size_t ipv6 = 0;
   std::size_t tcp = 0;
@@ -33,8 +36,13 @@ inline constexpr std::size_t kUdpChecksumAt = 6;
 [[nodiscard]] std::uint16_t read_big16(std::span<const std::byte> frame, std::size_t offset) noexcept;
 [[nodiscard]] bool is_multicast(std::span<const std::byte> frame) noexcept;  ///< broadcast included
 [[nodiscard]] bool is_broadcast(std::span<const std::byte> frame) noexcept;
-/// Parses a frame. `vlan_type` is the EtherType of a VLAN tag. Never reads beyond the frame.
-[[nodiscard]] Headers parse(std::span<const std::byte> frame, std::uint16_t vlan_type) noexcept;
+/// The EtherTypes of VLAN tags.
+struct TagTypes {
+  std::uint16_t inner = 0;
+  std::optional<std::uint16_t> outer = {};  ///< if CTRL_EXT.EXT_VLAN is set
+};
+/// Parses a frame. Never reads beyond it.
+[[nodiscard]] Headers parse(std::span<const std::byte> frame, TagTypes types) noexcept;
 /// The Ethernet FCS in wire order, least significant byte first.
 [[nodiscard]] std::uint32_t frame_check_sequence(std::span<const std::byte> frame) noexcept;
 

@@ -60,7 +60,7 @@ std::uint32_t Pools::by_vlan(const Headers& headers) const {
 }
 
 std::uint32_t Pools::longer_than_limit(std::size_t bytes, const Headers& headers) const {
-  const std::size_t fixed = kUntaggedLimit + (headers.tagged ? hw::kVlanTagBytes : 0);
+  const std::size_t fixed = kUntaggedLimit + headers.tag_bytes;
   std::uint32_t pools = 0;
   for (std::uint32_t pool = 0; pool < hw::kPools; ++pool) {
     const hw::VMOLR::Value limits = registers_.get<hw::VMOLR>(pool);

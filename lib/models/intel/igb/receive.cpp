@@ -146,8 +146,13 @@ intel::rx::WriteBack Receive::describe(std::span<const std::byte> frame, const H
   return what;
 }
 
+bool Receive::has_outer_tags() const { return registers_.get<hw::CTRL_EXT>().has(hw::CTRL_EXT::EXT_VLAN); }
+
 Headers Receive::parsed(std::span<const std::byte> frame) const {
-  return parse(frame, static_cast<std::uint16_t>(registers_.get<hw::VET>().get(hw::VET::TYPE)));
+  const hw::VET::Value types = registers_.get<hw::VET>();
+  TagTypes tags{.inner = static_cast<std::uint16_t>(types.get(hw::VET::TYPE))};
+  if (has_outer_tags()) tags.outer = static_cast<std::uint16_t>(types.get(hw::VET::OUTER_TYPE));
+  return parse(frame, tags);
 }
 
 void Receive::frame(std::span<const std::byte> frame, bool link_up) {
@@ -246,12 +251,14 @@ void Receive::store(std::span<const std::byte> frame, std::uint32_t queue, intel
   set_level(buffered_bytes_ + charge);
 }
 
-/// The frame in its final form: the tag is stripped and the FCS appended, if registers enable that.
+/// The frame in its final form: the tag (the inner one of two) is stripped and the FCS appended, if registers enable
+/// that.
 std::span<const std::byte> Receive::as_stored(std::span<const std::byte> frame, bool strip) {
   const bool append_crc = !registers_.get<hw::RCTL>().has(hw::RCTL::SECRC);
   if (!strip && !append_crc) return frame;
   scratch_.assign(frame.begin(), frame.end());
-  if (strip) scratch_.erase(scratch_.begin() + 12, scratch_.begin() + 16);
+  const std::ptrdiff_t tag = has_outer_tags() ? 16 : 12;
+  if (strip) scratch_.erase(scratch_.begin() + tag, scratch_.begin() + tag + 4);
   if (append_crc) {
     const std::uint32_t crc = frame_check_sequence(frame);
     for (unsigned i = 0; i < hw::kCrcBytes; ++i) scratch_.push_back(static_cast<std::byte>(crc >> 8 * i & 0xFF));

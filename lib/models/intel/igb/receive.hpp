@@ -80,6 +80,7 @@ class Receive {
   [[nodiscard]] bool passes(std::span<const std::byte> frame, const Headers& headers, Filter::Match match);
   [[nodiscard]] intel::rx::WriteBack describe(std::span<const std::byte> frame, const Headers& headers,
                                               const Rss::Choice& choice, Filter::Match match) const;
+  [[nodiscard]] bool has_outer_tags() const;
   [[nodiscard]] Headers parsed(std::span<const std::byte> frame) const;
   void to_pools(std::span<const std::byte> frame, const Headers& headers, intel::rx::WriteBack write_back,
                 const Rss::Choice& rss, const Pools::Choice& choice, Pools::From from);

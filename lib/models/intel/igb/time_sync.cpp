@@ -125,7 +125,7 @@ bool TimeSync::received(std::span<const std::byte> frame, const Headers& headers
 /// Whether TSYNCRXCTL.TYPE selects the frame. RXSATRL and RXSATRH then identify its sender and message.
 bool TimeSync::is_event(std::span<const std::byte> frame, const Headers& headers) const {
   const bool udp = headers.udp != 0;
-  const std::size_t at = udp ? headers.udp + 8 : kMacHeaderBytes + (headers.tagged ? hw::kVlanTagBytes : 0);
+  const std::size_t at = udp ? headers.udp + 8 : kMacHeaderBytes + headers.tag_bytes;
   if (frame.size() < at + kMessageBytes) return false;
   if (udp ? !ports_selected(frame, headers) : !ether_type_selected(headers.ether_type)) return false;
   const std::span<const std::byte> message = frame.subspan(at);
