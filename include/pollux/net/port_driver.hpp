@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "pollux/net/offload_limits.hpp"
 #include "pollux/net/port_config.hpp"
 #include "pollux/net/queue_restart.hpp"
+#include "pollux/net/rx_metadata.hpp"
 #include "pollux/net/rx_queue.hpp"
 #include "pollux/net/stats.hpp"
 #include "pollux/net/tx_queue.hpp"
@@ -36,6 +38,9 @@ struct PortInfo {
   PortLimits limits;
   OffloadLimits offloads{};
   MissedCount missed_count = MissedCount::exact;  ///< how exact Stats::rx_missed_errors is
+  /// The types that RxMetadata::packet_type may report of received frames, besides the empty one. Refers to memory that
+  /// the driver's code owns. Empty: the port recognises no headers (packet::parse does).
+  std::span<const PacketType> packet_types = {};
 };
 
 /// A register's value for a dump.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "drivers/intel/queue/queue_port.hpp"
 
+#include <array>
 #include <string>
 #include <utility>
 
@@ -11,6 +12,29 @@
 #include "net/frame_size.hpp"
 
 namespace pollux::drivers::intel {
+namespace {
+
+// [I-PTYPEEXT] DPDK, igb_rxtx.c, IGB_PACKET_TYPE_*, whose last rows are IPv6 in IPv4. QEMU reports IPv6 with extension
+// headers by their bit alone.
+constexpr auto kPacketTypes = [] {
+  constexpr std::uint32_t kIpv6Extended = PacketType::ipv6 | PacketType::ipv6_extensions;
+  constexpr std::array<std::uint32_t, 5> kLayer3{PacketType::ipv4, PacketType::ipv4 | PacketType::ipv4_options,
+                                                 PacketType::ipv6, kIpv6Extended, PacketType::ipv6_extensions};
+  constexpr std::array<std::uint32_t, 4> kLayer4{0, PacketType::tcp, PacketType::udp, PacketType::sctp};
+  constexpr std::array<std::uint32_t, 2> kTunnels{PacketType::ipv4 | PacketType::ipv6,
+                                                  PacketType::ipv4 | kIpv6Extended};
+  std::array<PacketType, kLayer3.size() * 4 + kTunnels.size() * 3> types{};
+  std::size_t count = 0;
+  for (const std::uint32_t layer3 : kLayer3) {
+    for (const std::uint32_t layer4 : kLayer4) types[count++] = {layer3 | layer4};
+  }
+  for (const std::uint32_t tunnel : kTunnels) {
+    for (const std::uint32_t layer4 : {std::uint32_t{0}, kLayer4[1], kLayer4[2]}) types[count++] = {tunnel | layer4};
+  }
+  return types;
+}();
+
+}  // namespace
 
 PortLimits queue_limits(std::uint16_t queues, std::uint32_t max_mtu) noexcept {
   return {.max_rx_queues = queues,
@@ -54,7 +78,8 @@ PortInfo describe_port(const Device& device, std::string_view driver, std::strin
           .index = index,
           .numa_node = device.numa_node(),
           .limits = limits,
-          .offloads = queue_offloads()};
+          .offloads = queue_offloads(),
+          .packet_types = kPacketTypes};
 }
 
 QueuePort::QueuePort(std::shared_ptr<ContextState> context, PortInfo info)
