@@ -90,6 +90,7 @@ EffectiveConfig PortMachine::config() const {
                          .keep_fcs = config_.keep_fcs,
                          .keep_bad_frames = config_.keep_bad_frames,
                          .count_bytes = config_.count_bytes,
+                         .packet_buffers = config_.packet_buffers,
                          .burst_mode = best_of(config_.burst_mode)};
   for (const ValidatedRxQueue& queue : config_.rx) {
     config.rx.push_back({.ring = queue.ring,

@@ -52,6 +52,30 @@ Result<void> check_drop_enable(const std::string& prefix, std::optional<bool> wi
                 "leave it unset: a virtual function's queue that waits would hold up the queues of all functions");
 }
 
+// `size` is one of the two; 0 leaves it as it is.
+Result<void> check_packet_buffer(const char* field, std::uint32_t size, std::uint32_t min, std::uint32_t max,
+                                 const PortInfo& port) {
+  const std::uint32_t unit = port.limits.packet_buffers->unit;
+  if (size == 0 || (size >= min && size <= max && size % unit == 0)) return {};
+  return refuse(
+      port.name,
+      fmt::format("packet_buffers.{} = {} is not a multiple of {} from {} to {}", field, size, unit, min, max),
+      fmt::format("the largest is what the card has, the smallest holds its longest frames; 0 leaves the size "
+                  "as it is"));
+}
+
+Result<void> check_packet_buffers(const PacketBuffers& wish, const PortInfo& port) {
+  if (wish == PacketBuffers{}) return {};
+  if (!port.limits.packet_buffers) {
+    return cannot(port, fmt::format("packet_buffers: {} has none whose size can be set", port.card),
+                  "leave packet_buffers unset");
+  }
+  const PacketBufferLimits& limits = *port.limits.packet_buffers;
+  auto fits = check_packet_buffer("receive", wish.receive, limits.min.receive, limits.max.receive, port);
+  if (!fits) return fits;
+  return check_packet_buffer("transmit", wish.transmit, limits.min.transmit, limits.max.transmit, port);
+}
+
 }  // namespace
 
 Result<void> check_pool_owner(const std::string& field, const MempoolCore& pool, const PortInfo& port,
@@ -113,7 +137,7 @@ Result<void> check_port_settings(const PortConfig& config, const PortInfo& port)
         port, fmt::format("count_bytes: the queues of the {} driver cannot count them", port.driver),
         "count in the program, or set PortLimits::count_bytes in a driver whose queues implement observers()");
   }
-  return {};
+  return check_packet_buffers(config.packet_buffers, port);
 }
 
 }  // namespace pollux

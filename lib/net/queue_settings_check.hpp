@@ -29,7 +29,7 @@ namespace pollux {
 /// Whether a queue drops frames that find no free descriptor. `wish` has been checked.
 [[nodiscard]] bool drops_frames(std::optional<bool> wish, std::uint16_t rx_queues, const PortInfo& port) noexcept;
 
-/// Checks keep_fcs, keep_bad_frames and count_bytes.
+/// Checks keep_fcs, keep_bad_frames, count_bytes and packet_buffers.
 [[nodiscard]] Result<void> check_port_settings(const PortConfig& config, const PortInfo& port);
 
 }  // namespace pollux

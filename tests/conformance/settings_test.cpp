@@ -59,6 +59,9 @@ CONFORMANCE_TEST(Settings, WithoutSupportAreRejectedByName) {
       EXPECT_EQ(refusal(*port, wanted), ErrorCode::not_supported);
     }
     wanted = config();
+    wanted.packet_buffers.receive = 1000;
+    EXPECT_EQ(refusal(*port, wanted), limits.packet_buffers ? ErrorCode::invalid_argument : ErrorCode::not_supported);
+    wanted = config();
     wanted.tx.thresholds = QueueThresholds{.prefetch = 8, .host = 1, .write_back = 1};
     if (!limits.max_thresholds) {
       EXPECT_EQ(refusal(*port, wanted), ErrorCode::not_supported);
@@ -67,6 +70,26 @@ CONFORMANCE_TEST(Settings, WithoutSupportAreRejectedByName) {
     EXPECT_NE(refusal(*port, wanted), std::nullopt) << "a polled queue would stall";
     EXPECT_EQ(refusal(*port, config()), std::nullopt);
   }
+}
+
+// Flow control counts in the receive packet buffer. QEMU's card keeps the size and has no such buffer.
+CONFORMANCE_TEST_WHERE(Settings, SizeThePacketBuffers, traits.card_receive) {
+  PortConfig wanted = config();
+  wanted.packet_buffers = {.receive = 32 * 1024, .transmit = 20 * 1024};
+  start_both(wanted, wanted);
+  EXPECT_EQ(right().config().packet_buffers, wanted.packet_buffers);
+  ASSERT_TRUE(right().capability<FlowControl>());
+  EXPECT_EQ(right().capability<FlowControl>()->flow_control().packet_buffer, wanted.packet_buffers.receive);
+  std::optional<std::uint32_t> receive_size;
+  std::optional<std::uint32_t> transmit_size;
+  for (const RegisterValue& entry : right().capability<RegisterDump>()->registers()) {
+    if (entry.name == "RXPBS") receive_size = entry.value;
+    if (entry.name == "TXPBS") transmit_size = entry.value;
+  }
+  EXPECT_EQ(receive_size, 32U);
+  EXPECT_EQ(transmit_size, 20U);
+  const std::vector<Bytes> frames = make_frames(20, 1500);
+  EXPECT_EQ(exchange(left(), right(), frames), frames);
 }
 
 CONFORMANCE_TEST_WHERE(Settings, CountTheBytesOfEachQueue, traits.counts_bytes) {

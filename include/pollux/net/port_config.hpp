@@ -64,6 +64,21 @@ struct TxQueueConfig {
   std::optional<QueueThresholds> thresholds = std::nullopt;  ///< nullopt: the driver's, which suit polling
 };
 
+/// The sizes of a card's packet buffers, in which frames wait between the wire and the rings, in bytes.
+struct PacketBuffers {
+  std::uint32_t receive = 0;   ///< 0: the size that the card has
+  std::uint32_t transmit = 0;  ///< the same
+
+  [[nodiscard]] bool operator==(const PacketBuffers&) const = default;
+};
+
+/// The sizes that a card's packet buffers may have.
+struct PacketBufferLimits {
+  std::uint32_t unit = 0;  ///< bytes: sizes are multiples of it
+  PacketBuffers min = {};
+  PacketBuffers max = {};
+};
+
 /// The configuration of a port. It is checked completely before the first register is written, so a rejected
 /// configuration changes nothing.
 struct PortConfig {
@@ -83,6 +98,10 @@ struct PortConfig {
   /// Count the bytes of each queue (QueueStats::bytes). Each burst then reads the lengths of its frames. Needs
   /// PortLimits::count_bytes, and excludes forward paths.
   bool count_bytes = false;
+  /// Smaller packet buffers: with a small one for receiving, a port that does not poll loses frames, or sends pause
+  /// frames (FlowControl), sooner, and no frame waits in it for long. FlowControl's water marks follow from its size.
+  /// The sizes apply from the next start on. Needs PortLimits::packet_buffers.
+  PacketBuffers packet_buffers = {};
   /// The instructions that bursts use. A mode that the processor does not support is rejected. Use other modes than
   /// `best` only for tests and measurements.
   BurstMode burst_mode = BurstMode::best;
@@ -125,6 +144,7 @@ struct EffectiveConfig {
   bool keep_fcs = false;
   bool keep_bad_frames = false;
   bool count_bytes = false;
+  PacketBuffers packet_buffers = {};  ///< as requested
   /// Never `best`; small rings and pools in several segments use `scalar` anyway.
   BurstMode burst_mode = BurstMode::scalar;
 
@@ -158,7 +178,8 @@ struct PortLimits {
   bool count_bytes = false;                      ///< whether PortConfig::count_bytes is supported
   bool copy_break = false;                       ///< whether RxQueueConfig::copy_break is supported
   DropChoice drop_enable = DropChoice::none;     ///< which values of RxQueueConfig::drop_enable are supported
-  std::optional<QueueThresholds> max_thresholds = std::nullopt;  ///< of any queue; nullopt: thresholds are rejected
+  std::optional<QueueThresholds> max_thresholds = std::nullopt;     ///< of any queue; nullopt: thresholds are rejected
+  std::optional<PacketBufferLimits> packet_buffers = std::nullopt;  ///< nullopt: they have one size
 };
 
 enum class PortState {

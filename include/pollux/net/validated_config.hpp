@@ -44,6 +44,7 @@ struct POLLUX_API ValidatedConfig {
   bool keep_fcs = false;
   bool keep_bad_frames = false;
   bool count_bytes = false;
+  PacketBuffers packet_buffers = {};
   BurstMode burst_mode = BurstMode::best;
   /// Options of the pool that the port creates for queues without one, and that pool once it exists.
   std::optional<MempoolOptions> own_pool = std::nullopt;

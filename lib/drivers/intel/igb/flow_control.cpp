@@ -41,11 +41,6 @@ PauseModes negotiated_pause(PauseModes wish, std::uint16_t partner) noexcept {
   return {};
 }
 
-std::uint32_t receive_buffer_bytes(const Card& card) {
-  const auto size = read_with_retry<reg::RXPBS>(card);
-  return size.all_ones() ? 0 : size.get(reg::RXPBS::SIZE) * 1024;
-}
-
 // Linux, igb_main.c, igb_reset: nine tenths of the buffer, but two of the longest frames must fit above it.
 Result<FlowControlConfig> with_water_marks(const FlowControlConfig& config, std::uint32_t buffer, std::uint32_t frame,
                                            std::string_view port) {

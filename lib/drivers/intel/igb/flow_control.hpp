@@ -15,9 +15,6 @@ namespace pollux::drivers::igb {
 /// The modes that result from a wish and the link partner's abilities (PHY register 5). IEEE 802.3, table 28B-3.
 [[nodiscard]] PauseModes negotiated_pause(PauseModes wish, std::uint16_t partner) noexcept;
 
-/// Bytes of the receive packet buffer.
-[[nodiscard]] std::uint32_t receive_buffer_bytes(const igb::Card& card);
-
 /// `config` with water marks for a packet buffer of `buffer` bytes and frames of `frame` bytes on the wire. Error
 /// invalid_argument: they are not in order, or the buffer has no room above or below them.
 [[nodiscard]] Result<FlowControlConfig> with_water_marks(const FlowControlConfig& config, std::uint32_t buffer,

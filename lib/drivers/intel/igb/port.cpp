@@ -40,8 +40,9 @@ bool frames_may_wait(const ValidatedConfig& config) {
 }
 
 PortInfo describe(const Device& device, const hw::igb::CardTraits& card, std::uint16_t index) {
-  PortInfo info = intel::describe_port(device, "igb", fmt::format("Intel {}", card.name), index,
-                                       intel::queue_limits(card.queues, max_mtu(card)));
+  PortLimits limits = intel::queue_limits(card.queues, max_mtu(card));
+  limits.packet_buffers = packet_buffer_limits(card);
+  PortInfo info = intel::describe_port(device, "igb", fmt::format("Intel {}", card.name), index, limits);
   info.missed_count = missed_count(device.identity());
   info.offloads.rx_flags |= RxOffload::sctp_checksum | RxOffload::vlan;
   return info;
@@ -97,6 +98,10 @@ Result<void> Port::configure(const ValidatedConfig& config) {
   const auto queues = static_cast<std::uint32_t>(config.rx_queues());
   if (auto fits = rss_.check(queues); !fits) return fits;
   if (auto fits = flow_filters_.check(queues); !fits) return fits;
+  // The water marks must fit into the buffer of the new size.
+  if (flow_config_.pause.any() && !card_.regs.removed()) {
+    if (auto fits = checked(flow_config_, config.packet_buffers); !fits) return pass_on(std::move(fits));
+  }
   auto configured = QueuePort::configure(config);
   if (!configured) return configured;
   rss_.configured(queues);
@@ -113,6 +118,7 @@ Result<void> Port::start(const PortSettings& settings) {
   announce_driver(card_, true);
   if (auto link = start_link(card_, loopback_, advertised(flow_config_)); !link) return link;
   tx_rates_.forget();
+  packet_buffers_.write(config().packet_buffers);
   if (auto flow = start_flow_control(false); !flow) return flow;
   // A card that reads its NVM late would replace an address that was written before.
   clear_filters(card_);
@@ -186,7 +192,10 @@ Result<void> Port::release(bool failed) {
   statistics_.accumulate();
   if (!failed) {
     result = reset_card(card_);
-    if (result) announce_driver(card_, false);
+    if (result) {
+      packet_buffers_.restore();
+      announce_driver(card_, false);
+    }
     card_.regs.bar().flush();
   }
   statistics_.detach();

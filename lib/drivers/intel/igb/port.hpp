@@ -8,6 +8,7 @@
 
 #include "drivers/intel/igb/card.hpp"
 #include "drivers/intel/igb/flow_filters.hpp"
+#include "drivers/intel/igb/packet_buffers.hpp"
 #include "drivers/intel/igb/rss.hpp"
 #include "drivers/intel/igb/rx_setup.hpp"
 #include "drivers/intel/igb/statistics.hpp"
@@ -82,6 +83,7 @@ class Port final : public intel::QueuePort,
   [[nodiscard]] Result<void> set_flow_control(const FlowControlConfig& config) override;
   [[nodiscard]] FlowControlState flow_control() override;
   [[nodiscard]] Result<FlowControlConfig> checked(const FlowControlConfig& config) const;
+  [[nodiscard]] Result<FlowControlConfig> checked(const FlowControlConfig& config, const PacketBuffers& buffers) const;
   /// The pause bits that the PHY advertises.
   [[nodiscard]] static std::uint16_t advertised(const FlowControlConfig& config) noexcept;
   [[nodiscard]] Result<void> start_flow_control(bool was_on);
@@ -96,6 +98,7 @@ class Port final : public intel::QueuePort,
   RssControl rss_{card_};
   TxRates tx_rates_{card_};
   FlowFilters flow_filters_{card_};
+  PacketBufferSizes packet_buffers_{card_};
   bool has_queue_filters_;      // QEMU's card has their registers, but none selects a queue (hw/net/igb_core.c)
   VlanTable vlans_;             // received VLANs, if the filter is on
   bool filters_vlans_ = false;  // since the first call of set_vlan

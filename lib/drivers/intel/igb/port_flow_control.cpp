@@ -12,7 +12,12 @@ namespace pollux::drivers::igb {
 
 // The longest frame that the card accepts, so that a later change of the MTU needs no other water marks.
 Result<FlowControlConfig> Port::checked(const FlowControlConfig& config) const {
-  return with_water_marks(config, receive_buffer_bytes(card_), wire_bytes(info().limits.max_mtu), card_.name);
+  return checked(config, this->config().packet_buffers);
+}
+
+Result<FlowControlConfig> Port::checked(const FlowControlConfig& config, const PacketBuffers& buffers) const {
+  return with_water_marks(config, packet_buffers_.receive_bytes(buffers), wire_bytes(info().limits.max_mtu),
+                          card_.name);
 }
 
 Result<void> Port::set_flow_control(const FlowControlConfig& config) {
@@ -64,7 +69,7 @@ FlowControlState Port::flow_control() {
   const auto valid = checked(flow_config_);
   return {.config = valid ? *valid : flow_config_,
           .active = running_ && link.up ? pause_ : PauseModes{},
-          .packet_buffer = receive_buffer_bytes(card_)};
+          .packet_buffer = packet_buffers_.receive_bytes(config().packet_buffers)};
 }
 
 }  // namespace pollux::drivers::igb

@@ -34,6 +34,10 @@ inline constexpr std::uint32_t kMinTxBytes = 17;
 inline constexpr std::uint32_t kCrcBytes = 4;
 inline constexpr std::uint32_t kVlanTagBytes = 4;
 
+/// The packet buffers after power-on, in KiB (QEMU, hw/net/igb_core.c, igb_mac_reg_init).
+inline constexpr std::uint32_t kReceiveBufferKib = 64;
+inline constexpr std::uint32_t kTransmitBufferKib = 40;
+
 /// The unit of SRRCTL.BSIZEHEADER, in bytes.
 inline constexpr std::uint32_t kRxHeaderUnit = 64;
 

@@ -230,8 +230,8 @@ void Card::initialise(bool function_level) {
   registers_.set<hw::GCR>(!function_level                 ? express
                           : options_.express_version >= 2 ? express_default.with(hw::GCR::CAP_VER2)
                                                           : express_default);
-  registers_.set<hw::RXPBS>(function_level ? hw::RXPBS::SIZE(0x40) : receive_buffer);
-  registers_.set<hw::TXPBS>(function_level ? hw::TXPBS::Value(0x28) : transmit_buffer);
+  registers_.set<hw::RXPBS>(function_level ? hw::RXPBS::SIZE(hw::kReceiveBufferKib) : receive_buffer);
+  registers_.set<hw::TXPBS>(function_level ? hw::TXPBS::Value(hw::kTransmitBufferKib) : transmit_buffer);
   if (!function_level) {
     for (std::uint32_t i = 0; i < moderation.size(); ++i) registers_.set<hw::EITR>(i, moderation[i]);
   }
