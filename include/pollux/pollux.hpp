@@ -29,6 +29,7 @@
 #include "pollux/net/packet/toeplitz.hpp"
 #include "pollux/net/port.hpp"
 #include "pollux/net/queue_observer.hpp"
+#include "pollux/net/queue_pools.hpp"
 #include "pollux/net/rss.hpp"
 #include "pollux/net/rx_burst_wait.hpp"
 #include "pollux/net/rx_metadata.hpp"

@@ -46,6 +46,7 @@ constexpr std::array kUnasked{
     Unasked{"I-M-BADCONTEXT", "harmful", "the card may hang"},
     Unasked{"I-EXTVLAN", "no probe", "the mode is off unless a program asks for it"},
     Unasked{"I-PACKETBUFFER", "no probe", "the driver never exceeds the sizes after power-on"},
+    Unasked{"I-POOLS", "no probe", "there are no pools unless a program asks for them"},
     Unasked{"I-M-SPI", "harmful", "the probe would write the EEPROM"},
     Unasked{"I-M-TCPFLAGS", "no probe", "the probes send no offload requests; tests/interop/offloads_test.py does"},
     Unasked{"I-M-IPSUM", "no probe", "the driver clears the field"},

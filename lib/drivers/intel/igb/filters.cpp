@@ -14,14 +14,14 @@ MacAddress read_own_address(const Card& card) {
 
 // Linux, e1000_mac.c, igb_rar_set: low half first, with a flush after each half, since some bridges merge two writes
 // into one burst.
-void write_own_address(const Card& card, const MacAddress& mac) {
+void write_address(const Card& card, std::uint32_t index, const MacAddress& mac, std::uint32_t pools) {
   std::uint32_t low = 0;
   std::uint32_t high = 0;
   for (unsigned i = 0; i < 4; ++i) low |= std::uint32_t{mac[i]} << (8 * i);
   for (unsigned i = 0; i < 2; ++i) high |= std::uint32_t{mac[4 + i]} << (8 * i);
-  card.regs.write<reg::RAL>(0, reg::RAL::Value(low));
+  card.regs.write<reg::RAL>(index, reg::RAL::Value(low));
   card.regs.flush();
-  card.regs.write<reg::RAH>(0, reg::RAH::ADDRESS(high) | reg::RAH::AV);
+  card.regs.write<reg::RAH>(index, reg::RAH::ADDRESS(high) | reg::RAH::POOLSEL(pools) | reg::RAH::AV);
   card.regs.flush();
 }
 

@@ -8,8 +8,9 @@ namespace pollux::drivers::igb {
 
 /// Reads the address in RAL[0] and RAH[0].
 [[nodiscard]] MacAddress read_own_address(const Card& card);
-/// Writes `mac` to RAL[0] and RAH[0]. The card receives frames to `mac` from now on, and none to the earlier address.
-void write_own_address(const Card& card, const MacAddress& mac);
+/// Writes `mac` to RAL and RAH. The card receives frames to `mac` from now on, and none to the earlier address of that
+/// index. Index 0 has the port's own address. `pools`: bits of the pools that get them, if the card has pools.
+void write_address(const Card& card, std::uint32_t index, const MacAddress& mac, std::uint32_t pools);
 
 /// Clears every other filter: exact addresses, multicast and unicast hashes, VLANs.
 void clear_filters(const Card& card);

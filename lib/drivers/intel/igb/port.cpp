@@ -98,6 +98,7 @@ Result<void> Port::configure(const ValidatedConfig& config) {
   const auto queues = static_cast<std::uint32_t>(config.rx_queues());
   if (auto fits = rss_.check(queues); !fits) return fits;
   if (auto fits = flow_filters_.check(queues); !fits) return fits;
+  if (auto fits = pools_.check_queues(queues); !fits) return fits;
   // The water marks must fit into the buffer of the new size.
   if (flow_config_.pause.any() && !card_.regs.removed()) {
     if (auto fits = checked(flow_config_, config.packet_buffers); !fits) return pass_on(std::move(fits));
@@ -122,11 +123,13 @@ Result<void> Port::start(const PortSettings& settings) {
   if (auto flow = start_flow_control(false); !flow) return flow;
   // A card that reads its NVM late would replace an address that was written before.
   clear_filters(card_);
-  write_own_address(card_, settings.mac);
-  write_vlans(card_, vlans_);
+  write_address(card_, 0, settings.mac, pools_.own_pools());
+  write_vlans(card_, pools_.enabled() ? pools_.vlans() : vlans_);
   if (strip_vlans_) write_vlan_stripping(card_, true);
   if (outer_vlan_type_) write_outer_vlan_type(card_, outer_vlan_type_);
   mtu_ = settings.mtu;
+  all_multicast_ = settings.promiscuous || settings.all_multicast;
+  pools_.start(pool_settings());
   statistics_.discard();
   statistics_.begin_receive(queues()->taken(), frames_may_wait(config()),
                             [this] { return queues()->delivered(queue_registers(), card_.clock()); });

@@ -9,6 +9,7 @@
 #include "drivers/intel/igb/card.hpp"
 #include "drivers/intel/igb/flow_filters.hpp"
 #include "drivers/intel/igb/packet_buffers.hpp"
+#include "drivers/intel/igb/pools.hpp"
 #include "drivers/intel/igb/rss.hpp"
 #include "drivers/intel/igb/rx_setup.hpp"
 #include "drivers/intel/igb/statistics.hpp"
@@ -30,6 +31,7 @@ class Port final : public intel::QueuePort,
                    private VlanFilter,
                    private VlanStripping,
                    private DoubleVlan,
+                   private QueuePools,
                    private FlowControl {
  public:
   /// Brings the card up. Errors: see probe.
@@ -80,6 +82,9 @@ class Port final : public intel::QueuePort,
   [[nodiscard]] Result<void> set_outer_vlan_type(std::optional<std::uint16_t> ether_type) override;
   [[nodiscard]] std::optional<std::uint16_t> outer_vlan_type() const override { return outer_vlan_type_; }
   [[nodiscard]] ReceiveLimit receive_limit() const noexcept { return {mtu_, outer_vlan_type_.has_value()}; }
+  [[nodiscard]] Result<void> set_queue_pools(const QueuePoolsConfig& config) override;
+  [[nodiscard]] QueuePoolsConfig queue_pools() const override { return pools_.setting(); }
+  [[nodiscard]] PoolControl::Common pool_settings() const;
   [[nodiscard]] Result<void> set_flow_control(const FlowControlConfig& config) override;
   [[nodiscard]] FlowControlState flow_control() override;
   [[nodiscard]] Result<FlowControlConfig> checked(const FlowControlConfig& config) const;
@@ -99,12 +104,14 @@ class Port final : public intel::QueuePort,
   TxRates tx_rates_{card_};
   FlowFilters flow_filters_{card_};
   PacketBufferSizes packet_buffers_{card_};
+  PoolControl pools_{card_};
   bool has_queue_filters_;      // QEMU's card has their registers, but none selects a queue (hw/net/igb_core.c)
   VlanTable vlans_;             // received VLANs, if the filter is on
   bool filters_vlans_ = false;  // since the first call of set_vlan
   bool strip_vlans_ = false;
   std::optional<std::uint16_t> outer_vlan_type_;
   std::uint32_t mtu_ = 0;  // of the last start
+  bool all_multicast_ = false;
   FlowControlConfig flow_config_;
   PauseModes pause_;               // in force while the link is up
   bool pause_is_settled_ = false;  // `pause_` belongs to the current link

@@ -20,7 +20,7 @@ Result<std::unique_ptr<ForwardPath>> Port::forward_path(std::uint16_t rx_queue, 
 }
 
 Result<void> Port::set_mac(const MacAddress& mac) {
-  write_own_address(card_, mac);
+  write_address(card_, 0, mac, pools_.own_pools());
   return flush_registers(card_);
 }
 
@@ -29,11 +29,14 @@ Result<void> Port::set_mtu(std::uint32_t bytes) {
   if (!running_) return {};
   mtu_ = bytes;
   write_receive_limit(card_, receive_limit());
+  pools_.write_common(pool_settings());
   return flush_registers(card_);
 }
 
 Result<void> Port::set_promiscuity(bool promiscuous, bool all_multicast) {
   write_receive_control(card_, receive_control({.promiscuous = promiscuous, .all_multicast = all_multicast}));
+  all_multicast_ = promiscuous || all_multicast;
+  pools_.write_common(pool_settings());
   return flush_registers(card_);
 }
 
@@ -42,7 +45,7 @@ ReceiveControl Port::receive_control(const PortSettings& settings) const {
           .all_multicast = settings.all_multicast,
           .keep_fcs = config().keep_fcs,
           .keep_bad_frames = config().keep_bad_frames,
-          .filter_vlans = filters_vlans_,
+          .filter_vlans = pools_.enabled() ? pools_.vlans().any() : filters_vlans_,
           .loopback = loopback_};
 }
 
@@ -55,6 +58,7 @@ void* Port::capability(CapabilityId id) noexcept {
   if (id == FlowControl::kId) return static_cast<FlowControl*>(this);
   if (id == VlanStripping::kId) return static_cast<VlanStripping*>(this);
   if (id == DoubleVlan::kId) return static_cast<DoubleVlan*>(this);
+  if (id == QueuePools::kId) return static_cast<QueuePools*>(this);
   if (id == pollux::Interrupts::kId) return interrupt_capability();
   return id == Loopback::kId ? static_cast<Loopback*>(this) : nullptr;
 }
@@ -80,6 +84,10 @@ Result<void> Port::expect_open() const {
 Result<void> Port::set_vlan(std::uint16_t vlan, bool receive) {
   if (auto is_open = expect_open(); !is_open) return is_open;
   if (auto valid = check_vlan(card_.name, vlan); !valid) return valid;
+  if (pools_.enabled()) {
+    return fail(ErrorCode::not_supported, fmt::format("{}: the VLAN filter cannot be used with pools", card_.name),
+                "name the VLANs in QueuePool::vlans");
+  }
   vlans_.set(0);
   vlans_.set(vlan, receive);
   if (!running_) {
@@ -97,7 +105,33 @@ Result<void> Port::set_vlan_stripping(bool on) {
   strip_vlans_ = on;
   if (!running_) return {};
   write_vlan_stripping(card_, on);
+  pools_.write_common(pool_settings());
   return flush_registers(card_);
+}
+
+PoolControl::Common Port::pool_settings() const {
+  return {.limit = receive_limit(),
+          .strip_vlans = strip_vlans_,
+          .keep_fcs = config().keep_fcs,
+          .all_multicast = all_multicast_};
+}
+
+Result<void> Port::set_queue_pools(const QueuePoolsConfig& config) {
+  if (auto is_open = expect_open(); !is_open) return is_open;
+  const auto refused = [this](const char* why, const char* hint) {
+    return fail(ErrorCode::bad_state, fmt::format("{}: pools cannot be set {}", card_.name, why), hint);
+  };
+  if (running_) return refused("while the port is started", "stop the port, set the pools, start it again");
+  if (!config.pools.empty()) {
+    if (filters_vlans_)
+      return refused("while the VLAN filter is on", "open the port again and name VLANs in the pools");
+    if (!flow_filters_.rules().empty()) return refused("while there are flow rules", "remove the rules first");
+  }
+  const bool configured = !this->config().rx.empty();
+  const std::uint32_t queues = configured ? this->config().rx_queues() : card_.traits->queues;
+  if (auto set = pools_.set(config, queues); !set) return set;
+  rss_.set_aside(pools_.enabled());
+  return {};
 }
 
 Result<void> Port::set_outer_vlan_type(std::optional<std::uint16_t> ether_type) {
@@ -108,6 +142,7 @@ Result<void> Port::set_outer_vlan_type(std::optional<std::uint16_t> ether_type) 
   outer_vlan_type_ = ether_type;
   if (!running_) return {};
   write_receive_limit(card_, receive_limit());
+  pools_.write_common(pool_settings());
   write_outer_vlan_type(card_, ether_type);
   return flush_registers(card_);
 }

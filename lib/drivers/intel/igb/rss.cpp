@@ -67,7 +67,7 @@ Result<void> RssControl::check(std::uint32_t queues) const {
 // igb_rss_enabled).
 void RssControl::start() {
   modify<reg::RXCSUM>(card_, reg::RXCSUM::PCSD);
-  write_rss(card_, rss());
+  if (!aside_) write_rss(card_, rss());
   running_ = true;
 }
 
@@ -96,7 +96,7 @@ Result<void> RssControl::set_rss(const RssConfig& config) {
                 "stop the port, set RSS, start it again");
   }
   setting_ = config;
-  if (!running_) return {};
+  if (!running_ || aside_) return {};
   write_rss(card_, rss());
   return flush_registers(card_);
 }

@@ -24,6 +24,8 @@ class RssControl final : public Rss {
   /// Writes the setting. Called at each start, before the card receives. Changes reach the card at once from now on.
   void start();
   void stop() noexcept { running_ = false; }
+  /// Pools choose the queues: the setting is not written until this is false again.
+  void set_aside(bool aside) noexcept { aside_ = aside; }
 
   [[nodiscard]] Result<void> set_rss(const RssConfig& config) override;
   [[nodiscard]] RssConfig rss() const override;
@@ -34,6 +36,7 @@ class RssControl final : public Rss {
   std::optional<RssConfig> setting_;
   std::uint32_t queues_ = 0;  // 0 until the port is configured
   bool running_ = false;
+  bool aside_ = false;
 };
 
 }  // namespace pollux::drivers::igb

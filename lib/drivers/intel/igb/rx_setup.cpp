@@ -35,9 +35,12 @@ Result<void> start_receive(const Card& card, const ValidatedConfig& config, Rece
 }
 
 // DPDK, igb_ethdev.c, igb_vlan_hw_extend_enable: the second tag counts, too.
+std::uint32_t limit_bytes(const Card& card, ReceiveLimit limit) noexcept {
+  return std::min(wire_bytes(limit.mtu) + (limit.outer_vlan ? kVlanTagBytes : 0), card.traits->max_frame);
+}
+
 void write_receive_limit(const Card& card, ReceiveLimit limit) {
-  const std::uint32_t bytes = wire_bytes(limit.mtu) + (limit.outer_vlan ? kVlanTagBytes : 0);
-  card.regs.write<reg::RLPML>(reg::RLPML::LENGTH(std::min(bytes, card.traits->max_frame)));
+  card.regs.write<reg::RLPML>(reg::RLPML::LENGTH(limit_bytes(card, limit)));
   card.regs.bar().flush();
 }
 

@@ -35,6 +35,8 @@ struct ReceiveLimit {
                                          const intel::RingMemory& rings, const ReceiveControl& control,
                                          RssControl& rss);
 
+/// That length in bytes with FCS.
+[[nodiscard]] std::uint32_t limit_bytes(const Card& card, ReceiveLimit limit) noexcept;
 /// Makes the card drop frames that are longer. May be called while the card receives.
 void write_receive_limit(const Card& card, ReceiveLimit limit);
 

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "pollux/base/api.hpp"
+#include "pollux/base/error.hpp"
+#include "pollux/net/capability.hpp"
+#include "pollux/net/link.hpp"
+
+namespace pollux {
+
+/// What one pool receives (QueuePools).
+struct QueuePool {
+  std::vector<MacAddress> addresses = {};  ///< frames to these, unicast or multicast
+  std::vector<std::uint16_t> vlans = {};   ///< 1 to 4,094: of tagged frames only those of these VLANs
+  bool untagged = true;                    ///< frames without a tag; false only if some pool names a VLAN
+  bool broadcasts = true;                  ///< besides what is sent to its addresses
+
+  [[nodiscard]] bool operator==(const QueuePool&) const = default;
+};
+
+/// The pools of a port.
+struct QueuePoolsConfig {
+  std::vector<QueuePool> pools = {};  ///< pool n is receive queue n; empty: the queues belong to no pools
+  /// The pool of the port's own address, and, in promiscuous mode, of frames to addresses that no pool has. nullopt:
+  /// none gets them.
+  std::optional<std::uint16_t> default_pool = 0;
+  /// Each pool that wants a broadcast or a multicast gets a copy. false: only one of them gets it, the default pool if
+  /// that is one of them.
+  bool replication = true;
+  /// Frames that transmit queue n sends to an address of another pool reach that pool, and do not leave the card.
+  bool local_loopback = false;
+
+  [[nodiscard]] bool operator==(const QueuePoolsConfig&) const = default;
+};
+
+/// Capability (see capability.hpp): pools of receive queues (VMDq). The card chooses a frame's queue by its destination
+/// and VLAN instead of by a hash, so RSS and flow rules choose no queue. If any pool names a VLAN, tagged frames reach
+/// only pools that name their VLAN. VlanStripping applies to all pools.
+/// Copies, and frames from other pools, are not among the frames that the card counts as good ones, so
+/// Stats::rx_missed_errors is a lower bound with replication or local_loopback.
+/// Source: Linux, e1000_82575.h and igb_main.c; QEMU, igb_core.c, igb_receive_assign. Not tried on silicon.
+class POLLUX_API QueuePools {
+ public:
+  static constexpr CapabilityId kId = capability_id("pollux.QueuePools.1");
+
+  virtual ~QueuePools() = default;
+  /// Sets the pools from the next start on; the setting stays in force until the port is closed. A later configuration
+  /// with fewer receive queues than pools is rejected.
+  /// Errors: invalid_argument (more pools than receive queues or than the card has, an address twice, more addresses or
+  /// VLANs than the card can hold, a number that is no VLAN), bad_state (started or closed; the VLAN filter is on;
+  /// there are flow rules).
+  [[nodiscard]] virtual Result<void> set_queue_pools(const QueuePoolsConfig& config) = 0;
+  [[nodiscard]] virtual QueuePoolsConfig queue_pools() const = 0;
+};
+
+}  // namespace pollux

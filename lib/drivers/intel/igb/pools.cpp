@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/intel/igb/pools.hpp"
+
+#include <algorithm>
+#include <set>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "drivers/intel/igb/filters.hpp"
+#include "hw/intel/igb/limits.hpp"
+#include "net/config_check.hpp"
+#include "pollux/net/frame_filters.hpp"
+
+namespace pollux::drivers::igb {
+namespace {
+
+Result<void> check_addresses(const QueuePoolsConfig& config, const Card& card) {
+  std::set<MacAddress> all;
+  for (const QueuePool& pool : config.pools) {
+    for (const MacAddress& address : pool.addresses) {
+      if (address == MacAddress{} || std::all_of(address.begin(), address.end(), [](auto b) { return b == 0xFF; })) {
+        return refuse(card.name, fmt::format("pools: {} is not an address of a pool", to_string(address)),
+                      "leave it out; QueuePool::broadcasts is the setting for broadcasts");
+      }
+      if (!all.insert(address).second) {
+        return refuse(card.name, fmt::format("pools: {} is given twice", to_string(address)),
+                      "give each address to one pool");
+      }
+    }
+  }
+  const std::size_t room = card.traits->exact_addresses - std::size_t{1};
+  if (all.size() <= room) return {};
+  return refuse(card.name, fmt::format("pools: {} addresses are more than {}", all.size(), room),
+                "the card compares so many addresses besides the port's own");
+}
+
+Result<void> check_vlans(const QueuePoolsConfig& config, const Card& card) {
+  std::set<std::uint16_t> all;
+  for (const QueuePool& pool : config.pools) {
+    for (const std::uint16_t vlan : pool.vlans) {
+      if (auto valid = check_vlan(card.name, vlan); !valid) return valid;
+      all.insert(vlan);
+    }
+  }
+  if (all.size() > reg::VLVF::kCount) {
+    return refuse(card.name, fmt::format("pools: {} VLANs are more than {}", all.size(), reg::VLVF::kCount),
+                  "the card knows so many VLANs of pools");
+  }
+  const bool all_untagged =
+      std::all_of(config.pools.begin(), config.pools.end(), [](const QueuePool& pool) { return pool.untagged; });
+  if (!all.empty() || all_untagged) return {};
+  return refuse(card.name, "pools: untagged = false, but no pool names a VLAN",
+                "name a VLAN: only then does the card look at tags");
+}
+
+}  // namespace
+
+Result<void> PoolControl::check_queues(std::uint32_t queues) const {
+  const std::size_t pools = config_.pools.size();
+  if (pools <= queues) return {};
+  return refuse(card_.name, fmt::format("{} receive queues are fewer than the {} pools", queues, pools),
+                "configure a receive queue for each pool, or set fewer pools first");
+}
+
+Result<void> PoolControl::set(const QueuePoolsConfig& config, std::uint32_t queues) {
+  const std::size_t pools = config.pools.size();
+  const std::size_t most = std::min<std::size_t>(queues, hw::igb::kPools);
+  if (pools > most) {
+    return refuse(card_.name, fmt::format("{} pools are more than {}", pools, most),
+                  "each pool has a receive queue, and the card has 8 pools");
+  }
+  if (pools != 0 && config.default_pool && *config.default_pool >= pools) {
+    return refuse(card_.name, fmt::format("default_pool = {} is not a pool", *config.default_pool),
+                  "pools are counted from 0; nullopt means none");
+  }
+  if (auto fits = check_addresses(config, card_); !fits) return fits;
+  if (auto fits = check_vlans(config, card_); !fits) return fits;
+  config_ = config;
+  return {};
+}
+
+VlanTable PoolControl::vlans() const {
+  VlanTable table;
+  for (const QueuePool& pool : config_.pools) {
+    for (const std::uint16_t vlan : pool.vlans) table.set(vlan);
+  }
+  return table;
+}
+
+std::uint32_t PoolControl::own_pools() const noexcept {
+  return enabled() && config_.default_pool ? 1U << *config_.default_pool : 0;
+}
+
+// [I-POOLS] The pools last of all: RSS has written MRQC, and clear_filters the addresses. Linux, e1000_82575.c,
+// igb_vmdq_set_replication_pf and igb_vmdq_set_loopback_pf, and igb_main.c, igb_setup_mrqc, igb_set_vmolr,
+// igb_set_vf_mac and igb_vlvf_set.
+void PoolControl::start(const Common& common) const {
+  if (!enabled()) return;
+  write_addresses();
+  write_vlans();
+  write_common(common);
+  reg::VT_CTL::Value control;
+  if (config_.default_pool) {
+    control = control.with(reg::VT_CTL::DEFAULT_POOL(*config_.default_pool));
+  } else {
+    control = control.with(reg::VT_CTL::DISABLE_DEFAULT_POOL);
+  }
+  if (config_.replication) control = control.with(reg::VT_CTL::REPLICATION_EN);
+  card_.regs.write<reg::VT_CTL>(control);
+  if (config_.local_loopback) modify<reg::DTXSWC>(card_, reg::DTXSWC::VMDQ_LOOPBACK_EN);
+  card_.regs.write<reg::MRQC>(reg::MRQC::VMDQ);
+}
+
+void PoolControl::write_common(const Common& common) const {
+  if (!enabled()) return;
+  for (std::uint32_t number = 0; number < hw::igb::kPools; ++number) {
+    reg::VMOLR::Value value = reg::VMOLR::RLPML(limit_bytes(card_, common.limit)) | reg::VMOLR::LPE;
+    if (common.strip_vlans) value = value.with(reg::VMOLR::STRVLAN);
+    if (!common.keep_fcs) value = value.with(reg::VMOLR::STRCRC);
+    if (number < config_.pools.size()) {
+      const QueuePool& pool = config_.pools[number];
+      if (pool.untagged) value = value.with(reg::VMOLR::AUPE);
+      if (pool.broadcasts) value = value.with(reg::VMOLR::BAM);
+      if (common.all_multicast) value = value.with(reg::VMOLR::MPME);
+    }
+    card_.regs.write<reg::VMOLR>(number, value);
+  }
+  reg::RPLOLR::Value copies;
+  if (common.strip_vlans) copies = copies.with(reg::RPLOLR::STRVLAN);
+  if (!common.keep_fcs) copies = copies.with(reg::RPLOLR::STRCRC);
+  card_.regs.write<reg::RPLOLR>(copies);
+}
+
+void PoolControl::write_addresses() const {
+  std::uint32_t index = 1;  // 0 is the port's own
+  for (std::uint32_t number = 0; number < config_.pools.size(); ++number) {
+    for (const MacAddress& address : config_.pools[number].addresses) {
+      write_address(card_, index++, address, 1U << number);
+    }
+  }
+}
+
+void PoolControl::write_vlans() const {
+  const VlanTable table = vlans();
+  std::uint32_t index = 0;
+  for (std::size_t number = 1; number < table.size(); ++number) {
+    if (!table.test(number)) continue;
+    const auto vlan = static_cast<std::uint16_t>(number);
+    std::uint32_t pools = 0;
+    for (std::uint32_t pool = 0; pool < config_.pools.size(); ++pool) {
+      const auto& named = config_.pools[pool].vlans;
+      if (std::find(named.begin(), named.end(), vlan) != named.end()) pools |= 1U << pool;
+    }
+    card_.regs.write<reg::VLVF>(index++,
+                                reg::VLVF::VLANID(vlan) | reg::VLVF::POOLSEL(pools) | reg::VLVF::VLANID_ENABLE);
+  }
+}
+
+}  // namespace pollux::drivers::igb

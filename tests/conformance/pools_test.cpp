@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Pools of receive queues: the card chooses a frame's queue by its destination and VLAN.
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "conformance/fixture.hpp"
+
+namespace pollux::conformance {
+namespace {
+
+constexpr std::uint16_t kPools = 3;
+constexpr MacAddress kOutside{0x02, 0x99, 0, 0, 0, 1};
+
+class Pools : public Conformance {
+ protected:
+  using Queues = std::array<std::vector<Bytes>, kPools>;
+
+  [[nodiscard]] static MacAddress address(std::uint8_t number) { return {0x02, 0x50, 0, 0, 0, number}; }
+  [[nodiscard]] static Bytes with_tag(Bytes frame, std::uint8_t vlan) {
+    const Bytes tag{0x81, 0x00, 0, vlan};
+    frame.insert(frame.begin() + 12, tag.begin(), tag.end());
+    return frame;
+  }
+  [[nodiscard]] static bool is_ours(const Bytes& frame) {
+    const std::size_t at = frame.size() > 18 && frame[12] == 0x81 ? 16 : 12;
+    return frame.size() > 18 && frame[at] == 0x88 && frame[at + 1] == 0xB5;
+  }
+  void start_with(const QueuePoolsConfig& pools) {
+    ASSERT_TRUE(right().capability<QueuePools>());
+    ASSERT_TRUE(right().capability<QueuePools>()->set_queue_pools(pools));
+    PortConfig wanted = config();
+    wanted.rx_queues = kPools;
+    wanted.tx_queues = kPools;
+    start_both(config(), wanted);
+  }
+  /// Polls until `count` of the suite's frames have arrived, and then for a moment longer.
+  [[nodiscard]] Queues arrived(std::size_t count) {
+    Queues queues;
+    std::size_t total = 0;
+    for (int i = 0, after = 0; i < 2000 && after < 20; ++i) {
+      for (std::uint16_t queue = 0; queue < kPools; ++queue) {
+        Burst<32> burst;
+        right().rx(queue).rx_burst(burst);
+        for (const Mbuf& mbuf : burst) {
+          if (!is_ours(content(mbuf))) continue;
+          queues[queue].push_back(content(mbuf));
+          ++total;
+        }
+        burst = {};
+      }
+      if (total >= count) ++after;
+      pass_time();
+    }
+    return queues;
+  }
+};
+
+CONFORMANCE_TEST_WHERE(Pools, GetTheFramesOfTheirAddresses, traits.card_receive&& traits.two_ports()) {
+  start_with({.pools = {{.addresses = {address(0)}},
+                        {.addresses = {address(1), address(11)}},
+                        {.addresses = {address(2)}, .broadcasts = false}}});
+  const Bytes to_0 = make_frame(80, 1, address(0));
+  const Bytes to_1 = make_frame(80, 2, address(1));
+  const Bytes to_11 = make_frame(80, 3, address(11));
+  const Bytes to_2 = make_frame(80, 4, address(2));
+  const Bytes to_port = make_frame(80, 5, right().mac());
+  const Bytes to_all = make_frame(80, 6);
+  send(left(), {to_0, to_1, to_11, to_2, to_port, to_all});
+  const Queues queues = arrived(7);
+  EXPECT_EQ(queues[0], (std::vector<Bytes>{to_0, to_port, to_all}));
+  EXPECT_EQ(queues[1], (std::vector<Bytes>{to_1, to_11, to_all})) << "a broadcast is replicated";
+  EXPECT_EQ(queues[2], (std::vector<Bytes>{to_2}));
+}
+
+CONFORMANCE_TEST_WHERE(Pools, GetTheFramesOfTheirVlans, traits.card_receive&& traits.two_ports()) {
+  start_with({.pools = {{.addresses = {address(0)}, .vlans = {5}},
+                        {.addresses = {address(1)}, .vlans = {5, 6}, .untagged = false},
+                        {.addresses = {address(2)}}},
+              .default_pool = std::nullopt});
+  const Bytes in_5 = with_tag(make_frame(80, 1), 5);
+  const Bytes in_6 = with_tag(make_frame(80, 2), 6);
+  const Bytes in_7 = with_tag(make_frame(80, 3), 7);
+  const Bytes plain = make_frame(80, 4);
+  const Bytes to_1_in_6 = with_tag(make_frame(80, 5, address(1)), 6);
+  const Bytes to_0_in_6 = with_tag(make_frame(80, 6, address(0)), 6);
+  const Bytes to_1 = make_frame(80, 7, address(1));
+  send(left(), {in_5, in_6, in_7, plain, to_1_in_6, to_0_in_6, to_1});
+  const Queues queues = arrived(6);
+  EXPECT_EQ(queues[0], (std::vector<Bytes>{in_5, plain}));
+  EXPECT_EQ(queues[1], (std::vector<Bytes>{in_5, in_6, to_1_in_6}));
+  EXPECT_EQ(queues[2], (std::vector<Bytes>{plain}));
+}
+
+CONFORMANCE_TEST_WHERE(Pools, SendToEachOther, traits.card_receive&& traits.two_ports()) {
+  start_with({.pools = {{.addresses = {address(0)}}, {.addresses = {address(1)}}, {.addresses = {address(2)}}},
+              .local_loopback = true});
+  ASSERT_TRUE(left().set_promiscuous(true));
+  const Bytes inside = make_frame(80, 1, address(1));
+  const Bytes outside = make_frame(80, 2, kOutside);
+  send(right(), {inside, outside});  // on queue 0, which is pool 0
+  const Queues queues = arrived(1);
+  EXPECT_TRUE(queues[0].empty());
+  EXPECT_EQ(queues[1], std::vector<Bytes>{inside});
+  EXPECT_TRUE(queues[2].empty());
+  // Had the first frame left the card, it would arrive first.
+  EXPECT_EQ(receive(left(), 1), std::vector<Bytes>{outside});
+}
+
+}  // namespace
+}  // namespace pollux::conformance

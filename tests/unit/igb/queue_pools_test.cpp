@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Pools of receive queues, on the in-process card. tests/conformance/pools_test.cpp has which frames they get.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "pollux/net/flow/flow_rules.hpp"
+#include "pollux/net/flow/match.hpp"
+#include "pollux/net/frame_filters.hpp"
+#include "pollux/net/queue_pools.hpp"
+#include "pollux/net/rss.hpp"
+#include "pollux/net/rx_metadata.hpp"
+#include "support/fixture.hpp"
+
+namespace pollux::test {
+namespace {
+
+namespace reg = hw::igb;
+
+class PortPools : public testing::Test {
+ protected:
+  [[nodiscard]] static MacAddress address(std::uint8_t number) { return {0x02, 0x50, 0, 0, 0, number}; }
+  [[nodiscard]] static Frame frame_to(const MacAddress& to, std::size_t bytes = 64) {
+    Frame frame = counting_frame(bytes);
+    std::transform(to.begin(), to.end(), frame.begin(), [](std::uint8_t byte) { return std::byte{byte}; });
+    return frame;
+  }
+  [[nodiscard]] static PortConfig two_queues() {
+    return {.rx = {.ring = 64}, .tx = {.ring = 64}, .rx_queues = 2, .tx_queues = 2};
+  }
+  [[nodiscard]] Result<void> set(const QueuePoolsConfig& pools) {
+    return fixture_.port.capability<QueuePools>()->set_queue_pools(pools);
+  }
+  [[nodiscard]] ErrorCode refusal(const QueuePoolsConfig& pools) {
+    const auto refused = set(pools);
+    EXPECT_FALSE(refused);
+    return refused ? ErrorCode::not_found : refused.error().code;
+  }
+  void start(const PortConfig& config = two_queues()) {
+    PortConfig wanted = config;
+    wanted.rx.pool = &fixture_.pool;
+    ASSERT_TRUE(fixture_.port.configure(wanted));
+    start_again();
+  }
+  void start_again() {
+    ASSERT_TRUE(fixture_.port.start());
+    ASSERT_TRUE(fixture_.port.wait_for_link(std::chrono::seconds(5)));
+  }
+  /// The number of frames that each queue gets.
+  [[nodiscard]] std::array<std::uint32_t, 2> counts(const std::vector<Frame>& frames) {
+    for (const Frame& frame : frames) fixture_.inject(frame);
+    std::array<std::uint32_t, 2> result{};
+    for (std::uint16_t queue = 0; queue < 2; ++queue) {
+      Burst<32> burst;
+      result[queue] = fixture_.port.rx(queue).rx_burst(burst);
+    }
+    return result;
+  }
+  using Counts = std::array<std::uint32_t, 2>;
+
+  CardFixture fixture_{{.start = false}};
+  const QueuePoolsConfig two_{.pools = {{.addresses = {address(0)}}, {.addresses = {address(1)}}}};
+};
+
+TEST_F(PortPools, OutliveRestartsAndChangesOfTheAddress) {
+  ASSERT_TRUE(set(two_));
+  start();
+  EXPECT_EQ(fixture_.port.capability<QueuePools>()->queue_pools(), two_);
+  EXPECT_EQ(counts({frame_to(address(0)), frame_to(address(1)), frame_to(address(1))}), Counts({1, 2}));
+  ASSERT_TRUE(fixture_.port.set_mac(address(9)));
+  EXPECT_EQ(counts({frame_to(address(9))}), Counts({1, 0})) << "the own address is the default pool's";
+  ASSERT_TRUE(fixture_.port.stop());
+  start_again();
+  EXPECT_EQ(counts({frame_to(address(9)), frame_to(address(1))}), Counts({1, 1}));
+  ASSERT_TRUE(fixture_.port.stop());
+  ASSERT_TRUE(set({}));
+  start_again();
+  EXPECT_EQ(fixture_.card.value<reg::MRQC>().get(reg::MRQC::ENABLE), 2u) << "RSS again";
+  EXPECT_EQ(counts({frame_to(address(9)), frame_to(address(1))}), Counts({1, 0}));
+}
+
+TEST_F(PortPools, WithoutReplicationOneGetsAGroupFrame) {
+  QueuePoolsConfig pools = two_;
+  pools.pools[0].broadcasts = pools.pools[1].broadcasts = true;
+  pools.default_pool = 1;
+  pools.replication = false;
+  ASSERT_TRUE(set(pools));
+  start();
+  EXPECT_EQ(counts({counting_frame(64)}), Counts({0, 1}));
+  ASSERT_TRUE(fixture_.port.stop());
+  pools.replication = true;
+  ASSERT_TRUE(set(pools));
+  start_again();
+  EXPECT_EQ(counts({counting_frame(64)}), Counts({1, 1}));
+}
+
+TEST_F(PortPools, TheDefaultPoolGetsUnknownAddressesInPromiscuousMode) {
+  QueuePoolsConfig pools = two_;
+  pools.default_pool = 1;
+  ASSERT_TRUE(set(pools));
+  start();
+  EXPECT_EQ(counts({frame_to(address(7))}), Counts({0, 0}));
+  ASSERT_TRUE(fixture_.port.set_promiscuous(true));
+  EXPECT_EQ(counts({frame_to(address(7))}), Counts({0, 1}));
+  const MacAddress group{0x03, 0, 0, 0, 0, 1};
+  EXPECT_EQ(counts({frame_to(group)}), Counts({1, 1}));
+  ASSERT_TRUE(fixture_.port.stop());
+  pools.default_pool.reset();
+  ASSERT_TRUE(set(pools));
+  start_again();
+  EXPECT_EQ(counts({frame_to(address(7)), frame_to(fixture_.port.mac())}), Counts({0, 0}));
+}
+
+TEST_F(PortPools, FollowTheOtherSettings) {
+  ASSERT_TRUE(set({.pools = {{.addresses = {address(0)}, .vlans = {42}}, {.addresses = {address(1)}}}}));
+  PortConfig config = two_queues();
+  config.keep_fcs = true;
+  start(config);
+  ASSERT_TRUE(fixture_.port.capability<VlanStripping>()->set_vlan_stripping(true));
+  Frame tagged = frame_to(address(0));
+  const std::array<std::byte, 4> tag{std::byte{0x81}, std::byte{0}, std::byte{0x60}, std::byte{42}};
+  tagged.insert(tagged.begin() + 12, tag.begin(), tag.end());
+  fixture_.inject(tagged);
+  Burst<32> burst = fixture_.rx_burst();
+  ASSERT_EQ(burst.size(), 1u);
+  EXPECT_EQ(burst[0].packet_length(), 64u + 4) << "without the tag, with the FCS";
+  EXPECT_EQ(RxMetadata(burst[0]).vlan(), 0x602A);
+  burst = {};
+  EXPECT_EQ(counts({frame_to(address(1), 1519), frame_to(address(0), 1518)}), Counts({1, 0}));
+  ASSERT_TRUE(fixture_.port.set_mtu(1600));
+  EXPECT_EQ(counts({frame_to(address(1), 1519)}), Counts({0, 1}));
+}
+
+TEST_F(PortPools, ThatTheCardCannotHaveAreRejected) {
+  QueuePoolsConfig pools = two_;
+  pools.pools[1].addresses.push_back(address(0));
+  EXPECT_EQ(refusal(pools), ErrorCode::invalid_argument) << "an address twice";
+  pools = two_;
+  pools.default_pool = 2;
+  EXPECT_EQ(refusal(pools), ErrorCode::invalid_argument);
+  pools = two_;
+  pools.pools[0].untagged = false;
+  EXPECT_EQ(refusal(pools), ErrorCode::invalid_argument);
+  pools.pools[0].vlans = {4095};
+  EXPECT_EQ(refusal(pools), ErrorCode::invalid_argument);
+  for (std::uint16_t vlan = 1; vlan <= 33; ++vlan) pools.pools[vlan % 2].vlans.push_back(vlan);
+  pools.pools[0].vlans.erase(pools.pools[0].vlans.begin());
+  EXPECT_EQ(refusal(pools), ErrorCode::invalid_argument) << "33 VLANs";
+  pools = two_;
+  for (std::uint8_t number = 2; number < 24; ++number) pools.pools[0].addresses.push_back(address(number));
+  EXPECT_EQ(refusal(pools), ErrorCode::invalid_argument) << "24 addresses";
+  pools.pools[0].addresses.pop_back();
+  EXPECT_TRUE(set(pools));
+  EXPECT_EQ(refusal({.pools = std::vector<QueuePool>(9)}), ErrorCode::invalid_argument);
+  EXPECT_EQ(refusal({.pools = {{.addresses = {MacAddress{}}}}}), ErrorCode::invalid_argument);
+  EXPECT_EQ(fixture_.port.capability<QueuePools>()->queue_pools(), pools) << "a refused call changes nothing";
+  PortConfig one = two_queues();
+  one.rx_queues = 1;
+  one.rx.pool = &fixture_.pool;
+  EXPECT_FALSE(fixture_.port.configure(one)) << "fewer queues than pools";
+}
+
+TEST_F(PortPools, ExcludeOtherWaysToChooseQueues) {
+  ASSERT_TRUE(set(two_));
+  EXPECT_EQ(fixture_.port.capability<VlanFilter>()->set_vlan(7, true).error().code, ErrorCode::not_supported);
+  start();
+  EXPECT_EQ(refusal({}), ErrorCode::bad_state) << "started";
+  ASSERT_TRUE(fixture_.port.capability<Rss>()->set_rss({}));
+  EXPECT_EQ(fixture_.card.value<reg::MRQC>().get(reg::MRQC::ENABLE), 3u) << "RSS waits until there are no pools";
+  ASSERT_TRUE(fixture_.port.stop());
+  ASSERT_TRUE(set({}));
+  ASSERT_TRUE(
+      fixture_.port.capability<FlowRules>()->add(FlowRule{match::ipv4().udp().destination_port(53), to_queue(1)}));
+  EXPECT_EQ(refusal(two_), ErrorCode::bad_state);
+  ASSERT_TRUE(fixture_.port.close());
+  EXPECT_EQ(refusal(two_), ErrorCode::bad_state);
+}
+
+}  // namespace
+}  // namespace pollux::test
