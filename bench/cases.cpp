@@ -11,6 +11,7 @@ std::span<const Case> cases() {
   static constexpr std::array kCases = {
       Case{"forward", kPollux, &forward},
       Case{"forward_offload", kPollux, &forward_offload},
+      Case{"forward_checksums", kPollux, &forward_checksums},
       Case{"forward_queues", kPollux, &forward_queues},
       Case{"forward_observed", kPollux, &forward_observed},
       Case{"forward_raw", kPollux, &forward_raw},

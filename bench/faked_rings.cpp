@@ -19,9 +19,10 @@ namespace {
 
 constexpr std::uint32_t kLine = 64;
 
-// An Ethernet and an IPv4 header, followed by zeros.
+// An Ethernet header and an IPv4 header of a TCP packet of 50 bytes, followed by zeros.
 constexpr std::array<std::byte, 10240> kFrame = [] {
-  constexpr std::array<std::uint8_t, 18> kStart = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 50};
+  constexpr std::array<std::uint8_t, 24> kStart = {2, 0, 0,    0, 0, 1,  2, 0, 0, 0, 0,  2,
+                                                   8, 0, 0x45, 0, 0, 50, 0, 0, 0, 0, 64, 6};
   std::array<std::byte, 10240> frame{};
   std::transform(kStart.begin(), kStart.end(), frame.begin(), [](std::uint8_t byte) { return std::byte{byte}; });
   return frame;
@@ -90,11 +91,13 @@ std::uint32_t FakedCard::finish_transmits(std::uint32_t queue) {
   while (head != tail) {
     volatile Descriptor& slot = ring[head];
     const std::uint64_t command = slot.hi;
-    const std::byte* const buffer = at(slot.lo);
-    std::uint64_t word = 0;
-    std::memcpy(&word, buffer, sizeof word);
-    sink_ = sink_ + word;
-    if (cold_) flush(buffer, hw::intel::tx::data_length(command));
+    if (hw::intel::tx::type(command) == hw::intel::tx::kTypeData) {
+      const std::byte* const buffer = at(slot.lo);
+      std::uint64_t word = 0;
+      std::memcpy(&word, buffer, sizeof word);
+      sink_ = sink_ + word;
+      if (cold_) flush(buffer, hw::intel::tx::data_length(command));
+    }
     if ((command & hw::intel::tx::kReportStatus) != 0) {
       slot.lo = 0;
       slot.hi = hw::intel::tx::kDone;

@@ -57,6 +57,25 @@ class ForwardOffload final : public Forward {
   }
 };
 
+// Forwarding that requests two checksums of each frame.
+class ForwardChecksums final : public Forward {
+ public:
+  using Forward::Forward;
+  void run() override {
+    RxQueue& rx = fixture.rx();
+    TxQueue& tx = fixture.tx();
+    Burst<Setup::kMaxBurst> burst;
+    for (std::uint32_t done = 0; done < frames; done += limit) {
+      rx.rx_burst(burst, limit);
+      for (Mbuf& mbuf : burst) {
+        swap_macs(mbuf.data());
+        mbuf.set_tx_offload({.flags = TxOffload::ipv4_checksum | TxOffload::tcp_checksum, .l2 = 14, .l3 = 20});
+      }
+      tx.tx_burst(burst);
+    }
+  }
+};
+
 // Forwarding by one thread that polls several queues in turn.
 class ForwardQueues final : public Forward {
  public:
@@ -144,6 +163,7 @@ class ForwardRaw final : public Forward {
 
 std::unique_ptr<Workload> forward(const Setup& setup) { return std::make_unique<Forward>(setup); }
 std::unique_ptr<Workload> forward_offload(const Setup& setup) { return std::make_unique<ForwardOffload>(setup); }
+std::unique_ptr<Workload> forward_checksums(const Setup& setup) { return std::make_unique<ForwardChecksums>(setup); }
 std::unique_ptr<Workload> forward_queues(const Setup& setup) { return std::make_unique<ForwardQueues>(setup); }
 std::unique_ptr<Workload> forward_observed(const Setup& setup) { return std::make_unique<ForwardObserved>(setup); }
 std::unique_ptr<Workload> forward_raw(const Setup& setup) { return std::make_unique<ForwardRaw>(setup); }

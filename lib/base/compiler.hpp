@@ -35,6 +35,14 @@ POLLUX_ALWAYS_INLINE void add_to(std::uint64_t& counter, std::uint64_t by) noexc
 #endif
 }
 
+/// Returns `value`, about which the compiler then knows nothing: it neither computes it again from its parts nor moves
+/// the computation to where it is not needed.
+template <class Value>
+[[nodiscard]] POLLUX_ALWAYS_INLINE Value opaque(Value value) noexcept {
+  __asm__("" : "+r"(value));
+  return value;
+}
+
 /// Stores a value that one thread writes and others may read.
 template <class Value>
 POLLUX_ALWAYS_INLINE void publish(Value& target, Value value) noexcept {

@@ -17,6 +17,10 @@ enum class ChecksumStatus : std::uint8_t {
 /// what a port supports. A port drops a frame with an unsupported request and counts it under a named counter; it never
 /// sends such a frame without the requested change.
 ///
+/// A request describes its frame, and the sender answers for it. A port checks the lengths of each frame, so that no
+/// card reads beyond one. It need not look at the headers of a frame whose request repeats that of an earlier one: if
+/// they differ from what the request says, such a frame may be sent with wrong checksums.
+///
 /// The four lengths describe consecutive headers. The outer lengths are 0 for a frame without a tunnel:
 ///
 ///     outer_l2 | outer_l3 | l2                      | l3 | l4 | payload

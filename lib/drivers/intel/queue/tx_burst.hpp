@@ -131,9 +131,15 @@ POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::burst_loop(TxQueue& queue, Mbuf* c
       queue.ring_[end + static_cast<std::uint32_t>(i) - 1].hi |= hw::intel::tx::kReportStatus;
     if (i != 0) [[unlikely]] {
       RingIndex after = next;
-      if (send_slow(queue, mbufs[taken], after) == Outcome::no_room) break;
+      std::uint32_t sent = 1;
+      if (has_request(mbufs[taken])) {
+        sent = send_requests(queue, mbufs + taken, count - taken, after);
+        if (sent == 0) break;
+      } else if (send_slow(queue, mbufs[taken], after) == Outcome::no_room) {
+        break;
+      }
       next = after;
-      ++taken;
+      taken += sent;
     }
   }
   if (taken != 0) finish<Remote>(queue, next, taken);

@@ -28,15 +28,40 @@ struct TxHotPath {
   /// An empty burst: reclaims sent buffers. Returns the number of slots that became free if `mbufs` is null, else 0.
   static std::uint32_t idle_burst(TxQueue& queue, Mbuf* const* mbufs) noexcept;
 
+  /// Whether the frame has an offload request.
+  [[nodiscard]] static POLLUX_ALWAYS_INLINE bool has_request(Mbuf* frame) noexcept {
+    return (POLLUX_CHECKED == 0 || frame != nullptr) && (MbufAccess::special(*frame) & MbufAccess::kOffload) != 0;
+  }
+  /// Sends the first of `count` frames, which has a request, and frames after it that repeat the request. Moves `next`
+  /// past the slots it wrote. Returns the number of frames that it took; 0: no room.
+  static std::uint32_t send_requests(TxQueue& queue, Mbuf* const* frames, std::uint32_t count,
+                                     RingIndex& next) noexcept;
+  /// Sends the frames that repeat the request of context `index`; the first one does. Returns their number.
+  template <bool kClearsIpChecksum>
+  static std::uint32_t send_repeats(TxQueue& queue, Mbuf* const* frames, std::uint32_t count, RingIndex& next,
+                                    std::uint32_t index) noexcept;
+  static void report(TxQueue& queue, std::uint32_t first, std::uint32_t last) noexcept;
+  /// The index of the context that serves the frame's request, if it is a repeated one; else kContexts.
+  static std::uint32_t repeated_request(TxQueue& queue, Mbuf* frame) noexcept;
+  /// Remembers the request of a frame that was queued with `command`, if frames with the same request can be sent
+  /// without another check.
+  static void remember_request(TxQueue& queue, Mbuf& frame, const TxCommand& command) noexcept;
+
   /// The result of one frame on the slow path.
   enum class Outcome : std::uint8_t { queued, dropped, no_room };
-  /// Sends chains, offload requests, clones, external buffers and mbufs of other pools, and drops frames that cannot be
-  /// sent. Moves `next` past the slots it wrote.
+  /// Sends chains, clones, external buffers and mbufs of other pools, and drops frames that cannot be sent. Moves
+  /// `next` past the slots it wrote.
   static Outcome send_slow(TxQueue& queue, Mbuf* frame, RingIndex& next) noexcept;
+  /// The same for a frame with an offload request.
+  static Outcome send_request(TxQueue& queue, Mbuf* frame, RingIndex& next) noexcept;
+  template <bool kRequest>
+  static Outcome send_any(TxQueue& queue, Mbuf* frame, RingIndex& next) noexcept;
 
   /// Returns the drop counter of a frame that cannot be sent. Otherwise prepares its offload request
   /// (`prepare_request`) and returns nullptr.
   static std::uint64_t* drop_counter(TxQueue& queue, Mbuf& frame, TxCommand& command) noexcept;
+  template <bool kRequest>
+  static std::uint64_t* check(TxQueue& queue, Mbuf& frame, TxCommand& command) noexcept;
   /// Writes a descriptor to the slot `next`, with the mbuf that is freed when the card has sent it.
   static void put(TxQueue& queue, RingIndex& next, const hw::intel::Descriptor& descriptor, Mbuf* mbuf) noexcept;
   /// Write the descriptors of a frame: one for each segment, or as many as each needs.

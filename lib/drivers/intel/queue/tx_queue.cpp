@@ -79,6 +79,7 @@ void TxQueue::end_lending() noexcept {
 void TxQueue::set_cache(MempoolCacheCore* cache) noexcept {
   constexpr std::uint32_t kMatchesNothing = 0xFFFF0000;
   cache_ = cache;
+  contexts_.forget_repeats();
   const bool has_key = cache != nullptr && cache->direct_key <= 0xFFFF;
   fast_path_.shortest = has_key ? cache->direct_key << MbufAccess::kPoolShift | kMinFrame : kMatchesNothing;
 }

@@ -211,6 +211,7 @@ std::uint64_t* prepare_request(TxDrops& drops, Mbuf& frame, std::uint32_t max_fr
                                  .kind = transport->kind | (is_ipv4(frame, request) ? tx::kContextIpv4 : 0)});
   command.flags = ((request.flags & TxOffload::ipv4_checksum) != 0 ? tx::kInsertIpChecksum : 0) |
                   (transport->flag != 0 ? tx::kInsertL4Checksum : 0);
+  command.headers = request.l4_offset() + transport->header;
   command.has_context = true;
   return nullptr;
 }

@@ -47,14 +47,14 @@ std::uint32_t slots_with_tags(Mbuf& frame) noexcept { return slots_of(frame, kIn
 
 }  // namespace
 
-std::uint64_t* TxHotPath::drop_counter(TxQueue& queue, Mbuf& frame, TxCommand& command) noexcept {
+template <bool kRequest>
+POLLUX_ALWAYS_INLINE std::uint64_t* TxHotPath::check(TxQueue& queue, Mbuf& frame, TxCommand& command) noexcept {
   TxDrops& drops = queue.drops_;
   // A frame with an offload request may need one more slot, for its context.
-  const bool requests = (MbufAccess::special(frame) & MbufAccess::kOffload) != 0;
-  if (requests && (MbufAccess::tx_offload(frame).flags & ~kTxOffloads) != 0) return &drops.unsupported_offload;
-  const bool is_long = requests && is_segmented(MbufAccess::tx_offload(frame));
+  if (kRequest && (MbufAccess::tx_offload(frame).flags & ~kTxOffloads) != 0) return &drops.unsupported_offload;
+  const bool is_long = kRequest && is_segmented(MbufAccess::tx_offload(frame));
   const std::uint32_t max_segments =
-      std::min(is_long ? kMaxTsoSegments : TxQueue::kMaxSegments, queue.mask_ - (requests ? 1 : 0));
+      std::min(is_long ? kMaxTsoSegments : TxQueue::kMaxSegments, queue.mask_ - (kRequest ? 1 : 0));
   std::uint32_t segments = 0;
   std::uint64_t bytes = 0;
   bool has_empty = false;
@@ -77,7 +77,11 @@ std::uint64_t* TxHotPath::drop_counter(TxQueue& queue, Mbuf& frame, TxCommand& c
   if (is_long && slots_with_tags(frame) > max_segments) return &drops.too_many_segments;
   if (has_empty) return &drops.bad_segment;
   command.payload = static_cast<std::uint32_t>(bytes);
-  return requests ? prepare_request(drops, frame, queue.max_frame_, command) : nullptr;
+  return kRequest ? prepare_request(drops, frame, queue.max_frame_, command) : nullptr;
+}
+
+std::uint64_t* TxHotPath::drop_counter(TxQueue& queue, Mbuf& frame, TxCommand& command) noexcept {
+  return has_request(&frame) ? check<true>(queue, frame, command) : check<false>(queue, frame, command);
 }
 
 TxHotPath::Outcome TxHotPath::drop(TxQueue& queue, Mbuf& frame, std::uint64_t& counter) noexcept {
@@ -142,7 +146,8 @@ POLLUX_COLD void TxHotPath::put_split(TxQueue& queue, RingIndex& next, Mbuf& fra
   }
 }
 
-POLLUX_NOINLINE TxHotPath::Outcome TxHotPath::send_slow(TxQueue& queue, Mbuf* frame, RingIndex& next) noexcept {
+template <bool kRequest>
+POLLUX_ALWAYS_INLINE TxHotPath::Outcome TxHotPath::send_any(TxQueue& queue, Mbuf* frame, RingIndex& next) noexcept {
   if constexpr (ownership::kChecked) {
     if (!ownership::may_send(frame, *queue.context_)) {
       // The caller does not own the mbuf, so it must not be freed here. An mbuf of another Context returns to its pool.
@@ -154,16 +159,16 @@ POLLUX_NOINLINE TxHotPath::Outcome TxHotPath::send_slow(TxQueue& queue, Mbuf* fr
     }
   }
   TxCommand command;
-  if (std::uint64_t* const counter = drop_counter(queue, *frame, command)) return drop(queue, *frame, *counter);
-  const std::uint32_t contexts = queue.contexts_.slots_for(command);
-  const bool is_split = (command.flags & tx::kSegment) != 0;
+  if (std::uint64_t* const counter = check<kRequest>(queue, *frame, command)) return drop(queue, *frame, *counter);
+  const std::uint32_t contexts = kRequest ? queue.contexts_.slots_for(command) : 0;
+  const bool is_split = kRequest && (command.flags & tx::kSegment) != 0;
   const std::uint32_t slots = (is_split ? slots_of(*frame) : frame->segments()) + contexts;
   // A burst cleans full groups only. In a small ring, a long frame may also need the done slots of the last group.
   if (slots > free_slots(queue, next) && next == queue.next_) reclaim(queue);
   if (slots > free_slots(queue, next)) return Outcome::no_room;
   const RingIndex first = next;
   if (contexts != 0) put(queue, next, queue.contexts_.replace_oldest(command), nullptr);
-  const std::uint64_t flags = command.has_context ? command.flags | queue.contexts_.select(command) : 0;
+  const std::uint64_t flags = kRequest && command.has_context ? command.flags | queue.contexts_.select(command) : 0;
   if (is_split) [[unlikely]] {
     put_split(queue, next, *frame, command.payload, flags);
   } else {
@@ -171,7 +176,16 @@ POLLUX_NOINLINE TxHotPath::Outcome TxHotPath::send_slow(TxQueue& queue, Mbuf* fr
   }
   queue.ring_[(next - 1).slot(queue.mask_)].hi |= tx::kEndOfPacket | tx::kReportStatus;
   move_reports(queue, first, next);
+  if (kRequest && command.has_context && !is_split) remember_request(queue, *frame, command);
   return Outcome::queued;
+}
+
+POLLUX_NOINLINE TxHotPath::Outcome TxHotPath::send_slow(TxQueue& queue, Mbuf* frame, RingIndex& next) noexcept {
+  return send_any<false>(queue, frame, next);
+}
+
+POLLUX_NOINLINE TxHotPath::Outcome TxHotPath::send_request(TxQueue& queue, Mbuf* frame, RingIndex& next) noexcept {
+  return send_any<true>(queue, frame, next);
 }
 
 template <bool kGaps>
