@@ -29,6 +29,9 @@ class PortFixture {
   /// Makes a forward path from the first receive queue to the first transmit queue.
   [[nodiscard]] std::unique_ptr<ForwardPath> fuse();
 
+  /// The first transmit queue, for several threads.
+  [[nodiscard]] Result<SharedTxQueue> share() { return SharedTxQueue::create(tx(), pool_); }
+
   [[nodiscard]] RxQueue& rx(std::uint16_t queue = 0) { return port_.rx(queue); }
   [[nodiscard]] TxQueue& tx(std::uint16_t queue = 0) { return port_.tx(queue); }
   [[nodiscard]] Port& port() { return port_; }

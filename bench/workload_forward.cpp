@@ -76,6 +76,24 @@ class ForwardChecksums final : public Forward {
   }
 };
 
+// Forwarding to a queue that other threads may use, too. None does.
+class ForwardShared final : public Forward {
+ public:
+  explicit ForwardShared(const Setup& setup) : Forward(setup), shared_(need(fixture.share())) {}
+  void run() override {
+    RxQueue& rx = fixture.rx();
+    Burst<Setup::kMaxBurst> burst;
+    for (std::uint32_t done = 0; done < frames; done += limit) {
+      rx.rx_burst(burst, limit);
+      for (Mbuf& mbuf : burst) swap_macs(mbuf.data());
+      shared_.tx_burst(burst);
+    }
+  }
+
+ private:
+  SharedTxQueue shared_;
+};
+
 // Forwarding by one thread that polls several queues in turn.
 class ForwardQueues final : public Forward {
  public:
@@ -164,6 +182,7 @@ class ForwardRaw final : public Forward {
 std::unique_ptr<Workload> forward(const Setup& setup) { return std::make_unique<Forward>(setup); }
 std::unique_ptr<Workload> forward_offload(const Setup& setup) { return std::make_unique<ForwardOffload>(setup); }
 std::unique_ptr<Workload> forward_checksums(const Setup& setup) { return std::make_unique<ForwardChecksums>(setup); }
+std::unique_ptr<Workload> forward_shared(const Setup& setup) { return std::make_unique<ForwardShared>(setup); }
 std::unique_ptr<Workload> forward_queues(const Setup& setup) { return std::make_unique<ForwardQueues>(setup); }
 std::unique_ptr<Workload> forward_observed(const Setup& setup) { return std::make_unique<ForwardObserved>(setup); }
 std::unique_ptr<Workload> forward_raw(const Setup& setup) { return std::make_unique<ForwardRaw>(setup); }

@@ -33,5 +33,6 @@
 #include "pollux/net/rss.hpp"
 #include "pollux/net/rx_burst_wait.hpp"
 #include "pollux/net/rx_metadata.hpp"
+#include "pollux/net/shared_tx_queue.hpp"
 #include "pollux/net/tx_rate_limit.hpp"
 #include "pollux/open.hpp"

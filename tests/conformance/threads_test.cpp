@@ -155,6 +155,87 @@ CONFORMANCE_TEST_WHERE(Threads, ReceivesOnOneThreadWhatAnotherSends,
   EXPECT_EQ(received, kFrames);
 }
 
+/// A thread that sends numbered frames on a queue that it shares with others.
+class Sharer {
+ public:
+  static constexpr std::uint32_t kFrames = 200;
+
+  Sharer(SharedTxQueue& queue, const Mempool& pool, std::uint32_t first)
+      : queue_(queue), cache_(pool, 64), first_(first) {
+    thread_ = std::thread([this] { run(); });
+  }
+  Sharer(const Sharer&) = delete;
+  Sharer& operator=(const Sharer&) = delete;
+  ~Sharer() {
+    end_.store(true, std::memory_order_relaxed);
+    thread_.join();
+  }
+  /// Whether this is the frame that must arrive next. Counts it then.
+  bool is_next(const Bytes& frame) {
+    if (arrived_ == kFrames || frame != make_frame(64, first_ + arrived_)) return false;
+    ++arrived_;
+    seen_.store(arrived_, std::memory_order_release);
+    return true;
+  }
+  [[nodiscard]] std::uint32_t arrived() const noexcept { return arrived_; }
+
+ private:
+  void run() {
+    DropCounter unsent("unsent");
+    for (std::uint32_t sent = 0; sent < kFrames && !end_.load(std::memory_order_relaxed);) {
+      Burst<4> burst;
+      const std::uint32_t count = std::min(4U, kFrames - sent);
+      // Limits the frames in flight, so that a card has room for all.
+      if (sent - seen_.load(std::memory_order_acquire) <= 8 && burst.fill(cache_, count)) {
+        for (std::uint32_t i = 0; i < count; ++i) {
+          const Bytes frame = make_frame(64, first_ + sent + i);
+          std::copy(frame.begin(), frame.end(), burst[i].append(64));
+        }
+        sent += sent % 3 == 0 ? queue_.try_tx_burst(burst) : queue_.tx_burst(burst);
+      }
+      burst.drop(unsent, cache_);
+      std::this_thread::yield();
+    }
+  }
+
+  SharedTxQueue& queue_;
+  MempoolCache cache_;
+  std::uint32_t first_;
+  std::uint32_t arrived_ = 0;
+  std::atomic<std::uint32_t> seen_{0};
+  std::atomic<bool> end_{false};
+  std::thread thread_;
+};
+
+CONFORMANCE_TEST_WHERE(Threads, SeveralThreadsShareAQueue, traits.delivers && !traits.by_file && !traits.needs_relay) {
+  PortConfig own = config(*pool_);
+  start_both(own, own);
+  auto shared = SharedTxQueue::create(left().tx(0), *pool_);
+  ASSERT_TRUE(shared) << shared.error().message();
+  DropCounter checked("checked");
+  std::uint32_t strange = 0;
+  {
+    Sharer first(*shared, *pool_, 10'000);
+    Sharer second(*shared, *pool_, 20'000);
+    Sharer third(*shared, *pool_, 30'000);
+    const auto arrived = wait_until(context_->clock(), "the frames of three threads", std::chrono::seconds(20), [&] {
+      pass_time();
+      Burst<32> burst;
+      right().rx(0).rx_burst(burst);
+      for (Mbuf& mbuf : burst) {
+        const Bytes frame = content(mbuf);
+        if (!first.is_next(frame) && !second.is_next(frame) && !third.is_next(frame)) ++strange;
+      }
+      burst.drop(checked);
+      return first.arrived() + second.arrived() + third.arrived() == 3 * Sharer::kFrames;
+    });
+    EXPECT_TRUE(arrived) << first.arrived() << ", " << second.arrived() << ", " << third.arrived();
+  }
+  EXPECT_EQ(strange, 0u) << "each thread's frames arrive once and in order";
+  EXPECT_EQ(left().stats().tx_burst_packets, 3u * Sharer::kFrames);
+  shared->tx_done_cleanup();
+}
+
 /// A receiving thread that sleeps while no frames arrive.
 class SleepingReceiver {
  public:
