@@ -28,6 +28,7 @@
 #include "pollux/net/packet/sums.hpp"
 #include "pollux/net/packet/toeplitz.hpp"
 #include "pollux/net/port.hpp"
+#include "pollux/net/port_events.hpp"
 #include "pollux/net/queue_observer.hpp"
 #include "pollux/net/queue_pools.hpp"
 #include "pollux/net/rss.hpp"

@@ -44,6 +44,17 @@ void ControlScheduler::reschedule(TaskId id, Time due) {
   set_alarm();
 }
 
+void ControlScheduler::set_events(TaskId id, std::vector<int> events) {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(id);
+  if (found == entries_.end()) return;
+  if (events_) {
+    for (const int event : found->second.events) events_->forget(event);
+    for (const int event : events) events_->watch(event, id);
+  }
+  found->second.events = std::move(events);
+}
+
 int ControlScheduler::event_fd() {
   const std::lock_guard lock(mutex_);
   if (!events_) {

@@ -32,6 +32,9 @@ class ControlScheduler {
   /// Removes a task, without waiting if it is just running. Does nothing if it was removed before.
   void remove(TaskId id);
   void reschedule(TaskId id, Time due);
+  /// Replaces the task's events. The caller keeps the old ones open until this returns. Does nothing if the task was
+  /// removed.
+  void set_events(TaskId id, std::vector<int> events);
 
   [[nodiscard]] int event_fd();
   /// See Control::run_due.

@@ -170,6 +170,8 @@ Result<Link> Port::wait_for_link(Duration limit) {
       "check the cable, and that the link partner is started (for a ring: port, its other end); or wait longer");
 }
 
+void Port::on_event(PortEventHandler handler) { core_->on_event(std::move(handler)); }
+
 Stats Port::stats() {
   const auto lock = core_->lock();
   return core_->machine().stats();

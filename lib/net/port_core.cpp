@@ -76,26 +76,42 @@ std::optional<Misuse> PortCore::find_overdue() {
                   machine_->info().name, to_seconds(since), to_seconds(interval_))};
 }
 
-Result<void> PortCore::start() {
+void PortCore::note_events() {
+  if (!events_.has_handler()) return;
+  if (machine_->state() == PortState::failed) return events_.note_failure(machine_->failure());
+  events_.note_link(machine_->state() == PortState::started ? machine_->link() : Link{});
+}
+
+// The start may replace the driver's eventfds, and the number of an old one may then belong to a new descriptor.
+Result<void> PortCore::start_and_watch() {
   const auto held = lock();
+  if (task_) context_->scheduler().set_events(*task_, {});
   auto started = machine_->start();
+  if (task_) context_->scheduler().set_events(*task_, machine_->events());
   serviced_ = context_->clock().now();
   reported_ = false;
   leave_if_failed();
+  note_events();
+  return started;
+}
+
+Result<void> PortCore::start() {
+  auto started = start_and_watch();
+  events_.deliver();
   return started;
 }
 
 Result<void> PortCore::stop() {
-  const auto held = lock();
-  auto stopped = machine_->stop();
-  leave_if_failed();
-  return stopped;
+  return restart([](PortMachine& machine) { return machine.stop(); });
 }
 
 Result<void> PortCore::restart(const std::function<Result<void>(PortMachine&)>& restart) {
-  const auto held = lock();
+  auto held = lock();
   auto restarted = restart(*machine_);
   leave_if_failed();
+  note_events();
+  held.unlock();
+  events_.deliver();
   return restarted;
 }
 
@@ -104,11 +120,12 @@ Result<Duration> PortCore::serve() {
   serviced_ = context_->clock().now();
   reported_ = false;
   if (within) interval_ = *within;
+  note_events();
   return within;
 }
 
 Result<Duration> PortCore::service() {
-  const auto held = lock();
+  auto held = lock();
   auto within = serve();
   if (!within) {
     // The caller gets the error, so the Control does not return it again.
@@ -116,16 +133,24 @@ Result<Duration> PortCore::service() {
   } else if (task_) {
     context_->scheduler().reschedule(*task_, serviced_ + std::min(kMaxInterval, *within / 2));
   }
+  held.unlock();
+  events_.deliver();
   return within;
 }
 
-Result<Time> PortCore::run() {
+Result<Time> PortCore::run_service() {
   const auto held = lock();
   if (!task_) return Time::max();  // removed while it waited for the lock
   const auto within = serve();
   if (within) return serviced_ + std::min(kMaxInterval, *within / 2);
   leave_control();
   return tl::unexpected<Error>(within.error());
+}
+
+Result<Time> PortCore::run() {
+  auto next = run_service();
+  events_.deliver();
+  return next;
 }
 
 Result<void> PortCore::close() {
@@ -138,6 +163,7 @@ Result<void> PortCore::close() {
 }
 
 void PortCore::retire() {
+  events_.set_handler({});
   const auto held = lock();
   leave_control();
   machine_.reset();

@@ -6,10 +6,12 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 #include "mem/control_scheduler.hpp"
 #include "mem/control_task.hpp"
 #include "net/missing_queue.hpp"
+#include "net/port_event_queue.hpp"
 #include "net/port_machine.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
@@ -38,7 +40,10 @@ class PortCore final : public ControlTask, public std::enable_shared_from_this<P
   /// The caller must hold the lock, except to use the driver's queues and properties that do not change.
   [[nodiscard]] PortMachine& machine() noexcept { return *machine_; }
 
-  // Control calls that also affect the service. Each takes the lock.
+  /// See Port::on_event.
+  void on_event(PortEventHandler handler) { events_.set_handler(std::move(handler)); }
+
+  // Control calls that also affect the service. Each takes the lock, and delivers events after it has released it.
   [[nodiscard]] Result<void> start();
   /// Calls one of PortMachine's restarts, after which the port may have failed.
   [[nodiscard]] Result<void> restart(const std::function<Result<void>(PortMachine&)>& restart);
@@ -58,6 +63,10 @@ class PortCore final : public ControlTask, public std::enable_shared_from_this<P
   PortCore(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver);
 
   [[nodiscard]] Result<Duration> serve();
+  [[nodiscard]] Result<void> start_and_watch();
+  [[nodiscard]] Result<Time> run_service();
+  /// Notes the state of the link, and a failure, for the port's handler.
+  void note_events();
   void join_control();
   void leave_control();
   /// Stops the service of a failed port. The caller gets the error, so the Control must not return it again.
@@ -70,6 +79,7 @@ class PortCore final : public ControlTask, public std::enable_shared_from_this<P
   MissingRxQueue missing_rx_;
   MissingTxQueue missing_tx_;
   std::mutex mutex_;
+  PortEventQueue events_;
   std::optional<ControlScheduler::TaskId> task_;  // empty: not registered with the Control
   Duration interval_;                             // the interval that the driver returned last
   Time serviced_{0};                              // time of the last service or start

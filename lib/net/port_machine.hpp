@@ -38,6 +38,8 @@ class PortMachine {
   [[nodiscard]] PortDriver& driver() const noexcept { return *driver_; }
   [[nodiscard]] const PortInfo& info() const { return driver_->info(); }
   [[nodiscard]] PortState state() const noexcept { return state_; }
+  /// Why the port has failed. Only in state failed.
+  [[nodiscard]] const Error& failure() const noexcept { return failure_; }
   [[nodiscard]] EffectiveConfig config() const;
 
   [[nodiscard]] Result<void> configure(const PortConfig& config);

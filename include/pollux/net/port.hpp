@@ -14,6 +14,7 @@
 #include "pollux/mem/mempool.hpp"
 #include "pollux/net/capability.hpp"
 #include "pollux/net/port_driver.hpp"
+#include "pollux/net/port_events.hpp"
 
 namespace pollux {
 
@@ -134,6 +135,17 @@ class POLLUX_API Port {
   /// Errors: timeout (the hint says what to check), bad_state (the port is closed), and those of
   /// `service`, which is called when `limit` has passed, since a removed card has no link.
   [[nodiscard]] Result<Link> wait_for_link(Duration limit);
+
+  /// Calls `handler` with each event of the port; an empty one ends that. The handler runs on the thread that notices
+  /// the event: the one that runs the Context's Control, or one in `start`, `stop`, a restart of a queue or `service`.
+  /// It runs once at a time, and without the port's lock: it may call the port, but must not move or destroy it.
+  /// Each handler starts with the link down, so the first service on a started port with a link reports link_up. A
+  /// change of an 82576's link makes Control::event_fd readable at once. Other ports, and an 82576 without MSI-X or
+  /// without a receive queue, report it at their next service, at most a second later. Of several changes between two
+  /// services only the result is reported. Events between the last service and the end of the port are not reported.
+  /// Waits while another thread runs the old handler; so does the Port's destructor. Do not hold a lock then that the
+  /// handler takes.
+  void on_event(PortEventHandler handler);
 
   [[nodiscard]] Stats stats();
   [[nodiscard]] std::vector<Counter> extended_stats();

@@ -132,8 +132,8 @@ class POLLUX_API PortDriver {
   virtual void append_counters(std::vector<Counter>& counters) = 0;
   /// Called in states opened, configured and started. See Port::service. An error means that the port has failed.
   [[nodiscard]] virtual Result<Duration> service() = 0;
-  /// Eventfds that make `service` due at once, such as a device's error and removal events; -1 for none. The driver
-  /// owns them and does not change them until `release`.
+  /// Eventfds that make `service` due at once, such as a device's error and removal events, and a card's interrupt for
+  /// changes of its link; -1 for none. The driver owns them, and changes them in `start` and `release` only.
   [[nodiscard]] virtual std::vector<int> events() const { return {}; }
   /// The sub-object of this driver that implements the interface with that id, to be cast to it; nullptr if there is
   /// none. Its functions are called with the port's mutex held, in any state; the interface says what each state

@@ -175,10 +175,14 @@ TEST(PortRegisters, SpreadsOverAllQueuesRoundRobin) {
     EXPECT_TRUE(fixture.value<reg::SRRCTL>(queue).has(reg::SRRCTL::DROP_EN));
 }
 
-TEST(PortRegisters, InterruptsStayMasked) {
+TEST(PortRegisters, OnlyTheLinksInterruptIsUnmasked) {
   IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
+  EXPECT_TRUE(port->service());
+  EXPECT_EQ(fixture.value<reg::IMS>().raw(), reg::IMS::Value(reg::IMS::LSC).raw());
+  EXPECT_EQ(fixture.value<reg::EIMS>().raw(), 1u);
+  ASSERT_TRUE(port->stop());
   EXPECT_EQ(fixture.value<reg::IMS>().raw(), 0u);
   EXPECT_EQ(fixture.value<reg::EIMS>().raw(), 0u);
 }

@@ -61,7 +61,8 @@ class SleepOnACard : public testing::Test {
     fixture->wire->inject(frame);
   }
   [[nodiscard]] std::uint32_t unmasked() { return fixture->value<reg::EIMS>().raw(); }
-  [[nodiscard]] std::uint32_t messages() { return fixture->value<reg::IAC>().raw(); }
+  /// Since the start, in which the link sent one.
+  [[nodiscard]] std::uint32_t messages() { return fixture->value<reg::IAC>().raw() - 1; }
 
   std::optional<IgbFixture> fixture;
   std::unique_ptr<PortMachine> port;

@@ -116,6 +116,26 @@ TEST_F(ControlTest, ReturnsEachFailureOnceAndRunsTheOtherTasks) {
   EXPECT_EQ(well->runs, 2);
 }
 
+TEST_F(ControlTest, FollowsTheEventsThatATaskHasNow) {
+  const FileDescriptor old(::eventfd(0, EFD_CLOEXEC));
+  const FileDescriptor now(::eventfd(0, EFD_CLOEXEC));
+  const auto task = every(1h);
+  const auto id = scheduler_.add(task, 1h, {old.get()});
+  const int event = control_.event_fd();
+  scheduler_.set_events(id, {-1, now.get()});
+  ASSERT_EQ(::eventfd_write(old.get(), 1), 0);
+  EXPECT_FALSE(is_readable(event));
+  ASSERT_EQ(::eventfd_write(now.get(), 1), 0);
+  EXPECT_TRUE(is_readable(event));
+  static_cast<void>(run_due());
+  EXPECT_EQ(task->runs, 1);
+  scheduler_.set_events(id, {old.get()});
+  EXPECT_TRUE(is_readable(event)) << "it was signalled before";
+  scheduler_.remove(id);
+  scheduler_.set_events(id, {now.get()});
+  EXPECT_FALSE(is_readable(event)) << "a removed task has no events";
+}
+
 TEST_F(ControlTest, DoesNotRunRemovedOrDestroyedTasks) {
   const auto removed = every(1ms);
   auto gone = every(1ms);

@@ -17,6 +17,8 @@ namespace pollux::test {
 struct FakeCard {
   std::atomic<int> services{0};
   std::atomic<bool> removed{false};
+  std::atomic<bool> faulty{false};
+  std::atomic<std::uint32_t> speed{0};  ///< of its link; 0: down
   std::atomic<bool> stuck{false};       ///< closing a started port fails
   std::atomic<bool> overlapped{false};  ///< two calls ran at the same time
   std::atomic<bool> destroyed{false};
@@ -50,11 +52,12 @@ class FakeDriver final : public PortDriver {
   [[nodiscard]] Result<void> set_mac(const MacAddress&) override { return alone(Result<void>()); }
   [[nodiscard]] Result<void> set_mtu(std::uint32_t) override { return alone(Result<void>()); }
   [[nodiscard]] Result<void> set_promiscuity(bool, bool) override { return alone(Result<void>()); }
-  [[nodiscard]] Link link() override { return alone(Link{}); }
+  [[nodiscard]] Link link() override { return alone(Link{.up = card_->speed != 0, .speed = card_->speed}); }
   [[nodiscard]] Stats stats() override { return alone(Stats{}); }
   void append_counters(std::vector<Counter>&) override {}
   [[nodiscard]] Result<Duration> service() override {
     ++card_->services;
+    if (card_->faulty) return fail(ErrorCode::device_fault, info_.name + ": the card does not answer", "reset it");
     if (!card_->removed) return alone(Result<Duration>(kWithin));
     return fail(ErrorCode::device_removed, info_.name + ": the card was removed", "open it again");
   }

@@ -6,6 +6,9 @@
 namespace pollux::drivers::igb {
 namespace {
 
+constexpr std::uint32_t kOtherVector = 0;
+constexpr std::uint32_t kOtherBit = 1U << kOtherVector;
+
 // IVAR[n] has the vectors of queues n and n + 8.
 void assign_vectors(const Card& card, const intel::QueueInterrupts& interrupts, std::uint32_t count) {
   constexpr std::uint32_t kEntries = reg::IVAR::kCount;
@@ -20,9 +23,9 @@ void assign_vectors(const Card& card, const intel::QueueInterrupts& interrupts, 
 
 }  // namespace
 
-// Linux, igb_main.c, igb_configure_msix and igb_assign_vector. The mode comes first, because QEMU's card ignores EIAC
-// outside of it (I-EIACSET). A message clears its cause (EIAC) and masks its vector (EIAM, with GPIE.EIAME). Transmit
-// queues have no vector: sent buffers are reclaimed when more are sent.
+// Linux, igb_main.c, igb_configure_msix, igb_assign_vector and igb_irq_enable. The mode comes first, because QEMU's
+// card ignores EIAC outside of it (I-EIACSET). A message clears its cause (EIAC) and masks its vector (EIAM, with
+// GPIE.EIAME). Transmit queues have no vector: sent buffers are reclaimed when more are sent.
 void enable_interrupts(const Card& card, intel::QueueSet& queues, std::uint32_t count) {
   intel::QueueInterrupts* const interrupts = queues.interrupts();
   if (interrupts == nullptr) return;
@@ -39,6 +42,19 @@ void enable_interrupts(const Card& card, intel::QueueSet& queues, std::uint32_t 
   card.regs.write<reg::EIAC>(reg::EIAC::VECTORS(interrupts->bits()));
   card.regs.write<reg::EIAM>(reg::EIAM::VECTORS(interrupts->bits()));
   assign_vectors(card, *interrupts, count);
+  if (!interrupts->has_other()) return;
+  card.regs.write<reg::IVAR_MISC>(reg::IVAR_MISC::OTHER(kOtherVector) | reg::IVAR_MISC::OTHER_VALID);
+  card.regs.write<reg::IMS>(reg::IMS::LSC);
+  card.regs.write<reg::EIMS>(reg::EIMS::VECTORS(kOtherBit));
+}
+
+// Linux, igb_main.c, igb_msix_other. The message has masked the vector. A cause that stays in ICR raises no further
+// message.
+void acknowledge_interrupts(const Card& card, intel::QueueSet& queues) {
+  intel::QueueInterrupts* const interrupts = queues.interrupts();
+  if (interrupts == nullptr || !interrupts->take_other()) return;
+  static_cast<void>(card.regs.read_and_clear<reg::ICR>());
+  card.regs.write<reg::EIMS>(reg::EIMS::VECTORS(kOtherBit));
 }
 
 }  // namespace pollux::drivers::igb

@@ -159,6 +159,7 @@ Result<void> Port::halt() {
   running_ = false;
   rss_.stop();
   flow_filters_.stop();
+  mask_interrupts(card_);
   auto ended = end_dma();
   statistics_.accumulate();
   return ended;

@@ -6,6 +6,7 @@
 #include "drivers/intel/common/ring_setup.hpp"
 #include "drivers/intel/forward/make_forward_path.hpp"
 #include "drivers/intel/igb/filters.hpp"
+#include "drivers/intel/igb/interrupts.hpp"
 #include "drivers/intel/igb/link.hpp"
 #include "drivers/intel/igb/port.hpp"
 #include "drivers/intel/igb/register_dump.hpp"
@@ -166,13 +167,17 @@ void Port::append_counters(std::vector<Counter>& counters) { statistics_.append(
 Result<Duration> Port::service() {
   if (card_.regs.removed()) return fail_removed(card_.name);
   if (auto healthy = intel::check_device(*device_); !healthy) return pass_on(std::move(healthy));
+  if (running_) acknowledge_interrupts(card_, *queues());
   static_cast<void>(link());  // flow control and rate limits follow the link
   statistics_.accumulate();
   return Statistics::kUpdateInterval;
 }
 
 std::vector<int> Port::events() const {
-  return device_ == nullptr ? std::vector<int>{} : intel::device_events(*device_);
+  if (device_ == nullptr) return {};
+  std::vector<int> events = intel::device_events(*device_);
+  if (const auto* const interrupts = queues()->interrupts()) events.push_back(interrupts->other_event());
+  return events;
 }
 
 std::vector<RegisterValue> Port::registers() {

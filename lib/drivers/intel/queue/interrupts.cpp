@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "drivers/intel/queue/interrupts.hpp"
 
+#include <sys/epoll.h>
+
 #include <algorithm>
 #include <chrono>
 #include <span>
@@ -80,6 +82,7 @@ Result<void> QueueInterrupts::enable(Device& device, const MaskRegisters& masks,
   const auto events = device.enable_interrupts(wanted);
   if (!events) return tl::unexpected<Error>(events.error());
   enabled_ = wanted;
+  if (has_other()) watch_other(events->front());
   for (unsigned vector = 0; vector < wanted; ++vector) vectors_[vector].setup(masks, vector);
   for (unsigned queue = 0; queue < count; ++queue) {
     const unsigned vector = vector_of(queue);
@@ -89,9 +92,26 @@ Result<void> QueueInterrupts::enable(Device& device, const MaskRegisters& masks,
   return {};
 }
 
+void QueueInterrupts::watch_other(int event) noexcept {
+  other_event_ = event;
+  other_seen_ = FileDescriptor(::epoll_create1(EPOLL_CLOEXEC));
+  epoll_event wanted{};
+  wanted.events = EPOLLIN | EPOLLET;
+  if (other_seen_ && ::epoll_ctl(other_seen_.get(), EPOLL_CTL_ADD, event, &wanted) != 0) other_seen_ = {};
+}
+
+// Without a descriptor for the epoll instance there may always have been one.
+bool QueueInterrupts::take_other() noexcept {
+  if (!has_other()) return false;
+  epoll_event found{};
+  return !other_seen_ || ::epoll_wait(other_seen_.get(), &found, 1, 0) > 0;
+}
+
 void QueueInterrupts::detach(QueueSet& queues) noexcept {
   queues.for_each_rx([](RxQueue& queue) { queue.attach_vector(nullptr, -1); });
   enabled_ = 0;
+  other_event_ = -1;
+  other_seen_ = {};
 }
 
 void QueueInterrupts::set_moderation(unsigned queue, const InterruptModeration& moderation) {

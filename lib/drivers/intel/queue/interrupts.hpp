@@ -6,6 +6,7 @@
 #include <mutex>
 #include <vector>
 
+#include "base/file_descriptor.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/device/bar.hpp"
 #include "pollux/device/device.hpp"
@@ -51,7 +52,8 @@ class InterruptVector {
 };
 
 /// The MSI-X vectors of a port. Vector 0 is for causes that belong to no queue. The receive queues have the others:
-/// one each, or in turn if there are fewer vectors than queues. With a single vector all share it.
+/// one each, or in turn if there are fewer vectors than queues. With a single vector all queues share it, and the other
+/// causes have none.
 /// Thread rule: that of the port's control calls.
 class QueueInterrupts {
  public:
@@ -73,13 +75,23 @@ class QueueInterrupts {
   [[nodiscard]] unsigned vector_of(unsigned queue) const noexcept {
     return enabled_ < 2 ? 0 : 1 + queue % (enabled_ - 1);
   }
+  /// Whether vector 0 is for causes that belong to no queue.
+  [[nodiscard]] bool has_other() const noexcept { return enabled_ > 1; }
+  /// The eventfd of that vector; -1 if there is none.
+  [[nodiscard]] int other_event() const noexcept { return other_event_; }
+  /// Whether that vector has sent a message since the last call. The eventfd stays readable, for others that watch it.
+  [[nodiscard]] bool take_other() noexcept;
   /// The bits of all vectors that are enabled.
   [[nodiscard]] std::uint32_t bits() const noexcept { return (std::uint32_t{1} << enabled_) - 1; }
 
  private:
+  void watch_other(int event) noexcept;
+
   std::vector<InterruptVector> vectors_;
   std::vector<InterruptModeration> moderation_;  // by queue
   unsigned enabled_ = 0;
+  int other_event_ = -1;
+  FileDescriptor other_seen_;  // an epoll instance that reports each signal of other_event_ once
 };
 
 }  // namespace pollux::drivers::intel

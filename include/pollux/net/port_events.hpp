@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "pollux/base/api.hpp"
+#include "pollux/base/error.hpp"
+#include "pollux/net/link.hpp"
+
+namespace pollux {
+
+enum class PortEventKind : std::uint8_t {
+  link_up,    ///< the link of a started port is up, or is up with another speed or duplex mode
+  link_down,  ///< the link went down, or the port was stopped
+  removed,    ///< the device was removed, or the host asks for it back; the port is `failed`
+  error,      ///< the device does not work any more; the port is `failed`
+};
+
+/// What happened to a port.
+struct PortEvent {
+  PortEventKind kind = PortEventKind::link_down;
+  Link link;    ///< of link_up; down for all others
+  Error error;  ///< of removed and error: why the port has failed, and how to recover
+};
+
+/// "link up, 1000 Mb/s, full duplex", "link down", "removed: ..." or "error: ..."
+[[nodiscard]] POLLUX_API std::string to_string(const PortEvent& event);
+
+/// See Port::on_event. It must not throw.
+using PortEventHandler = std::function<void(const PortEvent&)>;
+
+}  // namespace pollux

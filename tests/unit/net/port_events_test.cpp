@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The events of a port: what its handler is called with, when, and on which thread.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/eventfd.h>
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/file_descriptor.hpp"
+#include "fake_driver.hpp"
+#include "pollux/mem/context.hpp"
+#include "pollux/net/port.hpp"
+
+namespace pollux {
+namespace {
+
+using namespace std::chrono_literals;
+using test::FakeCard;
+using test::FakeDriver;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+class PortEvents : public testing::Test {
+ protected:
+  static ContextOptions on(std::shared_ptr<Clock> clock, bool thread = false) {
+    ContextOptions options;
+    options.clock = std::move(clock);
+    options.huge_pages = HugePages::never;
+    options.control_thread = thread;
+    return options;
+  }
+  void open_and_start(Context& context) {
+    port_.emplace(context.state(), std::make_unique<FakeDriver>(card_, "fake:0"));
+    ASSERT_TRUE(port_->configure(test::sending_only()));
+    ASSERT_TRUE(port_->start());
+  }
+  void listen() {
+    port_->on_event([this](const PortEvent& event) { seen_.push_back(to_string(event)); });
+  }
+  void run_control() { static_cast<void>(context_.control().run_due()); }
+  void pass_a_second() {
+    clock_->advance(1s);
+    run_control();
+  }
+  /// The events since the last call.
+  std::vector<std::string> seen() { return std::exchange(seen_, {}); }
+
+  std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>();
+  std::shared_ptr<FakeCard> card_ = std::make_shared<FakeCard>();
+  std::vector<std::string> seen_;
+  Context context_{on(clock_)};
+  std::optional<Port> port_;
+};
+
+TEST_F(PortEvents, ReportsEachChangeOfTheLinkOnce) {
+  open_and_start(context_);
+  listen();
+  pass_a_second();
+  EXPECT_THAT(seen(), IsEmpty()) << "a handler starts with the link down";
+  card_->speed = 1000;
+  pass_a_second();
+  EXPECT_THAT(seen(), ElementsAre("link up, 1000 Mb/s, full duplex"));
+  pass_a_second();
+  EXPECT_THAT(seen(), IsEmpty());
+  card_->speed = 100;
+  pass_a_second();
+  EXPECT_THAT(seen(), ElementsAre("link up, 100 Mb/s, full duplex"));
+  card_->speed = 0;
+  ASSERT_TRUE(port_->service());
+  EXPECT_THAT(seen(), ElementsAre("link down")) << "also by a service that the program calls itself";
+}
+
+TEST_F(PortEvents, ALinkIsDownWhileThePortIsNotStarted) {
+  card_->speed = 1000;
+  open_and_start(context_);
+  listen();
+  pass_a_second();
+  EXPECT_THAT(seen(), ElementsAre("link up, 1000 Mb/s, full duplex"));
+  ASSERT_TRUE(port_->stop());
+  EXPECT_THAT(seen(), ElementsAre("link down"));
+  pass_a_second();
+  EXPECT_THAT(seen(), IsEmpty());
+  ASSERT_TRUE(port_->start());
+  EXPECT_THAT(seen(), ElementsAre("link up, 1000 Mb/s, full duplex"));
+  ASSERT_TRUE(port_->close());
+  EXPECT_THAT(seen(), IsEmpty());
+}
+
+TEST_F(PortEvents, ReportsARemovalOnceAndTheControlItsError) {
+  open_and_start(context_);
+  listen();
+  card_->removed = true;
+  clock_->advance(1s);
+  const auto due = context_.control().run_due();
+  ASSERT_FALSE(due);
+  EXPECT_EQ(due.error().code, ErrorCode::device_removed);
+  EXPECT_THAT(seen(), ElementsAre("removed: fake:0: the card was removed: open it again"));
+  EXPECT_FALSE(port_->service());
+  EXPECT_THAT(seen(), IsEmpty());
+}
+
+TEST_F(PortEvents, ReportsAFaultAsAnError) {
+  open_and_start(context_);
+  listen();
+  card_->faulty = true;
+  EXPECT_FALSE(port_->service());
+  EXPECT_THAT(seen(), ElementsAre("error: fake:0: the card does not answer: reset it"));
+}
+
+TEST_F(PortEvents, AHandlerMayCallItsPort) {
+  card_->speed = 1000;
+  open_and_start(context_);
+  port_->on_event([this](const PortEvent& event) {
+    seen_.push_back(to_string(event));
+    if (event.kind == PortEventKind::link_up) {
+      EXPECT_TRUE(port_->stop());
+    }
+    if (event.kind == PortEventKind::removed) {
+      EXPECT_TRUE(port_->close());
+    }
+  });
+  pass_a_second();
+  EXPECT_THAT(seen(), ElementsAre("link up, 1000 Mb/s, full duplex", "link down"));
+  card_->removed = true;
+  EXPECT_FALSE(port_->service());
+  EXPECT_THAT(seen(), ElementsAre("removed: fake:0: the card was removed: open it again"));
+  EXPECT_EQ(port_->state(), PortState::closed);
+}
+
+TEST_F(PortEvents, AHandlerMayBeReplacedAlsoByItself) {
+  card_->speed = 1000;
+  open_and_start(context_);
+  port_->on_event([this](const PortEvent&) {
+    seen_.emplace_back("first");
+    listen();
+  });
+  pass_a_second();
+  EXPECT_THAT(seen(), ElementsAre("first"));
+  pass_a_second();
+  EXPECT_THAT(seen(), ElementsAre("link up, 1000 Mb/s, full duplex")) << "a new handler learns the state";
+  port_->on_event({});
+  card_->speed = 0;
+  pass_a_second();
+  EXPECT_THAT(seen(), IsEmpty());
+}
+
+TEST_F(PortEvents, RunOnTheControlThreadAndEndWithTheirHandler) {
+  card_->speed = 1000;
+  const FileDescriptor link(::eventfd(0, EFD_CLOEXEC));
+  card_->events = {link.get()};
+  Context context(on(nullptr, true));
+  open_and_start(context);
+  std::atomic<int> calls{0};
+  std::atomic<bool> inside{false};
+  port_->on_event([&, caller = std::this_thread::get_id()](const PortEvent&) {
+    inside = true;
+    EXPECT_NE(std::this_thread::get_id(), caller);
+    ++calls;
+    inside = false;
+  });
+  ASSERT_EQ(::eventfd_write(link.get(), 1), 0);
+  EXPECT_TRUE(wait_until(context.clock(), "the event", 60s, [&] { return calls == 1; }));
+  card_->speed = 100;
+  ASSERT_EQ(::eventfd_write(link.get(), 1), 0);
+  port_->on_event({});
+  EXPECT_FALSE(inside) << "on_event waits for the handler";
+  const int before = calls;
+  card_->speed = 10;
+  ASSERT_TRUE(port_->service());
+  EXPECT_EQ(calls, before);
+}
+
+}  // namespace
+}  // namespace pollux
