@@ -29,10 +29,10 @@ class POLLUX_API Control {
  public:
   explicit Control(ControlScheduler& scheduler) noexcept : scheduler_(&scheduler) {}
 
-  /// A file descriptor that is readable (poll(2), epoll(7)) while work is due or a device has signalled an error or its
-  /// removal. `run_due` clears it. It is created on the first call, close-on-exec, and owned by the Context: do not
-  /// read or close it. It follows the Context's clock, virtual time, too. Returns -1 if the process has no file
-  /// descriptor left.
+  /// A file descriptor that is readable (poll(2), epoll(7)) while work is due or a device has signalled an error, its
+  /// removal or a change of its link. `run_due` clears it. It is created on the first call, close-on-exec, and owned by
+  /// the Context: do not read or close it. It follows the Context's clock, virtual time, too. Returns -1 if the process
+  /// has no file descriptor left.
   [[nodiscard]] int event_fd();
 
   /// Does the work that is due. Returns the time of the next call on the Context's clock: at most a second from now
