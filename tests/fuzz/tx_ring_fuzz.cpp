@@ -2,6 +2,9 @@
 // The library's transmit code with any frames that an application can make, and a card that reports arbitrary progress.
 #include <fuzzer/FuzzedDataProvider.h>
 
+#include <algorithm>
+#include <array>
+
 #include "fuzz/require.hpp"
 #include "fuzz/ring_fixture.hpp"
 
@@ -20,6 +23,73 @@ MbufPtr make_segment(RingFixture& fixture, FuzzedDataProvider& input) {
   return segment;
 }
 
+/// Headers that may be in a frame, and the request that fits them.
+struct Headers {
+  std::uint16_t ether_type;
+  std::uint8_t version;
+  std::uint8_t protocol;
+  std::uint32_t flags;
+  std::uint16_t l3;
+  std::uint16_t l4;
+};
+constexpr std::array kHeaders{
+    Headers{0x0800, 0x45, 6, TxOffload::ipv4_checksum | TxOffload::tcp_checksum, 20, 20},
+    Headers{0x0800, 0x46, 17, TxOffload::ipv4_checksum | TxOffload::udp_checksum, 24, 8},
+    Headers{0x0800, 0x45, 132, TxOffload::ipv4_checksum | TxOffload::sctp_checksum, 20, 12},
+    Headers{0x0800, 0x45, 6, TxOffload::tcp_segmentation, 20, 20},
+    Headers{0x86DD, 0x60, 6, TxOffload::tcp_checksum, 40, 20},
+    Headers{0x86DD, 0x60, 17, TxOffload::udp_segmentation, 40, 8},
+};
+
+// Writes headers into the frame if there is room, and requests what fits them, or nearly.
+void request_for_headers(Mbuf& frame, FuzzedDataProvider& input) {
+  const Headers& headers = input.PickValueInArray(kHeaders);
+  constexpr std::uint16_t kEthernet = 14;
+  TxOffload request{.flags = headers.flags,
+                    .l2 = kEthernet,
+                    .l3 = headers.l3,
+                    .l4 = headers.l4,
+                    .segment_size = input.PickValueInArray<std::uint16_t>({0, 1, 100, 1460, 65535})};
+  const auto put16 = [&frame](std::size_t at, std::size_t value) {
+    frame.data()[at] = static_cast<std::uint8_t>(value >> 8);
+    frame.data()[at + 1] = static_cast<std::uint8_t>(value);
+  };
+  if (frame.length() >= request.l4_offset() + headers.l4 && !frame.is_shared()) {
+    std::fill_n(frame.data(), request.l4_offset() + headers.l4, std::uint8_t{0});
+    const bool is_ipv4 = headers.ether_type == 0x0800;
+    put16(12, headers.ether_type);
+    frame.data()[kEthernet] = headers.version;
+    put16(kEthernet + (is_ipv4 ? 2U : 4U), frame.packet_length() - kEthernet - (is_ipv4 ? 0U : 40U));
+    frame.data()[kEthernet + (is_ipv4 ? 9U : 6U)] = headers.protocol;
+    if (headers.protocol == 6) frame.data()[request.l4_offset() + 12] = 0x50;
+  }
+  std::uint16_t* const lengths[] = {&request.l2, &request.l3, &request.l4, &request.outer_l2};
+  if (input.ConsumeIntegralInRange(0, 7) == 0)
+    *input.PickValueInArray(lengths) = input.ConsumeIntegralInRange<std::uint16_t>(0, 600);
+  if (input.ConsumeIntegralInRange(0, 7) == 0) request.flags |= TxOffload::insert_vlan;
+  frame.set_tx_offload(request);
+}
+
+using Ring = std::array<hw::intel::Descriptor, RingFixture::kSlots>;
+
+Ring copy_of(RingFixture& fixture) {
+  Ring ring;
+  std::copy(fixture.tx_ring().begin(), fixture.tx_ring().end(), ring.begin());
+  return ring;
+}
+
+// The frames for which the driver requested a checksum since `before` are at least as long as the shortest headers.
+void require_headers(RingFixture& fixture, const Ring& before) {
+  constexpr std::uint64_t kInserts = tx::kInsertIpChecksum | tx::kInsertL4Checksum;
+  const Ring now = copy_of(fixture);
+  for (std::size_t i = 0; i < now.size(); ++i) {
+    const std::uint64_t command = now[i].hi;
+    if (now[i] == before[i] || tx::type(command) != tx::kTypeData || (command & tx::kSegment) != 0) continue;
+    if ((command & kInserts) == 0) continue;
+    require(tx::payload_length(command) >= 14 + 20, "a frame with a checksum to insert has its headers");
+  }
+}
+
 MbufPtr make_frame(RingFixture& fixture, FuzzedDataProvider& input, Held& held) {
   MbufPtr frame = make_segment(fixture, input);
   if (frame == nullptr) return frame;
@@ -29,7 +99,10 @@ MbufPtr make_frame(RingFixture& fixture, FuzzedDataProvider& input, Held& held) 
     if (segment == nullptr) break;
     require(frame->chain(segment), "a chain of under 255 segments grows");
   }
-  if (input.ConsumeProbability<float>() < 0.1F) {
+  const auto kind = input.ConsumeIntegralInRange(0, 9);
+  if (kind < 4) {
+    request_for_headers(*frame, input);
+  } else if (kind == 4) {
     frame->set_tx_offload({.flags = input.ConsumeIntegral<std::uint16_t>(),
                            .l2 = input.ConsumeIntegralInRange<std::uint16_t>(0, 80),
                            .l3 = input.ConsumeIntegralInRange<std::uint16_t>(0, 80),
@@ -57,8 +130,10 @@ void send(RingFixture& fixture, FuzzedDataProvider& input, Held& held) {
     require(burst.push(frame), "a burst has room");
   }
   const std::uint32_t before = burst.size();
+  const Ring ring = copy_of(fixture);
   const std::uint32_t taken = fixture.tx().tx_burst(burst);
   require(taken + burst.size() == before, "what was not taken stays in the burst");
+  require_headers(fixture, ring);
   require(fixture.tx().in_flight() < RingFixture::kSlots, "the ring never fills to the last slot");
   while (MbufPtr frame = burst.pop()) held.push_back(std::move(frame));
 }

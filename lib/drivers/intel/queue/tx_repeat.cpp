@@ -19,7 +19,7 @@ namespace {
 /// The longest frame that may end in padding of the Ethernet. The card would include the padding in a checksum, so
 /// these frames are always checked (60 bytes without FCS, IEEE 802.3, 3.2.8).
 constexpr std::uint32_t kMaxPadded = 60;
-constexpr std::uint32_t kIpv4Checksum = 10;  // offset in the header
+constexpr std::uint32_t kIpChecksumField = 10;  // offset in the header
 
 // A request consists of two words and its tags.
 static_assert(offsetof(TxOffload, l4) == sizeof(std::uint64_t) &&
@@ -170,7 +170,7 @@ void TxHotPath::remember_request(TxQueue& queue, Mbuf& frame, const TxCommand& c
        .per_byte = kPerByte,
        .shortest = key | shortest,
        .max_excess = queue.max_frame_ - shortest,
-       .ip_checksum = has_ip_checksum ? request.l3_offset() + kIpv4Checksum : 0});
+       .ip_checksum = has_ip_checksum ? request.l3_offset() + kIpChecksumField : 0});
 }
 
 }  // namespace pollux::drivers::intel
