@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Sends packets of scapy with offload requests through two cards, and compares what arrives with scapy's own packets."""
+"""Sends packets of scapy with offload requests through two cards, and compares what arrives with scapy's own packets. tshark
+checks the lengths and checksums of what arrives."""
 
+import pathlib
 import subprocess
 import sys
+import tempfile
 import unittest
 
 from scapy.layers.inet import IP, TCP, UDP, IPOption_NOP
@@ -10,6 +13,12 @@ from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt
 from scapy.layers.l2 import Dot1AD, Dot1Q, Ether
 from scapy.layers.sctp import SCTP, SCTPChunkData
 from scapy.packet import Packet, Raw
+from scapy.utils import wrpcap
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path[:0] = [str(ROOT / "tools/lib"), str(ROOT / "tests/interop")]
+
+from cases import wire  # noqa: E402
 
 OFFLOAD_TOOL = sys.argv.pop()
 SECONDS = 240
@@ -22,6 +31,7 @@ SIX = {"src": "2001:db8::1", "dst": "2001:db8::2"}
 LINKS = [ETHERNET, ETHERNET / Dot1Q(vlan=42, prio=3), ETHERNET / Dot1AD(vlan=7) / Dot1Q(vlan=9)]
 NETWORKS = [IP(**FOUR), IP(**FOUR, id=7, options=[IPOption_NOP()] * 8), IPv6(**SIX), IPv6(**SIX) / IPv6ExtHdrDestOpt()]
 DATA = bytes(range(251)) * 300
+LONGEST = 9018
 
 
 def run(uris: tuple[str, str], requests: list[str]) -> list[str]:
@@ -97,6 +107,17 @@ class Cards:
         for (packet, line, frames), answer in zip(cases, found):
             self.assertEqual(answer.split(), [frame.hex() for frame in frames],
                              f"{packet.summary()}: {' '.join(line.split()[:8])}")
+        self.expect_of_tshark([packet for packet, _, _ in cases], " ".join(found).split())
+
+    def expect_of_tshark(self, packets: list[Packet], frames: list[str]) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "frames.pcap"
+            wrpcap(str(path), [bytes.fromhex(frame) for frame in frames], linktype=1)
+            checked = wire.check(path)
+        checked.require_correct(least=len(frames), longest=LONGEST)
+        for layer, name in ((IP, "ip"), (TCP, "tcp"), (UDP, "udp"), (SCTP, "sctp")):
+            if any(packet.haslayer(layer) for packet in packets):
+                self.assertGreater(checked.good.get(name, 0), 0, f"tshark found no {name} checksum")
 
     def packets(self, size: int) -> list[Packet]:
         return [link / network / transport for link in LINKS for network in NETWORKS for transport in transports(size)]

@@ -12,7 +12,7 @@ from pollux_lab.cases import require
 from pollux_lab.errors import LabError
 
 FIELDS = ["frame.len", "eth.type", "vlan.id", "ip.checksum.status", "tcp.checksum.status", "udp.checksum.status", "ip.len",
-          "tcp.checksum"]
+          "tcp.checksum", "sctp.checksum.status"]
 BAD, GOOD = "0", "1"
 # Zero in ones' complement arithmetic, as is 0x0000. A receiver accepts both; tshark expects 0x0000 of TCP.
 ALL_ONES = "0xffff"
@@ -87,7 +87,7 @@ def check(path: pathlib.Path, most: int = 0) -> CaptureCheck:
     words += ["-c", str(most)] if most else []
     words += [word for field in FIELDS for word in ("-e", field)]
     # No reassembly: each frame is checked alone.
-    for option in ("ip.check_checksum:TRUE", "tcp.check_checksum:TRUE", "udp.check_checksum:TRUE", "tcp.desegment_tcp_streams:FALSE",
+    for option in ("ip.check_checksum:TRUE", "tcp.check_checksum:TRUE", "udp.check_checksum:TRUE", "sctp.checksum:CRC 32c", "tcp.desegment_tcp_streams:FALSE",
                    "tcp.analyze_sequence_numbers:FALSE", "ip.defragment:FALSE"):
         words += ["-o", option]
     done = subprocess.run(words, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
@@ -105,7 +105,7 @@ def _add(checked: CaptureCheck, frame: dict[str, str]) -> None:
     checked.longest = max(checked.longest, length - (4 if frame["vlan.id"] else 0))
     if frame["vlan.id"]:
         checked.tags[frame["vlan.id"]] = checked.tags.get(frame["vlan.id"], 0) + 1
-    for protocol in ("ip", "tcp", "udp"):
+    for protocol in ("ip", "tcp", "udp", "sctp"):
         status = frame[f"{protocol}.checksum.status"].split(",")[0]
         if status == BAD and protocol == "tcp" and frame["tcp.checksum"].startswith(ALL_ONES):
             checked.all_ones += 1
