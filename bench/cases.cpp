@@ -17,6 +17,7 @@ std::span<const Case> cases() {
       Case{"forward_observed", kPollux, &forward_observed},
       Case{"forward_raw", kPollux, &forward_raw},
       Case{"fused", kPollux, &fused},
+      Case{"ring_port", kPollux, &ring_port, false, false},
       Case{"rx", kPollux, &receive},
       Case{"tx", kPollux, &transmit},
       Case{"empty_poll", kPollux, &empty_poll, false, false},

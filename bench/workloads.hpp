@@ -15,6 +15,7 @@ std::unique_ptr<Workload> forward_queues(const Setup& setup);
 std::unique_ptr<Workload> forward_observed(const Setup& setup);
 std::unique_ptr<Workload> forward_raw(const Setup& setup);
 std::unique_ptr<Workload> fused(const Setup& setup);
+std::unique_ptr<Workload> ring_port(const Setup& setup);
 std::unique_ptr<Workload> receive(const Setup& setup);
 std::unique_ptr<Workload> transmit(const Setup& setup);
 std::unique_ptr<Workload> empty_poll(const Setup& setup);

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <optional>
 
+#include "base/compiler.hpp"
 #include "net/frame_size.hpp"
 #include "pollux/net/link.hpp"
 #include "ports/common/drops.hpp"
@@ -26,6 +27,31 @@ class RxFilter {
   /// Whether the MAC address is a multicast address. The broadcast address is not.
   [[nodiscard]] static bool is_multicast(const std::uint8_t* destination) noexcept {
     return (destination[0] & 1) != 0 && pack(destination) != kBroadcast;
+  }
+
+  /// The settings during a burst, for frames of the most common kinds.
+  struct Burst {
+    std::uint64_t above;  ///< ones above an address
+    std::uint64_t mac;    ///< the address, with ones above it
+    std::uint32_t longest;
+    bool promiscuous;
+
+    /// Whether a frame is received and is no multicast. Its first eight bytes are at `frame`. False does not mean that
+    /// it is dropped.
+    [[nodiscard]] POLLUX_ALWAYS_INLINE bool is_common(const std::uint8_t* frame, std::uint32_t bytes) const noexcept {
+      if (bytes > longest) return false;
+      std::uint64_t address;
+      std::memcpy(&address, frame, sizeof address);
+      address |= above;
+      return address == mac || address == ~std::uint64_t{0} || (promiscuous && (address & 1) == 0);
+    }
+  };
+  [[nodiscard]] Burst for_burst() const noexcept {
+    const std::uint64_t above = opaque(~kBroadcast);  // a constant would be loaded again for each frame
+    return {.above = above,
+            .mac = mac_.load(std::memory_order_relaxed) | above,
+            .longest = longest(),
+            .promiscuous = promiscuous_.load(std::memory_order_relaxed)};
   }
 
   /// The reason to drop a frame of `bytes` bytes; nullopt if it is received. Its first six bytes are at `destination`.

@@ -17,6 +17,7 @@ void RxQueue::setup(RxQueueSetup setup) {
   cache_owner_ = std::move(setup.cache);
   cache_ = cache_owner_.get();
   empty_word_ = pool_->empty_word(RxFormat::none, setup.port);
+  port_ = setup.port & Mbuf::kNoPort;
   room_ = pool_->buffer_size() - pool_->data_offset();
 }
 

@@ -70,10 +70,7 @@ class alignas(64) RxQueue : public pollux::RxQueue {
   [[nodiscard]] MbufPtr copy(const Mbuf& frame) noexcept;
   void give_back(Mbuf& frame) noexcept { cache_->free(frame); }
   /// Marks a frame that another port allocated as received by this port.
-  void mark(Mbuf& frame) const noexcept {
-    constexpr std::uint64_t kOrigin = std::uint64_t{0xFFFF} << MbufAccess::kOriginShift;
-    MbufAccess::set_word(frame, (MbufAccess::word(frame) & ~kOrigin) | (empty_word_ & kOrigin));
-  }
+  void mark(Mbuf& frame) const noexcept { MbufAccess::set_port(frame, port_); }
 
   /// Filters and counts a frame of `bytes` bytes; its first six bytes are at `destination`. Returns false if the frame
   /// was counted as dropped; the caller then frees it.
@@ -90,9 +87,15 @@ class alignas(64) RxQueue : public pollux::RxQueue {
     add_to(counters_.bytes, std::uint64_t{bytes});
     if (RxFilter::is_multicast(destination)) add_to(counters_.multicast, std::uint64_t{1});
   }
+  /// Counts frames that are no multicasts, `bytes` in total.
+  void count_arrivals(std::uint64_t frames, std::uint64_t bytes) noexcept {
+    add_to(counters_.packets, frames);
+    add_to(counters_.bytes, bytes);
+  }
   void count_error() noexcept { add_to(counters_.errors, std::uint64_t{1}); }
   void count_handed_out(std::uint32_t frames) noexcept { add_to(counters_.handed_out, std::uint64_t{frames}); }
   [[nodiscard]] const RxFilter& filter() const noexcept { return filter_; }
+  [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
 
  private:
   [[nodiscard]] RxObservers* observers() noexcept override { return &observers_; }
@@ -103,7 +106,8 @@ class alignas(64) RxQueue : public pollux::RxQueue {
   const RxFilter& filter_;
   MempoolCacheCore* cache_ = nullptr;
   std::uint64_t empty_word_ = 0;  // word of an empty mbuf with this port as its origin
-  std::uint32_t room_ = 0;        // frame bytes that fit in an empty mbuf
+  std::uint16_t port_ = Mbuf::kNoPort;
+  std::uint32_t room_ = 0;  // frame bytes that fit in an empty mbuf
   RxCounters counters_;
   std::shared_ptr<MempoolCore> pool_;
   std::shared_ptr<MempoolCacheCore> cache_owner_;

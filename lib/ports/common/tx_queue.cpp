@@ -26,14 +26,17 @@ std::optional<TxDrop> TxQueue::drop_reason(Mbuf& frame, const ContextState* cont
 }
 
 void TxQueue::setup(TxQueueSetup setup) {
-  cache_owner_ = std::move(setup.cache);
-  cache_ = cache_owner_.get();
+  set_cache(std::move(setup.cache));
   context_ = std::move(setup.context);
 }
 
-void TxQueue::retire() noexcept {
-  cache_ = nullptr;
-  cache_owner_ = nullptr;
+void TxQueue::retire() noexcept { set_cache(nullptr); }
+
+void TxQueue::set_cache(std::shared_ptr<MempoolCacheCore> cache) noexcept {
+  cache_owner_ = std::move(cache);
+  cache_ = cache_owner_.get();
+  const bool has_key = cache_ != nullptr && cache_->direct_key <= 0xFFFF;
+  shortest_ = has_key ? cache_->direct_key << MbufAccess::kPoolShift | kEthernetHeaderBytes : kMatchesNothing;
 }
 
 Result<void> TxQueue::use_cache(const MempoolCache& cache) {
@@ -41,8 +44,7 @@ Result<void> TxQueue::use_cache(const MempoolCache& cache) {
     return fail(ErrorCode::invalid_argument, "the cache belongs to another Context than the transmit queue",
                 "make the cache from a pool of the Context that opened the port");
   }
-  cache_owner_ = cache.core();
-  cache_ = cache_owner_.get();
+  set_cache(cache.core());
   return {};
 }
 

@@ -54,6 +54,28 @@ class alignas(64) TxQueue : public pollux::TxQueue {
     }
     return reject_slow(frame);
   }
+  /// Frames that can be sent as they are, and the sum of their lengths.
+  struct PlainRun {
+    std::uint32_t frames = 0;
+    std::uint64_t bytes = 0;
+  };
+  /// The frames at the front of `frames`, at most `most`, that are direct, single-segment mbufs of the cache's pool,
+  /// and long enough.
+  [[nodiscard]] POLLUX_ALWAYS_INLINE PlainRun plain_run(Mbuf* const* frames, std::uint32_t most) const noexcept {
+    // As on cards' fast path, one comparison covers length, pool and `special`.
+    constexpr std::uint32_t kMaxExcess = std::numeric_limits<std::uint16_t>::max() - kEthernetHeaderBytes;
+    const std::uint32_t shortest = shortest_;
+    PlainRun run;
+    for (; run.frames < most; ++run.frames) {
+      Mbuf* const frame = frames[run.frames];
+      if (ownership::kChecked && (frame == nullptr || !ownership::is_allocated(*frame, context_.get()))) break;
+      const std::uint32_t excess = static_cast<std::uint32_t>(MbufAccess::word(*frame)) - shortest;
+      if (excess > kMaxExcess) break;
+      run.bytes += excess;
+    }
+    run.bytes += std::uint64_t{run.frames} * kEthernetHeaderBytes;
+    return run;
+  }
   /// Counts a frame as dropped and frees it.
   void drop(Mbuf& frame, TxDrop why) noexcept;
   /// Counts frames as sent, with `bytes` in total. Does not free them.
@@ -81,8 +103,13 @@ class alignas(64) TxQueue : public pollux::TxQueue {
   [[nodiscard]] static std::optional<TxDrop> drop_reason(Mbuf& frame, const ContextState* context) noexcept;
   [[nodiscard]] bool reject_slow(Mbuf* frame) noexcept;
 
+  static constexpr std::uint32_t kMatchesNothing = 0xFFFF0000;
+
+  void set_cache(std::shared_ptr<MempoolCacheCore> cache) noexcept;
+
   BurstFunction* burst_;
   MempoolCacheCore* cache_ = nullptr;
+  std::uint32_t shortest_ = kMatchesNothing;  // length, pool and `special` of the shortest plain frame
   TxCounters counters_;
   std::shared_ptr<MempoolCacheCore> cache_owner_;
   std::shared_ptr<const ContextState> context_;

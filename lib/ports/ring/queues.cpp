@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "ports/ring/queues.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
-#include <utility>
 
 namespace pollux::ring {
 namespace {
@@ -39,25 +39,58 @@ Mbuf* RxQueue::receive(Mbuf& frame) noexcept {
   return own.release();
 }
 
+// Receives one frame. Returns null with `is_done` if it was dropped, or without it if there is no mbuf for a copy.
+POLLUX_NOINLINE Mbuf* RxQueue::receive_slow(Mbuf& frame, bool& is_done) noexcept {
+  const auto destination = destination_of(frame);
+  const std::uint32_t bytes = frame.packet_length();
+  is_done = true;
+  if (const auto why = filter().drop_reason(destination.data(), bytes)) {
+    drop(*why, destination.data(), bytes);
+    give_back(frame);
+    return nullptr;
+  }
+  Mbuf* const own = receive(frame);
+  is_done = own != nullptr;
+  if (is_done) count_arrival(destination.data(), bytes);
+  return own;
+}
+
+// Marks the frames at the front of `frames` that need nothing else. A direct, single-segment mbuf, which the sender's
+// check has found to hold an Ethernet header, needs no look at its chain or its sharers.
+POLLUX_ALWAYS_INLINE RxQueue::CommonRun RxQueue::receive_common(std::span<Mbuf* const> frames) const noexcept {
+  const ports::RxFilter::Burst filter = this->filter().for_burst();
+  const std::uint16_t origin = port();
+  CommonRun run;
+  for (Mbuf* const frame : frames) {
+    const std::uint32_t length = frame->length();
+    if (MbufAccess::special(*frame) != 0 || !filter.is_common(frame->data(), length)) break;
+    MbufAccess::set_port(*frame, origin);
+    run.bytes += length;
+    ++run.frames;
+  }
+  return run;
+}
+
 std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
   auto& queue = static_cast<RxQueue&>(base);
   // Dropped frames count towards the limit, too.
   const std::uint32_t most = queue.ring_.peek({out, limit});
-  std::uint32_t taken = 0;
   std::uint32_t received = 0;
-  for (; taken < most; ++taken) {
-    Mbuf& frame = *out[taken];
-    const auto destination = destination_of(frame);
-    const std::uint32_t bytes = frame.packet_length();
-    if (const auto why = queue.filter().drop_reason(destination.data(), bytes)) {
-      queue.drop(*why, destination.data(), bytes);
-      queue.give_back(frame);
-      continue;
+  std::uint32_t taken = 0;
+  while (taken < most) {
+    const CommonRun run = queue.receive_common({out + taken, most - taken});
+    if (run.frames != 0) {
+      queue.count_arrivals(run.frames, run.bytes);
+      if (received != taken) std::copy_n(out + taken, run.frames, out + received);
+      taken += run.frames;
+      received += run.frames;
+      if (taken == most) break;
     }
-    Mbuf* const own = queue.receive(frame);
-    if (own == nullptr) break;
-    queue.count_arrival(destination.data(), bytes);
-    out[received++] = own;
+    bool is_done = false;
+    Mbuf* const own = queue.receive_slow(*out[taken], is_done);
+    if (!is_done) break;
+    if (own != nullptr) out[received++] = own;
+    ++taken;
   }
   if (taken != 0) queue.ring_.discard(taken);
   queue.count_handed_out(received);
@@ -77,29 +110,35 @@ void RxQueue::drain() noexcept {
       [this](const Mbuf& frame) { drop(ports::RxDrop::stopped, destination_of(frame).data(), frame.packet_length()); });
 }
 
+// Enqueues or drops one frame that is not plain. Returns whether it is in the ring.
+POLLUX_NOINLINE bool TxQueue::send_slow(Mbuf* frame, bool is_open) noexcept {
+  if (reject(frame)) return false;
+  if (!is_open) {
+    drop(*frame, ports::TxDrop::no_receiver);
+    return false;
+  }
+  count_sent(frame->packet_length());
+  ring_.put({&frame, 1});
+  return true;
+}
+
 std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
   auto& queue = static_cast<TxQueue&>(base);
-  const FrameRing::Room room = queue.ring_.room(count);
+  FrameRing::Room room = queue.ring_.room(count);
   std::uint32_t taken = 0;
-  std::uint32_t put = 0;
-  std::uint32_t run = 0;  // frames before `taken` that are not enqueued yet
-  const auto put_run = [&] {
-    if (run != 0) queue.ring_.put({mbufs + taken - run, run});
-    put += std::exchange(run, 0);
-  };
-  for (; taken < count; ++taken) {
-    Mbuf* const frame = mbufs[taken];
-    if (room.is_open && put + run == room.frames) break;
-    if (queue.reject(frame)) {
-      put_run();
-    } else if (!room.is_open) {
-      queue.drop(*frame, ports::TxDrop::no_receiver);
-    } else {
-      queue.count_sent(frame->packet_length());
-      ++run;
+  while (taken < count) {
+    const ports::TxQueue::PlainRun run = queue.plain_run(mbufs + taken, std::min(count - taken, room.frames));
+    if (run.frames != 0) {
+      queue.count_sent(run.bytes, run.frames);
+      queue.ring_.put({mbufs + taken, run.frames});
+      taken += run.frames;
+      room.frames -= run.frames;
+      if (taken == count) break;
     }
+    if (room.is_open && room.frames == 0) break;
+    if (queue.send_slow(mbufs[taken], room.is_open)) --room.frames;
+    ++taken;
   }
-  put_run();
   queue.ring_.wake_if_armed();
   queue.count_taken(taken);
   return taken;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "ports/common/rx_queue.hpp"
 #include "ports/common/tx_queue.hpp"
@@ -25,6 +26,13 @@ class RxQueue final : public ports::RxQueue {
   [[nodiscard]] bool watch() noexcept override;
   void unwatch() noexcept override { ring_.disarm(); }
   [[nodiscard]] Mbuf* receive(Mbuf& frame) noexcept;
+  /// Frames that were received as they are, and the sum of their lengths.
+  struct CommonRun {
+    std::uint32_t frames = 0;
+    std::uint64_t bytes = 0;
+  };
+  [[nodiscard]] CommonRun receive_common(std::span<Mbuf* const> frames) const noexcept;
+  [[nodiscard]] Mbuf* receive_slow(Mbuf& frame, bool& is_done) noexcept;
 
   FrameRing& ring_;
   Clock& clock_;
@@ -40,6 +48,7 @@ class TxQueue final : public ports::TxQueue {
 
  private:
   static std::uint32_t burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;
+  [[nodiscard]] bool send_slow(Mbuf* frame, bool is_open) noexcept;
 
   FrameRing& ring_;
 };

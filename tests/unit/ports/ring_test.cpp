@@ -84,6 +84,56 @@ TEST_F(RingPort, ConnectsEachQueueToItsCounterpart) {
   EXPECT_EQ(drops(left, "tx_no_receiver"), 1U);  // there is no third queue
 }
 
+// Most frames take a short way on both sides. Those between them that need more keep their place.
+TEST_F(RingPort, KeepsTheOrderOfFramesOfAllKinds) {
+  Port left = started("ring:a:0");
+  Port right = started("ring:a:1");
+  ASSERT_TRUE(right.set_promiscuous(false));
+  const MacAddress own = right.mac();
+  const auto addressed = [](const MacAddress& to, std::uint8_t number) {
+    Bytes frame = numbered(60 + number, number);
+    std::copy(to.begin(), to.end(), frame.begin());
+    return frame;
+  };
+  const MacAddress other{2, 9, 9, 9, 9, 9};
+  const std::vector<Bytes> sent{numbered(60, 1),     addressed(own, 2),  addressed(other, 3), numbered(13, 4),
+                                addressed(own, 5),   numbered(2000, 6),  addressed(own, 7),   addressed(other, 8),
+                                addressed(other, 9), addressed(own, 10), numbered(60, 11)};
+  std::vector<MbufPtr> clones;
+  Burst<16> burst;
+  for (const Bytes& frame : sent) {
+    MbufPtr mbuf = make_mbuf(frame);
+    if (frame.back() == 7) clones.push_back(mbuf->clone(cache_));
+    ASSERT_TRUE(burst.push(mbuf));
+  }
+  EXPECT_EQ(left.tx(0).tx_burst(burst), sent.size());
+  EXPECT_EQ(poll(right), (std::vector<Bytes>{sent[0], sent[1], sent[4], sent[6], sent[9], sent[10]}));
+  EXPECT_EQ(drops(left, "tx_too_short"), 1U);
+  EXPECT_EQ(drops(right, "rx_filtered"), 3U);
+  EXPECT_EQ(drops(right, "rx_too_long"), 1U);
+  const Stats received = right.stats();
+  EXPECT_EQ(received.rx_packets, 10U);
+  EXPECT_EQ(received.rx_burst_packets, 6U);
+  EXPECT_EQ(received.rx_bytes, left.stats().tx_bytes);
+  EXPECT_EQ(left.stats().tx_packets, 10U);
+}
+
+TEST_F(RingPort, CountsMulticasts) {
+  Port left = started("ring:a:0");
+  Port right = started("ring:a:1");
+  Bytes group = numbered(60, 1);
+  group[0] = 0x01;
+  ASSERT_TRUE(right.set_all_multicast(true));
+  EXPECT_EQ(send(left, {numbered(60, 2), group, numbered(60, 3)}), 3U);
+  EXPECT_EQ(poll(right).size(), 3U);
+  EXPECT_EQ(right.stats().multicast, 1U);
+  ASSERT_TRUE(right.set_all_multicast(false));
+  ASSERT_TRUE(right.set_promiscuous(true));
+  EXPECT_EQ(send(left, {group, numbered(60, 3)}), 2U);
+  EXPECT_EQ(poll(right).size(), 2U);
+  EXPECT_EQ(right.stats().multicast, 2U);
+}
+
 TEST_F(RingPort, HoldsAsManyAsTheReceiversRing) {
   Port left = started("ring:a:0");
   Port right = must(open(context_, "ring:a:1", {.rx = {.pool = &pool_, .ring = 8}}));
