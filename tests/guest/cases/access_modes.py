@@ -133,14 +133,20 @@ def conformance_subset_with_avx2(fixture: Fixture) -> None:
                     *BUFFERS], "avx2")
 
 
-def conform_to(fixture: Fixture, ports: str, traits: str = "") -> None:
+@case(SMALL)
+def two_cards_conform(fixture: Fixture) -> None:
+    fixture.bind(C, G)
+    conform_to(fixture, f"{fixture.uri(C)},{fixture.uri(G)}", seconds=600)
+
+
+def conform_to(fixture: Fixture, ports: str, traits: str = "", seconds: int = 300) -> None:
     """Runs every conformance test that applies to the two ports."""
     settings = {"POLLUX_CONFORMANCE_PORTS": ports, "POLLUX_CONFORMANCE_TRAITS": traits}
     words = " ".join(f"{name}='{value}'" for name, value in settings.items())
     listed = fixture.guest.check(f"{words} conformance_test --gtest_list_tests")
     tests = sum(line.startswith("  ") for line in listed.splitlines())
     require(tests > 40, f"the list of tests is too short:\n{listed}")
-    run_tests(fixture, "conformance_test", tests, 300, **settings)
+    run_tests(fixture, "conformance_test", tests, seconds, **settings)
 
 
 @in_every_access_mode(long="every conformance test, more than a minute per access mode")
