@@ -236,7 +236,7 @@ def in_sources(test: str) -> str:
     """The pattern as it is in the sources: without the program, the instantiation, the parameter or the VFIO access mode."""
     if test.startswith("guest."):
         return re.sub(r"(_via)?_\*$|_via_\w+$|_by_\w+$", "*", test)
-    if test.startswith("instruction_gate."):
+    if test.startswith(("instruction_gate.", "interop.")):
         return test
     suite = re.sub(r"^\w+/", "", test.split(".", 1)[1])
     return suite.split("/")[0]
@@ -260,6 +260,10 @@ class Project(unittest.TestCase):
         there = {f"{suite}.{name}" for source in (ROOT / "tests").rglob("*.cpp") for suite, name in macro.findall(source.read_text())}
         there |= {f"guest.{name}" for source in (ROOT / "tests/guest/cases").glob("*.py")
                   for name in re.findall(r"^def (\w+)\(fixture", source.read_text(), re.MULTILINE)}
+        for source in (ROOT / "tests/interop").glob("*_test.py"):
+            text = source.read_text()
+            there |= {f"interop.{source.stem.removesuffix('_test')}.{suite}.{name}"
+                      for suite in re.findall(r"^class (\w+)", text, re.MULTILINE) for name in re.findall(r"def (test_\w+)", text)}
         there |= {f"instruction_gate.{path}" for path in ("scalar", "avx2", "avx512")}
         named = [test for feature in features.load(ROOT / features.TABLE).features() for claim in feature.claims.values() for test in claim.tests]
         named += [test for row in concepts.rows((ROOT / concepts.PAGE).read_text()) for test in claims.quoted(row.shown_by)]

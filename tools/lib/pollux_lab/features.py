@@ -16,7 +16,7 @@ TABLE, PAGE = pathlib.Path("docs/features.toml"), pathlib.Path("docs/features.md
 RESULTS = pathlib.Path("build/test-reports/results.json")
 BACKENDS = ("sim", "qtest", "guest")
 # Suites whose tests show something about qtest only.
-QTEST_ONLY = ("qemu.", "differential.")
+QTEST_ONLY = ("qemu.", "differential.", "interop.offloads.Qemu.")
 REMEDY = "run tools/features --write to update the page; correct a stale claim in docs/features.toml, or the test that it names"
 
 
