@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 
 #include "conformance/fixture.hpp"
 
@@ -40,6 +41,14 @@ class Sleeping : public Conformance {
     }
     return false;
   }
+  /// A packet of UDP over IPv4. RSS spreads those with different numbers.
+  [[nodiscard]] static Bytes make_flow(std::uint32_t number) {
+    Bytes frame = make_frame(60, number);
+    const Bytes header{
+        0x08, 0x00, 0x45, 0, 0, 46, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, static_cast<std::uint8_t>(number), 10, 0, 0, 1};
+    std::copy(header.begin(), header.end(), frame.begin() + 12);
+    return frame;
+  }
   /// Whether a thread can sleep on the queue: it has a descriptor, and does not always have frames.
   [[nodiscard]] bool can_sleep() { return queue().event_fd() >= 0 && pair().right != "null:?rx=64"; }
 
@@ -74,6 +83,56 @@ CONFORMANCE_TEST_WHERE(Sleeping, AFrameWakes, traits.delivers && !traits.by_file
     queue().disarm();
     EXPECT_EQ(receive(right(), 1), std::vector<Bytes>{frame});
   }
+}
+
+// A thread with sixteen queues polls only those whose descriptor is readable. QEMU's card has nine vectors for them.
+CONFORMANCE_TEST_WHERE(Sleeping, EachOfManyQueuesWakes, traits.card_receive) {
+  constexpr std::uint16_t kQueues = 16;
+  constexpr std::uint32_t kFlows = 64;
+  const PortConfig wanted{.rx = {.ring = 64}, .tx = {.ring = 64}, .rx_queues = kQueues, .tx_queues = 1};
+  start_both(wanted, wanted);
+  Clock& clock = context_->clock();
+  const auto interrupts = right().capability<Interrupts>();
+  ASSERT_TRUE(interrupts);
+  const auto vectors = interrupts->rx_vectors();
+  ASSERT_TRUE(vectors) << vectors.error().message();
+  std::map<unsigned, std::uint32_t> queues_of;
+  for (const unsigned vector : *vectors) ++queues_of[vector];
+  EXPECT_EQ(vectors->size(), kQueues);
+  EXPECT_EQ(queues_of.count(0), 0U) << "vector 0 belongs to no queue";
+  for (const auto& [vector, queues] : queues_of) EXPECT_LE(queues, (kQueues - 1U) / queues_of.size() + 1) << vector;
+
+  std::uint32_t received = 0;
+  DropCounter inspected("inspected");
+  const auto sleep_again = [&](RxQueue& queue) {
+    for (int i = 0; i < 100; ++i) {
+      Burst<32> burst;
+      while (queue.rx_burst(burst) != 0) {
+        received += burst.size();
+        burst.drop(inspected, *cache_);
+      }
+      if (queue.arm()) return true;
+    }
+    return false;
+  };
+  for (std::uint16_t queue = 0; queue < kQueues; ++queue) ASSERT_TRUE(sleep_again(right().rx(queue))) << queue;
+  std::vector<Bytes> frames;
+  for (std::uint32_t flow = 0; flow < kFlows; ++flow) frames.push_back(make_flow(flow));
+  send(left(), frames);
+  const Time deadline = clock.now() + kLimit;
+  while (received < kFlows && clock.now() < deadline) {
+    pass_time();
+    for (std::uint16_t i = 0; i < kQueues; ++i) {
+      RxQueue& queue = right().rx(i);
+      std::array waiting{pollfd{queue.event_fd(), POLLIN, 0}};
+      const auto ready = clock.wait(waiting, clock.now());
+      ASSERT_TRUE(ready) << ready.error().message();
+      if (*ready == 0) continue;
+      queue.disarm();
+      ASSERT_TRUE(sleep_again(queue)) << i;
+    }
+  }
+  EXPECT_EQ(received, kFlows) << "a queue with frames did not wake its thread";
 }
 
 CONFORMANCE_TEST_WHERE(Sleeping, IsNotArmedWhileFramesWait, traits.delivers && !traits.by_file) {
