@@ -24,8 +24,8 @@ void assign_vectors(const Card& card, const intel::QueueInterrupts& interrupts, 
 }  // namespace
 
 // Linux, igb_main.c, igb_configure_msix, igb_assign_vector and igb_irq_enable. The mode comes first, because QEMU's
-// card ignores EIAC outside of it (I-EIACSET). A message clears its cause (EIAC) and masks its vector (EIAM, with
-// GPIE.EIAME). Transmit queues have no vector: sent buffers are reclaimed when more are sent.
+// card ignores EIAC outside of it (I-EIACSET). A message clears its cause (EIAC), and that of a queue masks its vector
+// (EIAM, with GPIE.EIAME). Transmit queues have no vector: sent buffers are reclaimed when more are sent.
 void enable_interrupts(const Card& card, intel::QueueSet& queues, std::uint32_t count) {
   intel::QueueInterrupts* const interrupts = queues.interrupts();
   if (interrupts == nullptr) return;
@@ -40,7 +40,8 @@ void enable_interrupts(const Card& card, intel::QueueSet& queues, std::uint32_t 
   if (interrupts->enabled() == 0) return;
   card.regs.write<reg::GPIE>(reg::GPIE::MSIX_MODE | reg::GPIE::PBA | reg::GPIE::EIAME | reg::GPIE::NSICR);
   card.regs.write<reg::EIAC>(reg::EIAC::VECTORS(interrupts->bits()));
-  card.regs.write<reg::EIAM>(reg::EIAM::VECTORS(interrupts->bits()));
+  const std::uint32_t other = interrupts->has_other() ? kOtherBit : 0;
+  card.regs.write<reg::EIAM>(reg::EIAM::VECTORS(interrupts->bits() & ~other));
   assign_vectors(card, *interrupts, count);
   if (!interrupts->has_other()) return;
   card.regs.write<reg::IVAR_MISC>(reg::IVAR_MISC::OTHER(kOtherVector) | reg::IVAR_MISC::OTHER_VALID);
@@ -48,13 +49,12 @@ void enable_interrupts(const Card& card, intel::QueueSet& queues, std::uint32_t 
   card.regs.write<reg::EIMS>(reg::EIMS::VECTORS(kOtherBit));
 }
 
-// Linux, igb_main.c, igb_msix_other. The message has masked the vector. A cause that stays in ICR raises no further
-// message.
+// Linux, igb_main.c, igb_msix_other. A cause that stays in ICR raises no further message. Only this read depends on
+// when a message came, so that a replay can be serviced at other times (igb_is_status).
 void acknowledge_interrupts(const Card& card, intel::QueueSet& queues) {
   intel::QueueInterrupts* const interrupts = queues.interrupts();
   if (interrupts == nullptr || !interrupts->take_other()) return;
   static_cast<void>(card.regs.read_and_clear<reg::ICR>());
-  card.regs.write<reg::EIMS>(reg::EIMS::VECTORS(kOtherBit));
 }
 
 }  // namespace pollux::drivers::igb

@@ -14,8 +14,8 @@ namespace pollux::drivers::igb {
 /// If the queues do not need vector 0, it gets the changes of the link and is unmasked.
 void enable_interrupts(const Card& card, intel::QueueSet& queues, std::uint32_t count);
 
-/// If vector 0 has sent a message, takes its causes and unmasks it. A cause that comes later sends a message again, so
-/// read what the causes are about afterwards. Otherwise it accesses no register.
+/// If vector 0 has sent a message, takes its causes. A cause that comes later sends a message again, so read what the
+/// causes are about afterwards. Otherwise it accesses no register.
 void acknowledge_interrupts(const Card& card, intel::QueueSet& queues);
 
 }  // namespace pollux::drivers::igb
