@@ -154,13 +154,16 @@ void ReplayDevice::skip_optional_events() {
   }
 }
 
-// Returns the recorded value if the recording reads the register here, else the last value recorded before.
+// Returns the recorded value if the recording reads the register here, else the last value recorded before. Reads of
+// other status registers are passed: the driver may never repeat them.
 std::uint32_t ReplayDevice::read_status(std::uint32_t offset) {
-  skip_counters();
-  const RecordEvent next = reader_.peek();
-  if (is_status(next) && next.offset == offset) {
-    statuses_[offset] = next.value;
+  for (bool found = false; !found;) {
+    skip_counters();
+    const RecordEvent next = reader_.peek();
+    if (!is_status(next)) break;
+    statuses_[next.offset] = next.value;
     consume();
+    found = next.offset == offset;
   }
   return statuses_[offset];
 }
