@@ -184,6 +184,27 @@ TEST_F(RecordTest, AnAccessOfAnotherWidthDiverges) {
   EXPECT_EQ(bar.read8(rlpml), 0xFF) << "the card was removed";
 }
 
+// The driver reads ICR when a message has come, and STATUS at any time.
+TEST_F(RecordTest, AStatusRegisterMayBeReadLessOften) {
+  const std::uint32_t status = hw::igb::STATUS::offset(0);
+  std::uint32_t recorded = 0;
+  {
+    ContextFixture fixture;
+    auto inner = open_device(fixture.context, "sim:0").value();
+    const CardLayout& layout = *find_card_layout(inner->identity());
+    const auto device = record_device(fixture.context, file_, layout, std::move(inner)).value();
+    const Bar bar = device->bar(0).value();
+    static_cast<void>(bar.read32(hw::igb::ICR::offset(0)));
+    recorded = bar.read32(status);
+  }
+  ContextFixture fixture;
+  const auto progress = std::make_shared<ReplayProgress>();
+  const auto device = replay_device(fixture.context, file_, find_card_layout, progress).value();
+  EXPECT_EQ(device->bar(0).value().read32(status), recorded);
+  EXPECT_EQ(progress->divergence(), "");
+  EXPECT_TRUE(progress->at_end()) << "it passes the read of ICR";
+}
+
 TEST_F(RecordTest, ReplaysAnInterruptAtTheSameAccess) {
   const auto vectors_raised = [](Device& device) {
     const Bar bar = device.bar(0).value();
