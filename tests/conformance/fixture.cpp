@@ -57,6 +57,14 @@ Bytes make_frame(std::size_t bytes, std::uint32_t number, const MacAddress& to) 
   return frame;
 }
 
+Bytes make_flow(std::uint32_t number) {
+  Bytes frame = make_frame(60, number);
+  const auto address = static_cast<std::uint8_t>(number + 1);
+  const Bytes header{0x08, 0x00, 0x45, 0, 0, 46, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, address, 10, 0, 0, 1};
+  std::copy(header.begin(), header.end(), frame.begin() + 12);
+  return frame;
+}
+
 std::vector<Bytes> make_frames(std::size_t count, std::size_t bytes, const MacAddress& to) {
   std::vector<Bytes> frames;
   for (std::uint32_t i = 0; i < count; ++i) frames.push_back(make_frame(bytes, i, to));

@@ -25,6 +25,8 @@ inline constexpr MacAddress kBroadcast{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF};
 /// Makes a frame of at least 22 bytes without FCS. It has the EtherType for local experiments, then `number`, then
 /// bytes derived from `number`.
 [[nodiscard]] Bytes make_frame(std::size_t bytes, std::uint32_t number, const MacAddress& to = kBroadcast);
+/// A frame of 60 bytes with a packet of UDP over IPv4, from an address of its own: RSS spreads such frames.
+[[nodiscard]] Bytes make_flow(std::uint32_t number);
 [[nodiscard]] std::vector<Bytes> make_frames(std::size_t count, std::size_t bytes, const MacAddress& to = kBroadcast);
 [[nodiscard]] Bytes content(const Mbuf& mbuf);
 

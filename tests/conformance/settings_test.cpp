@@ -238,13 +238,8 @@ CONFORMANCE_TEST_WHERE(Settings, UseAllQueues, traits.card_receive) {
   for (std::uint16_t queue = 0; queue < queues; ++queue) {
     Burst<4> burst;
     for (int i = 0; i < 4; ++i) {
-      // UDP over IPv4 from many addresses: RSS spreads them.
-      Bytes frame = make_frame(60, sent++);
-      const Bytes header{
-          0x08, 0x00, 0x45, 0, 0, 46, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, static_cast<std::uint8_t>(sent), 10, 0, 0, 1};
-      std::copy(header.begin(), header.end(), frame.begin() + 12);
-      frames.push_back(frame);
-      MbufPtr mbuf = make_mbuf(frame);
+      frames.push_back(make_flow(sent++));
+      MbufPtr mbuf = make_mbuf(frames.back());
       ASSERT_TRUE(burst.push(mbuf));
     }
     EXPECT_EQ(left().tx(queue).tx_burst(burst), 4U) << queue;

@@ -41,14 +41,6 @@ class Sleeping : public Conformance {
     }
     return false;
   }
-  /// A packet of UDP over IPv4. RSS spreads those with different numbers.
-  [[nodiscard]] static Bytes make_flow(std::uint32_t number) {
-    Bytes frame = make_frame(60, number);
-    const Bytes header{
-        0x08, 0x00, 0x45, 0, 0, 46, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, static_cast<std::uint8_t>(number), 10, 0, 0, 1};
-    std::copy(header.begin(), header.end(), frame.begin() + 12);
-    return frame;
-  }
   /// Whether a thread can sleep on the queue: it has a descriptor, and does not always have frames.
   [[nodiscard]] bool can_sleep() { return queue().event_fd() >= 0 && pair().right != "null:?rx=64"; }
 
