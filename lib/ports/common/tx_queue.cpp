@@ -35,8 +35,7 @@ void TxQueue::retire() noexcept { set_cache(nullptr); }
 void TxQueue::set_cache(std::shared_ptr<MempoolCacheCore> cache) noexcept {
   cache_owner_ = std::move(cache);
   cache_ = cache_owner_.get();
-  const bool has_key = cache_ != nullptr && cache_->direct_key <= 0xFFFF;
-  shortest_ = has_key ? cache_->direct_key << MbufAccess::kPoolShift | kEthernetHeaderBytes : kMatchesNothing;
+  shortest_ = direct_word(cache_, kEthernetHeaderBytes);
 }
 
 Result<void> TxQueue::use_cache(const MempoolCache& cache) {

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/compiler.hpp"
+#include "mem/direct_word.hpp"
 #include "mem/mempool_core.hpp"
 #include "mem/ownership.hpp"
 #include "pollux/net/tx_queue.hpp"
@@ -103,13 +104,11 @@ class alignas(64) TxQueue : public pollux::TxQueue {
   [[nodiscard]] static std::optional<TxDrop> drop_reason(Mbuf& frame, const ContextState* context) noexcept;
   [[nodiscard]] bool reject_slow(Mbuf* frame) noexcept;
 
-  static constexpr std::uint32_t kMatchesNothing = 0xFFFF0000;
-
   void set_cache(std::shared_ptr<MempoolCacheCore> cache) noexcept;
 
   BurstFunction* burst_;
   MempoolCacheCore* cache_ = nullptr;
-  std::uint32_t shortest_ = kMatchesNothing;  // length, pool and `special` of the shortest plain frame
+  std::uint32_t shortest_ = direct_word(nullptr, 0);  // length, pool and `special` of the shortest plain frame
   TxCounters counters_;
   std::shared_ptr<MempoolCacheCore> cache_owner_;
   std::shared_ptr<const ContextState> context_;

@@ -10,6 +10,7 @@
 #include "base/compiler.hpp"
 #include "drivers/intel/queue/tx_hot_path.hpp"
 #include "mem/context_state.hpp"
+#include "mem/direct_word.hpp"
 #include "pollux/base/io.hpp"
 
 namespace pollux::drivers::intel {
@@ -77,11 +78,9 @@ void TxQueue::end_lending() noexcept {
 
 // Sets the cache. Only mbufs of the cache's pool take the fast path; without a cache none does.
 void TxQueue::set_cache(MempoolCacheCore* cache) noexcept {
-  constexpr std::uint32_t kMatchesNothing = 0xFFFF0000;
   cache_ = cache;
   contexts_.forget_repeats();
-  const bool has_key = cache != nullptr && cache->direct_key <= 0xFFFF;
-  fast_path_.shortest = has_key ? cache->direct_key << MbufAccess::kPoolShift | kMinFrame : kMatchesNothing;
+  fast_path_.shortest = direct_word(cache, kMinFrame);
 }
 
 void TxQueue::clear() noexcept {
