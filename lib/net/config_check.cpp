@@ -92,11 +92,14 @@ Result<ValidatedRxQueue> check_rx_queue(const std::string& prefix, const RxQueue
 Result<ValidatedTxQueue> check_tx_queue(const std::string& prefix, const TxQueueConfig& config, const PortInfo& port,
                                         const ContextState& context) {
   if (auto ring = check_ring(prefix, config.ring, port); !ring) return pass_on(std::move(ring));
-  if (auto settings = check_thresholds(prefix, config.thresholds, port); !settings) return pass_on(std::move(settings));
-  if (config.cache == nullptr) return ValidatedTxQueue{.ring = config.ring, .thresholds = config.thresholds};
+  if (auto settings = check_tx_settings(prefix, config, port); !settings) return pass_on(std::move(settings));
+  ValidatedTxQueue queue{
+      .ring = config.ring, .thresholds = config.thresholds, .head_write_back = config.head_write_back};
+  if (config.cache == nullptr) return queue;
   const MempoolCore& pool = config.cache->core()->pool();
   if (&pool.context() == &context) {
-    return ValidatedTxQueue{.ring = config.ring, .cache = config.cache->core(), .thresholds = config.thresholds};
+    queue.cache = config.cache->core();
+    return queue;
   }
   return refuse(port.name,
                 fmt::format("{}cache: its pool '{}' belongs to another Context", prefix, pool.options().name),

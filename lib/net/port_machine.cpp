@@ -101,7 +101,8 @@ EffectiveConfig PortMachine::config() const {
                          .drops = queue.drops});
   }
   for (const ValidatedTxQueue& queue : config_.tx) {
-    config.tx.push_back({.ring = queue.ring, .given_cache = queue.cache != nullptr});
+    config.tx.push_back(
+        {.ring = queue.ring, .given_cache = queue.cache != nullptr, .head_write_back = queue.head_write_back});
   }
   for (const std::uint16_t queue : stopped_rx_) config.rx[queue].stopped = true;
   for (const std::uint16_t queue : stopped_tx_) config.tx[queue].stopped = true;

@@ -76,15 +76,6 @@ Result<void> check_packet_buffers(const PacketBuffers& wish, const PortInfo& por
   return check_packet_buffer("transmit", wish.transmit, limits.min.transmit, limits.max.transmit, port);
 }
 
-}  // namespace
-
-Result<void> check_pool_owner(const std::string& field, const MempoolCore& pool, const PortInfo& port,
-                              const ContextState& context) {
-  if (&pool.context() == &context) return {};
-  return refuse(port.name, fmt::format("{}: pool '{}' belongs to another Context", field, pool.options().name),
-                "create the pool in the port's Context");
-}
-
 Result<void> check_thresholds(const std::string& prefix, const std::optional<QueueThresholds>& thresholds,
                               const PortInfo& port) {
   if (!thresholds) return {};
@@ -103,6 +94,15 @@ Result<void> check_thresholds(const std::string& prefix, const std::optional<Que
                "use 1: with more, done descriptors wait for later ones, and a polled queue would stall");
 }
 
+}  // namespace
+
+Result<void> check_pool_owner(const std::string& field, const MempoolCore& pool, const PortInfo& port,
+                              const ContextState& context) {
+  if (&pool.context() == &context) return {};
+  return refuse(port.name, fmt::format("{}: pool '{}' belongs to another Context", field, pool.options().name),
+                "create the pool in the port's Context");
+}
+
 Result<void> check_rx_settings(const std::string& prefix, const RxQueueConfig& config, ValidatedRxQueue& queue,
                                const PortInfo& port, const ContextState& context) {
   if (auto copying = check_copying(prefix, config, queue, port, context); !copying) return copying;
@@ -110,6 +110,14 @@ Result<void> check_rx_settings(const std::string& prefix, const RxQueueConfig& c
   if (auto fits = check_thresholds(prefix, config.thresholds, port); !fits) return fits;
   queue.thresholds = config.thresholds;
   return {};
+}
+
+Result<void> check_tx_settings(const std::string& prefix, const TxQueueConfig& config, const PortInfo& port) {
+  if (config.head_write_back && !port.limits.head_write_back) {
+    return cannot(port, fmt::format("{}head_write_back is not supported: {} has no such ring", prefix, port.card),
+                  "leave head_write_back off");
+  }
+  return check_thresholds(prefix, config.thresholds, port);
 }
 
 // A queue without descriptors must not block the others. With one queue, frames may wait in the packet buffer (Linux

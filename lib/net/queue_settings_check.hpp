@@ -23,8 +23,9 @@ namespace pollux {
                                              ValidatedRxQueue& queue, const PortInfo& port,
                                              const ContextState& context);
 
-[[nodiscard]] Result<void> check_thresholds(const std::string& prefix, const std::optional<QueueThresholds>& thresholds,
-                                            const PortInfo& port);
+/// Checks head_write_back and thresholds of `config`.
+[[nodiscard]] Result<void> check_tx_settings(const std::string& prefix, const TxQueueConfig& config,
+                                             const PortInfo& port);
 
 /// Whether a queue drops frames that find no free descriptor. `wish` has been checked.
 [[nodiscard]] bool drops_frames(std::optional<bool> wish, std::uint16_t rx_queues, const PortInfo& port) noexcept;

@@ -193,7 +193,7 @@ CONFORMANCE_TEST(Offloads, NeverSendsAWrongChecksumInAClone) {
 CONFORMANCE_TEST(Offloads, CountsUnsupportedRequests) {
   start_both();
   std::uint64_t refused = 0;
-  for (std::uint32_t flag = 1; flag <= TxOffload::outer_udp_checksum; flag <<= 1) {
+  for (std::uint32_t flag = 1; flag <= TxOffload::without_fcs; flag <<= 1) {
     if ((left().offloads().tx_flags & flag) != 0) continue;
     MbufPtr mbuf = make_mbuf(make_packet(kProtocols[0], 101));
     mbuf->set_tx_offload({.flags = flag, .l2 = kL2, .l3 = kL3, .l4 = 20, .segment_size = 50});

@@ -19,7 +19,13 @@
 namespace pollux::conformance {
 namespace {
 
-constexpr Traits kCard{.has_rss = true};
+constexpr Traits kCard{.has_rss = true, .head_write_back = true};
+/// An in-process card. No frame on QEMU's wire has a check sequence.
+constexpr Traits kInProcess = [] {
+  Traits traits = kCard;
+  traits.own_fcs = true;
+  return traits;
+}();
 /// A virtual function of a card whose physical function the kernel drives. QEMU's card copies a broadcast to all its
 /// functions, including the sender, and does not implement VMOLR.MPME (hw/net/igb_core.c, igb_receive_assign).
 constexpr Traits kFunction{.promiscuous = false,
@@ -28,7 +34,8 @@ constexpr Traits kFunction{.promiscuous = false,
                            .waits_when_full = false,
                            .registers = 20,
                            .several_queues = false,
-                           .card_receive = false};
+                           .card_receive = false,
+                           .head_write_back = true};
 constexpr Traits kRing{.has_backpressure = true,
                        .drops_when_exhausted = false,
                        .is_zero_copy = true,
@@ -101,20 +108,23 @@ std::optional<std::string> tap_obstacle() {
 
 std::vector<Pair> default_pairs() {
   const std::string file = scratch_file();
-  return {
-      {.name = "sim", .left = "sim:0", .right = "sim:1", .traits = kCard, .obstacle = {}},
-      {.name = "loopback", .left = "sim:0", .right = {}, .traits = looping(kCard, LoopbackMode::phy), .obstacle = {}},
-      {.name = "qtest", .left = "qtest:0", .right = "qtest:1", .traits = kCard, .obstacle = {}},
-      {.name = "ring", .left = "ring:c:0", .right = "ring:c:1", .traits = kRing, .obstacle = {}},
-      {.name = "null", .left = "null:", .right = "null:?rx=64", .traits = kNull, .obstacle = {}},
-      {.name = "pcap", .left = "pcap:out=" + file, .right = "pcap:in=" + file, .traits = kPcap, .obstacle = {}},
-      {.name = "own_driver",
-       .left = "sim:0?card=toy",
-       .right = "sim:1?card=toy",
-       .traits = kOwnDriver,
-       .obstacle = {},
-       .prepare = add_own_driver},
-      {.name = "tap", .left = "tap:plxc0", .right = "tap:plxc1", .traits = kTap, .obstacle = tap_obstacle()}};
+  return {{.name = "sim", .left = "sim:0", .right = "sim:1", .traits = kInProcess, .obstacle = {}},
+          {.name = "loopback",
+           .left = "sim:0",
+           .right = {},
+           .traits = looping(kInProcess, LoopbackMode::phy),
+           .obstacle = {}},
+          {.name = "qtest", .left = "qtest:0", .right = "qtest:1", .traits = kCard, .obstacle = {}},
+          {.name = "ring", .left = "ring:c:0", .right = "ring:c:1", .traits = kRing, .obstacle = {}},
+          {.name = "null", .left = "null:", .right = "null:?rx=64", .traits = kNull, .obstacle = {}},
+          {.name = "pcap", .left = "pcap:out=" + file, .right = "pcap:in=" + file, .traits = kPcap, .obstacle = {}},
+          {.name = "own_driver",
+           .left = "sim:0?card=toy",
+           .right = "sim:1?card=toy",
+           .traits = kOwnDriver,
+           .obstacle = {},
+           .prepare = add_own_driver},
+          {.name = "tap", .left = "tap:plxc0", .right = "tap:plxc1", .traits = kTap, .obstacle = tap_obstacle()}};
 }
 
 /// The traits of a port that the user chose, by the scheme of its URI. A virtual function has the same scheme as any
@@ -124,6 +134,7 @@ Traits traits_of(const std::string& uri) {
   if (traits != nullptr && std::string_view(traits) == "function") return kFunction;
   if (uri.starts_with("ring:")) return kRing;
   if (uri.starts_with("tap:")) return kTap;
+  if (uri.starts_with("sim:")) return kInProcess;
   return kCard;
 }
 

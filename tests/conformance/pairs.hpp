@@ -36,6 +36,8 @@ struct Traits {
   bool has_rss = false;                  ///< spreads frames over receive queues as the program says
   bool counts_bytes = true;              ///< counts the bytes of its queues
   bool card_receive = true;              ///< has the receive settings of an 82576's physical function
+  bool head_write_back = false;          ///< can report sent frames by the position of the ring's head
+  bool own_fcs = false;                  ///< sends a frame's own check sequence, which its receiver checks
   LoopbackMode loopback = LoopbackMode::none;  ///< if set, there is one port, which is also the right one
 
   [[nodiscard]] constexpr bool two_ports() const { return loopback == LoopbackMode::none; }

@@ -178,6 +178,42 @@ Bytes make_tcp(bool ipv6, std::uint16_t tags, std::uint16_t number, std::uint32_
   return {frame->begin(), frame->end()};
 }
 
+/// The check sequence of a frame, bit by bit (IEEE 802.3, 3.2.9).
+std::array<std::uint8_t, 4> check_sequence(const Bytes& frame) {
+  std::uint32_t crc = ~std::uint32_t{0};
+  for (const std::uint8_t byte : frame) {
+    crc ^= byte;
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ ((crc & 1) != 0 ? 0xEDB88320 : 0);
+  }
+  crc = ~crc;
+  return {static_cast<std::uint8_t>(crc), static_cast<std::uint8_t>(crc >> 8), static_cast<std::uint8_t>(crc >> 16),
+          static_cast<std::uint8_t>(crc >> 24)};
+}
+
+CONFORMANCE_TEST_WHERE(TransmitOffloads, FramesMayBringTheirOwnCheckSequence, traits.own_fcs) {
+  start_both();
+  ASSERT_NE(left().offloads().tx_flags & TxOffload::without_fcs, 0U);
+  const auto send_whole = [&](const Bytes& frame, std::uint8_t change) {
+    const auto fcs = check_sequence(frame);
+    Bytes whole = frame;
+    whole.insert(whole.end(), fcs.begin(), fcs.end());
+    whole.back() ^= change;
+    MbufPtr mbuf = make_mbuf(whole, 80);  // in two segments
+    mbuf->set_tx_offload({.flags = TxOffload::without_fcs});
+    send_one(std::move(mbuf));
+  };
+  const Bytes right_one = make_frame(100, 1);
+  const Bytes last = make_frame(100, 3);
+  send_whole(right_one, 0);
+  send_whole(make_frame(100, 2), 1);
+  send_whole(last, 0);
+  EXPECT_EQ(receive(right(), 2), (std::vector<Bytes>{right_one, last}));
+  expect_silence(right());
+  EXPECT_EQ(right().stats().rx_errors, 1U) << "the frame with a wrong one";
+  settle(left());
+  EXPECT_EQ(dropped(left(), "tx_"), 0U);
+}
+
 CONFORMANCE_TEST_WHERE(TransmitOffloads, LongPacketsOfTcpAreSegmented,
                        traits.delivers && !traits.by_file && !traits.needs_relay) {
   start_both();

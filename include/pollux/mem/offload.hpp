@@ -43,6 +43,9 @@ struct TxOffload {
     insert_outer_vlan = 1U << 8,    ///< inserts `outer_vlan` before `vlan`
     outer_ipv4_checksum = 1U << 9,  ///< of the header of `outer_l3` bytes
     outer_udp_checksum = 1U << 10,  ///< of the tunnel's UDP header, at the front of `l2`
+    /// The frame ends with its frame check sequence, right or wrong: the port adds none. Such a frame has at least 64
+    /// bytes, and no other request.
+    without_fcs = 1U << 11,
   };
   /// The flags that request a checksum.
   static constexpr std::uint32_t kL4Checksums = tcp_checksum | udp_checksum | sctp_checksum;

@@ -62,6 +62,10 @@ struct TxQueueConfig {
   const MempoolCache* cache = nullptr;
   std::uint32_t ring = 512;                                  ///< descriptors, a power of two within PortLimits
   std::optional<QueueThresholds> thresholds = std::nullopt;  ///< nullopt: the driver's, which suit polling
+  /// How the card reports sent frames. true: it writes its position in the ring to one word of memory, and the
+  /// descriptors stay as they were written. false: it writes a done bit into descriptors. Needs
+  /// PortLimits::head_write_back, and excludes forward paths.
+  bool head_write_back = false;
 };
 
 /// The sizes of a card's packet buffers, in which frames wait between the wire and the rings, in bytes.
@@ -129,7 +133,8 @@ struct EffectiveRxQueue {
 struct EffectiveTxQueue {
   std::uint32_t ring = 0;    ///< descriptors
   bool given_cache = false;  ///< as for a receive queue
-  bool stopped = false;      ///< by Port::stop_tx
+  bool head_write_back = false;
+  bool stopped = false;  ///< by Port::stop_tx
 
   [[nodiscard]] bool operator==(const EffectiveTxQueue&) const = default;
 };
@@ -177,6 +182,7 @@ struct PortLimits {
   bool keep_bad_frames = false;                  ///< whether PortConfig::keep_bad_frames is supported
   bool count_bytes = false;                      ///< whether PortConfig::count_bytes is supported
   bool copy_break = false;                       ///< whether RxQueueConfig::copy_break is supported
+  bool head_write_back = false;                  ///< whether TxQueueConfig::head_write_back is supported
   DropChoice drop_enable = DropChoice::none;     ///< which values of RxQueueConfig::drop_enable are supported
   std::optional<QueueThresholds> max_thresholds = std::nullopt;     ///< of any queue; nullopt: thresholds are rejected
   std::optional<PacketBufferLimits> packet_buffers = std::nullopt;  ///< nullopt: they have one size

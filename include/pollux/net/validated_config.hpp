@@ -32,6 +32,7 @@ struct POLLUX_API ValidatedTxQueue {
   std::uint32_t ring = 0;                                    ///< descriptors
   std::shared_ptr<MempoolCacheCore> cache = nullptr;         ///< null: the queue creates one or has none
   std::optional<QueueThresholds> thresholds = std::nullopt;  ///< nullopt: the driver's
+  bool head_write_back = false;                              ///< the card reports its position instead of done bits
 };
 
 /// A checked configuration with all defaults filled in, as drivers get it.

@@ -30,7 +30,7 @@ bool Channel::change_a_byte(Frame& frame, std::size_t from, std::uint64_t random
 
 // Each frame uses the same number of random values. So a change of one probability does not change which frames the
 // other impairments select.
-void Channel::put(std::span<const std::byte> bytes, Duration now, WireCounters& counters) {
+void Channel::put(std::span<const std::byte> bytes, Duration now, WireCounters& counters, bool corrupt) {
   ++counters.entered;
   const bool lost = random_.chance(options_.loss);
   const bool corrupted = random_.chance(options_.corrupt);
@@ -43,7 +43,7 @@ void Channel::put(std::span<const std::byte> bytes, Duration now, WireCounters& 
   sent_at_ = std::max(sent_at_, now) + duration;
   backlog_time_ = duration * static_cast<Duration::rep>(kBacklog);
   if (lost) return void(++counters.lost);
-  Frame frame{{bytes.begin(), bytes.end()}};
+  Frame frame{.bytes = {bytes.begin(), bytes.end()}, .corrupt = corrupt};
   if (corrupted && change_a_byte(frame, 0, where)) {
     ++counters.corrupted;
     frame.corrupt = true;

@@ -50,7 +50,8 @@ class Channel {
   Channel(const WireOptions& options, unsigned direction) : options_(options), random_(options.seed * 2 + direction) {}
 
   /// Sends a frame (without FCS) at `now`, applies the impairments and counts them.
-  void put(std::span<const std::byte> frame, Duration now, WireCounters& counters);
+  /// `corrupt`: its frame check sequence is wrong already.
+  void put(std::span<const std::byte> frame, Duration now, WireCounters& counters, bool corrupt = false);
   /// The next frame that has arrived by `now`, in order of arrival.
   [[nodiscard]] std::optional<Frame> take(Duration now, WireCounters& counters);
 

@@ -55,6 +55,7 @@ void Wire::connect() {
   for (unsigned end = 0; end < ends_.size(); ++end) {
     if (ends_[end].card == nullptr) continue;
     ends_[end].card->on_transmit([this, end](std::span<const std::byte> frame) { carry(end, frame); });
+    ends_[end].card->on_transmit_corrupt([this, end](std::span<const std::byte> frame) { carry(end, frame, true); });
     ends_[end].card->set_carrier(true);
   }
   connect_phys();
@@ -272,11 +273,11 @@ WireCounters Wire::counters(unsigned end) const {
 
 // Recursive call: a card that answers a frame at once calls this function while the first frame is being delivered. The
 // second frame is queued.
-void Wire::carry(unsigned from, std::span<const std::byte> frame) {
+void Wire::carry(unsigned from, std::span<const std::byte> frame, bool corrupt) {
   if (capture_ != nullptr && !capture_->write(frame, now_)) capture_.reset();
   End& end = ends_[from];
   if (end.channel) {
-    end.channel->put(frame, now_, end.sent);
+    end.channel->put(frame, now_, end.sent, corrupt);
     if (end.paused || !end.channel->congested(now_)) return;
     end.paused = true;
     if (end.card != nullptr) end.card->set_wire_busy(true);
@@ -285,16 +286,16 @@ void Wire::carry(unsigned from, std::span<const std::byte> frame) {
   ++end.sent.entered;
   if (delivering_) {
     ++end.sent.in_flight;
-    queue_.push_back({from, {frame.begin(), frame.end()}});
+    queue_.push_back({from, {frame.begin(), frame.end()}, corrupt});
     return;
   }
   delivering_ = true;
-  deliver(from, frame, false);
+  deliver(from, frame, corrupt);
   while (!queue_.empty()) {
     const Frame next = std::move(queue_.front());
     queue_.pop_front();
     --ends_[next.from].sent.in_flight;
-    deliver(next.from, next.bytes, false);
+    deliver(next.from, next.bytes, next.corrupt);
   }
   delivering_ = false;
 }

@@ -108,6 +108,7 @@ class Wire final : public std::enable_shared_from_this<Wire>, private Runner::Ma
   struct Frame {
     unsigned from;
     std::vector<std::byte> bytes;
+    bool corrupt;
   };
   /// Calls `settle` at the end of a scope.
   struct Settle {
@@ -129,7 +130,7 @@ class Wire final : public std::enable_shared_from_this<Wire>, private Runner::Ma
   [[nodiscard]] Duration next_from_link_partner() const noexcept;
   [[nodiscard]] bool takes_from_link_partner() const noexcept;
   void process_arrivals(Duration now);
-  void carry(unsigned from, std::span<const std::byte> frame);
+  void carry(unsigned from, std::span<const std::byte> frame, bool corrupt = false);
   void deliver(unsigned from, std::span<const std::byte> frame, bool corrupt);
 
   // Runner::Machine, called by the thread.

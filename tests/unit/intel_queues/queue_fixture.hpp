@@ -20,6 +20,7 @@ struct CardFixtureOptions {
   bool remote = false;        ///< registers are accessed through functions
   bool split_memory = false;  ///< the receive pool is in two segments with distant IOVAs
   bool rx_head = false;       ///< the receive queue can read RDH
+  bool tx_head = false;       ///< the card reports sent frames by its head
   bool tx_cache = true;       ///< the transmit queue starts with the receive queue's cache
   std::uint32_t cache = 0;    ///< capacity
   std::uint32_t max_frame = 9500;
@@ -62,6 +63,10 @@ class QueueFixture {
   /// Lets the card read the tail registers.
   void look();
 
+  /// A slot of the transmit ring.
+  [[nodiscard]] const hw::intel::Descriptor& ring(std::uint32_t slot) const;
+  /// The word for head write-back; nullptr without `tx_head`.
+  [[nodiscard]] std::uint64_t* tx_head() const;
   [[nodiscard]] std::uint32_t in_use() const { return pool->stats().in_use(); }
   /// Violations that the card found and reported misuses, as one text. Empty if there are none.
   [[nodiscard]] std::string errors() const;

@@ -168,7 +168,7 @@ void StrictTransmitter::check_queued(std::uint32_t index) {
   constexpr std::uint64_t kAllowed = tx::kDataLengthMask | tx::kData | tx::kEndOfPacket | tx::kReportStatus |
                                      tx::kPayloadMask << tx::kPayloadShift | kRequestFlags |
                                      std::uint64_t{1} << tx::kContextShift;
-  if (tx::type(queued.hi) != tx::kTypeData || (queued.hi & tx::kData) != tx::kData || (queued.hi & ~kAllowed) != 0) {
+  if (tx::type(queued.hi) != tx::kTypeData || (queued.hi & required_) != required_ || (queued.hi & ~kAllowed) != 0) {
     memory_.violate(fmt::format("slot {} holds {:#x}, which is not a data descriptor", index, queued.hi));
   }
   const std::uint32_t bytes = tx::data_length(queued.hi);
@@ -203,13 +203,21 @@ void StrictTransmitter::process_one() {
   if ((queued.hi & tx::kReportStatus) != 0) {
     if ((queued.hi & tx::kEndOfPacket) == 0) memory_.violate("RS in the middle of a frame");
     reported_ = sent_;
+    report(descriptor);
+  }
+  head_ = (head_ + 1) & (size_ - 1);
+  --pending_;
+}
+
+void StrictTransmitter::report(Descriptor& descriptor) {
+  if (reported_head_ != nullptr) {
+    __atomic_store_n(reported_head_, (head_ + 1) & (size_ - 1), __ATOMIC_RELEASE);
+  } else {
     // A write-back may overwrite everything but DD.
     noise_ = noise_ * 6364136223846793005u + 1442695040888963407u;
     __atomic_store_n(&descriptor.lo, noise_, __ATOMIC_RELAXED);
     __atomic_store_n(&descriptor.hi, noise_ | tx::kDone, __ATOMIC_RELEASE);
   }
-  head_ = (head_ + 1) & (size_ - 1);
-  --pending_;
 }
 
 void StrictTransmitter::append(const Descriptor& queued) {

@@ -88,8 +88,9 @@ class StrictReceiver {
 /// The transmit half of that card. Sends in order, and reports only descriptors with RS.
 class StrictTransmitter {
  public:
-  StrictTransmitter(CardMemory& memory, TailRegister& tail, std::uint64_t ring_iova, std::uint32_t size)
-      : memory_(memory), tail_(tail), ring_iova_(ring_iova), size_(size), as_queued_(size) {}
+  StrictTransmitter(CardMemory& memory, TailRegister& tail, std::uint64_t ring_iova, std::uint32_t size,
+                    std::uint64_t* head = nullptr)
+      : memory_(memory), tail_(tail), ring_iova_(ring_iova), size_(size), reported_head_(head), as_queued_(size) {}
 
   void start();
   void stop();
@@ -115,6 +116,8 @@ class StrictTransmitter {
   [[nodiscard]] const std::vector<Request>& requests() const { return requests_; }
   /// The number of context descriptors.
   [[nodiscard]] std::uint32_t contexts() const { return contexts_seen_; }
+  /// Accepts frames that bring their own check sequence.
+  void accept_own_fcs() { required_ = hw::intel::tx::kData & ~hw::intel::tx::kInsertCrc; }
   /// Forgets frames that a stopped card does not send.
   void expect_no_more() { expected_.clear(); }
 
@@ -126,11 +129,14 @@ class StrictTransmitter {
   void append(const hw::intel::Descriptor& queued);
   void end_of_frame(std::uint64_t flags);
   void process_one();
+  void report(hw::intel::Descriptor& descriptor);
 
   CardMemory& memory_;
   TailRegister& tail_;
   std::uint64_t ring_iova_;
   std::uint32_t size_;
+  std::uint64_t required_ = hw::intel::tx::kData;  // in each data descriptor
+  std::uint64_t* reported_head_;                   // nullptr: done bits report frames
   std::uint32_t head_ = 0;
   std::uint32_t tail_seen_ = 0;
   std::uint32_t pending_ = 0;

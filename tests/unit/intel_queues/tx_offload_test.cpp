@@ -76,6 +76,35 @@ TEST_F(TxOffloadTest, ContextsOfEveryKindPassThroughASmallRing) {
   }
 }
 
+TEST_F(TxOffloadTest, AFrameWithItsOwnCheckSequenceGetsNoOther) {
+  use({.max_frame = 2000});
+  fixture_->transmitter->accept_own_fcs();
+  const auto send_whole = [&](std::size_t bytes, TxOffload request, const std::vector<std::uint32_t>& sizes = {}) {
+    request.flags |= TxOffload::without_fcs;
+    MbufPtr mbuf = make(std::vector<std::uint8_t>(bytes, 0x5A), sizes);
+    mbuf->set_tx_offload(request);
+    return send_prepared(std::move(mbuf), false);
+  };
+  const auto has_crc = [&](std::uint32_t slot) { return (fixture_->ring(slot).hi & tx::kInsertCrc) != 0; };
+  fixture_->transmitter->expect(std::vector<std::uint8_t>(64, 0x5A));
+  fixture_->transmitter->expect(std::vector<std::uint8_t>(2004, 0x5A));
+  EXPECT_TRUE(send_whole(64, {}));
+  EXPECT_TRUE(send_whole(2004, {}, {1000, 500}));
+  for (std::uint32_t slot = 0; slot < 4; ++slot) EXPECT_FALSE(has_crc(slot)) << slot;
+  EXPECT_EQ(drops().rejected(), 0u);
+  EXPECT_TRUE(send_whole(2005, {}));
+  EXPECT_EQ(drops().too_long, 1u);
+  EXPECT_TRUE(send_whole(63, {}));
+  EXPECT_EQ(drops().too_short, 1u);
+  EXPECT_TRUE(send_whole(100, kTcp4));
+  EXPECT_TRUE(send_whole(100, {.flags = TxOffload::insert_vlan}));
+  EXPECT_EQ(drops().bad_offload, 2u);
+  EXPECT_TRUE(send(make(tcp4()), kTcp4));
+  EXPECT_TRUE(has_crc(5)) << "the next frame gets one";
+  process_all();
+  expect_all_freed();
+}
+
 TEST_F(TxOffloadTest, AContextNeedsASlotOfItsOwn) {
   use({.tx_ring = 8});
   EXPECT_TRUE(send(make(tcp4(), {54, 5, 5, 5, 5}), kTcp4)) << "six mbufs and a context fill the ring";

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "models/intel/igb/frame.hpp"
 #include "unit/models/card_fixture.hpp"
 
 namespace pollux::models::igb {
@@ -166,6 +167,29 @@ TEST_F(CardTransmit, ToleratesAHostileDriver) {
   post(4, CardFixture::frame(60), kWhole);
   ring(5);
   EXPECT_EQ(fixture.sent.size(), 1u) << "a valid frame is still sent";
+}
+
+// The frame check sequence is the frame's own. A receiver tells a right one from a wrong one.
+TEST_F(CardTransmit, SendsAFrameWithItsOwnCheckSequence) {
+  std::vector<std::vector<std::byte>> corrupt;
+  fixture.card.on_transmit_corrupt(
+      [&corrupt](std::span<const std::byte> frame) { corrupt.emplace_back(frame.begin(), frame.end()); });
+  const std::vector<std::byte> body = CardFixture::frame(100);
+  std::vector<std::byte> whole = body;
+  const std::uint32_t fcs = frame_check_sequence(body);
+  const auto fcs_bytes = std::as_bytes(std::span(&fcs, 1));
+  whole.insert(whole.end(), fcs_bytes.begin(), fcs_bytes.end());
+  post(0, whole, kWhole);
+  whole.back() ^= std::byte{1};
+  post(1, whole, kWhole);
+  slot(0).hi &= ~intel::tx::kInsertCrc;
+  slot(1).hi &= ~intel::tx::kInsertCrc;
+  ring(2);
+  ASSERT_EQ(fixture.sent.size(), 1u);
+  EXPECT_EQ(fixture.sent[0], body);
+  ASSERT_EQ(corrupt.size(), 1u);
+  EXPECT_EQ(corrupt[0], body);
+  EXPECT_EQ(fixture.read<hw::GPTC>().raw(), 2u);
 }
 
 TEST_F(CardTransmit, StopsAtARingThatIsNotMapped) {

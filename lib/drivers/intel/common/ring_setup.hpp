@@ -98,8 +98,22 @@ template <class Registers>
   return checked;
 }
 
-// Linux, igb_main.c, igb_configure_tx_ring: disable, length, base, head and tail 0. TDWBAL stays 0 (no head
-// write-back): DD bits in the descriptors report sent frames.
+// [I-HEADWB] The address of the head is where the card writes, so it is read back, too.
+template <class Registers>
+[[nodiscard]] Result<void> program_head(const Card<Registers>& card, std::uint32_t queue, const Ring& ring) {
+  if (ring.head == nullptr) {  // DD bits in the descriptors report sent frames
+    write_register<reg::TDWBAL>(card, queue, {});
+    return {};
+  }
+  const auto low = static_cast<std::uint32_t>(ring.head_iova) | reg::TDWBAL::HEAD_WB_EN.bits();
+  write_register<reg::TDWBAH>(card, queue, reg::TDWBAH::Value(static_cast<std::uint32_t>(ring.head_iova >> 32)));
+  write_register<reg::TDWBAL>(card, queue, reg::TDWBAL::Value(low));
+  auto checked = check_written<reg::TDWBAL>(card, "TDWBAL", queue, low);
+  if (!checked) return checked;
+  return check_written<reg::TDWBAH>(card, "TDWBAH", queue, static_cast<std::uint32_t>(ring.head_iova >> 32));
+}
+
+// Linux, igb_main.c, igb_configure_tx_ring: disable, length, base, head and tail 0.
 /// Programs a transmit queue and enables it. Errors: device_removed, device_fault.
 template <class Registers>
 [[nodiscard]] Result<void> program_tx_ring(const Card<Registers>& card, std::uint32_t queue, const Ring& ring,
@@ -108,7 +122,7 @@ template <class Registers>
   write_register<reg::TDLEN>(card, queue, reg::TDLEN::LEN(ring.bytes() / reg::kDescriptorBytes));
   write_register<reg::TDBAL>(card, queue, reg::TDBAL::Value(static_cast<std::uint32_t>(ring.iova)));
   write_register<reg::TDBAH>(card, queue, reg::TDBAH::Value(static_cast<std::uint32_t>(ring.iova >> 32)));
-  write_register<reg::TDWBAL>(card, queue, {});
+  if (auto headed = program_head(card, queue, ring); !headed) return headed;
   write_register<reg::TDH>(card, queue, {});
   write_register<reg::TDT>(card, queue, {});
   if (auto checked = check_tx_ring(card, queue, ring); !checked) return checked;

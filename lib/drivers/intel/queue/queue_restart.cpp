@@ -18,7 +18,8 @@ Result<void> QueuePort::prepare(QueueId queue, const ValidatedConfig& next, bool
                 "destroy the forward path first");
   }
   const std::uint32_t size = rx ? next.rx[queue.index].ring : next.tx[queue.index].ring;
-  auto ring = RingMemory::allocate_one(*context_, size, info_.numa_node, info_.name);
+  const bool with_head = !rx && next.tx[queue.index].head_write_back;
+  auto ring = RingMemory::allocate_one(*context_, size, with_head, info_.numa_node, info_.name);
   if (!ring) return pass_on(std::move(ring));
   PreparedQueue prepared{.config = next, .ring = *std::move(ring)};
   if (rx) {

@@ -93,6 +93,7 @@ TxQueueSetup QueueSet::tx_setup(const QueueRegisters& registers, const Validated
                                 const Ring& ring, const std::shared_ptr<const ContextState>& context) const {
   return {.ring = ring.descriptors,
           .size = ring.size,
+          .head = ring.head,
           .max_frame = max_frame_,
           .tail = registers.tx_tail(queue),
           .cache = transmit_cache(config, queue),

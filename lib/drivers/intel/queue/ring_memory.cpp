@@ -2,6 +2,7 @@
 #include "drivers/intel/queue/ring_memory.hpp"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -14,6 +15,9 @@ namespace {
 
 using hw::intel::Descriptor;
 
+/// A cache line of its own for each head, so that two queues' threads do not share one.
+constexpr std::size_t kHeadBytes = 64;
+
 /// Places one ring after the other in the segments of a DmaMemory.
 class RingPlacer {
  public:
@@ -22,20 +26,33 @@ class RingPlacer {
   /// Returns false if no segment has room. Call it for the larger rings first: sizes are powers of two, so little is
   /// lost at the ends of segments.
   [[nodiscard]] bool place(std::uint32_t size, Ring& into) {
-    const std::size_t bytes = size * sizeof(Descriptor);
-    while (!segments_.empty() && used_ + bytes > segments_.front().size) {
-      segments_ = segments_.subspan(1);
-      used_ = 0;
-    }
-    if (segments_.empty()) return false;
-    std::byte* const start = segments_.front().address + used_;
-    into = {.descriptors = reinterpret_cast<Descriptor*>(start), .iova = segments_.front().iova + used_, .size = size};
+    const auto at = take(size * sizeof(Descriptor));
+    if (!at) return false;
+    into = {.descriptors = reinterpret_cast<Descriptor*>(at->address), .iova = at->iova, .size = size};
     std::uninitialized_value_construct_n(into.descriptors, size);
-    used_ += bytes;
+    return true;
+  }
+  /// Places the word for head write-back. Call it after all rings have been placed, since these need more room.
+  [[nodiscard]] bool place_head(Ring& into) {
+    const auto at = take(kHeadBytes);
+    if (!at) return false;
+    into.head = new (at->address) std::uint64_t(0);
+    into.head_iova = at->iova;
     return true;
   }
 
  private:
+  [[nodiscard]] std::optional<DmaSegment> take(std::size_t bytes) {
+    while (!segments_.empty() && used_ + bytes > segments_.front().size) {
+      segments_ = segments_.subspan(1);
+      used_ = 0;
+    }
+    if (segments_.empty()) return std::nullopt;
+    const DmaSegment taken{segments_.front().address + used_, segments_.front().iova + used_, bytes};
+    used_ += bytes;
+    return taken;
+  }
+
   std::span<const DmaSegment> segments_;
   std::size_t used_ = 0;
 };
@@ -54,10 +71,14 @@ Result<RingMemory> RingMemory::allocate(ContextState& context, const ValidatedCo
                                         std::string_view port) {
   std::size_t descriptors = 0;
   for (const ValidatedRxQueue& queue : config.rx) descriptors += queue.ring;
-  for (const ValidatedTxQueue& queue : config.tx) descriptors += queue.ring;
+  std::size_t heads = 0;
+  for (const ValidatedTxQueue& queue : config.tx) {
+    descriptors += queue.ring;
+    heads += queue.head_write_back ? 1 : 0;
+  }
   const std::string purpose = fmt::format("rings of {}", port);
-  auto memory =
-      context.allocate({.size = descriptors * sizeof(Descriptor), .numa_node = numa_node, .purpose = purpose});
+  auto memory = context.allocate(
+      {.size = descriptors * sizeof(Descriptor) + heads * kHeadBytes, .numa_node = numa_node, .purpose = purpose});
   if (!memory) return pass_on(std::move(memory));
 
   RingMemory rings;
@@ -75,19 +96,23 @@ Result<RingMemory> RingMemory::allocate(ContextState& context, const ValidatedCo
   for (std::uint32_t size = hw::intel::kRingMax; fits && size >= hw::intel::kRingMin; size /= 2) {
     fits = place_all(config.rx, size, rings.rx_) && place_all(config.tx, size, rings.tx_);
   }
+  for (std::size_t i = 0; fits && i < config.tx.size(); ++i) {
+    if (config.tx[i].head_write_back) fits = placer.place_head(rings.tx_[i]);
+  }
   if (!fits) return does_not_fit(port);
   rings.rx_exchanged_.resize(config.rx.size());
   rings.tx_exchanged_.resize(config.tx.size());
   return rings;
 }
 
-Result<RingMemory::Single> RingMemory::allocate_one(ContextState& context, std::uint32_t size, int numa_node,
-                                                    std::string_view port) {
-  auto memory = context.allocate(
-      {.size = size * sizeof(Descriptor), .numa_node = numa_node, .purpose = fmt::format("ring of {}", port)});
+Result<RingMemory::Single> RingMemory::allocate_one(ContextState& context, std::uint32_t size, bool with_head,
+                                                    int numa_node, std::string_view port) {
+  const std::size_t bytes = size * sizeof(Descriptor) + (with_head ? kHeadBytes : 0);
+  auto memory = context.allocate({.size = bytes, .numa_node = numa_node, .purpose = fmt::format("ring of {}", port)});
   if (!memory) return pass_on(std::move(memory));
   Single single{.memory = *std::move(memory), .ring = {}};
-  if (!RingPlacer(single.memory).place(size, single.ring)) return does_not_fit(port);
+  RingPlacer placer(single.memory);
+  if (!placer.place(size, single.ring) || (with_head && !placer.place_head(single.ring))) return does_not_fit(port);
   return single;
 }
 

@@ -12,6 +12,7 @@ namespace pollux::drivers::intel {
 struct TxCommand {
   hw::intel::Descriptor context;  ///< without an index; only if `has_context`
   std::uint64_t flags = 0;        ///< for each of the frame's data descriptors
+  std::uint64_t cleared = 0;      ///< bits that are clear in each of them, although others have them set
   std::uint32_t payload = 0;      ///< bytes: the frame's, or with segmentation those after its headers
   std::uint32_t headers = 0;      ///< bytes of the headers that the context describes
   bool has_context = false;

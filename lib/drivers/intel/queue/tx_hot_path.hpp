@@ -69,11 +69,21 @@ struct TxHotPath {
                         std::uint64_t flags) noexcept;
   static void put_split(TxQueue& queue, RingIndex& next, Mbuf& frame, std::uint32_t payload,
                         std::uint64_t flags) noexcept;
+  /// Clears bits of the descriptors from `first` to `end`.
+  static void clear_bits(TxQueue& queue, RingIndex first, RingIndex end, std::uint64_t bits) noexcept;
   /// Frees a frame and counts it in `counter`.
   static Outcome drop(TxQueue& queue, Mbuf& frame, std::uint64_t& counter) noexcept;
   /// For a frame and its context in the slots from `first` to `end`: marks its groups as mixed. Groups that end inside
   /// the frame are reported by its last slot from now on.
   static void move_reports(TxQueue& queue, RingIndex first, RingIndex end) noexcept;
+
+  /// One burst of a queue with head write-back.
+  static std::uint32_t burst_by_head(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;
+  /// Sets the done bits that the card would write without head write-back, up to the head that it wrote.
+  static void mark_sent(TxQueue& queue) noexcept;
+  /// The slots in front of the head that the card wrote, from the oldest one in flight. 0 if the head is none of a slot
+  /// in flight.
+  [[nodiscard]] static std::uint32_t sent_by_head(const TxQueue& queue) noexcept;
 
   /// Reclaims everything that the card has sent, also from a group that is not full.
   static std::uint32_t reclaim(TxQueue& queue) noexcept;

@@ -43,6 +43,7 @@ void TxQueue::replace(TxQueueSetup setup, std::vector<Mbuf*> slots) noexcept {
 void TxQueue::apply(TxQueueSetup setup) noexcept {
   ring_ = setup.ring;
   mask_ = setup.size - 1;
+  head_ = setup.head;
   max_frame_ = setup.max_frame;
   mode_ = setup.mode;
   const std::uint32_t group = std::min(TxHotPath::kGroup, setup.size / 4);
@@ -88,6 +89,7 @@ void TxQueue::clear() noexcept {
   clean_ = RingIndex();
   contexts_.clear();
   std::fill_n(ring_, mask_ + 1, hw::intel::Descriptor{});
+  if (head_ != nullptr) *head_ = 0;
   for (std::uint32_t group = 0; group <= mask_ >> group_shift_; ++group) TxHotPath::reset_group(*this, group);
   TxHotPath::watch_oldest(*this);
 }
@@ -128,16 +130,23 @@ void TxQueue::open() noexcept {
 }
 
 void TxQueue::open_gate() noexcept {
+  BurstFunction* const function = burst_function();
+  if (head_ == nullptr) return open_bursts(function);
+  after_head_ = function;
+  open_bursts(&TxHotPath::burst_by_head);
+}
+
+TxQueue::BurstFunction* TxQueue::burst_function() const noexcept {
   const bool remote = tail_.is_remote();
   const bool small = group_mask_ + 1 < TxHotPath::kGroup;
   switch (small ? BurstMode::scalar : best_of(mode_)) {
 #if defined(__x86_64__)
-    case BurstMode::avx512: return open_bursts(tx_burst_avx512(remote));
-    case BurstMode::avx2: return open_bursts(tx_burst_avx2(remote));
+    case BurstMode::avx512: return tx_burst_avx512(remote);
+    case BurstMode::avx2: return tx_burst_avx2(remote);
 #elif defined(__aarch64__)
-    case BurstMode::neon: return open_bursts(tx_burst_neon(remote));
+    case BurstMode::neon: return tx_burst_neon(remote);
 #endif
-    default: return open_bursts(tx_burst_scalar(remote, small));
+    default: return tx_burst_scalar(remote, small);
   }
 }
 
@@ -196,6 +205,7 @@ std::optional<TxDescriptorStatus> TxQueue::descriptor_status(std::uint32_t offse
   if (slots_ == nullptr || offset > mask_) return std::nullopt;
   const std::uint32_t free = mask_ + 1 - in_flight();
   if (offset < free) return TxDescriptorStatus::free;
+  if (head_ != nullptr && offset - free < TxHotPath::sent_by_head(*this)) return TxDescriptorStatus::sent;
   for (std::uint32_t i = offset - free; i < in_flight(); ++i) {
     if (tx::done(io::load_acquire(ring_[(clean_ + i).slot(mask_)].hi))) return TxDescriptorStatus::sent;
   }

@@ -22,6 +22,7 @@ namespace pollux::drivers::intel {
 struct TxQueueSetup {
   hw::intel::Descriptor* ring = nullptr;  ///< DMA memory, 128-byte aligned, `size` descriptors
   std::uint32_t size = 0;                 ///< a power of two, 8 to 4,096
+  std::uint64_t* head = nullptr;          ///< as in Ring
   std::uint32_t max_frame = 0;            ///< bytes without FCS
   Doorbell tail;
   std::shared_ptr<MempoolCacheCore> cache;      ///< null: every buffer returns to its pool's shared list
@@ -97,6 +98,7 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
   void end_lending() noexcept;
   [[nodiscard]] bool is_lent() const noexcept { return borrower_ != nullptr; }
   [[nodiscard]] bool is_observed() const noexcept { return !observers_.empty(); }
+  [[nodiscard]] bool has_head_write_back() const noexcept { return head_ != nullptr; }
   /// Any thread may call it.
   [[nodiscard]] std::uint64_t bytes() const noexcept { return observers_.bytes(); }
   [[nodiscard]] bool is_open() const noexcept { return open_; }
@@ -121,6 +123,7 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
   [[nodiscard]] TxObservers* observers() noexcept override { return &observers_; }
   void apply(TxQueueSetup setup) noexcept;
   void open_gate() noexcept;
+  [[nodiscard]] BurstFunction* burst_function() const noexcept;
   void give_back_spares() noexcept;
   [[nodiscard]] std::uint32_t buffers_in_flight() const noexcept;
 
@@ -147,7 +150,9 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
 
   // Cold.
   TxDrops drops_;
-  TxContexts contexts_;  // those that the card has
+  TxContexts contexts_;                                 // those that the card has
+  std::uint64_t* head_ = nullptr;                       // see tx_head.cpp
+  pollux::TxQueue::BurstFunction* after_head_ = &idle;  // the burst function behind burst_by_head
   std::uint32_t max_frame_ = 0;
   BurstMode mode_ = BurstMode::best;
   bool open_ = false;

@@ -167,6 +167,15 @@ bool segments_fit(const Mbuf& frame, const TxOffload& request, const Transport& 
          headers + std::min<std::uint32_t>(request.segment_size, frame.packet_length() - headers) <= max_frame;
 }
 
+// [I-NOFCS] The card changes nothing in a frame without IFCS, so it can fulfil no other request.
+std::uint64_t* prepare_with_fcs(TxDrops& drops, const Mbuf& frame, const TxOffload& request,
+                                TxCommand& command) noexcept {
+  if (request.flags != TxOffload::without_fcs) return &drops.bad_offload;
+  if (frame.packet_length() < kMinWithFcs) return &drops.too_short;
+  command.cleared = tx::kInsertCrc;
+  return nullptr;
+}
+
 std::uint64_t* prepare_segments(TxDrops& drops, Mbuf& frame, const TxOffload& request, const Transport& transport,
                                 std::uint32_t max_frame, TxCommand& command) noexcept {
   if ((request.flags & kSegmentation) == kSegmentation || !headers_match(frame, request, transport) ||
@@ -192,6 +201,7 @@ std::uint64_t* prepare_segments(TxDrops& drops, Mbuf& frame, const TxOffload& re
 
 std::uint64_t* prepare_request(TxDrops& drops, Mbuf& frame, std::uint32_t max_frame, TxCommand& command) noexcept {
   TxOffload request = frame.tx_offload();
+  if ((request.flags & TxOffload::without_fcs) != 0) return prepare_with_fcs(drops, frame, request, command);
   const auto transport = requested_transport(request.flags);
   if (!transport) return &drops.bad_offload;
   if ((request.flags & kTags) != 0) {

@@ -12,8 +12,11 @@ struct TxDrops;
 
 /// The offload requests that a queue fulfils. Software inserts VLAN tags.
 inline constexpr std::uint32_t kTxSoftwareOffloads = TxOffload::insert_vlan | TxOffload::insert_outer_vlan;
-inline constexpr std::uint32_t kTxOffloads =
-    TxOffload::kChecksums | TxOffload::tcp_segmentation | TxOffload::udp_segmentation | kTxSoftwareOffloads;
+inline constexpr std::uint32_t kTxOffloads = TxOffload::kChecksums | TxOffload::tcp_segmentation |
+                                             TxOffload::udp_segmentation | TxOffload::without_fcs | kTxSoftwareOffloads;
+
+/// Bytes of the shortest frame that brings its own frame check sequence. [I-NOFCS]
+inline constexpr std::uint32_t kMinWithFcs = 64;
 
 /// The limits of a request for segmentation: bytes of the frame, and its mbufs. QEMU's card refuses an IP packet of
 /// more than 65,535 bytes, and one in more than 64 buffers (hw/net/net_tx_pkt.c). [I-TSOMAX]

@@ -6,6 +6,7 @@
 #include "hw/intel/rings.hpp"
 #include "mem/context_state.hpp"
 #include "mem/ownership.hpp"
+#include "net/frame_size.hpp"
 #include "pollux/base/io.hpp"
 
 namespace pollux::drivers::intel {
@@ -42,6 +43,12 @@ std::uint32_t slots_of(Mbuf& frame, std::uint32_t more = 0) noexcept {
   return slots;
 }
 
+// Bytes of the longest frame with this request, before it is prepared.
+std::uint32_t longest(const TxOffload& request, std::uint32_t max_frame) noexcept {
+  if (is_segmented(request)) return kMaxTso;
+  return max_frame + ((request.flags & TxOffload::without_fcs) != 0 ? kFcsBytes : 0);
+}
+
 // The most slots that a frame needs after prepare_request.
 std::uint32_t slots_with_tags(Mbuf& frame) noexcept { return slots_of(frame, kInsertedTags); }
 
@@ -72,7 +79,8 @@ POLLUX_ALWAYS_INLINE std::uint64_t* TxHotPath::check(TxQueue& queue, Mbuf& frame
     bytes += length;
   }
   if (bytes < TxQueue::kMinFrame) return &drops.too_short;
-  if (bytes > (is_long ? kMaxTso : queue.max_frame_)) return &drops.too_long;
+  if (bytes > (kRequest ? longest(MbufAccess::tx_offload(frame), queue.max_frame_) : queue.max_frame_))
+    return &drops.too_long;
   // Only a request for segmentation may have buffers that need several slots.
   if (is_long && slots_with_tags(frame) > max_segments) return &drops.too_many_segments;
   if (has_empty) return &drops.bad_segment;
@@ -146,6 +154,10 @@ POLLUX_COLD void TxHotPath::put_split(TxQueue& queue, RingIndex& next, Mbuf& fra
   }
 }
 
+POLLUX_COLD void TxHotPath::clear_bits(TxQueue& queue, RingIndex first, RingIndex end, std::uint64_t bits) noexcept {
+  for (RingIndex at = first; at != end; ++at) queue.ring_[at.slot(queue.mask_)].hi &= ~bits;
+}
+
 template <bool kRequest>
 POLLUX_ALWAYS_INLINE TxHotPath::Outcome TxHotPath::send_any(TxQueue& queue, Mbuf* frame, RingIndex& next) noexcept {
   if constexpr (ownership::kChecked) {
@@ -174,6 +186,8 @@ POLLUX_ALWAYS_INLINE TxHotPath::Outcome TxHotPath::send_any(TxQueue& queue, Mbuf
   } else {
     put_whole(queue, next, *frame, command.payload, flags);
   }
+  if (kRequest && command.cleared != 0) [[unlikely]]
+    clear_bits(queue, first, next, command.cleared);
   queue.ring_[(next - 1).slot(queue.mask_)].hi |= tx::kEndOfPacket | tx::kReportStatus;
   move_reports(queue, first, next);
   if (kRequest && command.has_context && !is_split) remember_request(queue, *frame, command);
@@ -241,6 +255,7 @@ POLLUX_COLD std::uint32_t TxHotPath::idle_burst(TxQueue& queue, Mbuf* const* mbu
 }
 
 POLLUX_COLD std::uint32_t TxHotPath::reclaim(TxQueue& queue) noexcept {
+  if (queue.head_ != nullptr) mark_sent(queue);
   const RingIndex before = queue.clean_;
   const bool all_done =
       queue.next_ != queue.clean_ && tx::done(io::load_acquire(queue.ring_[(queue.next_ - 1).slot(queue.mask_)].hi));

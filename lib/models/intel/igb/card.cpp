@@ -51,6 +51,7 @@ Card::Card(CardOptions options)
       load_done_(timers_.add([this] { finish_load(); })) {
   nvm_.program(flip_for_port(options_.mac), options_.device_id);
   transmit_.on_frame([this](std::span<const std::byte> frame) { transmitted(frame); });
+  transmit_.on_corrupt_frame([this](std::span<const std::byte> frame) { transmitted_corrupt(frame); });
   transmit_.on_switch(
       [this](std::span<const std::byte> frame, std::uint32_t pool) { return receive_.frame_of_pool(frame, pool); });
   transmit_.on_software_pause([this] { flow_.send_for_software(); });
@@ -203,10 +204,18 @@ std::array<std::uint8_t, 6> Card::flip_for_port(std::array<std::uint8_t, 6> mac)
   return mac;
 }
 
+bool Card::loops_back() const noexcept {
+  return registers_.get<hw::RCTL>().has(hw::RCTL::LBM_MAC) || phy_.loops_back();
+}
+
 void Card::transmitted(std::span<const std::byte> frame) {
-  if (registers_.get<hw::RCTL>().has(hw::RCTL::LBM_MAC) || phy_.loops_back())
-    return receive_.frame(frame, control_.link_up());
+  if (loops_back()) return receive_.frame(frame, control_.link_up());
   if (wire_) wire_(frame);
+}
+
+void Card::transmitted_corrupt(std::span<const std::byte> frame) {
+  if (loops_back()) return receive_corrupt(frame);
+  if (corrupt_wire_) corrupt_wire_(frame);
 }
 
 // [I-M-RESET] A reset does not change the PHY, which keeps its link. The MAC's link goes down until CTRL.SLU is set.

@@ -75,6 +75,7 @@ class Card final : public DeviceModel {
   void set_interrupt_mode(InterruptMode mode) noexcept override { interrupts_.set_mode(mode); }
   [[nodiscard]] bool interrupt_pending() const noexcept override { return !removed_ && interrupts_.pin_asserted(); }
   void on_transmit(WireHandler handler) override { wire_ = std::move(handler); }
+  void on_transmit_corrupt(WireHandler handler) override { corrupt_wire_ = std::move(handler); }
   void receive(std::span<const std::byte> frame) noexcept override;
   void receive_corrupt(std::span<const std::byte> frame) noexcept override;
   [[nodiscard]] bool can_receive() const noexcept override;
@@ -123,6 +124,8 @@ class Card final : public DeviceModel {
   void finish_reset();
   void finish_load();
   void transmitted(std::span<const std::byte> frame);
+  void transmitted_corrupt(std::span<const std::byte> frame);
+  [[nodiscard]] bool loops_back() const noexcept;
   void link_changed();
   void update_configured();
   [[nodiscard]] std::array<std::uint8_t, 6> flip_for_port(std::array<std::uint8_t, 6> mac) const;
@@ -150,6 +153,7 @@ class Card final : public DeviceModel {
   std::vector<std::unique_ptr<Function>> functions_;
   unsigned enabled_functions_ = 0;
   WireHandler wire_;
+  WireHandler corrupt_wire_;
   SignalHandler signal_changed_;
   bool in_reset_ = false;
   bool removed_ = false;

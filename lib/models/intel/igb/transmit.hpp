@@ -34,7 +34,7 @@ class Transmit final : private TxSink {
     std::uint64_t too_long = 0;
     std::uint64_t unreadable = 0;
     std::uint64_t unsupported = 0;  ///< descriptors of an unsupported format
-    std::uint64_t without_crc = 0;  ///< sent without a valid FCS, so that no receiver accepts them
+    std::uint64_t without_crc = 0;  ///< without IFCS, and too short for a frame with its own FCS
     std::uint64_t empty = 0;
     std::uint64_t forged = 0;       ///< a pool's frame with another source address than the pool's
     std::uint64_t bad_offload = 0;  ///< an offload request whose context does not match the frame
@@ -50,6 +50,8 @@ class Transmit final : private TxSink {
   void resume() { process_all(); }
   /// Sets the handler of sent frames: to the wire, or back into the card if RCTL enables loopback.
   void on_frame(WireHandler handler) { out_ = std::move(handler); }
+  /// Sets the handler of frames that are sent with a wrong FCS.
+  void on_corrupt_frame(WireHandler handler) { corrupt_out_ = std::move(handler); }
   /// Sets the handler that passes a pool's frames to other pools, before they are sent to the wire.
   void on_switch(SwitchHandler handler) { switch_ = std::move(handler); }
   /// Sets the handler of a write to TCTL.SWXOFF.
@@ -75,6 +77,7 @@ class Transmit final : private TxSink {
   void flush_write_backs(std::uint32_t number);
   [[nodiscard]] bool ready() const override { return holds_ == 0 && request_.finished() && !rates_.waits(current_); }
   void send(std::uint32_t number, TxFrame& frame) override;
+  void send_with_own_fcs(std::uint32_t number, std::span<const std::byte> frame, std::uint64_t flags);
   void continue_request();
   void send_to_wire(std::uint32_t number, std::span<const std::byte> frame, std::uint64_t flags, std::uint16_t vlan);
   [[nodiscard]] bool reject_forged(std::uint32_t number, std::span<const std::byte> frame);
@@ -92,6 +95,7 @@ class Transmit final : private TxSink {
   std::array<bool, hw::kTxQueues> requested_{};  // the last value written to TXDCTL.ENABLE
   std::array<Timers::Id, hw::kTxQueues> write_back_timer_{};
   WireHandler out_;
+  WireHandler corrupt_out_;
   SwitchHandler switch_;
   std::function<void()> software_pause_;
   std::vector<std::byte> outgoing_;
