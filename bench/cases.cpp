@@ -12,6 +12,7 @@ std::span<const Case> cases() {
       Case{"forward", kPollux, &forward},
       Case{"forward_offload", kPollux, &forward_offload},
       Case{"forward_checksums", kPollux, &forward_checksums},
+      Case{"forward_vlan", kPollux, &forward_vlan},
       Case{"forward_shared", kPollux, &forward_shared, true, false},
       Case{"forward_queues", kPollux, &forward_queues},
       Case{"forward_observed", kPollux, &forward_observed},

@@ -76,6 +76,27 @@ class ForwardChecksums final : public Forward {
   }
 };
 
+// Forwarding that requests a VLAN tag for each frame, which the card inserts.
+class ForwardVlan final : public Forward {
+ public:
+  explicit ForwardVlan(const Setup& setup) : Forward(setup) {
+    need(fixture.port().capability<VlanStripping>()->set_vlan_stripping(true));
+  }
+  void run() override {
+    RxQueue& rx = fixture.rx();
+    TxQueue& tx = fixture.tx();
+    Burst<Setup::kMaxBurst> burst;
+    for (std::uint32_t done = 0; done < frames; done += limit) {
+      rx.rx_burst(burst, limit);
+      for (Mbuf& mbuf : burst) {
+        swap_macs(mbuf.data());
+        mbuf.set_tx_offload({.flags = TxOffload::insert_vlan, .vlan = 7});
+      }
+      tx.tx_burst(burst);
+    }
+  }
+};
+
 // Forwarding to a queue that other threads may use, too. None does.
 class ForwardShared final : public Forward {
  public:
@@ -182,6 +203,7 @@ class ForwardRaw final : public Forward {
 std::unique_ptr<Workload> forward(const Setup& setup) { return std::make_unique<Forward>(setup); }
 std::unique_ptr<Workload> forward_offload(const Setup& setup) { return std::make_unique<ForwardOffload>(setup); }
 std::unique_ptr<Workload> forward_checksums(const Setup& setup) { return std::make_unique<ForwardChecksums>(setup); }
+std::unique_ptr<Workload> forward_vlan(const Setup& setup) { return std::make_unique<ForwardVlan>(setup); }
 std::unique_ptr<Workload> forward_shared(const Setup& setup) { return std::make_unique<ForwardShared>(setup); }
 std::unique_ptr<Workload> forward_queues(const Setup& setup) { return std::make_unique<ForwardQueues>(setup); }
 std::unique_ptr<Workload> forward_observed(const Setup& setup) { return std::make_unique<ForwardObserved>(setup); }

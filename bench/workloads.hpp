@@ -10,6 +10,7 @@ namespace pollux::bench {
 std::unique_ptr<Workload> forward(const Setup& setup);
 std::unique_ptr<Workload> forward_offload(const Setup& setup);
 std::unique_ptr<Workload> forward_checksums(const Setup& setup);
+std::unique_ptr<Workload> forward_vlan(const Setup& setup);
 std::unique_ptr<Workload> forward_shared(const Setup& setup);
 std::unique_ptr<Workload> forward_queues(const Setup& setup);
 std::unique_ptr<Workload> forward_observed(const Setup& setup);

@@ -214,6 +214,45 @@ CONFORMANCE_TEST_WHERE(TransmitOffloads, FramesMayBringTheirOwnCheckSequence, tr
   EXPECT_EQ(dropped(left(), "tx_"), 0U);
 }
 
+// By software, and by a card that strips tags.
+CONFORMANCE_TEST_WHERE(TransmitOffloads, TagsAreInserted, traits.card_receive) {
+  start_both();
+  ASSERT_TRUE(left().capability<VlanStripping>());
+  const auto tagged = [](Bytes bytes) {
+    const Bytes tag{0x81, 0x00, 0x60, 0x07};
+    bytes.insert(bytes.begin() + 12, tag.begin(), tag.end());
+    return bytes;
+  };
+  std::uint32_t seed = 0;
+  for (const bool by_card : {false, true, false, true}) {
+    ASSERT_TRUE(left().capability<VlanStripping>()->set_vlan_stripping(by_card));
+    std::vector<Bytes> expected;
+    for (int bursts = 0; bursts < 3; ++bursts) {
+      Burst<8> burst;
+      for (std::size_t i = 0; i < 8; ++i, ++seed) {
+        const Bytes bytes = make_tcp(false, 0, 1, seed, Bytes(6 + i, 0x5A));
+        MbufPtr mbuf = make_mbuf(bytes);
+        if (i != 3) mbuf->set_tx_offload({.flags = TxOffload::insert_vlan, .vlan = 0x6007});
+        expected.push_back(i != 3 ? tagged(bytes) : bytes);
+        ASSERT_TRUE(burst.push(mbuf));
+      }
+      ASSERT_EQ(left().tx(0).tx_burst(burst), 8U);
+    }
+    for (const Bytes& bytes : expected) ASSERT_EQ(receive_one(), bytes) << by_card;
+    const Headers& tcp = kHeaders[0];
+    const Bytes packet = make_packet(tcp, 300);
+    MbufPtr mbuf = make_request(tcp, packet, 400, 400);
+    TxOffload request = mbuf->tx_offload();
+    request.flags |= TxOffload::insert_vlan;
+    request.vlan = 0x6007;
+    mbuf->set_tx_offload(request);
+    send_one(std::move(mbuf));
+    EXPECT_EQ(receive_one(), tagged(packet)) << by_card;
+    settle(left());
+  }
+  EXPECT_EQ(dropped(left(), "tx_"), 0U);
+}
+
 CONFORMANCE_TEST_WHERE(TransmitOffloads, LongPacketsOfTcpAreSegmented,
                        traits.delivers && !traits.by_file && !traits.needs_relay) {
   start_both();
@@ -245,6 +284,51 @@ CONFORMANCE_TEST_WHERE(TransmitOffloads, LongPacketsOfTcpAreSegmented,
               << headers.name << ", segment " << number << " of " << size << " bytes, the first " << first
               << " in one mbuf";
         }
+      }
+    }
+  }
+  settle(left());
+  EXPECT_EQ(dropped(left(), "tx_"), 0U);
+}
+
+/// As make_tcp, for UDP.
+Bytes make_udp(bool ipv6, std::uint16_t number, std::span<const std::uint8_t> data) {
+  Bytes memory(data.size() + 128);
+  packet::Builder builder(memory);
+  builder.ethernet({.destination = kBroadcast, .source = kSender});
+  if (ipv6) {
+    builder.ipv6({.source = {0xFD, 1}, .destination = {0xFD, 2}});
+  } else {
+    builder.ipv4({.identification = number, .source = {10, 0, 0, 1}, .destination = {10, 0, 0, 2}});
+  }
+  builder.udp({.source_port = 1000, .destination_port = 2000}).payload(data);
+  const auto frame = builder.finish(0);
+  EXPECT_TRUE(frame);
+  return {frame->begin(), frame->end()};
+}
+
+CONFORMANCE_TEST_WHERE(TransmitOffloads, LongPacketsOfUdpAreSegmented, traits.udp_segments) {
+  start_both();
+  ASSERT_NE(left().offloads().tx_flags & TxOffload::udp_segmentation, 0U);
+  Bytes data(5000);
+  for (std::size_t i = 0; i < data.size(); ++i) data[i] = static_cast<std::uint8_t>(i * 13 + i / 256);
+  for (const bool ipv6 : {false, true}) {
+    for (const std::uint16_t size : {std::uint16_t{1400}, std::uint16_t{340}, std::uint16_t{1000}}) {
+      const Bytes whole = make_udp(ipv6, 1, data);
+      MbufPtr mbuf = make_mbuf(std::span(whole).first(1500));
+      MbufPtr more = make_mbuf(std::span(whole).subspan(1500), 700);
+      ASSERT_TRUE(mbuf->chain(more));
+      const TxOffload request{.flags = TxOffload::udp_segmentation,
+                              .l2 = 14,
+                              .l3 = static_cast<std::uint16_t>(ipv6 ? 40 : 20),
+                              .l4 = 8,
+                              .segment_size = size};
+      ASSERT_TRUE(request_checksums(*mbuf, request));
+      send_one(std::move(mbuf));
+      std::uint16_t number = 1;
+      for (std::size_t at = 0; at < data.size(); at += size, ++number) {
+        const auto part = std::span(data).subspan(at).first(std::min<std::size_t>(size, data.size() - at));
+        ASSERT_EQ(receive_one(), make_udp(ipv6, number, part)) << "segment " << number << " of " << size << " bytes";
       }
     }
   }

@@ -31,9 +31,9 @@ void State::make_request(Mbuf& frame, std::uint32_t kind) {
   data[context.mac_length + 3] = static_cast<std::uint8_t>(kWholeBytes - context.mac_length);
   data[context.mac_length + 9] = 6;
   frame.set_tx_offload({.flags = kind == 1 ? TxOffload::tcp_checksum : TxOffload::ipv4_checksum,
+                        .vlan = static_cast<std::uint16_t>(kind),
                         .l2 = context.mac_length,
-                        .l3 = context.ip_length,
-                        .vlan = static_cast<std::uint16_t>(kind)});
+                        .l3 = context.ip_length});
 }
 
 void State::use_context(const Descriptor& context) {

@@ -106,8 +106,8 @@ MbufPtr make_frame(RingFixture& fixture, FuzzedDataProvider& input, Held& held) 
     frame->set_tx_offload({.flags = input.ConsumeIntegral<std::uint16_t>(),
                            .l2 = input.ConsumeIntegralInRange<std::uint16_t>(0, 80),
                            .l3 = input.ConsumeIntegralInRange<std::uint16_t>(0, 80),
-                           .l4 = input.ConsumeIntegralInRange<std::uint16_t>(0, 80),
                            .outer_l3 = input.ConsumeBool() ? std::uint16_t{0} : input.ConsumeIntegral<std::uint16_t>(),
+                           .l4 = input.ConsumeIntegralInRange<std::uint16_t>(0, 80),
                            .segment_size = input.ConsumeIntegral<std::uint16_t>()});
   }
   if (input.ConsumeProbability<float>() < 0.2F) {

@@ -10,6 +10,7 @@
 #include <iostream>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "pollux/pollux.hpp"
@@ -142,21 +143,27 @@ int fail(const Error& error) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 3) {
-    std::cerr << "usage: offload_tool URI URI\n";
+  const bool card_tags = argc == 4 && std::string_view(argv[1]) == "--card-tags";
+  if (argc != 3 && !card_tags) {
+    std::cerr << "usage: offload_tool [--card-tags] URI URI\n";
     return 2;
   }
+  char** const uris = argv + (card_tags ? 2 : 1);
   Context context;
   auto pool = Mempool::create(context, {.count = 2048});
   if (!pool) return fail(pool.error());
   MempoolCache cache(*pool);
   const PortConfig config{.rx = {.pool = &*pool, .cache = &cache}, .tx = {.cache = &cache}, .mtu = 9000};
-  auto from = open(context, argv[1], config);
+  auto from = open(context, uris[0], config);
   if (!from) return fail(from.error());
-  auto to = open(context, argv[2], config);
+  auto to = open(context, uris[1], config);
   if (!to) return fail(to.error());
   for (Port* port : {&*from, &*to}) {
     if (auto up = port->wait_for_link(std::chrono::seconds(10)); !up) return fail(up.error());
+  }
+  // A card that strips tags also inserts them (VlanStripping).
+  if (card_tags) {
+    if (auto set = from->capability<VlanStripping>()->set_vlan_stripping(true); !set) return fail(set.error());
   }
   Tool tool(context, *from, *to, cache);
   for (std::string line; std::getline(std::cin, line);) std::cout << tool.run(parse(line)) << std::endl;

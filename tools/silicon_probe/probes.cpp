@@ -45,7 +45,7 @@ constexpr std::array kUnasked{
     Unasked{"I-HEADWB", "no probe", "the conformance suite runs with it (`Settings.ReportSentFramesByTheHead`)"},
     Unasked{"I-NOFCS", "no probe",
             "the conformance suite sends such frames (`TransmitOffloads.FramesMayBringTheirOwnCheckSequence`)"},
-    Unasked{"I-TXVLAN", "no probe", "the driver inserts tags in software"},
+    Unasked{"I-TXVLAN", "no probe", "the driver does not rely on it"},
     Unasked{"I-M-BADCONTEXT", "harmful", "the card may hang"},
     Unasked{"I-EXTVLAN", "no probe", "the mode is off unless a program asks for it"},
     Unasked{"I-PACKETBUFFER", "no probe", "the driver never exceeds the sizes after power-on"},

@@ -51,16 +51,18 @@ struct TxOffload {
   static constexpr std::uint32_t kL4Checksums = tcp_checksum | udp_checksum | sctp_checksum;
   static constexpr std::uint32_t kChecksums = kL4Checksums | ipv4_checksum;
 
+  // What a tag needs is in the first eight bytes, and what a checksum needs in the first sixteen, so that a queue can
+  // compare it in one or two words.
   std::uint32_t flags = 0;
+  std::uint16_t vlan = 0;        ///< tag control information, host byte order, for insert_vlan; else 0
+  std::uint16_t outer_vlan = 0;  ///< the same for insert_outer_vlan
   std::uint16_t l2 =
       0;  ///< bytes: Ethernet header with tags; in a tunnel the tunnel header and the inner Ethernet header
   std::uint16_t l3 = 0;            ///< bytes: IP header with options or extension headers
-  std::uint16_t l4 = 0;            ///< bytes: TCP or UDP header, for segmentation
   std::uint16_t outer_l2 = 0;      ///< bytes: the outer Ethernet header of a tunnel; else 0
   std::uint16_t outer_l3 = 0;      ///< bytes: the outer IP header of a tunnel; else 0
+  std::uint16_t l4 = 0;            ///< bytes: TCP or UDP header, for segmentation
   std::uint16_t segment_size = 0;  ///< bytes of payload a segment, for segmentation
-  std::uint16_t vlan = 0;          ///< tag control information, host byte order, for insert_vlan
-  std::uint16_t outer_vlan = 0;    ///< the same for insert_outer_vlan
 
   [[nodiscard]] constexpr bool operator==(const TxOffload&) const noexcept = default;
   /// Bytes before the IP header of length `l3`, and before the transport header.

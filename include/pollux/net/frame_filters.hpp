@@ -46,13 +46,16 @@ class POLLUX_API VlanFilter {
 /// Capability (see capability.hpp): the card strips the VLAN tag of received frames, and RxMetadata::vlan returns it.
 /// A frame with two tags loses the outer one, unless DoubleVlan says otherwise. The setting stays in force, through
 /// stops and starts, until the port is closed. Source: 82575 manual, CTRL.VME; Linux igb, igb_main.c, igb_vlan_mode.
+/// With stripping on, the card also inserts the tags that frames to send request (TxOffload::insert_vlan), unless
+/// DoubleVlan is set. Otherwise software does.
 class POLLUX_API VlanStripping {
  public:
   static constexpr CapabilityId kId = capability_id("pollux.VlanStripping.1");
 
   virtual ~VlanStripping() = default;
-  /// Off until it is turned on. On a started port it applies from the next frame on. Errors: bad_state (closed),
-  /// device_removed.
+  /// Off until it is turned on. On a started port it applies from the next frame on; bursts to send take nothing
+  /// meanwhile. Errors: bad_state (closed), device_removed; timeout (nothing has changed: a thread does not end its
+  /// burst, or frames wait to be sent whose tags the card would insert).
   [[nodiscard]] virtual Result<void> set_vlan_stripping(bool on) = 0;
   [[nodiscard]] virtual bool vlan_stripping() const = 0;
 };

@@ -26,13 +26,14 @@ struct RxOffload {
 /// The offloads that a port supports, as data that a program can check first. tx_burst drops a frame that requests more
 /// and counts it as `tx_unsupported_offload`; a frame whose request does not fit its bytes counts as `tx_bad_offload`.
 struct OffloadLimits {
-  std::uint32_t tx_flags = 0;           ///< TxOffload flags that a frame may request
-  std::uint32_t tx_software_flags = 0;  ///< those of them that the sending thread always computes in software
-  std::uint32_t rx_flags = 0;           ///< RxOffload flags
-  std::uint16_t max_l2 = 0;             ///< bytes: the longest TxOffload::l2, outer headers included
-  std::uint16_t max_l3 = 0;             ///< bytes: the longest TxOffload::l3
-  std::uint16_t max_segments = 0;       ///< mbufs of a frame that requests segmentation
-  std::uint32_t max_tso = 0;            ///< bytes of a frame that requests segmentation; 0: not supported
+  std::uint32_t tx_flags = 0;  ///< TxOffload flags that a frame may request
+  std::uint32_t tx_software_flags =
+      0;  ///< those of them that the sending thread always computes in software; the others it may compute, too
+  std::uint32_t rx_flags = 0;      ///< RxOffload flags
+  std::uint16_t max_l2 = 0;        ///< bytes: the longest TxOffload::l2, outer headers included
+  std::uint16_t max_l3 = 0;        ///< bytes: the longest TxOffload::l3
+  std::uint16_t max_segments = 0;  ///< mbufs of a frame that requests segmentation
+  std::uint32_t max_tso = 0;       ///< bytes of a frame that requests segmentation; 0: not supported
 
   [[nodiscard]] constexpr bool operator==(const OffloadLimits&) const noexcept = default;
 };

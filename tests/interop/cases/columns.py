@@ -13,14 +13,14 @@ import tempfile
 import tomllib
 from collections.abc import Callable
 
-from pollux_lab import cases
+from pollux_lab import cases, wire
 from pollux_lab.cases import Fixture, Boot
 from pollux_lab.errors import LabError, QemuCrashed
 from pollux_lab.guest import Guest
 from pollux_lab.machine import Hub, Machine, Port, VfioUser
 from pollux_lab.programs import built_programs
 from pollux_lab.server import Server
-from . import network, wire
+from . import network
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent.parent
 LONG = "a long interoperability case"

@@ -4,12 +4,13 @@ third port, at the wire's other end, is igb's, too. The virtual function of the 
 
 import json
 
+from pollux_lab import wire
 from pollux_lab.cases import Boot, require
 from pollux_lab.machine import Machine, Port, VfioUser
 from pollux_lab.programs import built_programs
 from pollux_lab.server import Server
 
-from . import network, wire
+from . import network
 from .columns import BUILD, FOLDER, Lab, newer_qemu, on_every_card, two_igbs
 
 PHYSICAL = "10.82.0.3"

@@ -6,12 +6,13 @@ import contextlib
 import os
 import subprocess
 
+from pollux_lab import wire
 from pollux_lab.cases import Boot, LeftOut, require
 from pollux_lab.machine import Machine, Port, VfioUser
 from pollux_lab.programs import built_programs
 from pollux_lab.server import Server
 
-from . import network, wire
+from . import network
 from .columns import BUILD, FOLDER, Lab, newer_qemu, on_this_card
 
 NAMESPACE = f"pollux-interop-{os.getpid()}"

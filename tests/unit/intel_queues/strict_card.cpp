@@ -16,7 +16,7 @@ using hw::intel::Descriptor;
 namespace {
 
 /// Command bits that need a context.
-constexpr std::uint64_t kRequestFlags = tx::kInsertIpChecksum | tx::kInsertL4Checksum | tx::kSegment;
+constexpr std::uint64_t kRequestFlags = tx::kInsertIpChecksum | tx::kInsertL4Checksum | tx::kSegment | tx::kInsertVlan;
 
 }  // namespace
 
@@ -242,7 +242,8 @@ void StrictTransmitter::check_request(std::uint64_t flags) {
       context.mac_length + context.ip_length +
       ((flags & tx::kInsertL4Checksum) != 0 ? std::max<std::uint32_t>(header, context.l4_length) : 0);
   if (headers > frame_.size()) memory_.violate("the headers of a request end beyond the frame");
-  if (context.mac_length < 14 || context.ip_length < 20) memory_.violate("a context without headers");
+  const bool has_ip = (flags & kRequestFlags & ~tx::kInsertVlan) != 0;
+  if (context.mac_length < 14 || (has_ip && context.ip_length < 20)) memory_.violate("a context without headers");
   requests_.push_back({.flags = flags & kRequestFlags, .context = context});
 }
 

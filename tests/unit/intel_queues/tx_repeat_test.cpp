@@ -57,6 +57,34 @@ TEST_F(TxRepeatTest, EveryFrameOfABurstIsDescribedAlike) {
   expect_all_freed();
 }
 
+// Bytes and IOVAs of such a pool are not equally far from each other everywhere.
+TEST_F(TxRepeatTest, ClearsTheChecksumInAPoolOfSeveralSegments) {
+  use({.tx_ring = 1024, .split_memory = true, .cache = 64});
+  std::vector<MbufPtr> frames;
+  bool has_near = false;
+  bool has_far = false;
+  while (frames.size() < 600) {
+    const auto bytes = tcp4(20);
+    fixture_->receiver->write_back(bytes,
+                                   hw::intel::rx::written_back({.length = static_cast<std::uint16_t>(bytes.size())}));
+    Burst<1> burst;
+    ASSERT_EQ(fixture_->rx.rx_burst(burst), 1u);
+    fixture_->look();
+    frames.push_back(burst.pop());
+    (frames.back()->data_iova() < std::uint64_t{1} << 40 ? has_near : has_far) = true;
+    ASSERT_TRUE(request_checksums(*frames.back(), kTcp4));
+  }
+  ASSERT_TRUE(has_near && has_far);
+  while (!frames.empty()) {
+    std::vector<MbufPtr> some(std::make_move_iterator(frames.end() - 40), std::make_move_iterator(frames.end()));
+    frames.resize(frames.size() - 40);
+    ASSERT_EQ(send_all(std::move(some)), 40u);
+  }
+  fixture_->transmitter->process(1024);
+  EXPECT_EQ(card().requests().size(), 600u);
+  expect_all_freed();
+}
+
 TEST_F(TxRepeatTest, TheMbufIsAPlainOneAgain) {
   use();
   ASSERT_TRUE(send(make(tcp4()), kTcp4));

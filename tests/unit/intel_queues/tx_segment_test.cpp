@@ -140,7 +140,7 @@ TEST_F(TxSegments, InsertsTagsInFrontOfTheHeaders) {
   const auto bare = built([&](packet::Builder& to) { to.ipv4({}).payload(data); });
   const auto tag = [&](std::uint32_t flags, std::uint16_t l2 = 0, std::uint16_t l3 = 0) {
     MbufPtr frame = make(bare);
-    frame->set_tx_offload({.flags = flags, .l2 = l2, .l3 = l3, .vlan = 7, .outer_vlan = 9});
+    frame->set_tx_offload({.flags = flags, .vlan = 7, .outer_vlan = 9, .l2 = l2, .l3 = l3});
     return frame;
   };
   EXPECT_TRUE(send_and_expect(tag(TxOffload::insert_vlan), one));

@@ -60,14 +60,14 @@ TEST_F(MbufLayout, TheSecondLineHoldsTheFieldsOfOtherMbufs) {
   const Header before = header();
   mbuf_->set_timestamp(1);
   mbuf_->set_tx_offload({.flags = TxOffload::insert_vlan,
-                         .l2 = 1,
-                         .l3 = 2,
-                         .l4 = 3,
-                         .outer_l2 = 4,
-                         .outer_l3 = 5,
-                         .segment_size = 6,
-                         .vlan = 7,
-                         .outer_vlan = 8});
+                         .vlan = 1,
+                         .outer_vlan = 2,
+                         .l2 = 3,
+                         .l3 = 4,
+                         .outer_l2 = 5,
+                         .outer_l3 = 6,
+                         .l4 = 7,
+                         .segment_size = 8});
   const Header after = header();
   EXPECT_TRUE(std::equal(before.begin(), before.begin() + kLine, after.begin()));
   EXPECT_FALSE(std::equal(before.begin() + kLine, before.begin() + 2 * kLine, after.begin() + kLine));

@@ -148,7 +148,7 @@ TEST(MbufState, AFreedMbufKeepsNothingOfItsFrame) {
   Mbuf* const same = mbuf.get();
   ASSERT_NE(mbuf->append(60), nullptr);
   mbuf->set_timestamp(12345);
-  mbuf->set_tx_offload({.flags = TxOffload::insert_vlan, .l2 = 1, .l3 = 2, .l4 = 3, .segment_size = 4, .vlan = 7});
+  mbuf->set_tx_offload({.flags = TxOffload::insert_vlan, .vlan = 7, .l2 = 1, .l3 = 2, .l4 = 3, .segment_size = 4});
   mbuf->set_rx_words(RxFormat::intel_advanced, 1, 2);
   constexpr std::uint64_t kOrigin = std::uint64_t{0xFFFF} << MbufAccess::kOriginShift;
   MbufAccess::set_word(*mbuf, (MbufAccess::word(*mbuf) & ~kOrigin) | std::uint64_t{0xF005} << MbufAccess::kOriginShift);
@@ -178,14 +178,14 @@ TEST(MbufState, AFreedMbufKeepsNothingOfItsFrame) {
 }
 
 constexpr TxOffload kAllOffloads{.flags = 0xFFFFFFFF,
+                                 .vlan = 0xF2F1,
+                                 .outer_vlan = 0xF0EF,
                                  .l2 = 0xFEFD,
                                  .l3 = 0xFCFB,
-                                 .l4 = 0xFAF9,
                                  .outer_l2 = 0xF8F7,
                                  .outer_l3 = 0xF6F5,
-                                 .segment_size = 0xF4F3,
-                                 .vlan = 0xF2F1,
-                                 .outer_vlan = 0xF0EF};
+                                 .l4 = 0xFAF9,
+                                 .segment_size = 0xF4F3};
 
 TEST(MbufState, OffloadRequestsAreReturnedUnchanged) {
   test::PoolFixture fixture;

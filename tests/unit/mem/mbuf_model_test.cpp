@@ -252,14 +252,14 @@ class ModelChecker {
       const std::size_t longest = below(4) == 0 ? 65536 : 41;
       const bool in_tunnel = below(2) == 0;
       wanted = {.flags = static_cast<std::uint32_t>(1 + below(2047)),
+                .vlan = static_cast<std::uint16_t>(random_()),
+                .outer_vlan = static_cast<std::uint16_t>(random_()),
                 .l2 = static_cast<std::uint16_t>(below(longest)),
                 .l3 = static_cast<std::uint16_t>(below(longest)),
-                .l4 = static_cast<std::uint16_t>(random_()),
                 .outer_l2 = static_cast<std::uint16_t>(in_tunnel ? below(longest) : 0),
                 .outer_l3 = static_cast<std::uint16_t>(in_tunnel ? below(longest) : 0),
-                .segment_size = static_cast<std::uint16_t>(random_()),
-                .vlan = static_cast<std::uint16_t>(random_()),
-                .outer_vlan = static_cast<std::uint16_t>(random_())};
+                .l4 = static_cast<std::uint16_t>(random_()),
+                .segment_size = static_cast<std::uint16_t>(random_())};
     }
     pair.mbuf->set_tx_offload(wanted);
     pair.model.offload = wanted;

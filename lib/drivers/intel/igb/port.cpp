@@ -127,6 +127,7 @@ Result<void> Port::start(const PortSettings& settings) {
   write_vlans(card_, pools_.enabled() ? pools_.vlans() : vlans_);
   if (strip_vlans_) write_vlan_stripping(card_, true);
   if (outer_vlan_type_) write_outer_vlan_type(card_, outer_vlan_type_);
+  queues()->let_card_insert_tags(card_inserts_tags());
   mtu_ = settings.mtu;
   all_multicast_ = settings.promiscuous || settings.all_multicast;
   pools_.start(pool_settings());

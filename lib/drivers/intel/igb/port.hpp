@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -79,6 +80,11 @@ class Port final : public intel::QueuePort,
   [[nodiscard]] Result<void> set_vlan(std::uint16_t vlan, bool receive) override;
   [[nodiscard]] Result<void> set_vlan_stripping(bool on) override;
   [[nodiscard]] bool vlan_stripping() const override { return strip_vlans_; }
+  /// [I-TXVLAN] Whether the card inserts the tags of frames.
+  [[nodiscard]] bool card_inserts_tags() const noexcept { return strip_vlans_ && !outer_vlan_type_; }
+  /// Calls `change`, which changes what the card does with tags, while no frame waits whose tag it would insert.
+  /// Errors: timeout, with nothing changed.
+  [[nodiscard]] Result<void> change_tags(const std::function<void()>& change);
   [[nodiscard]] Result<void> set_outer_vlan_type(std::optional<std::uint16_t> ether_type) override;
   [[nodiscard]] std::optional<std::uint16_t> outer_vlan_type() const override { return outer_vlan_type_; }
   [[nodiscard]] ReceiveLimit receive_limit() const noexcept { return {mtu_, outer_vlan_type_.has_value()}; }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The calls that read or change a running port.
+#include <functional>
 #include <utility>
 
 #include "drivers/intel/common/device_events.hpp"
@@ -14,6 +15,12 @@
 #include "drivers/intel/igb/vlan.hpp"
 
 namespace pollux::drivers::igb {
+namespace {
+
+/// For a sending thread to end its burst, and for a full ring to be sent.
+constexpr Duration kTransmitLimit = milliseconds(100);
+
+}  // namespace
 
 Result<std::unique_ptr<ForwardPath>> Port::forward_path(std::uint16_t rx_queue, PortDriver& out,
                                                         std::uint16_t tx_queue) {
@@ -103,11 +110,33 @@ Result<void> Port::set_vlan(std::uint16_t vlan, bool receive) {
 
 Result<void> Port::set_vlan_stripping(bool on) {
   if (auto is_open = expect_open(); !is_open) return is_open;
-  strip_vlans_ = on;
-  if (!running_) return {};
-  write_vlan_stripping(card_, on);
-  pools_.write_common(pool_settings());
-  return flush_registers(card_);
+  return change_tags([this, on] {
+    strip_vlans_ = on;
+    if (!running_) return;
+    write_vlan_stripping(card_, on);
+    pools_.write_common(pool_settings());
+  });
+}
+
+// A frame that waits for its tag would leave without it. With tags inserted by software none waits.
+Result<void> Port::change_tags(const std::function<void()>& change) {
+  if (!running_) {
+    change();
+    return {};
+  }
+  auto ready = queues()->pause_transmit(card_.clock(), kTransmitLimit);
+  if (ready && card_inserts_tags()) {
+    ready = wait_for(
+        card_, "the transmission of all queued frames, whose VLAN tags the card inserts", kTransmitLimit,
+        [this] { return queues()->transmit_finished(); }, microseconds(100));
+  }
+  if (ready) {
+    change();
+    queues()->let_card_insert_tags(card_inserts_tags());
+    ready = flush_registers(card_);
+  }
+  queues()->resume_transmit();
+  return ready;
 }
 
 PoolControl::Common Port::pool_settings() const {
@@ -140,12 +169,13 @@ Result<void> Port::set_outer_vlan_type(std::optional<std::uint16_t> ether_type) 
   if (ether_type) {
     if (auto valid = check_outer_vlan_type(card_.name, *ether_type); !valid) return valid;
   }
-  outer_vlan_type_ = ether_type;
-  if (!running_) return {};
-  write_receive_limit(card_, receive_limit());
-  pools_.write_common(pool_settings());
-  write_outer_vlan_type(card_, ether_type);
-  return flush_registers(card_);
+  return change_tags([this, ether_type] {
+    outer_vlan_type_ = ether_type;
+    if (!running_) return;
+    write_receive_limit(card_, receive_limit());
+    pools_.write_common(pool_settings());
+    write_outer_vlan_type(card_, ether_type);
+  });
 }
 
 Link Port::link() {

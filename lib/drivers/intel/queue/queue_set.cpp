@@ -154,6 +154,24 @@ Result<void> QueueSet::close(Clock& clock, Duration limit) {
   return result;
 }
 
+void QueueSet::let_card_insert_tags(bool on) noexcept {
+  for (TxQueue& queue : tx_) queue.let_card_insert_tags(on);
+}
+
+Result<void> QueueSet::pause_transmit(Clock& clock, Duration limit) {
+  for (std::uint32_t queue = 0; queue < tx_count_; ++queue) {
+    if (!tx_[queue].is_open() || tx_[queue].is_lent()) continue;
+    paused_.push_back(&tx_[queue]);
+    if (auto closed = tx_[queue].close(clock, limit); !closed) return closed;
+  }
+  return {};
+}
+
+void QueueSet::resume_transmit() noexcept {
+  for (TxQueue* const queue : paused_) queue->open();
+  paused_.clear();
+}
+
 bool QueueSet::transmit_finished() noexcept {
   bool finished = true;
   for (std::uint32_t queue = 0; queue < tx_count_; ++queue) finished = tx_[queue].reclaim_sent() == 0 && finished;

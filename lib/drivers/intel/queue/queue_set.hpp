@@ -70,6 +70,12 @@ class QueueSet {
   void open() noexcept;
   /// Bursts do nothing from now on. Waits for bursts that are going on. Error timeout: one has not ended; call again.
   [[nodiscard]] Result<void> close(Clock& clock, Duration limit);
+  /// Whether the card inserts VLAN tags, for all transmit queues. Needs them closed, and with `false` empty rings.
+  void let_card_insert_tags(bool on) noexcept;
+  /// Closes and opens the transmit queues alone, as `close` and `open` do. A queue that is not open, or that a forward
+  /// path has, is left as it is.
+  [[nodiscard]] Result<void> pause_transmit(Clock& clock, Duration limit);
+  void resume_transmit() noexcept;
   /// Reclaims sent buffers. Returns whether everything has been sent. Needs the queues closed.
   [[nodiscard]] bool transmit_finished() noexcept;
   /// Frees every buffer and returns their number. Call it only after the card has ended DMA.
@@ -89,6 +95,7 @@ class QueueSet {
   std::optional<QueueInterrupts> interrupts_;
   std::vector<RxQueue> rx_;
   std::vector<TxQueue> tx_;
+  std::vector<TxQueue*> paused_;
   std::uint32_t max_frame_;  // longest frame to send, in bytes: the card's limit. The MTU limits received frames only.
   // Written by the control thread.
   std::atomic<std::uint16_t> rx_count_ = 0;

@@ -5,6 +5,11 @@
 #include <cstdint>
 
 #include "hw/intel/descriptors.hpp"
+#include "pollux/mem/mbuf.hpp"
+
+namespace pollux {
+class ContextState;
+}
 
 namespace pollux::drivers::intel {
 
@@ -14,20 +19,33 @@ struct TxCommand {
   std::uint64_t flags = 0;        ///< for each of the frame's data descriptors
   std::uint64_t cleared = 0;      ///< bits that are clear in each of them, although others have them set
   std::uint32_t payload = 0;      ///< bytes: the frame's, or with segmentation those after its headers
-  std::uint32_t headers = 0;      ///< bytes of the headers that the context describes
+  std::uint32_t shortest = 0;     ///< if `repeats`: bytes of the shortest frame that the request may have
   bool has_context = false;
+  bool repeats = false;  ///< frames with the same request can be sent without another check, but for their length
 };
 
-/// A request for checksums that the slow path has checked and whose context the card has. tx_repeat.cpp sends frames
-/// that repeat it as fast as frames without a request.
+/// A request for checksums or a tag that the slow path has checked and whose context the card has. tx_repeat.cpp sends
+/// frames that repeat it as fast as frames without a request.
 struct TxRepeat {
-  std::uint64_t low = 0;         ///< flags, l2 and l3 of the request
-  std::uint64_t high = 0;        ///< its other lengths; the tags matter only if they are requested
+  /// Sends frames that repeat the request, from the negative index `i` on; the pointers are the ends of the arrays.
+  /// Returns the index of the first frame that does not repeat it, or 0.
+  using Send = std::intptr_t(const TxRepeat& repeat, hw::intel::Descriptor* descriptors, Mbuf** slots,
+                             Mbuf* const* frames, std::intptr_t i) noexcept;
+  static std::intptr_t send_none(const TxRepeat& /*repeat*/, hw::intel::Descriptor* /*descriptors*/, Mbuf** /*slots*/,
+                                 Mbuf* const* /*frames*/, std::intptr_t i) noexcept {
+    return i;
+  }
+
+  std::uint64_t what = 0;        ///< the request's flags and tags
+  std::uint64_t lengths = 0;     ///< its lengths; a tag does not depend on them
   std::uint64_t command = 0;     ///< the descriptor's high word for the shortest frame
   std::uint64_t per_byte = 0;    ///< as in TxFastPath
   std::uint32_t shortest = 0;    ///< as in TxFastPath
   std::uint32_t max_excess = 0;  ///< as in TxFastPath
-  std::size_t ip_checksum = 0;   ///< offset in the frame of the IPv4 checksum, which is cleared; 0 if there is none
+  /// Where the IPv4 checksum is, which is cleared: counted from the frame's first byte, or from its IOVA.
+  std::size_t ip_checksum = 0;
+  const ContextState* context = nullptr;  ///< as in TxFastPath
+  Send* send = &send_none;
 };
 
 /// The contexts that the card keeps for a transmit queue. A frame that needs one of them needs no context descriptor.
@@ -48,19 +66,21 @@ class TxContexts {
   }
   /// Replaces the context that was used less recently. Returns the descriptor that gives it to the card.
   [[nodiscard]] hw::intel::Descriptor replace_oldest(const TxCommand& command) noexcept {
-    known_[oldest_] = command.context;
-    repeats_[oldest_] = {};
-    return {command.context.lo, command.context.hi | index_bits(oldest_)};
+    const std::uint32_t oldest = 1 - latest_;
+    known_[oldest] = command.context;
+    repeats_[oldest] = {};
+    return {command.context.lo, command.context.hi | index_bits(oldest)};
   }
   void clear() noexcept { *this = {}; }
   void forget_repeats() noexcept { repeats_ = {}; }
   /// Whether a frame needed a context since the ring was empty. Only then are there slots without an mbuf.
   [[nodiscard]] bool any() const noexcept { return (known_[0].hi | known_[1].hi) != 0; }
 
+  [[nodiscard]] std::uint32_t latest() const noexcept { return latest_; }
   /// Marks a context as the one used last.
-  void use(std::uint32_t index) noexcept { oldest_ = 1 - index; }
+  void use(std::uint32_t index) noexcept { latest_ = index; }
   /// `repeat`: the request that the context used last serves.
-  void remember(const TxRepeat& repeat) noexcept { repeats_[1 - oldest_] = repeat; }
+  void remember(const TxRepeat& repeat) noexcept { repeats_[latest_] = repeat; }
   [[nodiscard]] const TxRepeat& repeat(std::uint32_t index) const noexcept { return repeats_[index]; }
 
  private:
@@ -74,7 +94,7 @@ class TxContexts {
 
   std::array<hw::intel::Descriptor, kContexts> known_{};  // all zero, which is no context, until the card has one
   std::array<TxRepeat, kContexts> repeats_{};             // matches no frame until it is remembered
-  std::uint32_t oldest_ = 0;
+  std::uint32_t latest_ = 1;
 };
 
 }  // namespace pollux::drivers::intel

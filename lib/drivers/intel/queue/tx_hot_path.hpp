@@ -32,17 +32,19 @@ struct TxHotPath {
   [[nodiscard]] static POLLUX_ALWAYS_INLINE bool has_request(Mbuf* frame) noexcept {
     return (POLLUX_CHECKED == 0 || frame != nullptr) && (MbufAccess::special(*frame) & MbufAccess::kOffload) != 0;
   }
-  /// Sends the first of `count` frames, which has a request, and frames after it that repeat the request. Moves `next`
-  /// past the slots it wrote. Returns the number of frames that it took; 0: no room.
+  /// Sends frames that repeat the request that was used last, as far as the first of `count` frames do. Moves `next`
+  /// past the slots it wrote. Returns their number; 0: the first one does not, or there is no room.
+  static std::uint32_t send_repeated_requests(TxQueue& queue, Mbuf* const* frames, std::uint32_t count,
+                                              RingIndex& next) noexcept;
+  /// Sends the first frame, which has another request, and frames after it that repeat one. Returns the number of
+  /// frames that it took; 0: no room.
   static std::uint32_t send_requests(TxQueue& queue, Mbuf* const* frames, std::uint32_t count,
                                      RingIndex& next) noexcept;
-  /// Sends the frames that repeat the request of context `index`; the first one does. Returns their number.
-  template <bool kClearsIpChecksum>
+  /// Sends frames that repeat the request of context `index`; 0 if the first one does not, or there is no room.
   static std::uint32_t send_repeats(TxQueue& queue, Mbuf* const* frames, std::uint32_t count, RingIndex& next,
                                     std::uint32_t index) noexcept;
+  /// Sets RS on the last slot of each group in `first` to `last`, and on `last`.
   static void report(TxQueue& queue, std::uint32_t first, std::uint32_t last) noexcept;
-  /// The index of the context that serves the frame's request, if it is a repeated one; else kContexts.
-  static std::uint32_t repeated_request(TxQueue& queue, Mbuf* frame) noexcept;
   /// Remembers the request of a frame that was queued with `command`, if frames with the same request can be sent
   /// without another check.
   static void remember_request(TxQueue& queue, Mbuf& frame, const TxCommand& command) noexcept;

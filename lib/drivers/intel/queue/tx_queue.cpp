@@ -59,6 +59,11 @@ void TxQueue::apply(TxQueueSetup setup) noexcept {
   set_cache(cache_owner_.get());
 }
 
+void TxQueue::let_card_insert_tags(bool on) noexcept {
+  card_inserts_tags_ = on;
+  contexts_.forget_repeats();
+}
+
 void TxQueue::lend(QueueBorrower& borrower, std::shared_ptr<MempoolCore> pool) noexcept {
   borrower_ = &borrower;
   observers_.forbid(QueueBorrower::kNoObservers);

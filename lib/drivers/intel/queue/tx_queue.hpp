@@ -92,6 +92,9 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
   /// As `setup` with new slots: `slots` has an element for each descriptor. Call it on a drained queue.
   void replace(TxQueueSetup setup, std::vector<Mbuf*> slots) noexcept;
 
+  /// Whether the card inserts VLAN tags. Needs the gate closed, and with `false` an empty ring.
+  void let_card_insert_tags(bool on) noexcept;
+
   /// As in RxQueue. The borrower exchanges received buffers for sent ones, all of `pool`.
   void lend(QueueBorrower& borrower, std::shared_ptr<MempoolCore> pool) noexcept;
   void take_back() noexcept;
@@ -154,6 +157,7 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
   std::uint64_t* head_ = nullptr;                       // see tx_head.cpp
   pollux::TxQueue::BurstFunction* after_head_ = &idle;  // the burst function behind burst_by_head
   std::uint32_t max_frame_ = 0;
+  bool card_inserts_tags_ = false;
   BurstMode mode_ = BurstMode::best;
   bool open_ = false;
   bool has_spares_ = false;  // every slot has a buffer, in flight or not

@@ -33,7 +33,10 @@ constexpr std::uint32_t kTcpDataOffset = 12;
 constexpr std::uint32_t kSctpChecksum = 8;
 
 constexpr std::uint32_t kSegmentation = TxOffload::tcp_segmentation | TxOffload::udp_segmentation;
-constexpr std::uint32_t kTags = kTxSoftwareOffloads;
+constexpr std::uint32_t kTags = TxOffload::insert_vlan | TxOffload::insert_outer_vlan;
+/// The longest frame that may end in padding of the Ethernet. The card would include the padding in a checksum, so
+/// these frames are always checked (60 bytes without FCS, IEEE 802.3, 3.2.8).
+constexpr std::uint32_t kMaxPadded = 60;
 
 /// A transport protocol: the flag of its checksum, its number, the shortest header, and its type in a context.
 struct Transport {
@@ -133,8 +136,8 @@ std::uint64_t* compute_checksums(TxDrops& drops, Mbuf& frame) noexcept {
   return &drops.shared_checksum;
 }
 
-// [I-TXVLAN] The card inserts tags only with CTRL.VME set, which also strips those of received frames. So software
-// writes them, in front of the data: the frame needs headroom, and bytes that nobody else uses.
+// [I-TXVLAN] The card inserts tags only with CTRL.VME set, which also strips those of received frames. Otherwise
+// software writes them, in front of the data: the frame needs headroom, and bytes that nobody else uses.
 bool insert_tags(Mbuf& frame, TxOffload& request) noexcept {
   const auto insert = [&frame](std::uint16_t type, std::uint16_t tag) {
     if (frame.length() < kMacAddresses || !is_own(frame) || frame.prepend(kVlanTag) == nullptr) return false;
@@ -176,8 +179,14 @@ std::uint64_t* prepare_with_fcs(TxDrops& drops, const Mbuf& frame, const TxOfflo
   return nullptr;
 }
 
+/// What the card inserts besides checksums: a tag, or nothing.
+struct TagInsertion {
+  std::uint64_t flags = 0;
+  std::uint16_t vlan = 0;
+};
+
 std::uint64_t* prepare_segments(TxDrops& drops, Mbuf& frame, const TxOffload& request, const Transport& transport,
-                                std::uint32_t max_frame, TxCommand& command) noexcept {
+                                std::uint32_t max_frame, const TagInsertion& tag, TxCommand& command) noexcept {
   if ((request.flags & kSegmentation) == kSegmentation || !headers_match(frame, request, transport) ||
       !segments_fit(frame, request, transport, max_frame)) {
     return &drops.bad_offload;
@@ -186,43 +195,71 @@ std::uint64_t* prepare_segments(TxDrops& drops, Mbuf& frame, const TxOffload& re
   const std::uint64_t family = is_ipv4(frame, request) ? tx::kContextIpv4 : 0;
   const std::uint32_t payload = frame.packet_length() - request.l4_offset() - request.l4;
   command = {
-      .context = tx::context({.mac_length = static_cast<std::uint8_t>(request.l2),
+      .context = tx::context({.vlan = tag.vlan,
+                              .mac_length = static_cast<std::uint8_t>(request.l2),
                               .ip_length = request.l3,
                               .l4_length = static_cast<std::uint8_t>(request.l4),
                               .mss = static_cast<std::uint16_t>(std::min<std::uint32_t>(request.segment_size, payload)),
                               .kind = transport.kind | family}),
-      .flags = tx::kSegment | tx::kInsertL4Checksum | (family != 0 ? tx::kInsertIpChecksum : 0),
+      .flags = tag.flags | tx::kSegment | tx::kInsertL4Checksum | (family != 0 ? tx::kInsertIpChecksum : 0),
       .payload = payload,
       .has_context = true};
   return nullptr;
 }
 
+// A request for nothing but the tag, if there is one.
+void prepare_tag(const TagInsertion& tag, TxCommand& command) noexcept {
+  if (tag.flags == 0) return;
+  command.context = tx::context({.vlan = tag.vlan});
+  command.flags = tag.flags;
+  command.shortest = TxQueue::kMinFrame;
+  command.has_context = true;
+}
+
+std::uint64_t* prepare_checksums(TxDrops& drops, Mbuf& frame, const TxOffload& request, const Transport& transport,
+                                 const TagInsertion& tag, TxCommand& command) noexcept {
+  if (!clear_checksums(frame, request)) return &drops.shared_checksum;
+  command.context = tx::context({.vlan = tag.vlan,
+                                 .mac_length = static_cast<std::uint8_t>(request.l2),
+                                 .ip_length = request.l3,
+                                 .kind = transport.kind | (is_ipv4(frame, request) ? tx::kContextIpv4 : 0)});
+  command.flags = tag.flags | ((request.flags & TxOffload::ipv4_checksum) != 0 ? tx::kInsertIpChecksum : 0) |
+                  (transport.flag != 0 ? tx::kInsertL4Checksum : 0);
+  command.shortest = std::max<std::uint32_t>(request.l4_offset() + transport.header, kMaxPadded + 1);
+  command.has_context = true;
+  command.repeats = transport.flag != TxOffload::sctp_checksum;  // its field is cleared, too
+  return nullptr;
+}
+
 }  // namespace
 
-std::uint64_t* prepare_request(TxDrops& drops, Mbuf& frame, std::uint32_t max_frame, TxCommand& command) noexcept {
+std::uint64_t* prepare_request(TxDrops& drops, Mbuf& frame, const TxAbilities& card, TxCommand& command) noexcept {
   TxOffload request = frame.tx_offload();
   if ((request.flags & TxOffload::without_fcs) != 0) return prepare_with_fcs(drops, frame, request, command);
   const auto transport = requested_transport(request.flags);
   if (!transport) return &drops.bad_offload;
-  if ((request.flags & kTags) != 0) {
+  const bool has_sums = (request.flags & TxOffload::kChecksums) != 0;
+  const bool card_sums = is_segmented(request) ||
+                         (has_sums && headers_match(frame, request, *transport) && ends_with_frame(frame, request));
+  TagInsertion tag;
+  std::uint32_t max_frame = card.max_frame;
+  // Software that computes checksums inserts the tag, too: a frame that finds no room must not lose its request.
+  if (card.inserts_tags && (request.flags & kTags) == TxOffload::insert_vlan &&
+      (is_segmented(request) || card_sums == has_sums)) {
+    tag = {.flags = tx::kInsertVlan, .vlan = request.vlan};
+    max_frame -= kVlanTag;
+    request.flags &= ~kTags;
+  } else if ((request.flags & kTags) != 0) {
     if (!insert_tags(frame, request)) return &drops.no_headroom;
     command.payload = frame.packet_length();
-    // A tagged frame may be longer than the card's longest; one to be segmented is checked below.
-    if (!is_segmented(request) && command.payload > max_frame) return &drops.too_long;
   }
-  if (is_segmented(request)) return prepare_segments(drops, frame, request, *transport, max_frame, command);
-  if (request.flags == 0) return nullptr;
-  if (!headers_match(frame, request, *transport) || !ends_with_frame(frame, request)) {
-    return compute_checksums(drops, frame);
-  }
-  if (!clear_checksums(frame, request)) return &drops.shared_checksum;
-  command.context = tx::context({.mac_length = static_cast<std::uint8_t>(request.l2),
-                                 .ip_length = request.l3,
-                                 .kind = transport->kind | (is_ipv4(frame, request) ? tx::kContextIpv4 : 0)});
-  command.flags = ((request.flags & TxOffload::ipv4_checksum) != 0 ? tx::kInsertIpChecksum : 0) |
-                  (transport->flag != 0 ? tx::kInsertL4Checksum : 0);
-  command.headers = request.l4_offset() + transport->header;
-  command.has_context = true;
+  if (is_segmented(request)) return prepare_segments(drops, frame, request, *transport, max_frame, tag, command);
+  // A tagged frame may be longer than the card's longest.
+  if (command.payload > max_frame) return &drops.too_long;
+  if (card_sums) return prepare_checksums(drops, frame, request, *transport, tag, command);
+  if (has_sums) return compute_checksums(drops, frame);
+  prepare_tag(tag, command);
+  command.repeats = command.has_context;
   return nullptr;
 }
 

@@ -10,10 +10,11 @@ namespace pollux::drivers::intel {
 
 struct TxDrops;
 
-/// The offload requests that a queue fulfils. Software inserts VLAN tags.
-inline constexpr std::uint32_t kTxSoftwareOffloads = TxOffload::insert_vlan | TxOffload::insert_outer_vlan;
+/// The offload requests that a queue fulfils. Software always inserts outer VLAN tags.
+inline constexpr std::uint32_t kTxSoftwareOffloads = TxOffload::insert_outer_vlan;
 inline constexpr std::uint32_t kTxOffloads = TxOffload::kChecksums | TxOffload::tcp_segmentation |
-                                             TxOffload::udp_segmentation | TxOffload::without_fcs | kTxSoftwareOffloads;
+                                             TxOffload::udp_segmentation | TxOffload::without_fcs |
+                                             TxOffload::insert_vlan | kTxSoftwareOffloads;
 
 /// Bytes of the shortest frame that brings its own frame check sequence. [I-NOFCS]
 inline constexpr std::uint32_t kMinWithFcs = 64;
@@ -28,10 +29,16 @@ inline constexpr std::uint32_t kMaxTsoSegments = 40;
   return (request.flags & (TxOffload::tcp_segmentation | TxOffload::udp_segmentation)) != 0;
 }
 
+/// What a queue's card can do for a request.
+struct TxAbilities {
+  std::uint32_t max_frame = 0;  ///< bytes of the longest frame that the card may send
+  bool inserts_tags = false;    ///< it inserts VLAN tags
+};
+
 /// Prepares a frame whose mbufs are valid, and that requests nothing but kTxOffloads: decides what the card does for
-/// its offload request, and does the rest in software. `max_frame`: bytes of the longest frame that the card may send.
-/// Returns nullptr, or the drop counter of a frame that cannot be sent.
-[[nodiscard]] std::uint64_t* prepare_request(TxDrops& drops, Mbuf& frame, std::uint32_t max_frame,
+/// its offload request, and does the rest in software. Returns nullptr, or the drop counter of a frame that cannot be
+/// sent.
+[[nodiscard]] std::uint64_t* prepare_request(TxDrops& drops, Mbuf& frame, const TxAbilities& card,
                                              TxCommand& command) noexcept;
 
 }  // namespace pollux::drivers::intel

@@ -85,7 +85,9 @@ POLLUX_ALWAYS_INLINE std::uint64_t* TxHotPath::check(TxQueue& queue, Mbuf& frame
   if (is_long && slots_with_tags(frame) > max_segments) return &drops.too_many_segments;
   if (has_empty) return &drops.bad_segment;
   command.payload = static_cast<std::uint32_t>(bytes);
-  return kRequest ? prepare_request(drops, frame, queue.max_frame_, command) : nullptr;
+  return kRequest ? prepare_request(drops, frame,
+                                    {.max_frame = queue.max_frame_, .inserts_tags = queue.card_inserts_tags_}, command)
+                  : nullptr;
 }
 
 std::uint64_t* TxHotPath::drop_counter(TxQueue& queue, Mbuf& frame, TxCommand& command) noexcept {
@@ -190,7 +192,7 @@ POLLUX_ALWAYS_INLINE TxHotPath::Outcome TxHotPath::send_any(TxQueue& queue, Mbuf
     clear_bits(queue, first, next, command.cleared);
   queue.ring_[(next - 1).slot(queue.mask_)].hi |= tx::kEndOfPacket | tx::kReportStatus;
   move_reports(queue, first, next);
-  if (kRequest && command.has_context && !is_split) remember_request(queue, *frame, command);
+  if (kRequest && command.repeats) remember_request(queue, *frame, command);
   return Outcome::queued;
 }
 

@@ -8,8 +8,8 @@ import shutil
 import subprocess
 import time
 
-from pollux_lab.cases import require
-from pollux_lab.errors import LabError
+from .cases import require
+from .errors import LabError
 
 FIELDS = ["frame.len", "eth.type", "vlan.id", "ip.checksum.status", "tcp.checksum.status", "udp.checksum.status", "ip.len",
           "tcp.checksum", "sctp.checksum.status"]

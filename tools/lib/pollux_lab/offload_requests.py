@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Packets of scapy with offload requests for tests/interop/offload_tool.cpp, and the frames that a card has to send for them.
+tshark checks the lengths and checksums of what arrives."""
+
+import dataclasses
+import pathlib
+import tempfile
+
+from scapy.layers.inet import IP, TCP, UDP, IPOption_NOP
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt
+from scapy.layers.l2 import Dot1AD, Dot1Q, Ether
+from scapy.layers.sctp import SCTP, SCTPChunkData
+from scapy.packet import Packet, Raw
+from scapy.utils import wrpcap
+
+from . import wire
+from .cases import require
+
+# TxOffload (include/pollux/mem/offload.hpp)
+IPV4_SUM, TCP_SUM, UDP_SUM, SCTP_SUM, TCP_SEGMENTS, VLAN, _, UDP_SEGMENTS, OUTER_VLAN = (1 << bit for bit in range(9))
+SUMS = {TCP: TCP_SUM, UDP: UDP_SUM, SCTP: SCTP_SUM}
+ETHERNET = Ether(src="02:00:00:00:00:01", dst="ff:ff:ff:ff:ff:ff")
+FOUR = {"src": "192.0.2.1", "dst": "198.51.100.7"}
+SIX = {"src": "2001:db8::1", "dst": "2001:db8::2"}
+LINKS = [ETHERNET, ETHERNET / Dot1Q(vlan=42, prio=3), ETHERNET / Dot1AD(vlan=7) / Dot1Q(vlan=9)]
+NETWORKS = [IP(**FOUR), IP(**FOUR, id=7, options=[IPOption_NOP()] * 8), IPv6(**SIX), IPv6(**SIX) / IPv6ExtHdrDestOpt()]
+DATA = bytes(range(251)) * 300
+LONGEST = 9018
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """A packet, the tool's line for it, and the frames that the card has to send."""
+    packet: Packet
+    line: str
+    frames: list[bytes]
+
+
+def lengths(packet: Packet) -> tuple[int, int, int]:
+    """Bytes of the link's headers, of the network's and of the transport's."""
+    layers = []
+    while packet and not isinstance(packet, (Raw, SCTPChunkData)):
+        layers.append((type(packet), len(packet) - len(packet.payload)))
+        packet = packet.payload
+    l2 = sum(size for kind, size in layers if kind in (Ether, Dot1Q, Dot1AD))
+    l4 = sum(size for kind, size in layers if kind in SUMS)
+    return l2, sum(size for _, size in layers) - l2 - l4, l4
+
+
+def request(packet: Packet, flags: int, segment_size: int = 0, vlan: int = 0, outer_vlan: int = 0, first: int = 1000) -> str:
+    l2, l3, l4 = lengths(packet)
+    return f"{flags} {l2} {l3} {l4} {segment_size} {vlan} {outer_vlan} {first} {bytes(packet).hex()}"
+
+
+def without_sums(packet: Packet) -> Packet:
+    """The packet with wrong bytes in its checksum fields."""
+    wrong = packet.copy()
+    for layer in (IP, TCP, UDP, SCTP):
+        if wrong.haslayer(layer):
+            wrong[layer].chksum = 0xA5A5
+    return wrong
+
+
+def transports(size: int) -> list[Packet]:
+    data = DATA[:size]
+    return [TCP(sport=2794, dport=1766, flags="PA") / Raw(data),
+            TCP(sport=1, dport=2, options=[("Timestamp", (1, 2)), ("NOP", None), ("NOP", None)]) / Raw(data),
+            UDP(sport=4000, dport=53) / Raw(data), SCTP(sport=1000, dport=2000, tag=1) / SCTPChunkData(data=data)]
+
+
+def segments(packet: Packet, mss: int, clears_last: bool = False) -> list[bytes]:
+    """The frames into which a card cuts the packet, with lengths and checksums by scapy. `clears_last`: the last one has no
+    FIN and PSH, either."""
+    kind = TCP if packet.haslayer(TCP) else UDP
+    data = bytes(packet[kind].payload)
+    frames = []
+    for number, at in enumerate(range(0, len(data), mss)):
+        one = packet.copy()
+        one[kind].remove_payload()
+        one = one / Raw(data[at:at + mss])
+        if one.haslayer(IP):
+            one[IP].id = (packet[IP].id + number) & 0xFFFF
+        if kind is TCP:
+            one[TCP].seq = (packet[TCP].seq + at) & 0xFFFFFFFF
+            if clears_last or at + mss < len(data):
+                one[TCP].flags = str(one[TCP].flags).replace("F", "").replace("P", "")
+        frames.append(bytes(one))
+    return frames
+
+
+def _sum_flags(packet: Packet) -> int:
+    return next(flag for layer, flag in SUMS.items() if packet.haslayer(layer)) | (IPV4_SUM if packet.haslayer(IP) else 0)
+
+
+def checksum_requests() -> list[Request]:
+    requests = []
+    for packet in [link / network / transport for size in (31, 1000) for link in LINKS for network in NETWORKS
+                   for transport in transports(size)]:
+        for first in (200, 30):
+            requests.append(Request(packet, request(without_sums(packet), _sum_flags(packet), first=first),
+                                    [bytes(packet).ljust(60, b"\0")]))
+    return requests
+
+
+def tag_requests() -> list[Request]:
+    requests = []
+    for network in NETWORKS:
+        for transport in transports(50):
+            packet = ETHERNET / network / transport
+            flags = _sum_flags(packet)
+            one = ETHERNET / Dot1Q(vlan=100, prio=5) / network / transport
+            two = ETHERNET / Dot1AD(vlan=200) / Dot1Q(vlan=100, prio=5) / network / transport
+            tag = 5 << 13 | 100
+            requests.append(Request(one, request(packet, VLAN, vlan=tag), [bytes(one)]))
+            requests.append(Request(one, request(without_sums(packet), flags | VLAN, vlan=tag), [bytes(one)]))
+            requests.append(Request(two, request(without_sums(packet), flags | VLAN | OUTER_VLAN, vlan=tag, outer_vlan=200),
+                                    [bytes(two)]))
+    tagged = ETHERNET / Dot1Q(vlan=9) / IP(**FOUR) / TCP(sport=1, dport=2, flags="A") / Raw(DATA[:3000])
+    plain = ETHERNET / IP(**FOUR) / TCP(sport=1, dport=2, flags="A") / Raw(DATA[:3000])
+    requests.append(Request(tagged, request(plain, TCP_SEGMENTS | VLAN, 1000, vlan=9), segments(tagged, 1000)))
+    return requests
+
+
+def tcp_segment_requests(clears_last: bool) -> list[Request]:
+    requests = []
+    for packet in [link / network / transport for link in LINKS for network in NETWORKS for transport in transports(4000)[:2]]:
+        for mss, first in ((536, 200), (1400, 1500), (4000, 300)):
+            requests.append(Request(packet, request(without_sums(packet), TCP_SEGMENTS, mss, first=first),
+                                    segments(packet, mss, clears_last)))
+    big = ETHERNET / IP(**FOUR, id=65530) / TCP(sport=1, dport=2, seq=0xFFFFF000, flags="FPA") / Raw(DATA[:39_000])
+    requests.append(Request(big, request(big, TCP_SEGMENTS, 1448), segments(big, 1448, clears_last)))
+    return requests
+
+
+def udp_segment_requests() -> list[Request]:
+    requests = []
+    for packet in [link / network / UDP(sport=4000, dport=53) / Raw(DATA[:4000]) for link in LINKS for network in NETWORKS]:
+        for mss in (500, 1400):
+            requests.append(Request(packet, request(without_sums(packet), UDP_SEGMENTS, mss), segments(packet, mss)))
+    return requests
+
+
+def require_frames(requests: list[Request], answers: list[str]) -> None:
+    """Requires that the tool's answers are the frames of the requests, and that tshark finds them correct."""
+    require(len(answers) == len(requests), f"{len(answers)} answers to {len(requests)} requests")
+    for wanted, answer in zip(requests, answers):
+        require(answer.split() == [frame.hex() for frame in wanted.frames],
+                f"{wanted.packet.summary()}: {' '.join(wanted.line.split()[:8])}: sent as {answer[:200]}")
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "frames.pcap"
+        frames = " ".join(answers).split()
+        wrpcap(str(path), [bytes.fromhex(frame) for frame in frames], linktype=1)
+        checked = wire.check(path)
+    checked.require_correct(least=len(frames), longest=LONGEST)
+    for layer, name in ((IP, "ip"), (TCP, "tcp"), (UDP, "udp"), (SCTP, "sctp")):
+        if any(wanted.packet.haslayer(layer) for wanted in requests):
+            require(checked.good.get(name, 0) > 0, f"tshark found no {name} checksum")
