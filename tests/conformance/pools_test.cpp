@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Pools of receive queues: the card chooses a frame's queue by its destination and VLAN.
+// Pools of receive queues: the card chooses a frame's pool by its destination and VLAN.
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
 #include <vector>
 
 #include "conformance/fixture.hpp"
@@ -105,6 +109,85 @@ CONFORMANCE_TEST_WHERE(Pools, SendToEachOther, traits.card_receive&& traits.two_
   EXPECT_TRUE(queues[2].empty());
   // Had the first frame left the card, it would arrive first.
   EXPECT_EQ(receive(left(), 1), std::vector<Bytes>{outside});
+}
+
+class PoolsOfTwoQueues : public Pools {
+ protected:
+  static constexpr std::uint16_t kSecond = 8;  // a pool's second queue comes this much after its first
+  static constexpr std::uint32_t kFlows = 24;
+
+  struct Arrival {
+    std::uint16_t queue = 0;
+    std::optional<std::uint32_t> hash;
+  };
+  [[nodiscard]] static Bytes flow_to(const MacAddress& to, std::uint32_t number) {
+    Bytes frame = make_flow(number);
+    std::copy(to.begin(), to.end(), frame.begin());
+    return frame;
+  }
+  /// Sends the flows to a pool's address. Returns where they have arrived.
+  [[nodiscard]] std::map<Bytes, Arrival> arrivals(std::uint8_t pool) {
+    std::vector<Bytes> frames;
+    for (std::uint32_t flow = 0; flow < kFlows; ++flow) frames.push_back(flow_to(address(pool), flow));
+    send(left(), frames);
+    std::map<Bytes, Arrival> arrivals;
+    for (int i = 0; i < 2000 && arrivals.size() < kFlows; ++i) {
+      for (std::uint16_t queue = 0; queue < kPools + kSecond; ++queue) {
+        Burst<32> burst;
+        right().rx(queue).rx_burst(burst);
+        for (const Mbuf& mbuf : burst) arrivals[content(mbuf)] = {queue, RxMetadata(mbuf).rss_hash()};
+        burst = {};
+      }
+      pass_time();
+    }
+    return arrivals;
+  }
+  /// Expects that the flows to pools 0 and 2 use both queues as software says, and that those to pool 1 use one.
+  void expect_spread(const RssConfig& rss) {
+    const packet::ToeplitzHash hash(rss.key);
+    for (std::uint8_t pool = 0; pool < kPools; ++pool) {
+      const auto arrived = arrivals(pool);
+      EXPECT_EQ(arrived.size(), kFlows) << "pool " << int{pool};
+      std::set<std::uint16_t> used;
+      for (const auto& [frame, arrival] : arrived) {
+        const auto expected = packet::rss_hash(hash, frame, packet::parse(frame), rss.types);
+        ASSERT_TRUE(expected);
+        const bool second = pool != 1 && rss.table.at(*expected % rss.table.size()) == 1;
+        EXPECT_EQ(arrival.queue, second ? pool + kSecond : pool);
+        EXPECT_EQ(arrival.hash, expected);
+        used.insert(arrival.queue);
+      }
+      EXPECT_EQ(used.size(), pool == 1 ? 1U : 2U);
+    }
+  }
+};
+
+// QEMU's card has no RSS in pools: igb_core.c, igb_rss_enabled.
+CONFORMANCE_TEST_WHERE(PoolsOfTwoQueues, SpreadFramesByRssOrAreRejected, traits.card_receive&& traits.two_ports()) {
+  const QueuePoolsConfig wanted{.pools = {{.addresses = {address(0)}, .queues = 2},
+                                          {.addresses = {address(1)}},
+                                          {.addresses = {address(2)}, .queues = 2}}};
+  const auto pools = right().capability<QueuePools>();
+  ASSERT_TRUE(pools);
+  const auto set = pools->set_queue_pools(wanted);
+  if (!set) {
+    EXPECT_NE(pair().name, "sim");
+    EXPECT_EQ(set.error().code, ErrorCode::not_supported);
+    EXPECT_EQ(pools->queue_pools(), QueuePoolsConfig()) << "a refused call changes nothing";
+    return;
+  }
+  PortConfig receiver = config();
+  receiver.rx_queues = kPools + kSecond;
+  start_both(config(), receiver);
+  const auto rss = right().capability<Rss>();
+  expect_spread(rss->rss());
+  RssConfig other = rss->rss();
+  for (std::size_t entry = 0; entry < other.table.size(); ++entry) other.table[entry] = entry % 3 == 0 ? 1 : 0;
+  ASSERT_TRUE(rss->set_rss(other)) << "while the port is started";
+  expect_spread(other);
+  stop_both();
+  start_again();
+  expect_spread(other);
 }
 
 }  // namespace

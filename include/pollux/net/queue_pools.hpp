@@ -18,41 +18,49 @@ struct QueuePool {
   std::vector<std::uint16_t> vlans = {};   ///< 1 to 4,094: of tagged frames only those of these VLANs
   bool untagged = true;                    ///< frames without a tag; false only if some pool names a VLAN
   bool broadcasts = true;                  ///< besides what is sent to its addresses
+  std::uint16_t queues = 1;                ///< 1 or 2 receive queues; RSS chooses between two
 
   [[nodiscard]] bool operator==(const QueuePool&) const = default;
 };
 
 /// The pools of a port.
 struct QueuePoolsConfig {
-  std::vector<QueuePool> pools = {};  ///< pool n is receive queue n; empty: the queues belong to no pools
+  /// Pool n has receive queue n, and if it has two, receive queue n + 8, too. Empty: the queues belong to no pools.
+  std::vector<QueuePool> pools = {};
   /// The pool of the port's own address, and, in promiscuous mode, of frames to addresses that no pool has. nullopt:
   /// none gets them.
   std::optional<std::uint16_t> default_pool = 0;
   /// Each pool that wants a broadcast or a multicast gets a copy. false: only one of them gets it, the default pool if
   /// that is one of them.
   bool replication = true;
-  /// Frames that transmit queue n sends to an address of another pool reach that pool, and do not leave the card.
+  /// Frames that transmit queue n or n + 8 sends to an address of another pool than n reach that pool, and do not leave
+  /// the card.
   bool local_loopback = false;
 
   [[nodiscard]] bool operator==(const QueuePoolsConfig&) const = default;
 };
 
-/// Capability (see capability.hpp): pools of receive queues (VMDq). The card chooses a frame's queue by its destination
-/// and VLAN instead of by a hash, so RSS and flow rules choose no queue. If any pool names a VLAN, tagged frames reach
-/// only pools that name their VLAN. VlanStripping applies to all pools.
-/// Copies, and frames from other pools, are not among the frames that the card counts as good ones, so
-/// Stats::rx_missed_errors is a lower bound with replication or local_loopback.
-/// Source: Linux, e1000_82575.h and igb_main.c; QEMU, igb_core.c, igb_receive_assign. Not tried on silicon.
+/// Capability (see capability.hpp): pools of receive queues (VMDq). The card chooses a frame's pool by its destination
+/// and VLAN. If any pool names a VLAN, tagged frames reach only pools that name their VLAN. VlanStripping applies to
+/// all pools. RSS chooses between the queues of a pool that has two. While there is such a pool, an entry of
+/// RssConfig::table is 0 for the pool's first queue and 1 for its second; one table serves all pools. Frames without a
+/// hash go to the first. Without such a pool RSS chooses nothing until there are no pools. Queues between those of the
+/// pools receive nothing. Flow rules and pools exclude each other. Copies, and frames from other pools, are not among
+/// the frames that the card counts as good ones, so Stats::rx_missed_errors is a lower bound with replication or
+/// local_loopback. Source: Linux, e1000_82575.h and igb_main.c (two queues: igb_setup_mrqc, igb_write_rss_indir_tbl,
+/// igb_cache_ring_register); QEMU, igb_core.c, igb_receive_assign, which has pools of one queue alone, since its
+/// igb_rss_enabled does not know MRQC's value for pools with RSS. Not tried on silicon.
 class POLLUX_API QueuePools {
  public:
   static constexpr CapabilityId kId = capability_id("pollux.QueuePools.1");
 
   virtual ~QueuePools() = default;
   /// Sets the pools from the next start on; the setting stays in force until the port is closed. A later configuration
-  /// with fewer receive queues than pools is rejected.
-  /// Errors: invalid_argument (more pools than receive queues or than the card has, an address twice, more addresses or
-  /// VLANs than the card can hold, a number that is no VLAN), bad_state (started or closed; the VLAN filter is on;
-  /// there are flow rules).
+  /// without a receive queue of a pool is rejected.
+  /// Errors: invalid_argument (a queue of a pool that the port does not have, more pools than the card has, an address
+  /// twice, more addresses or VLANs than the card can hold, a number that is no VLAN; two queues while the RSS table
+  /// names others than 0 and 1, or RSS is off), not_supported (two queues, on QEMU's card), bad_state (started or
+  /// closed; the VLAN filter is on; there are flow rules).
   [[nodiscard]] virtual Result<void> set_queue_pools(const QueuePoolsConfig& config) = 0;
   [[nodiscard]] virtual QueuePoolsConfig queue_pools() const = 0;
 };

@@ -41,8 +41,8 @@ struct RssTypes {
 /// How receive-side scaling spreads frames over the receive queues.
 struct RssConfig {
   packet::RssKey key = packet::kDefaultRssKey;
-  /// The receive queue of each value of the hash's low bits. Empty: the port's queues in turn. Otherwise it has
-  /// Rss::table_size entries.
+  /// The receive queue of each value of the hash's low bits; with pools of two queues, 0 or 1 for the queue of a pool
+  /// (QueuePools). Empty: the queues in turn. Otherwise it has Rss::table_size entries.
   std::vector<std::uint16_t> table = {};
   RssTypes types = {};  ///< none: RSS is off, and all frames go to queue 0
   /// Requires that both directions of a flow have the same hash. This depends on the key: it must repeat every 16 bits,
@@ -63,8 +63,8 @@ class POLLUX_API Rss {
   /// Takes effect at once on a started port. Frames that arrive during the change may be spread by a mixture of both
   /// settings. A setting that is rejected changes nothing.
   /// Errors: invalid_argument (a table of another size, a queue that the port does not have, a key that is not
-  /// symmetric), not_supported (a type that the card does not have), bad_state (the port is closed, or it is started
-  /// and RSS would be turned on or off), device_removed.
+  /// symmetric, no types while a pool has two queues), not_supported (a type that the card does not have), bad_state
+  /// (the port is closed, or it is started and RSS would be turned on or off), device_removed.
   [[nodiscard]] virtual Result<void> set_rss(const RssConfig& config) = 0;
   /// The setting in force. Its table is empty if it was left empty and the port has not been configured. A port with
   /// one receive queue has no types by default.

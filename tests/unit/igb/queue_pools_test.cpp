@@ -163,6 +163,57 @@ TEST_F(PortPools, ThatTheCardCannotHaveAreRejected) {
   EXPECT_FALSE(fixture_.port.configure(one)) << "fewer queues than pools";
 }
 
+TEST_F(PortPools, HaveTwoQueuesAtMost) {
+  QueuePoolsConfig pools = two_;
+  pools.pools[1].queues = 0;
+  EXPECT_EQ(refusal(pools), ErrorCode::invalid_argument);
+  pools.pools[1].queues = 3;
+  EXPECT_EQ(refusal(pools), ErrorCode::invalid_argument);
+  pools.pools[1].queues = 2;
+  ASSERT_TRUE(set(pools));
+  PortConfig config = two_queues();
+  config.rx.pool = &fixture_.pool;
+  config.rx_queues = 9;
+  EXPECT_FALSE(fixture_.port.configure(config)) << "pool 1 needs queue 9";
+  config.rx_queues = 10;
+  EXPECT_TRUE(fixture_.port.configure(config));
+  pools.pools.push_back({.queues = 2});
+  EXPECT_EQ(refusal(pools), ErrorCode::invalid_argument) << "pool 2 needs queue 10";
+  start_again();
+  EXPECT_EQ(fixture_.card.value<reg::MRQC>().get(reg::MRQC::ENABLE), 5u);
+  EXPECT_FALSE(fixture_.card.value<reg::VMOLR>(0).has(reg::VMOLR::RSSE));
+  EXPECT_TRUE(fixture_.card.value<reg::VMOLR>(1).has(reg::VMOLR::RSSE));
+  EXPECT_EQ(fixture_.card.value<reg::RETA>(0).raw(), 0x08000800u) << "the queues in turn";
+  ASSERT_TRUE(fixture_.port.stop());
+  ASSERT_TRUE(set(two_));
+  start_again();
+  EXPECT_EQ(fixture_.card.value<reg::MRQC>().get(reg::MRQC::ENABLE), 3u);
+  ASSERT_TRUE(fixture_.port.stop());
+  ASSERT_TRUE(set({}));
+  start_again();
+  EXPECT_EQ(fixture_.card.value<reg::MRQC>().get(reg::MRQC::ENABLE), 2u);
+  EXPECT_EQ(fixture_.card.value<reg::RETA>(0).raw(), 0x03020100u) << "all queues again";
+}
+
+TEST_F(PortPools, OfTwoQueuesNeedRssBetweenThem) {
+  const auto rss = fixture_.port.capability<Rss>();
+  QueuePoolsConfig pools = two_;
+  pools.pools[0].queues = 2;
+  ASSERT_TRUE(rss->set_rss({.types = {0}}));
+  EXPECT_EQ(refusal(pools), ErrorCode::invalid_argument) << "RSS is off";
+  std::vector<std::uint16_t> table(rss->table_size(), 1);
+  table.back() = 2;
+  ASSERT_TRUE(rss->set_rss({.table = table}));
+  EXPECT_EQ(refusal(pools), ErrorCode::invalid_argument) << "the table names queue 2";
+  EXPECT_EQ(fixture_.port.capability<QueuePools>()->queue_pools(), QueuePoolsConfig());
+  ASSERT_TRUE(rss->set_rss({}));
+  ASSERT_TRUE(set(pools));
+  EXPECT_EQ(rss->set_rss({.table = table}).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(rss->set_rss({.types = {0}}).error().code, ErrorCode::invalid_argument);
+  table.back() = 0;
+  EXPECT_TRUE(rss->set_rss({.table = table}));
+}
+
 TEST_F(PortPools, ExcludeOtherWaysToChooseQueues) {
   ASSERT_TRUE(set(two_));
   EXPECT_EQ(fixture_.port.capability<VlanFilter>()->set_vlan(7, true).error().code, ErrorCode::not_supported);
@@ -175,6 +226,18 @@ TEST_F(PortPools, ExcludeOtherWaysToChooseQueues) {
   ASSERT_TRUE(
       fixture_.port.capability<FlowRules>()->add(FlowRule{match::ipv4().udp().destination_port(53), to_queue(1)}));
   EXPECT_EQ(refusal(two_), ErrorCode::bad_state);
+  const auto rules = fixture_.port.capability<FlowRules>();
+  const FlowRuleId added = rules->rules().front().id;
+  ASSERT_TRUE(rules->remove(added));
+  ASSERT_TRUE(set(two_));
+  const FlowRule rule{match::ipv4().udp().destination_port(53), to_queue(1)};
+  EXPECT_EQ(rules->add(rule).error().code, ErrorCode::bad_state) << "stopped";
+  start_again();
+  EXPECT_EQ(rules->add(rule).error().code, ErrorCode::bad_state) << "started";
+  EXPECT_TRUE(rules->rules().empty());
+  ASSERT_TRUE(fixture_.port.stop());
+  ASSERT_TRUE(set({}));
+  EXPECT_TRUE(rules->add(rule)) << "without pools again";
   ASSERT_TRUE(fixture_.port.close());
   EXPECT_EQ(refusal(two_), ErrorCode::bad_state);
 }

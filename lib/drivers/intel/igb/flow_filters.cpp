@@ -92,6 +92,11 @@ Result<FlowFilters::Entry> FlowFilters::make_entry(const FlowRule& rule) const {
     return fail(ErrorCode::bad_state, fmt::format("{}: flow rules cannot be added: the port is closed", card_.name),
                 "open the port again");
   }
+  // [I-FTQF] No source that was read says what a queue filter does to a frame that pools get.
+  if (pools_) {
+    return fail(ErrorCode::bad_state, fmt::format("{}: flow rules cannot be added while there are pools", card_.name),
+                "set no pools first (QueuePools), or use SoftwareClassifier");
+  }
   if (auto checked = check_rule(rule); !checked) return pass_on(std::move(checked));
   const std::uint32_t queues = queues_ == 0 ? card_.traits->queues : queues_;
   if (auto checked = check_queues(rule.action, queues, card_.name); !checked) return pass_on(std::move(checked));

@@ -22,6 +22,8 @@ class FlowFilters final : public FlowRules {
   [[nodiscard]] Result<void> check(std::uint32_t queues) const;
   /// The port has `queues` receive queues from now on; the rules were checked.
   void configured(std::uint32_t queues) noexcept { queues_ = queues; }
+  /// Whether the queues belong to pools: then no rule can be added.
+  void set_pools(bool pools) noexcept { pools_ = pools; }
   /// Writes the rules. Called at each start, after a reset. Changes reach the card at once from now on.
   void start();
   void stop() noexcept { running_ = false; }
@@ -67,6 +69,7 @@ class FlowFilters final : public FlowRules {
   std::uint64_t next_id_ = 1;
   std::uint32_t queues_ = 0;  // 0 until the port is configured
   bool running_ = false;
+  bool pools_ = false;
 };
 
 }  // namespace pollux::drivers::igb

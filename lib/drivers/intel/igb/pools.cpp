@@ -15,6 +15,8 @@
 namespace pollux::drivers::igb {
 namespace {
 
+constexpr std::uint32_t kMaxQueuesOfAPool = 2;
+
 Result<void> check_addresses(const QueuePoolsConfig& config, const Card& card) {
   std::set<MacAddress> all;
   for (const QueuePool& pool : config.pools) {
@@ -54,30 +56,45 @@ Result<void> check_vlans(const QueuePoolsConfig& config, const Card& card) {
                 "name a VLAN: only then does the card look at tags");
 }
 
-}  // namespace
-
-Result<void> PoolControl::check_queues(std::uint32_t queues) const {
-  const std::size_t pools = config_.pools.size();
-  if (pools <= queues) return {};
-  return refuse(card_.name, fmt::format("{} receive queues are fewer than the {} pools", queues, pools),
-                "configure a receive queue for each pool, or set fewer pools first");
+Result<void> check_pool_queues(const QueuePoolsConfig& config, std::uint32_t queues, const Card& card) {
+  for (std::size_t number = 0; number < config.pools.size(); ++number) {
+    const std::uint32_t own = config.pools[number].queues;
+    if (own < 1 || own > kMaxQueuesOfAPool) {
+      return refuse(card.name, fmt::format("pools: pool {} cannot have {} queues", number, own),
+                    "a pool has one or two queues");
+    }
+    const std::size_t last = number + (own - 1) * std::size_t{hw::igb::kPools};
+    if (last < queues) continue;
+    return refuse(card.name,
+                  fmt::format("pools: pool {} needs receive queue {}, and there are {}", number, last, queues),
+                  "pool n has receive queue n, and with two queues n + 8: configure more queues, or set fewer pools");
+  }
+  return {};
 }
 
-Result<void> PoolControl::set(const QueuePoolsConfig& config, std::uint32_t queues) {
+}  // namespace
+
+std::uint32_t PoolControl::largest(const QueuePoolsConfig& config) noexcept {
+  std::uint32_t queues = 0;
+  for (const QueuePool& pool : config.pools) queues = std::max<std::uint32_t>(queues, pool.queues);
+  return queues;
+}
+
+Result<void> PoolControl::check_queues(std::uint32_t queues) const { return check_pool_queues(config_, queues, card_); }
+
+Result<void> PoolControl::check(const QueuePoolsConfig& config, std::uint32_t queues) const {
   const std::size_t pools = config.pools.size();
-  const std::size_t most = std::min<std::size_t>(queues, hw::igb::kPools);
-  if (pools > most) {
-    return refuse(card_.name, fmt::format("{} pools are more than {}", pools, most),
-                  "each pool has a receive queue, and the card has 8 pools");
+  if (pools > hw::igb::kPools) {
+    return refuse(card_.name, fmt::format("pools: {} are more than {}", pools, hw::igb::kPools),
+                  "the card has so many pools");
   }
+  if (auto fits = check_pool_queues(config, queues, card_); !fits) return fits;
   if (pools != 0 && config.default_pool && *config.default_pool >= pools) {
     return refuse(card_.name, fmt::format("default_pool = {} is not a pool", *config.default_pool),
                   "pools are counted from 0; nullopt means none");
   }
   if (auto fits = check_addresses(config, card_); !fits) return fits;
-  if (auto fits = check_vlans(config, card_); !fits) return fits;
-  config_ = config;
-  return {};
+  return check_vlans(config, card_);
 }
 
 VlanTable PoolControl::vlans() const {
@@ -92,7 +109,8 @@ std::uint32_t PoolControl::own_pools() const noexcept {
   return enabled() && config_.default_pool ? 1U << *config_.default_pool : 0;
 }
 
-// [I-POOLS] The pools last of all: RSS has written MRQC, and clear_filters the addresses. Linux, e1000_82575.c,
+// [I-POOLS] After clear_filters has written the addresses. RSS writes MRQC again if a pool has two queues. Linux,
+// e1000_82575.c,
 // igb_vmdq_set_replication_pf and igb_vmdq_set_loopback_pf, and igb_main.c, igb_setup_mrqc, igb_set_vmolr,
 // igb_set_vf_mac and igb_vlvf_set.
 void PoolControl::start(const Common& common) const {
@@ -121,6 +139,7 @@ void PoolControl::write_common(const Common& common) const {
     if (number < config_.pools.size()) {
       const QueuePool& pool = config_.pools[number];
       if (pool.untagged) value = value.with(reg::VMOLR::AUPE);
+      if (pool.queues > 1) value = value.with(reg::VMOLR::RSSE);
       if (pool.broadcasts) value = value.with(reg::VMOLR::BAM);
       if (common.all_multicast) value = value.with(reg::VMOLR::MPME);
     }

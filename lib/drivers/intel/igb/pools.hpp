@@ -24,8 +24,12 @@ class PoolControl {
   /// `card` outlives the object.
   explicit PoolControl(const Card& card) noexcept : card_(card) {}
 
-  /// Checks `config` for a port with `queues` receive queues, and keeps it. Error invalid_argument.
-  [[nodiscard]] Result<void> set(const QueuePoolsConfig& config, std::uint32_t queues);
+  /// Checks `config` for a port with `queues` receive queues. Error invalid_argument.
+  [[nodiscard]] Result<void> check(const QueuePoolsConfig& config, std::uint32_t queues) const;
+  /// Keeps a setting that was checked.
+  void set(const QueuePoolsConfig& config) { config_ = config; }
+  /// The number of queues of the largest pool; 0 without pools.
+  [[nodiscard]] static std::uint32_t largest(const QueuePoolsConfig& config) noexcept;
   /// Whether the setting fits a port with `queues` receive queues. Error invalid_argument.
   [[nodiscard]] Result<void> check_queues(std::uint32_t queues) const;
   [[nodiscard]] const QueuePoolsConfig& setting() const noexcept { return config_; }

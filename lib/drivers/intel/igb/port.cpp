@@ -55,7 +55,7 @@ Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device
     : QueuePort(context, describe(*device, traits, index)),
       device_(std::move(device)),
       card_{{.regs = {}, .context = std::move(context), .name = device_->name()}, &traits, device_.get()},
-      has_queue_filters_(!is_qemus(device_->identity())) {
+      is_qemus_(is_qemus(device_->identity())) {
   queues()->allow_sleeping(device_->interrupt_vectors());
 }
 

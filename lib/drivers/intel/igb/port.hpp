@@ -111,7 +111,8 @@ class Port final : public intel::QueuePort,
   FlowFilters flow_filters_{card_};
   PacketBufferSizes packet_buffers_{card_};
   PoolControl pools_{card_};
-  bool has_queue_filters_;      // QEMU's card has their registers, but none selects a queue (hw/net/igb_core.c)
+  /// QEMU's card: its queue filters select no queue, and its pools have one queue (hw/net/igb_core.c).
+  bool is_qemus_;
   VlanTable vlans_;             // received VLANs, if the filter is on
   bool filters_vlans_ = false;  // since the first call of set_vlan
   bool strip_vlans_ = false;

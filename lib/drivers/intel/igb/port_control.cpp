@@ -59,7 +59,7 @@ ReceiveControl Port::receive_control(const PortSettings& settings) const {
 
 void* Port::capability(CapabilityId id) noexcept {
   if (id == RegisterDump::kId) return static_cast<RegisterDump*>(this);
-  if (id == FlowRules::kId && has_queue_filters_) return static_cast<FlowRules*>(&flow_filters_);
+  if (id == FlowRules::kId && !is_qemus_) return static_cast<FlowRules*>(&flow_filters_);
   if (id == Rss::kId) return static_cast<Rss*>(&rss_);
   if (id == VlanFilter::kId) return static_cast<VlanFilter*>(this);
   if (id == TxRateLimit::kId) return static_cast<TxRateLimit*>(&tx_rates_);
@@ -159,8 +159,16 @@ Result<void> Port::set_queue_pools(const QueuePoolsConfig& config) {
   }
   const bool configured = !this->config().rx.empty();
   const std::uint32_t queues = configured ? this->config().rx_queues() : card_.traits->queues;
-  if (auto set = pools_.set(config, queues); !set) return set;
-  rss_.set_aside(pools_.enabled());
+  if (auto fits = pools_.check(config, queues); !fits) return fits;
+  const std::uint32_t largest = PoolControl::largest(config);
+  if (largest > 1 && is_qemus_) {
+    return fail(ErrorCode::not_supported, fmt::format("{}: QEMU's card has no RSS within pools", card_.name),
+                "give each pool one queue");
+  }
+  if (auto fits = rss_.check_pools(largest); !fits) return fits;
+  pools_.set(config);
+  rss_.set_pools(largest);
+  flow_filters_.set_pools(pools_.enabled());
   return {};
 }
 
