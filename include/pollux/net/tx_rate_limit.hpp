@@ -9,9 +9,10 @@
 
 namespace pollux {
 
-/// Capability (see capability.hpp): limits the rate of single transmit queues. Frames wait in the queue's ring. The
-/// limits stay in force, through stops, starts and changes of the link's speed, until the port is closed. Source: Linux
-/// igb, igb_main.c, igb_set_vf_rate_limit (queue n belongs to virtual function n); no silicon has been measured.
+/// Capability (see capability.hpp): limits the rate of transmit queues, and of pools of them (QueuePools). Frames wait
+/// in the queue's ring. The limits stay in force, through stops, starts and changes of the link's speed, until the port
+/// is closed. Source: Linux igb, igb_main.c, igb_set_vf_rate_limit (queue n belongs to virtual function n); no silicon
+/// has been measured.
 class POLLUX_API TxRateLimit {
  public:
   static constexpr CapabilityId kId = capability_id("pollux.TxRateLimit.1");
@@ -24,6 +25,14 @@ class POLLUX_API TxRateLimit {
   [[nodiscard]] virtual Result<void> set_tx_rate(std::uint16_t queue, std::uint32_t megabits) = 0;
   /// The limit of a queue; 0: none.
   [[nodiscard]] virtual std::uint32_t tx_rate(std::uint16_t queue) const = 0;
+
+  /// Limits what a pool sends, as above. The card limits queues alone. So if the port has both transmit queues of pool
+  /// n, n and n + 8, each is limited to half, also while the other one sends nothing. If such a queue has a limit of
+  /// its own, the lower one holds. `megabits`: as above. The limit ends when the pool does. Errors: invalid_argument
+  /// (no such pool, or more than the fastest link), bad_state (closed), device_removed.
+  [[nodiscard]] virtual Result<void> set_pool_tx_rate(std::uint16_t pool, std::uint32_t megabits) = 0;
+  /// The limit of a pool; 0: none.
+  [[nodiscard]] virtual std::uint32_t pool_tx_rate(std::uint16_t pool) const = 0;
 };
 
 }  // namespace pollux

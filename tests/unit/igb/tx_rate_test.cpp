@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Rate limits of transmit queues.
+// Rate limits of transmit queues and pools.
 #include <gtest/gtest.h>
 
 #include <chrono>
 #include <cstdint>
 
 #include "hw/intel/igb/phy.hpp"
+#include "pollux/net/queue_pools.hpp"
 #include "pollux/net/tx_rate_limit.hpp"
 #include "support/fixture.hpp"
 
@@ -70,6 +71,70 @@ TEST_F(TxRate, OutlivesAResetAndAChangeOfSpeed) {
   ASSERT_TRUE(link);
   ASSERT_EQ(link->speed, 100u);
   EXPECT_NEAR(measured(), 40, 1);
+}
+
+class PoolTxRate : public TxRate {
+ protected:
+  /// Starts the port with two pools and so many transmit queues.
+  void start(std::uint16_t queues) {
+    if (fixture_.port.state() == PortState::started) {
+      ASSERT_TRUE(fixture_.port.stop());
+    }
+    PortConfig config = fixture_.config;
+    config.rx.pool = &fixture_.pool;
+    config.rx_queues = 2;
+    config.tx_queues = queues;
+    ASSERT_TRUE(fixture_.port.configure(config));
+    ASSERT_TRUE(fixture_.port.capability<QueuePools>()->set_queue_pools({.pools = {{}, {}}}));
+    ASSERT_TRUE(fixture_.port.start());
+    ASSERT_TRUE(fixture_.port.wait_for_link(seconds(5)));
+  }
+  [[nodiscard]] Result<void> limit_pool(std::uint32_t megabits, std::uint16_t pool = 0) {
+    return fixture_.port.capability<TxRateLimit>()->set_pool_tx_rate(pool, megabits);
+  }
+};
+
+TEST_F(PoolTxRate, IsHalvedBetweenTwoQueues) {
+  start(9);
+  ASSERT_TRUE(limit_pool(80));
+  EXPECT_EQ(fixture_.port.capability<TxRateLimit>()->pool_tx_rate(0), 80u);
+  EXPECT_NEAR(measured(0), 40, 1);
+  EXPECT_NEAR(measured(8), 40, 1);
+  EXPECT_GT(measured(1), 500) << "another pool";
+  ASSERT_TRUE(limit(30, 8));
+  EXPECT_NEAR(measured(8), 30, 1) << "its own limit is lower";
+  EXPECT_NEAR(measured(0), 40, 1);
+  ASSERT_TRUE(limit(60, 8));
+  EXPECT_NEAR(measured(8), 40, 1) << "the pool's is";
+  ASSERT_TRUE(limit_pool(0));
+  EXPECT_NEAR(measured(8), 60, 1);
+  EXPECT_GT(measured(0), 500);
+}
+
+TEST_F(PoolTxRate, IsThatOfItsOnlyQueueAndOutlivesARestart) {
+  start(2);
+  ASSERT_TRUE(limit_pool(50, 1));
+  EXPECT_NEAR(measured(1), 50, 1);
+  EXPECT_GT(measured(0), 500);
+  start(10);
+  EXPECT_NEAR(measured(1), 25, 1) << "the pool has two queues now";
+  EXPECT_NEAR(measured(9), 25, 1);
+}
+
+TEST_F(PoolTxRate, NeedsThePool) {
+  EXPECT_EQ(limit_pool(50).error().code, ErrorCode::invalid_argument) << "there are no pools";
+  start(2);
+  EXPECT_EQ(limit_pool(50, 2).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(limit_pool(1001).error().code, ErrorCode::invalid_argument);
+  ASSERT_TRUE(limit_pool(50, 1));
+  ASSERT_TRUE(fixture_.port.stop());
+  const auto pools = fixture_.port.capability<QueuePools>();
+  ASSERT_TRUE(pools->set_queue_pools({.pools = {{}}}));
+  ASSERT_TRUE(pools->set_queue_pools({.pools = {{}, {}}}));
+  const auto rates = fixture_.port.capability<TxRateLimit>();
+  EXPECT_EQ(rates->pool_tx_rate(1), 0u) << "its pool ended meanwhile";
+  ASSERT_TRUE(fixture_.port.close());
+  EXPECT_EQ(rates->set_pool_tx_rate(0, 10).error().code, ErrorCode::bad_state);
 }
 
 TEST_F(TxRate, ThatCannotBeIsRejected) {

@@ -106,6 +106,7 @@ Result<void> Port::configure(const ValidatedConfig& config) {
   auto configured = QueuePort::configure(config);
   if (!configured) return configured;
   rss_.configured(queues);
+  tx_rates_.configured(config.tx_queues());
   flow_filters_.configured(queues);
   return configured;
 }

@@ -169,6 +169,7 @@ Result<void> Port::set_queue_pools(const QueuePoolsConfig& config) {
   pools_.set(config);
   rss_.set_pools(largest);
   flow_filters_.set_pools(pools_.enabled());
+  tx_rates_.set_pools(config.pools.size());
   return {};
 }
 

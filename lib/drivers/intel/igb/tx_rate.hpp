@@ -11,14 +11,21 @@
 
 namespace pollux::drivers::igb {
 
-/// The rate limits of a port's transmit queues. The card has them as fractions of the link's speed, so they are written
-/// when the link comes up, and again when it has another speed.
+/// The rate limits of a port's transmit queues and pools. The card has them as fractions of the link's speed, so they
+/// are written when the link comes up, and again when it has another speed.
 class TxRates final : public TxRateLimit {
  public:
   explicit TxRates(const igb::Card& card) noexcept : card_(card) {}
 
   [[nodiscard]] Result<void> set_tx_rate(std::uint16_t queue, std::uint32_t megabits) override;
   [[nodiscard]] std::uint32_t tx_rate(std::uint16_t queue) const override;
+  [[nodiscard]] Result<void> set_pool_tx_rate(std::uint16_t pool, std::uint32_t megabits) override;
+  [[nodiscard]] std::uint32_t pool_tx_rate(std::uint16_t pool) const override;
+
+  /// The port has `queues` transmit queues from now on.
+  void configured(std::uint32_t queues) noexcept { queues_ = queues; }
+  /// The port has `pools` pools from now on; limits of others end. Call it on a stopped port.
+  void set_pools(std::size_t pools) noexcept;
 
   /// The card was reset: no limit is in force.
   void forget() noexcept { speed_ = 0; }
@@ -26,10 +33,20 @@ class TxRates final : public TxRateLimit {
   void follow(const Link& link);
 
  private:
+  /// A rate that several queues share equally; 0: no limit.
+  struct Rate {
+    std::uint32_t megabits = 0;
+    std::uint32_t queues = 1;
+  };
+  [[nodiscard]] Result<void> check(std::uint32_t megabits) const;
+  [[nodiscard]] Rate rate_of(std::uint32_t queue) const noexcept;
   void write(std::uint32_t queue) const;
 
   const igb::Card& card_;
   std::array<std::uint32_t, hw::igb::kTxQueues> megabits_{};
+  std::array<std::uint32_t, hw::igb::kPools> pool_megabits_{};
+  std::size_t pools_ = 0;
+  std::uint32_t queues_ = 0;
   std::uint32_t speed_ = 0;  // of the link for which the registers were written; 0: they were not
 };
 
