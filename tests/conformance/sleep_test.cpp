@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <string>
 
 #include "conformance/fixture.hpp"
 
@@ -160,6 +161,87 @@ CONFORMANCE_TEST_WHERE(Sleeping, ABlockingReceiveReturnsAFrameOrTimesOut,
     EXPECT_GE(clock.now() - start, kSlice);
   }
   EXPECT_EQ(rx_burst_wait(clock, queue(), burst, Duration(-1)).value_or(9), 0U);
+}
+
+class Moderating : public Sleeping {
+ protected:
+  /// EITR's interval of the vector of queue 0, in microseconds.
+  [[nodiscard]] std::uint32_t written() {
+    const auto vectors = right().capability<Interrupts>()->rx_vectors();
+    EXPECT_TRUE(vectors);
+    const std::string name = "EITR[" + std::to_string(vectors ? vectors->front() : 0) + "]";
+    for (const RegisterValue& entry : right().capability<RegisterDump>()->registers()) {
+      if (entry.name == name) return entry.value >> 2 & 0x1FFF;
+    }
+    ADD_FAILURE() << "no register " << name;
+    return 0;
+  }
+  void moderate(const InterruptModeration& wanted) {
+    const auto set = right().capability<Interrupts>()->set_moderation(0, wanted);
+    ASSERT_TRUE(set) << set.error().message();
+  }
+  /// An in-process card without a thread of its own sends a delayed message at the next access to a card.
+  [[nodiscard]] bool wakes() {
+    const Time until = context_->clock().now() + kLimit;
+    while (!is_readable(kSlice)) {
+      static_cast<void>(left().link());
+      if (context_->clock().now() >= until) return false;
+    }
+    return true;
+  }
+  /// Sleeps until each of `count` frames has arrived, which are sent one at a time. Returns how often the queue woke.
+  [[nodiscard]] std::uint32_t sleep_for(std::uint32_t count) {
+    std::uint32_t woken = 0;
+    for (std::uint32_t number = 0; number < count; ++number) {
+      if (!arms()) return woken;
+      send(left(), {make_frame(64, number)});
+      if (!wakes()) return woken;
+      queue().disarm();
+      ++woken;
+      EXPECT_EQ(receive(right(), 1).size(), 1U);
+    }
+    return woken;
+  }
+};
+
+// Only that no frame is left in the ring: how long a message waits, igb_test says in virtual time.
+CONFORMANCE_TEST_WHERE(Moderating, EachFrameStillWakes, traits.card_receive) {
+  constexpr std::uint32_t kFrames = 12;
+  start_both();
+  for (const auto interval : {std::chrono::microseconds(50), std::chrono::microseconds(8191)}) {
+    moderate({.interval = interval});
+    EXPECT_EQ(written(), interval.count());
+    EXPECT_EQ(sleep_for(kFrames), kFrames);
+    moderate({.interval = interval, .adaptive = true});
+    EXPECT_EQ(written(), 0U) << "until frames have come";
+    EXPECT_EQ(sleep_for(kFrames), kFrames);
+  }
+}
+
+CONFORMANCE_TEST_WHERE(Moderating, AdaptsToTheFramesOfASleep, traits.card_receive) {
+  start_both();
+  moderate({.interval = std::chrono::microseconds(400), .adaptive = true});
+  ASSERT_TRUE(arms());
+  for (const auto& [frames, expected] : {std::pair{4U, 0U}, {8U, 100U}, {40U, 400U}, {1U, 0U}}) {
+    send(left(), make_frames(frames, 64));
+    EXPECT_EQ(receive(right(), frames).size(), frames);
+    ASSERT_TRUE(queue().arm());
+    EXPECT_EQ(written(), expected) << frames << " frames";
+    queue().disarm();
+  }
+}
+
+CONFORMANCE_TEST_WHERE(Moderating, OutlivesARestart, traits.card_receive) {
+  const InterruptModeration fixed{.interval = std::chrono::microseconds(700)};
+  start_both();
+  moderate(fixed);
+  stop_both();
+  start_again();
+  EXPECT_EQ(right().capability<Interrupts>()->moderation(0).value(), fixed);
+  EXPECT_EQ(written(), 700U);
+  EXPECT_EQ(sleep_for(3), 3U);
+  moderate({});
+  EXPECT_EQ(written(), 0U);
 }
 
 CONFORMANCE_TEST(Sleeping, StoppingStartingAndClosingWake) {
