@@ -50,7 +50,7 @@ def _flow(number: int) -> Packet:
     return ADDRESSES / IP(src=f"10.2.{number}.1", dst="10.2.0.2") / UDP(sport=1000, dport=2000) / Raw(bytes(100))
 
 
-def _through_port_0(queues: int, files: str) -> str:
+def through_port_0(queues: int, files: str) -> str:
     """Port 2 reads the files, one a queue; port 3 takes what port 1 receives."""
     read = ",".join(f"rx_pcap={files.format(queue)}" for queue in range(queues))
     write = ",".join(f"tx_pcap=/tmp/received.{queue}.pcap" for queue in range(queues))
@@ -61,7 +61,7 @@ def _forward(lab: Lab, engine: str, *settings: str, queues: int, files: str) -> 
     output = testpmd.run(lab, f"""
     {testpmd.say('port stop all', *settings, 'port start all', 'set portlist 2,0,1,3', f'set fwd {engine}', 'set verbose 1', 'start')}
     sleep 5
-    {testpmd.say('stop', 'show port stats all')}""", devices=_through_port_0(queues, files),
+    {testpmd.say('stop', 'show port stats all')}""", devices=through_port_0(queues, files),
                          # At its start testpmd drops what its ports have received already, which would be the whole of a file.
                          options=f"--no-flush-rx --mbuf-size=4096 --rxq={queues} --txq={queues}")
     lab.facts["ports"] = ports = testpmd.counters(output)
@@ -88,7 +88,7 @@ def checksums_and_segments(lab: Lab) -> None:
     require(said["GOOD"] >= frames and said["BAD"] == 0, f"the driver says about checksums: {dict(said)}")
 
 
-def _hash(source: str, destination: str) -> int:
+def hash_of(source: str, destination: str) -> int:
     """The Toeplitz hash of two IPv4 addresses."""
     value = 0
     bits = int.from_bytes(bytes(int(part) for part in f"{source}.{destination}".split(".")), "big")
@@ -107,7 +107,7 @@ def tags_and_queues(lab: Lab) -> None:
     require(checked.tags == {str(TAG): FLOWS}, f"tags on the wire: {checked.tags}, of {checked.frames} frames")
     received = re.findall(r"RSS hash=0x([0-9a-f]+) - RSS queue=0x([0-9a-f]+)([^\n]*\n[^\n]*)", output)
     require(len(received) == FLOWS, f"{len(received)} frames of {FLOWS} have a hash")
-    hashes = {_hash(f"10.2.{number}.1", "10.2.0.2") for number in range(FLOWS)}
+    hashes = {hash_of(f"10.2.{number}.1", "10.2.0.2") for number in range(FLOWS)}
     require({int(value, 16) for value, *_ in received} == hashes, "the hashes are wrong")
     # The driver's table of 128 entries repeats the queues.
     require(all(int(queue, 16) == int(value, 16) % QUEUES for value, queue, _ in received), "frames are in other queues than their hashes say")
