@@ -47,9 +47,9 @@ inline constexpr std::uint64_t kInexact = std::uint64_t{1} << 7;     ///< passed
 inline constexpr std::uint64_t kUdpValid = std::uint64_t{1} << 10;   ///< a first fragment with a UDP checksum
 inline constexpr std::uint64_t kImmediate = std::uint64_t{1} << 11;  ///< caused an immediate interrupt
 inline constexpr std::uint64_t kTimeStamped = std::uint64_t{1} << 16;
-inline constexpr std::uint64_t kSecurity = std::uint64_t{1} << 17;  ///< processed by the IPsec or MACsec engine
-inline constexpr std::uint64_t kLoopback = std::uint64_t{1} << 18;  ///< came from another pool of this port
-inline constexpr std::uint64_t kHeaderOverflow = std::uint64_t{1} << 23;
+inline constexpr std::uint64_t kSecurity = std::uint64_t{1} << 17;        ///< processed by the IPsec or MACsec engine
+inline constexpr std::uint64_t kLoopback = std::uint64_t{1} << 18;        ///< came from another pool of this port
+inline constexpr std::uint64_t kHeaderOverflow = std::uint64_t{1} << 23;  ///< of a split header: it was not split
 inline constexpr unsigned kSecurityErrorShift = 27;
 inline constexpr std::uint64_t kSecurityErrorMask = 0x3;
 inline constexpr std::uint64_t kL4Error = std::uint64_t{1} << 29;
@@ -116,9 +116,12 @@ struct WriteBack {
   std::uint64_t status = kDone | kEndOfPacket;  ///< status and error bits
   std::uint16_t length = 0;
   std::uint16_t vlan = 0;
+  std::uint16_t header_length = 0;  ///< bytes of the headers; valid with `split_header`
+  bool split_header = false;        ///< the card has found the end of the headers
 };
 [[nodiscard]] constexpr Descriptor written_back(const WriteBack& what) noexcept {
   return {static_cast<std::uint64_t>(what.rss) | (what.packet_type & kPacketTypeMask) << kPacketTypeShift |
+              (what.header_length & kHeaderLengthMask) << kHeaderLengthShift | (what.split_header ? kSplitHeader : 0) |
               static_cast<std::uint64_t>(what.hash) << kHashShift,
           (what.status & 0xFFFFFFFF) | static_cast<std::uint64_t>(what.length) << kLengthShift |
               static_cast<std::uint64_t>(what.vlan) << kVlanShift};

@@ -26,4 +26,8 @@ inline constexpr std::uint32_t kTxSegmentMax = 32 * 1024;
 inline constexpr std::uint32_t kRxBufferUnit = 1024;
 inline constexpr std::uint32_t kRxBufferUnitsMax = 127;
 
+/// SRRCTL.BSIZEHEADER counts units of 64 bytes in four bits, so header buffers have 64 to 960 bytes.
+inline constexpr std::uint32_t kRxHeaderUnit = 64;
+inline constexpr std::uint32_t kRxHeaderUnitsMax = 15;
+
 }  // namespace pollux::hw::intel

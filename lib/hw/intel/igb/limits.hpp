@@ -25,6 +25,7 @@ using intel::kRingMax;
 using intel::kRingMin;
 using intel::kRingMultiple;
 using intel::kRxBufferUnit;
+using intel::kRxHeaderUnit;
 using intel::kTxSegmentMax;
 
 /// The shortest frame on the wire, including the CRC.
@@ -37,9 +38,6 @@ inline constexpr std::uint32_t kVlanTagBytes = 4;
 /// The packet buffers after power-on, in KiB (QEMU, hw/net/igb_core.c, igb_mac_reg_init).
 inline constexpr std::uint32_t kReceiveBufferKib = 64;
 inline constexpr std::uint32_t kTransmitBufferKib = 40;
-
-/// The unit of SRRCTL.BSIZEHEADER, in bytes.
-inline constexpr std::uint32_t kRxHeaderUnit = 64;
 
 /// MSI-X vectors of the silicon. The device reports its own number: QEMU's card has 10.
 inline constexpr std::uint32_t kMsixVectors = 25;

@@ -63,8 +63,15 @@ struct PBRWAC : Register<PBRWAC, 0x24E8, Access::ro> {
   POLLUX_FIELDS(WALPB, PBE);
 };
 
-/// The packet types that are split into header and payload, one register per pool.
-struct PSRTYPE : Register<PSRTYPE, 0x5480, Access::rw, Stride{4, 8}> {};
+/// The packet types that are split into header and payload, one register per pool: bit n is that of type n. Types: I210
+/// datasheet, A.1; 82575 manual, table 31. A frame of NFS is none of these, but of a type of its own.
+struct PSRTYPE : Register<PSRTYPE, 0x5480, Access::rw, Stride{4, 8}> {
+  static constexpr Bit IPV4_FRAGMENT{1}, IPV4_TCP{2}, IPV4_UDP{3};
+  static constexpr Bit TUNNEL_FRAGMENT{4}, TUNNEL_TCP{5}, TUNNEL_UDP{6};  ///< IPv6 in IPv4
+  static constexpr Bit IPV6_FRAGMENT{7}, IPV6_TCP{8}, IPV6_UDP{9};
+  POLLUX_FIELDS(IPV4_FRAGMENT, IPV4_TCP, IPV4_UDP, TUNNEL_FRAGMENT, TUNNEL_TCP, TUNNEL_UDP, IPV6_FRAGMENT, IPV6_TCP,
+                IPV6_UDP);
+};
 
 using intel::RDBAH;
 using intel::RDBAL;

@@ -25,6 +25,7 @@ void parse_ipv4(std::span<const std::byte> frame, std::size_t at, Headers& heade
   const std::size_t header_bytes = (byte_at(frame, at) & 0x0FU) * std::size_t{4};
   if (byte_at(frame, at) >> 4 != 4 || header_bytes < 20 || at + header_bytes > frame.size()) return;
   headers.ipv4 = at;
+  headers.ip_end = at + header_bytes;
   headers.ip_options = header_bytes > 20;
   headers.fragment = (read_big16(frame, at + 6) & 0x3FFF) != 0;
   if (!headers.fragment) set_layer4(headers, byte_at(frame, at + 9), at + header_bytes, frame.size());
@@ -41,6 +42,7 @@ void parse_ipv6(std::span<const std::byte> frame, std::size_t at, Headers& heade
     next = byte_at(frame, offset);
     offset += (byte_at(frame, offset + 1) + std::size_t{1}) * 8;
   }
+  headers.ip_end = std::min(offset, frame.size());
   if (next == 44) {
     headers.ip_options = true;
     headers.fragment = true;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "models/intel/igb/checksum.hpp"
+#include "models/intel/igb/header_split.hpp"
 
 namespace pollux::models::igb {
 
@@ -146,6 +147,15 @@ intel::rx::WriteBack Receive::describe(std::span<const std::byte> frame, const H
   return what;
 }
 
+// Where the headers of the frame end in the queue's buffer, which has no tag that is stripped; 0: it is not split.
+std::uint16_t Receive::split_of(std::span<const std::byte> frame, const Headers& headers,
+                                const intel::rx::WriteBack& write_back, std::uint32_t queue) const {
+  const std::uint16_t end =
+      split_point(frame, headers, registers_.get<hw::PSRTYPE>(hw::pool_of(queue)), registers_.get<hw::RFCTL>());
+  const bool strips = (write_back.status & intel::rx::kVlan) != 0;
+  return static_cast<std::uint16_t>(end != 0 && strips ? end - hw::kVlanTagBytes : end);
+}
+
 bool Receive::has_outer_tags() const { return registers_.get<hw::CTRL_EXT>().has(hw::CTRL_EXT::EXT_VLAN); }
 
 Headers Receive::parsed(std::span<const std::byte> frame) const {
@@ -184,6 +194,7 @@ void Receive::frame(std::span<const std::byte> frame, bool link_up) {
     write_back.status |= intel::rx::kVlan;
     write_back.vlan = headers.vlan;
   }
+  write_back.header_length = split_of(frame, headers, write_back, queue);
   store(frame, queue, write_back);
 }
 
@@ -216,7 +227,9 @@ void Receive::to_pools(std::span<const std::byte> frame, const Headers& headers,
       copy.vlan = headers.vlan;
     }
     statistics_.received_by_pool(pool, frame, from == Pools::From::pool);
-    store(frame, pools_.queue(pool, rss.queue), copy, counts);
+    const std::uint32_t queue = pools_.queue(pool, rss.queue);
+    copy.header_length = split_of(frame, headers, copy, queue);
+    store(frame, queue, copy, counts);
     counts = false;
   }
 }

@@ -81,6 +81,8 @@ class Receive {
   [[nodiscard]] intel::rx::WriteBack describe(std::span<const std::byte> frame, const Headers& headers,
                                               const Rss::Choice& choice, Filter::Match match) const;
   [[nodiscard]] bool has_outer_tags() const;
+  [[nodiscard]] std::uint16_t split_of(std::span<const std::byte> frame, const Headers& headers,
+                                       const intel::rx::WriteBack& write_back, std::uint32_t queue) const;
   [[nodiscard]] Headers parsed(std::span<const std::byte> frame) const;
   void to_pools(std::span<const std::byte> frame, const Headers& headers, intel::rx::WriteBack write_back,
                 const Rss::Choice& rss, const Pools::Choice& choice, Pools::From from);

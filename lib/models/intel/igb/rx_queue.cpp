@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "hw/intel/igb/limits.hpp"
+#include "models/intel/igb/header_split.hpp"
 
 namespace pollux::models::igb {
 namespace {
@@ -85,6 +86,10 @@ void RxQueue::advance_head() {
 RxQueue::Outcome RxQueue::deliver(std::span<const std::byte> bytes, intel::rx::WriteBack last) {
   const hw::SRRCTL::Value format = registers_.get<hw::SRRCTL>(number_);
   const bool is_legacy = format.has(hw::SRRCTL::LEGACY);
+  if (!broken_ && (format.has(hw::SRRCTL::SPLIT) || format.has(hw::SRRCTL::SPLIT_ALWAYS))) {
+    return deliver_split(bytes, last);
+  }
+  last.header_length = 0;
   if (broken_ || (!is_legacy && !format.has(hw::SRRCTL::ONE_BUFFER))) return Outcome::broken;
   const std::size_t size = buffer_bytes();
   const auto needed = static_cast<std::uint32_t>((bytes.size() + size - 1) / size);
@@ -93,11 +98,8 @@ RxQueue::Outcome RxQueue::deliver(std::span<const std::byte> bytes, intel::rx::W
   left_ = available - needed;
   while (!bytes.empty()) {
     const std::uint64_t at = slot();
-    const std::byte* const descriptor = dma_->read(ModelAccess::descriptor_read, number_, at, hw::kDescriptorBytes);
-    if (descriptor == nullptr) {
-      broken_ = dma_->active();
-      return Outcome::broken;
-    }
+    const std::byte* const descriptor = read_descriptor(at);
+    if (descriptor == nullptr) return Outcome::broken;
     const std::uint64_t address = Dma::load(descriptor).lo;
     const std::size_t count = std::min(bytes.size(), size);
     // Bit 0 can mean "no snoop" (82575 manual, 5.3.4.1).
@@ -112,6 +114,52 @@ RxQueue::Outcome RxQueue::deliver(std::span<const std::byte> bytes, intel::rx::W
     } else {
       complete(at, end ? intel::rx::written_back(last) : middle(count));
     }
+    advance_head();
+  }
+  return Outcome::stored;
+}
+
+// nullptr: the queue is broken from now on, unless the card may not access memory.
+const std::byte* RxQueue::read_descriptor(std::uint64_t at) {
+  const std::byte* const descriptor = dma_->read(ModelAccess::descriptor_read, number_, at, hw::kDescriptorBytes);
+  if (descriptor == nullptr) broken_ = dma_->active();
+  return descriptor;
+}
+
+// [I-M-HDRSPLIT] 82575 manual, table 33. Each descriptor has two buffers; that for headers is used in the first
+// descriptor of a frame alone, which reports them.
+RxQueue::Outcome RxQueue::deliver_split(std::span<const std::byte> bytes, intel::rx::WriteBack last) {
+  const hw::SRRCTL::Value format = registers_.get<hw::SRRCTL>(number_);
+  const std::size_t header_room = format.get(hw::SRRCTL::BSIZEHEADER) * std::size_t{hw::kRxHeaderUnit};
+  const SplitFrame split =
+      split_frame(bytes.size(), last.header_length, header_room, format.has(hw::SRRCTL::SPLIT_ALWAYS));
+  const std::size_t size = buffer_bytes();
+  const std::size_t payload = bytes.size() - split.header_bytes;
+  const auto needed = static_cast<std::uint32_t>(std::max<std::size_t>((payload + size - 1) / size, 1));
+  const std::uint32_t available = armed();
+  if (needed > available) return Outcome::no_descriptors;
+  left_ = available - needed;
+  for (std::uint32_t i = 0; i < needed; ++i) {
+    const std::uint64_t at = slot();
+    const std::byte* const descriptor = read_descriptor(at);
+    if (descriptor == nullptr) return Outcome::broken;
+    const auto [packet, header] = Dma::load(descriptor);
+    if (i == 0 && split.header_bytes != 0) {
+      dma_->write(ModelAccess::payload_write, number_, header, bytes.first(split.header_bytes));
+      bytes = bytes.subspan(split.header_bytes);
+    }
+    const std::size_t count = std::min(bytes.size(), size);
+    if (count != 0) {
+      dma_->write(ModelAccess::payload_write, number_, packet & ~std::uint64_t{1}, bytes.first(count));
+      bytes = bytes.subspan(count);
+    }
+    intel::rx::WriteBack part = last;
+    if (i + 1 != needed) part = {.status = intel::rx::kDone};
+    if (i + 1 == needed && split.overflows) part.status |= intel::rx::kHeaderOverflow;
+    part.length = static_cast<std::uint16_t>(count);
+    part.header_length = i == 0 ? split.reported : std::uint16_t{0};
+    part.split_header = i == 0 && split.found;
+    complete(at, intel::rx::written_back(part));
     advance_head();
   }
   return Outcome::stored;

@@ -36,7 +36,8 @@ class RxQueue {
     broken,          ///< the ring is unusable: not in memory, a tail outside it, or an unsupported format
   };
   /// Writes `bytes` to the buffers, and writes their descriptors back. `last` is the write-back of the last descriptor;
-  /// its length is computed.
+  /// its length is computed. Its header_length is where `split_point` found the headers' end; it is used if the queue
+  /// splits frames.
   [[nodiscard]] Outcome deliver(std::span<const std::byte> bytes, intel::rx::WriteBack last);
 
   /// Writes the next armed descriptor back with the given content and moves the head, without writing its buffer. False
@@ -64,6 +65,8 @@ class RxQueue {
   [[nodiscard]] std::uint32_t head() const { return registers_.get<hw::RDH>(number_).get(hw::RDH::HEAD); }
   [[nodiscard]] std::uint32_t tail() const { return registers_.get<hw::RDT>(number_).get(hw::RDT::TAIL); }
   [[nodiscard]] std::uint64_t slot() const;  // address of the next descriptor
+  [[nodiscard]] Outcome deliver_split(std::span<const std::byte> bytes, intel::rx::WriteBack last);
+  [[nodiscard]] const std::byte* read_descriptor(std::uint64_t at);
   void complete(std::uint64_t slot, const intel::Descriptor& descriptor);
   void advance_head();
 
