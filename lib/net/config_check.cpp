@@ -173,6 +173,11 @@ Result<void> settle_buffers(ValidatedConfig& config, const PortInfo& port) {
     const MempoolCore* const core = queue.pool.get();
     if (auto fits = check_pool_size(pool, config.queues_of(core), config.descriptors_of(core), port); !fits)
       return fits;
+    const MempoolCore* const headers = queue.header_pool.get();
+    if (headers == nullptr) continue;
+    const MempoolOptions& options = headers->options();
+    if (auto fits = check_pool_size(options, config.queues_of(headers), config.descriptors_of(headers), port); !fits)
+      return fits;
   }
   return {};
 }
@@ -210,14 +215,17 @@ const MempoolOptions& ValidatedConfig::pool_options(const ValidatedRxQueue& queu
 std::uint32_t ValidatedConfig::queues_of(const MempoolCore* pool) const noexcept {
   std::uint32_t queues = 0;
   for (const ValidatedRxQueue& queue : rx) {
-    if (queue.pool.get() == pool) ++queues;
+    if (queue.pool.get() == pool || (pool != nullptr && queue.header_pool.get() == pool)) ++queues;
   }
   return queues;
 }
 
 std::uint64_t ValidatedConfig::descriptors_of(const MempoolCore* pool) const noexcept {
   std::uint64_t descriptors = 0;
-  for (const ValidatedRxQueue& queue : rx) descriptors += queue.pool.get() == pool ? queue.ring : 0;
+  for (const ValidatedRxQueue& queue : rx) {
+    descriptors += queue.pool.get() == pool ? queue.ring : 0;
+    descriptors += pool != nullptr && queue.header_pool.get() == pool ? queue.ring : 0;
+  }
   return descriptors;
 }
 

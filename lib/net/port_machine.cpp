@@ -98,6 +98,7 @@ EffectiveConfig PortMachine::config() const {
                          .pool = queue.pool->options().name,
                          .given_cache = queue.cache != nullptr,
                          .copy_break = queue.copy_break,
+                         .header_bytes = queue.header_bytes,
                          .drops = queue.drops});
   }
   for (const ValidatedTxQueue& queue : config_.tx) {

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "net/config_check.hpp"
@@ -38,6 +39,27 @@ Result<void> check_copying(const std::string& prefix, const RxQueueConfig& confi
         "lower copy_break, or create copy_pool with a larger data_room");
   }
   queue.copy_break = config.copy_break;
+  return {};
+}
+
+// A pool's data_room is never less than a unit: Mempool::create.
+Result<void> check_splitting(const std::string& prefix, const RxQueueConfig& config, ValidatedRxQueue& queue,
+                             const PortInfo& port, const ContextState& context) {
+  if (config.header_pool == nullptr) return {};
+  const PortLimits& limits = port.limits;
+  if (limits.max_header == 0) {
+    return cannot(
+        port, fmt::format("{}header_pool is not supported: {} does not split headers from frames", prefix, port.card),
+        "leave it unset; frames then arrive whole");
+  }
+  if (config.copy_break != 0) {
+    return refuse(port.name, fmt::format("{0}header_pool and {0}copy_break are both set", prefix),
+                  "leave one of them: split headers already lie in small mbufs");
+  }
+  queue.header_pool = config.header_pool->core();
+  if (auto owner = check_pool_owner(prefix + "header_pool", *queue.header_pool, port, context); !owner) return owner;
+  const std::uint32_t room = std::min(queue.header_pool->options().data_room, limits.max_header);
+  queue.header_bytes = room / limits.header_unit * limits.header_unit;
   return {};
 }
 
@@ -106,6 +128,7 @@ Result<void> check_pool_owner(const std::string& field, const MempoolCore& pool,
 Result<void> check_rx_settings(const std::string& prefix, const RxQueueConfig& config, ValidatedRxQueue& queue,
                                const PortInfo& port, const ContextState& context) {
   if (auto copying = check_copying(prefix, config, queue, port, context); !copying) return copying;
+  if (auto splitting = check_splitting(prefix, config, queue, port, context); !splitting) return splitting;
   if (auto drop = check_drop_enable(prefix, config.drop_enable, port); !drop) return drop;
   if (auto fits = check_thresholds(prefix, config.thresholds, port); !fits) return fits;
   queue.thresholds = config.thresholds;

@@ -47,6 +47,15 @@ struct RxQueueConfig {
   std::uint32_t copy_break = 0;
   /// The pool of the copies, with a data_room of at least `copy_break`. nullptr: the pool of the queue.
   const Mempool* copy_pool = nullptr;
+  /// If set, the card puts the headers of TCP, UDP and fragments over IPv4 and IPv6 into an mbuf of this pool, and what
+  /// follows them into the next mbuf of the chain, which is of the pool of the queue. The Ethernet header and tags go
+  /// with them. Of an IP fragment the header ends with that of IP. A frame that ends with its headers is the first mbuf
+  /// alone. All other frames arrive unsplit, in mbufs of the pool of the queue; so do frames of NFS, and those whose
+  /// headers are longer than the pool's data_room (rounded down to PortLimits::header_unit) or than
+  /// PortLimits::max_header. The pool needs an mbuf for each descriptor and some for the application and caches. Such a
+  /// queue has a burst of its own, slower than that of others. nullptr: no frame is split. Needs
+  /// PortLimits::max_header, and excludes copy_break and forward paths.
+  const Mempool* header_pool = nullptr;
   /// What happens to a frame that finds no free descriptor. true: the card drops and counts it (`rx_missed_errors`), so
   /// that it does not hold up other queues. false: it waits in the card's packet buffer, and so do all frames behind
   /// it, also those of other queues. nullopt: true if the port has several receive queues. Needs
@@ -123,6 +132,7 @@ struct EffectiveRxQueue {
   std::string pool = {};           ///< the pool's name
   bool given_cache = false;        ///< the configuration set its cache; `use_cache` may have set another one since
   std::uint32_t copy_break = 0;    ///< bytes
+  std::uint32_t header_bytes = 0;  ///< most bytes of headers that are split from a frame; 0: none are
   bool drops = false;              ///< the card drops frames that find no free descriptor
   bool stopped = false;            ///< by Port::stop_rx
 
@@ -182,6 +192,8 @@ struct PortLimits {
   bool keep_bad_frames = false;                  ///< whether PortConfig::keep_bad_frames is supported
   bool count_bytes = false;                      ///< whether PortConfig::count_bytes is supported
   bool copy_break = false;                       ///< whether RxQueueConfig::copy_break is supported
+  std::uint32_t header_unit = 1;                 ///< bytes; the card uses a multiple of it in each header buffer
+  std::uint32_t max_header = 0;                  ///< bytes of a header buffer; 0: header_pool is rejected
   bool head_write_back = false;                  ///< whether TxQueueConfig::head_write_back is supported
   DropChoice drop_enable = DropChoice::none;     ///< which values of RxQueueConfig::drop_enable are supported
   std::optional<QueueThresholds> max_thresholds = std::nullopt;     ///< of any queue; nullopt: thresholds are rejected

@@ -20,7 +20,9 @@ struct POLLUX_API ValidatedRxQueue {
   std::shared_ptr<MempoolCacheCore> cache = nullptr;  ///< of `pool`; null: the queue creates one
   std::uint32_t copy_break = 0;                       ///< bytes; 0: no frame is copied
   std::shared_ptr<MempoolCore> copy_pool = nullptr;   ///< null: `pool`
-  bool drops = false;                                 ///< the card drops frames that find no free descriptor
+  std::shared_ptr<MempoolCore> header_pool = nullptr;  ///< null: headers are not split from frames
+  std::uint32_t header_bytes = 0;                      ///< of a header buffer, a multiple of PortLimits::header_unit
+  bool drops = false;                                  ///< the card drops frames that find no free descriptor
   std::optional<QueueThresholds> thresholds = std::nullopt;  ///< nullopt: the driver's
 
   /// A handle to the pool.
@@ -55,7 +57,7 @@ struct POLLUX_API ValidatedConfig {
   [[nodiscard]] std::uint16_t tx_queues() const noexcept { return static_cast<std::uint16_t>(tx.size()); }
   /// The options of the queue's existing or future pool.
   [[nodiscard]] const MempoolOptions& pool_options(const ValidatedRxQueue& queue) const;
-  /// Number of receive queues that use that pool, and of descriptors in their rings.
+  /// Number of receive queues that use that pool, and of its mbufs that their rings hold.
   [[nodiscard]] std::uint32_t queues_of(const MempoolCore* pool) const noexcept;
   [[nodiscard]] std::uint64_t descriptors_of(const MempoolCore* pool) const noexcept;
 };

@@ -60,7 +60,8 @@ QueueFixture::QueueFixture(const CardFixtureOptions& wanted) : options(wanted), 
             .pool = pool,
             .cache = cache,
             .port = kPort,
-            .mode = options.mode});
+            .mode = options.mode,
+            .splitting = splitting()});
   tx.setup({.ring = reinterpret_cast<hw::intel::Descriptor*>(segment.address + rx_bytes),
             .size = options.tx_ring,
             .head = tx_head(),
@@ -73,7 +74,9 @@ QueueFixture::QueueFixture(const CardFixtureOptions& wanted) : options(wanted), 
                    StrictReceiver::Ring{.iova = segment.iova,
                                         .size = options.rx_ring,
                                         .buffer_bytes = buffer_bytes,
-                                        .headroom = pool->data_offset()});
+                                        .headroom = pool->data_offset(),
+                                        .header_bytes = headers ? options.headers->data_room / 64 * 64 : 0,
+                                        .header_headroom = headers ? headers->core()->data_offset() : 0});
   rdh.receiver = &*receiver;
   transmitter.emplace(memory, tdt, segment.iova + rx_bytes, options.tx_ring, tx_head());
 }
@@ -92,6 +95,13 @@ std::uint64_t* QueueFixture::tx_head() const {
 QueueFixture::~QueueFixture() {
   rx.drain();
   tx.drain();
+}
+
+drivers::intel::RxSplitting QueueFixture::splitting() {
+  if (!options.headers) return {};
+  headers = fixture.pool(*options.headers);
+  return {.cache = std::make_shared<MempoolCacheCore>(headers->core(), 64),
+          .header_bytes = options.headers->data_room / 64 * 64};
 }
 
 void QueueFixture::make_pool() {

@@ -26,6 +26,8 @@ struct CardFixtureOptions {
   std::uint32_t max_frame = 9500;
   BurstMode mode = BurstMode::best;
   MempoolOptions pool{.count = 1000, .name = "rx"};
+  std::optional<MempoolOptions> headers = {};  ///< of the pool of headers; if unset, frames are not split
+  IovaRange reach = {0, ~std::uint64_t{0}};    ///< of the card
 };
 
 /// The RDH register that the receive queue reads.
@@ -73,13 +75,14 @@ class QueueFixture {
 
   CardFixtureOptions options;
   PoolFixture fixture;
-  std::shared_ptr<FakeDomain> domain = std::make_shared<FakeDomain>();
+  std::shared_ptr<FakeDomain> domain = std::make_shared<FakeDomain>(std::vector{options.reach});
   CardMemory memory{*domain};
   TailRegister rdt;
   TailRegister tdt;
   HeadRegister rdh;
   DmaMemory rings;
   std::shared_ptr<MempoolCore> pool;
+  std::optional<Mempool> headers;
   std::optional<Mempool> pool_handle;  ///< none where the memory is split
   std::optional<MempoolCache> cache_handle;
   std::shared_ptr<MempoolCacheCore> cache;
@@ -91,6 +94,7 @@ class QueueFixture {
 
  private:
   void make_pool();
+  [[nodiscard]] drivers::intel::RxSplitting splitting();
 };
 
 }  // namespace pollux::test

@@ -93,14 +93,28 @@ void StrictReceiver::look() {
 
 void StrictReceiver::check_armed(std::uint32_t index) {
   const Descriptor armed = *slot(index);
-  if (armed.hi != 0)
+  if (ring_.header_bytes != 0) {
+    memory_.arm(armed.hi, ring_.header_bytes, ring_.header_headroom);
+  } else if (armed.hi != 0) {
     memory_.violate(fmt::format("slot {} is armed with {:#x} where its header address lies", index, armed.hi));
+  }
   memory_.arm(armed.lo, ring_.buffer_bytes, ring_.headroom);
   as_armed_[index] = armed;
 }
 
 void StrictReceiver::write_back(std::span<const std::uint8_t> bytes, const Descriptor& back) {
+  write_back({}, bytes, back);
+}
+
+void StrictReceiver::write_back(std::span<const std::uint8_t> header, std::span<const std::uint8_t> bytes,
+                                const Descriptor& back) {
   Descriptor& descriptor = *slot(head_);
+  if (ring_.header_bytes != 0) {
+    const std::uint64_t header_iova = as_armed_[head_].hi;
+    if (header.size() > ring_.header_bytes) memory_.violate("the test writes beyond a header buffer");
+    if (!header.empty()) std::memcpy(memory_.at(header_iova, header.size()), header.data(), header.size());
+    memory_.disarm(header_iova);
+  }
   if (!begun_ && descriptor != as_armed_[head_])
     memory_.violate(fmt::format("slot {} changed after it was armed", head_));
   const std::uint64_t iova = as_armed_[head_].lo;
@@ -118,7 +132,8 @@ void StrictReceiver::begin_write_back(std::uint64_t status) {
   Descriptor& descriptor = *slot(head_);
   if (!begun_ && descriptor != as_armed_[head_])
     memory_.violate(fmt::format("slot {} changed after it was armed", head_));
-  __atomic_store_n(&descriptor.hi, status, __ATOMIC_RELEASE);
+  constexpr std::uint64_t kUpperHalf = 0xFFFFFFFF00000000;
+  __atomic_store_n(&descriptor.hi, (as_armed_[head_].hi & kUpperHalf) | status, __ATOMIC_RELEASE);
   begun_ = true;
 }
 

@@ -50,7 +50,9 @@ class StrictReceiver {
     std::uint64_t iova = 0;
     std::uint32_t size = 0;
     std::uint32_t buffer_bytes = 0;
-    std::uint32_t headroom = 0;  ///< bytes of a buffer before the armed address
+    std::uint32_t headroom = 0;         ///< bytes of a buffer before the armed address
+    std::uint32_t header_bytes = 0;     ///< of a header buffer; 0: frames are not split
+    std::uint32_t header_headroom = 0;  ///< as `headroom`
   };
   StrictReceiver(CardMemory& memory, TailRegister& tail, const Ring& ring)
       : memory_(memory), tail_(tail), ring_(ring) {}
@@ -63,7 +65,11 @@ class StrictReceiver {
   [[nodiscard]] std::uint32_t owned() const { return owned_; }
   /// Writes the next buffer, then writes its descriptor back. `owned()` must not be 0.
   void write_back(std::span<const std::uint8_t> bytes, const hw::intel::Descriptor& back);
-  /// Makes the first of several stores of a write-back: a status and no length. `write_back` completes it.
+  /// The same with a header, which goes to the header buffer.
+  void write_back(std::span<const std::uint8_t> header, std::span<const std::uint8_t> bytes,
+                  const hw::intel::Descriptor& back);
+  /// Makes the first of several stores of a write-back: the lower half of the status word, which has no length.
+  /// `write_back` completes it.
   void begin_write_back(std::uint64_t status = hw::intel::rx::kDone);
   [[nodiscard]] bool write_back_begun() const { return begun_; }
   /// The status word of the next descriptor.

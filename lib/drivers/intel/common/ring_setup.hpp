@@ -38,12 +38,13 @@ inline constexpr auto kTxThresholds = reg::TXDCTL::PTHRESH(8) | reg::TXDCTL::HTH
 /// The settings of a receive queue besides its ring.
 struct RxQueueFormat {
   std::uint32_t buffer_bytes = 2048;  ///< a multiple of reg::kRxBufferUnit
+  std::uint32_t header_bytes = 0;     ///< of the headers' buffers, a multiple of reg::kRxHeaderUnit; 0: not split
   bool drop = false;                  ///< drop frames without a descriptor, so that they do not block other queues
   reg::RXDCTL::Setting thresholds = kRxThresholds;
 };
 
 [[nodiscard]] inline RxQueueFormat rx_format(const ValidatedRxQueue& queue) {
-  RxQueueFormat format{.buffer_bytes = queue.buffer_bytes, .drop = queue.drops};
+  RxQueueFormat format{.buffer_bytes = queue.buffer_bytes, .header_bytes = queue.header_bytes, .drop = queue.drops};
   if (const auto& wish = queue.thresholds) {
     format.thresholds = reg::RXDCTL::PTHRESH(wish->prefetch) | reg::RXDCTL::HTHRESH(wish->host) |
                         reg::RXDCTL::WTHRESH(wish->write_back);
@@ -70,6 +71,13 @@ template <class Registers>
   return checked;
 }
 
+// [I-HDRSPLIT] 82575 manual, table 33.
+[[nodiscard]] inline reg::SRRCTL::Setting descriptor_format(const RxQueueFormat& wanted) {
+  const auto sizes = reg::SRRCTL::BSIZEPACKET(wanted.buffer_bytes / reg::kRxBufferUnit);
+  if (wanted.header_bytes == 0) return reg::SRRCTL::ONE_BUFFER | sizes;
+  return reg::SRRCTL::SPLIT | sizes | reg::SRRCTL::BSIZEHEADER(wanted.header_bytes / reg::kRxHeaderUnit);
+}
+
 // [I-BSIZE] [I-DESCTYPE] [I-RDH] Linux, igb_main.c, igb_configure_rx_ring: disable, base, length, head and tail 0, then
 // SRRCTL; igbvf, netdev.c, igbvf_configure_rx, does the same.
 /// Programs a receive queue and enables it. RDT may be written once the card reports the queue enabled.
@@ -83,7 +91,7 @@ template <class Registers>
   write_register<reg::RDLEN>(card, queue, reg::RDLEN::LEN(ring.bytes() / reg::kDescriptorBytes));
   write_register<reg::RDH>(card, queue, {});
   write_register<reg::RDT>(card, queue, {});
-  const auto format = reg::SRRCTL::ONE_BUFFER | reg::SRRCTL::BSIZEPACKET(wanted.buffer_bytes / reg::kRxBufferUnit);
+  const reg::SRRCTL::Setting format = descriptor_format(wanted);
   write_register<reg::SRRCTL>(card, queue, wanted.drop ? format | reg::SRRCTL::DROP_EN : format);
   if (auto checked = check_rx_ring(card, queue, ring, format); !checked) return checked;
   write_register<reg::RXDCTL>(card, queue, wanted.thresholds | reg::RXDCTL::ENABLE);

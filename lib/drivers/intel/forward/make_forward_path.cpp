@@ -29,6 +29,11 @@ tl::unexpected<Error> copies(const PortDriver& port, std::uint16_t queue) {
                 "configure the queue without it: a forward path exchanges buffers and copies nothing");
 }
 
+tl::unexpected<Error> splits(const PortDriver& port, std::uint16_t queue) {
+  return refuse(port.info().name, fmt::format("forward_path: receive queue {} has header_pool", queue),
+                "configure the queue without it: a forward path exchanges buffers of whole frames");
+}
+
 tl::unexpected<Error> headed(const PortDriver& port, std::uint16_t queue) {
   return refuse(port.info().name, fmt::format("forward_path: transmit queue {} has head_write_back", queue),
                 "configure the queue without it: a forward path looks for done bits in the descriptors");
@@ -51,6 +56,7 @@ Result<std::unique_ptr<ForwardPath>> make_forward_path(QueuePort& in, std::uint1
   if (rx->is_lent()) return taken(in, "receive", rx_queue);
   if (tx->is_lent()) return taken(out, "transmit", tx_queue);
   if (rx->copies_frames()) return copies(in, rx_queue);
+  if (rx->splits_frames()) return splits(in, rx_queue);
   if (tx->has_head_write_back()) return headed(out, tx_queue);
   if (rx->is_observed()) return observed(in, "receive", rx_queue);
   if (tx->is_observed()) return observed(out, "transmit", tx_queue);

@@ -154,6 +154,7 @@ Result<void> Port::halt_queue(QueueId queue) {
 
 Result<void> Port::start_queue(QueueId queue) {
   if (queue.receives() && !config().rx[queue.index].drops) statistics_.frames_may_wait();
+  write_split_types(card_, config());
   return intel::start_queue(card_, queue, *queues(), rings(), config());
 }
 

@@ -19,6 +19,7 @@ Result<void> start_receive(const Card& card, const ValidatedConfig& config, Rece
     auto programmed = program_rx_ring(card, queue, rings.rx(queue), intel::rx_format(config.rx[queue]));
     if (!programmed) return programmed;
   }
+  write_split_types(card, config);
   rss.start();
   write_receive_limit(card, limit);
   // Linux, igb_main.c, igb_configure_rx: SCTP checksums on an 82576. Erratum E-SCTP60 is handled by RxMetadata.
@@ -32,6 +33,19 @@ Result<void> start_receive(const Card& card, const ValidatedConfig& config, Rece
     if (auto enabled = wait_rx_enabled(card, queue); !enabled) return enabled;
   }
   return {};
+}
+
+// [I-PSRTYPE] Which register a queue follows depends on the pools, so all have the same types. They say nothing to
+// queues that do not split.
+void write_split_types(const Card& card, const ValidatedConfig& config) {
+  const auto splits = [](const ValidatedRxQueue& queue) { return queue.header_bytes != 0; };
+  if (std::none_of(config.rx.begin(), config.rx.end(), splits)) return;
+  for (std::uint32_t pool = 0; pool < reg::kPools; ++pool) {
+    card.regs.write<reg::PSRTYPE>(pool, reg::PSRTYPE::IPV4_FRAGMENT | reg::PSRTYPE::IPV4_TCP | reg::PSRTYPE::IPV4_UDP |
+                                            reg::PSRTYPE::TUNNEL_FRAGMENT | reg::PSRTYPE::TUNNEL_TCP |
+                                            reg::PSRTYPE::TUNNEL_UDP | reg::PSRTYPE::IPV6_FRAGMENT |
+                                            reg::PSRTYPE::IPV6_TCP | reg::PSRTYPE::IPV6_UDP);
+  }
 }
 
 // DPDK, igb_ethdev.c, igb_vlan_hw_extend_enable: the second tag counts, too.

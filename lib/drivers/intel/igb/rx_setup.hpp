@@ -35,6 +35,9 @@ struct ReceiveLimit {
                                          const intel::RingMemory& rings, const ReceiveControl& control,
                                          RssControl& rss);
 
+/// Selects the frames whose headers queues with a header_pool split off. Writes nothing if there is no such queue.
+void write_split_types(const Card& card, const ValidatedConfig& config);
+
 /// That length in bytes with FCS.
 [[nodiscard]] std::uint32_t limit_bytes(const Card& card, ReceiveLimit limit) noexcept;
 /// Makes the card drop frames that are longer. May be called while the card receives.

@@ -28,6 +28,7 @@ PortInfo describe(const Device& device, std::uint16_t index) {
   limits.promiscuous = false;
   limits.keep_fcs = false;         // the physical function decides for all (RCTL.SECRC)
   limits.keep_bad_frames = false;  // and here (RCTL.SBP)
+  limits.max_header = 0;           // and here (PSRTYPE)
   // Linux igbvf, netdev.c, igbvf_setup_srrctl: frames that waited for a descriptor would block the other functions.
   limits.drop_enable = DropChoice::always;
   PortInfo info = intel::describe_port(device, "igbvf", fmt::format("Intel {}", hw::igbvf::kName), index, limits);

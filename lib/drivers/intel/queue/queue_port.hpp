@@ -67,9 +67,13 @@ class QueuePort : public PortDriver, private QueueRestart, private Interrupts {
     RingMemory::Single ring;
     RxQueueSetup rx = {};  // of a receive queue
     TxQueueSetup tx = {};  // of a transmit queue
-    std::vector<Mbuf*> slots = {};
-    std::uint32_t kept = 0;   // slots, from the first, that get the buffers of the old ring
-    std::uint32_t taken = 0;  // the slots after these, which have buffers from the pool
+    std::vector<Mbuf*> tx_slots = {};
+    RxSlots rx_slots = {};
+    // Of `rx_slots`: how many, from the first, get the buffers of the old ring; those after them have buffers of their
+    // pool.
+    std::uint32_t kept = 0;
+    std::uint32_t kept_headers = 0;
+    bool has_buffers = false;
   };
 
   [[nodiscard]] Result<void> prepare(QueueId queue, const ValidatedConfig& next, bool running) final;

@@ -9,6 +9,21 @@
 #include "drivers/intel/queue/rx_hot_path.hpp"
 
 namespace pollux::drivers::intel {
+namespace {
+
+// Fills all `slots` or, on error no_memory, none.
+Result<void> take_all(MempoolCore& pool, std::span<Mbuf*> slots, const std::string& port) {
+  const std::uint32_t taken = pool.take(slots);
+  if (taken == slots.size()) return {};
+  pool.put(slots.first(taken));
+  pool.count_failure();
+  return fail(ErrorCode::no_memory,
+              fmt::format("{}: mempool {} has {} mbufs left and the queue's new ring needs {} more", port,
+                          pool.options().name, taken, slots.size()),
+              "make the pool larger (count) or the ring smaller");
+}
+
+}  // namespace
 
 Result<void> QueuePort::prepare(QueueId queue, const ValidatedConfig& next, bool running) {
   const bool rx = queue.receives();
@@ -24,13 +39,14 @@ Result<void> QueuePort::prepare(QueueId queue, const ValidatedConfig& next, bool
   PreparedQueue prepared{.config = next, .ring = *std::move(ring)};
   if (rx) {
     prepared.rx = QueueSet::rx_setup(registers_, next, queue.index, prepared.ring.ring, info_.index);
-    prepared.slots.resize(size + RxHotPath::kPrefetchDistance);
+    prepared.rx_slots.frames.resize(size + RxHotPath::kPrefetchDistance);
+    prepared.rx_slots.headers.resize(prepared.rx.splitting.cache != nullptr ? size : 0);
     if (running) {
       if (auto taken = take_buffers(prepared, *queues_->rx(queue.index)); !taken) return taken;
     }
   } else {
     prepared.tx = queues_->tx_setup(registers_, next, queue.index, prepared.ring.ring, context_);
-    prepared.slots.resize(size);
+    prepared.tx_slots.resize(size);
   }
   prepared_ = std::move(prepared);
   return {};
@@ -39,23 +55,33 @@ Result<void> QueuePort::prepare(QueueId queue, const ValidatedConfig& next, bool
 // A queue that keeps its pool keeps its buffers, because the pool may have no others. This is the last step of
 // `prepare`: if a later step failed, nothing would return these buffers.
 Result<void> QueuePort::take_buffers(PreparedQueue& prepared, const RxQueue& queue) {
-  MempoolCore& pool = *prepared.rx.pool;
   const std::uint32_t size = prepared.rx.size;
-  prepared.kept = &pool == queue.pool().get() ? std::min(size, queue.slot_mask() + 1) : 0;
-  const std::uint32_t needed = size - prepared.kept;
-  prepared.taken = pool.take({prepared.slots.data() + prepared.kept, needed});
-  if (prepared.taken == needed) return {};
-  pool.put({prepared.slots.data() + prepared.kept, prepared.taken});
-  pool.count_failure();
-  return fail(ErrorCode::no_memory,
-              fmt::format("{}: mempool {} has {} mbufs left and the queue's new ring needs {} more", info_.name,
-                          pool.options().name, prepared.taken, needed),
-              "make the pool larger (count) or the ring smaller");
+  const std::uint32_t old_size = queue.slot_mask() + 1;
+  MempoolCore& pool = *prepared.rx.pool;
+  prepared.kept = &pool == queue.pool().get() ? std::min(size, old_size) : 0;
+  const std::span frames(prepared.rx_slots.frames.data(), size);
+  if (auto taken = take_all(pool, frames.subspan(prepared.kept), info_.name); !taken) return taken;
+  if (prepared.rx.splitting.cache != nullptr) {
+    MempoolCore& headers = prepared.rx.splitting.cache->pool();
+    prepared.kept_headers = &headers == queue.header_pool() ? std::min(size, old_size) : 0;
+    auto taken = take_all(headers, std::span(prepared.rx_slots.headers).subspan(prepared.kept_headers), info_.name);
+    if (!taken) {
+      pool.put(frames.subspan(prepared.kept));
+      return taken;
+    }
+  }
+  prepared.has_buffers = true;
+  return {};
 }
 
 void QueuePort::discard() noexcept {
-  if (prepared_ && prepared_->taken != 0) {
-    prepared_->rx.pool->put({prepared_->slots.data() + prepared_->kept, prepared_->taken});
+  if (prepared_ && prepared_->has_buffers) {
+    const std::span frames(prepared_->rx_slots.frames.data(), prepared_->rx.size);
+    prepared_->rx.pool->put(frames.subspan(prepared_->kept));
+    if (prepared_->rx.splitting.cache != nullptr) {
+      prepared_->rx.splitting.cache->pool().put(
+          std::span(prepared_->rx_slots.headers).subspan(prepared_->kept_headers));
+    }
   }
   prepared_.reset();
 }
@@ -78,12 +104,13 @@ void QueuePort::exchange(QueueId queue) noexcept {
   PreparedQueue& prepared = *prepared_;
   if (queue.receives()) {
     RxQueue& rx = *queues_->rx(queue.index);
-    rx.drain(DrainReason::stopped, {prepared.slots.data(), prepared.kept});
-    rx.replace(std::move(prepared.rx), std::move(prepared.slots));
+    rx.drain(DrainReason::stopped, {prepared.rx_slots.frames.data(), prepared.kept},
+             {prepared.rx_slots.headers.data(), prepared.kept_headers});
+    rx.replace(std::move(prepared.rx), std::move(prepared.rx_slots));
   } else {
     TxQueue& tx = *queues_->tx(queue.index);
     tx.drain();
-    tx.replace(std::move(prepared.tx), std::move(prepared.slots));
+    tx.replace(std::move(prepared.tx), std::move(prepared.tx_slots));
   }
   rings_.exchange(queue, std::move(prepared.ring));
   config_ = std::move(prepared.config);

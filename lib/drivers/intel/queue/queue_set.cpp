@@ -46,6 +46,13 @@ RxCopying copying(const ValidatedRxQueue& queue) {
   return copying;
 }
 
+// A cache of the headers' pool.
+RxSplitting splitting(const ValidatedRxQueue& queue) {
+  if (queue.header_pool == nullptr) return {};
+  return {.cache = std::make_shared<MempoolCacheCore>(queue.header_pool, kMinCache),
+          .header_bytes = queue.header_bytes};
+}
+
 RxDrops& operator+=(RxDrops& sum, const RxDrops& more) {
   sum.bad_length += more.bad_length;
   sum.error += more.error;
@@ -86,7 +93,8 @@ RxQueueSetup QueueSet::rx_setup(const QueueRegisters& registers, const Validated
           .port = port,
           .mode = config.burst_mode,
           .keep_bad_frames = config.keep_bad_frames,
-          .copying = copying(config.rx[queue])};
+          .copying = copying(config.rx[queue]),
+          .splitting = splitting(config.rx[queue])};
 }
 
 TxQueueSetup QueueSet::tx_setup(const QueueRegisters& registers, const ValidatedConfig& config, std::uint32_t queue,

@@ -14,19 +14,52 @@ namespace pollux::drivers::intel {
 
 namespace rx = hw::intel::rx;
 
-void RxQueue::setup(RxQueueSetup setup) {
-  end_lending();
-  const std::size_t places = setup.size + RxHotPath::kPrefetchDistance;
-  apply(std::move(setup));
-  slot_memory_.assign(places, nullptr);
-  slots_ = slot_memory_.data();
+namespace {
+
+// Fills all `slots` or, on error no_memory, none.
+Result<void> take_buffers(std::span<Mbuf*> slots, const std::shared_ptr<MempoolCacheCore>& cache) {
+  MempoolCore& pool = cache->pool();
+  const auto count = static_cast<std::uint32_t>(slots.size());
+  std::vector<Mbuf*> fresh(count);
+  // Only a cache that no other object refers to may be used here. Any other may be in use on its thread.
+  const std::uint32_t from_cache = cache.use_count() == 1 ? std::min(cache->count(), count) : 0;
+  const std::uint32_t from_pool = pool.take({fresh.data(), count - from_cache});
+  if (from_cache + from_pool < count) {
+    pool.put({fresh.data(), from_pool});
+    pool.count_failure();
+    return fail(ErrorCode::no_memory,
+                fmt::format("mempool {} has {} mbufs left and a receive ring needs {}", pool.options().name,
+                            from_cache + from_pool, count),
+                "make the pool larger (count) or the rings smaller (rx.ring)");
+  }
+  if (from_cache != 0) {  // otherwise write nothing to the cache, not even its count: its thread may use it
+    std::copy_n(cache->objects(), from_cache, fresh.data() + from_pool);
+    cache->set_first(cache->first + from_cache);
+  }
+  std::copy(fresh.begin(), fresh.end(), slots.begin());
+  return {};
 }
 
-void RxQueue::replace(RxQueueSetup setup, std::vector<Mbuf*> slots) noexcept {
+}  // namespace
+
+void RxQueue::setup(RxQueueSetup setup) {
+  end_lending();
+  RxSlots slots{.frames = std::vector<Mbuf*>(setup.size + RxHotPath::kPrefetchDistance),
+                .headers = std::vector<Mbuf*>(setup.splitting.cache != nullptr ? setup.size : 0)};
   apply(std::move(setup));
-  slot_memory_ = std::move(slots);
-  slots_ = slot_memory_.data();
+  use(std::move(slots));
+}
+
+void RxQueue::replace(RxQueueSetup setup, RxSlots slots) noexcept {
+  apply(std::move(setup));
+  use(std::move(slots));
   if (slots_[0] != nullptr) arm_all();
+}
+
+void RxQueue::use(RxSlots slots) noexcept {
+  slot_memory_ = std::move(slots.frames);
+  slots_ = slot_memory_.data();
+  headers_ = std::move(slots.headers);
 }
 
 void RxQueue::apply(RxQueueSetup setup) noexcept {
@@ -40,11 +73,13 @@ void RxQueue::apply(RxQueueSetup setup) noexcept {
   mode_ = setup.mode;
   keeps_bad_frames_ = setup.keep_bad_frames;
   copying_ = std::move(setup.copying);
+  splitting_ = std::move(setup.splitting);
   pool_ = std::move(setup.pool);
   cache_owner_ = std::move(setup.cache);
   cache_ = cache_owner_.get();
   const MempoolCore& copies = copying_.cache != nullptr ? copying_.cache->pool() : *pool_;
   copy_word_ = copies.empty_word(RxFormat::intel_advanced, setup.port);
+  if (splits_frames()) header_word_ = header_pool()->empty_word(RxFormat::intel_advanced, setup.port);
   fast_path_ = {.mask = RxHotPath::kFastPathMask,
                 .expected = RxHotPath::kFastPathExpected,
                 .max_excess = setup.buffer_bytes - std::uint64_t{1},
@@ -73,23 +108,14 @@ void RxQueue::end_lending() noexcept {
 
 Result<void> RxQueue::fill() {
   const std::uint32_t slots = mask_ + 1;
-  std::vector<Mbuf*> fresh(slots);
-  // Only a cache that no other object refers to may be used here. Any other may be in use on its thread.
-  const std::uint32_t from_cache = cache_owner_.use_count() == 1 ? std::min(cache_->count(), slots) : 0;
-  const std::uint32_t from_pool = pool_->take({fresh.data(), slots - from_cache});
-  if (from_cache + from_pool < slots) {
-    pool_->put({fresh.data(), from_pool});
-    pool_->count_failure();
-    return fail(ErrorCode::no_memory,
-                fmt::format("mempool {} has {} mbufs left and a receive ring needs {}", pool_->options().name,
-                            from_cache + from_pool, slots),
-                "make the pool larger (count) or the rings smaller (rx.ring)");
+  if (auto filled = take_buffers({slot_memory_.data(), slots}, cache_owner_); !filled) return filled;
+  if (splits_frames()) {
+    if (auto filled = take_buffers(headers_, splitting_.cache); !filled) {
+      pool_->put({slots_, slots});
+      std::fill(slot_memory_.begin(), slot_memory_.end(), nullptr);
+      return filled;
+    }
   }
-  if (from_cache != 0) {  // otherwise write nothing to the cache, not even its count: its thread may use it
-    std::copy_n(cache_->objects(), from_cache, fresh.data() + from_pool);
-    cache_->set_first(cache_->first + from_cache);
-  }
-  std::copy(fresh.begin(), fresh.end(), slot_memory_.begin());
   arm_all();
   return {};
 }
@@ -102,7 +128,7 @@ void RxQueue::arm_all() noexcept {
   fast_path_.expected = RxHotPath::kFastPathExpected;
   chain_ = Chain::none;
   empty_write_backs_ = 0;
-  for (std::uint32_t slot = 0; slot < slots; ++slot) RxHotPath::arm(*this, slot);
+  for (std::uint32_t slot = 0; slot < slots; ++slot) RxHotPath::arm_again(*this, slot);
 }
 
 void RxQueue::open() noexcept {
@@ -121,6 +147,7 @@ void RxQueue::open_gate() noexcept {
 }
 
 RxQueue::BurstFunction* RxQueue::burst_function() const noexcept {
+  if (splits_frames()) return &RxHotPath::burst_splitting;
   const bool remote = tail_.is_remote();
   const bool one_delta = pool_->has_one_segment();
   // The SIMD bursts compute addresses with one difference for the whole pool.
@@ -145,16 +172,17 @@ Result<void> RxQueue::close(Clock& clock, Duration limit) {
   return closed;
 }
 
-std::uint32_t RxQueue::drain(DrainReason reason, std::span<Mbuf*> kept) noexcept {
+std::uint32_t RxQueue::drain(DrainReason reason, std::span<Mbuf*> kept, std::span<Mbuf*> kept_headers) noexcept {
   if (slots_ == nullptr || slots_[0] == nullptr) return 0;
   std::uint64_t& counter = reason == DrainReason::stopped ? drops_.stopped : drops_.removed;
   const std::uint32_t slots = mask_ + 1;
   bool already_counted = chain_ == Chain::discarding;
   for (std::uint32_t i = 0; i < slots; ++i) {
-    const std::uint64_t status = ring_[(next_ + i) & mask_].hi;
-    // Goes on after a slot that is not done: later ones may be. Done with length 0 is not a frame but the last store of
-    // an earlier write-back to a slot that was armed meanwhile (RxHotPath::kMaxEmptyWritebackPolls).
-    if (!rx::done(status) || (status & rx::kEndOfPacket) == 0 || rx::length(status) == 0) continue;
+    const std::uint32_t slot = (next_ + i) & mask_;
+    const std::uint64_t status = ring_[slot].hi;
+    // Goes on after a slot that is not done: later ones may be. One without a frame has the last store of an earlier
+    // write-back to a slot that was armed meanwhile (RxHotPath::kMaxEmptyWritebackPolls).
+    if (!rx::done(status) || (status & rx::kEndOfPacket) == 0 || !RxHotPath::has_frame(*this, slot)) continue;
     if (keeps_bad_frames_ && (status & rx::kDataError) != 0) add_to(bad_frames_, std::uint64_t{1});
     if (!already_counted) add_to(counter, std::uint64_t{1});
     already_counted = false;
@@ -165,7 +193,13 @@ std::uint32_t RxQueue::drain(DrainReason reason, std::span<Mbuf*> kept) noexcept
   std::copy_n(slots_, kept.size(), kept.begin());
   pool_->put({slots_ + kept.size(), slots - kept.size()});
   std::fill(slot_memory_.begin(), slot_memory_.end(), nullptr);
-  return slots + in_chain;
+  const auto headers = static_cast<std::uint32_t>(headers_.size());
+  if (splits_frames()) {
+    std::copy_n(headers_.begin(), kept_headers.size(), kept_headers.begin());
+    splitting_.cache->pool().put(std::span(headers_).subspan(kept_headers.size()));
+    std::fill(headers_.begin(), headers_.end(), nullptr);
+  }
+  return slots + headers + in_chain;
 }
 
 Result<void> RxQueue::use_cache(const MempoolCache& cache) {

@@ -28,6 +28,19 @@ struct RxCopying {
   std::shared_ptr<MempoolCacheCore> cache = nullptr;  ///< of the copies' mbufs; null: the queue's
 };
 
+/// Into which mbufs the card puts the headers of frames (RxQueueConfig::header_pool).
+struct RxSplitting {
+  std::shared_ptr<MempoolCacheCore> cache = nullptr;  ///< of the headers' mbufs; null: frames are not split
+  std::uint32_t header_bytes = 0;                     ///< that the card may write into one, SRRCTL.BSIZEHEADER
+};
+
+/// The buffers of a receive ring, by slot: those of frames or payloads, and those of headers if frames are split. Each
+/// vector has an element for each descriptor, `frames` has kPrefetchDistance more.
+struct RxSlots {
+  std::vector<Mbuf*> frames = {};
+  std::vector<Mbuf*> headers = {};
+};
+
 /// The parameters of a receive queue.
 struct RxQueueSetup {
   hw::intel::Descriptor* ring = nullptr;  ///< DMA memory, 128-byte aligned, `size` descriptors
@@ -42,6 +55,7 @@ struct RxQueueSetup {
   BurstMode mode = BurstMode::best;  ///< one that the processor supports
   bool keep_bad_frames = false;      ///< return frames in which the card reports an error
   RxCopying copying = {};
+  RxSplitting splitting = {};
 };
 
 /// The parameters of the receive fast path: which frames take it, and how their mbufs are filled in. The hot loop keeps
@@ -61,7 +75,7 @@ struct RxFastPath {
 
 /// Frames that a receive queue dropped, by reason. Written by the polling thread, read by any thread.
 struct RxDrops {
-  std::uint64_t bad_length = 0;  ///< length above the buffer's size, or done with length 0 for many polls
+  std::uint64_t bad_length = 0;  ///< a length above its buffer's size, or done with length 0 for many polls
   std::uint64_t error = 0;       ///< the card reported an error in the frame
   std::uint64_t pool_empty = 0;  ///< the pool had no replacement, so the frame's buffer was armed again
   std::uint64_t too_many_segments = 0;
@@ -92,12 +106,12 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   /// Error timeout: see BurstGate::close.
   [[nodiscard]] Result<void> close(Clock& clock, Duration limit);
   /// Frees every buffer and returns their number. Counts received frames that were not polled. Call it only after the
-  /// card has ended DMA. The buffers of the first slots are not freed but stored in `kept`. Precondition: `kept` is
-  /// empty, or the ring is filled and has at least as many slots.
-  std::uint32_t drain(DrainReason reason = DrainReason::stopped, std::span<Mbuf*> kept = {}) noexcept;
-  /// As `setup` with new slots and, if these have buffers, as `fill`. `slots` has an element for each descriptor and
-  /// kPrefetchDistance more. Call it on a drained queue.
-  void replace(RxQueueSetup setup, std::vector<Mbuf*> slots) noexcept;
+  /// card has ended DMA. The buffers of the first slots are not freed but stored in `kept`, and their headers' buffers
+  /// in `kept_headers`. Precondition: both are empty, or the ring is filled and has at least as many of each.
+  std::uint32_t drain(DrainReason reason = DrainReason::stopped, std::span<Mbuf*> kept = {},
+                      std::span<Mbuf*> kept_headers = {}) noexcept;
+  /// As `setup` with new slots and, if these have buffers, as `fill`. Call it on a drained queue.
+  void replace(RxQueueSetup setup, RxSlots slots) noexcept;
 
   /// Lends the queue to `borrower`, which moves its frames from now on. Needs the gate closed, and no other borrower.
   void lend(QueueBorrower& borrower) noexcept;
@@ -107,11 +121,16 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   void end_lending() noexcept;
   [[nodiscard]] bool is_lent() const noexcept { return borrower_ != nullptr; }
   [[nodiscard]] bool copies_frames() const noexcept { return copying_.max_length != 0; }
+  [[nodiscard]] bool splits_frames() const noexcept { return splitting_.cache != nullptr; }
   [[nodiscard]] bool is_observed() const noexcept { return !observers_.empty(); }
   /// Any thread may call it.
   [[nodiscard]] std::uint64_t bytes() const noexcept { return observers_.bytes(); }
   [[nodiscard]] bool is_open() const noexcept { return open_; }
   [[nodiscard]] const std::shared_ptr<MempoolCore>& pool() const noexcept { return pool_; }
+  /// The pool of the headers' mbufs; nullptr if frames are not split.
+  [[nodiscard]] const MempoolCore* header_pool() const noexcept {
+    return splits_frames() ? &splitting_.cache->pool() : nullptr;
+  }
 
   /// The card has interrupts, so a thread may sleep on this queue. Call it before the queue is used. `number`: of the
   /// queue, 0 to 31.
@@ -150,6 +169,7 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
 
   [[nodiscard]] RxObservers* observers() noexcept override { return &observers_; }
   void apply(RxQueueSetup setup) noexcept;
+  void use(RxSlots slots) noexcept;
   void arm_all() noexcept;
   void open_gate() noexcept;
   [[nodiscard]] BurstFunction* burst_function() const noexcept;
@@ -188,7 +208,10 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   std::uint64_t bad_frames_ = 0;
   BurstFunction* uncopied_ = nullptr;  // the burst function whose frames are copied
   RxCopying copying_;
-  std::uint64_t copy_word_ = 0;       // MbufAccess::word of an empty copy
+  std::uint64_t copy_word_ = 0;  // MbufAccess::word of an empty copy
+  RxSplitting splitting_;
+  std::vector<Mbuf*> headers_;        // the mbuf of each descriptor's header, if frames are split
+  std::uint64_t header_word_ = 0;     // MbufAccess::word of an empty one
   mutable std::mutex borrower_lock_;  // for threads that read counters; only the control thread changes borrower_
   QueueBorrower* borrower_ = nullptr;
   std::shared_ptr<MempoolCore> pool_;

@@ -15,11 +15,39 @@ constexpr std::uint64_t kNotDone = 0;
 
 }  // namespace
 
+// Both addresses are even: the lowest bit of the header's is the descriptor's done bit.
+hw::intel::Descriptor RxHotPath::armed_for_split(const RxQueue& queue, std::uint32_t slot) noexcept {
+  constexpr std::uint64_t kOffsetMask = 0xFFFF;
+  const std::uint64_t header_offset = queue.header_word_ >> MbufAccess::kOffsetShift & kOffsetMask;
+  return rx::armed(MbufAccess::iova(*queue.slots_[slot]) + queue.fast_path_.data_offset(),
+                   MbufAccess::iova(*queue.headers_[slot]) + header_offset);
+}
+
 void RxHotPath::arm(RxQueue& queue, std::uint32_t slot) noexcept {
   queue.ring_[slot] = rx::armed(MbufAccess::iova(*queue.slots_[slot]) + queue.fast_path_.data_offset());
 }
 
+void RxHotPath::arm_again(RxQueue& queue, std::uint32_t slot) noexcept {
+  if (!queue.splits_frames()) return arm(queue, slot);
+  queue.ring_[slot] = armed_for_split(queue, slot);
+}
+
+// Whether `take_fresh` finds a buffer. False if the pool is exhausted.
+POLLUX_ALWAYS_INLINE bool RxHotPath::has_fresh(MempoolCacheCore& cache) noexcept {
+  if (cache.count() == 0) cache.refill(1);
+  if (cache.count() != 0) return true;
+  cache.count_failure();
+  return false;
+}
+
+POLLUX_ALWAYS_INLINE Mbuf* RxHotPath::take_fresh(MempoolCacheCore& cache) noexcept {
+  Mbuf* const fresh = *cache.objects();
+  cache.set_first(cache.first + 1);
+  return fresh;
+}
+
 // Puts a fresh buffer into `slot` and arms the slot. Returns false if the pool is exhausted.
+template <bool Split>
 POLLUX_ALWAYS_INLINE bool RxHotPath::replace(RxQueue& queue, std::uint32_t slot) noexcept {
   MempoolCacheCore& cache = *queue.cache_;
   if (cache.count() == 0) cache.refill(1);
@@ -29,8 +57,55 @@ POLLUX_ALWAYS_INLINE bool RxHotPath::replace(RxQueue& queue, std::uint32_t slot)
   }
   queue.slots_[slot] = *cache.objects();
   cache.set_first(cache.first + 1);
-  arm(queue, slot);
+  if constexpr (Split) {
+    arm_again(queue, slot);
+  } else {
+    arm(queue, slot);
+  }
   return true;
+}
+
+// [I-HDRSPLIT] The bytes in the header buffer, as the first descriptor of a frame reports them; 0 if the frame was not
+// split. Of a header longer than `limit`, its buffer, the card reports the length alone and an overflow with the end of
+// the frame. Without the overflow it lies.
+POLLUX_ALWAYS_INLINE std::uint32_t RxHotPath::header_length(std::uint64_t low, std::uint64_t status,
+                                                            std::uint32_t limit) noexcept {
+  if ((low & rx::kSplitHeader) == 0 || (status & rx::kHeaderOverflow) != 0) return 0;
+  const std::uint32_t length = rx::header_length(low);
+  return length > limit && (status & rx::kEndOfPacket) == 0 ? 0 : length;
+}
+
+// [I-ZEROLEN] Whether a slot that is done has the last store of an earlier write-back and no frame. If frames are
+// split, what the store does not touch is what the slot was armed with, and a frame of headers alone has length 0.
+template <bool Split>
+POLLUX_ALWAYS_INLINE bool RxHotPath::is_empty(const RxQueue& queue, std::uint32_t slot, std::uint64_t status) noexcept {
+  if constexpr (Split) {
+    const std::uint64_t low = __atomic_load_n(&queue.ring_[slot].lo, __ATOMIC_RELAXED);
+    const hw::intel::Descriptor armed = armed_for_split(queue, slot);
+    if (low == armed.lo && status >> rx::kLengthShift == armed.hi >> rx::kLengthShift) return true;
+    if (header_length(low, status, queue.splitting_.header_bytes) != 0) return false;
+  }
+  return rx::length(status) == 0;
+}
+
+bool RxHotPath::has_frame(const RxQueue& queue, std::uint32_t slot) noexcept {
+  const std::uint64_t status = queue.ring_[slot].hi;
+  return !(queue.splits_frames() ? is_empty<true>(queue, slot, status) : is_empty<false>(queue, slot, status));
+}
+
+// Whether the lengths of a write-back cannot be true. `header`: from `header_length`, 0 in later descriptors.
+template <bool Split>
+POLLUX_ALWAYS_INLINE bool RxHotPath::lies(const RxQueue& queue, std::uint32_t slot, std::uint64_t low,
+                                          std::uint64_t status, std::uint32_t header) noexcept {
+  const std::uint32_t length = rx::length(status);
+  if constexpr (Split) {
+    const hw::intel::Descriptor armed = armed_for_split(queue, slot);
+    if (low == armed.lo && status >> rx::kLengthShift == armed.hi >> rx::kLengthShift) return true;
+    if (header > queue.splitting_.header_bytes) return true;
+    // Only a frame that ends with its header has no payload.
+    if (header != 0 && length == 0) return (status & rx::kEndOfPacket) == 0;
+  }
+  return length == 0 || length > queue.max_length_;
 }
 
 // Drops the frame, with the segments received so far, and counts it in `counter`. Arms the slot again with the same
@@ -40,7 +115,7 @@ POLLUX_COLD RxHotPath::Outcome RxHotPath::reject(RxQueue& queue, std::uint64_t& 
   add_to(counter, std::uint64_t{1});
   if (queue.chain_head_ != nullptr) queue.cache_->free(*queue.chain_head_);
   queue.chain_head_ = nullptr;
-  arm(queue, queue.next_);
+  arm_again(queue, queue.next_);
   // The rest of the frame is discarded without being counted again.
   const bool more = (status & rx::kEndOfPacket) == 0;
   publish(queue.chain_, more ? RxQueue::Chain::discarding : RxQueue::Chain::none);
@@ -101,10 +176,39 @@ POLLUX_COLD std::uint64_t RxHotPath::recheck_empty_write_back(RxQueue& queue, st
   return io::load_acquire(queue.ring_[slot].hi);
 }
 
+// Takes a frame whose header is in a buffer of its own, or its first part. A frame of headers alone leaves the other
+// buffer in its slot.
+POLLUX_ALWAYS_INLINE RxHotPath::Outcome RxHotPath::take_split(RxQueue& queue, std::uint64_t low, std::uint64_t status,
+                                                              std::uint32_t header, Mbuf*& out) noexcept {
+  const std::uint32_t slot = queue.next_;
+  const std::uint32_t length = rx::length(status);
+  MempoolCacheCore& headers = *queue.splitting_.cache;
+  if (!has_fresh(headers) || (length != 0 && !has_fresh(*queue.cache_))) {
+    return reject(queue, queue.drops_.pool_empty, status);
+  }
+  Mbuf& head = *queue.headers_[slot];
+  Mbuf& payload = *queue.slots_[slot];
+  queue.headers_[slot] = take_fresh(headers);
+  if (length != 0) queue.slots_[slot] = take_fresh(*queue.cache_);
+  arm_again(queue, slot);
+  MbufAccess::rx_low(head) = low;
+  MbufAccess::rx_high(head) = status;
+  MbufAccess::set_word(head, queue.header_word_ + header);
+  MbufAccess::stamp(head, kRing);
+  if (length == 0) return extend_chain(queue, head, low, status, out);
+  MbufAccess::rx_low(payload) = low;
+  MbufAccess::rx_high(payload) = status;
+  MbufAccess::set_word(payload, queue.fast_path_.one_byte_word + (length - 1));
+  MbufAccess::stamp(payload, kRing);
+  static_cast<void>(extend_chain(queue, head, low, status & ~rx::kEndOfPacket, out));
+  return extend_chain(queue, payload, low, status, out);
+}
+
+template <bool Split>
 POLLUX_ALWAYS_INLINE RxHotPath::Outcome RxHotPath::take_slow(RxQueue& queue, Mbuf*& out) noexcept {
   const std::uint32_t slot = queue.next_;
   std::uint64_t status = io::load_acquire(queue.ring_[slot].hi);
-  if (rx::done(status) && rx::length(status) == 0) [[unlikely]]
+  if (rx::done(status) && is_empty<Split>(queue, slot, status)) [[unlikely]]
     status = recheck_empty_write_back(queue, slot);
   if (!rx::done(status)) return Outcome::not_done;
   const std::uint64_t low = __atomic_load_n(&queue.ring_[slot].lo, __ATOMIC_RELAXED);
@@ -121,7 +225,9 @@ POLLUX_ALWAYS_INLINE RxHotPath::Outcome RxHotPath::take_slow(RxQueue& queue, Mbu
     count_if_bad();
     return reject(queue, already_counted, status);
   }
-  if (length == 0 || length > queue.max_length_) [[unlikely]] {
+  const std::uint32_t header =
+      Split && queue.chain_head_ == nullptr ? header_length(low, status, queue.splitting_.header_bytes) : 0;
+  if (lies<Split>(queue, slot, low, status, header)) [[unlikely]] {
     count_if_bad();
     return reject(queue, queue.drops_.bad_length, status);
   }
@@ -132,8 +238,9 @@ POLLUX_ALWAYS_INLINE RxHotPath::Outcome RxHotPath::take_slow(RxQueue& queue, Mbu
   if (queue.chain_head_ != nullptr && MbufAccess::segment_count(*queue.chain_head_) == kMaxSegments) {
     return reject(queue, queue.drops_.too_many_segments, status);
   }
+  if (header != 0) return take_split(queue, low, status, header, out);
   Mbuf& segment = *queue.slots_[slot];
-  if (!replace(queue, slot)) return reject(queue, queue.drops_.pool_empty, status);
+  if (!replace<Split>(queue, slot)) return reject(queue, queue.drops_.pool_empty, status);
   MbufAccess::rx_low(segment) = low;
   MbufAccess::rx_high(segment) = status;
   MbufAccess::set_word(segment, queue.fast_path_.one_byte_word + (length - 1));
@@ -141,11 +248,12 @@ POLLUX_ALWAYS_INLINE RxHotPath::Outcome RxHotPath::take_slow(RxQueue& queue, Mbu
   return extend_chain(queue, segment, low, status, out);
 }
 
-POLLUX_NOINLINE std::uint32_t RxHotPath::slow(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
+template <bool Split>
+POLLUX_ALWAYS_INLINE std::uint32_t RxHotPath::take_all(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
   std::uint32_t taken = 0;
   // At most one lap of the ring: a card that delivers without end must not keep the caller here.
   for (std::uint32_t slots = 0; slots <= queue.mask_ && taken < limit; ++slots) {
-    const Outcome outcome = take_slow(queue, out[taken]);
+    const Outcome outcome = take_slow<Split>(queue, out[taken]);
     if (outcome == Outcome::not_done) {
       if (taken == 0) queue.tail_.flush();
       break;
@@ -159,6 +267,14 @@ POLLUX_NOINLINE std::uint32_t RxHotPath::slow(RxQueue& queue, Mbuf** out, std::u
   }
   count_packets(queue, taken);
   return taken;
+}
+
+POLLUX_NOINLINE std::uint32_t RxHotPath::slow(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
+  return take_all<false>(queue, out, limit);
+}
+
+std::uint32_t RxHotPath::burst_splitting(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
+  return take_all<true>(static_cast<RxQueue&>(base), out, limit);
 }
 
 }  // namespace pollux::drivers::intel
