@@ -16,6 +16,7 @@ namespace pollux::silicon {
 [[nodiscard]] std::span<const Probe> receive_probes();
 [[nodiscard]] std::span<const Probe> length_probes();
 [[nodiscard]] std::span<const Probe> packet_probes();
+[[nodiscard]] std::span<const Probe> header_probes();
 [[nodiscard]] std::span<const Probe> overrun_probes();
 
 /// Resets the port and its partner, brings the link up, and opens the partner's transmit ring. Receiving is off.

@@ -10,7 +10,7 @@ namespace {
 std::vector<Probe> joined_probes() {
   std::vector<Probe> all;
   for (const auto group : {reset_probes(), register_probes(), interrupt_probes(), queue_probes(), transmit_probes(),
-                           receive_probes(), length_probes(), packet_probes(), overrun_probes()}) {
+                           receive_probes(), length_probes(), packet_probes(), header_probes(), overrun_probes()}) {
     all.insert(all.end(), group.begin(), group.end());
   }
   return all;
@@ -48,9 +48,6 @@ constexpr std::array kUnasked{
     Unasked{"I-TXVLAN", "no probe", "the driver does not rely on it"},
     Unasked{"I-M-BADCONTEXT", "harmful", "the card may hang"},
     Unasked{"I-EXTVLAN", "no probe", "the mode is off unless a program asks for it"},
-    Unasked{"I-HDRSPLIT", "no probe", "frames are not split unless a program asks for it"},
-    Unasked{"I-PSRTYPE", "no probe", "frames are not split unless a program asks for it"},
-    Unasked{"I-M-HDRSPLIT", "no probe", "frames are not split unless a program asks for it"},
     Unasked{"I-PACKETBUFFER", "no probe", "the driver never exceeds the sizes after power-on"},
     Unasked{"I-POOLS", "no probe", "there are no pools unless a program asks for them"},
     Unasked{"I-M-SPI", "harmful", "the probe would write the EEPROM"},

@@ -110,10 +110,15 @@ Result<void> RawPort::wait_for_link() {
       [&] { return regs().read<reg::STATUS>().has(reg::STATUS::LU); }, milliseconds(5));
 }
 
+Descriptor RawPort::armed(std::uint32_t queue, std::uint32_t slot) const {
+  const std::byte* const buffer = rx_buffer(queue, slot);
+  return hw::intel::rx::armed(iova_of(buffer), has_headers_[queue] ? iova_of(buffer + kHeadersAt) : 0);
+}
+
 void RawPort::program_rx(std::uint32_t queue, const RxSetup& setup) {
   Descriptor* const ring = rx_ring(queue);
-  for (std::uint32_t slot = 0; slot < kSlots; ++slot)
-    ring[slot] = hw::intel::rx::armed(iova_of(rx_buffer(queue, slot)));
+  has_headers_[queue] = setup.has_headers;
+  for (std::uint32_t slot = 0; slot < kSlots; ++slot) ring[slot] = armed(queue, slot);
   const std::uint64_t at = iova_of(ring);
   regs().write<reg::RXDCTL>(queue, {});
   regs().write<reg::RDBAL>(queue, reg::RDBAL::Value(static_cast<std::uint32_t>(at)));
@@ -208,8 +213,12 @@ std::vector<Received> RawPort::receive(std::uint32_t queue, std::size_t count, D
     const std::size_t bytes = std::min<std::size_t>(hw::intel::rx::length(got.high), kBufferBytes);
     got.bytes.resize(bytes);
     if (bytes != 0) std::memcpy(got.bytes.data(), data, bytes);
+    if (has_headers_[queue]) {
+      const auto* const headers = reinterpret_cast<const std::uint8_t*>(data + kHeadersAt);
+      got.headers.assign(headers, headers + hw::intel::rx::header_length(got.low));
+    }
     all.push_back(std::move(got));
-    written = hw::intel::rx::armed(iova_of(data));
+    written = armed(queue, slot);
     rx_next_[queue] = (slot + 1) % kSlots;
     rx_tail_[queue] = (rx_tail_[queue] + 1) % kSlots;
     io::io_wmb();

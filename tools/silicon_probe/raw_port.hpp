@@ -29,6 +29,7 @@ struct Received {
   std::uint64_t low = 0;
   std::uint64_t high = 0;
   Frame bytes;
+  Frame headers = {};  ///< of the header buffer, as many as the write-back says
 };
 
 struct RxSetup {
@@ -36,6 +37,7 @@ struct RxSetup {
   std::uint32_t buffer_kib = 10;
   std::uint32_t threshold = 1;  ///< RXDCTL.WTHRESH
   reg::SRRCTL::Setting format = reg::SRRCTL::ONE_BUFFER;
+  bool has_headers = false;  ///< each descriptor has a buffer for headers, too; `buffer_kib` is at most 8 then
 };
 
 /// A port without a driver's queues: registers, and rings that a probe fills and reads itself. It uses the steps of the
@@ -45,6 +47,7 @@ class RawPort {
   static constexpr std::uint32_t kSlots = 32;
   static constexpr std::uint32_t kQueues = 4;
   static constexpr std::uint32_t kBufferBytes = 10240;
+  static constexpr std::uint32_t kHeadersAt = 8192;  ///< in a receive buffer, of the header buffer
   static constexpr Duration kLinkLimit = std::chrono::seconds(15);
   /// How long a probe waits for a frame before it says that none arrived.
   static constexpr Duration kFrameLimit = milliseconds(50);
@@ -104,6 +107,7 @@ class RawPort {
   [[nodiscard]] std::byte* rx_buffer(std::uint32_t queue, std::uint32_t slot) const;
   [[nodiscard]] std::byte* tx_buffer(std::uint32_t slot) const;
   [[nodiscard]] std::uint64_t iova_of(const void* address) const;
+  [[nodiscard]] hw::intel::Descriptor armed(std::uint32_t queue, std::uint32_t slot) const;
 
   Context& context_;
   std::unique_ptr<Device> device_;
@@ -113,6 +117,7 @@ class RawPort {
   std::uint32_t tx_next_ = 0;
   std::array<std::uint32_t, kQueues> rx_next_{};
   std::array<std::uint32_t, kQueues> rx_tail_{};
+  std::array<bool, kQueues> has_headers_{};
 };
 
 }  // namespace pollux::silicon

@@ -60,8 +60,9 @@ TEST(Probes, AreAllAnsweredByInProcessCards) {
 
 // These are answered by the model as the readings say, since it was built by them.
 TEST(Probes, FindTheReadingsInTheModel) {
-  for (const std::string_view name : {"master", "phy", "address", "alias", "narrow", "queue_enable", "queue_disable",
-                                      "done_bits", "pages", "fcs", "set_limit", "redirection", "octets"}) {
+  for (const std::string_view name :
+       {"master", "phy", "address", "alias", "narrow", "queue_enable", "queue_disable", "done_bits", "pages", "fcs",
+        "set_limit", "redirection", "octets", "split_headers", "split_types"}) {
     const Outcome outcome = ask(probe_named(name), both());
     EXPECT_TRUE(outcome.answer.agrees()) << to_text(outcome);
   }
