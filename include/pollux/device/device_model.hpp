@@ -74,7 +74,7 @@ class POLLUX_API DeviceModel {
   using WireHandler = std::function<void(std::span<const std::byte> frame)>;
   virtual void on_transmit(WireHandler handler) = 0;
   /// The same for a frame that it transmits with a wrong FCS.
-  virtual void on_transmit_corrupt(WireHandler /*handler*/) {}
+  virtual void on_transmit_corrupt(const WireHandler& /*handler*/) {}
   /// A frame (without FCS) arrives from the wire.
   virtual void receive(std::span<const std::byte> frame) noexcept = 0;
   /// A frame with a wrong FCS arrives from the wire.

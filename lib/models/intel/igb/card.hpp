@@ -75,7 +75,7 @@ class Card final : public DeviceModel {
   void set_interrupt_mode(InterruptMode mode) noexcept override { interrupts_.set_mode(mode); }
   [[nodiscard]] bool interrupt_pending() const noexcept override { return !removed_ && interrupts_.pin_asserted(); }
   void on_transmit(WireHandler handler) override { wire_ = std::move(handler); }
-  void on_transmit_corrupt(WireHandler handler) override { corrupt_wire_ = std::move(handler); }
+  void on_transmit_corrupt(const WireHandler& handler) override { corrupt_wire_ = handler; }
   void receive(std::span<const std::byte> frame) noexcept override;
   void receive_corrupt(std::span<const std::byte> frame) noexcept override;
   [[nodiscard]] bool can_receive() const noexcept override;
