@@ -21,6 +21,7 @@ std::span<const Case> cases() {
       Case{"ring_port", kPollux, &ring_port, false, false},
       Case{"rx", kPollux, &receive},
       Case{"tx", kPollux, &transmit},
+      Case{"tx_segments", kPollux, &transmit_segments, true, false},
       Case{"empty_poll", kPollux, &empty_poll, false, false},
       Case{"alloc_free", kPollux, &alloc_free, false, false},
       Case{"forward", kMinimalLoop, &minimal_forward, true, false},

@@ -35,6 +35,7 @@ class PortFixture {
   [[nodiscard]] RxQueue& rx(std::uint16_t queue = 0) { return port_.rx(queue); }
   [[nodiscard]] TxQueue& tx(std::uint16_t queue = 0) { return port_.tx(queue); }
   [[nodiscard]] Port& port() { return port_; }
+  [[nodiscard]] Context& context() { return context_; }
   [[nodiscard]] MempoolCache& cache() { return cache_; }
 
  private:
