@@ -36,7 +36,7 @@ Line parse(const std::string& text) {
   TxOffload& request = line.request;
   std::string hex;
   in >> request.flags >> request.l2 >> request.l3 >> request.l4 >> request.segment_size >> request.vlan >>
-      request.outer_vlan >> line.first >> hex;
+      request.outer_vlan >> request.outer_l2 >> request.outer_l3 >> line.first >> hex;
   line.frame = test::bytes_of_hex(hex);
   return line;
 }

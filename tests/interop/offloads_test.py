@@ -54,7 +54,7 @@ class Cards:
         frame = bytes(packet).hex()
         lies = ["14 20 24 1000", "14 20 16 1000", "14 24 20 1000", "18 20 20 1000", "14 20 20 0", "14 20 20 65535", "0 0 0 1000",
                 "65535 65535 65535 1"]
-        found = run(self.uris, [f"{offloads.TCP_SEGMENTS} {lie} 0 0 1000 {frame}" for lie in lies])
+        found = run(self.uris, [f"{offloads.TCP_SEGMENTS} {lie} 0 0 0 0 1000 {frame}" for lie in lies])
         allowed = {"14 20 20 65535": offloads.segments(packet, 3000)}
         for lie, answer in zip(lies, found):
             if lie in allowed:
@@ -69,6 +69,16 @@ class Simulated(Cards, unittest.TestCase):
     # QEMU's card makes IP fragments of such a request (hw/net/net_tx_pkt.c).
     def test_segments_of_udp_are_those_of_scapy(self):
         self.expect(offloads.udp_segment_requests())
+
+    # QEMU's card segments what it finds behind the outer IP header.
+    def test_segments_in_tunnels_are_those_of_scapy(self):
+        self.expect(offloads.tunnel_requests())
+
+    def test_tunnels_whose_segments_would_differ_are_dropped(self):
+        wanted = offloads.tunnel_requests()[0]
+        words = wanted.line.split()
+        words[4] = str(int(words[4]) - 1)  # the payload is no multiple of this segment size
+        self.assertEqual(run(self.uris, [" ".join(words)]), ["dropped tx_bad_offload"])
 
 
 class Qemu(Cards, unittest.TestCase):

@@ -45,6 +45,8 @@ constexpr std::array kUnasked{
     Unasked{"I-HEADWB", "no probe", "the conformance suite runs with it (`Settings.ReportSentFramesByTheHead`)"},
     Unasked{"I-NOFCS", "no probe",
             "the conformance suite sends such frames (`TransmitOffloads.FramesMayBringTheirOwnCheckSequence`)"},
+    Unasked{"I-TXTUNNEL", "no probe",
+            "the driver's tests compare such frames with scapy's (`tests/interop/offloads_test.py`)"},
     Unasked{"I-TXVLAN", "no probe", "the driver does not rely on it"},
     Unasked{"I-M-BADCONTEXT", "harmful", "the card may hang"},
     Unasked{"I-EXTVLAN", "no probe", "the mode is off unless a program asks for it"},

@@ -34,6 +34,10 @@ struct OffloadLimits {
   std::uint16_t max_l3 = 0;        ///< bytes: the longest TxOffload::l3
   std::uint16_t max_segments = 0;  ///< mbufs of a frame that requests segmentation
   std::uint32_t max_tso = 0;       ///< bytes of a frame that requests segmentation; 0: not supported
+  /// Segments TCP packets in a tunnel (UDP as with VXLAN and Geneve, GRE without checksum and sequence number, or IP in
+  /// IP), as Linux's GSO_PARTIAL: the payload is a multiple of TxOffload::segment_size, and all segments have the inner
+  /// IPv4 identification of the request.
+  bool segments_tunnels = false;
 
   [[nodiscard]] constexpr bool operator==(const OffloadLimits&) const noexcept = default;
 };

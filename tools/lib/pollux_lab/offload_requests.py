@@ -8,8 +8,9 @@ import tempfile
 
 from scapy.layers.inet import IP, TCP, UDP, IPOption_NOP
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt
-from scapy.layers.l2 import Dot1AD, Dot1Q, Ether
+from scapy.layers.l2 import GRE, Dot1AD, Dot1Q, Ether
 from scapy.layers.sctp import SCTP, SCTPChunkData
+from scapy.layers.vxlan import VXLAN
 from scapy.packet import Packet, Raw
 from scapy.utils import wrpcap
 
@@ -49,7 +50,7 @@ def lengths(packet: Packet) -> tuple[int, int, int]:
 
 def request(packet: Packet, flags: int, segment_size: int = 0, vlan: int = 0, outer_vlan: int = 0, first: int = 1000) -> str:
     l2, l3, l4 = lengths(packet)
-    return f"{flags} {l2} {l3} {l4} {segment_size} {vlan} {outer_vlan} {first} {bytes(packet).hex()}"
+    return f"{flags} {l2} {l3} {l4} {segment_size} {vlan} {outer_vlan} 0 0 {first} {bytes(packet).hex()}"
 
 
 def without_sums(packet: Packet) -> Packet:
@@ -137,6 +138,52 @@ def udp_segment_requests() -> list[Request]:
     for packet in [link / network / UDP(sport=4000, dport=53) / Raw(DATA[:4000]) for link in LINKS for network in NETWORKS]:
         for mss in (500, 1400):
             requests.append(Request(packet, request(without_sums(packet), UDP_SEGMENTS, mss), segments(packet, mss)))
+    return requests
+
+
+def _tunnels() -> list[tuple[Packet, Packet | None]]:
+    """Pairs of what lies in front of the inner packet: the outer Ethernet and IP headers, and the tunnel's header with the
+    inner Ethernet header."""
+    four, six = IP(src="203.0.113.1", dst="203.0.113.2", id=500), IPv6(src="2001:db8:1::1", dst="2001:db8:1::2")
+    vxlan = UDP(sport=50000, dport=4789) / VXLAN(vni=42) / ETHERNET
+    unsummed = UDP(sport=50000, dport=4789, chksum=0) / VXLAN(vni=42) / ETHERNET
+    gre = GRE(key_present=1, key=7)
+    ways = [(ETHERNET / four, vxlan), (ETHERNET / six, vxlan), (ETHERNET / Dot1Q(vlan=42) / four, vxlan),
+            (ETHERNET / four, unsummed), (ETHERNET / four, gre), (ETHERNET / six, gre)]
+    return [*ways, (ETHERNET / four, None)]
+
+
+def _in_tunnel(outer: Packet, tunnel: Packet | None, inner: Packet) -> Packet:
+    return outer.copy() / inner.copy() if tunnel is None else outer.copy() / tunnel.copy() / inner.copy()
+
+
+def tunnel_requests() -> list[Request]:
+    """TCP in VXLAN, GRE and IP, over IPv4 and IPv6. The payload is a multiple of a segment's, and all segments have the inner
+    identification of the request, as with GSO_PARTIAL of Linux."""
+    requests = []
+    for network in (IP(**FOUR, id=7), IPv6(**SIX)):
+        transport = TCP(sport=2794, dport=1766, seq=0xFFFFF000, flags="PA", options=[("Timestamp", (1, 2)), ("NOP", None), ("NOP", None)])
+        for outer, tunnel in _tunnels():
+            for mss, count in ((500, 6), (1300, 3), (1000, 1)):
+                data = DATA[:mss * count]
+                whole = _in_tunnel(outer, tunnel, network / transport / Raw(data))
+                frames = []
+                for number in range(count):
+                    last = number + 1 == count
+                    tcp = transport.copy()
+                    tcp.seq = (tcp.seq + number * mss) & 0xFFFFFFFF
+                    tcp.flags = "PA" if last else "A"
+                    one = _in_tunnel(outer, tunnel, network / tcp / Raw(data[number * mss:(number + 1) * mss]))
+                    if one.getlayer(1 if not one.haslayer(Dot1Q) else 2).version == 4:
+                        one[IP].id = 500 + number
+                    frames.append(bytes(one))
+                l4 = len(transport)
+                l3 = len(network)
+                l2 = len(tunnel) if tunnel is not None else 0
+                outer_l3 = 20 if IP in outer else 40
+                outer_l2 = len(outer) - outer_l3
+                line = f"{TCP_SEGMENTS} {l2} {l3} {l4} {mss} 0 0 {outer_l2} {outer_l3} 1000 {bytes(whole).hex()}"
+                requests.append(Request(whole, line, frames))
     return requests
 
 

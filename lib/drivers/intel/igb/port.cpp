@@ -45,6 +45,8 @@ PortInfo describe(const Device& device, const hw::igb::CardTraits& card, std::ui
   PortInfo info = intel::describe_port(device, "igb", fmt::format("Intel {}", card.name), index, limits);
   info.missed_count = missed_count(device.identity());
   info.offloads.rx_flags |= RxOffload::sctp_checksum | RxOffload::vlan;
+  // QEMU's card segments what it finds behind the outer IP header (hw/net/net_tx_pkt.c).
+  info.offloads.segments_tunnels = !is_qemus(device.identity());
   return info;
 }
 

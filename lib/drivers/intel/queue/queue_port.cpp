@@ -86,7 +86,9 @@ PortInfo describe_port(const Device& device, std::string_view driver, std::strin
 }
 
 QueuePort::QueuePort(std::shared_ptr<ContextState> context, PortInfo info)
-    : context_(std::move(context)), info_(std::move(info)), queues_(std::make_shared<QueueSet>(info_.limits)) {}
+    : context_(std::move(context)),
+      info_(std::move(info)),
+      queues_(std::make_shared<QueueSet>(info_.limits, info_.offloads)) {}
 
 Result<void> QueuePort::configure(const ValidatedConfig& config) {
   auto rings = RingMemory::allocate(*context_, config, info_.numa_node, info_.name);

@@ -103,6 +103,7 @@ TxQueueSetup QueueSet::tx_setup(const QueueRegisters& registers, const Validated
           .size = ring.size,
           .head = ring.head,
           .max_frame = max_frame_,
+          .segments_tunnels = segments_tunnels_,
           .tail = registers.tx_tail(queue),
           .cache = transmit_cache(config, queue),
           .context = context,

@@ -14,6 +14,7 @@
 #include "net/frame_size.hpp"
 #include "net/validated_config.hpp"
 #include "pollux/device/bar.hpp"
+#include "pollux/net/offload_limits.hpp"
 #include "pollux/net/stats.hpp"
 
 namespace pollux::drivers::intel {
@@ -35,8 +36,11 @@ struct QueueRegisters {
 /// Thread rule: the port's control thread, except `count`, `taken` and `delivered`, which any may call.
 class QueueSet {
  public:
-  explicit QueueSet(const PortLimits& limits)
-      : rx_(limits.max_rx_queues), tx_(limits.max_tx_queues), max_frame_(frame_bytes(limits.max_mtu)) {}
+  QueueSet(const PortLimits& limits, const OffloadLimits& offloads)
+      : rx_(limits.max_rx_queues),
+        tx_(limits.max_tx_queues),
+        max_frame_(frame_bytes(limits.max_mtu)),
+        segments_tunnels_(offloads.segments_tunnels) {}
 
   /// Sets up the first queues as `config` says. No ring may hold a buffer. `port`: Mbuf::port() of received frames.
   void setup(const QueueRegisters& registers, const ValidatedConfig& config, const RingMemory& rings,
@@ -97,6 +101,7 @@ class QueueSet {
   std::vector<TxQueue> tx_;
   std::vector<TxQueue*> paused_;
   std::uint32_t max_frame_;  // longest frame to send, in bytes: the card's limit. The MTU limits received frames only.
+  bool segments_tunnels_;
   // Written by the control thread.
   std::atomic<std::uint16_t> rx_count_ = 0;
   std::atomic<std::uint16_t> tx_count_ = 0;

@@ -45,6 +45,7 @@ void TxQueue::apply(TxQueueSetup setup) noexcept {
   mask_ = setup.size - 1;
   head_ = setup.head;
   max_frame_ = setup.max_frame;
+  segments_tunnels_ = setup.segments_tunnels;
   mode_ = setup.mode;
   const std::uint32_t group = std::min(TxHotPath::kGroup, setup.size / 4);
   group_mask_ = group - 1;

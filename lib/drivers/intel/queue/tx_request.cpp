@@ -7,6 +7,7 @@
 #include <span>
 
 #include "drivers/intel/queue/tx_queue.hpp"
+#include "drivers/intel/queue/tx_tunnel.hpp"
 #include "pollux/net/checksum_offload.hpp"
 
 namespace pollux::drivers::intel {
@@ -207,6 +208,29 @@ std::uint64_t* prepare_segments(TxDrops& drops, Mbuf& frame, const TxOffload& re
   return nullptr;
 }
 
+// [I-TXTUNNEL] For the card, the outer IP header goes as far as the inner TCP header.
+std::uint64_t* prepare_tunnel(TxDrops& drops, Mbuf& frame, const TxOffload& request, std::uint32_t max_frame,
+                              const TagInsertion& tag, TxCommand& command) noexcept {
+  TunnelSegments segments;
+  if ((request.flags & ~kTags) != TxOffload::tcp_segmentation ||
+      !is_tunnel_packet(frame, request, max_frame, segments)) {
+    return &drops.bad_offload;
+  }
+  if (!is_own(frame)) return &drops.shared_checksum;
+  prepare_tunnel_headers(frame, request, segments);
+  command = {
+      .context = tx::context({.vlan = tag.vlan,
+                              .mac_length = static_cast<std::uint8_t>(request.outer_l2),
+                              .ip_length = static_cast<std::uint16_t>(request.outer_l3 + request.l2 + request.l3),
+                              .l4_length = static_cast<std::uint8_t>(request.l4),
+                              .mss = request.segment_size,
+                              .kind = tx::kContextTcp | (segments.outer_ipv4 ? tx::kContextIpv4 : 0)}),
+      .flags = tag.flags | tx::kSegment | tx::kInsertL4Checksum | (segments.outer_ipv4 ? tx::kInsertIpChecksum : 0),
+      .payload = segments.payload,
+      .has_context = true};
+  return nullptr;
+}
+
 // A request for nothing but the tag, if there is one.
 void prepare_tag(const TagInsertion& tag, TxCommand& command) noexcept {
   if (tag.flags == 0) return;
@@ -252,6 +276,9 @@ std::uint64_t* prepare_request(TxDrops& drops, Mbuf& frame, const TxAbilities& c
   } else if ((request.flags & kTags) != 0) {
     if (!insert_tags(frame, request)) return &drops.no_headroom;
     command.payload = frame.packet_length();
+  }
+  if (is_segmented(request) && request.outer_l3 != 0 && card.segments_tunnels) {
+    return prepare_tunnel(drops, frame, request, max_frame, tag, command);
   }
   if (is_segmented(request)) return prepare_segments(drops, frame, request, *transport, max_frame, tag, command);
   // A tagged frame may be longer than the card's longest.

@@ -31,8 +31,9 @@ inline constexpr std::uint32_t kMaxTsoSegments = 40;
 
 /// What a queue's card can do for a request.
 struct TxAbilities {
-  std::uint32_t max_frame = 0;  ///< bytes of the longest frame that the card may send
-  bool inserts_tags = false;    ///< it inserts VLAN tags
+  std::uint32_t max_frame = 0;    ///< bytes of the longest frame that the card may send
+  bool inserts_tags = false;      ///< it inserts VLAN tags
+  bool segments_tunnels = false;  ///< OffloadLimits::segments_tunnels
 };
 
 /// Prepares a frame whose mbufs are valid, and that requests nothing but kTxOffloads: decides what the card does for

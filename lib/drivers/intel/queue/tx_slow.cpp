@@ -86,7 +86,10 @@ POLLUX_ALWAYS_INLINE std::uint64_t* TxHotPath::check(TxQueue& queue, Mbuf& frame
   if (has_empty) return &drops.bad_segment;
   command.payload = static_cast<std::uint32_t>(bytes);
   return kRequest ? prepare_request(drops, frame,
-                                    {.max_frame = queue.max_frame_, .inserts_tags = queue.card_inserts_tags_}, command)
+                                    {.max_frame = queue.max_frame_,
+                                     .inserts_tags = queue.card_inserts_tags_,
+                                     .segments_tunnels = queue.segments_tunnels_},
+                                    command)
                   : nullptr;
 }
 
