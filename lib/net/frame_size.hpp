@@ -20,7 +20,7 @@ inline constexpr std::uint32_t kMinMtu = 68;
 [[nodiscard]] constexpr std::uint32_t wire_bytes(std::uint32_t mtu) noexcept { return frame_bytes(mtu) + kFcsBytes; }
 
 /// A card's `octets` counter minus the FCS of each of `frames`.
-[[nodiscard]] constexpr std::uint64_t without_fcs(std::uint64_t octets, std::uint64_t frames) noexcept {
+[[nodiscard]] constexpr std::uint64_t octets_without_fcs(std::uint64_t octets, std::uint64_t frames) noexcept {
   const std::uint64_t fcs = frames * kFcsBytes;
   return octets > fcs ? octets - fcs : 0;
 }

@@ -127,8 +127,8 @@ void Statistics::fill(Stats& stats) {
   update_locked();
   stats.rx_packets = value("GPRC");
   stats.tx_packets = value("GPTC");
-  stats.rx_bytes = rx_bytes_ = std::max(rx_bytes_, without_fcs(value("GORC"), stats.rx_packets));
-  stats.tx_bytes = tx_bytes_ = std::max(tx_bytes_, without_fcs(value("GOTC"), stats.tx_packets));
+  stats.rx_bytes = rx_bytes_ = std::max(rx_bytes_, octets_without_fcs(value("GORC"), stats.rx_packets));
+  stats.tx_bytes = tx_bytes_ = std::max(tx_bytes_, octets_without_fcs(value("GOTC"), stats.tx_packets));
   stats.rx_length_errors = value("RLEC");
   stats.rx_crc_errors = value("CRCERRS");
   stats.rx_frame_errors = value("ALGNERRC");

@@ -75,8 +75,8 @@ void Statistics::fill(Stats& stats) {
   accumulate_locked();
   stats.rx_packets = total_[kRx];
   stats.tx_packets = total_[kTx];
-  stats.rx_bytes = rx_bytes_ = std::max(rx_bytes_, without_fcs(total_[kRxOctets], total_[kRx]));
-  stats.tx_bytes = tx_bytes_ = std::max(tx_bytes_, without_fcs(total_[kTxOctets], total_[kTx]));
+  stats.rx_bytes = rx_bytes_ = std::max(rx_bytes_, octets_without_fcs(total_[kRxOctets], total_[kRx]));
+  stats.tx_bytes = tx_bytes_ = std::max(tx_bytes_, octets_without_fcs(total_[kTxOctets], total_[kTx]));
   stats.multicast = total_[kMulticast];
   stats.rx_missed_errors = no_descriptor_;
   if (!stats.rx_queues.empty()) stats.rx_queues[0].missed_at_least = no_descriptor_;
