@@ -8,7 +8,11 @@
 namespace pollux::test {
 
 RingFixture::RingFixture()
-    : queues_({.rx_ring = kSlots, .tx_ring = kSlots, .cache = 64, .pool = {.count = kMbufs, .name = "fuzzed"}}) {}
+    : queues_({.rx_ring = kSlots,
+               .tx_ring = kSlots,
+               .tunnels = true,
+               .cache = 64,
+               .pool = {.count = kMbufs, .name = "fuzzed"}}) {}
 
 void RingFixture::start() {
   queues_.receiver->stop();

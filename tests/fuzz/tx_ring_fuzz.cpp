@@ -70,6 +70,38 @@ void request_for_headers(Mbuf& frame, FuzzedDataProvider& input) {
   frame.set_tx_offload(request);
 }
 
+// A TCP packet in VXLAN over IPv4, which may have a byte or a length that does not fit.
+void request_for_tunnel(Mbuf& frame, FuzzedDataProvider& input) {
+  constexpr std::uint16_t kVxlan = 30;
+  constexpr std::size_t kTunnelHeaders = 104;
+  TxOffload request{.flags = TxOffload::tcp_segmentation,
+                    .l2 = kVxlan,
+                    .l3 = 20,
+                    .outer_l2 = 14,
+                    .outer_l3 = 20,
+                    .l4 = 20,
+                    .segment_size = input.ConsumeIntegralInRange<std::uint16_t>(0, 200)};
+  if (frame.length() >= kTunnelHeaders && !frame.is_shared()) {
+    std::uint8_t* const data = frame.data();
+    std::fill_n(data, kTunnelHeaders, std::uint8_t{0});
+    data[12] = 0x08;
+    data[14] = data[64] = 0x45;
+    data[14 + 9] = 17;
+    data[64 + 9] = 6;
+    data[84 + 12] = 0x50;
+    data[34 + 6] = input.ConsumeIntegral<std::uint8_t>();
+    if (input.ConsumeBool())
+      data[input.ConsumeIntegralInRange<std::size_t>(0, kTunnelHeaders - 1)] = input.ConsumeIntegral<std::uint8_t>();
+    const std::size_t payload = frame.packet_length() - kTunnelHeaders;
+    if (input.ConsumeBool() && payload != 0 && payload <= 1000)
+      request.segment_size = static_cast<std::uint16_t>(payload);
+  }
+  std::uint16_t* const lengths[] = {&request.l2, &request.l3, &request.l4, &request.outer_l2, &request.outer_l3};
+  if (input.ConsumeIntegralInRange(0, 3) == 0)
+    *input.PickValueInArray(lengths) = input.ConsumeIntegralInRange<std::uint16_t>(0, 600);
+  frame.set_tx_offload(request);
+}
+
 using Ring = std::array<hw::intel::Descriptor, RingFixture::kSlots>;
 
 Ring copy_of(RingFixture& fixture) {
@@ -100,8 +132,10 @@ MbufPtr make_frame(RingFixture& fixture, FuzzedDataProvider& input, Held& held) 
     require(frame->chain(segment), "a chain of under 255 segments grows");
   }
   const auto kind = input.ConsumeIntegralInRange(0, 9);
-  if (kind < 4) {
+  if (kind < 3) {
     request_for_headers(*frame, input);
+  } else if (kind == 3) {
+    request_for_tunnel(*frame, input);
   } else if (kind == 4) {
     frame->set_tx_offload({.flags = input.ConsumeIntegral<std::uint16_t>(),
                            .l2 = input.ConsumeIntegralInRange<std::uint16_t>(0, 80),
