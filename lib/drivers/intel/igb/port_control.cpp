@@ -128,7 +128,7 @@ Result<void> Port::change_tags(const std::function<void()>& change) {
   if (ready && card_inserts_tags()) {
     ready = wait_for(
         card_, "the transmission of all queued frames, whose VLAN tags the card inserts", kTransmitLimit,
-        [this] { return queues()->transmit_finished(); }, microseconds(100));
+        [this] { return queues()->paused_finished(); }, microseconds(100));
   }
   if (ready) {
     change();

@@ -176,6 +176,10 @@ Result<void> QueueSet::pause_transmit(Clock& clock, Duration limit) {
   return {};
 }
 
+bool QueueSet::paused_finished() noexcept {
+  return std::all_of(paused_.begin(), paused_.end(), [](TxQueue* queue) { return queue->reclaim_sent() == 0; });
+}
+
 void QueueSet::resume_transmit() noexcept {
   for (TxQueue* const queue : paused_) queue->open();
   paused_.clear();

@@ -79,6 +79,8 @@ class QueueSet {
   /// Closes and opens the transmit queues alone, as `close` and `open` do. A queue that is not open, or that a forward
   /// path has, is left as it is.
   [[nodiscard]] Result<void> pause_transmit(Clock& clock, Duration limit);
+  /// As `transmit_finished`, for the paused queues alone: another thread may be using the others.
+  [[nodiscard]] bool paused_finished() noexcept;
   void resume_transmit() noexcept;
   /// Reclaims sent buffers. Returns whether everything has been sent. Needs the queues closed.
   [[nodiscard]] bool transmit_finished() noexcept;
