@@ -31,8 +31,8 @@ macro(pollux_for_each_ablation change)
     "static_cast<void>(queue), static_cast<void>(packets)")
   cmake_language(CALL ${change} packet_count queue/tx_burst.hpp "add_to(queue.packets_, frames)" "static_cast<void>(frames)")
   # Groups of fast-path mbufs return to the cache as pointers: replaced by a look at each mbuf.
-  cmake_language(CALL ${change} recycling queue/tx_burst.hpp "if (ownership::kChecked || queue.mixed_[group])"
-    "if (true || queue.mixed_[group])")
+  cmake_language(CALL ${change} recycling queue/tx_burst.hpp "if (ownership::kChecked || queue.contents_[group] != TxQueue::kDirect)"
+    "if (true || queue.contents_[group] != TxQueue::kDirect)")
 endmacro()
 
 if(CMAKE_SCRIPT_MODE_FILE STREQUAL CMAKE_CURRENT_LIST_FILE)

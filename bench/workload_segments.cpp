@@ -12,15 +12,15 @@
 namespace pollux::bench {
 namespace {
 
-constexpr std::uint32_t kRequests = 8;
-constexpr std::uint32_t kSegments = 40;
+constexpr std::uint32_t kRequests = 32;
+constexpr std::uint32_t kSegments = 45;
 constexpr std::uint16_t kSegmentBytes = 1448;
 constexpr std::uint16_t kHeaderBytes = 54;
 constexpr std::uint32_t kPacketBytes = kHeaderBytes + kSegments * kSegmentBytes;
 constexpr TxOffload kRequest{
     .flags = TxOffload::tcp_segmentation, .l2 = 14, .l3 = 20, .l4 = 20, .segment_size = kSegmentBytes};
 /// The most bytes of a buffer that a descriptor holds, by which the driver splits a packet.
-constexpr std::uint32_t kSlotBytes = 16'384;
+constexpr std::uint32_t kSlotBytes = 32'768;
 constexpr std::uint32_t kSlots = (kPacketBytes + kSlotBytes - 1) / kSlotBytes;
 
 std::vector<std::uint8_t> make_packet() {
@@ -37,12 +37,15 @@ class TransmitSegments final : public Workload {
   explicit TransmitSegments(const Setup& setup)
       : Workload(kRequests * kSegments, setup.ring / (kRequests * kSlots)),
         fixture_(setup),
-        pool_(need(Mempool::create(fixture_.context(), {.count = 2 * setup.ring, .data_room = kPacketBytes}))) {}
+        pool_(need(Mempool::create(fixture_.context(),
+                                   {.count = 2 * setup.ring, .data_room = kPacketBytes, .headroom = 64}))) {
+    need(fixture_.tx().use_cache(cache_));
+  }
   void prepare() override {
     fixture_.finish_transmits(first_ ? 0 : kRequests);
     first_ = false;
     while (burst_.size() < kRequests) {
-      MbufPtr mbuf = pool_.allocate();
+      MbufPtr mbuf = cache_.allocate();
       if (mbuf == nullptr || mbuf->append(kPacketBytes) == nullptr) give_up("the pool is too small");
       std::copy(packet_.begin(), packet_.end(), mbuf->data());
       if (!request_checksums(*mbuf, kRequest) || !burst_.push(mbuf)) give_up("the packet is not one of TCP");
@@ -53,6 +56,7 @@ class TransmitSegments final : public Workload {
  private:
   PortFixture fixture_;
   Mempool pool_;
+  MempoolCache cache_{pool_};
   std::vector<std::uint8_t> packet_ = make_packet();
   Burst<kRequests> burst_;
   bool first_ = true;

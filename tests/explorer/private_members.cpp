@@ -47,10 +47,10 @@ struct TxReportSlot {
   friend constexpr auto reveal(TxReportSlot);
 };
 template struct Reveal<&drivers::intel::TxQueue::report_slot_, TxReportSlot>;
-struct TxMixed {
-  friend constexpr auto reveal(TxMixed);
+struct TxContents {
+  friend constexpr auto reveal(TxContents);
 };
-template struct Reveal<&drivers::intel::TxQueue::mixed_, TxMixed>;
+template struct Reveal<&drivers::intel::TxQueue::contents_, TxContents>;
 struct TxDropsOf {
   friend constexpr auto reveal(TxDropsOf);
 };
@@ -93,7 +93,7 @@ TxPrivateMembers private_members_of(drivers::intel::TxQueue& queue) {
           .slots = queue.*reveal(TxSlots()),
           .done = &(queue.*reveal(TxDone())),
           .report_slot = (queue.*reveal(TxReportSlot())).data(),
-          .mixed = (queue.*reveal(TxMixed())).data(),
+          .contents = (queue.*reveal(TxContents())).data(),
           .drops = &(queue.*reveal(TxDropsOf())),
           .contexts = &(queue.*reveal(TxContextsOf()))};
 }

@@ -104,7 +104,7 @@ void State::list_regions() {
     // Without the report slots of groups that a small ring does not have.
     const auto upto = reinterpret_cast<std::byte*>(tx_in_.report_slot + TxPrivateMembers::kGroups);
     add(tx_.get(), static_cast<std::size_t>(upto - reinterpret_cast<std::byte*>(tx_.get())));
-    add(tx_in_.mixed, TxPrivateMembers::kGroups);
+    add(tx_in_.contents, TxPrivateMembers::kGroups);
     add(tx_in_.drops, sizeof *tx_in_.drops);
     add(tx_in_.contexts, sizeof *tx_in_.contexts);
     add(tx_in_.slots, kRing * sizeof(Mbuf*));

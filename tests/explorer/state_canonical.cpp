@@ -103,7 +103,7 @@ std::uint64_t State::fingerprint() const {
       for (const Descriptor& context : card.contexts) digest.add(context.lo ^ context.hi);
     }
     for (std::uint32_t group = 0; group < TxPrivateMembers::kGroups; ++group)
-      digest.add(tx_in_.report_slot[group] | std::uint64_t{tx_in_.mixed[group]} << 32);
+      digest.add(tx_in_.report_slot[group] | std::uint64_t{tx_in_.contents[group]} << 32);
     digest.add(static_cast<std::uint64_t>(reinterpret_cast<const std::byte*>(*tx_in_.done) -
                                           reinterpret_cast<const std::byte*>(tx_ring_)));
   }

@@ -46,7 +46,9 @@ class TxInternals {
   [[nodiscard]] std::uint32_t max_frame() const noexcept { return queue_.max_frame_; }
   [[nodiscard]] TxDrops& drops() const noexcept { return queue_.drops_; }
   /// Whether the group of `slot` has buffers that are not direct mbufs of the pool.
-  [[nodiscard]] bool mixed(std::uint32_t slot) const noexcept { return queue_.mixed_[slot >> queue_.group_shift_]; }
+  [[nodiscard]] bool mixed(std::uint32_t slot) const noexcept {
+    return queue_.contents_[slot >> queue_.group_shift_] != TxQueue::kDirect;
+  }
 
  private:
   TxQueue& queue_;

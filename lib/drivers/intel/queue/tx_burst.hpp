@@ -76,8 +76,8 @@ POLLUX_ALWAYS_INLINE void TxHotPath::clean_group(TxQueue& queue) noexcept {
   const std::uint32_t mask = group_mask<Small>(queue);
   const std::uint32_t slots = mask + 1 - (first & mask);
   const std::uint32_t group = first >> queue.group_shift_;
-  if (ownership::kChecked || queue.mixed_[group]) [[unlikely]] {
-    free_mixed_group(queue, slots);
+  if (ownership::kChecked || queue.contents_[group] != TxQueue::kDirect) [[unlikely]] {
+    free_group(queue, slots);
   } else {
     MempoolCacheCore& cache = *queue.cache_;
     cache.make_room(kGroup);
@@ -168,6 +168,8 @@ POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::burst(pollux::TxQueue& base, Mbuf*
   if (count == 1 && !ownership::kChecked && burst_one<Remote, Small>(queue, mbufs[0])) return 1;
   if (count == 0) [[unlikely]]
     return idle_burst(queue, mbufs);
+  if (has_request(mbufs[0])) [[unlikely]]
+    return request_burst(queue, mbufs, count, BurstLoop);
   return BurstLoop(queue, mbufs, count);
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "hw/intel/descriptors.hpp"
+#include "pollux/base/ring_index.hpp"
 #include "pollux/mem/mbuf.hpp"
 
 namespace pollux {
@@ -13,27 +14,37 @@ class ContextState;
 
 namespace pollux::drivers::intel {
 
+class TxQueue;
+
 /// What the card does with a frame: a context that describes its headers, and command bits of its data descriptors.
 struct TxCommand {
   hw::intel::Descriptor context;  ///< without an index; only if `has_context`
   std::uint64_t flags = 0;        ///< for each of the frame's data descriptors
   std::uint64_t cleared = 0;      ///< bits that are clear in each of them, although others have them set
   std::uint32_t payload = 0;      ///< bytes: the frame's, or with segmentation those after its headers
+  std::uint32_t headers = 0;      ///< with segmentation: bytes of the frame that are not payload
   std::uint32_t shortest = 0;     ///< if `repeats`: bytes of the shortest frame that the request may have
   bool has_context = false;
   bool repeats = false;  ///< frames with the same request can be sent without another check, but for their length
 };
 
-/// A request for checksums or a tag that the slow path has checked and whose context the card has. tx_repeat.cpp sends
-/// frames that repeat it as fast as frames without a request.
+/// What packets that repeat a request for segmentation have in common, besides what all repeated requests have.
+struct TxRepeatedSegments {
+  std::uint32_t sizes = 0;  ///< the request's last two members, as one word
+  /// Offsets of the fields in the IP header that are cleared, 2 bytes each. In IPv6 there is only one.
+  std::array<std::uint32_t, 2> cleared{};
+};
+
+/// A request that the slow path has checked and whose context the card has. tx_repeat.cpp sends frames that repeat a
+/// request for checksums or a tag as fast as frames without a request; tx_repeat_segments.cpp those to be segmented.
 struct TxRepeat {
-  /// Sends frames that repeat the request, from the negative index `i` on; the pointers are the ends of the arrays.
-  /// Returns the index of the first frame that does not repeat it, or 0.
-  using Send = std::intptr_t(const TxRepeat& repeat, hw::intel::Descriptor* descriptors, Mbuf** slots,
-                             Mbuf* const* frames, std::intptr_t i) noexcept;
-  static std::intptr_t send_none(const TxRepeat& /*repeat*/, hw::intel::Descriptor* /*descriptors*/, Mbuf** /*slots*/,
-                                 Mbuf* const* /*frames*/, std::intptr_t i) noexcept {
-    return i;
+  /// Sends frames that repeat the request, as far as the first of `count` frames do and there is room. Moves `next`
+  /// past the slots it wrote. Returns their number.
+  using Send = std::uint32_t(TxQueue& queue, const TxRepeat& repeat, Mbuf* const* frames, std::uint32_t count,
+                             RingIndex& next) noexcept;
+  static std::uint32_t send_none(TxQueue& /*queue*/, const TxRepeat& /*repeat*/, Mbuf* const* /*frames*/,
+                                 std::uint32_t /*count*/, RingIndex& /*next*/) noexcept {
+    return 0;
   }
 
   std::uint64_t what = 0;        ///< the request's flags and tags
@@ -46,6 +57,7 @@ struct TxRepeat {
   std::size_t ip_checksum = 0;
   const ContextState* context = nullptr;  ///< as in TxFastPath
   Send* send = &send_none;
+  TxRepeatedSegments segments;
 };
 
 /// The contexts that the card keeps for a transmit queue. A frame that needs one of them needs no context descriptor.

@@ -32,6 +32,14 @@ struct TxHotPath {
   [[nodiscard]] static POLLUX_ALWAYS_INLINE bool has_request(Mbuf* frame) noexcept {
     return (POLLUX_CHECKED == 0 || frame != nullptr) && (MbufAccess::special(*frame) & MbufAccess::kOffload) != 0;
   }
+  /// The rest of a burst.
+  using BurstLoop = std::uint32_t(TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count) noexcept;
+  /// One burst whose first frame has a request. `rest` sends what follows the frames with requests.
+  static std::uint32_t end_with_others(TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count, std::uint32_t taken,
+                                       BurstLoop* rest) noexcept;
+  static void clean_done_groups(TxQueue& queue) noexcept;
+  static void finish_either(TxQueue& queue, std::uint32_t frames) noexcept;
+  static std::uint32_t request_burst(TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count, BurstLoop* rest) noexcept;
   /// Sends frames that repeat the request that was used last, as far as the first of `count` frames do. Moves `next`
   /// past the slots it wrote. Returns their number; 0: the first one does not, or there is no room.
   static std::uint32_t send_repeated_requests(TxQueue& queue, Mbuf* const* frames, std::uint32_t count,
@@ -43,11 +51,23 @@ struct TxHotPath {
   /// Sends frames that repeat the request of context `index`; 0 if the first one does not, or there is no room.
   static std::uint32_t send_repeats(TxQueue& queue, Mbuf* const* frames, std::uint32_t count, RingIndex& next,
                                     std::uint32_t index) noexcept;
+  /// TxRepeat::Send for requests for checksums or a tag, by the loop that sends them, and for those for segmentation.
+  template <auto Run>
+  static std::uint32_t send_run(TxQueue& queue, const TxRepeat& repeat, Mbuf* const* frames, std::uint32_t count,
+                                RingIndex& next) noexcept;
+  static std::uint32_t send_segments(TxQueue& queue, const TxRepeat& repeat, Mbuf* const* frames, std::uint32_t count,
+                                     RingIndex& next) noexcept;
+  static std::uint32_t send_around_end(TxQueue& queue, const TxRepeat& repeat, Mbuf* const* frames,
+                                       RingIndex& next) noexcept;
+  /// Notes that some slots from `first` to `end` have no mbuf, and the others direct ones.
+  static void note_gaps(TxQueue& queue, std::uint32_t first, std::uint32_t end) noexcept;
   /// Sets RS on the last slot of each group in `first` to `last`, and on `last`.
   static void report(TxQueue& queue, std::uint32_t first, std::uint32_t last) noexcept;
   /// Remembers the request of a frame that was queued with `command`, if frames with the same request can be sent
   /// without another check.
   static void remember_request(TxQueue& queue, Mbuf& frame, const TxCommand& command) noexcept;
+  /// Completes `repeat`, for a request for segmentation, if its packets are long enough.
+  static void remember_segments(Mbuf& frame, const TxCommand& command, TxRepeat& repeat) noexcept;
 
   /// The result of one frame on the slow path.
   enum class Outcome : std::uint8_t { queued, dropped, no_room };
@@ -65,7 +85,13 @@ struct TxHotPath {
   template <bool kRequest>
   static std::uint64_t* check(TxQueue& queue, Mbuf& frame, TxCommand& command) noexcept;
   /// Writes a descriptor to the slot `next`, with the mbuf that is freed when the card has sent it.
-  static void put(TxQueue& queue, RingIndex& next, const hw::intel::Descriptor& descriptor, Mbuf* mbuf) noexcept;
+  static POLLUX_ALWAYS_INLINE void put(TxQueue& queue, RingIndex& next, const hw::intel::Descriptor& descriptor,
+                                       Mbuf* mbuf) noexcept {
+    const std::uint32_t slot = next.slot(queue.mask_);
+    queue.ring_[slot] = descriptor;
+    queue.slots_[slot] = mbuf;
+    ++next;
+  }
   /// Write the descriptors of a frame: one for each segment, or as many as each needs.
   static void put_whole(TxQueue& queue, RingIndex& next, Mbuf& frame, std::uint32_t payload,
                         std::uint64_t flags) noexcept;
@@ -97,8 +123,9 @@ struct TxHotPath {
   static void reset_group(TxQueue& queue, std::uint32_t group) noexcept;
   /// Resets the oldest group. Call it after its buffers have been freed and before `clean_` moves on.
   static void end_group(TxQueue& queue) noexcept;
-  /// Frees the oldest group, of `slots` slots, one mbuf at a time.
-  static void free_mixed_group(TxQueue& queue, std::uint32_t slots) noexcept;
+  /// Frees the mbufs of the oldest group, of `slots` slots, which has more than direct mbufs.
+  static void free_group(TxQueue& queue, std::uint32_t slots) noexcept;
+  static void free_between_gaps(TxQueue& queue, std::uint32_t slots) noexcept;
 
   /// Points `done_` at the descriptor word that reports the oldest group.
   static POLLUX_ALWAYS_INLINE void watch_oldest(TxQueue& queue) noexcept {

@@ -123,7 +123,7 @@ void TxQueue::give_back_spares() noexcept {
   for (std::uint32_t i = in_use; i <= mask_; ++i) spares_pool_->put({slots_ + (clean_ + i).slot(mask_), 1});
   // Buffers in flight are freed one by one, as frames of a burst are. Checked builds then need an allocation site.
   for (std::uint32_t i = 0; i < in_use; ++i) MbufAccess::stamp(*slots_[(clean_ + i).slot(mask_)], kBorrower);
-  std::fill(mixed_.begin(), mixed_.end(), true);
+  contents_.fill(kMixed);
 }
 
 void TxQueue::open() noexcept {
@@ -200,7 +200,7 @@ Result<void> TxQueue::use_cache(const MempoolCache& cache) {
                 "make the cache from a pool of the Context that opened the port");
   }
   // Mbufs in the ring may belong to another pool than the new cache's, so they are freed one by one.
-  std::fill(mixed_.begin(), mixed_.end(), true);
+  contents_.fill(kMixed);
   cache_owner_ = cache.core();
   set_cache(cache_owner_.get());
   return {};

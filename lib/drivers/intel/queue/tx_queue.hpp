@@ -65,9 +65,7 @@ struct TxDrops {
 /// A transmit queue of advanced descriptors. tx_burst.hpp has its fast path, tx_slow.cpp its slow path.
 ///
 /// The ring is divided into groups of slots. Only the last slot of a group and of a burst has RS set, so that the card
-/// reports it done. A done group is cleaned as a whole. A group is `mixed` if its mbufs must be freed one by one;
-/// otherwise their pointers go to the cache and no mbuf is read. The slot of a context descriptor has no mbuf, and its
-/// group is mixed.
+/// reports it done. A done group is cleaned as a whole, by what its slots have (GroupContent).
 class alignas(64) TxQueue final : public pollux::TxQueue {
  public:
   /// The shortest frame, without FCS. The card pads frames to 60 bytes, but needs at least 17 (Linux igb pads shorter
@@ -123,6 +121,13 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
 
   static constexpr std::uint32_t kMaxGroups = 4096 / 32;
 
+  /// What the slots of a group have, as bits.
+  enum GroupContent : std::uint8_t {
+    kDirect = 0,     ///< direct mbufs of the cache's pool: their pointers go to the cache, and no mbuf is read
+    kGaps = 1 << 0,  ///< some slots have no mbuf, since a frame needed several
+    kMixed = 1 << 1  ///< mbufs that must be freed one by one; slots of contexts, which have none
+  };
+
   void set_cache(MempoolCacheCore* cache) noexcept;
   [[nodiscard]] TxObservers* observers() noexcept override { return &observers_; }
   void apply(TxQueueSetup setup) noexcept;
@@ -147,10 +152,10 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
   MempoolCacheCore* cache_ = nullptr;
   std::uint32_t group_shift_ = 0;
 
-  // For each group: the slot that reports it done, and whether its mbufs must be freed one by one. The slot is the last
-  // one of the group, or the last one of a frame that goes on into the next group.
+  // For each group: the slot that reports it done, and its GroupContent. The slot is the last one of the group, or the
+  // last one of a frame that goes on into the next group.
   alignas(64) std::array<std::uint32_t, kMaxGroups> report_slot_{};
-  std::array<bool, kMaxGroups> mixed_{};
+  std::array<std::uint8_t, kMaxGroups> contents_{};
 
   // Cold.
   TxDrops drops_;

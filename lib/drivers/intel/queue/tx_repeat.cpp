@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "base/compiler.hpp"
-#include "drivers/intel/queue/tx_hot_path.hpp"
+#include "drivers/intel/queue/tx_burst.hpp"
 #include "drivers/intel/queue/tx_request.hpp"
 #include "mem/ownership.hpp"
 #include "net/frame_size.hpp"
@@ -19,16 +19,6 @@ namespace {
 
 constexpr std::uint32_t kIpChecksumField = 10;  // offset in the header
 
-// The words that are compared.
-static_assert(offsetof(TxOffload, l2) == sizeof(std::uint64_t) && offsetof(TxOffload, l4) == 2 * sizeof(std::uint64_t));
-
-POLLUX_ALWAYS_INLINE std::uint64_t request_word(Mbuf& frame, std::size_t index) noexcept {
-  std::uint64_t word;
-  std::memcpy(&word, reinterpret_cast<const std::byte*>(&MbufAccess::tx_offload(frame)) + index * sizeof word,
-              sizeof word);
-  return word;
-}
-
 /// What a repeated request consists of.
 enum class Kind : std::uint8_t {
   tag,          ///< a tag alone
@@ -37,7 +27,7 @@ enum class Kind : std::uint8_t {
   ip_anywhere,  ///< the same in any pool
 };
 
-/// Sends frames that repeat a request: TxRepeat::Send.
+/// Sends frames that repeat a request, from the negative index `i` on; the pointers are the ends of the arrays.
 template <Kind kKind>
 class RepeatLoop {
  public:
@@ -51,6 +41,7 @@ class RepeatLoop {
         slots_(slots),
         frames_(frames) {}
 
+  /// Returns the index of the first frame that does not repeat the request, or 0.
   [[nodiscard]] POLLUX_ALWAYS_INLINE std::intptr_t send(std::intptr_t i) const noexcept {
     constexpr std::intptr_t kUnrolled = 8;
     for (; i <= -kUnrolled; i += kUnrolled) {
@@ -72,9 +63,9 @@ class RepeatLoop {
     Mbuf* const frame = frames_[i];
     if (ownership::kChecked && (frame == nullptr || !ownership::is_allocated(*frame, repeat_.context))) return false;
     const std::uint32_t excess = static_cast<std::uint32_t>(MbufAccess::word(*frame)) - repeat_.shortest;
-    if (excess > repeat_.max_excess || request_word(*frame, 0) != what_) [[unlikely]]
+    if (excess > repeat_.max_excess || request_word<std::uint64_t>(*frame, 0) != what_) [[unlikely]]
       return false;
-    if (kKind != Kind::tag && request_word(*frame, 1) != lengths_) [[unlikely]]
+    if (kKind != Kind::tag && request_word<std::uint64_t>(*frame, 1) != lengths_) [[unlikely]]
       return false;
     const std::uint64_t address = frame->data_iova();
     descriptors_[i] = {address, excess * repeat_.per_byte + repeat_.command};
@@ -97,10 +88,9 @@ class RepeatLoop {
   const std::uint16_t zero_ = opaque(std::uint16_t{0});
 };
 
-// A function of its own, so that the compiler keeps all of the loop in registers.
 template <Kind kKind>
-POLLUX_NOINLINE std::intptr_t send_run(const TxRepeat& repeat, hw::intel::Descriptor* descriptors, Mbuf** slots,
-                                       Mbuf* const* frames, std::intptr_t i) noexcept {
+POLLUX_ALWAYS_INLINE std::intptr_t run_of(const TxRepeat& repeat, hw::intel::Descriptor* descriptors, Mbuf** slots,
+                                          Mbuf* const* frames, std::intptr_t i) noexcept {
   return RepeatLoop<kKind>(repeat, descriptors, slots, frames).send(i);
 }
 
@@ -113,20 +103,26 @@ POLLUX_ALWAYS_INLINE void TxHotPath::report(TxQueue& queue, std::uint32_t first,
   queue.ring_[last].hi |= tx::kReportStatus;
 }
 
-POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::send_repeats(TxQueue& queue, Mbuf* const* frames, std::uint32_t count,
-                                                           RingIndex& next, std::uint32_t index) noexcept {
+template <auto Run>
+std::uint32_t TxHotPath::send_run(TxQueue& queue, const TxRepeat& repeat, Mbuf* const* frames, std::uint32_t count,
+                                  RingIndex& next) noexcept {
   const std::uint32_t slot = next.slot(queue.mask_);
   const std::uint32_t run = std::min({queue.mask_ + 1 - slot, count, free_slots(queue, next)});
   const std::uint32_t end = slot + run;
-  const TxRepeat& repeat = queue.contexts_.repeat(index);
   const std::intptr_t i =
-      repeat.send(repeat, queue.ring_ + end, queue.slots_ + end, frames + run, -static_cast<std::intptr_t>(run));
+      Run(repeat, queue.ring_ + end, queue.slots_ + end, frames + run, -static_cast<std::intptr_t>(run));
   const std::uint32_t sent = run + static_cast<std::uint32_t>(i);
   if (sent == 0) [[unlikely]]
     return 0;
   report(queue, slot, slot + sent - 1);
   next += sent;
   return sent;
+}
+
+POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::send_repeats(TxQueue& queue, Mbuf* const* frames, std::uint32_t count,
+                                                           RingIndex& next, std::uint32_t index) noexcept {
+  const TxRepeat& repeat = queue.contexts_.repeat(index);
+  return repeat.send(queue, repeat, frames, count, next);
 }
 
 std::uint32_t TxHotPath::send_repeated_requests(TxQueue& queue, Mbuf* const* frames, std::uint32_t count,
@@ -144,6 +140,53 @@ std::uint32_t TxHotPath::send_requests(TxQueue& queue, Mbuf* const* frames, std:
   return send_request(queue, frames[0], next) == Outcome::no_room ? 0 : 1;
 }
 
+POLLUX_ALWAYS_INLINE void TxHotPath::clean_done_groups(TxQueue& queue) noexcept {
+  if (queue.group_mask_ == kGroup - 1) [[likely]] {
+    while (oldest_done<false>(queue)) clean_group<ScalarTxLoop, false>(queue);
+  } else {
+    while (oldest_done<true>(queue)) clean_group<ScalarTxLoop, true>(queue);
+  }
+}
+
+std::uint32_t TxHotPath::request_burst(TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count,
+                                       BurstLoop* rest) noexcept {
+  clean_done_groups(queue);
+  std::uint32_t taken = 0;
+  do {
+    std::uint32_t sent = send_repeated_requests(queue, mbufs + taken, count - taken, queue.next_);
+    if (sent == 0) [[unlikely]]
+      sent = send_requests(queue, mbufs + taken, count - taken, queue.next_);
+    if (sent == 0) [[unlikely]]
+      break;
+    taken += sent;
+    if (taken != count && !has_request(mbufs[taken])) [[unlikely]]
+      return end_with_others(queue, mbufs, count, taken, rest);
+  } while (taken != count);
+  if (taken != 0) [[likely]]
+    finish_either(queue, taken);
+  return taken;
+}
+
+// The other frames share the doorbell.
+POLLUX_COLD std::uint32_t TxHotPath::end_with_others(TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count,
+                                                     std::uint32_t taken, BurstLoop* rest) noexcept {
+  const std::uint32_t more = rest(queue, mbufs + taken, count - taken);
+  if (more == 0) {
+    finish_either(queue, taken);
+  } else {
+    add_to(queue.packets_, taken);
+  }
+  return taken + more;
+}
+
+POLLUX_ALWAYS_INLINE void TxHotPath::finish_either(TxQueue& queue, std::uint32_t frames) noexcept {
+  if (queue.tail_.is_remote()) {
+    finish<true>(queue, queue.next_, frames);
+  } else {
+    finish<false>(queue, queue.next_, frames);
+  }
+}
+
 // Only a direct mbuf of the cache's pool can become a plain one.
 void TxHotPath::remember_request(TxQueue& queue, Mbuf& frame, const TxCommand& command) noexcept {
   constexpr std::uint32_t kRequest = std::uint32_t{MbufAccess::kOffload} << MbufAccess::kSpecialShift;
@@ -152,23 +195,27 @@ void TxHotPath::remember_request(TxQueue& queue, Mbuf& frame, const TxCommand& c
   const std::uint32_t key = (queue.fast_path_.shortest & ~kLength) | kRequest;
   if ((static_cast<std::uint32_t>(MbufAccess::word(frame)) & ~kLength) != key) return;
   const std::uint32_t tag = (command.flags & tx::kInsertVlan) != 0 ? kVlanTagBytes : 0;
-  if (command.shortest + tag > queue.max_frame_) return;
+  const std::uint32_t longest = command.headers != 0 ? kMaxTso : queue.max_frame_ - tag;
+  if (command.shortest > longest) return;
   TxRepeat repeat{
-      .what = request_word(frame, 0),
-      .lengths = request_word(frame, 1),
+      .what = request_word<std::uint64_t>(frame, 0),
+      .lengths = request_word<std::uint64_t>(frame, 1),
       .command = kWholeFrame + command.flags + queue.contexts_.select(command) + command.shortest * kPerByte,
       .per_byte = kPerByte,
       .shortest = key | command.shortest,
-      .max_excess = queue.max_frame_ - tag - command.shortest,
+      .max_excess = longest - command.shortest,
       .context = queue.context_.get(),
-      .send = &send_run<Kind::tag>};
-  if ((request.flags & TxOffload::ipv4_checksum) != 0) {
+      .send = command.headers != 0 ? &TxRepeat::send_none : &send_run<&run_of<Kind::tag>>,
+      .segments = {}};
+  if (command.headers != 0) {
+    remember_segments(frame, command, repeat);
+  } else if ((request.flags & TxOffload::ipv4_checksum) != 0) {
     const bool is_one = queue.cache_->pool().has_one_segment();
     repeat.ip_checksum = request.l3_offset() + kIpChecksumField;
     if (is_one) repeat.ip_checksum += reinterpret_cast<std::uintptr_t>(frame.data()) - frame.data_iova();
-    repeat.send = is_one ? &send_run<Kind::ip> : &send_run<Kind::ip_anywhere>;
+    repeat.send = is_one ? &send_run<&run_of<Kind::ip>> : &send_run<&run_of<Kind::ip_anywhere>>;
   } else if ((request.flags & TxOffload::kL4Checksums) != 0) {
-    repeat.send = &send_run<Kind::transport>;
+    repeat.send = &send_run<&run_of<Kind::transport>>;
   }
   queue.contexts_.remember(repeat);
 }

@@ -194,7 +194,8 @@ std::uint64_t* prepare_segments(TxDrops& drops, Mbuf& frame, const TxOffload& re
   }
   if (!clear_for_segments(frame, request)) return &drops.shared_checksum;
   const std::uint64_t family = is_ipv4(frame, request) ? tx::kContextIpv4 : 0;
-  const std::uint32_t payload = frame.packet_length() - request.l4_offset() - request.l4;
+  const std::uint32_t headers = request.l4_offset() + request.l4;
+  const std::uint32_t payload = frame.packet_length() - headers;
   command = {
       .context = tx::context({.vlan = tag.vlan,
                               .mac_length = static_cast<std::uint8_t>(request.l2),
@@ -204,7 +205,10 @@ std::uint64_t* prepare_segments(TxDrops& drops, Mbuf& frame, const TxOffload& re
                               .kind = transport.kind | family}),
       .flags = tag.flags | tx::kSegment | tx::kInsertL4Checksum | (family != 0 ? tx::kInsertIpChecksum : 0),
       .payload = payload,
-      .has_context = true};
+      .headers = headers,
+      .shortest = headers + request.segment_size,
+      .has_context = true,
+      .repeats = payload >= request.segment_size};  // the context of a shorter one has another size
   return nullptr;
 }
 

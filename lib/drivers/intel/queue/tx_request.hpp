@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "drivers/intel/queue/tx_contexts.hpp"
 #include "pollux/mem/mbuf.hpp"
@@ -27,6 +29,18 @@ inline constexpr std::uint32_t kMaxTsoSegments = 40;
 /// Whether the frame requests segmentation.
 [[nodiscard]] inline bool is_segmented(const TxOffload& request) noexcept {
   return (request.flags & (TxOffload::tcp_segmentation | TxOffload::udp_segmentation)) != 0;
+}
+
+/// A part of a frame's request as one word, by which requests are compared: `Word` number `index`.
+template <class Word>
+[[nodiscard]] inline Word request_word(Mbuf& frame, std::size_t index) noexcept {
+  static_assert(offsetof(TxOffload, l2) == sizeof(std::uint64_t) &&
+                offsetof(TxOffload, l4) == 2 * sizeof(std::uint64_t) &&
+                offsetof(TxOffload, segment_size) == offsetof(TxOffload, l4) + sizeof(std::uint16_t));
+  Word word;
+  std::memcpy(&word, reinterpret_cast<const std::byte*>(&MbufAccess::tx_offload(frame)) + index * sizeof word,
+              sizeof word);
+  return word;
 }
 
 /// What a queue's card can do for a request.

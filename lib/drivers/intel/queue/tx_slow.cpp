@@ -114,21 +114,13 @@ void TxHotPath::move_reports(TxQueue& queue, RingIndex first, RingIndex end) noe
   for (RingIndex slot = first; left != 0;) {
     const std::uint32_t group = slot.slot(queue.mask_) >> queue.group_shift_;
     const std::uint32_t to_group_end = queue.group_mask_ + 1 - (slot.value() & queue.group_mask_);
-    queue.mixed_[group] = true;
+    queue.contents_[group] |= TxQueue::kMixed;
     if (left < to_group_end) break;
     queue.report_slot_[group] = last;
     slot += to_group_end;
     left -= to_group_end;
   }
   watch_oldest(queue);
-}
-
-POLLUX_ALWAYS_INLINE void TxHotPath::put(TxQueue& queue, RingIndex& next, const hw::intel::Descriptor& descriptor,
-                                         Mbuf* mbuf) noexcept {
-  const std::uint32_t slot = next.slot(queue.mask_);
-  queue.ring_[slot] = descriptor;
-  queue.slots_[slot] = mbuf;
-  ++next;
 }
 
 // One slot for each segment. The copies of the queue's members stay in registers: no store can alias them.
@@ -234,7 +226,7 @@ void TxHotPath::free_each(TxQueue& queue, RingIndex first, std::uint32_t count) 
 }
 
 void TxHotPath::reset_group(TxQueue& queue, std::uint32_t group) noexcept {
-  queue.mixed_[group] = false;
+  queue.contents_[group] = TxQueue::kDirect;
   queue.report_slot_[group] = (group << queue.group_shift_) + queue.group_mask_;
 }
 
@@ -244,11 +236,37 @@ void TxHotPath::end_group(TxQueue& queue) noexcept {
   reset_group(queue, group);
   // If clean_ was inside the group, frames of the next lap may already be in the slots before it.
   const std::uint32_t lap_left = queue.mask_ + 1 - (first & queue.group_mask_);
-  queue.mixed_[group] = queue.next_.distance_from(queue.clean_) > lap_left;
+  if (queue.next_.distance_from(queue.clean_) > lap_left) queue.contents_[group] = TxQueue::kMixed;
 }
 
-POLLUX_NOINLINE void TxHotPath::free_mixed_group(TxQueue& queue, std::uint32_t slots) noexcept {
-  free_each(queue, queue.clean_, slots);
+// The mbufs between the gaps are direct ones of the cache's pool: only pointers are moved.
+POLLUX_ALWAYS_INLINE void TxHotPath::free_between_gaps(TxQueue& queue, std::uint32_t slots) noexcept {
+  MempoolCacheCore& cache = *queue.cache_;
+  cache.make_room(kGroup);
+  Mbuf** to = cache.objects();
+  Mbuf** const end = to;
+  const auto take = [&to](Mbuf* mbuf) {
+    to[-1] = mbuf;
+    to -= mbuf != nullptr ? 1 : 0;
+  };
+  Mbuf* const* from = queue.slots_ + queue.clean_.slot(queue.mask_);
+  for (; slots % 4 != 0; --slots) take(*from++);
+  for (; slots != 0; slots -= 4, from += 4) {
+    take(from[0]);
+    take(from[1]);
+    take(from[2]);
+    take(from[3]);
+  }
+  cache.set_first(cache.first - static_cast<std::uint32_t>(end - to));
+}
+
+POLLUX_NOINLINE void TxHotPath::free_group(TxQueue& queue, std::uint32_t slots) noexcept {
+  const std::uint32_t group = queue.clean_.slot(queue.mask_) >> queue.group_shift_;
+  if (!ownership::kChecked && queue.contents_[group] == TxQueue::kGaps) {
+    free_between_gaps(queue, slots);
+  } else {
+    free_each(queue, queue.clean_, slots);
+  }
   end_group(queue);
 }
 
