@@ -20,6 +20,7 @@ std::span<const Case> cases() {
       Case{"fused", kPollux, &fused},
       Case{"ring_port", kPollux, &ring_port, false, false},
       Case{"rx", kPollux, &receive},
+      Case{"rx_split", kPollux, &receive_split, true, false},
       Case{"tx", kPollux, &transmit},
       Case{"tx_segments", kPollux, &transmit_segments, true, false},
       Case{"empty_poll", kPollux, &empty_poll, false, false},

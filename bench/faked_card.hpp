@@ -42,7 +42,8 @@ class FakedCard {
   void set_marking(bool marking) { marking_ = marking; }
 
   /// Writes `count` frames of `length` bytes into a receive queue's buffers and writes the descriptors back. A frame
-  /// that is longer than a buffer takes several.
+  /// that is longer than a buffer takes several. If the queue splits frames, the first 54 bytes go to the other buffer
+  /// of the first descriptor.
   void receive(std::uint32_t queue, std::uint32_t count, std::uint32_t length);
   /// Reads all frames of a transmit queue and reports descriptors with RS done. Returns the number of frames.
   std::uint32_t finish_transmits(std::uint32_t queue);

@@ -18,6 +18,7 @@ using hw::intel::Descriptor;
 namespace {
 
 constexpr std::uint32_t kLine = 64;
+constexpr std::uint32_t kHeaderBytes = 54;  // Ethernet, IPv4 and TCP
 
 // An Ethernet header and an IPv4 header of a TCP packet of 50 bytes, followed by zeros.
 constexpr std::array<std::byte, 10240> kFrame = [] {
@@ -58,18 +59,29 @@ void FakedCard::receive(std::uint32_t queue, std::uint32_t count, std::uint32_t 
   const std::uint64_t base = get(reg::RDBAL::offset(queue)) | std::uint64_t{get(reg::RDBAH::offset(queue))} << 32;
   auto* const ring = reinterpret_cast<volatile Descriptor*>(at(base));
   const std::uint32_t mask = get(reg::RDLEN::offset(queue)) / std::uint32_t{sizeof(Descriptor)} - 1;
-  const std::uint32_t room =
-      reg::SRRCTL::Value(get(reg::SRRCTL::offset(queue))).get(reg::SRRCTL::BSIZEPACKET) * reg::kRxBufferUnit;
+  const reg::SRRCTL::Value format(get(reg::SRRCTL::offset(queue)));
+  const std::uint32_t room = format.get(reg::SRRCTL::BSIZEPACKET) * reg::kRxBufferUnit;
+  const bool splits = format.has(reg::SRRCTL::SPLIT);
   std::uint32_t head = rx_heads_[queue];
   for (std::uint32_t i = 0; i < count; ++i) {
-    for (std::uint32_t done = 0; done < length;) {
+    hw::intel::rx::WriteBack what = marking_ ? kMarked : kUnmarked;
+    std::uint32_t done = 0;
+    if (splits) {
+      std::byte* const header = at(ring[head].hi);
+      std::memcpy(header, kFrame.data(), kHeaderBytes);
+      if (cold_) flush(header, kHeaderBytes);
+      done = kHeaderBytes;
+      what.header_length = kHeaderBytes;
+      what.split_header = true;
+    }
+    while (done < length) {
       volatile Descriptor& slot = ring[head];
       const std::uint32_t bytes = std::min(room, length - done);
       std::byte* const buffer = at(slot.lo);
       std::memcpy(buffer, kFrame.data() + done, bytes);
       if (cold_) flush(buffer, bytes);
       done += bytes;
-      const Descriptor written = write_back(marking_ ? kMarked : kUnmarked, bytes, done == length);
+      const Descriptor written = write_back(what, bytes, done == length);
       slot.lo = written.lo;
       slot.hi = written.hi;
       head = (head + 1) & mask;

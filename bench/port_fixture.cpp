@@ -18,9 +18,15 @@ Mempool make_pool(Context& context, FakedCard& card, const Setup& setup) {
   return pool;
 }
 
-Port start(Context& context, FakedCard& card, const Mempool& pool, const MempoolCache& cache, const Setup& setup) {
+std::optional<Mempool> make_header_pool(Context& context, const Setup& setup) {
+  if (!setup.split) return std::nullopt;
+  return need(Mempool::create(context, {.count = setup.pool, .data_room = 128, .name = "headers"}));
+}
+
+Port start(Context& context, FakedCard& card, const Mempool& pool, const MempoolCache& cache, const Mempool* headers,
+           const Setup& setup) {
   Port port = need(open_unconfigured(context, card.device()));
-  need(port.configure({.rx = {.pool = &pool, .cache = &cache, .ring = setup.ring},
+  need(port.configure({.rx = {.pool = &pool, .cache = &cache, .ring = setup.ring, .header_pool = headers},
                        .tx = {.cache = &cache, .ring = setup.ring},
                        .rx_queues = setup.queues,
                        .tx_queues = setup.queues,
@@ -37,7 +43,8 @@ PortFixture::PortFixture(const Setup& setup)
       context_(logging_options(card_.clock())),
       pool_(make_pool(context_, card_, setup)),
       cache_(pool_, MempoolCache::kMaxCapacity),
-      port_(start(context_, card_, pool_, cache_, setup)) {
+      headers_(make_header_pool(context_, setup)),
+      port_(start(context_, card_, pool_, cache_, headers_ ? &*headers_ : nullptr, setup)) {
   card_.restart();
   card_.set_cold(setup.cold);
   card_.set_marking(setup.marked);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "faked_card.hpp"
@@ -46,6 +47,7 @@ class PortFixture {
   Context context_;
   Mempool pool_;
   MempoolCache cache_;
+  std::optional<Mempool> headers_;  // with Setup::split
   Port port_;
   bool first_ = true;
   std::vector<MbufPtr> waiting_;  // with Setup::rotate, the mbufs to use next

@@ -29,6 +29,8 @@ struct Setup {
 
   /// The card reports a hash, a type and two good checksums with each frame. Otherwise it reports only the length.
   bool marked = false;
+  /// The card puts the 54 bytes of headers of each frame into a buffer of another pool (RxQueueConfig::header_pool).
+  bool split = false;
   std::uint32_t eighths = 7;  ///< eighths of a ring that have been filled before the first burst
 
   static constexpr std::uint32_t kBuffer = 2048;

@@ -90,6 +90,11 @@ class EmptyPoll final : public Workload {
 }  // namespace
 
 std::unique_ptr<Workload> receive(const Setup& setup) { return std::make_unique<Receive>(setup); }
+std::unique_ptr<Workload> receive_split(const Setup& setup) {
+  Setup split = setup;
+  split.split = true;
+  return std::make_unique<Receive>(split);
+}
 std::unique_ptr<Workload> transmit(const Setup& setup) { return std::make_unique<Transmit>(setup); }
 std::unique_ptr<Workload> empty_poll(const Setup& setup) { return std::make_unique<EmptyPoll>(setup); }
 

@@ -19,6 +19,7 @@ std::unique_ptr<Workload> forward_raw(const Setup& setup);
 std::unique_ptr<Workload> fused(const Setup& setup);
 std::unique_ptr<Workload> ring_port(const Setup& setup);
 std::unique_ptr<Workload> receive(const Setup& setup);
+std::unique_ptr<Workload> receive_split(const Setup& setup);
 std::unique_ptr<Workload> transmit(const Setup& setup);
 std::unique_ptr<Workload> empty_poll(const Setup& setup);
 std::unique_ptr<Workload> alloc_free(const Setup& setup);

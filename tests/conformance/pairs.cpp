@@ -19,7 +19,7 @@
 namespace pollux::conformance {
 namespace {
 
-constexpr Traits kCard{.has_rss = true, .head_write_back = true};
+constexpr Traits kCard{.has_rss = true, .head_write_back = true, .forward_paths = true};
 /// An in-process card. No frame on QEMU's wire has a check sequence, and QEMU's card makes IP fragments of a long UDP
 /// packet.
 constexpr Traits kInProcess = [] {
@@ -37,7 +37,8 @@ constexpr Traits kFunction{.promiscuous = false,
                            .registers = 20,
                            .several_queues = false,
                            .card_receive = false,
-                           .head_write_back = true};
+                           .head_write_back = true,
+                           .forward_paths = true};
 constexpr Traits kRing{.has_backpressure = true,
                        .drops_when_exhausted = false,
                        .is_zero_copy = true,
@@ -92,6 +93,7 @@ constexpr Traits looping(Traits traits, LoopbackMode mode) {
   traits.bidirectional = false;
   traits.has_carrier = false;
   traits.card_receive = false;  // these cases set up sender and receiver differently
+  traits.forward_paths = false;
   traits.loopback = mode;
   return traits;
 }

@@ -37,6 +37,7 @@ struct Traits {
   bool counts_bytes = true;              ///< counts the bytes of its queues
   bool card_receive = true;              ///< has the receive settings of an 82576's physical function
   bool head_write_back = false;          ///< can report sent frames by the position of the ring's head
+  bool forward_paths = false;            ///< moves frames between its own queues from ring to ring
   bool udp_segments = false;             ///< segments UDP packets into UDP packets
   bool own_fcs = false;                  ///< sends a frame's own check sequence, which its receiver checks
   LoopbackMode loopback = LoopbackMode::none;  ///< if set, there is one port, which is also the right one

@@ -103,6 +103,34 @@ CONFORMANCE_TEST_WHERE(Settings, SizeThePacketBuffers, traits.card_receive) {
   EXPECT_EQ(exchange(left(), right(), frames), frames);
 }
 
+// QEMU's card keeps these registers and uses none of them.
+CONFORMANCE_TEST_WHERE(Settings, PutDropsAndThresholdsIntoRegisters, traits.card_receive) {
+  PortConfig wanted = config();
+  wanted.rx.drop_enable = true;
+  wanted.rx.thresholds = QueueThresholds{.prefetch = 4, .host = 2, .write_back = 0};
+  wanted.tx.thresholds = QueueThresholds{.prefetch = 15, .host = 3, .write_back = 1};
+  wanted.rx_queues = 2;
+  wanted.rx_override[1] = wanted.rx;
+  wanted.rx_override[1].drop_enable = false;
+  start_both(config(), wanted);
+  EXPECT_TRUE(right().config().rx.at(0).drops);
+  EXPECT_FALSE(right().config().rx.at(1).drops);
+  std::map<std::string, std::uint32_t> registers;
+  for (const RegisterValue& entry : right().capability<RegisterDump>()->registers()) {
+    registers.emplace(entry.name, entry.value);
+  }
+  constexpr std::uint32_t kDropEnable = 1U << 31;
+  constexpr std::uint32_t kThresholds = 0x1F1F1F;  // WTHRESH, HTHRESH, PTHRESH
+  EXPECT_EQ(registers.at("SRRCTL[0]") & kDropEnable, kDropEnable);
+  EXPECT_EQ(registers.at("SRRCTL[1]") & kDropEnable, 0U);
+  EXPECT_EQ(registers.at("RXDCTL[0]") & kThresholds, 0x000204U);
+  EXPECT_EQ(registers.at("RXDCTL[1]") & kThresholds, 0x000204U);
+  EXPECT_EQ(registers.at("TXDCTL[0]") & kThresholds, 0x01030FU);
+  const std::vector<Bytes> frames = make_frames(100, 100);
+  EXPECT_EQ(exchange(left(), right(), frames), frames);
+  EXPECT_EQ(exchange(right(), left(), frames), frames);
+}
+
 CONFORMANCE_TEST_WHERE(Settings, CountTheBytesOfEachQueue, traits.counts_bytes) {
   PortConfig wanted = config();
   wanted.count_bytes = true;

@@ -7,12 +7,16 @@
 
 namespace pollux::test {
 
-RingFixture::RingFixture()
+RingFixture::RingFixture(Frames frames)
     : queues_({.rx_ring = kSlots,
                .tx_ring = kSlots,
                .tunnels = true,
                .cache = 64,
-               .pool = {.count = kMbufs, .name = "fuzzed"}}) {}
+               .pool = {.count = kMbufs, .name = "fuzzed"},
+               .headers = frames == Frames::split
+                              ? std::optional<MempoolOptions>(
+                                    {.count = kHeaderMbufs, .data_room = kHeaderBytes, .name = "fuzzed headers"})
+                              : std::nullopt}) {}
 
 void RingFixture::start() {
   queues_.receiver->stop();
@@ -32,12 +36,16 @@ void RingFixture::stop() {
 
 void RingFixture::release(Held& held, std::size_t count) {
   for (; count != 0 && !held.empty(); --count) {
-    cache().free(std::move(held.back()));
+    // A cache frees mbufs of its own pool.
+    if (!queues_.headers) cache().free(std::move(held.back()));
     held.pop_back();
   }
 }
 
-void RingFixture::require_all_home() const { require(queues_.in_use() == 0, "every mbuf is free"); }
+void RingFixture::require_all_home() const {
+  require(queues_.in_use() == 0, "every mbuf is free");
+  require(!queues_.headers || queues_.headers->stats().in_use() == 0, "every mbuf for headers is free");
+}
 
 void RingFixture::require_no_misuse() const {
   const std::string complaints = queues_.errors();

@@ -19,8 +19,13 @@ class RingFixture {
  public:
   static constexpr std::uint32_t kSlots = 16;
   static constexpr std::uint32_t kMbufs = 96;  ///< few, so that the pool is often exhausted
+  static constexpr std::uint32_t kHeaderMbufs = 48;
+  static constexpr std::uint32_t kHeaderBytes = 128;
 
-  RingFixture();
+  /// Whether the card puts the headers of received frames into mbufs of another pool.
+  enum class Frames : std::uint8_t { whole, split };
+
+  explicit RingFixture(Frames frames = Frames::whole);
 
   void start();
   /// Stops the card, closes the queues and frees the buffers in the rings.

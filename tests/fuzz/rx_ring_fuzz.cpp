@@ -52,12 +52,31 @@ void write(RingFixture& fixture, FuzzedDataProvider& input) {
   }
 }
 
+// The headers of a frame, or none, and what follows them or a part of it.
+void write_split(RingFixture& fixture, FuzzedDataProvider& input) {
+  hw::intel::Descriptor& slot =
+      fixture.rx_ring()[input.ConsumeIntegralInRange<std::size_t>(0, RingFixture::kSlots - 1)];
+  switch (input.ConsumeIntegralInRange(0, 3)) {
+    case 0: slot.hi = input.ConsumeIntegral<std::uint64_t>(); break;
+    case 1: slot.lo = input.ConsumeIntegral<std::uint64_t>(); break;
+    default:
+      slot = rx::written_back({.status = input.ConsumeBool() ? rx::kDone | rx::kEndOfPacket : rx::kDone,
+                               .length = input.ConsumeIntegralInRange<std::uint16_t>(0, 2100),
+                               .header_length = input.ConsumeIntegralInRange<std::uint16_t>(0, 160),
+                               .split_header = input.ConsumeBool()});
+  }
+}
+
 }  // namespace
 }  // namespace pollux::test
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace pollux::test;
-  static RingFixture fixture;
+  static RingFixture whole;
+  static RingFixture split(RingFixture::Frames::split);
+  // FuzzedDataProvider takes numbers from the end, so this byte shifts none.
+  const bool splits = size != 0 && data[0] >= 0xA0 && data[0] < 0xC0;
+  RingFixture& fixture = splits ? split : whole;
   FuzzedDataProvider input(data, size);
   Held held;
   fixture.start();
@@ -75,7 +94,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       case 4:
       case 5:
       case 6: poll(fixture, held, input.ConsumeIntegralInRange<std::uint32_t>(0, 32)); break;
-      default: write(fixture, input);
+      default: splits ? write_split(fixture, input) : write(fixture, input);
     }
   }
   fixture.release(held, held.size());

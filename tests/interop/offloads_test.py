@@ -72,10 +72,15 @@ class Simulated(Cards, unittest.TestCase):
 
     # QEMU's card segments what it finds behind the outer IP header.
     def test_segments_in_tunnels_are_those_of_scapy(self):
-        self.expect(offloads.tunnel_requests())
+        self.expect(offloads.tunnel_requests(offloads.tunnels()))
+
+    def test_segments_in_geneve_are_those_of_scapy(self):
+        requests = offloads.tunnel_requests(offloads.geneve_tunnels())
+        self.assertEqual(len({int(one.line.split()[1]) for one in requests}), 3, "three lengths of the tunnel's headers")
+        self.expect(requests)
 
     def test_tunnels_whose_segments_would_differ_are_dropped(self):
-        wanted = offloads.tunnel_requests()[0]
+        wanted = offloads.tunnel_requests(offloads.tunnels())[0]
         words = wanted.line.split()
         words[4] = str(int(words[4]) - 1)  # the payload is no multiple of this segment size
         self.assertEqual(run(self.uris, [" ".join(words)]), ["dropped tx_bad_offload"])

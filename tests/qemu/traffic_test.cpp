@@ -56,6 +56,26 @@ TEST(Traffic, MissedCountIsNotExactOnACardThatCannotCount) {
       << "if equal, the card does count them";
 }
 
+// QEMU's wire has no check sequence, and its card ignores IFCS (hw/net/igb_core.c, igb_process_tx_desc). So a frame's
+// own sequence arrives as its last four bytes, and a receiver that keeps the sequence gets four zeros behind them.
+TEST(Traffic, AFramesOwnCheckSequenceIsDataOnQemusWire) {
+  QemuFixture fixture;
+  QemuPort left = fixture.start("0");
+  fixture.config.keep_fcs = true;
+  QemuPort right = fixture.start("1");
+  ASSERT_TRUE(QemuFixture::link_rises(left.port));
+  ASSERT_TRUE(QemuFixture::link_rises(right.port));
+  const test::Frame frame = test::numbered_frame(1, 104);
+  Burst<1> burst;
+  ASSERT_TRUE(burst.fill(fixture.cache, 1));
+  std::memcpy(burst[0].append(104), frame.data(), 104);
+  burst[0].set_tx_offload({.flags = TxOffload::without_fcs});
+  ASSERT_EQ(left.port.tx(0).tx_burst(burst), 1u);
+  test::Frame expected = frame;
+  expected.resize(108);
+  EXPECT_EQ(fixture.receive(right.port, 1), std::vector<test::Frame>{expected});
+}
+
 // The buffer address in the first descriptor of transmit queue 0. Ring and mbuf are in the same memory, which both
 // QEMUs share with this process, so the same offset between address and IOVA applies to both.
 std::uint64_t address_in_first_descriptor(Port& port, const Mbuf& mbuf) {

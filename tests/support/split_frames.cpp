@@ -13,8 +13,8 @@ namespace {
 using Bytes = std::vector<std::uint8_t>;
 
 constexpr std::array<std::uint8_t, 40> kOptions{1, 1, 1, 1};  // no operation; the rest ends the list
-constexpr packet::UdpHeader kUdp{.source_port = 4000, .destination_port = 53};
-constexpr packet::TcpHeader kTcp{.source_port = 4000, .destination_port = 80, .flags = packet::TcpHeader::ack};
+constexpr packet::UdpHeader kSplitUdp{.source_port = 4000, .destination_port = 53};
+constexpr packet::TcpHeader kSplitTcp{.source_port = 4000, .destination_port = 80, .flags = packet::TcpHeader::ack};
 constexpr packet::Ipv6Header kIpv6{.source = {0xFD, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1},
                                    .destination = {0xFD, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2}};
 
@@ -53,11 +53,11 @@ Bytes ipv6_fragment() {
 }  // namespace
 
 Bytes tcp_segment(std::size_t payload) {
-  return frame([](auto& to) { to.ipv4(ipv4()).tcp(kTcp); }, payload);
+  return frame([](auto& to) { to.ipv4(ipv4()).tcp(kSplitTcp); }, payload);
 }
 
 Bytes tcp_headers_alone() {
-  packet::TcpHeader tcp = kTcp;
+  packet::TcpHeader tcp = kSplitTcp;
   tcp.options = kOptions;
   return frame([&](auto& to) { to.ipv4(ipv4({.options = std::span(kOptions).first(20)})).tcp(tcp); }, 0);
 }
@@ -69,20 +69,20 @@ Bytes cut_tcp_segment() {
 }
 
 std::vector<SplittableFrame> splittable_frames() {
-  packet::TcpHeader tcp = kTcp;
+  packet::TcpHeader tcp = kSplitTcp;
   tcp.options = std::span(kOptions).first(12);
   const auto with_protocol = [](std::uint8_t protocol) {
     return frame([&](auto& to) { to.ipv4(ipv4({.protocol = protocol})); });
   };
   return {
-      {"udp over ipv4", frame([](auto& to) { to.ipv4(ipv4()).udp(kUdp); }), 42},
+      {"udp over ipv4", frame([](auto& to) { to.ipv4(ipv4()).udp(kSplitUdp); }), 42},
       {"tcp over ipv4", tcp_segment(100), 54},
       {"tcp over ipv4, both with options",
        frame([&](auto& to) { to.ipv4(ipv4({.options = std::span(kOptions).first(8)})).tcp(tcp); }), 74},
-      {"udp over ipv6", frame([](auto& to) { to.ipv6(kIpv6).udp(kUdp); }), 62},
-      {"tcp over ipv6", frame([](auto& to) { to.ipv6(kIpv6).tcp(kTcp); }), 74},
-      {"tagged udp", frame([](auto& to) { to.vlan({.id = 7}).ipv4(ipv4()).udp(kUdp); }), 46},
-      {"first fragment of ipv4", frame([](auto& to) { to.ipv4(ipv4({.more_fragments = true})).udp(kUdp); }), 34},
+      {"udp over ipv6", frame([](auto& to) { to.ipv6(kIpv6).udp(kSplitUdp); }), 62},
+      {"tcp over ipv6", frame([](auto& to) { to.ipv6(kIpv6).tcp(kSplitTcp); }), 74},
+      {"tagged udp", frame([](auto& to) { to.vlan({.id = 7}).ipv4(ipv4()).udp(kSplitUdp); }), 46},
+      {"first fragment of ipv4", frame([](auto& to) { to.ipv4(ipv4({.more_fragments = true})).udp(kSplitUdp); }), 34},
       {"later fragment of ipv4", frame([](auto& to) { to.ipv4(ipv4({.fragment_offset = 185, .protocol = 17})); }), 34},
       {"fragment of ipv6", ipv6_fragment(), 54, false},
       {"headers alone", tcp_headers_alone(), 114},

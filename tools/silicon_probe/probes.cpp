@@ -21,6 +21,7 @@ constexpr std::array kUnasked{
     Unasked{"I-SCVPC", "other hardware", "needs a port with SerDes"},
     Unasked{"I-VFHALT", "other setup", "needs virtual functions; the tests in the guest run them on QEMU's card"},
     Unasked{"I-VFQUEUE", "other setup", "needs virtual functions"},
+    Unasked{"I-VFMAILBOX", "other setup", "needs virtual functions"},
     Unasked{"I-VFMPRC", "other setup", "needs virtual functions"},
     Unasked{"I-M-POOLS", "other setup", "needs virtual functions"},
     Unasked{"I-M-MAILBOX", "other setup", "needs virtual functions"},

@@ -18,7 +18,7 @@ struct InterruptModeration {
   /// first frame after a pause is not delayed. Zero: no limit.
   Duration interval{0};
   /// The port chooses an interval from zero to `interval` each time a queue is armed, by the frames since it was last
-  /// armed: none for few frames, all of it for many.
+  /// armed: none for few frames, all of it for many. Without a frame it stays as it is.
   bool adaptive = false;
 
   [[nodiscard]] bool operator==(const InterruptModeration&) const = default;

@@ -32,6 +32,7 @@ struct Faults {
   bool bus_master = false;
   bool destroyed = false;
   std::vector<std::pair<std::uint32_t, std::uint32_t>> writes;
+  std::vector<int> interrupt_events;  ///< the eventfds of the vectors, by number
 };
 
 /// A device in front of another one, with faults.
@@ -70,7 +71,9 @@ class FaultyDevice final : public Device, private RemoteRegisters {
   unsigned interrupt_vectors() const override { return inner_->interrupt_vectors(); }
   Result<std::span<const int>> enable_interrupts(unsigned count) override {
     if (faults_->interrupt_error) return tl::unexpected<Error>(*faults_->interrupt_error);
-    return inner_->enable_interrupts(count);
+    auto events = inner_->enable_interrupts(count);
+    if (events) faults_->interrupt_events.assign(events->begin(), events->end());
+    return events;
   }
   int error_event() const override { return faults_->error_event; }
   bool removed() const override { return faults_->removed || faults_->removal_wanted; }

@@ -178,6 +178,74 @@ TEST_F(OuterVlan, TypesThatAreNoTagsAreRejected) {
   EXPECT_EQ(closed->set_outer_vlan_type(0x88A8).error().code, ErrorCode::bad_state);
 }
 
+/// Without a link the card sends nothing, so a frame in the ring waits for the tag that the card is to insert.
+class WaitingTags : public OuterVlan {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(strip(true));
+    fixture_.wire->set_carrier(false);
+    fixture_.sent.clear();
+  }
+  [[nodiscard]] Result<void> strip(bool on) {
+    return fixture_.port.capability<VlanStripping>()->set_vlan_stripping(on);
+  }
+  [[nodiscard]] bool send_tagged(std::uint16_t tag) {
+    MbufPtr mbuf = fixture_.make_mbuf(untagged_);
+    mbuf->set_tx_offload({.flags = TxOffload::insert_vlan, .vlan = tag});
+    Burst<1> burst;
+    return burst.push(mbuf) && fixture_.port.tx(0).tx_burst(burst) == 1;
+  }
+  void expect_timeout(const Result<void>& changed) {
+    ASSERT_FALSE(changed);
+    EXPECT_EQ(changed.error().code, ErrorCode::timeout);
+    EXPECT_NE(changed.error().message().find("whose VLAN tags the card inserts"), std::string::npos);
+  }
+  void plug_in() {
+    fixture_.wire->set_carrier(true);
+    ASSERT_TRUE(fixture_.port.wait_for_link(std::chrono::seconds(5)));
+    fixture_.clock->advance(std::chrono::milliseconds(1));
+  }
+};
+
+TEST_F(WaitingTags, AChangeTimesOutAndChangesNothing) {
+  ASSERT_TRUE(send_tagged(0xA001));
+  expect_timeout(strip(false));
+  expect_timeout(set(0x88A8));
+  EXPECT_TRUE(fixture_.port.capability<VlanStripping>()->vlan_stripping());
+  EXPECT_EQ(type(), std::nullopt);
+  EXPECT_TRUE(fixture_.card.value<reg::CTRL>().has(reg::CTRL::VME));
+  EXPECT_FALSE(fixture_.card.value<reg::CTRL_EXT>().has(reg::CTRL_EXT::EXT_VLAN));
+  EXPECT_NE(fixture_.port.offloads().rx_flags & RxOffload::vlan, 0u);
+  EXPECT_EQ(fixture_.port.state(), PortState::started);
+  ASSERT_TRUE(send_tagged(0xA002)) << "the queue is open again";
+  EXPECT_TRUE(fixture_.sent.empty());
+  plug_in();
+  EXPECT_EQ(fixture_.sent, (std::vector<Frame>{tagged(0xA001), tagged(0xA002)}));
+  EXPECT_EQ(received({tagged(0xA123)}), std::vector<Frame>{untagged_}) << "still stripped";
+  ASSERT_TRUE(send_tagged(0xA003));
+  EXPECT_EQ(fixture_.sent.back(), tagged(0xA003));
+  // Now nothing waits.
+  fixture_.clock->advance(std::chrono::milliseconds(1));
+  ASSERT_TRUE(strip(false));
+  EXPECT_FALSE(fixture_.card.value<reg::CTRL>().has(reg::CTRL::VME));
+  ASSERT_TRUE(send_tagged(0xA004));
+  EXPECT_EQ(fixture_.sent.back(), tagged(0xA004)) << "by software";
+  EXPECT_EQ(received({tagged(0xA123)}), std::vector<Frame>{tagged(0xA123)});
+}
+
+// With tags that software has inserted none waits.
+TEST_F(WaitingTags, SoftwareLeavesNoneToWait) {
+  fixture_.wire->set_carrier(true);
+  ASSERT_TRUE(fixture_.port.wait_for_link(std::chrono::seconds(5)));
+  ASSERT_TRUE(strip(false));
+  fixture_.wire->set_carrier(false);
+  ASSERT_TRUE(send_tagged(0xA001));
+  ASSERT_TRUE(strip(true));
+  ASSERT_TRUE(send_tagged(0xA002));
+  plug_in();
+  EXPECT_EQ(fixture_.sent, (std::vector<Frame>{tagged(0xA001), tagged(0xA002)}));
+}
+
 TEST_F(Vlan, AClosedPortRejectsSettings) {
   auto filter = fixture_.port.capability<VlanFilter>();
   auto strip = fixture_.port.capability<VlanStripping>();

@@ -9,7 +9,9 @@
 #include <cstring>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "backends/sim/device.hpp"
 #include "models/intel/igb/card.hpp"
@@ -103,15 +105,93 @@ TEST_F(FunctionOfCard, WakesAThreadByItsOwnVector) {
   pollfd waiting{queue.event_fd(), POLLIN, 0};
   for (unsigned i = 0; i < 3; ++i) {
     ASSERT_TRUE(queue.arm());
-    EXPECT_EQ(physical->registers().read<hw::igb::EIMS>().raw(), 2U << 22) << "vector 1 of function 0";
+    EXPECT_EQ(physical->registers().read<hw::igb::EIMS>().raw(), 3U << 22) << "vector 1 of function 0, and its mailbox";
     EXPECT_EQ(::poll(&waiting, 1, 0), 0);
     const test::Frame in = frame_to(PhysicalSide::kAssigned, i);
     EXPECT_EQ(send(*partner, *function, in), in);
     EXPECT_EQ(::poll(&waiting, 1, 0), 1);
-    EXPECT_EQ(physical->registers().read<hw::igb::EIMS>().raw(), 0U) << "the message masked it";
+    EXPECT_EQ(physical->registers().read<hw::igb::EIMS>().raw(), 1U << 22) << "the message masked it";
     queue.disarm();
     EXPECT_EQ(::poll(&waiting, 1, 0), 0);
   }
+}
+
+/// The function's events, and the descriptor on which a program waits for them.
+class FunctionEvents : public FunctionOfCard {
+ protected:
+  void SetUp() override {
+    FunctionOfCard::SetUp();
+    physical->registers().write<hw::igb::GPIE>(hw::igb::GPIE::MSIX_MODE | hw::igb::GPIE::EIAME);
+    function->on_event([this](const PortEvent& event) { seen_.push_back(to_string(event)); });
+    event_ = context.control().event_fd();
+    ASSERT_GE(event_, 0);
+    clock->advance(std::chrono::seconds(1));
+    run_control();
+    EXPECT_THAT(seen(), testing::ElementsAre("link up, 1000 Mb/s, full duplex"));
+    EXPECT_FALSE(is_signalled());
+  }
+  [[nodiscard]] bool is_signalled() const {
+    pollfd look{.fd = event_, .events = POLLIN, .revents = 0};
+    return ::poll(&look, 1, 0) == 1;
+  }
+  void run_control() {
+    const auto due = context.control().run_due();
+    EXPECT_TRUE(due) << due.error().message();
+  }
+  [[nodiscard]] std::vector<std::string> seen() { return std::exchange(seen_, {}); }
+  static constexpr std::uint32_t kPing = static_cast<std::uint32_t>(hw::igbvf::Message::control);
+
+ private:
+  std::vector<std::string> seen_;
+  int event_ = -1;
+};
+
+// As Linux's igb does when its link changes.
+TEST_F(FunctionEvents, AChangeOfTheLinkIsNoticedWithTheMessageAboutIt) {
+  for (int round = 0; round < 3; ++round) {
+    for (const bool up : {false, true}) {
+      physical->registers().write<hw::igb::CTRL>(
+          up ? physical->registers().read<hw::igb::CTRL>().with(hw::igb::CTRL::SLU)
+             : physical->registers().read<hw::igb::CTRL>().without(hw::igb::CTRL::SLU));
+      EXPECT_FALSE(is_signalled()) << "the link itself does not interrupt a function";
+      physical->send(kPing | hw::igbvf::kClearToSend);
+      EXPECT_TRUE(is_signalled());
+      run_control();
+      EXPECT_THAT(seen(), testing::ElementsAre(up ? "link up, 1000 Mb/s, full duplex" : "link down"));
+      EXPECT_FALSE(is_signalled());
+    }
+  }
+  EXPECT_EQ(function->state(), PortState::started);
+}
+
+TEST_F(FunctionEvents, AResetOfThePhysicalFunctionIsNoticedAtOnce) {
+  physical->send(kPing);
+  EXPECT_TRUE(is_signalled());
+  EXPECT_FALSE(context.control().run_due());
+  EXPECT_EQ(function->state(), PortState::failed);
+  EXPECT_FALSE(is_signalled());
+}
+
+TEST_F(FunctionEvents, TheInterruptIsBackAfterAStopAndAStart) {
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_TRUE(function->stop());
+    ASSERT_TRUE(function->start());
+    run_control();
+    static_cast<void>(seen());
+    EXPECT_FALSE(is_signalled());
+    physical->send(kPing | hw::igbvf::kClearToSend);
+    EXPECT_TRUE(is_signalled());
+    run_control();
+  }
+}
+
+// Its interrupts are the queue's.
+TEST_F(FunctionEvents, TrafficIsNone) {
+  while (!function->rx(0).arm()) {
+  }
+  const test::Frame in = frame_to(PhysicalSide::kAssigned, 1);
+  EXPECT_EQ(send(*partner, *function, in), in);
+  EXPECT_FALSE(is_signalled());
 }
 
 TEST_F(FunctionOfCard, FailsWhenThePhysicalFunctionIsReset) {

@@ -63,6 +63,13 @@ void PhysicalSide::set_address(std::uint32_t entry, const MacAddress& mac, std::
       entry, card::RAH::ADDRESS(mac[4] | std::uint32_t{mac[5]} << 8) | card::RAH::POOLSEL(1U << pool) | card::RAH::AV);
 }
 
+// Linux igb, igb_main.c, igb_ping_all_vfs; e1000_mbx.c, igb_write_mbx_pf.
+void PhysicalSide::send(std::uint32_t word) {
+  regs_.write<card::P2VMAILBOX>(0, card::P2VMAILBOX::PFU);
+  regs_.write<card::VMBMEM>(0, card::VMBMEM::Value(word));
+  regs_.write<card::P2VMAILBOX>(0, card::P2VMAILBOX::STS);
+}
+
 // The clock is advanced by accesses to registers, too.
 void PhysicalSide::work() {
   if (std::exchange(working_, true)) return;

@@ -24,6 +24,9 @@ class PhysicalSide {
   /// Works in virtual time from now on. `device` is sim:0 with a PHY in its default state.
   PhysicalSide(std::unique_ptr<Device> device, const std::shared_ptr<ManualClock>& clock);
 
+  /// Sends a message of one word to the function.
+  void send(std::uint32_t word);
+
   /// The kinds of requests, in order.
   std::vector<hw::igbvf::Message> requests;
   [[nodiscard]] const hw::igb::Registers& registers() const noexcept { return regs_; }

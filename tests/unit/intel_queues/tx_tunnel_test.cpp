@@ -40,6 +40,17 @@ class TxTunnelTest : public TxOffloadTest {
       to.ipv4({.identification = 5, .source = {192, 0, 2, 1}}).udp({.destination_port = 4789}).payload(tunnel);
     });
   }
+  /// A TCP packet in Geneve (RFC 8926), with `options` bytes of options.
+  [[nodiscard]] static Packet in_geneve(std::size_t payload, unsigned options) {
+    Packet tunnel{static_cast<std::uint8_t>(options / 4), 0, 0x65, 0x58, 0, 0, 42, 0};
+    if (options != 0) tunnel.insert(tunnel.end(), {0x01, 0x02, 0x80, static_cast<std::uint8_t>(options / 4 - 1)});
+    for (unsigned i = 4; i < options; ++i) tunnel.push_back(static_cast<std::uint8_t>(i * 37));
+    const Packet packet = inner(payload);
+    tunnel.insert(tunnel.end(), packet.begin(), packet.end());
+    return built([&](packet::Builder& to) {
+      to.ipv4({.identification = 5, .source = {192, 0, 2, 1}}).udp({.destination_port = 6081}).payload(tunnel);
+    });
+  }
   [[nodiscard]] static Packet in_gre(std::uint8_t flags) {
     Packet tunnel{flags, 0, 0x08, 0};
     if ((flags & 0x80) != 0) tunnel.resize(8);
@@ -106,6 +117,46 @@ TEST_F(TxTunnelTest, ATunnelWithoutChecksumsGetsNone) {
   ASSERT_FALSE(bytes.empty());
   EXPECT_EQ(at16(bytes, kUdp + 6), 0u);
   EXPECT_NE(at16(sent(in_vxlan(2 * kSize), kInVxlan), kUdp + 6), 0u);
+  expect_all_freed();
+}
+
+// The options are a part of each segment's headers, as they are.
+TEST_F(TxTunnelTest, OptionsOfGeneveLengthenTheHeaders) {
+  use({.tunnels = true});
+  for (const unsigned options : {0U, 4U, 12U, 252U}) {  // 252 is the most
+    SCOPED_TRACE(options);
+    TxOffload request = kInVxlan;
+    request.l2 = static_cast<std::uint16_t>(8 + 8 + options + 14);
+    const Packet packet = in_geneve(kSize, options);
+    const Packet bytes = sent(packet, request);
+    ASSERT_FALSE(bytes.empty());
+    tx::Context context = card().requests().back().context;
+    context.index = 0;
+    EXPECT_EQ(tx::context(context), tx::context({.mac_length = 14,
+                                                 .ip_length = static_cast<std::uint16_t>(20 + request.l2 + 20),
+                                                 .l4_length = 20,
+                                                 .mss = kSize,
+                                                 .kind = kTcp4Kind}));
+    EXPECT_EQ(at16(bytes, kUdp + 4), request.l2 + 20u + 20 + kSize);
+    EXPECT_EQ(at16(bytes, kUdp + request.l2 + 2), 20u + 20 + kSize);
+    EXPECT_TRUE(std::equal(bytes.begin() + kUdp + 8, bytes.begin() + kUdp + request.l2, packet.begin() + kUdp + 8))
+        << "the header of Geneve and the inner Ethernet header";
+    // A segment's UDP checksum is good: take the first one, and give its TCP header the checksum of one segment.
+    Packet segment(bytes.begin(), bytes.begin() + kUdp + request.l2 + 20 + 20 + kSize);
+    const std::size_t tcp = std::size_t{kUdp} + request.l2 + 20;
+    packet::InternetSum transport;
+    transport.add(20 + kSize);
+    transport.add(std::span<const std::uint8_t>(segment).subspan(tcp));
+    const std::uint16_t sum = transport.checksum();
+    segment[tcp + 16] = static_cast<std::uint8_t>(sum >> 8);
+    segment[tcp + 17] = static_cast<std::uint8_t>(sum);
+    packet::InternetSum udp;
+    udp.add(std::span<const std::uint8_t>(segment).subspan(kOuterIp + 12, 8));
+    udp.add(17);
+    udp.add(at16(segment, kUdp + 4));
+    udp.add(std::span<const std::uint8_t>(segment).subspan(kUdp));
+    EXPECT_TRUE(udp.is_good());
+  }
   expect_all_freed();
 }
 

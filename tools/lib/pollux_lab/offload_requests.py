@@ -6,6 +6,7 @@ import dataclasses
 import pathlib
 import tempfile
 
+from scapy.contrib.geneve import GENEVE, GeneveOptions
 from scapy.layers.inet import IP, TCP, UDP, IPOption_NOP
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt
 from scapy.layers.l2 import GRE, Dot1AD, Dot1Q, Ether
@@ -141,10 +142,15 @@ def udp_segment_requests() -> list[Request]:
     return requests
 
 
-def _tunnels() -> list[tuple[Packet, Packet | None]]:
-    """Pairs of what lies in front of the inner packet: the outer Ethernet and IP headers, and the tunnel's header with the
-    inner Ethernet header."""
-    four, six = IP(src="203.0.113.1", dst="203.0.113.2", id=500), IPv6(src="2001:db8:1::1", dst="2001:db8:1::2")
+OUTER_FOUR = IP(src="203.0.113.1", dst="203.0.113.2", id=500)
+OUTER_SIX = IPv6(src="2001:db8:1::1", dst="2001:db8:1::2")
+# What lies in front of the inner packet: the outer Ethernet and IP headers, and the tunnel's header with the inner Ethernet header.
+Tunnels = list[tuple[Packet, Packet | None]]
+
+
+def tunnels() -> Tunnels:
+    """VXLAN, GRE and IP in IP."""
+    four, six = OUTER_FOUR, OUTER_SIX
     vxlan = UDP(sport=50000, dport=4789) / VXLAN(vni=42) / ETHERNET
     unsummed = UDP(sport=50000, dport=4789, chksum=0) / VXLAN(vni=42) / ETHERNET
     gre = GRE(key_present=1, key=7)
@@ -153,17 +159,30 @@ def _tunnels() -> list[tuple[Packet, Packet | None]]:
     return [*ways, (ETHERNET / four, None)]
 
 
+def geneve_tunnels() -> Tunnels:
+    """Geneve (RFC 8926) without options, with one, and with several, one of them without data; with and without the checksum of
+    UDP."""
+    one = [GeneveOptions(classid=0x0102, type=0x80, data=b"8 octets")]
+    several = [GeneveOptions(classid=0x0103, type=1), GeneveOptions(classid=0x0104, type=2, data=bytes(range(64)))]
+    made = []
+    for options in ([], one, several):
+        for ip in (OUTER_FOUR, OUTER_SIX):
+            made.append((ETHERNET / ip, UDP(sport=50000, dport=6081) / GENEVE(vni=42, options=options) / ETHERNET))
+        made.append((ETHERNET / Dot1Q(vlan=42) / OUTER_FOUR, UDP(sport=50000, dport=6081, chksum=0) / GENEVE(vni=7, options=options) / ETHERNET))
+    return made
+
+
 def _in_tunnel(outer: Packet, tunnel: Packet | None, inner: Packet) -> Packet:
     return outer.copy() / inner.copy() if tunnel is None else outer.copy() / tunnel.copy() / inner.copy()
 
 
-def tunnel_requests() -> list[Request]:
-    """TCP in VXLAN, GRE and IP, over IPv4 and IPv6. The payload is a multiple of a segment's, and all segments have the inner
+def tunnel_requests(ways: Tunnels) -> list[Request]:
+    """TCP over IPv4 and IPv6 in each of the tunnels. The payload is a multiple of a segment's, and all segments have the inner
     identification of the request, as with GSO_PARTIAL of Linux."""
     requests = []
     for network in (IP(**FOUR, id=7), IPv6(**SIX)):
         transport = TCP(sport=2794, dport=1766, seq=0xFFFFF000, flags="PA", options=[("Timestamp", (1, 2)), ("NOP", None), ("NOP", None)])
-        for outer, tunnel in _tunnels():
+        for outer, tunnel in ways:
             for mss, count in ((500, 6), (1300, 3), (1000, 1)):
                 data = DATA[:mss * count]
                 whole = _in_tunnel(outer, tunnel, network / transport / Raw(data))

@@ -19,6 +19,7 @@ namespace {
 /// Linux igbvf, netdev.c, igbvf_down, waits this long after it has disabled the queues.
 constexpr Duration kDisableDelay = milliseconds(10);
 
+constexpr std::uint32_t kMailboxVector = 0;
 constexpr std::uint32_t kMaxMtu = hw::intel::kMaxFrameBytes - wire_bytes(0);
 
 // Missed frames are a lower bound: those without a descriptor are counted in 12 bits, and those that found the packet
@@ -41,9 +42,10 @@ constexpr std::uint32_t offset_of() {
   return reg::Registers::Offsets::offset<R>(0);
 }
 
-// Linux igbvf, netdev.c, igbvf_configure_msix and igbvf_assign_vector. Vector 0 would be the mailbox's, which is
-// polled. Whether a message masks its vector (GPIE.EIAME) is for the physical function's driver to say; Linux igb says
-// yes.
+// [I-VFMAILBOX] Linux igbvf, netdev.c, igbvf_configure_msix and igbvf_assign_vector. Vector 0 is the mailbox's: the
+// physical function sends a message when its link changes and when it is reset (Linux igb, igb_main.c,
+// igb_ping_all_vfs). It stays unmasked. Whether a message masks a queue's vector (GPIE.EIAME) is for the physical
+// function's driver to say; Linux igb says yes.
 void enable_interrupts(const Card& card, Device& device, intel::QueueSet& queues, std::uint32_t count) {
   intel::QueueInterrupts* const interrupts = queues.interrupts();
   if (interrupts == nullptr) return;
@@ -57,8 +59,12 @@ void enable_interrupts(const Card& card, Device& device, intel::QueueSet& queues
   }
   if (interrupts->enabled() == 0) return;
   card.regs.write<reg::EIAC>(reg::EIAC::Value(interrupts->bits()));
-  card.regs.write<reg::EIAM>(reg::EIAM::Value(interrupts->bits()));
+  const std::uint32_t mailbox = interrupts->has_other() ? 1U << kMailboxVector : 0;
+  card.regs.write<reg::EIAM>(reg::EIAM::Value(interrupts->bits() & ~mailbox));
   card.regs.write<reg::VTIVAR>(reg::VTIVAR::RX0(interrupts->vector_of(0)) | reg::VTIVAR::RX0_VALID);
+  if (mailbox == 0) return;
+  card.regs.write<reg::VTIVAR_MISC>(reg::VTIVAR_MISC::MAILBOX(kMailboxVector) | reg::VTIVAR_MISC::MAILBOX_VALID);
+  card.regs.write<reg::EIMS>(reg::EIMS::Value(mailbox));
 }
 
 }  // namespace

@@ -119,7 +119,10 @@ Result<Duration> Port::service() {
 }
 
 std::vector<int> Port::events() const {
-  return device_ == nullptr ? std::vector<int>{} : intel::device_events(*device_);
+  if (device_ == nullptr) return {};
+  std::vector<int> events = intel::device_events(*device_);
+  if (const auto* const interrupts = queues()->interrupts()) events.push_back(interrupts->other_event());
+  return events;
 }
 
 void* Port::capability(CapabilityId id) noexcept {

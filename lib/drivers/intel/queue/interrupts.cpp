@@ -51,11 +51,12 @@ Duration adapted(const InterruptModeration& moderation, std::uint64_t frames) no
 
 }  // namespace
 
+// A thread that was woken for frames which it had already received finds none. That says nothing about the load.
 // [I-EIMSLATCH] The read makes the card execute the write. A frame that came before it is then visible in the ring, so
 // it does not matter whether the card remembers the causes of a masked vector.
 void InterruptVector::arm(unsigned queue, std::uint64_t frames) noexcept {
   const std::lock_guard guard(mutex_);
-  if (moderation_.adaptive) write_interval(adapted(moderation_, frames));
+  if (moderation_.adaptive && frames != 0) write_interval(adapted(moderation_, frames));
   armed_ |= std::uint32_t{1} << queue;
   masks_.bar.write32(masks_.unmask, bit_);
   static_cast<void>(masks_.bar.read32(masks_.unmask));
