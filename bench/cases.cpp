@@ -25,6 +25,7 @@ std::span<const Case> cases() {
       Case{"tx_segments", kPollux, &transmit_segments, true, false},
       Case{"empty_poll", kPollux, &empty_poll, false, false},
       Case{"alloc_free", kPollux, &alloc_free, false, false},
+      Case{"append", kPollux, &append, false, false},
       Case{"forward", kMinimalLoop, &minimal_forward, true, false},
       Case{"fused", kMinimalLoop, &minimal_fused, true, false},
       Case{"rx", kMinimalLoop, &minimal_receive, true, false},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Allocates and frees bursts of mbufs through a thread's cache.
+// What a program does with mbufs alone: it allocates and frees bursts of them through a thread's cache, and appends.
 #include <array>
 
 #include "do_not_optimize.hpp"
@@ -34,8 +34,39 @@ class AllocFree final : public Workload {
   std::uint32_t burst_;
 };
 
+// Appends to mbufs that have room.
+class Append final : public Workload {
+ public:
+  explicit Append(const Setup& setup)
+      : Workload(setup.burst * kTimes, 1), context_(logging_options()), pool_(need(Mempool::create(context_, {}))) {
+    if (!burst_.fill(cache_, setup.burst)) give_up("the pool is too small");
+  }
+  ~Append() override { burst_.drop(measured_, cache_); }
+  void prepare() override {
+    for (Mbuf& mbuf : burst_) {
+      if (!mbuf.trim(mbuf.length())) give_up("an mbuf is not as long as it says");
+    }
+  }
+  void run() override {
+    for (Mbuf& mbuf : burst_) {
+      for (std::uint32_t i = 0; i < kTimes; ++i) do_not_optimize(mbuf.append(kBytes));
+    }
+  }
+
+ private:
+  static constexpr std::uint32_t kTimes = 32;
+  static constexpr std::uint32_t kBytes = 60;
+
+  Context context_;
+  Mempool pool_;
+  MempoolCache cache_{pool_};
+  DropCounter measured_{"measured"};
+  Burst<Setup::kMaxBurst> burst_;
+};
+
 }  // namespace
 
+std::unique_ptr<Workload> append(const Setup& setup) { return std::make_unique<Append>(setup); }
 std::unique_ptr<Workload> alloc_free(const Setup& setup) { return std::make_unique<AllocFree>(setup); }
 
 }  // namespace pollux::bench

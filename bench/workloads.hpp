@@ -23,6 +23,7 @@ std::unique_ptr<Workload> receive_split(const Setup& setup);
 std::unique_ptr<Workload> transmit(const Setup& setup);
 std::unique_ptr<Workload> empty_poll(const Setup& setup);
 std::unique_ptr<Workload> alloc_free(const Setup& setup);
+std::unique_ptr<Workload> append(const Setup& setup);
 
 std::unique_ptr<Workload> minimal_forward(const Setup& setup);
 std::unique_ptr<Workload> minimal_fused(const Setup& setup);

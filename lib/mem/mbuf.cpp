@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <new>
 
+#include "base/compiler.hpp"
 #include "mem/mempool_core.hpp"
 #include "pollux/mem/dma_memory.hpp"
 
@@ -33,19 +34,24 @@ bool Mbuf::reserve(std::uint32_t bytes) noexcept {
 }
 
 std::uint8_t* Mbuf::append(std::uint32_t bytes) noexcept {
+  // A function of its own, so that the usual case needs no register for it.
+  struct Slow {
+    static POLLUX_NOINLINE std::uint8_t* append_to(Mbuf& mbuf, std::uint32_t more) noexcept {
+      Mbuf& last = mbuf.last_segment();
+      if (more > last.tailroom() || last.data_length_ + more > kMaxSegmentLength) return nullptr;
+      std::uint8_t* const start = last.tail();
+      last.data_length_ = static_cast<std::uint16_t>(last.data_length_ + more);
+      if ((mbuf.special_ & kMultiSegment) != 0) mbuf.packet_length_ += more;
+      return start;
+    }
+  };
   // The usual case: a direct, single-segment mbuf, whose buffer is shorter than the longest segment.
-  if (special_ == 0) [[likely]] {
-    const std::uint32_t end = data_offset_ + std::uint32_t{data_length_};
-    if (bytes > pool_->buffer_size() - end) return nullptr;
-    data_length_ = static_cast<std::uint16_t>(data_length_ + bytes);
-    return buffer_ + end;
-  }
-  Mbuf& last = last_segment();
-  if (bytes > last.tailroom() || last.data_length_ + bytes > kMaxSegmentLength) return nullptr;
-  std::uint8_t* const start = last.tail();
-  last.data_length_ = static_cast<std::uint16_t>(last.data_length_ + bytes);
-  if ((special_ & kMultiSegment) != 0) packet_length_ += bytes;
-  return start;
+  if (special_ != 0) [[unlikely]]
+    return Slow::append_to(*this, bytes);
+  const std::uint32_t end = data_offset_ + std::uint32_t{data_length_};
+  if (bytes > pool_->buffer_size() - end) return nullptr;
+  data_length_ = static_cast<std::uint16_t>(data_length_ + bytes);
+  return buffer_ + end;
 }
 
 std::uint8_t* Mbuf::prepend(std::uint32_t bytes) noexcept {

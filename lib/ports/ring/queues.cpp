@@ -60,15 +60,18 @@ POLLUX_NOINLINE Mbuf* RxQueue::receive_slow(Mbuf& frame, bool& is_done) noexcept
 POLLUX_ALWAYS_INLINE RxQueue::CommonRun RxQueue::receive_common(std::span<Mbuf* const> frames) const noexcept {
   const ports::RxFilter::Burst filter = this->filter().for_burst();
   const std::uint16_t origin = port();
-  CommonRun run;
-  for (Mbuf* const frame : frames) {
-    const std::uint32_t length = frame->length();
-    if (MbufAccess::special(*frame) != 0 || !filter.is_common(frame->data(), length)) break;
-    MbufAccess::set_port(*frame, origin);
-    run.bytes += length;
-    ++run.frames;
+  if (origin > Mbuf::kNoPort) __builtin_unreachable();  // `setup` has seen to that; so set_port need not, each time
+  std::uint64_t bytes = 0;
+  // Frames are counted by the iterator, so that the loop's values fit into registers.
+  auto at = frames.begin();
+  for (; at != frames.end(); ++at) {
+    Mbuf& frame = **at;
+    const std::uint32_t length = frame.length();
+    if (MbufAccess::special(frame) != 0 || !filter.is_common(frame.data(), length)) break;
+    MbufAccess::set_port(frame, origin);
+    bytes += length;
   }
-  return run;
+  return {.frames = static_cast<std::uint32_t>(at - frames.begin()), .bytes = bytes};
 }
 
 std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
