@@ -35,6 +35,13 @@ PollerCore::PollerCore(Context& context, PollerOptions options)
   options_.budget = std::clamp(options_.budget, 1U, Poller::kMaxBudget);
 }
 
+// A queue that is armed belongs to a port that still exists.
+PollerCore::~PollerCore() {
+  for (const auto& queue : queues_) {
+    if (queue->armed_) queue->rx_->disarm();
+  }
+}
+
 Result<std::uint32_t> PollerCore::run_once(Time until) {
   if (in_round_) {
     return fail(ErrorCode::bad_state, "poller: run_once was called by a callback of run_once",

@@ -25,6 +25,9 @@ namespace pollux {
 class PollerCore {
  public:
   PollerCore(Context& context, PollerOptions options);
+  PollerCore(const PollerCore&) = delete;
+  PollerCore& operator=(const PollerCore&) = delete;
+  ~PollerCore();
 
   [[nodiscard]] Result<std::uint32_t> run_once(Time until);
 

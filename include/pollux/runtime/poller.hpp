@@ -81,7 +81,8 @@ struct DescriptorId {
 /// Thread rule: one thread at a time calls run_once, and only that thread adds and removes, in a callback or not.
 /// PolledQueue and PollerTask say what other threads may do. Callbacks run in run_once; they may add and remove, also
 /// what they belong to. An exception that leaves a callback is counted and reported, and ends there.
-/// Lifetime: the Context outlives the Poller. A queue is removed, or disabled, before its port is closed.
+/// Lifetime: the Context outlives the Poller. A queue is removed, or disabled, before its port is closed; or the Poller
+/// is destroyed before.
 class POLLUX_API Poller {
  public:
   static constexpr std::uint32_t kMaxBudget = 65536;
@@ -93,6 +94,7 @@ class POLLUX_API Poller {
   explicit Poller(Context& context, PollerOptions options = {});
   Poller(const Poller&) = delete;
   Poller& operator=(const Poller&) = delete;
+  /// Disarms the queues. Not while a thread is in run_once.
   ~Poller();
 
   /// Polls `queue` from now on. `handler` is called as `handler(burst)` with a Burst<N>& of the frames of one poll,

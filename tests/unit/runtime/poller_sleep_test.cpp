@@ -55,6 +55,18 @@ TEST_F(PollerSleep, AnInterruptQueueSleepsAsSoonAsAPollFindsNothing) {
   EXPECT_FALSE(queue.armed);
 }
 
+TEST_F(PollerSleep, ThePollersEndDisarmsItsQueues) {
+  FakeQueue queue(cache_);
+  std::uint64_t frames = 0;
+  auto poller = std::make_unique<Poller>(context_);
+  must(poller->add(queue, counting(frames), {.mode = PollMode::interrupt}));
+  run(*poller);
+  run(*poller);
+  EXPECT_TRUE(queue.armed);
+  poller.reset();
+  EXPECT_FALSE(queue.armed);
+}
+
 TEST_F(PollerSleep, ABusyQueueNeverSleepsAndIsNeverArmed) {
   FakeQueue busy(cache_);
   FakeQueue other(cache_);
