@@ -3,6 +3,12 @@
 // events.
 #include <gmock/gmock.h>
 
+#include <functional>
+#include <optional>
+#include <span>
+#include <thread>
+#include <utility>
+
 #include "fake_queue.hpp"
 #include "flow_frame.hpp"
 #include "pollux/pollux.hpp"
@@ -216,6 +222,35 @@ TEST_F(PollerSleep, ADescriptorThatWasClosedIsAnErrorAndNotForADisabledQueue) {
   EXPECT_TRUE(poller.run_once());
   ASSERT_EQ(::dup2(spare, queue.event_fd()), queue.event_fd());
   ::close(spare);
+}
+
+/// Another thread acts when the poller has decided to wait, but does not wait yet.
+class InterferingClock final : public Clock {
+ public:
+  [[nodiscard]] Duration now() const override { return now_; }
+  void sleep_for(Duration span) override { now_ += span; }
+  [[nodiscard]] Result<unsigned> wait(std::span<pollfd> descriptors, Time until) override {
+    if (interfere) std::thread(std::exchange(interfere, nullptr)).join();
+    return Clock::wait(descriptors, until);
+  }
+  std::function<void()> interfere;
+
+ private:
+  Duration now_{1};
+};
+
+TEST(PollerInterference, APortThatIsClosedAfterItsQueueWasDisabledIsNoError) {
+  const auto clock = std::make_shared<InterferingClock>();
+  Context context({.clock = clock, .huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30});
+  std::optional<Port> port = open(context, "null:", {}).value();
+  Poller poller(context);
+  PolledQueue& polled = *poller.add(port->rx(0), [](Burst<64>&) {}, {.mode = PollMode::interrupt}).value();
+  clock->interfere = [&] {
+    EXPECT_TRUE(polled.disable());
+    port.reset();
+  };
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(poller.run_once(clock->now() + milliseconds(1)));
+  EXPECT_FALSE(clock->interfere) << "it waited";
 }
 
 /// Two ports of a wire, or of a ring, in one poller.

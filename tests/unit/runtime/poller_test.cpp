@@ -114,6 +114,10 @@ TEST_F(PollerTest, ADisabledQueueIsNotTouchedUntilItIsEnabled) {
   polled.enable();
   polled.enable();
   EXPECT_EQ(run(poller), 2U);
+  EXPECT_TRUE(polled.schedule());
+  ASSERT_TRUE(polled.disable());
+  polled.enable();
+  EXPECT_TRUE(polled.schedule()) << "to disable a queue ends that it is scheduled";
   ASSERT_TRUE(polled.disable());
   ASSERT_TRUE(polled.disable());
   queue.put(2);
