@@ -14,6 +14,7 @@ std::span<const Case> cases() {
       Case{"forward_checksums", kPollux, &forward_checksums},
       Case{"forward_vlan", kPollux, &forward_vlan},
       Case{"forward_shared", kPollux, &forward_shared, true, false},
+      Case{"forward_poller", kPollux, &forward_poller, true, false},
       Case{"forward_queues", kPollux, &forward_queues},
       Case{"forward_observed", kPollux, &forward_observed},
       Case{"forward_raw", kPollux, &forward_raw},

@@ -13,6 +13,7 @@ std::unique_ptr<Workload> forward_checksums(const Setup& setup);
 std::unique_ptr<Workload> forward_vlan(const Setup& setup);
 std::unique_ptr<Workload> transmit_segments(const Setup& setup);
 std::unique_ptr<Workload> forward_shared(const Setup& setup);
+std::unique_ptr<Workload> forward_poller(const Setup& setup);
 std::unique_ptr<Workload> forward_queues(const Setup& setup);
 std::unique_ptr<Workload> forward_observed(const Setup& setup);
 std::unique_ptr<Workload> forward_raw(const Setup& setup);

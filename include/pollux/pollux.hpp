@@ -37,3 +37,4 @@
 #include "pollux/net/shared_tx_queue.hpp"
 #include "pollux/net/tx_rate_limit.hpp"
 #include "pollux/open.hpp"
+#include "pollux/runtime/poller.hpp"

@@ -33,7 +33,7 @@ ALLOWED = {
     "backends/*": ["base", "mem", "device"],
     "servers/*": ["base", "mem", "device"],
     "ports/*": ["base", "mem", "net", "ports/common"],
-    "runtime": ["base", "mem", "device", "net"],
+    "runtime": ["base", "mem", "net"],
     "open": ["base", "mem", "device", "net", "pci", "hw/*", "hw/*/*", "drivers/*/*", "models/*/*", "backends/*", "ports/*"],
 }
 # The depth of the folders that are independent parts of a layer.

@@ -54,6 +54,11 @@ class Layers(unittest.TestCase):
         self.refuses("lib/models/intel/igb/card.cpp", "drivers/intel/igb/driver.hpp",
                      "layer 'models/intel/igb' may not include layer 'drivers/intel/igb'")
 
+    def test_refuses_a_runtime_that_includes_more_than_the_port_api(self):
+        self.refuses("lib/runtime/poller.cpp", "pollux/device/device.hpp", "layer 'runtime' may not include layer 'device'")
+        self.refuses("lib/runtime/poller_core.cpp", "drivers/intel/queue/rx_queue.hpp",
+                     "layer 'runtime' may not include layer 'drivers/intel/queue'")
+
     def test_refuses_a_backend_that_includes_another(self):
         self.refuses("lib/backends/sim/open_sim.cpp", "backends/vfio/open_vfio.hpp",
                      "layer 'backends/sim' may not include layer 'backends/vfio'")

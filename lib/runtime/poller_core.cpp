@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Polling: turns, budget, and the queues that take part.
+#include "runtime/poller_core.hpp"
+
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <exception>
+
+#include <fmt/format.h>
+
+namespace pollux {
+
+/// Marks that run_once runs. At its end, what callbacks have removed is destroyed.
+class PollerCore::Round {
+ public:
+  explicit Round(PollerCore& core) noexcept : core_(core) {
+    core_.in_round_ = true;
+    core_.runner_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+  }
+  Round(const Round&) = delete;
+  Round& operator=(const Round&) = delete;
+  ~Round() {
+    core_.in_round_ = false;
+    core_.runner_.store({}, std::memory_order_relaxed);
+    if (core_.has_removed_) core_.collect();
+  }
+
+ private:
+  PollerCore& core_;
+};
+
+PollerCore::PollerCore(Context& context, PollerOptions options)
+    : context_(context), clock_(context.clock()), options_(std::move(options)) {
+  options_.budget = std::clamp(options_.budget, 1U, Poller::kMaxBudget);
+}
+
+// A queue that is armed belongs to a port that still exists.
+PollerCore::~PollerCore() {
+  for (const auto& queue : queues_) {
+    if (queue->armed_) queue->rx_->disarm();
+  }
+}
+
+Result<std::uint32_t> PollerCore::run_once(Time until) {
+  if (in_round_) {
+    return fail(ErrorCode::bad_state, "poller: run_once was called by a callback of run_once",
+                "return from the callback; run_once continues then");
+  }
+  const Round round(*this);
+  const bool signalled = signalled_.load(std::memory_order_relaxed);
+  if (signalled) [[unlikely]]
+    take_signals();
+  const bool with_tasks = has_task_scheduled();
+  const Time start = with_tasks ? clock_.now() : Time{};
+  const std::uint32_t found = poll_round();
+  // Callbacks may have scheduled tasks.
+  const bool has_tasks = has_task_scheduled();
+  if (has_tasks) run_tasks(with_tasks ? clock_.now() - start : Duration::zero(), found != 0);
+  const bool ran_timers = !timers_.empty() && run_timers();
+  if (found == 0 && !has_tasks) {
+    // The program may wait for what a timer or another thread has done, so there is no sleep after that.
+    if (auto slept = sleep(ran_timers || signalled ? Time::min() : until); !slept)
+      return pass_on<void>(std::move(slept));
+  } else if (!descriptors_.empty() && ++rounds_since_check_ >= Poller::kRoundsPerCheck) {
+    if (auto checked = check_descriptors(); !checked) return pass_on<void>(std::move(checked));
+  }
+  return found;
+}
+
+// Handlers may add queues, which then take part, too. Every queue is polled once, or until the budget is used.
+std::uint32_t PollerCore::poll_round() noexcept {
+  std::uint32_t found = 0;
+  for (std::size_t polled = 0; polled < queues_.size(); ++polled) {
+    if (next_ >= queues_.size()) next_ = 0;
+    PolledQueue& queue = *queues_[next_];
+    found += take_turn(queue, options_.budget - found);
+    if (queue.quantum_ != 0) break;
+    ++next_;
+    if (found == options_.budget) break;
+  }
+  return found;
+}
+
+// Deficit round robin with frames as the unit. A poll is limited to what is left of the turn, so no deficit remains.
+// A turn ends when its quantum is used or the queue is empty. A turn that the budget has cut keeps its quantum.
+std::uint32_t PollerCore::take_turn(PolledQueue& queue, std::uint32_t budget) noexcept {
+  if (queue.quantum_ == 0) queue.quantum_ = queue.weight_;
+  std::uint32_t found = 0;
+  while (found < budget && queue.quantum_ != 0) {
+    const std::uint32_t limit = std::min({queue.quantum_, queue.capacity_, budget - found});
+    const std::uint32_t count = queue.gate_.call(queue, limit);
+    found += count;
+    queue.quantum_ = count < limit ? 0 : queue.quantum_ - count;
+  }
+  if (found == 0) return 0;
+  PolledQueue::count(queue.frames_, found);
+  if (queue.is_idle_) queue.end_idle(clock_.now());
+  return found;
+}
+
+// Every queue is polled in each round, so there is nothing to do but to note that these are no longer scheduled.
+void PollerCore::take_signals() noexcept {
+  signalled_.exchange(false, std::memory_order_seq_cst);
+  for (const auto& queue : queues_) queue->scheduled_.exchange(false, std::memory_order_acq_rel);
+}
+
+Result<void> PollerCore::check(const RxQueue& queue, const PolledQueueOptions& options) const {
+  if (options.weight < 1 || options.weight > PolledQueue::kMaxWeight) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("poller: a weight of {} is outside of 1 to {}", options.weight, PolledQueue::kMaxWeight),
+                "use 64, and other values only for queues that are to get more or less than the others");
+  }
+  if (options.mode > PollMode::adaptive)
+    return fail(ErrorCode::invalid_argument, "poller: there is no such mode", "use busy, interrupt or adaptive");
+  const auto same = [&](const auto& entry) { return !entry->removed_ && entry->rx_ == &queue; };
+  if (const auto found = std::ranges::find_if(queues_, same); found != queues_.end()) {
+    return fail(ErrorCode::busy, fmt::format("poller: the queue is polled already, as {}", (*found)->name()),
+                "remove it first");
+  }
+  if (options.mode == PollMode::interrupt && queue.event_fd() < 0) {
+    return fail(ErrorCode::not_supported, "poller: the queue has no descriptor to sleep on",
+                "use PollMode::adaptive or busy; or raise the limit of open files (ulimit -n) if it was reached");
+  }
+  return {};
+}
+
+PolledQueue* PollerCore::adopt(std::unique_ptr<PolledQueue> queue, bool enabled) {
+  if (queue->name_.empty()) queue->name_ = fmt::format("queue {}", queues_added_);
+  queues_.push_back(std::move(queue));
+  ++queues_added_;
+  if (enabled) enable(*queues_.back());
+  return queues_.back().get();
+}
+
+Result<void> PollerCore::remove(PolledQueue& queue) {
+  if (auto disabled = disable(queue, PolledQueue::kDisableLimit); !disabled) return disabled;
+  queue.removed_ = true;
+  has_removed_ = true;
+  if (!in_round_) collect();
+  return {};
+}
+
+void PollerCore::collect() noexcept {
+  has_removed_ = false;
+  removed_tasks_.clear();
+  removed_descriptors_.clear();
+  for (std::size_t i = queues_.size(); i-- > 0;) {
+    if (!queues_[i]->removed_) continue;
+    queues_.erase(queues_.begin() + static_cast<std::ptrdiff_t>(i));
+    if (i < next_) --next_;
+  }
+}
+
+void PollerCore::enable(PolledQueue& queue) noexcept {
+  const std::lock_guard lock(control_);
+  if (queue.is_enabled()) return;
+  queue.gate_.open(queue.poll_);
+  queue.enabled_.store(true, std::memory_order_release);
+  // It may have frames, and it is not armed.
+  signal();
+}
+
+// Once the gate is closed the poller does not touch the queue, so this thread may.
+Result<void> PollerCore::disable(PolledQueue& queue, Duration limit) {
+  const std::lock_guard lock(control_);
+  queue.enabled_.store(false, std::memory_order_release);
+  if (is_own_thread()) {
+    queue.gate_.open(&PolledQueue::idle);
+  } else if (auto closed = queue.gate_.close(&PolledQueue::idle, clock_, limit); !closed) {
+    return fail(closed.error().code, fmt::format("poller: {}: {}", queue.name_, closed.error().what),
+                "let the handler return, and disable it again");
+  }
+  if (std::exchange(queue.armed_, false)) queue.rx_->disarm();
+  queue.scheduled_.store(false, std::memory_order_relaxed);
+  disabled_count_.fetch_add(1, std::memory_order_seq_cst);
+  return {};
+}
+
+void PollerCore::signal() noexcept {
+  signalled_.store(true, std::memory_order_seq_cst);
+  if (sleeping_.load(std::memory_order_seq_cst)) static_cast<void>(::eventfd_write(wake_event_.get(), 1));
+}
+
+void PollerCore::note_exception(std::string_view name, bool first) noexcept {
+  PolledQueue::count(exceptions_, 1);
+  try {
+    if (options_.on_exception) return options_.on_exception(name, std::current_exception());
+    if (!first) return;
+    try {
+      throw;
+    } catch (const std::exception& thrown) {
+      context_.log(LogLevel::error, fmt::format("poller: {} threw an exception: {}", name, thrown.what()));
+    } catch (...) {
+      context_.log(LogLevel::error, fmt::format("poller: {} threw an exception", name));
+    }
+  } catch (...) {  // of the callback that was to be told
+    PolledQueue::count(exceptions_, 1);
+  }
+}
+
+}  // namespace pollux
