@@ -21,6 +21,7 @@ class ProgramSetup {
   /// Returns when every link is up, or `give_up()` holds, or with error timeout after `limit`.
   [[nodiscard]] Result<void> wait_for_links(Duration limit, const std::function<bool()>& give_up);
 
+  [[nodiscard]] Context& context() noexcept { return context_; }
   [[nodiscard]] Clock& clock() const noexcept { return context_.clock(); }
   [[nodiscard]] Mempool& pool() noexcept { return *pool_; }
   /// One cache for all queues: every port is polled by the same thread unless a queue is given another cache.

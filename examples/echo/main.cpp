@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Answers ARP, ping and UDP echo for one IPv4 address on any port, and sleeps while nothing comes: a Poller in use.
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include <optional>
+#include <string>
+
+#include "common/command_line.hpp"
+#include "common/log.hpp"
+#include "common/output.hpp"
+#include "common/program_setup.hpp"
+#include "common/stop_signals.hpp"
+#include "echo/responder.hpp"
+
+namespace {
+
+using namespace pollux;
+using namespace pollux::examples;
+
+/// How long a sleep may delay the end of the program after Ctrl-C.
+constexpr Duration kLongestSleep = std::chrono::milliseconds(100);
+
+struct EchoOptions {
+  std::string port;
+  packet::Ipv4Address address{};
+  std::uint16_t udp_port = 7;
+  PortOptions ports;
+  std::optional<double> seconds;
+};
+
+std::optional<int> read_options(int argc, char** argv, EchoOptions& options) {
+  CLI::App app("Answers ARP, ping and UDP echo for an IPv4 address on a port", "echo");
+  app.footer(
+      "The other side needs no more than an address of the same network, for example:\n"
+      "  echo tap:plx0 --ip 10.9.0.2 &\n"
+      "  ip addr add 10.9.0.1/24 dev plx0; ip link set plx0 up; ping 10.9.0.2\n"
+      "Ctrl-C ends the program with a summary.");
+  app.add_option("PORT", options.port, "A port, such as tap:plx0, vfio:0000:01:00.0 or sim:0")->required();
+  app.add_option_function<std::string>(
+         "--ip",
+         [&options](const std::string& text) {
+           if (inet_pton(AF_INET, text.c_str(), options.address.data()) != 1)
+             throw CLI::ValidationError("--ip", fmt::format("'{}' is no IPv4 address; write it like 10.9.0.2", text));
+         },
+         "The IPv4 address that answers")
+      ->required();
+  app.add_option("--udp-port", options.udp_port, "The UDP port that answers")->check(CLI::Range(1, 65535));
+  app.add_option("--seconds", options.seconds, "End after this time")->check(number(0.001, 1e9));
+  return parse(app, argc, argv);
+}
+
+Result<void> serve(ProgramSetup& setup, EchoResponder& responder, DropCounter& ignored, DropCounter& ring_full,
+                   std::optional<double> seconds, const StopSignals& stop) {
+  Port& port = setup.ports().front();
+  Poller poller(setup.context());
+  const auto queue = poller.add(port.rx(0), [&](Burst<64>& burst) {
+    burst.drop_if(ignored, [&](Mbuf& frame) { return !responder.answer(frame); });
+    port.tx(0).tx_burst(burst);
+    burst.drop(ring_full, setup.cache());  // what the ring has no room for
+  });
+  if (!queue) return tl::unexpected(queue.error());
+  // The port is serviced when its device asks for it, and when it is due.
+  Result<Time> next = setup.context().control().run_due();
+  const auto service = [&](short) { next = setup.context().control().run_due(); };
+  const auto descriptor = poller.add_descriptor(setup.context().control().event_fd(), service);
+  if (!descriptor) return tl::unexpected(descriptor.error());
+  const Time end = seconds ? setup.clock().now() + from_seconds(*seconds) : Time::max();
+  for (Time now = setup.clock().now(); !stop.raised() && now < end; now = setup.clock().now()) {
+    if (const auto frames = poller.run_once(std::min(end, now + kLongestSleep)); !frames)
+      return tl::unexpected(frames.error());
+    if (!next) return tl::unexpected(next.error());
+  }
+  return {};
+}
+
+int run(const EchoOptions& options, const std::shared_ptr<spdlog::logger>& log, Output& output) {
+  const StopSignals stop;
+  auto setup = ProgramSetup::open({options.port}, options.ports, to_log(log));
+  if (!setup) return report_failure(*log, setup.error());
+  Port& port = (*setup)->ports().front();
+  EchoResponder responder({.mac = port.mac(), .address = options.address, .udp_port = options.udp_port});
+  DropCounter ignored("echo_ignored");
+  DropCounter ring_full("echo_ring_full");
+  log->info("answering on {}", port.info().name);
+  const auto served = serve(**setup, responder, ignored, ring_full, options.seconds, stop);
+  const auto [arp, icmp, udp] = responder.answers();
+  output.line(fmt::format("answered: {} ARP, {} ping, {} UDP; not answered: {}; no room to send: {}", arp, icmp, udp,
+                          ignored.value(), ring_full.value()));
+  return served ? 0 : report_failure(*log, served.error());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return run_program("echo", [&](const std::shared_ptr<spdlog::logger>& log, Output& output) {
+    EchoOptions options;
+    if (const auto status = read_options(argc, argv, options)) return *status;
+    return run(options, log, output);
+  });
+}

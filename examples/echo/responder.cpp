@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "echo/responder.hpp"
+
+#include <algorithm>
+
+namespace pollux::examples {
+
+namespace {
+
+using Bytes = std::span<std::uint8_t>;
+
+// ICMP (RFC 792): type, code, checksum, identifier, sequence number.
+constexpr std::size_t kIcmpHeader = 8;
+constexpr std::uint8_t kEchoRequest = 8;
+constexpr std::uint8_t kEchoReply = 0;
+constexpr std::uint8_t kTimeToLive = 64;  // RFC 1700, "IP Time to Live Parameter"
+
+// A group address, from which no request comes.
+bool is_multicast(const std::uint8_t* mac) noexcept { return (mac[0] & 1) != 0; }
+
+void swap_bytes(Bytes bytes, std::size_t one, std::size_t other, std::size_t count) noexcept {
+  std::swap_ranges(bytes.data() + one, bytes.data() + one + count, bytes.data() + other);
+}
+
+}  // namespace
+
+bool EchoResponder::answer(Mbuf& frame) noexcept {
+  if (frame.next() != nullptr || frame.is_shared()) return false;
+  const Bytes bytes = frame.bytes();
+  const packet::Layout layout = packet::parse(frame);
+  if (layout.truncated || layout.malformed || bytes.size() < packet::EthernetHeader::kLength) return false;
+  if (is_multicast(bytes.data() + 6)) return false;
+  const bool answered =
+      layout.ether_type == packet::ether_type::kArp ? answer_arp(bytes, layout.l3) : answer_ip(bytes, layout);
+  if (answered) return_to_sender(bytes);
+  return answered;
+}
+
+void EchoResponder::return_to_sender(Bytes frame) const noexcept {
+  std::copy_n(frame.begin() + 6, 6, frame.begin());
+  std::copy_n(options_.mac.begin(), 6, frame.begin() + 6);
+}
+
+bool EchoResponder::answer_arp(Bytes frame, std::size_t at) noexcept {
+  const Bytes packet = frame.subspan(at);
+  const auto request = packet::ArpHeader::read(packet);
+  if (!request || request->operation != packet::ArpHeader::kRequest || request->target != options_.address)
+    return false;
+  const packet::ArpHeader reply{.operation = packet::ArpHeader::kReply,
+                                .sender_mac = options_.mac,
+                                .sender = options_.address,
+                                .target_mac = request->sender_mac,
+                                .target = request->sender};
+  static_cast<void>(reply.write(packet));  // it has the room of the request
+  ++answers_.arp;
+  return true;
+}
+
+bool EchoResponder::answer_ip(Bytes frame, const packet::Layout& layout) noexcept {
+  if (layout.ether_type != packet::ether_type::kIpv4 || layout.fragment != packet::Fragment::none) return false;
+  if (layout.l4 == 0) return false;
+  const Bytes header = frame.subspan(layout.l3, layout.l3_length());
+  const auto ip = packet::Ipv4Header::read(header);
+  if (!ip || ip->destination != options_.address || packet::internet_checksum(header) != 0) return false;
+  const Bytes content = frame.subspan(layout.l4, std::size_t{layout.end} - layout.l4);
+  const bool answered = (ip->protocol == packet::ip_protocol::kIcmp && answer_icmp(content)) ||
+                        (ip->protocol == packet::ip_protocol::kUdp && answer_udp(content));
+  if (!answered) return false;
+  swap_bytes(header, 12, 16, 4);
+  header[8] = kTimeToLive;
+  std::fill_n(header.begin() + 10, 2, std::uint8_t{0});
+  packet::store16(&header[10], packet::internet_checksum(header));
+  return true;
+}
+
+// The checksum covers all of the message; only the type changes.
+bool EchoResponder::answer_icmp(Bytes message) noexcept {
+  if (message.size() < kIcmpHeader || message[0] != kEchoRequest || message[1] != 0) return false;
+  if (packet::internet_checksum(message) != 0) return false;
+  packet::store16(&message[2], packet::updated_checksum(packet::load16(&message[2]), kEchoRequest << 8, kEchoReply));
+  message[0] = kEchoReply;
+  ++answers_.icmp;
+  return true;
+}
+
+// A checksum covers both ports and both addresses, so it is the same for the answer.
+bool EchoResponder::answer_udp(Bytes datagram) noexcept {
+  const auto udp = packet::UdpHeader::read(datagram);
+  // An answer to the own port would be answered again, and again.
+  if (!udp || udp->destination_port != options_.udp_port || udp->source_port == options_.udp_port) return false;
+  swap_bytes(datagram, 0, 2, 2);
+  ++answers_.udp;
+  return true;
+}
+
+}  // namespace pollux::examples
