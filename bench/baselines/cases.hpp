@@ -23,7 +23,7 @@ struct Options {
 
 inline constexpr const char* kUsage =
     "usage: %s [--burst 1|32]... [--frames N | --seconds N] [--burst-mode NAME] [--case "
-    "lockstep|parts|forward|fused|txonly|rxonly|empty_poll]... "
+    "lockstep|parts|forward|forward_checksums|fused|txonly|rxonly|empty_poll]... "
     "PORT "
     "[PORT]\n";
 
@@ -66,6 +66,10 @@ inline Options read_options(int argc, char** argv) {
     std::exit(2);
   }
   return options;
+}
+
+inline bool requests_checksums(const Options& options) {
+  return std::find(options.cases.begin(), options.cases.end(), "forward_checksums") != options.cases.end();
 }
 
 /// A line of figures: ticks of the time stamp counter per frame, or per poll for empty_poll.
@@ -130,6 +134,8 @@ void run_case(Side& side, const Options& options, const std::string& name) {
     took = lockstep<false, Side, B>(side, rounds, unused);
   } else if (name == "forward") {
     took = forward<Side, B>(side, rounds);
+  } else if (name == "forward_checksums") {
+    took = forward_checksums<Side, B>(side, rounds);
   } else if (name == "txonly") {
     took = txonly<Side, B>(side, rounds);
   } else if (name == "empty_poll") {

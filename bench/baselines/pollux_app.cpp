@@ -22,9 +22,21 @@ class PolluxSide {
   [[gnu::always_inline]] bool alloc(Packets<B>& packets) noexcept {
     return packets.fill(cache_, B);
   }
-  template <unsigned B>
-  [[gnu::always_inline]] void fill(Packets<B>& packets, const baselines::Frame& frame) noexcept {
+  template <unsigned B, std::size_t kBytes>
+  [[gnu::always_inline]] void fill(Packets<B>& packets, const std::array<std::uint8_t, kBytes>& frame) noexcept {
     baselines::write(packets, frame);
+  }
+  template <unsigned B>
+  [[gnu::always_inline]] void request_checksums(Packets<B>& packets) noexcept {
+    using pollux::TxOffload;
+    for (pollux::Mbuf& mbuf : packets) {
+      std::memcpy(mbuf.data() + baselines::kTcpChecksum, baselines::kPseudoSum.data(), 2);
+      mbuf.set_tx_offload({.flags = TxOffload::ipv4_checksum | TxOffload::tcp_checksum, .l2 = 14, .l3 = 20});
+    }
+  }
+  template <unsigned B>
+  void check_sums(Packets<B>& packets) noexcept {
+    for (pollux::Mbuf& mbuf : packets) baselines::check_sums(mbuf.data());
   }
   template <unsigned B>
   [[gnu::always_inline]] void tx(unsigned port, Packets<B>& packets) noexcept {

@@ -43,12 +43,13 @@ struct PolluxSetup {
 };
 
 /// Writes the frame to each of the burst's empty mbufs.
-template <unsigned B>
-[[gnu::always_inline]] inline void write(pollux::Burst<B>& burst, const Frame& frame) noexcept {
+template <unsigned B, std::size_t kBytes>
+[[gnu::always_inline]] inline void write(pollux::Burst<B>& burst,
+                                         const std::array<std::uint8_t, kBytes>& frame) noexcept {
   for (pollux::Mbuf& mbuf : burst) {
-    void* const data = mbuf.append(kFrameSize);
+    void* const data = mbuf.append(kBytes);
     if (data == nullptr) give_up("no room in an mbuf");
-    std::memcpy(data, frame.data(), kFrameSize);
+    std::memcpy(data, frame.data(), kBytes);
   }
 }
 

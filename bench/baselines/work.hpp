@@ -17,7 +17,13 @@
 ///     void tx(unsigned port, Packets<B>&)       sends from the front; keeps unsent frames
 ///     void rx(unsigned port, Packets<B>&)       appends received frames
 ///     void free(Packets<B>&)
+///     void request_checksums(Packets<B>&)       if it can: asks for the checksums of a checksum_frame's headers
 namespace baselines {
+
+[[noreturn]] inline void give_up(const char* what) {
+  std::fprintf(stderr, "%s\n", what);
+  std::exit(1);
+}
 
 /// 64 bytes on the wire: the card adds four of FCS.
 constexpr std::uint16_t kFrameSize = 60;
@@ -32,6 +38,74 @@ inline Frame broadcast_frame() {
   frame[13] = 0xB5;
   for (std::size_t i = 14; i < frame.size(); ++i) frame[i] = static_cast<std::uint8_t>(i);
   return frame;
+}
+
+/// An IPv4 packet of TCP, of 128 bytes on the wire. Its TCP checksum is the sum of the pseudo-header, and that of IPv4
+/// is 0, as DPDK wants them: the card computes both.
+constexpr std::uint32_t kIpChecksum = 24;
+constexpr std::uint32_t kTcpChecksum = 50;
+constexpr std::uint8_t kTcpLength = 90;
+using ChecksumFrame = std::array<std::uint8_t, 124>;
+/// The sum of the pseudo-header: two addresses, protocol 6, and the length of header and payload.
+constexpr std::array<std::uint8_t, 2> kPseudoSum{0x14, 0x63};
+
+inline ChecksumFrame checksum_frame() {
+  ChecksumFrame frame{};
+  const Frame ethernet = broadcast_frame();
+  std::memcpy(frame.data(), ethernet.data(), 12);
+  constexpr std::array<std::uint8_t, 40> kHeaders{8,
+                                                  0,
+                                                  0x45,
+                                                  0,
+                                                  0,
+                                                  20 + kTcpLength,
+                                                  0,
+                                                  0,
+                                                  0,
+                                                  0,
+                                                  64,
+                                                  6,
+                                                  0,
+                                                  0,
+                                                  10,
+                                                  0,
+                                                  0,
+                                                  1,
+                                                  10,
+                                                  0,
+                                                  0,
+                                                  2,  // to the IPv4 header's end
+                                                  4,
+                                                  0,
+                                                  4,
+                                                  1,
+                                                  0,
+                                                  0,
+                                                  0,
+                                                  0,
+                                                  0,
+                                                  0,
+                                                  0,
+                                                  0,
+                                                  0x50,
+                                                  0x10,
+                                                  0xFF,
+                                                  0xFF,
+                                                  kPseudoSum[0],
+                                                  kPseudoSum[1]};
+  std::memcpy(frame.data() + 12, kHeaders.data(), kHeaders.size());
+  return frame;
+}
+
+/// Gives up unless a checksum_frame has arrived with correct checksums.
+inline void check_sums(const std::uint8_t* frame) {
+  const auto sum = [frame](std::uint32_t from, std::uint32_t end, std::uint32_t before) {
+    for (std::uint32_t at = from; at < end; at += 2) before += std::uint32_t{frame[at]} << 8 | frame[at + 1];
+    before = (before & 0xFFFF) + (before >> 16);
+    return (before & 0xFFFF) + (before >> 16);
+  };
+  const std::uint32_t pseudo = std::uint32_t{kPseudoSum[0]} << 8 | kPseudoSum[1];
+  if (sum(14, 34, 0) != 0xFFFF || sum(34, 34 + kTcpLength, pseudo) != 0xFFFF) give_up("a checksum is wrong");
 }
 
 /// Reads the time stamp counter. With QEMU's -icount shift=0 it is the number of executed instructions.
@@ -51,11 +125,6 @@ inline std::uint64_t stamp_cost() noexcept {
     if (cost < least) least = cost;
   }
   return least;
-}
-
-[[noreturn]] inline void give_up(const char* what) {
-  std::fprintf(stderr, "%s\n", what);
-  std::exit(1);
 }
 
 /// After this many empty polls the expected frames count as lost.
@@ -128,6 +197,31 @@ std::uint64_t forward(Side& side, std::uint64_t rounds) {
   receive_all<Side, B>(side, 0, packets);
   side.free(packets);
   return took;
+}
+
+/// As `forward`, but the card computes the checksums of IPv4 and TCP anew for each frame, and the frames are longer.
+template <class Side, unsigned B>
+std::uint64_t forward_checksums(Side& side, std::uint64_t rounds) {
+  if constexpr (requires(typename Side::template Packets<B> & packets) { side.request_checksums(packets); }) {
+    typename Side::template Packets<B> packets;
+    if (!side.alloc(packets)) give_up("the pool is exhausted");
+    side.fill(packets, checksum_frame());
+    side.request_checksums(packets);
+    send_all<Side, B>(side, 1, packets);
+    const std::uint64_t start = stamp();
+    for (std::uint64_t round = 0; round < rounds; ++round) {
+      receive_all<Side, B>(side, 0, packets);
+      side.request_checksums(packets);
+      send_all<Side, B>(side, 1, packets);
+    }
+    const std::uint64_t took = stamp() - start;
+    receive_all<Side, B>(side, 0, packets);
+    side.check_sums(packets);
+    side.free(packets);
+    return took;
+  } else {
+    give_up("this side requests no checksums");
+  }
 }
 
 /// Port 0 sends as fast as possible. No port receives.
