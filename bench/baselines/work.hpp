@@ -53,47 +53,12 @@ inline ChecksumFrame checksum_frame() {
   ChecksumFrame frame{};
   const Frame ethernet = broadcast_frame();
   std::memcpy(frame.data(), ethernet.data(), 12);
-  constexpr std::array<std::uint8_t, 40> kHeaders{8,
-                                                  0,
-                                                  0x45,
-                                                  0,
-                                                  0,
-                                                  20 + kTcpLength,
-                                                  0,
-                                                  0,
-                                                  0,
-                                                  0,
-                                                  64,
-                                                  6,
-                                                  0,
-                                                  0,
-                                                  10,
-                                                  0,
-                                                  0,
-                                                  1,
-                                                  10,
-                                                  0,
-                                                  0,
-                                                  2,  // to the IPv4 header's end
-                                                  4,
-                                                  0,
-                                                  4,
-                                                  1,
-                                                  0,
-                                                  0,
-                                                  0,
-                                                  0,
-                                                  0,
-                                                  0,
-                                                  0,
-                                                  0,
-                                                  0x50,
-                                                  0x10,
-                                                  0xFF,
-                                                  0xFF,
-                                                  kPseudoSum[0],
-                                                  kPseudoSum[1]};
-  std::memcpy(frame.data() + 12, kHeaders.data(), kHeaders.size());
+  constexpr std::array<std::uint8_t, 22> kIpv4{8, 0,  0x45, 0, 0, 20 + kTcpLength, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0,
+                                               1, 10, 0,    0, 2};
+  constexpr std::array<std::uint8_t, 18> kTcp{
+      4, 0, 4, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 0x10, 0xFF, 0xFF, kPseudoSum[0], kPseudoSum[1]};
+  std::memcpy(frame.data() + 12, kIpv4.data(), kIpv4.size());
+  std::memcpy(frame.data() + 12 + kIpv4.size(), kTcp.data(), kTcp.size());
   return frame;
 }
 

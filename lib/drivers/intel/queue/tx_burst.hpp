@@ -133,9 +133,7 @@ POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::burst_loop(TxQueue& queue, Mbuf* c
       RingIndex after = next;
       std::uint32_t sent = 1;
       if (has_request(mbufs[taken])) {
-        sent = send_repeated_requests(queue, mbufs + taken, count - taken, after);
-        if (sent == 0) [[unlikely]]
-          sent = send_requests(queue, mbufs + taken, count - taken, after);
+        sent = send_requests(queue, mbufs + taken, count - taken, after);
         if (sent == 0) break;
       } else if (send_slow(queue, mbufs[taken], after) == Outcome::no_room) {
         break;

@@ -22,7 +22,6 @@ struct TxCommand {
   std::uint64_t flags = 0;        ///< for each of the frame's data descriptors
   std::uint64_t cleared = 0;      ///< bits that are clear in each of them, although others have them set
   std::uint32_t payload = 0;      ///< bytes: the frame's, or with segmentation those after its headers
-  std::uint32_t headers = 0;      ///< with segmentation: bytes of the frame that are not payload
   std::uint32_t shortest = 0;     ///< if `repeats`: bytes of the shortest frame that the request may have
   bool has_context = false;
   bool repeats = false;  ///< frames with the same request can be sent without another check, but for their length

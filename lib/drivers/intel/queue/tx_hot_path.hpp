@@ -40,12 +40,8 @@ struct TxHotPath {
   static void clean_done_groups(TxQueue& queue) noexcept;
   static void finish_either(TxQueue& queue, std::uint32_t frames) noexcept;
   static std::uint32_t request_burst(TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count, BurstLoop* rest) noexcept;
-  /// Sends frames that repeat the request that was used last, as far as the first of `count` frames do. Moves `next`
-  /// past the slots it wrote. Returns their number; 0: the first one does not, or there is no room.
-  static std::uint32_t send_repeated_requests(TxQueue& queue, Mbuf* const* frames, std::uint32_t count,
-                                              RingIndex& next) noexcept;
-  /// Sends the first frame, which has another request, and frames after it that repeat one. Returns the number of
-  /// frames that it took; 0: no room.
+  /// Sends the first frame, which has a request, and frames after it that repeat one. Moves `next` past the slots it
+  /// wrote. Returns the number of frames that it took; 0: no room.
   static std::uint32_t send_requests(TxQueue& queue, Mbuf* const* frames, std::uint32_t count,
                                      RingIndex& next) noexcept;
   /// Sends frames that repeat the request of context `index`; 0 if the first one does not, or there is no room.

@@ -125,14 +125,12 @@ POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::send_repeats(TxQueue& queue, Mbuf*
   return repeat.send(queue, repeat, frames, count, next);
 }
 
-std::uint32_t TxHotPath::send_repeated_requests(TxQueue& queue, Mbuf* const* frames, std::uint32_t count,
-                                                RingIndex& next) noexcept {
-  return send_repeats(queue, frames, count, next, queue.contexts_.latest());
-}
-
 std::uint32_t TxHotPath::send_requests(TxQueue& queue, Mbuf* const* frames, std::uint32_t count,
                                        RingIndex& next) noexcept {
-  const std::uint32_t other = 1 - queue.contexts_.latest();
+  const std::uint32_t latest = queue.contexts_.latest();
+  if (const std::uint32_t sent = send_repeats(queue, frames, count, next, latest)) [[likely]]
+    return sent;
+  const std::uint32_t other = 1 - latest;
   if (const std::uint32_t sent = send_repeats(queue, frames, count, next, other)) {
     queue.contexts_.use(other);
     return sent;
@@ -153,9 +151,7 @@ std::uint32_t TxHotPath::request_burst(TxQueue& queue, Mbuf* const* mbufs, std::
   clean_done_groups(queue);
   std::uint32_t taken = 0;
   do {
-    std::uint32_t sent = send_repeated_requests(queue, mbufs + taken, count - taken, queue.next_);
-    if (sent == 0) [[unlikely]]
-      sent = send_requests(queue, mbufs + taken, count - taken, queue.next_);
+    const std::uint32_t sent = send_requests(queue, mbufs + taken, count - taken, queue.next_);
     if (sent == 0) [[unlikely]]
       break;
     taken += sent;
@@ -192,10 +188,11 @@ void TxHotPath::remember_request(TxQueue& queue, Mbuf& frame, const TxCommand& c
   constexpr std::uint32_t kRequest = std::uint32_t{MbufAccess::kOffload} << MbufAccess::kSpecialShift;
   constexpr std::uint32_t kLength = 0xFFFF;
   const TxOffload& request = MbufAccess::tx_offload(frame);
+  const bool is_long = is_segmented(request);
   const std::uint32_t key = (queue.fast_path_.shortest & ~kLength) | kRequest;
   if ((static_cast<std::uint32_t>(MbufAccess::word(frame)) & ~kLength) != key) return;
   const std::uint32_t tag = (command.flags & tx::kInsertVlan) != 0 ? kVlanTagBytes : 0;
-  const std::uint32_t longest = command.headers != 0 ? kMaxTso : queue.max_frame_ - tag;
+  const std::uint32_t longest = is_long ? kMaxTso : queue.max_frame_ - tag;
   if (command.shortest > longest) return;
   TxRepeat repeat{
       .what = request_word<std::uint64_t>(frame, 0),
@@ -205,9 +202,9 @@ void TxHotPath::remember_request(TxQueue& queue, Mbuf& frame, const TxCommand& c
       .shortest = key | command.shortest,
       .max_excess = longest - command.shortest,
       .context = queue.context_.get(),
-      .send = command.headers != 0 ? &TxRepeat::send_none : &send_run<&run_of<Kind::tag>>,
+      .send = is_long ? &TxRepeat::send_none : &send_run<&run_of<Kind::tag>>,
       .segments = {}};
-  if (command.headers != 0) {
+  if (is_long) {
     remember_segments(frame, command, repeat);
   } else if ((request.flags & TxOffload::ipv4_checksum) != 0) {
     const bool is_one = queue.cache_->pool().has_one_segment();

@@ -113,17 +113,11 @@ std::uint32_t TxHotPath::send_segments(TxQueue& queue, const TxRepeat& repeat, M
 }
 
 POLLUX_COLD void TxHotPath::remember_segments(Mbuf& frame, const TxCommand& command, TxRepeat& repeat) noexcept {
-  constexpr std::uint32_t kIpv4Length = 2;
-  constexpr std::uint32_t kIpv4Checksum = 10;
-  constexpr std::uint32_t kIpv6Length = 4;
-  const std::uint32_t ip = MbufAccess::tx_offload(frame).l2;
-  if (command.shortest < ip + 2 * kMaxHeader) return;
-  const bool is_ipv4 = frame.data()[ip] >> 4 == 4;
-  repeat.segments = {
-      .sizes = request_word<std::uint32_t>(frame, 4),
-      .cleared = {ip + (is_ipv4 ? kIpv4Length : kIpv6Length), ip + (is_ipv4 ? kIpv4Checksum : kIpv6Length)}};
+  const TxOffload& request = MbufAccess::tx_offload(frame);
+  if (command.shortest < request.l2 + 2 * kMaxHeader) return;
+  repeat.segments = {.sizes = request_word<std::uint32_t>(frame, 4), .cleared = cleared_for_segments(frame, request)};
   // The card reports each packet, since a group may end inside one.
-  repeat.command += tx::kReportStatus - (std::uint64_t{command.headers} << tx::kPayloadShift);
+  repeat.command += tx::kReportStatus - (std::uint64_t{headers_of(request)} << tx::kPayloadShift);
   repeat.send = &send_segments;
 }
 

@@ -122,10 +122,9 @@ bool clear_checksums(Mbuf& frame, const TxOffload& request) noexcept {
           clear_field(frame, request.l4_offset() + kSctpChecksum, 4));
 }
 
-// [I-TSOLENGTH] The same for the length of a packet that is to be segmented.
 bool clear_for_segments(Mbuf& frame, const TxOffload& request) noexcept {
-  if (!is_ipv4(frame, request)) return clear_field(frame, request.l2 + kIpv6Length, 2);
-  return clear_field(frame, request.l2 + kIpv4Checksum, 2) && clear_field(frame, request.l2 + kIpv4Length, 2);
+  const auto fields = cleared_for_segments(frame, request);
+  return clear_field(frame, fields[0], 2) && clear_field(frame, fields[1], 2);
 }
 
 std::uint64_t* compute_checksums(TxDrops& drops, Mbuf& frame) noexcept {
@@ -194,7 +193,7 @@ std::uint64_t* prepare_segments(TxDrops& drops, Mbuf& frame, const TxOffload& re
   }
   if (!clear_for_segments(frame, request)) return &drops.shared_checksum;
   const std::uint64_t family = is_ipv4(frame, request) ? tx::kContextIpv4 : 0;
-  const std::uint32_t headers = request.l4_offset() + request.l4;
+  const std::uint32_t headers = headers_of(request);
   const std::uint32_t payload = frame.packet_length() - headers;
   command = {
       .context = tx::context({.vlan = tag.vlan,
@@ -205,7 +204,6 @@ std::uint64_t* prepare_segments(TxDrops& drops, Mbuf& frame, const TxOffload& re
                               .kind = transport.kind | family}),
       .flags = tag.flags | tx::kSegment | tx::kInsertL4Checksum | (family != 0 ? tx::kInsertIpChecksum : 0),
       .payload = payload,
-      .headers = headers,
       .shortest = headers + request.segment_size,
       .has_context = true,
       .repeats = payload >= request.segment_size};  // the context of a shorter one has another size
@@ -260,6 +258,12 @@ std::uint64_t* prepare_checksums(TxDrops& drops, Mbuf& frame, const TxOffload& r
 }
 
 }  // namespace
+
+std::array<std::uint32_t, 2> cleared_for_segments(const Mbuf& frame, const TxOffload& request) noexcept {
+  const std::uint32_t ip = request.l2;
+  if (!is_ipv4(frame, request)) return {ip + kIpv6Length, ip + kIpv6Length};
+  return {ip + kIpv4Checksum, ip + kIpv4Length};
+}
 
 std::uint64_t* prepare_request(TxDrops& drops, Mbuf& frame, const TxAbilities& card, TxCommand& command) noexcept {
   TxOffload request = frame.tx_offload();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -30,6 +31,14 @@ inline constexpr std::uint32_t kMaxTsoSegments = 40;
 [[nodiscard]] inline bool is_segmented(const TxOffload& request) noexcept {
   return (request.flags & (TxOffload::tcp_segmentation | TxOffload::udp_segmentation)) != 0;
 }
+
+/// Bytes of a packet that requests segmentation, up to its payload.
+[[nodiscard]] inline std::uint32_t headers_of(const TxOffload& request) noexcept {
+  return request.l4_offset() + request.l4;
+}
+/// Offsets of the fields that are cleared in the IP header of such a packet, 2 bytes each: the length, and for IPv4 the
+/// checksum. In IPv6 both are the same. [I-TSOLENGTH] [I-TXSUM]
+[[nodiscard]] std::array<std::uint32_t, 2> cleared_for_segments(const Mbuf& frame, const TxOffload& request) noexcept;
 
 /// A part of a frame's request as one word, by which requests are compared: `Word` number `index`.
 template <class Word>
