@@ -39,6 +39,13 @@ class PollerSleep : public PollerFixture {
     }
     return clock_->now() - start;
   }
+  /// Opens the window of an adaptive queue: a frame comes soon after the poller has begun to wait.
+  void open_window(Poller& poller, FakeQueue& queue) {
+    run(poller);
+    put_at(queue, clock_->now() + microseconds(30));
+    wait_for_frame(poller);
+    queue.arms = 0;
+  }
   /// A frame comes after a pause of `pause`.
   void pause(Poller& poller, FakeQueue& queue, Duration pause) {
     run(poller);  // the idle time begins
@@ -179,10 +186,7 @@ TEST_F(PollerSleep, AnAdaptiveQueueSleepsWhenItsWindowEnds) {
   std::uint64_t frames = 0;
   Poller poller(context_);
   must(poller.add(queue, counting(frames)));
-  run(poller);
-  put_at(queue, clock_->now() + microseconds(30));
-  wait_for_frame(poller);
-  queue.arms = 0;
+  open_window(poller, queue);
   run(poller);
   clock_->advance(microseconds(49));
   run(poller);
@@ -197,10 +201,7 @@ TEST_F(PollerSleep, AWindowEndsInVirtualTimeThatDoesNotPass) {
   std::uint64_t frames = 0;
   Poller poller(context_);
   must(poller.add(queue, counting(frames)));
-  run(poller);
-  put_at(queue, clock_->now() + microseconds(30));
-  wait_for_frame(poller);
-  queue.arms = 0;
+  open_window(poller, queue);
   for (std::uint32_t i = 0; i <= PolledQueue::kMaxEmptyPolls; ++i) run(poller);
   EXPECT_TRUE(queue.armed);
 }
