@@ -15,6 +15,10 @@ inline constexpr std::uint16_t kMaxHeader = 65535;
 /// has checked the segments' bounds.
 [[nodiscard]] bool checksums_fit(const Mbuf& frame) noexcept;
 
+/// Whether a frame can be segmented as its request says: one kind of segmentation, no tunnel, complete headers of that
+/// length in its first mbuf, more payload than one segment takes, and a segment size.
+[[nodiscard]] bool segmentation_fits(const Mbuf& frame) noexcept;
+
 /// Computes the checksums that `request` names in a contiguous copy of a frame for which `checksums_fit` is true.
 void complete_checksums_in(std::span<std::uint8_t> frame, const TxOffload& request) noexcept;
 

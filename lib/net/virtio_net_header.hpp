@@ -13,6 +13,11 @@ namespace pollux {
 struct VirtioNetHeader {
   static constexpr std::uint8_t kNeedsChecksum = 1;  ///< VIRTIO_NET_HDR_F_NEEDS_CSUM
   static constexpr std::uint8_t kDataValid = 2;      ///< VIRTIO_NET_HDR_F_DATA_VALID
+  /// Values of `segmentation`: VIRTIO_NET_HDR_GSO_*.
+  static constexpr std::uint8_t kTcpOverIpv4 = 1;
+  static constexpr std::uint8_t kTcpOverIpv6 = 4;
+  static constexpr std::uint8_t kUdp = 5;
+  static constexpr std::uint8_t kWithCwr = 0x80;  ///< CWR is set, and belongs to the first segment
 
   std::uint8_t flags = 0;
   std::uint8_t segmentation = 0;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pollux/runtime/polled_queue.hpp"
 
+#include <fmt/format.h>
+
 #include "runtime/poller_core.hpp"
 
 namespace pollux {
@@ -19,6 +21,19 @@ PolledQueue::PolledQueue(PollerCore& core, RxQueue& rx, PolledQueueOptions optio
 }
 
 PolledQueue::~PolledQueue() = default;
+
+Result<void> PolledQueue::check_weight(std::uint32_t weight) {
+  if (weight >= 1 && weight <= kMaxWeight) return {};
+  return fail(ErrorCode::invalid_argument,
+              fmt::format("poller: a weight of {} is outside of 1 to {}", weight, kMaxWeight),
+              "use 64, and other values only for queues that are to get more or less than the others");
+}
+
+Result<void> PolledQueue::set_weight(std::uint32_t weight) {
+  if (auto checked = check_weight(weight); !checked) return checked;
+  weight_.store(weight, std::memory_order_relaxed);
+  return {};
+}
 
 Result<void> PolledQueue::set_mode(PollMode mode) {
   if (mode != PollMode::busy) {
@@ -56,11 +71,11 @@ void PolledQueue::note_exception() noexcept {
   core_.note_exception(name_, exceptions_.load(std::memory_order_relaxed) == 1);
 }
 
-void PolledQueue::end_idle(Time now) noexcept {
+void PolledQueue::end_idle(Time now, std::uint32_t found) noexcept {
   is_idle_ = false;
   const Duration idle_for = now - idle_since_;
   Duration window = spin_window();
-  if (idle_for > kMaxSpin) {
+  if (idle_for > kMaxSpin || idle_for > kMaxInterval * found) {
     window /= 2;
     if (window < kMinSpin) window = Duration::zero();
   } else if (idle_for > window) {

@@ -22,6 +22,8 @@ PolledQueue* Poller::adopt(std::unique_ptr<PolledQueue> queue, bool enabled) {
   return core_->adopt(std::move(queue), enabled);
 }
 Result<void> Poller::remove(PolledQueue& queue) { return core_->remove(queue); }
+std::vector<PolledQueue*> Poller::queues() const { return core_->queues(); }
+PolledQueue* Poller::find(const RxQueue& queue) const noexcept { return core_->find(queue); }
 
 PollerTask& Poller::add_task(std::string name, std::function<bool()> work) {
   return core_->add_task(std::move(name), std::move(work));
@@ -35,7 +37,10 @@ Result<DescriptorId> Poller::add_descriptor(int descriptor, std::function<void(s
 bool Poller::remove(DescriptorId descriptor) { return core_->remove(descriptor); }
 
 Result<std::uint32_t> Poller::run_once(Time until) { return core_->run_once(until); }
+Clock& Poller::clock() const noexcept { return core_->clock(); }
 void Poller::wake() noexcept { core_->signal(); }
 std::uint64_t Poller::exceptions() const noexcept { return core_->exceptions(); }
+std::uint64_t Poller::stalls() const noexcept { return core_->stalls(); }
+std::string Poller::running() const { return core_->running(); }
 
 }  // namespace pollux

@@ -5,7 +5,6 @@
 #include <sys/eventfd.h>
 
 #include <algorithm>
-#include <exception>
 
 #include <fmt/format.h>
 
@@ -85,17 +84,19 @@ std::uint32_t PollerCore::poll_round() noexcept {
 // Deficit round robin with frames as the unit. A poll is limited to what is left of the turn, so no deficit remains.
 // A turn ends when its quantum is used or the queue is empty. A turn that the budget has cut keeps its quantum.
 std::uint32_t PollerCore::take_turn(PolledQueue& queue, std::uint32_t budget) noexcept {
-  if (queue.quantum_ == 0) queue.quantum_ = queue.weight_;
+  if (queue.quantum_ == 0) queue.quantum_ = queue.weight();
   std::uint32_t found = 0;
+  running_.store(queue.name_.c_str(), std::memory_order_relaxed);
   while (found < budget && queue.quantum_ != 0) {
     const std::uint32_t limit = std::min({queue.quantum_, queue.capacity_, budget - found});
     const std::uint32_t count = queue.gate_.call(queue, limit);
     found += count;
     queue.quantum_ = count < limit ? 0 : queue.quantum_ - count;
   }
+  running_.store(nullptr, std::memory_order_relaxed);
   if (found == 0) return 0;
   PolledQueue::count(queue.frames_, found);
-  if (queue.is_idle_) queue.end_idle(clock_.now());
+  if (queue.is_idle_) queue.end_idle(clock_.now(), found);
   return found;
 }
 
@@ -106,16 +107,11 @@ void PollerCore::take_signals() noexcept {
 }
 
 Result<void> PollerCore::check(const RxQueue& queue, const PolledQueueOptions& options) const {
-  if (options.weight < 1 || options.weight > PolledQueue::kMaxWeight) {
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("poller: a weight of {} is outside of 1 to {}", options.weight, PolledQueue::kMaxWeight),
-                "use 64, and other values only for queues that are to get more or less than the others");
-  }
+  if (auto checked = PolledQueue::check_weight(options.weight); !checked) return checked;
   if (options.mode > PollMode::adaptive)
     return fail(ErrorCode::invalid_argument, "poller: there is no such mode", "use busy, interrupt or adaptive");
-  const auto same = [&](const auto& entry) { return !entry->removed_ && entry->rx_ == &queue; };
-  if (const auto found = std::ranges::find_if(queues_, same); found != queues_.end()) {
-    return fail(ErrorCode::busy, fmt::format("poller: the queue is polled already, as {}", (*found)->name()),
+  if (const PolledQueue* const found = find(queue)) {
+    return fail(ErrorCode::busy, fmt::format("poller: the queue is polled already, as {}", found->name()),
                 "remove it first");
   }
   if (options.mode == PollMode::interrupt && queue.event_fd() < 0) {
@@ -133,6 +129,20 @@ PolledQueue* PollerCore::adopt(std::unique_ptr<PolledQueue> queue, bool enabled)
   return queues_.back().get();
 }
 
+std::vector<PolledQueue*> PollerCore::queues() const {
+  std::vector<PolledQueue*> queues;
+  for (const auto& queue : queues_) {
+    if (!queue->removed_) queues.push_back(queue.get());
+  }
+  return queues;
+}
+
+PolledQueue* PollerCore::find(const RxQueue& queue) const noexcept {
+  const auto same = [&](const auto& entry) { return !entry->removed_ && entry->rx_ == &queue; };
+  const auto found = std::ranges::find_if(queues_, same);
+  return found == queues_.end() ? nullptr : found->get();
+}
+
 Result<void> PollerCore::remove(PolledQueue& queue) {
   if (auto disabled = disable(queue, PolledQueue::kDisableLimit); !disabled) return disabled;
   queue.removed_ = true;
@@ -143,6 +153,8 @@ Result<void> PollerCore::remove(PolledQueue& queue) {
 
 void PollerCore::collect() noexcept {
   has_removed_ = false;
+  // None of these is running any more, but another thread may still be reading such a name, in running().
+  wait_for_name_readers();
   removed_tasks_.clear();
   removed_descriptors_.clear();
   for (std::size_t i = queues_.size(); i-- > 0;) {
@@ -180,23 +192,6 @@ Result<void> PollerCore::disable(PolledQueue& queue, Duration limit) {
 void PollerCore::signal() noexcept {
   signalled_.store(true, std::memory_order_seq_cst);
   if (sleeping_.load(std::memory_order_seq_cst)) static_cast<void>(::eventfd_write(wake_event_.get(), 1));
-}
-
-void PollerCore::note_exception(std::string_view name, bool first) noexcept {
-  PolledQueue::count(exceptions_, 1);
-  try {
-    if (options_.on_exception) return options_.on_exception(name, std::current_exception());
-    if (!first) return;
-    try {
-      throw;
-    } catch (const std::exception& thrown) {
-      context_.log(LogLevel::error, fmt::format("poller: {} threw an exception: {}", name, thrown.what()));
-    } catch (...) {
-      context_.log(LogLevel::error, fmt::format("poller: {} threw an exception", name));
-    }
-  } catch (...) {  // of the callback that was to be told
-    PolledQueue::count(exceptions_, 1);
-  }
 }
 
 }  // namespace pollux

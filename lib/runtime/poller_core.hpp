@@ -6,18 +6,17 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "base/file_descriptor.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/runtime/poller.hpp"
+#include "runtime/timer_wheel.hpp"
 
 namespace pollux {
 
@@ -34,11 +33,14 @@ class PollerCore {
   [[nodiscard]] Result<void> check(const RxQueue& queue, const PolledQueueOptions& options) const;
   [[nodiscard]] PolledQueue* adopt(std::unique_ptr<PolledQueue> queue, bool enabled);
   [[nodiscard]] Result<void> remove(PolledQueue& queue);
+  [[nodiscard]] std::vector<PolledQueue*> queues() const;
+  [[nodiscard]] PolledQueue* find(const RxQueue& queue) const noexcept;
+  [[nodiscard]] Clock& clock() const noexcept { return clock_; }
 
   PollerTask& add_task(std::string name, std::function<bool()> work);
   void remove(PollerTask& task);
   TimerId add_timer(Time at, std::function<void()> work);
-  bool cancel(TimerId timer) noexcept { return timers_.erase({timer.at, timer.number}) != 0; }
+  bool cancel(TimerId timer) noexcept { return timers_.cancel(timer); }
   [[nodiscard]] Result<DescriptorId> add_descriptor(int descriptor, std::function<void(short)> work, short events);
   bool remove(DescriptorId descriptor);
 
@@ -47,6 +49,15 @@ class PollerCore {
   /// Counts and reports the exception that is being handled. `first`: of the callback `name`.
   void note_exception(std::string_view name, bool first) noexcept;
   [[nodiscard]] std::uint64_t exceptions() const noexcept { return exceptions_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t stalls() const noexcept { return stalls_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::string running() const;
+
+  /// Calls `work`, which is `name`, and takes care of an exception and of a stall. The flags say whether the callback
+  /// had one before.
+  template <class Work>
+  void run_callback(const char* name, bool& threw, bool& stalled, Work work) noexcept;
+  /// After it, no other thread reads the name of a callback that has ended.
+  void wait_for_name_readers() noexcept { const std::lock_guard lock(names_); }
 
   // For PolledQueue; any thread.
   [[nodiscard]] Result<void> disable(PolledQueue& queue, Duration limit);
@@ -61,6 +72,7 @@ class PollerCore {
     pollfd wanted;
     std::function<void(short)> work;
     bool threw = false;
+    bool stalled = false;
   };
   class Round;
 
@@ -78,6 +90,9 @@ class PollerCore {
   void list_descriptors();
   [[nodiscard]] Result<void> wait(Time until, std::uint64_t disabled_before);
   void disarm_ready() noexcept;
+
+  // poller_callbacks.cpp: what all callbacks have in common.
+  void note_stall(std::string_view name, Duration took, bool first) noexcept;
 
   // poller_extras.cpp: tasks, timers and descriptors.
   [[nodiscard]] bool has_task_scheduled() const noexcept;
@@ -103,10 +118,10 @@ class PollerCore {
   std::vector<std::unique_ptr<PollerTask>> removed_tasks_;
   std::size_t next_task_ = 0;
   Duration task_balance_{};  // time that polls have had more than tasks
-  std::map<std::pair<Time, std::uint64_t>, std::function<void()>> timers_;
+  TimerWheel timers_;
   std::vector<std::unique_ptr<Descriptor>> descriptors_;
   std::vector<std::unique_ptr<Descriptor>> removed_descriptors_;
-  std::uint64_t numbers_ = 0;  // of timers and descriptors
+  std::uint64_t numbers_ = 0;  // of descriptors
   std::uint64_t queues_added_ = 0;
   std::uint32_t rounds_since_check_ = 0;
 
@@ -123,7 +138,10 @@ class PollerCore {
   std::atomic<bool> sleeping_{false};
   std::atomic<std::uint64_t> disabled_count_{0};  // grows whenever a queue is disabled
   std::atomic<std::uint64_t> exceptions_{0};
-  std::mutex control_;  // enables and disables one at a time
+  std::atomic<std::uint64_t> stalls_{0};
+  std::atomic<const char*> running_{nullptr};  // the name of what runs
+  mutable std::mutex names_;                   // locked while another thread reads a name
+  std::mutex control_;                         // enables and disables one at a time
 
   friend class PolledQueue;
 };

@@ -2,13 +2,16 @@
 // What a Poller runs besides polls: tasks, timers, and the program's descriptors.
 #include <algorithm>
 
-#include "runtime/poller_core.hpp"
+#include "runtime/poller_callbacks.hpp"
 
 namespace pollux {
 namespace {
 
 /// Task runs in one run_once, so that it ends although a virtual clock does not advance.
 constexpr std::uint32_t kMaxTaskRuns = 4096;
+
+constexpr const char* kTimerName = "a timer";
+constexpr const char* kDescriptorName = "a descriptor's callback";
 
 }  // namespace
 
@@ -62,39 +65,18 @@ PollerTask* PollerCore::next_task() noexcept {
 // It is no longer scheduled while it runs, so that a schedule() meanwhile is not lost.
 void PollerCore::run_task(PollerTask& task) noexcept {
   task.scheduled_.exchange(false, std::memory_order_acq_rel);
-  try {
+  run_callback(task.name_.c_str(), task.threw_, task.stalled_, [&task] {
     if (task.work_()) task.scheduled_.store(true, std::memory_order_release);
-  } catch (...) {
-    note_exception(task.name_, !std::exchange(task.threw_, true));
-  }
+  });
 }
 
-TimerId PollerCore::add_timer(Time at, std::function<void()> work) {
-  const TimerId timer{.at = at, .number = ++numbers_};
-  timers_.emplace(std::pair(timer.at, timer.number), std::move(work));
-  return timer;
-}
+TimerId PollerCore::add_timer(Time at, std::function<void()> work) { return timers_.add(at, std::move(work)); }
 
-// Timers that callbacks add have higher numbers; they wait for the next run_once.
 bool PollerCore::run_timers() noexcept {
-  const Time now = clock_.now();
-  const std::uint64_t last = numbers_;
-  bool ran = false;
-  for (auto next = timers_.begin(); next != timers_.end() && next->first.first <= now;) {
-    if (next->first.second > last) {
-      ++next;
-      continue;
-    }
-    const auto timer = timers_.extract(next);
-    try {
-      timer.mapped()();
-    } catch (...) {
-      note_exception("a timer", true);
-    }
-    ran = true;
-    next = timers_.begin();
-  }
-  return ran;
+  return timers_.run_due(clock_.now(), [this](const std::function<void()>& work) noexcept {
+    bool before = false;
+    run_callback(kTimerName, before, before, work);
+  });
 }
 
 Result<DescriptorId> PollerCore::add_descriptor(int descriptor, std::function<void(short)> work, short events) {
@@ -135,11 +117,7 @@ void PollerCore::run_ready_descriptors() noexcept {
     const auto found = std::ranges::find(descriptors_, number, [](const auto& one) { return one->number; });
     if (found == descriptors_.end()) continue;
     Descriptor& descriptor = **found;
-    try {
-      descriptor.work(waiting_[i].revents);
-    } catch (...) {
-      note_exception("a descriptor's callback", !std::exchange(descriptor.threw, true));
-    }
+    run_callback(kDescriptorName, descriptor.threw, descriptor.stalled, [&] { descriptor.work(waiting_[i].revents); });
   }
 }
 

@@ -22,7 +22,7 @@ Result<void> PollerCore::sleep(Time until) {
   if (auto listed = list_wake_event(); !listed) return listed;
   list_descriptors();
   if (!arm_all(now, until)) return {};
-  if (!timers_.empty()) until = std::min(until, timers_.begin()->first.first);
+  until = std::min(until, timers_.next());
   // What is scheduled from here on writes the wake event. What was scheduled before has set signalled_.
   sleeping_.store(true, std::memory_order_seq_cst);
   Result<void> waited;

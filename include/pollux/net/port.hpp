@@ -161,12 +161,18 @@ class POLLUX_API Port {
     return Capability<C>(core_, driver_->template capability<C>());
   }
 
+  /// A field for the application, such as a pointer to its data about the port; Linux's netdev_priv. 0 at first. The
+  /// library never changes it, and it moves with the Port. Thread rule: as a member of the program's own.
+  [[nodiscard]] std::uint64_t user() const noexcept { return user_; }
+  void set_user(std::uint64_t value) noexcept { user_ = value; }
+
  private:
   [[nodiscard]] RxQueue& missing_rx(std::uint16_t index, Site site);
   [[nodiscard]] TxQueue& missing_tx(std::uint16_t index, Site site);
 
   std::shared_ptr<PortCore> core_;
   PortDriver* driver_;  // owned by core_; a copy for quick access to queues
+  std::uint64_t user_ = 0;
 };
 
 }  // namespace pollux

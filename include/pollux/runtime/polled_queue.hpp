@@ -61,6 +61,9 @@ class POLLUX_API PolledQueue {
   /// to kMaxSpin. If they come later, it is halved, and below kMinSpin it is 0: then the poller sleeps at once.
   static constexpr Duration kMinSpin = std::chrono::microseconds(50);
   static constexpr Duration kMaxSpin = std::chrono::microseconds(200);
+  /// Beyond that rule, the window is also halved if frames come less often than this, since then a wake-up for each
+  /// costs less than polling. The mean interval is the idle time divided by the number of frames that end it.
+  static constexpr Duration kMaxInterval = std::chrono::microseconds(50);
   /// A window also ends after this many empty polls, since virtual time does not pass while a program polls.
   static constexpr std::uint32_t kMaxEmptyPolls = 4096;
   /// The default limit of `disable`.
@@ -71,7 +74,9 @@ class POLLUX_API PolledQueue {
   virtual ~PolledQueue();
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
-  [[nodiscard]] std::uint32_t weight() const noexcept { return weight_; }
+  [[nodiscard]] std::uint32_t weight() const noexcept { return weight_.load(std::memory_order_relaxed); }
+  /// The weight of the turns to come. Error invalid_argument: not from 1 to kMaxWeight; the weight stays as it was.
+  [[nodiscard]] Result<void> set_weight(std::uint32_t weight);
   [[nodiscard]] PollMode mode() const noexcept { return mode_.load(std::memory_order_relaxed); }
   /// Error not_supported: `interrupt`, for a queue without a descriptor (RxQueue::event_fd); the mode stays as it was.
   [[nodiscard]] Result<void> set_mode(PollMode mode);
@@ -108,16 +113,17 @@ class POLLUX_API PolledQueue {
  private:
   friend class PollerCore;
 
+  [[nodiscard]] static Result<void> check_weight(std::uint32_t weight);
   static std::uint32_t idle(PolledQueue&, std::uint32_t) noexcept { return 0; }
   static void count(std::atomic<std::uint64_t>& counter, std::uint64_t more) noexcept {
     counter.store(counter.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
   }
-  void end_idle(Time now) noexcept;
+  void end_idle(Time now, std::uint32_t found) noexcept;
   [[nodiscard]] bool spins(Time now) noexcept;
 
   // Written by each poll.
   BurstGate<PollFunction> gate_;
-  std::uint32_t weight_;
+  std::atomic<std::uint32_t> weight_;
   std::uint32_t capacity_;         // of the handler's burst
   std::uint32_t quantum_ = 0;      // frames that are left of its turn; 0: the next turn is a new one
   std::uint32_t empty_polls_ = 0;  // since is_idle_

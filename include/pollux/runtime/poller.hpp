@@ -12,12 +12,14 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "pollux/base/api.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/runtime/polled_queue.hpp"
+#include "pollux/runtime/timer_id.hpp"
 
 namespace pollux {
 
@@ -29,6 +31,12 @@ struct PollerOptions {
   /// Called in the poller's thread when an exception has left a callback, with the callback's name. Without it the
   /// first exception of each callback is logged as an error. All are counted (PolledQueueStats, Poller::exceptions).
   std::function<void(std::string_view name, std::exception_ptr exception)> on_exception = {};
+  /// A run of a task, a timer or a descriptor's callback that takes longer is a stall: it kept the queues from being
+  /// polled. Stalls are counted (Poller::stalls). Time::max(): none is.
+  Duration stall_limit = std::chrono::milliseconds(10);
+  /// Called in the poller's thread after a stall, with the callback's name and the time it took. Without it the first
+  /// stall of each task, and each of others, is logged as a warning.
+  std::function<void(std::string_view name, Duration took)> on_stall = {};
 };
 
 /// A part of the program that runs between polls.
@@ -51,13 +59,9 @@ class POLLUX_API PollerTask {
   std::function<bool()> work_;
   std::atomic<bool> scheduled_{true};
   bool threw_ = false;
+  bool stalled_ = false;
 };
 
-/// Names a timer, to cancel it.
-struct TimerId {
-  Time at{};
-  std::uint64_t number = 0;
-};
 /// Names a descriptor of the program, to remove it.
 struct DescriptorId {
   std::uint64_t number = 0;
@@ -111,6 +115,10 @@ class POLLUX_API Poller {
   /// Disables the queue and forgets it. Its handler is destroyed when run_once returns, or at once outside of it.
   /// Error timeout: as PolledQueue::disable; cannot happen in the poller's own thread.
   [[nodiscard]] Result<void> remove(PolledQueue& queue);
+  /// Those that were added and not removed, in the order in which they were added.
+  [[nodiscard]] std::vector<PolledQueue*> queues() const;
+  /// nullptr: this poller does not poll `queue`.
+  [[nodiscard]] PolledQueue* find(const RxQueue& queue) const noexcept;
 
   /// Adds a task, which is scheduled at once. `work` does a short piece of work and returns whether there is more.
   /// While tasks are scheduled, they get as much time as the polls, or more. One that returned false waits for
@@ -139,12 +147,21 @@ class POLLUX_API Poller {
   /// poller's own), bad_state (called in a callback). It may be called again after an error.
   [[nodiscard]] Result<std::uint32_t> run_once(Time until = Time::max());
 
+  /// The Context's. Any thread.
+  [[nodiscard]] Clock& clock() const noexcept;
   /// A run_once that sleeps returns. Any thread.
   void wake() noexcept;
   /// Exceptions that have left callbacks of any kind. Any thread.
   [[nodiscard]] std::uint64_t exceptions() const noexcept;
+  /// Callbacks that took longer than PollerOptions::stall_limit. Any thread.
+  [[nodiscard]] std::uint64_t stalls() const noexcept;
+  /// The name of the queue or callback that is running, to report a poller that does not come back; empty if none is.
+  /// Any thread.
+  [[nodiscard]] std::string running() const;
 
  private:
+  friend class RunLoop;
+  friend class TaskScope;
   [[nodiscard]] PollerCore& core() noexcept { return *core_; }
   [[nodiscard]] Result<void> check(const RxQueue& queue, const PolledQueueOptions& options) const;
   [[nodiscard]] PolledQueue* adopt(std::unique_ptr<PolledQueue> queue, bool enabled);

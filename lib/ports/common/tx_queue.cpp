@@ -8,20 +8,22 @@
 
 namespace pollux::ports {
 
-std::optional<TxDrop> TxQueue::drop_reason(Mbuf& frame, const ContextState* context) noexcept {
-  if ((frame.tx_offload().flags & ~TxOffload::kChecksums) != 0) return TxDrop::unsupported_offload;
+std::optional<TxDrop> TxQueue::drop_reason(Mbuf& frame) const noexcept {
+  const std::uint32_t flags = frame.tx_offload().flags;
+  if ((flags & ~offloads_) != 0) return TxDrop::unsupported_offload;
   bool has_gap = false;
   std::uint64_t bytes = 0;
   for (Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
-    if (&MbufAccess::pool(*segment).context() != context) return TxDrop::unreachable;
+    if (&MbufAccess::pool(*segment).context() != context_.get()) return TxDrop::unreachable;
     if (MbufAccess::data_offset(*segment) + segment->length() > segment->capacity()) return TxDrop::bad_segment;
     has_gap = has_gap || segment->length() == 0;
     bytes += segment->length();
   }
   if (bytes < kEthernetHeaderBytes) return TxDrop::too_short;
-  if (bytes > kMaxFrame) return TxDrop::too_long;
+  if (bytes > ((flags & kSegmentation) != 0 ? kMaxSegmentedFrame : kMaxFrame)) return TxDrop::too_long;
   if (has_gap) return TxDrop::bad_segment;
   if (frame.has_partial_checksum() && !checksums_fit(frame)) return TxDrop::bad_offload;
+  if ((flags & kSegmentation) != 0 && !segmentation_fits(frame)) return TxDrop::bad_offload;
   return std::nullopt;
 }
 
@@ -59,7 +61,7 @@ POLLUX_NOINLINE bool TxQueue::reject_slow(Mbuf* frame) noexcept {
       return true;
     }
   }
-  const std::optional<TxDrop> why = drop_reason(*frame, context_.get());
+  const std::optional<TxDrop> why = drop_reason(*frame);
   if (!why) return false;
   drop(*frame, *why);
   return true;

@@ -42,7 +42,11 @@ class alignas(64) TxQueue : public pollux::TxQueue {
   [[nodiscard]] TxCounters counters() const noexcept;
 
  protected:
-  explicit TxQueue(BurstFunction* burst) noexcept : burst_(burst) {}
+  static constexpr std::uint32_t kSegmentation = TxOffload::tcp_segmentation | TxOffload::udp_segmentation;
+
+  /// `offloads`: the TxOffload flags that a frame may request.
+  explicit TxQueue(BurstFunction* burst, std::uint32_t offloads = TxOffload::kChecksums) noexcept
+      : burst_(burst), offloads_(offloads) {}
   ~TxQueue() override = default;
 
   /// Returns true if `frame` cannot be sent. It has then been counted and freed.
@@ -103,12 +107,13 @@ class alignas(64) TxQueue : public pollux::TxQueue {
   [[nodiscard]] TxObservers* observers() noexcept override { return &observers_; }
   static constexpr std::uint32_t kMaxFrame = frame_bytes(kMaxMtu);
 
-  [[nodiscard]] static std::optional<TxDrop> drop_reason(Mbuf& frame, const ContextState* context) noexcept;
+  [[nodiscard]] std::optional<TxDrop> drop_reason(Mbuf& frame) const noexcept;
   [[nodiscard]] bool reject_slow(Mbuf* frame) noexcept;
 
   void set_cache(std::shared_ptr<MempoolCacheCore> cache) noexcept;
 
   BurstFunction* burst_;
+  std::uint32_t offloads_;
   MempoolCacheCore* cache_ = nullptr;
   std::uint32_t shortest_ = direct_word(nullptr, 0);  // length, pool and `special` of the shortest plain frame
   TxCounters counters_;

@@ -73,6 +73,15 @@ bool enable_checksum_offload(int frames) noexcept {
   return true;
 }
 
+// Asks whether the kernel knows UDP segmentation by enabling it in the other direction for a moment, in which the
+// interface has no carrier (Linux, include/uapi/linux/if_tun.h: TUN_F_USO4, TUN_F_USO6).
+bool knows_udp_segmentation(int frames) noexcept {
+  constexpr unsigned kUdpSegmentation = 0x20 | 0x40;
+  const bool known = ::ioctl(frames, TUNSETOFFLOAD, TUN_F_CSUM | kUdpSegmentation) == 0;
+  static_cast<void>(::ioctl(frames, TUNSETOFFLOAD, TUN_F_CSUM));
+  return known;
+}
+
 }  // namespace
 
 Result<Interface> Interface::open(std::string_view name, const char* tun) {
@@ -93,7 +102,8 @@ Result<Interface> Interface::open(std::string_view name, const char* tun) {
   if (control.get() < 0) {
     return fail_errno(ErrorCode::io_error, fmt::format("tap:{}: cannot make a socket", name), errno);
   }
-  return Interface(std::string(name), std::move(frames), std::move(control));
+  const bool segments_udp = knows_udp_segmentation(frames.get());
+  return Interface(std::string(name), std::move(frames), std::move(control), segments_udp);
 }
 
 Result<MacAddress> Interface::mac() const {

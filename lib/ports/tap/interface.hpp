@@ -41,6 +41,8 @@ class Interface {
   /// The descriptor for non-blocking reads and writes of whole frames, each after a VirtioNetHeader.
   [[nodiscard]] int descriptor() const noexcept { return frames_.get(); }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  /// Whether the kernel segments UDP frames (Linux 6.2 and later).
+  [[nodiscard]] bool segments_udp() const noexcept { return segments_udp_; }
   /// The address of the kernel's end.
   [[nodiscard]] Result<MacAddress> mac() const;
   [[nodiscard]] bool is_up() const;
@@ -52,12 +54,13 @@ class Interface {
   void close() noexcept;
 
  private:
-  Interface(std::string name, Descriptor frames, Descriptor control)
-      : name_(std::move(name)), frames_(std::move(frames)), control_(std::move(control)) {}
+  Interface(std::string name, Descriptor frames, Descriptor control, bool segments_udp)
+      : name_(std::move(name)), frames_(std::move(frames)), control_(std::move(control)), segments_udp_(segments_udp) {}
 
   std::string name_;
   Descriptor frames_;
   Descriptor control_;  // a socket for ioctls on the interface's flags and MTU
+  bool segments_udp_;
 };
 
 }  // namespace pollux::tap

@@ -18,14 +18,27 @@ namespace {
 constexpr std::array kRxDrops{ports::RxDrop::filtered, ports::RxDrop::too_short, ports::RxDrop::too_long,
                               ports::RxDrop::stopped, ports::RxDrop::bad_offload};
 constexpr std::array kTxDrops{ports::TxDrop::no_receiver, ports::TxDrop::write_failed};
-constexpr ports::MediumTraits kTraits{
-    .driver = "tap",
-    .what = "a TAP interface of the kernel",
-    .limits = ports::common_limits(1, 1),
-    .offloads = ports::common_offloads(TxOffload::ipv4_checksum | TxOffload::sctp_checksum,
-                                       RxOffload::tcp_checksum | RxOffload::udp_checksum | RxOffload::partial_checksum),
-    .rx_drops = kRxDrops,
-    .tx_drops = kTxDrops};
+
+constexpr OffloadLimits tap_offloads(std::uint32_t segmentation) noexcept {
+  OffloadLimits limits =
+      ports::common_offloads(TxOffload::ipv4_checksum | TxOffload::sctp_checksum,
+                             RxOffload::tcp_checksum | RxOffload::udp_checksum | RxOffload::partial_checksum);
+  limits.tx_flags |= segmentation;
+  limits.max_segments = 255;
+  limits.max_tso = ports::kMaxSegmentedFrame;
+  return limits;
+}
+
+constexpr ports::MediumTraits tap_traits(std::uint32_t segmentation) noexcept {
+  return {.driver = "tap",
+          .what = "a TAP interface of the kernel",
+          .limits = ports::common_limits(1, 1),
+          .offloads = tap_offloads(segmentation),
+          .rx_drops = kRxDrops,
+          .tx_drops = kTxDrops};
+}
+constexpr ports::MediumTraits kTraits = tap_traits(TxOffload::tcp_segmentation | TxOffload::udp_segmentation);
+constexpr ports::MediumTraits kTraitsWithoutUdp = tap_traits(TxOffload::tcp_segmentation);
 
 class TapMedium final : public ports::Medium {
  public:
@@ -33,11 +46,13 @@ class TapMedium final : public ports::Medium {
       : context_(std::move(context)),
         interface_(std::move(interface)),
         rx_(filter_, interface_.descriptor()),
-        tx_(interface_.descriptor()) {
+        tx_(interface_.descriptor(), traits().offloads.tx_flags) {
     interface_.set_carrier(false);
   }
 
-  [[nodiscard]] const ports::MediumTraits& traits() const override { return kTraits; }
+  [[nodiscard]] const ports::MediumTraits& traits() const override {
+    return interface_.segments_udp() ? kTraits : kTraitsWithoutUdp;
+  }
   [[nodiscard]] ports::RxQueue& rx(std::uint16_t) override { return rx_; }
   [[nodiscard]] ports::TxQueue& tx(std::uint16_t) override { return tx_; }
   [[nodiscard]] ports::RxFilter& filter() override { return filter_; }

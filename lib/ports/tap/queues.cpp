@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "net/checksums.hpp"
+#include "ports/tap/superframe.hpp"
 
 namespace pollux::tap {
 namespace {
@@ -161,6 +162,7 @@ void RxQueue::drain() noexcept {
 
 // Returns 0 or errno.
 int TxQueue::write_frame(Mbuf& frame) noexcept {
+  if ((frame.tx_offload().flags & kSegmentation) != 0) return write_superframe(frame);
   if (frame.has_partial_checksum()) return write_partial(frame);
   VirtioNetHeader header;
   std::array<iovec, 257> parts;
@@ -193,6 +195,23 @@ int TxQueue::write_partial(const Mbuf& frame) noexcept {
   std::array<iovec, 2> parts{
       {{.iov_base = &header, .iov_len = kHeaderBytes}, {.iov_base = whole.data(), .iov_len = whole.size()}}};
   return ::writev(descriptor_, parts.data(), static_cast<int>(parts.size())) >= 0 ? 0 : errno;
+}
+
+// Returns 0 or errno. Only the headers are copied, since they change.
+int TxQueue::write_superframe(Mbuf& frame) noexcept {
+  const TxOffload request = frame.tx_offload();
+  const std::uint32_t bytes = request.l4_offset() + request.l4;
+  const std::span<std::uint8_t> headers(scratch_.data(), frame.copy_out(0, {scratch_.data(), bytes}));
+  VirtioNetHeader header = superframe_header(headers, request, frame.packet_length());
+  std::array<iovec, 258> parts;
+  parts[0] = {.iov_base = &header, .iov_len = kHeaderBytes};
+  parts[1] = {.iov_base = headers.data(), .iov_len = headers.size()};
+  parts[2] = {.iov_base = frame.data() + bytes, .iov_len = frame.length() - bytes};
+  int count = 3;
+  for (Mbuf* segment = frame.next(); segment != nullptr; segment = segment->next()) {
+    parts[static_cast<std::size_t>(count++)] = {.iov_base = segment->data(), .iov_len = segment->length()};
+  }
+  return ::writev(descriptor_, parts.data(), count) >= 0 ? 0 : errno;
 }
 
 std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {

@@ -49,15 +49,17 @@ class RxQueue final : public ports::RxQueue {
 };
 
 /// Writes frames, which the kernel receives from the interface. It passes partial TCP and UDP checksums to the kernel,
-/// and computes other checksums.
+/// and frames that request segmentation, and computes other checksums.
 class TxQueue final : public ports::TxQueue {
  public:
-  explicit TxQueue(int descriptor) noexcept : ports::TxQueue(&burst), descriptor_(descriptor) {}
+  TxQueue(int descriptor, std::uint32_t offloads) noexcept
+      : ports::TxQueue(&burst, offloads), descriptor_(descriptor) {}
 
  private:
   static std::uint32_t burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;
   [[nodiscard]] int write_frame(Mbuf& frame) noexcept;
   [[nodiscard]] int write_partial(const Mbuf& frame) noexcept;
+  [[nodiscard]] int write_superframe(Mbuf& frame) noexcept;
 
   int descriptor_;
   std::vector<std::uint8_t> scratch_ = std::vector<std::uint8_t>(65536);  // a frame whose checksums are computed

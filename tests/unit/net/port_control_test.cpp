@@ -75,6 +75,17 @@ class PortControl : public testing::Test {
   std::optional<Port> port_;
 };
 
+TEST_F(PortControl, TheApplicationsFieldMovesWithThePort) {
+  Port one = open(context_, card_);
+  EXPECT_EQ(one.user(), 0U);
+  one.set_user(0x0123456789ABCDEF);
+  Port other = std::move(one);
+  EXPECT_EQ(other.user(), 0x0123456789ABCDEFU);
+  Port third = open(context_, std::make_shared<FakeCard>());
+  third = std::move(other);
+  EXPECT_EQ(third.user(), 0x0123456789ABCDEFU);
+}
+
 TEST_F(PortControl, ServicesEachOpenPortOnceASecond) {
   const auto second = std::make_shared<FakeCard>();
   open_and_start();

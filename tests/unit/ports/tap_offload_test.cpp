@@ -215,6 +215,28 @@ TEST_F(TapOffload, TheKernelAcceptsAPartialUdpChecksum) {
   EXPECT_EQ(port_->stats().tx_packets, 2U);
 }
 
+TEST_F(TapOffload, TheKernelSegmentsUdp) {
+  if ((port_->offloads().tx_flags & TxOffload::udp_segmentation) == 0) GTEST_SKIP() << "the kernel is older than 6.2";
+  Bytes payload(1000);
+  for (std::size_t i = 0; i < payload.size(); ++i) payload[i] = static_cast<std::uint8_t>(i / 100 + i);
+  TxOffload request{
+      .flags = TxOffload::udp_segmentation, .l2 = 14, .l3 = 20, .l4 = 8, .segment_size = std::uint16_t{300}};
+  MbufPtr whole = make_mbuf(make_packet(kUdp, make_datagram(payload)));
+  ASSERT_TRUE(request_checksums(*whole, request));
+  send_mbuf(std::move(whole));
+  for (const std::ptrdiff_t at : {0, 300, 600, 900}) {
+    const auto end = std::min<std::ptrdiff_t>(at + 300, 1000);
+    EXPECT_EQ(host_->receive(), Bytes(payload.begin() + at, payload.begin() + end)) << at;
+  }
+  EXPECT_EQ(host_->receive(), Bytes());
+  MbufPtr wrong = make_mbuf(make_packet(kUdp, make_datagram(payload)));
+  request.l4 = 12;
+  wrong->set_tx_offload(request);
+  send_mbuf(std::move(wrong));
+  EXPECT_EQ(host_->receive(), Bytes());
+  EXPECT_EQ(port_->stats().tx_packets, 1U);
+}
+
 TEST_F(TapOffload, TheKernelAnswersAPartialTcpSegment) {
   MbufPtr syn = make_mbuf(make_packet(kTcp, make_syn()));
   ASSERT_TRUE(

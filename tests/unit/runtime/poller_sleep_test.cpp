@@ -46,12 +46,12 @@ class PollerSleep : public PollerFixture {
     wait_for_frame(poller);
     queue.arms = 0;
   }
-  /// A frame comes after a pause of `pause`.
-  void pause(Poller& poller, FakeQueue& queue, Duration pause) {
+  /// Frames come together after a pause of `pause`.
+  void pause(Poller& poller, FakeQueue& queue, Duration pause, std::uint32_t frames = 1) {
     run(poller);  // the idle time begins
     clock_->advance(pause);
-    queue.put(1);
-    EXPECT_EQ(run(poller), 1U);
+    queue.put(frames);
+    EXPECT_EQ(run(poller), frames);
   }
 };
 
@@ -169,14 +169,18 @@ TEST_F(PollerSleep, AnAdaptiveQueueFollowsItsArrivals) {
   pause(poller, queue, microseconds(40));
   EXPECT_EQ(polled.spin_window(), microseconds(50)) << "came in the window";
   EXPECT_FALSE(queue.armed) << "did not sleep";
-  pause(poller, queue, microseconds(60));
+  pause(poller, queue, microseconds(60), 2);
   EXPECT_EQ(polled.spin_window(), microseconds(100));
-  pause(poller, queue, microseconds(150));
+  pause(poller, queue, microseconds(150), 3);
   EXPECT_EQ(polled.spin_window(), microseconds(200));
-  pause(poller, queue, microseconds(200));
+  pause(poller, queue, microseconds(200), 4);
+  EXPECT_EQ(polled.spin_window(), microseconds(200));
+  pause(poller, queue, microseconds(101), 2);
+  EXPECT_EQ(polled.spin_window(), microseconds(100)) << "in the window, but too seldom";
+  pause(poller, queue, microseconds(150), 3);
   EXPECT_EQ(polled.spin_window(), microseconds(200));
   for (const int expected : {100, 50, 0, 0}) {
-    pause(poller, queue, milliseconds(1));
+    pause(poller, queue, milliseconds(1), 60);
     EXPECT_EQ(polled.spin_window(), microseconds(expected));
   }
 }

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <poll.h>
+
+#include <coroutine>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "pollux/base/clock.hpp"
+#include "pollux/mem/burst.hpp"
+#include "pollux/net/rx_queue.hpp"
+#include "pollux/runtime/task.hpp"
+#include "pollux/runtime/task_scope.hpp"
+
+// What a Task can await. Each function's result is awaited at once: `co_await packets(rx)`.
+
+namespace pollux {
+
+/// A timer of a task. It is cancelled with the object.
+class POLLUX_API TaskTimer {
+ public:
+  TaskTimer() = default;
+  TaskTimer(const TaskTimer&) = delete;
+  TaskTimer& operator=(const TaskTimer&) = delete;
+  ~TaskTimer() { cancel(); }
+
+  template <class Work>
+  void set(Poller& poller, Time at, Work work) {
+    poller_ = &poller;
+    timer_ = poller.add_timer(at, work);
+  }
+  void cancel() noexcept {
+    if (poller_ != nullptr) poller_->cancel(timer_);
+    poller_ = nullptr;
+  }
+
+ private:
+  Poller* poller_ = nullptr;
+  TimerId timer_;
+};
+
+/// Resumes the task at a time.
+class TimeAwaiter {
+ public:
+  explicit TimeAwaiter(Time at) noexcept : at_(at) {}
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  void await_suspend(std::coroutine_handle<Promise> task) {
+    timer_.set(task.promise().scope().poller(), at_, [task] { task.resume(); });
+  }
+  void await_resume() const noexcept {}
+
+ private:
+  Time at_;
+  TaskTimer timer_;
+};
+
+/// Waits until the Context's clock has come to `at`.
+[[nodiscard]] inline TimeAwaiter sleep_until(Time at) noexcept { return TimeAwaiter(at); }
+/// Lets the poller do a round: queues, tasks and timers of others.
+[[nodiscard]] inline TimeAwaiter next_round() noexcept { return TimeAwaiter(Time::min()); }
+
+/// Waits for `span`.
+class SleepAwaiter {
+ public:
+  explicit SleepAwaiter(Duration span) noexcept : span_(span) {}
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  void await_suspend(std::coroutine_handle<Promise> task) {
+    Poller& poller = task.promise().scope().poller();
+    timer_.set(poller, poller.clock().now() + span_, [task] { task.resume(); });
+  }
+  void await_resume() const noexcept {}
+
+ private:
+  Duration span_;
+  TaskTimer timer_;
+};
+[[nodiscard]] inline SleepAwaiter sleep_for(Duration span) noexcept { return SleepAwaiter(span); }
+
+/// Resumes the task when a descriptor is ready.
+class DescriptorAwaiter {
+ public:
+  DescriptorAwaiter(int descriptor, short events) noexcept : descriptor_(descriptor), events_(events) {}
+  DescriptorAwaiter(const DescriptorAwaiter&) = delete;
+  DescriptorAwaiter& operator=(const DescriptorAwaiter&) = delete;
+  ~DescriptorAwaiter() { stop(); }
+
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  void await_suspend(std::coroutine_handle<Promise> task) {
+    TaskScope& scope = task.promise().scope();
+    auto added = scope.poller().add_descriptor(
+        descriptor_,
+        [this, task](short ready) {
+          ready_ = ready;
+          stop();
+          task.resume();
+        },
+        events_);
+    if (!added) return scope.fail(std::move(added).error());
+    poller_ = &scope.poller();
+    id_ = *added;
+  }
+  [[nodiscard]] short await_resume() const noexcept { return ready_; }
+
+ private:
+  void stop() noexcept {
+    if (Poller* const poller = std::exchange(poller_, nullptr)) static_cast<void>(poller->remove(id_));
+  }
+
+  int descriptor_;
+  short events_;
+  short ready_ = 0;
+  Poller* poller_ = nullptr;
+  DescriptorId id_;
+};
+
+/// Waits until `descriptor` has some of `events` (poll(2)), and returns those it has. The program keeps the descriptor.
+/// The task fails with invalid_argument if it is negative or there are no events.
+[[nodiscard]] inline DescriptorAwaiter ready(int descriptor, short events = POLLIN) noexcept {
+  return {descriptor, events};
+}
+
+template <std::uint32_t N>
+class PacketsAwaiter;
+
+/// Passes the bursts of a queue to the task that awaits them.
+template <std::uint32_t N>
+class BurstSource final : public PacketSource {
+ public:
+  explicit BurstSource(const RxQueue& queue) noexcept : PacketSource(queue, N) {}
+
+  void wait(PacketsAwaiter<N>& awaiter) noexcept {
+    if (!is_polled_) resume_polling();
+    is_polled_ = true;
+    waiting_ = &awaiter;
+  }
+  void forget() noexcept { waiting_ = nullptr; }
+  /// Resumes the task with `burst`, or without one after a time limit.
+  void deliver(Burst<N>* burst) {
+    std::exchange(waiting_, nullptr)->resume(burst);
+    if (waiting_ != nullptr) return;
+    pause_polling();
+    is_polled_ = false;
+  }
+
+ private:
+  PacketsAwaiter<N>* waiting_ = nullptr;
+  bool is_polled_ = false;
+};
+
+/// Resumes the task with the next burst of a queue.
+template <std::uint32_t N>
+class PacketsAwaiter {
+ public:
+  PacketsAwaiter(RxQueue& queue, Time until) noexcept : queue_(queue), until_(until) {}
+  PacketsAwaiter(const PacketsAwaiter&) = delete;
+  PacketsAwaiter& operator=(const PacketsAwaiter&) = delete;
+  ~PacketsAwaiter() {
+    if (source_ != nullptr) source_->forget();
+  }
+
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  void await_suspend(std::coroutine_handle<Promise> task) {
+    TaskScope& scope = task.promise().scope();
+    source_ = source_in(scope);
+    if (source_ == nullptr) return;
+    task_ = task;
+    source_->wait(*this);
+    if (until_ != Time::max()) timer_.set(scope.poller(), until_, [this] { source_->deliver(nullptr); });
+  }
+  [[nodiscard]] Burst<N> await_resume() noexcept {
+    return burst_ == nullptr ? Burst<N>() : Burst<N>(std::move(*burst_));
+  }
+
+ private:
+  friend class BurstSource<N>;
+
+  [[nodiscard]] BurstSource<N>* source_in(TaskScope& scope) {
+    if (PacketSource* const found = scope.find(queue_, N)) return static_cast<BurstSource<N>*>(found);
+    auto made = std::make_unique<BurstSource<N>>(queue_);
+    BurstSource<N>* const source = made.get();
+    return scope.add(queue_, std::move(made), [source](Burst<N>& burst) { source->deliver(&burst); });
+  }
+  void resume(Burst<N>* burst) {
+    source_ = nullptr;
+    timer_.cancel();
+    burst_ = burst;
+    task_.resume();
+  }
+
+  RxQueue& queue_;
+  Time until_;
+  BurstSource<N>* source_ = nullptr;  // while it waits
+  std::coroutine_handle<> task_;
+  Burst<N>* burst_ = nullptr;
+  TaskTimer timer_;
+};
+
+/// Waits for packets of `queue` and returns up to N of them; none after `until` has come. While a task awaits a queue,
+/// the poller polls it, with weight 64 and adaptively; PolledQueue::set_weight and set_mode change that (Poller::find).
+/// While it awaits something else, packets wait in the ring. The task fails with `busy` if the poller polls the queue
+/// for others.
+template <std::uint32_t N = 32>
+[[nodiscard]] PacketsAwaiter<N> packets(RxQueue& queue, Time until = Time::max()) noexcept {
+  return {queue, until};
+}
+
+}  // namespace pollux

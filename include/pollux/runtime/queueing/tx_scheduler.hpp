@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "pollux/base/api.hpp"
+#include "pollux/base/clock.hpp"
+#include "pollux/base/error.hpp"
+#include "pollux/mem/burst.hpp"
+#include "pollux/net/tx_queue.hpp"
+#include "pollux/runtime/poller.hpp"
+#include "pollux/runtime/queueing/dynamic_queue_limits.hpp"
+#include "pollux/runtime/queueing/queue_discipline.hpp"
+
+namespace pollux {
+
+struct TxSchedulerOptions {
+  std::unique_ptr<QueueDiscipline> queue;  ///< what frames wait in
+  /// The program should stop sending while this many frames wait, and go on when at most `wake` do; 0: no thresholds.
+  /// As Linux's netif_stop_queue and netif_wake_queue.
+  std::uint32_t stop = 0;
+  std::uint32_t wake = 0;  ///< less than `stop`, or both 0
+  /// Called once when the threshold is reached: `on_stop` in `enqueue`, `on_wake` in `run`. They must not throw or call
+  /// the scheduler, but `on_wake` may schedule a task that does.
+  std::function<void()> on_stop = {};
+  std::function<void()> on_wake = {};
+  /// Byte queue limits: how much the ring holds follows from what it sends. Empty: the ring is filled.
+  std::optional<DynamicQueueLimitsOptions> byte_limits = DynamicQueueLimitsOptions{};
+  /// When to look again whether the card has sent frames, if the ring takes no more; from 1 us to 1 s.
+  Duration ring_interval = std::chrono::microseconds(50);
+};
+
+struct TxSchedulerStats {
+  std::uint64_t enqueued = 0;    ///< frames
+  std::uint64_t sent = 0;        ///< frames that the ring took
+  std::uint64_t sent_bytes = 0;  ///< of these frames, if byte limits are on
+  std::uint64_t ring_full = 0;   ///< runs that ended since the ring was full
+  std::uint64_t limited = 0;     ///< runs that ended at the byte limit
+  std::uint64_t stops = 0;       ///< calls of on_stop
+};
+
+/// Sends through a queueing discipline: frames wait in it until the ring takes them, in the discipline's order.
+/// enqueued = sent + dropped (`queue().dropped()`) + waiting.
+///
+///     scheduler->enqueue(burst, now);       // in place of tx.tx_burst(burst)
+///     const Time next = scheduler->run(now);
+///
+/// `attach` lets a Poller call `run`; then the program only enqueues.
+/// Ownership: owns the discipline, and the frames that wait. Borrows the transmit queue, which must outlive it, and on
+/// which nobody else sends.
+/// Thread rule: one thread at a time; if attached, the poller's.
+class POLLUX_API TxScheduler {
+ public:
+  /// Frames that `run` sends at most, so that it is a short piece of work.
+  static constexpr std::uint32_t kMaxFramesPerRun = 256;
+
+  /// Error invalid_argument: no discipline, or an option is out of its range.
+  [[nodiscard]] static Result<std::unique_ptr<TxScheduler>> create(TxQueue& tx, TxSchedulerOptions options);
+  TxScheduler(const TxScheduler&) = delete;
+  TxScheduler& operator=(const TxScheduler&) = delete;
+  /// Detaches. Frames that wait are unnamed drops of their pools.
+  ~TxScheduler();
+
+  /// Takes all frames of `burst`. Returns false while the program should stop sending; then frames are taken all the
+  /// same.
+  template <std::uint32_t Capacity>
+  bool enqueue(Burst<Capacity>& burst, Time now) noexcept {
+    stats_.enqueued += burst.size();
+    queue_->enqueue(burst, now);
+    return after_enqueue();
+  }
+  /// Sends what the discipline, the byte limit and the ring allow. Returns when to call it next: `now` if there is more
+  /// to do at once, Time::max() if nothing waits.
+  Time run(Time now) noexcept;
+
+  /// `poller` calls `run` from now on, when frames were enqueued, when a shaper lets frames go, and every
+  /// `ring_interval` while the ring is full. `clock` is the poller's Context's. Error bad_state: it is attached.
+  [[nodiscard]] Result<void> attach(Poller& poller, const Clock& clock);
+  /// Call it before the poller is destroyed. Without effect if it is not attached.
+  void detach();
+
+  [[nodiscard]] bool is_stopped() const noexcept { return stopped_; }
+  /// Frames that wait.
+  [[nodiscard]] std::uint64_t waiting() const noexcept { return queue_->backlog().frames + pending_.size(); }
+  [[nodiscard]] QueueDiscipline& queue() noexcept { return *queue_; }
+  [[nodiscard]] const DynamicQueueLimits* byte_limits() const noexcept { return limits_ ? &*limits_ : nullptr; }
+  [[nodiscard]] const TxSchedulerStats& stats() const noexcept { return stats_; }
+
+ private:
+  /// A frame in the ring, or several of which only the last slot is known.
+  struct Sent {
+    std::uint32_t end;  // slots written since the beginning, after them
+    std::uint32_t bytes;
+  };
+  static constexpr std::uint32_t kSentMask = 1023;
+
+  TxScheduler(TxQueue& tx, TxSchedulerOptions options, std::optional<DynamicQueueLimits> limits);
+
+  bool after_enqueue() noexcept;
+  void wake_if_due() noexcept;
+  [[nodiscard]] bool fetch(Time now) noexcept;
+  void send() noexcept;
+  void note_sent(std::uint32_t slots, std::uint32_t bytes) noexcept;
+  void note_completed(Time now) noexcept;
+  bool run_in_poller();
+
+  TxQueue& tx_;
+  std::unique_ptr<QueueDiscipline> queue_;
+  std::optional<DynamicQueueLimits> limits_;
+  bool stopped_ = false;
+  bool limited_ = false;  // the byte limit ended the run
+  std::uint32_t stop_;
+  std::uint32_t wake_;
+  Duration ring_interval_;
+  TxSchedulerStats stats_;
+  std::uint32_t slots_ = 0;       // slots of the ring that were written, modulo 2^32
+  std::uint32_t first_sent_ = 0;  // positions in sent_
+  std::uint32_t end_sent_ = 0;
+  Burst<32> pending_;  // dequeued, but not taken by the ring
+  std::function<void()> on_stop_;
+  std::function<void()> on_wake_;
+  Poller* poller_ = nullptr;
+  const Clock* clock_ = nullptr;
+  PollerTask* task_ = nullptr;
+  std::optional<TimerId> timer_;
+  std::array<Sent, kSentMask + 1> sent_;
+};
+
+}  // namespace pollux

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "net/virtio_net_header.hpp"
+#include "pollux/mem/offload.hpp"
+
+namespace pollux::tap {
+
+/// Makes the headers of a frame that requests segmentation what the kernel expects of a frame to segment: lengths and
+/// IPv4 checksum of the whole frame, and a partial checksum that includes the length (unlike that of TxOffload).
+/// `headers` are the frame's first bytes up to the payload, `frame_bytes` its length. Returns the header to put before
+/// the frame (virtio 1.2, 5.1.6.2).
+[[nodiscard]] VirtioNetHeader superframe_header(std::span<std::uint8_t> headers, const TxOffload& request,
+                                                std::uint32_t frame_bytes) noexcept;
+
+}  // namespace pollux::tap

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+
+#include "runtime/gro/segment.hpp"
+
+namespace pollux::gro {
+
+/// A held frame, to which segments may be appended.
+struct Flow {
+  Mbuf* head = nullptr;  ///< the first segment; the others are its chain
+  Mbuf* tail = nullptr;  ///< the last mbuf of that chain
+  const std::uint8_t* bytes = nullptr;
+  std::uint32_t hash = 0;
+  std::uint32_t vlan = 0;
+  std::uint32_t next_sequence = 0;
+  std::uint32_t length = 0;        ///< bytes of the frame
+  std::uint32_t segment_size = 0;  ///< bytes of payload in the first segment
+  std::uint16_t l3 = 0;
+  std::uint16_t l4 = 0;
+  std::uint16_t payload = 0;
+  std::uint16_t count = 0;  ///< segments
+  bool is_ipv6 = false;
+  bool has_fixed_id = false;  ///< all segments have the same IPv4 identification
+
+  explicit Flow() = default;
+  explicit Flow(const Segment& first) noexcept;
+};
+
+/// Whether `segment` belongs to the flow: the same Ethernet header, tags, addresses, ports and, in IPv6, flow label and
+/// extension headers.
+[[nodiscard]] bool is_of_flow(const Flow& flow, const Segment& segment) noexcept;
+
+/// Appends `segment`, which belongs to the flow, if it may be merged. Takes the mbuf if it returns true.
+[[nodiscard]] bool append(Flow& flow, const Segment& segment) noexcept;
+
+/// Whether a flow ends with `segment`: it is shorter than `segment_size`, or has a flag that says so.
+[[nodiscard]] bool is_last(const Segment& segment, std::uint32_t segment_size) noexcept;
+
+/// Makes the frame of the flow complete: lengths, checksums, metadata and offload request.
+[[nodiscard]] Mbuf& finish(const Flow& flow) noexcept;
+
+}  // namespace pollux::gro

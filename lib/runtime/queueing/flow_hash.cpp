@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "runtime/queueing/flow_hash.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "pollux/net/packet/parse.hpp"
+
+namespace pollux::queueing {
+namespace {
+
+constexpr std::uint32_t kMacs = 12;
+constexpr std::uint32_t kPorts = 4;
+struct Addresses {
+  std::uint32_t offset;
+  std::uint32_t bytes;
+};
+constexpr Addresses kIpv4{12, 8};
+constexpr Addresses kIpv6{8, 32};
+
+__extension__ using Wide = unsigned __int128;
+
+/// Both halves of a 128-bit product depend on all bits of both factors.
+std::uint64_t mix(std::uint64_t a, std::uint64_t b) noexcept {
+  const auto product = static_cast<Wide>(a) * b;
+  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64U);
+}
+
+class Hash {
+ public:
+  explicit Hash(std::uint64_t seed) noexcept : state_(seed) {}
+  /// At most the first 64 bytes of `at`.
+  void add(const std::uint8_t* at, std::size_t bytes) noexcept {
+    for (; bytes != 0;) {
+      const std::size_t step = std::min<std::size_t>(bytes, 8);
+      std::uint64_t word = 0;
+      std::memcpy(&word, at, step);
+      add(word);
+      at += step;
+      bytes -= step;
+    }
+  }
+  void add(std::uint64_t word) noexcept {
+    constexpr std::uint64_t kOdd = 0x9E3779B97F4A7C15;  // 2^64 divided by the golden ratio
+    state_ = mix(state_ ^ word, kOdd) ^ state_ << 1U ^ state_ >> 63U;
+  }
+  [[nodiscard]] std::uint32_t value() const noexcept { return static_cast<std::uint32_t>(state_ >> 32U); }
+
+ private:
+  std::uint64_t state_;
+};
+
+}  // namespace
+
+std::uint32_t flow_hash(const Mbuf& frame, std::uint64_t seed) noexcept {
+  Hash hash(seed);
+  const packet::Layout layout = packet::parse(frame);
+  const std::uint8_t* const data = frame.data();
+  const Addresses addresses = layout.type.has(PacketType::ipv4) ? kIpv4 : kIpv6;
+  // Headers that are not in the first segment count as missing.
+  if (!layout.is_ip() || layout.l3 + addresses.offset + addresses.bytes > frame.length()) {
+    hash.add(data, std::min<std::size_t>(frame.length(), kMacs));
+    return hash.value();
+  }
+  hash.add(data + layout.l3 + addresses.offset, addresses.bytes);
+  hash.add(std::uint64_t{layout.protocol});
+  const bool has_ports = layout.payload > layout.l4 && layout.l4 != 0;
+  if (has_ports && layout.l4 + kPorts <= frame.length()) hash.add(data + layout.l4, kPorts);
+  return hash.value();
+}
+
+}  // namespace pollux::queueing

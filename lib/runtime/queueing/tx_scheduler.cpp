@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pollux/runtime/queueing/tx_scheduler.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <utility>
+
+namespace pollux {
+namespace {
+
+Result<void> check(const TxSchedulerOptions& options) {
+  if (options.queue == nullptr) {
+    return fail(ErrorCode::invalid_argument, "a transmit scheduler has no queueing discipline",
+                "set TxSchedulerOptions::queue, such as to make_fq_codel()");
+  }
+  if (options.wake >= options.stop && (options.stop != 0 || options.wake != 0)) {
+    return fail(ErrorCode::invalid_argument,
+                "a transmit scheduler stops at " + std::to_string(options.stop) + " frames and wakes at " +
+                    std::to_string(options.wake),
+                "set TxSchedulerOptions::wake below stop, or both to 0");
+  }
+  if (options.ring_interval < std::chrono::microseconds(1) || options.ring_interval > std::chrono::seconds(1)) {
+    return fail(
+        ErrorCode::invalid_argument,
+        "a transmit scheduler looks at a full ring every " + std::to_string(options.ring_interval.count()) + " ns",
+        "set TxSchedulerOptions::ring_interval from 1 us to 1 s");
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<TxScheduler>> TxScheduler::create(TxQueue& tx, TxSchedulerOptions options) {
+  if (auto checked = check(options); !checked) return pass_on(std::move(checked));
+  std::optional<DynamicQueueLimits> limits;
+  if (options.byte_limits) {
+    auto made = DynamicQueueLimits::create(*options.byte_limits);
+    if (!made) return pass_on(std::move(made));
+    limits = *made;
+  }
+  return std::unique_ptr<TxScheduler>(new TxScheduler(tx, std::move(options), limits));
+}
+
+TxScheduler::TxScheduler(TxQueue& tx, TxSchedulerOptions options, std::optional<DynamicQueueLimits> limits)
+    : tx_(tx),
+      queue_(std::move(options.queue)),
+      limits_(limits),
+      stop_(options.stop),
+      wake_(options.wake),
+      ring_interval_(options.ring_interval),
+      on_stop_(std::move(options.on_stop)),
+      on_wake_(std::move(options.on_wake)) {}
+
+TxScheduler::~TxScheduler() { detach(); }
+
+bool TxScheduler::after_enqueue() noexcept {
+  if (task_ != nullptr) task_->schedule();
+  if (stop_ == 0) return true;
+  if (!stopped_ && waiting() >= stop_) {
+    stopped_ = true;
+    ++stats_.stops;
+    if (on_stop_) on_stop_();
+  }
+  return !stopped_;
+}
+
+void TxScheduler::wake_if_due() noexcept {
+  if (!stopped_ || waiting() > wake_) return;
+  stopped_ = false;
+  if (on_wake_) on_wake_();
+}
+
+Time TxScheduler::run(Time now) noexcept {
+  if (limits_) note_completed(now);
+  limited_ = false;
+  const std::uint64_t end = stats_.sent + kMaxFramesPerRun;
+  while (stats_.sent < end && fetch(now)) {
+    send();
+    if (!pending_.empty()) break;
+  }
+  wake_if_due();
+  if (!pending_.empty()) {
+    ++stats_.ring_full;
+    return now + ring_interval_;
+  }
+  if (limited_) {
+    ++stats_.limited;
+    return now + ring_interval_;
+  }
+  return queue_->next_time(now);
+}
+
+/// Whether there are frames to send.
+bool TxScheduler::fetch(Time now) noexcept {
+  if (!pending_.empty()) return true;
+  if (!limits_) return queue_->dequeue(pending_, now) != 0;
+  const std::int32_t available = limits_->available();
+  if (available < 0) {
+    limited_ = queue_->next_time(now) <= now;
+    return false;
+  }
+  return queue_->dequeue(pending_, now, static_cast<std::uint32_t>(available) + 1) != 0;
+}
+
+void TxScheduler::send() noexcept {
+  if (!limits_) {
+    stats_.sent += tx_.tx_burst(pending_);
+    return;
+  }
+  std::array<std::uint32_t, decltype(pending_)::capacity()> lengths;
+  for (std::uint32_t i = 0; i < pending_.size(); ++i) lengths[i] = pending_[i].packet_length();
+  const std::uint32_t before = tx_.in_flight();
+  const std::uint32_t taken = tx_.tx_burst(pending_);
+  if (taken == 0) return;
+  stats_.sent += taken;
+  std::uint32_t bytes = 0;
+  for (std::uint32_t i = 0; i < taken; ++i) bytes += lengths[i];
+  stats_.sent_bytes += bytes;
+  limits_->queued(bytes - lengths[taken - 1]);
+  limits_->queued(lengths[taken - 1]);
+  // A frame needs a slot or more. If the burst also freed slots, that hides some that it wrote; so bytes may count as
+  // completed later than they are, but never earlier.
+  const std::uint32_t after = tx_.in_flight();
+  const std::uint32_t written = after > before ? after - before : 0;
+  if (written > taken) return note_sent(written, bytes);
+  for (std::uint32_t i = 0; i < taken; ++i) note_sent(1, lengths[i]);
+}
+
+void TxScheduler::note_sent(std::uint32_t slots, std::uint32_t bytes) noexcept {
+  slots_ += slots;
+  if (end_sent_ - first_sent_ > kSentMask) {
+    Sent& last = sent_[(end_sent_ - 1) & kSentMask];
+    last = {slots_, last.bytes + bytes};
+    return;
+  }
+  sent_[end_sent_++ & kSentMask] = {slots_, bytes};
+}
+
+void TxScheduler::note_completed(Time now) noexcept {
+  tx_.tx_done_cleanup();
+  const std::uint32_t in_flight = tx_.in_flight();
+  std::uint32_t bytes = 0;
+  for (; first_sent_ != end_sent_; ++first_sent_) {
+    const Sent& sent = sent_[first_sent_ & kSentMask];
+    // The slots in flight are the last ones that were written.
+    if (slots_ - sent.end < in_flight) break;
+    bytes += sent.bytes;
+  }
+  if (bytes != 0) limits_->completed(bytes, now);
+}
+
+Result<void> TxScheduler::attach(Poller& poller, const Clock& clock) {
+  if (poller_ != nullptr) {
+    return fail(ErrorCode::bad_state, "the transmit scheduler is attached to a poller", "detach it first");
+  }
+  poller_ = &poller;
+  clock_ = &clock;
+  task_ = &poller.add_task("transmit scheduler", [this] { return run_in_poller(); });
+  return {};
+}
+
+void TxScheduler::detach() {
+  if (poller_ == nullptr) return;
+  if (timer_) poller_->cancel(*std::exchange(timer_, std::nullopt));
+  poller_->remove(*std::exchange(task_, nullptr));
+  poller_ = nullptr;
+}
+
+bool TxScheduler::run_in_poller() {
+  const Time now = clock_->now();
+  const Time next = run(now);
+  if (next <= now) return true;
+  if (timer_) poller_->cancel(*std::exchange(timer_, std::nullopt));
+  if (next != Time::max()) {
+    timer_ = poller_->add_timer(next, [this] {
+      timer_.reset();
+      task_->schedule();
+    });
+  }
+  return false;
+}
+
+}  // namespace pollux

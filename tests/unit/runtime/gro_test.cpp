@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// GRO: what a merged frame says of itself, and what is held how long. tests/interop compares which frames are merged
+// with the kernel.
+#include "pollux/runtime/gro.hpp"
+
+#include "tcp_frames.hpp"
+
+namespace pollux::test {
+namespace {
+
+class GroTest : public MergeFixture {
+ protected:
+  Gro gro_;
+  Burst<64> burst_;
+
+  void TearDown() override {
+    burst_.drop(seen_, cache_);
+    gro_.flush(burst_);
+    burst_.drop(seen_, cache_);
+  }
+};
+
+TEST_F(GroTest, AMergedFrameDescribesItself) {
+  put_flow(burst_, 3);
+  gro_.merge(burst_);
+  ASSERT_EQ(burst_.size(), 1U);
+  const Mbuf& frame = burst_[0];
+  EXPECT_EQ(frame.segments(), 3U);
+  EXPECT_EQ(frame.packet_length(), 354U);
+  const TxOffload expected{.flags = TxOffload::tcp_segmentation, .l2 = 14, .l3 = 20, .l4 = 20, .segment_size = 100};
+  EXPECT_EQ(frame.tx_offload(), expected);
+  const RxMetadata metadata(frame);
+  EXPECT_EQ(metadata.l4_checksum(), ChecksumStatus::partial);
+  EXPECT_EQ(metadata.ip_checksum(), ChecksumStatus::good);
+  EXPECT_EQ(metadata.packet_type().bits, PacketType::ipv4 | PacketType::tcp);
+  EXPECT_EQ(packet::load16(frame.data() + 16), 340);
+  EXPECT_EQ(packet::internet_checksum(frame.bytes().subspan(14, 20)), 0) << "with its checksum";
+  EXPECT_EQ(gro_.stats().merged, 2U);
+  EXPECT_EQ(gro_.held(), 0U);
+}
+
+TEST_F(GroTest, HashAndStrippedTagStayAndDistinguishFlows) {
+  put_flow(burst_, 3, {.ipv6 = true});
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    SoftwareRxMetadata{.rss_hash = 5, .vlan = static_cast<std::uint16_t>(i == 2 ? 8 : 7)}.attach_to(burst_[i]);
+  }
+  gro_.merge(burst_);
+  ASSERT_EQ(burst_.size(), 2U);
+  EXPECT_EQ(burst_[0].segments(), 2U);
+  EXPECT_EQ(RxMetadata(burst_[0]).vlan(), 7);
+  EXPECT_EQ(RxMetadata(burst_[0]).rss_hash(), 5U);
+  EXPECT_EQ(RxMetadata(burst_[1]).vlan(), 8);
+}
+
+TEST_F(GroTest, TagsInTheFrameAreSkipped) {
+  put_flow(burst_, 2, {.vlan = 7});
+  put_flow(burst_, 2, {.vlan = 8, .id = 9, .sequence = 1200});  // would continue the other flow
+  gro_.merge(burst_);
+  ASSERT_EQ(burst_.size(), 2U);
+  EXPECT_EQ(burst_[0].tx_offload().l2, 18);
+  EXPECT_EQ(burst_[1].packet_length(), 18U + 40 + 200);
+}
+
+TEST_F(GroTest, ReportedChecksumsAreBelievedAndOthersComputed) {
+  put_flow(burst_, 2);
+  for (Mbuf& frame : burst_) {
+    frame.data()[60] ^= 1;
+    SoftwareRxMetadata{.ip_checksum = ChecksumStatus::good, .l4_checksum = ChecksumStatus::good}.attach_to(frame);
+  }
+  gro_.merge(burst_);
+  EXPECT_EQ(burst_.size(), 1U);
+  burst_.drop(seen_, cache_);
+  put_flow(burst_, 2);
+  burst_[1].data()[60] ^= 1;
+  gro_.merge(burst_);
+  EXPECT_EQ(burst_.size(), 2U);
+}
+
+TEST_F(GroTest, SharedBytesAreNeverChanged) {
+  put_flow(burst_, 2);
+  MbufPtr clone = burst_[0].clone(cache_);
+  const PacketBytes before = bytes_of(*clone);
+  gro_.merge(burst_);
+  EXPECT_EQ(burst_.size(), 2U);
+  EXPECT_EQ(bytes_of(*clone), before);
+}
+
+TEST_F(GroTest, OtherRequestsAreKept) {
+  put_flow(burst_, 2);
+  burst_[1].set_tx_offload({.flags = TxOffload::insert_vlan, .vlan = 9});
+  gro_.merge(burst_);
+  ASSERT_EQ(burst_.size(), 2U);
+  EXPECT_EQ(burst_[1].tx_offload().vlan, 9);
+}
+
+TEST_F(GroTest, ChainsAreMerged) {
+  Packet packet{.payload = PacketBytes(300, 1)};
+  for (int i = 0; i < 3; ++i) {
+    MbufPtr frame = mbuf_of(packet.bytes(), 120);
+    ASSERT_TRUE(burst_.push(frame));
+    packet.sequence += 300;
+    ++packet.id;
+  }
+  gro_.merge(burst_);
+  ASSERT_EQ(burst_.size(), 1U);
+  EXPECT_EQ(burst_[0].segments(), 9U);
+  EXPECT_EQ(bytes_of(burst_[0]).size(), 54U + 900);
+}
+
+TEST_F(GroTest, HeadersInSeveralMbufsPassAfterWhatIsHeld) {
+  put_flow(burst_, 1);
+  MbufPtr split = mbuf_of(Packet{.id = 8, .sequence = 1100, .payload = PacketBytes(100)}.bytes(), 40);
+  ASSERT_TRUE(burst_.push(split));
+  gro_.receive(burst_);
+  ASSERT_EQ(burst_.size(), 2U);
+  EXPECT_EQ(burst_[0].segments(), 1U);
+  EXPECT_EQ(burst_[1].segments(), 4U);
+}
+
+TEST_F(GroTest, ReceiveHoldsUntilFlush) {
+  put_flow(burst_, 2);
+  gro_.receive(burst_);
+  EXPECT_TRUE(burst_.empty());
+  EXPECT_EQ(gro_.held(), 1U);
+  put_flow(burst_, 2, {.id = 9, .sequence = 1200});
+  gro_.receive(burst_);
+  EXPECT_TRUE(burst_.empty());
+  gro_.flush(burst_);
+  ASSERT_EQ(burst_.size(), 1U);
+  EXPECT_EQ(burst_[0].segments(), 4U);
+}
+
+TEST_F(GroTest, WhatFindsNoRoomWaits) {
+  for (std::uint16_t port = 0; port < 20; ++port) put_flow(burst_, 1, {.source_port = port});
+  gro_.receive(burst_);
+  EXPECT_EQ(burst_.size(), 12U) << "eight flows are held";
+  Burst<3> small;
+  std::uint32_t seen = 0;
+  while (gro_.held() != 0) {
+    gro_.flush(small);
+    seen += small.size();
+    ASSERT_FALSE(small.empty());
+    small.drop(seen_, cache_);
+  }
+  EXPECT_EQ(seen, 8U);
+  const GroStats stats = gro_.stats();
+  EXPECT_EQ(stats.received, stats.delivered + stats.merged);
+}
+
+TEST_F(GroTest, AnIpPacketHasAtMost65535Bytes) {
+  for (const std::size_t last : {std::size_t{1095}, std::size_t{1096}}) {
+    Packet packet{.payload = PacketBytes(1400)};
+    for (int i = 0; i < 47; ++i) {
+      if (i == 46) packet.payload.resize(last);
+      put(burst_, packet.bytes());
+      packet.sequence += 1400;
+      ++packet.id;
+    }
+    gro_.merge(burst_);
+    EXPECT_EQ(burst_.size(), last == 1095 ? 1U : 2U);
+    EXPECT_EQ(burst_[0].packet_length(), last == 1095 ? 14U + 65535 : 14U + 64440);
+    burst_.drop(seen_, cache_);
+  }
+}
+
+TEST_F(GroTest, HeldFramesReturnToTheirPool) {
+  Gro other;
+  put_flow(burst_, 2);
+  other.receive(burst_);
+  other = Gro();
+  EXPECT_EQ(pool_.stats().in_use(), 0U);
+  EXPECT_EQ(pool_.stats().unnamed_drops, 1U);
+}
+
+}  // namespace
+}  // namespace pollux::test
