@@ -17,6 +17,8 @@ namespace {
 /// The largest ring of any type of port. PortLimits has the limits of one port.
 constexpr std::uint32_t kMaxRing = 4096;
 
+}  // namespace
+
 std::optional<MacAddress> parse_mac(const std::string& text) {
   MacAddress mac{};
   if (text.size() != 17) return std::nullopt;
@@ -29,7 +31,23 @@ std::optional<MacAddress> parse_mac(const std::string& text) {
   return mac;
 }
 
-}  // namespace
+void add_queue_options(CLI::App& app, PortOptions& options) {
+  app.add_option("--queues", options.queues,
+                 "Queues in each direction of each port; a card spreads flows over them by RSS")
+      ->check(CLI::Range(1, 16))
+      ->capture_default_str();
+  app.add_option(
+         "--cores", options.cores,
+         "Processors, such as 2,3: a thread on each, which polls its share of the queues; without it one thread "
+         "polls all of them and may run anywhere")
+      ->delimiter(',');
+}
+
+void check_queue_options(const PortOptions& options) {
+  if (options.cores.size() <= options.queues) return;
+  throw CLI::ValidationError("--cores", fmt::format("{} cores are too many for --queues {}: each needs a queue",
+                                                    options.cores.size(), options.queues));
+}
 
 void add_port_options(CLI::App& app, PortOptions& options) {
   app.add_option("--burst", options.burst, "Maximum number of frames per poll")

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "common/options.hpp"
 #include "pollux/net/link.hpp"
@@ -11,11 +12,17 @@
 namespace pollux::examples {
 
 void add_port_options(CLI::App& app, PortOptions& options);
+/// --queues and --cores, for programs that work on several queues.
+void add_queue_options(CLI::App& app, PortOptions& options);
+/// What no single option shows. For the callback of `app`. Throws CLI::ValidationError.
+void check_queue_options(const PortOptions& options);
 /// Checks a number of frames: at least one.
 [[nodiscard]] CLI::Range frame_count();
 /// Checks for a number from `lowest` to `highest`; "nan" is rejected.
 [[nodiscard]] CLI::Validator number(double lowest, double highest);
 void add_run_options(CLI::App& app, RunOptions& options);
+/// An address like "02:00:00:00:00:01".
+[[nodiscard]] std::optional<MacAddress> parse_mac(const std::string& text);
 /// Adds an option that parses "02:00:00:00:00:01" into `mac`.
 CLI::Option* add_mac_option(CLI::App& app, const char* name, std::optional<MacAddress>& mac, const char* description);
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "pollux/base/clock.hpp"
 #include "pollux/net/burst_mode.hpp"
@@ -24,7 +26,10 @@ struct PortOptions {
   double wait_link = 10;  ///< seconds
   BurstMode burst_mode = BurstMode::best;
   LoopbackMode loopback = LoopbackMode::none;
-  bool fused = false;  ///< ports forward by exchanging buffers; a second transmit queue is for bursts
+  std::uint16_t queues = 1;          ///< in each direction of each port
+  std::vector<unsigned> cores = {};  ///< a thread on each; empty: `workers` threads, which may run anywhere
+  std::size_t workers = 1;           ///< threads that poll queues; without effect if there are cores
+  bool fused = false;                ///< ports forward by exchanging buffers; a second transmit queue is for bursts
 };
 
 /// The output options of every example, and when it ends.
@@ -33,6 +38,11 @@ struct RunOptions {
   bool json = false;
   bool quiet = false;  ///< no line every second
 };
+
+/// The threads that poll queues. Queue q belongs to thread q modulo this.
+[[nodiscard]] inline std::size_t worker_count(const PortOptions& options) noexcept {
+  return options.cores.empty() ? options.workers : options.cores.size();
+}
 
 [[nodiscard]] Duration from_seconds(double seconds);
 [[nodiscard]] double to_seconds(Duration span);

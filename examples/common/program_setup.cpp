@@ -35,15 +35,10 @@ Result<std::unique_ptr<ProgramSetup>> ProgramSetup::open(const std::vector<std::
   auto pool = Mempool::create(setup->context_, {.count = options.mbufs});
   if (!pool) return pass_on(std::move(pool));
   setup->pool_ = *std::move(pool);
-  setup->cache_.emplace(*setup->pool_);
+  for (std::size_t i = 0; i < worker_count(options); ++i) setup->caches_.emplace_back(*setup->pool_);
   for (Port& port : setup->ports_) {
-    auto configured = port.configure({.rx = {.pool = &*setup->pool_, .cache = &*setup->cache_, .ring = options.rx_ring},
-                                      .tx = {.cache = &*setup->cache_, .ring = options.tx_ring},
-                                      .tx_queues = static_cast<std::uint16_t>(options.fused ? 2 : 1),
-                                      .mtu = options.mtu,
-                                      .promiscuous = port.info().limits.promiscuous,
-                                      .burst_mode = options.burst_mode});
-    if (!configured) return pass_on(std::move(configured));
+    if (auto configured = port.configure(setup->config_of(port, options)); !configured)
+      return pass_on(std::move(configured));
     if (auto looped = set_loopback(port, options.loopback); !looped) return pass_on(std::move(looped));
   }
   if (options.fused) {
@@ -53,6 +48,23 @@ Result<std::unique_ptr<ProgramSetup>> ProgramSetup::open(const std::vector<std::
     if (auto started = port.start(); !started) return pass_on(std::move(started));
   }
   return setup;
+}
+
+// Each queue uses the cache of the thread that polls it.
+PortConfig ProgramSetup::config_of(const Port& port, const PortOptions& options) const {
+  PortConfig config{.rx = {.pool = &*pool_, .cache = &caches_.front(), .ring = options.rx_ring},
+                    .tx = {.cache = &caches_.front(), .ring = options.tx_ring},
+                    .rx_queues = options.queues,
+                    .tx_queues = static_cast<std::uint16_t>(options.fused ? 2 : options.queues),
+                    .mtu = options.mtu,
+                    .promiscuous = port.info().limits.promiscuous,
+                    .burst_mode = options.burst_mode};
+  for (std::uint16_t queue = 1; queue < options.queues; ++queue) {
+    const MempoolCache& cache = caches_[queue % caches_.size()];
+    config.rx_override[queue] = {.pool = &*pool_, .cache = &cache, .ring = options.rx_ring};
+    config.tx_override[queue] = {.cache = &cache, .ring = options.tx_ring};
+  }
+  return config;
 }
 
 Result<void> ProgramSetup::fuse() {

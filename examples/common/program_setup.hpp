@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -24,8 +25,8 @@ class ProgramSetup {
   [[nodiscard]] Context& context() noexcept { return context_; }
   [[nodiscard]] Clock& clock() const noexcept { return context_.clock(); }
   [[nodiscard]] Mempool& pool() noexcept { return *pool_; }
-  /// One cache for all queues: every port is polled by the same thread unless a queue is given another cache.
-  [[nodiscard]] MempoolCache& cache() noexcept { return *cache_; }
+  /// The cache of a thread, for all queues of all ports that it polls (PortOptions::cores).
+  [[nodiscard]] MempoolCache& cache(std::size_t worker = 0) noexcept { return caches_[worker]; }
   [[nodiscard]] std::vector<Port>& ports() noexcept { return ports_; }
   /// With PortOptions::fused, one path per port: it forwards to the other port, or back to the same if there is only
   /// one.
@@ -37,12 +38,13 @@ class ProgramSetup {
   [[nodiscard]] std::vector<std::string> link_changes();
 
  private:
+  [[nodiscard]] PortConfig config_of(const Port& port, const PortOptions& options) const;
   [[nodiscard]] Result<void> fuse();
   explicit ProgramSetup(ContextOptions options) : context_(std::move(options)) {}
 
   Context context_;
   std::optional<Mempool> pool_;
-  std::optional<MempoolCache> cache_;
+  std::deque<MempoolCache> caches_;  // of each thread
   std::vector<Port> ports_;
   std::vector<std::unique_ptr<ForwardPath>> forward_paths_;
   std::vector<Link> links_;

@@ -10,6 +10,7 @@
 #include "common/command_line.hpp"
 #include "common/log.hpp"
 #include "common/output.hpp"
+#include "common/poll_loop.hpp"
 #include "common/program_setup.hpp"
 #include "common/stop_signals.hpp"
 #include "echo/responder.hpp"
@@ -18,9 +19,6 @@ namespace {
 
 using namespace pollux;
 using namespace pollux::examples;
-
-/// How long a sleep may delay the end of the program after Ctrl-C.
-constexpr Duration kLongestSleep = std::chrono::milliseconds(100);
 
 struct EchoOptions {
   std::string port;
@@ -61,18 +59,7 @@ Result<void> serve(ProgramSetup& setup, EchoResponder& responder, DropCounter& i
     burst.drop(ring_full, setup.cache());  // what the ring has no room for
   });
   if (!queue) return tl::unexpected(queue.error());
-  // The port is serviced when its device asks for it, and when it is due.
-  Result<Time> next = setup.context().control().run_due();
-  const auto service = [&](short) { next = setup.context().control().run_due(); };
-  const auto descriptor = poller.add_descriptor(setup.context().control().event_fd(), service);
-  if (!descriptor) return tl::unexpected(descriptor.error());
-  const Time end = seconds ? setup.clock().now() + from_seconds(*seconds) : Time::max();
-  for (Time now = setup.clock().now(); !stop.raised() && now < end; now = setup.clock().now()) {
-    if (const auto frames = poller.run_once(std::min(end, now + kLongestSleep)); !frames)
-      return tl::unexpected(frames.error());
-    if (!next) return tl::unexpected(next.error());
-  }
-  return {};
+  return run_poller(setup, poller, stop, seconds);
 }
 
 int run(const EchoOptions& options, const std::shared_ptr<spdlog::logger>& log, Output& output) {

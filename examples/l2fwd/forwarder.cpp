@@ -13,11 +13,13 @@ MacPair l2fwd_macs(std::uint8_t index, const MacAddress& source) {
   return macs;
 }
 
-std::vector<Route> make_routes(std::vector<Port>& ports, const std::vector<std::unique_ptr<ForwardPath>>& paths) {
+std::vector<Route> make_routes(std::vector<Port>& ports, const std::vector<std::unique_ptr<ForwardPath>>& paths,
+                               std::uint16_t queue) {
   std::vector<Route> routes;
   for (std::size_t in = 0; in < ports.size(); ++in) {
     const std::size_t out = ports.size() - 1 - in;
-    routes.push_back({&ports[in].rx(0), &ports[out].tx(0), l2fwd_macs(static_cast<std::uint8_t>(out), ports[out].mac()),
+    routes.push_back({&ports[in].rx(queue), &ports[out].tx(queue),
+                      l2fwd_macs(static_cast<std::uint8_t>(out), ports[out].mac()),
                       paths.empty() ? nullptr : paths[in].get()});
   }
   return routes;
@@ -31,13 +33,13 @@ void Forwarder::poll() noexcept {
 }
 
 void Forwarder::forward(const Route& route) noexcept {
-  const std::uint64_t left = options_.limit - forwarded_.frames;
+  const std::uint64_t left = options_.limit - frames_.value();
   const auto limit = static_cast<std::uint32_t>(std::min<std::uint64_t>(options_.burst, left));
   if (route.path != nullptr) return forward_fused(route, limit);
   const std::uint32_t received = route.rx->rx_burst(burst_, limit);
-  ++polls_;
+  polls_.add(1);
   if (received == 0) {
-    ++empty_polls_;
+    empty_polls_.add(1);
     route.tx->tx_done_cleanup();
     return;
   }
@@ -53,7 +55,7 @@ void Forwarder::forward(const Route& route) noexcept {
       sent += route.tx->tx_burst(burst_);
     }
   for (const Mbuf& unsent : burst_) bytes -= unsent.packet_length();
-  forwarded_.add(sent, bytes);
+  count(sent, bytes);
   burst_.drop(ring_full_, *cache_);
 }
 
@@ -64,9 +66,9 @@ void Forwarder::forward_fused(const Route& route, std::uint32_t limit) noexcept 
     if (options_.update_macs) std::memcpy(frame.data, route.macs.data(), route.macs.size());
     bytes += frame.packet_length;
   });
-  ++polls_;
-  if (moved == 0) ++empty_polls_;
-  forwarded_.add(moved, bytes);
+  polls_.add(1);
+  if (moved == 0) empty_polls_.add(1);
+  count(moved, bytes);
 }
 
 }  // namespace pollux::examples

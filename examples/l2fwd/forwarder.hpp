@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -26,14 +27,27 @@ struct Route {
 /// 02:00:00:00:00:index, source that port's own address.
 [[nodiscard]] MacPair l2fwd_macs(std::uint8_t index, const MacAddress& source);
 
-/// A route for each port: to the other port, or back to the same if there is only one. `paths` is empty or has one per
-/// port.
+/// A route for each port: to the other port, or back to the same if there is only one, between their queues `queue`.
+/// `paths` is empty or has one per port.
 [[nodiscard]] std::vector<Route> make_routes(std::vector<Port>& ports,
-                                             const std::vector<std::unique_ptr<ForwardPath>>& paths = {});
+                                             const std::vector<std::unique_ptr<ForwardPath>>& paths = {},
+                                             std::uint16_t queue = 0);
 
-/// Forwards frames, one poll at a time, between queues that all belong to the calling thread.
-/// A full transmit queue is tried `kTxTries` times, since the card frees slots in groups; the remaining frames are
-/// dropped as "tx_ring_full". If it waited longer, the receiving card would lose frames instead.
+/// What one thread counts and others read.
+class Counted {
+ public:
+  void add(std::uint64_t more) noexcept {
+    value_.store(value_.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+/// Forwards frames, one poll at a time, between queues that all belong to the calling thread. Other threads may read
+/// its counters. A full transmit queue is tried `kTxTries` times, since the card frees slots in groups; the remaining
+/// frames are dropped as "tx_ring_full". If it waited longer, the receiving card would lose frames instead.
 class Forwarder {
  public:
   static constexpr int kTxTries = 8;
@@ -50,25 +64,30 @@ class Forwarder {
 
   /// Polls every route once.
   void poll() noexcept;
-  [[nodiscard]] bool limit_reached() const noexcept { return forwarded_.frames >= options_.limit; }
+  [[nodiscard]] bool limit_reached() const noexcept { return frames_.value() >= options_.limit; }
 
-  [[nodiscard]] const Traffic& forwarded() const noexcept { return forwarded_; }
-  [[nodiscard]] std::uint64_t polls() const noexcept { return polls_; }
-  [[nodiscard]] std::uint64_t empty_polls() const noexcept { return empty_polls_; }
+  [[nodiscard]] Traffic forwarded() const noexcept { return {frames_.value(), bytes_.value()}; }
+  [[nodiscard]] std::uint64_t polls() const noexcept { return polls_.value(); }
+  [[nodiscard]] std::uint64_t empty_polls() const noexcept { return empty_polls_.value(); }
   [[nodiscard]] const DropCounter& ring_full() const noexcept { return ring_full_; }
 
  private:
   void forward(const Route& route) noexcept;
   void forward_fused(const Route& route, std::uint32_t limit) noexcept;
+  void count(std::uint64_t frames, std::uint64_t bytes) noexcept {
+    frames_.add(frames);
+    bytes_.add(bytes);
+  }
 
   std::vector<Route> routes_;
   Options options_;
   MempoolCache* cache_;
   Burst<kMaxBurst> burst_;
   DropCounter ring_full_{"tx_ring_full"};
-  Traffic forwarded_;
-  std::uint64_t polls_ = 0;
-  std::uint64_t empty_polls_ = 0;
+  Counted frames_;
+  Counted bytes_;
+  Counted polls_;
+  Counted empty_polls_;
 };
 
 }  // namespace pollux::examples

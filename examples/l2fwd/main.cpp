@@ -52,18 +52,18 @@ class ReturnWatch {
 };
 
 /// Forwards until the end is requested or reached. Fails if a card fails.
-Result<void> forward(const L2fwdOptions& options, ProgramSetup& setup, Forwarder& forwarder, L2fwdReport& report,
+Result<void> forward(const L2fwdOptions& options, ProgramSetup& setup, Workers& workers, L2fwdReport& report,
                      const StopSignals& stop, spdlog::logger& log) {
+  if (auto started = workers.start(); !started) return started;
   const Duration start = setup.clock().now();
   const Duration end = options.run.seconds ? start + from_seconds(*options.run.seconds) : Duration::max();
   Duration line_due = start + std::chrono::seconds(1);
   ReturnWatch returns(options.circulate, start, log);
-  while (!stop.raised() && !forwarder.limit_reached()) {
-    for (int i = 0; i < kPollsPerClockRead && !forwarder.limit_reached(); ++i) forwarder.poll();
-
+  while (!stop.raised() && !workers.limit_reached()) {
+    workers.run(kPollsPerClockRead, setup.clock());
     const Duration now = setup.clock().now();
     if (auto serviced = setup.service(now); !serviced) return serviced;
-    returns.check(now, forwarder.forwarded().frames != 0);
+    returns.check(now, workers.forwarded().frames != 0);
     if (now >= line_due) {
       report.line(now);
       for (const std::string& change : setup.link_changes()) log.info("{}", change);
@@ -71,8 +71,8 @@ Result<void> forward(const L2fwdOptions& options, ProgramSetup& setup, Forwarder
     }
     if (now >= end) break;
   }
-  returns.end(forwarder.forwarded().frames != 0);
-  return {};
+  returns.end(workers.forwarded().frames != 0);
+  return workers.stop();
 }
 
 int run(const L2fwdOptions& options, const std::shared_ptr<spdlog::logger>& shared_log, Output& output) {
@@ -84,28 +84,28 @@ int run(const L2fwdOptions& options, const std::shared_ptr<spdlog::logger>& shar
   const auto links = (*setup)->wait_for_links(from_seconds(options.port.wait_link), [&] { return stop.raised(); });
   if (!links) return report_failure(log, links.error());
 
-  Forwarder forwarder(
-      make_routes(ports, (*setup)->forward_paths()),
-      {.burst = options.port.burst, .update_macs = options.update_macs, .limit = options.packets.value_or(UINT64_MAX)},
-      (*setup)->cache());
+  const Forwarder::Options forwarding{
+      .burst = options.port.burst, .update_macs = options.update_macs, .limit = options.packets.value_or(UINT64_MAX)};
+  const auto workers = Workers::create(**setup, options.port, forwarding);
+  if (!workers) return report_failure(log, workers.error());
   if (options.circulate != 0) {
     const auto circulating = circulate(ports.front(), options.port.fused ? 1 : 0, options.circulate, (*setup)->cache(),
                                        (*setup)->clock(), kCirculateLimit);
     if (!circulating) return report_failure(log, circulating.error());
   }
-  L2fwdReport report(options, **setup, forwarder, output);
+  L2fwdReport report(options, **setup, **workers, output);
   log.info("forwarding {} <-> {}, bursts of {}, {}{}", ports.front().info().name, ports.back().info().name,
            options.port.burst, options.update_macs ? "addresses rewritten" : "addresses unchanged",
            options.port.fused ? ", from ring to ring" : "");
 
-  const Result<void> forwarded = forward(options, **setup, forwarder, report, stop, log);
+  const Result<void> forwarded = forward(options, **setup, **workers, report, stop, log);
+  if (!forwarded) static_cast<void>((*workers)->stop());
   const Duration ended = (*setup)->clock().now();
   // Only stop_all can tell when the queues of a forward path are empty.
   if (forwarded && !options.port.fused) drain(ports, (*setup)->clock(), kDrainLimit);
   const Result<void> stopped = stop_all(ports);
 
-  const DropCounter* const application[] = {&forwarder.ring_full()};
-  Account account = take_account(ports, (*setup)->pool(), application);
+  Account account = take_account(ports, (*setup)->pool(), (*workers)->drops());
   account.made = options.circulate;
   report.summary(ended, account);
   if (!forwarded) return report_failure(log, forwarded.error());

@@ -27,8 +27,14 @@ std::optional<int> read_options(int argc, char** argv, L2fwdOptions& options) {
                            "driver, and --burst is {} at most",
                            ForwardPath::kMaxBurst));
   add_port_options(app, options.port);
+  add_queue_options(app, options.port);
   add_run_options(app, options.run);
   app.callback([&options] {
+    check_queue_options(options.port);
+    if (options.port.fused && options.port.queues > 1)
+      throw CLI::ValidationError("--queues", "forward paths (--fused) have one queue a port in this program");
+    if (options.packets && options.port.cores.size() > 1)
+      throw CLI::ValidationError("--packets", "several --cores do not count frames together; use --seconds");
     if (options.port.fused && options.port.burst > ForwardPath::kMaxBurst) {
       throw CLI::ValidationError("--burst",
                                  fmt::format("{} is too many with --fused, which moves at most {} frames a poll",

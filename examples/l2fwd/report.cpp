@@ -14,16 +14,16 @@ double share(std::uint64_t part, std::uint64_t whole) {
 
 }  // namespace
 
-L2fwdReport::L2fwdReport(const L2fwdOptions& options, ProgramSetup& setup, const Forwarder& forwarder, Output& output)
+L2fwdReport::L2fwdReport(const L2fwdOptions& options, ProgramSetup& setup, const Workers& workers, Output& output)
     : options_(options),
       setup_(setup),
-      forwarder_(forwarder),
+      workers_(workers),
       output_(output),
       start_(snapshot(setup.clock().now())),
       last_(start_) {}
 
 L2fwdReport::Snapshot L2fwdReport::snapshot(Duration now) const {
-  return {now, forwarder_.forwarded(), forwarder_.polls(), forwarder_.empty_polls()};
+  return {now, workers_.forwarded(), workers_.polls(), workers_.empty_polls()};
 }
 
 void L2fwdReport::line(Duration now) {
@@ -33,8 +33,7 @@ void L2fwdReport::line(Duration now) {
   last_ = next;
   if (options_.run.quiet) return;
 
-  const DropCounter* const application[] = {&forwarder_.ring_full()};
-  const Drops drops = collect_drops(setup_.ports(), application);
+  const Drops drops = collect_drops(setup_.ports(), workers_.drops());
   const double elapsed = to_seconds(now - start_.at);
   if (options_.run.json) {
     output_.line(nlohmann::ordered_json{

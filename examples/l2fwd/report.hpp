@@ -4,8 +4,8 @@
 #include "common/account.hpp"
 #include "common/output.hpp"
 #include "common/program_setup.hpp"
-#include "l2fwd/forwarder.hpp"
 #include "l2fwd/options.hpp"
+#include "l2fwd/workers.hpp"
 
 namespace pollux::examples {
 
@@ -13,7 +13,7 @@ namespace pollux::examples {
 class L2fwdReport {
  public:
   /// All arguments outlive the object.
-  L2fwdReport(const L2fwdOptions& options, ProgramSetup& setup, const Forwarder& forwarder, Output& output);
+  L2fwdReport(const L2fwdOptions& options, ProgramSetup& setup, const Workers& workers, Output& output);
 
   /// The events since the last line.
   void line(Duration now);
@@ -30,7 +30,7 @@ class L2fwdReport {
 
   const L2fwdOptions& options_;
   ProgramSetup& setup_;
-  const Forwarder& forwarder_;
+  const Workers& workers_;
   Output& output_;
   Snapshot start_;
   Snapshot last_;

@@ -2,6 +2,7 @@
 """Runs l2fwd and pktgen as a user does, on in-process cards."""
 
 import json
+import os
 import pathlib
 import re
 import signal
@@ -67,6 +68,11 @@ class CommandLine(unittest.TestCase):
         self.expect_error(2, [L2FWD, "sim:0", "--packets", "0"], "--packets", "1 to 1000000000000000000")
         self.expect_error(2, [L2FWD, "sim:0", "--packets", "99999999999999999999999"], "--packets", "1 to 1000000000000000000")
         self.expect_error(2, [L2FWD, "sim:0", "--fused", "--burst", "65"], "--burst", "65", "--fused", "at most 64")
+        self.expect_error(2, [L2FWD, "sim:0", "--queues", "17"], "--queues", "17", "1 to 16")
+        self.expect_error(2, [L2FWD, "sim:0", "--queues", "2", "--cores", "0,1,2"], "3 cores", "each needs a queue")
+        self.expect_error(2, [L2FWD, "sim:0", "--queues", "2", "--fused"], "--queues", "--fused")
+        self.expect_error(2, [L2FWD, "sim:0", "--queues", "2", "--cores", "0,1", "--packets", "5"], "--packets", "--seconds")
+        self.expect_error(1, [L2FWD, "sim:0", "--cores", "5000"], "may not use core 5000", "taskset")
         self.expect_error(2, [PKTGEN, "sim:0", "sim:1", "--size", "63"], "64 to 9724")
         self.expect_error(2, [PKTGEN, "sim:0", "--send", "--dst", "02:00:00:00:00"], "--dst", "02:00:00:00:00:01")
         self.expect_error(2, [PKTGEN, "sim:0", "--send", "--dst", "02:00:00:00:00:0g"], "--dst")
@@ -269,6 +275,16 @@ class L2fwd(unittest.TestCase):
         self.assertTrue(summary["conserved"])
         # No frame was lost in circulation: the only drops are the frames that were in the rings at the stop.
         self.assertEqual(sum(summary["drops"].values()), summary["drops"]["rx_stopped"])
+
+    def test_frames_circulate_on_several_queues_and_cores(self):
+        core = min(os.sched_getaffinity(0))
+        for options in (["--queues", "4"], ["--queues", "4", "--cores", str(core)]):
+            outcome = run(L2FWD, "sim:0", "sim:1", *options, "--circulate", "100", "--seconds", "1", "--quiet", "--json")
+            self.assertEqual(outcome.returncode, 0, outcome.stderr)
+            summary = objects(outcome.stdout)[-1]["summary"]
+            self.assertGreater(summary["sent"], 200)
+            self.assertTrue(summary["conserved"])
+            self.assertEqual(sum(summary["drops"].values()), summary["drops"]["rx_stopped"])
 
     def test_frames_circulate_with_forward_paths(self):
         outcome = run(L2FWD, "sim:0", "sim:1", "--fused", "--circulate", "100", "--packets", "20000", "--quiet", "--json")

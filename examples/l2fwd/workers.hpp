@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "common/program_setup.hpp"
+#include "l2fwd/forwarder.hpp"
+
+namespace pollux::examples {
+
+/// The forwarders of a program: one, which the program's own thread polls, or with PortOptions::cores one on a thread
+/// of each core.
+class Workers {
+ public:
+  /// Errors: those of RunLoopThreads.
+  [[nodiscard]] static Result<std::unique_ptr<Workers>> create(ProgramSetup& setup, const PortOptions& ports,
+                                                               const Forwarder::Options& options);
+
+  [[nodiscard]] Result<void> start();
+  /// Without threads of its own: polls `polls` times. Otherwise waits for a moment.
+  void run(int polls, Clock& clock) noexcept;
+  /// The threads end.
+  [[nodiscard]] Result<void> stop();
+
+  [[nodiscard]] bool limit_reached() const noexcept;
+  [[nodiscard]] Traffic forwarded() const noexcept;
+  [[nodiscard]] std::uint64_t polls() const noexcept;
+  [[nodiscard]] std::uint64_t empty_polls() const noexcept;
+  /// Those of all forwarders.
+  [[nodiscard]] std::vector<const DropCounter*> drops() const;
+
+ private:
+  Workers() = default;
+
+  std::deque<Forwarder> forwarders_;
+  std::unique_ptr<RunLoopThreads> threads_;  // nullptr: the program's own thread polls
+};
+
+}  // namespace pollux::examples

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "l3fwd/routes.hpp"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <charconv>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "common/command_line.hpp"
+
+namespace pollux::examples {
+namespace {
+
+constexpr const char* kExample = "write it like 10.1.0.0/16 1 02:00:00:00:00:01";
+
+std::optional<unsigned> parse_number(const std::string& text, unsigned highest) {
+  unsigned number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc{} || stop != end || number > highest) return std::nullopt;
+  return number;
+}
+
+/// Whether all bits after the first `length` are zero.
+bool ends_in_zeros(std::span<const std::uint8_t> prefix, unsigned length) {
+  for (std::size_t bit = length; bit < prefix.size() * 8; ++bit) {
+    if ((prefix[bit / 8] >> (7 - bit % 8) & 1) != 0) return false;
+  }
+  return true;
+}
+
+tl::unexpected<Error> bad(std::string what, const char* hint = kExample) {
+  return fail(ErrorCode::invalid_argument, std::move(what), hint);
+}
+
+}  // namespace
+
+std::optional<std::vector<std::uint8_t>> parse_address(const std::string& text) {
+  std::vector<std::uint8_t> bytes(text.find(':') == std::string::npos ? 4 : 16);
+  if (inet_pton(bytes.size() == 4 ? AF_INET : AF_INET6, text.c_str(), bytes.data()) != 1) return std::nullopt;
+  return bytes;
+}
+
+Result<void> Routes::add(const std::string& line) {
+  std::istringstream words(line);
+  std::string prefix;
+  std::string port;
+  std::string mac;
+  std::string more;
+  if (!(words >> prefix >> port >> mac) || words >> more)
+    return bad(fmt::format("'{}' is not a prefix, a port and a MAC address", line));
+  const std::size_t slash = prefix.find('/');
+  const auto address = parse_address(prefix.substr(0, slash));
+  if (!address || slash == std::string::npos) return bad(fmt::format("'{}' is no prefix", prefix));
+  const auto length = parse_number(prefix.substr(slash + 1), static_cast<unsigned>(address->size() * 8));
+  if (!length) return bad(fmt::format("'{}' has no length from 0 to {}", prefix, address->size() * 8));
+  if (!ends_in_zeros(*address, *length))
+    return bad(fmt::format("'{}' has bits beyond its length", prefix), "clear them, or make the prefix longer");
+  const auto index = parse_number(port, ports_ - 1U);
+  if (!index)
+    return bad(fmt::format("'{}' is no port from 0 to {}", port, ports_ - 1), "count the ports of the command line");
+  const auto hop = parse_mac(mac);
+  if (!hop || (hop->front() & 1) != 0) return bad(fmt::format("'{}' is no MAC address of one station", mac));
+  if (hops_.size() == kMaxRoutes)
+    return bad(fmt::format("there are more than {} routes", kMaxRoutes), "leave some out");
+  if (!known_.emplace(*address, *length).second)
+    return bad(fmt::format("there is a route for '{}' already", prefix), "remove one of them");
+  (address->size() == 4 ? ipv4_ : ipv6_).insert(*address, *length, static_cast<std::uint16_t>(hops_.size()));
+  hops_.push_back({.port = static_cast<std::uint16_t>(*index), .mac = *hop});
+  return {};
+}
+
+Result<void> Routes::add_file(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) return fail_errno(ErrorCode::io_error, fmt::format("cannot read {}", path), errno, "name another file");
+  std::string line;
+  for (unsigned number = 1; std::getline(file, line); ++number) {
+    line.resize(std::min(line.find('#'), line.size()));
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    if (auto added = add(line); !added) {
+      Error error = std::move(added).error();
+      error.what = fmt::format("{}, line {}: {}", path, number, error.what);
+      return tl::unexpected(std::move(error));
+    }
+  }
+  if (file.bad()) return fail(ErrorCode::io_error, fmt::format("cannot read {}", path), "name another file");
+  return {};
+}
+
+}  // namespace pollux::examples
