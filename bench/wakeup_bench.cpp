@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Measures a receiver that sleeps: the time from the sending of a frame to its receipt, and the processor time of the
-// receiving thread, at several rates. Beside it one that polls, and on the TAP a blocking AF_PACKET reader. Prints a
-// table. Needs two free processors; the TAP needs root.
+// receiving thread, at several rates. Beside it one that polls, an adaptive Poller, and on the TAP a blocking AF_PACKET
+// reader. Prints a table. Needs two free processors; the TAP needs root.
 #include <arpa/inet.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
@@ -176,6 +176,33 @@ class PortReceiver {
   DropCounter received_{"received"};
 };
 
+/// A receiver that a Poller calls.
+class PollerReceiver {
+ public:
+  PollerReceiver(Context& context, Port& port, PollMode mode) : poller_(context) {
+    need(poller_.add(port.rx(0),
+                     [this](Burst<32>& burst) {
+                       for (const Mbuf& frame : burst) delays_->note(frame.data(), frame.length());
+                       burst.drop(received_);
+                     },
+                     {.mode = mode}));
+  }
+  void receive(Delays& delays) {
+    delays_ = &delays;
+    need(poller_.run_once(poller_.clock().now() + kPatience));
+  }
+
+ private:
+  Poller poller_;
+  Delays* delays_ = nullptr;
+  DropCounter received_{"received"};
+};
+
+void measure_poller(const char* what, const Send& send, Context& context, Port& port) {
+  PollerReceiver receiver(context, port, PollMode::adaptive);
+  measure_all(what, send, [&](Delays& delays) { receiver.receive(delays); });
+}
+
 /// A raw socket on the TAP, as a program of the kernel's network stack has it.
 class PacketSocket {
  public:
@@ -231,6 +258,7 @@ void measure_cards() {
   PortReceiver receiver(context, right);
   measure_all("`sim:` on its thread, asleep", send, [&](Delays& delays) { receiver.sleep(delays); });
   measure_all("`sim:` on its thread, polling", send, [&](Delays& delays) { receiver.poll(delays); });
+  measure_poller("`sim:` on its thread, adaptive Poller", send, context, right);
 }
 
 void measure_tap() {
@@ -246,6 +274,7 @@ void measure_tap() {
   PortReceiver receiver(context, *opened);
   measure_all("TAP, asleep", send, [&](Delays& delays) { receiver.sleep(delays); });
   measure_all("TAP, polling", send, [&](Delays& delays) { receiver.poll(delays); });
+  measure_poller("TAP, adaptive Poller", send, context, *opened);
   // The kernel shows the reader what it sends to the TAP. The port reads nothing meanwhile, and its queue overflows.
   const PacketSocket reader(kTap);
   measure_all("TAP, AF_PACKET, blocking", send, [&](Delays& delays) { reader.receive(delays); });

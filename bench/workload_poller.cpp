@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Forwarding by the handler of a Poller.
+// Forwarding in a Poller: by a handler, in a RunLoop, and by a coroutine.
+#include "pollux/runtime/awaitables.hpp"
 #include "pollux/runtime/poller.hpp"
+#include "pollux/runtime/run_loop.hpp"
 #include "port_fixture.hpp"
 #include "swap_macs.hpp"
 #include "workloads.hpp"
@@ -8,34 +10,88 @@
 namespace pollux::bench {
 namespace {
 
-class ForwardPoller final : public Workload {
- public:
-  explicit ForwardPoller(const Setup& setup)
-      : Workload(setup.frames() * setup.queues, setup.rounds()), fixture_(setup), frames_(setup.frames()) {
-    need(poller_.add(fixture_.rx(),
-                     [&tx = fixture_.tx()](Burst<Setup::kMaxBurst>& burst) {
-                       for (Mbuf& mbuf : burst) swap_macs(mbuf.data());
-                       tx.tx_burst(burst);
-                     },
-                     {.weight = setup.limit()}));
+/// A handler of the receive queue that swaps addresses and sends.
+auto forward_to(TxQueue& tx) {
+  return [&tx](Burst<Setup::kMaxBurst>& burst) {
+    for (Mbuf& mbuf : burst) swap_macs(mbuf.data());
+    tx.tx_burst(burst);
+  };
+}
+
+Task<> forward_packets(RxQueue& rx, TxQueue& tx) {
+  for (;;) {
+    auto burst = co_await packets<Setup::kMaxBurst>(rx);
+    for (Mbuf& mbuf : burst) swap_macs(mbuf.data());
+    tx.tx_burst(burst);
   }
+}
+
+/// A workload that calls `run_once` until it has returned all frames.
+class ForwardInRounds : public Workload {
+ public:
   void prepare() override { fixture_.next_round(); }
   void run() override {
     for (std::uint32_t done = 0; done < frames_;) {
-      const auto found = poller_.run_once();
+      const auto found = run_once();
       if (!found || *found == 0) give_up("a frame was not polled");
       done += *found;
     }
   }
 
- private:
+ protected:
+  explicit ForwardInRounds(const Setup& setup)
+      : Workload(setup.frames() * setup.queues, setup.rounds()), fixture_(setup), frames_(setup.frames()) {}
+  [[nodiscard]] virtual Result<std::uint32_t> run_once() = 0;
+
   PortFixture fixture_;
+
+ private:
   std::uint32_t frames_;
+};
+
+class ForwardPoller final : public ForwardInRounds {
+ public:
+  explicit ForwardPoller(const Setup& setup) : ForwardInRounds(setup) {
+    need(poller_.add(fixture_.rx(), forward_to(fixture_.tx()), {.weight = setup.limit()}));
+  }
+
+ private:
+  Result<std::uint32_t> run_once() override { return poller_.run_once(); }
+
   Poller poller_{fixture_.context()};
+};
+
+class ForwardRunLoop final : public ForwardInRounds {
+ public:
+  explicit ForwardRunLoop(const Setup& setup) : ForwardInRounds(setup) {
+    need(loop_.poller().add(fixture_.rx(), forward_to(fixture_.tx()), {.weight = setup.limit()}));
+    loop_.add(fixture_.tx());
+  }
+
+ private:
+  Result<std::uint32_t> run_once() override { return loop_.run_once(); }
+
+  RunLoop loop_{fixture_.context()};
+};
+
+class ForwardTask final : public ForwardInRounds {
+ public:
+  explicit ForwardTask(const Setup& setup) : ForwardInRounds(setup) {
+    need(task_.start(poller_));
+    need(poller_.find(fixture_.rx())->set_weight(setup.limit()));
+  }
+
+ private:
+  Result<std::uint32_t> run_once() override { return poller_.run_once(); }
+
+  Poller poller_{fixture_.context()};
+  Task<> task_ = forward_packets(fixture_.rx(), fixture_.tx());
 };
 
 }  // namespace
 
 std::unique_ptr<Workload> forward_poller(const Setup& setup) { return std::make_unique<ForwardPoller>(setup); }
+std::unique_ptr<Workload> forward_run_loop(const Setup& setup) { return std::make_unique<ForwardRunLoop>(setup); }
+std::unique_ptr<Workload> forward_task(const Setup& setup) { return std::make_unique<ForwardTask>(setup); }
 
 }  // namespace pollux::bench

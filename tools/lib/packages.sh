@@ -12,16 +12,17 @@ packages_for() {
     show) echo python3 ;;
     conformance) echo libgtest-dev libgmock-dev ;;
     silicon) echo iproute2 kmod pciutils ;;
-    test) echo libgtest-dev libgmock-dev libbenchmark-dev gcovr clang libclang-rt-dev ;;
+    test) echo libgtest-dev libgmock-dev libbenchmark-dev gcovr clang libclang-rt-dev liblwip-dev curl ;;
     check) echo git cmake ninja-build clang clang-format clang-tidy shellcheck python3 ;;
     abi) echo abigail-tools ;;
     kernel) echo gcc make flex bison bc libelf-dev libssl-dev xz-utils kmod ;;
+    kernel-files) echo gcc xz-utils ;;
     arm) echo g++-aarch64-linux-gnu qemu-user ;;
     bench) echo libbenchmark-dev util-linux python3 ;;
     plots) echo python3-matplotlib ;;
     baselines) echo dpdk dpdk-dev libdpdk-dev ethtool ;;
     emulator) echo qemu-system-x86 ;;
-    interop) echo ethtool iperf3 linuxptp tshark ;;
+    interop) echo ethtool iperf3 linuxptp tshark util-linux ;;
     guest) echo busybox-static kmod cpio iproute2 xz-utils zstd python3 python3-scapy ;;
     *) die "no package list is named '$1'" "see packages_for in tools/lib/packages.sh" ;;
   esac

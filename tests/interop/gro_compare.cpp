@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Compares GRO with the running kernel's: "gro_compare FIRST COUNT" makes COUNT sequences of frames, with the seeds
+// FIRST and following, gives each to both as one batch, and compares what comes out byte for byte, in order.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "gro_sequences.hpp"
+#include "kernel_gro.hpp"
+#include "pollux/mem/context.hpp"
+#include "pollux/mem/mempool.hpp"
+#include "pollux/net/rx_metadata.hpp"
+#include "pollux/runtime/gro.hpp"
+#include "ports/tap/superframe.hpp"
+
+namespace {
+
+using namespace pollux;
+using test::MergedFrame;
+
+/// A kernel's batch may end early: see KernelGro::merge. A difference counts if it comes each time.
+constexpr int kAttempts = 12;
+
+template <class T>
+T must(Result<T> result) {
+  if (!result) throw std::runtime_error(result.error().message());
+  return *std::move(result);
+}
+
+/// What a TAP port hands to the kernel for a merged frame.
+void make_superframe(MergedFrame& frame, const TxOffload& request) {
+  const std::span headers(frame.bytes.data(), request.l4_offset() + std::size_t{request.l4});
+  const VirtioNetHeader header =
+      tap::superframe_header(headers, request, static_cast<std::uint32_t>(frame.bytes.size()));
+  frame.segment_size = header.segment_size;
+  frame.segmentation = header.segmentation;
+}
+
+class PolluxGro {
+ public:
+  std::vector<MergedFrame> merge(const std::vector<test::SequenceFrame>& frames, bool with_metadata) {
+    Burst<64> burst;
+    for (const auto& frame : frames) {
+      MbufPtr mbuf = cache_.allocate();
+      std::copy(frame.bytes.begin(), frame.bytes.end(), mbuf->append(static_cast<std::uint32_t>(frame.bytes.size())));
+      if (with_metadata && frame.has_good_checksums) {
+        SoftwareRxMetadata{.ip_checksum = ChecksumStatus::good, .l4_checksum = ChecksumStatus::good}.attach_to(*mbuf);
+      }
+      if (!burst.push(mbuf)) throw std::runtime_error("more than 64 frames");
+    }
+    gro_.merge(burst);
+    std::vector<MergedFrame> merged;
+    for (const Mbuf& frame : burst) merged.push_back(result(frame));
+    burst.drop(compared_, cache_);
+    return merged;
+  }
+  [[nodiscard]] GroStats stats() const { return gro_.stats(); }
+
+ private:
+  static MergedFrame result(const Mbuf& frame) {
+    MergedFrame merged{.bytes = test::FrameBytes(frame.packet_length())};
+    if (frame.copy_out(0, merged.bytes) != merged.bytes.size()) throw std::runtime_error("a chain is broken");
+    if (frame.tx_offload().flags != 0) make_superframe(merged, frame.tx_offload());
+    return merged;
+  }
+
+  Context context_{{.huge_pages = HugePages::never}};
+  Mempool pool_ = must(Mempool::create(context_, {.count = 512}));
+  MempoolCache cache_{pool_};
+  DropCounter compared_{"compared"};
+  Gro gro_;
+};
+
+std::string described(const MergedFrame& frame) {
+  std::string text = fmt::format("{} bytes, segments of {}:", frame.bytes.size(), frame.segment_size);
+  for (std::size_t i = 0; i < frame.bytes.size() && i < 94; ++i) text += fmt::format(" {:02x}", frame.bytes[i]);
+  return text;
+}
+
+void print_difference(const std::vector<MergedFrame>& ours, const std::vector<MergedFrame>& kernels) {
+  std::size_t at = 0;
+  while (at < ours.size() && at < kernels.size() && ours[at] == kernels[at]) ++at;
+  fmt::print("frame {} of {} (Pollux) or {} (the kernel)\n", at, ours.size(), kernels.size());
+  if (at < ours.size()) fmt::print("Pollux: {}\n", described(ours[at]));
+  if (at < kernels.size()) fmt::print("kernel: {}\n", described(kernels[at]));
+}
+
+bool same(test::KernelGro& kernel, PolluxGro& pollux, std::uint64_t seed, std::uint64_t& repeated) {
+  const auto frames = test::fuzzed_sequence(seed);
+  std::vector<test::FrameBytes> bytes;
+  for (const auto& frame : frames) bytes.push_back(frame.bytes);
+  const auto ours = pollux.merge(frames, seed % 2 == 0);
+  std::vector<MergedFrame> kernels;
+  for (int attempt = 0; attempt < kAttempts; ++attempt, ++repeated) {
+    kernels = kernel.merge(bytes);
+    if (ours == kernels) return true;
+  }
+  fmt::print("sequence {} differs: ", seed);
+  print_difference(ours, kernels);
+  return false;
+}
+
+int run(std::uint64_t first, std::uint64_t count) {
+  test::KernelGro kernel;
+  PolluxGro pollux;
+  std::uint64_t repeated = 0;
+  std::uint64_t different = 0;
+  for (std::uint64_t seed = first; seed < first + count; ++seed) {
+    if (!same(kernel, pollux, seed, repeated) && ++different == 10) break;
+  }
+  const GroStats stats = pollux.stats();
+  fmt::print("{} sequences, {} different, {} repeated; {} frames, {} merged\n", count, different, repeated,
+             stats.received, stats.merged);
+  return different == 0 ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  if (argc != 3) {
+    fmt::print(stderr, "usage: gro_compare FIRST COUNT\n");
+    return 2;
+  }
+  return run(std::strtoull(argv[1], nullptr, 10), std::strtoull(argv[2], nullptr, 10));
+} catch (const std::exception& error) {
+  fmt::print(stderr, "gro_compare: {}\n", error.what());
+  return 3;
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "kernel_gro.hpp"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include "net/virtio_net_header.hpp"
+
+namespace pollux::test {
+namespace {
+
+constexpr const char* kName = "plxgro";
+constexpr const char* kFlushTimeout = "/sys/class/net/plxgro/gro_flush_timeout";
+// Longer than it takes to write a batch.
+constexpr std::string_view kNanoseconds = "800000";
+constexpr int kAnswerMilliseconds = 2000;
+
+void must(bool ok, const char* what) {
+  if (!ok) throw std::runtime_error(std::string(what) + ": " + std::strerror(errno));
+}
+
+/// A network namespace of the process's own, with its interfaces under /sys.
+void enter_namespace() {
+  must(::unshare(CLONE_NEWNET | CLONE_NEWNS) == 0, "a network namespace of its own (run this as root)");
+  must(::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0, "private mounts");
+  must(::mount("sysfs", "/sys", "sysfs", 0, nullptr) == 0, "/sys of the namespace");
+}
+
+ifreq request() {
+  ifreq named{};
+  std::strcpy(named.ifr_name, kName);
+  return named;
+}
+
+FileDescriptor open_tap() {
+  FileDescriptor tap(::open("/dev/net/tun", O_RDWR | O_CLOEXEC));
+  must(tap.get() >= 0, "/dev/net/tun");
+  ifreq named = request();
+  named.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_NAPI;
+  must(::ioctl(tap.get(), TUNSETIFF, &named) == 0, "a TAP interface with NAPI");
+  return tap;
+}
+
+void set_flush_timeout() {
+  FileDescriptor file(::open(kFlushTimeout, O_WRONLY | O_CLOEXEC));
+  must(file.get() >= 0, kFlushTimeout);
+  must(::write(file.get(), kNanoseconds.data(), kNanoseconds.size()) > 0, kFlushTimeout);
+}
+
+FileDescriptor open_socket() {
+  // No protocol before it is bound: it gets no frames of other interfaces.
+  FileDescriptor socket(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
+  must(socket.get() >= 0, "a packet socket");
+  const int on = 1;
+  const int bytes = 16 << 20;
+  must(::setsockopt(socket.get(), SOL_PACKET, PACKET_VNET_HDR, &on, sizeof on) == 0, "PACKET_VNET_HDR");
+  must(::setsockopt(socket.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on) == 0, "PACKET_IGNORE_OUTGOING");
+  must(::setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) == 0, "SO_RCVBUFFORCE");
+  ifreq named = request();
+  named.ifr_flags = IFF_UP;
+  must(::ioctl(socket.get(), SIOCSIFFLAGS, &named) == 0, "bringing the interface up");
+  named = request();
+  must(::ioctl(socket.get(), SIOCGIFINDEX, &named) == 0, "the interface's index");
+  sockaddr_ll address{};
+  address.sll_family = AF_PACKET;
+  address.sll_protocol = htons(ETH_P_ALL);
+  address.sll_ifindex = named.ifr_ifindex;
+  must(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0, "binding the socket");
+  return socket;
+}
+
+/// The frames that a merged one was made of.
+std::size_t segments_of(const MergedFrame& frame) {
+  if (frame.segment_size == 0) return 1;
+  const bool is_ipv6 = frame.bytes[12] == 0x86;
+  std::size_t l4 = is_ipv6 ? 54 : 34;
+  std::uint8_t next = is_ipv6 ? frame.bytes[20] : 6;
+  for (; next != 6; l4 += (frame.bytes[l4 + 1] + std::size_t{1}) * 8) next = frame.bytes[l4];
+  const std::size_t payload = frame.bytes.size() - l4 - (frame.bytes[l4 + 12] >> 4) * std::size_t{4};
+  return (payload + frame.segment_size - 1) / frame.segment_size;
+}
+
+}  // namespace
+
+KernelGro::KernelGro() : tap_((enter_namespace(), open_tap())), socket_(open_socket()) { set_flush_timeout(); }
+
+bool KernelGro::wait() const {
+  pollfd waiting{socket_.get(), POLLIN, 0};
+  return ::poll(&waiting, 1, kAnswerMilliseconds) == 1;
+}
+
+MergedFrame KernelGro::read() {
+  VirtioNetHeader header;
+  std::array<iovec, 2> parts{{{&header, sizeof header}, {buffer_.data(), buffer_.size()}}};
+  const auto bytes = ::readv(socket_.get(), parts.data(), static_cast<int>(parts.size()));
+  must(bytes >= static_cast<ssize_t>(sizeof header), "reading the kernel's result");
+  return {.bytes = FrameBytes(buffer_.begin(), buffer_.begin() + (bytes - static_cast<ssize_t>(sizeof header))),
+          .segment_size = header.segment_size,
+          .segmentation = header.segmentation};
+}
+
+std::vector<MergedFrame> KernelGro::merge(const std::vector<FrameBytes>& frames) {
+  for (const FrameBytes& frame : frames) {
+    must(::write(tap_.get(), frame.data(), frame.size()) == static_cast<ssize_t>(frame.size()), "writing a frame");
+  }
+  std::vector<MergedFrame> merged;
+  for (std::size_t seen = 0; seen < frames.size();) {
+    if (!wait()) throw std::runtime_error("the kernel has lost a frame");
+    merged.push_back(read());
+    seen += segments_of(merged.back());
+  }
+  return merged;
+}
+
+}  // namespace pollux::test

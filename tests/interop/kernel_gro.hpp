@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/file_descriptor.hpp"
+
+namespace pollux::test {
+
+using FrameBytes = std::vector<std::uint8_t>;
+
+/// A frame after GRO: its bytes as the kernel has them, and the fields of VirtioNetHeader; 0 if it was not merged.
+struct MergedFrame {
+  FrameBytes bytes;
+  std::uint16_t segment_size = 0;
+  std::uint8_t segmentation = 0;
+  [[nodiscard]] bool operator==(const MergedFrame&) const = default;
+};
+
+/// GRO of the running kernel, on a TAP interface in a network namespace of the process's own. The interface receives by
+/// NAPI (IFF_NAPI), and its gro_flush_timeout makes one batch of all frames that are written one after the other: it
+/// ends when no more come. Needs root. All failures are exceptions with a message.
+class KernelGro {
+ public:
+  KernelGro();
+
+  /// What the kernel makes of `frames` as one batch, in the order in which it passes them on. The kernel also ends a
+  /// batch at a tick of its clock (jiffies, 4 ms), which may fall into it: a caller that doubts a result asks again.
+  [[nodiscard]] std::vector<MergedFrame> merge(const std::vector<FrameBytes>& frames);
+
+ private:
+  [[nodiscard]] bool wait() const;
+  [[nodiscard]] MergedFrame read();
+
+  FileDescriptor tap_;
+  FileDescriptor socket_;
+  std::vector<std::uint8_t> buffer_ = std::vector<std::uint8_t>(70000);
+};
+
+}  // namespace pollux::test
