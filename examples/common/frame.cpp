@@ -9,7 +9,9 @@ namespace {
 
 constexpr std::uint32_t kIpAt = 14;
 constexpr std::uint32_t kUdpAt = 34;
+constexpr std::uint32_t kIpChecksumAt = 24;
 constexpr std::uint32_t kIpAddressesAt = 26;
+constexpr std::uint32_t kFlowAt = 28;       // a byte of the source address
 constexpr std::uint32_t kIdentityEnd = 38;  // IP addresses and UDP ports
 constexpr std::uint32_t kMagic = 0x506C7578;
 
@@ -35,11 +37,19 @@ std::uint32_t checksum(std::span<const std::uint8_t> bytes) {
 /// The pattern's byte at an offset. Adjacent bytes differ, and so do bytes of a frame that are a multiple of 256 apart.
 std::uint8_t pattern(std::uint32_t at) { return static_cast<std::uint8_t>(at * 167 + (at >> 8U) * 29 + 5); }
 
-void store_sequence(std::uint8_t* at, std::uint64_t sequence) noexcept { std::memcpy(at, &sequence, sizeof sequence); }
+void store_stamp(std::uint8_t* at, std::uint64_t stamp) noexcept { std::memcpy(at, &stamp, sizeof stamp); }
+
+/// Writes the source address of the flow, and the checksum of the IPv4 header.
+void set_flow(std::vector<std::uint8_t>& bytes, std::uint8_t flow) {
+  bytes[kFlowAt] = flow;
+  put16(bytes, kIpChecksumAt, 0);
+  put16(bytes, kIpChecksumAt, checksum(std::span(bytes).subspan(kIpAt, kUdpAt - kIpAt)));
+}
 
 }  // namespace
 
-std::vector<std::uint8_t> make_frame(std::uint32_t length, const MacAddress& destination, const MacAddress& source) {
+std::vector<std::uint8_t> make_frame(std::uint32_t length, const MacAddress& destination, const MacAddress& source,
+                                     std::uint8_t flow) {
   std::vector<std::uint8_t> bytes(length);
   for (std::uint32_t at = 0; at < length; ++at) bytes[at] = pattern(at);
   std::copy(destination.begin(), destination.end(), bytes.begin());
@@ -51,25 +61,26 @@ std::vector<std::uint8_t> make_frame(std::uint32_t length, const MacAddress& des
   put32(bytes, kIpAt + 8, 0x40110000);  // TTL 64, UDP, checksum set below
   put32(bytes, kIpAddressesAt, 0xC6120001);
   put32(bytes, kIpAddressesAt + 4, 0xC6120002);
-  put16(bytes, kIpAt + 10, checksum(std::span(bytes).subspan(kIpAt, kUdpAt - kIpAt)));
+  set_flow(bytes, flow);
   put32(bytes, kUdpAt, 0x00090009);
   put32(bytes, kUdpAt + 4, (length - kUdpAt) << 16U);  // no checksum, as IPv4 allows
   put32(bytes, frame::kMagicAt, kMagic);
-  frame::for_each_stamp(length, [&](std::uint32_t at) { store_sequence(&bytes[at], 0); });
+  frame::for_each_stamp(length, [&](std::uint32_t at) { store_stamp(&bytes[at], flow * frame::kMaxSequence); });
   return bytes;
 }
 
 bool FrameBuilder::build(Mbuf& mbuf, MempoolCache& cache, std::uint64_t sequence) noexcept {
+  const std::uint64_t stamp = first_stamp_ + sequence;
   std::uint8_t* const data = mbuf.append(length());
-  if (data == nullptr) return build_chain(mbuf, cache, sequence);
+  if (data == nullptr) return build_chain(mbuf, cache, stamp);
   std::memcpy(data, bytes_.data(), bytes_.size());
-  frame::for_each_stamp(length(), [&](std::uint32_t at) { store_sequence(data + at, sequence); });
+  frame::for_each_stamp(length(), [&](std::uint32_t at) { store_stamp(data + at, stamp); });
   return true;
 }
 
-bool FrameBuilder::build_chain(Mbuf& mbuf, MempoolCache& cache, std::uint64_t sequence) noexcept {
+bool FrameBuilder::build_chain(Mbuf& mbuf, MempoolCache& cache, std::uint64_t stamp) noexcept {
   // A stamp may span two buffers, so the frame is stamped before it is split.
-  frame::for_each_stamp(length(), [&](std::uint32_t at) { store_sequence(&bytes_[at], sequence); });
+  frame::for_each_stamp(length(), [&](std::uint32_t at) { store_stamp(&bytes_[at], stamp); });
   std::uint32_t room = mbuf.tailroom();
   for (std::uint32_t at = 0; at < length();) {
     const std::uint32_t piece = std::min(room, length() - at);
@@ -99,7 +110,8 @@ bool FrameChecker::is_ours(std::span<const std::uint8_t> bytes) const noexcept {
   const auto same = [&](std::uint32_t from, std::uint32_t to) {
     return std::memcmp(&bytes[from], &expected_[from], to - from) == 0;
   };
-  return same(frame::kMagicAt, frame::kFirstStampAt) || same(kIpAddressesAt, kIdentityEnd);
+  return same(frame::kMagicAt, frame::kFirstStampAt) ||
+         (same(kIpAddressesAt, kFlowAt) && same(kFlowAt + 1, kIdentityEnd));
 }
 
 FrameChecker::CheckResult FrameChecker::check_bytes(std::span<const std::uint8_t> bytes) {
@@ -108,18 +120,20 @@ FrameChecker::CheckResult FrameChecker::check_bytes(std::span<const std::uint8_t
   const auto length = static_cast<std::uint32_t>(bytes.size());
   if (length != expected_.size()) expected_ = make_frame(length, {}, {});
 
-  std::uint64_t sequence = 0;
-  std::memcpy(&sequence, &bytes[frame::kFirstStampAt], sizeof sequence);
+  std::uint64_t stamp = 0;
+  std::memcpy(&stamp, &bytes[frame::kFirstStampAt], sizeof stamp);
+  const auto flow = static_cast<std::uint8_t>(stamp / frame::kMaxSequence);
+  if (expected_[kFlowAt] != flow) set_flow(expected_, flow);
   bool intact = true;
   std::uint32_t from = frame::kCheckedFrom;
   frame::for_each_stamp(length, [&](std::uint32_t at) {
     intact = intact && std::memcmp(&bytes[from], &expected_[from], at - from) == 0 &&
-             std::memcmp(&bytes[at], &sequence, sizeof sequence) == 0;
+             std::memcmp(&bytes[at], &stamp, sizeof stamp) == 0;
     from = at + frame::kStampBytes;
   });
   intact = intact && std::memcmp(bytes.data() + from, expected_.data() + from, length - from) == 0;
   if (!intact) return {Status::corrupt};
-  return {Status::good, sequence};
+  return {Status::good, stamp % frame::kMaxSequence, flow};
 }
 
 }  // namespace pollux::examples

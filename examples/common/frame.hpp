@@ -11,10 +11,11 @@
 
 namespace pollux::examples {
 
-/// The frames that pktgen sends: Ethernet, IPv4 and UDP (198.18.0.1 to 198.18.0.2, RFC 2544's range, port 9 to port 9),
-/// then a magic word, the frame's 64-bit sequence number, and a pattern that depends on the position of each byte. The
-/// sequence is repeated every kStampInterval bytes, so that a part of another frame is detected. All lengths are those
-/// in memory, without the frame check sequence of 4 bytes that the card adds: a 64-byte frame has 60.
+/// The frames that pktgen sends: Ethernet, IPv4 and UDP (198.18.F.1 to 198.18.0.2 for flow F, RFC 2544's range, port 9
+/// to port 9), then a magic word, a stamp, and a pattern that depends on the position of each byte. The stamp contains
+/// the flow and the frame's number in it, and is repeated every kStampInterval bytes, so that a part of another frame
+/// is detected. All lengths are those in memory, without the frame check sequence of 4 bytes that the card adds: a
+/// 64-byte frame has 60.
 namespace frame {
 inline constexpr std::uint32_t kMinLength = 60;
 inline constexpr std::uint32_t kMaxLength = 9720;
@@ -23,25 +24,29 @@ inline constexpr std::uint32_t kMagicAt = kHeadersEnd;
 inline constexpr std::uint32_t kFirstStampAt = kMagicAt + 4;
 inline constexpr std::uint32_t kStampBytes = 8;
 inline constexpr std::uint32_t kStampInterval = 512;
+/// The number of a frame in its flow is below this.
+inline constexpr std::uint64_t kMaxSequence = std::uint64_t{1} << 56U;
+inline constexpr std::uint32_t kMaxFlows = 256;
 /// The MAC addresses may be rewritten on the way; the rest may not.
 inline constexpr std::uint32_t kCheckedFrom = 12;
 
-/// Calls `stamp(offset)` for each position of the sequence number in a frame of `length` bytes.
+/// Calls `stamp(offset)` for each position of the stamp in a frame of `length` bytes.
 template <class Stamp>
 constexpr void for_each_stamp(std::uint32_t length, Stamp stamp) {
   for (std::uint32_t at = kFirstStampAt; at + kStampBytes <= length; at += kStampInterval) stamp(at);
 }
 }  // namespace frame
 
-/// The bytes of a complete frame with sequence number zero. `length` is kMinLength to kMaxLength.
+/// The bytes of a complete frame with the number zero. `length` is kMinLength to kMaxLength.
 [[nodiscard]] std::vector<std::uint8_t> make_frame(std::uint32_t length, const MacAddress& destination,
-                                                   const MacAddress& source);
+                                                   const MacAddress& source, std::uint8_t flow = 0);
 
-/// Makes frames of one length: copies a template and writes the sequence number.
+/// Makes frames of one flow and length: copies a template and writes the stamp.
 class FrameBuilder {
  public:
-  FrameBuilder(std::uint32_t length, const MacAddress& destination, const MacAddress& source)
-      : bytes_(make_frame(length, destination, source)) {}
+  FrameBuilder(std::uint32_t length, const MacAddress& destination, const MacAddress& source, std::uint8_t flow = 0)
+      : bytes_(make_frame(length, destination, source, flow)),
+        first_stamp_(std::uint64_t{flow} * frame::kMaxSequence) {}
 
   [[nodiscard]] std::uint32_t length() const noexcept { return static_cast<std::uint32_t>(bytes_.size()); }
   /// Fills the empty `mbuf`, and chains further buffers from `cache` to it if one is too small. False if `cache` is
@@ -49,9 +54,10 @@ class FrameBuilder {
   [[nodiscard]] bool build(Mbuf& mbuf, MempoolCache& cache, std::uint64_t sequence) noexcept;
 
  private:
-  [[nodiscard]] bool build_chain(Mbuf& mbuf, MempoolCache& cache, std::uint64_t sequence) noexcept;
+  [[nodiscard]] bool build_chain(Mbuf& mbuf, MempoolCache& cache, std::uint64_t stamp) noexcept;
 
   std::vector<std::uint8_t> bytes_;
+  std::uint64_t first_stamp_;
 };
 
 /// Checks received frames.
@@ -64,7 +70,8 @@ class FrameChecker {
   };
   struct CheckResult {
     Status status = Status::foreign;
-    std::uint64_t sequence = 0;  ///< of a good frame
+    std::uint64_t sequence = 0;  ///< of a good frame, in its flow
+    std::uint8_t flow = 0;       ///< of a good frame
   };
 
   FrameChecker();

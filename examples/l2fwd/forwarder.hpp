@@ -2,11 +2,11 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <vector>
 
+#include "common/counted.hpp"
 #include "common/rates.hpp"
 #include "pollux/pollux.hpp"
 
@@ -32,18 +32,6 @@ struct Route {
 [[nodiscard]] std::vector<Route> make_routes(std::vector<Port>& ports,
                                              const std::vector<std::unique_ptr<ForwardPath>>& paths = {},
                                              std::uint16_t queue = 0);
-
-/// What one thread counts and others read.
-class Counted {
- public:
-  void add(std::uint64_t more) noexcept {
-    value_.store(value_.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
-  }
-  [[nodiscard]] std::uint64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
-
- private:
-  std::atomic<std::uint64_t> value_{0};
-};
 
 /// Forwards frames, one poll at a time, between queues that all belong to the calling thread. Other threads may read
 /// its counters. A full transmit queue is tried `kTxTries` times, since the card frees slots in groups; the remaining

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/format.h>
 
-#include <atomic>
 #include <chrono>
-#include <thread>
 
 #include "common/log.hpp"
 #include "common/output.hpp"
@@ -21,131 +19,70 @@ using namespace pollux::examples;
 constexpr int kPollsPerClockRead = 64;
 /// The time limit for sending the last frames.
 constexpr Duration kDrainLimit = std::chrono::milliseconds(200);
-
-/// The sender and the receiver. Either may be missing, and the sender may run on its own thread.
-struct Run {
-  const PktgenOptions& options;
-  ProgramSetup& setup;
-  std::optional<MempoolCache> sender_cache;  // of the second thread
-  std::optional<Sender> sender;
-  std::optional<Receiver> receiver;
-};
-
-Result<void> prepare(Run& run, double ticks_per_second) {
-  const PktgenOptions& options = run.options;
-  Port& tx_port = run.setup.ports().front();
-  Port& rx_port = run.setup.ports().back();
-  if (options.send) {
-    MempoolCache* cache = &run.setup.cache();
-    if (options.threads == 2) {
-      cache = &run.sender_cache.emplace(run.setup.pool());
-      if (auto used = tx_port.tx(0).use_cache(*cache); !used) return used;
-    }
-    const bool arrives = &tx_port != &rx_port || options.port.loopback != LoopbackMode::none;
-    const MacAddress destination = arrives ? rx_port.mac() : MacAddress{0x02, 0, 0, 0, 0, 0};
-    const FrameBuilder builder(options.size - static_cast<std::uint32_t>(kFcsBytes),
-                               options.destination.value_or(destination), options.source.value_or(tx_port.mac()));
-    // After a delay at most four bursts are sent at once; more would overrun the receiver.
-    const Pacer pacer(options.rate, ticks_per_second, 4 * options.port.burst);
-    run.sender.emplace(tx_port.tx(0), *cache, builder, pacer,
-                       Sender::Options{options.port.burst, options.count.value_or(UINT64_MAX)});
-  }
-  if (options.receive) {
-    const std::uint64_t limit = options.send ? UINT64_MAX : options.count.value_or(UINT64_MAX);
-    run.receiver.emplace(rx_port.rx(0), run.setup.cache(), Receiver::Options{options.port.burst, options.check, limit});
-  }
-  return {};
-}
+/// How long the program's own thread sleeps while others send and receive.
+constexpr Duration kRest = std::chrono::milliseconds(1);
 
 /// Decides when the run ends: when its time is over, when all frames were sent and none has arrived for long enough, or
 /// when the requested number has arrived.
 class Finish {
  public:
-  Finish(const Run& run, Duration start) : run_(run), start_(start), last_change_(start) {}
+  Finish(const PktgenOptions& options, const Generator& generator, Duration start)
+      : options_(options), generator_(generator), start_(start), last_change_(start) {}
 
-  [[nodiscard]] bool reached(Duration now, bool all_sent) {
-    const PktgenOptions& options = run_.options;
-    if (!run_.sender) return time_is_up(now) || run_.receiver->done();
+  [[nodiscard]] bool reached(Duration now) {
+    if (!options_.send) return time_is_up(now) || (options_.count && generator_.received() >= *options_.count);
     // Foreign frames, which may never end, do not delay the end.
-    if (run_.receiver && run_.receiver->ours() != received_) {
-      received_ = run_.receiver->ours();
+    if (const std::uint64_t ours = generator_.ours(); ours != received_) {
+      received_ = ours;
       last_change_ = now;
     }
-    if (!all_sent) {
+    if (!generator_.all_sent()) {
       last_change_ = now;
       return false;
     }
-    return !run_.receiver || (options.count && run_.receiver->good() >= *options.count) ||
-           now - last_change_ >= from_seconds(options.linger);
+    return !options_.receive || (options_.count && generator_.good() >= *options_.count) ||
+           now - last_change_ >= from_seconds(options_.linger);
   }
   [[nodiscard]] bool time_is_up(Duration now) const {
-    return run_.options.run.seconds && now - start_ >= from_seconds(*run_.options.run.seconds);
+    return options_.run.seconds && now - start_ >= from_seconds(*options_.run.seconds);
   }
 
  private:
-  const Run& run_;
+  const PktgenOptions& options_;
+  const Generator& generator_;
   Duration start_;
   Duration last_change_;
   std::uint64_t received_ = 0;
 };
 
-/// Sends on its own thread until all frames are sent or the end is requested.
-class SendingThread {
- public:
-  explicit SendingThread(Sender& sender) : thread_([this, &sender] { send(sender); }) {}
-  SendingThread(const SendingThread&) = delete;
-  SendingThread& operator=(const SendingThread&) = delete;
-  ~SendingThread() { end(); }
-
-  [[nodiscard]] bool all_sent() const { return all_sent_.load(std::memory_order_acquire); }
-  void end() {
-    stop_.store(true, std::memory_order_relaxed);
-    if (thread_.joinable()) thread_.join();
+/// Polls the program's own queues, or rests while other threads poll all of them.
+void poll(Generator& generator, const Window& window, bool is_limited, Clock& clock) {
+  for (int i = 0; i < kPollsPerClockRead; ++i) {
+    const bool may_send = !is_limited || window.open(generator.taken(), generator.received());
+    if (!generator.poll(may_send)) return clock.sleep_for(kRest);
   }
+}
 
- private:
-  void send(Sender& sender) {
-    while (!sender.done() && !stop_.load(std::memory_order_relaxed)) sender.poll();
-    all_sent_.store(true, std::memory_order_release);
-  }
-
-  std::atomic<bool> stop_{false};
-  std::atomic<bool> all_sent_{false};
-  std::thread thread_;
-};
-
-/// Runs to the end. Fails if a card fails.
-Result<void> generate(Run& run, PktgenReport& report, const StopSignals& stop, spdlog::logger& log) {
-  const Duration start = run.setup.clock().now();
+/// Runs to the end. Fails if a card or a thread fails.
+Result<void> generate(const PktgenOptions& options, ProgramSetup& setup, Generator& generator, PktgenReport& report,
+                      const StopSignals& stop, spdlog::logger& log) {
+  if (auto started = generator.start(); !started) return started;
+  const Duration start = setup.clock().now();
   Duration line_due = start + std::chrono::seconds(1);
-  Finish finish(run, start);
-  std::optional<SendingThread> thread;
-  if (run.sender && run.options.threads == 2) thread.emplace(*run.sender);
-  Window window(run.options.window, start);
-  const auto may_send = [&] {
-    return !run.receiver || window.open(run.sender->taken().frames, run.receiver->received().frames);
-  };
-  bool time_is_up = false;
+  Finish finish(options, generator, start);
+  Window window(options.window, start);
   while (!stop.raised()) {
-    for (int i = 0; i < kPollsPerClockRead; ++i) {
-      if (run.sender && !thread && !time_is_up && may_send()) run.sender->poll();
-      if (run.receiver) run.receiver->poll();
-    }
-    const Duration now = run.setup.clock().now();
-    if (run.sender && run.receiver && !thread)
-      window.update(now, run.sender->taken().frames, run.receiver->received().frames);
-    if (auto serviced = run.setup.service(now); !serviced) return serviced;
+    poll(generator, window, options.window.has_value(), setup.clock());
+    const Duration now = setup.clock().now();
+    window.update(now, generator.taken(), generator.received());
+    if (auto serviced = setup.service(now); !serviced) return serviced;
     if (now >= line_due) {
       report.line(now);
-      for (const std::string& change : run.setup.link_changes()) log.info("{}", change);
+      for (const std::string& change : setup.link_changes()) log.info("{}", change);
       line_due += std::chrono::seconds(1);
     }
-    if (!time_is_up && finish.time_is_up(now)) {
-      time_is_up = true;
-      if (thread) thread->end();
-    }
-    const bool all_sent = time_is_up || (thread ? thread->all_sent() : run.sender && run.sender->done());
-    if (finish.reached(now, all_sent)) break;
+    if (finish.time_is_up(now)) generator.stop_sending();
+    if (finish.reached(now)) break;
   }
   return {};
 }
@@ -160,26 +97,24 @@ int run_pktgen(const PktgenOptions& options, const std::shared_ptr<spdlog::logge
   if (!links) return report_failure(log, links.error());
 
   const double ticks_per_second = measure_ticks_per_second();
-  Run run{options, **setup, {}, {}, {}};
-  if (auto prepared = prepare(run, ticks_per_second); !prepared) return report_failure(log, prepared.error());
+  const auto generator = Generator::create(**setup, options, ticks_per_second);
+  if (!generator) return report_failure(log, generator.error());
   PktgenReport report(options, **setup, output);
   if (options.send) log.info("sending frames of {} bytes on {}", options.size, ports.front().info().name);
   if (options.receive) log.info("receiving on {}", ports.back().info().name);
 
-  const Result<void> generated = generate(run, report, stop, log);
+  const Result<void> generated = generate(options, **setup, **generator, report, stop, log);
   const double seconds = report.elapsed((*setup)->clock().now());
-  if (run.sender) run.sender->finish();
+  const Result<void> ended = (*generator)->stop();
   if (generated) drain(ports, (*setup)->clock(), kDrainLimit);
   const Result<void> stopped = stop_all(ports);
 
-  std::vector<const DropCounter*> application;
-  if (run.sender) application.push_back(&run.sender->unsent());
-  const PktgenResult result =
-      make_result(take_account(ports, (*setup)->pool(), application), seconds, ticks_per_second,
-                  run.sender ? &*run.sender : nullptr, run.receiver ? &*run.receiver : nullptr, options.check);
+  const PktgenResult result = make_result(take_account(ports, (*setup)->pool(), (*generator)->drops()), seconds,
+                                          ticks_per_second, **generator, options.check);
   report.summary(result);
-  if (!generated) return report_failure(log, generated.error());
-  if (!stopped) return report_failure(log, stopped.error());
+  for (const Result<void>& step : {generated, ended, stopped}) {
+    if (!step) return report_failure(log, step.error());
+  }
   if (!result.account.conserved()) {
     log.error("conserved: {}", result.account.conservation());
     return 1;

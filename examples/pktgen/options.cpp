@@ -35,7 +35,8 @@ void add_options(CLI::App& app, PktgenOptions& options) {
                  "Bytes per frame, including the frame check sequence of 4 bytes; raises the MTU unless --mtu is given")
       ->check(CLI::Range(kMinSize, kMaxSize))
       ->capture_default_str();
-  app.add_option("--count", options.count, "Frames to send; without sending, frames of any sender to receive")
+  app.add_option("--count", options.count,
+                 "Frames to send; without sending, frames of any sender to receive, or a few more with several queues")
       ->check(frame_count());
   app.add_option("--rate", options.rate, "Frames to send per second; 0 is as fast as possible")
       ->check(number(0, 1e9))
@@ -86,7 +87,10 @@ void check_combinations(PktgenOptions& options, bool mtu_given) {
     throw CLI::ValidationError("PORT", "give --send, --receive or both with one port");
   if (options.check && !options.receive) throw CLI::ValidationError("--check", "needs a port that receives");
   if (options.expect_all && !options.check) throw CLI::ValidationError("--expect-all", "needs --check");
-  if (options.window && !(options.send && options.receive && options.threads == 1)) {
+  check_queue_options(options.port);
+  if (options.threads == 2 && (options.port.queues > 1 || !options.port.cores.empty()))
+    throw CLI::ValidationError("--threads", "a second thread that sends is for one queue; with --queues use --cores");
+  if (options.window && !(options.send && options.receive && options.threads == 1 && options.port.cores.empty())) {
     throw CLI::ValidationError("--window", "needs one thread that sends and receives");
   }
   if (options.threads == 2 && !(options.send && options.receive)) {
@@ -103,11 +107,13 @@ std::optional<int> read_options(int argc, char** argv, PktgenOptions& options) {
       "  pktgen PORT --receive --check\n"
       "  pktgen TXPORT RXPORT --check\n"
       "  pktgen PORT --loopback phy --check\n"
-      "A port is vfio:0000:01:00.0, the bare PCI address, or sim:0. Frames contain IPv4 and UDP. The status is 1 if a\n"
-      "frame was wrong, the library reports an error or the output cannot be written, and 2 after a wrong command\n"
-      "line. Frames that a card missed are reported; they change the status only with --expect-all.");
+      "A port is vfio:0000:01:00.0, the bare PCI address, or sim:0. Frames contain IPv4 and UDP; with --queues each\n"
+      "queue sends 8 flows, which differ in the source address. The status is 1 if a frame was wrong, the library\n"
+      "reports an error or the output cannot be written, and 2 after a wrong command line. Frames that a card missed\n"
+      "are reported; they change the status only with --expect-all.");
   add_options(app, options);
   add_port_options(app, options.port);
+  add_queue_options(app, options.port);
   add_run_options(app, options.run);
   app.final_callback([&options, &app] { check_combinations(options, app.count("--mtu") != 0); });
   const auto status = parse(app, argc, argv);

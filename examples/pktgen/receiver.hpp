@@ -3,15 +3,17 @@
 
 #include <cstdint>
 
+#include "common/counted.hpp"
 #include "common/frame.hpp"
 #include "common/rates.hpp"
 #include "pktgen/sequence_tracker.hpp"
+#include "pktgen/time_span.hpp"
 #include "pollux/pollux.hpp"
 
 namespace pollux::examples {
 
 /// Counts the frames that one queue receives, and checks them on request, one poll at a time.
-/// Thread rule: one thread.
+/// Thread rule: one thread polls; others may read the number of frames, and the rest after it has ended.
 class Receiver {
  public:
   static constexpr std::uint32_t kMaxBurst = 512;
@@ -29,19 +31,19 @@ class Receiver {
   std::uint32_t poll() noexcept;
 
   /// All received frames.
-  [[nodiscard]] const Traffic& received() const noexcept { return received_; }
-  [[nodiscard]] bool done() const noexcept { return received_.frames >= options_.limit; }
+  [[nodiscard]] Traffic received() const noexcept { return {frames_.value(), bytes_.value()}; }
+  [[nodiscard]] bool done() const noexcept { return frames_.value() >= options_.limit; }
   /// Frames of pktgen, also damaged ones, for which a sender waits. Without `check` all frames.
-  [[nodiscard]] std::uint64_t ours() const noexcept { return received_.frames - foreign_; }
+  [[nodiscard]] std::uint64_t ours() const noexcept { return frames_.value() - foreign_.value(); }
   /// Frames of pktgen that arrived unchanged. Without `check` all frames.
-  [[nodiscard]] std::uint64_t good() const noexcept { return options_.check ? good_ : received_.frames; }
+  [[nodiscard]] std::uint64_t good() const noexcept { return options_.check ? good_.value() : frames_.value(); }
   [[nodiscard]] std::uint64_t corrupt() const noexcept { return corrupt_; }
-  [[nodiscard]] std::uint64_t foreign() const noexcept { return foreign_; }
-  [[nodiscard]] const SequenceTracker& sequences() const noexcept { return sequences_; }
+  [[nodiscard]] std::uint64_t foreign() const noexcept { return foreign_.value(); }
+  [[nodiscard]] const FlowSequences& sequences() const noexcept { return sequences_; }
   [[nodiscard]] std::uint64_t polls() const noexcept { return polls_; }
   [[nodiscard]] std::uint64_t empty_polls() const noexcept { return empty_polls_; }
-  /// Between the first and the last burst that was not empty.
-  [[nodiscard]] std::uint64_t ticks_busy() const noexcept { return last_tick_ - first_tick_; }
+  /// From the first to the last burst that was not empty.
+  [[nodiscard]] const TimeSpan& busy() const noexcept { return busy_; }
 
  private:
   void check(const Mbuf& mbuf);
@@ -53,15 +55,15 @@ class Receiver {
   // Not an error: the frame has arrived at its destination.
   DropCounter consumed_{"consumed"};
   FrameChecker checker_;
-  SequenceTracker sequences_;
-  Traffic received_;
-  std::uint64_t good_ = 0;
+  FlowSequences sequences_;
+  Counted frames_;
+  Counted bytes_;
+  Counted good_;
+  Counted foreign_;
   std::uint64_t corrupt_ = 0;
-  std::uint64_t foreign_ = 0;
   std::uint64_t polls_ = 0;
   std::uint64_t empty_polls_ = 0;
-  std::uint64_t first_tick_ = 0;
-  std::uint64_t last_tick_ = 0;
+  TimeSpan busy_;
 };
 
 }  // namespace pollux::examples

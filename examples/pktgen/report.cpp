@@ -2,9 +2,11 @@
 #include "pktgen/report.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace pollux::examples {
@@ -12,12 +14,55 @@ namespace {
 
 nlohmann::ordered_json as_json(const Rate& rate) { return {{"mpps", rate.mpps}, {"mbps", rate.mbps}}; }
 
-/// Frames that were sent but not received, or without a sender those missing between the first and the last received
-/// one.
-std::uint64_t count_lost(const Account& account, const Sender* sender, const Receiver& receiver, bool check) {
-  if (sender == nullptr) return receiver.sequences().missing();
-  const std::uint64_t came = check ? receiver.sequences().unique() + receiver.corrupt() : receiver.received().frames;
-  return account.sent > came ? account.sent - came : 0;
+/// The sums over all receivers.
+struct Sequences {
+  std::uint64_t unique = 0;
+  std::uint64_t duplicated = 0;
+  std::uint64_t reordered = 0;
+  std::uint64_t missing = 0;
+
+  void add(const FlowSequences& more) {
+    unique += more.unique();
+    duplicated += more.duplicated();
+    reordered += more.reordered();
+    missing += more.missing();
+  }
+};
+
+void add_senders(PktgenResult& result, const Generator& generator, double ticks_per_second) {
+  TimeSpan busy;
+  Traffic taken;
+  for (const Sender& sender : generator.senders()) {
+    result.account.made += sender.built();
+    taken.add(sender.taken().frames, sender.taken().bytes);
+    busy.include(sender.busy());
+  }
+  result.tx = rate_of(taken, static_cast<double>(busy.ticks()) / ticks_per_second);
+}
+
+Sequences add_receivers(PktgenResult& result, const Generator& generator, double ticks_per_second) {
+  TimeSpan busy;
+  Traffic received;
+  Sequences sequences;
+  std::uint64_t polls = 0;
+  std::uint64_t empty = 0;
+  for (const Receiver& receiver : generator.receivers()) {
+    received.add(receiver.received().frames, receiver.received().bytes);
+    result.rx_queues.push_back(receiver.received().frames);
+    result.good += receiver.good();
+    result.corrupt += receiver.corrupt();
+    result.foreign += receiver.foreign();
+    sequences.add(receiver.sequences());
+    busy.include(receiver.busy());
+    polls += receiver.polls();
+    empty += receiver.empty_polls();
+  }
+  result.account.kept = received.frames;
+  result.rx = rate_of(received, static_cast<double>(busy.ticks()) / ticks_per_second);
+  result.duplicated = sequences.duplicated;
+  result.reordered = sequences.reordered;
+  if (polls != 0) result.empty_polls = static_cast<double>(empty) / static_cast<double>(polls);
+  return sequences;
 }
 
 }  // namespace
@@ -26,28 +71,18 @@ bool PktgenResult::as_expected(bool expect_all) const {
   return corrupt == 0 && duplicated == 0 && reordered == 0 && (!expect_all || lost == 0) && !all_foreign();
 }
 
-PktgenResult make_result(Account account, double seconds, double ticks_per_second, const Sender* sender,
-                         const Receiver* receiver, bool check) {
+PktgenResult make_result(Account account, double seconds, double ticks_per_second, const Generator& generator,
+                         bool check) {
   PktgenResult result;
-  result.seconds = seconds;
-  if (sender != nullptr) {
-    account.made = sender->built();
-    result.tx = rate_of(sender->taken(), static_cast<double>(sender->ticks_busy()) / ticks_per_second);
-  }
-  if (receiver != nullptr) {
-    account.kept = receiver->received().frames;
-    result.rx = rate_of(receiver->received(), static_cast<double>(receiver->ticks_busy()) / ticks_per_second);
-    result.good = receiver->good();
-    result.corrupt = receiver->corrupt();
-    result.foreign = receiver->foreign();
-    result.duplicated = receiver->sequences().duplicated();
-    result.reordered = receiver->sequences().reordered();
-    result.lost = count_lost(account, sender, *receiver, check);
-    if (receiver->polls() != 0) {
-      result.empty_polls = static_cast<double>(receiver->empty_polls()) / static_cast<double>(receiver->polls());
-    }
-  }
   result.account = std::move(account);
+  result.seconds = seconds;
+  if (!generator.senders().empty()) add_senders(result, generator, ticks_per_second);
+  if (generator.receivers().empty()) return result;
+  const Sequences sequences = add_receivers(result, generator, ticks_per_second);
+  const std::uint64_t sent = result.account.sent;
+  const std::uint64_t came = check ? sequences.unique + result.corrupt : result.account.kept;
+  // Without a sender: the frames that are missing between the first and the last received one.
+  result.lost = generator.senders().empty() ? sequences.missing : sent - std::min(sent, came);
   return result;
 }
 
@@ -109,6 +144,7 @@ void PktgenReport::summary(const PktgenResult& result) {
                                          {"conserved", account.conserved()},
                                          {"mbufs_in_use", account.mbufs_in_use},
                                          {"empty_polls", result.empty_polls},
+                                         {"rx_queues", result.rx_queues},
                                          {"cards", card_counters(setup_.ports())}};
     return output_.line(nlohmann::ordered_json{{"summary", summary}}.dump());
   }
@@ -120,6 +156,8 @@ void PktgenReport::summary(const PktgenResult& result) {
     output_.line(fmt::format("received {}: {:.6f} Mpps, {:.2f} Mb/s, empty polls {:.1f} %", account.received,
                              result.rx.mpps, result.rx.mbps, result.empty_polls * 100));
   }
+  if (result.rx_queues.size() > 1)
+    output_.line(fmt::format("received by queue: {}", fmt::join(result.rx_queues, ", ")));
   if (options_.check) {
     output_.line(fmt::format("good {}, lost {}, corrupt {}, duplicated {}, reordered {}, foreign {}", result.good,
                              result.lost, result.corrupt, result.duplicated, result.reordered, result.foreign));

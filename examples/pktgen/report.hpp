@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <cstdint>
+#include <vector>
+
 #include "common/account.hpp"
 #include "common/output.hpp"
 #include "common/program_setup.hpp"
+#include "pktgen/generator.hpp"
 #include "pktgen/options.hpp"
-#include "pktgen/receiver.hpp"
-#include "pktgen/sender.hpp"
 
 namespace pollux::examples {
 
@@ -24,6 +26,7 @@ struct PktgenResult {
   std::uint64_t reordered = 0;
   std::uint64_t lost = 0;
   double empty_polls = 0;
+  std::vector<std::uint64_t> rx_queues = {};  ///< frames that each queue received
 
   /// Whether all received frames are correct. A wire may lose frames, unless `expect_all`.
   [[nodiscard]] bool as_expected(bool expect_all) const;
@@ -31,11 +34,11 @@ struct PktgenResult {
   [[nodiscard]] bool all_foreign() const { return foreign != 0 && good + corrupt == 0; }
 };
 
-/// Either may be null.
-[[nodiscard]] PktgenResult make_result(Account account, double seconds, double ticks_per_second, const Sender* sender,
-                                       const Receiver* receiver, bool check);
+/// The sums over all queues of generator that have stopped. `account` is completed.
+[[nodiscard]] PktgenResult make_result(Account account, double seconds, double ticks_per_second,
+                                       const Generator& generator, bool check);
 
-/// Prints a line every second from the library's counters, since the sender may run on another thread.
+/// Prints a line every second from the library's counters, since other threads may send and receive.
 class PktgenReport {
  public:
   /// All arguments outlive the object.

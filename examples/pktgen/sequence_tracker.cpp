@@ -4,6 +4,17 @@
 #include <algorithm>
 
 namespace pollux::examples {
+namespace {
+
+using Flows = std::array<std::unique_ptr<SequenceTracker>, frame::kMaxFlows>;
+
+std::uint64_t sum(const Flows& flows, std::uint64_t (SequenceTracker::*count)() const noexcept) noexcept {
+  std::uint64_t sum = 0;
+  for (const auto& flow : flows) sum += flow ? ((*flow).*count)() : 0;
+  return sum;
+}
+
+}  // namespace
 
 void SequenceTracker::observe(std::uint64_t sequence) noexcept {
   if (unique_ == 0) {
@@ -33,5 +44,16 @@ void SequenceTracker::forget_up_to(std::uint64_t sequence) noexcept {
 }
 
 std::uint64_t SequenceTracker::missing() const noexcept { return unique_ == 0 ? 0 : last_ - first_ + 1 - unique_; }
+
+void FlowSequences::observe(std::uint8_t flow, std::uint64_t sequence) {
+  auto& tracker = flows_[flow];
+  if (!tracker) tracker = std::make_unique<SequenceTracker>();
+  tracker->observe(sequence);
+}
+
+std::uint64_t FlowSequences::unique() const noexcept { return sum(flows_, &SequenceTracker::unique); }
+std::uint64_t FlowSequences::duplicated() const noexcept { return sum(flows_, &SequenceTracker::duplicated); }
+std::uint64_t FlowSequences::reordered() const noexcept { return sum(flows_, &SequenceTracker::reordered); }
+std::uint64_t FlowSequences::missing() const noexcept { return sum(flows_, &SequenceTracker::missing); }
 
 }  // namespace pollux::examples

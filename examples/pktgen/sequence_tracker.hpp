@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <memory>
 #include <vector>
+
+#include "common/frame.hpp"
 
 namespace pollux::examples {
 
@@ -38,6 +42,23 @@ class SequenceTracker {
   std::uint64_t unique_ = 0;
   std::uint64_t duplicated_ = 0;
   std::uint64_t reordered_ = 0;
+};
+
+/// A tracker for each flow. The network keeps the order of a flow's frames, but not that of several flows.
+class FlowSequences {
+ public:
+  void observe(std::uint8_t flow, std::uint64_t sequence);
+
+  /// Sums over all flows.
+  [[nodiscard]] std::uint64_t unique() const noexcept;
+  [[nodiscard]] std::uint64_t duplicated() const noexcept;
+  [[nodiscard]] std::uint64_t reordered() const noexcept;
+  [[nodiscard]] std::uint64_t missing() const noexcept;
+  /// nullptr if no frame of the flow has come.
+  [[nodiscard]] const SequenceTracker* flow(std::uint8_t flow) const noexcept { return flows_[flow].get(); }
+
+ private:
+  std::array<std::unique_ptr<SequenceTracker>, frame::kMaxFlows> flows_;
 };
 
 }  // namespace pollux::examples

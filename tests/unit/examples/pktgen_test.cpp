@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <gtest/gtest.h>
 
+#include <array>
 #include <functional>
 
 #include "common/account.hpp"
@@ -14,11 +15,12 @@ namespace {
 
 constexpr MacAddress kMac{0x02, 0, 0, 0, 0, 1};
 const Pacer kUnpaced(0, 1, 1);
+constexpr std::array<std::uint8_t, 3> kFlows{3, 4, 5};
 
 Sender make_sender(Fixture& fixture, std::uint64_t count, std::uint32_t length = 60) {
   return {fixture.port(0).tx(0),
           fixture.cache(),
-          FrameBuilder(length, kMac, kMac),
+          {FrameBuilder(length, kMac, kMac)},
           kUnpaced,
           {.burst = 32, .count = count}};
 }
@@ -42,9 +44,28 @@ TEST(Pktgen, SendsTheConfiguredFramesAndReceivesThemIntact) {
     EXPECT_EQ(receiver.good(), 1003U);
     EXPECT_EQ(receiver.received().bytes, 1003U * length);
     EXPECT_EQ(receiver.sequences().unique(), 1003U);
-    EXPECT_EQ(receiver.sequences().first(), 0U);
+    ASSERT_NE(receiver.sequences().flow(0), nullptr);
+    EXPECT_EQ(receiver.sequences().flow(0)->first(), 0U);
     EXPECT_EQ(receiver.sequences().missing(), 0U);
   }
+}
+
+TEST(Pktgen, SendsFlowsInTurnEachWithItsOwnNumbers) {
+  Fixture fixture(2);
+  std::vector<FrameBuilder> flows;
+  for (const std::uint8_t flow : kFlows) flows.emplace_back(60, kMac, kMac, flow);
+  Sender sender(fixture.port(0).tx(0), fixture.cache(), flows, kUnpaced, {.burst = 32, .count = 100});
+  Receiver receiver(fixture.port(1).rx(0), fixture.cache(), {.check = true});
+  run(sender, receiver);
+  EXPECT_EQ(receiver.good(), 100U);
+  EXPECT_EQ(receiver.sequences().unique(), 100U);
+  EXPECT_EQ(receiver.sequences().missing() + receiver.sequences().reordered() + receiver.sequences().duplicated(), 0U);
+  for (const std::uint8_t flow : kFlows) {
+    const SequenceTracker* const one = receiver.sequences().flow(flow);
+    ASSERT_NE(one, nullptr);
+    EXPECT_EQ(one->unique(), flow == 3 ? 34U : 33U);
+  }
+  EXPECT_EQ(receiver.sequences().flow(0), nullptr);
 }
 
 TEST(Pktgen, SendsAndChecksFramesOfSeveralBuffers) {
@@ -163,7 +184,8 @@ TEST_F(FaultyWire, CausesMissingFramesIfItLosesSome) {
   EXPECT_EQ(lost_.value(), 10U);
   EXPECT_EQ(receiver_.good(), 310U);
   // The first frame is lost, too. It is not counted as missing: the receiver begins with the first sequence it gets.
-  EXPECT_EQ(receiver_.sequences().first(), 1U);
+  ASSERT_NE(receiver_.sequences().flow(0), nullptr);
+  EXPECT_EQ(receiver_.sequences().flow(0)->first(), 1U);
   EXPECT_EQ(receiver_.sequences().missing(), 9U);
 }
 

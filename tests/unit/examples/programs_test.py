@@ -72,6 +72,10 @@ class CommandLine(unittest.TestCase):
         self.expect_error(2, [L2FWD, "sim:0", "--queues", "2", "--cores", "0,1,2"], "3 cores", "each needs a queue")
         self.expect_error(2, [L2FWD, "sim:0", "--queues", "2", "--fused"], "--queues", "--fused")
         self.expect_error(2, [L2FWD, "sim:0", "--queues", "2", "--cores", "0,1", "--packets", "5"], "--packets", "--seconds")
+        self.expect_error(2, [PKTGEN, "sim:0", "sim:1", "--queues", "2", "--cores", "0,1,2"], "3 cores", "each needs a queue")
+        self.expect_error(2, [PKTGEN, "sim:0", "sim:1", "--queues", "2", "--threads", "2"], "--threads", "use --cores")
+        self.expect_error(2, [PKTGEN, "sim:0", "sim:1", "--cores", "0", "--window", "9"], "--window", "one thread")
+        self.expect_error(1, [PKTGEN, "sim:0", "sim:1", "--cores", "5000"], "may not use core 5000", "taskset")
         self.expect_error(1, [L2FWD, "sim:0", "--cores", "5000"], "may not use core 5000", "taskset")
         self.expect_error(2, [PKTGEN, "sim:0", "sim:1", "--size", "63"], "64 to 9724")
         self.expect_error(2, [PKTGEN, "sim:0", "--send", "--dst", "02:00:00:00:00"], "--dst", "02:00:00:00:00:01")
@@ -275,6 +279,26 @@ class L2fwd(unittest.TestCase):
         self.assertTrue(summary["conserved"])
         # No frame was lost in circulation: the only drops are the frames that were in the rings at the stop.
         self.assertEqual(sum(summary["drops"].values()), summary["drops"]["rx_stopped"])
+
+    def test_pktgen_spreads_flows_over_queues_and_cores(self):
+        core = min(os.sched_getaffinity(0))
+        for options in (["--window", "1024"], ["--cores", str(core), "--rate", "20000"]):
+            outcome = run(PKTGEN, "sim:0", "sim:1", "--queues", "4", "--count", "10003", "--check", "--expect-all", "--quiet", "--json",
+                          *options)
+            self.assertEqual(outcome.returncode, 0, outcome.stderr)
+            summary = objects(outcome.stdout)[-1]["summary"]
+            self.assertEqual((summary["sent"], summary["good"], summary["reordered"], summary["lost"]), (10003, 10003, 0, 0))
+            self.assertTrue(summary["conserved"])
+            self.assertEqual(len(summary["rx_queues"]), 4)
+            self.assertEqual(sum(summary["rx_queues"]), 10003)
+            self.assertGreater(min(summary["rx_queues"]), 0, "32 flows reach every queue")
+
+    def test_pktgen_receives_on_several_queues_until_the_count(self):
+        with subprocess.Popen([PKTGEN, "sim:0", "--receive", "--queues", "2", "--count", "50", "--seconds", "0.2", "--json"],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+            output, errors = program.communicate(timeout=SECONDS)
+        self.assertEqual(program.returncode, 0, errors)
+        self.assertEqual(objects(output)[-1]["summary"]["received"], 0)
 
     def test_frames_circulate_on_several_queues_and_cores(self):
         core = min(os.sched_getaffinity(0))
