@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <string_view>
 
 namespace pollux::bench {
@@ -12,6 +13,16 @@ namespace {
 
 /// Cases that are compared with `forward` and have no counts of their own in each mode.
 constexpr std::array<std::string_view, 3> kOtherForwards{"forward_queues", "forward_observed", "forward_raw"};
+
+/// Cases that are also gated with several queues, whose rings are so small that every slot is used.
+constexpr std::array<std::string_view, 3> kOnQueues{"forward_poller", "forward_run_loop", "forward_task"};
+constexpr std::array<std::uint16_t, 2> kQueues{4, 16};
+
+bool is_one_of(std::span<const std::string_view> names, std::string_view name) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+Setup on_queues(std::uint16_t queues) { return {.ring = 128, .pool = 16384, .queues = queues}; }
 
 }  // namespace
 
@@ -26,18 +37,18 @@ std::string GatedCase::name() const {
 std::vector<GatedCase> gated_cases(BurstMode mode) {
   std::vector<GatedCase> gated;
   for (const Case& one : cases()) {
-    if (one.who != kPollux || std::ranges::find(kOtherForwards, one.name) != kOtherForwards.end()) continue;
+    if (one.who != kPollux || is_one_of(kOtherForwards, one.name)) continue;
     if (!one.has_modes && mode != BurstMode::scalar) continue;
     gated.push_back({&one, {.mode = mode}});
     if (one.name == "forward" || one.name == "fused") gated.push_back({&one, {.mode = mode, .burst = 1}});
     if (one.name == "forward_offload") gated.push_back({&one, {.mode = mode, .marked = true}});
     if (one.name == "forward" && mode == BurstMode::scalar) gated.push_back({&one, {.mode = mode, .frame = 9000}});
+    if (!is_one_of(kOnQueues, one.name)) continue;
+    for (const std::uint16_t queues : kQueues) gated.push_back({&one, on_queues(queues)});
   }
   return gated;
 }
 
-GatedCase forward_on_queues(std::uint16_t queues) {
-  return {&find_case("forward_queues", kPollux), {.ring = 128, .pool = 16384, .queues = queues}};
-}
+GatedCase forward_on_queues(std::uint16_t queues) { return {&find_case("forward_queues", kPollux), on_queues(queues)}; }
 
 }  // namespace pollux::bench

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Forwarding in a Poller: by a handler, in a RunLoop, and by a coroutine.
+#include <vector>
+
 #include "pollux/runtime/awaitables.hpp"
 #include "pollux/runtime/poller.hpp"
 #include "pollux/runtime/run_loop.hpp"
@@ -40,7 +42,9 @@ class ForwardInRounds : public Workload {
 
  protected:
   explicit ForwardInRounds(const Setup& setup)
-      : Workload(setup.frames() * setup.queues, setup.rounds()), fixture_(setup), frames_(setup.frames()) {}
+      : Workload(setup.frames() * setup.queues, setup.rounds()),
+        fixture_(setup),
+        frames_(setup.frames() * setup.queues) {}
   [[nodiscard]] virtual Result<std::uint32_t> run_once() = 0;
 
   PortFixture fixture_;
@@ -52,7 +56,8 @@ class ForwardInRounds : public Workload {
 class ForwardPoller final : public ForwardInRounds {
  public:
   explicit ForwardPoller(const Setup& setup) : ForwardInRounds(setup) {
-    need(poller_.add(fixture_.rx(), forward_to(fixture_.tx()), {.weight = setup.limit()}));
+    for (std::uint16_t queue = 0; queue < setup.queues; ++queue)
+      need(poller_.add(fixture_.rx(queue), forward_to(fixture_.tx(queue)), {.weight = setup.limit()}));
   }
 
  private:
@@ -64,8 +69,10 @@ class ForwardPoller final : public ForwardInRounds {
 class ForwardRunLoop final : public ForwardInRounds {
  public:
   explicit ForwardRunLoop(const Setup& setup) : ForwardInRounds(setup) {
-    need(loop_.poller().add(fixture_.rx(), forward_to(fixture_.tx()), {.weight = setup.limit()}));
-    loop_.add(fixture_.tx());
+    for (std::uint16_t queue = 0; queue < setup.queues; ++queue) {
+      need(loop_.poller().add(fixture_.rx(queue), forward_to(fixture_.tx(queue)), {.weight = setup.limit()}));
+      loop_.add(fixture_.tx(queue));
+    }
   }
 
  private:
@@ -77,15 +84,18 @@ class ForwardRunLoop final : public ForwardInRounds {
 class ForwardTask final : public ForwardInRounds {
  public:
   explicit ForwardTask(const Setup& setup) : ForwardInRounds(setup) {
-    need(task_.start(poller_));
-    need(poller_.find(fixture_.rx())->set_weight(setup.limit()));
+    for (std::uint16_t queue = 0; queue < setup.queues; ++queue) {
+      tasks_.push_back(forward_packets(fixture_.rx(queue), fixture_.tx(queue)));
+      need(tasks_.back().start(poller_));
+      need(poller_.find(fixture_.rx(queue))->set_weight(setup.limit()));
+    }
   }
 
  private:
   Result<std::uint32_t> run_once() override { return poller_.run_once(); }
 
   Poller poller_{fixture_.context()};
-  Task<> task_ = forward_packets(fixture_.rx(), fixture_.tx());
+  std::vector<Task<>> tasks_;
 };
 
 }  // namespace
