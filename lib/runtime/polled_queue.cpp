@@ -74,8 +74,11 @@ void PolledQueue::note_exception() noexcept {
 void PolledQueue::end_idle(Time now, std::uint32_t found) noexcept {
   is_idle_ = false;
   const Duration idle_for = now - idle_since_;
+  Duration interval = mean_interval();
+  interval += (std::min(idle_for, kMaxSpin) - interval * found) / (kAveragedFrames + found);
+  interval_.store(interval.count(), std::memory_order_relaxed);
   Duration window = spin_window();
-  if (idle_for > kMaxSpin || idle_for > kMaxInterval * found) {
+  if (idle_for > kMaxSpin || interval > kMaxInterval) {
     window /= 2;
     if (window < kMinSpin) window = Duration::zero();
   } else if (idle_for > window) {

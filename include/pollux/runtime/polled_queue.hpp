@@ -62,8 +62,11 @@ class POLLUX_API PolledQueue {
   static constexpr Duration kMinSpin = std::chrono::microseconds(50);
   static constexpr Duration kMaxSpin = std::chrono::microseconds(200);
   /// Beyond that rule, the window is also halved if frames come less often than this, since then a wake-up for each
-  /// costs less than polling. The mean interval is the idle time divided by the number of frames that end it.
+  /// costs less than polling. `mean_interval` is compared, so that the gap between two batches does not count as one
+  /// between frames.
   static constexpr Duration kMaxInterval = std::chrono::microseconds(50);
+  /// About so many of the last frames decide the mean interval.
+  static constexpr std::uint32_t kAveragedFrames = 8;
   /// A window also ends after this many empty polls, since virtual time does not pass while a program polls.
   static constexpr std::uint32_t kMaxEmptyPolls = 4096;
   /// The default limit of `disable`.
@@ -97,6 +100,8 @@ class POLLUX_API PolledQueue {
   [[nodiscard]] PolledQueueStats stats() const noexcept;
   /// For how long an adaptive queue is polled before the poller sleeps.
   [[nodiscard]] Duration spin_window() const noexcept { return Duration(window_.load(std::memory_order_relaxed)); }
+  /// A moving average of the idle time before a frame, in which a longer idle time counts as kMaxSpin.
+  [[nodiscard]] Duration mean_interval() const noexcept { return Duration(interval_.load(std::memory_order_relaxed)); }
 
  protected:
   using PollFunction = std::uint32_t(PolledQueue& queue, std::uint32_t limit) noexcept;
@@ -137,6 +142,7 @@ class POLLUX_API PolledQueue {
   bool removed_ = false;
   // Of any thread.
   std::atomic<Duration::rep> window_{0};
+  std::atomic<Duration::rep> interval_{0};
   std::atomic<PollMode> mode_;
   std::atomic<int> descriptor_{-1};
   std::atomic<bool> enabled_{false};

@@ -175,14 +175,41 @@ TEST_F(PollerSleep, AnAdaptiveQueueFollowsItsArrivals) {
   EXPECT_EQ(polled.spin_window(), microseconds(200));
   pause(poller, queue, microseconds(200), 4);
   EXPECT_EQ(polled.spin_window(), microseconds(200));
-  pause(poller, queue, microseconds(101), 2);
-  EXPECT_EQ(polled.spin_window(), microseconds(100)) << "in the window, but too seldom";
-  pause(poller, queue, microseconds(150), 3);
-  EXPECT_EQ(polled.spin_window(), microseconds(200));
   for (const int expected : {100, 50, 0, 0}) {
     pause(poller, queue, milliseconds(1), 60);
     EXPECT_EQ(polled.spin_window(), microseconds(expected));
   }
+}
+
+TEST_F(PollerSleep, AnAdaptiveQueueIsPolledBetweenBatches) {
+  FakeQueue queue(cache_);
+  std::uint64_t frames = 0;
+  Poller poller(context_);
+  PolledQueue& polled = *must(poller.add(queue, counting(frames)));
+  open_window(poller, queue);
+  // 50,000 frames a second in batches of four, whose frames are found one by one.
+  for (int batch = 0; batch < 50; ++batch) {
+    pause(poller, queue, microseconds(77));
+    for (int frame = 0; frame < 3; ++frame) pause(poller, queue, microseconds(1));
+    EXPECT_LE(polled.mean_interval(), PolledQueue::kMaxInterval);
+    EXPECT_EQ(polled.spin_window(), microseconds(100));
+  }
+  EXPECT_EQ(polled.stats().wakeups, 1U) << "the one that opened the window";
+}
+
+TEST_F(PollerSleep, AnAdaptiveQueueSleepsIfFramesComeTooSeldom) {
+  FakeQueue queue(cache_);
+  std::uint64_t frames = 0;
+  Poller poller(context_);
+  PolledQueue& polled = *must(poller.add(queue, counting(frames)));
+  open_window(poller, queue);
+  for (int i = 0; i < 10; ++i) pause(poller, queue, microseconds(100));
+  EXPECT_GT(polled.mean_interval(), PolledQueue::kMaxInterval);
+  EXPECT_EQ(polled.spin_window(), Duration::zero()) << "although each came in the window";
+  // A batch a millisecond, each found by one poll: frequent, but the gaps are longer than the longest window.
+  for (int i = 0; i < 10; ++i) pause(poller, queue, milliseconds(1), 60);
+  EXPECT_LT(polled.mean_interval(), microseconds(5));
+  EXPECT_EQ(polled.spin_window(), Duration::zero());
 }
 
 TEST_F(PollerSleep, AnAdaptiveQueueSleepsWhenItsWindowEnds) {
