@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/if.h>
+#include <linux/if_arp.h>
 #include <linux/if_tun.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -114,6 +115,17 @@ Result<MacAddress> Interface::mac() const {
   MacAddress mac;
   std::memcpy(mac.data(), request.ifr_hwaddr.sa_data, mac.size());
   return mac;
+}
+
+Result<void> Interface::set_mac(const MacAddress& mac) {
+  ifreq request = request_for(name_);
+  request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
+  std::memcpy(request.ifr_hwaddr.sa_data, mac.data(), mac.size());
+  // By the descriptor, since a user who may attach to the interface may then set its address, too.
+  if (::ioctl(frames_.get(), SIOCSIFHWADDR, &request) == 0) return {};
+  const ErrorCode code = errno == EADDRNOTAVAIL ? ErrorCode::invalid_argument : ErrorCode::io_error;
+  return fail_errno(code, fmt::format("tap:{}: cannot set the interface's address to {}", name_, to_string(mac)), errno,
+                    fmt::format("as root: ip link set {} address {}", name_, to_string(mac)));
 }
 
 bool Interface::is_up() const {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "pollux/base/error.hpp"
+#include "pollux/net/kernel_interface.hpp"
 #include "pollux/net/link.hpp"
 
 namespace pollux::tap {
@@ -45,6 +46,10 @@ class Interface {
   [[nodiscard]] bool segments_udp() const noexcept { return segments_udp_; }
   /// The address of the kernel's end.
   [[nodiscard]] Result<MacAddress> mac() const;
+  [[nodiscard]] Result<void> set_mac(const MacAddress& mac);
+  /// Adds an IP address. One that the interface has already is no error. Error: permission_denied; the hint is the
+  /// command to run as root.
+  [[nodiscard]] Result<void> add_address(const InterfaceAddress& address);
   [[nodiscard]] bool is_up() const;
   /// Error: permission_denied; the hint is the command to run as root.
   [[nodiscard]] Result<void> bring_up();

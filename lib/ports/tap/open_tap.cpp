@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "mem/context_state.hpp"
+#include "pollux/net/kernel_interface.hpp"
 #include "ports/common/port.hpp"
 #include "ports/tap/interface.hpp"
 #include "ports/tap/queues.hpp"
@@ -40,7 +41,7 @@ constexpr ports::MediumTraits tap_traits(std::uint32_t segmentation) noexcept {
 constexpr ports::MediumTraits kTraits = tap_traits(TxOffload::tcp_segmentation | TxOffload::udp_segmentation);
 constexpr ports::MediumTraits kTraitsWithoutUdp = tap_traits(TxOffload::tcp_segmentation);
 
-class TapMedium final : public ports::Medium {
+class TapMedium final : public ports::Medium, private KernelInterface {
  public:
   TapMedium(std::shared_ptr<ContextState> context, Interface interface)
       : context_(std::move(context)),
@@ -76,6 +77,9 @@ class TapMedium final : public ports::Medium {
     return {.up = up, .speed = up ? 10'000U : 0U, .autonegotiated = false};
   }
   [[nodiscard]] Result<void> set_mtu(std::uint32_t bytes) override { return interface_.set_mtu(bytes); }
+  [[nodiscard]] void* capability(CapabilityId id) noexcept override {
+    return id == KernelInterface::kId ? static_cast<KernelInterface*>(this) : nullptr;
+  }
   [[nodiscard]] Result<void> service() override {
     if (!rx_.is_deleted()) return {};
     return fail(ErrorCode::device_removed, fmt::format("tap:{}: the interface was deleted", interface_.name()),
@@ -83,6 +87,17 @@ class TapMedium final : public ports::Medium {
   }
 
  private:
+  [[nodiscard]] std::string interface_name() const override { return interface_.name(); }
+  [[nodiscard]] Result<MacAddress> interface_mac() const override { return interface_.mac(); }
+  [[nodiscard]] Result<void> set_interface_mac(const MacAddress& mac) override { return interface_.set_mac(mac); }
+  [[nodiscard]] Result<void> set_interface_carrier(bool on) override {
+    interface_.set_carrier(on);
+    return {};
+  }
+  [[nodiscard]] Result<void> add_interface_address(const InterfaceAddress& address) override {
+    return interface_.add_address(address);
+  }
+
   std::shared_ptr<ContextState> context_;
   Interface interface_;
   ports::RxFilter filter_;

@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "net/checksums.hpp"
+#include "pollux/net/rx_metadata.hpp"
 #include "ports/tap/superframe.hpp"
 
 namespace pollux::tap {
@@ -165,6 +166,10 @@ int TxQueue::write_frame(Mbuf& frame) noexcept {
   if ((frame.tx_offload().flags & kSegmentation) != 0) return write_superframe(frame);
   if (frame.has_partial_checksum()) return write_partial(frame);
   VirtioNetHeader header;
+  // As Linux does for frames that it passes to a TAP (include/linux/virtio_net.h, virtio_net_hdr_from_skb).
+  if (frame.has_rx_words() && RxMetadata(frame).l4_checksum() == ChecksumStatus::good) {
+    header.flags = VirtioNetHeader::kDataValid;
+  }
   std::array<iovec, 257> parts;
   parts[0] = {.iov_base = &header, .iov_len = kHeaderBytes};
   int count = 1;
