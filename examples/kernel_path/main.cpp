@@ -63,7 +63,9 @@ std::optional<int> read_options(int argc, char** argv, KernelPathProgram& option
       "  kernel_path vfio:0000:01:00.0 --tap plx0 --ip 10.0.0.1/24\n"
       "Ctrl-C ends the program with a summary.");
   app.add_option("PORT", options.port, "A port, such as vfio:0000:01:00.0 or sim:0")->required();
-  app.add_option("--tap", options.interface, "The kernel's interface")->required();
+  app.add_option("--tap", options.interface,
+                 "The kernel's interface; NAME?superframes lets it leave segmentation to the card")
+      ->required();
   app.add_option_function<std::vector<std::string>>(
          "--ip",
          [&options](const std::vector<std::string>& texts) {
@@ -103,7 +105,11 @@ Result<void> serve(ProgramSetup& setup, KernelPath& path, EchoResponder& respond
     path.to_kernel(burst);
   });
   if (!from_wire) return tl::unexpected(from_wire.error());
-  const auto from_kernel = poller.add(representor.rx(0), [&](Burst<64>& burst) { path.to_port(burst); });
+  PollerTask& flush = poller.add_task("segments", [&] { return !path.flush(); });
+  const auto from_kernel = poller.add(representor.rx(0), [&](Burst<64>& burst) {
+    path.to_port(burst);
+    if (path.waiting()) flush.schedule();
+  });
   if (!from_kernel) return tl::unexpected(from_kernel.error());
   // Once a second the representor follows the card's link and settings.
   Result<void> followed;

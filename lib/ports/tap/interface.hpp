@@ -30,6 +30,12 @@ class Descriptor {
   int number_;
 };
 
+/// What the kernel may leave to the process in frames that it sends.
+enum class KernelOffload : bool {
+  checksums,        ///< TCP and UDP checksums
+  segmentation_too  ///< and TCP and UDP segmentation, as far as the kernel knows it
+};
+
 /// The process's end of a TAP interface of the kernel. Linux, Documentation/networking/tuntap.rst.
 class Interface {
  public:
@@ -37,7 +43,8 @@ class Interface {
 
   /// Attaches to the interface `name`. If it does not exist, it is created and exists as long as this object.
   /// Errors: invalid_argument (the name), module_not_loaded, permission_denied, busy, not_supported, io_error.
-  [[nodiscard]] static Result<Interface> open(std::string_view name, const char* tun = kTun);
+  [[nodiscard]] static Result<Interface> open(std::string_view name, const char* tun = kTun,
+                                              KernelOffload offload = KernelOffload::checksums);
 
   /// The descriptor for non-blocking reads and writes of whole frames, each after a VirtioNetHeader.
   [[nodiscard]] int descriptor() const noexcept { return frames_.get(); }

@@ -276,7 +276,9 @@ class KernelPathOfACard : public testing::Test {
 
 TEST_F(KernelPathOfACard, TheCardComputesTheKernelsChecksums) {
   auto kernel = open(lab_.context, "ring:kernel:0", lab_.config);
-  auto host = open(lab_.context, "ring:kernel:1", lab_.config);
+  PortConfig for_all = lab_.config;
+  for_all.promiscuous = true;
+  auto host = open(lab_.context, "ring:kernel:1", for_all);
   ASSERT_TRUE(kernel && host);
   auto path = KernelPath::create(lab_.port, *kernel, lab_.cache);
   ASSERT_TRUE(path) << path.error().message();
