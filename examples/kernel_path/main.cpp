@@ -27,32 +27,23 @@ struct KernelPathProgram {
   std::string port;
   std::string interface;
   std::vector<InterfaceAddress> addresses;
+  packet::Ipv4Address echo{};  // answers UDP echo: the first IPv4 address
   std::uint16_t udp_port = 7;
   PortOptions ports;
   std::optional<double> seconds;
 };
 
 InterfaceAddress parse_address(const std::string& text) {
-  InterfaceAddress address;
-  const std::size_t slash = text.find('/');
+  const std::size_t slash = std::min(text.find('/'), text.size());
   const std::string ip = text.substr(0, slash);
-  address.ipv6 = ip.find(':') != std::string::npos;
-  const int family = address.ipv6 ? AF_INET6 : AF_INET;
-  unsigned prefix = 999;
-  if (slash != std::string::npos) std::from_chars(text.data() + slash + 1, text.data() + text.size(), prefix);
-  if (inet_pton(family, ip.c_str(), address.bytes.data()) != 1 || prefix > (address.ipv6 ? 128U : 32U))
+  InterfaceAddress address{.ipv6 = ip.find(':') != std::string::npos};
+  const char* const end = text.data() + text.size();
+  const char* const prefix = std::min(text.data() + slash + 1, end);
+  const auto parsed = std::from_chars(prefix, end, address.prefix);
+  if (inet_pton(address.ipv6 ? AF_INET6 : AF_INET, ip.c_str(), address.bytes.data()) != 1 || parsed.ec != std::errc() ||
+      parsed.ptr != end || address.prefix > (address.ipv6 ? 128 : 32))
     throw CLI::ValidationError("--ip", fmt::format("'{}' is no address and prefix; write it like 10.0.0.1/24", text));
-  address.prefix = static_cast<std::uint8_t>(prefix);
   return address;
-}
-
-/// The first IPv4 address; 0.0.0.0, which nobody asks, if there is none.
-packet::Ipv4Address own_address(const KernelPathProgram& options) {
-  packet::Ipv4Address own{};
-  const auto first = std::find_if(options.addresses.begin(), options.addresses.end(),
-                                  [](const InterfaceAddress& address) { return !address.ipv6; });
-  if (first != options.addresses.end()) std::copy_n(first->bytes.begin(), own.size(), own.begin());
-  return own;
 }
 
 std::optional<int> read_options(int argc, char** argv, KernelPathProgram& options) {
@@ -70,12 +61,13 @@ std::optional<int> read_options(int argc, char** argv, KernelPathProgram& option
          "--ip",
          [&options](const std::vector<std::string>& texts) {
            for (const std::string& text : texts) options.addresses.push_back(parse_address(text));
+           for (auto one = options.addresses.rbegin(); one != options.addresses.rend(); ++one)
+             if (!one->ipv6) std::copy_n(one->bytes.begin(), 4, options.echo.begin());
          },
          "An address of the interface, such as 10.0.0.1/24 or fd00::1/64; the first IPv4 address answers UDP echo")
       ->required();
   app.add_option("--udp-port", options.udp_port, "The UDP port that the program answers itself")
       ->check(CLI::Range(1, 65535));
-  app.add_option("--mtu", options.ports.mtu, "MTU of the card and the interface")->check(CLI::Range(68, 9216));
   app.add_option("--seconds", options.seconds, "End after this time")->check(number(0.001, 1e9));
   return parse(app, argc, argv);
 }
@@ -143,7 +135,7 @@ int run(const KernelPathProgram& options, const std::shared_ptr<spdlog::logger>&
   auto path = give_to_kernel(**setup, options);
   if (!path) return report_failure(*log, path.error());
   Port& card = (*setup)->ports().front();
-  EchoResponder responder({.mac = card.mac(), .address = own_address(options), .udp_port = options.udp_port});
+  EchoResponder responder({.mac = card.mac(), .address = options.echo, .udp_port = options.udp_port});
   DropCounter ring_full("ring_full");
   log->info("{} is shared with the kernel as {}", card.info().name, options.interface);
   const auto served = serve(**setup, **path, responder, ring_full, options.seconds, stop);

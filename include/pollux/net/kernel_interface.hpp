@@ -39,7 +39,8 @@ class POLLUX_API KernelInterface {
   /// What the kernel takes for the link. Starting the port sets it, stopping the port clears it.
   [[nodiscard]] virtual Result<void> set_interface_carrier(bool on) = 0;
   /// Adds an IP address; the kernel adds the route of its network if the interface is up. One that the interface has
-  /// already is no error. Call it in the interface's network namespace. Error invalid_argument: the prefix.
+  /// already is no error. Call it in the interface's network namespace. Errors: invalid_argument (the prefix),
+  /// not_supported (IPv6 is disabled on the interface).
   [[nodiscard]] virtual Result<void> add_interface_address(const InterfaceAddress& address) = 0;
 };
 

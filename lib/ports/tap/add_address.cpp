@@ -86,8 +86,13 @@ Result<void> Interface::add_address(const InterfaceAddress& address) {
   if (error == 0 || error == EEXIST) return {};
   const ErrorCode code = error == EPERM ? ErrorCode::permission_denied : ErrorCode::io_error;
   const std::string text = text_of(address);
-  return fail_errno(code, fmt::format("tap:{}: cannot add the address {}", name_, text), error,
-                    fmt::format("as root: ip addr add {} dev {}", text, name_));
+  const std::string what = fmt::format("tap:{}: cannot add the address {}", name_, text);
+  if (address.ipv6 && error == EACCES) {
+    // Linux, net/ipv6/addrconf.c: IPv6 is disabled on the interface.
+    return fail_errno(ErrorCode::not_supported, what, error,
+                      fmt::format("as root: sysctl -w net.ipv6.conf.{}.disable_ipv6=0", name_));
+  }
+  return fail_errno(code, what, error, fmt::format("as root: ip addr add {} dev {}", text, name_));
 }
 
 }  // namespace pollux::tap

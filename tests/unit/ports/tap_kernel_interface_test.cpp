@@ -28,6 +28,9 @@ class TapKernelInterface : public PortFixture {
     port_ = started("tap:plxk");
   }
   [[nodiscard]] Capability<KernelInterface> kernel() { return port_->capability<KernelInterface>(); }
+  static void set_ipv6(bool on) {
+    std::ofstream("/proc/sys/net/ipv6/conf/plxk/disable_ipv6") << (on ? "0" : "1") << std::flush;
+  }
   /// Whether the interface has a carrier. Its flags say so only after a while.
   [[nodiscard]] static bool carrier() {
     ethtool_value value{.cmd = ETHTOOL_GLINK, .data = 0};
@@ -93,6 +96,7 @@ TEST_F(TapKernelInterface, ItsCarrierIsThePrograms) {
 }
 
 TEST_F(TapKernelInterface, GetsIpAddresses) {
+  set_ipv6(true);
   const InterfaceAddress first{.bytes = {10, 1, 2, 3}, .prefix = 24};
   InterfaceAddress third{.ipv6 = true, .bytes = {0xFD}, .prefix = 64};
   third.bytes[15] = 9;
@@ -100,6 +104,10 @@ TEST_F(TapKernelInterface, GetsIpAddresses) {
     must(kernel()->add_interface_address(address));
   EXPECT_THAT(addresses(),
               UnorderedElementsAre("0a010203 ffffff00", "0a010303 ffff0000", "fd000000000000000000000000000009"));
+  set_ipv6(false);
+  const auto disabled = kernel()->add_interface_address(third);
+  ASSERT_FALSE(disabled);
+  EXPECT_THAT(disabled.error().hint, HasSubstr("net.ipv6.conf.plxk.disable_ipv6=0"));
   const auto wrong = kernel()->add_interface_address({.bytes = {10, 1, 2, 4}, .prefix = 33});
   ASSERT_FALSE(wrong);
   EXPECT_EQ(wrong.error().code, ErrorCode::invalid_argument);
