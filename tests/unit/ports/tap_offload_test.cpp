@@ -260,6 +260,10 @@ TEST_F(TapOffload, TheKernelLeavesSegmentationToUs) {
       whole->tx_offload(),
       (TxOffload{
           .flags = TxOffload::udp_segmentation, .l2 = 14, .l3 = 20, .l4 = 8, .segment_size = std::uint16_t{300}}));
+  const Bytes bytes_before(whole->bytes().begin(), whole->bytes().end());
+  ASSERT_TRUE(request_checksums(*whole, whole->tx_offload()));
+  EXPECT_EQ(Bytes(whole->bytes().begin(), whole->bytes().end()), bytes_before)
+      << "the sum of a request's pseudo-header";
   Segmenter segmenter;
   ASSERT_TRUE(segmenter.start(whole, {}));
   Burst<8> segments;

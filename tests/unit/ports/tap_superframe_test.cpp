@@ -71,9 +71,11 @@ TEST(TapSuperframe, WhatDoesNotFitTheFrameIsNoRequest) {
   wrong.expect_rejected("the TCP header is incomplete");
   wrong = good;
   wrong.header.checksum_start = 33;
+  wrong.start[45] = 0x50;
   wrong.expect_rejected("no room for an IP header");
   wrong = good;
   wrong.header.checksum_start = 38;
+  wrong.start[50] = 0x50;
   wrong.expect_rejected("not the length of the IPv4 header");
   wrong = good;
   wrong.start[14] = 0x60;

@@ -100,7 +100,8 @@ TEST_F(KernelPathTest, APartialChecksumStaysOneForAPortThatComputesIt) {
 TEST_F(KernelPathTest, SoftwareComputesAChecksumThatThePortCannot) {
   const Packet packet{.payload = {1, 2, 3}};
   const OffloadLimits too_short{.tx_flags = TxOffload::tcp_checksum, .max_l2 = 14, .max_l3 = 19};
-  for (const OffloadLimits& limits : {OffloadLimits{}, too_short}) {
+  const OffloadLimits other{.tx_flags = TxOffload::udp_checksum, .max_l2 = 14, .max_l3 = 20};
+  for (const OffloadLimits& limits : {OffloadLimits{}, too_short, other}) {
     card_state_.offloads = kernel_state_.offloads = limits;
     make();
     push(partial(packet));
