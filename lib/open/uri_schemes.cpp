@@ -90,7 +90,7 @@ constexpr std::array kSchemes{
     Scheme{"ring", "ring:a:0 and ring:a:1 (or ring:a, connected to itself), a ring in memory",
            OpenPort{ring::open_ring}},
     Scheme{"pcap", "pcap:in=FILE,out=FILE, capture files", OpenPort{pcap::open_pcap}},
-    Scheme{"tap", "tap:NAME, a TAP interface of the kernel", OpenPort{tap::open_tap}},
+    Scheme{"tap", "tap:NAME or tap:NAME?superframes, a TAP interface of the kernel", OpenPort{tap::open_tap}},
     Scheme{"null", "null: or null:?rx=64, a port that discards frames and generates them", OpenPort{null::open_null},
            Argument::optional},
 };

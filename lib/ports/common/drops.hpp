@@ -15,7 +15,7 @@ enum class RxDrop : std::uint8_t {
   too_long,     ///< longer than the MTU allows
   truncated,    ///< the capture file has only a part of the frame
   stopped,      ///< the frame was still waiting when the port was stopped
-  bad_offload,  ///< its partial checksum lies beyond the end of the frame
+  bad_offload,  ///< its checksum or segmentation request does not fit it
 };
 inline constexpr std::array<std::string_view, 6> kRxDropNames{"rx_filtered",  "rx_too_short", "rx_too_long",
                                                               "rx_truncated", "rx_stopped",   "rx_bad_offload"};

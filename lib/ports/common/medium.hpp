@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "net/validated_config.hpp"
+#include "pollux/net/capability.hpp"
 #include "pollux/net/link.hpp"
 #include "pollux/net/port_config.hpp"
 #include "pollux/net/stats.hpp"
@@ -57,6 +58,8 @@ class Medium {
   [[nodiscard]] virtual Result<void> set_mtu(std::uint32_t) { return {}; }
   /// If it returns an error, the port has failed.
   [[nodiscard]] virtual Result<void> service() { return {}; }
+  /// As PortDriver::capability.
+  [[nodiscard]] virtual void* capability(CapabilityId) noexcept { return nullptr; }
   /// Appends counters that only this type of port has. May be called from any thread.
   virtual void append(std::vector<Counter>&) const {}
 };

@@ -44,6 +44,7 @@ class Port final : public PortDriver, private QueueRestart {
   [[nodiscard]] Result<Duration> service() override;
 
   [[nodiscard]] QueueRestart* queue_restart() noexcept override { return this; }
+  [[nodiscard]] void* capability(CapabilityId id) noexcept override { return medium_->capability(id); }
   [[nodiscard]] Result<void> release(bool failed) override;
   void retire() noexcept override;
   void abandon() noexcept override;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/if.h>
+#include <linux/if_arp.h>
 #include <linux/if_tun.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -64,27 +65,32 @@ tl::unexpected<Error> attach_error(int error, std::string_view name) {
   }
 }
 
-// Lets the kernel send frames with partial TCP and UDP checksums. A VirtioNetHeader in front of each frame says so. A
-// kernel without this offload computes the checksums; the header is present, too.
-bool enable_checksum_offload(int frames) noexcept {
+// Linux, include/uapi/linux/if_tun.h: TUN_F_USO4, TUN_F_USO6 (Linux 6.2).
+constexpr unsigned kUdpSegmentation = 0x20 | 0x40;
+constexpr unsigned kTcpSegmentation = TUN_F_TSO4 | TUN_F_TSO6;
+
+bool set_offload(int frames, unsigned flags) noexcept { return ::ioctl(frames, TUNSETOFFLOAD, flags) == 0; }
+
+// A VirtioNetHeader in front of each frame says what the kernel has left to the process.
+bool enable_header(int frames) noexcept {
   int bytes = sizeof(VirtioNetHeader);
-  if (::ioctl(frames, TUNSETVNETHDRSZ, &bytes) != 0) return false;
-  static_cast<void>(::ioctl(frames, TUNSETOFFLOAD, TUN_F_CSUM));
-  return true;
+  return ::ioctl(frames, TUNSETVNETHDRSZ, &bytes) == 0;
 }
 
-// Asks whether the kernel knows UDP segmentation by enabling it in the other direction for a moment, in which the
-// interface has no carrier (Linux, include/uapi/linux/if_tun.h: TUN_F_USO4, TUN_F_USO6).
-bool knows_udp_segmentation(int frames) noexcept {
-  constexpr unsigned kUdpSegmentation = 0x20 | 0x40;
-  const bool known = ::ioctl(frames, TUNSETOFFLOAD, TUN_F_CSUM | kUdpSegmentation) == 0;
-  static_cast<void>(::ioctl(frames, TUNSETOFFLOAD, TUN_F_CSUM));
-  return known;
+// Asks whether the kernel knows UDP segmentation by enabling it towards the process, for a moment in which the
+// interface has no carrier.
+bool knows_udp_segmentation(int frames) noexcept { return set_offload(frames, TUN_F_CSUM | kUdpSegmentation); }
+
+// A kernel without an offload does the work itself.
+void enable_offload(int frames, KernelOffload offload, bool segments_udp) noexcept {
+  const unsigned segmentation = kTcpSegmentation | (segments_udp ? kUdpSegmentation : 0U);
+  if (offload == KernelOffload::segmentation_too && set_offload(frames, TUN_F_CSUM | segmentation)) return;
+  static_cast<void>(set_offload(frames, TUN_F_CSUM));
 }
 
 }  // namespace
 
-Result<Interface> Interface::open(std::string_view name, const char* tun) {
+Result<Interface> Interface::open(std::string_view name, const char* tun, KernelOffload offload) {
   if (!is_name(name)) {
     return fail(
         ErrorCode::invalid_argument, fmt::format("'tap:{}': not a valid interface name", name),
@@ -95,7 +101,7 @@ Result<Interface> Interface::open(std::string_view name, const char* tun) {
   ifreq request = request_for(name);
   request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
   if (::ioctl(frames.get(), TUNSETIFF, &request) != 0) return attach_error(errno, name);
-  if (!enable_checksum_offload(frames.get())) {
+  if (!enable_header(frames.get())) {
     return fail_errno(ErrorCode::io_error, fmt::format("tap:{}: cannot enable the virtio-net header", name), errno);
   }
   Descriptor control(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -103,6 +109,7 @@ Result<Interface> Interface::open(std::string_view name, const char* tun) {
     return fail_errno(ErrorCode::io_error, fmt::format("tap:{}: cannot make a socket", name), errno);
   }
   const bool segments_udp = knows_udp_segmentation(frames.get());
+  enable_offload(frames.get(), offload, segments_udp);
   return Interface(std::string(name), std::move(frames), std::move(control), segments_udp);
 }
 
@@ -114,6 +121,17 @@ Result<MacAddress> Interface::mac() const {
   MacAddress mac;
   std::memcpy(mac.data(), request.ifr_hwaddr.sa_data, mac.size());
   return mac;
+}
+
+Result<void> Interface::set_mac(const MacAddress& mac) {
+  ifreq request = request_for(name_);
+  request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
+  std::memcpy(request.ifr_hwaddr.sa_data, mac.data(), mac.size());
+  // By the descriptor, since a user who may attach to the interface may then set its address, too.
+  if (::ioctl(frames_.get(), SIOCSIFHWADDR, &request) == 0) return {};
+  const ErrorCode code = errno == EADDRNOTAVAIL ? ErrorCode::invalid_argument : ErrorCode::io_error;
+  return fail_errno(code, fmt::format("tap:{}: cannot set the interface's address to {}", name_, to_string(mac)), errno,
+                    fmt::format("as root: ip link set {} address {}", name_, to_string(mac)));
 }
 
 bool Interface::is_up() const {

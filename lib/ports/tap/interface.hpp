@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "pollux/base/error.hpp"
+#include "pollux/net/kernel_interface.hpp"
 #include "pollux/net/link.hpp"
 
 namespace pollux::tap {
@@ -29,6 +30,12 @@ class Descriptor {
   int number_;
 };
 
+/// What the kernel may leave to the process in frames that it sends.
+enum class KernelOffload : bool {
+  checksums,        ///< TCP and UDP checksums
+  segmentation_too  ///< and TCP and UDP segmentation, as far as the kernel knows it
+};
+
 /// The process's end of a TAP interface of the kernel. Linux, Documentation/networking/tuntap.rst.
 class Interface {
  public:
@@ -36,7 +43,8 @@ class Interface {
 
   /// Attaches to the interface `name`. If it does not exist, it is created and exists as long as this object.
   /// Errors: invalid_argument (the name), module_not_loaded, permission_denied, busy, not_supported, io_error.
-  [[nodiscard]] static Result<Interface> open(std::string_view name, const char* tun = kTun);
+  [[nodiscard]] static Result<Interface> open(std::string_view name, const char* tun = kTun,
+                                              KernelOffload offload = KernelOffload::checksums);
 
   /// The descriptor for non-blocking reads and writes of whole frames, each after a VirtioNetHeader.
   [[nodiscard]] int descriptor() const noexcept { return frames_.get(); }
@@ -45,6 +53,10 @@ class Interface {
   [[nodiscard]] bool segments_udp() const noexcept { return segments_udp_; }
   /// The address of the kernel's end.
   [[nodiscard]] Result<MacAddress> mac() const;
+  [[nodiscard]] Result<void> set_mac(const MacAddress& mac);
+  /// Adds an IP address. One that the interface has already is no error. Error: permission_denied; the hint is the
+  /// command to run as root.
+  [[nodiscard]] Result<void> add_address(const InterfaceAddress& address);
   [[nodiscard]] bool is_up() const;
   /// Error: permission_denied; the hint is the command to run as root.
   [[nodiscard]] Result<void> bring_up();

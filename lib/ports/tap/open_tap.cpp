@@ -3,11 +3,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <utility>
 
 #include "mem/context_state.hpp"
+#include "pollux/net/kernel_interface.hpp"
+#include "ports/common/options.hpp"
 #include "ports/common/port.hpp"
 #include "ports/tap/interface.hpp"
 #include "ports/tap/queues.hpp"
@@ -40,12 +43,12 @@ constexpr ports::MediumTraits tap_traits(std::uint32_t segmentation) noexcept {
 constexpr ports::MediumTraits kTraits = tap_traits(TxOffload::tcp_segmentation | TxOffload::udp_segmentation);
 constexpr ports::MediumTraits kTraitsWithoutUdp = tap_traits(TxOffload::tcp_segmentation);
 
-class TapMedium final : public ports::Medium {
+class TapMedium final : public ports::Medium, private KernelInterface {
  public:
-  TapMedium(std::shared_ptr<ContextState> context, Interface interface)
+  TapMedium(std::shared_ptr<ContextState> context, Interface interface, bool superframes)
       : context_(std::move(context)),
         interface_(std::move(interface)),
-        rx_(filter_, interface_.descriptor()),
+        rx_(filter_, interface_.descriptor(), superframes),
         tx_(interface_.descriptor(), traits().offloads.tx_flags) {
     interface_.set_carrier(false);
   }
@@ -76,6 +79,9 @@ class TapMedium final : public ports::Medium {
     return {.up = up, .speed = up ? 10'000U : 0U, .autonegotiated = false};
   }
   [[nodiscard]] Result<void> set_mtu(std::uint32_t bytes) override { return interface_.set_mtu(bytes); }
+  [[nodiscard]] void* capability(CapabilityId id) noexcept override {
+    return id == KernelInterface::kId ? static_cast<KernelInterface*>(this) : nullptr;
+  }
   [[nodiscard]] Result<void> service() override {
     if (!rx_.is_deleted()) return {};
     return fail(ErrorCode::device_removed, fmt::format("tap:{}: the interface was deleted", interface_.name()),
@@ -83,6 +89,17 @@ class TapMedium final : public ports::Medium {
   }
 
  private:
+  [[nodiscard]] std::string interface_name() const override { return interface_.name(); }
+  [[nodiscard]] Result<MacAddress> interface_mac() const override { return interface_.mac(); }
+  [[nodiscard]] Result<void> set_interface_mac(const MacAddress& mac) override { return interface_.set_mac(mac); }
+  [[nodiscard]] Result<void> set_interface_carrier(bool on) override {
+    interface_.set_carrier(on);
+    return {};
+  }
+  [[nodiscard]] Result<void> add_interface_address(const InterfaceAddress& address) override {
+    return interface_.add_address(address);
+  }
+
   std::shared_ptr<ContextState> context_;
   Interface interface_;
   ports::RxFilter filter_;
@@ -93,15 +110,23 @@ class TapMedium final : public ports::Medium {
 }  // namespace
 
 Result<std::unique_ptr<PortDriver>> open_tap(Context& context, std::string_view which) {
-  auto interface = Interface::open(which);
+  const std::string uri = fmt::format("tap:{}", which);
+  const std::size_t question = std::min(which.find('?'), which.size());
+  constexpr std::array<std::string_view, 1> kKeys{"superframes"};
+  const std::string_view text = which.substr(std::min(question + 1, which.size()));
+  const auto options = ports::UriOptions::parse(text, kKeys, uri, "tap:NAME or tap:NAME?superframes");
+  if (!options) return tl::unexpected<Error>(options.error());
+  const bool superframes = options->has("superframes");
+  auto interface = Interface::open(which.substr(0, question), Interface::kTun,
+                                   superframes ? KernelOffload::segmentation_too : KernelOffload::checksums);
   if (!interface) return pass_on(std::move(interface));
   auto mac = interface->mac();
   if (!mac) return pass_on(std::move(mac));
   // The port needs another address than the kernel's interface. Derive it from the interface's, which is unique.
   (*mac)[0] = static_cast<std::uint8_t>(((*mac)[0] | 0x02) & 0xFE);
   (*mac)[5] ^= 0x80;
-  return ports::Port::create(context, fmt::format("tap:{}", which), *mac,
-                             std::make_unique<TapMedium>(context.state(), *std::move(interface)));
+  return ports::Port::create(context, uri, *mac,
+                             std::make_unique<TapMedium>(context.state(), *std::move(interface), superframes));
 }
 
 }  // namespace pollux::tap

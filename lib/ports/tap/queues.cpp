@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "net/checksums.hpp"
+#include "pollux/net/rx_metadata.hpp"
 #include "ports/tap/superframe.hpp"
 
 namespace pollux::tap {
@@ -18,19 +19,6 @@ constexpr std::size_t kHeaderBytes = sizeof(VirtioNetHeader);
 constexpr std::uint16_t kTcpChecksum = 16;  // offset in the header: RFC 9293, 3.1
 constexpr std::uint16_t kUdpChecksum = 6;   // RFC 768
 
-// The length of an Ethernet header with its VLAN tags. `bytes` bytes of the frame are at `start`.
-std::uint16_t ethernet_bytes(const std::uint8_t* start, std::uint32_t bytes) noexcept {
-  constexpr std::uint16_t kCustomerTag = 0x8100;
-  constexpr std::uint16_t kServiceTag = 0x88A8;
-  std::uint16_t length = kEthernetHeaderBytes;
-  for (int tags = 0; tags < 2 && length + kVlanTagBytes <= bytes; ++tags) {
-    const auto type = static_cast<std::uint16_t>(start[length - 2] << 8 | start[length - 1]);
-    if (type != kCustomerTag && type != kServiceTag) break;
-    length = static_cast<std::uint16_t>(length + kVlanTagBytes);
-  }
-  return length;
-}
-
 }  // namespace
 
 void RxQueue::give_back_from(std::size_t first) noexcept {
@@ -38,16 +26,17 @@ void RxQueue::give_back_from(std::size_t first) noexcept {
   reserved_ = 0;
 }
 
-// Allocates mbufs for `bytes`. If the pool is exhausted, returns false and keeps none.
+// Allocates mbufs for `bytes`, or as many as one frame may have. If the pool is exhausted, returns false and keeps
+// none.
 bool RxQueue::reserve(std::uint32_t bytes) noexcept {
-  for (std::uint32_t room = 0; room < bytes;) {
-    Mbuf* const segment = reserved_ < kMaxSegments ? allocate() : nullptr;
+  for (room_ = 0; room_ < bytes && reserved_ < kMaxSegments;) {
+    Mbuf* const segment = allocate();
     if (segment == nullptr) {
       give_back_from(0);
       return false;
     }
     segments_[reserved_++] = segment;
-    room += segment->tailroom();
+    room_ += segment->tailroom();
   }
   return true;
 }
@@ -87,7 +76,7 @@ void RxQueue::attach_metadata(Mbuf& frame) const noexcept {
                                                                        : std::uint32_t{0}};
   // TxOffload cannot express the checksum of another protocol, so it is computed here.
   if (request.flags == 0) return complete_internet_checksum(frame, header_.checksum_start, header_.checksum_offset);
-  request.l2 = std::min(ethernet_bytes(frame.data(), frame.length()), header_.checksum_start);
+  request.l2 = std::min(ethernet_bytes(frame.bytes()), header_.checksum_start);
   request.l3 = static_cast<std::uint16_t>(header_.checksum_start - request.l2);
   frame.set_tx_offload(request);
 }
@@ -111,19 +100,48 @@ MbufPtr RxQueue::build_frame(std::uint32_t bytes) noexcept {
   return frame;
 }
 
+// Makes a frame that requests segmentation. The result is empty if the frame was counted as dropped. What the kernel
+// says about its headers is checked as what a stranger says would be.
+MbufPtr RxQueue::build_superframe(std::uint32_t bytes) noexcept {
+  const std::uint8_t* const start = segments_[0]->data();
+  const std::uint32_t in_first = std::min(bytes, segments_[0]->tailroom());
+  const auto request = superframe_request(header_, {start, in_first});
+  const std::uint32_t headers = request ? request->l4_offset() + request->l4 : 0;
+  // The frames that leave a card must fit, not this one.
+  const std::uint32_t on_wire = request ? std::min(bytes, headers + request->segment_size) : 0;
+  std::optional<ports::RxDrop> why = filter().drop_reason(start, on_wire);
+  if (bytes > room_) why = ports::RxDrop::too_long;
+  if (!request) why = ports::RxDrop::bad_offload;
+  if (why) {
+    drop(*why, start, bytes);
+    give_back_from(0);
+    return {};
+  }
+  MbufPtr frame = build_frame(bytes);
+  header_.attach_to(*frame);
+  // The length is no part of TxOffload's partial checksum, but of the kernel's.
+  if (!request_checksums(*frame, *request)) {
+    drop(ports::RxDrop::bad_offload, frame->data(), bytes);
+    return {};
+  }
+  count_arrival(frame->data(), bytes);
+  return frame;
+}
+
 std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
   auto& queue = static_cast<RxQueue&>(base);
   std::uint32_t received = 0;
   // Dropped frames count towards the limit, too.
   for (std::uint32_t reads = 0; reads < limit; ++reads) {
-    const std::uint32_t longest = queue.filter().longest();
-    if (!queue.reserve(longest)) break;
+    if (!queue.reserve(queue.superframes_ ? ports::kMaxSegmentedFrame : queue.filter().longest())) break;
     const auto bytes = static_cast<std::uint32_t>(queue.read_frame());
     const std::uint8_t* const start = queue.segments_[0]->data();
     if (bytes < kEthernetHeaderBytes) {
       queue.give_back_from(0);
       if (bytes == 0) break;
       queue.drop(ports::RxDrop::too_short, kNoDestination.data(), bytes);
+    } else if (queue.header_.segmentation != 0) {
+      if (MbufPtr frame = queue.build_superframe(bytes)) out[received++] = frame.release();
     } else if (!queue.admit_frame(start, bytes)) {
       queue.give_back_from(0);
     } else {
@@ -165,6 +183,10 @@ int TxQueue::write_frame(Mbuf& frame) noexcept {
   if ((frame.tx_offload().flags & kSegmentation) != 0) return write_superframe(frame);
   if (frame.has_partial_checksum()) return write_partial(frame);
   VirtioNetHeader header;
+  // As Linux does for frames that it passes to a TAP (include/linux/virtio_net.h, virtio_net_hdr_from_skb).
+  if (frame.has_rx_words() && RxMetadata(frame).l4_checksum() == ChecksumStatus::good) {
+    header.flags = VirtioNetHeader::kDataValid;
+  }
   std::array<iovec, 257> parts;
   parts[0] = {.iov_base = &header, .iov_len = kHeaderBytes};
   int count = 1;

@@ -16,8 +16,9 @@ namespace pollux::tap {
 /// in the kernel's queue. Partial checksums of the kernel stay partial in the mbuf.
 class RxQueue final : public ports::RxQueue {
  public:
-  RxQueue(const ports::RxFilter& filter, int descriptor)
-      : RxQueue(filter, descriptor, std::make_shared<ports::WakeEvent>(descriptor)) {}
+  /// `superframes`: the kernel may send frames that request segmentation.
+  RxQueue(const ports::RxFilter& filter, int descriptor, bool superframes)
+      : RxQueue(filter, descriptor, superframes, std::make_shared<ports::WakeEvent>(descriptor)) {}
 
   /// Drops the frames that wait in the kernel. Call it with the queue closed and the carrier off, so that no more come.
   void drain() noexcept;
@@ -27,8 +28,9 @@ class RxQueue final : public ports::RxQueue {
  private:
   static constexpr std::size_t kMaxSegments = 255;
 
-  RxQueue(const ports::RxFilter& filter, int descriptor, const std::shared_ptr<ports::WakeEvent>& wake)
-      : ports::RxQueue(&burst, filter, wake), descriptor_(descriptor), wake_event_(*wake) {}
+  RxQueue(const ports::RxFilter& filter, int descriptor, bool superframes,
+          const std::shared_ptr<ports::WakeEvent>& wake)
+      : ports::RxQueue(&burst, filter, wake), descriptor_(descriptor), superframes_(superframes), wake_event_(*wake) {}
 
   [[nodiscard]] bool watch() noexcept override;
   static std::uint32_t burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
@@ -39,17 +41,22 @@ class RxQueue final : public ports::RxQueue {
   void attach_metadata(Mbuf& frame) const noexcept;
   void give_back_from(std::size_t first) noexcept;
 
+  [[nodiscard]] MbufPtr build_superframe(std::uint32_t bytes) noexcept;
+
   int descriptor_;
+  bool superframes_;
   ports::WakeEvent& wake_event_;                // the base's, with the descriptor as its source
   VirtioNetHeader header_;                      // of the frame that was read last
   std::array<Mbuf*, kMaxSegments> segments_{};  // empty mbufs for the next frame
   std::size_t reserved_ = 0;                    // number of mbufs in segments_; 0 between bursts
+  std::uint32_t room_ = 0;                      // bytes in these mbufs
   std::array<std::uint8_t, 64> overflow_{};     // gets bytes only of a frame that is too long
   std::atomic<bool> deleted_{false};
 };
 
 /// Writes frames, which the kernel receives from the interface. It passes partial TCP and UDP checksums to the kernel,
-/// and frames that request segmentation, and computes other checksums.
+/// and frames that request segmentation, and computes other checksums. A frame whose metadata says that its checksum is
+/// good carries VIRTIO_NET_HDR_F_DATA_VALID; Linux 6.18 ignores that and checks again.
 class TxQueue final : public ports::TxQueue {
  public:
   TxQueue(int descriptor, std::uint32_t offloads) noexcept

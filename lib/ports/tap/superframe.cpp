@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "ports/tap/superframe.hpp"
 
+#include "net/frame_size.hpp"
 #include "pollux/net/packet/byte_order.hpp"
 #include "pollux/net/packet/ip.hpp"
 #include "pollux/net/packet/sums.hpp"
@@ -10,6 +11,9 @@ namespace pollux::tap {
 namespace {
 
 using packet::store16;
+
+constexpr std::uint16_t kShortestIp = 20;
+constexpr std::uint16_t kShortestIpv6 = 40;
 
 /// Writes the lengths and returns the sum of the addresses.
 packet::InternetSum complete_ip(std::span<std::uint8_t> ip, std::uint32_t bytes) noexcept {
@@ -53,6 +57,39 @@ VirtioNetHeader superframe_header(std::span<std::uint8_t> headers, const TxOfflo
           .segment_size = request.segment_size,
           .checksum_start = static_cast<std::uint16_t>(request.l4_offset()),
           .checksum_offset = static_cast<std::uint16_t>(checksum)};
+}
+
+std::optional<TxOffload> superframe_request(const VirtioNetHeader& header,
+                                            std::span<const std::uint8_t> start) noexcept {
+  const unsigned kind = header.segmentation & ~unsigned{VirtioNetHeader::kWithCwr};
+  const bool is_udp = kind == VirtioNetHeader::kUdp;
+  const bool is_tcp = kind == VirtioNetHeader::kTcpOverIpv4 || kind == VirtioNetHeader::kTcpOverIpv6;
+  const std::size_t l4 = header.checksum_start;
+  const std::size_t fixed = is_udp ? packet::UdpHeader::kLength : packet::TcpHeader::kLength;
+  const bool needs_checksum = (header.flags & VirtioNetHeader::kNeedsChecksum) != 0;
+  if (!(is_udp || is_tcp) || !needs_checksum || header.segment_size == 0 || l4 + fixed > start.size()) return {};
+  TxOffload request{.flags = is_udp ? TxOffload::udp_segmentation : TxOffload::tcp_segmentation,
+                    .l2 = ethernet_bytes(start),
+                    .segment_size = header.segment_size};
+  if (l4 < std::size_t{request.l2} + kShortestIp) return {};
+  request.l3 = static_cast<std::uint16_t>(l4 - request.l2);
+  const unsigned version = start[request.l2] >> 4;
+  if (version == 4 ? request.l3 != (start[request.l2] & 0xF) * 4 : version != 6 || request.l3 < kShortestIpv6)
+    return {};
+  request.l4 = static_cast<std::uint16_t>(is_udp ? fixed : (start[l4 + 12] >> 4) * std::size_t{4});
+  return request.l4 >= fixed && l4 + request.l4 <= start.size() ? std::optional(request) : std::nullopt;
+}
+
+std::uint16_t ethernet_bytes(std::span<const std::uint8_t> frame) noexcept {
+  constexpr std::uint16_t kCustomerTag = 0x8100;
+  constexpr std::uint16_t kServiceTag = 0x88A8;
+  std::uint16_t length = kEthernetHeaderBytes;
+  for (int tags = 0; tags < 2 && length + kVlanTagBytes <= frame.size(); ++tags) {
+    const std::uint16_t type = packet::load16(&frame[length - 2U]);
+    if (type != kCustomerTag && type != kServiceTag) break;
+    length = static_cast<std::uint16_t>(length + kVlanTagBytes);
+  }
+  return length;
 }
 
 }  // namespace pollux::tap

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "net/virtio_net_header.hpp"
@@ -15,5 +16,14 @@ namespace pollux::tap {
 /// the frame (virtio 1.2, 5.1.6.2).
 [[nodiscard]] VirtioNetHeader superframe_header(std::span<std::uint8_t> headers, const TxOffload& request,
                                                 std::uint32_t frame_bytes) noexcept;
+
+/// The request of a frame that the kernel left unsegmented, from the header before it. `start` are bytes of the frame,
+/// with its headers. Empty if header and frame do not fit each other: no TCP or UDP over IPv4 or IPv6, headers that are
+/// incomplete, or no segment size.
+[[nodiscard]] std::optional<TxOffload> superframe_request(const VirtioNetHeader& header,
+                                                          std::span<const std::uint8_t> start) noexcept;
+
+/// The length of an Ethernet header with its VLAN tags, at most two, at the front of `frame`.
+[[nodiscard]] std::uint16_t ethernet_bytes(std::span<const std::uint8_t> frame) noexcept;
 
 }  // namespace pollux::tap

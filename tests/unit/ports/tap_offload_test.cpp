@@ -96,6 +96,12 @@ class KernelHost {
     EXPECT_EQ(::sendto(udp_, bytes.data(), bytes.size(), 0, &address, sizeof address),
               static_cast<ssize_t>(bytes.size()));
   }
+  /// Sends a datagram for every `size` bytes with one system call (Linux, Documentation/networking, UDP_SEGMENT).
+  void send_segments(const Bytes& bytes, int size) const {
+    constexpr int kUdpSegment = 103;
+    EXPECT_EQ(::setsockopt(udp_, IPPROTO_UDP, kUdpSegment, &size, sizeof size), 0);
+    send(bytes);
+  }
 
  private:
   [[nodiscard]] ifreq named() const {
@@ -235,6 +241,43 @@ TEST_F(TapOffload, TheKernelSegmentsUdp) {
   send_mbuf(std::move(wrong));
   EXPECT_EQ(host_->receive(), Bytes());
   EXPECT_EQ(port_->stats().tx_packets, 1U);
+}
+
+TEST_F(TapOffload, TheKernelLeavesSegmentationToUs) {
+  if ((port_->offloads().tx_flags & TxOffload::udp_segmentation) == 0) GTEST_SKIP() << "the kernel is older than 6.2";
+  host_.reset();
+  port_.reset();
+  port_ = started("tap:plxs?superframes");
+  host_ = std::make_unique<KernelHost>("plxs", port_->mac());
+  host_->listen();
+  Bytes payload(1000);
+  for (std::size_t i = 0; i < payload.size(); ++i) payload[i] = static_cast<std::uint8_t>(i / 100 + i);
+  host_->send_segments(payload, 300);
+  MbufPtr whole = receive_packet(kUdp);
+  ASSERT_NE(whole, nullptr);
+  EXPECT_EQ(whole->packet_length(), 42U + 1000);
+  EXPECT_EQ(
+      whole->tx_offload(),
+      (TxOffload{
+          .flags = TxOffload::udp_segmentation, .l2 = 14, .l3 = 20, .l4 = 8, .segment_size = std::uint16_t{300}}));
+  const Bytes bytes_before(whole->bytes().begin(), whole->bytes().end());
+  ASSERT_TRUE(request_checksums(*whole, whole->tx_offload()));
+  EXPECT_EQ(Bytes(whole->bytes().begin(), whole->bytes().end()), bytes_before)
+      << "the sum of a request's pseudo-header";
+  Segmenter segmenter;
+  ASSERT_TRUE(segmenter.start(whole, {}));
+  Burst<8> segments;
+  ASSERT_EQ(segmenter.next(cache_, segments), Segmenter::Outcome::complete);
+  Bytes received;
+  for (Mbuf& segment : segments) {
+    const Bytes bytes(segment.bytes().begin(), segment.bytes().end());
+    EXPECT_EQ(transport_sum(bytes), 0xFFFFU);
+    received.insert(received.end(), bytes.begin() + 42, bytes.end());
+  }
+  EXPECT_EQ(segments.size(), 4U);
+  EXPECT_EQ(received, payload);
+  DropCounter seen("seen");
+  segments.drop(seen, cache_);
 }
 
 TEST_F(TapOffload, TheKernelAnswersAPartialTcpSegment) {

@@ -16,7 +16,7 @@ from .guest import Guest, started
 from .junit import Result
 from .kernel import Kernel
 from .machine import Machine
-from .programs import NAMES, Forwarder, generate
+from .programs import EXAMPLES, NAMES, Forwarder, generate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Fixture:
 
     def tidy(self) -> None:
         """Cleans up after a case, and fails on leftovers: processes, huge pages, complaints of the kernel."""
-        names = " ".join(NAMES)
+        names = " ".join(NAMES + EXAMPLES)
         script = f"for name in {names}; do pidof $name && killall -KILL $name; done; true"
         stray = self.guest.check(script).split()
         if self._to_release:

@@ -13,7 +13,8 @@ from .guest import Guest
 
 NAMES = ["pollux", "l2fwd", "pktgen"]
 # The programs for tests in the guest, which a build with tests and tools has.
-TESTS = ["guest_test", "conformance_test", "offload_tool", "silicon_probe"]
+EXAMPLES = ["echo", "kernel_path", "tcp_server"]
+TESTS = ["guest_test", "conformance_test", "offload_tool", "silicon_probe", *EXAMPLES]
 START_SECONDS = 30
 
 

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Shares a card with the kernel: the program answers UDP echo itself, and the kernel gets all other frames through an
+// interface with the card's address. A KernelPath and a Poller in use.
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/command_line.hpp"
+#include "common/log.hpp"
+#include "common/output.hpp"
+#include "common/poll_loop.hpp"
+#include "echo/responder.hpp"
+
+namespace {
+
+using namespace pollux;
+using namespace pollux::examples;
+
+struct KernelPathProgram {
+  std::string port;
+  std::string interface;
+  std::vector<InterfaceAddress> addresses;
+  packet::Ipv4Address echo{};  // answers UDP echo: the first IPv4 address
+  std::uint16_t udp_port = 7;
+  PortOptions ports;
+  std::optional<double> seconds;
+};
+
+InterfaceAddress parse_address(const std::string& text) {
+  const std::size_t slash = std::min(text.find('/'), text.size());
+  const std::string ip = text.substr(0, slash);
+  InterfaceAddress address{.ipv6 = ip.find(':') != std::string::npos};
+  const char* const end = text.data() + text.size();
+  const char* const prefix = std::min(text.data() + slash + 1, end);
+  const auto parsed = std::from_chars(prefix, end, address.prefix);
+  if (inet_pton(address.ipv6 ? AF_INET6 : AF_INET, ip.c_str(), address.bytes.data()) != 1 || parsed.ec != std::errc() ||
+      parsed.ptr != end || address.prefix > (address.ipv6 ? 128 : 32))
+    throw CLI::ValidationError("--ip", fmt::format("'{}' is no address and prefix; write it like 10.0.0.1/24", text));
+  return address;
+}
+
+std::optional<int> read_options(int argc, char** argv, KernelPathProgram& options) {
+  CLI::App app("Answers UDP echo on a card, and gives the kernel everything else", "kernel_path");
+  app.footer(
+      "The kernel keeps its network on the card through the interface, with the addresses of --ip:\n"
+      "  pollux bind 0000:01:00.0\n"
+      "  kernel_path vfio:0000:01:00.0 --tap plx0 --ip 10.0.0.1/24\n"
+      "Ctrl-C ends the program with a summary.");
+  app.add_option("PORT", options.port, "A port, such as vfio:0000:01:00.0 or sim:0")->required();
+  app.add_option("--tap", options.interface,
+                 "The kernel's interface; NAME?superframes lets it leave segmentation to the card")
+      ->required();
+  app.add_option_function<std::vector<std::string>>(
+         "--ip",
+         [&options](const std::vector<std::string>& texts) {
+           for (const std::string& text : texts) options.addresses.push_back(parse_address(text));
+           for (auto one = options.addresses.rbegin(); one != options.addresses.rend(); ++one)
+             if (!one->ipv6) std::copy_n(one->bytes.begin(), 4, options.echo.begin());
+         },
+         "An address of the interface, such as 10.0.0.1/24 or fd00::1/64; the first IPv4 address answers UDP echo")
+      ->required();
+  app.add_option("--udp-port", options.udp_port, "The UDP port that the program answers itself")
+      ->check(CLI::Range(1, 65535));
+  app.add_option("--seconds", options.seconds, "End after this time")->check(number(0.001, 1e9));
+  return parse(app, argc, argv);
+}
+
+/// Takes the datagrams for the program's UDP port out of `received` and answers them. All frames stay in order.
+void take_own(Burst<64>& received, EchoResponder& responder, Burst<64>& answers) {
+  Burst<64> reversed;
+  Burst<64> others;
+  while (MbufPtr frame = received.pop()) static_cast<void>(reversed.push(frame));  // all have the same room
+  while (MbufPtr frame = reversed.pop()) {
+    const bool answered = packet::parse(*frame).type.has(PacketType::udp) && responder.answer(*frame);
+    static_cast<void>((answered ? answers : others).push(frame));
+  }
+  received = std::move(others);
+}
+
+Result<void> serve(ProgramSetup& setup, KernelPath& path, EchoResponder& responder, DropCounter& ring_full,
+                   std::optional<double> seconds, const StopSignals& stop) {
+  Port& card = setup.ports()[0];
+  Port& representor = setup.ports()[1];
+  Poller poller(setup.context());
+  const auto from_wire = poller.add(card.rx(0), [&](Burst<64>& burst) {
+    Burst<64> answers;
+    take_own(burst, responder, answers);
+    card.tx(0).tx_burst(answers);
+    answers.drop(ring_full, setup.cache());
+    path.to_kernel(burst);
+  });
+  if (!from_wire) return tl::unexpected(from_wire.error());
+  PollerTask& flush = poller.add_task("segments", [&] { return !path.flush(); });
+  const auto from_kernel = poller.add(representor.rx(0), [&](Burst<64>& burst) {
+    path.to_port(burst);
+    if (path.waiting()) flush.schedule();
+  });
+  if (!from_kernel) return tl::unexpected(from_kernel.error());
+  // Once a second the representor follows the card's link and settings.
+  Result<void> followed;
+  std::function<void()> follow = [&] {
+    if (auto done = path.follow(); !done) followed = std::move(done);
+    poller.add_timer(setup.clock().now() + std::chrono::seconds(1), follow);
+  };
+  follow();
+  auto served = run_poller(setup, poller, stop, seconds);
+  return served ? std::move(followed) : std::move(served);
+}
+
+/// Gives the kernel its end: an interface with the card's address, and the IP addresses.
+Result<std::unique_ptr<KernelPath>> give_to_kernel(ProgramSetup& setup, const KernelPathProgram& options) {
+  Port& card = setup.ports()[0];
+  Port& representor = setup.ports()[1];
+  if (auto set = card.set_promiscuous(false); !set) return tl::unexpected(set.error());
+  auto path = KernelPath::create(card, representor, setup.cache());
+  for (const InterfaceAddress& address : options.addresses) {
+    if (!path) break;
+    auto added = representor.capability<KernelInterface>()->add_interface_address(address);
+    if (!added) return tl::unexpected(added.error());
+  }
+  return path;
+}
+
+int run(const KernelPathProgram& options, const std::shared_ptr<spdlog::logger>& log, Output& output) {
+  const StopSignals stop;
+  auto setup = ProgramSetup::open({options.port, "tap:" + options.interface}, options.ports, to_log(log));
+  if (!setup) return report_failure(*log, setup.error());
+  auto path = give_to_kernel(**setup, options);
+  if (!path) return report_failure(*log, path.error());
+  Port& card = (*setup)->ports().front();
+  EchoResponder responder({.mac = card.mac(), .address = options.echo, .udp_port = options.udp_port});
+  DropCounter ring_full("ring_full");
+  log->info("{} is shared with the kernel as {}", card.info().name, options.interface);
+  const auto served = serve(**setup, **path, responder, ring_full, options.seconds, stop);
+  std::string drops = fmt::format("{} ring_full", ring_full.value());
+  for (const DropCounter* reason : (*path)->drops()) drops += fmt::format(", {} {}", reason->value(), reason->name());
+  output.line(fmt::format("answered: {} UDP; frames: {} to the kernel, {} from the kernel; dropped: {}",
+                          responder.answers().udp, (*path)->frames_to_kernel(), (*path)->frames_to_port(), drops));
+  return served ? 0 : report_failure(*log, served.error());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return run_program("kernel_path", [&](const std::shared_ptr<spdlog::logger>& log, Output& output) {
+    KernelPathProgram options;
+    if (const auto status = read_options(argc, argv, options)) return *status;
+    return run(options, log, output);
+  });
+}
