@@ -44,6 +44,8 @@ void attach_metadata(const Flow& flow) noexcept {
 Mbuf& finish(const Flow& flow) noexcept {
   Mbuf& frame = *flow.head;
   if (flow.count == 1) return frame;
+  MbufAccess::segment_count(frame) = static_cast<std::uint8_t>(flow.mbufs);
+  MbufAccess::packet_length(frame) = flow.length;
   std::uint8_t* const ip = frame.data() + flow.l3;
   if (flow.is_ipv6) {
     packet::store16(ip + 4, static_cast<std::uint16_t>(flow.length - flow.l3 - kIpv6));

@@ -13,8 +13,6 @@ namespace {
 
 using packet::TcpHeader;
 
-constexpr std::uint32_t kMaxBytes = 65535;  // after the Ethernet header
-constexpr std::uint32_t kMaxMbufs = 255;
 // The fourth word of a TCP header: data offset, flags and window.
 constexpr std::uint32_t kCwr = swap32(std::uint32_t{TcpHeader::cwr} << 16);
 constexpr std::uint32_t kMergedFlags = swap32(std::uint32_t{TcpHeader::fin | TcpHeader::psh} << 16);
@@ -86,8 +84,7 @@ bool tcp_continues(const Flow& flow, const Segment& segment) noexcept {
 
 bool fits(const Flow& flow, const Segment& segment) noexcept {
   return segment.payload_length - 1 < flow.segment_size &&  // a length of 0 wraps
-         flow.length + segment.payload_length <= kMaxBytes + kEthernet &&
-         flow.head->segments() + segment.mbuf->segments() <= kMaxMbufs;
+         flow.length + segment.payload_length <= kMaxFrame && flow.mbufs + segment.mbuf->segments() <= kMaxMbufs;
 }
 
 /// Removes the headers of `segment` and makes the rest part of the flow's chain.
@@ -99,14 +96,11 @@ void chain(Flow& flow, const Segment& segment) noexcept {
   if (mbufs == 1) MbufAccess::next(mbuf) = nullptr;
   // A part of a chain has no request and no timestamp.
   MbufAccess::special(mbuf) = MbufAccess::kMultiSegment;
-  if (flow.count == 1) MbufAccess::segment_count(*flow.head) = static_cast<std::uint8_t>(flow.head->segments());
   MbufAccess::special(*flow.tail) |= MbufAccess::kMultiSegment;
   MbufAccess::next(*flow.tail) = &mbuf;
   flow.tail = mbufs == 1 ? &mbuf : &last_mbuf(mbuf);
-  std::uint8_t& count = MbufAccess::segment_count(*flow.head);
-  count = static_cast<std::uint8_t>(count + mbufs);
+  flow.mbufs = static_cast<std::uint16_t>(flow.mbufs + mbufs);
   flow.length += segment.payload_length;
-  MbufAccess::packet_length(*flow.head) = flow.length;
 }
 
 }  // namespace
@@ -124,7 +118,9 @@ Flow::Flow(const Segment& first) noexcept
       l4(first.l4),
       payload(first.payload),
       count(1),
-      is_ipv6(first.is_ipv6) {}
+      mbufs(static_cast<std::uint16_t>(first.mbuf->segments())),
+      is_ipv6(first.is_ipv6),
+      expected(first) {}
 
 bool is_of_flow(const Flow& flow, const Segment& segment) noexcept {
   if (((flow.hash ^ segment.hash) | (flow.vlan ^ segment.vlan) |

@@ -2,10 +2,16 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
+#include "runtime/gro/expected.hpp"
 #include "runtime/gro/segment.hpp"
 
 namespace pollux::gro {
+
+/// The limits of a merged frame: bytes, of which 65,535 after the Ethernet header, and mbufs.
+inline constexpr std::uint32_t kMaxFrame = 65535 + 14;
+inline constexpr std::uint32_t kMaxMbufs = 255;
 
 /// A held frame, to which segments may be appended.
 struct Flow {
@@ -21,8 +27,10 @@ struct Flow {
   std::uint16_t l4 = 0;
   std::uint16_t payload = 0;
   std::uint16_t count = 0;  ///< segments
+  std::uint16_t mbufs = 0;  ///< of the frame; written to `head` at the end, as the length is
   bool is_ipv6 = false;
   bool has_fixed_id = false;  ///< all segments have the same IPv4 identification
+  Expected expected;
 
   explicit Flow() = default;
   explicit Flow(const Segment& first) noexcept;
@@ -34,6 +42,10 @@ struct Flow {
 
 /// Appends `segment`, which belongs to the flow, if it may be merged. Takes the mbuf if it returns true.
 [[nodiscard]] bool append(Flow& flow, const Segment& segment) noexcept;
+
+/// Appends those at the front of `frames` that are the expected next ones of the flow (Expected), and takes them.
+/// Returns the others. None of the appended frames ends the flow. The result is that of `append` for each.
+[[nodiscard]] std::span<Mbuf* const> append_run(Flow& flow, std::span<Mbuf* const> frames) noexcept;
 
 /// Whether a flow ends with `segment`: it is shorter than `segment_size`, or has a flag that says so.
 [[nodiscard]] bool is_last(const Segment& segment, std::uint32_t segment_size) noexcept;
