@@ -13,12 +13,11 @@ namespace {
 using packet::TcpHeader;
 
 constexpr std::uint64_t kHashMask = 0xFFFF'FFFF'0000'0000;
-constexpr unsigned kMaxTags = 2;
 
 using Mask = std::array<std::uint8_t, Expected::kBytes>;
 
 /// Ones for what segments of a flow have in common.
-constexpr Mask mask_of(unsigned tags, bool is_ipv6) {
+constexpr Mask mask_of(unsigned tags, bool is_ipv6, bool is_udp) {
   Mask mask{};
   std::fill(mask.begin(), mask.end(), std::uint8_t{0xFF});
   const auto ignore = [&mask](unsigned at, unsigned bytes) { std::fill_n(&mask[at], bytes, std::uint8_t{0}); };
@@ -28,14 +27,21 @@ constexpr Mask mask_of(unsigned tags, bool is_ipv6) {
     ignore(l3 + 4, 2);   // identification
     ignore(l3 + 10, 2);  // checksum
   }
-  ignore(l4 + 4, 4);  // sequence number
-  ignore(l4 + TcpHeader::kChecksumAt, 2);
+  if (is_udp) {
+    ignore(l4 + packet::UdpHeader::kChecksumAt, 2);
+  } else {
+    ignore(l4 + 4, 4);  // sequence number
+    ignore(l4 + TcpHeader::kChecksumAt, 2);
+  }
   return mask;
 }
 
-constexpr std::array kMasks{mask_of(0, false), mask_of(0, true),  mask_of(1, false),
-                            mask_of(1, true),  mask_of(2, false), mask_of(2, true)};
-static_assert(kMasks.size() == 2 * (kMaxTags + 1));
+constexpr std::size_t kMaxTags = 2;
+constexpr auto kMasks = [] {
+  std::array<Mask, (kMaxTags + 1) * 4> masks{};
+  for (unsigned i = 0; i < masks.size(); ++i) masks[i] = mask_of(i / 4, (i & 1) != 0, (i & 2) != 0);
+  return masks;
+}();
 
 /// Ones, then zeros: from `kBytes` - N on it is the mask of N bytes.
 constexpr auto kFront = [] {
@@ -49,6 +55,10 @@ bool is_known_good(const Segment& segment, const RxMetadata& metadata) noexcept 
          (segment.is_ipv6 || metadata.ip_checksum() == ChecksumStatus::good);
 }
 
+bool has_cwr(const Segment& segment) noexcept {
+  return !segment.is_udp && (segment.bytes[segment.l4 + 13] & TcpHeader::cwr) != 0;
+}
+
 }  // namespace
 
 Expected::Expected(const Segment& first) noexcept {
@@ -57,7 +67,7 @@ Expected::Expected(const Segment& first) noexcept {
   const RxMetadata metadata(mbuf);
   const bool is_direct = (word >> MbufAccess::kSpecialShift & 0xFF) == 0;
   if (!is_direct || mbuf.length() < kBytes || first.payload > kBytes || !is_known_good(first, metadata) ||
-      first.l4 - first.l3 != (first.is_ipv6 ? kIpv6 : kIpv4) || (first.bytes[first.l4 + 13] & TcpHeader::cwr) != 0) {
+      first.in_tunnel() || first.l4 - first.l3 != (first.is_ipv6 ? kIpv6 : kIpv4) || has_cwr(first)) {
     return;
   }
   word_ = word;
@@ -70,7 +80,7 @@ Expected::Expected(const Segment& first) noexcept {
 
 void Expected::set_headers(const Segment& first) noexcept {
   const unsigned tags = (first.l3 - unsigned{kEthernet}) / kTag;
-  const Mask& common = kMasks[tags * 2 + static_cast<unsigned>(first.is_ipv6)];
+  const Mask& common = kMasks[tags * 4 + (first.is_udp ? 2U : 0U) + (first.is_ipv6 ? 1U : 0U)];
   const std::uint8_t* const front = kFront.data() + kBytes - first.payload;
   for (std::size_t i = 0; i < kVectors; ++i) {
     const std::size_t at = i * sizeof(Vector);

@@ -67,7 +67,7 @@ using gro::SegmentKind;
 /// The flows and the finished frames. No frame is in both.
 class GroTable {
  public:
-  GroTable() = default;
+  explicit GroTable(const GroOptions& options) noexcept : options_(options) {}
   GroTable(const GroTable&) = delete;
   GroTable& operator=(const GroTable&) = delete;
   ~GroTable() {
@@ -102,6 +102,7 @@ class GroTable {
   void continue_flow(Bucket& bucket, Flow& flow, const Segment& segment) noexcept;
   void start_flow(Bucket& bucket, const Segment& segment) noexcept;
 
+  GroOptions options_;
   std::array<Mbuf*, kMaxFinished> finished_;
   std::uint32_t first_ = 0;
   std::uint32_t last_ = 0;
@@ -120,7 +121,7 @@ void GroTable::end_flow(Bucket& bucket, Flow& flow) noexcept {
 void GroTable::continue_flow(Bucket& bucket, Flow& flow, const Segment& segment) noexcept {
   if (append(flow, segment)) [[likely]] {
     bucket.set_recent(flow);
-    if (is_last(segment, flow.segment_size)) end_flow(bucket, flow);
+    if (ends_with(flow, segment)) end_flow(bucket, flow);
     return;
   }
   end_flow(bucket, flow);
@@ -128,7 +129,7 @@ void GroTable::continue_flow(Bucket& bucket, Flow& flow, const Segment& segment)
 }
 
 void GroTable::start_flow(Bucket& bucket, const Segment& segment) noexcept {
-  if (segment.ends_flow || is_last(segment, 1)) return finish(*segment.mbuf);
+  if (!starts_flow(segment)) return finish(*segment.mbuf);
   if (bucket.full()) end_flow(bucket, *bucket.held().front());
   bucket.add(segment);
   ++flows_;
@@ -156,8 +157,8 @@ void GroTable::receive(std::span<Mbuf* const> frames) noexcept {
 
 void GroTable::receive(Mbuf& mbuf) noexcept {
   Segment segment;
-  const SegmentKind kind = read_segment(mbuf, segment);
-  if (kind != SegmentKind::tcp) [[unlikely]] {
+  const SegmentKind kind = read_segment(mbuf, options_, segment);
+  if (kind != SegmentKind::mergeable) [[unlikely]] {
     if (kind == SegmentKind::scattered) flush();
     return finish(mbuf);
   }
@@ -186,7 +187,7 @@ std::span<Mbuf* const> GroTable::take_finished(std::uint32_t limit) noexcept {
   return taken;
 }
 
-Gro::Gro() : table_(std::make_unique<GroTable>()) {}
+Gro::Gro(const GroOptions& options) : table_(std::make_unique<GroTable>(options)) {}
 Gro::Gro(Gro&&) noexcept = default;
 Gro& Gro::operator=(Gro&&) noexcept = default;
 Gro::~Gro() = default;
