@@ -19,6 +19,9 @@ inline constexpr std::uint16_t kMaxHeader = 65535;
 /// length in its first mbuf, more payload than one segment takes, and a segment size.
 [[nodiscard]] bool segmentation_fits(const Mbuf& frame) noexcept;
 
+/// The same for TCP in a tunnel over UDP (VXLAN, Geneve).
+[[nodiscard]] bool tunnel_segmentation_fits(const Mbuf& frame) noexcept;
+
 /// Computes the checksums that `request` names in a contiguous copy of a frame for which `checksums_fit` is true.
 void complete_checksums_in(std::span<std::uint8_t> frame, const TxOffload& request) noexcept;
 

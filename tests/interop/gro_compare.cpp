@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Compares GRO with the running kernel's: "gro_compare FIRST COUNT" makes COUNT sequences of frames, with the seeds
-// FIRST and following, gives each to both as one batch, and compares what comes out byte for byte, in order.
+// Compares GRO with the running kernel's: "gro_compare FIRST COUNT [udp|vxlan]" makes COUNT sequences of frames, with
+// the seeds FIRST and following, gives each to both as one batch, and compares what comes out byte for byte, in order.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,12 +11,16 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gro_sequences.hpp"
 #include "kernel_gro.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/mem/mempool.hpp"
+#include "pollux/net/packet/byte_order.hpp"
+#include "pollux/net/packet/sums.hpp"
+#include "pollux/net/packet/transport.hpp"
 #include "pollux/net/rx_metadata.hpp"
 #include "pollux/runtime/gro.hpp"
 #include "ports/tap/superframe.hpp"
@@ -25,6 +29,7 @@ namespace {
 
 using namespace pollux;
 using test::MergedFrame;
+using test::SequenceKind;
 
 /// A kernel's batch may end early: see KernelGro::merge. A difference counts if it comes each time.
 constexpr int kAttempts = 12;
@@ -44,8 +49,19 @@ void make_superframe(MergedFrame& frame, const TxOffload& request) {
   frame.segmentation = header.segmentation;
 }
 
+/// The kernel's partial checksum of a tunnel includes the length.
+void complete_tunnel_sum(MergedFrame& frame, const TxOffload& request) {
+  std::uint8_t* const udp = &frame.bytes[std::size_t{request.outer_l2} + request.outer_l3];
+  if (packet::load16(udp + packet::UdpHeader::kChecksumAt) == 0) return;
+  packet::InternetSum sum;
+  sum.add(std::uint32_t{packet::load16(udp + packet::UdpHeader::kChecksumAt)});
+  sum.add(std::uint32_t{packet::load16(udp + 4)});
+  packet::store16(udp + packet::UdpHeader::kChecksumAt, sum.folded());
+}
+
 class PolluxGro {
  public:
+  explicit PolluxGro(const GroOptions& options) : gro_(options) {}
   std::vector<MergedFrame> merge(const std::vector<test::SequenceFrame>& frames, bool with_metadata) {
     Burst<64> burst;
     for (const auto& frame : frames) {
@@ -69,6 +85,7 @@ class PolluxGro {
     MergedFrame merged{.bytes = test::FrameBytes(frame.packet_length())};
     if (frame.copy_out(0, merged.bytes) != merged.bytes.size()) throw std::runtime_error("a chain is broken");
     if (frame.tx_offload().flags != 0) make_superframe(merged, frame.tx_offload());
+    if (frame.tx_offload().outer_l3 != 0) complete_tunnel_sum(merged, frame.tx_offload());
     return merged;
   }
 
@@ -81,7 +98,7 @@ class PolluxGro {
 
 std::string described(const MergedFrame& frame) {
   std::string text = fmt::format("{} bytes, segments of {}:", frame.bytes.size(), frame.segment_size);
-  for (std::size_t i = 0; i < frame.bytes.size() && i < 94; ++i) text += fmt::format(" {:02x}", frame.bytes[i]);
+  for (std::size_t i = 0; i < frame.bytes.size() && i < 150; ++i) text += fmt::format(" {:02x}", frame.bytes[i]);
   return text;
 }
 
@@ -93,8 +110,8 @@ void print_difference(const std::vector<MergedFrame>& ours, const std::vector<Me
   if (at < kernels.size()) fmt::print("kernel: {}\n", described(kernels[at]));
 }
 
-bool same(test::KernelGro& kernel, PolluxGro& pollux, std::uint64_t seed, std::uint64_t& repeated) {
-  const auto frames = test::fuzzed_sequence(seed);
+bool same(test::KernelGro& kernel, PolluxGro& pollux, std::uint64_t seed, SequenceKind kind, std::uint64_t& repeated) {
+  const auto frames = test::fuzzed_sequence(seed, kind);
   std::vector<test::FrameBytes> bytes;
   for (const auto& frame : frames) bytes.push_back(frame.bytes);
   const auto ours = pollux.merge(frames, seed % 2 == 0);
@@ -108,13 +125,22 @@ bool same(test::KernelGro& kernel, PolluxGro& pollux, std::uint64_t seed, std::u
   return false;
 }
 
-int run(std::uint64_t first, std::uint64_t count) {
-  test::KernelGro kernel;
-  PolluxGro pollux;
+GroOptions options_of(SequenceKind kind) {
+  switch (kind) {
+    case SequenceKind::tcp: return {};
+    case SequenceKind::udp_and_tcp: return {.udp = true};
+    case SequenceKind::vxlan: break;
+  }
+  return {.vxlan_port = GroOptions::kVxlanPort};
+}
+
+int run(std::uint64_t first, std::uint64_t count, SequenceKind kind) {
+  test::KernelGro kernel(kind);
+  PolluxGro pollux(options_of(kind));
   std::uint64_t repeated = 0;
   std::uint64_t different = 0;
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
-    if (!same(kernel, pollux, seed, repeated) && ++different == 10) break;
+    if (!same(kernel, pollux, seed, kind, repeated) && ++different == 10) break;
   }
   const GroStats stats = pollux.stats();
   fmt::print("{} sequences, {} different, {} repeated; {} frames, {} merged\n", count, different, repeated,
@@ -125,11 +151,16 @@ int run(std::uint64_t first, std::uint64_t count) {
 }  // namespace
 
 int main(int argc, char** argv) try {
-  if (argc != 3) {
-    fmt::print(stderr, "usage: gro_compare FIRST COUNT\n");
+  const std::string_view kind = argc == 4 ? argv[3] : "";
+  const bool is_known = argc == 3 || kind == "udp" || kind == "vxlan";
+  if (!is_known || argc < 3) {
+    fmt::print(stderr, "usage: gro_compare FIRST COUNT [udp|vxlan]\n");
     return 2;
   }
-  return run(std::strtoull(argv[1], nullptr, 10), std::strtoull(argv[2], nullptr, 10));
+  return run(std::strtoull(argv[1], nullptr, 10), std::strtoull(argv[2], nullptr, 10),
+             kind == "udp"     ? SequenceKind::udp_and_tcp
+             : kind == "vxlan" ? SequenceKind::vxlan
+                               : SequenceKind::tcp);
 } catch (const std::exception& error) {
   fmt::print(stderr, "gro_compare: {}\n", error.what());
   return 3;

@@ -12,8 +12,12 @@ struct SequenceFrame {
   bool has_good_checksums = true;
 };
 
-/// A batch of 1 to 64 frames: TCP segments of some flows over IPv4 and IPv6, most of them in order, with deviations in
-/// every field that GRO looks at, and frames of other kinds. The same seed makes the same frames.
-[[nodiscard]] std::vector<SequenceFrame> fuzzed_sequence(std::uint64_t seed);
+/// What the frames of a sequence are.
+enum class SequenceKind : std::uint8_t { tcp, udp_and_tcp, vxlan };
+
+/// A batch of 1 to 64 frames: TCP segments or UDP datagrams of some flows over IPv4 and IPv6, most of them in order,
+/// with deviations in every field that GRO looks at, and frames of other kinds; `vxlan`: all in tunnels. The same seed
+/// makes the same frames.
+[[nodiscard]] std::vector<SequenceFrame> fuzzed_sequence(std::uint64_t seed, SequenceKind kind);
 
 }  // namespace pollux::test

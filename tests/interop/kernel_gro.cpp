@@ -17,6 +17,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <stdexcept>
 #include <string>
@@ -88,33 +89,47 @@ FileDescriptor open_socket() {
 }
 
 /// The frames that a merged one was made of.
-std::size_t segments_of(const MergedFrame& frame) {
+std::size_t segments_of(const MergedFrame& frame, const VirtioNetHeader& header) {
   if (frame.segment_size == 0) return 1;
-  const bool is_ipv6 = frame.bytes[12] == 0x86;
-  std::size_t l4 = is_ipv6 ? 54 : 34;
-  std::uint8_t next = is_ipv6 ? frame.bytes[20] : 6;
-  for (; next != 6; l4 += (frame.bytes[l4 + 1] + std::size_t{1}) * 8) next = frame.bytes[l4];
-  const std::size_t payload = frame.bytes.size() - l4 - (frame.bytes[l4 + 12] >> 4) * std::size_t{4};
+  const std::size_t l4 = header.checksum_start;
+  const bool is_udp = frame.segmentation == VirtioNetHeader::kUdp;
+  const std::size_t payload = frame.bytes.size() - l4 - (is_udp ? 8 : (frame.bytes[l4 + 12] >> 4) * std::size_t{4});
   return (payload + frame.segment_size - 1) / frame.segment_size;
+}
+
+void run(const std::string& command) { must(std::system(command.c_str()) == 0, command.c_str()); }
+
+void prepare(SequenceKind kind) {
+  if (kind == SequenceKind::udp_and_tcp) run(std::string("ethtool -K ") + kName + " rx-udp-gro-forwarding on");
+  if (kind != SequenceKind::vxlan) return;
+  // Without a network identifier of its own it receives over IPv4 and IPv6.
+  run("ip link add plxvxlan type vxlan dstport 4789 external");
+  run("ip link set plxvxlan up");
 }
 
 }  // namespace
 
-KernelGro::KernelGro() : tap_((enter_namespace(), open_tap())), socket_(open_socket()) { set_flush_timeout(); }
+KernelGro::KernelGro(SequenceKind kind) : tap_((enter_namespace(), open_tap())), socket_(open_socket()) {
+  prepare(kind);
+  set_flush_timeout();
+}
 
 bool KernelGro::wait() const {
   pollfd waiting{socket_.get(), POLLIN, 0};
   return ::poll(&waiting, 1, kAnswerMilliseconds) == 1;
 }
 
-MergedFrame KernelGro::read() {
+MergedFrame KernelGro::read(std::size_t& seen) {
   VirtioNetHeader header;
   std::array<iovec, 2> parts{{{&header, sizeof header}, {buffer_.data(), buffer_.size()}}};
   const auto bytes = ::readv(socket_.get(), parts.data(), static_cast<int>(parts.size()));
   must(bytes >= static_cast<ssize_t>(sizeof header), "reading the kernel's result");
-  return {.bytes = FrameBytes(buffer_.begin(), buffer_.begin() + (bytes - static_cast<ssize_t>(sizeof header))),
-          .segment_size = header.segment_size,
-          .segmentation = header.segmentation};
+  MergedFrame frame{
+      .bytes = FrameBytes(buffer_.begin(), buffer_.begin() + (bytes - static_cast<ssize_t>(sizeof header))),
+      .segment_size = header.segment_size,
+      .segmentation = header.segmentation};
+  seen += segments_of(frame, header);
+  return frame;
 }
 
 std::vector<MergedFrame> KernelGro::merge(const std::vector<FrameBytes>& frames) {
@@ -124,8 +139,7 @@ std::vector<MergedFrame> KernelGro::merge(const std::vector<FrameBytes>& frames)
   std::vector<MergedFrame> merged;
   for (std::size_t seen = 0; seen < frames.size();) {
     if (!wait()) throw std::runtime_error("the kernel has lost a frame");
-    merged.push_back(read());
-    seen += segments_of(merged.back());
+    merged.push_back(read(seen));
   }
   return merged;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/file_descriptor.hpp"
+#include "gro_sequences.hpp"
 
 namespace pollux::test {
 
@@ -24,7 +25,8 @@ struct MergedFrame {
 /// ends when no more come. Needs root. All failures are exceptions with a message.
 class KernelGro {
  public:
-  KernelGro();
+  /// `udp_and_tcp`: with rx-udp-gro-forwarding. `vxlan`: with an interface that receives VXLAN at UDP port 4789.
+  explicit KernelGro(SequenceKind kind);
 
   /// What the kernel makes of `frames` as one batch, in the order in which it passes them on. The kernel also ends a
   /// batch at a tick of its clock (jiffies, 4 ms), which may fall into it: a caller that doubts a result asks again.
@@ -32,7 +34,8 @@ class KernelGro {
 
  private:
   [[nodiscard]] bool wait() const;
-  [[nodiscard]] MergedFrame read();
+  /// Adds the number of frames that the result was made of to `seen`.
+  [[nodiscard]] MergedFrame read(std::size_t& seen);
 
   FileDescriptor tap_;
   FileDescriptor socket_;

@@ -19,6 +19,18 @@ struct GroStats {
   std::uint64_t delivered = 0;  ///< frames that went out; received = merged + delivered + those in the Gro
 };
 
+/// What a Gro merges besides TCP.
+struct GroOptions {
+  /// Merges UDP datagrams. Off by default, as in Linux, where a socket (UDP_GRO) or an interface
+  /// (rx-udp-gro-forwarding) asks for it: a receiver that does not expect a merged frame would take it for one
+  /// datagram.
+  bool udp = false;
+  /// The UDP destination port of VXLAN tunnels, in which TCP is merged: usually `kVxlanPort`. 0, the default: none.
+  std::uint16_t vxlan_port = 0;
+
+  static constexpr std::uint16_t kVxlanPort = 4789;  ///< RFC 7348, 5
+};
+
 /// Generic receive offload: merges consecutive TCP segments of a flow into one frame, so that what follows works once
 /// per frame and not once per segment. A merged frame is a chain of mbufs without a copy: the first has the headers,
 /// the others payload only.
@@ -39,13 +51,21 @@ struct GroStats {
 /// and 255 mbufs. A wrong checksum is never merged: the metadata of the frame says whether it is right, or software
 /// computes it (RxMetadata; `partial` counts as right). Other frames pass unchanged.
 ///
+/// If GroOptions say so, UDP datagrams of one flow are merged that have the same length (the last may be shorter) and
+/// the same headers but for checksum and IPv4 identification; at most 64, none without a checksum, without payload or
+/// with padding. And TCP in VXLAN tunnels, over IPv4 and IPv6, if the headers of the tunnel are the same, too, except
+/// for lengths, checksums, and the IPv4 identification, for which the same holds. Metadata describes the tunnel's
+/// headers, so software checks the checksums in the tunnel. What has tags or offload requests in a tunnel is not
+/// merged.
+///
 /// Frames of one flow keep their order, except that a frame with a wrong checksum may pass earlier ones. Frames of
 /// different flows may change places, since a frame that may grow is held until the flow ends it, the batch ends, or
 /// too many flows are held: eight of each remainder of the RSS hash divided by eight.
 ///
-/// A merged frame has right IP lengths, a right IPv4 header checksum, and the offload request for segmentation
-/// (TxOffload::tcp_segmentation), so a port that segments can send it as it is, and `segment_or_pass` any other. Its
-/// TCP checksum is partial, and its metadata is RxFormat::software with the hash and VLAN tag of the first segment.
+/// A merged frame has right lengths, right IPv4 header checksums, and the offload request for segmentation
+/// (TxOffload::tcp_segmentation or udp_segmentation), so a port that segments can send it as it is, and SegmentingTx
+/// over any other. Its TCP or UDP checksum is partial; so is that of a tunnel, if the tunnel has one. Its metadata is
+/// RxFormat::software with the hash and VLAN tag of the first segment.
 ///
 /// Ownership: owns the mbufs that it holds; those left at destruction count as unnamed drops of their pools.
 /// Thread rule: one thread.
@@ -54,7 +74,7 @@ class POLLUX_API Gro {
   /// The most frames of one burst.
   static constexpr std::uint32_t kMaxBatch = 64;
 
-  Gro();
+  explicit Gro(const GroOptions& options = {});
   Gro(Gro&& other) noexcept;
   Gro& operator=(Gro&& other) noexcept;
   ~Gro();

@@ -14,11 +14,14 @@
 
 namespace pollux {
 
-/// Whether a port with these limits can take `frame` with its segmentation request. True for a frame without one.
+/// Whether a port with these limits can take `frame` with its segmentation request. True for a frame without one. A
+/// port that segments tunnels gets only those that it segments as software would (OffloadLimits::segments_tunnels).
 [[nodiscard]] POLLUX_API bool port_segments(const OffloadLimits& limits, const Mbuf& frame) noexcept;
 
 /// Generic segmentation offload: divides a frame that requests segmentation into the frames that go on the wire, as a
-/// card with that offload would. TCP and UDP over IPv4 and IPv6, with any VLAN tags, no tunnels. Each segment has
+/// card with that offload would. TCP and UDP over IPv4 and IPv6, with any VLAN tags, and TCP in tunnels over UDP
+/// (VXLAN, Geneve), whose IP and UDP headers get the same care: lengths, IPv4 identification and checksums; a UDP
+/// checksum of 0 stays, and means none (RFC 768, RFC 6935). Each segment has
 /// `TxOffload::segment_size` bytes of payload (the last may have fewer) and the headers of the frame; in each are right
 /// lengths, checksums, and the next IPv4 identification. TCP: FIN and PSH are set in the last segment only, and CWR in
 /// the first only, if the frame has them. UDP: each segment is a datagram of its own. Segments are copies.
@@ -33,8 +36,9 @@ class POLLUX_API Segmenter {
   };
 
   /// Takes `frame` to segment it. `limits` of the port that sends the segments: if it computes TCP or UDP checksums in
-  /// hardware, they stay partial. False, with nothing changed, if the request does not fit the frame, the last frame
-  /// is not complete, or `frame` is empty.
+  /// hardware, they stay partial, except in tunnels; VLAN tags of the request that it does not insert are inserted
+  /// here. False, with nothing changed, if the request does not fit the frame, the last frame is not complete, or
+  /// `frame` is empty.
   [[nodiscard]] bool start(MbufPtr& frame, const OffloadLimits& limits) noexcept;
   /// Appends segments to `out`, which it allocates from `cache`. After `complete` the frame is freed.
   template <std::uint32_t Capacity>
@@ -57,12 +61,12 @@ class POLLUX_API Segmenter {
   void write_headers(Mbuf& segment, std::uint32_t payload) const noexcept;
 
   MbufPtr frame_;
-  std::uint32_t headers_ = 0;  // bytes
+  TxOffload request_;          // its request, but for the tags that its segments have
+  std::uint32_t headers_ = 0;  // bytes, without those tags
   std::uint32_t offset_ = 0;   // bytes of payload that are segmented
   std::uint32_t length_ = 0;   // bytes of payload
   std::uint16_t index_ = 0;    // of the next segment
-  bool is_tcp_ = false;
-  bool partial_ = false;  // checksums stay partial
+  bool partial_ = false;       // checksums stay partial
 };
 
 /// Sends frames on a transmit queue and segments in software those that request a segmentation which the port cannot

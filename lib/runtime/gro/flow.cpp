@@ -7,14 +7,13 @@
 
 #include "pollux/net/packet/transport.hpp"
 #include "runtime/gro/header_words.hpp"
+#include "runtime/gro/vxlan.hpp"
 
 namespace pollux::gro {
 namespace {
 
 using packet::TcpHeader;
 
-constexpr std::uint32_t kMaxBytes = 65535;  // after the Ethernet header
-constexpr std::uint32_t kMaxMbufs = 255;
 // The fourth word of a TCP header: data offset, flags and window.
 constexpr std::uint32_t kCwr = swap32(std::uint32_t{TcpHeader::cwr} << 16);
 constexpr std::uint32_t kMergedFlags = swap32(std::uint32_t{TcpHeader::fin | TcpHeader::psh} << 16);
@@ -28,11 +27,12 @@ Mbuf& last_mbuf(Mbuf& frame) noexcept {
   return *last;
 }
 
-bool same_ethernet(const Flow& flow, const Segment& segment) noexcept {
+/// `end`: of the header with its tags.
+bool same_ethernet(const Flow& flow, const Segment& segment, unsigned end) noexcept {
   const std::uint8_t* const a = flow.bytes;
   const std::uint8_t* const b = segment.bytes;
   if (((word64(a) ^ word64(b)) | (word64(a + 6) ^ word64(b + 6))) != 0) return false;
-  for (unsigned at = kEthernet; at < flow.l3; at += 4) {
+  for (unsigned at = kEthernet; at < end; at += 4) {
     if (word32(a + at) != word32(b + at)) return false;
   }
   return true;
@@ -47,14 +47,20 @@ bool same_ipv6(const std::uint8_t* a, const std::uint8_t* b, unsigned length) no
   return std::memcmp(a + 8, b + 8, length - 8) == 0;
 }
 
-/// Whether the fields of IPv4 that may differ within a flow allow a merge.
-bool ipv4_continues(Flow& flow, const std::uint8_t* head, const std::uint8_t* ip) noexcept {
+bool same_ip(const Flow& flow, const Segment& segment, unsigned l3, unsigned length, bool is_ipv6) noexcept {
+  const std::uint8_t* const a = flow.bytes + l3;
+  const std::uint8_t* const b = segment.bytes + l3;
+  return is_ipv6 ? same_ipv6(a, b, length) : same_ipv4(a, b);
+}
+
+/// Whether the fields of IPv4 that may differ within a flow allow a merge. `count`: segments of the flow.
+bool ipv4_continues(unsigned count, bool& has_fixed_id, const std::uint8_t* head, const std::uint8_t* ip) noexcept {
   // Fragment flags, time to live and protocol are one word.
   if (((word32(head + 6) ^ word32(ip + 6)) | static_cast<unsigned>(head[1] ^ ip[1])) != 0) return false;
   const auto distance = static_cast<std::uint16_t>(swap16(word16(ip + 4)) - swap16(word16(head + 4)));
   // The second segment shows whether the identification counts.
-  if (flow.count == 1 && distance == 0) flow.has_fixed_id = true;
-  return distance == (flow.has_fixed_id ? 0 : flow.count);
+  if (count == 1 && distance == 0) has_fixed_id = true;
+  return distance == (has_fixed_id ? 0 : count);
 }
 
 bool ipv6_continues(const std::uint8_t* head, const std::uint8_t* ip) noexcept {
@@ -62,9 +68,13 @@ bool ipv6_continues(const std::uint8_t* head, const std::uint8_t* ip) noexcept {
 }
 
 bool ip_continues(Flow& flow, const Segment& segment) noexcept {
-  const std::uint8_t* const head = flow.bytes + flow.l3;
-  const std::uint8_t* const ip = segment.bytes + segment.l3;
-  return flow.is_ipv6 ? ipv6_continues(head, ip) : ipv4_continues(flow, head, ip);
+  const auto continues = [&flow, &segment](unsigned l3, bool is_ipv6, bool& has_fixed_id) {
+    const std::uint8_t* const head = flow.bytes + l3;
+    const std::uint8_t* const ip = segment.bytes + l3;
+    return is_ipv6 ? ipv6_continues(head, ip) : ipv4_continues(flow.count, has_fixed_id, head, ip);
+  };
+  if (flow.in_tunnel() && !continues(flow.outer_l3, flow.outer_is_ipv6, flow.has_fixed_outer_id)) return false;
+  return continues(flow.l3, flow.is_ipv6, flow.has_fixed_id);
 }
 
 /// Whether acknowledgment, flags, window and options are the same.
@@ -86,8 +96,7 @@ bool tcp_continues(const Flow& flow, const Segment& segment) noexcept {
 
 bool fits(const Flow& flow, const Segment& segment) noexcept {
   return segment.payload_length - 1 < flow.segment_size &&  // a length of 0 wraps
-         flow.length + segment.payload_length <= kMaxBytes + kEthernet &&
-         flow.head->segments() + segment.mbuf->segments() <= kMaxMbufs;
+         flow.length + segment.payload_length <= kMaxFrame && flow.mbufs + segment.mbuf->segments() <= kMaxMbufs;
 }
 
 /// Removes the headers of `segment` and makes the rest part of the flow's chain.
@@ -99,63 +108,73 @@ void chain(Flow& flow, const Segment& segment) noexcept {
   if (mbufs == 1) MbufAccess::next(mbuf) = nullptr;
   // A part of a chain has no request and no timestamp.
   MbufAccess::special(mbuf) = MbufAccess::kMultiSegment;
-  if (flow.count == 1) MbufAccess::segment_count(*flow.head) = static_cast<std::uint8_t>(flow.head->segments());
   MbufAccess::special(*flow.tail) |= MbufAccess::kMultiSegment;
   MbufAccess::next(*flow.tail) = &mbuf;
   flow.tail = mbufs == 1 ? &mbuf : &last_mbuf(mbuf);
-  std::uint8_t& count = MbufAccess::segment_count(*flow.head);
-  count = static_cast<std::uint8_t>(count + mbufs);
+  flow.mbufs = static_cast<std::uint16_t>(flow.mbufs + mbufs);
   flow.length += segment.payload_length;
-  MbufAccess::packet_length(*flow.head) = flow.length;
 }
 
 }  // namespace
 
 Flow::Flow(const Segment& first) noexcept
-    : head(first.mbuf),
+    : HeaderLayout(first),
+      head(first.mbuf),
       tail(&last_mbuf(*first.mbuf)),
       bytes(first.bytes),
       hash(first.hash),
       vlan(first.vlan),
-      next_sequence(swap32(word32(first.bytes + first.l4 + 4)) + first.payload_length),
+      next_sequence(first.is_udp ? 0 : swap32(word32(first.bytes + first.l4 + 4)) + first.payload_length),
       length(first.payload + first.payload_length),
       segment_size(first.payload_length),
-      l3(first.l3),
-      l4(first.l4),
-      payload(first.payload),
       count(1),
-      is_ipv6(first.is_ipv6) {}
+      mbufs(static_cast<std::uint16_t>(first.mbuf->segments())),
+      expected(first) {}
 
 bool is_of_flow(const Flow& flow, const Segment& segment) noexcept {
   if (((flow.hash ^ segment.hash) | (flow.vlan ^ segment.vlan) |
-       static_cast<unsigned>((flow.l3 ^ segment.l3) | (flow.l4 ^ segment.l4))) != 0) {
+       static_cast<unsigned>((flow.l3 ^ segment.l3) | (flow.l4 ^ segment.l4) | (flow.outer_l3 ^ segment.outer_l3) |
+                             (flow.outer_l4 ^ segment.outer_l4))) != 0) {
     return false;
   }
   if (word32(flow.bytes + flow.l4) != word32(segment.bytes + segment.l4)) return false;  // ports
-  if (flow.is_ipv6 != segment.is_ipv6 || !same_ethernet(flow, segment)) return false;
-  const std::uint8_t* const head = flow.bytes + flow.l3;
-  const std::uint8_t* const ip = segment.bytes + segment.l3;
-  return flow.is_ipv6 ? same_ipv6(head, ip, flow.l4 - unsigned{flow.l3}) : same_ipv4(head, ip);
+  if (flow.is_ipv6 != segment.is_ipv6 || flow.is_udp != segment.is_udp || flow.outer_is_ipv6 != segment.outer_is_ipv6) {
+    return false;
+  }
+  if (!same_ethernet(flow, segment, flow.in_tunnel() ? flow.outer_l3 : flow.l3)) return false;
+  if (flow.in_tunnel() &&
+      !(same_ip(flow, segment, flow.outer_l3, flow.outer_l4 - unsigned{flow.outer_l3}, flow.outer_is_ipv6) &&
+        same_tunnel(flow, segment))) {
+    return false;
+  }
+  return same_ip(flow, segment, flow.l3, flow.l4 - unsigned{flow.l3}, flow.is_ipv6);
 }
 
 bool append(Flow& flow, const Segment& segment) noexcept {
-  if (segment.ends_flow || !fits(flow, segment) || !ip_continues(flow, segment) || !tcp_continues(flow, segment)) {
-    return false;
-  }
-  const unsigned flags = segment.bytes[segment.l4 + 13] & (TcpHeader::fin | TcpHeader::psh);
-  // A store here delays the next segment's comparison with the same word, and most segments have no such flag.
-  if (flags != 0) [[unlikely]] {
-    std::uint8_t& merged = flow.head->data()[flow.l4 + 13];
-    merged = static_cast<std::uint8_t>(merged | flags);
+  if (segment.ends_flow || !fits(flow, segment) || !ip_continues(flow, segment)) return false;
+  if (!flow.is_udp) {
+    if (!tcp_continues(flow, segment)) return false;
+    const unsigned flags = segment.bytes[segment.l4 + 13] & (TcpHeader::fin | TcpHeader::psh);
+    // A store here delays the next segment's comparison with the same word, and most segments have no such flag.
+    if (flags != 0) [[unlikely]] {
+      std::uint8_t& merged = flow.head->data()[flow.l4 + 13];
+      merged = static_cast<std::uint8_t>(merged | flags);
+    }
+    flow.next_sequence += segment.payload_length;
   }
   chain(flow, segment);
-  flow.next_sequence += segment.payload_length;
   ++flow.count;
   return true;
 }
 
-bool is_last(const Segment& segment, std::uint32_t segment_size) noexcept {
-  return segment.payload_length < segment_size || (segment.bytes[segment.l4 + 13] & kLastFlags) != 0;
+bool ends_with(const Flow& flow, const Segment& last) noexcept {
+  if (last.payload_length < flow.segment_size) return true;
+  return flow.is_udp ? flow.count == kMaxDatagrams : (last.bytes[last.l4 + 13] & kLastFlags) != 0;
+}
+
+bool starts_flow(const Segment& first) noexcept {
+  if (first.ends_flow || first.payload_length == 0) return false;
+  return first.is_udp || (first.bytes[first.l4 + 13] & kLastFlags) == 0;
 }
 
 }  // namespace pollux::gro

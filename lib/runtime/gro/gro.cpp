@@ -13,21 +13,46 @@ constexpr std::uint32_t kBuckets = 8;
 constexpr std::uint32_t kFlows = 8;  // of one bucket
 
 /// The held flows with the same remainder of the hash, the oldest first.
-struct Bucket {
-  std::uint32_t count = 0;
-  std::array<Flow, kFlows> flows;
+class Bucket {
+ public:
+  Bucket() noexcept {
+    for (std::uint32_t i = 0; i < kFlows; ++i) order_[i] = &flows_[i];
+  }
 
-  /// The flow that `segment` belongs to; `count` if there is none. There is at most one: a segment that belongs to a
+  /// The flow that `segment` belongs to; nullptr if there is none. There is at most one: a segment that belongs to a
   /// flow and is not merged ends it.
-  [[nodiscard]] std::uint32_t find(const Segment& segment) const noexcept {
-    std::uint32_t at = 0;
-    while (at < count && !is_of_flow(flows[at], segment)) ++at;
-    return at;
+  [[nodiscard]] Flow* find(const Segment& segment) noexcept {
+    for (Flow* const flow : held()) {
+      if (is_of_flow(*flow, segment)) return flow;
+    }
+    return nullptr;
   }
-  void erase(std::uint32_t at) noexcept {
-    std::copy(flows.begin() + at + 1, flows.begin() + count, flows.begin() + at);
-    --count;
+  [[nodiscard]] std::span<Flow* const> held() const noexcept { return {order_.data(), count_}; }
+  [[nodiscard]] bool full() const noexcept { return count_ == kFlows; }
+  /// The flow to which a frame was added last; nullptr if it has ended.
+  [[nodiscard]] Flow* recent() const noexcept { return recent_; }
+  void set_recent(Flow& flow) noexcept { recent_ = &flow; }
+
+  void add(const Segment& first) noexcept {
+    recent_ = order_[count_++];
+    std::construct_at(recent_, first);
   }
+  void erase(Flow& flow) noexcept {
+    if (recent_ == &flow) recent_ = nullptr;
+    const auto at = std::find(order_.begin(), order_.begin() + count_, &flow);
+    std::rotate(at, at + 1, order_.begin() + count_);
+    --count_;
+  }
+  void clear() noexcept {
+    recent_ = nullptr;
+    count_ = 0;
+  }
+
+ private:
+  std::uint32_t count_ = 0;
+  Flow* recent_ = nullptr;
+  std::array<Flow*, kFlows> order_;  // the held ones first
+  std::array<Flow, kFlows> flows_;
 };
 
 }  // namespace gro
@@ -42,7 +67,7 @@ using gro::SegmentKind;
 /// The flows and the finished frames. No frame is in both.
 class GroTable {
  public:
-  GroTable() = default;
+  explicit GroTable(const GroOptions& options) noexcept : options_(options) {}
   GroTable(const GroTable&) = delete;
   GroTable& operator=(const GroTable&) = delete;
   ~GroTable() {
@@ -50,17 +75,19 @@ class GroTable {
     drop_unnamed(take_finished(kMaxFinished));
   }
 
-  void receive(Mbuf& mbuf) noexcept;
+  void receive(std::span<Mbuf* const> frames) noexcept;
   void flush() noexcept;
   /// The frames are valid until the next call of any function.
   [[nodiscard]] std::span<Mbuf* const> take_finished(std::uint32_t limit) noexcept;
   [[nodiscard]] std::uint32_t held() const noexcept { return flows_ + last_ - first_; }
-  [[nodiscard]] const GroStats& stats() const noexcept { return stats_; }
+  [[nodiscard]] GroStats stats() const noexcept {
+    return {.received = received_, .merged = received_ - delivered_ - held(), .delivered = delivered_};
+  }
   /// Makes room for the finished frames of a batch of `frames` frames.
   void begin(std::uint32_t frames) noexcept {
     std::copy(finished_.begin() + first_, finished_.begin() + last_, finished_.begin());
     last_ -= std::exchange(first_, 0);
-    stats_.received += frames;
+    received_ += frames;
   }
 
  private:
@@ -69,53 +96,75 @@ class GroTable {
   static constexpr std::uint32_t kMaxFinished = kBuckets * kFlows + Gro::kMaxBatch;
 
   void finish(Mbuf& frame) noexcept { finished_[last_++] = &frame; }
-  void end_flow(Bucket& bucket, std::uint32_t at) noexcept;
-  void continue_flow(Bucket& bucket, std::uint32_t at, const Segment& segment) noexcept;
+  [[nodiscard]] Flow* recent_flow_of(const Mbuf& mbuf) const noexcept;
+  void receive(Mbuf& mbuf) noexcept;
+  void end_flow(Bucket& bucket, Flow& flow) noexcept;
+  void continue_flow(Bucket& bucket, Flow& flow, const Segment& segment) noexcept;
   void start_flow(Bucket& bucket, const Segment& segment) noexcept;
 
+  GroOptions options_;
   std::array<Mbuf*, kMaxFinished> finished_;
   std::uint32_t first_ = 0;
   std::uint32_t last_ = 0;
   std::uint32_t flows_ = 0;
-  GroStats stats_;
+  std::uint64_t received_ = 0;
+  std::uint64_t delivered_ = 0;
   std::array<Bucket, kBuckets> buckets_;
 };
 
-void GroTable::end_flow(Bucket& bucket, std::uint32_t at) noexcept {
-  finish(gro::finish(bucket.flows[at]));
-  bucket.erase(at);
+void GroTable::end_flow(Bucket& bucket, Flow& flow) noexcept {
+  finish(gro::finish(flow));
+  bucket.erase(flow);
   --flows_;
 }
 
-void GroTable::continue_flow(Bucket& bucket, std::uint32_t at, const Segment& segment) noexcept {
-  Flow& flow = bucket.flows[at];
+void GroTable::continue_flow(Bucket& bucket, Flow& flow, const Segment& segment) noexcept {
   if (append(flow, segment)) [[likely]] {
-    ++stats_.merged;
-    if (is_last(segment, flow.segment_size)) end_flow(bucket, at);
+    bucket.set_recent(flow);
+    if (ends_with(flow, segment)) end_flow(bucket, flow);
     return;
   }
-  end_flow(bucket, at);
+  end_flow(bucket, flow);
   start_flow(bucket, segment);
 }
 
 void GroTable::start_flow(Bucket& bucket, const Segment& segment) noexcept {
-  if (segment.ends_flow || is_last(segment, 1)) return finish(*segment.mbuf);
-  if (bucket.count == kFlows) end_flow(bucket, 0);
-  bucket.flows[bucket.count++] = Flow(segment);
+  if (!starts_flow(segment)) return finish(*segment.mbuf);
+  if (bucket.full()) end_flow(bucket, *bucket.held().front());
+  bucket.add(segment);
   ++flows_;
+}
+
+/// Reads the hash as RxMetadata does for most formats. For another format the flow is a wrong one, and matches nothing.
+Flow* GroTable::recent_flow_of(const Mbuf& mbuf) const noexcept {
+  const std::uint64_t low = mbuf.rx_word(0);
+  constexpr std::uint64_t kHashType = 0xF;
+  const std::uint32_t hash = (low & kHashType) != 0 ? static_cast<std::uint32_t>(low >> 32) : 0;
+  return buckets_[hash % kBuckets].recent();
+}
+
+void GroTable::receive(std::span<Mbuf* const> frames) noexcept {
+  while (!frames.empty()) {
+    if (Flow* const flow = recent_flow_of(*frames.front()); flow != nullptr) {
+      const std::size_t before = frames.size();
+      frames = append_run(*flow, frames);
+      if (frames.size() != before) continue;
+    }
+    receive(*frames.front());
+    frames = frames.subspan(1);
+  }
 }
 
 void GroTable::receive(Mbuf& mbuf) noexcept {
   Segment segment;
-  const SegmentKind kind = read_segment(mbuf, segment);
-  if (kind != SegmentKind::tcp) [[unlikely]] {
+  const SegmentKind kind = read_segment(mbuf, options_, segment);
+  if (kind != SegmentKind::mergeable) [[unlikely]] {
     if (kind == SegmentKind::scattered) flush();
     return finish(mbuf);
   }
   Bucket& bucket = buckets_[segment.hash % kBuckets];
-  const std::uint32_t at = bucket.find(segment);
-  if (at < bucket.count) [[likely]] {
-    continue_flow(bucket, at, segment);
+  if (Flow* const flow = bucket.find(segment); flow != nullptr) [[likely]] {
+    continue_flow(bucket, *flow, segment);
   } else {
     start_flow(bucket, segment);
   }
@@ -124,8 +173,8 @@ void GroTable::receive(Mbuf& mbuf) noexcept {
 void GroTable::flush() noexcept {
   if (flows_ == 0) return;
   for (Bucket& bucket : buckets_) {
-    for (std::uint32_t i = 0; i < bucket.count; ++i) finish(gro::finish(bucket.flows[i]));
-    bucket.count = 0;
+    for (const Flow* const flow : bucket.held()) finish(gro::finish(*flow));
+    bucket.clear();
   }
   flows_ = 0;
 }
@@ -134,11 +183,11 @@ std::span<Mbuf* const> GroTable::take_finished(std::uint32_t limit) noexcept {
   const std::uint32_t count = std::min(limit, last_ - first_);
   const std::span<Mbuf* const> taken(finished_.data() + first_, count);
   first_ += count;
-  stats_.delivered += count;
+  delivered_ += count;
   return taken;
 }
 
-Gro::Gro() : table_(std::make_unique<GroTable>()) {}
+Gro::Gro(const GroOptions& options) : table_(std::make_unique<GroTable>(options)) {}
 Gro::Gro(Gro&&) noexcept = default;
 Gro& Gro::operator=(Gro&&) noexcept = default;
 Gro::~Gro() = default;
@@ -148,7 +197,7 @@ GroStats Gro::stats() const noexcept { return table_->stats(); }
 
 void Gro::receive_batch(std::span<Mbuf* const> frames) noexcept {
   table_->begin(static_cast<std::uint32_t>(frames.size()));
-  for (Mbuf* const frame : frames) table_->receive(*frame);
+  table_->receive(frames);
 }
 
 void Gro::end_batch() noexcept { table_->flush(); }

@@ -4,6 +4,8 @@
 #include <cstdint>
 
 #include "pollux/mem/mbuf.hpp"
+#include "pollux/net/packet/ip.hpp"
+#include "pollux/runtime/gro.hpp"
 
 namespace pollux::gro {
 
@@ -13,26 +15,39 @@ enum class SegmentKind : std::uint8_t {
   other,
   /// Its headers are not in its first mbuf: it passes after all that is held.
   scattered,
-  tcp
+  mergeable
 };
 
-/// A frame with its TCP headers. Offsets are bytes from the start of the frame.
-struct Segment {
+/// Where the headers of a frame are, in bytes from its start.
+struct HeaderLayout {
+  std::uint16_t outer_l3 = 0;  ///< the IP header of a VXLAN tunnel; 0: no tunnel
+  std::uint16_t outer_l4 = 0;  ///< its UDP header
+  std::uint16_t l3 = 0;
+  std::uint16_t l4 = 0;
+  std::uint16_t payload = 0;
+  bool outer_is_ipv6 = false;
+  bool is_ipv6 = false;
+  bool is_udp = false;  ///< else TCP
+
+  [[nodiscard]] bool in_tunnel() const noexcept { return outer_l3 != 0; }
+  [[nodiscard]] std::uint8_t protocol() const noexcept {
+    return is_udp ? packet::ip_protocol::kUdp : packet::ip_protocol::kTcp;
+  }
+};
+
+/// A frame with its TCP or UDP header.
+struct Segment : HeaderLayout {
   Mbuf* mbuf = nullptr;
   const std::uint8_t* bytes = nullptr;
   std::uint32_t hash = 0;  ///< of RSS; 0: none
   std::uint32_t vlan = 0;  ///< the tag in the metadata; 0: none
   std::uint32_t payload_length = 0;
-  std::uint16_t l3 = 0;
-  std::uint16_t l4 = 0;
-  std::uint16_t payload = 0;
-  bool is_ipv6 = false;
   bool ends_flow = false;  ///< is not merged, and ends the flow that it belongs to
 
   static constexpr std::uint32_t kHasVlan = 1U << 16;
 };
 
-/// Reads the headers of `mbuf` and checks its checksums. `segment` is complete only if the result is `tcp`.
-[[nodiscard]] SegmentKind read_segment(Mbuf& mbuf, Segment& segment) noexcept;
+/// Reads the headers of `mbuf` and checks its checksums. `segment` is complete only if the result is `mergeable`.
+[[nodiscard]] SegmentKind read_segment(Mbuf& mbuf, const GroOptions& options, Segment& segment) noexcept;
 
 }  // namespace pollux::gro

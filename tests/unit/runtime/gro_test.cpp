@@ -3,6 +3,9 @@
 // with the kernel.
 #include "pollux/runtime/gro.hpp"
 
+#include <array>
+#include <random>
+
 #include "tcp_frames.hpp"
 
 namespace pollux::test {
@@ -161,6 +164,171 @@ TEST_F(GroTest, AnIpPacketHasAtMost65535Bytes) {
     EXPECT_EQ(burst_[0].packet_length(), last == 1095 ? 14U + 65535 : 14U + 64440);
     burst_.drop(seen_, cache_);
   }
+}
+
+TEST_F(GroTest, DatagramsAreMergedIfAsked) {
+  const Packet packet{.udp = true};
+  put_flow(burst_, 3, packet);
+  gro_.merge(burst_);
+  EXPECT_EQ(burst_.size(), 3U) << "off by default";
+  Gro gro(GroOptions{.udp = true});
+  gro.merge(burst_);
+  ASSERT_EQ(burst_.size(), 1U);
+  const Mbuf& frame = burst_[0];
+  EXPECT_EQ(frame.packet_length(), 42U + 300);
+  const TxOffload expected{.flags = TxOffload::udp_segmentation, .l2 = 14, .l3 = 20, .l4 = 8, .segment_size = 100};
+  EXPECT_EQ(frame.tx_offload(), expected);
+  EXPECT_EQ(RxMetadata(frame).packet_type().bits, PacketType::ipv4 | PacketType::udp);
+  EXPECT_EQ(packet::load16(frame.data() + 38), 308);
+}
+
+TEST_F(GroTest, WhichDatagramsAreMerged) {
+  struct Case {
+    const char* what;
+    std::size_t bytes;  // of the second datagram; the first has 100
+    void (*change)(PacketBytes&);
+    std::uint32_t frames;  // of three
+  };
+  const auto nothing = [](PacketBytes&) {};
+  for (const Case& one : {
+           Case{"a shorter one ends the flow", 99, nothing, 2},
+           Case{"a longer one starts another", 101, nothing, 2},
+           Case{"no checksum", 100, [](PacketBytes& bytes) { packet::store16(&bytes[40], 0); }, 3},
+           Case{"a wrong checksum", 100, [](PacketBytes& bytes) { bytes[40] ^= 1; }, 3},
+           Case{"padding", 100, [](PacketBytes& bytes) { bytes.push_back(0); }, 3},
+       }) {
+    Gro gro(GroOptions{.udp = true});
+    Packet packet{.udp = true, .payload = PacketBytes(100)};
+    put(burst_, packet.bytes());
+    ++packet.id;
+    packet.payload.resize(one.bytes);
+    PacketBytes second = packet.bytes();
+    one.change(second);
+    put(burst_, second);
+    if (packet::load16(&second[40]) == 0) {
+      // Nothing is wrong with it.
+      SoftwareRxMetadata{.ip_checksum = ChecksumStatus::good, .l4_checksum = ChecksumStatus::good}.attach_to(burst_[1]);
+    }
+    ++packet.id;
+    packet.payload.resize(100);
+    put(burst_, packet.bytes());
+    gro.merge(burst_);
+    // An identification is missing where the second passes.
+    EXPECT_EQ(burst_.size(), one.frames) << one.what;
+    burst_.drop(seen_, cache_);
+  }
+}
+
+TEST_F(GroTest, AMergedFrameHasAtMost64Datagrams) {
+  Gro gro(GroOptions{.udp = true});
+  put_flow(burst_, 40, {.udp = true});
+  gro.receive(burst_);
+  put_flow(burst_, 40, {.udp = true, .id = 47});
+  gro.receive(burst_);
+  ASSERT_EQ(burst_.size(), 1U);
+  EXPECT_EQ(burst_[0].segments(), 64U);
+  EXPECT_EQ(gro.held(), 1U);
+  gro.flush(burst_);
+}
+
+TEST_F(GroTest, TcpInVxlanIsMergedIfAsked) {
+  for (const bool has_checksum : {false, true}) {
+    Packet outer;
+    Packet inner{.ipv6 = true, .payload = PacketBytes(100)};
+    for (int i = 0; i < 3; ++i) {
+      put(burst_, in_vxlan(outer, inner.bytes(), has_checksum));
+      ++outer.id;
+      inner.sequence += 100;
+    }
+    gro_.merge(burst_);
+    EXPECT_EQ(burst_.size(), 3U) << "off by default";
+    Gro gro(GroOptions{.vxlan_port = GroOptions::kVxlanPort});
+    gro.merge(burst_);
+    ASSERT_EQ(burst_.size(), 1U);
+    const Mbuf& frame = burst_[0];
+    EXPECT_EQ(frame.packet_length(), 50U + 74 + 300);
+    const TxOffload expected{.flags = TxOffload::tcp_segmentation,
+                             .l2 = 30,
+                             .l3 = 40,
+                             .outer_l2 = 14,
+                             .outer_l3 = 20,
+                             .l4 = 20,
+                             .segment_size = 100};
+    EXPECT_EQ(frame.tx_offload(), expected);
+    EXPECT_EQ(packet::load16(frame.data() + 16), 36 + 74 + 300);
+    EXPECT_EQ(packet::internet_checksum(frame.bytes().subspan(14, 20)), 0);
+    EXPECT_EQ(packet::load16(frame.data() + 38), 16 + 74 + 300);
+    EXPECT_EQ(packet::load16(frame.data() + 40) != 0, has_checksum);
+    EXPECT_EQ(packet::load16(frame.data() + 64 + 4), 320);
+    burst_.drop(seen_, cache_);
+  }
+}
+
+TEST_F(GroTest, TunnelsDistinguishFlows) {
+  const Packet inner{.payload = PacketBytes(100)};
+  PacketBytes second = in_vxlan({.id = 8}, Packet{.id = 8, .sequence = 1100, .payload = inner.payload}.bytes(), false);
+  // An outer address, the source port, the network and an inner Ethernet address.
+  for (const std::size_t at : {29U, 35U, 48U, 55U}) {
+    Gro gro(GroOptions{.vxlan_port = GroOptions::kVxlanPort});
+    put(burst_, in_vxlan({}, inner.bytes(), false));
+    PacketBytes changed = second;
+    changed[at] ^= 1;
+    if (at < 34) packet::store16(&changed[24], packet::updated_checksum(packet::load16(&changed[24]), 0, 1));
+    put(burst_, changed);
+    put(burst_, second);
+    gro.merge(burst_);
+    ASSERT_EQ(burst_.size(), 2U) << at;
+    EXPECT_EQ(bytes_of(burst_[1]), changed) << at;
+    burst_.drop(seen_, cache_);
+  }
+}
+
+/// Segments of two flows of which some differ in one byte of their headers; the port knows their checksums to be good.
+std::vector<PacketBytes> segments_with_deviations(std::mt19937& random) {
+  std::array<Packet, 2> senders;
+  for (Packet& sender : senders) {
+    sender = {.ipv6 = random() % 2 == 0, .udp = random() % 2 == 0, .payload = PacketBytes(100)};
+    sender.vlan = static_cast<std::uint16_t>(random() % 2 == 0 ? 0 : 7);
+    sender.id = static_cast<std::uint16_t>(random());
+    sender.sequence = static_cast<std::uint32_t>(random());
+    sender.source_port = static_cast<std::uint16_t>(random());
+  }
+  const unsigned fixed_id = random() % 2;
+  std::vector<PacketBytes> frames;
+  while (frames.size() < 40) {
+    Packet& sender = senders[random() % 8 == 0];
+    frames.push_back(sender.bytes());
+    if (sender.udp && random() % 16 == 0) packet::store16(&frames.back()[sender.l4() + 6], 0);
+    if (random() % 12 == 0) frames.back()[random() % sender.headers()] ^= static_cast<std::uint8_t>(1U << random() % 8);
+    sender.sequence += 100;
+    sender.id = static_cast<std::uint16_t>(sender.id + fixed_id);
+  }
+  return frames;
+}
+
+TEST_F(GroTest, TheFastPathMergesWhatTheSlowOneDoes) {
+  std::mt19937 random(5);
+  std::uint64_t merged = 0;
+  for (int i = 0; i < 2000; ++i) {
+    const auto frames = segments_with_deviations(random);
+    // Frames in two mbufs take the slow path.
+    std::vector<std::vector<PacketBytes>> results;
+    for (const std::size_t part : {std::size_t{2000}, std::size_t{110}}) {
+      for (const PacketBytes& bytes : frames) {
+        MbufPtr frame = mbuf_of(bytes, part);
+        SoftwareRxMetadata{.ip_checksum = ChecksumStatus::good, .l4_checksum = ChecksumStatus::good}.attach_to(*frame);
+        ASSERT_TRUE(burst_.push(frame));
+      }
+      Gro gro(GroOptions{.udp = true});
+      gro.merge(burst_);
+      merged += gro.stats().merged;
+      std::vector<PacketBytes>& result = results.emplace_back();
+      for (const Mbuf& frame : burst_) result.push_back(bytes_of(frame));
+      burst_.drop(seen_, cache_);
+    }
+    ASSERT_EQ(results[0], results[1]) << i;
+  }
+  EXPECT_GT(merged, 80'000U);
 }
 
 TEST_F(GroTest, HeldFramesReturnToTheirPool) {

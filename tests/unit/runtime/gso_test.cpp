@@ -26,6 +26,50 @@ class GsoTest : public MergeFixture {
     EXPECT_TRUE(written);
     return frame;
   }
+  /// The same with TCP in a VXLAN tunnel.
+  [[nodiscard]] MbufPtr vxlan_superframe(const Packet& outer, const Packet& inner, std::uint16_t segment_size,
+                                         bool has_checksum) {
+    PacketBytes bytes = in_vxlan(outer, inner.bytes(), has_checksum);
+    if (has_checksum) {
+      packet::InternetSum sum;
+      sum.add(std::span<const std::uint8_t>(bytes).subspan(outer.l3() + (outer.ipv6 ? 8U : 12U), outer.ipv6 ? 32 : 8));
+      sum.add(17U);
+      packet::store16(&bytes[outer.l4() + 6], sum.folded());
+    }
+    MbufPtr frame = mbuf_of(bytes);
+    EXPECT_TRUE(request_checksums(*frame, {.flags = TxOffload::tcp_segmentation,
+                                           .l2 = static_cast<std::uint16_t>(16 + inner.l3()),
+                                           .l3 = static_cast<std::uint16_t>(inner.l4() - inner.l3()),
+                                           .outer_l2 = static_cast<std::uint16_t>(outer.l3()),
+                                           .outer_l3 = static_cast<std::uint16_t>(outer.l4() - outer.l3()),
+                                           .l4 = 20,
+                                           .segment_size = segment_size}));
+    return frame;
+  }
+  /// Whether GRO makes `whole` of its segments.
+  void expect_made_again(MbufPtr whole, const GroOptions& options) {
+    const PacketBytes before = bytes_of(*whole);
+    const TxOffload request = whole->tx_offload();
+    Burst<64> burst;
+    segment(std::move(whole), burst);
+    Gro gro(options);
+    gro.merge(burst);
+    EXPECT_EQ(burst.size(), 1U);
+    EXPECT_EQ(burst[0].tx_offload(), request);
+    EXPECT_EQ(bytes_of(burst[0]), before);
+    burst.drop(seen_, cache_);
+  }
+  /// Of two to 64 segments.
+  [[nodiscard]] static PacketBytes payload_for(std::uint16_t segment_size, std::mt19937& random) {
+    return counting(std::min<std::size_t>(segment_size + 1 + random() % (segment_size * std::size_t{63}), 65'300));
+  }
+  [[nodiscard]] static Packet random_packet(std::mt19937& random) {
+    Packet packet{.ipv6 = random() % 2 == 0};
+    packet.vlan = static_cast<std::uint16_t>(random() % 2 == 0 ? 0 : 1 + random() % 4000);
+    packet.id = static_cast<std::uint16_t>(random());
+    packet.sequence = static_cast<std::uint32_t>(random());
+    return packet;
+  }
   void segment(MbufPtr frame, Burst<64>& out, const OffloadLimits& limits = {}) {
     Segmenter segmenter;
     ASSERT_TRUE(segmenter.start(frame, limits));
@@ -101,27 +145,89 @@ TEST_F(GsoTest, SegmentsLargerThanAnMbufAreChains) {
   out.drop(seen_, cache_);
 }
 
+TEST_F(GsoTest, SegmentsInATunnelAreWhatTheSenderWouldHaveSent) {
+  for (unsigned kinds = 0; kinds < 8; ++kinds) {
+    const bool has_checksum = (kinds & 4) != 0;
+    Packet outer{.ipv6 = (kinds & 1) != 0, .vlan = 3, .id = 0xFFFF};
+    Packet inner{.ipv6 = (kinds & 2) != 0, .id = 9, .payload = counting(250)};
+    Burst<64> out;
+    segment(vxlan_superframe(outer, inner, 100, has_checksum), out, {.tx_flags = TxOffload::tcp_checksum});
+    ASSERT_EQ(out.size(), 3U);
+    for (std::uint32_t i = 0; i < 3; ++i) {
+      Packet expected = inner;
+      expected.payload = part_of(inner.payload, i * std::size_t{100}, 100);
+      expected.sequence += i * 100;
+      expected.id = static_cast<std::uint16_t>(inner.id + i);
+      EXPECT_EQ(bytes_of(out[i]), in_vxlan(outer, expected.bytes(), has_checksum)) << kinds << " " << i;
+      EXPECT_EQ(out[i].tx_offload().flags, 0U);
+      ++outer.id;
+    }
+    out.drop(seen_, cache_);
+  }
+}
+
+TEST_F(GsoTest, TagsThatThePortDoesNotInsertAreInserted) {
+  constexpr std::uint32_t kInner = TxOffload::insert_vlan;
+  constexpr std::uint32_t kBoth = kInner | TxOffload::insert_outer_vlan;
+  struct Case {
+    std::uint32_t port;
+    std::uint32_t requested;
+    std::uint32_t left;
+    PacketBytes tags;  // in the segments
+  };
+  for (const Case& one : {Case{kBoth, kBoth, kBoth, {}}, Case{0, kInner, 0, {0x81, 0, 0, 7}},
+                          Case{kInner, kBoth, 0, {0x88, 0xA8, 0, 9, 0x81, 0, 0, 7}},
+                          Case{TxOffload::insert_outer_vlan, kBoth, TxOffload::insert_outer_vlan, {0x81, 0, 0, 7}}}) {
+    const Packet packet{.payload = counting(150)};
+    MbufPtr frame = superframe(packet, 100);
+    TxOffload request = frame->tx_offload();
+    request.flags |= one.requested;
+    request.vlan = 7;
+    request.outer_vlan = (one.requested & TxOffload::insert_outer_vlan) != 0 ? 9 : 0;
+    frame->set_tx_offload(request);
+    Burst<64> out;
+    segment(std::move(frame), out, {.tx_flags = one.port | TxOffload::tcp_checksum});
+    ASSERT_EQ(out.size(), 2U);
+    EXPECT_EQ(out[0].tx_offload().flags, one.left | TxOffload::tcp_checksum);
+    ASSERT_EQ(complete_checksums(out[0]), ChecksumCompletion::complete);
+    PacketBytes expected = Packet{.payload = part_of(packet.payload, 0, 100)}.bytes();
+    expected.insert(expected.begin() + 12, one.tags.begin(), one.tags.end());
+    EXPECT_EQ(bytes_of(out[0]), expected);
+    out.drop(seen_, cache_);
+  }
+}
+
 TEST_F(GsoTest, GroMakesTheFrameAgain) {
   std::mt19937 random(1);
-  for (int i = 0; i < 2000; ++i) {
-    Packet packet{.ipv6 = random() % 2 == 0};
-    packet.vlan = static_cast<std::uint16_t>(random() % 2 == 0 ? 0 : 1 + random() % 4000);
-    packet.id = static_cast<std::uint16_t>(random());
-    packet.sequence = static_cast<std::uint32_t>(random());
+  for (int i = 0; i < 2000 && !HasFailure(); ++i) {
+    Packet packet = random_packet(random);
     packet.flags = std::array<std::uint8_t, 4>{16, 16 | 8, 16 | 1, 16 | 8 | 1}[random() % 4];
     const auto size = static_cast<std::uint16_t>(1 + random() % 1460);
-    packet.payload = counting(std::min<std::size_t>(size + 1 + random() % (size * std::size_t{63}), 65'400));
-    MbufPtr whole = superframe(packet, size);
-    PacketBytes before = bytes_of(*whole);
-    const TxOffload request = whole->tx_offload();
-    Burst<64> burst;
-    segment(std::move(whole), burst);
-    Gro gro;
-    gro.merge(burst);
-    ASSERT_EQ(burst.size(), 1U) << i;
-    EXPECT_EQ(burst[0].tx_offload(), request);
-    ASSERT_EQ(bytes_of(burst[0]), before) << i;
-    burst.drop(seen_, cache_);
+    packet.payload = payload_for(size, random);
+    expect_made_again(superframe(packet, size), {});
+  }
+}
+
+TEST_F(GsoTest, GroMakesTheDatagramsOneFrameAgain) {
+  std::mt19937 random(2);
+  for (int i = 0; i < 2000 && !HasFailure(); ++i) {
+    Packet packet = random_packet(random);
+    packet.udp = true;
+    const auto size = static_cast<std::uint16_t>(1 + random() % 1472);
+    packet.payload = payload_for(size, random);
+    expect_made_again(superframe(packet, size), {.udp = true});
+  }
+}
+
+TEST_F(GsoTest, GroMakesTheFrameInATunnelAgain) {
+  std::mt19937 random(3);
+  for (int i = 0; i < 2000 && !HasFailure(); ++i) {
+    Packet inner = random_packet(random);
+    inner.vlan = 0;
+    const auto size = static_cast<std::uint16_t>(1 + random() % 1400);
+    inner.payload = payload_for(size, random);
+    expect_made_again(vxlan_superframe(random_packet(random), inner, size, random() % 2 == 0),
+                      {.vxlan_port = GroOptions::kVxlanPort});
   }
 }
 
@@ -166,6 +272,44 @@ TEST_F(SegmentingTxTest, OnlyWhatThePortCannotSegmentIsSegmented) {
   for (const Mbuf* frame : queue_.frames) lengths.push_back(frame->packet_length());
   EXPECT_EQ(lengths, (std::vector<std::uint32_t>{354, 354, 154, 154, 154, 154, 154, 154, 154, 174, 174, 174, 354}));
   EXPECT_NE(queue_.frames[1]->tx_offload().flags, 0U);
+}
+
+TEST_F(SegmentingTxTest, EachKindIsSegmentedByThePortOrInSoftware) {
+  const auto frames = [this](OffloadLimits limits, MbufPtr frame) {
+    limits.max_l2 = limits.max_l3 = limits.max_segments = 255;
+    limits.max_tso = 65535;
+    queue_.clear();
+    SegmentingTx tx(queue_, limits, cache_);
+    push(std::move(frame));
+    EXPECT_EQ(tx.send(burst_), 1U);
+    EXPECT_EQ(tx.bad_requests().value(), 0U);
+    return queue_.frames.size();
+  };
+  constexpr std::uint32_t kTcp = TxOffload::tcp_segmentation;
+  const Packet udp{.udp = true, .payload = counting(300)};
+  EXPECT_EQ(frames({.tx_flags = kTcp | TxOffload::udp_segmentation}, superframe(udp, 100)), 1U);
+  EXPECT_EQ(frames({.tx_flags = kTcp}, superframe(udp, 100)), 3U);
+
+  const auto tagged = [this] {
+    MbufPtr frame = superframe({.payload = counting(300)}, 100);
+    TxOffload request = frame->tx_offload();
+    request.flags |= TxOffload::insert_vlan;
+    request.vlan = 7;
+    frame->set_tx_offload(request);
+    return frame;
+  };
+  EXPECT_EQ(frames({.tx_flags = kTcp | TxOffload::insert_vlan}, tagged()), 1U);
+  EXPECT_EQ(frames({.tx_flags = kTcp}, tagged()), 3U);
+  EXPECT_EQ(queue_.frames[2]->packet_length(), 158U);
+
+  const OffloadLimits tunnels{.tx_flags = kTcp, .segments_tunnels = true};
+  const auto tunnel = [this](std::uint16_t fragment, std::size_t bytes) {
+    return vxlan_superframe({}, {.fragment = fragment, .payload = counting(bytes)}, 100, true);
+  };
+  EXPECT_EQ(frames(tunnels, tunnel(0x4000, 300)), 1U);
+  EXPECT_EQ(frames({.tx_flags = kTcp}, tunnel(0x4000, 300)), 3U);
+  EXPECT_EQ(frames(tunnels, tunnel(0x4000, 250)), 3U) << "not a multiple";
+  EXPECT_EQ(frames(tunnels, tunnel(0, 300)), 3U) << "the identification has to count";
 }
 
 TEST_F(SegmentingTxTest, WhatTheQueueDoesNotTakeIsSentLater) {

@@ -30,6 +30,8 @@ struct Packet {
   std::uint32_t sequence = 1000;
   std::uint8_t flags = 16;  ///< ACK
   std::uint16_t source_port = 5000;
+  std::uint16_t destination_port = 80;
+  std::uint16_t fragment = 0;  ///< flags and offset in IPv4
   PacketBytes payload = {};
 
   [[nodiscard]] std::size_t l3() const { return vlan != 0 ? 18 : 14; }
@@ -45,7 +47,7 @@ struct Packet {
     packet::store16(&frame[l3() - 2], type());
     write_ip(frame);
     packet::store16(&frame[l4()], source_port);
-    packet::store16(&frame[l4() + 2], 80);
+    packet::store16(&frame[l4() + 2], destination_port);
     udp ? packet::store16(&frame[l4() + 4], static_cast<std::uint16_t>(frame.size() - l4())) : write_tcp(frame);
     packet::InternetSum sum;
     sum.add(std::span<const std::uint8_t>(frame).subspan(l3() + (ipv6 ? 8U : 12U), ipv6 ? 32 : 8));
@@ -68,6 +70,7 @@ struct Packet {
     ip[ipv6 ? 39 : 19] = 9;
     if (ipv6) return;
     packet::store16(ip + 4, id);
+    packet::store16(ip + 6, fragment);
     packet::store16(ip + 10, packet::internet_checksum(std::span(ip, 20)));
   }
   void write_tcp(PacketBytes& frame) const {
@@ -76,6 +79,17 @@ struct Packet {
     frame[l4() + 13] = flags;
   }
 };
+
+/// `frame` in a VXLAN tunnel (RFC 7348, 5). `outer` says what the headers of the tunnel have.
+inline PacketBytes in_vxlan(Packet outer, const PacketBytes& frame, bool has_checksum) {
+  outer.udp = true;
+  outer.destination_port = 4789;
+  outer.payload = {8, 0, 0, 0, 0, 0, 7, 0};
+  outer.payload.insert(outer.payload.end(), frame.begin(), frame.end());
+  PacketBytes bytes = outer.bytes();
+  if (!has_checksum) packet::store16(&bytes[outer.l4() + 6], 0);
+  return bytes;
+}
 
 /// A Context, a pool with mbufs of 2 KiB, and a cache.
 class MergeFixture : public testing::Test {

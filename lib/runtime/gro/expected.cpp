@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "runtime/gro/expected.hpp"
+
+#include <algorithm>
+
+#include "pollux/net/packet/transport.hpp"
+#include "pollux/net/rx_metadata.hpp"
+#include "runtime/gro/header_words.hpp"
+
+namespace pollux::gro {
+namespace {
+
+using packet::TcpHeader;
+
+constexpr std::uint64_t kHashMask = 0xFFFF'FFFF'0000'0000;
+
+using Mask = std::array<std::uint8_t, Expected::kBytes>;
+
+/// Ones for what segments of a flow have in common.
+constexpr Mask mask_of(unsigned tags, bool is_ipv6, bool is_udp) {
+  Mask mask{};
+  std::fill(mask.begin(), mask.end(), std::uint8_t{0xFF});
+  const auto ignore = [&mask](unsigned at, unsigned bytes) { std::fill_n(&mask[at], bytes, std::uint8_t{0}); };
+  const unsigned l3 = kEthernet + tags * kTag;
+  const unsigned l4 = l3 + (is_ipv6 ? kIpv6 : kIpv4);
+  if (!is_ipv6) {
+    ignore(l3 + 4, 2);   // identification
+    ignore(l3 + 10, 2);  // checksum
+  }
+  if (is_udp) {
+    ignore(l4 + packet::UdpHeader::kChecksumAt, 2);
+  } else {
+    ignore(l4 + 4, 4);  // sequence number
+    ignore(l4 + TcpHeader::kChecksumAt, 2);
+  }
+  return mask;
+}
+
+constexpr std::size_t kMaxTags = 2;
+constexpr auto kMasks = [] {
+  std::array<Mask, (kMaxTags + 1) * 4> masks{};
+  for (unsigned i = 0; i < masks.size(); ++i) masks[i] = mask_of(i / 4, (i & 1) != 0, (i & 2) != 0);
+  return masks;
+}();
+
+/// Ones, then zeros: from `kBytes` - N on it is the mask of N bytes.
+constexpr auto kFront = [] {
+  std::array<std::uint8_t, std::size_t{2} * Expected::kBytes> mask{};
+  std::fill_n(mask.begin(), Expected::kBytes, std::uint8_t{0xFF});
+  return mask;
+}();
+
+bool is_known_good(const Segment& segment, const RxMetadata& metadata) noexcept {
+  return metadata.l4_checksum() == ChecksumStatus::good &&
+         (segment.is_ipv6 || metadata.ip_checksum() == ChecksumStatus::good);
+}
+
+bool has_cwr(const Segment& segment) noexcept {
+  return !segment.is_udp && (segment.bytes[segment.l4 + 13] & TcpHeader::cwr) != 0;
+}
+
+}  // namespace
+
+Expected::Expected(const Segment& first) noexcept {
+  const Mbuf& mbuf = *first.mbuf;
+  const std::uint64_t word = MbufAccess::word(mbuf) & kWordMask;
+  const RxMetadata metadata(mbuf);
+  const bool is_direct = (word >> MbufAccess::kSpecialShift & 0xFF) == 0;
+  if (!is_direct || mbuf.length() < kBytes || first.payload > kBytes || !is_known_good(first, metadata) ||
+      first.in_tunnel() || first.l4 - first.l3 != (first.is_ipv6 ? kIpv6 : kIpv4) || has_cwr(first)) {
+    return;
+  }
+  word_ = word;
+  // Without a hash, its place may have something that differs in each frame.
+  rx_low_mask_ = metadata.rss_hash() ? ~std::uint64_t{0} : ~kHashMask;
+  rx_low_ = mbuf.rx_word(0) & rx_low_mask_;
+  rx_high_ = mbuf.rx_word(1);
+  set_headers(first);
+}
+
+void Expected::set_headers(const Segment& first) noexcept {
+  const unsigned tags = (first.l3 - unsigned{kEthernet}) / kTag;
+  const Mask& common = kMasks[tags * 4 + (first.is_udp ? 2U : 0U) + (first.is_ipv6 ? 1U : 0U)];
+  const std::uint8_t* const front = kFront.data() + kBytes - first.payload;
+  for (std::size_t i = 0; i < kVectors; ++i) {
+    const std::size_t at = i * sizeof(Vector);
+    std::array<Vector, 3> words;
+    std::memcpy(&words[0], &common[at], sizeof(Vector));
+    std::memcpy(&words[1], front + at, sizeof(Vector));
+    std::memcpy(&words[2], first.bytes + at, sizeof(Vector));
+    mask_[i] = words[0] & words[1];
+    headers_[i] = words[2] & mask_[i];
+  }
+}
+
+}  // namespace pollux::gro
