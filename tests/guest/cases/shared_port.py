@@ -36,7 +36,7 @@ await 20 ip netns exec peer sh -c 'netstat -tn | grep -q 5000.*ESTABLISHED' || f
 SEND = f"dd if=/dev/urandom bs=1024 count={KIB} 2>/dev/null | tee -a /tmp/sent >/tmp/in\n"
 SEND_LATER = f"spawn writer sh -c 'dd if=/dev/urandom bs=1024 count={KIB} 2>/dev/null | tee -a /tmp/sent >/tmp/in'\n"
 EXPECT = """
-await 40 cmp /tmp/sent /tmp/back || fail "of $(wc -c </tmp/sent) bytes $(wc -c </tmp/got) arrived and $(wc -c </tmp/back) came back"
+await 20 cmp /tmp/sent /tmp/back || fail "of $(wc -c </tmp/sent) bytes $(wc -c </tmp/got) arrived and $(wc -c </tmp/back) came back"
 cmp /tmp/sent /tmp/got && wc -c </tmp/back
 """
 
