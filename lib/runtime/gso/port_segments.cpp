@@ -6,18 +6,18 @@
 namespace pollux {
 namespace {
 
-constexpr std::uint32_t kShortestIp = 20;
-constexpr std::uint32_t kIpv6 = 40;
+constexpr std::uint32_t kIpv4WithoutOptions = 20;
+constexpr std::uint32_t kIpv6WithoutExtensions = 40;
 
 /// A card that segments tunnels makes equal segments, knows no extension headers, and leaves the inner IPv4
 /// identification as it is (OffloadLimits::segments_tunnels). That is right if it has no meaning, which the flag DF
 /// says (RFC 6864, 4.1). The port itself refuses a request that does not fit the frame.
 bool suits_tunnel_offload(const Mbuf& frame, const TxOffload& request) noexcept {
   const std::uint32_t headers = request.l4_offset() + request.l4;
-  if (request.segment_size == 0 || request.l3 < kShortestIp || headers > frame.length()) return true;
+  if (request.segment_size == 0 || request.l3 < kIpv4WithoutOptions || headers > frame.length()) return true;
   const auto suits = [&frame](std::uint32_t at, std::uint32_t length, bool counts) {
     const std::uint8_t* const ip = frame.data() + at;
-    if (ip[0] >> 4 == 6) return length == kIpv6;
+    if (ip[0] >> 4 == 6) return length == kIpv6WithoutExtensions;
     return !counts || (packet::load16(ip + 6) & 0x4000) != 0;
   };
   return (frame.packet_length() - headers) % request.segment_size == 0 &&

@@ -79,8 +79,7 @@ void Segmenter::write_headers(Mbuf& segment, std::uint32_t payload) const noexce
   }
   packet::InternetSum sum = pseudo_header_of(ip, is_tcp, l4_bytes);
   std::uint8_t* const field = l4 + (is_tcp ? TcpHeader::kChecksumAt : UdpHeader::kChecksumAt);
-  constexpr std::uint32_t kTags = TxOffload::insert_vlan | TxOffload::insert_outer_vlan;
-  TxOffload rest{.flags = request_.flags & kTags};
+  TxOffload rest{.flags = request_.flags & (TxOffload::insert_vlan | TxOffload::insert_outer_vlan)};
   if ((rest.flags & TxOffload::insert_vlan) != 0) rest.vlan = request_.vlan;
   if ((rest.flags & TxOffload::insert_outer_vlan) != 0) rest.outer_vlan = request_.outer_vlan;
   if (partial_) {

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::uint32_t kSegmentation = TxOffload::tcp_segmentation | TxOffload::udp_segmentation;
 constexpr std::uint32_t kTags = TxOffload::insert_vlan | TxOffload::insert_outer_vlan;
-constexpr std::uint32_t kMacs = 12;  // bytes before the tags
+constexpr std::uint32_t kMacBytes = 12;  // bytes before the tags
 constexpr std::uint16_t kTag = 4;
 
 /// The tags of the request that are not left to the port.
@@ -35,7 +35,7 @@ TxOffload with_tags(TxOffload request, std::uint32_t tags) noexcept {
 /// Copies headers, and inserts those tags of `request` that `rest` does not ask for any more.
 void copy_headers(const std::uint8_t* from, std::uint32_t bytes, const TxOffload& request, const TxOffload& rest,
                   std::uint8_t* to) noexcept {
-  to = std::copy_n(from, kMacs, to);
+  to = std::copy_n(from, kMacBytes, to);
   const auto insert = [&](std::uint32_t flag, std::uint16_t type, std::uint16_t tag) {
     if (((request.flags & ~rest.flags) & flag) == 0) return;
     packet::store16(to, type);
@@ -44,7 +44,7 @@ void copy_headers(const std::uint8_t* from, std::uint32_t bytes, const TxOffload
   };
   insert(TxOffload::insert_outer_vlan, packet::ether_type::kService, request.outer_vlan);
   insert(TxOffload::insert_vlan, packet::ether_type::kVlan, request.vlan);
-  std::copy_n(from + kMacs, bytes - kMacs, to);
+  std::copy_n(from + kMacBytes, bytes - kMacBytes, to);
 }
 
 }  // namespace
@@ -53,7 +53,7 @@ bool Segmenter::start(MbufPtr& frame, const OffloadLimits& limits) noexcept {
   if (frame == nullptr || frame_ != nullptr) return false;
   const TxOffload request = frame->tx_offload();
   const bool in_tunnel = request.outer_l2 + request.outer_l3 != 0;
-  if ((request.flags & kSegmentation) == 0 || request.l3_offset() < kMacs + 2 ||
+  if ((request.flags & kSegmentation) == 0 || request.l3_offset() < kMacBytes + 2 ||
       !(in_tunnel ? tunnel_segmentation_fits(*frame) : segmentation_fits(*frame))) {
     return false;
   }
