@@ -14,7 +14,7 @@ namespace queueing {
 namespace {
 
 constexpr std::size_t kMaxClasses = 65536;
-constexpr std::uint32_t kMaxQuantum = 1U << 24U;
+constexpr std::uint32_t kMaxClassQuantum = 1U << 24U;
 
 class DeficitRoundRobin final : public QueueDiscipline {
  public:
@@ -192,7 +192,7 @@ Result<void> check(const DrrOptions& options) {
     if (one.queue == nullptr) {
       return fail(ErrorCode::invalid_argument, name + " has no discipline", "use make_fifo() for it");
     }
-    if (one.quantum == 0 || one.quantum > kMaxQuantum) {
+    if (one.quantum == 0 || one.quantum > kMaxClassQuantum) {
       return fail(ErrorCode::invalid_argument,
                   name + " has a quantum of " + std::to_string(one.quantum) + " bytes, not 1 to 2^24",
                   "set DrrClass::quantum to the length of a frame or more");
