@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Compares GRO with the running kernel's: "gro_compare FIRST COUNT [udp|vxlan]" makes COUNT sequences of frames, with
-// the seeds FIRST and following, gives each to both as one batch, and compares what comes out byte for byte, in order.
+// Compares GRO with the running kernel's: "gro_compare FIRST COUNT [udp|vxlan|vlan]" makes COUNT sequences of frames,
+// with the seeds FIRST and following, gives each to both as one batch, and compares what comes out byte for byte, in
+// order.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -127,7 +128,8 @@ bool same(test::KernelGro& kernel, PolluxGro& pollux, std::uint64_t seed, Sequen
 
 GroOptions options_of(SequenceKind kind) {
   switch (kind) {
-    case SequenceKind::tcp: return {};
+    case SequenceKind::tcp:
+    case SequenceKind::vlan: return {};
     case SequenceKind::udp_and_tcp: return {.udp = true};
     case SequenceKind::vxlan: break;
   }
@@ -152,14 +154,15 @@ int run(std::uint64_t first, std::uint64_t count, SequenceKind kind) {
 
 int main(int argc, char** argv) try {
   const std::string_view kind = argc == 4 ? argv[3] : "";
-  const bool is_known = argc == 3 || kind == "udp" || kind == "vxlan";
+  const bool is_known = argc == 3 || kind == "udp" || kind == "vxlan" || kind == "vlan";
   if (!is_known || argc < 3) {
-    fmt::print(stderr, "usage: gro_compare FIRST COUNT [udp|vxlan]\n");
+    fmt::print(stderr, "usage: gro_compare FIRST COUNT [udp|vxlan|vlan]\n");
     return 2;
   }
   return run(std::strtoull(argv[1], nullptr, 10), std::strtoull(argv[2], nullptr, 10),
              kind == "udp"     ? SequenceKind::udp_and_tcp
              : kind == "vxlan" ? SequenceKind::vxlan
+             : kind == "vlan"  ? SequenceKind::vlan
                                : SequenceKind::tcp);
 } catch (const std::exception& error) {
   fmt::print(stderr, "gro_compare: {}\n", error.what());

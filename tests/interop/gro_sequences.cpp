@@ -8,6 +8,7 @@
 
 #include "pollux/net/packet/byte_order.hpp"
 #include "pollux/net/packet/sums.hpp"
+#include "vlan_frames.hpp"
 #include "vxlan_frames.hpp"
 
 namespace pollux::test {
@@ -20,6 +21,9 @@ using Bytes = std::vector<std::uint8_t>;
 
 constexpr std::size_t kEthernet = 14;
 constexpr std::uint8_t kAck = 16;
+/// The first deviations, which each kernel treats alike, apart from CWR. The rules for it, for IPv4 ids without DF,
+/// flow labels and extension headers differ between Linux 6.1 and 6.18.
+constexpr std::uint32_t kAlikeDeviations = 12;
 
 /// A sender: what its next TCP segment or UDP datagram has.
 struct Sender {
@@ -81,6 +85,11 @@ class Generator {
     made.extensions = static_cast<std::uint8_t>(chance(15) ? 1 + below(2) : 0);
     made.payload = static_cast<std::uint16_t>(chance(50) ? 1400 : 1 + below(1400));
     if (chance(3)) made.flags = kAck | 128;  // CWR
+    if (kind_ == SequenceKind::vlan) {
+      made.id_step = 1;
+      made.extensions = 0;
+      made.flags = kAck;
+    }
     if (kind_ == SequenceKind::udp_and_tcp) made.udp = chance(75);
     if (kind_ == SequenceKind::vxlan) {
       made.tunnel.ipv6 = chance(50);
@@ -94,19 +103,22 @@ class Generator {
 
   /// Changes one field of the next segment; some changes stay.
   void deviate(Sender& now, Sender& later) {
-    switch (below(17)) {
+    switch (below(kind_ == SequenceKind::vlan ? kAlikeDeviations : 17)) {
       case 0: now.sequence += below(3) - 1; break;
       case 1: now.acknowledgment = later.acknowledgment += 1 + below(3); break;
       case 2: now.window = later.window = static_cast<std::uint16_t>(now.window + 1); break;
       case 3: now.flags |= 8; break;  // PSH
       case 4: now.flags |= 1; break;  // FIN
-      case 5: now.flags = static_cast<std::uint8_t>(now.flags ^ 1U << below(8)); break;
+      case 5:
+        now.flags = static_cast<std::uint8_t>(now.flags ^ 1U << below(kind_ == SequenceKind::vlan ? 7 : 8));
+        break;
       case 6: now.timestamp = later.timestamp += 1; break;
       case 7: now.payload = static_cast<std::uint16_t>(below(now.payload)); break;
       case 8: now.payload = static_cast<std::uint16_t>(now.payload + 1 + below(40)); break;
       case 9: now.payload = 0; break;
       case 10: now.ttl = later.ttl = static_cast<std::uint8_t>(now.ttl - 1); break;
       case 11: now.tos = static_cast<std::uint8_t>(1U << below(8)); break;
+      // kAlikeDeviations are above.
       case 12: now.id = later.id = static_cast<std::uint16_t>(now.id + below(4)); break;
       case 13: now.fragment = static_cast<std::uint16_t>(now.fragment ^ 0x4000); break;
       case 14: now.flow_label = now.flow_label ^ 1U << below(20); break;
@@ -135,7 +147,7 @@ class Generator {
     SequenceFrame frame{.bytes = segment(now)};
     sender.sequence = now.sequence + now.payload;
     sender.id = static_cast<std::uint16_t>(now.id + now.id_step);
-    if (chance(deviation_ / 3)) damage(frame, now);
+    if (kind_ != SequenceKind::vlan && chance(deviation_ / 3)) damage(frame, now);
     return kind_ == SequenceKind::vxlan ? tunnelled(frame, sender, now.tunnel) : frame;
   }
   SequenceFrame tunnelled(const SequenceFrame& inner, Sender& sender, Tunnel now) {
@@ -277,7 +289,10 @@ class Generator {
 }  // namespace
 
 std::vector<SequenceFrame> fuzzed_sequence(std::uint64_t seed, SequenceKind kind) {
-  return Generator(seed, kind).sequence();
+  if (kind != SequenceKind::vlan) return Generator(seed, kind).sequence();
+  auto frames = Generator(seed, kind).sequence();
+  tag_some(frames, seed);
+  return frames;
 }
 
 }  // namespace pollux::test

@@ -24,6 +24,7 @@
 #include <string_view>
 
 #include "net/virtio_net_header.hpp"
+#include "vlan_frames.hpp"
 
 namespace pollux::test {
 namespace {
@@ -73,6 +74,7 @@ FileDescriptor open_socket() {
   const int on = 1;
   const int bytes = 16 << 20;
   must(::setsockopt(socket.get(), SOL_PACKET, PACKET_VNET_HDR, &on, sizeof on) == 0, "PACKET_VNET_HDR");
+  must(::setsockopt(socket.get(), SOL_PACKET, PACKET_AUXDATA, &on, sizeof on) == 0, "PACKET_AUXDATA");
   must(::setsockopt(socket.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on) == 0, "PACKET_IGNORE_OUTGOING");
   must(::setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) == 0, "SO_RCVBUFFORCE");
   ifreq named = request();
@@ -95,6 +97,16 @@ std::size_t segments_of(const MergedFrame& frame, const VirtioNetHeader& header)
   const bool is_udp = frame.segmentation == VirtioNetHeader::kUdp;
   const std::size_t payload = frame.bytes.size() - l4 - (is_udp ? 8 : (frame.bytes[l4 + 12] >> 4) * std::size_t{4});
   return (payload + frame.segment_size - 1) / frame.segment_size;
+}
+
+/// The tag that the kernel took out of the frame before it showed it to the socket; nullptr if there was none.
+const tpacket_auxdata* tag_of(msghdr& message, tpacket_auxdata& copy) {
+  for (cmsghdr* one = CMSG_FIRSTHDR(&message); one != nullptr; one = CMSG_NXTHDR(&message, one)) {
+    if (one->cmsg_level != SOL_PACKET || one->cmsg_type != PACKET_AUXDATA) continue;
+    std::memcpy(&copy, CMSG_DATA(one), sizeof copy);
+    return (copy.tp_status & TP_STATUS_VLAN_VALID) != 0 ? &copy : nullptr;
+  }
+  return nullptr;
 }
 
 void run(const std::string& command) { must(std::system(command.c_str()) == 0, command.c_str()); }
@@ -122,13 +134,22 @@ bool KernelGro::wait() const {
 MergedFrame KernelGro::read(std::size_t& seen) {
   VirtioNetHeader header;
   std::array<iovec, 2> parts{{{&header, sizeof header}, {buffer_.data(), buffer_.size()}}};
-  const auto bytes = ::readv(socket_.get(), parts.data(), static_cast<int>(parts.size()));
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(tpacket_auxdata))> control{};
+  msghdr message{};
+  message.msg_iov = parts.data();
+  message.msg_iovlen = parts.size();
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  const auto bytes = ::recvmsg(socket_.get(), &message, 0);
   must(bytes >= static_cast<ssize_t>(sizeof header), "reading the kernel's result");
   MergedFrame frame{
       .bytes = FrameBytes(buffer_.begin(), buffer_.begin() + (bytes - static_cast<ssize_t>(sizeof header))),
       .segment_size = header.segment_size,
       .segmentation = header.segmentation};
   seen += segments_of(frame, header);
+  tpacket_auxdata copy{};
+  if (const tpacket_auxdata* const tag = tag_of(message, copy))
+    insert_tag(frame.bytes, tag->tp_vlan_tpid, tag->tp_vlan_tci);
   return frame;
 }
 

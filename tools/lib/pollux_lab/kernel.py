@@ -13,6 +13,7 @@ MODULES = [
     "virtio_pci", "virtio_console",
     "irqbypass", "vfio", "vfio_virqfd", "vfio_iommu_type1", "vfio-pci-core", "vfio-pci",
     "igb", "igbvf", "8021q", "e1000e", "bridge", "bonding", "dummy", "veth", "af_packet", "pktgen", "tun",
+    "sch_tbf", "sch_prio", "sch_drr",
 ]
 
 
