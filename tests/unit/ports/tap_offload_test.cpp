@@ -243,6 +243,21 @@ TEST_F(TapOffload, TheKernelSegmentsUdp) {
   EXPECT_EQ(port_->stats().tx_packets, 1U);
 }
 
+TEST_F(TapOffload, SoftwareSegmentsUdpIfTheKernelDoesNot) {
+  const bool refused = (port_->offloads().tx_flags & TxOffload::udp_segmentation) == 0;
+  const Bytes payload(1000, 0x42);
+  MbufPtr whole = make_mbuf(make_packet(kUdp, make_datagram(payload)));
+  ASSERT_TRUE(request_checksums(
+      *whole, {.flags = TxOffload::udp_segmentation, .l2 = 14, .l3 = 20, .l4 = 8, .segment_size = std::uint16_t{300}}));
+  SegmentingTx tx(port_->tx(0), port_->offloads(), cache_);
+  Burst<1> burst;
+  ASSERT_TRUE(burst.push(whole));
+  EXPECT_EQ(tx.send(burst), 1U);
+  for (const std::size_t bytes : {300U, 300U, 300U, 100U}) EXPECT_EQ(host_->receive(), Bytes(bytes, 0x42));
+  EXPECT_EQ(host_->receive(), Bytes());
+  EXPECT_EQ(port_->stats().tx_packets, refused ? 4U : 1U);
+}
+
 TEST_F(TapOffload, TheKernelLeavesSegmentationToUs) {
   if ((port_->offloads().tx_flags & TxOffload::udp_segmentation) == 0) GTEST_SKIP() << "the kernel is older than 6.2";
   host_.reset();
