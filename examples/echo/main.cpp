@@ -32,7 +32,7 @@ std::optional<int> read_options(int argc, char** argv, EchoOptions& options) {
   CLI::App app("Answers ARP, ping and UDP echo for an IPv4 address on a port", "echo");
   app.footer(
       "The other side needs no more than an address of the same network, for example:\n"
-      "  echo tap:plx0 --ip 10.9.0.2 &\n"
+      "  ./echo tap:plx0 --ip 10.9.0.2 &\n"
       "  ip addr add 10.9.0.1/24 dev plx0; ip link set plx0 up; ping 10.9.0.2\n"
       "Ctrl-C ends the program with a summary.");
   app.add_option("PORT", options.port, "A port, such as tap:plx0, vfio:0000:01:00.0 or sim:0")->required();

@@ -45,7 +45,8 @@ namespace pollux {
 ///                         pace=real, frames arrive at the intervals of their timestamps. With loop, the input restarts
 ///                         at its end; otherwise nothing more arrives after it. A burst may block on disk access.
 ///     tap:NAME            The link partner of the kernel's TAP interface NAME, which is created if it does not exist.
-///                         Each frame costs a system call.
+///                         Each frame costs a system call. With tap:NAME?superframes the kernel leaves segmentation to
+///                         the program: frames of up to 64 KiB, with the request that SegmentingTx needs.
 ///     null:               Discards all frames sent and receives none. null:?rx=64 receives an endless stream of frames
 ///                         of 64 bytes (with FCS). It has up to 16 queues in each direction.
 ///

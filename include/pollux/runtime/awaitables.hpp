@@ -204,7 +204,7 @@ class PacketsAwaiter {
 /// Waits for packets of `queue` and returns up to N of them; none after `until` has come. While a task awaits a queue,
 /// the poller polls it, with weight 64 and adaptively; PolledQueue::set_weight and set_mode change that (Poller::find).
 /// While it awaits something else, packets wait in the ring. The task fails with `busy` if the poller polls the queue
-/// for others.
+/// for others. N is a power of two from 1 to 512, and the same each time that a task awaits one queue.
 template <std::uint32_t N = 32>
 [[nodiscard]] PacketsAwaiter<N> packets(RxQueue& queue, Time until = Time::max()) noexcept {
   return {queue, until};

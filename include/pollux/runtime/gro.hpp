@@ -45,9 +45,9 @@ struct GroOptions {
 /// without IP options, and over IPv6 with any hop-by-hop, routing and destination options, with up to two VLAN tags in
 /// the frame and one in the metadata. Segments of one flow are merged if they are consecutive and have the same length
 /// (the last may be shorter) and the same headers, except for sequence number, checksums, FIN, PSH and the IPv4
-/// identification, which must count up, or stay the same. Neither is merged
-/// what is without payload or has SYN, RST, URG or CWR, nor padded frames, fragments, clones, external memory and
-/// frames with an offload request beyond checksums. A merged frame has at most 65,535 bytes after its Ethernet header,
+/// identification, which must count up, or stay the same. Not merged are
+/// segments without payload or with SYN, RST, URG or CWR, padded frames, fragments, clones, external memory, and frames
+/// with an offload request beyond checksums. A merged frame has at most 65,535 bytes after its Ethernet header,
 /// and 255 mbufs. A wrong checksum is never merged: the metadata of the frame says whether it is right, or software
 /// computes it (RxMetadata; `partial` counts as right). Other frames pass unchanged.
 ///
@@ -60,7 +60,7 @@ struct GroOptions {
 ///
 /// Frames of one flow keep their order, except that a frame with a wrong checksum may pass earlier ones. Frames of
 /// different flows may change places, since a frame that may grow is held until the flow ends it, the batch ends, or
-/// too many flows are held: eight of each remainder of the RSS hash divided by eight.
+/// too many flows are held: 64, in 8 buckets of 8 by the RSS hash modulo 8.
 ///
 /// A merged frame has right lengths, right IPv4 header checksums, and the offload request for segmentation
 /// (TxOffload::tcp_segmentation or udp_segmentation), so a port that segments can send it as it is, and SegmentingTx

@@ -20,7 +20,7 @@ namespace pollux {
 
 /// Generic segmentation offload: divides a frame that requests segmentation into the frames that go on the wire, as a
 /// card with that offload would. TCP and UDP over IPv4 and IPv6, with any VLAN tags, and TCP in tunnels over UDP
-/// (VXLAN, Geneve), whose IP and UDP headers get the same care: lengths, IPv4 identification and checksums; a UDP
+/// (VXLAN, Geneve), whose outer IP and UDP headers are updated, too: lengths, IPv4 identification and checksums; a UDP
 /// checksum of 0 stays, and means none (RFC 768, RFC 6935). Each segment has
 /// `TxOffload::segment_size` bytes of payload (the last may have fewer) and the headers of the frame; in each are right
 /// lengths, checksums, and the next IPv4 identification. TCP: FIN and PSH are set in the last segment only, and CWR in
@@ -32,7 +32,7 @@ class POLLUX_API Segmenter {
     complete,     ///< all segments are made
     more,         ///< the burst is full; `next` makes the next ones
     bad_request,  ///< the request does not fit the frame, which is unchanged
-    no_memory,    ///< the pool is exhausted; `next` makes the next ones later
+    no_memory,    ///< the pool is exhausted, or its mbufs are too small for the headers; `next` tries again
   };
 
   /// Takes `frame` to segment it. `limits` of the port that sends the segments: if it computes TCP or UDP checksums in
@@ -100,7 +100,7 @@ class POLLUX_API SegmentingTx {
   }
   /// Whether segments wait for room in the queue.
   [[nodiscard]] bool waiting() const noexcept { return !segmenter_.is_complete() || !ready_.empty(); }
-  /// Superframes that were dropped.
+  /// Frames with a segmentation request that were dropped.
   [[nodiscard]] const DropCounter& bad_requests() const noexcept { return bad_request_; }
   [[nodiscard]] const DropCounter& no_memory() const noexcept { return no_memory_; }
 

@@ -19,7 +19,7 @@
 namespace pollux {
 
 struct KernelPathOptions {
-  std::uint16_t tx_queue = 0;  ///< of the port: sends what the kernel sends
+  std::uint16_t tx_queue = 0;  ///< of the port, less than its transmit queues: sends what the kernel sends
   /// The port receives every multicast frame, since the kernel expects those of its groups (IPv6 does not work without
   /// them). false: as the port is configured.
   bool all_multicast = true;
@@ -41,11 +41,12 @@ struct KernelPathOptions {
 /// representor can say so (`tap:` does; Linux 6.18 verifies it again). A frame that the kernel sends with a partial
 /// checksum leaves with a request to the port; what the port cannot do is done here, in software, and so is
 /// segmentation (SegmentingTx). A VLAN tag that the port has stripped is put back.
-/// Ownership: refers to both ports and the cache, which outlive it. The ports may be stopped, started and moved
-/// between queues' threads as without it, but not moved as objects.
-/// Thread rule: one thread calls `to_kernel`, `to_port` and `flush`; it sends on the port's queue `tx_queue` and the
-/// representor's queue 0, and the cache is its own. Other threads pass frames to it through a ring. `follow` may be
-/// called by any thread, one at a time.
+/// Ownership: refers to both ports and the cache, which outlive it. The ports may be stopped and started
+/// meanwhile; the Port objects must not be moved. At its end it sets nothing back: the port keeps all-multicast, and
+/// the interface its addresses and MTU. Segments that wait then are unnamed drops. Thread rule: one thread calls
+/// `to_kernel`, `to_port` and `flush`; it sends on the port's queue `tx_queue` and the representor's queue 0, and the
+/// cache is its own. Other threads pass frames to it through a ring. `follow` may be called by any thread, one at a
+/// time.
 class POLLUX_API KernelPath {
  public:
   /// Checks everything before it changes anything: then the representor gets the MAC address, MTU and link of `port`,

@@ -40,7 +40,8 @@ struct PollerOptions {
 };
 
 /// A part of the program that runs between polls.
-/// Ownership: the Poller's. Thread rule: any thread.
+/// Ownership: the Poller's; a reference stays valid until Poller::remove or the end of the Poller.
+/// Thread rule: any thread.
 class POLLUX_API PollerTask {
  public:
   PollerTask(const PollerTask&) = delete;
@@ -76,17 +77,15 @@ struct DescriptorId {
 ///     }
 ///
 /// Queues take turns by deficit round robin (Shreedhar and Varghese, 1995): each may deliver as many frames as its
-/// weight in a turn, so a flood on one queue does not starve the others. A task gets as much time as the polls, so no
-/// flood starves the program either.
-/// While any queue keeps the poller awake, all are polled: a poll costs less than a system call. Before it sleeps, the
-/// poller arms each queue, which looks for frames once more, so no frame is left behind. Queues of any ports may be
-/// mixed, and may share descriptors. Times are those of the Context's clock; on a ManualClock the poller runs in
-/// virtual time.
-/// Thread rule: one thread at a time calls run_once, and only that thread adds and removes, in a callback or not.
-/// PolledQueue and PollerTask say what other threads may do. Callbacks run in run_once; they may add and remove, also
-/// what they belong to. An exception that leaves a callback is counted and reported, and ends there.
-/// Lifetime: the Context outlives the Poller. A queue is removed, or disabled, before its port is closed; or the Poller
-/// is destroyed before.
+/// weight in a turn, so a flood on one queue does not starve the others. Tasks together get as much time as the polls,
+/// so no flood starves the program either. While any queue keeps the poller awake, all are polled: a poll costs less
+/// than a system call. Before it sleeps, the poller arms each queue, which looks for frames once more, so no frame is
+/// left behind. Queues of any ports may be mixed, and may share descriptors. Times are those of the Context's clock; on
+/// a ManualClock the poller runs in virtual time. Thread rule: one thread at a time calls run_once, and only that
+/// thread adds and removes, in a callback or not. PolledQueue and PollerTask say what other threads may do. Callbacks
+/// run in run_once; they may add and remove, also what they belong to. An exception that leaves a callback is counted
+/// and reported, and ends there. Lifetime: the Context outlives the Poller. A queue is removed, or disabled, before its
+/// port is closed; or the Poller is destroyed before.
 class POLLUX_API Poller {
  public:
   static constexpr std::uint32_t kMaxBudget = 65536;
@@ -143,8 +142,9 @@ class POLLUX_API Poller {
   /// Polls each queue in its turn, until the budget is used. Then runs what is due of tasks, timers and descriptors. If
   /// no queue had frames, no task is scheduled and every queue may sleep, it sleeps: until a queue has frames, a
   /// descriptor is ready, a timer is due, another thread schedules something, or `until` has come, and at most
-  /// Clock::kMaxWait. Returns the number of frames. Errors: those of Clock::wait, io_error (no descriptor left for the
-  /// poller's own), bad_state (called in a callback). It may be called again after an error.
+  /// Clock::kMaxWait. It does not sleep after it has run a timer, or if another thread has scheduled something. Returns
+  /// the number of frames. Errors: those of Clock::wait, io_error (no descriptor left for the poller's own), bad_state
+  /// (called in a callback). It may be called again after an error.
   [[nodiscard]] Result<std::uint32_t> run_once(Time until = Time::max());
 
   /// The Context's. Any thread.

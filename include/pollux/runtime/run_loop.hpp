@@ -28,7 +28,8 @@ struct RunLoopOptions {
 };
 
 /// A part of the program that sends, such as a queueing discipline's. It runs before the queues are polled.
-/// Ownership: the RunLoop's. Thread rule: any thread.
+/// Ownership: the RunLoop's; a reference stays valid until RunLoop::remove or the end of the RunLoop.
+/// Thread rule: any thread.
 class POLLUX_API TransmitWork {
  public:
   TransmitWork(const TransmitWork&) = delete;
@@ -65,7 +66,7 @@ class POLLUX_API RunLoop {
   static constexpr Duration kFreeInterval = std::chrono::milliseconds(1);
   /// The default limit of `invoke`.
   static constexpr Duration kInvokeLimit = std::chrono::seconds(1);
-  /// Frames that may still come from the queues after `stop`, times the number of queues. No ring has more.
+  /// After `stop`, `drain` receives at most this many frames a queue, as many as the largest ring has.
   static constexpr std::uint32_t kMaxDrained = 4096;
 
   explicit RunLoop(Context& context, RunLoopOptions options = {});
@@ -90,7 +91,8 @@ class POLLUX_API RunLoop {
   /// destroyed never does.
   void post(std::function<void()> work);
   /// Runs `work` in the loop's thread, and returns when it has run; at once in that thread. Any thread. Error timeout:
-  /// no round began within `limit`; then `work` does not run any more.
+  /// no round began within `limit` (real time); then `work` does not run any more. Work that has begun is waited for
+  /// without a limit, and an exception that leaves it is rethrown here.
   [[nodiscard]] Result<void> invoke(std::function<void()> work, Duration limit = kInvokeLimit);
 
   /// One round. Returns the number of received frames. Errors: as Poller::run_once.
@@ -98,7 +100,7 @@ class POLLUX_API RunLoop {
   /// Rounds until `stop`, then `drain`. After that it may be called again; the queues are disabled then. Errors: as
   /// run_once and `drain`.
   [[nodiscard]] Result<void> run();
-  /// Makes `run` return. Any thread, and signal handlers. A stop before `run` ends it at once.
+  /// Makes `run` return. Any thread, and signal handlers. After a stop before `run`, `run` drains at once.
   void stop() noexcept;
   [[nodiscard]] bool is_stopping() const noexcept { return stopping_.load(std::memory_order_acquire); }
 

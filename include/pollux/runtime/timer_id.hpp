@@ -5,7 +5,7 @@
 
 namespace pollux {
 
-/// Names a timer, to cancel it. That of a timer which has run names no other one later.
+/// Names a timer, to cancel it. The id of a timer that has run or was cancelled is not used again.
 struct TimerId {
   std::uint32_t index = UINT32_MAX;
   std::uint32_t generation = 0;

@@ -56,7 +56,8 @@ struct TxSchedulerStats {
 /// Thread rule: one thread at a time; if attached, the poller's.
 class POLLUX_API TxScheduler {
  public:
-  /// Frames that `run` sends at most, so that it is a short piece of work.
+  /// `run` ends once it has sent this many frames, or up to 31 more of its last burst, so that it is a short piece of
+  /// work.
   static constexpr std::uint32_t kMaxFramesPerRun = 256;
 
   /// Error invalid_argument: no discipline, or an option is out of its range.
@@ -79,7 +80,8 @@ class POLLUX_API TxScheduler {
   Time run(Time now) noexcept;
 
   /// `poller` calls `run` from now on, when frames were enqueued, when a shaper lets frames go, and every
-  /// `ring_interval` while the ring is full. `clock` is the poller's Context's. Error bad_state: it is attached.
+  /// `ring_interval` while the ring is full. RunLoop::drain does not wait for it: in a RunLoop, call `run` in a
+  /// transmit work instead (RunLoop::add_transmit). `clock` is the poller's Context's. Error bad_state: it is attached.
   [[nodiscard]] Result<void> attach(Poller& poller, const Clock& clock);
   /// Call it before the poller is destroyed. Without effect if it is not attached.
   void detach();
