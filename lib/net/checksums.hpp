@@ -16,7 +16,7 @@ inline constexpr std::uint16_t kMaxHeader = 65535;
 [[nodiscard]] bool checksums_fit(const Mbuf& frame) noexcept;
 
 /// Whether a frame can be segmented as its request says: one kind of segmentation, no tunnel, complete headers of that
-/// length in its first mbuf, more payload than one segment takes, and a segment size.
+/// length in its first mbuf, some payload, and a segment size.
 [[nodiscard]] bool segmentation_fits(const Mbuf& frame) noexcept;
 
 /// The same for TCP in a tunnel over UDP (VXLAN, Geneve).

@@ -131,8 +131,9 @@ Result<void> KernelPath::follow() {
   }
   // A representor that is not started has no carrier.
   if (representor_.state() != PortState::started) return {};
-  const bool up = shared_.link().up;
-  return interface_->set_interface_carrier(up);
+  if (auto set = interface_->set_interface_carrier(shared_.link().up); !set) return set;
+  // It may have been stopped since.
+  return representor_.state() == PortState::started ? Result<void>() : interface_->set_interface_carrier(false);
 }
 
 bool KernelPath::flush() noexcept {

@@ -23,7 +23,7 @@ struct InterfaceAddress {
 
 /// Capability (see capability.hpp): the interface of the kernel at the other end of a port, such as that of a `tap:`
 /// port. Its settings last as long as the interface; stops and starts of the port do not change them, but the carrier.
-/// States: opened, configured, started. Errors: bad_state (closed), permission_denied (the hint is the command to run
+/// States: opened, configured, started. Errors: permission_denied (the hint is the command to run
 /// as root), io_error.
 class POLLUX_API KernelInterface {
  public:

@@ -58,9 +58,10 @@ struct GroOptions {
 /// headers, so software checks the checksums in the tunnel. What has tags or offload requests in a tunnel is not
 /// merged.
 ///
-/// Frames of one flow keep their order, except that a frame with a wrong checksum may pass earlier ones. Frames of
-/// different flows may change places, since a frame that may grow is held until the flow ends it, the batch ends, or
-/// too many flows are held: 64, in 8 buckets of 8 by the RSS hash modulo 8.
+/// Frames of one flow keep their order, except that one which is never merged may pass earlier ones that are held:
+/// with a wrong checksum, a fragment, with IP options, or a UDP datagram without a checksum or payload. Linux does the
+/// same. Frames of different flows may change places, since a frame that may grow is held until the flow ends it, the
+/// batch ends, or too many flows are held: 64, in 8 buckets of 8 by the RSS hash modulo 8.
 ///
 /// A merged frame has right lengths, right IPv4 header checksums, and the offload request for segmentation
 /// (TxOffload::tcp_segmentation or udp_segmentation), so a port that segments can send it as it is, and SegmentingTx
@@ -95,7 +96,8 @@ class POLLUX_API Gro {
     take(burst);
     deliver(burst);
   }
-  /// Adds the held frames to the burst, the oldest first. Call it again if the burst had no room for all: `held` says.
+  /// Adds the held frames to the burst, bucket by bucket, the oldest of each first. Call it again if the burst had no
+  /// room for all: `held` says.
   template <std::uint32_t Capacity>
   void flush(Burst<Capacity>& burst) noexcept {
     end_batch();

@@ -84,6 +84,10 @@ class POLLUX_API SegmentingTx {
 
   /// `cache` provides the segments' mbufs, and outlives this object.
   SegmentingTx(TxQueue& queue, const OffloadLimits& limits, MempoolCache& cache);
+  SegmentingTx(const SegmentingTx&) = delete;
+  SegmentingTx& operator=(const SegmentingTx&) = delete;
+  /// What waits is an unnamed drop of its pool.
+  ~SegmentingTx();
 
   /// Takes frames from the front of `burst`, in order, until the queue is full; the rest stays in the burst. Returns
   /// the number taken. Some segments of the last one may wait here for the next call, which may have an empty burst. A

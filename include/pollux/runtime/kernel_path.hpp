@@ -81,7 +81,8 @@ class POLLUX_API KernelPath {
   /// changing them. Errors: those of the representor's control calls.
   [[nodiscard]] Result<void> follow();
 
-  /// Frames that were passed on, which the queue may yet drop under a counter of its own.
+  /// Frames that were passed on, or dropped under one of the gso counters. The queue may drop some under a counter of
+  /// its own.
   [[nodiscard]] std::uint64_t frames_to_kernel() const noexcept { return kernel_.frames; }
   [[nodiscard]] std::uint64_t frames_to_port() const noexcept { return port_.frames; }
   /// Why frames were dropped here:

@@ -48,6 +48,7 @@ class TapMedium final : public ports::Medium, private KernelInterface {
   TapMedium(std::shared_ptr<ContextState> context, Interface interface, bool superframes)
       : context_(std::move(context)),
         interface_(std::move(interface)),
+        superframes_(superframes),
         rx_(filter_, interface_.descriptor(), superframes),
         tx_(interface_.descriptor(), traits().offloads.tx_flags) {
     interface_.set_carrier(false);
@@ -60,7 +61,8 @@ class TapMedium final : public ports::Medium, private KernelInterface {
   [[nodiscard]] ports::TxQueue& tx(std::uint16_t) override { return tx_; }
   [[nodiscard]] ports::RxFilter& filter() override { return filter_; }
 
-  [[nodiscard]] Result<void> start(const ValidatedConfig&) override {
+  [[nodiscard]] Result<void> start(const ValidatedConfig& config) override {
+    if (auto fits = check_superframes_fit(config); !fits) return fits;
     interface_.set_carrier(true);
     // Not an error: the interface can be brought up later. Until then there is no link.
     if (auto up = interface_.bring_up(); !up) context_->log(LogLevel::warning, up.error().message());
@@ -89,6 +91,17 @@ class TapMedium final : public ports::Medium, private KernelInterface {
   }
 
  private:
+  /// Each read needs buffers for the longest frame, whatever comes.
+  [[nodiscard]] Result<void> check_superframes_fit(const ValidatedConfig& config) const {
+    const ValidatedRxQueue& queue = config.rx.front();
+    const std::uint32_t count = std::min(config.pool_options(queue).count, traits().limits.max_rx_segments);
+    const std::uint64_t room = std::uint64_t{count} * queue.buffer_bytes;
+    if (!superframes_ || room >= ports::kMaxSegmentedFrame) return {};
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("tap:{}?superframes: frames of up to {} bytes do not fit {} buffers of {}",
+                            interface_.name(), ports::kMaxSegmentedFrame, count, queue.buffer_bytes),
+                "use a pool with a larger count or data_room");
+  }
   [[nodiscard]] std::string interface_name() const override { return interface_.name(); }
   [[nodiscard]] Result<MacAddress> interface_mac() const override { return interface_.mac(); }
   [[nodiscard]] Result<void> set_interface_mac(const MacAddress& mac) override { return interface_.set_mac(mac); }
@@ -103,6 +116,7 @@ class TapMedium final : public ports::Medium, private KernelInterface {
   std::shared_ptr<ContextState> context_;
   Interface interface_;
   ports::RxFilter filter_;
+  bool superframes_;
   RxQueue rx_;
   TxQueue tx_;
 };

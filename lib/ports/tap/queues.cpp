@@ -64,6 +64,11 @@ bool RxQueue::admit_frame(const std::uint8_t* start, std::uint32_t bytes) noexce
     drop(ports::RxDrop::bad_offload, start, bytes);
     return false;
   }
+  // The filter's limit may have been raised since the segments were reserved.
+  if (bytes > room_) {
+    drop(ports::RxDrop::too_long, start, bytes);
+    return false;
+  }
   return admit(start, bytes);
 }
 

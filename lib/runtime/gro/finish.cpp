@@ -12,12 +12,18 @@
 namespace pollux::gro {
 namespace {
 
-/// `bytes`: of the IP packet.
-void write_ip_length(std::uint8_t* ip, bool is_ipv6, std::uint32_t bytes) noexcept {
+/// `bytes`: of the IP packet. `has_checksum`: the checksum of an IPv4 header is right before.
+void write_ip_length(std::uint8_t* ip, bool is_ipv6, std::uint32_t bytes, bool has_checksum) noexcept {
   if (is_ipv6) return packet::store16(ip + 4, static_cast<std::uint16_t>(bytes - kIpv6));
   const auto length = static_cast<std::uint16_t>(bytes);
-  packet::store16(ip + 10, packet::updated_checksum(packet::load16(ip + 10), packet::load16(ip + 2), length));
+  const std::uint16_t before = packet::load16(ip + 2);
   packet::store16(ip + 2, length);
+  if (has_checksum) {
+    packet::store16(ip + 10, packet::updated_checksum(packet::load16(ip + 10), before, length));
+  } else {
+    packet::store16(ip + 10, 0);
+    packet::store16(ip + 10, packet::internet_checksum(std::span<const std::uint8_t>(ip, 20)));
+  }
 }
 
 /// The sum of addresses and protocol; for segmentation it does not include the length (TxOffload).
@@ -75,10 +81,11 @@ Mbuf& finish(const Flow& flow) noexcept {
   if (flow.count == 1) return frame;
   MbufAccess::segment_count(frame) = static_cast<std::uint8_t>(flow.mbufs);
   MbufAccess::packet_length(frame) = flow.length;
-  write_ip_length(frame.data() + flow.l3, flow.is_ipv6, flow.length - flow.l3);
+  const bool has_checksum = (frame.tx_offload().flags & TxOffload::ipv4_checksum) == 0;
+  write_ip_length(frame.data() + flow.l3, flow.is_ipv6, flow.length - flow.l3, has_checksum);
   write_transport(flow);
   if (flow.in_tunnel()) {
-    write_ip_length(frame.data() + flow.outer_l3, flow.outer_is_ipv6, flow.length - flow.outer_l3);
+    write_ip_length(frame.data() + flow.outer_l3, flow.outer_is_ipv6, flow.length - flow.outer_l3, true);
     finish_tunnel(flow);
   }
   attach_metadata(flow);

@@ -48,7 +48,7 @@ inline constexpr std::uint32_t kMaxDatagrams = 64;
 [[nodiscard]] std::span<Mbuf* const> append_run(Flow& flow, std::span<Mbuf* const> frames) noexcept;
 
 /// Whether the flow ends with `last`, which was appended: it is shorter than the others, has a flag that says so, or
-/// the flow is full.
+/// a UDP flow is full.
 [[nodiscard]] bool ends_with(const Flow& flow, const Segment& last) noexcept;
 
 /// Whether others may follow `first`: it has payload, and no flag against that.

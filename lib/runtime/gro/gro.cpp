@@ -135,7 +135,8 @@ void GroTable::start_flow(Bucket& bucket, const Segment& segment) noexcept {
   ++flows_;
 }
 
-/// Reads the hash as RxMetadata does for most formats. For another format the flow is a wrong one, and matches nothing.
+/// Reads the hash as RxMetadata does for most formats. For another format the flow may be a wrong one; whether a
+/// frame belongs to it is compared anyway.
 Flow* GroTable::recent_flow_of(const Mbuf& mbuf) const noexcept {
   const std::uint64_t low = mbuf.rx_word(0);
   constexpr std::uint64_t kHashType = 0xF;

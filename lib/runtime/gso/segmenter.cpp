@@ -57,13 +57,18 @@ bool Segmenter::start(MbufPtr& frame, const OffloadLimits& limits) noexcept {
       !(in_tunnel ? tunnel_segmentation_fits(*frame) : segmentation_fits(*frame))) {
     return false;
   }
+  const std::uint32_t payload = frame->packet_length() - request.l4_offset() - request.l4;
+  // The length of an IP packet has 16 bits.
+  const std::uint32_t segment = request.l3 + request.l4 + std::min<std::uint32_t>(request.segment_size, payload);
+  if (segment + (in_tunnel ? std::uint32_t{request.l2} + request.outer_l3 : 0U) > UINT16_MAX) return false;
   const std::uint32_t checksum =
       (request.flags & TxOffload::tcp_segmentation) != 0 ? TxOffload::tcp_checksum : TxOffload::udp_checksum;
   request_ = with_tags(request, software_tags(request, limits.tx_flags));
   // The checksum of a tunnel's UDP header covers the inner one.
-  partial_ = !in_tunnel && (limits.tx_flags & ~limits.tx_software_flags & checksum) != 0;
+  partial_ = !in_tunnel && (limits.tx_flags & ~limits.tx_software_flags & checksum) != 0 &&
+             request_.l2 <= limits.max_l2 && request_.l3 <= limits.max_l3;
   headers_ = request.l4_offset() + request.l4;
-  length_ = frame->packet_length() - headers_;
+  length_ = payload;
   offset_ = 0;
   index_ = 0;
   frame_ = std::move(frame);

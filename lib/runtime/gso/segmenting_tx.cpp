@@ -6,6 +6,12 @@ namespace pollux {
 SegmentingTx::SegmentingTx(TxQueue& queue, const OffloadLimits& limits, MempoolCache& cache)
     : queue_(queue), limits_(limits), cache_(cache) {}
 
+SegmentingTx::~SegmentingTx() {
+  if (segmenter_.is_complete()) return;
+  Mbuf* const frame = segmenter_.abandon().release();
+  drop_unnamed({&frame, 1});
+}
+
 /// Whether all that was ready is in the queue.
 bool SegmentingTx::send_ready() noexcept {
   while (!ready_.empty() || !segmenter_.is_complete()) {

@@ -119,6 +119,18 @@ TEST_F(TapKernelInterface, OtherPortsHaveNone) {
   EXPECT_FALSE(port.capability<KernelInterface>());
 }
 
+TEST_F(TapKernelInterface, APoolThatIsTooSmallForSuperframesIsRefused) {
+  Mempool small = must(Mempool::create(context_, {.count = 32}));
+  PortConfig config = this->config();
+  config.rx.pool = &small;
+  config.rx.cache = nullptr;
+  const auto refused = open(context_, "tap:plxz?superframes", config);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
+  EXPECT_THAT(refused.error().message(), HasSubstr("do not fit 32 buffers of 2048"));
+  EXPECT_TRUE(open(context_, "tap:plxz", config)) << "without superframes it is large enough";
+}
+
 TEST_F(TapKernelInterface, UnknownOptionsAreRejected) {
   EXPECT_THAT(refused("tap:plxz?superframe").hint, HasSubstr("superframes"));
   EXPECT_EQ(refused("tap:?superframes").code, ErrorCode::invalid_argument);

@@ -88,6 +88,18 @@ TEST_F(GroTest, SharedBytesAreNeverChanged) {
   EXPECT_EQ(bytes_of(*clone), before);
 }
 
+TEST_F(GroTest, ARequestedIpv4ChecksumIsComputed) {
+  put_flow(burst_, 3);
+  for (Mbuf& frame : burst_) {
+    packet::store16(frame.data() + 24, 0x1234);  // the request leaves it open
+    frame.set_tx_offload({.flags = TxOffload::ipv4_checksum | TxOffload::tcp_checksum, .l2 = 14, .l3 = 20});
+  }
+  gro_.merge(burst_);
+  ASSERT_EQ(burst_.size(), 1U);
+  EXPECT_EQ(burst_[0].segments(), 3U);
+  EXPECT_EQ(packet::internet_checksum(burst_[0].bytes().subspan(14, 20)), 0);
+}
+
 TEST_F(GroTest, OtherRequestsAreKept) {
   put_flow(burst_, 2);
   burst_[1].set_tx_offload({.flags = TxOffload::insert_vlan, .vlan = 9});
@@ -313,6 +325,7 @@ TEST_F(GroTest, TheFastPathMergesWhatTheSlowOneDoes) {
     const auto frames = segments_with_deviations(random);
     // Frames in two mbufs take the slow path.
     std::vector<std::vector<PacketBytes>> results;
+    std::vector<std::vector<TxOffload>> requests;
     for (const std::size_t part : {std::size_t{2000}, std::size_t{110}}) {
       for (const PacketBytes& bytes : frames) {
         MbufPtr frame = mbuf_of(bytes, part);
@@ -323,10 +336,15 @@ TEST_F(GroTest, TheFastPathMergesWhatTheSlowOneDoes) {
       gro.merge(burst_);
       merged += gro.stats().merged;
       std::vector<PacketBytes>& result = results.emplace_back();
-      for (const Mbuf& frame : burst_) result.push_back(bytes_of(frame));
+      std::vector<TxOffload>& asked = requests.emplace_back();
+      for (const Mbuf& frame : burst_) {
+        result.push_back(bytes_of(frame));
+        asked.push_back(frame.tx_offload());
+      }
       burst_.drop(seen_, cache_);
     }
     ASSERT_EQ(results[0], results[1]) << i;
+    ASSERT_EQ(requests[0], requests[1]) << i;
   }
   EXPECT_GT(merged, 80'000U);
 }

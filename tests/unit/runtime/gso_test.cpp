@@ -125,7 +125,10 @@ TEST_F(GsoTest, UdpSegmentsAreDatagrams) {
 TEST_F(GsoTest, ChecksumsStayPartialIfThePortComputesThem) {
   const Packet packet{.payload = counting(150)};
   Burst<64> out;
-  segment(superframe(packet, 100), out, {.tx_flags = TxOffload::tcp_checksum});
+  segment(superframe(packet, 100), out, {.tx_flags = TxOffload::tcp_checksum, .max_l2 = 14, .max_l3 = 19});
+  EXPECT_EQ(out[1].tx_offload().flags, 0U) << "the port does not compute it for a header of 20 bytes";
+  out.drop(seen_, cache_);
+  segment(superframe(packet, 100), out, {.tx_flags = TxOffload::tcp_checksum, .max_l2 = 14, .max_l3 = 20});
   ASSERT_EQ(out.size(), 2U);
   EXPECT_EQ(out[1].tx_offload().flags, std::uint32_t{TxOffload::tcp_checksum});
   ASSERT_EQ(complete_checksums(out[1]), ChecksumCompletion::complete);
@@ -151,7 +154,8 @@ TEST_F(GsoTest, SegmentsInATunnelAreWhatTheSenderWouldHaveSent) {
     Packet outer{.ipv6 = (kinds & 1) != 0, .vlan = 3, .id = 0xFFFF};
     Packet inner{.ipv6 = (kinds & 2) != 0, .id = 9, .payload = counting(250)};
     Burst<64> out;
-    segment(vxlan_superframe(outer, inner, 100, has_checksum), out, {.tx_flags = TxOffload::tcp_checksum});
+    segment(vxlan_superframe(outer, inner, 100, has_checksum), out,
+            {.tx_flags = TxOffload::tcp_checksum, .max_l2 = 127, .max_l3 = 511});
     ASSERT_EQ(out.size(), 3U);
     for (std::uint32_t i = 0; i < 3; ++i) {
       Packet expected = inner;
@@ -186,7 +190,7 @@ TEST_F(GsoTest, TagsThatThePortDoesNotInsertAreInserted) {
     request.outer_vlan = (one.requested & TxOffload::insert_outer_vlan) != 0 ? 9 : 0;
     frame->set_tx_offload(request);
     Burst<64> out;
-    segment(std::move(frame), out, {.tx_flags = one.port | TxOffload::tcp_checksum});
+    segment(std::move(frame), out, {.tx_flags = one.port | TxOffload::tcp_checksum, .max_l2 = 22, .max_l3 = 20});
     ASSERT_EQ(out.size(), 2U);
     EXPECT_EQ(out[0].tx_offload().flags, one.left | TxOffload::tcp_checksum);
     ASSERT_EQ(complete_checksums(out[0]), ChecksumCompletion::complete);
@@ -246,6 +250,20 @@ TEST_F(GsoTest, AWrongRequestChangesNothing) {
     ASSERT_NE(frame, nullptr);
     EXPECT_EQ(bytes_of(*frame), packet.bytes());
   }
+}
+
+TEST_F(GsoTest, ASegmentWhoseLengthIpCannotExpressIsRefused) {
+  MbufPtr frame = superframe({.payload = counting(300)}, 0xFFFF);
+  Packet rest{.payload = counting(65'500)};
+  MbufPtr more = mbuf_of(rest.payload);
+  ASSERT_TRUE(frame->chain(more));
+  Segmenter segmenter;
+  EXPECT_FALSE(segmenter.start(frame, {})) << "65,800 bytes of payload in segments of 65,535";
+  ASSERT_NE(frame, nullptr);
+  TxOffload request = frame->tx_offload();
+  request.segment_size = 0xFFFF - 40;
+  frame->set_tx_offload(request);
+  EXPECT_TRUE(segmenter.start(frame, {}));
 }
 
 class SegmentingTxTest : public GsoTest {
@@ -329,6 +347,16 @@ TEST_F(SegmentingTxTest, WhatTheQueueDoesNotTakeIsSentLater) {
   EXPECT_EQ(tx.send(burst_), 1U);
   ASSERT_EQ(queue_.frames.size(), 12U);
   for (std::uint32_t i = 0; i < 10; ++i) EXPECT_EQ(packet::load32(queue_.frames[i]->data() + 38), 1000 + i * 100);
+}
+
+TEST_F(SegmentingTxTest, WhatWaitsAtTheEndIsAnUnnamedDrop) {
+  {
+    SegmentingTx tx(queue_, {}, cache_);
+    push(superframe({.payload = counting(10'000)}, 100));
+    queue_.room = 3;
+    EXPECT_EQ(tx.send(burst_), 1U);
+  }
+  EXPECT_EQ(pool_.stats().unnamed_drops, 61U + 1) << "segments that were made, and the frame of the others";
 }
 
 TEST_F(SegmentingTxTest, DropsHaveNames) {

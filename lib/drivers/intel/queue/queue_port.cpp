@@ -65,8 +65,8 @@ OffloadLimits queue_offloads() noexcept {
           .tx_software_flags = kTxSoftwareOffloads,
           .rx_flags = RxOffload::ipv4_checksum | RxOffload::tcp_checksum | RxOffload::udp_checksum |
                       RxOffload::rss_hash | RxOffload::packet_type,
-          .max_l2 = kMaxHeader,
-          .max_l3 = kMaxHeader,
+          .max_l2 = hw::intel::tx::kMacLengthMask,
+          .max_l3 = hw::intel::tx::kIpLengthMask,
           .max_segments = kMaxTsoSegments,
           .max_tso = kMaxTso};
 }
