@@ -82,7 +82,9 @@ class POLLUX_API SegmentingTx {
   /// The most frames of one burst.
   static constexpr std::uint32_t kMaxBurst = 64;
 
-  /// `cache` provides the segments' mbufs, and outlives this object.
+  /// `limits` are those of the port. A card's ring takes frames of as many mbufs as it has slots, less two: with a ring
+  /// of less than 64, lower OffloadLimits::max_segments. `cache` provides the segments' mbufs, and outlives this
+  /// object.
   SegmentingTx(TxQueue& queue, const OffloadLimits& limits, MempoolCache& cache);
   SegmentingTx(const SegmentingTx&) = delete;
   SegmentingTx& operator=(const SegmentingTx&) = delete;
