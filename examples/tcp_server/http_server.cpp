@@ -19,7 +19,7 @@ constexpr u8_t kPollInterval = 2;
 
 }  // namespace
 
-/// One connection. It frees itself when lwIP reports its end.
+/// One connection. It frees itself when lwIP reports its end, or the server ends.
 struct HttpServer::Connection {
   HttpServer& server;
   tcp_pcb* pcb;
@@ -30,11 +30,15 @@ struct HttpServer::Connection {
   std::uint64_t unacked = 0;  // bytes that the client has not acknowledged
   bool is_answering = false;
 
+  ~Connection() { server.open_.erase(this); }
+
   static err_t accept(void* argument, tcp_pcb* pcb, err_t error) {
     if (error != ERR_OK || pcb == nullptr) return ERR_VAL;
     HttpServer& server = *static_cast<HttpServer*>(argument);
     ++server.counts_.connections;
-    tcp_arg(pcb, new Connection{server, pcb, {}, {}});
+    auto* const made = new Connection{server, pcb, {}, {}};
+    server.open_.insert(made);
+    tcp_arg(pcb, made);
     tcp_recv(pcb, &receive);
     tcp_sent(pcb, &sent);
     tcp_poll(pcb, &poll, kPollInterval);
@@ -105,18 +109,23 @@ struct HttpServer::Connection {
   }
   err_t close(bool by_client) {
     const bool is_complete = is_answering && header.empty() && next == body && unacked == 0;
+    if (is_complete && body != 0) ++server.counts_.served;
+    if (by_client && !is_complete) ++server.counts_.broken;
+    tcp_pcb* const closed = forget();
+    if (tcp_close(closed) == ERR_OK) return ERR_OK;
+    tcp_abort(closed);
+    return ERR_ABRT;
+  }
+  /// Frees the connection. lwIP calls it no more; the caller ends what lwIP has of it.
+  tcp_pcb* forget() {
     tcp_arg(pcb, nullptr);
     tcp_recv(pcb, nullptr);
     tcp_sent(pcb, nullptr);
     tcp_poll(pcb, nullptr, 0);
     tcp_err(pcb, nullptr);
-    if (is_complete && body != 0) ++server.counts_.served;
-    if (by_client && !is_complete) ++server.counts_.broken;
-    tcp_pcb* const closed = pcb;
+    tcp_pcb* const forgotten = pcb;
     delete this;
-    if (tcp_close(closed) == ERR_OK) return ERR_OK;
-    tcp_abort(closed);
-    return ERR_ABRT;
+    return forgotten;
   }
 };
 
@@ -136,6 +145,7 @@ Result<std::unique_ptr<HttpServer>> HttpServer::listen(std::uint16_t port, std::
 }
 
 HttpServer::~HttpServer() {
+  while (!open_.empty()) tcp_abort((*open_.begin())->forget());
   if (listener_ != nullptr) tcp_close(listener_);
 }
 

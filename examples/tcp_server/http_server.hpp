@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <unordered_set>
 
 #include "pollux/base/error.hpp"
 
@@ -26,7 +27,7 @@ class HttpServer {
   [[nodiscard]] static Result<std::unique_ptr<HttpServer>> listen(std::uint16_t port, std::uint64_t bytes);
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
-  /// Connections that are open keep their memory: end the process after it.
+  /// Ends the connections that are open. lwIP must still be there.
   ~HttpServer();
 
   [[nodiscard]] const Counts& counts() const { return counts_; }
@@ -38,6 +39,7 @@ class HttpServer {
   std::uint64_t bytes_;
   Counts counts_;
   tcp_pcb* listener_ = nullptr;
+  std::unordered_set<Connection*> open_;
 };
 
 }  // namespace pollux::examples

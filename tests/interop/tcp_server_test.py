@@ -6,6 +6,7 @@ import array
 import hashlib
 import pathlib
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -75,6 +76,14 @@ class CurlAndServer(unittest.TestCase):
     def test_a_lossy_wire_delays_but_does_not_harm(self):
         self.begin("sim:0?tap=plt0,loss=0.01,seed=5", "--bytes", "3000000")
         self.assertEqual(self.fetch(), (3_000_000, digest_of_document(3_000_000)))
+
+    def test_the_server_ends_while_a_connection_is_open(self):
+        self.begin("tap:plt0", "--bytes", "100000000")
+        with socket.create_connection((SERVING, 80), timeout=60) as client:
+            client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            client.recv(1)
+            said = self.server.summary()
+        self.assertIn("connections: 1; documents: 0 served, 0 refused, 0 broken off", said)
 
     def test_only_get_is_answered(self):
         self.begin("tap:plt0", "--bytes", "1000")
