@@ -96,15 +96,15 @@ Result<void> Generator::add_threads(ProgramSetup& setup, const PktgenOptions& op
   threads_ = *std::move(made);
   for (std::size_t index = 0; index < shares_.size(); ++index) {
     threads_->loop(index).poller().add_task("generating", [this, &share = shares_[index]] {
-      for (int i = 0; i < kPollsPerRun; ++i) poll(share);
+      for (int i = 0; i < kPollsPerRun; ++i) poll(share, true);
       return true;
     });
   }
   return {};
 }
 
-void Generator::poll(const Share& share) const noexcept {
-  if (sending_.load(std::memory_order_relaxed)) {
+void Generator::poll(const Share& share, bool may_send) const noexcept {
+  if (may_send && sending_.load(std::memory_order_relaxed)) {
     for (Sender* const sender : share.senders) sender->poll();
   }
   for (Receiver* const receiver : share.receivers) receiver->poll();
@@ -112,11 +112,7 @@ void Generator::poll(const Share& share) const noexcept {
 
 bool Generator::poll(bool may_send) noexcept {
   if (own_.senders.empty() && own_.receivers.empty()) return false;
-  if (may_send) {
-    poll(own_);
-  } else {
-    for (Receiver* const receiver : own_.receivers) receiver->poll();
-  }
+  poll(own_, may_send);
   return true;
 }
 

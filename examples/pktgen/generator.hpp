@@ -33,7 +33,6 @@ class Generator {
   /// The threads end, and frames that were built but not sent are dropped as "unsent".
   [[nodiscard]] Result<void> stop();
 
-  [[nodiscard]] bool has_threads() const noexcept { return threads_ != nullptr; }
   [[nodiscard]] bool all_sent() const noexcept;
   /// Any thread may call these: sums over all queues.
   [[nodiscard]] std::uint64_t taken() const noexcept;
@@ -57,7 +56,7 @@ class Generator {
   [[nodiscard]] Result<void> add_senders(ProgramSetup& setup, const PktgenOptions& options, double ticks_per_second);
   void add_receivers(ProgramSetup& setup, const PktgenOptions& options);
   [[nodiscard]] Result<void> add_threads(ProgramSetup& setup, const PktgenOptions& options);
-  void poll(const Share& share) const noexcept;
+  void poll(const Share& share, bool may_send) const noexcept;
 
   std::optional<MempoolCache> sender_cache_;  // of the thread that only sends
   std::deque<Sender> senders_;
