@@ -39,7 +39,7 @@ std::optional<int> read_options(int argc, char** argv, BridgeOptions& options) {
   app.add_option("--age", options.age, "Seconds for which an address that sends nothing is known")
       ->check(number(0.001, 1e6))
       ->capture_default_str();
-  app.add_option("--seconds", options.seconds, "End after this time")->check(number(0.001, 1e9));
+  add_seconds_option(app, options.seconds);
   return parse(app, argc, argv);
 }
 

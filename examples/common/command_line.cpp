@@ -99,8 +99,12 @@ CLI::Validator number(double lowest, double highest) {
   return {check, range};
 }
 
+void add_seconds_option(CLI::App& app, std::optional<double>& seconds) {
+  app.add_option("--seconds", seconds, "End after this many seconds")->check(number(0.001, 1e9));
+}
+
 void add_run_options(CLI::App& app, RunOptions& options) {
-  app.add_option("--seconds", options.seconds, "End after this many seconds")->check(number(0.001, 1e9));
+  add_seconds_option(app, options.seconds);
   app.add_flag("--json", options.json, "Print a JSON object every second, and a last one with the summary");
   app.add_flag("--quiet", options.quiet, "Print the summary only");
 }

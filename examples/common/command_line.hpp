@@ -20,6 +20,8 @@ void check_queue_options(const PortOptions& options);
 [[nodiscard]] CLI::Range frame_count();
 /// Checks for a number from `lowest` to `highest`; "nan" is rejected.
 [[nodiscard]] CLI::Validator number(double lowest, double highest);
+/// --seconds: when the program ends.
+void add_seconds_option(CLI::App& app, std::optional<double>& seconds);
 void add_run_options(CLI::App& app, RunOptions& options);
 /// An address like "02:00:00:00:00:01".
 [[nodiscard]] std::optional<MacAddress> parse_mac(const std::string& text);

@@ -37,7 +37,7 @@ std::optional<int> read_options(int argc, char** argv, CoroutineOptions& options
   CLI::App app("Forwards frames between two ports, each direction in a coroutine", "coroutine");
   app.footer("Ctrl-C ends the program with a summary.");
   app.add_option("PORT", options.ports, "Two ports, such as tap:plx0 or vfio:0000:01:00.0")->required()->expected(2);
-  app.add_option("--seconds", options.seconds, "End after this time")->check(number(0.001, 1e9));
+  add_seconds_option(app, options.seconds);
   return parse(app, argc, argv);
 }
 

@@ -45,7 +45,7 @@ std::optional<int> read_options(int argc, char** argv, EchoOptions& options) {
          "The IPv4 address that answers")
       ->required();
   app.add_option("--udp-port", options.udp_port, "The UDP port that answers")->check(CLI::Range(1, 65535));
-  app.add_option("--seconds", options.seconds, "End after this time")->check(number(0.001, 1e9));
+  add_seconds_option(app, options.seconds);
   return parse(app, argc, argv);
 }
 

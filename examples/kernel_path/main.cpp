@@ -68,7 +68,7 @@ std::optional<int> read_options(int argc, char** argv, KernelPathProgram& option
       ->required();
   app.add_option("--udp-port", options.udp_port, "The UDP port that the program answers itself")
       ->check(CLI::Range(1, 65535));
-  app.add_option("--seconds", options.seconds, "End after this time")->check(number(0.001, 1e9));
+  add_seconds_option(app, options.seconds);
   return parse(app, argc, argv);
 }
 

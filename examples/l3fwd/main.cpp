@@ -44,7 +44,7 @@ std::optional<int> read_options(int argc, char** argv, L3fwdOptions& options) {
       ->allow_extra_args(false);
   app.add_option("--routes", options.file, "A file of routes, one a line; '#' begins a comment");
   app.add_option("--look-up", options.lookups, "Print the routes of these addresses, and end; opens no port");
-  app.add_option("--seconds", options.seconds, "End after this time")->check(number(0.001, 1e9));
+  add_seconds_option(app, options.seconds);
   return parse(app, argc, argv);
 }
 

@@ -34,7 +34,7 @@ std::optional<int> read_options(int argc, char** argv, MultiqueueOptions& option
       "in\n"
       "order. Ctrl-C ends the program with the frames of each queue.");
   app.add_option("PORT", options.port, "A port of a card, such as vfio:0000:01:00.0 or sim:0")->required();
-  app.add_option("--seconds", options.seconds, "End after this time")->check(number(0.001, 1e9));
+  add_seconds_option(app, options.seconds);
   add_queue_options(app, options.ports);
   app.callback([&options] {
     check_queue_options(options.ports);

@@ -52,7 +52,7 @@ std::optional<int> read_options(int argc, char** argv, ServerOptions& options) {
   app.add_option("--bytes", options.bytes, "Length of the document")
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 40))
       ->capture_default_str();
-  app.add_option("--seconds", options.seconds, "End after this time")->check(number(0.001, 1e9));
+  add_seconds_option(app, options.seconds);
   return parse(app, argc, argv);
 }
 
