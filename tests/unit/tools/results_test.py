@@ -6,14 +6,17 @@ import io
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import unittest
 
 from unittest import mock
 
-from pollux_lab import cases, check_results, ctest_results, everything, guest, junit, test_environment
+from pollux_lab import beside, cases, check_results, ctest_results, everything, guest, junit, test_environment
 from pollux_lab.errors import LabError, QemuCrashed
 from pollux_lab.junit import Result
 from pollux_lab.summary import Summary
@@ -218,6 +221,41 @@ class TheLastLine(Files):
             whole._collect("guest.release", [Result("guest.a", "passed")], 1)
             whole._collect("unit.asan", [Result("a", "passed")], 0)
         self.assertEqual([result.name for result in whole._summary.results if result.state == "failed"], ["fuzz", "guest.release"])
+
+
+class WorkBesideOther(Files):
+    """Two steps run at once; neither outlives the other's failure."""
+
+    def test_both_have_ended_afterwards(self):
+        met, ended = threading.Barrier(2, timeout=30), []
+
+        def work():
+            met.wait()
+            ended.append("work")
+        with beside.Beside(work, lambda: self.fail("nothing failed")):
+            met.wait()  # a timeout unless both run at once
+        self.assertEqual(ended, ["work"])
+
+    def test_a_body_that_fails_stops_the_work(self):
+        stopped = threading.Event()
+        with self.assertRaises(SystemExit), beside.Beside(lambda: self.assertTrue(stopped.wait(30)), stopped.set):
+            raise SystemExit(143)
+        self.assertTrue(stopped.is_set())
+
+    def test_an_exception_of_the_work_is_raised(self):
+        with self.assertRaisesRegex(OSError, "a full disk"), beside.Beside(mock.Mock(side_effect=OSError("a full disk")), mock.Mock()):
+            pass
+
+    def test_an_interrupted_run_ends_the_commands_of_both(self):
+        whole = everything.Everything(self.folder, "kernel", False)
+        statuses, log, deadline = [], self.folder / "log", time.monotonic() + 30
+        with self.assertRaises(SystemExit), contextlib.redirect_stderr(io.StringIO()), \
+                beside.Beside(lambda: statuses.append(whole._command(["sleep", "600"], log)), whole._end_commands):
+            while not whole._running and time.monotonic() < deadline:
+                time.sleep(0.01)
+            raise SystemExit(143)
+        self.assertEqual(statuses, [-signal.SIGTERM])
+        self.assertEqual(whole._command(["true"], log), 1, "no command starts after the end")
 
 
 class FakeGuest:

@@ -10,10 +10,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
 
 from . import check_results, claims, ctest_results, features, junit, room, test_environment
+from .beside import Beside
 from .guest import end_on_signals
 from .junit import Result
 from .summary import Summary
@@ -43,6 +45,9 @@ class Everything:
         self._reports = root / "build/test-reports"
         self._summary = Summary()
         self._environment = test_environment.without_settings(os.environ, tell)
+        self._running: set[subprocess.Popen] = set()  # commands of both threads
+        self._ending = False
+        self._starting = threading.Lock()
 
     def run(self) -> int:
         try:
@@ -61,12 +66,32 @@ class Everything:
     def _all(self) -> None:
         if (self._root / "tools/check").exists():
             self._check()
-        for preset in FULL_PRESETS if self._full else PRESETS:
-            if self._build(preset):
-                forget_coverage(self._root / "build" / preset)
-                self._unit_tests(preset, [])
-                if preset == COVERAGE_PRESET:
-                    self._coverage(preset)
+        first, *others = FULL_PRESETS if self._full else PRESETS
+        self._build_and_test(first)
+        # Guests wait for links and for each other most of the time, and use this build alone.
+        with Beside(self._tests_in_guests, self._end_commands):
+            for preset in others:
+                self._build_and_test(preset)
+            self._threads_and_fuzzers()
+        if self._full:
+            self._guest_tests("asan")
+            self._arm()
+            self._mutation()
+            self._abi()
+        self._claims()
+
+    def _tests_in_guests(self) -> None:
+        self._guest_tests("release")
+        self._interop()
+
+    def _build_and_test(self, preset: str) -> None:
+        if self._build(preset):
+            forget_coverage(self._root / "build" / preset)
+            self._unit_tests(preset, [])
+            if preset == COVERAGE_PRESET:
+                self._coverage(preset)
+
+    def _threads_and_fuzzers(self) -> None:
         if not self._full:
             # The sanitized build has all checks of the debug build.
             self._left_out("build.debug", "the unoptimised build and its tests")
@@ -78,14 +103,6 @@ class Everything:
             if self._build("tsan", ["--target", "threaded_tests"]):
                 self._unit_tests("tsan", ["-L", f"^{THREADS_LABEL}$"])
         self._fuzz()
-        self._guest_tests("release")
-        self._interop()
-        if self._full:
-            self._guest_tests("asan")
-            self._arm()
-            self._mutation()
-            self._abi()
-        self._claims()
 
     def _claims(self) -> None:
         """Compares the documents' claims with all results so far."""
@@ -222,9 +239,13 @@ class Everything:
 
     def _command(self, command: list[str], log: pathlib.Path | None) -> int:
         """Runs a command with its output in a log, and shows the end of the log if it fails. Without a log the output goes to stderr."""
-        out = open(log, "wb") if log else None
-        process = subprocess.Popen(command, cwd=self._root, stdin=subprocess.DEVNULL, stdout=out or sys.stderr,
-                                   stderr=subprocess.STDOUT if out else None, start_new_session=True, env=self._environment)
+        with self._starting:
+            if self._ending:
+                return 1
+            out = open(log, "wb") if log else None
+            process = subprocess.Popen(command, cwd=self._root, stdin=subprocess.DEVNULL, stdout=out or sys.stderr,
+                                       stderr=subprocess.STDOUT if out else None, start_new_session=True, env=self._environment)
+            self._running.add(process)
         try:
             status = process.wait(STEP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -232,6 +253,7 @@ class Everything:
             status = 124
         finally:
             end_group(process)
+            self._running.discard(process)
             if out:
                 out.close()
         if status and log:
@@ -239,6 +261,13 @@ class Everything:
         if status and (hint := room.hint(self._root / "build")):
             tell(f"  what to do: {hint}")
         return status
+
+    def _end_commands(self) -> None:
+        """Ends the commands that run, and lets no other start."""
+        with self._starting:
+            self._ending = True
+        for process in list(self._running):
+            end_group(process)
 
     def _left_out(self, name: str, why: str, suite: str = "run", remedy: str = "--full runs it") -> None:
         self._summary.add(Result(name, "skipped", 0, f"{why} ({remedy})", suite))
