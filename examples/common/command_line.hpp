@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "common/mac_text.hpp"
 #include "common/options.hpp"
 #include "pollux/net/link.hpp"
 
@@ -23,8 +24,6 @@ void check_queue_options(const PortOptions& options);
 /// --seconds: when the program ends.
 void add_seconds_option(CLI::App& app, std::optional<double>& seconds);
 void add_run_options(CLI::App& app, RunOptions& options);
-/// An address like "02:00:00:00:00:01".
-[[nodiscard]] std::optional<MacAddress> parse_mac(const std::string& text);
 /// Adds an option that parses "02:00:00:00:00:01" into `mac`.
 CLI::Option* add_mac_option(CLI::App& app, const char* name, std::optional<MacAddress>& mac, const char* description);
 

@@ -105,6 +105,37 @@ CONFORMANCE_TEST_WHERE(Control, FiltersByDestination, traits.filters) {
   expect_received({own, broadcast}, "as before");
 }
 
+CONFORMANCE_TEST_WHERE(Control, ReceivesFurtherAddresses, traits.card_receive) {
+  start_both();
+  ASSERT_TRUE(right().capability<UnicastFilter>());
+  ASSERT_TRUE(right().capability<MulticastFilter>());
+  constexpr MacAddress kThird{0x02, 0, 0, 0, 0, 0x78};
+  const Bytes own = make_frame(60, 1, right().mac());
+  const Bytes further = make_frame(60, 2, kStranger);
+  const Bytes other = make_frame(60, 3, kThird);
+  const Bytes group = make_frame(60, 4, kGroup);
+  const auto expect_received = [&](const std::vector<Bytes>& expected, const char* when) {
+    send(left(), {own, further, other, group});
+    EXPECT_EQ(receive(right(), expected.size()), expected) << when;
+    expect_silence(right());
+  };
+  expect_received({own}, "by default");
+  ASSERT_TRUE(right().capability<UnicastFilter>()->set_unicast(std::vector{kStranger}));
+  ASSERT_TRUE(right().capability<MulticastFilter>()->set_multicast(std::vector{kGroup}));
+  expect_received({own, further, group}, "one address and one group");
+  std::vector<MacAddress> many(40, kGroup);  // more than the card compares, so that they pass by their hash
+  for (std::uint8_t i = 1; i < many.size(); ++i) many[i][3] = i;
+  ASSERT_TRUE(right().capability<MulticastFilter>()->set_multicast(many));
+  expect_received({own, further, group}, "many groups");
+  ASSERT_TRUE(right().stop());
+  ASSERT_TRUE(right().start());
+  wait_for_links();
+  expect_received({own, further, group}, "after a restart");
+  ASSERT_TRUE(right().capability<UnicastFilter>()->set_unicast({}));
+  ASSERT_TRUE(right().capability<MulticastFilter>()->set_multicast({}));
+  expect_received({own}, "none again");
+}
+
 CONFORMANCE_TEST_WHERE(Control, RejectsPromiscuousModeIfItHasNone, !traits.promiscuous) {
   for (Port* port : {&left(), &right()}) EXPECT_FALSE(port->info().limits.promiscuous);
   PortConfig wanted = config();

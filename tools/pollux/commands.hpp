@@ -11,6 +11,7 @@ class App;
 /// `exit_code`. `environment` and `exit_code` outlive `app`.
 namespace pollux::tool {
 
+void add_addr(CLI::App& app, const Environment& environment, int& exit_code);
 void add_card(CLI::App& app, const Environment& environment, int& exit_code);
 void add_list(CLI::App& app, const Environment& environment, int& exit_code);
 void add_bind(CLI::App& app, const Environment& environment, int& exit_code);

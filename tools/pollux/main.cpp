@@ -49,6 +49,7 @@ int run(int argc, char** argv) {
   app.fallthrough();
   app.add_flag_callback(
       "-v,--verbose", [&] { logger->set_level(spdlog::level::debug); }, "Log each step");
+  add_addr(app, environment, exit_code);
   add_card(app, environment, exit_code);
   add_list(app, environment, exit_code);
   add_bind(app, environment, exit_code);

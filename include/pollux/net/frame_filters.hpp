@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "pollux/base/api.hpp"
 #include "pollux/base/error.hpp"
@@ -12,6 +13,22 @@
 #include "pollux/net/link.hpp"
 
 namespace pollux {
+
+/// Capability (see capability.hpp): which unicast addresses a port receives besides its own. The setting stays in
+/// force, through stops and starts, until the port is closed.
+class POLLUX_API UnicastFilter {
+ public:
+  static constexpr CapabilityId kId = capability_id("pollux.UnicastFilter.1");
+
+  virtual ~UnicastFilter() = default;
+  /// Replaces the further addresses. An address that stays in the list is received without a gap.
+  /// Errors, with nothing changed: invalid_argument (no unicast address, given twice, or more than max_unicast),
+  /// bad_state (closed), not_supported (the port has pools, whose addresses are settings of theirs); device_removed.
+  [[nodiscard]] virtual Result<void> set_unicast(std::span<const MacAddress> addresses) = 0;
+  [[nodiscard]] virtual std::vector<MacAddress> unicast() const = 0;
+  /// How many addresses the card compares besides the port's own.
+  [[nodiscard]] virtual std::size_t max_unicast() const = 0;
+};
 
 /// Capability (see capability.hpp): which multicast groups a port receives besides broadcasts. The setting stays in
 /// force, through stops and starts, until the port is closed.

@@ -10,6 +10,7 @@
 
 #include "commands.hpp"
 #include "fake_machine.hpp"
+#include "pollux/open.hpp"
 
 namespace pollux::tool {
 namespace {
@@ -36,6 +37,7 @@ class Command : public testing::Test {
     add_list(app, environment, exit_code);
     add_bind(app, environment, exit_code);
     add_unbind(app, environment, exit_code);
+    add_addr(app, environment, exit_code);
     add_info(app, environment, exit_code);
     try {
       app.parse(arguments);
@@ -162,6 +164,25 @@ TEST_F(Command, InfoShowsThePort) {
   EXPECT_EQ(run("info --json 01:00.0"), kSuccess);
   EXPECT_EQ(nlohmann::json::parse(out.str())["pci"]["device_id"], "10c9");
   EXPECT_EQ(run("info 0000:99:00.0"), kFailure);
+}
+
+TEST_F(Command, AddrShowsAndSetsWhatAPortReceives) {
+  open_port = [this](const std::string& uri) { return open_unconfigured(context, uri); };
+  EXPECT_EQ(run("addr sim:0 --mac 02:00:00:00:00:07 --unicast 02:00:00:00:00:01,02:00:00:00:00:02"), kSuccess)
+      << err.str();
+  EXPECT_THAT(out.str(), AllOf(HasSubstr("address    02:00:00:00:00:07\n"), HasSubstr("multicast  -"),
+                               HasSubstr("unicast    02:00:00:00:00:01 02:00:00:00:00:02 (at most 23)")));
+  EXPECT_EQ(run("addr sim:0 --multicast 01:00:5e:00:00:01 --json"), kSuccess) << err.str();
+  const auto shown = nlohmann::json::parse(out.str());
+  EXPECT_EQ(shown.at("max_unicast"), 23);
+  EXPECT_EQ(shown.at("multicast").at(0), "01:00:5e:00:00:01");
+  EXPECT_EQ(run("addr sim:0 --unicast 02:00:00:00:00"), kFailure);
+  EXPECT_THAT(err.str(), HasSubstr("six bytes"));
+  EXPECT_EQ(run("addr sim:0 --unicast 01:00:5e:00:00:01"), kFailure);
+  EXPECT_THAT(err.str(), HasSubstr("set_multicast"));
+  EXPECT_EQ(run("addr null: --unicast 02:00:00:00:00:01"), kFailure);
+  EXPECT_THAT(err.str(), HasSubstr("no filter for unicast addresses"));
+  EXPECT_EQ(run("addr"), kUsage);
 }
 
 TEST_F(Command, UsageErrorsAreReported) {

@@ -25,6 +25,13 @@ void write_address(const Card& card, std::uint32_t index, const MacAddress& mac,
   card.regs.flush();
 }
 
+// The half with AV first, so that the card never compares half an address.
+void clear_address(const Card& card, std::uint32_t index) {
+  card.regs.write<reg::RAH>(index, {});
+  card.regs.write<reg::RAL>(index, {});
+  card.regs.flush();
+}
+
 // Linux, e1000_82575.c, igb_init_hw_82575: VFTA, the other receive addresses, MTA, UTA.
 void clear_filters(const Card& card) {
   for (std::uint32_t i = 0; i < reg::kVlanTableWords; ++i) card.regs.write<reg::VFTA>(i, {});

@@ -11,6 +11,8 @@ namespace pollux::drivers::igb {
 /// Writes `mac` to RAL and RAH. The card receives frames to `mac` from now on, and none to the earlier address of that
 /// index. Index 0 has the port's own address. `pools`: bits of the pools that get them, if the card has pools.
 void write_address(const Card& card, std::uint32_t index, const MacAddress& mac, std::uint32_t pools);
+/// Ends what write_address began.
+void clear_address(const Card& card, std::uint32_t index);
 
 /// Clears every other filter: exact addresses, multicast and unicast hashes, VLANs.
 void clear_filters(const Card& card);

@@ -127,6 +127,7 @@ Result<void> Port::start(const PortSettings& settings) {
   // A card that reads its NVM late would replace an address that was written before.
   clear_filters(card_);
   write_address(card_, 0, settings.mac, pools_.own_pools());
+  addresses_.start();
   write_vlans(card_, pools_.enabled() ? pools_.vlans() : vlans_);
   if (strip_vlans_) write_vlan_stripping(card_, true);
   if (outer_vlan_type_) write_outer_vlan_type(card_, outer_vlan_type_);

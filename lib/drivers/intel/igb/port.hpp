@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "drivers/intel/igb/address_filters.hpp"
 #include "drivers/intel/igb/card.hpp"
 #include "drivers/intel/igb/flow_filters.hpp"
 #include "drivers/intel/igb/packet_buffers.hpp"
@@ -91,6 +92,7 @@ class Port final : public intel::QueuePort,
   [[nodiscard]] Result<void> set_queue_pools(const QueuePoolsConfig& config) override;
   [[nodiscard]] QueuePoolsConfig queue_pools() const override { return pools_.setting(); }
   [[nodiscard]] PoolControl::Common pool_settings() const;
+  [[nodiscard]] AddressFilters::Hooks address_hooks();
   [[nodiscard]] Result<void> set_flow_control(const FlowControlConfig& config) override;
   [[nodiscard]] FlowControlState flow_control() override;
   [[nodiscard]] Result<FlowControlConfig> checked(const FlowControlConfig& config) const;
@@ -111,6 +113,7 @@ class Port final : public intel::QueuePort,
   FlowFilters flow_filters_{card_};
   PacketBufferSizes packet_buffers_{card_};
   PoolControl pools_{card_};
+  AddressFilters addresses_{card_, address_hooks()};
   /// QEMU's card: its queue filters select no queue, and its pools have one queue (hw/net/igb_core.c).
   bool is_qemus_;
   VlanTable vlans_;             // received VLANs, if the filter is on

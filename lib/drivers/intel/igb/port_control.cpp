@@ -61,6 +61,8 @@ void* Port::capability(CapabilityId id) noexcept {
   if (id == RegisterDump::kId) return static_cast<RegisterDump*>(this);
   if (id == FlowRules::kId && !is_qemus_) return static_cast<FlowRules*>(&flow_filters_);
   if (id == Rss::kId) return static_cast<Rss*>(&rss_);
+  if (id == UnicastFilter::kId) return static_cast<UnicastFilter*>(&addresses_);
+  if (id == MulticastFilter::kId) return static_cast<MulticastFilter*>(&addresses_);
   if (id == VlanFilter::kId) return static_cast<VlanFilter*>(this);
   if (id == TxRateLimit::kId) return static_cast<TxRateLimit*>(&tx_rates_);
   if (id == FlowControl::kId) return static_cast<FlowControl*>(this);
@@ -139,6 +141,17 @@ Result<void> Port::change_tags(const std::function<void()>& change) {
   return ready;
 }
 
+AddressFilters::Hooks Port::address_hooks() {
+  return {.check = [this]() -> Result<void> {
+            if (auto is_open = expect_open(); !is_open) return is_open;
+            if (!pools_.enabled()) return {};
+            return fail(ErrorCode::not_supported,
+                        fmt::format("{}: further addresses cannot be used with pools", card_.name),
+                        "name the addresses in QueuePool::addresses");
+          },
+          .running = [this] { return running_; }};
+}
+
 PoolControl::Common Port::pool_settings() const {
   return {.limit = receive_limit(),
           .strip_vlans = strip_vlans_,
@@ -155,6 +168,8 @@ Result<void> Port::set_queue_pools(const QueuePoolsConfig& config) {
   if (!config.pools.empty()) {
     if (filters_vlans_)
       return refused("while the VLAN filter is on", "open the port again and name VLANs in the pools");
+    if (addresses_.any())
+      return refused("while the port has further addresses", "clear them and name them in QueuePool::addresses");
     if (!flow_filters_.rules().empty()) return refused("while there are flow rules", "remove the rules first");
   }
   const bool configured = !this->config().rx.empty();

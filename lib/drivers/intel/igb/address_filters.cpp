@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/intel/igb/address_filters.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "drivers/intel/igb/filters.hpp"
+#include "net/config_check.hpp"
+
+namespace pollux::drivers::igb {
+namespace {
+
+/// Of groups in one request: far more than bits in the hash table.
+constexpr std::size_t kMaxGroups = 4096;
+
+bool is_group(const MacAddress& address) { return (address[0] & 1) != 0; }
+
+Result<void> check_unicast(const Card& card, std::span<const MacAddress> addresses, std::size_t most) {
+  for (const MacAddress& address : addresses) {
+    if (!is_group(address) && address != MacAddress{}) continue;
+    return refuse(card.name, fmt::format("{} is not a unicast address", to_string(address)),
+                  is_group(address) ? "its first byte is odd: pass it to set_multicast" : "leave it out");
+  }
+  const std::set<MacAddress> all(addresses.begin(), addresses.end());
+  if (all.size() != addresses.size()) return refuse(card.name, "a unicast address is given twice", "name each once");
+  if (addresses.size() <= most) return {};
+  return refuse(card.name, fmt::format("{} unicast addresses are more than {}", addresses.size(), most),
+                "the card compares so many besides the port's own; set_promiscuous(true) receives all");
+}
+
+Result<void> check_groups(const Card& card, std::span<const MacAddress> groups) {
+  const auto wrong = std::find_if_not(groups.begin(), groups.end(), is_group);
+  if (wrong != groups.end()) {
+    return refuse(card.name, fmt::format("{} is not a multicast address", to_string(*wrong)),
+                  "the first byte of a multicast address is odd");
+  }
+  if (groups.size() <= kMaxGroups) return {};
+  return refuse(card.name, fmt::format("{} multicast groups are more than {}", groups.size(), kMaxGroups),
+                "use set_all_multicast");
+}
+
+/// The bit of MTA for a group while RCTL.MO is 0: bits 47 to 36 of the address. Linux, e1000_mac.c,
+/// igb_hash_mc_addr.
+std::uint32_t hash_of(const MacAddress& group) {
+  return (std::uint32_t{group[4]} >> 4 | std::uint32_t{group[5]} << 4) & 0xFFF;
+}
+
+template <class Table>
+Table table_of(std::span<const MacAddress> groups) {
+  Table table{};
+  for (const MacAddress& group : groups) table[hash_of(group) / 32] |= 1U << hash_of(group) % 32;
+  return table;
+}
+
+}  // namespace
+
+std::size_t AddressFilters::max_unicast() const { return card_.traits->exact_addresses - std::size_t{1}; }
+
+Result<void> AddressFilters::set_unicast(std::span<const MacAddress> addresses) {
+  if (auto usable = hooks_.check(); !usable) return usable;
+  if (auto valid = check_unicast(card_, addresses, max_unicast()); !valid) return valid;
+  unicast_.assign(addresses.begin(), addresses.end());
+  return apply();
+}
+
+Result<void> AddressFilters::set_multicast(std::span<const MacAddress> groups) {
+  if (auto usable = hooks_.check(); !usable) return usable;
+  if (auto valid = check_groups(card_, groups); !valid) return valid;
+  const std::set<MacAddress> all(groups.begin(), groups.end());
+  multicast_.assign(all.begin(), all.end());
+  return apply();
+}
+
+Result<void> AddressFilters::apply() {
+  if (!hooks_.running()) return {};
+  write();
+  return flush_registers(card_);
+}
+
+void AddressFilters::start() {
+  exact_ = {};
+  table_ = {};
+  write();
+}
+
+void AddressFilters::write() {
+  std::vector<MacAddress> exact = unicast_;
+  if (exact_groups()) exact.insert(exact.end(), multicast_.begin(), multicast_.end());
+  const Table table = exact_groups() ? Table{} : table_of<Table>(multicast_);
+  Table both = table;
+  for (std::size_t word = 0; word < both.size(); ++word) both[word] |= table_[word];
+  write_table(both);  // groups pass by their hash before they lose their receive address
+  write_exact(exact);
+  write_table(table);
+}
+
+void AddressFilters::write_exact(const std::vector<MacAddress>& wanted) {
+  std::set<MacAddress> missing(wanted.begin(), wanted.end());
+  for (std::uint32_t index = 1; index < exact_.size(); ++index) {
+    std::optional<MacAddress>& entry = exact_[index];
+    if (!entry || missing.erase(*entry) != 0) continue;
+    clear_address(card_, index);
+    entry.reset();
+  }
+  for (std::uint32_t index = 1; index < exact_.size() && !missing.empty(); ++index) {
+    std::optional<MacAddress>& entry = exact_[index];
+    if (entry) continue;
+    entry = *missing.begin();
+    missing.erase(missing.begin());
+    write_address(card_, index, *entry, 0);
+  }
+}
+
+// Linux, e1000_mac.c, igb_update_mc_addr_list.
+void AddressFilters::write_table(const Table& table) {
+  for (std::uint32_t word = 0; word < table.size(); ++word) {
+    if (table[word] != table_[word]) card_.regs.write<reg::MTA>(word, reg::MTA::Value(table[word]));
+  }
+  table_ = table;
+}
+
+}  // namespace pollux::drivers::igb

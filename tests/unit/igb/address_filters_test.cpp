@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Which unicast addresses and multicast groups a port receives besides its own address.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "hw/intel/igb/registers.hpp"
+#include "pollux/net/frame_filters.hpp"
+#include "pollux/net/queue_pools.hpp"
+#include "support/fixture.hpp"
+
+namespace pollux::test {
+namespace {
+
+MacAddress unicast(std::uint8_t last) { return {0x02, 0x11, 0x22, 0x33, 0x44, last}; }
+/// Groups with equal `hash` (below 0x1000) share a bit of the card's table.
+MacAddress group(std::uint16_t hash, std::uint8_t other = 0) {
+  return {0x01, 0x00, 0x5E, other, static_cast<std::uint8_t>(hash << 4), static_cast<std::uint8_t>(hash >> 4)};
+}
+
+Frame frame_to(const MacAddress& address) {
+  Frame frame = counting_frame(64);
+  std::transform(address.begin(), address.end(), frame.begin(), [](std::uint8_t byte) { return std::byte{byte}; });
+  return frame;
+}
+
+std::vector<MacAddress> unicasts(std::size_t count) {
+  std::vector<MacAddress> all;
+  for (std::size_t i = 0; i < count; ++i) all.push_back(unicast(static_cast<std::uint8_t>(i)));
+  return all;
+}
+
+std::vector<MacAddress> groups(std::size_t count) {
+  std::vector<MacAddress> all;
+  for (std::size_t i = 0; i < count; ++i) all.push_back(group(static_cast<std::uint16_t>(i)));
+  return all;
+}
+
+class AddressFilters : public testing::Test {
+ protected:
+  [[nodiscard]] bool receives(const MacAddress& address) {
+    fixture_.inject(frame_to(address));
+    const std::vector<Frame> frames = fixture_.receive_all();
+    EXPECT_LE(frames.size(), 1U);
+    return frames == std::vector<Frame>{frame_to(address)};
+  }
+  [[nodiscard]] Result<void> set_unicast(const std::vector<MacAddress>& all) {
+    return fixture_.port.capability<UnicastFilter>()->set_unicast(all);
+  }
+  [[nodiscard]] Result<void> set_multicast(const std::vector<MacAddress>& all) {
+    return fixture_.port.capability<MulticastFilter>()->set_multicast(all);
+  }
+  void restart() {
+    ASSERT_TRUE(fixture_.port.stop());
+    ASSERT_TRUE(fixture_.port.start());
+    ASSERT_TRUE(fixture_.port.wait_for_link(std::chrono::seconds(5)));
+  }
+
+  CardFixture fixture_;
+};
+
+TEST_F(AddressFilters, FurtherUnicastAddressesAreReceived) {
+  EXPECT_FALSE(receives(unicast(1)));
+  ASSERT_TRUE(set_unicast({unicast(1), unicast(2)}));
+  EXPECT_TRUE(receives(unicast(1)) && receives(unicast(2)));
+  EXPECT_FALSE(receives(unicast(3)));
+  EXPECT_TRUE(receives(fixture_.port.mac()));
+  ASSERT_TRUE(set_unicast({unicast(3), unicast(2)}));
+  EXPECT_EQ(fixture_.port.capability<UnicastFilter>()->unicast(), (std::vector{unicast(3), unicast(2)}));
+  EXPECT_TRUE(receives(unicast(2)) && receives(unicast(3)));
+  EXPECT_FALSE(receives(unicast(1)));
+  ASSERT_TRUE(set_unicast({}));
+  EXPECT_FALSE(receives(unicast(2)) || receives(unicast(3)));
+  EXPECT_TRUE(receives(fixture_.port.mac()));
+}
+
+TEST_F(AddressFilters, AllReceiveAddressesAreUsable) {
+  const std::size_t most = fixture_.port.capability<UnicastFilter>()->max_unicast();
+  EXPECT_EQ(most, 23U);
+  ASSERT_TRUE(set_unicast(unicasts(most)));
+  for (const MacAddress& address : unicasts(most)) EXPECT_TRUE(receives(address)) << to_string(address);
+  const auto refused = set_unicast(unicasts(most + 1));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
+  EXPECT_NE(refused.error().hint.find("set_promiscuous"), std::string::npos) << refused.error().hint;
+  EXPECT_EQ(fixture_.port.capability<UnicastFilter>()->unicast(), unicasts(most)) << "a refused list changes nothing";
+}
+
+TEST_F(AddressFilters, GroupsThatFitAreComparedExactly) {
+  ASSERT_TRUE(set_multicast({group(5), group(6)}));
+  EXPECT_TRUE(receives(group(5)) && receives(group(6)));
+  EXPECT_FALSE(receives(group(5, 1))) << "the same hash, another group";
+  ASSERT_TRUE(set_multicast({group(6)}));
+  EXPECT_FALSE(receives(group(5)));
+  EXPECT_TRUE(receives(group(6)));
+}
+
+TEST_F(AddressFilters, MoreGroupsPassByTheirHash) {
+  ASSERT_TRUE(set_multicast(groups(24)));
+  for (const MacAddress& each : groups(24)) EXPECT_TRUE(receives(each)) << to_string(each);
+  EXPECT_TRUE(receives(group(5, 1))) << "the same hash, another group";
+  EXPECT_FALSE(receives(group(24)));
+  ASSERT_TRUE(set_multicast(groups(23)));
+  EXPECT_FALSE(receives(group(5, 1))) << "exact again";
+  EXPECT_TRUE(receives(group(22)));
+}
+
+// Hash values of the whole range, with each bit of the twelve.
+TEST_F(AddressFilters, TheHashIsTheOneThatTheCardComputes) {
+  std::vector<MacAddress> all = groups(24);
+  for (unsigned bit = 0; bit < 12; ++bit) all.push_back(group(static_cast<std::uint16_t>(0x1000 - (1U << bit)), 3));
+  ASSERT_TRUE(set_multicast(all));
+  for (const MacAddress& each : all) EXPECT_TRUE(receives(each)) << to_string(each);
+}
+
+TEST_F(AddressFilters, UnicastAddressesTakeTheRoomOfGroups) {
+  ASSERT_TRUE(set_multicast(groups(20)));
+  EXPECT_FALSE(receives(group(5, 1)));
+  ASSERT_TRUE(set_unicast(unicasts(4)));
+  for (const MacAddress& each : groups(20)) EXPECT_TRUE(receives(each)) << to_string(each);
+  EXPECT_TRUE(receives(unicast(3)));
+  EXPECT_TRUE(receives(group(5, 1))) << "24 do not fit into 23, so that groups pass by their hash";
+  ASSERT_TRUE(set_unicast({}));
+  EXPECT_FALSE(receives(group(5, 1)));
+}
+
+TEST_F(AddressFilters, OutliveARestartAndASettingOfAStoppedPort) {
+  ASSERT_TRUE(set_unicast({unicast(1)}));
+  ASSERT_TRUE(set_multicast(groups(30)));
+  restart();
+  EXPECT_TRUE(receives(unicast(1)) && receives(group(29)));
+  ASSERT_TRUE(fixture_.port.stop());
+  ASSERT_TRUE(set_unicast({unicast(2)}));
+  ASSERT_TRUE(set_multicast({group(7)}));
+  ASSERT_TRUE(fixture_.port.start());
+  ASSERT_TRUE(fixture_.port.wait_for_link(std::chrono::seconds(5)));
+  EXPECT_TRUE(receives(unicast(2)) && receives(group(7)));
+  EXPECT_FALSE(receives(unicast(1)) || receives(group(29)));
+}
+
+TEST_F(AddressFilters, WrongAddressesAreRejectedWhole) {
+  for (const std::vector<MacAddress>& wrong :
+       {std::vector{unicast(1), group(1)}, {unicast(1), MacAddress{}}, {unicast(1), unicast(1)}}) {
+    const auto refused = set_unicast(wrong);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
+    EXPECT_FALSE(receives(unicast(1)));
+  }
+  const auto refused = set_multicast({group(1), unicast(1)});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
+  EXPECT_FALSE(set_multicast(std::vector<MacAddress>(4097, group(1))));
+  EXPECT_FALSE(receives(group(1)));
+}
+
+TEST_F(AddressFilters, AreNotMixedWithPools) {
+  const QueuePoolsConfig one{.pools = {{.addresses = {unicast(9)}}}};
+  ASSERT_TRUE(set_unicast({unicast(1)}));
+  ASSERT_TRUE(fixture_.port.stop());
+  const auto pools = fixture_.port.capability<QueuePools>();
+  EXPECT_FALSE(pools->set_queue_pools(one));
+  ASSERT_TRUE(set_unicast({}));
+  ASSERT_TRUE(pools->set_queue_pools(one));
+  for (const auto& refused : {set_unicast({unicast(1)}), set_multicast({group(1)})}) {
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::not_supported);
+    EXPECT_NE(refused.error().hint.find("QueuePool::addresses"), std::string::npos) << refused.error().hint;
+  }
+}
+
+TEST_F(AddressFilters, OfAClosedPortAreRejected) {
+  const auto unicast_filter = fixture_.port.capability<UnicastFilter>();
+  ASSERT_TRUE(fixture_.port.close());
+  const auto refused = unicast_filter->set_unicast({});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::bad_state);
+}
+
+}  // namespace
+}  // namespace pollux::test

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <CLI/CLI.hpp>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "commands.hpp"
+#include "common/mac_text.hpp"
+#include "pollux/net/frame_filters.hpp"
+#include "report.hpp"
+
+namespace pollux::tool {
+namespace {
+
+struct AddrOptions {
+  std::string port;
+  std::string mac;
+  std::vector<std::string> unicast;
+  std::vector<std::string> multicast;
+  bool json = false;
+};
+
+Result<std::vector<MacAddress>> parse_all(const std::vector<std::string>& texts) {
+  std::vector<MacAddress> all;
+  for (const std::string& text : texts) {
+    const auto mac = examples::parse_mac(text);
+    if (!mac) {
+      return fail(ErrorCode::invalid_argument, fmt::format("'{}' is no MAC address", text),
+                  "write six bytes, such as 02:00:00:00:00:01");
+    }
+    all.push_back(*mac);
+  }
+  return all;
+}
+
+tl::unexpected<Error> lacks(const std::string& port, const char* what) {
+  return fail(ErrorCode::not_supported, fmt::format("{} has no filter for {}", port, what),
+              "use a port that has it, or promiscuous mode");
+}
+
+Result<void> change(Port& port, const AddrOptions& options) {
+  const auto own = parse_all(options.mac.empty() ? std::vector<std::string>{} : std::vector{options.mac});
+  const auto unicast = parse_all(options.unicast);
+  const auto groups = parse_all(options.multicast);
+  for (const auto* parsed : {&own, &unicast, &groups}) {
+    if (!*parsed) return tl::unexpected<Error>(parsed->error());
+  }
+  const auto unicast_filter = port.capability<UnicastFilter>();
+  if (!unicast->empty() && !unicast_filter) return lacks(options.port, "unicast addresses");
+  const auto groups_filter = port.capability<MulticastFilter>();
+  if (!groups->empty() && !groups_filter) return lacks(options.port, "multicast groups");
+  if (!own->empty()) {
+    if (auto set = port.set_mac(own->front()); !set) return set;
+  }
+  if (!unicast->empty()) {
+    if (auto set = unicast_filter->set_unicast(*unicast); !set) return set;
+  }
+  return groups->empty() ? Result<void>() : groups_filter->set_multicast(*groups);
+}
+
+void print(const Environment& environment, Port& port, const AddrOptions& options) {
+  const auto filter = port.capability<UnicastFilter>();
+  std::vector<std::string> unicast;
+  const std::size_t most = filter ? filter->max_unicast() : 0;
+  if (filter) {
+    for (const MacAddress& mac : filter->unicast()) unicast.push_back(to_string(mac));
+  }
+  if (options.json) {
+    const nlohmann::json json = {
+        {"mac", to_string(port.mac())}, {"unicast", unicast}, {"max_unicast", most}, {"multicast", options.multicast}};
+    environment.out << json.dump(2) << '\n';
+    return;
+  }
+  environment.out << fmt::format("address    {}\n", to_string(port.mac()));
+  environment.out << fmt::format("unicast    {} (at most {})\n", or_dash(fmt::format("{}", fmt::join(unicast, " "))),
+                                 most);
+  environment.out << fmt::format("multicast  {}\n", or_dash(fmt::format("{}", fmt::join(options.multicast, " "))));
+}
+
+int run_addr(const Environment& environment, const AddrOptions& options) {
+  auto port = environment.open_port(options.port);
+  if (!port) return report(environment, port.error());
+  if (auto changed = change(*port, options); !changed) return report(environment, changed.error());
+  print(environment, *port, options);
+  return kSuccess;
+}
+
+}  // namespace
+
+void add_addr(CLI::App& app, const Environment& environment, int& exit_code) {
+  auto options = std::make_shared<AddrOptions>();
+  CLI::App* command = app.add_subcommand("addr", "Show the MAC addresses that a port receives, and set them");
+  command->add_option("port", options->port, "A port, such as vfio:0000:01:00.0")->required();
+  command->add_option("--mac", options->mac, "The port's own address");
+  command->add_option("--unicast", options->unicast, "Further unicast addresses, separated by commas")->delimiter(',');
+  command->add_option("--multicast", options->multicast, "Multicast groups, separated by commas")->delimiter(',');
+  command->add_flag("--json", options->json, "Print JSON");
+  command->footer(
+      "What is set here ends with this command, which shows whether the port accepts it.\n\n"
+      "Examples:\n"
+      "  pollux addr vfio:0000:01:00.0\n"
+      "  pollux addr sim:0 --unicast 02:00:00:00:00:01,02:00:00:00:00:02 --json");
+  command->callback([options, &environment, &exit_code] { exit_code = run_addr(environment, *options); });
+}
+
+}  // namespace pollux::tool
