@@ -22,6 +22,7 @@
 #include "pollux/net/interrupts.hpp"
 #include "pollux/net/kernel_interface.hpp"
 #include "pollux/net/loopback.hpp"
+#include "pollux/net/nvm.hpp"
 #include "pollux/net/offload_limits.hpp"
 #include "pollux/net/packet/builder.hpp"
 #include "pollux/net/packet/classify.hpp"

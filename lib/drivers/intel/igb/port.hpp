@@ -9,6 +9,7 @@
 
 #include "drivers/intel/igb/card.hpp"
 #include "drivers/intel/igb/flow_filters.hpp"
+#include "drivers/intel/igb/nvm_control.hpp"
 #include "drivers/intel/igb/packet_buffers.hpp"
 #include "drivers/intel/igb/pools.hpp"
 #include "drivers/intel/igb/rss.hpp"
@@ -113,6 +114,7 @@ class Port final : public intel::QueuePort,
   PoolControl pools_{card_};
   /// QEMU's card: its queue filters select no queue, and its pools have one queue (hw/net/igb_core.c).
   bool is_qemus_;
+  NvmControl nvm_{card_, !is_qemus_};
   VlanTable vlans_;             // received VLANs, if the filter is on
   bool filters_vlans_ = false;  // since the first call of set_vlan
   bool strip_vlans_ = false;

@@ -61,6 +61,7 @@ void* Port::capability(CapabilityId id) noexcept {
   if (id == RegisterDump::kId) return static_cast<RegisterDump*>(this);
   if (id == FlowRules::kId && !is_qemus_) return static_cast<FlowRules*>(&flow_filters_);
   if (id == Rss::kId) return static_cast<Rss*>(&rss_);
+  if (id == Nvm::kId) return static_cast<Nvm*>(&nvm_);
   if (id == VlanFilter::kId) return static_cast<VlanFilter*>(this);
   if (id == TxRateLimit::kId) return static_cast<TxRateLimit*>(&tx_rates_);
   if (id == FlowControl::kId) return static_cast<FlowControl*>(this);
