@@ -83,6 +83,7 @@ class Port final : public intel::QueuePort,
   [[nodiscard]] Result<std::vector<SelfTestResult>> test_offline() override;
   [[nodiscard]] Result<std::vector<SelfTestResult>> test_online() override;
   [[nodiscard]] Result<SelfTestResult> test_messages();
+  [[nodiscard]] Result<SelfTestResult> test_vector();
 
   [[nodiscard]] Result<void> expect_open() const;
   [[nodiscard]] Result<void> set_vlan(std::uint16_t vlan, bool receive) override;

@@ -10,8 +10,15 @@
 namespace pollux::drivers::igb {
 
 // The vectors of queues stay enabled while a port is stopped, and vector 0 is the one for other causes. A port that was
-// never started has none.
+// never started has none. Messages are writes to memory, so they need bus mastering; no queue is enabled meanwhile.
 Result<SelfTestResult> Port::test_messages() {
+  if (auto on = device_->set_bus_master(true); !on) return pass_on(std::move(on));
+  auto result = test_vector();
+  if (auto off = device_->set_bus_master(false); !off) return pass_on(std::move(off));
+  return result;
+}
+
+Result<SelfTestResult> Port::test_vector() {
   intel::QueueInterrupts* const interrupts = queues()->interrupts();
   if (interrupts != nullptr && interrupts->enabled() != 0) return test_interrupts(card_, interrupts->other_event());
   if (device_->interrupt_vectors() == 0) return test_interrupts(card_, -1);

@@ -74,7 +74,9 @@ SelfTestResult test_interrupts(const Card& card, int event) {
   }
   card.regs.write<reg::GPIE>(reg::GPIE::MSIX_MODE | reg::GPIE::PBA | reg::GPIE::NSICR);
   card.regs.write<reg::EIAC>(reg::EIAC::VECTORS(1));
-  card.regs.write<reg::IVAR_MISC>(reg::IVAR_MISC::OTHER(0) | reg::IVAR_MISC::OTHER_VALID);
+  // QEMU's card sends the message of a device reset (DRSTA) by the TCP timer's vector.
+  card.regs.write<reg::IVAR_MISC>(reg::IVAR_MISC::OTHER(0) | reg::IVAR_MISC::OTHER_VALID |
+                                  reg::IVAR_MISC::TCP_TIMER(0) | reg::IVAR_MISC::TCP_TIMER_VALID);
   card.regs.write<reg::EIMS>(reg::EIMS::VECTORS(1));
   std::string wrong;
   for (std::uint32_t bit = 0; bit < 31 && wrong.empty(); ++bit) {
