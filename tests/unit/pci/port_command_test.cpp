@@ -48,8 +48,8 @@ class PortCommand : public testing::Test {
     return exit_code;
   }
   [[nodiscard]] std::uint16_t word(std::uint32_t number) {
-    auto port = open_unconfigured(context, "sim:0");
-    return port->capability<Nvm>()->read_nvm(number, 1)->front();
+    Port port = open_unconfigured(context, "sim:0").value();
+    return port.capability<Nvm>()->read_nvm(number, 1).value().front();
   }
   [[nodiscard]] std::string file(const std::string& name) const { return (folder / name).string(); }
 
