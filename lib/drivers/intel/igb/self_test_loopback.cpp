@@ -137,7 +137,7 @@ Result<void> exchange(const Card& card, LoopbackFrames& frames, LoopbackMode mod
   card.regs.flush();
   card.regs.write<reg::TDT>(0, reg::TDT::TAIL(kTestFrames));
   card.regs.flush();
-  const auto back = wait_for(
+  auto back = wait_for(
       card, "the return of all frames", kReturnLimit,
       [&] {
         card.regs.bar().flush();
